@@ -1,1 +1,30 @@
-//! placeholder
+//! sumgate: a Go module mirror that proves every byte against the checksum database before it lets it out.
+//!
+//! The transparency log itself is the library [`tlog`]. Here are the rooms around it. Pure ones, without files, sockets,
+//! clock or async: [`module`], [`dirhash`], [`gosum`], [`artifact`], [`fault`], [`sumdb::lookup`]. Ones that touch the
+//! world: [`origin`] (where bytes come from), [`store`] (what lies on disk), [`sumdb`] (what the database says), and
+//! [`mirror`], which puts them together. [`cli`] turns typed words into calls.
+//!
+//! # Invariants
+//!
+//! 1. No byte of a `.zip` or `.mod` leaves before its h1 equals the one in a proved record, or an explicit rule exempts
+//!    the module and the trail says so (`mirror/prove`, `tests/attacks.rs`).
+//! 2. What is hashed is what is served: one open file; a file on disk is hashed again after a start and whenever its
+//!    identity changed (`mirror/pipeline`).
+//! 3. Nothing from the network is kept before it is authenticated (`sumdb/tiles`, `tests/attacks.rs`).
+//! 4. The trusted head only moves forward, by compare-and-swap, durably (`sumdb/trusted`, `store/state`).
+//! 5. After a fork nothing new is released and the evidence is on disk (`sumdb/client`, `tests/attacks.rs`).
+//! 6. 404 means absent; a refusal is 403, trouble is 5xx (`mirror/status`).
+//! 7. An error is never remembered as an answer (`flight`).
+
+pub mod artifact;
+pub mod cli;
+pub mod dirhash;
+pub mod fault;
+pub mod flight;
+pub mod gosum;
+pub mod mirror;
+pub mod module;
+pub mod origin;
+pub mod store;
+pub mod sumdb;

@@ -1,0 +1,37 @@
+//! The command line: typed words ([`args`]) → checked settings ([`config`]) → one file per command.
+
+mod args;
+mod config;
+mod env;
+mod exit;
+mod hash;
+mod lookup;
+mod out;
+mod serve;
+mod verify_evidence;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Args, Command};
+pub use exit::{Exit, Failure};
+
+/// Reads the command line, runs the command, and says how it ended.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    let ended = match args.command {
+        Command::Serve(args) => serve::run(&args),
+        Command::Lookup(args) => lookup::run(&args),
+        Command::Hash(args) => hash::run(&args),
+        Command::VerifyEvidence(args) => verify_evidence::run(&args),
+        Command::Env(args) => env::run(&args),
+    };
+    match ended {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            out::complain(&failure.to_string());
+            failure.exit().into()
+        }
+    }
+}

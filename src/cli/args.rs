@@ -1,0 +1,155 @@
+//! The words that can be typed. Reading them touches nothing; [`super::config`] checks what they mean.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+const ABOUT: &str = "A Go module mirror that proves every byte against the checksum database before it lets it out";
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done, and nothing is wrong
+  1  done, and something is wrong with what was looked at
+  2  not done: bad arguments, no network, no disk
+  3  the checksum database signed two histories; the evidence was written
+
+Start here:
+  sumgate demo     see it work, without any network
+  sumgate serve    run the mirror; it prints the `go env -w` line to use it";
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(name = "sumgate", version, about = ABOUT, after_help = EXIT_CODES)]
+#[command(help_expected = true, propagate_version = true)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run the mirror
+    ///
+    /// Works without any configuration. A module version is first proved against the checksum database; then its bytes
+    /// are fetched, hashed, compared, stored, and only then released. Prints the line that points `go` at it. Stops on
+    /// SIGTERM and SIGINT, after the answers under way.
+    Serve(Box<ServeArgs>),
+    /// Ask the checksum database what a module version hashes to, and prove the answer
+    Lookup(LookupArgs),
+    /// Print the h1 of a module zip, a go.mod file, or an unpacked module
+    Hash(HashArgs),
+    /// Check evidence of a fork, offline
+    ///
+    /// Exits with 0 if the file proves that a database you trust signed two histories that contradict each other, and
+    /// with 1 if it does not.
+    VerifyEvidence(VerifyEvidenceArgs),
+    /// Print the `go env -w` line that points `go` at a mirror
+    Env(EnvArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct StateArgs {
+    /// Folder for everything that is kept [default: sumgate in the platform's data folder]
+    #[arg(long, value_name = "DIR", env = "SUMGATE_DATA")]
+    pub(super) data: Option<PathBuf>,
+
+    /// Signed tree head that the database must be consistent with, or `none`; repeatable [default: the one of
+    /// sum.golang.org that this program carries]
+    ///
+    /// A machine that remembers nothing would otherwise trust whatever head it is shown first. For a database of your
+    /// own, save its /latest once and give that file.
+    #[arg(long, value_name = "FILE|none", env = "SUMGATE_ANCHOR", value_delimiter = ';')]
+    pub(super) anchor: Vec<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct DatabaseArgs {
+    /// Checksum database, in the syntax of GOSUMDB: NAME, NAME+HASH+KEY, either with " URL" behind it; repeatable
+    ///
+    /// The first one is also served at the root of the mirror. A module is vouched for by the first that has it.
+    #[arg(long, value_name = "GOSUMDB", env = "SUMGATE_SUMDB", default_value = "sum.golang.org", value_delimiter = ';')]
+    pub(super) sumdb: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct AddressArgs {
+    /// Address and port to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDR:PORT", env = "SUMGATE_LISTEN", default_value = "127.0.0.1:8080")]
+    pub(super) listen: SocketAddr,
+
+    /// Path below which everything is served, such as /go
+    #[arg(long, value_name = "PATH", env = "SUMGATE_BASE_PATH", default_value = "")]
+    pub(super) base_path: String,
+
+    /// Modules that the database is never asked about, in the syntax of GONOSUMDB: comma-separated patterns
+    ///
+    /// They are released unproved; the first bytes seen are pinned.
+    #[arg(long, value_name = "PATTERNS", env = "SUMGATE_NOSUMDB", default_value = "")]
+    pub(super) nosumdb: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ServeArgs {
+    #[command(flatten)]
+    pub(super) address: AddressArgs,
+    #[command(flatten)]
+    pub(super) state: StateArgs,
+    #[command(flatten)]
+    pub(super) databases: DatabaseArgs,
+
+    /// Where to fetch from, in the syntax of GOPROXY: urls with `,` (go on after 404) or `|` (go on after any failure)
+    #[arg(long, value_name = "GOPROXY", env = "SUMGATE_UPSTREAM", default_value = "https://proxy.golang.org,direct")]
+    pub(super) upstream: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct LookupArgs {
+    /// Module version, such as golang.org/x/text@v0.3.0
+    #[arg(value_name = "MODULE@VERSION")]
+    pub(super) module: String,
+    #[command(flatten)]
+    pub(super) state: StateArgs,
+    #[command(flatten)]
+    pub(super) databases: DatabaseArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct HashArgs {
+    /// A module zip, a go.mod file, or the folder of an unpacked module
+    #[arg(value_name = "FILE.zip|go.mod|DIR")]
+    pub(super) path: PathBuf,
+
+    /// Which module version it is; for a folder, whose hash covers its name, needed unless it lies in a module cache
+    #[arg(long, value_name = "MODULE@VERSION")]
+    pub(super) module: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct VerifyEvidenceArgs {
+    /// The evidence file
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    #[command(flatten)]
+    pub(super) databases: DatabaseArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct EnvArgs {
+    /// Url of the mirror, for one that runs elsewhere [default: made of --listen and --base-path]
+    #[arg(long, value_name = "URL")]
+    pub(super) url: Option<String>,
+    #[command(flatten)]
+    pub(super) address: AddressArgs,
+    #[command(flatten)]
+    pub(super) databases: DatabaseArgs,
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_flag_has_help_and_no_two_collide() {
+        use clap::CommandFactory;
+        super::Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,82 @@
+//! Checked settings: what the typed words mean, or which of them cannot be used.
+
+use std::path::PathBuf;
+
+use etcetera::BaseStrategy;
+
+use super::args::{AddressArgs, DatabaseArgs, StateArgs};
+use super::exit::Failure;
+use crate::fault::Fault;
+use crate::mirror::BasePath;
+use crate::module::Patterns;
+use crate::origin::HttpClient;
+use crate::store::Store;
+use crate::sumdb::{Anchor, Client, Database};
+
+/// The databases, in the order they were named. No two have one name: paths lead to them by name.
+pub(super) fn databases(args: &DatabaseArgs) -> Result<Vec<Database>, Failure> {
+    let mut databases: Vec<Database> = Vec::new();
+    for text in &args.sumdb {
+        let database = Database::parse(text).map_err(|error| Failure::usage(&error))?;
+        if databases.iter().any(|other| other.name() == database.name()) {
+            return Err(Failure::new(Fault::Request, format!("the database {} is named twice", database.name())));
+        }
+        databases.push(database);
+    }
+    Ok(databases)
+}
+
+/// The data folder, opened.
+pub(super) fn store(args: &StateArgs) -> Result<Store, Failure> {
+    let dir = match &args.data {
+        Some(dir) => dir.clone(),
+        None => default_data()?,
+    };
+    Ok(Store::open(&dir)?)
+}
+
+fn default_data() -> Result<PathBuf, Failure> {
+    let strategy = etcetera::choose_base_strategy().map_err(|error| {
+        let words = format!("this machine has no data folder for this user ({error}): name one with --data DIR");
+        Failure::new(Fault::Host, words)
+    })?;
+    Ok(strategy.data_dir().join("sumgate"))
+}
+
+/// The databases' clients, with their state in `store`.
+pub(super) fn clients(
+    databases: Vec<Database>,
+    state: &StateArgs,
+    store: &Store,
+    http: &HttpClient,
+) -> Result<Vec<Client>, Failure> {
+    let anchor = Anchor::read(&state.anchor).map_err(|error| Failure::usage(&error))?;
+    anchor.check(databases.iter().map(Database::key)).map_err(|error| Failure::usage(&error))?;
+    databases.into_iter().map(|database| Ok(Client::open(database, store, &anchor, http.clone())?)).collect()
+}
+
+/// The HTTP client.
+pub(super) fn http() -> Result<HttpClient, Failure> {
+    HttpClient::new().map_err(|error| Failure::host("set up the HTTP client", &error))
+}
+
+/// The base path and the exempt modules.
+pub(super) fn address(args: &AddressArgs) -> Result<(BasePath, Patterns), Failure> {
+    let base = BasePath::parse(&args.base_path).map_err(|error| Failure::usage(&error))?;
+    let exempt = Patterns::parse(&args.nosumdb).map_err(|error| Failure::usage(&error))?;
+    Ok((base, exempt))
+}
+
+/// An async runtime for a command.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Runtime::new().map_err(|error| Failure::host("start the async runtime", &error))
+}
+
+/// The line that points `go` at the mirror at `url`.
+pub(super) fn go_env_line(url: &str, database: &Database, exempt: &Patterns) -> String {
+    let mut line = format!("go env -w GOPROXY={url} GOSUMDB=\"{} {url}\"", database.for_go());
+    if !exempt.is_empty() {
+        line.push_str(&format!(" GONOSUMDB=\"{exempt}\""));
+    }
+    line
+}

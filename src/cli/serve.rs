@@ -1,0 +1,55 @@
+//! `sumgate serve`: the mirror, until a signal.
+
+use std::sync::Arc;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::args::ServeArgs;
+use super::config;
+use super::exit::{Exit, Failure};
+use super::out;
+use crate::mirror::{Mirror, Pipeline, Vouchers};
+use crate::origin::{Chain, Origin};
+
+pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
+    let chain = Chain::parse(&args.upstream).map_err(|error| Failure::usage(&error))?;
+    let databases = config::databases(&args.databases)?;
+    let (base, exempt) = config::address(&args.address)?;
+    let http = config::http()?;
+    let store = Arc::new(config::store(&args.state)?);
+    let clients = config::clients(databases, &args.state, &store, &http)?;
+    out::start_log();
+
+    let origin = Origin::new(chain.clone(), http);
+    let vouchers = Vouchers { databases: clients.clone(), exempt: exempt.clone() };
+    config::runtime()?.block_on(async {
+        // Before the start: a signal that comes early must not be lost.
+        let mut terminate = signal(SignalKind::terminate()).map_err(|error| Failure::host("wait for SIGTERM", &error))?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| Failure::host("wait for SIGINT", &error))?;
+        let pipeline = Pipeline::new(Arc::clone(&store), origin, vouchers);
+        let mirror = Mirror::start(pipeline, args.address.listen, base).await?;
+        let mut text = format!("sumgate {} listening on {}\n", env!("CARGO_PKG_VERSION"), mirror.url());
+        text.push_str(&format!("  data      {}\n  upstream  {chain}\n", store.root().display()));
+        for client in &clients {
+            text.push_str(&format!("  database  {}\n", client.database()));
+        }
+        if !exempt.is_empty() {
+            text.push_str(&format!("  unproved  {exempt}\n"));
+        }
+        let line = config::go_env_line(mirror.url(), clients[0].database(), &exempt);
+        text.push_str(&format!("To use it:\n  {line}\n"));
+        out::print(&text);
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping");
+        tokio::select! {
+            () = mirror.stop() => {}
+            // A second signal: whoever sent it does not want to wait.
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        Ok(Exit::Fine)
+    })
+}

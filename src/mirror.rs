@@ -1,0 +1,29 @@
+//! The mirror: proof first, then bytes from anywhere.
+//!
+//! ```text
+//! request ─route→ Artifact ─attest→ Vouched ─obtain→ Staged ─hash→ Hashed ─prove→ Proven ─commit→ Released ─respond→
+//! ```
+//!
+//! One file per arrow. Each takes the thing on its left by value, so a step that is left out does not compile.
+//! [`pipeline`] puts them in order; what no proof covers takes the way of [`advisory`] and never meets a [`prove::Proven`].
+
+mod advisory;
+mod attest;
+mod body;
+mod commit;
+mod error;
+mod handle;
+mod hash;
+mod obtain;
+mod pipeline;
+mod prove;
+mod respond;
+mod route;
+mod server;
+mod status;
+
+pub use attest::Vouchers;
+pub use error::MirrorError;
+pub use pipeline::Pipeline;
+pub use route::{BasePath, BasePathError};
+pub use server::{Mirror, StartError};

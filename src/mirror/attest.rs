@@ -1,0 +1,76 @@
+//! Stage `attest`: who says what the file must hash to.
+
+use std::sync::Arc;
+
+use super::error::{Expected, MirrorError};
+use crate::artifact::{Artifact, Kind};
+use crate::fault::Fault;
+use crate::module::{ModulePath, ModuleVersion, Patterns};
+use crate::store::Store;
+use crate::sumdb::{Attested, Client};
+
+/// The databases that are asked, in order, and the modules that are exempt.
+pub struct Vouchers {
+    /// Never empty. The first that has a record vouches.
+    pub databases: Vec<Client>,
+    /// Modules that no database is asked about (GONOSUMDB patterns).
+    pub exempt: Patterns,
+}
+
+/// Somebody vouches for the file, or nobody needs to.
+#[derive(Debug)]
+pub(super) enum Vouched {
+    /// A proved record has its h1.
+    Record(Expected),
+    /// An exempt module that was seen before: the h1 of that time.
+    Pinned(Expected),
+    /// An exempt module that was never seen: the first bytes are pinned.
+    Unseen,
+}
+
+impl Vouchers {
+    /// Whether a module is exempt. The `go` command asks about toolchains whatever its patterns say, and so do we.
+    pub(super) fn exempts(&self, path: &ModulePath) -> bool {
+        path.as_ref() != "golang.org/toolchain" && self.exempt.matches(path)
+    }
+
+    /// The proved record of `module`, with its database, from the first database that has one.
+    pub(super) async fn record(&self, module: &ModuleVersion) -> Result<(Arc<Attested>, &Client), MirrorError> {
+        if self.exempts(&module.path) {
+            return Err(MirrorError::Exempt(module.to_string()));
+        }
+        let mut absent = None;
+        for database in &self.databases {
+            match database.lookup(module).await {
+                Ok(attested) => return Ok((attested, database)),
+                Err(error) if error.fault() == Fault::Absent => absent = Some(error),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(absent.map_or_else(|| MirrorError::Exempt(module.to_string()), MirrorError::Sumdb))
+    }
+
+    pub(super) async fn attest(&self, artifact: &Artifact, store: &Arc<Store>) -> Result<Vouched, MirrorError> {
+        if self.exempts(&artifact.module.path) {
+            let (store, artifact) = (Arc::clone(store), artifact.clone());
+            let pin = super::pipeline::blocking(move || Ok(store.pin(&artifact)?)).await?;
+            let by = "the first that was seen; exempt from the database".to_owned();
+            return Ok(pin.map_or(Vouched::Unseen, |h1| Vouched::Pinned(Expected { h1, by })));
+        }
+        let (attested, database) = self.record(&artifact.module).await?;
+        let lines = attested.lines();
+        let h1 = match artifact.kind {
+            Kind::Zip => lines.zip,
+            Kind::Mod => lines.go_mod,
+            Kind::Info => None,
+        };
+        let record = attested.record().id().get();
+        match h1 {
+            Some(h1) => {
+                let by = format!("record {record} of {}", database.database().name());
+                Ok(Vouched::Record(Expected { h1, by }))
+            }
+            None => Err(MirrorError::NoHash { artifact: Box::new(artifact.clone()), record }),
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Stage `commit`: proved bytes at their place, durably, and still the same open file.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use super::error::{Expected, MirrorError};
+use super::prove::Proven;
+use crate::artifact::Kind;
+use crate::dirhash::H1;
+use crate::store::{Identity, Store};
+
+/// A file that may go out: the very file that was hashed, open, and what it was when it was hashed.
+#[derive(Clone, Debug)]
+pub(super) struct Released {
+    pub(super) file: Arc<File>,
+    pub(super) identity: Identity,
+    pub(super) h1: H1,
+}
+
+/// Puts proved bytes in place. Blocks.
+pub(super) fn commit(proven: Proven, store: &Store) -> Result<Released, MirrorError> {
+    let (h1, exempt) = (proven.h1(), proven.exempt());
+    let staged = proven.into_hashed().staged;
+    let artifact = staged.artifact;
+    if exempt {
+        let pinned = store.pin_first(&artifact, &h1)?;
+        if pinned != h1 {
+            // Another process pinned other bytes since we looked.
+            let expected = Expected { h1: pinned, by: "the first that was seen".to_owned() };
+            let tried = vec![format!("{}: {h1}", staged.source)];
+            return Err(MirrorError::WrongBytes { artifact: Box::new(artifact), expected, tried });
+        }
+    }
+    let file = store.keep(staged.file, &artifact)?;
+    if artifact.kind == Kind::Zip {
+        store.add_to_list(&artifact.module)?;
+    }
+    let read = |cause| MirrorError::Read { artifact: Box::new(artifact.clone()), cause };
+    let identity = Identity::of(&file).map_err(read)?;
+    tracing::info!(
+        target: "trail", module = %artifact.module, kind = artifact.kind.extension(), %h1,
+        bytes = identity.size(), source = staged.source, exempt, "released"
+    );
+    Ok(Released { file: Arc::new(file), identity, h1 })
+}

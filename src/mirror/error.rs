@@ -1,0 +1,98 @@
+//! Why a request was not answered with what it asked for.
+
+use std::sync::Arc;
+
+use super::route::RouteError;
+use crate::artifact::Artifact;
+use crate::dirhash::H1;
+use crate::fault::Fault;
+use crate::flight::BrokenOff;
+use crate::origin::OriginError;
+use crate::store::StoreError;
+use crate::sumdb::SumdbError;
+
+/// Why a request was not answered with what it asked for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum MirrorError {
+    /// The request itself is malformed.
+    #[error(transparent)]
+    Request(#[from] RouteError),
+    /// No upstream has the bytes that were proved right.
+    #[error("{}", refusal(artifact, expected, tried))]
+    WrongBytes {
+        /// Which file.
+        artifact: Box<Artifact>,
+        /// The h1 that it must have, and who says so.
+        expected: Expected,
+        /// What each upstream had instead.
+        tried: Vec<String>,
+    },
+    /// The database has a record of the version, but no hash for this file of it.
+    #[error("{artifact} refused: record {record} of the checksum database has no hash for it")]
+    NoHash {
+        /// Which file.
+        artifact: Box<Artifact>,
+        /// The record.
+        record: u64,
+    },
+    /// Exempt modules are never asked of the database.
+    #[error("{0} is exempt from the checksum database here, and is never asked of it")]
+    Exempt(String),
+    /// The database has no answer.
+    #[error(transparent)]
+    Sumdb(#[from] Arc<SumdbError>),
+    /// The upstreams have no answer.
+    #[error(transparent)]
+    Origin(#[from] OriginError),
+    /// The disk refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The file on disk could not be read.
+    #[error("cannot read the stored file of {artifact}: {cause}")]
+    Read {
+        /// Which file.
+        artifact: Box<Artifact>,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// A task of ours ended without an answer.
+    #[error("the request was not finished: {0}")]
+    BrokenOff(#[from] BrokenOff),
+}
+
+/// The h1 that a file must have, and who says so.
+#[derive(Clone, Debug)]
+pub struct Expected {
+    /// The h1.
+    pub h1: H1,
+    /// `record 7 of sum.golang.org`, or the pin.
+    pub by: String,
+}
+
+/// Every line short, no blank line, the hashes first: `go` shows eight lines and about 600 bytes.
+fn refusal(artifact: &Artifact, expected: &Expected, tried: &[String]) -> String {
+    let mut text = format!("{artifact} refused: no upstream has the right bytes\n");
+    text.push_str(&format!("proved:   {} ({})\n", expected.h1, expected.by));
+    for line in tried {
+        text.push_str(line);
+        text.push('\n');
+    }
+    text.push_str("the wrong bytes are in the mirror's quarantine folder");
+    text
+}
+
+impl MirrorError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Request(error) => error.fault(),
+            Self::WrongBytes { .. } | Self::NoHash { .. } => Fault::Refused,
+            Self::Exempt(_) => Fault::Absent,
+            Self::Sumdb(error) => error.fault(),
+            Self::Origin(error) => error.fault(),
+            Self::Store(error) => error.fault(),
+            Self::Read { .. } | Self::BrokenOff(_) => Fault::Host,
+        }
+    }
+}

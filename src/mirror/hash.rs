@@ -1,0 +1,53 @@
+//! Stage `hash`: the h1 of what was staged, and the rules for module zips.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+
+use super::obtain::Staged;
+use crate::artifact::{Artifact, Kind};
+use crate::dirhash::{H1, ZipLimits, hash_go_mod, hash_module_zip};
+
+/// `golang.org/x/mod/zip`: MaxGoMod.
+const MAX_GO_MOD: u64 = 16 << 20;
+
+/// Bytes whose h1 is known.
+#[derive(Debug)]
+pub(super) struct Hashed {
+    pub(super) staged: Staged,
+    pub(super) h1: H1,
+}
+
+/// Bytes that have no h1, because they are not what they should be.
+#[derive(Debug)]
+pub(super) struct Unfit {
+    pub(super) staged: Staged,
+    pub(super) why: String,
+}
+
+/// Hashes a staged file. Blocks.
+pub(super) fn hash(staged: Staged) -> Result<Hashed, Unfit> {
+    match hash_file(&staged.file.file, &staged.artifact) {
+        Ok(h1) => Ok(Hashed { staged, h1 }),
+        Err(why) => Err(Unfit { staged, why }),
+    }
+}
+
+/// The h1 of an open file of the kind of `artifact`, or why it has none. Blocks.
+pub(super) fn hash_file(file: &File, artifact: &Artifact) -> Result<H1, String> {
+    match artifact.kind {
+        Kind::Zip => hash_module_zip(file, &artifact.module, &ZipLimits::default())
+            .map(|report| report.h1)
+            .map_err(|error| error.to_string()),
+        Kind::Mod | Kind::Info => read_all(file).map(|bytes| hash_go_mod(&bytes)).map_err(|error| error.to_string()),
+    }
+}
+
+fn read_all(mut file: &File) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(0))?;
+    file.take(MAX_GO_MOD + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_GO_MOD {
+        return Err(io::Error::other("it is larger than a go.mod may be, 16 MiB"));
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,241 @@
+//! The stages in order: what lies here already, else upstream after upstream until the bytes are right.
+
+use std::sync::Arc;
+
+use moka::sync::Cache;
+use tokio::sync::Semaphore;
+
+use super::attest::{Vouched, Vouchers};
+use super::commit::{Released, commit};
+use super::error::MirrorError;
+use super::hash::{Unfit, hash, hash_file};
+use super::obtain::{Staged, obtain};
+use super::prove::{Mismatch, prove};
+use crate::artifact::{Artifact, Kind};
+use crate::dirhash::H1;
+use crate::flight::{BrokenOff, Flights};
+use crate::origin::Origin;
+use crate::store::{Facts, Identity, Store};
+
+/// Files whose identity is remembered since they were hashed: about 300 bytes each. One that falls out is hashed again.
+const MAX_KNOWN: u64 = 50_000;
+/// Downloads under way. A `go` command asks for about ten at once.
+const MAX_DOWNLOADS: usize = 64;
+/// Zips being hashed at once, over all requests: each already uses the cores.
+const MAX_HASHING: usize = 4;
+
+/// The way of an artifact, from attest to commit. Cheap to clone; clones share all state.
+#[derive(Clone)]
+pub struct Pipeline {
+    pub(super) shared: Arc<Shared>,
+}
+
+pub(super) struct Shared {
+    pub(super) store: Arc<Store>,
+    pub(super) origin: Origin,
+    pub(super) vouchers: Vouchers,
+    known: Cache<Artifact, (Identity, H1)>,
+    flights: Flights<Artifact, Result<Released, Arc<MirrorError>>>,
+    downloads: Semaphore,
+    hashing: Semaphore,
+}
+
+impl Pipeline {
+    /// A pipeline that keeps in `store`, fetches from `origin`, and believes `vouchers`.
+    pub fn new(store: Arc<Store>, origin: Origin, vouchers: Vouchers) -> Self {
+        let shared = Shared {
+            store,
+            origin,
+            vouchers,
+            known: Cache::new(MAX_KNOWN),
+            flights: Flights::default(),
+            downloads: Semaphore::new(MAX_DOWNLOADS),
+            hashing: Semaphore::new(MAX_HASHING),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// The proved file of `artifact`, open. Requests for one artifact at the same time share one flight.
+    pub(super) async fn release(&self, artifact: &Artifact) -> Result<Released, Arc<MirrorError>> {
+        if let Some(released) = self.shared.unchanged(artifact).await? {
+            return Ok(released);
+        }
+        let (shared, wanted) = (Arc::clone(&self.shared), artifact.clone());
+        let flight = self.shared.flights.join(artifact.clone(), move || async move {
+            let released = shared.release_anew(&wanted).await.map_err(Arc::new);
+            match &released {
+                Ok(released) => shared.known.insert(wanted, (released.identity, released.h1)),
+                Err(error) => tracing::warn!(target: "trail", artifact = %wanted, %error, "refused"),
+            }
+            released
+        });
+        flight.await.map_err(|broken| Arc::new(MirrorError::from(broken)))?
+    }
+}
+
+impl Shared {
+    /// The file at its place, if it is the very one that was hashed before.
+    async fn unchanged(self: &Arc<Self>, artifact: &Artifact) -> Result<Option<Released>, MirrorError> {
+        let Some((known, h1)) = self.known.get(artifact) else { return Ok(None) };
+        let (shared, artifact) = (Arc::clone(self), artifact.clone());
+        blocking(move || {
+            let Some(file) = shared.store.open_artifact(&artifact)? else { return Ok(None) };
+            let identity = Identity::of(&file).map_err(|cause| read(&artifact, cause))?;
+            Ok((identity == known).then(|| Released { file: Arc::new(file), identity, h1 }))
+        })
+        .await
+    }
+
+    async fn release_anew(self: &Arc<Self>, artifact: &Artifact) -> Result<Released, MirrorError> {
+        let vouched = Arc::new(self.vouchers.attest(artifact, &self.store).await?);
+        if let Some(released) = self.from_disk(artifact, &vouched).await? {
+            return Ok(released);
+        }
+        let _turn = self.downloads.acquire().await.map_err(|_| BrokenOff)?;
+        self.from_upstream(artifact, &vouched).await
+    }
+
+    /// Hashes what lies at the artifact's place. Wrong bytes are set aside, and `None` says to fetch anew.
+    async fn from_disk(
+        self: &Arc<Self>,
+        artifact: &Artifact,
+        vouched: &Arc<Vouched>,
+    ) -> Result<Option<Released>, MirrorError> {
+        let _turn = self.hashing.acquire().await.map_err(|_| BrokenOff)?;
+        let (shared, artifact, vouched) = (Arc::clone(self), artifact.clone(), Arc::clone(vouched));
+        blocking(move || {
+            let Some(file) = shared.store.open_artifact(&artifact)? else { return Ok(None) };
+            let identity = Identity::of(&file).map_err(|cause| read(&artifact, cause))?;
+            let found = hash_file(&file, &artifact);
+            let right = match (&*vouched, &found) {
+                (Vouched::Record(expected) | Vouched::Pinned(expected), Ok(h1)) => expected.h1 == *h1,
+                (Vouched::Unseen, Ok(h1)) => shared.store.pin_first(&artifact, h1)? == *h1,
+                (_, Err(_)) => false,
+            };
+            if let (true, Ok(h1)) = (right, found.as_ref().copied()) {
+                return Ok(Some(Released { file: Arc::new(file), identity, h1 }));
+            }
+            if let Some(staged) = shared.store.take_out(&artifact)? {
+                let staged = Staged { artifact, file: staged, source: "this mirror's own disk".to_owned() };
+                let reason = found.as_ref().err().map_or("the stored file changed", String::as_str);
+                set_aside(&shared.store, staged, &vouched, found.as_ref().ok(), reason)?;
+            }
+            Ok(None)
+        })
+        .await
+    }
+
+    /// Source after source until one has the right bytes.
+    async fn from_upstream(
+        self: &Arc<Self>,
+        artifact: &Artifact,
+        vouched: &Arc<Vouched>,
+    ) -> Result<Released, MirrorError> {
+        let mut wrong = Vec::new();
+        let mut failure = None;
+        for nth in 0..self.origin.sources() {
+            let staged = match obtain(&self.origin, nth, artifact, &self.store).await {
+                Ok(staged) => staged,
+                Err(MirrorError::Origin(error)) => {
+                    let leads_on = self.origin.leads_on(nth, &error);
+                    failure = Some(worse(failure, error));
+                    if leads_on {
+                        continue;
+                    }
+                    break;
+                }
+                Err(error) => return Err(error),
+            };
+            let _turn = self.hashing.acquire().await.map_err(|_| BrokenOff)?;
+            let (shared, vouched) = (Arc::clone(self), Arc::clone(vouched));
+            match blocking(move || shared.judge(staged, &vouched)).await? {
+                Ok(released) => return Ok(released),
+                Err(tried) => wrong.push(tried),
+            }
+        }
+        match (&**vouched, failure) {
+            (Vouched::Record(expected) | Vouched::Pinned(expected), _) if !wrong.is_empty() => {
+                let (artifact, expected) = (Box::new(artifact.clone()), expected.clone());
+                Err(MirrorError::WrongBytes { artifact, expected, tried: wrong })
+            }
+            (_, Some(failure)) => Err(failure.into()),
+            (_, None) => {
+                let why = wrong.join("; ");
+                Err(crate::origin::OriginError::Nonsense { origin: "that was asked".to_owned(), why }.into())
+            }
+        }
+    }
+
+    /// Hash, prove, commit; or set aside, with a line that says what was wrong. Blocks.
+    fn judge(&self, staged: Staged, vouched: &Vouched) -> Result<Result<Released, String>, MirrorError> {
+        let source = staged.source.clone();
+        let hashed = match hash(staged) {
+            Ok(hashed) => hashed,
+            Err(Unfit { staged, why }) => {
+                set_aside(&self.store, staged, vouched, None, &why)?;
+                return Ok(Err(format!("{source}: {why}")));
+            }
+        };
+        match prove(hashed, vouched) {
+            Ok(proven) => Ok(Ok(commit(proven, &self.store)?)),
+            Err(Mismatch { hashed, expected }) => {
+                let (h1, staged) = (hashed.h1, hashed.staged);
+                let reason = format!("its hash is {h1}, and {} says {}", expected.by, expected.h1);
+                set_aside(&self.store, staged, vouched, Some(&h1), &reason)?;
+                Ok(Err(format!("upstream: {h1} ({source})")))
+            }
+        }
+    }
+}
+
+/// Bytes and facts into quarantine.
+fn set_aside(
+    store: &Store,
+    staged: Staged,
+    vouched: &Vouched,
+    found: Option<&H1>,
+    reason: &str,
+) -> Result<(), MirrorError> {
+    let expected = match vouched {
+        Vouched::Record(expected) | Vouched::Pinned(expected) => expected.h1.to_string(),
+        Vouched::Unseen => "nothing: exempt and never seen".to_owned(),
+    };
+    let facts = Facts {
+        module: staged.artifact.module.to_string(),
+        kind: staged.artifact.kind.extension(),
+        source: staged.source,
+        expected,
+        found: found.map(H1::to_string),
+        reason: reason.to_owned(),
+    };
+    let case = store.quarantine(staged.file, &facts)?;
+    tracing::warn!(
+        target: "trail", module = facts.module, kind = facts.kind, source = facts.source,
+        expected = facts.expected, found = facts.found, reason, case = %case.display(), "set aside"
+    );
+    Ok(())
+}
+
+/// Of two upstream failures the one that says more: trouble before absence, so that trouble never turns into a 404.
+fn worse(before: Option<crate::origin::OriginError>, now: crate::origin::OriginError) -> crate::origin::OriginError {
+    match before {
+        Some(before) if before.fault() != crate::fault::Fault::Absent => before,
+        _ => now,
+    }
+}
+
+fn read(artifact: &Artifact, cause: std::io::Error) -> MirrorError {
+    MirrorError::Read { artifact: Box::new(artifact.clone()), cause }
+}
+
+/// Whether the kind is one that a proof covers.
+pub(super) fn is_proved(kind: Kind) -> bool {
+    kind != Kind::Info
+}
+
+/// Runs file work off the async threads.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, MirrorError> + Send + 'static,
+) -> Result<T, MirrorError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| BrokenOff)?
+}

@@ -1,0 +1,12 @@
+//! Where bytes come from: the chain of upstream proxies.
+//!
+//! Nothing here is trusted. A `.zip` or `.mod` is only ever written to a staging file, whose hash decides; what no
+//! hash covers (`.info`, lists, `@latest`) travels as [`Advisory`], so that it cannot be mistaken for proved.
+
+mod chain;
+mod fetch;
+mod http;
+
+pub use chain::{Chain, ChainError, Source};
+pub use fetch::{Advisory, Origin, OriginError};
+pub use http::{HttpClient, HttpError};

@@ -1,0 +1,178 @@
+//! The chain of upstreams, written as `go` writes GOPROXY.
+//!
+//! `https://a,https://b|file:///c`: sources in order. Behind a `,` the next source is asked only when this one says
+//! 404 or 410; behind a `|` after any failure (`go help goproxy`). A `direct` at the end of a chain is what `go`'s own
+//! default has; it names the origin repositories, which this mirror does not fetch from: a module that no proxy has is
+//! then reported absent, and a client with `,direct` of its own goes there itself. `off` ends the chain.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use url::Url;
+
+/// One place that serves the GOPROXY protocol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A proxy spoken to over HTTP; the url has no trailing `/`.
+    Http(Url),
+    /// A folder laid out as a GOPROXY tree (`file://`).
+    Dir(PathBuf),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http(url) => {
+                // Credentials belong in no log and no answer.
+                let mut url = url.clone();
+                let _ = url.set_password(None);
+                let _ = url.set_username("");
+                f.write_str(url.as_str().trim_end_matches('/'))
+            }
+            Self::Dir(dir) => write!(f, "file://{}", dir.display()),
+        }
+    }
+}
+
+/// A source, and whether any failure of it (not only 404 and 410) leads on to the next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// The source to ask.
+    pub source: Source,
+    /// A `|` follows it.
+    pub on_any_failure: bool,
+}
+
+/// Sources in the order to ask them. Never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chain {
+    links: Vec<Link>,
+}
+
+/// More sources than anybody has mirrors. Bounds the time one absent module can take.
+const MAX_SOURCES: usize = 16;
+
+/// Why a chain cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChainError {
+    /// No proxy in it.
+    #[error("the upstream {0:?} names no proxy: give at least one url, such as https://proxy.golang.org")]
+    Empty(String),
+    /// Not a url of a kind we can speak.
+    #[error("the upstream {0:?} is not a url: it must start with https://, http:// or file://")]
+    NotAUrl(String),
+    /// A query or fragment can be no prefix of a path.
+    #[error("the upstream {0:?} has a `?` or `#`: give the address up to the path only")]
+    QueryOrFragment(String),
+    /// A `direct` or `off` with something behind it.
+    #[error("the upstream chain goes on after {0:?}: `go` would never reach {1:?}; drop one of them")]
+    AfterEnd(String, String),
+    /// Longer than the bound.
+    #[error("the upstream chain has more than {MAX_SOURCES} sources")]
+    TooMany,
+}
+
+impl Chain {
+    /// Parses GOPROXY syntax.
+    ///
+    /// ```
+    /// use sumgate::origin::Chain;
+    /// let chain = Chain::parse("https://proxy.golang.org|https://example.com/go/,direct").unwrap();
+    /// assert_eq!(chain.to_string(), "https://proxy.golang.org|https://example.com/go");
+    /// assert!(Chain::parse("direct").is_err());
+    /// ```
+    pub fn parse(text: &str) -> Result<Self, ChainError> {
+        let mut links = Vec::new();
+        let mut ended: Option<&str> = None;
+        for piece in text.split_inclusive([',', '|']) {
+            let on_any_failure = piece.ends_with('|');
+            let name = piece.trim_end_matches([',', '|']).trim();
+            if name.is_empty() {
+                continue;
+            }
+            if let Some(end) = ended {
+                return Err(ChainError::AfterEnd(end.to_owned(), name.to_owned()));
+            }
+            if matches!(name, "direct" | "off") {
+                ended = Some(name);
+                continue;
+            }
+            links.push(Link { source: parse_source(name)?, on_any_failure });
+        }
+        match links.len() {
+            0 => Err(ChainError::Empty(text.to_owned())),
+            1..=MAX_SOURCES => Ok(Self { links }),
+            _ => Err(ChainError::TooMany),
+        }
+    }
+
+    /// The links, in the order to ask them.
+    pub(crate) fn links(&self) -> &[Link] {
+        &self.links
+    }
+}
+
+fn parse_source(name: &str) -> Result<Source, ChainError> {
+    let url = Url::parse(name).map_err(|_| ChainError::NotAUrl(name.to_owned()))?;
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(ChainError::QueryOrFragment(name.to_owned()));
+    }
+    match url.scheme() {
+        "https" | "http" if url.has_host() => Ok(Source::Http(url)),
+        "file" => url.to_file_path().map(Source::Dir).map_err(|()| ChainError::NotAUrl(name.to_owned())),
+        _ => Err(ChainError::NotAUrl(name.to_owned())),
+    }
+}
+
+impl fmt::Display for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, link) in self.links.iter().enumerate() {
+            write!(f, "{}", link.source)?;
+            if i + 1 < self.links.len() {
+                f.write_str(if link.on_any_failure { "|" } else { "," })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn separators_keep_their_meaning() {
+        let chain = Chain::parse("https://a.example|http://b.example/x/,file:///tree").unwrap();
+        let any: Vec<bool> = chain.links().iter().map(|link| link.on_any_failure).collect();
+        assert_eq!(any, [true, false, false]);
+        assert_eq!(chain.to_string(), "https://a.example|http://b.example/x,file:///tree");
+    }
+
+    #[test]
+    fn gos_own_default_is_understood() {
+        assert_eq!(Chain::parse("https://proxy.golang.org,direct").unwrap().to_string(), "https://proxy.golang.org");
+    }
+
+    #[test]
+    fn what_cannot_be_asked_is_said() {
+        assert_eq!(Chain::parse(" "), Err(ChainError::Empty(" ".to_owned())));
+        assert_eq!(Chain::parse("off"), Err(ChainError::Empty("off".to_owned())));
+        assert_eq!(Chain::parse("proxy.golang.org"), Err(ChainError::NotAUrl("proxy.golang.org".to_owned())));
+        assert_eq!(Chain::parse("ftp://a.example"), Err(ChainError::NotAUrl("ftp://a.example".to_owned())));
+        assert_eq!(Chain::parse("https://a.example?x"), Err(ChainError::QueryOrFragment("https://a.example?x".to_owned())));
+        assert_eq!(
+            Chain::parse("off,https://a.example"),
+            Err(ChainError::AfterEnd("off".to_owned(), "https://a.example".to_owned()))
+        );
+        assert_eq!(Chain::parse(&"https://a.example,".repeat(17)), Err(ChainError::TooMany));
+    }
+
+    #[test]
+    fn credentials_are_never_shown() {
+        let chain = Chain::parse("https://user:secret@a.example/go").unwrap();
+        assert_eq!(chain.to_string(), "https://a.example/go");
+    }
+}

@@ -1,0 +1,78 @@
+//! Writes that survive a crash.
+//!
+//! The order is: write a file beside its place, `fsync` it, `rename` it over the place, `fsync` the folder. A reader
+//! sees the old file or the new one, whole; after the last step the new one survives a power cut too. A folder that had
+//! to be made is synced into its parent first, or the rename would be durable in a folder that is not.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+
+use tempfile::{NamedTempFile, TempPath};
+
+use super::StoreError;
+
+/// Whether the write has to survive a power cut, or may be lost and made again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// Synced: facts that cannot be had again, or that somebody reads without checking them.
+    Synced,
+    /// Atomic only: the reader authenticates it, and what is missing or torn is fetched anew.
+    Atomic,
+}
+
+/// Writes `bytes` at `path` in one step. The folder must be there.
+pub(crate) fn write(path: &Path, bytes: &[u8], durability: Durability) -> Result<(), StoreError> {
+    let failed = |cause| StoreError::new("write", path, cause);
+    let parent = parent(path).map_err(failed)?;
+    let mut file = NamedTempFile::with_prefix_in(".new-", parent).map_err(failed)?;
+    readable_by_all(file.as_file()).map_err(failed)?;
+    file.write_all(bytes).map_err(failed)?;
+    if durability == Durability::Synced {
+        file.as_file().sync_all().map_err(failed)?;
+    }
+    file.persist(path).map_err(|error| failed(error.error))?;
+    if durability == Durability::Synced {
+        sync_dir(parent).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Moves a synced file to `path`, whose folder is made if need be.
+pub(crate) fn place(temp: TempPath, path: &Path) -> Result<(), StoreError> {
+    let failed = |cause| StoreError::new("put in place", path, cause);
+    let parent = parent(path).map_err(failed)?;
+    make_dir(parent)?;
+    temp.persist(path).map_err(|error| failed(error.error))?;
+    sync_dir(parent).map_err(failed)
+}
+
+/// Makes a folder and what is missing above it, each synced into its parent.
+pub(crate) fn make_dir(dir: &Path) -> Result<(), StoreError> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let failed = |cause| StoreError::new("make the folder", dir, cause);
+    let above = parent(dir).map_err(failed)?;
+    make_dir(above)?;
+    match fs::create_dir(dir) {
+        // Another task or process may have made it meanwhile.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => {}
+        made => made.map_err(failed)?,
+    }
+    sync_dir(above).map_err(failed)
+}
+
+/// The tree is served by `file://` to other users too; temporary files are private by default.
+pub(crate) fn readable_by_all(file: &File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(fs::Permissions::from_mode(0o644))
+}
+
+pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+fn parent(path: &Path) -> io::Result<&Path> {
+    path.parent().ok_or_else(|| io::Error::other("it has no parent folder"))
+}

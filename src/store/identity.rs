@@ -1,0 +1,41 @@
+//! What tells that a file is still the one that was hashed.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+
+/// Device, inode, size and both times of a file. If any of them changed, the file is hashed again before a release.
+///
+/// `ctime` cannot be set by a program, so a write that puts `mtime` back still shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Identity {
+    /// Reads the identity of an open file.
+    pub fn of(file: &File) -> io::Result<Self> {
+        let meta = file.metadata()?;
+        Ok(Self {
+            device: meta.dev(),
+            inode: meta.ino(),
+            size: meta.size(),
+            modified: (meta.mtime(), meta.mtime_nsec()),
+            changed: (meta.ctime(), meta.ctime_nsec()),
+        })
+    }
+
+    /// The length of the file, in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// A short text that differs between two files put at one place one after the other; for entity tags.
+    pub fn stamp(&self) -> String {
+        format!("{:x}-{:x}-{:x}{:08x}", self.inode, self.size, self.modified.0, self.modified.1)
+    }
+}

@@ -1,0 +1,114 @@
+//! Bytes that were refused, set aside with the facts, for a person to look at.
+//!
+//! One folder a case, `quarantine/NNN-KIND-H1PREFIX/` with `bytes` and `facts.json`. The same wrong bytes from the same
+//! place are one case however often they come. Never served.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use serde::Serialize;
+
+use super::durable::{self, Durability};
+use super::staging::StagingFile;
+use super::{Store, StoreError};
+
+/// At the largest module zip (500 MiB) this is 16 GiB. The oldest case makes room for the newest.
+const MAX_CASES: usize = 32;
+
+/// What is known about refused bytes.
+#[derive(Clone, Debug, Serialize)]
+pub struct Facts {
+    /// `path@version`.
+    pub module: String,
+    /// `mod` or `zip`.
+    pub kind: &'static str,
+    /// Where the bytes came from.
+    pub source: String,
+    /// The h1 that the bytes should have.
+    pub expected: String,
+    /// The h1 that they have; `None` where they could not be hashed.
+    pub found: Option<String>,
+    /// Why they were refused, in words.
+    pub reason: String,
+}
+
+impl Store {
+    /// Sets `staged` aside. Returns the folder of the case.
+    pub(crate) fn quarantine(&self, staged: StagingFile, facts: &Facts) -> Result<PathBuf, StoreError> {
+        let all = self.root.join("quarantine");
+        durable::make_dir(&all)?;
+        let case = all.join(case_name(facts));
+        let failed = |cause| StoreError::new("write the quarantine case", &case, cause);
+        make_room(&all)?;
+        durable::make_dir(&case)?;
+        staged.file.sync_all().map_err(failed)?;
+        durable::place(staged.place, &case.join("bytes"))?;
+        let seen = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let facts = serde_json::json!({ "seen_unix_seconds": seen, "facts": facts });
+        let text = serde_json::to_vec_pretty(&facts).map_err(|error| failed(error.into()))?;
+        durable::write(&case.join("facts.json"), &text, Durability::Synced)?;
+        Ok(case)
+    }
+}
+
+/// A name that is the same for the same wrong bytes of the same place, and safe in any file system.
+fn case_name(facts: &Facts) -> String {
+    use sha2::{Digest, Sha256};
+    let mut hash = Sha256::new();
+    for part in [&facts.module, facts.kind, &facts.source, facts.found.as_deref().unwrap_or(""), &facts.reason] {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    let safe: String = facts.module.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).take(80).collect();
+    format!("{safe}-{}-{}", facts.kind, &hex::encode(hash.finalize())[..16])
+}
+
+/// Removes the oldest cases until one more fits.
+fn make_room(all: &std::path::Path) -> Result<(), StoreError> {
+    let failed = |cause| StoreError::new("read the quarantine", all, cause);
+    let mut cases = Vec::new();
+    for entry in fs::read_dir(all).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let modified = entry.metadata().and_then(|meta| meta.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+        cases.push((modified, entry.path()));
+    }
+    cases.sort();
+    let surplus = (cases.len() + 1).saturating_sub(MAX_CASES);
+    for (_, case) in cases.into_iter().take(surplus) {
+        fs::remove_dir_all(&case).map_err(|cause| StoreError::new("remove the quarantine case", &case, cause))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    fn facts(source: &str) -> Facts {
+        Facts {
+            module: "example.com/hello@v1.0.0".to_owned(),
+            kind: "zip",
+            source: source.to_owned(),
+            expected: "h1:right".to_owned(),
+            found: Some("h1:wrong".to_owned()),
+            reason: "the hash differs".to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_same_wrong_bytes_are_one_case_and_the_number_of_cases_is_bounded() {
+        let data = tempfile::tempdir().unwrap();
+        let store = Store::open(data.path()).unwrap();
+        let first = store.quarantine(store.stage().unwrap(), &facts("https://a.example")).unwrap();
+        let again = store.quarantine(store.stage().unwrap(), &facts("https://a.example")).unwrap();
+        assert_eq!(first, again);
+        for nth in 0..MAX_CASES + 5 {
+            store.quarantine(store.stage().unwrap(), &facts(&format!("https://{nth}.example"))).unwrap();
+        }
+        assert_eq!(fs::read_dir(data.path().join("quarantine")).unwrap().count(), MAX_CASES);
+        assert_eq!(fs::read_dir(data.path().join("staging")).unwrap().count(), 2, "the lock and this run's folder");
+    }
+}

@@ -1,0 +1,128 @@
+//! Files on their way. Each process has a staging folder of its own, held by a lock.
+//!
+//! A folder whose lock can be taken belongs to a process that is gone; the next process that starts removes it. Nothing
+//! in staging is ever served.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tempfile::{NamedTempFile, TempPath};
+
+use super::{StoreError, durable};
+
+/// This process's staging folder; removed when dropped.
+#[derive(Debug)]
+pub(super) struct Staging {
+    dir: PathBuf,
+    _lock: File,
+}
+
+/// A file in staging: open, and removed when dropped unless it is put in place.
+#[derive(Debug)]
+pub struct StagingFile {
+    /// The open file: what is written, hashed, and served later.
+    pub(crate) file: File,
+    pub(super) place: TempPath,
+}
+
+impl StagingFile {
+    /// A second handle to write through. The first one stays, to hash and to serve what was written.
+    pub(crate) fn writer(&self) -> Result<File, StoreError> {
+        self.file.try_clone().map_err(|cause| StoreError::new("open", &self.place, cause))
+    }
+}
+
+impl Staging {
+    pub(super) fn open(all: &Path) -> Result<Self, StoreError> {
+        durable::make_dir(all)?;
+        // Held while folders come and go, so that no sweep meets a folder whose lock is not taken yet.
+        let _door = lock(&all.join("lock"))?;
+        sweep(all)?;
+        let dir = tempfile::Builder::new()
+            .prefix("run-")
+            .tempdir_in(all)
+            .map_err(|cause| StoreError::new("make a staging folder in", all, cause))?
+            .keep();
+        let own = lock(&dir.join("lock"))?;
+        Ok(Self { dir, _lock: own })
+    }
+
+    pub(super) fn file(&self) -> Result<StagingFile, StoreError> {
+        let failed = |cause| StoreError::new("make a staging file in", &self.dir, cause);
+        let file = NamedTempFile::new_in(&self.dir).map_err(failed)?;
+        durable::readable_by_all(file.as_file()).map_err(failed)?;
+        let (file, place) = file.into_parts();
+        Ok(StagingFile { file, place })
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        // What cannot be removed now is swept at the next start.
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+fn sweep(all: &Path) -> Result<(), StoreError> {
+    let failed = |cause| StoreError::new("read the staging folder", all, cause);
+    for entry in fs::read_dir(all).map_err(failed)? {
+        let dir = entry.map_err(failed)?.path();
+        if !dir.is_dir() {
+            continue;
+        }
+        let abandoned = match File::open(dir.join("lock")) {
+            Ok(lock) => match lock.try_lock() {
+                Ok(()) => true,
+                Err(TryLockError::WouldBlock) => false,
+                Err(TryLockError::Error(cause)) => return Err(failed(cause)),
+            },
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        };
+        if abandoned {
+            fs::remove_dir_all(&dir).map_err(|cause| StoreError::new("sweep", &dir, cause))?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes the exclusive lock on the file at `path`, made if need be, and waits for it. Dropping the file gives it back.
+pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
+    let failed = |cause| StoreError::new("lock", path, cause);
+    let file = File::options().create(true).truncate(false).write(true).open(path).map_err(failed)?;
+    file.lock().map_err(failed)?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn leftovers_of_a_dead_process_are_swept_and_those_of_a_living_one_kept() {
+        let all = tempfile::tempdir().unwrap();
+        let living = Staging::open(all.path()).unwrap();
+        let kept = living.file().unwrap();
+        let dead = all.path().join("run-dead");
+        fs::create_dir(&dead).unwrap();
+        fs::write(dead.join("lock"), "").unwrap();
+        fs::write(dead.join("half-a-zip"), "PK").unwrap();
+
+        let _second = Staging::open(all.path()).unwrap();
+
+        assert!(!dead.exists());
+        assert!(kept.place.exists());
+    }
+
+    #[test]
+    fn a_dropped_staging_file_leaves_nothing() {
+        let all = tempfile::tempdir().unwrap();
+        let staging = Staging::open(all.path()).unwrap();
+        let file = staging.file().unwrap();
+        let place = file.place.to_path_buf();
+        drop(file);
+        assert!(!place.exists());
+    }
+}

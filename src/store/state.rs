@@ -1,0 +1,184 @@
+//! What is remembered of one database under one key.
+//!
+//! ```text
+//! sumdb/NAME+hhhhhhhh+KEYDIGEST/head      the trusted signed head, replaced by compare-and-swap only
+//!                               anchor    the last anchor that was proved consistent with it
+//!                               fork.txt  evidence that the database signed two histories; stays until removed by hand
+//!                               tile/…    authenticated tiles, the widest seen of each
+//!                               record/…  records with their proofs
+//! ```
+//!
+//! The digest of the whole verifier key is in the name: the 4-byte key hash alone could be met by another key, and a
+//! changed key must never meet an old head. Tiles and records are checked again whenever they are read, so they need
+//! no sync; head and evidence are synced.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use sha2::{Digest, Sha256};
+
+use super::durable::{self, Durability};
+use super::staging::lock;
+use super::tree::is_absent;
+use super::StoreError;
+
+/// Database names may contain `/`; a folder name must not.
+const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_');
+
+/// The folder of one database under one key.
+#[derive(Clone, Debug)]
+pub struct StateDir {
+    dir: PathBuf,
+}
+
+/// How a compare-and-swap of the head ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HeadSwap {
+    /// The new head is on disk, durably.
+    Swapped,
+    /// Another process was first; this is what lies there now.
+    Conflict(Option<String>),
+}
+
+impl StateDir {
+    pub(super) fn open(all: &Path, name: &str, verifier_key: &str) -> Result<Self, StoreError> {
+        let digest = hex::encode(&Sha256::digest(verifier_key.as_bytes())[..8]);
+        let key_hash = verifier_key.split('+').nth(1).unwrap_or_default();
+        let name = utf8_percent_encode(name, NAME);
+        let dir = all.join(format!("{name}+{key_hash}+{digest}"));
+        durable::make_dir(&dir)?;
+        Ok(Self { dir })
+    }
+
+    /// The trusted head as it was stored: a signed note.
+    pub fn head(&self) -> Result<Option<String>, StoreError> {
+        self.read("head", tlog::limits::MAX_NOTE_LEN).map(text)
+    }
+
+    /// Replaces the head by `new` if it is still `expected`, durably, across processes.
+    pub fn swap_head(&self, expected: Option<&str>, new: &str) -> Result<HeadSwap, StoreError> {
+        let _held = lock(&self.dir.join("head.lock"))?;
+        let current = self.head()?;
+        if current.as_deref() != expected {
+            return Ok(HeadSwap::Conflict(current));
+        }
+        durable::write(&self.dir.join("head"), new.as_bytes(), Durability::Synced)?;
+        Ok(HeadSwap::Swapped)
+    }
+
+    /// The anchor that was last proved consistent with the head.
+    pub fn anchor(&self) -> Result<Option<String>, StoreError> {
+        self.read("anchor", tlog::limits::MAX_NOTE_LEN).map(text)
+    }
+
+    /// Remembers that `anchor` was proved consistent with the head.
+    pub fn set_anchor(&self, anchor: &str) -> Result<(), StoreError> {
+        durable::write(&self.dir.join("anchor"), anchor.as_bytes(), Durability::Synced)
+    }
+
+    /// Where evidence of a fork lies, or would lie.
+    pub fn fork_path(&self) -> PathBuf {
+        self.dir.join("fork.txt")
+    }
+
+    /// Writes evidence of a fork, unless some is there already: the first is enough. Returns its path.
+    pub fn write_fork(&self, evidence: &str) -> Result<PathBuf, StoreError> {
+        let path = self.fork_path();
+        if !path.exists() {
+            durable::write(&path, evidence.as_bytes(), Durability::Synced)?;
+        }
+        Ok(path)
+    }
+
+    /// A tile's bytes as stored under its name (`tile/8/0/x001/234`, no width), to be authenticated by the caller.
+    pub fn tile(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.read(name, MAX_TILE_LEN)
+    }
+
+    /// Stores an authenticated tile.
+    pub fn set_tile(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        self.write_atomic(&self.dir.join(name), bytes)
+    }
+
+    /// A record with its proof, under the escaped `path@version`, to be checked by the caller.
+    pub fn record(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.read(&format!("record/{name}"), MAX_BUNDLE_LEN)
+    }
+
+    /// Stores a record with its proof.
+    pub fn set_record(&self, name: &str, bundle: &str) -> Result<(), StoreError> {
+        self.write_atomic(&self.dir.join("record").join(name), bundle.as_bytes())
+    }
+
+    fn write_atomic(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+        let dir = path.parent().unwrap_or(&self.dir);
+        fs::create_dir_all(dir).map_err(|cause| StoreError::new("make the folder", dir, cause))?;
+        durable::write(path, bytes, Durability::Atomic)
+    }
+
+    /// Reads a file of the folder; one that is too large is as good as absent, for it cannot be right.
+    fn read(&self, name: &str, limit: usize) -> Result<Option<Vec<u8>>, StoreError> {
+        let path = self.dir.join(name);
+        let read = || -> io::Result<Vec<u8>> {
+            let mut bytes = Vec::new();
+            fs::File::open(&path)?.take(limit as u64 + 1).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        match read() {
+            Ok(bytes) => Ok((bytes.len() <= limit).then_some(bytes)),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(cause) => Err(StoreError::new("read", &path, cause)),
+        }
+    }
+}
+
+/// 256 hashes of 32 bytes: the widest tile of height 8.
+const MAX_TILE_LEN: usize = 256 * 32;
+/// A record and a signed note at their own bounds, base64 and at most 62 proof hashes between them.
+const MAX_BUNDLE_LEN: usize = 2 * (tlog::limits::MAX_NOTE_LEN + tlog::limits::MAX_RECORD_LEN);
+
+/// A head that is not UTF-8 is kept as damaged text, so that opening it fails loudly rather than as "no head yet".
+fn text(bytes: Option<Vec<u8>>) -> Option<String> {
+    bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    fn state(all: &Path, name: &str, key: &str) -> StateDir {
+        StateDir::open(all, name, key).unwrap()
+    }
+
+    #[test]
+    fn of_two_swaps_from_one_head_only_the_first_wins() {
+        let all = tempfile::tempdir().unwrap();
+        let (one, two) = (state(all.path(), "a.example", "k"), state(all.path(), "a.example", "k"));
+        assert_eq!(one.swap_head(None, "first").unwrap(), HeadSwap::Swapped);
+        assert_eq!(two.swap_head(None, "other").unwrap(), HeadSwap::Conflict(Some("first".to_owned())));
+        assert_eq!(two.swap_head(Some("first"), "second").unwrap(), HeadSwap::Swapped);
+        assert_eq!(one.head().unwrap().as_deref(), Some("second"));
+    }
+
+    #[test]
+    fn a_changed_key_never_meets_an_old_head() {
+        let all = tempfile::tempdir().unwrap();
+        state(all.path(), "a.example/db", "a.example/db+00000001+AA").swap_head(None, "old").unwrap();
+        // The same name and the same 4-byte hash, another key.
+        let changed = state(all.path(), "a.example/db", "a.example/db+00000001+BB");
+        assert_eq!(changed.head().unwrap(), None);
+    }
+
+    #[test]
+    fn the_first_evidence_stays() {
+        let all = tempfile::tempdir().unwrap();
+        let state = state(all.path(), "a.example", "k");
+        state.write_fork("first").unwrap();
+        let path = state.write_fork("second").unwrap();
+        assert_eq!(fs::read_to_string(path).unwrap(), "first");
+    }
+}

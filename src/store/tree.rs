@@ -1,0 +1,94 @@
+//! The GOPROXY tree: immutable files at the places where `go` looks for them with `GOPROXY=file://DATA/proxy`.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::PathBuf;
+
+use super::durable::{self, Durability};
+use super::staging::{StagingFile, lock};
+use super::{Store, StoreError};
+use crate::artifact::Artifact;
+use crate::module::{ModulePath, ModuleVersion, Version};
+
+/// A list of 8 MiB has half a million versions; the largest known has a few thousand.
+pub(crate) const MAX_LIST: usize = 8 << 20;
+
+impl Store {
+    fn place_of(&self, artifact: &Artifact) -> PathBuf {
+        self.root.join("proxy").join(artifact.path())
+    }
+
+    /// Opens the file of `artifact`, if it is there. Whether it is right is for the caller to hash.
+    pub fn open_artifact(&self, artifact: &Artifact) -> Result<Option<File>, StoreError> {
+        let path = self.place_of(artifact);
+        match File::open(&path) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(cause) => Err(StoreError::new("open", &path, cause)),
+        }
+    }
+
+    /// Puts a staged file at the place of `artifact`, durably, over what was there. Returns the file, still open.
+    ///
+    /// Only the stage that holds a proof (`mirror/commit`) and the one that holds a checked `.info` call this.
+    pub(crate) fn keep(&self, staged: StagingFile, artifact: &Artifact) -> Result<File, StoreError> {
+        let path = self.place_of(artifact);
+        staged.file.sync_all().map_err(|cause| StoreError::new("sync", &path, cause))?;
+        durable::place(staged.place, &path)?;
+        Ok(staged.file)
+    }
+
+    /// Takes the file of `artifact` out of the tree into staging, if it is there.
+    pub(crate) fn take_out(&self, artifact: &Artifact) -> Result<Option<StagingFile>, StoreError> {
+        let path = self.place_of(artifact);
+        let mut staged = self.stage()?;
+        match fs::rename(&path, &staged.place) {
+            Ok(()) => {}
+            Err(error) if is_absent(&error) => return Ok(None),
+            Err(cause) => return Err(StoreError::new("set aside", &path, cause)),
+        }
+        staged.file = File::open(&staged.place).map_err(|cause| StoreError::new("open", &staged.place, cause))?;
+        Ok(Some(staged))
+    }
+
+    /// The versions that were released here, in semver order. Pseudo-versions are in no list.
+    pub fn released(&self, path: &ModulePath) -> Result<Vec<Version>, StoreError> {
+        let list = self.list_of(path);
+        let text = match fs::read_to_string(&list) {
+            Ok(text) => text,
+            Err(error) if is_absent(&error) => String::new(),
+            Err(cause) => return Err(StoreError::new("read", &list, cause)),
+        };
+        // A line that is no version can only come from somebody's hand; it helps nobody.
+        Ok(text.lines().filter_map(|line| Version::parse(line).ok()).collect())
+    }
+
+    /// Adds a released version to its module's list.
+    pub(crate) fn add_to_list(&self, module: &ModuleVersion) -> Result<(), StoreError> {
+        if module.version.is_pseudo() {
+            return Ok(());
+        }
+        // One lock for all lists: it is held for a few milliseconds, once per version.
+        let _held = lock(&self.root.join("list.lock"))?;
+        let mut versions = self.released(&module.path)?;
+        if versions.contains(&module.version) {
+            return Ok(());
+        }
+        versions.push(module.version.clone());
+        versions.sort();
+        let lines: String = versions.iter().map(|version| format!("{version}\n")).collect();
+        durable::write(&self.list_of(&module.path), lines.as_bytes(), Durability::Synced)
+    }
+
+    fn list_of(&self, path: &ModulePath) -> PathBuf {
+        self.root.join("proxy").join(path.escaped()).join("@v/list")
+    }
+}
+
+/// A path below a file, or longer than the file system takes, is a path with nothing there.
+pub(super) fn is_absent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename
+    )
+}

@@ -1,0 +1,19 @@
+//! The checksum-database client: what a module version must hash to, proved.
+//!
+//! A lookup goes: proof on disk, else the network; the reply's signed head is merged into the trusted timeline, the
+//! record's inclusion proved, and only the proved text read. [`lookup`] is the decision as a pure machine, [`Client`]
+//! drives it and keeps the state. An error is never remembered.
+
+mod anchor;
+mod client;
+mod database;
+mod error;
+pub mod lookup;
+mod remote;
+mod tiles;
+mod trusted;
+
+pub use anchor::{Anchor, AnchorError};
+pub use client::{Attested, Client};
+pub use database::{Database, DatabaseError};
+pub use error::SumdbError;

@@ -1,0 +1,102 @@
+//! Anchors: signed heads that a new installation already knows.
+//!
+//! A machine that remembers nothing would trust the first server that it meets. The program therefore carries a head of
+//! sum.golang.org, and whatever it meets must be consistent with that. `--anchor FILE` replaces it, `--anchor none` drops
+//! it.
+
+use std::path::{Path, PathBuf};
+
+use tlog::{SUMDB_ORIGIN, SignedCheckpoint, VerifierKey};
+
+/// Refreshed at each release: 51,312,332 records, seen in March 2026.
+const SUM_GOLANG_ORG: &str = include_str!("anchors/sum.golang.org");
+
+/// Which heads to start from.
+#[derive(Clone, Debug, Default)]
+pub enum Anchor {
+    /// Those that the program carries.
+    #[default]
+    BuiltIn,
+    /// The signed notes read from files, for the databases whose keys signed them.
+    Notes(Vec<(PathBuf, String)>),
+    /// None: the first signed head that a database shows is trusted.
+    None,
+}
+
+/// Why an anchor cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AnchorError {
+    /// The file cannot be read.
+    #[error("cannot read the anchor {}: {cause}", path.display())]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// No configured database signed it.
+    #[error("the anchor {} is not a tree head signed by any database in use ({names})", path.display())]
+    NotSigned {
+        /// Which.
+        path: PathBuf,
+        /// The databases in use.
+        names: String,
+    },
+}
+
+impl Anchor {
+    /// Reads the value of `--anchor`: files, or the single word `none`; nothing means the built-in ones.
+    pub fn read(values: &[PathBuf]) -> Result<Self, AnchorError> {
+        match values {
+            [] => Ok(Self::BuiltIn),
+            [one] if one == Path::new("none") => Ok(Self::None),
+            files => files
+                .iter()
+                .map(|path| match std::fs::read_to_string(path) {
+                    Ok(note) => Ok((path.clone(), note)),
+                    Err(cause) => Err(AnchorError::Unreadable { path: path.clone(), cause }),
+                })
+                .collect::<Result<_, _>>()
+                .map(Self::Notes),
+        }
+    }
+
+    /// The anchor for the database with `key`: the newest of those that it signed.
+    pub fn for_key(&self, key: &VerifierKey) -> Option<SignedCheckpoint> {
+        let open = |note: &str| SignedCheckpoint::open(note.as_bytes(), SUMDB_ORIGIN, key).ok();
+        match self {
+            Self::BuiltIn => open(SUM_GOLANG_ORG),
+            Self::Notes(notes) => notes.iter().filter_map(|(_, note)| open(note)).max_by_key(SignedCheckpoint::size),
+            Self::None => None,
+        }
+    }
+
+    /// Refuses an anchor that belongs to none of the databases: it would protect nothing.
+    pub fn check<'k>(&self, keys: impl Iterator<Item = &'k VerifierKey> + Clone) -> Result<(), AnchorError> {
+        let Self::Notes(notes) = self else { return Ok(()) };
+        for (path, note) in notes {
+            let signed = |key| SignedCheckpoint::open(note.as_bytes(), SUMDB_ORIGIN, key).is_ok();
+            if !keys.clone().any(signed) {
+                let names: Vec<&str> = keys.map(VerifierKey::name).collect();
+                return Err(AnchorError::NotSigned { path: path.clone(), names: names.join(", ") });
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn the_built_in_anchor_is_signed_by_sum_golang_org() {
+        let key = VerifierKey::parse(tlog::SUM_GOLANG_ORG).unwrap();
+        let anchor = Anchor::BuiltIn.for_key(&key).unwrap();
+        assert_eq!(anchor.size().get(), 51_312_332);
+        assert!(Anchor::None.for_key(&key).is_none());
+    }
+}

@@ -1,0 +1,350 @@
+//! Drives the lookup machine for one database: memory, disk, network, in this order.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use moka::sync::Cache;
+use tlog::{
+    Decision, ForkEvidence, Node, Observation, ProvenRecord, SUMDB_ORIGIN, SignedCheckpoint, Tile, TileHeight,
+    TilePlan, Timeline, TreeSize,
+};
+
+use super::anchor::Anchor;
+use super::database::Database;
+use super::error::SumdbError;
+use super::lookup::{self, Conclusion, LookupError, Read};
+use super::remote::{Remote, escaped};
+use super::tiles::{Tiles, blocking};
+use super::trusted::{Advance, Trusted};
+use crate::flight::Flights;
+use crate::gosum::{RecordLines, parse_record_text};
+use crate::module::ModuleVersion;
+use crate::origin::HttpClient;
+use crate::store::{StateDir, Store};
+
+/// Proved answers kept in memory: about half a kilobyte each.
+const MAX_ATTESTED: u64 = 10_000;
+/// How often a moved head is compared again. Heads come every few minutes; ten moves during one lookup mean a fault.
+const MAX_MOVES: u32 = 10;
+
+/// What a module version hashes to, proved by the database. There is no other way to get one than a [`Client`].
+#[derive(Debug)]
+pub struct Attested {
+    module: ModuleVersion,
+    record: ProvenRecord,
+    lines: RecordLines,
+    proved_in: TreeSize,
+}
+
+impl Attested {
+    /// For which module version.
+    pub fn module(&self) -> &ModuleVersion {
+        &self.module
+    }
+
+    /// The proved record.
+    pub fn record(&self) -> &ProvenRecord {
+        &self.record
+    }
+
+    /// The hashes that it names.
+    pub fn lines(&self) -> &RecordLines {
+        &self.lines
+    }
+
+    /// The size of the tree that it was proved in.
+    pub fn proved_in(&self) -> TreeSize {
+        self.proved_in
+    }
+}
+
+/// A client of one database. Cheap to clone; clones share all state.
+#[derive(Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    database: Database,
+    state: StateDir,
+    trusted: Trusted,
+    tiles: Tiles,
+    remote: Remote,
+    attested: Cache<ModuleVersion, Arc<Attested>>,
+    lookups: Flights<ModuleVersion, Result<Arc<Attested>, Arc<SumdbError>>>,
+    refreshes: Flights<(), Result<(), Arc<SumdbError>>>,
+    /// An anchor that the stored head was not compared with yet.
+    anchor_due: Mutex<Option<SignedCheckpoint>>,
+}
+
+impl Client {
+    /// Opens the database's state in `store`. Blocks on the disk; asks nothing of the network.
+    pub fn open(
+        database: Database,
+        store: &Store,
+        anchor: &Anchor,
+        http: HttpClient,
+    ) -> Result<Self, SumdbError> {
+        let state = store.database(database.name(), &database.key().to_string())?;
+        let anchor = anchor.for_key(database.key());
+        let trusted = Trusted::open(state.clone(), database.key().clone(), anchor.as_ref())?;
+        let compared = state.anchor()?;
+        let anchor_due = anchor.filter(|anchor| {
+            trusted.head().is_some_and(|head| head.note() != anchor.note())
+                && compared.as_deref() != Some(anchor.note())
+        });
+        let remote = Remote::new(&database, http);
+        let shared = Shared {
+            tiles: Tiles::new(state.clone(), remote.clone()),
+            attested: Cache::new(MAX_ATTESTED),
+            lookups: Flights::default(),
+            refreshes: Flights::default(),
+            anchor_due: Mutex::new(anchor_due),
+            database,
+            state,
+            trusted,
+            remote,
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Which database it asks.
+    pub fn database(&self) -> &Database {
+        &self.shared.database
+    }
+
+    /// The newest trusted head, if there is one yet. Asks nobody.
+    pub fn trusted(&self) -> Option<SignedCheckpoint> {
+        self.shared.trusted.head()
+    }
+
+    /// Where the evidence lies, if this database was seen to sign two histories.
+    pub fn fork(&self) -> Option<PathBuf> {
+        Some(self.shared.state.fork_path()).filter(|evidence| evidence.exists())
+    }
+
+    /// What `module` hashes to, proved.
+    pub async fn lookup(&self, module: &ModuleVersion) -> Result<Arc<Attested>, Arc<SumdbError>> {
+        if let Some(attested) = self.shared.attested.get(module) {
+            return Ok(attested);
+        }
+        let (shared, wanted) = (Arc::clone(&self.shared), module.clone());
+        let flight = self.shared.lookups.join(module.clone(), move || async move {
+            let attested = match shared.from_disk(&wanted).await? {
+                Some(attested) => attested,
+                None => shared.from_network(&wanted).await?,
+            };
+            let attested = Arc::new(attested);
+            shared.attested.insert(wanted, Arc::clone(&attested));
+            Ok(attested)
+        });
+        flight.await.map_err(|broken| Arc::new(SumdbError::BrokenOff(broken.to_string())))?
+    }
+
+    /// The trusted head; where there is none yet, the database is asked for its latest.
+    pub async fn head(&self) -> Result<SignedCheckpoint, Arc<SumdbError>> {
+        if let Some(head) = self.trusted() {
+            return Ok(head);
+        }
+        self.refresh().await?;
+        self.trusted().ok_or_else(|| Arc::new(self.shared.remote.unverified("latest", "it shows no head")))
+    }
+
+    /// Asks for the latest head and merges it. Callers at the same time share one request.
+    pub async fn refresh(&self) -> Result<(), Arc<SumdbError>> {
+        let shared = Arc::clone(&self.shared);
+        let flight = self.shared.refreshes.join((), move || async move {
+            let note = shared.remote.latest().await?;
+            let seen = SignedCheckpoint::open(&note, SUMDB_ORIGIN, shared.database.key())
+                .map_err(|error| shared.remote.unverified("latest", error.to_string()))?;
+            shared.merge(seen).await
+        });
+        flight.await.map_err(|broken| Arc::new(SumdbError::BrokenOff(broken.to_string())))?
+    }
+
+    /// The bytes of `tile`, authentic under the trusted head. A tile beyond that head makes the client look for a newer
+    /// one first: a `go` command that saw the database directly may be ahead.
+    pub async fn tile(&self, tile: &Tile) -> Result<Bytes, Arc<SumdbError>> {
+        if let Some(bytes) = self.shared.tiles.in_memory(tile) {
+            return Ok(bytes);
+        }
+        let mut head = self.head().await?;
+        if widest(tile, &head).is_none() {
+            self.refresh().await?;
+            head = self.head().await?;
+        }
+        let wide = widest(tile, &head).ok_or_else(|| self.shared.no_such_tile(tile, &head))?;
+        // The first hash of the tile's lowest row: planning for it plans the tile and the way to the root.
+        let node = wide.nodes().into_iter().next().ok_or_else(|| self.shared.no_such_tile(tile, &head))?;
+        let tiles = self.shared.authentic(&head, &[node]).await?;
+        self.shared.tiles.keep(&tiles).await?;
+        tiles
+            .bytes(&wide)
+            .and_then(|bytes| tile.cut(bytes))
+            .map(Bytes::copy_from_slice)
+            .ok_or_else(|| self.shared.no_such_tile(tile, &head))
+    }
+}
+
+/// The widest form of `tile` in the tree of `head`, if that is at least as wide as `tile`.
+fn widest(tile: &Tile, head: &SignedCheckpoint) -> Option<Tile> {
+    Tile::in_tree(tile.height(), tile.level(), tile.index(), head.size()).filter(|wide| wide.width() >= tile.width())
+}
+
+impl Shared {
+    /// A record with its proof from an earlier lookup. What does not check out is as good as absent.
+    async fn from_disk(self: &Arc<Self>, module: &ModuleVersion) -> Result<Option<Attested>, Arc<SumdbError>> {
+        let (shared, module) = (Arc::clone(self), module.clone());
+        blocking(move || {
+            let Some(bundle) = shared.state.record(&escaped(&module))? else { return Ok(None) };
+            let Ok((record, head)) = tlog::bundle::open(&bundle, SUMDB_ORIGIN, shared.database.key()) else {
+                return Ok(None);
+            };
+            let lines = parse_record_text(record.text(), &module);
+            Ok(lines.ok().map(|lines| Attested { module, record, lines, proved_in: head.size() }))
+        })
+        .await
+    }
+
+    async fn from_network(self: &Arc<Self>, module: &ModuleVersion) -> Result<Attested, Arc<SumdbError>> {
+        self.refuse_if_forked().await?;
+        self.compare_anchor().await?;
+        let reply = self.remote.lookup(module).await?;
+        for _ in 0..MAX_MOVES {
+            let trusted = self.trusted.now();
+            let read = lookup::read(&reply, self.database.key(), trusted.as_ref());
+            let reading = match read.map_err(|error| self.failed(module, error))? {
+                Read::Needs(reading) => reading,
+                Read::Forked(evidence) => return Err(self.forked(*evidence).await),
+            };
+            let tiles = self.tiles.authentic(reading.plan()).await?;
+            let conclusion = reading.conclude(module, &tiles).map_err(|error| self.failed(module, error))?;
+            let proved = match conclusion {
+                Conclusion::Proved(proved) => *proved,
+                Conclusion::Forked(evidence) => return Err(self.forked(*evidence).await),
+            };
+            if self.advance(trusted, proved.head.clone()).await? == Advance::Moved {
+                continue;
+            }
+            self.tiles.keep(&tiles).await?;
+            let (state, name) = (self.state.clone(), escaped(module));
+            let bundle = proved.bundle;
+            blocking(move || Ok(state.set_record(&name, &bundle)?)).await?;
+            return Ok(Attested {
+                module: module.clone(),
+                record: proved.record,
+                lines: proved.lines,
+                proved_in: proved.head.size(),
+            });
+        }
+        Err(self.contention())
+    }
+
+    /// Merges a signed head into the timeline: proves it consistent with the trusted one, and moves on if it is newer.
+    async fn merge(self: &Arc<Self>, seen: SignedCheckpoint) -> Result<(), Arc<SumdbError>> {
+        self.refuse_if_forked().await?;
+        for _ in 0..MAX_MOVES {
+            let trusted = self.trusted.now();
+            let observation = trusted.as_ref().map(|timeline| timeline.observe(seen.clone()));
+            let newest = match observation {
+                // The first head ever: nothing to compare with.
+                None => seen.clone(),
+                Some(Observation::Same) => return Ok(()),
+                Some(Observation::Fork(evidence)) => return Err(self.forked(*evidence).await),
+                Some(Observation::Past(comparison) | Observation::Ahead(comparison)) => {
+                    let newer = comparison.newer().clone();
+                    let tiles = self.authentic(&newer, &comparison.nodes()).await?;
+                    let decision = comparison
+                        .decide(&tiles)
+                        .map_err(|error| self.remote.unverified("tree head", error.to_string()))?;
+                    if let Decision::Fork(evidence) = decision {
+                        return Err(self.forked(*evidence).await);
+                    }
+                    self.tiles.keep(&tiles).await?;
+                    newer
+                }
+            };
+            if self.advance(trusted, newest).await? == Advance::Done {
+                return Ok(());
+            }
+        }
+        Err(self.contention())
+    }
+
+    /// Compares the anchor with the stored head, once per anchor: the program may have been updated since.
+    async fn compare_anchor(self: &Arc<Self>) -> Result<(), Arc<SumdbError>> {
+        let due = self.anchor_due.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(anchor) = due else { return Ok(()) };
+        self.merge(anchor.clone()).await?;
+        let state = self.state.clone();
+        blocking(move || Ok(state.set_anchor(anchor.note())?)).await?;
+        self.anchor_due.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Ok(())
+    }
+
+    async fn authentic(
+        &self,
+        head: &SignedCheckpoint,
+        nodes: &[Node],
+    ) -> Result<tlog::AuthenticTiles, Arc<SumdbError>> {
+        let plan = TilePlan::new(*head.head(), TileHeight::SUMDB, nodes)
+            .map_err(|error| self.remote.unverified("tree head", error.to_string()))?;
+        self.tiles.authentic(&plan).await
+    }
+
+    async fn advance(
+        self: &Arc<Self>,
+        from: Option<Timeline>,
+        to: SignedCheckpoint,
+    ) -> Result<Advance, Arc<SumdbError>> {
+        let shared = Arc::clone(self);
+        blocking(move || shared.trusted.advance(from.as_ref(), &to)).await
+    }
+
+    /// After a fork nothing new is attested, until a person removed the evidence. Also when another process found it.
+    async fn refuse_if_forked(self: &Arc<Self>) -> Result<(), Arc<SumdbError>> {
+        let shared = Arc::clone(self);
+        blocking(move || match (Client { shared: Arc::clone(&shared) }).fork() {
+            Some(evidence) => Err(SumdbError::Fork { database: shared.database.name().to_owned(), evidence }),
+            None => Ok(()),
+        })
+        .await
+    }
+
+    async fn forked(self: &Arc<Self>, evidence: ForkEvidence) -> Arc<SumdbError> {
+        let shared = Arc::clone(self);
+        let written = blocking(move || {
+            let path = shared.state.write_fork(&evidence.to_string())?;
+            Ok(SumdbError::Fork { database: shared.database.name().to_owned(), evidence: path })
+        });
+        match written.await {
+            Ok(fork) => {
+                tracing::error!(target: "trail", error = %fork, "fork");
+                Arc::new(fork)
+            }
+            Err(error) => error,
+        }
+    }
+
+    fn failed(&self, module: &ModuleVersion, error: LookupError) -> SumdbError {
+        let database = self.database.name().to_owned();
+        let what = module.to_string();
+        match error {
+            LookupError::Unverified(why) => SumdbError::Unverified { database, what, why },
+            LookupError::WrongRecord(cause) => SumdbError::WrongRecord { database, what, cause },
+        }
+    }
+
+    fn no_such_tile(&self, tile: &Tile, head: &SignedCheckpoint) -> Arc<SumdbError> {
+        Arc::new(SumdbError::Absent {
+            database: self.database.name().to_owned(),
+            what: tile.to_string(),
+            reason: format!("the newest trusted tree has {} records", head.size()),
+        })
+    }
+
+    fn contention(&self) -> Arc<SumdbError> {
+        Arc::new(SumdbError::Contention { database: self.database.name().to_owned(), tries: MAX_MOVES })
+    }
+}

@@ -1,0 +1,155 @@
+//! Which database: its verifier key and its address, written as `go` writes GOSUMDB.
+//!
+//! `name`, `name+hash+key`, either with ` url` behind it (`go help environment`). A bare name must be one whose key is
+//! known; without a url the address is `https://name`.
+
+use std::fmt;
+
+use tlog::VerifierKey;
+use url::Url;
+
+/// The key of sum.golang.org, as `go` has it built in (`cmd/go/internal/modfetch/key.go`).
+const SUM_GOLANG_ORG: &str = tlog::SUM_GOLANG_ORG;
+/// The alias for where sum.golang.org cannot be reached: the same key, another address.
+const CHINA_ALIAS: &str = "sum.golang.google.cn";
+
+/// A checksum database.
+#[derive(Clone, Debug)]
+pub struct Database {
+    key: VerifierKey,
+    url: Url,
+    /// The url was given, rather than derived from the name.
+    url_given: bool,
+}
+
+/// Why a database setting cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DatabaseError {
+    /// Nothing to verify against.
+    #[error("the database is {0:?}: sumgate proves every byte against a database; exempt modules with --nosumdb instead")]
+    Off(String),
+    /// More than a name and a url.
+    #[error("the database {0:?} has more than two words: write NAME, NAME+HASH+KEY, or either with a url behind it")]
+    TooManyWords(String),
+    /// A name whose key nobody told.
+    #[error("the database {0:?} is not known by name: give its verifier key, NAME+HASH+KEY")]
+    UnknownName(String),
+    /// The verifier key is damaged.
+    #[error("the verifier key {text:?} cannot be used: {why}")]
+    BadKey {
+        /// As given.
+        text: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// The address is no http(s) url.
+    #[error("the database url {0:?} is not one: it must start with https:// or http:// and have no ?, # or user name")]
+    BadUrl(String),
+}
+
+impl Database {
+    /// Parses GOSUMDB syntax.
+    ///
+    /// ```
+    /// use sumgate::sumdb::Database;
+    /// let database = Database::parse("sum.golang.org").unwrap();
+    /// assert_eq!(database.url().as_str(), "https://sum.golang.org/");
+    /// assert!(Database::parse("off").is_err());
+    /// ```
+    pub fn parse(text: &str) -> Result<Self, DatabaseError> {
+        let mut words = text.split_whitespace();
+        let name = words.next().unwrap_or("off");
+        if name == "off" {
+            return Err(DatabaseError::Off(text.to_owned()));
+        }
+        let address = words.next();
+        if words.next().is_some() {
+            return Err(DatabaseError::TooManyWords(text.to_owned()));
+        }
+        let key_text = match name {
+            "sum.golang.org" | CHINA_ALIAS => SUM_GOLANG_ORG,
+            other if other.contains('+') => other,
+            other => return Err(DatabaseError::UnknownName(other.to_owned())),
+        };
+        let key = VerifierKey::parse(key_text)
+            .map_err(|error| DatabaseError::BadKey { text: key_text.to_owned(), why: error.to_string() })?;
+        let url = match (address, name) {
+            (Some(address), _) => parse_url(address)?,
+            (None, CHINA_ALIAS) => parse_url(&format!("https://{CHINA_ALIAS}"))?,
+            (None, _) => parse_url(&format!("https://{}", key.name()))?,
+        };
+        Ok(Self { key, url, url_given: address.is_some() })
+    }
+
+    /// The key that signs its heads.
+    pub fn key(&self) -> &VerifierKey {
+        &self.key
+    }
+
+    /// Its name; may contain `/`.
+    pub fn name(&self) -> &str {
+        self.key.name()
+    }
+
+    /// Where it is asked.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// How `go` must be told of it: the bare name where `go` knows the key, else the whole key.
+    pub fn for_go(&self) -> String {
+        let key = self.key.to_string();
+        if key == SUM_GOLANG_ORG { self.name().to_owned() } else { key }
+    }
+}
+
+fn parse_url(text: &str) -> Result<Url, DatabaseError> {
+    let bad = || DatabaseError::BadUrl(text.to_owned());
+    let url = Url::parse(text).map_err(|_| bad())?;
+    let plain = url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
+    if !matches!(url.scheme(), "https" | "http") || !url.has_host() || !plain {
+        return Err(bad());
+    }
+    Ok(url)
+}
+
+impl fmt::Display for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())?;
+        if self.url_given {
+            write!(f, " ({})", self.url.as_str().trim_end_matches('/'))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn every_form_of_gosumdb_is_understood() {
+        let alias = Database::parse("sum.golang.google.cn").unwrap();
+        assert_eq!((alias.name(), alias.url().as_str()), ("sum.golang.org", "https://sum.golang.google.cn/"));
+        let with_url = Database::parse("sum.golang.org  http://127.0.0.1:8080/base").unwrap();
+        assert_eq!(with_url.url().as_str(), "http://127.0.0.1:8080/base");
+        assert_eq!(with_url.for_go(), "sum.golang.org");
+        let keyed = Database::parse(SUM_GOLANG_ORG).unwrap();
+        assert_eq!(keyed.url().as_str(), "https://sum.golang.org/");
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_said() {
+        assert!(matches!(Database::parse("off"), Err(DatabaseError::Off(_))));
+        assert!(matches!(Database::parse(""), Err(DatabaseError::Off(_))));
+        assert!(matches!(Database::parse("sum.example.org"), Err(DatabaseError::UnknownName(_))));
+        assert!(matches!(Database::parse("sum.golang.org a b"), Err(DatabaseError::TooManyWords(_))));
+        assert!(matches!(Database::parse("sum.golang.org ftp://x"), Err(DatabaseError::BadUrl(_))));
+        assert!(matches!(Database::parse("sum.golang.org http://u:p@x"), Err(DatabaseError::BadUrl(_))));
+        let changed = SUM_GOLANG_ORG.replace("033de0ae", "033de0af");
+        assert!(matches!(Database::parse(&changed), Err(DatabaseError::BadKey { .. })));
+    }
+}

@@ -1,0 +1,104 @@
+//! Why a question to the database has no answer.
+
+use std::path::PathBuf;
+
+use crate::fault::Fault;
+use crate::gosum::RecordLinesError;
+use crate::origin::HttpError;
+use crate::store::StoreError;
+
+/// Why a question to the database has no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SumdbError {
+    /// The database says that it does not have it.
+    #[error("the checksum database {database} does not have {what}: {reason}")]
+    Absent {
+        /// Which database.
+        database: String,
+        /// What was asked for.
+        what: String,
+        /// In the database's words.
+        reason: String,
+    },
+    /// The database could not be asked.
+    #[error("the checksum database {database} cannot be reached: {cause}")]
+    Unreachable {
+        /// Which database.
+        database: String,
+        /// What happened.
+        #[source]
+        cause: HttpError,
+    },
+    /// It answered something that does not verify. Nothing of it was kept.
+    #[error("the checksum database {database} answered something that does not verify ({what}): {why}")]
+    Unverified {
+        /// Which database.
+        database: String,
+        /// What was asked for.
+        what: String,
+        /// Which check failed.
+        why: String,
+    },
+    /// The proved record is not for the module that was asked for, or not readable as hash lines.
+    #[error("the checksum database {database} answered for {what} with a record that is not its own: {cause}")]
+    WrongRecord {
+        /// Which database.
+        database: String,
+        /// What was asked for.
+        what: String,
+        /// What the record is.
+        #[source]
+        cause: RecordLinesError,
+    },
+    /// Two signed heads that cannot belong to one history.
+    #[error(
+        "the checksum database {database} signed two histories that contradict each other; nothing new is released. \
+         The evidence is in {} (check it with: sumgate verify-evidence FILE)",
+        evidence.display()
+    )]
+    Fork {
+        /// Which database.
+        database: String,
+        /// Where the evidence is.
+        evidence: PathBuf,
+    },
+    /// Another process kept moving the head while this one tried to.
+    #[error("the trusted head of {database} moved {tries} times while it was being advanced; try again")]
+    Contention {
+        /// Which database.
+        database: String,
+        /// How often it was tried.
+        tries: u32,
+    },
+    /// The stored head is damaged or foreign.
+    #[error("the stored head of {database} in {} does not verify: {why}. If you know why, remove that file", path.display())]
+    DamagedHead {
+        /// Which database.
+        database: String,
+        /// The file.
+        path: PathBuf,
+        /// Which check failed.
+        why: String,
+    },
+    /// A file operation failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A task of ours ended without an answer.
+    #[error("a lookup was broken off: {0}")]
+    BrokenOff(String),
+}
+
+impl SumdbError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Absent { .. } => Fault::Absent,
+            Self::Unreachable { cause: HttpError::Timeout { .. }, .. } => Fault::Timeout,
+            Self::Unreachable { .. } | Self::Unverified { .. } | Self::WrongRecord { .. } => Fault::Upstream,
+            Self::Fork { .. } => Fault::Misbehaviour,
+            Self::Contention { .. } | Self::DamagedHead { .. } | Self::BrokenOff(_) => Fault::Host,
+            Self::Store(error) => error.fault(),
+        }
+    }
+}

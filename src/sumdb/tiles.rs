@@ -1,0 +1,153 @@
+//! Tiles: from memory, disk, or the database, and none used before it is authenticated.
+//!
+//! A plan is filled from the caches first and from the network second, then authenticated as a whole. If that fails and
+//! a cache took part, everything is fetched anew once: a cache may be damaged, or belong to the other side of a fork.
+//! Only [`Tiles::keep`] writes, and it takes what the caller found consistent with the trusted head.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use moka::sync::Cache;
+use tlog::{AuthenticTiles, Tile, TilePlan};
+
+use super::error::SumdbError;
+use super::remote::Remote;
+use crate::flight::Flights;
+use crate::store::StateDir;
+
+/// Tiles kept in memory, in bytes. The right edge of a log of 60 million records and the hot part of its upper levels
+/// (872 tiles of level 1) fit.
+const MEMORY: u64 = 8 << 20;
+/// Requests under way for one plan. A plan for one record wants about six tiles.
+const AT_ONCE: usize = 32;
+
+/// The tiles of one database.
+#[derive(Clone)]
+pub(super) struct Tiles {
+    state: StateDir,
+    remote: Remote,
+    /// Authentic under a head that was trusted; the widest seen, by level and index.
+    memory: Cache<(u8, u64), Bytes>,
+    flights: Flights<Tile, Result<Bytes, Arc<SumdbError>>>,
+}
+
+impl Tiles {
+    pub(super) fn new(state: StateDir, remote: Remote) -> Self {
+        let memory = Cache::builder()
+            .max_capacity(MEMORY)
+            .weigher(|_, bytes: &Bytes| u32::try_from(bytes.len()).unwrap_or(u32::MAX))
+            .build();
+        Self { state, remote, memory, flights: Flights::default() }
+    }
+
+    /// The bytes of `tile` from memory, where they lie authenticated.
+    pub(super) fn in_memory(&self, tile: &Tile) -> Option<Bytes> {
+        let wide = self.memory.get(&(tile.level(), tile.index()))?;
+        tile.cut(&wide).map(|cut| wide.slice_ref(cut))
+    }
+
+    /// Gets and authenticates the tiles of `plan`.
+    pub(super) async fn authentic(&self, plan: &TilePlan) -> Result<AuthenticTiles, Arc<SumdbError>> {
+        let cached = self.cached(plan).await?;
+        let any_cached = cached.iter().any(Option::is_some);
+        let bytes = self.fill(plan.tiles(), cached).await?;
+        match plan.authenticate(&bytes) {
+            Ok(tiles) => Ok(tiles),
+            Err(_) if any_cached => {
+                let bytes = self.fill(plan.tiles(), vec![None; plan.tiles().len()]).await?;
+                plan.authenticate(&bytes).map_err(|error| self.refused(plan, &error).into())
+            }
+            Err(error) => Err(self.refused(plan, &error).into()),
+        }
+    }
+
+    /// Keeps tiles that are authentic under a head consistent with the trusted one.
+    pub(super) async fn keep(&self, tiles: &AuthenticTiles) -> Result<(), Arc<SumdbError>> {
+        let mut fresh = Vec::new();
+        for (tile, bytes) in tiles.tiles() {
+            if self.in_memory(tile).is_none() {
+                let bytes = Bytes::copy_from_slice(bytes);
+                self.memory.insert((tile.level(), tile.index()), bytes.clone());
+                fresh.push((*tile, bytes));
+            }
+        }
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        let state = self.state.clone();
+        blocking(move || {
+            for (tile, bytes) in &fresh {
+                let name = tile.full().to_string();
+                let stored = state.tile(&name)?;
+                if stored.is_none_or(|stored| tile.cut(&stored) != Some(bytes.as_ref())) {
+                    state.set_tile(&name, bytes)?;
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn cached(&self, plan: &TilePlan) -> Result<Vec<Option<Bytes>>, Arc<SumdbError>> {
+        let mut cached: Vec<Option<Bytes>> = plan.tiles().iter().map(|tile| self.in_memory(tile)).collect();
+        let absent: Vec<(usize, Tile)> =
+            plan.tiles().iter().enumerate().filter(|(i, _)| cached[*i].is_none()).map(|(i, tile)| (i, *tile)).collect();
+        if absent.is_empty() {
+            return Ok(cached);
+        }
+        let state = self.state.clone();
+        let from_disk = blocking(move || {
+            let mut found = Vec::new();
+            for (i, tile) in absent {
+                let stored = state.tile(&tile.full().to_string())?;
+                if let Some(cut) = stored.as_deref().and_then(|stored| tile.cut(stored)) {
+                    found.push((i, Bytes::copy_from_slice(cut)));
+                }
+            }
+            Ok(found)
+        })
+        .await?;
+        for (i, bytes) in from_disk {
+            cached[i] = Some(bytes);
+        }
+        Ok(cached)
+    }
+
+    async fn fill(&self, tiles: &[Tile], cached: Vec<Option<Bytes>>) -> Result<Vec<Bytes>, Arc<SumdbError>> {
+        let wanted = tiles.iter().copied().zip(cached);
+        stream::iter(wanted)
+            .map(|(tile, cached)| async move {
+                match cached {
+                    Some(bytes) => Ok(bytes),
+                    None => self.fetch(tile).await,
+                }
+            })
+            .buffered(AT_ONCE)
+            .try_collect()
+            .await
+    }
+
+    /// One request for one tile, however many plans want it now.
+    async fn fetch(&self, tile: Tile) -> Result<Bytes, Arc<SumdbError>> {
+        let remote = self.remote.clone();
+        let flight = self.flights.join(tile, move || async move {
+            remote.tile(&tile).await.map(Bytes::from).map_err(Arc::new)
+        });
+        flight.await.map_err(|broken| Arc::new(SumdbError::BrokenOff(broken.to_string())))?
+    }
+
+    fn refused(&self, plan: &TilePlan, error: &tlog::TileError) -> SumdbError {
+        self.remote.unverified(&format!("tiles of the tree of {} records", plan.head().size), error.to_string())
+    }
+}
+
+/// Runs file work off the async threads.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, SumdbError> + Send + 'static,
+) -> Result<T, Arc<SumdbError>> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done.map_err(Arc::new),
+        Err(broken) => Err(Arc::new(SumdbError::BrokenOff(broken.to_string()))),
+    }
+}

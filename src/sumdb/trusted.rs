@@ -1,0 +1,100 @@
+//! The trusted head of one database: in memory, on disk, and never backwards.
+
+use std::path::PathBuf;
+use std::sync::{PoisonError, RwLock};
+
+use tlog::{SUMDB_ORIGIN, SignedCheckpoint, Timeline, VerifierKey};
+
+use super::error::SumdbError;
+use crate::store::{HeadSwap, StateDir};
+
+/// The trusted head. Every change is durable on disk before it is visible in memory.
+#[derive(Debug)]
+pub(super) struct Trusted {
+    state: StateDir,
+    key: VerifierKey,
+    now: RwLock<Option<Timeline>>,
+}
+
+/// How an attempt to advance ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Advance {
+    /// The head that was proved is covered by the trusted one now.
+    Done,
+    /// Another process or task moved the head meanwhile; compare again with the new one.
+    Moved,
+}
+
+impl Trusted {
+    /// Takes up the stored head; where there is none, the anchor, which is stored at once.
+    pub(super) fn open(
+        state: StateDir,
+        key: VerifierKey,
+        anchor: Option<&SignedCheckpoint>,
+    ) -> Result<Self, SumdbError> {
+        let trusted = Self { state, key, now: RwLock::new(None) };
+        let mut stored = trusted.state.head()?;
+        if let (None, Some(anchor)) = (&stored, anchor) {
+            stored = match trusted.state.swap_head(None, anchor.note())? {
+                HeadSwap::Swapped => Some(anchor.note().to_owned()),
+                HeadSwap::Conflict(other) => other,
+            };
+        }
+        trusted.take_up(stored.as_deref())?;
+        Ok(trusted)
+    }
+
+    /// The timeline as it is now.
+    pub(super) fn now(&self) -> Option<Timeline> {
+        self.now.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The trusted head as it is now.
+    pub(super) fn head(&self) -> Option<SignedCheckpoint> {
+        self.now().map(|timeline| timeline.trusted().clone())
+    }
+
+    /// Moves the head from `from` to `to`, which was proved consistent with it. Blocks on the disk.
+    pub(super) fn advance(&self, from: Option<&Timeline>, to: &SignedCheckpoint) -> Result<Advance, SumdbError> {
+        let from = from.map(Timeline::trusted);
+        if from.is_some_and(|from| from.size() >= to.size()) {
+            return Ok(Advance::Done);
+        }
+        match self.state.swap_head(from.map(SignedCheckpoint::note), to.note())? {
+            HeadSwap::Swapped => {
+                self.set(to.clone());
+                Ok(Advance::Done)
+            }
+            HeadSwap::Conflict(stored) => {
+                self.take_up(stored.as_deref())?;
+                Ok(Advance::Moved)
+            }
+        }
+    }
+
+    /// Takes up a head that this or another process stored after proving it.
+    fn take_up(&self, stored: Option<&str>) -> Result<(), SumdbError> {
+        let Some(stored) = stored else { return Ok(()) };
+        let head = SignedCheckpoint::open(stored.as_bytes(), SUMDB_ORIGIN, &self.key).map_err(|error| {
+            SumdbError::DamagedHead {
+                database: self.key.name().to_owned(),
+                path: self.head_path(),
+                why: error.to_string(),
+            }
+        })?;
+        self.set(head);
+        Ok(())
+    }
+
+    fn set(&self, head: SignedCheckpoint) {
+        let mut now = self.now.write().unwrap_or_else(PoisonError::into_inner);
+        // Two tasks may arrive here in the other order than they swapped.
+        if now.as_ref().is_none_or(|now| now.trusted().size() < head.size()) {
+            *now = Some(Timeline::resume(head));
+        }
+    }
+
+    fn head_path(&self) -> PathBuf {
+        self.state.fork_path().with_file_name("head")
+    }
+}
