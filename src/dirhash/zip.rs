@@ -1,0 +1,296 @@
+//! The h1 of a module zip, and the rules that the zip must keep (`golang.org/x/mod/zip`).
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use flate2::{Crc, Decompress, FlushDecompress, Status};
+use sha2::{Digest, Sha256};
+
+use super::directory::{self, Entry, Method, ZipError};
+use super::h1::{FileList, H1};
+use super::names::Names;
+use crate::module::ModuleVersion;
+
+/// How large a zip and its parts may be, in bytes, and how many threads read it.
+#[derive(Clone, Copy, Debug)]
+pub struct ZipLimits {
+    /// The file, and all its files unpacked together: 500 MiB (MaxZipFile).
+    pub zip: u64,
+    /// go.mod, and LICENSE: 16 MiB each (MaxGoMod, MaxLICENSE).
+    pub single: u64,
+    /// Threads for one large zip; small ones take one.
+    pub threads: usize,
+}
+
+impl Default for ZipLimits {
+    fn default() -> Self {
+        let threads = thread::available_parallelism()
+            .map_or(1, usize::from)
+            .min(4);
+        Self {
+            zip: 500 << 20,
+            single: 16 << 20,
+            threads,
+        }
+    }
+}
+
+/// What was found in a zip.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ZipReport {
+    /// The h1 of its files.
+    pub h1: H1,
+    /// How many entries.
+    pub files: u64,
+    /// Their length, unpacked.
+    pub unpacked: u64,
+    /// The length of the zip.
+    pub packed: u64,
+}
+
+/// Below this much data, starting a thread costs more than it saves.
+const WORTH_A_THREAD: u64 = 1 << 20;
+/// One read, and one piece of inflated data: fits the second-level cache together.
+const PIECE: usize = 64 << 10;
+
+/// Checks that `file` is a zip of `module` and hashes it. Blocks. Reads by position: the file's own cursor stays.
+pub fn hash_module_zip(
+    file: &File,
+    module: &ModuleVersion,
+    limits: &ZipLimits,
+) -> Result<ZipReport, ZipError> {
+    let entries = entries(file, limits)?;
+    hash_entries(file, entries, &format!("{module}/"), limits)
+}
+
+/// The same, for whatever module the first name says.
+pub fn hash_any_zip(file: &File, limits: &ZipLimits) -> Result<ZipReport, ZipError> {
+    let entries = entries(file, limits)?;
+    let first = entries
+        .first()
+        .map(|entry| entry.name.as_str())
+        .unwrap_or_default();
+    // `path@version/file`: the path may have slashes, the version has none.
+    let prefix = first
+        .split_once('@')
+        .and_then(|(path, rest)| Some(format!("{path}@{}/", rest.split_once('/')?.0)));
+    let other = || super::names::NameError::OtherModule(first.to_owned());
+    let prefix = prefix
+        .filter(|prefix| ModuleVersion::parse(prefix.trim_end_matches('/')).is_ok())
+        .ok_or_else(other)?;
+    hash_entries(file, entries, &prefix, limits)
+}
+
+fn entries(file: &File, limits: &ZipLimits) -> Result<Vec<Entry>, ZipError> {
+    let length = file.metadata()?.len();
+    if length > limits.zip {
+        return Err(ZipError::TooLarge {
+            what: "the zip".to_owned(),
+            limit: limits.zip,
+        });
+    }
+    directory::read(file, length)
+}
+
+fn hash_entries(
+    file: &File,
+    entries: Vec<Entry>,
+    prefix: &str,
+    limits: &ZipLimits,
+) -> Result<ZipReport, ZipError> {
+    if entries.is_empty() {
+        return Err(ZipError::Empty);
+    }
+    let mut names = Names::default();
+    let (mut unpacked, mut packed) = (0_u64, 0_u64);
+    for entry in &entries {
+        let name = names.take(&entry.name, prefix)?;
+        if matches!(name, "go.mod" | "LICENSE") && entry.unpacked > limits.single {
+            return Err(ZipError::TooLarge {
+                what: entry.name.clone(),
+                limit: limits.single,
+            });
+        }
+        unpacked += entry.unpacked;
+        packed += entry.packed;
+    }
+    if unpacked > limits.zip {
+        return Err(ZipError::TooLarge {
+            what: "its content".to_owned(),
+            limit: limits.zip,
+        });
+    }
+    let worth = usize::try_from(unpacked.max(packed) / WORTH_A_THREAD).unwrap_or(usize::MAX);
+    let hashes = hash_all(file, &entries, limits.threads.min(worth).max(1))?;
+    let files = entries.len() as u64;
+    let mut list = FileList::default();
+    for (entry, hash) in entries.into_iter().zip(hashes) {
+        list.add(entry.name, hash);
+    }
+    let packed = file.metadata()?.len();
+    Ok(ZipReport {
+        h1: list.h1(),
+        files,
+        unpacked,
+        packed,
+    })
+}
+
+/// The SHA-256 of every entry, in their order. The threads take the next entry each, so a large one delays nobody.
+fn hash_all(file: &File, entries: &[Entry], threads: usize) -> Result<Vec<[u8; 32]>, ZipError> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut reader = EntryReader::new(file);
+        let mut done = Vec::new();
+        loop {
+            let nth = next.fetch_add(1, Ordering::Relaxed);
+            let Some(entry) = entries.get(nth) else {
+                return Ok(done);
+            };
+            match reader.sha256(entry) {
+                Ok(hash) => done.push((nth, hash)),
+                Err(error) => {
+                    // Nobody needs the rest.
+                    next.store(entries.len(), Ordering::Relaxed);
+                    return Err(error);
+                }
+            }
+        }
+    };
+    let mut hashes = vec![[0; 32]; entries.len()];
+    let place = |done: Vec<(usize, [u8; 32])>, hashes: &mut Vec<[u8; 32]>| {
+        done.into_iter().for_each(|(nth, hash)| hashes[nth] = hash);
+    };
+    thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let mut ended = work().map(|done| place(done, &mut hashes));
+        for other in others {
+            let done = other
+                .join()
+                .unwrap_or_else(|_| Err(std::io::Error::other("a hashing thread panicked").into()));
+            ended = ended.and_then(|()| done.map(|done| place(done, &mut hashes)));
+        }
+        ended
+    })?;
+    Ok(hashes)
+}
+
+/// Reads entries one after the other, with one set of buffers.
+struct EntryReader<'f> {
+    file: &'f File,
+    inflate: Decompress,
+    packed: Vec<u8>,
+    plain: Vec<u8>,
+}
+
+impl<'f> EntryReader<'f> {
+    fn new(file: &'f File) -> Self {
+        Self {
+            file,
+            inflate: Decompress::new(false),
+            packed: vec![0; PIECE],
+            plain: vec![0; PIECE],
+        }
+    }
+
+    /// The hash of an entry, whose length and CRC-32 must be as declared.
+    fn sha256(&mut self, entry: &Entry) -> Result<[u8; 32], ZipError> {
+        let mut content = Content {
+            entry,
+            hash: Sha256::new(),
+            crc: Crc::new(),
+            length: 0,
+        };
+        let bad = |why| ZipError::BadData {
+            name: entry.name.clone(),
+            why,
+        };
+        self.inflate.reset(false);
+        let mut read = 0;
+        let mut ended = entry.method == Method::Stored;
+        while read < entry.packed {
+            let length = usize::try_from((entry.packed - read).min(PIECE as u64)).unwrap_or(PIECE);
+            self.file
+                .read_exact_at(&mut self.packed[..length], entry.data + read)?;
+            read += length as u64;
+            let mut input = &self.packed[..length];
+            if entry.method == Method::Stored {
+                content.take(input)?;
+                continue;
+            }
+            while !input.is_empty() {
+                if ended {
+                    return Err(bad("its packed data goes on behind its end"));
+                }
+                let (consumed, produced) = (self.inflate.total_in(), self.inflate.total_out());
+                let status = self
+                    .inflate
+                    .decompress(input, &mut self.plain, FlushDecompress::None);
+                let consumed = usize::try_from(self.inflate.total_in() - consumed).unwrap_or(0);
+                let produced = usize::try_from(self.inflate.total_out() - produced).unwrap_or(0);
+                content.take(&self.plain[..produced])?;
+                input = &input[consumed..];
+                match status {
+                    Ok(Status::StreamEnd) => ended = true,
+                    Ok(Status::Ok) if consumed + produced > 0 => {}
+                    Ok(_) | Err(_) => return Err(bad("its packed data is damaged")),
+                }
+            }
+        }
+        // What the inflater still holds once all input is in.
+        while !ended {
+            let produced = self.inflate.total_out();
+            let status = self
+                .inflate
+                .decompress(&[], &mut self.plain, FlushDecompress::Finish);
+            let produced = usize::try_from(self.inflate.total_out() - produced).unwrap_or(0);
+            content.take(&self.plain[..produced])?;
+            match status {
+                Ok(Status::StreamEnd) => ended = true,
+                Ok(_) if produced > 0 => {}
+                Ok(_) | Err(_) => return Err(bad("its packed data is cut off")),
+            }
+        }
+        content.finish()
+    }
+}
+
+/// What came out of an entry so far.
+struct Content<'e> {
+    entry: &'e Entry,
+    hash: Sha256,
+    crc: Crc,
+    length: u64,
+}
+
+impl Content<'_> {
+    /// Takes a piece; more than declared is refused as soon as it shows, so that a bomb stays small.
+    fn take(&mut self, piece: &[u8]) -> Result<(), ZipError> {
+        self.length += piece.len() as u64;
+        if self.length > self.entry.unpacked {
+            return Err(self.bad("it is longer than declared"));
+        }
+        self.hash.update(piece);
+        self.crc.update(piece);
+        Ok(())
+    }
+
+    fn finish(self) -> Result<[u8; 32], ZipError> {
+        if self.length != self.entry.unpacked {
+            return Err(self.bad("it is shorter than declared"));
+        }
+        if self.crc.sum() != self.entry.crc {
+            return Err(self.bad("its checksum is not the declared one"));
+        }
+        Ok(self.hash.finalize().into())
+    }
+
+    fn bad(&self, why: &'static str) -> ZipError {
+        ZipError::BadData {
+            name: self.entry.name.clone(),
+            why,
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! Hash lines: those of go.sum files, and those of database records.
+//!
+//! `PATH VERSION[/go.mod] ALGORITHM:HASH`, fields separated by white space in go.sum (<https://go.dev/ref/mod#go-sum-files>)
+//! and by single spaces in a record.
+
+mod record;
+
+pub use record::{RecordLines, RecordLinesError, parse_record_text};

@@ -1,0 +1,139 @@
+//! The text of a database record: what one module version hashes to.
+//!
+//! Two lines, `path version h1:…` and `path version/go.mod h1:…` (<https://go.dev/design/25530-sumdb>). Every line must be
+//! for exactly the module version that was asked for; a record of another module proves nothing (CVE-2026-42501).
+
+use crate::dirhash::H1;
+use crate::module::ModuleVersion;
+
+/// The hashes of one module version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordLines {
+    /// Of the zip.
+    pub zip: Option<H1>,
+    /// Of the go.mod file.
+    pub go_mod: Option<H1>,
+}
+
+/// Why a record says nothing of a module version.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecordLinesError {
+    /// A line of another module or version.
+    #[error("it has no line for {wanted}, but {found:?}")]
+    OtherModule {
+        /// What was asked for.
+        wanted: String,
+        /// The line.
+        found: String,
+    },
+    /// Not three fields, or no h1.
+    #[error("it has a line that is not a hash line: {0:?}")]
+    Malformed(String),
+    /// Two lines for one file.
+    #[error("it has two lines for one file: {0:?}")]
+    Duplicate(String),
+}
+
+/// Reads the proved text of the record of `module`.
+///
+/// ```
+/// use sumgate::{gosum::parse_record_text, module::ModuleVersion};
+/// let text = "rsc.io/quote v1.5.2/go.mod h1:LzX7hefJvL54yjefDEDHNONDjII0t9xZLPXsUe+TKr0=\n";
+/// let quote = ModuleVersion::parse("rsc.io/quote@v1.5.2").unwrap();
+/// assert!(parse_record_text(text, &quote).unwrap().go_mod.is_some());
+/// assert!(parse_record_text(text, &ModuleVersion::parse("rsc.io/quote@v1.5.1").unwrap()).is_err());
+/// ```
+pub fn parse_record_text(
+    text: &str,
+    module: &ModuleVersion,
+) -> Result<RecordLines, RecordLinesError> {
+    let mut lines = RecordLines {
+        zip: None,
+        go_mod: None,
+    };
+    for line in text.lines() {
+        let mut fields = line.split(' ');
+        let (path, version, hash) =
+            match (fields.next(), fields.next(), fields.next(), fields.next()) {
+                (Some(path), Some(version), Some(hash), None) => (path, version, hash),
+                _ => return Err(RecordLinesError::Malformed(line.to_owned())),
+            };
+        let (version, place) = match version.strip_suffix("/go.mod") {
+            Some(version) => (version, &mut lines.go_mod),
+            None => (version, &mut lines.zip),
+        };
+        if path != module.path.as_ref() || version != module.version.as_ref() {
+            return Err(RecordLinesError::OtherModule {
+                wanted: module.to_string(),
+                found: line.to_owned(),
+            });
+        }
+        let h1 = H1::parse(hash).map_err(|_| RecordLinesError::Malformed(line.to_owned()))?;
+        if place.replace(h1).is_some() {
+            return Err(RecordLinesError::Duplicate(line.to_owned()));
+        }
+    }
+    if lines.zip.is_none() && lines.go_mod.is_none() {
+        return Err(RecordLinesError::Malformed(text.to_owned()));
+    }
+    Ok(lines)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    const ZIP: &str = "a.com/b v1.0.0 h1:w5fcysjrx7yqtD/aO+QwRjYZOKnaM9Uh2b40tElTs3Y=\n";
+    const MOD: &str = "a.com/b v1.0.0/go.mod h1:LzX7hefJvL54yjefDEDHNONDjII0t9xZLPXsUe+TKr0=\n";
+
+    fn read(text: &str) -> Result<RecordLines, RecordLinesError> {
+        parse_record_text(text, &ModuleVersion::parse("a.com/b@v1.0.0").unwrap())
+    }
+
+    #[test]
+    fn every_line_must_be_for_the_module_that_was_asked_for() {
+        assert!(read(&format!("{ZIP}{MOD}")).is_ok());
+        for other in [
+            "a.com/c v1.0.0",
+            "a.com/b v1.0.1",
+            "a.com/b/c v1.0.0",
+            "A.com/b v1.0.0",
+        ] {
+            let line = ZIP.replace("a.com/b v1.0.0", other);
+            assert!(
+                matches!(read(&line), Err(RecordLinesError::OtherModule { .. })),
+                "{other}"
+            );
+            assert!(
+                matches!(
+                    read(&format!("{ZIP}{line}")),
+                    Err(RecordLinesError::OtherModule { .. })
+                ),
+                "{other}"
+            );
+        }
+    }
+
+    #[test]
+    fn duplicates_and_what_is_no_hash_line_are_refused() {
+        assert!(matches!(
+            read(&format!("{ZIP}{ZIP}")),
+            Err(RecordLinesError::Duplicate(_))
+        ));
+        for bad in [
+            "",
+            "a.com/b v1.0.0\n",
+            "a.com/b v1.0.0  h1:x\n",
+            "a.com/b v1.0.0 h2:x\n",
+            "a.com/b v1.0.0 h1:x y\n",
+        ] {
+            assert!(
+                matches!(read(bad), Err(RecordLinesError::Malformed(_))),
+                "{bad:?}"
+            );
+        }
+    }
+}

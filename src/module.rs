@@ -1,0 +1,164 @@
+//! Module paths, versions, and patterns: what may be named, and how it is written in urls and file names.
+//!
+//! The rules are those of `golang.org/x/mod/module` and `golang.org/x/mod/semver` (<https://go.dev/ref/mod>). Everything is
+//! parsed once, into a type; behind that nothing is checked again.
+
+mod path;
+mod pattern;
+mod version;
+
+use std::fmt;
+
+pub use path::{ModulePath, PathError};
+pub use pattern::{PatternError, Patterns};
+pub use version::{Query, Version, VersionError};
+
+/// A version of a module, whose major version fits its path.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ModuleVersion {
+    /// The module.
+    pub path: ModulePath,
+    /// The version.
+    pub version: Version,
+}
+
+/// Why a text is no module version.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModuleVersionError {
+    /// No `@`.
+    #[error("{0:?} is not MODULE@VERSION")]
+    NoVersion(String),
+    /// The path.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// The version.
+    #[error(transparent)]
+    Version(#[from] VersionError),
+    /// `/v2` and v3, say.
+    #[error("{version} cannot be a version of {path}: the major versions differ")]
+    MajorMismatch {
+        /// The module.
+        path: ModulePath,
+        /// The version.
+        version: Version,
+    },
+}
+
+impl ModuleVersion {
+    /// A version of a module, if the major version fits: `/vN` for N ≥ 2, `gopkg.in/….vN`, v0, v1 or `+incompatible`
+    /// without either (`module.CheckPathMajor`).
+    pub fn new(path: ModulePath, version: Version) -> Result<Self, ModuleVersionError> {
+        if path.takes(&version) {
+            Ok(Self { path, version })
+        } else {
+            Err(ModuleVersionError::MajorMismatch { path, version })
+        }
+    }
+
+    /// Parses `path@version`.
+    ///
+    /// ```
+    /// use sumgate::module::ModuleVersion;
+    /// assert!(ModuleVersion::parse("example.com/a/v2@v2.0.0").is_ok());
+    /// assert!(ModuleVersion::parse("example.com/a@v2.0.0").is_err());
+    /// ```
+    pub fn parse(text: &str) -> Result<Self, ModuleVersionError> {
+        let (path, version) = text
+            .split_once('@')
+            .ok_or_else(|| ModuleVersionError::NoVersion(text.to_owned()))?;
+        Self::new(ModulePath::parse(path)?, Version::parse(version)?)
+    }
+}
+
+impl fmt::Display for ModuleVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.path, self.version)
+    }
+}
+
+/// Upper case as `!` and lower case: file systems may not tell the cases apart.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_ascii_uppercase() {
+            escaped.push('!');
+        }
+        escaped.push(c.to_ascii_lowercase());
+    }
+    escaped
+}
+
+/// The reverse; `None` for upper case, and for a `!` that no lower case letter follows.
+fn unescape(escaped: &str) -> Option<String> {
+    let mut text = String::with_capacity(escaped.len());
+    let mut chars = escaped.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '!' => text.push(
+                chars
+                    .next()
+                    .filter(char::is_ascii_lowercase)?
+                    .to_ascii_uppercase(),
+            ),
+            c if c.is_ascii_uppercase() => return None,
+            c => text.push(c),
+        }
+    }
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_major_version_fits_the_path() {
+        for right in [
+            "example.com/a@v0.1.0",
+            "example.com/a@v1.0.0-rc.1",
+            "example.com/a@v2.0.0+incompatible",
+            "example.com/a/v2@v2.3.4",
+            "example.com/a/v2@v2.0.0-20200101000000-0123456789ab",
+            "gopkg.in/yaml.v2@v2.4.0",
+            "gopkg.in/yaml.v2@v0.0.0-20200101000000-0123456789ab",
+            "gopkg.in/check.v1@v1.0.0",
+            "golang.org/toolchain@v0.0.1-go1.27.3.linux-amd64",
+        ] {
+            assert_eq!(
+                ModuleVersion::parse(right).map(|m| m.to_string()),
+                Ok(right.to_owned())
+            );
+        }
+        for wrong in [
+            "example.com/a@v2.0.0",
+            "example.com/a/v2@v1.0.0",
+            "example.com/a/v2@v3.0.0",
+            "example.com/a/v2@v2.0.0+incompatible",
+            "gopkg.in/yaml.v2@v3.0.0",
+            "gopkg.in/yaml.v2@v2.0.0+incompatible",
+            "example.com/a@v1.0.0+incompatible",
+            "example.com/a",
+        ] {
+            assert!(ModuleVersion::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn escaping_goes_both_ways_and_has_one_spelling() {
+        assert_eq!(escape("github.com/Azure/SDK"), "github.com/!azure/!s!d!k");
+        assert_eq!(
+            unescape("github.com/!azure/!s!d!k").as_deref(),
+            Some("github.com/Azure/SDK")
+        );
+        assert_eq!(
+            [
+                unescape("A"),
+                unescape("!"),
+                unescape("!A"),
+                unescape("!!a")
+            ],
+            [None, None, None, None]
+        );
+    }
+}

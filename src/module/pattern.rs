@@ -1,0 +1,206 @@
+//! The patterns of GOPRIVATE, GONOPROXY and GONOSUMDB (`go help private`).
+//!
+//! Comma-separated globs. A glob with n slashes is matched against the first n + 1 elements of the *unescaped* path, so
+//! `example.com` covers everything below it (`module.MatchPrefixPatterns`). Glob syntax is that of Go's `path.Match`: `*`
+//! and `?` within an element, `[a-z]` and `[^a-z]` classes, `\` before a literal character.
+
+use std::fmt;
+
+use super::path::ModulePath;
+
+/// Checked patterns.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Patterns(Vec<Pattern>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Pattern {
+    text: String,
+    /// One glob per element.
+    elements: Vec<Vec<Piece>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Piece {
+    Literal(char),
+    AnyOne,
+    AnyMany,
+    Class {
+        negated: bool,
+        ranges: Vec<(char, char)>,
+    },
+}
+
+/// A glob that cannot be read. `go` would let it match nothing, silently.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a pattern: write globs such as *.example.com/private, separated by commas")]
+pub struct PatternError(String);
+
+impl Patterns {
+    /// Parses comma-separated globs; empty ones are skipped.
+    pub fn parse(text: &str) -> Result<Self, PatternError> {
+        let globs = text
+            .split(',')
+            .map(|glob| glob.trim().trim_end_matches('/'))
+            .filter(|glob| !glob.is_empty());
+        let parse = |glob: &str| {
+            let elements: Option<Vec<_>> = glob.split('/').map(pieces).collect();
+            elements
+                .map(|elements| Pattern {
+                    text: glob.to_owned(),
+                    elements,
+                })
+                .ok_or_else(|| PatternError(glob.to_owned()))
+        };
+        globs.map(parse).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Whether any glob matches the path, or a prefix of its elements.
+    pub fn matches(&self, path: &ModulePath) -> bool {
+        let elements: Vec<Vec<char>> = path
+            .as_ref()
+            .split('/')
+            .map(|element| element.chars().collect())
+            .collect();
+        self.0.iter().any(|pattern| {
+            elements.len() >= pattern.elements.len()
+                && pattern
+                    .elements
+                    .iter()
+                    .zip(&elements)
+                    .all(|(glob, element)| glob_matches(glob, element))
+        })
+    }
+
+    /// Whether there is no glob.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Linear in pattern times text: on a mismatch only the last `*` takes one character more.
+fn glob_matches(glob: &[Piece], text: &[char]) -> bool {
+    let (mut g, mut t) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while t < text.len() {
+        match glob.get(g) {
+            Some(Piece::AnyMany) => {
+                star = Some((g, t));
+                g += 1;
+            }
+            Some(piece) if piece.takes(text[t]) => (g, t) = (g + 1, t + 1),
+            _ => match star {
+                Some((at, from)) => {
+                    star = Some((at, from + 1));
+                    (g, t) = (at + 1, from + 1);
+                }
+                None => return false,
+            },
+        }
+    }
+    glob[g..].iter().all(|piece| *piece == Piece::AnyMany)
+}
+
+impl Piece {
+    fn takes(&self, c: char) -> bool {
+        match self {
+            Self::Literal(literal) => *literal == c,
+            Self::AnyOne => true,
+            Self::AnyMany => false,
+            Self::Class { negated, ranges } => {
+                ranges.iter().any(|(low, high)| (*low..=*high).contains(&c)) != *negated
+            }
+        }
+    }
+}
+
+fn pieces(element: &str) -> Option<Vec<Piece>> {
+    let mut chars = element.chars().peekable();
+    let mut pieces = Vec::new();
+    while let Some(c) = chars.next() {
+        pieces.push(match c {
+            '*' => Piece::AnyMany,
+            '?' => Piece::AnyOne,
+            '\\' => Piece::Literal(chars.next()?),
+            '[' => {
+                let negated = chars.next_if_eq(&'^').is_some();
+                let mut ranges = Vec::new();
+                while ranges.is_empty() || chars.peek() != Some(&']') {
+                    let low = class_char(&mut chars)?;
+                    let high = if chars.next_if_eq(&'-').is_some() {
+                        class_char(&mut chars)?
+                    } else {
+                        low
+                    };
+                    ranges.push((low, high));
+                }
+                chars.next();
+                Piece::Class { negated, ranges }
+            }
+            c => Piece::Literal(c),
+        });
+    }
+    (!pieces.is_empty()).then_some(pieces)
+}
+
+fn class_char(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<char> {
+    match chars.next()? {
+        '\\' => chars.next(),
+        '-' | ']' => None,
+        c => Some(c),
+    }
+}
+
+impl fmt::Display for Patterns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let texts: Vec<&str> = self.0.iter().map(|pattern| pattern.text.as_str()).collect();
+        f.write_str(&texts.join(","))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    fn matches(patterns: &str, path: &str) -> bool {
+        Patterns::parse(patterns)
+            .unwrap()
+            .matches(&ModulePath::parse(path).unwrap())
+    }
+
+    #[test]
+    fn a_glob_covers_what_is_below_it_and_stars_stay_in_their_element() {
+        assert!(matches("example.com", "example.com/a/b"));
+        assert!(matches("*.example.com", "git.example.com/a"));
+        assert!(!matches("*.example.com", "example.com/a"));
+        assert!(!matches("example.com/a", "example.com/ab"));
+        assert!(!matches("example.com/a/b", "example.com/a"));
+        assert!(matches(
+            "x.org, example.com/*/secret/",
+            "example.com/team/secret/x"
+        ));
+        assert!(!matches("example.com/*/secret", "example.com/a/b/secret"));
+        assert!(!matches("", "example.com"));
+    }
+
+    #[test]
+    fn upper_case_is_matched_as_it_is_written() {
+        assert!(matches("github.com/MyOrg", "github.com/MyOrg/tool"));
+        assert!(!matches("github.com/myorg", "github.com/MyOrg/tool"));
+    }
+
+    #[test]
+    fn classes_and_stars() {
+        assert!(matches("example.com/[a-c]?*", "example.com/bxyz"));
+        assert!(!matches("example.com/[^a-c]*", "example.com/bxyz"));
+        assert!(matches("example.com/a*b*c", "example.com/axxbxxbc"));
+        assert!(Patterns::parse("example.com/[a-").is_err());
+        assert!(Patterns::parse("example.com/a\\").is_err());
+        assert!(Patterns::parse("example.com//a").is_err());
+        assert_eq!(
+            Patterns::parse(" a.com ,,b.com/").unwrap().to_string(),
+            "a.com,b.com"
+        );
+    }
+}

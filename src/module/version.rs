@@ -1,0 +1,335 @@
+//! Versions: canonical semver as `go` writes it, and the queries that may stand for one.
+//!
+//! `vMAJOR.MINOR.PATCH[-PRERELEASE][+incompatible]` (<https://go.dev/ref/mod#versions>). No other build metadata, no leading
+//! zeros. A pseudo-version ends in a time of 14 digits and 12 characters of a commit hash
+//! (<https://go.dev/ref/mod#pseudo-versions>).
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use super::{escape, unescape};
+
+/// A canonical version. Ordered by semver precedence; `+incompatible` does not count there, so the text decides last.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Version(String);
+
+/// What may stand in the place of a version in `.info`: a branch, a tag, a commit, `v1`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Query(String);
+
+/// Why a text is no version, or no query.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not {what}: {why}")]
+pub struct VersionError {
+    text: String,
+    what: &'static str,
+    why: &'static str,
+}
+
+/// Tags are file names in a repository; the longest pseudo-versions seen have about 60 bytes.
+const MAX_VERSION: usize = 120;
+
+impl Version {
+    /// Checks a version.
+    pub fn parse(text: &str) -> Result<Self, VersionError> {
+        match flaw(text) {
+            None => Ok(Self(text.to_owned())),
+            Some(why) => Err(VersionError {
+                text: text.to_owned(),
+                what: "a canonical version",
+                why,
+            }),
+        }
+    }
+
+    /// Reads the form with `!x` for upper case.
+    pub fn unescape(escaped: &str) -> Result<Self, VersionError> {
+        Self::parse(&unescape_or(escaped, "a canonical version")?)
+    }
+
+    /// The form with `!x` for upper case.
+    pub fn escaped(&self) -> String {
+        escape(&self.0)
+    }
+
+    /// Major version, without the `v`.
+    pub fn major(&self) -> &str {
+        self.0[1..].split('.').next().unwrap_or_default()
+    }
+
+    /// Whether it is a release of a module without go.mod: `+incompatible`.
+    pub fn is_incompatible(&self) -> bool {
+        self.0.ends_with("+incompatible")
+    }
+
+    /// Whether it has a pre-release part. Pseudo-versions have one, too.
+    pub fn is_prerelease(&self) -> bool {
+        !self.prerelease().is_empty()
+    }
+
+    /// Whether it names a commit rather than a tag.
+    pub fn is_pseudo(&self) -> bool {
+        let Some((before, commit)) = self.prerelease().rsplit_once('-') else {
+            return false;
+        };
+        let time = before.rsplit('.').next().unwrap_or_default();
+        let plain = before == time || before.ends_with(&format!("0.{time}"));
+        plain
+            && commit.len() == 12
+            && commit.bytes().all(|b| b.is_ascii_alphanumeric())
+            && time.len() == 14
+            && time.bytes().all(|b| b.is_ascii_digit())
+    }
+
+    fn without_build(&self) -> &str {
+        self.0.split('+').next().unwrap_or_default()
+    }
+
+    fn prerelease(&self) -> &str {
+        self.without_build()
+            .split_once('-')
+            .map_or("", |(_, prerelease)| prerelease)
+    }
+
+    fn numbers(&self) -> impl Iterator<Item = &str> {
+        self.without_build()[1..]
+            .split('-')
+            .next()
+            .unwrap_or_default()
+            .split('.')
+    }
+}
+
+fn unescape_or(escaped: &str, what: &'static str) -> Result<String, VersionError> {
+    let why = "upper case must be written as '!' and lower case";
+    unescape(escaped).ok_or_else(|| VersionError {
+        text: escaped.to_owned(),
+        what,
+        why,
+    })
+}
+
+fn flaw(text: &str) -> Option<&'static str> {
+    if text.len() > MAX_VERSION {
+        return Some("it has more than 120 bytes");
+    }
+    let Some(rest) = text.strip_prefix('v') else {
+        return Some("it must start with 'v'");
+    };
+    let rest = match rest.split_once('+') {
+        None => rest,
+        Some((rest, "incompatible")) => {
+            if rest.starts_with("0.") || rest.starts_with("1.") {
+                return Some("v0 and v1 are never +incompatible");
+            }
+            rest
+        }
+        Some(_) => return Some("no build metadata but +incompatible may stand in it"),
+    };
+    let (numbers, prerelease) = rest
+        .split_once('-')
+        .map_or((rest, None), |(n, p)| (n, Some(p)));
+    if numbers.split('.').count() != 3 || !numbers.split('.').all(is_number) {
+        return Some("it must have three numbers without leading zeros");
+    }
+    let identifier = |part: &str| {
+        let plain = part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        !part.is_empty() && plain && (is_number(part) || !part.bytes().all(|b| b.is_ascii_digit()))
+    };
+    match prerelease {
+        Some(prerelease) if !prerelease.split('.').all(identifier) => {
+            Some("its pre-release part is malformed")
+        }
+        _ => None,
+    }
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty()
+        && text.bytes().all(|b| b.is_ascii_digit())
+        && (text == "0" || !text.starts_with('0'))
+}
+
+/// Decimal numbers without leading zeros, of any length.
+fn compare_numbers(a: &str, b: &str) -> Ordering {
+    a.len().cmp(&b.len()).then_with(|| a.cmp(b))
+}
+
+/// Semver section 11: a release is above its pre-releases; numbers below words; more parts above fewer.
+fn compare_prerelease(a: &str, b: &str) -> Ordering {
+    match (a.is_empty(), b.is_empty()) {
+        (true, true) => return Ordering::Equal,
+        (true, false) => return Ordering::Greater,
+        (false, true) => return Ordering::Less,
+        (false, false) => {}
+    }
+    let (mut a, mut b) = (a.split('.'), b.split('.'));
+    loop {
+        let (a, b) = match (a.next(), b.next()) {
+            (None, None) => return Ordering::Equal,
+            (None, Some(_)) => return Ordering::Less,
+            (Some(_), None) => return Ordering::Greater,
+            (Some(a), Some(b)) => (a, b),
+        };
+        let order = match (is_number(a), is_number(b)) {
+            (true, true) => compare_numbers(a, b),
+            (true, false) => Ordering::Less,
+            (false, true) => Ordering::Greater,
+            (false, false) => a.cmp(b),
+        };
+        if order != Ordering::Equal {
+            return order;
+        }
+    }
+}
+
+impl Ord for Version {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let numbers = self
+            .numbers()
+            .zip(other.numbers())
+            .map(|(a, b)| compare_numbers(a, b));
+        let numbers = numbers.fold(Ordering::Equal, Ordering::then);
+        numbers
+            .then_with(|| compare_prerelease(self.prerelease(), other.prerelease()))
+            .then_with(|| self.0.cmp(&other.0))
+    }
+}
+
+impl PartialOrd for Version {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl AsRef<str> for Version {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Query {
+    /// Reads the escaped form: what `module.EscapeVersion` allows, one path element.
+    pub fn unescape(escaped: &str) -> Result<Self, VersionError> {
+        let what = "a version query";
+        let text = unescape_or(escaped, what)?;
+        let why = if text.is_empty() || text.len() > MAX_VERSION {
+            "it must have 1 to 120 bytes"
+        } else if !text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-._~+".contains(&b))
+        {
+            "it may have letters, digits, '-', '.', '_', '~' and '+' only"
+        } else if text.starts_with('.') || text.ends_with('.') {
+            "it must not start or end with a dot"
+        } else {
+            return Ok(Self(text));
+        };
+        Err(VersionError { text, what, why })
+    }
+
+    /// The form with `!x` for upper case.
+    pub fn escaped(&self) -> String {
+        escape(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn only_canonical_versions_parse() {
+        for right in [
+            "v0.0.0",
+            "v1.2.3",
+            "v1.0.0-rc.1",
+            "v1.0.0-0.a-b",
+            "v2.0.0+incompatible",
+            "v2.0.0-rc.1+incompatible",
+        ] {
+            assert_eq!(Version::parse(right).unwrap().to_string(), right);
+        }
+        for wrong in [
+            "",
+            "v",
+            "v1",
+            "v1.2",
+            "1.2.3",
+            "v1.2.3.4",
+            "v01.2.3",
+            "v1.2.03",
+            "v1.2.3-",
+            "v1.2.3-01",
+            "v1.2.3-a..b",
+            "v1.2.3+meta",
+            "v1.2.3+incompatible",
+            "v2.0.0+incompatible+x",
+            "v1.2.3 ",
+            "v1.2.3-ä",
+            "latest",
+        ] {
+            assert!(Version::parse(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn pseudo_versions_are_told_from_tags() {
+        let is = |text: &str| Version::parse(text).unwrap().is_pseudo();
+        assert!(is("v0.0.0-20200101000000-0123456789ab"));
+        assert!(is("v1.2.4-0.20200101000000-0123456789ab"));
+        assert!(is("v1.2.3-pre.0.20200101000000-0123456789ab"));
+        assert!(is("v2.0.0-20200101000000-0123456789ab+incompatible"));
+        assert!(!is("v1.2.3") && !is("v1.2.3-rc.1") && !is("v1.2.3-20200101-abc"));
+    }
+
+    #[test]
+    fn versions_are_ordered_by_precedence() {
+        let ordered = [
+            "v0.9.0",
+            "v1.0.0-1",
+            "v1.0.0-2",
+            "v1.0.0-11",
+            "v1.0.0-alpha",
+            "v1.0.0-alpha.1",
+            "v1.0.0-beta",
+            "v1.0.0",
+            "v1.2.0",
+            "v1.10.0",
+            "v2.0.0+incompatible",
+            "v10.0.0",
+        ];
+        let mut sorted: Vec<Version> = ordered
+            .iter()
+            .rev()
+            .map(|text| Version::parse(text).unwrap())
+            .collect();
+        sorted.sort();
+        assert_eq!(
+            sorted.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ordered
+        );
+    }
+
+    #[test]
+    fn queries_are_one_safe_element() {
+        assert!(
+            ["v1", "main", "0123abc", "v1.2", "!release", "v2.0.0"]
+                .iter()
+                .all(|q| Query::unescape(q).is_ok())
+        );
+        assert!(
+            ["", "..", "a/b", "a b", "Main", "a@b", "a%20"]
+                .iter()
+                .all(|q| Query::unescape(q).is_err())
+        );
+    }
+}

@@ -1,0 +1,208 @@
+//! Records, and the reply of a lookup.
+//!
+//! A reply is the record's number and a newline, its text, a blank line, a signed note with a tree head
+//! (<https://go.dev/design/25530-sumdb>). The text ends in a newline and has no blank line. It cannot be read here before
+//! the record is proved: hash lines elsewhere in a reply, such as in the note's extension lines, must never count
+//! (CVE-2026-56864).
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use crate::checkpoint::SignedCheckpoint;
+use crate::hash::{Hash, leaf_hash};
+use crate::inclusion::{InclusionProof, ProofError};
+use crate::limits::{MAX_LOOKUP_LEN, MAX_RECORD_LEN};
+use crate::plan::AuthenticTiles;
+use crate::tree::{Node, RecordId, TreeError, TreeHead};
+
+/// The reply of a lookup, as it came: proves nothing yet, and its text cannot be read.
+///
+/// ```compile_fail
+/// let reply = tlog::LookupReply::parse(b"0\na\n\nnote").unwrap();
+/// let unproved = reply.text();
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LookupReply {
+    id: RecordId,
+    text: String,
+    note: Vec<u8>,
+}
+
+/// A record whose inclusion in the tree of a head was proved. Only [`LookupReply::prove`], [`LookupReply::prove_by`] and
+/// [`crate::bundle::open`] make one.
+///
+/// ```compile_fail
+/// let forged = tlog::ProvenRecord { id: todo!(), text: String::new(), head: todo!() };
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProvenRecord {
+    id: RecordId,
+    text: String,
+    head: TreeHead,
+}
+
+/// Why a reply is no reply, or its record not proved.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// Longer than [`MAX_LOOKUP_LEN`], or the text than [`MAX_RECORD_LEN`].
+    #[error("the reply has {0} bytes, more than it may have")]
+    TooLong(usize),
+    /// Not `ID`, text, blank line, note.
+    #[error("the reply is malformed: {0}")]
+    Malformed(&'static str),
+    /// The number of the record.
+    #[error("the record number: {0}")]
+    BadId(#[from] TreeError),
+    /// The tiles say nothing of this record.
+    #[error("record {0} is not in the tiles that were checked")]
+    NotPlanned(RecordId),
+    /// The log has another record at this place.
+    #[error("record {id} has the hash {found}, and the log has {expected} there")]
+    WrongLeaf {
+        /// The number.
+        id: RecordId,
+        /// The hash of the text.
+        found: Hash,
+        /// The hash in the log.
+        expected: Hash,
+    },
+    /// The inclusion proof.
+    #[error(transparent)]
+    Proof(#[from] ProofError),
+}
+
+impl LookupReply {
+    /// Parses a reply.
+    pub fn parse(reply: &[u8]) -> Result<Self, RecordError> {
+        if reply.len() > MAX_LOOKUP_LEN {
+            return Err(RecordError::TooLong(reply.len()));
+        }
+        let malformed = RecordError::Malformed;
+        let end = reply
+            .iter()
+            .position(|byte| *byte == b'\n')
+            .ok_or(malformed("it has no lines"))?;
+        let (id, rest) = (&reply[..end], &reply[end + 1..]);
+        let id = core::str::from_utf8(id).map_err(|_| TreeError::NotCanonical)?;
+        let blank = rest
+            .windows(2)
+            .position(|two| two == b"\n\n")
+            .ok_or(malformed("it has no blank line"))?;
+        let (text, note) = (&rest[..=blank], rest[blank + 2..].to_vec());
+        Self::new(RecordId::parse(id)?, text, note)
+    }
+
+    /// The parts of a reply, checked.
+    pub(crate) fn new(id: RecordId, text: &[u8], note: Vec<u8>) -> Result<Self, RecordError> {
+        if text.len() > MAX_RECORD_LEN {
+            return Err(RecordError::TooLong(text.len()));
+        }
+        let text = core::str::from_utf8(text)
+            .map_err(|_| RecordError::Malformed("the record is not UTF-8"))?;
+        if !is_record_text(text) {
+            return Err(RecordError::Malformed(
+                "the record is not lines of plain text",
+            ));
+        }
+        Ok(Self {
+            id,
+            text: text.to_string(),
+            note,
+        })
+    }
+
+    /// The number of the record.
+    pub fn id(&self) -> RecordId {
+        self.id
+    }
+
+    /// The hash of the record.
+    pub fn leaf_hash(&self) -> Hash {
+        leaf_hash(self.text.as_bytes())
+    }
+
+    /// The signed note behind it.
+    pub fn note(&self) -> &[u8] {
+        &self.note
+    }
+
+    /// Proves the record by tiles that were planned for the node at level 0 with the record's number.
+    pub fn prove(self, tiles: &AuthenticTiles) -> Result<ProvenRecord, RecordError> {
+        let node = Node {
+            level: 0,
+            index: self.id.get(),
+        };
+        let expected = tiles.hash(node).ok_or(RecordError::NotPlanned(self.id))?;
+        let found = self.leaf_hash();
+        if found != expected {
+            return Err(RecordError::WrongLeaf {
+                id: self.id,
+                found,
+                expected,
+            });
+        }
+        Ok(ProvenRecord {
+            id: self.id,
+            text: self.text,
+            head: *tiles.head(),
+        })
+    }
+
+    /// Proves the record by an inclusion proof for a signed head.
+    pub fn prove_by(
+        self,
+        proof: &InclusionProof,
+        head: &SignedCheckpoint,
+    ) -> Result<ProvenRecord, RecordError> {
+        proof.verify(self.id, &self.leaf_hash(), head.head())?;
+        Ok(ProvenRecord {
+            id: self.id,
+            text: self.text,
+            head: *head.head(),
+        })
+    }
+}
+
+impl ProvenRecord {
+    /// The number of the record.
+    pub fn id(&self) -> RecordId {
+        self.id
+    }
+
+    /// Its text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The head of the tree in which it was proved.
+    pub fn head(&self) -> &TreeHead {
+        &self.head
+    }
+
+    /// A lookup reply with this record and a signed head that covers it.
+    pub fn format_reply(&self, head: &SignedCheckpoint) -> String {
+        format!("{}\n{}\n{}", self.id, self.text, head.note())
+    }
+}
+
+/// Lines of UTF-8 that end in a newline, none empty, no control character but newline.
+fn is_record_text(text: &str) -> bool {
+    let plain = text.bytes().all(|byte| byte >= 0x20 || byte == b'\n');
+    plain && text.ends_with('\n') && !text.starts_with('\n') && !text.contains("\n\n")
+}
+
+/// A record as a log writes it before the note of a lookup reply: number, text, blank line.
+#[doc(alias = "FormatRecord")]
+pub fn format_record(id: RecordId, text: &str) -> Result<String, RecordError> {
+    if text.len() > MAX_RECORD_LEN {
+        return Err(RecordError::TooLong(text.len()));
+    }
+    if !is_record_text(text) {
+        return Err(RecordError::Malformed(
+            "the record is not lines of plain text",
+        ));
+    }
+    Ok(format!("{id}\n{text}\n"))
+}

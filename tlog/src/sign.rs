@@ -1,0 +1,78 @@
+//! Signing, for logs that we write ourselves (<https://c2sp.org/signed-note>).
+//!
+//! ```
+//! use tlog::{Signer, note};
+//! let signer = Signer::from_seed("example.com/log", [7; 32]).unwrap();
+//! let signed = signer.sign("hello\n").unwrap();
+//! let note = note::open(signed.as_bytes(), &[signer.verifier_key().clone()]).unwrap();
+//! assert_eq!(note.text(), "hello\n");
+//! ```
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ed25519_dalek::{Signer as _, SigningKey};
+
+use crate::checkpoint::Checkpoint;
+use crate::key::{KeyError, VerifierKey};
+use crate::note::NoteError;
+use crate::tree::TreeHead;
+
+/// A signing key with its name. Its debug form does not show the key.
+pub struct Signer {
+    key: SigningKey,
+    verifier: VerifierKey,
+}
+
+impl Signer {
+    /// An Ed25519 signer from a secret seed of 32 bytes (RFC 8032 section 5.1.5).
+    pub fn from_seed(name: &str, seed: [u8; 32]) -> Result<Self, KeyError> {
+        let key = SigningKey::from_bytes(&seed);
+        let verifier = VerifierKey::new(name, key.verifying_key())?;
+        Ok(Self { key, verifier })
+    }
+
+    /// The key that checks its signatures.
+    pub fn verifier_key(&self) -> &VerifierKey {
+        &self.verifier
+    }
+
+    /// Signs a text that ends with a newline; returns the whole note.
+    pub fn sign(&self, text: &str) -> Result<String, NoteError> {
+        if !text.ends_with('\n') {
+            return Err(NoteError::Malformed("the text does not end with a newline"));
+        }
+        if text.bytes().any(|byte| byte < 0x20 && byte != b'\n') {
+            return Err(NoteError::NotText);
+        }
+        let mut signature = Vec::from(self.verifier.key_hash().to_be_bytes());
+        signature.extend_from_slice(&self.key.sign(text.as_bytes()).to_bytes());
+        Ok(format!(
+            "{text}\n— {} {}\n",
+            self.verifier.name(),
+            STANDARD.encode(signature)
+        ))
+    }
+
+    /// Signs a tree head; returns the whole note.
+    pub fn sign_head(&self, origin: &str, head: &TreeHead) -> Result<String, NoteError> {
+        self.sign(
+            &Checkpoint {
+                origin: origin.to_string(),
+                head: *head,
+                extensions: Vec::new(),
+            }
+            .to_string(),
+        )
+    }
+}
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Signer({})", self.verifier)
+    }
+}
