@@ -19,6 +19,7 @@
 
 pub mod artifact;
 pub mod cli;
+pub mod demo;
 pub mod dirhash;
 pub mod fault;
 pub mod flight;

@@ -23,7 +23,7 @@ mod server;
 mod status;
 
 pub use attest::Vouchers;
-pub use error::MirrorError;
+pub use error::{Expected, MirrorError};
 pub use pipeline::Pipeline;
-pub use route::{BasePath, BasePathError};
+pub use route::{BasePath, BasePathError, RouteError};
 pub use server::{Mirror, StartError};

@@ -9,4 +9,4 @@ mod http;
 
 pub use chain::{Chain, ChainError, Source};
 pub use fetch::{Advisory, Origin, OriginError};
-pub use http::{HttpClient, HttpError};
+pub use http::{Answer, HttpClient, HttpError};

@@ -21,11 +21,11 @@ const END: u32 = 0x0605_4b50;
 const END64: u32 = 0x0606_4b50;
 const LOCATOR64: u32 = 0x0706_4b50;
 
-const LOCAL_LEN: u64 = 30;
+const LOCAL_LEN: usize = 30;
 const CENTRAL_LEN: usize = 46;
-const END_LEN: u64 = 22;
-const END64_LEN: u64 = 56;
-const LOCATOR64_LEN: u64 = 20;
+const END_LEN: usize = 22;
+const END64_LEN: usize = 56;
+const LOCATOR64_LEN: usize = 20;
 
 /// 64 MiB hold half a million entries; the largest module zips known have about 50,000.
 const MAX_DIRECTORY: u64 = 64 << 20;
@@ -184,8 +184,8 @@ pub(super) fn read(file: &File, length: u64) -> Result<Vec<Entry>, ZipError> {
 }
 
 fn end_record(file: &File, length: u64) -> Result<Place, ZipError> {
-    let at = length.checked_sub(END_LEN).ok_or(ZipError::NoEnd)?;
-    let mut record = [0; END_LEN as usize];
+    let at = length.checked_sub(END_LEN as u64).ok_or(ZipError::NoEnd)?;
+    let mut record = [0; END_LEN];
     file.read_exact_at(&mut record, at)?;
     let mut fields = Fields(&record);
     if fields.u32() != END {
@@ -221,12 +221,12 @@ fn end_record(file: &File, length: u64) -> Result<Place, ZipError> {
 /// The zip64 records that stand before the end record at `at`: `go` writes them for 65,535 entries and more.
 fn end_record_64(file: &File, at: u64) -> Result<(Place, u64), ZipError> {
     let start = at
-        .checked_sub(LOCATOR64_LEN + END64_LEN)
+        .checked_sub((LOCATOR64_LEN + END64_LEN) as u64)
         .ok_or(ZipError::NoEnd)?;
-    let mut records = [0; (LOCATOR64_LEN + END64_LEN) as usize];
+    let mut records = [0; LOCATOR64_LEN + END64_LEN];
     file.read_exact_at(&mut records, start)?;
     let mut fields = Fields(&records);
-    let right = fields.u32() == END64 && fields.u64() == END64_LEN - 12;
+    let right = fields.u32() == END64 && fields.u64() == END64_LEN as u64 - 12;
     let _versions = fields.u32();
     let disks = (fields.u32(), fields.u32());
     let (here, entries) = (fields.u64(), fields.u64());
@@ -322,7 +322,7 @@ fn local_part(file: &File, entry: &mut Entry, at: u64, directory: u64) -> Result
     }
     let disagree = || ZipError::HeadersDisagree(entry.name.clone());
     let name_len = entry.name.len();
-    let mut bytes = vec![0; LOCAL_LEN as usize + name_len];
+    let mut bytes = vec![0; LOCAL_LEN + name_len];
     if at + bytes.len() as u64 > directory {
         return Err(ZipError::NotContiguous(directory));
     }
@@ -340,7 +340,7 @@ fn local_part(file: &File, entry: &mut Entry, at: u64, directory: u64) -> Result
     let (name, extra) = (usize::from(fields.u16()), u64::from(fields.u16()));
     let expected_method = if entry.method == Method::Stored { 0 } else { 8 };
     let same = signature == LOCAL && flags == entry.flags && method == expected_method;
-    if !same || name != name_len || bytes[LOCAL_LEN as usize..] != *entry.name.as_bytes() {
+    if !same || name != name_len || bytes[LOCAL_LEN..] != *entry.name.as_bytes() {
         return Err(disagree());
     }
     let described = entry.flags & FLAG_DESCRIPTOR != 0;

@@ -1,6 +1,6 @@
 //! What the files of a module may be called (`module.CheckFilePath` and `zip.CheckZip` of `golang.org/x/mod`).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Why a name is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,6 +33,8 @@ pub enum NameError {
 pub(super) struct Names {
     /// Case-folded name → name, and whether it is a folder.
     seen: HashMap<String, (String, bool)>,
+    /// The names as stored.
+    stored: HashSet<String>,
 }
 
 /// Punctuation that file names may have; the rest of ASCII means something to some shell or file system.
@@ -57,15 +59,10 @@ impl Names {
                 why,
             });
         }
-        if !self.note(name, is_dir)?
-            && is_dir
-            && self
-                .seen
-                .insert(format!("{name}/"), (name.to_owned(), true))
-                .is_some()
-        {
+        if !self.stored.insert(stored.to_owned()) {
             return Err(NameError::Twice(stored.to_owned()));
         }
+        self.note(name, is_dir)?;
         let mut above = name;
         while let Some((folder, _)) = above.rsplit_once('/') {
             if !self.note(folder, true)? {

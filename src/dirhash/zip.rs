@@ -161,7 +161,9 @@ fn hash_all(file: &File, entries: &[Entry], threads: usize) -> Result<Vec<[u8; 3
     };
     let mut hashes = vec![[0; 32]; entries.len()];
     let place = |done: Vec<(usize, [u8; 32])>, hashes: &mut Vec<[u8; 32]>| {
-        done.into_iter().for_each(|(nth, hash)| hashes[nth] = hash);
+        for (nth, hash) in done {
+            hashes[nth] = hash;
+        }
     };
     thread::scope(|scope| {
         let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();

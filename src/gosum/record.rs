@@ -53,12 +53,10 @@ pub fn parse_record_text(
         go_mod: None,
     };
     for line in text.lines() {
-        let mut fields = line.split(' ');
-        let (path, version, hash) =
-            match (fields.next(), fields.next(), fields.next(), fields.next()) {
-                (Some(path), Some(version), Some(hash), None) => (path, version, hash),
-                _ => return Err(RecordLinesError::Malformed(line.to_owned())),
-            };
+        let fields: Vec<&str> = line.split(' ').collect();
+        let [path, version, hash] = fields[..] else {
+            return Err(RecordLinesError::Malformed(line.to_owned()));
+        };
         let (version, place) = match version.strip_suffix("/go.mod") {
             Some(version) => (version, &mut lines.go_mod),
             None => (version, &mut lines.zip),

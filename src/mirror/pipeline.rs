@@ -11,7 +11,7 @@ use super::error::MirrorError;
 use super::hash::{Unfit, hash, hash_file};
 use super::obtain::{Staged, obtain};
 use super::prove::{Mismatch, prove};
-use crate::artifact::{Artifact, Kind};
+use crate::artifact::Artifact;
 use crate::dirhash::H1;
 use crate::flight::{BrokenOff, Flights};
 use crate::origin::Origin;
@@ -73,7 +73,7 @@ impl Pipeline {
                         .known
                         .insert(wanted, (released.identity, released.h1)),
                     Err(error) => {
-                        tracing::warn!(target: "trail", artifact = %wanted, %error, "refused")
+                        tracing::warn!(target: "trail", artifact = %wanted, %error, "refused");
                     }
                 }
                 released
@@ -281,11 +281,6 @@ fn read(artifact: &Artifact, cause: std::io::Error) -> MirrorError {
         artifact: Box::new(artifact.clone()),
         cause,
     }
-}
-
-/// Whether the kind is one that a proof covers.
-pub(super) fn is_proved(kind: Kind) -> bool {
-    kind != Kind::Info
 }
 
 /// Runs file work off the async threads.

@@ -36,7 +36,7 @@ impl fmt::Display for Source {
 
 /// A source, and whether any failure of it (not only 404 and 410) leads on to the next.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Link {
+pub(crate) struct Link {
     /// The source to ask.
     pub source: Source,
     /// A `|` follows it.

@@ -11,7 +11,7 @@ use url::Url;
 /// A handshake that takes longer does not get better by waiting; below Go's own 30 s dial time-out.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Silence on an open connection. A proxy may have to clone a repository before its first byte.
-const SILENCE_TIMEOUT: Duration = Duration::from_secs(60);
+const SILENCE_TIMEOUT: Duration = Duration::from_mins(1);
 /// A module zip of the largest size (500 MiB) at 1 MB/s, rounded up.
 const WHOLE_TIMEOUT: Duration = Duration::from_mins(15);
 /// Go's `net/http` follows ten.

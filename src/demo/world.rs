@@ -1,0 +1,236 @@
+//! The modules, and the log that vouches for them.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use tlog::{MemoryTree, SUMDB_ORIGIN, Signer, Tile, TreeSize, VerifierKey};
+
+use super::modzip::module_zip;
+use crate::dirhash::{ZipLimits, hash_go_mod, hash_module_zip};
+use crate::module::ModuleVersion;
+
+/// A module version with its files as a proxy serves them.
+#[derive(Clone, Debug)]
+pub struct DemoModule {
+    /// Its `.info`.
+    pub info: String,
+    /// Its `.mod`.
+    pub go_mod: String,
+    /// Its `.zip`.
+    pub zip: Vec<u8>,
+}
+
+/// Modules and a signed log of one database.
+pub struct World {
+    name: String,
+    seed: [u8; 32],
+    signer: Signer,
+    tree: MemoryTree,
+    records: Vec<String>,
+    modules: BTreeMap<ModuleVersion, (DemoModule, u64)>,
+}
+
+/// A world is made from fixed parts by our own code; one that cannot be made is a bug there.
+const SOUND: &str = "the parts of the demo world are sound";
+
+impl World {
+    /// An empty world, whose log the database `name` signs with a key made of `seed`.
+    pub fn new(name: &str, seed: [u8; 32]) -> Self {
+        let signer = Signer::from_seed(name, seed).expect(SOUND);
+        let (tree, records, modules) = (MemoryTree::new(), Vec::new(), BTreeMap::new());
+        Self {
+            name: name.to_owned(),
+            seed,
+            signer,
+            tree,
+            records,
+            modules,
+        }
+    }
+
+    /// The standard modules: upper case, `+incompatible`, `/v2`, a pseudo-version, dependencies, a toolchain.
+    pub fn demo() -> Self {
+        let mut world = Self::new("localhost.localdev/sumdb", [7; 32]);
+        world.pad(300);
+        let hello = "package hello\n\n// Text greets.\nfunc Text() string { return \"hello\" }\n";
+        world.add_simple("example.com/hello@v1.0.0", "", hello);
+        world.add_simple(
+            "example.com/dep/v2@v2.0.1",
+            "",
+            "package dep\n\nfunc N() int { return 2 }\n",
+        );
+        world.add_simple(
+            "example.com/Upper/CaseMod@v1.2.3",
+            "",
+            "package casemod\n\nfunc C() string { return \"C\" }\n",
+        );
+        world.add_simple(
+            "example.com/legacy@v2.0.0+incompatible",
+            "",
+            "package legacy\n\nfunc L() string { return \"L\" }\n",
+        );
+        world.add_simple(
+            "example.com/pseudo@v0.0.0-20260102030405-0123456789ab",
+            "",
+            "package pseudo\n",
+        );
+        world.add_simple(
+            "example.com/hello@v1.1.0",
+            "require (\n\texample.com/Upper/CaseMod v1.2.3\n\texample.com/dep/v2 v2.0.1\n)\n",
+            "package hello\n\nimport (\n\t\"example.com/Upper/CaseMod\"\n\t\"example.com/dep/v2\"\n)\n\n\
+             // Text greets.\nfunc Text() string { return casemod.C() + string(rune('0'+dep.N())) }\n",
+        );
+        world.add_toolchain("v0.0.1-go1.99.1.linux-amd64", "go1.99.1");
+        world.pad(300);
+        world
+    }
+
+    /// Adds a module of one Go file. `requires` goes into its go.mod, unless it is of the time before modules.
+    pub fn add_simple(&mut self, module: &str, requires: &str, code: &str) -> ModuleVersion {
+        let module = ModuleVersion::parse(module).expect(SOUND);
+        let go_mod = if module.version.is_incompatible() {
+            format!("module {}\n", module.path)
+        } else {
+            format!("module {}\n\ngo 1.21\n\n{requires}", module.path)
+        };
+        let mut files = vec![("a.go", code)];
+        if !module.version.is_incompatible() {
+            files.push(("go.mod", go_mod.as_str()));
+        }
+        let zip = module_zip(&module, &files, 6).expect(SOUND);
+        self.add(&module, &go_mod, zip);
+        module
+    }
+
+    /// Adds a toolchain as small as one can be: a script that says its version.
+    pub fn add_toolchain(&mut self, version: &str, name: &str) -> ModuleVersion {
+        let module = ModuleVersion::parse(&format!("golang.org/toolchain@{version}")).expect(SOUND);
+        let script = format!("#!/bin/sh\necho go version {name} demo\n");
+        let files = [
+            ("VERSION", name),
+            ("bin/go", script.as_str()),
+            ("pkg/tool/README", "no tools\n"),
+        ];
+        let zip = module_zip(&module, &files, 6).expect(SOUND);
+        self.add(&module, "module golang.org/toolchain\n", zip);
+        module
+    }
+
+    /// Adds a module version and its record. The log vouches for what is given here, right or not.
+    pub fn add(&mut self, module: &ModuleVersion, go_mod: &str, zip: Vec<u8>) {
+        let mut file = tempfile::tempfile().expect(SOUND);
+        file.write_all(&zip).expect(SOUND);
+        let h1 = hash_module_zip(&file, module, &ZipLimits::default())
+            .expect(SOUND)
+            .h1;
+        let (path, version) = (&module.path, &module.version);
+        let text = format!(
+            "{path} {version} {h1}\n{path} {version}/go.mod {}\n",
+            hash_go_mod(go_mod.as_bytes())
+        );
+        let id = self.append(text);
+        let info = format!(
+            "{{\"Version\":\"{version}\",\"Time\":\"2026-01-02T03:04:05Z\",\"Origin\":{{\"VCS\":\"git\"}}}}"
+        );
+        self.modules.insert(
+            module.clone(),
+            (
+                DemoModule {
+                    info,
+                    go_mod: go_mod.to_owned(),
+                    zip,
+                },
+                id,
+            ),
+        );
+    }
+
+    /// Appends a record as it is.
+    pub fn append(&mut self, text: String) -> u64 {
+        let id = self.tree.append(text.as_bytes());
+        self.records.push(text);
+        id.get()
+    }
+
+    /// Appends `n` records of modules that nobody has, so that the tree spans several tiles.
+    pub fn pad(&mut self, n: usize) {
+        for _ in 0..n {
+            let nth = self.records.len();
+            self.append(format!(
+                "example.com/filler v0.0.{nth} h1:{}\n",
+                tlog::leaf_hash(&nth.to_be_bytes())
+            ));
+        }
+    }
+
+    /// Another history under the same key: the same up to `keep` records, then `more` others. Its modules and their
+    /// record numbers are those of this world, so that lookups of early records still work.
+    #[must_use]
+    pub fn fork(&self, keep: usize, more: usize) -> Self {
+        let mut fork = Self::new(&self.name, self.seed);
+        self.records.iter().take(keep).for_each(|text| {
+            fork.append(text.clone());
+        });
+        for nth in 0..more {
+            fork.append(format!(
+                "example.com/other v0.0.{nth} h1:{}\n",
+                tlog::leaf_hash(&nth.to_le_bytes())
+            ));
+        }
+        fork.modules = self
+            .modules
+            .iter()
+            .filter(|(_, (_, id))| *id < keep as u64)
+            .map(|(m, d)| (m.clone(), d.clone()))
+            .collect();
+        fork
+    }
+
+    /// The database's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The key that signs its heads.
+    pub fn key(&self) -> &VerifierKey {
+        self.signer.verifier_key()
+    }
+
+    /// How many records there are.
+    pub fn size(&self) -> u64 {
+        self.tree.size().get()
+    }
+
+    /// The signed head of the first `size` records; `None` if there are fewer.
+    pub fn head_at(&self, size: u64) -> Option<String> {
+        let head = self.tree.head_at(TreeSize::new(size).ok()?)?;
+        self.signer.sign_head(SUMDB_ORIGIN, &head).ok()
+    }
+
+    /// Signs any text with the database's key: for replies that a misbehaving database could make.
+    pub fn sign(&self, text: &str) -> String {
+        self.signer.sign(text).expect(SOUND)
+    }
+
+    /// The lookup reply for a module version, under the head of the first `size` records.
+    pub fn lookup(&self, module: &ModuleVersion, size: u64) -> Option<String> {
+        let (_, id) = self.modules.get(module)?;
+        let text = self.records.get(usize::try_from(*id).ok()?)?;
+        Some(format!("{id}\n{text}\n{}", self.head_at(size)?))
+    }
+
+    /// The bytes of a tile.
+    pub fn tile(&self, tile: &Tile) -> Option<Vec<u8>> {
+        self.tree.tile(tile)
+    }
+
+    /// A module version's files.
+    pub fn module(&self, module: &ModuleVersion) -> Option<&DemoModule> {
+        self.modules.get(module).map(|(files, _)| files)
+    }
+
+    /// All module versions.
+    pub fn modules(&self) -> impl Iterator<Item = &ModuleVersion> {
+        self.modules.keys()
+    }
+}

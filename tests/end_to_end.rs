@@ -1,0 +1,35 @@
+//! Everything end to end: the real binary, real sockets, the real `go` command.
+//!
+//! Trials that need `go` use the one on the PATH. Where there is none they are *ignored*, or fail if
+//! `SUMGATE_REQUIRE_GO=1`. Trials on the shared data are ignored where `../shared` is absent, or fail if
+//! `SUMGATE_REQUIRE_SHARED=1`.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "end_to_end/attacks.rs"]
+mod attacks;
+#[path = "end_to_end/cli.rs"]
+mod cli;
+#[path = "end_to_end/crash.rs"]
+mod crash;
+#[path = "end_to_end/fixture.rs"]
+mod fixture;
+#[path = "end_to_end/go_command.rs"]
+mod go_command;
+#[path = "end_to_end/http.rs"]
+mod http;
+#[path = "end_to_end/real_sumdb.rs"]
+mod real_sumdb;
+
+use libtest_mimic::{Arguments, Trial};
+
+fn main() {
+    let arguments = Arguments::from_args();
+    let mut trials: Vec<Trial> = Vec::new();
+    trials.extend(go_command::trials());
+    trials.extend(attacks::trials());
+    trials.extend(http::trials());
+    trials.extend(crash::trials());
+    trials.extend(cli::trials());
+    trials.extend(real_sumdb::trials());
+    libtest_mimic::run(&arguments, trials).exit();
+}

@@ -1,0 +1,365 @@
+//! What the trials stand on: the origin, the mirror as a process, the `go` command in a home of its own.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use libtest_mimic::{Failed, Trial};
+use sumgate::demo::{Origin, World};
+
+/// Longer than anything here takes; what hangs is killed and fails its trial.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A trial that needs nothing but this machine.
+pub fn trial(name: &str, run: fn()) -> Trial {
+    Trial::test(name, move || {
+        run();
+        Ok(())
+    })
+}
+
+/// A trial that needs the `go` command.
+pub fn go_trial(name: &str, run: fn(&Path)) -> Trial {
+    needing(name, go(), "SUMGATE_REQUIRE_GO", run)
+}
+
+/// A trial that needs a folder of the shared data.
+pub fn shared_trial(name: &str, folder: &str, run: fn(&Path)) -> Trial {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../shared")
+        .join(folder);
+    needing(
+        name,
+        Some(path).filter(|path| path.is_dir()),
+        "SUMGATE_REQUIRE_SHARED",
+        run,
+    )
+}
+
+fn needing(name: &str, need: Option<PathBuf>, required: &'static str, run: fn(&Path)) -> Trial {
+    let must_run = std::env::var_os(required).is_some();
+    let ignored = need.is_none() && !must_run;
+    let body = move || match need {
+        Some(need) => {
+            run(&need);
+            Ok(())
+        }
+        None => Err(Failed::from(format!(
+            "what this trial needs is absent, and {required} is set"
+        ))),
+    };
+    Trial::test(name, body).with_ignored_flag(ignored)
+}
+
+fn go() -> Option<PathBuf> {
+    std::env::split_paths(&std::env::var_os("PATH")?)
+        .map(|dir| dir.join("go"))
+        .find(|go| go.is_file())
+}
+
+/// The runtime of the origins.
+pub fn runtime() -> &'static tokio::runtime::Runtime {
+    static RUNTIME: OnceLock<tokio::runtime::Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| tokio::runtime::Runtime::new().unwrap())
+}
+
+/// Starts an origin over `world`.
+pub fn origin(world: World) -> Origin {
+    runtime().block_on(Origin::start(world)).unwrap()
+}
+
+/// A program that is killed, by its id, when the trial ends.
+pub struct Running(pub Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Waits for a program to end by itself.
+pub fn wait(child: &mut Child) -> ExitStatus {
+    let start = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        assert!(
+            start.elapsed() < PATIENCE,
+            "the program did not end in time"
+        );
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// The mirror, running.
+pub struct Mirror {
+    pub url: String,
+    /// Its data folder.
+    pub data: PathBuf,
+    /// What it printed at the start.
+    pub greeting: String,
+    pub process: Running,
+}
+
+impl Mirror {
+    /// Starts `sumgate serve` over `origin` with its data in `data`.
+    pub fn start(origin: &Origin, data: &Path) -> Self {
+        Self::start_with(
+            data,
+            &["--upstream", &origin.url(), "--sumdb", &origin.gosumdb()],
+        )
+    }
+
+    pub fn start_with(data: &Path, more: &[&str]) -> Self {
+        let mut process = sumgate();
+        process
+            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .arg(data)
+            .args(more);
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(data.with_extension("log"))
+            .unwrap();
+        let mut process = Running(process.stdout(Stdio::piped()).stderr(log).spawn().unwrap());
+        let mut greeting = String::new();
+        let mut stdout = BufReader::new(process.0.stdout.take().unwrap());
+        while !greeting.contains("go env -w") {
+            assert_ne!(
+                stdout.read_line(&mut greeting).unwrap(),
+                0,
+                "the mirror did not start: {greeting}"
+            );
+        }
+        let url = greeting
+            .lines()
+            .next()
+            .unwrap()
+            .rsplit(' ')
+            .next()
+            .unwrap()
+            .to_owned();
+        Self {
+            url,
+            data: data.to_owned(),
+            greeting,
+            process,
+        }
+    }
+
+    /// Every file of the GOPROXY tree, with its bytes.
+    pub fn tree(&self) -> BTreeMap<String, Vec<u8>> {
+        files(&self.data.join("proxy"))
+    }
+
+    /// Every file that was set aside.
+    pub fn quarantine(&self) -> BTreeMap<String, Vec<u8>> {
+        files(&self.data.join("quarantine"))
+    }
+}
+
+/// Every file below a folder, by its path there.
+pub fn files(root: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = std::fs::read_dir(&folder) else {
+            continue;
+        };
+        for path in entries.map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path
+                    .strip_prefix(root)
+                    .unwrap()
+                    .to_str()
+                    .unwrap()
+                    .to_owned();
+                found.insert(name, std::fs::read(&path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+/// The program under test.
+pub fn sumgate() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sumgate"));
+    // Settings of the surroundings must not leak in.
+    for name in [
+        "DATA",
+        "ANCHOR",
+        "SUMDB",
+        "LISTEN",
+        "BASE_PATH",
+        "NOSUMDB",
+        "UPSTREAM",
+        "LOG",
+    ] {
+        command.env_remove(format!("SUMGATE_{name}"));
+    }
+    command
+}
+
+/// Runs the program to its end.
+pub fn run(arguments: &[&str]) -> Output {
+    sumgate().args(arguments).output().unwrap()
+}
+
+/// The `go` command with a home, a module cache and settings of its own.
+pub struct Go {
+    go: PathBuf,
+    home: tempfile::TempDir,
+    settings: Vec<(&'static str, String)>,
+}
+
+impl Go {
+    pub fn new(go: &Path, goproxy: &str, gosumdb: &str) -> Self {
+        let settings = vec![
+            ("GOPROXY", goproxy.to_owned()),
+            ("GOSUMDB", gosumdb.to_owned()),
+        ];
+        Self {
+            go: go.to_owned(),
+            home: tempfile::tempdir().unwrap(),
+            settings,
+        }
+    }
+
+    pub fn set(mut self, name: &'static str, value: &str) -> Self {
+        self.settings.push((name, value.to_owned()));
+        self
+    }
+
+    /// Where it works.
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// Its module cache.
+    pub fn module_cache(&self) -> PathBuf {
+        self.home.path().join("mod")
+    }
+
+    /// Forgets all downloaded modules, and keeps the tree head it remembers.
+    pub fn clear_module_cache(&self) {
+        let _ = std::fs::remove_dir_all(self.module_cache());
+    }
+
+    /// Runs `go` and returns its exit code and everything it printed.
+    pub fn run(&self, arguments: &[&str]) -> (bool, String) {
+        let home = self.home.path();
+        let output = home.join("output");
+        let file = std::fs::File::create(&output).unwrap();
+        let mut command = Command::new(&self.go);
+        command.args(arguments).current_dir(home).env_clear();
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command
+            .env("HOME", home)
+            .env("GOPATH", home.join("path"))
+            .env("GOMODCACHE", self.module_cache());
+        command
+            .env("GOENV", "off")
+            .env("GOFLAGS", "-modcacherw -mod=mod")
+            .env("GOTOOLCHAIN", "local");
+        command
+            .env("GOCACHE", home.join("build"))
+            .env("GOTELEMETRY", "off")
+            .env("GOVCS", "*:off");
+        command.envs(
+            self.settings
+                .iter()
+                .map(|(name, value)| (OsStr::new(name), OsStr::new(value))),
+        );
+        command
+            .stdin(Stdio::null())
+            .stdout(file.try_clone().unwrap())
+            .stderr(file);
+        let mut child = Running(command.spawn().unwrap());
+        let status = wait(&mut child.0);
+        (status.success(), std::fs::read_to_string(output).unwrap())
+    }
+
+    /// Runs `go`, which must succeed.
+    pub fn must(&self, arguments: &[&str]) -> String {
+        let (fine, output) = self.run(arguments);
+        assert!(fine, "go {arguments:?} failed:\n{output}");
+        output
+    }
+
+    /// Runs `go`, which must fail and say `why`.
+    pub fn must_fail(&self, arguments: &[&str], why: &str) -> String {
+        let (fine, output) = self.run(arguments);
+        assert!(!fine, "go {arguments:?} succeeded:\n{output}");
+        assert!(
+            output.contains(why),
+            "go {arguments:?} does not say {why:?}:\n{output}"
+        );
+        output
+    }
+}
+
+/// An HTTP answer.
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head
+            .lines()
+            .filter_map(|line| line.split_once(": "))
+            .find(|(n, _)| n.eq_ignore_ascii_case(name))
+            .map(|(_, v)| v)
+    }
+}
+
+/// Sends one request, with the path exactly as written.
+pub fn request(url: &str, method: &str, path: &str, headers: &str) -> Answer {
+    let (address, base) = url
+        .strip_prefix("http://")
+        .unwrap()
+        .split_once('/')
+        .map_or_else(
+            || (url.strip_prefix("http://").unwrap(), String::new()),
+            |(address, base)| (address, format!("/{base}")),
+        );
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(
+        stream,
+        "{method} {base}{path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{headers}\r\n"
+    )
+    .unwrap();
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).unwrap();
+    let split = bytes
+        .windows(4)
+        .position(|four| four == b"\r\n\r\n")
+        .unwrap();
+    let head = String::from_utf8(bytes[..split].to_vec()).unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Answer {
+        status,
+        head,
+        body: bytes[split + 4..].to_vec(),
+    }
+}
+
+pub fn get(url: &str, path: &str) -> Answer {
+    request(url, "GET", path, "")
+}
