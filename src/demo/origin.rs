@@ -73,9 +73,14 @@ impl Origin {
         format!("http://{}", self.address)
     }
 
+    /// Its database's verifier key, as text.
+    pub fn key(&self) -> String {
+        self.world().key().to_string()
+    }
+
     /// GOSUMDB for its database: key and url.
     pub fn gosumdb(&self) -> String {
-        format!("{} {}", self.world().key(), self.url())
+        format!("{} {}", self.key(), self.url())
     }
 
     /// The world it serves, to look at or to change.

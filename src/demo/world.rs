@@ -109,6 +109,8 @@ impl World {
         let files = [
             ("VERSION", name),
             ("bin/go", script.as_str()),
+            ("bin/gofmt", script.as_str()),
+            ("lib/README", "no library\n"),
             ("pkg/tool/README", "no tools\n"),
         ];
         let zip = module_zip(&module, &files, 6).expect(SOUND);

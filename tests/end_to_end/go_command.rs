@@ -66,14 +66,14 @@ fn straight_to_the_origin(go: &Path) {
 fn goproxy_alone(go: &Path) {
     let (origin, data) = (origin(World::demo()), tempfile::tempdir().unwrap());
     let mirror = Mirror::start(&origin, &data.path().join("data"));
-    let key = origin.world().key().to_string();
+    let key = origin.key();
     download_all(&Go::new(go, &mirror.url, &key));
 }
 
 fn gosumdb_with_url(go: &Path) {
     let (origin, data) = (origin(World::demo()), tempfile::tempdir().unwrap());
     let mirror = Mirror::start(&origin, &data.path().join("data"));
-    let gosumdb = format!("{} {}", origin.world().key(), mirror.url);
+    let gosumdb = format!("{} {}", origin.key(), mirror.url);
     download_all(&Go::new(go, &mirror.url, &gosumdb));
 }
 
@@ -89,7 +89,7 @@ fn below_a_base_path(go: &Path) {
     ];
     let mirror = Mirror::start_with(&data.path().join("data"), &more);
     assert!(mirror.url.ends_with("/go/mirror"));
-    let key = origin.world().key().to_string();
+    let key = origin.key();
     download_all(&Go::new(go, &mirror.url, &key));
     download_all(&Go::new(go, &mirror.url, &format!("{key} {}", mirror.url)));
 }
@@ -97,42 +97,19 @@ fn below_a_base_path(go: &Path) {
 fn with_direct_behind(go: &Path) {
     let (origin, data) = (origin(World::demo()), tempfile::tempdir().unwrap());
     let mirror = Mirror::start(&origin, &data.path().join("data"));
-    let key = origin.world().key().to_string();
-    let go = Go::new(go, &format!("{},direct", mirror.url), &key);
-    download_all(&go);
+    let key = origin.key();
+    download_all(&Go::new(go, &format!("{},direct", mirror.url), &key));
     // A refusal must not send `go` round the mirror: 403 is final, where 404 would lead on to direct.
     let path = "/example.com/hello/@v/v1.0.0.zip";
-    origin.misbehave(
-        path,
-        sumgate::demo::Fault::Body(
-            origin
-                .world()
-                .module(&hello("v1.1.0"))
-                .unwrap()
-                .zip
-                .clone()
-                .into(),
-        ),
-    );
+    let other = origin.world().module(&hello("v1.1.0")).unwrap().zip.clone();
+    origin.misbehave(path, sumgate::demo::Fault::Body(other.into()));
     drop(mirror);
     let fresh = Mirror::start(&origin, &data.path().join("fresh"));
-    let go = Go::new(
-        &Path::new(&go_path()),
-        &format!("{},direct", fresh.url),
-        &key,
-    );
+    let go = Go::new(go, &format!("{},direct", fresh.url), &key);
     go.must_fail(
         &["mod", "download", "example.com/hello@v1.0.0"],
         "403 Forbidden",
     );
-}
-
-fn go_path() -> String {
-    let dirs = std::env::var_os("PATH").unwrap_or_default();
-    let go = std::env::split_paths(&dirs)
-        .map(|dir| dir.join("go"))
-        .find(|go| go.is_file());
-    go.unwrap().to_str().unwrap().to_owned()
 }
 
 fn hello(version: &str) -> sumgate::module::ModuleVersion {
@@ -142,7 +119,7 @@ fn hello(version: &str) -> sumgate::module::ModuleVersion {
 fn a_toolchain(go: &Path) {
     let (origin, data) = (origin(World::demo()), tempfile::tempdir().unwrap());
     let mirror = Mirror::start(&origin, &data.path().join("data"));
-    let key = origin.world().key().to_string();
+    let key = origin.key();
     for gosumdb in [key.clone(), format!("{key} {}", mirror.url)] {
         // GONOSUMDB does not free a toolchain from the database.
         let go = Go::new(go, &mirror.url, &gosumdb)
@@ -156,7 +133,7 @@ fn a_toolchain(go: &Path) {
 fn builds_lists_and_queries(go: &Path) {
     let (origin, data) = (origin(World::demo()), tempfile::tempdir().unwrap());
     let mirror = Mirror::start(&origin, &data.path().join("data"));
-    let gosumdb = format!("{} {}", origin.world().key(), mirror.url);
+    let gosumdb = format!("{} {}", origin.key(), mirror.url);
     let go = Go::new(go, &mirror.url, &gosumdb);
     go.must(&["mod", "init", "example.org/app"]);
     let program =
@@ -179,7 +156,7 @@ fn file_tree_without_the_mirror(go: &Path) {
     let (origin, data) = (origin(World::demo()), tempfile::tempdir().unwrap());
     let data = data.path().join("data");
     let mirror = Mirror::start(&origin, &data);
-    download_all(&Go::new(go, &mirror.url, &origin.world().key().to_string()));
+    download_all(&Go::new(go, &mirror.url, &origin.key()));
     drop((mirror, origin));
     let go = Go::new(
         go,
@@ -196,7 +173,7 @@ fn file_tree_without_the_mirror(go: &Path) {
 fn warm_asks_nobody(go: &Path) {
     let (origin, data) = (origin(World::demo()), tempfile::tempdir().unwrap());
     let data = data.path().join("data");
-    let key = origin.world().key().to_string();
+    let key = origin.key();
     let mirror = Mirror::start(&origin, &data);
     download_all(&Go::new(go, &mirror.url, &format!("{key} {}", mirror.url)));
     drop(mirror);
@@ -251,7 +228,7 @@ fn exempt_modules(go: &Path) {
         "example.com/Upper",
     ];
     let mirror = Mirror::start_with(&data, &more);
-    let gosumdb = format!("{} {}", origin.world().key(), mirror.url);
+    let gosumdb = format!("{} {}", origin.key(), mirror.url);
     let module = "example.com/Upper/CaseMod@v1.2.3";
     Go::new(go, &mirror.url, &gosumdb)
         .set("GONOSUMDB", "example.com/Upper")
