@@ -2,6 +2,7 @@
 
 mod args;
 mod config;
+mod demo;
 mod env;
 mod exit;
 mod hash;
@@ -26,6 +27,7 @@ pub fn main() -> ExitCode {
         Command::Hash(args) => hash::run(&args),
         Command::VerifyEvidence(args) => verify_evidence::run(&args),
         Command::Env(args) => env::run(&args),
+        Command::Demo(args) => demo::run(&args),
     };
     match ended {
         Ok(exit) => exit.into(),

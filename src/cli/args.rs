@@ -47,6 +47,11 @@ pub(super) enum Command {
     VerifyEvidence(VerifyEvidenceArgs),
     /// Print the `go env -w` line that points `go` at a mirror
     Env(EnvArgs),
+    /// Show what it does, on a machine without any network
+    ///
+    /// Starts an origin with a few modules and a signed log, and a mirror over it; downloads an honest module, then meets
+    /// a forged zip, a forged tile and a forked log. Uses the `go` on the PATH, if there is one.
+    Demo(DemoArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -164,6 +169,13 @@ pub(super) struct VerifyEvidenceArgs {
     pub(super) file: PathBuf,
     #[command(flatten)]
     pub(super) databases: DatabaseArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct DemoArgs {
+    /// Leave it running afterwards, to be tried by hand
+    #[arg(long)]
+    pub(super) keep: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -17,10 +17,10 @@ const LOOKUP: &str = "/lookup/example.com/hello@v1.0.0";
 pub fn trials() -> Vec<Trial> {
     vec![
         go_trial("attack: a bit of a zip", |go| {
-            wrong_bytes(go, ZIP, Fault::FlipBit(200))
+            wrong_bytes(go, ZIP, Fault::FlipBit(200));
         }),
         go_trial("attack: a bit of a go.mod", |go| {
-            wrong_bytes(go, MOD, Fault::FlipBit(5))
+            wrong_bytes(go, MOD, Fault::FlipBit(5));
         }),
         go_trial("attack: a zip that is right for another version", |go| {
             let other = ModuleVersion::parse("example.com/hello@v1.1.0").unwrap();
@@ -28,17 +28,17 @@ pub fn trials() -> Vec<Trial> {
             wrong_bytes(go, ZIP, Fault::Body(zip.into()));
         }),
         go_trial("attack: a zip cut short", |go| {
-            wrong_bytes(go, ZIP, Fault::Cut(150))
+            wrong_bytes(go, ZIP, Fault::Cut(150));
         }),
         go_trial(
             "attack: a proved reply for another module",
             another_modules_reply,
         ),
         go_trial("attack: a tile of wrong length", |go| {
-            bad_tile(go, Fault::Cut(31))
+            bad_tile(go, Fault::Cut(31));
         }),
         go_trial("attack: a bit of a tile", |go| {
-            bad_tile(go, Fault::FlipBit(1))
+            bad_tile(go, Fault::FlipBit(1));
         }),
         go_trial("attack: a forged leaf in its tile", forged_leaf),
         go_trial("attack: a fork at equal size", |go| fork(go, 601, 6)),

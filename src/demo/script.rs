@@ -1,0 +1,241 @@
+//! The guided tour: an honest module, then a forged zip, a forged tile and a forked log, each refused and why.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tlog::{Tile, TileHeight, TreeSize};
+use tokio::process::Command;
+use url::Url;
+
+use super::fault::Fault;
+use super::origin::Origin;
+use super::world::World;
+use crate::mirror::{BasePath, Mirror, Pipeline, Vouchers};
+use crate::module::Patterns;
+use crate::origin::{Chain, HttpClient, Origin as Upstreams};
+use crate::store::Store;
+use crate::sumdb::{Anchor, Client, Database};
+
+/// Ten times what the slowest step takes on a small machine; a `go` that hangs must not hang the tour.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// A refusal's reason, or a small module.
+const MAX_ANSWER: usize = 1 << 20;
+
+/// The tour, running: an origin, a mirror over it, and a client.
+pub struct Tour {
+    origin: Origin,
+    mirror: Mirror,
+    http: HttpClient,
+    go: Option<PathBuf>,
+    folder: tempfile::TempDir,
+}
+
+impl Tour {
+    /// Starts the origin and the mirror on free ports. `go` is the real command, where there is one.
+    pub async fn start(go: Option<PathBuf>) -> Result<Self> {
+        let origin = Origin::start(World::demo())
+            .await
+            .context("cannot start the origin")?;
+        let folder = tempfile::tempdir().context("cannot make a folder for the tour")?;
+        let http = HttpClient::new()?;
+        let store = Arc::new(Store::open(&folder.path().join("data"))?);
+        let database = Database::parse(&origin.gosumdb())?;
+        let client = Client::open(database, &store, &Anchor::None, http.clone())?;
+        let upstreams = Upstreams::new(Chain::parse(&origin.url())?, http.clone());
+        let vouchers = Vouchers {
+            databases: vec![client],
+            exempt: Patterns::default(),
+        };
+        let pipeline = Pipeline::new(store, upstreams, vouchers);
+        let mirror =
+            Mirror::start(pipeline, ([127, 0, 0, 1], 0).into(), BasePath::default()).await?;
+        Ok(Self {
+            origin,
+            mirror,
+            http,
+            go,
+            folder,
+        })
+    }
+
+    /// Goes through all steps; `false` says that one did not go as it should. `say` prints.
+    pub async fn run(&self, say: &mut impl FnMut(&str)) -> Result<bool> {
+        let with = self
+            .go
+            .as_ref()
+            .map_or("an HTTP client (there is no go on the PATH)".into(), |go| {
+                go.display().to_string()
+            });
+        say(&format!(
+            "An origin with a few modules and a signed log: {}\n",
+            self.origin.url()
+        ));
+        say(&format!(
+            "The mirror over it: {}\nDownloads are made with {with}\n\n",
+            self.mirror.url()
+        ));
+
+        say("1. An honest module: example.com/hello@v1.0.0\n");
+        let honest = self.expect("example.com/hello@v1.0.0", None, say).await?;
+        say(
+            "   The proof, as the mirror serves it: record number, hashes, and the signed tree head\n",
+        );
+        let lookup = self
+            .get("lookup/example.com/hello@v1.0.0")
+            .await
+            .unwrap_or_else(|error| error);
+        say(&indented(&lookup));
+
+        say("2. A zip with one bit changed: example.com/dep/v2@v2.0.1\n");
+        self.origin
+            .misbehave("/example.com/dep/v2/@v/v2.0.1.zip", Fault::FlipBit(150));
+        let zip = self
+            .expect("example.com/dep/v2@v2.0.1", Some("403"), say)
+            .await?;
+        self.origin.behave();
+
+        say("3. A tile of the log with one bit changed: example.com/late@v1.0.0\n");
+        self.forge_tile();
+        let tile = self
+            .expect("example.com/late@v1.0.0", Some("502"), say)
+            .await?;
+        self.origin.behave();
+
+        say("4. The same module from an honest origin: nothing of the lie was kept\n");
+        let healed = self.expect("example.com/late@v1.0.0", None, say).await?;
+
+        say("5. The database signs another history: example.com/legacy@v2.0.0+incompatible\n");
+        let fork = self.origin.world().fork(400, 900);
+        *self.origin.world() = fork;
+        let forked = self
+            .expect("example.com/legacy@v2.0.0+incompatible", Some("503"), say)
+            .await?;
+
+        let fine = honest && zip && tile && healed && forked;
+        say(if fine {
+            "All five went as they should.\n"
+        } else {
+            "NOT all went as they should.\n"
+        });
+        Ok(fine)
+    }
+
+    /// The lines to try it by hand.
+    pub fn by_hand(&self) -> String {
+        let (url, key) = (self.mirror.url(), self.origin.key());
+        format!(
+            "Still running, until you press Ctrl-C. Try, in an empty folder:\n  \
+             export GOPROXY={url} GOSUMDB=\"{key} {url}\" GOMODCACHE=$(mktemp -d) GOFLAGS=-modcacherw\n  \
+             go mod download -json example.com/hello@v1.0.0\n  \
+             curl {url}/example.com/legacy/@v/v2.0.0+incompatible.zip\n"
+        )
+    }
+
+    /// Stops the mirror.
+    pub async fn stop(self) {
+        self.mirror.stop().await;
+    }
+
+    /// The log grows by a module whose record lies in a tile that the mirror does not have yet; that tile is forged.
+    fn forge_tile(&self) {
+        let mut world = self.origin.world();
+        world.pad(300);
+        let id = world.size();
+        world.add_simple("example.com/late@v1.0.0", "", "package late\n");
+        let Ok(size) = TreeSize::new(world.size()) else {
+            return;
+        };
+        let tile = Tile::in_tree(TileHeight::SUMDB, 0, id / 256, size);
+        drop(world);
+        if let Some(tile) = tile {
+            self.origin
+                .misbehave(&format!("/{tile}"), Fault::FlipBit(3));
+        }
+    }
+
+    /// Downloads a module, which must be refused with `status` if one is given. Says what came back.
+    async fn expect(
+        &self,
+        module: &str,
+        status: Option<&str>,
+        say: &mut impl FnMut(&str),
+    ) -> Result<bool> {
+        let (fine, output) = match &self.go {
+            Some(go) => self.go_download(go, module).await?,
+            None => self.http_download(module).await,
+        };
+        say(&indented(&output));
+        let as_expected = match status {
+            None => fine,
+            Some(status) => !fine && output.contains(status),
+        };
+        let verdict = match (as_expected, status) {
+            (true, None) => "   → released\n\n",
+            (true, Some(_)) => "   → refused, as it must be\n\n",
+            (false, _) => "   → NOT what should have happened\n\n",
+        };
+        say(verdict);
+        Ok(as_expected)
+    }
+
+    async fn go_download(&self, go: &Path, module: &str) -> Result<(bool, String)> {
+        let home = tempfile::tempdir_in(self.folder.path())?;
+        let mut command = Command::new(go);
+        command
+            .args(["mod", "download", module])
+            .current_dir(home.path())
+            .kill_on_drop(true)
+            .stdin(Stdio::null());
+        command
+            .env("HOME", home.path())
+            .env("GOPATH", home.path().join("path"))
+            .env("GOMODCACHE", home.path().join("mod"));
+        command
+            .env("GOENV", "off")
+            .env("GOFLAGS", "-modcacherw")
+            .env("GOTOOLCHAIN", "local")
+            .env("GONOSUMDB", "");
+        command
+            .env("GOPRIVATE", "")
+            .env("GONOPROXY", "")
+            .env("GOPROXY", self.mirror.url())
+            .env_remove("GOWORK");
+        command.env(
+            "GOSUMDB",
+            format!("{} {}", self.origin.key(), self.mirror.url()),
+        );
+        let output = tokio::time::timeout(PATIENCE, command.output())
+            .await
+            .context("go did not end in time")??;
+        let mut text = format!("$ go mod download {module}\n");
+        text.push_str(&String::from_utf8_lossy(&output.stderr));
+        Ok((output.status.success(), text))
+    }
+
+    async fn http_download(&self, module: &str) -> (bool, String) {
+        let (path, version) = module.split_once('@').unwrap_or((module, ""));
+        let file = format!("{path}/@v/{version}.zip");
+        match self.get(&file).await {
+            Ok(_) => (true, format!("GET /{file}\n200 OK\n")),
+            Err(error) => (false, format!("GET /{file}\n{error}\n")),
+        }
+    }
+
+    async fn get(&self, path: &str) -> Result<String, String> {
+        let url = Url::parse(&format!("{}/{path}", self.mirror.url()))
+            .map_err(|error| error.to_string())?;
+        let body = self
+            .http
+            .get_small(url, MAX_ANSWER)
+            .await
+            .map_err(|error| error.to_string())?;
+        Ok(String::from_utf8_lossy(&body).into_owned())
+    }
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("   {line}\n")).collect()
+}
