@@ -89,9 +89,17 @@ impl Tour {
             .unwrap_or_else(|error| error);
         say(&indented(&lookup));
 
-        say("2. A zip with one bit changed: example.com/dep/v2@v2.0.1\n");
-        self.origin
-            .misbehave("/example.com/dep/v2/@v/v2.0.1.zip", Fault::FlipBit(150));
+        say("2. A zip with a back door in it: example.com/dep/v2@v2.0.1\n");
+        let dep = ModuleVersion::parse("example.com/dep/v2@v2.0.1")?;
+        let files = [(
+            "a.go",
+            "package dep\n\nfunc N() int { steal(); return 2 }\n",
+        )];
+        let forged = module_zip(&dep, &files, 6)?;
+        self.origin.misbehave(
+            "/example.com/dep/v2/@v/v2.0.1.zip",
+            Fault::Body(forged.into()),
+        );
         let zip = self
             .expect("example.com/dep/v2@v2.0.1", Some("403"), say)
             .await?;

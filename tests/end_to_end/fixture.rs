@@ -216,7 +216,7 @@ pub fn run(arguments: &[&str]) -> Output {
 
 /// The `go` command with a home, a module cache and settings of its own.
 pub struct Go {
-    go: PathBuf,
+    command: PathBuf,
     home: tempfile::TempDir,
     settings: Vec<(&'static str, String)>,
 }
@@ -228,7 +228,7 @@ impl Go {
             ("GOSUMDB", gosumdb.to_owned()),
         ];
         Self {
-            go: go.to_owned(),
+            command: go.to_owned(),
             home: tempfile::tempdir().unwrap(),
             settings,
         }
@@ -254,7 +254,7 @@ impl Go {
         let home = self.home.path();
         let output = home.join("output");
         let file = std::fs::File::create(&output).unwrap();
-        let mut command = Command::new(&self.go);
+        let mut command = Command::new(&self.command);
         command.args(arguments).current_dir(home).env_clear();
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command

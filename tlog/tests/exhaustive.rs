@@ -1,0 +1,216 @@
+//! Small trees, exhaustively, against a naive computation straight from RFC 6962 section 2.1.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use tlog::{
+    ConsistencyProof, Hash, InclusionProof, MemoryTree, Node, RecordId, TileHeight, TilePlan,
+    TreeHead, TreeSize, empty_root, leaf_hash, node_hash, root_from_subtrees, subtree_roots,
+};
+
+const LARGEST: u64 = 70;
+
+fn leaf(nth: u64) -> Hash {
+    leaf_hash(format!("leaf {nth}").as_bytes())
+}
+
+/// MTH of RFC 6962: recursive, over leaves, knowing nothing of subtrees or tiles.
+fn naive_root(leaves: &[Hash]) -> Hash {
+    match leaves {
+        [] => empty_root(),
+        [one] => *one,
+        many => {
+            let split = (1..many.len())
+                .filter(|n| n.is_power_of_two())
+                .max()
+                .unwrap();
+            node_hash(&naive_root(&many[..split]), &naive_root(&many[split..]))
+        }
+    }
+}
+
+fn leaves(size: u64) -> Vec<Hash> {
+    (0..size).map(leaf).collect()
+}
+
+fn head(size: u64) -> TreeHead {
+    TreeHead {
+        size: TreeSize::new(size).unwrap(),
+        root: naive_root(&leaves(size)),
+    }
+}
+
+fn tree(size: u64) -> MemoryTree {
+    let mut tree = MemoryTree::new();
+    (0..size).for_each(|nth| {
+        tree.append_leaf(leaf(nth));
+    });
+    tree
+}
+
+fn hashes(tree: &MemoryTree, nodes: &[Node]) -> Vec<Hash> {
+    nodes.iter().map(|node| tree.hash(*node).unwrap()).collect()
+}
+
+/// Every hash with one bit changed, one hash less, one more.
+fn spoilt(honest: &[Hash]) -> Vec<Vec<Hash>> {
+    let mut all = Vec::new();
+    for nth in 0..honest.len() {
+        let mut flipped = honest.to_vec();
+        let mut bytes = *flipped[nth].as_bytes();
+        bytes[nth % 32] ^= 1;
+        flipped[nth] = Hash::from_bytes(bytes);
+        all.push(flipped);
+    }
+    if let [_, rest @ ..] = honest {
+        all.push(rest.to_vec());
+        all.push(honest[..honest.len() - 1].to_vec());
+    }
+    all.push([honest, &[leaf(0)]].concat());
+    all.push([&[leaf(0)], honest].concat());
+    all
+}
+
+#[test]
+fn roots_agree_with_the_naive_computation() {
+    let whole = tree(LARGEST);
+    for size in 0..=LARGEST {
+        let expected = head(size);
+        assert_eq!(tree(size).head(), expected);
+        assert_eq!(whole.head_at(expected.size), Some(expected));
+        let roots = hashes(&whole, &subtree_roots(expected.size));
+        assert_eq!(root_from_subtrees(expected.size, &roots), Ok(expected.root));
+        assert!(root_from_subtrees(expected.size, &[&roots[..], &[leaf(0)]].concat()).is_err());
+    }
+}
+
+#[test]
+fn every_record_is_proved_and_every_spoilt_proof_refused() {
+    let whole = tree(LARGEST);
+    for size in 1..=LARGEST {
+        let head = head(size);
+        for nth in 0..size {
+            let id = RecordId::new(nth).unwrap();
+            let nodes = InclusionProof::nodes(id, head.size).unwrap();
+            let proof = InclusionProof::prove(id, head.size, &hashes(&whole, &nodes)).unwrap();
+            assert_eq!(proof.verify(id, &leaf(nth), &head), Ok(()));
+            assert!(proof.verify(id, &leaf(nth + 1), &head).is_err());
+            for spoilt in spoilt(proof.hashes()) {
+                assert!(
+                    InclusionProof::from_hashes(spoilt)
+                        .verify(id, &leaf(nth), &head)
+                        .is_err(),
+                    "{nth} in {size}"
+                );
+            }
+        }
+        let outside = RecordId::new(size).unwrap();
+        assert!(InclusionProof::nodes(outside, head.size).is_err());
+        assert!(
+            InclusionProof::from_hashes(Vec::new())
+                .verify(outside, &leaf(size), &head)
+                .is_err()
+        );
+    }
+}
+
+#[test]
+fn every_pair_of_sizes_is_consistent_and_every_spoilt_proof_refused() {
+    let whole = tree(LARGEST);
+    let heads: Vec<TreeHead> = (0..=LARGEST).map(head).collect();
+    for newer in &heads {
+        for older in &heads[..=usize::try_from(newer.size.get()).unwrap()] {
+            let nodes = ConsistencyProof::nodes(older.size, newer.size).unwrap();
+            let proof =
+                ConsistencyProof::prove(older.size, newer.size, &hashes(&whole, &nodes)).unwrap();
+            assert_eq!(
+                proof.verify(older, newer),
+                Ok(()),
+                "{} in {}",
+                older.size,
+                newer.size
+            );
+            for spoilt in spoilt(proof.hashes()) {
+                let verdict = ConsistencyProof::from_hashes(spoilt).verify(older, newer);
+                assert!(verdict.is_err(), "{} in {}", older.size, newer.size);
+            }
+            for wrong in [leaf(0), leaf(1)]
+                .into_iter()
+                .filter(|wrong| *wrong != older.root)
+            {
+                assert!(
+                    proof
+                        .verify(
+                            &TreeHead {
+                                root: wrong,
+                                ..*older
+                            },
+                            newer
+                        )
+                        .is_err()
+                );
+            }
+            if older.size < newer.size {
+                assert!(proof.verify(newer, older).is_err());
+            }
+        }
+    }
+}
+
+#[test]
+fn every_tile_of_every_plan_is_authenticated_to_the_last_bit() {
+    let whole = tree(LARGEST);
+    for height in [1, 2, 3, 8] {
+        let height = TileHeight::new(height).unwrap();
+        for size in
+            (1..=LARGEST).filter(|size| size % 3 == 0 || size.is_power_of_two() || *size > 60)
+        {
+            let head = head(size);
+            for index in 0..size {
+                let node = Node { level: 0, index };
+                let plan = TilePlan::new(head, height, &[node]).unwrap();
+                let honest: Vec<Vec<u8>> = plan
+                    .tiles()
+                    .iter()
+                    .map(|tile| whole.tile(tile).unwrap())
+                    .collect();
+                let tiles = plan.authenticate(&honest).unwrap();
+                let id = RecordId::new(index).unwrap();
+                assert_eq!(tiles.hash(node), Some(leaf(index)));
+                assert_eq!(
+                    tiles
+                        .inclusion_proof(id)
+                        .unwrap()
+                        .verify(id, &leaf(index), &head),
+                    Ok(())
+                );
+                for nth in 0..honest.len() {
+                    let mut forged = honest.clone();
+                    for hash in 0..honest[nth].len() / 32 {
+                        forged[nth][hash * 32 + hash % 32] ^= 1;
+                        assert!(
+                            plan.authenticate(&forged).is_err(),
+                            "{:?} of {size}",
+                            plan.tiles()[nth]
+                        );
+                        forged[nth][hash * 32 + hash % 32] ^= 1;
+                    }
+                    forged[nth].extend_from_slice(&[0; 32]);
+                    assert!(plan.authenticate(&forged).is_err(), "too long");
+                    forged[nth].truncate(honest[nth].len() - 32);
+                    assert!(plan.authenticate(&forged).is_err(), "too short");
+                }
+                assert!(plan.authenticate(&honest[1..]).is_err());
+            }
+            assert!(
+                TilePlan::new(
+                    head,
+                    height,
+                    &[Node {
+                        level: 0,
+                        index: size
+                    }]
+                )
+                .is_err()
+            );
+        }
+    }
+}
