@@ -11,10 +11,11 @@ use tokio::process::Command;
 use url::Url;
 
 use super::fault::Fault;
+use super::modzip::module_zip;
 use super::origin::Origin;
 use super::world::World;
 use crate::mirror::{BasePath, Mirror, Pipeline, Vouchers};
-use crate::module::Patterns;
+use crate::module::{ModuleVersion, Patterns};
 use crate::origin::{Chain, HttpClient, Origin as Upstreams};
 use crate::store::Store;
 use crate::sumdb::{Anchor, Client, Database};
@@ -95,10 +96,10 @@ impl Tour {
             "a.go",
             "package dep\n\nfunc N() int { steal(); return 2 }\n",
         )];
-        let forged = module_zip(&dep, &files, 6)?;
+        let bad_zip = module_zip(&dep, &files, 6)?;
         self.origin.misbehave(
             "/example.com/dep/v2/@v/v2.0.1.zip",
-            Fault::Body(forged.into()),
+            Fault::Body(bad_zip.into()),
         );
         let zip = self
             .expect("example.com/dep/v2@v2.0.1", Some("403"), say)

@@ -22,7 +22,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::hash::{Hash, HashError};
+use crate::hash::{Hash, HashError, empty_root};
 use crate::key::VerifierKey;
 use crate::note::{self, NoteError};
 use crate::tree::{TreeError, TreeHead, TreeSize};
@@ -54,6 +54,9 @@ pub enum CheckpointError {
     /// The root line.
     #[error("the root of the tree: {0}")]
     BadRoot(#[from] HashError),
+    /// No records, and another root than SHA-256 of nothing.
+    #[error("the tree has no records, but its root is not that of the empty tree")]
+    BadEmptyRoot,
     /// Another log.
     #[error("the tree head is of {found:?}, not of {expected:?}")]
     WrongOrigin {
@@ -84,6 +87,9 @@ impl Checkpoint {
             size: TreeSize::parse(size)?,
             root: Hash::parse(root)?,
         };
+        if head.size == TreeSize::ZERO && head.root != empty_root() {
+            return Err(CheckpointError::BadEmptyRoot);
+        }
         let extensions: Vec<String> = lines.map(ToString::to_string).collect();
         if extensions.iter().any(String::is_empty) {
             return Err(CheckpointError::Malformed);

@@ -1,8 +1,8 @@
 //! Consistency proofs: one tree is the beginning of another.
 //!
 //! RFC 6962 section 2.1.2 (<https://www.rfc-editor.org/rfc/rfc6962#section-2.1.2>), checked as in RFC 9162 section
-//! 2.1.4.2. Two trees of one size are consistent if their roots are equal, with an empty proof; so is the empty tree with
-//! every other.
+//! 2.1.4.2. Two trees of one size are consistent if their roots are equal, with an empty proof. The empty tree is the
+//! beginning of every other, so there is nothing to prove, and a proof of that is refused.
 
 use alloc::vec::Vec;
 
@@ -86,16 +86,20 @@ impl ConsistencyProof {
                 size: newer.size,
             });
         }
-        if first == 0 || first == second {
+        if first == second {
             if !self.hashes.is_empty() {
                 return Err(ProofError::WrongLength {
                     given: self.hashes.len(),
                 });
             }
-            return same(
-                older.root,
-                if first == 0 { empty_root() } else { newer.root },
-            );
+            let expected = if first == 0 { empty_root() } else { newer.root };
+            return same(newer.root, expected).and_then(|()| same(older.root, expected));
+        }
+        if first == 0 {
+            return Err(ProofError::OutsideTree {
+                asked: first,
+                size: newer.size,
+            });
         }
         let wrong = ProofError::WrongLength {
             given: self.hashes.len(),

@@ -117,7 +117,9 @@ fn every_pair_of_sizes_is_consistent_and_every_spoilt_proof_refused() {
     let whole = tree(LARGEST);
     let heads: Vec<TreeHead> = (0..=LARGEST).map(head).collect();
     for newer in &heads {
-        for older in &heads[..=usize::try_from(newer.size.get()).unwrap()] {
+        for older in &heads
+            [usize::from(newer.size > TreeSize::ZERO)..=usize::try_from(newer.size.get()).unwrap()]
+        {
             let nodes = ConsistencyProof::nodes(older.size, newer.size).unwrap();
             let proof =
                 ConsistencyProof::prove(older.size, newer.size, &hashes(&whole, &nodes)).unwrap();
@@ -153,6 +155,17 @@ fn every_pair_of_sizes_is_consistent_and_every_spoilt_proof_refused() {
             }
         }
     }
+}
+
+#[test]
+fn nothing_is_to_prove_of_the_empty_tree() {
+    let empty = ConsistencyProof::from_hashes(Vec::new());
+    assert_eq!(empty.verify(&head(0), &head(0)), Ok(()));
+    assert!(empty.verify(&head(0), &head(1)).is_err());
+    assert_eq!(
+        ConsistencyProof::nodes(TreeSize::ZERO, head(7).size),
+        Ok(Vec::new())
+    );
 }
 
 #[test]
