@@ -39,12 +39,7 @@ impl Artifact {
     /// The escaped path below the root of a GOPROXY tree, without a leading `/`.
     pub fn path(&self) -> String {
         let ModuleVersion { path, version, .. } = &self.module;
-        format!(
-            "{}/@v/{}.{}",
-            path.escaped(),
-            version.escaped(),
-            self.kind.extension()
-        )
+        format!("{}/@v/{}.{}", path.escaped(), version.escaped(), self.kind.extension())
     }
 }
 

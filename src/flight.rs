@@ -20,17 +20,13 @@ pub struct Flights<K, V> {
 
 impl<K, V> Clone for Flights<K, V> {
     fn clone(&self) -> Self {
-        Self {
-            under_way: Arc::clone(&self.under_way),
-        }
+        Self { under_way: Arc::clone(&self.under_way) }
     }
 }
 
 impl<K, V> Default for Flights<K, V> {
     fn default() -> Self {
-        Self {
-            under_way: Arc::default(),
-        }
+        Self { under_way: Arc::default() }
     }
 }
 
@@ -50,34 +46,21 @@ where
         F: Future<Output = V> + Send + 'static,
     {
         let mut answer = self.join_or_start(key, work);
-        let answer = answer
-            .wait_for(Option::is_some)
-            .await
-            .map_err(|_| BrokenOff)?;
+        let answer = answer.wait_for(Option::is_some).await.map_err(|_| BrokenOff)?;
         answer.clone().ok_or(BrokenOff)
     }
 
-    fn join_or_start<F>(
-        &self,
-        key: K,
-        work: impl FnOnce() -> F + Send,
-    ) -> watch::Receiver<Option<V>>
+    fn join_or_start<F>(&self, key: K, work: impl FnOnce() -> F + Send) -> watch::Receiver<Option<V>>
     where
         F: Future<Output = V> + Send + 'static,
     {
-        let mut under_way = self
-            .under_way
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(answer) = under_way.get(&key) {
             return answer.clone();
         }
         let (landed, answer) = watch::channel(None);
         under_way.insert(key.clone(), answer.clone());
-        let landing = Landing {
-            flights: self.clone(),
-            key,
-        };
+        let landing = Landing { flights: self.clone(), key };
         let work = work();
         tokio::spawn(async move {
             let value = work.await;
@@ -97,11 +80,7 @@ struct Landing<K: Eq + Hash, V> {
 
 impl<K: Eq + Hash, V> Drop for Landing<K, V> {
     fn drop(&mut self) {
-        self.flights
-            .under_way
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&self.key);
+        self.flights.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
     }
 }
 
@@ -133,9 +112,7 @@ mod tests {
                     .unwrap()
             }
         };
-        let callers: Vec<_> = (0..50)
-            .map(|_| tokio::spawn(fly(flights.clone())))
-            .collect();
+        let callers: Vec<_> = (0..50).map(|_| tokio::spawn(fly(flights.clone()))).collect();
         while started.load(Ordering::SeqCst) == 0 {
             tokio::task::yield_now().await;
         }
@@ -175,12 +152,7 @@ mod tests {
     #[tokio::test]
     async fn work_that_panics_is_broken_off_and_forgotten() {
         let flights = Flights::<(), u32>::default();
-        assert!(
-            flights
-                .join((), || async { panic!("on purpose") })
-                .await
-                .is_err()
-        );
+        assert!(flights.join((), || async { panic!("on purpose") }).await.is_err());
         assert_eq!(flights.join((), || async { 9 }).await.unwrap(), 9);
     }
 }

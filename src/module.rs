@@ -64,9 +64,7 @@ impl ModuleVersion {
     /// assert!(ModuleVersion::parse("example.com/a@v2.0.0").is_err());
     /// ```
     pub fn parse(text: &str) -> Result<Self, ModuleVersionError> {
-        let (path, version) = text
-            .split_once('@')
-            .ok_or_else(|| ModuleVersionError::NoVersion(text.to_owned()))?;
+        let (path, version) = text.split_once('@').ok_or_else(|| ModuleVersionError::NoVersion(text.to_owned()))?;
         Self::new(ModulePath::parse(path)?, Version::parse(version)?)
     }
 }
@@ -95,12 +93,7 @@ fn unescape(escaped: &str) -> Option<String> {
     let mut chars = escaped.chars();
     while let Some(c) = chars.next() {
         match c {
-            '!' => text.push(
-                chars
-                    .next()
-                    .filter(char::is_ascii_lowercase)?
-                    .to_ascii_uppercase(),
-            ),
+            '!' => text.push(chars.next().filter(char::is_ascii_lowercase)?.to_ascii_uppercase()),
             c if c.is_ascii_uppercase() => return None,
             c => text.push(c),
         }
@@ -125,10 +118,7 @@ mod tests {
             "gopkg.in/check.v1@v1.0.0",
             "golang.org/toolchain@v0.0.1-go1.27.3.linux-amd64",
         ] {
-            assert_eq!(
-                ModuleVersion::parse(right).map(|m| m.to_string()),
-                Ok(right.to_owned())
-            );
+            assert_eq!(ModuleVersion::parse(right).map(|m| m.to_string()), Ok(right.to_owned()));
         }
         for wrong in [
             "example.com/a@v2.0.0",
@@ -147,18 +137,7 @@ mod tests {
     #[test]
     fn escaping_goes_both_ways_and_has_one_spelling() {
         assert_eq!(escape("github.com/Azure/SDK"), "github.com/!azure/!s!d!k");
-        assert_eq!(
-            unescape("github.com/!azure/!s!d!k").as_deref(),
-            Some("github.com/Azure/SDK")
-        );
-        assert_eq!(
-            [
-                unescape("A"),
-                unescape("!"),
-                unescape("!A"),
-                unescape("!!a")
-            ],
-            [None, None, None, None]
-        );
+        assert_eq!(unescape("github.com/!azure/!s!d!k").as_deref(), Some("github.com/Azure/SDK"));
+        assert_eq!([unescape("A"), unescape("!"), unescape("!A"), unescape("!!a")], [None, None, None, None]);
     }
 }

@@ -50,11 +50,7 @@ pub struct StoreError {
 
 impl StoreError {
     pub(crate) fn new(doing: &'static str, path: &Path, cause: io::Error) -> Self {
-        Self {
-            doing,
-            path: path.to_owned(),
-            cause,
-        }
+        Self { doing, path: path.to_owned(), cause }
     }
 
     /// Whose fault it is: this machine's.
@@ -66,11 +62,8 @@ impl StoreError {
 impl Store {
     /// Opens the data folder `root`, makes it if it is not there, and sweeps what earlier processes left in staging.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
-        fs::create_dir_all(root)
-            .map_err(|cause| StoreError::new("make the data folder", root, cause))?;
-        let root = root
-            .canonicalize()
-            .map_err(|cause| StoreError::new("find the data folder", root, cause))?;
+        fs::create_dir_all(root).map_err(|cause| StoreError::new("make the data folder", root, cause))?;
+        let root = root.canonicalize().map_err(|cause| StoreError::new("find the data folder", root, cause))?;
         let staging = Staging::open(&root.join("staging"))?;
         Ok(Self { root, staging })
     }

@@ -9,9 +9,7 @@ const MAX_LINES: usize = 400;
 
 fn sources() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut folders: Vec<PathBuf> = ["src", "tests", "tlog/src", "tlog/tests"]
-        .map(|dir| root.join(dir))
-        .into();
+    let mut folders: Vec<PathBuf> = ["src", "tests", "tlog/src", "tlog/tests"].map(|dir| root.join(dir)).into();
     let mut found = Vec::new();
     while let Some(folder) = folders.pop() {
         let Ok(entries) = fs::read_dir(&folder) else {
@@ -34,16 +32,8 @@ fn sources() -> Vec<(PathBuf, String)> {
 fn files_are_small_and_say_what_they_are() {
     for (path, text) in sources() {
         let code = text.split("#[cfg(test)]").next().unwrap();
-        assert!(
-            code.lines().count() <= MAX_LINES,
-            "{} has more than {MAX_LINES} lines",
-            path.display()
-        );
-        assert!(
-            text.starts_with("//!"),
-            "{} does not begin with what it is",
-            path.display()
-        );
+        assert!(code.lines().count() <= MAX_LINES, "{} has more than {MAX_LINES} lines", path.display());
+        assert!(text.starts_with("//!"), "{} does not begin with what it is", path.display());
         assert_ne!(path.file_name().unwrap(), "mod.rs", "{}", path.display());
     }
 }
@@ -51,14 +41,8 @@ fn files_are_small_and_say_what_they_are() {
 #[test]
 fn nothing_is_left_behind() {
     // Written in two parts, so that this file does not find itself.
-    let marks = [
-        ["TO", "DO"],
-        ["FIX", "ME"],
-        ["db", "g!("],
-        ["#[ig", "nore"],
-        ["#[al", "low"],
-    ]
-    .map(|parts| parts.concat());
+    let marks =
+        [["TO", "DO"], ["FIX", "ME"], ["db", "g!("], ["#[ig", "nore"], ["#[al", "low"]].map(|parts| parts.concat());
     for (path, text) in sources() {
         let left = marks.iter().find(|mark| text.contains(mark.as_str()));
         assert_eq!(left, None, "{}", path.display());
@@ -69,23 +53,13 @@ fn nothing_is_left_behind() {
 fn the_readme_names_commands_that_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let readme = fs::read_to_string(root.join("README.md")).unwrap();
-    let help = std::process::Command::new(env!("CARGO_BIN_EXE_sumgate"))
-        .arg("--help")
-        .output()
-        .unwrap();
+    let help = std::process::Command::new(env!("CARGO_BIN_EXE_sumgate")).arg("--help").output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
     let mut named = 0;
     for line in readme.lines() {
-        for (_, rest) in line
-            .match_indices("sumgate ")
-            .map(|(at, _)| line.split_at(at + "sumgate ".len()))
-        {
-            let command = rest
-                .split(|c: char| !c.is_ascii_lowercase() && c != '-')
-                .next()
-                .unwrap();
-            let is_command = line.trim_start().starts_with("sumgate ")
-                || line.contains(&format!("`sumgate {command}"));
+        for (_, rest) in line.match_indices("sumgate ").map(|(at, _)| line.split_at(at + "sumgate ".len())) {
+            let command = rest.split(|c: char| !c.is_ascii_lowercase() && c != '-').next().unwrap();
+            let is_command = line.trim_start().starts_with("sumgate ") || line.contains(&format!("`sumgate {command}"));
             if is_command && !command.is_empty() && !command.starts_with('-') {
                 named += 1;
                 assert!(

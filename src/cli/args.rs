@@ -5,8 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-const ABOUT: &str =
-    "A Go module mirror that proves every byte against the checksum database before it lets it out";
+const ABOUT: &str = "A Go module mirror that proves every byte against the checksum database before it lets it out";
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -65,12 +64,7 @@ pub(super) struct StateArgs {
     ///
     /// A machine that remembers nothing would otherwise trust whatever head it is shown first. For a database of your
     /// own, save its /latest once and give that file.
-    #[arg(
-        long,
-        value_name = "FILE|none",
-        env = "SUMGATE_ANCHOR",
-        value_delimiter = ';'
-    )]
+    #[arg(long, value_name = "FILE|none", env = "SUMGATE_ANCHOR", value_delimiter = ';')]
     pub(super) anchor: Vec<PathBuf>,
 }
 
@@ -92,32 +86,17 @@ pub(super) struct DatabaseArgs {
 #[derive(Debug, clap::Args)]
 pub(super) struct AddressArgs {
     /// Address and port to listen on; port 0 takes a free one
-    #[arg(
-        long,
-        value_name = "ADDR:PORT",
-        env = "SUMGATE_LISTEN",
-        default_value = "127.0.0.1:8080"
-    )]
+    #[arg(long, value_name = "ADDR:PORT", env = "SUMGATE_LISTEN", default_value = "127.0.0.1:8080")]
     pub(super) listen: SocketAddr,
 
     /// Path below which everything is served, such as /go
-    #[arg(
-        long,
-        value_name = "PATH",
-        env = "SUMGATE_BASE_PATH",
-        default_value = ""
-    )]
+    #[arg(long, value_name = "PATH", env = "SUMGATE_BASE_PATH", default_value = "")]
     pub(super) base_path: String,
 
     /// Modules that the database is never asked about, in the syntax of GONOSUMDB: comma-separated patterns
     ///
     /// They are released unproved; the first bytes seen are pinned.
-    #[arg(
-        long,
-        value_name = "PATTERNS",
-        env = "SUMGATE_NOSUMDB",
-        default_value = ""
-    )]
+    #[arg(long, value_name = "PATTERNS", env = "SUMGATE_NOSUMDB", default_value = "")]
     pub(super) nosumdb: String,
 }
 
@@ -131,12 +110,7 @@ pub(super) struct ServeArgs {
     pub(super) databases: DatabaseArgs,
 
     /// Where to fetch from, in the syntax of GOPROXY: urls with `,` (go on after 404) or `|` (go on after any failure)
-    #[arg(
-        long,
-        value_name = "GOPROXY",
-        env = "SUMGATE_UPSTREAM",
-        default_value = "https://proxy.golang.org,direct"
-    )]
+    #[arg(long, value_name = "GOPROXY", env = "SUMGATE_UPSTREAM", default_value = "https://proxy.golang.org,direct")]
     pub(super) upstream: String,
 }
 

@@ -18,14 +18,8 @@ pub(super) fn databases(args: &DatabaseArgs) -> Result<Vec<Database>, Failure> {
     let mut databases: Vec<Database> = Vec::new();
     for text in &args.sumdb {
         let database = Database::parse(text).map_err(|error| Failure::usage(&error))?;
-        if databases
-            .iter()
-            .any(|other| other.name() == database.name())
-        {
-            return Err(Failure::new(
-                Fault::Request,
-                format!("the database {} is named twice", database.name()),
-            ));
+        if databases.iter().any(|other| other.name() == database.name()) {
+            return Err(Failure::new(Fault::Request, format!("the database {} is named twice", database.name())));
         }
         databases.push(database);
     }
@@ -43,9 +37,7 @@ pub(super) fn store(args: &StateArgs) -> Result<Store, Failure> {
 
 fn default_data() -> Result<PathBuf, Failure> {
     let strategy = etcetera::choose_base_strategy().map_err(|error| {
-        let words = format!(
-            "this machine has no data folder for this user ({error}): name one with --data DIR"
-        );
+        let words = format!("this machine has no data folder for this user ({error}): name one with --data DIR");
         Failure::new(Fault::Host, words)
     })?;
     Ok(strategy.data_dir().join("sumgate"))
@@ -59,13 +51,8 @@ pub(super) fn clients(
     http: &HttpClient,
 ) -> Result<Vec<Client>, Failure> {
     let anchor = Anchor::read(&state.anchor).map_err(|error| Failure::usage(&error))?;
-    anchor
-        .check(databases.iter().map(Database::key))
-        .map_err(|error| Failure::usage(&error))?;
-    databases
-        .into_iter()
-        .map(|database| Ok(Client::open(database, store, &anchor, http.clone())?))
-        .collect()
+    anchor.check(databases.iter().map(Database::key)).map_err(|error| Failure::usage(&error))?;
+    databases.into_iter().map(|database| Ok(Client::open(database, store, &anchor, http.clone())?)).collect()
 }
 
 /// The HTTP client.
@@ -87,10 +74,7 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 
 /// The line that points `go` at the mirror at `url`.
 pub(super) fn go_env_line(url: &str, database: &Database, exempt: &Patterns) -> String {
-    let mut line = format!(
-        "go env -w GOPROXY={url} GOSUMDB=\"{} {url}\"",
-        database.for_go()
-    );
+    let mut line = format!("go env -w GOPROXY={url} GOSUMDB=\"{} {url}\"", database.for_go());
     if !exempt.is_empty() {
         line.push_str(&format!(" GONOSUMDB=\"{exempt}\""));
     }

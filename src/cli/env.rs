@@ -11,22 +11,14 @@ pub(super) fn run(args: &EnvArgs) -> Result<Exit, Failure> {
     let (base, exempt) = config::address(&args.address)?;
     let url = match &args.url {
         Some(url) => {
-            let parsed = url::Url::parse(url)
-                .ok()
-                .filter(|url| matches!(url.scheme(), "http" | "https"));
+            let parsed = url::Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
             if parsed.is_none() {
-                return Err(Failure::new(
-                    Fault::Request,
-                    format!("{url:?} is no http(s) url"),
-                ));
+                return Err(Failure::new(Fault::Request, format!("{url:?} is no http(s) url")));
             }
             url.trim_end_matches('/').to_owned()
         }
         None => format!("http://{}{}", args.address.listen, base.as_str()),
     };
-    out::print(&format!(
-        "{}\n",
-        config::go_env_line(&url, &databases[0], &exempt)
-    ));
+    out::print(&format!("{}\n", config::go_env_line(&url, &databases[0], &exempt)));
     Ok(Exit::Fine)
 }

@@ -50,10 +50,7 @@ pub struct Failure {
 impl Failure {
     /// A failure with words of its own.
     pub fn new(fault: Fault, words: impl Into<String>) -> Self {
-        Self {
-            fault,
-            words: words.into(),
-        }
+        Self { fault, words: words.into() }
     }
 
     /// The words the user typed cannot be used.
@@ -110,10 +107,7 @@ mod tests {
     fn every_fault_has_its_exit_code() {
         let code = |fault| Exit::from(fault) as u8;
         assert_eq!([Fault::Absent, Fault::Refused].map(code), [1, 1]);
-        assert_eq!(
-            [Fault::Request, Fault::Upstream, Fault::Timeout, Fault::Host].map(code),
-            [2, 2, 2, 2]
-        );
+        assert_eq!([Fault::Request, Fault::Upstream, Fault::Timeout, Fault::Host].map(code), [2, 2, 2, 2]);
         assert_eq!(code(Fault::Misbehaviour), 3);
     }
 }

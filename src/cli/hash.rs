@@ -16,31 +16,21 @@ const MAX_GO_MOD: u64 = 16 << 20;
 
 pub(super) fn run(args: &HashArgs) -> Result<Exit, Failure> {
     let path = &args.path;
-    let module = args
-        .module
-        .as_deref()
-        .map(ModuleVersion::parse)
-        .transpose()
-        .map_err(|error| Failure::usage(&error))?;
+    let module =
+        args.module.as_deref().map(ModuleVersion::parse).transpose().map_err(|error| Failure::usage(&error))?;
     let kind = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?;
     let h1 = if kind.is_dir() {
         let module = module.or_else(|| in_module_cache(path)).ok_or_else(|| {
-            let words =
-                "the hash of a folder covers the name of its module: add --module MODULE@VERSION";
+            let words = "the hash of a folder covers the name of its module: add --module MODULE@VERSION";
             Failure::new(Fault::Request, words)
         })?;
         hash_dir(path, &module.to_string()).map_err(|error| refused(path, &error))?
     } else if path.extension().is_some_and(|extension| extension == "mod") {
         let mut bytes = Vec::new();
         let file = File::open(path).map_err(|error| unreadable(path, &error))?;
-        file.take(MAX_GO_MOD + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|error| unreadable(path, &error))?;
+        file.take(MAX_GO_MOD + 1).read_to_end(&mut bytes).map_err(|error| unreadable(path, &error))?;
         if bytes.len() as u64 > MAX_GO_MOD {
-            return Err(Failure::new(
-                Fault::Refused,
-                format!("{}: larger than a go.mod may be", path.display()),
-            ));
+            return Err(Failure::new(Fault::Refused, format!("{}: larger than a go.mod may be", path.display())));
         }
         hash_go_mod(&bytes)
     } else {
@@ -60,10 +50,7 @@ fn unreadable(path: &Path, error: &dyn std::error::Error) -> Failure {
 }
 
 fn refused(path: &Path, error: &dyn std::error::Error) -> Failure {
-    Failure::new(
-        Fault::Refused,
-        format!("{}: {}", path.display(), crate::fault::in_full(error)),
-    )
+    Failure::new(Fault::Refused, format!("{}: {}", path.display(), crate::fault::in_full(error)))
 }
 
 /// The module version that a folder of a module cache holds: `…/pkg/mod/PATH@VERSION`, upper case escaped.
@@ -71,9 +58,5 @@ fn in_module_cache(dir: &Path) -> Option<ModuleVersion> {
     let dir = dir.canonicalize().ok()?;
     let (_, name) = dir.to_str()?.rsplit_once("/pkg/mod/")?;
     let (path, version) = name.rsplit_once('@')?;
-    ModuleVersion::new(
-        ModulePath::unescape(path).ok()?,
-        Version::unescape(version).ok()?,
-    )
-    .ok()
+    ModuleVersion::new(ModulePath::unescape(path).ok()?, Version::unescape(version).ok()?).ok()
 }

@@ -31,9 +31,6 @@ pub(super) fn run(args: &LookupArgs) -> Result<Exit, Failure> {
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(absent.map_or_else(
-            || Failure::new(Fault::Request, "no database is named"),
-            Failure::from,
-        ))
+        Err(absent.map_or_else(|| Failure::new(Fault::Request, "no database is named"), Failure::from))
     })
 }

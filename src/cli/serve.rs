@@ -21,27 +21,17 @@ pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
     out::start_log();
 
     let origin = Origin::new(chain.clone(), http);
-    let vouchers = Vouchers {
-        databases: clients.clone(),
-        exempt: exempt.clone(),
-    };
+    let vouchers = Vouchers { databases: clients.clone(), exempt: exempt.clone() };
     config::runtime()?.block_on(async {
         // Before the start: a signal that comes early must not be lost.
-        let mut terminate = signal(SignalKind::terminate())
-            .map_err(|error| Failure::host("wait for SIGTERM", &error))?;
-        let mut interrupt = signal(SignalKind::interrupt())
-            .map_err(|error| Failure::host("wait for SIGINT", &error))?;
+        let mut terminate =
+            signal(SignalKind::terminate()).map_err(|error| Failure::host("wait for SIGTERM", &error))?;
+        let mut interrupt =
+            signal(SignalKind::interrupt()).map_err(|error| Failure::host("wait for SIGINT", &error))?;
         let pipeline = Pipeline::new(Arc::clone(&store), origin, vouchers);
         let mirror = Mirror::start(pipeline, args.address.listen, base).await?;
-        let mut text = format!(
-            "sumgate {} listening on {}\n",
-            env!("CARGO_PKG_VERSION"),
-            mirror.url()
-        );
-        text.push_str(&format!(
-            "  data      {}\n  upstream  {chain}\n",
-            store.root().display()
-        ));
+        let mut text = format!("sumgate {} listening on {}\n", env!("CARGO_PKG_VERSION"), mirror.url());
+        text.push_str(&format!("  data      {}\n  upstream  {chain}\n", store.root().display()));
         for client in &clients {
             text.push_str(&format!("  database  {}\n", client.database()));
         }

@@ -16,20 +16,13 @@ pub(super) fn run(args: &VerifyEvidenceArgs) -> Result<Exit, Failure> {
     let databases = config::databases(&args.databases)?;
     let shown = args.file.display();
     let mut bytes = Vec::new();
-    let read = File::open(&args.file).and_then(|file| {
-        file.take(tlog::limits::MAX_EVIDENCE_LEN as u64 + 1)
-            .read_to_end(&mut bytes)
-    });
+    let read = File::open(&args.file)
+        .and_then(|file| file.take(tlog::limits::MAX_EVIDENCE_LEN as u64 + 1).read_to_end(&mut bytes));
     read.map_err(|error| Failure::host(&format!("read {shown}"), &error))?;
-    let evidence = ForkEvidence::verify(&bytes).map_err(|error| {
-        Failure::new(Fault::Refused, format!("{shown} proves nothing: {error}"))
-    })?;
+    let evidence = ForkEvidence::verify(&bytes)
+        .map_err(|error| Failure::new(Fault::Refused, format!("{shown} proves nothing: {error}")))?;
     let key = evidence.key();
-    if !databases
-        .iter()
-        .map(Database::key)
-        .any(|trusted| trusted == key)
-    {
+    if !databases.iter().map(Database::key).any(|trusted| trusted == key) {
         let words = format!(
             "{shown} is signed by {key}, which is no database that you named; anybody can make such a file with a key of \
              their own. If that key is yours, add --sumdb '{key}'"

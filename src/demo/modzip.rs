@@ -8,18 +8,11 @@ use zip::{CompressionMethod, ZipWriter};
 use crate::module::ModuleVersion;
 
 /// A module zip with these files. `level` is deflate's; two honest zips of one version may differ in it.
-pub fn module_zip(
-    module: &ModuleVersion,
-    files: &[(&str, &str)],
-    level: i64,
-) -> zip::result::ZipResult<Vec<u8>> {
+pub fn module_zip(module: &ModuleVersion, files: &[(&str, &str)], level: i64) -> zip::result::ZipResult<Vec<u8>> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
     for (name, content) in files {
-        zip.start_file(
-            format!("{module}/{name}"),
-            options.compression_level(Some(level)),
-        )?;
+        zip.start_file(format!("{module}/{name}"), options.compression_level(Some(level)))?;
         zip.write_all(content.as_bytes())?;
     }
     Ok(zip.finish()?.into_inner())

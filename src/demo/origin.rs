@@ -61,11 +61,7 @@ impl Origin {
             go_on: Notify::new(),
         });
         let running = tokio::spawn(accept(listener, Arc::clone(&state)));
-        Ok(Self {
-            address,
-            state,
-            running,
-        })
+        Ok(Self { address, state, running })
     }
 
     /// Its url, without a trailing `/`.
@@ -111,10 +107,7 @@ impl Origin {
 
     /// How often `path` was asked since the requests were last taken.
     pub fn asked(&self, path: &str) -> usize {
-        locked(&self.state.requests)
-            .iter()
-            .filter(|asked| *asked == path)
-            .count()
+        locked(&self.state.requests).iter().filter(|asked| *asked == path).count()
     }
 }
 
@@ -132,8 +125,7 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
             async move { Ok::<_, Infallible>(state.answer(request.uri().path()).await) }
         });
         tokio::spawn(async move {
-            let connection = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service);
+            let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
             // A client that goes away is no event.
             let _ = connection.await;
         });
@@ -182,38 +174,28 @@ impl State {
             path => {
                 if let Some(name) = path.strip_prefix("lookup/") {
                     let (path, version) = name.rsplit_once('@')?;
-                    return world
-                        .lookup(&module(path, version)?, size)
-                        .map(String::into_bytes);
+                    return world.lookup(&module(path, version)?, size).map(String::into_bytes);
                 }
             }
         }
         if let Some(path) = path.strip_suffix("/@latest") {
             let path = ModulePath::unescape(path).ok()?;
             let newest = world.modules().filter(|m| m.path == path).max()?;
-            return world
-                .module(newest)
-                .map(|files| files.info.clone().into_bytes());
+            return world.module(newest).map(|files| files.info.clone().into_bytes());
         }
         let (path, file) = path.split_once("/@v/")?;
         if file == "list" {
             let path = ModulePath::unescape(path).ok()?;
             let of_path: Vec<_> = world.modules().filter(|m| m.path == path).collect();
             let tagged = of_path.iter().filter(|m| !m.version.is_pseudo());
-            return (!of_path.is_empty()).then(|| {
-                tagged
-                    .map(|m| format!("{}\n", m.version))
-                    .collect::<String>()
-                    .into_bytes()
-            });
+            return (!of_path.is_empty())
+                .then(|| tagged.map(|m| format!("{}\n", m.version)).collect::<String>().into_bytes());
         }
         let (version, extension) = file.rsplit_once('.')?;
         if extension == "info" && version == "main" {
             let path = ModulePath::unescape(path).ok()?;
             let newest = world.modules().filter(|m| m.path == path).max()?;
-            return world
-                .module(newest)
-                .map(|files| files.info.clone().into_bytes());
+            return world.module(newest).map(|files| files.info.clone().into_bytes());
         }
         let files = world.module(&module(path, version)?)?;
         match extension {
@@ -226,37 +208,20 @@ impl State {
 }
 
 fn module(path: &str, version: &str) -> Option<ModuleVersion> {
-    ModuleVersion::new(
-        ModulePath::unescape(path).ok()?,
-        Version::unescape(version).ok()?,
-    )
-    .ok()
+    ModuleVersion::new(ModulePath::unescape(path).ok()?, Version::unescape(version).ok()?).ok()
 }
 
 fn respond(status: u16, body: Vec<u8>) -> Response<AnyBody> {
-    let mut response = Response::new(
-        Full::new(Bytes::from(body))
-            .map_err(|never| match never {})
-            .boxed(),
-    );
-    *response.status_mut() =
-        StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    response.headers_mut().insert(
-        "content-type",
-        hyper::header::HeaderValue::from_static("text/plain; charset=utf-8"),
-    );
+    let mut response = Response::new(Full::new(Bytes::from(body)).map_err(|never| match never {}).boxed());
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert("content-type", hyper::header::HeaderValue::from_static("text/plain; charset=utf-8"));
     response
 }
 
 fn broken_off(body: &[u8], after: usize) -> Response<AnyBody> {
     let first = Bytes::copy_from_slice(&body[..after.min(body.len())]);
-    let pieces = stream::iter([
-        Ok(Frame::data(first)),
-        Err(io::Error::other("broken off on purpose")),
-    ]);
+    let pieces = stream::iter([Ok(Frame::data(first)), Err(io::Error::other("broken off on purpose"))]);
     let mut response = Response::new(BodyExt::boxed(StreamBody::new(pieces)));
-    response
-        .headers_mut()
-        .insert("content-length", body.len().into());
+    response.headers_mut().insert("content-length", body.len().into());
     response
 }

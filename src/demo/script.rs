@@ -37,29 +37,17 @@ pub struct Tour {
 impl Tour {
     /// Starts the origin and the mirror on free ports. `go` is the real command, where there is one.
     pub async fn start(go: Option<PathBuf>) -> Result<Self> {
-        let origin = Origin::start(World::demo())
-            .await
-            .context("cannot start the origin")?;
+        let origin = Origin::start(World::demo()).await.context("cannot start the origin")?;
         let folder = tempfile::tempdir().context("cannot make a folder for the tour")?;
         let http = HttpClient::new()?;
         let store = Arc::new(Store::open(&folder.path().join("data"))?);
         let database = Database::parse(&origin.gosumdb())?;
         let client = Client::open(database, &store, &Anchor::None, http.clone())?;
         let upstreams = Upstreams::new(Chain::parse(&origin.url())?, http.clone());
-        let vouchers = Vouchers {
-            databases: vec![client],
-            exempt: Patterns::default(),
-        };
+        let vouchers = Vouchers { databases: vec![client], exempt: Patterns::default() };
         let pipeline = Pipeline::new(store, upstreams, vouchers);
-        let mirror =
-            Mirror::start(pipeline, ([127, 0, 0, 1], 0).into(), BasePath::default()).await?;
-        Ok(Self {
-            origin,
-            mirror,
-            http,
-            go,
-            folder,
-        })
+        let mirror = Mirror::start(pipeline, ([127, 0, 0, 1], 0).into(), BasePath::default()).await?;
+        Ok(Self { origin, mirror, http, go, folder })
     }
 
     /// Goes through all steps; `false` says that one did not go as it should. `say` prints.
@@ -67,50 +55,27 @@ impl Tour {
         let with = self
             .go
             .as_ref()
-            .map_or("an HTTP client (there is no go on the PATH)".into(), |go| {
-                go.display().to_string()
-            });
-        say(&format!(
-            "An origin with a few modules and a signed log: {}\n",
-            self.origin.url()
-        ));
-        say(&format!(
-            "The mirror over it: {}\nDownloads are made with {with}\n\n",
-            self.mirror.url()
-        ));
+            .map_or("an HTTP client (there is no go on the PATH)".into(), |go| go.display().to_string());
+        say(&format!("An origin with a few modules and a signed log: {}\n", self.origin.url()));
+        say(&format!("The mirror over it: {}\nDownloads are made with {with}\n\n", self.mirror.url()));
 
         say("1. An honest module: example.com/hello@v1.0.0\n");
         let honest = self.expect("example.com/hello@v1.0.0", None, say).await?;
-        say(
-            "   The proof, as the mirror serves it: record number, hashes, and the signed tree head\n",
-        );
-        let lookup = self
-            .get("lookup/example.com/hello@v1.0.0")
-            .await
-            .unwrap_or_else(|error| error);
+        say("   The proof, as the mirror serves it: record number, hashes, and the signed tree head\n");
+        let lookup = self.get("lookup/example.com/hello@v1.0.0").await.unwrap_or_else(|error| error);
         say(&indented(&lookup));
 
         say("2. A zip with a back door in it: example.com/dep/v2@v2.0.1\n");
         let dep = ModuleVersion::parse("example.com/dep/v2@v2.0.1")?;
-        let files = [(
-            "a.go",
-            "package dep\n\nfunc N() int { steal(); return 2 }\n",
-        )];
+        let files = [("a.go", "package dep\n\nfunc N() int { steal(); return 2 }\n")];
         let bad_zip = module_zip(&dep, &files, 6)?;
-        self.origin.misbehave(
-            "/example.com/dep/v2/@v/v2.0.1.zip",
-            Fault::Body(bad_zip.into()),
-        );
-        let zip = self
-            .expect("example.com/dep/v2@v2.0.1", Some("403"), say)
-            .await?;
+        self.origin.misbehave("/example.com/dep/v2/@v/v2.0.1.zip", Fault::Body(bad_zip.into()));
+        let zip = self.expect("example.com/dep/v2@v2.0.1", Some("403"), say).await?;
         self.origin.behave();
 
         say("3. A tile of the log with one bit changed: example.com/late@v1.0.0\n");
         self.forge_tile();
-        let tile = self
-            .expect("example.com/late@v1.0.0", Some("502"), say)
-            .await?;
+        let tile = self.expect("example.com/late@v1.0.0", Some("502"), say).await?;
         self.origin.behave();
 
         say("4. The same module from an honest origin: nothing of the lie was kept\n");
@@ -119,16 +84,10 @@ impl Tour {
         say("5. The database signs another history: example.com/legacy@v2.0.0+incompatible\n");
         let fork = self.origin.world().fork(400, 900);
         *self.origin.world() = fork;
-        let forked = self
-            .expect("example.com/legacy@v2.0.0+incompatible", Some("503"), say)
-            .await?;
+        let forked = self.expect("example.com/legacy@v2.0.0+incompatible", Some("503"), say).await?;
 
         let fine = honest && zip && tile && healed && forked;
-        say(if fine {
-            "All five went as they should.\n"
-        } else {
-            "NOT all went as they should.\n"
-        });
+        say(if fine { "All five went as they should.\n" } else { "NOT all went as they should.\n" });
         Ok(fine)
     }
 
@@ -160,18 +119,12 @@ impl Tour {
         let tile = Tile::in_tree(TileHeight::SUMDB, 0, id / 256, size);
         drop(world);
         if let Some(tile) = tile {
-            self.origin
-                .misbehave(&format!("/{tile}"), Fault::FlipBit(3));
+            self.origin.misbehave(&format!("/{tile}"), Fault::FlipBit(3));
         }
     }
 
     /// Downloads a module, which must be refused with `status` if one is given. Says what came back.
-    async fn expect(
-        &self,
-        module: &str,
-        status: Option<&str>,
-        say: &mut impl FnMut(&str),
-    ) -> Result<bool> {
+    async fn expect(&self, module: &str, status: Option<&str>, say: &mut impl FnMut(&str)) -> Result<bool> {
         let (fine, output) = match &self.go {
             Some(go) => self.go_download(go, module).await?,
             None => self.http_download(module).await,
@@ -193,32 +146,15 @@ impl Tour {
     async fn go_download(&self, go: &Path, module: &str) -> Result<(bool, String)> {
         let home = tempfile::tempdir_in(self.folder.path())?;
         let mut command = Command::new(go);
-        command
-            .args(["mod", "download", module])
-            .current_dir(home.path())
-            .kill_on_drop(true)
-            .stdin(Stdio::null());
+        command.args(["mod", "download", module]).current_dir(home.path()).kill_on_drop(true).stdin(Stdio::null());
         command
             .env("HOME", home.path())
             .env("GOPATH", home.path().join("path"))
             .env("GOMODCACHE", home.path().join("mod"));
-        command
-            .env("GOENV", "off")
-            .env("GOFLAGS", "-modcacherw")
-            .env("GOTOOLCHAIN", "local")
-            .env("GONOSUMDB", "");
-        command
-            .env("GOPRIVATE", "")
-            .env("GONOPROXY", "")
-            .env("GOPROXY", self.mirror.url())
-            .env_remove("GOWORK");
-        command.env(
-            "GOSUMDB",
-            format!("{} {}", self.origin.key(), self.mirror.url()),
-        );
-        let output = tokio::time::timeout(PATIENCE, command.output())
-            .await
-            .context("go did not end in time")??;
+        command.env("GOENV", "off").env("GOFLAGS", "-modcacherw").env("GOTOOLCHAIN", "local").env("GONOSUMDB", "");
+        command.env("GOPRIVATE", "").env("GONOPROXY", "").env("GOPROXY", self.mirror.url()).env_remove("GOWORK");
+        command.env("GOSUMDB", format!("{} {}", self.origin.key(), self.mirror.url()));
+        let output = tokio::time::timeout(PATIENCE, command.output()).await.context("go did not end in time")??;
         let mut text = format!("$ go mod download {module}\n");
         text.push_str(&String::from_utf8_lossy(&output.stderr));
         Ok((output.status.success(), text))
@@ -234,13 +170,8 @@ impl Tour {
     }
 
     async fn get(&self, path: &str) -> Result<String, String> {
-        let url = Url::parse(&format!("{}/{path}", self.mirror.url()))
-            .map_err(|error| error.to_string())?;
-        let body = self
-            .http
-            .get_small(url, MAX_ANSWER)
-            .await
-            .map_err(|error| error.to_string())?;
+        let url = Url::parse(&format!("{}/{path}", self.mirror.url())).map_err(|error| error.to_string())?;
+        let body = self.http.get_small(url, MAX_ANSWER).await.map_err(|error| error.to_string())?;
         Ok(String::from_utf8_lossy(&body).into_owned())
     }
 }

@@ -1,8 +1,5 @@
 //! The modules, and the log that vouches for them.
-#![expect(
-    clippy::missing_panics_doc,
-    reason = "fixed parts made by our own code; see SOUND"
-)]
+#![expect(clippy::missing_panics_doc, reason = "fixed parts made by our own code; see SOUND")]
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -42,14 +39,7 @@ impl World {
     pub fn new(name: &str, seed: [u8; 32]) -> Self {
         let signer = Signer::from_seed(name, seed).expect(SOUND);
         let (tree, records, modules) = (MemoryTree::new(), Vec::new(), BTreeMap::new());
-        Self {
-            name: name.to_owned(),
-            seed,
-            signer,
-            tree,
-            records,
-            modules,
-        }
+        Self { name: name.to_owned(), seed, signer, tree, records, modules }
     }
 
     /// The standard modules: upper case, `+incompatible`, `/v2`, a pseudo-version, dependencies, a toolchain.
@@ -58,11 +48,7 @@ impl World {
         world.pad(300);
         let hello = "package hello\n\n// Text greets.\nfunc Text() string { return \"hello\" }\n";
         world.add_simple("example.com/hello@v1.0.0", "", hello);
-        world.add_simple(
-            "example.com/dep/v2@v2.0.1",
-            "",
-            "package dep\n\nfunc N() int { return 2 }\n",
-        );
+        world.add_simple("example.com/dep/v2@v2.0.1", "", "package dep\n\nfunc N() int { return 2 }\n");
         world.add_simple(
             "example.com/Upper/CaseMod@v1.2.3",
             "",
@@ -73,11 +59,7 @@ impl World {
             "",
             "package legacy\n\nfunc L() string { return \"L\" }\n",
         );
-        world.add_simple(
-            "example.com/pseudo@v0.0.0-20260102030405-0123456789ab",
-            "",
-            "package pseudo\n",
-        );
+        world.add_simple("example.com/pseudo@v0.0.0-20260102030405-0123456789ab", "", "package pseudo\n");
         world.add_simple(
             "example.com/hello@v1.1.0",
             "require (\n\texample.com/Upper/CaseMod v1.2.3\n\texample.com/dep/v2 v2.0.1\n)\n",
@@ -126,29 +108,13 @@ impl World {
     pub fn add(&mut self, module: &ModuleVersion, go_mod: &str, zip: Vec<u8>) {
         let mut file = tempfile::tempfile().expect(SOUND);
         file.write_all(&zip).expect(SOUND);
-        let h1 = hash_module_zip(&file, module, &ZipLimits::default())
-            .expect(SOUND)
-            .h1;
+        let h1 = hash_module_zip(&file, module, &ZipLimits::default()).expect(SOUND).h1;
         let (path, version) = (&module.path, &module.version);
-        let text = format!(
-            "{path} {version} {h1}\n{path} {version}/go.mod {}\n",
-            hash_go_mod(go_mod.as_bytes())
-        );
+        let text = format!("{path} {version} {h1}\n{path} {version}/go.mod {}\n", hash_go_mod(go_mod.as_bytes()));
         let id = self.append(text);
-        let info = format!(
-            "{{\"Version\":\"{version}\",\"Time\":\"2026-01-02T03:04:05Z\",\"Origin\":{{\"VCS\":\"git\"}}}}"
-        );
-        self.modules.insert(
-            module.clone(),
-            (
-                DemoModule {
-                    info,
-                    go_mod: go_mod.to_owned(),
-                    zip,
-                },
-                id,
-            ),
-        );
+        let info =
+            format!("{{\"Version\":\"{version}\",\"Time\":\"2026-01-02T03:04:05Z\",\"Origin\":{{\"VCS\":\"git\"}}}}");
+        self.modules.insert(module.clone(), (DemoModule { info, go_mod: go_mod.to_owned(), zip }, id));
     }
 
     /// Appends a record as it is.
@@ -162,10 +128,7 @@ impl World {
     pub fn pad(&mut self, n: usize) {
         for _ in 0..n {
             let nth = self.records.len();
-            self.append(format!(
-                "example.com/filler v0.0.{nth} h1:{}\n",
-                tlog::leaf_hash(&nth.to_be_bytes())
-            ));
+            self.append(format!("example.com/filler v0.0.{nth} h1:{}\n", tlog::leaf_hash(&nth.to_be_bytes())));
         }
     }
 
@@ -178,17 +141,10 @@ impl World {
             fork.append(text.clone());
         });
         for nth in 0..more {
-            fork.append(format!(
-                "example.com/other v0.0.{nth} h1:{}\n",
-                tlog::leaf_hash(&nth.to_le_bytes())
-            ));
+            fork.append(format!("example.com/other v0.0.{nth} h1:{}\n", tlog::leaf_hash(&nth.to_le_bytes())));
         }
-        fork.modules = self
-            .modules
-            .iter()
-            .filter(|(_, (_, id))| *id < keep as u64)
-            .map(|(m, d)| (m.clone(), d.clone()))
-            .collect();
+        fork.modules =
+            self.modules.iter().filter(|(_, (_, id))| *id < keep as u64).map(|(m, d)| (m.clone(), d.clone())).collect();
         fork
     }
 

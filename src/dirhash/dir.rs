@@ -37,20 +37,11 @@ pub fn hash_dir(dir: &Path, prefix: &str) -> Result<H1, DirError> {
     let mut folders = vec![(dir.to_owned(), prefix.to_owned())];
     let mut count = 0;
     while let Some((folder, name)) = folders.pop() {
-        let read = |cause| DirError::Read {
-            path: folder.clone(),
-            cause,
-        };
+        let read = |cause| DirError::Read { path: folder.clone(), cause };
         for entry in fs::read_dir(&folder).map_err(read)? {
             let path = entry.map_err(read)?.path();
-            let file_name = path
-                .file_name()
-                .and_then(|name| name.to_str())
-                .filter(|name| !name.contains('\n'));
-            let name = format!(
-                "{name}/{}",
-                file_name.ok_or_else(|| DirError::BadName(path.clone()))?
-            );
+            let file_name = path.file_name().and_then(|name| name.to_str()).filter(|name| !name.contains('\n'));
+            let name = format!("{name}/{}", file_name.ok_or_else(|| DirError::BadName(path.clone()))?);
             count += 1;
             if count > MAX_FILES {
                 return Err(DirError::TooManyFiles);
@@ -66,10 +57,7 @@ pub fn hash_dir(dir: &Path, prefix: &str) -> Result<H1, DirError> {
 }
 
 fn sha256_of(path: &Path) -> Result<[u8; 32], DirError> {
-    let read = |cause| DirError::Read {
-        path: path.to_owned(),
-        cause,
-    };
+    let read = |cause| DirError::Read { path: path.to_owned(), cause };
     let mut hash = Sha256::new();
     let mut file = File::open(path).map_err(read)?;
     io::copy(&mut file, &mut HashWriter(&mut hash)).map_err(read)?;

@@ -83,9 +83,7 @@ pub enum ZipError {
     #[error("its directory is malformed: {0}")]
     BadDirectory(&'static str),
     /// Encrypted, or another method, or a flag that changes the meaning.
-    #[error(
-        "{name:?} is encrypted or packed in a way that module zips are not (flags {flags:#x}, method {method})"
-    )]
+    #[error("{name:?} is encrypted or packed in a way that module zips are not (flags {flags:#x}, method {method})")]
     UnknownPacking {
         /// Which entry.
         name: String,
@@ -153,10 +151,7 @@ struct Place {
 pub(super) fn read(file: &File, length: u64) -> Result<Vec<Entry>, ZipError> {
     let place = end_record(file, length)?;
     if place.length > MAX_DIRECTORY {
-        return Err(ZipError::TooLarge {
-            what: "the directory".to_owned(),
-            limit: MAX_DIRECTORY,
-        });
+        return Err(ZipError::TooLarge { what: "the directory".to_owned(), limit: MAX_DIRECTORY });
     }
     let mut directory = vec![0; usize::try_from(place.length).map_err(|_| ZipError::NoEnd)?];
     file.read_exact_at(&mut directory, place.offset)?;
@@ -168,9 +163,7 @@ pub(super) fn read(file: &File, length: u64) -> Result<Vec<Entry>, ZipError> {
         rest = behind;
     }
     if entries.len() as u64 != place.entries {
-        return Err(ZipError::BadDirectory(
-            "it has another number of entries than the end record says",
-        ));
+        return Err(ZipError::BadDirectory("it has another number of entries than the end record says"));
     }
     entries.sort_unstable_by_key(|entry| entry.header);
     let mut at = 0;
@@ -203,14 +196,7 @@ fn end_record(file: &File, length: u64) -> Result<Place, ZipError> {
     let (place, end) = if entries == u16::MAX || size == u32::MAX || offset == u32::MAX {
         end_record_64(file, at)?
     } else {
-        (
-            Place {
-                offset: offset.into(),
-                length: size.into(),
-                entries: entries.into(),
-            },
-            at,
-        )
+        (Place { offset: offset.into(), length: size.into(), entries: entries.into() }, at)
     };
     if place.offset.checked_add(place.length) != Some(end) {
         return Err(ZipError::DirectoryMisplaced);
@@ -220,9 +206,7 @@ fn end_record(file: &File, length: u64) -> Result<Place, ZipError> {
 
 /// The zip64 records that stand before the end record at `at`: `go` writes them for 65,535 entries and more.
 fn end_record_64(file: &File, at: u64) -> Result<(Place, u64), ZipError> {
-    let start = at
-        .checked_sub((LOCATOR64_LEN + END64_LEN) as u64)
-        .ok_or(ZipError::NoEnd)?;
+    let start = at.checked_sub((LOCATOR64_LEN + END64_LEN) as u64).ok_or(ZipError::NoEnd)?;
     let mut records = [0; LOCATOR64_LEN + END64_LEN];
     file.read_exact_at(&mut records, start)?;
     let mut fields = Fields(&records);
@@ -231,33 +215,19 @@ fn end_record_64(file: &File, at: u64) -> Result<(Place, u64), ZipError> {
     let disks = (fields.u32(), fields.u32());
     let (here, entries) = (fields.u64(), fields.u64());
     let (length, offset) = (fields.u64(), fields.u64());
-    let located = fields.u32() == LOCATOR64
-        && fields.u32() == 0
-        && fields.u64() == start
-        && fields.u32() == 1;
+    let located = fields.u32() == LOCATOR64 && fields.u32() == 0 && fields.u64() == start && fields.u32() == 1;
     if !right || !located {
-        return Err(ZipError::BadDirectory(
-            "its zip64 end records are malformed",
-        ));
+        return Err(ZipError::BadDirectory("its zip64 end records are malformed"));
     }
     if disks != (0, 0) || here != entries {
         return Err(ZipError::ManyDisks);
     }
-    Ok((
-        Place {
-            offset,
-            length,
-            entries,
-        },
-        start,
-    ))
+    Ok((Place { offset, length, entries }, start))
 }
 
 fn central_entry(bytes: &[u8]) -> Result<(Entry, &[u8]), ZipError> {
     let bad = ZipError::BadDirectory;
-    let (record, rest) = bytes
-        .split_at_checked(CENTRAL_LEN)
-        .ok_or(bad("it is cut off"))?;
+    let (record, rest) = bytes.split_at_checked(CENTRAL_LEN).ok_or(bad("it is cut off"))?;
     let mut fields = Fields(record);
     if fields.u32() != CENTRAL {
         return Err(bad("an entry does not begin where it should"));
@@ -275,8 +245,7 @@ fn central_entry(bytes: &[u8]) -> Result<(Entry, &[u8]), ZipError> {
     }
     let behind = usize::from(name) + usize::from(extra) + usize::from(comment);
     let (variable, rest) = rest.split_at_checked(behind).ok_or(bad("it is cut off"))?;
-    let name = std::str::from_utf8(&variable[..usize::from(name)])
-        .map_err(|_| bad("a name is not UTF-8"))?;
+    let name = std::str::from_utf8(&variable[..usize::from(name)]).map_err(|_| bad("a name is not UTF-8"))?;
     let name = name.to_owned();
     if packed == u32::MAX || unpacked == u32::MAX || header == u32::MAX {
         return Err(bad("an entry has zip64 sizes, which no module zip needs"));
@@ -285,34 +254,14 @@ fn central_entry(bytes: &[u8]) -> Result<(Entry, &[u8]), ZipError> {
         0 => Method::Stored,
         8 => Method::Deflate,
         _ => {
-            return Err(ZipError::UnknownPacking {
-                name,
-                flags,
-                method,
-            });
+            return Err(ZipError::UnknownPacking { name, flags, method });
         }
     };
     if flags & !KNOWN_FLAGS != 0 {
-        return Err(ZipError::UnknownPacking {
-            name,
-            flags,
-            method,
-        });
+        return Err(ZipError::UnknownPacking { name, flags, method });
     }
     let (packed, unpacked, header) = (packed.into(), unpacked.into(), header.into());
-    Ok((
-        Entry {
-            name,
-            method: how,
-            crc,
-            packed,
-            unpacked,
-            data: 0,
-            header,
-            flags,
-        },
-        rest,
-    ))
+    Ok((Entry { name, method: how, crc, packed, unpacked, data: 0, header, flags }, rest))
 }
 
 /// Checks that the entry's own part begins at `at` and agrees with the directory. Returns where it ends.
@@ -332,11 +281,7 @@ fn local_part(file: &File, entry: &mut Entry, at: u64, directory: u64) -> Result
     let _version = fields.u16();
     let (flags, method) = (fields.u16(), fields.u16());
     let _time = fields.u32();
-    let sizes = (
-        fields.u32(),
-        u64::from(fields.u32()),
-        u64::from(fields.u32()),
-    );
+    let sizes = (fields.u32(), u64::from(fields.u32()), u64::from(fields.u32()));
     let (name, extra) = (usize::from(fields.u16()), u64::from(fields.u16()));
     let expected_method = if entry.method == Method::Stored { 0 } else { 8 };
     let same = signature == LOCAL && flags == entry.flags && method == expected_method;
@@ -354,11 +299,7 @@ fn local_part(file: &File, entry: &mut Entry, at: u64, directory: u64) -> Result
     if end > directory {
         return Err(ZipError::NotContiguous(directory));
     }
-    if described {
-        descriptor(file, entry, end, directory)
-    } else {
-        Ok(end)
-    }
+    if described { descriptor(file, entry, end, directory) } else { Ok(end) }
 }
 
 /// The descriptor behind the data, with or without its signature. Returns where it ends.
@@ -366,13 +307,7 @@ fn descriptor(file: &File, entry: &Entry, at: u64, directory: u64) -> Result<u64
     let room = usize::try_from((directory - at).min(16)).unwrap_or(0);
     let mut bytes = [0; 16];
     file.read_exact_at(&mut bytes[..room], at)?;
-    let values = |mut fields: Fields<'_>| {
-        (
-            fields.u32(),
-            u64::from(fields.u32()),
-            u64::from(fields.u32()),
-        )
-    };
+    let values = |mut fields: Fields<'_>| (fields.u32(), u64::from(fields.u32()), u64::from(fields.u32()));
     let central = (entry.crc, entry.packed, entry.unpacked);
     let signed = Fields(&bytes).u32() == DESCRIPTOR;
     if room == 16 && signed && values(Fields(&bytes[4..])) == central {

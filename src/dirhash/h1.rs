@@ -19,10 +19,7 @@ pub struct H1Error;
 impl H1 {
     /// Parses `h1:BASE64`.
     pub fn parse(text: &str) -> Result<Self, H1Error> {
-        let base64 = text
-            .strip_prefix("h1:")
-            .filter(|base64| base64.len() == 44)
-            .ok_or(H1Error)?;
+        let base64 = text.strip_prefix("h1:").filter(|base64| base64.len() == 44).ok_or(H1Error)?;
         let bytes = STANDARD.decode(base64).map_err(|_| H1Error)?;
         bytes.try_into().map(Self).map_err(|_| H1Error)
     }
@@ -91,14 +88,8 @@ mod tests {
     #[test]
     fn only_the_canonical_text_parses() {
         let text = "h1:G7mAYYxgmS0lVkHyy2hEOLQCFB0DlQFTMLWggykrydY=";
-        assert_eq!(
-            H1::parse(text).map(|h1| h1.to_string()),
-            Ok(text.to_owned())
-        );
-        assert!(
-            H1::parse("h1:G7mAYYxgmS0lVkHyy2hEOLQCFB0DlQFTMLWggykrydZ=").is_err(),
-            "stray bits"
-        );
+        assert_eq!(H1::parse(text).map(|h1| h1.to_string()), Ok(text.to_owned()));
+        assert!(H1::parse("h1:G7mAYYxgmS0lVkHyy2hEOLQCFB0DlQFTMLWggykrydZ=").is_err(), "stray bits");
         assert!(H1::parse("h2:G7mAYYxgmS0lVkHyy2hEOLQCFB0DlQFTMLWggykrydY=").is_err());
         assert!(H1::parse("h1:G7mAYYxgmS0lVkHyy2hEOLQCFB0DlQFTMLWggykrydY").is_err());
     }

@@ -26,14 +26,8 @@ pub struct ZipLimits {
 
 impl Default for ZipLimits {
     fn default() -> Self {
-        let threads = thread::available_parallelism()
-            .map_or(1, usize::from)
-            .min(4);
-        Self {
-            zip: 500 << 20,
-            single: 16 << 20,
-            threads,
-        }
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(4);
+        Self { zip: 500 << 20, single: 16 << 20, threads }
     }
 }
 
@@ -56,11 +50,7 @@ const WORTH_A_THREAD: u64 = 1 << 20;
 const PIECE: usize = 64 << 10;
 
 /// Checks that `file` is a zip of `module` and hashes it. Blocks. Reads by position: the file's own cursor stays.
-pub fn hash_module_zip(
-    file: &File,
-    module: &ModuleVersion,
-    limits: &ZipLimits,
-) -> Result<ZipReport, ZipError> {
+pub fn hash_module_zip(file: &File, module: &ModuleVersion, limits: &ZipLimits) -> Result<ZipReport, ZipError> {
     let entries = entries(file, limits)?;
     hash_entries(file, entries, &format!("{module}/"), limits)
 }
@@ -68,38 +58,24 @@ pub fn hash_module_zip(
 /// The same, for whatever module the first name says.
 pub fn hash_any_zip(file: &File, limits: &ZipLimits) -> Result<ZipReport, ZipError> {
     let entries = entries(file, limits)?;
-    let first = entries
-        .first()
-        .map(|entry| entry.name.as_str())
-        .unwrap_or_default();
+    let first = entries.first().map(|entry| entry.name.as_str()).unwrap_or_default();
     // `path@version/file`: the path may have slashes, the version has none.
-    let prefix = first
-        .split_once('@')
-        .and_then(|(path, rest)| Some(format!("{path}@{}/", rest.split_once('/')?.0)));
+    let prefix = first.split_once('@').and_then(|(path, rest)| Some(format!("{path}@{}/", rest.split_once('/')?.0)));
     let other = || super::names::NameError::OtherModule(first.to_owned());
-    let prefix = prefix
-        .filter(|prefix| ModuleVersion::parse(prefix.trim_end_matches('/')).is_ok())
-        .ok_or_else(other)?;
+    let prefix =
+        prefix.filter(|prefix| ModuleVersion::parse(prefix.trim_end_matches('/')).is_ok()).ok_or_else(other)?;
     hash_entries(file, entries, &prefix, limits)
 }
 
 fn entries(file: &File, limits: &ZipLimits) -> Result<Vec<Entry>, ZipError> {
     let length = file.metadata()?.len();
     if length > limits.zip {
-        return Err(ZipError::TooLarge {
-            what: "the zip".to_owned(),
-            limit: limits.zip,
-        });
+        return Err(ZipError::TooLarge { what: "the zip".to_owned(), limit: limits.zip });
     }
     directory::read(file, length)
 }
 
-fn hash_entries(
-    file: &File,
-    entries: Vec<Entry>,
-    prefix: &str,
-    limits: &ZipLimits,
-) -> Result<ZipReport, ZipError> {
+fn hash_entries(file: &File, entries: Vec<Entry>, prefix: &str, limits: &ZipLimits) -> Result<ZipReport, ZipError> {
     if entries.is_empty() {
         return Err(ZipError::Empty);
     }
@@ -108,19 +84,13 @@ fn hash_entries(
     for entry in &entries {
         let name = names.take(&entry.name, prefix)?;
         if matches!(name, "go.mod" | "LICENSE") && entry.unpacked > limits.single {
-            return Err(ZipError::TooLarge {
-                what: entry.name.clone(),
-                limit: limits.single,
-            });
+            return Err(ZipError::TooLarge { what: entry.name.clone(), limit: limits.single });
         }
         unpacked += entry.unpacked;
         packed += entry.packed;
     }
     if unpacked > limits.zip {
-        return Err(ZipError::TooLarge {
-            what: "its content".to_owned(),
-            limit: limits.zip,
-        });
+        return Err(ZipError::TooLarge { what: "its content".to_owned(), limit: limits.zip });
     }
     let worth = usize::try_from(unpacked.max(packed) / WORTH_A_THREAD).unwrap_or(usize::MAX);
     let hashes = hash_all(file, &entries, limits.threads.min(worth).max(1))?;
@@ -130,12 +100,7 @@ fn hash_entries(
         list.add(entry.name, hash);
     }
     let packed = file.metadata()?.len();
-    Ok(ZipReport {
-        h1: list.h1(),
-        files,
-        unpacked,
-        packed,
-    })
+    Ok(ZipReport { h1: list.h1(), files, unpacked, packed })
 }
 
 /// The SHA-256 of every entry, in their order. The threads take the next entry each, so a large one delays nobody.
@@ -169,9 +134,7 @@ fn hash_all(file: &File, entries: &[Entry], threads: usize) -> Result<Vec<[u8; 3
         let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
         let mut ended = work().map(|done| place(done, &mut hashes));
         for other in others {
-            let done = other
-                .join()
-                .unwrap_or_else(|_| Err(std::io::Error::other("a hashing thread panicked").into()));
+            let done = other.join().unwrap_or_else(|_| Err(std::io::Error::other("a hashing thread panicked").into()));
             ended = ended.and_then(|()| done.map(|done| place(done, &mut hashes)));
         }
         ended
@@ -189,33 +152,19 @@ struct EntryReader<'f> {
 
 impl<'f> EntryReader<'f> {
     fn new(file: &'f File) -> Self {
-        Self {
-            file,
-            inflate: Decompress::new(false),
-            packed: vec![0; PIECE],
-            plain: vec![0; PIECE],
-        }
+        Self { file, inflate: Decompress::new(false), packed: vec![0; PIECE], plain: vec![0; PIECE] }
     }
 
     /// The hash of an entry, whose length and CRC-32 must be as declared.
     fn sha256(&mut self, entry: &Entry) -> Result<[u8; 32], ZipError> {
-        let mut content = Content {
-            entry,
-            hash: Sha256::new(),
-            crc: Crc::new(),
-            length: 0,
-        };
-        let bad = |why| ZipError::BadData {
-            name: entry.name.clone(),
-            why,
-        };
+        let mut content = Content { entry, hash: Sha256::new(), crc: Crc::new(), length: 0 };
+        let bad = |why| ZipError::BadData { name: entry.name.clone(), why };
         self.inflate.reset(false);
         let mut read = 0;
         let mut ended = entry.method == Method::Stored;
         while read < entry.packed {
             let length = usize::try_from((entry.packed - read).min(PIECE as u64)).unwrap_or(PIECE);
-            self.file
-                .read_exact_at(&mut self.packed[..length], entry.data + read)?;
+            self.file.read_exact_at(&mut self.packed[..length], entry.data + read)?;
             read += length as u64;
             let mut input = &self.packed[..length];
             if entry.method == Method::Stored {
@@ -227,9 +176,7 @@ impl<'f> EntryReader<'f> {
                     return Err(bad("its packed data goes on behind its end"));
                 }
                 let (consumed, produced) = (self.inflate.total_in(), self.inflate.total_out());
-                let status = self
-                    .inflate
-                    .decompress(input, &mut self.plain, FlushDecompress::None);
+                let status = self.inflate.decompress(input, &mut self.plain, FlushDecompress::None);
                 let consumed = usize::try_from(self.inflate.total_in() - consumed).unwrap_or(0);
                 let produced = usize::try_from(self.inflate.total_out() - produced).unwrap_or(0);
                 content.take(&self.plain[..produced])?;
@@ -244,9 +191,7 @@ impl<'f> EntryReader<'f> {
         // What the inflater still holds once all input is in.
         while !ended {
             let produced = self.inflate.total_out();
-            let status = self
-                .inflate
-                .decompress(&[], &mut self.plain, FlushDecompress::Finish);
+            let status = self.inflate.decompress(&[], &mut self.plain, FlushDecompress::Finish);
             let produced = usize::try_from(self.inflate.total_out() - produced).unwrap_or(0);
             content.take(&self.plain[..produced])?;
             match status {
@@ -290,9 +235,6 @@ impl Content<'_> {
     }
 
     fn bad(&self, why: &'static str) -> ZipError {
-        ZipError::BadData {
-            name: self.entry.name.clone(),
-            why,
-        }
+        ZipError::BadData { name: self.entry.name.clone(), why }
     }
 }

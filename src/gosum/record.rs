@@ -44,14 +44,8 @@ pub enum RecordLinesError {
 /// assert!(parse_record_text(text, &quote).unwrap().go_mod.is_some());
 /// assert!(parse_record_text(text, &ModuleVersion::parse("rsc.io/quote@v1.5.1").unwrap()).is_err());
 /// ```
-pub fn parse_record_text(
-    text: &str,
-    module: &ModuleVersion,
-) -> Result<RecordLines, RecordLinesError> {
-    let mut lines = RecordLines {
-        zip: None,
-        go_mod: None,
-    };
+pub fn parse_record_text(text: &str, module: &ModuleVersion) -> Result<RecordLines, RecordLinesError> {
+    let mut lines = RecordLines { zip: None, go_mod: None };
     for line in text.lines() {
         let fields: Vec<&str> = line.split(' ').collect();
         let [path, version, hash] = fields[..] else {
@@ -62,10 +56,7 @@ pub fn parse_record_text(
             None => (version, &mut lines.zip),
         };
         if path != module.path.as_ref() || version != module.version.as_ref() {
-            return Err(RecordLinesError::OtherModule {
-                wanted: module.to_string(),
-                found: line.to_owned(),
-            });
+            return Err(RecordLinesError::OtherModule { wanted: module.to_string(), found: line.to_owned() });
         }
         let h1 = H1::parse(hash).map_err(|_| RecordLinesError::Malformed(line.to_owned()))?;
         if place.replace(h1).is_some() {
@@ -94,44 +85,20 @@ mod tests {
     #[test]
     fn every_line_must_be_for_the_module_that_was_asked_for() {
         assert!(read(&format!("{ZIP}{MOD}")).is_ok());
-        for other in [
-            "a.com/c v1.0.0",
-            "a.com/b v1.0.1",
-            "a.com/b/c v1.0.0",
-            "A.com/b v1.0.0",
-        ] {
+        for other in ["a.com/c v1.0.0", "a.com/b v1.0.1", "a.com/b/c v1.0.0", "A.com/b v1.0.0"] {
             let line = ZIP.replace("a.com/b v1.0.0", other);
-            assert!(
-                matches!(read(&line), Err(RecordLinesError::OtherModule { .. })),
-                "{other}"
-            );
-            assert!(
-                matches!(
-                    read(&format!("{ZIP}{line}")),
-                    Err(RecordLinesError::OtherModule { .. })
-                ),
-                "{other}"
-            );
+            assert!(matches!(read(&line), Err(RecordLinesError::OtherModule { .. })), "{other}");
+            assert!(matches!(read(&format!("{ZIP}{line}")), Err(RecordLinesError::OtherModule { .. })), "{other}");
         }
     }
 
     #[test]
     fn duplicates_and_what_is_no_hash_line_are_refused() {
-        assert!(matches!(
-            read(&format!("{ZIP}{ZIP}")),
-            Err(RecordLinesError::Duplicate(_))
-        ));
-        for bad in [
-            "",
-            "a.com/b v1.0.0\n",
-            "a.com/b v1.0.0  h1:x\n",
-            "a.com/b v1.0.0 h2:x\n",
-            "a.com/b v1.0.0 h1:x y\n",
-        ] {
-            assert!(
-                matches!(read(bad), Err(RecordLinesError::Malformed(_))),
-                "{bad:?}"
-            );
+        assert!(matches!(read(&format!("{ZIP}{ZIP}")), Err(RecordLinesError::Duplicate(_))));
+        for bad in
+            ["", "a.com/b v1.0.0\n", "a.com/b v1.0.0  h1:x\n", "a.com/b v1.0.0 h2:x\n", "a.com/b v1.0.0 h1:x y\n"]
+        {
+            assert!(matches!(read(bad), Err(RecordLinesError::Malformed(_))), "{bad:?}");
         }
     }
 }

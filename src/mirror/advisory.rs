@@ -28,11 +28,7 @@ pub(super) struct Advisories {
 
 impl Advisories {
     /// The `.info` of a canonical version, from disk or upstream.
-    pub(super) async fn info(
-        &self,
-        pipeline: &Pipeline,
-        artifact: &Artifact,
-    ) -> Result<Bytes, Arc<MirrorError>> {
+    pub(super) async fn info(&self, pipeline: &Pipeline, artifact: &Artifact) -> Result<Bytes, Arc<MirrorError>> {
         let (pipeline, artifact) = (pipeline.clone(), artifact.clone());
         self.join(artifact.path(), move || async move {
             let shared = pipeline.shared;
@@ -43,18 +39,11 @@ impl Advisories {
             let check = |body: Vec<u8>| {
                 let version = version_of(&body)?;
                 if version != artifact.module.version {
-                    return Err(format!(
-                        "its .info names {version}, but {} was asked for",
-                        artifact.module.version
-                    ));
+                    return Err(format!("its .info names {version}, but {} was asked for", artifact.module.version));
                 }
                 Ok(Bytes::from(body))
             };
-            let info = shared
-                .origin
-                .small(&artifact.path(), MAX_INFO, check)
-                .await?
-                .value;
+            let info = shared.origin.small(&artifact.path(), MAX_INFO, check).await?.value;
             let body = info.clone();
             blocking(move || keep_info(&shared.store, &artifact, &body)).await?;
             Ok(info)
@@ -69,49 +58,25 @@ impl Advisories {
         path: &ModulePath,
         query: &Query,
     ) -> Result<Bytes, Arc<MirrorError>> {
-        self.resolve(
-            pipeline,
-            path,
-            format!("{}/@v/{}.info", path.escaped(), query.escaped()),
-        )
-        .await
+        self.resolve(pipeline, path, format!("{}/@v/{}.info", path.escaped(), query.escaped())).await
     }
 
     /// `@latest`: the `.info` of the version that the upstream holds for the newest.
-    pub(super) async fn latest(
-        &self,
-        pipeline: &Pipeline,
-        path: &ModulePath,
-    ) -> Result<Bytes, Arc<MirrorError>> {
-        self.resolve(pipeline, path, format!("{}/@latest", path.escaped()))
-            .await
+    pub(super) async fn latest(&self, pipeline: &Pipeline, path: &ModulePath) -> Result<Bytes, Arc<MirrorError>> {
+        self.resolve(pipeline, path, format!("{}/@latest", path.escaped())).await
     }
 
     /// `@v/list`: one version a line.
-    pub(super) async fn list(
-        &self,
-        pipeline: &Pipeline,
-        path: &ModulePath,
-    ) -> Result<Bytes, Arc<MirrorError>> {
+    pub(super) async fn list(&self, pipeline: &Pipeline, path: &ModulePath) -> Result<Bytes, Arc<MirrorError>> {
         let (pipeline, asked) = (pipeline.clone(), format!("{}/@v/list", path.escaped()));
         self.join(asked.clone(), move || async move {
             let limit = crate::store::MAX_LIST;
-            Ok(pipeline
-                .shared
-                .origin
-                .small(&asked, limit, versions)
-                .await?
-                .value)
+            Ok(pipeline.shared.origin.small(&asked, limit, versions).await?.value)
         })
         .await
     }
 
-    async fn resolve(
-        &self,
-        pipeline: &Pipeline,
-        path: &ModulePath,
-        asked: String,
-    ) -> Result<Bytes, Arc<MirrorError>> {
+    async fn resolve(&self, pipeline: &Pipeline, path: &ModulePath, asked: String) -> Result<Bytes, Arc<MirrorError>> {
         let (pipeline, path) = (pipeline.clone(), path.clone());
         self.join(asked.clone(), move || async move {
             let check = |body: Vec<u8>| {
@@ -119,21 +84,12 @@ impl Advisories {
                 ModuleVersion::new(path.clone(), version).map_err(|error| error.to_string())?;
                 Ok(Bytes::from(body))
             };
-            Ok(pipeline
-                .shared
-                .origin
-                .small(&asked, MAX_INFO, check)
-                .await?
-                .value)
+            Ok(pipeline.shared.origin.small(&asked, MAX_INFO, check).await?.value)
         })
         .await
     }
 
-    async fn join<F>(
-        &self,
-        path: String,
-        work: impl FnOnce() -> F + Send,
-    ) -> Result<Bytes, Arc<MirrorError>>
+    async fn join<F>(&self, path: String, work: impl FnOnce() -> F + Send) -> Result<Bytes, Arc<MirrorError>>
     where
         F: Future<Output = Result<Bytes, MirrorError>> + Send + 'static,
     {
@@ -141,9 +97,7 @@ impl Advisories {
             let work = work();
             async move { work.await.map_err(Arc::new) }
         });
-        flight
-            .await
-            .map_err(|broken| Arc::new(MirrorError::from(broken)))?
+        flight.await.map_err(|broken| Arc::new(MirrorError::from(broken)))?
     }
 }
 
@@ -155,34 +109,25 @@ struct Info {
 
 /// The canonical version that an `.info` names, or what is wrong with it.
 fn version_of(body: &[u8]) -> Result<Version, String> {
-    let info: Info = serde_json::from_slice(body)
-        .map_err(|error| format!("its .info cannot be read: {error}"))?;
+    let info: Info = serde_json::from_slice(body).map_err(|error| format!("its .info cannot be read: {error}"))?;
     // Go matches field names without regard to case, and the last one wins: a second spelling would mean another
     // version to `go` than to us.
-    let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(body)
-        .map_err(|error| format!("its .info cannot be read: {error}"))?;
-    let spellings = fields
-        .keys()
-        .filter(|name| name.to_lowercase().replace('ſ', "s") == "version")
-        .count();
+    let fields: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_slice(body).map_err(|error| format!("its .info cannot be read: {error}"))?;
+    let spellings = fields.keys().filter(|name| name.to_lowercase().replace('ſ', "s") == "version").count();
     if spellings != 1 {
         return Err("its .info spells the field Version in more than one way".to_owned());
     }
-    Version::parse(&info.version)
-        .map_err(|error| format!("its .info names the version {:?}: {error}", info.version))
+    Version::parse(&info.version).map_err(|error| format!("its .info names the version {:?}: {error}", info.version))
 }
 
 /// A list as it came, if each line begins with a version. An HTML page does not.
 fn versions(body: Vec<u8>) -> Result<Bytes, String> {
     let text = std::str::from_utf8(&body).map_err(|_| "its version list is not text".to_owned())?;
-    let firsts = text
-        .lines()
-        .filter_map(|line| line.split_whitespace().next());
+    let firsts = text.lines().filter_map(|line| line.split_whitespace().next());
     if let Some(bad) = firsts.into_iter().find(|first| !first.starts_with('v')) {
         let shown: String = bad.chars().take(40).collect();
-        return Err(format!(
-            "its version list has a line that starts with {shown:?}"
-        ));
+        return Err(format!("its version list has a line that starts with {shown:?}"));
     }
     Ok(Bytes::from(body))
 }
@@ -195,21 +140,14 @@ fn stored_info(store: &Store, artifact: &Artifact) -> Result<Option<Bytes>, Mirr
     let mut body = Vec::new();
     file.take(MAX_INFO as u64 + 1)
         .read_to_end(&mut body)
-        .map_err(|cause| MirrorError::Read {
-            artifact: Box::new(artifact.clone()),
-            cause,
-        })?;
-    let right = body.len() <= MAX_INFO
-        && version_of(&body).is_ok_and(|version| version == artifact.module.version);
+        .map_err(|cause| MirrorError::Read { artifact: Box::new(artifact.clone()), cause })?;
+    let right = body.len() <= MAX_INFO && version_of(&body).is_ok_and(|version| version == artifact.module.version);
     Ok(right.then(|| Bytes::from(body)))
 }
 
 fn keep_info(store: &Store, artifact: &Artifact, body: &[u8]) -> Result<(), MirrorError> {
     let mut staged = store.stage()?;
-    staged
-        .file
-        .write_all(body)
-        .map_err(|cause| StoreError::new("write", store.root(), cause))?;
+    staged.file.write_all(body).map_err(|cause| StoreError::new("write", store.root(), cause))?;
     store.keep(staged, artifact)?;
     Ok(())
 }
@@ -224,32 +162,20 @@ mod tests {
     fn an_info_must_name_one_canonical_version() {
         let read = |text: &str| version_of(text.as_bytes()).map(|version| version.to_string());
         assert_eq!(
-            read(r#"{"Version":"v1.0.0","Time":"2020-01-01T00:00:00Z","Origin":{"VCS":"git"}}"#)
-                .unwrap(),
+            read(r#"{"Version":"v1.0.0","Time":"2020-01-01T00:00:00Z","Origin":{"VCS":"git"}}"#).unwrap(),
             "v1.0.0"
         );
         assert!(read("<html>").is_err());
         assert!(read(r#"{"Version":"main"}"#).unwrap_err().contains("main"));
-        assert!(
-            read(r#"{"Version":"v1.0.0","version":"v9.9.9"}"#)
-                .unwrap_err()
-                .contains("more than one way")
-        );
-        assert!(
-            read(r#"{"Version":"v1.0.0","verſion":"v9.9.9"}"#)
-                .unwrap_err()
-                .contains("more than one way")
-        );
+        assert!(read(r#"{"Version":"v1.0.0","version":"v9.9.9"}"#).unwrap_err().contains("more than one way"));
+        assert!(read(r#"{"Version":"v1.0.0","verſion":"v9.9.9"}"#).unwrap_err().contains("more than one way"));
         assert!(read(r#"{"Version":"v1.0.0","Version":"v9.9.9"}"#).is_err());
     }
 
     #[test]
     fn a_list_is_versions_and_may_be_empty() {
         assert!(versions(Vec::new()).unwrap().is_empty());
-        assert_eq!(
-            versions(b"v1.0.0\nv1.1.0-rc.1\n".to_vec()).unwrap(),
-            &b"v1.0.0\nv1.1.0-rc.1\n"[..]
-        );
+        assert_eq!(versions(b"v1.0.0\nv1.1.0-rc.1\n".to_vec()).unwrap(), &b"v1.0.0\nv1.1.0-rc.1\n"[..]);
         assert!(versions(b"<!DOCTYPE html>\n".to_vec()).is_err());
     }
 }

@@ -35,10 +35,7 @@ impl Vouchers {
     }
 
     /// The proved record of `module`, with its database, from the first database that has one.
-    pub(super) async fn record(
-        &self,
-        module: &ModuleVersion,
-    ) -> Result<(Arc<Attested>, &Client), MirrorError> {
+    pub(super) async fn record(&self, module: &ModuleVersion) -> Result<(Arc<Attested>, &Client), MirrorError> {
         if self.exempts(&module.path) {
             return Err(MirrorError::Exempt(module.to_string()));
         }
@@ -50,17 +47,10 @@ impl Vouchers {
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(absent.map_or_else(
-            || MirrorError::Exempt(module.to_string()),
-            MirrorError::Sumdb,
-        ))
+        Err(absent.map_or_else(|| MirrorError::Exempt(module.to_string()), MirrorError::Sumdb))
     }
 
-    pub(super) async fn attest(
-        &self,
-        artifact: &Artifact,
-        store: &Arc<Store>,
-    ) -> Result<Vouched, MirrorError> {
+    pub(super) async fn attest(&self, artifact: &Artifact, store: &Arc<Store>) -> Result<Vouched, MirrorError> {
         if self.exempts(&artifact.module.path) {
             let (store, artifact) = (Arc::clone(store), artifact.clone());
             let pin = super::pipeline::blocking(move || Ok(store.pin(&artifact)?)).await?;
@@ -80,10 +70,7 @@ impl Vouchers {
                 let by = format!("record {record} of {}", database.database().name());
                 Ok(Vouched::Record(Expected { h1, by }))
             }
-            None => Err(MirrorError::NoHash {
-                artifact: Box::new(artifact.clone()),
-                record,
-            }),
+            None => Err(MirrorError::NoHash { artifact: Box::new(artifact.clone()), record }),
         }
     }
 }

@@ -38,12 +38,7 @@ impl Body {
 
     /// `length` bytes of `file` from `offset` on.
     pub(super) fn file(file: Arc<File>, offset: u64, length: u64) -> Self {
-        Self::File(FileBody {
-            file,
-            offset,
-            left: length,
-            reading: None,
-        })
+        Self::File(FileBody { file, offset, left: length, reading: None })
     }
 }
 
@@ -51,10 +46,7 @@ impl hyper::body::Body for Body {
     type Data = Bytes;
     type Error = io::Error;
 
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         match self.get_mut() {
             Self::Memory(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Memory(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
@@ -78,16 +70,12 @@ impl hyper::body::Body for Body {
 }
 
 impl FileBody {
-    fn poll_piece(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         if self.left == 0 {
             return Poll::Ready(None);
         }
         let reading = self.reading.get_or_insert_with(|| {
-            let (file, offset, length) =
-                (Arc::clone(&self.file), self.offset, self.left.min(PIECE));
+            let (file, offset, length) = (Arc::clone(&self.file), self.offset, self.left.min(PIECE));
             tokio::task::spawn_blocking(move || read_piece(&file, offset, length))
         });
         let piece = ready!(Pin::new(reading).poll(context));

@@ -26,34 +26,20 @@ pub(super) fn commit(proven: Proven, store: &Store) -> Result<Released, MirrorEr
         let pinned = store.pin_first(&artifact, &h1)?;
         if pinned != h1 {
             // Another process pinned other bytes since we looked.
-            let expected = Expected {
-                h1: pinned,
-                by: "the first that was seen".to_owned(),
-            };
+            let expected = Expected { h1: pinned, by: "the first that was seen".to_owned() };
             let tried = vec![format!("{}: {h1}", staged.source)];
-            return Err(MirrorError::WrongBytes {
-                artifact: Box::new(artifact),
-                expected,
-                tried,
-            });
+            return Err(MirrorError::WrongBytes { artifact: Box::new(artifact), expected, tried });
         }
     }
     let file = store.keep(staged.file, &artifact)?;
     if artifact.kind == Kind::Zip {
         store.add_to_list(&artifact.module)?;
     }
-    let read = |cause| MirrorError::Read {
-        artifact: Box::new(artifact.clone()),
-        cause,
-    };
+    let read = |cause| MirrorError::Read { artifact: Box::new(artifact.clone()), cause };
     let identity = Identity::of(&file).map_err(read)?;
     tracing::info!(
         target: "trail", module = %artifact.module, kind = artifact.kind.extension(), %h1,
         bytes = identity.size(), source = staged.source, exempt, "released"
     );
-    Ok(Released {
-        file: Arc::new(file),
-        identity,
-        h1,
-    })
+    Ok(Released { file: Arc::new(file), identity, h1 })
 }

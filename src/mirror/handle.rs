@@ -28,83 +28,49 @@ pub(super) struct Handler {
 
 impl Handler {
     /// Answers a request; every error is an answer too.
-    pub(super) async fn answer(
-        &self,
-        method: &Method,
-        uri: &Uri,
-        headers: &HeaderMap,
-    ) -> Response<Body> {
+    pub(super) async fn answer(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Response<Body> {
         let response = if matches!(*method, Method::GET | Method::HEAD) {
-            self.get(uri, headers)
-                .await
-                .unwrap_or_else(|error| respond::error(&error))
+            self.get(uri, headers).await.unwrap_or_else(|error| respond::error(&error))
         } else {
-            let mut response = respond::refusal(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "only GET and HEAD are answered here",
-            );
-            response.headers_mut().insert(
-                hyper::header::ALLOW,
-                hyper::header::HeaderValue::from_static("GET, HEAD"),
-            );
+            let mut response = respond::refusal(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered here");
+            response.headers_mut().insert(hyper::header::ALLOW, hyper::header::HeaderValue::from_static("GET, HEAD"));
             response
         };
         tracing::debug!(%method, path = uri.path(), status = response.status().as_u16(), "request");
         respond::finish(method, response)
     }
 
-    async fn get(
-        &self,
-        uri: &Uri,
-        headers: &HeaderMap,
-    ) -> Result<Response<Body>, Arc<MirrorError>> {
+    async fn get(&self, uri: &Uri, headers: &HeaderMap) -> Result<Response<Body>, Arc<MirrorError>> {
         let databases = &self.pipeline.shared.vouchers.databases;
-        let names: Vec<&str> = databases
-            .iter()
-            .map(|client| client.database().name())
-            .collect();
+        let names: Vec<&str> = databases.iter().map(|client| client.database().name()).collect();
         let route = route(uri.path(), &self.base, &names).map_err(MirrorError::from)?;
         let advisories = &self.advisories;
         Ok(match route {
             Route::Home => respond::small(Small::Text, self.home()),
-            Route::File(artifact) if artifact.kind == Kind::Info => respond::small(
-                Small::Info,
-                advisories.info(&self.pipeline, &artifact).await?,
-            ),
+            Route::File(artifact) if artifact.kind == Kind::Info => {
+                respond::small(Small::Info, advisories.info(&self.pipeline, &artifact).await?)
+            }
             Route::File(artifact) => {
                 let released = self.pipeline.release(&artifact).await?;
                 respond::file(headers, artifact.kind, &released)
             }
-            Route::Query(path, query) => respond::small(
-                Small::Resolved,
-                advisories.query(&self.pipeline, &path, &query).await?,
-            ),
-            Route::List(path) => {
-                respond::small(Small::Text, advisories.list(&self.pipeline, &path).await?)
+            Route::Query(path, query) => {
+                respond::small(Small::Resolved, advisories.query(&self.pipeline, &path, &query).await?)
             }
-            Route::Latest(path) => respond::small(
-                Small::Resolved,
-                advisories.latest(&self.pipeline, &path).await?,
-            ),
+            Route::List(path) => respond::small(Small::Text, advisories.list(&self.pipeline, &path).await?),
+            Route::Latest(path) => respond::small(Small::Resolved, advisories.latest(&self.pipeline, &path).await?),
             Route::Sumdb(nth, asked) => self.sumdb(&databases[nth], asked).await?,
         })
     }
 
-    async fn sumdb(
-        &self,
-        client: &Client,
-        asked: SumdbRoute,
-    ) -> Result<Response<Body>, MirrorError> {
+    async fn sumdb(&self, client: &Client, asked: SumdbRoute) -> Result<Response<Body>, MirrorError> {
         Ok(match asked {
             SumdbRoute::Supported => respond::small(Small::Text, Bytes::new()),
             SumdbRoute::Latest => {
                 let head = client.head().await?;
                 respond::small(Small::Text, Bytes::copy_from_slice(head.note().as_bytes()))
             }
-            SumdbRoute::Lookup(module) => respond::small(
-                Small::Text,
-                Bytes::from(self.lookup(client, &module).await?),
-            ),
+            SumdbRoute::Lookup(module) => respond::small(Small::Text, Bytes::from(self.lookup(client, &module).await?)),
             SumdbRoute::Tile(tile) => respond::small(Small::Tile, client.tile(&tile).await?),
         })
     }
@@ -122,18 +88,10 @@ impl Handler {
     fn home(&self) -> Bytes {
         let mut text = self.welcome.to_string();
         for client in &self.pipeline.shared.vouchers.databases {
-            let size = client
-                .trusted()
-                .map_or_else(|| "none yet".to_owned(), |head| head.size().to_string());
-            text.push_str(&format!(
-                "{}: trusted tree size {size}",
-                client.database().name()
-            ));
+            let size = client.trusted().map_or_else(|| "none yet".to_owned(), |head| head.size().to_string());
+            text.push_str(&format!("{}: trusted tree size {size}", client.database().name()));
             if let Some(evidence) = client.fork() {
-                text.push_str(&format!(
-                    "; FORKED, nothing new is released, evidence in {}",
-                    evidence.display()
-                ));
+                text.push_str(&format!("; FORKED, nothing new is released, evidence in {}", evidence.display()));
             }
             text.push('\n');
         }

@@ -38,9 +38,7 @@ pub(super) fn hash_file(file: &File, artifact: &Artifact) -> Result<H1, String> 
         Kind::Zip => hash_module_zip(file, &artifact.module, &ZipLimits::default())
             .map(|report| report.h1)
             .map_err(|error| error.to_string()),
-        Kind::Mod | Kind::Info => read_all(file)
-            .map(|bytes| hash_go_mod(&bytes))
-            .map_err(|error| error.to_string()),
+        Kind::Mod | Kind::Info => read_all(file).map(|bytes| hash_go_mod(&bytes)).map_err(|error| error.to_string()),
     }
 }
 
@@ -49,9 +47,7 @@ fn read_all(mut file: &File) -> io::Result<Vec<u8>> {
     file.seek(SeekFrom::Start(0))?;
     file.take(MAX_GO_MOD + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_GO_MOD {
-        return Err(io::Error::other(
-            "it is larger than a go.mod may be, 16 MiB",
-        ));
+        return Err(io::Error::other("it is larger than a go.mod may be, 16 MiB"));
     }
     Ok(bytes)
 }

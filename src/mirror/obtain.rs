@@ -34,18 +34,8 @@ pub(super) async fn obtain(
         Ok((staged, writer))
     })
     .await?;
-    let limit = if artifact.kind == Kind::Zip {
-        MAX_ZIP
-    } else {
-        MAX_GO_MOD
-    };
+    let limit = if artifact.kind == Kind::Zip { MAX_ZIP } else { MAX_GO_MOD };
     let mut writer = tokio::fs::File::from_std(writer);
-    let got = origin
-        .download(nth, &artifact.path(), &mut writer, limit)
-        .await?;
-    Ok(Staged {
-        artifact: artifact.clone(),
-        file: staged,
-        source: got.source,
-    })
+    let got = origin.download(nth, &artifact.path(), &mut writer, limit).await?;
+    Ok(Staged { artifact: artifact.clone(), file: staged, source: got.source })
 }

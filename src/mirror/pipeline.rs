@@ -52,9 +52,7 @@ impl Pipeline {
             downloads: Semaphore::new(MAX_DOWNLOADS),
             hashing: Semaphore::new(MAX_HASHING),
         };
-        Self {
-            shared: Arc::new(shared),
-        }
+        Self { shared: Arc::new(shared) }
     }
 
     /// The proved file of `artifact`, open. Requests for one artifact at the same time share one flight.
@@ -63,33 +61,23 @@ impl Pipeline {
             return Ok(released);
         }
         let (shared, wanted) = (Arc::clone(&self.shared), artifact.clone());
-        let flight = self
-            .shared
-            .flights
-            .join(artifact.clone(), move || async move {
-                let released = shared.release_anew(&wanted).await.map_err(Arc::new);
-                match &released {
-                    Ok(released) => shared
-                        .known
-                        .insert(wanted, (released.identity, released.h1)),
-                    Err(error) => {
-                        tracing::warn!(target: "trail", artifact = %wanted, %error, "refused");
-                    }
+        let flight = self.shared.flights.join(artifact.clone(), move || async move {
+            let released = shared.release_anew(&wanted).await.map_err(Arc::new);
+            match &released {
+                Ok(released) => shared.known.insert(wanted, (released.identity, released.h1)),
+                Err(error) => {
+                    tracing::warn!(target: "trail", artifact = %wanted, %error, "refused");
                 }
-                released
-            });
-        flight
-            .await
-            .map_err(|broken| Arc::new(MirrorError::from(broken)))?
+            }
+            released
+        });
+        flight.await.map_err(|broken| Arc::new(MirrorError::from(broken)))?
     }
 }
 
 impl Shared {
     /// The file at its place, if it is the very one that was hashed before.
-    async fn unchanged(
-        self: &Arc<Self>,
-        artifact: &Artifact,
-    ) -> Result<Option<Released>, MirrorError> {
+    async fn unchanged(self: &Arc<Self>, artifact: &Artifact) -> Result<Option<Released>, MirrorError> {
         let Some((known, h1)) = self.known.get(artifact) else {
             return Ok(None);
         };
@@ -99,11 +87,7 @@ impl Shared {
                 return Ok(None);
             };
             let identity = Identity::of(&file).map_err(|cause| read(&artifact, cause))?;
-            Ok((identity == known).then(|| Released {
-                file: Arc::new(file),
-                identity,
-                h1,
-            }))
+            Ok((identity == known).then(|| Released { file: Arc::new(file), identity, h1 }))
         })
         .await
     }
@@ -132,29 +116,16 @@ impl Shared {
             let identity = Identity::of(&file).map_err(|cause| read(&artifact, cause))?;
             let found = hash_file(&file, &artifact);
             let right = match (&*vouched, &found) {
-                (Vouched::Record(expected) | Vouched::Pinned(expected), Ok(h1)) => {
-                    expected.h1 == *h1
-                }
+                (Vouched::Record(expected) | Vouched::Pinned(expected), Ok(h1)) => expected.h1 == *h1,
                 (Vouched::Unseen, Ok(h1)) => shared.store.pin_first(&artifact, h1)? == *h1,
                 (_, Err(_)) => false,
             };
             if let (true, Ok(h1)) = (right, found.as_ref().copied()) {
-                return Ok(Some(Released {
-                    file: Arc::new(file),
-                    identity,
-                    h1,
-                }));
+                return Ok(Some(Released { file: Arc::new(file), identity, h1 }));
             }
             if let Some(staged) = shared.store.take_out(&artifact)? {
-                let staged = Staged {
-                    artifact,
-                    file: staged,
-                    source: "this mirror's own disk".to_owned(),
-                };
-                let reason = found
-                    .as_ref()
-                    .err()
-                    .map_or("the stored file changed", String::as_str);
+                let staged = Staged { artifact, file: staged, source: "this mirror's own disk".to_owned() };
+                let reason = found.as_ref().err().map_or("the stored file changed", String::as_str);
                 set_aside(&shared.store, staged, &vouched, found.as_ref().ok(), reason)?;
             }
             Ok(None)
@@ -193,30 +164,18 @@ impl Shared {
         match (&**vouched, failure) {
             (Vouched::Record(expected) | Vouched::Pinned(expected), _) if !wrong.is_empty() => {
                 let (artifact, expected) = (Box::new(artifact.clone()), expected.clone());
-                Err(MirrorError::WrongBytes {
-                    artifact,
-                    expected,
-                    tried: wrong,
-                })
+                Err(MirrorError::WrongBytes { artifact, expected, tried: wrong })
             }
             (_, Some(failure)) => Err(failure.into()),
             (_, None) => {
                 let why = wrong.join("; ");
-                Err(crate::origin::OriginError::Nonsense {
-                    origin: "that was asked".to_owned(),
-                    why,
-                }
-                .into())
+                Err(crate::origin::OriginError::Nonsense { origin: "that was asked".to_owned(), why }.into())
             }
         }
     }
 
     /// Hash, prove, commit; or set aside, with a line that says what was wrong. Blocks.
-    fn judge(
-        &self,
-        staged: Staged,
-        vouched: &Vouched,
-    ) -> Result<Result<Released, String>, MirrorError> {
+    fn judge(&self, staged: Staged, vouched: &Vouched) -> Result<Result<Released, String>, MirrorError> {
         let source = staged.source.clone();
         let hashed = match hash(staged) {
             Ok(hashed) => hashed,
@@ -266,10 +225,7 @@ fn set_aside(
 }
 
 /// Of two upstream failures the one that says more: trouble before absence, so that trouble never turns into a 404.
-fn worse(
-    before: Option<crate::origin::OriginError>,
-    now: crate::origin::OriginError,
-) -> crate::origin::OriginError {
+fn worse(before: Option<crate::origin::OriginError>, now: crate::origin::OriginError) -> crate::origin::OriginError {
     match before {
         Some(before) if before.fault() != crate::fault::Fault::Absent => before,
         _ => now,
@@ -277,17 +233,12 @@ fn worse(
 }
 
 fn read(artifact: &Artifact, cause: std::io::Error) -> MirrorError {
-    MirrorError::Read {
-        artifact: Box::new(artifact.clone()),
-        cause,
-    }
+    MirrorError::Read { artifact: Box::new(artifact.clone()), cause }
 }
 
 /// Runs file work off the async threads.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, MirrorError> + Send + 'static,
 ) -> Result<T, MirrorError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|_| BrokenOff)?
+    tokio::task::spawn_blocking(work).await.map_err(|_| BrokenOff)?
 }

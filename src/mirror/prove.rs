@@ -23,19 +23,10 @@ pub(super) struct Mismatch {
 pub(super) fn prove(hashed: Hashed, vouched: &Vouched) -> Result<Proven, Mismatch> {
     match vouched {
         Vouched::Record(expected) | Vouched::Pinned(expected) if expected.h1 != hashed.h1 => {
-            Err(Mismatch {
-                hashed,
-                expected: expected.clone(),
-            })
+            Err(Mismatch { hashed, expected: expected.clone() })
         }
-        Vouched::Record(_) => Ok(Proven {
-            hashed,
-            exempt: false,
-        }),
-        Vouched::Pinned(_) | Vouched::Unseen => Ok(Proven {
-            hashed,
-            exempt: true,
-        }),
+        Vouched::Record(_) => Ok(Proven { hashed, exempt: false }),
+        Vouched::Pinned(_) | Vouched::Unseen => Ok(Proven { hashed, exempt: true }),
     }
 }
 

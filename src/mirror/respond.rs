@@ -62,29 +62,14 @@ pub(super) fn refusal(status: StatusCode, reason: &str) -> Response<Body> {
 pub(super) fn file(request: &HeaderMap, kind: Kind, released: &Released) -> Response<Body> {
     let length = released.identity.size();
     // Names these very bytes: two honest zips of one version may differ in them.
-    let tag = format!(
-        "\"{}-{}\"",
-        hex::encode(&released.h1.as_bytes()[..8]),
-        released.identity.stamp()
-    );
+    let tag = format!("\"{}-{}\"", hex::encode(&released.h1.as_bytes()[..8]), released.identity.stamp());
     let mut response = Response::new(Body::empty());
     let headers = response.headers_mut();
     set(headers, header::CACHE_CONTROL, IMMUTABLE);
     set(headers, header::ACCEPT_RANGES, "bytes");
     set(headers, header::ETAG, &tag);
-    set(
-        headers,
-        header::CONTENT_TYPE,
-        if kind == Kind::Zip {
-            "application/zip"
-        } else {
-            TEXT
-        },
-    );
-    if request
-        .get(header::IF_NONE_MATCH)
-        .is_some_and(|tags| any_matches(tags, &tag))
-    {
+    set(headers, header::CONTENT_TYPE, if kind == Kind::Zip { "application/zip" } else { TEXT });
+    if request.get(header::IF_NONE_MATCH).is_some_and(|tags| any_matches(tags, &tag)) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         return response;
     }
@@ -92,23 +77,12 @@ pub(super) fn file(request: &HeaderMap, kind: Kind, released: &Released) -> Resp
         Part::Whole => (0, length),
         Part::Range(first, last) => {
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-            set(
-                response.headers_mut(),
-                header::CONTENT_RANGE,
-                &format!("bytes {first}-{last}/{length}"),
-            );
+            set(response.headers_mut(), header::CONTENT_RANGE, &format!("bytes {first}-{last}/{length}"));
             (first, last - first + 1)
         }
         Part::Unsatisfiable => {
-            let mut response = refusal(
-                StatusCode::RANGE_NOT_SATISFIABLE,
-                "the range lies behind the end of the file",
-            );
-            set(
-                response.headers_mut(),
-                header::CONTENT_RANGE,
-                &format!("bytes */{length}"),
-            );
+            let mut response = refusal(StatusCode::RANGE_NOT_SATISFIABLE, "the range lies behind the end of the file");
+            set(response.headers_mut(), header::CONTENT_RANGE, &format!("bytes */{length}"));
             return response;
         }
     };
@@ -122,15 +96,9 @@ pub(super) fn finish(method: &Method, mut response: Response<Body>) -> Response<
     let length = response.body().size_hint().exact().unwrap_or(0);
     let without_body = response.status() == StatusCode::NOT_MODIFIED;
     if !without_body {
-        response
-            .headers_mut()
-            .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }
-    set(
-        response.headers_mut(),
-        header::X_CONTENT_TYPE_OPTIONS,
-        "nosniff",
-    );
+    set(response.headers_mut(), header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     if *method == Method::HEAD {
         *response.body_mut() = Body::empty();
     }
@@ -147,29 +115,16 @@ enum Part {
 
 /// RFC 9110 section 14. Several ranges at once, and what cannot be parsed, may be answered with the whole.
 fn asked_part(request: &HeaderMap, tag: &str, length: u64) -> Part {
-    let Some(range) = request
-        .get(header::RANGE)
-        .and_then(|value| value.to_str().ok())
-    else {
+    let Some(range) = request.get(header::RANGE).and_then(|value| value.to_str().ok()) else {
         return Part::Whole;
     };
-    if request
-        .get(header::IF_RANGE)
-        .is_some_and(|only_if| only_if.as_bytes() != tag.as_bytes())
-    {
+    if request.get(header::IF_RANGE).is_some_and(|only_if| only_if.as_bytes() != tag.as_bytes()) {
         return Part::Whole;
     }
-    let Some((first, last)) = range
-        .strip_prefix("bytes=")
-        .and_then(|spec| spec.split_once('-'))
-    else {
+    let Some((first, last)) = range.strip_prefix("bytes=").and_then(|spec| spec.split_once('-')) else {
         return Part::Whole;
     };
-    let digits = |text: &str| {
-        text.bytes()
-            .all(|b| b.is_ascii_digit())
-            .then(|| text.parse::<u64>())
-    };
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse::<u64>());
     match (digits(first), digits(last)) {
         (Some(Ok(first)), Some(Ok(last))) if first > last => Part::Whole,
         (Some(Ok(first)), Some(_)) if first >= length => Part::Unsatisfiable,
@@ -187,9 +142,7 @@ fn any_matches(tags: &HeaderValue, tag: &str) -> bool {
     let Ok(tags) = tags.to_str() else {
         return false;
     };
-    tags.split(',')
-        .map(|one| one.trim().trim_start_matches("W/"))
-        .any(|one| one == tag || one == "*")
+    tags.split(',').map(|one| one.trim().trim_start_matches("W/")).any(|one| one == tag || one == "*")
 }
 
 fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) {

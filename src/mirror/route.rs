@@ -20,9 +20,7 @@ pub struct BasePath(String);
 
 /// Not usable as a base path.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the base path {0:?} cannot be used: write /like/this, letters, digits, '-', '_', '.' and '~' only"
-)]
+#[error("the base path {0:?} cannot be used: write /like/this, letters, digits, '-', '_', '.' and '~' only")]
 pub struct BasePathError(String);
 
 impl BasePath {
@@ -34,9 +32,7 @@ impl BasePath {
         }
         let plain = |element: &str| {
             !matches!(element, "" | "." | "..")
-                && element
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"-_.~".contains(&b))
+                && element.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.~".contains(&b))
         };
         if trimmed.split('/').all(plain) {
             Ok(Self(format!("/{trimmed}")))
@@ -149,10 +145,7 @@ impl RouteError {
 /// Finds out what `raw`, the path as it stands in the request, asks for. `databases` are the names, first one first.
 pub(super) fn route(raw: &str, base: &BasePath, databases: &[&str]) -> Result<Route, RouteError> {
     let path = decode(raw)?;
-    let Some(path) = path
-        .strip_prefix(base.as_str())
-        .filter(|rest| rest.is_empty() || rest.starts_with('/'))
-    else {
+    let Some(path) = path.strip_prefix(base.as_str()).filter(|rest| rest.is_empty() || rest.starts_with('/')) else {
         return Err(RouteError::NoSuchPath(path));
     };
     let path = path.strip_prefix('/').unwrap_or_default();
@@ -191,21 +184,13 @@ fn decode(raw: &str) -> Result<String, RouteError> {
             return Err(RouteError::EncodedSlash);
         }
     }
-    let path = percent_decode_str(raw)
-        .decode_utf8()
-        .map_err(|_| RouteError::NotUtf8)?;
+    let path = percent_decode_str(raw).decode_utf8().map_err(|_| RouteError::NotUtf8)?;
     if let Some(bad) = path.chars().find(|c| c.is_control() || *c == '\\') {
         return Err(RouteError::BadCharacter(bad));
     }
     if path != "/" {
-        let elements = path
-            .strip_prefix('/')
-            .unwrap_or(&path)
-            .trim_end_matches('/');
-        if let Some(bad) = elements
-            .split('/')
-            .find(|element| matches!(*element, "" | "." | ".."))
-        {
+        let elements = path.strip_prefix('/').unwrap_or(&path).trim_end_matches('/');
+        if let Some(bad) = elements.split('/').find(|element| matches!(*element, "" | "." | "..")) {
             return Err(RouteError::BadElement(bad.to_owned()));
         }
     }
@@ -219,13 +204,8 @@ fn sumdb(path: &str, behind_proxy: bool) -> Result<SumdbRoute, RouteError> {
         _ => {}
     }
     if let Some(name) = path.strip_prefix("lookup/") {
-        let (path, version) = name
-            .rsplit_once('@')
-            .ok_or_else(|| RouteError::NoSuchPath(name.to_owned()))?;
-        return Ok(SumdbRoute::Lookup(module_version(
-            &module_path(path)?,
-            version,
-        )?));
+        let (path, version) = name.rsplit_once('@').ok_or_else(|| RouteError::NoSuchPath(name.to_owned()))?;
+        return Ok(SumdbRoute::Lookup(module_version(&module_path(path)?, version)?));
     }
     if path.starts_with("tile/") {
         return tile(path).map(SumdbRoute::Tile);
@@ -237,15 +217,10 @@ fn tile(path: &str) -> Result<Tile, RouteError> {
     if path.split('/').nth(2) == Some("data") {
         return Err(RouteError::DataTile);
     }
-    let bad = |why: String| RouteError::BadTile {
-        tile: path.to_owned(),
-        why,
-    };
+    let bad = |why: String| RouteError::BadTile { tile: path.to_owned(), why };
     let tile = Tile::parse(path).map_err(|error| bad(error.to_string()))?;
     if tile.height() != TileHeight::SUMDB {
-        return Err(bad(
-            "the checksum database has tiles of height 8 only".to_owned()
-        ));
+        return Err(bad("the checksum database has tiles of height 8 only".to_owned()));
     }
     Ok(tile)
 }
@@ -270,18 +245,16 @@ fn module(path: &str) -> Result<Route, RouteError> {
     match module_version(&module, version) {
         Ok(module) => Ok(Route::File(Artifact { module, kind })),
         // Only `.info` takes queries: branches, hashes, prefixes, and `v2.0.0` of a module without `/v2`.
-        Err(error) if kind == Kind::Info => Query::unescape(version)
-            .map(|query| Route::Query(module, query))
-            .map_err(|_| error),
+        Err(error) if kind == Kind::Info => {
+            Query::unescape(version).map(|query| Route::Query(module, query)).map_err(|_| error)
+        }
         Err(error) => Err(error),
     }
 }
 
 fn module_path(escaped: &str) -> Result<ModulePath, RouteError> {
-    let bad = |error: &dyn std::fmt::Display| RouteError::BadModule {
-        path: escaped.to_owned(),
-        why: error.to_string(),
-    };
+    let bad =
+        |error: &dyn std::fmt::Display| RouteError::BadModule { path: escaped.to_owned(), why: error.to_string() };
     ModulePath::unescape(escaped).map_err(|error| bad(&error))
 }
 
@@ -308,81 +281,36 @@ mod tests {
     }
 
     fn file(module: &str, kind: Kind) -> Route {
-        Route::File(Artifact {
-            module: ModuleVersion::parse(module).unwrap(),
-            kind,
-        })
+        Route::File(Artifact { module: ModuleVersion::parse(module).unwrap(), kind })
     }
 
     #[test]
     fn the_goproxy_protocol() {
-        assert_eq!(
-            at("/example.com/a/@v/v1.0.0.zip"),
-            Ok(file("example.com/a@v1.0.0", Kind::Zip))
-        );
-        assert_eq!(
-            at("/example.com/!up/@v/v1.0.0.mod"),
-            Ok(file("example.com/Up@v1.0.0", Kind::Mod))
-        );
-        assert_eq!(
-            at("/example.com/%21up/@v/v1.0.0.info"),
-            Ok(file("example.com/Up@v1.0.0", Kind::Info))
-        );
+        assert_eq!(at("/example.com/a/@v/v1.0.0.zip"), Ok(file("example.com/a@v1.0.0", Kind::Zip)));
+        assert_eq!(at("/example.com/!up/@v/v1.0.0.mod"), Ok(file("example.com/Up@v1.0.0", Kind::Mod)));
+        assert_eq!(at("/example.com/%21up/@v/v1.0.0.info"), Ok(file("example.com/Up@v1.0.0", Kind::Info)));
         let path = ModulePath::parse("example.com/a").unwrap();
         assert_eq!(at("/example.com/a/@v/list"), Ok(Route::List(path.clone())));
-        assert_eq!(
-            at("/example.com/a/@latest"),
-            Ok(Route::Latest(path.clone()))
-        );
-        assert!(matches!(
-            at("/example.com/a/@v/main.info"),
-            Ok(Route::Query(..))
-        ));
-        assert!(matches!(
-            at("/example.com/a/@v/v2.0.0.info"),
-            Ok(Route::Query(..))
-        ));
-        assert!(matches!(
-            at("/example.com/a/@v/main.zip"),
-            Err(RouteError::BadVersion { .. })
-        ));
+        assert_eq!(at("/example.com/a/@latest"), Ok(Route::Latest(path.clone())));
+        assert!(matches!(at("/example.com/a/@v/main.info"), Ok(Route::Query(..))));
+        assert!(matches!(at("/example.com/a/@v/v2.0.0.info"), Ok(Route::Query(..))));
+        assert!(matches!(at("/example.com/a/@v/main.zip"), Err(RouteError::BadVersion { .. })));
         assert_eq!(at("/"), Ok(Route::Home));
     }
 
     #[test]
     fn the_database_by_name_and_at_the_root() {
         let supported = Route::Sumdb(0, SumdbRoute::Supported);
-        assert_eq!(
-            at("/sumdb/localhost.localdev/sumdb/supported"),
-            Ok(supported)
-        );
-        assert_eq!(
-            at("/sumdb/localhost.localdev/latest"),
-            Ok(Route::Sumdb(1, SumdbRoute::Latest))
-        );
+        assert_eq!(at("/sumdb/localhost.localdev/sumdb/supported"), Ok(supported));
+        assert_eq!(at("/sumdb/localhost.localdev/latest"), Ok(Route::Sumdb(1, SumdbRoute::Latest)));
         assert_eq!(at("/latest"), Ok(Route::Sumdb(0, SumdbRoute::Latest)));
         let lookup = SumdbRoute::Lookup(ModuleVersion::parse("example.com/Up@v1.0.0").unwrap());
-        assert_eq!(
-            at("/lookup/example.com/!up@v1.0.0"),
-            Ok(Route::Sumdb(0, lookup))
-        );
-        assert!(matches!(
-            at("/tile/8/0/x001/234.p/5"),
-            Ok(Route::Sumdb(0, SumdbRoute::Tile(_)))
-        ));
-        assert!(matches!(
-            at("/tile/8/0/x1/234"),
-            Err(RouteError::BadTile { .. })
-        ));
-        assert!(matches!(
-            at("/tile/4/0/001"),
-            Err(RouteError::BadTile { .. })
-        ));
+        assert_eq!(at("/lookup/example.com/!up@v1.0.0"), Ok(Route::Sumdb(0, lookup)));
+        assert!(matches!(at("/tile/8/0/x001/234.p/5"), Ok(Route::Sumdb(0, SumdbRoute::Tile(_)))));
+        assert!(matches!(at("/tile/8/0/x1/234"), Err(RouteError::BadTile { .. })));
+        assert!(matches!(at("/tile/4/0/001"), Err(RouteError::BadTile { .. })));
         assert_eq!(at("/tile/8/data/001"), Err(RouteError::DataTile));
-        assert!(matches!(
-            at("/sumdb/sum.golang.org/supported"),
-            Err(RouteError::NoSuchDatabase(_))
-        ));
+        assert!(matches!(at("/sumdb/sum.golang.org/supported"), Err(RouteError::NoSuchDatabase(_))));
         assert!(matches!(at("/supported"), Err(RouteError::NoSuchPath(_))));
     }
 
@@ -390,66 +318,27 @@ mod tests {
     fn a_base_path_is_part_of_every_path() {
         let base = BasePath::parse("go/mirror/").unwrap();
         assert_eq!(base.as_str(), "/go/mirror");
-        assert_eq!(
-            route("/go/mirror/latest", &base, &DATABASES),
-            Ok(Route::Sumdb(0, SumdbRoute::Latest))
-        );
+        assert_eq!(route("/go/mirror/latest", &base, &DATABASES), Ok(Route::Sumdb(0, SumdbRoute::Latest)));
         assert_eq!(route("/go/mirror", &base, &DATABASES), Ok(Route::Home));
-        assert!(matches!(
-            route("/latest", &base, &DATABASES),
-            Err(RouteError::NoSuchPath(_))
-        ));
-        assert!(matches!(
-            route("/go/mirrored/latest", &base, &DATABASES),
-            Err(RouteError::NoSuchPath(_))
-        ));
+        assert!(matches!(route("/latest", &base, &DATABASES), Err(RouteError::NoSuchPath(_))));
+        assert!(matches!(route("/go/mirrored/latest", &base, &DATABASES), Err(RouteError::NoSuchPath(_))));
         assert!(BasePath::parse("/a/../b").is_err() && BasePath::parse("/a b").is_err());
     }
 
     #[test]
     fn malformed_paths_each_have_their_own_reason() {
-        assert_eq!(
-            at("/example.com/../@v/list"),
-            Err(RouteError::BadElement("..".to_owned()))
-        );
-        assert_eq!(
-            at("/example.com/%2e%2E/@v/list"),
-            Err(RouteError::BadElement("..".to_owned()))
-        );
-        assert_eq!(
-            at("/example.com//a/@v/list"),
-            Err(RouteError::BadElement(String::new()))
-        );
-        assert_eq!(
-            at("/example.com/a%00/@v/list"),
-            Err(RouteError::BadCharacter('\0'))
-        );
-        assert_eq!(
-            at("/example.com/a%5cb/@v/list"),
-            Err(RouteError::BadCharacter('\\'))
-        );
-        assert_eq!(
-            at("/example.com%2Fa/@v/list"),
-            Err(RouteError::EncodedSlash)
-        );
+        assert_eq!(at("/example.com/../@v/list"), Err(RouteError::BadElement("..".to_owned())));
+        assert_eq!(at("/example.com/%2e%2E/@v/list"), Err(RouteError::BadElement("..".to_owned())));
+        assert_eq!(at("/example.com//a/@v/list"), Err(RouteError::BadElement(String::new())));
+        assert_eq!(at("/example.com/a%00/@v/list"), Err(RouteError::BadCharacter('\0')));
+        assert_eq!(at("/example.com/a%5cb/@v/list"), Err(RouteError::BadCharacter('\\')));
+        assert_eq!(at("/example.com%2Fa/@v/list"), Err(RouteError::EncodedSlash));
         assert_eq!(at("/example.com/%zz/@v/list"), Err(RouteError::BadPercent));
         assert_eq!(at("/example.com/%"), Err(RouteError::BadPercent));
         assert_eq!(at("/example.com/%ff/@v/list"), Err(RouteError::NotUtf8));
-        assert_eq!(
-            at(&format!("/{}", "a".repeat(MAX_PATH))),
-            Err(RouteError::TooLong)
-        );
-        assert!(matches!(
-            at("/Example.com/a/@v/list"),
-            Err(RouteError::BadModule { .. })
-        ));
-        assert!(matches!(
-            at("/example.com/%252e/@v/list"),
-            Err(RouteError::BadModule { .. })
-        ));
-        assert!(matches!(
-            at("/example.com/a/@v/v1.0.0.exe"),
-            Err(RouteError::NoSuchPath(_))
-        ));
+        assert_eq!(at(&format!("/{}", "a".repeat(MAX_PATH))), Err(RouteError::TooLong));
+        assert!(matches!(at("/Example.com/a/@v/list"), Err(RouteError::BadModule { .. })));
+        assert!(matches!(at("/example.com/%252e/@v/list"), Err(RouteError::BadModule { .. })));
+        assert!(matches!(at("/example.com/a/@v/v1.0.0.exe"), Err(RouteError::NoSuchPath(_))));
     }
 }

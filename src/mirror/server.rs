@@ -56,40 +56,22 @@ impl StartError {
 
 fn hint(cause: &io::Error) -> &'static str {
     match cause.kind() {
-        io::ErrorKind::AddrInUse => {
-            "; another program has that port: stop it, or choose one with --listen"
-        }
-        io::ErrorKind::PermissionDenied => {
-            "; ports below 1024 need a privilege: choose a higher one with --listen"
-        }
-        io::ErrorKind::AddrNotAvailable => {
-            "; that address is none of this machine's: try --listen 127.0.0.1:8080"
-        }
+        io::ErrorKind::AddrInUse => "; another program has that port: stop it, or choose one with --listen",
+        io::ErrorKind::PermissionDenied => "; ports below 1024 need a privilege: choose a higher one with --listen",
+        io::ErrorKind::AddrNotAvailable => "; that address is none of this machine's: try --listen 127.0.0.1:8080",
         _ => "",
     }
 }
 
 impl Mirror {
     /// Listens on `address` and serves `pipeline` below `base`, until [`Mirror::stop`].
-    pub async fn start(
-        pipeline: Pipeline,
-        address: SocketAddr,
-        base: BasePath,
-    ) -> Result<Self, StartError> {
+    pub async fn start(pipeline: Pipeline, address: SocketAddr, base: BasePath) -> Result<Self, StartError> {
         let failed = |cause| StartError { address, cause };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let bound = listener.local_addr().map_err(failed)?;
         let url = format!("http://{}{}", reachable(bound), base.as_str());
-        let welcome = format!(
-            "sumgate {}: a Go module mirror that proves what it serves\n",
-            env!("CARGO_PKG_VERSION")
-        );
-        let handler = Handler {
-            pipeline,
-            advisories: Advisories::default(),
-            base,
-            welcome: welcome.into(),
-        };
+        let welcome = format!("sumgate {}: a Go module mirror that proves what it serves\n", env!("CARGO_PKG_VERSION"));
+        let handler = Handler { pipeline, advisories: Advisories::default(), base, welcome: welcome.into() };
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(accept(listener, handler, stopped));
         Ok(Self { url, stop, running })
@@ -149,10 +131,7 @@ async fn accept(listener: TcpListener, handler: Handler, mut stopped: oneshot::R
         });
     }
     drop(listener);
-    if tokio::time::timeout(GRACE, graceful.shutdown())
-        .await
-        .is_err()
-    {
+    if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
         tracing::warn!("stopped with answers under way after {} s", GRACE.as_secs());
     }
 }

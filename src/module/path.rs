@@ -28,8 +28,8 @@ const MAX_PATH: usize = 500;
 
 /// Names that Windows takes for devices, with any ending.
 const DEVICES: [&str; 22] = [
-    "con", "prn", "aux", "nul", "com1", "com2", "com3", "com4", "com5", "com6", "com7", "com8",
-    "com9", "lpt1", "lpt2", "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9",
+    "con", "prn", "aux", "nul", "com1", "com2", "com3", "com4", "com5", "com6", "com7", "com8", "com9", "lpt1", "lpt2",
+    "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9",
 ];
 
 impl ModulePath {
@@ -37,20 +37,14 @@ impl ModulePath {
     pub fn parse(text: &str) -> Result<Self, PathError> {
         match flaw(text) {
             None => Ok(Self(text.to_owned())),
-            Some(why) => Err(PathError {
-                path: text.to_owned(),
-                why,
-            }),
+            Some(why) => Err(PathError { path: text.to_owned(), why }),
         }
     }
 
     /// Reads the form with `!x` for upper case.
     pub fn unescape(escaped: &str) -> Result<Self, PathError> {
         let why = "upper case must be written as '!' and lower case";
-        let text = unescape(escaped).ok_or_else(|| PathError {
-            path: escaped.to_owned(),
-            why,
-        })?;
+        let text = unescape(escaped).ok_or_else(|| PathError { path: escaped.to_owned(), why })?;
         Self::parse(&text)
     }
 
@@ -65,11 +59,7 @@ impl ModulePath {
         match self.major_suffix() {
             None => major == "0" || major == "1" || version.is_incompatible(),
             // Tags of the time before modules: any pseudo-version of v0.0.0.
-            Some(".v0" | ".v1" | ".v2" | ".v3" | ".v4")
-                if is_v000_pseudo(version) && self.is_gopkg() =>
-            {
-                true
-            }
+            Some(".v0" | ".v1" | ".v2" | ".v3" | ".v4") if is_v000_pseudo(version) && self.is_gopkg() => true,
             Some(suffix) => {
                 let wanted = suffix[2..].trim_end_matches("-unstable");
                 major == wanted && !version.is_incompatible()
@@ -87,10 +77,7 @@ impl ModulePath {
             return self.0.rfind(".v").map(|at| &self.0[at..]);
         }
         let at = self.0.rfind('/')?;
-        self.0[at + 1..]
-            .strip_prefix('v')
-            .filter(|digits| is_major(digits))
-            .map(|_| &self.0[at..])
+        self.0[at + 1..].strip_prefix('v').filter(|digits| is_major(digits)).map(|_| &self.0[at..])
     }
 }
 
@@ -100,9 +87,7 @@ fn is_v000_pseudo(version: &Version) -> bool {
 
 /// Digits without a leading zero.
 fn is_major(digits: &str) -> bool {
-    !digits.is_empty()
-        && digits.bytes().all(|b| b.is_ascii_digit())
-        && (digits == "0" || !digits.starts_with('0'))
+    !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) && (digits == "0" || !digits.starts_with('0'))
 }
 
 fn flaw(path: &str) -> Option<&'static str> {
@@ -116,29 +101,21 @@ fn flaw(path: &str) -> Option<&'static str> {
         return Some("its first element must have a dot");
     }
     if domain.starts_with('-') || !domain.bytes().all(in_domain) {
-        return Some(
-            "its first element must be lower case letters, digits, dots and '-', and not start with '-'",
-        );
+        return Some("its first element must be lower case letters, digits, dots and '-', and not start with '-'");
     }
     if let Some(why) = path.split('/').find_map(element_flaw) {
         return Some(why);
     }
     if path.starts_with("gopkg.in/") {
-        let major = path
-            .rsplit_once(".v")
-            .map(|(_, major)| major.trim_end_matches("-unstable"));
+        let major = path.rsplit_once(".v").map(|(_, major)| major.trim_end_matches("-unstable"));
         return (!major.is_some_and(is_major)).then_some("below gopkg.in it must end with .vN");
     }
     let last = path.rsplit('/').next().unwrap_or_default();
-    let suffix = last
-        .strip_prefix('v')
-        .filter(|digits| digits.bytes().all(|b| b.is_ascii_digit() || b == b'.'));
+    let suffix = last.strip_prefix('v').filter(|digits| digits.bytes().all(|b| b.is_ascii_digit() || b == b'.'));
     match suffix {
         Some(digits) if elements.clone().next().is_some() && !digits.is_empty() => {
             let right = is_major(digits) && digits != "0" && digits != "1";
-            (!right).then_some(
-                "a version at its end must be /v2 or higher, without leading zeros or dots",
-            )
+            (!right).then_some("a version at its end must be /v2 or higher, without leading zeros or dots")
         }
         _ => None,
     }
@@ -159,16 +136,11 @@ fn element_flaw(element: &str) -> Option<&'static str> {
         return Some("no element may start or end with a dot");
     }
     let stem = element.split('.').next().unwrap_or_default();
-    if DEVICES
-        .iter()
-        .any(|device| stem.eq_ignore_ascii_case(device))
-    {
+    if DEVICES.iter().any(|device| stem.eq_ignore_ascii_case(device)) {
         return Some("it has an element that Windows takes for a device");
     }
     // `NAME~1` is how Windows shortens long names.
-    let short = stem
-        .rsplit_once('~')
-        .is_some_and(|(_, tail)| is_digits(tail));
+    let short = stem.rsplit_once('~').is_some_and(|(_, tail)| is_digits(tail));
     short.then_some("it has an element that ends in '~' and digits")
 }
 
@@ -206,10 +178,7 @@ mod tests {
             "example.com/vet",
             "example.com/a~b",
         ] {
-            assert_eq!(
-                ModulePath::parse(path).map(|p| p.to_string()),
-                Ok(path.to_owned())
-            );
+            assert_eq!(ModulePath::parse(path).map(|p| p.to_string()), Ok(path.to_owned()));
         }
     }
 

@@ -24,10 +24,7 @@ enum Piece {
     Literal(char),
     AnyOne,
     AnyMany,
-    Class {
-        negated: bool,
-        ranges: Vec<(char, char)>,
-    },
+    Class { negated: bool, ranges: Vec<(char, char)> },
 }
 
 /// A glob that cannot be read. `go` would let it match nothing, silently.
@@ -38,17 +35,11 @@ pub struct PatternError(String);
 impl Patterns {
     /// Parses comma-separated globs; empty ones are skipped.
     pub fn parse(text: &str) -> Result<Self, PatternError> {
-        let globs = text
-            .split(',')
-            .map(|glob| glob.trim().trim_end_matches('/'))
-            .filter(|glob| !glob.is_empty());
+        let globs = text.split(',').map(|glob| glob.trim().trim_end_matches('/')).filter(|glob| !glob.is_empty());
         let parse = |glob: &str| {
             let elements: Option<Vec<_>> = glob.split('/').map(pieces).collect();
             elements
-                .map(|elements| Pattern {
-                    text: glob.to_owned(),
-                    elements,
-                })
+                .map(|elements| Pattern { text: glob.to_owned(), elements })
                 .ok_or_else(|| PatternError(glob.to_owned()))
         };
         globs.map(parse).collect::<Result<_, _>>().map(Self)
@@ -56,18 +47,10 @@ impl Patterns {
 
     /// Whether any glob matches the path, or a prefix of its elements.
     pub fn matches(&self, path: &ModulePath) -> bool {
-        let elements: Vec<Vec<char>> = path
-            .as_ref()
-            .split('/')
-            .map(|element| element.chars().collect())
-            .collect();
+        let elements: Vec<Vec<char>> = path.as_ref().split('/').map(|element| element.chars().collect()).collect();
         self.0.iter().any(|pattern| {
             elements.len() >= pattern.elements.len()
-                && pattern
-                    .elements
-                    .iter()
-                    .zip(&elements)
-                    .all(|(glob, element)| glob_matches(glob, element))
+                && pattern.elements.iter().zip(&elements).all(|(glob, element)| glob_matches(glob, element))
         })
     }
 
@@ -106,9 +89,7 @@ impl Piece {
             Self::Literal(literal) => *literal == c,
             Self::AnyOne => true,
             Self::AnyMany => false,
-            Self::Class { negated, ranges } => {
-                ranges.iter().any(|(low, high)| (*low..=*high).contains(&c)) != *negated
-            }
+            Self::Class { negated, ranges } => ranges.iter().any(|(low, high)| (*low..=*high).contains(&c)) != *negated,
         }
     }
 }
@@ -126,11 +107,7 @@ fn pieces(element: &str) -> Option<Vec<Piece>> {
                 let mut ranges = Vec::new();
                 while ranges.is_empty() || chars.peek() != Some(&']') {
                     let low = class_char(&mut chars)?;
-                    let high = if chars.next_if_eq(&'-').is_some() {
-                        class_char(&mut chars)?
-                    } else {
-                        low
-                    };
+                    let high = if chars.next_if_eq(&'-').is_some() { class_char(&mut chars)? } else { low };
                     ranges.push((low, high));
                 }
                 chars.next();
@@ -164,9 +141,7 @@ mod tests {
     use super::*;
 
     fn matches(patterns: &str, path: &str) -> bool {
-        Patterns::parse(patterns)
-            .unwrap()
-            .matches(&ModulePath::parse(path).unwrap())
+        Patterns::parse(patterns).unwrap().matches(&ModulePath::parse(path).unwrap())
     }
 
     #[test]
@@ -176,10 +151,7 @@ mod tests {
         assert!(!matches("*.example.com", "example.com/a"));
         assert!(!matches("example.com/a", "example.com/ab"));
         assert!(!matches("example.com/a/b", "example.com/a"));
-        assert!(matches(
-            "x.org, example.com/*/secret/",
-            "example.com/team/secret/x"
-        ));
+        assert!(matches("x.org, example.com/*/secret/", "example.com/team/secret/x"));
         assert!(!matches("example.com/*/secret", "example.com/a/b/secret"));
         assert!(!matches("", "example.com"));
     }
@@ -198,9 +170,6 @@ mod tests {
         assert!(Patterns::parse("example.com/[a-").is_err());
         assert!(Patterns::parse("example.com/a\\").is_err());
         assert!(Patterns::parse("example.com//a").is_err());
-        assert_eq!(
-            Patterns::parse(" a.com ,,b.com/").unwrap().to_string(),
-            "a.com,b.com"
-        );
+        assert_eq!(Patterns::parse(" a.com ,,b.com/").unwrap().to_string(), "a.com,b.com");
     }
 }

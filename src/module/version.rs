@@ -34,11 +34,7 @@ impl Version {
     pub fn parse(text: &str) -> Result<Self, VersionError> {
         match flaw(text) {
             None => Ok(Self(text.to_owned())),
-            Some(why) => Err(VersionError {
-                text: text.to_owned(),
-                what: "a canonical version",
-                why,
-            }),
+            Some(why) => Err(VersionError { text: text.to_owned(), what: "a canonical version", why }),
         }
     }
 
@@ -86,27 +82,17 @@ impl Version {
     }
 
     fn prerelease(&self) -> &str {
-        self.without_build()
-            .split_once('-')
-            .map_or("", |(_, prerelease)| prerelease)
+        self.without_build().split_once('-').map_or("", |(_, prerelease)| prerelease)
     }
 
     fn numbers(&self) -> impl Iterator<Item = &str> {
-        self.without_build()[1..]
-            .split('-')
-            .next()
-            .unwrap_or_default()
-            .split('.')
+        self.without_build()[1..].split('-').next().unwrap_or_default().split('.')
     }
 }
 
 fn unescape_or(escaped: &str, what: &'static str) -> Result<String, VersionError> {
     let why = "upper case must be written as '!' and lower case";
-    unescape(escaped).ok_or_else(|| VersionError {
-        text: escaped.to_owned(),
-        what,
-        why,
-    })
+    unescape(escaped).ok_or_else(|| VersionError { text: escaped.to_owned(), what, why })
 }
 
 fn flaw(text: &str) -> Option<&'static str> {
@@ -126,9 +112,7 @@ fn flaw(text: &str) -> Option<&'static str> {
         }
         Some(_) => return Some("no build metadata but +incompatible may stand in it"),
     };
-    let (numbers, prerelease) = rest
-        .split_once('-')
-        .map_or((rest, None), |(n, p)| (n, Some(p)));
+    let (numbers, prerelease) = rest.split_once('-').map_or((rest, None), |(n, p)| (n, Some(p)));
     if numbers.split('.').count() != 3 || !numbers.split('.').all(is_number) {
         return Some("it must have three numbers without leading zeros");
     }
@@ -137,17 +121,13 @@ fn flaw(text: &str) -> Option<&'static str> {
         !part.is_empty() && plain && (is_number(part) || !part.bytes().all(|b| b.is_ascii_digit()))
     };
     match prerelease {
-        Some(prerelease) if !prerelease.split('.').all(identifier) => {
-            Some("its pre-release part is malformed")
-        }
+        Some(prerelease) if !prerelease.split('.').all(identifier) => Some("its pre-release part is malformed"),
         _ => None,
     }
 }
 
 fn is_number(text: &str) -> bool {
-    !text.is_empty()
-        && text.bytes().all(|b| b.is_ascii_digit())
-        && (text == "0" || !text.starts_with('0'))
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'))
 }
 
 /// Decimal numbers without leading zeros, of any length.
@@ -185,10 +165,7 @@ fn compare_prerelease(a: &str, b: &str) -> Ordering {
 
 impl Ord for Version {
     fn cmp(&self, other: &Self) -> Ordering {
-        let numbers = self
-            .numbers()
-            .zip(other.numbers())
-            .map(|(a, b)| compare_numbers(a, b));
+        let numbers = self.numbers().zip(other.numbers()).map(|(a, b)| compare_numbers(a, b));
         let numbers = numbers.fold(Ordering::Equal, Ordering::then);
         numbers
             .then_with(|| compare_prerelease(self.prerelease(), other.prerelease()))
@@ -221,10 +198,7 @@ impl Query {
         let text = unescape_or(escaped, what)?;
         let why = if text.is_empty() || text.len() > MAX_VERSION {
             "it must have 1 to 120 bytes"
-        } else if !text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"-._~+".contains(&b))
-        {
+        } else if !text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~+".contains(&b)) {
             "it may have letters, digits, '-', '.', '_', '~' and '+' only"
         } else if text.starts_with('.') || text.ends_with('.') {
             "it must not start or end with a dot"
@@ -248,14 +222,9 @@ mod tests {
 
     #[test]
     fn only_canonical_versions_parse() {
-        for right in [
-            "v0.0.0",
-            "v1.2.3",
-            "v1.0.0-rc.1",
-            "v1.0.0-0.a-b",
-            "v2.0.0+incompatible",
-            "v2.0.0-rc.1+incompatible",
-        ] {
+        for right in
+            ["v0.0.0", "v1.2.3", "v1.0.0-rc.1", "v1.0.0-0.a-b", "v2.0.0+incompatible", "v2.0.0-rc.1+incompatible"]
+        {
             assert_eq!(Version::parse(right).unwrap().to_string(), right);
         }
         for wrong in [
@@ -307,29 +276,14 @@ mod tests {
             "v2.0.0+incompatible",
             "v10.0.0",
         ];
-        let mut sorted: Vec<Version> = ordered
-            .iter()
-            .rev()
-            .map(|text| Version::parse(text).unwrap())
-            .collect();
+        let mut sorted: Vec<Version> = ordered.iter().rev().map(|text| Version::parse(text).unwrap()).collect();
         sorted.sort();
-        assert_eq!(
-            sorted.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            ordered
-        );
+        assert_eq!(sorted.iter().map(ToString::to_string).collect::<Vec<_>>(), ordered);
     }
 
     #[test]
     fn queries_are_one_safe_element() {
-        assert!(
-            ["v1", "main", "0123abc", "v1.2", "!release", "v2.0.0"]
-                .iter()
-                .all(|q| Query::unescape(q).is_ok())
-        );
-        assert!(
-            ["", "..", "a/b", "a b", "Main", "a@b", "a%20"]
-                .iter()
-                .all(|q| Query::unescape(q).is_err())
-        );
+        assert!(["v1", "main", "0123abc", "v1.2", "!release", "v2.0.0"].iter().all(|q| Query::unescape(q).is_ok()));
+        assert!(["", "..", "a/b", "a b", "Main", "a@b", "a%20"].iter().all(|q| Query::unescape(q).is_err()));
     }
 }

@@ -57,9 +57,7 @@ const MAX_SOURCES: usize = 16;
 #[non_exhaustive]
 pub enum ChainError {
     /// No proxy in it.
-    #[error(
-        "the upstream {0:?} names no proxy: give at least one url, such as https://proxy.golang.org"
-    )]
+    #[error("the upstream {0:?} names no proxy: give at least one url, such as https://proxy.golang.org")]
     Empty(String),
     /// Not a url of a kind we can speak.
     #[error("the upstream {0:?} is not a url: it must start with https://, http:// or file://")]
@@ -68,9 +66,7 @@ pub enum ChainError {
     #[error("the upstream {0:?} has a `?` or `#`: give the address up to the path only")]
     QueryOrFragment(String),
     /// A `direct` or `off` with something behind it.
-    #[error(
-        "the upstream chain goes on after {0:?}: `go` would never reach {1:?}; drop one of them"
-    )]
+    #[error("the upstream chain goes on after {0:?}: `go` would never reach {1:?}; drop one of them")]
     AfterEnd(String, String),
     /// Longer than the bound.
     #[error("the upstream chain has more than {MAX_SOURCES} sources")]
@@ -102,10 +98,7 @@ impl Chain {
                 ended = Some(name);
                 continue;
             }
-            links.push(Link {
-                source: parse_source(name)?,
-                on_any_failure,
-            });
+            links.push(Link { source: parse_source(name)?, on_any_failure });
         }
         match links.len() {
             0 => Err(ChainError::Empty(text.to_owned())),
@@ -127,10 +120,7 @@ fn parse_source(name: &str) -> Result<Source, ChainError> {
     }
     match url.scheme() {
         "https" | "http" if url.has_host() => Ok(Source::Http(url)),
-        "file" => url
-            .to_file_path()
-            .map(Source::Dir)
-            .map_err(|()| ChainError::NotAUrl(name.to_owned())),
+        "file" => url.to_file_path().map(Source::Dir).map_err(|()| ChainError::NotAUrl(name.to_owned())),
         _ => Err(ChainError::NotAUrl(name.to_owned())),
     }
 }
@@ -156,60 +146,31 @@ mod tests {
     #[test]
     fn separators_keep_their_meaning() {
         let chain = Chain::parse("https://a.example|http://b.example/x/,file:///tree").unwrap();
-        let any: Vec<bool> = chain
-            .links()
-            .iter()
-            .map(|link| link.on_any_failure)
-            .collect();
+        let any: Vec<bool> = chain.links().iter().map(|link| link.on_any_failure).collect();
         assert_eq!(any, [true, false, false]);
-        assert_eq!(
-            chain.to_string(),
-            "https://a.example|http://b.example/x,file:///tree"
-        );
+        assert_eq!(chain.to_string(), "https://a.example|http://b.example/x,file:///tree");
     }
 
     #[test]
     fn gos_own_default_is_understood() {
-        assert_eq!(
-            Chain::parse("https://proxy.golang.org,direct")
-                .unwrap()
-                .to_string(),
-            "https://proxy.golang.org"
-        );
+        assert_eq!(Chain::parse("https://proxy.golang.org,direct").unwrap().to_string(), "https://proxy.golang.org");
     }
 
     #[test]
     fn what_cannot_be_asked_is_said() {
         assert_eq!(Chain::parse(" "), Err(ChainError::Empty(" ".to_owned())));
-        assert_eq!(
-            Chain::parse("off"),
-            Err(ChainError::Empty("off".to_owned()))
-        );
-        assert_eq!(
-            Chain::parse("proxy.golang.org"),
-            Err(ChainError::NotAUrl("proxy.golang.org".to_owned()))
-        );
-        assert_eq!(
-            Chain::parse("ftp://a.example"),
-            Err(ChainError::NotAUrl("ftp://a.example".to_owned()))
-        );
+        assert_eq!(Chain::parse("off"), Err(ChainError::Empty("off".to_owned())));
+        assert_eq!(Chain::parse("proxy.golang.org"), Err(ChainError::NotAUrl("proxy.golang.org".to_owned())));
+        assert_eq!(Chain::parse("ftp://a.example"), Err(ChainError::NotAUrl("ftp://a.example".to_owned())));
         assert_eq!(
             Chain::parse("https://a.example?x"),
-            Err(ChainError::QueryOrFragment(
-                "https://a.example?x".to_owned()
-            ))
+            Err(ChainError::QueryOrFragment("https://a.example?x".to_owned()))
         );
         assert_eq!(
             Chain::parse("off,https://a.example"),
-            Err(ChainError::AfterEnd(
-                "off".to_owned(),
-                "https://a.example".to_owned()
-            ))
+            Err(ChainError::AfterEnd("off".to_owned(), "https://a.example".to_owned()))
         );
-        assert_eq!(
-            Chain::parse(&"https://a.example,".repeat(17)),
-            Err(ChainError::TooMany)
-        );
+        assert_eq!(Chain::parse(&"https://a.example,".repeat(17)), Err(ChainError::TooMany));
     }
 
     #[test]

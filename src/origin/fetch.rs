@@ -80,12 +80,7 @@ impl Origin {
 
     /// Whether the failure `error` of source `nth` leads on to the next one, as `go` would have it.
     pub fn leads_on(&self, nth: usize, error: &OriginError) -> bool {
-        error.fault() == Fault::Absent
-            || self
-                .chain
-                .links()
-                .get(nth)
-                .is_some_and(|link| link.on_any_failure)
+        error.fault() == Fault::Absent || self.chain.links().get(nth).is_some_and(|link| link.on_any_failure)
     }
 
     /// Asks the sources in order for a small answer and takes the first that `check` accepts.
@@ -101,17 +96,11 @@ impl Origin {
         let mut last = OriginError::Absent(path.to_owned());
         for (nth, link) in self.chain.links().iter().enumerate() {
             let answer = self.ask(link, path, limit).await.and_then(|body| {
-                check(body).map_err(|why| OriginError::Nonsense {
-                    origin: link.source.to_string(),
-                    why,
-                })
+                check(body).map_err(|why| OriginError::Nonsense { origin: link.source.to_string(), why })
             });
             match answer {
                 Ok(value) => {
-                    return Ok(Advisory {
-                        value,
-                        source: link.source.to_string(),
-                    });
+                    return Ok(Advisory { value, source: link.source.to_string() });
                 }
                 Err(error) => {
                     if !self.leads_on(nth, &error) {
@@ -129,26 +118,16 @@ impl Origin {
 
     async fn ask(&self, link: &Link, path: &str, limit: usize) -> Result<Vec<u8>, OriginError> {
         match &link.source {
-            Source::Http(base) => self
-                .http
-                .get_small(join(base, path), limit)
-                .await
-                .map_err(from_http),
+            Source::Http(base) => self.http.get_small(join(base, path), limit).await.map_err(from_http),
             Source::Dir(dir) => {
                 let file = open(&dir.join(path)).await?;
                 let mut body = Vec::new();
                 // One byte more than allowed tells a file that is too large from one that just fits.
                 let read = file.take(limit as u64 + 1).read_to_end(&mut body).await;
-                let read = read.map_err(|cause| OriginError::Io {
-                    what: format!("cannot read {path}"),
-                    cause,
-                })?;
+                let read = read.map_err(|cause| OriginError::Io { what: format!("cannot read {path}"), cause })?;
                 if read > limit {
                     let url = link.source.to_string();
-                    return Err(OriginError::Failed(HttpError::TooLarge {
-                        url,
-                        limit: limit as u64,
-                    }));
+                    return Err(OriginError::Failed(HttpError::TooLarge { url, limit: limit as u64 }));
                 }
                 Ok(body)
             }
@@ -170,31 +149,17 @@ impl Origin {
             Source::Dir(dir) => {
                 let from = open(&dir.join(path)).await?;
                 let copied = tokio::io::copy(&mut from.take(limit + 1), file).await;
-                copied.map_err(|cause| OriginError::Io {
-                    what: format!("cannot copy {path}"),
-                    cause,
-                })?
+                copied.map_err(|cause| OriginError::Io { what: format!("cannot copy {path}"), cause })?
             }
         };
         if written > limit {
-            return Err(OriginError::Failed(HttpError::TooLarge {
-                url: format!("{source}/{path}"),
-                limit,
-            }));
+            return Err(OriginError::Failed(HttpError::TooLarge { url: format!("{source}/{path}"), limit }));
         }
         file.flush().await.map_err(staging)?;
-        Ok(Advisory {
-            value: written,
-            source,
-        })
+        Ok(Advisory { value: written, source })
     }
 
-    async fn download_http(
-        &self,
-        url: Url,
-        file: &mut tokio::fs::File,
-        limit: u64,
-    ) -> Result<u64, OriginError> {
+    async fn download_http(&self, url: Url, file: &mut tokio::fs::File, limit: u64) -> Result<u64, OriginError> {
         let mut answer = self.http.get(url).await.map_err(from_http)?;
         let mut written = 0_u64;
         while let Some(chunk) = answer.chunk().await.map_err(OriginError::Failed)? {
@@ -209,10 +174,7 @@ impl Origin {
 }
 
 fn staging(cause: io::Error) -> OriginError {
-    OriginError::Io {
-        what: "cannot write the staging file".to_owned(),
-        cause,
-    }
+    OriginError::Io { what: "cannot write the staging file".to_owned(), cause }
 }
 
 fn from_http(error: HttpError) -> OriginError {
@@ -223,17 +185,12 @@ fn from_http(error: HttpError) -> OriginError {
 }
 
 async fn open(path: &Path) -> Result<tokio::fs::File, OriginError> {
-    tokio::fs::File::open(path)
-        .await
-        .map_err(|cause| match cause.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
-                OriginError::Absent(format!("{}: not found", path.display()))
-            }
-            _ => OriginError::Io {
-                what: format!("cannot open {}", path.display()),
-                cause,
-            },
-        })
+    tokio::fs::File::open(path).await.map_err(|cause| match cause.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+            OriginError::Absent(format!("{}: not found", path.display()))
+        }
+        _ => OriginError::Io { what: format!("cannot open {}", path.display()), cause },
+    })
 }
 
 /// `base` and the escaped path behind it.

@@ -101,26 +101,13 @@ impl HttpClient {
     /// Asks `url`; an answer is status 200, everything else is an error.
     pub async fn get(&self, url: Url) -> Result<Answer, HttpError> {
         let shown = without_credentials(&url);
-        let response = self
-            .inner
-            .get(url)
-            .send()
-            .await
-            .map_err(|error| transport(&shown, &error))?;
+        let response = self.inner.get(url).send().await.map_err(|error| transport(&shown, &error))?;
         match response.status() {
-            StatusCode::OK => Ok(Answer {
-                url: shown,
-                response,
-            }),
-            StatusCode::NOT_FOUND | StatusCode::GONE => Err(HttpError::Absent {
-                url: shown,
-                reason: reason(response).await,
-            }),
-            status => Err(HttpError::Status {
-                url: shown,
-                status: status.as_u16(),
-                reason: reason(response).await,
-            }),
+            StatusCode::OK => Ok(Answer { url: shown, response }),
+            StatusCode::NOT_FOUND | StatusCode::GONE => {
+                Err(HttpError::Absent { url: shown, reason: reason(response).await })
+            }
+            status => Err(HttpError::Status { url: shown, status: status.as_u16(), reason: reason(response).await }),
         }
     }
 
@@ -130,10 +117,7 @@ impl HttpClient {
         let mut body = Vec::new();
         while let Some(chunk) = answer.chunk().await? {
             if body.len() + chunk.len() > limit {
-                return Err(HttpError::TooLarge {
-                    url: answer.url,
-                    limit: limit as u64,
-                });
+                return Err(HttpError::TooLarge { url: answer.url, limit: limit as u64 });
             }
             body.extend_from_slice(&chunk);
         }
@@ -144,10 +128,7 @@ impl HttpClient {
 impl Answer {
     /// The next piece of the body; `None` at its end. A body shorter than its announced length is an error.
     pub async fn chunk(&mut self) -> Result<Option<bytes::Bytes>, HttpError> {
-        self.response
-            .chunk()
-            .await
-            .map_err(|error| transport(&self.url, &error))
+        self.response.chunk().await.map_err(|error| transport(&self.url, &error))
     }
 
     /// What was asked, without credentials.
@@ -158,10 +139,7 @@ impl Answer {
 
 /// Bounded, and never from https to http: a redirect must not undo what TLS gave.
 fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
-    let from_tls = attempt
-        .previous()
-        .last()
-        .is_some_and(|url| url.scheme() == "https");
+    let from_tls = attempt.previous().last().is_some_and(|url| url.scheme() == "https");
     if from_tls && attempt.url().scheme() != "https" {
         return attempt.error("a redirect from https to http is not followed");
     }
@@ -173,17 +151,11 @@ fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
 
 fn transport(url: &str, error: &reqwest::Error) -> HttpError {
     if error.is_timeout() {
-        return HttpError::Timeout {
-            url: url.to_owned(),
-        };
+        return HttpError::Timeout { url: url.to_owned() };
     }
     // The library puts the url into its words, with the credentials; only the causes are kept.
-    let cause = std::error::Error::source(error)
-        .map_or_else(|| "the request failed".to_owned(), crate::fault::in_full);
-    HttpError::Transport {
-        url: url.to_owned(),
-        cause,
-    }
+    let cause = std::error::Error::source(error).map_or_else(|| "the request failed".to_owned(), crate::fault::in_full);
+    HttpError::Transport { url: url.to_owned(), cause }
 }
 
 /// The beginning of a refusal's body, on one line, if it is text.
@@ -198,10 +170,8 @@ async fn reason(response: reqwest::Response) -> String {
         }
     }
     let words = String::from_utf8_lossy(&words);
-    let words: Vec<&str> = words
-        .split(|c: char| c.is_whitespace() || c.is_control())
-        .filter(|w| !w.is_empty())
-        .collect();
+    let words: Vec<&str> =
+        words.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()).collect();
     if words.is_empty() || words.iter().any(|word| word.starts_with('<')) {
         return String::new();
     }

@@ -74,6 +74,5 @@ pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
 }
 
 fn parent(path: &Path) -> io::Result<&Path> {
-    path.parent()
-        .ok_or_else(|| io::Error::other("it has no parent folder"))
+    path.parent().ok_or_else(|| io::Error::other("it has no parent folder"))
 }

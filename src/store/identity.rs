@@ -36,9 +36,6 @@ impl Identity {
 
     /// A short text that differs between two files put at one place one after the other; for entity tags.
     pub fn stamp(&self) -> String {
-        format!(
-            "{:x}-{:x}-{:x}{:08x}",
-            self.inode, self.size, self.modified.0, self.modified.1
-        )
+        format!("{:x}-{:x}-{:x}{:08x}", self.inode, self.size, self.modified.0, self.modified.1)
     }
 }

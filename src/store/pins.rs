@@ -28,8 +28,7 @@ impl Store {
             Err(error) if is_absent(&error) => return Ok(None),
             Err(cause) => return Err(failed(cause)),
         };
-        let h1 =
-            H1::parse(text.trim_end()).map_err(|error| failed(std::io::Error::other(error)))?;
+        let h1 = H1::parse(text.trim_end()).map_err(|error| failed(std::io::Error::other(error)))?;
         Ok(Some(h1))
     }
 

@@ -35,11 +35,7 @@ pub struct Facts {
 
 impl Store {
     /// Sets `staged` aside. Returns the folder of the case.
-    pub(crate) fn quarantine(
-        &self,
-        staged: StagingFile,
-        facts: &Facts,
-    ) -> Result<PathBuf, StoreError> {
+    pub(crate) fn quarantine(&self, staged: StagingFile, facts: &Facts) -> Result<PathBuf, StoreError> {
         let all = self.root.join("quarantine");
         durable::make_dir(&all)?;
         let case = all.join(case_name(facts));
@@ -48,9 +44,7 @@ impl Store {
         durable::make_dir(&case)?;
         staged.file.sync_all().map_err(failed)?;
         durable::place(staged.place, &case.join("bytes"))?;
-        let seen = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .map_or(0, |since| since.as_secs());
+        let seen = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let facts = serde_json::json!({ "seen_unix_seconds": seen, "facts": facts });
         let text = serde_json::to_vec_pretty(&facts).map_err(|error| failed(error.into()))?;
         durable::write(&case.join("facts.json"), &text, Durability::Synced)?;
@@ -62,33 +56,13 @@ impl Store {
 fn case_name(facts: &Facts) -> String {
     use sha2::{Digest, Sha256};
     let mut hash = Sha256::new();
-    for part in [
-        &facts.module,
-        facts.kind,
-        &facts.source,
-        facts.found.as_deref().unwrap_or(""),
-        &facts.reason,
-    ] {
+    for part in [&facts.module, facts.kind, &facts.source, facts.found.as_deref().unwrap_or(""), &facts.reason] {
         hash.update(part.as_bytes());
         hash.update([0]);
     }
-    let safe: String = facts
-        .module
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || c == '.' {
-                c
-            } else {
-                '-'
-            }
-        })
-        .take(80)
-        .collect();
-    format!(
-        "{safe}-{}-{}",
-        facts.kind,
-        &hex::encode(hash.finalize())[..16]
-    )
+    let safe: String =
+        facts.module.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).take(80).collect();
+    format!("{safe}-{}-{}", facts.kind, &hex::encode(hash.finalize())[..16])
 }
 
 /// Removes the oldest cases until one more fits.
@@ -97,17 +71,13 @@ fn make_room(all: &std::path::Path) -> Result<(), StoreError> {
     let mut cases = Vec::new();
     for entry in fs::read_dir(all).map_err(failed)? {
         let entry = entry.map_err(failed)?;
-        let modified = entry
-            .metadata()
-            .and_then(|meta| meta.modified())
-            .unwrap_or(SystemTime::UNIX_EPOCH);
+        let modified = entry.metadata().and_then(|meta| meta.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
         cases.push((modified, entry.path()));
     }
     cases.sort();
     let surplus = (cases.len() + 1).saturating_sub(MAX_CASES);
     for (_, case) in cases.into_iter().take(surplus) {
-        fs::remove_dir_all(&case)
-            .map_err(|cause| StoreError::new("remove the quarantine case", &case, cause))?;
+        fs::remove_dir_all(&case).map_err(|cause| StoreError::new("remove the quarantine case", &case, cause))?;
     }
     Ok(())
 }
@@ -133,31 +103,13 @@ mod tests {
     fn the_same_wrong_bytes_are_one_case_and_the_number_of_cases_is_bounded() {
         let data = tempfile::tempdir().unwrap();
         let store = Store::open(data.path()).unwrap();
-        let first = store
-            .quarantine(store.stage().unwrap(), &facts("https://a.example"))
-            .unwrap();
-        let again = store
-            .quarantine(store.stage().unwrap(), &facts("https://a.example"))
-            .unwrap();
+        let first = store.quarantine(store.stage().unwrap(), &facts("https://a.example")).unwrap();
+        let again = store.quarantine(store.stage().unwrap(), &facts("https://a.example")).unwrap();
         assert_eq!(first, again);
         for nth in 0..MAX_CASES + 5 {
-            store
-                .quarantine(
-                    store.stage().unwrap(),
-                    &facts(&format!("https://{nth}.example")),
-                )
-                .unwrap();
+            store.quarantine(store.stage().unwrap(), &facts(&format!("https://{nth}.example"))).unwrap();
         }
-        assert_eq!(
-            fs::read_dir(data.path().join("quarantine"))
-                .unwrap()
-                .count(),
-            MAX_CASES
-        );
-        assert_eq!(
-            fs::read_dir(data.path().join("staging")).unwrap().count(),
-            2,
-            "the lock and this run's folder"
-        );
+        assert_eq!(fs::read_dir(data.path().join("quarantine")).unwrap().count(), MAX_CASES);
+        assert_eq!(fs::read_dir(data.path().join("staging")).unwrap().count(), 2, "the lock and this run's folder");
     }
 }

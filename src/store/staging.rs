@@ -29,9 +29,7 @@ pub struct StagingFile {
 impl StagingFile {
     /// A second handle to write through. The first one stays, to hash and to serve what was written.
     pub(crate) fn writer(&self) -> Result<File, StoreError> {
-        self.file
-            .try_clone()
-            .map_err(|cause| StoreError::new("open", &self.place, cause))
+        self.file.try_clone().map_err(|cause| StoreError::new("open", &self.place, cause))
     }
 }
 
@@ -91,12 +89,7 @@ fn sweep(all: &Path) -> Result<(), StoreError> {
 /// Takes the exclusive lock on the file at `path`, made if need be, and waits for it. Dropping the file gives it back.
 pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
     let failed = |cause| StoreError::new("lock", path, cause);
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path)
-        .map_err(failed)?;
+    let file = File::options().create(true).truncate(false).write(true).open(path).map_err(failed)?;
     file.lock().map_err(failed)?;
     Ok(file)
 }

@@ -75,11 +75,7 @@ impl StateDir {
 
     /// Remembers that `anchor` was proved consistent with the head.
     pub fn set_anchor(&self, anchor: &str) -> Result<(), StoreError> {
-        durable::write(
-            &self.dir.join("anchor"),
-            anchor.as_bytes(),
-            Durability::Synced,
-        )
+        durable::write(&self.dir.join("anchor"), anchor.as_bytes(), Durability::Synced)
     }
 
     /// Where evidence of a fork lies, or would lie.
@@ -127,9 +123,7 @@ impl StateDir {
         let path = self.dir.join(name);
         let read = || -> io::Result<Vec<u8>> {
             let mut bytes = Vec::new();
-            fs::File::open(&path)?
-                .take(limit as u64 + 1)
-                .read_to_end(&mut bytes)?;
+            fs::File::open(&path)?.take(limit as u64 + 1).read_to_end(&mut bytes)?;
             Ok(bytes)
         };
         match read() {
@@ -163,28 +157,17 @@ mod tests {
     #[test]
     fn of_two_swaps_from_one_head_only_the_first_wins() {
         let all = tempfile::tempdir().unwrap();
-        let (one, two) = (
-            state(all.path(), "a.example", "k"),
-            state(all.path(), "a.example", "k"),
-        );
+        let (one, two) = (state(all.path(), "a.example", "k"), state(all.path(), "a.example", "k"));
         assert_eq!(one.swap_head(None, "first").unwrap(), HeadSwap::Swapped);
-        assert_eq!(
-            two.swap_head(None, "other").unwrap(),
-            HeadSwap::Conflict(Some("first".to_owned()))
-        );
-        assert_eq!(
-            two.swap_head(Some("first"), "second").unwrap(),
-            HeadSwap::Swapped
-        );
+        assert_eq!(two.swap_head(None, "other").unwrap(), HeadSwap::Conflict(Some("first".to_owned())));
+        assert_eq!(two.swap_head(Some("first"), "second").unwrap(), HeadSwap::Swapped);
         assert_eq!(one.head().unwrap().as_deref(), Some("second"));
     }
 
     #[test]
     fn a_changed_key_never_meets_an_old_head() {
         let all = tempfile::tempdir().unwrap();
-        state(all.path(), "a.example/db", "a.example/db+00000001+AA")
-            .swap_head(None, "old")
-            .unwrap();
+        state(all.path(), "a.example/db", "a.example/db+00000001+AA").swap_head(None, "old").unwrap();
         // The same name and the same 4-byte hash, another key.
         let changed = state(all.path(), "a.example/db", "a.example/db+00000001+BB");
         assert_eq!(changed.head().unwrap(), None);

@@ -31,16 +31,9 @@ impl Store {
     /// Puts a staged file at the place of `artifact`, durably, over what was there. Returns the file, still open.
     ///
     /// Only the stage that holds a proof (`mirror/commit`) and the one that holds a checked `.info` call this.
-    pub(crate) fn keep(
-        &self,
-        staged: StagingFile,
-        artifact: &Artifact,
-    ) -> Result<File, StoreError> {
+    pub(crate) fn keep(&self, staged: StagingFile, artifact: &Artifact) -> Result<File, StoreError> {
         let path = self.place_of(artifact);
-        staged
-            .file
-            .sync_all()
-            .map_err(|cause| StoreError::new("sync", &path, cause))?;
+        staged.file.sync_all().map_err(|cause| StoreError::new("sync", &path, cause))?;
         durable::place(staged.place, &path)?;
         Ok(staged.file)
     }
@@ -54,8 +47,7 @@ impl Store {
             Err(error) if is_absent(&error) => return Ok(None),
             Err(cause) => return Err(StoreError::new("set aside", &path, cause)),
         }
-        staged.file = File::open(&staged.place)
-            .map_err(|cause| StoreError::new("open", &staged.place, cause))?;
+        staged.file = File::open(&staged.place).map_err(|cause| StoreError::new("open", &staged.place, cause))?;
         Ok(Some(staged))
     }
 
@@ -68,10 +60,7 @@ impl Store {
             Err(cause) => return Err(StoreError::new("read", &list, cause)),
         };
         // A line that is no version can only come from somebody's hand; it helps nobody.
-        Ok(text
-            .lines()
-            .filter_map(|line| Version::parse(line).ok())
-            .collect())
+        Ok(text.lines().filter_map(|line| Version::parse(line).ok()).collect())
     }
 
     /// Adds a released version to its module's list.
@@ -87,15 +76,8 @@ impl Store {
         }
         versions.push(module.version.clone());
         versions.sort();
-        let lines: String = versions
-            .iter()
-            .map(|version| format!("{version}\n"))
-            .collect();
-        durable::write(
-            &self.list_of(&module.path),
-            lines.as_bytes(),
-            Durability::Synced,
-        )
+        let lines: String = versions.iter().map(|version| format!("{version}\n")).collect();
+        durable::write(&self.list_of(&module.path), lines.as_bytes(), Durability::Synced)
     }
 
     fn list_of(&self, path: &ModulePath) -> PathBuf {
@@ -105,8 +87,5 @@ impl Store {
 
 /// A path below a file, or longer than the file system takes, is a path with nothing there.
 pub(super) fn is_absent(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename
-    )
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename)
 }

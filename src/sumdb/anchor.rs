@@ -55,10 +55,7 @@ impl Anchor {
                 .iter()
                 .map(|path| match std::fs::read_to_string(path) {
                     Ok(note) => Ok((path.clone(), note)),
-                    Err(cause) => Err(AnchorError::Unreadable {
-                        path: path.clone(),
-                        cause,
-                    }),
+                    Err(cause) => Err(AnchorError::Unreadable { path: path.clone(), cause }),
                 })
                 .collect::<Result<_, _>>()
                 .map(Self::Notes),
@@ -70,19 +67,13 @@ impl Anchor {
         let open = |note: &str| SignedCheckpoint::open(note.as_bytes(), SUMDB_ORIGIN, key).ok();
         match self {
             Self::BuiltIn => open(SUM_GOLANG_ORG),
-            Self::Notes(notes) => notes
-                .iter()
-                .filter_map(|(_, note)| open(note))
-                .max_by_key(SignedCheckpoint::size),
+            Self::Notes(notes) => notes.iter().filter_map(|(_, note)| open(note)).max_by_key(SignedCheckpoint::size),
             Self::None => None,
         }
     }
 
     /// Refuses an anchor that belongs to none of the databases: it would protect nothing.
-    pub fn check<'k>(
-        &self,
-        keys: impl Iterator<Item = &'k VerifierKey> + Clone,
-    ) -> Result<(), AnchorError> {
+    pub fn check<'k>(&self, keys: impl Iterator<Item = &'k VerifierKey> + Clone) -> Result<(), AnchorError> {
         let Self::Notes(notes) = self else {
             return Ok(());
         };
@@ -90,10 +81,7 @@ impl Anchor {
             let signed = |key| SignedCheckpoint::open(note.as_bytes(), SUMDB_ORIGIN, key).is_ok();
             if !keys.clone().any(signed) {
                 let names: Vec<&str> = keys.map(VerifierKey::name).collect();
-                return Err(AnchorError::NotSigned {
-                    path: path.clone(),
-                    names: names.join(", "),
-                });
+                return Err(AnchorError::NotSigned { path: path.clone(), names: names.join(", ") });
             }
         }
         Ok(())

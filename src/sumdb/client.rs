@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use moka::sync::Cache;
 use tlog::{
-    Decision, ForkEvidence, Node, Observation, ProvenRecord, SUMDB_ORIGIN, SignedCheckpoint, Tile,
-    TileHeight, TilePlan, Timeline, TreeSize,
+    Decision, ForkEvidence, Node, Observation, ProvenRecord, SUMDB_ORIGIN, SignedCheckpoint, Tile, TileHeight,
+    TilePlan, Timeline, TreeSize,
 };
 
 use super::anchor::Anchor;
@@ -80,20 +80,13 @@ struct Shared {
 
 impl Client {
     /// Opens the database's state in `store`. Blocks on the disk; asks nothing of the network.
-    pub fn open(
-        database: Database,
-        store: &Store,
-        anchor: &Anchor,
-        http: HttpClient,
-    ) -> Result<Self, SumdbError> {
+    pub fn open(database: Database, store: &Store, anchor: &Anchor, http: HttpClient) -> Result<Self, SumdbError> {
         let state = store.database(database.name(), &database.key().to_string())?;
         let anchor = anchor.for_key(database.key());
         let trusted = Trusted::open(state.clone(), database.key().clone(), anchor.as_ref())?;
         let compared = state.anchor()?;
         let anchor_due = anchor.filter(|anchor| {
-            trusted
-                .head()
-                .is_some_and(|head| head.note() != anchor.note())
+            trusted.head().is_some_and(|head| head.note() != anchor.note())
                 && compared.as_deref() != Some(anchor.note())
         });
         let remote = Remote::new(&database, http);
@@ -108,9 +101,7 @@ impl Client {
             trusted,
             remote,
         };
-        Ok(Self {
-            shared: Arc::new(shared),
-        })
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Which database it asks.
@@ -134,21 +125,16 @@ impl Client {
             return Ok(attested);
         }
         let (shared, wanted) = (Arc::clone(&self.shared), module.clone());
-        let flight = self
-            .shared
-            .lookups
-            .join(module.clone(), move || async move {
-                let attested = match shared.from_disk(&wanted).await? {
-                    Some(attested) => attested,
-                    None => shared.from_network(&wanted).await?,
-                };
-                let attested = Arc::new(attested);
-                shared.attested.insert(wanted, Arc::clone(&attested));
-                Ok(attested)
-            });
-        flight
-            .await
-            .map_err(|broken| Arc::new(SumdbError::BrokenOff(broken.to_string())))?
+        let flight = self.shared.lookups.join(module.clone(), move || async move {
+            let attested = match shared.from_disk(&wanted).await? {
+                Some(attested) => attested,
+                None => shared.from_network(&wanted).await?,
+            };
+            let attested = Arc::new(attested);
+            shared.attested.insert(wanted, Arc::clone(&attested));
+            Ok(attested)
+        });
+        flight.await.map_err(|broken| Arc::new(SumdbError::BrokenOff(broken.to_string())))?
     }
 
     /// The trusted head; where there is none yet, the database is asked for its latest.
@@ -157,8 +143,7 @@ impl Client {
             return Ok(head);
         }
         self.refresh().await?;
-        self.trusted()
-            .ok_or_else(|| Arc::new(self.shared.remote.unverified("latest", "it shows no head")))
+        self.trusted().ok_or_else(|| Arc::new(self.shared.remote.unverified("latest", "it shows no head")))
     }
 
     /// Asks for the latest head and merges it. Callers at the same time share one request.
@@ -170,9 +155,7 @@ impl Client {
                 .map_err(|error| shared.remote.unverified("latest", error.to_string()))?;
             shared.merge(seen).await
         });
-        flight
-            .await
-            .map_err(|broken| Arc::new(SumdbError::BrokenOff(broken.to_string())))?
+        flight.await.map_err(|broken| Arc::new(SumdbError::BrokenOff(broken.to_string())))?
     }
 
     /// The bytes of `tile`, authentic under the trusted head. A tile beyond that head makes the client look for a newer
@@ -188,11 +171,7 @@ impl Client {
         }
         let wide = widest(tile, &head).ok_or_else(|| self.shared.no_such_tile(tile, &head))?;
         // The first hash of the tile's lowest row: planning for it plans the tile and the way to the root.
-        let node = wide
-            .nodes()
-            .into_iter()
-            .next()
-            .ok_or_else(|| self.shared.no_such_tile(tile, &head))?;
+        let node = wide.nodes().into_iter().next().ok_or_else(|| self.shared.no_such_tile(tile, &head))?;
         let tiles = self.shared.authentic(&head, &[node]).await?;
         self.shared.tiles.keep(&tiles).await?;
         tiles
@@ -205,41 +184,27 @@ impl Client {
 
 /// The widest form of `tile` in the tree of `head`, if that is at least as wide as `tile`.
 fn widest(tile: &Tile, head: &SignedCheckpoint) -> Option<Tile> {
-    Tile::in_tree(tile.height(), tile.level(), tile.index(), head.size())
-        .filter(|wide| wide.width() >= tile.width())
+    Tile::in_tree(tile.height(), tile.level(), tile.index(), head.size()).filter(|wide| wide.width() >= tile.width())
 }
 
 impl Shared {
     /// A record with its proof from an earlier lookup. What does not check out is as good as absent.
-    async fn from_disk(
-        self: &Arc<Self>,
-        module: &ModuleVersion,
-    ) -> Result<Option<Attested>, Arc<SumdbError>> {
+    async fn from_disk(self: &Arc<Self>, module: &ModuleVersion) -> Result<Option<Attested>, Arc<SumdbError>> {
         let (shared, module) = (Arc::clone(self), module.clone());
         blocking(move || {
             let Some(bundle) = shared.state.record(&escaped(&module))? else {
                 return Ok(None);
             };
-            let Ok((record, head)) =
-                tlog::bundle::open(&bundle, SUMDB_ORIGIN, shared.database.key())
-            else {
+            let Ok((record, head)) = tlog::bundle::open(&bundle, SUMDB_ORIGIN, shared.database.key()) else {
                 return Ok(None);
             };
             let lines = parse_record_text(record.text(), &module);
-            Ok(lines.ok().map(|lines| Attested {
-                module,
-                record,
-                lines,
-                proved_in: head.size(),
-            }))
+            Ok(lines.ok().map(|lines| Attested { module, record, lines, proved_in: head.size() }))
         })
         .await
     }
 
-    async fn from_network(
-        self: &Arc<Self>,
-        module: &ModuleVersion,
-    ) -> Result<Attested, Arc<SumdbError>> {
+    async fn from_network(self: &Arc<Self>, module: &ModuleVersion) -> Result<Attested, Arc<SumdbError>> {
         self.refuse_if_forked().await?;
         self.compare_anchor().await?;
         let reply = self.remote.lookup(module).await?;
@@ -251,9 +216,7 @@ impl Shared {
                 Read::Forked(evidence) => return Err(self.forked(*evidence).await),
             };
             let tiles = self.tiles.authentic(reading.plan()).await?;
-            let conclusion = reading
-                .conclude(module, &tiles)
-                .map_err(|error| self.failed(module, error))?;
+            let conclusion = reading.conclude(module, &tiles).map_err(|error| self.failed(module, error))?;
             let proved = match conclusion {
                 Conclusion::Proved(proved) => *proved,
                 Conclusion::Forked(evidence) => return Err(self.forked(*evidence).await),
@@ -280,9 +243,7 @@ impl Shared {
         self.refuse_if_forked().await?;
         for _ in 0..MAX_MOVES {
             let trusted = self.trusted.now();
-            let observation = trusted
-                .as_ref()
-                .map(|timeline| timeline.observe(seen.clone()));
+            let observation = trusted.as_ref().map(|timeline| timeline.observe(seen.clone()));
             let newest = match observation {
                 // The first head ever: nothing to compare with.
                 None => seen.clone(),
@@ -310,19 +271,12 @@ impl Shared {
 
     /// Compares the anchor with the stored head, once per anchor: the program may have been updated since.
     async fn compare_anchor(self: &Arc<Self>) -> Result<(), Arc<SumdbError>> {
-        let due = self
-            .anchor_due
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let due = self.anchor_due.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(anchor) = due else { return Ok(()) };
         self.merge(anchor.clone()).await?;
         let state = self.state.clone();
         blocking(move || Ok(state.set_anchor(anchor.note())?)).await?;
-        self.anchor_due
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        self.anchor_due.lock().unwrap_or_else(PoisonError::into_inner).take();
         Ok(())
     }
 
@@ -348,18 +302,9 @@ impl Shared {
     /// After a fork nothing new is attested, until a person removed the evidence. Also when another process found it.
     async fn refuse_if_forked(self: &Arc<Self>) -> Result<(), Arc<SumdbError>> {
         let shared = Arc::clone(self);
-        blocking(move || {
-            match (Client {
-                shared: Arc::clone(&shared),
-            })
-            .fork()
-            {
-                Some(evidence) => Err(SumdbError::Fork {
-                    database: shared.database.name().to_owned(),
-                    evidence,
-                }),
-                None => Ok(()),
-            }
+        blocking(move || match (Client { shared: Arc::clone(&shared) }).fork() {
+            Some(evidence) => Err(SumdbError::Fork { database: shared.database.name().to_owned(), evidence }),
+            None => Ok(()),
         })
         .await
     }
@@ -368,10 +313,7 @@ impl Shared {
         let shared = Arc::clone(self);
         let written = blocking(move || {
             let path = shared.state.write_fork(&evidence.to_string())?;
-            Ok(SumdbError::Fork {
-                database: shared.database.name().to_owned(),
-                evidence: path,
-            })
+            Ok(SumdbError::Fork { database: shared.database.name().to_owned(), evidence: path })
         });
         match written.await {
             Ok(fork) => {
@@ -386,16 +328,8 @@ impl Shared {
         let database = self.database.name().to_owned();
         let what = module.to_string();
         match error {
-            LookupError::Unverified(why) => SumdbError::Unverified {
-                database,
-                what,
-                why,
-            },
-            LookupError::WrongRecord(cause) => SumdbError::WrongRecord {
-                database,
-                what,
-                cause,
-            },
+            LookupError::Unverified(why) => SumdbError::Unverified { database, what, why },
+            LookupError::WrongRecord(cause) => SumdbError::WrongRecord { database, what, cause },
         }
     }
 
@@ -408,9 +342,6 @@ impl Shared {
     }
 
     fn contention(&self) -> Arc<SumdbError> {
-        Arc::new(SumdbError::Contention {
-            database: self.database.name().to_owned(),
-            tries: MAX_MOVES,
-        })
+        Arc::new(SumdbError::Contention { database: self.database.name().to_owned(), tries: MAX_MOVES })
     }
 }

@@ -32,9 +32,7 @@ pub enum DatabaseError {
     )]
     Off(String),
     /// More than a name and a url.
-    #[error(
-        "the database {0:?} has more than two words: write NAME, NAME+HASH+KEY, or either with a url behind it"
-    )]
+    #[error("the database {0:?} has more than two words: write NAME, NAME+HASH+KEY, or either with a url behind it")]
     TooManyWords(String),
     /// A name whose key nobody told.
     #[error("the database {0:?} is not known by name: give its verifier key, NAME+HASH+KEY")]
@@ -48,9 +46,7 @@ pub enum DatabaseError {
         why: String,
     },
     /// The address is no http(s) url.
-    #[error(
-        "the database url {0:?} is not one: it must start with https:// or http:// and have no ?, # or user name"
-    )]
+    #[error("the database url {0:?} is not one: it must start with https:// or http:// and have no ?, # or user name")]
     BadUrl(String),
 }
 
@@ -78,20 +74,14 @@ impl Database {
             other if other.contains('+') => other,
             other => return Err(DatabaseError::UnknownName(other.to_owned())),
         };
-        let key = VerifierKey::parse(key_text).map_err(|error| DatabaseError::BadKey {
-            text: key_text.to_owned(),
-            why: error.to_string(),
-        })?;
+        let key = VerifierKey::parse(key_text)
+            .map_err(|error| DatabaseError::BadKey { text: key_text.to_owned(), why: error.to_string() })?;
         let url = match (address, name) {
             (Some(address), _) => parse_url(address)?,
             (None, CHINA_ALIAS) => parse_url(&format!("https://{CHINA_ALIAS}"))?,
             (None, _) => parse_url(&format!("https://{}", key.name()))?,
         };
-        Ok(Self {
-            key,
-            url,
-            url_given: address.is_some(),
-        })
+        Ok(Self { key, url, url_given: address.is_some() })
     }
 
     /// The key that signs its heads.
@@ -112,21 +102,15 @@ impl Database {
     /// How `go` must be told of it: the bare name where `go` knows the key, else the whole key.
     pub fn for_go(&self) -> String {
         let key = self.key.to_string();
-        if key == SUM_GOLANG_ORG {
-            self.name().to_owned()
-        } else {
-            key
-        }
+        if key == SUM_GOLANG_ORG { self.name().to_owned() } else { key }
     }
 }
 
 fn parse_url(text: &str) -> Result<Url, DatabaseError> {
     let bad = || DatabaseError::BadUrl(text.to_owned());
     let url = Url::parse(text).map_err(|_| bad())?;
-    let plain = url.query().is_none()
-        && url.fragment().is_none()
-        && url.username().is_empty()
-        && url.password().is_none();
+    let plain =
+        url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
     if !matches!(url.scheme(), "https" | "http") || !url.has_host() || !plain {
         return Err(bad());
     }
@@ -152,10 +136,7 @@ mod tests {
     #[test]
     fn every_form_of_gosumdb_is_understood() {
         let alias = Database::parse("sum.golang.google.cn").unwrap();
-        assert_eq!(
-            (alias.name(), alias.url().as_str()),
-            ("sum.golang.org", "https://sum.golang.google.cn/")
-        );
+        assert_eq!((alias.name(), alias.url().as_str()), ("sum.golang.org", "https://sum.golang.google.cn/"));
         let with_url = Database::parse("sum.golang.org  http://127.0.0.1:8080/base").unwrap();
         assert_eq!(with_url.url().as_str(), "http://127.0.0.1:8080/base");
         assert_eq!(with_url.for_go(), "sum.golang.org");
@@ -167,26 +148,11 @@ mod tests {
     fn what_cannot_be_used_is_said() {
         assert!(matches!(Database::parse("off"), Err(DatabaseError::Off(_))));
         assert!(matches!(Database::parse(""), Err(DatabaseError::Off(_))));
-        assert!(matches!(
-            Database::parse("sum.example.org"),
-            Err(DatabaseError::UnknownName(_))
-        ));
-        assert!(matches!(
-            Database::parse("sum.golang.org a b"),
-            Err(DatabaseError::TooManyWords(_))
-        ));
-        assert!(matches!(
-            Database::parse("sum.golang.org ftp://x"),
-            Err(DatabaseError::BadUrl(_))
-        ));
-        assert!(matches!(
-            Database::parse("sum.golang.org http://u:p@x"),
-            Err(DatabaseError::BadUrl(_))
-        ));
+        assert!(matches!(Database::parse("sum.example.org"), Err(DatabaseError::UnknownName(_))));
+        assert!(matches!(Database::parse("sum.golang.org a b"), Err(DatabaseError::TooManyWords(_))));
+        assert!(matches!(Database::parse("sum.golang.org ftp://x"), Err(DatabaseError::BadUrl(_))));
+        assert!(matches!(Database::parse("sum.golang.org http://u:p@x"), Err(DatabaseError::BadUrl(_))));
         let changed = SUM_GOLANG_ORG.replace("033de0ae", "033de0af");
-        assert!(matches!(
-            Database::parse(&changed),
-            Err(DatabaseError::BadKey { .. })
-        ));
+        assert!(matches!(Database::parse(&changed), Err(DatabaseError::BadKey { .. })));
     }
 }

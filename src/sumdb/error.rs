@@ -31,9 +31,7 @@ pub enum SumdbError {
         cause: HttpError,
     },
     /// It answered something that does not verify. Nothing of it was kept.
-    #[error(
-        "the checksum database {database} answered something that does not verify ({what}): {why}"
-    )]
+    #[error("the checksum database {database} answered something that does not verify ({what}): {why}")]
     Unverified {
         /// Which database.
         database: String,
@@ -43,9 +41,7 @@ pub enum SumdbError {
         why: String,
     },
     /// The proved record is not for the module that was asked for, or not readable as hash lines.
-    #[error(
-        "the checksum database {database} answered for {what} with a record that is not its own: {cause}"
-    )]
+    #[error("the checksum database {database} answered for {what} with a record that is not its own: {cause}")]
     WrongRecord {
         /// Which database.
         database: String,
@@ -68,9 +64,7 @@ pub enum SumdbError {
         evidence: PathBuf,
     },
     /// Another process kept moving the head while this one tried to.
-    #[error(
-        "the trusted head of {database} moved {tries} times while it was being advanced; try again"
-    )]
+    #[error("the trusted head of {database} moved {tries} times while it was being advanced; try again")]
     Contention {
         /// Which database.
         database: String,
@@ -100,13 +94,8 @@ impl SumdbError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Absent { .. } => Fault::Absent,
-            Self::Unreachable {
-                cause: HttpError::Timeout { .. },
-                ..
-            } => Fault::Timeout,
-            Self::Unreachable { .. } | Self::Unverified { .. } | Self::WrongRecord { .. } => {
-                Fault::Upstream
-            }
+            Self::Unreachable { cause: HttpError::Timeout { .. }, .. } => Fault::Timeout,
+            Self::Unreachable { .. } | Self::Unverified { .. } | Self::WrongRecord { .. } => Fault::Upstream,
             Self::Fork { .. } => Fault::Misbehaviour,
             Self::Contention { .. } | Self::DamagedHead { .. } | Self::BrokenOff(_) => Fault::Host,
             Self::Store(error) => error.fault(),

@@ -10,8 +10,8 @@
 //! without lines for exactly this module version is an error (CVE-2026-42501).
 
 use tlog::{
-    AuthenticTiles, Comparison, Decision, ForkEvidence, LookupReply, Node, Observation,
-    ProvenRecord, SUMDB_ORIGIN, SignedCheckpoint, TileHeight, TilePlan, Timeline, VerifierKey,
+    AuthenticTiles, Comparison, Decision, ForkEvidence, LookupReply, Node, Observation, ProvenRecord, SUMDB_ORIGIN,
+    SignedCheckpoint, TileHeight, TilePlan, Timeline, VerifierKey,
 };
 
 use crate::gosum::{RecordLines, RecordLinesError, parse_record_text};
@@ -75,11 +75,7 @@ fn unverified(error: impl std::fmt::Display) -> LookupError {
 }
 
 /// Reads the reply of a lookup. `trusted` is the timeline so far; `None` only where there is neither memory nor anchor.
-pub fn read(
-    reply: &[u8],
-    key: &VerifierKey,
-    trusted: Option<&Timeline>,
-) -> Result<Read, LookupError> {
+pub fn read(reply: &[u8], key: &VerifierKey, trusted: Option<&Timeline>) -> Result<Read, LookupError> {
     let reply = LookupReply::parse(reply).map_err(unverified)?;
     let seen = SignedCheckpoint::open(reply.note(), SUMDB_ORIGIN, key).map_err(unverified)?;
     if !seen.size().contains(reply.id()) {
@@ -89,8 +85,7 @@ pub fn read(
             seen.size()
         )));
     }
-    let (newest, comparison) = match trusted.map(|trusted| (trusted, trusted.observe(seen.clone())))
-    {
+    let (newest, comparison) = match trusted.map(|trusted| (trusted, trusted.observe(seen.clone()))) {
         None => (seen, None),
         Some((trusted, Observation::Same)) => (trusted.trusted().clone(), None),
         Some((_, Observation::Past(comparison) | Observation::Ahead(comparison))) => {
@@ -98,18 +93,10 @@ pub fn read(
         }
         Some((_, Observation::Fork(evidence))) => return Ok(Read::Forked(evidence)),
     };
-    let mut nodes = vec![Node {
-        level: 0,
-        index: reply.id().get(),
-    }];
+    let mut nodes = vec![Node { level: 0, index: reply.id().get() }];
     nodes.extend(comparison.iter().flat_map(Comparison::nodes));
     let plan = TilePlan::new(*newest.head(), TileHeight::SUMDB, &nodes).map_err(unverified)?;
-    Ok(Read::Needs(Box::new(Reading {
-        reply,
-        newest,
-        comparison,
-        plan,
-    })))
+    Ok(Read::Needs(Box::new(Reading { reply, newest, comparison, plan })))
 }
 
 impl Reading {
@@ -119,11 +106,7 @@ impl Reading {
     }
 
     /// Proves the record of `module` with the tiles of the plan, authenticated.
-    pub fn conclude(
-        self,
-        module: &ModuleVersion,
-        tiles: &AuthenticTiles,
-    ) -> Result<Conclusion, LookupError> {
+    pub fn conclude(self, module: &ModuleVersion, tiles: &AuthenticTiles) -> Result<Conclusion, LookupError> {
         if let Some(comparison) = self.comparison {
             match comparison.decide(tiles).map_err(unverified)? {
                 Decision::Consistent(_) => {}
@@ -133,15 +116,10 @@ impl Reading {
         let id = self.reply.id();
         let record = self.reply.prove(tiles).map_err(unverified)?;
         let lines = parse_record_text(record.text(), module)?;
-        let proof = tiles.inclusion_proof(id).ok_or_else(|| {
-            LookupError::Unverified(format!("the tiles give no inclusion proof for record {id}"))
-        })?;
+        let proof = tiles
+            .inclusion_proof(id)
+            .ok_or_else(|| LookupError::Unverified(format!("the tiles give no inclusion proof for record {id}")))?;
         let bundle = tlog::bundle::format(&record, &proof, &self.newest);
-        Ok(Conclusion::Proved(Box::new(Proved {
-            record,
-            lines,
-            head: self.newest,
-            bundle,
-        })))
+        Ok(Conclusion::Proved(Box::new(Proved { record, lines, head: self.newest, bundle })))
     }
 }

@@ -18,23 +18,13 @@ pub(super) struct Remote {
 
 impl Remote {
     pub(super) fn new(database: &Database, http: HttpClient) -> Self {
-        Self {
-            name: database.name().to_owned(),
-            url: database.url().clone(),
-            http,
-        }
+        Self { name: database.name().to_owned(), url: database.url().clone(), http }
     }
 
     /// `lookup/M@V`: a record and a signed head.
     pub(super) async fn lookup(&self, module: &ModuleVersion) -> Result<Vec<u8>, SumdbError> {
         let name = escaped(module);
-        let answer = self
-            .http
-            .get_small(
-                self.at(&format!("lookup/{name}")),
-                tlog::limits::MAX_LOOKUP_LEN,
-            )
-            .await;
+        let answer = self.http.get_small(self.at(&format!("lookup/{name}")), tlog::limits::MAX_LOOKUP_LEN).await;
         answer.map_err(|cause| match cause {
             HttpError::Absent { reason, .. } => SumdbError::Absent {
                 database: self.name.clone(),
@@ -47,10 +37,7 @@ impl Remote {
 
     /// `latest`: the newest signed head it wants to show.
     pub(super) async fn latest(&self) -> Result<Vec<u8>, SumdbError> {
-        let answer = self
-            .http
-            .get_small(self.at("latest"), tlog::limits::MAX_NOTE_LEN)
-            .await;
+        let answer = self.http.get_small(self.at("latest"), tlog::limits::MAX_NOTE_LEN).await;
         answer.map_err(|cause| self.unreachable(cause))
     }
 
@@ -62,42 +49,26 @@ impl Remote {
             return exact.map_err(|cause| self.unreachable(cause));
         }
         let full = tile.full();
-        let bytes = self
-            .tile_bytes(&full)
-            .await
-            .map_err(|cause| self.unreachable(cause))?;
+        let bytes = self.tile_bytes(&full).await.map_err(|cause| self.unreachable(cause))?;
         if bytes.len() != full.byte_len() {
             return Err(self.unverified(
                 &full.to_string(),
-                format!(
-                    "it has {} bytes instead of {}",
-                    bytes.len(),
-                    full.byte_len()
-                ),
+                format!("it has {} bytes instead of {}", bytes.len(), full.byte_len()),
             ));
         }
         Ok(tile.cut(&bytes).map(<[u8]>::to_vec).unwrap_or_default())
     }
 
     async fn tile_bytes(&self, tile: &Tile) -> Result<Vec<u8>, HttpError> {
-        self.http
-            .get_small(self.at(&tile.to_string()), tile.full().byte_len())
-            .await
+        self.http.get_small(self.at(&tile.to_string()), tile.full().byte_len()).await
     }
 
     pub(super) fn unverified(&self, what: &str, why: impl Into<String>) -> SumdbError {
-        SumdbError::Unverified {
-            database: self.name.clone(),
-            what: what.to_owned(),
-            why: why.into(),
-        }
+        SumdbError::Unverified { database: self.name.clone(), what: what.to_owned(), why: why.into() }
     }
 
     fn unreachable(&self, cause: HttpError) -> SumdbError {
-        SumdbError::Unreachable {
-            database: self.name.clone(),
-            cause,
-        }
+        SumdbError::Unreachable { database: self.name.clone(), cause }
     }
 
     fn at(&self, path: &str) -> Url {

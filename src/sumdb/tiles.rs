@@ -38,12 +38,7 @@ impl Tiles {
             .max_capacity(MEMORY)
             .weigher(|_, bytes: &Bytes| u32::try_from(bytes.len()).unwrap_or(u32::MAX))
             .build();
-        Self {
-            state,
-            remote,
-            memory,
-            flights: Flights::default(),
-        }
+        Self { state, remote, memory, flights: Flights::default() }
     }
 
     /// The bytes of `tile` from memory, where they lie authenticated.
@@ -53,21 +48,15 @@ impl Tiles {
     }
 
     /// Gets and authenticates the tiles of `plan`.
-    pub(super) async fn authentic(
-        &self,
-        plan: &TilePlan,
-    ) -> Result<AuthenticTiles, Arc<SumdbError>> {
+    pub(super) async fn authentic(&self, plan: &TilePlan) -> Result<AuthenticTiles, Arc<SumdbError>> {
         let cached = self.cached(plan).await?;
         let any_cached = cached.iter().any(Option::is_some);
         let bytes = self.fill(plan.tiles(), cached).await?;
         match plan.authenticate(&bytes) {
             Ok(tiles) => Ok(tiles),
             Err(_) if any_cached => {
-                let bytes = self
-                    .fill(plan.tiles(), vec![None; plan.tiles().len()])
-                    .await?;
-                plan.authenticate(&bytes)
-                    .map_err(|error| self.refused(plan, &error).into())
+                let bytes = self.fill(plan.tiles(), vec![None; plan.tiles().len()]).await?;
+                plan.authenticate(&bytes).map_err(|error| self.refused(plan, &error).into())
             }
             Err(error) => Err(self.refused(plan, &error).into()),
         }
@@ -79,8 +68,7 @@ impl Tiles {
         for (tile, bytes) in tiles.tiles() {
             if self.in_memory(tile).is_none() {
                 let bytes = Bytes::copy_from_slice(bytes);
-                self.memory
-                    .insert((tile.level(), tile.index()), bytes.clone());
+                self.memory.insert((tile.level(), tile.index()), bytes.clone());
                 fresh.push((*tile, bytes));
             }
         }
@@ -102,18 +90,9 @@ impl Tiles {
     }
 
     async fn cached(&self, plan: &TilePlan) -> Result<Vec<Option<Bytes>>, Arc<SumdbError>> {
-        let mut cached: Vec<Option<Bytes>> = plan
-            .tiles()
-            .iter()
-            .map(|tile| self.in_memory(tile))
-            .collect();
-        let absent: Vec<(usize, Tile)> = plan
-            .tiles()
-            .iter()
-            .enumerate()
-            .filter(|(i, _)| cached[*i].is_none())
-            .map(|(i, tile)| (i, *tile))
-            .collect();
+        let mut cached: Vec<Option<Bytes>> = plan.tiles().iter().map(|tile| self.in_memory(tile)).collect();
+        let absent: Vec<(usize, Tile)> =
+            plan.tiles().iter().enumerate().filter(|(i, _)| cached[*i].is_none()).map(|(i, tile)| (i, *tile)).collect();
         if absent.is_empty() {
             return Ok(cached);
         }
@@ -135,11 +114,7 @@ impl Tiles {
         Ok(cached)
     }
 
-    async fn fill(
-        &self,
-        tiles: &[Tile],
-        cached: Vec<Option<Bytes>>,
-    ) -> Result<Vec<Bytes>, Arc<SumdbError>> {
+    async fn fill(&self, tiles: &[Tile], cached: Vec<Option<Bytes>>) -> Result<Vec<Bytes>, Arc<SumdbError>> {
         let wanted = tiles.iter().copied().zip(cached);
         stream::iter(wanted)
             .map(|(tile, cached)| async move {
@@ -156,19 +131,13 @@ impl Tiles {
     /// One request for one tile, however many plans want it now.
     async fn fetch(&self, tile: Tile) -> Result<Bytes, Arc<SumdbError>> {
         let remote = self.remote.clone();
-        let flight = self.flights.join(tile, move || async move {
-            remote.tile(&tile).await.map(Bytes::from).map_err(Arc::new)
-        });
-        flight
-            .await
-            .map_err(|broken| Arc::new(SumdbError::BrokenOff(broken.to_string())))?
+        let flight =
+            self.flights.join(tile, move || async move { remote.tile(&tile).await.map(Bytes::from).map_err(Arc::new) });
+        flight.await.map_err(|broken| Arc::new(SumdbError::BrokenOff(broken.to_string())))?
     }
 
     fn refused(&self, plan: &TilePlan, error: &tlog::TileError) -> SumdbError {
-        self.remote.unverified(
-            &format!("tiles of the tree of {} records", plan.head().size),
-            error.to_string(),
-        )
+        self.remote.unverified(&format!("tiles of the tree of {} records", plan.head().size), error.to_string())
     }
 }
 

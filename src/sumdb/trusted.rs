@@ -32,11 +32,7 @@ impl Trusted {
         key: VerifierKey,
         anchor: Option<&SignedCheckpoint>,
     ) -> Result<Self, SumdbError> {
-        let trusted = Self {
-            state,
-            key,
-            now: RwLock::new(None),
-        };
+        let trusted = Self { state, key, now: RwLock::new(None) };
         let mut stored = trusted.state.head()?;
         if let (None, Some(anchor)) = (&stored, anchor) {
             stored = match trusted.state.swap_head(None, anchor.note())? {
@@ -50,10 +46,7 @@ impl Trusted {
 
     /// The timeline as it is now.
     pub(super) fn now(&self) -> Option<Timeline> {
-        self.now
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.now.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The trusted head as it is now.
@@ -62,19 +55,12 @@ impl Trusted {
     }
 
     /// Moves the head from `from` to `to`, which was proved consistent with it. Blocks on the disk.
-    pub(super) fn advance(
-        &self,
-        from: Option<&Timeline>,
-        to: &SignedCheckpoint,
-    ) -> Result<Advance, SumdbError> {
+    pub(super) fn advance(&self, from: Option<&Timeline>, to: &SignedCheckpoint) -> Result<Advance, SumdbError> {
         let from = from.map(Timeline::trusted);
         if from.is_some_and(|from| from.size() >= to.size()) {
             return Ok(Advance::Done);
         }
-        match self
-            .state
-            .swap_head(from.map(SignedCheckpoint::note), to.note())?
-        {
+        match self.state.swap_head(from.map(SignedCheckpoint::note), to.note())? {
             HeadSwap::Swapped => {
                 self.set(to.clone());
                 Ok(Advance::Done)
@@ -89,13 +75,13 @@ impl Trusted {
     /// Takes up a head that this or another process stored after proving it.
     fn take_up(&self, stored: Option<&str>) -> Result<(), SumdbError> {
         let Some(stored) = stored else { return Ok(()) };
-        let head = SignedCheckpoint::open(stored.as_bytes(), SUMDB_ORIGIN, &self.key).map_err(
-            |error| SumdbError::DamagedHead {
+        let head = SignedCheckpoint::open(stored.as_bytes(), SUMDB_ORIGIN, &self.key).map_err(|error| {
+            SumdbError::DamagedHead {
                 database: self.key.name().to_owned(),
                 path: self.head_path(),
                 why: error.to_string(),
-            },
-        )?;
+            }
+        })?;
         self.set(head);
         Ok(())
     }
@@ -103,10 +89,7 @@ impl Trusted {
     fn set(&self, head: SignedCheckpoint) {
         let mut now = self.now.write().unwrap_or_else(PoisonError::into_inner);
         // Two tasks may arrive here in the other order than they swapped.
-        if now
-            .as_ref()
-            .is_none_or(|now| now.trusted().size() < head.size())
-        {
+        if now.as_ref().is_none_or(|now| now.trusted().size() < head.size()) {
             *now = Some(Timeline::resume(head));
         }
     }

@@ -30,10 +30,7 @@ pub fn trials() -> Vec<Trial> {
         go_trial("attack: a zip cut short", |go| {
             wrong_bytes(go, ZIP, Fault::Cut(150));
         }),
-        go_trial(
-            "attack: a proved reply for another module",
-            another_modules_reply,
-        ),
+        go_trial("attack: a proved reply for another module", another_modules_reply),
         go_trial("attack: a tile of wrong length", |go| {
             bad_tile(go, Fault::Cut(31));
         }),
@@ -44,23 +41,10 @@ pub fn trials() -> Vec<Trial> {
         go_trial("attack: a fork at equal size", |go| fork(go, 601, 6)),
         go_trial("attack: a fork at greater size", |go| fork(go, 601, 40)),
         go_trial("attack: a fork at lesser size", |go| fork(go, 310, 10)),
-        go_trial(
-            "attack: a rolled-back head is no fork, and never trusted",
-            rolled_back,
-        ),
-        trial(
-            "attack: a first head that does not fit the anchor",
-            a_first_head_against_the_anchor,
-        ),
-        trial(
-            "attack: a file changed on disk is set aside and fetched anew",
-            changed_on_disk,
-        ),
-        shared_trial(
-            "attack: every case of lookup-attacks.json",
-            "vectors",
-            lookup_vectors,
-        ),
+        go_trial("attack: a rolled-back head is no fork, and never trusted", rolled_back),
+        trial("attack: a first head that does not fit the anchor", a_first_head_against_the_anchor),
+        trial("attack: a file changed on disk is set aside and fetched anew", changed_on_disk),
+        shared_trial("attack: every case of lookup-attacks.json", "vectors", lookup_vectors),
     ]
 }
 
@@ -78,27 +62,14 @@ fn client(go: &Path, origin: &Origin, mirror: &Mirror) -> Go {
 fn wrong_bytes(go: &Path, path: &str, fault: Fault) {
     let (origin, _folder, mirror) = setting();
     origin.misbehave(path, fault);
-    let output =
-        client(go, &origin, &mirror).must_fail(&["mod", "download", HELLO], "403 Forbidden");
-    assert!(
-        output.contains("h1:"),
-        "the reason names the proved hash: {output}"
-    );
+    let output = client(go, &origin, &mirror).must_fail(&["mod", "download", HELLO], "403 Forbidden");
+    assert!(output.contains("h1:"), "the reason names the proved hash: {output}");
     let answer = get(&mirror.url, path);
-    assert_eq!(
-        (answer.status, answer.header("content-type")),
-        (403, Some("text/plain; charset=utf-8"))
-    );
-    assert!(
-        !mirror.tree().contains_key(&path[1..]),
-        "nothing of it is in the tree"
-    );
+    assert_eq!((answer.status, answer.header("content-type")), (403, Some("text/plain; charset=utf-8")));
+    assert!(!mirror.tree().contains_key(&path[1..]), "nothing of it is in the tree");
     let quarantine = mirror.quarantine();
     assert_eq!(
-        quarantine
-            .keys()
-            .filter(|name| name.ends_with("/bytes"))
-            .count(),
+        quarantine.keys().filter(|name| name.ends_with("/bytes")).count(),
         1,
         "the same wrong bytes are one case"
     );
@@ -112,18 +83,12 @@ fn wrong_bytes(go: &Path, path: &str, fault: Fault) {
 fn refused_and_forgotten(go: &Path, origin: &Origin, mirror: &Mirror, why: &str) {
     let before = files(&mirror.data.join("sumdb"));
     client(go, origin, mirror).must_fail(&["mod", "download", HELLO], why);
-    let kept: Vec<_> = mirror
-        .tree()
-        .into_keys()
-        .filter(|name| !name.ends_with(".info"))
-        .collect();
+    let kept: Vec<_> = mirror.tree().into_keys().filter(|name| !name.ends_with(".info")).collect();
     assert_eq!(kept, Vec::<String>::new());
     let changed: Vec<_> = files(&mirror.data.join("sumdb"))
         .into_iter()
         .filter(|(name, bytes)| {
-            before.get(name) != Some(bytes)
-                && !name.ends_with("lock")
-                && !name.ends_with("fork.txt")
+            before.get(name) != Some(bytes) && !name.ends_with("lock") && !name.ends_with("fork.txt")
         })
         .map(|(name, _)| name)
         .collect();
@@ -147,10 +112,7 @@ fn bad_tile(go: &Path, fault: Fault) {
     let (origin, _folder, mirror) = setting();
     // The record of the module is number 300: in the second tile of level 0.
     let size = origin.world().size();
-    assert!(
-        (513..768).contains(&size),
-        "the tree has full and partial tiles"
-    );
+    assert!((513..768).contains(&size), "the tree has full and partial tiles");
     origin.misbehave("/tile/8/0/001", fault);
     refused_and_forgotten(go, &origin, &mirror, "502 Bad Gateway");
     origin.behave();
@@ -159,25 +121,13 @@ fn bad_tile(go: &Path, fault: Fault) {
 
 /// CVE-2026-56865: everything honest but one leaf, whose tile the flawed reader never authenticated.
 fn forged_leaf(go: &Path) {
-    for (size, record) in [
-        (301, 5_u64),
-        (65_535, 300),
-        (65_869, 5),
-        (70_000, 1234),
-        (70_001, 12_345),
-    ] {
+    for (size, record) in [(301, 5_u64), (65_535, 300), (65_869, 5), (70_000, 1234), (70_001, 12_345)] {
         let mut world = World::demo();
         let padding = size - usize::try_from(world.size()).unwrap_or(0).min(size);
         world.pad(padding);
         let size = world.size();
         let forged = "example.com/hello v1.0.0 h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n";
-        let tile = Tile::in_tree(
-            tlog::TileHeight::SUMDB,
-            0,
-            record / 256,
-            tlog::TreeSize::new(size).unwrap(),
-        )
-        .unwrap();
+        let tile = Tile::in_tree(tlog::TileHeight::SUMDB, 0, record / 256, tlog::TreeSize::new(size).unwrap()).unwrap();
         let mut bytes = world.tile(&tile).unwrap();
         let at = usize::try_from(record % 256).unwrap() * 32;
         bytes[at..at + 32].copy_from_slice(tlog::leaf_hash(forged.as_bytes()).as_bytes());
@@ -199,71 +149,32 @@ fn fork(go: &Path, keep: usize, more: usize) {
     let fork = origin.world().fork(keep.min(size - 6), more);
     *origin.world() = fork;
 
-    let output = client(go, &origin, &mirror)
-        .must_fail(&["mod", "download", HELLO], "503 Service Unavailable");
-    assert!(
-        output.contains("fork.txt"),
-        "the reason names the evidence: {output}"
-    );
-    let tree: Vec<_> = mirror
-        .tree()
-        .into_keys()
-        .filter(|name| !before.contains_key(name) && !name.ends_with(".info"))
-        .collect();
+    let output = client(go, &origin, &mirror).must_fail(&["mod", "download", HELLO], "503 Service Unavailable");
+    assert!(output.contains("fork.txt"), "the reason names the evidence: {output}");
+    let tree: Vec<_> =
+        mirror.tree().into_keys().filter(|name| !before.contains_key(name) && !name.ends_with(".info")).collect();
     assert_eq!(tree, Vec::<String>::new(), "nothing new is released");
     let sumdb = mirror.data.join("sumdb");
-    let evidence: Vec<_> = files(&sumdb)
-        .into_keys()
-        .filter(|name| name.ends_with("fork.txt"))
-        .collect();
+    let evidence: Vec<_> = files(&sumdb).into_keys().filter(|name| name.ends_with("fork.txt")).collect();
     let evidence = sumdb.join(&evidence[0]).to_str().unwrap().to_owned();
 
     // Anybody can check it, and a damaged one proves nothing.
     let key = origin.key();
-    assert_eq!(
-        run(&["verify-evidence", &evidence, "--sumdb", &key])
-            .status
-            .code(),
-        Some(0)
-    );
-    assert_eq!(
-        run(&["verify-evidence", &evidence]).status.code(),
-        Some(1),
-        "another key than the trusted one"
-    );
+    assert_eq!(run(&["verify-evidence", &evidence, "--sumdb", &key]).status.code(), Some(0));
+    assert_eq!(run(&["verify-evidence", &evidence]).status.code(), Some(1), "another key than the trusted one");
     let text = std::fs::read_to_string(&evidence).unwrap();
     let damaged = folder.path().join("damaged.txt");
     std::fs::write(&damaged, text.replacen("older", "oldest", 1)).unwrap();
-    assert_eq!(
-        run(&[
-            "verify-evidence",
-            damaged.to_str().unwrap(),
-            "--sumdb",
-            &key
-        ])
-        .status
-        .code(),
-        Some(1)
-    );
+    assert_eq!(run(&["verify-evidence", damaged.to_str().unwrap(), "--sumdb", &key]).status.code(), Some(1));
 
     // What was proved before is still served; the fork is remembered over a restart, also by other commands.
-    assert_eq!(
-        get(&mirror.url, "/example.com/dep/v2/@v/v2.0.1.zip").status,
-        200
-    );
+    assert_eq!(get(&mirror.url, "/example.com/dep/v2/@v/v2.0.1.zip").status, 200);
     assert!(get(&mirror.url, "/").text().contains("FORKED"));
     drop(mirror);
     let mirror = Mirror::start(&origin, &folder.path().join("data"));
     assert_eq!(get(&mirror.url, ZIP).status, 503);
     let data = mirror.data.to_str().unwrap();
-    let lookup = run(&[
-        "lookup",
-        HELLO,
-        "--data",
-        data,
-        "--sumdb",
-        &origin.gosumdb(),
-    ]);
+    let lookup = run(&["lookup", HELLO, "--data", data, "--sumdb", &origin.gosumdb()]);
     assert_eq!(lookup.status.code(), Some(3));
 }
 
@@ -274,10 +185,7 @@ fn rolled_back(go: &Path) {
     origin.show(Some(400));
     client(go, &origin, &mirror).must(&["mod", "download", HELLO]);
     assert_eq!(get(&mirror.url, "/latest").text(), newest);
-    assert!(
-        get(&mirror.url, LOOKUP).text().ends_with(&newest),
-        "lookups are answered under the newest trusted head"
-    );
+    assert!(get(&mirror.url, LOOKUP).text().ends_with(&newest), "lookups are answered under the newest trusted head");
 }
 
 fn a_first_head_against_the_anchor() {
@@ -287,16 +195,7 @@ fn a_first_head_against_the_anchor() {
     let (anchor, sumdb) = (anchor.to_str().unwrap().to_owned(), origin.gosumdb());
     let lookup = |data: &str, anchor: &str| {
         let data = folder.path().join(data);
-        run(&[
-            "lookup",
-            HELLO,
-            "--data",
-            data.to_str().unwrap(),
-            "--sumdb",
-            &sumdb,
-            "--anchor",
-            anchor,
-        ])
+        run(&["lookup", HELLO, "--data", data.to_str().unwrap(), "--sumdb", &sumdb, "--anchor", anchor])
     };
     assert_eq!(lookup("honest", &anchor).status.code(), Some(0));
     let fork = origin.world().fork(400, 300);
@@ -305,20 +204,8 @@ fn a_first_head_against_the_anchor() {
     assert_eq!(lookup("fresh", &anchor).status.code(), Some(3));
     assert_eq!(lookup("trusting", "none").status.code(), Some(0));
     // A machine that trusted the other history first notices as soon as it is given the anchor.
-    assert_eq!(
-        lookup("trusting", &anchor).status.code(),
-        Some(0),
-        "a kept proof needs no network"
-    );
-    let other = [
-        "lookup",
-        "example.com/dep/v2@v2.0.1",
-        "--sumdb",
-        &sumdb,
-        "--anchor",
-        &anchor,
-        "--data",
-    ];
+    assert_eq!(lookup("trusting", &anchor).status.code(), Some(0), "a kept proof needs no network");
+    let other = ["lookup", "example.com/dep/v2@v2.0.1", "--sumdb", &sumdb, "--anchor", &anchor, "--data"];
     let data = folder.path().join("trusting");
     let mut words = other.to_vec();
     words.push(data.to_str().unwrap());
@@ -347,36 +234,17 @@ fn lookup_vectors(folder: &Path) {
     let cases = vectors["cases"].as_array().unwrap();
     assert_eq!(cases.len(), 6);
     for case in cases {
-        let (origin, data) = (
-            origin(World::new("unused.example", [1; 32])),
-            tempfile::tempdir().unwrap(),
-        );
+        let (origin, data) = (origin(World::new("unused.example", [1; 32])), tempfile::tempdir().unwrap());
         let (path, version) = (text(&case["lookup"][0]), text(&case["lookup"][1]));
-        origin.misbehave(
-            &format!("/lookup/{path}@{version}"),
-            Fault::Body(text(&case["response"]).into()),
-        );
+        origin.misbehave(&format!("/lookup/{path}@{version}"), Fault::Body(text(&case["response"]).into()));
         origin.misbehave("/tile/8/0/000.p/1", Fault::Body(tile.clone().into()));
         let sumdb = format!("{} {}", text(&vectors["vkey"]), origin.url());
         let data = data.path().join("data");
-        let output = run(&[
-            "lookup",
-            &format!("{path}@{version}"),
-            "--data",
-            data.to_str().unwrap(),
-            "--sumdb",
-            &sumdb,
-        ]);
+        let output =
+            run(&["lookup", &format!("{path}@{version}"), "--data", data.to_str().unwrap(), "--sumdb", &sumdb]);
         let expected = if text(&case["want"]) == "ok" { 0 } else { 2 };
-        assert_eq!(
-            output.status.code(),
-            Some(expected),
-            "{}: {output:?}",
-            case["name"]
-        );
-        let kept = files(&data)
-            .into_keys()
-            .any(|name| name.contains("/record/") || name.contains("/tile/"));
+        assert_eq!(output.status.code(), Some(expected), "{}: {output:?}", case["name"]);
+        let kept = files(&data).into_keys().any(|name| name.contains("/record/") || name.contains("/tile/"));
         assert_eq!(kept, expected == 0, "{}", case["name"]);
     }
 }

@@ -15,10 +15,7 @@ pub fn trials() -> Vec<Trial> {
         trial("cli: a port in use", port_in_use),
         trial("cli: a damaged head is not thrown away", damaged_head),
         trial("cli: upstreams that are none", upstreams_that_are_none),
-        trial(
-            "cli: lookup of what the database does not know",
-            unknown_module,
-        ),
+        trial("cli: lookup of what the database does not know", unknown_module),
         trial("cli: hash of zips, go.mod and folders", hashes),
         trial("cli: verify-evidence of what is none", no_evidence),
         trial("cli: env prints the line to use", env_line),
@@ -32,99 +29,39 @@ fn fails(arguments: &[&str], code: i32, why: &str) {
     let output = run(arguments);
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
-    assert!(
-        said.contains(why),
-        "{arguments:?} does not say {why:?}: {said}"
-    );
+    assert!(said.contains(why), "{arguments:?} does not say {why:?}: {said}");
 }
 
 fn bad_flags() {
-    fails(
-        &["serve", "--upstream", "proxy.golang.org"],
-        2,
-        "must start with https://",
-    );
+    fails(&["serve", "--upstream", "proxy.golang.org"], 2, "must start with https://");
     fails(&["serve", "--upstream", "direct"], 2, "names no proxy");
     fails(&["serve", "--sumdb", "off"], 2, "--nosumdb");
-    fails(
-        &["serve", "--sumdb", "sum.example.org"],
-        2,
-        "give its verifier key",
-    );
-    fails(
-        &[
-            "serve",
-            "--sumdb",
-            "sum.golang.org+00000000+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8",
-        ],
-        2,
-        "key hash",
-    );
-    fails(
-        &[
-            "serve",
-            "--sumdb",
-            "sum.golang.org",
-            "--sumdb",
-            "sum.golang.org http://x",
-        ],
-        2,
-        "named twice",
-    );
+    fails(&["serve", "--sumdb", "sum.example.org"], 2, "give its verifier key");
+    fails(&["serve", "--sumdb", "sum.golang.org+00000000+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8"], 2, "key hash");
+    fails(&["serve", "--sumdb", "sum.golang.org", "--sumdb", "sum.golang.org http://x"], 2, "named twice");
     fails(&["serve", "--base-path", "/a/../b"], 2, "base path");
-    fails(
-        &["serve", "--nosumdb", "example.com/[a-"],
-        2,
-        "is not a pattern",
-    );
+    fails(&["serve", "--nosumdb", "example.com/[a-"], 2, "is not a pattern");
     fails(&["serve", "--listen", "8080"], 2, "invalid socket address");
-    fails(
-        &["serve", "--anchor", "/no/such/file"],
-        2,
-        "cannot read the anchor",
-    );
+    fails(&["serve", "--anchor", "/no/such/file"], 2, "cannot read the anchor");
     fails(&["serve", "--no-such-flag"], 2, "unexpected argument");
     fails(&["lookup", "example.com/hello"], 2, "MODULE@VERSION");
     fails(&["lookup", "example.com/hello@v1"], 2, "canonical version");
-    fails(
-        &["lookup", "example.com/hello@v2.0.0"],
-        2,
-        "major versions differ",
-    );
+    fails(&["lookup", "example.com/hello@v2.0.0"], 2, "major versions differ");
     fails(&["lookup"], 2, "required");
     fails(&["env", "--url", "mirror:8080"], 2, "no http(s) url");
     let folder = tempfile::tempdir().unwrap();
     let (anchor, data) = (folder.path().join("anchor"), folder.path().join("data"));
     std::fs::write(&anchor, "go.sum database tree\n").unwrap();
-    let words = [
-        "lookup",
-        "a.com/b@v1.0.0",
-        "--anchor",
-        anchor.to_str().unwrap(),
-        "--data",
-        data.to_str().unwrap(),
-    ];
-    fails(
-        &words,
-        2,
-        "not a tree head signed by any database in use (sum.golang.org)",
-    );
+    let words = ["lookup", "a.com/b@v1.0.0", "--anchor", anchor.to_str().unwrap(), "--data", data.to_str().unwrap()];
+    fails(&words, 2, "not a tree head signed by any database in use (sum.golang.org)");
 }
 
 fn bad_data_folder() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     std::fs::write(&file, "precious").unwrap();
-    fails(
-        &["serve", "--data", file.to_str().unwrap()],
-        2,
-        "cannot make the data folder",
-    );
-    fails(
-        &["serve", "--data", "/proc/nothing/here"],
-        2,
-        "cannot make the data folder /proc/nothing/here",
-    );
+    fails(&["serve", "--data", file.to_str().unwrap()], 2, "cannot make the data folder");
+    fails(&["serve", "--data", "/proc/nothing/here"], 2, "cannot make the data folder /proc/nothing/here");
     assert_eq!(std::fs::read_to_string(file).unwrap(), "precious");
 }
 
@@ -133,43 +70,21 @@ fn port_in_use() {
     let address = origin.url().strip_prefix("http://").unwrap().to_owned();
     let data = folder.path().join("data");
     let data = data.to_str().unwrap();
-    fails(
-        &["serve", "--listen", &address, "--data", data],
-        2,
-        "another program has that port",
-    );
-    fails(
-        &["serve", "--listen", "192.0.2.1:80", "--data", data],
-        2,
-        "none of this machine's",
-    );
+    fails(&["serve", "--listen", &address, "--data", data], 2, "another program has that port");
+    fails(&["serve", "--listen", "192.0.2.1:80", "--data", data], 2, "none of this machine's");
 }
 
 fn damaged_head() {
     let (origin, folder) = (origin(World::demo()), tempfile::tempdir().unwrap());
     let data = folder.path().join("data");
     let (data, sumdb) = (data.to_str().unwrap(), origin.gosumdb());
-    let lookup = [
-        "lookup",
-        "example.com/hello@v1.0.0",
-        "--data",
-        data,
-        "--sumdb",
-        &sumdb,
-    ];
+    let lookup = ["lookup", "example.com/hello@v1.0.0", "--data", data, "--sumdb", &sumdb];
     assert_eq!(run(&lookup).status.code(), Some(0));
-    let head = files(Path::new(data))
-        .into_keys()
-        .find(|name| name.ends_with("/head"))
-        .unwrap();
+    let head = files(Path::new(data)).into_keys().find(|name| name.ends_with("/head")).unwrap();
     let head = Path::new(data).join(head);
     std::fs::write(&head, "go.sum database tree\n").unwrap();
     fails(&lookup, 2, "does not verify");
-    assert_eq!(
-        std::fs::read_to_string(head).unwrap(),
-        "go.sum database tree\n",
-        "it is for a person to look at"
-    );
+    assert_eq!(std::fs::read_to_string(head).unwrap(), "go.sum database tree\n", "it is for a person to look at");
 }
 
 fn upstreams_that_are_none() {
@@ -182,22 +97,12 @@ fn upstreams_that_are_none() {
     assert_eq!(answer.status, 502, "{}", answer.text());
     // A web server that says yes to everything is no proxy.
     let page = sumgate::demo::Fault::Body("<html>welcome</html>".into());
-    for path in [
-        "/example.com/hello/@v/list",
-        "/example.com/hello/@v/v1.0.0.info",
-        "/example.com/hello/@latest",
-    ] {
+    for path in ["/example.com/hello/@v/list", "/example.com/hello/@v/v1.0.0.info", "/example.com/hello/@latest"] {
         origin.misbehave(path, page.clone());
         let mirror = Mirror::start(&origin, &folder.path().join("page"));
         let answer = get(&mirror.url, path);
         assert_eq!(answer.status, 502, "{path}: {}", answer.text());
-        assert!(
-            answer
-                .text()
-                .contains("does not answer like a Go module proxy"),
-            "{}",
-            answer.text()
-        );
+        assert!(answer.text().contains("does not answer like a Go module proxy"), "{}", answer.text());
     }
 }
 
@@ -205,14 +110,7 @@ fn unknown_module() {
     let (origin, folder) = (origin(World::demo()), tempfile::tempdir().unwrap());
     let data = folder.path().join("data");
     let sumdb = origin.gosumdb();
-    let words = [
-        "lookup",
-        "example.com/hello@v1.9.9",
-        "--data",
-        data.to_str().unwrap(),
-        "--sumdb",
-        &sumdb,
-    ];
+    let words = ["lookup", "example.com/hello@v1.9.9", "--data", data.to_str().unwrap(), "--sumdb", &sumdb];
     fails(&words, 1, "does not have example.com/hello@v1.9.9");
 }
 
@@ -230,51 +128,28 @@ fn hashes() {
     let h1 = |arguments: &[&str]| {
         let output = run(&[&["hash"], arguments].concat());
         assert_eq!(output.status.code(), Some(0), "{output:?}");
-        String::from_utf8(output.stdout)
-            .unwrap()
-            .split(' ')
-            .next()
-            .unwrap()
-            .to_owned()
+        String::from_utf8(output.stdout).unwrap().split(' ').next().unwrap().to_owned()
     };
     let zip = write("x.zip", &files.zip);
     let of_zip = h1(&[&zip]);
     assert!(record.contains(&format!("hello v1.0.0 {of_zip}\n")));
     let go_mod = write("dir/go.mod", files.go_mod.as_bytes());
     assert!(record.contains(&format!("v1.0.0/go.mod {}\n", h1(&[&go_mod]))));
-    write(
-        "dir/a.go",
-        b"package hello\n\n// Text greets.\nfunc Text() string { return \"hello\" }\n",
-    );
+    write("dir/a.go", b"package hello\n\n// Text greets.\nfunc Text() string { return \"hello\" }\n");
     let dir = folder.path().join("dir");
     let dir = dir.to_str().unwrap();
     assert_eq!(h1(&[dir, "--module", "example.com/hello@v1.0.0"]), of_zip);
     fails(&["hash", dir], 2, "--module");
     fails(&["hash", "/no/such/file"], 2, "cannot read /no/such/file");
-    fails(
-        &[
-            "hash",
-            &write("text.zip", b"no zip at all, but longer than an end record"),
-        ],
-        1,
-        "is not a zip",
-    );
-    fails(
-        &["hash", &zip, "--module", "example.com/other@v1.0.0"],
-        1,
-        "does not begin with the module's name",
-    );
+    fails(&["hash", &write("text.zip", b"no zip at all, but longer than an end record")], 1, "is not a zip");
+    fails(&["hash", &zip, "--module", "example.com/other@v1.0.0"], 1, "does not begin with the module's name");
 }
 
 fn no_evidence() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("evidence.txt");
     std::fs::write(&file, "nothing").unwrap();
-    fails(
-        &["verify-evidence", file.to_str().unwrap()],
-        1,
-        "proves nothing",
-    );
+    fails(&["verify-evidence", file.to_str().unwrap()], 1, "proves nothing");
     fails(&["verify-evidence", "/no/such/file"], 2, "cannot read");
 }
 
@@ -285,32 +160,18 @@ fn env_line() {
         "go env -w GOPROXY=http://127.0.0.1:8080 GOSUMDB=\"sum.golang.org http://127.0.0.1:8080\"\n"
     );
     assert_eq!(
-        line(&[
-            "env",
-            "--url",
-            "https://go.example.com/m/",
-            "--nosumdb",
-            "corp.example.com"
-        ]),
+        line(&["env", "--url", "https://go.example.com/m/", "--nosumdb", "corp.example.com"]),
         "go env -w GOPROXY=https://go.example.com/m GOSUMDB=\"sum.golang.org https://go.example.com/m\" \
          GONOSUMDB=\"corp.example.com\"\n"
     );
 }
 
 fn demo_without_go() {
-    let output = crate::fixture::sumgate()
-        .arg("demo")
-        .env("PATH", "/nowhere")
-        .output()
-        .unwrap();
+    let output = crate::fixture::sumgate().arg("demo").env("PATH", "/nowhere").output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{text}");
     assert!(text.contains("All five went as they should."), "{text}");
-    assert_eq!(
-        text.matches("→ refused, as it must be").count(),
-        3,
-        "{text}"
-    );
+    assert_eq!(text.matches("→ refused, as it must be").count(), 3, "{text}");
 }
 
 fn help() {
@@ -319,24 +180,10 @@ fn help() {
         assert_eq!(output.status.code(), Some(0));
         String::from_utf8(output.stdout).unwrap()
     };
-    assert_eq!(
-        text(&["--version"]),
-        format!("sumgate {}\n", env!("CARGO_PKG_VERSION"))
-    );
+    assert_eq!(text(&["--version"]), format!("sumgate {}\n", env!("CARGO_PKG_VERSION")));
     let help = text(&["--help"]);
     assert!(help.contains("Exit codes:") && help.contains("sumgate demo"));
-    for setting in [
-        "LISTEN",
-        "DATA",
-        "UPSTREAM",
-        "SUMDB",
-        "BASE_PATH",
-        "NOSUMDB",
-        "ANCHOR",
-    ] {
-        assert!(
-            text(&["serve", "--help"]).contains(&format!("SUMGATE_{setting}")),
-            "{setting}"
-        );
+    for setting in ["LISTEN", "DATA", "UPSTREAM", "SUMDB", "BASE_PATH", "NOSUMDB", "ANCHOR"] {
+        assert!(text(&["serve", "--help"]).contains(&format!("SUMGATE_{setting}")), "{setting}");
     }
 }

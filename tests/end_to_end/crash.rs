@@ -7,27 +7,18 @@ use libtest_mimic::Trial;
 use sumgate::demo::{Fault, World};
 use sumgate::module::ModuleVersion;
 
-use crate::fixture::{Mirror, files, get, origin, request, trial};
+use crate::fixture::{Mirror, files, get, origin, request, trial, try_request};
 
 const ZIP: &str = "/example.com/hello/@v/v1.0.0.zip";
 
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("crash: killed while it waits for bytes", || {
-            killed_during(Fault::Hold)
+            killed_during(Fault::Hold);
         }),
-        trial(
-            "crash: killed at many moments of many downloads",
-            killed_at_many_moments,
-        ),
-        trial(
-            "crash: fifty cold requests are one upstream fetch, and a client may leave",
-            fifty_cold_requests,
-        ),
-        trial(
-            "crash: a body that breaks off is no answer and leaves nothing",
-            broken_body,
-        ),
+        trial("crash: killed at many moments of many downloads", killed_at_many_moments),
+        trial("crash: fifty cold requests are one upstream fetch, and a client may leave", fifty_cold_requests),
+        trial("crash: a body that breaks off is no answer and leaves nothing", broken_body),
     ]
 }
 
@@ -37,7 +28,7 @@ fn killed_during(fault: Fault) {
     let mut mirror = Mirror::start(&origin, &data);
     origin.misbehave(ZIP, fault);
     let url = mirror.url.clone();
-    let client = std::thread::spawn(move || std::panic::catch_unwind(|| get(&url, ZIP).status));
+    let client = std::thread::spawn(move || try_request(&url, "GET", ZIP, "").map(|answer| answer.status));
     while origin.asked(ZIP) == 0 {
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -53,11 +44,7 @@ fn killed_during(fault: Fault) {
 fn only_right_files(origin: &sumgate::demo::Origin, data: &std::path::Path) {
     let mirror = Mirror::start(origin, data);
     let staging = files(&data.join("staging"));
-    assert!(
-        staging.keys().all(|name| name.ends_with("lock")),
-        "leftovers are swept: {:?}",
-        staging.keys()
-    );
+    assert!(staging.keys().all(|name| name.ends_with("lock")), "leftovers are swept: {:?}", staging.keys());
     let modules: Vec<ModuleVersion> = origin.world().modules().cloned().collect();
     for module in modules {
         let path = format!("/{}/@v/{}", module.path.escaped(), module.version.escaped());
@@ -66,17 +53,9 @@ fn only_right_files(origin: &sumgate::demo::Origin, data: &std::path::Path) {
         let world = origin.world();
         let honest = world.module(&module).unwrap();
         assert_eq!((zip.status, &zip.body), (200, &honest.zip), "{module}");
-        assert_eq!(
-            (go_mod.status, go_mod.text().as_str()),
-            (200, honest.go_mod.as_str()),
-            "{module}"
-        );
+        assert_eq!((go_mod.status, go_mod.text().as_str()), (200, honest.go_mod.as_str()), "{module}");
     }
-    for (name, bytes) in mirror
-        .tree()
-        .into_iter()
-        .filter(|(name, _)| name.ends_with(".zip"))
-    {
+    for (name, bytes) in mirror.tree().into_iter().filter(|(name, _)| name.ends_with(".zip")) {
         assert_eq!(get(&mirror.url, &format!("/{name}")).body, bytes);
     }
 }
@@ -87,10 +66,7 @@ fn killed_at_many_moments() {
     let modules: Vec<String> = origin
         .world()
         .modules()
-        .flat_map(|m| {
-            [".mod", ".zip", ".info"]
-                .map(|e| format!("/{}/@v/{}{e}", m.path.escaped(), m.version.escaped()))
-        })
+        .flat_map(|m| [".mod", ".zip", ".info"].map(|e| format!("/{}/@v/{}{e}", m.path.escaped(), m.version.escaped())))
         .collect();
     // Each round gets a little further before the kill.
     for round in 0..12_u64 {
@@ -99,12 +75,14 @@ fn killed_at_many_moments() {
             .iter()
             .map(|path| {
                 let (url, path) = (mirror.url.clone(), path.clone());
-                std::thread::spawn(move || std::panic::catch_unwind(|| get(&url, &path)))
+                std::thread::spawn(move || try_request(&url, "GET", &path, "").is_ok())
             })
             .collect();
         std::thread::sleep(Duration::from_millis(round * round));
         mirror.process.0.kill().unwrap();
-        clients.into_iter().for_each(|client| drop(client.join()));
+        for client in clients {
+            client.join().unwrap();
+        }
     }
     only_right_files(&origin, &data);
 }
@@ -116,11 +94,7 @@ fn fifty_cold_requests() {
     // The first client leaves as soon as its request is under way.
     let address = mirror.url.strip_prefix("http://").unwrap().to_owned();
     let mut leaver = std::net::TcpStream::connect(&address).unwrap();
-    std::io::Write::write_all(
-        &mut leaver,
-        format!("GET {ZIP} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes(),
-    )
-    .unwrap();
+    std::io::Write::write_all(&mut leaver, format!("GET {ZIP} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).unwrap();
     while origin.asked(ZIP) == 0 {
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -133,12 +107,7 @@ fn fifty_cold_requests() {
         })
         .collect();
     origin.behave();
-    let honest = origin
-        .world()
-        .module(&ModuleVersion::parse("example.com/hello@v1.0.0").unwrap())
-        .unwrap()
-        .zip
-        .clone();
+    let honest = origin.world().module(&ModuleVersion::parse("example.com/hello@v1.0.0").unwrap()).unwrap().zip.clone();
     for client in clients {
         assert_eq!(client.join().unwrap(), honest);
     }

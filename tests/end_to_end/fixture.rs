@@ -30,15 +30,8 @@ pub fn go_trial(name: &str, run: fn(&Path)) -> Trial {
 
 /// A trial that needs a folder of the shared data.
 pub fn shared_trial(name: &str, folder: &str, run: fn(&Path)) -> Trial {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../shared")
-        .join(folder);
-    needing(
-        name,
-        Some(path).filter(|path| path.is_dir()),
-        "SUMGATE_REQUIRE_SHARED",
-        run,
-    )
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared").join(folder);
+    needing(name, Some(path).filter(|path| path.is_dir()), "SUMGATE_REQUIRE_SHARED", run)
 }
 
 fn needing(name: &str, need: Option<PathBuf>, required: &'static str, run: fn(&Path)) -> Trial {
@@ -49,17 +42,13 @@ fn needing(name: &str, need: Option<PathBuf>, required: &'static str, run: fn(&P
             run(&need);
             Ok(())
         }
-        None => Err(Failed::from(format!(
-            "what this trial needs is absent, and {required} is set"
-        ))),
+        None => Err(Failed::from(format!("what this trial needs is absent, and {required} is set"))),
     };
     Trial::test(name, body).with_ignored_flag(ignored)
 }
 
 fn go() -> Option<PathBuf> {
-    std::env::split_paths(&std::env::var_os("PATH")?)
-        .map(|dir| dir.join("go"))
-        .find(|go| go.is_file())
+    std::env::split_paths(&std::env::var_os("PATH")?).map(|dir| dir.join("go")).find(|go| go.is_file())
 }
 
 /// The runtime of the origins.
@@ -90,10 +79,7 @@ pub fn wait(child: &mut Child) -> ExitStatus {
         if let Some(status) = child.try_wait().unwrap() {
             return status;
         }
-        assert!(
-            start.elapsed() < PATIENCE,
-            "the program did not end in time"
-        );
+        assert!(start.elapsed() < PATIENCE, "the program did not end in time");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
@@ -111,47 +97,21 @@ pub struct Mirror {
 impl Mirror {
     /// Starts `sumgate serve` over `origin` with its data in `data`.
     pub fn start(origin: &Origin, data: &Path) -> Self {
-        Self::start_with(
-            data,
-            &["--upstream", &origin.url(), "--sumdb", &origin.gosumdb()],
-        )
+        Self::start_with(data, &["--upstream", &origin.url(), "--sumdb", &origin.gosumdb()])
     }
 
     pub fn start_with(data: &Path, more: &[&str]) -> Self {
         let mut process = sumgate();
-        process
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
-            .arg(data)
-            .args(more);
-        let log = std::fs::File::options()
-            .create(true)
-            .append(true)
-            .open(data.with_extension("log"))
-            .unwrap();
+        process.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data).args(more);
+        let log = std::fs::File::options().create(true).append(true).open(data.with_extension("log")).unwrap();
         let mut process = Running(process.stdout(Stdio::piped()).stderr(log).spawn().unwrap());
         let mut greeting = String::new();
         let mut stdout = BufReader::new(process.0.stdout.take().unwrap());
         while !greeting.contains("go env -w") {
-            assert_ne!(
-                stdout.read_line(&mut greeting).unwrap(),
-                0,
-                "the mirror did not start: {greeting}"
-            );
+            assert_ne!(stdout.read_line(&mut greeting).unwrap(), 0, "the mirror did not start: {greeting}");
         }
-        let url = greeting
-            .lines()
-            .next()
-            .unwrap()
-            .rsplit(' ')
-            .next()
-            .unwrap()
-            .to_owned();
-        Self {
-            url,
-            data: data.to_owned(),
-            greeting,
-            process,
-        }
+        let url = greeting.lines().next().unwrap().rsplit(' ').next().unwrap().to_owned();
+        Self { url, data: data.to_owned(), greeting, process }
     }
 
     /// Every file of the GOPROXY tree, with its bytes.
@@ -177,12 +137,7 @@ pub fn files(root: &Path) -> BTreeMap<String, Vec<u8>> {
             if path.is_dir() {
                 folders.push(path);
             } else {
-                let name = path
-                    .strip_prefix(root)
-                    .unwrap()
-                    .to_str()
-                    .unwrap()
-                    .to_owned();
+                let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
                 found.insert(name, std::fs::read(&path).unwrap());
             }
         }
@@ -194,16 +149,7 @@ pub fn files(root: &Path) -> BTreeMap<String, Vec<u8>> {
 pub fn sumgate() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sumgate"));
     // Settings of the surroundings must not leak in.
-    for name in [
-        "DATA",
-        "ANCHOR",
-        "SUMDB",
-        "LISTEN",
-        "BASE_PATH",
-        "NOSUMDB",
-        "UPSTREAM",
-        "LOG",
-    ] {
+    for name in ["DATA", "ANCHOR", "SUMDB", "LISTEN", "BASE_PATH", "NOSUMDB", "UPSTREAM", "LOG"] {
         command.env_remove(format!("SUMGATE_{name}"));
     }
     command
@@ -223,15 +169,8 @@ pub struct Go {
 
 impl Go {
     pub fn new(go: &Path, goproxy: &str, gosumdb: &str) -> Self {
-        let settings = vec![
-            ("GOPROXY", goproxy.to_owned()),
-            ("GOSUMDB", gosumdb.to_owned()),
-        ];
-        Self {
-            command: go.to_owned(),
-            home: tempfile::tempdir().unwrap(),
-            settings,
-        }
+        let settings = vec![("GOPROXY", goproxy.to_owned()), ("GOSUMDB", gosumdb.to_owned())];
+        Self { command: go.to_owned(), home: tempfile::tempdir().unwrap(), settings }
     }
 
     pub fn set(mut self, name: &'static str, value: &str) -> Self {
@@ -257,27 +196,11 @@ impl Go {
         let mut command = Command::new(&self.command);
         command.args(arguments).current_dir(home).env_clear();
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command
-            .env("HOME", home)
-            .env("GOPATH", home.join("path"))
-            .env("GOMODCACHE", self.module_cache());
-        command
-            .env("GOENV", "off")
-            .env("GOFLAGS", "-modcacherw -mod=mod")
-            .env("GOTOOLCHAIN", "local");
-        command
-            .env("GOCACHE", home.join("build"))
-            .env("GOTELEMETRY", "off")
-            .env("GOVCS", "*:off");
-        command.envs(
-            self.settings
-                .iter()
-                .map(|(name, value)| (OsStr::new(name), OsStr::new(value))),
-        );
-        command
-            .stdin(Stdio::null())
-            .stdout(file.try_clone().unwrap())
-            .stderr(file);
+        command.env("HOME", home).env("GOPATH", home.join("path")).env("GOMODCACHE", self.module_cache());
+        command.env("GOENV", "off").env("GOFLAGS", "-modcacherw -mod=mod").env("GOTOOLCHAIN", "local");
+        command.env("GOCACHE", home.join("build")).env("GOTELEMETRY", "off").env("GOVCS", "*:off");
+        command.envs(self.settings.iter().map(|(name, value)| (OsStr::new(name), OsStr::new(value))));
+        command.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file);
         let mut child = Running(command.spawn().unwrap());
         let status = wait(&mut child.0);
         (status.success(), std::fs::read_to_string(output).unwrap())
@@ -294,10 +217,7 @@ impl Go {
     pub fn must_fail(&self, arguments: &[&str], why: &str) -> String {
         let (fine, output) = self.run(arguments);
         assert!(!fine, "go {arguments:?} succeeded:\n{output}");
-        assert!(
-            output.contains(why),
-            "go {arguments:?} does not say {why:?}:\n{output}"
-        );
+        assert!(output.contains(why), "go {arguments:?} does not say {why:?}:\n{output}");
         output
     }
 }
@@ -323,36 +243,24 @@ impl Answer {
     }
 }
 
-/// Sends one request, with the path exactly as written.
-pub fn request(url: &str, method: &str, path: &str, headers: &str) -> Answer {
-    let (address, base) = url
-        .strip_prefix("http://")
-        .unwrap()
-        .split_once('/')
-        .map_or_else(
-            || (url.strip_prefix("http://").unwrap(), String::new()),
-            |(address, base)| (address, format!("/{base}")),
-        );
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    write!(
-        stream,
-        "{method} {base}{path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{headers}\r\n"
-    )
-    .unwrap();
+/// Sends one request, with the path exactly as written; a server that is gone is an error.
+pub fn try_request(url: &str, method: &str, path: &str, headers: &str) -> std::io::Result<Answer> {
+    let rest = url.strip_prefix("http://").unwrap();
+    let (address, base) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    write!(stream, "{method} {base}{path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{headers}\r\n")?;
     let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).unwrap();
-    let split = bytes
-        .windows(4)
-        .position(|four| four == b"\r\n\r\n")
-        .unwrap();
+    stream.read_to_end(&mut bytes)?;
+    let cut_off = || std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
+    let split = bytes.windows(4).position(|four| four == b"\r\n\r\n").ok_or_else(cut_off)?;
     let head = String::from_utf8(bytes[..split].to_vec()).unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Answer {
-        status,
-        head,
-        body: bytes[split + 4..].to_vec(),
-    }
+    Ok(Answer { status, head, body: bytes[split + 4..].to_vec() })
+}
+
+pub fn request(url: &str, method: &str, path: &str, headers: &str) -> Answer {
+    try_request(url, method, path, headers).unwrap()
 }
 
 pub fn get(url: &str, path: &str) -> Answer {

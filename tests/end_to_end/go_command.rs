@@ -19,32 +19,17 @@ const MODULES: [&str; 6] = [
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        go_trial(
-            "go: the origin itself is a proxy and a database",
-            straight_to_the_origin,
-        ),
+        go_trial("go: the origin itself is a proxy and a database", straight_to_the_origin),
         go_trial("go: GOPROXY alone", goproxy_alone),
         go_trial("go: GOSUMDB with the mirror's url", gosumdb_with_url),
         go_trial("go: below a base path", below_a_base_path),
         go_trial("go: with direct behind the mirror", with_direct_behind),
         go_trial("go: a toolchain", a_toolchain),
-        go_trial(
-            "go: builds, lists, and gets by query",
-            builds_lists_and_queries,
-        ),
-        go_trial(
-            "go: file:// on the data folder when the mirror is down",
-            file_tree_without_the_mirror,
-        ),
+        go_trial("go: builds, lists, and gets by query", builds_lists_and_queries),
+        go_trial("go: file:// on the data folder when the mirror is down", file_tree_without_the_mirror),
         go_trial("go: a warm mirror asks nobody", warm_asks_nobody),
-        go_trial(
-            "go: the printed line is the one to use",
-            the_printed_line_works,
-        ),
-        go_trial(
-            "go: an exempt module, and never a word of it to the database",
-            exempt_modules,
-        ),
+        go_trial("go: the printed line is the one to use", the_printed_line_works),
+        go_trial("go: an exempt module, and never a word of it to the database", exempt_modules),
     ]
 }
 
@@ -52,9 +37,7 @@ fn download_all(go: &Go) {
     let mut arguments = vec!["mod", "download"];
     arguments.extend(MODULES);
     go.must(&arguments);
-    let downloaded = go
-        .module_cache()
-        .join("cache/download/example.com/!upper/!case!mod/@v/v1.2.3.zip");
+    let downloaded = go.module_cache().join("cache/download/example.com/!upper/!case!mod/@v/v1.2.3.zip");
     assert!(downloaded.is_file());
 }
 
@@ -79,14 +62,7 @@ fn gosumdb_with_url(go: &Path) {
 
 fn below_a_base_path(go: &Path) {
     let (origin, data) = (origin(World::demo()), tempfile::tempdir().unwrap());
-    let more = [
-        "--upstream",
-        &origin.url(),
-        "--sumdb",
-        &origin.gosumdb(),
-        "--base-path",
-        "/go/mirror",
-    ];
+    let more = ["--upstream", &origin.url(), "--sumdb", &origin.gosumdb(), "--base-path", "/go/mirror"];
     let mirror = Mirror::start_with(&data.path().join("data"), &more);
     assert!(mirror.url.ends_with("/go/mirror"));
     let key = origin.key();
@@ -106,10 +82,7 @@ fn with_direct_behind(go: &Path) {
     drop(mirror);
     let fresh = Mirror::start(&origin, &data.path().join("fresh"));
     let go = Go::new(go, &format!("{},direct", fresh.url), &key);
-    go.must_fail(
-        &["mod", "download", "example.com/hello@v1.0.0"],
-        "403 Forbidden",
-    );
+    go.must_fail(&["mod", "download", "example.com/hello@v1.0.0"], "403 Forbidden");
 }
 
 fn hello(version: &str) -> sumgate::module::ModuleVersion {
@@ -122,9 +95,7 @@ fn a_toolchain(go: &Path) {
     let key = origin.key();
     for gosumdb in [key.clone(), format!("{key} {}", mirror.url)] {
         // GONOSUMDB does not free a toolchain from the database.
-        let go = Go::new(go, &mirror.url, &gosumdb)
-            .set("GOTOOLCHAIN", "go1.99.1")
-            .set("GONOSUMDB", "golang.org");
+        let go = Go::new(go, &mirror.url, &gosumdb).set("GOTOOLCHAIN", "go1.99.1").set("GONOSUMDB", "golang.org");
         let output = go.must(&["version"]);
         assert!(output.contains("go version go1.99.1 demo"), "{output}");
     }
@@ -136,18 +107,14 @@ fn builds_lists_and_queries(go: &Path) {
     let gosumdb = format!("{} {}", origin.key(), mirror.url);
     let go = Go::new(go, &mirror.url, &gosumdb);
     go.must(&["mod", "init", "example.org/app"]);
-    let program =
-        "package main\n\nimport \"example.com/hello\"\n\nfunc main() { println(hello.Text()) }\n";
+    let program = "package main\n\nimport \"example.com/hello\"\n\nfunc main() { println(hello.Text()) }\n";
     std::fs::write(go.home().join("main.go"), program).unwrap();
     go.must(&["get", "example.com/hello@v1.0.0"]);
     assert!(go.must(&["run", "."]).contains("hello"));
     go.must(&["get", "example.com/hello@main"]);
     assert!(go.must(&["run", "."]).contains("C2"));
     go.must(&["get", "-u", "./..."]);
-    assert!(
-        go.must(&["list", "-m", "-versions", "example.com/hello"])
-            .contains("v1.0.0 v1.1.0")
-    );
+    assert!(go.must(&["list", "-m", "-versions", "example.com/hello"]).contains("v1.0.0 v1.1.0"));
     go.must_fail(&["get", "example.com/nothing@v1.0.0"], "404 Not Found");
     go.must(&["mod", "verify"]);
 }
@@ -158,16 +125,9 @@ fn file_tree_without_the_mirror(go: &Path) {
     let mirror = Mirror::start(&origin, &data);
     download_all(&Go::new(go, &mirror.url, &origin.key()));
     drop((mirror, origin));
-    let go = Go::new(
-        go,
-        &format!("file://{}/proxy", data.canonicalize().unwrap().display()),
-        "off",
-    );
+    let go = Go::new(go, &format!("file://{}/proxy", data.canonicalize().unwrap().display()), "off");
     download_all(&go);
-    assert!(
-        go.must(&["list", "-m", "-versions", "example.com/hello"])
-            .contains("v1.0.0 v1.1.0")
-    );
+    assert!(go.must(&["list", "-m", "-versions", "example.com/hello"]).contains("v1.0.0 v1.1.0"));
 }
 
 fn warm_asks_nobody(go: &Path) {
@@ -187,68 +147,33 @@ fn warm_asks_nobody(go: &Path) {
 fn the_printed_line_works(go: &Path) {
     let (origin, data) = (origin(World::demo()), tempfile::tempdir().unwrap());
     let mut mirror = Mirror::start(&origin, &data.path().join("data"));
-    let line = mirror
-        .greeting
-        .lines()
-        .find(|line| line.contains("go env -w"))
-        .unwrap()
-        .trim();
-    let (proxy, rest) = line
-        .strip_prefix("go env -w GOPROXY=")
-        .unwrap()
-        .split_once(' ')
-        .unwrap();
-    let sumdb = rest
-        .strip_prefix("GOSUMDB=\"")
-        .unwrap()
-        .strip_suffix('"')
-        .unwrap();
+    let line = mirror.greeting.lines().find(|line| line.contains("go env -w")).unwrap().trim();
+    let (proxy, rest) = line.strip_prefix("go env -w GOPROXY=").unwrap().split_once(' ').unwrap();
+    let sumdb = rest.strip_prefix("GOSUMDB=\"").unwrap().strip_suffix('"').unwrap();
     download_all(&Go::new(go, proxy, sumdb));
     // And it stops when it is told to.
     let id = mirror.process.0.id().to_string();
-    assert!(
-        std::process::Command::new("kill")
-            .args(["-TERM", &id])
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
     assert_eq!(wait(&mut mirror.process.0).code(), Some(0));
 }
 
 fn exempt_modules(go: &Path) {
     let (origin, data) = (origin(World::demo()), tempfile::tempdir().unwrap());
     let data = data.path().join("data");
-    let more = [
-        "--upstream",
-        &origin.url(),
-        "--sumdb",
-        &origin.gosumdb(),
-        "--nosumdb",
-        "example.com/Upper",
-    ];
+    let more = ["--upstream", &origin.url(), "--sumdb", &origin.gosumdb(), "--nosumdb", "example.com/Upper"];
     let mirror = Mirror::start_with(&data, &more);
     let gosumdb = format!("{} {}", origin.key(), mirror.url);
     let module = "example.com/Upper/CaseMod@v1.2.3";
-    Go::new(go, &mirror.url, &gosumdb)
-        .set("GONOSUMDB", "example.com/Upper")
-        .must(&["mod", "download", module]);
+    Go::new(go, &mirror.url, &gosumdb).set("GONOSUMDB", "example.com/Upper").must(&["mod", "download", module]);
     // A client that forgot GONOSUMDB leaks nothing: the mirror does not ask for it.
     Go::new(go, &mirror.url, &gosumdb).must_fail(&["mod", "download", module], "exempt");
     let asked = origin.take_requests();
-    assert!(
-        !asked
-            .iter()
-            .any(|path| path.contains("lookup") && path.contains("upper")),
-        "{asked:?}"
-    );
+    assert!(!asked.iter().any(|path| path.contains("lookup") && path.contains("upper")), "{asked:?}");
     // The first bytes are pinned: others are refused, also after the cached file is gone.
     drop(mirror);
     std::fs::remove_file(data.join("proxy/example.com/!upper/!case!mod/@v/v1.2.3.mod")).unwrap();
-    origin.misbehave(
-        "/example.com/!upper/!case!mod/@v/v1.2.3.mod",
-        sumgate::demo::Fault::Body("module other\n".into()),
-    );
+    origin
+        .misbehave("/example.com/!upper/!case!mod/@v/v1.2.3.mod", sumgate::demo::Fault::Body("module other\n".into()));
     let mirror = Mirror::start_with(&data, &more);
     let answer = crate::fixture::get(&mirror.url, "/example.com/!upper/!case!mod/@v/v1.2.3.mod");
     assert_eq!(answer.status, 403, "{}", answer.text());

@@ -13,10 +13,7 @@ use crate::fixture::{Mirror, origin, request};
 
 pub fn trials() -> Vec<Trial> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/http");
-    let mut scripts: Vec<_> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut scripts: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     scripts.sort();
     assert!(scripts.len() >= 4);
     let trial = |script: std::path::PathBuf| {
@@ -35,16 +32,12 @@ fn play(script: &str) {
     let mut etag = String::new();
     let mut played = 0;
     for block in script.split("\n\n") {
-        let lines: Vec<&str> = block
-            .lines()
-            .filter(|line| !line.starts_with('#') && !line.is_empty())
-            .collect();
+        let lines: Vec<&str> = block.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).collect();
         let Some((first, lines)) = lines.split_first() else {
             continue;
         };
         let (method, path) = first.split_once(' ').unwrap();
-        let is_expected =
-            |line: &&&str| ["< ", "| ", "~ "].iter().any(|mark| line.starts_with(mark));
+        let is_expected = |line: &&&str| ["< ", "| ", "~ "].iter().any(|mark| line.starts_with(mark));
         let headers: String = lines
             .iter()
             .filter(|line| !is_expected(line))
@@ -61,10 +54,7 @@ fn play(script: &str) {
                 ("< ", header) => {
                     let (name, value) = header.split_once(": ").unwrap();
                     let found = answer.header(name).unwrap_or_default();
-                    assert!(
-                        !found.is_empty() && (value == "*" || found == value),
-                        "{header}: {context}"
-                    );
+                    assert!(!found.is_empty() && (value == "*" || found == value), "{header}: {context}");
                 }
                 ("~ ", text) => assert!(answer.text().contains(text), "{text}: {context}"),
                 (_, line) => body.push_str(&format!("{line}\n")),

@@ -16,11 +16,7 @@ use tlog::Tile;
 use crate::fixture::{files, run, runtime, shared_trial};
 
 pub fn trials() -> Vec<Trial> {
-    vec![shared_trial(
-        "real: all records prove, all heads fit, and a second run asks nobody",
-        "real-sumdb",
-        all_of_it,
-    )]
+    vec![shared_trial("real: all records prove, all heads fit, and a second run asks nobody", "real-sumdb", all_of_it)]
 }
 
 fn all_of_it(folder: &Path) {
@@ -34,13 +30,7 @@ fn all_of_it(folder: &Path) {
     let prove_all = || {
         let store = Store::open(data.path()).unwrap();
         let database = Database::parse(&gosumdb).unwrap();
-        let client = Client::open(
-            database,
-            &store,
-            &Anchor::BuiltIn,
-            HttpClient::new().unwrap(),
-        )
-        .unwrap();
+        let client = Client::open(database, &store, &Anchor::BuiltIn, HttpClient::new().unwrap()).unwrap();
         let mut lines = Vec::new();
         for module in &modules {
             // Each lookup also merges the head that came with it: 223 different ones, all against the anchor.
@@ -54,14 +44,7 @@ fn all_of_it(folder: &Path) {
     };
     let heads: std::collections::BTreeSet<_> = files(&folder.join("lookup"))
         .into_values()
-        .map(|reply| {
-            String::from_utf8(reply)
-                .unwrap()
-                .split("\n\n")
-                .nth(1)
-                .unwrap()
-                .to_owned()
-        })
+        .map(|reply| String::from_utf8(reply).unwrap().split("\n\n").nth(1).unwrap().to_owned())
         .collect();
     assert_eq!(heads.len(), 223);
     prove_all();
@@ -69,19 +52,9 @@ fn all_of_it(folder: &Path) {
     println!("requests, one lookup after the other: {cold}");
     assert!(cold > 308);
     prove_all();
-    assert_eq!(
-        requests.load(Ordering::SeqCst),
-        0,
-        "a second run asks nobody"
-    );
+    assert_eq!(requests.load(Ordering::SeqCst), 0, "a second run asks nobody");
 
-    let words = [
-        "lookup",
-        "github.com/BurntSushi/toml@v1.3.2",
-        "--sumdb",
-        &gosumdb,
-        "--data",
-    ];
+    let words = ["lookup", "github.com/BurntSushi/toml@v1.3.2", "--sumdb", &gosumdb, "--data"];
     let output = run(&[&words[..], &[data.path().to_str().unwrap()]].concat());
     let printed = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{printed}");
@@ -92,16 +65,9 @@ fn all_of_it(folder: &Path) {
 fn modules(folder: &Path) -> Vec<ModuleVersion> {
     let name = |name: String| {
         let (path, version) = name.rsplit_once('@').unwrap();
-        ModuleVersion::new(
-            ModulePath::unescape(path).unwrap(),
-            Version::unescape(version).unwrap(),
-        )
-        .unwrap()
+        ModuleVersion::new(ModulePath::unescape(path).unwrap(), Version::unescape(version).unwrap()).unwrap()
     };
-    files(&folder.join("lookup"))
-        .into_keys()
-        .map(name)
-        .collect()
+    files(&folder.join("lookup")).into_keys().map(name).collect()
 }
 
 /// Serves the folder on loopback until the test ends, and counts what is asked.
@@ -122,31 +88,16 @@ fn stand_in(folder: PathBuf) -> (String, Arc<AtomicUsize>) {
 fn serve(stream: &TcpStream, folder: &Path, counted: &AtomicUsize) {
     let mut lines = BufReader::new(stream).lines();
     while let Some(Ok(first)) = lines.next() {
-        let path = first
-            .split(' ')
-            .nth(1)
-            .unwrap()
-            .trim_start_matches('/')
-            .to_owned();
-        let _headers = lines
-            .by_ref()
-            .take_while(|line| line.as_ref().is_ok_and(|line| !line.is_empty()))
-            .count();
+        let path = first.split(' ').nth(1).unwrap().trim_start_matches('/').to_owned();
+        let _headers = lines.by_ref().take_while(|line| line.as_ref().is_ok_and(|line| !line.is_empty())).count();
         counted.fetch_add(1, Ordering::SeqCst);
         let (status, body) = match find(folder, &path) {
             Some(body) => ("200 OK", body),
             None => ("404 Not Found", Vec::new()),
         };
-        let head = format!(
-            "HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n",
-            body.len()
-        );
+        let head = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n", body.len());
         let mut stream = stream;
-        if stream
-            .write_all(head.as_bytes())
-            .and_then(|()| stream.write_all(&body))
-            .is_err()
-        {
+        if stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body)).is_err() {
             return;
         }
     }
@@ -158,8 +109,7 @@ fn find(folder: &Path, path: &str) -> Option<Vec<u8>> {
         return Some(body);
     }
     let tile = Tile::parse(path).ok()?;
-    let wider = (tile.width()..=256).find_map(|width| {
-        std::fs::read(folder.join(tile.with_width(width).ok()?.to_string())).ok()
-    })?;
+    let wider = (tile.width()..=256)
+        .find_map(|width| std::fs::read(folder.join(tile.with_width(width).ok()?.to_string())).ok())?;
     tile.cut(&wider).map(<[u8]>::to_vec)
 }

@@ -53,47 +53,25 @@ pub enum BundleError {
 /// Writes a record with its proof for `head`.
 pub fn format(record: &ProvenRecord, proof: &InclusionProof, head: &SignedCheckpoint) -> String {
     let record_text = STANDARD.encode(record.text());
-    let hashes: String = proof
-        .hashes()
-        .iter()
-        .map(|hash| format!("{hash}\n"))
-        .collect();
-    format!(
-        "{FIRST_LINE}\nextra {record_text}\nindex {}\n{hashes}\n{}",
-        record.id(),
-        head.note()
-    )
+    let hashes: String = proof.hashes().iter().map(|hash| format!("{hash}\n")).collect();
+    format!("{FIRST_LINE}\nextra {record_text}\nindex {}\n{hashes}\n{}", record.id(), head.note())
 }
 
 /// Reads a record with its proof. Signature and inclusion are both checked.
-pub fn open(
-    bundle: &[u8],
-    origin: &str,
-    key: &VerifierKey,
-) -> Result<(ProvenRecord, SignedCheckpoint), BundleError> {
+pub fn open(bundle: &[u8], origin: &str, key: &VerifierKey) -> Result<(ProvenRecord, SignedCheckpoint), BundleError> {
     let malformed = BundleError::Malformed;
     if bundle.len() > MAX_BUNDLE_LEN {
         return Err(malformed("it is too long"));
     }
     let text = core::str::from_utf8(bundle).map_err(|_| malformed("it is not UTF-8"))?;
-    let (proof, note) = text
-        .split_once("\n\n")
-        .ok_or(malformed("it has no blank line"))?;
+    let (proof, note) = text.split_once("\n\n").ok_or(malformed("it has no blank line"))?;
     let mut lines = proof.split('\n');
     if lines.next() != Some(FIRST_LINE) {
         return Err(malformed("its first line is not that of a proof"));
     }
-    let extra = lines
-        .next()
-        .and_then(|line| line.strip_prefix("extra "))
-        .ok_or(malformed("it has no record"))?;
-    let index = lines
-        .next()
-        .and_then(|line| line.strip_prefix("index "))
-        .ok_or(malformed("it has no index"))?;
-    let record = STANDARD
-        .decode(extra)
-        .map_err(|_| malformed("its record is not canonical base64"))?;
+    let extra = lines.next().and_then(|line| line.strip_prefix("extra ")).ok_or(malformed("it has no record"))?;
+    let index = lines.next().and_then(|line| line.strip_prefix("index ")).ok_or(malformed("it has no index"))?;
+    let record = STANDARD.decode(extra).map_err(|_| malformed("its record is not canonical base64"))?;
     let hashes: Vec<Hash> = lines.map(Hash::parse).collect::<Result<_, _>>()?;
     if hashes.len() > MAX_PROOF_HASHES {
         return Err(malformed("it has too many hashes"));

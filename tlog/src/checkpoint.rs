@@ -76,17 +76,9 @@ impl Checkpoint {
     pub fn parse(text: &str) -> Result<Self, CheckpointError> {
         let body = text.strip_suffix('\n').ok_or(CheckpointError::Malformed)?;
         let mut lines = body.split('\n');
-        let mut line = || {
-            lines
-                .next()
-                .filter(|line| !line.is_empty())
-                .ok_or(CheckpointError::Malformed)
-        };
+        let mut line = || lines.next().filter(|line| !line.is_empty()).ok_or(CheckpointError::Malformed);
         let (origin, size, root) = (line()?, line()?, line()?);
-        let head = TreeHead {
-            size: TreeSize::parse(size)?,
-            root: Hash::parse(root)?,
-        };
+        let head = TreeHead { size: TreeSize::parse(size)?, root: Hash::parse(root)? };
         if head.size == TreeSize::ZERO && head.root != empty_root() {
             return Err(CheckpointError::BadEmptyRoot);
         }
@@ -94,20 +86,14 @@ impl Checkpoint {
         if extensions.iter().any(String::is_empty) {
             return Err(CheckpointError::Malformed);
         }
-        Ok(Self {
-            origin: origin.to_string(),
-            head,
-            extensions,
-        })
+        Ok(Self { origin: origin.to_string(), head, extensions })
     }
 }
 
 impl fmt::Display for Checkpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}\n{}\n{}", self.origin, self.head.size, self.head.root)?;
-        self.extensions
-            .iter()
-            .try_for_each(|line| writeln!(f, "{line}"))
+        self.extensions.iter().try_for_each(|line| writeln!(f, "{line}"))
     }
 }
 
@@ -138,11 +124,7 @@ impl SignedCheckpoint {
     pub(crate) fn open_any(signed: &[u8], key: &VerifierKey) -> Result<Self, CheckpointError> {
         let verified = note::open(signed, core::slice::from_ref(key))?;
         let checkpoint = Checkpoint::parse(verified.text())?;
-        Ok(Self {
-            checkpoint,
-            note: verified.raw().to_string(),
-            key: key.clone(),
-        })
+        Ok(Self { checkpoint, note: verified.raw().to_string(), key: key.clone() })
     }
 
     /// What was signed.

@@ -20,10 +20,7 @@ pub struct ConsistencyProof {
 /// The ranges of records whose roots make up the proof, from the older tree's edge up.
 fn path(older: TreeSize, newer: TreeSize) -> Result<Vec<(u64, u64)>, ProofError> {
     if older > newer {
-        return Err(ProofError::OutsideTree {
-            asked: older.get(),
-            size: newer,
-        });
+        return Err(ProofError::OutsideTree { asked: older.get(), size: newer });
     }
     if older == TreeSize::ZERO {
         return Ok(Vec::new());
@@ -62,18 +59,13 @@ impl ConsistencyProof {
 
     /// The complete subtrees whose hashes [`ConsistencyProof::prove`] needs.
     pub fn nodes(older: TreeSize, newer: TreeSize) -> Result<Vec<Node>, ProofError> {
-        Ok(path(older, newer)?
-            .into_iter()
-            .flat_map(|(from, to)| range_nodes(from, to))
-            .collect())
+        Ok(path(older, newer)?.into_iter().flat_map(|(from, to)| range_nodes(from, to)).collect())
     }
 
     /// Makes the proof from the hashes of [`ConsistencyProof::nodes`], in the same order.
     #[doc(alias = "ProveTree")]
     pub fn prove(older: TreeSize, newer: TreeSize, hashes: &[Hash]) -> Result<Self, ProofError> {
-        Ok(Self {
-            hashes: join(&path(older, newer)?, hashes)?,
-        })
+        Ok(Self { hashes: join(&path(older, newer)?, hashes)? })
     }
 
     /// Checks that the tree of `older` is the beginning of the tree of `newer`.
@@ -81,29 +73,19 @@ impl ConsistencyProof {
     pub fn verify(&self, older: &TreeHead, newer: &TreeHead) -> Result<(), ProofError> {
         let (first, second) = (older.size.get(), newer.size.get());
         if first > second {
-            return Err(ProofError::OutsideTree {
-                asked: first,
-                size: newer.size,
-            });
+            return Err(ProofError::OutsideTree { asked: first, size: newer.size });
         }
         if first == second {
             if !self.hashes.is_empty() {
-                return Err(ProofError::WrongLength {
-                    given: self.hashes.len(),
-                });
+                return Err(ProofError::WrongLength { given: self.hashes.len() });
             }
             let expected = if first == 0 { empty_root() } else { newer.root };
             return same(newer.root, expected).and_then(|()| same(older.root, expected));
         }
         if first == 0 {
-            return Err(ProofError::OutsideTree {
-                asked: first,
-                size: newer.size,
-            });
+            return Err(ProofError::OutsideTree { asked: first, size: newer.size });
         }
-        let wrong = ProofError::WrongLength {
-            given: self.hashes.len(),
-        };
+        let wrong = ProofError::WrongLength { given: self.hashes.len() };
         let (mut place, mut last) = (first - 1, second - 1);
         while place & 1 == 1 {
             (place, last) = (place >> 1, last >> 1);
@@ -140,9 +122,5 @@ impl ConsistencyProof {
 }
 
 fn same(found: Hash, expected: Hash) -> Result<(), ProofError> {
-    if found == expected {
-        Ok(())
-    } else {
-        Err(ProofError::WrongRoot { found, expected })
-    }
+    if found == expected { Ok(()) } else { Err(ProofError::WrongRoot { found, expected }) }
 }

@@ -73,11 +73,7 @@ pub enum EvidenceError {
 
 impl ForkEvidence {
     pub(crate) fn same_size(older: SignedCheckpoint, newer: SignedCheckpoint) -> Self {
-        Self {
-            older,
-            newer,
-            fork: None,
-        }
+        Self { older, newer, fork: None }
     }
 
     pub(crate) fn two_sizes(
@@ -86,11 +82,7 @@ impl ForkEvidence {
         root: Hash,
         proof: ConsistencyProof,
     ) -> Self {
-        Self {
-            older,
-            newer,
-            fork: Some((root, proof)),
-        }
+        Self { older, newer, fork: Some((root, proof)) }
     }
 
     /// The head of the smaller tree; of two equal ones, the one that was trusted.
@@ -113,16 +105,11 @@ impl ForkEvidence {
         if bytes.len() > MAX_EVIDENCE_LEN {
             return Err(EvidenceError::Malformed("it is too long"));
         }
-        let text =
-            core::str::from_utf8(bytes).map_err(|_| EvidenceError::Malformed("it is not UTF-8"))?;
+        let text = core::str::from_utf8(bytes).map_err(|_| EvidenceError::Malformed("it is not UTF-8"))?;
         let evidence = parse(text)?;
         evidence.check()?;
         // One spelling only: what prints otherwise was changed by somebody.
-        if evidence.to_string() == text {
-            Ok(evidence)
-        } else {
-            Err(EvidenceError::Malformed("it was edited"))
-        }
+        if evidence.to_string() == text { Ok(evidence) } else { Err(EvidenceError::Malformed("it was edited")) }
     }
 
     fn check(&self) -> Result<(), EvidenceError> {
@@ -133,21 +120,11 @@ impl ForkEvidence {
         let contradict = match &self.fork {
             None => older.size == newer.size && older.root != newer.root,
             Some((root, proof)) => {
-                proof.verify(
-                    &TreeHead {
-                        size: older.size,
-                        root: *root,
-                    },
-                    newer,
-                )?;
+                proof.verify(&TreeHead { size: older.size, root: *root }, newer)?;
                 older.size < newer.size && older.root != *root
             }
         };
-        if contradict {
-            Ok(())
-        } else {
-            Err(EvidenceError::NoContradiction)
-        }
+        if contradict { Ok(()) } else { Err(EvidenceError::NoContradiction) }
     }
 }
 
@@ -157,10 +134,7 @@ fn parse(text: &str) -> Result<ForkEvidence, EvidenceError> {
     if (lines.next(), lines.next()) != (Some(FIRST_LINE), Some(SENTENCE)) {
         return Err(malformed("its first lines are others"));
     }
-    let key = lines
-        .next()
-        .and_then(|line| line.strip_prefix("key "))
-        .ok_or(malformed("it has no key"))?;
+    let key = lines.next().and_then(|line| line.strip_prefix("key ")).ok_or(malformed("it has no key"))?;
     let key = VerifierKey::parse(key)?;
     let mut head = |word| {
         if lines.next() != Some(word) {
@@ -200,16 +174,11 @@ impl fmt::Display for ForkEvidence {
         writeln!(f, "{FIRST_LINE}\n{SENTENCE}\nkey {}", self.key())?;
         for (word, head) in [("older", &self.older), ("newer", &self.newer)] {
             writeln!(f, "{word}")?;
-            head.note()
-                .lines()
-                .try_for_each(|line| writeln!(f, "| {line}"))?;
+            head.note().lines().try_for_each(|line| writeln!(f, "| {line}"))?;
         }
         if let Some((root, proof)) = &self.fork {
             writeln!(f, "root {root}")?;
-            proof
-                .hashes()
-                .iter()
-                .try_for_each(|hash| writeln!(f, "proof {hash}"))?;
+            proof.hashes().iter().try_for_each(|hash| writeln!(f, "proof {hash}"))?;
         }
         writeln!(f, "end")
     }

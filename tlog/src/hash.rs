@@ -52,10 +52,7 @@ impl Hash {
 
     /// The hash at `index` of a row of hashes.
     pub(crate) fn at(row: &[u8], index: usize) -> Option<Self> {
-        row.get(index * Self::LEN..)?
-            .first_chunk()
-            .copied()
-            .map(Self)
+        row.get(index * Self::LEN..)?.first_chunk().copied().map(Self)
     }
 }
 
@@ -74,26 +71,13 @@ impl fmt::Debug for Hash {
 /// The hash of a leaf: of the text of a record.
 #[doc(alias = "RecordHash")]
 pub fn leaf_hash(data: &[u8]) -> Hash {
-    Hash(
-        Sha256::new()
-            .chain_update([0])
-            .chain_update(data)
-            .finalize()
-            .into(),
-    )
+    Hash(Sha256::new().chain_update([0]).chain_update(data).finalize().into())
 }
 
 /// The hash of an inner node.
 #[doc(alias = "NodeHash")]
 pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
-    Hash(
-        Sha256::new()
-            .chain_update([1])
-            .chain_update(left.0)
-            .chain_update(right.0)
-            .finalize()
-            .into(),
-    )
+    Hash(Sha256::new().chain_update([1]).chain_update(left.0).chain_update(right.0).finalize().into())
 }
 
 /// The root of the tree without records.

@@ -46,10 +46,7 @@ pub enum ProofError {
 /// The ranges of records whose roots make up the proof, from the leaf up.
 fn path(id: RecordId, size: TreeSize) -> Result<Vec<(u64, u64)>, ProofError> {
     if !size.contains(id) {
-        return Err(ProofError::OutsideTree {
-            asked: id.get(),
-            size,
-        });
+        return Err(ProofError::OutsideTree { asked: id.get(), size });
     }
     let (mut from, mut to) = (0, size.get());
     let mut ranges = Vec::new();
@@ -74,23 +71,15 @@ pub(crate) fn split(length: u64) -> u64 {
 
 /// Joins the hashes of complete subtrees to one hash per range.
 pub(crate) fn join(ranges: &[(u64, u64)], hashes: &[Hash]) -> Result<Vec<Hash>, ProofError> {
-    let wrong = ProofError::WrongLength {
-        given: hashes.len(),
-    };
+    let wrong = ProofError::WrongLength { given: hashes.len() };
     let mut rest = hashes;
     let mut joined = Vec::with_capacity(ranges.len());
     for (from, to) in ranges {
-        let (own, others) = rest
-            .split_at_checked((to - from).count_ones() as usize)
-            .ok_or(wrong)?;
+        let (own, others) = rest.split_at_checked((to - from).count_ones() as usize).ok_or(wrong)?;
         joined.push(fold(own).ok_or(wrong)?);
         rest = others;
     }
-    if rest.is_empty() {
-        Ok(joined)
-    } else {
-        Err(wrong)
-    }
+    if rest.is_empty() { Ok(joined) } else { Err(wrong) }
 }
 
 impl InclusionProof {
@@ -106,32 +95,22 @@ impl InclusionProof {
 
     /// The complete subtrees whose hashes [`InclusionProof::prove`] needs.
     pub fn nodes(id: RecordId, size: TreeSize) -> Result<Vec<Node>, ProofError> {
-        Ok(path(id, size)?
-            .into_iter()
-            .flat_map(|(from, to)| range_nodes(from, to))
-            .collect())
+        Ok(path(id, size)?.into_iter().flat_map(|(from, to)| range_nodes(from, to)).collect())
     }
 
     /// Makes the proof from the hashes of [`InclusionProof::nodes`], in the same order.
     #[doc(alias = "ProveRecord")]
     pub fn prove(id: RecordId, size: TreeSize, hashes: &[Hash]) -> Result<Self, ProofError> {
-        Ok(Self {
-            hashes: join(&path(id, size)?, hashes)?,
-        })
+        Ok(Self { hashes: join(&path(id, size)?, hashes)? })
     }
 
     /// Checks that the record `id` with the hash `leaf` is in the tree of `head`.
     #[doc(alias = "CheckRecord")]
     pub fn verify(&self, id: RecordId, leaf: &Hash, head: &TreeHead) -> Result<(), ProofError> {
         if !head.size.contains(id) {
-            return Err(ProofError::OutsideTree {
-                asked: id.get(),
-                size: head.size,
-            });
+            return Err(ProofError::OutsideTree { asked: id.get(), size: head.size });
         }
-        let wrong = ProofError::WrongLength {
-            given: self.hashes.len(),
-        };
+        let wrong = ProofError::WrongLength { given: self.hashes.len() };
         let (mut place, mut last) = (id.get(), head.size.get() - 1);
         let mut found = *leaf;
         for hash in &self.hashes {
@@ -152,13 +131,6 @@ impl InclusionProof {
         if last != 0 {
             return Err(wrong);
         }
-        if found == head.root {
-            Ok(())
-        } else {
-            Err(ProofError::WrongRoot {
-                found,
-                expected: head.root,
-            })
-        }
+        if found == head.root { Ok(()) } else { Err(ProofError::WrongRoot { found, expected: head.root }) }
     }
 }

@@ -20,8 +20,7 @@ use ed25519_dalek::{Signature, Verifier, VerifyingKey};
 use sha2::{Digest, Sha256};
 
 /// The verifier key of sum.golang.org, as the `go` command has it built in.
-pub const SUM_GOLANG_ORG: &str =
-    "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8";
+pub const SUM_GOLANG_ORG: &str = "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8";
 
 const ED25519: u8 = 1;
 
@@ -76,9 +75,7 @@ impl VerifierKey {
     pub fn parse(text: &str) -> Result<Self, KeyError> {
         let (name, rest) = text.split_once('+').ok_or(KeyError::Malformed)?;
         let (hash, key) = rest.split_once('+').ok_or(KeyError::Malformed)?;
-        let digits = hash
-            .bytes()
-            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let digits = hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         if hash.len() != 8 || !digits {
             return Err(KeyError::BadHash);
         }
@@ -89,15 +86,9 @@ impl VerifierKey {
             return Err(KeyError::UnknownAlgorithm(*algorithm));
         }
         let key = key.try_into().map_err(|_| KeyError::BadKey)?;
-        let key = Self::new(
-            name,
-            VerifyingKey::from_bytes(key).map_err(|_| KeyError::BadKey)?,
-        )?;
+        let key = Self::new(name, VerifyingKey::from_bytes(key).map_err(|_| KeyError::BadKey)?)?;
         if key.hash != given {
-            return Err(KeyError::WrongHash {
-                given,
-                computed: key.hash,
-            });
+            return Err(KeyError::WrongHash { given, computed: key.hash });
         }
         Ok(key)
     }
@@ -106,17 +97,10 @@ impl VerifierKey {
         if !is_name(name) {
             return Err(KeyError::BadName(name.to_string()));
         }
-        let digest = Sha256::new()
-            .chain_update(name)
-            .chain_update([b'\n', ED25519])
-            .chain_update(key.as_bytes())
-            .finalize();
+        let digest =
+            Sha256::new().chain_update(name).chain_update([b'\n', ED25519]).chain_update(key.as_bytes()).finalize();
         let hash = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
-        Ok(Self {
-            name: name.to_string(),
-            hash,
-            key,
-        })
+        Ok(Self { name: name.to_string(), hash, key })
     }
 
     /// The name of the signer.
@@ -132,8 +116,7 @@ impl VerifierKey {
     /// Whether `signature` is this key's over `text`. Accepts what Go's `crypto/ed25519` accepts: the cofactorless
     /// equation, not the stricter one.
     pub(crate) fn signed(&self, text: &[u8], signature: &[u8]) -> bool {
-        Signature::from_slice(signature)
-            .is_ok_and(|signature| self.key.verify(text, &signature).is_ok())
+        Signature::from_slice(signature).is_ok_and(|signature| self.key.verify(text, &signature).is_ok())
     }
 }
 
@@ -141,12 +124,6 @@ impl fmt::Display for VerifierKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut bytes = [ED25519; 33];
         bytes[1..].copy_from_slice(self.key.as_bytes());
-        write!(
-            f,
-            "{}+{:08x}+{}",
-            self.name,
-            self.hash,
-            STANDARD.encode(bytes)
-        )
+        write!(f, "{}+{:08x}+{}", self.name, self.hash, STANDARD.encode(bytes))
     }
 }

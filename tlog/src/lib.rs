@@ -54,6 +54,4 @@ pub use record::{LookupReply, ProvenRecord, RecordError, format_record};
 pub use sign::Signer;
 pub use tile::{Tile, TileError, TileHeight};
 pub use timeline::{Comparison, ComparisonError, Decision, Observation, Timeline};
-pub use tree::{
-    MemoryTree, Node, RecordId, TreeError, TreeHead, TreeSize, root_from_subtrees, subtree_roots,
-};
+pub use tree::{MemoryTree, Node, RecordId, TreeError, TreeHead, TreeSize, root_from_subtrees, subtree_roots};

@@ -84,22 +84,16 @@ pub fn open(note: &[u8], keys: &[VerifierKey]) -> Result<VerifiedNote, NoteError
     if raw.bytes().any(|byte| byte < 0x20 && byte != b'\n') {
         return Err(NoteError::NotText);
     }
-    let blank = raw
-        .rfind("\n\n")
-        .ok_or(NoteError::Malformed("it has no blank line"))?;
+    let blank = raw.rfind("\n\n").ok_or(NoteError::Malformed("it has no blank line"))?;
     let (text, signatures) = (&raw[..=blank], &raw[blank + 2..]);
-    let lines = signatures.strip_suffix('\n').ok_or(NoteError::Malformed(
-        "it does not end with a signature line",
-    ))?;
+    let lines = signatures.strip_suffix('\n').ok_or(NoteError::Malformed("it does not end with a signature line"))?;
     let mut signers: Vec<VerifierKey> = Vec::new();
     for (nth, line) in lines.split('\n').enumerate() {
         if nth == MAX_SIGNATURES {
             return Err(NoteError::TooManySignatures);
         }
         let (name, hash, signature) = signature_line(line)?;
-        let known = keys
-            .iter()
-            .find(|key| key.name() == name && key.key_hash() == hash);
+        let known = keys.iter().find(|key| key.name() == name && key.key_hash() == hash);
         let Some(key) = known.filter(|key| !signers.contains(key)) else {
             continue;
         };
@@ -112,20 +106,13 @@ pub fn open(note: &[u8], keys: &[VerifierKey]) -> Result<VerifiedNote, NoteError
         let names: Vec<&str> = keys.iter().map(VerifierKey::name).collect();
         return Err(NoteError::NotSigned(names.join(" or ")));
     }
-    Ok(VerifiedNote {
-        raw: raw.to_string(),
-        text_len: text.len(),
-        signers,
-    })
+    Ok(VerifiedNote { raw: raw.to_string(), text_len: text.len(), signers })
 }
 
 /// Name, key hash, signature.
 fn signature_line(line: &str) -> Result<(&str, u32, Vec<u8>), NoteError> {
     let malformed = NoteError::Malformed("a signature line is not '— NAME BASE64'");
-    let (name, base64) = line
-        .strip_prefix("— ")
-        .and_then(|rest| rest.split_once(' '))
-        .ok_or(malformed.clone())?;
+    let (name, base64) = line.strip_prefix("— ").and_then(|rest| rest.split_once(' ')).ok_or(malformed.clone())?;
     let bytes = STANDARD.decode(base64).map_err(|_| malformed.clone())?;
     match bytes.split_first_chunk() {
         Some((hash, signature)) if is_name(name) && !signature.is_empty() => {

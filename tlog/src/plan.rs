@@ -57,14 +57,8 @@ impl TilePlan {
     /// Plans for `nodes` in the tree of `head`.
     pub fn new(head: TreeHead, height: TileHeight, nodes: &[Node]) -> Result<Self, PlanError> {
         let mut tiles = Vec::new();
-        for node in subtree_roots(head.size)
-            .into_iter()
-            .chain(nodes.iter().copied())
-        {
-            let outside = PlanError::OutsideTree {
-                node,
-                size: head.size,
-            };
+        for node in subtree_roots(head.size).into_iter().chain(nodes.iter().copied()) {
+            let outside = PlanError::OutsideTree { node, size: head.size };
             let mut tile = Tile::containing(height, node, head.size).ok_or(outside)?;
             tiles.push(tile);
             while tile.is_full() {
@@ -74,11 +68,7 @@ impl TilePlan {
         }
         tiles.sort_unstable_by_key(|tile| (core::cmp::Reverse(tile.level()), tile.index()));
         tiles.dedup();
-        Ok(Self {
-            head,
-            height,
-            tiles,
-        })
+        Ok(Self { head, height, tiles })
     }
 
     /// The tiles, parents before children.
@@ -94,49 +84,27 @@ impl TilePlan {
     /// Checks every byte of every tile. `bytes` are in the order of [`TilePlan::tiles`].
     pub fn authenticate<B: AsRef<[u8]>>(&self, bytes: &[B]) -> Result<AuthenticTiles, TileError> {
         if bytes.len() != self.tiles.len() {
-            return Err(TileError::WrongCount {
-                given: bytes.len(),
-                wanted: self.tiles.len(),
-            });
+            return Err(TileError::WrongCount { given: bytes.len(), wanted: self.tiles.len() });
         }
         for (tile, bytes) in self.tiles.iter().zip(bytes) {
             let (found, expected) = (bytes.as_ref().len(), tile.byte_len());
             if found != expected {
-                return Err(TileError::WrongLength {
-                    tile: *tile,
-                    found,
-                    expected,
-                });
+                return Err(TileError::WrongLength { tile: *tile, found, expected });
             }
         }
         self.check_root(bytes)?;
-        for (tile, own) in self
-            .tiles
-            .iter()
-            .zip(bytes)
-            .filter(|(tile, _)| tile.is_full())
-        {
+        for (tile, own) in self.tiles.iter().zip(bytes).filter(|(tile, _)| tile.is_full()) {
             let expected = tile
                 .parent(self.head.size)
                 .and_then(|parent| parent.hash(self.find(&parent, bytes)?, tile.as_node()))
                 .ok_or(TileError::NoParent(*tile))?;
-            let found = crate::tile::row_root(own.as_ref(), tile.width() as usize)
-                .ok_or(TileError::NoParent(*tile))?;
+            let found = crate::tile::row_root(own.as_ref(), tile.width() as usize).ok_or(TileError::NoParent(*tile))?;
             if found != expected {
-                return Err(TileError::WrongHash {
-                    tile: *tile,
-                    found,
-                    expected,
-                });
+                return Err(TileError::WrongHash { tile: *tile, found, expected });
             }
         }
         let bytes = bytes.iter().map(|bytes| bytes.as_ref().to_vec()).collect();
-        Ok(AuthenticTiles {
-            head: self.head,
-            height: self.height,
-            tiles: self.tiles.clone(),
-            bytes,
-        })
+        Ok(AuthenticTiles { head: self.head, height: self.height, tiles: self.tiles.clone(), bytes })
     }
 
     /// The partial tiles are exactly those that hold the subtree roots, and those roots cover all their hashes.
@@ -148,16 +116,8 @@ impl TilePlan {
                 .ok_or(TileError::OutsideEveryTree)?;
             roots.push(hash);
         }
-        let found =
-            root_from_subtrees(self.head.size, &roots).map_err(|_| TileError::OutsideEveryTree)?;
-        if found == self.head.root {
-            Ok(())
-        } else {
-            Err(TileError::WrongRoot {
-                found,
-                expected: self.head.root,
-            })
-        }
+        let found = root_from_subtrees(self.head.size, &roots).map_err(|_| TileError::OutsideEveryTree)?;
+        if found == self.head.root { Ok(()) } else { Err(TileError::WrongRoot { found, expected: self.head.root }) }
     }
 
     fn find<'b, B: AsRef<[u8]>>(&self, tile: &Tile, bytes: &'b [B]) -> Option<&'b [u8]> {
@@ -183,9 +143,7 @@ impl AuthenticTiles {
 
     /// The bytes of `tile`, in the width that the tree has.
     pub fn bytes(&self, tile: &Tile) -> Option<&[u8]> {
-        position(&self.tiles, tile)
-            .filter(|at| self.tiles[*at] == *tile)
-            .map(|at| self.bytes[at].as_slice())
+        position(&self.tiles, tile).filter(|at| self.tiles[*at] == *tile).map(|at| self.bytes[at].as_slice())
     }
 
     /// The hash of a node, if one of the tiles holds it.

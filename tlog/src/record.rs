@@ -80,16 +80,10 @@ impl LookupReply {
             return Err(RecordError::TooLong(reply.len()));
         }
         let malformed = RecordError::Malformed;
-        let end = reply
-            .iter()
-            .position(|byte| *byte == b'\n')
-            .ok_or(malformed("it has no lines"))?;
+        let end = reply.iter().position(|byte| *byte == b'\n').ok_or(malformed("it has no lines"))?;
         let (id, rest) = (&reply[..end], &reply[end + 1..]);
         let id = core::str::from_utf8(id).map_err(|_| TreeError::NotCanonical)?;
-        let blank = rest
-            .windows(2)
-            .position(|two| two == b"\n\n")
-            .ok_or(malformed("it has no blank line"))?;
+        let blank = rest.windows(2).position(|two| two == b"\n\n").ok_or(malformed("it has no blank line"))?;
         let (text, note) = (&rest[..=blank], rest[blank + 2..].to_vec());
         Self::new(RecordId::parse(id)?, text, note)
     }
@@ -99,18 +93,11 @@ impl LookupReply {
         if text.len() > MAX_RECORD_LEN {
             return Err(RecordError::TooLong(text.len()));
         }
-        let text = core::str::from_utf8(text)
-            .map_err(|_| RecordError::Malformed("the record is not UTF-8"))?;
+        let text = core::str::from_utf8(text).map_err(|_| RecordError::Malformed("the record is not UTF-8"))?;
         if !is_record_text(text) {
-            return Err(RecordError::Malformed(
-                "the record is not lines of plain text",
-            ));
+            return Err(RecordError::Malformed("the record is not lines of plain text"));
         }
-        Ok(Self {
-            id,
-            text: text.to_string(),
-            note,
-        })
+        Ok(Self { id, text: text.to_string(), note })
     }
 
     /// The number of the record.
@@ -130,38 +117,19 @@ impl LookupReply {
 
     /// Proves the record by tiles that were planned for the node at level 0 with the record's number.
     pub fn prove(self, tiles: &AuthenticTiles) -> Result<ProvenRecord, RecordError> {
-        let node = Node {
-            level: 0,
-            index: self.id.get(),
-        };
+        let node = Node { level: 0, index: self.id.get() };
         let expected = tiles.hash(node).ok_or(RecordError::NotPlanned(self.id))?;
         let found = self.leaf_hash();
         if found != expected {
-            return Err(RecordError::WrongLeaf {
-                id: self.id,
-                found,
-                expected,
-            });
+            return Err(RecordError::WrongLeaf { id: self.id, found, expected });
         }
-        Ok(ProvenRecord {
-            id: self.id,
-            text: self.text,
-            head: *tiles.head(),
-        })
+        Ok(ProvenRecord { id: self.id, text: self.text, head: *tiles.head() })
     }
 
     /// Proves the record by an inclusion proof for a signed head.
-    pub fn prove_by(
-        self,
-        proof: &InclusionProof,
-        head: &SignedCheckpoint,
-    ) -> Result<ProvenRecord, RecordError> {
+    pub fn prove_by(self, proof: &InclusionProof, head: &SignedCheckpoint) -> Result<ProvenRecord, RecordError> {
         proof.verify(self.id, &self.leaf_hash(), head.head())?;
-        Ok(ProvenRecord {
-            id: self.id,
-            text: self.text,
-            head: *head.head(),
-        })
+        Ok(ProvenRecord { id: self.id, text: self.text, head: *head.head() })
     }
 }
 
@@ -200,9 +168,7 @@ pub fn format_record(id: RecordId, text: &str) -> Result<String, RecordError> {
         return Err(RecordError::TooLong(text.len()));
     }
     if !is_record_text(text) {
-        return Err(RecordError::Malformed(
-            "the record is not lines of plain text",
-        ));
+        return Err(RecordError::Malformed("the record is not lines of plain text"));
     }
     Ok(format!("{id}\n{text}\n"))
 }

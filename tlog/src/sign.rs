@@ -51,23 +51,12 @@ impl Signer {
         }
         let mut signature = Vec::from(self.verifier.key_hash().to_be_bytes());
         signature.extend_from_slice(&self.key.sign(text.as_bytes()).to_bytes());
-        Ok(format!(
-            "{text}\n— {} {}\n",
-            self.verifier.name(),
-            STANDARD.encode(signature)
-        ))
+        Ok(format!("{text}\n— {} {}\n", self.verifier.name(), STANDARD.encode(signature)))
     }
 
     /// Signs a tree head; returns the whole note.
     pub fn sign_head(&self, origin: &str, head: &TreeHead) -> Result<String, NoteError> {
-        self.sign(
-            &Checkpoint {
-                origin: origin.to_string(),
-                head: *head,
-                extensions: Vec::new(),
-            }
-            .to_string(),
-        )
+        self.sign(&Checkpoint { origin: origin.to_string(), head: *head, extensions: Vec::new() }.to_string())
     }
 }
 

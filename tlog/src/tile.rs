@@ -94,11 +94,7 @@ impl TileHeight {
 
     /// A height of 1 to 8.
     pub const fn new(height: u8) -> Result<Self, TileError> {
-        if height >= 1 && height <= MAX_TILE_HEIGHT {
-            Ok(Self(height))
-        } else {
-            Err(TileError::BadHeight(height))
-        }
+        if height >= 1 && height <= MAX_TILE_HEIGHT { Ok(Self(height)) } else { Err(TileError::BadHeight(height)) }
     }
 
     /// The number of levels.
@@ -120,16 +116,9 @@ impl Tile {
             return Err(TileError::OutsideEveryTree);
         }
         let most = MAX_TREE_SIZE >> shift;
-        let end = index
-            .checked_mul(u64::from(height.full_width()))
-            .and_then(|start| start.checked_add(width.into()));
+        let end = index.checked_mul(u64::from(height.full_width())).and_then(|start| start.checked_add(width.into()));
         match end {
-            Some(end) if end <= most => Ok(Self {
-                height,
-                level,
-                index,
-                width,
-            }),
+            Some(end) if end <= most => Ok(Self { height, level, index, width }),
             _ => Err(TileError::OutsideEveryTree),
         }
     }
@@ -137,11 +126,7 @@ impl Tile {
     /// Parses a path. Only the one canonical spelling of a tile is accepted.
     pub fn parse(path: &str) -> Result<Self, TileError> {
         let tile = parse_path(path).ok_or_else(|| TileError::BadPath(path.to_string()))?;
-        if tile.to_string() == path {
-            Ok(tile)
-        } else {
-            Err(TileError::BadPath(path.to_string()))
-        }
+        if tile.to_string() == path { Ok(tile) } else { Err(TileError::BadPath(path.to_string())) }
     }
 
     /// Levels that it spans.
@@ -172,10 +157,7 @@ impl Tile {
     /// The same tile, full.
     #[must_use]
     pub fn full(&self) -> Self {
-        Self {
-            width: self.height.full_width(),
-            ..*self
-        }
+        Self { width: self.height.full_width(), ..*self }
     }
 
     /// The same tile with another width.
@@ -197,9 +179,7 @@ impl Tile {
 
     /// The widest form of a tile in a tree; `None` if the tree does not reach it.
     pub fn in_tree(height: TileHeight, level: u8, index: u64, size: TreeSize) -> Option<Self> {
-        let row = size
-            .get()
-            .checked_shr(u32::from(height.0) * u32::from(level))?;
+        let row = size.get().checked_shr(u32::from(height.0) * u32::from(level))?;
         let left = row.checked_sub(index.checked_mul(u64::from(height.full_width()))?)?;
         let width = u32::try_from(left.min(u64::from(height.full_width()))).ok()?;
         Self::new(height, level, index, width).ok()
@@ -220,25 +200,16 @@ impl Tile {
             return None;
         }
         let count = 1_u64 << (node.level % self.height.0);
-        let first = node
-            .index
-            .checked_mul(count)?
-            .checked_sub(self.index << self.height.0)?;
+        let first = node.index.checked_mul(count)?.checked_sub(self.index << self.height.0)?;
         let fits = first.checked_add(count)? <= u64::from(self.width);
-        if fits {
-            Some((usize::try_from(first).ok()?, usize::try_from(count).ok()?))
-        } else {
-            None
-        }
+        if fits { Some((usize::try_from(first).ok()?, usize::try_from(count).ok()?)) } else { None }
     }
 
     /// The nodes of its row, from left to right.
     pub fn nodes(&self) -> Vec<Node> {
         let level = self.height.0 * self.level;
         let first = self.index << self.height.0;
-        (first..first + u64::from(self.width))
-            .map(|index| Node { level, index })
-            .collect()
+        (first..first + u64::from(self.width)).map(|index| Node { level, index }).collect()
     }
 
     /// The hash of `node` from this tile's bytes, which must have the right length.
@@ -249,20 +220,12 @@ impl Tile {
 
     /// The tile in whose row this full tile's hash stands, as wide as a tree has it.
     pub(crate) fn parent(&self, size: TreeSize) -> Option<Self> {
-        Self::in_tree(
-            self.height,
-            self.level + 1,
-            self.index >> self.height.0,
-            size,
-        )
+        Self::in_tree(self.height, self.level + 1, self.index >> self.height.0, size)
     }
 
     /// The node that this tile is, when it is full.
     pub(crate) fn as_node(&self) -> Node {
-        Node {
-            level: self.height.0 * (self.level + 1),
-            index: self.index,
-        }
+        Node { level: self.height.0 * (self.level + 1), index: self.index }
     }
 }
 
@@ -320,10 +283,6 @@ impl fmt::Display for Tile {
             write!(f, "x{group:03}/")?;
         }
         write!(f, "{:03}", self.index % 1000)?;
-        if self.is_full() {
-            Ok(())
-        } else {
-            write!(f, ".p/{}", self.width)
-        }
+        if self.is_full() { Ok(()) } else { write!(f, ".p/{}", self.width) }
     }
 }

@@ -78,17 +78,9 @@ impl Timeline {
             return Observation::Same;
         }
         match seen.size().cmp(&trusted.size()) {
-            core::cmp::Ordering::Less => Observation::Past(Comparison {
-                older: seen,
-                newer: trusted,
-            }),
-            core::cmp::Ordering::Greater => Observation::Ahead(Comparison {
-                older: trusted,
-                newer: seen,
-            }),
-            core::cmp::Ordering::Equal => {
-                Observation::Fork(Box::new(ForkEvidence::same_size(trusted, seen)))
-            }
+            core::cmp::Ordering::Less => Observation::Past(Comparison { older: seen, newer: trusted }),
+            core::cmp::Ordering::Greater => Observation::Ahead(Comparison { older: trusted, newer: seen }),
+            core::cmp::Ordering::Equal => Observation::Fork(Box::new(ForkEvidence::same_size(trusted, seen))),
         }
     }
 }
@@ -108,9 +100,7 @@ impl Comparison {
     pub fn nodes(&self) -> Vec<Node> {
         let mut nodes = subtree_roots(self.older.size());
         // Older is smaller by construction, so there always is a way.
-        nodes.extend(
-            ConsistencyProof::nodes(self.older.size(), self.newer.size()).unwrap_or_default(),
-        );
+        nodes.extend(ConsistencyProof::nodes(self.older.size(), self.newer.size()).unwrap_or_default());
         nodes
     }
 
@@ -121,20 +111,14 @@ impl Comparison {
             return Err(ComparisonError::OtherHead);
         }
         let (older, newer) = (self.older.size(), self.newer.size());
-        let hashes = tiles
-            .hashes(&subtree_roots(older))
-            .ok_or(ComparisonError::NotPlanned)?;
+        let hashes = tiles.hashes(&subtree_roots(older)).ok_or(ComparisonError::NotPlanned)?;
         let root = root_from_subtrees(older, &hashes).map_err(|_| ComparisonError::NotPlanned)?;
         if root == self.older.head().root {
             return Ok(Decision::Consistent(Box::new(self.newer)));
         }
-        let nodes =
-            ConsistencyProof::nodes(older, newer).map_err(|_| ComparisonError::NotPlanned)?;
+        let nodes = ConsistencyProof::nodes(older, newer).map_err(|_| ComparisonError::NotPlanned)?;
         let hashes = tiles.hashes(&nodes).ok_or(ComparisonError::NotPlanned)?;
-        let proof = ConsistencyProof::prove(older, newer, &hashes)
-            .map_err(|_| ComparisonError::NotPlanned)?;
-        Ok(Decision::Fork(Box::new(ForkEvidence::two_sizes(
-            self.older, self.newer, root, proof,
-        ))))
+        let proof = ConsistencyProof::prove(older, newer, &hashes).map_err(|_| ComparisonError::NotPlanned)?;
+        Ok(Decision::Fork(Box::new(ForkEvidence::two_sizes(self.older, self.newer, root, proof))))
     }
 }

@@ -50,11 +50,7 @@ impl TreeSize {
 
     /// A size, unless it is beyond [`MAX_TREE_SIZE`].
     pub const fn new(size: u64) -> Result<Self, TreeError> {
-        if size <= MAX_TREE_SIZE {
-            Ok(Self(size))
-        } else {
-            Err(TreeError::TooLarge(size))
-        }
+        if size <= MAX_TREE_SIZE { Ok(Self(size)) } else { Err(TreeError::TooLarge(size)) }
     }
 
     /// The number of records.
@@ -76,11 +72,7 @@ impl TreeSize {
 impl RecordId {
     /// A record number, unless no tree can have it.
     pub const fn new(id: u64) -> Result<Self, TreeError> {
-        if id < MAX_TREE_SIZE {
-            Ok(Self(id))
-        } else {
-            Err(TreeError::TooLarge(id))
-        }
+        if id < MAX_TREE_SIZE { Ok(Self(id)) } else { Err(TreeError::TooLarge(id)) }
     }
 
     /// The number.
@@ -144,10 +136,7 @@ pub(crate) fn range_nodes(from: u64, to: u64) -> Vec<Node> {
     let (mut from, length) = (from, to - from);
     let mut nodes = Vec::with_capacity(length.count_ones() as usize);
     for level in (0..64_u8).rev().filter(|level| length >> level & 1 == 1) {
-        nodes.push(Node {
-            level,
-            index: from >> level,
-        });
+        nodes.push(Node { level, index: from >> level });
         from += 1 << level;
     }
     nodes
@@ -157,21 +146,14 @@ pub(crate) fn range_nodes(from: u64, to: u64) -> Vec<Node> {
 pub fn root_from_subtrees(size: TreeSize, hashes: &[Hash]) -> Result<Hash, TreeError> {
     let wanted = size.get().count_ones() as usize;
     if hashes.len() != wanted {
-        return Err(TreeError::WrongCount {
-            given: hashes.len(),
-            wanted,
-        });
+        return Err(TreeError::WrongCount { given: hashes.len(), wanted });
     }
     Ok(fold(hashes).unwrap_or_else(empty_root))
 }
 
 /// One hash over a row of subtrees that get smaller to the right.
 pub(crate) fn fold(hashes: &[Hash]) -> Option<Hash> {
-    hashes
-        .iter()
-        .rev()
-        .copied()
-        .reduce(|right, left| node_hash(&left, &right))
+    hashes.iter().rev().copied().reduce(|right, left| node_hash(&left, &right))
 }
 
 /// A log in memory, for those who write one: appends leaves, answers nodes, heads and tiles.
@@ -217,30 +199,18 @@ impl MemoryTree {
 
     /// The head of the whole tree.
     pub fn head(&self) -> TreeHead {
-        self.head_at(self.size()).unwrap_or(TreeHead {
-            size: TreeSize::ZERO,
-            root: empty_root(),
-        })
+        self.head_at(self.size()).unwrap_or(TreeHead { size: TreeSize::ZERO, root: empty_root() })
     }
 
     /// The head that the tree had when it was `size` records large; `None` beyond its present size.
     pub fn head_at(&self, size: TreeSize) -> Option<TreeHead> {
-        let hashes: Option<Vec<Hash>> = subtree_roots(size)
-            .into_iter()
-            .map(|node| self.hash(node))
-            .collect();
-        Some(TreeHead {
-            size,
-            root: root_from_subtrees(size, &hashes?).ok()?,
-        })
+        let hashes: Option<Vec<Hash>> = subtree_roots(size).into_iter().map(|node| self.hash(node)).collect();
+        Some(TreeHead { size, root: root_from_subtrees(size, &hashes?).ok()? })
     }
 
     /// The hash of a complete subtree; `None` if it is not complete yet.
     pub fn hash(&self, node: Node) -> Option<Hash> {
-        self.levels
-            .get(usize::from(node.level))?
-            .get(usize::try_from(node.index).ok()?)
-            .copied()
+        self.levels.get(usize::from(node.level))?.get(usize::try_from(node.index).ok()?).copied()
     }
 
     /// The bytes of a tile; `None` if the tree does not have it in this width.

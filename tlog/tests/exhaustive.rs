@@ -2,8 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use tlog::{
-    ConsistencyProof, Hash, InclusionProof, MemoryTree, Node, RecordId, TileHeight, TilePlan,
-    TreeHead, TreeSize, empty_root, leaf_hash, node_hash, root_from_subtrees, subtree_roots,
+    ConsistencyProof, Hash, InclusionProof, MemoryTree, Node, RecordId, TileHeight, TilePlan, TreeHead, TreeSize,
+    empty_root, leaf_hash, node_hash, root_from_subtrees, subtree_roots,
 };
 
 const LARGEST: u64 = 70;
@@ -18,10 +18,7 @@ fn naive_root(leaves: &[Hash]) -> Hash {
         [] => empty_root(),
         [one] => *one,
         many => {
-            let split = (1..many.len())
-                .filter(|n| n.is_power_of_two())
-                .max()
-                .unwrap();
+            let split = (1..many.len()).filter(|n| n.is_power_of_two()).max().unwrap();
             node_hash(&naive_root(&many[..split]), &naive_root(&many[split..]))
         }
     }
@@ -32,10 +29,7 @@ fn leaves(size: u64) -> Vec<Hash> {
 }
 
 fn head(size: u64) -> TreeHead {
-    TreeHead {
-        size: TreeSize::new(size).unwrap(),
-        root: naive_root(&leaves(size)),
-    }
+    TreeHead { size: TreeSize::new(size).unwrap(), root: naive_root(&leaves(size)) }
 }
 
 fn tree(size: u64) -> MemoryTree {
@@ -94,21 +88,12 @@ fn every_record_is_proved_and_every_spoilt_proof_refused() {
             assert_eq!(proof.verify(id, &leaf(nth), &head), Ok(()));
             assert!(proof.verify(id, &leaf(nth + 1), &head).is_err());
             for spoilt in spoilt(proof.hashes()) {
-                assert!(
-                    InclusionProof::from_hashes(spoilt)
-                        .verify(id, &leaf(nth), &head)
-                        .is_err(),
-                    "{nth} in {size}"
-                );
+                assert!(InclusionProof::from_hashes(spoilt).verify(id, &leaf(nth), &head).is_err(), "{nth} in {size}");
             }
         }
         let outside = RecordId::new(size).unwrap();
         assert!(InclusionProof::nodes(outside, head.size).is_err());
-        assert!(
-            InclusionProof::from_hashes(Vec::new())
-                .verify(outside, &leaf(size), &head)
-                .is_err()
-        );
+        assert!(InclusionProof::from_hashes(Vec::new()).verify(outside, &leaf(size), &head).is_err());
     }
 }
 
@@ -117,38 +102,16 @@ fn every_pair_of_sizes_is_consistent_and_every_spoilt_proof_refused() {
     let whole = tree(LARGEST);
     let heads: Vec<TreeHead> = (0..=LARGEST).map(head).collect();
     for newer in &heads {
-        for older in &heads
-            [usize::from(newer.size > TreeSize::ZERO)..=usize::try_from(newer.size.get()).unwrap()]
-        {
+        for older in &heads[usize::from(newer.size > TreeSize::ZERO)..=usize::try_from(newer.size.get()).unwrap()] {
             let nodes = ConsistencyProof::nodes(older.size, newer.size).unwrap();
-            let proof =
-                ConsistencyProof::prove(older.size, newer.size, &hashes(&whole, &nodes)).unwrap();
-            assert_eq!(
-                proof.verify(older, newer),
-                Ok(()),
-                "{} in {}",
-                older.size,
-                newer.size
-            );
+            let proof = ConsistencyProof::prove(older.size, newer.size, &hashes(&whole, &nodes)).unwrap();
+            assert_eq!(proof.verify(older, newer), Ok(()), "{} in {}", older.size, newer.size);
             for spoilt in spoilt(proof.hashes()) {
                 let verdict = ConsistencyProof::from_hashes(spoilt).verify(older, newer);
                 assert!(verdict.is_err(), "{} in {}", older.size, newer.size);
             }
-            for wrong in [leaf(0), leaf(1)]
-                .into_iter()
-                .filter(|wrong| *wrong != older.root)
-            {
-                assert!(
-                    proof
-                        .verify(
-                            &TreeHead {
-                                root: wrong,
-                                ..*older
-                            },
-                            newer
-                        )
-                        .is_err()
-                );
+            for wrong in [leaf(0), leaf(1)].into_iter().filter(|wrong| *wrong != older.root) {
+                assert!(proof.verify(&TreeHead { root: wrong, ..*older }, newer).is_err());
             }
             if older.size < newer.size {
                 assert!(proof.verify(newer, older).is_err());
@@ -162,10 +125,7 @@ fn nothing_is_to_prove_of_the_empty_tree() {
     let empty = ConsistencyProof::from_hashes(Vec::new());
     assert_eq!(empty.verify(&head(0), &head(0)), Ok(()));
     assert!(empty.verify(&head(0), &head(1)).is_err());
-    assert_eq!(
-        ConsistencyProof::nodes(TreeSize::ZERO, head(7).size),
-        Ok(Vec::new())
-    );
+    assert_eq!(ConsistencyProof::nodes(TreeSize::ZERO, head(7).size), Ok(Vec::new()));
 }
 
 #[test]
@@ -173,37 +133,21 @@ fn every_tile_of_every_plan_is_authenticated_to_the_last_bit() {
     let whole = tree(LARGEST);
     for height in [1, 2, 3, 8] {
         let height = TileHeight::new(height).unwrap();
-        for size in
-            (1..=LARGEST).filter(|size| size % 3 == 0 || size.is_power_of_two() || *size > 60)
-        {
+        for size in (1..=LARGEST).filter(|size| size % 3 == 0 || size.is_power_of_two() || *size > 60) {
             let head = head(size);
             for index in 0..size {
                 let node = Node { level: 0, index };
                 let plan = TilePlan::new(head, height, &[node]).unwrap();
-                let honest: Vec<Vec<u8>> = plan
-                    .tiles()
-                    .iter()
-                    .map(|tile| whole.tile(tile).unwrap())
-                    .collect();
+                let honest: Vec<Vec<u8>> = plan.tiles().iter().map(|tile| whole.tile(tile).unwrap()).collect();
                 let tiles = plan.authenticate(&honest).unwrap();
                 let id = RecordId::new(index).unwrap();
                 assert_eq!(tiles.hash(node), Some(leaf(index)));
-                assert_eq!(
-                    tiles
-                        .inclusion_proof(id)
-                        .unwrap()
-                        .verify(id, &leaf(index), &head),
-                    Ok(())
-                );
+                assert_eq!(tiles.inclusion_proof(id).unwrap().verify(id, &leaf(index), &head), Ok(()));
                 for nth in 0..honest.len() {
                     let mut forged = honest.clone();
                     for hash in 0..honest[nth].len() / 32 {
                         forged[nth][hash * 32 + hash % 32] ^= 1;
-                        assert!(
-                            plan.authenticate(&forged).is_err(),
-                            "{:?} of {size}",
-                            plan.tiles()[nth]
-                        );
+                        assert!(plan.authenticate(&forged).is_err(), "{:?} of {size}", plan.tiles()[nth]);
                         forged[nth][hash * 32 + hash % 32] ^= 1;
                     }
                     forged[nth].extend_from_slice(&[0; 32]);
@@ -213,17 +157,7 @@ fn every_tile_of_every_plan_is_authenticated_to_the_last_bit() {
                 }
                 assert!(plan.authenticate(&honest[1..]).is_err());
             }
-            assert!(
-                TilePlan::new(
-                    head,
-                    height,
-                    &[Node {
-                        level: 0,
-                        index: size
-                    }]
-                )
-                .is_err()
-            );
+            assert!(TilePlan::new(head, height, &[Node { level: 0, index: size }]).is_err());
         }
     }
 }
