@@ -1,4 +1,4 @@
-//! The command line: typed words ([`args`]) → checked settings ([`config`]) → one file per command.
+//! The command line: typed words (`args`) → checked settings (`config`) → one file per command.
 
 mod args;
 mod config;

@@ -3,8 +3,8 @@
 //! SHA-256 over a line for each file, sorted bytewise by name: the file's SHA-256 in hexadecimal, two spaces, the name, a
 //! newline. For a zip the names are as stored (`path@version/…`); for a go.mod alone it is the one name `go.mod`.
 //!
-//! A module zip is read strictly: [`directory`] parses what must be there, [`names`] knows what files may be called,
-//! [`zip`] hashes the entries. Where a zip could be read in two ways it is refused, so that no other reader can see other
+//! A module zip is read strictly: `directory` parses what must be there, `names` knows what files may be called,
+//! `zip` hashes the entries. Where a zip could be read in two ways it is refused, so that no other reader can see other
 //! files in it than were hashed.
 
 mod dir;

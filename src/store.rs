@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Everything here blocks: async callers go through `spawn_blocking`. A crash at any instant leaves the old state or the
-//! new one: files are written in staging, synced, renamed, and the folder is synced (see [`durable`]).
+//! new one: files are written in staging, synced, renamed, and the folder is synced (see `durable`).
 
 pub(crate) mod durable;
 mod identity;

@@ -6,7 +6,7 @@
 //! | file | purpose |
 //! |---|---|
 //! | [`limits`] | every bound, with its source |
-//! | `hash`, `tree` | [`Hash`], leaf, node and empty tree; [`TreeHead`], [`Node`], [`MemoryTree`] |
+//! | `hash`, `tree` | [`struct@Hash`], leaf, node and empty tree; [`TreeHead`], [`Node`], [`MemoryTree`] |
 //! | `inclusion`, `consistency` | [`InclusionProof`], [`ConsistencyProof`]: nodes needed, prove, verify |
 //! | `tile`, `plan` | [`Tile`]; [`TilePlan`] (what to fetch) → [`AuthenticTiles`] |
 //! | `key`, [`note`], `sign` | [`VerifierKey`], [`VerifiedNote`], [`Signer`] |
