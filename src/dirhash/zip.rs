@@ -238,3 +238,6 @@ impl Content<'_> {
         ZipError::BadData { name: self.entry.name.clone(), why }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,252 @@
+//! Zips built byte by byte, each wrong in one way.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::DeflateEncoder;
+
+use super::*;
+use crate::dirhash::NameError;
+
+/// One entry, with everything in it that can be wrong.
+#[derive(Clone)]
+struct Part {
+    name: &'static str,
+    local_name: &'static str,
+    method: u16,
+    flags: u16,
+    data: Vec<u8>,
+    crc: u32,
+    unpacked: u32,
+    /// The local header leaves crc and sizes open.
+    open: bool,
+    /// `None`: no descriptor; `Some(true)`: one with its signature.
+    descriptor: Option<bool>,
+    /// Bytes before the local header that belong to nobody.
+    gap: usize,
+}
+
+fn part(name: &'static str, content: &[u8]) -> Part {
+    let mut deflate = DeflateEncoder::new(Vec::new(), Compression::default());
+    deflate.write_all(content).unwrap();
+    let mut crc = Crc::new();
+    crc.update(content);
+    let (data, crc, unpacked) = (deflate.finish().unwrap(), crc.sum(), u32::try_from(content.len()).unwrap());
+    Part { name, local_name: name, method: 8, flags: 0, data, crc, unpacked, open: false, descriptor: None, gap: 0 }
+}
+
+fn numbers(part: &Part, out: &mut Vec<u8>) {
+    out.extend(part.crc.to_le_bytes());
+    out.extend(u32::try_from(part.data.len()).unwrap().to_le_bytes());
+    out.extend(part.unpacked.to_le_bytes());
+}
+
+fn u16s(out: &mut Vec<u8>, values: &[u16]) {
+    values.iter().for_each(|value| out.extend(value.to_le_bytes()));
+}
+
+/// The zip of these parts; `entries` is what the end record says of their number.
+fn build(parts: &[Part], entries: u16) -> Vec<u8> {
+    let (mut zip, mut directory) = (Vec::new(), Vec::new());
+    for part in parts {
+        zip.extend(std::iter::repeat_n(0, part.gap));
+        let header = u32::try_from(zip.len()).unwrap();
+        zip.extend(b"PK\x03\x04");
+        u16s(&mut zip, &[20, part.flags, part.method, 0, 0]);
+        if part.open {
+            zip.extend([0; 12]);
+        } else {
+            numbers(part, &mut zip);
+        }
+        u16s(&mut zip, &[u16::try_from(part.local_name.len()).unwrap(), 0]);
+        zip.extend(part.local_name.as_bytes());
+        zip.extend(&part.data);
+        if let Some(signed) = part.descriptor {
+            zip.extend(if signed { &b"PK\x07\x08"[..] } else { &[] });
+            numbers(part, &mut zip);
+        }
+        directory.extend(b"PK\x01\x02");
+        u16s(&mut directory, &[20, 20, part.flags, part.method, 0, 0]);
+        numbers(part, &mut directory);
+        u16s(&mut directory, &[u16::try_from(part.name.len()).unwrap(), 0, 0, 0, 0]);
+        directory.extend([0; 4]);
+        directory.extend(header.to_le_bytes());
+        directory.extend(part.name.as_bytes());
+    }
+    let offset = u32::try_from(zip.len()).unwrap();
+    zip.extend(&directory);
+    zip.extend(b"PK\x05\x06");
+    u16s(&mut zip, &[0, 0, entries, entries]);
+    zip.extend(u32::try_from(directory.len()).unwrap().to_le_bytes());
+    zip.extend(offset.to_le_bytes());
+    u16s(&mut zip, &[0]);
+    zip
+}
+
+fn hash_bytes(zip: &[u8]) -> Result<ZipReport, ZipError> {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(zip).unwrap();
+    hash_module_zip(&file, &ModuleVersion::parse("a.com/m@v1.0.0").unwrap(), &ZipLimits::default())
+}
+
+fn hash(parts: &[Part]) -> Result<ZipReport, ZipError> {
+    hash_bytes(&build(parts, u16::try_from(parts.len()).unwrap()))
+}
+
+const GO_MOD: &str = "a.com/m@v1.0.0/go.mod";
+const FILE: &str = "a.com/m@v1.0.0/a.go";
+
+fn honest() -> Vec<Part> {
+    vec![part(GO_MOD, b"module a.com/m\n"), part(FILE, &b"package m\n".repeat(50))]
+}
+
+/// The honest zip with its second part changed.
+fn spoilt(change: impl FnOnce(&mut Part)) -> Result<ZipReport, ZipError> {
+    let mut parts = honest();
+    change(&mut parts[1]);
+    hash(&parts)
+}
+
+#[test]
+fn all_ways_to_write_an_honest_zip_have_one_hash() {
+    let expected = hash(&honest()).unwrap();
+    assert_eq!((expected.files, expected.unpacked), (2, 15 + 500));
+    let mut reversed = honest();
+    reversed.reverse();
+    assert_eq!(hash(&reversed).unwrap().h1, expected.h1, "order does not count");
+    for signed in [true, false] {
+        let described = spoilt(|part| {
+            (part.flags, part.open, part.descriptor) = (8, true, Some(signed));
+        });
+        assert_eq!(described.unwrap().h1, expected.h1, "a descriptor behind the data, as go writes it");
+    }
+    let stored = spoilt(|part| (part.method, part.data) = (0, b"package m\n".repeat(50)));
+    assert_eq!(stored.unwrap().h1, expected.h1);
+    let other = spoilt(|other| *other = part(FILE, b"package other\n"));
+    assert_ne!(other.unwrap().h1, expected.h1);
+}
+
+#[test]
+fn many_threads_find_the_same_hash_as_one() {
+    let content = b"0123456789abcdef".repeat(60_000);
+    let names = [FILE, GO_MOD, "a.com/m@v1.0.0/b", "a.com/m@v1.0.0/c", "a.com/m@v1.0.0/d", "a.com/m@v1.0.0/e"];
+    let parts: Vec<Part> = names.iter().enumerate().map(|(nth, name)| part(name, &content[nth..])).collect();
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(&build(&parts, 6)).unwrap();
+    let module = ModuleVersion::parse("a.com/m@v1.0.0").unwrap();
+    let with = |threads| hash_module_zip(&file, &module, &ZipLimits { threads, ..ZipLimits::default() }).unwrap().h1;
+    assert_eq!(with(4), with(1));
+}
+
+#[test]
+fn two_headers_that_disagree_are_refused() {
+    let disagree = |zip: Result<ZipReport, ZipError>| matches!(zip, Err(ZipError::HeadersDisagree(_)));
+    assert!(disagree(spoilt(|part| part.local_name = "a.com/m@v1.0.0/b.go")));
+    assert!(disagree(spoilt(|part| part.local_name = "a.com/m@v1.0.0/a.goo")));
+    assert!(disagree(spoilt(|part| part.open = true)), "sizes left open without a descriptor");
+    assert!(disagree(spoilt(|part| part.flags = 8)), "a descriptor announced, and none there");
+    // The second local header says another crc than the directory.
+    let mut zip = build(&honest(), 2);
+    let second = zip.windows(4).rposition(|four| four == b"PK\x03\x04").unwrap();
+    zip[second + 14] ^= 1;
+    assert!(disagree(hash_bytes(&zip)));
+}
+
+#[test]
+fn bytes_that_belong_to_nobody_are_refused() {
+    assert!(matches!(spoilt(|part| part.gap = 1), Err(ZipError::NotContiguous(_))));
+    let mut parts = honest();
+    parts[0].gap = 7;
+    assert!(matches!(hash(&parts), Err(ZipError::NotContiguous(_))), "data before the first header");
+    let honest = build(&honest(), 2);
+    assert!(matches!(hash_bytes(&[&honest[..], b"x"].concat()), Err(ZipError::NoEnd)), "data behind the end");
+    assert!(matches!(hash_bytes(&[b"x", &honest[..]].concat()), Err(ZipError::DirectoryMisplaced)));
+    assert!(matches!(hash_bytes(&honest[..honest.len() - 1]), Err(ZipError::NoEnd)));
+    assert!(matches!(hash_bytes(b"PK"), Err(ZipError::NoEnd)));
+}
+
+#[test]
+fn overlapping_entries_are_refused() {
+    // Both entries of the directory point to the first local header.
+    let mut zip = build(&honest(), 2);
+    let second = zip.windows(4).rposition(|four| four == b"PK\x01\x02").unwrap();
+    zip[second + 42..second + 46].copy_from_slice(&[0; 4]);
+    assert!(matches!(hash_bytes(&zip), Err(ZipError::NotContiguous(0))));
+}
+
+#[test]
+fn the_directory_must_be_what_the_end_record_says() {
+    assert!(matches!(hash_bytes(&build(&honest(), 3)), Err(ZipError::BadDirectory(_))));
+    assert!(matches!(hash_bytes(&build(&honest(), 1)), Err(ZipError::BadDirectory(_))));
+    assert!(matches!(hash_bytes(&build(&[], 0)), Err(ZipError::Empty)));
+    let end = |at: usize, byte: u8| {
+        let mut zip = build(&honest(), 2);
+        let length = zip.len();
+        zip[length - 22 + at] = byte;
+        hash_bytes(&zip)
+    };
+    assert!(matches!(end(4, 1), Err(ZipError::ManyDisks)));
+    assert!(matches!(end(8, 1), Err(ZipError::ManyDisks)));
+    assert!(matches!(end(12, 0xff), Err(ZipError::DirectoryMisplaced)));
+    assert!(matches!(end(20, 1), Err(ZipError::NoEnd)), "a comment");
+    assert!(
+        matches!(hash_bytes(&build(&honest(), u16::MAX)), Err(ZipError::BadDirectory(_))),
+        "zip64 without its records"
+    );
+}
+
+#[test]
+fn encryption_and_other_methods_are_refused() {
+    let unknown = |zip: Result<ZipReport, ZipError>| matches!(zip, Err(ZipError::UnknownPacking { .. }));
+    assert!(unknown(spoilt(|part| part.flags = 1)));
+    assert!(unknown(spoilt(|part| part.flags = 1 << 5)), "patched data");
+    assert!(unknown(spoilt(|part| part.method = 12)), "bzip2");
+}
+
+#[test]
+fn data_must_be_what_is_declared() {
+    let bad = |zip: Result<ZipReport, ZipError>| match zip {
+        Err(ZipError::BadData { why, .. }) => why,
+        other => panic!("{other:?}"),
+    };
+    assert!(bad(spoilt(|part| part.unpacked -= 1)).contains("longer"));
+    assert!(bad(spoilt(|part| part.unpacked += 1)).contains("shorter"));
+    assert!(bad(spoilt(|part| part.crc ^= 1)).contains("checksum"));
+    assert!(bad(spoilt(|part| part.data.push(0))).contains("goes on"));
+    assert!(bad(spoilt(|part| part.data.truncate(4))).contains("cut off"));
+    assert!(bad(spoilt(|part| part.data[0] = 0xff)).contains("damaged"));
+    assert!(bad(spoilt(|part| (part.method, part.unpacked) = (0, 3))).contains("longer"));
+}
+
+#[test]
+fn too_large_is_refused_before_it_is_read() {
+    let limits = ZipLimits { zip: 400, single: 10, threads: 1 };
+    let module = ModuleVersion::parse("a.com/m@v1.0.0").unwrap();
+    let with = |parts: &[Part], limits: &ZipLimits| {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&build(parts, u16::try_from(parts.len()).unwrap())).unwrap();
+        hash_module_zip(&file, &module, limits)
+    };
+    let what = |result: Result<ZipReport, ZipError>| match result {
+        Err(ZipError::TooLarge { what, .. }) => what,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(what(with(&honest(), &ZipLimits { single: 100, ..limits })), "its content");
+    assert_eq!(what(with(&honest(), &ZipLimits { zip: 100, ..limits })), "the zip");
+    assert_eq!(what(with(&honest()[..1], &limits)), GO_MOD);
+    // A bomb that declares little is stopped at what it declared.
+    let bomb = part(FILE, &vec![0; 1 << 20]);
+    assert!(matches!(hash(&[Part { unpacked: 10, ..bomb }]), Err(ZipError::BadData { .. })));
+}
+
+#[test]
+fn names_are_checked() {
+    assert!(matches!(hash(&[part("b.com/m@v1.0.0/a.go", b"")]), Err(ZipError::Name(NameError::OtherModule(_)))));
+    assert!(matches!(hash(&[part(FILE, b""), part(FILE, b"x")]), Err(ZipError::Name(NameError::Twice(_)))));
+    assert!(matches!(hash(&[part("a.com/m@v1.0.0/../x", b"")]), Err(ZipError::Name(NameError::Bad { .. }))));
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(&build(&honest(), 2)).unwrap();
+    let any = hash_any_zip(&file, &ZipLimits::default()).unwrap();
+    assert_eq!(any.h1, hash(&honest()).unwrap().h1);
+}
