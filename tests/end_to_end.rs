@@ -22,6 +22,9 @@ mod http;
 #[path = "end_to_end/real_sumdb.rs"]
 mod real_sumdb;
 
+#[path = "end_to_end/zips.rs"]
+mod zips;
+
 use libtest_mimic::{Arguments, Trial};
 
 fn main() {
@@ -32,6 +35,7 @@ fn main() {
     trials.extend(http::trials());
     trials.extend(crash::trials());
     trials.extend(cli::trials());
+    trials.extend(zips::trials());
     trials.extend(real_sumdb::trials());
     libtest_mimic::run(&arguments, trials).exit();
 }

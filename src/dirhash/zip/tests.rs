@@ -43,7 +43,9 @@ fn numbers(part: &Part, out: &mut Vec<u8>) {
 }
 
 fn u16s(out: &mut Vec<u8>, values: &[u16]) {
-    values.iter().for_each(|value| out.extend(value.to_le_bytes()));
+    for value in values {
+        out.extend(value.to_le_bytes());
+    }
 }
 
 /// The zip of these parts; `entries` is what the end record says of their number.
