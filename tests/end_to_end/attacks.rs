@@ -7,7 +7,7 @@ use sumgate::demo::{Fault, Origin, World};
 use sumgate::module::ModuleVersion;
 use tlog::Tile;
 
-use crate::fixture::{Go, Mirror, files, get, go_trial, origin, run, shared_trial, trial};
+use crate::fixture::{Go, Mirror, files, get, go_and_shared_trial, go_trial, origin, run, trial};
 
 const HELLO: &str = "example.com/hello@v1.0.0";
 const ZIP: &str = "/example.com/hello/@v/v1.0.0.zip";
@@ -44,7 +44,7 @@ pub fn trials() -> Vec<Trial> {
         go_trial("attack: a rolled-back head is no fork, and never trusted", rolled_back),
         trial("attack: a first head that does not fit the anchor", a_first_head_against_the_anchor),
         trial("attack: a file changed on disk is set aside and fetched anew", changed_on_disk),
-        shared_trial("attack: every case of lookup-attacks.json", "vectors", lookup_vectors),
+        go_and_shared_trial("attack: every case of lookup-attacks.json", "vectors", lookup_vectors),
     ]
 }
 
@@ -226,7 +226,7 @@ fn changed_on_disk() {
     assert!(mirror.quarantine().values().any(|bytes| *bytes == changed));
 }
 
-fn lookup_vectors(folder: &Path) {
+fn lookup_vectors(go: &Path, folder: &Path) {
     let vectors = std::fs::read_to_string(folder.join("lookup-attacks.json")).unwrap();
     let vectors: serde_json::Value = serde_json::from_str(&vectors).unwrap();
     let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
@@ -246,5 +246,13 @@ fn lookup_vectors(folder: &Path) {
         assert_eq!(output.status.code(), Some(expected), "{}: {output:?}", case["name"]);
         let kept = files(&data).into_keys().any(|name| name.contains("/record/") || name.contains("/tile/"));
         assert_eq!(kept, expected == 0, "{}", case["name"]);
+        if expected != 0 {
+            let info = format!("{{\"Version\":\"{version}\"}}");
+            origin.misbehave(&format!("/{path}/@v/{version}.info"), Fault::Body(info.into()));
+            let mirror = Mirror::start_with(&data, &["--upstream", &origin.url(), "--sumdb", &sumdb]);
+            let go = Go::new(go, &mirror.url, &format!("{} {}", text(&vectors["vkey"]), mirror.url));
+            go.must_fail(&["mod", "download", &format!("{path}@{version}")], "502 Bad Gateway");
+            assert!(mirror.tree().into_keys().all(|name| name.ends_with(".info")), "{}", case["name"]);
+        }
     }
 }

@@ -34,7 +34,19 @@ pub fn shared_trial(name: &str, folder: &str, run: fn(&Path)) -> Trial {
     needing(name, Some(path).filter(|path| path.is_dir()), "SUMGATE_REQUIRE_SHARED", run)
 }
 
-fn needing(name: &str, need: Option<PathBuf>, required: &'static str, run: fn(&Path)) -> Trial {
+/// A trial that needs both.
+pub fn go_and_shared_trial(name: &str, folder: &str, run: fn(&Path, &Path)) -> Trial {
+    let Some(go) = go() else { return needing(name, None, "SUMGATE_REQUIRE_GO", |_| {}) };
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared").join(folder);
+    needing(name, Some(path).filter(|path| path.is_dir()), "SUMGATE_REQUIRE_SHARED", move |folder| run(&go, folder))
+}
+
+fn needing(
+    name: &str,
+    need: Option<PathBuf>,
+    required: &'static str,
+    run: impl FnOnce(&Path) + Send + 'static,
+) -> Trial {
     let must_run = std::env::var_os(required).is_some();
     let ignored = need.is_none() && !must_run;
     let body = move || match need {
