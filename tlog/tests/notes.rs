@@ -1,0 +1,201 @@
+//! Signed notes, keys and timelines: what is accepted, and what must not be.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use tlog::{
+    AuthenticTiles, Decision, ForkEvidence, KeyError, MemoryTree, NoteError, Observation, SUMDB_ORIGIN,
+    SignedCheckpoint, Signer, TileHeight, TilePlan, Timeline, TreeSize, VerifierKey, note,
+};
+
+fn signer(name: &str, seed: u8) -> Signer {
+    Signer::from_seed(name, [seed; 32]).unwrap()
+}
+
+fn keys(signers: &[&Signer]) -> Vec<VerifierKey> {
+    signers.iter().map(|signer| signer.verifier_key().clone()).collect()
+}
+
+/// The signature line of a note.
+fn line(note: &str) -> &str {
+    note.rsplit_once("\n\n").unwrap().1
+}
+
+#[test]
+fn the_text_goes_to_the_last_blank_line() {
+    let a = signer("a", 1);
+    let text = "one\n\ntwo\n\n— not a signature\n";
+    let signed = a.sign(text).unwrap();
+    let opened = note::open(signed.as_bytes(), &keys(&[&a])).unwrap();
+    assert_eq!((opened.text(), opened.raw()), (text, signed.as_str()));
+}
+
+#[test]
+fn unknown_keys_are_ignored_and_a_known_bad_signature_is_an_error() {
+    let (a, b, stranger) = (signer("a", 1), signer("b", 2), signer("c", 3));
+    let both = format!("{}{}", a.sign("t\n").unwrap(), line(&b.sign("t\n").unwrap()));
+    assert_eq!(note::open(both.as_bytes(), &keys(&[&a, &b])).unwrap().signers().len(), 2);
+    assert_eq!(note::open(both.as_bytes(), &keys(&[&b])).unwrap().signers(), keys(&[&b]));
+    assert!(matches!(note::open(both.as_bytes(), &keys(&[&stranger])), Err(NoteError::NotSigned(_))));
+    let bad = format!("{}{}", a.sign("t\n").unwrap(), line(&b.sign("other\n").unwrap()));
+    assert!(matches!(note::open(bad.as_bytes(), &keys(&[&a, &b])), Err(NoteError::BadSignature(_))));
+    assert!(note::open(bad.as_bytes(), &keys(&[&a])).is_ok(), "b is unknown here");
+    // A second line of a key that was seen says nothing, right or wrong.
+    let twice = format!("{}{}", a.sign("t\n").unwrap(), line(&a.sign("other\n").unwrap()));
+    assert_eq!(note::open(twice.as_bytes(), &keys(&[&a])).unwrap().signers().len(), 1);
+}
+
+#[test]
+fn what_is_not_to_the_letter_is_refused() {
+    let a = signer("a", 1);
+    let known = keys(&[&a]);
+    let honest = a.sign("text\n").unwrap();
+    let refused = |note: String| assert!(note::open(note.as_bytes(), &known).is_err(), "{note:?}");
+    refused(honest.replace("text", "te\txt"));
+    refused(honest.replace("text", "te\rxt"));
+    refused(honest.replace("text", "texts"));
+    refused(honest.replace('—', "-"));
+    refused(honest.replace("— a ", "— a  "));
+    refused(honest.trim_end().to_owned());
+    refused(format!("{honest}\n"));
+    refused(honest.replace("\n\n", "\n"));
+    refused("text\n\n".to_owned());
+    assert!(note::open(b"text\xff\n\n", &known).is_err());
+    // Base64 whose last character has stray bits decodes to the same bytes, leniently.
+    let base64 = line(&honest).trim_end().rsplit(' ').next().unwrap();
+    let stray = base64.replace('=', "");
+    assert_ne!(stray.len(), base64.len(), "68 bytes need padding");
+    let (front, last) = stray.split_at(stray.len() - 1);
+    refused(honest.replace(base64, &format!("{front}{}=", next_character(last))));
+}
+
+/// The next character of the alphabet: the same but for the lowest bit.
+fn next_character(c: &str) -> char {
+    let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let at = alphabet.find(c).unwrap();
+    assert_eq!(at % 4, 0, "canonical base64 has no stray bits");
+    alphabet.as_bytes()[at + 1].into()
+}
+
+#[test]
+fn a_hundred_signatures_and_no_more() {
+    let a = signer("a", 1);
+    let unknown = line(&signer("b", 2).sign("t\n").unwrap()).to_owned();
+    let with = |more: usize| format!("{}{}", a.sign("t\n").unwrap(), unknown.repeat(more));
+    assert!(note::open(with(99).as_bytes(), &keys(&[&a])).is_ok());
+    assert_eq!(note::open(with(100).as_bytes(), &keys(&[&a])), Err(NoteError::TooManySignatures));
+}
+
+#[test]
+fn keys_are_cut_at_the_first_two_plus_signs_and_checked() {
+    let key = signer("example.com/log", 1).verifier_key().to_string();
+    assert_eq!(VerifierKey::parse(&key).unwrap().to_string(), key);
+    let parts: Vec<&str> = key.splitn(3, '+').collect();
+    let (name, hash, base64) = (parts[0], parts[1], parts[2]);
+    let parse = |text: String| VerifierKey::parse(&text).unwrap_err();
+    assert!(matches!(parse(format!("{name}+{hash}")), KeyError::Malformed));
+    assert!(matches!(parse(format!("other+{hash}+{base64}")), KeyError::WrongHash { .. }));
+    assert!(matches!(
+        parse(format!("{name}+{}+{base64}", hash.to_uppercase())),
+        KeyError::BadHash | KeyError::WrongHash { .. }
+    ));
+    assert!(matches!(parse(format!("na me+{hash}+{base64}")), KeyError::BadName(_)));
+    assert!(matches!(parse(format!("+{hash}+{base64}")), KeyError::BadName(_)));
+    assert!(matches!(parse(format!("{name}+{hash}+{}", STANDARD.encode([2; 33]))), KeyError::UnknownAlgorithm(2)));
+    assert!(matches!(parse(format!("{name}+{hash}+{}", STANDARD.encode([1; 20]))), KeyError::BadKey));
+    assert!(matches!(parse(format!("{name}+{hash}+!")), KeyError::BadBase64));
+    assert!(!format!("{:?}", signer("a", 9)).contains("0909"), "a signer never shows its seed");
+}
+
+/// A log of `size` records, of which those from `fork` on are another history.
+fn log(size: u64, fork: u64) -> MemoryTree {
+    let mut tree = MemoryTree::new();
+    for nth in 0..size {
+        let history = if nth < fork { "common" } else { "other" };
+        tree.append(format!("{history} {nth}\n").as_bytes());
+    }
+    tree
+}
+
+fn signed(tree: &MemoryTree, size: u64) -> SignedCheckpoint {
+    let a = signer("a", 1);
+    let head = tree.head_at(TreeSize::new(size).unwrap()).unwrap();
+    let note = a.sign_head(SUMDB_ORIGIN, &head).unwrap();
+    SignedCheckpoint::open(note.as_bytes(), SUMDB_ORIGIN, a.verifier_key()).unwrap()
+}
+
+fn tiles(tree: &MemoryTree, head: &SignedCheckpoint, nodes: &[tlog::Node]) -> AuthenticTiles {
+    let plan = TilePlan::new(*head.head(), TileHeight::new(2).unwrap(), nodes).unwrap();
+    let bytes: Vec<Vec<u8>> = plan.tiles().iter().map(|tile| tree.tile(tile).unwrap()).collect();
+    plan.authenticate(&bytes).unwrap()
+}
+
+#[test]
+fn every_pair_of_heads_is_same_past_ahead_or_fork_and_every_fork_is_evidence() {
+    const SIZE: u64 = 21;
+    let honest = log(SIZE, SIZE);
+    for fork in [0, 1, 5, 8, 16, 20] {
+        let other = log(SIZE, fork);
+        for trusted_size in 0..=SIZE {
+            let timeline = Timeline::resume(signed(&honest, trusted_size));
+            for seen_size in 0..=SIZE {
+                let seen = signed(&other, seen_size);
+                let fits = trusted_size.min(seen_size) <= fork;
+                let evidence = match timeline.observe(seen) {
+                    Observation::Same => {
+                        assert!(fits && seen_size == trusted_size);
+                        continue;
+                    }
+                    Observation::Fork(evidence) => {
+                        assert_eq!(seen_size, trusted_size);
+                        evidence
+                    }
+                    Observation::Past(comparison) | Observation::Ahead(comparison) => {
+                        let newer = if seen_size > trusted_size { &other } else { &honest };
+                        let tiles = tiles(newer, comparison.newer(), &comparison.nodes());
+                        match comparison.decide(&tiles).unwrap() {
+                            Decision::Consistent(head) => {
+                                assert!(fits, "fork at {fork}, {trusted_size} and {seen_size}");
+                                assert_eq!(head.size().get(), trusted_size.max(seen_size));
+                                continue;
+                            }
+                            Decision::Fork(evidence) => evidence,
+                        }
+                    }
+                };
+                assert!(!fits, "fork at {fork}, {trusted_size} and {seen_size}");
+                let text = evidence.to_string();
+                assert_eq!(ForkEvidence::verify(text.as_bytes()).as_ref(), Ok(&*evidence));
+            }
+        }
+    }
+}
+
+#[test]
+fn tampered_evidence_proves_nothing() {
+    let (honest, other) = (log(21, 21), log(21, 5));
+    let Observation::Ahead(comparison) = Timeline::resume(signed(&honest, 11)).observe(signed(&other, 21)) else {
+        panic!("it is ahead");
+    };
+    let tiles = tiles(&other, comparison.newer(), &comparison.nodes());
+    let Decision::Fork(evidence) = comparison.decide(&tiles).unwrap() else { panic!("it is a fork") };
+    let text = evidence.to_string();
+    for at in 0..text.len() {
+        let mut bytes = text.clone().into_bytes();
+        bytes[at] ^= 1;
+        assert!(ForkEvidence::verify(&bytes).is_err(), "byte {at}");
+    }
+    for line in text.lines().filter(|line| !line.starts_with('|')) {
+        assert!(ForkEvidence::verify(text.replacen(&format!("{line}\n"), "", 1).as_bytes()).is_err(), "without {line}");
+    }
+    assert!(ForkEvidence::verify(format!("{text}\n").as_bytes()).is_err());
+    // Two heads that fit together are no evidence, however they are dressed up.
+    let (older, newer) = (signed(&honest, 11), signed(&honest, 21));
+    let dressed = text.replace(&marked(evidence.older().note()), &marked(older.note()));
+    let dressed = dressed.replace(&marked(evidence.newer().note()), &marked(newer.note()));
+    assert!(ForkEvidence::verify(dressed.as_bytes()).is_err());
+}
+
+fn marked(note: &str) -> String {
+    note.lines().map(|line| format!("| {line}\n")).collect()
+}
