@@ -22,6 +22,7 @@ pub mod cli;
 pub mod demo;
 pub mod dirhash;
 pub mod fault;
+pub mod finding;
 pub mod flight;
 pub mod gosum;
 pub mod mirror;

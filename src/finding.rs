@@ -1,0 +1,130 @@
+//! What an audit or an examination found: a stable code, a severity, a place, what it means and what to do.
+//!
+//! A [`Report`] is plain data in the order of the files that were read. Its renderings are pure functions of it, one file
+//! each; which of them is printed, and the exit code, are for `cli` to say.
+
+mod code;
+
+use std::fmt;
+use std::path::PathBuf;
+
+pub use code::Code;
+
+/// How bad a finding is. `--deny` names the least one that fails a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Worth knowing; nothing is wrong yet.
+    Note,
+    /// Something that should be mended, and that does not change what a build gets today.
+    Warning,
+    /// A build gets, or may get, other code than the rest of the world, or less protection than its owner believes.
+    Error,
+}
+
+impl Severity {
+    /// The word in every format and in `--deny`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Note => "note",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Where something stands.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// The file, as the user would name it: relative to the working folder where it lies below it.
+    pub file: PathBuf,
+    /// The line, from 1. Without one the whole file is meant.
+    pub line: Option<u32>,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file.display())?;
+        self.line.map_or(Ok(()), |line| write!(f, ":{line}"))
+    }
+}
+
+/// One thing that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What kind of thing.
+    pub code: Code,
+    /// Where; a setting of the environment has no place.
+    pub place: Option<Place>,
+    /// The module version, as `path@version`, where it is about one.
+    pub module: Option<String>,
+    /// What is so, in one sentence without a full stop.
+    pub message: String,
+    /// Facts to compare, each with its name: `("go.sum", "h1:…")`, `("proved", "h1:…")`.
+    pub facts: Vec<(String, String)>,
+    /// What to do, where more can be said than [`Code::help`] says.
+    pub help: Option<String>,
+}
+
+impl Finding {
+    /// How bad it is.
+    pub fn severity(&self) -> Severity {
+        self.code.severity()
+    }
+
+    /// What to do about it.
+    pub fn advice(&self) -> &str {
+        self.help.as_deref().unwrap_or_else(|| self.code.help())
+    }
+}
+
+/// A line that was not audited, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unaudited {
+    /// Where.
+    pub place: Place,
+    /// The module version, as `path@version`.
+    pub module: String,
+    /// Why not.
+    pub reason: String,
+}
+
+/// The database signed two histories.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misbehaviour {
+    /// In words.
+    pub message: String,
+    /// The file that proves it to anybody.
+    pub evidence: PathBuf,
+}
+
+/// Everything that an audit found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// What was read, in order.
+    pub files: Vec<PathBuf>,
+    /// Lines (or cached files) that were proved to be right.
+    pub proved: usize,
+    /// What was found, in the order of the files.
+    pub findings: Vec<Finding>,
+    /// Lines that a pattern exempts. No name among them was sent anywhere.
+    pub skipped: Vec<Unaudited>,
+    /// Lines that could not be checked. While there is one, the audit is not finished.
+    pub unchecked: Vec<Unaudited>,
+    /// Which database vouched, and the size of the tree everything was proved in; absent if none was needed.
+    pub database: Option<(String, u64)>,
+    /// The database signed two histories; nothing above it can be relied on.
+    pub misbehaviour: Option<Misbehaviour>,
+}
+
+impl Report {
+    /// Whether anything is at least as bad as `deny`.
+    pub fn denied(&self, deny: Severity) -> bool {
+        self.findings.iter().any(|finding| finding.severity() >= deny)
+    }
+}

@@ -1,0 +1,233 @@
+//! The codes. A code never changes its meaning, and one that is given up is not given out again.
+
+use super::Severity;
+
+/// What kind of thing was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Code {
+    /// The hash in go.sum, or of a cached file, is not the proved one.
+    HashMismatch,
+    /// The database has no record of the module version.
+    UnknownVersion,
+    /// Two h1 lines for one file of one version that differ.
+    ConflictingLines,
+    /// A line that `go` would refuse.
+    MalformedLine,
+    /// A hash of an algorithm that nobody can check.
+    UnknownAlgorithm,
+    /// go.mod requires a version that go.sum has no line for.
+    MissingLine,
+    /// A name that looks private, and that no pattern exempts. It was not sent to the database.
+    PrivateName,
+    /// A cached file that cannot be hashed.
+    UnreadableFile,
+    /// The policy refuses the version.
+    PolicyDenied,
+    /// An exception of the policy that matched nothing.
+    UnusedException,
+    /// GOSUMDB=off: `go` asks no database.
+    SumdbOff,
+    /// GONOSUMDB exempts more than an organisation's own modules.
+    WideNosumdb,
+    /// GOPRIVATE exempts more than an organisation's own modules.
+    WidePrivate,
+    /// `direct`, or a `|`, lets `go` walk round the mirror.
+    DirectBehindMirror,
+    /// GOPROXY is a `file://` tree: `go` does not check toolchains there.
+    FileProxy,
+    /// A `go` command with a verifier that was broken in 2026.
+    OldGo,
+    /// The client's remembered tree head is newer than the mirror's.
+    MirrorBehind,
+    /// A go.sum with no go.mod beside it: `go` never reads it.
+    SumWithoutMod,
+    /// The mirror does not answer.
+    MirrorUnreachable,
+    /// GOINSECURE, or GOFLAGS=-insecure, takes TLS away.
+    Insecure,
+}
+
+impl Code {
+    /// All codes, in the order of the documentation.
+    pub const ALL: [Self; 20] = [
+        Self::HashMismatch,
+        Self::UnknownVersion,
+        Self::ConflictingLines,
+        Self::MalformedLine,
+        Self::UnknownAlgorithm,
+        Self::MissingLine,
+        Self::PrivateName,
+        Self::UnreadableFile,
+        Self::PolicyDenied,
+        Self::UnusedException,
+        Self::SumdbOff,
+        Self::WideNosumdb,
+        Self::WidePrivate,
+        Self::DirectBehindMirror,
+        Self::FileProxy,
+        Self::OldGo,
+        Self::MirrorBehind,
+        Self::SumWithoutMod,
+        Self::MirrorUnreachable,
+        Self::Insecure,
+    ];
+
+    /// The stable name.
+    pub fn name(self) -> &'static str {
+        self.facts().0
+    }
+
+    /// How bad it is.
+    pub fn severity(self) -> Severity {
+        self.facts().1
+    }
+
+    /// What it means, in one sentence.
+    pub fn meaning(self) -> &'static str {
+        self.facts().2
+    }
+
+    /// What to do about it.
+    pub fn help(self) -> &'static str {
+        self.facts().3
+    }
+
+    fn facts(self) -> (&'static str, Severity, &'static str, &'static str) {
+        use Severity::{Error, Note, Warning};
+        match self {
+            Self::HashMismatch => (
+                "hash-mismatch",
+                Error,
+                "The hash is not the one that the checksum database has for this version.",
+                "The usual causes: the line was edited by hand, or the tag was moved upstream after somebody had downloaded \
+                 it. Find out which before you take the proved hash: remove the line, run `go mod tidy`, and read what \
+                 changed in the module.",
+            ),
+            Self::UnknownVersion => (
+                "unknown-version",
+                Error,
+                "The checksum database has no record of this module version, so nobody vouches for its hash.",
+                "If the module is private, exempt it: GOPRIVATE or --nosumdb. If it is public, check that the version exists.",
+            ),
+            Self::ConflictingLines => (
+                "conflicting-lines",
+                Error,
+                "Two lines give different hashes for the same file; `go` accepts either of them.",
+                "Remove the line that is not proved.",
+            ),
+            Self::MalformedLine => (
+                "malformed-line",
+                Error,
+                "The line is no hash line: a module path, a version, and a hash.",
+                "Most often a merge went wrong: remove the line and run `go mod tidy`.",
+            ),
+            Self::UnknownAlgorithm => (
+                "unknown-algorithm",
+                Warning,
+                "The hash is of an algorithm that neither `go` nor sumgate knows, so it protects nothing.",
+                "Remove the line and run `go mod tidy`, which writes an h1 line.",
+            ),
+            Self::MissingLine => (
+                "missing-line",
+                Warning,
+                "go.mod requires a version that go.sum has no line for; the next `go` command trusts what it downloads.",
+                "Run `go mod tidy` and commit go.sum.",
+            ),
+            Self::PrivateName => (
+                "private-name",
+                Warning,
+                "The name looks private, and no pattern exempts it; `go` would send it to the public database.",
+                "Set GOPRIVATE (or --nosumdb) to a pattern that covers it.",
+            ),
+            Self::UnreadableFile => (
+                "unreadable-file",
+                Error,
+                "The file in the module cache cannot be hashed as `go` would.",
+                "Remove it with `go clean -modcache`; `go` downloads it anew.",
+            ),
+            Self::PolicyDenied => (
+                "policy-denied",
+                Error,
+                "The policy refuses this version.",
+                "Take another version, or ask the owner of the policy for an exception.",
+            ),
+            Self::UnusedException => (
+                "unused-exception",
+                Warning,
+                "An exception of the policy matched nothing.",
+                "Remove it, so that it cannot let something through later.",
+            ),
+            Self::SumdbOff => (
+                "sumdb-off",
+                Error,
+                "GOSUMDB is off: `go` takes whatever it downloads first.",
+                "Unset GOSUMDB, and exempt private modules with GOPRIVATE.",
+            ),
+            Self::WideNosumdb => (
+                "wide-nosumdb",
+                Error,
+                "GONOSUMDB exempts public modules from the checksum database.",
+                "Name your own modules only, such as github.com/your-organisation/*.",
+            ),
+            Self::WidePrivate => (
+                "wide-private",
+                Error,
+                "GOPRIVATE exempts public modules from proxy and checksum database.",
+                "Name your own modules only, such as github.com/your-organisation/*.",
+            ),
+            Self::DirectBehindMirror => (
+                "direct-behind-mirror",
+                Warning,
+                "GOPROXY goes on behind the mirror, so `go` can walk round it.",
+                "Let GOPROXY name the mirror alone.",
+            ),
+            Self::FileProxy => (
+                "file-proxy",
+                Warning,
+                "GOPROXY is a folder: `go` does not ask the database about toolchains that come from there.",
+                "Serve the folder with `sumgate serve`, or set GOTOOLCHAIN=local.",
+            ),
+            Self::OldGo => (
+                "old-go",
+                Error,
+                "This `go` command verifies the checksum database with code that was broken (CVE-2026-56864, CVE-2026-56865).",
+                "Update to go1.25.13, go1.26.6, or newer.",
+            ),
+            Self::MirrorBehind => (
+                "mirror-behind",
+                Warning,
+                "The client remembers a newer tree head than the mirror has; every verification fails until it catches up.",
+                "Let the mirror reach the checksum database once.",
+            ),
+            Self::SumWithoutMod => (
+                "sum-without-mod",
+                Warning,
+                "There is no go.mod beside this go.sum, so `go` never reads it.",
+                "Remove it, or put it where its go.mod is.",
+            ),
+            Self::MirrorUnreachable => (
+                "mirror-unreachable",
+                Error,
+                "The mirror that GOPROXY names does not answer.",
+                "Start it, or correct the address.",
+            ),
+            Self::Insecure => (
+                "insecure",
+                Note,
+                "GOINSECURE takes TLS away for the modules it names.",
+                "Unset it, or name your own hosts only.",
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_a_name_of_its_own() {
+        let names: std::collections::BTreeSet<&str> = Code::ALL.map(Code::name).into();
+        assert_eq!(names.len(), Code::ALL.len());
+    }
+}
