@@ -3,6 +3,8 @@
 //! `PATH VERSION[/go.mod] ALGORITHM:HASH`, fields separated by white space in go.sum (<https://go.dev/ref/mod#go-sum-files>)
 //! and by single spaces in a record.
 
+mod file;
 mod record;
 
+pub use file::{AnyHash, SumContent, SumHash, SumLine, parse_go_sum};
 pub use record::{RecordLines, RecordLinesError, parse_record_text};

@@ -5,6 +5,7 @@
 //! drives it and keeps the state. An error is never remembered.
 
 mod anchor;
+mod batch;
 mod client;
 mod database;
 mod error;
@@ -14,6 +15,7 @@ mod tiles;
 mod trusted;
 
 pub use anchor::{Anchor, AnchorError};
+pub use batch::Answer;
 pub use client::{Attested, Client};
 pub use database::{Database, DatabaseError};
 pub use error::SumdbError;

@@ -16,15 +16,16 @@ const SILENCE_TIMEOUT: Duration = Duration::from_mins(1);
 const WHOLE_TIMEOUT: Duration = Duration::from_mins(15);
 /// Go's `net/http` follows ten.
 const MAX_REDIRECTS: usize = 10;
-/// Enough for one `go` command's parallelism; idle connections beyond are closed.
-const MAX_IDLE_PER_HOST: usize = 32;
+/// Enough for an audit's 128 lookups at once; idle connections beyond are closed.
+const MAX_IDLE_PER_HOST: usize = 128;
 /// A refusal's reason is for a person; `go` itself shows about 600 bytes.
 const MAX_REASON: usize = 600;
 
 /// The client. Cheap to clone; clones share one connection pool.
 #[derive(Clone, Debug)]
 pub struct HttpClient {
-    inner: reqwest::Client,
+    /// None where nothing may be dialled.
+    inner: Option<reqwest::Client>,
 }
 
 /// Why a url gave no body.
@@ -63,6 +64,12 @@ pub enum HttpError {
         /// What was asked.
         url: String,
     },
+    /// Nothing may be dialled.
+    #[error("not here, and nothing is asked of the network (offline): {url}")]
+    Offline {
+        /// What would have been asked.
+        url: String,
+    },
     /// No connection, or it broke.
     #[error("{url}: {cause}")]
     Transport {
@@ -95,13 +102,19 @@ impl HttpClient {
                 url: "HTTP client".to_owned(),
                 cause: crate::fault::in_full(&error),
             })?;
-        Ok(Self { inner })
+        Ok(Self { inner: Some(inner) })
+    }
+
+    /// A client that never dials.
+    pub fn offline() -> Self {
+        Self { inner: None }
     }
 
     /// Asks `url`; an answer is status 200, everything else is an error.
     pub async fn get(&self, url: Url) -> Result<Answer, HttpError> {
         let shown = without_credentials(&url);
-        let response = self.inner.get(url).send().await.map_err(|error| transport(&shown, &error))?;
+        let Some(inner) = &self.inner else { return Err(HttpError::Offline { url: shown }) };
+        let response = inner.get(url).send().await.map_err(|error| transport(&shown, &error))?;
         match response.status() {
             StatusCode::OK => Ok(Answer { url: shown, response }),
             StatusCode::NOT_FOUND | StatusCode::GONE => {

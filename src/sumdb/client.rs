@@ -13,7 +13,7 @@ use tlog::{
 use super::anchor::Anchor;
 use super::database::Database;
 use super::error::SumdbError;
-use super::lookup::{self, Conclusion, LookupError, Read};
+use super::lookup::{self, Conclusion, LookupError, Proved, Read, Reply};
 use super::remote::{Remote, escaped};
 use super::tiles::{Tiles, blocking};
 use super::trusted::{Advance, Trusted};
@@ -62,10 +62,10 @@ impl Attested {
 /// A client of one database. Cheap to clone; clones share all state.
 #[derive(Clone)]
 pub struct Client {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
-struct Shared {
+pub(super) struct Shared {
     database: Database,
     state: StateDir,
     trusted: Trusted,
@@ -191,51 +191,101 @@ impl Shared {
     /// A record with its proof from an earlier lookup. What does not check out is as good as absent.
     async fn from_disk(self: &Arc<Self>, module: &ModuleVersion) -> Result<Option<Attested>, Arc<SumdbError>> {
         let (shared, module) = (Arc::clone(self), module.clone());
-        blocking(move || {
-            let Some(bundle) = shared.state.record(&escaped(&module))? else {
-                return Ok(None);
-            };
-            let Ok((record, head)) = tlog::bundle::open(&bundle, SUMDB_ORIGIN, shared.database.key()) else {
-                return Ok(None);
-            };
-            let lines = parse_record_text(record.text(), &module);
-            Ok(lines.ok().map(|lines| Attested { module, record, lines, proved_in: head.size() }))
-        })
-        .await
+        blocking(move || shared.kept(&module)).await
+    }
+
+    /// The same of many; those that are absent are left out.
+    pub(super) async fn from_disk_many(
+        self: &Arc<Self>,
+        modules: Vec<ModuleVersion>,
+    ) -> Vec<(ModuleVersion, Result<Arc<Attested>, Arc<SumdbError>>)> {
+        let shared = Arc::clone(self);
+        let kept = blocking(move || {
+            let kept = modules.into_iter().filter_map(|module| {
+                let attested = shared.kept(&module).transpose()?.map(Arc::new).map_err(Arc::new);
+                Some((module, attested))
+            });
+            Ok(kept.collect())
+        });
+        // A task that broke off found nothing: the network is asked.
+        kept.await.unwrap_or_default()
+    }
+
+    fn kept(&self, module: &ModuleVersion) -> Result<Option<Attested>, SumdbError> {
+        let Some(bundle) = self.state.record(&escaped(module))? else {
+            return Ok(None);
+        };
+        let Ok((record, head)) = tlog::bundle::open(&bundle, SUMDB_ORIGIN, self.database.key()) else {
+            return Ok(None);
+        };
+        let lines = parse_record_text(record.text(), module);
+        let attested = |lines| Attested { module: module.clone(), record, lines, proved_in: head.size() };
+        Ok(lines.ok().map(attested))
+    }
+
+    /// Whether the network may be asked: after a fork it may not, and an anchor comes first.
+    pub(super) async fn ready(self: &Arc<Self>) -> Result<(), Arc<SumdbError>> {
+        self.refuse_if_forked().await?;
+        self.compare_anchor().await
     }
 
     async fn from_network(self: &Arc<Self>, module: &ModuleVersion) -> Result<Attested, Arc<SumdbError>> {
-        self.refuse_if_forked().await?;
-        self.compare_anchor().await?;
-        let reply = self.remote.lookup(module).await?;
+        self.ready().await?;
+        let reply = self.reply(module).await?;
+        let proved = self.prove(vec![reply]).await?;
+        proved.into_iter().next().unwrap_or_else(|| Err(self.contention()))
+    }
+
+    /// Asks for a module version. What comes back is signed and has the right form, and nothing more is known of it.
+    pub(super) async fn reply(&self, module: &ModuleVersion) -> Result<Reply, Arc<SumdbError>> {
+        let bytes = self.remote.lookup(module).await?;
+        Ok(Reply::read(module, &bytes, self.database.key()).map_err(|error| self.failed(module, error))?)
+    }
+
+    /// Proves replies under one head, moves the trusted head to it, and keeps tiles and records. The outer error is one
+    /// of all of them: a tile that did not come or does not fit, a fork.
+    pub(super) async fn prove(
+        self: &Arc<Self>,
+        replies: Vec<Reply>,
+    ) -> Result<Vec<Result<Attested, Arc<SumdbError>>>, Arc<SumdbError>> {
+        let modules: Vec<ModuleVersion> = replies.iter().map(|reply| reply.module().clone()).collect();
+        let failed = |error| Arc::new(self.failed(&modules[0], error));
         for _ in 0..MAX_MOVES {
             let trusted = self.trusted.now();
-            let read = lookup::read(&reply, self.database.key(), trusted.as_ref());
-            let reading = match read.map_err(|error| self.failed(module, error))? {
+            let reading = match lookup::plan(replies.clone(), trusted.as_ref()).map_err(failed)? {
                 Read::Needs(reading) => reading,
                 Read::Forked(evidence) => return Err(self.forked(*evidence).await),
             };
             let tiles = self.tiles.authentic(reading.plan()).await?;
-            let conclusion = reading.conclude(module, &tiles).map_err(|error| self.failed(module, error))?;
-            let proved = match conclusion {
-                Conclusion::Proved(proved) => *proved,
+            let (head, proved) = match reading.conclude(&tiles).map_err(failed)? {
+                Conclusion::Proved(head, proved) => (head, proved),
                 Conclusion::Forked(evidence) => return Err(self.forked(*evidence).await),
             };
-            if self.advance(trusted, proved.head.clone()).await? == Advance::Moved {
+            if self.advance(trusted, (*head).clone()).await? == Advance::Moved {
                 continue;
             }
             self.tiles.keep(&tiles).await?;
-            let (state, name) = (self.state.clone(), escaped(module));
-            let bundle = proved.bundle;
-            blocking(move || Ok(state.set_record(&name, &bundle)?)).await?;
-            return Ok(Attested {
-                module: module.clone(),
-                record: proved.record,
-                lines: proved.lines,
-                proved_in: proved.head.size(),
-            });
+            return self.keep_records(&modules, proved, head.size()).await;
         }
         Err(self.contention())
+    }
+
+    async fn keep_records(
+        self: &Arc<Self>,
+        modules: &[ModuleVersion],
+        proved: Vec<Result<Proved, LookupError>>,
+        proved_in: TreeSize,
+    ) -> Result<Vec<Result<Attested, Arc<SumdbError>>>, Arc<SumdbError>> {
+        let (shared, modules) = (Arc::clone(self), modules.to_vec());
+        blocking(move || {
+            let keep = |(module, proved): (&ModuleVersion, Result<Proved, LookupError>)| {
+                let Proved { module, record, lines, bundle } = proved.map_err(|error| shared.failed(module, error))?;
+                shared.state.set_record(&escaped(&module), &bundle)?;
+                Ok(Attested { module, record, lines, proved_in })
+            };
+            Ok(modules.iter().zip(proved).map(|one| keep(one).map_err(Arc::<SumdbError>::new)).collect())
+        })
+        .await
     }
 
     /// Merges a signed head into the timeline: proves it consistent with the trusted one, and moves on if it is newer.

@@ -1,13 +1,14 @@
-//! The lookup of one module version, as a machine without I/O: reply → tiles needed → proved lines.
+//! The lookup of module versions, as a machine without I/O: replies → tiles needed → proved lines.
 //!
 //! ```text
-//! bytes ──read──▶ Reading { plan } ──fetch the plan's tiles──▶ conclude ──▶ Proved | Forked
+//! bytes ──Reply::read──▶ Reply ──plan──▶ Reading { plan } ──fetch its tiles──▶ conclude ──▶ Proved | Forked
 //! ```
 //!
-//! One plan covers both questions, so that their tiles come in one round: is the reply's head consistent with the trusted
-//! one, and is the record in the newer of the two. Rules that the reference verifier broke in 2026 hold by the types: the
-//! text of a record is not readable before [`tlog::LookupReply::prove`] gave a proved one (CVE-2026-56864), and a record
-//! without lines for exactly this module version is an error (CVE-2026-42501).
+//! One plan covers every question of a batch, so that its tiles come in one round and each tile once: is every reply's
+//! head consistent with the newest, is the trusted one, and is each record in the newest. A batch of one is the ordinary
+//! lookup. Rules that the reference verifier broke in 2026 hold by the types: the text of a record is not readable before
+//! [`tlog::LookupReply::prove`] gave a proved one (CVE-2026-56864), and a record without lines for exactly this module
+//! version is an error (CVE-2026-42501).
 
 use tlog::{
     AuthenticTiles, Comparison, Decision, ForkEvidence, LookupReply, Node, Observation, ProvenRecord, SUMDB_ORIGIN,
@@ -17,43 +18,51 @@ use tlog::{
 use crate::gosum::{RecordLines, RecordLinesError, parse_record_text};
 use crate::module::ModuleVersion;
 
-/// A reply that was read, and what is needed to prove it.
+/// A reply that has the right form and whose head is signed. Nothing of its record can be read yet.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    module: ModuleVersion,
+    reply: LookupReply,
+    seen: SignedCheckpoint,
+}
+
+/// Replies, and what is needed to prove them.
 #[derive(Debug)]
 pub struct Reading {
-    reply: LookupReply,
-    /// The newer of the trusted head and the reply's: the record is proved in it.
+    replies: Vec<Reply>,
+    /// The newest of the trusted head and those of the replies: the records are proved in it.
     newest: SignedCheckpoint,
-    comparison: Option<Comparison>,
+    comparisons: Vec<Comparison>,
     plan: TilePlan,
 }
 
-/// How reading a reply ended.
+/// How planning ended.
 #[derive(Debug)]
 pub enum Read {
     /// Tiles are needed.
     Needs(Box<Reading>),
-    /// The reply's head and the trusted one contradict each other already.
+    /// Two of the heads contradict each other already.
     Forked(Box<ForkEvidence>),
 }
 
 /// How a lookup ended.
 #[derive(Debug)]
 pub enum Conclusion {
-    /// The record is proved and says what the module version hashes to.
-    Proved(Box<Proved>),
-    /// The reply's head and the trusted one contradict each other.
+    /// All heads fit together. The head they all fit, and what is proved of each reply, in the order of the replies.
+    Proved(Box<SignedCheckpoint>, Vec<Result<Proved, LookupError>>),
+    /// Two of the heads contradict each other.
     Forked(Box<ForkEvidence>),
 }
 
 /// A proved answer.
 #[derive(Debug)]
 pub struct Proved {
+    /// For which module version.
+    pub module: ModuleVersion,
     /// The record.
     pub record: ProvenRecord,
     /// What it says of the module version that was asked for.
     pub lines: RecordLines,
-    /// The head it was proved in: consistent with the trusted one, and not older.
-    pub head: SignedCheckpoint,
     /// The record with its proof as text, for keeping.
     pub bundle: String,
 }
@@ -74,29 +83,59 @@ fn unverified(error: impl std::fmt::Display) -> LookupError {
     LookupError::Unverified(error.to_string())
 }
 
-/// Reads the reply of a lookup. `trusted` is the timeline so far; `None` only where there is neither memory nor anchor.
-pub fn read(reply: &[u8], key: &VerifierKey, trusted: Option<&Timeline>) -> Result<Read, LookupError> {
-    let reply = LookupReply::parse(reply).map_err(unverified)?;
-    let seen = SignedCheckpoint::open(reply.note(), SUMDB_ORIGIN, key).map_err(unverified)?;
-    if !seen.size().contains(reply.id()) {
-        return Err(LookupError::Unverified(format!(
-            "record {} is not in the tree of {} records that came with it",
-            reply.id(),
-            seen.size()
-        )));
-    }
-    let (newest, comparison) = match trusted.map(|trusted| (trusted, trusted.observe(seen.clone()))) {
-        None => (seen, None),
-        Some((trusted, Observation::Same)) => (trusted.trusted().clone(), None),
-        Some((_, Observation::Past(comparison) | Observation::Ahead(comparison))) => {
-            (comparison.newer().clone(), Some(comparison))
+impl Reply {
+    /// Reads the answer to the lookup of `module`.
+    pub fn read(module: &ModuleVersion, reply: &[u8], key: &VerifierKey) -> Result<Self, LookupError> {
+        let reply = LookupReply::parse(reply).map_err(unverified)?;
+        let seen = SignedCheckpoint::open(reply.note(), SUMDB_ORIGIN, key).map_err(unverified)?;
+        if !seen.size().contains(reply.id()) {
+            return Err(LookupError::Unverified(format!(
+                "record {} is not in the tree of {} records that came with it",
+                reply.id(),
+                seen.size()
+            )));
         }
-        Some((_, Observation::Fork(evidence))) => return Ok(Read::Forked(evidence)),
-    };
-    let mut nodes = vec![Node { level: 0, index: reply.id().get() }];
-    nodes.extend(comparison.iter().flat_map(Comparison::nodes));
+        Ok(Self { module: module.clone(), reply, seen })
+    }
+
+    /// Which module version was asked for.
+    pub fn module(&self) -> &ModuleVersion {
+        &self.module
+    }
+
+    fn prove(self, tiles: &AuthenticTiles, newest: &SignedCheckpoint) -> Result<Proved, LookupError> {
+        let id = self.reply.id();
+        let record = self.reply.prove(tiles).map_err(unverified)?;
+        let lines = parse_record_text(record.text(), &self.module)?;
+        let proof = tiles
+            .inclusion_proof(id)
+            .ok_or_else(|| LookupError::Unverified(format!("the tiles give no inclusion proof for record {id}")))?;
+        let bundle = tlog::bundle::format(&record, &proof, newest);
+        Ok(Proved { module: self.module, record, lines, bundle })
+    }
+}
+
+/// Plans the proof of `replies`, of which there is at least one. `trusted` is the timeline so far; `None` only where there
+/// is neither memory nor anchor.
+pub fn plan(replies: Vec<Reply>, trusted: Option<&Timeline>) -> Result<Read, LookupError> {
+    let mut heads: Vec<&SignedCheckpoint> = replies.iter().map(|reply| &reply.seen).collect();
+    heads.extend(trusted.map(Timeline::trusted));
+    heads.sort_by_key(|head| head.size());
+    heads.dedup_by_key(|head| *head.head());
+    let newest = heads.pop().cloned().ok_or_else(|| LookupError::Unverified("there is no reply".to_owned()))?;
+    let timeline = Timeline::resume(newest.clone());
+    let mut comparisons = Vec::new();
+    for head in heads {
+        match timeline.observe(head.clone()) {
+            Observation::Same => {}
+            Observation::Past(comparison) | Observation::Ahead(comparison) => comparisons.push(comparison),
+            Observation::Fork(evidence) => return Ok(Read::Forked(evidence)),
+        }
+    }
+    let mut nodes: Vec<Node> = replies.iter().map(|reply| Node { level: 0, index: reply.reply.id().get() }).collect();
+    nodes.extend(comparisons.iter().flat_map(Comparison::nodes));
     let plan = TilePlan::new(*newest.head(), TileHeight::SUMDB, &nodes).map_err(unverified)?;
-    Ok(Read::Needs(Box::new(Reading { reply, newest, comparison, plan })))
+    Ok(Read::Needs(Box::new(Reading { replies, newest, comparisons, plan })))
 }
 
 impl Reading {
@@ -105,21 +144,15 @@ impl Reading {
         &self.plan
     }
 
-    /// Proves the record of `module` with the tiles of the plan, authenticated.
-    pub fn conclude(self, module: &ModuleVersion, tiles: &AuthenticTiles) -> Result<Conclusion, LookupError> {
-        if let Some(comparison) = self.comparison {
+    /// Proves the records with the tiles of the plan, authenticated.
+    pub fn conclude(self, tiles: &AuthenticTiles) -> Result<Conclusion, LookupError> {
+        for comparison in self.comparisons {
             match comparison.decide(tiles).map_err(unverified)? {
                 Decision::Consistent(_) => {}
                 Decision::Fork(evidence) => return Ok(Conclusion::Forked(evidence)),
             }
         }
-        let id = self.reply.id();
-        let record = self.reply.prove(tiles).map_err(unverified)?;
-        let lines = parse_record_text(record.text(), module)?;
-        let proof = tiles
-            .inclusion_proof(id)
-            .ok_or_else(|| LookupError::Unverified(format!("the tiles give no inclusion proof for record {id}")))?;
-        let bundle = tlog::bundle::format(&record, &proof, &self.newest);
-        Ok(Conclusion::Proved(Box::new(Proved { record, lines, head: self.newest, bundle })))
+        let proved = self.replies.into_iter().map(|reply| reply.prove(tiles, &self.newest)).collect();
+        Ok(Conclusion::Proved(Box::new(self.newest), proved))
     }
 }

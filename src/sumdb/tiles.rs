@@ -19,8 +19,8 @@ use crate::store::StateDir;
 /// Tiles kept in memory, in bytes. The right edge of a log of 60 million records and the hot part of its upper levels
 /// (872 tiles of level 1) fit.
 const MEMORY: u64 = 8 << 20;
-/// Requests under way for one plan. A plan for one record wants about six tiles.
-const AT_ONCE: usize = 32;
+/// Requests under way for one plan. A plan for one record wants about six tiles, one for a whole go.sum some hundreds.
+const AT_ONCE: usize = 128;
 
 /// The tiles of one database.
 #[derive(Clone)]

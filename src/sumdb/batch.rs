@@ -1,0 +1,98 @@
+//! Many lookups at once: all replies first, then one head for all of them, then each tile once.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures_util::{StreamExt, stream};
+
+use super::client::{Attested, Client};
+use super::error::SumdbError;
+use super::lookup::Reply;
+use crate::module::ModuleVersion;
+
+/// What becomes of one module version.
+pub type Answer = Result<Arc<Attested>, Arc<SumdbError>>;
+
+/// Replies that are held before they are proved. A reply is about one kilobyte, at most 1 MiB (`tlog::limits`).
+const MAX_BATCH: usize = 4096;
+/// Proofs kept on disk that one thread checks before the next task: about 10 ms of signatures.
+const DISK_CHUNK: usize = 64;
+/// Replies proved one by one after a batch failed as a whole: enough to hide the network, few enough to stay polite.
+const SINGLY_AT_ONCE: usize = 16;
+
+impl Client {
+    /// What each of `modules` hashes to, proved; in their order. Asks for at most `at_once` at a time, and counts in
+    /// `answered` what is decided.
+    pub async fn lookup_all(&self, modules: &[ModuleVersion], at_once: usize, answered: &AtomicUsize) -> Vec<Answer> {
+        let mut answers: HashMap<ModuleVersion, Answer> = HashMap::new();
+        let kept = self.from_disk_all(modules).await;
+        answered.fetch_add(kept.len(), Ordering::Relaxed);
+        answers.extend(kept);
+        let mut absent: Vec<ModuleVersion> =
+            modules.iter().filter(|module| !answers.contains_key(*module)).cloned().collect();
+        absent.sort_unstable();
+        absent.dedup();
+        for batch in absent.chunks(MAX_BATCH) {
+            answers.extend(self.from_network_all(batch, at_once, answered).await);
+        }
+        let broken_off = || Err(Arc::new(SumdbError::BrokenOff("it has no answer".to_owned())));
+        modules.iter().map(|module| answers.get(module).cloned().unwrap_or_else(broken_off)).collect()
+    }
+
+    async fn from_disk_all(&self, modules: &[ModuleVersion]) -> Vec<(ModuleVersion, Answer)> {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let chunks = modules.chunks(DISK_CHUNK).map(<[ModuleVersion]>::to_vec);
+        let found = stream::iter(chunks.map(|chunk| self.shared.from_disk_many(chunk))).buffered(threads);
+        found.collect::<Vec<_>>().await.into_iter().flatten().collect()
+    }
+
+    async fn from_network_all(
+        &self,
+        modules: &[ModuleVersion],
+        at_once: usize,
+        answered: &AtomicUsize,
+    ) -> Vec<(ModuleVersion, Answer)> {
+        if let Err(error) = self.shared.ready().await {
+            return modules.iter().map(|module| (module.clone(), Err(Arc::clone(&error)))).collect();
+        }
+        let asked = stream::iter(modules).map(|module| async move {
+            let reply = self.shared.reply(module).await;
+            answered.fetch_add(1, Ordering::Relaxed);
+            (module, reply)
+        });
+        let mut asked = std::pin::pin!(asked.buffer_unordered(at_once.max(1)));
+        let (mut replies, mut answers) = (Vec::new(), Vec::new());
+        while let Some((module, reply)) = asked.next().await {
+            match reply {
+                Ok(reply) => replies.push(reply),
+                Err(error) => answers.push((module.clone(), Err(error))),
+            }
+        }
+        answers.extend(self.prove_all(replies).await);
+        answers
+    }
+
+    /// All under one head; if that fails for a tile that did not come or does not fit, one by one, so that only the
+    /// modules under that tile go without.
+    async fn prove_all(&self, replies: Vec<Reply>) -> Vec<(ModuleVersion, Answer)> {
+        if replies.is_empty() {
+            return Vec::new();
+        }
+        let modules: Vec<ModuleVersion> = replies.iter().map(|reply| reply.module().clone()).collect();
+        match self.shared.prove(replies.clone()).await {
+            Ok(proved) => modules.into_iter().zip(proved.into_iter().map(|one| one.map(Arc::new))).collect(),
+            Err(error) if matches!(*error, SumdbError::Fork { .. }) || replies.len() == 1 => {
+                modules.into_iter().map(|module| (module, Err(Arc::clone(&error)))).collect()
+            }
+            Err(_) => {
+                let singly = replies.into_iter().map(|reply| async move {
+                    let module = reply.module().clone();
+                    let proved = self.shared.prove(vec![reply]).await;
+                    (module, proved.and_then(|mut one| one.swap_remove(0)).map(Arc::new))
+                });
+                stream::iter(singly).buffered(SINGLY_AT_ONCE).collect().await
+            }
+        }
+    }
+}
