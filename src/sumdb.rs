@@ -5,6 +5,7 @@
 //! drives it and keeps the state. An error is never remembered.
 
 mod anchor;
+mod attested;
 mod batch;
 mod client;
 mod database;
@@ -15,7 +16,8 @@ mod tiles;
 mod trusted;
 
 pub use anchor::{Anchor, AnchorError};
+pub use attested::Attested;
 pub use batch::Answer;
-pub use client::{Attested, Client};
+pub use client::Client;
 pub use database::{Database, DatabaseError};
 pub use error::SumdbError;

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::{StreamExt, stream};
 
-use super::client::{Attested, Client};
+use super::attested::Attested;
+use super::client::Client;
 use super::error::SumdbError;
 use super::lookup::Reply;
 use crate::module::ModuleVersion;

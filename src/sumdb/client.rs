@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use moka::sync::Cache;
 use tlog::{
-    Decision, ForkEvidence, Node, Observation, ProvenRecord, SUMDB_ORIGIN, SignedCheckpoint, Tile, TileHeight,
-    TilePlan, Timeline, TreeSize,
+    Decision, ForkEvidence, Node, Observation, SUMDB_ORIGIN, SignedCheckpoint, Tile, TileHeight, TilePlan, Timeline,
+    TreeSize,
 };
 
 use super::anchor::Anchor;
+use super::attested::Attested;
 use super::database::Database;
 use super::error::SumdbError;
 use super::lookup::{self, Conclusion, LookupError, Proved, Read, Reply};
@@ -18,7 +19,7 @@ use super::remote::{Remote, escaped};
 use super::tiles::{Tiles, blocking};
 use super::trusted::{Advance, Trusted};
 use crate::flight::Flights;
-use crate::gosum::{RecordLines, parse_record_text};
+use crate::gosum::parse_record_text;
 use crate::module::ModuleVersion;
 use crate::origin::HttpClient;
 use crate::store::{StateDir, Store};
@@ -27,37 +28,6 @@ use crate::store::{StateDir, Store};
 const MAX_ATTESTED: u64 = 10_000;
 /// How often a moved head is compared again. Heads come every few minutes; ten moves during one lookup mean a fault.
 const MAX_MOVES: u32 = 10;
-
-/// What a module version hashes to, proved by the database. There is no other way to get one than a [`Client`].
-#[derive(Debug)]
-pub struct Attested {
-    module: ModuleVersion,
-    record: ProvenRecord,
-    lines: RecordLines,
-    proved_in: TreeSize,
-}
-
-impl Attested {
-    /// For which module version.
-    pub fn module(&self) -> &ModuleVersion {
-        &self.module
-    }
-
-    /// The proved record.
-    pub fn record(&self) -> &ProvenRecord {
-        &self.record
-    }
-
-    /// The hashes that it names.
-    pub fn lines(&self) -> &RecordLines {
-        &self.lines
-    }
-
-    /// The size of the tree that it was proved in.
-    pub fn proved_in(&self) -> TreeSize {
-        self.proved_in
-    }
-}
 
 /// A client of one database. Cheap to clone; clones share all state.
 #[derive(Clone)]
@@ -261,10 +231,13 @@ impl Shared {
                 Conclusion::Proved(head, proved) => (head, proved),
                 Conclusion::Forked(evidence) => return Err(self.forked(*evidence).await),
             };
-            if self.advance(trusted, (*head).clone()).await? == Advance::Moved {
-                continue;
+            // Of answers that are all wrong nothing is taken, not even a head that would fit.
+            if proved.iter().any(Result::is_ok) {
+                if self.advance(trusted, (*head).clone()).await? == Advance::Moved {
+                    continue;
+                }
+                self.tiles.keep(&tiles).await?;
             }
-            self.tiles.keep(&tiles).await?;
             return self.keep_records(&modules, proved, head.size()).await;
         }
         Err(self.contention())
