@@ -18,12 +18,15 @@
 //! 7. An error is never remembered as an answer (`flight`).
 
 pub mod artifact;
+pub mod audit;
 pub mod cli;
 pub mod demo;
 pub mod dirhash;
 pub mod fault;
 pub mod finding;
 pub mod flight;
+pub mod goenv;
+pub mod gomod;
 pub mod gosum;
 pub mod mirror;
 pub mod module;

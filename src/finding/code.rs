@@ -19,6 +19,8 @@ pub enum Code {
     MissingLine,
     /// A name that looks private, and that no pattern exempts. It was not sent to the database.
     PrivateName,
+    /// A line with the hash of an empty go.mod, which `go` drops.
+    DroppedLine,
     /// A cached file that cannot be hashed.
     UnreadableFile,
     /// The policy refuses the version.
@@ -49,7 +51,7 @@ pub enum Code {
 
 impl Code {
     /// All codes, in the order of the documentation.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::HashMismatch,
         Self::UnknownVersion,
         Self::ConflictingLines,
@@ -57,6 +59,7 @@ impl Code {
         Self::UnknownAlgorithm,
         Self::MissingLine,
         Self::PrivateName,
+        Self::DroppedLine,
         Self::UnreadableFile,
         Self::PolicyDenied,
         Self::UnusedException,
@@ -138,6 +141,12 @@ impl Code {
                 Warning,
                 "The name looks private, and no pattern exempts it; `go` would send it to the public database.",
                 "Set GOPRIVATE (or --nosumdb) to a pattern that covers it.",
+            ),
+            Self::DroppedLine => (
+                "dropped-line",
+                Note,
+                "Every `go` command of today ignores this line, so it protects nothing.",
+                "Run `go mod tidy`.",
             ),
             Self::UnreadableFile => (
                 "unreadable-file",

@@ -29,9 +29,9 @@ pub(super) enum Vouched {
 }
 
 impl Vouchers {
-    /// Whether a module is exempt. The `go` command asks about toolchains whatever its patterns say, and so do we.
+    /// Whether a module is exempt.
     pub(super) fn exempts(&self, path: &ModulePath) -> bool {
-        path.as_ref() != "golang.org/toolchain" && self.exempt.matches(path)
+        self.exempt.exempts(path)
     }
 
     /// The proved record of `module`, with its database, from the first database that has one.

@@ -54,6 +54,19 @@ impl Patterns {
         })
     }
 
+    /// Whether these patterns exempt `path` from the database. The `go` command asks about toolchains whatever its
+    /// patterns say, and so do we.
+    pub fn exempts(&self, path: &ModulePath) -> bool {
+        path.as_ref() != "golang.org/toolchain" && self.matches(path)
+    }
+
+    /// Both sets of patterns together.
+    #[must_use]
+    pub fn with(mut self, more: Self) -> Self {
+        self.0.extend(more.0);
+        self
+    }
+
     /// Whether there is no glob.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -99,10 +99,14 @@ impl Database {
         &self.url
     }
 
+    /// Whether it is the one for everybody, which must not be told private names.
+    pub fn is_public(&self) -> bool {
+        self.key.to_string() == SUM_GOLANG_ORG
+    }
+
     /// How `go` must be told of it: the bare name where `go` knows the key, else the whole key.
     pub fn for_go(&self) -> String {
-        let key = self.key.to_string();
-        if key == SUM_GOLANG_ORG { self.name().to_owned() } else { key }
+        if self.is_public() { self.name().to_owned() } else { self.key.to_string() }
     }
 }
 

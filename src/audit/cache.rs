@@ -1,0 +1,145 @@
+//! `--modcache`: every zip, go.mod and unpacked folder of a module cache, hashed again.
+//!
+//! `CACHE/cache/download/PATH/@v/VERSION.{zip,mod}` and `CACHE/PATH@VERSION/`, upper case escaped
+//! (<https://go.dev/ref/mod#module-cache>). The unpacked folder is what `go build` compiles, so it counts as much as the
+//! zip. What `go` wrote down about the hashes (`.ziphash`) is not read: whoever can change a zip can change that.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::{Entry, HashAt};
+use crate::artifact::Kind;
+use crate::dirhash::{H1, ZipLimits, hash_dir, hash_go_mod, hash_module_zip};
+use crate::fault::in_full;
+use crate::finding::{Code, Finding, Place};
+use crate::gosum::AnyHash;
+use crate::module::{ModulePath, ModuleVersion, Version};
+
+/// `golang.org/x/mod/zip`: MaxGoMod.
+const MAX_GO_MOD: u64 = 16 << 20;
+/// No module path is deeper: paths have at most 1,000 bytes or so on any proxy.
+const MAX_DEPTH: usize = 256;
+
+/// Why a module cache cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read the module cache in {}: {cause}", path.display())]
+pub struct CacheError {
+    path: PathBuf,
+    cause: io::Error,
+}
+
+/// A file or folder of the cache that has a hash.
+struct Cached {
+    path: PathBuf,
+    module: ModuleVersion,
+    content: Content,
+}
+
+#[derive(Clone, Copy)]
+enum Content {
+    Zip,
+    GoMod,
+    Unpacked,
+}
+
+/// Hashes everything in the module cache `root`, in the order of the names. Blocks, on all processors. Counts in `hashed`.
+pub fn read_module_cache(root: &Path, hashed: &AtomicUsize) -> Result<Vec<Entry>, CacheError> {
+    let download = root.join("cache/download");
+    let mut found = Vec::new();
+    walk(root, &download, &download, 0, &mut found)?;
+    found.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let next = AtomicUsize::new(0);
+    let entries = Mutex::new(Vec::with_capacity(found.len()));
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some(cached) = found.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let entry = entry(cached);
+                    hashed.fetch_add(1, Ordering::Relaxed);
+                    entries.lock().unwrap_or_else(PoisonError::into_inner).push((&cached.path, entry));
+                }
+            });
+        }
+    });
+    let mut entries = entries.into_inner().unwrap_or_else(PoisonError::into_inner);
+    entries.sort_unstable_by(|a, b| a.0.cmp(b.0));
+    Ok(entries.into_iter().map(|(_, entry)| entry).collect())
+}
+
+fn walk(root: &Path, download: &Path, folder: &Path, depth: usize, found: &mut Vec<Cached>) -> Result<(), CacheError> {
+    let failed = |cause| CacheError { path: folder.to_owned(), cause };
+    if depth > MAX_DEPTH {
+        return Err(failed(io::Error::other("its folders are nested too deeply")));
+    }
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let path = entry.path();
+        if entry.file_type().map_err(failed)?.is_dir() {
+            // Lookups and tiles of the go command, not modules.
+            if path != download.join("sumdb") {
+                walk(root, download, &path, depth + 1, found)?;
+            }
+        } else if let Some((module, content)) = cached(download, &path) {
+            let name = format!("{}@{}", module.path.escaped(), module.version.escaped());
+            let unpacked = root.join(name);
+            if matches!(content, Content::Zip) && unpacked.is_dir() {
+                found.push(Cached { path: unpacked, module: module.clone(), content: Content::Unpacked });
+            }
+            found.push(Cached { path, module, content });
+        }
+    }
+    Ok(())
+}
+
+fn cached(download: &Path, file: &Path) -> Option<(ModuleVersion, Content)> {
+    let name = file.strip_prefix(download).ok()?.to_str()?;
+    let (path, file) = name.rsplit_once("/@v/")?;
+    let (version, content) = match file.rsplit_once('.')? {
+        (version, "zip") => (version, Content::Zip),
+        (version, "mod") => (version, Content::GoMod),
+        _ => return None,
+    };
+    let module = ModuleVersion::new(ModulePath::unescape(path).ok()?, Version::unescape(version).ok()?).ok()?;
+    Some((module, content))
+}
+
+fn entry(cached: &Cached) -> Entry {
+    let place = Place { file: cached.path.clone(), line: None };
+    let kind = if matches!(cached.content, Content::GoMod) { Kind::Mod } else { Kind::Zip };
+    match hash(cached) {
+        Ok(h1) => Entry::Hash(HashAt { place, module: cached.module.clone(), kind, hash: AnyHash::H1(h1) }),
+        Err(why) => Entry::Finding(Finding {
+            code: Code::UnreadableFile,
+            place: Some(place),
+            module: Some(cached.module.to_string()),
+            message: format!("cannot be hashed: {why}"),
+            facts: Vec::new(),
+            help: None,
+        }),
+    }
+}
+
+fn hash(cached: &Cached) -> Result<H1, String> {
+    let open = || File::open(&cached.path).map_err(|error| error.to_string());
+    match cached.content {
+        Content::Zip => {
+            let report = hash_module_zip(&open()?, &cached.module, &ZipLimits::default());
+            report.map(|report| report.h1).map_err(|error| in_full(&error))
+        }
+        Content::GoMod => {
+            let mut bytes = Vec::new();
+            open()?.take(MAX_GO_MOD + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+            if bytes.len() as u64 > MAX_GO_MOD {
+                Err("larger than a go.mod may be".to_owned())
+            } else {
+                Ok(hash_go_mod(&bytes))
+            }
+        }
+        Content::Unpacked => hash_dir(&cached.path, &cached.module.to_string()).map_err(|error| in_full(&error)),
+    }
+}

@@ -1,0 +1,123 @@
+//! The environment as the `go` command sees it.
+//!
+//! A variable that is set counts first; then what `go env -w` wrote down, which `go env -json` tells; then `go`'s own
+//! default. Where there is no `go`, the middle step falls away.
+
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Go's defaults of what is asked for here (`go help environment`).
+const DEFAULTS: [(&str, &str); 3] =
+    [("GOPROXY", "https://proxy.golang.org,direct"), ("GOSUMDB", "sum.golang.org"), ("GOTOOLCHAIN", "auto")];
+/// The settings that take GOPRIVATE where they are not set themselves.
+const LIKE_GOPRIVATE: [&str; 2] = ["GONOPROXY", "GONOSUMDB"];
+/// `go env` takes some milliseconds; one that switches toolchains may first want to download one.
+const PATIENCE: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(2);
+/// All of `go env -json` has about 3 kB.
+const MAX_OUTPUT: u64 = 1 << 20;
+
+/// The settings that `go` would use.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GoEnv {
+    /// Variables that are set in the environment.
+    environment: HashMap<String, String>,
+    /// What `go env` says; empty where there is no `go`.
+    told: HashMap<String, String>,
+}
+
+impl GoEnv {
+    /// Reads the environment and asks the `go` on the PATH, if there is one. Blocks for at most ten seconds.
+    pub fn read() -> Self {
+        let environment = std::env::vars_os().filter_map(|(name, value)| {
+            let name = name.into_string().ok().filter(|name| name.starts_with("GO"))?;
+            Some((name, value.into_string().ok()?))
+        });
+        let told = go_on_path().and_then(|go| ask(&go)).unwrap_or_default();
+        Self { environment: environment.collect(), told }
+    }
+
+    /// Settings as given: for tests, and for what is read elsewhere.
+    pub fn of(environment: &[(&str, &str)]) -> Self {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Self { environment: environment.iter().map(owned).collect(), told: HashMap::new() }
+    }
+
+    /// A setting, empty if it is not set and has no default. An empty variable is one that is not set, as for `go`.
+    pub fn get(&self, name: &str) -> &str {
+        let set = |values: &HashMap<String, String>| values.get(name).filter(|value| !value.is_empty()).is_some();
+        if set(&self.environment) {
+            return &self.environment[name];
+        }
+        if set(&self.told) {
+            return &self.told[name];
+        }
+        if LIKE_GOPRIVATE.contains(&name) {
+            return self.get("GOPRIVATE");
+        }
+        DEFAULTS.iter().find(|(default, _)| *default == name).map_or("", |(_, value)| value)
+    }
+
+    /// Whether there is a `go` that answered.
+    pub fn has_go(&self) -> bool {
+        !self.told.is_empty()
+    }
+}
+
+/// The `go` command on the PATH.
+pub fn go_on_path() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|dir| dir.join("go")).find(|go| go.is_file())
+}
+
+/// What `go env -json` prints. `GOTOOLCHAIN=local` keeps it from downloading another `go` first.
+fn ask(go: &Path) -> Option<HashMap<String, String>> {
+    let toolchain = std::env::var_os("GOTOOLCHAIN");
+    let mut command = Command::new(go);
+    command.args(["env", "-json"]).env("GOTOOLCHAIN", "local");
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
+    let stdout = child.stdout.take()?;
+    let reader = std::thread::spawn(move || {
+        let mut printed = Vec::new();
+        stdout.take(MAX_OUTPUT).read_to_end(&mut printed).map(|_| printed)
+    });
+    let start = Instant::now();
+    while child.try_wait().ok()?.is_none() {
+        if start.elapsed() > PATIENCE {
+            let _ = child.kill();
+            let _ = child.wait();
+            return None;
+        }
+        std::thread::sleep(POLL);
+    }
+    let printed = reader.join().ok()?.ok()?;
+    let mut told: HashMap<String, String> = serde_json::from_slice(&printed).ok()?;
+    // Ours, not the user's.
+    if toolchain.as_deref() != Some(OsStr::new("local")) {
+        told.remove("GOTOOLCHAIN");
+    }
+    Some(told)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_come_before_defaults_and_empty_ones_are_not_set() {
+        let env = GoEnv::of(&[("GOPROXY", "https://mirror.example"), ("GOSUMDB", "")]);
+        assert_eq!(env.get("GOPROXY"), "https://mirror.example");
+        assert_eq!(env.get("GOSUMDB"), "sum.golang.org");
+        assert_eq!(env.get("GOPRIVATE"), "");
+    }
+
+    #[test]
+    fn goprivate_stands_for_the_two_that_are_not_set() {
+        let env = GoEnv::of(&[("GOPRIVATE", "a.com"), ("GONOPROXY", "b.com")]);
+        assert_eq!((env.get("GONOSUMDB"), env.get("GONOPROXY")), ("a.com", "b.com"));
+    }
+}

@@ -1,0 +1,277 @@
+//! go.mod files, as far as checks need them: what is required, replaced and retracted.
+//!
+//! Lines of words; `//` begins a comment; words may be quoted with `"` or `` ` ``; `verb ( … )` holds one line each
+//! (<https://go.dev/ref/mod#go-mod-file>). Verbs that nobody here asks for are skipped.
+
+use crate::module::{ModulePath, ModuleVersion, Version};
+
+/// A go.mod.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GoMod {
+    /// The module it belongs to, as written.
+    pub module: Option<String>,
+    /// What it requires.
+    pub requires: Vec<Require>,
+    /// What it replaces.
+    pub replaces: Vec<Replace>,
+    /// Versions of its own module that it takes back.
+    pub retractions: Vec<Retraction>,
+}
+
+/// A requirement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Require {
+    /// What is required.
+    pub module: ModuleVersion,
+    /// Where, from 1.
+    pub line: u32,
+}
+
+/// A replacement: `OLD [VERSION] => NEW [VERSION]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replace {
+    /// What is replaced; all versions of it if none is named.
+    pub old: (String, Option<String>),
+    /// By what. Without a version it is a folder.
+    pub new: (String, Option<String>),
+}
+
+/// Versions taken back: from `low` to `high`, both included.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retraction {
+    /// The first.
+    pub low: Version,
+    /// The last.
+    pub high: Version,
+    /// The author's words, if there are any.
+    pub rationale: String,
+}
+
+/// A line that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("go.mod cannot be read: {why}")]
+pub struct GoModError {
+    /// Where, from 1.
+    pub line: u32,
+    /// What is wrong with it.
+    why: String,
+}
+
+/// A line in words, with the comment that belongs to it.
+struct Line {
+    number: u32,
+    words: Vec<String>,
+    comment: String,
+}
+
+impl GoMod {
+    /// Reads a go.mod.
+    ///
+    /// ```
+    /// let go_mod = sumgate::gomod::GoMod::parse("module a.com/b\n\nrequire c.com/d v1.0.0 // indirect\n").unwrap();
+    /// assert_eq!((go_mod.requires[0].line, go_mod.requires[0].module.to_string().as_str()), (3, "c.com/d@v1.0.0"));
+    /// ```
+    pub fn parse(text: &str) -> Result<Self, GoModError> {
+        let mut go_mod = Self::default();
+        let mut block: Option<String> = None;
+        // Whole-line comments belong to the line below them.
+        let mut above: Vec<String> = Vec::new();
+        for (number, text) in (1..).zip(text.lines()) {
+            let (words, comment) = words(text).map_err(|why| GoModError { line: number, why })?;
+            if words.is_empty() {
+                if comment.is_empty() {
+                    above.clear()
+                } else {
+                    above.push(comment)
+                }
+                continue;
+            }
+            above.push(comment);
+            let mut line = Line { number, words, comment: above.join(" ").trim().to_owned() };
+            above.clear();
+            let words: Vec<&str> = line.words.iter().map(String::as_str).collect();
+            match (&block, &words[..]) {
+                (Some(_), [")"]) => block = None,
+                (Some(verb), _) => {
+                    line.words.insert(0, verb.clone());
+                    go_mod.take(&line)?;
+                }
+                (None, [verb, "("]) => block = Some((*verb).to_owned()),
+                (None, [verb, "(", ")"]) if !verb.is_empty() => {}
+                (None, _) => go_mod.take(&line)?,
+            }
+        }
+        Ok(go_mod)
+    }
+
+    fn take(&mut self, line: &Line) -> Result<(), GoModError> {
+        let failed = |why: String| GoModError { line: line.number, why };
+        let words: Vec<&str> = line.words.iter().map(String::as_str).collect();
+        match words[..] {
+            ["module", path] => self.module = Some(path.to_owned()),
+            ["require", path, version] => {
+                let module = module(path, version).map_err(failed)?;
+                self.requires.push(Require { module, line: line.number });
+            }
+            ["replace", ref rest @ ..] => self.replaces.push(replace(rest).map_err(failed)?),
+            ["retract", ref rest @ ..] => {
+                self.retractions.push(retraction(rest, &line.comment).map_err(failed)?);
+            }
+            ["module" | "require", ..] => return Err(failed(format!("{:?} has {} words", words[0], words.len()))),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The module version that stands for a requirement once replacements are applied; `None` for a folder.
+    pub fn resolved(&self, require: &Require) -> Option<ModuleVersion> {
+        let (path, version) = (require.module.path.as_ref(), require.module.version.as_ref());
+        let of_path = || self.replaces.iter().filter(|replace| replace.old.0 == path);
+        let exact = of_path().find(|replace| replace.old.1.as_deref() == Some(version));
+        match exact.or_else(|| of_path().find(|replace| replace.old.1.is_none())) {
+            None => Some(require.module.clone()),
+            Some(Replace { new: (path, Some(version)), .. }) => module(path, version).ok(),
+            Some(Replace { new: (_, None), .. }) => None,
+        }
+    }
+}
+
+impl Retraction {
+    /// Whether it takes back `version`.
+    pub fn covers(&self, version: &Version) -> bool {
+        self.low <= *version && *version <= self.high
+    }
+}
+
+fn module(path: &str, version: &str) -> Result<ModuleVersion, String> {
+    let path = ModulePath::parse(path).map_err(|error| error.to_string())?;
+    let version = Version::parse(version).map_err(|error| error.to_string())?;
+    ModuleVersion::new(path, version).map_err(|error| error.to_string())
+}
+
+fn replace(words: &[&str]) -> Result<Replace, String> {
+    let arrow = words.iter().position(|word| *word == "=>").ok_or("a replacement needs =>")?;
+    let side = |words: &[&str]| match words {
+        [path] => Ok(((*path).to_owned(), None)),
+        [path, version] => Ok(((*path).to_owned(), Some((*version).to_owned()))),
+        _ => Err("a side of => is a path and perhaps a version".to_owned()),
+    };
+    Ok(Replace { old: side(&words[..arrow])?, new: side(&words[arrow + 1..])? })
+}
+
+/// `v1.0.0`, or `[v1.0.0, v1.2.3]`.
+fn retraction(words: &[&str], rationale: &str) -> Result<Retraction, String> {
+    let text = words.concat();
+    let (low, high) =
+        match text.strip_prefix('[').map(|rest| rest.strip_suffix(']').and_then(|rest| rest.split_once(','))) {
+            None => (text.as_str(), text.as_str()),
+            Some(Some((low, high))) => (low, high),
+            Some(None) => return Err("a retraction is a version or [LOW, HIGH]".to_owned()),
+        };
+    let version = |text: &str| Version::parse(text).map_err(|error| error.to_string());
+    Ok(Retraction { low: version(low)?, high: version(high)?, rationale: rationale.to_owned() })
+}
+
+/// The words of a line and its comment.
+fn words(line: &str) -> Result<(Vec<String>, String), String> {
+    let mut words = Vec::new();
+    let mut rest = line.trim_start();
+    while !rest.is_empty() {
+        if let Some(comment) = rest.strip_prefix("//") {
+            return Ok((words, comment.trim().to_owned()));
+        }
+        let (word, behind) = match rest.chars().next() {
+            Some(quote @ ('"' | '`')) => {
+                let (word, behind) = rest[1..].split_once(quote).ok_or("a quote is not closed")?;
+                if quote == '"' && word.contains('\\') {
+                    return Err("a quoted word with a backslash".to_owned());
+                }
+                (word, behind)
+            }
+            Some(bracket @ ('(' | ')')) => rest.split_at(bracket.len_utf8()),
+            _ => {
+                let ends =
+                    |(at, c): (usize, char)| c.is_whitespace() || "()".contains(c) || rest[at..].starts_with("//");
+                let end = rest.char_indices().find(|found| ends(*found)).map_or(rest.len(), |(at, _)| at);
+                rest.split_at(end)
+            }
+        };
+        words.push(word.to_owned());
+        rest = behind.trim_start();
+    }
+    Ok((words, String::new()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    const TEXT: &str = r#"// A module.
+module "a.com/b"
+
+go 1.26
+
+require c.com/d v1.0.0
+require (
+	e.com/f/v2 v2.1.0 // indirect
+	`g.com/h` v0.0.0-20200101000000-0123456789ab
+)
+
+exclude c.com/d v0.9.0
+replace (
+	c.com/d => ../d
+	e.com/f/v2 v2.1.0 => fork.com/f/v2 v2.1.1
+	g.com/h v9.9.9 => nowhere.com/h v1.0.0
+)
+// It deleted files.
+retract v1.1.0
+retract (
+	[v1.2.0, v1.3.0] // wrong licence
+	v1.4.0
+)
+"#;
+
+    #[test]
+    fn requirements_with_their_lines_and_what_replaces_them() {
+        let go_mod = GoMod::parse(TEXT).unwrap();
+        assert_eq!(go_mod.module.as_deref(), Some("a.com/b"));
+        let lines: Vec<u32> = go_mod.requires.iter().map(|require| require.line).collect();
+        assert_eq!(lines, [6, 8, 9]);
+        let resolved: Vec<Option<String>> =
+            go_mod.requires.iter().map(|require| go_mod.resolved(require).map(|m| m.to_string())).collect();
+        let expected = [
+            None,
+            Some("fork.com/f/v2@v2.1.1".to_owned()),
+            Some("g.com/h@v0.0.0-20200101000000-0123456789ab".to_owned()),
+        ];
+        assert_eq!(resolved, expected);
+    }
+
+    #[test]
+    fn retractions_with_their_reasons() {
+        let go_mod = GoMod::parse(TEXT).unwrap();
+        let retracted = |version: &str| {
+            let version = Version::parse(version).unwrap();
+            go_mod.retractions.iter().find(|retraction| retraction.covers(&version)).map(|r| r.rationale.as_str())
+        };
+        assert_eq!(retracted("v1.1.0"), Some("It deleted files."));
+        assert_eq!(retracted("v1.2.5"), Some("wrong licence"));
+        assert_eq!(retracted("v1.4.0"), Some(""));
+        assert_eq!([retracted("v1.0.9"), retracted("v1.3.1")], [None, None]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_where() {
+        for (text, line) in [
+            ("module a.com/b\nrequire c.com/d\n", 2),
+            ("require (\n\tc.com/d v1\n)\n", 2),
+            ("replace a.com/b ../b\n", 1),
+            ("\n\nretract [v1.0.0\n", 3),
+            ("module \"a.com/b\n", 1),
+        ] {
+            assert_eq!(GoMod::parse(text).unwrap_err().line, line, "{text:?}");
+        }
+    }
+}
