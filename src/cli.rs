@@ -1,6 +1,7 @@
 //! The command line: typed words (`args`) → checked settings (`config`) → one file per command.
 
 mod args;
+mod audit;
 mod config;
 mod demo;
 mod env;
@@ -24,6 +25,7 @@ pub fn main() -> ExitCode {
     let ended = match args.command {
         Command::Serve(args) => serve::run(&args),
         Command::Lookup(args) => lookup::run(&args),
+        Command::Audit(args) => audit::run(&args),
         Command::Hash(args) => hash::run(&args),
         Command::VerifyEvidence(args) => verify_evidence::run(&args),
         Command::Env(args) => env::run(&args),

@@ -4,14 +4,17 @@
 //! each; which of them is printed, and the exit code, are for `cli` to say.
 
 mod code;
+mod human;
+mod render;
 
 use std::fmt;
 use std::path::PathBuf;
 
 pub use code::Code;
+pub use render::{Format, RenderOptions, render};
 
 /// How bad a finding is. `--deny` names the least one that fails a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum)]
 pub enum Severity {
     /// Worth knowing; nothing is wrong yet.
     Note,

@@ -7,6 +7,7 @@ mod chain;
 mod fetch;
 mod http;
 
+pub(crate) use chain::Link;
 pub use chain::{Chain, ChainError, Source};
 pub use fetch::{Advisory, Origin, OriginError};
 pub use http::{Answer, HttpClient, HttpError};

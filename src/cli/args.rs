@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::finding::{Format, Severity};
+
 const ABOUT: &str = "A Go module mirror that proves every byte against the checksum database before it lets it out";
 
 const EXIT_CODES: &str = "\
@@ -37,6 +39,12 @@ pub(super) enum Command {
     Serve(Box<ServeArgs>),
     /// Ask the checksum database what a module version hashes to, and prove the answer
     Lookup(LookupArgs),
+    /// Hold every line of go.sum against the checksum database
+    ///
+    /// A line that is once in go.sum is never checked again by `go`; this does it. Exempt modules (GONOSUMDB, GOPRIVATE,
+    /// --nosumdb) are skipped, and their names are sent nowhere. What was proved once is kept, so that a second run asks
+    /// nobody.
+    Audit(Box<AuditArgs>),
     /// Print the h1 of a module zip, a go.mod file, or an unpacked module
     Hash(HashArgs),
     /// Check evidence of a fork, offline
@@ -81,6 +89,76 @@ pub(super) struct DatabaseArgs {
         value_delimiter = ';'
     )]
     pub(super) sumdb: Vec<String>,
+}
+
+/// The database as `go` finds it, unless it is named.
+#[derive(Debug, clap::Args)]
+pub(super) struct SurroundingArgs {
+    /// Checksum database, in the syntax of GOSUMDB [default: the environment's GOSUMDB, through the proxies of GOPROXY
+    /// that pass it on, as `go` does]; repeatable
+    #[arg(long, value_name = "GOSUMDB", env = "SUMGATE_SUMDB", value_delimiter = ';')]
+    pub(super) sumdb: Vec<String>,
+
+    /// Modules that the database is never asked about, besides those of GONOSUMDB and GOPRIVATE: comma-separated patterns
+    #[arg(long, value_name = "PATTERNS", env = "SUMGATE_NOSUMDB", default_value = "")]
+    pub(super) nosumdb: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct AuditArgs {
+    /// A go.sum, a go.work.sum, or a folder with some of them below it
+    #[arg(value_name = "PATH", default_value = ".")]
+    pub(super) paths: Vec<PathBuf>,
+
+    /// Hash every zip, go.mod and unpacked folder of the module cache (GOMODCACHE) again and prove those
+    #[arg(long, conflicts_with_all = ["paths", "base"])]
+    pub(super) modcache: bool,
+
+    /// Audit only the lines added since this git revision, such as origin/main
+    #[arg(long, value_name = "REV")]
+    pub(super) base: Option<String>,
+
+    /// Ask nothing of the network: what was proved before is proved, the rest is reported as not checked
+    #[arg(long)]
+    pub(super) offline: bool,
+
+    /// Lookups at the same time
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(super) concurrency: u16,
+
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+    #[command(flatten)]
+    pub(super) surrounding: SurroundingArgs,
+    #[command(flatten)]
+    pub(super) state: StateArgs,
+}
+
+/// How findings are shown, and which of them fail the run.
+#[derive(Debug, clap::Args)]
+pub(super) struct OutputArgs {
+    /// What to print
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub(super) format: Format,
+
+    /// The least severity that makes the exit code 1
+    #[arg(long, value_enum, value_name = "SEVERITY", default_value_t = Severity::Warning)]
+    pub(super) deny: Severity,
+
+    /// Whether to use colours [auto: on a terminal, unless NO_COLOR is set]
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Colour::Auto)]
+    pub(super) color: Colour,
+
+    /// List what was skipped, too
+    #[arg(long, short)]
+    pub(super) verbose: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Colour {
+    Auto,
+    Always,
+    Never,
 }
 
 #[derive(Debug, clap::Args)]

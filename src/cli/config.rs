@@ -4,14 +4,15 @@ use std::path::PathBuf;
 
 use etcetera::BaseStrategy;
 
-use super::args::{AddressArgs, DatabaseArgs, StateArgs};
+use super::args::{AddressArgs, DatabaseArgs, StateArgs, SurroundingArgs};
 use super::exit::Failure;
 use crate::fault::Fault;
+use crate::goenv::GoEnv;
 use crate::mirror::BasePath;
 use crate::module::Patterns;
-use crate::origin::HttpClient;
+use crate::origin::{Chain, ChainError, HttpClient};
 use crate::store::Store;
-use crate::sumdb::{Anchor, Client, Database};
+use crate::sumdb::{Anchor, Client, Database, DatabaseError};
 
 /// The databases, in the order they were named. No two have one name: paths lead to them by name.
 pub(super) fn databases(args: &DatabaseArgs) -> Result<Vec<Database>, Failure> {
@@ -24,6 +25,32 @@ pub(super) fn databases(args: &DatabaseArgs) -> Result<Vec<Database>, Failure> {
         databases.push(database);
     }
     Ok(databases)
+}
+
+/// The databases that are named, else the one that `go` would ask, reached as `go` would reach it.
+pub(super) fn surrounding_databases(args: &SurroundingArgs, go: &GoEnv) -> Result<Vec<Database>, Failure> {
+    if !args.sumdb.is_empty() {
+        return databases(&DatabaseArgs { sumdb: args.sumdb.clone() });
+    }
+    let found = Database::parse(go.get("GOSUMDB")).map_err(|error| match error {
+        DatabaseError::Off(_) => Failure::new(
+            Fault::Request,
+            "GOSUMDB is off here, so there is nothing to check against: name a database, such as --sumdb sum.golang.org",
+        ),
+        error => Failure::usage(&error),
+    })?;
+    // A GOPROXY that names no proxy (`direct`, `off`) passes nothing on.
+    Ok(vec![match Chain::parse(go.get("GOPROXY")) {
+        Ok(chain) => found.through(&chain),
+        Err(ChainError::Empty(_)) => found,
+        Err(error) => return Err(Failure::usage(&error)),
+    }])
+}
+
+/// The modules that `go` would not ask about, and those of `--nosumdb`.
+pub(super) fn surrounding_exempt(args: &SurroundingArgs, go: &GoEnv) -> Result<Patterns, Failure> {
+    let parse = |text: &str| Patterns::parse(text).map_err(|error| Failure::usage(&error));
+    Ok(parse(go.get("GONOSUMDB"))?.with(parse(&args.nosumdb)?))
 }
 
 /// The data folder, opened.

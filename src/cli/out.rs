@@ -1,6 +1,15 @@
 //! Printing. Results go to stdout, everything else to stderr, so that a pipe gets results alone.
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::args::Colour;
+
+/// Ten times a second is smooth enough for a person.
+const REDRAW: Duration = Duration::from_millis(100);
 
 /// Prints a result. A reader that has gone away wanted no more of it, so that is no error.
 pub(super) fn print(text: &str) {
@@ -21,4 +30,38 @@ pub(super) fn start_log() {
     let colour = to_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     // Fails only if there is a log already, which then goes on.
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colour).try_init();
+}
+
+/// Whether stdout shall be coloured: as told, else on a terminal, unless NO_COLOR is set (<https://no-color.org>).
+pub(super) fn colour(when: Colour) -> bool {
+    match when {
+        Colour::Always => true,
+        Colour::Never => false,
+        Colour::Auto => {
+            io::IsTerminal::is_terminal(&io::stdout())
+                && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        }
+    }
+}
+
+/// Shows how far `done` of `total` is on stderr while `work` goes on, if that is a terminal.
+pub(super) async fn with_progress<T>(
+    what: &'static str,
+    total: usize,
+    done: &AtomicUsize,
+    work: impl Future<Output = T>,
+) -> T {
+    let bar = ProgressBar::new(total as u64).with_message(what);
+    if let Ok(style) = ProgressStyle::with_template("{msg} {bar:30} {pos}/{len}") {
+        bar.set_style(style);
+    }
+    let mut work = std::pin::pin!(work);
+    let result = loop {
+        tokio::select! {
+            result = &mut work => break result,
+            () = tokio::time::sleep(REDRAW) => bar.set_position(done.load(Ordering::Relaxed) as u64),
+        }
+    };
+    bar.finish_and_clear();
+    result
 }

@@ -59,7 +59,7 @@ impl Client {
             trusted.head().is_some_and(|head| head.note() != anchor.note())
                 && compared.as_deref() != Some(anchor.note())
         });
-        let remote = Remote::new(&database, http);
+        let remote = Remote::new(database.clone(), http);
         let shared = Shared {
             tiles: Tiles::new(state.clone(), remote.clone()),
             attested: Cache::new(MAX_ATTESTED),

@@ -8,6 +8,8 @@ use std::fmt;
 use tlog::VerifierKey;
 use url::Url;
 
+use crate::origin::{Chain, Link};
+
 /// The key of sum.golang.org, as `go` has it built in (`cmd/go/internal/modfetch/key.go`).
 const SUM_GOLANG_ORG: &str = tlog::SUM_GOLANG_ORG;
 /// The alias for where sum.golang.org cannot be reached: the same key, another address.
@@ -20,6 +22,8 @@ pub struct Database {
     url: Url,
     /// The url was given, rather than derived from the name.
     url_given: bool,
+    /// Proxies that may pass it on, to be asked before the url that was not given.
+    proxies: Vec<Link>,
 }
 
 /// Why a database setting cannot be used.
@@ -81,7 +85,20 @@ impl Database {
             (None, CHINA_ALIAS) => parse_url(&format!("https://{CHINA_ALIAS}"))?,
             (None, _) => parse_url(&format!("https://{}", key.name()))?,
         };
-        Ok(Self { key, url, url_given: address.is_some() })
+        Ok(Self { key, url, url_given: address.is_some(), proxies: Vec::new() })
+    }
+
+    /// Lets the proxies of a chain pass the database on, as `go` does unless GOSUMDB has a url.
+    #[must_use]
+    pub fn through(mut self, chain: &Chain) -> Self {
+        if !self.url_given {
+            self.proxies = chain.links().to_vec();
+        }
+        self
+    }
+
+    pub(super) fn proxies(&self) -> &[Link] {
+        &self.proxies
     }
 
     /// The key that signs its heads.

@@ -1,0 +1,104 @@
+//! For a person: findings by file, what to do about each kind once, and a verdict in the last line.
+
+use std::collections::BTreeSet;
+
+use clap::builder::styling::{AnsiColor, Style};
+
+use super::{Finding, RenderOptions, Report, Severity, Unaudited};
+
+pub(super) fn render(report: &Report, options: &RenderOptions) -> String {
+    let mut text = String::new();
+    let mut explained = BTreeSet::new();
+    for finding in &report.findings {
+        text.push_str(&shown(finding, options));
+        if explained.insert((finding.code, finding.help.clone())) {
+            let advice = if finding.help.is_some() { "" } else { finding.code.meaning() };
+            text.push_str(&wrapped(&format!("{advice} {}", finding.advice())));
+        }
+        text.push('\n');
+    }
+    if options.verbose {
+        report.skipped.iter().for_each(|skipped| text.push_str(&unaudited("skipped", skipped)));
+    }
+    report.unchecked.iter().for_each(|unchecked| text.push_str(&unaudited("not checked", unchecked)));
+    text.push_str(&verdict(report, options));
+    text
+}
+
+fn shown(finding: &Finding, options: &RenderOptions) -> String {
+    let style = match finding.severity() {
+        Severity::Error => Style::new().bold().fg_color(Some(AnsiColor::Red.into())),
+        Severity::Warning => Style::new().bold().fg_color(Some(AnsiColor::Yellow.into())),
+        Severity::Note => Style::new().bold().fg_color(Some(AnsiColor::Cyan.into())),
+    };
+    let place = finding.place.as_ref().map_or_else(String::new, |place| format!("{}: ", safe(&place.to_string())));
+    let label = painted(&format!("{}[{}]", finding.severity(), finding.code.name()), style, options);
+    let mut text = format!("{place}{label}: {}\n", safe(&finding.message));
+    let width = finding.facts.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    for (name, value) in &finding.facts {
+        text.push_str(&format!("    {:width$}  {}\n", safe(name), safe(value)));
+    }
+    text
+}
+
+fn unaudited(what: &str, line: &Unaudited) -> String {
+    format!("{}: {what}: {} ({})\n", safe(&line.place.to_string()), safe(&line.module), safe(&line.reason))
+}
+
+/// One line that says how it ended.
+fn verdict(report: &Report, options: &RenderOptions) -> String {
+    let mut words = Vec::new();
+    let count = |severity| report.findings.iter().filter(|finding| finding.severity() == severity).count();
+    for severity in [Severity::Error, Severity::Warning, Severity::Note] {
+        match count(severity) {
+            0 => {}
+            1 => words.push(format!("1 {severity}")),
+            n => words.push(format!("{n} {severity}s")),
+        }
+    }
+    words.push(format!("{} proved", report.proved));
+    if !report.skipped.is_empty() {
+        words.push(format!("{} exempt", report.skipped.len()));
+    }
+    if let Some((name, size)) = &report.database {
+        words.push(format!("tree of {size} records of {}", safe(name)));
+    }
+    let (colour, head) = if let Some(misbehaviour) = &report.misbehaviour {
+        let evidence = safe(&misbehaviour.evidence.display().to_string());
+        (AnsiColor::Red, format!("THE DATABASE MISBEHAVED, evidence in {evidence}"))
+    } else if !report.unchecked.is_empty() {
+        (AnsiColor::Red, format!("NOT FINISHED, {} not checked", report.unchecked.len()))
+    } else if report.denied(options.deny) {
+        (AnsiColor::Red, "failed".to_owned())
+    } else {
+        (AnsiColor::Green, "clean".to_owned())
+    };
+    let style = Style::new().bold().fg_color(Some(colour.into()));
+    format!("{}: {}\n", painted(&head, style, options), words.join(", "))
+}
+
+fn painted(text: &str, style: Style, options: &RenderOptions) -> String {
+    if options.colour { format!("{style}{text}{style:#}") } else { text.to_owned() }
+}
+
+/// Lines of at most 100 characters, indented.
+fn wrapped(text: &str) -> String {
+    let mut lines = String::new();
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        if !line.is_empty() && line.chars().count() + word.chars().count() > 95 {
+            lines.push_str(&format!("    {line}\n"));
+            line.clear();
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    if line.is_empty() { lines } else { lines + &format!("    {line}\n") }
+}
+
+/// What came from a file or the network must not command a terminal.
+fn safe(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+}
