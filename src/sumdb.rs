@@ -4,6 +4,7 @@
 //! record's inclusion proved, and only the proved text read. [`lookup`] is the decision as a pure machine, [`Client`]
 //! drives it and keeps the state. An error is never remembered.
 
+mod ages;
 mod anchor;
 mod attested;
 mod batch;

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! sumdb/NAME+hhhhhhhh+KEYDIGEST/head      the trusted signed head, replaced by compare-and-swap only
+//!                               heads     the size of every trusted head, and when it was first seen
 //!                               anchor    the last anchor that was proved consistent with it
 //!                               fork.txt  evidence that the database signed two histories; stays until removed by hand
 //!                               tile/…    authenticated tiles, the widest seen of each
@@ -78,6 +79,16 @@ impl StateDir {
         durable::write(&self.dir.join("anchor"), anchor.as_bytes(), Durability::Synced)
     }
 
+    /// The sizes and times of heads, as they were written down.
+    pub fn heads(&self) -> Result<Option<String>, StoreError> {
+        self.read("heads", MAX_HEADS_LEN).map(text)
+    }
+
+    /// Writes down the sizes and times of heads. One that is lost makes records look younger, never older.
+    pub fn set_heads(&self, heads: &str) -> Result<(), StoreError> {
+        self.write_atomic(&self.dir.join("heads"), heads.as_bytes())
+    }
+
     /// Where evidence of a fork lies, or would lie.
     pub fn fork_path(&self) -> PathBuf {
         self.dir.join("fork.txt")
@@ -134,6 +145,8 @@ impl StateDir {
     }
 }
 
+/// 20,000 lines of a time and a size.
+const MAX_HEADS_LEN: usize = 1 << 20;
 /// 256 hashes of 32 bytes: the widest tile of height 8.
 const MAX_TILE_LEN: usize = 256 * 32;
 /// A record and a signed note at their own bounds, base64 and at most 62 proof hashes between them.

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use moka::sync::Cache;
 use tlog::{
-    Decision, ForkEvidence, Node, Observation, SUMDB_ORIGIN, SignedCheckpoint, Tile, TileHeight, TilePlan, Timeline,
-    TreeSize,
+    Decision, ForkEvidence, Node, Observation, RecordId, SUMDB_ORIGIN, SignedCheckpoint, Tile, TileHeight, TilePlan,
+    Timeline, TreeSize,
 };
 
 use super::anchor::Anchor;
@@ -82,6 +83,17 @@ impl Client {
     /// The newest trusted head, if there is one yet. Asks nobody.
     pub fn trusted(&self) -> Option<SignedCheckpoint> {
         self.shared.trusted.head()
+    }
+
+    /// How old a record is at least at the time `now`, measured by the heads that were seen; `None` if no earlier head
+    /// covers it.
+    pub fn age(&self, id: RecordId, now: SystemTime) -> Option<Duration> {
+        self.shared.trusted.age(id, now)
+    }
+
+    /// How far back heads were seen: what is younger than this is young, what may be older is not known.
+    pub fn reach(&self, now: SystemTime) -> Duration {
+        self.shared.trusted.reach(now)
     }
 
     /// Where the evidence lies, if this database was seen to sign two histories.

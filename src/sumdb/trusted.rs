@@ -1,10 +1,12 @@
 //! The trusted head of one database: in memory, on disk, and never backwards.
 
 use std::path::PathBuf;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Mutex, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
 
-use tlog::{SUMDB_ORIGIN, SignedCheckpoint, Timeline, VerifierKey};
+use tlog::{RecordId, SUMDB_ORIGIN, SignedCheckpoint, Timeline, VerifierKey};
 
+use super::ages::Ages;
 use super::error::SumdbError;
 use crate::store::{HeadSwap, StateDir};
 
@@ -14,6 +16,7 @@ pub(super) struct Trusted {
     state: StateDir,
     key: VerifierKey,
     now: RwLock<Option<Timeline>>,
+    ages: Mutex<Ages>,
 }
 
 /// How an attempt to advance ended.
@@ -32,7 +35,8 @@ impl Trusted {
         key: VerifierKey,
         anchor: Option<&SignedCheckpoint>,
     ) -> Result<Self, SumdbError> {
-        let trusted = Self { state, key, now: RwLock::new(None) };
+        let ages = Ages::read(&state.heads()?.unwrap_or_default(), key.to_string() == tlog::SUM_GOLANG_ORG);
+        let trusted = Self { state, key, now: RwLock::new(None), ages: Mutex::new(ages) };
         let mut stored = trusted.state.head()?;
         if let (None, Some(anchor)) = (&stored, anchor) {
             stored = match trusted.state.swap_head(None, anchor.note())? {
@@ -41,6 +45,9 @@ impl Trusted {
             };
         }
         trusted.take_up(stored.as_deref())?;
+        if let Some(head) = trusted.head() {
+            trusted.write_down(head.size().get())?;
+        }
         Ok(trusted)
     }
 
@@ -63,6 +70,7 @@ impl Trusted {
         match self.state.swap_head(from.map(SignedCheckpoint::note), to.note())? {
             HeadSwap::Swapped => {
                 self.set(to.clone());
+                self.write_down(to.size().get())?;
                 Ok(Advance::Done)
             }
             HeadSwap::Conflict(stored) => {
@@ -70,6 +78,24 @@ impl Trusted {
                 Ok(Advance::Moved)
             }
         }
+    }
+
+    /// The least age of a record, by the heads that were seen.
+    pub(super) fn age(&self, id: RecordId, now: SystemTime) -> Option<Duration> {
+        self.ages.lock().unwrap_or_else(PoisonError::into_inner).at_least(id.get(), now)
+    }
+
+    /// How far back heads were seen.
+    pub(super) fn reach(&self, now: SystemTime) -> Duration {
+        self.ages.lock().unwrap_or_else(PoisonError::into_inner).reach(now)
+    }
+
+    fn write_down(&self, size: u64) -> Result<(), SumdbError> {
+        let mut ages = self.ages.lock().unwrap_or_else(PoisonError::into_inner);
+        if ages.add(size, SystemTime::now()) {
+            self.state.set_heads(&ages.text())?;
+        }
+        Ok(())
     }
 
     /// Takes up a head that this or another process stored after proving it.
