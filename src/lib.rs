@@ -25,6 +25,7 @@ pub mod dirhash;
 pub mod fault;
 pub mod finding;
 pub mod flight;
+pub mod gate;
 pub mod goenv;
 pub mod gomod;
 pub mod gosum;

@@ -21,9 +21,11 @@ mod respond;
 mod route;
 mod server;
 mod status;
+mod trail;
 
 pub use attest::Vouchers;
-pub use error::{Expected, MirrorError};
+pub use error::{Expected, MirrorError, Voucher};
 pub use pipeline::Pipeline;
 pub use route::{BasePath, BasePathError, RouteError};
 pub use server::{Mirror, StartError};
+pub use trail::{ReleasedFile, Trail, Trails};

@@ -1,5 +1,6 @@
 //! The words that can be typed. Reading them touches nothing; [`super::config`] checks what they mean.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -45,6 +46,11 @@ pub(super) enum Command {
     /// --nosumdb) are skipped, and their names are sent nowhere. What was proved once is kept, so that a second run asks
     /// nobody.
     Audit(Box<AuditArgs>),
+    /// Run a command behind a mirror of its own
+    ///
+    /// GOPROXY and GOSUMDB of the command are those of the mirror, with nothing behind them: no module gets in unproved.
+    /// Exits with the command's code; with 1 if something was refused, with 3 if the database misbehaved.
+    Run(Box<RunArgs>),
     /// Print the h1 of a module zip, a go.mod file, or an unpacked module
     Hash(HashArgs),
     /// Check evidence of a fork, offline
@@ -67,6 +73,12 @@ pub(super) struct StateArgs {
     #[arg(long, value_name = "DIR", env = "SUMGATE_DATA")]
     pub(super) data: Option<PathBuf>,
 
+    #[command(flatten)]
+    pub(super) anchor: AnchorArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct AnchorArgs {
     /// Signed tree head that the database must be consistent with, or `none`; repeatable [default: the one of
     /// sum.golang.org that this program carries]
     ///
@@ -132,6 +144,34 @@ pub(super) struct AuditArgs {
     pub(super) surrounding: SurroundingArgs,
     #[command(flatten)]
     pub(super) state: StateArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct RunArgs {
+    /// The command and its arguments
+    #[arg(value_name = "COMMAND", required = true, last = true)]
+    pub(super) command: Vec<OsString>,
+
+    /// Folder that keeps what was proved for the next run [default: nothing is kept]
+    #[arg(long, value_name = "DIR", env = "SUMGATE_CACHE")]
+    pub(super) cache: Option<PathBuf>,
+
+    /// Where to fetch from, in the syntax of GOPROXY [default: the environment's GOPROXY, without `direct`]
+    #[arg(long, value_name = "GOPROXY", env = "SUMGATE_UPSTREAM")]
+    pub(super) upstream: Option<String>,
+
+    /// Write what was released and refused as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(super) report: Option<PathBuf>,
+
+    /// Write an in-toto statement of every module with its hash, its record and the tree head
+    #[arg(long, value_name = "FILE")]
+    pub(super) attest: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(super) surrounding: SurroundingArgs,
+    #[command(flatten)]
+    pub(super) anchor: AnchorArgs,
 }
 
 /// How findings are shown, and which of them fail the run.

@@ -21,7 +21,7 @@ pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
 
     let http = if args.offline { HttpClient::offline() } else { config::http()? };
     let store = config::store(&args.state)?;
-    let clients = config::clients(databases, &args.state, &store, &http)?;
+    let clients = config::clients(databases, &args.state.anchor, &store, &http)?;
     let audit = Audit { clients, exempt, at_once: usize::from(args.concurrency) };
     let answered = AtomicUsize::new(0);
     let total = audit.wanted(&entries).len();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use etcetera::BaseStrategy;
 
-use super::args::{AddressArgs, DatabaseArgs, StateArgs, SurroundingArgs};
+use super::args::{AddressArgs, AnchorArgs, DatabaseArgs, StateArgs, SurroundingArgs};
 use super::exit::Failure;
 use crate::fault::Fault;
 use crate::goenv::GoEnv;
@@ -73,11 +73,11 @@ fn default_data() -> Result<PathBuf, Failure> {
 /// The databases' clients, with their state in `store`.
 pub(super) fn clients(
     databases: Vec<Database>,
-    state: &StateArgs,
+    anchor: &AnchorArgs,
     store: &Store,
     http: &HttpClient,
 ) -> Result<Vec<Client>, Failure> {
-    let anchor = Anchor::read(&state.anchor).map_err(|error| Failure::usage(&error))?;
+    let anchor = Anchor::read(&anchor.anchor).map_err(|error| Failure::usage(&error))?;
     anchor.check(databases.iter().map(Database::key)).map_err(|error| Failure::usage(&error))?;
     databases.into_iter().map(|database| Ok(Client::open(database, store, &anchor, http.clone())?)).collect()
 }

@@ -17,6 +17,8 @@ pub enum Exit {
     NotFinished,
     /// 3: the checksum database misbehaved, and the evidence was written.
     Misbehaviour,
+    /// The code of a command that was run.
+    Command(u8),
 }
 
 impl From<Exit> for ExitCode {
@@ -26,6 +28,7 @@ impl From<Exit> for ExitCode {
             Exit::Findings => 1,
             Exit::NotFinished => 2,
             Exit::Misbehaviour => 3,
+            Exit::Command(code) => code,
         })
     }
 }
@@ -105,9 +108,9 @@ mod tests {
 
     #[test]
     fn every_fault_has_its_exit_code() {
-        let code = |fault| Exit::from(fault) as u8;
-        assert_eq!([Fault::Absent, Fault::Refused].map(code), [1, 1]);
-        assert_eq!([Fault::Request, Fault::Upstream, Fault::Timeout, Fault::Host].map(code), [2, 2, 2, 2]);
-        assert_eq!(code(Fault::Misbehaviour), 3);
+        assert_eq!([Fault::Absent, Fault::Refused].map(Exit::from), [Exit::Findings; 2]);
+        let unfinished = [Fault::Request, Fault::Upstream, Fault::Timeout, Fault::Host];
+        assert_eq!(unfinished.map(Exit::from), [Exit::NotFinished; 4]);
+        assert_eq!(Exit::from(Fault::Misbehaviour), Exit::Misbehaviour);
     }
 }

@@ -22,10 +22,10 @@ pub(super) fn complain(text: &str) {
     let _ = writeln!(io::stderr().lock(), "sumgate: {text}");
 }
 
-/// Sends the log to stderr, as much of it as `SUMGATE_LOG` asks for (`info` if it does not; `debug` shows requests).
-pub(super) fn start_log() {
+/// Sends the log to stderr, as much of it as `SUMGATE_LOG` asks for (`unless_told` if it does not; `debug` shows requests).
+pub(super) fn start_log(unless_told: &str) {
     use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_env("SUMGATE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_env("SUMGATE_LOG").unwrap_or_else(|_| EnvFilter::new(unless_told));
     let to_terminal = io::IsTerminal::is_terminal(&io::stderr());
     let colour = to_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     // Fails only if there is a log already, which then goes on.

@@ -8,7 +8,7 @@ use super::args::ServeArgs;
 use super::config;
 use super::exit::{Exit, Failure};
 use super::out;
-use crate::mirror::{Mirror, Pipeline, Vouchers};
+use crate::mirror::{Mirror, Pipeline, Trail, Vouchers};
 use crate::origin::{Chain, Origin};
 
 pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
@@ -17,8 +17,8 @@ pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
     let (base, exempt) = config::address(&args.address)?;
     let http = config::http()?;
     let store = Arc::new(config::store(&args.state)?);
-    let clients = config::clients(databases, &args.state, &store, &http)?;
-    out::start_log();
+    let clients = config::clients(databases, &args.state.anchor, &store, &http)?;
+    out::start_log("info");
 
     let origin = Origin::new(chain.clone(), http);
     let vouchers = Vouchers { databases: clients.clone(), exempt: exempt.clone() };
@@ -28,7 +28,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
             signal(SignalKind::terminate()).map_err(|error| Failure::host("wait for SIGTERM", &error))?;
         let mut interrupt =
             signal(SignalKind::interrupt()).map_err(|error| Failure::host("wait for SIGINT", &error))?;
-        let pipeline = Pipeline::new(Arc::clone(&store), origin, vouchers);
+        let pipeline = Pipeline::new(Arc::clone(&store), origin, vouchers, Trail::default());
         let mirror = Mirror::start(pipeline, args.address.listen, base).await?;
         let mut text = format!("sumgate {} listening on {}\n", env!("CARGO_PKG_VERSION"), mirror.url());
         text.push_str(&format!("  data      {}\n  upstream  {chain}\n", store.root().display()));

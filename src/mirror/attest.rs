@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::error::{Expected, MirrorError};
+use super::error::{Expected, MirrorError, Voucher};
 use crate::artifact::{Artifact, Kind};
 use crate::fault::Fault;
 use crate::module::{ModulePath, ModuleVersion, Patterns};
@@ -26,6 +26,16 @@ pub(super) enum Vouched {
     Pinned(Expected),
     /// An exempt module that was never seen: the first bytes are pinned.
     Unseen,
+}
+
+impl Vouched {
+    /// Who vouches.
+    pub(super) fn by(&self) -> Voucher {
+        match self {
+            Self::Record(expected) | Self::Pinned(expected) => expected.by.clone(),
+            Self::Unseen => Voucher::FirstSeen,
+        }
+    }
 }
 
 impl Vouchers {
@@ -54,8 +64,7 @@ impl Vouchers {
         if self.exempts(&artifact.module.path) {
             let (store, artifact) = (Arc::clone(store), artifact.clone());
             let pin = super::pipeline::blocking(move || Ok(store.pin(&artifact)?)).await?;
-            let by = "the first that was seen; exempt from the database".to_owned();
-            return Ok(pin.map_or(Vouched::Unseen, |h1| Vouched::Pinned(Expected { h1, by })));
+            return Ok(pin.map_or(Vouched::Unseen, |h1| Vouched::Pinned(Expected { h1, by: Voucher::FirstSeen })));
         }
         let (attested, database) = self.record(&artifact.module).await?;
         let lines = attested.lines();
@@ -67,7 +76,8 @@ impl Vouchers {
         let record = attested.record().id().get();
         match h1 {
             Some(h1) => {
-                let by = format!("record {record} of {}", database.database().name());
+                let (database, proved_in) = (database.database().name().to_owned(), attested.proved_in().get());
+                let by = Voucher::Record { id: record, database, proved_in };
                 Ok(Vouched::Record(Expected { h1, by }))
             }
             None => Err(MirrorError::NoHash { artifact: Box::new(artifact.clone()), record }),

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use super::error::{Expected, MirrorError};
+use super::error::{Expected, MirrorError, Voucher};
 use super::prove::Proven;
 use crate::artifact::Kind;
 use crate::dirhash::H1;
@@ -15,18 +15,21 @@ pub(super) struct Released {
     pub(super) file: Arc<File>,
     pub(super) identity: Identity,
     pub(super) h1: H1,
+    pub(super) by: Voucher,
+    /// Where the bytes came from.
+    pub(super) source: Arc<str>,
 }
 
 /// Puts proved bytes in place. Blocks.
 pub(super) fn commit(proven: Proven, store: &Store) -> Result<Released, MirrorError> {
-    let (h1, exempt) = (proven.h1(), proven.exempt());
+    let (h1, by) = (proven.h1(), proven.by().clone());
     let staged = proven.into_hashed().staged;
     let artifact = staged.artifact;
-    if exempt {
+    if by == Voucher::FirstSeen {
         let pinned = store.pin_first(&artifact, &h1)?;
         if pinned != h1 {
             // Another process pinned other bytes since we looked.
-            let expected = Expected { h1: pinned, by: "the first that was seen".to_owned() };
+            let expected = Expected { h1: pinned, by };
             let tried = vec![format!("{}: {h1}", staged.source)];
             return Err(MirrorError::WrongBytes { artifact: Box::new(artifact), expected, tried });
         }
@@ -39,7 +42,7 @@ pub(super) fn commit(proven: Proven, store: &Store) -> Result<Released, MirrorEr
     let identity = Identity::of(&file).map_err(read)?;
     tracing::info!(
         target: "trail", module = %artifact.module, kind = artifact.kind.extension(), %h1,
-        bytes = identity.size(), source = staged.source, exempt, "released"
+        bytes = identity.size(), source = staged.source, %by, "released"
     );
-    Ok(Released { file: Arc::new(file), identity, h1 })
+    Ok(Released { file: Arc::new(file), identity, h1, by, source: staged.source.into() })
 }

@@ -1,5 +1,6 @@
 //! Why a request was not answered with what it asked for.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::route::RouteError;
@@ -66,8 +67,33 @@ pub enum MirrorError {
 pub struct Expected {
     /// The h1.
     pub h1: H1,
-    /// `record 7 of sum.golang.org`, or the pin.
-    pub by: String,
+    /// Who says so.
+    pub by: Voucher,
+}
+
+/// Who vouches for a hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Voucher {
+    /// A proved record of a database.
+    Record {
+        /// Its number.
+        id: u64,
+        /// The database's name.
+        database: String,
+        /// The size of the tree that it was proved in.
+        proved_in: u64,
+    },
+    /// Nobody: the module is exempt, and this is what was seen first.
+    FirstSeen,
+}
+
+impl fmt::Display for Voucher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Record { id, database, .. } => write!(f, "record {id} of {database}"),
+            Self::FirstSeen => f.write_str("the first that was seen; exempt from the database"),
+        }
+    }
 }
 
 /// Every line short, no blank line, the hashes first: `go` shows eight lines and about 600 bytes.

@@ -7,10 +7,11 @@ use tokio::sync::Semaphore;
 
 use super::attest::{Vouched, Vouchers};
 use super::commit::{Released, commit};
-use super::error::MirrorError;
+use super::error::{MirrorError, Voucher};
 use super::hash::{Unfit, hash, hash_file};
 use super::obtain::{Staged, obtain};
 use super::prove::{Mismatch, prove};
+use super::trail::Trail;
 use crate::artifact::Artifact;
 use crate::dirhash::H1;
 use crate::flight::{BrokenOff, Flights};
@@ -21,6 +22,8 @@ use crate::store::{Facts, Identity, Store};
 const MAX_KNOWN: u64 = 50_000;
 /// Downloads under way. A `go` command asks for about ten at once.
 const MAX_DOWNLOADS: usize = 64;
+/// The source of what lay here already.
+const OWN_DISK: &str = "this mirror's own disk";
 /// Zips being hashed at once, over all requests: each already uses the cores.
 const MAX_HASHING: usize = 4;
 
@@ -34,19 +37,31 @@ pub(super) struct Shared {
     pub(super) store: Arc<Store>,
     pub(super) origin: Origin,
     pub(super) vouchers: Vouchers,
-    known: Cache<Artifact, (Identity, H1)>,
+    trail: Trail,
+    known: Cache<Artifact, Known>,
     flights: Flights<Artifact, Result<Released, Arc<MirrorError>>>,
     downloads: Semaphore,
     hashing: Semaphore,
 }
 
+/// What was found out about a file when it was hashed.
+#[derive(Clone)]
+struct Known {
+    identity: Identity,
+    h1: H1,
+    by: Voucher,
+    source: Arc<str>,
+}
+
 impl Pipeline {
-    /// A pipeline that keeps in `store`, fetches from `origin`, and believes `vouchers`.
-    pub fn new(store: Arc<Store>, origin: Origin, vouchers: Vouchers) -> Self {
+    /// A pipeline that keeps in `store`, fetches from `origin`, believes `vouchers`, and writes down in `trail` what it
+    /// releases and refuses.
+    pub fn new(store: Arc<Store>, origin: Origin, vouchers: Vouchers, trail: Trail) -> Self {
         let shared = Shared {
             store,
             origin,
             vouchers,
+            trail,
             known: Cache::new(MAX_KNOWN),
             flights: Flights::default(),
             downloads: Semaphore::new(MAX_DOWNLOADS),
@@ -64,10 +79,12 @@ impl Pipeline {
         let flight = self.shared.flights.join(artifact.clone(), move || async move {
             let released = shared.release_anew(&wanted).await.map_err(Arc::new);
             match &released {
-                Ok(released) => shared.known.insert(wanted, (released.identity, released.h1)),
-                Err(error) => {
-                    tracing::warn!(target: "trail", artifact = %wanted, %error, "refused");
+                Ok(Released { identity, h1, by, source, .. }) => {
+                    shared.trail.released(&wanted, h1, identity.size(), source, by);
+                    let (by, source) = (by.clone(), Arc::clone(source));
+                    shared.known.insert(wanted, Known { identity: *identity, h1: *h1, by, source });
                 }
+                Err(error) => shared.trail.refused(&wanted, error),
             }
             released
         });
@@ -78,7 +95,7 @@ impl Pipeline {
 impl Shared {
     /// The file at its place, if it is the very one that was hashed before.
     async fn unchanged(self: &Arc<Self>, artifact: &Artifact) -> Result<Option<Released>, MirrorError> {
-        let Some((known, h1)) = self.known.get(artifact) else {
+        let Some(Known { identity: known, h1, by, source }) = self.known.get(artifact) else {
             return Ok(None);
         };
         let (shared, artifact) = (Arc::clone(self), artifact.clone());
@@ -87,7 +104,7 @@ impl Shared {
                 return Ok(None);
             };
             let identity = Identity::of(&file).map_err(|cause| read(&artifact, cause))?;
-            Ok((identity == known).then(|| Released { file: Arc::new(file), identity, h1 }))
+            Ok((identity == known).then(|| Released { file: Arc::new(file), identity, h1, by, source }))
         })
         .await
     }
@@ -121,10 +138,11 @@ impl Shared {
                 (_, Err(_)) => false,
             };
             if let (true, Ok(h1)) = (right, found.as_ref().copied()) {
-                return Ok(Some(Released { file: Arc::new(file), identity, h1 }));
+                let by = vouched.by();
+                return Ok(Some(Released { file: Arc::new(file), identity, h1, by, source: OWN_DISK.into() }));
             }
             if let Some(staged) = shared.store.take_out(&artifact)? {
-                let staged = Staged { artifact, file: staged, source: "this mirror's own disk".to_owned() };
+                let staged = Staged { artifact, file: staged, source: OWN_DISK.to_owned() };
                 let reason = found.as_ref().err().map_or("the stored file changed", String::as_str);
                 set_aside(&shared.store, staged, &vouched, found.as_ref().ok(), reason)?;
             }

@@ -1,7 +1,7 @@
 //! Stage `prove`: the h1 of the bytes is the one that was vouched for.
 
 use super::attest::Vouched;
-use super::error::Expected;
+use super::error::{Expected, Voucher};
 use super::hash::Hashed;
 use crate::dirhash::H1;
 
@@ -9,7 +9,7 @@ use crate::dirhash::H1;
 #[derive(Debug)]
 pub(super) struct Proven {
     hashed: Hashed,
-    exempt: bool,
+    by: Voucher,
 }
 
 /// Bytes with another h1 than they should have.
@@ -25,8 +25,8 @@ pub(super) fn prove(hashed: Hashed, vouched: &Vouched) -> Result<Proven, Mismatc
         Vouched::Record(expected) | Vouched::Pinned(expected) if expected.h1 != hashed.h1 => {
             Err(Mismatch { hashed, expected: expected.clone() })
         }
-        Vouched::Record(_) => Ok(Proven { hashed, exempt: false }),
-        Vouched::Pinned(_) | Vouched::Unseen => Ok(Proven { hashed, exempt: true }),
+        Vouched::Record(expected) | Vouched::Pinned(expected) => Ok(Proven { hashed, by: expected.by.clone() }),
+        Vouched::Unseen => Ok(Proven { hashed, by: Voucher::FirstSeen }),
     }
 }
 
@@ -36,9 +36,9 @@ impl Proven {
         self.hashed.h1
     }
 
-    /// Nobody but the first sight vouches for it.
-    pub(super) fn exempt(&self) -> bool {
-        self.exempt
+    /// Who vouches for it.
+    pub(super) fn by(&self) -> &Voucher {
+        &self.by
     }
 
     pub(super) fn into_hashed(self) -> Hashed {

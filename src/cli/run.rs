@@ -1,0 +1,112 @@
+//! `sumgate run`: a command behind a mirror of its own.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::args::RunArgs;
+use super::config;
+use super::exit::{Exit, Failure};
+use super::out;
+use crate::fault::Fault;
+use crate::gate::{self, DatabaseState, Environment, Outcome};
+use crate::goenv::GoEnv;
+use crate::mirror::{BasePath, Mirror, Pipeline, Trail, Vouchers};
+use crate::origin::{Chain, ChainError, Origin};
+use crate::store::Store;
+use crate::sumdb::Client;
+
+pub(super) fn run(args: &RunArgs) -> Result<Exit, Failure> {
+    let go = GoEnv::read();
+    let chain = upstream(args, &go)?;
+    let databases = config::surrounding_databases(&args.surrounding, &go)?;
+    let exempt = config::surrounding_exempt(&args.surrounding, &go)?;
+    let http = config::http()?;
+    // Gone at the end, unless it was asked for.
+    let scratch = tempfile::tempdir().map_err(|error| Failure::host("make a temporary folder", &error))?;
+    let store = Arc::new(Store::open(args.cache.as_deref().unwrap_or(scratch.path()))?);
+    let clients = config::clients(databases, &args.anchor, &store, &http)?;
+    // Stderr is the command's, too.
+    out::start_log("off");
+
+    let trail = Trail::kept();
+    let vouchers = Vouchers { databases: clients.clone(), exempt: exempt.clone() };
+    let pipeline = Pipeline::new(store, Origin::new(chain.clone(), http), vouchers, trail.clone());
+    let start = Instant::now();
+    let (ended, environment) = config::runtime()?.block_on(async {
+        let mirror = Mirror::start(pipeline, ([127, 0, 0, 1], 0).into(), BasePath::default()).await?;
+        let environment = Environment::behind(mirror.url(), clients[0].database(), &exempt, &go);
+        let ended = gate::run(&args.command, &environment).await;
+        mirror.stop().await;
+        let ended = ended.map_err(|error| Failure::new(error.fault(), crate::fault::in_full(&error)))?;
+        Ok::<_, Failure>((ended, environment))
+    })?;
+    let outcome = Outcome {
+        command: args.command.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
+        ended,
+        took: start.elapsed(),
+        trails: trail.so_far(),
+        databases: clients.iter().map(state).collect(),
+        upstream: chain.to_string(),
+        kept: environment.kept,
+    };
+    summary(&outcome);
+    write(args.report.as_deref(), &gate::report(&outcome))?;
+    write(args.attest.as_deref(), &gate::attestation(&outcome))?;
+    Ok(exit(&outcome))
+}
+
+/// Where bytes come from: as named, else the job's own GOPROXY, whose `direct` and `off` fall away.
+fn upstream(args: &RunArgs, go: &GoEnv) -> Result<Chain, Failure> {
+    let text = args.upstream.as_deref().unwrap_or_else(|| go.get("GOPROXY"));
+    Chain::parse(text).map_err(|error| match error {
+        ChainError::Empty(_) => Failure::new(
+            Fault::Request,
+            format!("GOPROXY is {text:?}, which names no proxy to fetch from: add --upstream https://proxy.golang.org"),
+        ),
+        error => Failure::usage(&error),
+    })
+}
+
+fn state(client: &Client) -> DatabaseState {
+    DatabaseState {
+        name: client.database().name().to_owned(),
+        key: client.database().key().to_string(),
+        head: client.trusted().map(|head| head.note().to_owned()),
+        fork: client.fork(),
+    }
+}
+
+/// What the gate has to say, on stderr: the output is the command's.
+fn summary(outcome: &Outcome) {
+    for reason in outcome.trails.refused.values() {
+        out::complain(reason);
+    }
+    for fork in outcome.databases.iter().filter_map(|database| database.fork.as_ref()) {
+        out::complain(&format!("THE DATABASE MISBEHAVED, evidence in {}", fork.display()));
+    }
+    let (released, refused) = (&outcome.trails.released, outcome.trails.refused.len());
+    let bytes: u64 = released.values().map(|file| file.bytes).sum();
+    let mut line = format!("{} files proved and released ({bytes} bytes), {refused} refused", released.len());
+    for (name, value) in &outcome.kept {
+        line.push_str(&format!(", {name}={value} kept"));
+    }
+    out::complain(&format!("{line}, {} ms", Duration::as_millis(&outcome.took)));
+}
+
+fn write(path: Option<&Path>, value: &serde_json::Value) -> Result<(), Failure> {
+    let Some(path) = path else { return Ok(()) };
+    fs::write(path, format!("{value:#}\n")).map_err(|error| Failure::host(&format!("write {}", path.display()), &error))
+}
+
+/// 3 before 1 before the command's own.
+fn exit(outcome: &Outcome) -> Exit {
+    if outcome.databases.iter().any(|database| database.fork.is_some()) {
+        Exit::Misbehaviour
+    } else if !outcome.trails.refused.is_empty() {
+        Exit::Findings
+    } else {
+        Exit::Command(outcome.ended.code())
+    }
+}

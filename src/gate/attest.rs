@@ -1,0 +1,56 @@
+//! What went through the gate, as an in-toto statement (<https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md>).
+//!
+//! One subject for each released file; its digest is the `dirHash` of the in-toto digest set, which is h1 in hexadecimal.
+//! The predicate has the record number of each and the signed tree head, so that anybody can ask the log for the proof.
+//! The statement is not signed here: that is for whoever runs the job.
+
+use serde_json::{Value, json};
+
+use super::Outcome;
+use crate::artifact::Kind;
+use crate::mirror::{ReleasedFile, Voucher};
+use crate::module::ModuleVersion;
+
+/// Names the predicate below.
+const PREDICATE: &str = "urn:sumgate:predicate:proved-modules:v1";
+
+/// The statement of a run.
+pub fn attestation(outcome: &Outcome) -> Value {
+    let released = &outcome.trails.released;
+    let subjects = released.iter().map(|((module, kind), file)| {
+        json!({"name": name(module, *kind), "digest": {"dirHash": hex::encode(file.h1.as_bytes())}})
+    });
+    let heads = outcome
+        .databases
+        .iter()
+        .map(|database| json!({"database": database.name, "verifierKey": database.key, "treeHead": database.head}));
+    json!({
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": subjects.collect::<Vec<_>>(),
+        "predicateType": PREDICATE,
+        "predicate": {
+            "command": outcome.command,
+            "commandExitCode": outcome.ended.code(),
+            "treeHeads": heads.collect::<Vec<_>>(),
+            "modules": released.iter().map(|(key, file)| module(key, file)).collect::<Vec<_>>(),
+            "refused": outcome.trails.refused.keys().map(|(module, kind)| name(module, *kind)).collect::<Vec<_>>(),
+        },
+    })
+}
+
+fn name(module: &ModuleVersion, kind: Kind) -> String {
+    match kind {
+        Kind::Mod => format!("{module}/go.mod"),
+        Kind::Zip | Kind::Info => module.to_string(),
+    }
+}
+
+fn module((module, kind): &(ModuleVersion, Kind), file: &ReleasedFile) -> Value {
+    let mut value = json!({"name": name(module, *kind), "h1": file.h1.to_string(), "source": file.source});
+    if let Voucher::Record { id, database, proved_in } = &file.by {
+        value["database"] = json!(database);
+        value["record"] = json!(id);
+        value["treeSize"] = json!(proved_in);
+    }
+    value
+}
