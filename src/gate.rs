@@ -41,6 +41,13 @@ pub struct Outcome {
     pub kept: Vec<(String, String)>,
 }
 
+impl Outcome {
+    /// Whether a database signed two histories.
+    pub fn forked(&self) -> bool {
+        self.databases.iter().any(|database| database.fork.is_some())
+    }
+}
+
 /// A database at the end of the run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DatabaseState {

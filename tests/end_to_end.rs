@@ -15,6 +15,8 @@ mod cli;
 mod crash;
 #[path = "end_to_end/fixture.rs"]
 mod fixture;
+#[path = "end_to_end/gate.rs"]
+mod gate;
 #[path = "end_to_end/go_command.rs"]
 mod go_command;
 #[path = "end_to_end/http.rs"]
@@ -35,6 +37,7 @@ fn main() {
     trials.extend(http::trials());
     trials.extend(crash::trials());
     trials.extend(cli::trials());
+    trials.extend(gate::trials());
     trials.extend(zips::trials());
     trials.extend(real_sumdb::trials());
     libtest_mimic::run(&arguments, trials).exit();

@@ -23,7 +23,7 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let databases = config::surrounding_databases(&args.surrounding, &go)?;
     let exempt = config::surrounding_exempt(&args.surrounding, &go)?;
     let http = config::http()?;
-    // Gone at the end, unless it was asked for.
+    // Gone at the end, unless it holds evidence.
     let scratch = tempfile::tempdir().map_err(|error| Failure::host("make a temporary folder", &error))?;
     let store = Arc::new(Store::open(args.cache.as_deref().unwrap_or(scratch.path()))?);
     let clients = config::clients(databases, &args.anchor, &store, &http)?;
@@ -51,6 +51,9 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Failure> {
         upstream: chain.to_string(),
         kept: environment.kept,
     };
+    if args.cache.is_none() && outcome.forked() {
+        let _kept = scratch.keep();
+    }
     summary(&outcome);
     write(args.report.as_deref(), &gate::report(&outcome))?;
     write(args.attest.as_deref(), &gate::attestation(&outcome))?;
@@ -102,7 +105,7 @@ fn write(path: Option<&Path>, value: &serde_json::Value) -> Result<(), Failure> 
 
 /// 3 before 1 before the command's own.
 fn exit(outcome: &Outcome) -> Exit {
-    if outcome.databases.iter().any(|database| database.fork.is_some()) {
+    if outcome.forked() {
         Exit::Misbehaviour
     } else if !outcome.trails.refused.is_empty() {
         Exit::Findings

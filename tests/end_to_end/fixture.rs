@@ -174,7 +174,7 @@ pub fn run(arguments: &[&str]) -> Output {
 
 /// The `go` command with a home, a module cache and settings of its own.
 pub struct Go {
-    command: PathBuf,
+    go: PathBuf,
     home: tempfile::TempDir,
     settings: Vec<(&'static str, String)>,
 }
@@ -182,7 +182,7 @@ pub struct Go {
 impl Go {
     pub fn new(go: &Path, goproxy: &str, gosumdb: &str) -> Self {
         let settings = vec![("GOPROXY", goproxy.to_owned()), ("GOSUMDB", gosumdb.to_owned())];
-        Self { command: go.to_owned(), home: tempfile::tempdir().unwrap(), settings }
+        Self { go: go.to_owned(), home: tempfile::tempdir().unwrap(), settings }
     }
 
     pub fn set(mut self, name: &'static str, value: &str) -> Self {
@@ -200,22 +200,45 @@ impl Go {
         self.home.path().join("mod")
     }
 
-    /// Runs `go` and returns its exit code and everything it printed.
+    /// Writes a file in its home.
+    pub fn write(&self, name: &str, text: &str) {
+        let path = self.home().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    /// Runs `go` and returns whether it succeeded and everything it printed.
     pub fn run(&self, arguments: &[&str]) -> (bool, String) {
-        let home = self.home.path();
-        let output = home.join("output");
+        let (code, output) = self.run_program(&self.go, arguments);
+        (code == Some(0), output)
+    }
+
+    /// Runs the program under test where `go` would run; returns its exit code and everything it printed.
+    pub fn sumgate(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        self.run_program(Path::new(env!("CARGO_BIN_EXE_sumgate")), arguments)
+    }
+
+    fn run_program(&self, program: &Path, arguments: &[&str]) -> (Option<i32>, String) {
+        let output = self.home().join("output");
         let file = std::fs::File::create(&output).unwrap();
-        let mut command = Command::new(&self.command);
-        command.args(arguments).current_dir(home).env_clear();
+        let mut command = self.command(program);
+        command.args(arguments).stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file);
+        let mut child = Running(command.spawn().unwrap());
+        let status = wait(&mut child.0);
+        (status.code(), std::fs::read_to_string(output).unwrap())
+    }
+
+    /// A program in this home, with these settings and no others.
+    pub fn command(&self, program: &Path) -> Command {
+        let home = self.home.path();
+        let mut command = Command::new(program);
+        command.current_dir(home).env_clear();
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("HOME", home).env("GOPATH", home.join("path")).env("GOMODCACHE", self.module_cache());
         command.env("GOENV", "off").env("GOFLAGS", "-modcacherw -mod=mod").env("GOTOOLCHAIN", "local");
         command.env("GOCACHE", home.join("build")).env("GOTELEMETRY", "off").env("GOVCS", "*:off");
         command.envs(self.settings.iter().map(|(name, value)| (OsStr::new(name), OsStr::new(value))));
-        command.stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file);
-        let mut child = Running(command.spawn().unwrap());
-        let status = wait(&mut child.0);
-        (status.success(), std::fs::read_to_string(output).unwrap())
+        command
     }
 
     /// Runs `go`, which must succeed.

@@ -1,0 +1,193 @@
+//! `sumgate run`: the real `go` behind the gate.
+
+use std::path::Path;
+
+use libtest_mimic::Trial;
+use serde_json::Value;
+use sumgate::demo::{Fault, World};
+
+use crate::fixture::{Go, Mirror, files, go_trial, origin, trial, wait};
+
+const MAIN: &str = "package main\n\nimport \"example.com/hello\"\n\nfunc main() { println(hello.Text()) }\n";
+const GO_MOD: &str = "module example.org/app\n\ngo 1.21\n\nrequire example.com/hello v1.1.0\n";
+const DEP_ZIP: &str = "/example.com/dep/v2/@v/v2.0.1.zip";
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        go_trial("gate: a build passes, with report and attestation", a_build_passes),
+        go_trial("gate: a forged dependency fails the build, and nothing of it is kept", a_forged_dependency),
+        go_trial("gate: a forked database is exit 3", a_forked_database),
+        go_trial("gate: a second job with the same cache asks nobody", a_kept_cache),
+        go_trial("gate: the job's own mirror becomes the upstream", behind_another_mirror),
+        go_trial("gate: a toolchain comes through it, too", a_toolchain),
+        trial("gate: the code and the signals are the command's", codes_and_signals),
+        trial("gate: what cannot be started says why", what_cannot_start),
+    ]
+}
+
+/// A program that needs three modules, in a home of its own.
+fn app(go: &Path, goproxy: &str, gosumdb: &str) -> Go {
+    let app = Go::new(go, goproxy, gosumdb);
+    app.write("main.go", MAIN);
+    app.write("go.mod", GO_MOD);
+    app
+}
+
+fn json(app: &Go, name: &str) -> Value {
+    serde_json::from_slice(&std::fs::read(app.home().join(name)).unwrap()).unwrap()
+}
+
+fn a_build_passes(go: &Path) {
+    let origin = origin(World::demo());
+    // `,direct` and GOINSECURE are what the gate must take away.
+    let app = app(go, &format!("{},direct", origin.url()), &origin.gosumdb()).set("GOINSECURE", "*");
+    let words = ["run", "--report", "report.json", "--attest", "attest.json", "--", "go", "build", "-o", "app", "."];
+    let (code, output) = app.sumgate(&words);
+    assert_eq!(code, Some(0), "{output}");
+    assert!(app.home().join("app").is_file());
+    assert!(output.contains("0 refused"), "{output}");
+
+    let report = json(&app, "report.json");
+    assert_eq!((&report["schema"], &report["command_exit_code"]), (&"sumgate/run/1".into(), &0.into()));
+    let released = report["released"].as_array().unwrap();
+    let zips: Vec<&str> =
+        released.iter().filter(|one| one["file"] == "zip").map(|one| one["module"].as_str().unwrap()).collect();
+    assert_eq!(zips, ["example.com/Upper/CaseMod", "example.com/dep/v2", "example.com/hello"]);
+    for one in released {
+        assert!(one["proved"] == true && one["record"].is_u64() && one["bytes"].as_u64() > Some(0), "{one}");
+        assert_eq!(one["source"], origin.url());
+    }
+    let go_sum = std::fs::read_to_string(app.home().join("go.sum")).unwrap();
+    let hello = released.iter().find(|one| one["module"] == "example.com/hello" && one["file"] == "zip").unwrap();
+    assert!(go_sum.contains(hello["h1"].as_str().unwrap()), "{go_sum}");
+
+    let statement = json(&app, "attest.json");
+    assert_eq!(statement["_type"], "https://in-toto.io/Statement/v1");
+    let subjects = statement["subject"].as_array().unwrap();
+    assert_eq!(subjects.len(), released.len());
+    assert!(subjects.iter().all(|subject| subject["digest"]["dirHash"].as_str().unwrap().len() == 64));
+    let head = statement["predicate"]["treeHeads"][0]["treeHead"].as_str().unwrap();
+    assert!(head.starts_with("go.sum database tree\n"), "{head}");
+}
+
+fn a_forged_dependency(go: &Path) {
+    let origin = origin(World::demo());
+    origin.misbehave(DEP_ZIP, Fault::FlipBit(200));
+    let app = app(go, &origin.url(), &origin.gosumdb());
+    let (code, output) = app.sumgate(&["run", "--report", "report.json", "--", "go", "build", "."]);
+    assert_eq!(code, Some(1), "{output}");
+    assert!(output.contains("403 Forbidden") && output.contains("proved:   h1:"), "{output}");
+    let refused = &json(&app, "report.json")["refused"];
+    assert_eq!(refused[0]["module"], "example.com/dep/v2");
+    let forged: Vec<_> = files(&app.module_cache())
+        .into_keys()
+        .filter(|name| name.contains("dep/v2") && name.ends_with(".zip"))
+        .collect();
+    assert_eq!(forged, Vec::<String>::new());
+    // A command that does not mind does not make it right.
+    let (code, output) = app.sumgate(&["run", "--", "sh", "-c", "go build . || true"]);
+    assert_eq!(code, Some(1), "{output}");
+}
+
+fn a_forked_database(go: &Path) {
+    let origin = origin(World::demo());
+    let app = app(go, &origin.url(), &origin.gosumdb());
+    let cache = app.home().join("cache");
+    let words = ["run", "--cache", cache.to_str().unwrap(), "--", "go", "mod", "download"];
+    let fetched = |module: &str| app.sumgate(&[&words[..], &[module]].concat());
+    let (code, output) = fetched("example.com/hello@v1.0.0");
+    assert_eq!(code, Some(0), "{output}");
+    let fork = origin.world().fork(601, 40);
+    *origin.world() = fork;
+    let (code, output) = fetched("example.com/dep/v2@v2.0.1");
+    assert_eq!(code, Some(3), "{output}");
+    assert!(output.contains("THE DATABASE MISBEHAVED, evidence in"), "{output}");
+
+    // Without a cache the evidence outlives the run all the same. The anchor is what the new installation knows.
+    let anchor = app.home().join("anchor");
+    std::fs::write(&anchor, World::demo().head_at(607).unwrap()).unwrap();
+    let words =
+        ["run", "--anchor", anchor.to_str().unwrap(), "--", "go", "mod", "download", "example.com/dep/v2@v2.0.1"];
+    let (code, output) = app.sumgate(&words);
+    assert_eq!(code, Some(3), "{output}");
+    let evidence = output.split("evidence in ").nth(1).unwrap().lines().next().unwrap().trim();
+    let evidence = evidence.split(" (").next().unwrap();
+    assert!(std::path::Path::new(evidence).is_file(), "{evidence}");
+    std::fs::remove_dir_all(std::path::Path::new(evidence).ancestors().nth(3).unwrap()).unwrap();
+}
+
+fn a_kept_cache(go: &Path) {
+    let origin = origin(World::demo());
+    let cache = tempfile::tempdir().unwrap();
+    let build = || {
+        let app = app(go, &origin.url(), &origin.gosumdb());
+        let words = ["run", "--cache", cache.path().to_str().unwrap(), "--", "go", "build", "."];
+        let (code, output) = app.sumgate(&words);
+        assert_eq!(code, Some(0), "{output}");
+    };
+    build();
+    assert!(!origin.take_requests().is_empty());
+    build();
+    assert_eq!(origin.take_requests(), Vec::<String>::new());
+}
+
+fn behind_another_mirror(go: &Path) {
+    let (origin, data) = (origin(World::demo()), tempfile::tempdir().unwrap());
+    let mirror = Mirror::start(&origin, &data.path().join("data"));
+    // With the url in GOSUMDB, and without: then GOPROXY passes the database on.
+    for gosumdb in [format!("{} {}", origin.key(), mirror.url), origin.key()] {
+        let app = app(go, &mirror.url, &gosumdb);
+        let (code, output) = app.sumgate(&["run", "--report", "report.json", "--", "go", "build", "."]);
+        assert_eq!(code, Some(0), "{output}");
+        assert_eq!(json(&app, "report.json")["upstream"], mirror.url);
+    }
+}
+
+fn a_toolchain(go: &Path) {
+    let origin = origin(World::demo());
+    let app = app(go, &origin.url(), &origin.gosumdb()).set("GOTOOLCHAIN", "go1.99.1");
+    let (code, output) = app.sumgate(&["run", "--", "go", "version"]);
+    assert_eq!(code, Some(0), "{output}");
+    assert!(output.contains("go1.99.1 demo"), "{output}");
+}
+
+fn here() -> Go {
+    // No `go` is run: any path will do.
+    Go::new(Path::new("/nonexistent"), "http://127.0.0.1:9", "sum.golang.org http://127.0.0.1:9")
+}
+
+fn codes_and_signals() {
+    let home = here();
+    assert_eq!(home.sumgate(&["run", "--", "sh", "-c", "exit 7"]).0, Some(7));
+    assert_eq!(home.sumgate(&["run", "--", "sh", "-c", "kill -9 $$"]).0, Some(137));
+    let (code, output) = home.sumgate(&["run", "--", "sh", "-c", "echo $GOPROXY $GOSUMDB $GOINSECURE"]);
+    assert_eq!(code, Some(0));
+    let url = output.split_whitespace().next().unwrap();
+    assert!(url.starts_with("http://127.0.0.1:"), "{output}");
+    assert!(output.starts_with(&format!("{url} sum.golang.org {url} none\n")), "{output}");
+
+    // A signal goes to the command, which may take its time and choose its code.
+    let script = "trap 'echo asked; exit 9' TERM; echo ready; while :; do sleep 0.01; done";
+    let mut command = home.command(Path::new(env!("CARGO_BIN_EXE_sumgate")));
+    let mut running =
+        command.args(["run", "--", "sh", "-c", script]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(running.stdout.take().unwrap()));
+    assert_eq!(lines.next().unwrap().unwrap(), "ready");
+    let id = running.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    assert_eq!(lines.next().unwrap().unwrap(), "asked");
+    assert_eq!(wait(&mut running).code(), Some(9));
+}
+
+fn what_cannot_start() {
+    let fails = |home: &Go, words: &[&str], why: &str| {
+        let (code, output) = home.sumgate(words);
+        assert_eq!(code, Some(2), "{output}");
+        assert!(output.contains(why), "{words:?} does not say {why:?}: {output}");
+    };
+    fails(&here(), &["run", "--", "no-such-command"], "cannot run no-such-command");
+    fails(&here(), &["run"], "required");
+    fails(&here().set("GOPROXY", "direct"), &["run", "--", "true"], "names no proxy");
+    fails(&here().set("GOSUMDB", "off"), &["run", "--", "true"], "--sumdb sum.golang.org");
+    fails(&here(), &["run", "--report", "/no/such/folder/x", "--", "true"], "cannot write /no/such/folder/x");
+}
