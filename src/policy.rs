@@ -1,0 +1,191 @@
+//! The policy: which proved modules may come in.
+//!
+//! ```text
+//! sumgate.toml ─parse→ Policy ─judge(facts, today)→ Verdict
+//! ```
+//!
+//! Pure: what is asked of the log or an upstream comes in as [`Facts`]. A fact that was not asked for yet decides nothing,
+//! so one policy judges in stages: by name alone first, then by age, then by size. Values keep their place in the file.
+
+mod file;
+mod range;
+mod verdict;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::time::Duration;
+
+use jiff::civil::Date;
+
+pub use file::{Complaint, PolicyErrors};
+pub use range::{Range, RangeError};
+pub use verdict::{Age, Decision, Denial, Facts, Outcome, Step, Verdict};
+
+use crate::goversion::GoVersion;
+use crate::module::{ModuleVersion, Patterns, Version};
+
+/// A rule, by the name that the file has for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rule {
+    /// `[[deny]]`.
+    Deny,
+    /// `default = "deny"` and no `[[allow]]`.
+    Default,
+    /// `toolchains`.
+    Toolchains,
+    /// `pseudo-versions`.
+    PseudoVersions,
+    /// `pre-releases`.
+    PreReleases,
+    /// `unknown-modules`.
+    UnknownModules,
+    /// `min-age`.
+    MinAge,
+    /// `retracted`.
+    Retracted,
+    /// `max-zip-size`.
+    MaxZipSize,
+}
+
+impl Rule {
+    /// All rules, in the order in which they are looked at.
+    pub const ALL: [Self; 9] = [
+        Self::Deny,
+        Self::Default,
+        Self::Toolchains,
+        Self::PseudoVersions,
+        Self::PreReleases,
+        Self::UnknownModules,
+        Self::MinAge,
+        Self::Retracted,
+        Self::MaxZipSize,
+    ];
+
+    /// Its name in the file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Deny => "deny",
+            Self::Default => "default",
+            Self::Toolchains => "toolchains",
+            Self::PseudoVersions => "pseudo-versions",
+            Self::PreReleases => "pre-releases",
+            Self::UnknownModules => "unknown-modules",
+            Self::MinAge => "min-age",
+            Self::Retracted => "retracted",
+            Self::MaxZipSize => "max-zip-size",
+        }
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A value and the line it stands in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct At<T> {
+    value: T,
+    line: u32,
+}
+
+/// A checked policy.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    deny: Vec<Selection>,
+    allow: Vec<Selection>,
+    exceptions: Vec<Exception>,
+    /// The line of `default = "deny"`.
+    default_deny: Option<u32>,
+    min_age: Option<At<Duration>>,
+    unknown_age_is_old: bool,
+    pseudo_versions: Option<u32>,
+    pre_releases: Option<u32>,
+    retracted: Option<u32>,
+    unknown_modules: Option<u32>,
+    max_zip_size: Option<At<u64>>,
+    toolchains: Option<At<Vec<Range<GoVersion>>>>,
+}
+
+/// Some modules, some of their versions, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Selection {
+    modules: Patterns,
+    versions: Option<Range<Version>>,
+    reason: String,
+    line: u32,
+}
+
+/// Lifts rules for some modules, for some time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exception {
+    selection: Selection,
+    from: Vec<Rule>,
+    expires: Date,
+}
+
+impl Selection {
+    fn covers(&self, module: &ModuleVersion) -> bool {
+        self.modules.matches(&module.path) && self.versions.as_ref().is_none_or(|range| range.contains(&module.version))
+    }
+}
+
+impl Exception {
+    /// The line in the file.
+    pub fn line(&self) -> u32 {
+        self.selection.line
+    }
+
+    /// Its modules, as written.
+    pub fn modules(&self) -> String {
+        self.selection.modules.to_string()
+    }
+
+    /// The last day on which it lifts anything.
+    pub fn expires(&self) -> Date {
+        self.expires
+    }
+}
+
+impl Policy {
+    /// Reads `sumgate.toml`.
+    ///
+    /// ```
+    /// use sumgate::policy::Policy;
+    /// assert!(Policy::parse("[policy]\nmin-age = \"7d\"\n").is_ok());
+    /// let errors = Policy::parse("[policy]\nmin-age = \"soon\"\n").unwrap_err();
+    /// assert!(errors.to_string().starts_with("2:11: "));
+    /// ```
+    pub fn parse(text: &str) -> Result<Self, PolicyErrors> {
+        file::parse(text)
+    }
+
+    /// The age that is required, if one is: records need to be dated.
+    pub fn min_age(&self) -> Option<Duration> {
+        self.min_age.as_ref().map(|at| at.value)
+    }
+
+    /// Whether it has to be known which versions are retracted.
+    pub fn needs_retractions(&self) -> bool {
+        self.retracted.is_some()
+    }
+
+    /// The largest zip that may come in, if there is a bound.
+    pub fn max_zip_size(&self) -> Option<u64> {
+        self.max_zip_size.as_ref().map(|at| at.value)
+    }
+
+    /// The exceptions, in the order of the file.
+    pub fn exceptions(&self) -> &[Exception] {
+        &self.exceptions
+    }
+
+    /// The exceptions that lifted nothing, given the numbers of those that did.
+    pub fn unused(&self, used: &BTreeSet<usize>) -> Vec<&Exception> {
+        self.exceptions.iter().enumerate().filter(|(nth, _)| !used.contains(nth)).map(|(_, one)| one).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,269 @@
+//! `sumgate.toml` as it is written → a checked [`Policy`], or everything that is wrong with it, each with its place.
+
+use std::fmt;
+use std::time::Duration;
+
+use jiff::civil::Date;
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::{At, Exception, Policy, Range, Rule, Selection};
+use crate::goversion::GoVersion;
+use crate::module::{Patterns, Version};
+
+/// A file that a person wrote is smaller.
+const MAX_FILE: usize = 1 << 20;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    policy: Settings,
+    #[serde(default)]
+    deny: Vec<Spanned<Chosen>>,
+    #[serde(default)]
+    allow: Vec<Spanned<Chosen>>,
+    #[serde(default)]
+    exception: Vec<Spanned<Excepted>>,
+}
+
+type Text = Spanned<String>;
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct Settings {
+    default: Option<Text>,
+    min_age: Option<Text>,
+    unknown_age: Option<Text>,
+    pseudo_versions: Option<Text>,
+    pre_releases: Option<Text>,
+    retracted: Option<Text>,
+    unknown_modules: Option<Text>,
+    max_zip_size: Option<Text>,
+    toolchains: Option<Spanned<Vec<Text>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Chosen {
+    module: Text,
+    versions: Option<Text>,
+    reason: Text,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Excepted {
+    module: Text,
+    versions: Option<Text>,
+    from: Vec<Text>,
+    reason: Text,
+    expires: Spanned<toml::value::Datetime>,
+}
+
+/// One thing that is wrong with a policy file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Complaint {
+    /// From 1.
+    pub line: u32,
+    /// From 1, in characters.
+    pub column: u32,
+    /// What is wrong, and what to write.
+    pub words: String,
+}
+
+/// Everything that is wrong with a policy file, in the order of its lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyErrors(pub Vec<Complaint>);
+
+impl fmt::Display for PolicyErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<String> = self.0.iter().map(|c| format!("{}:{}: {}", c.line, c.column, c.words)).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+impl std::error::Error for PolicyErrors {}
+
+pub(super) fn parse(text: &str) -> Result<Policy, PolicyErrors> {
+    let mut reader = Reader { text, complaints: Vec::new() };
+    if text.len() > MAX_FILE {
+        reader.complain(0, format!("the policy has more than {MAX_FILE} bytes"));
+        return Err(PolicyErrors(reader.complaints));
+    }
+    let file: File = match toml::from_str(text) {
+        Ok(file) => file,
+        Err(error) => {
+            reader.complain(error.span().map_or(0, |span| span.start), error.message().to_owned());
+            return Err(PolicyErrors(reader.complaints));
+        }
+    };
+    let policy = reader.policy(&file);
+    if reader.complaints.is_empty() {
+        return Ok(policy);
+    }
+    reader.complaints.sort_by_key(|complaint| (complaint.line, complaint.column));
+    Err(PolicyErrors(reader.complaints))
+}
+
+/// Reads value after value, and collects what is wrong instead of stopping at the first.
+struct Reader<'t> {
+    text: &'t str,
+    complaints: Vec<Complaint>,
+}
+
+impl Reader<'_> {
+    fn complain(&mut self, at: usize, words: impl Into<String>) {
+        let before = self.text.get(..at).unwrap_or_default();
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let line = count(before.matches('\n').count() + 1);
+        let column = count(before.rsplit('\n').next().unwrap_or_default().chars().count() + 1);
+        self.complaints.push(Complaint { line, column, words: words.into() });
+    }
+
+    fn line(&self, at: usize) -> u32 {
+        let before = self.text.get(..at).unwrap_or_default();
+        u32::try_from(before.matches('\n').count() + 1).unwrap_or(u32::MAX)
+    }
+
+    fn policy(&mut self, file: &File) -> Policy {
+        let settings = &file.policy;
+        let policy = Policy {
+            deny: file.deny.iter().map(|chosen| self.chosen(chosen)).collect(),
+            allow: file.allow.iter().map(|chosen| self.chosen(chosen)).collect(),
+            exceptions: file.exception.iter().map(|excepted| self.excepted(excepted)).collect(),
+            default_deny: self.one_of(settings.default.as_ref(), "deny", "allow"),
+            min_age: self.value(settings.min_age.as_ref(), age),
+            unknown_age_is_old: self.one_of(settings.unknown_age.as_ref(), "old", "new").is_some(),
+            pseudo_versions: self.one_of(settings.pseudo_versions.as_ref(), "deny", "allow"),
+            pre_releases: self.one_of(settings.pre_releases.as_ref(), "deny", "allow"),
+            retracted: self.one_of(settings.retracted.as_ref(), "deny", "allow"),
+            unknown_modules: self.one_of(settings.unknown_modules.as_ref(), "deny", "absent"),
+            max_zip_size: self.value(settings.max_zip_size.as_ref(), size),
+            toolchains: settings.toolchains.as_ref().map(|toolchains| {
+                let ranges = toolchains.get_ref().iter().filter_map(|text| self.value(Some(text), toolchain));
+                At { value: ranges.map(|at| at.value).collect(), line: self.line_of(toolchains) }
+            }),
+        };
+        if let (None, Some(allow)) = (policy.default_deny, file.allow.first()) {
+            let words =
+                "an [[allow]] means nothing unless everything else is denied: set default = \"deny\" in [policy]";
+            self.complain(allow.span().start, words);
+        }
+        policy
+    }
+
+    fn line_of<T>(&self, value: &Spanned<T>) -> u32 {
+        self.line(value.span().start)
+    }
+
+    /// The line of a setting that has the word `yes`; a third word is a complaint.
+    fn one_of(&mut self, text: Option<&Text>, yes: &str, no: &str) -> Option<u32> {
+        let text = text?;
+        match text.get_ref() {
+            word if word == yes => Some(self.line_of(text)),
+            word if word == no => None,
+            word => {
+                self.complain(text.span().start, format!("{word:?} is neither \"{yes}\" nor \"{no}\""));
+                None
+            }
+        }
+    }
+
+    fn value<T>(&mut self, text: Option<&Text>, parse: impl Fn(&str) -> Result<T, String>) -> Option<At<T>> {
+        let text = text?;
+        match parse(text.get_ref()) {
+            Ok(value) => Some(At { value, line: self.line_of(text) }),
+            Err(words) => {
+                self.complain(text.span().start, words);
+                None
+            }
+        }
+    }
+
+    fn chosen(&mut self, chosen: &Spanned<Chosen>) -> Selection {
+        let Chosen { module, versions, reason } = chosen.get_ref();
+        self.selection(module, versions.as_ref(), reason, self.line(chosen.span().start))
+    }
+
+    fn selection(&mut self, module: &Text, versions: Option<&Text>, reason: &Text, line: u32) -> Selection {
+        let modules = self.value(Some(module), |text| match Patterns::parse(text) {
+            Ok(patterns) if patterns.is_empty() => Err("name at least one module pattern".to_owned()),
+            Ok(patterns) => Ok(patterns),
+            Err(error) => Err(error.to_string()),
+        });
+        let versions = self.value(versions, |text| {
+            let version = |text: &str| Version::parse(text).map_err(|error| error.to_string());
+            Range::parse(text, version).map_err(|error| error.to_string())
+        });
+        let reason = self.value(Some(reason), |text| match text.trim() {
+            "" => Err("give a reason: it is shown to whoever is refused".to_owned()),
+            text if text.chars().any(char::is_control) => Err("write the reason on one line".to_owned()),
+            text => Ok(text.to_owned()),
+        });
+        Selection {
+            modules: modules.map(|at| at.value).unwrap_or_default(),
+            versions: versions.map(|at| at.value),
+            reason: reason.map(|at| at.value).unwrap_or_default(),
+            line,
+        }
+    }
+
+    fn excepted(&mut self, excepted: &Spanned<Excepted>) -> Exception {
+        let Excepted { module, versions, from, reason, expires } = excepted.get_ref();
+        let selection = self.selection(module, versions.as_ref(), reason, self.line(excepted.span().start));
+        let rules = from.iter().filter_map(|text| self.value(Some(text), rule)).map(|at| at.value).collect::<Vec<_>>();
+        if from.is_empty() {
+            self.complain(excepted.span().start, "from names no rule, so the exception lifts nothing");
+        }
+        let date = match expires.get_ref() {
+            toml::value::Datetime { date: Some(date), time: None, offset: None } => {
+                let part = |n: u8| i8::try_from(n).unwrap_or_default();
+                let year = i16::try_from(date.year).unwrap_or_default();
+                Date::new(year, part(date.month), part(date.day)).ok()
+            }
+            _ => None,
+        };
+        if date.is_none() {
+            self.complain(expires.span().start, "expires is a day, such as 2027-01-31");
+        }
+        Exception { selection, from: rules, expires: date.unwrap_or(Date::MIN) }
+    }
+}
+
+fn rule(text: &str) -> Result<Rule, String> {
+    let names = || Rule::ALL.map(Rule::name).join(", ");
+    Rule::ALL.into_iter().find(|rule| rule.name() == text).ok_or_else(|| format!("{text:?} is no rule: {}", names()))
+}
+
+/// `7d`, `36h`, `2w`.
+fn age(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is no age: write a number and h, d or w, such as \"7d\"");
+    let (number, hours) = match text.split_at_checked(text.len().wrapping_sub(1)) {
+        Some((number, "h")) => (number, 1),
+        Some((number, "d")) => (number, 24),
+        Some((number, "w")) => (number, 7 * 24),
+        _ => return Err(wrong()),
+    };
+    let number: u32 = number.trim().parse().map_err(|_| wrong())?;
+    Ok(Duration::from_secs(u64::from(number) * hours * 3600))
+}
+
+/// `100MB`, `64MiB`, or bytes.
+fn size(text: &str) -> Result<u64, String> {
+    const UNITS: [(&str, u64); 6] =
+        [("kB", 1000), ("MB", 1_000_000), ("GB", 1_000_000_000), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+    let unit = UNITS.iter().find_map(|(unit, bytes)| Some((text.strip_suffix(unit)?, *bytes)));
+    let (number, bytes) = unit.unwrap_or((text, 1));
+    let number: Option<u64> = number.trim().parse().ok();
+    number.and_then(|number| number.checked_mul(bytes)).ok_or_else(|| {
+        format!("{text:?} is no size: write a number and kB, MB, GB, KiB, MiB or GiB, such as \"100MB\"")
+    })
+}
+
+fn toolchain(text: &str) -> Result<Range<GoVersion>, String> {
+    let version = |text: &str| {
+        GoVersion::parse(text).ok_or_else(|| format!("{text:?} is no version of go: write it as in \">=go1.26.6\""))
+    };
+    Range::parse(text, version).map_err(|error| error.to_string())
+}

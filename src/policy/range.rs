@@ -1,0 +1,94 @@
+//! Version ranges: `>=v1.2.0, <v1.4.0 || v2.0.1`.
+//!
+//! `,` means and, `||` means or; `<`, `<=`, `>`, `>=`, `=`, or nothing, which is `=`.
+
+use std::cmp::Ordering;
+
+/// More alternatives than a person writes.
+const MAX_COMPARISONS: usize = 100;
+
+/// A range over some kind of version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Range<V> {
+    /// Any of these, each of which is all of its comparisons.
+    any: Vec<Vec<(Comparator, V)>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Comparator {
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+    Equal,
+}
+
+/// Longest first: `<=` begins with `<`.
+const COMPARATORS: [(&str, Comparator); 5] = [
+    ("<=", Comparator::LessOrEqual),
+    (">=", Comparator::GreaterOrEqual),
+    ("<", Comparator::Less),
+    (">", Comparator::Greater),
+    ("=", Comparator::Equal),
+];
+
+/// Why a text is no range.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct RangeError(String);
+
+impl<V: Ord> Range<V> {
+    /// Parses a range whose versions `parse` reads.
+    pub fn parse(text: &str, parse: impl Fn(&str) -> Result<V, String>) -> Result<Self, RangeError> {
+        let comparison = |text: &str| {
+            let text = text.trim();
+            let named = COMPARATORS.iter().find_map(|(sign, comparator)| Some((text.strip_prefix(sign)?, *comparator)));
+            let (version, comparator) = named.unwrap_or((text, Comparator::Equal));
+            parse(version.trim()).map(|version| (comparator, version)).map_err(RangeError)
+        };
+        if text.split([',', '|']).count() > MAX_COMPARISONS {
+            return Err(RangeError(format!("it has more than {MAX_COMPARISONS} comparisons")));
+        }
+        let all = |text: &str| text.split(',').map(comparison).collect::<Result<Vec<_>, _>>();
+        Ok(Self { any: text.split("||").map(all).collect::<Result<_, _>>()? })
+    }
+
+    /// Whether a version is in it.
+    pub fn contains(&self, version: &V) -> bool {
+        let holds = |(comparator, bound): &(Comparator, V)| {
+            let order = version.cmp(bound);
+            match comparator {
+                Comparator::Less => order == Ordering::Less,
+                Comparator::LessOrEqual => order != Ordering::Greater,
+                Comparator::Greater => order == Ordering::Greater,
+                Comparator::GreaterOrEqual => order != Ordering::Less,
+                Comparator::Equal => order == Ordering::Equal,
+            }
+        };
+        self.any.iter().any(|all| all.iter().all(holds))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+    use crate::module::Version;
+
+    #[test]
+    fn ranges_are_alternatives_of_comparisons() {
+        let parse =
+            |text: &str| Range::parse(text, |version| Version::parse(version).map_err(|error| error.to_string()));
+        let contains = |range: &str, version: &str| parse(range).unwrap().contains(&Version::parse(version).unwrap());
+        assert!(contains(">=v1.2.0, <v1.4.0 || v2.0.1", "v1.3.9"));
+        assert!(contains(">=v1.2.0, <v1.4.0 || v2.0.1", "v2.0.1"));
+        assert!(!contains(">=v1.2.0, <v1.4.0 || v2.0.1", "v1.4.0"));
+        assert!(contains("<v1.4.0", "v1.4.0-rc.1"), "semver order");
+        assert!(contains("<=v1.10.0", "v1.9.0") && contains("> v1.9.0", "v1.10.0") && contains("= v1.0.0", "v1.0.0"));
+        for bad in ["", "v1", "<", ">=v1.0.0,", "v1.0.0 ||", "latest"] {
+            assert!(parse(bad).is_err(), "{bad:?}");
+        }
+        assert!(parse(&"v1.0.0||".repeat(200)).is_err());
+    }
+}

@@ -1,0 +1,185 @@
+//! Each rule, each complaint with its place, and exceptions in their time.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use super::*;
+
+const DAY: u64 = 86_400;
+
+fn module(text: &str) -> ModuleVersion {
+    ModuleVersion::parse(text).unwrap()
+}
+
+fn today() -> Date {
+    Date::new(2026, 11, 20).unwrap()
+}
+
+fn judge(policy: &str, facts: &Facts) -> Decision {
+    Policy::parse(policy).unwrap().judge(facts, today()).decision
+}
+
+/// The rule and the line that deny, and the words.
+fn denied(policy: &str, facts: &Facts) -> (Rule, u32, String) {
+    match judge(policy, facts) {
+        Decision::Denied(Denial { rule, line, reason }) => (rule, line, reason),
+        Decision::Allowed => panic!("allowed: {facts:?}"),
+    }
+}
+
+fn allowed(policy: &str, facts: &Facts) {
+    assert_eq!(judge(policy, facts), Decision::Allowed, "{facts:?}");
+}
+
+fn named(text: &str) -> Facts {
+    Facts::of(module(text))
+}
+
+#[test]
+fn an_empty_policy_allows_everything() {
+    allowed("", &named("a.com/b@v1.0.0"));
+    assert!(Policy::parse("").unwrap().judge(&named("a.com/b@v1.0.0"), today()).steps.is_empty());
+}
+
+#[test]
+fn deny_by_pattern_and_range_with_its_reason() {
+    let policy = "\n[[deny]]\nmodule = \"a.com/*\"\nversions = \"<v1.2.3\"\nreason = \"CVE-2026-0001\"\n";
+    assert_eq!(denied(policy, &named("a.com/b/c@v1.2.2")), (Rule::Deny, 2, "CVE-2026-0001".to_owned()));
+    allowed(policy, &named("a.com/b/c@v1.2.3"));
+    allowed(policy, &named("b.com/b@v1.0.0"));
+}
+
+#[test]
+fn default_deny_lets_in_only_what_is_allowed() {
+    let policy = "[policy]\ndefault = \"deny\"\n[[allow]]\nmodule = \"a.com\"\nreason = \"ours\"\n";
+    allowed(policy, &named("a.com/b@v1.0.0"));
+    let (rule, line, _) = denied(policy, &named("b.com/b@v1.0.0"));
+    assert_eq!((rule, line), (Rule::Default, 2));
+    assert_eq!(denied(policy, &named("golang.org/toolchain@v0.0.1-go1.26.6.linux-amd64")).0, Rule::Default);
+}
+
+#[test]
+fn toolchains_have_a_rule_of_their_own() {
+    let policy =
+        "[policy]\ndefault = \"deny\"\npre-releases = \"deny\"\ntoolchains = [\">=go1.26.6\", \"go1.25.13\"]\n";
+    for version in ["go1.26.6", "go1.27.3", "go1.25.13"] {
+        allowed(policy, &named(&format!("golang.org/toolchain@v0.0.1-{version}.linux-amd64")));
+    }
+    for version in ["go1.26.5", "go1.25.14", "go1.26rc1"] {
+        let facts = named(&format!("golang.org/toolchain@v0.0.1-{version}.linux-amd64"));
+        let (rule, line, words) = denied(policy, &facts);
+        assert_eq!((rule, line), (Rule::Toolchains, 4));
+        assert!(words.contains(version), "{words}");
+    }
+}
+
+#[test]
+fn pseudo_versions_and_pre_releases_are_two_things() {
+    let (pseudo, pre) = ("a.com/b@v0.0.0-20200101000000-0123456789ab", "a.com/b@v1.0.0-rc.1");
+    assert_eq!(denied("[policy]\npseudo-versions = \"deny\"\n", &named(pseudo)).0, Rule::PseudoVersions);
+    allowed("[policy]\npseudo-versions = \"deny\"\n", &named(pre));
+    assert_eq!(denied("[policy]\npre-releases = \"deny\"\n", &named(pre)).0, Rule::PreReleases);
+    allowed("[policy]\npre-releases = \"deny\"\n", &named(pseudo));
+}
+
+#[test]
+fn age_decides_once_it_is_known() {
+    let policy = "[policy]\nmin-age = \"7d\"\n";
+    let aged = |age| Facts { age, ..named("a.com/b@v1.0.0") };
+    allowed(policy, &aged(None));
+    allowed(policy, &aged(Some(Age::AtLeast(Duration::from_secs(7 * DAY)))));
+    let (rule, _, words) = denied(policy, &aged(Some(Age::AtLeast(Duration::from_secs(7 * DAY - 1)))));
+    assert_eq!(rule, Rule::MinAge);
+    assert!(words.contains("6 days") && words.contains("7 days"), "{words}");
+    assert_eq!(denied(policy, &aged(Some(Age::Unknown))).0, Rule::MinAge);
+    allowed("[policy]\nmin-age = \"7d\"\nunknown-age = \"old\"\n", &aged(Some(Age::Unknown)));
+}
+
+#[test]
+fn the_other_facts_decide_once_they_are_known() {
+    let facts = named("a.com/b@v1.0.0");
+    let unknown = "[policy]\nunknown-modules = \"deny\"\n";
+    allowed(unknown, &facts);
+    allowed(unknown, &Facts { in_database: Some(true), ..facts.clone() });
+    assert_eq!(denied(unknown, &Facts { in_database: Some(false), ..facts.clone() }).0, Rule::UnknownModules);
+
+    let retracted = "[policy]\nretracted = \"deny\"\n";
+    allowed(retracted, &Facts { retracted: Some(None), ..facts.clone() });
+    let words = denied(retracted, &Facts { retracted: Some(Some("bad\n\x1b[2Jbug".to_owned())), ..facts.clone() }).2;
+    assert_eq!(words, "its author retracted it: bad  [2Jbug");
+
+    let size = "[policy]\nmax-zip-size = \"1kB\"\n";
+    allowed(size, &Facts { zip_size: Some(1000), ..facts.clone() });
+    assert_eq!(denied(size, &Facts { zip_size: Some(1001), ..facts }).0, Rule::MaxZipSize);
+}
+
+const EXCEPTION: &str = "[policy]\npseudo-versions = \"deny\"\nmin-age = \"7d\"\n\n[[exception]]\nmodule = \"a.com/b\"\n\
+    from = [\"pseudo-versions\"]\nreason = \"hotfix\"\nexpires = 2026-11-20\n";
+
+#[test]
+fn an_exception_lifts_its_rules_until_its_day_is_over() {
+    let policy = Policy::parse(EXCEPTION).unwrap();
+    let facts = named("a.com/b@v0.0.0-20200101000000-0123456789ab");
+    let verdict = policy.judge(&facts, today());
+    assert_eq!((verdict.decision, verdict.used.as_slice()), (Decision::Allowed, &[0][..]));
+    assert!(matches!(verdict.steps[0], Step { rule: Rule::PseudoVersions, outcome: Outcome::Lifted(_, 5) }));
+    let Decision::Denied(denial) = policy.judge(&facts, today().tomorrow().unwrap()).decision else { panic!() };
+    assert!(denial.reason.ends_with("(an exception for it expired on 2026-11-20)"), "{denial}");
+    // It lifts no other rule, and nothing for other modules.
+    let young = Facts { age: Some(Age::Unknown), ..facts };
+    assert_eq!(denied(EXCEPTION, &young).0, Rule::MinAge);
+    assert_eq!(denied(EXCEPTION, &named("a.com/c@v0.0.0-20200101000000-0123456789ab")).0, Rule::PseudoVersions);
+}
+
+#[test]
+fn an_exception_that_lifted_nothing_is_told() {
+    let policy = Policy::parse(EXCEPTION).unwrap();
+    let used: BTreeSet<usize> = policy.judge(&named("a.com/b@v1.0.0"), today()).used.into_iter().collect();
+    let unused = policy.unused(&used);
+    assert_eq!(unused.iter().map(|one| (one.line(), one.modules())).collect::<Vec<_>>(), [(5, "a.com/b".to_owned())]);
+    assert!(policy.unused(&BTreeSet::from([0])).is_empty());
+}
+
+#[test]
+fn every_complaint_points_at_its_place() {
+    for (text, place, words) in [
+        ("[policy]\nmin-age = \"soon\"\n", (2, 11), "no age"),
+        ("[policy]\nmin-age = \"7é\"\n", (2, 11), "no age"),
+        ("[policy]\nmin-age = \"\"\n", (2, 11), "no age"),
+        ("[policy]\ndefault = \"maybe\"\n", (2, 11), "neither"),
+        ("[policy]\n# ä\nretracted = \"no\"\n", (3, 13), "neither \"deny\" nor \"allow\""),
+        ("[policy]\nmax-zip-size = \"big\"\n", (2, 16), "no size"),
+        ("[policy]\nmax-zip-size = \"99999999999GB\"\n", (2, 16), "no size"),
+        ("[policy]\ntoolchains = [\"go1.26.6\", \"1.27\"]\n", (2, 27), "no version of go"),
+        ("[policy]\nminage = \"7d\"\n", (2, 1), "unknown field"),
+        ("[policy]\nmin-age = 7\n", (2, 11), "expected a string"),
+        ("[policy\n", (1, 8), "unclosed"),
+        ("[[deny]]\nmodule = \"a.com/[\"\nreason = \"x\"\n", (2, 10), "is not a pattern"),
+        ("[[deny]]\nmodule = \" , \"\nreason = \"x\"\n", (2, 10), "at least one"),
+        ("[[deny]]\nmodule = \"a.com\"\n", (1, 1), "reason"),
+        ("[[deny]]\nmodule = \"a.com\"\nreason = \" \"\n", (3, 10), "give a reason"),
+        ("[[deny]]\nmodule = \"a.com\"\nreason = \"a\\nb\"\n", (3, 10), "one line"),
+        ("[[deny]]\nmodule = \"a.com\"\nversions = \"<1.2\"\nreason = \"x\"\n", (3, 12), "canonical version"),
+        ("[[allow]]\nmodule = \"a.com\"\nreason = \"x\"\n", (1, 1), "default = \"deny\""),
+        (
+            "[[exception]]\nmodule = \"a.com\"\nfrom = [\"age\"]\nreason = \"x\"\nexpires = 2027-01-01\n",
+            (3, 9),
+            "is no rule: deny, default",
+        ),
+        (
+            "[[exception]]\nmodule = \"a.com\"\nfrom = [\"deny\"]\nreason = \"x\"\nexpires = 2027-01-01T00:00:00Z\n",
+            (5, 11),
+            "such as 2027-01-31",
+        ),
+        ("[[exception]]\nmodule = \"a.com\"\nfrom = [\"deny\"]\nreason = \"x\"\n", (1, 1), "expires"),
+    ] {
+        let errors = Policy::parse(text).unwrap_err();
+        let first = &errors.0[0];
+        assert_eq!((first.line, first.column), place, "{text:?}: {errors}");
+        assert!(first.words.contains(words), "{text:?}: {errors}");
+    }
+}
+
+#[test]
+fn all_complaints_come_at_once() {
+    let errors = Policy::parse("[policy]\nmin-age = \"x\"\nretracted = \"y\"\n").unwrap_err();
+    assert_eq!(errors.0.iter().map(|complaint| complaint.line).collect::<Vec<_>>(), [2, 3]);
+}
