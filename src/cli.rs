@@ -9,6 +9,7 @@ mod exit;
 mod hash;
 mod lookup;
 mod out;
+mod policy;
 mod run;
 mod serve;
 mod verify_evidence;
@@ -28,6 +29,7 @@ pub fn main() -> ExitCode {
         Command::Lookup(args) => lookup::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Run(args) => run::run(&args),
+        Command::Policy(args) => policy::run(&args.command),
         Command::Hash(args) => hash::run(&args),
         Command::VerifyEvidence(args) => verify_evidence::run(&args),
         Command::Env(args) => env::run(&args),

@@ -21,6 +21,7 @@ pub use environment::Environment;
 pub use report::report;
 
 use crate::mirror::Trails;
+use crate::policy::Exception;
 
 /// How a gated command ended, and what went through the gate.
 #[derive(Debug)]
@@ -39,6 +40,8 @@ pub struct Outcome {
     pub upstream: String,
     /// Settings of `go` that were kept: what they match went round the proof, or round the gate.
     pub kept: Vec<(String, String)>,
+    /// Exceptions of the policy that lifted nothing.
+    pub unused: Vec<Exception>,
 }
 
 impl Outcome {

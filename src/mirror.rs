@@ -7,6 +7,7 @@
 //! One file per arrow. Each takes the thing on its left by value, so a step that is left out does not compile.
 //! `pipeline` puts them in order; what no proof covers takes the way of `advisory` and never meets a `prove::Proven`.
 
+mod admit;
 mod advisory;
 mod attest;
 mod body;

@@ -166,14 +166,14 @@ impl Policy {
         self.min_age.as_ref().map(|at| at.value)
     }
 
+    /// Whether it has to be known if the database has a record, and how old that is.
+    pub fn needs_record(&self) -> bool {
+        self.min_age.is_some() || self.unknown_modules.is_some()
+    }
+
     /// Whether it has to be known which versions are retracted.
     pub fn needs_retractions(&self) -> bool {
         self.retracted.is_some()
-    }
-
-    /// The largest zip that may come in, if there is a bound.
-    pub fn max_zip_size(&self) -> Option<u64> {
-        self.max_zip_size.as_ref().map(|at| at.value)
     }
 
     /// The exceptions, in the order of the file.

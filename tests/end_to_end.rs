@@ -21,6 +21,8 @@ mod gate;
 mod go_command;
 #[path = "end_to_end/http.rs"]
 mod http;
+#[path = "end_to_end/policy.rs"]
+mod policy;
 #[path = "end_to_end/real_sumdb.rs"]
 mod real_sumdb;
 
@@ -38,6 +40,7 @@ fn main() {
     trials.extend(crash::trials());
     trials.extend(cli::trials());
     trials.extend(gate::trials());
+    trials.extend(policy::trials());
     trials.extend(zips::trials());
     trials.extend(real_sumdb::trials());
     libtest_mimic::run(&arguments, trials).exit();

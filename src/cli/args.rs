@@ -51,6 +51,8 @@ pub(super) enum Command {
     /// GOPROXY and GOSUMDB of the command are those of the mirror, with nothing behind them: no module gets in unproved.
     /// Exits with the command's code; with 1 if something was refused, with 3 if the database misbehaved.
     Run(Box<RunArgs>),
+    /// Check a policy, or explain what it says to a module version
+    Policy(PolicyCommandArgs),
     /// Print the h1 of a module zip, a go.mod file, or an unpacked module
     Hash(HashArgs),
     /// Check evidence of a fork, offline
@@ -147,6 +149,48 @@ pub(super) struct AuditArgs {
 }
 
 #[derive(Debug, clap::Args)]
+pub(super) struct PolicyCommandArgs {
+    #[command(subcommand)]
+    pub(super) command: PolicyCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PolicyCommand {
+    /// Say whether a policy can be used, and if not, what is wrong in which line and column
+    Check {
+        /// The policy [default: the nearest sumgate.toml at or above the working folder]
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+    /// Say which rule decides about a module version, and why
+    ///
+    /// Only the name is looked at, unless the age in the log is given: nobody is asked.
+    Explain {
+        /// Module version, such as golang.org/x/text@v0.3.0
+        #[arg(value_name = "MODULE@VERSION")]
+        module: String,
+        /// The policy [default: the nearest sumgate.toml at or above the working folder]
+        #[arg(long, value_name = "FILE", env = "SUMGATE_POLICY")]
+        policy: Option<PathBuf>,
+        /// How long it is in the log, in days
+        #[arg(long, value_name = "DAYS")]
+        age: Option<u32>,
+    },
+}
+
+/// Which policy holds.
+#[derive(Debug, clap::Args)]
+pub(super) struct PolicyArgs {
+    /// The policy [default: the nearest sumgate.toml at or above the working folder]
+    #[arg(long, value_name = "FILE", env = "SUMGATE_POLICY")]
+    pub(super) policy: Option<PathBuf>,
+
+    /// Obey no policy, also if there is a sumgate.toml
+    #[arg(long, conflicts_with = "policy")]
+    pub(super) no_policy: bool,
+}
+
+#[derive(Debug, clap::Args)]
 pub(super) struct RunArgs {
     /// The command and its arguments
     #[arg(value_name = "COMMAND", required = true, last = true)]
@@ -168,6 +212,8 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "FILE")]
     pub(super) attest: Option<PathBuf>,
 
+    #[command(flatten)]
+    pub(super) policy: PolicyArgs,
     #[command(flatten)]
     pub(super) surrounding: SurroundingArgs,
     #[command(flatten)]
@@ -226,6 +272,10 @@ pub(super) struct ServeArgs {
     pub(super) state: StateArgs,
     #[command(flatten)]
     pub(super) databases: DatabaseArgs,
+
+    /// The policy; without this flag there is none
+    #[arg(long, value_name = "FILE", env = "SUMGATE_POLICY")]
+    pub(super) policy: Option<PathBuf>,
 
     /// Where to fetch from, in the syntax of GOPROXY: urls with `,` (go on after 404) or `|` (go on after any failure)
     #[arg(long, value_name = "GOPROXY", env = "SUMGATE_UPSTREAM", default_value = "https://proxy.golang.org,direct")]

@@ -1,16 +1,17 @@
 //! Checked settings: what the typed words mean, or which of them cannot be used.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
 
-use super::args::{AddressArgs, AnchorArgs, DatabaseArgs, StateArgs, SurroundingArgs};
+use super::args::{AddressArgs, AnchorArgs, DatabaseArgs, PolicyArgs, StateArgs, SurroundingArgs};
 use super::exit::Failure;
 use crate::fault::Fault;
 use crate::goenv::GoEnv;
 use crate::mirror::BasePath;
 use crate::module::Patterns;
 use crate::origin::{Chain, ChainError, HttpClient};
+use crate::policy::{Complaint, Policy};
 use crate::store::Store;
 use crate::sumdb::{Anchor, Client, Database, DatabaseError};
 
@@ -92,6 +93,34 @@ pub(super) fn address(args: &AddressArgs) -> Result<(BasePath, Patterns), Failur
     let base = BasePath::parse(&args.base_path).map_err(|error| Failure::usage(&error))?;
     let exempt = Patterns::parse(&args.nosumdb).map_err(|error| Failure::usage(&error))?;
     Ok((base, exempt))
+}
+
+/// The policy: the file that is named, else the nearest `sumgate.toml` at or above the working folder, else none.
+pub(super) fn policy(args: &PolicyArgs) -> Result<Option<Policy>, Failure> {
+    if args.no_policy {
+        return Ok(None);
+    }
+    args.policy.clone().or_else(find_policy).map(|path| read_policy(&path)).transpose()
+}
+
+/// The nearest `sumgate.toml` at or above the working folder.
+pub(super) fn find_policy() -> Option<PathBuf> {
+    let folder = std::env::current_dir().ok()?;
+    folder.ancestors().map(|folder| folder.join("sumgate.toml")).find(|file| file.is_file())
+}
+
+/// Reads a policy that has to be right.
+pub(super) fn read_policy(path: &Path) -> Result<Policy, Failure> {
+    check_policy(path)?.map_err(|complaints| Failure::new(Fault::Request, complaints.join("\n")))
+}
+
+/// Reads a policy. Complaints have the file before line and column, as compilers have it.
+pub(super) fn check_policy(path: &Path) -> Result<Result<Policy, Vec<String>>, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::host(&format!("read the policy {}", path.display()), &error))?;
+    let shown = path.display();
+    let complaint = |c: Complaint| format!("{shown}:{}:{}: {}", c.line, c.column, c.words);
+    Ok(Policy::parse(&text).map_err(|errors| errors.0.into_iter().map(complaint).collect()))
 }
 
 /// An async runtime for a command.

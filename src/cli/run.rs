@@ -22,6 +22,7 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let chain = upstream(args, &go)?;
     let databases = config::surrounding_databases(&args.surrounding, &go)?;
     let exempt = config::surrounding_exempt(&args.surrounding, &go)?;
+    let policy = config::policy(&args.policy)?;
     let http = config::http()?;
     // Gone at the end, unless it holds evidence.
     let scratch = tempfile::tempdir().map_err(|error| Failure::host("make a temporary folder", &error))?;
@@ -32,7 +33,8 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Failure> {
 
     let trail = Trail::kept();
     let vouchers = Vouchers { databases: clients.clone(), exempt: exempt.clone() };
-    let pipeline = Pipeline::new(store, Origin::new(chain.clone(), http), vouchers, trail.clone());
+    let pipeline = Pipeline::new(store, Origin::new(chain.clone(), http), vouchers, policy, trail.clone());
+    let gatekeeper = pipeline.clone();
     let start = Instant::now();
     let (ended, environment) = config::runtime()?.block_on(async {
         let mirror = Mirror::start(pipeline, ([127, 0, 0, 1], 0).into(), BasePath::default()).await?;
@@ -50,6 +52,7 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Failure> {
         databases: clients.iter().map(state).collect(),
         upstream: chain.to_string(),
         kept: environment.kept,
+        unused: gatekeeper.unused_exceptions(),
     };
     if args.cache.is_none() && outcome.forked() {
         let _kept = scratch.keep();
@@ -88,6 +91,10 @@ fn summary(outcome: &Outcome) {
     }
     for fork in outcome.databases.iter().filter_map(|database| database.fork.as_ref()) {
         out::complain(&format!("THE DATABASE MISBEHAVED, evidence in {}", fork.display()));
+    }
+    for exception in &outcome.unused {
+        let (line, modules) = (exception.line(), exception.modules());
+        out::complain(&format!("the exception in line {line} of the policy ({modules}) lifted nothing"));
     }
     let (released, refused) = (&outcome.trails.released, outcome.trails.refused.len());
     let bytes: u64 = released.values().map(|file| file.bytes).sum();

@@ -15,6 +15,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
     let chain = Chain::parse(&args.upstream).map_err(|error| Failure::usage(&error))?;
     let databases = config::databases(&args.databases)?;
     let (base, exempt) = config::address(&args.address)?;
+    let policy = args.policy.as_deref().map(config::read_policy).transpose()?;
     let http = config::http()?;
     let store = Arc::new(config::store(&args.state)?);
     let clients = config::clients(databases, &args.state.anchor, &store, &http)?;
@@ -28,7 +29,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
             signal(SignalKind::terminate()).map_err(|error| Failure::host("wait for SIGTERM", &error))?;
         let mut interrupt =
             signal(SignalKind::interrupt()).map_err(|error| Failure::host("wait for SIGINT", &error))?;
-        let pipeline = Pipeline::new(Arc::clone(&store), origin, vouchers, Trail::default());
+        let pipeline = Pipeline::new(Arc::clone(&store), origin, vouchers, policy, Trail::default());
         let mirror = Mirror::start(pipeline, args.address.listen, base).await?;
         let mut text = format!("sumgate {} listening on {}\n", env!("CARGO_PKG_VERSION"), mirror.url());
         text.push_str(&format!("  data      {}\n  upstream  {chain}\n", store.root().display()));

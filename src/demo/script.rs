@@ -45,7 +45,7 @@ impl Tour {
         let client = Client::open(database, &store, &Anchor::None, http.clone())?;
         let upstreams = Upstreams::new(Chain::parse(&origin.url())?, http.clone());
         let vouchers = Vouchers { databases: vec![client], exempt: Patterns::default() };
-        let pipeline = Pipeline::new(store, upstreams, vouchers, Trail::default());
+        let pipeline = Pipeline::new(store, upstreams, vouchers, None, Trail::default());
         let mirror = Mirror::start(pipeline, ([127, 0, 0, 1], 0).into(), BasePath::default()).await?;
         Ok(Self { origin, mirror, http, go, folder })
     }

@@ -19,6 +19,9 @@ pub fn report(outcome: &Outcome) -> Value {
     let databases = outcome.databases.iter().map(|database| {
         json!({"name": database.name, "key": database.key, "head": database.head, "fork_evidence": database.fork.as_ref().map(|path| path.display().to_string())})
     });
+    let unused = outcome.unused.iter().map(|exception| {
+        json!({"line": exception.line(), "modules": exception.modules(), "expires": exception.expires().to_string()})
+    });
     json!({
         "schema": SCHEMA,
         "command": outcome.command,
@@ -29,6 +32,7 @@ pub fn report(outcome: &Outcome) -> Value {
         "kept_settings": outcome.kept.iter().map(|(name, value)| (name.clone(), json!(value))).collect::<serde_json::Map<_, _>>(),
         "released": released.collect::<Vec<_>>(),
         "refused": refused.collect::<Vec<_>>(),
+        "unused_exceptions": unused.collect::<Vec<_>>(),
         "not_listed": outcome.trails.dropped,
     })
 }

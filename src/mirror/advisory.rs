@@ -4,7 +4,8 @@
 //! under that name is proved all the same. The `.info` of a canonical version is kept, since it never changes; the
 //! others are asked anew each time, one request however many ask at once.
 
-use std::io::{Read, Write};
+use std::io::{Read, Seek, Write};
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,9 +13,11 @@ use serde::Deserialize;
 
 use super::error::MirrorError;
 use super::pipeline::{Pipeline, blocking};
-use crate::artifact::Artifact;
+use crate::artifact::{Artifact, Kind};
 use crate::flight::Flights;
+use crate::gomod::{GoMod, Retraction};
 use crate::module::{ModulePath, ModuleVersion, Query, Version};
+use crate::origin::OriginError;
 use crate::store::{Store, StoreError};
 
 /// The largest `.info` seen has a few kilobytes of `Origin`.
@@ -61,19 +64,47 @@ impl Advisories {
         self.resolve(pipeline, path, format!("{}/@v/{}.info", path.escaped(), query.escaped())).await
     }
 
-    /// `@latest`: the `.info` of the version that the upstream holds for the newest.
+    /// `@latest`: the `.info` of the version that the upstream holds for the newest; or, if the policy denies that one, of
+    /// the newest in the list that it allows.
     pub(super) async fn latest(&self, pipeline: &Pipeline, path: &ModulePath) -> Result<Bytes, Arc<MirrorError>> {
-        self.resolve(pipeline, path, format!("{}/@latest", path.escaped())).await
+        let info = self.resolve(pipeline, path, format!("{}/@latest", path.escaped())).await?;
+        let Some(admission) = &pipeline.shared.admission else { return Ok(info) };
+        let newest = named(path, &info)?;
+        let vouchers = &pipeline.shared.vouchers;
+        if !admission.allowed(path, vec![newest.version.clone()], vouchers).await.is_empty() {
+            return Ok(info);
+        }
+        let allowed = admission.allowed(path, self.versions(pipeline, path).await?, vouchers).await;
+        let releases = allowed.iter().filter(|version| !version.is_prerelease());
+        match releases.max().or_else(|| allowed.iter().max()) {
+            Some(version) => {
+                let module = ModuleVersion { path: path.clone(), version: version.clone() };
+                self.info(pipeline, &Artifact { module, kind: Kind::Info }).await
+            }
+            // Nothing is left: say what the policy has against the newest.
+            None => {
+                admission.examine(&newest, vouchers).await?;
+                Ok(info)
+            }
+        }
     }
 
-    /// `@v/list`: one version a line.
+    /// `@v/list`: one version a line, without those that the policy denies.
     pub(super) async fn list(&self, pipeline: &Pipeline, path: &ModulePath) -> Result<Bytes, Arc<MirrorError>> {
+        let Some(admission) = &pipeline.shared.admission else { return self.whole_list(pipeline, path).await };
+        let allowed = admission.allowed(path, self.versions(pipeline, path).await?, &pipeline.shared.vouchers).await;
+        Ok(Bytes::from(allowed.iter().map(|version| format!("{version}\n")).collect::<String>()))
+    }
+
+    async fn versions(&self, pipeline: &Pipeline, path: &ModulePath) -> Result<Vec<Version>, Arc<MirrorError>> {
+        let list = self.whole_list(pipeline, path).await?;
+        let firsts = std::str::from_utf8(&list).unwrap_or_default().lines();
+        Ok(firsts.filter_map(|line| Version::parse(line.split_whitespace().next()?).ok()).collect())
+    }
+
+    async fn whole_list(&self, pipeline: &Pipeline, path: &ModulePath) -> Result<Bytes, Arc<MirrorError>> {
         let (pipeline, asked) = (pipeline.clone(), format!("{}/@v/list", path.escaped()));
-        self.join(asked.clone(), move || async move {
-            let limit = crate::store::MAX_LIST;
-            Ok(pipeline.shared.origin.small(&asked, limit, versions).await?.value)
-        })
-        .await
+        self.join(asked.clone(), move || async move { Ok(pipeline.list(&asked).await?) }).await
     }
 
     async fn resolve(&self, pipeline: &Pipeline, path: &ModulePath, asked: String) -> Result<Bytes, Arc<MirrorError>> {
@@ -99,6 +130,45 @@ impl Advisories {
         });
         flight.await.map_err(|broken| Arc::new(MirrorError::from(broken)))?
     }
+}
+
+impl Pipeline {
+    /// A version list as an upstream has it.
+    async fn list(&self, path: &str) -> Result<Bytes, OriginError> {
+        Ok(self.shared.origin.small(path, crate::store::MAX_LIST, versions).await?.value)
+    }
+
+    /// What a module takes back: its newest release says so, even if it takes back itself
+    /// (<https://go.dev/ref/mod#go-mod-file-retract>). That go.mod is proved like any other.
+    pub(super) async fn find_retractions(&self, path: &ModulePath) -> Result<Vec<Retraction>, Arc<MirrorError>> {
+        let list = self.list(&format!("{}/@v/list", path.escaped())).await.map_err(MirrorError::from)?;
+        let lines = std::str::from_utf8(&list).unwrap_or_default().lines();
+        let versions: Vec<Version> =
+            lines.filter_map(|line| Version::parse(line.split_whitespace().next()?).ok()).collect();
+        let releases = versions.iter().filter(|version| !version.is_prerelease());
+        let Some(newest) = releases.max().or_else(|| versions.iter().max()) else { return Ok(Vec::new()) };
+        let Ok(module) = ModuleVersion::new(path.clone(), newest.clone()) else { return Ok(Vec::new()) };
+        let released = self.release_proved(&Artifact { module, kind: Kind::Mod }).await?;
+        let text = blocking(move || {
+            let mut text = Vec::new();
+            // It was hashed, so it is no larger than a go.mod may be.
+            (&*released.file)
+                .rewind()
+                .and_then(|()| (&*released.file).read_to_end(&mut text))
+                .map_err(|cause| MirrorError::from(StoreError::new("read", Path::new("the newest go.mod"), cause)))?;
+            Ok(String::from_utf8_lossy(&text).into_owned())
+        })
+        .await?;
+        // A go.mod of the time before retractions may have any form.
+        Ok(GoMod::parse(&text).map(|go_mod| go_mod.retractions).unwrap_or_default())
+    }
+}
+
+/// The module version that an `.info` names.
+fn named(path: &ModulePath, info: &[u8]) -> Result<ModuleVersion, MirrorError> {
+    let nonsense = |why: String| OriginError::Nonsense { origin: "that was asked".to_owned(), why };
+    let version = version_of(info).map_err(nonsense)?;
+    Ok(ModuleVersion { path: path.clone(), version })
 }
 
 #[derive(Deserialize)]

@@ -8,7 +8,9 @@ use crate::artifact::Artifact;
 use crate::dirhash::H1;
 use crate::fault::Fault;
 use crate::flight::BrokenOff;
+use crate::module::ModuleVersion;
 use crate::origin::OriginError;
+use crate::policy::Denial;
 use crate::store::StoreError;
 use crate::sumdb::SumdbError;
 
@@ -36,6 +38,14 @@ pub enum MirrorError {
         artifact: Box<Artifact>,
         /// The record.
         record: u64,
+    },
+    /// The policy refuses the version.
+    #[error("{module} refused: {denial}\n(policy, line {})", denial.line)]
+    Denied {
+        /// Which version.
+        module: Box<ModuleVersion>,
+        /// By which rule, and why.
+        denial: Box<Denial>,
     },
     /// Exempt modules are never asked of the database.
     #[error("{0} is exempt from the checksum database here, and is never asked of it")]
@@ -113,7 +123,7 @@ impl MirrorError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Request(error) => error.fault(),
-            Self::WrongBytes { .. } | Self::NoHash { .. } => Fault::Refused,
+            Self::WrongBytes { .. } | Self::NoHash { .. } | Self::Denied { .. } => Fault::Refused,
             Self::Exempt(_) => Fault::Absent,
             Self::Sumdb(error) => error.fault(),
             Self::Origin(error) => error.fault(),

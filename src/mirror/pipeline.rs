@@ -5,6 +5,7 @@ use std::sync::Arc;
 use moka::sync::Cache;
 use tokio::sync::Semaphore;
 
+use super::admit::Admission;
 use super::attest::{Vouched, Vouchers};
 use super::commit::{Released, commit};
 use super::error::{MirrorError, Voucher};
@@ -12,10 +13,11 @@ use super::hash::{Unfit, hash, hash_file};
 use super::obtain::{Staged, obtain};
 use super::prove::{Mismatch, prove};
 use super::trail::Trail;
-use crate::artifact::Artifact;
+use crate::artifact::{Artifact, Kind};
 use crate::dirhash::H1;
 use crate::flight::{BrokenOff, Flights};
 use crate::origin::Origin;
+use crate::policy::{Exception, Policy};
 use crate::store::{Facts, Identity, Store};
 
 /// Files whose identity is remembered since they were hashed: about 300 bytes each. One that falls out is hashed again.
@@ -38,6 +40,7 @@ pub(super) struct Shared {
     pub(super) origin: Origin,
     pub(super) vouchers: Vouchers,
     trail: Trail,
+    pub(super) admission: Option<Admission>,
     known: Cache<Artifact, Known>,
     flights: Flights<Artifact, Result<Released, Arc<MirrorError>>>,
     downloads: Semaphore,
@@ -54,14 +57,15 @@ struct Known {
 }
 
 impl Pipeline {
-    /// A pipeline that keeps in `store`, fetches from `origin`, believes `vouchers`, and writes down in `trail` what it
-    /// releases and refuses.
-    pub fn new(store: Arc<Store>, origin: Origin, vouchers: Vouchers, trail: Trail) -> Self {
+    /// A pipeline that keeps in `store`, fetches from `origin`, believes `vouchers`, obeys `policy`, and writes down in
+    /// `trail` what it releases and refuses.
+    pub fn new(store: Arc<Store>, origin: Origin, vouchers: Vouchers, policy: Option<Policy>, trail: Trail) -> Self {
         let shared = Shared {
             store,
             origin,
             vouchers,
             trail,
+            admission: policy.map(Admission::new),
             known: Cache::new(MAX_KNOWN),
             flights: Flights::default(),
             downloads: Semaphore::new(MAX_DOWNLOADS),
@@ -70,21 +74,54 @@ impl Pipeline {
         Self { shared: Arc::new(shared) }
     }
 
-    /// The proved file of `artifact`, open. Requests for one artifact at the same time share one flight.
+    /// The exceptions of the policy that lifted nothing so far.
+    pub fn unused_exceptions(&self) -> Vec<Exception> {
+        let unused =
+            |admission: &Admission| admission.policy().unused(&admission.used()).into_iter().cloned().collect();
+        self.shared.admission.as_ref().map(unused).unwrap_or_default()
+    }
+
+    /// The proved file of `artifact`, open, if the policy lets it in.
     pub(super) async fn release(&self, artifact: &Artifact) -> Result<Released, Arc<MirrorError>> {
+        let released = self.release_admitted(artifact).await;
+        match &released {
+            Ok(Released { identity, h1, by, source, .. }) => {
+                self.shared.trail.released(artifact, h1, identity.size(), source, by);
+            }
+            Err(error) => self.shared.trail.refused(artifact, error),
+        }
+        released
+    }
+
+    async fn release_admitted(&self, artifact: &Artifact) -> Result<Released, Arc<MirrorError>> {
+        let (Kind::Zip, Some(admission)) = (artifact.kind, &self.shared.admission) else {
+            return self.release_proved(artifact).await;
+        };
+        let mut facts = admission.examine(&artifact.module, &self.shared.vouchers).await?;
+        if admission.policy().needs_retractions() {
+            let path = &artifact.module.path;
+            let retractions = admission.retractions(path, || self.find_retractions(path)).await?;
+            let covering = retractions.iter().find(|retraction| retraction.covers(&artifact.module.version));
+            facts.retracted = Some(covering.map(|retraction| retraction.rationale.clone()));
+            admission.check(&facts)?;
+        }
+        let released = self.release_proved(artifact).await?;
+        facts.zip_size = Some(released.identity.size());
+        admission.check(&facts)?;
+        Ok(released)
+    }
+
+    /// Requests for one artifact at the same time share one flight.
+    pub(super) async fn release_proved(&self, artifact: &Artifact) -> Result<Released, Arc<MirrorError>> {
         if let Some(released) = self.shared.unchanged(artifact).await? {
             return Ok(released);
         }
         let (shared, wanted) = (Arc::clone(&self.shared), artifact.clone());
         let flight = self.shared.flights.join(artifact.clone(), move || async move {
             let released = shared.release_anew(&wanted).await.map_err(Arc::new);
-            match &released {
-                Ok(Released { identity, h1, by, source, .. }) => {
-                    shared.trail.released(&wanted, h1, identity.size(), source, by);
-                    let (by, source) = (by.clone(), Arc::clone(source));
-                    shared.known.insert(wanted, Known { identity: *identity, h1: *h1, by, source });
-                }
-                Err(error) => shared.trail.refused(&wanted, error),
+            if let Ok(Released { identity, h1, by, source, .. }) = &released {
+                let (by, source) = (by.clone(), Arc::clone(source));
+                shared.known.insert(wanted, Known { identity: *identity, h1: *h1, by, source });
             }
             released
         });

@@ -1,0 +1,69 @@
+//! `sumgate policy`: check one, or explain what it says.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::args::PolicyCommand;
+use super::config;
+use super::exit::{Exit, Failure};
+use super::out;
+use crate::fault::Fault;
+use crate::module::ModuleVersion;
+use crate::policy::{Age, Decision, Facts, Outcome, Step};
+
+pub(super) fn run(command: &PolicyCommand) -> Result<Exit, Failure> {
+    match command {
+        PolicyCommand::Check { file } => {
+            let path = named(file.as_ref())?;
+            Ok(match config::check_policy(&path)? {
+                Ok(_) => {
+                    out::print(&format!("{} can be used\n", path.display()));
+                    Exit::Fine
+                }
+                Err(complaints) => {
+                    complaints.iter().for_each(|complaint| out::print(&format!("{complaint}\n")));
+                    Exit::Findings
+                }
+            })
+        }
+        PolicyCommand::Explain { module, policy, age } => explain(module, policy.as_ref(), *age),
+    }
+}
+
+fn named(file: Option<&PathBuf>) -> Result<PathBuf, Failure> {
+    file.cloned()
+        .or_else(config::find_policy)
+        .ok_or_else(|| Failure::new(Fault::Request, "there is no sumgate.toml here or above; name the file"))
+}
+
+fn explain(module: &str, policy: Option<&PathBuf>, days: Option<u32>) -> Result<Exit, Failure> {
+    let path = named(policy)?;
+    let policy = config::read_policy(&path)?;
+    let module = ModuleVersion::parse(module).map_err(|error| Failure::usage(&error))?;
+    let mut facts = Facts::of(module.clone());
+    facts.age = days.map(|days| Age::AtLeast(Duration::from_hours(24 * u64::from(days))));
+    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    let verdict = policy.judge(&facts, today);
+    let mut text = String::new();
+    for Step { rule, outcome } in &verdict.steps {
+        let words = match outcome {
+            Outcome::Passed => "nothing against it".to_owned(),
+            Outcome::NotKnown => "decides when it is downloaded: what it asks for is not known here".to_owned(),
+            Outcome::Denies(denial) => format!("denies ({}:{}): {}", path.display(), denial.line, denial.reason),
+            Outcome::Lifted(denial, line) => {
+                let (file, own) = (path.display(), denial.line);
+                format!("would deny ({file}:{own}): {}; lifted by the exception in line {line}", denial.reason)
+            }
+        };
+        text.push_str(&format!("{:16} {words}\n", rule.name()));
+    }
+    let (exit, verdict) = match &verdict.decision {
+        Decision::Denied(denial) => (Exit::Findings, format!("denied by {}", denial.rule)),
+        Decision::Allowed if verdict.steps.iter().any(|step| step.outcome == Outcome::NotKnown) => {
+            (Exit::Fine, "allowed, as far as is known here".to_owned())
+        }
+        Decision::Allowed => (Exit::Fine, "allowed".to_owned()),
+    };
+    out::print(&format!("{text}{module}: {verdict}\n"));
+    Ok(exit)
+}

@@ -1,0 +1,142 @@
+//! Stage `admit`: what the policy says, as far as facts are known.
+//!
+//! Only the `.zip`, the code, is refused. `.mod` and `.info` of a refused version still go out, or module graphs and
+//! retractions would not work; lists leave it out, so that `go get -u` picks another one.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use futures_util::{StreamExt, stream};
+use jiff::civil::Date;
+use moka::sync::Cache;
+
+use super::attest::Vouchers;
+use super::error::MirrorError;
+use crate::fault::Fault;
+use crate::gomod::Retraction;
+use crate::module::{ModulePath, ModuleVersion, Version};
+use crate::policy::{Age, Decision, Facts, Policy, Verdict};
+
+/// How long it is believed which versions a module retracts. Authors retract days after they released.
+const RETRACTIONS_FRESH: Duration = Duration::from_mins(10);
+/// Modules whose retractions are remembered; one has some hundred bytes.
+const MAX_RETRACTIONS: u64 = 10_000;
+/// Versions of a list that are judged, newest first; older ones stay in. Each may cost a lookup, once.
+const MAX_JUDGED: usize = 300;
+/// Lookups for one list at the same time.
+const AT_ONCE: usize = 32;
+
+/// The policy, and what was found out for it.
+pub(super) struct Admission {
+    policy: Policy,
+    retractions: Cache<ModulePath, Arc<Vec<Retraction>>>,
+    used: Mutex<BTreeSet<usize>>,
+}
+
+impl Admission {
+    pub(super) fn new(policy: Policy) -> Self {
+        let retractions = Cache::builder().max_capacity(MAX_RETRACTIONS).time_to_live(RETRACTIONS_FRESH).build();
+        Self { policy, retractions, used: Mutex::default() }
+    }
+
+    pub(super) fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The exceptions that lifted a rule so far, by number.
+    pub(super) fn used(&self) -> BTreeSet<usize> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Refuses what `facts` forbid.
+    pub(super) fn check(&self, facts: &Facts) -> Result<(), MirrorError> {
+        let verdict = self.judge(facts);
+        match verdict.decision {
+            Decision::Allowed => Ok(()),
+            Decision::Denied(denial) => {
+                Err(MirrorError::Denied { module: Box::new(facts.module.clone()), denial: Box::new(denial) })
+            }
+        }
+    }
+
+    fn judge(&self, facts: &Facts) -> Verdict {
+        let verdict = self.policy.judge(facts, today());
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).extend(&verdict.used);
+        verdict
+    }
+
+    /// Refuses by name, and by what the database says of the version. Returns what is known then.
+    pub(super) async fn examine(&self, module: &ModuleVersion, vouchers: &Vouchers) -> Result<Facts, MirrorError> {
+        let mut facts = Facts::of(module.clone());
+        // What the name alone forbids is asked of nobody.
+        self.check(&facts)?;
+        if self.policy.needs_record() {
+            self.date(&mut facts, vouchers).await?;
+            self.check(&facts)?;
+        }
+        Ok(facts)
+    }
+
+    /// Whether the database knows the version, and how long. A version that is exempt is one that it does not know: who
+    /// sets GONOSUMDB must not be able to lift a rule with it.
+    async fn date(&self, facts: &mut Facts, vouchers: &Vouchers) -> Result<(), MirrorError> {
+        let record = vouchers.record(&facts.module).await;
+        facts.in_database = Some(record.is_ok());
+        facts.age = Some(match record {
+            Ok((attested, client)) => {
+                let (now, min) = (SystemTime::now(), self.policy.min_age().unwrap_or_default());
+                match client.age(attested.record().id(), now) {
+                    Some(age) if age >= min => Age::AtLeast(age),
+                    // Heads were seen that long ago, and the record was not below any of them.
+                    age if client.reach(now) >= min => Age::AtLeast(age.unwrap_or_default()),
+                    _ => Age::Unknown,
+                }
+            }
+            Err(error) if error.fault() == Fault::Absent => Age::Unknown,
+            Err(error) => return Err(error),
+        });
+        Ok(())
+    }
+
+    /// The retractions of a module, or `find` them.
+    pub(super) async fn retractions<F>(
+        &self,
+        path: &ModulePath,
+        find: impl FnOnce() -> F,
+    ) -> Result<Arc<Vec<Retraction>>, Arc<MirrorError>>
+    where
+        F: Future<Output = Result<Vec<Retraction>, Arc<MirrorError>>>,
+    {
+        if let Some(known) = self.retractions.get(path) {
+            return Ok(known);
+        }
+        let found = Arc::new(find().await?);
+        self.retractions.insert(path.clone(), Arc::clone(&found));
+        Ok(found)
+    }
+
+    /// The versions of a list that may come in, in their order.
+    pub(super) async fn allowed(&self, path: &ModulePath, versions: Vec<Version>, vouchers: &Vouchers) -> Vec<Version> {
+        let mut newest = versions.clone();
+        newest.sort();
+        let judged: Vec<Version> = newest.into_iter().rev().take(MAX_JUDGED).collect();
+        let denied = stream::iter(judged.into_iter().map(|version| self.denies(path, version, vouchers)));
+        let denied: Vec<Option<Version>> = denied.buffer_unordered(AT_ONCE).collect().await;
+        let denied: Vec<Version> = denied.into_iter().flatten().collect();
+        versions.into_iter().filter(|version| !denied.contains(version)).collect()
+    }
+
+    /// The version, if it is denied by what is known of it. One that cannot be looked up now stays in the list; its zip is
+    /// refused if it has to be.
+    async fn denies(&self, path: &ModulePath, version: Version, vouchers: &Vouchers) -> Option<Version> {
+        let module = ModuleVersion::new(path.clone(), version.clone()).ok()?;
+        let examined = self.examine(&module, vouchers).await;
+        matches!(examined, Err(MirrorError::Denied { .. })).then_some(version)
+    }
+}
+
+/// The day, in UTC: an exception ends everywhere at once.
+fn today() -> Date {
+    jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date()
+}

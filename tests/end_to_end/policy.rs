@@ -1,0 +1,213 @@
+//! The policy at the gate and in the mirror, with the real `go`; `sumgate policy`.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use libtest_mimic::Trial;
+use sumgate::demo::{Origin, World};
+
+use crate::fixture::{Go, Mirror, files, get, go_trial, origin, run, trial};
+
+const DAY: u64 = 86_400;
+const MIN_AGE: &str = "[policy]\nmin-age = \"7d\"\n";
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        go_trial("policy: what is too young is refused, and go get picks an older one", too_young),
+        go_trial("policy: what is denied is refused with its reason, at the gate", denied_at_the_gate),
+        go_trial("policy: an exception lets in, an expired one does not, an unused one is told", exceptions),
+        trial("policy: each rule in the mirror is a 403 with its reason", each_rule_in_the_mirror),
+        trial("policy: GONOSUMDB lifts no rule", exempt_is_not_allowed),
+        trial("policy: check and explain", check_and_explain),
+    ]
+}
+
+/// An origin whose newest records nobody saw before today, and a data folder that remembers 30 days of its log.
+fn setting() -> (Origin, tempfile::TempDir) {
+    let origin = origin(World::demo());
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    drop(Mirror::start(&origin, &data));
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    std::fs::write(state(&data).join("heads"), format!("{} 607\n", now - 30 * DAY)).unwrap();
+    let hello = "package hello\n\n// Text greets.\nfunc Text() string { return \"young\" }\n";
+    origin.world().add_simple("example.com/hello@v1.2.0", "", hello);
+    (origin, folder)
+}
+
+/// The folder of the one database below a data folder.
+fn state(data: &Path) -> PathBuf {
+    let mut folders = std::fs::read_dir(data.join("sumdb")).unwrap();
+    folders.next().unwrap().unwrap().path()
+}
+
+fn app(go: &Path, origin: &Origin, policy: &str) -> Go {
+    let app = Go::new(go, &origin.url(), &origin.gosumdb());
+    app.write("main.go", "package main\n\nimport \"example.com/hello\"\n\nfunc main() { println(hello.Text()) }\n");
+    app.write("go.mod", "module example.org/app\n\ngo 1.21\n\nrequire example.com/hello v1.0.0\n");
+    app.write("sumgate.toml", policy);
+    app
+}
+
+fn gated(app: &Go, folder: &tempfile::TempDir, command: &[&str]) -> (Option<i32>, String) {
+    let data = folder.path().join("data");
+    let words = ["run", "--cache", data.to_str().unwrap(), "--report", "report.json", "--"];
+    app.sumgate(&[&words[..], command].concat())
+}
+
+fn too_young(go: &Path) {
+    let (origin, folder) = setting();
+    let app = app(go, &origin, MIN_AGE);
+    let (code, output) = gated(&app, &folder, &["go", "get", "example.com/hello@v1.2.0"]);
+    assert_eq!(code, Some(1), "{output}");
+    assert!(output.contains("403 Forbidden") && output.contains("denied by policy (min-age)"), "{output}");
+    assert!(output.contains("0 hours as far as is known, 7 days are required"), "{output}");
+    let inside: Vec<_> = files(&app.module_cache()).into_keys().filter(|name| name.ends_with("v1.2.0.zip")).collect();
+    assert_eq!(inside, Vec::<String>::new());
+
+    // Left out of lists, so an upgrade picks the newest that is old enough, and nothing is refused.
+    let (code, output) = gated(&app, &folder, &["go", "get", "-u", "example.com/hello"]);
+    assert_eq!(code, Some(0), "{output}");
+    let go_mod = std::fs::read_to_string(app.home().join("go.mod")).unwrap();
+    assert!(go_mod.contains("example.com/hello v1.1.0"), "{go_mod}");
+    let (code, output) = gated(&app, &folder, &["go", "build", "."]);
+    assert_eq!(code, Some(0), "{output}");
+}
+
+fn denied_at_the_gate(go: &Path) {
+    let (origin, folder) = setting();
+    let policy = "[[deny]]\nmodule = \"example.com/hello\"\nversions = \"<v1.1.0\"\nreason = \"CVE-2026-0001\"\n";
+    let app = app(go, &origin, policy);
+    let (code, output) = gated(&app, &folder, &["go", "build", "."]);
+    assert_eq!(code, Some(1), "{output}");
+    assert!(output.contains("denied by policy (deny): CVE-2026-0001"), "{output}");
+    let report = std::fs::read_to_string(app.home().join("report.json")).unwrap();
+    assert!(report.contains("CVE-2026-0001"), "{report}");
+    // Found upwards from the working folder; --no-policy leaves it out.
+    let (code, output) = gated(&app, &folder, &["sh", "-c", "true"]);
+    assert_eq!(code, Some(0), "{output}");
+    let words = ["run", "--no-policy", "--", "go", "build", "."];
+    let (code, output) = app.sumgate(&words);
+    assert_eq!(code, Some(0), "{output}");
+}
+
+fn exceptions(go: &Path) {
+    let (origin, folder) = setting();
+    let exception = |module: &str, expires: &str| {
+        format!(
+            "{MIN_AGE}[[exception]]\nmodule = \"{module}\"\nfrom = [\"min-age\"]\nreason = \"fix\"\nexpires = {expires}\n"
+        )
+    };
+    let get = |policy: &str| gated(&app(go, &origin, policy), &folder, &["go", "get", "example.com/hello@v1.2.0"]);
+    let (code, output) = get(&exception("example.com/hello", "2999-01-01"));
+    assert_eq!(code, Some(0), "{output}");
+    assert!(!output.contains("lifted nothing"), "{output}");
+    let (code, output) = get(&exception("example.com/hello", "2026-01-01"));
+    assert_eq!(code, Some(1), "{output}");
+    assert!(output.contains("an exception for it expired on 2026-01-01"), "{output}");
+    let (_, output) = get(&exception("example.com/other", "2999-01-01"));
+    assert!(output.contains("the exception in line 3 of the policy (example.com/other) lifted nothing"), "{output}");
+}
+
+/// A mirror under a policy, over a world with a retraction.
+fn mirror_under(policy: &str, more: &[&str]) -> (Origin, tempfile::TempDir, Mirror) {
+    let (origin, folder) = setting();
+    origin.world().add_simple("example.com/sorry@v1.0.0", "", "package sorry\n");
+    origin.world().add_simple("example.com/sorry@v1.0.1", "retract v1.0.0 // It lost data.\n", "package sorry\n");
+    origin.world().add_simple("example.com/sorry@v1.1.0-rc.1", "", "package sorry\n");
+    let file = folder.path().join("policy.toml");
+    std::fs::write(&file, policy).unwrap();
+    let (url, gosumdb) = (origin.url(), origin.gosumdb());
+    let words = ["--upstream", &url, "--sumdb", &gosumdb, "--policy", file.to_str().unwrap()];
+    let mirror = Mirror::start_with(&folder.path().join("data"), &[&words[..], more].concat());
+    (origin, folder, mirror)
+}
+
+fn each_rule_in_the_mirror() {
+    let sorry = |version: &str| format!("/example.com/sorry/@v/{version}.zip");
+    for (policy, path, words) in [
+        ("[policy]\nretracted = \"deny\"\n", sorry("v1.0.0"), "retracted it: It lost data."),
+        ("[policy]\npre-releases = \"deny\"\n", sorry("v1.1.0-rc.1"), "pre-release"),
+        ("[policy]\nmax-zip-size = \"100\"\n", sorry("v1.0.1"), "100 are allowed"),
+        ("[policy]\ndefault = \"deny\"\n", sorry("v1.0.1"), "not among the modules that are allowed"),
+        (
+            "[policy]\npseudo-versions = \"deny\"\n",
+            "/example.com/pseudo/@v/v0.0.0-20260102030405-0123456789ab.zip".to_owned(),
+            "pseudo-version",
+        ),
+        (
+            "[policy]\ntoolchains = [\">=go1.100.0\"]\n",
+            "/golang.org/toolchain/@v/v0.0.1-go1.99.1.linux-amd64.zip".to_owned(),
+            "go1.99.1 is not among the toolchains",
+        ),
+        ("[policy]\nunknown-modules = \"deny\"\n", "/example.com/nobody/@v/v1.0.0.zip".to_owned(), "does not know it"),
+        (MIN_AGE, sorry("v1.0.1"), "min-age"),
+    ] {
+        let (_origin, _folder, mirror) = mirror_under(policy, &[]);
+        let answer = get(&mirror.url, &path);
+        assert_eq!(answer.status, 403, "{policy}: {}", answer.text());
+        assert!(answer.text().contains(words), "{policy}: {}", answer.text());
+        // The graph still works.
+        if !path.contains("nobody") {
+            let go_mod = get(&mirror.url, &path.replace(".zip", ".mod"));
+            assert_eq!(go_mod.status, 200, "{policy}: {}", go_mod.text());
+        }
+        assert_eq!(get(&mirror.url, &path).status, 403, "also when it is asked again");
+    }
+    let (_origin, _folder, mirror) = mirror_under("[policy]\nretracted = \"deny\"\npre-releases = \"deny\"\n", &[]);
+    assert_eq!(get(&mirror.url, &sorry("v1.0.1")).status, 200);
+    assert_eq!(get(&mirror.url, "/example.com/sorry/@v/list").text(), "v1.0.0\nv1.0.1\n");
+    let (_origin, _folder, mirror) = mirror_under(MIN_AGE, &[]);
+    assert_eq!(get(&mirror.url, "/example.com/hello/@v/list").text(), "v1.0.0\nv1.1.0\n");
+    assert!(get(&mirror.url, "/example.com/hello/@latest").text().contains("v1.1.0"));
+    let nothing_left = get(&mirror.url, "/example.com/sorry/@latest");
+    assert_eq!(nothing_left.status, 403, "{}", nothing_left.text());
+}
+
+fn exempt_is_not_allowed() {
+    let path = "/example.com/hello/@v/v1.0.0.zip";
+    let policy = "[policy]\nunknown-modules = \"deny\"\n";
+    let (origin, _folder, mirror) = mirror_under(policy, &["--nosumdb", "example.com"]);
+    origin.take_requests();
+    let answer = get(&mirror.url, path);
+    assert_eq!((answer.status, answer.text().contains("does not know it")), (403, true), "{}", answer.text());
+    assert_eq!(origin.take_requests(), Vec::<String>::new());
+    let named = format!(
+        "{policy}[[exception]]\nmodule = \"example.com/hello\"\nfrom = [\"unknown-modules\"]\nreason = \"ours\"\nexpires = 2999-01-01\n"
+    );
+    let (_origin, _folder, mirror) = mirror_under(&named, &["--nosumdb", "example.com"]);
+    assert_eq!(get(&mirror.url, path).status, 200);
+    assert_eq!(get(&mirror.url, "/example.com/legacy/@v/v2.0.0+incompatible.zip").status, 403);
+}
+
+fn check_and_explain() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("sumgate.toml");
+    let file = file.to_str().unwrap();
+    let said = |words: &[&str]| {
+        let output = run(words);
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        (output.status.code(), text)
+    };
+    std::fs::write(file, "[policy]\nmin-age = \"soon\"\n").unwrap();
+    let (code, text) = said(&["policy", "check", file]);
+    assert_eq!(code, Some(1));
+    assert!(text.starts_with(&format!("{file}:2:11: ")), "{text}");
+    let (code, text) = said(&["serve", "--policy", file]);
+    assert_eq!(code, Some(2));
+    assert!(text.contains(&format!("{file}:2:11: ")), "{text}");
+    assert_eq!(said(&["policy", "check", "/no/such/file"]).0, Some(2));
+
+    std::fs::write(file, "[policy]\nmin-age = \"7d\"\npseudo-versions = \"deny\"\n").unwrap();
+    assert_eq!(said(&["policy", "check", file]).0, Some(0));
+    let explain = |words: &[&str]| said(&[&["policy", "explain", "--policy", file], words].concat());
+    let (code, text) = explain(&["a.com/b@v1.0.0"]);
+    assert_eq!(code, Some(0));
+    assert!(text.ends_with("a.com/b@v1.0.0: allowed, as far as is known here\n"), "{text}");
+    let (code, text) = explain(&["a.com/b@v1.0.0", "--age", "6"]);
+    assert_eq!(code, Some(1));
+    assert!(text.ends_with("denied by min-age\n") && text.contains("sumgate.toml:2)"), "{text}");
+    assert_eq!(explain(&["a.com/b@v1.0.0", "--age", "7"]).0, Some(0));
+    let (code, text) = explain(&["a.com/b@v0.0.0-20200101000000-0123456789ab"]);
+    assert_eq!((code, text.contains("denied by pseudo-versions")), (Some(1), true), "{text}");
+}
