@@ -4,13 +4,18 @@
 //! each; which of them is printed, and the exit code, are for `cli` to say.
 
 mod code;
+mod github;
 mod human;
+mod json;
+mod junit;
 mod render;
+mod sarif;
 
 use std::fmt;
 use std::path::PathBuf;
 
 pub use code::Code;
+pub use json::SCHEMA as AUDIT_SCHEMA;
 pub use render::{Format, RenderOptions, render};
 
 /// How bad a finding is. `--deny` names the least one that fails a run.
@@ -125,9 +130,33 @@ pub struct Report {
     pub misbehaviour: Option<Misbehaviour>,
 }
 
+/// How an audit ended. A worse ending hides the ones before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ending {
+    /// Everything was checked, and nothing denied was found.
+    Clean,
+    /// Something denied was found.
+    Findings,
+    /// Something could not be checked.
+    NotFinished,
+    /// The database signed two histories.
+    Misbehaviour,
+}
+
 impl Report {
-    /// Whether anything is at least as bad as `deny`.
-    pub fn denied(&self, deny: Severity) -> bool {
-        self.findings.iter().any(|finding| finding.severity() >= deny)
+    /// How it ended, where findings at least as bad as `deny` are denied.
+    pub fn ending(&self, deny: Severity) -> Ending {
+        if self.misbehaviour.is_some() {
+            Ending::Misbehaviour
+        } else if !self.unchecked.is_empty() {
+            Ending::NotFinished
+        } else if self.findings.iter().any(|finding| finding.severity() >= deny) {
+            Ending::Findings
+        } else {
+            Ending::Clean
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

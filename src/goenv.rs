@@ -49,7 +49,7 @@ impl GoEnv {
 
     /// A setting, empty if it is not set and has no default. An empty variable is one that is not set, as for `go`.
     pub fn get(&self, name: &str) -> &str {
-        let set = |values: &HashMap<String, String>| values.get(name).filter(|value| !value.is_empty()).is_some();
+        let set = |values: &HashMap<String, String>| values.get(name).is_some_and(|value| !value.is_empty());
         if set(&self.environment) {
             return &self.environment[name];
         }

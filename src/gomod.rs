@@ -80,9 +80,9 @@ impl GoMod {
             let (words, comment) = words(text).map_err(|why| GoModError { line: number, why })?;
             if words.is_empty() {
                 if comment.is_empty() {
-                    above.clear()
+                    above.clear();
                 } else {
-                    above.push(comment)
+                    above.push(comment);
                 }
                 continue;
             }

@@ -9,7 +9,7 @@ use super::exit::{Exit, Failure};
 use super::out;
 use crate::audit::{Audit, Base, Entry, Target, find, read, read_module_cache};
 use crate::fault::Fault;
-use crate::finding::{RenderOptions, Report, render};
+use crate::finding::{Ending, RenderOptions, Report, render};
 use crate::goenv::GoEnv;
 use crate::origin::HttpClient;
 
@@ -31,18 +31,15 @@ pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
     Ok(show(&report, &args.output))
 }
 
-/// Prints a report and says how it ends: 3 before 2 before 1.
+/// Prints a report and says how it ends.
 pub(super) fn show(report: &Report, output: &OutputArgs) -> Exit {
     let options = RenderOptions { colour: out::colour(output.color), verbose: output.verbose, deny: output.deny };
-    out::print(&render(report, output.format, &options));
-    if report.misbehaviour.is_some() {
-        Exit::Misbehaviour
-    } else if !report.unchecked.is_empty() {
-        Exit::NotFinished
-    } else if report.denied(output.deny) {
-        Exit::Findings
-    } else {
-        Exit::Fine
+    out::print(&render(report, output.format, options));
+    match report.ending(output.deny) {
+        Ending::Misbehaviour => Exit::Misbehaviour,
+        Ending::NotFinished => Exit::NotFinished,
+        Ending::Findings => Exit::Findings,
+        Ending::Clean => Exit::Fine,
     }
 }
 

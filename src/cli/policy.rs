@@ -21,7 +21,7 @@ pub(super) fn run(command: &PolicyCommand) -> Result<Exit, Failure> {
                     Exit::Fine
                 }
                 Err(complaints) => {
-                    complaints.iter().for_each(|complaint| out::print(&format!("{complaint}\n")));
+                    out::print(&format!("{}\n", complaints.join("\n")));
                     Exit::Findings
                 }
             })

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use clap::builder::styling::{AnsiColor, Style};
 
-use super::{Finding, RenderOptions, Report, Severity, Unaudited};
+use super::{Ending, Finding, RenderOptions, Report, Severity, Unaudited};
 
-pub(super) fn render(report: &Report, options: &RenderOptions) -> String {
+pub(super) fn render(report: &Report, options: RenderOptions) -> String {
     let mut text = String::new();
     let mut explained = BTreeSet::new();
     for finding in &report.findings {
@@ -25,7 +25,7 @@ pub(super) fn render(report: &Report, options: &RenderOptions) -> String {
     text
 }
 
-fn shown(finding: &Finding, options: &RenderOptions) -> String {
+fn shown(finding: &Finding, options: RenderOptions) -> String {
     let style = match finding.severity() {
         Severity::Error => Style::new().bold().fg_color(Some(AnsiColor::Red.into())),
         Severity::Warning => Style::new().bold().fg_color(Some(AnsiColor::Yellow.into())),
@@ -46,7 +46,7 @@ fn unaudited(what: &str, line: &Unaudited) -> String {
 }
 
 /// One line that says how it ended.
-fn verdict(report: &Report, options: &RenderOptions) -> String {
+pub(super) fn verdict(report: &Report, options: RenderOptions) -> String {
     let mut words = Vec::new();
     let count = |severity| report.findings.iter().filter(|finding| finding.severity() == severity).count();
     for severity in [Severity::Error, Severity::Warning, Severity::Note] {
@@ -63,21 +63,20 @@ fn verdict(report: &Report, options: &RenderOptions) -> String {
     if let Some((name, size)) = &report.database {
         words.push(format!("tree of {size} records of {}", safe(name)));
     }
-    let (colour, head) = if let Some(misbehaviour) = &report.misbehaviour {
-        let evidence = safe(&misbehaviour.evidence.display().to_string());
-        (AnsiColor::Red, format!("THE DATABASE MISBEHAVED, evidence in {evidence}"))
-    } else if !report.unchecked.is_empty() {
-        (AnsiColor::Red, format!("NOT FINISHED, {} not checked", report.unchecked.len()))
-    } else if report.denied(options.deny) {
-        (AnsiColor::Red, "failed".to_owned())
-    } else {
-        (AnsiColor::Green, "clean".to_owned())
+    let evidence = report.misbehaviour.as_ref().map(|one| safe(&one.evidence.display().to_string()));
+    let (colour, head) = match report.ending(options.deny) {
+        Ending::Misbehaviour => {
+            (AnsiColor::Red, format!("THE DATABASE MISBEHAVED, evidence in {}", evidence.unwrap_or_default()))
+        }
+        Ending::NotFinished => (AnsiColor::Red, format!("NOT FINISHED, {} not checked", report.unchecked.len())),
+        Ending::Findings => (AnsiColor::Red, "failed".to_owned()),
+        Ending::Clean => (AnsiColor::Green, "clean".to_owned()),
     };
     let style = Style::new().bold().fg_color(Some(colour.into()));
     format!("{}: {}\n", painted(&head, style, options), words.join(", "))
 }
 
-fn painted(text: &str, style: Style, options: &RenderOptions) -> String {
+fn painted(text: &str, style: Style, options: RenderOptions) -> String {
     if options.colour { format!("{style}{text}{style:#}") } else { text.to_owned() }
 }
 
@@ -98,7 +97,10 @@ fn wrapped(text: &str) -> String {
     if line.is_empty() { lines } else { lines + &format!("    {line}\n") }
 }
 
-/// What came from a file or the network must not command a terminal.
-fn safe(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+/// What came from a file or the network must not command a terminal, nor turn the direction of the text round.
+pub(super) fn safe(text: &str) -> String {
+    let turns = |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars()
+        .map(|c| if c.is_control() || turns(c) { c.escape_default().to_string() } else { c.to_string() })
+        .collect()
 }

@@ -76,17 +76,13 @@ impl Advisories {
         }
         let allowed = admission.allowed(path, self.versions(pipeline, path).await?, vouchers).await;
         let releases = allowed.iter().filter(|version| !version.is_prerelease());
-        match releases.max().or_else(|| allowed.iter().max()) {
-            Some(version) => {
-                let module = ModuleVersion { path: path.clone(), version: version.clone() };
-                self.info(pipeline, &Artifact { module, kind: Kind::Info }).await
-            }
+        let Some(version) = releases.max().or_else(|| allowed.iter().max()) else {
             // Nothing is left: say what the policy has against the newest.
-            None => {
-                admission.examine(&newest, vouchers).await?;
-                Ok(info)
-            }
-        }
+            admission.examine(&newest, vouchers).await?;
+            return Ok(info);
+        };
+        let module = ModuleVersion { path: path.clone(), version: version.clone() };
+        self.info(pipeline, &Artifact { module, kind: Kind::Info }).await
     }
 
     /// `@v/list`: one version a line, without those that the policy denies.
@@ -148,13 +144,13 @@ impl Pipeline {
         let releases = versions.iter().filter(|version| !version.is_prerelease());
         let Some(newest) = releases.max().or_else(|| versions.iter().max()) else { return Ok(Vec::new()) };
         let Ok(module) = ModuleVersion::new(path.clone(), newest.clone()) else { return Ok(Vec::new()) };
-        let released = self.release_proved(&Artifact { module, kind: Kind::Mod }).await?;
+        let go_mod = self.release_proved(&Artifact { module, kind: Kind::Mod }).await?;
         let text = blocking(move || {
             let mut text = Vec::new();
             // It was hashed, so it is no larger than a go.mod may be.
-            (&*released.file)
+            (&*go_mod.file)
                 .rewind()
-                .and_then(|()| (&*released.file).read_to_end(&mut text))
+                .and_then(|()| (&*go_mod.file).read_to_end(&mut text))
                 .map_err(|cause| MirrorError::from(StoreError::new("read", Path::new("the newest go.mod"), cause)))?;
             Ok(String::from_utf8_lossy(&text).into_owned())
         })

@@ -27,7 +27,7 @@ impl Client {
     /// `answered` what is decided.
     pub async fn lookup_all(&self, modules: &[ModuleVersion], at_once: usize, answered: &AtomicUsize) -> Vec<Answer> {
         let mut answers: HashMap<ModuleVersion, Answer> = HashMap::new();
-        let kept = self.from_disk_all(modules).await;
+        let kept = self.kept_all(modules).await;
         answered.fetch_add(kept.len(), Ordering::Relaxed);
         answers.extend(kept);
         let mut absent: Vec<ModuleVersion> =
@@ -35,20 +35,20 @@ impl Client {
         absent.sort_unstable();
         absent.dedup();
         for batch in absent.chunks(MAX_BATCH) {
-            answers.extend(self.from_network_all(batch, at_once, answered).await);
+            answers.extend(self.fetch_all(batch, at_once, answered).await);
         }
         let broken_off = || Err(Arc::new(SumdbError::BrokenOff("it has no answer".to_owned())));
         modules.iter().map(|module| answers.get(module).cloned().unwrap_or_else(broken_off)).collect()
     }
 
-    async fn from_disk_all(&self, modules: &[ModuleVersion]) -> Vec<(ModuleVersion, Answer)> {
+    async fn kept_all(&self, modules: &[ModuleVersion]) -> Vec<(ModuleVersion, Answer)> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let chunks = modules.chunks(DISK_CHUNK).map(<[ModuleVersion]>::to_vec);
         let found = stream::iter(chunks.map(|chunk| self.shared.from_disk_many(chunk))).buffered(threads);
         found.collect::<Vec<_>>().await.into_iter().flatten().collect()
     }
 
-    async fn from_network_all(
+    async fn fetch_all(
         &self,
         modules: &[ModuleVersion],
         at_once: usize,

@@ -22,7 +22,7 @@ use crate::module::ModuleVersion;
 #[derive(Clone, Debug)]
 pub struct Reply {
     module: ModuleVersion,
-    reply: LookupReply,
+    record: LookupReply,
     seen: SignedCheckpoint,
 }
 
@@ -95,7 +95,7 @@ impl Reply {
                 seen.size()
             )));
         }
-        Ok(Self { module: module.clone(), reply, seen })
+        Ok(Self { module: module.clone(), record: reply, seen })
     }
 
     /// Which module version was asked for.
@@ -104,8 +104,8 @@ impl Reply {
     }
 
     fn prove(self, tiles: &AuthenticTiles, newest: &SignedCheckpoint) -> Result<Proved, LookupError> {
-        let id = self.reply.id();
-        let record = self.reply.prove(tiles).map_err(unverified)?;
+        let id = self.record.id();
+        let record = self.record.prove(tiles).map_err(unverified)?;
         let lines = parse_record_text(record.text(), &self.module)?;
         let proof = tiles
             .inclusion_proof(id)
@@ -132,7 +132,7 @@ pub fn plan(replies: Vec<Reply>, trusted: Option<&Timeline>) -> Result<Read, Loo
             Observation::Fork(evidence) => return Ok(Read::Forked(evidence)),
         }
     }
-    let mut nodes: Vec<Node> = replies.iter().map(|reply| Node { level: 0, index: reply.reply.id().get() }).collect();
+    let mut nodes: Vec<Node> = replies.iter().map(|reply| Node { level: 0, index: reply.record.id().get() }).collect();
     nodes.extend(comparisons.iter().flat_map(Comparison::nodes));
     let plan = TilePlan::new(*newest.head(), TileHeight::SUMDB, &nodes).map_err(unverified)?;
     Ok(Read::Needs(Box::new(Reading { replies, newest, comparisons, plan })))

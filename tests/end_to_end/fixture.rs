@@ -174,7 +174,7 @@ pub fn run(arguments: &[&str]) -> Output {
 
 /// The `go` command with a home, a module cache and settings of its own.
 pub struct Go {
-    go: PathBuf,
+    program: PathBuf,
     home: tempfile::TempDir,
     settings: Vec<(&'static str, String)>,
 }
@@ -182,7 +182,7 @@ pub struct Go {
 impl Go {
     pub fn new(go: &Path, goproxy: &str, gosumdb: &str) -> Self {
         let settings = vec![("GOPROXY", goproxy.to_owned()), ("GOSUMDB", gosumdb.to_owned())];
-        Self { go: go.to_owned(), home: tempfile::tempdir().unwrap(), settings }
+        Self { program: go.to_owned(), home: tempfile::tempdir().unwrap(), settings }
     }
 
     pub fn set(mut self, name: &'static str, value: &str) -> Self {
@@ -209,7 +209,7 @@ impl Go {
 
     /// Runs `go` and returns whether it succeeded and everything it printed.
     pub fn run(&self, arguments: &[&str]) -> (bool, String) {
-        let (code, output) = self.run_program(&self.go, arguments);
+        let (code, output) = self.run_program(&self.program, arguments);
         (code == Some(0), output)
     }
 

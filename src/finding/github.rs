@@ -1,0 +1,46 @@
+//! For GitHub Actions: a workflow command a finding, and the verdict for a person
+//! (<https://docs.github.com/actions/reference/workflow-commands-for-github-actions>).
+
+use super::human::{safe, verdict};
+use super::{Place, RenderOptions, Report, Severity};
+
+pub(super) fn render(report: &Report, options: RenderOptions) -> String {
+    let mut text = String::new();
+    for finding in &report.findings {
+        let command = match finding.severity() {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Note => "notice",
+        };
+        let facts: String =
+            finding.facts.iter().map(|(name, value)| format!("\n{}: {}", safe(name), safe(value))).collect();
+        let message = format!("{}{facts}\n{}", safe(&finding.message), finding.advice());
+        text.push_str(&annotation(command, finding.place.as_ref(), finding.code.name(), &message));
+    }
+    for line in &report.unchecked {
+        let message = format!("{}: {}", safe(&line.module), safe(&line.reason));
+        text.push_str(&annotation("error", Some(&line.place), "not checked", &message));
+    }
+    if let Some(one) = &report.misbehaviour {
+        text.push_str(&annotation("error", None, "the database misbehaved", &safe(&one.message)));
+    }
+    text + &verdict(report, RenderOptions { colour: false, ..options })
+}
+
+fn annotation(command: &str, place: Option<&Place>, title: &str, message: &str) -> String {
+    let mut properties = Vec::new();
+    if let Some(place) = place {
+        properties.push(format!("file={}", property(&safe(&place.file.display().to_string()))));
+        properties.extend(place.line.map(|line| format!("line={line}")));
+    }
+    properties.push(format!("title={}", property(title)));
+    format!("::{command} {}::{}\n", properties.join(","), data(message))
+}
+
+fn data(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}

@@ -1,0 +1,54 @@
+//! For a program: one JSON document, `sumgate/audit/1`. Fields are only ever added to it.
+
+use serde_json::{Value, json};
+
+use super::{Ending, Finding, Place, RenderOptions, Report, Unaudited};
+
+/// The JSON Schema (draft 2020-12) of the document.
+pub const SCHEMA: &str = include_str!("audit.schema.json");
+
+pub(super) fn render(report: &Report, options: RenderOptions) -> String {
+    let ending = match report.ending(options.deny) {
+        Ending::Clean => "clean",
+        Ending::Findings => "findings",
+        Ending::NotFinished => "not-finished",
+        Ending::Misbehaviour => "misbehaviour",
+    };
+    let document = json!({
+        "schema": "sumgate/audit/1",
+        "version": env!("CARGO_PKG_VERSION"),
+        "ending": ending,
+        "deny": options.deny.name(),
+        "files": report.files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>(),
+        "proved": report.proved,
+        "database": report.database.as_ref().map(|(name, size)| json!({"name": name, "tree_size": size})),
+        "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),
+        "skipped": report.skipped.iter().map(unaudited).collect::<Vec<_>>(),
+        "unchecked": report.unchecked.iter().map(unaudited).collect::<Vec<_>>(),
+        "misbehaviour": report.misbehaviour.as_ref().map(|one| {
+            json!({"message": one.message, "evidence": one.evidence.display().to_string()})
+        }),
+    });
+    format!("{document:#}\n")
+}
+
+fn finding(finding: &Finding) -> Value {
+    json!({
+        "code": finding.code.name(),
+        "severity": finding.severity().name(),
+        "place": finding.place.as_ref().map(place),
+        "module": finding.module,
+        "message": finding.message,
+        "facts": finding.facts.iter().map(|(name, value)| json!({"name": name, "value": value})).collect::<Vec<_>>(),
+        "meaning": finding.code.meaning(),
+        "help": finding.advice(),
+    })
+}
+
+fn place(place: &Place) -> Value {
+    json!({"file": place.file.display().to_string(), "line": place.line})
+}
+
+fn unaudited(line: &Unaudited) -> Value {
+    json!({"place": place(&line.place), "module": line.module, "reason": line.reason})
+}

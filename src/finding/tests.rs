@@ -1,0 +1,205 @@
+//! Every form says everything, is valid by its schema, and lets no text out of its place.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::*;
+
+/// Everything that a name could try: a terminal, an XML parser, a workflow command, a line.
+const HOSTILE: &str = "a\u{1b}[31m<b>&\"'\n::error::c%0A\u{0}\u{202e}";
+
+fn place(line: u32) -> Place {
+    Place { file: PathBuf::from("sub dir/go.sum"), line: Some(line) }
+}
+
+fn finding(code: Code, line: u32, text: &str) -> Finding {
+    Finding {
+        code,
+        place: Some(place(line)),
+        module: Some("a.com/b@v1.0.0".to_owned()),
+        message: text.to_owned(),
+        facts: vec![("found".to_owned(), "h1:x".to_owned()), ("proved hash".to_owned(), text.to_owned())],
+        help: None,
+    }
+}
+
+fn unaudited(line: u32, reason: &str) -> Unaudited {
+    Unaudited { place: place(line), module: "a.com/c@v1.0.0".to_owned(), reason: reason.to_owned() }
+}
+
+fn clean() -> Report {
+    Report {
+        files: vec![PathBuf::from("sub dir/go.sum")],
+        proved: 7,
+        database: Some(("sum.golang.org".to_owned(), 57)),
+        ..Report::default()
+    }
+}
+
+/// One report of each ending, with hostile texts wherever a text can stand.
+fn reports() -> Vec<(Report, Ending)> {
+    let with = |finding: Finding| Report { findings: vec![finding], ..clean() };
+    let misbehaviour = Misbehaviour { message: HOSTILE.to_owned(), evidence: PathBuf::from("/x/fork.txt") };
+    let nowhere = Finding { place: None, module: None, ..finding(Code::SumdbOff, 1, "off") };
+    vec![
+        (clean(), Ending::Clean),
+        (Report { skipped: vec![unaudited(3, HOSTILE)], ..clean() }, Ending::Clean),
+        (with(finding(Code::DroppedLine, 2, "dropped")), Ending::Clean),
+        (with(finding(Code::UnknownAlgorithm, 2, "unknown")), Ending::Findings),
+        (with(finding(Code::HashMismatch, 2, HOSTILE)), Ending::Findings),
+        (with(nowhere), Ending::Findings),
+        (
+            Report { unchecked: vec![unaudited(4, HOSTILE)], ..with(finding(Code::HashMismatch, 2, "x")) },
+            Ending::NotFinished,
+        ),
+        (
+            Report { misbehaviour: Some(misbehaviour), unchecked: vec![unaudited(4, "x")], ..clean() },
+            Ending::Misbehaviour,
+        ),
+    ]
+}
+
+fn options() -> RenderOptions {
+    RenderOptions { colour: false, verbose: true, deny: Severity::Warning }
+}
+
+fn rendered(report: &Report, format: Format) -> String {
+    render(report, format, options())
+}
+
+#[test]
+fn the_worst_ending_wins_and_deny_moves_the_bar() {
+    for (report, ending) in reports() {
+        assert_eq!(report.ending(Severity::Warning), ending, "{report:?}");
+    }
+    let (warning, _) = &reports()[3];
+    assert_eq!(warning.ending(Severity::Error), Ending::Clean);
+    let (note, _) = &reports()[2];
+    assert_eq!(note.ending(Severity::Note), Ending::Findings);
+}
+
+#[test]
+fn people_get_facts_advice_once_and_a_verdict_last() {
+    let mut report = clean();
+    report.findings = vec![finding(Code::HashMismatch, 2, "one"), finding(Code::HashMismatch, 9, "two")];
+    let text = rendered(&report, Format::Human);
+    assert!(text.starts_with("sub dir/go.sum:2: error[hash-mismatch]: one\n    found        h1:x\n"), "{text}");
+    assert_eq!(text.matches("The usual causes").count(), 1, "{text}");
+    assert!(text.ends_with("\nfailed: 2 errors, 7 proved, tree of 57 records of sum.golang.org\n"), "{text}");
+    let last = |report: &Report| rendered(report, Format::Human).lines().last().unwrap().to_owned();
+    assert_eq!(last(&clean()), "clean: 7 proved, tree of 57 records of sum.golang.org");
+    assert!(last(&reports()[6].0).starts_with("NOT FINISHED, 1 not checked: 1 error"));
+    assert!(last(&reports()[7].0).starts_with("THE DATABASE MISBEHAVED, evidence in /x/fork.txt"));
+    let coloured = render(&clean(), Format::Human, RenderOptions { colour: true, ..options() });
+    assert!(coloured.contains("\u{1b}[1m\u{1b}[32mclean\u{1b}[0m"), "{coloured:?}");
+}
+
+#[test]
+fn nothing_commands_a_terminal_or_a_workflow() {
+    for (report, _) in reports() {
+        for format in [Format::Human, Format::Github] {
+            let text = rendered(&report, format);
+            assert!(!text.chars().any(|c| c != '\n' && (c.is_control() || c == '\u{202e}')), "{text:?}");
+            assert!(!text.lines().any(|line| line.starts_with("::error::c")), "{text}");
+        }
+    }
+}
+
+#[test]
+fn workflow_commands_have_file_line_and_title() {
+    let (report, _) = &reports()[6];
+    let text = rendered(report, Format::Github);
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(
+        lines[0].starts_with("::error file=sub dir/go.sum,line=2,title=hash-mismatch::x%0Afound: h1:x%0A"),
+        "{text}"
+    );
+    assert!(lines[1].starts_with("::error file=sub dir/go.sum,line=4,title=not checked::a.com/c@v1.0.0: "), "{text}");
+}
+
+#[test]
+fn json_is_as_its_schema_says() {
+    let schema = jsonschema::validator_for(&serde_json::from_str(AUDIT_SCHEMA).unwrap()).unwrap();
+    for (report, _) in reports() {
+        let document: Value = serde_json::from_str(&rendered(&report, Format::Json)).unwrap();
+        let errors: Vec<String> = schema.iter_errors(&document).map(|error| error.to_string()).collect();
+        assert_eq!(errors, Vec::<String>::new());
+        // The schema is not one that accepts anything.
+        for field in document.as_object().unwrap().keys() {
+            let mut broken = document.clone();
+            broken[field] = Value::Bool(true);
+            assert!(!schema.is_valid(&broken), "{field}");
+        }
+    }
+}
+
+/// The official schema, out of a package that ships it.
+fn sarif_schema() -> Value {
+    // Only what was fetched for this platform is there without a network.
+    let version = std::process::Command::new("rustc").arg("-vV").output().unwrap();
+    let version = String::from_utf8(version.stdout).unwrap();
+    let host = version.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
+    let mut cargo = std::process::Command::new(env!("CARGO"));
+    cargo.args(["metadata", "--format-version=1", "--offline", "--filter-platform", host, "--manifest-path"]);
+    let output = cargo.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let package = metadata["packages"].as_array().unwrap().iter().find(|one| one["name"] == "serde-sarif").unwrap();
+    let schema = Path::new(package["manifest_path"].as_str().unwrap()).with_file_name("src").join("schema.json");
+    let schema: Value = serde_json::from_slice(&std::fs::read(schema).unwrap()).unwrap();
+    assert!(schema["title"].as_str().unwrap().contains("2.1.0"));
+    schema
+}
+
+#[test]
+fn sarif_is_as_its_schema_says_and_failure_is_told() {
+    let schema = jsonschema::validator_for(&sarif_schema()).unwrap();
+    for (report, ending) in reports() {
+        let document: Value = serde_json::from_str(&rendered(&report, Format::Sarif)).unwrap();
+        let errors: Vec<String> = schema.iter_errors(&document).map(|error| error.to_string()).collect();
+        assert_eq!(errors, Vec::<String>::new());
+        let successful = document["runs"][0]["invocations"][0]["executionSuccessful"].as_bool().unwrap();
+        assert_eq!(successful, ending < Ending::NotFinished);
+        let mut broken = document.clone();
+        broken["runs"][0]["tool"] = Value::Null;
+        assert!(!schema.is_valid(&broken));
+    }
+    let sarif = |report: &Report| -> Value { serde_json::from_str(&rendered(report, Format::Sarif)).unwrap() };
+    let result = |report: &Report| sarif(report)["runs"][0]["results"][0].clone();
+    let found = result(&reports()[4].0);
+    let place = &found["locations"][0]["physicalLocation"];
+    assert_eq!(
+        (&place["artifactLocation"]["uri"], &place["region"]["startLine"]),
+        (&"sub%20dir/go.sum".into(), &2.into())
+    );
+    let mut moved = reports()[4].0.clone();
+    moved.findings[0].place = Some(self::place(99));
+    assert_eq!(result(&moved)["partialFingerprints"], found["partialFingerprints"]);
+}
+
+#[test]
+fn junit_can_be_parsed_and_counts_right() {
+    for (report, _) in reports() {
+        let text = rendered(&report, Format::Junit);
+        let mut reader = quick_xml::Reader::from_str(&text);
+        let (mut failures, mut errors) = (0, 0);
+        loop {
+            match reader.read_event().unwrap() {
+                quick_xml::events::Event::Start(tag) | quick_xml::events::Event::Empty(tag) => {
+                    for attribute in tag.attributes() {
+                        attribute.unwrap();
+                    }
+                    failures += usize::from(tag.name().as_ref() == "failure");
+                    errors += usize::from(tag.name().as_ref() == "error");
+                }
+                quick_xml::events::Event::Eof => break,
+                _ => {}
+            }
+        }
+        assert_eq!(failures, report.findings.len());
+        assert_eq!(errors, report.unchecked.len() + usize::from(report.misbehaviour.is_some()));
+        assert!(!text.chars().any(|c| c != '\n' && c.is_control()), "{text:?}");
+    }
+}
