@@ -14,8 +14,10 @@ mod judge;
 mod private;
 mod read;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
+use std::time::SystemTime;
 
 pub use base::{Base, BaseError};
 pub use cache::{CacheError, read_module_cache};
@@ -25,9 +27,10 @@ pub use read::{ReadError, read};
 
 use crate::artifact::Kind;
 use crate::fault::Fault;
-use crate::finding::{Finding, Misbehaviour, Place, Report};
+use crate::finding::{Code, Finding, Misbehaviour, Place, Report};
 use crate::gosum::AnyHash;
 use crate::module::{ModuleVersion, Patterns};
+use crate::policy::{Age, Decision, Denial, Facts, Policy};
 use crate::sumdb::{Answer, Client, SumdbError};
 
 /// What there is to check, in the order of the files.
@@ -60,6 +63,10 @@ pub struct Audit {
     pub exempt: Patterns,
     /// Lookups at the same time.
     pub at_once: usize,
+    /// What may be built with, as far as name and log say it, and the file that says so.
+    pub policy: Option<(PathBuf, Policy)>,
+    /// For the expiry of exceptions and the age of records.
+    pub now: SystemTime,
 }
 
 impl Audit {
@@ -79,7 +86,9 @@ impl Audit {
     pub async fn run(&self, entries: &[Entry], answered: &AtomicUsize) -> Report {
         let wanted = self.wanted(entries);
         let answers = self.ask(&wanted, answered).await;
-        let mut report = judge(&self.rules(), entries, &answers);
+        let (denials, unused) = self.denials(entries, &answers);
+        let mut report = judge(&self.rules(), entries, &answers, &denials);
+        report.findings.extend(unused);
         report.misbehaviour = answers.values().find_map(|answer| misbehaviour(answer.as_ref().err()?));
         if let (false, Some(client)) = (wanted.is_empty(), self.clients.first()) {
             let size = client.trusted().map_or(0, |head| head.size().get());
@@ -91,6 +100,48 @@ impl Audit {
     fn rules(&self) -> Rules<'_> {
         let public = self.clients.iter().any(|client| client.database().is_public());
         Rules { exempt: &self.exempt, hold_back_private: public }
+    }
+
+    /// What the policy denies, and the exceptions that lifted nothing. Only code counts, the zip: a go.mod is read for the
+    /// module graph, whatever comes of it.
+    fn denials(
+        &self,
+        entries: &[Entry],
+        answers: &HashMap<ModuleVersion, Answer>,
+    ) -> (HashMap<ModuleVersion, Denial>, Vec<Finding>) {
+        let (mut denials, mut used) = (HashMap::new(), BTreeSet::new());
+        let Some((file, policy)) = &self.policy else { return (denials, Vec::new()) };
+        let today = crate::policy::day(self.now);
+        for entry in entries {
+            let Entry::Hash(HashAt { module, kind: Kind::Zip, .. }) = entry else { continue };
+            let mut facts = Facts::of(module.clone());
+            facts.age = Some(Age::Unknown);
+            facts.in_database = Some(false);
+            match (answers.get(module), self.exempt.exempts(&module.path)) {
+                (Some(Ok(attested)), _) => {
+                    let client = self.clients.iter().find(|client| client.database().name() == attested.database());
+                    let min = policy.min_age().unwrap_or_default();
+                    facts.age = client.map(|client| client.age(attested.record().id(), min, self.now));
+                    facts.in_database = Some(true);
+                }
+                (Some(Err(error)), _) if error.fault() == Fault::Absent => {}
+                // As at the gate: who exempts a module must not lift a rule with it.
+                (None, true) => {}
+                // What could not be looked up is reported as such.
+                _ => continue,
+            }
+            let verdict = policy.judge(&facts, today);
+            used.extend(verdict.used);
+            if let Decision::Denied(denial) = verdict.decision {
+                denials.insert(module.clone(), denial);
+            }
+        }
+        let unused = policy.unused(&used).into_iter().map(|exception| {
+            let place = Place { file: file.clone(), line: Some(exception.line()) };
+            let message = format!("the exception for {} lifted nothing", exception.modules());
+            Finding { place: Some(place), message, ..Finding::of(Code::UnusedException) }
+        });
+        (denials, unused.collect())
     }
 
     /// The first database is asked about everything, the next about what that one does not have.

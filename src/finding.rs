@@ -80,6 +80,11 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// A finding of this kind, about nothing yet.
+    pub fn of(code: Code) -> Self {
+        Self { code, place: None, module: None, message: String::new(), facts: Vec::new(), help: None }
+    }
+
     /// How bad it is.
     pub fn severity(&self) -> Severity {
         self.code.severity()

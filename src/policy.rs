@@ -13,7 +13,7 @@ mod verdict;
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::civil::Date;
 
@@ -146,6 +146,14 @@ impl Exception {
     pub fn expires(&self) -> Date {
         self.expires
     }
+}
+
+/// The day of a moment, in UTC: an exception ends everywhere at once.
+pub fn day(at: SystemTime) -> Date {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
+    let moment = jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::MAX);
+    moment.to_zoned(jiff::tz::TimeZone::UTC).date()
 }
 
 impl Policy {

@@ -9,6 +9,8 @@
 
 #[path = "end_to_end/attacks.rs"]
 mod attacks;
+#[path = "end_to_end/audit.rs"]
+mod audit;
 #[path = "end_to_end/cli.rs"]
 mod cli;
 #[path = "end_to_end/crash.rs"]
@@ -39,6 +41,7 @@ fn main() {
     trials.extend(http::trials());
     trials.extend(crash::trials());
     trials.extend(cli::trials());
+    trials.extend(audit::trials());
     trials.extend(gate::trials());
     trials.extend(policy::trials());
     trials.extend(zips::trials());

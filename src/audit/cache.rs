@@ -114,12 +114,10 @@ fn entry(cached: &Cached) -> Entry {
     match hash(cached) {
         Ok(h1) => Entry::Hash(HashAt { place, module: cached.module.clone(), kind, hash: AnyHash::H1(h1) }),
         Err(why) => Entry::Finding(Finding {
-            code: Code::UnreadableFile,
             place: Some(place),
             module: Some(cached.module.to_string()),
             message: format!("cannot be hashed: {why}"),
-            facts: Vec::new(),
-            help: None,
+            ..Finding::of(Code::UnreadableFile)
         }),
     }
 }

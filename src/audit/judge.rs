@@ -11,6 +11,7 @@ use crate::fault::{Fault, in_full};
 use crate::finding::{Code, Finding, Report, Unaudited};
 use crate::gosum::{AnyHash, RecordLines};
 use crate::module::{ModuleVersion, Patterns};
+use crate::policy::Denial;
 use crate::sumdb::{Answer, SumdbError};
 
 /// Which modules are asked about.
@@ -31,11 +32,13 @@ impl Rules<'_> {
     }
 }
 
-/// Holds every entry against the answers. All that [`Rules::is_asked`] says yes to must be among them.
+/// Holds every entry against the answers and the denials of a policy. All that [`Rules::is_asked`] says yes to must be
+/// among the answers.
 pub fn judge<S: std::hash::BuildHasher>(
     rules: &Rules<'_>,
     entries: &[Entry],
     answers: &HashMap<ModuleVersion, Answer, S>,
+    denials: &HashMap<ModuleVersion, Denial, S>,
 ) -> Report {
     let mut report = Report::default();
     // For each file of a version the first hash of go.sum, and where it stands.
@@ -55,6 +58,9 @@ pub fn judge<S: std::hash::BuildHasher>(
             && matches!((&earlier.hash, &at.hash), (AnyHash::H1(_), AnyHash::H1(_)))
         {
             report.findings.push(conflict(at, earlier));
+        }
+        if let (Kind::Zip, Some(denial)) = (at.kind, denials.get(&at.module)) {
+            report.findings.push(finding(Code::PolicyDenied, at, format!("{} is {denial}", at.module)));
         }
         if !rules.is_asked(at) {
             not_asked(rules, at, &mut report);
@@ -158,7 +164,7 @@ fn unchecked(at: &HashAt, reason: &impl fmt::Display, report: &mut Report) {
 
 fn finding(code: Code, at: &HashAt, message: String) -> Finding {
     let (place, module) = (Some(at.place.clone()), Some(at.module.to_string()));
-    Finding { code, place, module, message, facts: Vec::new(), help: None }
+    Finding { place, module, message, ..Finding::of(code) }
 }
 
 fn what(at: &HashAt) -> String {

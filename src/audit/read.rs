@@ -141,7 +141,7 @@ fn entry(target: &Target, line: SumLine) -> Entry {
 
 fn finding(code: Code, place: Place, module: Option<&ModuleVersion>, message: String) -> Finding {
     let module = module.map(ToString::to_string);
-    Finding { code, place: Some(place), module, message, facts: Vec::new(), help: None }
+    Finding { place: Some(place), module, message, ..Finding::of(code) }
 }
 
 /// The go.mod, or the line and the words of what is wrong with it.

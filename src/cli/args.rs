@@ -143,6 +143,8 @@ pub(super) struct AuditArgs {
     #[command(flatten)]
     pub(super) output: OutputArgs,
     #[command(flatten)]
+    pub(super) policy: PolicyArgs,
+    #[command(flatten)]
     pub(super) surrounding: SurroundingArgs,
     #[command(flatten)]
     pub(super) state: StateArgs,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
+use std::time::SystemTime;
 
 use super::args::{AuditArgs, OutputArgs};
 use super::config;
@@ -9,7 +10,7 @@ use super::exit::{Exit, Failure};
 use super::out;
 use crate::audit::{Audit, Base, Entry, Target, find, read, read_module_cache};
 use crate::fault::Fault;
-use crate::finding::{Ending, RenderOptions, Report, render};
+use crate::finding::{Code, Ending, RenderOptions, Report, render};
 use crate::goenv::GoEnv;
 use crate::origin::HttpClient;
 
@@ -17,17 +18,23 @@ pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
     let go = GoEnv::read();
     let databases = config::surrounding_databases(&args.surrounding, &go)?;
     let exempt = config::surrounding_exempt(&args.surrounding, &go)?;
+    let policy = config::policy(&args.policy)?;
     let (files, entries) = if args.modcache { module_cache(&go)? } else { go_sums(args)? };
 
     let http = if args.offline { HttpClient::offline() } else { config::http()? };
     let store = config::store(&args.state)?;
     let clients = config::clients(databases, &args.state.anchor, &store, &http)?;
-    let audit = Audit { clients, exempt, at_once: usize::from(args.concurrency) };
+    let at_once = usize::from(args.concurrency);
+    let audit = Audit { clients, exempt, at_once, policy, now: SystemTime::now() };
     let answered = AtomicUsize::new(0);
     let total = audit.wanted(&entries).len();
     let work = audit.run(&entries, &answered);
     let mut report = config::runtime()?.block_on(out::with_progress("looking up", total, &answered, work));
     report.files = files;
+    if args.base.is_some() {
+        // What only old lines need is needed all the same.
+        report.findings.retain(|finding| finding.code != Code::UnusedException);
+    }
     Ok(show(&report, &args.output))
 }
 

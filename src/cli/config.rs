@@ -96,17 +96,20 @@ pub(super) fn address(args: &AddressArgs) -> Result<(BasePath, Patterns), Failur
 }
 
 /// The policy: the file that is named, else the nearest `sumgate.toml` at or above the working folder, else none.
-pub(super) fn policy(args: &PolicyArgs) -> Result<Option<Policy>, Failure> {
+pub(super) fn policy(args: &PolicyArgs) -> Result<Option<(PathBuf, Policy)>, Failure> {
     if args.no_policy {
         return Ok(None);
     }
-    args.policy.clone().or_else(find_policy).map(|path| read_policy(&path)).transpose()
+    let read = |path: PathBuf| read_policy(&path).map(|policy| (path, policy));
+    args.policy.clone().or_else(find_policy).map(read).transpose()
 }
 
 /// The nearest `sumgate.toml` at or above the working folder.
 pub(super) fn find_policy() -> Option<PathBuf> {
     let folder = std::env::current_dir().ok()?;
-    folder.ancestors().map(|folder| folder.join("sumgate.toml")).find(|file| file.is_file())
+    let found = folder.ancestors().map(|folder| folder.join("sumgate.toml")).find(|file| file.is_file())?;
+    // One in the working folder is shown by its name alone.
+    Some(found.strip_prefix(&folder).map(Path::to_owned).unwrap_or(found))
 }
 
 /// Reads a policy that has to be right.

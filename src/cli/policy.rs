@@ -1,7 +1,7 @@
 //! `sumgate policy`: check one, or explain what it says.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::args::PolicyCommand;
 use super::config;
@@ -42,8 +42,7 @@ fn explain(module: &str, policy: Option<&PathBuf>, days: Option<u32>) -> Result<
     let module = ModuleVersion::parse(module).map_err(|error| Failure::usage(&error))?;
     let mut facts = Facts::of(module.clone());
     facts.age = days.map(|days| Age::AtLeast(Duration::from_hours(24 * u64::from(days))));
-    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
-    let verdict = policy.judge(&facts, today);
+    let verdict = policy.judge(&facts, crate::policy::day(SystemTime::now()));
     let mut text = String::new();
     for Step { rule, outcome } in &verdict.steps {
         let words = match outcome {

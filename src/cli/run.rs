@@ -22,7 +22,7 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let chain = upstream(args, &go)?;
     let databases = config::surrounding_databases(&args.surrounding, &go)?;
     let exempt = config::surrounding_exempt(&args.surrounding, &go)?;
-    let policy = config::policy(&args.policy)?;
+    let policy = config::policy(&args.policy)?.map(|(_, policy)| policy);
     let http = config::http()?;
     // Gone at the end, unless it holds evidence.
     let scratch = tempfile::tempdir().map_err(|error| Failure::host("make a temporary folder", &error))?;

@@ -148,7 +148,9 @@ fn sarif_schema() -> Value {
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
     let package = metadata["packages"].as_array().unwrap().iter().find(|one| one["name"] == "serde-sarif").unwrap();
     let schema = Path::new(package["manifest_path"].as_str().unwrap()).with_file_name("src").join("schema.json");
-    let schema: Value = serde_json::from_slice(&std::fs::read(schema).unwrap()).unwrap();
+    // The pattern of one field that is never set here has a stray bracket, which strict readers of patterns refuse.
+    let text = std::fs::read_to_string(schema).unwrap().replace("-[a-zA-Z]{2}]?$", "-[a-zA-Z]{2}?$");
+    let schema: Value = serde_json::from_str(&text).unwrap();
     assert!(schema["title"].as_str().unwrap().contains("2.1.0"));
     schema
 }

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use futures_util::{StreamExt, stream};
-use jiff::civil::Date;
 use moka::sync::Cache;
 
 use super::attest::Vouchers;
@@ -16,7 +15,7 @@ use super::error::MirrorError;
 use crate::fault::Fault;
 use crate::gomod::Retraction;
 use crate::module::{ModulePath, ModuleVersion, Version};
-use crate::policy::{Age, Decision, Facts, Policy, Verdict};
+use crate::policy::{self, Age, Decision, Facts, Policy, Verdict};
 
 /// How long it is believed which versions a module retracts. Authors retract days after they released.
 const RETRACTIONS_FRESH: Duration = Duration::from_mins(10);
@@ -61,7 +60,7 @@ impl Admission {
     }
 
     fn judge(&self, facts: &Facts) -> Verdict {
-        let verdict = self.policy.judge(facts, today());
+        let verdict = self.policy.judge(facts, policy::day(SystemTime::now()));
         self.used.lock().unwrap_or_else(PoisonError::into_inner).extend(&verdict.used);
         verdict
     }
@@ -85,13 +84,7 @@ impl Admission {
         facts.in_database = Some(record.is_ok());
         facts.age = Some(match record {
             Ok((attested, client)) => {
-                let (now, min) = (SystemTime::now(), self.policy.min_age().unwrap_or_default());
-                match client.age(attested.record().id(), now) {
-                    Some(age) if age >= min => Age::AtLeast(age),
-                    // Heads were seen that long ago, and the record was not below any of them.
-                    age if client.reach(now) >= min => Age::AtLeast(age.unwrap_or_default()),
-                    _ => Age::Unknown,
-                }
+                client.age(attested.record().id(), self.policy.min_age().unwrap_or_default(), SystemTime::now())
             }
             Err(error) if error.fault() == Fault::Absent => Age::Unknown,
             Err(error) => return Err(error),
@@ -134,9 +127,4 @@ impl Admission {
         let examined = self.examine(&module, vouchers).await;
         matches!(examined, Err(MirrorError::Denied { .. })).then_some(version)
     }
-}
-
-/// The day, in UTC: an exception ends everywhere at once.
-fn today() -> Date {
-    jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date()
 }

@@ -1,5 +1,7 @@
 //! What a lookup ends with.
 
+use std::sync::Arc;
+
 use tlog::{ProvenRecord, TreeSize};
 
 use crate::gosum::RecordLines;
@@ -12,6 +14,7 @@ pub struct Attested {
     pub(super) record: ProvenRecord,
     pub(super) lines: RecordLines,
     pub(super) proved_in: TreeSize,
+    pub(super) database: Arc<str>,
 }
 
 impl Attested {
@@ -28,6 +31,11 @@ impl Attested {
     /// The hashes that it names.
     pub fn lines(&self) -> &RecordLines {
         &self.lines
+    }
+
+    /// The name of the database whose record it is.
+    pub fn database(&self) -> &str {
+        &self.database
     }
 
     /// The size of the tree that it was proved in.

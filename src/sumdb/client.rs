@@ -23,6 +23,7 @@ use crate::flight::Flights;
 use crate::gosum::parse_record_text;
 use crate::module::ModuleVersion;
 use crate::origin::HttpClient;
+use crate::policy::Age;
 use crate::store::{StateDir, Store};
 
 /// Proved answers kept in memory: about half a kilobyte each.
@@ -85,15 +86,15 @@ impl Client {
         self.shared.trusted.head()
     }
 
-    /// How old a record is at least at the time `now`, measured by the heads that were seen; `None` if no earlier head
-    /// covers it.
-    pub fn age(&self, id: RecordId, now: SystemTime) -> Option<Duration> {
-        self.shared.trusted.age(id, now)
-    }
-
-    /// How far back heads were seen: what is younger than this is young, what may be older is not known.
-    pub fn reach(&self, now: SystemTime) -> Duration {
-        self.shared.trusted.reach(now)
+    /// How old a record is at the time `now`, measured by the heads that were seen, for a rule that requires `min`.
+    pub fn age(&self, id: RecordId, min: Duration, now: SystemTime) -> Age {
+        let ages = self.shared.trusted.ages();
+        match ages.at_least(id.get(), now) {
+            Some(age) if age >= min => Age::AtLeast(age),
+            // Heads were seen that long ago, and the record was not below any of them.
+            age if ages.reach(now) >= min => Age::AtLeast(age.unwrap_or_default()),
+            _ => Age::Unknown,
+        }
     }
 
     /// Where the evidence lies, if this database was seen to sign two histories.
@@ -201,7 +202,8 @@ impl Shared {
             return Ok(None);
         };
         let lines = parse_record_text(record.text(), module);
-        let attested = |lines| Attested { module: module.clone(), record, lines, proved_in: head.size() };
+        let attested =
+            |lines| Attested { module: module.clone(), record, lines, proved_in: head.size(), database: self.name() };
         Ok(lines.ok().map(attested))
     }
 
@@ -266,7 +268,7 @@ impl Shared {
             let keep = |(module, proved): (&ModuleVersion, Result<Proved, LookupError>)| {
                 let Proved { module, record, lines, bundle } = proved.map_err(|error| shared.failed(module, error))?;
                 shared.state.set_record(&escaped(&module), &bundle)?;
-                Ok(Attested { module, record, lines, proved_in })
+                Ok(Attested { module, record, lines, proved_in, database: shared.name() })
             };
             Ok(modules.iter().zip(proved).map(|one| keep(one).map_err(Arc::<SumdbError>::new)).collect())
         })
@@ -374,6 +376,10 @@ impl Shared {
             what: tile.to_string(),
             reason: format!("the newest trusted tree has {} records", head.size()),
         })
+    }
+
+    fn name(&self) -> Arc<str> {
+        self.database.name().into()
     }
 
     fn contention(&self) -> Arc<SumdbError> {

@@ -1,10 +1,10 @@
 //! The trusted head of one database: in memory, on disk, and never backwards.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError, RwLock};
-use std::time::{Duration, SystemTime};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::SystemTime;
 
-use tlog::{RecordId, SUMDB_ORIGIN, SignedCheckpoint, Timeline, VerifierKey};
+use tlog::{SUMDB_ORIGIN, SignedCheckpoint, Timeline, VerifierKey};
 
 use super::ages::Ages;
 use super::error::SumdbError;
@@ -80,18 +80,13 @@ impl Trusted {
         }
     }
 
-    /// The least age of a record, by the heads that were seen.
-    pub(super) fn age(&self, id: RecordId, now: SystemTime) -> Option<Duration> {
-        self.ages.lock().unwrap_or_else(PoisonError::into_inner).at_least(id.get(), now)
-    }
-
-    /// How far back heads were seen.
-    pub(super) fn reach(&self, now: SystemTime) -> Duration {
-        self.ages.lock().unwrap_or_else(PoisonError::into_inner).reach(now)
+    /// The sizes of the heads that were seen, and when.
+    pub(super) fn ages(&self) -> MutexGuard<'_, Ages> {
+        self.ages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write_down(&self, size: u64) -> Result<(), SumdbError> {
-        let mut ages = self.ages.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ages = self.ages();
         if ages.add(size, SystemTime::now()) {
             self.state.set_heads(&ages.text())?;
         }

@@ -13,10 +13,13 @@ use sumgate::store::Store;
 use sumgate::sumdb::{Anchor, Client, Database};
 use tlog::Tile;
 
-use crate::fixture::{files, run, runtime, shared_trial};
+use crate::fixture::{Go, files, run, runtime, shared_trial};
 
 pub fn trials() -> Vec<Trial> {
-    vec![shared_trial("real: all records prove, all heads fit, and a second run asks nobody", "real-sumdb", all_of_it)]
+    vec![
+        shared_trial("real: all records prove, all heads fit, and a second run asks nobody", "real-sumdb", all_of_it),
+        shared_trial("real: an audit asks for each thing once, and finds the one changed hash", "real-sumdb", audited),
+    ]
 }
 
 fn all_of_it(folder: &Path) {
@@ -59,6 +62,30 @@ fn all_of_it(folder: &Path) {
     let printed = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{printed}");
     assert!(printed.contains("verified"), "{printed}");
+    assert_eq!(requests.load(Ordering::SeqCst), 0);
+}
+
+fn audited(folder: &Path) {
+    let (url, requests) = stand_in(folder.to_owned());
+    let home = Go::new(Path::new("/nonexistent"), "off", &format!("sum.golang.org {url}"));
+    let honest = std::fs::read_to_string(folder.join("go.sum")).unwrap();
+    home.write("go.sum", &honest);
+    let (code, output) = home.sumgate(&["audit"]);
+    assert_eq!(code, Some(0), "{output}");
+    assert_eq!(output, "clean: 616 proved, tree of 51312332 records of sum.golang.org\n");
+    let cold = requests.swap(0, Ordering::SeqCst);
+    println!("requests of a cold audit of 616 lines: {cold}");
+    assert!(cold <= 308 + 494, "{cold}");
+
+    // One hash changed, in one line; and nothing is asked any more.
+    let changed = honest.lines().nth(99).unwrap();
+    let (name, hash) = changed.rsplit_once(' ').unwrap();
+    let other = honest.lines().nth(100).unwrap().rsplit_once(' ').unwrap().1;
+    home.write("go.sum", &honest.replace(changed, &format!("{name} {other}")));
+    let (code, output) = home.sumgate(&["audit"]);
+    assert_eq!(code, Some(1), "{output}");
+    assert!(output.starts_with("go.sum:100: error[hash-mismatch]") && output.contains(hash), "{output}");
+    assert!(output.ends_with("failed: 1 error, 615 proved, tree of 51312332 records of sum.golang.org\n"), "{output}");
     assert_eq!(requests.load(Ordering::SeqCst), 0);
 }
 

@@ -1,0 +1,398 @@
+//! `sumgate audit`: every finding, every exit code, and what goes over the wire.
+
+use std::path::Path;
+
+use libtest_mimic::Trial;
+use serde_json::Value;
+use sumgate::demo::{Fault, Origin, World};
+
+use crate::fixture::{Go, Mirror, files, go_trial, origin, trial};
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("audit: clean, and a second run asks nobody, also offline", clean_then_silent),
+        trial("audit: offline without memory is exit 2 and names every line", offline_and_cold),
+        trial("audit: every finding has its code and its line", every_finding),
+        trial("audit: severities and --deny", deny),
+        trial("audit: every format", every_format),
+        trial("audit: a name that looks private is not sent to the public database", private_looking),
+        trial("audit: exempt modules are skipped, counted, and never named on the wire", exempt),
+        trial("audit: a lying or silent database is exit 2, and says which lines", not_finished),
+        trial("audit: a forked database is exit 3 with evidence", forked),
+        trial("audit: only the lines added since a revision", since_a_revision),
+        trial("audit: against a mirror, as go would reach it", against_a_mirror),
+        trial("audit: under a policy", under_a_policy),
+        trial("audit: paths that are none", paths_that_are_none),
+        go_trial("audit: the module cache, and every file of it that was changed", module_cache),
+    ]
+}
+
+/// Where audits run: a home with settings of its own and no `go` needed.
+fn home(origin: &Origin) -> Go {
+    Go::new(Path::new("/nonexistent"), "off", &origin.gosumdb())
+}
+
+/// The honest lines of all modules of the world, in their order.
+fn honest(origin: &Origin) -> Vec<String> {
+    let world = origin.world();
+    let mut lines = Vec::new();
+    for module in world.modules() {
+        let reply = world.lookup(module, world.size()).unwrap();
+        lines.extend(reply.lines().skip(1).take(2).map(str::to_owned));
+    }
+    lines
+}
+
+fn line_of<'l>(lines: &'l [String], start: &str) -> &'l str {
+    lines.iter().find(|line| line.starts_with(start)).unwrap()
+}
+
+fn audit(home: &Go, more: &[&str]) -> (Option<i32>, String) {
+    home.sumgate(&[&["audit"], more].concat())
+}
+
+/// The findings as `(code, file, line)`.
+fn findings(home: &Go, more: &[&str]) -> (Option<i32>, Vec<(String, String, u64)>) {
+    let (code, output) = audit(home, &[&["--format", "json"], more].concat());
+    let document: Value = serde_json::from_str(&output).unwrap_or_else(|_| panic!("no JSON: {output}"));
+    let found = document["findings"].as_array().unwrap().iter().map(|finding| {
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        (text(&finding["code"]), text(&finding["place"]["file"]), finding["place"]["line"].as_u64().unwrap_or(0))
+    });
+    (code, found.collect())
+}
+
+fn clean_then_silent() {
+    let origin = origin(World::demo());
+    let home = home(&origin);
+    let lines = honest(&origin);
+    home.write("go.sum", &lines.join("\n"));
+    home.write("sub/vendor/go.sum", "rubbish\n");
+    let (code, output) = audit(&home, &[]);
+    assert_eq!(code, Some(0), "{output}");
+    assert!(output.starts_with(&format!("clean: {} proved, tree of 607 records of", lines.len())), "{output}");
+    // Seven modules, one lookup each, and each tile once.
+    let mut asked = origin.take_requests();
+    assert_eq!(asked.iter().filter(|path| path.starts_with("/lookup/")).count(), 7);
+    let count = asked.len();
+    asked.sort();
+    asked.dedup();
+    assert_eq!(asked.len(), count, "nothing is asked twice");
+    for more in [&[][..], &["--offline"]] {
+        assert_eq!(audit(&home, more).0, Some(0));
+    }
+    drop(origin);
+    assert_eq!(audit(&home, &["go.sum"]).0, Some(0), "an old proof stays good without the network");
+}
+
+fn offline_and_cold() {
+    let origin = origin(World::demo());
+    let home = home(&origin);
+    home.write("go.sum", &honest(&origin).join("\n"));
+    let (code, output) = audit(&home, &["--offline"]);
+    assert_eq!(code, Some(2), "{output}");
+    assert!(output.contains("go.sum:14: not checked: ") && output.contains("offline"), "{output}");
+    assert!(output.lines().last().unwrap().starts_with("NOT FINISHED, 14 not checked"), "{output}");
+    assert_eq!(origin.take_requests(), Vec::<String>::new());
+}
+
+fn every_finding() {
+    let origin = origin(World::demo());
+    let home = home(&origin);
+    let lines = honest(&origin);
+    let hash_of = |start: &str| line_of(&lines, start).rsplit(' ').next().unwrap().to_owned();
+    let dep = line_of(&lines, "example.com/dep/v2 v2.0.1 ");
+    let go_sum = [
+        format!("example.com/hello v1.0.0 {}", hash_of("example.com/hello v1.1.0 ")),
+        line_of(&lines, "example.com/hello v1.1.0 ").to_owned(),
+        format!("example.com/nobody v1.0.0 {}", hash_of("example.com/hello v1.0.0 ")),
+        dep.to_owned(),
+        dep.replace("h1:", "h1:A").replace(&dep[dep.len() - 2..], "="),
+        String::new(),
+        "<<<<<<< HEAD".to_owned(),
+        "example.com/legacy v2.0.0+incompatible h2:abc".to_owned(),
+        "example.com/hello v1.0.0/go.mod h1:G7mAYYxgmS0lVkHyy2hEOLQCFB0DlQFTMLWggykrydY=".to_owned(),
+        format!("golang.org/toolchain v0.0.1-go1.99.1.linux-amd64 {}", hash_of("example.com/hello v1.0.0 ")),
+    ];
+    home.write("go.sum", &go_sum.join("\n"));
+    home.write("go.mod", "module a.com/b\n\nrequire (\n\texample.com/hello v1.1.0\n\tlocal.com/x v1.0.0\n)\n\nreplace local.com/x => ../x\n");
+    let (code, found) = findings(&home, &[]);
+    assert_eq!(code, Some(1));
+    let expected = [
+        ("hash-mismatch", "go.sum", 1),
+        ("unknown-version", "go.sum", 3),
+        ("malformed-line", "go.sum", 5),
+        ("malformed-line", "go.sum", 7),
+        ("unknown-algorithm", "go.sum", 8),
+        ("dropped-line", "go.sum", 9),
+        ("hash-mismatch", "go.sum", 10),
+        ("missing-line", "go.mod", 4),
+    ];
+    let found: Vec<(&str, &str, u64)> = found.iter().map(|(c, f, l)| (c.as_str(), f.as_str(), *l)).collect();
+    assert_eq!(found, expected);
+    let (_, output) = audit(&home, &[]);
+    assert!(output.contains("the found hash is  the proved one of example.com/hello@v1.1.0"), "{output}");
+
+    // Two lines that differ: both are held against the record, and the second says that there is another.
+    home.write("go.sum", &format!("{dep}\nexample.com/dep/v2 v2.0.1 {}\n", hash_of("example.com/hello v1.0.0 ")));
+    home.write("go.mod", "module a.com/b\n");
+    let (code, found) = findings(&home, &[]);
+    assert_eq!(code, Some(1));
+    let codes: Vec<(&str, u64)> = found.iter().map(|(code, _, line)| (code.as_str(), *line)).collect();
+    assert_eq!(codes, [("conflicting-lines", 2), ("hash-mismatch", 2)]);
+}
+
+fn deny() {
+    let origin = origin(World::demo());
+    let home = home(&origin);
+    home.write("go.sum", "example.com/hello v1.0.0 h9:x\n");
+    assert_eq!(audit(&home, &[]).0, Some(1));
+    assert_eq!(audit(&home, &["--deny", "error"]).0, Some(0));
+    home.write("go.sum", "a.com/b v1.0.0/go.mod h1:G7mAYYxgmS0lVkHyy2hEOLQCFB0DlQFTMLWggykrydY=\n");
+    assert_eq!(audit(&home, &[]).0, Some(0));
+    assert_eq!(audit(&home, &["--deny", "note"]).0, Some(1));
+}
+
+fn every_format() {
+    let origin = origin(World::demo());
+    let home = home(&origin);
+    home.write("go.sum", &format!("{}\nrubbish\n", honest(&origin).join("\n")));
+    for (format, expected) in [
+        ("human", "go.sum:15: error[malformed-line]: not a hash line"),
+        ("json", "\"code\": \"malformed-line\""),
+        ("sarif", "\"ruleId\": \"malformed-line\""),
+        ("junit", "<failure type=\"malformed-line\""),
+        ("github", "::error file=go.sum,line=15,title=malformed-line::"),
+    ] {
+        let (code, output) = audit(&home, &["--format", format]);
+        assert_eq!(code, Some(1), "{format}: {output}");
+        assert!(output.contains(expected), "{format}: {output}");
+        assert!(!output.contains('\u{1b}'), "no colours in a file");
+    }
+    let (_, output) = audit(&home, &["--color", "always"]);
+    assert!(output.contains("\u{1b}["), "{output}");
+}
+
+fn private_looking() {
+    let origin = origin(World::demo());
+    let home = home(&origin).set("GOSUMDB", &format!("sum.golang.org {}", origin.url()));
+    home.write("go.sum", "git.corp/secret v1.0.0 h1:LzX7hefJvL54yjefDEDHNONDjII0t9xZLPXsUe+TKr0=\n");
+    let (code, found) = findings(&home, &[]);
+    assert_eq!((code, found), (Some(1), vec![("private-name".to_owned(), "go.sum".to_owned(), 1)]));
+    assert_eq!(audit(&home, &["--nosumdb", "git.corp"]).0, Some(0));
+    assert_eq!(origin.take_requests(), Vec::<String>::new());
+}
+
+fn exempt() {
+    let origin = origin(World::demo());
+    let lines = honest(&origin).join("\n");
+    for (setting, more) in [
+        ("GOPRIVATE", &[][..]),
+        ("GONOSUMDB", &[]),
+        ("IRRELEVANT", &["--nosumdb", "example.com/Upper,example.com/dep"]),
+    ] {
+        let home = home(&origin).set(setting, "example.com/Upper,example.com/dep");
+        home.write("go.sum", &lines);
+        origin.take_requests();
+        let (code, output) = audit(&home, more);
+        assert_eq!(code, Some(0), "{output}");
+        assert!(output.contains("10 proved, 4 exempt") && !output.contains("skipped"), "{output}");
+        let asked = origin.take_requests();
+        assert!(
+            !asked.is_empty() && !asked.iter().any(|path| path.contains("upper") || path.contains("dep")),
+            "{asked:?}"
+        );
+        let (_, output) = audit(&home, &[&["-v"], more].concat());
+        assert!(output.contains("skipped: example.com/Upper/CaseMod@v1.2.3"), "{output}");
+    }
+    // `go` asks about toolchains whatever the patterns say.
+    let home = home(&origin).set("GONOSUMDB", "*");
+    home.write("go.sum", &lines);
+    let (code, output) = audit(&home, &[]);
+    assert_eq!((code, output.contains("2 proved, 12 exempt")), (Some(0), true), "{output}");
+}
+
+fn not_finished() {
+    let origin = origin(World::demo());
+    let home = home(&origin);
+    let lines = honest(&origin);
+    home.write("go.sum", &lines.join("\n"));
+    origin.misbehave("/lookup/example.com/dep/v2@v2.0.1", Fault::Status(500, "on fire"));
+    let (code, output) = audit(&home, &[]);
+    assert_eq!(code, Some(2), "{output}");
+    assert!(output.contains("NOT FINISHED, 2 not checked") && output.contains("12 proved"), "{output}");
+    assert!(output.contains("not checked: example.com/dep/v2@v2.0.1") && output.contains("on fire"), "{output}");
+    // Another module's proved record is no answer, and no finding either.
+    let other = origin.world().lookup(&sumgate::module::ModuleVersion::parse("example.com/hello@v1.0.0").unwrap(), 607);
+    origin.misbehave("/lookup/example.com/dep/v2@v2.0.1", Fault::Body(other.unwrap().into()));
+    let (code, output) = audit(&home, &[]);
+    assert_eq!((code, output.contains("a record that is not its own")), (Some(2), true), "{output}");
+    // A forged tile spoils what lies under it, and nothing is kept of it.
+    let home = self::home(&origin);
+    home.write("go.sum", &lines.join("\n"));
+    origin.behave();
+    origin.misbehave("/tile/8/0/001", Fault::FlipBit(50 * 32));
+    let (code, output) = audit(&home, &[]);
+    assert_eq!((code, output.contains("does not verify")), (Some(2), true), "{output}");
+    origin.behave();
+    assert_eq!(audit(&home, &[]).0, Some(0));
+}
+
+fn forked() {
+    let origin = origin(World::demo());
+    let home = home(&origin);
+    let lines = honest(&origin);
+    home.write("go.sum", line_of(&lines, "example.com/hello v1.0.0 "));
+    assert_eq!(audit(&home, &[]).0, Some(0));
+    let fork = origin.world().fork(601, 40);
+    *origin.world() = fork;
+    home.write("go.sum", &lines.join("\n"));
+    let (code, output) = audit(&home, &[]);
+    assert_eq!(code, Some(3), "{output}");
+    let evidence = output.lines().last().unwrap().split("evidence in ").nth(1).unwrap();
+    let evidence = &evidence[..evidence.find("fork.txt").unwrap() + 8];
+    let (code, output) = home.sumgate(&["verify-evidence", evidence, "--sumdb", &origin.key()]);
+    assert_eq!(code, Some(0), "{output}");
+}
+
+fn git(home: &Go, words: &[&str]) {
+    let mut git = home.command(Path::new("git"));
+    git.args(["-c", "user.name=A", "-c", "user.email=a@example.com", "-c", "init.defaultBranch=main"]).args(words);
+    let output = git.output().unwrap();
+    assert!(output.status.success(), "git {words:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// What a pull request looks like: the base has a line that is wrong already, and the branch adds two.
+fn since_a_revision() {
+    let origin = origin(World::demo());
+    let home = home(&origin);
+    let lines = honest(&origin);
+    let (old, good) = (line_of(&lines, "example.com/hello v1.0.0 "), line_of(&lines, "example.com/hello v1.1.0 "));
+    let planted = format!("example.com/dep/v2 v2.0.1 {}", old.rsplit(' ').next().unwrap());
+    git(&home, &["init", "-q"]);
+    home.write("mod/go.sum", &format!("example.com/legacy v2.0.0+incompatible {}\n", old.rsplit(' ').next().unwrap()));
+    home.write("mod/go.mod", "module a.com/b\n\nrequire example.com/old v1.0.0\n");
+    git(&home, &["add", "mod"]);
+    git(&home, &["commit", "-qm", "base"]);
+    git(&home, &["checkout", "-qb", "pull-request"]);
+    let sum = home.home().join("mod/go.sum");
+    let base = std::fs::read_to_string(&sum).unwrap();
+    home.write("mod/go.sum", &format!("{good}\n{base}{planted}\n"));
+    home.write("mod/go.mod", "module a.com/b\n\nrequire (\n\texample.com/old v1.0.0\n\texample.com/new v1.0.0\n)\n");
+    git(&home, &["commit", "-qam", "change"]);
+    home.write("other/go.sum", "rubbish\n");
+
+    let expected =
+        [("hash-mismatch", "mod/go.sum", 3), ("missing-line", "mod/go.mod", 5), ("malformed-line", "other/go.sum", 1)];
+    let expected = expected.map(|(code, file, line)| (code.to_owned(), file.to_owned(), line));
+    origin.take_requests();
+    assert_eq!(findings(&home, &["--base", "main"]), (Some(1), expected.to_vec()));
+    let asked = origin.take_requests();
+    assert!(!asked.iter().any(|path| path.contains("legacy")), "old lines are not audited: {asked:?}");
+    let (_, all) = findings(&home, &[]);
+    assert_eq!(all.len(), 5, "{all:?}");
+    // Nothing new: nothing to say, and nobody asked.
+    std::fs::remove_dir_all(home.home().join("other")).unwrap();
+    git(&home, &["checkout", "-q", "main"]);
+    assert_eq!(findings(&home, &["--base", "main"]), (Some(0), Vec::new()));
+    for wrong in ["no-such-revision", "--help"] {
+        let (code, output) = audit(&home, &[&format!("--base={wrong}")]);
+        assert_eq!((code, output.contains("git knows no revision")), (Some(2), true), "{output}");
+    }
+}
+
+fn against_a_mirror() {
+    let (origin, data) = (origin(World::demo()), tempfile::tempdir().unwrap());
+    let mirror = Mirror::start(&origin, &data.path().join("data"));
+    let lines = honest(&origin).join("\n");
+    for (goproxy, gosumdb) in [
+        ("off", format!("{} {}", origin.key(), mirror.url)),
+        (mirror.url.as_str(), origin.key()),
+        (&format!("{},direct", mirror.url), origin.key()),
+        // A proxy that does not pass the database on leads to the next.
+        (&format!("{}/nothing-here,{}", origin.url(), mirror.url), origin.key()),
+    ] {
+        let home = Go::new(Path::new("/nonexistent"), goproxy, &gosumdb);
+        home.write("go.sum", &lines);
+        let (code, output) = audit(&home, &[]);
+        assert_eq!(code, Some(0), "{goproxy} {gosumdb}: {output}");
+    }
+    let home = home(&origin).set("GOSUMDB", "off");
+    home.write("go.sum", &lines);
+    let (code, output) = audit(&home, &[]);
+    assert_eq!((code, output.contains("--sumdb sum.golang.org")), (Some(2), true), "{output}");
+    assert_eq!(audit(&home, &["--sumdb", &origin.gosumdb()]).0, Some(0));
+}
+
+fn under_a_policy() {
+    let origin = origin(World::demo());
+    let home = home(&origin).set("GONOSUMDB", "example.com/Upper");
+    home.write("go.sum", &honest(&origin).join("\n"));
+    home.write(
+        "sumgate.toml",
+        "[policy]\nunknown-modules = \"deny\"\npseudo-versions = \"deny\"\n\n[[deny]]\nmodule = \"example.com/hello\"\n\
+         versions = \"<v1.1.0\"\nreason = \"CVE-2026-0001\"\n\n[[exception]]\nmodule = \"example.com/pseudo\"\n\
+         from = [\"pseudo-versions\"]\nreason = \"fork\"\nexpires = 2999-01-01\n\n[[exception]]\n\
+         module = \"example.com/gone\"\nfrom = [\"deny\"]\nreason = \"x\"\nexpires = 2999-01-01\n",
+    );
+    let (code, found) = findings(&home, &[]);
+    assert_eq!(code, Some(1));
+    let found: Vec<(&str, bool)> =
+        found.iter().map(|(code, file, _)| (code.as_str(), file.ends_with("go.sum"))).collect();
+    assert_eq!(found, [("policy-denied", true), ("policy-denied", true), ("unused-exception", false)]);
+    let (_, output) = audit(&home, &[]);
+    assert!(output.contains("example.com/hello@v1.0.0 is denied by policy (deny): CVE-2026-0001"), "{output}");
+    assert!(output.contains("example.com/Upper/CaseMod@v1.2.3 is denied by policy (unknown-modules)"), "{output}");
+    assert!(output.contains("\nsumgate.toml:16: warning[unused-exception]"), "{output}");
+    assert_eq!(audit(&home, &["--no-policy"]).0, Some(0));
+}
+
+fn paths_that_are_none() {
+    let origin = origin(World::demo());
+    let home = home(&origin);
+    let fails = |words: &[&str], why: &str| {
+        let (code, output) = audit(&home, words);
+        assert_eq!((code, output.contains(why)), (Some(2), true), "{output}");
+    };
+    fails(&[], "there is no go.sum, go.work.sum or go.mod");
+    fails(&["no/such/go.sum"], "cannot look at no/such/go.sum");
+    home.write("go.sum", "");
+    fails(&["--concurrency", "0"], "concurrency");
+    fails(&["--modcache", "--base", "main"], "cannot be used with");
+    fails(&["--nosumdb", "a.com/["], "is not a pattern");
+    assert_eq!(audit(&home, &[]).0, Some(0));
+    assert_eq!(origin.take_requests(), Vec::<String>::new());
+}
+
+fn module_cache(go: &Path) {
+    let origin = origin(World::demo());
+    let home = Go::new(go, &origin.url(), &origin.gosumdb());
+    home.must(&["mod", "download", "example.com/hello@v1.1.0", "example.com/Upper/CaseMod@v1.2.3"]);
+    let (code, output) = audit(&home, &["--modcache"]);
+    assert_eq!(code, Some(0), "{output}");
+    // Two zips, two unpacked folders, and the go.mod files.
+    assert!(output.contains("clean: ") && !output.contains("0 proved"), "{output}");
+
+    let cache = home.module_cache();
+    let changed = |path: &str, code: &str| {
+        let file = cache.join(path);
+        let honest = std::fs::read(&file).unwrap();
+        let mut bytes = honest.clone();
+        let at = bytes.len() / 2;
+        bytes[at] ^= 1;
+        std::fs::write(&file, &bytes).unwrap();
+        let (exit, found) = findings(&home, &["--modcache"]);
+        assert_eq!(exit, Some(1), "{path}");
+        assert_eq!(found.iter().map(|(code, ..)| code.as_str()).collect::<Vec<_>>(), [code], "{path}");
+        std::fs::write(&file, honest).unwrap();
+    };
+    changed("cache/download/example.com/hello/@v/v1.1.0.mod", "hash-mismatch");
+    changed("cache/download/example.com/hello/@v/v1.1.0.zip", "unreadable-file");
+    // What go build compiles. `go` itself looks at neither again.
+    changed("example.com/!upper/!case!mod@v1.2.3/a.go", "hash-mismatch");
+    assert_eq!(audit(&home, &["--modcache"]).0, Some(0));
+    assert!(files(&cache).len() > 4);
+    let nowhere = home.set("GOMODCACHE", "/no/such/cache");
+    let (code, output) = audit(&nowhere, &["--modcache"]);
+    assert_eq!((code, output.contains("cannot read the module cache")), (Some(2), true), "{output}");
+}
