@@ -4,6 +4,7 @@ mod args;
 mod audit;
 mod config;
 mod demo;
+mod doctor;
 mod env;
 mod exit;
 mod hash;
@@ -30,6 +31,7 @@ pub fn main() -> ExitCode {
         Command::Audit(args) => audit::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Policy(args) => policy::run(&args.command),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Hash(args) => hash::run(&args),
         Command::VerifyEvidence(args) => verify_evidence::run(&args),
         Command::Env(args) => env::run(&args),

@@ -62,9 +62,25 @@ impl GoEnv {
         DEFAULTS.iter().find(|(default, _)| *default == name).map_or("", |(_, value)| value)
     }
 
-    /// Whether there is a `go` that answered.
-    pub fn has_go(&self) -> bool {
-        !self.told.is_empty()
+    /// Whether a setting comes from a variable of the environment, rather than from what `go env -w` wrote down.
+    pub fn is_variable(&self, name: &str) -> bool {
+        self.environment.get(name).is_some_and(|value| !value.is_empty())
+    }
+
+    /// The folder that `go` writes to: the first of GOPATH, by default `~/go`.
+    pub fn gopath(&self) -> Option<PathBuf> {
+        match self.get("GOPATH") {
+            "" => Some(std::env::home_dir()?.join("go")),
+            path => std::env::split_paths(path).next(),
+        }
+    }
+
+    /// The module cache: GOMODCACHE, by default below GOPATH.
+    pub fn module_cache(&self) -> Option<PathBuf> {
+        match self.get("GOMODCACHE") {
+            "" => Some(self.gopath()?.join("pkg/mod")),
+            path => Some(PathBuf::from(path)),
+        }
     }
 }
 

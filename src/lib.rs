@@ -22,6 +22,7 @@ pub mod audit;
 pub mod cli;
 pub mod demo;
 pub mod dirhash;
+pub mod doctor;
 pub mod fault;
 pub mod finding;
 pub mod flight;

@@ -15,6 +15,8 @@ mod audit;
 mod cli;
 #[path = "end_to_end/crash.rs"]
 mod crash;
+#[path = "end_to_end/doctor.rs"]
+mod doctor;
 #[path = "end_to_end/fixture.rs"]
 mod fixture;
 #[path = "end_to_end/gate.rs"]
@@ -42,6 +44,7 @@ fn main() {
     trials.extend(crash::trials());
     trials.extend(cli::trials());
     trials.extend(audit::trials());
+    trials.extend(doctor::trials());
     trials.extend(gate::trials());
     trials.extend(policy::trials());
     trials.extend(zips::trials());

@@ -53,6 +53,8 @@ pub(super) enum Command {
     Run(Box<RunArgs>),
     /// Check a policy, or explain what it says to a module version
     Policy(PolicyCommandArgs),
+    /// Look for settings that weaken the checks of `go`
+    Doctor(DoctorArgs),
     /// Print the h1 of a module zip, a go.mod file, or an unpacked module
     Hash(HashArgs),
     /// Check evidence of a fork, offline
@@ -178,6 +180,20 @@ pub(super) enum PolicyCommand {
         #[arg(long, value_name = "DAYS")]
         age: Option<u32>,
     },
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct DoctorArgs {
+    /// Folder to look for go.sum files in
+    #[arg(value_name = "PATH", default_value = ".")]
+    pub(super) path: PathBuf,
+
+    /// Print commands that would mend what was found; none is run
+    #[arg(long)]
+    pub(super) fix: bool,
+
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
 }
 
 /// Which policy holds.

@@ -65,15 +65,8 @@ fn go_sums(args: &AuditArgs) -> Result<(Vec<PathBuf>, Vec<Entry>), Failure> {
 }
 
 fn module_cache(go: &GoEnv) -> Result<(Vec<PathBuf>, Vec<Entry>), Failure> {
-    let cache = match (go.get("GOMODCACHE"), go.get("GOPATH"), std::env::home_dir()) {
-        ("", "", None) => {
-            return Err(Failure::new(Fault::Request, "there is no module cache: set GOMODCACHE to where it is"));
-        }
-        ("", "", Some(home)) => home.join("go/pkg/mod"),
-        // The first of several is the one that go writes to.
-        ("", path, _) => std::env::split_paths(path).next().unwrap_or_default().join("pkg/mod"),
-        (cache, ..) => PathBuf::from(cache),
-    };
+    let nowhere = || Failure::new(Fault::Request, "there is no module cache: set GOMODCACHE to where it is");
+    let cache = go.module_cache().ok_or_else(nowhere)?;
     let entries = read_module_cache(&cache, &AtomicUsize::new(0)).map_err(|error| Failure::usage(&error))?;
     Ok((vec![cache], entries))
 }

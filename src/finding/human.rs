@@ -56,7 +56,9 @@ pub(super) fn verdict(report: &Report, options: RenderOptions) -> String {
             n => words.push(format!("{n} {severity}s")),
         }
     }
-    words.push(format!("{} proved", report.proved));
+    if !report.files.is_empty() {
+        words.push(format!("{} proved", report.proved));
+    }
     if !report.skipped.is_empty() {
         words.push(format!("{} exempt", report.skipped.len()));
     }
@@ -73,7 +75,8 @@ pub(super) fn verdict(report: &Report, options: RenderOptions) -> String {
         Ending::Clean => (AnsiColor::Green, "clean".to_owned()),
     };
     let style = Style::new().bold().fg_color(Some(colour.into()));
-    format!("{}: {}\n", painted(&head, style, options), words.join(", "))
+    let separator = if words.is_empty() { "" } else { ": " };
+    format!("{}{separator}{}\n", painted(&head, style, options), words.join(", "))
 }
 
 fn painted(text: &str, style: Style, options: RenderOptions) -> String {

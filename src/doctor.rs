@@ -1,0 +1,188 @@
+//! The doctor: what of an environment weakens the checks of `go`.
+//!
+//! [`gather`] looks, [`examine`] judges what was seen and touches nothing.
+
+mod gather;
+
+use std::path::PathBuf;
+
+pub use gather::gather;
+
+use crate::finding::{Code, Finding, Place};
+use crate::goenv::GoEnv;
+use crate::goversion::GoVersion;
+use crate::module::{ModulePath, Patterns};
+
+/// What was seen of an environment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Surroundings {
+    /// The settings of `go`.
+    pub go: GoEnv,
+    /// go.sum files without a go.mod beside them.
+    pub orphans: Vec<PathBuf>,
+    /// Why the mirror that GOPROXY names first does not answer.
+    pub silent_mirror: Option<String>,
+    /// The tree sizes that the client and the mirror know, if both could be seen.
+    pub heads: Option<Heads>,
+}
+
+/// Tree sizes of one database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heads {
+    /// The newest that `go` remembers on this machine.
+    pub client: u64,
+    /// The newest that the mirror has.
+    pub mirror: u64,
+}
+
+/// The proxy of `go`'s own default. It is nobody's mirror, and `direct` belongs behind it.
+const DEFAULT_PROXY: &str = "https://proxy.golang.org";
+/// Public modules of many owners. Patterns for an organisation's own modules match one of them at most, by chance or
+/// because it is theirs; patterns that match two are too wide.
+const PUBLIC: [&str; 10] = [
+    "github.com/google/uuid",
+    "github.com/stretchr/testify",
+    "github.com/spf13/cobra",
+    "gitlab.com/gitlab-org/labkit",
+    "golang.org/x/net",
+    "golang.org/x/text",
+    "gopkg.in/check.v1",
+    "gopkg.in/yaml.v3",
+    "go.uber.org/zap",
+    "k8s.io/api",
+];
+/// The first releases of their lines whose verifier is mended.
+const MENDED: [&str; 2] = ["go1.25.13", "go1.26.6"];
+
+/// Judges what was seen.
+pub fn examine(seen: &Surroundings) -> Vec<Finding> {
+    let go = &seen.go;
+    let finding = |code: Code, message: String| Finding { message, ..Finding::of(code) };
+    let mut found = Vec::new();
+    if go.get("GOSUMDB") == "off" {
+        found.push(finding(Code::SumdbOff, "GOSUMDB is off".to_owned()));
+    }
+    for (code, name) in [(Code::WideNosumdb, "GONOSUMDB"), (Code::WidePrivate, "GOPRIVATE")] {
+        let patterns = go.get(name);
+        let inherited = name == "GONOSUMDB" && patterns == go.get("GOPRIVATE");
+        let matched = public_matches(patterns);
+        if matched.len() > 1 && !inherited {
+            let message = format!("{name} is {patterns}, which covers {} and {}", matched[0], matched[1]);
+            found.push(finding(code, message));
+        }
+    }
+    let proxies = go.get("GOPROXY");
+    let first = own_mirror(go);
+    if let (Some(mirror), true) = (first, first.is_some_and(|first| first.len() < proxies.trim().len())) {
+        found.push(finding(Code::DirectBehindMirror, format!("GOPROXY is {proxies}, which goes on behind {mirror}")));
+    }
+    if proxies.contains("file://") && go.get("GOTOOLCHAIN") != "local" {
+        found.push(finding(Code::FileProxy, format!("GOPROXY is {proxies}")));
+    }
+    if let Some(version) = GoVersion::parse(go.get("GOVERSION")).filter(is_old) {
+        found.push(finding(Code::OldGo, format!("the go command is {version}")));
+    }
+    if let Some(Heads { client, mirror }) = seen.heads.filter(|heads| heads.client > heads.mirror) {
+        let message = format!("go remembers a tree of {client} records here, and the mirror has {mirror}");
+        found.push(finding(Code::MirrorBehind, message));
+    }
+    for orphan in &seen.orphans {
+        let place = Some(Place { file: orphan.clone(), line: None });
+        found.push(Finding { place, ..finding(Code::SumWithoutMod, "it has no go.mod beside it".to_owned()) });
+    }
+    if let Some(why) = &seen.silent_mirror {
+        found.push(finding(Code::MirrorUnreachable, why.clone()));
+    }
+    if !matches!(go.get("GOINSECURE"), "" | "none") {
+        found.push(finding(Code::Insecure, format!("GOINSECURE is {}", go.get("GOINSECURE"))));
+    }
+    found
+}
+
+/// A command that would mend a finding. It is printed, never run.
+pub fn mend(finding: &Finding, go: &GoEnv) -> Option<String> {
+    let unset = |name: &str| {
+        if go.is_variable(name) { format!("unset {name}") } else { format!("go env -u {name}") }
+    };
+    let set = |name: &str, value: &str| {
+        if go.is_variable(name) { format!("export {name}={value}") } else { format!("go env -w {name}={value}") }
+    };
+    match finding.code {
+        Code::SumdbOff => Some(unset("GOSUMDB")),
+        Code::WideNosumdb => Some(unset("GONOSUMDB")),
+        Code::WidePrivate => Some(unset("GOPRIVATE")),
+        Code::DirectBehindMirror => own_mirror(go).map(|mirror| set("GOPROXY", mirror)),
+        Code::FileProxy => Some(set("GOTOOLCHAIN", "local")),
+        Code::OldGo => Some(set("GOTOOLCHAIN", &format!("{}+auto", MENDED[1]))),
+        Code::Insecure => Some(unset("GOINSECURE")),
+        Code::SumWithoutMod => finding.place.as_ref().map(|place| format!("git rm {}", place.file.display())),
+        _ => None,
+    }
+}
+
+/// The first proxy of GOPROXY, if it is not the one of `go`'s default.
+fn own_mirror(go: &GoEnv) -> Option<&str> {
+    let first = go.get("GOPROXY").split([',', '|']).map(str::trim).find(|name| !name.is_empty())?;
+    let is_http = first.starts_with("http://") || first.starts_with("https://");
+    (is_http && first.trim_end_matches('/') != DEFAULT_PROXY).then_some(first)
+}
+
+fn public_matches(patterns: &str) -> Vec<&'static str> {
+    // A glob that cannot be read matches nothing for `go`, and the others still count.
+    let globs: Vec<Patterns> = patterns.split(',').filter_map(|glob| Patterns::parse(glob).ok()).collect();
+    let covered = |name: &&str| ModulePath::parse(name).is_ok_and(|path| globs.iter().any(|glob| glob.matches(&path)));
+    PUBLIC.into_iter().filter(covered).collect()
+}
+
+fn is_old(version: &GoVersion) -> bool {
+    let mended = MENDED.iter().filter_map(|text| GoVersion::parse(text));
+    let of_line = mended.clone().find(|mended| mended.line() == version.line());
+    of_line.or_else(|| mended.max()).is_some_and(|mended| *version < mended)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn codes(environment: &[(&str, &str)]) -> Vec<Code> {
+        let seen = Surroundings { go: GoEnv::of(environment), ..Surroundings::default() };
+        examine(&seen).iter().map(|finding| finding.code).collect()
+    }
+
+    #[test]
+    fn gos_own_defaults_are_fine() {
+        assert_eq!(codes(&[]), []);
+        assert_eq!(codes(&[("GOPROXY", "https://mirror.example"), ("GOPRIVATE", "corp.example,github.com/us/*")]), []);
+    }
+
+    #[test]
+    fn every_weakness_has_its_code() {
+        for (name, value, code) in [
+            ("GOSUMDB", "off", Code::SumdbOff),
+            ("GONOSUMDB", "*", Code::WideNosumdb),
+            ("GONOSUMDB", "github.com", Code::WideNosumdb),
+            ("GONOSUMDB", "corp.example,[,golang.org/*/*", Code::WideNosumdb),
+            ("GOPRIVATE", "*.*", Code::WidePrivate),
+            ("GOPROXY", "https://mirror.example,direct", Code::DirectBehindMirror),
+            ("GOPROXY", "https://mirror.example|https://proxy.golang.org", Code::DirectBehindMirror),
+            ("GOPROXY", "file:///srv/go", Code::FileProxy),
+            ("GOVERSION", "go1.26.5", Code::OldGo),
+            ("GOVERSION", "go1.24.99", Code::OldGo),
+            ("GOVERSION", "go1.26rc2", Code::OldGo),
+            ("GOINSECURE", "*", Code::Insecure),
+        ] {
+            assert_eq!(codes(&[(name, value)]), [code], "{name}={value}");
+        }
+        for version in ["go1.25.13", "go1.25.14", "go1.26.6", "go1.27.0", "go1.28rc1"] {
+            assert_eq!(codes(&[("GOVERSION", version)]), [], "{version}");
+        }
+        assert_eq!(codes(&[("GOPROXY", "file:///srv/go"), ("GOTOOLCHAIN", "local")]), []);
+    }
+
+    #[test]
+    fn heads_are_compared_and_the_older_client_is_fine() {
+        let with = |client, mirror| Surroundings { heads: Some(Heads { client, mirror }), ..Surroundings::default() };
+        assert_eq!(examine(&with(10, 9)).len(), 1);
+        assert_eq!(examine(&with(9, 9)).len(), 0);
+    }
+}

@@ -1,0 +1,53 @@
+//! Looks at what [`super::examine`] judges.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tlog::{SUMDB_ORIGIN, SignedCheckpoint};
+use url::Url;
+
+use super::{Heads, Surroundings, own_mirror};
+use crate::audit::find;
+use crate::goenv::GoEnv;
+use crate::origin::{HttpClient, HttpError};
+use crate::sumdb::Database;
+
+/// Looks at the settings, at the files below `folder`, and at the mirror, if GOPROXY names one.
+pub async fn gather(go: GoEnv, folder: &Path, http: &HttpClient) -> Surroundings {
+    let targets = find(folder).unwrap_or_default();
+    let is_orphan = |sum: &PathBuf| sum.file_name().is_some_and(|name| name == "go.sum");
+    let orphans = targets.into_iter().filter(|target| target.go_mod.is_none()).map(|target| target.sum);
+    let orphans = orphans.filter(is_orphan).collect();
+    let (mut silent_mirror, mut heads) = (None, None);
+    if let (Some(mirror), Ok(database)) = (own_mirror(&go), Database::parse(go.get("GOSUMDB"))) {
+        match mirror_head(mirror, &database, http).await {
+            Ok(size) => {
+                let both = client_head(&go, &database).zip(size);
+                heads = both.map(|(client, mirror)| Heads { client, mirror });
+            }
+            Err(why) => silent_mirror = Some(why),
+        }
+    }
+    Surroundings { go, orphans, silent_mirror, heads }
+}
+
+/// The size of the newest tree that the mirror has; `None` if it answers, but passes no database on.
+async fn mirror_head(mirror: &str, database: &Database, http: &HttpClient) -> Result<Option<u64>, String> {
+    let url = format!("{}/sumdb/{}/latest", mirror.trim_end_matches('/'), database.name());
+    let url = Url::parse(&url).map_err(|error| format!("{mirror} is no url: {error}"))?;
+    match http.get_small(url, tlog::limits::MAX_NOTE_LEN).await {
+        Ok(note) => Ok(size(&note, database)),
+        Err(HttpError::Absent { .. } | HttpError::Status { .. } | HttpError::TooLarge { .. }) => Ok(None),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// The size of the newest tree that `go` remembers: `$GOPATH/pkg/sumdb/NAME/latest`, which survives `go clean -modcache`.
+fn client_head(go: &GoEnv, database: &Database) -> Option<u64> {
+    let path = go.gopath()?.join("pkg/sumdb").join(database.name()).join("latest");
+    size(&fs::read(path).ok()?, database)
+}
+
+fn size(note: &[u8], database: &Database) -> Option<u64> {
+    SignedCheckpoint::open(note, SUMDB_ORIGIN, database.key()).ok().map(|head| head.size().get())
+}

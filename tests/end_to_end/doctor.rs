@@ -1,0 +1,102 @@
+//! `sumgate doctor`: each weakness shown in an environment that has it.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use libtest_mimic::Trial;
+use sumgate::demo::{Origin, World};
+
+use crate::fixture::{Go, Mirror, go_trial, origin, trial};
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("doctor: settings, each with its code and its command", settings),
+        trial("doctor: a go that is too old", an_old_go),
+        trial("doctor: go.sum files without a go.mod", orphans),
+        trial("doctor: a mirror that does not answer", a_silent_mirror),
+        go_trial("doctor: a client that is ahead of its mirror", ahead_of_the_mirror),
+        go_trial("doctor: go's own defaults are fine", defaults),
+    ]
+}
+
+fn home(goproxy: &str) -> Go {
+    Go::new(Path::new("/nonexistent"), goproxy, "sum.golang.org")
+}
+
+fn finds(home: &Go, code: &str, command: &str) {
+    let (exit, output) = home.sumgate(&["doctor"]);
+    assert_eq!((exit, output.contains(&format!("[{code}]"))), (Some(1), true), "{output}");
+    let (exit, output) = home.sumgate(&["doctor", "--fix"]);
+    assert_eq!((exit, output.as_str()), (Some(1), command));
+}
+
+fn settings() {
+    let default = "https://proxy.golang.org,direct";
+    assert_eq!(home(default).sumgate(&["doctor"]), (Some(0), "clean\n".to_owned()));
+    finds(&home(default).set("GOSUMDB", "off"), "sumdb-off", "unset GOSUMDB\n");
+    finds(&home(default).set("GONOSUMDB", "github.com"), "wide-nosumdb", "unset GONOSUMDB\n");
+    finds(&home(default).set("GOPRIVATE", "*"), "wide-private", "unset GOPRIVATE\n");
+    finds(&home("file:///srv/go").set("GOTOOLCHAIN", "auto"), "file-proxy", "export GOTOOLCHAIN=local\n");
+    let insecure = home(default).set("GOINSECURE", "*");
+    let (exit, output) = insecure.sumgate(&["doctor"]);
+    assert_eq!((exit, output.contains("note[insecure]")), (Some(0), true), "{output}");
+    assert_eq!(insecure.sumgate(&["doctor", "--deny", "note"]).0, Some(1));
+    let origin = origin(World::demo());
+    let mirror = origin.url();
+    finds(&home(&format!("{mirror},direct")), "direct-behind-mirror", &format!("export GOPROXY={mirror}\n"));
+}
+
+/// A `go` that says of itself what a real one of that version would.
+fn an_old_go() {
+    let home = home("https://proxy.golang.org,direct");
+    let script = "#!/bin/sh\necho '{\"GOVERSION\": \"go1.26.5\", \"GOPROXY\": \"https://proxy.golang.org,direct\"}'\n";
+    home.write("bin/go", script);
+    let go = home.home().join("bin/go");
+    std::fs::set_permissions(&go, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:/usr/bin:/bin", home.home().join("bin").display());
+    let home = home.set("PATH", &path);
+    finds(&home, "old-go", "export GOTOOLCHAIN=go1.26.6+auto\n");
+}
+
+fn orphans() {
+    let home = home("https://proxy.golang.org,direct");
+    home.write("a/go.sum", "");
+    home.write("b/go.sum", "");
+    home.write("b/go.mod", "module b.com/b\n");
+    home.write("c/go.work.sum", "");
+    finds(&home, "sum-without-mod", "git rm a/go.sum\n");
+}
+
+fn a_silent_mirror() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    finds(&home(&format!("http://{address}")), "mirror-unreachable", "");
+}
+
+/// A `go` that saw the database directly remembers what the mirror has not seen yet.
+fn ahead_of_the_mirror(go: &Path) {
+    let (origin, data) = (origin(World::demo()), tempfile::tempdir().unwrap());
+    origin.show(Some(400));
+    let mirror = Mirror::start(&origin, &data.path().join("data"));
+    let key = origin.key();
+    let fetch = |origin: &Origin, url: &str| {
+        let client = Go::new(go, &origin.url(), &format!("{key} {url}")).set("GOTOOLCHAIN", "local");
+        client.must(&["mod", "download", "example.com/hello@v1.0.0"]);
+        client
+    };
+    // The mirror trusts the tree of 400 records.
+    fetch(&origin, &mirror.url);
+    origin.show(None);
+    let client = fetch(&origin, &origin.url());
+    let client = client.set("GOPROXY", &mirror.url).set("GOSUMDB", &key);
+    let (exit, output) = client.sumgate(&["doctor"]);
+    assert_eq!((exit, output.contains("[mirror-behind]")), (Some(1), true), "{output}");
+    assert!(output.contains("a tree of 607 records here, and the mirror has 400"), "{output}");
+}
+
+fn defaults(go: &Path) {
+    let home = Go::new(go, "https://proxy.golang.org,direct", "sum.golang.org");
+    let (exit, output) = home.sumgate(&["doctor"]);
+    assert_eq!((exit, output.as_str()), (Some(0), "clean\n"));
+}
