@@ -27,6 +27,8 @@ mod go_command;
 mod http;
 #[path = "end_to_end/policy.rs"]
 mod policy;
+#[path = "end_to_end/readme.rs"]
+mod readme;
 #[path = "end_to_end/real_sumdb.rs"]
 mod real_sumdb;
 
@@ -47,6 +49,7 @@ fn main() {
     trials.extend(doctor::trials());
     trials.extend(gate::trials());
     trials.extend(policy::trials());
+    trials.extend(readme::trials());
     trials.extend(zips::trials());
     trials.extend(real_sumdb::trials());
     libtest_mimic::run(&arguments, trials).exit();

@@ -72,3 +72,20 @@ fn the_readme_names_commands_that_exist() {
     assert!(named >= 5, "the README names only {named} commands");
     assert!(readme.contains("cargo run --release -- serve") && readme.contains("cargo test"));
 }
+
+#[test]
+fn the_readme_lists_every_code_with_its_severity() {
+    use sumgate::finding::Code;
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    for code in Code::ALL {
+        let row = format!("| `{}` | {} | {} |", code.name(), code.severity(), code.meaning());
+        assert!(readme.contains(&row), "README has no row {row}");
+    }
+}
+
+#[test]
+fn the_policy_in_the_readme_can_be_used() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let policy = readme.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    sumgate::policy::Policy::parse(policy).unwrap();
+}

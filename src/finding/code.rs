@@ -133,7 +133,7 @@ impl Code {
             Self::MissingLine => (
                 "missing-line",
                 Warning,
-                "go.mod requires a version that go.sum has no line for; the next `go` command trusts what it downloads.",
+                "go.mod requires a version that go.sum has no line for: a build fails, or adds a line by itself.",
                 "Run `go mod tidy` and commit go.sum.",
             ),
             Self::PrivateName => (

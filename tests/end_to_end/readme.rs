@@ -1,0 +1,105 @@
+//! The snippets of the README, run as they are written: the shell lines of each, in a repository with a pull request.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use libtest_mimic::Trial;
+use sumgate::demo::{Origin, World};
+
+use crate::fixture::{Go, go_trial, origin};
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        go_trial("readme: GitHub Actions", |go| {
+            in_ci(go, &github(), &[("GITHUB_BASE_REF", "main")], "::error file=go.sum,line=");
+            in_ci(go, &github(), &[], "::error file=go.sum,line=");
+        }),
+        go_trial("readme: GitLab CI", |go| {
+            let base = [("CI_MERGE_REQUEST_DIFF_BASE_SHA", "origin/main")];
+            in_ci(go, &script_of_gitlab(), &base, "");
+            in_ci(go, &script_of_gitlab(), &[], "");
+        }),
+        go_trial("readme: a plain shell", |go| in_ci(go, &plain(), &[], "error[hash-mismatch]")),
+    ]
+}
+
+fn block(language: &str, mark: &str) -> String {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let fence = format!("```{language}\n");
+    let blocks = readme.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned());
+    blocks.into_iter().find(|block| block.contains(mark)).unwrap()
+}
+
+fn github() -> Vec<String> {
+    let block = block("yaml", "runs-on");
+    let lines: Vec<String> = block.lines().filter_map(|line| Some(line.split_once("- run: ")?.1.to_owned())).collect();
+    assert_eq!(lines.len(), 2);
+    lines
+}
+
+fn script_of_gitlab() -> Vec<String> {
+    let block = block("yaml", "script:");
+    let script = block.split("script:\n").nth(1).unwrap().lines().map_while(|line| line.trim().strip_prefix("- "));
+    let lines: Vec<String> = script.map(str::to_owned).collect();
+    assert_eq!(lines.len(), 2);
+    lines
+}
+
+fn plain() -> Vec<String> {
+    block("sh", "sumgate").lines().map(str::to_owned).collect()
+}
+
+/// Runs the lines on an honest pull request, where they pass, and on one that plants a line, where the first fails.
+fn in_ci(go: &Path, lines: &[String], environment: &[(&str, &str)], complaint: &str) {
+    let origin = origin(World::demo());
+    let home = repository(go, &origin);
+    for line in lines {
+        let (code, output) = shell(&home, line, environment);
+        assert_eq!(code, Some(0), "{line}: {output}");
+    }
+    let sum = home.home().join("go.sum");
+    let honest = std::fs::read_to_string(&sum).unwrap();
+    let (first, last) = (honest.lines().next().unwrap(), honest.lines().last().unwrap());
+    let (name, hash) = (last.rsplit_once(' ').unwrap().0, first.rsplit_once(' ').unwrap().1);
+    home.write("go.sum", &honest.replace(last, &format!("{name} {hash}")));
+    let (code, output) = shell(&home, &lines[0], environment);
+    assert_eq!(code, Some(1), "{}: {output}", lines[0]);
+    assert!(output.contains(complaint), "{output}");
+    let (code, _) = shell(&home, &lines[1], environment);
+    assert_ne!(code, Some(0), "a build with a wrong line must not pass");
+}
+
+fn shell(home: &Go, line: &str, environment: &[(&str, &str)]) -> (Option<i32>, String) {
+    let program = Path::new(env!("CARGO_BIN_EXE_sumgate")).parent().unwrap();
+    let mut shell = home.command(Path::new("sh"));
+    let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+    shell.args(["-ec", line]).env("PATH", path).stdin(Stdio::null()).env("GOFLAGS", "-modcacherw");
+    let data = [("SUMGATE_DATA", ".sumgate/data"), ("SUMGATE_CACHE", ".sumgate/cache")];
+    let output = shell.envs(data).envs(environment.iter().copied()).output().unwrap();
+    (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+}
+
+/// A program with a go.sum, whose `origin/main` lacks the last lines of it.
+fn repository(go: &Path, origin: &Origin) -> Go {
+    let home = Go::new(go, &origin.url(), &origin.gosumdb());
+    home.write("main.go", "package main\n\nimport \"example.com/hello\"\n\nfunc main() { println(hello.Text()) }\n");
+    home.write("go.mod", "module example.org/app\n\ngo 1.21\n\nrequire example.com/hello v1.1.0\n");
+    home.must(&["mod", "tidy"]);
+    let whole = std::fs::read_to_string(home.home().join("go.sum")).unwrap();
+    let lines: Vec<&str> = whole.lines().collect();
+    home.write("go.sum", &format!("{}\n", lines[..2].join("\n")));
+    git(&home, &["init", "-q"]);
+    git(&home, &["add", "main.go", "go.mod", "go.sum"]);
+    git(&home, &["commit", "-qm", "base"]);
+    git(&home, &["update-ref", "refs/remotes/origin/main", "HEAD"]);
+    home.write("go.sum", &whole);
+    std::fs::remove_dir_all(home.module_cache()).unwrap();
+    home
+}
+
+fn git(home: &Go, words: &[&str]) {
+    let mut git: Command = home.command(Path::new("git"));
+    git.args(["-c", "user.name=A", "-c", "user.email=a@example.com"]).args(words);
+    let output = git.output().unwrap();
+    assert!(output.status.success(), "git {words:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
