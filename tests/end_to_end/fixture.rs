@@ -15,6 +15,9 @@ use sumgate::demo::{Origin, World};
 /// Longer than anything here takes; what hangs is killed and fails its trial.
 const PATIENCE: Duration = Duration::from_mins(2);
 
+/// What `go` compiled is the same for every home; compiling its library anew each time would take most of the time.
+const BUILD_CACHE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/go-build");
+
 /// A trial that needs nothing but this machine.
 pub fn trial(name: &str, run: fn()) -> Trial {
     Trial::test(name, move || {
@@ -236,7 +239,7 @@ impl Go {
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("HOME", home).env("GOPATH", home.join("path")).env("GOMODCACHE", self.module_cache());
         command.env("GOENV", "off").env("GOFLAGS", "-modcacherw -mod=mod").env("GOTOOLCHAIN", "local");
-        command.env("GOCACHE", home.join("build")).env("GOTELEMETRY", "off").env("GOVCS", "*:off");
+        command.env("GOCACHE", BUILD_CACHE).env("GOTELEMETRY", "off").env("GOVCS", "*:off");
         command.envs(self.settings.iter().map(|(name, value)| (OsStr::new(name), OsStr::new(value))));
         command
     }
