@@ -5,7 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tlog::{
     AuthenticTiles, Decision, ForkEvidence, KeyError, LookupReply, MemoryTree, NoteError, Observation, RecordError,
-    SUMDB_ORIGIN, SignedCheckpoint, Signer, TileHeight, TilePlan, Timeline, TreeSize, VerifierKey, note,
+    SUMDB_ORIGIN, SignedCheckpoint, Signer, TileHeight, TilePlan, Timeline, TreeHead, TreeSize, VerifierKey, note,
 };
 
 fn signer(name: &str, seed: u8) -> Signer {
@@ -105,6 +105,20 @@ fn keys_are_cut_at_the_first_two_plus_signs_and_checked() {
     assert!(matches!(parse(format!("{name}+{hash}+{}", STANDARD.encode([1; 20]))), KeyError::BadKey));
     assert!(matches!(parse(format!("{name}+{hash}+!")), KeyError::BadBase64));
     assert!(!format!("{:?}", signer("a", 9)).contains("0909"), "a signer never shows its seed");
+}
+
+#[test]
+fn what_is_no_tree_head_is_not_signed_as_one() {
+    let a = signer("a", 1);
+    let head = MemoryTree::new().head();
+    let smuggled = format!("first\n7\n{}", tlog::leaf_hash(b"chosen"));
+    for origin in ["", "\n", "two\nlines", "ends\n", "\nbegins", "two\n\nparts", smuggled.as_str()] {
+        assert!(a.sign_head(origin, &head).is_err(), "{origin:?}");
+    }
+    let no_root = TreeHead { size: TreeSize::ZERO, root: tlog::leaf_hash(b"chosen") };
+    assert!(a.sign_head("a log", &no_root).is_err());
+    let note = a.sign_head("a log", &head).unwrap();
+    assert_eq!(SignedCheckpoint::open(note.as_bytes(), "a log", a.verifier_key()).unwrap().head(), &head);
 }
 
 /// A log of `size` records, of which those from `fork` on are another history.
