@@ -1,6 +1,7 @@
 //! The house rules that a machine can check: small files, module heads, commands in the README that exist.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,8 @@ const MAX_LINES: usize = 400;
 
 fn sources() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut folders: Vec<PathBuf> = ["src", "tests", "tlog/src", "tlog/tests"].map(|dir| root.join(dir)).into();
+    let mut folders: Vec<PathBuf> =
+        ["src", "tests", "tlog/src", "tlog/tests", "fuzz/src", "fuzz/fuzz_targets"].map(|dir| root.join(dir)).into();
     let mut found = Vec::new();
     while let Some(folder) = folders.pop() {
         let Ok(entries) = fs::read_dir(&folder) else {
@@ -88,4 +90,31 @@ fn the_policy_in_the_readme_can_be_used() {
     let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
     let policy = readme.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
     sumgate::policy::Policy::parse(policy).unwrap();
+}
+
+/// The names of what lies in a folder, without extensions.
+fn stems(folder: &Path) -> BTreeSet<String> {
+    let stem = |path: PathBuf| path.file_stem().unwrap().to_str().unwrap().to_owned();
+    fs::read_dir(folder).unwrap().map(|entry| stem(entry.unwrap().path())).collect()
+}
+
+#[test]
+fn every_fuzz_target_has_its_program_and_its_seeds() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let library = fs::read_to_string(root.join("fuzz/src/lib.rs")).unwrap();
+    let manifest = fs::read_to_string(root.join("fuzz/Cargo.toml")).unwrap();
+    let list = library.split("TARGETS: ").nth(1).unwrap().split("];\n").next().unwrap();
+    let targets: BTreeSet<String> =
+        list.lines().filter_map(|line| line.trim().strip_prefix("(\"")?.split('"').next()).map(str::to_owned).collect();
+    assert!(list.starts_with(&format!("[Target; {}]", targets.len())), "not every target was read: {targets:?}");
+    assert_eq!(stems(&root.join("fuzz/fuzz_targets")), targets);
+    assert_eq!(stems(&root.join("testdata/fuzz")), targets);
+    assert_eq!(manifest.matches("[[bin]]").count(), targets.len());
+    for name in &targets {
+        let program = fs::read_to_string(root.join(format!("fuzz/fuzz_targets/{name}.rs"))).unwrap();
+        assert!(program.contains(&format!("sumgate_fuzz::{name}(bytes)")), "{name}.rs runs another target");
+        let bin = format!("[[bin]]\nname = \"{name}\"\npath = \"fuzz_targets/{name}.rs\"\n");
+        assert!(manifest.contains(&bin), "fuzz/Cargo.toml has no [[bin]] for {name}");
+        assert!(!stems(&root.join("testdata/fuzz").join(name)).is_empty(), "{name} has no seed");
+    }
 }

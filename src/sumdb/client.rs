@@ -286,6 +286,9 @@ impl Shared {
                 None => seen.clone(),
                 Some(Observation::Same) => return Ok(()),
                 Some(Observation::Fork(evidence)) => return Err(self.forked(*evidence).await),
+                Some(Observation::OtherLog) => {
+                    return Err(self.remote.unverified("tree head", lookup::OTHER_LOG).into());
+                }
                 Some(Observation::Past(comparison) | Observation::Ahead(comparison)) => {
                     let newer = comparison.newer().clone();
                     let tiles = self.authentic(&newer, &comparison.nodes()).await?;

@@ -67,6 +67,9 @@ pub struct Proved {
     pub bundle: String,
 }
 
+/// Two heads of which nothing follows for each other.
+pub(super) const OTHER_LOG: &str = "a tree head is signed for another log than the trusted one";
+
 /// Which check failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -105,7 +108,7 @@ impl Reply {
 
     fn prove(self, tiles: &AuthenticTiles, newest: &SignedCheckpoint) -> Result<Proved, LookupError> {
         let id = self.record.id();
-        let record = self.record.prove(tiles).map_err(unverified)?;
+        let record = self.record.prove(tiles, newest).map_err(unverified)?;
         let lines = parse_record_text(record.text(), &self.module)?;
         let proof = tiles
             .inclusion_proof(id)
@@ -121,7 +124,8 @@ pub fn plan(replies: Vec<Reply>, trusted: Option<&Timeline>) -> Result<Read, Loo
     let mut heads: Vec<&SignedCheckpoint> = replies.iter().map(|reply| &reply.seen).collect();
     heads.extend(trusted.map(Timeline::trusted));
     heads.sort_by_key(|head| head.size());
-    heads.dedup_by_key(|head| *head.head());
+    // One tree head of two logs stays two: the second must not be taken for the first.
+    heads.dedup_by(|a, b| (a.head(), a.key(), a.origin()) == (b.head(), b.key(), b.origin()));
     let newest = heads.pop().cloned().ok_or_else(|| LookupError::Unverified("there is no reply".to_owned()))?;
     let timeline = Timeline::resume(newest.clone());
     let mut comparisons = Vec::new();
@@ -130,6 +134,7 @@ pub fn plan(replies: Vec<Reply>, trusted: Option<&Timeline>) -> Result<Read, Loo
             Observation::Same => {}
             Observation::Past(comparison) | Observation::Ahead(comparison) => comparisons.push(comparison),
             Observation::Fork(evidence) => return Ok(Read::Forked(evidence)),
+            Observation::OtherLog => return Err(LookupError::Unverified(OTHER_LOG.to_owned())),
         }
     }
     let mut nodes: Vec<Node> = replies.iter().map(|reply| Node { level: 0, index: reply.record.id().get() }).collect();
@@ -154,5 +159,37 @@ impl Reading {
         }
         let proved = self.replies.into_iter().map(|reply| reply.prove(tiles, &self.newest)).collect();
         Ok(Conclusion::Proved(Box::new(self.newest), proved))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+    use crate::demo::World;
+
+    #[test]
+    fn a_head_of_another_log_is_neither_a_fork_nor_taken_for_the_trusted_one() {
+        let log = |seed: u8, more: usize| {
+            let mut world = World::new("db.example", [seed; 32]);
+            let module = world.add_simple("example.com/a@v1.0.0", "", "package a\n");
+            world.pad(3 + more);
+            (world, module)
+        };
+        let timeline = |world: &World| {
+            let note = world.head_at(world.size()).unwrap();
+            Timeline::resume(SignedCheckpoint::open(note.as_bytes(), SUMDB_ORIGIN, world.key()).unwrap())
+        };
+        let (world, module) = log(1, 5);
+        let reply = world.lookup(&module, world.size()).unwrap();
+        let reply = Reply::read(&module, reply.as_bytes(), world.key()).unwrap();
+        // The other log is shorter, has the very same tree, or is longer.
+        for more in [0, 5, 9] {
+            let refused = plan(vec![reply.clone()], Some(&timeline(&log(2, more).0))).unwrap_err();
+            assert_eq!(refused.to_string(), OTHER_LOG, "{more}");
+            let own = plan(vec![reply.clone()], Some(&timeline(&log(1, more).0)));
+            assert!(matches!(own, Ok(Read::Needs(_))), "{more}");
+        }
     }
 }

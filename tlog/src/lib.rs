@@ -11,7 +11,7 @@
 //! | `tile`, `plan` | [`Tile`]; [`TilePlan`] (what to fetch) → [`AuthenticTiles`] |
 //! | `key`, [`note`], `sign` | [`VerifierKey`], [`VerifiedNote`], [`Signer`] |
 //! | `checkpoint`, `record`, [`bundle`] | [`SignedCheckpoint`]; [`LookupReply`] → [`ProvenRecord`]; proofs as text |
-//! | `timeline`, `evidence` | [`Timeline::observe`] → past, same, ahead, or [`ForkEvidence`] |
+//! | `timeline`, `evidence` | [`Timeline::observe`] → past, same, ahead, another log, or [`ForkEvidence`] |
 //!
 //! # Invariants
 //!
@@ -19,7 +19,7 @@
 //! 2. A verified thing is a type that cannot be made otherwise: a check that is left out does not compile.
 //! 3. Every tile of a plan takes part in the root or equals its hash in its parent; nothing else is handed out
 //!    (CVE-2026-56865; `tests/vectors.rs`, `tests/exhaustive.rs`).
-//! 4. The text of a record cannot be read before its inclusion is proved (CVE-2026-56864).
+//! 4. The text of a record cannot be read before its inclusion under a signed head is proved (CVE-2026-56864).
 //! 5. Parsing is canonical: what parses prints as it was, or is refused.
 //! 6. Two signed heads that contradict each other become a value that anybody can check again, offline.
 #![no_std]

@@ -29,7 +29,7 @@ pub struct LookupReply {
     note: Vec<u8>,
 }
 
-/// A record whose inclusion in the tree of a head was proved. Only [`LookupReply::prove`], [`LookupReply::prove_by`] and
+/// A record whose inclusion in the tree of a signed head was proved. Only [`LookupReply::prove`], [`LookupReply::prove_by`] and
 /// [`crate::bundle::open`] make one.
 ///
 /// ```compile_fail
@@ -55,6 +55,17 @@ pub enum RecordError {
     /// The number of the record.
     #[error("the record number: {0}")]
     BadId(#[from] TreeError),
+    /// The tiles were checked against another head than the signed one.
+    #[error(
+        "the tiles were checked against {} records with the root {}, and the signed head has {} with the root {}",
+        tiles.size, tiles.root, signed.size, signed.root
+    )]
+    OtherHead {
+        /// What the tiles were checked against.
+        tiles: TreeHead,
+        /// What was signed.
+        signed: TreeHead,
+    },
     /// The tiles say nothing of this record.
     #[error("record {0} is not in the tiles that were checked")]
     NotPlanned(RecordId),
@@ -115,15 +126,25 @@ impl LookupReply {
         &self.note
     }
 
-    /// Proves the record by tiles that were planned for the node at level 0 with the record's number.
-    pub fn prove(self, tiles: &AuthenticTiles) -> Result<ProvenRecord, RecordError> {
+    /// Proves the record by tiles that were planned for the node at level 0 with the record's number, and checked against
+    /// the tree of `head`. Tiles prove nothing without a signed head: anybody can make a tree.
+    ///
+    /// ```compile_fail
+    /// fn prove_by_no_signature(reply: tlog::LookupReply, tiles: &tlog::AuthenticTiles) {
+    ///     let _ = reply.prove(tiles);
+    /// }
+    /// ```
+    pub fn prove(self, tiles: &AuthenticTiles, head: &SignedCheckpoint) -> Result<ProvenRecord, RecordError> {
+        if tiles.head() != head.head() {
+            return Err(RecordError::OtherHead { tiles: *tiles.head(), signed: *head.head() });
+        }
         let node = Node { level: 0, index: self.id.get() };
         let expected = tiles.hash(node).ok_or(RecordError::NotPlanned(self.id))?;
         let found = self.leaf_hash();
         if found != expected {
             return Err(RecordError::WrongLeaf { id: self.id, found, expected });
         }
-        Ok(ProvenRecord { id: self.id, text: self.text, head: *tiles.head() })
+        Ok(ProvenRecord { id: self.id, text: self.text, head: *head.head() })
     }
 
     /// Proves the record by an inclusion proof for a signed head.

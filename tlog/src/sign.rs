@@ -17,7 +17,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signer as _, SigningKey};
 
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, CheckpointError};
 use crate::key::{KeyError, VerifierKey};
 use crate::note::NoteError;
 use crate::tree::TreeHead;
@@ -54,9 +54,15 @@ impl Signer {
         Ok(format!("{text}\n— {} {}\n", self.verifier.name(), STANDARD.encode(signature)))
     }
 
-    /// Signs a tree head; returns the whole note.
-    pub fn sign_head(&self, origin: &str, head: &TreeHead) -> Result<String, NoteError> {
-        self.sign(&Checkpoint { origin: origin.to_string(), head: *head, extensions: Vec::new() }.to_string())
+    /// Signs a tree head; returns the whole note. An origin that is not one line would make the text another head, or
+    /// none: what does not read back as it was given is not signed.
+    pub fn sign_head(&self, origin: &str, head: &TreeHead) -> Result<String, CheckpointError> {
+        let checkpoint = Checkpoint { origin: origin.to_string(), head: *head, extensions: Vec::new() };
+        let text = checkpoint.to_string();
+        if Checkpoint::parse(&text)? != checkpoint {
+            return Err(CheckpointError::Malformed);
+        }
+        Ok(self.sign(&text)?)
     }
 }
 

@@ -112,7 +112,8 @@ impl Tile {
     /// The tile with these coordinates, if some tree has it.
     pub fn new(height: TileHeight, level: u8, index: u64, width: u32) -> Result<Self, TileError> {
         let shift = u32::from(height.0) * u32::from(level);
-        if width == 0 || width > height.full_width() || shift >= 62 {
+        // 2^62 records have one root, at level 62: with heights 1 and 2 that level is a row of tiles of its own.
+        if width == 0 || width > height.full_width() || shift > MAX_TREE_SIZE.ilog2() {
             return Err(TileError::OutsideEveryTree);
         }
         let most = MAX_TREE_SIZE >> shift;

@@ -30,6 +30,8 @@ pub enum Observation {
     Ahead(Comparison),
     /// One size, two roots.
     Fork(Box<ForkEvidence>),
+    /// Of another key or another origin: nothing follows from it for this log.
+    OtherLog,
 }
 
 /// Two heads of different sizes, not compared yet.
@@ -71,9 +73,12 @@ impl Timeline {
         &self.trusted
     }
 
-    /// Holds a head against the trusted one. Both must be of one log and key; the caller opened them with one key.
+    /// Holds a head against the trusted one. Heads of two keys or origins are never called a fork: nobody lied.
     pub fn observe(&self, seen: SignedCheckpoint) -> Observation {
         let trusted = self.trusted.clone();
+        if (seen.key(), seen.origin()) != (trusted.key(), trusted.origin()) {
+            return Observation::OtherLog;
+        }
         if seen.head() == trusted.head() {
             return Observation::Same;
         }

@@ -2,8 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use tlog::{
-    ConsistencyProof, Hash, InclusionProof, MemoryTree, Node, RecordId, TileHeight, TilePlan, TreeHead, TreeSize,
-    empty_root, leaf_hash, node_hash, root_from_subtrees, subtree_roots,
+    ConsistencyProof, Hash, InclusionProof, MemoryTree, Node, RecordId, Tile, TileError, TileHeight, TilePlan,
+    TreeHead, TreeSize, empty_root, leaf_hash, node_hash, root_from_subtrees, subtree_roots,
 };
 
 const LARGEST: u64 = 70;
@@ -159,5 +159,49 @@ fn every_tile_of_every_plan_is_authenticated_to_the_last_bit() {
             }
             assert!(TilePlan::new(head, height, &[Node { level: 0, index: size }]).is_err());
         }
+    }
+}
+
+/// Every leaf is the same, so every node of a level is: the largest trees can be tested without making them.
+#[test]
+fn the_largest_trees_are_planned_and_proved_with_every_tile_height() {
+    let levels: Vec<Hash> =
+        std::iter::successors(Some(leaf_hash(b"same\n")), |hash| Some(node_hash(hash, hash))).take(63).collect();
+    let of = |node: &Node| levels[usize::from(node.level)];
+    for size in [tlog::limits::MAX_TREE_SIZE, tlog::limits::MAX_TREE_SIZE - 1] {
+        let size = TreeSize::new(size).unwrap();
+        let roots: Vec<Hash> = subtree_roots(size).iter().map(of).collect();
+        let head = TreeHead { size, root: root_from_subtrees(size, &roots).unwrap() };
+        for height in 1..=8 {
+            let height = TileHeight::new(height).unwrap();
+            for index in [0, size.get() / 2, size.get() - 1] {
+                let node = Node { level: 0, index };
+                let plan = TilePlan::new(head, height, &[node]).unwrap_or_else(|error| panic!("{height:?}: {error}"));
+                let bytes: Vec<Vec<u8>> = plan
+                    .tiles()
+                    .iter()
+                    .map(|tile| tile.nodes().iter().flat_map(|node| *of(node).as_bytes()).collect())
+                    .collect();
+                let tiles = plan.authenticate(&bytes).unwrap();
+                assert_eq!(tiles.hash(node), Some(levels[0]));
+                let proof = tiles.inclusion_proof(RecordId::new(index).unwrap()).unwrap();
+                assert_eq!(proof.verify(RecordId::new(index).unwrap(), &levels[0], &head), Ok(()));
+                for tile in plan.tiles() {
+                    assert_eq!(Tile::parse(&tile.to_string()), Ok(*tile));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn no_tile_lies_above_the_root_of_the_largest_tree() {
+    for height in 1..=8 {
+        let height = TileHeight::new(height).unwrap();
+        let highest = 62 / height.get();
+        assert!(Tile::new(height, highest, 0, 1).is_ok(), "{height:?}");
+        assert_eq!(Tile::new(height, highest + 1, 0, 1), Err(TileError::OutsideEveryTree), "{height:?}");
+        let row = 1_u64 << (62 - highest * height.get());
+        assert_eq!(Tile::new(height, highest, row, 1), Err(TileError::OutsideEveryTree), "{height:?}");
     }
 }

@@ -4,8 +4,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tlog::{
-    AuthenticTiles, Decision, ForkEvidence, KeyError, MemoryTree, NoteError, Observation, SUMDB_ORIGIN,
-    SignedCheckpoint, Signer, TileHeight, TilePlan, Timeline, TreeSize, VerifierKey, note,
+    AuthenticTiles, Decision, ForkEvidence, KeyError, LookupReply, MemoryTree, NoteError, Observation, RecordError,
+    SUMDB_ORIGIN, SignedCheckpoint, Signer, TileHeight, TilePlan, Timeline, TreeHead, TreeSize, VerifierKey, note,
 };
 
 fn signer(name: &str, seed: u8) -> Signer {
@@ -107,6 +107,20 @@ fn keys_are_cut_at_the_first_two_plus_signs_and_checked() {
     assert!(!format!("{:?}", signer("a", 9)).contains("0909"), "a signer never shows its seed");
 }
 
+#[test]
+fn what_is_no_tree_head_is_not_signed_as_one() {
+    let a = signer("a", 1);
+    let head = MemoryTree::new().head();
+    let smuggled = format!("first\n7\n{}", tlog::leaf_hash(b"chosen"));
+    for origin in ["", "\n", "two\nlines", "ends\n", "\nbegins", "two\n\nparts", smuggled.as_str()] {
+        assert!(a.sign_head(origin, &head).is_err(), "{origin:?}");
+    }
+    let no_root = TreeHead { size: TreeSize::ZERO, root: tlog::leaf_hash(b"chosen") };
+    assert!(a.sign_head("a log", &no_root).is_err());
+    let note = a.sign_head("a log", &head).unwrap();
+    assert_eq!(SignedCheckpoint::open(note.as_bytes(), "a log", a.verifier_key()).unwrap().head(), &head);
+}
+
 /// A log of `size` records, of which those from `fork` on are another history.
 fn log(size: u64, fork: u64) -> MemoryTree {
     let mut tree = MemoryTree::new();
@@ -162,6 +176,7 @@ fn every_pair_of_heads_is_same_past_ahead_or_fork_and_every_fork_is_evidence() {
                             Decision::Fork(evidence) => evidence,
                         }
                     }
+                    Observation::OtherLog => panic!("one key signed both for one origin"),
                 };
                 assert!(!fits, "fork at {fork}, {trusted_size} and {seen_size}");
                 let text = evidence.to_string();
@@ -194,6 +209,20 @@ fn tampered_evidence_proves_nothing() {
     let dressed = text.replace(&marked(evidence.older().note()), &marked(older.note()));
     let dressed = dressed.replace(&marked(evidence.newer().note()), &marked(newer.note()));
     assert!(ForkEvidence::verify(dressed.as_bytes()).is_err());
+}
+
+#[test]
+fn tiles_of_an_unsigned_tree_prove_no_record() {
+    let (honest, forged) = (log(9, 9), log(9, 5));
+    let reply = || LookupReply::parse(b"7\nother 7\n\nits note plays no part here").unwrap();
+    let node = [tlog::Node { level: 0, index: 7 }];
+    // The forged record is in the forged tree; but nobody signed that tree.
+    let by_forger = tiles(&forged, &signed(&forged, 9), &node);
+    let refused = reply().prove(&by_forger, &signed(&honest, 9)).unwrap_err();
+    assert_eq!(refused, RecordError::OtherHead { tiles: forged.head(), signed: honest.head() });
+    let of_honest = tiles(&honest, &signed(&honest, 9), &node);
+    assert!(matches!(reply().prove(&of_honest, &signed(&honest, 9)), Err(RecordError::WrongLeaf { .. })));
+    assert_eq!(reply().prove(&by_forger, &signed(&forged, 9)).unwrap().text(), "other 7\n");
 }
 
 fn marked(note: &str) -> String {

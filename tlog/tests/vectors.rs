@@ -151,8 +151,8 @@ fn lookups(vectors: &Value) {
         let head = SignedCheckpoint::open(reply.note(), SUMDB_ORIGIN, &key).ok()?;
         let node = Node { level: 0, index: reply.id().get() };
         let tiles = TilePlan::new(*head.head(), TileHeight::SUMDB, &[node]).ok()?.authenticate(&[&tile]).ok()?;
-        assert!(matches!(Timeline::resume(head.clone()).observe(head), tlog::Observation::Same));
-        reply.prove(&tiles).ok()
+        assert!(matches!(Timeline::resume(head.clone()).observe(head.clone()), tlog::Observation::Same));
+        reply.prove(&tiles, &head).ok()
     };
     for case in vectors["cases"].as_array().unwrap() {
         let module = format!("{} {}", case["lookup"][0].as_str().unwrap(), case["lookup"][1].as_str().unwrap());

@@ -1,0 +1,158 @@
+//! What each fuzz target checks, as plain functions: the targets and the tests on the seeds share them.
+//!
+//! Every parser of outside bytes has one. None may panic, and what parses must print as it was: two spellings of one value
+//! would be two hashes.
+
+use std::io::Write;
+
+use sumgate::dirhash::{ZipLimits, hash_any_zip};
+use sumgate::gosum::parse_record_text;
+use sumgate::module::{ModulePath, ModuleVersion, Patterns, Query, Version};
+use tlog::{Checkpoint, ForkEvidence, LookupReply, SUM_GOLANG_ORG, SUMDB_ORIGIN, Signer, Tile, VerifierKey};
+
+/// A target: its name, and what it does with bytes.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All targets.
+pub const TARGETS: [Target; 11] = [
+    ("note", note),
+    ("key", key),
+    ("checkpoint", checkpoint),
+    ("lookup", lookup),
+    ("tile", tile),
+    ("evidence", evidence),
+    ("bundle", bundle),
+    ("module", module),
+    ("pattern", pattern),
+    ("record", record),
+    ("zip", zip),
+];
+
+fn sum_golang_org() -> VerifierKey {
+    VerifierKey::parse(SUM_GOLANG_ORG).expect("the built-in key is sound")
+}
+
+/// The log of those seeds that verify, but cannot be had of sum.golang.org.
+fn example() -> Signer {
+    Signer::from_seed("example.com/log", [1; 32]).expect("a sound name")
+}
+
+pub fn note(bytes: &[u8]) {
+    if let Ok(note) = tlog::note::open(bytes, &[sum_golang_org()]) {
+        assert_eq!(note.raw().as_bytes(), bytes);
+    }
+}
+
+pub fn key(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Ok(key) = VerifierKey::parse(text) {
+        assert_eq!(key.to_string(), text);
+    }
+}
+
+pub fn checkpoint(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Ok(checkpoint) = Checkpoint::parse(text) {
+        assert_eq!(checkpoint.to_string(), text);
+    }
+}
+
+pub fn lookup(bytes: &[u8]) {
+    if let Ok(reply) = LookupReply::parse(bytes) {
+        assert!(bytes.starts_with(format!("{}\n", reply.id()).as_bytes()));
+        assert!(bytes.ends_with(reply.note()));
+    }
+}
+
+pub fn tile(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Ok(tile) = Tile::parse(text) {
+        assert_eq!(tile.to_string(), text);
+        assert_eq!(tile.nodes().len(), tile.width() as usize);
+    }
+}
+
+pub fn evidence(bytes: &[u8]) {
+    if let Ok(evidence) = ForkEvidence::verify(bytes) {
+        assert_eq!(evidence.to_string().as_bytes(), bytes);
+    }
+}
+
+pub fn bundle(bytes: &[u8]) {
+    for key in [&sum_golang_org(), example().verifier_key()] {
+        if let Ok((record, head)) = tlog::bundle::open(bytes, SUMDB_ORIGIN, key) {
+            assert!(head.size().contains(record.id()));
+        }
+    }
+}
+
+pub fn module(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Ok(module) = ModuleVersion::parse(text) {
+        assert_eq!(module.to_string(), text);
+        assert_eq!(ModulePath::unescape(&module.path.escaped()), Ok(module.path.clone()));
+        assert_eq!(Version::unescape(&module.version.escaped()), Ok(module.version.clone()));
+    }
+    if let Ok(query) = Query::unescape(text) {
+        assert_eq!(query.escaped(), text);
+    }
+}
+
+pub fn pattern(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(patterns) = Patterns::parse(text) else { return };
+    let path = ModulePath::parse("git.example.com/Some/module/v2").expect("a sound path");
+    let again = Patterns::parse(&patterns.to_string());
+    assert_eq!(again.map(|again| again.matches(&path)), Ok(patterns.matches(&path)));
+}
+
+pub fn record(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let module = ModuleVersion::parse("a.com/b@v1.0.0").expect("a sound module");
+    if let Ok(lines) = parse_record_text(text, &module) {
+        assert!(lines.zip.is_some() || lines.go_mod.is_some());
+        assert!(text.lines().all(|line| line.starts_with("a.com/b v1.0.0")));
+    }
+}
+
+pub fn zip(bytes: &[u8]) {
+    let Ok(mut file) = tempfile::tempfile() else { return };
+    if file.write_all(bytes).is_err() {
+        return;
+    }
+    let limits = ZipLimits { zip: 1 << 20, single: 1 << 16, threads: 1 };
+    if let Ok(report) = hash_any_zip(&file, &limits) {
+        assert_eq!(report.packed, bytes.len() as u64);
+        assert!(report.unpacked <= limits.zip);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    /// Every target has seeds, which pass, also with each of their bits changed: a small fuzzer without a fuzzer.
+    #[test]
+    fn seeds_pass_whole_cut_and_with_every_bit_changed() {
+        for (name, target) in super::TARGETS {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/fuzz").join(name);
+            let mut seeds = 0;
+            for seed in std::fs::read_dir(&folder).expect("every target has a folder of seeds") {
+                let bytes = std::fs::read(seed.expect("a readable folder").path()).expect("a readable seed");
+                assert!(bytes.len() <= 2048, "seeds of {name} are small");
+                target(&bytes);
+                for at in 0..bytes.len() {
+                    target(&bytes[..at]);
+                    for bit in 0..8 {
+                        let mut changed = bytes.clone();
+                        changed[at] ^= 1 << bit;
+                        target(&changed);
+                    }
+                }
+                seeds += 1;
+            }
+            assert!(seeds > 0, "{name} has no seeds");
+            assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fuzz_targets/{name}.rs")).is_file());
+        }
+    }
+}
