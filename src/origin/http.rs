@@ -16,8 +16,8 @@ const SILENCE_TIMEOUT: Duration = Duration::from_mins(1);
 const WHOLE_TIMEOUT: Duration = Duration::from_mins(15);
 /// Go's `net/http` follows ten.
 const MAX_REDIRECTS: usize = 10;
-/// Enough for an audit's 128 lookups at once; idle connections beyond are closed.
-const MAX_IDLE_PER_HOST: usize = 128;
+/// Enough for the 256 tiles that an audit asks for at once; idle connections beyond are closed.
+const MAX_IDLE_PER_HOST: usize = 256;
 /// A refusal's reason is for a person; `go` itself shows about 600 bytes.
 const MAX_REASON: usize = 600;
 

@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 
 use crate::hash::Hash;
 use crate::inclusion::InclusionProof;
-use crate::tile::{Tile, TileError, TileHeight};
+use crate::tile::{InnerNodes, Tile, TileError, TileHeight};
 use crate::tree::{Node, RecordId, TreeHead, root_from_subtrees, subtree_roots};
 
 /// The tiles that are needed to know some nodes of the tree of a head.
@@ -43,7 +43,7 @@ pub enum PlanError {
 /// Tiles whose every byte was checked against a tree head. Only [`TilePlan::authenticate`] makes them.
 ///
 /// ```compile_fail
-/// let forged = tlog::AuthenticTiles { head: todo!(), height: todo!(), tiles: vec![], bytes: vec![] };
+/// let forged = tlog::AuthenticTiles { head: todo!(), height: todo!(), tiles: vec![], bytes: vec![], inner: vec![] };
 /// ```
 #[derive(Clone, Debug)]
 pub struct AuthenticTiles {
@@ -51,6 +51,7 @@ pub struct AuthenticTiles {
     height: TileHeight,
     tiles: Vec<Tile>,
     bytes: Vec<Vec<u8>>,
+    inner: Vec<InnerNodes>,
 }
 
 impl TilePlan {
@@ -93,18 +94,21 @@ impl TilePlan {
             }
         }
         self.check_root(bytes)?;
-        for (tile, own) in self.tiles.iter().zip(bytes).filter(|(tile, _)| tile.is_full()) {
+        let above = |(tile, own): (&Tile, &B)| InnerNodes::above(own.as_ref(), tile.width() as usize);
+        let inner: Option<Vec<InnerNodes>> = self.tiles.iter().zip(bytes).map(above).collect();
+        let inner = inner.ok_or(TileError::OutsideEveryTree)?;
+        for (tile, own) in self.tiles.iter().zip(&inner).filter(|(tile, _)| tile.is_full()) {
             let expected = tile
                 .parent(self.head.size)
                 .and_then(|parent| parent.hash(self.find(&parent, bytes)?, tile.as_node()))
                 .ok_or(TileError::NoParent(*tile))?;
-            let found = crate::tile::row_root(own.as_ref(), tile.width() as usize).ok_or(TileError::NoParent(*tile))?;
+            let found = own.over(0, tile.width() as usize).ok_or(TileError::NoParent(*tile))?;
             if found != expected {
                 return Err(TileError::WrongHash { tile: *tile, found, expected });
             }
         }
         let bytes = bytes.iter().map(|bytes| bytes.as_ref().to_vec()).collect();
-        Ok(AuthenticTiles { head: self.head, height: self.height, tiles: self.tiles.clone(), bytes })
+        Ok(AuthenticTiles { head: self.head, height: self.height, tiles: self.tiles.clone(), bytes, inner })
     }
 
     /// The partial tiles are exactly those that hold the subtree roots, and those roots cover all their hashes.
@@ -149,7 +153,11 @@ impl AuthenticTiles {
     /// The hash of a node, if one of the tiles holds it.
     pub fn hash(&self, node: Node) -> Option<Hash> {
         let tile = Tile::containing(self.height, node, self.head.size)?;
-        tile.hash(self.bytes(&tile)?, node)
+        let at = position(&self.tiles, &tile).filter(|at| self.tiles[*at] == tile)?;
+        match tile.range(node)? {
+            (first, 1) => Hash::at(&self.bytes[at], first),
+            (first, count) => self.inner[at].over(first, count),
+        }
     }
 
     /// The hashes of several nodes, in their order.

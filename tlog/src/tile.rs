@@ -196,7 +196,7 @@ impl Tile {
     }
 
     /// Where `node` lies in the row of this tile: first hash, number of hashes.
-    fn range(&self, node: Node) -> Option<(usize, usize)> {
+    pub(crate) fn range(&self, node: Node) -> Option<(usize, usize)> {
         if node.level / self.height.0 != self.level {
             return None;
         }
@@ -227,6 +227,40 @@ impl Tile {
     /// The node that this tile is, when it is full.
     pub(crate) fn as_node(&self) -> Node {
         Node { level: self.height.0 * (self.level + 1), index: self.index }
+    }
+}
+
+/// Every complete node above the row of a tile, computed once. One allocation for a tile, none for a hash.
+#[derive(Clone, Debug)]
+pub(crate) struct InnerNodes {
+    /// Level after level, from the one above the row.
+    nodes: Vec<Hash>,
+    width: usize,
+}
+
+impl InnerNodes {
+    /// Computes the nodes above a row of `width` hashes.
+    pub(crate) fn above(row: &[u8], width: usize) -> Option<Self> {
+        let mut nodes: Vec<Hash> = Vec::with_capacity(width);
+        for i in 0..width / 2 {
+            nodes.push(node_hash(&Hash::at(row, 2 * i)?, &Hash::at(row, 2 * i + 1)?));
+        }
+        let (mut begin, mut length) = (0, width / 2);
+        while length > 1 {
+            for i in 0..length / 2 {
+                nodes.push(node_hash(&nodes[begin + 2 * i], &nodes[begin + 2 * i + 1]));
+            }
+            begin += length;
+            length /= 2;
+        }
+        Some(Self { nodes, width })
+    }
+
+    /// The node over `count` hashes from `first`; `count` is a power of two above one, and `first` a multiple of it.
+    pub(crate) fn over(&self, first: usize, count: usize) -> Option<Hash> {
+        let level = count.trailing_zeros();
+        let below: usize = (1..level).map(|level| self.width >> level).sum();
+        self.nodes.get(below + (first >> level)).copied()
     }
 }
 
