@@ -4,7 +4,7 @@
 //! paths ─find→ targets ─read→ entries ─lookup_all→ answers ─judge→ Report
 //! ```
 //!
-//! `find`, `read`, `base` and `cache` touch the disk (and git, for `--base`); [`judge`] is pure. Entries keep the order of
+//! `find`, `read`, `base` and `cache` touch the disk (and git, for `--base`); `judge` is pure. Entries keep the order of
 //! the files, and so does the report. A line that could not be checked is in [`Report::unchecked`], never silently right.
 
 mod base;
@@ -22,8 +22,9 @@ use std::time::SystemTime;
 pub use base::{Base, BaseError};
 pub use cache::{CacheError, read_module_cache};
 pub use find::{FindError, Target, find};
-pub use judge::{Rules, judge};
 pub use read::{ReadError, read};
+
+use judge::{Rules, judge};
 
 use crate::artifact::Kind;
 use crate::fault::Fault;

@@ -21,6 +21,14 @@ const POLL: Duration = Duration::from_millis(2);
 /// All of `go env -json` has about 3 kB.
 const MAX_OUTPUT: u64 = 1 << 20;
 
+/// `go` is there, and does not say what its settings are. To go on with defaults would be to forget GOPRIVATE.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot learn the settings of go from `{} env`: {why}", go.display())]
+pub struct GoEnvError {
+    go: PathBuf,
+    why: String,
+}
+
 /// The settings that `go` would use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GoEnv {
@@ -32,13 +40,14 @@ pub struct GoEnv {
 
 impl GoEnv {
     /// Reads the environment and asks the `go` on the PATH, if there is one. Blocks for at most ten seconds.
-    pub fn read() -> Self {
+    pub fn read() -> Result<Self, GoEnvError> {
         let environment = std::env::vars_os().filter_map(|(name, value)| {
             let name = name.into_string().ok().filter(|name| name.starts_with("GO"))?;
             Some((name, value.into_string().ok()?))
         });
-        let told = go_on_path().and_then(|go| ask(&go)).unwrap_or_default();
-        Self { environment: environment.collect(), told }
+        let ask = |go: PathBuf| ask(&go).map_err(|why| GoEnvError { go, why });
+        let told = go_on_path().map(ask).transpose()?.unwrap_or_default();
+        Ok(Self { environment: environment.collect(), told })
     }
 
     /// Settings as given: for tests, and for what is read elsewhere.
@@ -84,39 +93,49 @@ impl GoEnv {
     }
 }
 
-/// The `go` command on the PATH.
+/// The `go` command on the PATH. A relative folder there would let whoever made the working folder say what `go` is.
 pub fn go_on_path() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|dir| dir.join("go")).find(|go| go.is_file())
+    let folders = std::env::split_paths(&path).filter(|folder| folder.is_absolute());
+    folders.map(|folder| folder.join("go")).find(|go| go.is_file())
 }
 
-/// What `go env -json` prints. `GOTOOLCHAIN=local` keeps it from downloading another `go` first.
-fn ask(go: &Path) -> Option<HashMap<String, String>> {
+/// What `go env -json` prints. `GOTOOLCHAIN=local` keeps a line in somebody's go.mod from making it run another `go`.
+fn ask(go: &Path) -> Result<HashMap<String, String>, String> {
+    let failed = |error: std::io::Error| error.to_string();
     let toolchain = std::env::var_os("GOTOOLCHAIN");
     let mut command = Command::new(go);
     command.args(["env", "-json"]).env("GOTOOLCHAIN", "local");
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
-    let stdout = child.stdout.take()?;
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().map_err(failed)?;
+    let stdout = child.stdout.take();
     let reader = std::thread::spawn(move || {
         let mut printed = Vec::new();
-        stdout.take(MAX_OUTPUT).read_to_end(&mut printed).map(|_| printed)
+        stdout.map(|stdout| stdout.take(MAX_OUTPUT).read_to_end(&mut printed)).transpose().map(|_| printed)
     });
     let start = Instant::now();
-    while child.try_wait().ok()?.is_none() {
+    let status = loop {
+        if let Some(status) = child.try_wait().map_err(failed)? {
+            break status;
+        }
         if start.elapsed() > PATIENCE {
             let _ = child.kill();
             let _ = child.wait();
-            return None;
+            return Err(format!("it did not end within {} seconds", PATIENCE.as_secs()));
         }
         std::thread::sleep(POLL);
+    };
+    if !status.success() {
+        return Err(format!("it ended with {status}"));
     }
-    let printed = reader.join().ok()?.ok()?;
-    let mut told: HashMap<String, String> = serde_json::from_slice(&printed).ok()?;
+    let printed = reader.join().map_err(|_| "its output was not read".to_owned())?.map_err(failed)?;
+    let mut told: HashMap<String, String> =
+        serde_json::from_slice(&printed).map_err(|error| format!("its output is not what go env prints: {error}"))?;
     // Ours, not the user's.
     if toolchain.as_deref() != Some(OsStr::new("local")) {
         told.remove("GOTOOLCHAIN");
     }
-    Some(told)
+    Ok(told)
 }
 
 #[cfg(test)]

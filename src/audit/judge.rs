@@ -16,11 +16,11 @@ use crate::sumdb::{Answer, SumdbError};
 
 /// Which modules are asked about.
 #[derive(Clone, Copy, Debug)]
-pub struct Rules<'a> {
+pub(super) struct Rules<'a> {
     /// Modules that are skipped.
-    pub exempt: &'a Patterns,
+    pub(super) exempt: &'a Patterns,
     /// The database is a public one: a name that looks private is not sent to it.
-    pub hold_back_private: bool,
+    pub(super) hold_back_private: bool,
 }
 
 impl Rules<'_> {
@@ -34,11 +34,11 @@ impl Rules<'_> {
 
 /// Holds every entry against the answers and the denials of a policy. All that [`Rules::is_asked`] says yes to must be
 /// among the answers.
-pub fn judge<S: std::hash::BuildHasher>(
+pub(super) fn judge(
     rules: &Rules<'_>,
     entries: &[Entry],
-    answers: &HashMap<ModuleVersion, Answer, S>,
-    denials: &HashMap<ModuleVersion, Denial, S>,
+    answers: &HashMap<ModuleVersion, Answer>,
+    denials: &HashMap<ModuleVersion, Denial>,
 ) -> Report {
     let mut report = Report::default();
     // For each file of a version the first hash of go.sum, and where it stands.
@@ -94,11 +94,11 @@ fn not_asked(rules: &Rules<'_>, at: &HashAt, report: &mut Report) {
     report.findings.push(finding(code, at, message));
 }
 
-fn compare<S: std::hash::BuildHasher>(
+fn compare(
     at: &HashAt,
     lines: &RecordLines,
     record: u64,
-    answers: &HashMap<ModuleVersion, Answer, S>,
+    answers: &HashMap<ModuleVersion, Answer>,
     report: &mut Report,
 ) {
     let proved = match at.kind {
@@ -116,13 +116,7 @@ fn compare<S: std::hash::BuildHasher>(
     }
 }
 
-fn mismatch<S: std::hash::BuildHasher>(
-    at: &HashAt,
-    found: &H1,
-    proved: &H1,
-    record: u64,
-    answers: &HashMap<ModuleVersion, Answer, S>,
-) -> Finding {
+fn mismatch(at: &HashAt, found: &H1, proved: &H1, record: u64, answers: &HashMap<ModuleVersion, Answer>) -> Finding {
     let mut mismatch = finding(Code::HashMismatch, at, format!("the hash of {} is not the proved one", what(at)));
     mismatch.facts.push(("found".to_owned(), found.to_string()));
     mismatch.facts.push(("proved".to_owned(), format!("{proved} (record {record})")));

@@ -15,7 +15,7 @@ use crate::goenv::GoEnv;
 use crate::origin::HttpClient;
 
 pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
-    let go = GoEnv::read();
+    let go = config::go_env()?;
     let databases = config::surrounding_databases(&args.surrounding, &go)?;
     let exempt = config::surrounding_exempt(&args.surrounding, &go)?;
     let policy = config::policy(&args.policy)?;

@@ -28,6 +28,11 @@ pub(super) fn databases(args: &DatabaseArgs) -> Result<Vec<Database>, Failure> {
     Ok(databases)
 }
 
+/// The settings of `go`.
+pub(super) fn go_env() -> Result<GoEnv, Failure> {
+    GoEnv::read().map_err(|error| Failure::new(Fault::Host, error.to_string()))
+}
+
 /// The databases that are named, else the one that `go` would ask, reached as `go` would reach it.
 pub(super) fn surrounding_databases(args: &SurroundingArgs, go: &GoEnv) -> Result<Vec<Database>, Failure> {
     if !args.sumdb.is_empty() {

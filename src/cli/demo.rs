@@ -1,13 +1,12 @@
 //! `sumgate demo`: the guided tour.
 
-use std::path::PathBuf;
-
 use super::args::DemoArgs;
 use super::config;
 use super::exit::{Exit, Failure};
 use super::out;
 use crate::demo::Tour;
 use crate::fault::Fault;
+use crate::goenv::go_on_path;
 
 pub(super) fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     let failed = |error: anyhow::Error| Failure::new(Fault::Host, format!("the demo could not finish: {error:#}"));
@@ -21,9 +20,4 @@ pub(super) fn run(args: &DemoArgs) -> Result<Exit, Failure> {
         tour.stop().await;
         Ok(if fine { Exit::Fine } else { Exit::Findings })
     })
-}
-
-fn go_on_path() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|dir| dir.join("go")).find(|go| go.is_file())
 }

@@ -7,11 +7,10 @@ use super::exit::{Exit, Failure};
 use super::out;
 use crate::doctor::{examine, gather, mend};
 use crate::finding::Report;
-use crate::goenv::GoEnv;
 
 pub(super) fn run(args: &DoctorArgs) -> Result<Exit, Failure> {
     let http = config::http()?;
-    let seen = config::runtime()?.block_on(gather(GoEnv::read(), &args.path, &http));
+    let seen = config::runtime()?.block_on(gather(config::go_env()?, &args.path, &http));
     let findings = examine(&seen);
     if args.fix {
         let commands: Vec<String> = findings.iter().filter_map(|finding| mend(finding, &seen.go)).collect();

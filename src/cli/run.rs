@@ -18,7 +18,7 @@ use crate::store::Store;
 use crate::sumdb::Client;
 
 pub(super) fn run(args: &RunArgs) -> Result<Exit, Failure> {
-    let go = GoEnv::read();
+    let go = config::go_env()?;
     let chain = upstream(args, &go)?;
     let databases = config::surrounding_databases(&args.surrounding, &go)?;
     let exempt = config::surrounding_exempt(&args.surrounding, &go)?;

@@ -207,9 +207,11 @@ impl Shared {
         Ok(lines.ok().map(attested))
     }
 
-    /// Whether the network may be asked: after a fork it may not, and an anchor comes first.
+    /// Whether the network may be asked: after a fork it may not, and an anchor comes first. Where to ask is settled here,
+    /// so that a batch does not wait for a silent proxy once for each of its lookups.
     pub(super) async fn ready(self: &Arc<Self>) -> Result<(), Arc<SumdbError>> {
         self.refuse_if_forked().await?;
+        self.remote.base().await?;
         self.compare_anchor().await
     }
 

@@ -31,7 +31,7 @@ impl Remote {
     /// Where to ask. Proxies that may pass the database on are tried first, as `go` does it
     /// (<https://go.dev/design/25530-sumdb#proxying-a-checksum-database>): a 200 settles it, absence leads on, and any
     /// other failure is one, unless a `|` stands behind that proxy.
-    async fn base(&self) -> Result<&Url, SumdbError> {
+    pub(super) async fn base(&self) -> Result<&Url, SumdbError> {
         let find = || async {
             for link in self.database.proxies() {
                 let Source::Http(proxy) = &link.source else { continue };

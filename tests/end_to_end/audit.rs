@@ -21,6 +21,7 @@ pub fn trials() -> Vec<Trial> {
         trial("audit: a forked database is exit 3 with evidence", forked),
         trial("audit: only the lines added since a revision", since_a_revision),
         trial("audit: against a mirror, as go would reach it", against_a_mirror),
+        trial("audit: a go that does not say its settings is exit 2, and nothing is sent", a_silent_go),
         trial("audit: under a policy", under_a_policy),
         trial("audit: paths that are none", paths_that_are_none),
         go_trial("audit: the module cache, and every file of it that was changed", module_cache),
@@ -322,6 +323,22 @@ fn against_a_mirror() {
     let (code, output) = audit(&home, &[]);
     assert_eq!((code, output.contains("--sumdb sum.golang.org")), (Some(2), true), "{output}");
     assert_eq!(audit(&home, &["--sumdb", &origin.gosumdb()]).0, Some(0));
+}
+
+/// GOPRIVATE may be in what it does not say.
+fn a_silent_go() {
+    use std::os::unix::fs::PermissionsExt;
+    let origin = origin(World::demo());
+    for script in ["#!/bin/sh\nexit 1\n", "#!/bin/sh\necho nonsense\n"] {
+        let home = home(&origin);
+        home.write("go.sum", &honest(&origin).join("\n"));
+        home.write("bin/go", script);
+        std::fs::set_permissions(home.home().join("bin/go"), std::fs::Permissions::from_mode(0o755)).unwrap();
+        let path = format!("{}:/usr/bin:/bin", home.home().join("bin").display());
+        let (code, output) = audit(&home.set("PATH", &path), &[]);
+        assert_eq!((code, output.contains("cannot learn the settings of go")), (Some(2), true), "{output}");
+    }
+    assert_eq!(origin.take_requests(), Vec::<String>::new());
 }
 
 fn under_a_policy() {

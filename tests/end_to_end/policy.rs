@@ -65,6 +65,13 @@ fn too_young(go: &Path) {
     let inside: Vec<_> = files(&app.module_cache()).into_keys().filter(|name| name.ends_with("v1.2.0.zip")).collect();
     assert_eq!(inside, Vec::<String>::new());
 
+    // A build that has it in go.mod already fails for the same reason.
+    let old = std::fs::read_to_string(app.home().join("go.mod")).unwrap();
+    app.write("go.mod", &old.replace("hello v1.0.0", "hello v1.2.0"));
+    let (code, output) = gated(&app, &folder, &["go", "build", "."]);
+    assert_eq!((code, output.contains("denied by policy (min-age)")), (Some(1), true), "{output}");
+    app.write("go.mod", &old);
+
     // Left out of lists, so an upgrade picks the newest that is old enough, and nothing is refused.
     let (code, output) = gated(&app, &folder, &["go", "get", "-u", "example.com/hello"]);
     assert_eq!(code, Some(0), "{output}");
