@@ -11,6 +11,8 @@
 mod attacks;
 #[path = "end_to_end/audit.rs"]
 mod audit;
+#[path = "end_to_end/audit_base.rs"]
+mod audit_base;
 #[path = "end_to_end/cli.rs"]
 mod cli;
 #[path = "end_to_end/crash.rs"]
@@ -46,6 +48,7 @@ fn main() {
     trials.extend(crash::trials());
     trials.extend(cli::trials());
     trials.extend(audit::trials());
+    trials.extend(audit_base::trials());
     trials.extend(doctor::trials());
     trials.extend(gate::trials());
     trials.extend(policy::trials());

@@ -19,7 +19,6 @@ pub fn trials() -> Vec<Trial> {
         trial("audit: exempt modules are skipped, counted, and never named on the wire", exempt),
         trial("audit: a lying or silent database is exit 2, and says which lines", not_finished),
         trial("audit: a forked database is exit 3 with evidence", forked),
-        trial("audit: only the lines added since a revision", since_a_revision),
         trial("audit: against a mirror, as go would reach it", against_a_mirror),
         trial("audit: a go that does not say its settings is exit 2, and nothing is sent", a_silent_go),
         trial("audit: under a policy", under_a_policy),
@@ -29,12 +28,12 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// Where audits run: a home with settings of its own and no `go` needed.
-fn home(origin: &Origin) -> Go {
+pub fn home(origin: &Origin) -> Go {
     Go::new(Path::new("/nonexistent"), "off", &origin.gosumdb())
 }
 
 /// The honest lines of all modules of the world, in their order.
-fn honest(origin: &Origin) -> Vec<String> {
+pub fn honest(origin: &Origin) -> Vec<String> {
     let world = origin.world();
     let mut lines = Vec::new();
     for module in world.modules() {
@@ -44,16 +43,16 @@ fn honest(origin: &Origin) -> Vec<String> {
     lines
 }
 
-fn line_of<'l>(lines: &'l [String], start: &str) -> &'l str {
+pub fn line_of<'l>(lines: &'l [String], start: &str) -> &'l str {
     lines.iter().find(|line| line.starts_with(start)).unwrap()
 }
 
-fn audit(home: &Go, more: &[&str]) -> (Option<i32>, String) {
+pub fn audit(home: &Go, more: &[&str]) -> (Option<i32>, String) {
     home.sumgate(&[&["audit"], more].concat())
 }
 
 /// The findings as `(code, file, line)`.
-fn findings(home: &Go, more: &[&str]) -> (Option<i32>, Vec<(String, String, u64)>) {
+pub fn findings(home: &Go, more: &[&str]) -> (Option<i32>, Vec<(String, String, u64)>) {
     let (code, output) = audit(home, &[&["--format", "json"], more].concat());
     let document: Value = serde_json::from_str(&output).unwrap_or_else(|_| panic!("no JSON: {output}"));
     let found = document["findings"].as_array().unwrap().iter().map(|finding| {
@@ -254,52 +253,6 @@ fn forked() {
     let evidence = &evidence[..evidence.find("fork.txt").unwrap() + 8];
     let (code, output) = home.sumgate(&["verify-evidence", evidence, "--sumdb", &origin.key()]);
     assert_eq!(code, Some(0), "{output}");
-}
-
-fn git(home: &Go, words: &[&str]) {
-    let mut git = home.command(Path::new("git"));
-    git.args(["-c", "user.name=A", "-c", "user.email=a@example.com", "-c", "init.defaultBranch=main"]).args(words);
-    let output = git.output().unwrap();
-    assert!(output.status.success(), "git {words:?}: {}", String::from_utf8_lossy(&output.stderr));
-}
-
-/// What a pull request looks like: the base has a line that is wrong already, and the branch adds two.
-fn since_a_revision() {
-    let origin = origin(World::demo());
-    let home = home(&origin);
-    let lines = honest(&origin);
-    let (old, good) = (line_of(&lines, "example.com/hello v1.0.0 "), line_of(&lines, "example.com/hello v1.1.0 "));
-    let planted = format!("example.com/dep/v2 v2.0.1 {}", old.rsplit(' ').next().unwrap());
-    git(&home, &["init", "-q"]);
-    home.write("mod/go.sum", &format!("example.com/legacy v2.0.0+incompatible {}\n", old.rsplit(' ').next().unwrap()));
-    home.write("mod/go.mod", "module a.com/b\n\nrequire example.com/old v1.0.0\n");
-    git(&home, &["add", "mod"]);
-    git(&home, &["commit", "-qm", "base"]);
-    git(&home, &["checkout", "-qb", "pull-request"]);
-    let sum = home.home().join("mod/go.sum");
-    let base = std::fs::read_to_string(&sum).unwrap();
-    home.write("mod/go.sum", &format!("{good}\n{base}{planted}\n"));
-    home.write("mod/go.mod", "module a.com/b\n\nrequire (\n\texample.com/old v1.0.0\n\texample.com/new v1.0.0\n)\n");
-    git(&home, &["commit", "-qam", "change"]);
-    home.write("other/go.sum", "rubbish\n");
-
-    let expected =
-        [("hash-mismatch", "mod/go.sum", 3), ("missing-line", "mod/go.mod", 5), ("malformed-line", "other/go.sum", 1)];
-    let expected = expected.map(|(code, file, line)| (code.to_owned(), file.to_owned(), line));
-    origin.take_requests();
-    assert_eq!(findings(&home, &["--base", "main"]), (Some(1), expected.to_vec()));
-    let asked = origin.take_requests();
-    assert!(!asked.iter().any(|path| path.contains("legacy")), "old lines are not audited: {asked:?}");
-    let (_, all) = findings(&home, &[]);
-    assert_eq!(all.len(), 5, "{all:?}");
-    // Nothing new: nothing to say, and nobody asked.
-    std::fs::remove_dir_all(home.home().join("other")).unwrap();
-    git(&home, &["checkout", "-q", "main"]);
-    assert_eq!(findings(&home, &["--base", "main"]), (Some(0), Vec::new()));
-    for wrong in ["no-such-revision", "--help"] {
-        let (code, output) = audit(&home, &[&format!("--base={wrong}")]);
-        assert_eq!((code, output.contains("git knows no revision")), (Some(2), true), "{output}");
-    }
 }
 
 fn against_a_mirror() {

@@ -231,6 +231,14 @@ impl Go {
         (status.code(), std::fs::read_to_string(output).unwrap())
     }
 
+    /// Runs git, which must succeed.
+    pub fn git(&self, words: &[&str]) {
+        let mut git = self.command(Path::new("git"));
+        git.args(["-c", "user.name=A", "-c", "user.email=a@example.com", "-c", "init.defaultBranch=main"]);
+        let output = git.args(words).output().unwrap();
+        assert!(output.status.success(), "git {words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
     /// A program in this home, with these settings and no others.
     pub fn command(&self, program: &Path) -> Command {
         let home = self.home.path();

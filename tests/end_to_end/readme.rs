@@ -1,7 +1,7 @@
 //! The snippets of the README, run as they are written: the shell lines of each, in a repository with a pull request.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use libtest_mimic::Trial;
 use sumgate::demo::{Origin, World};
@@ -88,18 +88,11 @@ fn repository(go: &Path, origin: &Origin) -> Go {
     let whole = std::fs::read_to_string(home.home().join("go.sum")).unwrap();
     let lines: Vec<&str> = whole.lines().collect();
     home.write("go.sum", &format!("{}\n", lines[..2].join("\n")));
-    git(&home, &["init", "-q"]);
-    git(&home, &["add", "main.go", "go.mod", "go.sum"]);
-    git(&home, &["commit", "-qm", "base"]);
-    git(&home, &["update-ref", "refs/remotes/origin/main", "HEAD"]);
+    home.git(&["init", "-q"]);
+    home.git(&["add", "main.go", "go.mod", "go.sum"]);
+    home.git(&["commit", "-qm", "base"]);
+    home.git(&["update-ref", "refs/remotes/origin/main", "HEAD"]);
     home.write("go.sum", &whole);
     std::fs::remove_dir_all(home.module_cache()).unwrap();
     home
-}
-
-fn git(home: &Go, words: &[&str]) {
-    let mut git: Command = home.command(Path::new("git"));
-    git.args(["-c", "user.name=A", "-c", "user.email=a@example.com"]).args(words);
-    let output = git.output().unwrap();
-    assert!(output.status.success(), "git {words:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
