@@ -7,7 +7,7 @@ use tlog::{ProvenRecord, TreeSize};
 use crate::gosum::RecordLines;
 use crate::module::ModuleVersion;
 
-/// What a module version hashes to, proved by the database. There is no other way to get one than a [`Client`].
+/// What a module version hashes to, proved by the database. There is no other way to get one than a [`super::Client`].
 #[derive(Debug)]
 pub struct Attested {
     pub(super) module: ModuleVersion,
