@@ -25,7 +25,8 @@ mod http;
 mod policy;
 #[path = "end_to_end/real_sumdb.rs"]
 mod real_sumdb;
-
+#[path = "end_to_end/shared_folder.rs"]
+mod shared_folder;
 #[path = "end_to_end/zips.rs"]
 mod zips;
 
@@ -38,6 +39,7 @@ fn main() {
     trials.extend(attacks::trials());
     trials.extend(http::trials());
     trials.extend(crash::trials());
+    trials.extend(shared_folder::trials());
     trials.extend(cli::trials());
     trials.extend(gate::trials());
     trials.extend(policy::trials());
