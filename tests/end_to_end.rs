@@ -33,7 +33,8 @@ mod policy;
 mod readme;
 #[path = "end_to_end/real_sumdb.rs"]
 mod real_sumdb;
-
+#[path = "end_to_end/shared_folder.rs"]
+mod shared_folder;
 #[path = "end_to_end/zips.rs"]
 mod zips;
 
@@ -46,6 +47,7 @@ fn main() {
     trials.extend(attacks::trials());
     trials.extend(http::trials());
     trials.extend(crash::trials());
+    trials.extend(shared_folder::trials());
     trials.extend(cli::trials());
     trials.extend(audit::trials());
     trials.extend(audit_base::trials());
