@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::civil::Date;
 
-pub use file::{Complaint, PolicyErrors};
+pub use file::{Complaint, MAX_FILE, PolicyErrors, age};
 pub use range::{Range, RangeError};
 pub use verdict::{Age, Decision, Denial, Facts, Outcome, Step, Verdict};
 

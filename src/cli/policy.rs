@@ -36,12 +36,12 @@ fn named(file: Option<&PathBuf>) -> Result<PathBuf, Failure> {
         .ok_or_else(|| Failure::new(Fault::Request, "there is no sumgate.toml here or above; name the file"))
 }
 
-fn explain(module: &str, policy: Option<&PathBuf>, days: Option<u32>) -> Result<Exit, Failure> {
+fn explain(module: &str, policy: Option<&PathBuf>, age: Option<Duration>) -> Result<Exit, Failure> {
     let path = named(policy)?;
     let policy = config::read_policy(&path)?;
     let module = ModuleVersion::parse(module).map_err(|error| Failure::usage(&error))?;
     let mut facts = Facts::of(module.clone());
-    facts.age = days.map(|days| Age::AtLeast(Duration::from_hours(24 * u64::from(days))));
+    facts.age = age.map(Age::AtLeast);
     let verdict = policy.judge(&facts, crate::policy::day(SystemTime::now()));
     let mut text = String::new();
     for Step { rule, outcome, expired } in &verdict.steps {

@@ -11,8 +11,8 @@ use super::{At, Exception, Policy, Range, Rule, Selection};
 use crate::goversion::GoVersion;
 use crate::module::{Patterns, Version};
 
-/// A file that a person wrote is smaller.
-const MAX_FILE: usize = 1 << 20;
+/// Largest policy, in bytes. A file that a person wrote is smaller.
+pub const MAX_FILE: usize = 1 << 20;
 /// `go` shows about 600 bytes of a refusal, with the name and our own words in it.
 const MAX_REASON: usize = 300;
 
@@ -266,8 +266,13 @@ fn rule(text: &str) -> Result<Rule, String> {
     Rule::ALL.into_iter().find(|rule| rule.name() == text).ok_or_else(|| format!("{text:?} is no rule: {}", names()))
 }
 
-/// `7d`, `36h`, `2w`.
-fn age(text: &str) -> Result<Duration, String> {
+/// Reads an age: `7d`, `36h`, `2w`.
+///
+/// ```
+/// assert_eq!(sumgate::policy::age("2d"), sumgate::policy::age("48h"));
+/// assert!(sumgate::policy::age("2").is_err());
+/// ```
+pub fn age(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is no age: write a number and h, d or w, such as \"7d\"");
     let (number, hours) = match text.split_at_checked(text.len().wrapping_sub(1)) {
         Some((number, "h")) => (number, 1),
