@@ -57,11 +57,20 @@ pub struct GoModError {
     why: String,
 }
 
-/// A line in words, with the comment that belongs to it.
+/// A line in words, with the comment that belongs to it. A line of a block has the verb of the block before it.
 struct Line {
     number: u32,
     words: Vec<String>,
     comment: String,
+}
+
+/// The lines of a go.mod that say something.
+struct Lines<'t> {
+    texts: std::iter::Zip<std::ops::RangeFrom<u32>, std::str::Lines<'t>>,
+    /// The verb of the block, and its comment.
+    block: Option<(String, String)>,
+    /// Whole-line comments belong to the line below them.
+    above: Vec<String>,
 }
 
 impl GoMod {
@@ -73,33 +82,8 @@ impl GoMod {
     /// ```
     pub fn parse(text: &str) -> Result<Self, GoModError> {
         let mut go_mod = Self::default();
-        let mut block: Option<String> = None;
-        // Whole-line comments belong to the line below them.
-        let mut above: Vec<String> = Vec::new();
-        for (number, text) in (1..).zip(text.lines()) {
-            let (words, comment) = words(text).map_err(|why| GoModError { line: number, why })?;
-            if words.is_empty() {
-                if comment.is_empty() {
-                    above.clear();
-                } else {
-                    above.push(comment);
-                }
-                continue;
-            }
-            above.push(comment);
-            let mut line = Line { number, words, comment: above.join(" ").trim().to_owned() };
-            above.clear();
-            let words: Vec<&str> = line.words.iter().map(String::as_str).collect();
-            match (&block, &words[..]) {
-                (Some(_), [")"]) => block = None,
-                (Some(verb), _) => {
-                    line.words.insert(0, verb.clone());
-                    go_mod.take(&line)?;
-                }
-                (None, [verb, "("]) => block = Some((*verb).to_owned()),
-                (None, [verb, "(", ")"]) if !verb.is_empty() => {}
-                (None, _) => go_mod.take(&line)?,
-            }
+        for line in Lines::of(text) {
+            go_mod.take(&line?)?;
         }
         Ok(go_mod)
     }
@@ -136,10 +120,67 @@ impl GoMod {
     }
 }
 
+/// The retractions in the go.mod of a dependency. Lines that cannot be read are left out, as `go` leaves them out there:
+/// a go.mod may be older than the rules, or newer, and no line of it may hide what the others take back.
+pub fn retractions(text: &str) -> Vec<Retraction> {
+    let read = |line: Line| match line.words.split_first() {
+        Some((verb, rest)) if verb == "retract" => {
+            let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
+            retraction(&rest, &line.comment).ok()
+        }
+        _ => None,
+    };
+    Lines::of(text).filter_map(Result::ok).filter_map(read).collect()
+}
+
 impl Retraction {
-    /// Whether it takes back `version`.
+    /// Whether it takes back `version`; v2.0.0 is also v2.0.0+incompatible.
     pub fn covers(&self, version: &Version) -> bool {
-        self.low <= *version && *version <= self.high
+        self.low.precedence(version).is_le() && version.precedence(&self.high).is_le()
+    }
+}
+
+impl<'t> Lines<'t> {
+    fn of(text: &'t str) -> Self {
+        Self { texts: (1..).zip(text.lines()), block: None, above: Vec::new() }
+    }
+}
+
+impl Iterator for Lines<'_> {
+    type Item = Result<Line, GoModError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let (number, text) = self.texts.next()?;
+            let (mut words, comment) = match words(text) {
+                Ok(read) => read,
+                Err(why) => return Some(Err(GoModError { line: number, why })),
+            };
+            if words.is_empty() {
+                if comment.is_empty() {
+                    self.above.clear();
+                } else {
+                    self.above.push(comment);
+                }
+                continue;
+            }
+            self.above.push(comment);
+            let mut comment = std::mem::take(&mut self.above).join(" ").trim().to_owned();
+            let shape: Vec<&str> = words.iter().map(String::as_str).collect();
+            match (&self.block, &shape[..]) {
+                (Some(_), [")"]) => self.block = None,
+                (Some((verb, of_block)), _) => {
+                    if comment.is_empty() {
+                        comment.clone_from(of_block);
+                    }
+                    words.insert(0, verb.clone());
+                    return Some(Ok(Line { number, words, comment }));
+                }
+                (None, [verb, "("]) => self.block = Some(((*verb).to_owned(), comment)),
+                (None, [_, "(", ")"]) => {}
+                (None, _) => return Some(Ok(Line { number, words, comment })),
+            }
+        }
     }
 }
 
@@ -260,6 +301,31 @@ retract (
         assert_eq!(retracted("v1.2.5"), Some("wrong licence"));
         assert_eq!(retracted("v1.4.0"), Some(""));
         assert_eq!([retracted("v1.0.9"), retracted("v1.3.1")], [None, None]);
+    }
+
+    #[test]
+    fn the_comment_over_a_block_is_the_reason_of_lines_without_one() {
+        let text =
+            "// They lost data.\nretract ( // all of them\n\tv1.0.0\n\t[v1.1.0, v1.2.0] // typo\n)\nretract v1.4.0\n";
+        let found = retractions(text);
+        let reasons: Vec<&str> = found.iter().map(|retraction| retraction.rationale.as_str()).collect();
+        assert_eq!(reasons, ["They lost data. all of them", "typo", ""]);
+        assert_eq!(GoMod::parse(text).unwrap().retractions, found);
+    }
+
+    #[test]
+    fn no_line_hides_the_retractions_of_others() {
+        let text = "module \"open\nrequire x\nreplace y\nretract >=v1.9.0\nretract v1.0.0 // bad\n";
+        let found = retractions(text);
+        assert_eq!(found.iter().map(|one| one.low.to_string()).collect::<Vec<_>>(), ["v1.0.0"]);
+        assert_eq!(found[0].rationale, "bad");
+    }
+
+    #[test]
+    fn incompatible_versions_are_taken_back_by_their_numbers() {
+        let found = retractions("retract [v1.0.0, v2.0.0]\n");
+        assert!(found[0].covers(&Version::parse("v2.0.0+incompatible").unwrap()));
+        assert!(!found[0].covers(&Version::parse("v2.0.1+incompatible").unwrap()));
     }
 
     #[test]

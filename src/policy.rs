@@ -17,7 +17,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::civil::Date;
 
-pub use file::{Complaint, PolicyErrors};
+pub use file::{Complaint, MAX_FILE, PolicyErrors, age};
 pub use range::{Range, RangeError};
 pub use verdict::{Age, Decision, Denial, Facts, Outcome, Step, Verdict};
 
@@ -127,7 +127,9 @@ pub struct Exception {
 
 impl Selection {
     fn covers(&self, module: &ModuleVersion) -> bool {
-        self.modules.matches(&module.path) && self.versions.as_ref().is_none_or(|range| range.contains(&module.version))
+        // By precedence: `<=v2.0.0` is also about v2.0.0+incompatible.
+        let in_range = |range: &Range<Version>| range.contains(|bound| module.version.precedence(bound));
+        self.modules.matches(&module.path) && self.versions.as_ref().is_none_or(in_range)
     }
 }
 
@@ -189,7 +191,7 @@ impl Policy {
         &self.exceptions
     }
 
-    /// The exceptions that lifted nothing, given the numbers of those that did.
+    /// The exceptions that no judged module needed, given the numbers of those in [`Verdict::used`].
     pub fn unused(&self, used: &BTreeSet<usize>) -> Vec<&Exception> {
         self.exceptions.iter().enumerate().filter(|(nth, _)| !used.contains(nth)).map(|(_, one)| one).collect()
     }

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -176,10 +177,16 @@ pub(super) enum PolicyCommand {
         /// The policy [default: the nearest sumgate.toml at or above the working folder]
         #[arg(long, value_name = "FILE", env = "SUMGATE_POLICY")]
         policy: Option<PathBuf>,
-        /// How long it is in the log, in days
-        #[arg(long, value_name = "DAYS")]
-        age: Option<u32>,
+        /// How long it is in the log, such as 6d or 36h; a number alone means days
+        #[arg(long, value_name = "AGE", value_parser = age)]
+        age: Option<Duration>,
     },
+}
+
+/// An age as in `min-age`; a number alone means days.
+fn age(text: &str) -> Result<Duration, String> {
+    let days = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    crate::policy::age(&if days { format!("{text}d") } else { text.to_owned() })
 }
 
 #[derive(Debug, clap::Args)]

@@ -1,5 +1,7 @@
 //! Checked settings: what the typed words mean, or which of them cannot be used.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
@@ -11,7 +13,7 @@ use crate::goenv::GoEnv;
 use crate::mirror::BasePath;
 use crate::module::Patterns;
 use crate::origin::{Chain, ChainError, HttpClient};
-use crate::policy::{Complaint, Policy};
+use crate::policy::{Complaint, MAX_FILE, Policy};
 use crate::store::Store;
 use crate::sumdb::{Anchor, Client, Database, DatabaseError};
 
@@ -112,7 +114,9 @@ pub(super) fn policy(args: &PolicyArgs) -> Result<Option<(PathBuf, Policy)>, Fai
 /// The nearest `sumgate.toml` at or above the working folder.
 pub(super) fn find_policy() -> Option<PathBuf> {
     let folder = std::env::current_dir().ok()?;
-    let found = folder.ancestors().map(|folder| folder.join("sumgate.toml")).find(|file| file.is_file())?;
+    // Whatever has the name counts: a link that leads nowhere is a policy that was lost, not one that nobody wrote.
+    let exists = |file: &PathBuf| file.symlink_metadata().is_ok();
+    let found = folder.ancestors().map(|folder| folder.join("sumgate.toml")).find(exists)?;
     // One in the working folder is shown by its name alone.
     Some(found.strip_prefix(&folder).map(Path::to_owned).unwrap_or(found))
 }
@@ -124,7 +128,10 @@ pub(super) fn read_policy(path: &Path) -> Result<Policy, Failure> {
 
 /// Reads a policy. Complaints have the file before line and column, as compilers have it.
 pub(super) fn check_policy(path: &Path) -> Result<Result<Policy, Vec<String>>, Failure> {
-    let text = std::fs::read_to_string(path)
+    let mut text = String::new();
+    // One byte more than it may have, so that too large is told from cut off.
+    File::open(path)
+        .and_then(|file| file.take(MAX_FILE as u64 + 1).read_to_string(&mut text))
         .map_err(|error| Failure::host(&format!("read the policy {}", path.display()), &error))?;
     let shown = path.display();
     let complaint = |c: Complaint| format!("{shown}:{}:{}: {}", c.line, c.column, c.words);

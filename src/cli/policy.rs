@@ -9,7 +9,7 @@ use super::exit::{Exit, Failure};
 use super::out;
 use crate::fault::Fault;
 use crate::module::ModuleVersion;
-use crate::policy::{Age, Decision, Facts, Outcome, Step};
+use crate::policy::{Age, Decision, Denial, Facts, Outcome, Step};
 
 pub(super) fn run(command: &PolicyCommand) -> Result<Exit, Failure> {
     match command {
@@ -36,24 +36,27 @@ fn named(file: Option<&PathBuf>) -> Result<PathBuf, Failure> {
         .ok_or_else(|| Failure::new(Fault::Request, "there is no sumgate.toml here or above; name the file"))
 }
 
-fn explain(module: &str, policy: Option<&PathBuf>, days: Option<u32>) -> Result<Exit, Failure> {
+fn explain(module: &str, policy: Option<&PathBuf>, age: Option<Duration>) -> Result<Exit, Failure> {
     let path = named(policy)?;
     let policy = config::read_policy(&path)?;
     let module = ModuleVersion::parse(module).map_err(|error| Failure::usage(&error))?;
     let mut facts = Facts::of(module.clone());
-    facts.age = days.map(|days| Age::AtLeast(Duration::from_hours(24 * u64::from(days))));
+    facts.age = age.map(Age::AtLeast);
     let verdict = policy.judge(&facts, crate::policy::day(SystemTime::now()));
     let mut text = String::new();
-    for Step { rule, outcome } in &verdict.steps {
-        let words = match outcome {
+    for Step { rule, outcome, expired } in &verdict.steps {
+        let mut words = match outcome {
             Outcome::Passed => "nothing against it".to_owned(),
             Outcome::NotKnown => "decides when it is downloaded: what it asks for is not known here".to_owned(),
             Outcome::Denies(denial) => format!("denies ({}:{}): {}", path.display(), denial.line, denial.reason),
-            Outcome::Lifted(denial, line) => {
-                let (file, own) = (path.display(), denial.line);
-                format!("would deny ({file}:{own}): {}; lifted by the exception in line {line}", denial.reason)
+            Outcome::Lifted { denial: Denial { line: own, reason, .. }, line, until } => {
+                let file = path.display();
+                format!("would deny ({file}:{own}): {reason}; lifted by the exception in line {line} until {until}")
             }
         };
+        if let Some(line) = expired {
+            words.push_str(&format!("; that exception is in line {line}"));
+        }
         text.push_str(&format!("{:16} {words}\n", rule.name()));
     }
     let (exit, verdict) = match &verdict.decision {

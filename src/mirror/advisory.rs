@@ -15,7 +15,7 @@ use super::error::MirrorError;
 use super::pipeline::{Pipeline, blocking};
 use crate::artifact::{Artifact, Kind};
 use crate::flight::Flights;
-use crate::gomod::{GoMod, Retraction};
+use crate::gomod::{self, Retraction};
 use crate::module::{ModulePath, ModuleVersion, Query, Version};
 use crate::origin::OriginError;
 use crate::store::{Store, StoreError};
@@ -155,8 +155,7 @@ impl Pipeline {
             Ok(String::from_utf8_lossy(&text).into_owned())
         })
         .await?;
-        // A go.mod of the time before retractions may have any form.
-        Ok(GoMod::parse(&text).map(|go_mod| go_mod.retractions).unwrap_or_default())
+        Ok(gomod::retractions(&text))
     }
 }
 

@@ -77,6 +77,13 @@ impl Version {
             && time.bytes().all(|b| b.is_ascii_digit())
     }
 
+    /// Compares by semver precedence alone: `v2.0.0+incompatible` is neither above nor below `v2.0.0`.
+    pub fn precedence(&self, other: &Self) -> Ordering {
+        let numbers = self.numbers().zip(other.numbers()).map(|(a, b)| compare_numbers(a, b));
+        let numbers = numbers.fold(Ordering::Equal, Ordering::then);
+        numbers.then_with(|| compare_prerelease(self.prerelease(), other.prerelease()))
+    }
+
     fn without_build(&self) -> &str {
         self.0.split('+').next().unwrap_or_default()
     }
@@ -165,11 +172,7 @@ fn compare_prerelease(a: &str, b: &str) -> Ordering {
 
 impl Ord for Version {
     fn cmp(&self, other: &Self) -> Ordering {
-        let numbers = self.numbers().zip(other.numbers()).map(|(a, b)| compare_numbers(a, b));
-        let numbers = numbers.fold(Ordering::Equal, Ordering::then);
-        numbers
-            .then_with(|| compare_prerelease(self.prerelease(), other.prerelease()))
-            .then_with(|| self.0.cmp(&other.0))
+        self.precedence(other).then_with(|| self.0.cmp(&other.0))
     }
 }
 

@@ -11,8 +11,10 @@ use super::{At, Exception, Policy, Range, Rule, Selection};
 use crate::goversion::GoVersion;
 use crate::module::{Patterns, Version};
 
-/// A file that a person wrote is smaller.
-const MAX_FILE: usize = 1 << 20;
+/// Largest policy, in bytes. A file that a person wrote is smaller.
+pub const MAX_FILE: usize = 1 << 20;
+/// `go` shows about 600 bytes of a refusal, with the name and our own words in it.
+const MAX_REASON: usize = 300;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -118,7 +120,10 @@ impl Reader<'_> {
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let line = count(before.matches('\n').count() + 1);
         let column = count(before.rsplit('\n').next().unwrap_or_default().chars().count() + 1);
-        self.complaints.push(Complaint { line, column, words: words.into() });
+        // Words of the file stand in it, and go to terminals.
+        let words: String = words.into();
+        let words = words.trim().replace('\n', ", ").chars().map(escaped).collect();
+        self.complaints.push(Complaint { line, column, words });
     }
 
     fn line(&self, at: usize) -> u32 {
@@ -187,11 +192,7 @@ impl Reader<'_> {
     }
 
     fn selection(&mut self, module: &Text, versions: Option<&Text>, reason: &Text, line: u32) -> Selection {
-        let modules = self.value(Some(module), |text| match Patterns::parse(text) {
-            Ok(patterns) if patterns.is_empty() => Err("name at least one module pattern".to_owned()),
-            Ok(patterns) => Ok(patterns),
-            Err(error) => Err(error.to_string()),
-        });
+        let modules = self.value(Some(module), patterns);
         let versions = self.value(versions, |text| {
             let version = |text: &str| Version::parse(text).map_err(|error| error.to_string());
             Range::parse(text, version).map_err(|error| error.to_string())
@@ -199,6 +200,9 @@ impl Reader<'_> {
         let reason = self.value(Some(reason), |text| match text.trim() {
             "" => Err("give a reason: it is shown to whoever is refused".to_owned()),
             text if text.chars().any(char::is_control) => Err("write the reason on one line".to_owned()),
+            text if text.chars().count() > MAX_REASON => {
+                Err(format!("the reason has more than {MAX_REASON} characters, and go shows only some 600 bytes"))
+            }
             text => Ok(text.to_owned()),
         });
         Selection {
@@ -231,13 +235,44 @@ impl Reader<'_> {
     }
 }
 
+/// Patterns that can match. One that cannot would be a rule that is never obeyed, and nobody would notice.
+fn patterns(text: &str) -> Result<Patterns, String> {
+    let possible = |c: &char| c.is_ascii_alphanumeric() || "-._~/*?[]^\\".contains(*c);
+    for glob in text.split(',').map(str::trim) {
+        match glob.chars().find(|c| !possible(c)) {
+            None => {}
+            Some(c) if c.is_whitespace() => return Err("separate patterns by commas".to_owned()),
+            Some(c) => return Err(format!("{c:?} is in no module path; versions go into versions = \"…\"")),
+        }
+    }
+    match Patterns::parse(text) {
+        Ok(patterns) if patterns.is_empty() => Err("name at least one module pattern".to_owned()),
+        Ok(patterns) => Ok(patterns),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Whether a character may go to a terminal as it is: it neither moves the cursor nor turns the text round.
+pub(super) fn is_printable(c: char) -> bool {
+    "\"'\\".contains(c) || c.escape_debug().len() == 1
+}
+
+fn escaped(c: char) -> String {
+    if is_printable(c) { c.to_string() } else { c.escape_unicode().to_string() }
+}
+
 fn rule(text: &str) -> Result<Rule, String> {
     let names = || Rule::ALL.map(Rule::name).join(", ");
     Rule::ALL.into_iter().find(|rule| rule.name() == text).ok_or_else(|| format!("{text:?} is no rule: {}", names()))
 }
 
-/// `7d`, `36h`, `2w`.
-fn age(text: &str) -> Result<Duration, String> {
+/// Reads an age: `7d`, `36h`, `2w`.
+///
+/// ```
+/// assert_eq!(sumgate::policy::age("2d"), sumgate::policy::age("48h"));
+/// assert!(sumgate::policy::age("2").is_err());
+/// ```
+pub fn age(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is no age: write a number and h, d or w, such as \"7d\"");
     let (number, hours) = match text.split_at_checked(text.len().wrapping_sub(1)) {
         Some((number, "h")) => (number, 1),

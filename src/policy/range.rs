@@ -37,7 +37,7 @@ const COMPARATORS: [(&str, Comparator); 5] = [
 #[error("{0}")]
 pub struct RangeError(String);
 
-impl<V: Ord> Range<V> {
+impl<V> Range<V> {
     /// Parses a range whose versions `parse` reads.
     pub fn parse(text: &str, parse: impl Fn(&str) -> Result<V, String>) -> Result<Self, RangeError> {
         let comparison = |text: &str| {
@@ -53,10 +53,10 @@ impl<V: Ord> Range<V> {
         Ok(Self { any: text.split("||").map(all).collect::<Result<_, _>>()? })
     }
 
-    /// Whether a version is in it.
-    pub fn contains(&self, version: &V) -> bool {
+    /// Whether a version is in it, given how that version compares to a bound.
+    pub fn contains(&self, compare: impl Fn(&V) -> Ordering) -> bool {
         let holds = |(comparator, bound): &(Comparator, V)| {
-            let order = version.cmp(bound);
+            let order = compare(bound);
             match comparator {
                 Comparator::Less => order == Ordering::Less,
                 Comparator::LessOrEqual => order != Ordering::Greater,
@@ -80,7 +80,10 @@ mod tests {
     fn ranges_are_alternatives_of_comparisons() {
         let parse =
             |text: &str| Range::parse(text, |version| Version::parse(version).map_err(|error| error.to_string()));
-        let contains = |range: &str, version: &str| parse(range).unwrap().contains(&Version::parse(version).unwrap());
+        let contains = |range: &str, version: &str| {
+            let version = Version::parse(version).unwrap();
+            parse(range).unwrap().contains(|bound| version.precedence(bound))
+        };
         assert!(contains(">=v1.2.0, <v1.4.0 || v2.0.1", "v1.3.9"));
         assert!(contains(">=v1.2.0, <v1.4.0 || v2.0.1", "v2.0.1"));
         assert!(!contains(">=v1.2.0, <v1.4.0 || v2.0.1", "v1.4.0"));

@@ -120,7 +120,10 @@ fn an_exception_lifts_its_rules_until_its_day_is_over() {
     let facts = named("a.com/b@v0.0.0-20200101000000-0123456789ab");
     let verdict = policy.judge(&facts, today());
     assert_eq!((verdict.decision, verdict.used.as_slice()), (Decision::Allowed, &[0][..]));
-    assert!(matches!(verdict.steps[0], Step { rule: Rule::PseudoVersions, outcome: Outcome::Lifted(_, 5) }));
+    assert!(matches!(
+        verdict.steps[0],
+        Step { rule: Rule::PseudoVersions, outcome: Outcome::Lifted { line: 5, .. }, .. }
+    ));
     let Decision::Denied(denial) = policy.judge(&facts, today().tomorrow().unwrap()).decision else { panic!() };
     assert!(denial.reason.ends_with("(an exception for it expired on 2026-11-20)"), "{denial}");
     // It lifts no other rule, and nothing for other modules.
@@ -154,9 +157,12 @@ fn every_complaint_points_at_its_place() {
         ("[policy\n", (1, 8), "unclosed"),
         ("[[deny]]\nmodule = \"a.com/[\"\nreason = \"x\"\n", (2, 10), "is not a pattern"),
         ("[[deny]]\nmodule = \" , \"\nreason = \"x\"\n", (2, 10), "at least one"),
+        ("[[deny]]\nmodule = \"a.com b.com\"\nreason = \"x\"\n", (2, 10), "commas"),
+        ("[[deny]]\nmodule = \"a.com@v1.0.0\"\nreason = \"x\"\n", (2, 10), "'@' is in no module path"),
         ("[[deny]]\nmodule = \"a.com\"\n", (1, 1), "reason"),
         ("[[deny]]\nmodule = \"a.com\"\nreason = \" \"\n", (3, 10), "give a reason"),
         ("[[deny]]\nmodule = \"a.com\"\nreason = \"a\\nb\"\n", (3, 10), "one line"),
+        ("\u{feff}[policy]\r\nmin-age = \"x\"\r\n", (2, 11), "no age"),
         ("[[deny]]\nmodule = \"a.com\"\nversions = \"<1.2\"\nreason = \"x\"\n", (3, 12), "canonical version"),
         ("[[allow]]\nmodule = \"a.com\"\nreason = \"x\"\n", (1, 1), "default = \"deny\""),
         (
@@ -182,4 +188,82 @@ fn every_complaint_points_at_its_place() {
 fn all_complaints_come_at_once() {
     let errors = Policy::parse("[policy]\nmin-age = \"x\"\nretracted = \"y\"\n").unwrap_err();
     assert_eq!(errors.0.iter().map(|complaint| complaint.line).collect::<Vec<_>>(), [2, 3]);
+}
+
+#[test]
+fn a_range_takes_incompatible_versions_by_their_numbers() {
+    for range in ["<=v2.0.0", "=v2.0.0", "v2.0.0", "=v2.0.0+incompatible", "<v2.0.1", ">=v2.0.0"] {
+        let policy = format!("[[deny]]\nmodule = \"a.com\"\nversions = \"{range}\"\nreason = \"x\"\n");
+        assert_eq!(denied(&policy, &named("a.com/b@v2.0.0+incompatible")).0, Rule::Deny, "{range}");
+    }
+    let above = "[[deny]]\nmodule = \"a.com\"\nversions = \">v2.0.0\"\nreason = \"x\"\n";
+    allowed(above, &named("a.com/b@v2.0.0+incompatible"));
+}
+
+#[test]
+fn a_toolchain_that_names_no_version_is_not_among_those_allowed() {
+    let policy = "[policy]\ntoolchains = [\">=go1.26.6\"]\n";
+    for version in ["v0.0.1-go1.x.linux-amd64", "v0.0.2-go1.27.3.linux-amd64", "v0.0.1", "v0.0.1-devel"] {
+        let (rule, line, words) = denied(policy, &named(&format!("golang.org/toolchain@{version}")));
+        assert_eq!((rule, line), (Rule::Toolchains, 2), "{version}");
+        assert!(words.contains(version), "{words}");
+    }
+    allowed(policy, &named("golang.org/x/text@v0.3.0"));
+}
+
+#[test]
+fn rules_about_libraries_say_nothing_to_toolchains() {
+    let policy = "[policy]\nmax-zip-size = \"1MB\"\nretracted = \"deny\"\npre-releases = \"deny\"\nmin-age = \"7d\"\n";
+    let facts = Facts {
+        zip_size: Some(90_000_000),
+        retracted: Some(Some("x".to_owned())),
+        ..named("golang.org/toolchain@v0.0.1-go1.26.6.linux-amd64")
+    };
+    allowed(policy, &facts);
+    assert_eq!(denied(policy, &Facts { age: Some(Age::Unknown), ..facts }).0, Rule::MinAge);
+}
+
+#[test]
+fn two_exceptions_for_one_thing_are_both_used_and_the_last_day_of_any_counts() {
+    let exception = |expires: &str| {
+        format!("[[exception]]\nmodule = \"a.com\"\nfrom = [\"pre-releases\"]\nreason = \"x\"\nexpires = {expires}\n")
+    };
+    let facts = named("a.com/b@v1.0.0-rc.1");
+    let judge = |days: [&str; 3]| {
+        let text = format!("[policy]\npre-releases = \"deny\"\n{}", days.map(exception).concat());
+        let policy = Policy::parse(&text).unwrap();
+        let verdict = policy.judge(&facts, today());
+        assert_eq!(policy.unused(&verdict.used.iter().copied().collect()), Vec::<&Exception>::new());
+        verdict
+    };
+    let verdict = judge(["2026-01-01", "2026-12-01", "2027-12-01"]);
+    assert_eq!(verdict.decision, Decision::Allowed);
+    let until = Date::new(2027, 12, 1).unwrap();
+    assert!(matches!(verdict.steps[0].outcome, Outcome::Lifted { line: 13, until: day, .. } if day == until));
+    let verdict = judge(["2026-02-01", "2026-03-01", "2026-01-01"]);
+    let Outcome::Denies(denial) = &verdict.steps[0].outcome else { panic!("{verdict:?}") };
+    assert!(denial.reason.ends_with("(an exception for it expired on 2026-03-01)"), "{denial}");
+    assert_eq!(verdict.steps[0].expired, Some(8));
+}
+
+#[test]
+fn what_is_written_in_a_policy_reaches_no_terminal_as_it_is() {
+    for text in [
+        "\"\\u001b[2J\" = 1\n",
+        "[policy]\n\"a\\nb\\u001b\" = 1\n",
+        "[policy]\ndefault = \"\\u001b[2J\"\n",
+        "[policy]\nmin-age = \"\\u202e7d\"\n",
+        "[[deny]]\nmodule = \"a.com/\\u001b[2J]\"\nreason = \"x\"\n",
+        "[policy]\n\u{1b}[2J\n",
+        "[policy\n\n",
+        "a = \n\u{202e}",
+    ] {
+        let errors = Policy::parse(text).unwrap_err();
+        for complaint in &errors.0 {
+            let words = &complaint.words;
+            assert!(!words.chars().any(|c| c.is_control() || c == '\u{202e}'), "{text:?}: {words:?}");
+        }
+    }
+    let facts = Facts { retracted: Some(Some("a\u{202e}b\u{2028}c\td".to_owned())), ..named("a.com/b@v1.0.0") };
+    assert_eq!(denied("[policy]\nretracted = \"deny\"\n", &facts).2, "its author retracted it: a b c d");
 }

@@ -1,13 +1,20 @@
 //! Facts → verdict: rule after rule, and the exceptions that lift one.
 
+use std::cmp::Reverse;
 use std::fmt;
 use std::time::Duration;
 
 use jiff::civil::Date;
 
+use super::file::is_printable;
 use super::{Policy, Rule};
 use crate::goversion::GoVersion;
 use crate::module::ModuleVersion;
+
+/// The module whose versions are the toolchains of `go` (<https://go.dev/doc/toolchain>).
+const TOOLCHAIN: &str = "golang.org/toolchain";
+/// `go` shows about 600 bytes of a refusal, with the name and our own words in it.
+const MAX_RATIONALE: usize = 200;
 
 /// How old a record is, as far as heads that were seen tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +54,7 @@ pub struct Verdict {
     pub decision: Decision,
     /// Every rule that was looked at, in order.
     pub steps: Vec<Step>,
-    /// The numbers of the exceptions that lifted a rule.
+    /// The numbers of the exceptions that name a rule which denies, expired ones too: they are not idle.
     pub used: Vec<usize>,
 }
 
@@ -84,6 +91,8 @@ pub struct Step {
     pub rule: Rule,
     /// What it says.
     pub outcome: Outcome,
+    /// Where the exception stands that lifted it until it expired, if nothing lifts it now.
+    pub expired: Option<u32>,
 }
 
 /// What a rule says to a module version.
@@ -95,8 +104,15 @@ pub enum Outcome {
     NotKnown,
     /// It denies.
     Denies(Denial),
-    /// It would deny, and the exception in this line lifts it.
-    Lifted(Denial, u32),
+    /// It would deny, and an exception lifts it.
+    Lifted {
+        /// What it would say.
+        denial: Denial,
+        /// Where the exception stands.
+        line: u32,
+        /// The last day on which it does.
+        until: Date,
+    },
 }
 
 impl Policy {
@@ -104,14 +120,15 @@ impl Policy {
     pub fn judge(&self, facts: &Facts, today: Date) -> Verdict {
         let mut verdict = Verdict { decision: Decision::Allowed, steps: Vec::new(), used: Vec::new() };
         for rule in Rule::ALL {
-            let Some(mut outcome) = self.outcome(rule, facts) else { continue };
-            if let Outcome::Denies(denial) = outcome {
-                outcome = self.lift(facts, denial, today, &mut verdict.used);
-            }
-            if let (Decision::Allowed, Outcome::Denies(denial)) = (&verdict.decision, &outcome) {
+            let Some(outcome) = self.outcome(rule, facts) else { continue };
+            let step = match outcome {
+                Outcome::Denies(denial) => self.lift(facts, denial, today, &mut verdict.used),
+                outcome => Step { rule, outcome, expired: None },
+            };
+            if let (Decision::Allowed, Outcome::Denies(denial)) = (&verdict.decision, &step.outcome) {
                 verdict.decision = Decision::Denied(denial.clone());
             }
-            verdict.steps.push(Step { rule, outcome });
+            verdict.steps.push(step);
         }
         verdict
     }
@@ -120,7 +137,7 @@ impl Policy {
     fn outcome(&self, rule: Rule, facts: &Facts) -> Option<Outcome> {
         let module = &facts.module;
         let denied = |reason: String, line: u32| Outcome::Denies(Denial { rule, reason, line });
-        let toolchain = GoVersion::of_toolchain(module);
+        let is_toolchain = module.path.as_ref() == TOOLCHAIN;
         let when =
             |is: bool, reason: &str, line: u32| if is { denied(reason.to_owned(), line) } else { Outcome::Passed };
         Some(match rule {
@@ -133,13 +150,22 @@ impl Policy {
                 let line = self.default_deny?;
                 // Which toolchains may come in has a rule of its own.
                 let allowed = self.allow.iter().any(|selection| selection.covers(module))
-                    || (toolchain.is_some() && self.toolchains.is_some());
+                    || (is_toolchain && self.toolchains.is_some());
                 when(!allowed, "it is not among the modules that are allowed", line)
             }
             Rule::Toolchains => {
-                let (ranges, version) = (self.toolchains.as_ref()?, toolchain?);
-                let allowed = ranges.value.iter().any(|range| range.contains(&version));
-                when(!allowed, &format!("{version} is not among the toolchains that are allowed"), ranges.line)
+                let ranges = self.toolchains.as_ref().filter(|_| is_toolchain)?;
+                let version = GoVersion::of_toolchain(module);
+                let allowed =
+                    |version: &GoVersion| ranges.value.iter().any(|range| range.contains(|bound| version.cmp(bound)));
+                // What names no version of go cannot be compared, so it is in no range.
+                let shown = version.as_ref().map_or_else(|| module.version.to_string(), ToString::to_string);
+                let denies = !version.as_ref().is_some_and(allowed);
+                when(denies, &format!("{shown} is not among the toolchains that are allowed"), ranges.line)
+            }
+            // These are about libraries; a toolchain is large, and its version has the form of a pre-release.
+            Rule::PseudoVersions | Rule::PreReleases | Rule::Retracted | Rule::MaxZipSize if is_toolchain => {
+                return None;
             }
             Rule::PseudoVersions => when(
                 module.version.is_pseudo(),
@@ -148,7 +174,7 @@ impl Policy {
             ),
             Rule::PreReleases => {
                 let line = self.pre_releases?;
-                let is = module.version.is_prerelease() && !module.version.is_pseudo() && toolchain.is_none();
+                let is = module.version.is_prerelease() && !module.version.is_pseudo();
                 when(is, "it is a pre-release", line)
             }
             Rule::UnknownModules => {
@@ -199,22 +225,22 @@ impl Policy {
         })
     }
 
-    fn lift(&self, facts: &Facts, mut denial: Denial, today: Date, used: &mut Vec<usize>) -> Outcome {
-        let mut expired = None;
-        for (nth, exception) in self.exceptions.iter().enumerate() {
-            if !exception.from.contains(&denial.rule) || !exception.selection.covers(&facts.module) {
-                continue;
-            }
-            used.push(nth);
-            if today <= exception.expires {
-                return Outcome::Lifted(denial, exception.line());
-            }
-            expired = Some(exception.expires);
+    /// The exception that lifts a denial longest decides; every one that names it is used, or taking one out would look safe.
+    fn lift(&self, facts: &Facts, mut denial: Denial, today: Date, used: &mut Vec<usize>) -> Step {
+        let rule = denial.rule;
+        let named = self.exceptions.iter().enumerate();
+        let named = named.filter(|(_, one)| one.from.contains(&rule) && one.selection.covers(&facts.module));
+        let named: Vec<_> = named.inspect(|(nth, _)| used.push(*nth)).map(|(_, exception)| exception).collect();
+        // Of equal ones the first in the file.
+        let Some(longest) = named.into_iter().min_by_key(|exception| Reverse(exception.expires)) else {
+            return Step { rule, outcome: Outcome::Denies(denial), expired: None };
+        };
+        let (line, until) = (longest.line(), longest.expires);
+        if today <= until {
+            return Step { rule, outcome: Outcome::Lifted { denial, line, until }, expired: None };
         }
-        if let Some(date) = expired {
-            denial.reason.push_str(&format!(" (an exception for it expired on {date})"));
-        }
-        Outcome::Denies(denial)
+        denial.reason.push_str(&format!(" (an exception for it expired on {until})"));
+        Step { rule, outcome: Outcome::Denies(denial), expired: Some(line) }
     }
 }
 
@@ -224,7 +250,8 @@ fn in_words(age: Duration) -> String {
     if hours < 48 { format!("{hours} hours") } else { format!("{} days", hours / 24) }
 }
 
-/// What an author wrote must not break out of its line.
+/// What an author wrote must not break out of its line, nor turn it round.
 fn one_line(words: &str) -> String {
-    words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect()
+    let plain = |c: char| is_printable(c) || c.is_alphanumeric();
+    words.chars().map(|c| if plain(c) { c } else { ' ' }).take(MAX_RATIONALE).collect()
 }

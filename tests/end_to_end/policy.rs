@@ -19,6 +19,8 @@ pub fn trials() -> Vec<Trial> {
         trial("policy: each rule in the mirror is a 403 with its reason", each_rule_in_the_mirror),
         trial("policy: GONOSUMDB lifts no rule", exempt_is_not_allowed),
         trial("policy: check and explain", check_and_explain),
+        trial("policy: explain says which exception lifts, until when, and which one did", explain_exceptions),
+        trial("policy: one that cannot be read is no absent one", policy_that_cannot_be_read),
     ]
 }
 
@@ -116,11 +118,14 @@ fn exceptions(go: &Path) {
     assert!(output.contains("the exception in line 3 of the policy (example.com/other) lifted nothing"), "{output}");
 }
 
+/// Lines that no `go` of today reads hide nothing.
+const GO_MOD_WITH_ODD_LINES: &str = "retract >=v9.0.0\n// It lost data.\nretract (\n\tv1.0.0\n)\n";
+
 /// A mirror under a policy, over a world with a retraction.
 fn mirror_under(policy: &str, more: &[&str]) -> (Origin, tempfile::TempDir, Mirror) {
     let (origin, folder) = setting();
     origin.world().add_simple("example.com/sorry@v1.0.0", "", "package sorry\n");
-    origin.world().add_simple("example.com/sorry@v1.0.1", "retract v1.0.0 // It lost data.\n", "package sorry\n");
+    origin.world().add_simple("example.com/sorry@v1.0.1", GO_MOD_WITH_ODD_LINES, "package sorry\n");
     origin.world().add_simple("example.com/sorry@v1.1.0-rc.1", "", "package sorry\n");
     let file = folder.path().join("policy.toml");
     std::fs::write(&file, policy).unwrap();
@@ -214,7 +219,51 @@ fn check_and_explain() {
     let (code, text) = explain(&["a.com/b@v1.0.0", "--age", "6"]);
     assert_eq!(code, Some(1));
     assert!(text.ends_with("denied by min-age\n") && text.contains("sumgate.toml:2)"), "{text}");
-    assert_eq!(explain(&["a.com/b@v1.0.0", "--age", "7"]).0, Some(0));
+    for (age, code) in [("7", 0), ("7d", 0), ("1w", 0), ("6d", 1), ("167h", 1), ("soon", 2), ("", 2)] {
+        let (ended, text) = explain(&["a.com/b@v1.0.0", "--age", age]);
+        assert_eq!(ended, Some(code), "{age:?}: {text}");
+    }
     let (code, text) = explain(&["a.com/b@v0.0.0-20200101000000-0123456789ab"]);
     assert_eq!((code, text.contains("denied by pseudo-versions")), (Some(1), true), "{text}");
+}
+
+fn explain_exceptions() {
+    let folder = tempfile::tempdir().unwrap();
+    let exception = |expires: &str| {
+        let head = "[policy]\npre-releases = \"deny\"\n[[exception]]\nmodule = \"a.com\"\nfrom = [\"pre-releases\"]\n";
+        std::fs::write(folder.path().join("sumgate.toml"), format!("{head}reason = \"x\"\nexpires = {expires}\n"))
+            .unwrap();
+        // Found upwards.
+        let below = folder.path().join("a/b");
+        std::fs::create_dir_all(&below).unwrap();
+        let mut command = crate::fixture::sumgate();
+        let output = command.args(["policy", "explain", "a.com/b@v1.0.0-rc.1"]).current_dir(below).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, text) = exception("2999-01-31");
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("lifted by the exception in line 3 until 2999-01-31"), "{text}");
+    let (code, text) = exception("2026-01-31");
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("(an exception for it expired on 2026-01-31); that exception is in line 3"), "{text}");
+}
+
+fn policy_that_cannot_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("sumgate.toml");
+    let run = || {
+        let mut command = crate::fixture::sumgate();
+        let output = command.args(["run", "--", "true"]).current_dir(folder.path()).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    std::os::unix::fs::symlink("/no/such/policy", &file).unwrap();
+    let (code, said) = run();
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("cannot read the policy sumgate.toml"), "{said}");
+    std::fs::remove_file(&file).unwrap();
+    // Endless.
+    std::os::unix::fs::symlink("/dev/zero", &file).unwrap();
+    let (code, said) = run();
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("sumgate.toml:1:1: the policy has more than 1048576 bytes"), "{said}");
 }
