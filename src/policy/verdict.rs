@@ -153,20 +153,9 @@ impl Policy {
                     || (is_toolchain && self.toolchains.is_some());
                 when(!allowed, "it is not among the modules that are allowed", line)
             }
-            Rule::Toolchains => {
-                let ranges = self.toolchains.as_ref().filter(|_| is_toolchain)?;
-                let version = GoVersion::of_toolchain(module);
-                let allowed =
-                    |version: &GoVersion| ranges.value.iter().any(|range| range.contains(|bound| version.cmp(bound)));
-                // What names no version of go cannot be compared, so it is in no range.
-                let shown = version.as_ref().map_or_else(|| module.version.to_string(), ToString::to_string);
-                let denies = !version.as_ref().is_some_and(allowed);
-                when(denies, &format!("{shown} is not among the toolchains that are allowed"), ranges.line)
-            }
+            Rule::Toolchains => self.toolchain(module)?,
             // These are about libraries; a toolchain is large, and its version has the form of a pre-release.
-            Rule::PseudoVersions | Rule::PreReleases | Rule::Retracted | Rule::MaxZipSize if is_toolchain => {
-                return None;
-            }
+            Rule::PreReleases | Rule::Retracted | Rule::MaxZipSize if is_toolchain => return None,
             Rule::PseudoVersions => when(
                 module.version.is_pseudo(),
                 "it is a commit without a tag (a pseudo-version)",
@@ -205,6 +194,19 @@ impl Policy {
                 }
             }
         })
+    }
+
+    fn toolchain(&self, module: &ModuleVersion) -> Option<Outcome> {
+        let ranges = self.toolchains.as_ref().filter(|_| module.path.as_ref() == TOOLCHAIN)?;
+        let version = GoVersion::of_toolchain(module);
+        let allowed = |version: &GoVersion| ranges.value.iter().any(|range| range.contains(|bound| version.cmp(bound)));
+        // What names no version of go cannot be compared, so it is in no range.
+        if version.as_ref().is_some_and(allowed) {
+            return Some(Outcome::Passed);
+        }
+        let shown = version.map_or_else(|| module.version.to_string(), |version| version.to_string());
+        let reason = format!("{shown} is not among the toolchains that are allowed");
+        Some(Outcome::Denies(Denial { rule: Rule::Toolchains, reason, line: ranges.line }))
     }
 
     fn age(&self, facts: &Facts) -> Option<Outcome> {
