@@ -16,6 +16,7 @@ mod error;
 mod handle;
 mod hash;
 mod obtain;
+mod offline;
 mod pipeline;
 mod prove;
 mod respond;

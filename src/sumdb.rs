@@ -12,6 +12,7 @@ mod client;
 mod database;
 mod error;
 pub mod lookup;
+mod offline;
 mod remote;
 mod tiles;
 mod trusted;

@@ -21,7 +21,7 @@ use crate::origin::OriginError;
 use crate::store::{Store, StoreError};
 
 /// The largest `.info` seen has a few kilobytes of `Origin`.
-const MAX_INFO: usize = 1 << 20;
+pub(super) const MAX_INFO: usize = 1 << 20;
 
 /// One request upstream for each path that is being asked.
 #[derive(Clone, Default)]
@@ -137,7 +137,10 @@ impl Pipeline {
     /// What a module takes back: its newest release says so, even if it takes back itself
     /// (<https://go.dev/ref/mod#go-mod-file-retract>). That go.mod is proved like any other.
     pub(super) async fn find_retractions(&self, path: &ModulePath) -> Result<Vec<Retraction>, Arc<MirrorError>> {
-        let list = self.list(&format!("{}/@v/list", path.escaped())).await.map_err(MirrorError::from)?;
+        let list = match self.shared.offline {
+            true => self.list_here(path).await?,
+            false => self.list(&format!("{}/@v/list", path.escaped())).await.map_err(MirrorError::from)?,
+        };
         let lines = std::str::from_utf8(&list).unwrap_or_default().lines();
         let versions: Vec<Version> =
             lines.filter_map(|line| Version::parse(line.split_whitespace().next()?).ok()).collect();
@@ -173,7 +176,7 @@ struct Info {
 }
 
 /// The canonical version that an `.info` names, or what is wrong with it.
-fn version_of(body: &[u8]) -> Result<Version, String> {
+pub(super) fn version_of(body: &[u8]) -> Result<Version, String> {
     let info: Info = serde_json::from_slice(body).map_err(|error| format!("its .info cannot be read: {error}"))?;
     // Go matches field names without regard to case, and the last one wins: a second spelling would mean another
     // version to `go` than to us.
@@ -198,7 +201,7 @@ fn versions(body: Vec<u8>) -> Result<Bytes, String> {
 }
 
 /// The kept `.info`, checked again: a damaged one is as good as absent.
-fn stored_info(store: &Store, artifact: &Artifact) -> Result<Option<Bytes>, MirrorError> {
+pub(super) fn stored_info(store: &Store, artifact: &Artifact) -> Result<Option<Bytes>, MirrorError> {
     let Some(file) = store.open_artifact(artifact)? else {
         return Ok(None);
     };
@@ -210,7 +213,7 @@ fn stored_info(store: &Store, artifact: &Artifact) -> Result<Option<Bytes>, Mirr
     Ok(right.then(|| Bytes::from(body)))
 }
 
-fn keep_info(store: &Store, artifact: &Artifact, body: &[u8]) -> Result<(), MirrorError> {
+pub(super) fn keep_info(store: &Store, artifact: &Artifact, body: &[u8]) -> Result<(), MirrorError> {
     let mut staged = store.stage()?;
     staged.file.write_all(body).map_err(|cause| StoreError::new("write", store.root(), cause))?;
     store.keep(staged, artifact)?;

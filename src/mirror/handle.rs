@@ -12,7 +12,7 @@ use super::error::MirrorError;
 use super::pipeline::Pipeline;
 use super::respond::{self, Small};
 use super::route::{BasePath, Route, SumdbRoute, route};
-use crate::artifact::Kind;
+use crate::artifact::{Artifact, Kind};
 use crate::module::ModuleVersion;
 use crate::sumdb::Client;
 
@@ -47,6 +47,14 @@ impl Handler {
         let advisories = &self.advisories;
         Ok(match route {
             Route::Home => respond::small(Small::Text, self.home()),
+            asked @ (Route::File(Artifact { kind: Kind::Info, .. })
+            | Route::Query(..)
+            | Route::List(_)
+            | Route::Latest(_))
+                if self.pipeline.shared.offline =>
+            {
+                self.pipeline.advise_here(asked).await?
+            }
             Route::File(artifact) if artifact.kind == Kind::Info => {
                 respond::small(Small::Info, advisories.info(&self.pipeline, &artifact).await?)
             }

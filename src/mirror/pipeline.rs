@@ -19,6 +19,7 @@ use crate::flight::{BrokenOff, Flights};
 use crate::origin::Origin;
 use crate::policy::{Exception, Policy};
 use crate::store::{Facts, Identity, Store};
+use crate::sumdb::Client;
 
 /// Files whose identity is remembered since they were hashed: about 300 bytes each. One that falls out is hashed again.
 const MAX_KNOWN: u64 = 50_000;
@@ -39,6 +40,8 @@ pub(super) struct Shared {
     pub(super) store: Arc<Store>,
     pub(super) origin: Origin,
     pub(super) vouchers: Vouchers,
+    /// What is not in `store` is asked of nobody.
+    pub(super) offline: bool,
     trail: Trail,
     pub(super) admission: Option<Admission>,
     known: Cache<Artifact, Known>,
@@ -59,10 +62,13 @@ struct Known {
 impl Pipeline {
     /// A pipeline that keeps in `store`, fetches from `origin`, believes `vouchers`, obeys `policy`, and writes down in
     /// `trail` what it releases and refuses.
+    ///
+    /// If the clients of `vouchers` never dial, nothing is fetched either: the pipeline is offline.
     pub fn new(store: Arc<Store>, origin: Origin, vouchers: Vouchers, policy: Option<Policy>, trail: Trail) -> Self {
         let shared = Shared {
             store,
             origin,
+            offline: vouchers.databases.iter().all(Client::is_offline),
             vouchers,
             trail,
             admission: policy.map(Admission::new),
@@ -150,6 +156,9 @@ impl Shared {
         let vouched = Arc::new(self.vouchers.attest(artifact, &self.store).await?);
         if let Some(released) = self.from_disk(artifact, &vouched).await? {
             return Ok(released);
+        }
+        if self.offline {
+            return Err(MirrorError::Offline(artifact.to_string()));
         }
         let _turn = self.downloads.acquire().await.map_err(|_| BrokenOff)?;
         self.from_upstream(artifact, &vouched).await

@@ -43,6 +43,8 @@ pub(super) struct Shared {
     trusted: Trusted,
     tiles: Tiles,
     remote: Remote,
+    /// Nothing is asked of the network.
+    pub(super) offline: bool,
     attested: Cache<ModuleVersion, Arc<Attested>>,
     lookups: Flights<ModuleVersion, Result<Arc<Attested>, Arc<SumdbError>>>,
     refreshes: Flights<(), Result<(), Arc<SumdbError>>>,
@@ -61,9 +63,11 @@ impl Client {
             trusted.head().is_some_and(|head| head.note() != anchor.note())
                 && compared.as_deref() != Some(anchor.note())
         });
+        let offline = http.is_offline();
         let remote = Remote::new(database.clone(), http);
         let shared = Shared {
-            tiles: Tiles::new(state.clone(), remote.clone()),
+            tiles: Tiles::new(state.clone(), remote.clone(), offline),
+            offline,
             attested: Cache::new(MAX_ATTESTED),
             lookups: Flights::default(),
             refreshes: Flights::default(),
@@ -132,6 +136,7 @@ impl Client {
     /// Asks for the latest head and merges it. Callers at the same time share one request.
     pub async fn refresh(&self) -> Result<(), Arc<SumdbError>> {
         let shared = Arc::clone(&self.shared);
+        self.shared.refuse_if_offline("a newer tree head")?;
         let flight = self.shared.refreshes.join((), move || async move {
             let note = shared.remote.latest().await?;
             let seen = SignedCheckpoint::open(&note, SUMDB_ORIGIN, shared.database.key())
@@ -216,6 +221,7 @@ impl Shared {
     }
 
     async fn from_network(self: &Arc<Self>, module: &ModuleVersion) -> Result<Attested, Arc<SumdbError>> {
+        self.refuse_if_offline(module)?;
         self.ready().await?;
         let reply = self.reply(module).await?;
         let proved = self.prove(vec![reply]).await?;
