@@ -13,6 +13,7 @@ mod attest;
 mod body;
 mod commit;
 mod error;
+mod fresh;
 mod handle;
 mod hash;
 mod obtain;
@@ -21,6 +22,7 @@ mod prove;
 mod respond;
 mod route;
 mod server;
+mod sources;
 mod status;
 mod trail;
 

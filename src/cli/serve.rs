@@ -21,7 +21,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
     let clients = config::clients(databases, &args.state.anchor, &store, &http)?;
     out::start_log("info");
 
-    let origin = Origin::new(chain.clone(), http);
+    let origin = Origin::new(&chain, &http, args.waits.get());
     let vouchers = Vouchers { databases: clients.clone(), exempt: exempt.clone() };
     config::runtime()?.block_on(async {
         // Before the start: a signal that comes early must not be lost.

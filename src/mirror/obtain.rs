@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::error::MirrorError;
 use super::pipeline::blocking;
 use crate::artifact::{Artifact, Kind};
-use crate::origin::Origin;
+use crate::origin::{Origin, Progress};
 use crate::store::{StagingFile, Store};
 
 /// `golang.org/x/mod/zip`: MaxZipFile and MaxGoMod.
@@ -26,6 +26,7 @@ pub(super) async fn obtain(
     nth: usize,
     artifact: &Artifact,
     store: &Arc<Store>,
+    progress: &Progress,
 ) -> Result<Staged, MirrorError> {
     let store = Arc::clone(store);
     let (staged, writer) = blocking(move || {
@@ -36,6 +37,6 @@ pub(super) async fn obtain(
     .await?;
     let limit = if artifact.kind == Kind::Zip { MAX_ZIP } else { MAX_GO_MOD };
     let mut writer = tokio::fs::File::from_std(writer);
-    let got = origin.download(nth, &artifact.path(), &mut writer, limit).await?;
+    let got = origin.download(nth, &artifact.path(), &mut writer, limit, progress).await?;
     Ok(Staged { artifact: artifact.clone(), file: staged, source: got.source })
 }
