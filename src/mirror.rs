@@ -25,6 +25,7 @@ mod server;
 mod sources;
 mod status;
 mod trail;
+mod young;
 
 pub use attest::Vouchers;
 pub use error::{Expected, MirrorError, Voucher};

@@ -321,21 +321,21 @@ pub(super) struct ServeArgs {
 #[derive(Debug, clap::Args)]
 pub(super) struct WaitsArgs {
     /// How long a version list, `@latest` or a query is believed before an upstream is asked whether it changed
-    #[arg(long, value_name = "TIME", env = "SUMGATE_FRESH_FOR", default_value = "60s", value_parser = duration)]
-    fresh_for: Duration,
+    #[arg(long = "fresh-for", value_name = "TIME", env = "SUMGATE_FRESH_FOR", default_value = "60s", value_parser = duration)]
+    fresh: Duration,
 
     /// How long the same goes out while no upstream answers
-    #[arg(long, value_name = "TIME", env = "SUMGATE_STALE_FOR", default_value = "24h", value_parser = duration)]
-    stale_for: Duration,
+    #[arg(long = "stale-for", value_name = "TIME", env = "SUMGATE_STALE_FOR", default_value = "24h", value_parser = duration)]
+    stale: Duration,
 
     /// How long an upstream's 404 is believed
-    #[arg(long, value_name = "TIME", env = "SUMGATE_ABSENT_FOR", default_value = "60s", value_parser = duration)]
-    absent_for: Duration,
+    #[arg(long = "absent-for", value_name = "TIME", env = "SUMGATE_ABSENT_FOR", default_value = "60s", value_parser = duration)]
+    absent: Duration,
 }
 
 impl WaitsArgs {
     pub(super) fn get(&self) -> Waits {
-        Waits { absent: self.absent_for, fresh: self.fresh_for, stale: self.stale_for.max(self.fresh_for) }
+        Waits { absent: self.absent, fresh: self.fresh, stale: self.stale }
     }
 }
 

@@ -14,6 +14,7 @@ use crate::origin::{Chain, Origin};
 pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
     let chain = Chain::parse(&args.upstream).map_err(|error| Failure::usage(&error))?;
     let databases = config::databases(&args.databases)?;
+    let databases = databases.into_iter().map(|database| database.or_through(&chain)).collect();
     let (base, exempt) = config::address(&args.address)?;
     let policy = args.policy.as_deref().map(config::read_policy).transpose()?;
     let http = config::http()?;

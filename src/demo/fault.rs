@@ -20,7 +20,7 @@ pub enum Fault {
     /// The connection is closed without an answer.
     Reset,
     /// This fault so many times, then honest.
-    Times(u32, Box<Fault>),
+    Times(u32, Box<Self>),
     /// Another body, with status 200.
     Body(Bytes),
     /// A status with a text.

@@ -186,10 +186,12 @@ impl State {
         })
     }
 
-    /// The fault for a path, or the one for all paths (`*`).
+    /// The fault for a path, or the one for all paths (`*`). A fault of the database is there behind both its doors.
     fn fault(&self, path: &str) -> Option<Fault> {
+        let door = format!("/sumdb/{}", locked(&self.world).name());
         let mut faults = locked(&self.faults);
-        let key = if faults.contains_key(path) { path } else { "*" };
+        let keys = [path, path.strip_prefix(&door).unwrap_or(path), "*"];
+        let key = keys.into_iter().find(|key| faults.contains_key(*key))?;
         match faults.get_mut(key)? {
             Fault::Times(0, _) => None,
             Fault::Times(left, fault) => {
@@ -279,7 +281,12 @@ fn in_pieces(body: &[u8], pieces: Pieces) -> Response<AnyBody> {
 
 fn broken_off(body: &[u8], after: usize) -> Pieces {
     let first = Bytes::copy_from_slice(&body[..after.min(body.len())]);
-    Box::pin(stream::iter([Ok(Frame::data(first)), Err(io::Error::other("broken off on purpose"))]))
+    let broken = stream::once(async {
+        // The first part leaves before the connection closes.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        Err(io::Error::other("broken off on purpose"))
+    });
+    Box::pin(stream::iter([Ok(Frame::data(first))]).chain(broken))
 }
 
 /// Fifty pieces in a second.

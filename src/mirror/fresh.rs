@@ -13,7 +13,7 @@ use moka::sync::Cache;
 use super::error::MirrorError;
 use crate::fault::Fault;
 use crate::flight::Flights;
-use crate::origin::{Origin, OriginError};
+use crate::origin::{Advisory, Origin, OriginError};
 
 /// All answers kept, in bytes. A list has 1 to 50 KiB: some thousand modules.
 const MEMORY: u64 = 64 << 20;
@@ -45,7 +45,7 @@ pub(super) enum State {
 pub(super) struct Fresh {
     kept: Cache<String, Arc<Kept>>,
     refreshes: Flights<String, Result<Arc<Kept>, Arc<MirrorError>>>,
-    fresh: Duration,
+    believed: Duration,
 }
 
 struct Kept {
@@ -62,7 +62,7 @@ impl Fresh {
             .weigher(|path: &String, kept: &Arc<Kept>| u32::try_from(path.len() + kept.body.len()).unwrap_or(u32::MAX))
             .time_to_live(origin.waits().stale)
             .build();
-        Self { kept, refreshes: Flights::default(), fresh: origin.waits().fresh }
+        Self { kept, refreshes: Flights::default(), believed: origin.waits().fresh }
     }
 
     /// The answer for `path`, if `check` accepts it.
@@ -74,15 +74,21 @@ impl Fresh {
         check: impl Fn(Vec<u8>) -> Result<Bytes, String> + Send + Sync + 'static,
     ) -> Result<Dated, Arc<MirrorError>> {
         let kept = self.kept.get(path);
-        if let Some(kept) = kept.as_ref().filter(|kept| kept.said.elapsed() < self.fresh) {
+        if let Some(kept) = kept.as_ref().filter(|kept| kept.said.elapsed() < self.believed) {
             return Ok(kept.dated(State::Fresh));
         }
         let (this, origin, asked, known) = (self.clone(), origin.clone(), path.to_owned(), kept.clone());
         let refresh = self.refreshes.join(path.to_owned(), move || async move {
-            let tag = known.as_ref().and_then(|kept| Some((kept.source.as_str(), kept.tag.as_deref()?)));
-            let answer = origin.renew(&asked, limit, tag, check).await.map_err(MirrorError::from)?;
-            let body = answer.value.or_else(|| known.as_ref().map(|kept| kept.body.clone())).unwrap_or_default();
-            let kept = Arc::new(Kept { body, source: answer.source, tag: answer.tag, said: Instant::now() });
+            let answer = match &known {
+                Some(kept) => {
+                    let tag = kept.tag.as_deref().map(|tag| (kept.source.as_str(), tag));
+                    origin.renew(&asked, limit, tag, &check).await
+                }
+                None => origin.small(&asked, limit, check).await.map(Advisory::some),
+            };
+            let Advisory { value, source, tag } = answer.map_err(MirrorError::from)?;
+            let body = value.or_else(|| known.as_ref().map(|kept| kept.body.clone())).unwrap_or_default();
+            let kept = Arc::new(Kept { body, source, tag, said: Instant::now() });
             this.kept.insert(asked, Arc::clone(&kept));
             Ok(kept)
         });

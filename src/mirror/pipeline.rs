@@ -150,7 +150,10 @@ impl Shared {
     }
 
     async fn release_anew(self: &Arc<Self>, artifact: &Artifact) -> Result<Released, MirrorError> {
-        let vouched = Arc::new(self.vouchers.attest(artifact, &self.store).await?);
+        let vouched = match self.vouchers.attest(artifact, &self.store).await {
+            Ok(vouched) => Arc::new(vouched),
+            Err(error) => return Err(self.or_too_young(&artifact.module, error).await),
+        };
         if let Some(released) = self.from_disk(artifact, &vouched).await? {
             return Ok(released);
         }

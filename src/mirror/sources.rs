@@ -1,6 +1,7 @@
 //! Sources until one has the right bytes: hedged where a proof decides, in order where a name must not spread.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::attest::Vouched;
 use super::commit::{Released, commit};
@@ -75,7 +76,7 @@ impl Shared {
         let attempt = |nth, progress| self.attempt(nth, artifact, vouched, progress);
         if let Vouched::Record(_) = **vouched {
             let order = self.origin.ranked(&artifact.path());
-            return self.origin.race(order, attempt).await.map(|(_, proven)| proven);
+            return self.origin.race(order, Duration::ZERO, attempt).await.map(|(_, proven)| proven);
         }
         let mut all = Vec::new();
         for nth in 0..self.origin.sources() {

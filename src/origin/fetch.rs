@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use moka::sync::Cache;
 
-use super::chain::Chain;
+use super::chain::{Chain, Link};
 use super::http::{HttpClient, HttpError};
 use super::race::{self, Progress};
 use super::retry;
@@ -18,6 +18,9 @@ const WRONG_FOR: Duration = Duration::from_hours(1);
 /// So many of them are remembered: about 150 bytes each.
 const MAX_WRONG: u64 = 10_000;
 
+/// Requests under way to one source. HTTP/2 servers allow 100 streams or more; a `go` command asks for about ten things.
+const AT_ONCE: usize = 64;
+
 /// Something that no proof covers, and who said it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Advisory<T> {
@@ -27,6 +30,13 @@ pub struct Advisory<T> {
     pub source: String,
     /// The entity tag, for the next time.
     pub tag: Option<String>,
+}
+
+impl<T> Advisory<T> {
+    /// As an answer that may have been "unchanged", but was not.
+    pub(crate) fn some(self) -> Advisory<Option<T>> {
+        Advisory { value: Some(self.value), source: self.source, tag: self.tag }
+    }
 }
 
 /// How long what cannot be proved is believed.
@@ -63,10 +73,12 @@ pub enum OriginError {
     #[error("the upstream failed: {0}")]
     Failed(#[source] HttpError),
     /// A source failed so often that it is left alone for a while.
-    #[error("the upstream {origin} failed again and again, or asked to be left alone; it is asked again in {} ms", rest.as_millis())]
+    #[error("the upstream {origin} is left alone for {} ms; it failed before: {why}", rest.as_millis())]
     Resting {
         /// Which source.
         origin: String,
+        /// Its last failure.
+        why: String,
         /// For how long.
         rest: Duration,
     },
@@ -121,7 +133,12 @@ pub struct Origin {
 impl Origin {
     /// An origin that asks `chain` through `http`.
     pub fn new(chain: &Chain, http: &HttpClient, waits: Waits) -> Self {
-        let upstreams = chain.links().iter().map(|link| Upstream::new(link.clone(), http.clone(), waits));
+        Self::of_links(chain.links(), http, waits, AT_ONCE)
+    }
+
+    /// The same of links, with at most `at_once` requests under way to each.
+    pub(crate) fn of_links(links: &[Link], http: &HttpClient, waits: Waits, at_once: usize) -> Self {
+        let upstreams = links.iter().map(|link| Upstream::new(link.clone(), http.clone(), waits, at_once));
         let wrong = Cache::builder().max_capacity(MAX_WRONG).time_to_live(WRONG_FOR).build();
         Self { upstreams: upstreams.collect(), wrong, waits }
     }
@@ -151,26 +168,17 @@ impl Origin {
         limit: usize,
         check: impl Fn(Vec<u8>) -> Result<T, String>,
     ) -> Result<Advisory<T>, OriginError> {
-        let Advisory { value, source, tag } = self.renew(path, limit, None, check).await?;
+        let round = || self.renew(path, limit, None, &check);
+        let Advisory { value, source, tag } = self.in_rounds(round, OriginError::passes).await?;
         match value {
             Some(value) => Ok(Advisory { value, source, tag }),
             None => Err(OriginError::Nonsense { origin: source, why: "304, though nothing is kept".to_owned() }),
         }
     }
 
-    /// The same for an answer that is kept from earlier, with the source and entity tag of that time: `None` says that it
-    /// is still right. The tag is shown to that source alone.
+    /// The same for an answer that is kept from earlier, with the source and entity tag of that time, if it had one: `None`
+    /// says that it is still right. The tag is shown to that source alone. Asks once: what is kept can go out.
     pub async fn renew<T>(
-        &self,
-        path: &str,
-        limit: usize,
-        kept: Option<(&str, &str)>,
-        check: impl Fn(Vec<u8>) -> Result<T, String>,
-    ) -> Result<Advisory<Option<T>>, OriginError> {
-        self.in_rounds(|| self.renew_once(path, limit, kept, &check), OriginError::passes).await
-    }
-
-    async fn renew_once<T>(
         &self,
         path: &str,
         limit: usize,
@@ -235,14 +243,30 @@ impl Origin {
         order
     }
 
-    /// Lets the sources of `order` race; see [`race::race`].
+    /// Lets the sources of `order` race; see [`race::race`]. No source is overtaken before `at_least`.
     pub(crate) async fn race<T, E, F: Future<Output = Result<T, E>>>(
         &self,
         order: Vec<usize>,
+        at_least: Duration,
         attempt: impl Fn(usize, Progress) -> F,
     ) -> Result<(usize, T), Vec<(usize, E)>> {
-        let patience = |nth: usize, bytes| self.upstreams[nth].health(|health| health.patience(Instant::now(), bytes));
+        let patience = |nth: usize, bytes| {
+            self.upstreams[nth].health(|health| health.patience(Instant::now(), bytes)).max(at_least)
+        };
         race::race(order, patience, attempt).await
+    }
+
+    /// Source `nth`, without credentials.
+    pub(crate) fn name(&self, nth: usize) -> String {
+        self.upstreams[nth].link.source.to_string()
+    }
+
+    /// Asks source `nth` alone, once, for a small body.
+    pub(crate) async fn small_from(&self, nth: usize, path: &str, limit: usize) -> Result<Vec<u8>, OriginError> {
+        match self.upstreams[nth].small(path, limit, None).await? {
+            Small::Body(body, _) => Ok(body),
+            Small::Unchanged => Err(OriginError::Absent(path.to_owned())),
+        }
     }
 
     /// Source `nth` had wrong bytes at `path`.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// The first byte of a source nobody asked yet: a public proxy on the same continent.
 const PRIOR_FIRST_BYTE: f64 = 0.06;
 /// Its bytes in a second: 16 Mbit/s.
-const PRIOR_RATE: f64 = (2 << 20) as f64;
+const PRIOR_RATE: f64 = 2_097_152.0;
 /// What was learned counts half after so many seconds.
 const FADES: f64 = 60.0;
 /// Failures in a row after which a source rests. One is chance; in three an honest retry has failed too.
@@ -76,7 +76,7 @@ impl Health {
             None => (first, first / 2.0),
         };
         // A small body says nothing about the rate: it comes with the first byte.
-        let measured = bytes as f64 / body.as_secs_f64().max(0.001);
+        let measured = float(bytes) / body.as_secs_f64().max(0.001);
         let rate = if bytes < 256 << 10 { usual.rate } else { usual.rate + (measured - usual.rate) / 4.0 };
         self.learned = Some(Learned { first_byte: mean, deviation, rate, at: now });
     }
@@ -125,7 +125,7 @@ impl Health {
     pub(super) fn patience(&self, now: Instant, bytes: u64) -> Duration {
         let usual = self.usual(now);
         let first_byte = (usual.first_byte + 4.0 * usual.deviation).clamp(PATIENCE.0, PATIENCE.1);
-        Duration::from_secs_f64(first_byte + bytes as f64 * SLOWER / usual.rate)
+        Duration::from_secs_f64(first_byte + float(bytes) * SLOWER / usual.rate)
     }
 
     /// What was learned, faded towards what is assumed of a source that nobody asked.
@@ -142,6 +142,12 @@ impl Health {
             at: now,
         }
     }
+}
+
+/// As a floating-point number; a body has less than 2^52 bytes.
+#[expect(clippy::cast_precision_loss, reason = "bounded by the largest module zip, 500 MiB")]
+fn float(bytes: u64) -> f64 {
+    bytes as f64
 }
 
 #[cfg(test)]

@@ -93,6 +93,14 @@ pub enum HttpError {
         /// What would have been asked.
         url: String,
     },
+    /// Redirected too often, or to where it must not go.
+    #[error("{url}: {cause}")]
+    Redirect {
+        /// What was asked.
+        url: String,
+        /// Which rule forbids it.
+        cause: String,
+    },
     /// No connection, or it broke.
     #[error("{url}: {cause}")]
     Transport {
@@ -109,7 +117,7 @@ impl HttpError {
         match self {
             Self::Status { status, .. } => *status == 429 || *status >= 500,
             Self::Timeout { .. } | Self::Transport { .. } => true,
-            Self::Absent { .. } | Self::TooLarge { .. } | Self::Offline { .. } => false,
+            Self::Absent { .. } | Self::TooLarge { .. } | Self::Offline { .. } | Self::Redirect { .. } => false,
         }
     }
 
@@ -299,7 +307,8 @@ fn transport(url: &str, error: &reqwest::Error) -> HttpError {
     }
     // The library puts the url into its words, with the credentials; only the causes are kept.
     let cause = std::error::Error::source(error).map_or_else(|| "the request failed".to_owned(), crate::fault::in_full);
-    HttpError::Transport { url: url.to_owned(), cause }
+    let url = url.to_owned();
+    if error.is_redirect() { HttpError::Redirect { url, cause } } else { HttpError::Transport { url, cause } }
 }
 
 /// The beginning of a refusal's body, on one line, if it is text.

@@ -17,8 +17,6 @@ use super::health::Health;
 use super::http::{Answer, Conditions, HttpClient, HttpError};
 use super::race::Progress;
 
-/// Requests under way to one source. HTTP/2 servers allow 100 streams or more; a `go` command asks for about ten things.
-const AT_ONCE: usize = 64;
 /// Paths of one source that are remembered as absent: about 150 bytes each.
 const MAX_ABSENT: u64 = 20_000;
 /// How often a download that broke off is taken up again, if each time more bytes had come.
@@ -34,6 +32,7 @@ pub(super) struct Upstream {
     pub(super) weight: f64,
     http: HttpClient,
     health: Mutex<Health>,
+    last_failure: Mutex<String>,
     places: Semaphore,
     absent: Cache<String, String>,
 }
@@ -48,9 +47,18 @@ pub(super) enum Small {
 }
 
 impl Upstream {
-    pub(super) fn new(link: Link, http: HttpClient, waits: Waits) -> Self {
+    /// A source with at most `at_once` requests under way.
+    pub(super) fn new(link: Link, http: HttpClient, waits: Waits, at_once: usize) -> Self {
         let absent = Cache::builder().max_capacity(MAX_ABSENT).time_to_live(waits.absent).build();
-        Self { link, weight: 1.0, http, health: Mutex::default(), places: Semaphore::new(AT_ONCE), absent }
+        Self {
+            link,
+            weight: 1.0,
+            http,
+            health: Mutex::default(),
+            last_failure: Mutex::default(),
+            places: Semaphore::new(at_once),
+            absent,
+        }
     }
 
     /// What is said of its health.
@@ -118,7 +126,10 @@ impl Upstream {
 
     /// A place among the requests under way, if the source is not resting.
     async fn ask<'a>(&'a self, path: &'a str) -> Result<Asking<'a>, OriginError> {
-        let resting = |rest| OriginError::Resting { origin: self.link.source.to_string(), rest };
+        let resting = |rest| {
+            let why = self.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            OriginError::Resting { origin: self.link.source.to_string(), why, rest }
+        };
         // A source that rests is not waited for in the queue, and may have begun to rest in the meantime.
         let place = self.places.acquire().await.map_err(|_| resting(Duration::ZERO))?;
         self.health(|health| health.ask(Instant::now())).map_err(resting)?;
@@ -189,10 +200,14 @@ impl Asking<'_> {
             }
             error => {
                 let passes = error.passes();
-                self.upstream.health(|health| match passes {
-                    true => health.failed(Instant::now(), error.retry_after()),
-                    // It is there, and will say the same again.
-                    false => health.reached(),
+                *self.upstream.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = error.to_string();
+                self.upstream.health(|health| {
+                    if passes {
+                        health.failed(Instant::now(), error.retry_after());
+                    } else {
+                        // It is there, and will say the same again.
+                        health.reached();
+                    }
                 });
                 OriginError::Failed(error)
             }

@@ -211,21 +211,40 @@ impl Shared {
     /// so that a batch does not wait for a silent proxy once for each of its lookups.
     pub(super) async fn ready(self: &Arc<Self>) -> Result<(), Arc<SumdbError>> {
         self.refuse_if_forked().await?;
-        self.remote.base().await?;
+        self.remote.ready().await?;
         self.compare_anchor().await
     }
 
     async fn from_network(self: &Arc<Self>, module: &ModuleVersion) -> Result<Attested, Arc<SumdbError>> {
         self.ready().await?;
-        let reply = self.reply(module).await?;
+        let proved = self.prove_one(self.reply(module, None).await?).await;
+        let doors = self.remote.doors_count().await?;
+        if doors == 1 || !proved.as_ref().is_err_and(|error| error.blames_the_answer()) {
+            return proved;
+        }
+        // One door lied, and which one is not known: each alone.
+        for nth in 0..doors {
+            let Ok(reply) = self.reply(module, Some(nth)).await else { continue };
+            match self.prove_one(reply).await {
+                Err(error) if error.blames_the_answer() => self.remote.distrust(nth).await,
+                proved => return proved,
+            }
+        }
+        proved
+    }
+
+    async fn prove_one(self: &Arc<Self>, reply: Reply) -> Result<Attested, Arc<SumdbError>> {
         let proved = self.prove(vec![reply]).await?;
         proved.into_iter().next().unwrap_or_else(|| Err(self.contention()))
     }
 
-    /// Asks for a module version. What comes back is signed and has the right form, and nothing more is known of it.
-    pub(super) async fn reply(&self, module: &ModuleVersion) -> Result<Reply, Arc<SumdbError>> {
-        let bytes = self.remote.lookup(module).await?;
-        Ok(Reply::read(module, &bytes, self.database.key()).map_err(|error| self.failed(module, error))?)
+    /// Asks for a module version, through one door or any. What comes back is signed and has the right form, and nothing
+    /// more is known of it.
+    pub(super) async fn reply(&self, module: &ModuleVersion, only: Option<usize>) -> Result<Reply, Arc<SumdbError>> {
+        let read = |bytes: Vec<u8>| {
+            Reply::read(module, &bytes, self.database.key()).map_err(|error| self.failed(module, error))
+        };
+        Ok(self.remote.lookup(module, only, read).await?)
     }
 
     /// Proves replies under one head, moves the trusted head to it, and keeps tiles and records. The outer error is one
