@@ -17,3 +17,4 @@ pub(crate) use fetch::worse;
 pub use fetch::{Advisory, Origin, OriginError, Waits};
 pub use http::{Answer, HttpClient, HttpError, Timeouts};
 pub use race::Progress;
+pub use upstream::{Landing, Piece};

@@ -174,7 +174,7 @@ impl Shared {
                 return Ok(None);
             };
             let identity = Identity::of(&file).map_err(|cause| read(&artifact, cause))?;
-            let found = hash_file(&file, &artifact);
+            let found = hash_file(&file, &artifact, None);
             let right = match (&*vouched, &found) {
                 (Vouched::Record(expected) | Vouched::Pinned(expected), Ok(h1)) => expected.h1 == *h1,
                 (Vouched::Unseen, Ok(h1)) => shared.store.pin_first(&artifact, h1)? == *h1,
@@ -185,7 +185,7 @@ impl Shared {
                 return Ok(Some(Released { file: Arc::new(file), identity, h1, by, source: OWN_DISK.into() }));
             }
             if let Some(staged) = shared.store.take_out(&artifact)? {
-                let staged = Staged { artifact, file: staged, source: OWN_DISK.to_owned() };
+                let staged = Staged { artifact, file: staged, source: OWN_DISK.to_owned(), along: None };
                 let reason = found.as_ref().err().map_or("the stored file changed", String::as_str);
                 set_aside(&shared.store, staged, &vouched, found.as_ref().ok(), reason)?;
             }

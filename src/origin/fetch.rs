@@ -10,7 +10,7 @@ use super::chain::{Chain, Link};
 use super::http::{HttpClient, HttpError};
 use super::race::{self, Progress};
 use super::retry;
-use super::upstream::{Small, Upstream};
+use super::upstream::{Landing, Small, Upstream};
 use crate::fault::Fault;
 
 /// A file of one source that had wrong bytes is not asked for again for so long, if another source may have it.
@@ -275,17 +275,17 @@ impl Origin {
         self.upstreams[nth].health(|health| health.distrust(Instant::now()));
     }
 
-    /// Writes the file at `path` of source `nth` to `file`, at most `limit` bytes. Returns the length and the source.
+    /// Writes the file at `path` of source `nth` to `landing`, at most `limit` bytes. Returns the length and the source.
     pub async fn download(
         &self,
         nth: usize,
         path: &str,
-        file: &mut tokio::fs::File,
+        landing: &mut Landing,
         limit: u64,
         progress: &Progress,
     ) -> Result<Advisory<u64>, OriginError> {
         let upstream = &self.upstreams[nth];
-        let value = upstream.download(path, file, limit, progress).await?;
+        let value = upstream.download(path, landing, limit, progress).await?;
         progress.arrived();
         Ok(Advisory { value, source: upstream.link.source.to_string(), tag: None })
     }

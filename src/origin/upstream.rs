@@ -5,10 +5,11 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use moka::sync::Cache;
 use reqwest::StatusCode;
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 use url::Url;
 
 use super::chain::{Link, Source};
@@ -35,6 +36,47 @@ pub(super) struct Upstream {
     last_failure: Mutex<String>,
     places: Semaphore,
     absent: Cache<String, String>,
+}
+
+/// Where a download goes.
+#[derive(Debug)]
+pub struct Landing {
+    /// The file.
+    pub file: tokio::fs::File,
+    /// Who reads along, if somebody does. A reader that is slower than the network slows the download down.
+    pub along: Option<mpsc::Sender<Piece>>,
+}
+
+/// What a reader is told.
+#[derive(Clone, Debug)]
+pub enum Piece {
+    /// The next bytes.
+    Next(Bytes),
+    /// All that came is void: the download starts over.
+    StartOver,
+}
+
+impl Landing {
+    async fn take(&mut self, chunk: Bytes) -> Result<(), OriginError> {
+        self.file.write_all(&chunk).await.map_err(staging)?;
+        self.tell(Piece::Next(chunk)).await;
+        Ok(())
+    }
+
+    async fn start_over(&mut self) -> Result<(), OriginError> {
+        self.file.set_len(0).await.map_err(staging)?;
+        self.file.seek(SeekFrom::Start(0)).await.map_err(staging)?;
+        self.tell(Piece::StartOver).await;
+        Ok(())
+    }
+
+    async fn tell(&mut self, piece: Piece) {
+        if let Some(along) = &self.along
+            && along.send(piece).await.is_err()
+        {
+            self.along = None;
+        }
+    }
 }
 
 /// A small answer.
@@ -93,23 +135,23 @@ impl Upstream {
         }
     }
 
-    /// Writes the file at `path` to `file`, at most `limit` bytes. Returns the length.
+    /// Writes the file at `path` to `landing`, at most `limit` bytes. Returns the length.
     pub(super) async fn download(
         &self,
         path: &str,
-        file: &mut tokio::fs::File,
+        landing: &mut Landing,
         limit: u64,
         progress: &Progress,
     ) -> Result<u64, OriginError> {
         let Source::Http(base) = &self.link.source else {
-            return self.copy_file(path, file, limit).await;
+            return self.copy_file(path, &mut landing.file, limit).await;
         };
         self.remembered_absent(path)?;
         let asking = self.ask(path).await?;
         progress.start();
         let started = Instant::now();
         let mut download = Download { url: join(base, path), limit, written: 0, first_byte: None, progress };
-        match download.run(&self.http, file, started).await {
+        match download.run(&self.http, landing, started).await {
             Ok(()) => {
                 let first_byte = download.first_byte.unwrap_or_default();
                 asking.answered(first_byte, download.written, started.elapsed().saturating_sub(first_byte));
@@ -240,13 +282,13 @@ enum Broken {
 impl Download<'_> {
     /// One request, and more for the rest if it broke off and the source can go on where it was: the same entity tag, a
     /// strong one (RFC 9110 section 14.2).
-    async fn run(&mut self, http: &HttpClient, file: &mut tokio::fs::File, started: Instant) -> Result<(), Broken> {
+    async fn run(&mut self, http: &HttpClient, landing: &mut Landing, started: Instant) -> Result<(), Broken> {
         let mut answer = http.ask(self.url.clone(), &Conditions::default()).await.map_err(Broken::Http)?;
         self.first_byte = Some(started.elapsed());
         for _ in 0..MAX_RESUMES {
             let (before, tag) = (self.written, answer.tag());
-            match (self.body(&mut answer, file).await, tag) {
-                (Ok(()), _) => return file.flush().await.map_err(|cause| Broken::Staging(staging(cause))),
+            match (self.body(&mut answer, landing).await, tag) {
+                (Ok(()), _) => return landing.file.flush().await.map_err(|cause| Broken::Staging(staging(cause))),
                 (Err(Broken::Http(error)), Some(tag)) if error.passes() && self.written > before => {
                     tracing::info!(url = answer.url(), bytes = self.written, %error, "a download goes on after a break");
                     let conditions = Conditions { unless: None, from: Some((self.written, tag)) };
@@ -256,7 +298,8 @@ impl Download<'_> {
                         if answer.status() == StatusCode::PARTIAL_CONTENT {
                             return Err(Broken::Http(error));
                         }
-                        self.start_over(file).await.map_err(Broken::Staging)?;
+                        self.written = 0;
+                        landing.start_over().await.map_err(Broken::Staging)?;
                     }
                 }
                 (Err(error), _) => return Err(error),
@@ -268,26 +311,20 @@ impl Download<'_> {
         }))
     }
 
-    async fn body(&mut self, answer: &mut Answer, file: &mut tokio::fs::File) -> Result<(), Broken> {
+    async fn body(&mut self, answer: &mut Answer, landing: &mut Landing) -> Result<(), Broken> {
         while let Some(chunk) = answer.chunk().await.map_err(Broken::Http)? {
             let before = self.written;
             self.written += chunk.len() as u64;
             if self.written > self.limit {
                 return Err(Broken::Http(HttpError::TooLarge { url: answer.url().to_owned(), limit: self.limit }));
             }
-            file.write_all(&chunk).await.map_err(|cause| Broken::Staging(staging(cause)))?;
             self.progress.came(chunk.len() as u64);
+            landing.take(chunk).await.map_err(Broken::Staging)?;
             if before / TOLD_EVERY != self.written / TOLD_EVERY {
                 tracing::info!(url = answer.url(), megabytes = self.written >> 20, "downloading");
             }
         }
         Ok(())
-    }
-
-    async fn start_over(&mut self, file: &mut tokio::fs::File) -> Result<(), OriginError> {
-        self.written = 0;
-        file.set_len(0).await.map_err(staging)?;
-        file.seek(SeekFrom::Start(0)).await.map(|_| ()).map_err(staging)
     }
 }
 
