@@ -12,6 +12,7 @@ mod client;
 mod database;
 mod error;
 pub mod lookup;
+mod merge;
 mod offline;
 mod remote;
 mod tiles;

@@ -19,6 +19,8 @@ mod cli;
 mod crash;
 #[path = "end_to_end/doctor.rs"]
 mod doctor;
+#[path = "end_to_end/doors.rs"]
+mod doors;
 #[path = "end_to_end/fixture.rs"]
 mod fixture;
 #[path = "end_to_end/gate.rs"]
@@ -27,6 +29,8 @@ mod gate;
 mod go_command;
 #[path = "end_to_end/http.rs"]
 mod http;
+#[path = "end_to_end/offline.rs"]
+mod offline;
 #[path = "end_to_end/policy.rs"]
 mod policy;
 #[path = "end_to_end/readme.rs"]
@@ -35,6 +39,8 @@ mod readme;
 mod real_sumdb;
 #[path = "end_to_end/shared_folder.rs"]
 mod shared_folder;
+#[path = "end_to_end/upstreams.rs"]
+mod upstreams;
 #[path = "end_to_end/zips.rs"]
 mod zips;
 
@@ -55,6 +61,9 @@ fn main() {
     trials.extend(gate::trials());
     trials.extend(policy::trials());
     trials.extend(readme::trials());
+    trials.extend(upstreams::trials());
+    trials.extend(doors::trials());
+    trials.extend(offline::trials());
     trials.extend(zips::trials());
     trials.extend(real_sumdb::trials());
     libtest_mimic::run(&arguments, trials).exit();

@@ -1,13 +1,16 @@
 //! The words that can be typed. Reading them touches nothing; [`super::config`] checks what they mean.
 
+mod serve;
+
 use std::ffi::OsString;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
 use crate::finding::{Format, Severity};
+
+pub(super) use serve::{AddressArgs, ServeArgs};
 
 const ABOUT: &str = "A Go module mirror that proves every byte against the checksum database before it lets it out";
 
@@ -270,47 +273,6 @@ pub(super) enum Colour {
     Auto,
     Always,
     Never,
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct AddressArgs {
-    /// Address and port to listen on; port 0 takes a free one
-    #[arg(long, value_name = "ADDR:PORT", env = "SUMGATE_LISTEN", default_value = "127.0.0.1:8080")]
-    pub(super) listen: SocketAddr,
-
-    /// Path below which everything is served, such as /go
-    #[arg(long, value_name = "PATH", env = "SUMGATE_BASE_PATH", default_value = "")]
-    pub(super) base_path: String,
-
-    /// Modules that the database is never asked about, in the syntax of GONOSUMDB: comma-separated patterns
-    ///
-    /// They are released unproved; the first bytes seen are pinned.
-    #[arg(long, value_name = "PATTERNS", env = "SUMGATE_NOSUMDB", default_value = "")]
-    pub(super) nosumdb: String,
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct ServeArgs {
-    #[command(flatten)]
-    pub(super) address: AddressArgs,
-    #[command(flatten)]
-    pub(super) state: StateArgs,
-    #[command(flatten)]
-    pub(super) databases: DatabaseArgs,
-
-    /// The policy; without this flag there is none
-    #[arg(long, value_name = "FILE", env = "SUMGATE_POLICY")]
-    pub(super) policy: Option<PathBuf>,
-
-    /// Serve what is there and ask nothing of any network; a `file://` upstream is not read either
-    ///
-    /// What is not there is refused with status 502, never with 404: an offline mirror does not know what exists.
-    #[arg(long, env = "SUMGATE_OFFLINE", value_parser = clap::builder::FalseyValueParser::new())]
-    pub(super) offline: bool,
-
-    /// Where to fetch from, in the syntax of GOPROXY: urls with `,` (go on after 404) or `|` (go on after any failure)
-    #[arg(long, value_name = "GOPROXY", env = "SUMGATE_UPSTREAM", default_value = "https://proxy.golang.org,direct")]
-    pub(super) upstream: String,
 }
 
 #[derive(Debug, clap::Args)]

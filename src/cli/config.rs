@@ -12,7 +12,7 @@ use crate::fault::Fault;
 use crate::goenv::GoEnv;
 use crate::mirror::BasePath;
 use crate::module::Patterns;
-use crate::origin::{Chain, ChainError, HttpClient};
+use crate::origin::{Chain, ChainError, HttpClient, Origin, Waits};
 use crate::policy::{Complaint, MAX_FILE, Policy};
 use crate::store::Store;
 use crate::sumdb::{Anchor, Client, Database, DatabaseError};
@@ -93,6 +93,11 @@ pub(super) fn clients(
 /// The HTTP client.
 pub(super) fn http() -> Result<HttpClient, Failure> {
     HttpClient::new().map_err(|error| Failure::host("set up the HTTP client", &error))
+}
+
+/// An origin without any source: what is not in the store is then asked of nobody.
+pub(super) fn nowhere(waits: Waits) -> Origin {
+    Origin::of_links(&[], &HttpClient::offline(), waits, 1)
 }
 
 /// The base path and the exempt modules.

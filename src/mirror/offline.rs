@@ -25,7 +25,7 @@ impl Pipeline {
         Ok(match asked {
             Route::File(artifact) => respond::small(Small::Info, self.info_here(&artifact.module).await?),
             Route::List(path) => {
-                let versions = self.allowed_here(&path, self.versions_of_list(&path).await?).await;
+                let versions = self.allowed_here(&path, self.versions_released(&path).await?).await;
                 respond::small(Small::Text, lines(&versions))
             }
             Route::Latest(path) => respond::small(Small::Resolved, self.latest_here(&path).await?),
@@ -36,13 +36,8 @@ impl Pipeline {
         })
     }
 
-    /// The versions that were released here, as a version list.
-    pub(super) async fn list_here(&self, path: &ModulePath) -> Result<Bytes, MirrorError> {
-        Ok(lines(&self.versions_of_list(path).await?))
-    }
-
-    /// Released versions; none if there are pseudo-versions only, which no list has.
-    async fn versions_of_list(&self, path: &ModulePath) -> Result<Vec<Version>, MirrorError> {
+    /// The versions that were released here; none if there are pseudo-versions only, which no list has.
+    pub(super) async fn versions_released(&self, path: &ModulePath) -> Result<Vec<Version>, MirrorError> {
         let (store, path) = (Arc::clone(&self.shared.store), path.clone());
         blocking(move || {
             let released = store.released(&path)?;
@@ -63,7 +58,7 @@ impl Pipeline {
 
     /// The newest release; without any, the newest pre-release; without any, the newest pseudo-version.
     async fn latest_here(&self, path: &ModulePath) -> Result<Bytes, Arc<MirrorError>> {
-        let mut versions = self.versions_of_list(path).await?;
+        let mut versions = self.versions_released(path).await?;
         if versions.is_empty() {
             let (store, path) = (Arc::clone(&self.shared.store), path.clone());
             versions = blocking(move || Ok(store.versions_here(&path)?)).await?;
