@@ -9,6 +9,7 @@
 
 mod admit;
 mod advisory;
+mod ahead;
 mod attest;
 mod body;
 mod commit;
@@ -28,6 +29,7 @@ mod status;
 mod trail;
 mod young;
 
+pub use ahead::Ahead;
 pub use attest::Vouchers;
 pub use error::{Expected, MirrorError, Voucher};
 pub use pipeline::Pipeline;

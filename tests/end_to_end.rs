@@ -13,6 +13,8 @@ mod attacks;
 mod audit;
 #[path = "end_to_end/audit_base.rs"]
 mod audit_base;
+#[path = "end_to_end/carried.rs"]
+mod carried;
 #[path = "end_to_end/cli.rs"]
 mod cli;
 #[path = "end_to_end/crash.rs"]
@@ -27,6 +29,8 @@ mod fixture;
 mod gate;
 #[path = "end_to_end/go_command.rs"]
 mod go_command;
+#[path = "end_to_end/hostile_archives.rs"]
+mod hostile_archives;
 #[path = "end_to_end/http.rs"]
 mod http;
 #[path = "end_to_end/offline.rs"]
@@ -64,6 +68,8 @@ fn main() {
     trials.extend(upstreams::trials());
     trials.extend(doors::trials());
     trials.extend(offline::trials());
+    trials.extend(carried::trials());
+    trials.extend(hostile_archives::trials());
     trials.extend(zips::trials());
     trials.extend(real_sumdb::trials());
     libtest_mimic::run(&arguments, trials).exit();

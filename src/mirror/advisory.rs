@@ -161,9 +161,10 @@ impl Pipeline {
     /// What a module takes back: its newest release says so, even if it takes back itself
     /// (<https://go.dev/ref/mod#go-mod-file-retract>). That go.mod is proved like any other.
     pub(super) async fn find_retractions(&self, path: &ModulePath) -> Result<Vec<Retraction>, Arc<MirrorError>> {
-        let versions = match self.shared.offline {
-            true => self.versions_released(path).await?,
-            false => self.shared.advisories.versions(self, path).await?,
+        let versions = if self.shared.offline {
+            self.versions_released(path).await?
+        } else {
+            self.shared.advisories.versions(self, path).await?
         };
         let releases = versions.iter().filter(|version| !version.is_prerelease());
         let Some(newest) = releases.max().or_else(|| versions.iter().max()) else { return Ok(Vec::new()) };

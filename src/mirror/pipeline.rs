@@ -26,7 +26,7 @@ const MAX_KNOWN: u64 = 50_000;
 /// Downloads under way. A `go` command asks for about ten at once.
 const MAX_DOWNLOADS: usize = 64;
 /// The source of what lay here already.
-const OWN_DISK: &str = "this mirror's own disk";
+pub(super) const OWN_DISK: &str = "this mirror's own disk";
 /// Zips being hashed at once, over all requests: each already uses the cores.
 const MAX_HASHING: usize = 4;
 

@@ -60,7 +60,7 @@ impl Client {
             trusted.head().is_some_and(|head| head.note() != anchor.note())
                 && compared.as_deref() != Some(anchor.note())
         });
-        let offline = http.is_offline();
+        let offline = http.is_offline() && database.carried().is_none();
         let remote = Remote::new(database.clone(), http);
         let shared = Shared {
             tiles: Tiles::new(state.clone(), remote.clone(), offline),
@@ -247,7 +247,11 @@ impl Shared {
         let read = |bytes: Vec<u8>| {
             Reply::read(module, &bytes, self.database.key()).map_err(|error| self.failed(module, error))
         };
-        Ok(self.remote.lookup(module, only, read).await?)
+        let reply = self.remote.lookup(module, only, read).await?;
+        Ok(match (self.database.carried(), self.trusted.head()) {
+            (Some(_), Some(trusted)) => reply.under_newer(trusted),
+            _ => reply,
+        })
     }
 
     /// Proves replies under one head, moves the trusted head to it, and keeps tiles and records. The outer error is one

@@ -90,7 +90,7 @@ fn what_is_not_there() {
         "/example.com/dep/v2/@latest",
         "/example.com/nobody/@v/v1.0.0.zip",
         "/lookup/example.com/hello@v1.1.0",
-        "/tile/8/0/001.p/200",
+        "/tile/8/0/000.p/200",
     ] {
         let answer = get(&mirror.url, absent);
         let said = answer.text();
