@@ -19,6 +19,8 @@ use super::layout::{Entry, MAX_ENTRIES, MAX_NAME};
 const MAX_TOTAL: u64 = 64 << 30;
 /// What the decoder may keep to look back into, as a power of two: zstd's own bound for streams, 128 MiB.
 const MAX_WINDOW: u32 = 27;
+/// Zeros behind the last entry: GNU tar fills up to 10 KiB.
+const MAX_PADDING: u64 = 64 << 10;
 const CHUNK: usize = 64 << 10;
 
 /// Unpacks `archive` into the empty folder `into`. Blocks.
@@ -62,6 +64,12 @@ pub fn unpack(archive: &Path, into: &Path, databases: &[String]) -> Result<(), C
             return Err(refused("is there twice".to_owned()));
         }
         copy(&mut entry, &into.join(&name), |error| damaged(&name, &error))?;
+    }
+    // To the end: only there the checksum of the whole is compared.
+    let mut rest = tar.into_inner().take(MAX_PADDING + 1);
+    let read = io::copy(&mut rest, &mut io::sink()).map_err(|error| damaged("the end", &error))?;
+    if read > MAX_PADDING {
+        return Err(CarryError::malformed(archive, "the end", "is followed by something else"));
     }
     Ok(())
 }

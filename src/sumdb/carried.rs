@@ -50,9 +50,10 @@ impl Client {
         };
         add(self.shared.authentic(&head, &records).await?);
         let mut sizes = self.exported().await?;
-        // Where everything here began is where a new store over there begins: the anchor.
+        // A new store over there begins where everything here began, or at an anchor that was compared since.
         let first = self.shared.trusted.ages().first();
-        for size in sizes.iter().copied().chain(first) {
+        let anchor = self.anchor().await?;
+        for size in sizes.iter().copied().chain(first).chain(anchor) {
             // One whose tiles are not here cannot be connected; whoever stands there is told when they import.
             let Some(nodes) = connecting(size, head.size()) else { continue };
             if let Ok(authentic) = self.shared.authentic(&head, &nodes).await {
@@ -65,6 +66,14 @@ impl Client {
         let state = self.shared.state.clone();
         blocking(move || Ok(state.set_exported(&lines)?)).await?;
         Ok(Carried { head, tiles })
+    }
+
+    /// The size of the tree whose head was the last anchor.
+    async fn anchor(&self) -> Result<Option<u64>, Arc<SumdbError>> {
+        let (state, key) = (self.shared.state.clone(), self.shared.database.key().clone());
+        let note = blocking(move || Ok(state.anchor()?)).await?;
+        let anchor = note.and_then(|note| SignedCheckpoint::open(note.as_bytes(), SUMDB_ORIGIN, &key).ok());
+        Ok(anchor.map(|anchor| anchor.size().get()))
     }
 
     async fn exported(&self) -> Result<Vec<u64>, Arc<SumdbError>> {

@@ -16,6 +16,7 @@ use super::lookup::{self, Conclusion, LookupError, Proved, Read, Reply};
 use super::remote::{Remote, escaped};
 use super::tiles::{Tiles, blocking};
 use super::trusted::{Advance, Trusted};
+use crate::fault::Fault;
 use crate::flight::Flights;
 use crate::gosum::parse_record_text;
 use crate::module::ModuleVersion;
@@ -214,7 +215,12 @@ impl Shared {
     pub(super) async fn ready(self: &Arc<Self>) -> Result<(), Arc<SumdbError>> {
         self.refuse_if_forked().await?;
         self.remote.ready().await?;
-        self.compare_anchor().await
+        let carried = self.database.carried().is_some();
+        match self.compare_anchor().await {
+            // Whoever carried this did not know that the program here has a newer anchor by now; it stays due.
+            Err(error) if carried && matches!(error.fault(), Fault::Upstream | Fault::Absent) => Ok(()),
+            compared => compared,
+        }
     }
 
     async fn from_network(self: &Arc<Self>, module: &ModuleVersion) -> Result<Attested, Arc<SumdbError>> {
