@@ -7,6 +7,8 @@
 #![expect(clippy::case_sensitive_file_extension_comparisons, reason = "files are named by our own code")]
 #![expect(unreachable_pub, reason = "modules of one test binary")]
 
+#[path = "end_to_end/ahead.rs"]
+mod ahead;
 #[path = "end_to_end/attacks.rs"]
 mod attacks;
 #[path = "end_to_end/audit.rs"]
@@ -68,6 +70,7 @@ fn main() {
     trials.extend(upstreams::trials());
     trials.extend(doors::trials());
     trials.extend(offline::trials());
+    trials.extend(ahead::trials());
     trials.extend(carried::trials());
     trials.extend(hostile_archives::trials());
     trials.extend(zips::trials());
