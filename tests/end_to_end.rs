@@ -27,6 +27,8 @@ mod fixture;
 mod gate;
 #[path = "end_to_end/go_command.rs"]
 mod go_command;
+#[path = "end_to_end/hot.rs"]
+mod hot;
 #[path = "end_to_end/http.rs"]
 mod http;
 #[path = "end_to_end/policy.rs"]
@@ -50,6 +52,7 @@ fn main() {
     trials.extend(go_command::trials());
     trials.extend(attacks::trials());
     trials.extend(http::trials());
+    trials.extend(hot::trials());
     trials.extend(crash::trials());
     trials.extend(shared_folder::trials());
     trials.extend(cli::trials());

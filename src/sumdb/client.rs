@@ -83,6 +83,11 @@ impl Client {
         self.shared.trusted.head()
     }
 
+    /// The size of its tree.
+    pub fn trusted_size(&self) -> Option<TreeSize> {
+        self.shared.trusted.size()
+    }
+
     /// How old a record is at the time `now`, measured by the heads that were seen, for a rule that requires `min`.
     pub fn age(&self, id: RecordId, min: Duration, now: SystemTime) -> Age {
         let ages = self.shared.trusted.ages();
