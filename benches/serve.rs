@@ -7,6 +7,8 @@
 
 #[path = "shared/mirror.rs"]
 mod mirror;
+#[path = "shared/wrk.rs"]
+mod wrk;
 
 use std::fs;
 use std::io::{Cursor, Read, Write};
@@ -83,7 +85,7 @@ fn resident(mirror: &Mirror, name: &str) -> f64 {
 }
 
 fn speed(mirror: &Mirror, origin: &Origin, smoke: bool) {
-    if Command::new("wrk").arg("--version").stdout(Stdio::null()).status().is_err() {
+    if !wrk::is_here() {
         println!("there is no wrk on the PATH; no speeds");
         return;
     }
@@ -102,8 +104,12 @@ fn speed(mirror: &Mirror, origin: &Origin, smoke: bool) {
     for (path, connections) in small.iter().map(|path| (*path, 64)).chain([(LARGE, 8)]) {
         let mut rates: [Vec<f64>; 2] = Default::default();
         for _ in 0..turns {
-            rates[0].push(wrk(&mirror.url, path, connections, seconds));
-            rates[1].extend(nginx.as_ref().map(|nginx| wrk(&nginx.url, path, connections, seconds)));
+            let measure = |url: &str| {
+                let (requests, bytes) = wrk::run(&format!("{url}/{path}"), connections, seconds);
+                if path == LARGE { bytes / 1e9 } else { requests / 1e3 }
+            };
+            rates[0].push(measure(&mirror.url));
+            rates[1].extend(nginx.as_ref().map(|nginx| measure(&nginx.url)));
         }
         let [ours, theirs] = rates.map(median);
         let unit = if path == LARGE { "GB/s" } else { "thousand requests/s" };
@@ -118,23 +124,6 @@ fn speed(mirror: &Mirror, origin: &Origin, smoke: bool) {
 fn median(mut rates: Vec<f64>) -> f64 {
     rates.sort_by(f64::total_cmp);
     rates.get(rates.len() / 2).copied().unwrap_or_default()
-}
-
-/// Thousands of requests a second; for the large file gigabytes.
-fn wrk(url: &str, path: &str, connections: u32, seconds: u32) -> f64 {
-    let mut wrk = Command::new("wrk");
-    wrk.args(["-t2", &format!("-c{connections}"), &format!("-d{seconds}s"), &format!("{url}/{path}")]);
-    let said = String::from_utf8(wrk.output().unwrap().stdout).unwrap();
-    assert!(!said.contains("Non-2xx"), "{said}");
-    let of = |name: &str| said.lines().find_map(|line| line.trim().strip_prefix(name)?.split_whitespace().next());
-    if path != LARGE {
-        return of("Requests/sec:").unwrap().parse::<f64>().unwrap() / 1e3;
-    }
-    let rate = of("Transfer/sec:").unwrap();
-    let (number, unit) = rate.split_at(rate.find(char::is_alphabetic).unwrap());
-    // wrk counts in powers of 1024.
-    let unit = ["B", "KB", "MB", "GB"].iter().position(|name| *name == unit).unwrap();
-    number.parse::<f64>().unwrap() * 1024_f64.powi(i32::try_from(unit).unwrap()) / 1e9
 }
 
 /// From the start of the process to the first proved file, with so many versions on disk.
