@@ -10,7 +10,7 @@ use super::find::Target;
 use super::{Entry, HashAt};
 use crate::artifact::Kind;
 use crate::finding::{Code, Finding, Place};
-use crate::gomod::GoMod;
+use crate::gomod::{GoMod, used_folders};
 use crate::gosum::{SumContent, SumLine, parse_go_sum};
 use crate::module::ModuleVersion;
 
@@ -57,6 +57,8 @@ struct Files {
     go_mod: Option<Vec<u8>>,
     /// The go.work.sum of the workspace: `go` looks there too.
     work_sum: Vec<u8>,
+    /// The paths of the workspace's own modules: `go` takes those from their folders.
+    local: HashSet<String>,
 }
 
 impl Files {
@@ -70,15 +72,18 @@ impl Files {
             read => read?,
         };
         let go_mod = target.go_mod.as_deref().map(read_bounded).transpose()?;
-        let work_sum = work_sum(target).map(|path| read_bounded(&path)).transpose()?.unwrap_or_default();
-        Ok(Self { sum, go_mod, work_sum })
+        let workspace = workspace(target);
+        let work_sum = workspace.as_deref().and_then(work_sum).map(|path| read_bounded(&path)).transpose()?;
+        let local = workspace.as_deref().map(own_modules).unwrap_or_default();
+        Ok(Self { sum, go_mod, work_sum: work_sum.unwrap_or_default(), local })
     }
 
     fn then(target: &Target, base: &Base) -> Result<Self, ReadError> {
         let sum = base.earlier(&target.sum)?.unwrap_or_default();
         let go_mod = target.go_mod.as_deref().map(|path| base.earlier(path)).transpose()?.flatten();
-        let work_sum = work_sum(target).map(|path| base.earlier(&path)).transpose()?.flatten().unwrap_or_default();
-        Ok(Self { sum, go_mod, work_sum })
+        let work_sum = workspace(target).as_deref().and_then(work_sum).map(|path| base.earlier(&path)).transpose()?;
+        // Only asked about what is missing: more of it does no harm, for the state of now decides.
+        Ok(Self { sum, go_mod, work_sum: work_sum.flatten().unwrap_or_default(), local: HashSet::new() })
     }
 
     fn entries(
@@ -118,7 +123,8 @@ impl Files {
                 _ => None,
             })
             .collect();
-        let required = go_mod.requires.iter().filter_map(|require| Some((require.line, go_mod.resolved(require)?)));
+        let elsewhere = go_mod.requires.iter().filter(|require| !self.local.contains(require.module.path.as_ref()));
+        let required = elsewhere.filter_map(|require| Some((require.line, go_mod.resolved(require)?)));
         required.filter(|(_, module)| !has.contains(module)).collect()
     }
 }
@@ -154,13 +160,24 @@ fn words(line: &[u8]) -> Vec<String> {
     String::from_utf8_lossy(line).split_whitespace().map(str::to_owned).collect()
 }
 
-/// The go.work.sum of the workspace that a go.mod lies in: beside the nearest go.work above it.
-fn work_sum(target: &Target) -> Option<PathBuf> {
+/// The folder of the workspace that a go.mod lies in: that of the nearest go.work above it.
+fn workspace(target: &Target) -> Option<PathBuf> {
     let folder = target.go_mod.as_ref()?.parent()?;
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let folder = folder.canonicalize().ok()?;
-    let workspace = folder.ancestors().find(|folder| folder.join("go.work").is_file())?;
+    folder.ancestors().find(|folder| folder.join("go.work").is_file()).map(Path::to_owned)
+}
+
+fn work_sum(workspace: &Path) -> Option<PathBuf> {
     Some(workspace.join("go.work.sum")).filter(|sum| sum.is_file())
+}
+
+/// The module paths of the folders that a workspace uses. What cannot be read has none, and may be reported as missing.
+fn own_modules(workspace: &Path) -> HashSet<String> {
+    let text = |path: &Path| Some(String::from_utf8_lossy(&read_bounded(path).ok()?).into_owned());
+    let folders = text(&workspace.join("go.work")).map(|text| used_folders(&text)).unwrap_or_default();
+    let go_mods = folders.into_iter().filter_map(|folder| text(&workspace.join(folder).join("go.mod")));
+    go_mods.filter_map(|go_mod| GoMod::parse(&go_mod).ok()?.module).collect()
 }
 
 fn read_bounded(path: &Path) -> Result<Vec<u8>, ReadError> {

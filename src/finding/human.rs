@@ -100,10 +100,11 @@ fn wrapped(text: &str) -> String {
     if line.is_empty() { lines } else { lines + &format!("    {line}\n") }
 }
 
-/// What came from a file or the network must not command a terminal, nor turn the direction of the text round.
+/// What came from a file or the network must not command a terminal, nor turn the direction of the text round, nor differ
+/// from what it seems to be by something that nobody sees.
 pub(super) fn safe(text: &str) -> String {
-    let turns = |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let unseen = |c| matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
     text.chars()
-        .map(|c| if c.is_control() || turns(c) { c.escape_default().to_string() } else { c.to_string() })
+        .map(|c| if c.is_control() || unseen(c) { c.escape_default().to_string() } else { c.to_string() })
         .collect()
 }

@@ -102,6 +102,12 @@ impl Client {
         Some(self.shared.state.fork_path()).filter(|evidence| evidence.exists())
     }
 
+    /// The same as the error that it is.
+    pub fn fork_error(&self) -> Option<SumdbError> {
+        let database = self.shared.database.name().to_owned();
+        self.fork().map(|evidence| SumdbError::Fork { database, evidence })
+    }
+
     /// What `module` hashes to, proved.
     pub async fn lookup(&self, module: &ModuleVersion) -> Result<Arc<Attested>, Arc<SumdbError>> {
         if let Some(attested) = self.shared.attested.get(module) {
@@ -344,11 +350,7 @@ impl Shared {
     /// After a fork nothing new is attested, until a person removed the evidence. Also when another process found it.
     async fn refuse_if_forked(self: &Arc<Self>) -> Result<(), Arc<SumdbError>> {
         let shared = Arc::clone(self);
-        blocking(move || match (Client { shared: Arc::clone(&shared) }).fork() {
-            Some(evidence) => Err(SumdbError::Fork { database: shared.database.name().to_owned(), evidence }),
-            None => Ok(()),
-        })
-        .await
+        blocking(move || (Client { shared }).fork_error().map_or(Ok(()), Err)).await
     }
 
     async fn forked(self: &Arc<Self>, evidence: ForkEvidence) -> Arc<SumdbError> {

@@ -1,6 +1,7 @@
 //! `sumgate audit`: every finding, every exit code, and what goes over the wire.
 
 use std::path::Path;
+use std::process::Stdio;
 
 use libtest_mimic::Trial;
 use serde_json::Value;
@@ -23,7 +24,10 @@ pub fn trials() -> Vec<Trial> {
         trial("audit: a go that does not say its settings is exit 2, and nothing is sent", a_silent_go),
         trial("audit: under a policy", under_a_policy),
         trial("audit: paths that are none", paths_that_are_none),
+        trial("audit: a report that cannot be written is exit 2, one that nobody wants is not", lost_report),
+        trial("audit: a workspace has its own modules, which need no line", workspace),
         go_trial("audit: the module cache, and every file of it that was changed", module_cache),
+        go_trial("audit: nothing in the module cache hides from the audit", hidden_in_module_cache),
     ]
 }
 
@@ -81,6 +85,8 @@ fn clean_then_silent() {
     for more in [&[][..], &["--offline"]] {
         assert_eq!(audit(&home, more).0, Some(0));
     }
+    let (_, output) = audit(&home, &["./go.sum", ".", "go.sum"]);
+    assert!(output.starts_with(&format!("clean: {} proved", lines.len())), "each file counts once: {output}");
     drop(origin);
     assert_eq!(audit(&home, &["go.sum"]).0, Some(0), "an old proof stays good without the network");
 }
@@ -253,6 +259,10 @@ fn forked() {
     let evidence = &evidence[..evidence.find("fork.txt").unwrap() + 8];
     let (code, output) = home.sumgate(&["verify-evidence", evidence, "--sumdb", &origin.key()]);
     assert_eq!(code, Some(0), "{output}");
+    // While the evidence lies there, a proof that was kept is no reason to be silent: it may be of either history.
+    home.write("go.sum", line_of(&lines, "example.com/hello v1.0.0 "));
+    let (code, output) = audit(&home, &["--offline"]);
+    assert_eq!((code, output.contains("THE DATABASE MISBEHAVED, evidence in ")), (Some(3), true), "{output}");
 }
 
 fn against_a_mirror() {
@@ -365,4 +375,61 @@ fn module_cache(go: &Path) {
     let nowhere = home.set("GOMODCACHE", "/no/such/cache");
     let (code, output) = audit(&nowhere, &["--modcache"]);
     assert_eq!((code, output.contains("cannot read the module cache")), (Some(2), true), "{output}");
+}
+
+/// `go` compiles an unpacked folder without its zip, and follows links.
+fn hidden_in_module_cache(go: &Path) {
+    let origin = origin(World::demo());
+    let home = Go::new(go, &origin.url(), &origin.gosumdb());
+    home.must(&["mod", "download", "example.com/Upper/CaseMod@v1.2.3"]);
+    let cache = home.module_cache();
+    let download = cache.join("cache/download/example.com/!upper/!case!mod/@v");
+    std::fs::remove_file(download.join("v1.2.3.zip")).unwrap();
+    assert_eq!(audit(&home, &["--modcache"]).0, Some(0));
+    std::fs::write(cache.join("example.com/!upper/!case!mod@v1.2.3/a.go"), "package evil\n").unwrap();
+    let (code, found) = findings(&home, &["--modcache"]);
+    assert_eq!((code, found.len(), found[0].0.as_str()), (Some(1), 1, "hash-mismatch"));
+
+    let elsewhere = home.home().join("elsewhere");
+    std::fs::rename(cache.join("cache/download/example.com"), &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, cache.join("cache/download/example.com")).unwrap();
+    let (code, output) = audit(&home, &["--modcache"]);
+    assert_eq!((code, output.contains("is a link to a folder")), (Some(2), true), "{output}");
+    std::fs::remove_file(cache.join("cache/download/example.com")).unwrap();
+    let (code, output) = audit(&home, &["--modcache"]);
+    assert_eq!((code, output.contains("there is nothing in the module cache")), (Some(2), true), "{output}");
+}
+
+fn lost_report() {
+    let origin = origin(World::demo());
+    let home = home(&origin);
+    home.write("go.sum", line_of(&honest(&origin), "example.com/hello v1.0.0 "));
+    let audit_into = |stdout: Stdio| {
+        let mut command = home.command(Path::new(env!("CARGO_BIN_EXE_sumgate")));
+        command.args(["audit", "--format", "sarif"]).stdout(stdout).stderr(Stdio::piped());
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let (code, said) = audit_into(full.into());
+    assert_eq!((code, said.contains("cannot write the result")), (Some(2), true), "{said}");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    assert_eq!(audit_into(writer.into()), (Some(0), String::new()));
+}
+
+fn workspace() {
+    let origin = origin(World::demo());
+    let home = home(&origin);
+    home.write("app/go.sum", "");
+    home.write("app/go.mod", "module a.com/app\n\nrequire (\n\ta.com/lib v0.0.0\n\ta.com/other v1.0.0\n)\n");
+    home.write("lib/go.mod", "module a.com/lib\n");
+    home.write("other/go.mod", "module a.com/other\n");
+    let missing = |line| ("missing-line".to_owned(), "app/go.mod".to_owned(), line);
+    assert_eq!(findings(&home, &["app"]), (Some(1), vec![missing(4), missing(5)]));
+    home.write("go.work", "go 1.26\n\nuse (\n\t./app\n\t./lib\n\t./gone\n)\n");
+    assert_eq!(findings(&home, &["app"]), (Some(1), vec![missing(5)]));
+    home.write("go.work.sum", "a.com/other v1.0.0/go.mod h1:LzX7hefJvL54yjefDEDHNONDjII0t9xZLPXsUe+TKr0=\n");
+    assert_eq!(findings(&home, &["app"]), (Some(0), Vec::new()));
+    assert_eq!(origin.take_requests(), Vec::<String>::new());
 }

@@ -7,7 +7,11 @@ use crate::audit::{audit, findings, home, honest, line_of};
 use crate::fixture::{origin, trial};
 
 pub fn trials() -> Vec<Trial> {
-    vec![trial("audit: only the lines added since a revision", since_a_revision)]
+    vec![
+        trial("audit: only the lines added since a revision", since_a_revision),
+        trial("audit: a submodule is no part of the base, whatever its own branches are called", submodule),
+        trial("audit: the base is found through links and from anywhere", from_anywhere),
+    ]
 }
 
 /// What a pull request looks like: the base has a line that is wrong already, and the branch adds two.
@@ -47,4 +51,60 @@ fn since_a_revision() {
         let (code, output) = audit(&home, &[&format!("--base={wrong}")]);
         assert_eq!((code, output.contains("git knows no revision")), (Some(2), true), "{output}");
     }
+    std::fs::remove_dir_all(home.home().join(".git")).unwrap();
+    let (code, output) = audit(&home, &["--base", "main"]);
+    assert_eq!((code, output.contains("is in no git repository")), (Some(2), true), "{output}");
+}
+
+/// A pull request that moves a submodule to what is on the `main` branch of *its* repository.
+fn submodule() {
+    let origin = origin(World::demo());
+    let (home, theirs) = (home(&origin), home(&origin));
+    let lines = honest(&origin);
+    let good = line_of(&lines, "example.com/hello v1.1.0 ");
+    let planted = format!("example.com/dep/v2 v2.0.1 {}", good.rsplit(' ').next().unwrap());
+    theirs.git(&["init", "-q"]);
+    theirs.write("go.sum", good);
+    theirs.git(&["add", "go.sum"]);
+    theirs.git(&["commit", "-qm", "honest"]);
+    home.git(&["init", "-q"]);
+    home.write("go.sum", good);
+    home.git(&["add", "go.sum"]);
+    let url = theirs.home().to_str().unwrap().to_owned();
+    home.git(&["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", &url, "sub"]);
+    home.git(&["commit", "-qm", "base"]);
+    home.git(&["checkout", "-qb", "pull-request"]);
+    home.write("sub/go.sum", &format!("{good}\n{planted}\n"));
+    home.git(&["-C", "sub", "commit", "-qam", "planted"]);
+    home.git(&["commit", "-qam", "change"]);
+    let found = vec![("hash-mismatch".to_owned(), "sub/go.sum".to_owned(), 2)];
+    for words in [&["--base", "main"][..], &["--base", "main", "sub"], &["--base", "main", "sub/go.sum"]] {
+        assert_eq!(findings(&home, words), (Some(1), found.clone()), "{words:?}");
+    }
+}
+
+fn from_anywhere() {
+    let (origin, outside) = (origin(World::demo()), tempfile::tempdir().unwrap());
+    let home = home(&origin);
+    home.git(&["init", "-q"]);
+    home.write("a [b]/:c/go.sum", "old rubbish\n");
+    home.git(&["add", "."]);
+    home.git(&["commit", "-qm", "base"]);
+    home.write("a [b]/:c/go.sum", "old rubbish\nnew rubbish\n");
+    let link = outside.path().join("link");
+    std::os::unix::fs::symlink(home.home().join("a [b]"), &link).unwrap();
+    let elsewhere = self::home(&origin);
+    for folder in [link, home.home().join("a [b]/:c"), home.home().join("a [b]/:c/go.sum")] {
+        for home in [&home, &elsewhere] {
+            let (code, found) = findings(home, &["--base", "main", folder.to_str().unwrap()]);
+            let lines: Vec<u64> = found.iter().map(|(.., line)| *line).collect();
+            assert_eq!((code, lines), (Some(1), vec![2]), "{}", folder.display());
+        }
+    }
+    // A link in place of the file was no hash lines before.
+    let sum = home.home().join("a [b]/:c/go.sum");
+    std::fs::rename(&sum, home.home().join("moved")).unwrap();
+    std::os::unix::fs::symlink("../../moved", &sum).unwrap();
+    let (code, found) = findings(&home, &["--base", "main", "a [b]"]);
+    assert_eq!((code, found.len()), (Some(1), 1), "the lines count, not where they lie");
 }
