@@ -4,17 +4,19 @@
 //! newline. For a zip the names are as stored (`path@version/…`); for a go.mod alone it is the one name `go.mod`.
 //!
 //! A module zip is read strictly: `directory` parses what must be there, `names` knows what files may be called,
-//! `zip` hashes the entries. Where a zip could be read in two ways it is refused, so that no other reader can see other
+//! `zip` hashes the entries, `along` those that can be hashed while the zip arrives. Where a zip could be read in two ways it is refused, so that no other reader can see other
 //! files in it than were hashed.
 
+mod along;
 mod dir;
 mod directory;
 mod h1;
 mod names;
 mod zip;
 
+pub use along::ReadAlong;
 pub use dir::{DirError, hash_dir};
 pub use directory::ZipError;
 pub use h1::{FileList, H1, H1Error, hash_go_mod};
 pub use names::NameError;
-pub use zip::{ZipLimits, ZipReport, hash_any_zip, hash_module_zip};
+pub use zip::{ZipLimits, ZipReport, hash_any_zip, hash_module_zip, hash_module_zip_read};

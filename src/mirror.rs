@@ -13,6 +13,7 @@ mod attest;
 mod body;
 mod commit;
 mod error;
+mod fresh;
 mod handle;
 mod hash;
 mod obtain;
@@ -21,8 +22,10 @@ mod prove;
 mod respond;
 mod route;
 mod server;
+mod sources;
 mod status;
 mod trail;
+mod young;
 
 pub use attest::Vouchers;
 pub use error::{Expected, MirrorError, Voucher};

@@ -5,9 +5,16 @@
 
 mod chain;
 mod fetch;
+mod health;
 mod http;
+mod race;
+mod retry;
+mod upstream;
 
 pub(crate) use chain::Link;
 pub use chain::{Chain, ChainError, Source};
-pub use fetch::{Advisory, Origin, OriginError};
-pub use http::{Answer, HttpClient, HttpError};
+pub(crate) use fetch::worse;
+pub use fetch::{Advisory, Origin, OriginError, Waits};
+pub use http::{Answer, HttpClient, HttpError, Timeouts};
+pub use race::Progress;
+pub use upstream::{Landing, Piece};

@@ -12,6 +12,7 @@ mod client;
 mod database;
 mod error;
 pub mod lookup;
+mod merge;
 mod remote;
 mod tiles;
 mod trusted;

@@ -19,6 +19,8 @@ mod cli;
 mod crash;
 #[path = "end_to_end/doctor.rs"]
 mod doctor;
+#[path = "end_to_end/doors.rs"]
+mod doors;
 #[path = "end_to_end/fixture.rs"]
 mod fixture;
 #[path = "end_to_end/gate.rs"]
@@ -35,6 +37,8 @@ mod readme;
 mod real_sumdb;
 #[path = "end_to_end/shared_folder.rs"]
 mod shared_folder;
+#[path = "end_to_end/upstreams.rs"]
+mod upstreams;
 #[path = "end_to_end/zips.rs"]
 mod zips;
 
@@ -55,6 +59,8 @@ fn main() {
     trials.extend(gate::trials());
     trials.extend(policy::trials());
     trials.extend(readme::trials());
+    trials.extend(upstreams::trials());
+    trials.extend(doors::trials());
     trials.extend(zips::trials());
     trials.extend(real_sumdb::trials());
     libtest_mimic::run(&arguments, trials).exit();

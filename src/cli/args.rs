@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use crate::finding::{Format, Severity};
+use crate::origin::Waits;
 
 const ABOUT: &str = "A Go module mirror that proves every byte against the checksum database before it lets it out";
 
@@ -189,6 +190,13 @@ fn age(text: &str) -> Result<Duration, String> {
     crate::policy::age(&if days { format!("{text}d") } else { text.to_owned() })
 }
 
+/// A time such as `60s`, `1m 30s` or `24h`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = |_| format!("{text:?} is no time: write it as in 60s, 5m or 24h");
+    let time: jiff::SignedDuration = text.parse().map_err(wrong)?;
+    time.try_into().map_err(wrong)
+}
+
 #[derive(Debug, clap::Args)]
 pub(super) struct DoctorArgs {
     /// Folder to look for go.sum files in
@@ -305,6 +313,30 @@ pub(super) struct ServeArgs {
     /// Where to fetch from, in the syntax of GOPROXY: urls with `,` (go on after 404) or `|` (go on after any failure)
     #[arg(long, value_name = "GOPROXY", env = "SUMGATE_UPSTREAM", default_value = "https://proxy.golang.org,direct")]
     pub(super) upstream: String,
+
+    #[command(flatten)]
+    pub(super) waits: WaitsArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct WaitsArgs {
+    /// How long a version list, `@latest` or a query is believed before an upstream is asked whether it changed
+    #[arg(long = "fresh-for", value_name = "TIME", env = "SUMGATE_FRESH_FOR", default_value = "60s", value_parser = duration)]
+    fresh: Duration,
+
+    /// How long the same goes out while no upstream answers
+    #[arg(long = "stale-for", value_name = "TIME", env = "SUMGATE_STALE_FOR", default_value = "24h", value_parser = duration)]
+    stale: Duration,
+
+    /// How long an upstream's 404 is believed
+    #[arg(long = "absent-for", value_name = "TIME", env = "SUMGATE_ABSENT_FOR", default_value = "60s", value_parser = duration)]
+    absent: Duration,
+}
+
+impl WaitsArgs {
+    pub(super) fn get(&self) -> Waits {
+        Waits { absent: self.absent, fresh: self.fresh, stale: self.stale }
+    }
 }
 
 #[derive(Debug, clap::Args)]

@@ -13,7 +13,7 @@ use crate::fault::Fault;
 use crate::gate::{self, DatabaseState, Environment, Outcome};
 use crate::goenv::GoEnv;
 use crate::mirror::{BasePath, Mirror, Pipeline, Trail, Vouchers};
-use crate::origin::{Chain, ChainError, Origin};
+use crate::origin::{Chain, ChainError, Origin, Waits};
 use crate::store::Store;
 use crate::sumdb::Client;
 
@@ -33,7 +33,7 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Failure> {
 
     let trail = Trail::kept();
     let vouchers = Vouchers { databases: clients.clone(), exempt: exempt.clone() };
-    let pipeline = Pipeline::new(store, Origin::new(chain.clone(), http), vouchers, policy, trail.clone());
+    let pipeline = Pipeline::new(store, Origin::new(&chain, &http, Waits::default()), vouchers, policy, trail.clone());
     let gatekeeper = pipeline.clone();
     let start = Instant::now();
     let (ended, environment) = config::runtime()?.block_on(async {

@@ -14,6 +14,7 @@ use crate::origin::{Chain, Origin};
 pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
     let chain = Chain::parse(&args.upstream).map_err(|error| Failure::usage(&error))?;
     let databases = config::databases(&args.databases)?;
+    let databases = databases.into_iter().map(|database| database.or_through(&chain)).collect();
     let (base, exempt) = config::address(&args.address)?;
     let policy = args.policy.as_deref().map(config::read_policy).transpose()?;
     let http = config::http()?;
@@ -21,7 +22,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
     let clients = config::clients(databases, &args.state.anchor, &store, &http)?;
     out::start_log("info");
 
-    let origin = Origin::new(chain.clone(), http);
+    let origin = Origin::new(&chain, &http, args.waits.get());
     let vouchers = Vouchers { databases: clients.clone(), exempt: exempt.clone() };
     config::runtime()?.block_on(async {
         // Before the start: a signal that comes early must not be lost.

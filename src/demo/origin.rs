@@ -4,15 +4,17 @@
 //! rest, unless a [`Fault`] is set for the path. It remembers what was asked, so that a test can forbid requests.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{Stream, StreamExt, stream};
 use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
 use hyper::body::Frame;
+use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -39,7 +41,7 @@ struct State {
     shown: Mutex<Option<u64>>,
     faults: Mutex<HashMap<String, Fault>>,
     requests: Mutex<Vec<String>>,
-    go_on: Notify,
+    go_on: Arc<Notify>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -58,7 +60,7 @@ impl Origin {
             shown: Mutex::default(),
             faults: Mutex::default(),
             requests: Mutex::default(),
-            go_on: Notify::new(),
+            go_on: Arc::default(),
         });
         let running = tokio::spawn(accept(listener, Arc::clone(&state)));
         Ok(Self { address, state, running })
@@ -89,7 +91,7 @@ impl Origin {
         *locked(&self.state.shown) = size;
     }
 
-    /// Misbehaves for `path` (as asked, with a leading `/`) from now on.
+    /// Misbehaves for `path` (as asked, with a leading `/`; `*` is every path that has no fault of its own) from now on.
     pub fn misbehave(&self, path: &str, fault: Fault) {
         locked(&self.state.faults).insert(path.to_owned(), fault);
     }
@@ -119,10 +121,12 @@ impl Drop for Origin {
 
 async fn accept(listener: TcpListener, state: Arc<State>) {
     while let Ok((stream, _)) = listener.accept().await {
+        // As a server that wants its small answers to leave at once.
+        let _ = stream.set_nodelay(true);
         let state = Arc::clone(&state);
         let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
             let state = Arc::clone(&state);
-            async move { Ok::<_, Infallible>(state.answer(request.uri().path()).await) }
+            async move { state.answer(&request).await }
         });
         tokio::spawn(async move {
             let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
@@ -133,34 +137,81 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
 }
 
 impl State {
-    async fn answer(&self, raw: &str) -> Response<AnyBody> {
-        locked(&self.requests).push(raw.to_owned());
-        let fault = locked(&self.faults).get(raw).cloned();
-        if let Some(Fault::Hold) = fault {
-            self.go_on.notified().await;
-        }
+    /// The answer; an error closes the connection.
+    async fn answer(&self, request: &hyper::Request<hyper::body::Incoming>) -> io::Result<Response<AnyBody>> {
+        let raw = request.uri().path();
+        let range = request.headers().get(header::RANGE).and_then(|range| range.to_str().ok());
+        // A request for a part shows as one.
+        locked(&self.requests).push(range.map_or_else(|| raw.to_owned(), |range| format!("{raw} {range}")));
         let path = percent_decode_str(raw).decode_utf8_lossy();
         let honest = self.honest(path.strip_prefix('/').unwrap_or_default());
-        let body = match (fault, honest) {
-            (Some(Fault::Status(status, text)), _) => {
-                return respond(status, text.as_bytes().to_vec());
+        let fault = self.fault(raw);
+        match fault {
+            Some(Fault::Hold) => self.go_on.notified().await,
+            Some(Fault::Delay(delay)) => tokio::time::sleep(delay).await,
+            _ => {}
+        }
+        Ok(match (fault, honest) {
+            (Some(Fault::Reset), _) => return Err(io::Error::other("reset on purpose")),
+            (Some(Fault::Status(status, text)), _) => respond(status, text.as_bytes().to_vec()),
+            (Some(Fault::RetryAfter(status, seconds)), _) => {
+                let mut response = respond(status, b"come back later\n".to_vec());
+                response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+                response
             }
-            (Some(Fault::Body(body)), _) => body.to_vec(),
-            (_, None) => return respond(404, format!("not found: {path}\n").into_bytes()),
+            (Some(Fault::Redirect(to)), _) => {
+                let mut response = respond(302, Vec::new());
+                let to = HeaderValue::from_str(&to).map_err(io::Error::other)?;
+                response.headers_mut().insert(header::LOCATION, to);
+                response
+            }
+            (Some(Fault::Body(body)), _) => respond(200, body.to_vec()),
+            (_, None) => respond(404, format!("not found: {path}\n").into_bytes()),
             (Some(Fault::FlipBit(at)), Some(mut body)) => {
                 if let Some(byte) = body.get_mut(at) {
                     *byte ^= 1;
                 }
-                body
+                respond(200, body)
             }
             (Some(Fault::Cut(length)), Some(mut body)) => {
                 body.truncate(length);
-                body
+                respond(200, body)
             }
-            (Some(Fault::Break(after)), Some(body)) => return broken_off(&body, after),
-            (None | Some(Fault::Hold), Some(body)) => body,
-        };
-        respond(200, body)
+            (Some(Fault::Break(after)), Some(body)) => in_pieces(&body, broken_off(&body, after)),
+            (Some(Fault::Stall(after)), Some(body)) => in_pieces(&body, self.stalled(&body, after)),
+            (Some(Fault::Trickle(rate)), Some(body)) => in_pieces(&body, trickling(&body, rate)),
+            (None | Some(Fault::Hold | Fault::Delay(_) | Fault::Times(..)), Some(body)) => {
+                asked_part(body, request.headers())
+            }
+        })
+    }
+
+    /// The fault for a path, or the one for all paths (`*`). A fault of the database is there behind both its doors.
+    fn fault(&self, path: &str) -> Option<Fault> {
+        let door = format!("/sumdb/{}", locked(&self.world).name());
+        let mut faults = locked(&self.faults);
+        let keys = [path, path.strip_prefix(&door).unwrap_or(path), "*"];
+        let key = keys.into_iter().find(|key| faults.contains_key(*key))?;
+        match faults.get_mut(key)? {
+            Fault::Times(0, _) => None,
+            Fault::Times(left, fault) => {
+                *left -= 1;
+                Some((**fault).clone())
+            }
+            fault => Some(fault.clone()),
+        }
+    }
+
+    /// The first bytes, and the rest once the origin is told to go on.
+    fn stalled(&self, body: &[u8], after: usize) -> Pieces {
+        let (first, rest) = body.split_at(after.min(body.len()));
+        let (first, rest) = (Bytes::copy_from_slice(first), Bytes::copy_from_slice(rest));
+        let go_on = Arc::clone(&self.go_on);
+        let rest = stream::once(async move {
+            go_on.notified().await;
+            Ok(Frame::data(rest))
+        });
+        Box::pin(stream::iter([Ok(Frame::data(first))]).chain(rest))
     }
 
     fn honest(&self, path: &str) -> Option<Vec<u8>> {
@@ -218,10 +269,59 @@ fn respond(status: u16, body: Vec<u8>) -> Response<AnyBody> {
     response
 }
 
-fn broken_off(body: &[u8], after: usize) -> Response<AnyBody> {
-    let first = Bytes::copy_from_slice(&body[..after.min(body.len())]);
-    let pieces = stream::iter([Ok(Frame::data(first)), Err(io::Error::other("broken off on purpose"))]);
+type Pieces = Pin<Box<dyn Stream<Item = io::Result<Frame<Bytes>>> + Send + Sync>>;
+
+/// An answer whose announced length is that of `body`.
+fn in_pieces(body: &[u8], pieces: Pieces) -> Response<AnyBody> {
     let mut response = Response::new(BodyExt::boxed(StreamBody::new(pieces)));
-    response.headers_mut().insert("content-length", body.len().into());
+    response.headers_mut().insert(header::CONTENT_LENGTH, body.len().into());
+    response.headers_mut().insert(header::ETAG, tag(body));
+    response
+}
+
+fn broken_off(body: &[u8], after: usize) -> Pieces {
+    let first = Bytes::copy_from_slice(&body[..after.min(body.len())]);
+    let broken = stream::once(async {
+        // The first part leaves before the connection closes.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        Err(io::Error::other("broken off on purpose"))
+    });
+    Box::pin(stream::iter([Ok(Frame::data(first))]).chain(broken))
+}
+
+/// Fifty pieces in a second.
+fn trickling(body: &[u8], rate: usize) -> Pieces {
+    let pieces: Vec<Bytes> = body.chunks((rate / 50).max(1)).map(Bytes::copy_from_slice).collect();
+    Box::pin(stream::iter(pieces).then(|piece| async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        Ok(Frame::data(piece))
+    }))
+}
+
+/// Names these very bytes.
+fn tag(body: &[u8]) -> HeaderValue {
+    let tag = format!("\"{}\"", hex::encode(&tlog::leaf_hash(body).as_bytes()[..8]));
+    HeaderValue::from_str(&tag).unwrap_or(HeaderValue::from_static("\"-\""))
+}
+
+/// The whole, with an entity tag; 304 if the client has it; the end of it if the client has the beginning.
+fn asked_part(body: Vec<u8>, request: &HeaderMap) -> Response<AnyBody> {
+    let tag = tag(&body);
+    if request.get(header::IF_NONE_MATCH) == Some(&tag) {
+        return respond(304, Vec::new());
+    }
+    let first = request.get(header::RANGE).filter(|_| request.get(header::IF_RANGE) == Some(&tag));
+    let first = first.and_then(|range| range.to_str().ok()?.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
+    let mut response = match first.filter(|first| *first < body.len()) {
+        Some(first) => {
+            let mut response = respond(206, body[first..].to_vec());
+            let range = format!("bytes {first}-{}/{}", body.len() - 1, body.len());
+            let range = HeaderValue::from_str(&range).unwrap_or(HeaderValue::from_static(""));
+            response.headers_mut().insert(header::CONTENT_RANGE, range);
+            response
+        }
+        None => respond(200, body),
+    };
+    response.headers_mut().insert(header::ETAG, tag);
     response
 }

@@ -16,7 +16,7 @@ use super::origin::Origin;
 use super::world::World;
 use crate::mirror::{BasePath, Mirror, Pipeline, Trail, Vouchers};
 use crate::module::{ModuleVersion, Patterns};
-use crate::origin::{Chain, HttpClient, Origin as Upstreams};
+use crate::origin::{Chain, HttpClient, Origin as Upstreams, Waits};
 use crate::store::Store;
 use crate::sumdb::{Anchor, Client, Database};
 
@@ -43,7 +43,7 @@ impl Tour {
         let store = Arc::new(Store::open(&folder.path().join("data"))?);
         let database = Database::parse(&origin.gosumdb())?;
         let client = Client::open(database, &store, &Anchor::None, http.clone())?;
-        let upstreams = Upstreams::new(Chain::parse(&origin.url())?, http.clone());
+        let upstreams = Upstreams::new(&Chain::parse(&origin.url())?, &http, Waits::default());
         let vouchers = Vouchers { databases: vec![client], exempt: Patterns::default() };
         let pipeline = Pipeline::new(store, upstreams, vouchers, None, Trail::default());
         let mirror = Mirror::start(pipeline, ([127, 0, 0, 1], 0).into(), BasePath::default()).await?;

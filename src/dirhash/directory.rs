@@ -14,14 +14,14 @@ use std::os::unix::fs::FileExt;
 
 use super::names::NameError;
 
-const LOCAL: u32 = 0x0403_4b50;
+pub(super) const LOCAL: u32 = 0x0403_4b50;
 const CENTRAL: u32 = 0x0201_4b50;
-const DESCRIPTOR: u32 = 0x0807_4b50;
+pub(super) const DESCRIPTOR: u32 = 0x0807_4b50;
 const END: u32 = 0x0605_4b50;
 const END64: u32 = 0x0606_4b50;
 const LOCATOR64: u32 = 0x0706_4b50;
 
-const LOCAL_LEN: usize = 30;
+pub(super) const LOCAL_LEN: usize = 30;
 const CENTRAL_LEN: usize = 46;
 const END_LEN: usize = 22;
 const END64_LEN: usize = 56;
@@ -30,7 +30,7 @@ const LOCATOR64_LEN: usize = 20;
 /// 64 MiB hold half a million entries; the largest module zips known have about 50,000.
 const MAX_DIRECTORY: u64 = 64 << 20;
 
-const FLAG_DESCRIPTOR: u16 = 1 << 3;
+pub(super) const FLAG_DESCRIPTOR: u16 = 1 << 3;
 /// Deflate's level hints (bits 1 and 2), a descriptor behind the data (3), UTF-8 names (11). Nothing else is understood.
 const KNOWN_FLAGS: u16 = 0b0110 | FLAG_DESCRIPTOR | 1 << 11;
 
@@ -115,18 +115,18 @@ pub enum ZipError {
 }
 
 /// Little-endian fields of a record, from left to right.
-struct Fields<'b>(&'b [u8]);
+pub(super) struct Fields<'b>(pub(super) &'b [u8]);
 
 impl Fields<'_> {
-    fn u16(&mut self) -> u16 {
+    pub(super) fn u16(&mut self) -> u16 {
         u16::from_le_bytes(self.take())
     }
 
-    fn u32(&mut self) -> u32 {
+    pub(super) fn u32(&mut self) -> u32 {
         u32::from_le_bytes(self.take())
     }
 
-    fn u64(&mut self) -> u64 {
+    pub(super) fn u64(&mut self) -> u64 {
         u64::from_le_bytes(self.take())
     }
 

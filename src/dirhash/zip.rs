@@ -8,6 +8,7 @@ use std::thread;
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 use sha2::{Digest, Sha256};
 
+use super::along::ReadAlong;
 use super::directory::{self, Entry, Method, ZipError};
 use super::h1::{FileList, H1};
 use super::names::Names;
@@ -47,12 +48,23 @@ pub struct ZipReport {
 /// Below this much data, starting a thread costs more than it saves.
 const WORTH_A_THREAD: u64 = 1 << 20;
 /// One read, and one piece of inflated data: fits the second-level cache together.
-const PIECE: usize = 64 << 10;
+pub(super) const PIECE: usize = 64 << 10;
 
 /// Checks that `file` is a zip of `module` and hashes it. Blocks. Reads by position: the file's own cursor stays.
 pub fn hash_module_zip(file: &File, module: &ModuleVersion, limits: &ZipLimits) -> Result<ZipReport, ZipError> {
     let entries = entries(file, limits)?;
-    hash_entries(file, entries, &format!("{module}/"), limits)
+    hash_entries(file, entries, &format!("{module}/"), limits, |_| None)
+}
+
+/// The same of a file whose bytes were all read `along` when they were written: only what that could not hash is read.
+pub fn hash_module_zip_read(
+    file: &File,
+    module: &ModuleVersion,
+    limits: &ZipLimits,
+    along: &ReadAlong,
+) -> Result<ZipReport, ZipError> {
+    let entries = entries(file, limits)?;
+    hash_entries(file, entries, &format!("{module}/"), limits, |entry| along.sha256(entry))
 }
 
 /// The same, for whatever module the first name says.
@@ -64,7 +76,7 @@ pub fn hash_any_zip(file: &File, limits: &ZipLimits) -> Result<ZipReport, ZipErr
     let other = || super::names::NameError::OtherModule(first.to_owned());
     let prefix =
         prefix.filter(|prefix| ModuleVersion::parse(prefix.trim_end_matches('/')).is_ok()).ok_or_else(other)?;
-    hash_entries(file, entries, &prefix, limits)
+    hash_entries(file, entries, &prefix, limits, |_| None)
 }
 
 fn entries(file: &File, limits: &ZipLimits) -> Result<Vec<Entry>, ZipError> {
@@ -75,28 +87,42 @@ fn entries(file: &File, limits: &ZipLimits) -> Result<Vec<Entry>, ZipError> {
     directory::read(file, length)
 }
 
-fn hash_entries(file: &File, entries: Vec<Entry>, prefix: &str, limits: &ZipLimits) -> Result<ZipReport, ZipError> {
+/// `known` has the hashes of entries that need not be read.
+fn hash_entries(
+    file: &File,
+    entries: Vec<Entry>,
+    prefix: &str,
+    limits: &ZipLimits,
+    known: impl Fn(&Entry) -> Option<[u8; 32]>,
+) -> Result<ZipReport, ZipError> {
     if entries.is_empty() {
         return Err(ZipError::Empty);
     }
     let mut names = Names::default();
-    let (mut unpacked, mut packed) = (0_u64, 0_u64);
+    let mut unpacked = 0_u64;
     for entry in &entries {
         let name = names.take(&entry.name, prefix)?;
         if matches!(name, "go.mod" | "LICENSE") && entry.unpacked > limits.single {
             return Err(ZipError::TooLarge { what: entry.name.clone(), limit: limits.single });
         }
         unpacked += entry.unpacked;
-        packed += entry.packed;
     }
     if unpacked > limits.zip {
         return Err(ZipError::TooLarge { what: "its content".to_owned(), limit: limits.zip });
     }
-    let worth = usize::try_from(unpacked.max(packed) / WORTH_A_THREAD).unwrap_or(usize::MAX);
-    let hashes = hash_all(file, &entries, limits.threads.min(worth).max(1))?;
     let files = entries.len() as u64;
     let mut list = FileList::default();
-    for (entry, hash) in entries.into_iter().zip(hashes) {
+    let mut unread = Vec::new();
+    for entry in entries {
+        match known(&entry) {
+            Some(hash) => list.add(entry.name, hash),
+            None => unread.push(entry),
+        }
+    }
+    let work: u64 = unread.iter().map(|entry| entry.unpacked.max(entry.packed)).sum();
+    let worth = usize::try_from(work / WORTH_A_THREAD).unwrap_or(usize::MAX);
+    let hashes = hash_all(file, &unread, limits.threads.min(worth).max(1))?;
+    for (entry, hash) in unread.into_iter().zip(hashes) {
         list.add(entry.name, hash);
     }
     let packed = file.metadata()?.len();

@@ -2,34 +2,42 @@
 //!
 //! These are passed on as they came once they have the right form; they can misname a version, but what is downloaded
 //! under that name is proved all the same. The `.info` of a canonical version is kept, since it never changes; the
-//! others are asked anew each time, one request however many ask at once.
+//! others are kept for a while (see `fresh`). A version that was released here stays in its list, whatever upstreams say.
 
+use std::collections::HashSet;
 use std::io::{Read, Seek, Write};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Deserialize;
 
 use super::error::MirrorError;
-use super::pipeline::{Pipeline, blocking};
+use super::fresh::{Dated, Fresh, State};
+use super::pipeline::{Pipeline, Shared, blocking};
 use crate::artifact::{Artifact, Kind};
 use crate::flight::Flights;
 use crate::gomod::{self, Retraction};
 use crate::module::{ModulePath, ModuleVersion, Query, Version};
-use crate::origin::OriginError;
+use crate::origin::{Origin, OriginError};
 use crate::store::{Store, StoreError};
 
 /// The largest `.info` seen has a few kilobytes of `Origin`.
 const MAX_INFO: usize = 1 << 20;
 
-/// One request upstream for each path that is being asked.
-#[derive(Clone, Default)]
+/// One request upstream for each path that is being asked, and what changes, for a while.
+#[derive(Clone)]
 pub(super) struct Advisories {
     flights: Flights<String, Result<Bytes, Arc<MirrorError>>>,
+    fresh: Fresh,
 }
 
 impl Advisories {
+    pub(super) fn new(origin: &Origin) -> Self {
+        Self { flights: Flights::default(), fresh: Fresh::new(origin) }
+    }
+
     /// The `.info` of a canonical version, from disk or upstream.
     pub(super) async fn info(&self, pipeline: &Pipeline, artifact: &Artifact) -> Result<Bytes, Arc<MirrorError>> {
         let (pipeline, artifact) = (pipeline.clone(), artifact.clone());
@@ -39,6 +47,7 @@ impl Advisories {
             if let Some(info) = blocking(move || stored_info(&store, &wanted)).await? {
                 return Ok(info);
             }
+            foresee(&shared, &artifact.module);
             let check = |body: Vec<u8>| {
                 let version = version_of(&body)?;
                 if version != artifact.module.version {
@@ -60,60 +69,80 @@ impl Advisories {
         pipeline: &Pipeline,
         path: &ModulePath,
         query: &Query,
-    ) -> Result<Bytes, Arc<MirrorError>> {
+    ) -> Result<Dated, Arc<MirrorError>> {
         self.resolve(pipeline, path, format!("{}/@v/{}.info", path.escaped(), query.escaped())).await
     }
 
     /// `@latest`: the `.info` of the version that the upstream holds for the newest; or, if the policy denies that one, of
     /// the newest in the list that it allows.
-    pub(super) async fn latest(&self, pipeline: &Pipeline, path: &ModulePath) -> Result<Bytes, Arc<MirrorError>> {
-        let info = self.resolve(pipeline, path, format!("{}/@latest", path.escaped())).await?;
-        let Some(admission) = &pipeline.shared.admission else { return Ok(info) };
-        let newest = named(path, &info)?;
+    pub(super) async fn latest(&self, pipeline: &Pipeline, path: &ModulePath) -> Result<Dated, Arc<MirrorError>> {
+        let latest = self.resolve(pipeline, path, format!("{}/@latest", path.escaped())).await?;
+        let Some(admission) = &pipeline.shared.admission else { return Ok(latest) };
+        let newest = named(path, &latest.body)?;
         let vouchers = &pipeline.shared.vouchers;
         if !admission.allowed(path, vec![newest.version.clone()], vouchers).await.is_empty() {
-            return Ok(info);
+            return Ok(latest);
         }
         let allowed = admission.allowed(path, self.versions(pipeline, path).await?, vouchers).await;
         let releases = allowed.iter().filter(|version| !version.is_prerelease());
         let Some(version) = releases.max().or_else(|| allowed.iter().max()) else {
             // Nothing is left: say what the policy has against the newest.
             admission.examine(&newest, vouchers).await?;
-            return Ok(info);
+            return Ok(latest);
         };
         let module = ModuleVersion { path: path.clone(), version: version.clone() };
-        self.info(pipeline, &Artifact { module, kind: Kind::Info }).await
+        let body = self.info(pipeline, &Artifact { module, kind: Kind::Info }).await?;
+        Ok(Dated { body, ..latest })
     }
 
     /// `@v/list`: one version a line, without those that the policy denies.
-    pub(super) async fn list(&self, pipeline: &Pipeline, path: &ModulePath) -> Result<Bytes, Arc<MirrorError>> {
-        let Some(admission) = &pipeline.shared.admission else { return self.whole_list(pipeline, path).await };
-        let allowed = admission.allowed(path, self.versions(pipeline, path).await?, &pipeline.shared.vouchers).await;
-        Ok(Bytes::from(allowed.iter().map(|version| format!("{version}\n")).collect::<String>()))
-    }
-
-    async fn versions(&self, pipeline: &Pipeline, path: &ModulePath) -> Result<Vec<Version>, Arc<MirrorError>> {
+    pub(super) async fn list(&self, pipeline: &Pipeline, path: &ModulePath) -> Result<Dated, Arc<MirrorError>> {
         let list = self.whole_list(pipeline, path).await?;
-        let firsts = std::str::from_utf8(&list).unwrap_or_default().lines();
-        Ok(firsts.filter_map(|line| Version::parse(line.split_whitespace().next()?).ok()).collect())
+        let Some(admission) = &pipeline.shared.admission else { return Ok(list) };
+        let allowed = admission.allowed(path, versions_of(&list.body), &pipeline.shared.vouchers).await;
+        let body = Bytes::from(allowed.iter().map(|version| format!("{version}\n")).collect::<String>());
+        Ok(Dated { body, ..list })
     }
 
-    async fn whole_list(&self, pipeline: &Pipeline, path: &ModulePath) -> Result<Bytes, Arc<MirrorError>> {
-        let (pipeline, asked) = (pipeline.clone(), format!("{}/@v/list", path.escaped()));
-        self.join(asked.clone(), move || async move { Ok(pipeline.list(&asked).await?) }).await
+    /// The versions of a module.
+    pub(super) async fn versions(
+        &self,
+        pipeline: &Pipeline,
+        path: &ModulePath,
+    ) -> Result<Vec<Version>, Arc<MirrorError>> {
+        Ok(versions_of(&self.whole_list(pipeline, path).await?.body))
     }
 
-    async fn resolve(&self, pipeline: &Pipeline, path: &ModulePath, asked: String) -> Result<Bytes, Arc<MirrorError>> {
-        let (pipeline, path) = (pipeline.clone(), path.clone());
-        self.join(asked.clone(), move || async move {
-            let check = |body: Vec<u8>| {
-                let version = version_of(&body)?;
-                ModuleVersion::new(path.clone(), version).map_err(|error| error.to_string())?;
-                Ok(Bytes::from(body))
-            };
-            Ok(pipeline.shared.origin.small(&asked, MAX_INFO, check).await?.value)
-        })
-        .await
+    /// What upstreams list, and behind it what was released here and they do not list.
+    async fn whole_list(&self, pipeline: &Pipeline, path: &ModulePath) -> Result<Dated, Arc<MirrorError>> {
+        let asked = format!("{}/@v/list", path.escaped());
+        let list = self.fresh.get(&pipeline.shared.origin, &asked, crate::store::MAX_LIST, list).await;
+        let (store, path) = (Arc::clone(&pipeline.shared.store), path.clone());
+        let mut released = blocking(move || Ok(store.released(&path)?)).await?;
+        let (dated, state) = match list {
+            Ok(dated) => (dated.body, (dated.age, dated.state)),
+            Err(error) if released.is_empty() => return Err(error),
+            // Gone upstream, or no upstream answers: what is here is still here.
+            Err(_) => (Bytes::new(), (Duration::ZERO, State::SourcesDown)),
+        };
+        let listed: HashSet<Version> = versions_of(&dated).into_iter().collect();
+        released.retain(|version| !listed.contains(version));
+        let mut body = dated.to_vec();
+        if !body.is_empty() && !body.ends_with(b"\n") {
+            body.push(b'\n');
+        }
+        body.extend(released.iter().flat_map(|version| format!("{version}\n").into_bytes()));
+        Ok(Dated { body: body.into(), age: state.0, state: state.1 })
+    }
+
+    async fn resolve(&self, pipeline: &Pipeline, path: &ModulePath, asked: String) -> Result<Dated, Arc<MirrorError>> {
+        let path = path.clone();
+        let check = move |body: Vec<u8>| {
+            let version = version_of(&body)?;
+            ModuleVersion::new(path.clone(), version).map_err(|error| error.to_string())?;
+            Ok(Bytes::from(body))
+        };
+        self.fresh.get(&pipeline.shared.origin, &asked, MAX_INFO, check).await
     }
 
     async fn join<F>(&self, path: String, work: impl FnOnce() -> F + Send) -> Result<Bytes, Arc<MirrorError>>
@@ -129,18 +158,10 @@ impl Advisories {
 }
 
 impl Pipeline {
-    /// A version list as an upstream has it.
-    async fn list(&self, path: &str) -> Result<Bytes, OriginError> {
-        Ok(self.shared.origin.small(path, crate::store::MAX_LIST, versions).await?.value)
-    }
-
     /// What a module takes back: its newest release says so, even if it takes back itself
     /// (<https://go.dev/ref/mod#go-mod-file-retract>). That go.mod is proved like any other.
     pub(super) async fn find_retractions(&self, path: &ModulePath) -> Result<Vec<Retraction>, Arc<MirrorError>> {
-        let list = self.list(&format!("{}/@v/list", path.escaped())).await.map_err(MirrorError::from)?;
-        let lines = std::str::from_utf8(&list).unwrap_or_default().lines();
-        let versions: Vec<Version> =
-            lines.filter_map(|line| Version::parse(line.split_whitespace().next()?).ok()).collect();
+        let versions = self.shared.advisories.versions(self, path).await?;
         let releases = versions.iter().filter(|version| !version.is_prerelease());
         let Some(newest) = releases.max().or_else(|| versions.iter().max()) else { return Ok(Vec::new()) };
         let Ok(module) = ModuleVersion::new(path.clone(), newest.clone()) else { return Ok(Vec::new()) };
@@ -157,6 +178,15 @@ impl Pipeline {
         .await?;
         Ok(gomod::retractions(&text))
     }
+}
+
+/// Looks the version up meanwhile: who asks for the `.info` of a version asks for its `.mod` next, and that needs the
+/// record. Whatever comes of it is told to whoever asks then.
+fn foresee(shared: &Arc<Shared>, module: &ModuleVersion) {
+    let (shared, module) = (Arc::clone(shared), module.clone());
+    tokio::spawn(async move {
+        let _ = shared.vouchers.record(&module).await;
+    });
 }
 
 /// The module version that an `.info` names.
@@ -186,8 +216,14 @@ fn version_of(body: &[u8]) -> Result<Version, String> {
     Version::parse(&info.version).map_err(|error| format!("its .info names the version {:?}: {error}", info.version))
 }
 
+/// The versions that a list names.
+fn versions_of(list: &[u8]) -> Vec<Version> {
+    let firsts = std::str::from_utf8(list).unwrap_or_default().lines();
+    firsts.filter_map(|line| Version::parse(line.split_whitespace().next()?).ok()).collect()
+}
+
 /// A list as it came, if each line begins with a version. An HTML page does not.
-fn versions(body: Vec<u8>) -> Result<Bytes, String> {
+fn list(body: Vec<u8>) -> Result<Bytes, String> {
     let text = std::str::from_utf8(&body).map_err(|_| "its version list is not text".to_owned())?;
     let firsts = text.lines().filter_map(|line| line.split_whitespace().next());
     if let Some(bad) = firsts.into_iter().find(|first| !first.starts_with('v')) {
@@ -239,8 +275,8 @@ mod tests {
 
     #[test]
     fn a_list_is_versions_and_may_be_empty() {
-        assert!(versions(Vec::new()).unwrap().is_empty());
-        assert_eq!(versions(b"v1.0.0\nv1.1.0-rc.1\n".to_vec()).unwrap(), &b"v1.0.0\nv1.1.0-rc.1\n"[..]);
-        assert!(versions(b"<!DOCTYPE html>\n".to_vec()).is_err());
+        assert!(list(Vec::new()).unwrap().is_empty());
+        assert_eq!(list(b"v1.0.0\nv1.1.0-rc.1\n".to_vec()).unwrap(), &b"v1.0.0\nv1.1.0-rc.1\n"[..]);
+        assert!(list(b"<!DOCTYPE html>\n".to_vec()).is_err());
     }
 }

@@ -47,6 +47,17 @@ pub enum MirrorError {
         /// By which rule, and why.
         denial: Box<Denial>,
     },
+    /// The database does not have it, and it is younger than the database's delay.
+    #[error(
+        "the checksum database does not have {module} yet: it was tagged {minutes} minutes ago, and new versions take some \
+         time to get there; try again in a few minutes"
+    )]
+    TooYoung {
+        /// Which version.
+        module: Box<ModuleVersion>,
+        /// How long ago, as its .info says.
+        minutes: u64,
+    },
     /// Exempt modules are never asked of the database.
     #[error("{0} is exempt from the checksum database here, and is never asked of it")]
     Exempt(String),
@@ -125,6 +136,8 @@ impl MirrorError {
             Self::Request(error) => error.fault(),
             Self::WrongBytes { .. } | Self::NoHash { .. } | Self::Denied { .. } => Fault::Refused,
             Self::Exempt(_) => Fault::Absent,
+            // Not absent for good: a 404 would send `go` past the mirror.
+            Self::TooYoung { .. } => Fault::Upstream,
             Self::Sumdb(error) => error.fault(),
             Self::Origin(error) => error.fault(),
             Self::Store(error) => error.fault(),

@@ -6,7 +6,6 @@ use bytes::Bytes;
 use hyper::header::HeaderMap;
 use hyper::{Method, Response, StatusCode, Uri};
 
-use super::advisory::Advisories;
 use super::body::Body;
 use super::error::MirrorError;
 use super::pipeline::Pipeline;
@@ -20,7 +19,6 @@ use crate::sumdb::Client;
 #[derive(Clone)]
 pub(super) struct Handler {
     pub(super) pipeline: Pipeline,
-    pub(super) advisories: Advisories,
     pub(super) base: BasePath,
     /// What `GET /` says.
     pub(super) welcome: Arc<str>,
@@ -44,7 +42,7 @@ impl Handler {
         let databases = &self.pipeline.shared.vouchers.databases;
         let names: Vec<&str> = databases.iter().map(|client| client.database().name()).collect();
         let route = route(uri.path(), &self.base, &names).map_err(MirrorError::from)?;
-        let advisories = &self.advisories;
+        let advisories = &self.pipeline.shared.advisories;
         Ok(match route {
             Route::Home => respond::small(Small::Text, self.home()),
             Route::File(artifact) if artifact.kind == Kind::Info => {
@@ -55,10 +53,10 @@ impl Handler {
                 respond::file(headers, artifact.kind, &released)
             }
             Route::Query(path, query) => {
-                respond::small(Small::Resolved, advisories.query(&self.pipeline, &path, &query).await?)
+                respond::dated(Small::Resolved, advisories.query(&self.pipeline, &path, &query).await?)
             }
-            Route::List(path) => respond::small(Small::Text, advisories.list(&self.pipeline, &path).await?),
-            Route::Latest(path) => respond::small(Small::Resolved, advisories.latest(&self.pipeline, &path).await?),
+            Route::List(path) => respond::dated(Small::Text, advisories.list(&self.pipeline, &path).await?),
+            Route::Latest(path) => respond::dated(Small::Resolved, advisories.latest(&self.pipeline, &path).await?),
             Route::Sumdb(nth, asked) => self.sumdb(&databases[nth], asked).await?,
         })
     }

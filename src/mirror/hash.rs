@@ -5,7 +5,9 @@ use std::io::{self, Read, Seek, SeekFrom};
 
 use super::obtain::Staged;
 use crate::artifact::{Artifact, Kind};
-use crate::dirhash::{H1, ZipLimits, hash_go_mod, hash_module_zip};
+use crate::dirhash::{
+    H1, ReadAlong, ZipError, ZipLimits, ZipReport, hash_go_mod, hash_module_zip, hash_module_zip_read,
+};
 
 /// `golang.org/x/mod/zip`: MaxGoMod.
 const MAX_GO_MOD: u64 = 16 << 20;
@@ -26,19 +28,22 @@ pub(super) struct Unfit {
 
 /// Hashes a staged file. Blocks.
 pub(super) fn hash(staged: Staged) -> Result<Hashed, Unfit> {
-    match hash_file(&staged.file.file, &staged.artifact) {
+    match hash_file(&staged.file.file, &staged.artifact, staged.along.as_ref()) {
         Ok(h1) => Ok(Hashed { staged, h1 }),
         Err(why) => Err(Unfit { staged, why }),
     }
 }
 
-/// The h1 of an open file of the kind of `artifact`, or why it has none. Blocks.
-pub(super) fn hash_file(file: &File, artifact: &Artifact) -> Result<H1, String> {
-    match artifact.kind {
-        Kind::Zip => hash_module_zip(file, &artifact.module, &ZipLimits::default())
-            .map(|report| report.h1)
-            .map_err(|error| error.to_string()),
-        Kind::Mod | Kind::Info => read_all(file).map(|bytes| hash_go_mod(&bytes)).map_err(|error| error.to_string()),
+/// The h1 of an open file of the kind of `artifact`, or why it has none; what was read along need not be read again. Blocks.
+pub(super) fn hash_file(file: &File, artifact: &Artifact, along: Option<&ReadAlong>) -> Result<H1, String> {
+    let limits = ZipLimits::default();
+    let report = |report: Result<ZipReport, ZipError>| report.map(|zip| zip.h1).map_err(|error| error.to_string());
+    match (artifact.kind, along) {
+        (Kind::Zip, Some(along)) => report(hash_module_zip_read(file, &artifact.module, &limits, along)),
+        (Kind::Zip, None) => report(hash_module_zip(file, &artifact.module, &limits)),
+        (Kind::Mod | Kind::Info, _) => {
+            read_all(file).map(|bytes| hash_go_mod(&bytes)).map_err(|error| error.to_string())
+        }
     }
 }
 

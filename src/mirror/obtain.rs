@@ -2,22 +2,31 @@
 
 use std::sync::Arc;
 
+use tokio::sync::mpsc;
+
 use super::error::MirrorError;
 use super::pipeline::blocking;
 use crate::artifact::{Artifact, Kind};
-use crate::origin::Origin;
+use crate::dirhash::{ReadAlong, ZipLimits};
+use crate::origin::{Landing, Origin, Piece, Progress};
 use crate::store::{StagingFile, Store};
 
 /// `golang.org/x/mod/zip`: MaxZipFile and MaxGoMod.
 const MAX_ZIP: u64 = 500 << 20;
 const MAX_GO_MOD: u64 = 16 << 20;
 
-/// Bytes that nobody looked at yet.
+/// Pieces of a download that wait for whoever reads along: half a megabyte or so, and the network fills it anew while a
+/// core inflates what it holds.
+const PIECES: usize = 32;
+
+/// Bytes that nobody compared with anything yet.
 #[derive(Debug)]
 pub(super) struct Staged {
     pub(super) artifact: Artifact,
     pub(super) file: StagingFile,
     pub(super) source: String,
+    /// What was hashed while they came.
+    pub(super) along: Option<ReadAlong>,
 }
 
 /// Downloads `artifact` from the `nth` source of `origin`.
@@ -26,6 +35,7 @@ pub(super) async fn obtain(
     nth: usize,
     artifact: &Artifact,
     store: &Arc<Store>,
+    progress: &Progress,
 ) -> Result<Staged, MirrorError> {
     let store = Arc::clone(store);
     let (staged, writer) = blocking(move || {
@@ -35,7 +45,32 @@ pub(super) async fn obtain(
     })
     .await?;
     let limit = if artifact.kind == Kind::Zip { MAX_ZIP } else { MAX_GO_MOD };
-    let mut writer = tokio::fs::File::from_std(writer);
-    let got = origin.download(nth, &artifact.path(), &mut writer, limit).await?;
-    Ok(Staged { artifact: artifact.clone(), file: staged, source: got.source })
+    let mut landing = Landing { file: tokio::fs::File::from_std(writer), along: None };
+    let reader = (artifact.kind == Kind::Zip).then(|| {
+        let (along, pieces) = mpsc::channel(PIECES);
+        landing.along = Some(along);
+        tokio::task::spawn_blocking(|| read_along(pieces))
+    });
+    let got = origin.download(nth, &artifact.path(), &mut landing, limit, progress).await?;
+    // The channel closes, and the reader ends.
+    drop(landing);
+    let along = match reader {
+        // A reader that panicked has hashed nothing.
+        Some(reader) => reader.await.ok(),
+        None => None,
+    };
+    Ok(Staged { artifact: artifact.clone(), file: staged, source: got.source, along })
+}
+
+/// Hashes what can be hashed while it comes. Blocks.
+fn read_along(mut pieces: mpsc::Receiver<Piece>) -> ReadAlong {
+    let limits = ZipLimits::default();
+    let mut along = ReadAlong::new(&limits);
+    while let Some(piece) = pieces.blocking_recv() {
+        match piece {
+            Piece::Next(bytes) => along.feed(&bytes),
+            Piece::StartOver => along = ReadAlong::new(&limits),
+        }
+    }
+    along
 }

@@ -6,19 +6,20 @@ use moka::sync::Cache;
 use tokio::sync::Semaphore;
 
 use super::admit::Admission;
+use super::advisory::Advisories;
 use super::attest::{Vouched, Vouchers};
-use super::commit::{Released, commit};
+use super::commit::Released;
 use super::error::{MirrorError, Voucher};
-use super::hash::{Unfit, hash, hash_file};
-use super::obtain::{Staged, obtain};
-use super::prove::{Mismatch, prove};
+use super::hash::hash_file;
+use super::obtain::Staged;
+use super::sources::set_aside;
 use super::trail::Trail;
 use crate::artifact::{Artifact, Kind};
 use crate::dirhash::H1;
 use crate::flight::{BrokenOff, Flights};
 use crate::origin::Origin;
 use crate::policy::{Exception, Policy};
-use crate::store::{Facts, Identity, Store};
+use crate::store::{Identity, Store};
 
 /// Files whose identity is remembered since they were hashed: about 300 bytes each. One that falls out is hashed again.
 const MAX_KNOWN: u64 = 50_000;
@@ -41,10 +42,11 @@ pub(super) struct Shared {
     pub(super) vouchers: Vouchers,
     trail: Trail,
     pub(super) admission: Option<Admission>,
+    pub(super) advisories: Advisories,
     known: Cache<Artifact, Known>,
     flights: Flights<Artifact, Result<Released, Arc<MirrorError>>>,
     downloads: Semaphore,
-    hashing: Semaphore,
+    pub(super) hashing: Semaphore,
 }
 
 /// What was found out about a file when it was hashed.
@@ -62,6 +64,7 @@ impl Pipeline {
     pub fn new(store: Arc<Store>, origin: Origin, vouchers: Vouchers, policy: Option<Policy>, trail: Trail) -> Self {
         let shared = Shared {
             store,
+            advisories: Advisories::new(&origin),
             origin,
             vouchers,
             trail,
@@ -147,7 +150,10 @@ impl Shared {
     }
 
     async fn release_anew(self: &Arc<Self>, artifact: &Artifact) -> Result<Released, MirrorError> {
-        let vouched = Arc::new(self.vouchers.attest(artifact, &self.store).await?);
+        let vouched = match self.vouchers.attest(artifact, &self.store).await {
+            Ok(vouched) => Arc::new(vouched),
+            Err(error) => return Err(self.or_too_young(&artifact.module, error).await),
+        };
         if let Some(released) = self.from_disk(artifact, &vouched).await? {
             return Ok(released);
         }
@@ -168,7 +174,7 @@ impl Shared {
                 return Ok(None);
             };
             let identity = Identity::of(&file).map_err(|cause| read(&artifact, cause))?;
-            let found = hash_file(&file, &artifact);
+            let found = hash_file(&file, &artifact, None);
             let right = match (&*vouched, &found) {
                 (Vouched::Record(expected) | Vouched::Pinned(expected), Ok(h1)) => expected.h1 == *h1,
                 (Vouched::Unseen, Ok(h1)) => shared.store.pin_first(&artifact, h1)? == *h1,
@@ -179,111 +185,13 @@ impl Shared {
                 return Ok(Some(Released { file: Arc::new(file), identity, h1, by, source: OWN_DISK.into() }));
             }
             if let Some(staged) = shared.store.take_out(&artifact)? {
-                let staged = Staged { artifact, file: staged, source: OWN_DISK.to_owned() };
+                let staged = Staged { artifact, file: staged, source: OWN_DISK.to_owned(), along: None };
                 let reason = found.as_ref().err().map_or("the stored file changed", String::as_str);
                 set_aside(&shared.store, staged, &vouched, found.as_ref().ok(), reason)?;
             }
             Ok(None)
         })
         .await
-    }
-
-    /// Source after source until one has the right bytes.
-    async fn from_upstream(
-        self: &Arc<Self>,
-        artifact: &Artifact,
-        vouched: &Arc<Vouched>,
-    ) -> Result<Released, MirrorError> {
-        let mut wrong = Vec::new();
-        let mut failure = None;
-        for nth in 0..self.origin.sources() {
-            let staged = match obtain(&self.origin, nth, artifact, &self.store).await {
-                Ok(staged) => staged,
-                Err(MirrorError::Origin(error)) => {
-                    let leads_on = self.origin.leads_on(nth, &error);
-                    failure = Some(worse(failure, error));
-                    if leads_on {
-                        continue;
-                    }
-                    break;
-                }
-                Err(error) => return Err(error),
-            };
-            let _turn = self.hashing.acquire().await.map_err(|_| BrokenOff)?;
-            let (shared, vouched) = (Arc::clone(self), Arc::clone(vouched));
-            match blocking(move || shared.judge(staged, &vouched)).await? {
-                Ok(released) => return Ok(released),
-                Err(tried) => wrong.push(tried),
-            }
-        }
-        match (&**vouched, failure) {
-            (Vouched::Record(expected) | Vouched::Pinned(expected), _) if !wrong.is_empty() => {
-                let (artifact, expected) = (Box::new(artifact.clone()), expected.clone());
-                Err(MirrorError::WrongBytes { artifact, expected, tried: wrong })
-            }
-            (_, Some(failure)) => Err(failure.into()),
-            (_, None) => {
-                let why = wrong.join("; ");
-                Err(crate::origin::OriginError::Nonsense { origin: "that was asked".to_owned(), why }.into())
-            }
-        }
-    }
-
-    /// Hash, prove, commit; or set aside, with a line that says what was wrong. Blocks.
-    fn judge(&self, staged: Staged, vouched: &Vouched) -> Result<Result<Released, String>, MirrorError> {
-        let source = staged.source.clone();
-        let hashed = match hash(staged) {
-            Ok(hashed) => hashed,
-            Err(Unfit { staged, why }) => {
-                set_aside(&self.store, staged, vouched, None, &why)?;
-                return Ok(Err(format!("{source}: {why}")));
-            }
-        };
-        match prove(hashed, vouched) {
-            Ok(proven) => Ok(Ok(commit(proven, &self.store)?)),
-            Err(Mismatch { hashed, expected }) => {
-                let (h1, staged) = (hashed.h1, hashed.staged);
-                let reason = format!("its hash is {h1}, and {} says {}", expected.by, expected.h1);
-                set_aside(&self.store, staged, vouched, Some(&h1), &reason)?;
-                Ok(Err(format!("upstream: {h1} ({source})")))
-            }
-        }
-    }
-}
-
-/// Bytes and facts into quarantine.
-fn set_aside(
-    store: &Store,
-    staged: Staged,
-    vouched: &Vouched,
-    found: Option<&H1>,
-    reason: &str,
-) -> Result<(), MirrorError> {
-    let expected = match vouched {
-        Vouched::Record(expected) | Vouched::Pinned(expected) => expected.h1.to_string(),
-        Vouched::Unseen => "nothing: exempt and never seen".to_owned(),
-    };
-    let facts = Facts {
-        module: staged.artifact.module.to_string(),
-        kind: staged.artifact.kind.extension(),
-        source: staged.source,
-        expected,
-        found: found.map(H1::to_string),
-        reason: reason.to_owned(),
-    };
-    let case = store.quarantine(staged.file, &facts)?;
-    tracing::warn!(
-        target: "trail", module = facts.module, kind = facts.kind, source = facts.source,
-        expected = facts.expected, found = facts.found, reason, case = %case.display(), "set aside"
-    );
-    Ok(())
-}
-
-/// Of two upstream failures the one that says more: trouble before absence, so that trouble never turns into a 404.
-fn worse(before: Option<crate::origin::OriginError>, now: crate::origin::OriginError) -> crate::origin::OriginError {
-    match before {
-        Some(before) if before.fault() != crate::fault::Fault::Absent => before,
-        _ => now,
     }
 }
 

@@ -7,6 +7,7 @@ use hyper::{Method, Response, StatusCode};
 use super::body::Body;
 use super::commit::Released;
 use super::error::MirrorError;
+use super::fresh::{Dated, State};
 use super::status::status;
 use crate::artifact::Kind;
 
@@ -42,6 +43,19 @@ pub(super) fn small(kind: Small, body: Bytes) -> Response<Body> {
     let mut response = Response::new(Body::Memory(body));
     set(response.headers_mut(), header::CONTENT_TYPE, content_type);
     set(response.headers_mut(), header::CACHE_CONTROL, cache);
+    response
+}
+
+/// An answer that may have changed since: with its `Age`, and a `Warning` (RFC 7234 section 5.5) if it is older than it
+/// should be.
+pub(super) fn dated(kind: Small, dated: Dated) -> Response<Body> {
+    let mut response = small(kind, dated.body);
+    set(response.headers_mut(), header::AGE, &dated.age.as_secs().to_string());
+    match dated.state {
+        State::Fresh => {}
+        State::Refreshing => set(response.headers_mut(), header::WARNING, "110 sumgate \"Response is Stale\""),
+        State::SourcesDown => set(response.headers_mut(), header::WARNING, "111 sumgate \"Revalidation Failed\""),
+    }
     response
 }
 

@@ -14,7 +14,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
-use super::advisory::Advisories;
 use super::handle::Handler;
 use super::pipeline::Pipeline;
 use super::route::BasePath;
@@ -71,7 +70,7 @@ impl Mirror {
         let bound = listener.local_addr().map_err(failed)?;
         let url = format!("http://{}{}", reachable(bound), base.as_str());
         let welcome = format!("sumgate {}: a Go module mirror that proves what it serves\n", env!("CARGO_PKG_VERSION"));
-        let handler = Handler { pipeline, advisories: Advisories::default(), base, welcome: welcome.into() };
+        let handler = Handler { pipeline, base, welcome: welcome.into() };
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(accept(listener, handler, stopped));
         Ok(Self { url, stop, running })

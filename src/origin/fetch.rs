@@ -1,14 +1,25 @@
-//! Asking the chain: small advisory answers in `go`'s order, and files into a staging file.
+//! Asking the sources: small advisory answers in `go`'s order, proved files in the order of health.
 
 use std::io;
-use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use url::Url;
+use moka::sync::Cache;
 
-use super::chain::{Chain, Link, Source};
+use super::chain::{Chain, Link};
 use super::http::{HttpClient, HttpError};
+use super::race::{self, Progress};
+use super::retry;
+use super::upstream::{Landing, Small, Upstream};
 use crate::fault::Fault;
+
+/// A file of one source that had wrong bytes is not asked for again for so long, if another source may have it.
+const WRONG_FOR: Duration = Duration::from_hours(1);
+/// So many of them are remembered: about 150 bytes each.
+const MAX_WRONG: u64 = 10_000;
+
+/// Requests under way to one source. HTTP/2 servers allow 100 streams or more; a `go` command asks for about ten things.
+const AT_ONCE: usize = 64;
 
 /// Something that no proof covers, and who said it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +28,38 @@ pub struct Advisory<T> {
     pub value: T,
     /// The source that said it, without credentials.
     pub source: String,
+    /// The entity tag, for the next time.
+    pub tag: Option<String>,
+}
+
+impl<T> Advisory<T> {
+    /// As an answer that may have been "unchanged", but was not.
+    pub(crate) fn some(self) -> Advisory<Option<T>> {
+        Advisory { value: Some(self.value), source: self.source, tag: self.tag }
+    }
+}
+
+/// How long what cannot be proved is believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waits {
+    /// A source's 404 or 410.
+    pub absent: Duration,
+    /// A version list, `@latest` or a query, without asking whether it changed.
+    pub fresh: Duration,
+    /// The same, while no source answers.
+    pub stale: Duration,
+}
+
+impl Default for Waits {
+    fn default() -> Self {
+        // `go get a/b/c` asks for every prefix, in every build; a version that was just tagged is wanted within minutes.
+        Self {
+            absent: Duration::from_mins(1),
+            fresh: Duration::from_mins(1),
+            // A night and a morning: somebody mends the network.
+            stale: Duration::from_hours(24),
+        }
+    }
 }
 
 /// Why the chain gave nothing.
@@ -29,6 +72,16 @@ pub enum OriginError {
     /// A source failed, and the chain does not lead on from a failure.
     #[error("the upstream failed: {0}")]
     Failed(#[source] HttpError),
+    /// A source failed so often that it is left alone for a while.
+    #[error("the upstream {origin} is left alone for {} ms; it failed before: {why}", rest.as_millis())]
+    Resting {
+        /// Which source.
+        origin: String,
+        /// Its last failure.
+        why: String,
+        /// For how long.
+        rest: Duration,
+    },
     /// A source answered something that no Go module proxy would.
     #[error("the upstream {origin} does not answer like a Go module proxy: {why}")]
     Nonsense {
@@ -54,33 +107,55 @@ impl OriginError {
         match self {
             Self::Absent(_) => Fault::Absent,
             Self::Failed(HttpError::Timeout { .. }) => Fault::Timeout,
-            Self::Failed(_) | Self::Nonsense { .. } => Fault::Upstream,
+            Self::Failed(_) | Self::Nonsense { .. } | Self::Resting { .. } => Fault::Upstream,
             Self::Io { .. } => Fault::Host,
+        }
+    }
+
+    /// How soon the same source may do better; `None` if it will say the same again.
+    pub(crate) fn passes(&self) -> Option<Duration> {
+        match self {
+            Self::Failed(error) if error.passes() => Some(error.retry_after().unwrap_or_default()),
+            Self::Resting { rest, .. } => Some(*rest),
+            _ => None,
         }
     }
 }
 
-/// The chain and the client it is asked with.
+/// The sources, and how each has been doing. Cheap to clone; clones share what was learned.
 #[derive(Clone, Debug)]
 pub struct Origin {
-    chain: Chain,
-    http: HttpClient,
+    upstreams: Arc<[Upstream]>,
+    wrong: Cache<(usize, String), ()>,
+    waits: Waits,
 }
 
 impl Origin {
     /// An origin that asks `chain` through `http`.
-    pub fn new(chain: Chain, http: HttpClient) -> Self {
-        Self { chain, http }
+    pub fn new(chain: &Chain, http: &HttpClient, waits: Waits) -> Self {
+        Self::of_links(chain.links(), http, waits, AT_ONCE)
     }
 
-    /// How many sources there are; [`Origin::download`] takes an index below it.
-    pub fn sources(&self) -> usize {
-        self.chain.links().len()
+    /// The same of links, with at most `at_once` requests under way to each.
+    pub(crate) fn of_links(links: &[Link], http: &HttpClient, waits: Waits, at_once: usize) -> Self {
+        let upstreams = links.iter().map(|link| Upstream::new(link.clone(), http.clone(), waits, at_once));
+        let wrong = Cache::builder().max_capacity(MAX_WRONG).time_to_live(WRONG_FOR).build();
+        Self { upstreams: upstreams.collect(), wrong, waits }
     }
 
     /// Whether the failure `error` of source `nth` leads on to the next one, as `go` would have it.
     pub fn leads_on(&self, nth: usize, error: &OriginError) -> bool {
-        error.fault() == Fault::Absent || self.chain.links().get(nth).is_some_and(|link| link.on_any_failure)
+        error.fault() == Fault::Absent || self.upstreams.get(nth).is_some_and(|upstream| upstream.link.on_any_failure)
+    }
+
+    /// How long what cannot be proved is believed.
+    pub fn waits(&self) -> Waits {
+        self.waits
+    }
+
+    /// How many sources there are; [`Origin::download`] takes an index below it.
+    pub fn sources(&self) -> usize {
+        self.upstreams.len()
     }
 
     /// Asks the sources in order for a small answer and takes the first that `check` accepts.
@@ -93,112 +168,130 @@ impl Origin {
         limit: usize,
         check: impl Fn(Vec<u8>) -> Result<T, String>,
     ) -> Result<Advisory<T>, OriginError> {
+        let round = || self.renew(path, limit, None, &check);
+        let Advisory { value, source, tag } = self.in_rounds(round, OriginError::passes).await?;
+        match value {
+            Some(value) => Ok(Advisory { value, source, tag }),
+            None => Err(OriginError::Nonsense { origin: source, why: "304, though nothing is kept".to_owned() }),
+        }
+    }
+
+    /// The same for an answer that is kept from earlier, with the source and entity tag of that time, if it had one: `None`
+    /// says that it is still right. The tag is shown to that source alone. Asks once: what is kept can go out.
+    pub async fn renew<T>(
+        &self,
+        path: &str,
+        limit: usize,
+        kept: Option<(&str, &str)>,
+        check: &impl Fn(Vec<u8>) -> Result<T, String>,
+    ) -> Result<Advisory<Option<T>>, OriginError> {
         let mut last = OriginError::Absent(path.to_owned());
-        for (nth, link) in self.chain.links().iter().enumerate() {
-            let answer = self.ask(link, path, limit).await.and_then(|body| {
-                check(body).map_err(|why| OriginError::Nonsense { origin: link.source.to_string(), why })
+        for (nth, upstream) in self.upstreams.iter().enumerate() {
+            let source = upstream.link.source.to_string();
+            let unless = kept.filter(|(from, _)| *from == source).map(|(_, tag)| tag.to_owned());
+            let answer = upstream.small(path, limit, unless.clone()).await.and_then(|small| match small {
+                Small::Unchanged => Ok((None, unless)),
+                Small::Body(body, tag) => match check(body) {
+                    Ok(value) => Ok((Some(value), tag)),
+                    Err(why) => Err(OriginError::Nonsense { origin: source.clone(), why }),
+                },
             });
             match answer {
-                Ok(value) => {
-                    return Ok(Advisory { value, source: link.source.to_string() });
-                }
-                Err(error) => {
-                    if !self.leads_on(nth, &error) {
-                        return Err(error);
-                    }
-                    // A failure says more than a 404 of another source, and must not turn into one.
-                    if error.fault() != Fault::Absent || last.fault() == Fault::Absent {
-                        last = error;
-                    }
-                }
+                Ok((value, tag)) => return Ok(Advisory { value, source, tag }),
+                Err(error) if !self.leads_on(nth, &error) => return Err(error),
+                Err(error) => last = worse(last, error),
             }
         }
         Err(last)
     }
 
-    async fn ask(&self, link: &Link, path: &str, limit: usize) -> Result<Vec<u8>, OriginError> {
-        match &link.source {
-            Source::Http(base) => self.http.get_small(join(base, path), limit).await.map_err(from_http),
-            Source::Dir(dir) => {
-                let file = open(&dir.join(path)).await?;
-                let mut body = Vec::new();
-                // One byte more than allowed tells a file that is too large from one that just fits.
-                let read = file.take(limit as u64 + 1).read_to_end(&mut body).await;
-                let read = read.map_err(|cause| OriginError::Io { what: format!("cannot read {path}"), cause })?;
-                if read > limit {
-                    let url = link.source.to_string();
-                    return Err(OriginError::Failed(HttpError::TooLarge { url, limit: limit as u64 }));
-                }
-                Ok(body)
+    /// Runs `round` until it succeeds, or there is no use in another one. `passes` says how soon the trouble of a round
+    /// may be over.
+    pub(crate) async fn in_rounds<T, E, F: Future<Output = Result<T, E>>>(
+        &self,
+        round: impl Fn() -> F,
+        passes: impl Fn(&E) -> Option<Duration>,
+    ) -> Result<T, E> {
+        let mut nth = 0;
+        loop {
+            let error = match round().await {
+                Ok(done) => return Ok(done),
+                Err(error) => error,
+            };
+            let pause = passes(&error).and_then(|soonest| retry::pause(nth, soonest, fastrand::f64()));
+            match pause {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return Err(error),
             }
+            nth += 1;
         }
     }
 
-    /// Writes the file at `path` of source `nth` to `file`, at most `limit` bytes. Returns the length and the source.
+    /// The sources for a file that can be proved, best first. Those that had wrong bytes for it are left out, unless all
+    /// had.
+    pub(crate) fn ranked(&self, path: &str) -> Vec<usize> {
+        let (now, all) = (Instant::now(), 0..self.upstreams.len());
+        let mut order: Vec<usize> =
+            all.clone().filter(|nth| !self.wrong.contains_key(&(*nth, path.to_owned()))).collect();
+        if order.is_empty() {
+            order = all.collect();
+        }
+        order.sort_by_key(|nth| {
+            let upstream = &self.upstreams[*nth];
+            upstream.health(|health| health.rank(now, upstream.weight))
+        });
+        order
+    }
+
+    /// Lets the sources of `order` race; see [`race::race`]. No source is overtaken before `at_least`.
+    pub(crate) async fn race<T, E, F: Future<Output = Result<T, E>>>(
+        &self,
+        order: Vec<usize>,
+        at_least: Duration,
+        attempt: impl Fn(usize, Progress) -> F,
+    ) -> Result<(usize, T), Vec<(usize, E)>> {
+        let patience = |nth: usize, bytes| {
+            self.upstreams[nth].health(|health| health.patience(Instant::now(), bytes)).max(at_least)
+        };
+        race::race(order, patience, attempt).await
+    }
+
+    /// Source `nth`, without credentials.
+    pub(crate) fn name(&self, nth: usize) -> String {
+        self.upstreams[nth].link.source.to_string()
+    }
+
+    /// Asks source `nth` alone, once, for a small body.
+    pub(crate) async fn small_from(&self, nth: usize, path: &str, limit: usize) -> Result<Vec<u8>, OriginError> {
+        match self.upstreams[nth].small(path, limit, None).await? {
+            Small::Body(body, _) => Ok(body),
+            Small::Unchanged => Err(OriginError::Absent(path.to_owned())),
+        }
+    }
+
+    /// Source `nth` had wrong bytes at `path`.
+    pub(crate) fn had_wrong(&self, nth: usize, path: &str) {
+        self.wrong.insert((nth, path.to_owned()), ());
+        self.upstreams[nth].health(|health| health.distrust(Instant::now()));
+    }
+
+    /// Writes the file at `path` of source `nth` to `landing`, at most `limit` bytes. Returns the length and the source.
     pub async fn download(
         &self,
         nth: usize,
         path: &str,
-        file: &mut tokio::fs::File,
+        landing: &mut Landing,
         limit: u64,
+        progress: &Progress,
     ) -> Result<Advisory<u64>, OriginError> {
-        let link = &self.chain.links()[nth];
-        let source = link.source.to_string();
-        let written = match &link.source {
-            Source::Http(base) => self.download_http(join(base, path), file, limit).await?,
-            Source::Dir(dir) => {
-                let from = open(&dir.join(path)).await?;
-                let copied = tokio::io::copy(&mut from.take(limit + 1), file).await;
-                copied.map_err(|cause| OriginError::Io { what: format!("cannot copy {path}"), cause })?
-            }
-        };
-        if written > limit {
-            return Err(OriginError::Failed(HttpError::TooLarge { url: format!("{source}/{path}"), limit }));
-        }
-        file.flush().await.map_err(staging)?;
-        Ok(Advisory { value: written, source })
-    }
-
-    async fn download_http(&self, url: Url, file: &mut tokio::fs::File, limit: u64) -> Result<u64, OriginError> {
-        let mut answer = self.http.get(url).await.map_err(from_http)?;
-        let mut written = 0_u64;
-        while let Some(chunk) = answer.chunk().await.map_err(OriginError::Failed)? {
-            written += chunk.len() as u64;
-            if written > limit {
-                break;
-            }
-            file.write_all(&chunk).await.map_err(staging)?;
-        }
-        Ok(written)
+        let upstream = &self.upstreams[nth];
+        let value = upstream.download(path, landing, limit, progress).await?;
+        progress.arrived();
+        Ok(Advisory { value, source: upstream.link.source.to_string(), tag: None })
     }
 }
 
-fn staging(cause: io::Error) -> OriginError {
-    OriginError::Io { what: "cannot write the staging file".to_owned(), cause }
-}
-
-fn from_http(error: HttpError) -> OriginError {
-    match error {
-        HttpError::Absent { .. } => OriginError::Absent(error.to_string()),
-        other => OriginError::Failed(other),
-    }
-}
-
-async fn open(path: &Path) -> Result<tokio::fs::File, OriginError> {
-    tokio::fs::File::open(path).await.map_err(|cause| match cause.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
-            OriginError::Absent(format!("{}: not found", path.display()))
-        }
-        _ => OriginError::Io { what: format!("cannot open {}", path.display()), cause },
-    })
-}
-
-/// `base` and the escaped path behind it.
-///
-/// The path is made of module paths and versions that were parsed, so it has nothing a url could trip over but `!`,
-/// which is legal there.
-fn join(base: &Url, path: &str) -> Url {
-    let mut url = base.clone();
-    url.set_path(&format!("{}/{path}", base.path().trim_end_matches('/')));
-    url
+/// Of two failures the one that says more: trouble before absence, so that trouble never turns into a 404.
+pub(crate) fn worse(before: OriginError, now: OriginError) -> OriginError {
+    if before.fault() == Fault::Absent { now } else { before }
 }

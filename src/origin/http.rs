@@ -5,15 +5,35 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{StatusCode, redirect};
+use tokio::time::timeout;
 use url::Url;
 
-/// A handshake that takes longer does not get better by waiting; below Go's own 30 s dial time-out.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Silence on an open connection. A proxy may have to clone a repository before its first byte.
-const SILENCE_TIMEOUT: Duration = Duration::from_mins(1);
-/// A module zip of the largest size (500 MiB) at 1 MB/s, rounded up.
-const WHOLE_TIMEOUT: Duration = Duration::from_mins(15);
+/// How long each part of a request may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// The handshake. One that takes longer does not get better by waiting; below Go's own 30 s dial time-out.
+    pub connect: Duration,
+    /// From the request to the head of the answer. A proxy may have to clone a repository first.
+    pub first_byte: Duration,
+    /// Between two pieces of a body. Longer than a TCP connection takes to recover from a lost route.
+    pub stall: Duration,
+    /// All of it: a module zip of the largest size (500 MiB) at 1 MB/s, rounded up.
+    pub whole: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            first_byte: Duration::from_mins(1),
+            stall: Duration::from_secs(30),
+            whole: Duration::from_mins(15),
+        }
+    }
+}
+
 /// Go's `net/http` follows ten.
 const MAX_REDIRECTS: usize = 10;
 /// Enough for the 256 tiles that an audit asks for at once; idle connections beyond are closed.
@@ -26,6 +46,7 @@ const MAX_REASON: usize = 600;
 pub struct HttpClient {
     /// None where nothing may be dialled.
     inner: Option<reqwest::Client>,
+    timeouts: Timeouts,
 }
 
 /// Why a url gave no body.
@@ -49,6 +70,8 @@ pub enum HttpError {
         status: u16,
         /// `: ` and the server's words, or empty.
         reason: String,
+        /// When it wants to be asked again (RFC 9110 section 10.2.3), if it says so in seconds.
+        retry_after: Option<Duration>,
     },
     /// Larger than the bound for this kind of answer.
     #[error("{url}: the answer is larger than {limit} bytes")]
@@ -70,6 +93,14 @@ pub enum HttpError {
         /// What would have been asked.
         url: String,
     },
+    /// Redirected too often, or to where it must not go.
+    #[error("{url}: {cause}")]
+    Redirect {
+        /// What was asked.
+        url: String,
+        /// Which rule forbids it.
+        cause: String,
+    },
     /// No connection, or it broke.
     #[error("{url}: {cause}")]
     Transport {
@@ -80,21 +111,81 @@ pub enum HttpError {
     },
 }
 
+impl HttpError {
+    /// Whether the same request may do better soon: too many requests, trouble of the server, a broken connection.
+    pub fn passes(&self) -> bool {
+        match self {
+            Self::Status { status, .. } => *status == 429 || *status >= 500,
+            Self::Timeout { .. } | Self::Transport { .. } => true,
+            Self::Absent { .. } | Self::TooLarge { .. } | Self::Offline { .. } | Self::Redirect { .. } => false,
+        }
+    }
+
+    /// When the server wants to be asked again, if it said so.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+}
+
 /// An answer whose body is still to come.
 #[derive(Debug)]
 pub struct Answer {
     url: String,
     response: reqwest::Response,
+    stall: Duration,
+}
+
+/// What is asked besides the url.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Conditions {
+    /// Only what is not the body of this entity tag (RFC 9110 section 13.1.2). The answer may be 304.
+    pub(super) unless: Option<String>,
+    /// From this byte on, if the body still has this entity tag (sections 13.1.5 and 14.2). The answer may be 206.
+    pub(super) from: Option<(u64, String)>,
+}
+
+impl Conditions {
+    fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        let mut set = |name, value: &str| {
+            // The tags came in a header, so they can go out in one.
+            HeaderValue::from_str(value).map(|value| headers.insert(name, value)).ok();
+        };
+        if let Some(tag) = &self.unless {
+            set(header::IF_NONE_MATCH, tag);
+        }
+        if let Some((first, tag)) = &self.from {
+            set(header::RANGE, &format!("bytes={first}-"));
+            set(header::IF_RANGE, tag);
+        }
+        headers
+    }
+
+    fn met(&self, status: StatusCode) -> bool {
+        match status {
+            StatusCode::OK => true,
+            StatusCode::NOT_MODIFIED => self.unless.is_some(),
+            StatusCode::PARTIAL_CONTENT => self.from.is_some(),
+            _ => false,
+        }
+    }
 }
 
 impl HttpClient {
     /// Builds the client: rustls with the system's roots, `HTTP(S)_PROXY` and `NO_PROXY` honoured.
     pub fn new() -> Result<Self, HttpError> {
+        Self::with(Timeouts::default())
+    }
+
+    /// The same with other time-outs.
+    pub fn with(timeouts: Timeouts) -> Result<Self, HttpError> {
         let inner = reqwest::Client::builder()
             .user_agent(concat!("sumgate/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(SILENCE_TIMEOUT)
-            .timeout(WHOLE_TIMEOUT)
+            .connect_timeout(timeouts.connect)
+            .timeout(timeouts.whole)
             .pool_max_idle_per_host(MAX_IDLE_PER_HOST)
             .redirect(redirect::Policy::custom(follow))
             .build()
@@ -102,52 +193,100 @@ impl HttpClient {
                 url: "HTTP client".to_owned(),
                 cause: crate::fault::in_full(&error),
             })?;
-        Ok(Self { inner: Some(inner) })
+        Ok(Self { inner: Some(inner), timeouts })
     }
 
     /// A client that never dials.
     pub fn offline() -> Self {
-        Self { inner: None }
+        Self { inner: None, timeouts: Timeouts::default() }
     }
 
     /// Asks `url`; an answer is status 200, everything else is an error.
     pub async fn get(&self, url: Url) -> Result<Answer, HttpError> {
+        self.ask(url, &Conditions::default()).await
+    }
+
+    /// Asks `url` under `conditions`: an answer is status 200, or what the conditions allow.
+    pub(super) async fn ask(&self, url: Url, conditions: &Conditions) -> Result<Answer, HttpError> {
         let shown = without_credentials(&url);
         let Some(inner) = &self.inner else { return Err(HttpError::Offline { url: shown }) };
-        let response = inner.get(url).send().await.map_err(|error| transport(&shown, &error))?;
+        let Timeouts { connect, first_byte, stall, .. } = self.timeouts;
+        let sent = inner.get(url).headers(conditions.headers()).send();
+        let response = match timeout(connect + first_byte, sent).await {
+            Ok(response) => response.map_err(|error| transport(&shown, &error))?,
+            Err(_) => return Err(HttpError::Timeout { url: shown }),
+        };
         match response.status() {
-            StatusCode::OK => Ok(Answer { url: shown, response }),
+            status if conditions.met(status) => Ok(Answer { url: shown, response, stall }),
             StatusCode::NOT_FOUND | StatusCode::GONE => {
-                Err(HttpError::Absent { url: shown, reason: reason(response).await })
+                Err(HttpError::Absent { url: shown, reason: reason(response, stall).await })
             }
-            status => Err(HttpError::Status { url: shown, status: status.as_u16(), reason: reason(response).await }),
+            status => {
+                let retry_after = seconds(response.headers().get(header::RETRY_AFTER));
+                let reason = reason(response, stall).await;
+                Err(HttpError::Status { url: shown, status: status.as_u16(), reason, retry_after })
+            }
         }
     }
 
     /// Asks `url` for a small body, at most `limit` bytes.
     pub async fn get_small(&self, url: Url, limit: usize) -> Result<Vec<u8>, HttpError> {
-        let mut answer = self.get(url).await?;
-        let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await? {
-            if body.len() + chunk.len() > limit {
-                return Err(HttpError::TooLarge { url: answer.url, limit: limit as u64 });
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
+        self.get(url).await?.small(limit).await
     }
 }
 
 impl Answer {
     /// The next piece of the body; `None` at its end. A body shorter than its announced length is an error.
     pub async fn chunk(&mut self) -> Result<Option<bytes::Bytes>, HttpError> {
-        self.response.chunk().await.map_err(|error| transport(&self.url, &error))
+        match timeout(self.stall, self.response.chunk()).await {
+            Ok(chunk) => chunk.map_err(|error| transport(&self.url, &error)),
+            Err(_) => Err(HttpError::Timeout { url: self.url.clone() }),
+        }
+    }
+
+    /// The whole body, at most `limit` bytes.
+    pub async fn small(mut self, limit: usize) -> Result<Vec<u8>, HttpError> {
+        let mut body = Vec::new();
+        while let Some(chunk) = self.chunk().await? {
+            if body.len() + chunk.len() > limit {
+                return Err(HttpError::TooLarge { url: self.url, limit: limit as u64 });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+
+    /// The status: 200, or what the conditions allowed.
+    pub(super) fn status(&self) -> StatusCode {
+        self.response.status()
+    }
+
+    /// The strong entity tag of the body, if it has one. A weak one does not tell two bodies apart byte by byte.
+    pub(super) fn tag(&self) -> Option<String> {
+        let tag = self.response.headers().get(header::ETAG)?.to_str().ok()?;
+        tag.starts_with('"').then(|| tag.to_owned())
+    }
+
+    /// The entity tag, strong or weak: good enough to ask whether anything changed.
+    pub(super) fn any_tag(&self) -> Option<String> {
+        Some(self.response.headers().get(header::ETAG)?.to_str().ok()?.to_owned())
+    }
+
+    /// Where the body starts, if it is a part (`Content-Range: bytes FIRST-LAST/LENGTH`).
+    pub(super) fn first_byte(&self) -> Option<u64> {
+        let range = self.response.headers().get(header::CONTENT_RANGE)?.to_str().ok()?;
+        range.strip_prefix("bytes ")?.split_once('-')?.0.parse().ok()
     }
 
     /// What was asked, without credentials.
     pub fn url(&self) -> &str {
         &self.url
     }
+}
+
+/// `Retry-After` in seconds. Dates are rare, and need a clock that agrees with the server's.
+fn seconds(value: Option<&HeaderValue>) -> Option<Duration> {
+    value?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }
 
 /// Bounded, and never from https to http: a redirect must not undo what TLS gave.
@@ -168,14 +307,15 @@ fn transport(url: &str, error: &reqwest::Error) -> HttpError {
     }
     // The library puts the url into its words, with the credentials; only the causes are kept.
     let cause = std::error::Error::source(error).map_or_else(|| "the request failed".to_owned(), crate::fault::in_full);
-    HttpError::Transport { url: url.to_owned(), cause }
+    let url = url.to_owned();
+    if error.is_redirect() { HttpError::Redirect { url, cause } } else { HttpError::Transport { url, cause } }
 }
 
 /// The beginning of a refusal's body, on one line, if it is text.
-async fn reason(response: reqwest::Response) -> String {
+async fn reason(response: reqwest::Response, stall: Duration) -> String {
     let mut body = response.bytes_stream();
     let mut words = Vec::new();
-    while let Some(Ok(chunk)) = body.next().await {
+    while let Ok(Some(Ok(chunk))) = timeout(stall, body.next()).await {
         words.extend_from_slice(&chunk);
         if words.len() >= MAX_REASON {
             words.truncate(MAX_REASON);

@@ -58,7 +58,7 @@ impl Client {
             return modules.iter().map(|module| (module.clone(), Err(Arc::clone(&error)))).collect();
         }
         let asked = stream::iter(modules).map(|module| async move {
-            let reply = self.shared.reply(module).await;
+            let reply = self.shared.reply(module, None).await;
             answered.fetch_add(1, Ordering::Relaxed);
             (module, reply)
         });

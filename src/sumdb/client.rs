@@ -1,15 +1,12 @@
 //! Drives the lookup machine for one database: memory, disk, network, in this order.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use moka::sync::Cache;
-use tlog::{
-    Decision, ForkEvidence, Node, Observation, RecordId, SUMDB_ORIGIN, SignedCheckpoint, Tile, TileHeight, TilePlan,
-    Timeline, TreeSize,
-};
+use tlog::{Node, RecordId, SUMDB_ORIGIN, SignedCheckpoint, Tile, TileHeight, TilePlan, TreeSize};
 
 use super::anchor::Anchor;
 use super::attested::Attested;
@@ -29,7 +26,7 @@ use crate::store::{StateDir, Store};
 /// Proved answers kept in memory: about half a kilobyte each.
 const MAX_ATTESTED: u64 = 10_000;
 /// How often a moved head is compared again. Heads come every few minutes; ten moves during one lookup mean a fault.
-const MAX_MOVES: u32 = 10;
+pub(super) const MAX_MOVES: u32 = 10;
 
 /// A client of one database. Cheap to clone; clones share all state.
 #[derive(Clone)]
@@ -38,16 +35,16 @@ pub struct Client {
 }
 
 pub(super) struct Shared {
-    database: Database,
-    state: StateDir,
-    trusted: Trusted,
-    tiles: Tiles,
-    remote: Remote,
+    pub(super) database: Database,
+    pub(super) state: StateDir,
+    pub(super) trusted: Trusted,
+    pub(super) tiles: Tiles,
+    pub(super) remote: Remote,
     attested: Cache<ModuleVersion, Arc<Attested>>,
     lookups: Flights<ModuleVersion, Result<Arc<Attested>, Arc<SumdbError>>>,
     refreshes: Flights<(), Result<(), Arc<SumdbError>>>,
     /// An anchor that the stored head was not compared with yet.
-    anchor_due: Mutex<Option<SignedCheckpoint>>,
+    pub(super) anchor_due: Mutex<Option<SignedCheckpoint>>,
 }
 
 impl Client {
@@ -217,21 +214,40 @@ impl Shared {
     /// so that a batch does not wait for a silent proxy once for each of its lookups.
     pub(super) async fn ready(self: &Arc<Self>) -> Result<(), Arc<SumdbError>> {
         self.refuse_if_forked().await?;
-        self.remote.base().await?;
+        self.remote.ready().await?;
         self.compare_anchor().await
     }
 
     async fn from_network(self: &Arc<Self>, module: &ModuleVersion) -> Result<Attested, Arc<SumdbError>> {
         self.ready().await?;
-        let reply = self.reply(module).await?;
+        let proved = self.prove_one(self.reply(module, None).await?).await;
+        let doors = self.remote.doors_count().await?;
+        if doors == 1 || !proved.as_ref().is_err_and(|error| error.blames_the_answer()) {
+            return proved;
+        }
+        // One door lied, and which one is not known: each alone.
+        for nth in 0..doors {
+            let Ok(reply) = self.reply(module, Some(nth)).await else { continue };
+            match self.prove_one(reply).await {
+                Err(error) if error.blames_the_answer() => self.remote.distrust(nth).await,
+                proved => return proved,
+            }
+        }
+        proved
+    }
+
+    async fn prove_one(self: &Arc<Self>, reply: Reply) -> Result<Attested, Arc<SumdbError>> {
         let proved = self.prove(vec![reply]).await?;
         proved.into_iter().next().unwrap_or_else(|| Err(self.contention()))
     }
 
-    /// Asks for a module version. What comes back is signed and has the right form, and nothing more is known of it.
-    pub(super) async fn reply(&self, module: &ModuleVersion) -> Result<Reply, Arc<SumdbError>> {
-        let bytes = self.remote.lookup(module).await?;
-        Ok(Reply::read(module, &bytes, self.database.key()).map_err(|error| self.failed(module, error))?)
+    /// Asks for a module version, through one door or any. What comes back is signed and has the right form, and nothing
+    /// more is known of it.
+    pub(super) async fn reply(&self, module: &ModuleVersion, only: Option<usize>) -> Result<Reply, Arc<SumdbError>> {
+        let read = |bytes: Vec<u8>| {
+            Reply::read(module, &bytes, self.database.key()).map_err(|error| self.failed(module, error))
+        };
+        Ok(self.remote.lookup(module, only, read).await?)
     }
 
     /// Proves replies under one head, moves the trusted head to it, and keeps tiles and records. The outer error is one
@@ -283,52 +299,7 @@ impl Shared {
         .await
     }
 
-    /// Merges a signed head into the timeline: proves it consistent with the trusted one, and moves on if it is newer.
-    async fn merge(self: &Arc<Self>, seen: SignedCheckpoint) -> Result<(), Arc<SumdbError>> {
-        self.refuse_if_forked().await?;
-        for _ in 0..MAX_MOVES {
-            let trusted = self.trusted.now();
-            let observation = trusted.as_ref().map(|timeline| timeline.observe(seen.clone()));
-            let newest = match observation {
-                // The first head ever: nothing to compare with.
-                None => seen.clone(),
-                Some(Observation::Same) => return Ok(()),
-                Some(Observation::Fork(evidence)) => return Err(self.forked(*evidence).await),
-                Some(Observation::OtherLog) => {
-                    return Err(self.remote.unverified("tree head", lookup::OTHER_LOG).into());
-                }
-                Some(Observation::Past(comparison) | Observation::Ahead(comparison)) => {
-                    let newer = comparison.newer().clone();
-                    let tiles = self.authentic(&newer, &comparison.nodes()).await?;
-                    let decision = comparison
-                        .decide(&tiles)
-                        .map_err(|error| self.remote.unverified("tree head", error.to_string()))?;
-                    if let Decision::Fork(evidence) = decision {
-                        return Err(self.forked(*evidence).await);
-                    }
-                    self.tiles.keep(&tiles).await?;
-                    newer
-                }
-            };
-            if self.advance(trusted, newest).await? == Advance::Done {
-                return Ok(());
-            }
-        }
-        Err(self.contention())
-    }
-
-    /// Compares the anchor with the stored head, once per anchor: the program may have been updated since.
-    async fn compare_anchor(self: &Arc<Self>) -> Result<(), Arc<SumdbError>> {
-        let due = self.anchor_due.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(anchor) = due else { return Ok(()) };
-        self.merge(anchor.clone()).await?;
-        let state = self.state.clone();
-        blocking(move || Ok(state.set_anchor(anchor.note())?)).await?;
-        self.anchor_due.lock().unwrap_or_else(PoisonError::into_inner).take();
-        Ok(())
-    }
-
-    async fn authentic(
+    pub(super) async fn authentic(
         &self,
         head: &SignedCheckpoint,
         nodes: &[Node],
@@ -336,36 +307,6 @@ impl Shared {
         let plan = TilePlan::new(*head.head(), TileHeight::SUMDB, nodes)
             .map_err(|error| self.remote.unverified("tree head", error.to_string()))?;
         self.tiles.authentic(&plan).await
-    }
-
-    async fn advance(
-        self: &Arc<Self>,
-        from: Option<Timeline>,
-        to: SignedCheckpoint,
-    ) -> Result<Advance, Arc<SumdbError>> {
-        let shared = Arc::clone(self);
-        blocking(move || shared.trusted.advance(from.as_ref(), &to)).await
-    }
-
-    /// After a fork nothing new is attested, until a person removed the evidence. Also when another process found it.
-    async fn refuse_if_forked(self: &Arc<Self>) -> Result<(), Arc<SumdbError>> {
-        let shared = Arc::clone(self);
-        blocking(move || (Client { shared }).fork_error().map_or(Ok(()), Err)).await
-    }
-
-    async fn forked(self: &Arc<Self>, evidence: ForkEvidence) -> Arc<SumdbError> {
-        let shared = Arc::clone(self);
-        let written = blocking(move || {
-            let path = shared.state.write_fork(&evidence.to_string())?;
-            Ok(SumdbError::Fork { database: shared.database.name().to_owned(), evidence: path })
-        });
-        match written.await {
-            Ok(fork) => {
-                tracing::error!(target: "trail", error = %fork, "fork");
-                Arc::new(fork)
-            }
-            Err(error) => error,
-        }
     }
 
     fn failed(&self, module: &ModuleVersion, error: LookupError) -> SumdbError {
@@ -389,7 +330,7 @@ impl Shared {
         self.database.name().into()
     }
 
-    fn contention(&self) -> Arc<SumdbError> {
+    pub(super) fn contention(&self) -> Arc<SumdbError> {
         Arc::new(SumdbError::Contention { database: self.database.name().to_owned(), tries: MAX_MOVES })
     }
 }

@@ -8,7 +8,7 @@ use std::fmt;
 use tlog::VerifierKey;
 use url::Url;
 
-use crate::origin::{Chain, Link};
+use crate::origin::{Chain, Link, Source};
 
 /// The key of sum.golang.org, as `go` has it built in (`cmd/go/internal/modfetch/key.go`).
 const SUM_GOLANG_ORG: &str = tlog::SUM_GOLANG_ORG;
@@ -24,6 +24,8 @@ pub struct Database {
     url_given: bool,
     /// Proxies that may pass it on, to be asked before the url that was not given.
     proxies: Vec<Link>,
+    /// Proxies that may pass it on, to be asked where the url does not answer.
+    behind: Vec<Source>,
 }
 
 /// Why a database setting cannot be used.
@@ -85,7 +87,7 @@ impl Database {
             (None, CHINA_ALIAS) => parse_url(&format!("https://{CHINA_ALIAS}"))?,
             (None, _) => parse_url(&format!("https://{}", key.name()))?,
         };
-        Ok(Self { key, url, url_given: address.is_some(), proxies: Vec::new() })
+        Ok(Self { key, url, url_given: address.is_some(), proxies: Vec::new(), behind: Vec::new() })
     }
 
     /// Lets the proxies of a chain pass the database on, as `go` does unless GOSUMDB has a url.
@@ -95,6 +97,27 @@ impl Database {
             self.proxies = chain.links().to_vec();
         }
         self
+    }
+
+    /// Lets the proxies of a chain pass the database on where its own address does not answer.
+    #[must_use]
+    pub fn or_through(mut self, chain: &Chain) -> Self {
+        self.behind = chain.links().iter().map(|link| link.source.clone()).collect();
+        self
+    }
+
+    pub(super) fn behind(&self) -> &[Source] {
+        &self.behind
+    }
+
+    /// Its own addresses: the one that was given alone; else the one of its name, and for the public one its other name.
+    pub(super) fn urls(&self) -> Vec<Url> {
+        let mut urls = vec![self.url.clone()];
+        if self.is_public() && !self.url_given {
+            let names = [self.name(), CHINA_ALIAS].map(|name| Url::parse(&format!("https://{name}")));
+            urls.extend(names.into_iter().flatten().filter(|url| *url != self.url));
+        }
+        urls
     }
 
     pub(super) fn proxies(&self) -> &[Link] {
@@ -161,6 +184,13 @@ mod tests {
         let with_url = Database::parse("sum.golang.org  http://127.0.0.1:8080/base").unwrap();
         assert_eq!(with_url.url().as_str(), "http://127.0.0.1:8080/base");
         assert_eq!(with_url.for_go(), "sum.golang.org");
+        assert_eq!(with_url.urls().len(), 1, "whoever gives a url means that one");
+        let shown = |database: Database| database.urls().into_iter().map(String::from).collect::<Vec<_>>();
+        assert_eq!(shown(alias), ["https://sum.golang.google.cn/", "https://sum.golang.org/"]);
+        assert_eq!(
+            shown(Database::parse("sum.golang.org").unwrap()),
+            ["https://sum.golang.org/", "https://sum.golang.google.cn/"]
+        );
         let keyed = Database::parse(SUM_GOLANG_ORG).unwrap();
         assert_eq!(keyed.url().as_str(), "https://sum.golang.org/");
     }

@@ -90,6 +90,11 @@ pub enum SumdbError {
 }
 
 impl SumdbError {
+    /// Whether what a door answered is wrong, so that another door may have the right answer.
+    pub(super) fn blames_the_answer(&self) -> bool {
+        matches!(self, Self::Unverified { .. } | Self::WrongRecord { .. })
+    }
+
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {

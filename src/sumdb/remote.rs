@@ -1,15 +1,27 @@
-//! What the database is asked over the network. All of it comes back untrusted.
+//! What the database is asked over the network, through whichever door answers. All of it comes back untrusted.
+//!
+//! The database itself, the alias of the public one, and proxies that pass it on are doors to one log. What comes through
+//! any of them is proved, so a door that is behind, down or lying costs time and nothing else: the next one is asked. That
+//! something is absent counts only from a door that is the database's own.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use tlog::Tile;
 use tokio::sync::OnceCell;
-use url::Url;
 
 use super::database::Database;
 use super::error::SumdbError;
+use crate::fault::Fault;
 use crate::module::ModuleVersion;
-use crate::origin::{HttpClient, HttpError, Source};
-use tlog::Tile;
+use crate::origin::{HttpClient, HttpError, Link, Origin, OriginError, Source, Waits};
+
+/// An answer to `supported` has no content that matters.
+const MAX_SUPPORTED: usize = 4 << 10;
+/// Requests under way to one door: all tiles of a plan that an audit asks for at once (`sumdb/tiles.rs`).
+const AT_ONCE: usize = 256;
+/// No door is overtaken before: a second one must not double the load on a public service whenever it is a little slow.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The database at the other end.
 #[derive(Clone, Debug)]
@@ -17,80 +29,184 @@ pub(super) struct Remote {
     database: Arc<Database>,
     http: HttpClient,
     /// Where it is asked, once that is known.
-    base: Arc<OnceCell<Url>>,
+    doors: Arc<OnceCell<Doors>>,
 }
 
-/// An answer to `supported` has no content that matters.
-const MAX_SUPPORTED: usize = 4 << 10;
+#[derive(Debug)]
+struct Doors {
+    origin: Origin,
+    kinds: Vec<Kind>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// The database's own address: it decides what is absent.
+    Own,
+    /// A proxy, and whether it passes the database on, once that is known.
+    Proxy(OnceCell<bool>),
+}
+
+/// Why a door did not help.
+enum Closed {
+    /// It did not answer, or does not have it.
+    Origin(OriginError),
+    /// What it said is wrong.
+    Wrong(SumdbError),
+    /// It is a proxy that does not pass the database on.
+    NoDoor,
+}
 
 impl Remote {
     pub(super) fn new(database: Database, http: HttpClient) -> Self {
-        Self { database: Arc::new(database), http, base: Arc::default() }
+        Self { database: Arc::new(database), http, doors: Arc::default() }
     }
 
-    /// Where to ask. Proxies that may pass the database on are tried first, as `go` does it
+    /// Settles where to ask.
+    pub(super) async fn ready(&self) -> Result<(), SumdbError> {
+        self.doors().await.map(|_| ())
+    }
+
+    /// How many doors there are.
+    pub(super) async fn doors_count(&self) -> Result<usize, SumdbError> {
+        Ok(self.doors().await?.kinds.len())
+    }
+
+    /// Proxies that pass the database on are tried first where `go` would do so
     /// (<https://go.dev/design/25530-sumdb#proxying-a-checksum-database>): a 200 settles it, absence leads on, and any
-    /// other failure is one, unless a `|` stands behind that proxy.
-    pub(super) async fn base(&self) -> Result<&Url, SumdbError> {
+    /// other failure is one, unless a `|` stands behind that proxy. Other proxies that may pass it on stand behind it.
+    async fn doors(&self) -> Result<&Doors, SumdbError> {
         let find = || async {
-            for link in self.database.proxies() {
-                let Source::Http(proxy) = &link.source else { continue };
-                let base = below(proxy, &format!("sumdb/{}", self.database.name()));
-                match self.http.get_small(below(&base, "supported"), MAX_SUPPORTED).await {
-                    Ok(_) => return Ok(base),
+            let database = &self.database;
+            let through = |source: &Source| match source {
+                Source::Http(proxy) => {
+                    let mut base = proxy.clone();
+                    base.set_path(&format!("{}/sumdb/{}", proxy.path().trim_end_matches('/'), database.name()));
+                    Some(base)
+                }
+                Source::Dir(_) => None,
+            };
+            let mut own = None;
+            for link in database.proxies() {
+                let Some(base) = through(&link.source) else { continue };
+                let mut asked = base.clone();
+                asked.set_path(&format!("{}/supported", base.path()));
+                match self.http.get_small(asked, MAX_SUPPORTED).await {
+                    Ok(_) => {
+                        own = Some(base);
+                        break;
+                    }
                     Err(HttpError::Absent { .. }) => {}
                     Err(_) if link.on_any_failure => {}
                     Err(cause) => return Err(self.unreachable(cause)),
                 }
             }
-            Ok(self.database.url().clone())
+            let urls = own.map_or_else(|| database.urls(), |own| vec![own]);
+            let mut doors: Vec<_> = urls.into_iter().map(|url| (url, Kind::Own)).collect();
+            let behind = database.behind().iter().filter_map(through);
+            doors.extend(behind.map(|url| (url, Kind::Proxy(OnceCell::new()))));
+            let (links, kinds): (Vec<Link>, Vec<Kind>) = doors
+                .into_iter()
+                .map(|(url, kind)| (Link { source: Source::Http(url), on_any_failure: true }, kind))
+                .unzip();
+            // A record that is absent now may be there in a second.
+            let waits = Waits { absent: Duration::ZERO, ..Waits::default() };
+            Ok(Doors { origin: Origin::of_links(&links, &self.http, waits, AT_ONCE), kinds })
         };
-        self.base.get_or_try_init(find).await
+        self.doors.get_or_try_init(find).await
     }
 
-    /// `lookup/M@V`: a record and a signed head.
-    pub(super) async fn lookup(&self, module: &ModuleVersion) -> Result<Vec<u8>, SumdbError> {
-        let name = escaped(module);
-        let url = below(self.base().await?, &format!("lookup/{name}"));
-        let answer = self.http.get_small(url, tlog::limits::MAX_LOOKUP_LEN).await;
-        answer.map_err(|cause| match cause {
-            HttpError::Absent { reason, .. } => SumdbError::Absent {
-                database: self.database.name().to_owned(),
-                what: module.to_string(),
-                reason: reason.trim_start_matches(": ").to_owned(),
-            },
-            cause => self.unreachable(cause),
+    /// `lookup/M@V`: a record and a signed head, if `check` accepts them. With `only`, through that door alone.
+    pub(super) async fn lookup<T>(
+        &self,
+        module: &ModuleVersion,
+        only: Option<usize>,
+        check: impl Fn(Vec<u8>) -> Result<T, SumdbError>,
+    ) -> Result<T, SumdbError> {
+        let path = format!("lookup/{}", escaped(module));
+        let answer = self.ask(&path, tlog::limits::MAX_LOOKUP_LEN, only, check).await;
+        answer.map_err(|error| match error {
+            SumdbError::Absent { database, reason, .. } => {
+                SumdbError::Absent { database, what: module.to_string(), reason }
+            }
+            error => error,
         })
     }
 
     /// `latest`: the newest signed head it wants to show.
     pub(super) async fn latest(&self) -> Result<Vec<u8>, SumdbError> {
-        let url = below(self.base().await?, "latest");
-        let answer = self.http.get_small(url, tlog::limits::MAX_NOTE_LEN).await;
-        answer.map_err(|cause| self.unreachable(cause))
+        self.ask("latest", tlog::limits::MAX_NOTE_LEN, None, Ok).await
     }
 
     /// A tile of exactly the width asked for. A partial tile may have vanished once the full one exists
     /// (<https://c2sp.org/tlog-tiles>), so any failure of a partial one leads to the full one, cut.
-    pub(super) async fn tile(&self, tile: &Tile) -> Result<Vec<u8>, SumdbError> {
-        let base = self.base().await?;
-        let exact = self.tile_bytes(base, tile).await;
+    pub(super) async fn tile(&self, tile: &Tile, only: Option<usize>) -> Result<Vec<u8>, SumdbError> {
+        let exact = self.ask(&tile.to_string(), tile.full().byte_len(), only, Ok).await;
         if tile.is_full() || exact.is_ok() {
-            return exact.map_err(|cause| self.unreachable(cause));
+            return exact;
         }
         let full = tile.full();
-        let bytes = self.tile_bytes(base, &full).await.map_err(|cause| self.unreachable(cause))?;
-        if bytes.len() != full.byte_len() {
-            return Err(self.unverified(
-                &full.to_string(),
-                format!("it has {} bytes instead of {}", bytes.len(), full.byte_len()),
-            ));
-        }
-        Ok(tile.cut(&bytes).map(<[u8]>::to_vec).unwrap_or_default())
+        let check = |bytes: Vec<u8>| {
+            let wrong = || format!("it has {} bytes instead of {}", bytes.len(), full.byte_len());
+            let cut = tile.cut(&bytes).filter(|_| bytes.len() == full.byte_len()).map(<[u8]>::to_vec);
+            cut.ok_or_else(|| self.unverified(&full.to_string(), wrong()))
+        };
+        self.ask(&full.to_string(), full.byte_len(), only, check).await
     }
 
-    async fn tile_bytes(&self, base: &Url, tile: &Tile) -> Result<Vec<u8>, HttpError> {
-        self.http.get_small(below(base, &tile.to_string()), tile.full().byte_len()).await
+    /// Everything that came through door `nth` alone does not fit together.
+    pub(super) async fn distrust(&self, nth: usize) {
+        if let Ok(doors) = self.doors().await {
+            doors.origin.had_wrong(nth, "");
+        }
+    }
+
+    async fn ask<T>(
+        &self,
+        path: &str,
+        limit: usize,
+        only: Option<usize>,
+        check: impl Fn(Vec<u8>) -> Result<T, SumdbError>,
+    ) -> Result<T, SumdbError> {
+        let doors = self.doors().await?;
+        let round = || async {
+            let order = only.map_or_else(|| doors.origin.ranked(path), |nth| vec![nth]);
+            let attempt = |nth, _progress| doors.through(nth, path, limit, &check);
+            doors.origin.race(order, PATIENCE, attempt).await
+        };
+        let passes = |closed: &Vec<(usize, Closed)>| {
+            // What the database itself says does not pass.
+            let absent = closed.iter().any(|(nth, closed)| doors.says_absent(*nth, closed));
+            let soonest = closed.iter().filter_map(|(_, closed)| closed.passes()).min();
+            soonest.filter(|_| !absent)
+        };
+        match doors.origin.in_rounds(round, passes).await {
+            Ok((_, answer)) => Ok(answer),
+            Err(closed) => Err(self.why(doors, path, closed)),
+        }
+    }
+
+    /// Of the reasons of all doors the one to tell: absent, if a door says so that knows; then what is wrong; then what
+    /// failed.
+    fn why(&self, doors: &Doors, path: &str, closed: Vec<(usize, Closed)>) -> SumdbError {
+        let (mut wrong, mut failed) = (None, None);
+        for (nth, closed) in closed {
+            let absent = doors.says_absent(nth, &closed);
+            match closed {
+                Closed::Origin(OriginError::Absent(reason)) if absent => {
+                    let database = self.database.name().to_owned();
+                    return SumdbError::Absent { database, what: path.to_owned(), reason };
+                }
+                Closed::Wrong(error) => wrong = wrong.or(Some(error)),
+                Closed::Origin(OriginError::Failed(cause)) => failed = failed.or(Some(cause)),
+                Closed::Origin(error) => {
+                    let url = doors.origin.name(nth);
+                    failed = failed.or(Some(HttpError::Transport { url, cause: error.to_string() }));
+                }
+                Closed::NoDoor => {}
+            }
+        }
+        let nobody = || HttpError::Transport { url: path.to_owned(), cause: "nobody could be asked".to_owned() };
+        wrong.unwrap_or_else(|| self.unreachable(failed.unwrap_or_else(nobody)))
     }
 
     pub(super) fn unverified(&self, what: &str, why: impl Into<String>) -> SumdbError {
@@ -102,10 +218,42 @@ impl Remote {
     }
 }
 
-fn below(base: &Url, path: &str) -> Url {
-    let mut url = base.clone();
-    url.set_path(&format!("{}/{path}", base.path().trim_end_matches('/')));
-    url
+impl Doors {
+    async fn through<T>(
+        &self,
+        nth: usize,
+        path: &str,
+        limit: usize,
+        check: &impl Fn(Vec<u8>) -> Result<T, SumdbError>,
+    ) -> Result<T, Closed> {
+        if let Kind::Proxy(supported) = &self.kinds[nth] {
+            let asked = || async {
+                match self.origin.small_from(nth, "supported", MAX_SUPPORTED).await {
+                    Ok(_) => Ok(true),
+                    Err(error) if error.fault() == Fault::Absent => Ok(false),
+                    Err(error) => Err(Closed::Origin(error)),
+                }
+            };
+            if !*supported.get_or_try_init(asked).await? {
+                return Err(Closed::NoDoor);
+            }
+        }
+        let body = self.origin.small_from(nth, path, limit).await.map_err(Closed::Origin)?;
+        check(body).map_err(|error| {
+            self.origin.had_wrong(nth, path);
+            Closed::Wrong(error)
+        })
+    }
+
+    fn says_absent(&self, nth: usize, closed: &Closed) -> bool {
+        matches!((&self.kinds[nth], closed), (Kind::Own, Closed::Origin(OriginError::Absent(_))))
+    }
+}
+
+impl Closed {
+    fn passes(&self) -> Option<Duration> {
+        if let Self::Origin(error) = self { error.passes() } else { None }
+    }
 }
 
 /// `path@version` as it stands in urls and file names, upper case escaped.

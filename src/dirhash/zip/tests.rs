@@ -87,9 +87,22 @@ fn build(parts: &[Part], entries: u16) -> Vec<u8> {
 }
 
 fn hash_bytes(zip: &[u8]) -> Result<ZipReport, ZipError> {
-    let mut file = tempfile::tempfile().unwrap();
+    let (mut file, limits) = (tempfile::tempfile().unwrap(), ZipLimits::default());
     file.write_all(zip).unwrap();
-    hash_module_zip(&file, &ModuleVersion::parse("a.com/m@v1.0.0").unwrap(), &ZipLimits::default())
+    let module = ModuleVersion::parse("a.com/m@v1.0.0").unwrap();
+    let strict = hash_module_zip(&file, &module, &limits);
+    // However the bytes come, whoever reads along finds the same.
+    for piece in [1, 7, 64, zip.len().max(1)] {
+        let read = hash_module_zip_read(&file, &module, &limits, &along(zip, piece, &limits));
+        assert_eq!(format!("{read:?}"), format!("{strict:?}"), "in pieces of {piece}");
+    }
+    strict
+}
+
+fn along(zip: &[u8], piece: usize, limits: &ZipLimits) -> ReadAlong {
+    let mut along = ReadAlong::new(limits);
+    zip.chunks(piece).for_each(|piece| along.feed(piece));
+    along
 }
 
 fn hash(parts: &[Part]) -> Result<ZipReport, ZipError> {
@@ -127,6 +140,47 @@ fn all_ways_to_write_an_honest_zip_have_one_hash() {
     assert_eq!(stored.unwrap().h1, expected.h1);
     let other = spoilt(|other| *other = part(FILE, b"package other\n"));
     assert_ne!(other.unwrap().h1, expected.h1);
+}
+
+#[test]
+fn what_was_read_along_is_not_read_again() {
+    let limits = ZipLimits::default();
+    let module = ModuleVersion::parse("a.com/m@v1.0.0").unwrap();
+    let ways: [fn(&mut Part); 4] = [
+        |_| {},
+        |part| (part.flags, part.open, part.descriptor) = (8, true, Some(true)),
+        |part| (part.flags, part.open, part.descriptor) = (8, true, Some(false)),
+        |part| (part.method, part.data) = (0, b"package m\n".repeat(50)),
+    ];
+    for way in ways {
+        let mut parts = honest();
+        parts.push(part("a.com/m@v1.0.0/empty", b""));
+        way(&mut parts[1]);
+        let zip = build(&parts, 3);
+        let (mut file, mut hollow) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
+        file.write_all(&zip).unwrap();
+        let expected = hash_module_zip(&file, &module, &limits).unwrap();
+        // The same file with the data of its entries overwritten: it is not looked at.
+        let mut without = zip.clone();
+        let directory::Entry { data, packed, .. } = entries(&file, &limits).unwrap()[1];
+        let (data, packed) = (usize::try_from(data).unwrap(), usize::try_from(packed).unwrap());
+        without[data..data + packed].fill(0);
+        hollow.write_all(&without).unwrap();
+        for piece in [1, 5, zip.len()] {
+            let read = hash_module_zip_read(&hollow, &module, &limits, &along(&zip, piece, &limits));
+            assert_eq!(read.unwrap(), expected);
+        }
+    }
+}
+
+#[test]
+fn who_reads_along_stops_at_a_bomb() {
+    let limits = ZipLimits { zip: 1000, ..ZipLimits::default() };
+    let bomb = build(&[part(FILE, &vec![0; 1 << 20])], 1);
+    let along = along(&bomb, 64, &limits);
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(&bomb).unwrap();
+    assert!(entries(&file, &ZipLimits::default()).unwrap().iter().all(|entry| along.sha256(entry).is_none()));
 }
 
 #[test]

@@ -1,0 +1,117 @@
+//! Answers that change: version lists, `@latest`, queries.
+//!
+//! Believed for a while without asking. After that one request asks whether they changed (with the entity tag, RFC 9110
+//! section 13.1.2), and all callers wait for it for a moment. What was known goes out if it takes longer or no source
+//! answers, up to a bound, with `Age` and `Warning`, so that a person can tell. An error is never kept.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use moka::sync::Cache;
+
+use super::error::MirrorError;
+use crate::fault::Fault;
+use crate::flight::Flights;
+use crate::origin::{Advisory, Origin, OriginError};
+
+/// All answers kept, in bytes. A list has 1 to 50 KiB: some thousand modules.
+const MEMORY: u64 = 64 << 20;
+/// How long a caller waits for the new answer while an old one is here. A healthy source needs a tenth of it.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// An answer that may have changed since.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Dated {
+    pub(super) body: Bytes,
+    /// Since a source said it.
+    pub(super) age: Duration,
+    pub(super) state: State,
+}
+
+/// Whether an answer is older than it should be, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// It is not.
+    Fresh,
+    /// A request is under way.
+    Refreshing,
+    /// No source answers.
+    SourcesDown,
+}
+
+/// The answers that are kept. Cheap to clone; clones share them.
+#[derive(Clone)]
+pub(super) struct Fresh {
+    kept: Cache<String, Arc<Kept>>,
+    refreshes: Flights<String, Result<Arc<Kept>, Arc<MirrorError>>>,
+    believed: Duration,
+}
+
+struct Kept {
+    body: Bytes,
+    source: String,
+    tag: Option<String>,
+    said: Instant,
+}
+
+impl Fresh {
+    pub(super) fn new(origin: &Origin) -> Self {
+        let kept = Cache::builder()
+            .max_capacity(MEMORY)
+            .weigher(|path: &String, kept: &Arc<Kept>| u32::try_from(path.len() + kept.body.len()).unwrap_or(u32::MAX))
+            .time_to_live(origin.waits().stale)
+            .build();
+        Self { kept, refreshes: Flights::default(), believed: origin.waits().fresh }
+    }
+
+    /// The answer for `path`, if `check` accepts it.
+    pub(super) async fn get(
+        &self,
+        origin: &Origin,
+        path: &str,
+        limit: usize,
+        check: impl Fn(Vec<u8>) -> Result<Bytes, String> + Send + Sync + 'static,
+    ) -> Result<Dated, Arc<MirrorError>> {
+        let kept = self.kept.get(path);
+        if let Some(kept) = kept.as_ref().filter(|kept| kept.said.elapsed() < self.believed) {
+            return Ok(kept.dated(State::Fresh));
+        }
+        let (this, origin, asked, known) = (self.clone(), origin.clone(), path.to_owned(), kept.clone());
+        let refresh = self.refreshes.join(path.to_owned(), move || async move {
+            let answer = match &known {
+                Some(kept) => {
+                    let tag = kept.tag.as_deref().map(|tag| (kept.source.as_str(), tag));
+                    origin.renew(&asked, limit, tag, &check).await
+                }
+                None => origin.small(&asked, limit, check).await.map(Advisory::some),
+            };
+            let Advisory { value, source, tag } = answer.map_err(MirrorError::from)?;
+            let body = value.or_else(|| known.as_ref().map(|kept| kept.body.clone())).unwrap_or_default();
+            let kept = Arc::new(Kept { body, source, tag, said: Instant::now() });
+            this.kept.insert(asked, Arc::clone(&kept));
+            Ok(kept)
+        });
+        let patience = if kept.is_some() { PATIENCE } else { Duration::MAX };
+        let refreshed = tokio::time::timeout(patience, refresh).await;
+        match (refreshed, kept) {
+            (Ok(Ok(Ok(new))), _) => Ok(new.dated(State::Fresh)),
+            // That it is gone is an answer, too.
+            (Ok(Ok(Err(error))), _) if error.fault() == Fault::Absent => {
+                self.kept.invalidate(path);
+                Err(error)
+            }
+            (Ok(_), Some(kept)) => Ok(kept.dated(State::SourcesDown)),
+            (Err(_), Some(kept)) => Ok(kept.dated(State::Refreshing)),
+            (Ok(Ok(Err(error))), None) => Err(error),
+            (Ok(Err(broken)), None) => Err(Arc::new(broken.into())),
+            (Err(_), None) => Err(Arc::new(OriginError::Absent(path.to_owned()).into())),
+        }
+    }
+}
+
+impl Kept {
+    fn dated(&self, state: State) -> Dated {
+        Dated { body: self.body.clone(), age: self.said.elapsed(), state }
+    }
+}

@@ -1,0 +1,186 @@
+//! Sources until one has the right bytes: hedged where a proof decides, in order where a name must not spread.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::attest::Vouched;
+use super::commit::{Released, commit};
+use super::error::MirrorError;
+use super::hash::{Unfit, hash};
+use super::obtain::{Staged, obtain};
+use super::pipeline::{Shared, blocking};
+use super::prove::{Mismatch, Proven, prove};
+use crate::artifact::Artifact;
+use crate::dirhash::H1;
+use crate::flight::BrokenOff;
+use crate::origin::{OriginError, Progress, worse};
+use crate::store::{Facts, Store};
+
+impl Shared {
+    /// Sources until one has the right bytes, in rounds while trouble may pass.
+    pub(super) async fn from_upstream(
+        self: &Arc<Self>,
+        artifact: &Artifact,
+        vouched: &Arc<Vouched>,
+    ) -> Result<Released, MirrorError> {
+        // What was wrong in an earlier round counts, whatever the last one ended with.
+        let wrong = Mutex::new(Vec::new());
+        let round = || async {
+            let proven = self.round(artifact, vouched).await;
+            let lines = proven.as_ref().err().into_iter().flatten().filter_map(|(_, lost)| lost.wrong());
+            wrong.lock().unwrap_or_else(PoisonError::into_inner).extend(lines.map(str::to_owned));
+            proven
+        };
+        let passes = |lost: &Vec<(usize, Lost)>| lost.iter().filter_map(|(_, lost)| lost.failure()?.passes()).min();
+        let lost = match self.origin.in_rounds(round, passes).await {
+            Ok(proven) => {
+                let store = Arc::clone(&self.store);
+                return blocking(move || commit(proven, &store)).await;
+            }
+            Err(lost) => lost,
+        };
+        let mut wrong = wrong.into_inner().unwrap_or_else(PoisonError::into_inner);
+        wrong.dedup();
+        let mut failure = None;
+        for (_, lost) in lost {
+            match lost {
+                Lost::Here(error) => return Err(error),
+                Lost::Failed(error) => {
+                    failure = Some(match failure {
+                        Some(before) => worse(before, error),
+                        None => error,
+                    });
+                }
+                Lost::Wrong(_) => {}
+            }
+        }
+        match (&**vouched, failure) {
+            (Vouched::Record(expected) | Vouched::Pinned(expected), _) if !wrong.is_empty() => {
+                let (artifact, expected) = (Box::new(artifact.clone()), expected.clone());
+                Err(MirrorError::WrongBytes { artifact, expected, tried: wrong })
+            }
+            (_, Some(failure)) => Err(failure.into()),
+            (_, None) => {
+                Err(OriginError::Nonsense { origin: "that was asked".to_owned(), why: wrong.join("; ") }.into())
+            }
+        }
+    }
+
+    /// Each source once. Bytes that a record proves may come from whoever is fast: their module is public. The name of one
+    /// that is exempt goes to the next source only when `go` would let it.
+    async fn round(
+        self: &Arc<Self>,
+        artifact: &Artifact,
+        vouched: &Arc<Vouched>,
+    ) -> Result<Proven, Vec<(usize, Lost)>> {
+        let attempt = |nth, progress| self.attempt(nth, artifact, vouched, progress);
+        if let Vouched::Record(_) = **vouched {
+            let order = self.origin.ranked(&artifact.path());
+            return self.origin.race(order, Duration::ZERO, attempt).await.map(|(_, proven)| proven);
+        }
+        let mut all = Vec::new();
+        for nth in 0..self.origin.sources() {
+            let lost = match attempt(nth, Progress::default()).await {
+                Ok(proven) => return Ok(proven),
+                Err(lost) => lost,
+            };
+            let leads_on = lost.failure().is_none_or(|error| self.origin.leads_on(nth, error));
+            all.push((nth, lost));
+            if !leads_on {
+                break;
+            }
+        }
+        Err(all)
+    }
+
+    /// Bytes from one source, hashed and proved; wrong ones are set aside, and count against the source.
+    async fn attempt(
+        self: &Arc<Self>,
+        nth: usize,
+        artifact: &Artifact,
+        vouched: &Arc<Vouched>,
+        progress: Progress,
+    ) -> Result<Proven, Lost> {
+        let staged =
+            obtain(&self.origin, nth, artifact, &self.store, &progress).await.map_err(|error| match error {
+                MirrorError::Origin(error) => Lost::Failed(error),
+                error => Lost::Here(error),
+            })?;
+        let _turn = self.hashing.acquire().await.map_err(|_| Lost::Here(BrokenOff.into()))?;
+        let (shared, vouched) = (Arc::clone(self), Arc::clone(vouched));
+        let judged = blocking(move || shared.judge(staged, &vouched)).await.map_err(Lost::Here)?;
+        judged.map_err(|line| {
+            self.origin.had_wrong(nth, &artifact.path());
+            Lost::Wrong(line)
+        })
+    }
+
+    /// Hash and prove; or set aside, with a line that says what was wrong. Blocks.
+    fn judge(&self, staged: Staged, vouched: &Vouched) -> Result<Result<Proven, String>, MirrorError> {
+        let source = staged.source.clone();
+        let hashed = match hash(staged) {
+            Ok(hashed) => hashed,
+            Err(Unfit { staged, why }) => {
+                set_aside(&self.store, staged, vouched, None, &why)?;
+                return Ok(Err(format!("{source}: {why}")));
+            }
+        };
+        match prove(hashed, vouched) {
+            Ok(proven) => Ok(Ok(proven)),
+            Err(Mismatch { hashed, expected }) => {
+                let (h1, staged) = (hashed.h1, hashed.staged);
+                let reason = format!("its hash is {h1}, and {} says {}", expected.by, expected.h1);
+                set_aside(&self.store, staged, vouched, Some(&h1), &reason)?;
+                Ok(Err(format!("upstream: {h1} ({source})")))
+            }
+        }
+    }
+}
+
+/// Why a source did not give the right bytes.
+enum Lost {
+    /// It gave none.
+    Failed(OriginError),
+    /// It gave wrong ones: what was wrong, in a line.
+    Wrong(String),
+    /// It was not the source's fault.
+    Here(MirrorError),
+}
+
+impl Lost {
+    fn wrong(&self) -> Option<&str> {
+        if let Self::Wrong(line) = self { Some(line) } else { None }
+    }
+
+    fn failure(&self) -> Option<&OriginError> {
+        if let Self::Failed(error) = self { Some(error) } else { None }
+    }
+}
+
+/// Bytes and facts into quarantine.
+pub(super) fn set_aside(
+    store: &Store,
+    staged: Staged,
+    vouched: &Vouched,
+    found: Option<&H1>,
+    reason: &str,
+) -> Result<(), MirrorError> {
+    let expected = match vouched {
+        Vouched::Record(expected) | Vouched::Pinned(expected) => expected.h1.to_string(),
+        Vouched::Unseen => "nothing: exempt and never seen".to_owned(),
+    };
+    let facts = Facts {
+        module: staged.artifact.module.to_string(),
+        kind: staged.artifact.kind.extension(),
+        source: staged.source,
+        expected,
+        found: found.map(H1::to_string),
+        reason: reason.to_owned(),
+    };
+    let case = store.quarantine(staged.file, &facts)?;
+    tracing::warn!(
+        target: "trail", module = facts.module, kind = facts.kind, source = facts.source,
+        expected = facts.expected, found = facts.found, reason, case = %case.display(), "set aside"
+    );
+    Ok(())
+}

@@ -1,0 +1,243 @@
+//! How a source has been doing: what it usually takes, whether it may be asked, and its place among the others.
+//!
+//! Pure: the time is an argument. What a source takes is smoothed as TCP smooths its round trips (RFC 6298): a mean and a
+//! mean deviation, and patience is the mean and four deviations. What was learned fades, so that a source that was slow
+//! once is tried again. A source that fails time after time rests (a circuit breaker): nobody asks it until the rest is
+//! over, then one does, and its answer decides.
+
+use std::time::{Duration, Instant};
+
+/// The first byte of a source nobody asked yet: a public proxy on the same continent.
+const PRIOR_FIRST_BYTE: f64 = 0.06;
+/// Its bytes in a second: 16 Mbit/s.
+const PRIOR_RATE: f64 = 2_097_152.0;
+/// What was learned counts half after so many seconds.
+const FADES: f64 = 60.0;
+/// Failures in a row after which a source rests. One is chance; in three an honest retry has failed too.
+const RESTS_AFTER: u32 = 3;
+/// The first rest; each further one is twice as long.
+const FIRST_REST: Duration = Duration::from_millis(500);
+/// The longest: a source that is back is found within ten seconds.
+const LONGEST_REST: Duration = Duration::from_secs(10);
+/// The longest that a source is left alone because it asked for it (Retry-After).
+const LONGEST_WISH: Duration = Duration::from_mins(5);
+/// How long a source with wrong bytes stands behind all others: long enough for a person to see the trail.
+const DISTRUST: Duration = Duration::from_mins(10);
+/// Bounds of patience for a first byte: below, the clock is coarser than the network; above, nobody waits.
+const PATIENCE: (f64, f64) = (0.05, 2.0);
+/// A body may come so many times slower than usual before another source is asked for it as well.
+const SLOWER: f64 = 4.0;
+
+/// What is known of one source.
+#[derive(Debug, Default)]
+pub(super) struct Health {
+    learned: Option<Learned>,
+    failures: u32,
+    rests_until: Option<Instant>,
+    probed: bool,
+    distrusted_until: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Learned {
+    /// Seconds to the first byte: mean, and mean deviation.
+    first_byte: f64,
+    deviation: f64,
+    /// Bytes in a second once they flow.
+    rate: f64,
+    at: Instant,
+}
+
+impl Health {
+    /// Whether it may be asked now, or how long it still rests. After a rest only one may ask until that one knows more.
+    pub(super) fn ask(&mut self, now: Instant) -> Result<(), Duration> {
+        match self.rests_until {
+            Some(until) if now < until => Err(until - now),
+            Some(_) if self.probed => Err(FIRST_REST),
+            Some(_) => {
+                self.probed = true;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// It answered: after `first_byte`, with `bytes` that took `body` to flow.
+    pub(super) fn answered(&mut self, now: Instant, first_byte: Duration, bytes: u64, body: Duration) {
+        self.reached();
+        let usual = self.usual(now);
+        let first = first_byte.as_secs_f64();
+        // RFC 6298 section 2: a quarter of the new deviation, an eighth of the new mean; the first sample counts whole.
+        let (mean, deviation) = match self.learned {
+            Some(_) => (
+                usual.first_byte + (first - usual.first_byte) / 8.0,
+                usual.deviation + ((first - usual.first_byte).abs() - usual.deviation) / 4.0,
+            ),
+            None => (first, first / 2.0),
+        };
+        // A small body says nothing about the rate: it comes with the first byte.
+        let measured = float(bytes) / body.as_secs_f64().max(0.001);
+        let rate = if bytes < 256 << 10 { usual.rate } else { usual.rate + (measured - usual.rate) / 4.0 };
+        self.learned = Some(Learned { first_byte: mean, deviation, rate, at: now });
+    }
+
+    /// It said that it does not have it, or was not let finish: it is there, and that is all.
+    pub(super) fn reached(&mut self) {
+        (self.failures, self.rests_until, self.probed) = (0, None, false);
+    }
+
+    /// The one that asked went away before it knew.
+    pub(super) fn let_go(&mut self) {
+        self.probed = false;
+    }
+
+    /// It failed. It may say when it wants to be asked again.
+    pub(super) fn failed(&mut self, now: Instant, wish: Option<Duration>) {
+        self.failures = self.failures.saturating_add(1);
+        self.probed = false;
+        let rest = match (wish, self.failures) {
+            (Some(wish), _) => Some(wish.min(LONGEST_WISH)),
+            (None, RESTS_AFTER..) => {
+                let doubled = (self.failures - RESTS_AFTER).min(16);
+                Some(FIRST_REST.saturating_mul(1 << doubled).min(LONGEST_REST))
+            }
+            (None, _) => None,
+        };
+        self.rests_until = rest.map(|rest| now + rest);
+    }
+
+    /// It had wrong bytes.
+    pub(super) fn distrust(&mut self, now: Instant) {
+        self.distrusted_until = Some(now + DISTRUST);
+    }
+
+    /// Its place: smaller is asked earlier. Distrusted and resting sources come last, then what they are expected to take.
+    pub(super) fn rank(&self, now: Instant, weight: f64) -> (bool, bool, Duration) {
+        let distrusted = self.distrusted_until.is_some_and(|until| now < until);
+        let resting = self.rests_until.is_some_and(|until| now < until);
+        let usual = self.usual(now);
+        // Failures in a row make it dearer even before it rests.
+        let expected = usual.first_byte * f64::from(1 + self.failures.min(RESTS_AFTER)) / weight;
+        (distrusted, resting, Duration::from_secs_f64(expected))
+    }
+
+    /// How long it may take until `bytes` have come, before it counts as slower than usual.
+    pub(super) fn patience(&self, now: Instant, bytes: u64) -> Duration {
+        let usual = self.usual(now);
+        let first_byte = (usual.first_byte + 4.0 * usual.deviation).clamp(PATIENCE.0, PATIENCE.1);
+        Duration::from_secs_f64(first_byte + float(bytes) * SLOWER / usual.rate)
+    }
+
+    /// What was learned, faded towards what is assumed of a source that nobody asked.
+    fn usual(&self, now: Instant) -> Learned {
+        let prior =
+            Learned { first_byte: PRIOR_FIRST_BYTE, deviation: PRIOR_FIRST_BYTE / 2.0, rate: PRIOR_RATE, at: now };
+        let Some(learned) = self.learned else { return prior };
+        let kept = 0.5_f64.powf(now.saturating_duration_since(learned.at).as_secs_f64() / FADES);
+        let fade = |learned: f64, prior: f64| prior + (learned - prior) * kept;
+        Learned {
+            first_byte: fade(learned.first_byte, prior.first_byte),
+            deviation: fade(learned.deviation, prior.deviation),
+            rate: fade(learned.rate, prior.rate).max(1.0),
+            at: now,
+        }
+    }
+}
+
+/// As a floating-point number; a body has less than 2^52 bytes.
+#[expect(clippy::cast_precision_loss, reason = "bounded by the largest module zip, 500 MiB")]
+fn float(bytes: u64) -> f64 {
+    bytes as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: fn(u64) -> Duration = Duration::from_millis;
+
+    fn taught(now: Instant, first_byte: Duration) -> Health {
+        let mut health = Health::default();
+        for _ in 0..20 {
+            health.answered(now, first_byte, 100, MS(0));
+        }
+        health
+    }
+
+    #[test]
+    fn a_source_rests_after_three_failures_then_one_probe_decides() {
+        let (mut health, start) = (Health::default(), Instant::now());
+        for _ in 0..2 {
+            health.failed(start, None);
+            assert_eq!(health.ask(start), Ok(()));
+        }
+        health.failed(start, None);
+        assert_eq!(health.ask(start), Err(FIRST_REST));
+        let later = start + FIRST_REST;
+        assert_eq!(health.ask(later), Ok(()), "the probe");
+        assert_eq!(health.ask(later), Err(FIRST_REST), "nobody else while it is out");
+        health.failed(later, None);
+        assert_eq!(health.ask(later), Err(FIRST_REST * 2), "the next rest is longer");
+        let later = later + FIRST_REST * 2;
+        assert_eq!(health.ask(later), Ok(()));
+        health.let_go();
+        assert_eq!(health.ask(later), Ok(()), "a probe that went away makes room for another");
+        health.reached();
+        assert_eq!((health.ask(later), health.ask(later)), (Ok(()), Ok(())));
+    }
+
+    #[test]
+    fn rests_are_bounded() {
+        let (mut health, now) = (Health::default(), Instant::now());
+        for _ in 0..100 {
+            health.failed(now, None);
+        }
+        assert_eq!(health.ask(now), Err(LONGEST_REST));
+        health.failed(now, Some(Duration::from_hours(24)));
+        assert_eq!(health.ask(now), Err(LONGEST_WISH));
+    }
+
+    #[test]
+    fn a_wish_to_be_left_alone_is_kept_at_once() {
+        let (mut health, now) = (Health::default(), Instant::now());
+        health.failed(now, Some(MS(7000)));
+        assert_eq!(health.ask(now + MS(6999)), Err(MS(1)));
+        assert_eq!(health.ask(now + MS(7000)), Ok(()));
+    }
+
+    #[test]
+    fn the_faster_comes_first_then_the_resting_then_the_distrusted() {
+        let now = Instant::now();
+        let (fast, slow, unknown) = (taught(now, MS(20)), taught(now, MS(300)), Health::default());
+        assert!(fast.rank(now, 1.0) < unknown.rank(now, 1.0) && unknown.rank(now, 1.0) < slow.rank(now, 1.0));
+        assert!(slow.rank(now, 20.0) < fast.rank(now, 1.0), "a weight outweighs time");
+        let mut resting = taught(now, MS(1));
+        (0..3).for_each(|_| resting.failed(now, None));
+        assert!(slow.rank(now, 1.0) < resting.rank(now, 1.0));
+        let mut liar = taught(now, MS(1));
+        liar.distrust(now);
+        assert!(resting.rank(now, 1.0) < liar.rank(now, 1.0));
+        assert!(liar.rank(now + DISTRUST, 1.0) < fast.rank(now + DISTRUST, 1.0), "not for ever");
+    }
+
+    #[test]
+    fn what_was_learned_fades() {
+        let now = Instant::now();
+        let slow = taught(now, MS(2000));
+        assert!(slow.rank(now, 1.0) > Health::default().rank(now, 1.0));
+        let (_, _, later) = slow.rank(now + Duration::from_mins(10), 1.0);
+        assert!(later < MS(63), "{later:?}");
+    }
+
+    #[test]
+    fn patience_follows_what_is_usual_and_grows_with_the_bytes() {
+        let now = Instant::now();
+        assert_eq!(Health::default().patience(now, 0), MS(180));
+        assert!(taught(now, MS(20)).patience(now, 0) <= MS(60));
+        assert_eq!(taught(now, MS(9000)).patience(now, 0), MS(2000));
+        assert_eq!(Health::default().patience(now, 1 << 20), MS(180 + 2000));
+        let mut quick = taught(now, MS(20));
+        (0..20).for_each(|_| quick.answered(now, MS(20), 100 << 20, Duration::from_secs(1)));
+        assert!(quick.patience(now, 100 << 20) < Duration::from_secs(5));
+    }
+}

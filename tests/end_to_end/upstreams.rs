@@ -1,0 +1,341 @@
+//! Sources that race, fail and come back, with an origin that misbehaves on purpose.
+
+use std::path::Path;
+use std::time::Duration;
+
+use libtest_mimic::Trial;
+use sumgate::demo::{Fault, Origin, World};
+
+use crate::fixture::{Answer, Go, Mirror, get, go_trial, origin, trial};
+
+const HELLO: &str = "example.com/hello@v1.0.0";
+const INFO: &str = "/example.com/hello/@v/v1.0.0.info";
+const LATEST: &str = "/example.com/hello/@latest";
+const LIST: &str = "/example.com/hello/@v/list";
+const ZIP: &str = "/example.com/hello/@v/v1.0.0.zip";
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("upstream: trouble that passes is tried again", trouble_passes),
+        trial("upstream: a wish to be left alone is kept, or the wait is refused", retry_after),
+        trial("upstream: a download that broke off goes on where it was", resumed),
+        trial("upstream: a redirect loop is a failure, not a 404", redirect_loop),
+        trial("upstream: wrong bytes of one source are set aside, and the next one serves", tampered),
+        trial("upstream: a silent or stalled source is overtaken for what is proved", overtaken),
+        trial("upstream: a slow source is overtaken, a steady one is not", trickling),
+        trial("upstream: a source that fails time after time is left alone", circuit_breaker),
+        trial("upstream: the name of an exempt module does not spread", exempt_stays),
+        trial("upstream: a 404 is remembered for a while, and nothing else is", absent),
+        trial("list: believed for a while, then revalidated", revalidated),
+        trial("list: served stale, and says so, while sources are slow or down", stale),
+        trial("list: a version that was released here stays in it", released_stays),
+        trial("upstream: a version too young for the database is told from an unknown one", too_young),
+        go_trial("upstream: thirty modules from a dead, a slow and a tampering source", thirty_modules),
+    ]
+}
+
+/// A mirror over sources in GOPROXY syntax; the database is the first origin's.
+fn mirror(origins: &[&Origin], separator: &str, more: &[&str]) -> (tempfile::TempDir, Mirror) {
+    let folder = tempfile::tempdir().unwrap();
+    let chain: Vec<String> = origins.iter().map(|origin| origin.url()).collect();
+    let (chain, sumdb) = (chain.join(separator), origins[0].gosumdb());
+    let words = [&["--upstream", chain.as_str(), "--sumdb", &sumdb], more].concat();
+    let mirror = Mirror::start_with(&folder.path().join("data"), &words);
+    (folder, mirror)
+}
+
+fn two() -> (Origin, Origin) {
+    (origin(World::demo()), origin(World::demo()))
+}
+
+fn log(mirror: &Mirror) -> String {
+    std::fs::read_to_string(mirror.data.with_extension("log")).unwrap()
+}
+
+fn assert_served(answer: &Answer, origin: &Origin) {
+    let zip = origin.world().module(&HELLO.parse_module()).unwrap().zip.clone();
+    assert_eq!((answer.status, answer.body == zip), (200, true), "{}", answer.text());
+}
+
+trait ParseModule {
+    fn parse_module(&self) -> sumgate::module::ModuleVersion;
+}
+
+impl ParseModule for str {
+    fn parse_module(&self) -> sumgate::module::ModuleVersion {
+        sumgate::module::ModuleVersion::parse(self).unwrap()
+    }
+}
+
+fn times(n: u32, fault: Fault) -> Fault {
+    Fault::Times(n, Box::new(fault))
+}
+
+fn trouble_passes() {
+    let faults =
+        [Fault::Status(503, "busy"), Fault::Status(429, "busy"), Fault::Reset, Fault::Break(0), Fault::Break(40)];
+    for fault in faults {
+        let origin = origin(World::demo());
+        let (_folder, mirror) = mirror(&[&origin], ",", &[]);
+        origin.misbehave(ZIP, times(2, fault.clone()));
+        origin.misbehave(INFO, times(2, fault.clone()));
+        assert_served(&get(&mirror.url, ZIP), &origin);
+        assert_eq!(get(&mirror.url, INFO).status, 200, "{fault:?}");
+
+        origin.misbehave(LATEST, fault);
+        let answer = get(&mirror.url, LATEST);
+        assert_eq!(answer.status, 502, "trouble that stays is the upstream's, and ends: {}", answer.text());
+        assert_eq!(origin.asked(LATEST), 3, "three rounds");
+    }
+}
+
+fn retry_after() {
+    let origin = origin(World::demo());
+    let (_folder, mirror) = mirror(&[&origin], ",", &[]);
+    origin.misbehave(ZIP, times(1, Fault::RetryAfter(429, 1)));
+    let start = std::time::Instant::now();
+    assert_served(&get(&mirror.url, ZIP), &origin);
+    assert!(start.elapsed() >= Duration::from_secs(1), "no earlier than it wished");
+    assert_eq!(origin.asked(ZIP), 2);
+
+    origin.misbehave(LATEST, Fault::RetryAfter(503, 3600));
+    let answer = get(&mirror.url, LATEST);
+    assert_eq!((answer.status, origin.asked(LATEST)), (502, 1), "nobody waits for an hour: {}", answer.text());
+    let answer = get(&mirror.url, INFO);
+    assert!(answer.text().contains("left alone"), "{}", answer.text());
+    assert!(answer.text().contains("come back later"), "the reason is told: {}", answer.text());
+}
+
+fn resumed() {
+    let origin = origin(World::demo());
+    let (_folder, mirror) = mirror(&[&origin], ",", &[]);
+    origin.misbehave(ZIP, times(1, Fault::Break(100)));
+    assert_served(&get(&mirror.url, ZIP), &origin);
+    assert_eq!((origin.asked(ZIP), origin.asked(&format!("{ZIP} bytes=100-"))), (1, 1), "the rest alone");
+}
+
+fn redirect_loop() {
+    let origin = origin(World::demo());
+    let (_folder, mirror) = mirror(&[&origin], ",", &[]);
+    for path in [ZIP, LATEST] {
+        origin.misbehave(path, Fault::Redirect(format!("{}{path}", origin.url())));
+        let answer = get(&mirror.url, path);
+        assert_eq!(answer.status, 502, "{}", answer.text());
+        assert!(answer.text().contains("redirects"), "{}", answer.text());
+    }
+    assert_eq!(origin.asked(ZIP), 11, "ten are followed, and it is not tried again");
+}
+
+fn tampered() {
+    for fault in [Fault::FlipBit(200), Fault::Cut(150), Fault::Body("garbage".into())] {
+        let (liar, honest) = two();
+        let (_folder, mirror) = mirror(&[&liar, &honest], ",", &[]);
+        liar.misbehave(ZIP, fault);
+        assert_served(&get(&mirror.url, ZIP), &honest);
+        assert_eq!(mirror.quarantine().keys().filter(|name| name.ends_with("/bytes")).count(), 1);
+        assert!(log(&mirror).contains(&liar.url()), "the trail names it: {}", log(&mirror));
+
+        // It stands behind the other one now, and is not asked for those bytes again.
+        std::fs::remove_dir_all(mirror.data.join("proxy")).unwrap();
+        liar.take_requests();
+        assert_served(&get(&mirror.url, ZIP), &honest);
+        assert_eq!(get(&mirror.url, "/example.com/dep/v2/@v/v2.0.1.zip").status, 200);
+        assert_eq!((liar.asked(ZIP), liar.asked("/example.com/dep/v2/@v/v2.0.1.zip")), (0, 0));
+    }
+}
+
+fn overtaken() {
+    for fault in [Fault::Hold, Fault::Stall(100), Fault::Stall(0)] {
+        let (silent, honest) = two();
+        let (_folder, mirror) = mirror(&[&silent, &honest], ",", &[]);
+        silent.misbehave(ZIP, fault);
+        // The silent one is never told to go on.
+        assert_served(&get(&mirror.url, ZIP), &honest);
+        assert_eq!((silent.asked(ZIP), honest.asked(ZIP)), (1, 1));
+    }
+}
+
+fn trickling() {
+    let (slow, quick) = two();
+    let (_folder, mirror) = mirror(&[&slow, &quick], ",", &[]);
+    // The whole zip would take minutes.
+    slow.misbehave(ZIP, Fault::Trickle(1));
+    assert_served(&get(&mirror.url, ZIP), &quick);
+
+    let (steady, spare) = two();
+    let (_folder, mirror) = self::mirror(&[&steady, &spare], ",", &[]);
+    assert_served(&get(&mirror.url, ZIP), &steady);
+    assert_eq!((steady.asked(ZIP), spare.asked(ZIP)), (1, 0), "one source is enough");
+}
+
+fn circuit_breaker() {
+    let (dead, honest) = two();
+    let (_folder, mirror) = mirror(&[&honest, &dead], "|", &[]);
+    drop(mirror);
+    let folder = tempfile::tempdir().unwrap();
+    let chain = format!("{}|{}", dead.url(), honest.url());
+    let mirror = Mirror::start_with(
+        &folder.path().join("data"),
+        &["--upstream", &chain, "--sumdb", &honest.gosumdb(), "--fresh-for", "0s"],
+    );
+    dead.misbehave("*", Fault::Reset);
+    let start = std::time::Instant::now();
+    for _ in 0..60 {
+        assert_eq!(get(&mirror.url, LIST).status, 200);
+    }
+    // Three failures, then one probe after each rest: 0.5 s, 1 s, 2 s, 4 s, 8 s, and every 10 s.
+    let probes = usize::try_from(start.elapsed().as_secs()).unwrap() + 2;
+    assert!((3..=3 + probes).contains(&dead.asked(LIST)), "{} times", dead.asked(LIST));
+
+    dead.behave();
+    while dead.asked(LIST) == 0 {
+        dead.take_requests();
+        assert!(start.elapsed() < Duration::from_mins(1), "it was never tried again");
+        assert_eq!(get(&mirror.url, LIST).status, 200);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn exempt_stays() {
+    let (company, public) = two();
+    let (_folder, mirror) = mirror(&[&company, &public], ",", &["--nosumdb", "example.com/hello"]);
+    company.misbehave("*", Fault::Status(500, "down"));
+    for path in [ZIP, INFO, LIST] {
+        assert_eq!(get(&mirror.url, path).status, 502);
+    }
+    company.behave();
+    company.misbehave(ZIP, Fault::Trickle(2000));
+    std::thread::sleep(Duration::from_millis(600));
+    assert_served(&get(&mirror.url, ZIP), &company);
+    assert_eq!(public.take_requests(), Vec::<String>::new(), "nobody else heard the name");
+}
+
+fn absent() {
+    let missing = "/example.com/nothing/@v/list";
+    let origin = origin(World::demo());
+    let (_folder, first) = mirror(&[&origin], ",", &[]);
+    for _ in 0..3 {
+        assert_eq!(get(&first.url, missing).status, 404);
+    }
+    assert_eq!(origin.asked(missing), 1);
+
+    let (_folder, second) = mirror(&[&origin], ",", &["--absent-for", "0s"]);
+    origin.take_requests();
+    for _ in 0..3 {
+        assert_eq!(get(&second.url, missing).status, 404);
+    }
+    assert_eq!(origin.asked(missing), 3);
+
+    origin.misbehave(INFO, Fault::Status(403, "not today"));
+    assert_eq!(get(&first.url, INFO).status, 502);
+    origin.behave();
+    assert_eq!(get(&first.url, INFO).status, 200, "a failure is forgotten at once");
+}
+
+fn revalidated() {
+    let origin = origin(World::demo());
+    let (_folder, believing) = mirror(&[&origin], ",", &[]);
+    let first = get(&believing.url, LIST);
+    assert_eq!((first.status, first.header("age"), first.header("warning")), (200, Some("0"), None));
+    assert_eq!(get(&believing.url, LIST).body, first.body);
+    assert_eq!(origin.asked(LIST), 1, "the second answer is from memory");
+
+    let (_folder, asking) = mirror(&[&origin], ",", &["--fresh-for", "0s"]);
+    get(&asking.url, LIST);
+    // Whoever sends the entity tag gets 304, which has no body: the list is the kept one.
+    assert_eq!(get(&asking.url, LIST).body, first.body);
+    origin.world().add_simple("example.com/hello@v1.9.0", "", "package hello\n");
+    assert!(get(&asking.url, LIST).text().contains("v1.9.0\n"), "a change is seen");
+    assert!(!get(&believing.url, LIST).text().contains("v1.9.0\n"));
+    assert_eq!(origin.asked(LIST), 4);
+}
+
+fn stale() {
+    let origin = origin(World::demo());
+    let (_folder, keeping) = mirror(&[&origin], ",", &["--fresh-for", "0s"]);
+    let (_folder2, forgetting) = mirror(&[&origin], ",", &["--fresh-for", "0s", "--stale-for", "0s"]);
+    let paths = [LIST, "/example.com/hello/@latest", "/example.com/hello/@v/main.info"];
+    let before = paths.map(|path| (get(&keeping.url, path).body, get(&forgetting.url, path).status));
+    assert!(before.iter().all(|(_, status)| *status == 200));
+    origin.misbehave("*", Fault::Hold);
+    let slow = Some("110 sumgate \"Response is Stale\"");
+    for (path, (body, _)) in paths.iter().zip(&before) {
+        let answer = get(&keeping.url, path);
+        assert_eq!((answer.status, answer.header("warning")), (200, slow));
+        assert_eq!(answer.body, *body);
+    }
+    origin.behave();
+    origin.misbehave("*", Fault::Status(500, "down"));
+    for (path, (body, _)) in paths.iter().zip(&before) {
+        // A busy machine may take longer to say so than a caller waits.
+        let mut answers = (0..50).map(|_| get(&keeping.url, path));
+        let down = answers.find(|answer| answer.header("warning") != slow).unwrap();
+        assert_eq!((down.status, down.header("warning")), (200, Some("111 sumgate \"Revalidation Failed\"")));
+        assert_eq!(down.body, *body);
+        assert_eq!(get(&forgetting.url, path).status, 502, "not beyond the bound");
+    }
+}
+
+fn released_stays() {
+    let origin = origin(World::demo());
+    let (_folder, mirror) = mirror(&[&origin], ",", &["--fresh-for", "0s", "--absent-for", "0s"]);
+    assert_served(&get(&mirror.url, ZIP), &origin);
+    origin.misbehave(LIST, Fault::Body("v1.1.0".into()));
+    assert_eq!(get(&mirror.url, LIST).text(), "v1.1.0\nv1.0.0\n");
+    origin.misbehave(LIST, Fault::Status(404, "no such module"));
+    assert_eq!(get(&mirror.url, LIST).text(), "v1.0.0\n", "gone upstream, still here");
+}
+
+fn too_young() {
+    let origin = origin(World::demo());
+    let (_folder, mirror) = mirror(&[&origin], ",", &[]);
+    let info = |minutes: i64| {
+        let time = jiff::Timestamp::now() - jiff::SignedDuration::from_mins(minutes);
+        Fault::Body(format!(r#"{{"Version":"v9.0.0","Time":"{time}"}}"#).into())
+    };
+    let file = "/example.com/young/v9/@v/v9.0.0.";
+    origin.misbehave(&format!("{file}info"), info(5));
+    for kind in ["mod", "zip"] {
+        let answer = get(&mirror.url, &format!("{file}{kind}"));
+        assert_eq!(answer.status, 502, "{}", answer.text());
+        assert!(answer.text().contains("5 minutes ago"), "{}", answer.text());
+    }
+    origin.misbehave(&format!("{file}info"), info(500));
+    assert_eq!(get(&mirror.url, &format!("{file}zip")).status, 404);
+}
+
+/// One source never answers, one has wrong zips, one is slow, one is well.
+fn thirty_modules(go: &Path) {
+    let mut world = World::demo();
+    let modules: Vec<String> = (0..30).map(|n| format!("example.com/many/m{n}@v1.0.0")).collect();
+    for (n, module) in modules.iter().enumerate() {
+        world.add_simple(module, "", &format!("package m{n}\n"));
+    }
+    let copy = || {
+        let mut world = World::demo();
+        for (n, module) in modules.iter().enumerate() {
+            world.add_simple(module, "", &format!("package m{n}\n"));
+        }
+        origin(world)
+    };
+    let (dead, tamperer, slow, healthy) = (copy(), copy(), copy(), origin(world));
+    dead.misbehave("*", Fault::Reset);
+    slow.misbehave("*", Fault::Delay(Duration::from_millis(500)));
+    for module in &modules {
+        let (path, version) = module.split_once('@').unwrap();
+        tamperer.misbehave(&format!("/{path}/@v/{version}.zip"), Fault::FlipBit(60));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let chain = [&dead, &tamperer, &slow, &healthy].map(Origin::url).join("|");
+    let mirror =
+        Mirror::start_with(&folder.path().join("data"), &["--upstream", &chain, "--sumdb", &healthy.gosumdb()]);
+    let go = Go::new(go, &mirror.url, &format!("{} {}", healthy.key(), mirror.url));
+    let mut words = vec!["mod", "download"];
+    words.extend(modules.iter().map(String::as_str));
+    go.must(&words);
+    let zips = mirror.tree().into_keys().filter(|name| name.ends_with(".zip")).count();
+    assert_eq!(zips, 30);
+    assert!(log(&mirror).contains(&format!("source=\"{}\"", tamperer.url())), "the trail names it: {}", log(&mirror));
+    let wrong = mirror.quarantine().keys().filter(|name| name.ends_with("/bytes")).count();
+    assert!(wrong < 30, "it is not asked for each of them: {wrong}");
+}
