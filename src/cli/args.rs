@@ -1,14 +1,16 @@
 //! The words that can be typed. Reading them touches nothing; [`super::config`] checks what they mean.
 
+mod serve;
+
 use std::ffi::OsString;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
 use crate::finding::{Format, Severity};
-use crate::origin::Waits;
+
+pub(super) use serve::{AddressArgs, ServeArgs};
 
 const ABOUT: &str = "A Go module mirror that proves every byte against the checksum database before it lets it out";
 
@@ -190,13 +192,6 @@ fn age(text: &str) -> Result<Duration, String> {
     crate::policy::age(&if days { format!("{text}d") } else { text.to_owned() })
 }
 
-/// A time such as `60s`, `1m 30s` or `24h`.
-fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = |_| format!("{text:?} is no time: write it as in 60s, 5m or 24h");
-    let time: jiff::SignedDuration = text.parse().map_err(wrong)?;
-    time.try_into().map_err(wrong)
-}
-
 #[derive(Debug, clap::Args)]
 pub(super) struct DoctorArgs {
     /// Folder to look for go.sum files in
@@ -278,65 +273,6 @@ pub(super) enum Colour {
     Auto,
     Always,
     Never,
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct AddressArgs {
-    /// Address and port to listen on; port 0 takes a free one
-    #[arg(long, value_name = "ADDR:PORT", env = "SUMGATE_LISTEN", default_value = "127.0.0.1:8080")]
-    pub(super) listen: SocketAddr,
-
-    /// Path below which everything is served, such as /go
-    #[arg(long, value_name = "PATH", env = "SUMGATE_BASE_PATH", default_value = "")]
-    pub(super) base_path: String,
-
-    /// Modules that the database is never asked about, in the syntax of GONOSUMDB: comma-separated patterns
-    ///
-    /// They are released unproved; the first bytes seen are pinned.
-    #[arg(long, value_name = "PATTERNS", env = "SUMGATE_NOSUMDB", default_value = "")]
-    pub(super) nosumdb: String,
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct ServeArgs {
-    #[command(flatten)]
-    pub(super) address: AddressArgs,
-    #[command(flatten)]
-    pub(super) state: StateArgs,
-    #[command(flatten)]
-    pub(super) databases: DatabaseArgs,
-
-    /// The policy; without this flag there is none
-    #[arg(long, value_name = "FILE", env = "SUMGATE_POLICY")]
-    pub(super) policy: Option<PathBuf>,
-
-    /// Where to fetch from, in the syntax of GOPROXY: urls with `,` (go on after 404) or `|` (go on after any failure)
-    #[arg(long, value_name = "GOPROXY", env = "SUMGATE_UPSTREAM", default_value = "https://proxy.golang.org,direct")]
-    pub(super) upstream: String,
-
-    #[command(flatten)]
-    pub(super) waits: WaitsArgs,
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct WaitsArgs {
-    /// How long a version list, `@latest` or a query is believed before an upstream is asked whether it changed
-    #[arg(long = "fresh-for", value_name = "TIME", env = "SUMGATE_FRESH_FOR", default_value = "60s", value_parser = duration)]
-    fresh: Duration,
-
-    /// How long the same goes out while no upstream answers
-    #[arg(long = "stale-for", value_name = "TIME", env = "SUMGATE_STALE_FOR", default_value = "24h", value_parser = duration)]
-    stale: Duration,
-
-    /// How long an upstream's 404 is believed
-    #[arg(long = "absent-for", value_name = "TIME", env = "SUMGATE_ABSENT_FOR", default_value = "60s", value_parser = duration)]
-    absent: Duration,
-}
-
-impl WaitsArgs {
-    pub(super) fn get(&self) -> Waits {
-        Waits { absent: self.absent, fresh: self.fresh, stale: self.stale }
-    }
 }
 
 #[derive(Debug, clap::Args)]

@@ -1,0 +1,74 @@
+//! The words of the commands that run a mirror.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{DatabaseArgs, StateArgs};
+use crate::origin::Waits;
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct AddressArgs {
+    /// Address and port to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDR:PORT", env = "SUMGATE_LISTEN", default_value = "127.0.0.1:8080")]
+    pub(in crate::cli) listen: SocketAddr,
+
+    /// Path below which everything is served, such as /go
+    #[arg(long, value_name = "PATH", env = "SUMGATE_BASE_PATH", default_value = "")]
+    pub(in crate::cli) base_path: String,
+
+    /// Modules that the database is never asked about, in the syntax of GONOSUMDB: comma-separated patterns
+    ///
+    /// They are released unproved; the first bytes seen are pinned.
+    #[arg(long, value_name = "PATTERNS", env = "SUMGATE_NOSUMDB", default_value = "")]
+    pub(in crate::cli) nosumdb: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct ServeArgs {
+    #[command(flatten)]
+    pub(in crate::cli) address: AddressArgs,
+    #[command(flatten)]
+    pub(in crate::cli) state: StateArgs,
+    #[command(flatten)]
+    pub(in crate::cli) databases: DatabaseArgs,
+
+    /// The policy; without this flag there is none
+    #[arg(long, value_name = "FILE", env = "SUMGATE_POLICY")]
+    pub(in crate::cli) policy: Option<PathBuf>,
+
+    /// Where to fetch from, in the syntax of GOPROXY: urls with `,` (go on after 404) or `|` (go on after any failure)
+    #[arg(long, value_name = "GOPROXY", env = "SUMGATE_UPSTREAM", default_value = "https://proxy.golang.org,direct")]
+    pub(in crate::cli) upstream: String,
+
+    #[command(flatten)]
+    pub(in crate::cli) waits: WaitsArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct WaitsArgs {
+    /// How long a version list, `@latest` or a query is believed before an upstream is asked whether it changed
+    #[arg(long = "fresh-for", value_name = "TIME", env = "SUMGATE_FRESH_FOR", default_value = "60s", value_parser = duration)]
+    fresh: Duration,
+
+    /// How long the same goes out while no upstream answers
+    #[arg(long = "stale-for", value_name = "TIME", env = "SUMGATE_STALE_FOR", default_value = "24h", value_parser = duration)]
+    stale: Duration,
+
+    /// How long an upstream's 404 is believed
+    #[arg(long = "absent-for", value_name = "TIME", env = "SUMGATE_ABSENT_FOR", default_value = "60s", value_parser = duration)]
+    absent: Duration,
+}
+
+impl WaitsArgs {
+    pub(in crate::cli) fn get(&self) -> Waits {
+        Waits { absent: self.absent, fresh: self.fresh, stale: self.stale }
+    }
+}
+
+/// A time such as `60s`, `1m 30s` or `24h`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = |_| format!("{text:?} is no time: write it as in 60s, 5m or 24h");
+    let time: jiff::SignedDuration = text.parse().map_err(wrong)?;
+    time.try_into().map_err(wrong)
+}
