@@ -135,6 +135,10 @@ fn git(folder: &Path, words: &[&OsStr]) -> Result<Result<Vec<u8>, String>, BaseE
         .args(words)
         .env("GIT_OPTIONAL_LOCKS", "0")
         .stdin(Stdio::null());
+    // A hook or a wrapper may have set them for another repository than the one that the files lie in.
+    for setting in ["GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_NAMESPACE"] {
+        command.env_remove(setting);
+    }
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(BaseError::NoGit)?;
     let mut printed = Vec::new();
     if let Some(stdout) = child.stdout.take() {

@@ -2,7 +2,8 @@
 //!
 //! `CACHE/cache/download/PATH/@v/VERSION.{zip,mod}` and `CACHE/PATH@VERSION/`, upper case escaped
 //! (<https://go.dev/ref/mod#module-cache>). The unpacked folder is what `go build` compiles, so it counts as much as the
-//! zip. `go` takes a folder for whole as soon as there is a `.ziphash`, with or without the zip. What `go` wrote down about the hashes (`.ziphash`) is not read: whoever can change a zip can change that.
+//! zip: `go` takes it for whole as soon as there is a `.ziphash`, with or without the zip (`cmd/go/internal/modfetch`,
+//! DownloadDir). What the `.ziphash` says is not read: whoever can change a zip can change that.
 
 use std::fs::{self, File};
 use std::io::{self, Read};

@@ -14,6 +14,7 @@ pub fn trials() -> Vec<Trial> {
         trial("audit: clean, and a second run asks nobody, also offline", clean_then_silent),
         trial("audit: offline without memory is exit 2 and names every line", offline_and_cold),
         trial("audit: every finding has its code and its line", every_finding),
+        trial("audit: a hash that belongs to another version is said to", shared_hash),
         trial("audit: severities and --deny", deny),
         trial("audit: every format", every_format),
         trial("audit: a name that looks private is not sent to the public database", private_looking),
@@ -146,6 +147,30 @@ fn every_finding() {
     assert_eq!(code, Some(1));
     let codes: Vec<(&str, u64)> = found.iter().map(|(code, _, line)| (code.as_str(), *line)).collect();
     assert_eq!(codes, [("conflicting-lines", 2), ("hash-mismatch", 2)]);
+
+    // What cannot be compared is no conflict, and neither is another file, which another module builds with.
+    home.write("go.sum", &format!("{dep}\nexample.com/dep/v2 v2.0.1 h2:abc\n"));
+    home.write("sub/go.sum", &format!("example.com/dep/v2 v2.0.1 {}\n", hash_of("example.com/hello v1.0.0 ")));
+    let expected = [("unknown-algorithm", "go.sum", 2), ("hash-mismatch", "sub/go.sum", 1)];
+    let expected = expected.map(|(code, file, line)| (code.to_owned(), file.to_owned(), line));
+    assert_eq!(findings(&home, &[]), (Some(1), expected.to_vec()));
+}
+
+/// Two versions of a module often have the same go.mod: then whose hash it is says little, and that is told.
+fn shared_hash() {
+    let mut world = World::demo();
+    world.add_simple("example.com/hello@v1.0.1", "", "package hello\n");
+    let origin = origin(world);
+    let home = home(&origin);
+    let lines = honest(&origin);
+    let good = line_of(&lines, "example.com/hello v1.0.1/go.mod ");
+    let dep = line_of(&lines, "example.com/dep/v2 v2.0.1 ");
+    let wrong = format!("example.com/hello v1.0.0/go.mod {}", dep.rsplit(' ').next().unwrap());
+    home.write("go.sum", &[good, dep, &wrong].join("\n"));
+    let (code, output) = audit(&home, &[]);
+    assert_eq!(code, Some(1), "{output}");
+    assert!(output.contains("the found hash is   the proved one of example.com/dep/v2@v2.0.1"), "{output}");
+    assert!(output.contains("the proved hash is  also that of example.com/hello@v1.0.1"), "{output}");
 }
 
 fn deny() {
@@ -431,5 +456,13 @@ fn workspace() {
     assert_eq!(findings(&home, &["app"]), (Some(1), vec![missing(5)]));
     home.write("go.work.sum", "a.com/other v1.0.0/go.mod h1:LzX7hefJvL54yjefDEDHNONDjII0t9xZLPXsUe+TKr0=\n");
     assert_eq!(findings(&home, &["app"]), (Some(0), Vec::new()));
+    // A line that go.work.sum loses is missing since then; one that was missing before is not.
+    home.git(&["init", "-q"]);
+    home.git(&["add", "."]);
+    home.git(&["commit", "-qm", "base"]);
+    std::fs::remove_file(home.home().join("go.work.sum")).unwrap();
+    assert_eq!(findings(&home, &["--base", "main", "app"]), (Some(1), vec![missing(5)]));
+    home.git(&["commit", "-qam", "lost"]);
+    assert_eq!(findings(&home, &["--base", "main", "app"]), (Some(0), Vec::new()));
     assert_eq!(origin.take_requests(), Vec::<String>::new());
 }

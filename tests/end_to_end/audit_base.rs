@@ -101,6 +101,14 @@ fn from_anywhere() {
             assert_eq!((code, lines), (Some(1), vec![2]), "{}", folder.display());
         }
     }
+    // Inside a hook of another repository: git would look there.
+    elsewhere.git(&["init", "-q"]);
+    elsewhere.write("a [b]/:c/go.sum", "new rubbish\n");
+    elsewhere.git(&["add", "."]);
+    elsewhere.git(&["commit", "-qm", "theirs"]);
+    let hooked = elsewhere.set("GIT_DIR", ".git").set("GIT_WORK_TREE", home.home().to_str().unwrap());
+    let (code, found) = findings(&hooked, &["--base", "main", home.home().join("a [b]").to_str().unwrap()]);
+    assert_eq!((code, found.len()), (Some(1), 1), "{found:?}");
     // A link in place of the file was no hash lines before.
     let sum = home.home().join("a [b]/:c/go.sum");
     std::fs::rename(&sum, home.home().join("moved")).unwrap();
