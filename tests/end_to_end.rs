@@ -13,6 +13,8 @@ mod attacks;
 mod audit;
 #[path = "end_to_end/audit_base.rs"]
 mod audit_base;
+#[path = "end_to_end/audit_cache.rs"]
+mod audit_cache;
 #[path = "end_to_end/cli.rs"]
 mod cli;
 #[path = "end_to_end/crash.rs"]
@@ -55,6 +57,7 @@ fn main() {
     trials.extend(cli::trials());
     trials.extend(audit::trials());
     trials.extend(audit_base::trials());
+    trials.extend(audit_cache::trials());
     trials.extend(doctor::trials());
     trials.extend(gate::trials());
     trials.extend(policy::trials());

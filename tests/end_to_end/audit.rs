@@ -7,7 +7,7 @@ use libtest_mimic::Trial;
 use serde_json::Value;
 use sumgate::demo::{Fault, Origin, World};
 
-use crate::fixture::{Go, Mirror, files, go_trial, origin, trial};
+use crate::fixture::{Go, Mirror, origin, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -26,9 +26,6 @@ pub fn trials() -> Vec<Trial> {
         trial("audit: under a policy", under_a_policy),
         trial("audit: paths that are none", paths_that_are_none),
         trial("audit: a report that cannot be written is exit 2, one that nobody wants is not", lost_report),
-        trial("audit: a workspace has its own modules, which need no line", workspace),
-        go_trial("audit: the module cache, and every file of it that was changed", module_cache),
-        go_trial("audit: nothing in the module cache hides from the audit", hidden_in_module_cache),
     ]
 }
 
@@ -369,62 +366,6 @@ fn paths_that_are_none() {
     assert_eq!(origin.take_requests(), Vec::<String>::new());
 }
 
-fn module_cache(go: &Path) {
-    let origin = origin(World::demo());
-    let home = Go::new(go, &origin.url(), &origin.gosumdb());
-    home.must(&["mod", "download", "example.com/hello@v1.1.0", "example.com/Upper/CaseMod@v1.2.3"]);
-    let (code, output) = audit(&home, &["--modcache"]);
-    assert_eq!(code, Some(0), "{output}");
-    // Two zips, two unpacked folders, and the go.mod files.
-    assert!(output.contains("clean: ") && !output.contains("0 proved"), "{output}");
-
-    let cache = home.module_cache();
-    let changed = |path: &str, code: &str| {
-        let file = cache.join(path);
-        let honest = std::fs::read(&file).unwrap();
-        let mut bytes = honest.clone();
-        let at = bytes.len() / 2;
-        bytes[at] ^= 1;
-        std::fs::write(&file, &bytes).unwrap();
-        let (exit, found) = findings(&home, &["--modcache"]);
-        assert_eq!(exit, Some(1), "{path}");
-        assert_eq!(found.iter().map(|(code, ..)| code.as_str()).collect::<Vec<_>>(), [code], "{path}");
-        std::fs::write(&file, honest).unwrap();
-    };
-    changed("cache/download/example.com/hello/@v/v1.1.0.mod", "hash-mismatch");
-    changed("cache/download/example.com/hello/@v/v1.1.0.zip", "unreadable-file");
-    // What go build compiles. `go` itself looks at neither again.
-    changed("example.com/!upper/!case!mod@v1.2.3/a.go", "hash-mismatch");
-    assert_eq!(audit(&home, &["--modcache"]).0, Some(0));
-    assert!(files(&cache).len() > 4);
-    let nowhere = home.set("GOMODCACHE", "/no/such/cache");
-    let (code, output) = audit(&nowhere, &["--modcache"]);
-    assert_eq!((code, output.contains("cannot read the module cache")), (Some(2), true), "{output}");
-}
-
-/// `go` compiles an unpacked folder without its zip, and follows links.
-fn hidden_in_module_cache(go: &Path) {
-    let origin = origin(World::demo());
-    let home = Go::new(go, &origin.url(), &origin.gosumdb());
-    home.must(&["mod", "download", "example.com/Upper/CaseMod@v1.2.3"]);
-    let cache = home.module_cache();
-    let download = cache.join("cache/download/example.com/!upper/!case!mod/@v");
-    std::fs::remove_file(download.join("v1.2.3.zip")).unwrap();
-    assert_eq!(audit(&home, &["--modcache"]).0, Some(0));
-    std::fs::write(cache.join("example.com/!upper/!case!mod@v1.2.3/a.go"), "package evil\n").unwrap();
-    let (code, found) = findings(&home, &["--modcache"]);
-    assert_eq!((code, found.len(), found[0].0.as_str()), (Some(1), 1, "hash-mismatch"));
-
-    let elsewhere = home.home().join("elsewhere");
-    std::fs::rename(cache.join("cache/download/example.com"), &elsewhere).unwrap();
-    std::os::unix::fs::symlink(&elsewhere, cache.join("cache/download/example.com")).unwrap();
-    let (code, output) = audit(&home, &["--modcache"]);
-    assert_eq!((code, output.contains("is a link to a folder")), (Some(2), true), "{output}");
-    std::fs::remove_file(cache.join("cache/download/example.com")).unwrap();
-    let (code, output) = audit(&home, &["--modcache"]);
-    assert_eq!((code, output.contains("there is nothing in the module cache")), (Some(2), true), "{output}");
-}
-
 fn lost_report() {
     let origin = origin(World::demo());
     let home = home(&origin);
@@ -441,28 +382,4 @@ fn lost_report() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     assert_eq!(audit_into(writer.into()), (Some(0), String::new()));
-}
-
-fn workspace() {
-    let origin = origin(World::demo());
-    let home = home(&origin);
-    home.write("app/go.sum", "");
-    home.write("app/go.mod", "module a.com/app\n\nrequire (\n\ta.com/lib v0.0.0\n\ta.com/other v1.0.0\n)\n");
-    home.write("lib/go.mod", "module a.com/lib\n");
-    home.write("other/go.mod", "module a.com/other\n");
-    let missing = |line| ("missing-line".to_owned(), "app/go.mod".to_owned(), line);
-    assert_eq!(findings(&home, &["app"]), (Some(1), vec![missing(4), missing(5)]));
-    home.write("go.work", "go 1.26\n\nuse (\n\t./app\n\t./lib\n\t./gone\n)\n");
-    assert_eq!(findings(&home, &["app"]), (Some(1), vec![missing(5)]));
-    home.write("go.work.sum", "a.com/other v1.0.0/go.mod h1:LzX7hefJvL54yjefDEDHNONDjII0t9xZLPXsUe+TKr0=\n");
-    assert_eq!(findings(&home, &["app"]), (Some(0), Vec::new()));
-    // A line that go.work.sum loses is missing since then; one that was missing before is not.
-    home.git(&["init", "-q"]);
-    home.git(&["add", "."]);
-    home.git(&["commit", "-qm", "base"]);
-    std::fs::remove_file(home.home().join("go.work.sum")).unwrap();
-    assert_eq!(findings(&home, &["--base", "main", "app"]), (Some(1), vec![missing(5)]));
-    home.git(&["commit", "-qam", "lost"]);
-    assert_eq!(findings(&home, &["--base", "main", "app"]), (Some(0), Vec::new()));
-    assert_eq!(origin.take_requests(), Vec::<String>::new());
 }

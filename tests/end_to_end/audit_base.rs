@@ -11,6 +11,7 @@ pub fn trials() -> Vec<Trial> {
         trial("audit: only the lines added since a revision", since_a_revision),
         trial("audit: a submodule is no part of the base, whatever its own branches are called", submodule),
         trial("audit: the base is found through links and from anywhere", from_anywhere),
+        trial("audit: a workspace has its own modules, which need no line", workspace),
     ]
 }
 
@@ -115,4 +116,28 @@ fn from_anywhere() {
     std::os::unix::fs::symlink("../../moved", &sum).unwrap();
     let (code, found) = findings(&home, &["--base", "main", "a [b]"]);
     assert_eq!((code, found.len()), (Some(1), 1), "the lines count, not where they lie");
+}
+
+fn workspace() {
+    let origin = origin(World::demo());
+    let home = home(&origin);
+    home.write("app/go.sum", "");
+    home.write("app/go.mod", "module a.com/app\n\nrequire (\n\ta.com/lib v0.0.0\n\ta.com/other v1.0.0\n)\n");
+    home.write("lib/go.mod", "module a.com/lib\n");
+    home.write("other/go.mod", "module a.com/other\n");
+    let missing = |line| ("missing-line".to_owned(), "app/go.mod".to_owned(), line);
+    assert_eq!(findings(&home, &["app"]), (Some(1), vec![missing(4), missing(5)]));
+    home.write("go.work", "go 1.26\n\nuse (\n\t./app\n\t./lib\n\t./gone\n)\n");
+    assert_eq!(findings(&home, &["app"]), (Some(1), vec![missing(5)]));
+    home.write("go.work.sum", "a.com/other v1.0.0/go.mod h1:LzX7hefJvL54yjefDEDHNONDjII0t9xZLPXsUe+TKr0=\n");
+    assert_eq!(findings(&home, &["app"]), (Some(0), Vec::new()));
+    // A line that go.work.sum loses is missing since then; one that was missing before is not.
+    home.git(&["init", "-q"]);
+    home.git(&["add", "."]);
+    home.git(&["commit", "-qm", "base"]);
+    std::fs::remove_file(home.home().join("go.work.sum")).unwrap();
+    assert_eq!(findings(&home, &["--base", "main", "app"]), (Some(1), vec![missing(5)]));
+    home.git(&["commit", "-qam", "lost"]);
+    assert_eq!(findings(&home, &["--base", "main", "app"]), (Some(0), Vec::new()));
+    assert_eq!(origin.take_requests(), Vec::<String>::new());
 }
