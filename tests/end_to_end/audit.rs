@@ -14,7 +14,6 @@ pub fn trials() -> Vec<Trial> {
         trial("audit: clean, and a second run asks nobody, also offline", clean_then_silent),
         trial("audit: offline without memory is exit 2 and names every line", offline_and_cold),
         trial("audit: every finding has its code and its line", every_finding),
-        trial("audit: a hash that belongs to another version is said to", shared_hash),
         trial("audit: severities and --deny", deny),
         trial("audit: every format", every_format),
         trial("audit: a name that looks private is not sent to the public database", private_looking),
@@ -151,23 +150,6 @@ fn every_finding() {
     let expected = [("unknown-algorithm", "go.sum", 2), ("hash-mismatch", "sub/go.sum", 1)];
     let expected = expected.map(|(code, file, line)| (code.to_owned(), file.to_owned(), line));
     assert_eq!(findings(&home, &[]), (Some(1), expected.to_vec()));
-}
-
-/// Two versions of a module often have the same go.mod: then whose hash it is says little, and that is told.
-fn shared_hash() {
-    let mut world = World::demo();
-    world.add_simple("example.com/hello@v1.0.1", "", "package hello\n");
-    let origin = origin(world);
-    let home = home(&origin);
-    let lines = honest(&origin);
-    let good = line_of(&lines, "example.com/hello v1.0.1/go.mod ");
-    let dep = line_of(&lines, "example.com/dep/v2 v2.0.1 ");
-    let wrong = format!("example.com/hello v1.0.0/go.mod {}", dep.rsplit(' ').next().unwrap());
-    home.write("go.sum", &[good, dep, &wrong].join("\n"));
-    let (code, output) = audit(&home, &[]);
-    assert_eq!(code, Some(1), "{output}");
-    assert!(output.contains("the found hash is   the proved one of example.com/dep/v2@v2.0.1"), "{output}");
-    assert!(output.contains("the proved hash is  also that of example.com/hello@v1.0.1"), "{output}");
 }
 
 fn deny() {
