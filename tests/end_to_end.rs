@@ -13,6 +13,10 @@ mod attacks;
 mod audit;
 #[path = "end_to_end/audit_base.rs"]
 mod audit_base;
+#[path = "end_to_end/audit_cache.rs"]
+mod audit_cache;
+#[path = "end_to_end/audit_records.rs"]
+mod audit_records;
 #[path = "end_to_end/cli.rs"]
 mod cli;
 #[path = "end_to_end/crash.rs"]
@@ -58,6 +62,8 @@ fn main() {
     trials.extend(cli::trials());
     trials.extend(audit::trials());
     trials.extend(audit_base::trials());
+    trials.extend(audit_cache::trials());
+    trials.extend(audit_records::trials());
     trials.extend(doctor::trials());
     trials.extend(gate::trials());
     trials.extend(policy::trials());

@@ -104,6 +104,12 @@ impl Client {
         Some(self.shared.state.fork_path()).filter(|evidence| evidence.exists())
     }
 
+    /// The same as the error that it is.
+    pub fn fork_error(&self) -> Option<SumdbError> {
+        let database = self.shared.database.name().to_owned();
+        self.fork().map(|evidence| SumdbError::Fork { database, evidence })
+    }
+
     /// What `module` hashes to, proved.
     pub async fn lookup(&self, module: &ModuleVersion) -> Result<Arc<Attested>, Arc<SumdbError>> {
         if let Some(attested) = self.shared.attested.get(module) {
