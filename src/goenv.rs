@@ -43,7 +43,8 @@ impl GoEnv {
     pub fn read() -> Result<Self, GoEnvError> {
         let environment = std::env::vars_os().filter_map(|(name, value)| {
             let name = name.into_string().ok().filter(|name| name.starts_with("GO"))?;
-            Some((name, value.into_string().ok()?))
+            // One pattern that is no text must not take the others of GOPRIVATE with it.
+            Some((name, value.to_string_lossy().into_owned()))
         });
         let ask = |go: PathBuf| ask(&go).map_err(|why| GoEnvError { go, why });
         let told = go_on_path().map(ask).transpose()?.unwrap_or_default();

@@ -17,6 +17,10 @@ mod audit;
 mod audit_base;
 #[path = "end_to_end/carried.rs"]
 mod carried;
+#[path = "end_to_end/audit_cache.rs"]
+mod audit_cache;
+#[path = "end_to_end/audit_records.rs"]
+mod audit_records;
 #[path = "end_to_end/cli.rs"]
 mod cli;
 #[path = "end_to_end/crash.rs"]
@@ -33,6 +37,8 @@ mod gate;
 mod go_command;
 #[path = "end_to_end/hostile_archives.rs"]
 mod hostile_archives;
+#[path = "end_to_end/hot.rs"]
+mod hot;
 #[path = "end_to_end/http.rs"]
 mod http;
 #[path = "end_to_end/offline.rs"]
@@ -58,11 +64,14 @@ fn main() {
     trials.extend(go_command::trials());
     trials.extend(attacks::trials());
     trials.extend(http::trials());
+    trials.extend(hot::trials());
     trials.extend(crash::trials());
     trials.extend(shared_folder::trials());
     trials.extend(cli::trials());
     trials.extend(audit::trials());
     trials.extend(audit_base::trials());
+    trials.extend(audit_cache::trials());
+    trials.extend(audit_records::trials());
     trials.extend(doctor::trials());
     trials.extend(gate::trials());
     trials.extend(policy::trials());

@@ -5,7 +5,7 @@
 //! others are kept for a while (see `fresh`). A version that was released here stays in its list, whatever upstreams say.
 
 use std::collections::HashSet;
-use std::io::{Read, Seek, Write};
+use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -170,17 +170,9 @@ impl Pipeline {
         let Some(newest) = releases.max().or_else(|| versions.iter().max()) else { return Ok(Vec::new()) };
         let Ok(module) = ModuleVersion::new(path.clone(), newest.clone()) else { return Ok(Vec::new()) };
         let go_mod = self.release_proved(&Artifact { module, kind: Kind::Mod }).await?;
-        let text = blocking(move || {
-            let mut text = Vec::new();
-            // It was hashed, so it is no larger than a go.mod may be.
-            (&*go_mod.file)
-                .rewind()
-                .and_then(|()| (&*go_mod.file).read_to_end(&mut text))
-                .map_err(|cause| MirrorError::from(StoreError::new("read", Path::new("the newest go.mod"), cause)))?;
-            Ok(String::from_utf8_lossy(&text).into_owned())
-        })
-        .await?;
-        Ok(gomod::retractions(&text))
+        let failed = |cause| MirrorError::from(StoreError::new("read", Path::new("the newest go.mod"), cause));
+        let text = blocking(move || go_mod.go_mod().map_err(failed)).await?;
+        Ok(gomod::retractions(&String::from_utf8_lossy(&text)))
     }
 }
 

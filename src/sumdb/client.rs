@@ -88,6 +88,11 @@ impl Client {
         self.shared.trusted.head()
     }
 
+    /// The size of its tree.
+    pub fn trusted_size(&self) -> Option<TreeSize> {
+        self.shared.trusted.size()
+    }
+
     /// How old a record is at the time `now`, measured by the heads that were seen, for a rule that requires `min`.
     pub fn age(&self, id: RecordId, min: Duration, now: SystemTime) -> Age {
         let ages = self.shared.trusted.ages();
@@ -102,6 +107,12 @@ impl Client {
     /// Where the evidence lies, if this database was seen to sign two histories.
     pub fn fork(&self) -> Option<PathBuf> {
         Some(self.shared.state.fork_path()).filter(|evidence| evidence.exists())
+    }
+
+    /// The same as the error that it is.
+    pub fn fork_error(&self) -> Option<SumdbError> {
+        let database = self.shared.database.name().to_owned();
+        self.fork().map(|evidence| SumdbError::Fork { database, evidence })
     }
 
     /// What `module` hashes to, proved.

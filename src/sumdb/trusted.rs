@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::SystemTime;
 
-use tlog::{SUMDB_ORIGIN, SignedCheckpoint, Timeline, VerifierKey};
+use tlog::{SUMDB_ORIGIN, SignedCheckpoint, Timeline, TreeSize, VerifierKey};
 
 use super::ages::Ages;
 use super::error::SumdbError;
@@ -59,6 +59,11 @@ impl Trusted {
     /// The trusted head as it is now.
     pub(super) fn head(&self) -> Option<SignedCheckpoint> {
         self.now().map(|timeline| timeline.trusted().clone())
+    }
+
+    /// The size of its tree.
+    pub(super) fn size(&self) -> Option<TreeSize> {
+        self.now.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(|timeline| timeline.trusted().size())
     }
 
     /// Moves the head from `from` to `to`, which was proved consistent with it. Blocks on the disk.
