@@ -15,12 +15,12 @@ mod attacks;
 mod audit;
 #[path = "end_to_end/audit_base.rs"]
 mod audit_base;
-#[path = "end_to_end/carried.rs"]
-mod carried;
 #[path = "end_to_end/audit_cache.rs"]
 mod audit_cache;
 #[path = "end_to_end/audit_records.rs"]
 mod audit_records;
+#[path = "end_to_end/carried.rs"]
+mod carried;
 #[path = "end_to_end/cli.rs"]
 mod cli;
 #[path = "end_to_end/crash.rs"]
