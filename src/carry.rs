@@ -25,5 +25,5 @@ pub use fill::{Filled, Refusal, fill};
 pub use import::{Imported, import};
 pub use modcache::files_of;
 pub use pack::Pack;
-pub use unpack::unpack;
+pub use unpack::{unpack, unpack_from};
 pub use wanted::{Wanted, WantedFile, of_go_sum, of_names};

@@ -15,7 +15,7 @@ use tar::EntryType;
 use super::error::CarryError;
 use super::layout::{Entry, MAX_ENTRIES, MAX_NAME};
 
-/// Everything unpacked: module caches of whole companies have less.
+/// Everything unpacked; what is behind it is as if cut off. Module caches of whole companies have less.
 const MAX_TOTAL: u64 = 64 << 30;
 /// What the decoder may keep to look back into, as a power of two: zstd's own bound for streams, 128 MiB.
 const MAX_WINDOW: u32 = 27;
@@ -25,25 +25,34 @@ const CHUNK: usize = 64 << 10;
 
 /// Unpacks `archive` into the empty folder `into`. Blocks.
 pub fn unpack(archive: &Path, into: &Path, databases: &[String]) -> Result<(), CarryError> {
-    let open = CarryError::io("open", archive);
-    let decoder = File::open(archive).and_then(zstd::Decoder::new).and_then(|mut decoder| {
+    let file = File::open(archive).map_err(CarryError::io("open", archive))?;
+    unpack_from(file, archive, into, databases)
+}
+
+/// The same of a stream; `archive` is what it is called in errors.
+pub fn unpack_from(stream: impl Read, archive: &Path, into: &Path, databases: &[String]) -> Result<(), CarryError> {
+    let damaged =
+        |name: &str, error: &io::Error| CarryError::malformed(archive, name, format!("cannot be read: {error}"));
+    let decoder = zstd::Decoder::new(stream).and_then(|mut decoder| {
         decoder.window_log_max(MAX_WINDOW)?;
         Ok(decoder)
     });
-    let mut tar = tar::Archive::new(decoder.map_err(open)?.take(MAX_TOTAL));
-    let damaged =
-        |name: &str, error: &io::Error| CarryError::malformed(archive, name, format!("cannot be read: {error}"));
-    let (mut seen, mut long_name, mut total) = (HashSet::new(), None, 0_u64);
-    let entries = tar.entries().map_err(|error| damaged("", &error))?.raw(true);
+    let decoder = decoder.map_err(|error| damaged("the beginning", &error))?;
+    let mut tar = tar::Archive::new(decoder.take(MAX_TOTAL));
+    let (mut seen, mut long_name) = (HashSet::new(), None);
+    let entries = tar.entries().map_err(|error| damaged("the beginning", &error))?.raw(true);
     for (count, entry) in entries.enumerate() {
         let mut entry = entry.map_err(|error| damaged("an entry", &error))?;
         // Each long name is an entry of its own.
         if count >= 2 * MAX_ENTRIES {
-            return Err(CarryError::malformed(archive, "", format!("has more than {MAX_ENTRIES} entries")));
+            return Err(CarryError::malformed(archive, "it", format!("has more than {MAX_ENTRIES} entries")));
         }
         let header = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         let kind = entry.header().entry_type();
         if kind == EntryType::GNULongName && long_name.is_none() {
+            if entry.size() > MAX_NAME as u64 + 1 {
+                return Err(CarryError::malformed(archive, "a name", format!("is longer than {MAX_NAME} bytes")));
+            }
             long_name = Some(read_name(&mut entry).map_err(|error| damaged(&header, &error))?);
             continue;
         }
@@ -56,14 +65,13 @@ pub fn unpack(archive: &Path, into: &Path, databases: &[String]) -> Result<(), C
         if entry.size() > limit {
             return Err(refused(format!("is longer than {limit} bytes")));
         }
-        total += entry.size();
-        if total > MAX_TOTAL {
-            return Err(refused("is one too many: all of it is too large".to_owned()));
-        }
         if !seen.insert(name.clone()) {
             return Err(refused("is there twice".to_owned()));
         }
-        copy(&mut entry, &into.join(&name), |error| damaged(&name, &error))?;
+        let len = entry.size();
+        if copy(&mut entry, &into.join(&name), |error| damaged(&name, &error))? != len {
+            return Err(refused("is cut off".to_owned()));
+        }
     }
     // To the end: only there the checksum of the whole is compared.
     let mut rest = tar.into_inner().take(MAX_PADDING + 1);
@@ -77,21 +85,22 @@ pub fn unpack(archive: &Path, into: &Path, databases: &[String]) -> Result<(), C
 /// The content of a GNU long name: the name, and a NUL.
 fn read_name(entry: &mut impl Read) -> io::Result<String> {
     let mut name = Vec::new();
-    // A name that is cut here is too long for the layout, too.
-    entry.take(MAX_NAME as u64 + 2).read_to_end(&mut name)?;
+    entry.take(MAX_NAME as u64 + 1).read_to_end(&mut name)?;
     let name = name.strip_suffix(&[0]).unwrap_or(&name);
     String::from_utf8(name.to_vec()).map_err(io::Error::other)
 }
 
-fn copy(from: &mut impl Read, to: &Path, damaged: impl Fn(io::Error) -> CarryError) -> Result<(), CarryError> {
+fn copy(from: &mut impl Read, to: &Path, damaged: impl Fn(io::Error) -> CarryError) -> Result<u64, CarryError> {
     let failed = |cause| CarryError::io("write", to)(cause);
     fs::create_dir_all(to.parent().unwrap_or(to)).map_err(failed)?;
     let mut file = File::create_new(to).map_err(failed)?;
-    let mut chunk = vec![0; CHUNK];
+    let (mut chunk, mut copied) = (vec![0; CHUNK], 0);
     loop {
-        match from.read(&mut chunk).map_err(&damaged)? {
-            0 => return Ok(()),
-            read => file.write_all(&chunk[..read]).map_err(failed)?,
+        let read = from.read(&mut chunk).map_err(&damaged)?;
+        if read == 0 {
+            return Ok(copied);
         }
+        file.write_all(&chunk[..read]).map_err(failed)?;
+        copied += read as u64;
     }
 }

@@ -9,11 +9,20 @@ use std::sync::Arc;
 
 use super::client::{Client, Shared};
 use super::error::SumdbError;
+use super::tiles::blocking;
 
 impl Client {
-    /// Whether it never dials.
-    pub fn is_offline(&self) -> bool {
-        self.shared.offline
+    /// Takes up the head that another process may have stored meanwhile: an import into the folder of a mirror that runs.
+    pub async fn catch_up(&self) -> Result<(), Arc<SumdbError>> {
+        let shared = Arc::clone(&self.shared);
+        blocking(move || shared.trusted.catch_up()).await
+    }
+
+    /// A newer head than the trusted one, if it lies here.
+    pub(super) async fn newer_here(&self) -> Result<(), Arc<SumdbError>> {
+        let before = self.trusted_size();
+        self.catch_up().await?;
+        if self.trusted_size() > before { Ok(()) } else { Err(not_here("a newer tree head")) }
     }
 }
 

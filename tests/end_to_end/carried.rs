@@ -17,6 +17,7 @@ pub fn trials() -> Vec<Trial> {
         trial("carried: a later export connects to the head of an earlier one", growth),
         trial("carried: an older head is not taken, and its records still count", older_head),
         trial("carried: a head that contradicts the trusted one is a fork", forked_head),
+        trial("carried: exempt modules are carried, and need the same word there", exempt),
         trial("carried: what is not in the store is not exported, and said", export_of_absent),
     ]
 }
@@ -53,7 +54,12 @@ pub fn go_sum(origin: &Origin, folder: &Path, modules: &[&str]) -> String {
 
 /// Fetches modules into a store of their own and exports them. Returns the path of the export.
 pub fn exported(origin: &Origin, folder: &Path, name: &str, modules: &[&str]) -> String {
-    let data = folder.join(format!("store-of-{name}"));
+    exported_from(&format!("store-of-{name}"), origin, folder, name, modules)
+}
+
+/// The same from a store that may be there already.
+pub fn exported_from(store: &str, origin: &Origin, folder: &Path, name: &str, modules: &[&str]) -> String {
+    let data = folder.join(store);
     let go_sum = go_sum(origin, folder, modules);
     let (code, said) = fetch(origin, &data, &["-m", &go_sum]);
     assert_eq!(code, Some(0), "{said}");
@@ -206,21 +212,21 @@ fn growth() {
     let folder = tempfile::tempdir().unwrap();
     let there = folder.path().join("there");
     origin.show(Some(310));
-    let first = exported(&origin, folder.path(), "first", &TWO[..1]);
+    let first = exported_from("store", &origin, folder.path(), "first", &TWO[..1]);
     let (code, said) = import(&origin, &there, &first);
     assert!(code == Some(0) && said.contains("trusted at 310 records"), "{said}");
+    // The log grows by more than a tile, and the new record is not in the tile where the old tree ended.
+    let late = ["example.com/late@v1.0.0"];
+    origin.world().add_simple(late[0], "", "package late\n");
     origin.show(None);
-    // The same store exports again; its log has grown by more than a tile.
-    let data = folder.path().join("store-of-first");
-    let go_sum = go_sum(&origin, folder.path(), &TWO);
-    assert_eq!(fetch(&origin, &data, &["-m", &go_sum]).0, Some(0));
-    assert_eq!(sumgate(&data, &origin.gosumdb(), &["lookup", "example.com/hello@v1.1.0"]).0, Some(0));
-    origin.take_requests();
-    let second = folder.path().join("second");
-    let (code, said) = sumgate(&data, &origin.gosumdb(), &["export", "--for", &go_sum, second.to_str().unwrap()]);
-    assert_eq!(code, Some(0), "{said}");
-    let (code, said) = import(&origin, &there, second.to_str().unwrap());
-    assert!(code == Some(0) && said.contains("trusted at 607 records"), "{said}");
+    let second = exported_from("store", &origin, folder.path(), "second", &late);
+    // Nothing that another store has shows that its history is that of the first.
+    let other = exported(&origin, folder.path(), "other", &late);
+    let (code, said) = import(&origin, &there, &other);
+    assert!(code == Some(1) && said.contains("nothing here or carried proves it consistent"), "{said}");
+    assert!(said.contains("imported 0 files"), "{said}");
+    let (code, said) = import(&origin, &there, &second);
+    assert!(code == Some(0) && said.contains("trusted at 608 records"), "{said}");
 }
 
 fn older_head() {
@@ -292,5 +298,28 @@ fn export_of_absent() {
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("exported 3 files (") && said.contains(" and 1 records, 2 ABSENT OR REFUSED"), "{said}");
     assert!(said.contains("run `sumgate fetch` first"), "{said}");
+    assert_eq!(origin.take_requests(), Vec::<String>::new());
+}
+
+fn exempt() {
+    let origin = origin(World::demo());
+    let folder = tempfile::tempdir().unwrap();
+    let (here, there) = (folder.path().join("here"), folder.path().join("there"));
+    let go_sum = go_sum(&origin, folder.path(), &TWO);
+    let exempt = ["--nosumdb", "example.com/dep"];
+    let (code, said) = fetch(&origin, &here, &[&["-m", &go_sum], &exempt[..]].concat());
+    assert_eq!(code, Some(0), "{said}");
+    let asked = origin.take_requests();
+    assert!(!asked.iter().any(|path| path.starts_with("/lookup/example.com/dep")), "{asked:?}");
+    let out = folder.path().join("out");
+    let words = [&["export", "--for", &go_sum, out.to_str().unwrap()], &exempt[..]].concat();
+    let (code, said) = sumgate(&here, &nowhere(&origin), &words);
+    assert!(code == Some(0) && said.contains("exported 6 files") && said.contains(" and 1 records"), "{said}");
+    let words = ["import", out.to_str().unwrap()];
+    let (code, said) = sumgate(&there, &nowhere(&origin), &words);
+    assert!(code == Some(1) && said.contains("imported 3 files"), "nothing vouches for the other three: {said}");
+    let (code, said) = sumgate(&there, &nowhere(&origin), &[&words[..], &exempt].concat());
+    assert!(code == Some(0) && said.contains("imported 3 files") && said.contains("3 were here"), "{said}");
+    assert_eq!(files(&there.join("pins")).len(), 2);
     assert_eq!(origin.take_requests(), Vec::<String>::new());
 }

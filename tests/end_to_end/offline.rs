@@ -8,6 +8,7 @@ use libtest_mimic::Trial;
 use sumgate::demo::{Origin, World};
 use sumgate::module::ModuleVersion;
 
+use crate::carried::{exported_from, import, nowhere};
 use crate::fixture::{Go, Mirror, get, go_trial, origin, trial};
 
 pub fn trials() -> Vec<Trial> {
@@ -15,6 +16,7 @@ pub fn trials() -> Vec<Trial> {
         go_trial("offline: go builds from what is there, and nobody is asked", go_builds),
         trial("offline: what is not there is no 404, and says why", what_is_not_there),
         trial("offline: lists and @latest are of what was released here", lists),
+        go_trial("offline: what is imported while the mirror runs is served", imported_meanwhile),
         trial("offline: an .info that was never kept is made of the proved version", made_info),
         trial("offline: a file that changed on disk is not served", changed_on_disk),
         trial("offline: retractions are those of the newest version that is here", retractions),
@@ -130,6 +132,22 @@ fn lists() {
     assert!(answer("/example.com/many/@latest").contains("\"v1.0.0\""), "a release comes before a newer pre-release");
     assert_eq!(answer("/example.com/pseudo/@v/list"), "");
     assert!(answer("/example.com/pseudo/@latest").contains("v0.0.0-20260102030405-0123456789ab"));
+    assert_eq!(origin.take_requests(), Vec::<String>::new());
+}
+
+fn imported_meanwhile(go: &Path) {
+    let origin = origin(World::demo());
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let mirror = Mirror::start_with(&data, &["--offline", "--sumdb", &nowhere(&origin)]);
+    // Each import moves the head that the mirror started with.
+    for (size, module) in [(Some(310), "example.com/hello@v1.0.0"), (None, "example.com/dep/v2@v2.0.1")] {
+        origin.show(size);
+        let carried = exported_from("store", &origin, folder.path(), &format!("out-{size:?}"), &[module]);
+        assert_eq!(import(&origin, &data, &carried).0, Some(0));
+        let home = Go::new(go, &mirror.url, &format!("{} {}", origin.key(), mirror.url));
+        home.must(&["mod", "download", module]);
+    }
     assert_eq!(origin.take_requests(), Vec::<String>::new());
 }
 
