@@ -42,6 +42,11 @@ pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
 pub(super) fn show(report: &Report, output: &OutputArgs) -> Exit {
     let options = RenderOptions { colour: out::colour(output.color), verbose: output.verbose, deny: output.deny };
     out::print(&render(report, output.format, options));
+    ending(report, output)
+}
+
+/// The exit code of a report.
+pub(super) fn ending(report: &Report, output: &OutputArgs) -> Exit {
     match report.ending(output.deny) {
         Ending::Misbehaviour => Exit::Misbehaviour,
         Ending::NotFinished => Exit::NotFinished,

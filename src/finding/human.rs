@@ -101,7 +101,7 @@ fn wrapped(text: &str) -> String {
 }
 
 /// What came from a file or the network must not command a terminal, nor turn the direction of the text round.
-pub(super) fn safe(text: &str) -> String {
+pub(crate) fn safe(text: &str) -> String {
     let turns = |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     text.chars()
         .map(|c| if c.is_control() || turns(c) { c.escape_default().to_string() } else { c.to_string() })
