@@ -210,11 +210,11 @@ pub(super) struct DoctorArgs {
 #[derive(Debug, clap::Args)]
 pub(super) struct PolicyArgs {
     /// The policy [default: the nearest sumgate.toml at or above the working folder]
-    #[arg(long, value_name = "FILE", env = "SUMGATE_POLICY")]
+    #[arg(long, value_name = "FILE", env = "SUMGATE_POLICY", overrides_with = "no_policy")]
     pub(super) policy: Option<PathBuf>,
 
-    /// Obey no policy, also if there is a sumgate.toml
-    #[arg(long, conflicts_with = "policy")]
+    /// Obey no policy, also if there is a sumgate.toml, or SUMGATE_POLICY names one
+    #[arg(long, overrides_with = "policy")]
     pub(super) no_policy: bool,
 }
 
