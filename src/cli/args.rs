@@ -210,11 +210,12 @@ pub(super) struct DoctorArgs {
 #[derive(Debug, clap::Args)]
 pub(super) struct PolicyArgs {
     /// The policy [default: the nearest sumgate.toml at or above the working folder]
-    #[arg(long, value_name = "FILE", env = "SUMGATE_POLICY", overrides_with = "no_policy")]
+    #[arg(long, value_name = "FILE", env = "SUMGATE_POLICY")]
     pub(super) policy: Option<PathBuf>,
 
-    /// Obey no policy, also if there is a sumgate.toml, or SUMGATE_POLICY names one
-    #[arg(long, overrides_with = "policy")]
+    /// Obey no policy, whatever --policy, SUMGATE_POLICY or a sumgate.toml say
+    // No conflict with --policy: for that the variable would count as typed, and could not be overruled.
+    #[arg(long)]
     pub(super) no_policy: bool,
 }
 

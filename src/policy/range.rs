@@ -136,7 +136,7 @@ mod tests {
         ] {
             assert!(parse(empty).unwrap_err().to_string().contains("write || for or"), "{empty}");
         }
-        for some in [">=v1.0.0, <=v1.0.0", "v1.0.0, =v1.0.0+incompatible", ">v1.0.0, >v2.0.0", "<v1.0.0, <v2.0.0"] {
+        for some in [">=v1.0.0, <=v1.0.0", "v2.0.0, =v2.0.0+incompatible", ">v1.0.0, >v2.0.0", "<v1.0.0, <v2.0.0"] {
             assert!(parse(some).is_ok(), "{some}");
         }
     }
