@@ -213,8 +213,9 @@ pub(super) struct PolicyArgs {
     #[arg(long, value_name = "FILE", env = "SUMGATE_POLICY")]
     pub(super) policy: Option<PathBuf>,
 
-    /// Obey no policy, also if there is a sumgate.toml
-    #[arg(long, conflicts_with = "policy")]
+    /// Obey no policy, whatever --policy, SUMGATE_POLICY or a sumgate.toml say
+    // No conflict with --policy: for that the variable would count as typed, and could not be overruled.
+    #[arg(long)]
     pub(super) no_policy: bool,
 }
 

@@ -19,8 +19,11 @@ pub fn trials() -> Vec<Trial> {
         go_trial("gate: a forked database is exit 3", a_forked_database),
         go_trial("gate: a second job with the same cache asks nobody", a_kept_cache),
         go_trial("gate: the job's own mirror becomes the upstream", behind_another_mirror),
+        go_trial("gate: what nobody vouches for is not called proved", exempt_modules),
+        go_trial("gate: an upstream that is named passes the database on, too", a_named_upstream),
         go_trial("gate: a toolchain comes through it, too", a_toolchain),
         trial("gate: the code and the signals are the command's", codes_and_signals),
+        trial("gate: results are written whatever comes, or the command does not start", results_are_written),
         trial("gate: what cannot be started says why", what_cannot_start),
     ]
 }
@@ -102,6 +105,10 @@ fn a_forked_database(go: &Path) {
     let (code, output) = fetched("example.com/dep/v2@v2.0.1");
     assert_eq!(code, Some(3), "{output}");
     assert!(output.contains("THE DATABASE MISBEHAVED, evidence in"), "{output}");
+    // Not even a full disk hides it.
+    let words = ["run", "--cache", words[2], "--report", "/dev/full", "--", "true"];
+    let (code, output) = app.sumgate(&words);
+    assert_eq!((code, output.contains("cannot write /dev/full")), (Some(3), true), "{output}");
 
     // Without a cache the evidence outlives the run all the same. The anchor is what the new installation knows.
     let anchor = app.home().join("anchor");
@@ -143,6 +150,32 @@ fn behind_another_mirror(go: &Path) {
     }
 }
 
+fn exempt_modules(go: &Path) {
+    let origin = origin(World::demo());
+    let app = app(go, &origin.url(), &origin.gosumdb()).set("GONOSUMDB", "example.com/hello");
+    let words = ["run", "--report", "report.json", "--attest", "attest.json", "--", "go", "build", "."];
+    let (code, output) = app.sumgate(&words);
+    assert_eq!(code, Some(0), "{output}");
+    assert!(output.contains("4 files proved and released, 2 exempt ones released UNPROVED"), "{output}");
+    assert!(output.contains("GONOSUMDB=example.com/hello kept"), "{output}");
+    let (report, statement) = (json(&app, "report.json"), json(&app, "attest.json"));
+    assert_eq!(report["kept_settings"]["GONOSUMDB"], "example.com/hello");
+    for list in [&report["released"], &statement["predicate"]["modules"]] {
+        for one in list.as_array().unwrap() {
+            let is_exempt = one.to_string().contains("example.com/hello");
+            assert_eq!((&one["proved"], one["record"].is_u64()), (&Value::Bool(!is_exempt), !is_exempt), "{one}");
+        }
+    }
+}
+
+fn a_named_upstream(go: &Path) {
+    let origin = origin(World::demo());
+    // Neither the job's own proxy nor the database itself can be reached.
+    let app = app(go, "http://127.0.0.1:9|direct", &format!("{} http://127.0.0.1:9", origin.key()));
+    let (code, output) = app.sumgate(&["run", "--upstream", &origin.url(), "--", "go", "build", "."]);
+    assert_eq!(code, Some(0), "{output}");
+}
+
 fn a_toolchain(go: &Path) {
     let origin = origin(World::demo());
     let app = app(go, &origin.url(), &origin.gosumdb()).set("GOTOOLCHAIN", "go1.99.1");
@@ -177,6 +210,23 @@ fn codes_and_signals() {
     assert!(std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
     assert_eq!(lines.next().unwrap().unwrap(), "asked");
     assert_eq!(wait(&mut running).code(), Some(9));
+}
+
+fn results_are_written() {
+    let home = here();
+    let words = ["run", "--report", "report.json", "--attest", "/no/such/folder/x", "--", "touch", "ran"];
+    let (code, output) = home.sumgate(&words);
+    assert_eq!((code, output.contains("cannot write /no/such/folder/x")), (Some(2), true), "{output}");
+    assert!(!home.home().join("ran").exists(), "found out before the command runs");
+    // What an earlier run left is not taken for the result of this one.
+    home.write("report.json", "old");
+    assert_eq!(home.sumgate(&["run", "--report", "report.json", "--", "no-such-command"]).0, Some(2));
+    assert_eq!(std::fs::read_to_string(home.home().join("report.json")).unwrap(), "");
+    // The other one is still written, also if the command took its place away.
+    let words = ["run", "--report", "/dev/full", "--attest", "attest.json", "--", "rm", "attest.json"];
+    let (code, output) = home.sumgate(&words);
+    assert_eq!((code, output.contains("cannot write /dev/full")), (Some(2), true), "{output}");
+    assert_eq!(json(&home, "attest.json")["_type"], "https://in-toto.io/Statement/v1");
 }
 
 fn what_cannot_start() {
