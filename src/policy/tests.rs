@@ -57,6 +57,14 @@ fn default_deny_lets_in_only_what_is_allowed() {
 }
 
 #[test]
+fn what_is_denied_is_denied_whatever_is_allowed() {
+    let policy = "[policy]\ndefault = \"deny\"\n[[allow]]\nmodule = \"a.com\"\nreason = \"ours\"\n\
+        [[deny]]\nmodule = \"a.com/b\"\nreason = \"bad\"\n";
+    assert_eq!(denied(policy, &named("a.com/b@v1.0.0")), (Rule::Deny, 6, "bad".to_owned()));
+    allowed(policy, &named("a.com/c@v1.0.0"));
+}
+
+#[test]
 fn toolchains_have_a_rule_of_their_own() {
     let policy =
         "[policy]\ndefault = \"deny\"\npre-releases = \"deny\"\ntoolchains = [\">=go1.26.6\", \"go1.25.13\"]\n";
