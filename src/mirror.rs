@@ -9,6 +9,7 @@
 
 mod admit;
 mod advisory;
+mod ahead;
 mod attest;
 mod body;
 mod commit;
@@ -18,6 +19,7 @@ mod handle;
 mod hash;
 mod hot;
 mod obtain;
+mod offline;
 mod piece;
 mod pipeline;
 mod prove;
@@ -29,6 +31,7 @@ mod status;
 mod trail;
 mod young;
 
+pub use ahead::Ahead;
 pub use attest::Vouchers;
 pub use error::{Expected, MirrorError, Voucher};
 pub use pipeline::Pipeline;

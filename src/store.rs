@@ -78,6 +78,11 @@ impl Store {
         self.staging.file()
     }
 
+    /// A new empty folder to unpack into; removed when dropped.
+    pub fn stage_folder(&self) -> Result<tempfile::TempDir, StoreError> {
+        self.staging.folder()
+    }
+
     /// The state folder of the database with this verifier key text.
     pub fn database(&self, name: &str, verifier_key: &str) -> Result<StateDir, StoreError> {
         StateDir::open(&self.root.join("sumdb"), name, verifier_key)

@@ -7,6 +7,8 @@
 #![expect(clippy::case_sensitive_file_extension_comparisons, reason = "files are named by our own code")]
 #![expect(unreachable_pub, reason = "modules of one test binary")]
 
+#[path = "end_to_end/ahead.rs"]
+mod ahead;
 #[path = "end_to_end/attacks.rs"]
 mod attacks;
 #[path = "end_to_end/audit.rs"]
@@ -17,6 +19,8 @@ mod audit_base;
 mod audit_cache;
 #[path = "end_to_end/audit_records.rs"]
 mod audit_records;
+#[path = "end_to_end/carried.rs"]
+mod carried;
 #[path = "end_to_end/cli.rs"]
 mod cli;
 #[path = "end_to_end/crash.rs"]
@@ -31,10 +35,14 @@ mod fixture;
 mod gate;
 #[path = "end_to_end/go_command.rs"]
 mod go_command;
+#[path = "end_to_end/hostile_archives.rs"]
+mod hostile_archives;
 #[path = "end_to_end/hot.rs"]
 mod hot;
 #[path = "end_to_end/http.rs"]
 mod http;
+#[path = "end_to_end/offline.rs"]
+mod offline;
 #[path = "end_to_end/policy.rs"]
 mod policy;
 #[path = "end_to_end/readme.rs"]
@@ -70,6 +78,10 @@ fn main() {
     trials.extend(readme::trials());
     trials.extend(upstreams::trials());
     trials.extend(doors::trials());
+    trials.extend(offline::trials());
+    trials.extend(ahead::trials());
+    trials.extend(carried::trials());
+    trials.extend(hostile_archives::trials());
     trials.extend(zips::trials());
     trials.extend(real_sumdb::trials());
     libtest_mimic::run(&arguments, trials).exit();

@@ -1,5 +1,6 @@
 //! The words that can be typed. Reading them touches nothing; [`super::config`] checks what they mean.
 
+mod closed;
 mod serve;
 
 use std::ffi::OsString;
@@ -10,6 +11,7 @@ use clap::{Parser, Subcommand};
 
 use crate::finding::{Format, Severity};
 
+pub(super) use closed::{ExportArgs, FetchArgs, ImportArgs};
 pub(super) use serve::{AddressArgs, ServeArgs};
 
 const ABOUT: &str = "A Go module mirror that proves every byte against the checksum database before it lets it out";
@@ -55,6 +57,19 @@ pub(super) enum Command {
     /// GOPROXY and GOSUMDB of the command are those of the mirror, with nothing behind them: no module gets in unproved.
     /// Exits with the command's code; with 1 if something was refused, with 3 if the database misbehaved.
     Run(Box<RunArgs>),
+    /// Fill the store ahead of time, for go.sum or module versions
+    ///
+    /// Each file takes the way of a request to the mirror: nothing enters unproved.
+    Fetch(Box<FetchArgs>),
+    /// Write what a go.sum needs from the store into a folder or a .tar.zst, to be carried to a closed network
+    ///
+    /// Modules, their records, the tiles that prove the records, and the signed tree head. Asks nothing of any network.
+    Export(Box<ExportArgs>),
+    /// Take up what was exported elsewhere, or a module cache
+    ///
+    /// Everything is proved again: the head's signature, that it fits the head trusted here, each record under it, and the
+    /// hash of each file. What was exported is taken up without any network.
+    Import(Box<ImportArgs>),
     /// Check a policy, or explain what it says to a module version
     Policy(PolicyCommandArgs),
     /// Look for settings that weaken the checks of `go`

@@ -9,7 +9,7 @@ use super::config;
 use super::exit::{Exit, Failure};
 use super::out;
 use crate::mirror::{Mirror, Pipeline, Trail, Vouchers};
-use crate::origin::{Chain, Origin};
+use crate::origin::{Chain, HttpClient, Origin};
 
 pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
     let chain = Chain::parse(&args.upstream).map_err(|error| Failure::usage(&error))?;
@@ -17,12 +17,13 @@ pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
     let databases = databases.into_iter().map(|database| database.or_through(&chain)).collect();
     let (base, exempt) = config::address(&args.address)?;
     let policy = args.policy.as_deref().map(config::read_policy).transpose()?;
-    let http = config::http()?;
+    let http = if args.offline { HttpClient::offline() } else { config::http()? };
     let store = Arc::new(config::store(&args.state)?);
     let clients = config::clients(databases, &args.state.anchor, &store, &http)?;
     out::start_log("info");
 
-    let origin = Origin::new(&chain, &http, args.waits.get());
+    let waits = args.waits.get();
+    let origin = if args.offline { config::nowhere(waits) } else { Origin::new(&chain, &http, waits) };
     let vouchers = Vouchers { databases: clients.clone(), exempt: exempt.clone() };
     config::runtime()?.block_on(async {
         // Before the start: a signal that comes early must not be lost.
@@ -33,7 +34,8 @@ pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
         let pipeline = Pipeline::new(Arc::clone(&store), origin, vouchers, policy, Trail::default());
         let mirror = Mirror::start(pipeline, args.address.listen, base).await?;
         let mut text = format!("sumgate {} listening on {}\n", env!("CARGO_PKG_VERSION"), mirror.url());
-        text.push_str(&format!("  data      {}\n  upstream  {chain}\n", store.root().display()));
+        let from = if args.offline { "none: offline".to_owned() } else { chain.to_string() };
+        text.push_str(&format!("  data      {}\n  upstream  {from}\n", store.root().display()));
         for client in &clients {
             text.push_str(&format!("  database  {}\n", client.database()));
         }

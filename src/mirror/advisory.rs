@@ -26,7 +26,7 @@ use crate::origin::{Origin, OriginError};
 use crate::store::{Store, StoreError};
 
 /// The largest `.info` seen has a few kilobytes of `Origin`.
-const MAX_INFO: usize = 1 << 20;
+pub(super) const MAX_INFO: usize = 1 << 20;
 
 /// Versions that are asked for what a module takes back, if the database does not know the newest ones. A hundred releases
 /// in the time that the database takes to learn of one are nobody's.
@@ -168,7 +168,7 @@ impl Pipeline {
     /// (<https://go.dev/ref/mod#go-mod-file-retract>). That go.mod is proved like any other. Nothing here is ever absent:
     /// that would be taken for an answer about the zip that somebody asked for.
     pub(super) async fn find_retractions(&self, path: &ModulePath) -> Result<Vec<Retraction>, Arc<MirrorError>> {
-        let versions = match self.shared.advisories.versions(self, path).await {
+        let versions = match self.listed(path).await {
             Err(error) if error.fault() == Fault::Absent => return Ok(Vec::new()),
             versions => versions?,
         };
@@ -191,6 +191,13 @@ impl Pipeline {
                 Err(Arc::new(OriginError::Nonsense { origin: "that was asked".to_owned(), why }.into()))
             }
         }
+    }
+
+    async fn listed(&self, path: &ModulePath) -> Result<Vec<Version>, Arc<MirrorError>> {
+        if self.shared.offline {
+            return Ok(self.versions_released(path).await?);
+        }
+        self.shared.advisories.versions(self, path).await
     }
 
     async fn read_retractions(&self, go_mod: Released) -> Result<Vec<Retraction>, Arc<MirrorError>> {
@@ -234,7 +241,7 @@ struct Info {
 }
 
 /// The canonical version that an `.info` names, or what is wrong with it.
-fn version_of(body: &[u8]) -> Result<Version, String> {
+pub(super) fn version_of(body: &[u8]) -> Result<Version, String> {
     let info: Info = serde_json::from_slice(body).map_err(|error| format!("its .info cannot be read: {error}"))?;
     // Go matches field names without regard to case, and the last one wins: a second spelling would mean another
     // version to `go` than to us.
@@ -265,7 +272,7 @@ fn list(body: Vec<u8>) -> Result<Bytes, String> {
 }
 
 /// The kept `.info`, checked again: a damaged one is as good as absent.
-fn stored_info(store: &Store, artifact: &Artifact) -> Result<Option<Bytes>, MirrorError> {
+pub(super) fn stored_info(store: &Store, artifact: &Artifact) -> Result<Option<Bytes>, MirrorError> {
     let Some(file) = store.open_artifact(artifact)? else {
         return Ok(None);
     };
@@ -277,7 +284,7 @@ fn stored_info(store: &Store, artifact: &Artifact) -> Result<Option<Bytes>, Mirr
     Ok(right.then(|| Bytes::from(body)))
 }
 
-fn keep_info(store: &Store, artifact: &Artifact, body: &[u8]) -> Result<(), MirrorError> {
+pub(super) fn keep_info(store: &Store, artifact: &Artifact, body: &[u8]) -> Result<(), MirrorError> {
     let mut staged = store.stage()?;
     staged.file.write_all(body).map_err(|cause| StoreError::new("write", store.root(), cause))?;
     store.keep(staged, artifact)?;

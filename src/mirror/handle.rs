@@ -13,7 +13,7 @@ use super::hot::{Head, Hot, MAX_ANSWER};
 use super::pipeline::{Pipeline, blocking};
 use super::respond::{self, Small};
 use super::route::{BasePath, Route, SumdbRoute, route};
-use crate::artifact::Kind;
+use crate::artifact::{Artifact, Kind};
 use crate::module::ModuleVersion;
 use crate::sumdb::Client;
 
@@ -52,6 +52,14 @@ impl Handler {
         let advisories = &self.pipeline.shared.advisories;
         Ok(match route {
             Route::Home => respond::small(Small::Text, self.home()),
+            asked @ (Route::File(Artifact { kind: Kind::Info, .. })
+            | Route::Query(..)
+            | Route::List(_)
+            | Route::Latest(_))
+                if self.pipeline.shared.offline =>
+            {
+                self.pipeline.advise_here(asked).await?
+            }
             Route::File(artifact) if artifact.kind == Kind::Info => {
                 let info = advisories.info(&self.pipeline, &artifact).await?;
                 self.hot.keep(uri.path(), respond::small(Small::Info, info), None)
@@ -107,7 +115,12 @@ impl Handler {
             return Err(MirrorError::Exempt(module.to_string()));
         }
         let attested = client.lookup(module).await?;
-        let head = client.head().await?;
+        let mut head = client.head().await?;
+        if head.size() < attested.proved_in() {
+            // Another process proved it, and stored the head under it.
+            client.catch_up().await?;
+            head = client.head().await?;
+        }
         Ok((attested.record().format_reply(&head), head.size().get()))
     }
 

@@ -26,7 +26,7 @@ const MAX_KNOWN: u64 = 50_000;
 /// Downloads under way. A `go` command asks for about ten at once.
 const MAX_DOWNLOADS: usize = 64;
 /// The source of what lay here already.
-const OWN_DISK: &str = "this mirror's own disk";
+pub(super) const OWN_DISK: &str = "this mirror's own disk";
 /// Zips being hashed at once, over all requests: each already uses the cores.
 const MAX_HASHING: usize = 4;
 
@@ -40,6 +40,8 @@ pub(super) struct Shared {
     pub(super) store: Arc<Store>,
     pub(super) origin: Origin,
     pub(super) vouchers: Vouchers,
+    /// What is not in `store` is asked of nobody.
+    pub(super) offline: bool,
     trail: Trail,
     pub(super) admission: Option<Admission>,
     pub(super) advisories: Advisories,
@@ -61,10 +63,13 @@ struct Known {
 impl Pipeline {
     /// A pipeline that keeps in `store`, fetches from `origin`, believes `vouchers`, obeys `policy`, and writes down in
     /// `trail` what it releases and refuses.
+    ///
+    /// Without any source the pipeline is offline: what is not in `store` is asked of nobody.
     pub fn new(store: Arc<Store>, origin: Origin, vouchers: Vouchers, policy: Option<Policy>, trail: Trail) -> Self {
         let shared = Shared {
             store,
             advisories: Advisories::new(&origin),
+            offline: origin.sources() == 0,
             origin,
             vouchers,
             trail,
@@ -156,6 +161,9 @@ impl Shared {
         };
         if let Some(released) = self.from_disk(artifact, &vouched).await? {
             return Ok(released);
+        }
+        if self.offline {
+            return Err(MirrorError::Offline(artifact.to_string()));
         }
         let _turn = self.downloads.acquire().await.map_err(|_| BrokenOff)?;
         self.from_upstream(artifact, &vouched).await

@@ -85,6 +85,15 @@ impl Remote {
                 }
                 Source::Dir(_) => None,
             };
+            // A record that is absent now may be there in a second.
+            let waits = Waits { absent: Duration::ZERO, ..Waits::default() };
+            if let Some(folder) = database.carried() {
+                let carried = Link { source: Source::Dir(folder.clone()), on_any_failure: false };
+                return Ok(Doors {
+                    origin: Origin::of_links(&[carried], &self.http, waits, AT_ONCE),
+                    kinds: vec![Kind::Own],
+                });
+            }
             let mut own = None;
             for link in database.proxies() {
                 let Some(base) = through(&link.source) else { continue };
@@ -108,8 +117,6 @@ impl Remote {
                 .into_iter()
                 .map(|(url, kind)| (Link { source: Source::Http(url), on_any_failure: true }, kind))
                 .unzip();
-            // A record that is absent now may be there in a second.
-            let waits = Waits { absent: Duration::ZERO, ..Waits::default() };
             Ok(Doors { origin: Origin::of_links(&links, &self.http, waits, AT_ONCE), kinds })
         };
         self.doors.get_or_try_init(find).await

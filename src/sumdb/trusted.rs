@@ -98,6 +98,12 @@ impl Trusted {
         Ok(())
     }
 
+    /// Takes up what another process may have stored meanwhile. Blocks on the disk.
+    pub(super) fn catch_up(&self) -> Result<(), SumdbError> {
+        let stored = self.state.head()?;
+        self.take_up(stored.as_deref())
+    }
+
     /// Takes up a head that this or another process stored after proving it.
     fn take_up(&self, stored: Option<&str>) -> Result<(), SumdbError> {
         let Some(stored) = stored else { return Ok(()) };

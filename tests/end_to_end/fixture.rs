@@ -164,7 +164,9 @@ pub fn files(root: &Path) -> BTreeMap<String, Vec<u8>> {
 pub fn sumgate() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sumgate"));
     // Settings of the surroundings must not leak in.
-    for name in ["DATA", "ANCHOR", "SUMDB", "LISTEN", "BASE_PATH", "NOSUMDB", "UPSTREAM", "LOG", "CACHE", "POLICY"] {
+    let names =
+        ["DATA", "ANCHOR", "SUMDB", "LISTEN", "BASE_PATH", "NOSUMDB", "UPSTREAM", "LOG", "CACHE", "POLICY", "OFFLINE"];
+    for name in names {
         command.env_remove(format!("SUMGATE_{name}"));
     }
     command

@@ -37,6 +37,12 @@ pub(in crate::cli) struct ServeArgs {
     #[arg(long, value_name = "FILE", env = "SUMGATE_POLICY")]
     pub(in crate::cli) policy: Option<PathBuf>,
 
+    /// Serve what is there and ask nothing of any network; a `file://` upstream is not read either
+    ///
+    /// What is not there is refused with status 502, never with 404: an offline mirror does not know what exists.
+    #[arg(long, env = "SUMGATE_OFFLINE", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(in crate::cli) offline: bool,
+
     /// Where to fetch from, in the syntax of GOPROXY: urls with `,` (go on after 404) or `|` (go on after any failure)
     #[arg(long, value_name = "GOPROXY", env = "SUMGATE_UPSTREAM", default_value = "https://proxy.golang.org,direct")]
     pub(in crate::cli) upstream: String,
