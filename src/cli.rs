@@ -10,9 +10,11 @@ mod exit;
 mod hash;
 mod lookup;
 mod out;
+mod pins;
 mod policy;
 mod run;
 mod serve;
+mod sources;
 mod verify_evidence;
 
 use std::process::ExitCode;
@@ -32,6 +34,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Policy(args) => policy::run(&args.command),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Pins(args) => pins::run(&args.command),
         Command::Hash(args) => hash::run(&args),
         Command::VerifyEvidence(args) => verify_evidence::run(&args),
         Command::Env(args) => env::run(&args),

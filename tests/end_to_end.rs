@@ -29,8 +29,12 @@ mod gate;
 mod go_command;
 #[path = "end_to_end/http.rs"]
 mod http;
+#[path = "end_to_end/logins.rs"]
+mod logins;
 #[path = "end_to_end/policy.rs"]
 mod policy;
+#[path = "end_to_end/private.rs"]
+mod private;
 #[path = "end_to_end/readme.rs"]
 mod readme;
 #[path = "end_to_end/real_sumdb.rs"]
@@ -61,6 +65,8 @@ fn main() {
     trials.extend(readme::trials());
     trials.extend(upstreams::trials());
     trials.extend(doors::trials());
+    trials.extend(private::trials());
+    trials.extend(logins::trials());
     trials.extend(zips::trials());
     trials.extend(real_sumdb::trials());
     libtest_mimic::run(&arguments, trials).exit();

@@ -17,7 +17,7 @@ use super::trail::Trail;
 use crate::artifact::{Artifact, Kind};
 use crate::dirhash::H1;
 use crate::flight::{BrokenOff, Flights};
-use crate::origin::Origin;
+use crate::origin::Sources;
 use crate::policy::{Exception, Policy};
 use crate::store::{Identity, Store};
 
@@ -38,7 +38,7 @@ pub struct Pipeline {
 
 pub(super) struct Shared {
     pub(super) store: Arc<Store>,
-    pub(super) origin: Origin,
+    pub(super) sources: Sources,
     pub(super) vouchers: Vouchers,
     trail: Trail,
     pub(super) admission: Option<Admission>,
@@ -59,13 +59,20 @@ struct Known {
 }
 
 impl Pipeline {
-    /// A pipeline that keeps in `store`, fetches from `origin`, believes `vouchers`, obeys `policy`, and writes down in
-    /// `trail` what it releases and refuses.
-    pub fn new(store: Arc<Store>, origin: Origin, vouchers: Vouchers, policy: Option<Policy>, trail: Trail) -> Self {
+    /// A pipeline that keeps in `store`, fetches from `sources`, believes `vouchers`, obeys `policy`, and writes down in
+    /// `trail` what it releases and refuses. What is private is exempt from the databases.
+    pub fn new(
+        store: Arc<Store>,
+        sources: Sources,
+        mut vouchers: Vouchers,
+        policy: Option<Policy>,
+        trail: Trail,
+    ) -> Self {
+        vouchers.exempt = vouchers.exempt.with(sources.private());
         let shared = Shared {
             store,
-            advisories: Advisories::new(&origin),
-            origin,
+            advisories: Advisories::new(&sources),
+            sources,
             vouchers,
             trail,
             admission: policy.map(Admission::new),

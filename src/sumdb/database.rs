@@ -8,7 +8,7 @@ use std::fmt;
 use tlog::VerifierKey;
 use url::Url;
 
-use crate::origin::{Chain, Link, Source};
+use crate::origin::{Chain, Link};
 
 /// The key of sum.golang.org, as `go` has it built in (`cmd/go/internal/modfetch/key.go`).
 const SUM_GOLANG_ORG: &str = tlog::SUM_GOLANG_ORG;
@@ -25,7 +25,7 @@ pub struct Database {
     /// Proxies that may pass it on, to be asked before the url that was not given.
     proxies: Vec<Link>,
     /// Proxies that may pass it on, to be asked where the url does not answer.
-    behind: Vec<Source>,
+    behind: Vec<Link>,
 }
 
 /// Why a database setting cannot be used.
@@ -102,11 +102,12 @@ impl Database {
     /// Lets the proxies of a chain pass the database on where its own address does not answer.
     #[must_use]
     pub fn or_through(mut self, chain: &Chain) -> Self {
-        self.behind = chain.links().iter().map(|link| link.source.clone()).collect();
+        // Lookups name modules, and some proxies may not hear of all of them.
+        self.behind = chain.links().iter().filter(|link| link.serves.is_empty()).cloned().collect();
         self
     }
 
-    pub(super) fn behind(&self) -> &[Source] {
+    pub(super) fn behind(&self) -> &[Link] {
         &self.behind
     }
 

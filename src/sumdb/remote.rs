@@ -83,7 +83,7 @@ impl Remote {
                     base.set_path(&format!("{}/sumdb/{}", proxy.path().trim_end_matches('/'), database.name()));
                     Some(base)
                 }
-                Source::Dir(_) => None,
+                Source::Dir(_) | Source::Direct(_) => None,
             };
             let mut own = None;
             for link in database.proxies() {
@@ -101,16 +101,16 @@ impl Remote {
                 }
             }
             let urls = own.map_or_else(|| database.urls(), |own| vec![own]);
-            let mut doors: Vec<_> = urls.into_iter().map(|url| (url, Kind::Own)).collect();
-            let behind = database.behind().iter().filter_map(through);
-            doors.extend(behind.map(|url| (url, Kind::Proxy(OnceCell::new()))));
-            let (links, kinds): (Vec<Link>, Vec<Kind>) = doors
-                .into_iter()
-                .map(|(url, kind)| (Link { source: Source::Http(url), on_any_failure: true }, kind))
-                .unzip();
+            let own = |url| (Link::plain(Source::Http(url), true), Kind::Own);
+            let behind = database.behind().iter().filter_map(|link| {
+                let door = Link { source: Source::Http(through(&link.source)?), on_any_failure: true, ..link.clone() };
+                Some((door, Kind::Proxy(OnceCell::new())))
+            });
+            let (links, kinds): (Vec<Link>, Vec<Kind>) = urls.into_iter().map(own).chain(behind).unzip();
             // A record that is absent now may be there in a second.
             let waits = Waits { absent: Duration::ZERO, ..Waits::default() };
-            Ok(Doors { origin: Origin::of_links(&links, &self.http, waits, AT_ONCE), kinds })
+            let origin = Origin::of_links(&links, &self.http, waits, AT_ONCE);
+            Ok(Doors { origin: origin.map_err(|cause| self.unreachable(cause))?, kinds })
         };
         self.doors.get_or_try_init(find).await
     }
