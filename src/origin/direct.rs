@@ -19,7 +19,7 @@ use serde::Deserialize;
 
 use self::command::{GoCommand, Printed};
 use super::fetch::OriginError;
-use super::upstream::Landing;
+use super::landing::Landing;
 use crate::artifact::{Artifact, Kind};
 use crate::fault::Fault;
 use crate::flight::{BrokenOff, Flights};

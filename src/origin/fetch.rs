@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use super::chain::{Chain, Link};
 use super::direct::DirectError;
 use super::http::{HttpClient, HttpError};
+use super::landing::Landing;
 use super::race::{self, Progress};
 use super::retry;
-use super::upstream::{Landing, Small, Upstream};
+use super::upstream::{Small, Upstream};
 use crate::fault::Fault;
 use crate::module::ModulePath;
 

@@ -222,6 +222,11 @@ impl HttpClient {
         Self { inner: None, timeouts: Timeouts::default(), credentials: None }
     }
 
+    /// Whether nothing may be dialled.
+    pub fn is_offline(&self) -> bool {
+        self.inner.is_none()
+    }
+
     /// Asks `url`; an answer is status 200, everything else is an error.
     pub async fn get(&self, url: Url) -> Result<Answer, HttpError> {
         self.ask(url, &Conditions::default()).await

@@ -1,15 +1,14 @@
 //! One source at run time: asked within its bounds, and its health written down.
 
-use std::io::{self, SeekFrom};
+use std::io;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use moka::sync::Cache;
 use reqwest::StatusCode;
-use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::io::AsyncReadExt;
+use tokio::sync::Semaphore;
 use url::Url;
 
 use super::chain::{Link, Source};
@@ -17,6 +16,7 @@ use super::direct::Direct;
 use super::fetch::{OriginError, Waits};
 use super::health::Health;
 use super::http::{Answer, Conditions, HttpClient, HttpError};
+use super::landing::Landing;
 use super::race::Progress;
 use crate::module::ModulePath;
 
@@ -43,51 +43,6 @@ pub(super) struct Upstream {
     wrong: Cache<String, ()>,
     /// Of a source that is version control.
     direct: Option<Direct>,
-}
-
-/// Where a download goes.
-#[derive(Debug)]
-pub struct Landing {
-    /// The file.
-    pub file: tokio::fs::File,
-    /// Who reads along, if somebody does. A reader that is slower than the network slows the download down.
-    pub along: Option<mpsc::Sender<Piece>>,
-}
-
-/// What a reader is told.
-#[derive(Clone, Debug)]
-pub enum Piece {
-    /// The next bytes.
-    Next(Bytes),
-    /// All that came is void: the download starts over.
-    StartOver,
-}
-
-impl Landing {
-    pub(super) async fn take(&mut self, chunk: Bytes) -> Result<(), OriginError> {
-        self.file.write_all(&chunk).await.map_err(staging)?;
-        self.tell(Piece::Next(chunk)).await;
-        Ok(())
-    }
-
-    pub(super) async fn flush(&mut self) -> Result<(), OriginError> {
-        self.file.flush().await.map_err(staging)
-    }
-
-    async fn start_over(&mut self) -> Result<(), OriginError> {
-        self.file.set_len(0).await.map_err(staging)?;
-        self.file.seek(SeekFrom::Start(0)).await.map_err(staging)?;
-        self.tell(Piece::StartOver).await;
-        Ok(())
-    }
-
-    async fn tell(&mut self, piece: Piece) {
-        if let Some(along) = &self.along
-            && along.send(piece).await.is_err()
-        {
-            self.along = None;
-        }
-    }
 }
 
 /// A small answer.
@@ -145,6 +100,7 @@ impl Upstream {
         let base = match (&self.link.source, &self.direct) {
             (Source::Http(base), _) => base,
             (_, Some(direct)) => {
+                self.may_dial(path)?;
                 let body = direct.small(path, limit).await.map_err(|error| self.remember(path, error))?;
                 return Ok(Small::Body(body, None));
             }
@@ -183,6 +139,7 @@ impl Upstream {
         let base = match (&self.link.source, &self.direct) {
             (Source::Http(base), _) => base,
             (_, Some(direct)) => {
+                self.may_dial(path)?;
                 return direct.download(path, landing, limit).await.map_err(|error| self.remember(path, error));
             }
             _ => return self.copy_file(path, &mut landing.file, limit).await,
@@ -204,6 +161,12 @@ impl Upstream {
 
     fn remembered_absent(&self, path: &str) -> Result<(), OriginError> {
         self.absent.get(path).map_or(Ok(()), |words| Err(OriginError::Absent(words)))
+    }
+
+    /// The HTTP client looks for itself; `go` would not.
+    fn may_dial(&self, path: &str) -> Result<(), OriginError> {
+        let url = || format!("{}: {path}", self.link.source);
+        if self.http.is_offline() { Err(OriginError::Failed(HttpError::Offline { url: url() })) } else { Ok(()) }
     }
 
     /// That something is absent is remembered.
@@ -373,10 +336,6 @@ impl Download<'_> {
         }
         Ok(())
     }
-}
-
-fn staging(cause: io::Error) -> OriginError {
-    OriginError::Io { what: "cannot write the staging file".to_owned(), cause }
 }
 
 /// `base` and the escaped path behind it.
