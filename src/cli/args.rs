@@ -1,6 +1,7 @@
 //! The words that can be typed. Reading them touches nothing; [`super::config`] checks what they mean.
 
 mod closed;
+mod pins;
 mod serve;
 
 use std::ffi::OsString;
@@ -12,6 +13,7 @@ use clap::{Parser, Subcommand};
 use crate::finding::{Format, Severity};
 
 pub(super) use closed::{ExportArgs, FetchArgs, ImportArgs};
+pub(super) use pins::{PinsArgs, PinsCommand};
 pub(super) use serve::{AddressArgs, ServeArgs};
 
 const ABOUT: &str = "A Go module mirror that proves every byte against the checksum database before it lets it out";
@@ -72,6 +74,8 @@ pub(super) enum Command {
     Import(Box<ImportArgs>),
     /// Check a policy, or explain what it says to a module version
     Policy(PolicyCommandArgs),
+    /// List or forget what is pinned of modules that no database vouches for
+    Pins(PinsArgs),
     /// Look for settings that weaken the checks of `go`
     Doctor(DoctorArgs),
     /// Print the h1 of a module zip, a go.mod file, or an unpacked module

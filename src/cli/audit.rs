@@ -23,7 +23,7 @@ pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
     let (files, entries) = if args.modcache { module_cache(&go)? } else { go_sums(args)? };
 
     let http = if args.offline { HttpClient::offline() } else { config::http()? };
-    let store = config::store(&args.state)?;
+    let store = config::store(args.state.data.as_deref())?;
     let clients = config::clients(databases, &args.state.anchor, &store, &http)?;
     let at_once = usize::from(args.concurrency);
     let audit = Audit { clients, exempt, at_once, policy, now: SystemTime::now() };

@@ -40,7 +40,9 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Failure> {
 
     let trail = Trail::kept();
     let vouchers = Vouchers { databases: clients.clone(), exempt: exempt.clone() };
-    let pipeline = Pipeline::new(store, Origin::new(&chain, &http, Waits::default()), vouchers, policy, trail.clone());
+    let origin =
+        Origin::new(&chain, &http, Waits::default()).map_err(|error| Failure::host("set up the upstreams", &error))?;
+    let pipeline = Pipeline::new(store, origin.into(), vouchers, policy, trail.clone());
     let gatekeeper = pipeline.clone();
     let start = Instant::now();
     let (ended, environment) = config::runtime()?.block_on(async {

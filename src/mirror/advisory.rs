@@ -22,7 +22,7 @@ use crate::fault::Fault;
 use crate::flight::Flights;
 use crate::gomod::{self, Retraction};
 use crate::module::{ModulePath, ModuleVersion, Query, Version};
-use crate::origin::{Origin, OriginError};
+use crate::origin::{OriginError, Sources};
 use crate::store::{Store, StoreError};
 
 /// The largest `.info` seen has a few kilobytes of `Origin`.
@@ -40,8 +40,8 @@ pub(super) struct Advisories {
 }
 
 impl Advisories {
-    pub(super) fn new(origin: &Origin) -> Self {
-        Self { flights: Flights::default(), fresh: Fresh::new(origin) }
+    pub(super) fn new(sources: &Sources) -> Self {
+        Self { flights: Flights::default(), fresh: Fresh::new(sources.waits()) }
     }
 
     /// The `.info` of a canonical version, from disk or upstream.
@@ -61,7 +61,7 @@ impl Advisories {
                 }
                 Ok(Bytes::from(body))
             };
-            let info = shared.origin.small(&artifact.path(), MAX_INFO, check).await?.value;
+            let info = shared.sources.of(&artifact.module.path).small(&artifact.path(), MAX_INFO, check).await?.value;
             let body = info.clone();
             blocking(move || keep_info(&shared.store, &artifact, &body)).await?;
             Ok(info)
@@ -122,7 +122,7 @@ impl Advisories {
     /// What upstreams list, and behind it what was released here and they do not list.
     async fn whole_list(&self, pipeline: &Pipeline, path: &ModulePath) -> Result<Dated, Arc<MirrorError>> {
         let asked = format!("{}/@v/list", path.escaped());
-        let list = self.fresh.get(&pipeline.shared.origin, &asked, crate::store::MAX_LIST, list).await;
+        let list = self.fresh.get(&pipeline.shared.sources.of(path), &asked, crate::store::MAX_LIST, list).await;
         let (store, path) = (Arc::clone(&pipeline.shared.store), path.clone());
         let mut released = blocking(move || Ok(store.released(&path)?)).await?;
         let (dated, state) = match list {
@@ -142,13 +142,13 @@ impl Advisories {
     }
 
     async fn resolve(&self, pipeline: &Pipeline, path: &ModulePath, asked: String) -> Result<Dated, Arc<MirrorError>> {
-        let path = path.clone();
+        let (origin, path) = (pipeline.shared.sources.of(path), path.clone());
         let check = move |body: Vec<u8>| {
             let version = version_of(&body)?;
             ModuleVersion::new(path.clone(), version).map_err(|error| error.to_string())?;
             Ok(Bytes::from(body))
         };
-        self.fresh.get(&pipeline.shared.origin, &asked, MAX_INFO, check).await
+        self.fresh.get(&origin, &asked, MAX_INFO, check).await
     }
 
     async fn join<F>(&self, path: String, work: impl FnOnce() -> F + Send) -> Result<Bytes, Arc<MirrorError>>
