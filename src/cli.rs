@@ -13,9 +13,11 @@ mod hash;
 mod import;
 mod lookup;
 mod out;
+mod pins;
 mod policy;
 mod run;
 mod serve;
+mod sources;
 mod verify_evidence;
 
 use std::process::ExitCode;
@@ -38,6 +40,7 @@ pub fn main() -> ExitCode {
         Command::Import(args) => import::run(&args),
         Command::Policy(args) => policy::run(&args.command),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Pins(args) => pins::run(&args.command),
         Command::Hash(args) => hash::run(&args),
         Command::VerifyEvidence(args) => verify_evidence::run(&args),
         Command::Env(args) => env::run(&args),

@@ -36,5 +36,7 @@ pub mod mirror;
 pub mod module;
 pub mod origin;
 pub mod policy;
+pub mod settings;
 pub mod store;
 pub mod sumdb;
+pub mod toml_file;

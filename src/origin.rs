@@ -1,20 +1,27 @@
-//! Where bytes come from: the chain of upstream proxies.
+//! Where bytes come from: the chain of upstream proxies, and for private modules a source of their own.
 //!
-//! Nothing here is trusted. A `.zip` or `.mod` is only ever written to a staging file, whose hash decides; what no
+//! Which sources may hear of a module is decided by its name, before anything is asked ([`Sources`]). Nothing here is trusted. A `.zip` or `.mod` is only ever written to a staging file, whose hash decides; what no
 //! hash covers (`.info`, lists, `@latest`) travels as [`Advisory`], so that it cannot be mistaken for proved.
 
 mod chain;
+mod direct;
 mod fetch;
 mod health;
 mod http;
+mod landing;
+mod login;
 mod race;
 mod retry;
+mod secret;
+mod sources;
 mod upstream;
 
-pub(crate) use chain::Link;
-pub use chain::{Chain, ChainError, Source};
+pub use chain::{Chain, ChainError, Link, Source};
+pub use direct::{DirectError, Settings as DirectSettings};
 pub(crate) use fetch::worse;
 pub use fetch::{Advisory, Origin, OriginError, Waits};
 pub use http::{Answer, HttpClient, HttpError, Timeouts};
+pub use landing::{Landing, Piece};
+pub use login::{Credentials, Login, Secret, may_log_in};
 pub use race::Progress;
-pub use upstream::{Landing, Piece};
+pub use sources::Sources;

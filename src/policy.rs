@@ -17,12 +17,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::civil::Date;
 
-pub use file::{Complaint, MAX_FILE, PolicyErrors, age};
+pub use file::age;
 pub use range::{Range, RangeError};
 pub use verdict::{Age, Decision, Denial, Facts, Outcome, Step, Verdict};
 
 use crate::goversion::GoVersion;
 use crate::module::{ModuleVersion, Patterns, Version};
+use crate::toml_file::Complaints;
 
 /// A rule, by the name that the file has for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -167,7 +168,7 @@ impl Policy {
     /// let errors = Policy::parse("[policy]\nmin-age = \"soon\"\n").unwrap_err();
     /// assert!(errors.to_string().starts_with("2:11: "));
     /// ```
-    pub fn parse(text: &str) -> Result<Self, PolicyErrors> {
+    pub fn parse(text: &str) -> Result<Self, Complaints> {
         file::parse(text)
     }
 

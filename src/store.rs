@@ -83,6 +83,11 @@ impl Store {
         self.staging.folder()
     }
 
+    /// A folder for temporary ones: it is gone when the process is, or at the next start.
+    pub fn scratch(&self) -> &Path {
+        self.staging.dir()
+    }
+
     /// The state folder of the database with this verifier key text.
     pub fn database(&self, name: &str, verifier_key: &str) -> Result<StateDir, StoreError> {
         StateDir::open(&self.root.join("sumdb"), name, verifier_key)

@@ -41,10 +41,14 @@ mod hostile_archives;
 mod hot;
 #[path = "end_to_end/http.rs"]
 mod http;
+#[path = "end_to_end/logins.rs"]
+mod logins;
 #[path = "end_to_end/offline.rs"]
 mod offline;
 #[path = "end_to_end/policy.rs"]
 mod policy;
+#[path = "end_to_end/private.rs"]
+mod private;
 #[path = "end_to_end/readme.rs"]
 mod readme;
 #[path = "end_to_end/real_sumdb.rs"]
@@ -82,6 +86,8 @@ fn main() {
     trials.extend(ahead::trials());
     trials.extend(carried::trials());
     trials.extend(hostile_archives::trials());
+    trials.extend(private::trials());
+    trials.extend(logins::trials());
     trials.extend(zips::trials());
     trials.extend(real_sumdb::trials());
     libtest_mimic::run(&arguments, trials).exit();

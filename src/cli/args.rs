@@ -1,6 +1,7 @@
 //! The words that can be typed. Reading them touches nothing; [`super::config`] checks what they mean.
 
 mod closed;
+mod pins;
 mod serve;
 
 use std::ffi::OsString;
@@ -12,6 +13,7 @@ use clap::{Parser, Subcommand};
 use crate::finding::{Format, Severity};
 
 pub(super) use closed::{ExportArgs, FetchArgs, ImportArgs};
+pub(super) use pins::{PinsArgs, PinsCommand};
 pub(super) use serve::{AddressArgs, ServeArgs};
 
 const ABOUT: &str = "A Go module mirror that proves every byte against the checksum database before it lets it out";
@@ -72,6 +74,8 @@ pub(super) enum Command {
     Import(Box<ImportArgs>),
     /// Check a policy, or explain what it says to a module version
     Policy(PolicyCommandArgs),
+    /// List or forget what is pinned of modules that no database vouches for
+    Pins(PinsArgs),
     /// Look for settings that weaken the checks of `go`
     Doctor(DoctorArgs),
     /// Print the h1 of a module zip, a go.mod file, or an unpacked module
@@ -228,8 +232,9 @@ pub(super) struct PolicyArgs {
     #[arg(long, value_name = "FILE", env = "SUMGATE_POLICY")]
     pub(super) policy: Option<PathBuf>,
 
-    /// Obey no policy, also if there is a sumgate.toml
-    #[arg(long, conflicts_with = "policy")]
+    /// Obey no policy, whatever --policy, SUMGATE_POLICY or a sumgate.toml say
+    // No conflict with --policy: for that the variable would count as typed, and could not be overruled.
+    #[arg(long)]
     pub(super) no_policy: bool,
 }
 

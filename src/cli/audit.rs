@@ -23,7 +23,7 @@ pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
     let (files, entries) = if args.modcache { module_cache(&go)? } else { go_sums(args)? };
 
     let http = if args.offline { HttpClient::offline() } else { config::http()? };
-    let store = config::store(&args.state)?;
+    let store = config::store(args.state.data.as_deref())?;
     let clients = config::clients(databases, &args.state.anchor, &store, &http)?;
     let at_once = usize::from(args.concurrency);
     let audit = Audit { clients, exempt, at_once, policy, now: SystemTime::now() };
@@ -43,12 +43,17 @@ pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
 pub(super) fn show(report: &Report, output: &OutputArgs) -> Result<Exit, Failure> {
     let options = RenderOptions { colour: out::colour(output.color), verbose: output.verbose, deny: output.deny };
     out::deliver(&render(report, output.format, options))?;
-    Ok(match report.ending(output.deny) {
+    Ok(ending(report, output))
+}
+
+/// The exit code of a report.
+pub(super) fn ending(report: &Report, output: &OutputArgs) -> Exit {
+    match report.ending(output.deny) {
         Ending::Misbehaviour => Exit::Misbehaviour,
         Ending::NotFinished => Exit::NotFinished,
         Ending::Findings => Exit::Findings,
         Ending::Clean => Exit::Fine,
-    })
+    }
 }
 
 fn go_sums(args: &AuditArgs) -> Result<(Vec<PathBuf>, Vec<Entry>), Failure> {

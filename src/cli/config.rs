@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
 
-use super::args::{AddressArgs, AnchorArgs, DatabaseArgs, PolicyArgs, StateArgs, SurroundingArgs};
+use super::args::{AddressArgs, AnchorArgs, DatabaseArgs, PolicyArgs, SurroundingArgs};
 use super::exit::Failure;
 use crate::carry::{self, Refusal, Wanted};
 use crate::fault::Fault;
@@ -14,9 +14,10 @@ use crate::goenv::GoEnv;
 use crate::mirror::BasePath;
 use crate::module::Patterns;
 use crate::origin::{Chain, ChainError, HttpClient, Origin, Waits};
-use crate::policy::{Complaint, MAX_FILE, Policy};
+use crate::policy::Policy;
 use crate::store::Store;
 use crate::sumdb::{Anchor, Client, Database, DatabaseError};
+use crate::toml_file::{Complaint, Complaints, MAX_FILE};
 
 /// As for an audit: the go.sum of a very large monorepo has one megabyte.
 const MAX_GO_SUM: u64 = 16 << 20;
@@ -66,9 +67,9 @@ pub(super) fn surrounding_exempt(args: &SurroundingArgs, go: &GoEnv) -> Result<P
 }
 
 /// The data folder, opened.
-pub(super) fn store(args: &StateArgs) -> Result<Store, Failure> {
-    let dir = match &args.data {
-        Some(dir) => dir.clone(),
+pub(super) fn store(data: Option<&Path>) -> Result<Store, Failure> {
+    let dir = match data {
+        Some(dir) => dir.to_owned(),
         None => default_data()?,
     };
     Ok(Store::open(&dir)?)
@@ -112,15 +113,15 @@ pub(super) fn wanted_of(go_sum: &Path) -> Result<(Wanted, Vec<Refusal>), Failure
 }
 
 /// An origin without any source: what is not in the store is then asked of nobody.
-pub(super) fn nowhere(waits: Waits) -> Origin {
-    Origin::of_links(&[], &HttpClient::offline(), waits, 1)
+pub(super) fn nowhere(waits: Waits) -> Result<Origin, Failure> {
+    Origin::of_links(&[], &HttpClient::offline(), waits, 1).map_err(|error| Failure::host("set up no upstream", &error))
 }
 
 /// The base path and the exempt modules.
 pub(super) fn address(args: &AddressArgs) -> Result<(BasePath, Patterns), Failure> {
     let base = BasePath::parse(&args.base_path).map_err(|error| Failure::usage(&error))?;
-    let exempt = Patterns::parse(&args.nosumdb).map_err(|error| Failure::usage(&error))?;
-    Ok((base, exempt))
+    let patterns = |text: &str| Patterns::parse(text).map_err(|error| Failure::usage(&error));
+    Ok((base, patterns(&args.nosumdb)?.with(patterns(&args.private)?)))
 }
 
 /// The policy: the file that is named, else the nearest `sumgate.toml` at or above the working folder, else none.
@@ -149,14 +150,25 @@ pub(super) fn read_policy(path: &Path) -> Result<Policy, Failure> {
 
 /// Reads a policy. Complaints have the file before line and column, as compilers have it.
 pub(super) fn check_policy(path: &Path) -> Result<Result<Policy, Vec<String>>, Failure> {
+    let text = read_file("policy", path)?;
+    Ok(Policy::parse(&text).map_err(|complaints| complaints_of(path, complaints)))
+}
+
+/// Reads a file of settings, which is called `what`.
+pub(super) fn read_file(what: &str, path: &Path) -> Result<String, Failure> {
     let mut text = String::new();
     // One byte more than it may have, so that too large is told from cut off.
     File::open(path)
         .and_then(|file| file.take(MAX_FILE as u64 + 1).read_to_string(&mut text))
-        .map_err(|error| Failure::host(&format!("read the policy {}", path.display()), &error))?;
+        .map_err(|error| Failure::host(&format!("read the {what} {}", path.display()), &error))?;
+    Ok(text)
+}
+
+/// What is wrong with a file, each with the file before line and column.
+pub(super) fn complaints_of(path: &Path, complaints: Complaints) -> Vec<String> {
     let shown = path.display();
-    let complaint = |c: Complaint| format!("{shown}:{}:{}: {}", c.line, c.column, c.words);
-    Ok(Policy::parse(&text).map_err(|errors| errors.0.into_iter().map(complaint).collect()))
+    let line = |c: Complaint| format!("{shown}:{}:{}: {}", c.line, c.column, c.words);
+    complaints.0.into_iter().map(line).collect()
 }
 
 /// An async runtime for a command.

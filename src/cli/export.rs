@@ -17,13 +17,13 @@ pub(super) fn run(args: &ExportArgs) -> Result<Exit, Failure> {
     let databases = config::databases(&args.closed.databases)?;
     let exempt = Patterns::parse(&args.closed.nosumdb).map_err(|error| Failure::usage(&error))?;
     let (wanted, malformed) = config::wanted_of(&args.go_sum)?;
-    let store = Arc::new(config::store(&args.closed.state)?);
+    let store = Arc::new(config::store(args.closed.state.data.as_deref())?);
     let clients = config::clients(databases, &args.closed.state.anchor, &store, &HttpClient::offline())?;
     out::start_log("off");
 
     let pack = Pack::create(&args.out)?;
     let vouchers = Vouchers { databases: clients.clone(), exempt };
-    let pipeline = Pipeline::new(store, config::nowhere(Waits::default()), vouchers, None, Trail::default());
+    let pipeline = Pipeline::new(store, config::nowhere(Waits::default())?.into(), vouchers, None, Trail::default());
     let done = AtomicUsize::new(0);
     let work = export(&pipeline, &clients, &wanted, pack, &done);
     let exported = config::runtime()?.block_on(out::with_progress("exporting", wanted.files(), &done, work))?;

@@ -27,13 +27,14 @@ pub(super) fn run(args: &FetchArgs) -> Result<Exit, Failure> {
         (of_names(&modules), Vec::new())
     };
     let http = config::http()?;
-    let store = Arc::new(config::store(&args.closed.state)?);
+    let store = Arc::new(config::store(args.closed.state.data.as_deref())?);
     let clients = config::clients(databases, &args.closed.state.anchor, &store, &http)?;
     out::start_log("off");
 
     let vouchers = Vouchers { databases: clients, exempt };
-    let origin = Origin::new(&chain, &http, Waits::default());
-    let pipeline = Pipeline::new(store, origin, vouchers, policy, Trail::default());
+    let failed = |error| Failure::host("set up the upstreams", &error);
+    let origin = Origin::new(&chain, &http, Waits::default()).map_err(failed)?;
+    let pipeline = Pipeline::new(store, origin.into(), vouchers, policy, Trail::default());
     let done = AtomicUsize::new(0);
     let work = fill(&pipeline, &wanted, &done);
     let filled = config::runtime()?.block_on(out::with_progress("fetching", wanted.files(), &done, work));

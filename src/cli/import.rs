@@ -13,14 +13,14 @@ use crate::carry::{Contents, Imported, Refusal, files_of, fill, import, unpack};
 use crate::fault::Fault;
 use crate::mirror::{Pipeline, Trail, Vouchers};
 use crate::module::Patterns;
-use crate::origin::{HttpClient, Link, Origin, Source, Waits};
+use crate::origin::{HttpClient, Link, Origin, Source, Sources, Waits};
 use crate::store::Store;
 use crate::sumdb::{Database, Taken};
 
 pub(super) fn run(args: &ImportArgs) -> Result<Exit, Failure> {
     let databases = config::databases(&args.closed.databases)?;
     let exempt = Patterns::parse(&args.closed.nosumdb).map_err(|error| Failure::usage(&error))?;
-    let store = Arc::new(config::store(&args.closed.state)?);
+    let store = Arc::new(config::store(args.closed.state.data.as_deref())?);
     out::start_log("off");
     match &args.input {
         Some(input) => carried(args, input, databases, exempt, &store),
@@ -52,7 +52,7 @@ fn carried(
     let databases = databases.into_iter().map(in_folder).collect();
     let clients = config::clients(databases, &args.closed.state.anchor, store, &HttpClient::offline())?;
     let vouchers = Vouchers { databases: clients.clone(), exempt };
-    let pipeline = Pipeline::new(Arc::clone(store), of_folder(folder), vouchers, None, Trail::default());
+    let pipeline = Pipeline::new(Arc::clone(store), of_folder(folder)?, vouchers, None, Trail::default());
     let done = AtomicUsize::new(0);
     let work = import(&pipeline, &clients, &contents, &done);
     let total = contents.files.files();
@@ -107,7 +107,7 @@ fn module_cache(
     let http = if args.offline { HttpClient::offline() } else { config::http()? };
     let clients = config::clients(databases, &args.closed.state.anchor, store, &http)?;
     let vouchers = Vouchers { databases: clients, exempt };
-    let pipeline = Pipeline::new(Arc::clone(store), of_folder(download), vouchers, None, Trail::default());
+    let pipeline = Pipeline::new(Arc::clone(store), of_folder(download)?, vouchers, None, Trail::default());
     let done = AtomicUsize::new(0);
     let work = fill(&pipeline, &wanted, &done);
     let filled = config::runtime()?.block_on(out::with_progress("importing", wanted.files(), &done, work));
@@ -117,7 +117,8 @@ fn module_cache(
 }
 
 /// The folder as the one source.
-fn of_folder(folder: PathBuf) -> Origin {
-    let link = Link { source: Source::Dir(folder), on_any_failure: false };
-    Origin::of_links(&[link], &HttpClient::offline(), Waits::default(), 1)
+fn of_folder(folder: PathBuf) -> Result<Sources, Failure> {
+    let link = Link::plain(Source::Dir(folder), false);
+    let origin = Origin::alone(link, &HttpClient::offline(), Waits::default());
+    Ok(origin.map_err(|error| Failure::host("set up the folder as a source", &error))?.into())
 }

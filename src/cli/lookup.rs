@@ -10,7 +10,7 @@ use crate::module::ModuleVersion;
 pub(super) fn run(args: &LookupArgs) -> Result<Exit, Failure> {
     let module = ModuleVersion::parse(&args.module).map_err(|error| Failure::usage(&error))?;
     let databases = config::databases(&args.databases)?;
-    let store = config::store(&args.state)?;
+    let store = config::store(args.state.data.as_deref())?;
     let clients = config::clients(databases, &args.state.anchor, &store, &config::http()?)?;
     config::runtime()?.block_on(async {
         let mut absent = None;

@@ -7,23 +7,26 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::args::ServeArgs;
 use super::config;
 use super::exit::{Exit, Failure};
-use super::out;
+use super::{out, sources};
 use crate::mirror::{Mirror, Pipeline, Trail, Vouchers};
-use crate::origin::{Chain, HttpClient, Origin};
+use crate::origin::HttpClient;
 
 pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
-    let chain = Chain::parse(&args.upstream).map_err(|error| Failure::usage(&error))?;
+    let said = sources::said(args)?;
+    let chain = &said.chain;
     let databases = config::databases(&args.databases)?;
-    let databases = databases.into_iter().map(|database| database.or_through(&chain)).collect();
+    let databases = databases.into_iter().map(|database| database.or_through(chain)).collect();
     let (base, exempt) = config::address(&args.address)?;
     let policy = args.policy.as_deref().map(config::read_policy).transpose()?;
     let http = if args.offline { HttpClient::offline() } else { config::http()? };
-    let store = Arc::new(config::store(&args.state)?);
+    let store = Arc::new(config::store(args.state.data.as_deref())?);
     let clients = config::clients(databases, &args.state.anchor, &store, &http)?;
     out::start_log("info");
 
     let waits = args.waits.get();
-    let origin = if args.offline { config::nowhere(waits) } else { Origin::new(&chain, &http, waits) };
+    let sources = if args.offline { config::nowhere(waits)?.into() } else { said.sources(waits, &http, &store)? };
+    let private = said.private();
+    let exempt = exempt.with(private.clone());
     let vouchers = Vouchers { databases: clients.clone(), exempt: exempt.clone() };
     config::runtime()?.block_on(async {
         // Before the start: a signal that comes early must not be lost.
@@ -31,7 +34,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
             signal(SignalKind::terminate()).map_err(|error| Failure::host("wait for SIGTERM", &error))?;
         let mut interrupt =
             signal(SignalKind::interrupt()).map_err(|error| Failure::host("wait for SIGINT", &error))?;
-        let pipeline = Pipeline::new(Arc::clone(&store), origin, vouchers, policy, Trail::default());
+        let pipeline = Pipeline::new(Arc::clone(&store), sources, vouchers, policy, Trail::default());
         let mirror = Mirror::start(pipeline, args.address.listen, base).await?;
         let mut text = format!("sumgate {} listening on {}\n", env!("CARGO_PKG_VERSION"), mirror.url());
         let from = if args.offline { "none: offline".to_owned() } else { chain.to_string() };
@@ -41,6 +44,9 @@ pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
         }
         if !exempt.is_empty() {
             text.push_str(&format!("  unproved  {exempt}\n"));
+        }
+        if !private.is_empty() {
+            text.push_str(&format!("  private   {private}\n"));
         }
         let line = config::go_env_line(mirror.url(), clients[0].database(), &exempt);
         text.push_str(&format!("To use it:\n  {line}\n"));

@@ -41,6 +41,7 @@ struct State {
     shown: Mutex<Option<u64>>,
     faults: Mutex<HashMap<String, Fault>>,
     requests: Mutex<Vec<String>>,
+    logins: Mutex<Vec<(String, Option<String>)>>,
     go_on: Arc<Notify>,
 }
 
@@ -60,6 +61,7 @@ impl Origin {
             shown: Mutex::default(),
             faults: Mutex::default(),
             requests: Mutex::default(),
+            logins: Mutex::default(),
             go_on: Arc::default(),
         });
         let running = tokio::spawn(accept(listener, Arc::clone(&state)));
@@ -107,6 +109,11 @@ impl Origin {
         std::mem::take(&mut locked(&self.state.requests))
     }
 
+    /// Every path that was asked since the last call, with the `Authorization` that came with it.
+    pub fn take_logins(&self) -> Vec<(String, Option<String>)> {
+        std::mem::take(&mut locked(&self.state.logins))
+    }
+
     /// How often `path` was asked since the requests were last taken.
     pub fn asked(&self, path: &str) -> usize {
         locked(&self.state.requests).iter().filter(|asked| *asked == path).count()
@@ -141,6 +148,8 @@ impl State {
     async fn answer(&self, request: &hyper::Request<hyper::body::Incoming>) -> io::Result<Response<AnyBody>> {
         let raw = request.uri().path();
         let range = request.headers().get(header::RANGE).and_then(|range| range.to_str().ok());
+        let login = request.headers().get(header::AUTHORIZATION).and_then(|login| login.to_str().ok());
+        locked(&self.logins).push((raw.to_owned(), login.map(str::to_owned)));
         // A request for a part shows as one.
         locked(&self.requests).push(range.map_or_else(|| raw.to_owned(), |range| format!("{raw} {range}")));
         let path = percent_decode_str(raw).decode_utf8_lossy();

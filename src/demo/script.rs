@@ -43,9 +43,9 @@ impl Tour {
         let store = Arc::new(Store::open(&folder.path().join("data"))?);
         let database = Database::parse(&origin.gosumdb())?;
         let client = Client::open(database, &store, &Anchor::None, http.clone())?;
-        let upstreams = Upstreams::new(&Chain::parse(&origin.url())?, &http, Waits::default());
+        let upstreams = Upstreams::new(&Chain::parse(&origin.url())?, &http, Waits::default())?;
         let vouchers = Vouchers { databases: vec![client], exempt: Patterns::default() };
-        let pipeline = Pipeline::new(store, upstreams, vouchers, None, Trail::default());
+        let pipeline = Pipeline::new(store, upstreams.into(), vouchers, None, Trail::default());
         let mirror = Mirror::start(pipeline, ([127, 0, 0, 1], 0).into(), BasePath::default()).await?;
         Ok(Self { origin, mirror, http, go, folder })
     }

@@ -102,7 +102,7 @@ fn wrapped(text: &str) -> String {
 
 /// What came from a file or the network must not command a terminal, nor turn the direction of the text round, nor differ
 /// from what it seems to be by something that nobody sees.
-pub(super) fn safe(text: &str) -> String {
+pub(crate) fn safe(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() || is_unseen(c) { c.escape_default().to_string() } else { c.to_string() })
         .collect()

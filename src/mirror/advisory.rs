@@ -13,18 +13,24 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Deserialize;
 
+use super::commit::Released;
 use super::error::MirrorError;
 use super::fresh::{Dated, Fresh, State};
 use super::pipeline::{Pipeline, Shared, blocking};
 use crate::artifact::{Artifact, Kind};
+use crate::fault::Fault;
 use crate::flight::Flights;
 use crate::gomod::{self, Retraction};
 use crate::module::{ModulePath, ModuleVersion, Query, Version};
-use crate::origin::{Origin, OriginError};
+use crate::origin::{OriginError, Sources};
 use crate::store::{Store, StoreError};
 
 /// The largest `.info` seen has a few kilobytes of `Origin`.
 pub(super) const MAX_INFO: usize = 1 << 20;
+
+/// Versions that are asked for what a module takes back, if the database does not know the newest ones. A hundred releases
+/// in the time that the database takes to learn of one are nobody's.
+const MAX_SPEAKERS: usize = 10;
 
 /// One request upstream for each path that is being asked, and what changes, for a while.
 #[derive(Clone)]
@@ -34,8 +40,8 @@ pub(super) struct Advisories {
 }
 
 impl Advisories {
-    pub(super) fn new(origin: &Origin) -> Self {
-        Self { flights: Flights::default(), fresh: Fresh::new(origin) }
+    pub(super) fn new(sources: &Sources) -> Self {
+        Self { flights: Flights::default(), fresh: Fresh::new(sources.waits()) }
     }
 
     /// The `.info` of a canonical version, from disk or upstream.
@@ -55,7 +61,7 @@ impl Advisories {
                 }
                 Ok(Bytes::from(body))
             };
-            let info = shared.origin.small(&artifact.path(), MAX_INFO, check).await?.value;
+            let info = shared.sources.of(&artifact.module.path).small(&artifact.path(), MAX_INFO, check).await?.value;
             let body = info.clone();
             blocking(move || keep_info(&shared.store, &artifact, &body)).await?;
             Ok(info)
@@ -116,7 +122,7 @@ impl Advisories {
     /// What upstreams list, and behind it what was released here and they do not list.
     async fn whole_list(&self, pipeline: &Pipeline, path: &ModulePath) -> Result<Dated, Arc<MirrorError>> {
         let asked = format!("{}/@v/list", path.escaped());
-        let list = self.fresh.get(&pipeline.shared.origin, &asked, crate::store::MAX_LIST, list).await;
+        let list = self.fresh.get(&pipeline.shared.sources.of(path), &asked, crate::store::MAX_LIST, list).await;
         let (store, path) = (Arc::clone(&pipeline.shared.store), path.clone());
         let mut released = blocking(move || Ok(store.released(&path)?)).await?;
         let (dated, state) = match list {
@@ -136,13 +142,13 @@ impl Advisories {
     }
 
     async fn resolve(&self, pipeline: &Pipeline, path: &ModulePath, asked: String) -> Result<Dated, Arc<MirrorError>> {
-        let path = path.clone();
+        let (origin, path) = (pipeline.shared.sources.of(path), path.clone());
         let check = move |body: Vec<u8>| {
             let version = version_of(&body)?;
             ModuleVersion::new(path.clone(), version).map_err(|error| error.to_string())?;
             Ok(Bytes::from(body))
         };
-        self.fresh.get(&pipeline.shared.origin, &asked, MAX_INFO, check).await
+        self.fresh.get(&origin, &asked, MAX_INFO, check).await
     }
 
     async fn join<F>(&self, path: String, work: impl FnOnce() -> F + Send) -> Result<Bytes, Arc<MirrorError>>
@@ -159,21 +165,57 @@ impl Advisories {
 
 impl Pipeline {
     /// What a module takes back: its newest release says so, even if it takes back itself
-    /// (<https://go.dev/ref/mod#go-mod-file-retract>). That go.mod is proved like any other.
+    /// (<https://go.dev/ref/mod#go-mod-file-retract>). That go.mod is proved like any other. Nothing here is ever absent:
+    /// that would be taken for an answer about the zip that somebody asked for.
     pub(super) async fn find_retractions(&self, path: &ModulePath) -> Result<Vec<Retraction>, Arc<MirrorError>> {
-        let versions = if self.shared.offline {
-            self.versions_released(path).await?
-        } else {
-            self.shared.advisories.versions(self, path).await?
+        let versions = match self.listed(path).await {
+            Err(error) if error.fault() == Fault::Absent => return Ok(Vec::new()),
+            versions => versions?,
         };
-        let releases = versions.iter().filter(|version| !version.is_prerelease());
-        let Some(newest) = releases.max().or_else(|| versions.iter().max()) else { return Ok(Vec::new()) };
-        let Ok(module) = ModuleVersion::new(path.clone(), newest.clone()) else { return Ok(Vec::new()) };
-        let go_mod = self.release_proved(&Artifact { module, kind: Kind::Mod }).await?;
+        let mut unknown = None;
+        for version in speakers(versions) {
+            let Ok(module) = ModuleVersion::new(path.clone(), version) else { continue };
+            match self.release_proved(&Artifact { module: module.clone(), kind: Kind::Mod }).await {
+                Ok(go_mod) => return self.read_retractions(go_mod).await,
+                // A list proves nothing: it was tagged just now, or made up.
+                Err(error) if error.fault() == Fault::Absent || matches!(*error, MirrorError::TooYoung { .. }) => {
+                    unknown = Some(module);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        match unknown {
+            None => Ok(Vec::new()),
+            Some(module) => {
+                let why = format!("nothing that it lists is known to the database, down to {module}");
+                Err(Arc::new(OriginError::Nonsense { origin: "that was asked".to_owned(), why }.into()))
+            }
+        }
+    }
+
+    async fn listed(&self, path: &ModulePath) -> Result<Vec<Version>, Arc<MirrorError>> {
+        if self.shared.offline {
+            return Ok(self.versions_released(path).await?);
+        }
+        self.shared.advisories.versions(self, path).await
+    }
+
+    async fn read_retractions(&self, go_mod: Released) -> Result<Vec<Retraction>, Arc<MirrorError>> {
         let failed = |cause| MirrorError::from(StoreError::new("read", Path::new("the newest go.mod"), cause));
         let text = blocking(move || go_mod.go_mod().map_err(failed)).await?;
         Ok(gomod::retractions(&String::from_utf8_lossy(&text)))
     }
+}
+
+/// The versions whose go.mod may say what is taken back: releases, or else pre-releases, newest first. One that is
+/// `+incompatible` has no go.mod, so it would say that nothing is.
+fn speakers(mut versions: Vec<Version>) -> impl Iterator<Item = Version> {
+    versions.retain(|version| !version.is_incompatible());
+    if versions.iter().any(|version| !version.is_prerelease()) {
+        versions.retain(|version| !version.is_prerelease());
+    }
+    versions.sort();
+    versions.into_iter().rev().take(MAX_SPEAKERS)
 }
 
 /// Looks the version up meanwhile: who asks for the `.info` of a version asks for its `.mod` next, and that needs the
@@ -267,6 +309,16 @@ mod tests {
         assert!(read(r#"{"Version":"v1.0.0","version":"v9.9.9"}"#).unwrap_err().contains("more than one way"));
         assert!(read(r#"{"Version":"v1.0.0","verſion":"v9.9.9"}"#).unwrap_err().contains("more than one way"));
         assert!(read(r#"{"Version":"v1.0.0","Version":"v9.9.9"}"#).is_err());
+    }
+
+    #[test]
+    fn releases_say_what_is_taken_back_newest_first_and_incompatible_ones_never() {
+        let speakers =
+            |list: &str| speakers(versions_of(list.as_bytes())).map(|one| one.to_string()).collect::<Vec<_>>();
+        assert_eq!(speakers("v1.9.0\nv1.10.0\nv2.0.0+incompatible\nv1.11.0-rc.1\n"), ["v1.10.0", "v1.9.0"]);
+        assert_eq!(speakers("v1.0.0-rc.1\nv1.0.0-rc.2\n"), ["v1.0.0-rc.2", "v1.0.0-rc.1"]);
+        assert_eq!(speakers("v2.0.0+incompatible\n"), [""; 0]);
+        assert_eq!(speakers(&(0..100).map(|nth| format!("v1.0.{nth}\n")).collect::<String>()).len(), MAX_SPEAKERS);
     }
 
     #[test]

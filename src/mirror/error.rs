@@ -123,12 +123,18 @@ impl fmt::Display for Voucher {
 /// Every line short, no blank line, the hashes first: `go` shows eight lines and about 600 bytes.
 fn refusal(artifact: &Artifact, expected: &Expected, tried: &[String]) -> String {
     let mut text = format!("{artifact} refused: no upstream has the right bytes\n");
-    text.push_str(&format!("proved:   {} ({})\n", expected.h1, expected.by));
+    let (label, hint) = match expected.by {
+        Voucher::Record { .. } => ("proved:  ", String::new()),
+        Voucher::FirstSeen => {
+            ("pinned:  ", format!("; if the change is meant: sumgate pins forget {}", artifact.module))
+        }
+    };
+    text.push_str(&format!("{label} {} ({})\n", expected.h1, expected.by));
     for line in tried {
         text.push_str(line);
         text.push('\n');
     }
-    text.push_str("the wrong bytes are in the mirror's quarantine folder");
+    text.push_str(&format!("the wrong bytes are in the mirror's quarantine folder{hint}"));
     text
 }
 

@@ -13,7 +13,7 @@ use moka::sync::Cache;
 use super::error::MirrorError;
 use crate::fault::Fault;
 use crate::flight::Flights;
-use crate::origin::{Advisory, Origin, OriginError};
+use crate::origin::{Advisory, Origin, OriginError, Waits};
 
 /// All answers kept, in bytes. A list has 1 to 50 KiB: some thousand modules.
 const MEMORY: u64 = 64 << 20;
@@ -56,13 +56,13 @@ struct Kept {
 }
 
 impl Fresh {
-    pub(super) fn new(origin: &Origin) -> Self {
+    pub(super) fn new(waits: Waits) -> Self {
         let kept = Cache::builder()
             .max_capacity(MEMORY)
             .weigher(|path: &String, kept: &Arc<Kept>| u32::try_from(path.len() + kept.body.len()).unwrap_or(u32::MAX))
-            .time_to_live(origin.waits().stale)
+            .time_to_live(waits.stale)
             .build();
-        Self { kept, refreshes: Flights::default(), believed: origin.waits().fresh }
+        Self { kept, refreshes: Flights::default(), believed: waits.fresh }
     }
 
     /// The answer for `path`, if `check` accepts it.

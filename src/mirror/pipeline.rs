@@ -17,7 +17,7 @@ use super::trail::Trail;
 use crate::artifact::{Artifact, Kind};
 use crate::dirhash::H1;
 use crate::flight::{BrokenOff, Flights};
-use crate::origin::Origin;
+use crate::origin::Sources;
 use crate::policy::{Exception, Policy};
 use crate::store::{Identity, Store};
 
@@ -38,7 +38,7 @@ pub struct Pipeline {
 
 pub(super) struct Shared {
     pub(super) store: Arc<Store>,
-    pub(super) origin: Origin,
+    pub(super) sources: Sources,
     pub(super) vouchers: Vouchers,
     /// What is not in `store` is asked of nobody.
     pub(super) offline: bool,
@@ -61,16 +61,23 @@ struct Known {
 }
 
 impl Pipeline {
-    /// A pipeline that keeps in `store`, fetches from `origin`, believes `vouchers`, obeys `policy`, and writes down in
-    /// `trail` what it releases and refuses.
+    /// A pipeline that keeps in `store`, fetches from `sources`, believes `vouchers`, obeys `policy`, and writes down in
+    /// `trail` what it releases and refuses. What is private is exempt from the databases.
     ///
     /// Without any source the pipeline is offline: what is not in `store` is asked of nobody.
-    pub fn new(store: Arc<Store>, origin: Origin, vouchers: Vouchers, policy: Option<Policy>, trail: Trail) -> Self {
+    pub fn new(
+        store: Arc<Store>,
+        sources: Sources,
+        mut vouchers: Vouchers,
+        policy: Option<Policy>,
+        trail: Trail,
+    ) -> Self {
+        vouchers.exempt = vouchers.exempt.with(sources.private());
         let shared = Shared {
             store,
-            advisories: Advisories::new(&origin),
-            offline: origin.sources() == 0,
-            origin,
+            advisories: Advisories::new(&sources),
+            offline: sources.is_empty(),
+            sources,
             vouchers,
             trail,
             admission: policy.map(Admission::new),

@@ -13,7 +13,7 @@ use super::prove::{Mismatch, Proven, prove};
 use crate::artifact::Artifact;
 use crate::dirhash::H1;
 use crate::flight::BrokenOff;
-use crate::origin::{OriginError, Progress, worse};
+use crate::origin::{Origin, OriginError, Progress, worse};
 use crate::store::{Facts, Store};
 
 impl Shared {
@@ -23,16 +23,20 @@ impl Shared {
         artifact: &Artifact,
         vouched: &Arc<Vouched>,
     ) -> Result<Released, MirrorError> {
+        let origin = &self.sources.of(&artifact.module.path);
+        if origin.sources() == 0 {
+            return Err(OriginError::Absent(format!("none serves {}", artifact.module.path)).into());
+        }
         // What was wrong in an earlier round counts, whatever the last one ended with.
         let wrong = Mutex::new(Vec::new());
         let round = || async {
-            let proven = self.round(artifact, vouched).await;
+            let proven = self.round(origin, artifact, vouched).await;
             let lines = proven.as_ref().err().into_iter().flatten().filter_map(|(_, lost)| lost.wrong());
             wrong.lock().unwrap_or_else(PoisonError::into_inner).extend(lines.map(str::to_owned));
             proven
         };
         let passes = |lost: &Vec<(usize, Lost)>| lost.iter().filter_map(|(_, lost)| lost.failure()?.passes()).min();
-        let lost = match self.origin.in_rounds(round, passes).await {
+        let lost = match origin.in_rounds(round, passes).await {
             Ok(proven) => {
                 let store = Arc::clone(&self.store);
                 return blocking(move || commit(proven, &store)).await;
@@ -70,21 +74,22 @@ impl Shared {
     /// that is exempt goes to the next source only when `go` would let it.
     async fn round(
         self: &Arc<Self>,
+        origin: &Origin,
         artifact: &Artifact,
         vouched: &Arc<Vouched>,
     ) -> Result<Proven, Vec<(usize, Lost)>> {
-        let attempt = |nth, progress| self.attempt(nth, artifact, vouched, progress);
+        let attempt = |nth, progress| self.attempt((origin, nth), artifact, vouched, progress);
         if let Vouched::Record(_) = **vouched {
-            let order = self.origin.ranked(&artifact.path());
-            return self.origin.race(order, Duration::ZERO, attempt).await.map(|(_, proven)| proven);
+            let order = origin.ranked(&artifact.path());
+            return origin.race(order, Duration::ZERO, attempt).await.map(|(_, proven)| proven);
         }
         let mut all = Vec::new();
-        for nth in 0..self.origin.sources() {
+        for nth in 0..origin.sources() {
             let lost = match attempt(nth, Progress::default()).await {
                 Ok(proven) => return Ok(proven),
                 Err(lost) => lost,
             };
-            let leads_on = lost.failure().is_none_or(|error| self.origin.leads_on(nth, error));
+            let leads_on = lost.failure().is_none_or(|error| origin.leads_on(nth, error));
             all.push((nth, lost));
             if !leads_on {
                 break;
@@ -96,21 +101,20 @@ impl Shared {
     /// Bytes from one source, hashed and proved; wrong ones are set aside, and count against the source.
     async fn attempt(
         self: &Arc<Self>,
-        nth: usize,
+        (origin, nth): (&Origin, usize),
         artifact: &Artifact,
         vouched: &Arc<Vouched>,
         progress: Progress,
     ) -> Result<Proven, Lost> {
-        let staged =
-            obtain(&self.origin, nth, artifact, &self.store, &progress).await.map_err(|error| match error {
-                MirrorError::Origin(error) => Lost::Failed(error),
-                error => Lost::Here(error),
-            })?;
+        let staged = obtain(origin, nth, artifact, &self.store, &progress).await.map_err(|error| match error {
+            MirrorError::Origin(error) => Lost::Failed(error),
+            error => Lost::Here(error),
+        })?;
         let _turn = self.hashing.acquire().await.map_err(|_| Lost::Here(BrokenOff.into()))?;
         let (shared, vouched) = (Arc::clone(self), Arc::clone(vouched));
         let judged = blocking(move || shared.judge(staged, &vouched)).await.map_err(Lost::Here)?;
         judged.map_err(|line| {
-            self.origin.had_wrong(nth, &artifact.path());
+            origin.had_wrong(nth, &artifact.path());
             Lost::Wrong(line)
         })
     }

@@ -35,7 +35,7 @@ impl Shared {
         }
         let info = Artifact { module: module.clone(), kind: Kind::Info }.path();
         let time = |body: Vec<u8>| serde_json::from_slice::<Info>(&body).map_err(|error| error.to_string());
-        let Ok(info) = self.origin.small(&info, MAX_INFO, time).await else { return error };
+        let Ok(info) = self.sources.of(&module.path).small(&info, MAX_INFO, time).await else { return error };
         let Some(age) = age(info.value.time, jiff::Timestamp::now()) else { return error };
         MirrorError::TooYoung { module: Box::new(module.clone()), minutes: age.as_secs() / 60 }
     }

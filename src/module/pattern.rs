@@ -60,10 +60,14 @@ impl Patterns {
         path.as_ref() != "golang.org/toolchain" && self.matches(path)
     }
 
-    /// Both sets of patterns together.
+    /// Both sets of patterns together, each pattern once.
     #[must_use]
     pub fn with(mut self, more: Self) -> Self {
-        self.0.extend(more.0);
+        for pattern in more.0 {
+            if !self.0.contains(&pattern) {
+                self.0.push(pattern);
+            }
+        }
         self
     }
 

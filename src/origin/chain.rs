@@ -2,13 +2,20 @@
 //!
 //! `https://a,https://b|file:///c`: sources in order. Behind a `,` the next source is asked only when this one says
 //! 404 or 410; behind a `|` after any failure (`go help goproxy`). A `direct` at the end of a chain is what `go`'s own
-//! default has; it names the origin repositories, which this mirror does not fetch from: a module that no proxy has is
-//! then reported absent, and a client with `,direct` of its own goes there itself. `off` ends the chain.
+//! default has; it names the origin repositories, which this mirror fetches private modules from and no others: a public
+//! module that no proxy has is then reported absent, and a client with `,direct` of its own goes there itself. `off` ends
+//! the chain.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use url::Url;
+
+use super::direct;
+use super::http::Timeouts;
+use super::login::{Credentials, has_login, may_log_in};
+use super::secret::typed_without_logins;
+use crate::module::Patterns;
 
 /// One place that serves the GOPROXY protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +24,8 @@ pub enum Source {
     Http(Url),
     /// A folder laid out as a GOPROXY tree (`file://`).
     Dir(PathBuf),
+    /// Version control.
+    Direct(direct::Settings),
 }
 
 impl fmt::Display for Source {
@@ -30,17 +39,39 @@ impl fmt::Display for Source {
                 f.write_str(url.as_str().trim_end_matches('/'))
             }
             Self::Dir(dir) => write!(f, "file://{}", dir.display()),
+            Self::Direct(_) => f.write_str("direct"),
         }
     }
 }
 
-/// A source, and whether any failure of it (not only 404 and 410) leads on to the next.
+/// A source, and how it is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Link {
+pub struct Link {
     /// The source to ask.
     pub source: Source,
-    /// A `|` follows it.
+    /// Whether any failure of it (not only 404 and 410) leads on to the next: a `|` follows it.
     pub on_any_failure: bool,
+    /// The modules that it is asked about; no pattern means all of them.
+    pub serves: Patterns,
+    /// Counts for the ranking: twice the weight, half the time.
+    pub weight: u16,
+    /// How long it may take, if that is not the usual.
+    pub timeouts: Option<Timeouts>,
+    /// What it wants to know before it answers.
+    pub credentials: Option<Credentials>,
+}
+
+impl Link {
+    /// A source that is asked like any other.
+    pub fn plain(source: Source, on_any_failure: bool) -> Self {
+        let (serves, timeouts, credentials) = (Patterns::default(), None, None);
+        Self { source, on_any_failure, serves, weight: 1, timeouts, credentials }
+    }
+
+    /// Whether a login is sent to it.
+    pub(super) fn logs_in(&self) -> bool {
+        self.credentials.is_some() || matches!(&self.source, Source::Http(url) if has_login(url))
+    }
 }
 
 /// Sources in the order to ask them. Never empty.
@@ -65,6 +96,9 @@ pub enum ChainError {
     /// A query or fragment can be no prefix of a path.
     #[error("the upstream {0:?} has a `?` or `#`: give the address up to the path only")]
     QueryOrFragment(String),
+    /// Whoever is on the way could read the login.
+    #[error("the upstream {0:?} would get a login over plain http, for everybody on the way to read: make it https")]
+    PlainLogin(String),
     /// A `direct` or `off` with something behind it.
     #[error("the upstream chain goes on after {0:?}: `go` would never reach {1:?}; drop one of them")]
     AfterEnd(String, String),
@@ -92,16 +126,21 @@ impl Chain {
                 continue;
             }
             if let Some(end) = ended {
-                return Err(ChainError::AfterEnd(end.to_owned(), name.to_owned()));
+                return Err(ChainError::AfterEnd(end.to_owned(), typed_without_logins(name)));
             }
             if matches!(name, "direct" | "off") {
                 ended = Some(name);
                 continue;
             }
-            links.push(Link { source: parse_source(name)?, on_any_failure });
+            links.push(Link::plain(Source::parse(name)?, on_any_failure));
         }
+        if links.is_empty() { Err(ChainError::Empty(typed_without_logins(text))) } else { Self::of(links) }
+    }
+
+    /// A chain of these links.
+    pub fn of(links: Vec<Link>) -> Result<Self, ChainError> {
         match links.len() {
-            0 => Err(ChainError::Empty(text.to_owned())),
+            0 => Err(ChainError::Empty(String::new())),
             1..=MAX_SOURCES => Ok(Self { links }),
             _ => Err(ChainError::TooMany),
         }
@@ -113,15 +152,22 @@ impl Chain {
     }
 }
 
-fn parse_source(name: &str) -> Result<Source, ChainError> {
-    let url = Url::parse(name).map_err(|_| ChainError::NotAUrl(name.to_owned()))?;
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(ChainError::QueryOrFragment(name.to_owned()));
-    }
-    match url.scheme() {
-        "https" | "http" if url.has_host() => Ok(Source::Http(url)),
-        "file" => url.to_file_path().map(Source::Dir).map_err(|()| ChainError::NotAUrl(name.to_owned())),
-        _ => Err(ChainError::NotAUrl(name.to_owned())),
+impl Source {
+    /// Reads the url of a proxy or of a folder.
+    pub fn parse(name: &str) -> Result<Self, ChainError> {
+        let no_url = || ChainError::NotAUrl(typed_without_logins(name));
+        let url = Url::parse(name).map_err(|_| no_url())?;
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(ChainError::QueryOrFragment(typed_without_logins(name)));
+        }
+        match url.scheme() {
+            "https" | "http" if has_login(&url) && !may_log_in(&url) => {
+                Err(ChainError::PlainLogin(typed_without_logins(name)))
+            }
+            "https" | "http" if url.has_host() => Ok(Self::Http(url)),
+            "file" => url.to_file_path().map(Self::Dir).map_err(|()| no_url()),
+            _ => Err(no_url()),
+        }
     }
 }
 
@@ -177,5 +223,17 @@ mod tests {
     fn credentials_are_never_shown() {
         let chain = Chain::parse("https://user:secret@a.example/go").unwrap();
         assert_eq!(chain.to_string(), "https://a.example/go");
+        for wrong in [
+            "htps://user:secret@a.example",
+            "https://user:secret@a.example?x",
+            "https://user:se/cret@a.example",
+            "http://user:secret@a.example",
+        ] {
+            let words = Chain::parse(wrong).unwrap_err().to_string();
+            assert!(words.contains("a.example") && !words.contains("cret"), "{words}");
+        }
+        let words = Chain::parse("off,https://user:secret@a.example").unwrap_err().to_string();
+        assert!(!words.contains("secret"), "{words}");
+        assert!(Chain::parse("http://user:secret@127.0.0.1:8080").is_ok(), "it stays on this machine");
     }
 }

@@ -4,19 +4,15 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use moka::sync::Cache;
-
 use super::chain::{Chain, Link};
+use super::direct::DirectError;
 use super::http::{HttpClient, HttpError};
+use super::landing::Landing;
 use super::race::{self, Progress};
 use super::retry;
-use super::upstream::{Landing, Small, Upstream};
+use super::upstream::{Small, Upstream};
 use crate::fault::Fault;
-
-/// A file of one source that had wrong bytes is not asked for again for so long, if another source may have it.
-const WRONG_FOR: Duration = Duration::from_hours(1);
-/// So many of them are remembered: about 150 bytes each.
-const MAX_WRONG: u64 = 10_000;
+use crate::module::ModulePath;
 
 /// Requests under way to one source. HTTP/2 servers allow 100 streams or more; a `go` command asks for about ten things.
 const AT_ONCE: usize = 64;
@@ -90,6 +86,9 @@ pub enum OriginError {
         /// What is wrong with it.
         why: String,
     },
+    /// Version control gave nothing.
+    #[error("direct: {0}")]
+    Direct(DirectError),
     /// A `file://` source could not be read, or the staging file not be written.
     #[error("{what}")]
     Io {
@@ -108,6 +107,7 @@ impl OriginError {
             Self::Absent(_) => Fault::Absent,
             Self::Failed(HttpError::Timeout { .. }) => Fault::Timeout,
             Self::Failed(_) | Self::Nonsense { .. } | Self::Resting { .. } => Fault::Upstream,
+            Self::Direct(error) => error.fault(),
             Self::Io { .. } => Fault::Host,
         }
     }
@@ -125,22 +125,34 @@ impl OriginError {
 /// The sources, and how each has been doing. Cheap to clone; clones share what was learned.
 #[derive(Clone, Debug)]
 pub struct Origin {
-    upstreams: Arc<[Upstream]>,
-    wrong: Cache<(usize, String), ()>,
+    upstreams: Arc<[Arc<Upstream>]>,
     waits: Waits,
 }
 
 impl Origin {
     /// An origin that asks `chain` through `http`.
-    pub fn new(chain: &Chain, http: &HttpClient, waits: Waits) -> Self {
+    pub fn new(chain: &Chain, http: &HttpClient, waits: Waits) -> Result<Self, HttpError> {
         Self::of_links(chain.links(), http, waits, AT_ONCE)
     }
 
+    /// An origin that asks one source.
+    pub fn alone(link: Link, http: &HttpClient, waits: Waits) -> Result<Self, HttpError> {
+        Self::of_links(&[link], http, waits, AT_ONCE)
+    }
+
+    /// The sources among these that may hear of a module.
+    pub(super) fn serving(&self, path: &ModulePath) -> Self {
+        if self.upstreams.iter().all(|upstream| upstream.serves(path)) {
+            return self.clone();
+        }
+        let upstreams = self.upstreams.iter().filter(|upstream| upstream.serves(path)).cloned().collect();
+        Self { upstreams, waits: self.waits }
+    }
+
     /// The same of links, with at most `at_once` requests under way to each.
-    pub(crate) fn of_links(links: &[Link], http: &HttpClient, waits: Waits, at_once: usize) -> Self {
-        let upstreams = links.iter().map(|link| Upstream::new(link.clone(), http.clone(), waits, at_once));
-        let wrong = Cache::builder().max_capacity(MAX_WRONG).time_to_live(WRONG_FOR).build();
-        Self { upstreams: upstreams.collect(), wrong, waits }
+    pub(crate) fn of_links(links: &[Link], http: &HttpClient, waits: Waits, at_once: usize) -> Result<Self, HttpError> {
+        let upstream = |link: &Link| Upstream::new(link.clone(), http, waits, at_once).map(Arc::new);
+        Ok(Self { upstreams: links.iter().map(upstream).collect::<Result<_, _>>()?, waits })
     }
 
     /// Whether the failure `error` of source `nth` leads on to the next one, as `go` would have it.
@@ -231,14 +243,13 @@ impl Origin {
     /// had.
     pub(crate) fn ranked(&self, path: &str) -> Vec<usize> {
         let (now, all) = (Instant::now(), 0..self.upstreams.len());
-        let mut order: Vec<usize> =
-            all.clone().filter(|nth| !self.wrong.contains_key(&(*nth, path.to_owned()))).collect();
+        let mut order: Vec<usize> = all.clone().filter(|nth| !self.upstreams[*nth].had_wrong(path)).collect();
         if order.is_empty() {
             order = all.collect();
         }
         order.sort_by_key(|nth| {
             let upstream = &self.upstreams[*nth];
-            upstream.health(|health| health.rank(now, upstream.weight))
+            upstream.health(|health| health.rank(now, f64::from(upstream.link.weight)))
         });
         order
     }
@@ -271,8 +282,7 @@ impl Origin {
 
     /// Source `nth` had wrong bytes at `path`.
     pub(crate) fn had_wrong(&self, nth: usize, path: &str) {
-        self.wrong.insert((nth, path.to_owned()), ());
-        self.upstreams[nth].health(|health| health.distrust(Instant::now()));
+        self.upstreams[nth].distrust(path);
     }
 
     /// Writes the file at `path` of source `nth` to `landing`, at most `limit` bytes. Returns the length and the source.

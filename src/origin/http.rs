@@ -10,6 +10,9 @@ use reqwest::{StatusCode, redirect};
 use tokio::time::timeout;
 use url::Url;
 
+use super::chain::{Link, Source};
+use super::login::{Credentials, has_login};
+
 /// How long each part of a request may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
@@ -47,6 +50,7 @@ pub struct HttpClient {
     /// None where nothing may be dialled.
     inner: Option<reqwest::Client>,
     timeouts: Timeouts,
+    credentials: Option<Credentials>,
 }
 
 /// Why a url gave no body.
@@ -182,23 +186,40 @@ impl HttpClient {
 
     /// The same with other time-outs.
     pub fn with(timeouts: Timeouts) -> Result<Self, HttpError> {
-        let inner = reqwest::Client::builder()
+        Ok(Self { inner: Some(Self::build(timeouts, true)?), timeouts, credentials: None })
+    }
+
+    /// A client for one source: with its time-outs and its login. What is as usual is shared.
+    pub(super) fn for_link(&self, link: &Link) -> Result<Self, HttpError> {
+        let timeouts = link.timeouts.unwrap_or(self.timeouts);
+        // A login over plain http goes to this machine itself; a proxy would be somewhere on the wire.
+        let plain = link.logs_in() && matches!(&link.source, Source::Http(url) if url.scheme() == "http");
+        let inner = match &self.inner {
+            Some(_) if timeouts != self.timeouts || plain => Some(Self::build(timeouts, !plain)?),
+            inner => inner.clone(),
+        };
+        Ok(Self { inner, timeouts, credentials: link.credentials.clone() })
+    }
+
+    fn build(timeouts: Timeouts, through_proxies: bool) -> Result<reqwest::Client, HttpError> {
+        let builder = reqwest::Client::builder()
             .user_agent(concat!("sumgate/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(timeouts.connect)
             .timeout(timeouts.whole)
             .pool_max_idle_per_host(MAX_IDLE_PER_HOST)
-            .redirect(redirect::Policy::custom(follow))
-            .build()
-            .map_err(|error| HttpError::Transport {
-                url: "HTTP client".to_owned(),
-                cause: crate::fault::in_full(&error),
-            })?;
-        Ok(Self { inner: Some(inner), timeouts })
+            // Where a redirect came from is nobody else's business: the path names a module.
+            .referer(false)
+            .redirect(redirect::Policy::custom(follow));
+        let builder = if through_proxies { builder } else { builder.no_proxy() };
+        builder.build().map_err(|error| HttpError::Transport {
+            url: "HTTP client".to_owned(),
+            cause: crate::fault::in_full(&error),
+        })
     }
 
     /// A client that never dials.
     pub fn offline() -> Self {
-        Self { inner: None, timeouts: Timeouts::default() }
+        Self { inner: None, timeouts: Timeouts::default(), credentials: None }
     }
 
     /// Whether it never dials.
@@ -216,7 +237,13 @@ impl HttpClient {
         let shown = without_credentials(&url);
         let Some(inner) = &self.inner else { return Err(HttpError::Offline { url: shown }) };
         let Timeouts { connect, first_byte, stall, .. } = self.timeouts;
-        let sent = inner.get(url).headers(conditions.headers()).send();
+        let silent = self.credentials.is_some() || has_login(&url);
+        let mut headers = conditions.headers();
+        if let Some(credentials) = &self.credentials {
+            // The library drops it when a redirect leads to another host or port.
+            headers.insert(header::AUTHORIZATION, credentials.header());
+        }
+        let sent = inner.get(url).headers(headers).send();
         let response = match timeout(connect + first_byte, sent).await {
             Ok(response) => response.map_err(|error| transport(&shown, &error))?,
             Err(_) => return Err(HttpError::Timeout { url: shown }),
@@ -224,11 +251,11 @@ impl HttpClient {
         match response.status() {
             status if conditions.met(status) => Ok(Answer { url: shown, response, stall }),
             StatusCode::NOT_FOUND | StatusCode::GONE => {
-                Err(HttpError::Absent { url: shown, reason: reason(response, stall).await })
+                Err(HttpError::Absent { url: shown, reason: reason(response, stall, silent).await })
             }
             status => {
                 let retry_after = seconds(response.headers().get(header::RETRY_AFTER));
-                let reason = reason(response, stall).await;
+                let reason = reason(response, stall, silent).await;
                 Err(HttpError::Status { url: shown, status: status.as_u16(), reason, retry_after })
             }
         }
@@ -316,8 +343,12 @@ fn transport(url: &str, error: &reqwest::Error) -> HttpError {
     if error.is_redirect() { HttpError::Redirect { url, cause } } else { HttpError::Transport { url, cause } }
 }
 
-/// The beginning of a refusal's body, on one line, if it is text.
-async fn reason(response: reqwest::Response, stall: Duration) -> String {
+/// The beginning of a refusal's body, on one line, if it is text. Of a server that got a login nothing is shown: it may
+/// repeat what it got.
+async fn reason(response: reqwest::Response, stall: Duration, silent: bool) -> String {
+    if silent {
+        return String::new();
+    }
     let mut body = response.bytes_stream();
     let mut words = Vec::new();
     while let Ok(Some(Ok(chunk))) = timeout(stall, body.next()).await {

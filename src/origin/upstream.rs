@@ -1,25 +1,31 @@
 //! One source at run time: asked within its bounds, and its health written down.
 
-use std::io::{self, SeekFrom};
+use std::io;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use moka::sync::Cache;
 use reqwest::StatusCode;
-use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::io::AsyncReadExt;
+use tokio::sync::Semaphore;
 use url::Url;
 
 use super::chain::{Link, Source};
+use super::direct::Direct;
 use super::fetch::{OriginError, Waits};
 use super::health::Health;
 use super::http::{Answer, Conditions, HttpClient, HttpError};
+use super::landing::Landing;
 use super::race::Progress;
+use crate::module::ModulePath;
 
 /// Paths of one source that are remembered as absent: about 150 bytes each.
 const MAX_ABSENT: u64 = 20_000;
+/// A file that had wrong bytes is not asked for again for so long, if another source may have it.
+const WRONG_FOR: Duration = Duration::from_hours(1);
+/// So many of them are remembered: about 150 bytes each.
+const MAX_WRONG: u64 = 10_000;
 /// How often a download that broke off is taken up again, if each time more bytes had come.
 const MAX_RESUMES: u32 = 8;
 /// A download of this size is written down in the log each time so much more of it has come.
@@ -29,54 +35,14 @@ const TOLD_EVERY: u64 = 16 << 20;
 #[derive(Debug)]
 pub(super) struct Upstream {
     pub(super) link: Link,
-    /// Counts for the ranking: twice the weight, half the time.
-    pub(super) weight: f64,
     http: HttpClient,
     health: Mutex<Health>,
     last_failure: Mutex<String>,
     places: Semaphore,
     absent: Cache<String, String>,
-}
-
-/// Where a download goes.
-#[derive(Debug)]
-pub struct Landing {
-    /// The file.
-    pub file: tokio::fs::File,
-    /// Who reads along, if somebody does. A reader that is slower than the network slows the download down.
-    pub along: Option<mpsc::Sender<Piece>>,
-}
-
-/// What a reader is told.
-#[derive(Clone, Debug)]
-pub enum Piece {
-    /// The next bytes.
-    Next(Bytes),
-    /// All that came is void: the download starts over.
-    StartOver,
-}
-
-impl Landing {
-    async fn take(&mut self, chunk: Bytes) -> Result<(), OriginError> {
-        self.file.write_all(&chunk).await.map_err(staging)?;
-        self.tell(Piece::Next(chunk)).await;
-        Ok(())
-    }
-
-    async fn start_over(&mut self) -> Result<(), OriginError> {
-        self.file.set_len(0).await.map_err(staging)?;
-        self.file.seek(SeekFrom::Start(0)).await.map_err(staging)?;
-        self.tell(Piece::StartOver).await;
-        Ok(())
-    }
-
-    async fn tell(&mut self, piece: Piece) {
-        if let Some(along) = &self.along
-            && along.send(piece).await.is_err()
-        {
-            self.along = None;
-        }
-    }
+    wrong: Cache<String, ()>,
+    /// Of a source that is version control.
+    direct: Option<Direct>,
 }
 
 /// A small answer.
@@ -90,17 +56,37 @@ pub(super) enum Small {
 
 impl Upstream {
     /// A source with at most `at_once` requests under way.
-    pub(super) fn new(link: Link, http: HttpClient, waits: Waits, at_once: usize) -> Self {
+    pub(super) fn new(link: Link, http: &HttpClient, waits: Waits, at_once: usize) -> Result<Self, HttpError> {
+        let http = http.for_link(&link)?;
         let absent = Cache::builder().max_capacity(MAX_ABSENT).time_to_live(waits.absent).build();
-        Self {
+        let wrong = Cache::builder().max_capacity(MAX_WRONG).time_to_live(WRONG_FOR).build();
+        let direct = if let Source::Direct(settings) = &link.source { Some(Direct::new(settings)) } else { None };
+        Ok(Self {
             link,
-            weight: 1.0,
             http,
             health: Mutex::default(),
             last_failure: Mutex::default(),
             places: Semaphore::new(at_once),
             absent,
-        }
+            wrong,
+            direct,
+        })
+    }
+
+    /// Whether it may hear of a module.
+    pub(super) fn serves(&self, path: &ModulePath) -> bool {
+        self.link.serves.is_empty() || self.link.serves.matches(path)
+    }
+
+    /// It had wrong bytes at `path`.
+    pub(super) fn distrust(&self, path: &str) {
+        self.wrong.insert(path.to_owned(), ());
+        self.health(|health| health.distrust(Instant::now()));
+    }
+
+    /// Whether it had wrong bytes at `path`.
+    pub(super) fn had_wrong(&self, path: &str) -> bool {
+        self.wrong.contains_key(path)
     }
 
     /// What is said of its health.
@@ -110,10 +96,16 @@ impl Upstream {
 
     /// Asks for a small body at `path`, unless it still has the entity tag `unless`.
     pub(super) async fn small(&self, path: &str, limit: usize, unless: Option<String>) -> Result<Small, OriginError> {
-        let Source::Http(base) = &self.link.source else {
-            return self.small_file(path, limit).await.map(|body| Small::Body(body, None));
-        };
         self.remembered_absent(path)?;
+        let base = match (&self.link.source, &self.direct) {
+            (Source::Http(base), _) => base,
+            (_, Some(direct)) => {
+                self.may_dial(path)?;
+                let body = direct.small(path, limit).await.map_err(|error| self.remember(path, error))?;
+                return Ok(Small::Body(body, None));
+            }
+            _ => return self.small_file(path, limit).await.map(|body| Small::Body(body, None)),
+        };
         let asking = self.ask(path).await?;
         let started = Instant::now();
         let conditions = Conditions { unless, from: None };
@@ -143,10 +135,15 @@ impl Upstream {
         limit: u64,
         progress: &Progress,
     ) -> Result<u64, OriginError> {
-        let Source::Http(base) = &self.link.source else {
-            return self.copy_file(path, &mut landing.file, limit).await;
-        };
         self.remembered_absent(path)?;
+        let base = match (&self.link.source, &self.direct) {
+            (Source::Http(base), _) => base,
+            (_, Some(direct)) => {
+                self.may_dial(path)?;
+                return direct.download(path, landing, limit).await.map_err(|error| self.remember(path, error));
+            }
+            _ => return self.copy_file(path, &mut landing.file, limit).await,
+        };
         let asking = self.ask(path).await?;
         progress.start();
         let started = Instant::now();
@@ -164,6 +161,20 @@ impl Upstream {
 
     fn remembered_absent(&self, path: &str) -> Result<(), OriginError> {
         self.absent.get(path).map_or(Ok(()), |words| Err(OriginError::Absent(words)))
+    }
+
+    /// The HTTP client looks for itself; `go` would not.
+    fn may_dial(&self, path: &str) -> Result<(), OriginError> {
+        let url = || format!("{}: {path}", self.link.source);
+        if self.http.is_offline() { Err(OriginError::Failed(HttpError::Offline { url: url() })) } else { Ok(()) }
+    }
+
+    /// That something is absent is remembered.
+    fn remember(&self, path: &str, error: OriginError) -> OriginError {
+        if let OriginError::Absent(words) = &error {
+            self.absent.insert(path.to_owned(), words.clone());
+        }
+        error
     }
 
     /// A place among the requests under way, if the source is not resting.
@@ -237,8 +248,7 @@ impl Asking<'_> {
         match error {
             HttpError::Absent { .. } => {
                 self.upstream.health(Health::reached);
-                self.upstream.absent.insert(self.path.to_owned(), error.to_string());
-                OriginError::Absent(error.to_string())
+                self.upstream.remember(self.path, OriginError::Absent(error.to_string()))
             }
             error => {
                 let passes = error.passes();
@@ -288,7 +298,7 @@ impl Download<'_> {
         for _ in 0..MAX_RESUMES {
             let (before, tag) = (self.written, answer.tag());
             match (self.body(&mut answer, landing).await, tag) {
-                (Ok(()), _) => return landing.file.flush().await.map_err(|cause| Broken::Staging(staging(cause))),
+                (Ok(()), _) => return landing.flush().await.map_err(Broken::Staging),
                 (Err(Broken::Http(error)), Some(tag)) if error.passes() && self.written > before => {
                     tracing::info!(url = answer.url(), bytes = self.written, %error, "a download goes on after a break");
                     let conditions = Conditions { unless: None, from: Some((self.written, tag)) };
@@ -326,10 +336,6 @@ impl Download<'_> {
         }
         Ok(())
     }
-}
-
-fn staging(cause: io::Error) -> OriginError {
-    OriginError::Io { what: "cannot write the staging file".to_owned(), cause }
 }
 
 /// `base` and the escaped path behind it.

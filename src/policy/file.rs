@@ -1,6 +1,5 @@
 //! `sumgate.toml` as it is written → a checked [`Policy`], or everything that is wrong with it, each with its place.
 
-use std::fmt;
 use std::time::Duration;
 
 use jiff::civil::Date;
@@ -9,10 +8,9 @@ use toml::Spanned;
 
 use super::{At, Exception, Policy, Range, Rule, Selection};
 use crate::goversion::GoVersion;
-use crate::module::{Patterns, Version};
+use crate::module::Version;
+use crate::toml_file::{self, Complaints, Reader, Text, patterns};
 
-/// Largest policy, in bytes. A file that a person wrote is smaller.
-pub const MAX_FILE: usize = 1 << 20;
 /// `go` shows about 600 bytes of a refusal, with the name and our own words in it.
 const MAX_REASON: usize = 300;
 
@@ -28,8 +26,6 @@ struct File {
     #[serde(default)]
     exception: Vec<Spanned<Excepted>>,
 }
-
-type Text = Spanned<String>;
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -63,74 +59,11 @@ struct Excepted {
     expires: Spanned<toml::value::Datetime>,
 }
 
-/// One thing that is wrong with a policy file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Complaint {
-    /// From 1.
-    pub line: u32,
-    /// From 1, in characters.
-    pub column: u32,
-    /// What is wrong, and what to write.
-    pub words: String,
-}
-
-/// Everything that is wrong with a policy file, in the order of its lines.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PolicyErrors(pub Vec<Complaint>);
-
-impl fmt::Display for PolicyErrors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lines: Vec<String> = self.0.iter().map(|c| format!("{}:{}: {}", c.line, c.column, c.words)).collect();
-        f.write_str(&lines.join("\n"))
-    }
-}
-
-impl std::error::Error for PolicyErrors {}
-
-pub(super) fn parse(text: &str) -> Result<Policy, PolicyErrors> {
-    let mut reader = Reader { text, complaints: Vec::new() };
-    if text.len() > MAX_FILE {
-        reader.complain(0, format!("the policy has more than {MAX_FILE} bytes"));
-        return Err(PolicyErrors(reader.complaints));
-    }
-    let file: File = match toml::from_str(text) {
-        Ok(file) => file,
-        Err(error) => {
-            reader.complain(error.span().map_or(0, |span| span.start), error.message().to_owned());
-            return Err(PolicyErrors(reader.complaints));
-        }
-    };
-    let policy = reader.policy(&file);
-    if reader.complaints.is_empty() {
-        return Ok(policy);
-    }
-    reader.complaints.sort_by_key(|complaint| (complaint.line, complaint.column));
-    Err(PolicyErrors(reader.complaints))
-}
-
-/// Reads value after value, and collects what is wrong instead of stopping at the first.
-struct Reader<'t> {
-    text: &'t str,
-    complaints: Vec<Complaint>,
+pub(super) fn parse(text: &str) -> Result<Policy, Complaints> {
+    toml_file::read(text, "policy", Reader::policy)
 }
 
 impl Reader<'_> {
-    fn complain(&mut self, at: usize, words: impl Into<String>) {
-        let before = self.text.get(..at).unwrap_or_default();
-        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let line = count(before.matches('\n').count() + 1);
-        let column = count(before.rsplit('\n').next().unwrap_or_default().chars().count() + 1);
-        // Words of the file stand in it, and go to terminals.
-        let words: String = words.into();
-        let words = words.trim().replace('\n', ", ").chars().map(escaped).collect();
-        self.complaints.push(Complaint { line, column, words });
-    }
-
-    fn line(&self, at: usize) -> u32 {
-        let before = self.text.get(..at).unwrap_or_default();
-        u32::try_from(before.matches('\n').count() + 1).unwrap_or(u32::MAX)
-    }
-
     fn policy(&mut self, file: &File) -> Policy {
         let settings = &file.policy;
         let policy = Policy {
@@ -177,13 +110,7 @@ impl Reader<'_> {
 
     fn value<T>(&mut self, text: Option<&Text>, parse: impl Fn(&str) -> Result<T, String>) -> Option<At<T>> {
         let text = text?;
-        match parse(text.get_ref()) {
-            Ok(value) => Some(At { value, line: self.line_of(text) }),
-            Err(words) => {
-                self.complain(text.span().start, words);
-                None
-            }
-        }
+        self.checked(text, parse).map(|value| At { value, line: self.line_of(text) })
     }
 
     fn chosen(&mut self, chosen: &Spanned<Chosen>) -> Selection {
@@ -195,7 +122,7 @@ impl Reader<'_> {
         let modules = self.value(Some(module), patterns);
         let versions = self.value(versions, |text| {
             let version = |text: &str| Version::parse(text).map_err(|error| error.to_string());
-            Range::parse(text, version).map_err(|error| error.to_string())
+            Range::parse(text, version, Version::precedence).map_err(|error| error.to_string())
         });
         let reason = self.value(Some(reason), |text| match text.trim() {
             "" => Err("give a reason: it is shown to whoever is refused".to_owned()),
@@ -233,32 +160,6 @@ impl Reader<'_> {
         }
         Exception { selection, from: rules, expires: date.unwrap_or(Date::MIN) }
     }
-}
-
-/// Patterns that can match. One that cannot would be a rule that is never obeyed, and nobody would notice.
-fn patterns(text: &str) -> Result<Patterns, String> {
-    let possible = |c: &char| c.is_ascii_alphanumeric() || "-._~/*?[]^\\".contains(*c);
-    for glob in text.split(',').map(str::trim) {
-        match glob.chars().find(|c| !possible(c)) {
-            None => {}
-            Some(c) if c.is_whitespace() => return Err("separate patterns by commas".to_owned()),
-            Some(c) => return Err(format!("{c:?} is in no module path; versions go into versions = \"…\"")),
-        }
-    }
-    match Patterns::parse(text) {
-        Ok(patterns) if patterns.is_empty() => Err("name at least one module pattern".to_owned()),
-        Ok(patterns) => Ok(patterns),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
-/// Whether a character may go to a terminal as it is: it neither moves the cursor nor turns the text round.
-pub(super) fn is_printable(c: char) -> bool {
-    "\"'\\".contains(c) || c.escape_debug().len() == 1
-}
-
-fn escaped(c: char) -> String {
-    if is_printable(c) { c.to_string() } else { c.escape_unicode().to_string() }
 }
 
 fn rule(text: &str) -> Result<Rule, String> {
@@ -300,5 +201,5 @@ fn toolchain(text: &str) -> Result<Range<GoVersion>, String> {
     let version = |text: &str| {
         GoVersion::parse(text).ok_or_else(|| format!("{text:?} is no version of go: write it as in \">=go1.26.6\""))
     };
-    Range::parse(text, version).map_err(|error| error.to_string())
+    Range::parse(text, version, GoVersion::cmp).map_err(|error| error.to_string())
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use jiff::civil::Date;
 
-use super::file::is_printable;
 use super::{Policy, Rule};
 use crate::goversion::GoVersion;
 use crate::module::ModuleVersion;
+use crate::toml_file::is_printable;
 
 /// The module whose versions are the toolchains of `go` (<https://go.dev/doc/toolchain>).
 const TOOLCHAIN: &str = "golang.org/toolchain";

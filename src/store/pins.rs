@@ -1,18 +1,20 @@
 //! The first h1 that was seen of what no database vouches for.
 //!
 //! An exempt module has no record, so a file that changed on disk, or upstream, could not be told from the first one.
-//! The first h1 is therefore written down, durably and once; later bytes must match it.
+//! The first h1 is therefore written down, durably and once; later bytes must match it, until a person says that the
+//! change is meant.
 
 use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
 use super::tree::is_absent;
 use super::{Store, StoreError, durable};
-use crate::artifact::Artifact;
+use crate::artifact::{Artifact, Kind};
 use crate::dirhash::H1;
+use crate::module::ModuleVersion;
 
 impl Store {
     fn pin_of(&self, artifact: &Artifact) -> PathBuf {
@@ -48,5 +50,70 @@ impl Store {
             }
             Err(error) => Err(failed(error.error)),
         }
+    }
+
+    /// Everything that is pinned, in the order of modules, versions and files.
+    pub fn pins(&self) -> Result<Vec<(Artifact, H1)>, StoreError> {
+        let root = self.root.join("pins");
+        let mut found = Vec::new();
+        let mut folders = vec![root.clone()];
+        while let Some(folder) = folders.pop() {
+            for path in entries(&folder)? {
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                // Other names are those of files on their way.
+                let name = path.strip_prefix(&root).ok().and_then(Path::to_str);
+                if let Some(artifact) = name.and_then(Artifact::parse)
+                    && let Some(h1) = self.pin(&artifact)?
+                {
+                    found.push((artifact, h1));
+                }
+            }
+        }
+        found.sort_by(|(a, _), (b, _)| (&a.module, a.kind).cmp(&(&b.module, b.kind)));
+        Ok(found)
+    }
+
+    /// Forgets what is pinned for `module`, so that its next bytes count as the first. Returns what was pinned.
+    ///
+    /// What is stored of it goes first: without it, the old bytes would be pinned anew, and a crash in between leaves the
+    /// old pins.
+    pub fn forget(&self, module: &ModuleVersion) -> Result<Vec<(Artifact, H1)>, StoreError> {
+        let files = [Kind::Info, Kind::Mod, Kind::Zip].map(|kind| Artifact { module: module.clone(), kind });
+        let mut forgotten = Vec::new();
+        for artifact in &files {
+            if let Some(h1) = self.pin(artifact)? {
+                forgotten.push((artifact.clone(), h1));
+            }
+        }
+        if forgotten.is_empty() {
+            return Ok(forgotten);
+        }
+        for artifact in &files {
+            self.take_out(artifact)?;
+        }
+        self.take_off_list(module)?;
+        for (artifact, _) in &forgotten {
+            let path = self.pin_of(artifact);
+            let failed = |cause| StoreError::new("forget the pin", &path, cause);
+            match fs::remove_file(&path) {
+                Err(error) if is_absent(&error) => {}
+                removed => removed.map_err(failed)?,
+            }
+            durable::sync_dir(path.parent().unwrap_or(&self.root)).map_err(failed)?;
+        }
+        Ok(forgotten)
+    }
+}
+
+/// What lies in a folder; nothing, if there is none.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
+    let failed = |cause| StoreError::new("read the folder", folder, cause);
+    match fs::read_dir(folder) {
+        Ok(entries) => entries.map(|entry| entry.map(|entry| entry.path()).map_err(failed)).collect(),
+        Err(error) if is_absent(&error) => Ok(Vec::new()),
+        Err(cause) => Err(failed(cause)),
     }
 }

@@ -48,6 +48,10 @@ impl Staging {
         Ok(Self { dir, _lock: own })
     }
 
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     pub(super) fn file(&self) -> Result<StagingFile, StoreError> {
         let failed = |cause| StoreError::new("make a staging file in", &self.dir, cause);
         let file = NamedTempFile::new_in(&self.dir).map_err(failed)?;

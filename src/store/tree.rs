@@ -93,8 +93,21 @@ impl Store {
         }
         versions.push(module.version.clone());
         versions.sort();
+        self.write_list(&module.path, &versions)
+    }
+
+    /// Takes a version off its module's list, if it is there.
+    pub(super) fn take_off_list(&self, module: &ModuleVersion) -> Result<(), StoreError> {
+        let _held = lock(&self.root.join("list.lock"))?;
+        let mut versions = self.released(&module.path)?;
+        let before = versions.len();
+        versions.retain(|version| *version != module.version);
+        if versions.len() == before { Ok(()) } else { self.write_list(&module.path, &versions) }
+    }
+
+    fn write_list(&self, path: &ModulePath, versions: &[Version]) -> Result<(), StoreError> {
         let lines: String = versions.iter().map(|version| format!("{version}\n")).collect();
-        durable::write(&self.list_of(&module.path), lines.as_bytes(), Durability::Synced)
+        durable::write(&self.list_of(path), lines.as_bytes(), Durability::Synced)
     }
 
     fn list_of(&self, path: &ModulePath) -> PathBuf {

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use tlog::VerifierKey;
 use url::Url;
 
-use crate::origin::{Chain, Link, Source};
+use crate::origin::{Chain, Link};
 
 /// The key of sum.golang.org, as `go` has it built in (`cmd/go/internal/modfetch/key.go`).
 const SUM_GOLANG_ORG: &str = tlog::SUM_GOLANG_ORG;
@@ -26,7 +26,7 @@ pub struct Database {
     /// Proxies that may pass it on, to be asked before the url that was not given.
     proxies: Vec<Link>,
     /// Proxies that may pass it on, to be asked where the url does not answer.
-    behind: Vec<Source>,
+    behind: Vec<Link>,
     /// A folder with what somebody carried here; asked instead of any address.
     carried: Option<PathBuf>,
 }
@@ -105,7 +105,8 @@ impl Database {
     /// Lets the proxies of a chain pass the database on where its own address does not answer.
     #[must_use]
     pub fn or_through(mut self, chain: &Chain) -> Self {
-        self.behind = chain.links().iter().map(|link| link.source.clone()).collect();
+        // Lookups name modules, and some proxies may not hear of all of them.
+        self.behind = chain.links().iter().filter(|link| link.serves.is_empty()).cloned().collect();
         self
     }
 
@@ -120,7 +121,7 @@ impl Database {
         self.carried.as_ref()
     }
 
-    pub(super) fn behind(&self) -> &[Source] {
+    pub(super) fn behind(&self) -> &[Link] {
         &self.behind
     }
 

@@ -83,16 +83,15 @@ impl Remote {
                     base.set_path(&format!("{}/sumdb/{}", proxy.path().trim_end_matches('/'), database.name()));
                     Some(base)
                 }
-                Source::Dir(_) => None,
+                Source::Dir(_) | Source::Direct(_) => None,
             };
             // A record that is absent now may be there in a second.
             let waits = Waits { absent: Duration::ZERO, ..Waits::default() };
             if let Some(folder) = database.carried() {
-                let carried = Link { source: Source::Dir(folder.clone()), on_any_failure: false };
-                return Ok(Doors {
-                    origin: Origin::of_links(&[carried], &self.http, waits, AT_ONCE),
-                    kinds: vec![Kind::Own],
-                });
+                let carried = Link::plain(Source::Dir(folder.clone()), false);
+                let origin = Origin::of_links(&[carried], &self.http, waits, AT_ONCE);
+                let origin = origin.map_err(|cause| self.unreachable(cause))?;
+                return Ok(Doors { origin, kinds: vec![Kind::Own] });
             }
             let mut own = None;
             for link in database.proxies() {
@@ -110,14 +109,14 @@ impl Remote {
                 }
             }
             let urls = own.map_or_else(|| database.urls(), |own| vec![own]);
-            let mut doors: Vec<_> = urls.into_iter().map(|url| (url, Kind::Own)).collect();
-            let behind = database.behind().iter().filter_map(through);
-            doors.extend(behind.map(|url| (url, Kind::Proxy(OnceCell::new()))));
-            let (links, kinds): (Vec<Link>, Vec<Kind>) = doors
-                .into_iter()
-                .map(|(url, kind)| (Link { source: Source::Http(url), on_any_failure: true }, kind))
-                .unzip();
-            Ok(Doors { origin: Origin::of_links(&links, &self.http, waits, AT_ONCE), kinds })
+            let own = |url| (Link::plain(Source::Http(url), true), Kind::Own);
+            let behind = database.behind().iter().filter_map(|link| {
+                let door = Link { source: Source::Http(through(&link.source)?), on_any_failure: true, ..link.clone() };
+                Some((door, Kind::Proxy(OnceCell::new())))
+            });
+            let (links, kinds): (Vec<Link>, Vec<Kind>) = urls.into_iter().map(own).chain(behind).unzip();
+            let origin = Origin::of_links(&links, &self.http, waits, AT_ONCE);
+            Ok(Doors { origin: origin.map_err(|cause| self.unreachable(cause))?, kinds })
         };
         self.doors.get_or_try_init(find).await
     }

@@ -116,7 +116,11 @@ impl Mirror {
     }
 
     pub fn start_with(data: &Path, more: &[&str]) -> Self {
-        let mut process = sumgate();
+        Self::start_by(sumgate(), data, more)
+    }
+
+    /// Starts a program under test whose environment was changed.
+    pub fn start_by(mut process: Command, data: &Path, more: &[&str]) -> Self {
         process.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data).args(more);
         let log = std::fs::File::options().create(true).append(true).open(data.with_extension("log")).unwrap();
         let mut process = Running(process.stdout(Stdio::piped()).stderr(log).spawn().unwrap());
@@ -164,7 +168,22 @@ pub fn files(root: &Path) -> BTreeMap<String, Vec<u8>> {
 pub fn sumgate() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sumgate"));
     // Settings of the surroundings must not leak in.
-    for name in ["DATA", "ANCHOR", "SUMDB", "LISTEN", "BASE_PATH", "NOSUMDB", "UPSTREAM", "LOG", "OFFLINE", "POLICY"] {
+    let names = [
+        "DATA",
+        "ANCHOR",
+        "SUMDB",
+        "LISTEN",
+        "BASE_PATH",
+        "NOSUMDB",
+        "PRIVATE",
+        "CONFIG",
+        "UPSTREAM",
+        "LOG",
+        "CACHE",
+        "POLICY",
+        "OFFLINE",
+    ];
+    for name in names {
         command.env_remove(format!("SUMGATE_{name}"));
     }
     command

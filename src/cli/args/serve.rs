@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::{DatabaseArgs, StateArgs};
 use crate::origin::Waits;
+use crate::settings::duration;
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct AddressArgs {
@@ -22,6 +23,13 @@ pub(in crate::cli) struct AddressArgs {
     /// They are released unproved; the first bytes seen are pinned.
     #[arg(long, value_name = "PATTERNS", env = "SUMGATE_NOSUMDB", default_value = "")]
     pub(in crate::cli) nosumdb: String,
+
+    /// Private modules, in the syntax of GOPRIVATE: fetched `direct`, by the `go` command with git, pinned, and named to no
+    /// upstream and no database
+    ///
+    /// The mirror needs `go` and git on its PATH, and logins where git finds them. `golang.org/toolchain` is never private.
+    #[arg(long, value_name = "PATTERNS", env = "SUMGATE_PRIVATE", default_value = "")]
+    pub(in crate::cli) private: String,
 }
 
 #[derive(Debug, clap::Args)]
@@ -42,6 +50,12 @@ pub(in crate::cli) struct ServeArgs {
     /// What is not there is refused with status 502, never with 404: an offline mirror does not know what exists.
     #[arg(long, env = "SUMGATE_OFFLINE", value_parser = clap::builder::FalseyValueParser::new())]
     pub(in crate::cli) offline: bool,
+
+    /// Upstreams and private modules in a file: credentials, patterns, time-outs, weights (see the README)
+    ///
+    /// Its [[upstream]] replace --upstream, and its [[private]] come before --private.
+    #[arg(long, value_name = "FILE", env = "SUMGATE_CONFIG")]
+    pub(in crate::cli) config: Option<PathBuf>,
 
     /// Where to fetch from, in the syntax of GOPROXY: urls with `,` (go on after 404) or `|` (go on after any failure)
     #[arg(long, value_name = "GOPROXY", env = "SUMGATE_UPSTREAM", default_value = "https://proxy.golang.org,direct")]
@@ -70,11 +84,4 @@ impl WaitsArgs {
     pub(in crate::cli) fn get(&self) -> Waits {
         Waits { absent: self.absent, fresh: self.fresh, stale: self.stale }
     }
-}
-
-/// A time such as `60s`, `1m 30s` or `24h`.
-fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = |_| format!("{text:?} is no time: write it as in 60s, 5m or 24h");
-    let time: jiff::SignedDuration = text.parse().map_err(wrong)?;
-    time.try_into().map_err(wrong)
 }

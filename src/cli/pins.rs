@@ -1,0 +1,36 @@
+//! `sumgate pins`: what was seen first of modules that no database vouches for.
+
+use super::args::PinsCommand;
+use super::config;
+use super::exit::{Exit, Failure};
+use super::out;
+use crate::artifact::{Artifact, Kind};
+use crate::dirhash::H1;
+use crate::module::ModuleVersion;
+
+pub(super) fn run(command: &PinsCommand) -> Result<Exit, Failure> {
+    match command {
+        PinsCommand::List { data } => {
+            let pins = config::store(data.data.as_deref())?.pins()?;
+            out::print(&pins.iter().map(line).collect::<String>());
+            Ok(Exit::Fine)
+        }
+        PinsCommand::Forget { module, data } => {
+            let module = ModuleVersion::parse(module).map_err(|error| Failure::usage(&error))?;
+            let forgotten = config::store(data.data.as_deref())?.forget(&module)?;
+            if forgotten.is_empty() {
+                out::complain(&format!("nothing is pinned for {module}"));
+                return Ok(Exit::Findings);
+            }
+            out::print(&forgotten.iter().map(line).collect::<String>());
+            Ok(Exit::Fine)
+        }
+    }
+}
+
+/// A line as go.sum has it.
+fn line((artifact, h1): &(Artifact, H1)) -> String {
+    let ModuleVersion { path, version } = &artifact.module;
+    let file = if artifact.kind == Kind::Mod { "/go.mod" } else { "" };
+    format!("{path} {version}{file} {h1}\n")
+}

@@ -1,0 +1,69 @@
+//! Where `sumgate serve` fetches from: the chain for what is public, and what is private.
+
+use std::path::Path;
+
+use super::args::ServeArgs;
+use super::config;
+use super::exit::Failure;
+use crate::fault::Fault;
+use crate::goenv::go_on_path;
+use crate::module::Patterns;
+use crate::origin::{Chain, DirectSettings, HttpClient, Link, Origin, Source, Sources, Waits};
+use crate::settings::{Private, Settings};
+use crate::store::Store;
+
+/// What is said of sources, on the command line and in the file.
+pub(super) struct Said {
+    /// The upstreams.
+    pub(super) chain: Chain,
+    private: Vec<(Patterns, Private)>,
+}
+
+/// Reads what is said of sources; the file's upstreams count, if it names some.
+pub(super) fn said(args: &ServeArgs) -> Result<Said, Failure> {
+    let settings = args.config.as_deref().map(read).transpose()?.unwrap_or_default();
+    let chain = match settings.chain {
+        Some(chain) => chain,
+        None => Chain::parse(&args.upstream).map_err(|error| Failure::usage(&error))?,
+    };
+    let mut private = settings.private;
+    let patterns = Patterns::parse(&args.address.private).map_err(|error| Failure::usage(&error))?;
+    if !patterns.is_empty() {
+        private.push((patterns, Private::Direct(None)));
+    }
+    Ok(Said { chain, private })
+}
+
+fn read(path: &Path) -> Result<Settings, Failure> {
+    let text = config::read_file("configuration", path)?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    Settings::read(&text, folder)
+        .map_err(|wrong| Failure::new(Fault::Request, config::complaints_of(path, wrong).join("\n")))
+}
+
+impl Said {
+    /// All patterns of private modules.
+    pub(super) fn private(&self) -> Patterns {
+        self.private.iter().fold(Patterns::default(), |all, (patterns, _)| all.with(patterns.clone()))
+    }
+
+    /// The sources of every module.
+    pub(super) fn sources(&self, waits: Waits, http: &HttpClient, store: &Store) -> Result<Sources, Failure> {
+        let failed = |error| Failure::host("set up the upstreams", &error);
+        let own = |(patterns, private): &(Patterns, Private)| {
+            let link = match private {
+                Private::Proxy(link) => (**link).clone(),
+                Private::Direct(patience) => {
+                    Link::plain(Source::Direct(DirectSettings::new(store.scratch(), *patience)), false)
+                }
+            };
+            Ok((patterns.clone(), Origin::alone(link, http, waits).map_err(failed)?))
+        };
+        let private = self.private.iter().map(own).collect::<Result<Vec<_>, Failure>>()?;
+        if self.private.iter().any(|(_, private)| matches!(private, Private::Direct(_))) && go_on_path().is_none() {
+            // Every request for them will be answered with that, too.
+            tracing::warn!("there is no `go` command on the PATH: private modules cannot be fetched `direct`");
+        }
+        Ok(Sources::new(Origin::new(&self.chain, http, waits).map_err(failed)?, private))
+    }
+}

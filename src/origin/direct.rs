@@ -1,0 +1,344 @@
+//! `direct`: modules from version control, by the `go` command with git.
+//!
+//! What a proxy would answer is made of what `go` prints: `.info`, `.mod` and `.zip` by `go mod download -json M@V`
+//! (<https://go.dev/ref/mod#go-mod-download>), lists and queries by `go list -m -json` (<https://go.dev/ref/mod#go-list-m>).
+//! Nothing of it is trusted more than what a proxy says: the zip takes the same way through the pipeline. One run gives
+//! all three files of a version; it is kept for a moment, since whoever asks for one of them asks for the next.
+
+mod command;
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Deserialize;
+
+use self::command::{GoCommand, Printed};
+use super::fetch::OriginError;
+use super::landing::Landing;
+use crate::artifact::{Artifact, Kind};
+use crate::fault::Fault;
+use crate::flight::{BrokenOff, Flights};
+use crate::module::{ModulePath, ModuleVersion, Query};
+
+/// How long the files of a version are kept for whoever asks for the next one: `go` does so within a second or two, and
+/// whoever moved a tag does not wait for long.
+const KEPT_FOR: Duration = Duration::from_secs(10);
+/// Versions whose files are kept at the same time; with the largest zips 4 GB. More are not kept.
+const MAX_KEPT: usize = 8;
+/// As for any `.info` (`mirror/advisory.rs`).
+const MAX_INFO: u64 = 1 << 20;
+/// Bytes copied at a time.
+const PIECE: usize = 256 << 10;
+
+/// A large repository, cloned over a slow line.
+const PATIENCE: Duration = Duration::from_mins(5);
+
+/// How modules are fetched from version control.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Where temporary folders may be made.
+    pub scratch: PathBuf,
+    /// How long one run of `go` may take.
+    pub patience: Duration,
+}
+
+impl Settings {
+    /// With the usual patience, unless another one is given.
+    pub fn new(scratch: &Path, patience: Option<Duration>) -> Self {
+        Self { scratch: scratch.to_owned(), patience: patience.unwrap_or(PATIENCE) }
+    }
+}
+
+/// Why version control gave nothing.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DirectError {
+    /// Nothing can be fetched without it.
+    #[error(
+        "there is no `go` command on the PATH of this mirror, and a private module goes `direct`, which needs it and git: \
+         install them there, or give the module an upstream with [[private]] and url"
+    )]
+    NoGo,
+    /// This machine did not let it run.
+    #[error("cannot run `go` for a private module: {0}")]
+    Host(String),
+    /// It took too long.
+    #[error("`{what}` did not end within {} seconds", patience.as_secs())]
+    Timeout {
+        /// What ran.
+        what: String,
+        /// For how long.
+        patience: Duration,
+    },
+    /// There is no such thing.
+    #[error("{0}")]
+    Absent(String),
+    /// It failed.
+    #[error("`{what}` failed: {words}")]
+    Failed {
+        /// What ran.
+        what: String,
+        /// What it said.
+        words: String,
+    },
+}
+
+impl DirectError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::NoGo | Self::Host(_) => Fault::Host,
+            Self::Timeout { .. } => Fault::Timeout,
+            Self::Absent(_) => Fault::Absent,
+            Self::Failed { .. } => Fault::Upstream,
+        }
+    }
+}
+
+impl From<DirectError> for OriginError {
+    fn from(error: DirectError) -> Self {
+        match error {
+            DirectError::Absent(words) => Self::Absent(words),
+            error => Self::Direct(error),
+        }
+    }
+}
+
+/// Version control, asked as if it were a proxy.
+pub(super) struct Direct {
+    go: Arc<GoCommand>,
+    flights: Flights<ModuleVersion, Result<Arc<Fetched>, DirectError>>,
+    kept: Arc<Mutex<HashMap<ModuleVersion, Arc<Fetched>>>>,
+}
+
+/// The files of a version, open; their folder is gone already.
+#[derive(Debug)]
+struct Fetched {
+    info: Vec<u8>,
+    go_mod: File,
+    /// `go` may be older than what the go.mod asks for; then there is no zip.
+    zip: Result<File, DirectError>,
+}
+
+/// What a path of the GOPROXY protocol asks for.
+#[derive(Debug, PartialEq, Eq)]
+enum Asked {
+    List(ModulePath),
+    /// The version that a query names.
+    Query(ModulePath, String),
+    File(Artifact),
+}
+
+/// What `go mod download -json` prints.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Downloaded {
+    #[serde(default)]
+    error: String,
+    info: Option<PathBuf>,
+    go_mod: Option<PathBuf>,
+    zip: Option<PathBuf>,
+}
+
+/// What `go list -m -json` prints.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Listed {
+    #[serde(default)]
+    version: String,
+    time: Option<String>,
+    #[serde(default)]
+    versions: Vec<String>,
+}
+
+impl std::fmt::Debug for Direct {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("direct")
+    }
+}
+
+impl Direct {
+    pub(super) fn new(settings: &Settings) -> Self {
+        let go = Arc::new(GoCommand::new(settings.clone()));
+        Self { go, flights: Flights::default(), kept: Arc::default() }
+    }
+
+    /// The small answer at `path`.
+    pub(super) async fn small(&self, path: &str, limit: usize) -> Result<Vec<u8>, OriginError> {
+        let body = match asked(path) {
+            Some(Asked::List(module)) => self.list(&module).await?,
+            Some(Asked::Query(module, query)) => self.query(&module, &query).await?,
+            Some(Asked::File(artifact)) if artifact.kind == Kind::Info => {
+                self.fetch(&artifact.module).await?.info.clone()
+            }
+            _ => return Err(OriginError::Absent(path.to_owned())),
+        };
+        if body.len() > limit {
+            let why = format!("what it says of {path} has more than {limit} bytes");
+            return Err(OriginError::Nonsense { origin: "direct".to_owned(), why });
+        }
+        Ok(body)
+    }
+
+    /// Writes the file at `path` to `landing`, at most `limit` bytes. Returns the length.
+    pub(super) async fn download(&self, path: &str, landing: &mut Landing, limit: u64) -> Result<u64, OriginError> {
+        let Some(Asked::File(Artifact { module, kind: kind @ (Kind::Mod | Kind::Zip) })) = asked(path) else {
+            return Err(OriginError::Absent(path.to_owned()));
+        };
+        let fetched = self.fetch(&module).await?;
+        let file = match kind {
+            Kind::Zip => fetched.zip.as_ref().map_err(DirectError::clone)?,
+            _ => &fetched.go_mod,
+        };
+        let file = Arc::new(file.try_clone().map_err(|error| host("open what was fetched", &error))?);
+        let length = copy(file, landing, limit).await?;
+        if kind == Kind::Zip {
+            // The last that anybody asks for.
+            locked(&self.kept).remove(&module);
+        }
+        Ok(length)
+    }
+
+    async fn list(&self, module: &ModulePath) -> Result<Vec<u8>, DirectError> {
+        // As a proxy: a client leaves retracted versions out by itself.
+        let listed = self.listed(&["list", "-m", "-json", "-versions", "-retracted", module.as_ref()]).await?;
+        Ok(listed.versions.iter().flat_map(|version| format!("{version}\n").into_bytes()).collect())
+    }
+
+    async fn query(&self, module: &ModulePath, query: &str) -> Result<Vec<u8>, DirectError> {
+        let listed = self.listed(&["list", "-m", "-json", "-retracted", &format!("{module}@{query}")]).await?;
+        let mut info = serde_json::json!({ "Version": listed.version });
+        if let (Some(info), Some(time)) = (info.as_object_mut(), listed.time) {
+            info.insert("Time".to_owned(), time.into());
+        }
+        Ok(info.to_string().into_bytes())
+    }
+
+    async fn listed(&self, words: &[&str]) -> Result<Listed, DirectError> {
+        let printed = self.go.run(words).await?;
+        // The folder goes with it, and has a clone in it.
+        let read = tokio::task::spawn_blocking(move || printed.json());
+        read.await.map_err(|_| host("read what go printed", &BrokenOff))?
+    }
+
+    /// The files of a version; requests at the same time share one run.
+    async fn fetch(&self, module: &ModuleVersion) -> Result<Arc<Fetched>, DirectError> {
+        if let Some(fetched) = locked(&self.kept).get(module) {
+            return Ok(Arc::clone(fetched));
+        }
+        let (go, kept, wanted) = (Arc::clone(&self.go), Arc::clone(&self.kept), module.clone());
+        let flight = self.flights.join(module.clone(), || async move {
+            let printed = go.run(&["mod", "download", "-json", &wanted.to_string()]).await?;
+            let read = tokio::task::spawn_blocking(move || read(&printed));
+            let fetched = Arc::new(read.await.map_err(|_| host("read what was fetched", &BrokenOff))??);
+            let mut all = locked(&kept);
+            if all.len() < MAX_KEPT {
+                all.insert(wanted.clone(), Arc::clone(&fetched));
+                let kept = Arc::clone(&kept);
+                tokio::spawn(async move {
+                    tokio::time::sleep(KEPT_FOR).await;
+                    locked(&kept).remove(&wanted);
+                });
+            }
+            Ok(fetched)
+        });
+        flight.await.map_err(|broken| host("run", &broken))?
+    }
+}
+
+/// Opens what `go` downloaded, and removes the folder it lies in. Blocks.
+fn read(printed: &Printed) -> Result<Fetched, DirectError> {
+    let downloaded: Downloaded = printed.json()?;
+    let failed = || printed.failed(&downloaded.error);
+    let open = |path: &Path| File::open(path).map_err(|error| host(&format!("open {}", path.display()), &error));
+    let (Some(info), Some(go_mod)) = (&downloaded.info, &downloaded.go_mod) else { return Err(failed()) };
+    let length = fs::metadata(info).map_err(|error| host("look at the .info", &error))?.len();
+    if length > MAX_INFO {
+        return Err(printed.failed(&format!("its .info has {length} bytes")));
+    }
+    let info = fs::read(info).map_err(|error| host("read the .info", &error))?;
+    let zip = downloaded.zip.as_deref().ok_or_else(failed).and_then(open);
+    Ok(Fetched { info, go_mod: open(go_mod)?, zip })
+}
+
+/// A file, from its beginning, whoever else reads it.
+async fn copy(file: Arc<File>, landing: &mut Landing, limit: u64) -> Result<u64, OriginError> {
+    let mut written = 0;
+    loop {
+        let file = Arc::clone(&file);
+        let read = tokio::task::spawn_blocking(move || {
+            let mut piece = vec![0; PIECE];
+            let read = file.read_at(&mut piece, written)?;
+            piece.truncate(read);
+            Ok::<_, std::io::Error>(Bytes::from(piece))
+        });
+        let piece = read.await.map_err(|_| host("read what was fetched", &BrokenOff))?;
+        let piece = piece.map_err(|error| host("read what was fetched", &error))?;
+        if piece.is_empty() {
+            landing.flush().await?;
+            return Ok(written);
+        }
+        written += piece.len() as u64;
+        if written > limit {
+            let why = format!("a file of it has more than {limit} bytes");
+            return Err(OriginError::Nonsense { origin: "direct".to_owned(), why });
+        }
+        landing.take(piece).await?;
+    }
+}
+
+/// What an escaped path asks for, if `go` can be asked for it.
+fn asked(path: &str) -> Option<Asked> {
+    if let Some(module) = path.strip_suffix("/@latest") {
+        return Some(Asked::Query(ModulePath::unescape(module).ok()?, "latest".to_owned()));
+    }
+    if let Some(artifact) = Artifact::parse(path) {
+        return Some(Asked::File(artifact));
+    }
+    let (module, file) = path.split_once("/@v/")?;
+    let module = ModulePath::unescape(module).ok()?;
+    match file.strip_suffix(".info") {
+        Some(query) => Some(Asked::Query(module, Query::unescape(query).ok()?.as_ref().to_owned())),
+        None => (file == "list").then_some(Asked::List(module)),
+    }
+}
+
+fn host(doing: &str, error: &dyn std::error::Error) -> DirectError {
+    DirectError::Host(format!("cannot {doing}: {error}"))
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn paths_of_the_protocol_are_understood() {
+        let path = ModulePath::parse("example.com/Up").unwrap();
+        let file = |version: &str, kind| {
+            Some(Asked::File(Artifact {
+                module: ModuleVersion::parse(&format!("example.com/Up@{version}")).unwrap(),
+                kind,
+            }))
+        };
+        assert_eq!(asked("example.com/!up/@v/list"), Some(Asked::List(path.clone())));
+        assert_eq!(asked("example.com/!up/@latest"), Some(Asked::Query(path.clone(), "latest".to_owned())));
+        assert_eq!(asked("example.com/!up/@v/main.info"), Some(Asked::Query(path.clone(), "main".to_owned())));
+        assert_eq!(asked("example.com/!up/@v/v2.0.0.info"), Some(Asked::Query(path, "v2.0.0".to_owned())));
+        assert_eq!(asked("example.com/!up/@v/v1.0.0.zip"), file("v1.0.0", Kind::Zip));
+        assert_eq!(asked("example.com/!up/@v/v1.0.0.info"), file("v1.0.0", Kind::Info));
+        for nothing in ["example.com/!up/@v/main.zip", "example.com/!up/@v/v1.0.0.exe", "supported", "-x/@v/list"] {
+            assert_eq!(asked(nothing), None, "{nothing}");
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! The `go` command as a child: a clean environment, a module cache of its own, and bounds for time and output.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use serde::de::DeserializeOwned;
+use tempfile::TempDir;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::Command;
+use tokio::sync::Semaphore;
+
+use super::{DirectError, Settings, host};
+use crate::goenv::go_on_path;
+use crate::origin::secret::without_logins;
+
+/// Runs at the same time. Each clones a repository, which takes a core and as much network as there is.
+const AT_ONCE: usize = 4;
+/// What is read of the output: the largest list known is below 1 MB.
+const MAX_OUTPUT: u64 = 8 << 20;
+/// What is read of the complaints; the rest falls away.
+const MAX_COMPLAINTS: u64 = 64 << 10;
+/// What is told of them: `go` at the other end shows about 600 bytes.
+const MAX_WORDS: usize = 600;
+
+/// Variables that the child keeps, with why. No other one gets through, so that no setting of `go`, and nothing that is
+/// meant for the mirror itself, changes what is fetched.
+const KEPT: [&str; 34] = [
+    // Where git and ssh are.
+    "PATH",
+    // Where git finds ~/.gitconfig, ssh its keys and known hosts, and `go` ~/.netrc.
+    "HOME",
+    "XDG_CONFIG_HOME",
+    "NETRC",
+    // The name that ssh logs in with where none is given.
+    "USER",
+    "LOGNAME",
+    // How to reach a repository that wants a key.
+    "SSH_AUTH_SOCK",
+    "GIT_SSH",
+    "GIT_SSH_COMMAND",
+    "GIT_SSH_VARIANT",
+    // A program that knows the password. It cannot ask a person: there is no terminal.
+    "GIT_ASKPASS",
+    // Logins for `https://HOST/PATH?go-get=1`, which says where a repository is (`go help goauth`).
+    "GOAUTH",
+    // Settings of git given by variables, as CI systems do; GIT_CONFIG_KEY_n and GIT_CONFIG_VALUE_n come with the count.
+    "GIT_CONFIG_COUNT",
+    "GIT_CONFIG_GLOBAL",
+    "GIT_CONFIG_SYSTEM",
+    "GIT_CONFIG_NOSYSTEM",
+    // Certificates of a company.
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "GIT_SSL_CAINFO",
+    "GIT_SSL_CAPATH",
+    "GIT_SSL_CERT",
+    "GIT_SSL_KEY",
+    "CURL_CA_BUNDLE",
+    // The way out of a company's network.
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "ALL_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "all_proxy",
+    "GIT_PROXY_COMMAND",
+    // Where other temporary files go.
+    "TMPDIR",
+    // Where a package of `go` that was not installed as usual finds itself.
+    "GOROOT",
+];
+const KEPT_PREFIXES: [&str; 2] = ["GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_"];
+
+/// What the child is told. `go` itself decides nothing but how a repository is read.
+const SET: [(&str, &str); 15] = [
+    ("GOENV", "off"),
+    ("GOPROXY", "direct"),
+    // The mirror pins; the database must not hear of the name.
+    ("GOSUMDB", "off"),
+    ("GOPRIVATE", ""),
+    ("GONOPROXY", ""),
+    ("GONOSUMDB", ""),
+    ("GOINSECURE", ""),
+    // The other programs are rarely looked at, and none is needed here.
+    ("GOVCS", "*:git"),
+    // So that the folder can be removed, and a go.mod need not be tidy.
+    ("GOFLAGS", "-modcacherw -mod=mod"),
+    ("GOWORK", "off"),
+    ("GO111MODULE", "on"),
+    // A go.mod must not make it run another `go`.
+    ("GOTOOLCHAIN", "local"),
+    ("GOTELEMETRY", "off"),
+    ("GIT_TERMINAL_PROMPT", "0"),
+    // Complaints are read by us, too.
+    ("LC_ALL", "C"),
+];
+
+/// A main module that requires nothing: no go.mod above the folder may have a say.
+const NO_MODULE: &str = "module nothing.invalid\n";
+
+/// How `go` says that there is no such thing. Whatever else it says is trouble: with 404 a client would go past the mirror.
+const ABSENCE: [&str; 7] = [
+    "unknown revision",
+    "no matching versions for query",
+    "go.mod at revision",
+    "404 Not Found",
+    "410 Gone",
+    "no go-import meta tags",
+    // A host that `go` knows, with fewer elements than a repository has there.
+    "invalid github.com/ import path",
+];
+
+/// Runs `go`.
+#[derive(Debug)]
+pub(super) struct GoCommand {
+    settings: Settings,
+    places: Semaphore,
+}
+
+/// What a run printed, and the folder in which it worked; it is removed when this is dropped.
+#[derive(Debug)]
+pub(super) struct Printed {
+    what: String,
+    output: Vec<u8>,
+    complaints: String,
+    status: ExitStatus,
+    folder: TempDir,
+}
+
+impl GoCommand {
+    pub(super) fn new(settings: Settings) -> Self {
+        Self { settings, places: Semaphore::new(AT_ONCE) }
+    }
+
+    /// Runs `go` with these words to its end, whichever that is.
+    pub(super) async fn run(&self, words: &[&str]) -> Result<Printed, DirectError> {
+        let _place = self.places.acquire().await.map_err(|error| host("wait for a place", &error))?;
+        let go = go_on_path().ok_or(DirectError::NoGo)?;
+        let folder = tempfile::Builder::new().prefix("direct-").tempdir_in(&self.settings.scratch);
+        let folder = folder.map_err(|error| host("make a temporary folder", &error))?;
+        let work = folder.path().join("work");
+        let made = std::fs::create_dir(&work).and_then(|()| std::fs::write(work.join("go.mod"), NO_MODULE));
+        made.map_err(|error| host("make a temporary folder", &error))?;
+        let mut command = Command::new(&go);
+        command.args(words).current_dir(&work).env_clear().envs(environment(std::env::vars_os(), folder.path()));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // A group of its own, so that git and ssh below it end with it.
+        command.process_group(0).kill_on_drop(true);
+        let mut child = command.spawn().map_err(|error| host(&format!("start {}", go.display()), &error))?;
+        let group = Group(child.id());
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let all = async { tokio::join!(up_to(stdout, MAX_OUTPUT), up_to(stderr, MAX_COMPLAINTS), child.wait()) };
+        let what = format!("go {}", words.join(" "));
+        let Ok((output, complaints, status)) = tokio::time::timeout(self.settings.patience, all).await else {
+            return Err(DirectError::Timeout { what, patience: self.settings.patience });
+        };
+        group.ended();
+        let status = status.map_err(|error| host("wait for go", &error))?;
+        let complaints = String::from_utf8_lossy(&complaints).into_owned();
+        Ok(Printed { what, output, complaints, status, folder })
+    }
+}
+
+impl Printed {
+    /// What was printed, read as JSON.
+    pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, DirectError> {
+        match serde_json::from_slice(&self.output) {
+            Ok(value) => Ok(value),
+            Err(_) if !self.status.success() => Err(self.failed("")),
+            Err(error) => Err(self.failed(&format!("its output cannot be read: {error}"))),
+        }
+    }
+
+    /// The failure that these words, or if there are none its complaints, tell of.
+    pub(super) fn failed(&self, words: &str) -> DirectError {
+        let words = if words.is_empty() { &self.complaints } else { words };
+        let folder = self.folder.path().display().to_string();
+        let shown = without_logins(words).replace(&folder, "…");
+        let shown: Vec<&str> = shown.split(|c: char| c.is_whitespace() || c.is_control()).collect();
+        let mut shown: String = shown
+            .into_iter()
+            .filter(|word| !word.is_empty())
+            .collect::<Vec<_>>()
+            .join(" ")
+            .chars()
+            .take(MAX_WORDS)
+            .collect();
+        if shown.is_empty() {
+            shown = format!("it ended with {}", self.status);
+        }
+        if is_absence(words) {
+            DirectError::Absent(shown)
+        } else {
+            DirectError::Failed { what: self.what.clone(), words: shown }
+        }
+    }
+}
+
+fn is_absence(words: &str) -> bool {
+    ABSENCE.iter().any(|absence| words.contains(absence))
+}
+
+/// The variables of the child: some of `ours`, and what it is told.
+fn environment(ours: impl Iterator<Item = (OsString, OsString)>, folder: &Path) -> Vec<(OsString, OsString)> {
+    let kept = |name: &str| KEPT.contains(&name) || KEPT_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    let mut all: Vec<_> = ours.filter(|(name, _)| name.to_str().is_some_and(kept)).collect();
+    all.extend(SET.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))));
+    let below = [("GOMODCACHE", "mod"), ("GOPATH", "path"), ("GOCACHE", "build"), ("GOTMPDIR", "work")];
+    all.extend(below.iter().map(|(name, dir)| (OsString::from(name), folder.join(dir).into_os_string())));
+    all
+}
+
+/// The first `limit` bytes; what comes behind them is read, so that the writer goes on, and forgotten.
+async fn up_to(from: Option<impl AsyncRead + Unpin>, limit: u64) -> Vec<u8> {
+    let mut kept = Vec::new();
+    if let Some(mut from) = from {
+        // A pipe that breaks has no more to say; how the child ended is asked elsewhere.
+        let _ = (&mut from).take(limit).read_to_end(&mut kept).await;
+        let _ = tokio::io::copy(&mut from, &mut tokio::io::sink()).await;
+    }
+    kept
+}
+
+/// Everything that was started; killed when dropped, unless it has ended.
+struct Group(Option<u32>);
+
+impl Group {
+    fn ended(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let pid = self.0.and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        if let Some(pid) = pid {
+            // Fails only if all have ended.
+            let _ = kill_process_group(pid, Signal::KILL);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn the_child_sees_what_it_needs_and_nothing_else() {
+        let ours = [
+            ("HOME", "/home/a"),
+            ("GIT_CONFIG_KEY_0", "url.x.insteadOf"),
+            ("GOPROXY", "https://a.example"),
+            ("GOFLAGS", "-insecure"),
+            ("SUMGATE_TOKEN", "secret"),
+            ("GIT_DIR", "/elsewhere"),
+        ];
+        let ours = ours.map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        let all = environment(ours.into_iter(), Path::new("/scratch"));
+        let get =
+            |name: &str| all.iter().rfind(|(n, _)| n == name).map(|(_, value)| value.to_str().unwrap().to_owned());
+        assert_eq!(get("HOME").as_deref(), Some("/home/a"));
+        assert_eq!(get("GIT_CONFIG_KEY_0").as_deref(), Some("url.x.insteadOf"));
+        assert_eq!(get("GOPROXY").as_deref(), Some("direct"));
+        assert_eq!(get("GOFLAGS").as_deref(), Some("-modcacherw -mod=mod"));
+        assert_eq!(get("GOMODCACHE").as_deref(), Some("/scratch/mod"));
+        assert_eq!([get("SUMGATE_TOKEN"), get("GIT_DIR")], [None, None]);
+    }
+
+    #[test]
+    fn only_absence_is_absence() {
+        for absent in [
+            "a.example/x@v1.9.0: invalid version: unknown revision v1.9.0",
+            "go: module a.example/x: no matching versions for query \"latest\"",
+            "a.example/x/sub@v0.0.0-1: invalid version: missing a.example/x/sub/go.mod at revision 1",
+            "unrecognized import path \"a.example/x\": reading https://a.example/x?go-get=1: 404 Not Found",
+            "go: invalid github.com/ import path \"github.com/org\"",
+        ] {
+            assert!(is_absence(absent), "{absent}");
+        }
+        for trouble in [
+            "unrecognized import path \"a.example/x\": https fetch: dial tcp: no such host",
+            "git ls-remote: exit status 128: fatal: could not read Username for 'https://a.example'",
+            "go: no secure protocol found for repository",
+            "unrecognized import path \"a.example/x\": reading https://a.example/x?go-get=1: 503 Service Unavailable",
+            "",
+        ] {
+            assert!(!is_absence(trouble), "{trouble}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_never_ends_is_killed_with_all_below_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = Command::new("sh");
+        child.args(["-c", "sleep 1000 & echo $!; wait"]).stdout(Stdio::piped()).process_group(0);
+        let mut child = child.spawn().unwrap();
+        let group = Group(child.id());
+        let mut first = [0; 32];
+        let read = child.stdout.as_mut().unwrap().read(&mut first).await.unwrap();
+        let below: i32 = std::str::from_utf8(&first[..read]).unwrap().trim().parse().unwrap();
+        drop(group);
+        assert!(!child.wait().await.unwrap().success());
+        // Its pipe closes with the last process that has it.
+        let mut rest = Vec::new();
+        child.stdout.take().unwrap().read_to_end(&mut rest).await.unwrap();
+        assert!(rest.is_empty() && below > 0 && folder.path().exists());
+    }
+}

@@ -1,0 +1,232 @@
+//! Logins: what a source wants to know before it answers, from files and variables, never from the settings themselves.
+//!
+//! A login is sent as `Authorization` (RFC 9110 section 11.6.2): `Bearer` (RFC 6750) or `Basic` (RFC 7617). It goes over
+//! TLS, or to this machine itself (`127.0.0.0/8`, `::1`, `localhost`), whose bytes cross no wire: that is how one reaches a
+//! proxy that runs beside the mirror. It has no `Display`, its `Debug` shows nothing, and an error never quotes what was
+//! read.
+
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::header::HeaderValue;
+use url::{Host, Url};
+
+/// Tokens have up to some thousand bytes; a `.netrc` has some lines for each host.
+const MAX_SECRET: u64 = 64 << 10;
+
+/// How to log in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Login {
+    /// With what `.netrc` has for the host.
+    Netrc,
+    /// With a token.
+    Bearer(Secret),
+    /// With a name and a password.
+    Basic {
+        /// The name.
+        user: String,
+        /// The password.
+        password: Secret,
+    },
+}
+
+/// Where a secret stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Secret {
+    /// In this file, alone.
+    File(PathBuf),
+    /// In this variable of the environment.
+    Variable(String),
+}
+
+/// What is sent.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials(HeaderValue);
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credentials(…)")
+    }
+}
+
+impl Credentials {
+    fn new(scheme: &str, secret: &str) -> Result<Self, String> {
+        let mut value = HeaderValue::from_str(&format!("{scheme} {secret}"))
+            .map_err(|_| "the secret has characters that no header can have".to_owned())?;
+        // Libraries show it in no log.
+        value.set_sensitive(true);
+        Ok(Self(value))
+    }
+
+    fn basic(user: &str, password: &str) -> Result<Self, String> {
+        Self::new("Basic", &STANDARD.encode(format!("{user}:{password}")))
+    }
+
+    pub(super) fn header(&self) -> HeaderValue {
+        self.0.clone()
+    }
+}
+
+impl Login {
+    /// Reads the secret for the source at `url`. Blocks.
+    pub fn read(&self, url: &Url) -> Result<Credentials, String> {
+        match self {
+            Self::Netrc => {
+                let path = netrc_path().ok_or("there is no home folder, and NETRC is not set")?;
+                let host = url.host_str().unwrap_or_default();
+                match netrc(&read(&path)?, host) {
+                    Some((user, password)) => Credentials::basic(&user, &password),
+                    None => Err(format!("{} has no login and password for {host}", path.display())),
+                }
+            }
+            Self::Bearer(secret) => {
+                let token = secret.read()?;
+                if token.contains(char::is_whitespace) {
+                    return Err(format!("{} has white space in it, and no token has", secret.place()));
+                }
+                Credentials::new("Bearer", &token)
+            }
+            Self::Basic { user, password } => Credentials::basic(user, &password.read()?),
+        }
+    }
+}
+
+impl Secret {
+    fn place(&self) -> String {
+        match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Variable(name) => format!("the variable {name}"),
+        }
+    }
+
+    fn read(&self) -> Result<String, String> {
+        let text = match self {
+            Self::File(path) => read(path)?,
+            Self::Variable(name) => std::env::var(name).map_err(|_| format!("the variable {name} is not set"))?,
+        };
+        // Editors end a file with a new line.
+        let text = text.trim_end_matches(['\n', '\r']);
+        if text.is_empty() { Err(format!("{} is empty", self.place())) } else { Ok(text.to_owned()) }
+    }
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    let mut text = String::new();
+    let file = File::open(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    file.take(MAX_SECRET + 1).read_to_string(&mut text).map_err(|_| format!("{} is not text", path.display()))?;
+    if text.len() as u64 > MAX_SECRET {
+        return Err(format!("{} has more than {MAX_SECRET} bytes", path.display()));
+    }
+    Ok(text)
+}
+
+/// As `go` finds it: NETRC, else `~/.netrc`.
+fn netrc_path() -> Option<PathBuf> {
+    match std::env::var_os("NETRC").filter(|path| !path.is_empty()) {
+        Some(path) => Some(path.into()),
+        None => Some(std::env::home_dir()?.join(".netrc")),
+    }
+}
+
+/// Login and password of a host (`netrc(5)`, `cmd/go/internal/auth/netrc.go`): macros are skipped, and a `default` ends the
+/// list rather than hand a password to everybody.
+fn netrc(text: &str, host: &str) -> Option<(String, String)> {
+    let (mut here, mut login, mut password) = (false, None, None);
+    let mut in_macro = false;
+    for line in text.lines() {
+        if in_macro {
+            in_macro = !line.trim().is_empty();
+            continue;
+        }
+        let mut words = line.split_whitespace();
+        while let Some(word) = words.next() {
+            match word {
+                "machine" => (here, login, password) = (words.next() == Some(host), None, None),
+                "default" => return None,
+                "login" => login = words.next(),
+                "password" => password = words.next(),
+                "account" => drop(words.next()),
+                "macdef" => {
+                    in_macro = true;
+                    break;
+                }
+                _ => {}
+            }
+            if let (true, Some(login), Some(password)) = (here, login, password) {
+                return Some((login.to_owned(), password.to_owned()));
+            }
+        }
+    }
+    None
+}
+
+/// Whether a login may be sent to this address.
+pub fn may_log_in(url: &Url) -> bool {
+    let here = match url.host() {
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    };
+    url.scheme() == "https" || (url.scheme() == "http" && here)
+}
+
+/// Whether a login stands in the url itself.
+pub(super) fn has_login(url: &Url) -> bool {
+    !url.username().is_empty() || url.password().is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn netrc_is_read_as_go_reads_it() {
+        let text = "machine a.example login me password one\nmacdef init\nmachine b.example login x password y\n\n\
+                    machine b.example\n\tlogin you\n\tpassword two\ndefault login all password everybody\n";
+        let of = |host| netrc(text, host).map(|(login, password)| format!("{login}:{password}"));
+        assert_eq!(of("a.example").as_deref(), Some("me:one"));
+        assert_eq!(of("b.example").as_deref(), Some("you:two"));
+        assert_eq!(of("c.example"), None);
+        assert_eq!(of("example"), None);
+    }
+
+    #[test]
+    fn secrets_are_read_and_not_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            std::fs::write(folder.path().join(name), text).unwrap();
+            Secret::File(folder.path().join(name))
+        };
+        let url = Url::parse("https://a.example").unwrap();
+        let bearer = Login::Bearer(write("token", "abc123\n")).read(&url).unwrap();
+        assert_eq!(bearer.header(), "Bearer abc123");
+        assert_eq!(format!("{bearer:?} {:?}", bearer.header()), "Credentials(…) Sensitive");
+        let basic = Login::Basic { user: "me".to_owned(), password: write("password", "open sesame") };
+        assert_eq!(basic.read(&url).unwrap().header(), "Basic bWU6b3BlbiBzZXNhbWU=");
+        for wrong in ["", "\n", "abc 123", "abc\n123\n", "abc\u{1}23"] {
+            let words = Login::Bearer(write("wrong", wrong)).read(&url).unwrap_err();
+            assert!(!words.contains("123"), "{words}");
+        }
+        assert!(Login::Bearer(Secret::File(folder.path().join("nothing"))).read(&url).is_err());
+    }
+
+    #[test]
+    fn logins_go_over_tls_or_stay_on_this_machine() {
+        let may = |url: &str| may_log_in(&Url::parse(url).unwrap());
+        for right in ["https://a.example", "http://127.0.0.1:8080", "http://[::1]", "http://localhost/go"] {
+            assert!(may(right), "{right}");
+        }
+        for wrong in
+            ["http://a.example", "http://10.0.0.1", "http://localhost.a.example", "file:///etc", "http://127.example"]
+        {
+            assert!(!may(wrong), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! Upstreams of a configuration file: who gets a login, who hears of which module, and what is refused at the start.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use libtest_mimic::Trial;
+use sumgate::demo::{Fault, Origin, World};
+
+use crate::fixture::{Mirror, Running, get, go_trial, origin, sumgate, trial, wait};
+
+const TOKEN: &str = "b3d-t0ken-9f2a";
+const ZIP: &str = "/example.com/hello/@v/v1.0.0.zip";
+const INFO: &str = "/example.com/hello/@v/v1.0.0.info";
+const LATEST: &str = "/example.com/hello/@latest";
+const OTHER: &str = "/example.com/dep/v2/@v/v2.0.1.zip";
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("login: its upstream gets it, and nobody behind a redirect", redirects),
+        trial("login: of every kind, as the upstream expects it", kinds),
+        trial("login: neither log nor error shows it", never_shown),
+        trial("login: plain http is refused at the start", plain_http),
+        trial("config: an upstream hears of the modules that it serves, and of no others", patterns),
+        trial("config: a private module has its own upstream, is pinned, and goes nowhere else", own_upstream),
+        trial("config: time-outs are those of the upstream", timeouts),
+        trial("config: what is wrong is told with its line", complaints),
+        go_trial("config: a repository that never answers is given up, with all that was started", hanging_git),
+    ]
+}
+
+/// A folder with a configuration, and the mirrors that use it.
+struct Setting {
+    folder: tempfile::TempDir,
+}
+
+impl Setting {
+    fn new(text: &str) -> Self {
+        let this = Self { folder: tempfile::tempdir().unwrap() };
+        this.write("sources.toml", text);
+        this.write("token", &format!("{TOKEN}\n"));
+        this
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn program(&self) -> Command {
+        let mut program = sumgate();
+        program.env("SUMGATE_CONFIG", self.folder.path().join("sources.toml")).env("HOME", self.folder.path());
+        program.env("THE_TOKEN", TOKEN).env_remove("NETRC");
+        program
+    }
+
+    fn mirror(&self, database: &Origin) -> Mirror {
+        self.mirror_by(self.program(), database)
+    }
+
+    fn mirror_by(&self, program: Command, database: &Origin) -> Mirror {
+        let words = ["--sumdb", &database.gosumdb(), "--absent-for", "0s", "--fresh-for", "0s"];
+        Mirror::start_by(program, &self.folder.path().join("data"), &words)
+    }
+
+    /// What the mirror says when it does not start.
+    fn complaint(&self) -> String {
+        self.complaint_of(&[])
+    }
+
+    fn complaint_of(&self, words: &[&str]) -> String {
+        let (told, mut program) = (self.folder.path().join("told"), self.program());
+        program.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(self.folder.path()).args(words);
+        program.stdout(Stdio::null()).stderr(std::fs::File::create(&told).unwrap());
+        let status = wait(&mut Running(program.spawn().unwrap()).0);
+        let told = std::fs::read_to_string(told).unwrap();
+        assert_eq!(status.code(), Some(2), "{told}");
+        told
+    }
+}
+
+/// What an origin was asked for modules, and the logins that came with it. Its database is asked when others are slow.
+fn logins(origin: &Origin) -> Vec<(String, Option<String>)> {
+    origin.take_logins().into_iter().filter(|(path, _)| path.contains("example.com/")).collect()
+}
+
+fn redirects() {
+    let (company, storage, database) = (origin(World::demo()), origin(World::demo()), origin(World::demo()));
+    let setting = Setting::new(&format!("[[upstream]]\nurl = \"{}\"\ntoken-file = \"token\"\n", company.url()));
+    let mirror = setting.mirror(&database);
+    let bearer = Some(format!("Bearer {TOKEN}"));
+
+    assert_eq!(get(&mirror.url, INFO).status, 200);
+    company.misbehave(ZIP, Fault::Redirect(format!("{}{ZIP}", storage.url())));
+    assert_eq!(get(&mirror.url, ZIP).status, 200, "another port");
+    let port = company.url().rsplit(':').next().unwrap().to_owned();
+    company.misbehave(LATEST, Fault::Redirect(format!("http://localhost:{port}{INFO}")));
+    assert_eq!(get(&mirror.url, LATEST).status, 200, "another host");
+
+    let all = logins(&company);
+    let of = |path: &str| -> Vec<Option<String>> {
+        all.iter().filter(|(asked, _)| asked == path).map(|(_, login)| login.clone()).collect()
+    };
+    assert_eq!((of(ZIP), of(LATEST)), (vec![bearer.clone()], vec![bearer.clone()]));
+    assert_eq!(of(INFO), [bearer, None], "the second one came from the redirect to another host");
+    assert_eq!(logins(&storage), [(ZIP.to_owned(), None)]);
+    assert!(database.take_logins().iter().all(|(_, login)| login.is_none()));
+}
+
+fn kinds() {
+    let (company, database) = (origin(World::demo()), origin(World::demo()));
+    let host = company.url().replace("http://", "");
+    let (host, _) = host.split_once(':').unwrap();
+    for (fields, expected) in [
+        ("token-env = \"THE_TOKEN\"", format!("Bearer {TOKEN}")),
+        ("netrc = true", "Basic bWU6b3Blbg==".to_owned()),
+        ("user = \"me\"\npassword-env = \"THE_TOKEN\"", "Basic bWU6YjNkLXQwa2VuLTlmMmE=".to_owned()),
+    ] {
+        let setting = Setting::new(&format!("[[upstream]]\nurl = \"{}\"\n{fields}\n", company.url()));
+        setting.write(".netrc", &format!("machine {host} login me password open\n"));
+        let mirror = setting.mirror(&database);
+        assert_eq!(get(&mirror.url, INFO).status, 200);
+        assert_eq!(logins(&company), [(INFO.to_owned(), Some(expected))], "{fields}");
+    }
+    // In the url itself, and never over a proxy of the surroundings: this machine talks to itself.
+    let (url, sumdb) = (company.url().replace("//", "//me:open@"), database.gosumdb());
+    let folder = tempfile::tempdir().unwrap();
+    let mut program = sumgate();
+    program.env("HTTP_PROXY", database.url()).env("http_proxy", database.url()).env("NO_PROXY", "");
+    let words = ["--upstream", &url, "--sumdb", &sumdb];
+    let mirror = Mirror::start_by(program, &folder.path().join("data"), &words);
+    assert_eq!(get(&mirror.url, INFO).status, 200);
+    assert_eq!(logins(&company), [(INFO.to_owned(), Some("Basic bWU6b3Blbg==".to_owned()))]);
+    assert!(database.take_logins().iter().all(|(_, login)| login.is_none()));
+}
+
+fn never_shown() {
+    let (company, database) = (origin(World::demo()), origin(World::demo()));
+    let setting = Setting::new(&format!("[[upstream]]\nurl = \"{}\"\ntoken-env = \"THE_TOKEN\"\n", company.url()));
+    let mut program = setting.program();
+    program.env("SUMGATE_LOG", "trace");
+    let mirror = setting.mirror_by(program, &database);
+    let faults = [
+        Fault::Status(403, "who are you? b3d-t0ken-9f2a"),
+        Fault::Status(404, "no such thing for b3d-t0ken-9f2a"),
+        Fault::Redirect(format!("{}/again", company.url())),
+        Fault::Reset,
+    ];
+    for fault in faults {
+        for path in [INFO, ZIP, "/example.com/hello/@v/list"] {
+            company.misbehave(path, fault.clone());
+            let answer = get(&mirror.url, path);
+            assert_ne!(answer.status, 200);
+            assert!(!answer.text().contains(TOKEN) && !answer.head.contains(TOKEN), "{}", answer.text());
+        }
+    }
+    let logins = company.take_logins();
+    assert!(logins.iter().any(|(_, login)| login.as_ref().is_some_and(|login| login.contains(TOKEN))), "it was sent");
+    let log = std::fs::read_to_string(mirror.data.with_extension("log")).unwrap();
+    assert!(log.contains("TRACE") && log.contains("/example.com/hello/"), "the log tells much");
+    assert!(!log.contains(TOKEN) && !mirror.greeting.contains(TOKEN));
+}
+
+fn plain_http() {
+    for fields in ["token-file = \"token\"", "netrc = true", "user = \"me\"\npassword-file = \"token\""] {
+        let setting = Setting::new(&format!("[[upstream]]\nurl = \"http://mirror.example\"\n{fields}\n"));
+        let complaint = setting.complaint();
+        assert!(complaint.contains("sources.toml:3:") && complaint.contains("plain http"), "{complaint}");
+    }
+    let private = "[[private]]\npatterns = \"corp.example\"\nurl = \"http://10.1.2.3/go\"\ntoken-file = \"token\"\n";
+    assert!(Setting::new(private).complaint().contains("plain http"));
+    let in_url = Setting::new("[[upstream]]\nurl = \"http://me:b3d-t0ken-9f2a@mirror.example\"\n").complaint();
+    assert!(in_url.contains("plain http") && !in_url.contains(TOKEN), "{in_url}");
+
+    let told = Setting::new("").complaint_of(&["--upstream", "http://me:b3d-t0ken-9f2a@mirror.example"]);
+    assert!(told.contains("plain http") && !told.contains(TOKEN), "{told}");
+}
+
+fn patterns() {
+    let (rest, hello, database) = (origin(World::demo()), origin(World::demo()), origin(World::demo()));
+    let text = |serves: &str| {
+        format!(
+            "[[upstream]]\nurl = \"{}\"\non-any-failure = true\n{serves}\n\
+             [[upstream]]\nurl = \"{}\"\nserves = \"example.com/hello\"\nweight = 1000\n",
+            rest.url(),
+            hello.url()
+        )
+    };
+    let setting = Setting::new(&text(""));
+    let mirror = setting.mirror(&database);
+    rest.misbehave(LATEST, Fault::Status(500, "down"));
+    assert_eq!(get(&mirror.url, LATEST).status, 200, "a failure leads on");
+    assert_eq!((get(&mirror.url, ZIP).status, get(&mirror.url, INFO).status), (200, 200));
+    assert_eq!(hello.take_requests(), [LATEST, ZIP], "for what is proved the weight counts, else the order");
+    for path in [OTHER, "/example.com/dep/v2/@v/list", "/example.com/dep/v2/@latest"] {
+        assert_eq!(get(&mirror.url, path).status, 200);
+    }
+    rest.misbehave("*", Fault::Status(500, "down"));
+    assert_eq!(
+        get(&mirror.url, "/example.com/dep/v2/@v/v2.0.1.info").status,
+        502,
+        "and to nobody that does not serve it"
+    );
+    assert_eq!(hello.take_requests(), Vec::<String>::new());
+    drop(mirror);
+
+    let setting = Setting::new(&text("serves = \"example.com/dep\""));
+    let mirror = setting.mirror(&database);
+    rest.take_requests();
+    let nobodys = "/example.com/!upper/!case!mod/@v/v1.2.3.zip";
+    let answer = get(&mirror.url, nobodys);
+    assert_eq!(answer.status, 404, "{}", answer.text());
+    assert!(answer.text().contains("none serves example.com/Upper/CaseMod"), "{}", answer.text());
+    assert_eq!(get(&mirror.url, "/example.com/!upper/!case!mod/@v/list").status, 404);
+    // Lookups would tell them the name, too.
+    assert_eq!((hello.take_requests(), rest.take_requests()), (Vec::new(), Vec::new()));
+}
+
+fn own_upstream() {
+    let (company, public) = (origin(World::demo()), origin(World::demo()));
+    let setting = Setting::new(&format!(
+        "[[upstream]]\nurl = \"{}\"\n\n[[private]]\npatterns = \"example.com/Upper,example.com/hello\"\nurl = \"{}\"\n\
+         token-file = \"token\"\n",
+        public.url(),
+        company.url()
+    ));
+    let mirror = setting.mirror(&public);
+    assert!(mirror.greeting.contains("private   example.com/Upper,example.com/hello"), "{}", mirror.greeting);
+    let zip = get(&mirror.url, ZIP);
+    assert_eq!(zip.status, 200, "{}", zip.text());
+    for path in [INFO, "/example.com/!upper/!case!mod/@v/v1.2.3.mod", "/example.com/hello/@v/list"] {
+        assert_eq!(get(&mirror.url, path).status, 200, "{path}");
+    }
+    assert!(company.take_logins().iter().all(|(_, login)| *login == Some(format!("Bearer {TOKEN}"))));
+
+    // Whatever it answers, nobody else is asked.
+    for fault in [Fault::Status(500, "down"), Fault::Status(404, "gone"), Fault::Reset] {
+        company.misbehave("*", fault);
+        for path in ["/example.com/hello/@v/v1.1.0.zip", "/example.com/hello/@v/v1.1.0.info", LATEST] {
+            assert_ne!(get(&mirror.url, path).status, 200, "{path}");
+        }
+    }
+    assert_eq!(get(&mirror.url, "/lookup/example.com/hello@v1.0.0").status, 404);
+    company.behave();
+    company.misbehave(ZIP, Fault::Body(public.world().module(&hello("v1.1.0")).unwrap().zip.clone().into()));
+    std::fs::remove_dir_all(mirror.data.join("proxy")).unwrap();
+    let refused = get(&mirror.url, ZIP);
+    assert_eq!(refused.status, 403, "{}", refused.text());
+    let asked = public.take_requests();
+    let leaked: Vec<_> = asked.iter().filter(|path| path.contains("hello") || path.contains("!upper")).collect();
+    assert!(leaked.is_empty(), "{leaked:?}");
+    assert_eq!(get(&mirror.url, OTHER).status, 200);
+    assert!(public.asked(OTHER) == 1 && company.asked(OTHER) == 0);
+}
+
+fn hello(version: &str) -> sumgate::module::ModuleVersion {
+    sumgate::module::ModuleVersion::parse(&format!("example.com/hello@{version}")).unwrap()
+}
+
+fn timeouts() {
+    // With the usual ones, each would take longer than a trial may.
+    for fault in [Fault::Hold, Fault::Stall(10)] {
+        let (silent, database) = (origin(World::demo()), origin(World::demo()));
+        let times = "connect = \"300ms\"\nfirst-byte = \"300ms\"\nstall = \"300ms\"\n";
+        let setting = Setting::new(&format!("[[upstream]]\nurl = \"{}\"\n{times}", silent.url()));
+        let mirror = setting.mirror(&database);
+        silent.misbehave(LATEST, fault);
+        let answer = get(&mirror.url, LATEST);
+        assert_eq!(answer.status, 504, "{}", answer.text());
+    }
+}
+
+fn complaints() {
+    let told =
+        Setting::new("[[upstream]]\nurl = \"https://a.example\"\n\n[[private]]\npattern = \"b.example\"\n").complaint();
+    assert!(told.contains("sources.toml:5:1: unknown field `pattern`"), "{told}");
+    let told = Setting::new("[[upstream]]\nurl = \"https://a.example\"\ntoken-env = \"NOT_SET_HERE\"\n").complaint();
+    assert!(told.contains("sources.toml:3:13: the variable NOT_SET_HERE is not set"), "{told}");
+}
+
+fn hanging_git(_go: &Path) {
+    let database = origin(World::demo());
+    let setting = Setting::new("[[private]]\npatterns = \"example.test\"\ndirect = true\nwhole = \"2s\"\n");
+    let pid = setting.folder.path().join("pid");
+    let git = setting.write("git", &format!("#!/bin/sh\necho $$ > {}\nsleep 1000\n", pid.display()));
+    std::fs::set_permissions(&git, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", setting.folder.path().display(), std::env::var("PATH").unwrap());
+    let mut program = setting.program();
+    program.env("PATH", path).env("SUMGATE_UPSTREAM", database.url());
+    let mirror = setting.mirror_by(program, &database);
+    let answer = get(&mirror.url, "/example.test/repo.git/@v/v1.0.0.zip");
+    assert_eq!(answer.status, 504, "{}", answer.text());
+    assert!(answer.text().contains("did not end within 2 seconds"), "{}", answer.text());
+    let pid = std::fs::read_to_string(&pid).unwrap();
+    let start = std::time::Instant::now();
+    while Command::new("kill").args(["-0", pid.trim()]).output().unwrap().status.success() {
+        assert!(start.elapsed() < std::time::Duration::from_mins(1), "git outlives the request");
+        std::thread::yield_now();
+    }
+}
