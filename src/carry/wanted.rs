@@ -10,7 +10,7 @@ use crate::artifact::Kind;
 use crate::dirhash::H1;
 use crate::fault::Fault;
 use crate::gosum::{AnyHash, SumContent, parse_go_sum};
-use crate::module::ModuleVersion;
+use crate::module::{ModuleVersion, Patterns};
 
 /// What is wanted of each module version.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,6 +29,13 @@ impl Wanted {
     /// Adds a file.
     pub fn add(&mut self, module: &ModuleVersion, kind: Kind) -> &mut WantedFile {
         self.modules.entry(module.clone()).or_default().entry(kind).or_default()
+    }
+
+    /// Leaves out the modules of `patterns`, unless they are in `but`. Returns how many versions that were.
+    pub fn leave_out(&mut self, patterns: &Patterns, but: &Patterns) -> usize {
+        let before = self.modules.len();
+        self.modules.retain(|module, _| !patterns.exempts(&module.path) || but.exempts(&module.path));
+        before - self.modules.len()
     }
 
     /// The module versions.

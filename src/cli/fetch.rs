@@ -7,18 +7,18 @@ use std::sync::atomic::AtomicUsize;
 use super::args::FetchArgs;
 use super::config;
 use super::exit::{Exit, Failure};
-use super::out;
+use super::{out, sources};
 use crate::carry::{Filled, Refusal, fill, of_names};
 use crate::mirror::{Pipeline, Trail, Vouchers};
 use crate::module::{ModuleVersion, Patterns};
-use crate::origin::{Chain, Origin, Waits};
+use crate::origin::Waits;
 
 pub(super) fn run(args: &FetchArgs) -> Result<Exit, Failure> {
     let modules: Result<Vec<_>, _> = args.modules.iter().map(|name| ModuleVersion::parse(name)).collect();
     let modules = modules.map_err(|error| Failure::usage(&error))?;
-    let chain = Chain::parse(&args.upstream).map_err(|error| Failure::usage(&error))?;
+    let said = sources::said_by(args.config.as_deref(), &args.upstream, &args.private)?;
     let databases = config::databases(&args.closed.databases)?;
-    let databases = databases.into_iter().map(|database| database.or_through(&chain)).collect();
+    let databases = databases.into_iter().map(|database| database.or_through(&said.chain)).collect();
     let exempt = Patterns::parse(&args.closed.nosumdb).map_err(|error| Failure::usage(&error))?;
     let policy = args.policy.as_deref().map(config::read_policy).transpose()?;
     let (wanted, malformed) = if modules.is_empty() {
@@ -32,9 +32,9 @@ pub(super) fn run(args: &FetchArgs) -> Result<Exit, Failure> {
     out::start_log("off");
 
     let vouchers = Vouchers { databases: clients, exempt };
-    let failed = |error| Failure::host("set up the upstreams", &error);
-    let origin = Origin::new(&chain, &http, Waits::default()).map_err(failed)?;
-    let pipeline = Pipeline::new(store, origin.into(), vouchers, policy, Trail::default());
+    let sources = said.sources(Waits::default(), &http, &store)?;
+    // What is private is exempt by that.
+    let pipeline = Pipeline::new(store, sources, vouchers, policy, Trail::default());
     let done = AtomicUsize::new(0);
     let work = fill(&pipeline, &wanted, &done);
     let filled = config::runtime()?.block_on(out::with_progress("fetching", wanted.files(), &done, work));

@@ -93,9 +93,10 @@ fn module_cache(
     exempt: Patterns,
     store: &Arc<Store>,
 ) -> Result<Exit, Failure> {
+    let go = config::go_env()?;
     let cache = match args.modcache.as_ref().filter(|cache| !cache.is_empty()) {
         Some(cache) => PathBuf::from(cache),
-        None => config::go_env()?.module_cache().ok_or_else(|| {
+        None => go.module_cache().ok_or_else(|| {
             Failure::new(
                 Fault::Request,
                 "there is no module cache: set GOMODCACHE to where it is, or give --modcache DIR",
@@ -103,7 +104,9 @@ fn module_cache(
         })?,
     };
     let download = Some(cache.join("cache/download")).filter(|download| download.is_dir()).unwrap_or(cache);
-    let wanted = files_of(&download)?;
+    let mut wanted = files_of(&download)?;
+    let private = Patterns::parse(go.get("GONOSUMDB")).map_err(|error| Failure::usage(&error))?;
+    let left_out = wanted.leave_out(&private, &exempt);
     let http = if args.offline { HttpClient::offline() } else { config::http()? };
     let clients = config::clients(databases, &args.closed.state.anchor, store, &http)?;
     let vouchers = Vouchers { databases: clients, exempt };
@@ -112,7 +115,11 @@ fn module_cache(
     let work = fill(&pipeline, &wanted, &done);
     let filled = config::runtime()?.block_on(out::with_progress("importing", wanted.files(), &done, work));
     complain(&filled.refused);
-    out::print(&verdict("imported", &filled, filled.refused.len()));
+    let mut line = verdict("imported", &filled, filled.refused.len());
+    if left_out > 0 {
+        line.insert_str(line.len() - 1, &format!(", {left_out} private versions passed over"));
+    }
+    out::print(&line);
     Ok(Exit::worst(filled.refused.iter().map(|refusal| refusal.fault)))
 }
 

@@ -21,13 +21,18 @@ pub(super) struct Said {
 
 /// Reads what is said of sources; the file's upstreams count, if it names some.
 pub(super) fn said(args: &ServeArgs) -> Result<Said, Failure> {
-    let settings = args.config.as_deref().map(read).transpose()?.unwrap_or_default();
+    said_by(args.config.as_deref(), &args.upstream, &args.address.private)
+}
+
+/// The same of `--config`, `--upstream` and `--private`.
+pub(super) fn said_by(file: Option<&Path>, upstream: &str, private: &str) -> Result<Said, Failure> {
+    let settings = file.map(read).transpose()?.unwrap_or_default();
     let chain = match settings.chain {
         Some(chain) => chain,
-        None => Chain::parse(&args.upstream).map_err(|error| Failure::usage(&error))?,
+        None => Chain::parse(upstream).map_err(|error| Failure::usage(&error))?,
     };
+    let patterns = Patterns::parse(private).map_err(|error| Failure::usage(&error))?;
     let mut private = settings.private;
-    let patterns = Patterns::parse(&args.address.private).map_err(|error| Failure::usage(&error))?;
     if !patterns.is_empty() {
         private.push((patterns, Private::Direct(None)));
     }

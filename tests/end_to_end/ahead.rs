@@ -13,6 +13,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("fetch: what go.sum needs, once, and nothing is asked again", fetch_go_sum),
         trial("fetch: every exit code", fetch_exits),
+        trial("fetch: a private name is told to no upstream and no database", fetch_private),
         go_trial("module cache: proved and taken up; a changed zip is refused", module_cache),
     ]
 }
@@ -43,6 +44,15 @@ fn fetch_go_sum() {
 
     let (code, said) = fetch(&origin, &data, &["example.com/legacy@v2.0.0+incompatible"]);
     assert!(code == Some(0) && said.starts_with("fetched 3 files ("), "{said}");
+}
+
+fn fetch_private() {
+    let origin = origin(World::demo());
+    let folder = tempfile::tempdir().unwrap();
+    // There is no such repository; what counts is who is told of its name.
+    let (code, said) = fetch(&origin, folder.path(), &["--private", "127.0.0.1", "127.0.0.1/hello@v1.0.0"]);
+    assert_ne!(code, Some(0), "{said}");
+    assert_eq!(origin.take_requests(), Vec::<String>::new());
 }
 
 fn fetch_exits() {
@@ -111,6 +121,13 @@ fn module_cache(go: &Path) {
     std::fs::write(&zip, &right).unwrap();
     let (code, said) = sumgate(&data, &origin.gosumdb(), &[&import[..], &["--offline"]].concat());
     assert!(code == Some(0) && said.starts_with("imported 1 files ("), "{said}");
+    // What go would not ask about is asked about by nobody here.
+    let private = Go::new(go, "off", "off").set("GOPRIVATE", "example.com/hello");
+    let (data, sumdb) = (folder.path().join("private"), origin.gosumdb());
+    let (code, said) = private.sumgate(&[&import[..], &["--data", data.to_str().unwrap(), "--sumdb", &sumdb]].concat());
+    assert!(code == Some(0) && said.contains("imported 3 files"), "{said}");
+    assert!(said.contains("1 private versions passed over"), "{said}");
+    assert!(!origin.take_requests().iter().any(|path| path.contains("hello")));
     // Without any proof nothing enters.
     let (code, said) =
         sumgate(&folder.path().join("empty"), &origin.gosumdb(), &[&import[..], &["--offline"]].concat());

@@ -32,6 +32,14 @@ pub(in crate::cli) struct FetchArgs {
     #[arg(long, value_name = "GOPROXY", env = "SUMGATE_UPSTREAM", default_value = "https://proxy.golang.org,direct")]
     pub(in crate::cli) upstream: String,
 
+    /// Upstreams and private modules in a file, as for `sumgate serve`
+    #[arg(long, value_name = "FILE", env = "SUMGATE_CONFIG")]
+    pub(in crate::cli) config: Option<PathBuf>,
+
+    /// Private modules, in the syntax of GOPRIVATE: fetched `direct`, pinned, and named to no upstream and no database
+    #[arg(long, value_name = "PATTERNS", env = "SUMGATE_PRIVATE", default_value = "")]
+    pub(in crate::cli) private: String,
+
     /// The policy; without this flag there is none
     #[arg(long, value_name = "FILE", env = "SUMGATE_POLICY")]
     pub(in crate::cli) policy: Option<PathBuf>,
@@ -62,7 +70,8 @@ pub(in crate::cli) struct ImportArgs {
 
     /// Take up a module cache instead: every zip and go.mod of it that the database vouches for [default: GOMODCACHE]
     ///
-    /// A module cache has no proofs, so the database is asked.
+    /// A module cache has no proofs, so the database is asked. What `go` would not ask about (GONOSUMDB, GOPRIVATE) is
+    /// passed over, and named to nobody, unless --nosumdb names it.
     #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = "")]
     pub(in crate::cli) modcache: Option<OsString>,
 
