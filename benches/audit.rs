@@ -1,32 +1,39 @@
-//! A cold and a warm audit of the real piece of the database, over a stand-in that delays every answer by 50 ms.
+//! An audit of the go.sum of the real piece of the database, cold and warm, over a stand-in that delays every answer by
+//! 50 ms.
 //!
-//! Yardstick: one request after the other never ends before `requests × delay`, and no client can be faster than the four
-//! answers that depend on each other (a lookup, then the tiles of its proof from the widest row down are known at once: two
-//! rounds), so the result is told in delays. The reference tool, where it can be had, takes 980 requests and about 8 delays.
+//! Yardstick: the client of the `go` command, with a request for everything at once (benches/yardstick/gosumcheck), over
+//! the same stand-in, in turns with ours. Its library is copied out of the source of `go` into a temporary module; where
+//! there is none, times and requests stand alone.
 #![expect(clippy::unwrap_used, reason = "a benchmark may panic")]
 
+use std::collections::HashMap;
 use std::convert::Infallible;
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::Response;
 use hyper::service::service_fn;
+use hyper::{Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use sumgate::audit::{Audit, find, read};
-use sumgate::finding::Report;
 use sumgate::module::Patterns;
 use sumgate::origin::HttpClient;
 use sumgate::store::Store;
 use sumgate::sumdb::{Anchor, Client, Database};
 use tlog::Tile;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 const DELAY: Duration = Duration::from_millis(50);
-const RUNS: usize = 5;
+const RUNS: usize = 11;
+const LINES: usize = 616;
+/// One lookup for each module version, and each tile once.
+const MOST_REQUESTS: usize = 308 + 494;
+const KEY: &str = "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8";
 
 fn main() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/real-sumdb");
@@ -34,79 +41,175 @@ fn main() {
         println!("the piece of the real database is not here ({}); nothing to measure", folder.display());
         return;
     }
+    let (url, requests) = stand_in(&folder);
+    let go_sum = folder.join("go.sum");
+    let program = tempfile::tempdir().unwrap();
+    let yardstick = yardstick(program.path());
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let requests = Arc::new(AtomicUsize::new(0));
-    let url = runtime.block_on(stand_in(folder.clone(), Arc::clone(&requests)));
-    // One run is a smoke test; five are a measurement.
+    // One run is a smoke test; more are a measurement.
     let runs = if std::env::args().any(|word| word == "--test") { 1 } else { RUNS };
-    let (mut cold, mut warm) = (Vec::new(), Vec::new());
+    let mut times: [Vec<Duration>; 3] = Default::default();
+    let mut asked = [0; 3];
     for _ in 0..runs {
         let data = tempfile::tempdir().unwrap();
-        cold.push(runtime.block_on(audit(&folder, data.path(), &url)));
-        assert!(requests.swap(0, Ordering::SeqCst) <= 308 + 494);
-        warm.push(runtime.block_on(audit(&folder, data.path(), &url)));
-        assert_eq!(requests.load(Ordering::SeqCst), 0);
+        for turn in [0, 1] {
+            times[turn].push(runtime.block_on(audit(&go_sum, data.path(), &url)));
+            asked[turn] = requests.swap(0, Ordering::SeqCst);
+        }
+        assert!(asked[0] <= MOST_REQUESTS && asked[1] == 0, "{asked:?}");
+        if let Some(program) = &yardstick {
+            times[2].push(check(program, &url, &go_sum));
+            asked[2] = requests.swap(0, Ordering::SeqCst);
+        }
     }
-    for (what, mut times) in [("cold", cold), ("warm", warm)] {
+    println!("audit of {LINES} lines, {DELAY:?} to every answer, {runs} runs:");
+    let [cold, warm, go] = times.each_mut().map(|times| {
         times.sort();
-        let median = times[times.len() / 2];
-        let delays = median.as_secs_f64() / DELAY.as_secs_f64();
-        println!("audit of 616 lines, {what}: median {median:?} of {runs} runs = {delays:.1} delays of {DELAY:?}");
+        times.first().zip(times.get(times.len() / 2)).map(|(best, median)| (*best, *median))
+    });
+    let tell = |what, nth: usize, time: Option<(Duration, Duration)>| {
+        if let Some((best, median)) = time {
+            println!("  {what}: best {} ms, median {} ms, {} requests", ms(best), ms(median), asked[nth]);
+        }
+    };
+    tell("cold", 0, cold);
+    tell("warm", 1, warm);
+    tell("the client of go, all at once, cold", 2, go);
+    if let (Some(ours), Some(theirs)) = (cold, go) {
+        let ratio = |ours: Duration, theirs: Duration| ours.as_secs_f64() / theirs.as_secs_f64();
+        let (best, median) = (ratio(ours.0, theirs.0), ratio(ours.1, theirs.1));
+        println!("  cold, as a part of its time: best {best:.2}, median {median:.2}");
     }
 }
 
-async fn audit(folder: &Path, data: &Path, url: &str) -> Duration {
+fn ms(time: Duration) -> String {
+    format!("{:.1}", time.as_secs_f64() * 1000.0)
+}
+
+/// All that `sumgate audit` does but for the start of the process and the printing.
+async fn audit(go_sum: &Path, data: &Path, url: &str) -> Duration {
     let start = Instant::now();
     let store = Store::open(data).unwrap();
-    let database = Database::parse(&format!("sum.golang.org {url}")).unwrap();
+    let database = Database::parse(&format!("{KEY} {url}")).unwrap();
     let client = Client::open(database, &store, &Anchor::BuiltIn, HttpClient::new().unwrap()).unwrap();
-    let entries = read(&find(&folder.join("go.sum")).unwrap()[0], None).unwrap();
+    let entries = read(&find(go_sum).unwrap()[0], None).unwrap();
     let now = SystemTime::now();
     let audit = Audit { clients: vec![client], exempt: Patterns::default(), at_once: 128, policy: None, now };
-    let report: Report = audit.run(&entries, &AtomicUsize::new(0)).await;
-    assert_eq!((report.proved, report.unchecked.len()), (616, 0));
+    let report = audit.run(&entries, &AtomicUsize::new(0)).await;
+    assert_eq!((report.proved, report.findings.len(), report.unchecked.len()), (LINES, 0, 0));
     start.elapsed()
 }
 
-/// Serves the folder on loopback, every answer late.
-async fn stand_in(folder: PathBuf, requests: Arc<AtomicUsize>) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+/// Runs the yardstick, which takes its own time as ours is taken: without the start of the process.
+fn check(program: &Path, url: &str, go_sum: &Path) -> Duration {
+    let output = Command::new(program).args([KEY, url]).arg(go_sum).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let [agree, _requests, micros] = printed.split_whitespace().collect::<Vec<_>>()[..] else { panic!("{printed}") };
+    assert_eq!(agree, LINES.to_string());
+    Duration::from_micros(micros.parse().unwrap())
+}
+
+/// Builds the yardstick in `folder`, if there is a `go` with its source.
+fn yardstick(folder: &Path) -> Option<PathBuf> {
+    let built = build(folder);
+    if built.is_none() {
+        println!("there is no go command, or not its source, to build the yardstick with; the times stand alone");
+    }
+    built
+}
+
+fn build(folder: &Path) -> Option<PathBuf> {
+    let output = Command::new("go").args(["env", "GOROOT"]).output().ok().filter(|output| output.status.success())?;
+    let source = Path::new(String::from_utf8(output.stdout).ok()?.trim()).join("src/cmd/vendor/golang.org/x/mod");
+    copy(&source.join("sumdb"), &folder.join("mod/sumdb"))?;
+    copy(&source.join("module"), &folder.join("mod/module"))?;
+    copy(&source.join("semver"), &folder.join("mod/semver"))?;
+    copy(&source.join("internal"), &folder.join("mod/internal"))?;
+    let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/yardstick/gosumcheck/main.go");
+    fs::copy(ours, folder.join("main.go")).ok()?;
+    fs::write(folder.join("mod/go.mod"), "module golang.org/x/mod\n\ngo 1.25\n").ok()?;
+    let go_mod =
+        "module yardstick\n\ngo 1.25\n\nrequire golang.org/x/mod v0.0.0\n\nreplace golang.org/x/mod => ./mod\n";
+    fs::write(folder.join("go.mod"), go_mod).ok()?;
+    let program = folder.join("gosumcheck");
+    let mut go = Command::new("go");
+    go.current_dir(folder).env("GOFLAGS", "-mod=mod").env("GOTOOLCHAIN", "local").env("GOWORK", "off");
+    go.env("GOPROXY", "off").env("GO111MODULE", "on").args(["build", "-o"]).arg(&program).arg(".");
+    go.status().ok()?.success().then_some(program)
+}
+
+fn copy(from: &Path, to: &Path) -> Option<()> {
+    fs::create_dir_all(to).ok()?;
+    for entry in fs::read_dir(from).ok()? {
+        let entry = entry.ok()?;
+        let to = to.join(entry.file_name());
+        if entry.file_type().ok()?.is_dir() {
+            copy(&entry.path(), &to)?;
+        } else {
+            fs::copy(entry.path(), to).ok()?;
+        }
+    }
+    Some(())
+}
+
+/// Serves the folder from memory, on loopback and a thread of its own, every answer late. Counts the requests.
+fn stand_in(folder: &Path) -> (String, Arc<AtomicUsize>) {
+    let mut stored = HashMap::new();
+    load(folder, "", &mut stored);
+    let (stored, requests) = (Arc::new(stored), Arc::new(AtomicUsize::new(0)));
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let folder = Arc::new(folder);
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            stream.set_nodelay(true).unwrap();
-            let (folder, requests) = (Arc::clone(&folder), Arc::clone(&requests));
-            let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-                let (folder, requests) = (Arc::clone(&folder), Arc::clone(&requests));
-                async move {
-                    requests.fetch_add(1, Ordering::SeqCst);
-                    tokio::time::sleep(DELAY).await;
-                    let body = stored(&folder, request.uri().path().trim_start_matches('/'));
-                    let mut response = Response::new(Full::new(Bytes::from(body.clone().unwrap_or_default())));
-                    if body.is_none() {
-                        *response.status_mut() = hyper::StatusCode::NOT_FOUND;
-                    }
-                    Ok::<_, Infallible>(response)
-                }
-            });
-            tokio::spawn(async move {
-                let connection = hyper::server::conn::http1::Builder::new();
-                // A client that goes away is no event.
-                let _ = connection.serve_connection(TokioIo::new(stream), service).await;
-            });
+    let counted = Arc::clone(&requests);
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = TcpListener::from_std(listener).unwrap();
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, Arc::clone(&stored), Arc::clone(&counted)));
+            }
+        });
+    });
+    (url, requests)
+}
+
+async fn serve(stream: TcpStream, stored: Arc<HashMap<String, Bytes>>, requests: Arc<AtomicUsize>) {
+    stream.set_nodelay(true).unwrap();
+    let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        requests.fetch_add(1, Ordering::SeqCst);
+        let body = answer(&stored, request.uri().path());
+        async move {
+            tokio::time::sleep(DELAY).await;
+            let mut response = Response::new(Full::new(body.clone().unwrap_or_default()));
+            if body.is_none() {
+                *response.status_mut() = StatusCode::NOT_FOUND;
+            }
+            Ok::<_, Infallible>(response)
         }
     });
-    url
+    // A client that goes away is no event.
+    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
 /// A stored file; a partial tile that is not stored is cut from a wider one, as the real server has every width.
-fn stored(folder: &Path, path: &str) -> Option<Vec<u8>> {
-    if let Ok(body) = std::fs::read(folder.join(path)) {
-        return Some(body);
+fn answer(stored: &HashMap<String, Bytes>, path: &str) -> Option<Bytes> {
+    if let Some(body) = stored.get(path) {
+        return Some(body.clone());
     }
-    let tile = Tile::parse(path).ok()?;
-    let wider = (tile.width()..=256)
-        .find_map(|width| std::fs::read(folder.join(tile.with_width(width).ok()?.to_string())).ok())?;
-    tile.cut(&wider).map(<[u8]>::to_vec)
+    let tile = Tile::parse(path.trim_start_matches('/')).ok()?;
+    let wider = (tile.width()..=256).find_map(|width| stored.get(&format!("/{}", tile.with_width(width).ok()?)))?;
+    tile.cut(wider).map(Bytes::copy_from_slice)
+}
+
+fn load(folder: &Path, name: &str, stored: &mut HashMap<String, Bytes>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        let name = format!("{name}/{}", entry.file_name().to_str().unwrap());
+        if entry.file_type().unwrap().is_dir() {
+            load(&entry.path(), &name, stored);
+        } else {
+            stored.insert(name, fs::read(entry.path()).unwrap().into());
+        }
+    }
 }

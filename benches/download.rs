@@ -5,11 +5,14 @@
 //! Yardstick: `go` without a mirror in the same run. Needs the `go` command; says so where there is none.
 #![expect(clippy::unwrap_used, reason = "a benchmark may panic")]
 
-use std::io::{BufRead, BufReader};
+#[path = "shared/mirror.rs"]
+mod mirror;
+
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use mirror::Mirror;
 use sumgate::demo::{Fault, Origin, World};
 
 const DELAY: Duration = Duration::from_millis(20);
@@ -43,7 +46,8 @@ fn main() {
     for _ in 0..runs {
         times[0].push(download(&go, &late.url(), &late.gosumdb()));
         requests[0] = late.take_requests().len();
-        let mirror = Mirror::start(&late.url(), &late.gosumdb());
+        let data = tempfile::tempdir().unwrap();
+        let mirror = Mirror::start(data.path(), &late.url(), &late.gosumdb());
         let gosumdb = format!("{} {}", late.key(), mirror.url);
         times[1].push(download(&go, &mirror.url, &gosumdb));
         requests[1] = late.take_requests().len();
@@ -52,7 +56,8 @@ fn main() {
         assert_eq!(requests[2], 0, "a second client costs no upstream request");
         times[3].push(download(&go, &prompt.url(), &prompt.gosumdb()));
         let chain = sources.each_ref().map(Origin::url).join("|");
-        let mirror = Mirror::start(&chain, &sources[3].gosumdb());
+        let data = tempfile::tempdir().unwrap();
+        let mirror = Mirror::start(data.path(), &chain, &sources[3].gosumdb());
         times[4].push(download(&go, &mirror.url, &format!("{} {}", sources[3].key(), mirror.url)));
     }
     let best = times.each_ref().map(|times| times.iter().min().unwrap().as_secs_f64() * 1000.0);
@@ -97,32 +102,4 @@ fn download(go: &Path, goproxy: &str, gosumdb: &str) -> Duration {
     let start = Instant::now();
     assert!(command.status().unwrap().success(), "go mod download failed");
     start.elapsed()
-}
-
-/// A mirror in a process of its own, killed when dropped.
-struct Mirror {
-    url: String,
-    process: Child,
-    _data: tempfile::TempDir,
-}
-
-impl Mirror {
-    fn start(upstream: &str, gosumdb: &str) -> Self {
-        let data = tempfile::tempdir().unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sumgate"));
-        command.args(["serve", "--listen", "127.0.0.1:0", "--upstream", upstream, "--sumdb", gosumdb, "--data"]);
-        command.arg(data.path()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut process = command.spawn().unwrap();
-        let mut first = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut first).unwrap();
-        let url = first.trim_end().rsplit(' ').next().unwrap().to_owned();
-        Self { url, process, _data: data }
-    }
-}
-
-impl Drop for Mirror {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }

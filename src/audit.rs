@@ -91,6 +91,11 @@ impl Audit {
         let mut report = judge(&self.rules(), entries, &answers, &denials);
         report.findings.extend(unused);
         report.misbehaviour = answers.values().find_map(|answer| misbehaviour(answer.as_ref().err()?));
+        if !wanted.is_empty() {
+            // Kept proofs may be from either history.
+            let forks = || self.clients.iter().find_map(|client| misbehaviour(&client.fork_error()?));
+            report.misbehaviour = report.misbehaviour.or_else(forks);
+        }
         if let (false, Some(client)) = (wanted.is_empty(), self.clients.first()) {
             let size = client.trusted().map_or(0, |head| head.size().get());
             report.database = Some((client.database().name().to_owned(), size));

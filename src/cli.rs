@@ -7,7 +7,10 @@ mod demo;
 mod doctor;
 mod env;
 mod exit;
+mod export;
+mod fetch;
 mod hash;
+mod import;
 mod lookup;
 mod out;
 mod pins;
@@ -32,6 +35,9 @@ pub fn main() -> ExitCode {
         Command::Lookup(args) => lookup::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Run(args) => run::run(&args),
+        Command::Fetch(args) => fetch::run(&args),
+        Command::Export(args) => export::run(&args),
+        Command::Import(args) => import::run(&args),
         Command::Policy(args) => policy::run(&args.command),
         Command::Doctor(args) => doctor::run(&args),
         Command::Pins(args) => pins::run(&args.command),

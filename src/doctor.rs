@@ -72,14 +72,13 @@ pub fn examine(seen: &Surroundings) -> Vec<Finding> {
         }
     }
     let proxies = go.get("GOPROXY");
-    let first = own_mirror(go);
-    if let (Some(mirror), true) = (first, first.is_some_and(|first| first.len() < proxies.trim().len())) {
+    if let (Some(mirror), true) = (own_mirror(go), goes_on(proxies)) {
         found.push(finding(Code::DirectBehindMirror, format!("GOPROXY is {proxies}, which goes on behind {mirror}")));
     }
     if proxies.contains("file://") && go.get("GOTOOLCHAIN") != "local" {
         found.push(finding(Code::FileProxy, format!("GOPROXY is {proxies}")));
     }
-    if let Some(version) = GoVersion::parse(go.get("GOVERSION")).filter(is_old) {
+    if let Some(version) = GoVersion::parse(go.get("GOVERSION")).filter(is_old).filter(|_| !chooses_mended(go)) {
         found.push(finding(Code::OldGo, format!("the go command is {version}")));
     }
     if let Some(Heads { client, mirror }) = seen.heads.filter(|heads| heads.client > heads.mirror) {
@@ -105,19 +104,46 @@ pub fn mend(finding: &Finding, go: &GoEnv) -> Option<String> {
         if go.is_variable(name) { format!("unset {name}") } else { format!("go env -u {name}") }
     };
     let set = |name: &str, value: &str| {
-        if go.is_variable(name) { format!("export {name}={value}") } else { format!("go env -w {name}={value}") }
+        let set = quoted(&format!("{name}={value}"));
+        if go.is_variable(name) { format!("export {set}") } else { format!("go env -w {set}") }
     };
     match finding.code {
-        Code::SumdbOff => Some(unset("GOSUMDB")),
+        // To unset it could bring an older "off" to light: of `go env -w`, or of the go.env of a distribution.
+        Code::SumdbOff => Some(set("GOSUMDB", "sum.golang.org")),
         Code::WideNosumdb => Some(unset("GONOSUMDB")),
         Code::WidePrivate => Some(unset("GOPRIVATE")),
         Code::DirectBehindMirror => own_mirror(go).map(|mirror| set("GOPROXY", mirror)),
         Code::FileProxy => Some(set("GOTOOLCHAIN", "local")),
         Code::OldGo => Some(set("GOTOOLCHAIN", &format!("{}+auto", MENDED[1]))),
         Code::Insecure => Some(unset("GOINSECURE")),
-        Code::SumWithoutMod => finding.place.as_ref().map(|place| format!("git rm {}", place.file.display())),
+        Code::SumWithoutMod => {
+            let file = finding.place.as_ref()?.file.to_str()?;
+            Some(format!("git rm -- {}", quoted(file)))
+        }
         _ => None,
     }
+}
+
+/// One word for a shell, whatever is in it. The commands are there to be pasted, and names of files are a stranger's.
+fn quoted(word: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._/:=+@,".contains(&b);
+    if !word.is_empty() && word.bytes().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+/// Whether `go` asks something else after the first proxy. `off` is the end of it.
+fn goes_on(proxies: &str) -> bool {
+    let names = proxies.split([',', '|']).map(str::trim).filter(|name| !name.is_empty());
+    names.skip(1).take(1).any(|second| second != "off")
+}
+
+/// Whether GOTOOLCHAIN has `go` run a mended version in its own place (`go1.26.6`, `go1.26.6+auto`).
+fn chooses_mended(go: &GoEnv) -> bool {
+    let name = go.get("GOTOOLCHAIN").split('+').next().unwrap_or_default();
+    GoVersion::parse(name).is_some_and(|version| !is_old(&version))
 }
 
 /// The first proxy of GOPROXY, if it is not the one of `go`'s default.
@@ -165,6 +191,7 @@ mod tests {
             ("GOPRIVATE", "*.*", Code::WidePrivate),
             ("GOPROXY", "https://mirror.example,direct", Code::DirectBehindMirror),
             ("GOPROXY", "https://mirror.example|https://proxy.golang.org", Code::DirectBehindMirror),
+            ("GOPROXY", "https://mirror.example,https://other.example,off", Code::DirectBehindMirror),
             ("GOPROXY", "file:///srv/go", Code::FileProxy),
             ("GOVERSION", "go1.26.5", Code::OldGo),
             ("GOVERSION", "go1.24.99", Code::OldGo),
@@ -177,6 +204,34 @@ mod tests {
             assert_eq!(codes(&[("GOVERSION", version)]), [], "{version}");
         }
         assert_eq!(codes(&[("GOPROXY", "file:///srv/go"), ("GOTOOLCHAIN", "local")]), []);
+        for proxies in ["https://mirror.example,off", "https://mirror.example,", " https://mirror.example | off"] {
+            assert_eq!(codes(&[("GOPROXY", proxies)]), [], "{proxies}");
+        }
+    }
+
+    #[test]
+    fn the_command_for_an_old_go_mends_it() {
+        let old = ("GOVERSION", "go1.26.5");
+        for toolchain in ["go1.26.6+auto", "go1.27.0"] {
+            assert_eq!(codes(&[old, ("GOTOOLCHAIN", toolchain)]), [], "{toolchain}");
+        }
+        for toolchain in ["auto", "local", "go1.26.5", "go1.25.12+auto"] {
+            assert_eq!(codes(&[old, ("GOTOOLCHAIN", toolchain)]), [Code::OldGo], "{toolchain}");
+        }
+    }
+
+    #[test]
+    fn a_command_that_is_printed_can_be_pasted() {
+        let go = GoEnv::default();
+        let orphan = |file: &str| {
+            let place = Some(Place { file: PathBuf::from(file), line: None });
+            mend(&Finding { place, ..Finding::of(Code::SumWithoutMod) }, &go)
+        };
+        assert_eq!(orphan("a/go.sum").unwrap_or_default(), "git rm -- a/go.sum");
+        assert_eq!(orphan("a b;id #'/go.sum").unwrap_or_default(), r"git rm -- 'a b;id #'\''/go.sum'");
+        let go = GoEnv::of(&[("GOPROXY", "http://m.example/$(id),direct")]);
+        let found = Finding::of(Code::DirectBehindMirror);
+        assert_eq!(mend(&found, &go).unwrap_or_default(), "export 'GOPROXY=http://m.example/$(id)'");
     }
 
     #[test]

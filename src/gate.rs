@@ -20,7 +20,7 @@ pub use child::{ChildError, Ended, run};
 pub use environment::Environment;
 pub use report::report;
 
-use crate::mirror::Trails;
+use crate::mirror::{Trails, Voucher};
 use crate::policy::Exception;
 
 /// How a gated command ended, and what went through the gate.
@@ -40,6 +40,8 @@ pub struct Outcome {
     pub upstream: String,
     /// Settings of `go` that were kept: what they match went round the proof, or round the gate.
     pub kept: Vec<(String, String)>,
+    /// The policy that was obeyed.
+    pub policy: Option<PathBuf>,
     /// Exceptions of the policy that lifted nothing.
     pub unused: Vec<Exception>,
 }
@@ -48,6 +50,11 @@ impl Outcome {
     /// Whether a database signed two histories.
     pub fn forked(&self) -> bool {
         self.databases.iter().any(|database| database.fork.is_some())
+    }
+
+    /// How many of the released files nobody vouches for, since they are exempt.
+    pub fn unproved(&self) -> usize {
+        self.trails.released.values().filter(|file| file.by == Voucher::FirstSeen).count()
     }
 }
 

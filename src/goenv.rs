@@ -8,6 +8,7 @@ use std::ffi::OsStr;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 /// Go's defaults of what is asked for here (`go help environment`).
@@ -43,7 +44,8 @@ impl GoEnv {
     pub fn read() -> Result<Self, GoEnvError> {
         let environment = std::env::vars_os().filter_map(|(name, value)| {
             let name = name.into_string().ok().filter(|name| name.starts_with("GO"))?;
-            Some((name, value.into_string().ok()?))
+            // One pattern that is no text must not take the others of GOPRIVATE with it.
+            Some((name, value.to_string_lossy().into_owned()))
         });
         let ask = |go: PathBuf| ask(&go).map_err(|why| GoEnvError { go, why });
         let told = go_on_path().map(ask).transpose()?.unwrap_or_default();
@@ -106,13 +108,9 @@ fn ask(go: &Path) -> Result<HashMap<String, String>, String> {
     let toolchain = std::env::var_os("GOTOOLCHAIN");
     let mut command = Command::new(go);
     command.args(["env", "-json"]).env("GOTOOLCHAIN", "local");
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(failed)?;
-    let stdout = child.stdout.take();
-    let reader = std::thread::spawn(move || {
-        let mut printed = Vec::new();
-        stdout.map(|stdout| stdout.take(MAX_OUTPUT).read_to_end(&mut printed)).transpose().map(|_| printed)
-    });
+    let (printed, said) = (read_along(child.stdout.take()), read_along(child.stderr.take()));
     let start = Instant::now();
     let status = loop {
         if let Some(status) = child.try_wait().map_err(failed)? {
@@ -125,10 +123,16 @@ fn ask(go: &Path) -> Result<HashMap<String, String>, String> {
         }
         std::thread::sleep(POLL);
     };
+    // A child of its own that it left behind may hold the pipes open for ever.
+    let rest = |output: &Receiver<Vec<u8>>| output.recv_timeout(PATIENCE.saturating_sub(start.elapsed()));
     if !status.success() {
-        return Err(format!("it ended with {status}"));
+        let said = rest(&said).unwrap_or_default();
+        let said = String::from_utf8_lossy(&said);
+        let last = said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
+        return Err(format!("it ended with {status}, and said {last:?}"));
     }
-    let printed = reader.join().map_err(|_| "its output was not read".to_owned())?.map_err(failed)?;
+    let printed =
+        rest(&printed).map_err(|_| format!("its output did not end within {} seconds", PATIENCE.as_secs()))?;
     let mut told: HashMap<String, String> =
         serde_json::from_slice(&printed).map_err(|error| format!("its output is not what go env prints: {error}"))?;
     // Ours, not the user's.
@@ -136,6 +140,18 @@ fn ask(go: &Path) -> Result<HashMap<String, String>, String> {
         told.remove("GOTOOLCHAIN");
     }
     Ok(told)
+}
+
+/// Reads a pipe to its end, or to the bound, in a thread of its own. What cannot be read is as good as not said.
+fn read_along(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut read = Vec::new();
+        let _ = pipe.map(|pipe| pipe.take(MAX_OUTPUT).read_to_end(&mut read));
+        // Fails only if nobody waits for it any more.
+        let _ = sender.send(read);
+    });
+    receiver
 }
 
 #[cfg(test)]

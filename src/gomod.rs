@@ -133,6 +133,15 @@ pub fn retractions(text: &str) -> Vec<Retraction> {
     Lines::of(text).filter_map(Result::ok).filter_map(read).collect()
 }
 
+/// The folders of the modules that a go.work uses (<https://go.dev/ref/mod#go-work-file>), as written there.
+pub fn used_folders(go_work: &str) -> Vec<String> {
+    let read = |line: Line| match &line.words[..] {
+        [verb, folder] if verb == "use" => Some(folder.clone()),
+        _ => None,
+    };
+    Lines::of(go_work).filter_map(Result::ok).filter_map(read).collect()
+}
+
 impl Retraction {
     /// Whether it takes back `version`; v2.0.0 is also v2.0.0+incompatible.
     pub fn covers(&self, version: &Version) -> bool {
@@ -319,6 +328,12 @@ retract (
         let found = retractions(text);
         assert_eq!(found.iter().map(|one| one.low.to_string()).collect::<Vec<_>>(), ["v1.0.0"]);
         assert_eq!(found[0].rationale, "bad");
+    }
+
+    #[test]
+    fn a_go_work_uses_folders() {
+        let text = "go 1.26\n\nuse ./a // one\nuse (\n\t.\n\t\"../b\"\n)\nreplace c.com/d => ./d\n";
+        assert_eq!(used_folders(text), ["./a", ".", "../b"]);
     }
 
     #[test]

@@ -19,6 +19,7 @@
 
 pub mod artifact;
 pub mod audit;
+pub mod carry;
 pub mod cli;
 pub mod demo;
 pub mod dirhash;

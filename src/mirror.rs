@@ -9,6 +9,7 @@
 
 mod admit;
 mod advisory;
+mod ahead;
 mod attest;
 mod body;
 mod commit;
@@ -16,7 +17,10 @@ mod error;
 mod fresh;
 mod handle;
 mod hash;
+mod hot;
 mod obtain;
+mod offline;
+mod piece;
 mod pipeline;
 mod prove;
 mod respond;
@@ -27,6 +31,7 @@ mod status;
 mod trail;
 mod young;
 
+pub use ahead::Ahead;
 pub use attest::Vouchers;
 pub use error::{Expected, MirrorError, Voucher};
 pub use pipeline::Pipeline;

@@ -78,6 +78,11 @@ impl Store {
         self.staging.file()
     }
 
+    /// A new empty folder to unpack into; removed when dropped.
+    pub fn stage_folder(&self) -> Result<tempfile::TempDir, StoreError> {
+        self.staging.folder()
+    }
+
     /// A folder for temporary ones: it is gone when the process is, or at the next start.
     pub fn scratch(&self) -> &Path {
         self.staging.dir()

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::DeserializeOwned;
 use toml::Spanned;
 
-use crate::module::Patterns;
+use crate::module::{ModulePath, Patterns};
 
 /// Largest file, in bytes. One that a person wrote is smaller.
 pub const MAX_FILE: usize = 1 << 20;
@@ -97,9 +97,12 @@ impl Reader<'_> {
 /// Patterns that can match. One that cannot would be a rule that is never obeyed, and nobody would notice.
 pub(crate) fn patterns(text: &str) -> Result<Patterns, String> {
     let possible = |c: &char| c.is_ascii_alphanumeric() || "-._~/*?[]^\\".contains(*c);
-    for glob in text.split(',').map(str::trim) {
+    for glob in text.split(',').map(|glob| glob.trim().trim_end_matches('/')).filter(|glob| !glob.is_empty()) {
+        if glob.contains("://") {
+            return Err(format!("{glob:?} is a url; a module path has no \"https://\""));
+        }
         match glob.chars().find(|c| !possible(c)) {
-            None => {}
+            None => dead_element(glob).map_or(Ok(()), Err)?,
             Some(c) if c.is_whitespace() => return Err("separate patterns by commas".to_owned()),
             Some(c) => return Err(format!("{c:?} is in no module path; versions go into versions = \"…\"")),
         }
@@ -109,6 +112,27 @@ pub(crate) fn patterns(text: &str) -> Result<Patterns, String> {
         Ok(patterns) => Ok(patterns),
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// Why no module path has an element of `glob` in its place, if so. Only elements without wildcards are looked at.
+fn dead_element(glob: &str) -> Option<String> {
+    let first = glob.split('/').next().unwrap_or_default();
+    if first.chars().any(|c| c.is_ascii_uppercase()) {
+        return Some(format!("{first:?} has upper case letters; the first element of a module path has none"));
+    }
+    glob.split('/').enumerate().filter(|(_, element)| !element.contains(['*', '?', '[', '\\'])).find_map(
+        |(nth, element)| {
+            // What follows makes it a path below gopkg.in as well, where the last element ends with a version.
+            let path = if nth == 0 { format!("{element}/x.v1") } else { format!("example.com/{element}/x") };
+            match element {
+                "" => None, // Patterns::parse says so.
+                "..." => Some("a pattern covers what is below it; leave the /... out".to_owned()),
+                _ => ModulePath::parse(&path)
+                    .err()
+                    .map(|_| format!("{element:?} is not possible there in a module path")),
+            }
+        },
+    )
 }
 
 /// Whether a character may go to a terminal as it is: it neither moves the cursor nor turns the text round.

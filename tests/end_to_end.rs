@@ -7,12 +7,20 @@
 #![expect(clippy::case_sensitive_file_extension_comparisons, reason = "files are named by our own code")]
 #![expect(unreachable_pub, reason = "modules of one test binary")]
 
+#[path = "end_to_end/ahead.rs"]
+mod ahead;
 #[path = "end_to_end/attacks.rs"]
 mod attacks;
 #[path = "end_to_end/audit.rs"]
 mod audit;
 #[path = "end_to_end/audit_base.rs"]
 mod audit_base;
+#[path = "end_to_end/audit_cache.rs"]
+mod audit_cache;
+#[path = "end_to_end/audit_records.rs"]
+mod audit_records;
+#[path = "end_to_end/carried.rs"]
+mod carried;
 #[path = "end_to_end/cli.rs"]
 mod cli;
 #[path = "end_to_end/crash.rs"]
@@ -27,10 +35,16 @@ mod fixture;
 mod gate;
 #[path = "end_to_end/go_command.rs"]
 mod go_command;
+#[path = "end_to_end/hostile_archives.rs"]
+mod hostile_archives;
+#[path = "end_to_end/hot.rs"]
+mod hot;
 #[path = "end_to_end/http.rs"]
 mod http;
 #[path = "end_to_end/logins.rs"]
 mod logins;
+#[path = "end_to_end/offline.rs"]
+mod offline;
 #[path = "end_to_end/policy.rs"]
 mod policy;
 #[path = "end_to_end/private.rs"]
@@ -54,17 +68,24 @@ fn main() {
     trials.extend(go_command::trials());
     trials.extend(attacks::trials());
     trials.extend(http::trials());
+    trials.extend(hot::trials());
     trials.extend(crash::trials());
     trials.extend(shared_folder::trials());
     trials.extend(cli::trials());
     trials.extend(audit::trials());
     trials.extend(audit_base::trials());
+    trials.extend(audit_cache::trials());
+    trials.extend(audit_records::trials());
     trials.extend(doctor::trials());
     trials.extend(gate::trials());
     trials.extend(policy::trials());
     trials.extend(readme::trials());
     trials.extend(upstreams::trials());
     trials.extend(doors::trials());
+    trials.extend(offline::trials());
+    trials.extend(ahead::trials());
+    trials.extend(carried::trials());
+    trials.extend(hostile_archives::trials());
     trials.extend(private::trials());
     trials.extend(logins::trials());
     trials.extend(zips::trials());

@@ -4,7 +4,9 @@
 //! would be two hashes.
 
 use std::io::Write;
+use std::path::Path;
 
+use sumgate::carry::{Contents, unpack_from};
 use sumgate::dirhash::{ZipLimits, hash_any_zip};
 use sumgate::gosum::parse_record_text;
 use sumgate::module::{ModulePath, ModuleVersion, Patterns, Query, Version};
@@ -14,7 +16,7 @@ use tlog::{Checkpoint, ForkEvidence, LookupReply, SUM_GOLANG_ORG, SUMDB_ORIGIN, 
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     ("note", note),
     ("key", key),
     ("checkpoint", checkpoint),
@@ -26,6 +28,7 @@ pub const TARGETS: [Target; 11] = [
     ("pattern", pattern),
     ("record", record),
     ("zip", zip),
+    ("archive", archive),
 ];
 
 fn sum_golang_org() -> VerifierKey {
@@ -125,6 +128,20 @@ pub fn zip(bytes: &[u8]) {
         assert_eq!(report.packed, bytes.len() as u64);
         assert!(report.unpacked <= limits.zip);
     }
+}
+
+/// What was unpacked has nothing in it but what an export has.
+pub fn archive(bytes: &[u8]) {
+    let Ok(folder) = tempfile::tempdir() else { return };
+    let databases = ["sum.golang.org".to_owned()];
+    let into = folder.path().join("into");
+    if std::fs::create_dir(&into).is_err() {
+        return;
+    }
+    if unpack_from(bytes, Path::new("archive"), &into, &databases).is_ok() {
+        Contents::read(&into, &databases).expect("an archive that was unpacked can be read");
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).map_or(1, Iterator::count), 1, "nothing lies beside it");
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 //!
 //! `CACHE/cache/download/PATH/@v/VERSION.{zip,mod}` and `CACHE/PATH@VERSION/`, upper case escaped
 //! (<https://go.dev/ref/mod#module-cache>). The unpacked folder is what `go build` compiles, so it counts as much as the
-//! zip. What `go` wrote down about the hashes (`.ziphash`) is not read: whoever can change a zip can change that.
+//! zip: `go` takes it for whole as soon as there is a `.ziphash`, with or without the zip (`cmd/go/internal/modfetch`,
+//! DownloadDir). What the `.ziphash` says is not read: whoever can change a zip can change that.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -52,6 +53,7 @@ pub fn read_module_cache(root: &Path, hashed: &AtomicUsize) -> Result<Vec<Entry>
     let mut found = Vec::new();
     walk(root, &download, &download, 0, &mut found)?;
     found.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+    found.dedup_by(|a, b| a.path == b.path);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let next = AtomicUsize::new(0);
     let entries = Mutex::new(Vec::with_capacity(found.len()));
@@ -79,7 +81,12 @@ fn walk(root: &Path, download: &Path, folder: &Path, depth: usize, found: &mut V
     for entry in fs::read_dir(folder).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let path = entry.path();
-        if entry.file_type().map_err(failed)?.is_dir() {
+        let kind = entry.file_type().map_err(failed)?;
+        if kind.is_symlink() && path.is_dir() {
+            let why = format!("{} is a link to a folder, and go makes none: remove it", path.display());
+            return Err(failed(io::Error::other(why)));
+        }
+        if kind.is_dir() {
             // Lookups and tiles of the go command, not modules.
             if path != download.join("sumdb") {
                 walk(root, download, &path, depth + 1, found)?;
@@ -87,20 +94,25 @@ fn walk(root: &Path, download: &Path, folder: &Path, depth: usize, found: &mut V
         } else if let Some((module, content)) = cached(download, &path) {
             let name = format!("{}@{}", module.path.escaped(), module.version.escaped());
             let unpacked = root.join(name);
-            if matches!(content, Content::Zip) && unpacked.is_dir() {
+            let of_code = matches!(content, Content::Zip | Content::Unpacked);
+            if of_code && unpacked.is_dir() {
                 found.push(Cached { path: unpacked, module: module.clone(), content: Content::Unpacked });
             }
-            found.push(Cached { path, module, content });
+            if !matches!(content, Content::Unpacked) {
+                found.push(Cached { path, module, content });
+            }
         }
     }
     Ok(())
 }
 
+/// Of what a file of the cache tells: a `.ziphash` tells of the unpacked folder.
 fn cached(download: &Path, file: &Path) -> Option<(ModuleVersion, Content)> {
     let name = file.strip_prefix(download).ok()?.to_str()?;
     let (path, file) = name.rsplit_once("/@v/")?;
     let (version, content) = match file.rsplit_once('.')? {
         (version, "zip") => (version, Content::Zip),
+        (version, "ziphash") => (version, Content::Unpacked),
         (version, "mod") => (version, Content::GoMod),
         _ => return None,
     };

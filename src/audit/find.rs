@@ -50,7 +50,7 @@ pub enum FindError {
 pub fn find(path: &Path) -> Result<Vec<Target>, FindError> {
     let unreadable = |cause| FindError::Unreadable { path: path.to_owned(), cause };
     if !fs::metadata(path).map_err(unreadable)?.is_dir() {
-        return Ok(vec![target(path.to_owned())]);
+        return Ok(vec![target(tidy(path))]);
     }
     let mut sums = Vec::new();
     walk(path, 0, &mut sums)?;
@@ -85,8 +85,12 @@ fn walk(folder: &Path, depth: usize, sums: &mut Vec<PathBuf>) -> Result<(), Find
     entries.sort_by_key(fs::DirEntry::file_name);
     for name in ["go.sum", "go.work.sum"] {
         let file = folder.join(name);
-        if file.is_file() {
-            sums.push(tidy(&file));
+        match fs::metadata(&file) {
+            Ok(found) if found.is_file() => sums.push(tidy(&file)),
+            // A folder of that name, or a link that leads nowhere: `go` finds no go.sum here either.
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(cause) => return Err(FindError::Unreadable { path: file, cause }),
         }
     }
     for entry in entries {
@@ -121,6 +125,17 @@ mod tests {
         assert_eq!(names, ["go.sum", "b/go.work.sum", "b/c/go.sum"]);
         assert_eq!(found[0].go_mod, Some(root.path().join("go.mod")));
         assert_eq!(found[2].go_mod, None);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_looked_at_is_not_left_out() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("go.work.sum"), "").unwrap();
+        std::os::unix::fs::symlink("nowhere", root.path().join("go.sum")).unwrap();
+        assert_eq!(find(root.path()).unwrap().len(), 1, "go takes it for absent");
+        fs::remove_file(root.path().join("go.sum")).unwrap();
+        std::os::unix::fs::symlink("go.sum", root.path().join("go.sum")).unwrap();
+        assert!(matches!(find(root.path()), Err(FindError::Unreadable { path, .. }) if path.ends_with("go.sum")));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The words that can be typed. Reading them touches nothing; [`super::config`] checks what they mean.
 
+mod closed;
 mod pins;
 mod serve;
 
@@ -11,6 +12,7 @@ use clap::{Parser, Subcommand};
 
 use crate::finding::{Format, Severity};
 
+pub(super) use closed::{ExportArgs, FetchArgs, ImportArgs};
 pub(super) use pins::{PinsArgs, PinsCommand};
 pub(super) use serve::{AddressArgs, ServeArgs};
 
@@ -57,6 +59,19 @@ pub(super) enum Command {
     /// GOPROXY and GOSUMDB of the command are those of the mirror, with nothing behind them: no module gets in unproved.
     /// Exits with the command's code; with 1 if something was refused, with 3 if the database misbehaved.
     Run(Box<RunArgs>),
+    /// Fill the store ahead of time, for go.sum or module versions
+    ///
+    /// Each file takes the way of a request to the mirror: nothing enters unproved.
+    Fetch(Box<FetchArgs>),
+    /// Write what a go.sum needs from the store into a folder or a .tar.zst, to be carried to a closed network
+    ///
+    /// Modules, their records, the tiles that prove the records, and the signed tree head. Asks nothing of any network.
+    Export(Box<ExportArgs>),
+    /// Take up what was exported elsewhere, or a module cache
+    ///
+    /// Everything is proved again: the head's signature, that it fits the head trusted here, each record under it, and the
+    /// hash of each file. What was exported is taken up without any network.
+    Import(Box<ImportArgs>),
     /// Check a policy, or explain what it says to a module version
     Policy(PolicyCommandArgs),
     /// List or forget what is pinned of modules that no database vouches for
@@ -217,8 +232,9 @@ pub(super) struct PolicyArgs {
     #[arg(long, value_name = "FILE", env = "SUMGATE_POLICY")]
     pub(super) policy: Option<PathBuf>,
 
-    /// Obey no policy, also if there is a sumgate.toml
-    #[arg(long, conflicts_with = "policy")]
+    /// Obey no policy, whatever --policy, SUMGATE_POLICY or a sumgate.toml say
+    // No conflict with --policy: for that the variable would count as typed, and could not be overruled.
+    #[arg(long)]
     pub(super) no_policy: bool,
 }
 

@@ -1,5 +1,6 @@
 //! `sumgate audit`: go.sum files and the module cache, held against the database.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
 use std::time::SystemTime;
@@ -8,7 +9,7 @@ use super::args::{AuditArgs, OutputArgs};
 use super::config;
 use super::exit::{Exit, Failure};
 use super::out;
-use crate::audit::{Audit, Base, Entry, Target, find, read, read_module_cache};
+use crate::audit::{Audit, Base, Entry, find, read, read_module_cache};
 use crate::fault::Fault;
 use crate::finding::{Code, Ending, RenderOptions, Report, render};
 use crate::goenv::GoEnv;
@@ -35,13 +36,18 @@ pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
         // What only old lines need is needed all the same.
         report.findings.retain(|finding| finding.code != Code::UnusedException);
     }
-    Ok(show(&report, &args.output))
+    show(&report, &args.output)
 }
 
 /// Prints a report and says how it ends.
-pub(super) fn show(report: &Report, output: &OutputArgs) -> Exit {
+pub(super) fn show(report: &Report, output: &OutputArgs) -> Result<Exit, Failure> {
     let options = RenderOptions { colour: out::colour(output.color), verbose: output.verbose, deny: output.deny };
-    out::print(&render(report, output.format, options));
+    out::deliver(&render(report, output.format, options))?;
+    Ok(ending(report, output))
+}
+
+/// The exit code of a report.
+pub(super) fn ending(report: &Report, output: &OutputArgs) -> Exit {
     match report.ending(output.deny) {
         Ending::Misbehaviour => Exit::Misbehaviour,
         Ending::NotFinished => Exit::NotFinished,
@@ -51,22 +57,29 @@ pub(super) fn show(report: &Report, output: &OutputArgs) -> Exit {
 }
 
 fn go_sums(args: &AuditArgs) -> Result<(Vec<PathBuf>, Vec<Entry>), Failure> {
-    let base = args.base.as_deref().map(Base::new);
-    let mut targets: Vec<Target> = Vec::new();
+    let (mut seen, mut files, mut entries) = (HashSet::new(), Vec::new(), Vec::new());
     for path in &args.paths {
-        targets.extend(find(path).map_err(|error| Failure::usage(&error))?);
+        let targets = find(path).map_err(|error| Failure::usage(&error))?;
+        let base = args.base.as_deref().map(|revision| Base::open(revision, path));
+        let base = base.transpose().map_err(|error| Failure::usage(&error))?;
+        for target in targets {
+            // A path may be named twice, and lie below another.
+            if seen.insert(target.sum.clone()) {
+                entries.extend(read(&target, base.as_ref()).map_err(|error| Failure::usage(&error))?);
+                files.push(target.sum);
+            }
+        }
     }
-    targets.dedup();
-    let mut entries = Vec::new();
-    for target in &targets {
-        entries.extend(read(target, base.as_ref()).map_err(|error| Failure::usage(&error))?);
-    }
-    Ok((targets.into_iter().map(|target| target.sum).collect(), entries))
+    Ok((files, entries))
 }
 
 fn module_cache(go: &GoEnv) -> Result<(Vec<PathBuf>, Vec<Entry>), Failure> {
     let nowhere = || Failure::new(Fault::Request, "there is no module cache: set GOMODCACHE to where it is");
     let cache = go.module_cache().ok_or_else(nowhere)?;
     let entries = read_module_cache(&cache, &AtomicUsize::new(0)).map_err(|error| Failure::usage(&error))?;
+    if entries.is_empty() {
+        let words = format!("there is nothing in the module cache {}: run `go mod download` first", cache.display());
+        return Err(Failure::new(Fault::Request, words));
+    }
     Ok((vec![cache], entries))
 }

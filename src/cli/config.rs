@@ -8,15 +8,19 @@ use etcetera::BaseStrategy;
 
 use super::args::{AddressArgs, AnchorArgs, DatabaseArgs, PolicyArgs, SurroundingArgs};
 use super::exit::Failure;
+use crate::carry::{self, Refusal, Wanted};
 use crate::fault::Fault;
 use crate::goenv::GoEnv;
 use crate::mirror::BasePath;
 use crate::module::Patterns;
-use crate::origin::{Chain, ChainError, HttpClient};
+use crate::origin::{Chain, ChainError, HttpClient, Origin, Waits};
 use crate::policy::Policy;
 use crate::store::Store;
 use crate::sumdb::{Anchor, Client, Database, DatabaseError};
 use crate::toml_file::{Complaint, Complaints, MAX_FILE};
+
+/// As for an audit: the go.sum of a very large monorepo has one megabyte.
+const MAX_GO_SUM: u64 = 16 << 20;
 
 /// The databases, in the order they were named. No two have one name: paths lead to them by name.
 pub(super) fn databases(args: &DatabaseArgs) -> Result<Vec<Database>, Failure> {
@@ -94,6 +98,23 @@ pub(super) fn clients(
 /// The HTTP client.
 pub(super) fn http() -> Result<HttpClient, Failure> {
     HttpClient::new().map_err(|error| Failure::host("set up the HTTP client", &error))
+}
+
+/// What a go.sum needs, and its lines that say nothing.
+pub(super) fn wanted_of(go_sum: &Path) -> Result<(Wanted, Vec<Refusal>), Failure> {
+    let shown = go_sum.display().to_string();
+    let mut bytes = Vec::new();
+    let read = File::open(go_sum).and_then(|file| file.take(MAX_GO_SUM + 1).read_to_end(&mut bytes));
+    read.map_err(|error| Failure::host(&format!("read {shown}"), &error))?;
+    if bytes.len() as u64 > MAX_GO_SUM {
+        return Err(Failure::new(Fault::Request, format!("{shown} has more than {MAX_GO_SUM} bytes")));
+    }
+    Ok(carry::of_go_sum(&shown, &bytes))
+}
+
+/// An origin without any source: what is not in the store is then asked of nobody.
+pub(super) fn nowhere(waits: Waits) -> Result<Origin, Failure> {
+    Origin::of_links(&[], &HttpClient::offline(), waits, 1).map_err(|error| Failure::host("set up no upstream", &error))
 }
 
 /// The base path and the exempt modules.

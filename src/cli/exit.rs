@@ -33,6 +33,16 @@ impl From<Exit> for ExitCode {
     }
 }
 
+impl Exit {
+    /// The worst that one of `faults` leads to: misbehaviour before what was not done, that before findings.
+    pub(super) fn worst(faults: impl Iterator<Item = Fault>) -> Self {
+        let exits: Vec<Self> = faults.map(Self::from).collect();
+        let worst =
+            [Self::Misbehaviour, Self::NotFinished, Self::Findings].into_iter().find(|exit| exits.contains(exit));
+        worst.unwrap_or(Self::Fine)
+    }
+}
+
 impl From<Fault> for Exit {
     fn from(fault: Fault) -> Self {
         match fault {
@@ -93,6 +103,12 @@ impl From<crate::sumdb::SumdbError> for Failure {
 impl From<Arc<crate::sumdb::SumdbError>> for Failure {
     fn from(error: Arc<crate::sumdb::SumdbError>) -> Self {
         Self::new(error.fault(), in_full(&*error))
+    }
+}
+
+impl From<crate::carry::CarryError> for Failure {
+    fn from(error: crate::carry::CarryError) -> Self {
+        Self::new(error.fault(), in_full(&error))
     }
 }
 

@@ -7,14 +7,25 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::Colour;
+use super::exit::Failure;
 
 /// Ten times a second is smooth enough for a person.
 const REDRAW: Duration = Duration::from_millis(100);
 
 /// Prints a result. A reader that has gone away wanted no more of it, so that is no error.
 pub(super) fn print(text: &str) {
+    if let Err(failure) = deliver(text) {
+        complain(&failure.to_string());
+    }
+}
+
+/// The same for a result that others rely on: one that was lost on the way, to a full disk, is a failure.
+pub(super) fn deliver(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
-    let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::host("write the result", &error)),
+        _ => Ok(()),
+    }
 }
 
 /// Says why a command did not end well.

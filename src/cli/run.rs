@@ -1,6 +1,6 @@
 //! `sumgate run`: a command behind a mirror of its own.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,20 +10,27 @@ use super::config;
 use super::exit::{Exit, Failure};
 use super::out;
 use crate::fault::Fault;
+use crate::finding::safe;
 use crate::gate::{self, DatabaseState, Environment, Outcome};
 use crate::goenv::GoEnv;
 use crate::mirror::{BasePath, Mirror, Pipeline, Trail, Vouchers};
 use crate::origin::{Chain, ChainError, Origin, Waits};
 use crate::store::Store;
-use crate::sumdb::Client;
+use crate::sumdb::{Client, Database};
 
 pub(super) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let go = config::go_env()?;
     let chain = upstream(args, &go)?;
     let databases = config::surrounding_databases(&args.surrounding, &go)?;
+    // A database or an upstream that was named, and not found in the settings of `go`: then as `serve` has it.
+    let is_named = args.upstream.is_some() || !args.surrounding.sumdb.is_empty();
+    let reached = |database: Database| if is_named { database.or_through(&chain) } else { database };
+    let databases = databases.into_iter().map(reached).collect();
     let exempt = config::surrounding_exempt(&args.surrounding, &go)?;
-    let policy = config::policy(&args.policy)?.map(|(_, policy)| policy);
+    let (policy_file, policy) = config::policy(&args.policy)?.unzip();
     let http = config::http()?;
+    // Held to the end: whoever reads from a pipe must not see its end before.
+    let _open = [create(args.report.as_deref())?, create(args.attest.as_deref())?];
     // Gone at the end, unless it holds evidence.
     let scratch = tempfile::tempdir().map_err(|error| Failure::host("make a temporary folder", &error))?;
     let store = Arc::new(Store::open(args.cache.as_deref().unwrap_or(scratch.path()))?);
@@ -54,15 +61,25 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Failure> {
         databases: clients.iter().map(state).collect(),
         upstream: chain.to_string(),
         kept: environment.kept,
+        policy: policy_file,
         unused: gatekeeper.unused_exceptions(),
     };
     if args.cache.is_none() && outcome.forked() {
         let _kept = scratch.keep();
     }
     summary(&outcome);
-    write(args.report.as_deref(), &gate::report(&outcome))?;
-    write(args.attest.as_deref(), &gate::attestation(&outcome))?;
-    Ok(exit(&outcome))
+    let report = write(args.report.as_deref(), &gate::report(&outcome));
+    let attestation = write(args.attest.as_deref(), &gate::attestation(&outcome));
+    finish(&outcome, report.and(attestation))
+}
+
+/// 3 before 2 before 1 before the command's own.
+fn finish(outcome: &Outcome, written: Result<(), Failure>) -> Result<Exit, Failure> {
+    match written {
+        Err(failure) if outcome.forked() => out::complain(&failure.to_string()),
+        written => written?,
+    }
+    Ok(exit(outcome))
 }
 
 /// Where bytes come from: as named, else the job's own GOPROXY, whose `direct` and `off` fall away.
@@ -89,7 +106,8 @@ fn state(client: &Client) -> DatabaseState {
 /// What the gate has to say, on stderr: the output is the command's.
 fn summary(outcome: &Outcome) {
     for reason in outcome.trails.refused.values() {
-        out::complain(reason);
+        let lines: Vec<String> = reason.lines().map(safe).collect();
+        out::complain(&lines.join("\n"));
     }
     for fork in outcome.databases.iter().filter_map(|database| database.fork.as_ref()) {
         out::complain(&format!("THE DATABASE MISBEHAVED, evidence in {}", fork.display()));
@@ -100,11 +118,29 @@ fn summary(outcome: &Outcome) {
     }
     let (released, refused) = (&outcome.trails.released, outcome.trails.refused.len());
     let bytes: u64 = released.values().map(|file| file.bytes).sum();
-    let mut line = format!("{} files proved and released ({bytes} bytes), {refused} refused", released.len());
+    let unproved = outcome.unproved();
+    let mut line = format!("{} files proved and released", released.len() - unproved);
+    if unproved > 0 {
+        line.push_str(&format!(", {unproved} exempt ones released UNPROVED"));
+    }
+    line.push_str(&format!(" ({bytes} bytes), {refused} refused"));
+    if outcome.trails.dropped > 0 {
+        line.push_str(&format!(", {} not listed", outcome.trails.dropped));
+    }
+    if let Some(policy) = &outcome.policy {
+        line.push_str(&format!(", policy {}", policy.display()));
+    }
     for (name, value) in &outcome.kept {
         line.push_str(&format!(", {name}={value} kept"));
     }
     out::complain(&format!("{line}, {} ms", Duration::as_millis(&outcome.took)));
+}
+
+/// Opened before the command runs: a long build must not end in a mistyped path, and what an earlier run wrote must not
+/// be taken for this one's.
+fn create(path: Option<&Path>) -> Result<Option<File>, Failure> {
+    let Some(path) = path else { return Ok(None) };
+    File::create(path).map(Some).map_err(|error| Failure::host(&format!("write {}", path.display()), &error))
 }
 
 fn write(path: Option<&Path>, value: &serde_json::Value) -> Result<(), Failure> {
@@ -112,7 +148,6 @@ fn write(path: Option<&Path>, value: &serde_json::Value) -> Result<(), Failure> 
     fs::write(path, format!("{value:#}\n")).map_err(|error| Failure::host(&format!("write {}", path.display()), &error))
 }
 
-/// 3 before 1 before the command's own.
 fn exit(outcome: &Outcome) -> Exit {
     if outcome.forked() {
         Exit::Misbehaviour

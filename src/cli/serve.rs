@@ -9,6 +9,7 @@ use super::config;
 use super::exit::{Exit, Failure};
 use super::{out, sources};
 use crate::mirror::{Mirror, Pipeline, Trail, Vouchers};
+use crate::origin::HttpClient;
 
 pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
     let said = sources::said(args)?;
@@ -17,13 +18,14 @@ pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
     let databases = databases.into_iter().map(|database| database.or_through(chain)).collect();
     let (base, exempt) = config::address(&args.address)?;
     let policy = args.policy.as_deref().map(config::read_policy).transpose()?;
-    let http = config::http()?;
+    let http = if args.offline { HttpClient::offline() } else { config::http()? };
     let store = Arc::new(config::store(args.state.data.as_deref())?);
     let clients = config::clients(databases, &args.state.anchor, &store, &http)?;
     out::start_log("info");
 
-    let sources = said.sources(args, &http, &store)?;
-    let private = sources.private();
+    let waits = args.waits.get();
+    let sources = if args.offline { config::nowhere(waits)?.into() } else { said.sources(waits, &http, &store)? };
+    let private = said.private();
     let exempt = exempt.with(private.clone());
     let vouchers = Vouchers { databases: clients.clone(), exempt: exempt.clone() };
     config::runtime()?.block_on(async {
@@ -35,7 +37,8 @@ pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
         let pipeline = Pipeline::new(Arc::clone(&store), sources, vouchers, policy, Trail::default());
         let mirror = Mirror::start(pipeline, args.address.listen, base).await?;
         let mut text = format!("sumgate {} listening on {}\n", env!("CARGO_PKG_VERSION"), mirror.url());
-        text.push_str(&format!("  data      {}\n  upstream  {chain}\n", store.root().display()));
+        let from = if args.offline { "none: offline".to_owned() } else { chain.to_string() };
+        text.push_str(&format!("  data      {}\n  upstream  {from}\n", store.root().display()));
         for client in &clients {
             text.push_str(&format!("  database  {}\n", client.database()));
         }

@@ -8,7 +8,7 @@ use super::exit::Failure;
 use crate::fault::Fault;
 use crate::goenv::go_on_path;
 use crate::module::Patterns;
-use crate::origin::{Chain, DirectSettings, HttpClient, Link, Origin, Source, Sources};
+use crate::origin::{Chain, DirectSettings, HttpClient, Link, Origin, Source, Sources, Waits};
 use crate::settings::{Private, Settings};
 use crate::store::Store;
 
@@ -42,9 +42,13 @@ fn read(path: &Path) -> Result<Settings, Failure> {
 }
 
 impl Said {
+    /// All patterns of private modules.
+    pub(super) fn private(&self) -> Patterns {
+        self.private.iter().fold(Patterns::default(), |all, (patterns, _)| all.with(patterns.clone()))
+    }
+
     /// The sources of every module.
-    pub(super) fn sources(&self, args: &ServeArgs, http: &HttpClient, store: &Store) -> Result<Sources, Failure> {
-        let waits = args.waits.get();
+    pub(super) fn sources(&self, waits: Waits, http: &HttpClient, store: &Store) -> Result<Sources, Failure> {
         let failed = |error| Failure::host("set up the upstreams", &error);
         let own = |(patterns, private): &(Patterns, Private)| {
             let link = match private {

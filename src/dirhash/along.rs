@@ -8,7 +8,8 @@
 
 use std::collections::HashMap;
 
-use flate2::{Crc, Decompress, FlushDecompress, Status};
+use crc32fast::Hasher as Crc32;
+use flate2::{Decompress, FlushDecompress, Status};
 use sha2::{Digest, Sha256};
 
 use super::directory::{DESCRIPTOR, Entry, FLAG_DESCRIPTOR, Fields, LOCAL, LOCAL_LEN, Method};
@@ -63,7 +64,7 @@ struct Passing {
     /// What is left of stored data.
     stored: u64,
     hash: Sha256,
-    crc: Crc,
+    crc: Crc32,
     unpacked: u64,
 }
 
@@ -141,7 +142,7 @@ impl ReadAlong {
         }
         self.part.clear();
         self.inflate.reset(false);
-        let (hash, crc, stored) = (Sha256::new(), Crc::new(), packed.into());
+        let (hash, crc, stored) = (Sha256::new(), Crc32::new(), packed.into());
         let passing = Passing { start: self.at, method, described, stored, hash, crc, unpacked: 0 };
         self.state = State::Data(passing);
         if stored == 0 && method == Method::Stored {
@@ -196,7 +197,7 @@ impl ReadAlong {
             method: passing.method,
             packed: self.at - passing.start,
             unpacked: passing.unpacked,
-            crc: passing.crc.sum(),
+            crc: passing.crc.finalize(),
             sha256: passing.hash.finalize().into(),
         };
         self.notes.insert(passing.start, note);

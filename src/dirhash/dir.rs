@@ -32,9 +32,13 @@ pub enum DirError {
 const MAX_FILES: usize = 1_000_000;
 
 /// Hashes all files below `dir`, under the names `prefix/…`. Blocks.
+///
+/// A zip has no place for the go.mod files of a toolchain, so there they are named `_go.mod`, and `go` copies each to its
+/// own name when it first uses the toolchain (`cmd/go/internal/toolchain/select.go`). A true copy is left out.
 pub fn hash_dir(dir: &Path, prefix: &str) -> Result<H1, DirError> {
     let mut list = FileList::default();
     let mut folders = vec![(dir.to_owned(), prefix.to_owned())];
+    let is_toolchain = prefix.starts_with("golang.org/toolchain@");
     let mut count = 0;
     while let Some((folder, name)) = folders.pop() {
         let read = |cause| DirError::Read { path: folder.clone(), cause };
@@ -48,12 +52,18 @@ pub fn hash_dir(dir: &Path, prefix: &str) -> Result<H1, DirError> {
             }
             if path.is_dir() && !path.is_symlink() {
                 folders.push((path, name));
-            } else {
+            } else if !(is_toolchain && is_copied_go_mod(&path)) {
                 list.add(name, sha256_of(&path)?);
             }
         }
     }
     Ok(list.h1())
+}
+
+fn is_copied_go_mod(path: &Path) -> bool {
+    let is_go_mod = path.file_name().is_some_and(|name| name == "go.mod");
+    let same = |original| Some(sha256_of(path).ok()? == sha256_of(original).ok()?);
+    is_go_mod && same(&path.with_file_name("_go.mod")).unwrap_or(false)
 }
 
 fn sha256_of(path: &Path) -> Result<[u8; 32], DirError> {
@@ -74,5 +84,30 @@ impl io::Write for HashWriter<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn the_go_mod_files_that_go_copies_in_a_toolchain_are_left_out_while_they_are_copies() {
+        let toolchain = "golang.org/toolchain@v0.0.1-go1.99.1.linux-amd64";
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("src")).unwrap();
+        fs::write(root.path().join("src/_go.mod"), "module std\n").unwrap();
+        let hash = |prefix| hash_dir(root.path(), prefix).unwrap();
+        let (unpacked, other) = (hash(toolchain), hash("a.com/b@v1.0.0"));
+        fs::write(root.path().join("src/go.mod"), "module std\n").unwrap();
+        assert_eq!(hash(toolchain), unpacked);
+        assert_ne!(hash("a.com/b@v1.0.0"), other, "go copies nothing in other modules");
+        fs::write(root.path().join("src/go.mod"), "module evil\n").unwrap();
+        assert_ne!(hash(toolchain), unpacked);
+        fs::remove_file(root.path().join("src/go.mod")).unwrap();
+        fs::write(root.path().join("go.mod"), "module std\n").unwrap();
+        assert_ne!(hash(toolchain), unpacked, "a copy of nothing");
     }
 }

@@ -5,7 +5,8 @@ use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use flate2::{Crc, Decompress, FlushDecompress, Status};
+use crc32fast::Hasher as Crc32;
+use flate2::{Decompress, FlushDecompress, Status};
 use sha2::{Digest, Sha256};
 
 use super::along::ReadAlong;
@@ -183,7 +184,7 @@ impl<'f> EntryReader<'f> {
 
     /// The hash of an entry, whose length and CRC-32 must be as declared.
     fn sha256(&mut self, entry: &Entry) -> Result<[u8; 32], ZipError> {
-        let mut content = Content { entry, hash: Sha256::new(), crc: Crc::new(), length: 0 };
+        let mut content = Content { entry, hash: Sha256::new(), crc: Crc32::new(), length: 0 };
         let bad = |why| ZipError::BadData { name: entry.name.clone(), why };
         self.inflate.reset(false);
         let mut read = 0;
@@ -234,7 +235,7 @@ impl<'f> EntryReader<'f> {
 struct Content<'e> {
     entry: &'e Entry,
     hash: Sha256,
-    crc: Crc,
+    crc: Crc32,
     length: u64,
 }
 
@@ -254,7 +255,7 @@ impl Content<'_> {
         if self.length != self.entry.unpacked {
             return Err(self.bad("it is shorter than declared"));
         }
-        if self.crc.sum() != self.entry.crc {
+        if self.crc.clone().finalize() != self.entry.crc {
             return Err(self.bad("its checksum is not the declared one"));
         }
         Ok(self.hash.finalize().into())

@@ -115,7 +115,7 @@ impl Code {
             Self::ConflictingLines => (
                 "conflicting-lines",
                 Error,
-                "Two lines give different hashes for the same file; `go` accepts either of them.",
+                "Two lines give different hashes for the same file; `go` goes by the first of them.",
                 "Remove the line that is not proved.",
             ),
             Self::MalformedLine => (

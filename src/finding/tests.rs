@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::*;
 
 /// Everything that a name could try: a terminal, an XML parser, a workflow command, a line.
-const HOSTILE: &str = "a\u{1b}[31m<b>&\"'\n::error::c%0A\u{0}\u{202e}";
+const HOSTILE: &str = "a\u{1b}[31m<b>&\"'\n::error::c%0A\u{0}\u{202e}\u{200b}\u{feff}\u{61c}\u{3164}\u{e0041}";
 
 fn place(line: u32) -> Place {
     Place { file: PathBuf::from("sub dir/go.sum"), line: Some(line) }
@@ -101,7 +101,8 @@ fn nothing_commands_a_terminal_or_a_workflow() {
     for (report, _) in reports() {
         for format in [Format::Human, Format::Github] {
             let text = rendered(&report, format);
-            assert!(!text.chars().any(|c| c != '\n' && (c.is_control() || c == '\u{202e}')), "{text:?}");
+            let unseen = ['\u{202e}', '\u{200b}', '\u{feff}', '\u{61c}', '\u{3164}', '\u{e0041}'];
+            assert!(!text.chars().any(|c| c != '\n' && (c.is_control() || unseen.contains(&c))), "{text:?}");
             assert!(!text.lines().any(|line| line.starts_with("::error::c")), "{text}");
         }
     }

@@ -1,7 +1,8 @@
 //! What went through the gate, as an in-toto statement (<https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md>).
 //!
 //! One subject for each released file; its digest is the `dirHash` of the in-toto digest set, which is h1 in hexadecimal.
-//! The predicate has the record number of each and the signed tree head, so that anybody can ask the log for the proof.
+//! The predicate has the record number of each and the signed tree head, so that anybody can ask the log for the proof. Of
+//! an exempt module it says that nothing was proved.
 //! The statement is not signed here: that is for whoever runs the job.
 
 use serde_json::{Value, json};
@@ -46,7 +47,9 @@ fn name(module: &ModuleVersion, kind: Kind) -> String {
 }
 
 fn module((module, kind): &(ModuleVersion, Kind), file: &ReleasedFile) -> Value {
-    let mut value = json!({"name": name(module, *kind), "h1": file.h1.to_string(), "source": file.source});
+    let proved = matches!(file.by, Voucher::Record { .. });
+    let mut value =
+        json!({"name": name(module, *kind), "h1": file.h1.to_string(), "source": file.source, "proved": proved});
     if let Voucher::Record { id, database, proved_in } = &file.by {
         value["database"] = json!(database);
         value["record"] = json!(id);

@@ -28,6 +28,7 @@ pub fn report(outcome: &Outcome) -> Value {
         "command_exit_code": outcome.ended.code(),
         "seconds": outcome.took.as_secs_f64(),
         "upstream": outcome.upstream,
+        "policy": outcome.policy.as_ref().map(|path| path.display().to_string()),
         "databases": databases.collect::<Vec<_>>(),
         "kept_settings": outcome.kept.iter().map(|(name, value)| (name.clone(), json!(value))).collect::<serde_json::Map<_, _>>(),
         "released": released.collect::<Vec<_>>(),

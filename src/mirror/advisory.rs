@@ -5,7 +5,7 @@
 //! others are kept for a while (see `fresh`). A version that was released here stays in its list, whatever upstreams say.
 
 use std::collections::HashSet;
-use std::io::{Read, Seek, Write};
+use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +13,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Deserialize;
 
+use super::commit::Released;
 use super::error::MirrorError;
 use super::fresh::{Dated, Fresh, State};
 use super::pipeline::{Pipeline, Shared, blocking};
 use crate::artifact::{Artifact, Kind};
+use crate::fault::Fault;
 use crate::flight::Flights;
 use crate::gomod::{self, Retraction};
 use crate::module::{ModulePath, ModuleVersion, Query, Version};
@@ -24,7 +26,11 @@ use crate::origin::{OriginError, Sources};
 use crate::store::{Store, StoreError};
 
 /// The largest `.info` seen has a few kilobytes of `Origin`.
-const MAX_INFO: usize = 1 << 20;
+pub(super) const MAX_INFO: usize = 1 << 20;
+
+/// Versions that are asked for what a module takes back, if the database does not know the newest ones. A hundred releases
+/// in the time that the database takes to learn of one are nobody's.
+const MAX_SPEAKERS: usize = 10;
 
 /// One request upstream for each path that is being asked, and what changes, for a while.
 #[derive(Clone)]
@@ -159,25 +165,57 @@ impl Advisories {
 
 impl Pipeline {
     /// What a module takes back: its newest release says so, even if it takes back itself
-    /// (<https://go.dev/ref/mod#go-mod-file-retract>). That go.mod is proved like any other.
+    /// (<https://go.dev/ref/mod#go-mod-file-retract>). That go.mod is proved like any other. Nothing here is ever absent:
+    /// that would be taken for an answer about the zip that somebody asked for.
     pub(super) async fn find_retractions(&self, path: &ModulePath) -> Result<Vec<Retraction>, Arc<MirrorError>> {
-        let versions = self.shared.advisories.versions(self, path).await?;
-        let releases = versions.iter().filter(|version| !version.is_prerelease());
-        let Some(newest) = releases.max().or_else(|| versions.iter().max()) else { return Ok(Vec::new()) };
-        let Ok(module) = ModuleVersion::new(path.clone(), newest.clone()) else { return Ok(Vec::new()) };
-        let go_mod = self.release_proved(&Artifact { module, kind: Kind::Mod }).await?;
-        let text = blocking(move || {
-            let mut text = Vec::new();
-            // It was hashed, so it is no larger than a go.mod may be.
-            (&*go_mod.file)
-                .rewind()
-                .and_then(|()| (&*go_mod.file).read_to_end(&mut text))
-                .map_err(|cause| MirrorError::from(StoreError::new("read", Path::new("the newest go.mod"), cause)))?;
-            Ok(String::from_utf8_lossy(&text).into_owned())
-        })
-        .await?;
-        Ok(gomod::retractions(&text))
+        let versions = match self.listed(path).await {
+            Err(error) if error.fault() == Fault::Absent => return Ok(Vec::new()),
+            versions => versions?,
+        };
+        let mut unknown = None;
+        for version in speakers(versions) {
+            let Ok(module) = ModuleVersion::new(path.clone(), version) else { continue };
+            match self.release_proved(&Artifact { module: module.clone(), kind: Kind::Mod }).await {
+                Ok(go_mod) => return self.read_retractions(go_mod).await,
+                // A list proves nothing: it was tagged just now, or made up.
+                Err(error) if error.fault() == Fault::Absent || matches!(*error, MirrorError::TooYoung { .. }) => {
+                    unknown = Some(module);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        match unknown {
+            None => Ok(Vec::new()),
+            Some(module) => {
+                let why = format!("nothing that it lists is known to the database, down to {module}");
+                Err(Arc::new(OriginError::Nonsense { origin: "that was asked".to_owned(), why }.into()))
+            }
+        }
     }
+
+    async fn listed(&self, path: &ModulePath) -> Result<Vec<Version>, Arc<MirrorError>> {
+        if self.shared.offline {
+            return Ok(self.versions_released(path).await?);
+        }
+        self.shared.advisories.versions(self, path).await
+    }
+
+    async fn read_retractions(&self, go_mod: Released) -> Result<Vec<Retraction>, Arc<MirrorError>> {
+        let failed = |cause| MirrorError::from(StoreError::new("read", Path::new("the newest go.mod"), cause));
+        let text = blocking(move || go_mod.go_mod().map_err(failed)).await?;
+        Ok(gomod::retractions(&String::from_utf8_lossy(&text)))
+    }
+}
+
+/// The versions whose go.mod may say what is taken back: releases, or else pre-releases, newest first. One that is
+/// `+incompatible` has no go.mod, so it would say that nothing is.
+fn speakers(mut versions: Vec<Version>) -> impl Iterator<Item = Version> {
+    versions.retain(|version| !version.is_incompatible());
+    if versions.iter().any(|version| !version.is_prerelease()) {
+        versions.retain(|version| !version.is_prerelease());
+    }
+    versions.sort();
+    versions.into_iter().rev().take(MAX_SPEAKERS)
 }
 
 /// Looks the version up meanwhile: who asks for the `.info` of a version asks for its `.mod` next, and that needs the
@@ -203,7 +241,7 @@ struct Info {
 }
 
 /// The canonical version that an `.info` names, or what is wrong with it.
-fn version_of(body: &[u8]) -> Result<Version, String> {
+pub(super) fn version_of(body: &[u8]) -> Result<Version, String> {
     let info: Info = serde_json::from_slice(body).map_err(|error| format!("its .info cannot be read: {error}"))?;
     // Go matches field names without regard to case, and the last one wins: a second spelling would mean another
     // version to `go` than to us.
@@ -234,7 +272,7 @@ fn list(body: Vec<u8>) -> Result<Bytes, String> {
 }
 
 /// The kept `.info`, checked again: a damaged one is as good as absent.
-fn stored_info(store: &Store, artifact: &Artifact) -> Result<Option<Bytes>, MirrorError> {
+pub(super) fn stored_info(store: &Store, artifact: &Artifact) -> Result<Option<Bytes>, MirrorError> {
     let Some(file) = store.open_artifact(artifact)? else {
         return Ok(None);
     };
@@ -246,7 +284,7 @@ fn stored_info(store: &Store, artifact: &Artifact) -> Result<Option<Bytes>, Mirr
     Ok(right.then(|| Bytes::from(body)))
 }
 
-fn keep_info(store: &Store, artifact: &Artifact, body: &[u8]) -> Result<(), MirrorError> {
+pub(super) fn keep_info(store: &Store, artifact: &Artifact, body: &[u8]) -> Result<(), MirrorError> {
     let mut staged = store.stage()?;
     staged.file.write_all(body).map_err(|cause| StoreError::new("write", store.root(), cause))?;
     store.keep(staged, artifact)?;
@@ -271,6 +309,16 @@ mod tests {
         assert!(read(r#"{"Version":"v1.0.0","version":"v9.9.9"}"#).unwrap_err().contains("more than one way"));
         assert!(read(r#"{"Version":"v1.0.0","verſion":"v9.9.9"}"#).unwrap_err().contains("more than one way"));
         assert!(read(r#"{"Version":"v1.0.0","Version":"v9.9.9"}"#).is_err());
+    }
+
+    #[test]
+    fn releases_say_what_is_taken_back_newest_first_and_incompatible_ones_never() {
+        let speakers =
+            |list: &str| speakers(versions_of(list.as_bytes())).map(|one| one.to_string()).collect::<Vec<_>>();
+        assert_eq!(speakers("v1.9.0\nv1.10.0\nv2.0.0+incompatible\nv1.11.0-rc.1\n"), ["v1.10.0", "v1.9.0"]);
+        assert_eq!(speakers("v1.0.0-rc.1\nv1.0.0-rc.2\n"), ["v1.0.0-rc.2", "v1.0.0-rc.1"]);
+        assert_eq!(speakers("v2.0.0+incompatible\n"), [""; 0]);
+        assert_eq!(speakers(&(0..100).map(|nth| format!("v1.0.{nth}\n")).collect::<String>()).len(), MAX_SPEAKERS);
     }
 
     #[test]

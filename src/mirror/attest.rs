@@ -7,7 +7,7 @@ use crate::artifact::{Artifact, Kind};
 use crate::fault::Fault;
 use crate::module::{ModulePath, ModuleVersion, Patterns};
 use crate::store::Store;
-use crate::sumdb::{Attested, Client};
+use crate::sumdb::{Attested, Client, SumdbError};
 
 /// The databases that are asked, in order, and the modules that are exempt.
 pub struct Vouchers {
@@ -53,11 +53,13 @@ impl Vouchers {
         for database in &self.databases {
             match database.lookup(module).await {
                 Ok(attested) => return Ok((attested, database)),
-                Err(error) if error.fault() == Fault::Absent => absent = Some(error),
+                Err(error) if error.fault() == Fault::Absent => absent = absent.or(Some(error)),
+                // Another one may have been asked while there was a network.
+                Err(error) if matches!(*error, SumdbError::Offline { .. }) => absent = Some(error),
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(absent.map_or_else(|| MirrorError::Exempt(module.to_string()), MirrorError::Sumdb))
+        Err(absent.map_or_else(|| MirrorError::Exempt(module.to_string()), MirrorError::from))
     }
 
     pub(super) async fn attest(&self, artifact: &Artifact, store: &Arc<Store>) -> Result<Vouched, MirrorError> {

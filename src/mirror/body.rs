@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::future::Future;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -12,8 +11,7 @@ use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 use tokio::task::JoinHandle;
 
-/// One read. Large enough that the switch to a blocking thread is lost in it, small enough for 1,000 slow clients.
-const PIECE: u64 = 256 << 10;
+use super::piece;
 
 /// The body of a response.
 #[derive(Debug)]
@@ -22,7 +20,7 @@ pub(super) enum Body {
     File(FileBody),
 }
 
-/// A part of an open file, read piece by piece off the async threads.
+/// A part of an open file, read piece by piece: at once where that waits for no disk, else off the async threads.
 #[derive(Debug)]
 pub(super) struct FileBody {
     file: Arc<File>,
@@ -74,24 +72,21 @@ impl FileBody {
         if self.left == 0 {
             return Poll::Ready(None);
         }
-        let reading = self.reading.get_or_insert_with(|| {
-            let (file, offset, length) = (Arc::clone(&self.file), self.offset, self.left.min(PIECE));
-            tokio::task::spawn_blocking(move || read_piece(&file, offset, length))
-        });
-        let piece = ready!(Pin::new(reading).poll(context));
-        self.reading = None;
-        let piece = piece.map_err(io::Error::other).flatten();
+        let piece = if let Some(reading) = &mut self.reading {
+            let piece = ready!(Pin::new(reading).poll(context));
+            self.reading = None;
+            piece.map_err(io::Error::other).flatten()
+        } else if let Some(piece) = piece::read_cached(&self.file, self.offset, self.left) {
+            piece
+        } else {
+            let (file, offset, left) = (Arc::clone(&self.file), self.offset, self.left);
+            self.reading = Some(tokio::task::spawn_blocking(move || piece::read(&file, offset, left)));
+            return self.poll_piece(context);
+        };
         if let Ok(bytes) = &piece {
             self.offset += bytes.len() as u64;
             self.left -= bytes.len() as u64;
         }
         Poll::Ready(Some(piece.map(Frame::data)))
     }
-}
-
-/// Exactly `length` bytes; a file that got shorter is an error, which breaks the connection off rather than end it early.
-fn read_piece(file: &File, offset: u64, length: u64) -> io::Result<Bytes> {
-    let mut piece = vec![0; usize::try_from(length).unwrap_or(0)];
-    file.read_exact_at(&mut piece, offset)?;
-    Ok(Bytes::from(piece))
 }

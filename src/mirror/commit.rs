@@ -1,12 +1,16 @@
 //! Stage `commit`: proved bytes at their place, durably, and still the same open file.
 
 use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+
+use bytes::Bytes;
 
 use super::error::{Expected, MirrorError, Voucher};
 use super::prove::Proven;
 use crate::artifact::Kind;
-use crate::dirhash::H1;
+use crate::dirhash::{H1, hash_go_mod};
 use crate::store::{Identity, Store};
 
 /// A file that may go out: the very file that was hashed, open, and what it was when it was hashed.
@@ -18,6 +22,19 @@ pub(super) struct Released {
     pub(super) by: Voucher,
     /// Where the bytes came from.
     pub(super) source: Arc<str>,
+}
+
+impl Released {
+    /// The bytes of a go.mod, if they still have its h1. Blocks.
+    pub(super) fn go_mod(&self) -> io::Result<Bytes> {
+        // It was hashed, so it is no larger than a go.mod may be.
+        let mut bytes = vec![0; usize::try_from(self.identity.size()).unwrap_or(0)];
+        self.file.read_exact_at(&mut bytes, 0)?;
+        if hash_go_mod(&bytes) != self.h1 {
+            return Err(io::Error::other("it changed after it was hashed"));
+        }
+        Ok(Bytes::from(bytes))
+    }
 }
 
 /// Puts proved bytes in place. Blocks.

@@ -61,9 +61,12 @@ pub enum MirrorError {
     /// Exempt modules are never asked of the database.
     #[error("{0} is exempt from the checksum database here, and is never asked of it")]
     Exempt(String),
+    /// Not kept here, and the network is not asked. Nobody knows whether it exists, so this is no absence.
+    #[error("{0} is not in the mirror, and the mirror is offline")]
+    Offline(String),
     /// The database has no answer.
     #[error(transparent)]
-    Sumdb(#[from] Arc<SumdbError>),
+    Sumdb(Arc<SumdbError>),
     /// The upstreams have no answer.
     #[error(transparent)]
     Origin(#[from] OriginError),
@@ -135,6 +138,15 @@ fn refusal(artifact: &Artifact, expected: &Expected, tried: &[String]) -> String
     text
 }
 
+impl From<Arc<SumdbError>> for MirrorError {
+    fn from(error: Arc<SumdbError>) -> Self {
+        match &*error {
+            SumdbError::Offline { what } => Self::Offline(what.clone()),
+            _ => Self::Sumdb(error),
+        }
+    }
+}
+
 impl MirrorError {
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
@@ -143,7 +155,7 @@ impl MirrorError {
             Self::WrongBytes { .. } | Self::NoHash { .. } | Self::Denied { .. } => Fault::Refused,
             Self::Exempt(_) => Fault::Absent,
             // Not absent for good: a 404 would send `go` past the mirror.
-            Self::TooYoung { .. } => Fault::Upstream,
+            Self::Offline(_) | Self::TooYoung { .. } => Fault::Upstream,
             Self::Sumdb(error) => error.fault(),
             Self::Origin(error) => error.fault(),
             Self::Store(error) => error.fault(),

@@ -7,11 +7,13 @@ use hyper::header::HeaderMap;
 use hyper::{Method, Response, StatusCode, Uri};
 
 use super::body::Body;
-use super::error::MirrorError;
-use super::pipeline::Pipeline;
+use super::commit::Released;
+use super::error::{MirrorError, Voucher};
+use super::hot::{Head, Hot, MAX_ANSWER};
+use super::pipeline::{Pipeline, blocking};
 use super::respond::{self, Small};
 use super::route::{BasePath, Route, SumdbRoute, route};
-use crate::artifact::Kind;
+use crate::artifact::{Artifact, Kind};
 use crate::module::ModuleVersion;
 use crate::sumdb::Client;
 
@@ -22,12 +24,17 @@ pub(super) struct Handler {
     pub(super) base: BasePath,
     /// What `GET /` says.
     pub(super) welcome: Arc<str>,
+    pub(super) hot: Hot,
 }
 
 impl Handler {
     /// Answers a request; every error is an answer too.
     pub(super) async fn answer(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Response<Body> {
-        let response = if matches!(*method, Method::GET | Method::HEAD) {
+        let databases = &self.pipeline.shared.vouchers.databases;
+        let trusted = |database: usize| Some(databases.get(database)?.trusted_size()?.get());
+        let response = if let (&Method::GET, Some(hot)) = (method, self.hot.get(uri.path(), headers, trusted)) {
+            hot
+        } else if matches!(*method, Method::GET | Method::HEAD) {
             self.get(uri, headers).await.unwrap_or_else(|error| respond::error(&error))
         } else {
             let mut response = respond::refusal(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered here");
@@ -45,42 +52,76 @@ impl Handler {
         let advisories = &self.pipeline.shared.advisories;
         Ok(match route {
             Route::Home => respond::small(Small::Text, self.home()),
+            asked @ (Route::File(Artifact { kind: Kind::Info, .. })
+            | Route::Query(..)
+            | Route::List(_)
+            | Route::Latest(_))
+                if self.pipeline.shared.offline =>
+            {
+                self.pipeline.advise_here(asked).await?
+            }
             Route::File(artifact) if artifact.kind == Kind::Info => {
-                respond::small(Small::Info, advisories.info(&self.pipeline, &artifact).await?)
+                let info = advisories.info(&self.pipeline, &artifact).await?;
+                self.hot.keep(uri.path(), respond::small(Small::Info, info), None)
             }
             Route::File(artifact) => {
                 let released = self.pipeline.release(&artifact).await?;
-                respond::file(headers, artifact.kind, &released)
+                let response = respond::file(headers, artifact.kind, &released);
+                if artifact.kind == Kind::Mod { self.go_mod(uri.path(), response, &released).await } else { response }
             }
             Route::Query(path, query) => {
                 respond::dated(Small::Resolved, advisories.query(&self.pipeline, &path, &query).await?)
             }
             Route::List(path) => respond::dated(Small::Text, advisories.list(&self.pipeline, &path).await?),
             Route::Latest(path) => respond::dated(Small::Resolved, advisories.latest(&self.pipeline, &path).await?),
-            Route::Sumdb(nth, asked) => self.sumdb(&databases[nth], asked).await?,
+            Route::Sumdb(nth, asked) => self.sumdb(uri.path(), nth, asked).await?,
         })
     }
 
-    async fn sumdb(&self, client: &Client, asked: SumdbRoute) -> Result<Response<Body>, MirrorError> {
+    async fn sumdb(&self, path: &str, nth: usize, asked: SumdbRoute) -> Result<Response<Body>, MirrorError> {
+        let client = &self.pipeline.shared.vouchers.databases[nth];
         Ok(match asked {
             SumdbRoute::Supported => respond::small(Small::Text, Bytes::new()),
             SumdbRoute::Latest => {
                 let head = client.head().await?;
                 respond::small(Small::Text, Bytes::copy_from_slice(head.note().as_bytes()))
             }
-            SumdbRoute::Lookup(module) => respond::small(Small::Text, Bytes::from(self.lookup(client, &module).await?)),
-            SumdbRoute::Tile(tile) => respond::small(Small::Tile, client.tile(&tile).await?),
+            SumdbRoute::Lookup(module) => {
+                let (reply, size) = self.lookup(client, &module).await?;
+                let response = respond::small(Small::Text, Bytes::from(reply));
+                self.hot.keep(path, response, Some(Head { database: nth, size }))
+            }
+            SumdbRoute::Tile(tile) => self.hot.keep(path, respond::small(Small::Tile, client.tile(&tile).await?), None),
         })
     }
 
+    /// A small go.mod goes out from memory, once what was read is seen to be what was hashed.
+    async fn go_mod(&self, path: &str, mut response: Response<Body>, released: &Released) -> Response<Body> {
+        let whole = response.status() == StatusCode::OK && released.identity.size() <= MAX_ANSWER as u64;
+        // What is pinned can be forgotten by a person.
+        if !whole || released.by == Voucher::FirstSeen {
+            return response;
+        }
+        let released = released.clone();
+        if let Ok(Some(body)) = blocking(move || Ok(released.go_mod().ok())).await {
+            *response.body_mut() = Body::Memory(body);
+        }
+        self.hot.keep(path, response, None)
+    }
+
     /// The record under the newest trusted head, so that all clients converge on one head.
-    async fn lookup(&self, client: &Client, module: &ModuleVersion) -> Result<String, MirrorError> {
+    async fn lookup(&self, client: &Client, module: &ModuleVersion) -> Result<(String, u64), MirrorError> {
         if self.pipeline.shared.vouchers.exempts(&module.path) {
             return Err(MirrorError::Exempt(module.to_string()));
         }
         let attested = client.lookup(module).await?;
-        let head = client.head().await?;
-        Ok(attested.record().format_reply(&head))
+        let mut head = client.head().await?;
+        if head.size() < attested.proved_in() {
+            // Another process proved it, and stored the head under it.
+            client.catch_up().await?;
+            head = client.head().await?;
+        }
+        Ok((attested.record().format_reply(&head), head.size().get()))
     }
 
     fn home(&self) -> Bytes {

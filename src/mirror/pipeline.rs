@@ -26,7 +26,7 @@ const MAX_KNOWN: u64 = 50_000;
 /// Downloads under way. A `go` command asks for about ten at once.
 const MAX_DOWNLOADS: usize = 64;
 /// The source of what lay here already.
-const OWN_DISK: &str = "this mirror's own disk";
+pub(super) const OWN_DISK: &str = "this mirror's own disk";
 /// Zips being hashed at once, over all requests: each already uses the cores.
 const MAX_HASHING: usize = 4;
 
@@ -40,6 +40,8 @@ pub(super) struct Shared {
     pub(super) store: Arc<Store>,
     pub(super) sources: Sources,
     pub(super) vouchers: Vouchers,
+    /// What is not in `store` is asked of nobody.
+    pub(super) offline: bool,
     trail: Trail,
     pub(super) admission: Option<Admission>,
     pub(super) advisories: Advisories,
@@ -61,6 +63,8 @@ struct Known {
 impl Pipeline {
     /// A pipeline that keeps in `store`, fetches from `sources`, believes `vouchers`, obeys `policy`, and writes down in
     /// `trail` what it releases and refuses. What is private is exempt from the databases.
+    ///
+    /// Without any source the pipeline is offline: what is not in `store` is asked of nobody.
     pub fn new(
         store: Arc<Store>,
         sources: Sources,
@@ -72,6 +76,7 @@ impl Pipeline {
         let shared = Shared {
             store,
             advisories: Advisories::new(&sources),
+            offline: sources.is_empty(),
             sources,
             vouchers,
             trail,
@@ -163,6 +168,9 @@ impl Shared {
         };
         if let Some(released) = self.from_disk(artifact, &vouched).await? {
             return Ok(released);
+        }
+        if self.offline {
+            return Err(MirrorError::Offline(artifact.to_string()));
         }
         let _turn = self.downloads.acquire().await.map_err(|_| BrokenOff)?;
         self.from_upstream(artifact, &vouched).await

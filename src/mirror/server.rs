@@ -15,6 +15,7 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
 use super::handle::Handler;
+use super::hot::Hot;
 use super::pipeline::Pipeline;
 use super::route::BasePath;
 use crate::fault::Fault;
@@ -70,7 +71,7 @@ impl Mirror {
         let bound = listener.local_addr().map_err(failed)?;
         let url = format!("http://{}{}", reachable(bound), base.as_str());
         let welcome = format!("sumgate {}: a Go module mirror that proves what it serves\n", env!("CARGO_PKG_VERSION"));
-        let handler = Handler { pipeline, base, welcome: welcome.into() };
+        let handler = Handler { pipeline, base, welcome: welcome.into(), hot: Hot::default() };
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(accept(listener, handler, stopped));
         Ok(Self { url, stop, running })

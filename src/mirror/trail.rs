@@ -9,7 +9,8 @@ use crate::dirhash::H1;
 use crate::fault::{Fault, in_full};
 use crate::module::ModuleVersion;
 
-/// More module files than any build has; what comes behind is in the log only, and [`Trails::dropped`] counts it.
+/// More module files than any build has; what comes behind is in the log only, and [`Trails::dropped`] counts it. Each list
+/// has a bound of its own: no number of releases crowds out a refusal.
 const MAX_KEPT: usize = 100_000;
 
 /// Where steps are written down. Cheap to clone; clones share the list.
@@ -56,7 +57,7 @@ impl Trail {
     pub(super) fn released(&self, artifact: &Artifact, h1: &H1, bytes: u64, source: &str, by: &Voucher) {
         self.write(|trails| {
             let file = ReleasedFile { h1: *h1, bytes, source: source.to_owned(), by: by.clone() };
-            trails.released.insert((artifact.module.clone(), artifact.kind), file);
+            trails.dropped += usize::from(!insert(&mut trails.released, artifact, file));
         });
     }
 
@@ -65,19 +66,49 @@ impl Trail {
         tracing::warn!(target: "trail", %artifact, %error, "refused");
         if matches!(error.fault(), Fault::Refused | Fault::Misbehaviour) {
             self.write(|trails| {
-                trails.refused.insert((artifact.module.clone(), artifact.kind), in_full(error));
+                trails.dropped += usize::from(!insert(&mut trails.refused, artifact, in_full(error)));
             });
         }
     }
 
     fn write(&self, write: impl FnOnce(&mut Trails)) {
         if let Some(kept) = &self.kept {
-            let mut trails = kept.lock().unwrap_or_else(PoisonError::into_inner);
-            if trails.released.len() + trails.refused.len() < MAX_KEPT {
-                write(&mut trails);
-            } else {
-                trails.dropped += 1;
-            }
+            write(&mut kept.lock().unwrap_or_else(PoisonError::into_inner));
         }
+    }
+}
+
+/// Whether there was room for it.
+fn insert<V>(list: &mut BTreeMap<(ModuleVersion, Kind), V>, artifact: &Artifact, value: V) -> bool {
+    let key = (artifact.module.clone(), artifact.kind);
+    let has_room = list.len() < MAX_KEPT || list.contains_key(&key);
+    if has_room {
+        list.insert(key, value);
+    }
+    has_room
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn no_number_of_releases_crowds_out_a_refusal() {
+        let trail = Trail::kept();
+        let artifact = |nth: usize| Artifact {
+            module: ModuleVersion::parse(&format!("example.com/m@v1.0.{nth}")).unwrap(),
+            kind: Kind::Zip,
+        };
+        let h1 = H1::parse("h1:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=").unwrap();
+        for nth in 0..=MAX_KEPT {
+            trail.released(&artifact(nth), &h1, 1, "here", &Voucher::FirstSeen);
+        }
+        trail.released(&artifact(0), &h1, 1, "again", &Voucher::FirstSeen);
+        let refused = artifact(MAX_KEPT + 1);
+        trail.refused(&refused, &MirrorError::NoHash { artifact: Box::new(refused.clone()), record: 1 });
+        let trails = trail.so_far();
+        assert_eq!((trails.released.len(), trails.refused.len(), trails.dropped), (MAX_KEPT, 1, 1));
     }
 }

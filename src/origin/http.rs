@@ -222,7 +222,7 @@ impl HttpClient {
         Self { inner: None, timeouts: Timeouts::default(), credentials: None }
     }
 
-    /// Whether nothing may be dialled.
+    /// Whether it never dials.
     pub fn is_offline(&self) -> bool {
         self.inner.is_none()
     }

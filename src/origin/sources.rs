@@ -36,6 +36,11 @@ impl Sources {
         own.map_or_else(|| self.public.serving(path), |(_, origin)| origin.clone())
     }
 
+    /// Whether there is nobody to ask.
+    pub fn is_empty(&self) -> bool {
+        self.public.sources() == 0 && self.private.is_empty()
+    }
+
     /// All patterns of private modules.
     pub fn private(&self) -> Patterns {
         self.private.iter().fold(Patterns::default(), |all, (patterns, _)| all.with(patterns.clone()))

@@ -122,7 +122,7 @@ impl Reader<'_> {
         let modules = self.value(Some(module), patterns);
         let versions = self.value(versions, |text| {
             let version = |text: &str| Version::parse(text).map_err(|error| error.to_string());
-            Range::parse(text, version).map_err(|error| error.to_string())
+            Range::parse(text, version, Version::precedence).map_err(|error| error.to_string())
         });
         let reason = self.value(Some(reason), |text| match text.trim() {
             "" => Err("give a reason: it is shown to whoever is refused".to_owned()),
@@ -201,5 +201,5 @@ fn toolchain(text: &str) -> Result<Range<GoVersion>, String> {
     let version = |text: &str| {
         GoVersion::parse(text).ok_or_else(|| format!("{text:?} is no version of go: write it as in \">=go1.26.6\""))
     };
-    Range::parse(text, version).map_err(|error| error.to_string())
+    Range::parse(text, version, GoVersion::cmp).map_err(|error| error.to_string())
 }

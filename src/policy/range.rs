@@ -38,8 +38,13 @@ const COMPARATORS: [(&str, Comparator); 5] = [
 pub struct RangeError(String);
 
 impl<V> Range<V> {
-    /// Parses a range whose versions `parse` reads.
-    pub fn parse(text: &str, parse: impl Fn(&str) -> Result<V, String>) -> Result<Self, RangeError> {
+    /// Parses a range whose versions `parse` reads and `compare` orders. One that no version can be in is refused: it
+    /// would be a rule that is never obeyed, and nobody would notice.
+    pub fn parse(
+        text: &str,
+        parse: impl Fn(&str) -> Result<V, String>,
+        compare: impl Fn(&V, &V) -> Ordering,
+    ) -> Result<Self, RangeError> {
         let comparison = |text: &str| {
             let text = text.trim();
             let named = COMPARATORS.iter().find_map(|(sign, comparator)| Some((text.strip_prefix(sign)?, *comparator)));
@@ -49,7 +54,14 @@ impl<V> Range<V> {
         if text.split([',', '|']).count() > MAX_COMPARISONS {
             return Err(RangeError(format!("it has more than {MAX_COMPARISONS} comparisons")));
         }
-        let all = |text: &str| text.split(',').map(comparison).collect::<Result<Vec<_>, _>>();
+        let all = |text: &str| {
+            let all = text.split(',').map(comparison).collect::<Result<Vec<_>, _>>()?;
+            if contradicts(&all, &compare) {
+                let text = text.trim();
+                return Err(RangeError(format!("no version is in {text:?}: a comma means and, write || for or")));
+            }
+            Ok(all)
+        };
         Ok(Self { any: text.split("||").map(all).collect::<Result<_, _>>()? })
     }
 
@@ -69,6 +81,20 @@ impl<V> Range<V> {
     }
 }
 
+/// Whether one comparison ends where another begins.
+fn contradicts<V>(all: &[(Comparator, V)], compare: &impl Fn(&V, &V) -> Ordering) -> bool {
+    use Comparator::{Equal, Greater, GreaterOrEqual, Less, LessOrEqual};
+    let from = all.iter().filter(|(comparator, _)| matches!(comparator, Greater | GreaterOrEqual | Equal));
+    from.into_iter().any(|(from, low)| {
+        let mut to = all.iter().filter(|(comparator, _)| matches!(comparator, Less | LessOrEqual | Equal));
+        to.any(|(to, high)| match compare(low, high) {
+            Ordering::Less => false,
+            Ordering::Equal => *from == Greater || *to == Less,
+            Ordering::Greater => true,
+        })
+    })
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
@@ -76,10 +102,12 @@ mod tests {
     use super::*;
     use crate::module::Version;
 
+    fn parse(text: &str) -> Result<Range<Version>, RangeError> {
+        Range::parse(text, |text| Version::parse(text).map_err(|error| error.to_string()), Version::precedence)
+    }
+
     #[test]
     fn ranges_are_alternatives_of_comparisons() {
-        let parse =
-            |text: &str| Range::parse(text, |version| Version::parse(version).map_err(|error| error.to_string()));
         let contains = |range: &str, version: &str| {
             let version = Version::parse(version).unwrap();
             parse(range).unwrap().contains(|bound| version.precedence(bound))
@@ -93,5 +121,23 @@ mod tests {
             assert!(parse(bad).is_err(), "{bad:?}");
         }
         assert!(parse(&"v1.0.0||".repeat(200)).is_err());
+    }
+
+    #[test]
+    fn a_range_that_no_version_is_in_is_none() {
+        for empty in [
+            "v1.0.0, v1.0.1",
+            "<v1.0.0, >v2.0.0",
+            ">v1.0.0, <v1.0.0",
+            ">v1.0.0, <=v1.0.0",
+            ">=v1.0.0, <v1.0.0",
+            "=v1.0.0, <v1.0.0",
+            "v3.0.0 || v1.0.0, >v1.0.0",
+        ] {
+            assert!(parse(empty).unwrap_err().to_string().contains("write || for or"), "{empty}");
+        }
+        for some in [">=v1.0.0, <=v1.0.0", "v2.0.0, =v2.0.0+incompatible", ">v1.0.0, >v2.0.0", "<v1.0.0, <v2.0.0"] {
+            assert!(parse(some).is_ok(), "{some}");
+        }
     }
 }

@@ -57,6 +57,14 @@ fn default_deny_lets_in_only_what_is_allowed() {
 }
 
 #[test]
+fn what_is_denied_is_denied_whatever_is_allowed() {
+    let policy = "[policy]\ndefault = \"deny\"\n[[allow]]\nmodule = \"a.com\"\nreason = \"ours\"\n\
+        [[deny]]\nmodule = \"a.com/b\"\nreason = \"bad\"\n";
+    assert_eq!(denied(policy, &named("a.com/b@v1.0.0")), (Rule::Deny, 6, "bad".to_owned()));
+    allowed(policy, &named("a.com/c@v1.0.0"));
+}
+
+#[test]
 fn toolchains_have_a_rule_of_their_own() {
     let policy =
         "[policy]\ndefault = \"deny\"\npre-releases = \"deny\"\ntoolchains = [\">=go1.26.6\", \"go1.25.13\"]\n";
@@ -159,6 +167,14 @@ fn every_complaint_points_at_its_place() {
         ("[[deny]]\nmodule = \" , \"\nreason = \"x\"\n", (2, 10), "at least one"),
         ("[[deny]]\nmodule = \"a.com b.com\"\nreason = \"x\"\n", (2, 10), "commas"),
         ("[[deny]]\nmodule = \"a.com@v1.0.0\"\nreason = \"x\"\n", (2, 10), "'@' is in no module path"),
+        ("[[deny]]\nmodule = \"https://a.com/b\"\nreason = \"x\"\n", (2, 10), "is a url"),
+        ("[[deny]]\nmodule = \"a.com/...\"\nreason = \"x\"\n", (2, 10), "leave the /... out"),
+        ("[[deny]]\nmodule = \"a.com,GitHub.com/b\"\nreason = \"x\"\n", (2, 10), "has upper case"),
+        ("[[deny]]\nmodule = \"*.Example.com\"\nreason = \"x\"\n", (2, 10), "has upper case"),
+        ("[[deny]]\nmodule = \"corp/b\"\nreason = \"x\"\n", (2, 10), "\"corp\" is not possible"),
+        ("[[deny]]\nmodule = \"a.com/*/.git\"\nreason = \"x\"\n", (2, 10), "\".git\" is not possible"),
+        ("[[deny]]\nmodule = \"a.com/\"\nversions = \"v1.0.0, v1.0.1\"\nreason = \"x\"\n", (3, 12), "write || for or"),
+        ("[policy]\ntoolchains = [\"go1.26.6, go1.27.0\"]\n", (2, 15), "write || for or"),
         ("[[deny]]\nmodule = \"a.com\"\n", (1, 1), "reason"),
         ("[[deny]]\nmodule = \"a.com\"\nreason = \" \"\n", (3, 10), "give a reason"),
         ("[[deny]]\nmodule = \"a.com\"\nreason = \"a\\nb\"\n", (3, 10), "one line"),
@@ -181,6 +197,16 @@ fn every_complaint_points_at_its_place() {
         let first = &errors.0[0];
         assert_eq!((first.line, first.column), place, "{text:?}: {errors}");
         assert!(first.words.contains(words), "{text:?}: {errors}");
+    }
+}
+
+#[test]
+fn patterns_that_can_match_are_none_to_complain_about() {
+    for module in
+        ["*", "*.com", "gopkg.in/yaml.v3", "gopkg.in/user", "a.com/b/v2", "a.com/B_c/", "a.com/*/v1", "[a-c].com/\\\\x"]
+    {
+        let policy = format!("[[deny]]\nmodule = \"{module}\"\nreason = \"x\"\n");
+        assert!(Policy::parse(&policy).is_ok(), "{policy}");
     }
 }
 

@@ -7,7 +7,7 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use tempfile::{NamedTempFile, TempPath};
+use tempfile::{NamedTempFile, TempDir, TempPath};
 
 use super::{StoreError, durable};
 
@@ -58,6 +58,11 @@ impl Staging {
         durable::readable_by_all(file.as_file()).map_err(failed)?;
         let (file, place) = file.into_parts();
         Ok(StagingFile { file, place })
+    }
+
+    pub(super) fn folder(&self) -> Result<TempDir, StoreError> {
+        let failed = |cause| StoreError::new("make a staging folder in", &self.dir, cause);
+        tempfile::Builder::new().prefix("carried-").tempdir_in(&self.dir).map_err(failed)
     }
 }
 

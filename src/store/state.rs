@@ -3,6 +3,7 @@
 //! ```text
 //! sumdb/NAME+hhhhhhhh+KEYDIGEST/head      the trusted signed head, replaced by compare-and-swap only
 //!                               heads     the size of every trusted head, and when it was first seen
+//!                               exported  the sizes of the heads that `export` carried away, one a line
 //!                               anchor    the last anchor that was proved consistent with it
 //!                               fork.txt  evidence that the database signed two histories; stays until removed by hand
 //!                               tile/…    authenticated tiles, the widest seen of each
@@ -89,6 +90,16 @@ impl StateDir {
         self.write_atomic(&self.dir.join("heads"), heads.as_bytes())
     }
 
+    /// The sizes of the trees whose heads were carried away, as they were written down.
+    pub fn exported(&self) -> Result<Option<String>, StoreError> {
+        self.read("exported", MAX_EXPORTED_LEN).map(text)
+    }
+
+    /// Writes down the sizes of the trees whose heads were carried away.
+    pub fn set_exported(&self, sizes: &str) -> Result<(), StoreError> {
+        self.write_atomic(&self.dir.join("exported"), sizes.as_bytes())
+    }
+
     /// Where evidence of a fork lies, or would lie.
     pub fn fork_path(&self) -> PathBuf {
         self.dir.join("fork.txt")
@@ -147,6 +158,8 @@ impl StateDir {
 
 /// 20,000 lines of a time and a size.
 const MAX_HEADS_LEN: usize = 1 << 20;
+/// 256 lines of a size (`sumdb/carried`).
+const MAX_EXPORTED_LEN: usize = 8 << 10;
 /// 256 hashes of 32 bytes: the widest tile of height 8.
 const MAX_TILE_LEN: usize = 256 * 32;
 /// A record and a signed note at their own bounds, base64 and at most 62 proof hashes between them.

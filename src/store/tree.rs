@@ -63,6 +63,23 @@ impl Store {
         Ok(text.lines().filter_map(|line| Version::parse(line).ok()).collect())
     }
 
+    /// The versions whose zip lies here, pseudo-versions too, in no order.
+    pub fn versions_here(&self, path: &ModulePath) -> Result<Vec<Version>, StoreError> {
+        let folder = self.root.join("proxy").join(path.escaped()).join("@v");
+        let failed = |cause| StoreError::new("read", &folder, cause);
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if is_absent(&error) => return Ok(Vec::new()),
+            Err(cause) => return Err(failed(cause)),
+        };
+        let mut versions = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(failed)?.file_name();
+            versions.extend(name.to_str().and_then(|name| Version::unescape(name.strip_suffix(".zip")?).ok()));
+        }
+        Ok(versions)
+    }
+
     /// Adds a released version to its module's list.
     pub(crate) fn add_to_list(&self, module: &ModuleVersion) -> Result<(), StoreError> {
         if module.version.is_pseudo() {

@@ -70,6 +70,11 @@ impl Ages {
         grows
     }
 
+    /// The size of the first head that was seen.
+    pub(super) fn first(&self) -> Option<u64> {
+        self.seen.first().map(|seen| seen.size)
+    }
+
     /// The least age of record `id`; `None` if no tree with it was seen before.
     pub(super) fn at_least(&self, id: u64, now: SystemTime) -> Option<Duration> {
         let covers = |seen: &&Seen| seen.size > id;

@@ -10,6 +10,7 @@ use super::attested::Attested;
 use super::client::Client;
 use super::error::SumdbError;
 use super::lookup::Reply;
+use super::offline::not_here;
 use crate::module::ModuleVersion;
 
 /// What becomes of one module version.
@@ -54,6 +55,9 @@ impl Client {
         at_once: usize,
         answered: &AtomicUsize,
     ) -> Vec<(ModuleVersion, Answer)> {
+        if self.shared.offline {
+            return modules.iter().map(|module| (module.clone(), Err(not_here(module)))).collect();
+        }
         if let Err(error) = self.shared.ready().await {
             return modules.iter().map(|module| (module.clone(), Err(Arc::clone(&error)))).collect();
         }

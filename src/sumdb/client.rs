@@ -16,6 +16,7 @@ use super::lookup::{self, Conclusion, LookupError, Proved, Read, Reply};
 use super::remote::{Remote, escaped};
 use super::tiles::{Tiles, blocking};
 use super::trusted::{Advance, Trusted};
+use crate::fault::Fault;
 use crate::flight::Flights;
 use crate::gosum::parse_record_text;
 use crate::module::ModuleVersion;
@@ -40,6 +41,8 @@ pub(super) struct Shared {
     pub(super) trusted: Trusted,
     pub(super) tiles: Tiles,
     pub(super) remote: Remote,
+    /// Nothing is asked of the network.
+    pub(super) offline: bool,
     attested: Cache<ModuleVersion, Arc<Attested>>,
     lookups: Flights<ModuleVersion, Result<Arc<Attested>, Arc<SumdbError>>>,
     refreshes: Flights<(), Result<(), Arc<SumdbError>>>,
@@ -58,9 +61,11 @@ impl Client {
             trusted.head().is_some_and(|head| head.note() != anchor.note())
                 && compared.as_deref() != Some(anchor.note())
         });
+        let offline = http.is_offline() && database.carried().is_none();
         let remote = Remote::new(database.clone(), http);
         let shared = Shared {
-            tiles: Tiles::new(state.clone(), remote.clone()),
+            tiles: Tiles::new(state.clone(), remote.clone(), offline),
+            offline,
             attested: Cache::new(MAX_ATTESTED),
             lookups: Flights::default(),
             refreshes: Flights::default(),
@@ -83,6 +88,11 @@ impl Client {
         self.shared.trusted.head()
     }
 
+    /// The size of its tree.
+    pub fn trusted_size(&self) -> Option<TreeSize> {
+        self.shared.trusted.size()
+    }
+
     /// How old a record is at the time `now`, measured by the heads that were seen, for a rule that requires `min`.
     pub fn age(&self, id: RecordId, min: Duration, now: SystemTime) -> Age {
         let ages = self.shared.trusted.ages();
@@ -97,6 +107,12 @@ impl Client {
     /// Where the evidence lies, if this database was seen to sign two histories.
     pub fn fork(&self) -> Option<PathBuf> {
         Some(self.shared.state.fork_path()).filter(|evidence| evidence.exists())
+    }
+
+    /// The same as the error that it is.
+    pub fn fork_error(&self) -> Option<SumdbError> {
+        let database = self.shared.database.name().to_owned();
+        self.fork().map(|evidence| SumdbError::Fork { database, evidence })
     }
 
     /// What `module` hashes to, proved.
@@ -129,6 +145,9 @@ impl Client {
     /// Asks for the latest head and merges it. Callers at the same time share one request.
     pub async fn refresh(&self) -> Result<(), Arc<SumdbError>> {
         let shared = Arc::clone(&self.shared);
+        if self.shared.offline {
+            return self.newer_here().await;
+        }
         let flight = self.shared.refreshes.join((), move || async move {
             let note = shared.remote.latest().await?;
             let seen = SignedCheckpoint::open(&note, SUMDB_ORIGIN, shared.database.key())
@@ -209,10 +228,16 @@ impl Shared {
     pub(super) async fn ready(self: &Arc<Self>) -> Result<(), Arc<SumdbError>> {
         self.refuse_if_forked().await?;
         self.remote.ready().await?;
-        self.compare_anchor().await
+        let carried = self.database.carried().is_some();
+        match self.compare_anchor().await {
+            // Whoever carried this did not know that the program here has a newer anchor by now; it stays due.
+            Err(error) if carried && matches!(error.fault(), Fault::Upstream | Fault::Absent) => Ok(()),
+            compared => compared,
+        }
     }
 
     async fn from_network(self: &Arc<Self>, module: &ModuleVersion) -> Result<Attested, Arc<SumdbError>> {
+        self.refuse_if_offline(module)?;
         self.ready().await?;
         let proved = self.prove_one(self.reply(module, None).await?).await;
         let doors = self.remote.doors_count().await?;
@@ -241,7 +266,11 @@ impl Shared {
         let read = |bytes: Vec<u8>| {
             Reply::read(module, &bytes, self.database.key()).map_err(|error| self.failed(module, error))
         };
-        Ok(self.remote.lookup(module, only, read).await?)
+        let reply = self.remote.lookup(module, only, read).await?;
+        Ok(match (self.database.carried(), self.trusted.head()) {
+            (Some(_), Some(trusted)) => reply.under_newer(trusted),
+            _ => reply,
+        })
     }
 
     /// Proves replies under one head, moves the trusted head to it, and keeps tiles and records. The outer error is one

@@ -4,6 +4,7 @@
 //! known; without a url the address is `https://name`.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use tlog::VerifierKey;
 use url::Url;
@@ -26,6 +27,8 @@ pub struct Database {
     proxies: Vec<Link>,
     /// Proxies that may pass it on, to be asked where the url does not answer.
     behind: Vec<Link>,
+    /// A folder with what somebody carried here; asked instead of any address.
+    carried: Option<PathBuf>,
 }
 
 /// Why a database setting cannot be used.
@@ -87,7 +90,7 @@ impl Database {
             (None, CHINA_ALIAS) => parse_url(&format!("https://{CHINA_ALIAS}"))?,
             (None, _) => parse_url(&format!("https://{}", key.name()))?,
         };
-        Ok(Self { key, url, url_given: address.is_some(), proxies: Vec::new(), behind: Vec::new() })
+        Ok(Self { key, url, url_given: address.is_some(), proxies: Vec::new(), behind: Vec::new(), carried: None })
     }
 
     /// Lets the proxies of a chain pass the database on, as `go` does unless GOSUMDB has a url.
@@ -105,6 +108,17 @@ impl Database {
         // Lookups name modules, and some proxies may not hear of all of them.
         self.behind = chain.links().iter().filter(|link| link.serves.is_empty()).cloned().collect();
         self
+    }
+
+    /// The same database, read from a folder with `latest`, `lookup/…` and `tile/…` that was carried here.
+    #[must_use]
+    pub fn carried_in(mut self, folder: PathBuf) -> Self {
+        self.carried = Some(folder);
+        self
+    }
+
+    pub(super) fn carried(&self) -> Option<&PathBuf> {
+        self.carried.as_ref()
     }
 
     pub(super) fn behind(&self) -> &[Link] {

@@ -30,6 +30,12 @@ pub enum SumdbError {
         #[source]
         cause: HttpError,
     },
+    /// Not kept here, and the network is not asked.
+    #[error("the proof of {what} is not kept here, and nothing is asked of the network (offline)")]
+    Offline {
+        /// What is not here.
+        what: String,
+    },
     /// It answered something that does not verify. Nothing of it was kept.
     #[error("the checksum database {database} answered something that does not verify ({what}): {why}")]
     Unverified {
@@ -100,7 +106,9 @@ impl SumdbError {
         match self {
             Self::Absent { .. } => Fault::Absent,
             Self::Unreachable { cause: HttpError::Timeout { .. }, .. } => Fault::Timeout,
-            Self::Unreachable { .. } | Self::Unverified { .. } | Self::WrongRecord { .. } => Fault::Upstream,
+            Self::Unreachable { .. } | Self::Offline { .. } | Self::Unverified { .. } | Self::WrongRecord { .. } => {
+                Fault::Upstream
+            }
             Self::Fork { .. } => Fault::Misbehaviour,
             Self::Contention { .. } | Self::DamagedHead { .. } | Self::BrokenOff(_) => Fault::Host,
             Self::Store(error) => error.fault(),

@@ -106,6 +106,14 @@ impl Reply {
         &self.module
     }
 
+    /// The same record, claimed to be in the tree of `trusted` if that is newer than the head that came with it: it is
+    /// proved there or not at all, so that nothing is left to say of the older head. For a reply that was carried here,
+    /// without the tiles that would prove its head consistent with a newer one.
+    #[must_use]
+    pub fn under_newer(self, trusted: SignedCheckpoint) -> Self {
+        if trusted.size() > self.seen.size() { Self { seen: trusted, ..self } } else { self }
+    }
+
     fn prove(self, tiles: &AuthenticTiles, newest: &SignedCheckpoint) -> Result<Proved, LookupError> {
         let id = self.record.id();
         let record = self.record.prove(tiles, newest).map_err(unverified)?;

@@ -68,11 +68,7 @@ impl Shared {
     /// After a fork nothing new is attested, until a person removed the evidence. Also when another process found it.
     pub(super) async fn refuse_if_forked(self: &Arc<Self>) -> Result<(), Arc<SumdbError>> {
         let shared = Arc::clone(self);
-        blocking(move || match (Client { shared: Arc::clone(&shared) }).fork() {
-            Some(evidence) => Err(SumdbError::Fork { database: shared.database.name().to_owned(), evidence }),
-            None => Ok(()),
-        })
-        .await
+        blocking(move || (Client { shared }).fork_error().map_or(Ok(()), Err)).await
     }
 
     pub(super) async fn forked(self: &Arc<Self>, evidence: ForkEvidence) -> Arc<SumdbError> {

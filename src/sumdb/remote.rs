@@ -85,6 +85,14 @@ impl Remote {
                 }
                 Source::Dir(_) | Source::Direct(_) => None,
             };
+            // A record that is absent now may be there in a second.
+            let waits = Waits { absent: Duration::ZERO, ..Waits::default() };
+            if let Some(folder) = database.carried() {
+                let carried = Link::plain(Source::Dir(folder.clone()), false);
+                let origin = Origin::of_links(&[carried], &self.http, waits, AT_ONCE);
+                let origin = origin.map_err(|cause| self.unreachable(cause))?;
+                return Ok(Doors { origin, kinds: vec![Kind::Own] });
+            }
             let mut own = None;
             for link in database.proxies() {
                 let Some(base) = through(&link.source) else { continue };
@@ -107,8 +115,6 @@ impl Remote {
                 Some((door, Kind::Proxy(OnceCell::new())))
             });
             let (links, kinds): (Vec<Link>, Vec<Kind>) = urls.into_iter().map(own).chain(behind).unzip();
-            // A record that is absent now may be there in a second.
-            let waits = Waits { absent: Duration::ZERO, ..Waits::default() };
             let origin = Origin::of_links(&links, &self.http, waits, AT_ONCE);
             Ok(Doors { origin: origin.map_err(|cause| self.unreachable(cause))?, kinds })
         };

@@ -13,6 +13,7 @@ use moka::sync::Cache;
 use tlog::{AuthenticTiles, Tile, TilePlan};
 
 use super::error::SumdbError;
+use super::offline::not_here;
 use super::remote::Remote;
 use crate::flight::Flights;
 use crate::store::StateDir;
@@ -28,18 +29,19 @@ const AT_ONCE: usize = 256;
 pub(super) struct Tiles {
     state: StateDir,
     remote: Remote,
+    offline: bool,
     /// Authentic under a head that was trusted; the widest seen, by level and index.
     memory: Cache<(u8, u64), Bytes>,
     flights: Flights<Tile, Result<Bytes, Arc<SumdbError>>>,
 }
 
 impl Tiles {
-    pub(super) fn new(state: StateDir, remote: Remote) -> Self {
+    pub(super) fn new(state: StateDir, remote: Remote, offline: bool) -> Self {
         let memory = Cache::builder()
             .max_capacity(MEMORY)
             .weigher(|_, bytes: &Bytes| u32::try_from(bytes.len()).unwrap_or(u32::MAX))
             .build();
-        Self { state, remote, memory, flights: Flights::default() }
+        Self { state, remote, offline, memory, flights: Flights::default() }
     }
 
     /// The bytes of `tile` from memory, where they lie authenticated.
@@ -57,6 +59,9 @@ impl Tiles {
             Ok(tiles) => return Ok(tiles),
             Err(error) => error,
         };
+        if self.offline {
+            return Err(self.refused(plan, &error).into());
+        }
         let doors = self.remote.doors_count().await?;
         if any_cached || doors > 1 {
             for nth in 0..doors {
@@ -145,6 +150,9 @@ impl Tiles {
 
     /// One request for one tile, however many plans want it now.
     async fn fetch(&self, tile: Tile) -> Result<Bytes, Arc<SumdbError>> {
+        if self.offline {
+            return Err(not_here(tile));
+        }
         let remote = self.remote.clone();
         let flight = self
             .flights

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::SystemTime;
 
-use tlog::{SUMDB_ORIGIN, SignedCheckpoint, Timeline, VerifierKey};
+use tlog::{SUMDB_ORIGIN, SignedCheckpoint, Timeline, TreeSize, VerifierKey};
 
 use super::ages::Ages;
 use super::error::SumdbError;
@@ -61,6 +61,11 @@ impl Trusted {
         self.now().map(|timeline| timeline.trusted().clone())
     }
 
+    /// The size of its tree.
+    pub(super) fn size(&self) -> Option<TreeSize> {
+        self.now.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(|timeline| timeline.trusted().size())
+    }
+
     /// Moves the head from `from` to `to`, which was proved consistent with it. Blocks on the disk.
     pub(super) fn advance(&self, from: Option<&Timeline>, to: &SignedCheckpoint) -> Result<Advance, SumdbError> {
         let from = from.map(Timeline::trusted);
@@ -91,6 +96,12 @@ impl Trusted {
             self.state.set_heads(&ages.text())?;
         }
         Ok(())
+    }
+
+    /// Takes up what another process may have stored meanwhile. Blocks on the disk.
+    pub(super) fn catch_up(&self) -> Result<(), SumdbError> {
+        let stored = self.state.head()?;
+        self.take_up(stored.as_deref())
     }
 
     /// Takes up a head that this or another process stored after proving it.

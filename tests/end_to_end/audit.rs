@@ -1,12 +1,13 @@
 //! `sumgate audit`: every finding, every exit code, and what goes over the wire.
 
 use std::path::Path;
+use std::process::Stdio;
 
 use libtest_mimic::Trial;
 use serde_json::Value;
 use sumgate::demo::{Fault, Origin, World};
 
-use crate::fixture::{Go, Mirror, files, go_trial, origin, trial};
+use crate::fixture::{Go, Mirror, origin, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -23,7 +24,7 @@ pub fn trials() -> Vec<Trial> {
         trial("audit: a go that does not say its settings is exit 2, and nothing is sent", a_silent_go),
         trial("audit: under a policy", under_a_policy),
         trial("audit: paths that are none", paths_that_are_none),
-        go_trial("audit: the module cache, and every file of it that was changed", module_cache),
+        trial("audit: a report that cannot be written is exit 2, one that nobody wants is not", lost_report),
     ]
 }
 
@@ -81,6 +82,8 @@ fn clean_then_silent() {
     for more in [&[][..], &["--offline"]] {
         assert_eq!(audit(&home, more).0, Some(0));
     }
+    let (_, output) = audit(&home, &["./go.sum", ".", "go.sum"]);
+    assert!(output.starts_with(&format!("clean: {} proved", lines.len())), "each file counts once: {output}");
     drop(origin);
     assert_eq!(audit(&home, &["go.sum"]).0, Some(0), "an old proof stays good without the network");
 }
@@ -140,6 +143,13 @@ fn every_finding() {
     assert_eq!(code, Some(1));
     let codes: Vec<(&str, u64)> = found.iter().map(|(code, _, line)| (code.as_str(), *line)).collect();
     assert_eq!(codes, [("conflicting-lines", 2), ("hash-mismatch", 2)]);
+
+    // What cannot be compared is no conflict, and neither is another file, which another module builds with.
+    home.write("go.sum", &format!("{dep}\nexample.com/dep/v2 v2.0.1 h2:abc\n"));
+    home.write("sub/go.sum", &format!("example.com/dep/v2 v2.0.1 {}\n", hash_of("example.com/hello v1.0.0 ")));
+    let expected = [("unknown-algorithm", "go.sum", 2), ("hash-mismatch", "sub/go.sum", 1)];
+    let expected = expected.map(|(code, file, line)| (code.to_owned(), file.to_owned(), line));
+    assert_eq!(findings(&home, &[]), (Some(1), expected.to_vec()));
 }
 
 fn deny() {
@@ -253,6 +263,10 @@ fn forked() {
     let evidence = &evidence[..evidence.find("fork.txt").unwrap() + 8];
     let (code, output) = home.sumgate(&["verify-evidence", evidence, "--sumdb", &origin.key()]);
     assert_eq!(code, Some(0), "{output}");
+    // While the evidence lies there, a proof that was kept is no reason to be silent: it may be of either history.
+    home.write("go.sum", line_of(&lines, "example.com/hello v1.0.0 "));
+    let (code, output) = audit(&home, &["--offline"]);
+    assert_eq!((code, output.contains("THE DATABASE MISBEHAVED, evidence in ")), (Some(3), true), "{output}");
 }
 
 fn against_a_mirror() {
@@ -334,35 +348,20 @@ fn paths_that_are_none() {
     assert_eq!(origin.take_requests(), Vec::<String>::new());
 }
 
-fn module_cache(go: &Path) {
+fn lost_report() {
     let origin = origin(World::demo());
-    let home = Go::new(go, &origin.url(), &origin.gosumdb());
-    home.must(&["mod", "download", "example.com/hello@v1.1.0", "example.com/Upper/CaseMod@v1.2.3"]);
-    let (code, output) = audit(&home, &["--modcache"]);
-    assert_eq!(code, Some(0), "{output}");
-    // Two zips, two unpacked folders, and the go.mod files.
-    assert!(output.contains("clean: ") && !output.contains("0 proved"), "{output}");
-
-    let cache = home.module_cache();
-    let changed = |path: &str, code: &str| {
-        let file = cache.join(path);
-        let honest = std::fs::read(&file).unwrap();
-        let mut bytes = honest.clone();
-        let at = bytes.len() / 2;
-        bytes[at] ^= 1;
-        std::fs::write(&file, &bytes).unwrap();
-        let (exit, found) = findings(&home, &["--modcache"]);
-        assert_eq!(exit, Some(1), "{path}");
-        assert_eq!(found.iter().map(|(code, ..)| code.as_str()).collect::<Vec<_>>(), [code], "{path}");
-        std::fs::write(&file, honest).unwrap();
+    let home = home(&origin);
+    home.write("go.sum", line_of(&honest(&origin), "example.com/hello v1.0.0 "));
+    let audit_into = |stdout: Stdio| {
+        let mut command = home.command(Path::new(env!("CARGO_BIN_EXE_sumgate")));
+        command.args(["audit", "--format", "sarif"]).stdout(stdout).stderr(Stdio::piped());
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
-    changed("cache/download/example.com/hello/@v/v1.1.0.mod", "hash-mismatch");
-    changed("cache/download/example.com/hello/@v/v1.1.0.zip", "unreadable-file");
-    // What go build compiles. `go` itself looks at neither again.
-    changed("example.com/!upper/!case!mod@v1.2.3/a.go", "hash-mismatch");
-    assert_eq!(audit(&home, &["--modcache"]).0, Some(0));
-    assert!(files(&cache).len() > 4);
-    let nowhere = home.set("GOMODCACHE", "/no/such/cache");
-    let (code, output) = audit(&nowhere, &["--modcache"]);
-    assert_eq!((code, output.contains("cannot read the module cache")), (Some(2), true), "{output}");
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let (code, said) = audit_into(full.into());
+    assert_eq!((code, said.contains("cannot write the result")), (Some(2), true), "{said}");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    assert_eq!(audit_into(writer.into()), (Some(0), String::new()));
 }

@@ -7,7 +7,12 @@ use crate::audit::{audit, findings, home, honest, line_of};
 use crate::fixture::{origin, trial};
 
 pub fn trials() -> Vec<Trial> {
-    vec![trial("audit: only the lines added since a revision", since_a_revision)]
+    vec![
+        trial("audit: only the lines added since a revision", since_a_revision),
+        trial("audit: a submodule is no part of the base, whatever its own branches are called", submodule),
+        trial("audit: the base is found through links and from anywhere", from_anywhere),
+        trial("audit: a workspace has its own modules, which need no line", workspace),
+    ]
 }
 
 /// What a pull request looks like: the base has a line that is wrong already, and the branch adds two.
@@ -47,4 +52,93 @@ fn since_a_revision() {
         let (code, output) = audit(&home, &[&format!("--base={wrong}")]);
         assert_eq!((code, output.contains("git knows no revision")), (Some(2), true), "{output}");
     }
+    std::fs::remove_dir_all(home.home().join(".git")).unwrap();
+    let (code, output) = audit(&home, &["--base", "main"]);
+    assert_eq!((code, output.contains("is in no git repository")), (Some(2), true), "{output}");
+}
+
+/// A pull request that moves a submodule to what is on the `main` branch of *its* repository.
+fn submodule() {
+    let origin = origin(World::demo());
+    let (home, theirs) = (home(&origin), home(&origin));
+    let lines = honest(&origin);
+    let good = line_of(&lines, "example.com/hello v1.1.0 ");
+    let planted = format!("example.com/dep/v2 v2.0.1 {}", good.rsplit(' ').next().unwrap());
+    theirs.git(&["init", "-q"]);
+    theirs.write("go.sum", good);
+    theirs.git(&["add", "go.sum"]);
+    theirs.git(&["commit", "-qm", "honest"]);
+    home.git(&["init", "-q"]);
+    home.write("go.sum", good);
+    home.git(&["add", "go.sum"]);
+    let url = theirs.home().to_str().unwrap().to_owned();
+    home.git(&["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", &url, "sub"]);
+    home.git(&["commit", "-qm", "base"]);
+    home.git(&["checkout", "-qb", "pull-request"]);
+    home.write("sub/go.sum", &format!("{good}\n{planted}\n"));
+    home.git(&["-C", "sub", "commit", "-qam", "planted"]);
+    home.git(&["commit", "-qam", "change"]);
+    let found = vec![("hash-mismatch".to_owned(), "sub/go.sum".to_owned(), 2)];
+    for words in [&["--base", "main"][..], &["--base", "main", "sub"], &["--base", "main", "sub/go.sum"]] {
+        assert_eq!(findings(&home, words), (Some(1), found.clone()), "{words:?}");
+    }
+}
+
+fn from_anywhere() {
+    let (origin, outside) = (origin(World::demo()), tempfile::tempdir().unwrap());
+    let home = home(&origin);
+    home.git(&["init", "-q"]);
+    home.write("a [b]/:c/go.sum", "old rubbish\n");
+    home.git(&["add", "."]);
+    home.git(&["commit", "-qm", "base"]);
+    home.write("a [b]/:c/go.sum", "old rubbish\nnew rubbish\n");
+    let link = outside.path().join("link");
+    std::os::unix::fs::symlink(home.home().join("a [b]"), &link).unwrap();
+    let elsewhere = self::home(&origin);
+    for folder in [link, home.home().join("a [b]/:c"), home.home().join("a [b]/:c/go.sum")] {
+        for home in [&home, &elsewhere] {
+            let (code, found) = findings(home, &["--base", "main", folder.to_str().unwrap()]);
+            let lines: Vec<u64> = found.iter().map(|(.., line)| *line).collect();
+            assert_eq!((code, lines), (Some(1), vec![2]), "{}", folder.display());
+        }
+    }
+    // Inside a hook of another repository: git would look there.
+    elsewhere.git(&["init", "-q"]);
+    elsewhere.write("a [b]/:c/go.sum", "new rubbish\n");
+    elsewhere.git(&["add", "."]);
+    elsewhere.git(&["commit", "-qm", "theirs"]);
+    let theirs = elsewhere.home().join(".git").to_str().unwrap().to_owned();
+    let hooked = elsewhere.set("GIT_DIR", &theirs).set("GIT_WORK_TREE", home.home().to_str().unwrap());
+    let (code, found) = findings(&hooked, &["--base", "main", home.home().join("a [b]").to_str().unwrap()]);
+    assert_eq!((code, found.len(), found[0].2), (Some(1), 1, 2), "{found:?}");
+    // A link in place of the file was no hash lines before.
+    let sum = home.home().join("a [b]/:c/go.sum");
+    std::fs::rename(&sum, home.home().join("moved")).unwrap();
+    std::os::unix::fs::symlink("../../moved", &sum).unwrap();
+    let (code, found) = findings(&home, &["--base", "main", "a [b]"]);
+    assert_eq!((code, found.len()), (Some(1), 1), "the lines count, not where they lie");
+}
+
+fn workspace() {
+    let origin = origin(World::demo());
+    let home = home(&origin);
+    home.write("app/go.sum", "");
+    home.write("app/go.mod", "module a.com/app\n\nrequire (\n\ta.com/lib v0.0.0\n\ta.com/other v1.0.0\n)\n");
+    home.write("lib/go.mod", "module a.com/lib\n");
+    home.write("other/go.mod", "module a.com/other\n");
+    let missing = |line| ("missing-line".to_owned(), "app/go.mod".to_owned(), line);
+    assert_eq!(findings(&home, &["app"]), (Some(1), vec![missing(4), missing(5)]));
+    home.write("go.work", "go 1.26\n\nuse (\n\t./app\n\t./lib\n\t./gone\n)\n");
+    assert_eq!(findings(&home, &["app"]), (Some(1), vec![missing(5)]));
+    home.write("go.work.sum", "a.com/other v1.0.0/go.mod h1:LzX7hefJvL54yjefDEDHNONDjII0t9xZLPXsUe+TKr0=\n");
+    assert_eq!(findings(&home, &["app"]), (Some(0), Vec::new()));
+    // A line that go.work.sum loses is missing since then; one that was missing before is not.
+    home.git(&["init", "-q"]);
+    home.git(&["add", "."]);
+    home.git(&["commit", "-qm", "base"]);
+    std::fs::remove_file(home.home().join("go.work.sum")).unwrap();
+    assert_eq!(findings(&home, &["--base", "main", "app"]), (Some(1), vec![missing(5)]));
+    home.git(&["commit", "-qam", "lost"]);
+    assert_eq!(findings(&home, &["--base", "main", "app"]), (Some(0), Vec::new()));
+    assert_eq!(origin.take_requests(), Vec::<String>::new());
 }

@@ -12,6 +12,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("doctor: settings, each with its code and its command", settings),
         trial("doctor: a go that is too old", an_old_go),
+        trial("doctor: a go that fails, or leaves a child behind, is told and waited for no longer", a_go_that_fails),
         trial("doctor: go.sum files without a go.mod", orphans),
         trial("doctor: a mirror that does not answer", a_silent_mirror),
         go_trial("doctor: a client that is ahead of its mirror", ahead_of_the_mirror),
@@ -33,7 +34,7 @@ fn finds(home: &Go, code: &str, command: &str) {
 fn settings() {
     let default = "https://proxy.golang.org,direct";
     assert_eq!(home(default).sumgate(&["doctor"]), (Some(0), "clean\n".to_owned()));
-    finds(&home(default).set("GOSUMDB", "off"), "sumdb-off", "unset GOSUMDB\n");
+    finds(&home(default).set("GOSUMDB", "off"), "sumdb-off", "export GOSUMDB=sum.golang.org\n");
     finds(&home(default).set("GONOSUMDB", "github.com"), "wide-nosumdb", "unset GONOSUMDB\n");
     finds(&home(default).set("GOPRIVATE", "*"), "wide-private", "unset GOPRIVATE\n");
     finds(&home("file:///srv/go").set("GOTOOLCHAIN", "auto"), "file-proxy", "export GOTOOLCHAIN=local\n");
@@ -41,6 +42,7 @@ fn settings() {
     let (exit, output) = insecure.sumgate(&["doctor"]);
     assert_eq!((exit, output.contains("note[insecure]")), (Some(0), true), "{output}");
     assert_eq!(insecure.sumgate(&["doctor", "--deny", "note"]).0, Some(1));
+    assert_eq!(insecure.sumgate(&["doctor", "--fix"]), (Some(0), "unset GOINSECURE\n".to_owned()));
     let origin = origin(World::demo());
     let mirror = origin.url();
     finds(&home(&format!("{mirror},direct")), "direct-behind-mirror", &format!("export GOPROXY={mirror}\n"));
@@ -48,14 +50,28 @@ fn settings() {
 
 /// A `go` that says of itself what a real one of that version would.
 fn an_old_go() {
+    let script = "echo '{\"GOVERSION\": \"go1.26.5\", \"GOPROXY\": \"https://proxy.golang.org,direct\"}'";
+    let home = home_with_go(script);
+    finds(&home, "old-go", "export GOTOOLCHAIN=go1.26.6+auto\n");
+    // And that mends it.
+    assert_eq!(home.set("GOTOOLCHAIN", "go1.26.6+auto").sumgate(&["doctor"]).0, Some(0));
+}
+
+fn home_with_go(script: &str) -> Go {
     let home = home("https://proxy.golang.org,direct");
-    let script = "#!/bin/sh\necho '{\"GOVERSION\": \"go1.26.5\", \"GOPROXY\": \"https://proxy.golang.org,direct\"}'\n";
-    home.write("bin/go", script);
+    home.write("bin/go", &format!("#!/bin/sh\n{script}\n"));
     let go = home.home().join("bin/go");
     std::fs::set_permissions(&go, std::fs::Permissions::from_mode(0o755)).unwrap();
     let path = format!("{}:/usr/bin:/bin", home.home().join("bin").display());
-    let home = home.set("PATH", &path);
-    finds(&home, "old-go", "export GOTOOLCHAIN=go1.26.6+auto\n");
+    home.set("PATH", &path)
+}
+
+fn a_go_that_fails() {
+    let (exit, output) = home_with_go("echo 'go: bad flag -x' >&2; exit 1").sumgate(&["doctor"]);
+    assert_eq!(exit, Some(2));
+    assert!(output.contains("exit status: 1, and said \"go: bad flag -x\""), "{output}");
+    let (exit, output) = home_with_go("sleep 60 & echo $! > left; exit 0").sumgate(&["doctor"]);
+    assert_eq!((exit, output.contains("did not end within 10 seconds")), (Some(2), true), "{output}");
 }
 
 fn orphans() {
@@ -64,14 +80,17 @@ fn orphans() {
     home.write("b/go.sum", "");
     home.write("b/go.mod", "module b.com/b\n");
     home.write("c/go.work.sum", "");
-    finds(&home, "sum-without-mod", "git rm a/go.sum\n");
+    finds(&home, "sum-without-mod", "git rm -- a/go.sum\n");
 }
 
 fn a_silent_mirror() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    finds(&home(&format!("http://{address}")), "mirror-unreachable", "");
+    let home = home(&format!("http://{address}"));
+    assert!(home.sumgate(&["doctor"]).1.contains("[mirror-unreachable]"));
+    let (exit, output) = home.sumgate(&["doctor", "--fix"]);
+    assert_eq!((exit, output.contains("no command mends [mirror-unreachable]")), (Some(1), true), "{output}");
 }
 
 /// A `go` that saw the database directly remembers what the mirror has not seen yet.

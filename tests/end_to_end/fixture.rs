@@ -168,7 +168,22 @@ pub fn files(root: &Path) -> BTreeMap<String, Vec<u8>> {
 pub fn sumgate() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sumgate"));
     // Settings of the surroundings must not leak in.
-    for name in ["DATA", "ANCHOR", "SUMDB", "LISTEN", "BASE_PATH", "NOSUMDB", "PRIVATE", "CONFIG", "UPSTREAM", "LOG"] {
+    let names = [
+        "DATA",
+        "ANCHOR",
+        "SUMDB",
+        "LISTEN",
+        "BASE_PATH",
+        "NOSUMDB",
+        "PRIVATE",
+        "CONFIG",
+        "UPSTREAM",
+        "LOG",
+        "CACHE",
+        "POLICY",
+        "OFFLINE",
+    ];
+    for name in names {
         command.env_remove(format!("SUMGATE_{name}"));
     }
     command

@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use libtest_mimic::Trial;
-use serde_json::Value;
-use sumgate::demo::{Fault, World};
+use serde_json::{Value, json};
+use sumgate::demo::{Fault, Origin, World};
+use sumgate::dirhash::H1;
+use sumgate::module::ModuleVersion;
 
 use crate::fixture::{Go, Mirror, files, go_trial, origin, trial, wait};
 
@@ -19,8 +21,11 @@ pub fn trials() -> Vec<Trial> {
         go_trial("gate: a forked database is exit 3", a_forked_database),
         go_trial("gate: a second job with the same cache asks nobody", a_kept_cache),
         go_trial("gate: the job's own mirror becomes the upstream", behind_another_mirror),
+        go_trial("gate: what nobody vouches for is not called proved", exempt_modules),
+        go_trial("gate: an upstream that is named passes the database on, too", a_named_upstream),
         go_trial("gate: a toolchain comes through it, too", a_toolchain),
         trial("gate: the code and the signals are the command's", codes_and_signals),
+        trial("gate: results are written whatever comes, or the command does not start", results_are_written),
         trial("gate: what cannot be started says why", what_cannot_start),
     ]
 }
@@ -33,7 +38,7 @@ fn app(go: &Path, goproxy: &str, gosumdb: &str) -> Go {
     app
 }
 
-fn json(app: &Go, name: &str) -> Value {
+fn read_json(app: &Go, name: &str) -> Value {
     serde_json::from_slice(&std::fs::read(app.home().join(name)).unwrap()).unwrap()
 }
 
@@ -47,7 +52,7 @@ fn a_build_passes(go: &Path) {
     assert!(app.home().join("app").is_file());
     assert!(output.contains("0 refused"), "{output}");
 
-    let report = json(&app, "report.json");
+    let report = read_json(&app, "report.json");
     assert_eq!((&report["schema"], &report["command_exit_code"]), (&"sumgate/run/1".into(), &0.into()));
     let released = report["released"].as_array().unwrap();
     let zips: Vec<&str> =
@@ -61,13 +66,33 @@ fn a_build_passes(go: &Path) {
     let hello = released.iter().find(|one| one["module"] == "example.com/hello" && one["file"] == "zip").unwrap();
     assert!(go_sum.contains(hello["h1"].as_str().unwrap()), "{go_sum}");
 
-    let statement = json(&app, "attest.json");
+    let statement = read_json(&app, "attest.json");
     assert_eq!(statement["_type"], "https://in-toto.io/Statement/v1");
     let subjects = statement["subject"].as_array().unwrap();
-    assert_eq!(subjects.len(), released.len());
-    assert!(subjects.iter().all(|subject| subject["digest"]["dirHash"].as_str().unwrap().len() == 64));
+    let modules = statement["predicate"]["modules"].as_array().unwrap();
+    assert_eq!((subjects.len(), modules.len()), (released.len(), released.len()));
+    for ((one, subject), module) in released.iter().zip(subjects).zip(modules) {
+        is_what_the_log_says(&origin, one, subject, module);
+    }
     let head = statement["predicate"]["treeHeads"][0]["treeHead"].as_str().unwrap();
     assert!(head.starts_with("go.sum database tree\n"), "{head}");
+}
+
+/// One file in the report and in the statement, held against the record itself.
+fn is_what_the_log_says(origin: &Origin, one: &Value, subject: &Value, module: &Value) {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let (path, version, h1) = (text(&one["module"]), text(&one["version"]), text(&one["h1"]));
+    let world = origin.world();
+    let record = world.lookup(&ModuleVersion::parse(&format!("{path}@{version}")).unwrap(), world.size()).unwrap();
+    let (id, suffix) = (record.lines().next().unwrap(), if one["file"] == "mod" { "/go.mod" } else { "" });
+    assert!(record.contains(&format!("\n{path} {version}{suffix} {h1}\n")), "{one}: {record}");
+    let hex = H1::parse(&h1).unwrap().as_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    assert_eq!(subject, &json!({"name": format!("{path}@{version}{suffix}"), "digest": {"dirHash": hex}}));
+    for (told, tree) in [(one, &one["tree_size"]), (module, &module["treeSize"])] {
+        assert_eq!((told["record"].to_string().as_str(), told["h1"] == h1), (id, true), "{told}");
+        assert_eq!(tree.as_u64(), Some(world.size()), "{told}");
+    }
+    assert_eq!(module["name"], subject["name"]);
 }
 
 fn a_forged_dependency(go: &Path) {
@@ -77,7 +102,7 @@ fn a_forged_dependency(go: &Path) {
     let (code, output) = app.sumgate(&["run", "--report", "report.json", "--", "go", "build", "."]);
     assert_eq!(code, Some(1), "{output}");
     assert!(output.contains("403 Forbidden") && output.contains("proved:   h1:"), "{output}");
-    let refused = &json(&app, "report.json")["refused"];
+    let refused = &read_json(&app, "report.json")["refused"];
     assert_eq!(refused[0]["module"], "example.com/dep/v2");
     let forged: Vec<_> = files(&app.module_cache())
         .into_keys()
@@ -85,8 +110,10 @@ fn a_forged_dependency(go: &Path) {
         .collect();
     assert_eq!(forged, Vec::<String>::new());
     // A command that does not mind does not make it right.
-    let (code, output) = app.sumgate(&["run", "--", "sh", "-c", "go build . || true"]);
-    assert_eq!(code, Some(1), "{output}");
+    for ending in ["true", "exit 7"] {
+        let (code, output) = app.sumgate(&["run", "--", "sh", "-c", &format!("go build . || {ending}")]);
+        assert_eq!(code, Some(1), "{ending}: {output}");
+    }
 }
 
 fn a_forked_database(go: &Path) {
@@ -102,6 +129,10 @@ fn a_forked_database(go: &Path) {
     let (code, output) = fetched("example.com/dep/v2@v2.0.1");
     assert_eq!(code, Some(3), "{output}");
     assert!(output.contains("THE DATABASE MISBEHAVED, evidence in"), "{output}");
+    // Not even a full disk hides it.
+    let words = ["run", "--cache", words[2], "--report", "/dev/full", "--", "true"];
+    let (code, output) = app.sumgate(&words);
+    assert_eq!((code, output.contains("cannot write /dev/full")), (Some(3), true), "{output}");
 
     // Without a cache the evidence outlives the run all the same. The anchor is what the new installation knows.
     let anchor = app.home().join("anchor");
@@ -139,8 +170,34 @@ fn behind_another_mirror(go: &Path) {
         let app = app(go, &mirror.url, &gosumdb);
         let (code, output) = app.sumgate(&["run", "--report", "report.json", "--", "go", "build", "."]);
         assert_eq!(code, Some(0), "{output}");
-        assert_eq!(json(&app, "report.json")["upstream"], mirror.url);
+        assert_eq!(read_json(&app, "report.json")["upstream"], mirror.url);
     }
+}
+
+fn exempt_modules(go: &Path) {
+    let origin = origin(World::demo());
+    let app = app(go, &origin.url(), &origin.gosumdb()).set("GONOSUMDB", "example.com/hello");
+    let words = ["run", "--report", "report.json", "--attest", "attest.json", "--", "go", "build", "."];
+    let (code, output) = app.sumgate(&words);
+    assert_eq!(code, Some(0), "{output}");
+    assert!(output.contains("4 files proved and released, 2 exempt ones released UNPROVED"), "{output}");
+    assert!(output.contains("GONOSUMDB=example.com/hello kept"), "{output}");
+    let (report, statement) = (read_json(&app, "report.json"), read_json(&app, "attest.json"));
+    assert_eq!(report["kept_settings"]["GONOSUMDB"], "example.com/hello");
+    for list in [&report["released"], &statement["predicate"]["modules"]] {
+        for one in list.as_array().unwrap() {
+            let is_exempt = one.to_string().contains("example.com/hello");
+            assert_eq!((&one["proved"], one["record"].is_u64()), (&Value::Bool(!is_exempt), !is_exempt), "{one}");
+        }
+    }
+}
+
+fn a_named_upstream(go: &Path) {
+    let origin = origin(World::demo());
+    // Neither the job's own proxy nor the database itself can be reached.
+    let app = app(go, "http://127.0.0.1:9|direct", &format!("{} http://127.0.0.1:9", origin.key()));
+    let (code, output) = app.sumgate(&["run", "--upstream", &origin.url(), "--", "go", "build", "."]);
+    assert_eq!(code, Some(0), "{output}");
 }
 
 fn a_toolchain(go: &Path) {
@@ -177,6 +234,23 @@ fn codes_and_signals() {
     assert!(std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
     assert_eq!(lines.next().unwrap().unwrap(), "asked");
     assert_eq!(wait(&mut running).code(), Some(9));
+}
+
+fn results_are_written() {
+    let home = here();
+    let words = ["run", "--report", "report.json", "--attest", "/no/such/folder/x", "--", "touch", "ran"];
+    let (code, output) = home.sumgate(&words);
+    assert_eq!((code, output.contains("cannot write /no/such/folder/x")), (Some(2), true), "{output}");
+    assert!(!home.home().join("ran").exists(), "found out before the command runs");
+    // What an earlier run left is not taken for the result of this one.
+    home.write("report.json", "old");
+    assert_eq!(home.sumgate(&["run", "--report", "report.json", "--", "no-such-command"]).0, Some(2));
+    assert_eq!(std::fs::read_to_string(home.home().join("report.json")).unwrap(), "");
+    // The other one is still written, also if the command took its place away.
+    let words = ["run", "--report", "/dev/full", "--attest", "attest.json", "--", "rm", "attest.json"];
+    let (code, output) = home.sumgate(&words);
+    assert_eq!((code, output.contains("cannot write /dev/full")), (Some(2), true), "{output}");
+    assert_eq!(read_json(&home, "attest.json")["_type"], "https://in-toto.io/Statement/v1");
 }
 
 fn what_cannot_start() {

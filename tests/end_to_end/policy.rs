@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use libtest_mimic::Trial;
-use sumgate::demo::{Origin, World};
+use sumgate::demo::{Fault, Origin, World};
 
 use crate::fixture::{Go, Mirror, files, get, go_trial, origin, run, trial};
 
@@ -17,6 +17,7 @@ pub fn trials() -> Vec<Trial> {
         go_trial("policy: what is denied is refused with its reason, at the gate", denied_at_the_gate),
         go_trial("policy: an exception lets in, an expired one does not, an unused one is told", exceptions),
         trial("policy: each rule in the mirror is a 403 with its reason", each_rule_in_the_mirror),
+        trial("policy: a list that lies takes back nothing, and makes nothing absent", retractions_by_a_list_that_lies),
         trial("policy: GONOSUMDB lifts no rule", exempt_is_not_allowed),
         trial("policy: check and explain", check_and_explain),
         trial("policy: explain says which exception lifts, until when, and which one did", explain_exceptions),
@@ -91,13 +92,17 @@ fn denied_at_the_gate(go: &Path) {
     assert_eq!(code, Some(1), "{output}");
     assert!(output.contains("denied by policy (deny): CVE-2026-0001"), "{output}");
     let report = std::fs::read_to_string(app.home().join("report.json")).unwrap();
-    assert!(report.contains("CVE-2026-0001"), "{report}");
+    assert!(report.contains("CVE-2026-0001") && report.contains("\"policy\": \"sumgate.toml\""), "{report}");
+    assert!(output.contains(", policy sumgate.toml"), "{output}");
     // Found upwards from the working folder; --no-policy leaves it out.
     let (code, output) = gated(&app, &folder, &["sh", "-c", "true"]);
     assert_eq!(code, Some(0), "{output}");
     let words = ["run", "--no-policy", "--", "go", "build", "."];
-    let (code, output) = app.sumgate(&words);
+    let named = app.set("SUMGATE_POLICY", "/no/such/policy");
+    let (code, output) = named.sumgate(&words);
     assert_eq!(code, Some(0), "{output}");
+    let (code, output) = named.sumgate(&["run", "--", "true"]);
+    assert_eq!((code, output.contains("cannot read the policy /no/such/policy")), (Some(2), true), "{output}");
 }
 
 fn exceptions(go: &Path) {
@@ -174,6 +179,22 @@ fn each_rule_in_the_mirror() {
     assert!(get(&mirror.url, "/example.com/hello/@latest").text().contains("v1.1.0"));
     let nothing_left = get(&mirror.url, "/example.com/sorry/@latest");
     assert_eq!(nothing_left.status, 403, "{}", nothing_left.text());
+}
+
+fn retractions_by_a_list_that_lies() {
+    let (taken_back, fine) = ("/example.com/sorry/@v/v1.0.0.zip", "/example.com/sorry/@v/v1.0.1.zip");
+    let under = |list: Fault| {
+        let (origin, folder, mirror) = mirror_under("[policy]\nretracted = \"deny\"\n", &[]);
+        origin.misbehave("/example.com/sorry/@v/list", list);
+        let statuses = [taken_back, fine].map(|path| get(&mirror.url, path).status);
+        drop((origin, folder));
+        statuses
+    };
+    // Versions that the database does not know say nothing; the newest that it knows does.
+    assert_eq!(under(Fault::Body("v1.0.0\nv1.0.1\nv1.9.8\nv1.9.9\nv9.0.0+incompatible\n".into())), [403, 200]);
+    assert_eq!(under(Fault::Body("v1.9.8\nv1.9.9\n".into())), [502, 502], "404 would lead `go` round the mirror");
+    assert_eq!(under(Fault::Status(404, "no such list")), [200, 200], "nobody lists a release that takes one back");
+    assert_eq!(under(Fault::Status(500, "down")), [502, 502]);
 }
 
 fn exempt_is_not_allowed() {

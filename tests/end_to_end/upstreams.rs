@@ -267,10 +267,11 @@ fn stale() {
     origin.behave();
     origin.misbehave("*", Fault::Status(500, "down"));
     for (path, (body, _)) in paths.iter().zip(&before) {
-        // A busy machine may take longer to say so than a caller waits.
+        // What was held is answered first, and a busy machine may take longer to say so than a caller waits.
         let mut answers = (0..50).map(|_| get(&keeping.url, path));
-        let down = answers.find(|answer| answer.header("warning") != slow).unwrap();
-        assert_eq!((down.status, down.header("warning")), (200, Some("111 sumgate \"Revalidation Failed\"")));
+        let failed = Some("111 sumgate \"Revalidation Failed\"");
+        let down = answers.find(|answer| answer.header("warning") == failed).unwrap();
+        assert_eq!(down.status, 200);
         assert_eq!(down.body, *body);
         assert_eq!(get(&forgetting.url, path).status, 502, "not beyond the bound");
     }

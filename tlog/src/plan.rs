@@ -93,39 +93,13 @@ impl TilePlan {
                 return Err(TileError::WrongLength { tile: *tile, found, expected });
             }
         }
-        self.check_root(bytes)?;
         let above = |(tile, own): (&Tile, &B)| InnerNodes::above(own.as_ref(), tile.width() as usize);
         let inner: Option<Vec<InnerNodes>> = self.tiles.iter().zip(bytes).map(above).collect();
         let inner = inner.ok_or(TileError::OutsideEveryTree)?;
-        for (tile, own) in self.tiles.iter().zip(&inner).filter(|(tile, _)| tile.is_full()) {
-            let expected = tile
-                .parent(self.head.size)
-                .and_then(|parent| parent.hash(self.find(&parent, bytes)?, tile.as_node()))
-                .ok_or(TileError::NoParent(*tile))?;
-            let found = own.over(0, tile.width() as usize).ok_or(TileError::NoParent(*tile))?;
-            if found != expected {
-                return Err(TileError::WrongHash { tile: *tile, found, expected });
-            }
-        }
         let bytes = bytes.iter().map(|bytes| bytes.as_ref().to_vec()).collect();
-        Ok(AuthenticTiles { head: self.head, height: self.height, tiles: self.tiles.clone(), bytes, inner })
-    }
-
-    /// The partial tiles are exactly those that hold the subtree roots, and those roots cover all their hashes.
-    fn check_root<B: AsRef<[u8]>>(&self, bytes: &[B]) -> Result<(), TileError> {
-        let mut roots = Vec::new();
-        for node in subtree_roots(self.head.size) {
-            let hash = Tile::containing(self.height, node, self.head.size)
-                .and_then(|tile| tile.hash(self.find(&tile, bytes)?, node))
-                .ok_or(TileError::OutsideEveryTree)?;
-            roots.push(hash);
-        }
-        let found = root_from_subtrees(self.head.size, &roots).map_err(|_| TileError::OutsideEveryTree)?;
-        if found == self.head.root { Ok(()) } else { Err(TileError::WrongRoot { found, expected: self.head.root }) }
-    }
-
-    fn find<'b, B: AsRef<[u8]>>(&self, tile: &Tile, bytes: &'b [B]) -> Option<&'b [u8]> {
-        position(&self.tiles, tile).map(|at| bytes[at].as_ref())
+        let read = AuthenticTiles { head: self.head, height: self.height, tiles: self.tiles.clone(), bytes, inner };
+        read.check()?;
+        Ok(read)
     }
 }
 
@@ -135,6 +109,24 @@ fn position(tiles: &[Tile], tile: &Tile) -> Option<usize> {
 }
 
 impl AuthenticTiles {
+    /// The partial tiles are exactly those that hold the subtree roots, and those roots cover all their hashes; a full tile
+    /// is what its parent says.
+    fn check(&self) -> Result<(), TileError> {
+        let roots = self.hashes(&subtree_roots(self.head.size)).ok_or(TileError::OutsideEveryTree)?;
+        let found = root_from_subtrees(self.head.size, &roots).map_err(|_| TileError::OutsideEveryTree)?;
+        if found != self.head.root {
+            return Err(TileError::WrongRoot { found, expected: self.head.root });
+        }
+        for (tile, own) in self.tiles.iter().zip(&self.inner).filter(|(tile, _)| tile.is_full()) {
+            let expected = self.hash(tile.as_node()).ok_or(TileError::NoParent(*tile))?;
+            let found = own.over(0, tile.width() as usize).ok_or(TileError::NoParent(*tile))?;
+            if found != expected {
+                return Err(TileError::WrongHash { tile: *tile, found, expected });
+            }
+        }
+        Ok(())
+    }
+
     /// The head they were checked against.
     pub fn head(&self) -> &TreeHead {
         &self.head

@@ -213,12 +213,6 @@ impl Tile {
         (first..first + u64::from(self.width)).map(|index| Node { level, index }).collect()
     }
 
-    /// The hash of `node` from this tile's bytes, which must have the right length.
-    pub(crate) fn hash(&self, bytes: &[u8], node: Node) -> Option<Hash> {
-        let (first, count) = self.range(node)?;
-        row_root(bytes.get(first * Hash::LEN..)?, count)
-    }
-
     /// The tile in whose row this full tile's hash stands, as wide as a tree has it.
     pub(crate) fn parent(&self, size: TreeSize) -> Option<Self> {
         Self::in_tree(self.height, self.level + 1, self.index >> self.height.0, size)
@@ -262,26 +256,6 @@ impl InnerNodes {
         let below: usize = (1..level).map(|level| self.width >> level).sum();
         self.nodes.get(below + (first >> level)).copied()
     }
-}
-
-/// The root over the first `count` hashes of a row; `count` is a power of two, at most 256.
-pub(crate) fn row_root(row: &[u8], count: usize) -> Option<Hash> {
-    if count == 1 {
-        return Hash::at(row, 0);
-    }
-    // One buffer for all levels: no allocation per hash.
-    let mut level = [Hash::from_bytes([0; 32]); 1 << (MAX_TILE_HEIGHT - 1)];
-    let mut length = count / 2;
-    for (i, place) in level.iter_mut().enumerate().take(length) {
-        *place = node_hash(&Hash::at(row, 2 * i)?, &Hash::at(row, 2 * i + 1)?);
-    }
-    while length > 1 {
-        length /= 2;
-        for i in 0..length {
-            level[i] = node_hash(&level[2 * i], &level[2 * i + 1]);
-        }
-    }
-    Some(level[0])
 }
 
 fn parse_path(path: &str) -> Option<Tile> {

@@ -45,6 +45,12 @@ pub(in crate::cli) struct ServeArgs {
     #[arg(long, value_name = "FILE", env = "SUMGATE_POLICY")]
     pub(in crate::cli) policy: Option<PathBuf>,
 
+    /// Serve what is there and ask nothing of any network; a `file://` upstream is not read either
+    ///
+    /// What is not there is refused with status 502, never with 404: an offline mirror does not know what exists.
+    #[arg(long, env = "SUMGATE_OFFLINE", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(in crate::cli) offline: bool,
+
     /// Upstreams and private modules in a file: credentials, patterns, time-outs, weights (see the README)
     ///
     /// Its [[upstream]] replace --upstream, and its [[private]] come before --private.

@@ -30,9 +30,9 @@ struct Part {
 fn part(name: &'static str, content: &[u8]) -> Part {
     let mut deflate = DeflateEncoder::new(Vec::new(), Compression::default());
     deflate.write_all(content).unwrap();
-    let mut crc = Crc::new();
+    let mut crc = Crc32::new();
     crc.update(content);
-    let (data, crc, unpacked) = (deflate.finish().unwrap(), crc.sum(), u32::try_from(content.len()).unwrap());
+    let (data, crc, unpacked) = (deflate.finish().unwrap(), crc.finalize(), u32::try_from(content.len()).unwrap());
     Part { name, local_name: name, method: 8, flags: 0, data, crc, unpacked, open: false, descriptor: None, gap: 0 }
 }
 

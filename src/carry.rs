@@ -1,0 +1,29 @@
+//! Modules ahead of need: fetched into a store, carried to a closed network, taken up there.
+//!
+//! ```text
+//! go.sum, M@V ─wanted→ Wanted ─fill→ the store ─export→ folder or .tar.zst ─unpack→ folder ─contents→ Wanted ─fill→ the store there
+//! ```
+//!
+//! What is carried is laid out as a proxy would serve it ([`layout`]), so that the pipeline reads it like any other
+//! upstream, and the client of the database like any other door. Nothing is believed because it was carried.
+
+mod contents;
+mod error;
+mod export;
+mod fill;
+mod import;
+pub mod layout;
+mod modcache;
+mod pack;
+mod unpack;
+mod wanted;
+
+pub use contents::Contents;
+pub use error::CarryError;
+pub use export::{Exported, export};
+pub use fill::{Filled, Refusal, fill};
+pub use import::{Imported, import};
+pub use modcache::files_of;
+pub use pack::Pack;
+pub use unpack::{unpack, unpack_from};
+pub use wanted::{Wanted, WantedFile, of_go_sum, of_names};

@@ -1,0 +1,130 @@
+//! The store → what is carried: heads, records and tiles first, then the files, each hashed again on its way out.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::task::block_in_place;
+
+use super::error::CarryError;
+use super::fill::Refusal;
+use super::layout::Entry;
+use super::pack::Pack;
+use super::wanted::Wanted;
+use crate::artifact::{Artifact, Kind};
+use crate::fault::{Fault, in_full};
+use crate::mirror::{MirrorError, Pipeline};
+use crate::module::ModuleVersion;
+use crate::sumdb::{Attested, Client};
+
+/// What was exported.
+#[derive(Clone, Debug, Default)]
+pub struct Exported {
+    /// Files of modules.
+    pub files: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Records.
+    pub records: usize,
+    /// What is not there to be exported.
+    pub refused: Vec<Refusal>,
+}
+
+impl Exported {
+    fn refuse(&mut self, what: String, why: String, fault: Fault) {
+        self.refused.push(Refusal { what, why, fault });
+    }
+}
+
+/// Exports what is `wanted` from the store of `pipeline`, whose databases `clients` are, in their order. Counts files in
+/// `done`. Needs a runtime with several threads.
+pub async fn export(
+    pipeline: &Pipeline,
+    clients: &[Client],
+    wanted: &Wanted,
+    mut pack: Pack,
+    done: &AtomicUsize,
+) -> Result<Exported, CarryError> {
+    let mut exported = Exported::default();
+    records(pipeline, clients, wanted, &mut pack, &mut exported).await?;
+    for (module, files) in &wanted.modules {
+        for kind in files.keys() {
+            file(pipeline, Artifact { module: module.clone(), kind: *kind }, &mut pack, &mut exported).await?;
+            done.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    block_in_place(|| pack.finish())?;
+    Ok(exported)
+}
+
+/// The records of all modules, by database, with what proves them.
+async fn records(
+    pipeline: &Pipeline,
+    clients: &[Client],
+    wanted: &Wanted,
+    pack: &mut Pack,
+    exported: &mut Exported,
+) -> Result<(), CarryError> {
+    let mut of: BTreeMap<usize, Vec<_>> = BTreeMap::new();
+    for module in wanted.modules.keys() {
+        // What is wrong with the record of a module is told once for each of its files.
+        if let Ok((attested, nth)) = pipeline.record_of(module).await {
+            of.entry(nth).or_default().push(attested);
+        }
+    }
+    for (nth, attested) in of {
+        let database = clients[nth].database().name();
+        let ids: Vec<_> = attested.iter().map(|attested| attested.record().id()).collect();
+        let carried = match clients[nth].carry(&ids).await {
+            Ok(carried) => carried,
+            Err(error) => {
+                exported.refuse(format!("the tree head of {database}"), in_full(&*error), error.fault());
+                continue;
+            }
+        };
+        let name_of = |module: &ModuleVersion| Entry::Record(database.to_owned(), module.clone()).name();
+        let reply = |attested: &Attested| attested.record().format_reply(&carried.head);
+        block_in_place(|| {
+            pack.add(&Entry::Head(database.to_owned()).name(), carried.head.note().as_bytes())?;
+            for attested in &attested {
+                pack.add(&name_of(attested.module()), reply(attested).as_bytes())?;
+            }
+            carried.tiles.iter().try_for_each(|(tile, bytes)| pack.add(&format!("sumdb/{database}/{tile}"), bytes))
+        })?;
+        exported.records += attested.len();
+    }
+    Ok(())
+}
+
+async fn file(
+    pipeline: &Pipeline,
+    artifact: Artifact,
+    pack: &mut Pack,
+    exported: &mut Exported,
+) -> Result<(), CarryError> {
+    let name = Entry::File(artifact.clone()).name();
+    if artifact.kind == Kind::Info {
+        // Where none is kept, one is made over there (`mirror/offline`).
+        if let Ok(Some(info)) = pipeline.kept_info(&artifact).await {
+            block_in_place(|| pack.add(&name, &info))?;
+            exported.files += 1;
+            exported.bytes += info.len() as u64;
+        }
+        return Ok(());
+    }
+    match pipeline.open_proved(&artifact).await {
+        Ok((file, len)) => {
+            block_in_place(|| pack.add_file(&name, &file, len))?;
+            exported.files += 1;
+            exported.bytes += len;
+        }
+        Err(error) => match &*error {
+            // Whoever exports does not look for a mirror.
+            MirrorError::Offline(what) => {
+                let why = format!("{what} is not in the store: run `sumgate fetch` first");
+                exported.refuse(artifact.to_string(), why, Fault::Absent);
+            }
+            error => exported.refuse(artifact.to_string(), in_full(error), error.fault()),
+        },
+    }
+    Ok(())
+}

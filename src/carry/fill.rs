@@ -1,0 +1,95 @@
+//! Wanted files into the store, through the pipeline, so many at a time.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures_util::{StreamExt, stream};
+
+use super::wanted::{Wanted, WantedFile};
+use crate::artifact::{Artifact, Kind};
+use crate::fault::{Fault, in_full};
+use crate::mirror::{Ahead, Pipeline};
+use crate::module::ModuleVersion;
+
+/// Modules under way: what two or three `go mod download` ask for.
+const AT_ONCE: usize = 24;
+
+/// What became of wanted files.
+#[derive(Clone, Debug, Default)]
+pub struct Filled {
+    /// Files that came.
+    pub came: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Files that were there.
+    pub were_here: usize,
+    /// What did not get in, in the order of the names.
+    pub refused: Vec<Refusal>,
+}
+
+/// Something that did not get in, or not out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// A file, a line, a tree head.
+    pub what: String,
+    /// Why.
+    pub why: String,
+    /// Whose fault it is.
+    pub fault: Fault,
+}
+
+/// Fills the store of `pipeline` with what is `wanted`. Counts files in `done`.
+pub async fn fill(pipeline: &Pipeline, wanted: &Wanted, done: &AtomicUsize) -> Filled {
+    // The files tell what is wrong with a lookup.
+    pipeline.prove_ahead(&wanted.modules(), &AtomicUsize::new(0)).await;
+    let modules = wanted.modules.iter().map(|(module, files)| async move {
+        let mut filled = Filled::default();
+        // The `.info`, which no proof covers, comes last: it is kept only of a version that is proved.
+        for kind in [Kind::Mod, Kind::Zip, Kind::Info] {
+            if let Some(file) = files.get(&kind) {
+                let proved = filled.came + filled.were_here > 0;
+                if kind != Kind::Info || proved {
+                    filled.one(pipeline, module, kind, file).await;
+                }
+                done.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        filled
+    });
+    let each: Vec<Filled> = stream::iter(modules).buffered(AT_ONCE).collect().await;
+    each.into_iter().fold(Filled::default(), Filled::and)
+}
+
+impl Filled {
+    async fn one(&mut self, pipeline: &Pipeline, module: &ModuleVersion, kind: Kind, wanted: &WantedFile) {
+        let artifact = Artifact { module: module.clone(), kind };
+        match pipeline.get_ahead(&artifact).await {
+            Ok(Ahead { h1, bytes, was_here }) => {
+                if was_here {
+                    self.were_here += 1;
+                } else {
+                    self.came += 1;
+                    self.bytes += bytes;
+                }
+                let wrong = wanted.claims.iter().find(|(_, claimed)| h1.is_some_and(|h1| h1 != *claimed));
+                if let (Some((line, claimed)), Some(h1)) = (wrong, h1) {
+                    let why = format!("line {line} of go.sum says {claimed}, but it is proved to be {h1}");
+                    self.refused.push(Refusal { what: artifact.to_string(), why, fault: Fault::Refused });
+                }
+            }
+            // Where it is missing, one is made of the proved version (`mirror/offline`).
+            Err(_) if kind == Kind::Info => {}
+            Err(error) => {
+                let (why, fault) = (in_full(&*error), error.fault());
+                self.refused.push(Refusal { what: artifact.to_string(), why, fault });
+            }
+        }
+    }
+
+    fn and(mut self, other: Self) -> Self {
+        self.came += other.came;
+        self.bytes += other.bytes;
+        self.were_here += other.were_here;
+        self.refused.extend(other.refused);
+        self
+    }
+}

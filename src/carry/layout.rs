@@ -1,0 +1,153 @@
+//! What is carried, by name: a GOPROXY tree, with each database behind it as a proxy passes it on.
+//!
+//! ```text
+//! M/@v/V.{info,mod,zip}              `go help goproxy`
+//! sumdb/NAME/latest                  the signed head
+//! sumdb/NAME/lookup/M@V              a record, and the head again
+//! sumdb/NAME/tile/8/LEVEL/INDEX…     tiles (https://go.dev/design/25530-sumdb)
+//! ```
+//!
+//! A name has one spelling: what is read is written again and compared. So a name with `..`, with a second escaping, or
+//! with anything else that a file system might take for another one, is none.
+
+use tlog::Tile;
+
+use crate::artifact::{Artifact, Kind};
+use crate::module::{ModulePath, ModuleVersion, Version};
+
+/// The longest name: a module path and a version are bounded far below.
+pub const MAX_NAME: usize = 1024;
+/// Entries: a go.sum of the largest monorepos has ten thousand versions, with three files, a lookup and a tile each.
+pub const MAX_ENTRIES: usize = 200_000;
+/// `golang.org/x/mod/zip`: MaxZipFile and MaxGoMod.
+const MAX_ZIP: u64 = 500 << 20;
+const MAX_GO_MOD: u64 = 16 << 20;
+/// The largest `.info` seen has a few kilobytes.
+const MAX_INFO: u64 = 1 << 20;
+
+/// Something that is carried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// A file of a module version.
+    File(Artifact),
+    /// The signed head of a database, by its name.
+    Head(String),
+    /// A record of a database.
+    Record(String, ModuleVersion),
+    /// A tile of a database.
+    Tile(String, Tile),
+}
+
+impl Entry {
+    /// Reads a name; `databases` are the names of those that are known here.
+    ///
+    /// ```
+    /// use sumgate::carry::layout::Entry;
+    /// let databases = ["sum.golang.org".to_owned()];
+    /// let name = "rsc.io/quote/@v/v1.5.2.zip";
+    /// assert_eq!(Entry::parse(name, &databases).unwrap().name(), name);
+    /// assert!(Entry::parse("../rsc.io/quote/@v/v1.5.2.zip", &databases).is_err());
+    /// ```
+    pub fn parse(name: &str, databases: &[String]) -> Result<Self, String> {
+        if name.len() > MAX_NAME {
+            return Err(format!("is longer than {MAX_NAME} bytes"));
+        }
+        let entry = match name.strip_prefix("sumdb/") {
+            Some(rest) => {
+                let of = |database: &&String| rest.strip_prefix(database.as_str()).is_some_and(|r| r.starts_with('/'));
+                let database = databases.iter().find(of).ok_or("is of a database that is not named here (--sumdb)")?;
+                of_database(database, &rest[database.len() + 1..])
+            }
+            None => file(name),
+        };
+        entry.filter(|entry| entry.name() == name).ok_or_else(|| "is nothing that an export has".to_owned())
+    }
+
+    /// Its one name.
+    pub fn name(&self) -> String {
+        match self {
+            Self::File(artifact) => artifact.path(),
+            Self::Head(database) => format!("sumdb/{database}/latest"),
+            Self::Record(database, ModuleVersion { path, version }) => {
+                format!("sumdb/{database}/lookup/{}@{}", path.escaped(), version.escaped())
+            }
+            Self::Tile(database, tile) => format!("sumdb/{database}/{tile}"),
+        }
+    }
+
+    /// How long it may be.
+    pub fn max_len(&self) -> u64 {
+        match self {
+            Self::File(Artifact { kind, .. }) => match kind {
+                Kind::Zip => MAX_ZIP,
+                Kind::Mod => MAX_GO_MOD,
+                Kind::Info => MAX_INFO,
+            },
+            Self::Head(_) => tlog::limits::MAX_NOTE_LEN as u64,
+            Self::Record(..) => tlog::limits::MAX_LOOKUP_LEN as u64,
+            Self::Tile(_, tile) => tile.byte_len() as u64,
+        }
+    }
+}
+
+fn of_database(database: &str, name: &str) -> Option<Entry> {
+    let database = database.to_owned();
+    if name == "latest" {
+        return Some(Entry::Head(database));
+    }
+    if let Some(module) = name.strip_prefix("lookup/") {
+        let (path, version) = module.rsplit_once('@')?;
+        return Some(Entry::Record(database, module_version(path, version)?));
+    }
+    Some(Entry::Tile(database, Tile::parse(name).ok()?))
+}
+
+fn file(name: &str) -> Option<Entry> {
+    let (path, file) = name.rsplit_once("/@v/")?;
+    let (version, extension) = file.rsplit_once('.')?;
+    let kind = [Kind::Info, Kind::Mod, Kind::Zip].into_iter().find(|kind| kind.extension() == extension)?;
+    Some(Entry::File(Artifact { module: module_version(path, version)?, kind }))
+}
+
+fn module_version(path: &str, version: &str) -> Option<ModuleVersion> {
+    ModuleVersion::new(ModulePath::unescape(path).ok()?, Version::unescape(version).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_one_spelling() {
+        let databases = ["localhost.localdev/sumdb".to_owned()];
+        for name in [
+            "example.com/!upper/@v/v1.0.0.mod",
+            "sumdb/localhost.localdev/sumdb/latest",
+            "sumdb/localhost.localdev/sumdb/lookup/example.com/!upper@v1.0.0",
+            "sumdb/localhost.localdev/sumdb/tile/8/0/x001/234.p/56",
+        ] {
+            assert_eq!(Entry::parse(name, &databases).map(|entry| entry.name()), Ok(name.to_owned()));
+        }
+        for name in [
+            "",
+            "/example.com/a/@v/v1.0.0.mod",
+            "example.com/a/../a/@v/v1.0.0.mod",
+            "example.com/./a/@v/v1.0.0.mod",
+            "example.com//a/@v/v1.0.0.mod",
+            "example.com/Upper/@v/v1.0.0.mod",
+            "example.com/a/@v/v1.0.0.mod/",
+            "example.com/a/@v/v1.0.0.ziphash",
+            "example.com/a/@v/list",
+            "example.com/a/@v/main.info",
+            "example.com\\a/@v/v1.0.0.mod",
+            "sumdb/localhost.localdev/sumdb",
+            "sumdb/localhost.localdev/sumdb/../latest",
+            "sumdb/other.example/latest",
+            "sumdb/localhost.localdev/sumdb/tile/8/0/1",
+            "sumdb/localhost.localdev/sumdb/supported",
+        ] {
+            assert!(Entry::parse(name, &databases).is_err(), "{name}");
+        }
+        assert!(Entry::parse(&format!("example.com/{}/@v/v1.0.0.mod", "a".repeat(2000)), &databases).is_err());
+    }
+}

@@ -1,0 +1,102 @@
+//! Writes what is carried: into a folder, or into a tar archive compressed with zstd (RFC 8878).
+//!
+//! The archive has plain files only, one mode and no dates, so that what is the same exports the same. It appears under its
+//! name once it is whole.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use super::error::CarryError;
+
+/// The fastest level: module zips are compressed already.
+const LEVEL: i32 = 1;
+
+/// What is carried, being written.
+pub struct Pack {
+    path: PathBuf,
+    out: Out,
+}
+
+enum Out {
+    Folder,
+    Archive(Box<tar::Builder<zstd::Encoder<'static, NamedTempFile>>>),
+}
+
+impl Pack {
+    /// Begins a file, if the name ends in `.tar.zst`, else a folder, which must be new or empty. Blocks, as all here.
+    pub fn create(path: &Path) -> Result<Self, CarryError> {
+        let failed = |doing| CarryError::io(doing, path);
+        let out = if path.to_string_lossy().ends_with(".tar.zst") {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let file = NamedTempFile::new_in(folder).map_err(failed("make"))?;
+            crate::store::durable::readable_by_all(file.as_file()).map_err(failed("make"))?;
+            let mut encoder = zstd::Encoder::new(file, LEVEL).map_err(failed("make"))?;
+            encoder.include_checksum(true).map_err(failed("make"))?;
+            Out::Archive(Box::new(tar::Builder::new(encoder)))
+        } else {
+            fs::create_dir_all(path).map_err(failed("make"))?;
+            if fs::read_dir(path).map_err(failed("read"))?.next().is_some() {
+                return Err(CarryError::NotEmpty(path.to_owned()));
+            }
+            Out::Folder
+        };
+        Ok(Self { path: path.to_owned(), out })
+    }
+
+    /// Adds an entry.
+    pub fn add(&mut self, name: &str, bytes: &[u8]) -> Result<(), CarryError> {
+        self.write(name, bytes, bytes.len() as u64)
+    }
+
+    /// Adds an entry from the first `len` bytes of an open file.
+    pub fn add_file(&mut self, name: &str, file: &File, len: u64) -> Result<(), CarryError> {
+        self.write(name, FromStart { file, at: 0 }.take(len), len)
+    }
+
+    fn write(&mut self, name: &str, mut from: impl Read, len: u64) -> Result<(), CarryError> {
+        match &mut self.out {
+            Out::Folder => {
+                let path = self.path.join(name);
+                let failed = |cause| CarryError::io("write", &path)(cause);
+                fs::create_dir_all(path.parent().unwrap_or(&self.path)).map_err(failed)?;
+                let copied = io::copy(&mut from, &mut File::create_new(&path).map_err(failed)?).map_err(failed)?;
+                if copied == len { Ok(()) } else { Err(failed(io::ErrorKind::UnexpectedEof.into())) }
+            }
+            Out::Archive(archive) => {
+                let mut header = tar::Header::new_gnu();
+                header.set_entry_type(tar::EntryType::Regular);
+                header.set_mode(0o644);
+                header.set_size(len);
+                archive.append_data(&mut header, name, from).map_err(CarryError::io("write", &self.path))
+            }
+        }
+    }
+
+    /// Ends it. An archive is on disk then, under its name.
+    pub fn finish(self) -> Result<(), CarryError> {
+        let Out::Archive(archive) = self.out else { return Ok(()) };
+        let failed = |cause| CarryError::io("write", &self.path)(cause);
+        let file = archive.into_inner().and_then(zstd::Encoder::finish).map_err(failed)?;
+        file.as_file().sync_all().map_err(failed)?;
+        file.persist(&self.path).map_err(|error| failed(error.error))?;
+        Ok(())
+    }
+}
+
+/// Reads a file that others may have open, wherever they are in it.
+struct FromStart<'f> {
+    file: &'f File,
+    at: u64,
+}
+
+impl Read for FromStart<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(buffer, self.at)?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}

@@ -1,0 +1,106 @@
+//! An archive that somebody carried here → a folder of our own.
+//!
+//! Only what an export writes is read: plain files with a known name, each once and no longer than such a file may be.
+//! Whatever else is met (links, devices, other names, sparse files) was made by no export, and the archive is refused as a
+//! whole. The reader of archives interprets nothing beyond the header (POSIX.1-1988 ustar) and the long names of GNU tar,
+//! which are read here within a bound.
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use tar::EntryType;
+
+use super::error::CarryError;
+use super::layout::{Entry, MAX_ENTRIES, MAX_NAME};
+
+/// Everything unpacked; what is behind it is as if cut off. Module caches of whole companies have less.
+const MAX_TOTAL: u64 = 64 << 30;
+/// What the decoder may keep to look back into, as a power of two: zstd's own bound for streams, 128 MiB.
+const MAX_WINDOW: u32 = 27;
+/// Zeros behind the last entry: GNU tar fills up to 10 KiB.
+const MAX_PADDING: u64 = 64 << 10;
+const CHUNK: usize = 64 << 10;
+
+/// Unpacks `archive` into the empty folder `into`. Blocks.
+pub fn unpack(archive: &Path, into: &Path, databases: &[String]) -> Result<(), CarryError> {
+    let file = File::open(archive).map_err(CarryError::io("open", archive))?;
+    unpack_from(file, archive, into, databases)
+}
+
+/// The same of a stream; `archive` is what it is called in errors.
+pub fn unpack_from(stream: impl Read, archive: &Path, into: &Path, databases: &[String]) -> Result<(), CarryError> {
+    let damaged =
+        |name: &str, error: &io::Error| CarryError::malformed(archive, name, format!("cannot be read: {error}"));
+    let decoder = zstd::Decoder::new(stream).and_then(|mut decoder| {
+        decoder.window_log_max(MAX_WINDOW)?;
+        Ok(decoder)
+    });
+    let decoder = decoder.map_err(|error| damaged("the beginning", &error))?;
+    let mut tar = tar::Archive::new(decoder.take(MAX_TOTAL));
+    let (mut seen, mut long_name) = (HashSet::new(), None);
+    let entries = tar.entries().map_err(|error| damaged("the beginning", &error))?.raw(true);
+    for (count, entry) in entries.enumerate() {
+        let mut entry = entry.map_err(|error| damaged("an entry", &error))?;
+        // Each long name is an entry of its own.
+        if count >= 2 * MAX_ENTRIES {
+            return Err(CarryError::malformed(archive, "it", format!("has more than {MAX_ENTRIES} entries")));
+        }
+        let header = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let kind = entry.header().entry_type();
+        if kind == EntryType::GNULongName && long_name.is_none() {
+            if entry.size() > MAX_NAME as u64 + 1 {
+                return Err(CarryError::malformed(archive, "a name", format!("is longer than {MAX_NAME} bytes")));
+            }
+            long_name = Some(read_name(&mut entry).map_err(|error| damaged(&header, &error))?);
+            continue;
+        }
+        let name = long_name.take().unwrap_or(header);
+        let refused = |why: String| CarryError::malformed(archive, &name, why);
+        if kind != EntryType::Regular {
+            return Err(refused("is no plain file".to_owned()));
+        }
+        let limit = Entry::parse(&name, databases).map_err(&refused)?.max_len();
+        if entry.size() > limit {
+            return Err(refused(format!("is longer than {limit} bytes")));
+        }
+        if !seen.insert(name.clone()) {
+            return Err(refused("is there twice".to_owned()));
+        }
+        let len = entry.size();
+        if copy(&mut entry, &into.join(&name), |error| damaged(&name, &error))? != len {
+            return Err(refused("is cut off".to_owned()));
+        }
+    }
+    // To the end: only there the checksum of the whole is compared.
+    let mut rest = tar.into_inner().take(MAX_PADDING + 1);
+    let read = io::copy(&mut rest, &mut io::sink()).map_err(|error| damaged("the end", &error))?;
+    if read > MAX_PADDING {
+        return Err(CarryError::malformed(archive, "the end", "is followed by something else"));
+    }
+    Ok(())
+}
+
+/// The content of a GNU long name: the name, and a NUL.
+fn read_name(entry: &mut impl Read) -> io::Result<String> {
+    let mut name = Vec::new();
+    entry.take(MAX_NAME as u64 + 1).read_to_end(&mut name)?;
+    let name = name.strip_suffix(&[0]).unwrap_or(&name);
+    String::from_utf8(name.to_vec()).map_err(io::Error::other)
+}
+
+fn copy(from: &mut impl Read, to: &Path, damaged: impl Fn(io::Error) -> CarryError) -> Result<u64, CarryError> {
+    let failed = |cause| CarryError::io("write", to)(cause);
+    fs::create_dir_all(to.parent().unwrap_or(to)).map_err(failed)?;
+    let mut file = File::create_new(to).map_err(failed)?;
+    let (mut chunk, mut copied) = (vec![0; CHUNK], 0);
+    loop {
+        let read = from.read(&mut chunk).map_err(&damaged)?;
+        if read == 0 {
+            return Ok(copied);
+        }
+        file.write_all(&chunk[..read]).map_err(failed)?;
+        copied += read as u64;
+    }
+}

@@ -1,0 +1,36 @@
+//! `sumgate export`: what a go.sum needs, from the store, to be carried elsewhere.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use super::args::ExportArgs;
+use super::config;
+use super::exit::{Exit, Failure};
+use super::fetch::complain;
+use super::out;
+use crate::carry::{Pack, Refusal, export};
+use crate::mirror::{Pipeline, Trail, Vouchers};
+use crate::module::Patterns;
+use crate::origin::{HttpClient, Waits};
+
+pub(super) fn run(args: &ExportArgs) -> Result<Exit, Failure> {
+    let databases = config::databases(&args.closed.databases)?;
+    let exempt = Patterns::parse(&args.closed.nosumdb).map_err(|error| Failure::usage(&error))?;
+    let (wanted, malformed) = config::wanted_of(&args.go_sum)?;
+    let store = Arc::new(config::store(args.closed.state.data.as_deref())?);
+    let clients = config::clients(databases, &args.closed.state.anchor, &store, &HttpClient::offline())?;
+    out::start_log("off");
+
+    let pack = Pack::create(&args.out)?;
+    let vouchers = Vouchers { databases: clients.clone(), exempt };
+    let pipeline = Pipeline::new(store, config::nowhere(Waits::default())?.into(), vouchers, None, Trail::default());
+    let done = AtomicUsize::new(0);
+    let work = export(&pipeline, &clients, &wanted, pack, &done);
+    let exported = config::runtime()?.block_on(out::with_progress("exporting", wanted.files(), &done, work))?;
+    let refused: Vec<Refusal> = malformed.into_iter().chain(exported.refused.iter().cloned()).collect();
+    complain(&refused);
+    let left = if refused.is_empty() { String::new() } else { format!(", {} ABSENT OR REFUSED", refused.len()) };
+    let (files, bytes, records) = (exported.files, exported.bytes, exported.records);
+    out::print(&format!("exported {files} files ({bytes} bytes) and {records} records{left}\n"));
+    Ok(Exit::worst(refused.iter().map(|refusal| refusal.fault)))
+}

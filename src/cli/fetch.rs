@@ -1,0 +1,61 @@
+//! `sumgate fetch`: the store, filled ahead of time.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use super::args::FetchArgs;
+use super::config;
+use super::exit::{Exit, Failure};
+use super::out;
+use crate::carry::{Filled, Refusal, fill, of_names};
+use crate::mirror::{Pipeline, Trail, Vouchers};
+use crate::module::{ModuleVersion, Patterns};
+use crate::origin::{Chain, Origin, Waits};
+
+pub(super) fn run(args: &FetchArgs) -> Result<Exit, Failure> {
+    let modules: Result<Vec<_>, _> = args.modules.iter().map(|name| ModuleVersion::parse(name)).collect();
+    let modules = modules.map_err(|error| Failure::usage(&error))?;
+    let chain = Chain::parse(&args.upstream).map_err(|error| Failure::usage(&error))?;
+    let databases = config::databases(&args.closed.databases)?;
+    let databases = databases.into_iter().map(|database| database.or_through(&chain)).collect();
+    let exempt = Patterns::parse(&args.closed.nosumdb).map_err(|error| Failure::usage(&error))?;
+    let policy = args.policy.as_deref().map(config::read_policy).transpose()?;
+    let (wanted, malformed) = if modules.is_empty() {
+        config::wanted_of(args.go_sum.as_deref().unwrap_or(Path::new("go.sum")))?
+    } else {
+        (of_names(&modules), Vec::new())
+    };
+    let http = config::http()?;
+    let store = Arc::new(config::store(args.closed.state.data.as_deref())?);
+    let clients = config::clients(databases, &args.closed.state.anchor, &store, &http)?;
+    out::start_log("off");
+
+    let vouchers = Vouchers { databases: clients, exempt };
+    let failed = |error| Failure::host("set up the upstreams", &error);
+    let origin = Origin::new(&chain, &http, Waits::default()).map_err(failed)?;
+    let pipeline = Pipeline::new(store, origin.into(), vouchers, policy, Trail::default());
+    let done = AtomicUsize::new(0);
+    let work = fill(&pipeline, &wanted, &done);
+    let filled = config::runtime()?.block_on(out::with_progress("fetching", wanted.files(), &done, work));
+    let refused: Vec<Refusal> = malformed.into_iter().chain(filled.refused.iter().cloned()).collect();
+    complain(&refused);
+    out::print(&verdict("fetched", &filled, refused.len()));
+    Ok(Exit::worst(refused.iter().map(|refusal| refusal.fault)))
+}
+
+/// One line for each thing that was refused.
+pub(super) fn complain(refused: &[Refusal]) {
+    for Refusal { what, why, .. } in refused {
+        // Most refusals begin with what they refuse.
+        out::complain(&if why.starts_with(what) { why.clone() } else { format!("{what}: {why}") });
+    }
+}
+
+/// How it went, in a line.
+pub(super) fn verdict(done: &str, filled: &Filled, refused: usize) -> String {
+    let Filled { came, bytes, were_here, .. } = filled;
+    let all_here = if *were_here > 0 { format!(", {were_here} were here") } else { String::new() };
+    let verdict = if refused == 0 { String::new() } else { format!(", {refused} REFUSED OR ABSENT") };
+    format!("{done} {came} files ({bytes} bytes){all_here}{verdict}\n")
+}

@@ -1,0 +1,124 @@
+//! `sumgate import`: what was carried here, or a module cache, proved and taken up.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use super::args::ImportArgs;
+use super::config;
+use super::exit::{Exit, Failure};
+use super::fetch::{complain, verdict};
+use super::out;
+use crate::carry::{Contents, Imported, Refusal, files_of, fill, import, unpack};
+use crate::fault::Fault;
+use crate::mirror::{Pipeline, Trail, Vouchers};
+use crate::module::Patterns;
+use crate::origin::{HttpClient, Link, Origin, Source, Sources, Waits};
+use crate::store::Store;
+use crate::sumdb::{Database, Taken};
+
+pub(super) fn run(args: &ImportArgs) -> Result<Exit, Failure> {
+    let databases = config::databases(&args.closed.databases)?;
+    let exempt = Patterns::parse(&args.closed.nosumdb).map_err(|error| Failure::usage(&error))?;
+    let store = Arc::new(config::store(args.closed.state.data.as_deref())?);
+    out::start_log("off");
+    match &args.input {
+        Some(input) => carried(args, input, databases, exempt, &store),
+        None => module_cache(args, databases, exempt, &store),
+    }
+}
+
+fn carried(
+    args: &ImportArgs,
+    input: &Path,
+    databases: Vec<Database>,
+    exempt: Patterns,
+    store: &Arc<Store>,
+) -> Result<Exit, Failure> {
+    let names: Vec<String> = databases.iter().map(|database| database.name().to_owned()).collect();
+    // Gone at the end.
+    let own = store.stage_folder()?;
+    let folder = if input.is_dir() {
+        input.to_owned()
+    } else {
+        unpack(input, own.path(), &names)?;
+        own.path().to_owned()
+    };
+    let contents = Contents::read(&folder, &names)?;
+    let in_folder = |database: Database| {
+        let place = folder.join("sumdb").join(database.name());
+        database.carried_in(place)
+    };
+    let databases = databases.into_iter().map(in_folder).collect();
+    let clients = config::clients(databases, &args.closed.state.anchor, store, &HttpClient::offline())?;
+    let vouchers = Vouchers { databases: clients.clone(), exempt };
+    let pipeline = Pipeline::new(Arc::clone(store), of_folder(folder)?, vouchers, None, Trail::default());
+    let done = AtomicUsize::new(0);
+    let work = import(&pipeline, &clients, &contents, &done);
+    let total = contents.files.files();
+    let imported = config::runtime()?.block_on(out::with_progress("importing", total, &done, work))?;
+    Ok(tell(&imported))
+}
+
+fn tell(imported: &Imported) -> Exit {
+    let refused = &imported.filled.refused;
+    complain(refused);
+    let mut line = verdict("imported", &imported.filled, refused.len());
+    line.insert_str(line.len() - 1, &format!(", {} records proved", imported.records));
+    for (name, taken) in &imported.heads {
+        let said = match taken {
+            Taken::Trusted(size) => format!(", {name} trusted at {size} records"),
+            Taken::Older(size, trusted) => {
+                format!(", the head of {name} ({size} records) not taken: the trusted one is newer ({trusted} records)")
+            }
+            Taken::Unproved(_) => continue,
+        };
+        line.insert_str(line.len() - 1, &said);
+    }
+    out::print(&line);
+    Exit::worst(refused.iter().map(blamed))
+}
+
+/// Nobody else can be asked, so what is wrong or absent is what was carried.
+fn blamed(refusal: &Refusal) -> Fault {
+    match refusal.fault {
+        Fault::Host | Fault::Misbehaviour => refusal.fault,
+        _ => Fault::Refused,
+    }
+}
+
+fn module_cache(
+    args: &ImportArgs,
+    databases: Vec<Database>,
+    exempt: Patterns,
+    store: &Arc<Store>,
+) -> Result<Exit, Failure> {
+    let cache = match args.modcache.as_ref().filter(|cache| !cache.is_empty()) {
+        Some(cache) => PathBuf::from(cache),
+        None => config::go_env()?.module_cache().ok_or_else(|| {
+            Failure::new(
+                Fault::Request,
+                "there is no module cache: set GOMODCACHE to where it is, or give --modcache DIR",
+            )
+        })?,
+    };
+    let download = Some(cache.join("cache/download")).filter(|download| download.is_dir()).unwrap_or(cache);
+    let wanted = files_of(&download)?;
+    let http = if args.offline { HttpClient::offline() } else { config::http()? };
+    let clients = config::clients(databases, &args.closed.state.anchor, store, &http)?;
+    let vouchers = Vouchers { databases: clients, exempt };
+    let pipeline = Pipeline::new(Arc::clone(store), of_folder(download)?, vouchers, None, Trail::default());
+    let done = AtomicUsize::new(0);
+    let work = fill(&pipeline, &wanted, &done);
+    let filled = config::runtime()?.block_on(out::with_progress("importing", wanted.files(), &done, work));
+    complain(&filled.refused);
+    out::print(&verdict("imported", &filled, filled.refused.len()));
+    Ok(Exit::worst(filled.refused.iter().map(|refusal| refusal.fault)))
+}
+
+/// The folder as the one source.
+fn of_folder(folder: PathBuf) -> Result<Sources, Failure> {
+    let link = Link::plain(Source::Dir(folder), false);
+    let origin = Origin::alone(link, &HttpClient::offline(), Waits::default());
+    Ok(origin.map_err(|error| Failure::host("set up the folder as a source", &error))?.into())
+}

@@ -1,0 +1,78 @@
+//! Files that are wanted before a client asks for them: to fill a store, and to carry one away.
+//!
+//! They take the very way of a request. Only where the file goes afterwards differs.
+
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use super::advisory::stored_info;
+use super::error::MirrorError;
+use super::pipeline::{OWN_DISK, Pipeline, blocking};
+use crate::artifact::{Artifact, Kind};
+use crate::dirhash::H1;
+use crate::fault::Fault;
+use crate::module::ModuleVersion;
+use crate::sumdb::Attested;
+
+/// Lookups at the same time: as many as an audit makes.
+const LOOKUPS: usize = 128;
+
+/// A file that is in the store now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ahead {
+    /// Its h1; an `.info` has none.
+    pub h1: Option<H1>,
+    /// Its length.
+    pub bytes: u64,
+    /// It lay here already.
+    pub was_here: bool,
+}
+
+impl Pipeline {
+    /// Proves the records of `modules`, all under one head, and keeps them. What is wrong with one is told when a file of
+    /// it is asked for. Counts in `decided`.
+    pub async fn prove_ahead(&self, modules: &[ModuleVersion], decided: &AtomicUsize) {
+        let vouchers = &self.shared.vouchers;
+        let mut open: Vec<ModuleVersion> =
+            modules.iter().filter(|module| !vouchers.exempts(&module.path)).cloned().collect();
+        for client in &vouchers.databases {
+            let answers = client.lookup_all(&open, LOOKUPS, decided).await;
+            let mut answers = answers.into_iter();
+            let is_absent = |error: &Arc<crate::sumdb::SumdbError>| error.fault() == Fault::Absent;
+            open.retain(|_| answers.next().is_some_and(|answer| answer.is_err_and(|error| is_absent(&error))));
+        }
+    }
+
+    /// The proved record of `module`, and the place of its database in the order of the databases.
+    pub async fn record_of(&self, module: &ModuleVersion) -> Result<(Arc<Attested>, usize), MirrorError> {
+        let vouchers = &self.shared.vouchers;
+        let (attested, client) = vouchers.record(module).await?;
+        let nth = vouchers.databases.iter().position(|other| other.database().name() == client.database().name());
+        Ok((attested, nth.unwrap_or_default()))
+    }
+
+    /// Sees to it that a file is in the store.
+    pub async fn get_ahead(&self, artifact: &Artifact) -> Result<Ahead, Arc<MirrorError>> {
+        if artifact.kind == Kind::Info {
+            let was_here = self.kept_info(artifact).await?.is_some();
+            let info = self.shared.advisories.info(self, artifact).await?;
+            return Ok(Ahead { h1: None, bytes: info.len() as u64, was_here });
+        }
+        let released = self.release(artifact).await?;
+        let was_here = &*released.source == OWN_DISK;
+        Ok(Ahead { h1: Some(released.h1), bytes: released.identity.size(), was_here })
+    }
+
+    /// The proved file of `artifact`, open, with its length.
+    pub async fn open_proved(&self, artifact: &Artifact) -> Result<(Arc<File>, u64), Arc<MirrorError>> {
+        let released = self.release(artifact).await?;
+        Ok((released.file, released.identity.size()))
+    }
+
+    /// The `.info` that is kept, if there is one.
+    pub async fn kept_info(&self, artifact: &Artifact) -> Result<Option<bytes::Bytes>, MirrorError> {
+        let (store, artifact) = (Arc::clone(&self.shared.store), artifact.clone());
+        blocking(move || stored_info(&store, &artifact)).await
+    }
+}

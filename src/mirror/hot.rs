@@ -1,0 +1,89 @@
+//! Small answers that went out a moment ago, ready to go out again.
+//!
+//! Only what cannot change is kept: a tile, the `.info` of a canonical version, a `.mod` whose bytes have the h1 of a proved
+//! record, and a lookup for as long as the head under it is the trusted one. What somebody does to the files meanwhile is
+//! noticed when an answer is [`KEPT`] old and takes the long way again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::header::{self, HeaderMap};
+use hyper::{Method, Response};
+use moka::sync::Cache;
+
+use super::body::Body;
+use super::respond;
+
+/// All of them, in bytes: about 20,000 answers.
+const MEMORY: u64 = 16 << 20;
+/// A larger one loses nothing by a read from disk. Tiles have 8 KiB, nearly every go.mod less than 32.
+pub(super) const MAX_ANSWER: usize = 64 << 10;
+/// The path, the headers and the places in the cache.
+const OVERHEAD: usize = 600;
+const KEPT: Duration = Duration::from_mins(1);
+
+/// The answers, by path. Cheap to clone; clones share them.
+#[derive(Clone)]
+pub(super) struct Hot {
+    answers: Cache<String, Arc<Answer>>,
+}
+
+struct Answer {
+    headers: HeaderMap,
+    body: Bytes,
+    under: Option<Head>,
+}
+
+/// The trusted head of a database, by its place among the databases and its tree size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Head {
+    pub(super) database: usize,
+    pub(super) size: u64,
+}
+
+impl Default for Hot {
+    fn default() -> Self {
+        let weigh = |path: &String, answer: &Arc<Answer>| path.len() + answer.body.len() + OVERHEAD;
+        let answers = Cache::builder()
+            .max_capacity(MEMORY)
+            .weigher(move |path, answer| u32::try_from(weigh(path, answer)).unwrap_or(u32::MAX))
+            .time_to_live(KEPT)
+            .build();
+        Self { answers }
+    }
+}
+
+impl Hot {
+    /// The answer for `path`, if the database still trusts the head under it. Parts and conditions take the long way.
+    pub(super) fn get(
+        &self,
+        path: &str,
+        request: &HeaderMap,
+        trusted: impl FnOnce(usize) -> Option<u64>,
+    ) -> Option<Response<Body>> {
+        if request.contains_key(header::RANGE) || request.contains_key(header::IF_NONE_MATCH) {
+            return None;
+        }
+        let answer = self.answers.get(path)?;
+        if answer.under.is_some_and(|head| trusted(head.database) != Some(head.size)) {
+            return None;
+        }
+        let mut response = Response::new(Body::Memory(answer.body.clone()));
+        response.headers_mut().clone_from(&answer.headers);
+        Some(response)
+    }
+
+    /// Keeps a whole answer, if it is small.
+    pub(super) fn keep(&self, path: &str, response: Response<Body>, under: Option<Head>) -> Response<Body> {
+        let response = respond::finish(&Method::GET, response);
+        if let Body::Memory(body) = response.body()
+            && body.len() <= MAX_ANSWER
+            && response.status().is_success()
+        {
+            let answer = Answer { headers: response.headers().clone(), body: body.clone(), under };
+            self.answers.insert(path.to_owned(), Arc::new(answer));
+        }
+        response
+    }
+}

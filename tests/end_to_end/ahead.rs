@@ -1,0 +1,120 @@
+//! A store filled ahead of time: from upstreams, or from a module cache.
+
+use std::path::Path;
+
+use libtest_mimic::Trial;
+use sumgate::demo::{Fault, World};
+
+use crate::audit::{honest, line_of};
+use crate::carried::{fetch, go_sum, sumgate};
+use crate::fixture::{Go, files, go_trial, origin, trial};
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("fetch: what go.sum needs, once, and nothing is asked again", fetch_go_sum),
+        trial("fetch: every exit code", fetch_exits),
+        go_trial("module cache: proved and taken up; a changed zip is refused", module_cache),
+    ]
+}
+
+fn fetch_go_sum() {
+    let origin = origin(World::demo());
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let go_sum = go_sum(&origin, folder.path(), &["example.com/hello@v1.1.0", "example.com/dep/v2@v2.0.1"]);
+    // Of one only the go.mod is needed.
+    let lines = honest(&origin);
+    let more = line_of(&lines, "example.com/hello v1.0.0/go.mod ");
+    std::fs::write(&go_sum, std::fs::read_to_string(&go_sum).unwrap() + more + "\n").unwrap();
+    let (code, said) = fetch(&origin, &data, &["-m", &go_sum]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.starts_with("fetched 8 files (") && said.lines().count() == 1, "{said}");
+    let tree = files(&data.join("proxy"));
+    assert!(
+        tree.contains_key("example.com/hello/@v/v1.1.0.zip") && tree.contains_key("example.com/hello/@v/v1.0.0.mod")
+    );
+    assert!(!tree.contains_key("example.com/hello/@v/v1.0.0.zip"), "no line needs it");
+    let asked = origin.take_requests();
+    assert_eq!(asked.iter().filter(|path| path.starts_with("/lookup/")).count(), 3, "{asked:?}");
+
+    let (code, said) = fetch(&origin, &data, &["-m", &go_sum]);
+    assert_eq!((code, said.as_str()), (Some(0), "fetched 0 files (0 bytes), 8 were here\n"));
+    assert_eq!(origin.take_requests(), Vec::<String>::new());
+
+    let (code, said) = fetch(&origin, &data, &["example.com/legacy@v2.0.0+incompatible"]);
+    assert!(code == Some(0) && said.starts_with("fetched 3 files ("), "{said}");
+}
+
+fn fetch_exits() {
+    let origin = origin(World::demo());
+    let folder = tempfile::tempdir().unwrap();
+    let data = |name: &str| folder.path().join(name);
+    let said = |got: (Option<i32>, String), code: i32, words: &str| {
+        assert!(got.0 == Some(code) && got.1.contains(words), "not {code} with {words:?}: {got:?}");
+    };
+    said(fetch(&origin, &data("a"), &["example.com/nobody@v1.0.0"]), 1, "2 REFUSED OR ABSENT");
+    said(fetch(&origin, &data("a"), &["example.com/nobody@main"]), 2, "main");
+    said(fetch(&origin, &data("a"), &["-m", "/nonexistent/go.sum"]), 2, "/nonexistent/go.sum");
+
+    // A go.sum that says another hash, and a line that says nothing.
+    let lines = honest(&origin);
+    let wrong = line_of(&lines, "example.com/hello v1.0.0 ").replace("v1.0.0", "v1.1.0");
+    let planted = folder.path().join("planted.sum");
+    std::fs::write(&planted, format!("rubbish\n{wrong}\n")).unwrap();
+    let got = fetch(&origin, &data("a"), &["-m", planted.to_str().unwrap()]);
+    assert!(got.1.contains("planted.sum:1: not a hash line"), "{}", got.1);
+    said(got, 1, "line 2 of go.sum says h1:");
+
+    let policy = folder.path().join("policy.toml");
+    std::fs::write(&policy, "[[deny]]\nmodule = \"example.com/dep/v2\"\nreason = \"because\"\n").unwrap();
+    let under_policy = ["--policy", policy.to_str().unwrap(), "example.com/dep/v2@v2.0.1"];
+    said(fetch(&origin, &data("b"), &under_policy), 1, "because");
+    assert!(!files(&data("b").join("proxy")).keys().any(|name| name.ends_with(".zip")));
+
+    origin.misbehave("/example.com/hello/@v/v1.0.0.zip", Fault::FlipBit(50));
+    said(fetch(&origin, &data("c"), &["example.com/hello@v1.0.0"]), 1, "example.com/hello@v1.0.0 .zip refused");
+    origin.behave();
+    origin.misbehave("*", Fault::Status(403, "go away"));
+    said(fetch(&origin, &data("d"), &["example.com/hello@v1.0.0"]), 2, "go away");
+    origin.behave();
+    said(fetch(&origin, &data("e"), &["example.com/hello@v1.0.0"]), 0, "fetched 3 files");
+    let fork = origin.world().fork(400, 900);
+    *origin.world() = fork;
+    said(fetch(&origin, &data("e"), &["example.com/hello@v1.1.0"]), 3, "two histories");
+}
+
+fn module_cache(go: &Path) {
+    let origin = origin(World::demo());
+    let folder = tempfile::tempdir().unwrap();
+    let home = Go::new(go, &origin.url(), &origin.gosumdb());
+    home.must(&["mod", "download", "example.com/hello@v1.0.0", "example.com/Upper/CaseMod@v1.2.3"]);
+    let cache = home.module_cache();
+    let zip = cache.join("cache/download/example.com/hello/@v/v1.0.0.zip");
+    let right = std::fs::read(&zip).unwrap();
+    let mut wrong = right.clone();
+    wrong[60] ^= 1;
+    std::fs::write(&zip, &wrong).unwrap();
+    origin.take_requests();
+    let data = folder.path().join("data");
+    let import = ["import", "--modcache", cache.to_str().unwrap()];
+    let (code, said) = sumgate(&data, &origin.gosumdb(), &import);
+    assert!(code == Some(1) && said.contains("example.com/hello@v1.0.0 .zip refused"), "{said}");
+    assert!(said.contains("imported 5 files"), "{said}");
+    let asked = origin.take_requests();
+    assert!(
+        asked.iter().all(|path| ["/lookup/", "/tile/", "/latest"].iter().any(|of| path.starts_with(of))),
+        "{asked:?}"
+    );
+    assert!(!files(&data.join("proxy")).contains_key("example.com/hello/@v/v1.0.0.zip"));
+
+    // The records are proved now, so the right zip needs nobody.
+    std::fs::write(&zip, &right).unwrap();
+    let (code, said) = sumgate(&data, &origin.gosumdb(), &[&import[..], &["--offline"]].concat());
+    assert!(code == Some(0) && said.starts_with("imported 1 files ("), "{said}");
+    // Without any proof nothing enters.
+    let (code, said) =
+        sumgate(&folder.path().join("empty"), &origin.gosumdb(), &[&import[..], &["--offline"]].concat());
+    assert!(code == Some(2) && said.contains("offline"), "{said}");
+    assert_eq!(files(&folder.path().join("empty/proxy")).len(), 0);
+    assert_eq!(origin.take_requests(), Vec::<String>::new());
+}

@@ -1,0 +1,325 @@
+//! Into a closed network: exported, carried, imported, and built from, with nobody asked.
+
+use std::path::Path;
+use std::process::Output;
+
+use libtest_mimic::Trial;
+use sumgate::demo::{Origin, World};
+
+use crate::audit::{honest, line_of};
+use crate::fixture::{Go, Mirror, files, get, go_trial, origin, run, trial};
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        go_trial("carried: exported, imported without a network, built and audited there", build_over_there),
+        trial("carried: an archive and a folder hold the same, and importing twice changes nothing", twice),
+        trial("carried: each damaged entry is refused, and what it does not prove", damaged),
+        trial("carried: a later export connects to the head of an earlier one", growth),
+        trial("carried: an older head is not taken, and its records still count", older_head),
+        trial("carried: a head that contradicts the trusted one is a fork", forked_head),
+        trial("carried: exempt modules are carried, and need the same word there", exempt),
+        trial("carried: what is not in the store is not exported, and said", export_of_absent),
+    ]
+}
+
+const MAIN: &str = "package main\n\nimport \"example.com/hello\"\n\nfunc main() { println(hello.Text()) }\n";
+
+/// A database whose key is known and whose address leads nowhere.
+pub fn nowhere(origin: &Origin) -> String {
+    format!("{} http://127.0.0.1:1", origin.key())
+}
+
+pub fn sumgate(data: &Path, sumdb: &str, arguments: &[&str]) -> (Option<i32>, String) {
+    let state = ["--data", data.to_str().unwrap(), "--sumdb", sumdb];
+    let Output { status, stdout, stderr } = run(&[arguments, &state].concat());
+    (status.code(), String::from_utf8(stdout).unwrap() + &String::from_utf8(stderr).unwrap())
+}
+
+pub fn fetch(origin: &Origin, data: &Path, what: &[&str]) -> (Option<i32>, String) {
+    sumgate(data, &origin.gosumdb(), &[&["fetch", "--upstream", &origin.url()], what].concat())
+}
+
+/// The lines of these modules, in a file.
+pub fn go_sum(origin: &Origin, folder: &Path, modules: &[&str]) -> String {
+    let lines = honest(origin);
+    let wanted = modules.iter().map(|module| module.replace('@', " "));
+    let text: String = wanted
+        .flat_map(|module| [format!("{module} "), format!("{module}/go.mod ")])
+        .map(|start| format!("{}\n", line_of(&lines, &start)))
+        .collect();
+    let path = folder.join("go.sum");
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// Fetches modules into a store of their own and exports them. Returns the path of the export.
+pub fn exported(origin: &Origin, folder: &Path, name: &str, modules: &[&str]) -> String {
+    exported_from(&format!("store-of-{name}"), origin, folder, name, modules)
+}
+
+/// The same from a store that may be there already.
+pub fn exported_from(store: &str, origin: &Origin, folder: &Path, name: &str, modules: &[&str]) -> String {
+    let data = folder.join(store);
+    let go_sum = go_sum(origin, folder, modules);
+    let (code, said) = fetch(origin, &data, &["-m", &go_sum]);
+    assert_eq!(code, Some(0), "{said}");
+    let out = folder.join(name).to_str().unwrap().to_owned();
+    origin.take_requests();
+    let (code, said) = sumgate(&data, &origin.gosumdb(), &["export", "--for", &go_sum, &out]);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(origin.take_requests(), Vec::<String>::new());
+    out
+}
+
+pub fn import(origin: &Origin, data: &Path, from: &str) -> (Option<i32>, String) {
+    let imported = sumgate(data, &nowhere(origin), &["import", from]);
+    assert_eq!(origin.take_requests(), Vec::<String>::new());
+    imported
+}
+
+fn build_over_there(go: &Path) {
+    let origin = origin(World::demo());
+    let folder = tempfile::tempdir().unwrap();
+    let (here, there) = (folder.path().join("here"), folder.path().join("there"));
+    let go_mod = "module example.com/main\n\ngo 1.21\n\nrequire example.com/hello v1.1.0\n";
+    let mirror = Mirror::start(&origin, &here);
+    let home = Go::new(go, &mirror.url, &format!("{} {}", origin.key(), mirror.url));
+    home.write("go.mod", go_mod);
+    home.write("main.go", MAIN);
+    home.must(&["build", "-o", "main"]);
+    drop(mirror);
+    let sums = home.home().join("go.sum");
+    let out = folder.path().join("modules.tar.zst");
+    let (sumdb, closed) = (origin.gosumdb(), nowhere(&origin));
+    let key = origin.key();
+    let name = origin.world().name().to_owned();
+    drop(origin);
+
+    let (code, said) = sumgate(&here, &sumdb, &["export", "--for", sums.to_str().unwrap(), out.to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.starts_with("exported ") && said.ends_with(" and 3 records\n"), "{said}");
+    let (code, said) = sumgate(&there, &closed, &["import", out.to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains(&format!(", 3 records proved, {name} trusted at 607 records")), "{said}");
+
+    let mirror = Mirror::start_with(&there, &["--offline", "--sumdb", &closed]);
+    for with_sums in [true, false] {
+        let home = Go::new(go, &mirror.url, &format!("{key} {}", mirror.url));
+        home.write("go.mod", go_mod);
+        home.write("main.go", MAIN);
+        if with_sums {
+            home.write("go.sum", &std::fs::read_to_string(&sums).unwrap());
+        }
+        home.must(&["build", "-o", "main"]);
+        assert_eq!(std::fs::read(home.home().join("go.sum")).unwrap(), std::fs::read(&sums).unwrap());
+        home.must_fail(
+            &["mod", "download", "example.com/nobody@v1.0.0"],
+            "example.com/nobody@v1.0.0 .info is not in the mirror, and the mirror is offline",
+        );
+    }
+    let audited = ["audit", "--offline", "--no-policy", sums.to_str().unwrap()];
+    let (code, said) = sumgate(&there, &closed, &audited);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.starts_with("clean: "), "{said}");
+    // The audit can fail: one line more, of a module that was not carried.
+    let more = std::fs::read_to_string(&sums).unwrap()
+        + "example.com/pseudo v1.0.0/go.mod "
+        + "h1:LzX7hefJvL54yjefDEDHNONDjII0t9xZLPXsUe+TKr0=\n";
+    std::fs::write(&sums, more).unwrap();
+    assert_eq!(sumgate(&there, &closed, &audited).0, Some(2));
+}
+
+const TWO: [&str; 2] = ["example.com/hello@v1.0.0", "example.com/dep/v2@v2.0.1"];
+
+fn twice() {
+    let origin = origin(World::demo());
+    let folder = tempfile::tempdir().unwrap();
+    let mut trees = Vec::new();
+    for name in ["modules", "modules.tar.zst"] {
+        let out = exported(&origin, folder.path(), name, &TWO);
+        let data = folder.path().join(format!("from-{name}"));
+        let (code, said) = import(&origin, &data, &out);
+        assert!(code == Some(0) && said.starts_with("imported 6 files ("), "{said}");
+        let tree = files(&data.join("proxy"));
+        let (code, said) = import(&origin, &data, &out);
+        assert!(
+            code == Some(0) && said.starts_with("imported 0 files (0 bytes), 6 were here, 2 records proved"),
+            "{said}"
+        );
+        assert_eq!(files(&data.join("proxy")), tree);
+        assert_eq!(files(&data.join("staging")).len(), 1, "nothing is left but the lock");
+        trees.push(tree);
+    }
+    assert_eq!(trees[0], trees[1]);
+    assert!(trees[0].contains_key("example.com/dep/v2/@v/list"), "{:?}", trees[0].keys());
+    // What is the same exports the same, and an export overwrites no folder.
+    let (out, data) = (folder.path().join("modules"), folder.path().join("store-of-modules"));
+    let sums = folder.path().join("go.sum");
+    let words = ["export", "--for", sums.to_str().unwrap(), out.to_str().unwrap()];
+    let (code, said) = sumgate(&data, &origin.gosumdb(), &words);
+    assert!(code == Some(2) && said.contains("is not empty"), "{said}");
+}
+
+/// Changes one file of an export.
+fn change(out: &str, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
+    let path = Path::new(out).join(name);
+    let mut bytes = std::fs::read(&path).unwrap_or_else(|_| panic!("there is no {name}"));
+    change(&mut bytes);
+    std::fs::write(path, bytes).unwrap();
+}
+
+fn damaged() {
+    let origin = origin(World::demo());
+    let sumdb = format!("sumdb/{}", origin.world().name());
+    let flip = |at: usize| move |bytes: &mut Vec<u8>| bytes[at] ^= 1;
+    let folder = tempfile::tempdir().unwrap();
+    // What is damaged, at which byte, what is said, and how many of the six files are taken all the same.
+    let hello = "example.com/hello/@v/v1.0.0";
+    let record = format!("{sumdb}/lookup/example.com/hello@v1.0.0");
+    for (nth, (name, at, said, taken)) in [
+        (format!("{hello}.zip"), 60, "example.com/hello@v1.0.0 .zip refused", 5),
+        (format!("{hello}.mod"), 9, "example.com/hello@v1.0.0 .mod refused", 5),
+        (format!("{hello}.info"), 13, "imported 5 files", 5),
+        (record, 30, "the record of example.com/hello@v1.0.0: ", 3),
+        (format!("{sumdb}/tile/8/0/001"), 44 * 32, "the record of example.com/hello@v1.0.0: ", 0),
+        (format!("{sumdb}/tile/8/1/000.p/2"), 0, "the record of example.com/dep/v2@v2.0.1: ", 0),
+        (format!("{sumdb}/latest"), 30, "the tree head of ", 6),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let out = exported(&origin, folder.path(), &format!("out-{nth}"), &TWO);
+        change(&out, &name, flip(at));
+        let data = folder.path().join(format!("data-{nth}"));
+        let (code, output) = import(&origin, &data, &out);
+        assert!(output.contains(said), "{name}: {output}");
+        let without_info = name.ends_with(".info");
+        assert_eq!(code, Some(i32::from(!without_info)), "{name}: {output}");
+        let tree = files(&data.join("proxy"));
+        assert_eq!(tree.keys().filter(|name| !name.ends_with("/list")).count(), taken, "{name}: {:?}", tree.keys());
+        assert!(!tree.contains_key(&name), "{name}");
+        // Whatever is served there is what the origin has.
+        let world = origin.world();
+        for module in world.modules().filter(|module| module.path.as_ref() == "example.com/hello") {
+            let zip = tree.get(&format!("example.com/hello/@v/{}.zip", module.version));
+            assert!(zip.is_none_or(|zip| *zip == world.module(module).unwrap().zip), "{name}");
+        }
+    }
+}
+
+fn growth() {
+    let origin = origin(World::demo());
+    let folder = tempfile::tempdir().unwrap();
+    let there = folder.path().join("there");
+    origin.show(Some(310));
+    let first = exported_from("store", &origin, folder.path(), "first", &TWO[..1]);
+    let (code, said) = import(&origin, &there, &first);
+    assert!(code == Some(0) && said.contains("trusted at 310 records"), "{said}");
+    // The log grows by more than a tile, and the new record is not in the tile where the old tree ended.
+    let late = ["example.com/late@v1.0.0"];
+    origin.world().add_simple(late[0], "", "package late\n");
+    origin.show(None);
+    let second = exported_from("store", &origin, folder.path(), "second", &late);
+    // Nothing that another store has shows that its history is that of the first.
+    let other = exported(&origin, folder.path(), "other", &late);
+    let (code, said) = import(&origin, &there, &other);
+    assert!(code == Some(1) && said.contains("nothing here or carried proves it consistent"), "{said}");
+    assert!(said.contains("imported 0 files"), "{said}");
+    let (code, said) = import(&origin, &there, &second);
+    assert!(code == Some(0) && said.contains("trusted at 608 records"), "{said}");
+}
+
+fn older_head() {
+    let mut world = World::new("localhost.localdev/sumdb", [7; 32]);
+    world.add_simple("example.com/early@v1.0.0", "", "package early\n");
+    world.pad(299);
+    world.add_simple("example.com/middle@v1.0.0", "", "package middle\n");
+    world.pad(9);
+    world.pad(290);
+    world.add_simple("example.com/late@v1.0.0", "", "package late\n");
+    let origin = origin(world);
+    let folder = tempfile::tempdir().unwrap();
+    origin.show(Some(310));
+    let early = exported(&origin, folder.path(), "early", &["example.com/early@v1.0.0"]);
+    let middle = exported(&origin, folder.path(), "middle", &["example.com/middle@v1.0.0"]);
+    origin.show(None);
+    let late = exported(&origin, folder.path(), "late", &["example.com/late@v1.0.0"]);
+
+    let there = folder.path().join("there");
+    assert_eq!(import(&origin, &there, &late).0, Some(0));
+    let head = |files: std::collections::BTreeMap<String, Vec<u8>>| {
+        files.into_iter().find(|(name, _)| name.ends_with("/head")).unwrap().1
+    };
+    let before = head(files(&there.join("sumdb")));
+    // Its record lies in a tile that is full in both trees; nothing shows how the heads belong together.
+    let (code, said) = import(&origin, &there, &early);
+    assert!(code == Some(0) && said.contains("1 records proved") && said.contains("imported 3 files"), "{said}");
+    assert!(said.contains("(310 records) not taken: the trusted one is newer (601 records)"), "{said}");
+    assert_eq!(head(files(&there.join("sumdb"))), before);
+    // This one lies in a tile that has grown since, and the rest of it was carried by nobody.
+    let (code, said) = import(&origin, &there, &middle);
+    assert!(code == Some(1) && said.contains("the record of example.com/middle@v1.0.0: "), "{said}");
+    assert_eq!(head(files(&there.join("sumdb"))), before);
+    let mirror = Mirror::start_with(&there, &["--offline", "--sumdb", &nowhere(&origin)]);
+    assert_eq!(get(&mirror.url, "/example.com/early/@v/v1.0.0.zip").status, 200);
+    assert_eq!(get(&mirror.url, "/example.com/middle/@v/v1.0.0.zip").status, 502);
+}
+
+fn forked_head() {
+    let honest_origin = origin(World::demo());
+    let fork = honest_origin.world().fork(400, 207);
+    let folder = tempfile::tempdir().unwrap();
+    let there = folder.path().join("there");
+    let ours = exported(&honest_origin, folder.path(), "ours", &TWO[..1]);
+    assert_eq!(import(&honest_origin, &there, &ours).0, Some(0));
+    let other_origin = origin(fork);
+    assert_eq!(other_origin.world().size(), 607);
+    let theirs = exported(&other_origin, folder.path(), "theirs.tar.zst", &TWO[1..]);
+    let (code, said) = import(&honest_origin, &there, &theirs);
+    assert!(code == Some(3) && said.contains("signed two histories"), "{said}");
+    assert!(!files(&there.join("proxy")).contains_key("example.com/dep/v2/@v/v2.0.1.zip"));
+    let evidence = files(&there.join("sumdb")).into_keys().find(|name| name.ends_with("fork.txt")).unwrap();
+    let evidence = there.join("sumdb").join(evidence);
+    let checked = run(&["verify-evidence", evidence.to_str().unwrap(), "--sumdb", &nowhere(&honest_origin)]);
+    assert_eq!(checked.status.code(), Some(0));
+    // Nothing new is taken until a person removed the evidence.
+    assert_eq!(import(&honest_origin, &there, &theirs).0, Some(3));
+}
+
+fn export_of_absent() {
+    let origin = origin(World::demo());
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    assert_eq!(fetch(&origin, &data, &TWO[..1]).0, Some(0));
+    origin.take_requests();
+    let go_sum = go_sum(&origin, folder.path(), &TWO);
+    let out = folder.path().join("out");
+    let (code, said) = sumgate(&data, &origin.gosumdb(), &["export", "--for", &go_sum, out.to_str().unwrap()]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("exported 3 files (") && said.contains(" and 1 records, 2 ABSENT OR REFUSED"), "{said}");
+    assert!(said.contains("run `sumgate fetch` first"), "{said}");
+    assert_eq!(origin.take_requests(), Vec::<String>::new());
+}
+
+fn exempt() {
+    let origin = origin(World::demo());
+    let folder = tempfile::tempdir().unwrap();
+    let (here, there) = (folder.path().join("here"), folder.path().join("there"));
+    let go_sum = go_sum(&origin, folder.path(), &TWO);
+    let exempt = ["--nosumdb", "example.com/dep"];
+    let (code, said) = fetch(&origin, &here, &[&["-m", &go_sum], &exempt[..]].concat());
+    assert_eq!(code, Some(0), "{said}");
+    let asked = origin.take_requests();
+    assert!(!asked.iter().any(|path| path.starts_with("/lookup/example.com/dep")), "{asked:?}");
+    let out = folder.path().join("out");
+    let words = [&["export", "--for", &go_sum, out.to_str().unwrap()], &exempt[..]].concat();
+    let (code, said) = sumgate(&here, &nowhere(&origin), &words);
+    assert!(code == Some(0) && said.contains("exported 6 files") && said.contains(" and 1 records"), "{said}");
+    let words = ["import", out.to_str().unwrap()];
+    let (code, said) = sumgate(&there, &nowhere(&origin), &words);
+    assert!(code == Some(1) && said.contains("imported 3 files"), "nothing vouches for the other three: {said}");
+    let (code, said) = sumgate(&there, &nowhere(&origin), &[&words[..], &exempt].concat());
+    assert!(code == Some(0) && said.contains("imported 3 files") && said.contains("3 were here"), "{said}");
+    assert_eq!(files(&there.join("pins")).len(), 2);
+    assert_eq!(origin.take_requests(), Vec::<String>::new());
+}

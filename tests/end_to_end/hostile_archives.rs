@@ -1,0 +1,159 @@
+//! Archives that no export made: each is refused as a whole, and nothing of it is left anywhere.
+
+use std::path::Path;
+
+use libtest_mimic::Trial;
+use sumgate::demo::{Origin, World};
+use tar::{Builder, EntryType, Header};
+
+use crate::carried::{exported, import};
+use crate::fixture::{files, origin, trial};
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("hostile archives: names, links, sizes and doubles are refused as a whole", refused_as_a_whole),
+        trial("hostile archives: a folder with a link or a stranger in it is refused as a whole", hostile_folders),
+        trial("hostile archives: long names of GNU tar are read, within a bound", long_names),
+        trial("hostile archives: whatever is cut off or flipped is refused", cut_and_flipped),
+    ]
+}
+
+const NAME: &str = "example.com/hello/@v/v1.0.0.mod";
+
+/// An entry with exactly these words in its header.
+fn entry(tar: &mut Builder<Vec<u8>>, kind: EntryType, name: &str, size: u64, body: &[u8]) {
+    let mut header = Header::new_gnu();
+    header.as_gnu_mut().unwrap().name[..name.len()].copy_from_slice(name.as_bytes());
+    header.set_entry_type(kind);
+    header.set_mode(0o644);
+    header.set_size(size);
+    if matches!(kind, EntryType::Symlink | EntryType::Link) {
+        header.set_link_name("/etc/passwd").unwrap();
+    }
+    header.set_cksum();
+    tar.append(&header, body).unwrap();
+}
+
+fn archive(folder: &Path, write: impl FnOnce(&mut Builder<Vec<u8>>)) -> String {
+    let mut tar = Builder::new(Vec::new());
+    write(&mut tar);
+    let path = folder.join("hostile.tar.zst");
+    std::fs::write(&path, zstd::encode_all(&*tar.into_inner().unwrap(), 1).unwrap()).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// It is refused with these words, and nothing is left of it.
+fn must_refuse(origin: &Origin, folder: &Path, from: &str, words: &str) {
+    let data = folder.join("data");
+    let (code, said) = import(origin, &data, from);
+    assert!(code == Some(1) && said.contains("was refused as a whole") && said.contains(words), "{words}: {said}");
+    assert_eq!(files(&data).into_keys().collect::<Vec<_>>(), ["staging/lock"], "{words}");
+    assert!(!folder.join("escaped.mod").exists() && !Path::new("/tmp/escaped.mod").exists());
+}
+
+fn refused_as_a_whole() {
+    let origin = origin(World::demo());
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let regular = EntryType::Regular;
+    for name in [
+        "../escaped.mod",
+        "/tmp/escaped.mod",
+        "example.com/hello/@v/../../../../../../../../tmp/escaped.mod",
+        "example.com/hello/./@v/v1.0.0.mod",
+        "./example.com/hello/@v/v1.0.0.mod",
+        "example.com/Hello/@v/v1.0.0.mod",
+        "example.com/hello/@v/v1.0.0.exe",
+        "sumdb/other.example/latest",
+        "",
+    ] {
+        let from = archive(folder, |tar| entry(tar, regular, name, 1, b"x"));
+        must_refuse(&origin, folder, &from, &format!("{name:?} is"));
+    }
+    let kinds = [
+        EntryType::Symlink,
+        EntryType::Link,
+        EntryType::Char,
+        EntryType::Fifo,
+        EntryType::Directory,
+        EntryType::GNUSparse,
+        EntryType::XHeader,
+        EntryType::XGlobalHeader,
+        EntryType::GNULongLink,
+    ];
+    for kind in kinds {
+        let from = archive(folder, |tar| entry(tar, kind, NAME, 0, b""));
+        must_refuse(&origin, folder, &from, "is no plain file");
+    }
+    let from = archive(folder, |tar| {
+        entry(tar, regular, NAME, 1, b"a");
+        entry(tar, regular, NAME, 1, b"b");
+    });
+    must_refuse(&origin, folder, &from, "is there twice");
+    // The header alone decides: nothing of so much is read.
+    let sumdb = format!("sumdb/{}", origin.world().name());
+    let tile = format!("{sumdb}/tile/8/0/000.p/2");
+    for (name, size) in [(NAME, (16 << 20) + 1), ("example.com/hello/@v/v1.0.0.zip", u64::MAX >> 2), (&tile, 65)] {
+        let from = archive(folder, |tar| entry(tar, regular, name, size, b"x"));
+        must_refuse(&origin, folder, &from, "is longer than");
+    }
+}
+
+fn hostile_folders() {
+    let origin = origin(World::demo());
+    let folder = tempfile::tempdir().unwrap();
+    let out = exported(&origin, folder.path(), "out", &["example.com/hello@v1.0.0"]);
+    let place = Path::new(&out).join(NAME);
+    let right = std::fs::read(&place).unwrap();
+    std::fs::remove_file(&place).unwrap();
+    let elsewhere = folder.path().join("elsewhere");
+    std::fs::write(&elsewhere, &right).unwrap();
+    // Even one to the right bytes.
+    std::os::unix::fs::symlink(&elsewhere, &place).unwrap();
+    must_refuse(&origin, folder.path(), &out, "is no plain file");
+    std::fs::remove_file(&place).unwrap();
+    std::fs::write(&place, &right).unwrap();
+    std::fs::write(Path::new(&out).join("example.com/README"), "hello").unwrap();
+    must_refuse(&origin, folder.path(), &out, "\"example.com/README\" is nothing that an export has");
+    std::fs::remove_file(Path::new(&out).join("example.com/README")).unwrap();
+    std::fs::write(&place, vec![0; (16 << 20) + 1]).unwrap();
+    must_refuse(&origin, folder.path(), &out, "is longer than");
+    std::fs::write(&place, &right).unwrap();
+    assert_eq!(import(&origin, &folder.path().join("data"), &out).0, Some(0));
+}
+
+fn long_names() {
+    let mut world = World::demo();
+    let long = format!("example.com/{}@v1.0.0", ["a23456789012345678901234567890"; 6].join("/"));
+    world.add_simple(&long, "", "package long\n");
+    let origin = origin(world);
+    let folder = tempfile::tempdir().unwrap();
+    let out = exported(&origin, folder.path(), "out.tar.zst", &[&long]);
+    let (code, said) = import(&origin, &folder.path().join("there"), &out);
+    assert!(code == Some(0) && said.contains("imported 3 files"), "{said}");
+
+    let endless = archive(folder.path(), |tar| {
+        let name = vec![b'a'; 8 << 20];
+        entry(tar, EntryType::GNULongName, "././@LongLink", name.len() as u64, &name);
+        entry(tar, EntryType::Regular, NAME, 1, b"x");
+    });
+    must_refuse(&origin, folder.path(), &endless, "is longer than 1024 bytes");
+}
+
+fn cut_and_flipped() {
+    let origin = origin(World::demo());
+    let folder = tempfile::tempdir().unwrap();
+    let out = exported(&origin, folder.path(), "out.tar.zst", &["example.com/hello@v1.0.0"]);
+    let whole = std::fs::read(&out).unwrap();
+    let broken = folder.path().join("broken.tar.zst");
+    for keep in [0, 3, 20, whole.len() / 2, whole.len() - 1] {
+        std::fs::write(&broken, &whole[..keep]).unwrap();
+        must_refuse(&origin, folder.path(), broken.to_str().unwrap(), "cannot be read");
+    }
+    for at in [0, whole.len() / 2, whole.len() - 1] {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 1;
+        std::fs::write(&broken, &flipped).unwrap();
+        must_refuse(&origin, folder.path(), broken.to_str().unwrap(), "was refused as a whole");
+    }
+}

@@ -1,0 +1,47 @@
+//! Answers that go out from memory.
+
+use libtest_mimic::Trial;
+use sumgate::demo::World;
+
+use crate::fixture::{Mirror, origin, request, trial};
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("hot: a lookup shows the newest trusted head, also the second time", newest_head),
+        trial("hot: a go.mod is what was proved, whatever happens to its file", proved_go_mod),
+    ]
+}
+
+fn newest_head() {
+    let (origin, folder) = (origin(World::demo()), tempfile::tempdir().unwrap());
+    let mirror = Mirror::start(&origin, &folder.path().join("data"));
+    let lookup = |module: &str| {
+        let answer = request(&mirror.url, "GET", &format!("/lookup/example.com/{module}"), "");
+        let text = answer.text();
+        let (_, note) = text.split_once("go.sum database tree\n").unwrap();
+        note.lines().next().unwrap().to_owned()
+    };
+    origin.show(Some(400));
+    assert_eq!([lookup("hello@v1.0.0"), lookup("hello@v1.0.0")], ["400", "400"]);
+    origin.show(None);
+    let newest = origin.world().size().to_string();
+    assert_eq!(lookup("hello@v1.1.0"), newest);
+    assert_eq!([lookup("hello@v1.0.0"), lookup("hello@v1.0.0")], [newest.as_str(), newest.as_str()]);
+}
+
+fn proved_go_mod() {
+    let (origin, folder) = (origin(World::demo()), tempfile::tempdir().unwrap());
+    let mirror = Mirror::start(&origin, &folder.path().join("data"));
+    let path = "/example.com/hello/@v/v1.1.0.mod";
+    let first = request(&mirror.url, "GET", path, "");
+    std::fs::write(mirror.data.join("proxy").join(&path[1..]), "module evil\n").unwrap();
+    let again = request(&mirror.url, "GET", path, "");
+    assert_eq!((again.status, again.body.clone()), (200, first.body.clone()));
+    let without_date =
+        |head: &str| head.lines().filter(|l| !l.starts_with("date")).map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(without_date(&again.head), without_date(&first.head));
+    // A part is cut from the file, which is proved anew.
+    let part = request(&mirror.url, "GET", path, "Range: bytes=0-5\r\n");
+    assert_eq!((part.status, part.text().as_str()), (206, "module"));
+    assert_eq!(mirror.quarantine().len(), 2, "what was put there is set aside, with the facts");
+}
