@@ -6,8 +6,8 @@
 //!                               exported  the sizes of the heads that `export` carried away, one a line
 //!                               anchor    the last anchor that was proved consistent with it
 //!                               fork.txt  evidence that the database signed two histories; stays until removed by hand
-//!                               tile/…    authenticated tiles, the widest seen of each
-//!                               record/…  records with their proofs
+//!                               tile/…    authenticated tiles, the widest seen of each (`tile,8,0,x001,234`)
+//!                               record/…  records with their proofs (`a.example,x@v1.0.0`)
 //! ```
 //!
 //! The digest of the whole verifier key is in the name: the 4-byte key hash alone could be met by another key, and a
@@ -116,28 +116,34 @@ impl StateDir {
 
     /// A tile's bytes as stored under its name (`tile/8/0/x001/234`, no width), to be authenticated by the caller.
     pub fn tile(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.read(name, MAX_TILE_LEN)
+        self.read(&flat("tile", name), MAX_TILE_LEN)
     }
 
     /// Stores an authenticated tile.
     pub fn set_tile(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
-        self.write_atomic(&self.dir.join(name), bytes)
+        self.write_atomic(&self.dir.join(flat("tile", name)), bytes)
     }
 
     /// A record with its proof, under the escaped `path@version`, to be checked by the caller.
     pub fn record(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.read(&format!("record/{name}"), MAX_BUNDLE_LEN)
+        self.read(&flat("record", name), MAX_BUNDLE_LEN)
     }
 
     /// Stores a record with its proof.
     pub fn set_record(&self, name: &str, bundle: &str) -> Result<(), StoreError> {
-        self.write_atomic(&self.dir.join("record").join(name), bundle.as_bytes())
+        self.write_atomic(&self.dir.join(flat("record", name)), bundle.as_bytes())
     }
 
     fn write_atomic(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-        let dir = path.parent().unwrap_or(&self.dir);
-        fs::create_dir_all(dir).map_err(|cause| StoreError::new("make the folder", dir, cause))?;
-        durable::write(path, bytes, Durability::Atomic)
+        match durable::write(path, bytes, Durability::Atomic) {
+            // The first in its folder.
+            Err(error) if error.cause.kind() == io::ErrorKind::NotFound => {
+                let dir = path.parent().unwrap_or(&self.dir);
+                fs::create_dir_all(dir).map_err(|cause| StoreError::new("make the folder", dir, cause))?;
+                durable::write(path, bytes, Durability::Atomic)
+            }
+            written => written,
+        }
     }
 
     /// Reads a file of the folder; one that is too large is as good as absent, for it cannot be right.
@@ -156,6 +162,18 @@ impl StateDir {
     }
 }
 
+/// Names in one folder of their own: a folder costs as much to make as a file, and an audit makes hundreds. No module path and
+/// no tile has a `,`. A name that file systems do not take goes by its hash.
+fn flat(folder: &str, name: &str) -> String {
+    let name = name.replace('/', ",");
+    if name.len() <= MAX_NAME {
+        return format!("{folder}/{name}");
+    }
+    format!("{folder}/{}", hex::encode(Sha256::digest(name.as_bytes())))
+}
+
+/// 255 bytes nearly everywhere (NAME_MAX); a temporary name is shorter.
+const MAX_NAME: usize = 255;
 /// 20,000 lines of a time and a size.
 const MAX_HEADS_LEN: usize = 1 << 20;
 /// 256 lines of a size (`sumdb/carried`).
@@ -188,6 +206,21 @@ mod tests {
         assert_eq!(two.swap_head(None, "other").unwrap(), HeadSwap::Conflict(Some("first".to_owned())));
         assert_eq!(two.swap_head(Some("first"), "second").unwrap(), HeadSwap::Swapped);
         assert_eq!(one.head().unwrap().as_deref(), Some("second"));
+    }
+
+    #[test]
+    fn records_of_any_name_are_kept_apart() {
+        let all = tempfile::tempdir().unwrap();
+        let state = state(all.path(), "a.example", "k");
+        let long = |last: char| format!("a.example/{}/{last}@v1.0.0", vec!["element"; 60].join("/"));
+        let names = ["a.example/x/y@v1.0.0", "a.example/x@v1.0.0", &long('a'), &long('b')];
+        for name in names {
+            assert_eq!(state.record(name).unwrap(), None);
+            state.set_record(name, name).unwrap();
+        }
+        for name in names {
+            assert_eq!(state.record(name).unwrap(), Some(name.as_bytes().to_vec()));
+        }
     }
 
     #[test]
