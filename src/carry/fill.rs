@@ -70,11 +70,7 @@ impl Filled {
                     self.came += 1;
                     self.bytes += bytes;
                 }
-                let wrong = wanted.claims.iter().find(|(_, claimed)| h1.is_some_and(|h1| h1 != *claimed));
-                if let (Some((line, claimed)), Some(h1)) = (wrong, h1) {
-                    let why = format!("line {line} of go.sum says {claimed}, but it is proved to be {h1}");
-                    self.refused.push(Refusal { what: artifact.to_string(), why, fault: Fault::Refused });
-                }
+                self.refused.extend(h1.and_then(|h1| wanted.contradicts(&artifact, h1)));
             }
             // Where it is missing, one is made of the proved version (`mirror/offline`).
             Err(_) if kind == Kind::Info => {}

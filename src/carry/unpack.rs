@@ -42,7 +42,13 @@ pub fn unpack_from(stream: impl Read, archive: &Path, into: &Path, databases: &[
     let (mut seen, mut long_name) = (HashSet::new(), None);
     let entries = tar.entries().map_err(|error| damaged("the beginning", &error))?.raw(true);
     for (count, entry) in entries.enumerate() {
-        let mut entry = entry.map_err(|error| damaged("an entry", &error))?;
+        let mut entry = entry.map_err(|error| {
+            if count > 0 {
+                return damaged("an entry", &error);
+            }
+            let why = format!("cannot be read: {error}; is it a .tar.zst that `sumgate export` wrote?");
+            CarryError::malformed(archive, "the beginning", why)
+        })?;
         // Each long name is an entry of its own.
         if count >= 2 * MAX_ENTRIES {
             return Err(CarryError::malformed(archive, "it", format!("has more than {MAX_ENTRIES} entries")));

@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 
 use super::fill::Refusal;
-use crate::artifact::Kind;
+use crate::artifact::{Artifact, Kind};
 use crate::dirhash::H1;
 use crate::fault::Fault;
 use crate::gosum::{AnyHash, SumContent, parse_go_sum};
-use crate::module::ModuleVersion;
+use crate::module::{ModulePath, ModuleVersion};
 
 /// What is wanted of each module version.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,9 +36,26 @@ impl Wanted {
         self.modules.keys().cloned().collect()
     }
 
+    /// Takes out the module versions whose path is one of `which`.
+    pub fn take_out(&mut self, which: impl Fn(&ModulePath) -> bool) -> Vec<ModuleVersion> {
+        let all = std::mem::take(&mut self.modules).into_iter();
+        let (taken, rest): (BTreeMap<_, _>, _) = all.partition(|(module, _)| which(&module.path));
+        self.modules = rest;
+        taken.into_keys().collect()
+    }
+
     /// How many files there are.
     pub fn files(&self) -> usize {
         self.modules.values().map(BTreeMap::len).sum()
+    }
+}
+
+impl WantedFile {
+    /// What a line says that is not so, if the h1 is `h1`.
+    pub(super) fn contradicts(&self, artifact: &Artifact, h1: H1) -> Option<Refusal> {
+        let (line, claimed) = self.claims.iter().find(|(_, claimed)| *claimed != h1)?;
+        let why = format!("line {line} of go.sum says {claimed}, but it is proved to be {h1}");
+        Some(Refusal { what: artifact.to_string(), why, fault: Fault::Refused })
     }
 }
 
