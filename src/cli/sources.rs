@@ -1,8 +1,7 @@
-//! Where `sumgate serve` fetches from: the chain for what is public, and what is private.
+//! Where `sumgate serve` and `sumgate fetch` get files from: the chain for what is public, and what is private.
 
 use std::path::Path;
 
-use super::args::ServeArgs;
 use super::config;
 use super::exit::Failure;
 use crate::fault::Fault;
@@ -19,15 +18,16 @@ pub(super) struct Said {
     private: Vec<(Patterns, Private)>,
 }
 
-/// Reads what is said of sources; the file's upstreams count, if it names some.
-pub(super) fn said(args: &ServeArgs) -> Result<Said, Failure> {
-    let settings = args.config.as_deref().map(read).transpose()?.unwrap_or_default();
+/// Reads what is said of sources; the file's upstreams count, if it names some, and its private modules come before
+/// `private`.
+pub(super) fn said(config: Option<&Path>, upstream: &str, private: &str) -> Result<Said, Failure> {
+    let settings = config.map(read).transpose()?.unwrap_or_default();
     let chain = match settings.chain {
         Some(chain) => chain,
-        None => Chain::parse(&args.upstream).map_err(|error| Failure::usage(&error))?,
+        None => Chain::parse(upstream).map_err(|error| Failure::usage(&error))?,
     };
+    let patterns = Patterns::parse(private).map_err(|error| Failure::usage(&error))?;
     let mut private = settings.private;
-    let patterns = Patterns::parse(&args.address.private).map_err(|error| Failure::usage(&error))?;
     if !patterns.is_empty() {
         private.push((patterns, Private::Direct(None)));
     }

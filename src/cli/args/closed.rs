@@ -16,6 +16,12 @@ pub(in crate::cli) struct ClosedArgs {
     /// Modules that the database is never asked about, in the syntax of GONOSUMDB: comma-separated patterns
     #[arg(long, value_name = "PATTERNS", env = "SUMGATE_NOSUMDB", default_value = "")]
     pub(in crate::cli) nosumdb: String,
+
+    /// Private modules, in the syntax of GOPRIVATE: named to no upstream and no database, and pinned
+    ///
+    /// `fetch` gets them `direct`, by the `go` command with git.
+    #[arg(long, value_name = "PATTERNS", env = "SUMGATE_PRIVATE", default_value = "")]
+    pub(in crate::cli) private: String,
 }
 
 #[derive(Debug, clap::Args)]
@@ -27,6 +33,12 @@ pub(in crate::cli) struct FetchArgs {
     /// The go.sum whose lines say what is needed: the zip and go.mod of each [default: go.sum]
     #[arg(long, short = 'm', value_name = "FILE", conflicts_with = "modules")]
     pub(in crate::cli) go_sum: Option<PathBuf>,
+
+    /// Upstreams and private modules in a file, as for `sumgate serve` (see the README)
+    ///
+    /// Its [[upstream]] replace --upstream, and its [[private]] come before --private.
+    #[arg(long, value_name = "FILE", env = "SUMGATE_CONFIG")]
+    pub(in crate::cli) config: Option<PathBuf>,
 
     /// Where to fetch from, in the syntax of GOPROXY: urls with `,` (go on after 404) or `|` (go on after any failure)
     #[arg(long, value_name = "GOPROXY", env = "SUMGATE_UPSTREAM", default_value = "https://proxy.golang.org,direct")]
