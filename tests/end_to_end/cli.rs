@@ -141,6 +141,11 @@ fn hashes() {
     let dir = dir.to_str().unwrap();
     assert_eq!(h1(&[dir, "--module", "example.com/hello@v1.0.0"]), of_zip);
     fails(&["hash", dir], 2, "--module");
+    // In a module cache, wherever that is, the folder says it.
+    write("mine/cache/download/x/@v/list", b"");
+    let cached = write("mine/example.com/hello@v1.0.0/go.mod", files.go_mod.as_bytes());
+    std::fs::copy(folder.path().join("dir/a.go"), Path::new(&cached).with_file_name("a.go")).unwrap();
+    assert_eq!(h1(&[Path::new(&cached).parent().unwrap().to_str().unwrap()]), of_zip);
     fails(&["hash", "/no/such/file"], 2, "cannot read /no/such/file");
     fails(&["hash", &write("text.zip", b"no zip at all, but longer than an end record")], 1, "is not a zip");
     fails(&["hash", &zip, "--module", "example.com/other@v1.0.0"], 1, "does not begin with the module's name");
