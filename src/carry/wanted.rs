@@ -10,7 +10,7 @@ use crate::artifact::{Artifact, Kind};
 use crate::dirhash::H1;
 use crate::fault::Fault;
 use crate::gosum::{AnyHash, SumContent, parse_go_sum};
-use crate::module::{ModulePath, ModuleVersion};
+use crate::module::{ModuleVersion, Patterns};
 
 /// What is wanted of each module version.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,17 +31,18 @@ impl Wanted {
         self.modules.entry(module.clone()).or_default().entry(kind).or_default()
     }
 
+    /// Leaves out the modules of `patterns`, unless they are in `but`. Returns what was left out.
+    pub fn leave_out(&mut self, patterns: &Patterns, but: &Patterns) -> Vec<ModuleVersion> {
+        let left_out = |module: &ModuleVersion| patterns.exempts(&module.path) && !but.exempts(&module.path);
+        let all = std::mem::take(&mut self.modules).into_iter();
+        let (out, rest): (BTreeMap<_, _>, _) = all.partition(|(module, _)| left_out(module));
+        self.modules = rest;
+        out.into_keys().collect()
+    }
+
     /// The module versions.
     pub fn modules(&self) -> Vec<ModuleVersion> {
         self.modules.keys().cloned().collect()
-    }
-
-    /// Takes out the module versions whose path is one of `which`.
-    pub fn take_out(&mut self, which: impl Fn(&ModulePath) -> bool) -> Vec<ModuleVersion> {
-        let all = std::mem::take(&mut self.modules).into_iter();
-        let (taken, rest): (BTreeMap<_, _>, _) = all.partition(|(module, _)| which(&module.path));
-        self.modules = rest;
-        taken.into_keys().collect()
     }
 
     /// How many files there are.

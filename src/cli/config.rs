@@ -122,24 +122,16 @@ pub(super) fn closed_exempt(args: &ClosedArgs) -> Result<Patterns, Failure> {
     Ok(patterns(&args.nosumdb)?.with(patterns(&args.private)?))
 }
 
-/// Takes out of `wanted` what the `settings` of `go` here keep from others, unless it is among those that were `named` on
-/// the command line: a go.sum and a module cache have private modules in them, too. `instead` says what to do.
-pub(super) fn unnamed_private(
-    wanted: &mut Wanted,
-    settings: &[&str],
-    named: &Patterns,
-    instead: &str,
-) -> Result<Vec<Refusal>, Failure> {
+/// Leaves out of `wanted` what `go` here would name to no proxy or no database, unless it is among those that were `named`
+/// on the command line: a go.sum has private modules in it, too. That they are missing has to be told.
+pub(super) fn unnamed_private(wanted: &mut Wanted, named: &Patterns) -> Result<Vec<Refusal>, Failure> {
     let go = go_env()?;
-    let mut private = Patterns::default();
-    for setting in settings {
-        private = private.with(Patterns::parse(go.get(setting)).map_err(|error| Failure::usage(&error))?);
-    }
-    let taken = wanted.take_out(|path| private.exempts(path) && !named.exempts(path));
-    let of = settings.join(" or ");
-    let why = format!("{of} of `go` here (by default GOPRIVATE) covers it, so nobody was asked: {instead}");
-    let refusal = |module: ModuleVersion| Refusal { what: module.to_string(), why: why.clone(), fault: Fault::Absent };
-    Ok(taken.into_iter().map(refusal).collect())
+    let patterns = |setting| Patterns::parse(go.get(setting)).map_err(|error| Failure::usage(&error));
+    let left_out = wanted.leave_out(&patterns("GONOPROXY")?.with(patterns("GONOSUMDB")?), named);
+    let why = "GONOPROXY or GONOSUMDB of `go` here (by default GOPRIVATE) covers it, so nobody was asked: \
+               --private PATTERNS fetches it direct, --nosumdb PATTERNS from --upstream and unproved";
+    let refusal = |module: ModuleVersion| Refusal { what: module.to_string(), why: why.into(), fault: Fault::Absent };
+    Ok(left_out.into_iter().map(refusal).collect())
 }
 
 /// An origin without any source: what is not in the store is then asked of nobody.

@@ -28,8 +28,7 @@ pub(super) fn run(args: &FetchArgs) -> Result<Exit, Failure> {
     } else {
         (of_names(&modules), Vec::new())
     };
-    let instead = "--private PATTERNS fetches it direct, --nosumdb PATTERNS from --upstream and unproved";
-    let private = config::unnamed_private(&mut wanted, &["GONOPROXY", "GONOSUMDB"], &exempt, instead)?;
+    let private = config::unnamed_private(&mut wanted, &exempt)?;
     let http = config::http()?;
     let store = Arc::new(config::store(args.closed.state.data.as_deref())?);
     let clients = config::clients(databases, &args.closed.state.anchor, &store, &http)?;

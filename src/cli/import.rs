@@ -97,9 +97,10 @@ fn module_cache(
     exempt: Patterns,
     store: &Arc<Store>,
 ) -> Result<Exit, Failure> {
+    let go = config::go_env()?;
     let cache = match args.modcache.as_ref().filter(|cache| !cache.is_empty()) {
         Some(cache) => PathBuf::from(cache),
-        None => config::go_env()?.module_cache().ok_or_else(|| {
+        None => go.module_cache().ok_or_else(|| {
             Failure::new(
                 Fault::Request,
                 "there is no module cache: set GOMODCACHE to where it is, or give --modcache DIR",
@@ -112,8 +113,8 @@ fn module_cache(
         let words = format!("{} is no module cache: it has no file of a module version", download.display());
         return Err(Failure::new(Fault::Request, words));
     }
-    let instead = "--nosumdb PATTERNS takes it up unproved, and pins it";
-    let private = config::unnamed_private(&mut wanted, &["GONOSUMDB"], &exempt, instead)?;
+    let private = Patterns::parse(go.get("GONOSUMDB")).map_err(|error| Failure::usage(&error))?;
+    let left_out = wanted.leave_out(&private, &exempt).len();
     let http = if args.offline { HttpClient::offline() } else { config::http()? };
     let clients = config::clients(databases, &args.closed.state.anchor, store, &http)?;
     let vouchers = Vouchers { databases: clients, exempt };
@@ -121,10 +122,13 @@ fn module_cache(
     let done = AtomicUsize::new(0);
     let work = fill(&pipeline, &wanted, &done);
     let filled = config::runtime()?.block_on(out::with_progress("importing", wanted.files(), &done, work));
-    let refused: Vec<Refusal> = private.into_iter().chain(filled.refused.iter().cloned()).collect();
-    complain(&refused);
-    out::print(&verdict("imported", &filled, refused.len()));
-    Ok(Exit::worst(refused.iter().map(|refusal| refusal.fault)))
+    complain(&filled.refused);
+    let mut line = verdict("imported", &filled, filled.refused.len());
+    if left_out > 0 {
+        line.insert_str(line.len() - 1, &format!(", {left_out} private versions passed over"));
+    }
+    out::print(&line);
+    Ok(Exit::worst(filled.refused.iter().map(|refusal| refusal.fault)))
 }
 
 /// The folder as the one source.

@@ -36,6 +36,14 @@ pub enum SumdbError {
         /// What is not here.
         what: String,
     },
+    /// It is not among what was carried here, and nobody else is asked.
+    #[error("what was carried here of the checksum database {database} has no {what}")]
+    NotCarried {
+        /// Which database.
+        database: String,
+        /// What was looked for.
+        what: String,
+    },
     /// It answered something that does not verify. Nothing of it was kept.
     #[error("the checksum database {database} answered something that does not verify ({what}): {why}")]
     Unverified {
@@ -104,7 +112,7 @@ impl SumdbError {
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Absent { .. } => Fault::Absent,
+            Self::Absent { .. } | Self::NotCarried { .. } => Fault::Absent,
             Self::Unreachable { cause: HttpError::Timeout { .. }, .. } => Fault::Timeout,
             Self::Unreachable { .. } | Self::Offline { .. } | Self::Unverified { .. } | Self::WrongRecord { .. } => {
                 Fault::Upstream

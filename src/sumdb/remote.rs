@@ -134,6 +134,9 @@ impl Remote {
             SumdbError::Absent { database, reason, .. } => {
                 SumdbError::Absent { database, what: module.to_string(), reason }
             }
+            SumdbError::NotCarried { database, .. } => {
+                SumdbError::NotCarried { database, what: format!("record of {module}") }
+            }
             error => error,
         })
     }
@@ -200,6 +203,9 @@ impl Remote {
             match closed {
                 Closed::Origin(OriginError::Absent(reason)) if absent => {
                     let database = self.database.name().to_owned();
+                    if self.database.carried().is_some() {
+                        return SumdbError::NotCarried { database, what: path.to_owned() };
+                    }
                     return SumdbError::Absent { database, what: path.to_owned(), reason };
                 }
                 Closed::Wrong(error) => wrong = wrong.or(Some(error)),

@@ -14,6 +14,7 @@ pub fn trials() -> Vec<Trial> {
         trial("fetch: what go.sum needs, once, and nothing is asked again", fetch_go_sum),
         trial("fetch: every exit code", fetch_exits),
         go_trial("fetch, module cache: what the settings of go keep from others is named to nobody", kept_from_others),
+        trial("fetch: a private name is told to no upstream and no database", fetch_private),
         go_trial("module cache: proved and taken up; a changed zip is refused", module_cache),
     ]
 }
@@ -44,6 +45,15 @@ fn fetch_go_sum() {
 
     let (code, said) = fetch(&origin, &data, &["example.com/legacy@v2.0.0+incompatible"]);
     assert!(code == Some(0) && said.starts_with("fetched 3 files ("), "{said}");
+}
+
+fn fetch_private() {
+    let origin = origin(World::demo());
+    let folder = tempfile::tempdir().unwrap();
+    // There is no such repository; what counts is who is told of its name.
+    let (code, said) = fetch(&origin, folder.path(), &["--private", "127.0.0.1", "127.0.0.1/hello@v1.0.0"]);
+    assert_ne!(code, Some(0), "{said}");
+    assert_eq!(origin.take_requests(), Vec::<String>::new());
 }
 
 fn fetch_exits() {
@@ -117,8 +127,8 @@ fn kept_from_others(go: &Path) {
     let cache = home.module_cache();
     let import = ["import", "--modcache", cache.to_str().unwrap()];
     let (code, said, named) = private("c", &import);
-    assert_eq!((code, named), (Some(1), Vec::new()), "{said}");
-    assert!(said.contains("imported 3 files") && said.contains("so nobody was asked"), "{said}");
+    assert_eq!((code, named), (Some(0), Vec::new()), "{said}");
+    assert!(said.contains("imported 3 files") && said.contains("1 private versions passed over"), "{said}");
     let (code, said, named) = private("d", &[&import[..], &["--nosumdb", "example.com/dep"]].concat());
     assert_eq!((code, named), (Some(0), Vec::new()), "{said}");
 }
@@ -154,6 +164,13 @@ fn module_cache(go: &Path) {
     let no_cache = ["import", "--modcache", folder.path().to_str().unwrap()];
     let (code, said) = sumgate(&data, &origin.gosumdb(), &no_cache);
     assert!(code == Some(2) && said.contains("is no module cache"), "{said}");
+    // What go would not ask about is asked about by nobody here.
+    let private = Go::new(go, "off", "off").set("GOPRIVATE", "example.com/hello");
+    let (data, sumdb) = (folder.path().join("private"), origin.gosumdb());
+    let (code, said) = private.sumgate(&[&import[..], &["--data", data.to_str().unwrap(), "--sumdb", &sumdb]].concat());
+    assert!(code == Some(0) && said.contains("imported 3 files"), "{said}");
+    assert!(said.contains("1 private versions passed over"), "{said}");
+    assert!(!origin.take_requests().iter().any(|path| path.contains("hello")));
     // Without any proof nothing enters.
     let (code, said) =
         sumgate(&folder.path().join("empty"), &origin.gosumdb(), &[&import[..], &["--offline"]].concat());

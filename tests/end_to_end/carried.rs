@@ -259,7 +259,10 @@ fn older_head() {
     assert_eq!(head(files(&there.join("sumdb"))), before);
     // This one lies in a tile that has grown since, and the rest of it was carried by nobody.
     let (code, said) = import(&origin, &there, &middle);
-    assert!(code == Some(1) && said.contains("the record of example.com/middle@v1.0.0: "), "{said}");
+    assert!(
+        code == Some(1) && said.contains("the record of example.com/middle@v1.0.0: what was carried here "),
+        "{said}"
+    );
     assert_eq!(head(files(&there.join("sumdb"))), before);
     let mirror = Mirror::start_with(&there, &["--offline", "--sumdb", &nowhere(&origin)]);
     assert_eq!(get(&mirror.url, "/example.com/early/@v/v1.0.0.zip").status, 200);
@@ -347,6 +350,7 @@ fn exempt() {
     let words = ["import", out.to_str().unwrap()];
     let (code, said) = sumgate(&there, &nowhere(&origin), &words);
     assert!(code == Some(1) && said.contains("imported 3 files"), "nothing vouches for the other three: {said}");
+    assert!(said.contains("has no record of example.com/dep/v2@v2.0.1"), "{said}");
     let (code, said) = sumgate(&there, &nowhere(&origin), &[&words[..], &exempt].concat());
     assert!(code == Some(0) && said.contains("imported 3 files") && said.contains("3 were here"), "{said}");
     assert_eq!(files(&there.join("pins")).len(), 2);

@@ -140,8 +140,9 @@ fn imported_meanwhile(go: &Path) {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let mirror = Mirror::start_with(&data, &["--offline", "--sumdb", &nowhere(&origin)]);
-    // Each import moves the head that the mirror started with.
-    for (size, module) in [(Some(310), "example.com/hello@v1.0.0"), (None, "example.com/dep/v2@v2.0.1")] {
+    // The second record lies beyond the head that the mirror takes up with the first.
+    origin.world().add_simple("example.com/late@v1.0.0", "", "package late\n");
+    for (size, module) in [(Some(310), "example.com/hello@v1.0.0"), (None, "example.com/late@v1.0.0")] {
         origin.show(size);
         let carried = exported_from("store", &origin, folder.path(), &format!("out-{size:?}"), &[module]);
         assert_eq!(import(&origin, &data, &carried).0, Some(0));

@@ -74,7 +74,8 @@ pub(in crate::cli) struct ImportArgs {
 
     /// Take up a module cache instead: every zip and go.mod of it that the database vouches for [default: GOMODCACHE]
     ///
-    /// A module cache has no proofs, so the database is asked.
+    /// A module cache has no proofs, so the database is asked. What `go` would not ask about (GONOSUMDB, GOPRIVATE) is
+    /// passed over, and named to nobody, unless --nosumdb names it.
     #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = "")]
     pub(in crate::cli) modcache: Option<OsString>,
 

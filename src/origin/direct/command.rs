@@ -248,6 +248,8 @@ impl Drop for Group {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -296,19 +298,27 @@ mod tests {
 
     #[tokio::test]
     async fn what_never_ends_is_killed_with_all_below_it() {
-        let folder = tempfile::tempdir().unwrap();
         let mut child = Command::new("sh");
-        child.args(["-c", "sleep 1000 & echo $!; wait"]).stdout(Stdio::piped()).process_group(0);
+        child.args(["-c", "sleep 1000 & echo started; wait"]).stdout(Stdio::piped()).process_group(0);
         let mut child = child.spawn().unwrap();
         let group = Group(child.id());
-        let mut first = [0; 32];
-        let read = child.stdout.as_mut().unwrap().read(&mut first).await.unwrap();
-        let below: i32 = std::str::from_utf8(&first[..read]).unwrap().trim().parse().unwrap();
+        let mut stdout = child.stdout.take().unwrap();
+        let mut first = [0; 8];
+        stdout.read_exact(&mut first).await.unwrap();
         drop(group);
-        assert!(!child.wait().await.unwrap().success());
-        // Its pipe closes with the last process that has it.
+        // The pipe closes with the last process that has it.
         let mut rest = Vec::new();
-        child.stdout.take().unwrap().read_to_end(&mut rest).await.unwrap();
-        assert!(rest.is_empty() && below > 0 && folder.path().exists());
+        let ended = async { (stdout.read_to_end(&mut rest).await.unwrap(), child.wait().await.unwrap()) };
+        let (_, status) = tokio::time::timeout(Duration::from_mins(1), ended).await.unwrap();
+        assert!(!status.success());
+    }
+
+    #[tokio::test]
+    async fn output_is_bounded_and_read_to_its_end() {
+        let mut child = Command::new("sh");
+        child.args(["-c", "head -c 300000 /dev/zero"]).stdout(Stdio::piped());
+        let mut child = child.spawn().unwrap();
+        let kept = up_to(child.stdout.take(), 1000).await;
+        assert_eq!((kept.len(), child.wait().await.unwrap().success()), (1000, true));
     }
 }
