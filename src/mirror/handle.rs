@@ -18,12 +18,11 @@ use crate::module::ModuleVersion;
 use crate::sumdb::Client;
 
 /// Everything that a request may need.
-#[derive(Clone)]
 pub(super) struct Handler {
     pub(super) pipeline: Pipeline,
     pub(super) base: BasePath,
     /// What `GET /` says.
-    pub(super) welcome: Arc<str>,
+    pub(super) welcome: String,
     pub(super) hot: Hot,
 }
 
@@ -133,7 +132,7 @@ impl Handler {
     }
 
     fn home(&self) -> Bytes {
-        let mut text = self.welcome.to_string();
+        let mut text = self.welcome.clone();
         for client in &self.pipeline.shared.vouchers.databases {
             let size = client.trusted().map_or_else(|| "none yet".to_owned(), |head| head.size().to_string());
             text.push_str(&format!("{}: trusted tree size {size}", client.database().name()));

@@ -23,8 +23,7 @@ pub(super) const MAX_ANSWER: usize = 64 << 10;
 const OVERHEAD: usize = 600;
 const KEPT: Duration = Duration::from_mins(1);
 
-/// The answers, by path. Cheap to clone; clones share them.
-#[derive(Clone)]
+/// The answers, by path.
 pub(super) struct Hot {
     answers: Cache<String, Arc<Answer>>,
 }

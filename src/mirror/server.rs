@@ -71,7 +71,7 @@ impl Mirror {
         let bound = listener.local_addr().map_err(failed)?;
         let url = format!("http://{}{}", reachable(bound), base.as_str());
         let welcome = format!("sumgate {}: a Go module mirror that proves what it serves\n", env!("CARGO_PKG_VERSION"));
-        let handler = Handler { pipeline, base, welcome: welcome.into(), hot: Hot::default() };
+        let handler = Arc::new(Handler { pipeline, base, welcome, hot: Hot::default() });
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(accept(listener, handler, stopped));
         Ok(Self { url, stop, running })
@@ -98,7 +98,7 @@ fn reachable(bound: SocketAddr) -> SocketAddr {
     }
 }
 
-async fn accept(listener: TcpListener, handler: Handler, mut stopped: oneshot::Receiver<()>) {
+async fn accept(listener: TcpListener, handler: Arc<Handler>, mut stopped: oneshot::Receiver<()>) {
     let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let graceful = GracefulShutdown::new();
     loop {
@@ -110,9 +110,9 @@ async fn accept(listener: TcpListener, handler: Handler, mut stopped: oneshot::R
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let handler = handler.clone();
+        let handler = Arc::clone(&handler);
         let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-            let handler = handler.clone();
+            let handler = Arc::clone(&handler);
             async move {
                 let (head, _body) = request.into_parts();
                 Ok::<_, Infallible>(handler.answer(&head.method, &head.uri, &head.headers).await)
