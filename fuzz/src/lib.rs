@@ -138,7 +138,7 @@ pub fn archive(bytes: &[u8]) {
     if std::fs::create_dir(&into).is_err() {
         return;
     }
-    if unpack_from(bytes, Path::new("archive"), &into, &databases).is_ok() {
+    if unpack_from(bytes, bytes.len() as u64, Path::new("archive"), &into, &databases).is_ok() {
         Contents::read(&into, &databases).expect("an archive that was unpacked can be read");
     }
     assert_eq!(std::fs::read_dir(folder.path()).map_or(1, Iterator::count), 1, "nothing lies beside it");

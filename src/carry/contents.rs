@@ -23,6 +23,11 @@ pub struct Contents {
 }
 
 impl Contents {
+    /// Whether nothing was carried.
+    pub fn is_empty(&self) -> bool {
+        self.files.files() == 0 && self.heads.is_empty() && self.records.is_empty()
+    }
+
     /// Looks through `folder`. Anything in it that no export makes is an error: a link or a device could lead anywhere.
     /// Blocks.
     pub fn read(folder: &Path, databases: &[String]) -> Result<Self, CarryError> {

@@ -23,6 +23,9 @@ pub enum CarryError {
     /// An export folder that is in use.
     #[error("{} is not empty: export into a new folder", .0.display())]
     NotEmpty(PathBuf),
+    /// An export to an archive of another form.
+    #[error("{} is neither a folder nor a .tar.zst: only these are written", .0.display())]
+    OtherArchive(PathBuf),
     /// What lies there was made by no export, so none of it is taken.
     #[error("{} was refused as a whole: {entry:?} {why}", path.display())]
     Malformed {
@@ -54,7 +57,7 @@ impl CarryError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Io { .. } | Self::Store(_) => Fault::Host,
-            Self::NotEmpty(_) => Fault::Request,
+            Self::NotEmpty(_) | Self::OtherArchive(_) => Fault::Request,
             Self::Malformed { .. } => Fault::Refused,
         }
     }

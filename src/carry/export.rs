@@ -9,7 +9,7 @@ use super::error::CarryError;
 use super::fill::Refusal;
 use super::layout::Entry;
 use super::pack::Pack;
-use super::wanted::Wanted;
+use super::wanted::{Wanted, WantedFile};
 use crate::artifact::{Artifact, Kind};
 use crate::fault::{Fault, in_full};
 use crate::mirror::{MirrorError, Pipeline};
@@ -47,8 +47,8 @@ pub async fn export(
     let mut exported = Exported::default();
     records(pipeline, clients, wanted, &mut pack, &mut exported).await?;
     for (module, files) in &wanted.modules {
-        for kind in files.keys() {
-            file(pipeline, Artifact { module: module.clone(), kind: *kind }, &mut pack, &mut exported).await?;
+        for (kind, wanted) in files {
+            file(pipeline, Artifact { module: module.clone(), kind: *kind }, wanted, &mut pack, &mut exported).await?;
             done.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -98,6 +98,7 @@ async fn records(
 async fn file(
     pipeline: &Pipeline,
     artifact: Artifact,
+    wanted: &WantedFile,
     pack: &mut Pack,
     exported: &mut Exported,
 ) -> Result<(), CarryError> {
@@ -112,8 +113,10 @@ async fn file(
         return Ok(());
     }
     match pipeline.open_proved(&artifact).await {
-        Ok((file, len)) => {
+        Ok((file, len, h1)) => {
             block_in_place(|| pack.add_file(&name, &file, len))?;
+            // It would be found out over there, where a go.sum is harder to mend.
+            exported.refused.extend(wanted.contradicts(&artifact, h1));
             exported.files += 1;
             exported.bytes += len;
         }

@@ -7,7 +7,7 @@ use futures_util::{StreamExt, stream};
 use super::wanted::{Wanted, WantedFile};
 use crate::artifact::{Artifact, Kind};
 use crate::fault::{Fault, in_full};
-use crate::mirror::{Ahead, Pipeline};
+use crate::mirror::{Ahead, MirrorError, Pipeline};
 use crate::module::ModuleVersion;
 
 /// Modules under way: what two or three `go mod download` ask for.
@@ -70,14 +70,15 @@ impl Filled {
                     self.came += 1;
                     self.bytes += bytes;
                 }
-                let wrong = wanted.claims.iter().find(|(_, claimed)| h1.is_some_and(|h1| h1 != *claimed));
-                if let (Some((line, claimed)), Some(h1)) = (wrong, h1) {
-                    let why = format!("line {line} of go.sum says {claimed}, but it is proved to be {h1}");
-                    self.refused.push(Refusal { what: artifact.to_string(), why, fault: Fault::Refused });
-                }
+                self.refused.extend(h1.and_then(|h1| wanted.contradicts(&artifact, h1)));
             }
             // Where it is missing, one is made of the proved version (`mirror/offline`).
             Err(_) if kind == Kind::Info => {}
+            Err(error) if matches!(*error, MirrorError::Offline(_)) => {
+                // Whoever fills a store does not look for a mirror.
+                let why = format!("{module} was not proved here before, and nothing is asked (offline)");
+                self.refused.push(Refusal { what: artifact.to_string(), why, fault: error.fault() });
+            }
             Err(error) => {
                 let (why, fault) = (in_full(&*error), error.fault());
                 self.refused.push(Refusal { what: artifact.to_string(), why, fault });

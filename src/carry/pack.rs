@@ -15,6 +15,9 @@ use super::error::CarryError;
 /// The fastest level: module zips are compressed already.
 const LEVEL: i32 = 1;
 
+/// Names that mean an archive to whoever types them: a folder of that name would be a surprise.
+const OTHER_ARCHIVES: [&str; 7] = [".tar", ".tgz", ".tar.gz", ".tar.xz", ".tar.bz2", ".zst", ".zip"];
+
 /// What is carried, being written.
 pub struct Pack {
     path: PathBuf,
@@ -30,13 +33,20 @@ impl Pack {
     /// Begins a file, if the name ends in `.tar.zst`, else a folder, which must be new or empty. Blocks, as all here.
     pub fn create(path: &Path) -> Result<Self, CarryError> {
         let failed = |doing| CarryError::io(doing, path);
-        let out = if path.to_string_lossy().ends_with(".tar.zst") {
+        let name = path.to_string_lossy();
+        let out = if name.ends_with(".tar.zst") {
+            // Told now rather than at the end, when nothing can take its place.
+            if path.is_dir() {
+                return Err(failed("make")(io::ErrorKind::IsADirectory.into()));
+            }
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
             let file = NamedTempFile::new_in(folder).map_err(failed("make"))?;
             crate::store::durable::readable_by_all(file.as_file()).map_err(failed("make"))?;
             let mut encoder = zstd::Encoder::new(file, LEVEL).map_err(failed("make"))?;
             encoder.include_checksum(true).map_err(failed("make"))?;
             Out::Archive(Box::new(tar::Builder::new(encoder)))
+        } else if OTHER_ARCHIVES.iter().any(|end| name.ends_with(end)) {
+            return Err(CarryError::OtherArchive(path.to_owned()));
         } else {
             fs::create_dir_all(path).map_err(failed("make"))?;
             if fs::read_dir(path).map_err(failed("read"))?.next().is_some() {

@@ -15,8 +15,12 @@ use tar::EntryType;
 use super::error::CarryError;
 use super::layout::{Entry, MAX_ENTRIES, MAX_NAME};
 
-/// Everything unpacked; what is behind it is as if cut off. Module caches of whole companies have less.
+/// Everything unpacked. Module caches of whole companies have less.
 const MAX_TOTAL: u64 = 64 << 30;
+/// What may come out of an archive: so much, and a hundred times its own length. Module zips are compressed already; small
+/// files, padded as in tar, shrink to a twentieth.
+const MIN_TOTAL: u64 = 64 << 20;
+const MAX_RATIO: u64 = 100;
 /// What the decoder may keep to look back into, as a power of two: zstd's own bound for streams, 128 MiB.
 const MAX_WINDOW: u32 = 27;
 /// Zeros behind the last entry: GNU tar fills up to 10 KiB.
@@ -26,11 +30,18 @@ const CHUNK: usize = 64 << 10;
 /// Unpacks `archive` into the empty folder `into`. Blocks.
 pub fn unpack(archive: &Path, into: &Path, databases: &[String]) -> Result<(), CarryError> {
     let file = File::open(archive).map_err(CarryError::io("open", archive))?;
-    unpack_from(file, archive, into, databases)
+    let len = file.metadata().map_err(CarryError::io("open", archive))?.len();
+    unpack_from(file, len, archive, into, databases)
 }
 
-/// The same of a stream; `archive` is what it is called in errors.
-pub fn unpack_from(stream: impl Read, archive: &Path, into: &Path, databases: &[String]) -> Result<(), CarryError> {
+/// The same of a stream of `len` bytes; `archive` is what it is called in errors.
+pub fn unpack_from(
+    stream: impl Read,
+    len: u64,
+    archive: &Path,
+    into: &Path,
+    databases: &[String],
+) -> Result<(), CarryError> {
     let damaged =
         |name: &str, error: &io::Error| CarryError::malformed(archive, name, format!("cannot be read: {error}"));
     let decoder = zstd::Decoder::new(stream).and_then(|mut decoder| {
@@ -38,11 +49,18 @@ pub fn unpack_from(stream: impl Read, archive: &Path, into: &Path, databases: &[
         Ok(decoder)
     });
     let decoder = decoder.map_err(|error| damaged("the beginning", &error))?;
-    let mut tar = tar::Archive::new(decoder.take(MAX_TOTAL));
+    let left = len.saturating_mul(MAX_RATIO).saturating_add(MIN_TOTAL).min(MAX_TOTAL);
+    let mut tar = tar::Archive::new(Bounded { inner: decoder, left });
     let (mut seen, mut long_name) = (HashSet::new(), None);
     let entries = tar.entries().map_err(|error| damaged("the beginning", &error))?.raw(true);
     for (count, entry) in entries.enumerate() {
-        let mut entry = entry.map_err(|error| damaged("an entry", &error))?;
+        let mut entry = entry.map_err(|error| {
+            if count > 0 {
+                return damaged("an entry", &error);
+            }
+            let why = format!("cannot be read: {error}; is it a .tar.zst that `sumgate export` wrote?");
+            CarryError::malformed(archive, "the beginning", why)
+        })?;
         // Each long name is an entry of its own.
         if count >= 2 * MAX_ENTRIES {
             return Err(CarryError::malformed(archive, "it", format!("has more than {MAX_ENTRIES} entries")));
@@ -80,6 +98,21 @@ pub fn unpack_from(stream: impl Read, archive: &Path, into: &Path, databases: &[
         return Err(CarryError::malformed(archive, "the end", "is followed by something else"));
     }
     Ok(())
+}
+
+/// What comes out of the decoder, to a limit.
+struct Bounded<R> {
+    inner: R,
+    left: u64,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        let too_much = || io::Error::other("far more comes out of it than an export of its length holds");
+        self.left = self.left.checked_sub(read as u64).ok_or_else(too_much)?;
+        Ok(read)
+    }
 }
 
 /// The content of a GNU long name: the name, and a NUL.

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::fill::Refusal;
-use crate::artifact::Kind;
+use crate::artifact::{Artifact, Kind};
 use crate::dirhash::H1;
 use crate::fault::Fault;
 use crate::gosum::{AnyHash, SumContent, parse_go_sum};
@@ -31,11 +31,13 @@ impl Wanted {
         self.modules.entry(module.clone()).or_default().entry(kind).or_default()
     }
 
-    /// Leaves out the modules of `patterns`, unless they are in `but`. Returns how many versions that were.
-    pub fn leave_out(&mut self, patterns: &Patterns, but: &Patterns) -> usize {
-        let before = self.modules.len();
-        self.modules.retain(|module, _| !patterns.exempts(&module.path) || but.exempts(&module.path));
-        before - self.modules.len()
+    /// Leaves out the modules of `patterns`, unless they are in `but`. Returns what was left out.
+    pub fn leave_out(&mut self, patterns: &Patterns, but: &Patterns) -> Vec<ModuleVersion> {
+        let left_out = |module: &ModuleVersion| patterns.exempts(&module.path) && !but.exempts(&module.path);
+        let all = std::mem::take(&mut self.modules).into_iter();
+        let (out, rest): (BTreeMap<_, _>, _) = all.partition(|(module, _)| left_out(module));
+        self.modules = rest;
+        out.into_keys().collect()
     }
 
     /// The module versions.
@@ -46,6 +48,15 @@ impl Wanted {
     /// How many files there are.
     pub fn files(&self) -> usize {
         self.modules.values().map(BTreeMap::len).sum()
+    }
+}
+
+impl WantedFile {
+    /// What a line says that is not so, if the h1 is `h1`.
+    pub(super) fn contradicts(&self, artifact: &Artifact, h1: H1) -> Option<Refusal> {
+        let (line, claimed) = self.claims.iter().find(|(_, claimed)| *claimed != h1)?;
+        let why = format!("line {line} of go.sum says {claimed}, but it is proved to be {h1}");
+        Some(Refusal { what: artifact.to_string(), why, fault: Fault::Refused })
     }
 }
 

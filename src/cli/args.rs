@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand};
 
 use crate::finding::{Format, Severity};
 
-pub(super) use closed::{ExportArgs, FetchArgs, ImportArgs};
+pub(super) use closed::{ClosedArgs, ExportArgs, FetchArgs, ImportArgs};
 pub(super) use pins::{PinsArgs, PinsCommand};
 pub(super) use serve::{AddressArgs, ServeArgs};
 
@@ -328,7 +328,7 @@ pub(super) struct VerifyEvidenceArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct DemoArgs {
-    /// Leave it running afterwards, to be tried by hand
+    /// Leave an honest origin and a mirror running afterwards, to be tried by hand
     #[arg(long)]
     pub(super) keep: bool,
 }

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
 
-use super::args::{AddressArgs, AnchorArgs, DatabaseArgs, PolicyArgs, SurroundingArgs};
+use super::args::{AddressArgs, AnchorArgs, ClosedArgs, DatabaseArgs, PolicyArgs, SurroundingArgs};
 use super::exit::Failure;
 use crate::carry::{self, Refusal, Wanted};
 use crate::fault::Fault;
 use crate::goenv::GoEnv;
 use crate::mirror::BasePath;
-use crate::module::Patterns;
+use crate::module::{ModuleVersion, Patterns};
 use crate::origin::{Chain, ChainError, HttpClient, Origin, Waits};
 use crate::policy::Policy;
 use crate::store::Store;
@@ -101,15 +101,37 @@ pub(super) fn http() -> Result<HttpClient, Failure> {
 }
 
 /// What a go.sum needs, and its lines that say nothing.
-pub(super) fn wanted_of(go_sum: &Path) -> Result<(Wanted, Vec<Refusal>), Failure> {
+/// `otherwise` says how to name another one.
+pub(super) fn wanted_of(go_sum: &Path, otherwise: &str) -> Result<(Wanted, Vec<Refusal>), Failure> {
     let shown = go_sum.display().to_string();
     let mut bytes = Vec::new();
     let read = File::open(go_sum).and_then(|file| file.take(MAX_GO_SUM + 1).read_to_end(&mut bytes));
-    read.map_err(|error| Failure::host(&format!("read {shown}"), &error))?;
+    read.map_err(|error| {
+        let advice = if error.kind() == std::io::ErrorKind::NotFound { otherwise } else { "" };
+        Failure::new(Fault::Host, format!("cannot read {shown}: {error}{advice}"))
+    })?;
     if bytes.len() as u64 > MAX_GO_SUM {
         return Err(Failure::new(Fault::Request, format!("{shown} has more than {MAX_GO_SUM} bytes")));
     }
     Ok(carry::of_go_sum(&shown, &bytes))
+}
+
+/// The modules that no database is asked about: those of `--nosumdb` and `--private`.
+pub(super) fn closed_exempt(args: &ClosedArgs) -> Result<Patterns, Failure> {
+    let patterns = |text: &str| Patterns::parse(text).map_err(|error| Failure::usage(&error));
+    Ok(patterns(&args.nosumdb)?.with(patterns(&args.private)?))
+}
+
+/// Leaves out of `wanted` what `go` here would name to no proxy or no database, unless it is among those that were `named`
+/// on the command line: a go.sum has private modules in it, too. That they are missing has to be told.
+pub(super) fn unnamed_private(wanted: &mut Wanted, named: &Patterns) -> Result<Vec<Refusal>, Failure> {
+    let go = go_env()?;
+    let patterns = |setting| Patterns::parse(go.get(setting)).map_err(|error| Failure::usage(&error));
+    let left_out = wanted.leave_out(&patterns("GONOPROXY")?.with(patterns("GONOSUMDB")?), named);
+    let why = "GONOPROXY or GONOSUMDB of `go` here (by default GOPRIVATE) covers it, so nobody was asked: \
+               --private PATTERNS fetches it direct, --nosumdb PATTERNS from --upstream and unproved";
+    let refusal = |module: ModuleVersion| Refusal { what: module.to_string(), why: why.into(), fault: Fault::Absent };
+    Ok(left_out.into_iter().map(refusal).collect())
 }
 
 /// An origin without any source: what is not in the store is then asked of nobody.

@@ -14,8 +14,10 @@ pub(super) fn run(args: &DemoArgs) -> Result<Exit, Failure> {
         let tour = Tour::start(go_on_path()).await.map_err(failed)?;
         let fine = tour.run(&mut out::print).await.map_err(failed)?;
         if args.keep {
-            out::print(&tour.by_hand());
+            let fresh = Tour::start(go_on_path()).await.map_err(failed)?;
+            out::print(&tour.by_hand(&fresh));
             tokio::signal::ctrl_c().await.map_err(|error| Failure::host("wait for Ctrl-C", &error))?;
+            fresh.stop().await;
         }
         tour.stop().await;
         Ok(if fine { Exit::Fine } else { Exit::Findings })

@@ -10,13 +10,12 @@ use super::fetch::complain;
 use super::out;
 use crate::carry::{Pack, Refusal, export};
 use crate::mirror::{Pipeline, Trail, Vouchers};
-use crate::module::Patterns;
 use crate::origin::{HttpClient, Waits};
 
 pub(super) fn run(args: &ExportArgs) -> Result<Exit, Failure> {
     let databases = config::databases(&args.closed.databases)?;
-    let exempt = Patterns::parse(&args.closed.nosumdb).map_err(|error| Failure::usage(&error))?;
-    let (wanted, malformed) = config::wanted_of(&args.go_sum)?;
+    let exempt = config::closed_exempt(&args.closed)?;
+    let (wanted, malformed) = config::wanted_of(&args.go_sum, ": name another one with --for FILE")?;
     let store = Arc::new(config::store(args.closed.state.data.as_deref())?);
     let clients = config::clients(databases, &args.closed.state.anchor, &store, &HttpClient::offline())?;
     out::start_log("off");

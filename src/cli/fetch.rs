@@ -10,22 +10,25 @@ use super::exit::{Exit, Failure};
 use super::{out, sources};
 use crate::carry::{Filled, Refusal, fill, of_names};
 use crate::mirror::{Pipeline, Trail, Vouchers};
-use crate::module::{ModuleVersion, Patterns};
+use crate::module::ModuleVersion;
 use crate::origin::Waits;
+
+const OTHERWISE: &str = ": name another one with -m FILE, or module versions";
 
 pub(super) fn run(args: &FetchArgs) -> Result<Exit, Failure> {
     let modules: Result<Vec<_>, _> = args.modules.iter().map(|name| ModuleVersion::parse(name)).collect();
     let modules = modules.map_err(|error| Failure::usage(&error))?;
-    let said = sources::said_by(args.config.as_deref(), &args.upstream, &args.private)?;
+    let said = sources::said(args.config.as_deref(), &args.upstream, &args.closed.private)?;
     let databases = config::databases(&args.closed.databases)?;
     let databases = databases.into_iter().map(|database| database.or_through(&said.chain)).collect();
-    let exempt = Patterns::parse(&args.closed.nosumdb).map_err(|error| Failure::usage(&error))?;
+    let exempt = config::closed_exempt(&args.closed)?.with(said.private());
     let policy = args.policy.as_deref().map(config::read_policy).transpose()?;
-    let (wanted, malformed) = if modules.is_empty() {
-        config::wanted_of(args.go_sum.as_deref().unwrap_or(Path::new("go.sum")))?
+    let (mut wanted, malformed) = if modules.is_empty() {
+        config::wanted_of(args.go_sum.as_deref().unwrap_or(Path::new("go.sum")), OTHERWISE)?
     } else {
         (of_names(&modules), Vec::new())
     };
+    let private = config::unnamed_private(&mut wanted, &exempt)?;
     let http = config::http()?;
     let store = Arc::new(config::store(args.closed.state.data.as_deref())?);
     let clients = config::clients(databases, &args.closed.state.anchor, &store, &http)?;
@@ -33,12 +36,11 @@ pub(super) fn run(args: &FetchArgs) -> Result<Exit, Failure> {
 
     let vouchers = Vouchers { databases: clients, exempt };
     let sources = said.sources(Waits::default(), &http, &store)?;
-    // What is private is exempt by that.
     let pipeline = Pipeline::new(store, sources, vouchers, policy, Trail::default());
     let done = AtomicUsize::new(0);
     let work = fill(&pipeline, &wanted, &done);
     let filled = config::runtime()?.block_on(out::with_progress("fetching", wanted.files(), &done, work));
-    let refused: Vec<Refusal> = malformed.into_iter().chain(filled.refused.iter().cloned()).collect();
+    let refused: Vec<Refusal> = malformed.into_iter().chain(private).chain(filled.refused.iter().cloned()).collect();
     complain(&refused);
     out::print(&verdict("fetched", &filled, refused.len()));
     Ok(Exit::worst(refused.iter().map(|refusal| refusal.fault)))

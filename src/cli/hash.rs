@@ -53,10 +53,13 @@ fn refused(path: &Path, error: &dyn std::error::Error) -> Failure {
     Failure::new(Fault::Refused, format!("{}: {}", path.display(), crate::fault::in_full(error)))
 }
 
-/// The module version that a folder of a module cache holds: `…/pkg/mod/PATH@VERSION`, upper case escaped.
+/// The module version that a folder of a module cache holds: `GOMODCACHE/PATH@VERSION`, upper case escaped.
 fn in_module_cache(dir: &Path) -> Option<ModuleVersion> {
     let dir = dir.canonicalize().ok()?;
-    let (_, name) = dir.to_str()?.rsplit_once("/pkg/mod/")?;
-    let (path, version) = name.rsplit_once('@')?;
-    ModuleVersion::new(ModulePath::unescape(path).ok()?, Version::unescape(version).ok()?).ok()
+    // By its usual place, or by the downloads that it has.
+    let is_cache = |folder: &&Path| folder.ends_with("pkg/mod") || folder.join("cache/download").is_dir();
+    dir.ancestors().skip(1).filter(is_cache).find_map(|cache| {
+        let (path, version) = dir.strip_prefix(cache).ok()?.to_str()?.rsplit_once('@')?;
+        ModuleVersion::new(ModulePath::unescape(path).ok()?, Version::unescape(version).ok()?).ok()
+    })
 }

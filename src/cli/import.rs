@@ -19,7 +19,7 @@ use crate::sumdb::{Database, Taken};
 
 pub(super) fn run(args: &ImportArgs) -> Result<Exit, Failure> {
     let databases = config::databases(&args.closed.databases)?;
-    let exempt = Patterns::parse(&args.closed.nosumdb).map_err(|error| Failure::usage(&error))?;
+    let exempt = config::closed_exempt(&args.closed)?;
     let store = Arc::new(config::store(args.closed.state.data.as_deref())?);
     out::start_log("off");
     match &args.input {
@@ -45,6 +45,10 @@ fn carried(
         own.path().to_owned()
     };
     let contents = Contents::read(&folder, &names)?;
+    if contents.is_empty() {
+        // A disk that is not mounted, mostly: whoever scripts this must not take it for done.
+        return Err(Failure::new(Fault::Request, format!("there is nothing in {}", input.display())));
+    }
     let in_folder = |database: Database| {
         let place = folder.join("sumdb").join(database.name());
         database.carried_in(place)
@@ -105,8 +109,12 @@ fn module_cache(
     };
     let download = Some(cache.join("cache/download")).filter(|download| download.is_dir()).unwrap_or(cache);
     let mut wanted = files_of(&download)?;
+    if wanted.files() == 0 {
+        let words = format!("{} is no module cache: it has no file of a module version", download.display());
+        return Err(Failure::new(Fault::Request, words));
+    }
     let private = Patterns::parse(go.get("GONOSUMDB")).map_err(|error| Failure::usage(&error))?;
-    let left_out = wanted.leave_out(&private, &exempt);
+    let left_out = wanted.leave_out(&private, &exempt).len();
     let http = if args.offline { HttpClient::offline() } else { config::http()? };
     let clients = config::clients(databases, &args.closed.state.anchor, store, &http)?;
     let vouchers = Vouchers { databases: clients, exempt };

@@ -1,8 +1,7 @@
-//! Where `sumgate serve` fetches from: the chain for what is public, and what is private.
+//! Where `sumgate serve` and `sumgate fetch` get files from: the chain for what is public, and what is private.
 
 use std::path::Path;
 
-use super::args::ServeArgs;
 use super::config;
 use super::exit::Failure;
 use crate::fault::Fault;
@@ -19,14 +18,10 @@ pub(super) struct Said {
     private: Vec<(Patterns, Private)>,
 }
 
-/// Reads what is said of sources; the file's upstreams count, if it names some.
-pub(super) fn said(args: &ServeArgs) -> Result<Said, Failure> {
-    said_by(args.config.as_deref(), &args.upstream, &args.address.private)
-}
-
-/// The same of `--config`, `--upstream` and `--private`.
-pub(super) fn said_by(file: Option<&Path>, upstream: &str, private: &str) -> Result<Said, Failure> {
-    let settings = file.map(read).transpose()?.unwrap_or_default();
+/// Reads what is said of sources; the file's upstreams count, if it names some, and its private modules come before
+/// `private`.
+pub(super) fn said(config: Option<&Path>, upstream: &str, private: &str) -> Result<Said, Failure> {
+    let settings = config.map(read).transpose()?.unwrap_or_default();
     let chain = match settings.chain {
         Some(chain) => chain,
         None => Chain::parse(upstream).map_err(|error| Failure::usage(&error))?,

@@ -29,6 +29,7 @@ const MAX_ANSWER: usize = 1 << 20;
 pub struct Tour {
     origin: Origin,
     mirror: Mirror,
+    client: Client,
     http: HttpClient,
     go: Option<PathBuf>,
     folder: tempfile::TempDir,
@@ -44,10 +45,10 @@ impl Tour {
         let database = Database::parse(&origin.gosumdb())?;
         let client = Client::open(database, &store, &Anchor::None, http.clone())?;
         let upstreams = Upstreams::new(&Chain::parse(&origin.url())?, &http, Waits::default())?;
-        let vouchers = Vouchers { databases: vec![client], exempt: Patterns::default() };
+        let vouchers = Vouchers { databases: vec![client.clone()], exempt: Patterns::default() };
         let pipeline = Pipeline::new(store, upstreams.into(), vouchers, None, Trail::default());
         let mirror = Mirror::start(pipeline, ([127, 0, 0, 1], 0).into(), BasePath::default()).await?;
-        Ok(Self { origin, mirror, http, go, folder })
+        Ok(Self { origin, mirror, client, http, go, folder })
     }
 
     /// Goes through all steps; `false` says that one did not go as it should. `say` prints.
@@ -91,15 +92,28 @@ impl Tour {
         Ok(fine)
     }
 
-    /// The lines to try it by hand.
-    pub fn by_hand(&self) -> String {
-        let (url, key) = (self.mirror.url(), self.origin.key());
-        format!(
-            "Still running, until you press Ctrl-C. Try, in an empty folder:\n  \
+    /// The lines to try it by hand. `fresh` is another one, which nobody went through: the mirror of this one saw the fork,
+    /// and releases nothing new.
+    pub fn by_hand(&self, fresh: &Self) -> String {
+        let (url, key, origin) = (fresh.mirror.url(), fresh.origin.key(), fresh.origin.url());
+        let mut text = format!(
+            "Still running, until you press Ctrl-C. An honest origin, and a mirror over it; try, in an empty folder:\n  \
              export GOPROXY={url} GOSUMDB=\"{key} {url}\" GOMODCACHE=$(mktemp -d) GOFLAGS=-modcacherw\n  \
-             go mod download -json example.com/hello@v1.0.0\n  \
-             curl {url}/example.com/legacy/@v/v2.0.0+incompatible.zip\n"
-        )
+             go mod download -json example.com/hello@v1.1.0\n  \
+             curl {url}/example.com/legacy/@v/v2.0.0+incompatible.info\n\
+             A mirror of your own over the same origin:\n  \
+             sumgate serve --data $(mktemp -d) --listen 127.0.0.1:0 --upstream {origin} --sumdb \"{key} {origin}\"\n"
+        );
+        if let Some(evidence) = self.client.fork() {
+            text.push_str(&format!(
+                "The mirror of the tour releases nothing new, and says why; its evidence holds for anybody:\n  \
+                 curl {}/example.com/legacy/@v/v2.0.0+incompatible.zip\n  \
+                 sumgate verify-evidence --sumdb {key} '{}'\n",
+                self.mirror.url(),
+                evidence.display()
+            ));
+        }
+        text
     }
 
     /// Stops the mirror.

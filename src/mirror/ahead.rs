@@ -64,10 +64,10 @@ impl Pipeline {
         Ok(Ahead { h1: Some(released.h1), bytes: released.identity.size(), was_here })
     }
 
-    /// The proved file of `artifact`, open, with its length.
-    pub async fn open_proved(&self, artifact: &Artifact) -> Result<(Arc<File>, u64), Arc<MirrorError>> {
+    /// The proved file of `artifact`, open, with its length and its h1.
+    pub async fn open_proved(&self, artifact: &Artifact) -> Result<(Arc<File>, u64, H1), Arc<MirrorError>> {
         let released = self.release(artifact).await?;
-        Ok((released.file, released.identity.size()))
+        Ok((released.file, released.identity.size(), released.h1))
     }
 
     /// The `.info` that is kept, if there is one.

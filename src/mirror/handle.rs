@@ -66,7 +66,10 @@ impl Handler {
             Route::File(artifact) => {
                 let released = self.pipeline.release(&artifact).await?;
                 let response = respond::file(headers, artifact.kind, &released);
-                if artifact.kind == Kind::Mod { self.go_mod(uri.path(), response, &released).await } else { response }
+                match artifact.kind {
+                    Kind::Mod => self.go_mod(uri.path(), response, artifact, released).await?,
+                    _ => response,
+                }
             }
             Route::Query(path, query) => {
                 respond::dated(Small::Resolved, advisories.query(&self.pipeline, &path, &query).await?)
@@ -95,17 +98,22 @@ impl Handler {
     }
 
     /// A small go.mod goes out from memory, once what was read is seen to be what was hashed.
-    async fn go_mod(&self, path: &str, mut response: Response<Body>, released: &Released) -> Response<Body> {
+    async fn go_mod(
+        &self,
+        path: &str,
+        mut response: Response<Body>,
+        artifact: Artifact,
+        released: Released,
+    ) -> Result<Response<Body>, MirrorError> {
         let whole = response.status() == StatusCode::OK && released.identity.size() <= MAX_ANSWER as u64;
         // What is pinned can be forgotten by a person.
         if !whole || released.by == Voucher::FirstSeen {
-            return response;
+            return Ok(response);
         }
-        let released = released.clone();
-        if let Ok(Some(body)) = blocking(move || Ok(released.go_mod().ok())).await {
-            *response.body_mut() = Body::Memory(body);
-        }
-        self.hot.keep(path, response, None)
+        // One that is another now must not go out as the open file either.
+        let failed = |cause| MirrorError::Read { artifact: Box::new(artifact), cause };
+        *response.body_mut() = Body::Memory(blocking(move || released.go_mod().map_err(failed)).await?);
+        Ok(self.hot.keep(path, response, None))
     }
 
     /// The record under the newest trusted head, so that all clients converge on one head.
@@ -134,5 +142,43 @@ impl Handler {
             text.push('\n');
         }
         Bytes::from(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::io::Write;
+
+    use super::*;
+    use crate::dirhash::hash_go_mod;
+    use crate::mirror::{Trail, Vouchers};
+    use crate::module::Patterns;
+    use crate::origin::{HttpClient, Origin, Waits};
+    use crate::store::{Identity, Store};
+
+    #[tokio::test]
+    async fn a_go_mod_that_changed_between_its_hash_and_its_way_out_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::open(folder.path()).unwrap());
+        let nowhere = Origin::of_links(&[], &HttpClient::offline(), Waits::default(), 1).unwrap();
+        let vouchers = Vouchers { databases: Vec::new(), exempt: Patterns::default() };
+        let pipeline = Pipeline::new(store, nowhere.into(), vouchers, None, Trail::default());
+        let handler = Handler { pipeline, base: BasePath::default(), welcome: String::new(), hot: Hot::default() };
+        let module = ModuleVersion::parse("example.com/a@v1.0.0").unwrap();
+        let artifact = Artifact { module, kind: Kind::Mod };
+        let answered = async |hashed: &[u8], now: &[u8]| {
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(now).unwrap();
+            let (identity, h1) = (Identity::of(&file).unwrap(), hash_go_mod(hashed));
+            let by = Voucher::Record { id: 1, database: "example.com".to_owned(), proved_in: 2 };
+            let released = Released { file: Arc::new(file), identity, h1, by, source: "a test".into() };
+            let response = respond::file(&HeaderMap::new(), Kind::Mod, &released);
+            handler.go_mod("/a", response, artifact.clone(), released).await
+        };
+        let error = answered(b"module a", b"module b").await.unwrap_err();
+        assert!(error.to_string().contains("it changed after it was hashed"), "{error}");
+        assert_eq!(answered(b"module a", b"module a").await.unwrap().status(), StatusCode::OK);
     }
 }

@@ -13,6 +13,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("fetch: what go.sum needs, once, and nothing is asked again", fetch_go_sum),
         trial("fetch: every exit code", fetch_exits),
+        go_trial("fetch, module cache: what the settings of go keep from others is named to nobody", kept_from_others),
         trial("fetch: a private name is told to no upstream and no database", fetch_private),
         go_trial("module cache: proved and taken up; a changed zip is refused", module_cache),
     ]
@@ -64,7 +65,9 @@ fn fetch_exits() {
     };
     said(fetch(&origin, &data("a"), &["example.com/nobody@v1.0.0"]), 1, "2 REFUSED OR ABSENT");
     said(fetch(&origin, &data("a"), &["example.com/nobody@main"]), 2, "main");
-    said(fetch(&origin, &data("a"), &["-m", "/nonexistent/go.sum"]), 2, "/nonexistent/go.sum");
+    let no_such =
+        "cannot read /nonexistent/go.sum: No such file or directory (os error 2): name another one with -m FILE";
+    said(fetch(&origin, &data("a"), &["-m", "/nonexistent/go.sum"]), 2, no_such);
 
     // A go.sum that says another hash, and a line that says nothing.
     let lines = honest(&origin);
@@ -91,6 +94,43 @@ fn fetch_exits() {
     let fork = origin.world().fork(400, 900);
     *origin.world() = fork;
     said(fetch(&origin, &data("e"), &["example.com/hello@v1.1.0"]), 3, "two histories");
+}
+
+fn kept_from_others(go: &Path) {
+    let origin = origin(World::demo());
+    let folder = tempfile::tempdir().unwrap();
+    let (proxy, sumdb) = (origin.url(), origin.gosumdb());
+    let private = |data: &str, words: &[&str]| {
+        let data = folder.path().join(data);
+        let mut command = crate::fixture::sumgate();
+        command.env("GOPRIVATE", "example.com/dep").args(words).arg("--data").arg(data).args(["--sumdb", &sumdb]);
+        let output = command.output().unwrap();
+        let asked = origin.take_requests();
+        assert!(asked.iter().any(|path| path.contains("example.com/hello")), "the wire is not watched: {asked:?}");
+        let named: Vec<String> = asked.into_iter().filter(|path| path.contains("example.com/dep")).collect();
+        (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap(), named)
+    };
+    let go_sum = go_sum(&origin, folder.path(), &["example.com/hello@v1.0.0", "example.com/dep/v2@v2.0.1"]);
+    let fetch = ["fetch", "--upstream", &proxy, "-m", &go_sum];
+    let (code, said, named) = private("a", &fetch);
+    assert_eq!((code, named), (Some(1), Vec::new()), "{said}");
+    assert!(said.contains("fetched 3 files") && said.contains("1 REFUSED OR ABSENT"), "{said}");
+    assert!(said.contains("example.com/dep/v2@v2.0.1: GONOPROXY or GONOSUMDB of `go` here"), "{said}");
+    // Named by the user, it may go to the upstream, and still not to the database.
+    let (code, said, named) = private("b", &[&fetch[..], &["--nosumdb", "example.com/dep"]].concat());
+    assert!(code == Some(0) && said.contains("fetched 6 files"), "{said}");
+    assert!(!named.is_empty() && named.iter().all(|path| path.starts_with("/example.com/dep/v2/@v/")), "{named:?}");
+
+    let home = Go::new(go, &proxy, &sumdb);
+    home.must(&["mod", "download", "example.com/hello@v1.0.0", "example.com/dep/v2@v2.0.1"]);
+    origin.take_requests();
+    let cache = home.module_cache();
+    let import = ["import", "--modcache", cache.to_str().unwrap()];
+    let (code, said, named) = private("c", &import);
+    assert_eq!((code, named), (Some(0), Vec::new()), "{said}");
+    assert!(said.contains("imported 3 files") && said.contains("1 private versions passed over"), "{said}");
+    let (code, said, named) = private("d", &[&import[..], &["--nosumdb", "example.com/dep"]].concat());
+    assert_eq!((code, named), (Some(0), Vec::new()), "{said}");
 }
 
 fn module_cache(go: &Path) {
@@ -121,6 +161,9 @@ fn module_cache(go: &Path) {
     std::fs::write(&zip, &right).unwrap();
     let (code, said) = sumgate(&data, &origin.gosumdb(), &[&import[..], &["--offline"]].concat());
     assert!(code == Some(0) && said.starts_with("imported 1 files ("), "{said}");
+    let no_cache = ["import", "--modcache", folder.path().to_str().unwrap()];
+    let (code, said) = sumgate(&data, &origin.gosumdb(), &no_cache);
+    assert!(code == Some(2) && said.contains("is no module cache"), "{said}");
     // What go would not ask about is asked about by nobody here.
     let private = Go::new(go, "off", "off").set("GOPRIVATE", "example.com/hello");
     let (data, sumdb) = (folder.path().join("private"), origin.gosumdb());
@@ -131,7 +174,7 @@ fn module_cache(go: &Path) {
     // Without any proof nothing enters.
     let (code, said) =
         sumgate(&folder.path().join("empty"), &origin.gosumdb(), &[&import[..], &["--offline"]].concat());
-    assert!(code == Some(2) && said.contains("offline"), "{said}");
+    assert!(code == Some(2) && said.contains("was not proved here before, and nothing is asked"), "{said}");
     assert_eq!(files(&folder.path().join("empty/proxy")).len(), 0);
     assert_eq!(origin.take_requests(), Vec::<String>::new());
 }

@@ -18,6 +18,7 @@ pub fn trials() -> Vec<Trial> {
         trial("carried: an older head is not taken, and its records still count", older_head),
         trial("carried: a head that contradicts the trusted one is a fork", forked_head),
         trial("carried: exempt modules are carried, and need the same word there", exempt),
+        trial("carried: a wrong line is told at the export, and nothing is not taken for something", told_early),
         trial("carried: what is not in the store is not exported, and said", export_of_absent),
     ]
 }
@@ -302,6 +303,34 @@ fn export_of_absent() {
     assert!(said.contains("exported 3 files (") && said.contains(" and 1 records, 2 ABSENT OR REFUSED"), "{said}");
     assert!(said.contains("run `sumgate fetch` first"), "{said}");
     assert_eq!(origin.take_requests(), Vec::<String>::new());
+}
+
+fn told_early() {
+    let origin = origin(World::demo());
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let go_sum = go_sum(&origin, folder.path(), &TWO);
+    assert_eq!(fetch(&origin, &data, &["-m", &go_sum]).0, Some(0));
+    origin.take_requests();
+    let export = |out: &str| sumgate(&data, &nowhere(&origin), &["export", "--for", &go_sum, out]);
+    let lines = std::fs::read_to_string(&go_sum).unwrap();
+    let mut h1s = lines.lines().map(|line| line.rsplit(' ').next().unwrap());
+    let (first, second) = (h1s.next().unwrap(), h1s.next().unwrap());
+    std::fs::write(&go_sum, lines.replace(first, second)).unwrap();
+    let (code, said) = export(&path("wrong"));
+    assert!(code == Some(1) && said.contains(&format!("line 1 of go.sum says {second}, but it is")), "{said}");
+    assert!(said.contains("exported 6 files"), "the right files are carried all the same: {said}");
+
+    // Names that would become a folder, or be found out at the end.
+    for name in ["out.tar", "out.tar.gz", "out.zip"] {
+        let (code, said) = export(&path(name));
+        assert!(code == Some(2) && said.contains("is neither a folder nor a .tar.zst"), "{said}");
+    }
+    std::fs::create_dir(path("out.tar.zst")).unwrap();
+    assert_eq!(export(&path("out.tar.zst")).0, Some(2));
+    let (code, said) = import(&origin, &folder.path().join("there"), &path("out.tar.zst"));
+    assert!(code == Some(2) && said.contains("there is nothing in "), "{said}");
 }
 
 fn exempt() {

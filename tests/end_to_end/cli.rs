@@ -6,7 +6,7 @@ use libtest_mimic::Trial;
 use sumgate::demo::World;
 use sumgate::module::ModuleVersion;
 
-use crate::fixture::{Mirror, files, get, origin, run, trial};
+use crate::fixture::{Mirror, Running, files, get, origin, run, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -20,6 +20,7 @@ pub fn trials() -> Vec<Trial> {
         trial("cli: verify-evidence of what is none", no_evidence),
         trial("cli: env prints the line to use", env_line),
         trial("cli: demo without go", demo_without_go),
+        trial("cli: demo --keep leaves an honest mirror behind, and the forked one to be looked at", demo_kept),
         trial("cli: help and version", help),
     ]
 }
@@ -140,6 +141,11 @@ fn hashes() {
     let dir = dir.to_str().unwrap();
     assert_eq!(h1(&[dir, "--module", "example.com/hello@v1.0.0"]), of_zip);
     fails(&["hash", dir], 2, "--module");
+    // In a module cache, wherever that is, the folder says it.
+    write("mine/cache/download/x/@v/list", b"");
+    let cached = write("mine/example.com/hello@v1.0.0/go.mod", files.go_mod.as_bytes());
+    std::fs::copy(folder.path().join("dir/a.go"), Path::new(&cached).with_file_name("a.go")).unwrap();
+    assert_eq!(h1(&[Path::new(&cached).parent().unwrap().to_str().unwrap()]), of_zip);
     fails(&["hash", "/no/such/file"], 2, "cannot read /no/such/file");
     fails(&["hash", &write("text.zip", b"no zip at all, but longer than an end record")], 1, "is not a zip");
     fails(&["hash", &zip, "--module", "example.com/other@v1.0.0"], 1, "does not begin with the module's name");
@@ -172,6 +178,35 @@ fn demo_without_go() {
     assert_eq!(output.status.code(), Some(0), "{text}");
     assert!(text.contains("All five went as they should."), "{text}");
     assert_eq!(text.matches("→ refused, as it must be").count(), 3, "{text}");
+}
+
+fn demo_kept() {
+    let mut command = crate::fixture::sumgate();
+    let mut demo = Running(
+        command.args(["demo", "--keep"]).env("PATH", "/nowhere").stdout(std::process::Stdio::piped()).spawn().unwrap(),
+    );
+    let mut stdout = std::io::BufReader::new(demo.0.stdout.take().unwrap());
+    let (mut honest, mut forked, mut last) = (String::new(), String::new(), String::new());
+    while !last.contains("sumgate verify-evidence --sumdb ") {
+        last.clear();
+        assert_ne!(std::io::BufRead::read_line(&mut stdout, &mut last).unwrap(), 0, "no line to try the evidence");
+        let words: Vec<&str> = last.split_whitespace().collect();
+        match words[..] {
+            ["curl", url] if url.ends_with(".zip") => url.clone_into(&mut forked),
+            ["export", url, ..] => url.trim_start_matches("GOPROXY=").clone_into(&mut honest),
+            _ => {}
+        }
+    }
+    let (forked, module) = forked.split_at(forked.find("/example.com").unwrap());
+    assert_eq!((get(&honest, module).status, get(forked, module).status), (200, 503), "{honest} {forked}");
+    // The line as it is printed, its quotes aside.
+    let words: Vec<String> = last.split_whitespace().skip(1).map(|word| word.replace('\'', "")).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    assert_eq!(run(&words).status.code(), Some(0), "{words:?}");
+    let id = demo.0.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    assert_eq!(crate::fixture::wait(&mut demo.0).code(), Some(0));
+    assert!(!Path::new(words[words.len() - 1]).exists(), "its folders go with it");
 }
 
 fn help() {

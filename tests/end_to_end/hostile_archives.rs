@@ -14,6 +14,7 @@ pub fn trials() -> Vec<Trial> {
         trial("hostile archives: names, links, sizes and doubles are refused as a whole", refused_as_a_whole),
         trial("hostile archives: a folder with a link or a stranger in it is refused as a whole", hostile_folders),
         trial("hostile archives: long names of GNU tar are read, within a bound", long_names),
+        trial("hostile archives: what swells without end is stopped", bomb),
         trial("hostile archives: whatever is cut off or flipped is refused", cut_and_flipped),
     ]
 }
@@ -99,6 +100,20 @@ fn refused_as_a_whole() {
     }
 }
 
+fn bomb() {
+    let origin = origin(World::demo());
+    let folder = tempfile::tempdir().unwrap();
+    let zeros = vec![0; 30 << 20];
+    let from = archive(folder.path(), |tar| {
+        for nth in 0..3 {
+            let name = format!("example.com/hello/@v/v1.0.{nth}.zip");
+            entry(tar, EntryType::Regular, &name, zeros.len() as u64, &zeros);
+        }
+    });
+    assert!(std::fs::metadata(&from).unwrap().len() < 100 << 10);
+    must_refuse(&origin, folder.path(), &from, "far more comes out of it than an export of its length holds");
+}
+
 fn hostile_folders() {
     let origin = origin(World::demo());
     let folder = tempfile::tempdir().unwrap();
@@ -150,6 +165,8 @@ fn cut_and_flipped() {
         std::fs::write(&broken, &whole[..keep]).unwrap();
         must_refuse(&origin, folder.path(), broken.to_str().unwrap(), "cannot be read");
     }
+    std::fs::write(&broken, "module example.com/hello\n").unwrap();
+    must_refuse(&origin, folder.path(), broken.to_str().unwrap(), "is it a .tar.zst that `sumgate export` wrote?");
     for at in [0, whole.len() / 2, whole.len() - 1] {
         let mut flipped = whole.clone();
         flipped[at] ^= 1;

@@ -17,6 +17,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         go_trial("private: a git repository reaches go, and nobody else hears its name", nobody_hears),
         go_trial("private: what a proxy would answer is made of the repository", like_a_proxy),
+        go_trial("private: fetched ahead from git, carried, and nobody hears the name", carried),
         go_trial("private: a moved tag is refused with both hashes", moved_tag),
         go_trial("pins: listed, and forgotten when the change is meant", pins),
         go_trial("private: trouble is no absence, and shows no login", trouble),
@@ -164,6 +165,37 @@ fn like_a_proxy(_go: &Path) {
     }
     let asked = origin.take_requests();
     assert!(asked.iter().all(|path| !path.contains(".test")), "{asked:?}");
+}
+
+fn carried(_go: &Path) {
+    let (origin, repositories) = (origin(World::demo()), Repositories::new());
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out.tar.zst");
+    let out = out.to_str().unwrap();
+    let in_store = |store: &str, words: &[&str]| {
+        let mut command = repositories.with_home(sumgate());
+        command.args(words).arg("--data").arg(folder.path().join(store));
+        if words[0] != "pins" {
+            command.args(["--private", "*.test", "--sumdb", &origin.gosumdb()]);
+        }
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    };
+    let modules = ["example.test/repo.git@v1.0.0", "example.com/hello@v1.0.0"];
+    let (code, said) = in_store("here", &["fetch", "--upstream", &origin.url(), modules[0], modules[1]]);
+    assert!(code == Some(0) && said.contains("fetched 6 files"), "{said}");
+    assert_eq!(private_requests(&origin), Vec::<String>::new());
+
+    // What the pins say is what a go.sum has.
+    let listed = in_store("here", &["pins", "list"]).1;
+    assert_eq!(listed.lines().count(), 2, "{listed}");
+    let go_sum = folder.path().join("go.sum");
+    std::fs::write(&go_sum, &listed).unwrap();
+    let (code, said) = in_store("here", &["export", "--for", go_sum.to_str().unwrap(), out]);
+    assert!(code == Some(0) && said.contains("exported 3 files"), "{said}");
+    let (code, said) = in_store("there", &["import", out]);
+    assert!(code == Some(0) && said.contains("imported 3 files"), "{said}");
+    assert_eq!(origin.take_requests(), Vec::<String>::new());
 }
 
 fn moved_tag(go: &Path) {

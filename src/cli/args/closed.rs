@@ -16,6 +16,12 @@ pub(in crate::cli) struct ClosedArgs {
     /// Modules that the database is never asked about, in the syntax of GONOSUMDB: comma-separated patterns
     #[arg(long, value_name = "PATTERNS", env = "SUMGATE_NOSUMDB", default_value = "")]
     pub(in crate::cli) nosumdb: String,
+
+    /// Private modules, in the syntax of GOPRIVATE: named to no upstream and no database, and pinned
+    ///
+    /// `fetch` gets them `direct`, by the `go` command with git.
+    #[arg(long, value_name = "PATTERNS", env = "SUMGATE_PRIVATE", default_value = "")]
+    pub(in crate::cli) private: String,
 }
 
 #[derive(Debug, clap::Args)]
@@ -28,17 +34,15 @@ pub(in crate::cli) struct FetchArgs {
     #[arg(long, short = 'm', value_name = "FILE", conflicts_with = "modules")]
     pub(in crate::cli) go_sum: Option<PathBuf>,
 
-    /// Where to fetch from, in the syntax of GOPROXY: urls with `,` (go on after 404) or `|` (go on after any failure)
-    #[arg(long, value_name = "GOPROXY", env = "SUMGATE_UPSTREAM", default_value = "https://proxy.golang.org,direct")]
-    pub(in crate::cli) upstream: String,
-
-    /// Upstreams and private modules in a file, as for `sumgate serve`
+    /// Upstreams and private modules in a file, as for `sumgate serve` (see the README)
+    ///
+    /// Its [[upstream]] replace --upstream, and its [[private]] come before --private.
     #[arg(long, value_name = "FILE", env = "SUMGATE_CONFIG")]
     pub(in crate::cli) config: Option<PathBuf>,
 
-    /// Private modules, in the syntax of GOPRIVATE: fetched `direct`, pinned, and named to no upstream and no database
-    #[arg(long, value_name = "PATTERNS", env = "SUMGATE_PRIVATE", default_value = "")]
-    pub(in crate::cli) private: String,
+    /// Where to fetch from, in the syntax of GOPROXY: urls with `,` (go on after 404) or `|` (go on after any failure)
+    #[arg(long, value_name = "GOPROXY", env = "SUMGATE_UPSTREAM", default_value = "https://proxy.golang.org,direct")]
+    pub(in crate::cli) upstream: String,
 
     /// The policy; without this flag there is none
     #[arg(long, value_name = "FILE", env = "SUMGATE_POLICY")]
