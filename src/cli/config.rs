@@ -17,7 +17,7 @@ use crate::origin::{Chain, ChainError, HttpClient, Origin, Waits};
 use crate::policy::Policy;
 use crate::store::Store;
 use crate::sumdb::{Anchor, Client, Database, DatabaseError};
-use crate::toml_file::{Complaint, Complaints, MAX_FILE};
+use crate::toml_file::{self, Complaint, Complaints, MAX_FILE};
 
 /// As for an audit: the go.sum of a very large monorepo has one megabyte.
 const MAX_GO_SUM: u64 = 16 << 20;
@@ -61,9 +61,16 @@ pub(super) fn surrounding_databases(args: &SurroundingArgs, go: &GoEnv) -> Resul
 }
 
 /// The modules that `go` would not ask about, and those of `--nosumdb`.
-pub(super) fn surrounding_exempt(args: &SurroundingArgs, go: &GoEnv) -> Result<Patterns, Failure> {
+pub(super) fn surrounding_exempt(nosumdb: &str, go: &GoEnv) -> Result<Patterns, Failure> {
     let parse = |text: &str| Patterns::parse(text).map_err(|error| Failure::usage(&error));
-    Ok(parse(go.get("GONOSUMDB"))?.with(parse(&args.nosumdb)?))
+    Ok(parse(go.get("GONOSUMDB"))?.with(parse(nosumdb)?))
+}
+
+/// The modules that `go` would name to no proxy and to no database: GOPRIVATE, or the patterns that stand in both of
+/// GONOPROXY and GONOSUMDB. What comes from no proxy alone can still be proved.
+pub(super) fn surrounding_private(go: &GoEnv) -> Result<Patterns, Failure> {
+    let parse = |name| Patterns::parse(go.get(name)).map_err(|error| Failure::usage(&error));
+    Ok(parse("GONOPROXY")?.common(&parse("GONOSUMDB")?))
 }
 
 /// The data folder, opened.
@@ -120,8 +127,15 @@ pub(super) fn nowhere(waits: Waits) -> Result<Origin, Failure> {
 /// The base path and the exempt modules.
 pub(super) fn address(args: &AddressArgs) -> Result<(BasePath, Patterns), Failure> {
     let base = BasePath::parse(&args.base_path).map_err(|error| Failure::usage(&error))?;
-    let patterns = |text: &str| Patterns::parse(text).map_err(|error| Failure::usage(&error));
-    Ok((base, patterns(&args.nosumdb)?.with(patterns(&args.private)?)))
+    Ok((base, patterns("--nosumdb", &args.nosumdb)?.with(patterns("--private", &args.private)?)))
+}
+
+/// Patterns that can match, or none at all. A typed one that cannot would name private modules to everybody.
+pub(super) fn patterns(flag: &str, text: &str) -> Result<Patterns, Failure> {
+    if text.split(',').all(|glob| glob.trim().is_empty()) {
+        return Ok(Patterns::default());
+    }
+    toml_file::patterns(text).map_err(|why| Failure::new(Fault::Request, format!("{flag} {text:?}: {why}")))
 }
 
 /// The policy: the file that is named, else the nearest `sumgate.toml` at or above the working folder, else none.

@@ -7,19 +7,22 @@ use std::sync::atomic::AtomicUsize;
 use super::args::FetchArgs;
 use super::config;
 use super::exit::{Exit, Failure};
-use super::out;
+use super::{out, sources};
 use crate::carry::{Filled, Refusal, fill, of_names};
 use crate::mirror::{Pipeline, Trail, Vouchers};
-use crate::module::{ModuleVersion, Patterns};
-use crate::origin::{Chain, Origin, Waits};
+use crate::module::ModuleVersion;
+use crate::origin::Waits;
 
 pub(super) fn run(args: &FetchArgs) -> Result<Exit, Failure> {
     let modules: Result<Vec<_>, _> = args.modules.iter().map(|name| ModuleVersion::parse(name)).collect();
     let modules = modules.map_err(|error| Failure::usage(&error))?;
-    let chain = Chain::parse(&args.upstream).map_err(|error| Failure::usage(&error))?;
+    // A go.sum names private modules, too: whoever `go` would not tell must not hear of them here.
+    let go = config::go_env()?;
+    let direct = config::patterns("--private", &args.private)?.with(config::surrounding_private(&go)?);
+    let said = sources::said(args.config.as_deref(), &args.upstream, direct)?;
     let databases = config::databases(&args.closed.databases)?;
-    let databases = databases.into_iter().map(|database| database.or_through(&chain)).collect();
-    let exempt = Patterns::parse(&args.closed.nosumdb).map_err(|error| Failure::usage(&error))?;
+    let databases = databases.into_iter().map(|database| database.or_through(&said.chain)).collect();
+    let exempt = config::surrounding_exempt(&args.closed.nosumdb, &go)?;
     let policy = args.policy.as_deref().map(config::read_policy).transpose()?;
     let (wanted, malformed) = if modules.is_empty() {
         config::wanted_of(args.go_sum.as_deref().unwrap_or(Path::new("go.sum")))?
@@ -32,9 +35,8 @@ pub(super) fn run(args: &FetchArgs) -> Result<Exit, Failure> {
     out::start_log("off");
 
     let vouchers = Vouchers { databases: clients, exempt };
-    let failed = |error| Failure::host("set up the upstreams", &error);
-    let origin = Origin::new(&chain, &http, Waits::default()).map_err(failed)?;
-    let pipeline = Pipeline::new(store, origin.into(), vouchers, policy, Trail::default());
+    let sources = said.sources(Waits::default(), &http, &store)?;
+    let pipeline = Pipeline::new(store, sources, vouchers, policy, Trail::default());
     let done = AtomicUsize::new(0);
     let work = fill(&pipeline, &wanted, &done);
     let filled = config::runtime()?.block_on(out::with_progress("fetching", wanted.files(), &done, work));

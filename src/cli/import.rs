@@ -93,9 +93,12 @@ fn module_cache(
     exempt: Patterns,
     store: &Arc<Store>,
 ) -> Result<Exit, Failure> {
+    let go = config::go_env()?;
+    // The database must not hear of what `go` would not ask it.
+    let exempt = exempt.with(config::surrounding_exempt("", &go)?);
     let cache = match args.modcache.as_ref().filter(|cache| !cache.is_empty()) {
         Some(cache) => PathBuf::from(cache),
-        None => config::go_env()?.module_cache().ok_or_else(|| {
+        None => go.module_cache().ok_or_else(|| {
             Failure::new(
                 Fault::Request,
                 "there is no module cache: set GOMODCACHE to where it is, or give --modcache DIR",

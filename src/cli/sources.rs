@@ -1,8 +1,7 @@
-//! Where `sumgate serve` fetches from: the chain for what is public, and what is private.
+//! Where `sumgate serve` and `sumgate fetch` fetch from: the chain for what is public, and what is private.
 
 use std::path::Path;
 
-use super::args::ServeArgs;
 use super::config;
 use super::exit::Failure;
 use crate::fault::Fault;
@@ -19,17 +18,17 @@ pub(super) struct Said {
     private: Vec<(Patterns, Private)>,
 }
 
-/// Reads what is said of sources; the file's upstreams count, if it names some.
-pub(super) fn said(args: &ServeArgs) -> Result<Said, Failure> {
-    let settings = args.config.as_deref().map(read).transpose()?.unwrap_or_default();
+/// Reads what is said of sources: in the file, whose upstreams count, if it names some; of the upstream; and of what is
+/// private and comes `direct`.
+pub(super) fn said(file: Option<&Path>, upstream: &str, direct: Patterns) -> Result<Said, Failure> {
+    let settings = file.map(read).transpose()?.unwrap_or_default();
     let chain = match settings.chain {
         Some(chain) => chain,
-        None => Chain::parse(&args.upstream).map_err(|error| Failure::usage(&error))?,
+        None => Chain::parse(upstream).map_err(|error| Failure::usage(&error))?,
     };
     let mut private = settings.private;
-    let patterns = Patterns::parse(&args.address.private).map_err(|error| Failure::usage(&error))?;
-    if !patterns.is_empty() {
-        private.push((patterns, Private::Direct(None)));
+    if !direct.is_empty() {
+        private.push((direct, Private::Direct(None)));
     }
     Ok(Said { chain, private })
 }

@@ -71,6 +71,13 @@ impl Patterns {
         self
     }
 
+    /// The patterns that stand in both.
+    #[must_use]
+    pub fn common(mut self, other: &Self) -> Self {
+        self.0.retain(|pattern| other.0.contains(pattern));
+        self
+    }
+
     /// Whether there is no glob.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

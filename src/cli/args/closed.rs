@@ -14,6 +14,8 @@ pub(in crate::cli) struct ClosedArgs {
     pub(in crate::cli) databases: DatabaseArgs,
 
     /// Modules that the database is never asked about, in the syntax of GONOSUMDB: comma-separated patterns
+    ///
+    /// Where the database may be asked, those of GONOSUMDB and GOPRIVATE count as well.
     #[arg(long, value_name = "PATTERNS", env = "SUMGATE_NOSUMDB", default_value = "")]
     pub(in crate::cli) nosumdb: String,
 }
@@ -31,6 +33,15 @@ pub(in crate::cli) struct FetchArgs {
     /// Where to fetch from, in the syntax of GOPROXY: urls with `,` (go on after 404) or `|` (go on after any failure)
     #[arg(long, value_name = "GOPROXY", env = "SUMGATE_UPSTREAM", default_value = "https://proxy.golang.org,direct")]
     pub(in crate::cli) upstream: String,
+
+    /// Private modules, besides those of GOPRIVATE: fetched `direct`, by the `go` command with git, pinned, and named to no
+    /// upstream and no database
+    #[arg(long, value_name = "PATTERNS", env = "SUMGATE_PRIVATE", default_value = "")]
+    pub(in crate::cli) private: String,
+
+    /// Upstreams and private modules in a file, as for `serve`
+    #[arg(long, value_name = "FILE", env = "SUMGATE_CONFIG")]
+    pub(in crate::cli) config: Option<PathBuf>,
 
     /// The policy; without this flag there is none
     #[arg(long, value_name = "FILE", env = "SUMGATE_POLICY")]
