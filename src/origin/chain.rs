@@ -212,13 +212,15 @@ mod tests {
 
     #[test]
     fn what_cannot_be_asked_is_said() {
+        let link = Link::plain(Source::parse("https://u:word@a.example").unwrap(), false);
+        assert!(!format!("{link:?}").contains("word"), "{link:?}");
         assert_eq!(Chain::parse(" "), Err(ChainError::Empty(" ".to_owned())));
         assert_eq!(Chain::parse("off"), Err(ChainError::Empty("off".to_owned())));
         assert_eq!(Chain::parse("proxy.golang.org"), Err(ChainError::NotAUrl("proxy.golang.org".to_owned())));
         assert_eq!(Chain::parse("ftp://a.example"), Err(ChainError::NotAUrl("ftp://a.example".to_owned())));
         assert_eq!(
-            Chain::parse("https://a.example?x"),
-            Err(ChainError::QueryOrFragment("https://a.example?x".to_owned()))
+            Chain::parse("https://u:word@a.example/x?token"),
+            Err(ChainError::QueryOrFragment("https://a.example/x".to_owned()))
         );
         assert_eq!(
             Chain::parse("off,https://a.example"),
