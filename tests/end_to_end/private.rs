@@ -3,12 +3,12 @@
 //! git is told by its own settings that `https://example.test/` is a folder, so no name is looked up anywhere.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use libtest_mimic::Trial;
 use sumgate::demo::{Origin, World};
 
-use crate::fixture::{Go, Mirror, get, go_trial, origin, sumgate, trial};
+use crate::fixture::{Go, Mirror, Running, get, go_trial, origin, sumgate, trial, wait};
 
 const ZIP: &str = "/example.test/repo.git/@v/v1.0.0.zip";
 const GO_MOD: &str = "/example.test/repo.git/@v/v1.0.0.mod";
@@ -178,11 +178,12 @@ fn dead_patterns() {
     for (flag, patterns) in
         [("--private", "corp.example github.com/our"), ("--private", "Corp.example"), ("--nosumdb", "corp.example/...")]
     {
-        let mut program = sumgate();
+        let (told, mut program) = (folder.path().join("told"), sumgate());
         program.args(["serve", "--listen", "127.0.0.1:0", flag, patterns, "--data"]).arg(folder.path());
-        let output = program.output().unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert!(output.status.code() == Some(2) && said.contains(flag) && said.contains(patterns), "{said}");
+        program.stdout(Stdio::null()).stderr(std::fs::File::create(&told).unwrap());
+        let status = wait(&mut Running(program.spawn().unwrap()).0);
+        let said = std::fs::read_to_string(told).unwrap();
+        assert!(status.code() == Some(2) && said.contains(flag) && said.contains(patterns), "{said}");
     }
 }
 
