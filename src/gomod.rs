@@ -133,6 +133,11 @@ pub fn retractions(text: &str) -> Vec<Retraction> {
     Lines::of(text).filter_map(Result::ok).filter_map(read).collect()
 }
 
+/// Whether a text says which module it belongs to, as every go.mod does.
+pub fn names_a_module(text: &str) -> bool {
+    Lines::of(text).filter_map(Result::ok).any(|line| matches!(&line.words[..], [verb, _] if verb == "module"))
+}
+
 /// The folders of the modules that a go.work uses (<https://go.dev/ref/mod#go-work-file>), as written there.
 pub fn used_folders(go_work: &str) -> Vec<String> {
     let read = |line: Line| match &line.words[..] {

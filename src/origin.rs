@@ -24,4 +24,5 @@ pub use http::{Answer, HttpClient, HttpError, Timeouts};
 pub use landing::{Landing, Piece};
 pub use login::{Credentials, Login, Secret, may_log_in};
 pub use race::Progress;
+pub(crate) use secret::typed_without_logins;
 pub use sources::Sources;

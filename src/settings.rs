@@ -22,6 +22,9 @@ const MAX_PRIVATE: usize = 100;
 /// The range of weights: from the same as others to a thousandth of their time.
 const MAX_WEIGHT: u16 = 1000;
 
+/// Longer than anything here is waited for or believed; caches take no more than a thousand years.
+const LONGEST: Duration = Duration::from_hours(366 * 24);
+
 /// What the file says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
@@ -279,7 +282,8 @@ fn time(text: &str) -> Result<Duration, String> {
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = |_| format!("{text:?} is no time: write it as in 60s, 5m or 24h");
     let time: jiff::SignedDuration = text.parse().map_err(wrong)?;
-    time.try_into().map_err(wrong)
+    let time = time.try_into().map_err(wrong)?;
+    if time > LONGEST { Err(format!("{text:?} is longer than a year")) } else { Ok(time) }
 }
 
 #[cfg(test)]
@@ -351,6 +355,10 @@ mod tests {
             ("[[upstream]]\nurl = \"https://a.example\"\nweight = 0\n", "3:10: a weight is 1 to 1000"),
             ("[[upstream]]\nurl = \"https://a.example\"\nstall = \"soon\"\n", "3:9: \"soon\" is no time"),
             ("[[upstream]]\nurl = \"https://a.example\"\nwhole = \"0s\"\n", "3:9: nothing is done in no time"),
+            (
+                "[[upstream]]\nurl = \"https://a.example\"\nwhole = \"9000000h\"\n",
+                "3:9: \"9000000h\" is longer than a year",
+            ),
             ("[[private]]\npatterns = \"a.example\"\n", "1:1: say where it comes from"),
             ("[[private]]\npatterns = \"a.example\"\nurl = \"https://b.example\"\ndirect = true\n", "1:1: say where"),
             ("[[private]]\npatterns = \"\"\ndirect = true\n", "2:12: name at least one module pattern"),

@@ -18,7 +18,7 @@ use crate::origin::HttpClient;
 pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
     let go = config::go_env()?;
     let databases = config::surrounding_databases(&args.surrounding, &go)?;
-    let exempt = config::surrounding_exempt(&args.surrounding, &go)?;
+    let exempt = config::surrounding_exempt(&args.surrounding.nosumdb, &go)?;
     let policy = config::policy(&args.policy)?;
     let (files, entries) = if args.modcache { module_cache(&go)? } else { go_sums(args)? };
 

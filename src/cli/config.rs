@@ -17,7 +17,7 @@ use crate::origin::{Chain, ChainError, HttpClient, Origin, Waits};
 use crate::policy::Policy;
 use crate::store::Store;
 use crate::sumdb::{Anchor, Client, Database, DatabaseError};
-use crate::toml_file::{Complaint, Complaints, MAX_FILE};
+use crate::toml_file::{self, Complaint, Complaints, MAX_FILE};
 
 /// As for an audit: the go.sum of a very large monorepo has one megabyte.
 const MAX_GO_SUM: u64 = 16 << 20;
@@ -61,9 +61,9 @@ pub(super) fn surrounding_databases(args: &SurroundingArgs, go: &GoEnv) -> Resul
 }
 
 /// The modules that `go` would not ask about, and those of `--nosumdb`.
-pub(super) fn surrounding_exempt(args: &SurroundingArgs, go: &GoEnv) -> Result<Patterns, Failure> {
+pub(super) fn surrounding_exempt(nosumdb: &str, go: &GoEnv) -> Result<Patterns, Failure> {
     let parse = |text: &str| Patterns::parse(text).map_err(|error| Failure::usage(&error));
-    Ok(parse(go.get("GONOSUMDB"))?.with(parse(&args.nosumdb)?))
+    Ok(parse(go.get("GONOSUMDB"))?.with(parse(nosumdb)?))
 }
 
 /// The data folder, opened.
@@ -118,8 +118,7 @@ pub(super) fn wanted_of(go_sum: &Path, otherwise: &str) -> Result<(Wanted, Vec<R
 
 /// The modules that no database is asked about: those of `--nosumdb` and `--private`.
 pub(super) fn closed_exempt(args: &ClosedArgs) -> Result<Patterns, Failure> {
-    let patterns = |text: &str| Patterns::parse(text).map_err(|error| Failure::usage(&error));
-    Ok(patterns(&args.nosumdb)?.with(patterns(&args.private)?))
+    Ok(patterns("--nosumdb", &args.nosumdb)?.with(patterns("--private", &args.private)?))
 }
 
 /// Leaves out of `wanted` what `go` here would name to no proxy or no database, unless it is among those that were `named`
@@ -142,8 +141,15 @@ pub(super) fn nowhere(waits: Waits) -> Result<Origin, Failure> {
 /// The base path and the exempt modules.
 pub(super) fn address(args: &AddressArgs) -> Result<(BasePath, Patterns), Failure> {
     let base = BasePath::parse(&args.base_path).map_err(|error| Failure::usage(&error))?;
-    let patterns = |text: &str| Patterns::parse(text).map_err(|error| Failure::usage(&error));
-    Ok((base, patterns(&args.nosumdb)?.with(patterns(&args.private)?)))
+    Ok((base, patterns("--nosumdb", &args.nosumdb)?.with(patterns("--private", &args.private)?)))
+}
+
+/// Patterns that can match, or none at all. A typed one that cannot would name private modules to everybody.
+pub(super) fn patterns(flag: &str, text: &str) -> Result<Patterns, Failure> {
+    if text.split(',').all(|glob| glob.trim().is_empty()) {
+        return Ok(Patterns::default());
+    }
+    toml_file::patterns(text).map_err(|why| Failure::new(Fault::Request, format!("{flag} {text:?}: {why}")))
 }
 
 /// The policy: the file that is named, else the nearest `sumgate.toml` at or above the working folder, else none.

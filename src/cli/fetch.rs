@@ -18,7 +18,8 @@ const OTHERWISE: &str = ": name another one with -m FILE, or module versions";
 pub(super) fn run(args: &FetchArgs) -> Result<Exit, Failure> {
     let modules: Result<Vec<_>, _> = args.modules.iter().map(|name| ModuleVersion::parse(name)).collect();
     let modules = modules.map_err(|error| Failure::usage(&error))?;
-    let said = sources::said(args.config.as_deref(), &args.upstream, &args.closed.private)?;
+    let direct = config::patterns("--private", &args.closed.private)?;
+    let said = sources::said(args.config.as_deref(), &args.upstream, direct)?;
     let databases = config::databases(&args.closed.databases)?;
     let databases = databases.into_iter().map(|database| database.or_through(&said.chain)).collect();
     let exempt = config::closed_exempt(&args.closed)?.with(said.private());

@@ -17,9 +17,11 @@ pub(super) fn run(command: &PinsCommand) -> Result<Exit, Failure> {
         }
         PinsCommand::Forget { module, data } => {
             let module = ModuleVersion::parse(module).map_err(|error| Failure::usage(&error))?;
-            let forgotten = config::store(data.data.as_deref())?.forget(&module)?;
+            let store = config::store(data.data.as_deref())?;
+            let forgotten = store.forget(&module)?;
             if forgotten.is_empty() {
-                out::complain(&format!("nothing is pinned for {module}"));
+                // Most often it is the wrong folder.
+                out::complain(&format!("nothing is pinned for {module} in {}", store.root().display()));
                 return Ok(Exit::Findings);
             }
             out::print(&forgotten.iter().map(line).collect::<String>());

@@ -26,7 +26,7 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let is_named = args.upstream.is_some() || !args.surrounding.sumdb.is_empty();
     let reached = |database: Database| if is_named { database.or_through(&chain) } else { database };
     let databases = databases.into_iter().map(reached).collect();
-    let exempt = config::surrounding_exempt(&args.surrounding, &go)?;
+    let exempt = config::surrounding_exempt(&args.surrounding.nosumdb, &go)?;
     let (policy_file, policy) = config::policy(&args.policy)?.unzip();
     let http = config::http()?;
     // Held to the end: whoever reads from a pipe must not see its end before.

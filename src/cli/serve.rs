@@ -12,7 +12,8 @@ use crate::mirror::{Mirror, Pipeline, Trail, Vouchers};
 use crate::origin::HttpClient;
 
 pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
-    let said = sources::said(args.config.as_deref(), &args.upstream, &args.address.private)?;
+    let direct = config::patterns("--private", &args.address.private)?;
+    let said = sources::said(args.config.as_deref(), &args.upstream, direct)?;
     let chain = &said.chain;
     let databases = config::databases(&args.databases)?;
     let databases = databases.into_iter().map(|database| database.or_through(chain)).collect();

@@ -18,18 +18,17 @@ pub(super) struct Said {
     private: Vec<(Patterns, Private)>,
 }
 
-/// Reads what is said of sources; the file's upstreams count, if it names some, and its private modules come before
-/// `private`.
-pub(super) fn said(config: Option<&Path>, upstream: &str, private: &str) -> Result<Said, Failure> {
+/// Reads what is said of sources; the file's upstreams count, if it names some, and its private modules come before those
+/// that come `direct`.
+pub(super) fn said(config: Option<&Path>, upstream: &str, direct: Patterns) -> Result<Said, Failure> {
     let settings = config.map(read).transpose()?.unwrap_or_default();
     let chain = match settings.chain {
         Some(chain) => chain,
         None => Chain::parse(upstream).map_err(|error| Failure::usage(&error))?,
     };
-    let patterns = Patterns::parse(private).map_err(|error| Failure::usage(&error))?;
     let mut private = settings.private;
-    if !patterns.is_empty() {
-        private.push((patterns, Private::Direct(None)));
+    if !direct.is_empty() {
+        private.push((direct, Private::Direct(None)));
     }
     Ok(Said { chain, private })
 }

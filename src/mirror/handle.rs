@@ -60,8 +60,10 @@ impl Handler {
                 self.pipeline.advise_here(asked).await?
             }
             Route::File(artifact) if artifact.kind == Kind::Info => {
-                let info = advisories.info(&self.pipeline, &artifact).await?;
-                self.hot.keep(uri.path(), respond::small(Small::Info, info), None)
+                let info = respond::small(Small::Info, advisories.info(&self.pipeline, &artifact).await?);
+                // What is pinned can be forgotten by a person, and its .info goes with it.
+                let pinned = self.pipeline.shared.vouchers.exempts(&artifact.module.path);
+                if pinned { info } else { self.hot.keep(uri.path(), info, None) }
             }
             Route::File(artifact) => {
                 let released = self.pipeline.release(&artifact).await?;

@@ -8,6 +8,7 @@ use crate::artifact::{Artifact, Kind};
 use crate::dirhash::{
     H1, ReadAlong, ZipError, ZipLimits, ZipReport, hash_go_mod, hash_module_zip, hash_module_zip_read,
 };
+use crate::gomod;
 
 /// `golang.org/x/mod/zip`: MaxGoMod.
 const MAX_GO_MOD: u64 = 16 << 20;
@@ -32,6 +33,21 @@ pub(super) fn hash(staged: Staged) -> Result<Hashed, Unfit> {
         Ok(h1) => Ok(Hashed { staged, h1 }),
         Err(why) => Err(Unfit { staged, why }),
     }
+}
+
+/// What nobody vouches for is pinned, whatever it is; so a go.mod has to look like one. A page that asks for a login would
+/// be the first that was seen, and the right file refused ever after. A zip was read by its own rules.
+pub(super) fn fit_to_pin(hashed: Hashed) -> Result<Hashed, Unfit> {
+    if hashed.staged.artifact.kind != Kind::Mod {
+        return Ok(hashed);
+    }
+    let text = read_all(&hashed.staged.file.file).map_err(|error| error.to_string());
+    let why = match text.map(|text| gomod::names_a_module(&String::from_utf8_lossy(&text))) {
+        Ok(true) => return Ok(hashed),
+        Ok(false) => "it is no go.mod: no line of it names a module".to_owned(),
+        Err(why) => why,
+    };
+    Err(Unfit { staged: hashed.staged, why })
 }
 
 /// The h1 of an open file of the kind of `artifact`, or why it has none; what was read along need not be read again. Blocks.

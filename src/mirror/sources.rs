@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::attest::Vouched;
 use super::commit::{Released, commit};
 use super::error::MirrorError;
-use super::hash::{Unfit, hash};
+use super::hash::{Unfit, fit_to_pin, hash};
 use super::obtain::{Staged, obtain};
 use super::pipeline::{Shared, blocking};
 use super::prove::{Mismatch, Proven, prove};
@@ -122,7 +122,8 @@ impl Shared {
     /// Hash and prove; or set aside, with a line that says what was wrong. Blocks.
     fn judge(&self, staged: Staged, vouched: &Vouched) -> Result<Result<Proven, String>, MirrorError> {
         let source = staged.source.clone();
-        let hashed = match hash(staged) {
+        let fit = |hashed| if matches!(vouched, Vouched::Unseen) { fit_to_pin(hashed) } else { Ok(hashed) };
+        let hashed = match hash(staged).and_then(fit) {
             Ok(hashed) => hashed,
             Err(Unfit { staged, why }) => {
                 set_aside(&self.store, staged, vouched, None, &why)?;

@@ -17,8 +17,8 @@ use super::login::{Credentials, has_login, may_log_in};
 use super::secret::typed_without_logins;
 use crate::module::Patterns;
 
-/// One place that serves the GOPROXY protocol.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One place that serves the GOPROXY protocol. Its `Debug` is its `Display`, which has no login.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Source {
     /// A proxy spoken to over HTTP; the url has no trailing `/`.
     Http(Url),
@@ -26,6 +26,12 @@ pub enum Source {
     Dir(PathBuf),
     /// Version control.
     Direct(direct::Settings),
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl fmt::Display for Source {
@@ -94,7 +100,7 @@ pub enum ChainError {
     #[error("the upstream {0:?} is not a url: it must start with https://, http:// or file://")]
     NotAUrl(String),
     /// A query or fragment can be no prefix of a path.
-    #[error("the upstream {0:?} has a `?` or `#`: give the address up to the path only")]
+    #[error("the upstream {0:?} has a `?` or `#` behind it: give the address up to the path only")]
     QueryOrFragment(String),
     /// Whoever is on the way could read the login.
     #[error("the upstream {0:?} would get a login over plain http, for everybody on the way to read: make it https")]
@@ -158,7 +164,9 @@ impl Source {
         let no_url = || ChainError::NotAUrl(typed_without_logins(name));
         let url = Url::parse(name).map_err(|_| no_url())?;
         if url.query().is_some() || url.fragment().is_some() {
-            return Err(ChainError::QueryOrFragment(typed_without_logins(name)));
+            // What stands there may be a token.
+            let address = name.split(['?', '#']).next().unwrap_or_default();
+            return Err(ChainError::QueryOrFragment(typed_without_logins(address)));
         }
         match url.scheme() {
             "https" | "http" if has_login(&url) && !may_log_in(&url) => {
@@ -204,13 +212,15 @@ mod tests {
 
     #[test]
     fn what_cannot_be_asked_is_said() {
+        let link = Link::plain(Source::parse("https://u:word@a.example").unwrap(), false);
+        assert!(!format!("{link:?}").contains("word"), "{link:?}");
         assert_eq!(Chain::parse(" "), Err(ChainError::Empty(" ".to_owned())));
         assert_eq!(Chain::parse("off"), Err(ChainError::Empty("off".to_owned())));
         assert_eq!(Chain::parse("proxy.golang.org"), Err(ChainError::NotAUrl("proxy.golang.org".to_owned())));
         assert_eq!(Chain::parse("ftp://a.example"), Err(ChainError::NotAUrl("ftp://a.example".to_owned())));
         assert_eq!(
-            Chain::parse("https://a.example?x"),
-            Err(ChainError::QueryOrFragment("https://a.example?x".to_owned()))
+            Chain::parse("https://u:word@a.example/x?token"),
+            Err(ChainError::QueryOrFragment("https://a.example/x".to_owned()))
         );
         assert_eq!(
             Chain::parse("off,https://a.example"),

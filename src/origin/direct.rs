@@ -303,7 +303,11 @@ fn asked(path: &str) -> Option<Asked> {
     let (module, file) = path.split_once("/@v/")?;
     let module = ModulePath::unescape(module).ok()?;
     match file.strip_suffix(".info") {
-        Some(query) => Some(Asked::Query(module, Query::unescape(query).ok()?.as_ref().to_owned())),
+        Some(query) => {
+            let query = Query::unescape(query).ok()?;
+            // git makes no branch or tag of that name, and a program below may take it for an option.
+            (!query.as_ref().starts_with('-')).then(|| Asked::Query(module, query.as_ref().to_owned()))
+        }
         None => (file == "list").then_some(Asked::List(module)),
     }
 }
@@ -337,7 +341,13 @@ mod tests {
         assert_eq!(asked("example.com/!up/@v/v2.0.0.info"), Some(Asked::Query(path, "v2.0.0".to_owned())));
         assert_eq!(asked("example.com/!up/@v/v1.0.0.zip"), file("v1.0.0", Kind::Zip));
         assert_eq!(asked("example.com/!up/@v/v1.0.0.info"), file("v1.0.0", Kind::Info));
-        for nothing in ["example.com/!up/@v/main.zip", "example.com/!up/@v/v1.0.0.exe", "supported", "-x/@v/list"] {
+        for nothing in [
+            "example.com/!up/@v/main.zip",
+            "example.com/!up/@v/v1.0.0.exe",
+            "supported",
+            "-x/@v/list",
+            "example.com/a/@v/--x.info",
+        ] {
             assert_eq!(asked(nothing), None, "{nothing}");
         }
     }

@@ -95,14 +95,10 @@ impl Health {
     pub(super) fn failed(&mut self, now: Instant, wish: Option<Duration>) {
         self.failures = self.failures.saturating_add(1);
         self.probed = false;
-        let rest = match (wish, self.failures) {
-            (Some(wish), _) => Some(wish.min(LONGEST_WISH)),
-            (None, RESTS_AFTER..) => {
-                let doubled = (self.failures - RESTS_AFTER).min(16);
-                Some(FIRST_REST.saturating_mul(1 << doubled).min(LONGEST_REST))
-            }
-            (None, _) => None,
-        };
+        let broken = self.failures.checked_sub(RESTS_AFTER);
+        let broken = broken.map(|nth| FIRST_REST.saturating_mul(1 << nth.min(16)).min(LONGEST_REST));
+        // Whoever says "at once" each time, and fails each time, rests all the same.
+        let rest = wish.map(|wish| wish.min(LONGEST_WISH)).max(broken);
         self.rests_until = rest.map(|rest| now + rest);
     }
 
@@ -203,6 +199,9 @@ mod tests {
         health.failed(now, Some(MS(7000)));
         assert_eq!(health.ask(now + MS(6999)), Err(MS(1)));
         assert_eq!(health.ask(now + MS(7000)), Ok(()));
+        let mut eager = Health::default();
+        (0..3).for_each(|_| eager.failed(now, Some(MS(0))));
+        assert_eq!(eager.ask(now), Err(FIRST_REST), "who fails each time rests, whatever it wishes");
     }
 
     #[test]

@@ -17,17 +17,25 @@ const AT_ONCE: usize = 3;
 #[derive(Clone, Debug, Default)]
 pub struct Progress(Arc<Way>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Way {
-    started: Mutex<Option<Instant>>,
+    /// When the attempt was made, or the request went out.
+    started: Mutex<Instant>,
     bytes: AtomicU64,
     arrived: AtomicBool,
 }
 
+impl Default for Way {
+    fn default() -> Self {
+        Self { started: Mutex::new(Instant::now()), bytes: AtomicU64::default(), arrived: AtomicBool::default() }
+    }
+}
+
 impl Progress {
-    /// The request goes out now: time spent waiting for a place does not count against the source.
+    /// The request goes out now: a wait for a place that was shorter than the source may take does not count against it.
+    /// A longer one does, since whoever holds the places may wait for a source that is silent.
     pub(super) fn start(&self) {
-        *self.0.started.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        *self.0.started.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
     /// So many bytes have come since the start.
@@ -47,7 +55,7 @@ impl Progress {
         }
         let started = *self.0.started.lock().unwrap_or_else(PoisonError::into_inner);
         let allowed = patience(self.0.bytes.load(Ordering::Relaxed));
-        Some(started.map_or(allowed, |started| allowed.saturating_sub(started.elapsed())))
+        Some(allowed.saturating_sub(started.elapsed()))
     }
 }
 
@@ -149,6 +157,19 @@ mod tests {
         fn drop(&mut self) {
             self.0.notify_one();
         }
+    }
+
+    #[tokio::test]
+    async fn one_that_never_begins_is_overtaken_too() {
+        let short = |_, _| Duration::from_millis(1);
+        let race = race(0..2, short, |nth, _| async move {
+            if nth == 0 {
+                std::future::pending::<()>().await;
+            }
+            Ok::<_, ()>(nth)
+        });
+        let won = tokio::time::timeout(Duration::from_mins(1), race).await;
+        assert_eq!(won.unwrap(), Ok((1, 1)));
     }
 
     #[tokio::test]

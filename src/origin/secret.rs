@@ -7,7 +7,7 @@ pub(super) fn without_logins(words: &str) -> String {
 }
 
 /// A chain that a person typed, wrongly perhaps: a password may have a `/` in it, which no url would allow.
-pub(super) fn typed_without_logins(chain: &str) -> String {
+pub(crate) fn typed_without_logins(chain: &str) -> String {
     cut(chain, |c| matches!(c, ',' | '|') || c.is_whitespace())
 }
 

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use tlog::VerifierKey;
 use url::Url;
 
-use crate::origin::{Chain, Link};
+use crate::origin::{Chain, Link, typed_without_logins};
 
 /// The key of sum.golang.org, as `go` has it built in (`cmd/go/internal/modfetch/key.go`).
 const SUM_GOLANG_ORG: &str = tlog::SUM_GOLANG_ORG;
@@ -72,16 +72,16 @@ impl Database {
         let mut words = text.split_whitespace();
         let name = words.next().unwrap_or("off");
         if name == "off" {
-            return Err(DatabaseError::Off(text.to_owned()));
+            return Err(DatabaseError::Off(typed_without_logins(text)));
         }
         let address = words.next();
         if words.next().is_some() {
-            return Err(DatabaseError::TooManyWords(text.to_owned()));
+            return Err(DatabaseError::TooManyWords(typed_without_logins(text)));
         }
         let key_text = match name {
             "sum.golang.org" | CHINA_ALIAS => SUM_GOLANG_ORG,
             other if other.contains('+') => other,
-            other => return Err(DatabaseError::UnknownName(other.to_owned())),
+            other => return Err(DatabaseError::UnknownName(typed_without_logins(other))),
         };
         let key = VerifierKey::parse(key_text)
             .map_err(|error| DatabaseError::BadKey { text: key_text.to_owned(), why: error.to_string() })?;
@@ -166,7 +166,7 @@ impl Database {
 }
 
 fn parse_url(text: &str) -> Result<Url, DatabaseError> {
-    let bad = || DatabaseError::BadUrl(text.to_owned());
+    let bad = || DatabaseError::BadUrl(typed_without_logins(text));
     let url = Url::parse(text).map_err(|_| bad())?;
     let plain =
         url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
@@ -218,6 +218,10 @@ mod tests {
         assert!(matches!(Database::parse("sum.golang.org a b"), Err(DatabaseError::TooManyWords(_))));
         assert!(matches!(Database::parse("sum.golang.org ftp://x"), Err(DatabaseError::BadUrl(_))));
         assert!(matches!(Database::parse("sum.golang.org http://u:p@x"), Err(DatabaseError::BadUrl(_))));
+        for text in ["sum.golang.org https://u:word@x", "sum.golang.org a https://u:word@x", "https://u:word@x"] {
+            let told = Database::parse(text).unwrap_err().to_string();
+            assert!(told.contains("https://x") && !told.contains("word@"), "{told}");
+        }
         let changed = SUM_GOLANG_ORG.replace("033de0ae", "033de0af");
         assert!(matches!(Database::parse(&changed), Err(DatabaseError::BadKey { .. })));
     }

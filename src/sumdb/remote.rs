@@ -2,7 +2,8 @@
 //!
 //! The database itself, the alias of the public one, and proxies that pass it on are doors to one log. What comes through
 //! any of them is proved, so a door that is behind, down or lying costs time and nothing else: the next one is asked. That
-//! something is absent counts only from a door that is the database's own.
+//! something is absent counts only from a door that is the database's own, and then nobody else is asked: the name may be
+//! one that nobody else should hear.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -96,16 +97,16 @@ impl Remote {
             let mut own = None;
             for link in database.proxies() {
                 let Some(base) = through(&link.source) else { continue };
-                let mut asked = base.clone();
-                asked.set_path(&format!("{}/supported", base.path()));
-                match self.http.get_small(asked, MAX_SUPPORTED).await {
+                // As a source like any other: a login in its url goes to nobody else.
+                let door = Link::plain(Source::Http(base.clone()), link.on_any_failure);
+                let door = Origin::alone(door, &self.http, waits).map_err(|cause| self.unreachable(cause))?;
+                match door.small_from(0, "supported", MAX_SUPPORTED).await {
                     Ok(_) => {
                         own = Some(base);
                         break;
                     }
-                    Err(HttpError::Absent { .. }) => {}
-                    Err(_) if link.on_any_failure => {}
-                    Err(cause) => return Err(self.unreachable(cause)),
+                    Err(error) if door.leads_on(0, &error) => {}
+                    Err(error) => return Err(self.unreachable(cause_of(error, door.name(0)))),
                 }
             }
             let urls = own.map_or_else(|| database.urls(), |own| vec![own]);
@@ -177,9 +178,19 @@ impl Remote {
         check: impl Fn(Vec<u8>) -> Result<T, SumdbError>,
     ) -> Result<T, SumdbError> {
         let doors = self.doors().await?;
+        // Tiles name nobody, and a door that is ahead may have one before the database's other address has it.
+        let settles = |nth, closed: &Closed| path.starts_with("lookup/") && doors.says_absent(nth, closed);
+        let attempt = |nth, _progress| {
+            let (through, settles) = (doors.through(nth, path, limit, &check), &settles);
+            async move {
+                match through.await {
+                    Err(closed) if settles(nth, &closed) => Ok(Err(closed)),
+                    answer => answer.map(Ok),
+                }
+            }
+        };
         let round = || async {
             let order = only.map_or_else(|| doors.origin.ranked(path), |nth| vec![nth]);
-            let attempt = |nth, _progress| doors.through(nth, path, limit, &check);
             doors.origin.race(order, PATIENCE, attempt).await
         };
         let passes = |closed: &Vec<(usize, Closed)>| {
@@ -189,7 +200,8 @@ impl Remote {
             soonest.filter(|_| !absent)
         };
         match doors.origin.in_rounds(round, passes).await {
-            Ok((_, answer)) => Ok(answer),
+            Ok((_, Ok(answer))) => Ok(answer),
+            Ok((nth, Err(closed))) => Err(self.why(doors, path, vec![(nth, closed)])),
             Err(closed) => Err(self.why(doors, path, closed)),
         }
     }
@@ -209,11 +221,7 @@ impl Remote {
                     return SumdbError::Absent { database, what: path.to_owned(), reason };
                 }
                 Closed::Wrong(error) => wrong = wrong.or(Some(error)),
-                Closed::Origin(OriginError::Failed(cause)) => failed = failed.or(Some(cause)),
-                Closed::Origin(error) => {
-                    let url = doors.origin.name(nth);
-                    failed = failed.or(Some(HttpError::Transport { url, cause: error.to_string() }));
-                }
+                Closed::Origin(error) => failed = failed.or_else(|| Some(cause_of(error, doors.origin.name(nth)))),
                 Closed::NoDoor => {}
             }
         }
@@ -265,6 +273,14 @@ impl Doors {
 impl Closed {
     fn passes(&self) -> Option<Duration> {
         if let Self::Origin(error) = self { error.passes() } else { None }
+    }
+}
+
+/// What failed at the door with this address.
+fn cause_of(error: OriginError, url: String) -> HttpError {
+    match error {
+        OriginError::Failed(cause) => cause,
+        error => HttpError::Transport { url, cause: error.to_string() },
     }
 }
 

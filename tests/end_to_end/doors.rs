@@ -14,6 +14,7 @@ pub fn trials() -> Vec<Trial> {
         trial("door: a door that lies is passed by, whatever it lies about", lying),
         trial("door: a door that is behind changes nothing", behind),
         trial("door: a proxy that passes nothing on is none, and does not decide what is absent", no_door),
+        trial("door: what the database itself does not know is named to nobody else", absence_settles),
         trial("door: heads of two doors that contradict each other are a fork", forked),
     ]
 }
@@ -99,6 +100,14 @@ fn no_door() {
     own.misbehave("*", Fault::Reset);
     let answer = get(&mirror.url, "/lookup/example.com/nothing@v1.0.0");
     assert_eq!(answer.status, 502, "a proxy may be behind: {}", answer.text());
+}
+
+fn absence_settles() {
+    let (own, proxy) = two();
+    let (_folder, mirror) = mirror(&own, &proxy);
+    assert_eq!(get(&mirror.url, "/lookup/example.com/nothing@v1.0.0").status, 404);
+    assert_eq!(own.asked("/lookup/example.com/nothing@v1.0.0"), 1);
+    assert_eq!(proxy.take_requests(), Vec::<String>::new());
 }
 
 fn forked() {

@@ -3,12 +3,12 @@
 //! git is told by its own settings that `https://example.test/` is a folder, so no name is looked up anywhere.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use libtest_mimic::Trial;
 use sumgate::demo::{Origin, World};
 
-use crate::fixture::{Go, Mirror, get, go_trial, origin, sumgate};
+use crate::fixture::{Go, Mirror, Running, get, go_trial, origin, sumgate, trial, wait};
 
 const ZIP: &str = "/example.test/repo.git/@v/v1.0.0.zip";
 const GO_MOD: &str = "/example.test/repo.git/@v/v1.0.0.mod";
@@ -16,6 +16,9 @@ const GO_MOD: &str = "/example.test/repo.git/@v/v1.0.0.mod";
 pub fn trials() -> Vec<Trial> {
     vec![
         go_trial("private: a git repository reaches go, and nobody else hears its name", nobody_hears),
+        go_trial("private: a store filled ahead, or from a module cache, names it to nobody", ahead),
+        trial("private: a page in the place of a go.mod is not pinned", page),
+        trial("private: patterns that can match nothing are refused at the start", dead_patterns),
         go_trial("private: what a proxy would answer is made of the repository", like_a_proxy),
         go_trial("private: fetched ahead from git, carried, and nobody hears the name", carried),
         go_trial("private: a moved tag is refused with both hashes", moved_tag),
@@ -132,6 +135,59 @@ fn nobody_hears(go: &Path) {
     assert!(leftovers.keys().all(|name| name.ends_with("lock")), "temporary folders stay: {:?}", leftovers.keys());
 }
 
+fn ahead(go: &Path) {
+    let (origin, repositories) = (origin(World::demo()), Repositories::new());
+    let folder = tempfile::tempdir().unwrap();
+    let run = |data: &str, words: &[&str], more: [&str; 2]| {
+        let mut program = repositories.with_home(sumgate());
+        program.args(words).args(more).args(["--sumdb", &origin.gosumdb(), "--data"]).arg(folder.path().join(data));
+        let output = program.env("GOPRIVATE", "*.test").output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap() + &String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        said
+    };
+    let modules = ["fetch", "--private", "*.test", "example.test/repo.git@v1.0.0", "example.com/hello@v1.0.0"];
+    let said = run("fetched", &modules, ["--upstream", &origin.url()]);
+    assert!(said.starts_with("fetched 6 files"), "{said}");
+    assert_eq!(private_requests(&origin), Vec::<String>::new());
+
+    let mirror = repositories.mirror(&origin, &folder.path().join("data"), &[]);
+    let client = client(go, &origin, &mirror).set("GONOSUMDB", "*.test");
+    client.must(&["mod", "download"]);
+    origin.take_requests();
+    let said = run("imported", &["import"], ["--modcache", client.module_cache().to_str().unwrap()]);
+    assert!(said.starts_with("imported "), "{said}");
+    assert_eq!(private_requests(&origin), Vec::<String>::new());
+}
+
+fn page() {
+    let origin = origin(World::demo());
+    let folder = tempfile::tempdir().unwrap();
+    let words = ["--upstream", &origin.url(), "--sumdb", &origin.gosumdb(), "--nosumdb", "example.com/hello"];
+    let mirror = Mirror::start_with(&folder.path().join("data"), &words);
+    let go_mod = "/example.com/hello/@v/v1.0.0.mod";
+    origin.misbehave(go_mod, sumgate::demo::Fault::Body("<html>\n<title>Log in</title>\n".into()));
+    let answer = get(&mirror.url, go_mod);
+    assert_eq!(answer.status, 502, "{}", answer.text());
+    assert!(answer.text().contains("it is no go.mod"), "{}", answer.text());
+    origin.behave();
+    assert_eq!(get(&mirror.url, go_mod).status, 200, "the right one is the first that counts");
+}
+
+fn dead_patterns() {
+    let folder = tempfile::tempdir().unwrap();
+    for (flag, patterns) in
+        [("--private", "corp.example github.com/our"), ("--private", "Corp.example"), ("--nosumdb", "corp.example/...")]
+    {
+        let (told, mut program) = (folder.path().join("told"), sumgate());
+        program.args(["serve", "--listen", "127.0.0.1:0", flag, patterns, "--data"]).arg(folder.path());
+        program.stdout(Stdio::null()).stderr(std::fs::File::create(&told).unwrap());
+        let status = wait(&mut Running(program.spawn().unwrap()).0);
+        let said = std::fs::read_to_string(told).unwrap();
+        assert!(status.code() == Some(2) && said.contains(flag) && said.contains(patterns), "{said}");
+    }
+}
+
 fn like_a_proxy(_go: &Path) {
     let (origin, repositories) = (origin(World::demo()), Repositories::new());
     let folder = tempfile::tempdir().unwrap();
@@ -239,6 +295,9 @@ fn pins(_go: &Path) {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let mirror = repositories.mirror(&origin, &data, &[]);
+    let info = "/example.test/repo.git/@v/v1.0.0.info";
+    let before = get(&mirror.url, info);
+    assert_eq!(before.status, 200, "{}", before.text());
     // As `go` asks: the zip last.
     assert_eq!(get(&mirror.url, GO_MOD).status, 200);
     let first = get(&mirror.url, ZIP).body;
@@ -264,6 +323,7 @@ fn pins(_go: &Path) {
     let second = get(&mirror.url, ZIP);
     assert_eq!(second.status, 200, "{}", second.text());
     assert!(second.body != first, "the old bytes came again");
+    assert_ne!(get(&mirror.url, info).text(), before.text(), "it names the commit");
     let (_, anew) = pins(&["list"]);
     assert_eq!(anew.lines().next(), listed.lines().next(), "the go.mod is the same");
     assert_ne!(anew.lines().last(), listed.lines().last());

@@ -14,6 +14,8 @@ pub(in crate::cli) struct ClosedArgs {
     pub(in crate::cli) databases: DatabaseArgs,
 
     /// Modules that the database is never asked about, in the syntax of GONOSUMDB: comma-separated patterns
+    ///
+    /// Where the database may be asked, those of GONOSUMDB and GOPRIVATE count as well.
     #[arg(long, value_name = "PATTERNS", env = "SUMGATE_NOSUMDB", default_value = "")]
     pub(in crate::cli) nosumdb: String,
 

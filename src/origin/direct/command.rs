@@ -15,8 +15,10 @@ use super::{DirectError, Settings, host};
 use crate::goenv::go_on_path;
 use crate::origin::secret::without_logins;
 
-/// Runs at the same time. Each clones a repository, which takes a core and as much network as there is.
+/// Runs at the same time, for all private modules together. Each clones a repository, which takes a core and as much
+/// network as there is.
 const AT_ONCE: usize = 4;
+static PLACES: Semaphore = Semaphore::const_new(AT_ONCE);
 /// What is read of the output: the largest list known is below 1 MB.
 const MAX_OUTPUT: u64 = 8 << 20;
 /// What is read of the complaints; the rest falls away.
@@ -118,7 +120,6 @@ const ABSENCE: [&str; 7] = [
 #[derive(Debug)]
 pub(super) struct GoCommand {
     settings: Settings,
-    places: Semaphore,
 }
 
 /// What a run printed, and the folder in which it worked; it is removed when this is dropped.
@@ -133,12 +134,12 @@ pub(super) struct Printed {
 
 impl GoCommand {
     pub(super) fn new(settings: Settings) -> Self {
-        Self { settings, places: Semaphore::new(AT_ONCE) }
+        Self { settings }
     }
 
     /// Runs `go` with these words to its end, whichever that is.
     pub(super) async fn run(&self, words: &[&str]) -> Result<Printed, DirectError> {
-        let _place = self.places.acquire().await.map_err(|error| host("wait for a place", &error))?;
+        let _place = PLACES.acquire().await.map_err(|error| host("wait for a place", &error))?;
         let go = go_on_path().ok_or(DirectError::NoGo)?;
         let folder = tempfile::Builder::new().prefix("direct-").tempdir_in(&self.settings.scratch);
         let folder = folder.map_err(|error| host("make a temporary folder", &error))?;
@@ -156,6 +157,10 @@ impl GoCommand {
         let all = async { tokio::join!(up_to(stdout, MAX_OUTPUT), up_to(stderr, MAX_COMPLAINTS), child.wait()) };
         let what = format!("go {}", words.join(" "));
         let Ok((output, complaints, status)) = tokio::time::timeout(self.settings.patience, all).await else {
+            drop(group);
+            // Whatever still writes would be in the way of the removal, which may take a while.
+            let _ = child.wait().await;
+            let _ = tokio::task::spawn_blocking(move || drop(folder)).await;
             return Err(DirectError::Timeout { what, patience: self.settings.patience });
         };
         group.ended();
