@@ -293,13 +293,16 @@ impl Shared {
                 Conclusion::Forked(evidence) => return Err(self.forked(*evidence).await),
             };
             // Of answers that are all wrong nothing is taken, not even a head that would fit.
-            if proved.iter().any(Result::is_ok) {
-                if self.advance(trusted, (*head).clone()).await? == Advance::Moved {
-                    continue;
-                }
-                self.tiles.keep(&tiles).await?;
+            if !proved.iter().any(Result::is_ok) {
+                return self.keep_records(&modules, proved, head.size()).await;
             }
-            return self.keep_records(&modules, proved, head.size()).await;
+            if self.advance(trusted, (*head).clone()).await? == Advance::Moved {
+                continue;
+            }
+            // Each is checked again whenever it is read, so neither waits for the other.
+            let records = self.keep_records(&modules, proved, head.size());
+            let (tiles, records) = tokio::join!(self.tiles.keep(&tiles), records);
+            return tiles.and(records);
         }
         Err(self.contention())
     }
