@@ -17,13 +17,20 @@ use super::StoreError;
 pub(crate) enum Durability {
     /// Synced: facts that cannot be had again, or that somebody reads without checking them.
     Synced,
-    /// Atomic only: the reader authenticates it, and what is missing or torn is fetched anew.
+    /// Atomic only.
     Atomic,
+    /// The reader authenticates it, and takes what is torn for absent. So a new file is written in its place.
+    Authenticated,
 }
 
 /// Writes `bytes` at `path` in one step. The folder must be there.
 pub(crate) fn write(path: &Path, bytes: &[u8], durability: Durability) -> Result<(), StoreError> {
     let failed = |cause| StoreError::new("write", path, cause);
+    if durability == Durability::Authenticated
+        && let Some(mut file) = create_new(path).map_err(failed)?
+    {
+        return file.write_all(bytes).map_err(failed);
+    }
     let parent = parent(path).map_err(failed)?;
     let mut file = NamedTempFile::with_prefix_in(".new-", parent).map_err(failed)?;
     readable_by_all(file.as_file()).map_err(failed)?;
@@ -36,6 +43,15 @@ pub(crate) fn write(path: &Path, bytes: &[u8], durability: Durability) -> Result
         sync_dir(parent).map_err(failed)?;
     }
     Ok(())
+}
+
+/// A new file at `path`, or `None` if there is one.
+fn create_new(path: &Path) -> io::Result<Option<File>> {
+    match File::create_new(path) {
+        Ok(file) => readable_by_all(&file).map(|()| Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
+        Err(cause) => Err(cause),
+    }
 }
 
 /// Moves a synced file to `path`, whose folder is made if need be.

@@ -87,7 +87,7 @@ impl StateDir {
 
     /// Writes down the sizes and times of heads. One that is lost makes records look younger, never older.
     pub fn set_heads(&self, heads: &str) -> Result<(), StoreError> {
-        self.write_atomic(&self.dir.join("heads"), heads.as_bytes())
+        durable::write(&self.dir.join("heads"), heads.as_bytes(), Durability::Atomic)
     }
 
     /// The sizes of the trees whose heads were carried away, as they were written down.
@@ -97,7 +97,7 @@ impl StateDir {
 
     /// Writes down the sizes of the trees whose heads were carried away.
     pub fn set_exported(&self, sizes: &str) -> Result<(), StoreError> {
-        self.write_atomic(&self.dir.join("exported"), sizes.as_bytes())
+        durable::write(&self.dir.join("exported"), sizes.as_bytes(), Durability::Atomic)
     }
 
     /// Where evidence of a fork lies, or would lie.
@@ -121,7 +121,7 @@ impl StateDir {
 
     /// Stores an authenticated tile.
     pub fn set_tile(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
-        self.write_atomic(&self.dir.join(flat("tile", name)), bytes)
+        self.write_authenticated(&self.dir.join(flat("tile", name)), bytes)
     }
 
     /// A record with its proof, under the escaped `path@version`, to be checked by the caller.
@@ -131,16 +131,16 @@ impl StateDir {
 
     /// Stores a record with its proof.
     pub fn set_record(&self, name: &str, bundle: &str) -> Result<(), StoreError> {
-        self.write_atomic(&self.dir.join(flat("record", name)), bundle.as_bytes())
+        self.write_authenticated(&self.dir.join(flat("record", name)), bundle.as_bytes())
     }
 
-    fn write_atomic(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-        match durable::write(path, bytes, Durability::Atomic) {
+    fn write_authenticated(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+        match durable::write(path, bytes, Durability::Authenticated) {
             // The first in its folder.
             Err(error) if error.cause.kind() == io::ErrorKind::NotFound => {
                 let dir = path.parent().unwrap_or(&self.dir);
                 fs::create_dir_all(dir).map_err(|cause| StoreError::new("make the folder", dir, cause))?;
-                durable::write(path, bytes, Durability::Atomic)
+                durable::write(path, bytes, Durability::Authenticated)
             }
             written => written,
         }

@@ -20,7 +20,7 @@ use crate::origin::{HttpClient, HttpError, Link, Origin, OriginError, Source, Wa
 /// An answer to `supported` has no content that matters.
 const MAX_SUPPORTED: usize = 4 << 10;
 /// Requests under way to one door: all tiles of a plan that an audit asks for at once (`sumdb/tiles.rs`).
-const AT_ONCE: usize = 256;
+const AT_ONCE: usize = 512;
 /// No door is overtaken before: a second one must not double the load on a public service whenever it is a little slow.
 const PATIENCE: Duration = Duration::from_secs(1);
 

@@ -22,7 +22,7 @@ use crate::store::StateDir;
 /// (872 tiles of level 1) fit.
 const MEMORY: u64 = 8 << 20;
 /// Requests under way for one plan. A plan for one record wants about six tiles, one for a whole go.sum some hundreds.
-const AT_ONCE: usize = 256;
+const AT_ONCE: usize = 512;
 
 /// The tiles of one database.
 #[derive(Clone)]
