@@ -93,7 +93,8 @@ struct PrivateModules {
     whole: Option<Text>,
 }
 
-/// What is said about logging in: the fields that both tables have.
+/// What is said about logging in: the fields that both tables have. They are written out in each, for serde cannot flatten
+/// a table that refuses unknown keys (<https://serde.rs/container-attrs.html#deny_unknown_fields>).
 struct LoginFields<'f> {
     netrc: Option<&'f Spanned<bool>>,
     token: [Option<&'f Text>; 2],

@@ -175,7 +175,8 @@ fn workspace(target: &Target) -> Option<PathBuf> {
     folder.ancestors().find(|folder| folder.join("go.work").is_file()).map(Path::to_owned)
 }
 
-/// The module paths of the folders that a workspace uses: `go` takes those from there, and needs no line for them. What cannot be read has none, and may be reported as missing.
+/// The module paths of the folders that a workspace uses: `go` takes those from there, and needs no line for them. What
+/// cannot be read has none, and may be reported as missing.
 fn own_modules(workspace: &Path) -> HashSet<String> {
     let text = |path: &Path| Some(String::from_utf8_lossy(&read_bounded(path).ok()?).into_owned());
     let folders = text(&workspace.join("go.work")).map(|text| used_folders(&text)).unwrap_or_default();

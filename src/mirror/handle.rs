@@ -29,11 +29,7 @@ pub(super) struct Handler {
 impl Handler {
     /// Answers a request; every error is an answer too.
     pub(super) async fn answer(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Response<Body> {
-        let databases = &self.pipeline.shared.vouchers.databases;
-        let trusted = |database: usize| Some(databases.get(database)?.trusted_size()?.get());
-        let response = if let (&Method::GET, Some(hot)) = (method, self.hot.get(uri.path(), headers, trusted)) {
-            hot
-        } else if matches!(*method, Method::GET | Method::HEAD) {
+        let response = if matches!(*method, Method::GET | Method::HEAD) {
             self.get(uri, headers).await.unwrap_or_else(|error| respond::error(&error))
         } else {
             let mut response = respond::refusal(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered here");
@@ -46,6 +42,10 @@ impl Handler {
 
     async fn get(&self, uri: &Uri, headers: &HeaderMap) -> Result<Response<Body>, Arc<MirrorError>> {
         let databases = &self.pipeline.shared.vouchers.databases;
+        let trusted = |database: usize| Some(databases.get(database)?.trusted_size()?.get());
+        if let Some(hot) = self.hot.get(uri.path(), headers, trusted) {
+            return Ok(hot);
+        }
         let names: Vec<&str> = databases.iter().map(|client| client.database().name()).collect();
         let route = route(uri.path(), &self.base, &names).map_err(MirrorError::from)?;
         let advisories = &self.pipeline.shared.advisories;

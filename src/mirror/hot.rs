@@ -1,8 +1,8 @@
 //! Small answers that went out a moment ago, ready to go out again.
 //!
-//! Only what cannot change is kept: a tile, the `.info` of a canonical version that no person can forget, a `.mod` whose bytes have the h1 of a proved
-//! record, and a lookup for as long as the head under it is the trusted one. What somebody does to the files meanwhile is
-//! noticed when an answer is [`KEPT`] old and takes the long way again.
+//! Only what cannot change is kept: a tile, the `.info` of a canonical version that no person can forget, a `.mod` whose
+//! bytes have the h1 of a proved record, and a lookup for as long as the head under it is the trusted one. What somebody
+//! does to the files meanwhile is noticed when an answer is [`KEPT`] old and takes the long way again.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -224,6 +224,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_torn_is_replaced() {
+        let all = tempfile::tempdir().unwrap();
+        let state = state(all.path(), "a.example", "k");
+        for written in ["who", "whole", "whole, and wider"] {
+            state.set_tile("tile/8/0/000", written.as_bytes()).unwrap();
+            assert_eq!(state.tile("tile/8/0/000").unwrap(), Some(written.as_bytes().to_vec()));
+        }
+    }
+
+    #[test]
     fn a_changed_key_never_meets_an_old_head() {
         let all = tempfile::tempdir().unwrap();
         state(all.path(), "a.example/db", "a.example/db+00000001+AA").swap_head(None, "old").unwrap();
