@@ -21,7 +21,7 @@ mod wanted;
 pub use contents::Contents;
 pub use error::CarryError;
 pub use export::{Exported, export};
-pub use fill::{Filled, Refusal, fill};
+pub use fill::{Filled, Refusal, fill, fill_newest};
 pub use import::{Imported, import};
 pub use modcache::files_of;
 pub use pack::Pack;

@@ -19,4 +19,4 @@ pub use dir::{DirError, hash_dir};
 pub use directory::ZipError;
 pub use h1::{FileList, H1, H1Error, hash_go_mod};
 pub use names::NameError;
-pub use zip::{ZipLimits, ZipReport, hash_any_zip, hash_module_zip, hash_module_zip_read};
+pub use zip::{ZipLimits, ZipReport, hash_any_zip, hash_module_zip, hash_module_zip_read, names_in_zip};

@@ -10,6 +10,8 @@ pub enum Fault {
     Request,
     /// The thing is reported or proved absent. A later retry may find it.
     Absent,
+    /// It is nothing that is answered here, whoever else may have it. That says nothing about a module.
+    NotServed,
     /// Bytes, facts or rules forbid the release. A retry helps only after somebody mended the cause.
     Refused,
     /// A server we depend on is down, or answered nonsense. A retry may help.
@@ -27,7 +29,7 @@ impl Fault {
     pub fn retry_helps(self) -> bool {
         match self {
             Self::Upstream | Self::Timeout | Self::Absent => true,
-            Self::Request | Self::Refused | Self::Misbehaviour | Self::Host => false,
+            Self::Request | Self::NotServed | Self::Refused | Self::Misbehaviour | Self::Host => false,
         }
     }
 }

@@ -7,6 +7,7 @@
 //! One file per arrow. Each takes the thing on its left by value, so a step that is left out does not compile.
 //! `pipeline` puts them in order; what no proof covers takes the way of `advisory` and never meets a `prove::Proven`.
 
+mod absence;
 mod admit;
 mod advisory;
 mod ahead;
@@ -17,20 +18,24 @@ mod error;
 mod fresh;
 mod handle;
 mod hash;
+mod here;
 mod hot;
+mod listed;
+mod newest;
+mod not_yet;
 mod obtain;
-mod offline;
 mod piece;
 mod pipeline;
 mod prove;
 mod respond;
+mod retracted;
 mod route;
 mod server;
 mod sources;
 mod status;
 mod trail;
-mod young;
 
+pub use absence::{Absent, NoRecord};
 pub use ahead::Ahead;
 pub use attest::Vouchers;
 pub use error::{Expected, MirrorError, Voucher};

@@ -5,6 +5,7 @@
 
 mod chain;
 mod direct;
+mod error;
 mod fetch;
 mod health;
 mod http;
@@ -12,17 +13,21 @@ mod landing;
 mod login;
 mod race;
 mod retry;
+mod search;
 mod secret;
 mod sources;
 mod upstream;
 
 pub use chain::{Chain, ChainError, Link, Source};
 pub use direct::{DirectError, Settings as DirectSettings};
-pub(crate) use fetch::worse;
-pub use fetch::{Advisory, Origin, OriginError, Waits};
+pub use error::OriginError;
+pub use fetch::{Advisory, Origin, Waits};
 pub use http::{Answer, HttpClient, HttpError, Timeouts};
 pub use landing::{Landing, Piece};
 pub use login::{Credentials, Login, Secret, may_log_in};
 pub use race::Progress;
+pub use search::Nowhere;
+pub(crate) use search::Search;
 pub(crate) use secret::typed_without_logins;
 pub use sources::Sources;
+pub use upstream::trouble_of_root;

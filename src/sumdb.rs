@@ -6,6 +6,7 @@
 
 mod ages;
 mod anchor;
+mod asked;
 mod attested;
 mod batch;
 mod carried;

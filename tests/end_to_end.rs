@@ -7,6 +7,18 @@
 #![expect(clippy::case_sensitive_file_extension_comparisons, reason = "files are named by our own code")]
 #![expect(unreachable_pub, reason = "modules of one test binary")]
 
+#[path = "end_to_end/absence_database.rs"]
+mod absence_database;
+#[path = "end_to_end/absence_direct.rs"]
+mod absence_direct;
+#[path = "end_to_end/absence_lists.rs"]
+mod absence_lists;
+#[path = "end_to_end/absence_offline.rs"]
+mod absence_offline;
+#[path = "end_to_end/absence_property.rs"]
+mod absence_property;
+#[path = "end_to_end/absence_upstream.rs"]
+mod absence_upstream;
 #[path = "end_to_end/ahead.rs"]
 mod ahead;
 #[path = "end_to_end/attacks.rs"]
@@ -37,6 +49,8 @@ mod gate;
 mod go_command;
 #[path = "end_to_end/hostile_archives.rs"]
 mod hostile_archives;
+#[path = "end_to_end/hosts.rs"]
+mod hosts;
 #[path = "end_to_end/hot.rs"]
 mod hot;
 #[path = "end_to_end/http.rs"]
@@ -81,6 +95,12 @@ fn main() {
     trials.extend(policy::trials());
     trials.extend(readme::trials());
     trials.extend(upstreams::trials());
+    trials.extend(absence_database::trials());
+    trials.extend(absence_upstream::trials());
+    trials.extend(absence_direct::trials());
+    trials.extend(absence_lists::trials());
+    trials.extend(absence_offline::trials());
+    trials.extend(absence_property::trials());
     trials.extend(doors::trials());
     trials.extend(offline::trials());
     trials.extend(ahead::trials());

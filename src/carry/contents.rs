@@ -6,7 +6,7 @@ use std::path::Path;
 use super::error::CarryError;
 use super::layout::{Entry, MAX_ENTRIES};
 use super::wanted::Wanted;
-use crate::module::ModuleVersion;
+use crate::module::{ModulePath, ModuleVersion};
 
 /// Module paths have at most some dozen elements; the layout puts five or so around them.
 const MAX_DEPTH: usize = 256;
@@ -16,6 +16,8 @@ const MAX_DEPTH: usize = 256;
 pub struct Contents {
     /// The files of modules.
     pub files: Wanted,
+    /// The modules whose newest version is named.
+    pub newest: Vec<ModulePath>,
     /// The databases whose heads are there, by name.
     pub heads: Vec<String>,
     /// The module versions with a record.
@@ -83,6 +85,7 @@ impl Contents {
             Entry::File(artifact) => {
                 self.files.add(&artifact.module, artifact.kind);
             }
+            Entry::Newest(path) => self.newest.push(path),
             Entry::Head(database) => self.heads.push(database),
             Entry::Record(_, module) => self.records.push(module),
             // Looked for when a proof needs it.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bytes::Bytes;
 use tokio::task::block_in_place;
 
 use super::error::CarryError;
@@ -13,7 +14,7 @@ use super::wanted::{Wanted, WantedFile};
 use crate::artifact::{Artifact, Kind};
 use crate::fault::{Fault, in_full};
 use crate::mirror::{MirrorError, Pipeline};
-use crate::module::ModuleVersion;
+use crate::module::{ModulePath, ModuleVersion};
 use crate::sumdb::{Attested, Client};
 
 /// What was exported.
@@ -45,15 +46,43 @@ pub async fn export(
     done: &AtomicUsize,
 ) -> Result<Exported, CarryError> {
     let mut exported = Exported::default();
-    records(pipeline, clients, wanted, &mut pack, &mut exported).await?;
+    let (wanted, newest) = with_newest(pipeline, wanted, &mut exported).await;
+    records(pipeline, clients, &wanted, &mut pack, &mut exported).await?;
     for (module, files) in &wanted.modules {
         for (kind, wanted) in files {
             file(pipeline, Artifact { module: module.clone(), kind: *kind }, wanted, &mut pack, &mut exported).await?;
             done.fetch_add(1, Ordering::Relaxed);
         }
     }
-    block_in_place(|| pack.finish())?;
+    block_in_place(|| {
+        newest.iter().try_for_each(|(path, info)| pack.add(&Entry::Newest(path.clone()).name(), info))?;
+        pack.finish()
+    })?;
     Ok(exported)
+}
+
+/// What is wanted, and the go.mod and `.info` of the newest version of each module, as far as it was noted; and what says
+/// which version that is.
+async fn with_newest(
+    pipeline: &Pipeline,
+    wanted: &Wanted,
+    exported: &mut Exported,
+) -> (Wanted, Vec<(ModulePath, Bytes)>) {
+    let (mut all, mut newest) = (wanted.clone(), Vec::new());
+    for path in wanted.paths() {
+        match pipeline.newest_here(&path).await {
+            Ok(Some(module)) => {
+                for kind in [Kind::Mod, Kind::Info] {
+                    all.add(&module, kind);
+                }
+                let info = serde_json::json!({ "Version": module.version.as_ref() }).to_string();
+                newest.push((path, info.into()));
+            }
+            Ok(None) => {}
+            Err(error) => exported.refuse(format!("the newest version of {path}"), in_full(&error), error.fault()),
+        }
+    }
+    (all, newest)
 }
 
 /// The records of all modules, by database, with what proves them.

@@ -59,6 +59,27 @@ pub async fn fill(pipeline: &Pipeline, wanted: &Wanted, done: &AtomicUsize) -> F
     each.into_iter().fold(Filled::default(), Filled::and)
 }
 
+/// Fills the store with the go.mod and `.info` of the newest version of each module that is `wanted`: without them a list
+/// that is made there could make a version look current that the module takes back.
+pub async fn fill_newest(pipeline: &Pipeline, wanted: &Wanted) -> Filled {
+    let each = wanted.paths().into_iter().filter(|path| !path.is_toolchain()).map(|path| async move {
+        let mut filled = Filled::default();
+        match pipeline.fetch_newest(&path).await {
+            Ok(files) => {
+                filled.came = files.len();
+                filled.bytes = files.iter().map(|file| file.bytes).sum();
+            }
+            Err(error) => {
+                let (what, why) = (format!("the newest version of {path}"), in_full(&*error));
+                filled.refused.push(Refusal { what, why, fault: error.fault() });
+            }
+        }
+        filled
+    });
+    let each: Vec<Filled> = stream::iter(each).buffered(AT_ONCE).collect().await;
+    each.into_iter().fold(Filled::default(), Filled::and)
+}
+
 impl Filled {
     async fn one(&mut self, pipeline: &Pipeline, module: &ModuleVersion, kind: Kind, wanted: &WantedFile) {
         let artifact = Artifact { module: module.clone(), kind };
@@ -86,7 +107,9 @@ impl Filled {
         }
     }
 
-    fn and(mut self, other: Self) -> Self {
+    /// Both together.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
         self.came += other.came;
         self.bytes += other.bytes;
         self.were_here += other.were_here;

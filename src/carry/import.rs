@@ -54,6 +54,12 @@ pub async fn import(
         }
     }
     imported.filled = fill(pipeline, &contents.files, done).await;
+    for path in &contents.newest {
+        if let Err(error) = pipeline.take_newest(path).await {
+            let (what, why) = (format!("the newest version of {path}"), in_full(&*error));
+            refused.push(Refusal { what, why, fault: error.fault() });
+        }
+    }
     refused.append(&mut imported.filled.refused);
     imported.filled.refused = refused;
     Ok(imported)

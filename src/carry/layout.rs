@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! M/@v/V.{info,mod,zip}              `go help goproxy`
+//! M/@latest                          the same: the .info of the newest version, whose .mod and .info are there, too
 //! sumdb/NAME/latest                  the signed head
 //! sumdb/NAME/lookup/M@V              a record, and the head again
 //! sumdb/NAME/tile/8/LEVEL/INDEX…     tiles (https://go.dev/design/25530-sumdb)
@@ -30,6 +31,8 @@ const MAX_INFO: u64 = 1 << 20;
 pub enum Entry {
     /// A file of a module version.
     File(Artifact),
+    /// Which version of a module is the newest.
+    Newest(ModulePath),
     /// The signed head of a database, by its name.
     Head(String),
     /// A record of a database.
@@ -67,6 +70,7 @@ impl Entry {
     pub fn name(&self) -> String {
         match self {
             Self::File(artifact) => artifact.path(),
+            Self::Newest(path) => format!("{}/@latest", path.escaped()),
             Self::Head(database) => format!("sumdb/{database}/latest"),
             Self::Record(database, ModuleVersion { path, version }) => {
                 format!("sumdb/{database}/lookup/{}@{}", path.escaped(), version.escaped())
@@ -83,6 +87,7 @@ impl Entry {
                 Kind::Mod => MAX_GO_MOD,
                 Kind::Info => MAX_INFO,
             },
+            Self::Newest(_) => MAX_INFO,
             Self::Head(_) => tlog::limits::MAX_NOTE_LEN as u64,
             Self::Record(..) => tlog::limits::MAX_LOOKUP_LEN as u64,
             Self::Tile(_, tile) => tile.byte_len() as u64,
@@ -103,6 +108,9 @@ fn of_database(database: &str, name: &str) -> Option<Entry> {
 }
 
 fn file(name: &str) -> Option<Entry> {
+    if let Some(path) = name.strip_suffix("/@latest") {
+        return Some(Entry::Newest(ModulePath::unescape(path).ok()?));
+    }
     let (path, file) = name.rsplit_once("/@v/")?;
     let (version, extension) = file.rsplit_once('.')?;
     let kind = [Kind::Info, Kind::Mod, Kind::Zip].into_iter().find(|kind| kind.extension() == extension)?;
@@ -122,6 +130,7 @@ mod tests {
         let databases = ["localhost.localdev/sumdb".to_owned()];
         for name in [
             "example.com/!upper/@v/v1.0.0.mod",
+            "example.com/!upper/@latest",
             "sumdb/localhost.localdev/sumdb/latest",
             "sumdb/localhost.localdev/sumdb/lookup/example.com/!upper@v1.0.0",
             "sumdb/localhost.localdev/sumdb/tile/8/0/x001/234.p/56",

@@ -3,14 +3,14 @@
 //! A line `M V h1:…` needs the zip, `M V/go.mod h1:…` the go.mod (<https://go.dev/ref/mod#go-sum-files>); a zip is of no
 //! use without its go.mod. The `.info` is wanted of each version: `go mod download` asks for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::fill::Refusal;
 use crate::artifact::{Artifact, Kind};
 use crate::dirhash::H1;
 use crate::fault::Fault;
 use crate::gosum::{AnyHash, SumContent, parse_go_sum};
-use crate::module::{ModuleVersion, Patterns};
+use crate::module::{ModulePath, ModuleVersion, Patterns};
 
 /// What is wanted of each module version.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,6 +43,11 @@ impl Wanted {
     /// The module versions.
     pub fn modules(&self) -> Vec<ModuleVersion> {
         self.modules.keys().cloned().collect()
+    }
+
+    /// The modules.
+    pub fn paths(&self) -> BTreeSet<ModulePath> {
+        self.modules.keys().map(|module| module.path.clone()).collect()
     }
 
     /// How many files there are.

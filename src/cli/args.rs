@@ -14,7 +14,7 @@ use crate::finding::{Format, Severity};
 
 pub(super) use closed::{ClosedArgs, ExportArgs, FetchArgs, ImportArgs};
 pub(super) use pins::{PinsArgs, PinsCommand};
-pub(super) use serve::{AddressArgs, ServeArgs};
+pub(super) use serve::{AddressArgs, HoldArgs, ServeArgs};
 
 const ABOUT: &str = "A Go module mirror that proves every byte against the checksum database before it lets it out";
 
@@ -251,6 +251,9 @@ pub(super) struct RunArgs {
     /// Where to fetch from, in the syntax of GOPROXY [default: the environment's GOPROXY, without `direct`]
     #[arg(long, value_name = "GOPROXY", env = "SUMGATE_UPSTREAM")]
     pub(super) upstream: Option<String>,
+
+    #[command(flatten)]
+    pub(super) hold: HoldArgs,
 
     /// Write what was released and refused as JSON
     #[arg(long, value_name = "FILE")]

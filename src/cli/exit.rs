@@ -46,7 +46,7 @@ impl Exit {
 impl From<Fault> for Exit {
     fn from(fault: Fault) -> Self {
         match fault {
-            Fault::Absent | Fault::Refused => Self::Findings,
+            Fault::Absent | Fault::NotServed | Fault::Refused => Self::Findings,
             Fault::Request | Fault::Upstream | Fault::Timeout | Fault::Host => Self::NotFinished,
             Fault::Misbehaviour => Self::Misbehaviour,
         }
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn every_fault_has_its_exit_code() {
-        assert_eq!([Fault::Absent, Fault::Refused].map(Exit::from), [Exit::Findings; 2]);
+        assert_eq!([Fault::Absent, Fault::NotServed, Fault::Refused].map(Exit::from), [Exit::Findings; 3]);
         let unfinished = [Fault::Request, Fault::Upstream, Fault::Timeout, Fault::Host];
         assert_eq!(unfinished.map(Exit::from), [Exit::NotFinished; 4]);
         assert_eq!(Exit::from(Fault::Misbehaviour), Exit::Misbehaviour);

@@ -8,7 +8,7 @@ use super::args::FetchArgs;
 use super::config;
 use super::exit::{Exit, Failure};
 use super::{out, sources};
-use crate::carry::{Filled, Refusal, fill, of_names};
+use crate::carry::{Filled, Refusal, fill, fill_newest, of_names};
 use crate::mirror::{Pipeline, Trail, Vouchers};
 use crate::module::ModuleVersion;
 use crate::origin::Waits;
@@ -39,7 +39,7 @@ pub(super) fn run(args: &FetchArgs) -> Result<Exit, Failure> {
     let sources = said.sources(Waits::default(), &http, &store)?;
     let pipeline = Pipeline::new(store, sources, vouchers, policy, Trail::default());
     let done = AtomicUsize::new(0);
-    let work = fill(&pipeline, &wanted, &done);
+    let work = async { fill(&pipeline, &wanted, &done).await.and(fill_newest(&pipeline, &wanted).await) };
     let filled = config::runtime()?.block_on(out::with_progress("fetching", wanted.files(), &done, work));
     let refused: Vec<Refusal> = malformed.into_iter().chain(private).chain(filled.refused.iter().cloned()).collect();
     complain(&refused);

@@ -40,8 +40,8 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Failure> {
 
     let trail = Trail::kept();
     let vouchers = Vouchers { databases: clients.clone(), exempt: exempt.clone() };
-    let origin =
-        Origin::new(&chain, &http, Waits::default()).map_err(|error| Failure::host("set up the upstreams", &error))?;
+    let waits = Waits { hold: Some(args.hold.hold), ..Waits::default() };
+    let origin = Origin::new(&chain, &http, waits).map_err(|error| Failure::host("set up the upstreams", &error))?;
     let pipeline = Pipeline::new(store, origin.into(), vouchers, policy, trail.clone());
     let gatekeeper = pipeline.clone();
     let start = Instant::now();

@@ -7,7 +7,7 @@ use super::exit::Failure;
 use crate::fault::Fault;
 use crate::goenv::go_on_path;
 use crate::module::Patterns;
-use crate::origin::{Chain, DirectSettings, HttpClient, Link, Origin, Source, Sources, Waits};
+use crate::origin::{Chain, DirectSettings, HttpClient, Link, Origin, Source, Sources, Waits, trouble_of_root};
 use crate::settings::{Private, Settings};
 use crate::store::Store;
 
@@ -53,7 +53,8 @@ impl Said {
             let link = match private {
                 Private::Proxy(link) => (**link).clone(),
                 Private::Direct(patience) => {
-                    Link::plain(Source::Direct(DirectSettings::new(store.scratch(), *patience)), false)
+                    let settings = DirectSettings::new(store.scratch(), *patience, patterns.clone());
+                    Link::plain(Source::Direct(settings), false)
                 }
             };
             Ok((patterns.clone(), Origin::alone(link, http, waits).map_err(failed)?))
@@ -62,6 +63,14 @@ impl Said {
         if self.private.iter().any(|(_, private)| matches!(private, Private::Direct(_))) && go_on_path().is_none() {
             // Every request for them will be answered with that, too.
             tracing::warn!("there is no `go` command on the PATH: private modules cannot be fetched `direct`");
+        }
+        for link in self.chain.links() {
+            // Every request will be answered with that, too.
+            if let Source::Dir(root) = &link.source
+                && let Some(why) = trouble_of_root(root)
+            {
+                tracing::warn!(upstream = %link.source, "this upstream cannot be used: {why}");
+            }
         }
         Ok(Sources::new(Origin::new(&self.chain, http, waits).map_err(failed)?, private))
     }

@@ -21,6 +21,8 @@ pub enum Fault {
     Reset,
     /// This fault so many times, then honest.
     Times(u32, Box<Self>),
+    /// This fault, after a while.
+    Delayed(Duration, Box<Self>),
     /// Another body, with status 200.
     Body(Bytes),
     /// A status with a text.

@@ -93,7 +93,8 @@ impl Origin {
         *locked(&self.state.shown) = size;
     }
 
-    /// Misbehaves for `path` (as asked, with a leading `/`; `*` is every path that has no fault of its own) from now on.
+    /// Misbehaves for `path` (as asked, with a leading `/`) from now on. A `*` at its end stands for any end; a path itself
+    /// counts before these, and of these the longest.
     pub fn misbehave(&self, path: &str, fault: Fault) {
         locked(&self.state.faults).insert(path.to_owned(), fault);
     }
@@ -154,7 +155,11 @@ impl State {
         locked(&self.requests).push(range.map_or_else(|| raw.to_owned(), |range| format!("{raw} {range}")));
         let path = percent_decode_str(raw).decode_utf8_lossy();
         let honest = self.honest(path.strip_prefix('/').unwrap_or_default());
-        let fault = self.fault(raw);
+        let mut fault = self.fault(raw);
+        if let Some(Fault::Delayed(delay, then)) = fault {
+            tokio::time::sleep(delay).await;
+            fault = Some(*then);
+        }
         match fault {
             Some(Fault::Hold) => self.go_on.notified().await,
             Some(Fault::Delay(delay)) => tokio::time::sleep(delay).await,
@@ -189,19 +194,22 @@ impl State {
             (Some(Fault::Break(after)), Some(body)) => in_pieces(&body, broken_off(&body, after)),
             (Some(Fault::Stall(after)), Some(body)) => in_pieces(&body, self.stalled(&body, after)),
             (Some(Fault::Trickle(rate)), Some(body)) => in_pieces(&body, trickling(&body, rate)),
-            (None | Some(Fault::Hold | Fault::Delay(_) | Fault::Times(..)), Some(body)) => {
+            (None | Some(Fault::Hold | Fault::Delay(_) | Fault::Delayed(..) | Fault::Times(..)), Some(body)) => {
                 asked_part(body, request.headers())
             }
         })
     }
 
-    /// The fault for a path, or the one for all paths (`*`). A fault of the database is there behind both its doors.
+    /// The fault for a path. A fault of the database is there behind both its doors.
     fn fault(&self, path: &str) -> Option<Fault> {
         let door = format!("/sumdb/{}", locked(&self.world).name());
+        let paths = [path, path.strip_prefix(&door).unwrap_or(path)];
         let mut faults = locked(&self.faults);
-        let keys = [path, path.strip_prefix(&door).unwrap_or(path), "*"];
-        let key = keys.into_iter().find(|key| faults.contains_key(*key))?;
-        match faults.get_mut(key)? {
+        let covers = |key: &&String| {
+            paths.iter().any(|path| key.strip_suffix('*').map_or(*path == **key, |start| path.starts_with(start)))
+        };
+        let key = faults.keys().filter(covers).max_by_key(|key| (!key.ends_with('*'), key.len()))?.clone();
+        match faults.get_mut(&key)? {
             Fault::Times(0, _) => None,
             Fault::Times(left, fault) => {
                 *left -= 1;

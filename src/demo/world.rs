@@ -88,6 +88,15 @@ impl World {
         module
     }
 
+    /// Adds a module of these files, one of which is its go.mod.
+    pub fn add_files(&mut self, module: &str, files: &[(&str, &str)]) -> ModuleVersion {
+        let module = ModuleVersion::parse(module).expect(SOUND);
+        let go_mod = files.iter().find(|(name, _)| *name == "go.mod").map_or("", |(_, text)| *text);
+        let zip = module_zip(&module, files, 6).expect(SOUND);
+        self.add(&module, go_mod, zip);
+        module
+    }
+
     /// Adds a toolchain as small as one can be: a script that says its version.
     pub fn add_toolchain(&mut self, version: &str, name: &str) -> ModuleVersion {
         let module = ModuleVersion::parse(&format!("golang.org/toolchain@{version}")).expect(SOUND);

@@ -68,6 +68,11 @@ pub fn hash_module_zip_read(
     hash_entries(file, entries, &format!("{module}/"), limits, |entry| along.sha256(entry))
 }
 
+/// The names in a zip.
+pub fn names_in_zip(file: &File, limits: &ZipLimits) -> Result<Vec<String>, ZipError> {
+    Ok(entries(file, limits)?.into_iter().map(|entry| entry.name).collect())
+}
+
 /// The same, for whatever module the first name says.
 pub fn hash_any_zip(file: &File, limits: &ZipLimits) -> Result<ZipReport, ZipError> {
     let entries = entries(file, limits)?;

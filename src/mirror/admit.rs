@@ -4,23 +4,16 @@
 //! retractions would not work; lists leave it out, so that `go get -u` picks another one.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
 use futures_util::{StreamExt, stream};
-use moka::sync::Cache;
 
 use super::attest::Vouchers;
 use super::error::MirrorError;
-use crate::fault::Fault;
-use crate::gomod::Retraction;
 use crate::module::{ModulePath, ModuleVersion, Version};
 use crate::policy::{self, Age, Decision, Facts, Policy, Verdict};
 
-/// How long it is believed which versions a module retracts. Authors retract days after they released.
-const RETRACTIONS_FRESH: Duration = Duration::from_mins(10);
-/// Modules whose retractions are remembered; one has some hundred bytes.
-const MAX_RETRACTIONS: u64 = 10_000;
 /// Versions of a list that are judged, newest first; older ones stay in. Each may cost a lookup, once.
 const MAX_JUDGED: usize = 300;
 /// Lookups for one list at the same time.
@@ -29,14 +22,12 @@ const AT_ONCE: usize = 32;
 /// The policy, and what was found out for it.
 pub(super) struct Admission {
     policy: Policy,
-    retractions: Cache<ModulePath, Arc<Vec<Retraction>>>,
     used: Mutex<BTreeSet<usize>>,
 }
 
 impl Admission {
     pub(super) fn new(policy: Policy) -> Self {
-        let retractions = Cache::builder().max_capacity(MAX_RETRACTIONS).time_to_live(RETRACTIONS_FRESH).build();
-        Self { policy, retractions, used: Mutex::default() }
+        Self { policy, used: Mutex::default() }
     }
 
     pub(super) fn policy(&self) -> &Policy {
@@ -86,27 +77,10 @@ impl Admission {
             Ok((attested, client)) => {
                 client.age(attested.record().id(), self.policy.min_age().unwrap_or_default(), SystemTime::now())
             }
-            Err(error) if error.fault() == Fault::Absent => Age::Unknown,
+            Err(MirrorError::NoRecord(_) | MirrorError::Exempt(_)) => Age::Unknown,
             Err(error) => return Err(error),
         });
         Ok(())
-    }
-
-    /// The retractions of a module, or `find` them.
-    pub(super) async fn retractions<F>(
-        &self,
-        path: &ModulePath,
-        find: impl FnOnce() -> F,
-    ) -> Result<Arc<Vec<Retraction>>, Arc<MirrorError>>
-    where
-        F: Future<Output = Result<Vec<Retraction>, Arc<MirrorError>>>,
-    {
-        if let Some(known) = self.retractions.get(path) {
-            return Ok(known);
-        }
-        let found = Arc::new(find().await?);
-        self.retractions.insert(path.clone(), Arc::clone(&found));
-        Ok(found)
     }
 
     /// The versions of a list that may come in, in their order.

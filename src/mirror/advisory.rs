@@ -1,36 +1,26 @@
-//! What no proof covers: `.info`, version lists, `@latest`, queries.
+//! What no proof covers, as sources say it: `.info`, version lists, `@latest`, queries.
 //!
 //! These are passed on as they came once they have the right form; they can misname a version, but what is downloaded
 //! under that name is proved all the same. The `.info` of a canonical version is kept, since it never changes; the
-//! others are kept for a while (see `fresh`). A version that was released here stays in its list, whatever upstreams say.
+//! others are kept for a while (see `fresh`). What clients see of them is decided in `listed`.
 
-use std::collections::HashSet;
 use std::io::{Read, Write};
-use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Deserialize;
 
-use super::commit::Released;
 use super::error::MirrorError;
-use super::fresh::{Dated, Fresh, State};
+use super::fresh::{Dated, Fresh};
 use super::pipeline::{Pipeline, Shared, blocking};
-use crate::artifact::{Artifact, Kind};
-use crate::fault::Fault;
+use crate::artifact::Artifact;
 use crate::flight::Flights;
-use crate::gomod::{self, Retraction};
 use crate::module::{ModulePath, ModuleVersion, Query, Version};
 use crate::origin::{OriginError, Sources};
 use crate::store::{Store, StoreError};
 
 /// The largest `.info` seen has a few kilobytes of `Origin`.
 pub(super) const MAX_INFO: usize = 1 << 20;
-
-/// Versions that are asked for what a module takes back, if the database does not know the newest ones. A hundred releases
-/// in the time that the database takes to learn of one are nobody's.
-const MAX_SPEAKERS: usize = 10;
 
 /// One request upstream for each path that is being asked, and what changes, for a while.
 #[derive(Clone)]
@@ -52,6 +42,9 @@ impl Advisories {
             let (store, wanted) = (Arc::clone(&shared.store), artifact.clone());
             if let Some(info) = blocking(move || stored_info(&store, &wanted)).await? {
                 return Ok(info);
+            }
+            if shared.offline {
+                return Err(MirrorError::Offline(artifact.to_string()));
             }
             foresee(&shared, &artifact.module);
             let check = |body: Vec<u8>| {
@@ -79,66 +72,15 @@ impl Advisories {
         self.resolve(pipeline, path, format!("{}/@v/{}.info", path.escaped(), query.escaped())).await
     }
 
-    /// `@latest`: the `.info` of the version that the upstream holds for the newest; or, if the policy denies that one, of
-    /// the newest in the list that it allows.
+    /// `@latest`: the `.info` of the version that a source holds for the newest.
     pub(super) async fn latest(&self, pipeline: &Pipeline, path: &ModulePath) -> Result<Dated, Arc<MirrorError>> {
-        let latest = self.resolve(pipeline, path, format!("{}/@latest", path.escaped())).await?;
-        let Some(admission) = &pipeline.shared.admission else { return Ok(latest) };
-        let newest = named(path, &latest.body)?;
-        let vouchers = &pipeline.shared.vouchers;
-        if !admission.allowed(path, vec![newest.version.clone()], vouchers).await.is_empty() {
-            return Ok(latest);
-        }
-        let allowed = admission.allowed(path, self.versions(pipeline, path).await?, vouchers).await;
-        let releases = allowed.iter().filter(|version| !version.is_prerelease());
-        let Some(version) = releases.max().or_else(|| allowed.iter().max()) else {
-            // Nothing is left: say what the policy has against the newest.
-            admission.examine(&newest, vouchers).await?;
-            return Ok(latest);
-        };
-        let module = ModuleVersion { path: path.clone(), version: version.clone() };
-        let body = self.info(pipeline, &Artifact { module, kind: Kind::Info }).await?;
-        Ok(Dated { body, ..latest })
+        self.resolve(pipeline, path, format!("{}/@latest", path.escaped())).await
     }
 
-    /// `@v/list`: one version a line, without those that the policy denies.
+    /// `@v/list`: one version a line.
     pub(super) async fn list(&self, pipeline: &Pipeline, path: &ModulePath) -> Result<Dated, Arc<MirrorError>> {
-        let list = self.whole_list(pipeline, path).await?;
-        let Some(admission) = &pipeline.shared.admission else { return Ok(list) };
-        let allowed = admission.allowed(path, versions_of(&list.body), &pipeline.shared.vouchers).await;
-        let body = Bytes::from(allowed.iter().map(|version| format!("{version}\n")).collect::<String>());
-        Ok(Dated { body, ..list })
-    }
-
-    /// The versions of a module.
-    pub(super) async fn versions(
-        &self,
-        pipeline: &Pipeline,
-        path: &ModulePath,
-    ) -> Result<Vec<Version>, Arc<MirrorError>> {
-        Ok(versions_of(&self.whole_list(pipeline, path).await?.body))
-    }
-
-    /// What upstreams list, and behind it what was released here and they do not list.
-    async fn whole_list(&self, pipeline: &Pipeline, path: &ModulePath) -> Result<Dated, Arc<MirrorError>> {
         let asked = format!("{}/@v/list", path.escaped());
-        let list = self.fresh.get(&pipeline.shared.sources.of(path), &asked, crate::store::MAX_LIST, list).await;
-        let (store, path) = (Arc::clone(&pipeline.shared.store), path.clone());
-        let mut released = blocking(move || Ok(store.released(&path)?)).await?;
-        let (dated, state) = match list {
-            Ok(dated) => (dated.body, (dated.age, dated.state)),
-            Err(error) if released.is_empty() => return Err(error),
-            // Gone upstream, or no upstream answers: what is here is still here.
-            Err(_) => (Bytes::new(), (Duration::ZERO, State::SourcesDown)),
-        };
-        let listed: HashSet<Version> = versions_of(&dated).into_iter().collect();
-        released.retain(|version| !listed.contains(version));
-        let mut body = dated.to_vec();
-        if !body.is_empty() && !body.ends_with(b"\n") {
-            body.push(b'\n');
-        }
-        body.extend(released.iter().flat_map(|version| format!("{version}\n").into_bytes()));
-        Ok(Dated { body: body.into(), age: state.0, state: state.1 })
+        self.fresh.get(&pipeline.shared.sources.of(path), &asked, crate::store::MAX_LIST, list).await
     }
 
     async fn resolve(&self, pipeline: &Pipeline, path: &ModulePath, asked: String) -> Result<Dated, Arc<MirrorError>> {
@@ -163,61 +105,6 @@ impl Advisories {
     }
 }
 
-impl Pipeline {
-    /// What a module takes back: its newest release says so, even if it takes back itself
-    /// (<https://go.dev/ref/mod#go-mod-file-retract>). That go.mod is proved like any other. Nothing here is ever absent:
-    /// that would be taken for an answer about the zip that somebody asked for.
-    pub(super) async fn find_retractions(&self, path: &ModulePath) -> Result<Vec<Retraction>, Arc<MirrorError>> {
-        let versions = match self.listed(path).await {
-            Err(error) if error.fault() == Fault::Absent => return Ok(Vec::new()),
-            versions => versions?,
-        };
-        let mut unknown = None;
-        for version in speakers(versions) {
-            let Ok(module) = ModuleVersion::new(path.clone(), version) else { continue };
-            match self.release_proved(&Artifact { module: module.clone(), kind: Kind::Mod }).await {
-                Ok(go_mod) => return self.read_retractions(go_mod).await,
-                // A list proves nothing: it was tagged just now, or made up.
-                Err(error) if error.fault() == Fault::Absent || matches!(*error, MirrorError::TooYoung { .. }) => {
-                    unknown = Some(module);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        match unknown {
-            None => Ok(Vec::new()),
-            Some(module) => {
-                let why = format!("nothing that it lists is known to the database, down to {module}");
-                Err(Arc::new(OriginError::Nonsense { origin: "that was asked".to_owned(), why }.into()))
-            }
-        }
-    }
-
-    async fn listed(&self, path: &ModulePath) -> Result<Vec<Version>, Arc<MirrorError>> {
-        if self.shared.offline {
-            return Ok(self.versions_released(path).await?);
-        }
-        self.shared.advisories.versions(self, path).await
-    }
-
-    async fn read_retractions(&self, go_mod: Released) -> Result<Vec<Retraction>, Arc<MirrorError>> {
-        let failed = |cause| MirrorError::from(StoreError::new("read", Path::new("the newest go.mod"), cause));
-        let text = blocking(move || go_mod.go_mod().map_err(failed)).await?;
-        Ok(gomod::retractions(&String::from_utf8_lossy(&text)))
-    }
-}
-
-/// The versions whose go.mod may say what is taken back: releases, or else pre-releases, newest first. One that is
-/// `+incompatible` has no go.mod, so it would say that nothing is.
-fn speakers(mut versions: Vec<Version>) -> impl Iterator<Item = Version> {
-    versions.retain(|version| !version.is_incompatible());
-    if versions.iter().any(|version| !version.is_prerelease()) {
-        versions.retain(|version| !version.is_prerelease());
-    }
-    versions.sort();
-    versions.into_iter().rev().take(MAX_SPEAKERS)
-}
-
 /// Looks the version up meanwhile: who asks for the `.info` of a version asks for its `.mod` next, and that needs the
 /// record. Whatever comes of it is told to whoever asks then.
 fn foresee(shared: &Arc<Shared>, module: &ModuleVersion) {
@@ -228,7 +115,7 @@ fn foresee(shared: &Arc<Shared>, module: &ModuleVersion) {
 }
 
 /// The module version that an `.info` names.
-fn named(path: &ModulePath, info: &[u8]) -> Result<ModuleVersion, MirrorError> {
+pub(super) fn named(path: &ModulePath, info: &[u8]) -> Result<ModuleVersion, MirrorError> {
     let nonsense = |why: String| OriginError::Nonsense { origin: "that was asked".to_owned(), why };
     let version = version_of(info).map_err(nonsense)?;
     Ok(ModuleVersion { path: path.clone(), version })
@@ -255,7 +142,7 @@ pub(super) fn version_of(body: &[u8]) -> Result<Version, String> {
 }
 
 /// The versions that a list names.
-fn versions_of(list: &[u8]) -> Vec<Version> {
+pub(super) fn versions_of(list: &[u8]) -> Vec<Version> {
     let firsts = std::str::from_utf8(list).unwrap_or_default().lines();
     firsts.filter_map(|line| Version::parse(line.split_whitespace().next()?).ok()).collect()
 }
@@ -309,16 +196,6 @@ mod tests {
         assert!(read(r#"{"Version":"v1.0.0","version":"v9.9.9"}"#).unwrap_err().contains("more than one way"));
         assert!(read(r#"{"Version":"v1.0.0","verſion":"v9.9.9"}"#).unwrap_err().contains("more than one way"));
         assert!(read(r#"{"Version":"v1.0.0","Version":"v9.9.9"}"#).is_err());
-    }
-
-    #[test]
-    fn releases_say_what_is_taken_back_newest_first_and_incompatible_ones_never() {
-        let speakers =
-            |list: &str| speakers(versions_of(list.as_bytes())).map(|one| one.to_string()).collect::<Vec<_>>();
-        assert_eq!(speakers("v1.9.0\nv1.10.0\nv2.0.0+incompatible\nv1.11.0-rc.1\n"), ["v1.10.0", "v1.9.0"]);
-        assert_eq!(speakers("v1.0.0-rc.1\nv1.0.0-rc.2\n"), ["v1.0.0-rc.2", "v1.0.0-rc.1"]);
-        assert_eq!(speakers("v2.0.0+incompatible\n"), [""; 0]);
-        assert_eq!(speakers(&(0..100).map(|nth| format!("v1.0.{nth}\n")).collect::<String>()).len(), MAX_SPEAKERS);
     }
 
     #[test]

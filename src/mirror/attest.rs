@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use super::absence::NoRecord;
 use super::error::{Expected, MirrorError, Voucher};
 use crate::artifact::{Artifact, Kind};
-use crate::fault::Fault;
 use crate::module::{ModulePath, ModuleVersion, Patterns};
 use crate::store::Store;
 use crate::sumdb::{Attested, Client, SumdbError};
@@ -44,22 +44,70 @@ impl Vouchers {
         self.exempt.exempts(path)
     }
 
+    /// Whether anything of a module of this path was ever seen here: a file, a pin, a record. Blocks.
+    pub(super) fn has_seen(&self, store: &Store, path: &ModulePath) -> Result<bool, MirrorError> {
+        if store.has_module(path)? {
+            return Ok(true);
+        }
+        for database in &self.databases {
+            if database.has_record_of(path).map_err(Arc::new)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// All databases, or the one with this place among them.
+    pub(super) fn databases(&self, only: Option<usize>) -> &[Client] {
+        match only {
+            Some(nth) => self.databases.get(nth..=nth).unwrap_or_default(),
+            None => &self.databases,
+        }
+    }
+
     /// The proved record of `module`, with its database, from the first database that has one.
     pub(super) async fn record(&self, module: &ModuleVersion) -> Result<(Arc<Attested>, &Client), MirrorError> {
+        self.record_by(module, None, false).await
+    }
+
+    /// The same, and what is remembered of missing records does not count.
+    pub(super) async fn record_anew(
+        &self,
+        module: &ModuleVersion,
+        only: Option<usize>,
+    ) -> Result<(Arc<Attested>, &Client), MirrorError> {
+        self.record_by(module, only, true).await
+    }
+
+    async fn record_by(
+        &self,
+        module: &ModuleVersion,
+        only: Option<usize>,
+        anew: bool,
+    ) -> Result<(Arc<Attested>, &Client), MirrorError> {
         if self.exempts(&module.path) {
             return Err(MirrorError::Exempt(module.to_string()));
         }
-        let mut absent = None;
-        for database in &self.databases {
-            match database.lookup(module).await {
+        let mut answers = Vec::new();
+        for database in self.databases(only) {
+            let answer = if anew { database.lookup_anew(module).await } else { database.lookup(module).await };
+            match answer {
                 Ok(attested) => return Ok((attested, database)),
-                Err(error) if error.fault() == Fault::Absent => absent = absent.or(Some(error)),
-                // Another one may have been asked while there was a network.
-                Err(error) if matches!(*error, SumdbError::Offline { .. }) => absent = Some(error),
-                Err(error) => return Err(error.into()),
+                Err(error) => match *error {
+                    // Another one may have been asked while there was a network, or have been carried here.
+                    SumdbError::NoRecord { .. } | SumdbError::NotCarried { .. } | SumdbError::Offline { .. } => {
+                        answers.push(error);
+                    }
+                    // Where one cannot be verified, the next one does not decide.
+                    _ => return Err(error.into()),
+                },
             }
         }
-        Err(absent.map_or_else(|| MirrorError::Exempt(module.to_string()), MirrorError::from))
+        if let Some(none) = NoRecord::of(module, &answers) {
+            return Err(MirrorError::NoRecord(none));
+        }
+        let doubtful = answers.into_iter().find(|error| !matches!(**error, SumdbError::NoRecord { .. }));
+        Err(doubtful.map_or_else(|| MirrorError::Exempt(module.to_string()), MirrorError::from))
     }
 
     pub(super) async fn attest(&self, artifact: &Artifact, store: &Arc<Store>) -> Result<Vouched, MirrorError> {

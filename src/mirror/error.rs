@@ -2,13 +2,16 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::absence::{Absent, NoRecord};
+use super::not_yet::RETRY_AFTER;
 use super::route::RouteError;
 use crate::artifact::Artifact;
 use crate::dirhash::H1;
 use crate::fault::Fault;
 use crate::flight::BrokenOff;
-use crate::module::ModuleVersion;
+use crate::module::{ModulePath, ModuleVersion};
 use crate::origin::OriginError;
 use crate::policy::Denial;
 use crate::store::StoreError;
@@ -47,16 +50,33 @@ pub enum MirrorError {
         /// By which rule, and why.
         denial: Box<Denial>,
     },
-    /// The database does not have it, and it is younger than the database's delay.
+    /// It does not exist.
+    #[error("{0}")]
+    Absent(Absent),
+    /// A source has it, and the database does not have a record of it yet.
     #[error(
-        "the checksum database does not have {module} yet: it was tagged {minutes} minutes ago, and new versions take some \
-         time to get there; try again in a few minutes"
+        "{module} is not in the checksum database yet, and a source has it. The database shows new versions after some \
+         minutes: try again then ({why})"
     )]
-    TooYoung {
+    NotYet {
         /// Which version.
         module: Box<ModuleVersion>,
-        /// How long ago, as its .info says.
-        minutes: u64,
+        /// What the database says.
+        why: String,
+    },
+    /// The database has no record of it, and no request waits for one here.
+    #[error("{0}")]
+    NoRecord(NoRecord),
+    /// The policy denies some versions of a module, and the module takes back all others.
+    #[error("no version of {0} is left: its newest go.mod retracts each version that the policy allows")]
+    NothingLeft(ModulePath),
+    /// A list without some versions needs to know what the module takes back.
+    #[error("no version of {path} is listed, for what its newest version retracts cannot be proved: {why}")]
+    UnknownRetractions {
+        /// Of which module.
+        path: ModulePath,
+        /// Why they are not known.
+        why: String,
     },
     /// Exempt modules are never asked of the database.
     #[error("{0} is exempt from the checksum database here, and is never asked of it")]
@@ -69,7 +89,7 @@ pub enum MirrorError {
     Sumdb(Arc<SumdbError>),
     /// The upstreams have no answer.
     #[error(transparent)]
-    Origin(#[from] OriginError),
+    Origin(OriginError),
     /// The disk refused.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -147,19 +167,44 @@ impl From<Arc<SumdbError>> for MirrorError {
     }
 }
 
+impl From<OriginError> for MirrorError {
+    fn from(error: OriginError) -> Self {
+        match error {
+            OriginError::Nowhere(nowhere) => Self::Absent(Absent::nowhere(&nowhere)),
+            error => Self::Origin(error),
+        }
+    }
+}
+
 impl MirrorError {
-    /// Whose fault it is.
+    /// Whose fault it is. Something is absent by an [`Absent`], and by nothing else.
     pub fn fault(&self) -> Fault {
-        match self {
+        let fault = match self {
+            Self::Absent(_) => return Fault::Absent,
+            Self::Exempt(_) => Fault::NotServed,
             Self::Request(error) => error.fault(),
-            Self::WrongBytes { .. } | Self::NoHash { .. } | Self::Denied { .. } => Fault::Refused,
-            Self::Exempt(_) => Fault::Absent,
-            // Not absent for good: a 404 would send `go` past the mirror.
-            Self::Offline(_) | Self::TooYoung { .. } => Fault::Upstream,
+            Self::WrongBytes { .. }
+            | Self::NoHash { .. }
+            | Self::Denied { .. }
+            | Self::NothingLeft(_)
+            | Self::NoRecord(_) => Fault::Refused,
+            Self::UnknownRetractions { .. } | Self::Offline(_) | Self::NotYet { .. } => Fault::Upstream,
             Self::Sumdb(error) => error.fault(),
             Self::Origin(error) => error.fault(),
             Self::Store(error) => error.fault(),
             Self::Read { .. } | Self::BrokenOff(_) => Fault::Host,
-        }
+        };
+        if fault == Fault::Absent { Fault::Upstream } else { fault }
+    }
+
+    /// Whether nobody could be asked, so that what lies here may be the answer. A source that wants a login refuses.
+    pub(super) fn is_trouble(&self) -> bool {
+        let refuses = matches!(self, Self::Origin(error) if error.is_refusal());
+        matches!(self.fault(), Fault::Upstream | Fault::Timeout) && !refuses
+    }
+
+    /// When it makes sense to ask again, if that is known.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        matches!(self, Self::NotYet { .. }).then_some(RETRY_AFTER)
     }
 }

@@ -13,7 +13,7 @@ use moka::sync::Cache;
 use super::error::MirrorError;
 use crate::fault::Fault;
 use crate::flight::Flights;
-use crate::origin::{Advisory, Origin, OriginError, Waits};
+use crate::origin::{Advisory, Origin, Waits};
 
 /// All answers kept, in bytes. A list has 1 to 50 KiB: some thousand modules.
 const MEMORY: u64 = 64 << 20;
@@ -29,6 +29,21 @@ pub(super) struct Dated {
     pub(super) state: State,
 }
 
+impl Dated {
+    /// An answer of this moment.
+    pub(super) fn now(body: Bytes) -> Self {
+        Self { body, age: Duration::ZERO, state: State::Fresh }
+    }
+
+    /// The same, and whether the newest version of the module is known to whoever made it.
+    pub(super) fn with_newest(self, is_known: bool) -> Self {
+        match self.state {
+            State::Fresh | State::Here if !is_known => Self { state: State::NewestUnknown, ..self },
+            _ => self,
+        }
+    }
+}
+
 /// Whether an answer is older than it should be, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
@@ -38,6 +53,10 @@ pub(super) enum State {
     Refreshing,
     /// No source answers.
     SourcesDown,
+    /// It was made of what lies here, and no source is ever asked.
+    Here,
+    /// The same, and the newest version of the module is not here: what it takes back is not known.
+    NewestUnknown,
 }
 
 /// The answers that are kept. Cheap to clone; clones share them.
@@ -92,20 +111,18 @@ impl Fresh {
             this.kept.insert(asked, Arc::clone(&kept));
             Ok(kept)
         });
-        let patience = if kept.is_some() { PATIENCE } else { Duration::MAX };
-        let refreshed = tokio::time::timeout(patience, refresh).await;
-        match (refreshed, kept) {
-            (Ok(Ok(Ok(new))), _) => Ok(new.dated(State::Fresh)),
-            // That it is gone is an answer, too.
-            (Ok(Ok(Err(error))), _) if error.fault() == Fault::Absent => {
+        let Some(kept) = kept else {
+            return refresh.await.map_err(MirrorError::from)?.map(|new| new.dated(State::Fresh));
+        };
+        match tokio::time::timeout(PATIENCE, refresh).await {
+            Ok(Ok(Ok(new))) => Ok(new.dated(State::Fresh)),
+            // That it is gone, or not given out any more, is an answer, too.
+            Ok(Ok(Err(error))) if matches!(error.fault(), Fault::Absent | Fault::Refused) => {
                 self.kept.invalidate(path);
                 Err(error)
             }
-            (Ok(_), Some(kept)) => Ok(kept.dated(State::SourcesDown)),
-            (Err(_), Some(kept)) => Ok(kept.dated(State::Refreshing)),
-            (Ok(Ok(Err(error))), None) => Err(error),
-            (Ok(Err(broken)), None) => Err(Arc::new(broken.into())),
-            (Err(_), None) => Err(Arc::new(OriginError::Absent(path.to_owned()).into())),
+            Ok(_) => Ok(kept.dated(State::SourcesDown)),
+            Err(_) => Ok(kept.dated(State::Refreshing)),
         }
     }
 }

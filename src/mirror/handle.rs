@@ -6,9 +6,11 @@ use bytes::Bytes;
 use hyper::header::HeaderMap;
 use hyper::{Method, Response, StatusCode, Uri};
 
+use super::absence::NoRecord;
 use super::body::Body;
 use super::commit::Released;
 use super::error::{MirrorError, Voucher};
+use super::fresh::State;
 use super::hot::{Head, Hot, MAX_ANSWER};
 use super::pipeline::{Pipeline, blocking};
 use super::respond::{self, Small};
@@ -48,22 +50,16 @@ impl Handler {
         }
         let names: Vec<&str> = databases.iter().map(|client| client.database().name()).collect();
         let route = route(uri.path(), &self.base, &names).map_err(MirrorError::from)?;
-        let advisories = &self.pipeline.shared.advisories;
         Ok(match route {
             Route::Home => respond::small(Small::Text, self.home()),
-            asked @ (Route::File(Artifact { kind: Kind::Info, .. })
-            | Route::Query(..)
-            | Route::List(_)
-            | Route::Latest(_))
-                if self.pipeline.shared.offline =>
-            {
-                self.pipeline.advise_here(asked).await?
-            }
             Route::File(artifact) if artifact.kind == Kind::Info => {
-                let info = respond::small(Small::Info, advisories.info(&self.pipeline, &artifact).await?);
-                // What is pinned can be forgotten by a person, and its .info goes with it.
+                let info = self.pipeline.info(&artifact.module).await?;
+                // What is pinned can be forgotten by a person, and its .info goes with it; what was made is replaced once a
+                // source answers.
                 let pinned = self.pipeline.shared.vouchers.exempts(&artifact.module.path);
-                if pinned { info } else { self.hot.keep(uri.path(), info, None) }
+                let lasts = info.state == State::Fresh && !pinned;
+                let info = respond::small(Small::Info, info.body);
+                if lasts { self.hot.keep(uri.path(), info, None) } else { info }
             }
             Route::File(artifact) => {
                 let released = self.pipeline.release(&artifact).await?;
@@ -73,29 +69,30 @@ impl Handler {
                     _ => response,
                 }
             }
-            Route::Query(path, query) => {
-                respond::dated(Small::Resolved, advisories.query(&self.pipeline, &path, &query).await?)
-            }
-            Route::List(path) => respond::dated(Small::Text, advisories.list(&self.pipeline, &path).await?),
-            Route::Latest(path) => respond::dated(Small::Resolved, advisories.latest(&self.pipeline, &path).await?),
+            Route::Query(path, query) => respond::dated(Small::Resolved, self.pipeline.query(&path, &query).await?),
+            Route::List(path) => respond::dated(Small::Text, self.pipeline.list(&path).await?),
+            Route::Latest(path) => respond::dated(Small::Resolved, self.pipeline.latest(&path).await?),
             Route::Sumdb(nth, asked) => self.sumdb(uri.path(), nth, asked).await?,
         })
     }
 
-    async fn sumdb(&self, path: &str, nth: usize, asked: SumdbRoute) -> Result<Response<Body>, MirrorError> {
+    async fn sumdb(&self, path: &str, nth: usize, asked: SumdbRoute) -> Result<Response<Body>, Arc<MirrorError>> {
         let client = &self.pipeline.shared.vouchers.databases[nth];
         Ok(match asked {
             SumdbRoute::Supported => respond::small(Small::Text, Bytes::new()),
             SumdbRoute::Latest => {
-                let head = client.head().await?;
+                let head = client.head().await.map_err(MirrorError::from)?;
                 respond::small(Small::Text, Bytes::copy_from_slice(head.note().as_bytes()))
             }
             SumdbRoute::Lookup(module) => {
-                let (reply, size) = self.lookup(client, &module).await?;
+                let (reply, size) = self.lookup(nth, client, &module).await?;
                 let response = respond::small(Small::Text, Bytes::from(reply));
                 self.hot.keep(path, response, Some(Head { database: nth, size }))
             }
-            SumdbRoute::Tile(tile) => self.hot.keep(path, respond::small(Small::Tile, client.tile(&tile).await?), None),
+            SumdbRoute::Tile(tile) => {
+                let bytes = client.tile(&tile).await.map_err(MirrorError::from)?;
+                self.hot.keep(path, respond::small(Small::Tile, bytes), None)
+            }
         })
     }
 
@@ -119,16 +116,31 @@ impl Handler {
     }
 
     /// The record under the newest trusted head, so that all clients converge on one head.
-    async fn lookup(&self, client: &Client, module: &ModuleVersion) -> Result<(String, u64), MirrorError> {
-        if self.pipeline.shared.vouchers.exempts(&module.path) {
-            return Err(MirrorError::Exempt(module.to_string()));
+    async fn lookup(
+        &self,
+        nth: usize,
+        client: &Client,
+        module: &ModuleVersion,
+    ) -> Result<(String, u64), Arc<MirrorError>> {
+        let shared = &self.pipeline.shared;
+        if shared.vouchers.exempts(&module.path) {
+            return Err(MirrorError::Exempt(module.to_string()).into());
         }
-        let attested = client.lookup(module).await?;
-        let mut head = client.head().await?;
+        let attested = match client.lookup(module).await {
+            Err(error) => match NoRecord::of(module, &[Arc::clone(&error)]) {
+                Some(none) => {
+                    shared.wait_for_record(module, Some(nth), none).await?;
+                    client.lookup(module).await.map_err(MirrorError::from)?
+                }
+                None => return Err(MirrorError::from(error).into()),
+            },
+            Ok(attested) => attested,
+        };
+        let mut head = client.head().await.map_err(MirrorError::from)?;
         if head.size() < attested.proved_in() {
             // Another process proved it, and stored the head under it.
-            client.catch_up().await?;
-            head = client.head().await?;
+            client.catch_up().await.map_err(MirrorError::from)?;
+            head = client.head().await.map_err(MirrorError::from)?;
         }
         Ok((attested.record().format_reply(&head), head.size().get()))
     }

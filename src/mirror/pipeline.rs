@@ -11,12 +11,15 @@ use super::attest::{Vouched, Vouchers};
 use super::commit::Released;
 use super::error::{MirrorError, Voucher};
 use super::hash::hash_file;
+use super::not_yet;
 use super::obtain::Staged;
+use super::retracted::{MAX_REMEMBERED, Retractions};
 use super::sources::set_aside;
 use super::trail::Trail;
 use crate::artifact::{Artifact, Kind};
 use crate::dirhash::H1;
 use crate::flight::{BrokenOff, Flights};
+use crate::module::ModuleVersion;
 use crate::origin::Sources;
 use crate::policy::{Exception, Policy};
 use crate::store::{Identity, Store};
@@ -45,8 +48,13 @@ pub(super) struct Shared {
     trail: Trail,
     pub(super) admission: Option<Admission>,
     pub(super) advisories: Advisories,
+    /// What single versions take back.
+    pub(super) retractions: Cache<ModuleVersion, Retractions>,
     known: Cache<Artifact, Known>,
     flights: Flights<Artifact, Result<Released, Arc<MirrorError>>>,
+    /// Versions whose record is waited for.
+    pub(super) holds: Flights<(not_yet::Only, ModuleVersion), Result<(), Arc<MirrorError>>>,
+    pub(super) held: Arc<Semaphore>,
     downloads: Semaphore,
     pub(super) hashing: Semaphore,
 }
@@ -81,8 +89,11 @@ impl Pipeline {
             vouchers,
             trail,
             admission: policy.map(Admission::new),
+            retractions: Cache::new(MAX_REMEMBERED),
             known: Cache::new(MAX_KNOWN),
             flights: Flights::default(),
+            holds: Flights::default(),
+            held: not_yet::places(),
             downloads: Semaphore::new(MAX_DOWNLOADS),
             hashing: Semaphore::new(MAX_HASHING),
         };
@@ -115,7 +126,7 @@ impl Pipeline {
         let mut facts = admission.examine(&artifact.module, &self.shared.vouchers).await?;
         if admission.policy().needs_retractions() {
             let path = &artifact.module.path;
-            let retractions = admission.retractions(path, || self.find_retractions(path)).await?;
+            let retractions = self.find_retractions(path).await?;
             let covering = retractions.iter().find(|retraction| retraction.covers(&artifact.module.version));
             facts.retracted = Some(covering.map(|retraction| retraction.rationale.clone()));
             admission.check(&facts)?;
@@ -133,7 +144,7 @@ impl Pipeline {
         }
         let (shared, wanted) = (Arc::clone(&self.shared), artifact.clone());
         let flight = self.shared.flights.join(artifact.clone(), move || async move {
-            let released = shared.release_anew(&wanted).await.map_err(Arc::new);
+            let released = shared.release_anew(&wanted).await;
             if let Ok(Released { identity, h1, by, source, .. }) = &released {
                 let (by, source) = (by.clone(), Arc::clone(source));
                 shared.known.insert(wanted, Known { identity: *identity, h1: *h1, by, source });
@@ -161,19 +172,23 @@ impl Shared {
         .await
     }
 
-    async fn release_anew(self: &Arc<Self>, artifact: &Artifact) -> Result<Released, MirrorError> {
+    async fn release_anew(self: &Arc<Self>, artifact: &Artifact) -> Result<Released, Arc<MirrorError>> {
         let vouched = match self.vouchers.attest(artifact, &self.store).await {
-            Ok(vouched) => Arc::new(vouched),
-            Err(error) => return Err(self.or_too_young(&artifact.module, error).await),
+            Err(MirrorError::NoRecord(none)) => {
+                self.wait_for_record(&artifact.module, None, none).await?;
+                self.vouchers.attest(artifact, &self.store).await?
+            }
+            vouched => vouched?,
         };
+        let vouched = Arc::new(vouched);
         if let Some(released) = self.from_disk(artifact, &vouched).await? {
             return Ok(released);
         }
         if self.offline {
-            return Err(MirrorError::Offline(artifact.to_string()));
+            return Err(MirrorError::Offline(artifact.to_string()).into());
         }
-        let _turn = self.downloads.acquire().await.map_err(|_| BrokenOff)?;
-        self.from_upstream(artifact, &vouched).await
+        let _turn = self.downloads.acquire().await.map_err(|_| MirrorError::from(BrokenOff))?;
+        Ok(self.from_upstream(artifact, &vouched).await?)
     }
 
     /// Hashes what lies at the artifact's place. Wrong bytes are set aside, and `None` says to fetch anew.

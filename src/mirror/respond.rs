@@ -50,18 +50,30 @@ pub(super) fn small(kind: Small, body: Bytes) -> Response<Body> {
 /// should be.
 pub(super) fn dated(kind: Small, dated: Dated) -> Response<Body> {
     let mut response = small(kind, dated.body);
-    set(response.headers_mut(), header::AGE, &dated.age.as_secs().to_string());
-    match dated.state {
-        State::Fresh => {}
-        State::Refreshing => set(response.headers_mut(), header::WARNING, "110 sumgate \"Response is Stale\""),
-        State::SourcesDown => set(response.headers_mut(), header::WARNING, "111 sumgate \"Revalidation Failed\""),
+    let warning = match dated.state {
+        State::Fresh | State::Here => None,
+        State::Refreshing => Some("110 sumgate \"Response is Stale\""),
+        State::SourcesDown => Some("111 sumgate \"Revalidation Failed\""),
+        State::NewestUnknown => {
+            Some("199 sumgate \"The newest version is not known here: retractions may be missing\"")
+        }
+    };
+    if let Some(warning) = warning {
+        set(response.headers_mut(), header::WARNING, warning);
+    }
+    if !matches!(dated.state, State::Here | State::NewestUnknown) {
+        set(response.headers_mut(), header::AGE, &dated.age.as_secs().to_string());
     }
     response
 }
 
 /// An error: `text/plain`, since `go` shows nothing else to its user.
 pub(super) fn error(error: &MirrorError) -> Response<Body> {
-    refusal(status(error.fault()), &crate::fault::in_full(error))
+    let mut response = refusal(status(error.fault()), &crate::fault::in_full(error));
+    if let Some(after) = error.retry_after() {
+        set(response.headers_mut(), header::RETRY_AFTER, &after.as_secs().to_string());
+    }
+    response
 }
 
 /// A status with a reason.

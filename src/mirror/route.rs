@@ -136,7 +136,7 @@ impl RouteError {
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::NoSuchPath(_) | Self::NoSuchDatabase(_) | Self::DataTile => Fault::Absent,
+            Self::NoSuchPath(_) | Self::NoSuchDatabase(_) | Self::DataTile => Fault::NotServed,
             _ => Fault::Request,
         }
     }

@@ -13,7 +13,7 @@ use super::prove::{Mismatch, Proven, prove};
 use crate::artifact::Artifact;
 use crate::dirhash::H1;
 use crate::flight::BrokenOff;
-use crate::origin::{Origin, OriginError, Progress, worse};
+use crate::origin::{Origin, OriginError, Progress, Search};
 use crate::store::{Facts, Store};
 
 impl Shared {
@@ -24,9 +24,6 @@ impl Shared {
         vouched: &Arc<Vouched>,
     ) -> Result<Released, MirrorError> {
         let origin = &self.sources.of(&artifact.module.path);
-        if origin.sources() == 0 {
-            return Err(OriginError::Absent(format!("none serves {}", artifact.module.path)).into());
-        }
         // What was wrong in an earlier round counts, whatever the last one ended with.
         let wrong = Mutex::new(Vec::new());
         let round = || async {
@@ -35,7 +32,10 @@ impl Shared {
             wrong.lock().unwrap_or_else(PoisonError::into_inner).extend(lines.map(str::to_owned));
             proven
         };
-        let passes = |lost: &Vec<(usize, Lost)>| lost.iter().filter_map(|(_, lost)| lost.failure()?.passes()).min();
+        let passes = |lost: &Vec<(usize, Lost)>| {
+            let refused = lost.iter().any(|(nth, lost)| ends(origin, *nth, lost));
+            lost.iter().filter_map(|(_, lost)| lost.failure()?.passes()).min().filter(|_| !refused)
+        };
         let lost = match origin.in_rounds(round, passes).await {
             Ok(proven) => {
                 let store = Arc::clone(&self.store);
@@ -45,33 +45,26 @@ impl Shared {
         };
         let mut wrong = wrong.into_inner().unwrap_or_else(PoisonError::into_inner);
         wrong.dedup();
-        let mut failure = None;
-        for (_, lost) in lost {
+        let mut search = Search::among(origin.sources());
+        for (nth, lost) in lost {
+            let ends = ends(origin, nth, &lost);
             match lost {
                 Lost::Here(error) => return Err(error),
-                Lost::Failed(error) => {
-                    failure = Some(match failure {
-                        Some(before) => worse(before, error),
-                        None => error,
-                    });
-                }
-                Lost::Wrong(_) => {}
+                Lost::Failed(error) => search.failed(nth, error, ends),
+                Lost::Wrong(why) => search.failed(nth, OriginError::Nonsense { origin: origin.name(nth), why }, false),
             }
         }
-        match (&**vouched, failure) {
-            (Vouched::Record(expected) | Vouched::Pinned(expected), _) if !wrong.is_empty() => {
+        match &**vouched {
+            Vouched::Record(expected) | Vouched::Pinned(expected) if !wrong.is_empty() => {
                 let (artifact, expected) = (Box::new(artifact.clone()), expected.clone());
                 Err(MirrorError::WrongBytes { artifact, expected, tried: wrong })
             }
-            (_, Some(failure)) => Err(failure.into()),
-            (_, None) => {
-                Err(OriginError::Nonsense { origin: "that was asked".to_owned(), why: wrong.join("; ") }.into())
-            }
+            _ => Err(search.conclude(&artifact.path()).into()),
         }
     }
 
-    /// Each source once. Bytes that a record proves may come from whoever is fast: their module is public. The name of one
-    /// that is exempt goes to the next source only when `go` would let it.
+    /// Each source once. Bytes that a record proves may come from whoever is fast among those that `go` may ask: their
+    /// module is public. The name of one that is exempt goes to the next source only when `go` would let it.
     async fn round(
         self: &Arc<Self>,
         origin: &Origin,
@@ -80,8 +73,9 @@ impl Shared {
     ) -> Result<Proven, Vec<(usize, Lost)>> {
         let attempt = |nth, progress| self.attempt((origin, nth), artifact, vouched, progress);
         if let Vouched::Record(_) = **vouched {
-            let order = origin.ranked(&artifact.path());
-            return origin.race(order, Duration::ZERO, attempt).await.map(|(_, proven)| proven);
+            let ends = |nth, lost: &Lost| ends(origin, nth, lost);
+            let raced = origin.race(origin.stages(&artifact.path()), Duration::ZERO, ends, attempt);
+            return raced.await.map(|(_, proven)| proven);
         }
         let mut all = Vec::new();
         for nth in 0..origin.sources() {
@@ -89,7 +83,11 @@ impl Shared {
                 Ok(proven) => return Ok(proven),
                 Err(lost) => lost,
             };
-            let leads_on = lost.failure().is_none_or(|error| origin.leads_on(nth, error));
+            let leads_on = match &lost {
+                Lost::Failed(error) => origin.leads_on(nth, error),
+                Lost::Wrong(_) => origin.leads_on_always(nth),
+                Lost::Here(_) => false,
+            };
             all.push((nth, lost));
             if !leads_on {
                 break;
@@ -150,6 +148,11 @@ enum Lost {
     Wrong(String),
     /// It was not the source's fault.
     Here(MirrorError),
+}
+
+/// Whether nobody is asked after that: the source refuses, and no `|` stands behind it.
+fn ends(origin: &Origin, nth: usize, lost: &Lost) -> bool {
+    lost.failure().is_some_and(OriginError::is_refusal) && !origin.leads_on_always(nth)
 }
 
 impl Lost {

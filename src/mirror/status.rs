@@ -1,7 +1,8 @@
 //! The one place where a fault becomes an HTTP status.
 //!
-//! With a `,` in GOPROXY the `go` command moves on after 404 and 410 only. So 404 means absent and nothing else: a refusal
-//! answered with 404 would let `,direct` walk round the mirror.
+//! With a `,` in GOPROXY the `go` command moves on after 404 and 410 only. So 404 means absent, by the rules of
+//! `mirror/absence`, or that the request is for nothing that is served here; a refusal answered with 404 would let `,direct`
+//! walk round the mirror.
 
 use hyper::StatusCode;
 
@@ -11,7 +12,7 @@ use crate::fault::Fault;
 pub(super) fn status(fault: Fault) -> StatusCode {
     match fault {
         Fault::Request => StatusCode::BAD_REQUEST,
-        Fault::Absent => StatusCode::NOT_FOUND,
+        Fault::Absent | Fault::NotServed => StatusCode::NOT_FOUND,
         Fault::Refused => StatusCode::FORBIDDEN,
         Fault::Upstream => StatusCode::BAD_GATEWAY,
         Fault::Timeout => StatusCode::GATEWAY_TIMEOUT,

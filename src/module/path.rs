@@ -32,7 +32,21 @@ const DEVICES: [&str; 22] = [
     "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9",
 ];
 
+/// The module whose versions are the toolchains of `go` (<https://go.dev/doc/toolchain>).
+const TOOLCHAIN: &str = "golang.org/toolchain";
+
 impl ModulePath {
+    /// Whether its versions are toolchains.
+    pub fn is_toolchain(&self) -> bool {
+        self.0 == TOOLCHAIN
+    }
+
+    /// The module paths that this one lies below, the longest first, each with the rest of this path.
+    pub fn prefixes(&self) -> impl Iterator<Item = (Self, String)> {
+        let cuts = self.0.rmatch_indices('/').map(|(at, _)| (&self.0[..at], &self.0[at + 1..]));
+        cuts.filter_map(|(above, below)| Some((Self::parse(above).ok()?, below.to_owned())))
+    }
+
     /// Checks a path.
     pub fn parse(text: &str) -> Result<Self, PathError> {
         match flaw(text) {

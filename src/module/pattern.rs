@@ -57,7 +57,7 @@ impl Patterns {
     /// Whether these patterns exempt `path` from the database. The `go` command asks about toolchains whatever its
     /// patterns say, and so do we.
     pub fn exempts(&self, path: &ModulePath) -> bool {
-        path.as_ref() != "golang.org/toolchain" && self.matches(path)
+        !path.is_toolchain() && self.matches(path)
     }
 
     /// Both sets of patterns together, each pattern once.

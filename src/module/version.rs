@@ -77,6 +77,11 @@ impl Version {
             && time.bytes().all(|b| b.is_ascii_digit())
     }
 
+    /// The commit that a pseudo-version names.
+    pub fn commit(&self) -> Option<&str> {
+        self.is_pseudo().then(|| self.prerelease().rsplit_once('-').map(|(_, commit)| commit)).flatten()
+    }
+
     /// Compares by semver precedence alone: `v2.0.0+incompatible` is neither above nor below `v2.0.0`.
     pub fn precedence(&self, other: &Self) -> Ordering {
         let numbers = self.numbers().zip(other.numbers()).map(|(a, b)| compare_numbers(a, b));

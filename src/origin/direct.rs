@@ -15,21 +15,26 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use moka::sync::Cache;
 use serde::Deserialize;
 
 use self::command::{GoCommand, Printed};
-use super::fetch::OriginError;
+use super::error::OriginError;
 use super::landing::Landing;
 use crate::artifact::{Artifact, Kind};
 use crate::fault::Fault;
 use crate::flight::{BrokenOff, Flights};
-use crate::module::{ModulePath, ModuleVersion, Query};
+use crate::module::{ModulePath, ModuleVersion, Patterns, Query};
 
 /// How long the files of a version are kept for whoever asks for the next one: `go` does so within a second or two, and
 /// whoever moved a tag does not wait for long.
 const KEPT_FOR: Duration = Duration::from_secs(10);
 /// Versions whose files are kept at the same time; with the largest zips 4 GB. More are not kept.
 const MAX_KEPT: usize = 8;
+/// Paths of which it is remembered whether they lead to a repository: about 150 bytes each.
+const MAX_READABLE: u64 = 1000;
+/// Shorter paths that are tried. Each is a run of `go`; hosts with deeper groups have a page for each path.
+const MAX_PREFIXES: usize = 8;
 /// As for any `.info` (`mirror/advisory.rs`).
 const MAX_INFO: u64 = 1 << 20;
 /// Bytes copied at a time.
@@ -45,12 +50,14 @@ pub struct Settings {
     pub scratch: PathBuf,
     /// How long one run of `go` may take.
     pub patience: Duration,
+    /// The modules that come from there. No other path is ever asked for.
+    pub patterns: Patterns,
 }
 
 impl Settings {
     /// With the usual patience, unless another one is given.
-    pub fn new(scratch: &Path, patience: Option<Duration>) -> Self {
-        Self { scratch: scratch.to_owned(), patience: patience.unwrap_or(PATIENCE) }
+    pub fn new(scratch: &Path, patience: Option<Duration>, patterns: Patterns) -> Self {
+        Self { scratch: scratch.to_owned(), patience: patience.unwrap_or(PATIENCE), patterns }
     }
 }
 
@@ -75,9 +82,21 @@ pub enum DirectError {
         /// For how long.
         patience: Duration,
     },
-    /// There is no such thing.
+    /// There is no such thing: the repository was read.
     #[error("{0}")]
     Absent(String),
+    /// The host says that it has no such thing, or shows a page that names no repository. To a stranger it says the same of
+    /// what it hides.
+    #[error(
+        "{words}. The host may say so to a stranger only: check the login of this mirror for {host} (netrc, git \
+         credentials, an ssh key, GOAUTH)"
+    )]
+    Hidden {
+        /// Where a login may be missing.
+        host: String,
+        /// What was said.
+        words: String,
+    },
     /// It failed.
     #[error("`{what}` failed: {words}")]
     Failed {
@@ -95,7 +114,7 @@ impl DirectError {
             Self::NoGo | Self::Host(_) => Fault::Host,
             Self::Timeout { .. } => Fault::Timeout,
             Self::Absent(_) => Fault::Absent,
-            Self::Failed { .. } => Fault::Upstream,
+            Self::Hidden { .. } | Self::Failed { .. } => Fault::Upstream,
         }
     }
 }
@@ -103,7 +122,7 @@ impl DirectError {
 impl From<DirectError> for OriginError {
     fn from(error: DirectError) -> Self {
         match error {
-            DirectError::Absent(words) => Self::Absent(words),
+            DirectError::Absent(words) => Self::NotFound(words),
             error => Self::Direct(error),
         }
     }
@@ -114,6 +133,8 @@ pub(super) struct Direct {
     go: Arc<GoCommand>,
     flights: Flights<ModuleVersion, Result<Arc<Fetched>, DirectError>>,
     kept: Arc<Mutex<HashMap<ModuleVersion, Arc<Fetched>>>>,
+    /// Whether a path leads to a repository that can be read here, for a moment: `go get` asks for every prefix.
+    readable: Cache<ModulePath, bool>,
 }
 
 /// The files of a version, open; their folder is gone already.
@@ -165,18 +186,20 @@ impl std::fmt::Debug for Direct {
 impl Direct {
     pub(super) fn new(settings: &Settings) -> Self {
         let go = Arc::new(GoCommand::new(settings.clone()));
-        Self { go, flights: Flights::default(), kept: Arc::default() }
+        let readable = Cache::builder().max_capacity(MAX_READABLE).time_to_live(KEPT_FOR).build();
+        Self { go, flights: Flights::default(), kept: Arc::default(), readable }
     }
 
     /// The small answer at `path`.
     pub(super) async fn small(&self, path: &str, limit: usize) -> Result<Vec<u8>, OriginError> {
         let body = match asked(path) {
-            Some(Asked::List(module)) => self.list(&module).await?,
-            Some(Asked::Query(module, query)) => self.query(&module, &query).await?,
+            Some(Asked::List(module)) => self.seen(&module, self.list(&module).await).await?,
+            Some(Asked::Query(module, query)) => self.seen(&module, self.query(&module, &query).await).await?,
             Some(Asked::File(artifact)) if artifact.kind == Kind::Info => {
-                self.fetch(&artifact.module).await?.info.clone()
+                let module = &artifact.module;
+                self.seen(&module.path, self.fetch(module).await).await?.info.clone()
             }
-            _ => return Err(OriginError::Absent(path.to_owned())),
+            _ => return Err(OriginError::NotFound(path.to_owned())),
         };
         if body.len() > limit {
             let why = format!("what it says of {path} has more than {limit} bytes");
@@ -188,9 +211,9 @@ impl Direct {
     /// Writes the file at `path` to `landing`, at most `limit` bytes. Returns the length.
     pub(super) async fn download(&self, path: &str, landing: &mut Landing, limit: u64) -> Result<u64, OriginError> {
         let Some(Asked::File(Artifact { module, kind: kind @ (Kind::Mod | Kind::Zip) })) = asked(path) else {
-            return Err(OriginError::Absent(path.to_owned()));
+            return Err(OriginError::NotFound(path.to_owned()));
         };
-        let fetched = self.fetch(&module).await?;
+        let fetched = self.seen(&module.path, self.fetch(&module).await).await?;
         let file = match kind {
             Kind::Zip => fetched.zip.as_ref().map_err(DirectError::clone)?,
             _ => &fetched.go_mod,
@@ -202,6 +225,33 @@ impl Direct {
             locked(&self.kept).remove(&module);
         }
         Ok(length)
+    }
+
+    /// An answer about `module`, where a host that shows nothing is believed if it showed a repository that can be read here
+    /// for a shorter path of the same pattern. Plain hosts have a page for the root of a module only.
+    async fn seen<T>(&self, module: &ModulePath, answer: Result<T, DirectError>) -> Result<T, DirectError> {
+        let words = match answer {
+            Err(DirectError::Hidden { words, .. }) => words,
+            answer => return answer,
+        };
+        let patterns = &self.go.settings().patterns;
+        let shorter = module.prefixes().map(|(above, _)| above).filter(|above| patterns.exempts(above));
+        for above in shorter.take(MAX_PREFIXES) {
+            if self.is_readable(&above).await {
+                return Err(DirectError::Absent(format!("{words}; {above} is a repository that this mirror can read")));
+            }
+        }
+        let host = module.as_ref().split('/').next().unwrap_or_default().to_owned();
+        Err(DirectError::Hidden { host, words })
+    }
+
+    async fn is_readable(&self, module: &ModulePath) -> bool {
+        if let Some(known) = self.readable.get(module) {
+            return known;
+        }
+        let readable = self.list(module).await.is_ok();
+        self.readable.insert(module.clone(), readable);
+        readable
     }
 
     async fn list(&self, module: &ModulePath) -> Result<Vec<u8>, DirectError> {

@@ -1,21 +1,23 @@
-//! Asking the sources: small advisory answers in `go`'s order, proved files in the order of health.
+//! Asking the sources: small advisory answers in `go`'s order; proved files in that order too, and among sources that are
+//! joined by `|` in the order of health.
 
-use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::chain::{Chain, Link};
-use super::direct::DirectError;
+use super::error::OriginError;
 use super::http::{HttpClient, HttpError};
 use super::landing::Landing;
 use super::race::{self, Progress};
 use super::retry;
+use super::search::Search;
 use super::upstream::{Small, Upstream};
-use crate::fault::Fault;
 use crate::module::ModulePath;
 
 /// Requests under way to one source. HTTP/2 servers allow 100 streams or more; a `go` command asks for about ten things.
 const AT_ONCE: usize = 64;
+/// What is wrong with "unchanged" where no condition was sent.
+const UNASKED_304: &str = "304, though nothing is kept";
 
 /// Something that no proof covers, and who said it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +46,9 @@ pub struct Waits {
     pub fresh: Duration,
     /// The same, while no source answers.
     pub stale: Duration,
+    /// How long a request waits for the record of a version that a source has and the database does not have yet. Without
+    /// it such a version is refused at once.
+    pub hold: Option<Duration>,
 }
 
 impl Default for Waits {
@@ -54,70 +59,7 @@ impl Default for Waits {
             fresh: Duration::from_mins(1),
             // A night and a morning: somebody mends the network.
             stale: Duration::from_hours(24),
-        }
-    }
-}
-
-/// Why the chain gave nothing.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OriginError {
-    /// Every source that may be asked says that there is no such thing.
-    #[error("no upstream has it: {0}")]
-    Absent(String),
-    /// A source failed, and the chain does not lead on from a failure.
-    #[error("the upstream failed: {0}")]
-    Failed(#[source] HttpError),
-    /// A source failed so often that it is left alone for a while.
-    #[error("the upstream {origin} is left alone for {} ms; it failed before: {why}", rest.as_millis())]
-    Resting {
-        /// Which source.
-        origin: String,
-        /// Its last failure.
-        why: String,
-        /// For how long.
-        rest: Duration,
-    },
-    /// A source answered something that no Go module proxy would.
-    #[error("the upstream {origin} does not answer like a Go module proxy: {why}")]
-    Nonsense {
-        /// Who answered.
-        origin: String,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// Version control gave nothing.
-    #[error("direct: {0}")]
-    Direct(DirectError),
-    /// A `file://` source could not be read, or the staging file not be written.
-    #[error("{what}")]
-    Io {
-        /// Which file.
-        what: String,
-        /// Why.
-        #[source]
-        cause: io::Error,
-    },
-}
-
-impl OriginError {
-    /// Whose fault it is.
-    pub fn fault(&self) -> Fault {
-        match self {
-            Self::Absent(_) => Fault::Absent,
-            Self::Failed(HttpError::Timeout { .. }) => Fault::Timeout,
-            Self::Failed(_) | Self::Nonsense { .. } | Self::Resting { .. } => Fault::Upstream,
-            Self::Direct(error) => error.fault(),
-            Self::Io { .. } => Fault::Host,
-        }
-    }
-
-    /// How soon the same source may do better; `None` if it will say the same again.
-    pub(crate) fn passes(&self) -> Option<Duration> {
-        match self {
-            Self::Failed(error) if error.passes() => Some(error.retry_after().unwrap_or_default()),
-            Self::Resting { rest, .. } => Some(*rest),
-            _ => None,
+            hold: None,
         }
     }
 }
@@ -157,7 +99,12 @@ impl Origin {
 
     /// Whether the failure `error` of source `nth` leads on to the next one, as `go` would have it.
     pub fn leads_on(&self, nth: usize, error: &OriginError) -> bool {
-        error.fault() == Fault::Absent || self.upstreams.get(nth).is_some_and(|upstream| upstream.link.on_any_failure)
+        matches!(error, OriginError::NotFound(_)) || self.leads_on_always(nth)
+    }
+
+    /// Whether any failure of source `nth` leads on to the next one: a `|` stands behind it.
+    pub(crate) fn leads_on_always(&self, nth: usize) -> bool {
+        self.upstreams.get(nth).is_some_and(|upstream| upstream.link.on_any_failure)
     }
 
     /// How long what cannot be proved is believed.
@@ -184,7 +131,7 @@ impl Origin {
         let Advisory { value, source, tag } = self.in_rounds(round, OriginError::passes).await?;
         match value {
             Some(value) => Ok(Advisory { value, source, tag }),
-            None => Err(OriginError::Nonsense { origin: source, why: "304, though nothing is kept".to_owned() }),
+            None => Err(OriginError::Nonsense { origin: source, why: UNASKED_304.to_owned() }),
         }
     }
 
@@ -197,7 +144,7 @@ impl Origin {
         kept: Option<(&str, &str)>,
         check: &impl Fn(Vec<u8>) -> Result<T, String>,
     ) -> Result<Advisory<Option<T>>, OriginError> {
-        let mut last = OriginError::Absent(path.to_owned());
+        let mut search = Search::among(self.upstreams.len());
         for (nth, upstream) in self.upstreams.iter().enumerate() {
             let source = upstream.link.source.to_string();
             let unless = kept.filter(|(from, _)| *from == source).map(|(_, tag)| tag.to_owned());
@@ -210,11 +157,16 @@ impl Origin {
             });
             match answer {
                 Ok((value, tag)) => return Ok(Advisory { value, source, tag }),
-                Err(error) if !self.leads_on(nth, &error) => return Err(error),
-                Err(error) => last = worse(last, error),
+                Err(error) => {
+                    let ends = !self.leads_on(nth, &error);
+                    search.failed(nth, error, ends);
+                    if ends {
+                        break;
+                    }
+                }
             }
         }
-        Err(last)
+        Err(search.conclude(path))
     }
 
     /// Runs `round` until it succeeds, or there is no use in another one. `passes` says how soon the trouble of a round
@@ -239,32 +191,41 @@ impl Origin {
         }
     }
 
-    /// The sources for a file that can be proved, best first. Those that had wrong bytes for it are left out, unless all
-    /// had.
-    pub(crate) fn ranked(&self, path: &str) -> Vec<usize> {
-        let (now, all) = (Instant::now(), 0..self.upstreams.len());
-        let mut order: Vec<usize> = all.clone().filter(|nth| !self.upstreams[*nth].had_wrong(path)).collect();
-        if order.is_empty() {
-            order = all.collect();
+    /// The sources for a file that can be proved, in stages: those that are joined by `|`, best first, before the ones
+    /// behind a `,`. Those that had wrong bytes for it come last.
+    pub(crate) fn stages(&self, path: &str) -> Vec<Vec<usize>> {
+        let now = Instant::now();
+        let (mut stages, mut stage, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
+        for (nth, upstream) in self.upstreams.iter().enumerate() {
+            if upstream.had_wrong(path) { &mut wrong } else { &mut stage }.push(nth);
+            if !upstream.link.on_any_failure {
+                stages.push(std::mem::take(&mut stage));
+            }
         }
-        order.sort_by_key(|nth| {
-            let upstream = &self.upstreams[*nth];
-            upstream.health(|health| health.rank(now, f64::from(upstream.link.weight)))
-        });
-        order
+        stages.extend([stage, wrong]);
+        stages.retain(|stage| !stage.is_empty());
+        for stage in &mut stages {
+            stage.sort_by_key(|nth| {
+                let upstream = &self.upstreams[*nth];
+                upstream.health(|health| health.rank(now, f64::from(upstream.link.weight)))
+            });
+        }
+        stages
     }
 
-    /// Lets the sources of `order` race; see [`race::race`]. No source is overtaken before `at_least`.
+    /// Lets the sources of `stages` race; see [`race::race`]. No source is overtaken before `at_least`; after an error that
+    /// `ends` the search no later stage is asked.
     pub(crate) async fn race<T, E, F: Future<Output = Result<T, E>>>(
         &self,
-        order: Vec<usize>,
+        stages: Vec<Vec<usize>>,
         at_least: Duration,
+        ends: impl Fn(usize, &E) -> bool,
         attempt: impl Fn(usize, Progress) -> F,
     ) -> Result<(usize, T), Vec<(usize, E)>> {
         let patience = |nth: usize, bytes| {
             self.upstreams[nth].health(|health| health.patience(Instant::now(), bytes)).max(at_least)
         };
-        race::race(order, patience, attempt).await
+        race::race(stages, patience, ends, attempt).await
     }
 
     /// Source `nth`, without credentials.
@@ -276,7 +237,7 @@ impl Origin {
     pub(crate) async fn small_from(&self, nth: usize, path: &str, limit: usize) -> Result<Vec<u8>, OriginError> {
         match self.upstreams[nth].small(path, limit, None).await? {
             Small::Body(body, _) => Ok(body),
-            Small::Unchanged => Err(OriginError::Absent(path.to_owned())),
+            Small::Unchanged => Err(OriginError::Nonsense { origin: self.name(nth), why: UNASKED_304.to_owned() }),
         }
     }
 
@@ -299,9 +260,4 @@ impl Origin {
         progress.arrived();
         Ok(Advisory { value, source: upstream.link.source.to_string(), tag: None })
     }
-}
-
-/// Of two failures the one that says more: trouble before absence, so that trouble never turns into a 404.
-pub(crate) fn worse(before: OriginError, now: OriginError) -> OriginError {
-    if before.fault() == Fault::Absent { now } else { before }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 
-use super::fetch::OriginError;
+use super::error::OriginError;
 
 /// Where a download goes.
 #[derive(Debug)]

@@ -1,14 +1,17 @@
 //! The hedged race: one source is asked, and the next only when that one fails or is slower than usual.
 //!
 //! For answers that can be proved alone: the first right one wins, whoever it came from, and the others are dropped,
-//! which breaks their connections off.
+//! which breaks their connections off. Sources stand in stages. A source of a later stage is asked only once each source of
+//! the earlier ones has failed or begun to send: until then it might still refuse.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use tokio::sync::Notify;
 
 /// Sources asked for one thing at the same time. The third is for the case that the second is slow as well.
 const AT_ONCE: usize = 3;
@@ -22,12 +25,20 @@ struct Way {
     /// When the attempt was made, or the request went out.
     started: Mutex<Instant>,
     bytes: AtomicU64,
+    began: AtomicBool,
+    has_begun: Notify,
     arrived: AtomicBool,
 }
 
 impl Default for Way {
     fn default() -> Self {
-        Self { started: Mutex::new(Instant::now()), bytes: AtomicU64::default(), arrived: AtomicBool::default() }
+        Self {
+            started: Mutex::new(Instant::now()),
+            bytes: AtomicU64::default(),
+            began: AtomicBool::default(),
+            has_begun: Notify::new(),
+            arrived: AtomicBool::default(),
+        }
     }
 }
 
@@ -38,6 +49,12 @@ impl Progress {
         *self.0.started.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
+    /// The source says that it has it, and begins to send.
+    pub(super) fn began(&self) {
+        self.0.began.store(true, Ordering::Release);
+        self.0.has_begun.notify_waiters();
+    }
+
     /// So many bytes have come since the start.
     pub(super) fn came(&self, bytes: u64) {
         self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -45,65 +62,100 @@ impl Progress {
 
     /// All bytes are here; what follows is our own work.
     pub(super) fn arrived(&self) {
+        self.began();
         self.0.arrived.store(true, Ordering::Relaxed);
     }
 
-    /// How long until it is slower than `patience` allows; `None` while it cannot be.
-    fn slow_in(&self, patience: impl Fn(u64) -> Duration) -> Option<Duration> {
+    async fn has_begun(&self) {
+        // Made before the look, so that a beginning in between is not missed.
+        let told = self.0.has_begun.notified();
+        if !self.0.began.load(Ordering::Acquire) {
+            told.await;
+        }
+    }
+
+    /// How long until it is slower than `patience` allows, counted from its start or a later moment; `None` while it cannot
+    /// be.
+    fn slow_in(&self, from: Option<Instant>, patience: impl Fn(u64) -> Duration) -> Option<Duration> {
         if self.0.arrived.load(Ordering::Relaxed) {
             return None;
         }
         let started = *self.0.started.lock().unwrap_or_else(PoisonError::into_inner);
+        let started = from.map_or(started, |from| from.max(started));
         let allowed = patience(self.0.bytes.load(Ordering::Relaxed));
         Some(allowed.saturating_sub(started.elapsed()))
     }
 }
 
-/// Lets the sources of `order` race for one thing. `patience` says how long a source may take for so many bytes.
+/// An attempt under way.
+struct Running {
+    stage: usize,
+    nth: usize,
+    progress: Progress,
+}
+
+/// Lets the sources of `stages` race for one thing. `patience` says how long a source may take for so many bytes, and `ends`
+/// after which error no source of a later stage is asked.
 ///
 /// The answer is the first success, with its source; or all failures, in the order in which they came.
 pub(crate) async fn race<T, E, F: Future<Output = Result<T, E>>>(
-    order: impl IntoIterator<Item = usize>,
+    stages: Vec<Vec<usize>>,
     patience: impl Fn(usize, u64) -> Duration,
+    ends: impl Fn(usize, &E) -> bool,
     attempt: impl Fn(usize, Progress) -> F,
 ) -> Result<(usize, T), Vec<(usize, E)>> {
-    let mut waiting = order.into_iter().fuse().peekable();
-    let mut running = FuturesUnordered::new();
-    let mut newest: Option<(usize, Progress)> = None;
+    let stages = stages.into_iter().enumerate();
+    let mut waiting: VecDeque<(usize, usize)> =
+        stages.flat_map(|(stage, sources)| sources.into_iter().map(move |nth| (stage, nth))).collect();
+    let mut attempts = FuturesUnordered::new();
+    let mut running: Vec<Running> = Vec::new();
     let mut lost = Vec::new();
-    let mut start = true;
+    // Nothing is under way at first, and after a failure the next one need not wait for a slow one.
+    let mut at_once = true;
     loop {
-        if std::mem::take(&mut start)
-            && let Some(nth) = waiting.next()
-        {
-            let progress = Progress::default();
-            let attempt = attempt(nth, progress.clone());
-            running.push(async move { (nth, attempt.await) });
-            newest = Some((nth, progress));
-        }
-        let may_hedge = waiting.peek().is_some() && running.len() < AT_ONCE;
-        let slow = newest.as_ref().filter(|_| may_hedge);
+        let next = waiting.front().map(|(stage, _)| *stage).filter(|_| attempts.len() < AT_ONCE);
         tokio::select! {
             // What ended comes before what is slow.
             biased;
-            ended = running.next() => match ended {
-                Some((nth, Ok(won))) => return Ok((nth, won)),
-                Some((nth, Err(error))) => {
-                    lost.push((nth, error));
-                    start = true;
+            Some((nth, ended)) = attempts.next(), if !attempts.is_empty() => {
+                let stage = running.iter().position(|one| one.nth == nth).map(|at| running.remove(at).stage);
+                match ended {
+                    Ok(won) => return Ok((nth, won)),
+                    Err(error) => {
+                        if ends(nth, &error) {
+                            waiting.retain(|(later, _)| stage.is_some_and(|stage| *later <= stage));
+                        }
+                        lost.push((nth, error));
+                        at_once = true;
+                    }
                 }
-                None => return Err(lost),
             },
-            () = is_slow(slow, &patience), if slow.is_some() => start = true,
+            () = may_begin(next.unwrap_or_default(), &running, at_once, &patience), if next.is_some() => {
+                let Some((stage, nth)) = waiting.pop_front() else { continue };
+                let progress = Progress::default();
+                let attempt = attempt(nth, progress.clone());
+                attempts.push(async move { (nth, attempt.await) });
+                running.push(Running { stage, nth, progress });
+                at_once = false;
+            }
+            else => return Err(lost),
         }
     }
 }
 
-/// Waits until the attempt is slower than it may be. Bytes that come in the meantime put that off.
-async fn is_slow(attempt: Option<&(usize, Progress)>, patience: impl Fn(usize, u64) -> Duration) {
-    let Some((nth, progress)) = attempt else { return std::future::pending().await };
+/// Waits until a source of `stage` may be asked: each of an earlier stage has begun to send, and the newest attempt is
+/// slower than it may be, unless that does not matter.
+async fn may_begin(stage: usize, running: &[Running], at_once: bool, patience: impl Fn(usize, u64) -> Duration) {
+    let mut from = None;
+    for earlier in running.iter().filter(|one| one.stage < stage) {
+        earlier.progress.has_begun().await;
+        // However late it begins, it gets its time for the rest.
+        from = Some(Instant::now());
+    }
+    let Some(newest) = running.last().filter(|_| !at_once) else { return };
+    // Bytes that come in the meantime put it off.
     loop {
-        match progress.slow_in(|bytes| patience(*nth, bytes)) {
+        match newest.progress.slow_in(from, |bytes| patience(newest.nth, bytes)) {
             // Our own work: there is nothing to hedge.
             None => return std::future::pending().await,
             Some(Duration::ZERO) => return,
@@ -116,17 +168,24 @@ async fn is_slow(attempt: Option<&(usize, Progress)>, patience: impl Fn(usize, u
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-    use tokio::sync::Notify;
-
     use super::*;
 
     const NEVER: fn(usize, u64) -> Duration = |_, _| Duration::from_hours(1);
     const IMPATIENT: fn(usize, u64) -> Duration = |_, _| Duration::ZERO;
 
+    fn one_stage(sources: usize) -> Vec<Vec<usize>> {
+        vec![(0..sources).collect()]
+    }
+
+    /// No error ends a search.
+    fn go_on<E>(_: usize, _: &E) -> bool {
+        false
+    }
+
     #[tokio::test]
     async fn the_next_is_asked_only_after_the_first_failed() {
         let asked = Mutex::new(Vec::new());
-        let won = race(0..4, NEVER, |nth, _| {
+        let won = race(one_stage(4), NEVER, go_on, |nth, _| {
             asked.lock().unwrap().push(nth);
             async move { if nth == 2 { Ok("right") } else { Err("wrong") } }
         })
@@ -137,7 +196,7 @@ mod tests {
     #[tokio::test]
     async fn a_slow_one_is_overtaken_and_dropped() {
         let dropped = Arc::new(Notify::new());
-        let won = race(0..2, IMPATIENT, |nth, _| {
+        let won = race(one_stage(2), IMPATIENT, go_on, |nth, _| {
             let dropped = Arc::clone(&dropped);
             async move {
                 if nth == 0 {
@@ -162,7 +221,7 @@ mod tests {
     #[tokio::test]
     async fn one_that_never_begins_is_overtaken_too() {
         let short = |_, _| Duration::from_millis(1);
-        let race = race(0..2, short, |nth, _| async move {
+        let race = race(one_stage(2), short, go_on, |nth, _| async move {
             if nth == 0 {
                 std::future::pending::<()>().await;
             }
@@ -174,12 +233,12 @@ mod tests {
 
     #[tokio::test]
     async fn no_more_than_three_at_a_time_and_every_failure_is_told() {
-        let (asked, go_on) = (Mutex::new(0), Notify::new());
-        let race = race(0..5, IMPATIENT, |nth, _| {
+        let (asked, end_one) = (Mutex::new(0), Notify::new());
+        let race = race(one_stage(5), IMPATIENT, go_on, |nth, _| {
             *asked.lock().unwrap() += 1;
-            let go_on = &go_on;
+            let end_one = &end_one;
             async move {
-                go_on.notified().await;
+                end_one.notified().await;
                 Err::<(), _>(nth)
             }
         });
@@ -189,7 +248,7 @@ mod tests {
                     tokio::task::yield_now().await;
                 }
                 assert_eq!(*asked.lock().unwrap(), most);
-                go_on.notify_one();
+                end_one.notify_one();
             }
         };
         let (ended, ()) = tokio::join!(race, watch);
@@ -198,7 +257,7 @@ mod tests {
 
     #[tokio::test]
     async fn own_work_after_the_last_byte_is_not_hedged() {
-        let won = race(0..2, IMPATIENT, |nth, progress| async move {
+        let won = race(one_stage(2), IMPATIENT, go_on, |nth, progress| async move {
             progress.arrived();
             for _ in 0..20 {
                 tokio::task::yield_now().await;
@@ -211,6 +270,55 @@ mod tests {
 
     #[tokio::test]
     async fn without_sources_nobody_wins() {
-        assert_eq!(race([], NEVER, |_, _| async { Ok::<(), ()>(()) }).await, Err(Vec::new()));
+        assert_eq!(race(Vec::new(), NEVER, go_on, |_, _| async { Ok::<(), ()>(()) }).await, Err(Vec::new()));
+    }
+
+    #[tokio::test]
+    async fn a_later_stage_waits_until_the_earlier_one_begins_or_fails() {
+        for begins in [true, false] {
+            let (asked, tell) = (Mutex::new(Vec::new()), Notify::new());
+            let race = race(vec![vec![0, 1], vec![2]], IMPATIENT, go_on, |nth, progress| {
+                asked.lock().unwrap().push(nth);
+                let tell = &tell;
+                async move {
+                    if nth == 2 {
+                        return Ok(nth);
+                    }
+                    tell.notified().await;
+                    if !begins {
+                        return Err(nth);
+                    }
+                    progress.began();
+                    std::future::pending().await
+                }
+            });
+            let watch = async {
+                for so_far in [vec![0, 1], vec![0, 1]] {
+                    for _ in 0..20 {
+                        tokio::task::yield_now().await;
+                    }
+                    assert_eq!(*asked.lock().unwrap(), so_far, "the third waits for both, however slow they are");
+                    tell.notify_one();
+                }
+            };
+            let (won, ()) = tokio::join!(race, watch);
+            assert_eq!(won, Ok((2, 2)), "{begins}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_error_that_ends_the_search_leaves_the_rest_of_its_stage() {
+        let asked = Mutex::new(Vec::new());
+        let lost = race(
+            vec![vec![1, 0], vec![2]],
+            NEVER,
+            |nth, _| nth == 1,
+            |nth, _| {
+                asked.lock().unwrap().push(nth);
+                async move { Err::<(), _>(nth) }
+            },
+        )
+        .await;
+        assert_eq!((lost, asked.into_inner().unwrap()), (Err(vec![(1, 1), (0, 0)]), vec![1, 0]));
     }
 }

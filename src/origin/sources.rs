@@ -71,9 +71,10 @@ mod tests {
         let (http, waits) = (HttpClient::offline(), Waits::default());
         let chain = Chain::of(vec![link("https://a.example", "corp.example"), link("https://b.example", "")]).unwrap();
         let own = Origin::alone(link("https://own.example", ""), &http, waits).unwrap();
-        let direct = Source::Direct(DirectSettings::new(std::path::Path::new("/nowhere"), None));
+        let of_direct = patterns("corp.example/*,golang.org");
+        let direct = Source::Direct(DirectSettings::new(std::path::Path::new("/nowhere"), None, of_direct.clone()));
         let direct = Origin::alone(Link::plain(direct, false), &http, waits).unwrap();
-        let private = vec![(patterns("corp.example/Secret"), own), (patterns("corp.example/*,golang.org"), direct)];
+        let private = vec![(patterns("corp.example/Secret"), own), (of_direct, direct)];
         Sources::new(Origin::new(&chain, &http, waits).unwrap(), private)
     }
 

@@ -13,7 +13,8 @@ use url::Url;
 
 use super::chain::{Link, Source};
 use super::direct::Direct;
-use super::fetch::{OriginError, Waits};
+use super::error::OriginError;
+use super::fetch::Waits;
 use super::health::Health;
 use super::http::{Answer, Conditions, HttpClient, HttpError};
 use super::landing::Landing;
@@ -142,7 +143,7 @@ impl Upstream {
                 self.may_dial(path)?;
                 return direct.download(path, landing, limit).await.map_err(|error| self.remember(path, error));
             }
-            _ => return self.copy_file(path, &mut landing.file, limit).await,
+            _ => return self.copy_file(path, &mut landing.file, limit, progress).await,
         };
         let asking = self.ask(path).await?;
         progress.start();
@@ -160,7 +161,7 @@ impl Upstream {
     }
 
     fn remembered_absent(&self, path: &str) -> Result<(), OriginError> {
-        self.absent.get(path).map_or(Ok(()), |words| Err(OriginError::Absent(words)))
+        self.absent.get(path).map_or(Ok(()), |words| Err(OriginError::NotFound(words)))
     }
 
     /// The HTTP client looks for itself; `go` would not.
@@ -171,7 +172,7 @@ impl Upstream {
 
     /// That something is absent is remembered.
     fn remember(&self, path: &str, error: OriginError) -> OriginError {
-        if let OriginError::Absent(words) = &error {
+        if let OriginError::NotFound(words) = &error {
             self.absent.insert(path.to_owned(), words.clone());
         }
         error
@@ -201,8 +202,15 @@ impl Upstream {
         Ok(body)
     }
 
-    async fn copy_file(&self, path: &str, file: &mut tokio::fs::File, limit: u64) -> Result<u64, OriginError> {
+    async fn copy_file(
+        &self,
+        path: &str,
+        file: &mut tokio::fs::File,
+        limit: u64,
+        progress: &Progress,
+    ) -> Result<u64, OriginError> {
         let from = self.open(path).await?;
+        progress.began();
         let copied = tokio::io::copy(&mut from.take(limit + 1), file).await;
         let copied = copied.map_err(|cause| OriginError::Io { what: format!("cannot copy {path}"), cause })?;
         if copied > limit {
@@ -213,15 +221,23 @@ impl Upstream {
 
     async fn open(&self, path: &str) -> Result<tokio::fs::File, OriginError> {
         let Source::Dir(dir) = &self.link.source else {
-            return Err(OriginError::Absent(path.to_owned()));
+            let why = format!("{path} was looked for on a disk");
+            return Err(OriginError::Nonsense { origin: self.link.source.to_string(), why });
         };
-        let path: &Path = &dir.join(path);
-        tokio::fs::File::open(path).await.map_err(|cause| match cause.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
-                OriginError::Absent(format!("{}: not found", path.display()))
-            }
-            _ => OriginError::Io { what: format!("cannot open {}", path.display()), cause },
-        })
+        let path = dir.join(path);
+        let cause = match tokio::fs::File::open(&path).await {
+            Ok(file) => return Ok(file),
+            Err(cause) => cause,
+        };
+        if !matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
+            return Err(OriginError::Io { what: format!("cannot open {}", path.display()), cause });
+        }
+        let root = dir.clone();
+        let trouble = tokio::task::spawn_blocking(move || trouble_of_root(&root)).await;
+        match trouble.unwrap_or_else(|_| Some("a task of ours was broken off".to_owned())) {
+            Some(why) => Err(OriginError::EmptyRoot { origin: self.link.source.to_string(), why }),
+            None => Err(OriginError::NotFound(format!("{}: not found", path.display()))),
+        }
     }
 
     fn too_large(&self, path: &str, limit: u64) -> OriginError {
@@ -248,7 +264,16 @@ impl Asking<'_> {
         match error {
             HttpError::Absent { .. } => {
                 self.upstream.health(Health::reached);
-                self.upstream.remember(self.path, OriginError::Absent(error.to_string()))
+                self.upstream.remember(self.path, OriginError::NotFound(error.to_string()))
+            }
+            HttpError::Status { status: status @ (401 | 403 | 451), reason, .. } => {
+                // It is there, and will say the same again.
+                self.upstream.health(Health::reached);
+                let origin = self.upstream.link.source.to_string();
+                match status {
+                    401 => OriginError::LoginNeeded { origin, reason },
+                    _ => OriginError::Refused { origin, status, reason },
+                }
             }
             error => {
                 let passes = error.passes();
@@ -257,7 +282,6 @@ impl Asking<'_> {
                     if passes {
                         health.failed(Instant::now(), error.retry_after());
                     } else {
-                        // It is there, and will say the same again.
                         health.reached();
                     }
                 });
@@ -295,6 +319,7 @@ impl Download<'_> {
     async fn run(&mut self, http: &HttpClient, landing: &mut Landing, started: Instant) -> Result<(), Broken> {
         let mut answer = http.ask(self.url.clone(), &Conditions::default()).await.map_err(Broken::Http)?;
         self.first_byte = Some(started.elapsed());
+        self.progress.began();
         for _ in 0..MAX_RESUMES {
             let (before, tag) = (self.written, answer.tag());
             match (self.body(&mut answer, landing).await, tag) {
@@ -335,6 +360,16 @@ impl Download<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// What is wrong with the folder of a `file://` source, if it is missing or has nothing in it: then a file that is not
+/// there tells nothing, for the file system may not be mounted. Blocks.
+pub fn trouble_of_root(root: &Path) -> Option<String> {
+    match std::fs::read_dir(root).and_then(|mut entries| entries.next().transpose()) {
+        Ok(Some(_)) => None,
+        Ok(None) => Some(format!("there is nothing in the folder {}: is a file system not mounted?", root.display())),
+        Err(error) => Some(format!("cannot read the folder {}: {error}", root.display())),
     }
 }
 

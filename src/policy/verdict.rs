@@ -11,8 +11,6 @@ use crate::goversion::GoVersion;
 use crate::module::ModuleVersion;
 use crate::toml_file::is_printable;
 
-/// The module whose versions are the toolchains of `go` (<https://go.dev/doc/toolchain>).
-const TOOLCHAIN: &str = "golang.org/toolchain";
 /// `go` shows about 600 bytes of a refusal, with the name and our own words in it.
 const MAX_RATIONALE: usize = 200;
 
@@ -137,7 +135,7 @@ impl Policy {
     fn outcome(&self, rule: Rule, facts: &Facts) -> Option<Outcome> {
         let module = &facts.module;
         let denied = |reason: String, line: u32| Outcome::Denies(Denial { rule, reason, line });
-        let is_toolchain = module.path.as_ref() == TOOLCHAIN;
+        let is_toolchain = module.path.is_toolchain();
         let when =
             |is: bool, reason: &str, line: u32| if is { denied(reason.to_owned(), line) } else { Outcome::Passed };
         Some(match rule {
@@ -197,7 +195,7 @@ impl Policy {
     }
 
     fn toolchain(&self, module: &ModuleVersion) -> Option<Outcome> {
-        let ranges = self.toolchains.as_ref().filter(|_| module.path.as_ref() == TOOLCHAIN)?;
+        let ranges = self.toolchains.as_ref().filter(|_| module.path.is_toolchain())?;
         let version = GoVersion::of_toolchain(module);
         let allowed = |version: &GoVersion| ranges.value.iter().any(|range| range.contains(|bound| version.cmp(bound)));
         // What names no version of go cannot be compared, so it is in no range.

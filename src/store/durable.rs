@@ -48,6 +48,13 @@ pub(crate) fn write(path: &Path, bytes: &[u8], durability: Durability) -> Result
     Ok(())
 }
 
+/// Appends `bytes` to the file at `path`, in one write; a crash may lose them.
+pub(crate) fn append(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let failed = |cause| StoreError::new("write", path, cause);
+    let file = File::options().create(true).append(true).open(path);
+    file.and_then(|mut file| file.write_all(bytes)).map_err(failed)
+}
+
 /// A new file at `path`, or `None` if there is one.
 fn create_new(path: &Path) -> io::Result<Option<File>> {
     match File::create_new(path) {

@@ -5,6 +5,7 @@
 //!                               heads     the size of every trusted head, and when it was first seen
 //!                               exported  the sizes of the heads that `export` carried away, one a line
 //!                               anchor    the last anchor that was proved consistent with it
+//!                               first-asked  when versions were first asked for that it did not have (`sumdb/asked`)
 //!                               fork.txt  evidence that the database signed two histories; stays until removed by hand
 //!                               tile/…    authenticated tiles, the widest seen of each (`tile,8,0,x001,234`)
 //!                               record/…  records with their proofs (`a.example,x@v1.0.0`)
@@ -100,6 +101,21 @@ impl StateDir {
         durable::write(&self.dir.join("exported"), sizes.as_bytes(), Durability::Atomic)
     }
 
+    /// The versions that were asked for, as they were written down.
+    pub fn first_asked(&self) -> Result<Option<String>, StoreError> {
+        self.read("first-asked", MAX_FIRST_ASKED_LEN).map(text)
+    }
+
+    /// Writes a line down behind the others.
+    pub fn add_first_asked(&self, line: &str) -> Result<(), StoreError> {
+        durable::append(&self.dir.join("first-asked"), line.as_bytes())
+    }
+
+    /// Replaces all lines.
+    pub fn set_first_asked(&self, lines: &str) -> Result<(), StoreError> {
+        durable::write(&self.dir.join("first-asked"), lines.as_bytes(), Durability::Atomic)
+    }
+
     /// Where evidence of a fork lies, or would lie.
     pub fn fork_path(&self) -> PathBuf {
         self.dir.join("fork.txt")
@@ -127,6 +143,27 @@ impl StateDir {
     /// A record with its proof, under the escaped `path@version`, to be checked by the caller.
     pub fn record(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
         self.read(&flat("record", name), MAX_BUNDLE_LEN)
+    }
+
+    /// Whether there is a record whose name begins so. One whose name is too long for a file system cannot be told by its
+    /// beginning, so each of these may be one.
+    pub fn has_record(&self, start: &str) -> Result<bool, StoreError> {
+        let start = start.replace('/', ",");
+        let may_be_long = start.len() + MAX_VERSION > MAX_NAME;
+        let dir = self.dir.join("record");
+        let failed = |cause| StoreError::new("read", &dir, cause);
+        let entries = match fs::read_dir(&dir) {
+            Ok(entries) => entries,
+            Err(error) if is_absent(&error) => return Ok(false),
+            Err(cause) => return Err(failed(cause)),
+        };
+        for entry in entries {
+            let name = entry.map_err(failed)?.file_name();
+            if name.to_str().is_some_and(|name| name.starts_with(&start) || (may_be_long && !name.contains('@'))) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Stores a record with its proof.
@@ -172,10 +209,15 @@ fn flat(folder: &str, name: &str) -> String {
     format!("{folder}/{}", hex::encode(Sha256::digest(name.as_bytes())))
 }
 
+/// The longest version, with upper case escaped (`module/version`).
+const MAX_VERSION: usize = 240;
 /// 255 bytes nearly everywhere (NAME_MAX); a temporary name is shorter.
 const MAX_NAME: usize = 255;
 /// 20,000 lines of a time and a size.
 const MAX_HEADS_LEN: usize = 1 << 20;
+/// 20,000 lines of a time and a module version, of which the longest has some hundred bytes. What is longer was written by
+/// others, and is as good as absent.
+const MAX_FIRST_ASKED_LEN: usize = 8 << 20;
 /// 256 lines of a size (`sumdb/carried`).
 const MAX_EXPORTED_LEN: usize = 8 << 10;
 /// 256 hashes of 32 bytes: the widest tile of height 8.

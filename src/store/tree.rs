@@ -1,8 +1,10 @@
 //! The GOPROXY tree: immutable files at the places where `go` looks for them with `GOPROXY=file://DATA/proxy`.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::path::PathBuf;
+
+use serde::Deserialize;
 
 use super::durable::{self, Durability};
 use super::staging::{StagingFile, lock};
@@ -12,6 +14,15 @@ use crate::module::{ModulePath, ModuleVersion, Version};
 
 /// A list of 8 MiB has half a million versions; the largest known has a few thousand.
 pub(crate) const MAX_LIST: usize = 8 << 20;
+
+/// As for any `.info` (`mirror/advisory`).
+const MAX_LATEST: u64 = 1 << 20;
+
+#[derive(Deserialize)]
+struct Latest {
+    #[serde(rename = "Version")]
+    version: String,
+}
 
 impl Store {
     fn place_of(&self, artifact: &Artifact) -> PathBuf {
@@ -65,6 +76,52 @@ impl Store {
 
     /// The versions whose zip lies here, pseudo-versions too, in no order.
     pub fn versions_here(&self, path: &ModulePath) -> Result<Vec<Version>, StoreError> {
+        self.versions_with(path, ".zip")
+    }
+
+    /// The versions whose go.mod lies here: those, and others that were part of a module graph.
+    pub fn go_mods_here(&self, path: &ModulePath) -> Result<Vec<Version>, StoreError> {
+        self.versions_with(path, ".mod")
+    }
+
+    /// Whether anything of a module lies here, or is pinned.
+    pub fn has_module(&self, path: &ModulePath) -> Result<bool, StoreError> {
+        let folders = ["proxy", "pins"].map(|tree| self.root.join(tree).join(path.escaped()).join("@v"));
+        for folder in folders {
+            match fs::symlink_metadata(&folder) {
+                Ok(_) => return Ok(true),
+                Err(error) if is_absent(&error) => {}
+                Err(cause) => return Err(StoreError::new("look at", &folder, cause)),
+            }
+        }
+        Ok(self.newest(path)?.is_some())
+    }
+
+    /// The newest version of a module, if that was noted: as `M/@latest`, which has the `.info` of that version
+    /// (`go help goproxy`). What cannot be read is as good as absent.
+    pub fn newest(&self, path: &ModulePath) -> Result<Option<Version>, StoreError> {
+        let place = self.latest_of(path);
+        let mut text = String::new();
+        let read = File::open(&place).and_then(|file| file.take(MAX_LATEST).read_to_string(&mut text));
+        match read {
+            Ok(_) => Ok(serde_json::from_str::<Latest>(&text).ok().and_then(|info| Version::parse(&info.version).ok())),
+            Err(error) if is_absent(&error) || error.kind() == io::ErrorKind::InvalidData => Ok(None),
+            Err(cause) => Err(StoreError::new("read", &place, cause)),
+        }
+    }
+
+    /// Notes the newest version of a module, whose `.info` this is.
+    pub(crate) fn set_newest(&self, path: &ModulePath, info: &[u8]) -> Result<(), StoreError> {
+        let place = self.latest_of(path);
+        durable::make_dir(place.parent().unwrap_or(&self.root))?;
+        durable::write(&place, info, Durability::Synced)
+    }
+
+    fn latest_of(&self, path: &ModulePath) -> PathBuf {
+        self.root.join("proxy").join(path.escaped()).join("@latest")
+    }
+
+    fn versions_with(&self, path: &ModulePath, extension: &str) -> Result<Vec<Version>, StoreError> {
         let folder = self.root.join("proxy").join(path.escaped()).join("@v");
         let failed = |cause| StoreError::new("read", &folder, cause);
         let entries = match fs::read_dir(&folder) {
@@ -75,7 +132,7 @@ impl Store {
         let mut versions = Vec::new();
         for entry in entries {
             let name = entry.map_err(failed)?.file_name();
-            versions.extend(name.to_str().and_then(|name| Version::unescape(name.strip_suffix(".zip")?).ok()));
+            versions.extend(name.to_str().and_then(|name| Version::unescape(name.strip_suffix(extension)?).ok()));
         }
         Ok(versions)
     }

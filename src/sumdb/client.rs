@@ -9,6 +9,7 @@ use moka::sync::Cache;
 use tlog::{Node, RecordId, SUMDB_ORIGIN, SignedCheckpoint, Tile, TileHeight, TilePlan, TreeSize};
 
 use super::anchor::Anchor;
+use super::asked::Asked;
 use super::attested::Attested;
 use super::database::Database;
 use super::error::SumdbError;
@@ -19,13 +20,17 @@ use super::trusted::{Advance, Trusted};
 use crate::fault::Fault;
 use crate::flight::Flights;
 use crate::gosum::parse_record_text;
-use crate::module::ModuleVersion;
+use crate::module::{ModulePath, ModuleVersion};
 use crate::origin::HttpClient;
 use crate::policy::Age;
 use crate::store::{StateDir, Store};
 
 /// Proved answers kept in memory: about half a kilobyte each.
 const MAX_ATTESTED: u64 = 10_000;
+/// How long it is remembered that the database has no record: `go` and its users ask again at once, and again.
+const NO_RECORD_FOR: Duration = Duration::from_secs(5);
+/// So many of them: about 300 bytes each.
+const MAX_NO_RECORD: u64 = 10_000;
 /// How often a moved head is compared again. Heads come every few minutes; ten moves during one lookup mean a fault.
 pub(super) const MAX_MOVES: u32 = 10;
 
@@ -44,6 +49,8 @@ pub(super) struct Shared {
     /// Nothing is asked of the network.
     pub(super) offline: bool,
     attested: Cache<ModuleVersion, Arc<Attested>>,
+    no_record: Cache<ModuleVersion, Arc<SumdbError>>,
+    asked: Asked,
     lookups: Flights<ModuleVersion, Result<Arc<Attested>, Arc<SumdbError>>>,
     refreshes: Flights<(), Result<(), Arc<SumdbError>>>,
     /// An anchor that the stored head was not compared with yet.
@@ -67,6 +74,8 @@ impl Client {
             tiles: Tiles::new(state.clone(), remote.clone(), offline),
             offline,
             attested: Cache::new(MAX_ATTESTED),
+            no_record: Cache::builder().max_capacity(MAX_NO_RECORD).time_to_live(NO_RECORD_FOR).build(),
+            asked: Asked::new(state.clone()),
             lookups: Flights::default(),
             refreshes: Flights::default(),
             anchor_due: Mutex::new(anchor_due),
@@ -115,22 +124,52 @@ impl Client {
         self.fork().map(|evidence| SumdbError::Fork { database, evidence })
     }
 
-    /// What `module` hashes to, proved.
+    /// What `module` hashes to, proved. That there is no record is remembered for some seconds.
     pub async fn lookup(&self, module: &ModuleVersion) -> Result<Arc<Attested>, Arc<SumdbError>> {
+        match self.shared.no_record.get(module) {
+            Some(error) => Err(error),
+            None => self.lookup_anew(module).await,
+        }
+    }
+
+    /// The same, and whether there is a record by now is asked in any case.
+    pub async fn lookup_anew(&self, module: &ModuleVersion) -> Result<Arc<Attested>, Arc<SumdbError>> {
         if let Some(attested) = self.shared.attested.get(module) {
             return Ok(attested);
         }
         let (shared, wanted) = (Arc::clone(&self.shared), module.clone());
         let flight = self.shared.lookups.join(module.clone(), move || async move {
             let attested = match shared.from_disk(&wanted).await? {
-                Some(attested) => attested,
-                None => shared.from_network(&wanted).await?,
+                Some(attested) => Ok(attested),
+                None => shared.from_network(&wanted).await,
             };
-            let attested = Arc::new(attested);
-            shared.attested.insert(wanted, Arc::clone(&attested));
-            Ok(attested)
+            match attested {
+                Ok(attested) => {
+                    let attested = Arc::new(attested);
+                    shared.attested.insert(wanted.clone(), Arc::clone(&attested));
+                    shared.no_record.invalidate(&wanted);
+                    Ok(attested)
+                }
+                Err(error) => {
+                    if matches!(*error, SumdbError::NoRecord { .. }) {
+                        shared.no_record.insert(wanted, Arc::clone(&error));
+                    }
+                    Err(error)
+                }
+            }
         });
         flight.await.map_err(|broken| Arc::new(SumdbError::BrokenOff(broken.to_string())))?
+    }
+
+    /// Whether a record of some version of `path` is kept here. Blocks on the disk.
+    pub fn has_record_of(&self, path: &ModulePath) -> Result<bool, SumdbError> {
+        Ok(self.shared.state.has_record(&format!("{}@", path.escaped()))?)
+    }
+
+    /// How long ago this installation first asked the database for `module`, as far as is known: from now on, if never.
+    pub async fn first_asked(&self, module: &ModuleVersion, now: SystemTime) -> Result<Duration, Arc<SumdbError>> {
+        let (shared, module) = (Arc::clone(&self.shared), module.clone());
+        blocking(move || shared.asked.first(&module, now)).await
     }
 
     /// The trusted head; where there is none yet, the database is asked for its latest.
@@ -345,7 +384,7 @@ impl Shared {
     }
 
     fn no_such_tile(&self, tile: &Tile, head: &SignedCheckpoint) -> Arc<SumdbError> {
-        Arc::new(SumdbError::Absent {
+        Arc::new(SumdbError::Missing {
             database: self.database.name().to_owned(),
             what: tile.to_string(),
             reason: format!("the newest trusted tree has {} records", head.size()),

@@ -11,9 +11,23 @@ use crate::store::StoreError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SumdbError {
-    /// The database says that it does not have it.
+    /// The database says that it has no record of a module version. Whether the version is absent is another question: a
+    /// record of a new version appears after minutes (`mirror/absence`).
     #[error("the checksum database {database} does not have {what}: {reason}")]
-    Absent {
+    NoRecord {
+        /// Which database.
+        database: String,
+        /// What was asked for.
+        what: String,
+        /// In the database's words.
+        reason: String,
+    },
+    /// A tile or a tree head, which every database has, is 404.
+    #[error(
+        "an answer of the checksum database {database} cannot be verified: it does not give out {what}, which it must \
+         have: {reason}"
+    )]
+    Missing {
         /// Which database.
         database: String,
         /// What was asked for.
@@ -112,11 +126,13 @@ impl SumdbError {
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Absent { .. } | Self::NotCarried { .. } => Fault::Absent,
+            Self::NoRecord { .. } | Self::NotCarried { .. } => Fault::Absent,
             Self::Unreachable { cause: HttpError::Timeout { .. }, .. } => Fault::Timeout,
-            Self::Unreachable { .. } | Self::Offline { .. } | Self::Unverified { .. } | Self::WrongRecord { .. } => {
-                Fault::Upstream
-            }
+            Self::Missing { .. }
+            | Self::Unreachable { .. }
+            | Self::Offline { .. }
+            | Self::Unverified { .. }
+            | Self::WrongRecord { .. } => Fault::Upstream,
             Self::Fork { .. } => Fault::Misbehaviour,
             Self::Contention { .. } | Self::DamagedHead { .. } | Self::BrokenOff(_) => Fault::Host,
             Self::Store(error) => error.fault(),

@@ -2,18 +2,20 @@
 //!
 //! The database itself, the alias of the public one, and proxies that pass it on are doors to one log. What comes through
 //! any of them is proved, so a door that is behind, down or lying costs time and nothing else: the next one is asked. That
-//! something is absent counts only from a door that is the database's own, and then nobody else is asked: the name may be
-//! one that nobody else should hear.
+//! the log has no record counts only as the answer to a lookup, from a door that is the database's own and has shown a head
+//! that the database signed, and then nobody else is asked: the name may be one that nobody else should hear. Any other 404
+//! (a tile, a head) leaves unproved what it was needed for.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tlog::Tile;
+use tlog::{SUMDB_ORIGIN, SignedCheckpoint, Tile};
 use tokio::sync::OnceCell;
 
 use super::database::Database;
 use super::error::SumdbError;
-use crate::fault::Fault;
+use crate::flight::Flights;
 use crate::module::ModuleVersion;
 use crate::origin::{HttpClient, HttpError, Link, Origin, OriginError, Source, Waits};
 
@@ -39,16 +41,46 @@ struct Doors {
     kinds: Vec<Kind>,
 }
 
-#[derive(Debug)]
 enum Kind {
-    /// The database's own address: it decides what is absent.
-    Own,
+    /// The database's own address, if it has shown that it is one: it decides what is absent.
+    Own(Arc<Own>),
+    /// A folder with what was carried here: what is not in it may exist all the same.
+    Carried,
     /// A proxy, and whether it passes the database on, once that is known.
     Proxy(OnceCell<bool>),
 }
 
+/// Whether an address has shown a head that the database signed. A captive portal, a wrong path, or a proxy on the way that
+/// blocks requests also answers 404.
+#[derive(Default)]
+struct Own {
+    has_shown: AtomicBool,
+    asking: Flights<(), Result<(), String>>,
+}
+
+impl std::fmt::Debug for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Own(_) => "Own",
+            Self::Carried => "Carried",
+            Self::Proxy(_) => "Proxy",
+        })
+    }
+}
+
+/// What is asked of a door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    /// A record: the only question whose 404 says something.
+    Lookup,
+    /// A tile or a head, which every door has.
+    Other,
+}
+
 /// Why a door did not help.
 enum Closed {
+    /// It says that the log has no record.
+    NoRecord(String),
     /// It did not answer, or does not have it.
     Origin(OriginError),
     /// What it said is wrong.
@@ -92,7 +124,7 @@ impl Remote {
                 let carried = Link::plain(Source::Dir(folder.clone()), false);
                 let origin = Origin::of_links(&[carried], &self.http, waits, AT_ONCE);
                 let origin = origin.map_err(|cause| self.unreachable(cause))?;
-                return Ok(Doors { origin, kinds: vec![Kind::Own] });
+                return Ok(Doors { origin, kinds: vec![Kind::Carried] });
             }
             let mut own = None;
             for link in database.proxies() {
@@ -110,7 +142,7 @@ impl Remote {
                 }
             }
             let urls = own.map_or_else(|| database.urls(), |own| vec![own]);
-            let own = |url| (Link::plain(Source::Http(url), true), Kind::Own);
+            let own = |url| (Link::plain(Source::Http(url), true), Kind::Own(Arc::default()));
             let behind = database.behind().iter().filter_map(|link| {
                 let door = Link { source: Source::Http(through(&link.source)?), on_any_failure: true, ..link.clone() };
                 Some((door, Kind::Proxy(OnceCell::new())))
@@ -130,10 +162,10 @@ impl Remote {
         check: impl Fn(Vec<u8>) -> Result<T, SumdbError>,
     ) -> Result<T, SumdbError> {
         let path = format!("lookup/{}", escaped(module));
-        let answer = self.ask(&path, tlog::limits::MAX_LOOKUP_LEN, only, check).await;
+        let answer = self.ask(Asked::Lookup, &path, tlog::limits::MAX_LOOKUP_LEN, only, check).await;
         answer.map_err(|error| match error {
-            SumdbError::Absent { database, reason, .. } => {
-                SumdbError::Absent { database, what: module.to_string(), reason }
+            SumdbError::NoRecord { database, reason, .. } => {
+                SumdbError::NoRecord { database, what: module.to_string(), reason }
             }
             SumdbError::NotCarried { database, .. } => {
                 SumdbError::NotCarried { database, what: format!("record of {module}") }
@@ -144,13 +176,13 @@ impl Remote {
 
     /// `latest`: the newest signed head it wants to show.
     pub(super) async fn latest(&self) -> Result<Vec<u8>, SumdbError> {
-        self.ask("latest", tlog::limits::MAX_NOTE_LEN, None, Ok).await
+        self.ask(Asked::Other, "latest", tlog::limits::MAX_NOTE_LEN, None, Ok).await
     }
 
     /// A tile of exactly the width asked for. A partial tile may have vanished once the full one exists
     /// (<https://c2sp.org/tlog-tiles>), so any failure of a partial one leads to the full one, cut.
     pub(super) async fn tile(&self, tile: &Tile, only: Option<usize>) -> Result<Vec<u8>, SumdbError> {
-        let exact = self.ask(&tile.to_string(), tile.full().byte_len(), only, Ok).await;
+        let exact = self.ask(Asked::Other, &tile.to_string(), tile.full().byte_len(), only, Ok).await;
         if tile.is_full() || exact.is_ok() {
             return exact;
         }
@@ -160,7 +192,7 @@ impl Remote {
             let cut = tile.cut(&bytes).filter(|_| bytes.len() == full.byte_len()).map(<[u8]>::to_vec);
             cut.ok_or_else(|| self.unverified(&full.to_string(), wrong()))
         };
-        self.ask(&full.to_string(), full.byte_len(), only, check).await
+        self.ask(Asked::Other, &full.to_string(), full.byte_len(), only, check).await
     }
 
     /// Everything that came through door `nth` alone does not fit together.
@@ -172,33 +204,27 @@ impl Remote {
 
     async fn ask<T>(
         &self,
+        asked: Asked,
         path: &str,
         limit: usize,
         only: Option<usize>,
         check: impl Fn(Vec<u8>) -> Result<T, SumdbError>,
     ) -> Result<T, SumdbError> {
         let doors = self.doors().await?;
-        // Tiles name nobody, and a door that is ahead may have one before the database's other address has it.
-        let settles = |nth, closed: &Closed| path.starts_with("lookup/") && doors.says_absent(nth, closed);
         let attempt = |nth, _progress| {
-            let (through, settles) = (doors.through(nth, path, limit, &check), &settles);
+            let through = self.through(doors, nth, asked, (path, limit), &check);
             async move {
                 match through.await {
-                    Err(closed) if settles(nth, &closed) => Ok(Err(closed)),
+                    Err(closed @ Closed::NoRecord(_)) => Ok(Err(closed)),
                     answer => answer.map(Ok),
                 }
             }
         };
         let round = || async {
-            let order = only.map_or_else(|| doors.origin.ranked(path), |nth| vec![nth]);
-            doors.origin.race(order, PATIENCE, attempt).await
+            let order = only.map_or_else(|| doors.origin.stages(path), |nth| vec![vec![nth]]);
+            doors.origin.race(order, PATIENCE, |_, _| false, attempt).await
         };
-        let passes = |closed: &Vec<(usize, Closed)>| {
-            // What the database itself says does not pass.
-            let absent = closed.iter().any(|(nth, closed)| doors.says_absent(*nth, closed));
-            let soonest = closed.iter().filter_map(|(_, closed)| closed.passes()).min();
-            soonest.filter(|_| !absent)
-        };
+        let passes = |closed: &Vec<(usize, Closed)>| closed.iter().filter_map(|(_, closed)| closed.passes()).min();
         match doors.origin.in_rounds(round, passes).await {
             Ok((_, Ok(answer))) => Ok(answer),
             Ok((nth, Err(closed))) => Err(self.why(doors, path, vec![(nth, closed)])),
@@ -206,27 +232,81 @@ impl Remote {
         }
     }
 
-    /// Of the reasons of all doors the one to tell: absent, if a door says so that knows; then what is wrong; then what
+    /// Asks door `nth`, and whether its 404 counts.
+    async fn through<T>(
+        &self,
+        doors: &Doors,
+        nth: usize,
+        asked: Asked,
+        (path, limit): (&str, usize),
+        check: &impl Fn(Vec<u8>) -> Result<T, SumdbError>,
+    ) -> Result<T, Closed> {
+        let answer = doors.through(nth, path, limit, check).await;
+        let (Asked::Lookup, Kind::Own(own)) = (asked, &doors.kinds[nth]) else { return answer };
+        match answer {
+            Ok(answer) => {
+                // With the record came a signed head: `check` opened it.
+                own.has_shown.store(true, Ordering::Relaxed);
+                Ok(answer)
+            }
+            Err(Closed::Origin(OriginError::NotFound(words))) => {
+                self.must_have_shown(doors, nth, own).await?;
+                Err(Closed::NoRecord(words))
+            }
+            Err(closed) => Err(closed),
+        }
+    }
+
+    /// Whether door `nth` has shown a signed head, of whatever size; if not, it is asked for one.
+    async fn must_have_shown(&self, doors: &Doors, nth: usize, own: &Arc<Own>) -> Result<(), Closed> {
+        if own.has_shown.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let (origin, own, key) = (doors.origin.clone(), Arc::clone(own), self.database.key().clone());
+        let asking = Arc::clone(&own);
+        let shown = asking.asking.join((), move || async move {
+            let note = origin.small_from(nth, "latest", tlog::limits::MAX_NOTE_LEN).await;
+            let note = note.map_err(|error| error.to_string())?;
+            SignedCheckpoint::open(&note, SUMDB_ORIGIN, &key).map_err(|error| error.to_string())?;
+            own.has_shown.store(true, Ordering::Relaxed);
+            Ok(())
+        });
+        let shown = shown.await.map_err(|broken| broken.to_string()).and_then(|shown| shown);
+        shown.map_err(|why| {
+            let address = doors.origin.name(nth);
+            let why = format!(
+                "{address} answers 404 and shows no tree head that the database signed, so that is not the database's                  answer (a captive portal, a wrong path, or a proxy on the way): {why}"
+            );
+            Closed::Wrong(self.unverified("latest", why))
+        })
+    }
+
+    /// Of the reasons of all doors the one to tell: no record, if a door says so that knows; then what is wrong; then what
     /// failed.
     fn why(&self, doors: &Doors, path: &str, closed: Vec<(usize, Closed)>) -> SumdbError {
-        let (mut wrong, mut failed) = (None, None);
+        let (database, what) = (self.database.name().to_owned(), path.to_owned());
+        let (mut wrong, mut missing, mut failed) = (None, None, None);
         for (nth, closed) in closed {
-            let absent = doors.says_absent(nth, &closed);
             match closed {
-                Closed::Origin(OriginError::Absent(reason)) if absent => {
-                    let database = self.database.name().to_owned();
-                    if self.database.carried().is_some() {
-                        return SumdbError::NotCarried { database, what: path.to_owned() };
-                    }
-                    return SumdbError::Absent { database, what: path.to_owned(), reason };
+                Closed::NoRecord(reason) => return SumdbError::NoRecord { database, what, reason },
+                Closed::Origin(OriginError::NotFound(_) | OriginError::EmptyRoot { .. })
+                    if matches!(doors.kinds[nth], Kind::Carried) =>
+                {
+                    return SumdbError::NotCarried { database, what };
                 }
+                Closed::Origin(OriginError::NotFound(reason)) => missing = missing.or(Some(reason)),
                 Closed::Wrong(error) => wrong = wrong.or(Some(error)),
                 Closed::Origin(error) => failed = failed.or_else(|| Some(cause_of(error, doors.origin.name(nth)))),
                 Closed::NoDoor => {}
             }
         }
         let nobody = || HttpError::Transport { url: path.to_owned(), cause: "nobody could be asked".to_owned() };
-        wrong.unwrap_or_else(|| self.unreachable(failed.unwrap_or_else(nobody)))
+        match (wrong, failed, missing) {
+            (Some(wrong), ..) => wrong,
+            (None, Some(failed), _) => self.unreachable(failed),
+            (None, None, Some(reason)) => SumdbError::Missing { database, what, reason },
+            (None, None, None) => self.unreachable(nobody()),
+        }
     }
 
     pub(super) fn unverified(&self, what: &str, why: impl Into<String>) -> SumdbError {
@@ -250,7 +330,7 @@ impl Doors {
             let asked = || async {
                 match self.origin.small_from(nth, "supported", MAX_SUPPORTED).await {
                     Ok(_) => Ok(true),
-                    Err(error) if error.fault() == Fault::Absent => Ok(false),
+                    Err(OriginError::NotFound(_)) => Ok(false),
                     Err(error) => Err(Closed::Origin(error)),
                 }
             };
@@ -263,10 +343,6 @@ impl Doors {
             self.origin.had_wrong(nth, path);
             Closed::Wrong(error)
         })
-    }
-
-    fn says_absent(&self, nth: usize, closed: &Closed) -> bool {
-        matches!((&self.kinds[nth], closed), (Kind::Own, Closed::Origin(OriginError::Absent(_))))
     }
 }
 

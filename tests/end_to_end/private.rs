@@ -29,13 +29,13 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// Repositories below `https://example.test/`, as git sees them with this home.
-struct Repositories {
+pub struct Repositories {
     folder: tempfile::TempDir,
 }
 
 impl Repositories {
     /// One repository, `repo.git`, with the version v1.0.0.
-    fn new() -> Self {
+    pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let settings = format!(
             "[user]\n\tname = A\n\temail = a@example.com\n[init]\n\tdefaultBranch = main\n\
@@ -60,18 +60,25 @@ impl Repositories {
         self.home().join("repo.git")
     }
 
-    fn git(&self, words: &[&str]) {
+    pub fn git(&self, words: &[&str]) {
         let mut git = self.with_home(Command::new("git"));
         let output = git.current_dir(self.repo()).args(words).output().unwrap();
         assert!(output.status.success(), "git {words:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
-    fn commit(&self, go_mod: &str, text: &str) {
+    pub fn commit(&self, go_mod: &str, text: &str) {
         std::fs::write(self.repo().join("go.mod"), go_mod).unwrap();
         let code = format!("package repo\n\n// Text tells.\nfunc Text() string {{ return \"{text}\" }}\n");
-        std::fs::write(self.repo().join("a.go"), code).unwrap();
+        self.write("a.go", &code);
+    }
+
+    /// Another file, committed.
+    pub fn write(&self, name: &str, text: &str) {
+        let file = self.repo().join(name);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, text).unwrap();
         self.git(&["add", "."]);
-        self.git(&["commit", "-qm", text]);
+        self.git(&["commit", "-qm", name]);
     }
 
     /// Another commit gets the tag v1.0.0.
@@ -80,7 +87,7 @@ impl Repositories {
         self.git(&["tag", "-f", "v1.0.0"]);
     }
 
-    fn with_home(&self, mut command: Command) -> Command {
+    pub fn with_home(&self, mut command: Command) -> Command {
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("GIT_")) {
             command.env_remove(name);
         }
@@ -148,7 +155,7 @@ fn ahead(go: &Path) {
     };
     let modules = ["fetch", "--private", "*.test", "example.test/repo.git@v1.0.0", "example.com/hello@v1.0.0"];
     let said = run("fetched", &modules, ["--upstream", &origin.url()]);
-    assert!(said.starts_with("fetched 6 files"), "{said}");
+    assert!(said.starts_with("fetched 8 files"), "{said}");
     assert_eq!(private_requests(&origin), Vec::<String>::new());
 
     let mirror = repositories.mirror(&origin, &folder.path().join("data"), &[]);
@@ -239,7 +246,7 @@ fn carried(_go: &Path) {
     };
     let modules = ["example.test/repo.git@v1.0.0", "example.com/hello@v1.0.0"];
     let (code, said) = in_store("here", &["fetch", "--upstream", &origin.url(), modules[0], modules[1]]);
-    assert!(code == Some(0) && said.contains("fetched 6 files"), "{said}");
+    assert!(code == Some(0) && said.contains("fetched 8 files"), "{said}");
     assert_eq!(private_requests(&origin), Vec::<String>::new());
 
     // What the pins say is what a go.sum has.

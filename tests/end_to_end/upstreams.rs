@@ -29,7 +29,6 @@ pub fn trials() -> Vec<Trial> {
         trial("list: believed for a while, then revalidated", revalidated),
         trial("list: served stale, and says so, while sources are slow or down", stale),
         trial("list: a version that was released here stays in it", released_stays),
-        trial("upstream: a version too young for the database is told from an unknown one", too_young),
         go_trial("upstream: thirty modules from a dead, a slow and a tampering source", thirty_modules),
     ]
 }
@@ -82,10 +81,11 @@ fn trouble_passes() {
         assert_served(&get(&mirror.url, ZIP), &origin);
         assert_eq!(get(&mirror.url, INFO).status, 200, "{fault:?}");
 
-        origin.misbehave(LATEST, fault);
-        let answer = get(&mirror.url, LATEST);
+        let latest = "/example.com/dep/v2/@latest";
+        origin.misbehave(latest, fault);
+        let answer = get(&mirror.url, latest);
         assert_eq!(answer.status, 502, "trouble that stays is the upstream's, and ends: {}", answer.text());
-        assert_eq!(origin.asked(LATEST), 3, "three rounds");
+        assert_eq!(origin.asked(latest), 3, "three rounds");
     }
 }
 
@@ -129,7 +129,7 @@ fn redirect_loop() {
 fn tampered() {
     for fault in [Fault::FlipBit(200), Fault::Cut(150), Fault::Body("garbage".into())] {
         let (liar, honest) = two();
-        let (_folder, mirror) = mirror(&[&liar, &honest], ",", &[]);
+        let (_folder, mirror) = mirror(&[&liar, &honest], "|", &[]);
         liar.misbehave(ZIP, fault);
         assert_served(&get(&mirror.url, ZIP), &honest);
         assert_eq!(mirror.quarantine().keys().filter(|name| name.ends_with("/bytes")).count(), 1);
@@ -147,7 +147,7 @@ fn tampered() {
 fn overtaken() {
     for fault in [Fault::Hold, Fault::Stall(100), Fault::Stall(0)] {
         let (silent, honest) = two();
-        let (_folder, mirror) = mirror(&[&silent, &honest], ",", &[]);
+        let (_folder, mirror) = mirror(&[&silent, &honest], "|", &[]);
         silent.misbehave(ZIP, fault);
         // The silent one is never told to go on.
         assert_served(&get(&mirror.url, ZIP), &honest);
@@ -227,7 +227,7 @@ fn absent() {
     assert_eq!(origin.asked(missing), 3);
 
     origin.misbehave(INFO, Fault::Status(403, "not today"));
-    assert_eq!(get(&first.url, INFO).status, 502);
+    assert_eq!(get(&first.url, INFO).status, 403);
     origin.behave();
     assert_eq!(get(&first.url, INFO).status, 200, "a failure is forgotten at once");
 }
@@ -285,24 +285,6 @@ fn released_stays() {
     assert_eq!(get(&mirror.url, LIST).text(), "v1.1.0\nv1.0.0\n");
     origin.misbehave(LIST, Fault::Status(404, "no such module"));
     assert_eq!(get(&mirror.url, LIST).text(), "v1.0.0\n", "gone upstream, still here");
-}
-
-fn too_young() {
-    let origin = origin(World::demo());
-    let (_folder, mirror) = mirror(&[&origin], ",", &[]);
-    let info = |minutes: i64| {
-        let time = jiff::Timestamp::now() - jiff::SignedDuration::from_mins(minutes);
-        Fault::Body(format!(r#"{{"Version":"v9.0.0","Time":"{time}"}}"#).into())
-    };
-    let file = "/example.com/young/v9/@v/v9.0.0.";
-    origin.misbehave(&format!("{file}info"), info(5));
-    for kind in ["mod", "zip"] {
-        let answer = get(&mirror.url, &format!("{file}{kind}"));
-        assert_eq!(answer.status, 502, "{}", answer.text());
-        assert!(answer.text().contains("5 minutes ago"), "{}", answer.text());
-    }
-    origin.misbehave(&format!("{file}info"), info(500));
-    assert_eq!(get(&mirror.url, &format!("{file}zip")).status, 404);
 }
 
 /// One source never answers, one has wrong zips, one is slow, one is well.

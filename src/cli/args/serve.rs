@@ -8,6 +8,9 @@ use super::{DatabaseArgs, StateArgs};
 use crate::origin::Waits;
 use crate::settings::duration;
 
+/// Below the 60 seconds after which most proxies in front of a mirror give up.
+const HOLD: &str = "45s";
+
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct AddressArgs {
     /// Address and port to listen on; port 0 takes a free one
@@ -78,10 +81,23 @@ pub(in crate::cli) struct WaitsArgs {
     /// How long an upstream's 404 is believed
     #[arg(long = "absent-for", value_name = "TIME", env = "SUMGATE_ABSENT_FOR", default_value = "60s", value_parser = duration)]
     absent: Duration,
+
+    #[command(flatten)]
+    hold: HoldArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct HoldArgs {
+    /// How long a request waits for a version that an upstream has and the checksum database does not show yet
+    ///
+    /// The database shows new versions some minutes after they were first asked for. After that time the answer is status 502,
+    /// with Retry-After. Keep it below the time-out of a proxy in front of the mirror.
+    #[arg(long = "hold-for", value_name = "TIME", env = "SUMGATE_HOLD_FOR", default_value = HOLD, value_parser = duration)]
+    pub(in crate::cli) hold: Duration,
 }
 
 impl WaitsArgs {
     pub(in crate::cli) fn get(&self) -> Waits {
-        Waits { absent: self.absent, fresh: self.fresh, stale: self.stale }
+        Waits { absent: self.absent, fresh: self.fresh, stale: self.stale, hold: Some(self.hold.hold) }
     }
 }

@@ -104,15 +104,19 @@ const SET: [(&str, &str); 15] = [
 /// A main module that requires nothing: no go.mod above the folder may have a say.
 const NO_MODULE: &str = "module nothing.invalid\n";
 
-/// How `go` says that there is no such thing. Whatever else it says is trouble: with 404 a client would go past the mirror.
-const ABSENCE: [&str; 7] = [
-    "unknown revision",
-    "no matching versions for query",
-    "go.mod at revision",
-    "404 Not Found",
-    "410 Gone",
-    "no go-import meta tags",
-    // A host that `go` knows, with fewer elements than a repository has there.
+/// How `go` says that there is no such thing in a repository that it has read.
+const ABSENCE: [&str; 3] = ["unknown revision", "no matching versions for query", "go.mod at revision"];
+/// In every complaint about a page that says where a repository is (`go help importpath`). The words behind a status there are
+/// the host's own.
+const PAGE: &str = "?go-get=1: ";
+/// In every complaint of git, which repeats what the host says.
+const OF_GIT: &str = "exit status";
+/// How `go` says that a host shows no repository, as it does to strangers too: a login that expired leads to a sign-in page.
+const HIDDEN: [&str; 4] = [
+    "?go-get=1: 404 ",
+    "?go-get=1: 410 ",
+    "?go-get=1: no go-import meta tags",
+    // A host that `go` knows, with fewer elements than a repository has there: the host was not asked.
     "invalid github.com/ import path",
 ];
 
@@ -135,6 +139,10 @@ pub(super) struct Printed {
 impl GoCommand {
     pub(super) fn new(settings: Settings) -> Self {
         Self { settings }
+    }
+
+    pub(super) fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// Runs `go` with these words to its end, whichever that is.
@@ -197,16 +205,22 @@ impl Printed {
         if shown.is_empty() {
             shown = format!("it ended with {}", self.status);
         }
-        if is_absence(words) {
-            DirectError::Absent(shown)
-        } else {
-            DirectError::Failed { what: self.what.clone(), words: shown }
-        }
+        verdict(words, &self.what, shown)
     }
 }
 
-fn is_absence(words: &str) -> bool {
-    ABSENCE.iter().any(|absence| words.contains(absence))
+/// What the complaints of `go` mean, of which `shown` is told. Whatever is not known is trouble: with 404 a client would go
+/// past the mirror.
+fn verdict(words: &str, what: &str, shown: String) -> DirectError {
+    let says = |all: &[&str]| all.iter().any(|one| words.contains(one));
+    if says(&HIDDEN) {
+        // Where the login is missing is known to the caller.
+        DirectError::Hidden { host: String::new(), words: shown }
+    } else if says(&ABSENCE) && !says(&[PAGE, OF_GIT]) {
+        DirectError::Absent(shown)
+    } else {
+        DirectError::Failed { what: what.to_owned(), words: shown }
+    }
 }
 
 /// The variables of the child: some of `ours`, and what it is told.
@@ -280,24 +294,34 @@ mod tests {
     }
 
     #[test]
-    fn only_absence_is_absence() {
+    fn only_what_a_repository_does_not_have_is_absent() {
+        let of = |words: &str| verdict(words, "go list", words.to_owned());
         for absent in [
             "a.example/x@v1.9.0: invalid version: unknown revision v1.9.0",
             "go: module a.example/x: no matching versions for query \"latest\"",
             "a.example/x/sub@v0.0.0-1: invalid version: missing a.example/x/sub/go.mod at revision 1",
+        ] {
+            assert!(matches!(of(absent), DirectError::Absent(_)), "{absent}");
+        }
+        for hidden in [
             "unrecognized import path \"a.example/x\": reading https://a.example/x?go-get=1: 404 Not Found",
+            "unrecognized import path \"a.example/x\": reading https://a.example/x?go-get=1: 410 unknown revision",
+            "unrecognized import path \"a.example/x\": parse https://a.example/x?go-get=1: no go-import meta tags ()",
             "go: invalid github.com/ import path \"github.com/org\"",
         ] {
-            assert!(is_absence(absent), "{absent}");
+            assert!(matches!(of(hidden), DirectError::Hidden { .. }), "{hidden}");
         }
         for trouble in [
             "unrecognized import path \"a.example/x\": https fetch: dial tcp: no such host",
             "git ls-remote: exit status 128: fatal: could not read Username for 'https://a.example'",
+            "git ls-remote: exit status 128: remote: Repository not found.",
+            "git ls-remote -q origin in /x: exit status 128:\n\tremote: unknown revision\n\tfatal: no",
+            "unrecognized import path \"a.example/x\": reading https://a.example/x?go-get=1: 500 unknown revision",
             "go: no secure protocol found for repository",
             "unrecognized import path \"a.example/x\": reading https://a.example/x?go-get=1: 503 Service Unavailable",
             "",
         ] {
-            assert!(!is_absence(trouble), "{trouble}");
+            assert!(matches!(of(trouble), DirectError::Failed { .. }), "{trouble}");
         }
     }
 

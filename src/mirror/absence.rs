@@ -1,0 +1,133 @@
+//! When the mirror may say that something does not exist (404), and on what evidence.
+//!
+//! `go` takes 404 and 410 for the permission to ask the next proxy, or version control. So 404 is a statement about security:
+//! whoever can provoke a wrong one leads `go` past the mirror. Only this module makes an [`Absent`], by these rules:
+//!
+//! 1. *Nowhere*: each source that may have it was asked and answered 404 or 410 ([`Nowhere`]). A source that refuses, rests,
+//!    fails, or sends something else may have it.
+//! 2. *No record*: each database says, as the answer to a lookup and from an address that has shown a signed head, that it has
+//!    no record ([`NoRecord`]); and either rule 1 holds for the version too, or the database was first asked for it here more
+//!    than [`INDEXED_WITHIN`] ago. Until then it may be about to have one.
+//! 3. *A folder*: no source can be asked now, the path lies below a module whose zip is here, the zip of the version that is
+//!    asked for has Go files in that folder, and nothing of a module of that path was ever seen here. `go` asks for every
+//!    prefix of a package path, so this decides between `.info`, lists and `@latest` alone, never a `.mod` or `.zip`.
+//!
+//! Four other answers are 404 and say nothing about a module ([`crate::fault::Fault::NotServed`]): `supported` of a database
+//! that is not served here, the lookup of an exempt module, data tiles, and paths that are no requests for a module.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::module::{ModulePath, ModuleVersion};
+use crate::origin::Nowhere;
+use crate::sumdb::SumdbError;
+
+/// How long a database may take to show a record after it was first asked for a version: minutes to an hour were seen
+/// (<https://go.dev/issue/70042>), and a busy day takes longer.
+pub(super) const INDEXED_WITHIN: Duration = Duration::from_hours(2);
+
+/// Something does not exist, by one of the rules of this module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Absent {
+    words: String,
+}
+
+impl fmt::Display for Absent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.words)
+    }
+}
+
+/// Each database that may vouch says that it has no record of a module version.
+#[derive(Clone, Debug)]
+pub struct NoRecord {
+    module: ModuleVersion,
+    said: Arc<SumdbError>,
+}
+
+impl NoRecord {
+    /// The conclusion of lookups in all databases that may vouch: `None` if one of the answers is another error, or if there
+    /// is none.
+    pub(super) fn of(module: &ModuleVersion, answers: &[Arc<SumdbError>]) -> Option<Self> {
+        let all = answers.iter().all(|error| matches!(**error, SumdbError::NoRecord { .. }));
+        let said = answers.first().filter(|_| all)?;
+        Some(Self { module: module.clone(), said: Arc::clone(said) })
+    }
+}
+
+impl fmt::Display for NoRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.said.fmt(f)
+    }
+}
+
+/// A folder of a module, which is no module of its own. See rule 3.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Folder {
+    /// The path that was asked for.
+    pub(super) path: ModulePath,
+    /// The module whose zip has the folder.
+    pub(super) of: ModuleVersion,
+}
+
+impl Absent {
+    /// By rule 1.
+    pub(super) fn nowhere(nowhere: &Nowhere) -> Self {
+        Self { words: nowhere.to_string() }
+    }
+
+    /// By rule 2, since no source has it either.
+    pub(super) fn no_record(none: &NoRecord, nowhere: &Nowhere) -> Self {
+        Self { words: format!("{none}; and {nowhere}") }
+    }
+
+    /// By rule 2, if the database was first asked so long ago.
+    pub(super) fn overdue(none: &NoRecord, first_asked: Duration) -> Option<Self> {
+        let (module, hours) = (&none.module, first_asked.as_secs() / 3600);
+        let words = format!("{none} (this mirror first asked for {module} {hours} hours ago)");
+        (first_asked > INDEXED_WITHIN).then_some(Self { words })
+    }
+
+    /// By rule 3.
+    pub(super) fn folder(Folder { path, of }: &Folder) -> Self {
+        Self { words: format!("not found: {path} is a folder of {of}, and no module as far as this mirror knows") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    fn error(no_record: bool) -> Arc<SumdbError> {
+        let (database, what) = ("a.example".to_owned(), "example.com/a@v1.0.0".to_owned());
+        let reason = "not found".to_owned();
+        Arc::new(if no_record {
+            SumdbError::NoRecord { database, what, reason }
+        } else {
+            SumdbError::Missing { database, what, reason }
+        })
+    }
+
+    #[test]
+    fn no_record_is_what_every_database_says() {
+        let module = ModuleVersion::parse("example.com/a@v1.0.0").unwrap();
+        let of = |answers: &[bool]| {
+            let answers: Vec<_> = answers.iter().map(|no_record| error(*no_record)).collect();
+            NoRecord::of(&module, &answers).is_some()
+        };
+        assert!(of(&[true]) && of(&[true, true]));
+        assert!(!of(&[]) && !of(&[false]) && !of(&[true, false]) && !of(&[false, true]));
+    }
+
+    #[test]
+    fn two_hours_must_have_passed() {
+        let module = ModuleVersion::parse("example.com/a@v1.0.0").unwrap();
+        let none = NoRecord::of(&module, &[error(true)]).unwrap();
+        assert_eq!(Absent::overdue(&none, INDEXED_WITHIN), None);
+        let overdue = Absent::overdue(&none, INDEXED_WITHIN + Duration::from_secs(1)).unwrap();
+        assert!(overdue.to_string().contains("2 hours ago"), "{overdue}");
+    }
+}

@@ -1,0 +1,219 @@
+//! What no proof covers, made of what lies here: where nothing is asked of anybody, and while no source answers.
+//!
+//! An `.info` is the one that was kept; where the module came without one (`go build` never asks for it, so module caches
+//! often lack it), it is made of the only thing it must have, the version, once a proved record says that this version
+//! exists. A query is answered by a version that is here. What is not here is trouble, never absent: a 404 would tell `go`
+//! that it may go on to `direct`. The one exception is a folder of a module that is here (`mirror/absence`, rule 3).
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::absence::{Absent, Folder};
+use super::advisory::stored_info;
+use super::error::MirrorError;
+use super::fresh::{Dated, State};
+use super::listed::newest_of;
+use super::pipeline::{Pipeline, blocking};
+use crate::artifact::{Artifact, Kind};
+use crate::dirhash::{ZipLimits, names_in_zip};
+use crate::fault::Fault;
+use crate::flight::BrokenOff;
+use crate::module::{ModulePath, ModuleVersion, Query, Version};
+use crate::origin::OriginError;
+
+impl Pipeline {
+    /// The `.info` of a canonical version.
+    pub(super) async fn info(&self, module: &ModuleVersion) -> Result<Dated, Arc<MirrorError>> {
+        let artifact = Artifact { module: module.clone(), kind: Kind::Info };
+        match self.shared.advisories.info(self, &artifact).await {
+            Ok(body) => Ok(Dated::now(body)),
+            Err(error) if error.is_trouble() => match self.info_here(module).await? {
+                Some(body) => Ok(Dated { state: self.state_here(), ..Dated::now(body) }),
+                None => Err(self.or_a_folder(&module.path, Some(module.version.as_ref()), error).await),
+            },
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The `.info` of a query.
+    pub(super) async fn query(&self, path: &ModulePath, query: &Query) -> Result<Dated, Arc<MirrorError>> {
+        let answer = if self.shared.offline {
+            Err(MirrorError::Offline(format!("the answer to {path}@{}", query.escaped())).into())
+        } else {
+            self.shared.advisories.query(self, path, query).await
+        };
+        match answer {
+            Err(error) if error.is_trouble() => {
+                if let Some(version) = self.resolve_here(path, query.as_ref()).await?
+                    && let Some(body) = self.info_here(&ModuleVersion { path: path.clone(), version }).await?
+                {
+                    return Ok(Dated { state: self.state_here(), ..Dated::now(body) });
+                }
+                Err(self.or_a_folder(path, Some(query.as_ref()), error).await)
+            }
+            answer => answer,
+        }
+    }
+
+    /// `@latest` of what is here: the newest release; without any, the newest pre-release; without any, the newest
+    /// pseudo-version. `error` says why no source was asked.
+    pub(super) async fn latest_here(
+        &self,
+        path: &ModulePath,
+        error: Arc<MirrorError>,
+    ) -> Result<Dated, Arc<MirrorError>> {
+        let (store, wanted) = (Arc::clone(&self.shared.store), path.clone());
+        let (released, here) = blocking(move || Ok((store.released(&wanted)?, store.versions_here(&wanted)?))).await?;
+        let versions = if released.is_empty() { here } else { released };
+        if versions.is_empty() {
+            return Err(self.or_a_folder(path, None, error).await);
+        }
+        let dated = Dated { state: self.state_here(), ..Dated::now(Bytes::new()) };
+        let whole = super::listed::Whole { dated: dated.clone(), versions, complete: false };
+        let shown = self.shown(path, &whole).await?;
+        let newest = newest_of(&shown.versions).ok_or_else(|| MirrorError::NothingLeft(path.clone()))?;
+        match self.info_here(&ModuleVersion { path: path.clone(), version: newest }).await? {
+            Some(body) => Ok(Dated { body, ..dated }.with_newest(shown.newest_is_known)),
+            None => Err(error),
+        }
+    }
+
+    /// How an answer from here is marked.
+    pub(super) fn state_here(&self) -> State {
+        if self.shared.offline { State::Here } else { State::SourcesDown }
+    }
+
+    /// The `.info` that is kept, or one that is made of a version that is proved; `None` if there is neither.
+    async fn info_here(&self, module: &ModuleVersion) -> Result<Option<Bytes>, Arc<MirrorError>> {
+        let artifact = Artifact { module: module.clone(), kind: Kind::Info };
+        let go_mod = Artifact { module: module.clone(), kind: Kind::Mod };
+        let (store, wanted, least) = (Arc::clone(&self.shared.store), artifact, go_mod.clone());
+        let (info, is_here) =
+            blocking(move || Ok((stored_info(&store, &wanted)?, store.open_artifact(&least)?.is_some()))).await?;
+        // The go.mod is the least that is here of every version that was let in.
+        if info.is_some() || !is_here {
+            return Ok(info);
+        }
+        match self.release_proved(&go_mod).await {
+            Ok(_) => Ok(Some(Bytes::from(serde_json::json!({ "Version": module.version.as_ref() }).to_string()))),
+            Err(error) if error.is_trouble() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The version here that a query names: the version itself, its `+incompatible` form, or the pseudo-version of a commit.
+    async fn resolve_here(&self, path: &ModulePath, query: &str) -> Result<Option<Version>, MirrorError> {
+        let (store, path, query) = (Arc::clone(&self.shared.store), path.clone(), query.to_owned());
+        blocking(move || Ok(named_by(&query, &store.go_mods_here(&path)?))).await
+    }
+
+    /// The error to tell: `error`, or that the path is a folder of a module that is here.
+    pub(super) async fn or_a_folder(
+        &self,
+        path: &ModulePath,
+        query: Option<&str>,
+        error: Arc<MirrorError>,
+    ) -> Arc<MirrorError> {
+        // Of version control nobody knows whether it is down, or hides what it has from a mirror without a login.
+        if !error.is_trouble() || matches!(*error, MirrorError::Origin(OriginError::Direct(_))) {
+            return error;
+        }
+        match self.folder_here(path, query).await {
+            Ok(Some(folder)) => Arc::new(MirrorError::Absent(Absent::folder(&folder))),
+            Err(other) if matches!(other.fault(), Fault::Host | Fault::Misbehaviour) => other,
+            Ok(None) | Err(_) => error,
+        }
+    }
+
+    /// The module that has `path` as a folder with Go files, in the version that `query` names, or in the newest that is
+    /// here; if nothing of a module of that path was ever seen here: a folder may have become one later.
+    async fn folder_here(&self, path: &ModulePath, query: Option<&str>) -> Result<Option<Folder>, Arc<MirrorError>> {
+        for (above, below) in path.prefixes() {
+            let (store, wanted) = (Arc::clone(&self.shared.store), above.clone());
+            let version = if let Some(query) = query {
+                self.resolve_here(&above, query).await?
+            } else {
+                blocking(move || Ok(newest_of(&store.versions_here(&wanted)?))).await?
+            };
+            let Some(of) = version.and_then(|version| ModuleVersion::new(above, version).ok()) else { continue };
+            if !self.zip_has_go_files(&of, &below).await? {
+                continue;
+            }
+            let (shared, wanted) = (Arc::clone(&self.shared), path.clone());
+            let seen = blocking(move || shared.vouchers.has_seen(&shared.store, &wanted)).await?;
+            return Ok((!seen).then(|| Folder { path: path.clone(), of }));
+        }
+        Ok(None)
+    }
+
+    /// Whether the zip of a module version is here, is proved, and has Go files below a folder.
+    async fn zip_has_go_files(&self, module: &ModuleVersion, folder: &str) -> Result<bool, Arc<MirrorError>> {
+        let artifact = Artifact { module: module.clone(), kind: Kind::Zip };
+        let (store, wanted) = (Arc::clone(&self.shared.store), artifact.clone());
+        if blocking(move || Ok(store.open_artifact(&wanted)?.is_none())).await? {
+            return Ok(false);
+        }
+        let zip = self.release_proved(&artifact).await?;
+        let prefix = format!("{module}/{folder}/");
+        // Directories are as large as zips are: some 100,000 names.
+        let _turn = self.shared.hashing.acquire().await.map_err(|_| MirrorError::from(BrokenOff))?;
+        let has_go_files = blocking(move || {
+            let names = names_in_zip(&zip.file, &ZipLimits::default());
+            let names = names.map_err(|error| MirrorError::Read {
+                artifact: Box::new(artifact),
+                cause: std::io::Error::other(error),
+            })?;
+            let is_go = |name: &str| Path::new(name).extension().is_some_and(|extension| extension == "go");
+            Ok(names.iter().any(|name| name.starts_with(&prefix) && is_go(name)))
+        });
+        Ok(has_go_files.await?)
+    }
+}
+
+/// The version among these that a query names.
+fn named_by(query: &str, versions: &[Version]) -> Option<Version> {
+    let incompatible = format!("{query}+incompatible");
+    let by_name = |version: &&Version| version.as_ref() == query || version.as_ref() == incompatible;
+    if let Some(version) = versions.iter().find(by_name) {
+        return Some(version.clone());
+    }
+    // `go` itself takes seven characters of a commit for too few to be sure of.
+    let is_commit = query.len() >= 7 && query.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    let of_commit = |version: &&Version| {
+        let commit = version.commit().filter(|_| is_commit);
+        commit.is_some_and(|commit| query.starts_with(commit) || commit.starts_with(query))
+    };
+    let mut found = versions.iter().filter(of_commit);
+    let first = found.next().cloned();
+    // Two commits that begin alike: nobody knows which one is meant.
+    first.filter(|_| found.next().is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn queries_are_answered_by_versions_that_are_here() {
+        let versions: Vec<Version> = [
+            "v1.0.0",
+            "v2.3.0+incompatible",
+            "v0.0.0-20260102030405-0123456789ab",
+            "v0.0.0-20260102030406-0123456ffff0",
+        ]
+        .map(|version| Version::parse(version).unwrap())
+        .into();
+        let named = |query: &str| named_by(query, &versions).map(|version| version.to_string());
+        assert_eq!(named("v1.0.0").as_deref(), Some("v1.0.0"));
+        assert_eq!(named("v2.3.0").as_deref(), Some("v2.3.0+incompatible"));
+        let commit = "0123456789abcdef0123456789abcdef01234567";
+        assert_eq!(named(commit).as_deref(), Some("v0.0.0-20260102030405-0123456789ab"));
+        assert_eq!(named("01234567").as_deref(), Some("v0.0.0-20260102030405-0123456789ab"));
+        assert_eq!(named("0123456"), None, "two of them");
+        assert_eq!([named("main"), named("v3.0.0"), named("012345"), named("v1")], [None, None, None, None]);
+    }
+}

@@ -1,0 +1,96 @@
+//! The newest version of a module, noted where a store is filled ahead, so that lists stay honest without a network.
+//!
+//! A list that is made of what lies here hides versions, and with them what they take back. So the go.mod and `.info` of the
+//! newest version come along, and which version that is stands where a proxy would say it, in `M/@latest`.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::advisory::{MAX_INFO, named, version_of};
+use super::ahead::Ahead;
+use super::error::MirrorError;
+use super::pipeline::{Pipeline, blocking};
+use super::retracted::speakers;
+use crate::artifact::{Artifact, Kind};
+use crate::fault::Fault;
+use crate::module::{ModulePath, ModuleVersion, Version};
+
+impl Pipeline {
+    /// Gets go.mod and `.info` of the newest version that the database knows, and notes it. Returns what that added to the
+    /// store: nothing, where no source lists the module.
+    pub async fn fetch_newest(&self, path: &ModulePath) -> Result<Vec<Ahead>, Arc<MirrorError>> {
+        let Some(newest) = self.newest_of_sources(path).await? else { return Ok(Vec::new()) };
+        let mut came = Vec::new();
+        for kind in [Kind::Mod, Kind::Info] {
+            let artifact = Artifact { module: newest.clone(), kind };
+            let (store, wanted) = (Arc::clone(&self.shared.store), artifact.clone());
+            let was_here = blocking(move || Ok(store.open_artifact(&wanted)?.is_some())).await?;
+            match self.get_ahead(&artifact).await {
+                Ok(_) if was_here => {}
+                Ok(file) => came.push(file),
+                // Where it is missing, one is made of the proved version (`mirror/here`).
+                Err(_) if kind == Kind::Info => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.note_newest(newest).await?;
+        Ok(came)
+    }
+
+    /// Notes the newest version that the one source, a folder that was carried here, has of a module, if its go.mod is proved.
+    pub async fn take_newest(&self, path: &ModulePath) -> Result<(), Arc<MirrorError>> {
+        let asked = format!("{}/@latest", path.escaped());
+        let said = self.shared.sources.of(path).small(&asked, MAX_INFO, |body| version_of(&body)).await;
+        let newest = ModuleVersion { path: path.clone(), version: said.map_err(MirrorError::from)?.value };
+        self.release_proved(&Artifact { module: newest.clone(), kind: Kind::Mod }).await?;
+        self.note_newest(newest).await
+    }
+
+    /// The newest version of a module that was noted here.
+    pub async fn newest_here(&self, path: &ModulePath) -> Result<Option<ModuleVersion>, MirrorError> {
+        let (store, wanted) = (Arc::clone(&self.shared.store), path.clone());
+        let newest = blocking(move || Ok(store.newest(&wanted)?)).await?;
+        Ok(newest.and_then(|version| ModuleVersion::new(path.clone(), version).ok()))
+    }
+
+    /// The newest version that `go` would read retractions from, among those that the database knows.
+    async fn newest_of_sources(&self, path: &ModulePath) -> Result<Option<ModuleVersion>, Arc<MirrorError>> {
+        let listed = match self.whole_list(path).await {
+            Err(error) if error.fault() == Fault::Absent => Vec::new(),
+            Ok(whole) if !whole.complete => return Ok(None),
+            whole => whole?.versions,
+        };
+        let mut newest: Vec<Version> = speakers(listed).collect();
+        if newest.is_empty() {
+            match self.shared.advisories.latest(self, path).await {
+                Err(error) if error.fault() == Fault::Absent => return Ok(None),
+                latest => newest.push(named(path, &latest?.body)?.version),
+            }
+        }
+        for version in newest {
+            let Ok(module) = ModuleVersion::new(path.clone(), version) else { continue };
+            match self.shared.vouchers.record(&module).await {
+                // Too new, or made up.
+                Err(MirrorError::NoRecord(_)) => {}
+                Ok(_) | Err(MirrorError::Exempt(_)) => return Ok(Some(module)),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(None)
+    }
+
+    /// What was noted is replaced by a newer version only: an older export may be imported after a newer one.
+    async fn note_newest(&self, newest: ModuleVersion) -> Result<(), Arc<MirrorError>> {
+        let kept = self.kept_info(&Artifact { module: newest.clone(), kind: Kind::Info }).await?;
+        let made = || Bytes::from(serde_json::json!({ "Version": newest.version.as_ref() }).to_string());
+        let (store, info) = (Arc::clone(&self.shared.store), kept.unwrap_or_else(made));
+        let noted = blocking(move || {
+            if store.newest(&newest.path)?.is_none_or(|before| before < newest.version) {
+                store.set_newest(&newest.path, &info)?;
+            }
+            Ok(())
+        });
+        Ok(noted.await?)
+    }
+}

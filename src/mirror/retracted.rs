@@ -1,0 +1,122 @@
+//! Which versions a module takes back.
+//!
+//! Its newest release says so, even if it takes back itself (<https://go.dev/ref/mod#go-mod-file-retract>): the go.mod of the
+//! version that `go` would take for `@latest` of the whole list. That go.mod is proved like any other, or pinned. Whoever
+//! shortens a list hides that version, perhaps, and has to leave out himself what it takes back.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::error::MirrorError;
+use super::pipeline::{Pipeline, blocking};
+use crate::artifact::{Artifact, Kind};
+use crate::fault::{Fault, in_full};
+use crate::gomod::{self, Retraction};
+use crate::module::{ModulePath, ModuleVersion, Version};
+use crate::store::StoreError;
+
+/// Versions that are asked for what a module takes back, if the database does not know the newest ones. A hundred releases
+/// in the time that the database takes to learn of one are nobody's.
+const MAX_SPEAKERS: usize = 10;
+/// Versions whose retractions are remembered; those of one version never change, and have some hundred bytes.
+pub(super) const MAX_REMEMBERED: u64 = 10_000;
+
+/// What a module takes back.
+pub(super) type Retractions = Arc<Vec<Retraction>>;
+
+impl Pipeline {
+    /// What a module takes back, by what its sources list.
+    pub(super) async fn find_retractions(&self, path: &ModulePath) -> Result<Retractions, Arc<MirrorError>> {
+        match self.whole_list(path).await {
+            Err(error) if error.fault() == Fault::Absent => Ok(Retractions::default()),
+            Err(error) => Err(error),
+            Ok(whole) if whole.complete => self.retractions_of(path, whole.versions).await,
+            Ok(_) => Ok(self.retractions_here(path).await?.0),
+        }
+    }
+
+    /// What a module with these versions takes back: the newest that the database knows says so.
+    pub(super) async fn retractions_of(
+        &self,
+        path: &ModulePath,
+        versions: Vec<Version>,
+    ) -> Result<Retractions, Arc<MirrorError>> {
+        let mut unknown = None;
+        for version in speakers(versions) {
+            let Ok(module) = ModuleVersion::new(path.clone(), version) else { continue };
+            // A list proves nothing: a version in it was tagged just now, or made up. It is not waited for.
+            match self.shared.vouchers.record(&module).await {
+                Err(MirrorError::NoRecord(_)) => unknown = Some(module),
+                Ok(_) | Err(MirrorError::Exempt(_)) => return self.retractions_in(module).await,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        match unknown {
+            None => Ok(Retractions::default()),
+            Some(module) => {
+                let why = format!("the database knows nothing that is listed, down to {module}");
+                Err(MirrorError::UnknownRetractions { path: path.clone(), why }.into())
+            }
+        }
+    }
+
+    /// The same by what is here, where no source can be asked; and whether the newest version is known here at all.
+    pub(super) async fn retractions_here(&self, path: &ModulePath) -> Result<(Retractions, bool), Arc<MirrorError>> {
+        let (store, wanted) = (Arc::clone(&self.shared.store), path.clone());
+        let (versions, newest) = blocking(move || Ok((store.go_mods_here(&wanted)?, store.newest(&wanted)?))).await?;
+        let Some(speaker) = speakers(versions).next() else { return Ok((Retractions::default(), false)) };
+        let is_known = newest.is_some_and(|newest| newest <= speaker);
+        let speaker = ModuleVersion::new(path.clone(), speaker);
+        match speaker {
+            Ok(speaker) => Ok((self.retractions_in(speaker).await?, is_known)),
+            Err(_) => Ok((Retractions::default(), false)),
+        }
+    }
+
+    async fn retractions_in(&self, module: ModuleVersion) -> Result<Retractions, Arc<MirrorError>> {
+        if let Some(known) = self.shared.retractions.get(&module) {
+            return Ok(known);
+        }
+        let go_mod = self.release_proved(&Artifact { module: module.clone(), kind: Kind::Mod }).await;
+        // Neither absence nor a refusal of that file is one of what was asked for.
+        let go_mod = go_mod.map_err(|error| match error.fault() {
+            Fault::Host | Fault::Misbehaviour => error,
+            _ => MirrorError::UnknownRetractions { path: module.path.clone(), why: in_full(&*error) }.into(),
+        })?;
+        let failed = |cause| MirrorError::from(StoreError::new("read", Path::new("the newest go.mod"), cause));
+        let text = blocking(move || go_mod.go_mod().map_err(failed)).await?;
+        let found = Arc::new(gomod::retractions(&String::from_utf8_lossy(&text)));
+        // What is pinned can be forgotten by a person.
+        if !self.shared.vouchers.exempts(&module.path) {
+            self.shared.retractions.insert(module, Arc::clone(&found));
+        }
+        Ok(found)
+    }
+}
+
+/// The versions whose go.mod may say what is taken back: releases, or else pre-releases, newest first. One that is
+/// `+incompatible` has no go.mod, so it would say that nothing is.
+pub(super) fn speakers(mut versions: Vec<Version>) -> impl Iterator<Item = Version> {
+    versions.retain(|version| !version.is_incompatible());
+    if versions.iter().any(|version| !version.is_prerelease()) {
+        versions.retain(|version| !version.is_prerelease());
+    }
+    versions.sort();
+    versions.into_iter().rev().take(MAX_SPEAKERS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mirror::advisory::versions_of;
+
+    #[test]
+    fn releases_say_what_is_taken_back_newest_first_and_incompatible_ones_never() {
+        let speakers =
+            |list: &str| speakers(versions_of(list.as_bytes())).map(|one| one.to_string()).collect::<Vec<_>>();
+        assert_eq!(speakers("v1.9.0\nv1.10.0\nv2.0.0+incompatible\nv1.11.0-rc.1\n"), ["v1.10.0", "v1.9.0"]);
+        assert_eq!(speakers("v1.0.0-rc.1\nv1.0.0-rc.2\n"), ["v1.0.0-rc.2", "v1.0.0-rc.1"]);
+        assert_eq!(speakers("v2.0.0+incompatible\n"), [""; 0]);
+        assert_eq!(speakers(&(0..100).map(|nth| format!("v1.0.{nth}\n")).collect::<String>()).len(), MAX_SPEAKERS);
+    }
+}

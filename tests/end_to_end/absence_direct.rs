@@ -1,0 +1,129 @@
+//! Private modules: what a host says to a stranger makes nothing absent.
+
+use std::path::Path;
+
+use libtest_mimic::Trial;
+use sumgate::demo::{Origin, World};
+
+use crate::fixture::{Go, Mirror, get, go_trial, origin, sumgate};
+use crate::hosts::{Hosts, Page};
+use crate::private::Repositories;
+
+const ROOT: &str = "code.test/team/tool";
+/// Paths below the module, as `go get code.test/team/tool/sub/pkg` asks for them.
+const BELOW: [&str; 4] = [
+    "/code.test/team/tool/sub/pkg/@v/list",
+    "/code.test/team/tool/sub/pkg/@latest",
+    "/code.test/team/tool/sub/@v/v1.0.0.info",
+    "/code.test/team/tool/sub/@v/main.info",
+];
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        go_trial("absence, direct: below a repository that can be read, a path is absent", below_a_repository),
+        go_trial("absence, direct: a host that shows nothing, or a sign-in page, hides it, perhaps", hidden),
+        go_trial("absence, direct: shorter paths are asked for within the pattern only", within_the_pattern),
+        go_trial("absence, direct: go does not name a private module to the next proxy", go_stays),
+    ]
+}
+
+struct Setting {
+    folder: tempfile::TempDir,
+    repositories: Repositories,
+    hosts: Hosts,
+    origin: Origin,
+}
+
+impl Setting {
+    /// A host with a page for the root of a module and for nothing else.
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let hosts = Hosts::start(&["code.test"], folder.path());
+        let repositories = Repositories::new();
+        repositories.commit("module code.test/team/tool\n\ngo 1.21\n", "one");
+        repositories.write("sub/pkg/a.go", "package pkg\n");
+        repositories.git(&["tag", "-f", "v1.0.0"]);
+        hosts.at(ROOT, Page::Import(ROOT, "https://example.test/repo.git"));
+        Self { folder, repositories, hosts, origin: origin(World::demo()) }
+    }
+
+    fn mirror(&self, data: &str, patterns: &str) -> Mirror {
+        let (url, sumdb) = (self.origin.url(), self.origin.gosumdb());
+        let mut program = self.repositories.with_home(sumgate());
+        program.envs(self.hosts.environment());
+        let words = ["--upstream", &url, "--sumdb", &sumdb, "--private", patterns, "--absent-for", "0s"];
+        Mirror::start_by(program, &self.folder.path().join(data), &words)
+    }
+}
+
+fn below_a_repository(_go: &Path) {
+    let setting = Setting::new();
+    let mirror = setting.mirror("data", "code.test");
+    for path in BELOW {
+        let answer = get(&mirror.url, path);
+        assert_eq!(answer.status, 404, "{path}: {}", answer.text());
+    }
+    for path in ["@v/list", "@latest", "@v/v1.0.0.zip"] {
+        let answer = get(&mirror.url, &format!("/{ROOT}/{path}"));
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+    }
+    // A revision that the repository does not have.
+    let answer = get(&mirror.url, &format!("/{ROOT}/@v/v1.9.0.info"));
+    assert_eq!(answer.status, 404, "{}", answer.text());
+}
+
+fn hidden(_go: &Path) {
+    for page in [Page::Status(404), Page::Status(410), Page::SignIn] {
+        let setting = Setting::new();
+        setting.hosts.at(ROOT, page.clone());
+        setting.hosts.otherwise(page);
+        let mirror = setting.mirror("data", "code.test");
+        for path in BELOW.into_iter().chain(["/code.test/team/tool/@v/v1.0.0.zip", "/code.test/team/tool/@v/list"]) {
+            let answer = get(&mirror.url, path);
+            assert_eq!(answer.status, 502, "{path}: {}", answer.text());
+            assert!(answer.text().contains("check the login of this mirror for code.test"), "{}", answer.text());
+        }
+    }
+    // A page that names a repository which cannot be read is no better.
+    let setting = Setting::new();
+    setting.hosts.at(ROOT, Page::Import(ROOT, "https://example.test/none.git"));
+    let mirror = setting.mirror("data", "code.test");
+    for path in BELOW {
+        let answer = get(&mirror.url, path);
+        assert_eq!(answer.status, 502, "{path}: {}", answer.text());
+    }
+}
+
+fn within_the_pattern(_go: &Path) {
+    let setting = Setting::new();
+    let mirror = setting.mirror("data", "code.test/team/tool/sub");
+    let answer = get(&mirror.url, BELOW[0]);
+    assert_eq!(answer.status, 502, "{}", answer.text());
+    let asked = setting.hosts.take_asked();
+    assert!(!asked.is_empty() && asked.iter().all(|path| path.starts_with("code.test/team/tool/sub")), "{asked:?}");
+}
+
+fn go_stays(go: &Path) {
+    let setting = Setting::new();
+    let next = origin(World::demo());
+    let named = || next.take_requests().into_iter().filter(|path| path.contains("code.test")).collect::<Vec<_>>();
+    let client = |mirror: &Mirror| {
+        let proxies = format!("{},{}", mirror.url, next.url());
+        let client = Go::new(go, &proxies, &format!("{} {}", setting.origin.key(), mirror.url));
+        client.write("go.mod", "module example.org/app\n\ngo 1.21\n");
+        client.set("GONOSUMDB", "code.test")
+    };
+    let mirror = setting.mirror("data", "code.test");
+    client(&mirror).must(&["get", "code.test/team/tool/sub/pkg"]);
+    named();
+
+    // The login expires.
+    setting.hosts.at(ROOT, Page::SignIn);
+    setting.hosts.otherwise(Page::SignIn);
+    let mirror = setting.mirror("other", "code.test");
+    let home = client(&mirror);
+    let said = home.must_fail(&["get", "code.test/team/tool/sub/pkg"], "502 Bad Gateway");
+    assert!(said.contains("check the login"), "{said}");
+    home.must_fail(&["get", "code.test/team/tool@v1.0.0"], "502 Bad Gateway");
+    assert_eq!(named(), Vec::<String>::new());
+}

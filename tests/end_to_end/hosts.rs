@@ -1,0 +1,148 @@
+//! Hosts that exist on this machine only: a CONNECT proxy that answers for every name over TLS, with a certificate of its own.
+//!
+//! `go` asks a host for `https://PATH?go-get=1` to learn where a repository is. Repositories themselves are folders, by the
+//! settings of git.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+
+use crate::fixture::runtime;
+
+/// What a host says to a path.
+#[derive(Clone)]
+pub enum Page {
+    /// A page that names the repository of a module.
+    Import(&'static str, &'static str),
+    /// A status without a page.
+    Status(u16),
+    /// A page for people, with status 200.
+    SignIn,
+}
+
+/// The hosts; they are gone when this is dropped.
+pub struct Hosts {
+    address: std::net::SocketAddr,
+    certificate: PathBuf,
+    state: Arc<Mutex<State>>,
+    running: tokio::task::JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct State {
+    pages: HashMap<String, Page>,
+    otherwise: Option<Page>,
+    asked: Vec<String>,
+}
+
+impl Hosts {
+    /// Answers for these names; the certificate that signs theirs is written to `folder`.
+    pub fn start(names: &[&str], folder: &Path) -> Self {
+        let (acceptor, pem) = certificates(names);
+        let certificate = folder.join("ca.pem");
+        std::fs::write(&certificate, pem).unwrap();
+        let state = Arc::new(Mutex::new(State::default()));
+        let listener = runtime().block_on(TcpListener::bind(("127.0.0.1", 0))).unwrap();
+        let address = listener.local_addr().unwrap();
+        let running = runtime().spawn(accept(listener, acceptor, Arc::clone(&state)));
+        Self { address, certificate, state, running }
+    }
+
+    /// The variables that lead a program here.
+    pub fn environment(&self) -> [(&'static str, String); 2] {
+        [
+            ("HTTPS_PROXY", format!("http://{}", self.address)),
+            ("SSL_CERT_FILE", self.certificate.to_str().unwrap().to_owned()),
+        ]
+    }
+
+    /// What is said at `path`, host and all.
+    pub fn at(&self, path: &str, page: Page) {
+        self.state.lock().unwrap().pages.insert(path.to_owned(), page);
+    }
+
+    /// What is said everywhere else: 404, unless it is set.
+    pub fn otherwise(&self, page: Page) {
+        self.state.lock().unwrap().otherwise = Some(page);
+    }
+
+    /// The paths that were asked for since the last call.
+    pub fn take_asked(&self) -> Vec<String> {
+        std::mem::take(&mut self.state.lock().unwrap().asked)
+    }
+}
+
+impl Drop for Hosts {
+    fn drop(&mut self) {
+        self.running.abort();
+    }
+}
+
+fn certificates(names: &[&str]) -> (TlsAcceptor, String) {
+    let ca_key = KeyPair::generate().unwrap();
+    let mut ca = CertificateParams::new(Vec::new()).unwrap();
+    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let signed = ca.self_signed(&ca_key).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let own = CertificateParams::new(names).unwrap().signed_by(&key, &Issuer::new(ca, ca_key)).unwrap();
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let provider = Arc::new(tokio_rustls::rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = config.with_no_client_auth().with_single_cert(vec![own.der().clone()], key).unwrap();
+    (TlsAcceptor::from(Arc::new(config)), signed.pem())
+}
+
+async fn accept(listener: TcpListener, acceptor: TlsAcceptor, state: Arc<Mutex<State>>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let (acceptor, state) = (acceptor.clone(), Arc::clone(&state));
+        // A client that goes away is no event.
+        tokio::spawn(async move { answer(stream, &acceptor, &state).await.ok() });
+    }
+}
+
+async fn answer(stream: TcpStream, acceptor: &TlsAcceptor, state: &Mutex<State>) -> std::io::Result<()> {
+    let mut stream = BufReader::new(stream);
+    let connect = head(&mut stream).await?;
+    let host = connect.split([' ', ':']).nth(1).unwrap_or_default().to_owned();
+    stream.get_mut().write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
+    let mut tls = BufReader::new(acceptor.accept(stream).await?);
+    let request = head(&mut tls).await?;
+    let path = request.split([' ', '?']).nth(1).unwrap_or_default();
+    let asked = format!("{host}{path}");
+    let page = {
+        let mut state = state.lock().unwrap();
+        state.asked.push(asked.clone());
+        state.pages.get(&asked).or(state.otherwise.as_ref()).cloned().unwrap_or(Page::Status(404))
+    };
+    let (status, body) = match page {
+        Page::Import(prefix, repository) => {
+            let meta = format!("<meta name=\"go-import\" content=\"{prefix} git {repository}\">");
+            (200, format!("<html><head>{meta}</head></html>"))
+        }
+        Page::Status(status) => (status, String::new()),
+        Page::SignIn => (200, "<html><head><title>Sign in</title></head></html>".to_owned()),
+    };
+    let head = format!("HTTP/1.1 {status} -\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+    tls.get_mut().write_all(head.as_bytes()).await?;
+    tls.get_mut().shutdown().await
+}
+
+/// The first line of a request, once all of its head has come.
+async fn head(stream: &mut (impl AsyncRead + AsyncBufReadExt + Unpin)) -> std::io::Result<String> {
+    let (mut first, mut line) = (String::new(), String::new());
+    while stream.read_line(&mut line).await? > 2 {
+        if first.is_empty() {
+            first = line.trim_end().to_owned();
+        }
+        line.clear();
+    }
+    Ok(first)
+}
