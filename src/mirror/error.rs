@@ -208,3 +208,21 @@ impl MirrorError {
         matches!(self, Self::NotYet { .. }).then_some(RETRY_AFTER)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_absent_is_absent() {
+        let (database, what) = ("a.example".to_owned(), "example.com/a@v1.0.0".to_owned());
+        for error in [
+            SumdbError::NoRecord { database: database.clone(), what: what.clone(), reason: "not found".to_owned() },
+            SumdbError::NotCarried { database, what },
+        ] {
+            assert_eq!(error.fault(), Fault::Absent);
+            assert_eq!(MirrorError::Sumdb(Arc::new(error)).fault(), Fault::Upstream);
+        }
+        assert_eq!(MirrorError::Origin(OriginError::NotFound("a: not found".to_owned())).fault(), Fault::Upstream);
+    }
+}

@@ -6,11 +6,13 @@
 //! moment that is lost, or that lies in the future, counts as now, which makes nothing absent.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::client::Client;
 use super::error::SumdbError;
-use crate::module::ModuleVersion;
+use super::tiles::blocking;
+use crate::module::{ModulePath, ModuleVersion};
 use crate::store::StateDir;
 
 /// Versions that are remembered; the oldest makes room for the newest. A large company meets some new ones a day.
@@ -31,6 +33,19 @@ struct Noted {
     order: VecDeque<String>,
     /// Lines in the file, those of dropped versions too.
     lines: usize,
+}
+
+impl Client {
+    /// Whether a record of some version of `path` is kept here. Blocks on the disk.
+    pub fn has_record_of(&self, path: &ModulePath) -> Result<bool, SumdbError> {
+        Ok(self.shared.state.has_record(&format!("{}@", path.escaped()))?)
+    }
+
+    /// How long ago this installation first asked the database for `module`, as far as is known: from now on, if never.
+    pub async fn first_asked(&self, module: &ModuleVersion, now: SystemTime) -> Result<Duration, Arc<SumdbError>> {
+        let (shared, module) = (Arc::clone(&self.shared), module.clone());
+        blocking(move || shared.asked.first(&module, now)).await
+    }
 }
 
 impl Asked {

@@ -20,7 +20,7 @@ use super::trusted::{Advance, Trusted};
 use crate::fault::Fault;
 use crate::flight::Flights;
 use crate::gosum::parse_record_text;
-use crate::module::{ModulePath, ModuleVersion};
+use crate::module::ModuleVersion;
 use crate::origin::HttpClient;
 use crate::policy::Age;
 use crate::store::{StateDir, Store};
@@ -50,7 +50,7 @@ pub(super) struct Shared {
     pub(super) offline: bool,
     attested: Cache<ModuleVersion, Arc<Attested>>,
     no_record: Cache<ModuleVersion, Arc<SumdbError>>,
-    asked: Asked,
+    pub(super) asked: Asked,
     lookups: Flights<ModuleVersion, Result<Arc<Attested>, Arc<SumdbError>>>,
     refreshes: Flights<(), Result<(), Arc<SumdbError>>>,
     /// An anchor that the stored head was not compared with yet.
@@ -159,17 +159,6 @@ impl Client {
             }
         });
         flight.await.map_err(|broken| Arc::new(SumdbError::BrokenOff(broken.to_string())))?
-    }
-
-    /// Whether a record of some version of `path` is kept here. Blocks on the disk.
-    pub fn has_record_of(&self, path: &ModulePath) -> Result<bool, SumdbError> {
-        Ok(self.shared.state.has_record(&format!("{}@", path.escaped()))?)
-    }
-
-    /// How long ago this installation first asked the database for `module`, as far as is known: from now on, if never.
-    pub async fn first_asked(&self, module: &ModuleVersion, now: SystemTime) -> Result<Duration, Arc<SumdbError>> {
-        let (shared, module) = (Arc::clone(&self.shared), module.clone());
-        blocking(move || shared.asked.first(&module, now)).await
     }
 
     /// The trusted head; where there is none yet, the database is asked for its latest.

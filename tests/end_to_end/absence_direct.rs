@@ -84,6 +84,20 @@ fn hidden(_go: &Path) {
             assert!(answer.text().contains("check the login of this mirror for code.test"), "{}", answer.text());
         }
     }
+    // The zip of the module is here, and has the folder: nobody knows whether the path became a module since.
+    let setting = Setting::new();
+    let mirror = setting.mirror("data", "code.test");
+    for file in ["mod", "zip"] {
+        assert_eq!(get(&mirror.url, &format!("/{ROOT}/@v/v1.0.0.{file}")).status, 200);
+    }
+    drop(mirror);
+    setting.hosts.at(ROOT, Page::SignIn);
+    setting.hosts.otherwise(Page::SignIn);
+    let mirror = setting.mirror("data", "code.test");
+    for path in &BELOW[..3] {
+        let answer = get(&mirror.url, path);
+        assert_eq!(answer.status, 502, "{path}: {}", answer.text());
+    }
     // A page that names a repository which cannot be read is no better.
     let setting = Setting::new();
     setting.hosts.at(ROOT, Page::Import(ROOT, "https://example.test/none.git"));
