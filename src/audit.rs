@@ -160,7 +160,7 @@ impl Audit {
             let counted = if answers.is_empty() { answered } else { &counted };
             let round = client.lookup_all(&open, self.at_once, counted).await;
             answers.extend(open.drain(..).zip(round));
-            let is_absent = |answer: &Answer| answer.as_ref().is_err_and(|error| error.fault() == Fault::Absent);
+            let is_absent = |answer: &Answer| answer.as_ref().is_err_and(|error| error.leads_to_the_next());
             open.extend(answers.iter().filter(|(_, answer)| is_absent(answer)).map(|(module, _)| module.clone()));
         }
         answers

@@ -5,6 +5,11 @@
 
 use crate::module::{ModulePath, ModuleVersion, Version};
 
+/// What is kept of a comment, in characters: `go` shows no more of a rationale than 500 bytes.
+const MAX_COMMENT: usize = 200;
+/// A hundred times what the go.mod with the most that is known has.
+const MAX_RETRACTIONS: usize = 10_000;
+
 /// A go.mod.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GoMod {
@@ -120,9 +125,14 @@ impl GoMod {
     }
 }
 
+/// A go.mod takes back more than anybody ever released.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("its go.mod has more than {MAX_RETRACTIONS} retractions")]
+pub struct TooManyRetractions;
+
 /// The retractions in the go.mod of a dependency. Lines that cannot be read are left out, as `go` leaves them out there:
 /// a go.mod may be older than the rules, or newer, and no line of it may hide what the others take back.
-pub fn retractions(text: &str) -> Vec<Retraction> {
+pub fn retractions(text: &str) -> Result<Vec<Retraction>, TooManyRetractions> {
     let read = |line: Line| match line.words.split_first() {
         Some((verb, rest)) if verb == "retract" => {
             let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
@@ -130,7 +140,9 @@ pub fn retractions(text: &str) -> Vec<Retraction> {
         }
         _ => None,
     };
-    Lines::of(text).filter_map(Result::ok).filter_map(read).collect()
+    let found = Lines::of(text).filter_map(Result::ok).filter_map(read);
+    let found: Vec<Retraction> = found.take(MAX_RETRACTIONS + 1).collect();
+    if found.len() > MAX_RETRACTIONS { Err(TooManyRetractions) } else { Ok(found) }
 }
 
 /// Whether a text says which module it belongs to, as every go.mod does.
@@ -179,7 +191,8 @@ impl Iterator for Lines<'_> {
                 continue;
             }
             self.above.push(comment);
-            let mut comment = std::mem::take(&mut self.above).join(" ").trim().to_owned();
+            let comment = std::mem::take(&mut self.above).join(" ");
+            let mut comment: String = comment.trim().chars().take(MAX_COMMENT).collect();
             let shape: Vec<&str> = words.iter().map(String::as_str).collect();
             match (&self.block, &shape[..]) {
                 (Some(_), [")"]) => self.block = None,
@@ -321,7 +334,7 @@ retract (
     fn the_comment_over_a_block_is_the_reason_of_lines_without_one() {
         let text =
             "// They lost data.\nretract ( // all of them\n\tv1.0.0\n\t[v1.1.0, v1.2.0] // typo\n)\nretract v1.4.0\n";
-        let found = retractions(text);
+        let found = retractions(text).unwrap();
         let reasons: Vec<&str> = found.iter().map(|retraction| retraction.rationale.as_str()).collect();
         assert_eq!(reasons, ["They lost data. all of them", "typo", ""]);
         assert_eq!(GoMod::parse(text).unwrap().retractions, found);
@@ -330,9 +343,18 @@ retract (
     #[test]
     fn no_line_hides_the_retractions_of_others() {
         let text = "module \"open\nrequire x\nreplace y\nretract >=v1.9.0\nretract v1.0.0 // bad\n";
-        let found = retractions(text);
+        let found = retractions(text).unwrap();
         assert_eq!(found.iter().map(|one| one.low.to_string()).collect::<Vec<_>>(), ["v1.0.0"]);
         assert_eq!(found[0].rationale, "bad");
+    }
+
+    #[test]
+    fn a_comment_is_cut_and_more_retractions_than_anybody_makes_are_an_error() {
+        let long = format!("// {}\nretract (\n\tv1.0.0\n\tv1.1.0\n)\n", "word ".repeat(100_000));
+        let found = retractions(&long).unwrap();
+        assert_eq!(found.iter().map(|one| one.rationale.chars().count()).collect::<Vec<_>>(), [MAX_COMMENT; 2]);
+        let many: String = (0..=MAX_RETRACTIONS).map(|nth| format!("retract v1.0.{nth}\n")).collect();
+        assert_eq!(retractions(&many), Err(TooManyRetractions));
     }
 
     #[test]
@@ -343,7 +365,7 @@ retract (
 
     #[test]
     fn incompatible_versions_are_taken_back_by_their_numbers() {
-        let found = retractions("retract [v1.0.0, v2.0.0]\n");
+        let found = retractions("retract [v1.0.0, v2.0.0]\n").unwrap();
         assert!(found[0].covers(&Version::parse("v2.0.0+incompatible").unwrap()));
         assert!(!found[0].covers(&Version::parse("v2.0.1+incompatible").unwrap()));
     }

@@ -15,6 +15,7 @@ mod attest;
 mod body;
 mod commit;
 mod error;
+mod folder;
 mod fresh;
 mod handle;
 mod hash;

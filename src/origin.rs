@@ -1,12 +1,13 @@
 //! Where bytes come from: the chain of upstream proxies, and for private modules a source of their own.
 //!
-//! Which sources may hear of a module is decided by its name, before anything is asked ([`Sources`]). Nothing here is trusted. A `.zip` or `.mod` is only ever written to a staging file, whose hash decides; what no
-//! hash covers (`.info`, lists, `@latest`) travels as [`Advisory`], so that it cannot be mistaken for proved.
+//! Which sources may hear of a module is decided by its name, before anything is asked ([`Sources`]). Nothing here is
+//! trusted. A `.zip` or `.mod` is only ever written to a staging file, whose hash decides; what no hash covers (`.info`, lists, `@latest`) travels as [`Advisory`], so that it cannot be mistaken for proved.
 
 mod chain;
 mod direct;
 mod error;
 mod fetch;
+mod folder;
 mod health;
 mod http;
 mod landing;
@@ -22,6 +23,7 @@ pub use chain::{Chain, ChainError, Link, Source};
 pub use direct::{DirectError, Settings as DirectSettings};
 pub use error::OriginError;
 pub use fetch::{Advisory, Origin, Waits};
+pub use folder::trouble_of_root;
 pub use http::{Answer, HttpClient, HttpError, Timeouts};
 pub use landing::{Landing, Piece};
 pub use login::{Credentials, Login, Secret, may_log_in};
@@ -30,4 +32,3 @@ pub use search::Nowhere;
 pub(crate) use search::Search;
 pub(crate) use secret::typed_without_logins;
 pub use sources::Sources;
-pub use upstream::trouble_of_root;

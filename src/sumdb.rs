@@ -21,6 +21,7 @@ mod tiles;
 mod trusted;
 
 pub use anchor::{Anchor, AnchorError};
+pub use asked::{FirstAsked, Now};
 pub use attested::Attested;
 pub use batch::Answer;
 pub use carried::{Carried, Taken};

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
 
 use super::args::FetchArgs;
 use super::config;
@@ -36,7 +37,9 @@ pub(super) fn run(args: &FetchArgs) -> Result<Exit, Failure> {
     out::start_log("off");
 
     let vouchers = Vouchers { databases: clients, exempt };
-    let sources = said.sources(Waits::default(), &http, &store)?;
+    // What is not in the database yet is told at once.
+    let waits = Waits { hold: Some(Duration::ZERO), ..Waits::default() };
+    let sources = said.sources(waits, &http, &store)?;
     let pipeline = Pipeline::new(store, sources, vouchers, policy, Trail::default());
     let done = AtomicUsize::new(0);
     let work = async { fill(&pipeline, &wanted, &done).await.and(fill_newest(&pipeline, &wanted).await) };

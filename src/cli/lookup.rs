@@ -27,7 +27,7 @@ pub(super) fn run(args: &LookupArgs) -> Result<Exit, Failure> {
                     ));
                     return Ok(Exit::Fine);
                 }
-                Err(error) if error.fault() == Fault::Absent => absent = Some(error),
+                Err(error) if error.leads_to_the_next() => absent = Some(error),
                 Err(error) => return Err(error.into()),
             }
         }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::args::RunArgs;
 use super::config;
 use super::exit::{Exit, Failure};
-use super::out;
+use super::{out, sources};
 use crate::fault::Fault;
 use crate::finding::safe;
 use crate::gate::{self, DatabaseState, Environment, Outcome};
@@ -35,6 +35,9 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let scratch = tempfile::tempdir().map_err(|error| Failure::host("make a temporary folder", &error))?;
     let store = Arc::new(Store::open(args.cache.as_deref().unwrap_or(scratch.path()))?);
     let clients = config::clients(databases, &args.anchor, &store, &http)?;
+    for why in sources::troubles(chain.links()) {
+        out::complain(&why);
+    }
     // Stderr is the command's, too.
     out::start_log("off");
 

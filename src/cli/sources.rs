@@ -51,7 +51,7 @@ impl Said {
         let failed = |error| Failure::host("set up the upstreams", &error);
         let own = |(patterns, private): &(Patterns, Private)| {
             let link = match private {
-                Private::Proxy(link) => (**link).clone(),
+                Private::Proxy(link) => Link { serves: patterns.clone(), private: true, ..(**link).clone() },
                 Private::Direct(patience) => {
                     let settings = DirectSettings::new(store.scratch(), *patience, patterns.clone());
                     Link::plain(Source::Direct(settings), false)
@@ -64,14 +64,23 @@ impl Said {
             // Every request for them will be answered with that, too.
             tracing::warn!("there is no `go` command on the PATH: private modules cannot be fetched `direct`");
         }
-        for link in self.chain.links() {
+        let proxies = self.private.iter().filter_map(|(_, private)| match private {
+            Private::Proxy(link) => Some(&**link),
+            Private::Direct(_) => None,
+        });
+        for why in troubles(self.chain.links().iter().chain(proxies)) {
             // Every request will be answered with that, too.
-            if let Source::Dir(root) = &link.source
-                && let Some(why) = trouble_of_root(root)
-            {
-                tracing::warn!(upstream = %link.source, "this upstream cannot be used: {why}");
-            }
+            tracing::warn!("{why}");
         }
         Ok(Sources::new(Origin::new(&self.chain, http, waits).map_err(failed)?, private))
     }
+}
+
+/// What is wrong with folders that are sources.
+pub(super) fn troubles<'a>(links: impl IntoIterator<Item = &'a Link>) -> impl Iterator<Item = String> {
+    let trouble = |source: &Source| match source {
+        Source::Dir(root) => Some(format!("the upstream {source} cannot be used: {}", trouble_of_root(root)?)),
+        _ => None,
+    };
+    links.into_iter().filter_map(move |link| trouble(&link.source))
 }

@@ -120,7 +120,13 @@ impl World {
         let h1 = hash_module_zip(&file, module, &ZipLimits::default()).expect(SOUND).h1;
         let (path, version) = (&module.path, &module.version);
         let text = format!("{path} {version} {h1}\n{path} {version}/go.mod {}\n", hash_go_mod(go_mod.as_bytes()));
+        self.add_with_record(module, go_mod, zip, text);
+    }
+
+    /// Adds a module version whose record has this text.
+    pub fn add_with_record(&mut self, module: &ModuleVersion, go_mod: &str, zip: Vec<u8>, text: String) {
         let id = self.append(text);
+        let version = &module.version;
         let info =
             format!("{{\"Version\":\"{version}\",\"Time\":\"2026-01-02T03:04:05Z\",\"Origin\":{{\"VCS\":\"git\"}}}}");
         self.modules.insert(module.clone(), (DemoModule { info, go_mod: go_mod.to_owned(), zip }, id));

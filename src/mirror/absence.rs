@@ -16,12 +16,13 @@
 //! that is not served here, the lookup of an exempt module, data tiles, and paths that are no requests for a module.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::module::{ModulePath, ModuleVersion};
 use crate::origin::Nowhere;
-use crate::sumdb::SumdbError;
+use crate::sumdb::{FirstAsked, SumdbError};
 
 /// How long a database may take to show a record after it was first asked for a version: minutes to an hour were seen
 /// (<https://go.dev/issue/70042>), and a busy day takes longer.
@@ -62,15 +63,6 @@ impl fmt::Display for NoRecord {
     }
 }
 
-/// A folder of a module, which is no module of its own. See rule 3.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Folder {
-    /// The path that was asked for.
-    pub(super) path: ModulePath,
-    /// The module whose zip has the folder.
-    pub(super) of: ModuleVersion,
-}
-
 impl Absent {
     /// By rule 1.
     pub(super) fn nowhere(nowhere: &Nowhere) -> Self {
@@ -83,15 +75,20 @@ impl Absent {
     }
 
     /// By rule 2, if the database was first asked so long ago.
-    pub(super) fn overdue(none: &NoRecord, first_asked: Duration) -> Option<Self> {
-        let (module, hours) = (&none.module, first_asked.as_secs() / 3600);
+    pub(super) fn overdue(none: &NoRecord, first_asked: FirstAsked) -> Option<Self> {
+        let (module, hours) = (&none.module, first_asked.ago().as_secs() / 3600);
         let words = format!("{none} (this mirror first asked for {module} {hours} hours ago)");
-        (first_asked > INDEXED_WITHIN).then_some(Self { words })
+        (first_asked.ago() > INDEXED_WITHIN).then_some(Self { words })
     }
 
-    /// By rule 3.
-    pub(super) fn folder(Folder { path, of }: &Folder) -> Self {
-        Self { words: format!("not found: {path} is a folder of {of}, and no module as far as this mirror knows") }
+    /// By rule 3, of the names in the proved zip of the module `of`, for a path of which nothing was `seen`.
+    pub(super) fn folder(path: &ModulePath, of: &ModuleVersion, names: &[String], seen: bool) -> Option<Self> {
+        let below = path.as_ref().strip_prefix(of.path.as_ref())?.strip_prefix('/')?;
+        let prefix = format!("{of}/{below}/");
+        let is_go = |name: &str| Path::new(name).extension().is_some_and(|extension| extension == "go");
+        let has_go_files = names.iter().any(|name| name.starts_with(&prefix) && is_go(name));
+        let words = format!("not found: {path} is a folder of {of}, and no module as far as this mirror knows");
+        (has_go_files && !seen).then_some(Self { words })
     }
 }
 
@@ -126,8 +123,22 @@ mod tests {
     fn two_hours_must_have_passed() {
         let module = ModuleVersion::parse("example.com/a@v1.0.0").unwrap();
         let none = NoRecord::of(&module, &[error(true)]).unwrap();
-        assert_eq!(Absent::overdue(&none, INDEXED_WITHIN), None);
-        let overdue = Absent::overdue(&none, INDEXED_WITHIN + Duration::from_secs(1)).unwrap();
+        assert_eq!(Absent::overdue(&none, FirstAsked::of(INDEXED_WITHIN)), None);
+        let overdue = Absent::overdue(&none, FirstAsked::of(INDEXED_WITHIN + Duration::from_secs(1))).unwrap();
         assert!(overdue.to_string().contains("2 hours ago"), "{overdue}");
+    }
+
+    #[test]
+    fn a_folder_has_go_files_below_it_in_the_zip_and_was_never_seen_as_a_module() {
+        let of = ModuleVersion::parse("example.com/a@v1.0.0").unwrap();
+        let names = ["a.go", "b/b.go", "c/readme.md", "d/e/e.go"].map(|name| format!("{of}/{name}"));
+        let folder = |path: &str, seen| Absent::folder(&ModulePath::parse(path).unwrap(), &of, &names, seen).is_some();
+        assert!(
+            folder("example.com/a/b", false) && folder("example.com/a/d", false) && folder("example.com/a/d/e", false)
+        );
+        assert!(!folder("example.com/a/b", true));
+        for none in ["example.com/a/c", "example.com/a/x", "example.com/ab", "example.com/a"] {
+            assert!(!folder(none, false), "{none}");
+        }
     }
 }

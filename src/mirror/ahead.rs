@@ -11,7 +11,6 @@ use super::error::MirrorError;
 use super::pipeline::{OWN_DISK, Pipeline, blocking};
 use crate::artifact::{Artifact, Kind};
 use crate::dirhash::H1;
-use crate::fault::Fault;
 use crate::module::ModuleVersion;
 use crate::sumdb::Attested;
 
@@ -39,8 +38,7 @@ impl Pipeline {
         for client in &vouchers.databases {
             let answers = client.lookup_all(&open, LOOKUPS, decided).await;
             let mut answers = answers.into_iter();
-            let is_absent = |error: &Arc<crate::sumdb::SumdbError>| error.fault() == Fault::Absent;
-            open.retain(|_| answers.next().is_some_and(|answer| answer.is_err_and(|error| is_absent(&error))));
+            open.retain(|_| answers.next().is_some_and(|answer| answer.is_err_and(|error| error.leads_to_the_next())));
         }
     }
 

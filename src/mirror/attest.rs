@@ -44,13 +44,14 @@ impl Vouchers {
         self.exempt.exempts(path)
     }
 
-    /// Whether anything of a module of this path was ever seen here: a file, a pin, a record. Blocks.
+    /// Whether anything of a module of this path was ever seen here: a file, a pin, a record, a question
+    /// for one. Blocks.
     pub(super) fn has_seen(&self, store: &Store, path: &ModulePath) -> Result<bool, MirrorError> {
         if store.has_module(path)? {
             return Ok(true);
         }
         for database in &self.databases {
-            if database.has_record_of(path).map_err(Arc::new)? {
+            if database.has_met(path).map_err(Arc::new)? {
                 return Ok(true);
             }
         }

@@ -203,6 +203,11 @@ impl MirrorError {
         matches!(self.fault(), Fault::Upstream | Fault::Timeout) && !refuses
     }
 
+    /// Whether what lies here may be the answer: nobody could be asked, or nobody has it any more.
+    pub(super) fn leads_here(&self) -> bool {
+        self.is_trouble() || self.fault() == Fault::Absent
+    }
+
     /// When it makes sense to ask again, if that is known.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         matches!(self, Self::NotYet { .. }).then_some(RETRY_AFTER)
@@ -216,13 +221,9 @@ mod tests {
     #[test]
     fn only_an_absent_is_absent() {
         let (database, what) = ("a.example".to_owned(), "example.com/a@v1.0.0".to_owned());
-        for error in [
-            SumdbError::NoRecord { database: database.clone(), what: what.clone(), reason: "not found".to_owned() },
-            SumdbError::NotCarried { database, what },
-        ] {
-            assert_eq!(error.fault(), Fault::Absent);
-            assert_eq!(MirrorError::Sumdb(Arc::new(error)).fault(), Fault::Upstream);
-        }
+        let no_record = SumdbError::NoRecord { database, what, reason: "not found".to_owned() };
+        assert_eq!(no_record.fault(), Fault::Absent);
+        assert_eq!(MirrorError::Sumdb(Arc::new(no_record)).fault(), Fault::Upstream);
         assert_eq!(MirrorError::Origin(OriginError::NotFound("a: not found".to_owned())).fault(), Fault::Upstream);
     }
 }

@@ -57,9 +57,11 @@ impl Handler {
                 // What is pinned can be forgotten by a person, and its .info goes with it; what was made is replaced once a
                 // source answers.
                 let pinned = self.pipeline.shared.vouchers.exempts(&artifact.module.path);
-                let lasts = info.state == State::Fresh && !pinned;
-                let info = respond::small(Small::Info, info.body);
-                if lasts { self.hot.keep(uri.path(), info, None) } else { info }
+                match info.state {
+                    State::Fresh if pinned => respond::small(Small::Info, info.body),
+                    State::Fresh => self.hot.keep(uri.path(), respond::small(Small::Info, info.body), None),
+                    _ => respond::dated(Small::Resolved, info),
+                }
             }
             Route::File(artifact) => {
                 let released = self.pipeline.release(&artifact).await?;
@@ -129,7 +131,7 @@ impl Handler {
         let attested = match client.lookup(module).await {
             Err(error) => match NoRecord::of(module, &[Arc::clone(&error)]) {
                 Some(none) => {
-                    shared.wait_for_record(module, Some(nth), none).await?;
+                    shared.wait_for_record(module, Some(nth), &none).await?;
                     client.lookup(module).await.map_err(MirrorError::from)?
                 }
                 None => return Err(MirrorError::from(error).into()),

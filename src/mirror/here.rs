@@ -1,27 +1,22 @@
-//! What no proof covers, made of what lies here: where nothing is asked of anybody, and while no source answers.
+//! What no proof covers, made of what lies here: where nothing is asked of anybody, while no source answers, and for what was
+//! released here and is gone from its sources.
 //!
 //! An `.info` is the one that was kept; where the module came without one (`go build` never asks for it, so module caches
 //! often lack it), it is made of the only thing it must have, the version, once a proved record says that this version
 //! exists. A query is answered by a version that is here. What is not here is trouble, never absent: a 404 would tell `go`
-//! that it may go on to `direct`. The one exception is a folder of a module that is here (`mirror/absence`, rule 3).
+//! that it may go on to `direct`. The one exception is a folder of a module that is here (`mirror/folder`).
 
-use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::absence::{Absent, Folder};
 use super::advisory::stored_info;
 use super::error::MirrorError;
 use super::fresh::{Dated, State};
 use super::listed::newest_of;
 use super::pipeline::{Pipeline, blocking};
 use crate::artifact::{Artifact, Kind};
-use crate::dirhash::{ZipLimits, names_in_zip};
-use crate::fault::Fault;
-use crate::flight::BrokenOff;
 use crate::module::{ModulePath, ModuleVersion, Query, Version};
-use crate::origin::OriginError;
 
 impl Pipeline {
     /// The `.info` of a canonical version.
@@ -29,7 +24,7 @@ impl Pipeline {
         let artifact = Artifact { module: module.clone(), kind: Kind::Info };
         match self.shared.advisories.info(self, &artifact).await {
             Ok(body) => Ok(Dated::now(body)),
-            Err(error) if error.is_trouble() => match self.info_here(module).await? {
+            Err(error) if error.leads_here() => match self.info_here(module).await? {
                 Some(body) => Ok(Dated { state: self.state_here(), ..Dated::now(body) }),
                 None => Err(self.or_a_folder(&module.path, Some(module.version.as_ref()), error).await),
             },
@@ -45,7 +40,7 @@ impl Pipeline {
             self.shared.advisories.query(self, path, query).await
         };
         match answer {
-            Err(error) if error.is_trouble() => {
+            Err(error) if error.leads_here() => {
                 if let Some(version) = self.resolve_here(path, query.as_ref()).await?
                     && let Some(body) = self.info_here(&ModuleVersion { path: path.clone(), version }).await?
                 {
@@ -104,71 +99,9 @@ impl Pipeline {
     }
 
     /// The version here that a query names: the version itself, its `+incompatible` form, or the pseudo-version of a commit.
-    async fn resolve_here(&self, path: &ModulePath, query: &str) -> Result<Option<Version>, MirrorError> {
+    pub(super) async fn resolve_here(&self, path: &ModulePath, query: &str) -> Result<Option<Version>, MirrorError> {
         let (store, path, query) = (Arc::clone(&self.shared.store), path.clone(), query.to_owned());
         blocking(move || Ok(named_by(&query, &store.go_mods_here(&path)?))).await
-    }
-
-    /// The error to tell: `error`, or that the path is a folder of a module that is here.
-    pub(super) async fn or_a_folder(
-        &self,
-        path: &ModulePath,
-        query: Option<&str>,
-        error: Arc<MirrorError>,
-    ) -> Arc<MirrorError> {
-        // Of version control nobody knows whether it is down, or hides what it has from a mirror without a login.
-        if !error.is_trouble() || matches!(*error, MirrorError::Origin(OriginError::Direct(_))) {
-            return error;
-        }
-        match self.folder_here(path, query).await {
-            Ok(Some(folder)) => Arc::new(MirrorError::Absent(Absent::folder(&folder))),
-            Err(other) if matches!(other.fault(), Fault::Host | Fault::Misbehaviour) => other,
-            Ok(None) | Err(_) => error,
-        }
-    }
-
-    /// The module that has `path` as a folder with Go files, in the version that `query` names, or in the newest that is
-    /// here; if nothing of a module of that path was ever seen here: a folder may have become one later.
-    async fn folder_here(&self, path: &ModulePath, query: Option<&str>) -> Result<Option<Folder>, Arc<MirrorError>> {
-        for (above, below) in path.prefixes() {
-            let (store, wanted) = (Arc::clone(&self.shared.store), above.clone());
-            let version = if let Some(query) = query {
-                self.resolve_here(&above, query).await?
-            } else {
-                blocking(move || Ok(newest_of(&store.versions_here(&wanted)?))).await?
-            };
-            let Some(of) = version.and_then(|version| ModuleVersion::new(above, version).ok()) else { continue };
-            if !self.zip_has_go_files(&of, &below).await? {
-                continue;
-            }
-            let (shared, wanted) = (Arc::clone(&self.shared), path.clone());
-            let seen = blocking(move || shared.vouchers.has_seen(&shared.store, &wanted)).await?;
-            return Ok((!seen).then(|| Folder { path: path.clone(), of }));
-        }
-        Ok(None)
-    }
-
-    /// Whether the zip of a module version is here, is proved, and has Go files below a folder.
-    async fn zip_has_go_files(&self, module: &ModuleVersion, folder: &str) -> Result<bool, Arc<MirrorError>> {
-        let artifact = Artifact { module: module.clone(), kind: Kind::Zip };
-        let (store, wanted) = (Arc::clone(&self.shared.store), artifact.clone());
-        if blocking(move || Ok(store.open_artifact(&wanted)?.is_none())).await? {
-            return Ok(false);
-        }
-        let zip = self.release_proved(&artifact).await?;
-        let prefix = format!("{module}/{folder}/");
-        // Directories are as large as zips are: some 100,000 names.
-        let _turn = self.shared.hashing.acquire().await.map_err(|_| MirrorError::from(BrokenOff))?;
-        let has_go_files = blocking(move || {
-            let names = names_in_zip(&zip.file, &ZipLimits::default());
-            let names = names.map_err(|error| MirrorError::Read {
-                artifact: Box::new(artifact),
-                cause: std::io::Error::other(error),
-            })?;
-            let is_go = |name: &str| Path::new(name).extension().is_some_and(|extension| extension == "go");
-            Ok(names.iter().any(|name| name.starts_with(&prefix) && is_go(name)))
-        });
-        Ok(has_go_files.await?)
     }
 }
 

@@ -14,6 +14,7 @@ use super::advisory::{named, versions_of};
 use super::error::MirrorError;
 use super::fresh::{Dated, State};
 use super::pipeline::{Pipeline, blocking};
+use super::retracted::Retractions;
 use crate::artifact::{Artifact, Kind};
 use crate::fault::Fault;
 use crate::module::{ModulePath, ModuleVersion, Version};
@@ -56,7 +57,7 @@ impl Pipeline {
             return self.latest_here(path, MirrorError::Offline(format!("any version of {path}")).into()).await;
         }
         let latest = match self.shared.advisories.latest(self, path).await {
-            Err(error) if error.is_trouble() => return self.latest_here(path, error).await,
+            Err(error) if error.leads_here() => return self.latest_here(path, error).await,
             latest => latest?,
         };
         let Some(admission) = &self.shared.admission else { return Ok(latest) };
@@ -76,6 +77,7 @@ impl Pipeline {
         if is_allowed && !left_out {
             return Ok(latest);
         }
+        let newest_is_known = shown.as_ref().is_some_and(|shown| shown.newest_is_known);
         let Some(version) = shown.and_then(|shown| newest_of(&shown.versions)) else {
             // Nothing is left: say what the policy has against the newest.
             admission.examine(&newest, vouchers).await?;
@@ -86,7 +88,8 @@ impl Pipeline {
         }
         let module = ModuleVersion { path: path.clone(), version };
         let body = self.shared.advisories.info(self, &Artifact { module, kind: Kind::Info }).await?;
-        Ok(Dated { body, ..latest })
+        let whole = whole.map_or(latest, |whole| whole.dated);
+        Ok(Dated { body, ..whole }.with_newest(newest_is_known))
     }
 
     /// What sources list, and behind it what was released here and they do not list; or what was released here alone, if no
@@ -97,16 +100,20 @@ impl Pipeline {
         } else {
             self.shared.advisories.list(self, path).await
         };
+        let is_trouble = listed.as_ref().is_err_and(|error| error.is_trouble());
         let (store, wanted) = (Arc::clone(&self.shared.store), path.clone());
-        let (mut released, any_here) =
-            blocking(move || Ok((store.released(&wanted)?, !store.versions_here(&wanted)?.is_empty()))).await?;
+        let here = blocking(move || {
+            let released = store.released(&wanted)?;
+            // Pseudo-versions are in no list, and whoever asks for one of them wants to know that the module is here.
+            let any = !released.is_empty() || (is_trouble && !store.versions_here(&wanted)?.is_empty());
+            Ok((released, any))
+        });
+        let (mut released, any_here) = here.await?;
         let (listed, age, state, complete) = match listed {
             Ok(dated) => (dated.body, dated.age, dated.state, true),
-            // Pseudo-versions are in no list.
-            Err(error) if released.is_empty() && !(self.shared.offline && any_here) => return Err(error),
-            Err(error) if error.fault() == Fault::Absent => (Bytes::new(), Duration::ZERO, State::Fresh, false),
-            Err(error) if error.is_trouble() => (Bytes::new(), Duration::ZERO, self.state_here(), false),
-            Err(error) => return Err(error),
+            Err(error) if !any_here || !error.leads_here() => return Err(error),
+            Err(_) if is_trouble => (Bytes::new(), Duration::ZERO, self.state_here(), false),
+            Err(_) => (Bytes::new(), Duration::ZERO, State::Fresh, false),
         };
         let known: HashSet<Version> = versions_of(&listed).into_iter().collect();
         released.retain(|version| !known.contains(version));
@@ -128,10 +135,13 @@ impl Pipeline {
         if whole.complete && versions.len() == whole.versions.len() {
             return Ok(Shown { versions, something_left_out: false, newest_is_known: true });
         }
-        let (retractions, newest_is_known) = if whole.complete {
+        let (retractions, newest_is_known) = if path.is_toolchain() {
+            // No toolchain has a go.mod that could take others back.
+            (Retractions::default(), true)
+        } else if whole.complete {
             (self.retractions_of(path, whole.versions.clone()).await?, true)
         } else {
-            self.retractions_here(path).await?
+            self.retractions_here(path).await?.unwrap_or_default()
         };
         versions.retain(|version| !retractions.iter().any(|retraction| retraction.covers(version)));
         Ok(Shown { versions, something_left_out: true, newest_is_known })

@@ -47,10 +47,16 @@ impl Pipeline {
         self.note_newest(newest).await
     }
 
-    /// The newest version of a module that was noted here.
+    /// The newest version of a module that was noted, or is here.
     pub async fn newest_here(&self, path: &ModulePath) -> Result<Option<ModuleVersion>, MirrorError> {
         let (store, wanted) = (Arc::clone(&self.shared.store), path.clone());
-        let newest = blocking(move || Ok(store.newest(&wanted)?)).await?;
+        let newest = blocking(move || {
+            let Some(noted) = store.newest(&wanted)? else { return Ok(None) };
+            let mut all = store.go_mods_here(&wanted)?;
+            all.push(noted);
+            Ok(speakers(all).next())
+        });
+        let newest = newest.await?;
         Ok(newest.and_then(|version| ModuleVersion::new(path.clone(), version).ok()))
     }
 
@@ -86,7 +92,9 @@ impl Pipeline {
         let made = || Bytes::from(serde_json::json!({ "Version": newest.version.as_ref() }).to_string());
         let (store, info) = (Arc::clone(&self.shared.store), kept.unwrap_or_else(made));
         let noted = blocking(move || {
-            if store.newest(&newest.path)?.is_none_or(|before| before < newest.version) {
+            let before = store.newest(&newest.path)?;
+            let both = before.iter().chain([&newest.version]).cloned().collect();
+            if speakers(both).next().is_none_or(|newer| Some(newer) != before) {
                 store.set_newest(&newest.path, &info)?;
             }
             Ok(())

@@ -4,9 +4,12 @@
 //! Only a database that has shown a signed head is waited for ([`NoRecord`]).
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::absence::{Absent, NoRecord};
+use super::advisory::{MAX_INFO, version_of};
 use super::error::MirrorError;
 use super::pipeline::Shared;
 use crate::artifact::{Artifact, Kind};
@@ -14,7 +17,7 @@ use crate::fault::Fault;
 use crate::flight::BrokenOff;
 use crate::module::ModuleVersion;
 use crate::origin::{Nowhere, OriginError};
-use crate::sumdb::Client;
+use crate::sumdb::{Client, FirstAsked, Now};
 
 /// Between two questions for one version; a public database is not to be pressed.
 const POLL: Duration = Duration::from_secs(3);
@@ -40,44 +43,53 @@ impl Shared {
         self: &Arc<Self>,
         module: &ModuleVersion,
         only: Only,
-        none: NoRecord,
+        none: &NoRecord,
     ) -> Result<(), Arc<MirrorError>> {
         let Some(hold) = self.sources.waits().hold.filter(|_| !self.offline) else {
-            return Err(Arc::new(MirrorError::NoRecord(none)));
+            return Err(Arc::new(MirrorError::NoRecord(none.clone())));
         };
-        let (shared, wanted) = (Arc::clone(self), module.clone());
-        let flight = self.holds.join((only, module.clone()), move || async move {
-            shared.hold(&wanted, only, none, hold).await.map_err(Arc::new)
-        });
-        flight.await.map_err(|broken| Arc::new(MirrorError::from(broken)))?
+        let deadline = Instant::now() + hold;
+        let flight = || {
+            let (shared, wanted, none) = (Arc::clone(self), module.clone(), none.clone());
+            let hold = async move || shared.hold(&wanted, only, &none, deadline).await.map_err(Arc::new);
+            self.holds.join((only, module.clone()), hold)
+        };
+        // Whoever began the flight did so before, and waits no longer than this request may.
+        let mut has_record = flight().await.map_err(MirrorError::from)??;
+        while !has_record && Instant::now() < deadline {
+            has_record = match tokio::time::timeout_at(deadline, flight()).await {
+                Ok(ended) => ended.map_err(MirrorError::from)??,
+                Err(_) => false,
+            };
+        }
+        if has_record { Ok(()) } else { Err(not_yet(module, none).into()) }
     }
 
+    /// Whether there is a record before the deadline.
     async fn hold(
         self: &Arc<Self>,
         module: &ModuleVersion,
         only: Only,
-        none: NoRecord,
-        hold: Duration,
-    ) -> Result<(), MirrorError> {
+        none: &NoRecord,
+        deadline: Instant,
+    ) -> Result<bool, MirrorError> {
         if let Some(nowhere) = self.is_nowhere(module).await? {
-            return Err(MirrorError::Absent(Absent::no_record(&none, &nowhere)));
+            return Err(MirrorError::Absent(Absent::no_record(none, &nowhere)));
         }
         let databases = self.vouchers.databases(only);
-        if let Some(absent) = Absent::overdue(&none, first_asked(databases, module).await?) {
+        if let Some(absent) = Absent::overdue(none, first_asked(databases, module).await?) {
             return Err(MirrorError::Absent(absent));
         }
-        let not_yet = || MirrorError::NotYet { module: Box::new(module.clone()), why: none.to_string() };
-        let Ok(_place) = Arc::clone(&self.held).try_acquire_owned() else { return Err(not_yet()) };
-        let deadline = tokio::time::Instant::now() + hold;
+        let Ok(_place) = Arc::clone(&self.held).try_acquire_owned() else { return Err(not_yet(module, none)) };
         loop {
             if tokio::time::timeout_at(deadline, tokio::time::sleep(POLL)).await.is_err() {
-                return Err(not_yet());
+                return Ok(false);
             }
             let Ok(answer) = tokio::time::timeout_at(deadline, self.vouchers.record_anew(module, only)).await else {
-                return Err(not_yet());
+                return Ok(false);
             };
             match answer {
-                Ok(_) => return Ok(()),
+                Ok(_) => return Ok(true),
                 Err(error) if matches!(error.fault(), Fault::Misbehaviour | Fault::Host) => return Err(error),
                 // No record still, or trouble, which passes.
                 Err(_) => {}
@@ -85,14 +97,20 @@ impl Shared {
         }
     }
 
-    /// Whether each source says that it does not have the version. Trees that are made by hand often have no `.info`.
+    /// Whether each source says that it does not have the version. Trees that are made by hand often have no `.info`, and
+    /// toolchains may come as a `.zip` alone.
     async fn is_nowhere(&self, module: &ModuleVersion) -> Result<Option<Nowhere>, OriginError> {
         let origin = self.sources.of(&module.path);
         let mut nowhere = None;
-        for (kind, limit) in [(Kind::Info, super::advisory::MAX_INFO), (Kind::Mod, MAX_GO_MOD)] {
+        for kind in [Kind::Info, Kind::Mod, Kind::Zip] {
             let path = Artifact { module: module.clone(), kind }.path();
-            match origin.small(&path, limit, |body| fits(kind, &body)).await {
-                Ok(_) => return Ok(None),
+            let here = match kind {
+                Kind::Info => origin.small(&path, MAX_INFO, |body| fits(kind, &body)).await.map(|_| ()),
+                Kind::Mod => origin.small(&path, MAX_GO_MOD, |body| fits(kind, &body)).await.map(|_| ()),
+                Kind::Zip => origin.exists(&path).await,
+            };
+            match here {
+                Ok(()) => return Ok(None),
                 Err(OriginError::Nowhere(said)) => nowhere = Some(said),
                 Err(error) => return Err(error),
             }
@@ -101,20 +119,25 @@ impl Shared {
     }
 }
 
+fn not_yet(module: &ModuleVersion, none: &NoRecord) -> MirrorError {
+    MirrorError::NotYet { module: Box::new(module.clone()), why: none.to_string() }
+}
+
 /// Whether a body is what its name says, rather than a page that asks for a login.
 fn fits(kind: Kind, body: &[u8]) -> Result<(), String> {
     if kind == Kind::Info {
-        return super::advisory::version_of(body).map(|_| ());
+        return version_of(body).map(|_| ());
     }
     let names_a_module = crate::gomod::names_a_module(&String::from_utf8_lossy(body));
     names_a_module.then_some(()).ok_or_else(|| "its .mod has no line that names a module".to_owned())
 }
 
-/// The shortest time since one of the databases was first asked: a record may be on its way in that one.
-async fn first_asked(databases: &[Client], module: &ModuleVersion) -> Result<Duration, MirrorError> {
-    let mut shortest = Duration::MAX;
+/// When the last of the databases was first asked: a record may be on its way in that one.
+async fn first_asked(databases: &[Client], module: &ModuleVersion) -> Result<FirstAsked, MirrorError> {
+    let mut latest = None;
     for database in databases {
-        shortest = shortest.min(database.first_asked(module, SystemTime::now()).await?);
+        let asked = database.first_asked(module, Now::read()).await?;
+        latest = Some(latest.map_or(asked, |other: FirstAsked| other.later(asked)));
     }
-    if databases.is_empty() { Err(BrokenOff.into()) } else { Ok(shortest) }
+    latest.ok_or_else(|| BrokenOff.into())
 }

@@ -10,10 +10,11 @@ use super::advisory::Advisories;
 use super::attest::{Vouched, Vouchers};
 use super::commit::Released;
 use super::error::{MirrorError, Voucher};
+use super::folder::{Folders, folders};
 use super::hash::hash_file;
 use super::not_yet;
 use super::obtain::Staged;
-use super::retracted::{MAX_REMEMBERED, Retractions};
+use super::retracted::{Retractions, remembered};
 use super::sources::set_aside;
 use super::trail::Trail;
 use crate::artifact::{Artifact, Kind};
@@ -50,10 +51,11 @@ pub(super) struct Shared {
     pub(super) advisories: Advisories,
     /// What single versions take back.
     pub(super) retractions: Cache<ModuleVersion, Retractions>,
+    pub(super) folders: Folders,
     known: Cache<Artifact, Known>,
     flights: Flights<Artifact, Result<Released, Arc<MirrorError>>>,
     /// Versions whose record is waited for.
-    pub(super) holds: Flights<(not_yet::Only, ModuleVersion), Result<(), Arc<MirrorError>>>,
+    pub(super) holds: Flights<(not_yet::Only, ModuleVersion), Result<bool, Arc<MirrorError>>>,
     pub(super) held: Arc<Semaphore>,
     downloads: Semaphore,
     pub(super) hashing: Semaphore,
@@ -89,7 +91,8 @@ impl Pipeline {
             vouchers,
             trail,
             admission: policy.map(Admission::new),
-            retractions: Cache::new(MAX_REMEMBERED),
+            retractions: remembered(),
+            folders: folders(),
             known: Cache::new(MAX_KNOWN),
             flights: Flights::default(),
             holds: Flights::default(),
@@ -137,11 +140,23 @@ impl Pipeline {
         Ok(released)
     }
 
-    /// Requests for one artifact at the same time share one flight.
+    /// The proved file of `artifact`, open. Where the database has no record yet, each request waits for its own time.
     pub(super) async fn release_proved(&self, artifact: &Artifact) -> Result<Released, Arc<MirrorError>> {
         if let Some(released) = self.shared.unchanged(artifact).await? {
             return Ok(released);
         }
+        let released = self.release_together(artifact).await;
+        match released.as_ref().map_err(|error| &**error) {
+            Err(MirrorError::NoRecord(none)) => {
+                self.shared.wait_for_record(&artifact.module, None, none).await?;
+                self.release_together(artifact).await
+            }
+            _ => released,
+        }
+    }
+
+    /// Requests for one artifact at the same time share one flight.
+    async fn release_together(&self, artifact: &Artifact) -> Result<Released, Arc<MirrorError>> {
         let (shared, wanted) = (Arc::clone(&self.shared), artifact.clone());
         let flight = self.shared.flights.join(artifact.clone(), move || async move {
             let released = shared.release_anew(&wanted).await;
@@ -173,14 +188,7 @@ impl Shared {
     }
 
     async fn release_anew(self: &Arc<Self>, artifact: &Artifact) -> Result<Released, Arc<MirrorError>> {
-        let vouched = match self.vouchers.attest(artifact, &self.store).await {
-            Err(MirrorError::NoRecord(none)) => {
-                self.wait_for_record(&artifact.module, None, none).await?;
-                self.vouchers.attest(artifact, &self.store).await?
-            }
-            vouched => vouched?,
-        };
-        let vouched = Arc::new(vouched);
+        let vouched = Arc::new(self.vouchers.attest(artifact, &self.store).await?);
         if let Some(released) = self.from_disk(artifact, &vouched).await? {
             return Ok(released);
         }

@@ -7,7 +7,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use moka::sync::Cache;
+
 use super::error::MirrorError;
+use super::fresh::State;
 use super::pipeline::{Pipeline, blocking};
 use crate::artifact::{Artifact, Kind};
 use crate::fault::{Fault, in_full};
@@ -18,11 +21,21 @@ use crate::store::StoreError;
 /// Versions that are asked for what a module takes back, if the database does not know the newest ones. A hundred releases
 /// in the time that the database takes to learn of one are nobody's.
 const MAX_SPEAKERS: usize = 10;
-/// Versions whose retractions are remembered; those of one version never change, and have some hundred bytes.
-pub(super) const MAX_REMEMBERED: u64 = 10_000;
+/// What is remembered of retractions, in bytes: some 10,000 versions with a few each.
+const MEMORY: u64 = 16 << 20;
 
 /// What a module takes back.
 pub(super) type Retractions = Arc<Vec<Retraction>>;
+
+/// What single versions take back, which never changes.
+pub(super) fn remembered() -> Cache<ModuleVersion, Retractions> {
+    let weigh = |_: &ModuleVersion, retractions: &Retractions| {
+        // Two versions and a reason each, and 300 bytes for the name and the entry.
+        let bytes = retractions.iter().map(|one| one.rationale.len() + 200).sum::<usize>() + 300;
+        u32::try_from(bytes).unwrap_or(u32::MAX)
+    };
+    Cache::builder().max_capacity(MEMORY).weigher(weigh).build()
+}
 
 impl Pipeline {
     /// What a module takes back, by what its sources list.
@@ -30,8 +43,16 @@ impl Pipeline {
         match self.whole_list(path).await {
             Err(error) if error.fault() == Fault::Absent => Ok(Retractions::default()),
             Err(error) => Err(error),
-            Ok(whole) if whole.complete => self.retractions_of(path, whole.versions).await,
-            Ok(_) => Ok(self.retractions_here(path).await?.0),
+            // Where no source lists it any more, its go.mod files may still come from there.
+            Ok(whole) if whole.complete || whole.dated.state == State::Fresh => {
+                self.retractions_of(path, whole.versions).await
+            }
+            Ok(_) => {
+                let here = self.retractions_here(path).await?;
+                let why = || "no source can be asked, and no go.mod of it is here".to_owned();
+                let unknown = || MirrorError::UnknownRetractions { path: path.clone(), why: why() };
+                Ok(here.ok_or_else(unknown)?.0)
+            }
         }
     }
 
@@ -60,17 +81,18 @@ impl Pipeline {
         }
     }
 
-    /// The same by what is here, where no source can be asked; and whether the newest version is known here at all.
-    pub(super) async fn retractions_here(&self, path: &ModulePath) -> Result<(Retractions, bool), Arc<MirrorError>> {
+    /// The same by what is here, where no source can be asked, and whether the newest version is known here at all; `None`
+    /// if nothing of the module is here that says what it takes back.
+    pub(super) async fn retractions_here(
+        &self,
+        path: &ModulePath,
+    ) -> Result<Option<(Retractions, bool)>, Arc<MirrorError>> {
         let (store, wanted) = (Arc::clone(&self.shared.store), path.clone());
         let (versions, newest) = blocking(move || Ok((store.go_mods_here(&wanted)?, store.newest(&wanted)?))).await?;
-        let Some(speaker) = speakers(versions).next() else { return Ok((Retractions::default(), false)) };
+        let Some(speaker) = speakers(versions).next() else { return Ok(None) };
         let is_known = newest.is_some_and(|newest| newest <= speaker);
-        let speaker = ModuleVersion::new(path.clone(), speaker);
-        match speaker {
-            Ok(speaker) => Ok((self.retractions_in(speaker).await?, is_known)),
-            Err(_) => Ok((Retractions::default(), false)),
-        }
+        let Ok(speaker) = ModuleVersion::new(path.clone(), speaker) else { return Ok(None) };
+        Ok(Some((self.retractions_in(speaker).await?, is_known)))
     }
 
     async fn retractions_in(&self, module: ModuleVersion) -> Result<Retractions, Arc<MirrorError>> {
@@ -85,7 +107,11 @@ impl Pipeline {
         })?;
         let failed = |cause| MirrorError::from(StoreError::new("read", Path::new("the newest go.mod"), cause));
         let text = blocking(move || go_mod.go_mod().map_err(failed)).await?;
-        let found = Arc::new(gomod::retractions(&String::from_utf8_lossy(&text)));
+        let found = gomod::retractions(&String::from_utf8_lossy(&text)).map_err(|error| {
+            let why = format!("{module}: {error}");
+            MirrorError::UnknownRetractions { path: module.path.clone(), why }
+        })?;
+        let found = Arc::new(found);
         // What is pinned can be forgotten by a person.
         if !self.shared.vouchers.exempts(&module.path) {
             self.shared.retractions.insert(module, Arc::clone(&found));

@@ -208,6 +208,9 @@ impl Query {
             "it must have 1 to 120 bytes"
         } else if !text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~+".contains(&b)) {
             "it may have letters, digits, '-', '.', '_', '~' and '+' only"
+        } else if text.starts_with('-') {
+            // Nor does git take it for the name of a branch or tag.
+            "a program may take it for an option"
         } else if text.starts_with('.') || text.ends_with('.') {
             "it must not start or end with a dot"
         } else {
@@ -298,6 +301,10 @@ mod tests {
     #[test]
     fn queries_are_one_safe_element() {
         assert!(["v1", "main", "0123abc", "v1.2", "!release", "v2.0.0"].iter().all(|q| Query::unescape(q).is_ok()));
-        assert!(["", "..", "a/b", "a b", "Main", "a@b", "a%20"].iter().all(|q| Query::unescape(q).is_err()));
+        assert!(
+            ["", "..", "-x", "--upload-pack=x", "a/b", "a b", "Main", "a@b", "a%20"]
+                .iter()
+                .all(|q| Query::unescape(q).is_err())
+        );
     }
 }

@@ -65,13 +65,15 @@ pub struct Link {
     pub timeouts: Option<Timeouts>,
     /// What it wants to know before it answers.
     pub credentials: Option<Credentials>,
+    /// Its modules are private: to a login that it does not accept, it may say that they do not exist.
+    pub private: bool,
 }
 
 impl Link {
     /// A source that is asked like any other.
     pub fn plain(source: Source, on_any_failure: bool) -> Self {
         let (serves, timeouts, credentials) = (Patterns::default(), None, None);
-        Self { source, on_any_failure, serves, weight: 1, timeouts, credentials }
+        Self { source, on_any_failure, serves, weight: 1, timeouts, credentials, private: false }
     }
 
     /// Whether a login is sent to it.

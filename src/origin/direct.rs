@@ -133,6 +133,7 @@ pub(super) struct Direct {
     go: Arc<GoCommand>,
     flights: Flights<ModuleVersion, Result<Arc<Fetched>, DirectError>>,
     kept: Arc<Mutex<HashMap<ModuleVersion, Arc<Fetched>>>>,
+    lists: Flights<ModulePath, Result<Vec<u8>, DirectError>>,
     /// Whether a path leads to a repository that can be read here, for a moment: `go get` asks for every prefix.
     readable: Cache<ModulePath, bool>,
 }
@@ -187,7 +188,7 @@ impl Direct {
     pub(super) fn new(settings: &Settings) -> Self {
         let go = Arc::new(GoCommand::new(settings.clone()));
         let readable = Cache::builder().max_capacity(MAX_READABLE).time_to_live(KEPT_FOR).build();
-        Self { go, flights: Flights::default(), kept: Arc::default(), readable }
+        Self { go, flights: Flights::default(), kept: Arc::default(), lists: Flights::default(), readable }
     }
 
     /// The small answer at `path`.
@@ -255,25 +256,22 @@ impl Direct {
     }
 
     async fn list(&self, module: &ModulePath) -> Result<Vec<u8>, DirectError> {
-        // As a proxy: a client leaves retracted versions out by itself.
-        let listed = self.listed(&["list", "-m", "-json", "-versions", "-retracted", module.as_ref()]).await?;
-        Ok(listed.versions.iter().flat_map(|version| format!("{version}\n").into_bytes()).collect())
+        let (go, wanted) = (Arc::clone(&self.go), module.clone());
+        let flight = self.lists.join(module.clone(), || async move {
+            // As a proxy: a client leaves retracted versions out by itself.
+            let listed = listed(&go, &["list", "-m", "-json", "-versions", "-retracted", wanted.as_ref()]).await?;
+            Ok(listed.versions.iter().flat_map(|version| format!("{version}\n").into_bytes()).collect())
+        });
+        flight.await.map_err(|broken| host("run", &broken))?
     }
 
     async fn query(&self, module: &ModulePath, query: &str) -> Result<Vec<u8>, DirectError> {
-        let listed = self.listed(&["list", "-m", "-json", "-retracted", &format!("{module}@{query}")]).await?;
+        let listed = listed(&self.go, &["list", "-m", "-json", "-retracted", &format!("{module}@{query}")]).await?;
         let mut info = serde_json::json!({ "Version": listed.version });
         if let (Some(info), Some(time)) = (info.as_object_mut(), listed.time) {
             info.insert("Time".to_owned(), time.into());
         }
         Ok(info.to_string().into_bytes())
-    }
-
-    async fn listed(&self, words: &[&str]) -> Result<Listed, DirectError> {
-        let printed = self.go.run(words).await?;
-        // The folder goes with it, and has a clone in it.
-        let read = tokio::task::spawn_blocking(move || printed.json());
-        read.await.map_err(|_| host("read what go printed", &BrokenOff))?
     }
 
     /// The files of a version; requests at the same time share one run.
@@ -299,6 +297,14 @@ impl Direct {
         });
         flight.await.map_err(|broken| host("run", &broken))?
     }
+}
+
+/// What `go list` with these words prints.
+async fn listed(go: &GoCommand, words: &[&str]) -> Result<Listed, DirectError> {
+    let printed = go.run(words).await?;
+    // The folder goes with it, and has a clone in it.
+    let read = tokio::task::spawn_blocking(move || printed.json());
+    read.await.map_err(|_| host("read what go printed", &BrokenOff))?
 }
 
 /// Opens what `go` downloaded, and removes the folder it lies in. Blocks.
@@ -355,8 +361,7 @@ fn asked(path: &str) -> Option<Asked> {
     match file.strip_suffix(".info") {
         Some(query) => {
             let query = Query::unescape(query).ok()?;
-            // git makes no branch or tag of that name, and a program below may take it for an option.
-            (!query.as_ref().starts_with('-')).then(|| Asked::Query(module, query.as_ref().to_owned()))
+            Some(Asked::Query(module, query.as_ref().to_owned()))
         }
         None => (file == "list").then_some(Asked::List(module)),
     }

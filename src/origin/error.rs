@@ -42,6 +42,18 @@ pub enum OriginError {
         /// `: ` and the source's words, or empty.
         reason: String,
     },
+    /// A source of private modules says that there is no such thing, and has given out nothing yet for the login that is sent
+    /// to it: it may say so of all that it hides.
+    #[error(
+        "the upstream {origin} has not accepted the login of this mirror for anything yet, and may hide what the login may \
+         not see: check the login ({words})"
+    )]
+    Hidden {
+        /// Which source.
+        origin: String,
+        /// What it said.
+        words: String,
+    },
     /// A source failed, and the chain does not lead on from a failure.
     #[error("the upstream failed: {0}")]
     Failed(#[source] HttpError),
@@ -95,6 +107,7 @@ impl OriginError {
             // What one source does not have another one may have.
             Self::NotFound(_)
             | Self::LoginNeeded { .. }
+            | Self::Hidden { .. }
             | Self::Failed(_)
             | Self::Nonsense { .. }
             | Self::Resting { .. }
@@ -115,6 +128,6 @@ impl OriginError {
 
     /// Whether a source said that it does not give it out, rather than that something is wrong.
     pub(crate) fn is_refusal(&self) -> bool {
-        matches!(self, Self::Refused { .. } | Self::LoginNeeded { .. })
+        matches!(self, Self::Refused { .. } | Self::LoginNeeded { .. } | Self::Hidden { .. })
     }
 }

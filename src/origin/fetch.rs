@@ -144,19 +144,39 @@ impl Origin {
         kept: Option<(&str, &str)>,
         check: &impl Fn(Vec<u8>) -> Result<T, String>,
     ) -> Result<Advisory<Option<T>>, OriginError> {
-        let mut search = Search::among(self.upstreams.len());
-        for (nth, upstream) in self.upstreams.iter().enumerate() {
+        self.in_order(path, |upstream| async move {
             let source = upstream.link.source.to_string();
             let unless = kept.filter(|(from, _)| *from == source).map(|(_, tag)| tag.to_owned());
-            let answer = upstream.small(path, limit, unless.clone()).await.and_then(|small| match small {
-                Small::Unchanged => Ok((None, unless)),
+            match upstream.small(path, limit, unless.clone()).await? {
+                Small::Unchanged => Ok(Advisory { value: None, source, tag: unless }),
                 Small::Body(body, tag) => match check(body) {
-                    Ok(value) => Ok((Some(value), tag)),
-                    Err(why) => Err(OriginError::Nonsense { origin: source.clone(), why }),
+                    Ok(value) => {
+                        upstream.login_is_accepted();
+                        Ok(Advisory { value: Some(value), source, tag })
+                    }
+                    Err(why) => Err(OriginError::Nonsense { origin: source, why }),
                 },
-            });
-            match answer {
-                Ok((value, tag)) => return Ok(Advisory { value, source, tag }),
+            }
+        })
+        .await
+    }
+
+    /// Whether a source gives out the file at `path`. No byte of it is read.
+    pub(crate) async fn exists(&self, path: &str) -> Result<(), OriginError> {
+        let round = || self.in_order(path, |upstream| async move { upstream.exists(path).await });
+        self.in_rounds(round, OriginError::passes).await
+    }
+
+    /// The first answer of the sources, asked one after the other as `go` would.
+    async fn in_order<'a, T, F: Future<Output = Result<T, OriginError>> + 'a>(
+        &'a self,
+        path: &str,
+        ask: impl Fn(&'a Upstream) -> F,
+    ) -> Result<T, OriginError> {
+        let mut search = Search::among(self.upstreams.len());
+        for (nth, upstream) in self.upstreams.iter().enumerate() {
+            match ask(upstream).await {
+                Ok(answer) => return Ok(answer),
                 Err(error) => {
                     let ends = !self.leads_on(nth, &error);
                     search.failed(nth, error, ends);

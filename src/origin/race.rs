@@ -110,8 +110,8 @@ pub(crate) async fn race<T, E, F: Future<Output = Result<T, E>>>(
     let mut attempts = FuturesUnordered::new();
     let mut running: Vec<Running> = Vec::new();
     let mut lost = Vec::new();
-    // Nothing is under way at first, and after a failure the next one need not wait for a slow one.
-    let mut at_once = true;
+    // After a failure in that stage the next one of it need not wait for a slow one.
+    let mut failed = None;
     loop {
         let next = waiting.front().map(|(stage, _)| *stage).filter(|_| attempts.len() < AT_ONCE);
         tokio::select! {
@@ -126,17 +126,17 @@ pub(crate) async fn race<T, E, F: Future<Output = Result<T, E>>>(
                             waiting.retain(|(later, _)| stage.is_some_and(|stage| *later <= stage));
                         }
                         lost.push((nth, error));
-                        at_once = true;
+                        failed = stage;
                     }
                 }
             },
-            () = may_begin(next.unwrap_or_default(), &running, at_once, &patience), if next.is_some() => {
+            () = may_begin(next.unwrap_or_default(), &running, failed, &patience), if next.is_some() => {
                 let Some((stage, nth)) = waiting.pop_front() else { continue };
                 let progress = Progress::default();
                 let attempt = attempt(nth, progress.clone());
                 attempts.push(async move { (nth, attempt.await) });
                 running.push(Running { stage, nth, progress });
-                at_once = false;
+                failed = None;
             }
             else => return Err(lost),
         }
@@ -144,15 +144,20 @@ pub(crate) async fn race<T, E, F: Future<Output = Result<T, E>>>(
 }
 
 /// Waits until a source of `stage` may be asked: each of an earlier stage has begun to send, and the newest attempt is
-/// slower than it may be, unless that does not matter.
-async fn may_begin(stage: usize, running: &[Running], at_once: bool, patience: impl Fn(usize, u64) -> Duration) {
+/// slower than it may be, unless one of this stage has just failed.
+async fn may_begin(
+    stage: usize,
+    running: &[Running],
+    failed: Option<usize>,
+    patience: impl Fn(usize, u64) -> Duration,
+) {
     let mut from = None;
     for earlier in running.iter().filter(|one| one.stage < stage) {
         earlier.progress.has_begun().await;
         // However late it begins, it gets its time for the rest.
         from = Some(Instant::now());
     }
-    let Some(newest) = running.last().filter(|_| !at_once) else { return };
+    let Some(newest) = running.last().filter(|_| failed != Some(stage)) else { return };
     // Bytes that come in the meantime put it off.
     loop {
         match newest.progress.slow_in(from, |bytes| patience(newest.nth, bytes)) {
@@ -271,6 +276,26 @@ mod tests {
     #[tokio::test]
     async fn without_sources_nobody_wins() {
         assert_eq!(race(Vec::new(), NEVER, go_on, |_, _| async { Ok::<(), ()>(()) }).await, Err(Vec::new()));
+    }
+
+    #[tokio::test]
+    async fn after_a_failure_the_next_stage_still_waits_for_one_that_sends() {
+        let asked = Mutex::new(Vec::new());
+        // The first is slow once, so that the second is asked, and then is not any more.
+        let patience = |_, _| if asked.lock().unwrap().len() < 2 { Duration::ZERO } else { Duration::from_hours(1) };
+        let race = race(vec![vec![0, 1], vec![2]], patience, go_on, |nth, progress| {
+            asked.lock().unwrap().push(nth);
+            async move {
+                if nth == 0 {
+                    progress.began();
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    return Ok(nth);
+                }
+                Err(nth)
+            }
+        });
+        assert_eq!(race.await, Ok((0, 0)));
+        assert_eq!(asked.into_inner().unwrap(), [0, 1]);
     }
 
     #[tokio::test]

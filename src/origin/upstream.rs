@@ -1,13 +1,10 @@
 //! One source at run time: asked within its bounds, and its health written down.
 
-use std::io;
-use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use moka::sync::Cache;
 use reqwest::StatusCode;
-use tokio::io::AsyncReadExt;
 use tokio::sync::Semaphore;
 use url::Url;
 
@@ -15,6 +12,7 @@ use super::chain::{Link, Source};
 use super::direct::Direct;
 use super::error::OriginError;
 use super::fetch::Waits;
+use super::folder::Folder;
 use super::health::Health;
 use super::http::{Answer, Conditions, HttpClient, HttpError};
 use super::landing::Landing;
@@ -27,6 +25,10 @@ const MAX_ABSENT: u64 = 20_000;
 const WRONG_FOR: Duration = Duration::from_hours(1);
 /// So many of them are remembered: about 150 bytes each.
 const MAX_WRONG: u64 = 10_000;
+/// How long a login counts as accepted after something came for it: one that expires is noticed after that.
+const ACCEPTED_FOR: Duration = Duration::from_mins(10);
+/// Paths whose list is asked for to see whether a login is accepted.
+const MAX_PREFIXES: usize = 8;
 /// How often a download that broke off is taken up again, if each time more bytes had come.
 const MAX_RESUMES: u32 = 8;
 /// A download of this size is written down in the log each time so much more of it has come.
@@ -41,9 +43,18 @@ pub(super) struct Upstream {
     last_failure: Mutex<String>,
     places: Semaphore,
     absent: Cache<String, String>,
+    /// When it last gave out something for the login that is sent to it.
+    login_accepted: Mutex<Option<Instant>>,
     wrong: Cache<String, ()>,
-    /// Of a source that is version control.
-    direct: Option<Direct>,
+    way: Way,
+}
+
+/// How it is asked.
+#[derive(Debug)]
+enum Way {
+    Http(Url),
+    Folder(Folder),
+    Direct(Direct),
 }
 
 /// A small answer.
@@ -61,7 +72,11 @@ impl Upstream {
         let http = http.for_link(&link)?;
         let absent = Cache::builder().max_capacity(MAX_ABSENT).time_to_live(waits.absent).build();
         let wrong = Cache::builder().max_capacity(MAX_WRONG).time_to_live(WRONG_FOR).build();
-        let direct = if let Source::Direct(settings) = &link.source { Some(Direct::new(settings)) } else { None };
+        let way = match &link.source {
+            Source::Http(base) => Way::Http(base.clone()),
+            Source::Dir(root) => Way::Folder(Folder(root.clone())),
+            Source::Direct(settings) => Way::Direct(Direct::new(settings)),
+        };
         Ok(Self {
             link,
             http,
@@ -69,8 +84,9 @@ impl Upstream {
             last_failure: Mutex::default(),
             places: Semaphore::new(at_once),
             absent,
+            login_accepted: Mutex::default(),
             wrong,
-            direct,
+            way,
         })
     }
 
@@ -98,16 +114,16 @@ impl Upstream {
     /// Asks for a small body at `path`, unless it still has the entity tag `unless`.
     pub(super) async fn small(&self, path: &str, limit: usize, unless: Option<String>) -> Result<Small, OriginError> {
         self.remembered_absent(path)?;
-        let base = match (&self.link.source, &self.direct) {
-            (Source::Http(base), _) => base,
-            (_, Some(direct)) => {
+        let base = match &self.way {
+            Way::Http(base) => base,
+            Way::Folder(folder) => return folder.small(path, limit).await.map(|body| Small::Body(body, None)),
+            Way::Direct(direct) => {
                 self.may_dial(path)?;
                 let body = direct.small(path, limit).await.map_err(|error| self.remember(path, error))?;
                 return Ok(Small::Body(body, None));
             }
-            _ => return self.small_file(path, limit).await.map(|body| Small::Body(body, None)),
         };
-        let asking = self.ask(path).await?;
+        let asking = self.ask().await?;
         let started = Instant::now();
         let conditions = Conditions { unless, from: None };
         let answered = async {
@@ -124,8 +140,62 @@ impl Upstream {
                 asking.answered(first_byte, 0, Duration::ZERO);
                 Ok(small)
             }
-            Err(error) => Err(asking.failed(error)),
+            Err(error) => Err(self.checked(path, asking.failed(error)).await),
         }
+    }
+
+    /// Whether it gives out the file at `path`. No byte of it is read.
+    pub(super) async fn exists(&self, path: &str) -> Result<(), OriginError> {
+        self.remembered_absent(path)?;
+        let base = match &self.way {
+            Way::Http(base) => base,
+            Way::Folder(folder) => return folder.open(path).await.map(|_| ()),
+            Way::Direct(_) => return self.small(path, crate::store::MAX_LIST, None).await.map(|_| ()),
+        };
+        let asking = self.ask().await?;
+        let started = Instant::now();
+        match self.http.ask(join(base, path), &Conditions::default()).await {
+            Ok(_) => {
+                asking.answered(started.elapsed(), 0, Duration::ZERO);
+                Ok(())
+            }
+            Err(error) => Err(self.checked(path, asking.failed(error)).await),
+        }
+    }
+
+    /// What it said of `path`. That something is not there is remembered; but where it may hide things from a login that it
+    /// does not accept, it must have given out something for that login: if not this, then the list of that module, or of a shorter path.
+    async fn checked(&self, path: &str, error: OriginError) -> OriginError {
+        if !matches!(error, OriginError::NotFound(_)) || !self.may_hide() || self.shows_a_list(path).await {
+            return self.remember(path, error);
+        }
+        OriginError::Hidden { origin: self.link.source.to_string(), words: error.to_string() }
+    }
+
+    /// It has given out what was asked for.
+    pub(super) fn login_is_accepted(&self) {
+        *self.login_accepted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    fn may_hide(&self) -> bool {
+        let accepted = *self.login_accepted.lock().unwrap_or_else(PoisonError::into_inner);
+        self.link.private && self.link.logs_in() && accepted.is_none_or(|accepted| accepted.elapsed() > ACCEPTED_FOR)
+    }
+
+    async fn shows_a_list(&self, path: &str) -> bool {
+        let Way::Http(base) = &self.way else { return true };
+        let module = path.split("/@").next().and_then(|module| ModulePath::unescape(module).ok());
+        let shorter = module.iter().flat_map(ModulePath::prefixes).map(|(above, _)| above);
+        let paths = module.iter().cloned().chain(shorter).filter(|above| self.serves(above)).take(MAX_PREFIXES);
+        for list in paths.map(|above| format!("{}/@v/list", above.escaped())).filter(|list| list != path) {
+            let list = self.http.get_small(join(base, &list), crate::store::MAX_LIST).await;
+            // A page that asks for a login is none.
+            if list.is_ok_and(|list| !list.starts_with(b"<")) {
+                self.login_is_accepted();
+                return true;
+            }
+        }
+        false
     }
 
     /// Writes the file at `path` to `landing`, at most `limit` bytes. Returns the length.
@@ -137,15 +207,15 @@ impl Upstream {
         progress: &Progress,
     ) -> Result<u64, OriginError> {
         self.remembered_absent(path)?;
-        let base = match (&self.link.source, &self.direct) {
-            (Source::Http(base), _) => base,
-            (_, Some(direct)) => {
+        let base = match &self.way {
+            Way::Http(base) => base,
+            Way::Folder(folder) => return folder.copy(path, &mut landing.file, limit, progress).await,
+            Way::Direct(direct) => {
                 self.may_dial(path)?;
                 return direct.download(path, landing, limit).await.map_err(|error| self.remember(path, error));
             }
-            _ => return self.copy_file(path, &mut landing.file, limit, progress).await,
         };
-        let asking = self.ask(path).await?;
+        let asking = self.ask().await?;
         progress.start();
         let started = Instant::now();
         let mut download = Download { url: join(base, path), limit, written: 0, first_byte: None, progress };
@@ -155,7 +225,7 @@ impl Upstream {
                 asking.answered(first_byte, download.written, started.elapsed().saturating_sub(first_byte));
                 Ok(download.written)
             }
-            Err(Broken::Http(error)) => Err(asking.failed(error)),
+            Err(Broken::Http(error)) => Err(self.checked(path, asking.failed(error)).await),
             Err(Broken::Staging(error)) => Err(error),
         }
     }
@@ -179,7 +249,7 @@ impl Upstream {
     }
 
     /// A place among the requests under way, if the source is not resting.
-    async fn ask<'a>(&'a self, path: &'a str) -> Result<Asking<'a>, OriginError> {
+    async fn ask(&self) -> Result<Asking<'_>, OriginError> {
         let resting = |rest| {
             let why = self.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
             OriginError::Resting { origin: self.link.source.to_string(), why, rest }
@@ -187,68 +257,13 @@ impl Upstream {
         // A source that rests is not waited for in the queue, and may have begun to rest in the meantime.
         let place = self.places.acquire().await.map_err(|_| resting(Duration::ZERO))?;
         self.health(|health| health.ask(Instant::now())).map_err(resting)?;
-        Ok(Asking { upstream: self, path, known: false, _place: place })
-    }
-
-    async fn small_file(&self, path: &str, limit: usize) -> Result<Vec<u8>, OriginError> {
-        let file = self.open(path).await?;
-        let mut body = Vec::new();
-        // One byte more than allowed tells a file that is too large from one that just fits.
-        let read = file.take(limit as u64 + 1).read_to_end(&mut body).await;
-        let read = read.map_err(|cause| OriginError::Io { what: format!("cannot read {path}"), cause })?;
-        if read > limit {
-            return Err(self.too_large(path, limit as u64));
-        }
-        Ok(body)
-    }
-
-    async fn copy_file(
-        &self,
-        path: &str,
-        file: &mut tokio::fs::File,
-        limit: u64,
-        progress: &Progress,
-    ) -> Result<u64, OriginError> {
-        let from = self.open(path).await?;
-        progress.began();
-        let copied = tokio::io::copy(&mut from.take(limit + 1), file).await;
-        let copied = copied.map_err(|cause| OriginError::Io { what: format!("cannot copy {path}"), cause })?;
-        if copied > limit {
-            return Err(self.too_large(path, limit));
-        }
-        Ok(copied)
-    }
-
-    async fn open(&self, path: &str) -> Result<tokio::fs::File, OriginError> {
-        let Source::Dir(dir) = &self.link.source else {
-            let why = format!("{path} was looked for on a disk");
-            return Err(OriginError::Nonsense { origin: self.link.source.to_string(), why });
-        };
-        let path = dir.join(path);
-        let cause = match tokio::fs::File::open(&path).await {
-            Ok(file) => return Ok(file),
-            Err(cause) => cause,
-        };
-        if !matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
-            return Err(OriginError::Io { what: format!("cannot open {}", path.display()), cause });
-        }
-        let root = dir.clone();
-        let trouble = tokio::task::spawn_blocking(move || trouble_of_root(&root)).await;
-        match trouble.unwrap_or_else(|_| Some("a task of ours was broken off".to_owned())) {
-            Some(why) => Err(OriginError::EmptyRoot { origin: self.link.source.to_string(), why }),
-            None => Err(OriginError::NotFound(format!("{}: not found", path.display()))),
-        }
-    }
-
-    fn too_large(&self, path: &str, limit: u64) -> OriginError {
-        OriginError::Failed(HttpError::TooLarge { url: format!("{}/{path}", self.link.source), limit })
+        Ok(Asking { upstream: self, known: false, _place: place })
     }
 }
 
 /// A request under way. Its end is written down; if it is dropped before that, only that it is over.
 struct Asking<'a> {
     upstream: &'a Upstream,
-    path: &'a str,
     known: bool,
     _place: tokio::sync::SemaphorePermit<'a>,
 }
@@ -264,7 +279,7 @@ impl Asking<'_> {
         match error {
             HttpError::Absent { .. } => {
                 self.upstream.health(Health::reached);
-                self.upstream.remember(self.path, OriginError::NotFound(error.to_string()))
+                OriginError::NotFound(error.to_string())
             }
             HttpError::Status { status: status @ (401 | 403 | 451), reason, .. } => {
                 // It is there, and will say the same again.
@@ -360,16 +375,6 @@ impl Download<'_> {
             }
         }
         Ok(())
-    }
-}
-
-/// What is wrong with the folder of a `file://` source, if it is missing or has nothing in it: then a file that is not
-/// there tells nothing, for the file system may not be mounted. Blocks.
-pub fn trouble_of_root(root: &Path) -> Option<String> {
-    match std::fs::read_dir(root).and_then(|mut entries| entries.next().transpose()) {
-        Ok(Some(_)) => None,
-        Ok(None) => Some(format!("there is nothing in the folder {}: is a file system not mounted?", root.display())),
-        Err(error) => Some(format!("cannot read the folder {}: {error}", root.display())),
     }
 }
 

@@ -259,7 +259,7 @@ impl Shared {
         let carried = self.database.carried().is_some();
         match self.compare_anchor().await {
             // Whoever carried this did not know that the program here has a newer anchor by now; it stays due.
-            Err(error) if carried && matches!(error.fault(), Fault::Upstream | Fault::Absent) => Ok(()),
+            Err(error) if carried && error.fault() == Fault::Upstream => Ok(()),
             compared => compared,
         }
     }

@@ -118,6 +118,11 @@ pub enum SumdbError {
 }
 
 impl SumdbError {
+    /// Whether another database may have the record that this one does not have, or that was not carried here.
+    pub fn leads_to_the_next(&self) -> bool {
+        matches!(self, Self::NoRecord { .. } | Self::NotCarried { .. })
+    }
+
     /// Whether what a door answered is wrong, so that another door may have the right answer.
     pub(super) fn blames_the_answer(&self) -> bool {
         matches!(self, Self::Unverified { .. } | Self::WrongRecord { .. })
@@ -126,11 +131,12 @@ impl SumdbError {
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::NoRecord { .. } | Self::NotCarried { .. } => Fault::Absent,
+            Self::NoRecord { .. } => Fault::Absent,
             Self::Unreachable { cause: HttpError::Timeout { .. }, .. } => Fault::Timeout,
             Self::Missing { .. }
             | Self::Unreachable { .. }
             | Self::Offline { .. }
+            | Self::NotCarried { .. }
             | Self::Unverified { .. }
             | Self::WrongRecord { .. } => Fault::Upstream,
             Self::Fork { .. } => Fault::Misbehaviour,

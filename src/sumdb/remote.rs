@@ -275,7 +275,8 @@ impl Remote {
         shown.map_err(|why| {
             let address = doors.origin.name(nth);
             let why = format!(
-                "{address} answers 404 and shows no tree head that the database signed, so that is not the database's                  answer (a captive portal, a wrong path, or a proxy on the way): {why}"
+                "{address} answers 404 and shows no tree head that the database signed, so that is not the database's \
+                 answer (a captive portal, a wrong path, or a proxy on the way): {why}"
             );
             Closed::Wrong(self.unverified("latest", why))
         })

@@ -27,6 +27,7 @@ pub fn trials() -> Vec<Trial> {
         trial("absence: audit, an address that shows no signed head leaves lines unchecked", audit_no_head),
         trial("absence: an address is asked for its head once", head_once),
         trial("absence: what a source has and the database does not is not absent yet", not_yet),
+        trial("absence: whoever comes late waits as long as the first", late),
         trial("absence: upper case, +incompatible and toolchains are no other matter", kinds_of_names),
         trial("absence: after two hours the database's 404 counts", overdue),
         trial("absence: a version that fell out of the bounded notes counts as new", evicted),
@@ -184,11 +185,37 @@ fn not_yet() {
         // A tree without .info files says so as well.
         origin.misbehave("/example.com/fresh/@v/v1.0.0.info", NOT_FOUND);
         assert_status(&mirror, path, 502);
-        // And one that has neither says that there is no such version.
+        // One that has a zip alone, too.
         origin.misbehave("/example.com/fresh/@v/v1.0.0.mod", NOT_FOUND);
+        let (_other, alone) = self::mirror(&origin, &[]);
+        assert_status(&alone, path, 502);
+        // And one that has nothing says that there is no such version.
+        origin.misbehave("/example.com/fresh/@v/v1.0.0.zip", NOT_FOUND);
         let (_folder, mirror) = self::mirror(&origin, &[]);
         assert_status(&mirror, path, 404);
     }
+}
+
+/// The first request waits from 0 to 6 seconds, the second one comes after 4: the record that is there after 7 is its.
+fn late() {
+    let (origin, folder) = (with_new(FRESH), tempfile::tempdir().unwrap());
+    let words = ["--upstream", &origin.url(), "--sumdb", &origin.gosumdb(), "--hold-for", "6s"];
+    let mirror = Mirror::start_with(&folder.path().join("data"), &words);
+    let ask = |after: u64| {
+        std::thread::sleep(Duration::from_secs(after));
+        let start = Instant::now();
+        (get(&mirror.url, FRESH_FILES[0]).status, start.elapsed())
+    };
+    std::thread::scope(|scope| {
+        let (first, second) = (scope.spawn(|| ask(0)), scope.spawn(|| ask(4)));
+        std::thread::sleep(Duration::from_secs(7));
+        origin.behave();
+        origin.world().pad(1);
+        let (status, waited) = first.join().unwrap();
+        assert!(status == 502 && waited < Duration::from_secs(7), "{status} after {waited:?}");
+        let (status, waited) = second.join().unwrap();
+        assert!(status == 200 && waited < Duration::from_secs(7), "{status} after {waited:?}");
+    });
 }
 
 fn kinds_of_names() {

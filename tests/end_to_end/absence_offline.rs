@@ -12,6 +12,8 @@ pub fn trials() -> Vec<Trial> {
         trial("absence, here: only .info, lists and @latest of a folder with Go files", folders),
         trial("absence, here: a folder that was seen as a module is none", seen_as_a_module),
         trial("absence, here: the zip of the version that is asked for decides", of_that_version),
+        trial("absence, here: of a private module nothing is a folder while its source is down", private_folders),
+        trial("here: what was released answers after it is gone from its source", gone),
         trial("here: queries are answered by what lies here", queries),
         go_trial("here: go install, run, get and tidy with packages below a module", go_commands),
     ]
@@ -145,6 +147,46 @@ fn of_that_version() {
     assert_statuses(&mirror, &["/example.com/tool/cmd/x/@v/v1.0.0.info"], 502);
     let damaged = Mirror::start_with(&data, &["--offline", "--sumdb", &origin.gosumdb()]);
     assert_statuses(&damaged, &["/example.com/tool/cmd/x/@v/v1.0.0.info", "/example.com/tool/cmd/x/@latest"], 502);
+}
+
+/// A private module may be new, and nobody else must hear of it; a mirror without a network is the only one asked.
+fn private_folders() {
+    let folder = "/example.com/tool/cmd/x/@v/v1.0.0.info";
+    for (offline, status) in [(false, 502), (true, 404)] {
+        let (origin, data) = (with_folders(), tempfile::tempdir().unwrap());
+        let (url, sumdb, data) = (origin.url(), origin.gosumdb(), data.path().join("data"));
+        let words = ["--upstream", &url, "--sumdb", &sumdb, "--nosumdb", "example.com/tool"];
+        let warm_one = Mirror::start_with(&data, &words);
+        warm(&warm_one, &[TOOL]);
+        drop(warm_one);
+        origin.misbehave("*", Fault::Status(418, "out of order"));
+        let more: &[&str] = if offline { &["--offline"] } else { &[] };
+        let mirror = Mirror::start_with(&data, &[&words[..], more].concat());
+        assert_statuses(&mirror, &[folder], status);
+    }
+}
+
+fn gone() {
+    let (origin, folder) = (with_folders(), tempfile::tempdir().unwrap());
+    let data = folder.path().join("data");
+    let pseudo = "example.com/pseudo@v0.0.0-20260102030405-0123456789ab";
+    let first = Mirror::start(&origin, &data);
+    warm(&first, &[TOOL, pseudo]);
+    drop(first);
+    std::fs::remove_file(data.join("proxy/example.com/tool/@v/v1.0.0.info")).unwrap();
+    origin.misbehave("/example.com/*", Fault::Status(410, "taken down"));
+    let mirror = Mirror::start(&origin, &data);
+    for (path, version) in [
+        ("/example.com/tool/@v/v1.0.0.info", "v1.0.0"),
+        ("/example.com/tool/@latest", "v1.0.0"),
+        ("/example.com/tool/@v/list", "v1.0.0\n"),
+        ("/example.com/pseudo/@latest", "v0.0.0-20260102030405-0123456789ab"),
+        ("/example.com/pseudo/@v/0123456789abcdef.info", "v0.0.0-20260102030405-0123456789ab"),
+    ] {
+        let answer = get(&mirror.url, path);
+        assert!(answer.status == 200 && answer.text().contains(version), "{path}: {}", answer.text());
+    }
+    assert_statuses(&mirror, &["/example.com/tool/@v/v1.1.0.info", "/example.com/pseudo/@v/list"], 404);
 }
 
 fn queries() {

@@ -64,6 +64,9 @@ struct Case {
     /// When the database was first asked for it here, in seconds before now.
     first_asked: Option<u64>,
     exempt: bool,
+    offline: bool,
+    /// What a second database says.
+    second: Option<Database>,
     /// The zip was released here before.
     is_here: bool,
     /// This source once sent a page in the place of the zip.
@@ -102,6 +105,8 @@ impl Case {
             database: databases[rng.usize(0..kinds)],
             first_asked: rng.bool().then(|| [60, 7000, 7300, 100_000][rng.usize(0..4)]),
             exempt: rng.u32(0..6) == 0,
+            offline: rng.u32(0..10) == 0,
+            second: (rng.u32(0..4) == 0).then(|| databases[rng.usize(0..kinds)]),
             is_here: rng.u32(0..6) == 0,
             once_wrong: (rng.u32(0..4) == 0).then(|| rng.usize(0..chain.len())),
             chain,
@@ -112,35 +117,51 @@ impl Case {
         self.chain.iter().all(|(says, _)| matches!(says[path], Says::NotFound | Says::Gone))
     }
 
-    /// Whether the record is proved: by the database as it is now, or by what happened before.
+    /// Whether the first database vouched for it before.
+    fn is_kept(&self) -> bool {
+        !self.exempt && (self.is_here || (self.once_wrong.is_some() && !self.offline))
+    }
+
+    /// Whether the record is proved: by the databases as they are now, or by what happened before.
     fn is_proved(&self) -> bool {
-        self.database == Database::HasRecord || (!self.exempt && (self.is_here || self.once_wrong.is_some()))
+        let by_second = self.database == Database::HasNone && self.second == Some(Database::HasRecord);
+        self.is_kept() || (!self.offline && (self.database == Database::HasRecord || by_second))
     }
 
     /// Whether the rules let `PATHS[path]` be absent, written down once more and as simply as possible.
     fn may_be_absent(&self, path: usize) -> bool {
+        if self.offline || (path < MOD && self.is_here) {
+            return false;
+        }
         if path < MOD || self.exempt || self.is_proved() {
             return self.all_absent(path);
         }
-        self.lookup_may_be_absent()
+        self.second.is_none_or(|second| second == Database::HasNone) && self.lookup_may_be_absent()
     }
 
+    /// The same of a lookup in the first database.
     fn lookup_may_be_absent(&self) -> bool {
         let overdue = self.first_asked.is_some_and(|ago| ago > 2 * 3600);
-        self.database == Database::HasNone
-            && !self.is_proved()
-            && (overdue || (self.all_absent(INFO) && self.all_absent(MOD)))
+        !self.offline
+            && self.database == Database::HasNone
+            && !self.is_kept()
+            && (overdue || [INFO, MOD, ZIP].iter().all(|path| self.all_absent(*path)))
+    }
+
+    /// Whether `PATHS[path]` must come: it is a proved file that is here, or each source has it and a database vouches.
+    fn must_come(&self, path: usize) -> bool {
+        let right = !self.offline && self.chain.iter().all(|(says, _)| says[path] == Says::Right);
+        (self.is_here && path >= MOD) || (right && (path < MOD || self.exempt || self.is_proved()))
     }
 }
 
 /// The origins of one thread: what each of them does is set anew for each case.
 struct Stage {
     sources: Vec<Origin>,
-    database: Origin,
+    databases: [Origin; 2],
 }
 
-fn world() -> Origin {
-    let mut world = World::demo();
+fn world(mut world: World) -> Origin {
     world.add_simple(MODULE, "", "package fresh\n");
     world.pad(1);
     origin(world)
@@ -148,7 +169,8 @@ fn world() -> Origin {
 
 impl Stage {
     fn new() -> Self {
-        Self { sources: (0..SOURCES).map(|_| world()).collect(), database: world() }
+        let sources = (0..SOURCES).map(|_| world(World::demo())).collect();
+        Self { sources, databases: [world(World::demo()), world(World::new("second.localdev", [9; 32]))] }
     }
 
     fn set(&self, case: &Case) {
@@ -162,24 +184,32 @@ impl Stage {
                 }
             }
         }
-        self.database.behave();
-        match case.database {
-            Database::HasRecord => {}
-            Database::HasNone => self.database.misbehave(LOOKUP, Fault::Status(404, "not found")),
-            Database::IsAnother => {
-                self.database.misbehave("/lookup/*", Fault::Status(404, "not found"));
-                self.database.misbehave("/latest", Fault::Body("<html>Log in</html>".into()));
+        for (origin, database) in self.databases.iter().zip([Some(case.database), case.second]) {
+            origin.behave();
+            match database {
+                Some(Database::HasRecord) | None => {}
+                Some(Database::HasNone) => origin.misbehave(LOOKUP, Fault::Status(404, "not found")),
+                Some(Database::IsAnother) => {
+                    origin.misbehave("/lookup/*", Fault::Status(404, "not found"));
+                    origin.misbehave("/latest", Fault::Body("<html>Log in</html>".into()));
+                }
+                Some(Database::LacksTiles) => origin.misbehave("/tile/*", Fault::Status(404, "not found")),
+                Some(Database::Fails) => origin.misbehave("/lookup/*", Fault::Status(418, "out of order")),
             }
-            Database::LacksTiles => self.database.misbehave("/tile/*", Fault::Status(404, "not found")),
-            Database::Fails => self.database.misbehave("/lookup/*", Fault::Status(418, "out of order")),
         }
     }
 
-    fn mirror(&self, case: &Case, folder: &tempfile::TempDir) -> Mirror {
+    fn mirror(&self, case: &Case, offline: bool, folder: &tempfile::TempDir) -> Mirror {
         let links = self.sources.iter().zip(&case.chain);
         let chain: String = links.map(|(source, (_, separator))| format!("{}{separator}", source.url())).collect();
-        let sumdb = self.database.gosumdb();
-        let mut words = vec!["--upstream", &chain, "--sumdb", &sumdb, "--hold-for", "0s", "--fresh-for", "0s"];
+        let [first, second] = self.databases.each_ref().map(Origin::gosumdb);
+        let mut words = vec!["--upstream", &chain, "--sumdb", &first, "--hold-for", "0s", "--fresh-for", "0s"];
+        if case.second.is_some() {
+            words.extend(["--sumdb", &second]);
+        }
+        if offline {
+            words.push("--offline");
+        }
         words.extend(["--absent-for", "0s"]);
         if case.exempt {
             words.extend(["--nosumdb", "example.com/fresh"]);
@@ -190,16 +220,18 @@ impl Stage {
     /// What happened before the case: a release, a page in the place of a zip, a first question long ago.
     fn prepare(&self, case: &Case, folder: &tempfile::TempDir) {
         self.sources.iter().for_each(Origin::behave);
-        self.database.behave();
-        let mirror = self.mirror(case, folder);
+        self.databases.iter().for_each(Origin::behave);
+        let mirror = self.mirror(case, false, folder);
         if case.is_here {
-            assert_eq!(get(&mirror.url, PATHS[ZIP]).status, 200);
+            assert_eq!([MOD, ZIP].map(|nth| get(&mirror.url, PATHS[nth]).status), [200, 200]);
         }
         drop(mirror);
         if let Some(ago) = case.first_asked {
-            let state = std::fs::read_dir(folder.path().join("data/sumdb")).unwrap().next().unwrap().unwrap().path();
             let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-            std::fs::write(state.join("first-asked"), format!("{} {MODULE}\n", now - ago)).unwrap();
+            for state in std::fs::read_dir(folder.path().join("data/sumdb")).unwrap() {
+                let noted = state.unwrap().path().join("first-asked");
+                std::fs::write(noted, format!("{} {MODULE}\n", now - ago)).unwrap();
+            }
         }
     }
 }
@@ -247,7 +279,7 @@ fn generated() {
 fn try_case(stage: &Stage, case: &Case) -> u64 {
     let folder = tempfile::tempdir().unwrap();
     stage.prepare(case, &folder);
-    let mirror = stage.mirror(case, &folder);
+    let mirror = stage.mirror(case, case.offline, &folder);
     if let Some(nth) = case.once_wrong {
         for source in &stage.sources {
             source.misbehave(PATHS[ZIP], Fault::Status(404, "not found"));
@@ -261,9 +293,7 @@ fn try_case(stage: &Stage, case: &Case) -> u64 {
         let answer = get(&mirror.url, path);
         let told = || format!("{path} is {}: {}\n{case:#?}", answer.status, answer.text());
         assert!(answer.status != 404 || case.may_be_absent(nth), "{}", told());
-        let right = case.chain.iter().all(|(says, _)| says[nth] == Says::Right);
-        let provable = nth < MOD || case.exempt || case.is_proved();
-        assert!(!(right && provable) || answer.status == 200, "{}", told());
+        assert!(!case.must_come(nth) || answer.status == 200, "{}", told());
         absent += u64::from(answer.status == 404);
     }
     let answer = get(&mirror.url, LOOKUP);

@@ -68,6 +68,10 @@ fn fetch_exits() {
     };
     said(fetch(&origin, &data("a"), &["example.com/nobody@v1.0.0"]), 1, "2 REFUSED OR ABSENT");
     said(fetch(&origin, &data("a"), &["example.com/nobody@main"]), 2, "main");
+    // A source has it, and the database has no record yet.
+    origin.world().add_simple("example.com/fresh@v1.0.0", "", "package fresh\n");
+    origin.misbehave("/lookup/example.com/fresh@v1.0.0", Fault::Status(404, "not found"));
+    said(fetch(&origin, &data("a"), &["example.com/fresh@v1.0.0"]), 2, "try again");
     let no_such =
         "cannot read /nonexistent/go.sum: No such file or directory (os error 2): name another one with -m FILE";
     said(fetch(&origin, &data("a"), &["-m", "/nonexistent/go.sum"]), 2, no_such);

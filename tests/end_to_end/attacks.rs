@@ -42,6 +42,7 @@ pub fn trials() -> Vec<Trial> {
         go_trial("attack: a fork at greater size", |go| fork(go, 601, 40)),
         go_trial("attack: a fork at lesser size", |go| fork(go, 310, 10)),
         go_trial("attack: a rolled-back head is no fork, and never trusted", rolled_back),
+        trial("attack: a record without a hash for the file is a refusal", half_record),
         trial("attack: a first head that does not fit the anchor", a_first_head_against_the_anchor),
         trial("attack: a file changed on disk is set aside and fetched anew", changed_on_disk),
         go_and_shared_trial("attack: every case of lookup-attacks.json", "vectors", lookup_vectors),
@@ -93,6 +94,18 @@ fn refused_and_forgotten(go: &Path, origin: &Origin, mirror: &Mirror, why: &str)
         .map(|(name, _)| name)
         .collect();
     assert_eq!(changed, Vec::<String>::new(), "nothing unproved is kept");
+}
+
+fn half_record() {
+    let (origin, _folder, mirror) = setting();
+    let half = ModuleVersion::parse("example.com/half@v1.0.0").unwrap();
+    let go_mod = "module example.com/half\n";
+    let line = format!("example.com/half v1.0.0/go.mod {}\n", sumgate::dirhash::hash_go_mod(go_mod.as_bytes()));
+    let zip = origin.world().module(&ModuleVersion::parse(HELLO).unwrap()).unwrap().zip.clone();
+    origin.world().add_with_record(&half, go_mod, zip, line);
+    assert_eq!(get(&mirror.url, "/example.com/half/@v/v1.0.0.mod").status, 200);
+    let refused = get(&mirror.url, "/example.com/half/@v/v1.0.0.zip");
+    assert!(refused.status == 403 && refused.text().contains("has no hash for it"), "{}", refused.text());
 }
 
 fn another_modules_reply(go: &Path) {

@@ -22,6 +22,7 @@ pub fn trials() -> Vec<Trial> {
         trial("login: plain http is refused at the start", plain_http),
         trial("config: an upstream hears of the modules that it serves, and of no others", patterns),
         trial("config: a private module has its own upstream, is pinned, and goes nowhere else", own_upstream),
+        trial("login: a private proxy that gave out nothing yet may hide what it has", hidden),
         trial("config: time-outs are those of the upstream", timeouts),
         trial("config: what is wrong is told with its line", complaints),
         go_trial("config: a repository that never answers is given up, with all that was started", hanging_git),
@@ -253,6 +254,46 @@ fn own_upstream() {
     assert!(leaked.is_empty(), "{leaked:?}");
     assert_eq!(get(&mirror.url, OTHER).status, 200);
     assert!(public.asked(OTHER) == 1 && company.asked(OTHER) == 0);
+}
+
+/// GitLab and others answer 404 to whoever may not see a project.
+fn hidden() {
+    let (company, public) = (origin(World::demo()), origin(World::demo()));
+    let nested = "127.0.0.1/team/sub@v1.0.0";
+    company.world().add_simple(nested, "", "package sub\n");
+    company.world().add_simple("127.0.0.1/team@v1.0.0", "", "package team\n");
+    let setting = Setting::new(&format!(
+        "[[private]]\npatterns = \"127.0.0.1/team,example.com/hello\"\nurl = \"{}\"\ntoken-file = \"token\"\n",
+        company.url()
+    ));
+    let nobodys =
+        ["/example.com/hello/@v/v1.9.9.info", "/example.com/hello/@v/v1.9.9.zip", "/example.com/hello/x/@v/list"];
+    let statuses = |paths: &[&str], status: u16| {
+        let mirror = setting.mirror(&public);
+        for path in paths {
+            let answer = get(&mirror.url, path);
+            assert_eq!(answer.status, status, "{path}: {}", answer.text());
+            assert!(status == 404 || answer.text().contains("login"), "{}", answer.text());
+        }
+        mirror
+    };
+    company.misbehave("*", Fault::Status(404, "not found"));
+    statuses(&nobodys, 502);
+    // A page for people is nothing that was given out.
+    company.misbehave("/example.com/hello/@v/list", Fault::Body("<html>Sign in</html>".into()));
+    statuses(&nobodys, 502);
+    company.behave();
+    // The list of a shorter path, or anything else of it, shows that the login is accepted.
+    statuses(&nobodys[2..], 404);
+    statuses(&["/127.0.0.1/team/other/@v/list"], 404);
+    statuses(&nobodys[..2], 404);
+    company.misbehave("/example.com/hello/@v/list", Fault::Status(404, "not found"));
+    let mirror = statuses(&nobodys[..2], 502);
+    assert_eq!(get(&mirror.url, INFO).status, 200);
+    assert_eq!(get(&mirror.url, nobodys[0]).status, 404);
+    // Without a login there is nothing to be accepted.
+    let open = Setting::new(&format!("[[private]]\npatterns = \"example.com/hello\"\nurl = \"{}\"\n", company.url()));
+    assert_eq!(get(&open.mirror(&public).url, nobodys[0]).status, 404);
 }
 
 fn hello(version: &str) -> sumgate::module::ModuleVersion {

@@ -1,0 +1,105 @@
+//! Whether a path is a folder of a module that is here: the evidence for rule 3 of `mirror/absence`.
+//!
+//! `go` asks for every prefix of a package path. Where no source answers, the zip that is here says which of them are folders.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::sync::Cache;
+
+use super::absence::Absent;
+use super::error::MirrorError;
+use super::listed::newest_of;
+use super::pipeline::{Pipeline, blocking};
+use crate::artifact::{Artifact, Kind};
+use crate::dirhash::{ZipLimits, names_in_zip};
+use crate::fault::Fault;
+use crate::flight::BrokenOff;
+use crate::module::{ModulePath, ModuleVersion};
+use crate::origin::OriginError;
+
+/// How long an answer is remembered: the `go` command asks for the same path with several requests, one after the other.
+const REMEMBERED: Duration = Duration::from_secs(10);
+/// Answers that are remembered: about 300 bytes each.
+const MAX_REMEMBERED: u64 = 10_000;
+
+/// What was found out: for a path, and the version that was asked for.
+pub(super) type Folders = Cache<(ModulePath, Option<String>), Option<Absent>>;
+
+pub(super) fn folders() -> Folders {
+    Cache::builder().max_capacity(MAX_REMEMBERED).time_to_live(REMEMBERED).build()
+}
+
+impl Pipeline {
+    /// The error to tell: `error`, or that the path is a folder of a module that is here.
+    pub(super) async fn or_a_folder(
+        &self,
+        path: &ModulePath,
+        query: Option<&str>,
+        error: Arc<MirrorError>,
+    ) -> Arc<MirrorError> {
+        // Of version control nobody knows whether it is down, or hides what it has from a mirror without a login.
+        if !error.is_trouble() || matches!(*error, MirrorError::Origin(OriginError::Direct(_))) {
+            return error;
+        }
+        // Nothing speaks against a private module that was made yesterday, and `go` would ask somebody else for it. An
+        // offline mirror is asked by clients that have nobody else.
+        if self.shared.vouchers.exempts(path) && !self.shared.offline {
+            return error;
+        }
+        let asked = (path.clone(), query.map(str::to_owned));
+        if let Some(known) = self.shared.folders.get(&asked) {
+            return known.map_or(error, |absent| Arc::new(MirrorError::Absent(absent)));
+        }
+        let found = match self.folder_here(path, query).await {
+            Ok(found) => found,
+            Err(other) if matches!(other.fault(), Fault::Host | Fault::Misbehaviour) => return other,
+            Err(_) => None,
+        };
+        self.shared.folders.insert(asked, found.clone());
+        found.map_or(error, |absent| Arc::new(MirrorError::Absent(absent)))
+    }
+
+    /// Looks at the nearest module above the path that is here, in the version that `query` names, or else in its newest. If
+    /// something of a module of that path was ever seen here, it is none: a folder may have become one later.
+    async fn folder_here(&self, path: &ModulePath, query: Option<&str>) -> Result<Option<Absent>, Arc<MirrorError>> {
+        for (above, _) in path.prefixes() {
+            let (store, wanted) = (Arc::clone(&self.shared.store), above.clone());
+            let version = if let Some(query) = query {
+                self.resolve_here(&above, query).await?
+            } else {
+                blocking(move || Ok(newest_of(&store.versions_here(&wanted)?))).await?
+            };
+            let Some(of) = version.and_then(|version| ModuleVersion::new(above, version).ok()) else { continue };
+            let (shared, wanted) = (Arc::clone(&self.shared), path.clone());
+            let seen = blocking(move || shared.vouchers.has_seen(&shared.store, &wanted)).await?;
+            if seen {
+                return Ok(None);
+            }
+            let names = self.names_here(&of).await?;
+            if let Some(absent) = Absent::folder(path, &of, &names, seen) {
+                return Ok(Some(absent));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The names in the zip of a module version, if it is here; it is proved before.
+    async fn names_here(&self, module: &ModuleVersion) -> Result<Vec<String>, Arc<MirrorError>> {
+        let artifact = Artifact { module: module.clone(), kind: Kind::Zip };
+        let (store, wanted) = (Arc::clone(&self.shared.store), artifact.clone());
+        if blocking(move || Ok(store.open_artifact(&wanted)?.is_none())).await? {
+            return Ok(Vec::new());
+        }
+        let zip = self.release_proved(&artifact).await?;
+        // Directories are as large as zips are: some 100,000 names.
+        let _turn = self.shared.hashing.acquire().await.map_err(|_| MirrorError::from(BrokenOff))?;
+        let names = blocking(move || {
+            names_in_zip(&zip.file, &ZipLimits::default()).map_err(|error| MirrorError::Read {
+                artifact: Box::new(artifact),
+                cause: std::io::Error::other(error),
+            })
+        });
+        Ok(names.await?)
+    }
+}

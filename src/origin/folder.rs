@@ -1,0 +1,78 @@
+//! A source that is a folder with the tree of a proxy in it (`file://`).
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tokio::fs::File;
+use tokio::io::AsyncReadExt;
+
+use super::error::OriginError;
+use super::http::HttpError;
+use super::race::Progress;
+
+/// The folder.
+#[derive(Debug)]
+pub(super) struct Folder(pub(super) PathBuf);
+
+impl Folder {
+    /// The small file at `path`.
+    pub(super) async fn small(&self, path: &str, limit: usize) -> Result<Vec<u8>, OriginError> {
+        let file = self.open(path).await?;
+        let mut body = Vec::new();
+        // One byte more than allowed tells a file that is too large from one that just fits.
+        let read = file.take(limit as u64 + 1).read_to_end(&mut body).await;
+        let read = read.map_err(|cause| OriginError::Io { what: format!("cannot read {path}"), cause })?;
+        if read > limit { Err(self.too_large(path, limit as u64)) } else { Ok(body) }
+    }
+
+    /// Copies the file at `path`, at most `limit` bytes. Returns the length.
+    pub(super) async fn copy(
+        &self,
+        path: &str,
+        to: &mut File,
+        limit: u64,
+        progress: &Progress,
+    ) -> Result<u64, OriginError> {
+        let from = self.open(path).await?;
+        progress.began();
+        let copied = tokio::io::copy(&mut from.take(limit + 1), to).await;
+        let copied = copied.map_err(|cause| OriginError::Io { what: format!("cannot copy {path}"), cause })?;
+        if copied > limit { Err(self.too_large(path, limit)) } else { Ok(copied) }
+    }
+
+    /// Opens the file at `path`.
+    pub(super) async fn open(&self, path: &str) -> Result<File, OriginError> {
+        let path = self.0.join(path);
+        let cause = match File::open(&path).await {
+            Ok(file) => return Ok(file),
+            Err(cause) => cause,
+        };
+        if !matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
+            return Err(OriginError::Io { what: format!("cannot open {}", path.display()), cause });
+        }
+        let root = self.0.clone();
+        let trouble = tokio::task::spawn_blocking(move || trouble_of_root(&root)).await;
+        match trouble.unwrap_or_else(|_| Some("a task of ours was broken off".to_owned())) {
+            Some(why) => Err(OriginError::EmptyRoot { origin: self.name(), why }),
+            None => Err(OriginError::NotFound(format!("{}: not found", path.display()))),
+        }
+    }
+
+    fn too_large(&self, path: &str, limit: u64) -> OriginError {
+        OriginError::Failed(HttpError::TooLarge { url: format!("{}/{path}", self.name()), limit })
+    }
+
+    fn name(&self) -> String {
+        format!("file://{}", self.0.display())
+    }
+}
+
+/// What is wrong with the folder of a `file://` source, if it is missing or has nothing in it: then a file that is not
+/// there tells nothing, for the file system may not be mounted. Blocks.
+pub fn trouble_of_root(root: &Path) -> Option<String> {
+    match std::fs::read_dir(root).and_then(|mut entries| entries.next().transpose()) {
+        Ok(Some(_)) => None,
+        Ok(None) => Some(format!("there is nothing in the folder {}: is a file system not mounted?", root.display())),
+        Err(error) => Some(format!("cannot read the folder {}: {error}", root.display())),
+    }
+}
