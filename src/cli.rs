@@ -11,6 +11,7 @@ mod export;
 mod fetch;
 mod hash;
 mod import;
+mod keygen;
 mod lookup;
 mod out;
 mod pins;
@@ -29,12 +30,16 @@ pub use exit::{Exit, Failure};
 
 /// Reads the command line, runs the command, and says how it ended.
 pub fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return not_parsed(&error),
+    };
     let ended = match args.command {
         Command::Serve(args) => serve::run(&args),
         Command::Lookup(args) => lookup::run(&args),
         Command::Audit(args) => audit::run(&args),
-        Command::Run(args) => run::run(&args),
+        Command::Run(args) => Ok(run::run(&args)),
+        Command::Keygen(args) => keygen::run(&args),
         Command::Fetch(args) => fetch::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Import(args) => import::run(&args),
@@ -52,5 +57,17 @@ pub fn main() -> ExitCode {
             out::complain(&failure.to_string());
             failure.exit().into()
         }
+    }
+}
+
+/// Prints the help, or what is wrong with the words. `run` has exit codes of its own.
+fn not_parsed(error: &clap::Error) -> ExitCode {
+    // Nobody is left to tell if that fails.
+    let _ = error.print();
+    let is_run = std::env::args_os().nth(1).is_some_and(|word| word == "run");
+    match error.exit_code() {
+        0 => ExitCode::SUCCESS,
+        _ if is_run => Exit::Command(crate::gate::code::NOT_DONE).into(),
+        _ => Exit::NotFinished.into(),
     }
 }

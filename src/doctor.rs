@@ -11,7 +11,7 @@ pub use gather::gather;
 use crate::finding::{Code, Finding, Place};
 use crate::goenv::GoEnv;
 use crate::goversion::GoVersion;
-use crate::module::{ModulePath, Patterns};
+use crate::wide::two_public;
 
 /// What was seen of an environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,20 +37,6 @@ pub struct Heads {
 
 /// The proxy of `go`'s own default. It is nobody's mirror, and `direct` belongs behind it.
 const DEFAULT_PROXY: &str = "https://proxy.golang.org";
-/// Public modules of many owners. Patterns for an organisation's own modules match one of them at most, by chance or
-/// because it is theirs; patterns that match two are too wide.
-const PUBLIC: [&str; 10] = [
-    "github.com/google/uuid",
-    "github.com/stretchr/testify",
-    "github.com/spf13/cobra",
-    "gitlab.com/gitlab-org/labkit",
-    "golang.org/x/net",
-    "golang.org/x/text",
-    "gopkg.in/check.v1",
-    "gopkg.in/yaml.v3",
-    "go.uber.org/zap",
-    "k8s.io/api",
-];
 /// The first releases of their lines whose verifier is mended.
 const MENDED: [&str; 2] = ["go1.25.13", "go1.26.6"];
 
@@ -65,10 +51,8 @@ pub fn examine(seen: &Surroundings) -> Vec<Finding> {
     for (code, name) in [(Code::WideNosumdb, "GONOSUMDB"), (Code::WidePrivate, "GOPRIVATE")] {
         let patterns = go.get(name);
         let inherited = name == "GONOSUMDB" && patterns == go.get("GOPRIVATE");
-        let matched = public_matches(patterns);
-        if matched.len() > 1 && !inherited {
-            let message = format!("{name} is {patterns}, which covers {} and {}", matched[0], matched[1]);
-            found.push(finding(code, message));
+        if let Some([one, other]) = two_public(patterns).filter(|_| !inherited) {
+            found.push(finding(code, format!("{name} is {patterns}, which covers {one} and {other}")));
         }
     }
     let proxies = go.get("GOPROXY");
@@ -151,13 +135,6 @@ fn own_mirror(go: &GoEnv) -> Option<&str> {
     let first = go.get("GOPROXY").split([',', '|']).map(str::trim).find(|name| !name.is_empty())?;
     let is_http = first.starts_with("http://") || first.starts_with("https://");
     (is_http && first.trim_end_matches('/') != DEFAULT_PROXY).then_some(first)
-}
-
-fn public_matches(patterns: &str) -> Vec<&'static str> {
-    // A glob that cannot be read matches nothing for `go`, and the others still count.
-    let globs: Vec<Patterns> = patterns.split(',').filter_map(|glob| Patterns::parse(glob).ok()).collect();
-    let covered = |name: &&str| ModulePath::parse(name).is_ok_and(|path| globs.iter().any(|glob| glob.matches(&path)));
-    PUBLIC.into_iter().filter(covered).collect()
 }
 
 fn is_old(version: &GoVersion) -> bool {

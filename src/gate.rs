@@ -1,27 +1,62 @@
-//! The gate: a command, run behind a mirror of its own.
+//! The gate: a command that gets Go modules only through a mirror of its own.
 //!
 //! ```text
-//! settings ─mirror on a free port→ environment ─COMMAND→ exit code, trail ─→ Outcome ─→ report, attestation
+//! settings → RunFolder, Environment, mirror → COMMAND → left running? → Examination → Outcome → report, attestation
 //! ```
 //!
-//! The command sees GOPROXY and GOSUMDB of the mirror and nothing behind it, so that nothing gets in unproved. Its output
-//! is its own; what the gate has to say goes to stderr and to files.
+//! The command sees GOPROXY and GOSUMDB of the mirror with nothing behind them, and caches that are empty or sealed
+//! ([`RunFolder`], [`seal`]). Each variable that could lead round that is decided about ([`Environment`]). Afterwards the modules
+//! that it unpacked and the programs that it built are compared with what was released ([`Examination`]). Its output is its
+//! own; what the gate has to say goes to stderr and to files.
 
 mod attest;
 mod child;
+mod compare;
 mod environment;
+mod examine;
+mod folder;
+mod install;
+mod manifest;
+mod programs;
 mod report;
+mod repository;
+pub mod seal;
+mod unpacked;
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use attest::attestation;
-pub use child::{ChildError, Ended, run};
-pub use environment::Environment;
+pub use child::{ChildError, Ended, left_running, run};
+pub use compare::Accepted;
+pub use environment::{Environment, Given, is_decided};
+pub use examine::{Examination, Examined};
+pub use folder::{Caches, ModuleCache, RunFolder};
+pub use install::install;
+pub use programs::{New, Snapshot};
 pub use report::report;
+pub use repository::programs as repository_programs;
 
+use crate::dirhash::H1;
+use crate::finding::{Finding, Severity};
 use crate::mirror::{Trails, Voucher};
+use crate::module::ModuleVersion;
 use crate::policy::Exception;
+
+/// Exit codes of `sumgate run` that are not the command's: they stay clear of those that commands use.
+pub mod code {
+    /// Something was refused, or denied findings.
+    pub const FINDINGS: u8 = 120;
+    /// The gate could not do its work.
+    pub const NOT_DONE: u8 = 121;
+    /// The database signed two histories.
+    pub const MISBEHAVIOUR: u8 = 122;
+    /// The command cannot be executed, as in a shell.
+    pub const NOT_EXECUTABLE: u8 = 126;
+    /// The command is not found, as in a shell.
+    pub const NOT_FOUND: u8 = 127;
+}
 
 /// How a gated command ended, and what went through the gate.
 #[derive(Debug)]
@@ -40,10 +75,33 @@ pub struct Outcome {
     pub upstream: String,
     /// Settings of `go` that were kept: what they match went round the proof, or round the gate.
     pub kept: Vec<(String, String)>,
+    /// Variables that were removed, with why.
+    pub removed: Vec<(String, &'static str)>,
+    /// Whose caches the command used, and which of their files a seal covered.
+    pub caches: CacheUse,
+    /// Go programs that were read.
+    pub programs: Vec<PathBuf>,
+    /// Programs that were moved to the user's GOPATH.
+    pub installed: Vec<PathBuf>,
+    /// What was found besides refusals.
+    pub findings: Vec<Finding>,
     /// The policy that was obeyed.
     pub policy: Option<PathBuf>,
     /// Exceptions of the policy that lifted nothing.
     pub unused: Vec<Exception>,
+}
+
+/// The caches of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CacheUse {
+    /// `own`, `sealed` or `inherited`.
+    pub modules: &'static str,
+    /// The same of the build cache.
+    pub build: &'static str,
+    /// Files at the start that the seal covered.
+    pub sealed_files: usize,
+    /// Files at the start that were thrown away.
+    pub thrown_away: usize,
 }
 
 impl Outcome {
@@ -56,6 +114,32 @@ impl Outcome {
     pub fn unproved(&self) -> usize {
         self.trails.released.values().filter(|file| file.by == Voucher::FirstSeen).count()
     }
+
+    /// The exit code, where findings at least as bad as `deny` are denied.
+    pub fn exit_code(&self, deny: Severity) -> u8 {
+        let is_denied = self.findings.iter().any(|finding| finding.severity() >= deny);
+        if self.forked() {
+            code::MISBEHAVIOUR
+        } else if is_denied || !self.trails.refused.is_empty() {
+            code::FINDINGS
+        } else {
+            self.ended.code()
+        }
+    }
+}
+
+/// The zips that were released, with their h1.
+pub fn released_zips(trails: &Trails) -> BTreeMap<ModuleVersion, H1> {
+    let zips = trails.released.iter().filter(|((_, kind), _)| *kind == crate::artifact::Kind::Zip);
+    zips.map(|((module, _), file)| (module.clone(), file.h1)).collect()
+}
+
+/// The folder of the repository that `folder` lies in: the nearest with a `.git`, but for one that holds the home folder;
+/// else `folder` itself.
+pub fn workspace(folder: &Path, home: Option<&Path>) -> PathBuf {
+    let is_root = |folder: &&Path| folder.join(".git").symlink_metadata().is_ok();
+    let found = folder.ancestors().find(is_root);
+    found.filter(|root| home.is_none_or(|home| !home.starts_with(root))).unwrap_or(folder).to_owned()
 }
 
 /// A database at the end of the run.

@@ -16,6 +16,33 @@ const DEFAULTS: [(&str, &str); 3] =
     [("GOPROXY", "https://proxy.golang.org,direct"), ("GOSUMDB", "sum.golang.org"), ("GOTOOLCHAIN", "auto")];
 /// The settings that take GOPRIVATE where they are not set themselves.
 const LIKE_GOPRIVATE: [&str; 2] = ["GONOPROXY", "GONOSUMDB"];
+/// What `go env` is asked for. None of these makes it run a program.
+const ASKED: [&str; 22] = [
+    "GOAUTH",
+    "GOBIN",
+    "GOCACHE",
+    "GOCACHEPROG",
+    "GOENV",
+    "GOFLAGS",
+    "GOINSECURE",
+    "GOMODCACHE",
+    "GONOPROXY",
+    "GONOSUMDB",
+    "GOPATH",
+    "GOPRIVATE",
+    "GOPROXY",
+    "GOROOT",
+    "GOSUMDB",
+    "GOTMPDIR",
+    "GOTOOLCHAIN",
+    "GOVCS",
+    "GOVERSION",
+    "GOWORK",
+    "GOHOSTOS",
+    "GOHOSTARCH",
+];
+/// The file of `go env -w`; one with all known variables has a few kilobytes.
+const MAX_FILE: u64 = 1 << 20;
 /// `go env` takes some milliseconds; one that switches toolchains may first want to download one.
 const PATIENCE: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(2);
@@ -78,6 +105,23 @@ impl GoEnv {
         self.environment.get(name).is_some_and(|value| !value.is_empty())
     }
 
+    /// What `go env -w` wrote down: names and values, in the order of the file, of which the last counts. Blocks.
+    pub fn written(&self) -> std::io::Result<Vec<(String, String)>> {
+        let path = self.get("GOENV");
+        if matches!(path, "" | "off") {
+            return Ok(Vec::new());
+        }
+        let mut text = String::new();
+        match std::fs::File::open(path) {
+            Ok(file) => file.take(MAX_FILE).read_to_string(&mut text)?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
+            Err(error) => return Err(error),
+        };
+        let entries = text.split('\n').filter(|line| line.starts_with(|first: char| first.is_ascii_uppercase()));
+        let entries = entries.filter_map(|line| line.split_once('='));
+        Ok(entries.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+
     /// The folder that `go` writes to: the first of GOPATH, by default `~/go`.
     pub fn gopath(&self) -> Option<PathBuf> {
         match self.get("GOPATH") {
@@ -99,7 +143,13 @@ impl GoEnv {
 pub fn go_on_path() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let folders = std::env::split_paths(&path).filter(|folder| folder.is_absolute());
-    folders.map(|folder| folder.join("go")).find(|go| go.is_file())
+    folders.map(|folder| folder.join("go")).find(|go| is_program(go))
+}
+
+/// Whether a file can be executed, as far as its permissions say.
+fn is_program(file: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    file.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 
 /// What `go env -json` prints. `GOTOOLCHAIN=local` keeps a line in somebody's go.mod from making it run another `go`.
@@ -107,7 +157,12 @@ fn ask(go: &Path) -> Result<HashMap<String, String>, String> {
     let failed = |error: std::io::Error| error.to_string();
     let toolchain = std::env::var_os("GOTOOLCHAIN");
     let mut command = Command::new(go);
-    command.args(["env", "-json"]).env("GOTOOLCHAIN", "local");
+    // By name: for all of them `go` would run the C compiler that the environment names.
+    command.args(["env", "-json"]).args(ASKED).env("GOTOOLCHAIN", "local");
+    // The folder of a variable would have a say through its go.env; `go` finds its own.
+    command.env_remove("GOROOT");
+    // Written by one `go` for another that it starts.
+    command.env_remove("GOTOOLCHAIN_INTERNAL_SWITCH_VERSION").env_remove("GOTOOLCHAIN_INTERNAL_SWITCH_COUNT");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(failed)?;
     let (printed, said) = (read_along(child.stdout.take()), read_along(child.stderr.take()));

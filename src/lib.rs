@@ -19,6 +19,7 @@
 
 pub mod artifact;
 pub mod audit;
+pub mod buildinfo;
 pub mod carry;
 pub mod cli;
 pub mod demo;
@@ -36,7 +37,9 @@ pub mod mirror;
 pub mod module;
 pub mod origin;
 pub mod policy;
+pub mod process;
 pub mod settings;
 pub mod store;
 pub mod sumdb;
 pub mod toml_file;
+pub mod wide;

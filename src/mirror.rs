@@ -43,4 +43,4 @@ pub use error::{Expected, MirrorError, Voucher};
 pub use pipeline::Pipeline;
 pub use route::{BasePath, BasePathError, RouteError};
 pub use server::{Mirror, StartError};
-pub use trail::{ReleasedFile, Trail, Trails};
+pub use trail::{RefusedFile, ReleasedFile, Trail, Trails};

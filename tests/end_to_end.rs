@@ -45,6 +45,12 @@ mod doors;
 mod fixture;
 #[path = "end_to_end/gate.rs"]
 mod gate;
+#[path = "end_to_end/gate_caches.rs"]
+mod gate_caches;
+#[path = "end_to_end/gate_honest.rs"]
+mod gate_honest;
+#[path = "end_to_end/gate_ways.rs"]
+mod gate_ways;
 #[path = "end_to_end/go_command.rs"]
 mod go_command;
 #[path = "end_to_end/hostile_archives.rs"]
@@ -92,6 +98,9 @@ fn main() {
     trials.extend(audit_records::trials());
     trials.extend(doctor::trials());
     trials.extend(gate::trials());
+    trials.extend(gate_caches::trials());
+    trials.extend(gate_honest::trials());
+    trials.extend(gate_ways::trials());
     trials.extend(policy::trials());
     trials.extend(readme::trials());
     trials.extend(upstreams::trials());

@@ -2,9 +2,9 @@
 
 mod closed;
 mod pins;
+mod run;
 mod serve;
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,7 +14,11 @@ use crate::finding::{Format, Severity};
 
 pub(super) use closed::{ClosedArgs, ExportArgs, FetchArgs, ImportArgs};
 pub(super) use pins::{PinsArgs, PinsCommand};
+pub(super) use run::{Cache, KeygenArgs, RunArgs};
 pub(super) use serve::{AddressArgs, HoldArgs, ServeArgs};
+
+/// The GOPROXY that `go` has by itself.
+pub(super) const DEFAULT_UPSTREAM: &str = "https://proxy.golang.org,direct";
 
 const ABOUT: &str = "A Go module mirror that proves every byte against the checksum database before it lets it out";
 
@@ -54,11 +58,14 @@ pub(super) enum Command {
     /// --nosumdb) are skipped, and their names are sent nowhere. What was proved once is kept, so that a second run asks
     /// nobody.
     Audit(Box<AuditArgs>),
-    /// Run a command behind a mirror of its own
+    /// Run a command that gets Go modules only through a mirror of its own
     ///
-    /// GOPROXY and GOSUMDB of the command are those of the mirror, with nothing behind them: no module gets in unproved.
-    /// Exits with the command's code; with 1 if something was refused, with 3 if the database misbehaved.
+    /// The command sees a GOPROXY and GOSUMDB of its own, an empty module cache and an empty build cache. Afterwards the
+    /// modules that it unpacked, and the modules inside the programs that it built, are compared with what was released.
+    #[command(after_help = run::EXIT_CODES)]
     Run(Box<RunArgs>),
+    /// Make a key that seals the caches of `sumgate run` between jobs
+    Keygen(KeygenArgs),
     /// Fill the store ahead of time, for go.sum or module versions
     ///
     /// Each file takes the way of a request to the mirror: nothing enters unproved.
@@ -236,39 +243,6 @@ pub(super) struct PolicyArgs {
     // No conflict with --policy: for that the variable would count as typed, and could not be overruled.
     #[arg(long)]
     pub(super) no_policy: bool,
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct RunArgs {
-    /// The command and its arguments
-    #[arg(value_name = "COMMAND", required = true, last = true)]
-    pub(super) command: Vec<OsString>,
-
-    /// Folder that keeps what was proved for the next run [default: nothing is kept]
-    #[arg(long, value_name = "DIR", env = "SUMGATE_CACHE")]
-    pub(super) cache: Option<PathBuf>,
-
-    /// Where to fetch from, in the syntax of GOPROXY [default: the environment's GOPROXY, without `direct`]
-    #[arg(long, value_name = "GOPROXY", env = "SUMGATE_UPSTREAM")]
-    pub(super) upstream: Option<String>,
-
-    #[command(flatten)]
-    pub(super) hold: HoldArgs,
-
-    /// Write what was released and refused as JSON
-    #[arg(long, value_name = "FILE")]
-    pub(super) report: Option<PathBuf>,
-
-    /// Write an in-toto statement of every module with its hash, its record and the tree head
-    #[arg(long, value_name = "FILE")]
-    pub(super) attest: Option<PathBuf>,
-
-    #[command(flatten)]
-    pub(super) policy: PolicyArgs,
-    #[command(flatten)]
-    pub(super) surrounding: SurroundingArgs,
-    #[command(flatten)]
-    pub(super) anchor: AnchorArgs,
 }
 
 /// How findings are shown, and which of them fail the run.

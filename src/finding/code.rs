@@ -47,11 +47,33 @@ pub enum Code {
     MirrorUnreachable,
     /// GOINSECURE, or GOFLAGS=-insecure, takes TLS away.
     Insecure,
+    /// A module that did not come through the gate.
+    ModuleNotReleased,
+    /// Dependencies from a vendor folder.
+    VendorUnproved,
+    /// Dependencies that are replaced by folders.
+    ReplacedUnproved,
+    /// Private modules that `go` fetched itself.
+    PrivateUnproved,
+    /// The build cache was not the run's own.
+    InheritedBuildCache,
+    /// A program with modules, none of which is known to the gate.
+    NothingReleased,
+    /// A variable that takes part in a build.
+    BuildEnvironment,
+    /// A variable that replaces parts of a build.
+    BuildOverride,
+    /// Settings of version control that run programs.
+    RepositoryProgram,
+    /// A process that is still running at the end.
+    ProcessLeft,
+    /// Something could not be compared.
+    NotExamined,
 }
 
 impl Code {
     /// All codes, in the order of the documentation.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 32] = [
         Self::HashMismatch,
         Self::UnknownVersion,
         Self::ConflictingLines,
@@ -73,6 +95,17 @@ impl Code {
         Self::SumWithoutMod,
         Self::MirrorUnreachable,
         Self::Insecure,
+        Self::ModuleNotReleased,
+        Self::VendorUnproved,
+        Self::ReplacedUnproved,
+        Self::PrivateUnproved,
+        Self::InheritedBuildCache,
+        Self::NothingReleased,
+        Self::BuildEnvironment,
+        Self::BuildOverride,
+        Self::RepositoryProgram,
+        Self::ProcessLeft,
+        Self::NotExamined,
     ];
 
     /// The stable name.
@@ -225,6 +258,72 @@ impl Code {
                 Note,
                 "GOINSECURE takes TLS away for the modules it names.",
                 "Unset it, or name your own hosts only.",
+            ),
+            Self::ModuleNotReleased => (
+                "module-not-released",
+                Error,
+                "A module in a program or in the module cache did not come through the gate, or is not what came through it.",
+                "The module came from a cache, another proxy, or a setting of the command itself. Find out which; the message names the hashes.",
+            ),
+            Self::VendorUnproved => (
+                "vendor-unproved",
+                Note,
+                "Dependencies come from a vendor folder, whose files no hash covers.",
+                "Build with -mod=mod or -mod=readonly, so that they come through the gate.",
+            ),
+            Self::ReplacedUnproved => (
+                "replaced-unproved",
+                Note,
+                "A replace directive takes a dependency from a folder, whose files no hash covers.",
+                "Check that go.mod and go.work replace only what you wrote yourself.",
+            ),
+            Self::PrivateUnproved => (
+                "private-unproved",
+                Note,
+                "Private modules were fetched by `go` itself, past the gate (GONOPROXY, GOPRIVATE).",
+                "Add --gate-private, so that they come through the gate and are pinned on first use.",
+            ),
+            Self::InheritedBuildCache => (
+                "inherited-build-cache",
+                Note,
+                "The build cache was there before the run: what is linked from it cannot be proved.",
+                "Leave out --build-cache inherit; or keep the caches of the gate between jobs with --cache-key.",
+            ),
+            Self::NothingReleased => (
+                "nothing-released",
+                Note,
+                "A program contains modules, and none of them came through the gate in this run, or was proved before it.",
+                "Check that the command uses the module cache and the GOPROXY that the gate set for it.",
+            ),
+            Self::BuildEnvironment => (
+                "build-environment",
+                Note,
+                "A variable lets other programs or files take part in the build.",
+                "Unset it if the build does not need it.",
+            ),
+            Self::BuildOverride => (
+                "build-override",
+                Warning,
+                "A variable lets the repository, or whoever set it, choose programs or files of the build.",
+                "Unset it, or let it lead to a file outside the repository.",
+            ),
+            Self::RepositoryProgram => (
+                "repository-program",
+                Warning,
+                "The repository's own settings of version control run programs when `go` stamps a version into a program.",
+                "Remove the setting, or build with -buildvcs=false.",
+            ),
+            Self::ProcessLeft => (
+                "process-left",
+                Note,
+                "A process of the command is still running: what it does from now on, the gate does not see.",
+                "Let the command wait for it.",
+            ),
+            Self::NotExamined => (
+                "not-examined",
+                Warning,
+                "Programs, or modules, could not be compared with what was released.",
+                "Read the message; name programs with --subject FILE.",
             ),
         }
     }

@@ -1,16 +1,27 @@
-//! The command itself: its environment, its signals, its end.
+//! The command itself: its program, its environment, its signals, its end, and what it leaves running.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
+use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{
+    DumpableBehavior, Pid, Signal, getpid, kill_process, set_child_subreaper, set_dumpable_behavior,
+};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::environment::Environment;
-use crate::fault::Fault;
+use crate::finding::{Code, Finding, safe};
+
+/// How long processes that are about to end may take.
+const GRACE: Duration = Duration::from_secs(1);
+const POLL: Duration = Duration::from_millis(20);
+/// Processes that are named.
+const MAX_NAMED: usize = 20;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,11 +46,14 @@ impl Ended {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChildError {
-    /// It did not start.
-    #[error("cannot run {command}: {cause}")]
-    Start {
-        /// The command.
-        command: String,
+    /// There is no such program.
+    #[error("cannot run {0}: it is not found on the PATH, whose relative folders are left out")]
+    NotFound(String),
+    /// It is there, and cannot be executed.
+    #[error("cannot run {program}: {cause}")]
+    NotExecutable {
+        /// The program.
+        program: String,
         /// Why.
         cause: io::Error,
     },
@@ -48,26 +62,23 @@ pub enum ChildError {
     Watch(#[source] io::Error),
 }
 
-impl ChildError {
-    /// Whose fault it is.
-    pub fn fault(&self) -> Fault {
-        match self {
-            Self::Start { .. } => Fault::Request,
-            Self::Watch(_) => Fault::Host,
-        }
-    }
-}
-
 /// Runs `command` to its end, with its own stdin, stdout and stderr. Signals that come meanwhile are its signals.
 pub async fn run(command: &[OsString], environment: &Environment) -> Result<Ended, ChildError> {
     let [program, arguments @ ..] = command else {
         return Ok(Ended::Code(0));
     };
+    let found = find(program, environment)?;
     let mut signals = Signals::new().map_err(ChildError::Watch)?;
-    let mut started = Command::new(program);
-    started.args(arguments).envs(environment.set.iter().map(|(name, value)| (name, value)));
-    let failed = |cause| ChildError::Start { command: program.to_string_lossy().into_owned(), cause };
-    let mut child = started.spawn().map_err(failed)?;
+    hide().map_err(|error| ChildError::Watch(error.into()))?;
+    let mut started = Command::new(&found);
+    started.arg0(program).args(arguments).env_clear().envs(&environment.variables);
+    let mut child = started.spawn().map_err(|cause| {
+        let program = program.to_string_lossy().into_owned();
+        match cause.kind() {
+            io::ErrorKind::NotFound => ChildError::NotFound(program),
+            _ => ChildError::NotExecutable { program, cause },
+        }
+    })?;
     loop {
         tokio::select! {
             ended = child.wait() => return Ok(how(ended.map_err(ChildError::Watch)?)),
@@ -76,6 +87,69 @@ pub async fn run(command: &[OsString], environment: &Environment) -> Result<Ende
     }
 }
 
+/// The program that the command names: by its path, or in a folder of the PATH that it will see.
+fn find(program: &OsStr, environment: &Environment) -> Result<PathBuf, ChildError> {
+    let name = || program.to_string_lossy().into_owned();
+    if program.as_encoded_bytes().contains(&b'/') {
+        return Ok(PathBuf::from(program));
+    }
+    let path = environment.variables.get(OsStr::new("PATH"));
+    let folders = path.map(|path| std::env::split_paths(path).collect::<Vec<_>>()).unwrap_or_default();
+    let all = folders.into_iter().map(|folder| folder.join(program)).filter(|file| file.is_file());
+    let all: Vec<PathBuf> = all.collect();
+    match all.iter().find(|file| is_executable(file)) {
+        Some(file) => Ok(file.clone()),
+        None if all.is_empty() => Err(ChildError::NotFound(name())),
+        None => {
+            let cause = io::ErrorKind::PermissionDenied.into();
+            Err(ChildError::NotExecutable { program: name(), cause })
+        }
+    }
+}
+
+fn is_executable(file: &Path) -> bool {
+    file.metadata().is_ok_and(|found| found.permissions().mode() & 0o111 != 0)
+}
+
+/// Nobody but root can look into this process from now on, its memory and its first environment, which may hold the key of a
+/// seal; and what the command leaves running becomes its child.
+fn hide() -> rustix::io::Result<()> {
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    set_child_subreaper(Some(getpid()))
+}
+
+/// Processes that the command left running. Those that are about to end have a moment for it.
+pub async fn left_running() -> Vec<Finding> {
+    let start = Instant::now();
+    loop {
+        let left = children();
+        if left.is_empty() || start.elapsed() > GRACE {
+            let finding = |(id, name): (i32, String)| {
+                let message = format!("the process {id} ({}) is still running, and the mirror is gone", safe(&name));
+                Finding { message, ..Finding::of(Code::ProcessLeft) }
+            };
+            return left.into_iter().take(MAX_NAMED).map(finding).collect();
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+/// The children of this process, but for those that have ended. Where there is no /proc, none are known.
+fn children() -> Vec<(i32, String)> {
+    let own = getpid().as_raw_nonzero().get();
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let running = ids.filter_map(|id: i32| {
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+        // The name stands in parentheses and may have any characters.
+        let (before, after) = stat.rsplit_once(") ")?;
+        let name = before.split_once('(')?.1.to_owned();
+        let mut fields = after.split(' ');
+        let (state, parent) = (fields.next()?, fields.next()?);
+        (parent.parse() == Ok(own) && !matches!(state, "Z" | "X")).then_some((id, name))
+    });
+    running.collect()
+}
 fn how(status: ExitStatus) -> Ended {
     match (status.code(), status.signal()) {
         (Some(code), _) => Ended::Code(u8::try_from(code).unwrap_or(u8::MAX)),

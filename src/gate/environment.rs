@@ -1,67 +1,235 @@
-//! What the gated command sees.
+//! The environment of the gated command: what is set, removed, and passed on, and what of it has to be told.
+//!
+//! `go` reads variables, the file of `go env -w` (GOENV), and its own go.env. The file is resolved here and GOENV is off,
+//! so that everything the command sees was decided by `environment/table`.
 
+mod flags;
+mod inside;
+mod table;
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+use self::inside::Inside;
+use self::table::{Decision, decision};
+use super::folder::Caches;
+use crate::finding::{Code, Finding, safe};
 use crate::goenv::GoEnv;
 use crate::module::Patterns;
 use crate::sumdb::Database;
+use crate::wide::two_public;
 
-/// Matches no module: `go` takes an empty variable for one that is not set, and would look in its own file.
+/// Matches no module: `go` takes an empty variable for one that is not set, and would use GOPRIVATE.
 const NOTHING: &str = "none";
+/// How much of a value is shown.
+const MAX_SHOWN: usize = 200;
+/// What `go` takes for the flags of C compilers where none are set.
+const DEFAULT_C_FLAGS: &str = "-g -O2";
 
-/// Variables to set for the command.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What the environment is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Given<'a> {
+    /// The variables of this process.
+    pub variables: &'a [(OsString, OsString)],
+    /// What `go env -w` wrote down.
+    pub written: &'a [(String, String)],
+    /// The settings of `go`.
+    pub go: &'a GoEnv,
+    /// The folder of the repository, without links.
+    pub workspace: &'a Path,
+    /// The mirror.
+    pub mirror: &'a str,
+    /// The first database.
+    pub database: &'a Database,
+    /// What the mirror exempts.
+    pub exempt: &'a Patterns,
+    /// Private modules that come through the mirror.
+    pub gated: &'a Patterns,
+    /// The caches of the run.
+    pub caches: &'a Caches,
+}
+
+/// The environment of the command.
+#[derive(Clone, Debug, Default)]
 pub struct Environment {
-    /// Name and value.
-    pub set: Vec<(&'static str, String)>,
-    /// Settings that were there before and still count, as far as they are not empty.
+    /// All its variables.
+    pub variables: BTreeMap<OsString, OsString>,
+    /// What was removed, with why.
+    pub removed: Vec<(String, &'static str)>,
+    /// Settings of private and exempt modules that count.
     pub kept: Vec<(String, String)>,
+    /// What of it has to be told.
+    pub findings: Vec<Finding>,
+    /// `go` stamps no version of the repository, so that it runs no program of version control for that.
+    pub no_stamp: bool,
+}
+
+/// Whether the table decides about a variable by its own name, rather than as an unknown one.
+pub fn is_decided(name: &str) -> bool {
+    table::TABLE.iter().any(|(entry, ..)| *entry != "GIT_*" && table::fits(entry, name))
 }
 
 impl Environment {
-    /// The environment for a command behind the mirror at `url`.
-    ///
-    /// GOPROXY names the mirror alone: no `,direct` and no `|` lead round it. GOPRIVATE and GONOPROXY stay, so private
-    /// modules are still fetched as the user set it up; GONOSUMDB is what the mirror exempts, too.
-    pub fn behind(url: &str, database: &Database, exempt: &Patterns, go: &GoEnv) -> Self {
-        let mut set = vec![
-            ("GOPROXY", url.to_owned()),
-            ("GOSUMDB", format!("{} {url}", database.for_go())),
-            ("GOINSECURE", NOTHING.to_owned()),
-        ];
-        if !exempt.is_empty() {
-            set.push(("GONOSUMDB", exempt.to_string()));
+    /// Decides about each variable.
+    pub fn of(given: &Given<'_>) -> Self {
+        let mut all: BTreeMap<OsString, OsString> = BTreeMap::new();
+        for (name, value) in given.written {
+            all.insert(name.into(), value.into());
         }
-        let names = ["GOPRIVATE", "GONOPROXY", "GONOSUMDB"];
-        let value = |name: &str| if name == "GONOSUMDB" { exempt.to_string() } else { go.get(name).to_owned() };
-        let kept = names.map(|name| (name.to_owned(), value(name))).into_iter().filter(|(_, value)| !value.is_empty());
-        Self { set, kept: kept.collect() }
+        // An empty variable is one that is not set, for `go`.
+        let is_set = |(name, value): &&(OsString, OsString)| !value.is_empty() || !all.contains_key(name);
+        let set: Vec<_> = given.variables.iter().filter(is_set).cloned().collect();
+        all.extend(set);
+        let inside = Inside::new(given.workspace, all.get(OsStr::new("PATH")).map(OsString::as_os_str));
+        let mut this = Self::default();
+        for (name, value) in all {
+            this.decide(given, &inside, name, value);
+        }
+        this.set(given);
+        this.path(given, &inside);
+        this.wide(given);
+        this
+    }
+
+    fn decide(&mut self, given: &Given<'_>, inside: &Inside, name: OsString, value: OsString) {
+        let Some((text, (decision, why))) = name.to_str().and_then(|text| Some((text.to_owned(), decision(text)?)))
+        else {
+            self.variables.insert(name, value);
+            return;
+        };
+        let shown = value.to_string_lossy().into_owned();
+        let replaces_the_cache = text == "GOCACHEPROG" && given.caches.build.is_none();
+        match decision {
+            Decision::Set => return,
+            Decision::Cleared if !replaces_the_cache => {
+                if !value.is_empty() && !text.starts_with("SUMGATE_") {
+                    self.removed.push((text, why));
+                }
+                return;
+            }
+            Decision::Override if !shown.is_empty() => self.tell(Code::BuildOverride, &text, &shown, why),
+            Decision::Note if !is_usual(&text, &shown) => self.tell(Code::BuildEnvironment, &text, &shown, why),
+            Decision::Path if inside.has(&value) => self.tell(Code::BuildOverride, &text, &shown, why),
+            Decision::Program => match inside.program(&shown) {
+                inside::Program::Inside => self.tell(Code::BuildOverride, &text, &shown, why),
+                inside::Program::WithArguments => self.tell(Code::BuildEnvironment, &text, &shown, why),
+                inside::Program::Outside => {}
+            },
+            Decision::WorkFile if !matches!(shown.as_str(), "" | "off" | "auto") && !inside.has(&value) => {
+                self.tell(Code::BuildOverride, &text, &shown, why);
+            }
+            Decision::Flags => {
+                self.no_stamp = flags::no_stamp(&shown);
+                for (flag, decision) in flags::reported(&shown) {
+                    let code =
+                        if decision == Decision::Override { Code::BuildOverride } else { Code::BuildEnvironment };
+                    self.tell(code, &text, &flag, "a flag for every `go` command");
+                }
+            }
+            _ => {}
+        }
+        self.variables.insert(name, value);
+    }
+
+    fn tell(&mut self, code: Code, name: &str, value: &str, why: &str) {
+        let value: String = safe(value).chars().take(MAX_SHOWN).collect();
+        self.findings.push(Finding { message: format!("{name} is {value:?}: {why}"), ..Finding::of(code) });
+    }
+
+    /// What leads to the mirror and to the caches.
+    fn set(&mut self, given: &Given<'_>) {
+        let (go, mirror) = (given.go, given.mirror);
+        let no_proxy = left(go.get("GONOPROXY"), given.gated);
+        let or_nothing = |text: String| if text.is_empty() { NOTHING.to_owned() } else { text };
+        let mut set = vec![
+            ("GOPROXY", OsString::from(mirror)),
+            ("GOSUMDB", format!("{} {mirror}", given.database.for_go()).into()),
+            ("GOINSECURE", NOTHING.into()),
+            ("GOENV", "off".into()),
+            ("GO111MODULE", "on".into()),
+            ("GIT_OPTIONAL_LOCKS", "0".into()),
+            ("GONOPROXY", or_nothing(no_proxy.clone()).into()),
+            ("GONOSUMDB", or_nothing(given.exempt.to_string()).into()),
+            ("GOPATH", given.caches.gopath.clone().into()),
+        ];
+        set.push(("GOMODCACHE", given.caches.modules.path().into()));
+        set.extend(given.caches.build.iter().map(|path| ("GOCACHE", path.into())));
+        let private = go.get("GOPRIVATE");
+        if !private.is_empty() {
+            set.push(("GOPRIVATE", private.into()));
+        }
+        if given.caches.build.is_none() && !go.get("GOCACHE").is_empty() {
+            set.push(("GOCACHE", go.get("GOCACHE").into()));
+        }
+        self.variables.extend(set.into_iter().map(|(name, value)| (OsString::from(name), value)));
+        let kept =
+            [("GOPRIVATE", private.to_owned()), ("GONOPROXY", no_proxy), ("GONOSUMDB", given.exempt.to_string())];
+        let kept = kept.into_iter().filter(|(_, value)| !matches!(value.as_str(), "" | NOTHING));
+        self.kept = kept.map(|(name, value)| (name.to_owned(), value)).collect();
+    }
+
+    /// PATH without folders that depend on the working folder, and with what this run installs before what was installed
+    /// earlier.
+    fn path(&mut self, given: &Given<'_>, inside: &Inside) {
+        let installed = given.go.gopath().map(|path| path.join("bin"));
+        let mut folders = Vec::new();
+        for folder in inside.folders() {
+            if Some(folder) == installed.as_ref() {
+                folders.push(given.caches.gopath.join("bin"));
+            }
+            folders.push(folder.clone());
+        }
+        if inside.relative() {
+            self.removed
+                .push(("a relative folder of PATH".to_owned(), "whoever made the folder would choose the program"));
+        }
+        if let Ok(path) = std::env::join_paths(folders) {
+            self.variables.insert("PATH".into(), path);
+        }
+        for (name, program) in inside.tools() {
+            let message =
+                format!("PATH leads to {} for {name}: it lies in the repository", safe(&program.to_string_lossy()));
+            self.findings.push(Finding { message, ..Finding::of(Code::BuildOverride) });
+        }
+    }
+
+    fn wide(&mut self, given: &Given<'_>) {
+        let exempt = given.exempt.to_string();
+        let private = given.go.get("GOPRIVATE");
+        let gated = given.gated.to_string();
+        let named = [
+            (Code::WidePrivate, "GOPRIVATE", private),
+            (Code::WidePrivate, "GONOPROXY", given.go.get("GONOPROXY")),
+            (Code::WidePrivate, "--private", gated.as_str()),
+            (Code::WideNosumdb, "GONOSUMDB", exempt.as_str()),
+        ];
+        for (nth, (code, name, patterns)) in named.iter().enumerate() {
+            // GONOPROXY and GONOSUMDB are GOPRIVATE, unless they are set.
+            let told_before = named[..nth].iter().any(|(_, _, other)| other == patterns);
+            if let Some([one, other]) = two_public(patterns).filter(|_| !told_before) {
+                let message = format!("{name} is {patterns}, which covers {one} and {other}");
+                self.findings.push(Finding { message, ..Finding::of(*code) });
+            }
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+/// The patterns of a list that are not among the others.
+fn left(list: &str, others: &Patterns) -> String {
+    let others = others.to_string();
+    let others: Vec<&str> = others.split(',').collect();
+    let left = list.split(',').map(str::trim).filter(|glob| !glob.is_empty() && !others.contains(glob));
+    left.collect::<Vec<_>>().join(",")
+}
 
-    use super::*;
-
-    #[test]
-    fn nothing_leads_round_the_mirror_and_private_settings_stay() {
-        let go = GoEnv::of(&[
-            ("GOPROXY", "https://a.example|direct"),
-            ("GOINSECURE", "*"),
-            ("GOPRIVATE", "corp.example"),
-            ("GONOSUMDB", "corp.example"),
-        ]);
-        let database = Database::parse("sum.golang.org").unwrap();
-        let exempt = Patterns::parse("corp.example,other.example").unwrap();
-        let environment = Environment::behind("http://127.0.0.1:1", &database, &exempt, &go);
-        let expected = [
-            ("GOPROXY", "http://127.0.0.1:1"),
-            ("GOSUMDB", "sum.golang.org http://127.0.0.1:1"),
-            ("GOINSECURE", "none"),
-            ("GONOSUMDB", "corp.example,other.example"),
-        ];
-        assert_eq!(environment.set, expected.map(|(name, value)| (name, value.to_owned())));
-        let kept: Vec<&str> = environment.kept.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(kept, ["GOPRIVATE", "GONOPROXY", "GONOSUMDB"]);
-    }
+/// Whether a variable says what is so without it.
+fn is_usual(name: &str, value: &str) -> bool {
+    let value = value.trim();
+    let usual = match name {
+        "GOAUTH" => matches!(value, "netrc" | "off"),
+        "GIT_CONFIG_COUNT" => value == "0",
+        _ => name.starts_with("CGO_") && value == DEFAULT_C_FLAGS,
+    };
+    value.is_empty() || usual
 }

@@ -1,8 +1,10 @@
 //! What went through the gate, as JSON. The schema is `sumgate/run/1`; fields are only ever added to it.
 
+use std::path::PathBuf;
+
 use serde_json::{Value, json};
 
-use super::Outcome;
+use super::{CacheUse, Outcome};
 use crate::artifact::Kind;
 use crate::mirror::{ReleasedFile, Voucher};
 use crate::module::ModuleVersion;
@@ -13,9 +15,29 @@ const SCHEMA: &str = "sumgate/run/1";
 /// The report of a run.
 pub fn report(outcome: &Outcome) -> Value {
     let released = outcome.trails.released.iter().map(|(key, file)| released(key, file));
-    let refused = outcome.trails.refused.iter().map(|((module, kind), reason)| {
-        json!({"module": module.path.as_ref(), "version": module.version.as_ref(), "file": kind.extension(), "reason": reason})
+    let refused = outcome.trails.refused.iter().map(|((module, kind), file)| {
+        json!({
+            "module": module.path.as_ref(),
+            "version": module.version.as_ref(),
+            "file": kind.extension(),
+            "reason": file.reason,
+            "code": file.code,
+            "advice": file.advice,
+            "quarantine": paths(&file.quarantine),
+        })
     });
+    let findings = outcome.findings.iter().map(|finding| {
+        json!({
+            "code": finding.code.name(),
+            "severity": finding.severity().name(),
+            "program": finding.place.as_ref().map(ToString::to_string),
+            "module": finding.module,
+            "message": finding.message,
+            "facts": finding.facts.iter().map(|(name, value)| json!({"name": name, "value": value})).collect::<Vec<_>>(),
+            "help": finding.advice(),
+        })
+    });
+    let CacheUse { modules, build, sealed_files, thrown_away } = &outcome.caches;
     let databases = outcome.databases.iter().map(|database| {
         json!({"name": database.name, "key": database.key, "head": database.head, "fork_evidence": database.fork.as_ref().map(|path| path.display().to_string())})
     });
@@ -31,11 +53,20 @@ pub fn report(outcome: &Outcome) -> Value {
         "policy": outcome.policy.as_ref().map(|path| path.display().to_string()),
         "databases": databases.collect::<Vec<_>>(),
         "kept_settings": outcome.kept.iter().map(|(name, value)| (name.clone(), json!(value))).collect::<serde_json::Map<_, _>>(),
+        "removed_variables": outcome.removed.iter().map(|(name, why)| json!({"name": name, "why": why})).collect::<Vec<_>>(),
+        "caches": json!({"modules": modules, "build": build, "sealed_files": sealed_files, "thrown_away": thrown_away}),
+        "programs": paths(&outcome.programs),
+        "installed": paths(&outcome.installed),
+        "findings": findings.collect::<Vec<_>>(),
         "released": released.collect::<Vec<_>>(),
         "refused": refused.collect::<Vec<_>>(),
         "unused_exceptions": unused.collect::<Vec<_>>(),
         "not_listed": outcome.trails.dropped,
     })
+}
+
+fn paths(paths: &[PathBuf]) -> Vec<String> {
+    paths.iter().map(|path| path.display().to_string()).collect()
 }
 
 fn released((module, kind): &(ModuleVersion, Kind), file: &ReleasedFile) -> Value {

@@ -203,6 +203,28 @@ impl MirrorError {
         matches!(self.fault(), Fault::Upstream | Fault::Timeout) && !refuses
     }
 
+    /// The stable name of a refusal and what to do about it; `None` for trouble and absence.
+    pub(super) fn refusal(&self) -> Option<(&'static str, &'static str)> {
+        Some(match self {
+            Self::WrongBytes { expected: Expected { by: Voucher::FirstSeen, .. }, .. } => (
+                "not-the-pinned-bytes",
+                "find out who moved the tag; if the change is meant, run `sumgate pins forget`",
+            ),
+            Self::WrongBytes { .. } => {
+                ("wrong-bytes", "do not use this source; another upstream may have the right bytes (--upstream)")
+            }
+            Self::NoHash { .. } => ("no-hash", "take another version: the database has no hash for this file"),
+            Self::Denied { .. } => ("policy-denied", "take another version, or ask the owner of the policy"),
+            Self::NothingLeft(_) => ("nothing-left", "name a version, or ask the owner of the policy"),
+            Self::NoRecord(_) => ("no-record", "check the version; if the module is private, exempt it"),
+            Self::Origin(OriginError::NoSource(_)) => ("no-source", "configure an upstream for the module"),
+            Self::Origin(_) => ("upstream-refused", "ask the owner of the upstream"),
+            Self::Sumdb(_) => ("database-misbehaved", "keep the evidence; trust nothing new from this database"),
+            _ => ("refused", "read the reason"),
+        })
+        .filter(|_| matches!(self.fault(), Fault::Refused | Fault::Misbehaviour))
+    }
+
     /// Whether what lies here may be the answer: nobody could be asked, or nobody has it any more.
     pub(super) fn leads_here(&self) -> bool {
         self.is_trouble() || self.fault() == Fault::Absent

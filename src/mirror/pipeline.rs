@@ -15,7 +15,6 @@ use super::hash::hash_file;
 use super::not_yet;
 use super::obtain::Staged;
 use super::retracted::{Retractions, remembered};
-use super::sources::set_aside;
 use super::trail::Trail;
 use crate::artifact::{Artifact, Kind};
 use crate::dirhash::H1;
@@ -46,7 +45,7 @@ pub(super) struct Shared {
     pub(super) vouchers: Vouchers,
     /// What is not in `store` is asked of nobody.
     pub(super) offline: bool,
-    trail: Trail,
+    pub(super) trail: Trail,
     pub(super) admission: Option<Admission>,
     pub(super) advisories: Advisories,
     /// What single versions take back.
@@ -225,7 +224,7 @@ impl Shared {
             if let Some(staged) = shared.store.take_out(&artifact)? {
                 let staged = Staged { artifact, file: staged, source: OWN_DISK.to_owned(), along: None };
                 let reason = found.as_ref().err().map_or("the stored file changed", String::as_str);
-                set_aside(&shared.store, staged, &vouched, found.as_ref().ok(), reason)?;
+                shared.set_aside(staged, &vouched, found.as_ref().ok(), reason)?;
             }
             Ok(None)
         })

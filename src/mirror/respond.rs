@@ -16,6 +16,8 @@ const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 /// What upstream may change at any time.
 const MUTABLE: &str = "no-cache";
 
+/// Why something was refused: one of a fixed set of names.
+const REFUSED: HeaderName = HeaderName::from_static("x-sumgate-refused");
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 
@@ -70,10 +72,18 @@ pub(super) fn dated(kind: Small, dated: Dated) -> Response<Body> {
 /// An error: `text/plain`, since `go` shows nothing else to its user.
 pub(super) fn error(error: &MirrorError) -> Response<Body> {
     let mut response = refusal(status(error.fault()), &crate::fault::in_full(error));
+    if let Some((code, _)) = error.refusal() {
+        set(response.headers_mut(), REFUSED, code);
+    }
     if let Some(after) = error.retry_after() {
         set(response.headers_mut(), header::RETRY_AFTER, &after.as_secs().to_string());
     }
     response
+}
+
+/// The answer to a request for another host.
+pub(super) fn misdirected(method: &Method) -> Response<Body> {
+    finish(method, refusal(StatusCode::MISDIRECTED_REQUEST, "this mirror answers only requests for its own address"))
 }
 
 /// A status with a reason.

@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use super::handle::Handler;
 use super::hot::Hot;
 use super::pipeline::Pipeline;
+use super::respond;
 use super::route::BasePath;
 use crate::fault::Fault;
 
@@ -30,6 +31,15 @@ const MAX_HEADER_BUFFER: usize = 16 << 10;
 const GRACE: Duration = Duration::from_secs(20);
 /// A pause after a failed accept: out of file handles, most likely, and some will be given back.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Whose requests are answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Audience {
+    /// Whoever reaches the address.
+    Everybody,
+    /// Those that name this very host and port.
+    OwnHost,
+}
 
 /// A running mirror.
 #[derive(Debug)]
@@ -66,6 +76,21 @@ fn hint(cause: &io::Error) -> &'static str {
 impl Mirror {
     /// Listens on `address` and serves `pipeline` below `base`, until [`Mirror::stop`].
     pub async fn start(pipeline: Pipeline, address: SocketAddr, base: BasePath) -> Result<Self, StartError> {
+        Self::start_for(pipeline, address, base, Audience::Everybody).await
+    }
+
+    /// Listens on a free loopback port below `base`, a path that others on this machine cannot guess, and answers only
+    /// requests for its own host, which a page in a browser cannot make.
+    pub async fn start_alone(pipeline: Pipeline, base: BasePath) -> Result<Self, StartError> {
+        Self::start_for(pipeline, (Ipv4Addr::LOCALHOST, 0).into(), base, Audience::OwnHost).await
+    }
+
+    async fn start_for(
+        pipeline: Pipeline,
+        address: SocketAddr,
+        base: BasePath,
+        audience: Audience,
+    ) -> Result<Self, StartError> {
         let failed = |cause| StartError { address, cause };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let bound = listener.local_addr().map_err(failed)?;
@@ -73,7 +98,8 @@ impl Mirror {
         let welcome = format!("sumgate {}: a Go module mirror that proves what it serves\n", env!("CARGO_PKG_VERSION"));
         let handler = Arc::new(Handler { pipeline, base, welcome, hot: Hot::default() });
         let (stop, stopped) = oneshot::channel();
-        let running = tokio::spawn(accept(listener, handler, stopped));
+        let own_host = (audience == Audience::OwnHost).then(|| bound.to_string());
+        let running = tokio::spawn(accept(listener, handler, own_host, stopped));
         Ok(Self { url, stop, running })
     }
 
@@ -98,7 +124,13 @@ fn reachable(bound: SocketAddr) -> SocketAddr {
     }
 }
 
-async fn accept(listener: TcpListener, handler: Arc<Handler>, mut stopped: oneshot::Receiver<()>) {
+async fn accept(
+    listener: TcpListener,
+    handler: Arc<Handler>,
+    own_host: Option<String>,
+    mut stopped: oneshot::Receiver<()>,
+) {
+    let own_host: Arc<Option<String>> = Arc::new(own_host);
     let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let graceful = GracefulShutdown::new();
     loop {
@@ -110,12 +142,15 @@ async fn accept(listener: TcpListener, handler: Arc<Handler>, mut stopped: onesh
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let handler = Arc::clone(&handler);
+        let (handler, own_host) = (Arc::clone(&handler), Arc::clone(&own_host));
         let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-            let handler = Arc::clone(&handler);
+            let (handler, own_host) = (Arc::clone(&handler), Arc::clone(&own_host));
             async move {
                 let (head, _body) = request.into_parts();
-                Ok::<_, Infallible>(handler.answer(&head.method, &head.uri, &head.headers).await)
+                if own_host.as_ref().as_ref().is_some_and(|own| !is_for(own, &head)) {
+                    return Ok::<_, Infallible>(respond::misdirected(&head.method));
+                }
+                Ok(handler.answer(&head.method, &head.uri, &head.headers).await)
             }
         });
         let connection = http1::Builder::new()
@@ -134,6 +169,13 @@ async fn accept(listener: TcpListener, handler: Arc<Handler>, mut stopped: onesh
     if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
         tracing::warn!("stopped with answers under way after {} s", GRACE.as_secs());
     }
+}
+
+/// Whether a request names this very host and port, and no other one.
+fn is_for(own: &str, head: &hyper::http::request::Parts) -> bool {
+    let mut named = head.headers.get_all(hyper::header::HOST).iter().map(hyper::header::HeaderValue::as_bytes);
+    let is_own = named.next() == Some(own.as_bytes()) && named.next().is_none();
+    is_own && head.uri.authority().is_none_or(|authority| authority.as_str() == own)
 }
 
 /// The next connection, once there is a place for it.

@@ -14,7 +14,7 @@ use crate::artifact::Artifact;
 use crate::dirhash::H1;
 use crate::flight::BrokenOff;
 use crate::origin::{Origin, OriginError, Progress, Search};
-use crate::store::{Facts, Store};
+use crate::store::Facts;
 
 impl Shared {
     /// Sources until one has the right bytes, in rounds while trouble may pass.
@@ -124,7 +124,7 @@ impl Shared {
         let hashed = match hash(staged).and_then(fit) {
             Ok(hashed) => hashed,
             Err(Unfit { staged, why }) => {
-                set_aside(&self.store, staged, vouched, None, &why)?;
+                self.set_aside(staged, vouched, None, &why)?;
                 return Ok(Err(format!("{source}: {why}")));
             }
         };
@@ -133,7 +133,7 @@ impl Shared {
             Err(Mismatch { hashed, expected }) => {
                 let (h1, staged) = (hashed.h1, hashed.staged);
                 let reason = format!("its hash is {h1}, and {} says {}", expected.by, expected.h1);
-                set_aside(&self.store, staged, vouched, Some(&h1), &reason)?;
+                self.set_aside(staged, vouched, Some(&h1), &reason)?;
                 Ok(Err(format!("upstream: {h1} ({source})")))
             }
         }
@@ -165,30 +165,33 @@ impl Lost {
     }
 }
 
-/// Bytes and facts into quarantine.
-pub(super) fn set_aside(
-    store: &Store,
-    staged: Staged,
-    vouched: &Vouched,
-    found: Option<&H1>,
-    reason: &str,
-) -> Result<(), MirrorError> {
-    let expected = match vouched {
-        Vouched::Record(expected) | Vouched::Pinned(expected) => expected.h1.to_string(),
-        Vouched::Unseen => "nothing: exempt and never seen".to_owned(),
-    };
-    let facts = Facts {
-        module: staged.artifact.module.to_string(),
-        kind: staged.artifact.kind.extension(),
-        source: staged.source,
-        expected,
-        found: found.map(H1::to_string),
-        reason: reason.to_owned(),
-    };
-    let case = store.quarantine(staged.file, &facts)?;
-    tracing::warn!(
-        target: "trail", module = facts.module, kind = facts.kind, source = facts.source,
-        expected = facts.expected, found = facts.found, reason, case = %case.display(), "set aside"
-    );
-    Ok(())
+impl Shared {
+    /// Bytes and facts into quarantine. Blocks.
+    pub(super) fn set_aside(
+        &self,
+        staged: Staged,
+        vouched: &Vouched,
+        found: Option<&H1>,
+        reason: &str,
+    ) -> Result<(), MirrorError> {
+        let expected = match vouched {
+            Vouched::Record(expected) | Vouched::Pinned(expected) => expected.h1.to_string(),
+            Vouched::Unseen => "nothing: exempt and never seen".to_owned(),
+        };
+        let facts = Facts {
+            module: staged.artifact.module.to_string(),
+            kind: staged.artifact.kind.extension(),
+            source: staged.source,
+            expected,
+            found: found.map(H1::to_string),
+            reason: reason.to_owned(),
+        };
+        let case = self.store.quarantine(staged.file, &facts)?;
+        self.trail.quarantined(&staged.artifact, case.clone());
+        tracing::warn!(
+            target: "trail", module = facts.module, kind = facts.kind, source = facts.source,
+            expected = facts.expected, found = facts.found, reason, case = %case.display(), "set aside"
+        );
+        Ok(())
+    }
 }

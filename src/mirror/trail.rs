@@ -1,12 +1,14 @@
 //! The trail: what was released and what was refused, in the log and, for whoever asked for it, as a list.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::error::{MirrorError, Voucher};
 use crate::artifact::{Artifact, Kind};
 use crate::dirhash::H1;
-use crate::fault::{Fault, in_full};
+use crate::fault::in_full;
 use crate::module::ModuleVersion;
 
 /// More module files than any build has; what comes behind is in the log only, and [`Trails::dropped`] counts it. Each list
@@ -14,9 +16,29 @@ use crate::module::ModuleVersion;
 const MAX_KEPT: usize = 100_000;
 
 /// Where steps are written down. Cheap to clone; clones share the list.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Trail {
-    kept: Option<Arc<Mutex<Trails>>>,
+    kept: Option<Arc<Kept>>,
+}
+
+struct Kept {
+    trails: Mutex<Trails>,
+    on_refusal: fn(&RefusedFile),
+}
+
+/// A file that was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedFile {
+    /// Which.
+    pub artifact: Artifact,
+    /// The stable name of the cause, as in the header `X-Sumgate-Refused`.
+    pub code: &'static str,
+    /// The cause, in words.
+    pub reason: String,
+    /// What to do.
+    pub advice: &'static str,
+    /// Where the refused bytes are.
+    pub quarantine: Vec<PathBuf>,
 }
 
 /// A file that was released.
@@ -38,20 +60,34 @@ pub struct Trails {
     /// What was released.
     pub released: BTreeMap<(ModuleVersion, Kind), ReleasedFile>,
     /// What was refused, and why.
-    pub refused: BTreeMap<(ModuleVersion, Kind), String>,
+    pub refused: BTreeMap<(ModuleVersion, Kind), RefusedFile>,
+    /// Where bytes are that were set aside.
+    quarantine: BTreeMap<(ModuleVersion, Kind), Vec<PathBuf>>,
     /// Steps that were too many to be kept.
     pub dropped: usize,
 }
 
 impl Trail {
-    /// A trail that can be looked at.
-    pub fn kept() -> Self {
-        Self { kept: Some(Arc::default()) }
+    /// A trail that can be looked at. The first refusal of each file is told at once.
+    pub fn kept(on_refusal: fn(&RefusedFile)) -> Self {
+        Self { kept: Some(Arc::new(Kept { trails: Mutex::default(), on_refusal })) }
     }
 
     /// What was written down so far.
     pub fn so_far(&self) -> Trails {
-        self.kept.as_ref().map(|kept| kept.lock().unwrap_or_else(PoisonError::into_inner).clone()).unwrap_or_default()
+        let trails = |kept: &Arc<Kept>| kept.trails.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.kept.as_ref().map(trails).unwrap_or_default()
+    }
+
+    /// Bytes of a file were set aside at `case`.
+    pub(super) fn quarantined(&self, artifact: &Artifact, case: PathBuf) {
+        self.write(|trails| {
+            let room = trails.quarantine.len() < MAX_KEPT;
+            let cases = trails.quarantine.entry((artifact.module.clone(), artifact.kind)).or_default();
+            if room && !cases.contains(&case) {
+                cases.push(case);
+            }
+        });
     }
 
     pub(super) fn released(&self, artifact: &Artifact, h1: &H1, bytes: u64, source: &str, by: &Voucher) {
@@ -64,17 +100,29 @@ impl Trail {
     /// A refusal counts as one only if the bytes, a rule or the database forbid the release; trouble and absence do not.
     pub(super) fn refused(&self, artifact: &Artifact, error: &MirrorError) {
         tracing::warn!(target: "trail", %artifact, %error, "refused");
-        if matches!(error.fault(), Fault::Refused | Fault::Misbehaviour) {
-            self.write(|trails| {
-                trails.dropped += usize::from(!insert(&mut trails.refused, artifact, in_full(error)));
-            });
-        }
+        let (Some(kept), Some((code, advice))) = (&self.kept, error.refusal()) else { return };
+        let file = {
+            let mut trails = kept.trails.lock().unwrap_or_else(PoisonError::into_inner);
+            let key = (artifact.module.clone(), artifact.kind);
+            let quarantine = trails.quarantine.get(&key).cloned().unwrap_or_default();
+            let file = RefusedFile { artifact: artifact.clone(), code, reason: in_full(error), advice, quarantine };
+            let is_first = !trails.refused.contains_key(&key);
+            trails.dropped += usize::from(!insert(&mut trails.refused, artifact, file.clone()));
+            is_first.then_some(file)
+        };
+        file.iter().for_each(kept.on_refusal);
     }
 
     fn write(&self, write: impl FnOnce(&mut Trails)) {
         if let Some(kept) = &self.kept {
-            write(&mut kept.lock().unwrap_or_else(PoisonError::into_inner));
+            write(&mut kept.trails.lock().unwrap_or_else(PoisonError::into_inner));
         }
+    }
+}
+
+impl fmt::Debug for Trail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.kept.is_some() { "Trail(kept)" } else { "Trail" })
     }
 }
 
@@ -96,7 +144,7 @@ mod tests {
 
     #[test]
     fn no_number_of_releases_crowds_out_a_refusal() {
-        let trail = Trail::kept();
+        let trail = Trail::kept(|_| {});
         let artifact = |nth: usize| Artifact {
             module: ModuleVersion::parse(&format!("example.com/m@v1.0.{nth}")).unwrap(),
             kind: Kind::Zip,

@@ -197,14 +197,18 @@ pub fn run(arguments: &[&str]) -> Output {
 /// The `go` command with a home, a module cache and settings of its own.
 pub struct Go {
     program: PathBuf,
-    home: tempfile::TempDir,
+    root: tempfile::TempDir,
     settings: Vec<(&'static str, String)>,
 }
 
 impl Go {
     pub fn new(go: &Path, goproxy: &str, gosumdb: &str) -> Self {
         let settings = vec![("GOPROXY", goproxy.to_owned()), ("GOSUMDB", gosumdb.to_owned())];
-        Self { program: go.to_owned(), home: tempfile::tempdir().unwrap(), settings }
+        let root = tempfile::tempdir().unwrap();
+        for folder in ["work", "home"] {
+            std::fs::create_dir(root.path().join(folder)).unwrap();
+        }
+        Self { program: go.to_owned(), root, settings }
     }
 
     pub fn set(mut self, name: &'static str, value: &str) -> Self {
@@ -213,13 +217,18 @@ impl Go {
     }
 
     /// Where it works.
-    pub fn home(&self) -> &Path {
-        self.home.path()
+    pub fn home(&self) -> PathBuf {
+        self.root.path().join("work")
+    }
+
+    /// Everything of it: the folder where it works, its caches, its home.
+    pub fn root(&self) -> &Path {
+        self.root.path()
     }
 
     /// Its module cache.
     pub fn module_cache(&self) -> PathBuf {
-        self.home.path().join("mod")
+        self.root.path().join("mod")
     }
 
     /// Writes a file in its home.
@@ -241,7 +250,7 @@ impl Go {
     }
 
     fn run_program(&self, program: &Path, arguments: &[&str]) -> (Option<i32>, String) {
-        let output = self.home().join("output");
+        let output = self.root.path().join("output");
         let file = std::fs::File::create(&output).unwrap();
         let mut command = self.command(program);
         command.args(arguments).stdin(Stdio::null()).stdout(file.try_clone().unwrap()).stderr(file);
@@ -260,11 +269,11 @@ impl Go {
 
     /// A program in this home, with these settings and no others.
     pub fn command(&self, program: &Path) -> Command {
-        let home = self.home.path();
+        let root = self.root.path();
         let mut command = Command::new(program);
-        command.current_dir(home).env_clear();
+        command.current_dir(self.home()).env_clear();
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command.env("HOME", home).env("GOPATH", home.join("path")).env("GOMODCACHE", self.module_cache());
+        command.env("HOME", root.join("home")).env("GOPATH", root.join("path")).env("GOMODCACHE", self.module_cache());
         command.env("GOENV", "off").env("GOFLAGS", "-modcacherw -mod=mod").env("GOTOOLCHAIN", "local");
         command.env("GOCACHE", BUILD_CACHE).env("GOTELEMETRY", "off").env("GOVCS", "*:off");
         command.envs(self.settings.iter().map(|(name, value)| (OsStr::new(name), OsStr::new(value))));

@@ -1,6 +1,8 @@
 //! `sumgate run`: the real `go` behind the gate.
 
+use std::io::{Read, Write};
 use std::path::Path;
+use std::process::Stdio;
 
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
@@ -8,7 +10,7 @@ use sumgate::demo::{Fault, Origin, World};
 use sumgate::dirhash::H1;
 use sumgate::module::ModuleVersion;
 
-use crate::fixture::{Go, Mirror, files, go_trial, origin, trial, wait};
+use crate::fixture::{Go, Mirror, files, get, go_trial, origin, trial, wait};
 
 const MAIN: &str = "package main\n\nimport \"example.com/hello\"\n\nfunc main() { println(hello.Text()) }\n";
 const GO_MOD: &str = "module example.org/app\n\ngo 1.21\n\nrequire example.com/hello v1.1.0\n";
@@ -18,8 +20,8 @@ pub fn trials() -> Vec<Trial> {
     vec![
         go_trial("gate: a build passes, with report and attestation", a_build_passes),
         go_trial("gate: a forged dependency fails the build, and nothing of it is kept", a_forged_dependency),
-        go_trial("gate: a forked database is exit 3", a_forked_database),
-        go_trial("gate: a second job with the same cache asks nobody", a_kept_cache),
+        go_trial("gate: a forked database is exit 122", a_forked_database),
+        go_trial("gate: a second job with the same data folder asks nobody for what is there", a_kept_cache),
         go_trial("gate: the job's own mirror becomes the upstream", behind_another_mirror),
         go_trial("gate: what nobody vouches for is not called proved", exempt_modules),
         go_trial("gate: an upstream that is named passes the database on, too", a_named_upstream),
@@ -27,6 +29,14 @@ pub fn trials() -> Vec<Trial> {
         trial("gate: the code and the signals are the command's", codes_and_signals),
         trial("gate: results are written whatever comes, or the command does not start", results_are_written),
         trial("gate: what cannot be started says why", what_cannot_start),
+        go_trial("gate: one result that cannot be written does not take the other with it", one_result_is_lost),
+        go_trial(
+            "gate: a refusal is told when it happens, with its code, in the header and in the report",
+            told_at_once,
+        ),
+        trial("gate: the mirror answers its own command alone", its_own_command_alone),
+        trial("gate: what the command leaves running is named", left_running),
+        trial("gate: a refusal wins over the code of the command, and both are told", whose_code),
     ]
 }
 
@@ -100,7 +110,7 @@ fn a_forged_dependency(go: &Path) {
     origin.misbehave(DEP_ZIP, Fault::FlipBit(200));
     let app = app(go, &origin.url(), &origin.gosumdb());
     let (code, output) = app.sumgate(&["run", "--report", "report.json", "--", "go", "build", "."]);
-    assert_eq!(code, Some(1), "{output}");
+    assert_eq!(code, Some(120), "{output}");
     assert!(output.contains("403 Forbidden") && output.contains("proved:   h1:"), "{output}");
     let refused = &read_json(&app, "report.json")["refused"];
     assert_eq!(refused[0]["module"], "example.com/dep/v2");
@@ -112,7 +122,7 @@ fn a_forged_dependency(go: &Path) {
     // A command that does not mind does not make it right.
     for ending in ["true", "exit 7"] {
         let (code, output) = app.sumgate(&["run", "--", "sh", "-c", &format!("go build . || {ending}")]);
-        assert_eq!(code, Some(1), "{ending}: {output}");
+        assert_eq!(code, Some(120), "{ending}: {output}");
     }
 }
 
@@ -120,19 +130,19 @@ fn a_forked_database(go: &Path) {
     let origin = origin(World::demo());
     let app = app(go, &origin.url(), &origin.gosumdb());
     let cache = app.home().join("cache");
-    let words = ["run", "--cache", cache.to_str().unwrap(), "--", "go", "mod", "download"];
+    let words = ["run", "--data", cache.to_str().unwrap(), "--", "go", "mod", "download"];
     let fetched = |module: &str| app.sumgate(&[&words[..], &[module]].concat());
     let (code, output) = fetched("example.com/hello@v1.0.0");
     assert_eq!(code, Some(0), "{output}");
     let fork = origin.world().fork(601, 40);
     *origin.world() = fork;
     let (code, output) = fetched("example.com/dep/v2@v2.0.1");
-    assert_eq!(code, Some(3), "{output}");
+    assert_eq!(code, Some(122), "{output}");
     assert!(output.contains("THE DATABASE MISBEHAVED, evidence in"), "{output}");
     // Not even a full disk hides it.
-    let words = ["run", "--cache", words[2], "--report", "/dev/full", "--", "true"];
+    let words = ["run", "--data", words[2], "--report", "/dev/full", "--", "true"];
     let (code, output) = app.sumgate(&words);
-    assert_eq!((code, output.contains("cannot write /dev/full")), (Some(3), true), "{output}");
+    assert_eq!((code, output.contains("cannot write /dev/full")), (Some(122), true), "{output}");
 
     // Without a cache the evidence outlives the run all the same. The anchor is what the new installation knows.
     let anchor = app.home().join("anchor");
@@ -140,7 +150,7 @@ fn a_forked_database(go: &Path) {
     let words =
         ["run", "--anchor", anchor.to_str().unwrap(), "--", "go", "mod", "download", "example.com/dep/v2@v2.0.1"];
     let (code, output) = app.sumgate(&words);
-    assert_eq!(code, Some(3), "{output}");
+    assert_eq!(code, Some(122), "{output}");
     let evidence = output.split("evidence in ").nth(1).unwrap().lines().next().unwrap().trim();
     let evidence = evidence.split(" (").next().unwrap();
     assert!(std::path::Path::new(evidence).is_file(), "{evidence}");
@@ -152,7 +162,7 @@ fn a_kept_cache(go: &Path) {
     let cache = tempfile::tempdir().unwrap();
     let build = || {
         let app = app(go, &origin.url(), &origin.gosumdb());
-        let words = ["run", "--cache", cache.path().to_str().unwrap(), "--", "go", "build", "."];
+        let words = ["run", "--data", cache.path().to_str().unwrap(), "--", "go", "build", "."];
         let (code, output) = app.sumgate(&words);
         assert_eq!(code, Some(0), "{output}");
     };
@@ -208,6 +218,90 @@ fn a_toolchain(go: &Path) {
     assert!(output.contains("go1.99.1 demo"), "{output}");
 }
 
+fn told_at_once(go: &Path) {
+    let origin = origin(World::demo());
+    origin.misbehave(DEP_ZIP, Fault::FlipBit(200));
+    let app = app(go, &origin.url(), &origin.gosumdb());
+    // The command sees the line while it runs: it looks for it after its build.
+    let script = "go build . 2>build.log; curl -s -D head $GOPROXY/example.com/dep/v2/@v/v2.0.1.zip >body; echo ended";
+    let (code, output) = app.sumgate(&["run", "--report", "report.json", "--", "sh", "-c", script]);
+    assert_eq!(code, Some(120), "{output}");
+    let told = output.find("REFUSED [wrong-bytes] example.com/dep/v2@v2.0.1").unwrap();
+    assert!(told < output.find("ended").unwrap(), "{output}");
+    assert_eq!(output.matches("REFUSED [").count(), 1, "each file is told once: {output}");
+    let refused = &read_json(&app, "report.json")["refused"][0];
+    assert_eq!((&refused["code"], &refused["file"]), (&json!("wrong-bytes"), &json!("zip")));
+    let case = refused["quarantine"][0].as_str().unwrap();
+    assert!(Path::new(case).join("bytes").is_file() && output.contains(case), "{case}: {output}");
+    if let Ok(head) = std::fs::read_to_string(app.home().join("head")) {
+        assert!(head.to_lowercase().contains("x-sumgate-refused: wrong-bytes"), "{head}");
+    }
+}
+
+fn its_own_command_alone() {
+    let home = here();
+    let mut command = home.command(Path::new(env!("CARGO_BIN_EXE_sumgate")));
+    let script = "echo $GOPROXY; read line";
+    command.args(["run", "--", "sh", "-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut running = crate::fixture::Running(command.spawn().unwrap());
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(running.0.stdout.take().unwrap()));
+    let url = lines.next().unwrap().unwrap();
+    let (address, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let at = format!("http://{address}");
+    assert_eq!(get(&at, &format!("/{path}/")).status, 200);
+    for guess in ["/", "/example.com/hello/@v/list", "/sumdb/sum.golang.org/supported"] {
+        assert_eq!(get(&at, guess).status, 404, "{guess}");
+    }
+    for host in ["localhost:1", "evil.example", "127.0.0.1"] {
+        let answer = raw(address, &format!("GET /{path}/ HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n"));
+        assert!(answer.starts_with("HTTP/1.1 421 "), "{host}: {answer}");
+    }
+    let absolute = format!("GET http://evil.example/{path}/ HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    assert!(raw(address, &absolute).starts_with("HTTP/1.1 421 "));
+    drop(running.0.stdin.take());
+    wait(&mut running.0);
+}
+
+/// Sends bytes, and reads to the end.
+fn raw(address: &str, request: &str) -> String {
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+fn left_running() {
+    let home = here();
+    let (code, output) =
+        home.sumgate(&["run", "--report", "report.json", "--", "sh", "-c", "sleep 7 >/dev/null 2>&1 &"]);
+    assert_eq!(code, Some(0), "a note: {output}");
+    assert!(output.contains("note[process-left]") && output.contains("(sleep)"), "{output}");
+    assert_eq!(read_json(&home, "report.json")["findings"][0]["code"], "process-left");
+    assert_eq!(home.sumgate(&["run", "--deny", "note", "--", "sh", "-c", "sleep 7 >/dev/null 2>&1 &"]).0, Some(120));
+    // One that is about to end is none.
+    let (_, output) = home.sumgate(&["run", "--", "sh", "-c", "sleep 0.2 >/dev/null 2>&1 &"]);
+    assert!(!output.contains("process-left"), "{output}");
+}
+
+fn whose_code() {
+    let home = here();
+    let config = "[[upstream]]\nurl = \"http://127.0.0.1:9\"\nserves = \"example.com/other\"\n";
+    home.write("sources.toml", config);
+    let ask = "import os, urllib.request, urllib.error\n\
+               try: urllib.request.urlopen(os.environ['GOPROXY'] + '/example.com/a/@v/v1.0.0.zip')\n\
+               except urllib.error.HTTPError: pass\n\
+               raise SystemExit(3)\n";
+    let words = ["run", "--config", "sources.toml", "--nosumdb", "example.com/a", "--", "python3", "-c", ask];
+    let (code, output) = home.sumgate(&words);
+    assert_eq!(code, Some(120), "{output}");
+    assert!(output.contains("REFUSED [no-source]"), "{output}");
+    assert!(output.contains("exit code 120 of sumgate") && output.contains("the command's own code is 3"), "{output}");
+    // A code that is the command's is not explained, whatever else it may mean.
+    let (code, output) = home.sumgate(&["run", "--", "sh", "-c", "exit 3"]);
+    assert!(code == Some(3) && !output.contains("exit code"), "{output}");
+}
+
 fn here() -> Go {
     // No `go` is run: any path will do.
     Go::new(Path::new("/nonexistent"), "http://127.0.0.1:9", "sum.golang.org http://127.0.0.1:9")
@@ -217,11 +311,12 @@ fn codes_and_signals() {
     let home = here();
     assert_eq!(home.sumgate(&["run", "--", "sh", "-c", "exit 7"]).0, Some(7));
     assert_eq!(home.sumgate(&["run", "--", "sh", "-c", "kill -9 $$"]).0, Some(137));
-    let (code, output) = home.sumgate(&["run", "--", "sh", "-c", "echo $GOPROXY $GOSUMDB $GOINSECURE"]);
+    let (code, output) = home.sumgate(&["run", "--", "sh", "-c", "echo $GOPROXY $GOSUMDB $GOINSECURE $GOENV"]);
     assert_eq!(code, Some(0));
     let url = output.split_whitespace().next().unwrap();
     assert!(url.starts_with("http://127.0.0.1:"), "{output}");
-    assert!(output.starts_with(&format!("{url} sum.golang.org {url} none\n")), "{output}");
+    assert!(output.starts_with(&format!("{url} sum.golang.org {url} none off\n")), "{output}");
+    assert_eq!(url.rsplit('/').next().unwrap().len(), 32, "a path that nobody guesses: {url}");
 
     // A signal goes to the command, which may take its time and choose its code.
     let script = "trap 'echo asked; exit 9' TERM; echo ready; while :; do sleep 0.01; done";
@@ -240,27 +335,48 @@ fn results_are_written() {
     let home = here();
     let words = ["run", "--report", "report.json", "--attest", "/no/such/folder/x", "--", "touch", "ran"];
     let (code, output) = home.sumgate(&words);
-    assert_eq!((code, output.contains("cannot write /no/such/folder/x")), (Some(2), true), "{output}");
+    assert_eq!((code, output.contains("cannot write /no/such/folder/x")), (Some(121), true), "{output}");
     assert!(!home.home().join("ran").exists(), "found out before the command runs");
     // What an earlier run left is not taken for the result of this one.
     home.write("report.json", "old");
-    assert_eq!(home.sumgate(&["run", "--report", "report.json", "--", "no-such-command"]).0, Some(2));
+    assert_eq!(home.sumgate(&["run", "--report", "report.json", "--", "no-such-command"]).0, Some(127));
     assert_eq!(std::fs::read_to_string(home.home().join("report.json")).unwrap(), "");
-    // The other one is still written, also if the command took its place away.
-    let words = ["run", "--report", "/dev/full", "--attest", "attest.json", "--", "rm", "attest.json"];
+    // Without anything that was released there is no statement, and no empty file of one.
+    let words = ["run", "--report", "report.json", "--attest", "attest.json", "--", "true"];
     let (code, output) = home.sumgate(&words);
-    assert_eq!((code, output.contains("cannot write /dev/full")), (Some(2), true), "{output}");
-    assert_eq!(read_json(&home, "attest.json")["_type"], "https://in-toto.io/Statement/v1");
+    assert!(code == Some(0) && output.contains("no attestation was written"), "{output}");
+    assert!(!home.home().join("attest.json").exists());
+    assert_eq!(read_json(&home, "report.json")["released"], json!([]));
+}
+
+/// The other one is still written, also if the command took its place away.
+fn one_result_is_lost(go: &Path) {
+    let origin = origin(World::demo());
+    let app = app(go, &origin.url(), &origin.gosumdb());
+    let script = "go mod download && rm attest.json";
+    let words = ["run", "--report", "/dev/full", "--attest", "attest.json", "--", "sh", "-c", script];
+    let (code, output) = app.sumgate(&words);
+    assert_eq!((code, output.contains("cannot write /dev/full")), (Some(121), true), "{output}");
+    assert_eq!(read_json(&app, "attest.json")["_type"], "https://in-toto.io/Statement/v1");
 }
 
 fn what_cannot_start() {
-    let fails = |home: &Go, words: &[&str], why: &str| {
+    let ends = |home: &Go, words: &[&str], ended: i32, why: &str| {
         let (code, output) = home.sumgate(words);
-        assert_eq!(code, Some(2), "{output}");
+        assert_eq!(code, Some(ended), "{words:?}: {output}");
         assert!(output.contains(why), "{words:?} does not say {why:?}: {output}");
     };
-    fails(&here(), &["run", "--", "no-such-command"], "cannot run no-such-command");
+    let fails = |home: &Go, words: &[&str], why: &str| ends(home, words, 121, why);
+    ends(&here(), &["run", "--", "no-such-command"], 127, "cannot run no-such-command");
+    ends(&here(), &["run", "--", "./no-such-command"], 127, "cannot run ./no-such-command");
+    let home = here();
+    home.write("data", "no program");
+    home.write("folder/x", "");
+    ends(&home, &["run", "--", "./data"], 126, "cannot run ./data");
+    ends(&home, &["run", "--", "./folder"], 126, "cannot run ./folder");
     fails(&here(), &["run"], "required");
+    fails(&here(), &["run", "--no-such-flag", "--", "true"], "--no-such-flag");
+    assert_eq!(here().sumgate(&["run", "--help"]).0, Some(0));
     fails(&here().set("GOPROXY", "direct"), &["run", "--", "true"], "names no proxy");
     fails(&here().set("GOSUMDB", "off"), &["run", "--", "true"], "--sumdb sum.golang.org");
     fails(&here(), &["run", "--report", "/no/such/folder/x", "--", "true"], "cannot write /no/such/folder/x");

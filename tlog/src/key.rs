@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 /// The verifier key of sum.golang.org, as the `go` command has it built in.
 pub const SUM_GOLANG_ORG: &str = "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8";
 
-const ED25519: u8 = 1;
+pub(crate) const ED25519: u8 = 1;
 
 /// The key that a signature is checked with.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,6 +6,9 @@
 //! let signed = signer.sign("hello\n").unwrap();
 //! let note = note::open(signed.as_bytes(), &[signer.verifier_key().clone()]).unwrap();
 //! assert_eq!(note.text(), "hello\n");
+//! // The same signer from the text of its key.
+//! let again = Signer::parse(&signer.to_secret_text()).unwrap();
+//! assert_eq!(again.verifier_key(), signer.verifier_key());
 //! ```
 
 use alloc::format;
@@ -18,9 +21,11 @@ use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signer as _, SigningKey};
 
 use crate::checkpoint::{Checkpoint, CheckpointError};
-use crate::key::{KeyError, VerifierKey};
+use crate::key::{ED25519, KeyError, VerifierKey};
 use crate::note::NoteError;
 use crate::tree::TreeHead;
+
+const PRIVATE: &str = "PRIVATE+KEY+";
 
 /// A signing key with its name. Its debug form does not show the key.
 pub struct Signer {
@@ -34,6 +39,31 @@ impl Signer {
         let key = SigningKey::from_bytes(&seed);
         let verifier = VerifierKey::new(name, key.verifying_key())?;
         Ok(Self { key, verifier })
+    }
+
+    /// Parses `PRIVATE+KEY+NAME+HASH+SEED`, the form of a private key in Go's `golang.org/x/mod/sumdb/note`.
+    #[doc(alias = "NewSigner")]
+    pub fn parse(text: &str) -> Result<Self, KeyError> {
+        let rest = text.strip_prefix(PRIVATE).ok_or(KeyError::Malformed)?;
+        let (name, rest) = rest.split_once('+').ok_or(KeyError::Malformed)?;
+        let (hash, seed) = rest.split_once('+').ok_or(KeyError::Malformed)?;
+        let bytes = STANDARD.decode(seed).map_err(|_| KeyError::BadBase64)?;
+        let (algorithm, seed) = bytes.split_first().ok_or(KeyError::BadBase64)?;
+        if *algorithm != ED25519 {
+            return Err(KeyError::UnknownAlgorithm(*algorithm));
+        }
+        let signer = Self::from_seed(name, seed.try_into().map_err(|_| KeyError::BadKey)?)?;
+        let computed = signer.verifier.key_hash();
+        let given = u32::from_str_radix(hash, 16).ok().filter(|_| hash.len() == 8).ok_or(KeyError::BadHash)?;
+        if given == computed { Ok(signer) } else { Err(KeyError::WrongHash { given, computed }) }
+    }
+
+    /// The text that [`Signer::parse`] reads. It is a secret.
+    pub fn to_secret_text(&self) -> String {
+        let mut bytes = Vec::from([ED25519]);
+        bytes.extend_from_slice(self.key.as_bytes());
+        let (name, hash) = (self.verifier.name(), self.verifier.key_hash());
+        format!("{PRIVATE}{name}+{hash:08x}+{}", STANDARD.encode(bytes))
     }
 
     /// The key that checks its signatures.

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use super::{DatabaseArgs, StateArgs};
+use super::{DEFAULT_UPSTREAM, DatabaseArgs, StateArgs};
 
 /// Whose store, and who vouches.
 #[derive(Debug, clap::Args)]
@@ -43,7 +43,7 @@ pub(in crate::cli) struct FetchArgs {
     pub(in crate::cli) config: Option<PathBuf>,
 
     /// Where to fetch from, in the syntax of GOPROXY: urls with `,` (go on after 404) or `|` (go on after any failure)
-    #[arg(long, value_name = "GOPROXY", env = "SUMGATE_UPSTREAM", default_value = "https://proxy.golang.org,direct")]
+    #[arg(long, value_name = "GOPROXY", env = "SUMGATE_UPSTREAM", default_value = DEFAULT_UPSTREAM)]
     pub(in crate::cli) upstream: String,
 
     /// The policy; without this flag there is none

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{DatabaseArgs, StateArgs};
+use super::{DEFAULT_UPSTREAM, DatabaseArgs, StateArgs};
 use crate::origin::Waits;
 use crate::settings::duration;
 
@@ -61,7 +61,7 @@ pub(in crate::cli) struct ServeArgs {
     pub(in crate::cli) config: Option<PathBuf>,
 
     /// Where to fetch from, in the syntax of GOPROXY: urls with `,` (go on after 404) or `|` (go on after any failure)
-    #[arg(long, value_name = "GOPROXY", env = "SUMGATE_UPSTREAM", default_value = "https://proxy.golang.org,direct")]
+    #[arg(long, value_name = "GOPROXY", env = "SUMGATE_UPSTREAM", default_value = DEFAULT_UPSTREAM)]
     pub(in crate::cli) upstream: String,
 
     #[command(flatten)]

@@ -2,18 +2,17 @@
 
 use std::ffi::OsString;
 use std::path::Path;
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 
-use rustix::process::{Pid, Signal, kill_process_group};
 use serde::de::DeserializeOwned;
 use tempfile::TempDir;
-use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 use tokio::sync::Semaphore;
 
 use super::{DirectError, Settings, host};
 use crate::goenv::go_on_path;
 use crate::origin::secret::without_logins;
+use crate::process::{self, Limits, Output, ProcessError};
 
 /// Runs at the same time, for all private modules together. Each clones a repository, which takes a core and as much
 /// network as there is.
@@ -156,25 +155,20 @@ impl GoCommand {
         made.map_err(|error| host("make a temporary folder", &error))?;
         let mut command = Command::new(&go);
         command.args(words).current_dir(&work).env_clear().envs(environment(std::env::vars_os(), folder.path()));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // A group of its own, so that git and ssh below it end with it.
-        command.process_group(0).kill_on_drop(true);
-        let mut child = command.spawn().map_err(|error| host(&format!("start {}", go.display()), &error))?;
-        let group = Group(child.id());
-        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let all = async { tokio::join!(up_to(stdout, MAX_OUTPUT), up_to(stderr, MAX_COMPLAINTS), child.wait()) };
         let what = format!("go {}", words.join(" "));
-        let Ok((output, complaints, status)) = tokio::time::timeout(self.settings.patience, all).await else {
-            drop(group);
-            // Whatever still writes would be in the way of the removal, which may take a while.
-            let _ = child.wait().await;
-            let _ = tokio::task::spawn_blocking(move || drop(folder)).await;
-            return Err(DirectError::Timeout { what, patience: self.settings.patience });
-        };
-        group.ended();
-        let status = status.map_err(|error| host("wait for go", &error))?;
-        let complaints = String::from_utf8_lossy(&complaints).into_owned();
-        Ok(Printed { what, output, complaints, status, folder })
+        let limits = Limits { time: self.settings.patience, stdout: MAX_OUTPUT, stderr: MAX_COMPLAINTS };
+        match process::run(command, limits).await {
+            Ok(Output { status, stdout, stderr, .. }) => {
+                let complaints = String::from_utf8_lossy(&stderr).into_owned();
+                Ok(Printed { what, output: stdout, complaints, status, folder })
+            }
+            Err(ProcessError::Timeout(patience)) => {
+                // The removal may take a while.
+                let _ = tokio::task::spawn_blocking(move || drop(folder)).await;
+                Err(DirectError::Timeout { what, patience })
+            }
+            Err(error) => Err(host(&format!("run {}", go.display()), &error)),
+        }
     }
 }
 
@@ -233,41 +227,9 @@ fn environment(ours: impl Iterator<Item = (OsString, OsString)>, folder: &Path) 
     all
 }
 
-/// The first `limit` bytes; what comes behind them is read, so that the writer goes on, and forgotten.
-async fn up_to(from: Option<impl AsyncRead + Unpin>, limit: u64) -> Vec<u8> {
-    let mut kept = Vec::new();
-    if let Some(mut from) = from {
-        // A pipe that breaks has no more to say; how the child ended is asked elsewhere.
-        let _ = (&mut from).take(limit).read_to_end(&mut kept).await;
-        let _ = tokio::io::copy(&mut from, &mut tokio::io::sink()).await;
-    }
-    kept
-}
-
-/// Everything that was started; killed when dropped, unless it has ended.
-struct Group(Option<u32>);
-
-impl Group {
-    fn ended(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        let pid = self.0.and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        if let Some(pid) = pid {
-            // Fails only if all have ended.
-            let _ = kill_process_group(pid, Signal::KILL);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
-
-    use std::time::Duration;
 
     use super::*;
 
@@ -323,31 +285,5 @@ mod tests {
         ] {
             assert!(matches!(of(trouble), DirectError::Failed { .. }), "{trouble}");
         }
-    }
-
-    #[tokio::test]
-    async fn what_never_ends_is_killed_with_all_below_it() {
-        let mut child = Command::new("sh");
-        child.args(["-c", "sleep 1000 & echo started; wait"]).stdout(Stdio::piped()).process_group(0);
-        let mut child = child.spawn().unwrap();
-        let group = Group(child.id());
-        let mut stdout = child.stdout.take().unwrap();
-        let mut first = [0; 8];
-        stdout.read_exact(&mut first).await.unwrap();
-        drop(group);
-        // The pipe closes with the last process that has it.
-        let mut rest = Vec::new();
-        let ended = async { (stdout.read_to_end(&mut rest).await.unwrap(), child.wait().await.unwrap()) };
-        let (_, status) = tokio::time::timeout(Duration::from_mins(1), ended).await.unwrap();
-        assert!(!status.success());
-    }
-
-    #[tokio::test]
-    async fn output_is_bounded_and_read_to_its_end() {
-        let mut child = Command::new("sh");
-        child.args(["-c", "head -c 300000 /dev/zero"]).stdout(Stdio::piped());
-        let mut child = child.spawn().unwrap();
-        let kept = up_to(child.stdout.take(), 1000).await;
-        assert_eq!((kept.len(), child.wait().await.unwrap().success()), (1000, true));
     }
 }

@@ -1,0 +1,118 @@
+//! The words of `sumgate run` and `sumgate keygen`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use super::{HoldArgs, PolicyArgs, StateArgs, SurroundingArgs};
+use crate::finding::Severity;
+
+pub(super) const EXIT_CODES: &str = "\
+Exit codes:
+  the code of the command, unless one of these comes first:
+  120  something was refused, or a finding is at least as severe as --deny
+  121  the gate could not do its work: bad arguments, no network, no disk
+  122  the checksum database signed two histories; the evidence was written
+  126  the command cannot be executed
+  127  the command is not found";
+
+/// Whose cache the command uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(in crate::cli) enum Cache {
+    /// One of its own, empty at the start unless a seal covers it
+    Own,
+    /// The one that `go` uses outside
+    Inherit,
+}
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct RunArgs {
+    /// The command and its arguments
+    #[arg(value_name = "COMMAND", required = true, last = true)]
+    pub(in crate::cli) command: Vec<OsString>,
+
+    /// Where to fetch from, in the syntax of GOPROXY [default: the environment's GOPROXY, without `direct`]
+    #[arg(long, value_name = "GOPROXY", env = "SUMGATE_UPSTREAM")]
+    pub(in crate::cli) upstream: Option<String>,
+
+    /// Upstreams and private modules in a file, as for `sumgate serve` (see the README)
+    ///
+    /// Its [[upstream]] replace --upstream, and its [[private]] come before --private.
+    #[arg(long, value_name = "FILE", env = "SUMGATE_CONFIG")]
+    pub(in crate::cli) config: Option<PathBuf>,
+
+    /// Private modules, in the syntax of GOPRIVATE, that come through the gate: fetched by `go` with git, pinned on first use
+    #[arg(long, value_name = "PATTERNS", env = "SUMGATE_PRIVATE", default_value = "")]
+    pub(in crate::cli) private: String,
+
+    /// What GOPRIVATE and GONOPROXY name comes through the gate, too, as if it were named by --private
+    ///
+    /// Without it the command fetches these modules itself, and the report says that they are unproved.
+    #[arg(long)]
+    pub(in crate::cli) gate_private: bool,
+
+    /// Serve only from the data folder; make no network requests
+    #[arg(long, env = "SUMGATE_OFFLINE", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(in crate::cli) offline: bool,
+
+    /// The module cache of the command
+    ///
+    /// One that is inherited is hashed and proved before the command starts, and compared afterwards.
+    #[arg(long, value_enum, value_name = "WHOSE", default_value_t = Cache::Own)]
+    pub(in crate::cli) module_cache: Cache,
+
+    /// The build cache of the command
+    ///
+    /// One that is inherited cannot be proved: a program may be linked from what somebody put there.
+    #[arg(long, value_enum, value_name = "WHOSE", default_value_t = Cache::Own)]
+    pub(in crate::cli) build_cache: Cache,
+
+    /// Keep both caches between jobs: use what the seal of this key covers, and seal them at the end
+    ///
+    /// FILE has a key of `sumgate keygen`; the variable SUMGATE_CACHE_KEY has the key itself. For protected branches only: a
+    /// job with the key vouches for everything that its command writes. The command must not be able to read the file.
+    #[arg(long, value_name = "FILE", conflicts_with = "cache_public_key")]
+    pub(in crate::cli) cache_key: Option<PathBuf>,
+
+    /// Use what the seal of this key covers, and never seal
+    #[arg(long, value_name = "KEY", env = "SUMGATE_CACHE_PUBLIC_KEY")]
+    pub(in crate::cli) cache_public_key: Option<String>,
+
+    /// A program to check that the command writes elsewhere than in the repository or GOBIN; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) subject: Vec<PathBuf>,
+
+    /// The least severity that makes the exit code 120
+    #[arg(long, value_enum, value_name = "SEVERITY", default_value_t = Severity::Warning)]
+    pub(in crate::cli) deny: Severity,
+
+    #[command(flatten)]
+    pub(in crate::cli) hold: HoldArgs,
+
+    /// Write what was released, refused and found as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) report: Option<PathBuf>,
+
+    /// Write an in-toto statement of every module with its hash, its record and the tree head
+    ///
+    /// Nothing is written if nothing was released.
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) attest: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(in crate::cli) policy: PolicyArgs,
+    #[command(flatten)]
+    pub(in crate::cli) surrounding: SurroundingArgs,
+    #[command(flatten)]
+    pub(in crate::cli) state: StateArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct KeygenArgs {
+    /// Name of the key, such as ci.example.com/cache: no white space, no `+`
+    #[arg(value_name = "NAME")]
+    pub(in crate::cli) name: String,
+
+    /// File for the secret key; it must not exist. The public key is printed
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) out: PathBuf,
+}

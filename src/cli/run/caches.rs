@@ -1,0 +1,183 @@
+//! The caches of a run: its own, sealed ones, or inherited ones.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicUsize;
+use std::time::SystemTime;
+
+use tlog::{Signer, VerifierKey};
+
+use super::{Cache, RunArgs};
+use crate::artifact::Kind;
+use crate::audit::{Audit, Entry, read_module_cache};
+use crate::cli::exit::Failure;
+use crate::cli::out;
+use crate::dirhash::H1;
+use crate::fault::Fault;
+use crate::finding::{Code, Finding};
+use crate::gate::{self, CacheUse, Caches, ModuleCache, Outcome, RunFolder, seal};
+use crate::goenv::GoEnv;
+use crate::gosum::AnyHash;
+use crate::module::{ModuleVersion, Patterns};
+use crate::store::Store;
+use crate::sumdb::Client;
+
+/// The variable with the secret key itself.
+const KEY_VARIABLE: &str = "SUMGATE_CACHE_KEY";
+/// Lookups at the same time, as for an audit.
+const AT_ONCE: usize = 128;
+/// A key has about 100 bytes.
+const MAX_KEY_FILE: usize = 4 << 10;
+
+/// The caches of this run, and what is known of them before the command.
+pub(super) struct Kept {
+    folder: RunFolder,
+    signer: Option<Signer>,
+    bin: Option<PathBuf>,
+    pub(super) caches: Caches,
+    pub(super) usage: CacheUse,
+    /// Names of files that were thrown away, or why the seal is not valid.
+    pub(super) thrown_away: Vec<String>,
+    pub(super) invalid: Option<String>,
+    /// Zips that a seal covers, or that were proved in the inherited cache.
+    pub(super) accepted: BTreeMap<ModuleVersion, H1>,
+    pub(super) findings: Vec<Finding>,
+}
+
+impl Kept {
+    /// Takes a folder for the run; what lies there and is not sealed is removed.
+    pub(super) fn open(args: &RunArgs, go: &GoEnv, store: &Store) -> Result<Self, Failure> {
+        let signer = signer(args)?;
+        let public = args.cache_public_key.as_deref().map(VerifierKey::parse).transpose();
+        let public = public.map_err(|error| Failure::new(Fault::Request, format!("--cache-public-key: {error}")))?;
+        let mut folder = RunFolder::take(store.root())?;
+        let key = signer.as_ref().map(|signer| signer.verifier_key().clone()).or(public);
+        if key.is_some() {
+            folder.keep_caches();
+        }
+        folder.clear()?;
+        let sealed = key.map(|key| seal::open(folder.root(), &key)).transpose()?.unwrap_or_default();
+        let bin = go.gopath().map(|path| path.join("bin"));
+        let modules = match args.module_cache {
+            Cache::Own => ModuleCache::Own(folder.modules()),
+            Cache::Inherit => ModuleCache::Inherited(go.module_cache().ok_or_else(no_module_cache)?),
+        };
+        let build = (args.build_cache == Cache::Own).then(|| folder.build());
+        let whose = |cache| match cache {
+            Cache::Inherit => "inherited",
+            Cache::Own if sealed.files > 0 => "sealed",
+            Cache::Own => "own",
+        };
+        let usage = CacheUse {
+            modules: whose(args.module_cache),
+            build: whose(args.build_cache),
+            sealed_files: sealed.files,
+            thrown_away: sealed.thrown_away.len(),
+        };
+        let accepted = match args.module_cache {
+            Cache::Own => sealed.zips(folder.root()),
+            Cache::Inherit => BTreeMap::new(),
+        };
+        let mut findings = Vec::new();
+        if args.build_cache == Cache::Inherit {
+            let message = "the command uses a build cache that cannot be proved".to_owned();
+            findings.push(Finding { message, ..Finding::of(Code::InheritedBuildCache) });
+        }
+        let caches = Caches { modules, build, gopath: folder.gopath() };
+        let (thrown_away, invalid) = (sealed.thrown_away, sealed.invalid);
+        Ok(Self { folder, signer, bin, caches, usage, thrown_away, invalid, accepted, findings })
+    }
+
+    /// Hashes and proves what lies in an inherited module cache.
+    pub(super) async fn prove_inherited(&mut self, clients: &[Client], exempt: &Patterns) -> Result<(), Failure> {
+        let ModuleCache::Inherited(cache) = &self.caches.modules else { return Ok(()) };
+        // One that `go` has not made yet has nothing in it.
+        let entries = if cache.join("cache/download").is_dir() {
+            read_module_cache(cache, &AtomicUsize::new(0)).map_err(|error| Failure::usage(&error))?
+        } else {
+            Vec::new()
+        };
+        let (clients, exempt) = (clients.to_vec(), exempt.clone());
+        let audit = Audit { clients, exempt, at_once: AT_ONCE, policy: None, now: SystemTime::now() };
+        let report = audit.run(&entries, &AtomicUsize::new(0)).await;
+        if let Some(unchecked) = report.unchecked.first() {
+            let words = format!(
+                "the module cache cannot be proved: {} of its files were not checked, such as {}: {}",
+                report.unchecked.len(),
+                unchecked.module,
+                unchecked.reason
+            );
+            return Err(Failure::new(Fault::Upstream, words));
+        }
+        let named = |finding: &Finding| finding.module.clone();
+        let skipped = report.skipped.iter().map(|line| line.module.clone());
+        let open: HashSet<String> = report.findings.iter().filter_map(named).chain(skipped).collect();
+        for entry in &entries {
+            if let Entry::Hash(at) = entry
+                && let (Kind::Zip, AnyHash::H1(h1)) = (at.kind, &at.hash)
+                && !open.contains(&at.module.to_string())
+            {
+                self.accepted.insert(at.module.clone(), *h1);
+            }
+        }
+        self.findings.extend(report.findings);
+        Ok(())
+    }
+
+    /// Moves what was installed to the user's GOPATH. What is wrong is not installed.
+    pub(super) fn install(&self, outcome: &Outcome, is_wrong: bool) -> Result<Vec<PathBuf>, Failure> {
+        if outcome.installed.is_empty() {
+            return Ok(Vec::new());
+        }
+        if is_wrong {
+            out::complain("nothing was installed: see the findings");
+            return Ok(Vec::new());
+        }
+        let Some(to) = &self.bin else {
+            return Err(Failure::new(Fault::Host, "cannot install: this user has no GOPATH; set GOBIN"));
+        };
+        let from = self.caches.gopath.join("bin");
+        gate::install(&outcome.installed, &from, to)
+            .map_err(|error| Failure::host(&format!("install to {}", to.display()), &error))
+    }
+
+    /// Seals both caches, where there is a key for it. Returns how many files the seal covers.
+    pub(super) fn seal(&mut self) -> Result<Option<usize>, Failure> {
+        let Some(signer) = self.signer.take() else { return Ok(None) };
+        let files = seal::close(self.folder.root(), &signer)?;
+        out::complain(&format!("sealed {files} files of the caches in {}", self.folder.root().display()));
+        Ok(Some(files))
+    }
+}
+
+/// The secret key, from the variable or the file.
+fn signer(args: &RunArgs) -> Result<Option<Signer>, Failure> {
+    let text = match (&args.cache_key, std::env::var(KEY_VARIABLE)) {
+        (Some(path), _) => Some(read_key(path)?),
+        (None, Ok(text)) if !text.is_empty() && args.cache_public_key.is_none() => Some(text),
+        _ => None,
+    };
+    let parse = |text: String| {
+        // The words of the error do not show the key.
+        Signer::parse(text.trim()).map_err(|error| Failure::new(Fault::Request, format!("the cache key: {error}")))
+    };
+    text.map(parse).transpose()
+}
+
+fn read_key(path: &Path) -> Result<String, Failure> {
+    use std::io::Read;
+    let mut text = String::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(MAX_KEY_FILE as u64).read_to_string(&mut text));
+    read.map_err(|error| Failure::host(&format!("read the cache key {}", path.display()), &error))?;
+    if path.is_file() {
+        out::complain(&format!(
+            "the command can read the cache key {}: give it through a pipe, or in {KEY_VARIABLE}",
+            path.display()
+        ));
+    }
+    Ok(text)
+}
+
+fn no_module_cache() -> Failure {
+    Failure::new(Fault::Request, "there is no module cache to inherit: set GOMODCACHE to where it is")
+}

@@ -1,0 +1,272 @@
+//! What the command built with, held against what was released to it. Pure.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::unpacked::Hashes;
+use crate::buildinfo::{BuildInfo, BuiltModule};
+use crate::dirhash::H1;
+use crate::finding::{Code, Finding, Place, safe};
+use crate::module::{ModulePath, ModuleVersion, Patterns, Version};
+
+/// Findings of one code that are told for one program or cache; the last one says how many there are more.
+const MAX_TOLD: usize = 20;
+/// Names that stand in one message.
+const MAX_NAMES: usize = 3;
+/// `go` writes it for a module that lies in a folder of the workspace.
+const DEVEL: &str = "(devel)";
+
+/// What may be in a program, or in the module cache.
+#[derive(Clone, Debug, Default)]
+pub struct Accepted {
+    /// The h1 of each zip that was released in this run, proved before it, or covered by the seal.
+    pub hashes: BTreeMap<ModuleVersion, H1>,
+    /// Modules that `go` may fetch past the gate.
+    pub private: Patterns,
+}
+
+/// How a module that was found compares with what is accepted.
+enum Verdict {
+    Right,
+    Private,
+    Wrong(Finding),
+}
+
+impl Accepted {
+    fn judge(&self, module: &ModuleVersion, found: &H1, place: Option<&Place>) -> Verdict {
+        let released = self.hashes.get(module);
+        if released == Some(found) {
+            return Verdict::Right;
+        }
+        if released.is_none() && self.private.exempts(&module.path) {
+            return Verdict::Private;
+        }
+        let message = match released {
+            Some(_) => format!("{module} is not what came through the gate"),
+            None => format!("{module} did not come through the gate"),
+        };
+        let mut facts = vec![("found".to_owned(), found.to_string())];
+        facts.extend(released.map(|h1| ("released".to_owned(), h1.to_string())));
+        let (place, module) = (place.cloned(), Some(module.to_string()));
+        Verdict::Wrong(Finding { place, module, message, facts, ..Finding::of(Code::ModuleNotReleased) })
+    }
+
+    /// What is wrong with the modules that are unpacked in the module cache `cache`.
+    pub(super) fn cache(&self, cache: &Path, hashes: &Hashes, odd: &[PathBuf]) -> Vec<Finding> {
+        let (mut wrong, mut private) = (Vec::new(), Vec::new());
+        for (module, hash) in hashes {
+            match hash {
+                Ok(found) => match self.judge(module, found, None) {
+                    Verdict::Right => {}
+                    Verdict::Private => private.push(module.to_string()),
+                    Verdict::Wrong(finding) => wrong.push(finding),
+                },
+                Err(why) => {
+                    let message = format!("{module} cannot be hashed: {why}");
+                    let module = Some(module.to_string());
+                    wrong.push(Finding { module, message, ..Finding::of(Code::ModuleNotReleased) });
+                }
+            }
+        }
+        for path in odd {
+            let shown = path.strip_prefix(cache).unwrap_or(path).to_string_lossy().into_owned();
+            let message = format!("{} in the module cache is not a module that `go` unpacked", safe(&shown));
+            wrong.push(Finding { message, ..Finding::of(Code::ModuleNotReleased) });
+        }
+        let mut findings = cut(wrong);
+        findings.extend(together(
+            Code::PrivateUnproved,
+            None,
+            &private,
+            "was fetched past the gate",
+            "were fetched past the gate",
+        ));
+        findings
+    }
+
+    /// What is wrong with the modules of a program.
+    pub(super) fn program(&self, program: &Path, info: &BuildInfo) -> Vec<Finding> {
+        let place = Place { file: program.to_owned(), line: None };
+        let (mut wrong, mut private, mut vendored, mut replaced) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut any, mut any_right) = (false, false);
+        // A main module has an h1 only where it was not built from a folder.
+        let main = info.main.iter().filter(|main| main.h1.is_some());
+        for built in main.chain(&info.dependencies) {
+            let name = format!("{}@{}", built.path, built.version);
+            let built = built.replaced_by.as_deref().unwrap_or(built);
+            match read(built) {
+                Built::Workspace => continue,
+                Built::Folder => replaced.push(name),
+                Built::Vendored => vendored.push(name),
+                Built::Odd => {
+                    let message = format!("{} is not a module version that can be proved", safe(&name));
+                    wrong.push(Finding { place: Some(place.clone()), message, ..Finding::of(Code::ModuleNotReleased) });
+                }
+                Built::Module(module, found) => match self.judge(&module, &found, Some(&place)) {
+                    Verdict::Right => any_right = true,
+                    Verdict::Private => private.push(name),
+                    Verdict::Wrong(finding) => wrong.push(finding),
+                },
+            }
+            any = true;
+        }
+        let mut findings = cut(wrong);
+        let mut all = |code, names: &[String], one, many| {
+            findings.extend(together(code, Some(&place), names, one, many));
+        };
+        all(Code::VendorUnproved, &vendored, "comes from a vendor folder", "come from a vendor folder");
+        all(Code::ReplacedUnproved, &replaced, "is replaced by a folder", "are replaced by folders");
+        all(Code::PrivateUnproved, &private, "was fetched past the gate", "were fetched past the gate");
+        if any && !any_right {
+            let message = "none of its modules is known to the gate".to_owned();
+            findings.push(Finding { place: Some(place), message, ..Finding::of(Code::NothingReleased) });
+        }
+        findings
+    }
+}
+
+/// Where a module of a program comes from.
+enum Built {
+    /// A folder of the workspace.
+    Workspace,
+    /// A folder that a replace directive names.
+    Folder,
+    /// A vendor folder: a version, and no hash.
+    Vendored,
+    Module(ModuleVersion, H1),
+    /// Nothing that `go` writes.
+    Odd,
+}
+
+fn read(built: &BuiltModule) -> Built {
+    let is_folder = built.path.starts_with("./") || built.path.starts_with("../") || built.path.starts_with('/');
+    if is_folder || matches!(built.path.as_str(), "." | "..") {
+        return Built::Folder;
+    }
+    if matches!(built.version.as_str(), "" | DEVEL) && built.h1.is_none() {
+        return Built::Workspace;
+    }
+    let version = Version::parse(&built.version).ok();
+    let module = ModulePath::parse(&built.path).ok().zip(version);
+    match (module.and_then(|(path, version)| ModuleVersion::new(path, version).ok()), built.h1) {
+        (Some(module), Some(h1)) => Built::Module(module, h1),
+        (Some(_), None) => Built::Vendored,
+        (None, _) => Built::Odd,
+    }
+}
+
+/// One finding for several modules.
+fn together(code: Code, place: Option<&Place>, names: &[String], one: &str, many: &str) -> Option<Finding> {
+    let shown = names.iter().take(MAX_NAMES).map(|name| safe(name)).collect::<Vec<_>>().join(", ");
+    let message = match names.len() {
+        0 => return None,
+        1 => format!("{shown} {one}"),
+        count if count <= MAX_NAMES => format!("{shown} {many}"),
+        count => format!("{shown} and {} more {many}", count - MAX_NAMES),
+    };
+    Some(Finding { place: place.cloned(), message, ..Finding::of(code) })
+}
+
+fn cut(mut findings: Vec<Finding>) -> Vec<Finding> {
+    let more = findings.len().saturating_sub(MAX_TOLD);
+    findings.truncate(MAX_TOLD);
+    if let (true, Some(last)) = (more > 0, findings.last_mut()) {
+        last.facts.push(("more of them".to_owned(), more.to_string()));
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    const ONE: &str = "h1:qgOY6WgZOaTkIIMiVjBQcw93ERBE4m30iBm00nkL0i8=";
+    const OTHER: &str = "h1:w5fcysjrx7yqtD/aO+QwRjYZOKnaM9Uh2b40tElTs3Y=";
+
+    fn accepted() -> Accepted {
+        let hashes = [(ModuleVersion::parse("a.com/x@v1.0.0").unwrap(), H1::parse(ONE).unwrap())];
+        Accepted { hashes: hashes.into(), private: Patterns::parse("corp.example").unwrap() }
+    }
+
+    fn codes(lines: &str) -> Vec<&'static str> {
+        let found = accepted().program(Path::new("app"), &BuildInfo::parse(lines));
+        found.iter().map(|finding| finding.code.name()).collect()
+    }
+
+    #[test]
+    fn programs_are_held_against_what_was_released() {
+        let main = "\tmod\texample.org/app\t(devel)\t\n";
+        let with = |lines: &str| codes(&format!("{main}{lines}"));
+        assert_eq!(with(""), [""; 0]);
+        assert_eq!(with(&format!("\tdep\ta.com/x\tv1.0.0\t{ONE}\n")), [""; 0]);
+        assert_eq!(with("\tdep\ta.com/w\t(devel)\t\n"), [""; 0], "a module of the workspace");
+        let right = format!("\tdep\ta.com/x\tv1.0.0\t{ONE}\n");
+        for (line, code) in [
+            (format!("\tdep\ta.com/y\tv1.0.0\t{ONE}\n"), "module-not-released"),
+            ("\tdep\ta.com/x\tv1.0.1\t\n".to_owned(), "vendor-unproved"),
+            ("\tdep\ta.com/y\tv1.0.0\n\t=>\t../y\t\t\n".to_owned(), "replaced-unproved"),
+            ("\tdep\ta.com/y\tv1.0.0\n\t=>\t/abs\t(devel)\t\n".to_owned(), "replaced-unproved"),
+            (format!("\tdep\tcorp.example/p\tv1.0.0\t{OTHER}\n"), "private-unproved"),
+            (format!("\tdep\ta.com/y\tv1.0.0\n\t=>\ta.com/fork\tv1.0.0\t{OTHER}\n"), "module-not-released"),
+            (format!("\tdep\ta.com/y\tnonsense\t{OTHER}\n"), "module-not-released"),
+        ] {
+            assert_eq!(with(&format!("{right}{line}")), [code], "{line}");
+            assert_eq!(with(&line), [code, "nothing-released"], "{line}");
+        }
+        assert_eq!(with(&format!("{right}\tdep\ta.com/x\tv1.0.0\t{OTHER}\n")), ["module-not-released"]);
+        assert_eq!(with(&format!("\tdep\ta.com/old\tv1.0.0\n\t=>\ta.com/x\tv1.0.0\t{ONE}\n")), [""; 0]);
+        // A program of a module version: it is one of its modules.
+        assert_eq!(codes(&format!("\tmod\ta.com/x\tv1.0.0\t{ONE}\n")), [""; 0]);
+        assert_eq!(codes(&format!("\tmod\ta.com/z\tv1.0.0\t{ONE}\n")), ["module-not-released", "nothing-released"]);
+    }
+
+    #[test]
+    fn a_cache_is_held_against_what_was_released() {
+        let module = |name: &str| ModuleVersion::parse(name).unwrap();
+        let h1 = |text: &str| Ok::<_, String>(H1::parse(text).unwrap());
+        let found: Hashes = [
+            (module("a.com/x@v1.0.0"), h1(ONE)),
+            (module("a.com/y@v1.0.0"), h1(ONE)),
+            (module("a.com/z@v1.0.0"), Err("it has a link".to_owned())),
+            (module("corp.example/p@v1.0.0"), h1(OTHER)),
+            (module("corp.example/q@v1.0.0"), h1(OTHER)),
+        ]
+        .into();
+        let odd = [PathBuf::from("/cache/a@b")];
+        let findings = accepted().cache(Path::new("/cache"), &found, &odd);
+        let told: Vec<_> = findings.iter().map(|finding| (finding.code.name(), finding.message.as_str())).collect();
+        assert_eq!(
+            told,
+            [
+                ("module-not-released", "a.com/y@v1.0.0 did not come through the gate"),
+                ("module-not-released", "a.com/z@v1.0.0 cannot be hashed: it has a link"),
+                ("module-not-released", "a@b in the module cache is not a module that `go` unpacked"),
+                ("private-unproved", "corp.example/p@v1.0.0, corp.example/q@v1.0.0 were fetched past the gate"),
+            ]
+        );
+        assert_eq!(findings[0].facts, [("found".to_owned(), ONE.to_owned())]);
+    }
+
+    #[test]
+    fn a_private_module_that_came_through_the_gate_must_be_that_one() {
+        let mut accepted = accepted();
+        let module = ModuleVersion::parse("corp.example/p@v1.0.0").unwrap();
+        accepted.hashes.insert(module.clone(), H1::parse(ONE).unwrap());
+        let found: Hashes = [(module, Ok(H1::parse(OTHER).unwrap()))].into();
+        let findings = accepted.cache(Path::new("/cache"), &found, &[]);
+        assert_eq!(findings.len(), 1);
+        assert_eq!((findings[0].code, findings[0].facts.len()), (Code::ModuleNotReleased, 2));
+    }
+
+    #[test]
+    fn no_number_of_modules_floods_the_report() {
+        let h1 = H1::parse(ONE).unwrap();
+        let found: Hashes =
+            (0..100).map(|nth| (ModuleVersion::parse(&format!("b.com/m@v1.0.{nth}")).unwrap(), Ok(h1))).collect();
+        let findings = accepted().cache(Path::new("/cache"), &found, &[]);
+        assert_eq!(findings.len(), MAX_TOLD);
+        assert_eq!(findings.last().unwrap().facts[1], ("more of them".to_owned(), "80".to_owned()));
+    }
+}

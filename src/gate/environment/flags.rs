@@ -1,0 +1,179 @@
+//! GOFLAGS, flag by flag: which of them bring other code or other programs into a build.
+
+use super::table::Decision;
+
+/// Flags that choose what is built or shown, and bring no code in (`go help build`, `go help testflag`).
+const PLAIN: [&str; 44] = [
+    "a",
+    "n",
+    "p",
+    "v",
+    "x",
+    "race",
+    "msan",
+    "asan",
+    "cover",
+    "covermode",
+    "coverpkg",
+    "coverprofile",
+    "work",
+    "json",
+    "trimpath",
+    "buildvcs",
+    "buildmode",
+    "tags",
+    "mod",
+    "modcacherw",
+    "count",
+    "run",
+    "skip",
+    "bench",
+    "benchtime",
+    "benchmem",
+    "short",
+    "timeout",
+    "failfast",
+    "fullpath",
+    "parallel",
+    "cpu",
+    "shuffle",
+    "list",
+    "vet",
+    "installsuffix",
+    "linkshared",
+    "pgo",
+    "e",
+    "test",
+    "deps",
+    "find",
+    "fuzz",
+    "fuzztime",
+];
+/// Flags that replace files or programs of the build.
+const OVERRIDES: [&str; 8] = ["toolexec", "overlay", "modfile", "exec", "vettool", "pkgdir", "compiler", "gccgoflags"];
+/// Flags of the linker that set strings and leave out debug data.
+const PLAIN_OF_LINKER: [&str; 6] = ["s", "w", "X", "buildid", "compressdwarf", "v"];
+/// Flags of the compiler that change how code is optimized and shown.
+const PLAIN_OF_COMPILER: [&str; 10] = ["N", "l", "m", "B", "e", "S", "c", "dwarf", "lang", "smallframes"];
+
+/// The flags of GOFLAGS that have to be told, each with [`Decision::Note`] or [`Decision::Override`].
+pub(super) fn reported(goflags: &str) -> Vec<(String, Decision)> {
+    let decided = words(goflags).into_iter().map(|flag| {
+        let decision = decide(&flag);
+        (flag, decision)
+    });
+    decided.filter(|(_, decision)| *decision != Decision::Kept).collect()
+}
+
+/// Whether GOFLAGS turns the version stamp off, for which `go` would run programs of version control.
+pub(super) fn no_stamp(goflags: &str) -> bool {
+    words(goflags).iter().any(|flag| flag.trim_start_matches('-') == "buildvcs=false")
+}
+
+fn decide(flag: &str) -> Decision {
+    let (name, value) = split(flag);
+    match name {
+        "ldflags" => decide_parts(value, &PLAIN_OF_LINKER, &["extld"]),
+        "gcflags" | "asmflags" => decide_parts(value, &PLAIN_OF_COMPILER, &[]),
+        name if PLAIN.contains(&name) => Decision::Kept,
+        name if OVERRIDES.contains(&name) => Decision::Override,
+        _ => Decision::Note,
+    }
+}
+
+/// The flags within `-ldflags` and the like, after the pattern of packages that may stand before them.
+fn decide_parts(value: &str, plain: &[&str], overrides: &[&str]) -> Decision {
+    let value = match value.split_once('=') {
+        Some((pattern, rest)) if !pattern.starts_with('-') && !pattern.contains(' ') => rest,
+        _ => value,
+    };
+    let (mut worst, mut is_value) = (Decision::Kept, false);
+    for word in words(value) {
+        if std::mem::take(&mut is_value) {
+            continue;
+        }
+        let (name, of_name) = split(&word);
+        // `-X a.b=c` is two words, and the second is no flag.
+        is_value = name == "X" && of_name.is_empty();
+        if overrides.contains(&name) {
+            return Decision::Override;
+        }
+        if !plain.contains(&name) || (name == "X" && sets_runtime(&word)) {
+            worst = Decision::Note;
+        }
+    }
+    worst
+}
+
+/// Build information itself is such a string.
+fn sets_runtime(word: &str) -> bool {
+    word.contains("runtime")
+}
+
+/// Name and value of a flag with one or two dashes.
+fn split(flag: &str) -> (&str, &str) {
+    let flag = flag.strip_prefix("--").or_else(|| flag.strip_prefix('-')).unwrap_or(flag);
+    flag.split_once('=').unwrap_or((flag, ""))
+}
+
+/// The words of a list as `go` splits it: at white space; a word that starts with a quote goes to the next one.
+fn words(list: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut rest = list.trim_start();
+    while let Some(first) = rest.chars().next() {
+        let (word, behind) = match first {
+            quote @ ('\'' | '"') => rest[1..].split_once(quote).unwrap_or((&rest[1..], "")),
+            _ => rest.split_once(char::is_whitespace).unwrap_or((rest, "")),
+        };
+        words.push(word.to_owned());
+        rest = behind.trim_start();
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_flag_is_decided_by_itself() {
+        let worst = |goflags: &str| {
+            let all = reported(goflags);
+            let is = |wanted| all.iter().any(|(_, decision)| *decision == wanted);
+            (is(Decision::Override), is(Decision::Note))
+        };
+        for plain in [
+            "",
+            "-mod=mod -modcacherw -trimpath -buildvcs=false",
+            "-tags=a,b --race -count=1",
+            "'-ldflags=-s -w -X main.version=1.2.3' -v",
+            "\"-ldflags=all=-s -X main.a=-extld\"",
+            "'-gcflags=all=-N -l'",
+            "'-ldflags=-X main.a=b -X=main.c=d'",
+        ] {
+            assert_eq!(worst(plain), (false, false), "{plain}");
+        }
+        for told in [
+            "-o=/elsewhere",
+            "'-ldflags=-linkmode external'",
+            "-ldflags=-extldflags=-L.",
+            "-gcflags=-importcfg=x",
+            "-unknown",
+            "-ldflags=-X=runtime.modinfo=x",
+        ] {
+            assert_eq!(worst(told), (false, true), "{told}");
+        }
+        for told in
+            ["-toolexec=./x", "--overlay=o.json", "-modfile=x.mod", "'-ldflags=-s -extld=./x'", "-vettool=x", "-exec x"]
+        {
+            assert!(worst(told).0, "{told}");
+        }
+        assert!(no_stamp("-v -buildvcs=false") && !no_stamp("-buildvcs=true") && !no_stamp(""));
+    }
+
+    #[test]
+    fn words_are_split_as_go_does() {
+        assert_eq!(words(" -a  '-b c' \"-d e\"\t-f"), ["-a", "-b c", "-d e", "-f"]);
+        assert_eq!(words("'-a b"), ["-a b"]);
+    }
+}

@@ -1,0 +1,277 @@
+//! What the gate does with each environment variable that decides where code comes from, or which programs build it.
+//!
+//! The variables are those of `go env`, those that `go`, its compilers and git read without listing them, and those of the
+//! dynamic linker. A test compares the table with the sources of `go` and with the git program on the machine. A variable
+//! that is not in the table is passed on: the command may need it.
+
+/// What happens to a variable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// The gate sets it, whatever it was.
+    Set,
+    /// It is removed.
+    Cleared,
+    /// It is passed on. It brings no code into the build.
+    Kept,
+    /// It is passed on, and names files or folders: one in the working folder is the finding `build-override`.
+    Path,
+    /// It is passed on, and names a program: one in the working folder is the finding `build-override`, and one with
+    /// arguments `build-environment`.
+    Program,
+    /// It is passed on; if it is set, that is the finding `build-environment`.
+    Note,
+    /// It is passed on; if it is set, that is the finding `build-override`.
+    Override,
+    /// GOFLAGS: each flag is decided by itself (`environment/flags`).
+    Flags,
+    /// GOWORK: a file outside the working folder is the finding `build-override`.
+    WorkFile,
+    /// `go` computes it, and reads no variable of that name.
+    Computed,
+}
+
+use Decision::{Cleared, Computed, Flags, Kept, Note, Override, Path, Program, Set, WorkFile};
+
+/// Names, or beginnings of names (`*`), with what happens to them and why. The first that fits counts.
+pub(super) const TABLE: &[(&str, Decision, &str)] = &[
+    // Where modules come from, and who vouches for them.
+    ("GOPROXY", Set, "the mirror of this run"),
+    ("GOSUMDB", Set, "the database, through the mirror of this run"),
+    ("GOPRIVATE", Set, "as resolved: GOENV is off"),
+    ("GONOPROXY", Set, "as resolved, or none with --gate-private"),
+    ("GONOSUMDB", Set, "what the mirror exempts, too"),
+    ("GOINSECURE", Set, "none: TLS is not optional"),
+    ("GOENV", Set, "off: what it says is resolved before"),
+    ("GOVCS", Kept, "only programs of version control for private modules; the default allows git"),
+    ("GOAUTH", Note, "it can run commands, and decides who hears of private modules"),
+    ("NETRC", Path, "logins for private modules"),
+    ("GOTOOLCHAIN", Kept, "other toolchains come through the mirror"),
+    ("GOTOOLCHAIN_INTERNAL_SWITCH_*", Cleared, "it would stop the switch of toolchains"),
+    ("GO111MODULE", Set, "on: GOPATH mode has no modules that could be proved"),
+    ("GCM_INTERACTIVE", Kept, "never, unless it is set"),
+    // Folders.
+    ("GOMODCACHE", Set, "the module cache of this run"),
+    ("GOCACHE", Set, "the build cache of this run"),
+    ("GOCACHEPROG", Cleared, "it would replace the build cache; kept with --build-cache inherit"),
+    ("GOPATH", Set, "a folder of this run"),
+    ("GOBIN", Path, "what is installed there is checked"),
+    ("GOTMPDIR", Path, "only the files of a build under way"),
+    ("GOCOVERDIR", Kept, "only where coverage data is written"),
+    ("GOROOT", Cleared, "`go` finds its own"),
+    ("GOROOT_BOOTSTRAP", Kept, "read only to build Go itself"),
+    // What is built, and how.
+    ("GOFLAGS", Flags, ""),
+    ("GOWORK", WorkFile, "its modules replace dependencies"),
+    ("GOARCH", Kept, "the target"),
+    ("GOOS", Kept, "the target"),
+    ("GO386*", Kept, "the target"),
+    ("GOAMD64*", Kept, "the target"),
+    ("GOARM*", Kept, "the target"),
+    ("GOMIPS*", Kept, "the target"),
+    ("GOPPC64*", Kept, "the target"),
+    ("GORISCV64*", Kept, "the target"),
+    ("GOWASM", Kept, "the target"),
+    ("GOEXPERIMENT", Kept, "features of the toolchain itself"),
+    ("GOFIPS140", Kept, "a version that comes with the toolchain; its copy is compared"),
+    ("GODEBUG", Kept, "behaviour of the toolchain itself"),
+    ("GOGC", Kept, "the memory of `go`"),
+    ("GOMAXPROCS", Kept, "the processors of `go`"),
+    ("GOMEMLIMIT", Kept, "the memory of `go`"),
+    ("GOTRACEBACK", Kept, "messages"),
+    ("GOCLOBBERDEADHASH", Kept, "a debugging aid of the compiler"),
+    ("GOCOMPILEDEBUG", Kept, "a debugging aid of the compiler"),
+    ("GOSSA*", Kept, "output of the compiler"),
+    ("GO_GCFLAGS", Kept, "read only to build Go itself"),
+    ("GO_BUILDER_NAME", Kept, "read only by the tests of Go itself"),
+    ("GO_EXTLINK_ENABLED", Kept, "whether the C linker is used"),
+    ("GO_TEST*", Kept, "read only by the tests of Go itself"),
+    ("GO_START_*", Kept, "read only by the tests of Go itself"),
+    ("GO_CGOCHECK*", Kept, "read only by the tests of Go itself"),
+    ("GO_BUILDER_FLAKY_NET", Kept, "read only by the tests of Go itself"),
+    ("GOTRACETEST", Kept, "read only by the tests of Go itself"),
+    ("GOCOVERDEBUG", Kept, "messages"),
+    ("TESTGO*", Kept, "read only by test builds of `go`"),
+    ("GOFILE", Kept, "set by `go generate`"),
+    ("GOLINE", Kept, "set by `go generate`"),
+    ("GOPACKAGE", Kept, "set by `go generate`"),
+    // Programs that take part in a build.
+    ("CC", Program, "the C compiler"),
+    ("CXX", Program, "the C++ compiler"),
+    ("FC", Program, "the Fortran compiler"),
+    ("AR", Program, "the archiver"),
+    ("GCC", Program, "the C compiler of cgo"),
+    ("GCCGO", Program, "the gccgo compiler"),
+    ("GCCGOTOOLDIR", Override, "the tools of gccgo"),
+    ("PKG_CONFIG", Program, "it answers with compiler flags"),
+    ("PKG_CONFIG_*", Note, "where pkg-config finds compiler flags"),
+    ("GOPACKAGESDRIVER", Program, "linters ask it instead of `go`"),
+    ("CGO_ENABLED", Kept, "whether C code is compiled"),
+    ("CGO_CFLAGS", Note, "flags of the C compiler"),
+    ("CGO_CPPFLAGS", Note, "flags of the C preprocessor"),
+    ("CGO_CXXFLAGS", Note, "flags of the C++ compiler"),
+    ("CGO_FFLAGS", Note, "flags of the Fortran compiler"),
+    ("CGO_LDFLAGS", Note, "flags of the linker"),
+    ("CGO_CFLAGS_*", Note, "which flags a module may set"),
+    ("CGO_CPPFLAGS_*", Note, "which flags a module may set"),
+    ("CGO_CXXFLAGS_*", Note, "which flags a module may set"),
+    ("CGO_FFLAGS_*", Note, "which flags a module may set"),
+    ("CGO_LDFLAGS_*", Note, "which flags a module may set"),
+    ("CGO_TEST_*", Kept, "read only by the tests of Go itself"),
+    ("CGOCATCHPANIC_*", Kept, "read only by the tests of Go itself"),
+    ("GCC_EXEC_PREFIX", Override, "the parts of gcc"),
+    ("COMPILER_PATH", Override, "the parts of gcc"),
+    ("LIBRARY_PATH", Note, "what the C linker links"),
+    ("CPATH", Note, "what the C compiler includes"),
+    ("C_INCLUDE_PATH", Note, "what the C compiler includes"),
+    ("CPLUS_INCLUDE_PATH", Note, "what the C++ compiler includes"),
+    ("LD_PRELOAD", Override, "code in every program"),
+    ("LD_AUDIT", Override, "code in every program"),
+    ("LD_LIBRARY_PATH", Note, "code in programs that are linked dynamically"),
+    // Computed by `go`.
+    ("GOEXE", Computed, ""),
+    ("GOGCCFLAGS", Computed, ""),
+    ("GOHOSTARCH", Computed, ""),
+    ("GOHOSTOS", Computed, ""),
+    ("GOMOD", Computed, ""),
+    ("GOTELEMETRY", Computed, ""),
+    ("GOTELEMETRYDIR", Computed, ""),
+    ("GOTOOLDIR", Computed, ""),
+    ("GOVERSION", Computed, ""),
+    // git, which reads the repository for the version of a program, and fetches private modules.
+    ("GIT_HTTP_USER_AGENT", Cleared, "with the host of Go's default proxy in it `go` does not check toolchains"),
+    ("GIT_OPTIONAL_LOCKS", Set, "0: `git status` writes no index, which would run a hook"),
+    ("GIT_SSL_NO_VERIFY", Cleared, "TLS is not optional"),
+    ("GIT_SSL_*", Path, "certificates for private modules"),
+    ("GIT_EXEC_PATH", Override, "the parts of git"),
+    ("GIT_TEMPLATE_DIR", Override, "hooks in every repository that is cloned"),
+    ("GIT_SSH", Program, "how private modules are fetched"),
+    ("GIT_SSH_COMMAND", Program, "how private modules are fetched"),
+    ("GIT_SSH_VARIANT", Kept, "the options of ssh"),
+    ("GIT_ASKPASS", Program, "passwords for private modules"),
+    ("GIT_PROXY_COMMAND", Program, "how private modules are fetched"),
+    ("GIT_CONFIG_GLOBAL", Path, "settings of git"),
+    ("GIT_CONFIG_SYSTEM", Path, "settings of git"),
+    ("GIT_CONFIG_NOSYSTEM", Kept, "fewer settings of git"),
+    ("GIT_CONFIG_COUNT", Note, "settings of git can run programs"),
+    ("GIT_CONFIG_KEY_*", Kept, "see GIT_CONFIG_COUNT"),
+    ("GIT_CONFIG_VALUE_*", Kept, "see GIT_CONFIG_COUNT"),
+    ("GIT_CONFIG_PARAMETERS", Note, "settings of git can run programs"),
+    ("GIT_CONFIG", Path, "read by `git config` alone"),
+    ("GIT_ALLOW_PROTOCOL", Note, "protocols that can run programs"),
+    ("GIT_PROTOCOL_FROM_USER", Kept, "fewer protocols"),
+    ("GIT_DIR", Cleared, "`go` would read another repository"),
+    ("GIT_COMMON_DIR", Cleared, "`go` would read another repository"),
+    ("GIT_COMMONDIR", Cleared, "`go` would read another repository"),
+    ("GIT_WORK_TREE", Cleared, "`go` would read another repository"),
+    ("GIT_IMPLICIT_WORK_TREE", Cleared, "`go` would read another repository"),
+    ("GIT_INDEX_FILE", Cleared, "`go` would read another repository"),
+    ("GIT_INDEX_VERSION", Kept, "the form of an index"),
+    ("GIT_OBJECT_DIRECTORY", Cleared, "`go` would read another repository"),
+    ("GIT_ALTERNATE_OBJECT_DIRECTORIES", Cleared, "`go` would read another repository"),
+    ("GIT_SHALLOW_FILE", Cleared, "`go` would read another repository"),
+    ("GIT_GRAFT_FILE", Cleared, "`go` would read another history"),
+    ("GIT_REPLACE_REF_BASE", Cleared, "`go` would read another history"),
+    ("GIT_NO_REPLACE_OBJECTS", Kept, "a history as it is"),
+    ("GIT_NAMESPACE", Cleared, "`go` would read other references"),
+    ("GIT_PREFIX", Kept, "set by git for its own commands"),
+    ("GIT_INTERNAL_*", Kept, "set by git for its own commands"),
+    ("GIT_QUARANTINE_PATH", Kept, "set by git for its own hooks"),
+    ("GIT_PUSH_*", Kept, "set by git for its own hooks"),
+    ("GIT_EXT_SERVICE*", Kept, "set by git for its own helpers"),
+    ("GIT_CHERRY_PICK_HELP", Kept, "set by git for its own commands"),
+    ("GIT_REFLOG_ACTION", Kept, "a message"),
+    ("GIT_CEILING_DIRECTORIES", Kept, "where a repository is not looked for"),
+    ("GIT_DISCOVERY_ACROSS_FILESYSTEM", Kept, "where a repository is looked for"),
+    ("GIT_TERMINAL_PROMPT", Kept, "whether a person is asked"),
+    ("GIT_USER_AGENT", Kept, "a name"),
+    ("GIT_PROTOCOL", Kept, "the version of a protocol"),
+    ("GIT_PROJECT_ROOT", Kept, "read only by `git http-backend`"),
+    ("GIT_OVERRIDE_VIRTUAL_HOST", Kept, "the name of a host for git://"),
+    ("GIT_NO_LAZY_FETCH", Kept, "less is fetched"),
+    ("GIT_ATTR_*", Kept, "fewer attributes"),
+    ("GIT_AUTHOR_*", Kept, "a name"),
+    ("GIT_COMMITTER_*", Kept, "a name"),
+    ("GIT_DEFAULT_*", Kept, "how repositories are made"),
+    ("GIT_TRACE*", Kept, "messages"),
+    ("GIT_CURL_VERBOSE", Kept, "messages"),
+    ("GIT_REDACT_COOKIES", Kept, "messages"),
+    ("GIT_PAGER", Program, "only for a terminal"),
+    ("GIT_PAGER_IN_USE", Kept, "only for a terminal"),
+    ("GIT_EDITOR", Program, "only for a person"),
+    ("GIT_SEQUENCE_EDITOR", Program, "only for a person"),
+    ("GIT_MAN_VIEWER", Program, "only for a person"),
+    ("GIT_EXTERNAL_DIFF", Program, "only for `git diff`"),
+    ("GIT_DIFFTOOL_*", Program, "only for `git difftool`"),
+    ("GIT_DIFF_*", Kept, "only for `git diff`"),
+    ("GIT_MERGE*", Kept, "only for `git merge`"),
+    ("GIT_TEST_*", Kept, "read only by the tests of git itself"),
+    ("GIT_TEXTDOMAINDIR", Kept, "messages"),
+    ("GIT_TRANSLOOP_DEBUG", Kept, "messages"),
+    ("GIT_TRANSPORT_HELPER_DEBUG", Kept, "messages"),
+    ("GIT_NOTES_*", Kept, "only for notes"),
+    ("GIT_BASENAME_FACTOR*", Kept, "how renames are detected"),
+    ("GIT_MAX_HEXSZ", Kept, "a word of messages"),
+    ("GIT_ALLOC_LIMIT", Kept, "the memory of git"),
+    ("GIT_MMAP_LIMIT", Kept, "the memory of git"),
+    ("GIT_ALLOW_NULL_SHA1", Kept, "only for `git fsck`"),
+    ("GIT_REF_PARANOIA", Kept, "stricter"),
+    ("GIT_FLUSH", Kept, "output"),
+    ("GIT_FORCE_THREADS", Kept, "speed"),
+    ("GIT_FORCE_UNTRACKED_CACHE", Kept, "speed"),
+    ("GIT_DISABLE_UNTRACKED_CACHE", Kept, "speed"),
+    ("GIT_PROGRESS_DELAY", Kept, "output"),
+    ("GIT_PRINT_SHA1_ELLIPSIS", Kept, "output"),
+    ("GIT_GLOB_PATHSPECS", Kept, "arguments"),
+    ("GIT_NOGLOB_PATHSPECS", Kept, "arguments"),
+    ("GIT_ICASE_PATHSPECS", Kept, "arguments"),
+    ("GIT_LITERAL_PATHSPECS", Kept, "arguments"),
+    ("GIT_*", Cleared, "not known to the gate"),
+    ("SSH_ASKPASS", Program, "passwords for private modules"),
+    // Where settings of these programs are, and what they trust.
+    ("HOME", Path, "settings of git and ssh"),
+    ("XDG_CONFIG_HOME", Path, "settings of git"),
+    ("SSL_CERT_FILE", Path, "whom `go` and git trust"),
+    ("SSL_CERT_DIR", Path, "whom `go` and git trust"),
+    ("CURL_CA_BUNDLE", Path, "whom git trusts"),
+    ("HTTP_PROXY", Kept, "the way to other hosts; the mirror is on this machine"),
+    ("HTTPS_PROXY", Kept, "the way to other hosts"),
+    ("NO_PROXY", Kept, "the way to other hosts"),
+    // Of sumgate itself.
+    ("SUMGATE_*", Cleared, "settings and keys of the gate"),
+];
+
+/// What happens to the variable `name`, and why; `None` if nothing was decided.
+pub(super) fn decision(name: &str) -> Option<(Decision, &'static str)> {
+    TABLE.iter().find(|(entry, ..)| fits(entry, name)).map(|(_, decision, why)| (*decision, *why))
+}
+
+/// Whether an entry of the table covers the variable `name`.
+pub(super) fn fits(entry: &str, name: &str) -> bool {
+    entry.strip_suffix('*').map_or(name == entry, |start| name.starts_with(start))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn the_first_entry_that_fits_counts() {
+        let of = |name| decision(name).map(|(decision, _)| decision);
+        assert_eq!(of("GOPROXY"), Some(Decision::Set));
+        assert_eq!(of("GIT_SSL_NO_VERIFY"), Some(Decision::Cleared));
+        assert_eq!(of("GIT_SSL_CAINFO"), Some(Decision::Path));
+        assert_eq!(of("GIT_SOMETHING_NEW"), Some(Decision::Cleared));
+        assert_eq!(of("SUMGATE_CACHE_KEY"), Some(Decision::Cleared));
+        assert_eq!(of("GOOGLE_APPLICATION_CREDENTIALS"), None);
+    }
+
+    #[test]
+    fn no_entry_is_hidden_by_one_before_it() {
+        for (nth, (name, ..)) in TABLE.iter().enumerate() {
+            let first = TABLE.iter().position(|(entry, ..)| fits(entry, name)).unwrap();
+            assert_eq!(first, nth, "{name} is hidden by {}", TABLE[first].0);
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! The unpacked modules of a module cache, hashed: what `go build` compiles.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use walkdir::WalkDir;
+
+use crate::dirhash::{H1, ZipLimits, hash_dir, hash_module_zip};
+use crate::fault::in_full;
+use crate::module::{ModulePath, ModuleVersion, Version};
+
+/// The module that a toolchain brings along, and unpacks by itself (`go help environment`, GOFIPS140).
+const FIPS: &str = "golang.org/fips140";
+/// A `.ziphash` has 47 bytes.
+const MAX_ZIPHASH: u64 = 1 << 10;
+
+/// What an unpacked module hashes to, or why it cannot be hashed.
+pub(super) type Hashes = BTreeMap<ModuleVersion, Result<H1, String>>;
+
+type Folders = Vec<(ModuleVersion, PathBuf)>;
+
+/// Hashes each module that is unpacked in the module cache `cache`. Blocks, on all processors. The second value has folders
+/// that look like a module and are none.
+pub(super) fn hash_unpacked(cache: &Path) -> io::Result<(Hashes, Vec<PathBuf>)> {
+    let (found, odd) = find(cache)?;
+    let (next, hashes) = (AtomicUsize::new(0), Mutex::new(Hashes::new()));
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some((module, path)) = found.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let hash = hash_dir(path, &module.to_string()).map_err(|error| in_full(&error));
+                    hashes.lock().unwrap_or_else(PoisonError::into_inner).insert(module.clone(), hash);
+                }
+            });
+        }
+    });
+    Ok((hashes.into_inner().unwrap_or_else(PoisonError::into_inner), odd))
+}
+
+/// Folders `PATH@VERSION`, and those of such a name that no `go` command makes.
+fn find(cache: &Path) -> io::Result<(Folders, Vec<PathBuf>)> {
+    let (mut found, mut odd) = (Folders::new(), Vec::new());
+    let downloads = cache.join("cache");
+    let mut entries = WalkDir::new(cache).follow_links(false).into_iter();
+    while let Some(entry) = entries.next() {
+        let entry = match entry {
+            Err(error) if error.depth() == 0 => break,
+            entry => entry?,
+        };
+        if entry.path() == downloads {
+            entries.skip_current_dir();
+            continue;
+        }
+        if !entry.file_name().to_string_lossy().contains('@') {
+            // `go` follows a link to a folder that has modules in it.
+            if entry.file_type().is_symlink() {
+                odd.push(entry.into_path());
+            }
+            continue;
+        }
+        let name = entry.path().strip_prefix(cache).ok().and_then(Path::to_str);
+        match name.and_then(module) {
+            Some(module) if entry.file_type().is_dir() => found.push((module, entry.path().to_owned())),
+            _ => odd.push(entry.path().to_owned()),
+        }
+        if entry.file_type().is_dir() {
+            entries.skip_current_dir();
+        }
+    }
+    Ok((found, odd))
+}
+
+fn module(name: &str) -> Option<ModuleVersion> {
+    let (path, version) = name.rsplit_once('@')?;
+    ModuleVersion::new(ModulePath::unescape(path).ok()?, Version::unescape(version).ok()?).ok()
+}
+
+/// The h1 that `go` wrote down when it unpacked a module. To be believed only where a seal covers that file.
+pub(super) fn written_hash(cache: &Path, module: &ModuleVersion) -> Option<H1> {
+    let file = format!("cache/download/{}/@v/{}.ziphash", module.path.escaped(), module.version.escaped());
+    let path = cache.join(file);
+    let is_small = path.symlink_metadata().is_ok_and(|found| found.is_file() && found.len() <= MAX_ZIPHASH);
+    let text = is_small.then(|| std::fs::read_to_string(path).ok()).flatten()?;
+    H1::parse(text.trim()).ok()
+}
+
+/// The h1 of a module that a toolchain below one of `goroots` brings along.
+pub(super) fn of_toolchain(goroots: &[PathBuf], module: &ModuleVersion) -> Option<H1> {
+    if module.path.as_ref() != FIPS {
+        return None;
+    }
+    let zip = |goroot: &PathBuf| File::open(goroot.join("lib/fips140").join(format!("{}.zip", module.version))).ok();
+    let zip = goroots.iter().find_map(zip)?;
+    hash_module_zip(&zip, module, &ZipLimits::default()).ok().map(|report| report.h1)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn every_folder_of_a_module_is_hashed_and_odd_ones_are_told() {
+        let cache = tempfile::tempdir().unwrap();
+        let file = |name: &str| {
+            let path = cache.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "x").unwrap();
+        };
+        for name in [
+            "example.com/!a@v1.0.0/a.go",
+            "example.com/!a/v2@v2.0.0/b@c/d.go",
+            "example.com/b@nonsense/a.go",
+            "example.com/c@v1.0.0",
+            "cache/download/x@v1.0.0/x",
+        ] {
+            file(name);
+        }
+        std::os::unix::fs::symlink("/tmp", cache.path().join("example.org")).unwrap();
+        let (hashes, mut odd) = hash_unpacked(cache.path()).unwrap();
+        let names: Vec<String> = hashes.keys().map(ToString::to_string).collect();
+        assert_eq!(names, ["example.com/A@v1.0.0", "example.com/A/v2@v2.0.0"]);
+        assert!(hashes.values().all(Result::is_ok));
+        odd.sort();
+        assert_eq!(
+            odd,
+            ["example.com/b@nonsense", "example.com/c@v1.0.0", "example.org"].map(|name| cache.path().join(name))
+        );
+        assert!(hash_unpacked(&cache.path().join("missing")).unwrap().0.is_empty());
+    }
+}

@@ -1,0 +1,132 @@
+//! Child processes that answer a question: bounded in time and output, and ended with everything they started.
+
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::Command;
+
+/// What a child process may use.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How long it may run.
+    pub time: Duration,
+    /// How much of its standard output is kept, in bytes.
+    pub stdout: u64,
+    /// How much of its standard error is kept, in bytes.
+    pub stderr: u64,
+}
+
+/// What a child process printed, and how it ended.
+#[derive(Debug)]
+pub struct Output {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// Its standard output, cut at the limit.
+    pub stdout: Vec<u8>,
+    /// Its standard error, cut at the limit.
+    pub stderr: Vec<u8>,
+    /// The standard output is longer than the limit.
+    pub stdout_cut: bool,
+}
+
+/// Why a child process gave no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProcessError {
+    /// It did not start.
+    #[error("cannot start it: {0}")]
+    Start(#[source] std::io::Error),
+    /// It cannot be waited for.
+    #[error("cannot wait for it: {0}")]
+    Wait(#[source] std::io::Error),
+    /// It ran too long, and was killed.
+    #[error("it did not end within {} seconds", .0.as_secs())]
+    Timeout(Duration),
+}
+
+/// Runs `command` to its end, without standard input. It and its children are one process group, which is killed if it
+/// runs too long, or if the future is dropped.
+pub async fn run(mut command: Command, limits: Limits) -> Result<Output, ProcessError> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.process_group(0).kill_on_drop(true);
+    let mut child = command.spawn().map_err(ProcessError::Start)?;
+    let group = Group(child.id());
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let all = async { tokio::join!(up_to(stdout, limits.stdout), up_to(stderr, limits.stderr), child.wait()) };
+    let Ok((stdout, stderr, status)) = tokio::time::timeout(limits.time, all).await else {
+        drop(group);
+        let _ = child.wait().await;
+        return Err(ProcessError::Timeout(limits.time));
+    };
+    group.ended();
+    let status = status.map_err(ProcessError::Wait)?;
+    Ok(Output { status, stdout: stdout.0, stderr: stderr.0, stdout_cut: stdout.1 })
+}
+
+/// The first `limit` bytes, and whether there were more. The rest is read and dropped, so that the writer can go on.
+async fn up_to(from: Option<impl AsyncRead + Unpin>, limit: u64) -> (Vec<u8>, bool) {
+    let mut kept = Vec::new();
+    let Some(mut from) = from else { return (kept, false) };
+    // An error means that the pipe is closed; how the child ended says the rest.
+    let _ = (&mut from).take(limit).read_to_end(&mut kept).await;
+    let dropped = tokio::io::copy(&mut from, &mut tokio::io::sink()).await;
+    (kept, dropped.is_ok_and(|bytes| bytes > 0))
+}
+
+/// The process group of a child; killed when this is dropped, unless the child has ended.
+struct Group(Option<u32>);
+
+impl Group {
+    fn ended(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let pid = self.0.and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        if let Some(pid) = pid {
+            // An error means that all its processes have ended.
+            let _ = kill_process_group(pid, Signal::KILL);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::time::Instant;
+
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    const LIMITS: Limits = Limits { time: Duration::from_secs(10), stdout: 4, stderr: 4 };
+
+    #[tokio::test]
+    async fn output_is_cut_and_a_full_pipe_does_not_block() {
+        let script = "head -c 300000 /dev/zero >&2; echo 123456; exit 3";
+        let output = run(shell(script), LIMITS).await.unwrap();
+        assert_eq!((output.stdout.as_slice(), output.stdout_cut, output.stderr.len()), (&b"1234"[..], true, 4));
+        assert_eq!(output.status.code(), Some(3));
+    }
+
+    #[tokio::test]
+    async fn what_runs_too_long_is_killed_with_its_children() {
+        let start = Instant::now();
+        let folder = tempfile::tempdir().unwrap();
+        let (time, mark) = (Duration::from_millis(300), folder.path().join("mark"));
+        let script = format!("(sleep 1; touch {}) & sleep 60", mark.display());
+        let ended = run(shell(&script), Limits { time, ..LIMITS }).await;
+        assert!(matches!(ended, Err(ProcessError::Timeout(_))) && start.elapsed() < Duration::from_secs(10));
+        tokio::time::sleep(Duration::from_millis(1200)).await;
+        assert!(!mark.exists(), "the child of the child went on");
+    }
+}

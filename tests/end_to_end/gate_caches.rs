@@ -1,0 +1,312 @@
+//! Caches that are kept between jobs under a seal, and the decisions about variables.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use libtest_mimic::Trial;
+use serde_json::Value;
+use sumgate::demo::{Origin, World};
+
+use crate::fixture::{Go, files, go_trial, origin, sumgate, trial};
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        go_trial("gate, seal: the next job with the key uses what is sealed, and fetches nothing", sealed),
+        go_trial("gate, seal: what was changed, added or taken away is thrown away, and said", tampered),
+        go_trial("gate, seal: with the public key alone nothing is ever sealed", public_key),
+        go_trial("gate, seal: another key, no key, or a damaged seal: nothing is believed", not_believed),
+        go_trial("gate, seal: a run with a module that was not released is not sealed", not_sealed),
+        trial("gate, seal: the command does not see the key, and no message shows it", hidden_key),
+        trial("gate, seal: a key is made for its owner alone", keygen),
+        go_trial("gate, environment: every variable that go reads was decided about", variables_of_go),
+        trial("gate, environment: every variable that git reads was decided about", variables_of_git),
+    ]
+}
+
+const GO_MOD: &str = "module example.org/app\n\ngo 1.21\n\nrequire example.com/mark v1.0.0\n";
+const MAIN: &str = "package main\n\nimport \"example.com/mark\"\n\nfunc main() { println(mark.Mark()) }\n";
+const BUILD: [&str; 6] = ["--", "go", "build", "-o", "app", "."];
+/// Made by `sumgate keygen`; they are good for nothing else.
+const SECRET: &str = "PRIVATE+KEY+ci.example.com+3ec65fd6+AQMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMD";
+
+fn world() -> World {
+    let mut world = World::demo();
+    world.add_simple("example.com/mark@v1.0.0", "", "package mark\n\nfunc Mark() string { return \"HONEST-MARK\" }\n");
+    world.pad(1);
+    world
+}
+
+/// Jobs on machines that have the data folder of the one before, and nothing else.
+struct Jobs {
+    origin: Origin,
+    go: PathBuf,
+    data: tempfile::TempDir,
+}
+
+struct Ended {
+    code: Option<i32>,
+    output: String,
+    report: Value,
+    says: String,
+}
+
+impl Jobs {
+    fn new(go: &Path) -> Self {
+        Self { origin: origin(world()), go: go.to_owned(), data: tempfile::tempdir().unwrap() }
+    }
+
+    fn run(&self, secret: &str, words: &[&str]) -> Ended {
+        let app = Go::new(&self.go, &self.origin.url(), &self.origin.gosumdb()).set("SUMGATE_CACHE_KEY", secret);
+        app.write("main.go", MAIN);
+        app.write("go.mod", GO_MOD);
+        let data = ["run", "--report", "report.json", "--data", self.data.path().to_str().unwrap()];
+        let (code, output) = app.sumgate(&[&data[..], words].concat());
+        let report = std::fs::read(app.home().join("report.json")).unwrap_or_default();
+        let program = app.command(&app.home().join("app")).output();
+        let says = program.map(|output| String::from_utf8(output.stderr).unwrap()).unwrap_or_default();
+        Ended {
+            code,
+            output,
+            report: serde_json::from_slice(&report).unwrap_or_default(),
+            says: says.trim().to_owned(),
+        }
+    }
+
+    fn build(&self, secret: &str) -> Ended {
+        self.run(secret, &BUILD)
+    }
+
+    /// A job that leaves sealed caches.
+    fn seal(&self) {
+        let first = self.build(SECRET);
+        assert!(first.code == Some(0) && first.output.contains("sealed "), "{}", first.output);
+        self.origin.take_requests();
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.data.path().join("run/1")
+    }
+
+    /// The store is not kept from here on: only the caches are.
+    fn forget_the_store(&self) {
+        std::fs::remove_dir_all(self.data.path().join("proxy")).unwrap();
+    }
+}
+
+impl Ended {
+    #[track_caller]
+    fn is_clean(&self) {
+        assert_eq!(self.code, Some(0), "{}", self.output);
+        assert_eq!(
+            (&self.report["findings"], self.says.as_str()),
+            (&serde_json::json!([]), "HONEST-MARK"),
+            "{}",
+            self.output
+        );
+    }
+
+    fn caches(&self) -> (u64, u64) {
+        let count = |name: &str| self.report["caches"][name].as_u64().unwrap();
+        (count("sealed_files"), count("thrown_away"))
+    }
+}
+
+fn public() -> String {
+    tlog::Signer::parse(SECRET).unwrap().verifier_key().to_string()
+}
+
+fn sealed(go: &Path) {
+    let jobs = Jobs::new(go);
+    jobs.seal();
+    jobs.forget_the_store();
+    for words in [&BUILD[..], &[&["--cache-public-key", &public()], &BUILD[..]].concat()] {
+        let secret = if words.len() > BUILD.len() { "" } else { SECRET };
+        let next = jobs.run(secret, words);
+        next.is_clean();
+        assert_eq!(jobs.origin.take_requests(), Vec::<String>::new(), "{}", next.output);
+        let (sealed, thrown_away) = next.caches();
+        assert!(sealed > 100 && thrown_away < 10, "{sealed} {thrown_away}: {}", next.output);
+        assert_eq!(next.report["caches"]["modules"], "sealed");
+    }
+}
+
+fn patch(folder: &Path, old: &str, new: &str) {
+    for (name, mut bytes) in files(folder) {
+        let places: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(old.as_bytes())).collect();
+        for at in &places {
+            bytes[*at..at + old.len()].copy_from_slice(new.as_bytes());
+        }
+        if !places.is_empty() {
+            std::fs::remove_file(folder.join(&name)).unwrap();
+            std::fs::write(folder.join(&name), bytes).unwrap();
+        }
+    }
+}
+
+fn tampered(go: &Path) {
+    let ways: [(&str, &dyn Fn(&Path)); 4] = [
+        ("mod/example.com/mark@v1.0.0", &|run| patch(&run.join("mod/example.com"), "HONEST-MARK", "FORGED-MARK")),
+        ("build/", &|run| patch(&run.join("build"), "HONEST-MARK", "FORGED-MARK")),
+        ("mod/example.com/mark@v1.0.0", &|run| {
+            std::fs::write(
+                run.join("mod/example.com/mark@v1.0.0/init.go"),
+                "package mark\n\nfunc init() { panic(1) }\n",
+            )
+            .unwrap();
+        }),
+        ("mod/example.com/mark@v1.0.0", &|run| {
+            let file = run.join("mod/example.com/mark@v1.0.0/a.go");
+            std::fs::remove_file(&file).unwrap();
+            std::os::unix::fs::symlink("/dev/null", file).unwrap();
+        }),
+    ];
+    for (named, way) in ways {
+        let jobs = Jobs::new(go);
+        jobs.seal();
+        way(&jobs.folder());
+        let next = jobs.build(SECRET);
+        next.is_clean();
+        assert!(
+            next.output.contains("thrown away, since the seal does not cover them") && next.output.contains(named),
+            "{}",
+            next.output
+        );
+        // It is sealed again, and right.
+        let again = jobs.build(SECRET);
+        again.is_clean();
+        assert!(!again.output.contains("FORGED"), "{}", again.output);
+    }
+}
+
+fn public_key(go: &Path) {
+    let jobs = Jobs::new(go);
+    jobs.seal();
+    let key = public();
+    let forging = "go build -o app . && chmod -R u+w $GOMODCACHE && sed -i s/HONEST/FORGED/ $GOMODCACHE/example.com/mark@v1.0.0/a.go && go build -o app .";
+    let bad = jobs.run("", &["--cache-public-key", &key, "--", "sh", "-c", forging]);
+    assert_eq!((bad.code, bad.says.as_str()), (Some(120), "FORGED-MARK"), "{}", bad.output);
+    assert!(bad.output.contains("[module-not-released]") && !bad.output.contains("sealed "), "{}", bad.output);
+    jobs.build(SECRET).is_clean();
+}
+
+fn not_believed(go: &Path) {
+    let other = tlog::Signer::from_seed("ci.example.com", [9; 32]).unwrap();
+    let damage: [(&str, &dyn Fn(&Path)); 3] = [
+        (SECRET, &|run| std::fs::remove_file(run.join("manifest")).unwrap()),
+        (SECRET, &|run| std::fs::write(run.join("seal"), "nonsense\n").unwrap()),
+        (&other.to_secret_text(), &|_| {}),
+    ];
+    for (secret, damage) in damage {
+        let jobs = Jobs::new(go);
+        jobs.seal();
+        damage(&jobs.folder());
+        let next = jobs.build(secret);
+        next.is_clean();
+        assert_eq!(next.caches().0, 0, "{}", next.output);
+    }
+    let jobs = Jobs::new(go);
+    jobs.seal();
+    let next = jobs.build("");
+    next.is_clean();
+    assert_eq!(next.caches(), (0, 0), "{}", next.output);
+    assert_eq!(std::fs::read_dir(jobs.folder()).unwrap().count(), 0, "without a key nothing is kept");
+}
+
+fn not_sealed(go: &Path) {
+    let jobs = Jobs::new(go);
+    let forging =
+        "go build -o app . && chmod -R u+w $GOMODCACHE && echo // >> $GOMODCACHE/example.com/mark@v1.0.0/a.go";
+    let bad = jobs.run(SECRET, &["--", "sh", "-c", forging]);
+    assert!(bad.code == Some(120) && !bad.output.contains("sealed "), "{}", bad.output);
+    assert!(!jobs.folder().join("seal").exists());
+    let next = jobs.build(SECRET);
+    next.is_clean();
+    assert_eq!(next.caches().0, 0);
+}
+
+fn hidden_key() {
+    let home = Go::new(Path::new("/nonexistent"), "http://127.0.0.1:9", "sum.golang.org http://127.0.0.1:9");
+    let home = home.set("SUMGATE_CACHE_KEY", SECRET);
+    let (code, output) = home.sumgate(&["run", "--", "env"]);
+    assert!(code == Some(0) && !output.contains("PRIVATE") && !output.contains("SUMGATE"), "{output}");
+    let home = home
+        .set("SUMGATE_CACHE_KEY", "PRIVATE+KEY+ci.example.com+00000000+AQMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMD");
+    let (code, output) = home.sumgate(&["run", "--", "true"]);
+    assert!(code == Some(121) && output.contains("the cache key") && !output.contains("AQMD"), "{output}");
+    // A file that stays where it is can be read by the command, too.
+    home.write("key", SECRET);
+    let home = home.set("SUMGATE_CACHE_KEY", "");
+    let (code, output) = home.sumgate(&["run", "--cache-key", "key", "--", "true"]);
+    assert!(code == Some(0) && output.contains("the command can read the cache key key"), "{output}");
+    let both = ["run", "--cache-key", "key", "--cache-public-key", &public(), "--", "true"];
+    assert_eq!(home.sumgate(&both).0, Some(121));
+    assert_eq!(home.sumgate(&["run", "--cache-public-key", "nonsense", "--", "true"]).0, Some(121));
+}
+
+fn keygen() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("key");
+    let make = || sumgate().args(["keygen", "ci.example.com", "--out"]).arg(&file).output().unwrap();
+    let made = make();
+    assert!(made.status.success());
+    let secret = std::fs::read_to_string(&file).unwrap();
+    let signer = tlog::Signer::parse(secret.trim()).unwrap();
+    assert_eq!(String::from_utf8(made.stdout).unwrap().trim(), signer.verifier_key().to_string());
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&file).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    let again = make();
+    assert_eq!(again.status.code(), Some(2), "a key is never written over");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), secret);
+}
+
+/// Words in a text that look like variables with one of these beginnings.
+fn words(text: &[u8], beginnings: &[&str]) -> BTreeSet<String> {
+    let is_part = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b'_';
+    let all = text.split(|byte| !is_part(byte)).filter_map(|word| std::str::from_utf8(word).ok());
+    all.filter(|word| beginnings.iter().any(|start| word.starts_with(start) && word.len() > start.len() + 1))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn undecided(names: impl IntoIterator<Item = String>) -> Vec<String> {
+    names.into_iter().filter(|name| !sumgate::gate::is_decided(name)).collect()
+}
+
+/// Those that `go env` lists, and those in string literals of its sources.
+fn variables_of_go(go: &Path) {
+    let home = Go::new(go, "off", "off");
+    let listed: serde_json::Map<String, Value> = serde_json::from_str(&home.must(&["env", "-json"])).unwrap();
+    assert!(listed.len() > 30);
+    assert_eq!(undecided(listed.keys().cloned()), Vec::<String>::new());
+    let goroot = listed["GOROOT"].as_str().unwrap();
+    let mut read = BTreeSet::new();
+    for folder in ["cmd/go", "internal/cfg", "internal/buildcfg", "go/build"] {
+        for (name, text) in files(&Path::new(goroot).join("src").join(folder)) {
+            if name.ends_with(".go") && !name.ends_with("_test.go") && !name.starts_with("testdata/") {
+                let text = String::from_utf8(text).unwrap();
+                let literals = text.split('"').skip(1).step_by(2);
+                let names = literals.map(|literal| literal.trim_end_matches('='));
+                let is_variable = |name: &&str| {
+                    let of_go = ["GO", "CGO_", "GIT_", "TESTGO"].iter().any(|start| name.starts_with(start));
+                    of_go
+                        && name.len() > 3
+                        && !name.ends_with('_')
+                        && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+                };
+                read.extend(names.filter(is_variable).map(str::to_owned));
+            }
+        }
+    }
+    assert!(read.len() > 50, "the sources were not found: {read:?}");
+    assert_eq!(undecided(read), Vec::<String>::new());
+}
+
+/// Those that its program has in it.
+fn variables_of_git() {
+    let path = std::env::var_os("PATH").unwrap();
+    let git = std::env::split_paths(&path).map(|folder| folder.join("git")).find(|git| git.is_file());
+    let git = git.expect("git is needed here, as by every `go` with modules in repositories");
+    let read = words(&std::fs::read(git).unwrap(), &["GIT_"]);
+    assert!(read.len() > 100, "{read:?}");
+    assert_eq!(undecided(read), Vec::<String>::new());
+}
