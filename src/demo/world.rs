@@ -123,6 +123,13 @@ impl World {
         self.add_with_record(module, go_mod, zip, text);
     }
 
+    /// Adds a module version of which only the go.mod is asked for.
+    pub fn add_go_mod(&mut self, module: &ModuleVersion, go_mod: &str) {
+        let (path, version) = (&module.path, &module.version);
+        let text = format!("{path} {version}/go.mod {}\n", hash_go_mod(go_mod.as_bytes()));
+        self.add_with_record(module, go_mod, Vec::new(), text);
+    }
+
     /// Adds a module version whose record has this text.
     pub fn add_with_record(&mut self, module: &ModuleVersion, go_mod: &str, zip: Vec<u8>, text: String) {
         let id = self.append(text);

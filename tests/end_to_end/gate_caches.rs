@@ -50,6 +50,9 @@ struct Ended {
     says: String,
 }
 
+/// What is done to a cache between two jobs, and how it is done.
+type Change<'a> = (&'a str, &'a dyn Fn(&Path));
+
 impl Jobs {
     fn new(go: &Path) -> Self {
         Self { origin: origin(world()), go: go.to_owned(), data: tempfile::tempdir().unwrap() }
@@ -144,7 +147,7 @@ fn patch(folder: &Path, old: &str, new: &str) {
 }
 
 fn tampered(go: &Path) {
-    let ways: [(&str, &dyn Fn(&Path)); 4] = [
+    let ways: [Change<'_>; 4] = [
         ("mod/example.com/mark@v1.0.0", &|run| patch(&run.join("mod/example.com"), "HONEST-MARK", "FORGED-MARK")),
         ("build/", &|run| patch(&run.join("build"), "HONEST-MARK", "FORGED-MARK")),
         ("mod/example.com/mark@v1.0.0", &|run| {
@@ -191,7 +194,7 @@ fn public_key(go: &Path) {
 
 fn not_believed(go: &Path) {
     let other = tlog::Signer::from_seed("ci.example.com", [9; 32]).unwrap();
-    let damage: [(&str, &dyn Fn(&Path)); 3] = [
+    let damage: [Change<'_>; 3] = [
         (SECRET, &|run| std::fs::remove_file(run.join("manifest")).unwrap()),
         (SECRET, &|run| std::fs::write(run.join("seal"), "nonsense\n").unwrap()),
         (&other.to_secret_text(), &|_| {}),
@@ -246,15 +249,15 @@ fn hidden_key() {
 fn keygen() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("key");
-    let make = || sumgate().args(["keygen", "ci.example.com", "--out"]).arg(&file).output().unwrap();
-    let made = make();
-    assert!(made.status.success());
+    let keygen = || sumgate().args(["keygen", "ci.example.com", "--out"]).arg(&file).output().unwrap();
+    let first = keygen();
+    assert!(first.status.success());
     let secret = std::fs::read_to_string(&file).unwrap();
     let signer = tlog::Signer::parse(secret.trim()).unwrap();
-    assert_eq!(String::from_utf8(made.stdout).unwrap().trim(), signer.verifier_key().to_string());
+    assert_eq!(String::from_utf8(first.stdout).unwrap().trim(), signer.verifier_key().to_string());
     let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&file).unwrap().permissions());
     assert_eq!(mode & 0o777, 0o600);
-    let again = make();
+    let again = keygen();
     assert_eq!(again.status.code(), Some(2), "a key is never written over");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), secret);
 }
