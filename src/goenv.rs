@@ -122,6 +122,11 @@ impl GoEnv {
         Ok(entries.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
 
+    /// The folder of the toolchain on the PATH, as it says itself: not what the variable GOROOT says.
+    pub fn goroot(&self) -> Option<&Path> {
+        self.told.get("GOROOT").filter(|path| !path.is_empty()).map(Path::new)
+    }
+
     /// The folder that `go` writes to: the first of GOPATH, by default `~/go`.
     pub fn gopath(&self) -> Option<PathBuf> {
         match self.get("GOPATH") {

@@ -151,6 +151,7 @@ impl<'a> Setting<'a> {
         hashes.extend(gate::released_zips(&trails));
         let examined = Examination {
             go: go.as_deref(),
+            goroot: self.go.goroot(),
             modules: kept.caches.modules.path(),
             before: &before,
             gopath: &kept.caches.gopath,

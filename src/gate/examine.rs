@@ -20,6 +20,8 @@ const AT_ONCE: usize = 4;
 pub struct Examination<'a> {
     /// The `go` command that was on the PATH at the start.
     pub go: Option<&'a Path>,
+    /// The folder of its toolchain, as it says itself.
+    pub goroot: Option<&'a Path>,
     /// The module cache of the command.
     pub modules: &'a Path,
     /// The files before the command.
@@ -90,11 +92,10 @@ impl Examination<'_> {
 
     /// The toolchain on the PATH, and those that came through the gate.
     fn goroots(&self, accepted: &Accepted) -> Vec<PathBuf> {
-        let own = self.go.and_then(|go| go.canonicalize().ok()?.ancestors().nth(2).map(Path::to_owned));
         let switched = accepted.hashes.keys().filter(|module| module.path.is_toolchain());
         let switched =
             switched.map(|module| self.modules.join(format!("{}@{}", module.path.escaped(), module.version.escaped())));
-        own.into_iter().chain(switched).collect()
+        self.goroot.map(Path::to_owned).into_iter().chain(switched).collect()
     }
 
     /// A program and what is wrong with it; `None` if it is no Go program.
