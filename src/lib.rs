@@ -42,4 +42,5 @@ pub mod settings;
 pub mod store;
 pub mod sumdb;
 pub mod toml_file;
+pub mod tree;
 pub mod wide;

@@ -45,6 +45,8 @@ mod doors;
 mod fixture;
 #[path = "end_to_end/gate.rs"]
 mod gate;
+#[path = "end_to_end/gate_blind.rs"]
+mod gate_blind;
 #[path = "end_to_end/gate_caches.rs"]
 mod gate_caches;
 #[path = "end_to_end/gate_honest.rs"]
@@ -98,6 +100,7 @@ fn main() {
     trials.extend(audit_records::trials());
     trials.extend(doctor::trials());
     trials.extend(gate::trials());
+    trials.extend(gate_blind::trials());
     trials.extend(gate_caches::trials());
     trials.extend(gate_honest::trials());
     trials.extend(gate_ways::trials());

@@ -32,10 +32,10 @@ pub fn trials() -> Vec<Trial> {
 const MODULE: &str = "example.com/mark@v1.0.0";
 const GO_MOD: &str = "module example.org/app\n\ngo 1.21\n\nrequire example.com/mark v1.0.0\n";
 const MAIN: &str = "package main\n\nimport \"example.com/mark\"\n\nfunc main() { println(mark.Mark()) }\n";
-const HONEST: &str = "HONEST-MARK-1";
-const FORGED: &str = "FORGED-MARK-1";
+pub const HONEST: &str = "HONEST-MARK-1";
+pub const FORGED: &str = "FORGED-MARK-1";
 
-fn module_with(mark: &str) -> World {
+pub fn module_with(mark: &str) -> World {
     let mut world = World::demo();
     world.add_simple(MODULE, "", &format!("package mark\n\nfunc Mark() string {{ return \"{mark}\" }}\n"));
     world.pad(1);
@@ -43,7 +43,7 @@ fn module_with(mark: &str) -> World {
 }
 
 /// A program that needs one module, where `go` finds everything by itself.
-fn app(go: &Path, origin: &Origin) -> Go {
+pub fn app(go: &Path, origin: &Origin) -> Go {
     let app = Go::new(go, &origin.url(), &origin.gosumdb());
     app.write("main.go", MAIN);
     app.write("go.mod", GO_MOD);
@@ -51,7 +51,7 @@ fn app(go: &Path, origin: &Origin) -> Go {
 }
 
 /// Runs the gate; returns its exit code, what it said, and the codes of its findings.
-fn gate(app: &Go, words: &[&str]) -> (Option<i32>, String, Vec<String>) {
+pub fn gate(app: &Go, words: &[&str]) -> (Option<i32>, String, Vec<String>) {
     let (code, output) = app.sumgate(&[&["run", "--report", "report.json"], words].concat());
     let report = std::fs::read(app.home().join("report.json")).unwrap_or_default();
     let report: Value = serde_json::from_slice(&report).unwrap_or_default();
@@ -60,15 +60,15 @@ fn gate(app: &Go, words: &[&str]) -> (Option<i32>, String, Vec<String>) {
 }
 
 /// What the program that was built prints.
-fn says(app: &Go) -> String {
+pub fn says(app: &Go) -> String {
     let output = app.command(&app.home().join("app")).output().unwrap();
     String::from_utf8([output.stdout, output.stderr].concat()).unwrap().trim().to_owned()
 }
 
-const BUILD: [&str; 6] = ["--", "go", "build", "-o", "app", "."];
+pub const BUILD: [&str; 6] = ["--", "go", "build", "-o", "app", "."];
 
 /// Writes `new` over `old` in each file below a folder.
-fn patch(folder: &Path, old: &str, new: &str) -> usize {
+pub fn patch(folder: &Path, old: &str, new: &str) -> usize {
     let mut patched = 0;
     for (name, bytes) in files(folder) {
         let is_at = |at: &usize| bytes[*at..].starts_with(old.as_bytes());

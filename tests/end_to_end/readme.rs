@@ -74,8 +74,7 @@ fn shell(home: &Go, line: &str, environment: &[(&str, &str)]) -> (Option<i32>, S
     let mut shell = home.command(Path::new("sh"));
     let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
     shell.args(["-ec", line]).env("PATH", path).stdin(Stdio::null()).env("GOFLAGS", "-modcacherw");
-    let data = [("SUMGATE_DATA", ".sumgate/data"), ("SUMGATE_CACHE", ".sumgate/cache")];
-    let output = shell.envs(data).envs(environment.iter().copied()).output().unwrap();
+    let output = shell.envs(environment.iter().copied()).output().unwrap();
     (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
 }
 

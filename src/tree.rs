@@ -1,0 +1,122 @@
+//! The tree under audit: whoever wrote it may choose its files, and must not choose what else is read.
+//!
+//! A pull request can make `go.sum` a link to a secret of the machine, a FIFO or a device. So a file of the tree is opened
+//! only as a regular file whose real path lies inside the tree, and not inside a `.git`.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
+
+/// A tree under audit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tree {
+    /// Without links.
+    root: PathBuf,
+}
+
+/// Why a file of the tree is not opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TreeError {
+    /// It leads out of the tree, or is no regular file.
+    #[error("{} is not a regular file of the tree: {why}", path.display())]
+    NotRegular {
+        /// Which, as named.
+        path: PathBuf,
+        /// What it is instead.
+        why: &'static str,
+    },
+    /// The file system refuses.
+    #[error("cannot read {}: {cause}", path.display())]
+    Unreadable {
+        /// Which, as named.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+}
+
+impl Tree {
+    /// The tree that `folder` lies in: the work tree of its repository, else the folder itself.
+    pub fn around(folder: &Path) -> io::Result<Self> {
+        let folder = folder.canonicalize()?;
+        Ok(Self { root: work_tree(&folder).map_or_else(|| folder.clone(), Path::to_owned) })
+    }
+
+    /// The top folder, without links.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Whether a path lies in the tree, once all links are followed. One that does not exist lies nowhere.
+    pub fn holds(&self, path: &Path) -> bool {
+        path.canonicalize().is_ok_and(|path| path.starts_with(&self.root))
+    }
+
+    /// Opens a regular file of the tree. Never blocks on a FIFO or a device.
+    pub fn open(&self, path: &Path) -> Result<File, TreeError> {
+        let unreadable = |cause| TreeError::Unreadable { path: path.to_owned(), cause };
+        let not_regular = |why| TreeError::NotRegular { path: path.to_owned(), why };
+        let real = path.canonicalize().map_err(unreadable)?;
+        let inside = real.strip_prefix(&self.root).map_err(|_| not_regular("it leads out of the tree"))?;
+        if inside.components().any(|part| part.as_os_str() == ".git") {
+            return Err(not_regular("it leads into .git"));
+        }
+        open_regular(&real).map_err(unreadable)?.ok_or_else(|| not_regular("it is a FIFO, a device or a folder"))
+    }
+}
+
+/// The work tree that a folder lies in: the nearest one at or above it with a `.git`.
+pub fn work_tree(folder: &Path) -> Option<&Path> {
+    folder.ancestors().find(|folder| folder.join(".git").symlink_metadata().is_ok())
+}
+
+/// Opens a file whose last part is no link; `None` if it is not a regular one. Never blocks.
+pub fn open_regular(path: &Path) -> io::Result<Option<File>> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = match rustix::fs::open(path, flags, Mode::empty()) {
+        // A link, or a socket.
+        Err(rustix::io::Errno::LOOP | rustix::io::Errno::NXIO) => return Ok(None),
+        opened => File::from(opened?),
+    };
+    Ok(file.metadata()?.is_file().then_some(file))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn only_regular_files_of_the_tree_are_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("tree");
+        fs::create_dir_all(root.join(".git")).unwrap();
+        fs::create_dir_all(root.join("sub")).unwrap();
+        for file in ["tree/go.sum", "tree/.git/config", "secret"] {
+            fs::write(folder.path().join(file), "x").unwrap();
+        }
+        symlink("../go.sum", root.join("sub/go.sum")).unwrap();
+        symlink(folder.path().join("secret"), root.join("secret")).unwrap();
+        symlink(".git/config", root.join("config")).unwrap();
+        symlink("/dev/zero", root.join("zero")).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, root.join("fifo"), rustix::fs::FileType::Fifo, Mode::RWXU, 0).unwrap();
+        let tree = Tree::around(&root.join("sub")).unwrap();
+        assert_eq!(tree.root(), root.canonicalize().unwrap());
+        for name in ["go.sum", "sub/go.sum"] {
+            assert!(tree.open(&root.join(name)).is_ok(), "{name}");
+        }
+        for name in ["secret", "config", "zero", "fifo", "sub"] {
+            let error = tree.open(&root.join(name)).unwrap_err();
+            assert!(matches!(error, TreeError::NotRegular { .. }), "{name}: {error}");
+        }
+        assert!(matches!(tree.open(&root.join("none")), Err(TreeError::Unreadable { .. })));
+    }
+}
