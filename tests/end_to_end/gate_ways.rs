@@ -1,13 +1,13 @@
 //! Ways round the gate, with the real `go`: each ends in a finding, or changes nothing.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use libtest_mimic::Trial;
 use serde_json::Value;
 use sumgate::demo::{Origin, World};
 
-use crate::fixture::{Go, files, go_trial, origin, trial};
+use crate::fixture::{Go, files, go_trial, origin};
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -21,17 +21,12 @@ pub fn trials() -> Vec<Trial> {
         go_trial("gate, ways: a replace directive that leads to a folder", replaced),
         go_trial("gate, ways: a program that is installed is checked before it is there", installed),
         go_trial("gate, ways: a program that lies elsewhere is checked if it is named", subject),
-        go_trial("gate, ways: programs of the repository's git settings", git_settings),
-        trial("gate, ways: settings that exempt whole hosts", wide),
-        trial("gate, ways: variables that bring other code or programs", variables),
-        trial("gate, ways: what `go env -w` wrote down", written),
-        trial("gate, ways: programs of a build that lie in the repository", programs_in_the_repository),
     ]
 }
 
 const MODULE: &str = "example.com/mark@v1.0.0";
 const GO_MOD: &str = "module example.org/app\n\ngo 1.21\n\nrequire example.com/mark v1.0.0\n";
-const MAIN: &str = "package main\n\nimport \"example.com/mark\"\n\nfunc main() { println(mark.Mark()) }\n";
+pub const MAIN: &str = "package main\n\nimport \"example.com/mark\"\n\nfunc main() { println(mark.Mark()) }\n";
 pub const HONEST: &str = "HONEST-MARK-1";
 pub const FORGED: &str = "FORGED-MARK-1";
 
@@ -283,152 +278,4 @@ fn subject(go: &Path) {
         let (code, output, findings) = gate(&app, &["--subject", program, "--", "true"]);
         assert_eq!((code, findings), (Some(120), vec!["not-examined".to_owned()]), "{program}: {output}");
     }
-}
-
-/// `go build` runs `git status` for the version that it stamps into a program.
-fn git_settings(go: &Path) {
-    let origin = origin(module_with(HONEST));
-    let app = app(go, &origin).set("GOVCS", "").set("GOFLAGS", "-mod=mod");
-    app.git(&["init", "-q"]);
-    app.git(&["add", "."]);
-    app.git(&["commit", "-q", "-m", "one"]);
-    let (code, output, findings) = gate(&app, &BUILD);
-    assert_eq!((code, findings), (Some(0), Vec::new()), "an honest repository: {output}");
-
-    let mark = app.root().join("mark");
-    app.write("evil.sh", &format!("#!/bin/sh\ntouch {}\n", mark.display()));
-    std::fs::set_permissions(app.home().join("evil.sh"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    app.git(&["config", "core.fsmonitor", "./evil.sh"]);
-    let (code, output, findings) = gate(&app, &BUILD);
-    assert_eq!((code, mark.exists()), (Some(120), true), "{output}");
-    assert!(findings.contains(&"repository-program".to_owned()) && output.contains("core.fsmonitor"), "{output}");
-    std::fs::remove_file(&mark).unwrap();
-    let without = ["--", "go", "build", "-buildvcs=false", "-o", "app", "."];
-    let app = app.set("GOFLAGS", "-mod=mod -buildvcs=false");
-    let (code, output, findings) = gate(&app, &without);
-    assert_eq!((code, findings, mark.exists()), (Some(0), Vec::new(), false), "{output}");
-
-    // A hook that runs when git writes its index: `git status` writes none.
-    let app = app.set("GOFLAGS", "-mod=mod");
-    app.git(&["config", "--unset", "core.fsmonitor"]);
-    std::fs::rename(app.home().join("evil.sh"), app.home().join(".git/hooks/post-index-change")).unwrap();
-    app.write("main.go", MAIN);
-    let (code, output, findings) = gate(&app, &BUILD);
-    assert_eq!((code, findings, mark.exists()), (Some(0), Vec::new(), false), "{output}");
-}
-
-fn here() -> Go {
-    Go::new(Path::new("/nonexistent"), "http://127.0.0.1:9", "sum.golang.org http://127.0.0.1:9")
-}
-
-fn wide() {
-    for (name, value, code) in [
-        ("GONOSUMDB", "*", "wide-nosumdb"),
-        ("GONOSUMDB", "github.com", "wide-nosumdb"),
-        ("GOPRIVATE", "github.com,gitlab.com", "wide-private"),
-        ("GONOPROXY", "*.org", "wide-private"),
-        ("GOPRIVATE", "codeberg.org/*", "wide-private"),
-    ] {
-        let (ended, output, findings) = gate(&here().set(name, value), &["--", "true"]);
-        assert_eq!((ended, findings), (Some(120), vec![code.to_owned()]), "{name}={value}: {output}");
-    }
-    for (name, value) in [("GONOSUMDB", "corp.example"), ("GOPRIVATE", "github.com/us/*,*.corp.example")] {
-        let (ended, output, findings) = gate(&here().set(name, value), &["--", "true"]);
-        assert_eq!((ended, findings), (Some(0), Vec::new()), "{name}={value}: {output}");
-    }
-    let (ended, output, findings) = gate(&here(), &["--private", "github.com/*", "--", "true"]);
-    assert!(ended == Some(120) && findings.contains(&"wide-private".to_owned()), "{output}");
-}
-
-fn variables() {
-    let told = |name: &'static str, value: &str| {
-        let home = here().set(name, value);
-        home.write("x", "");
-        gate(&home, &["--", "true"])
-    };
-    for (name, value) in [
-        ("GOFLAGS", "-toolexec=/tmp/x"),
-        ("GOFLAGS", "-mod=mod -overlay=overlay.json"),
-        ("GOFLAGS", "-modfile=/tmp/other.mod"),
-        ("LD_PRELOAD", "/nonexistent.so"),
-        ("GIT_EXEC_PATH", "/tmp/git"),
-        ("CC", "./x"),
-        ("GOWORK", "/tmp/elsewhere/go.work"),
-        ("GIT_CONFIG_GLOBAL", "gitconfig"),
-    ] {
-        let (code, output, findings) = told(name, value);
-        assert_eq!((code, findings), (Some(120), vec!["build-override".to_owned()]), "{name}={value}: {output}");
-    }
-    for (name, value) in [
-        ("CGO_LDFLAGS", "-lx"),
-        ("GOAUTH", "command"),
-        ("CC", "gcc -m32"),
-        ("PKG_CONFIG_PATH", "/opt/x"),
-        ("GOFLAGS", "-o=/tmp/x"),
-        ("GIT_CONFIG_COUNT", "1"),
-    ] {
-        let (code, output, findings) = told(name, value);
-        assert_eq!((code, findings), (Some(0), vec!["build-environment".to_owned()]), "{name}={value}: {output}");
-    }
-    for (name, value) in
-        [("CC", "gcc"), ("GOFLAGS", "-trimpath '-ldflags=-s -w -X a.b=c'"), ("GOAUTH", "off"), ("CGO_CFLAGS", "-g -O2")]
-    {
-        let (code, output, findings) = told(name, value);
-        assert_eq!((code, findings), (Some(0), Vec::new()), "{name}={value}: {output}");
-    }
-    for (name, value) in [
-        ("GIT_HTTP_USER_AGENT", "proxy.golang.org"),
-        ("GOCACHEPROG", "/tmp/evil"),
-        ("GOROOT", "/tmp/evil"),
-        ("GIT_DIR", "/tmp/evil"),
-        ("GOTOOLCHAIN_INTERNAL_SWITCH_VERSION", "go1.1"),
-        ("GIT_UNHEARD_OF", "x"),
-    ] {
-        let (code, output, _) = gate(&here().set(name, value), &["--", "env"]);
-        assert!(code == Some(0) && output.contains(&format!("removed {name} from the environment")), "{output}");
-        assert!(!output.contains(&format!("\n{name}=")), "{output}");
-    }
-    // With the build cache that `go` uses outside its program counts, too, and is told with it.
-    let home = here().set("GOCACHEPROG", "/tmp/prog");
-    let (_, output, findings) = gate(&home, &["--build-cache", "inherit", "--", "env"]);
-    assert!(output.contains("\nGOCACHEPROG=/tmp/prog\n"), "{output}");
-    assert_eq!(findings, ["inherited-build-cache"]);
-}
-
-fn written() {
-    let with = |text: &str| {
-        let home = here();
-        let file = home.root().join("goenv");
-        std::fs::write(&file, text).unwrap();
-        home.set("GOENV", file.to_str().unwrap())
-    };
-    let (code, output, findings) = gate(&with("GOFLAGS=-toolexec=/tmp/x\nCC=./x\n").set("GOFLAGS", ""), &["--", "env"]);
-    assert_eq!(code, Some(120), "{output}");
-    assert_eq!(findings, ["build-override", "build-override"]);
-    assert!(output.contains("\nGOENV=off\n") && output.contains("\nCC=./x\n"), "{output}");
-}
-
-fn programs_in_the_repository() {
-    let bin = |home: &Go| -> PathBuf {
-        let bin = home.home().join("bin");
-        std::fs::create_dir_all(&bin).unwrap();
-        bin
-    };
-    for name in ["go", "git", "gcc", "go1.99.9"] {
-        let home = here();
-        let program = bin(&home).join(name);
-        std::fs::write(&program, "#!/bin/sh\nexit 1\n").unwrap();
-        // Not executable: sumgate itself asks no such `go` for its settings.
-        let path = format!("{}:/usr/bin:/bin", bin(&home).display());
-        let home = home.set("PATH", &path);
-        let (code, output, findings) = gate(&home, &["--", "true"]);
-        assert_eq!((code, findings), (Some(120), vec!["build-override".to_owned()]), "{name}: {output}");
-    }
-    // A relative folder is left out, whatever lies there.
-    let home = here();
-    bin(&home);
-    let home = home.set("PATH", "bin:.::/usr/bin:/bin");
-    let (code, output, findings) = gate(&home, &["--", "sh", "-c", "echo $PATH"]);
-    assert_eq!((code, findings), (Some(0), Vec::new()), "{output}");
-    assert!(output.contains("\n/usr/bin:/bin\n") && output.contains("removed a relative folder of PATH"), "{output}");
 }
