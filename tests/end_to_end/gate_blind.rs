@@ -122,8 +122,8 @@ fn go_on_the_path(go: &Path) {
     std::fs::create_dir(&folder).unwrap();
     let code = std::fs::read_to_string(&main).unwrap();
     std::fs::write(folder.join("main.go"), code.replace("println(", &format!("println(\"{FORGED}\", "))).unwrap();
-    let overlay = format!("{{\"Replace\": {{{main:?}: {:?}}}}}", folder.join("main.go"));
-    std::fs::write(folder.join("overlay.json"), overlay).unwrap();
+    let overlay = serde_json::json!({"Replace": {main.to_str().unwrap(): folder.join("main.go")}});
+    std::fs::write(folder.join("overlay.json"), overlay.to_string()).unwrap();
     let script = format!(
         "#!/bin/sh\n[ \"$1\" != build ] || {{ shift; set -- build -overlay='{}' \"$@\"; }}\nexec '{}' \"$@\"\n",
         folder.join("overlay.json").display(),
