@@ -96,7 +96,8 @@ async fn audit(go_sum: &Path, data: &Path, url: &str, at_once: usize) -> Duratio
     let client = Client::open(database, &store, &Anchor::BuiltIn, HttpClient::new().unwrap()).unwrap();
     let entries = read(&find(go_sum).unwrap()[0], None).unwrap();
     let now = SystemTime::now();
-    let audit = Audit { clients: vec![client], exempt: Patterns::default(), at_once, policy: None, now };
+    let audit =
+        Audit { clients: vec![client], exempt: Patterns::default(), at_once, policy: None, base_policy: None, now };
     let report = audit.run(&entries, &AtomicUsize::new(0)).await;
     assert_eq!((report.proved, report.findings.len(), report.unchecked.len()), (LINES, 0, 0));
     start.elapsed()

@@ -66,6 +66,8 @@ pub struct Audit {
     pub at_once: usize,
     /// What may be built with, as far as name and log say it, and the file that says so.
     pub policy: Option<(PathBuf, Policy)>,
+    /// The policy at the base, which decides too.
+    pub base_policy: Option<Policy>,
     /// For the expiry of exceptions and the age of records.
     pub now: SystemTime,
 }
@@ -108,46 +110,77 @@ impl Audit {
         Rules { exempt: &self.exempt, hold_back_private: public }
     }
 
-    /// What the policy denies, and the exceptions that lifted nothing. Only code counts, the zip: a go.mod is read for the
-    /// module graph, whatever comes of it.
+    /// What a policy denies, and the exceptions of the present one that lifted nothing. Only code counts, the zip: a go.mod is
+    /// read for the module graph, whatever comes of it.
     fn denials(
         &self,
         entries: &[Entry],
         answers: &HashMap<ModuleVersion, Answer>,
     ) -> (HashMap<ModuleVersion, Denial>, Vec<Finding>) {
-        let (mut denials, mut used) = (HashMap::new(), BTreeSet::new());
-        let Some((file, policy)) = &self.policy else { return (denials, Vec::new()) };
-        let today = crate::policy::day(self.now);
-        for entry in entries {
-            let Entry::Hash(HashAt { module, kind: Kind::Zip, .. }) = entry else { continue };
-            let mut facts = Facts::of(module.clone());
-            facts.age = Some(Age::Unknown);
-            facts.in_database = Some(false);
-            match (answers.get(module), self.exempt.exempts(&module.path)) {
-                (Some(Ok(attested)), _) => {
-                    let client = self.clients.iter().find(|client| client.database().name() == attested.database());
-                    let min = policy.min_age().unwrap_or_default();
-                    facts.age = client.map(|client| client.age(attested.record().id(), min, self.now));
-                    facts.in_database = Some(true);
-                }
-                (Some(Err(error)), _) if error.fault() == Fault::Absent => {}
-                // As at the gate: who exempts a module must not lift a rule with it.
-                (None, true) => {}
-                // What could not be looked up is reported as such.
-                _ => continue,
-            }
-            let verdict = policy.judge(&facts, today);
-            used.extend(verdict.used);
-            if let Decision::Denied(denial) = verdict.decision {
-                denials.insert(module.clone(), denial);
-            }
+        let mut denials = HashMap::new();
+        let zips = entries.iter().filter_map(|entry| match entry {
+            Entry::Hash(at) if at.kind == Kind::Zip => Some(&at.module),
+            _ => None,
+        });
+        let zips: Vec<&ModuleVersion> = zips.collect();
+        if let Some(policy) = &self.base_policy {
+            let (denied, _) = self.judged(policy, &zips, answers);
+            denials.extend(denied.into_iter().map(|(module, denial)| (module, denial.at_the_base())));
         }
+        let Some((file, policy)) = &self.policy else { return (denials, Vec::new()) };
+        let (denied, used) = self.judged(policy, &zips, answers);
+        denials.extend(denied);
         let unused = policy.unused(&used).into_iter().map(|exception| {
             let place = Place { file: file.clone(), line: Some(exception.line()) };
             let message = format!("the exception for {} lifted nothing", exception.modules());
             Finding { place: Some(place), message, ..Finding::of(Code::UnusedException) }
         });
         (denials, unused.collect())
+    }
+
+    /// What one policy denies, and the numbers of the exceptions that it used.
+    fn judged(
+        &self,
+        policy: &Policy,
+        modules: &[&ModuleVersion],
+        answers: &HashMap<ModuleVersion, Answer>,
+    ) -> (HashMap<ModuleVersion, Denial>, BTreeSet<usize>) {
+        let (mut denials, mut used) = (HashMap::new(), BTreeSet::new());
+        let today = crate::policy::day(self.now);
+        for module in modules {
+            // What could not be looked up is reported as such.
+            let Some(facts) = self.facts(policy, module, answers) else { continue };
+            let verdict = policy.judge(&facts, today);
+            used.extend(verdict.used);
+            if let Decision::Denied(denial) = verdict.decision {
+                denials.insert((*module).clone(), denial);
+            }
+        }
+        (denials, used)
+    }
+
+    fn facts(
+        &self,
+        policy: &Policy,
+        module: &ModuleVersion,
+        answers: &HashMap<ModuleVersion, Answer>,
+    ) -> Option<Facts> {
+        let mut facts = Facts::of(module.clone());
+        facts.age = Some(Age::Unknown);
+        facts.in_database = Some(false);
+        match (answers.get(module), self.exempt.exempts(&module.path)) {
+            (Some(Ok(attested)), _) => {
+                let client = self.clients.iter().find(|client| client.database().name() == attested.database());
+                let min = policy.min_age().unwrap_or_default();
+                facts.age = client.map(|client| client.age(attested.record().id(), min, self.now));
+                facts.in_database = Some(true);
+                Some(facts)
+            }
+            (Some(Err(error)), _) if error.fault() == Fault::Absent => Some(facts),
+            // As at the gate: who exempts a module must not lift a rule with it.
+            (None, true) => Some(facts),
+            _ => None,
+        }
     }
 
     /// The first database is asked about everything, the next about what that one does not have.

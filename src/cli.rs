@@ -15,6 +15,7 @@ mod keygen;
 mod lookup;
 mod out;
 mod pins;
+mod policies;
 mod policy;
 mod run;
 mod serve;

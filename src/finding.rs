@@ -117,6 +117,27 @@ pub struct Misbehaviour {
     pub evidence: PathBuf,
 }
 
+/// The policies that decided.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PoliciesInForce {
+    /// The file in force.
+    pub now: Option<PathBuf>,
+    /// The file at the base, which decided too.
+    pub base: Option<PathBuf>,
+}
+
+impl fmt::Display for PoliciesInForce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |path: &PathBuf| safe(&path.display().to_string());
+        match (self.now.as_ref().map(shown), self.base.as_ref().map(shown)) {
+            (None, None) => f.write_str("no policy"),
+            (Some(now), None) => write!(f, "policy {now}"),
+            (None, Some(base)) => write!(f, "policy {base} at the base"),
+            (Some(now), Some(base)) => write!(f, "policy {now}, and {base} at the base"),
+        }
+    }
+}
+
 /// Everything that an audit found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
@@ -132,6 +153,8 @@ pub struct Report {
     pub unchecked: Vec<Unaudited>,
     /// Which database vouched, and the size of the tree everything was proved in; absent if none was needed.
     pub database: Option<(String, u64)>,
+    /// The policies that decided; absent where nothing is judged by one.
+    pub policies: Option<PoliciesInForce>,
     /// The database signed two histories; nothing above it can be relied on.
     pub misbehaviour: Option<Misbehaviour>,
 }

@@ -39,7 +39,7 @@ pub use report::report;
 pub use repository::programs as repository_programs;
 
 use crate::dirhash::H1;
-use crate::finding::{Finding, Severity};
+use crate::finding::{Finding, PoliciesInForce, Severity};
 use crate::mirror::{Trails, Voucher};
 use crate::module::ModuleVersion;
 use crate::policy::Exception;
@@ -86,7 +86,7 @@ pub struct Outcome {
     /// What was found besides refusals.
     pub findings: Vec<Finding>,
     /// The policy that was obeyed.
-    pub policy: Option<PathBuf>,
+    pub policies: PoliciesInForce,
     /// Exceptions of the policy that lifted nothing.
     pub unused: Vec<Exception>,
 }

@@ -8,6 +8,7 @@
 //! so one policy judges in stages: by name alone first, then by age, then by size. Values keep their place in the file.
 
 mod file;
+mod loosened;
 mod range;
 mod verdict;
 
@@ -18,6 +19,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use jiff::civil::Date;
 
 pub use file::age;
+pub use loosened::loosened;
 pub use range::{Range, RangeError};
 pub use verdict::{Age, Decision, Denial, Facts, Outcome, Step, Verdict};
 

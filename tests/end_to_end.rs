@@ -71,6 +71,8 @@ mod logins;
 mod offline;
 #[path = "end_to_end/policy.rs"]
 mod policy;
+#[path = "end_to_end/policy_base.rs"]
+mod policy_base;
 #[path = "end_to_end/private.rs"]
 mod private;
 #[path = "end_to_end/readme.rs"]
@@ -108,6 +110,7 @@ fn main() {
     trials.extend(gate_settings::trials());
     trials.extend(gate_ways::trials());
     trials.extend(policy::trials());
+    trials.extend(policy_base::trials());
     trials.extend(readme::trials());
     trials.extend(upstreams::trials());
     trials.extend(absence_database::trials());

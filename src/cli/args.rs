@@ -160,7 +160,7 @@ pub(super) struct AuditArgs {
     #[arg(long, conflicts_with_all = ["paths", "base"])]
     pub(super) modcache: bool,
 
-    /// Audit only the lines added since this git revision, such as origin/main
+    /// Audit only the lines added since this git revision, such as origin/main, and obey its policy, too
     #[arg(long, value_name = "REV")]
     pub(super) base: Option<String>,
 
@@ -243,6 +243,12 @@ pub(super) struct PolicyArgs {
     // No conflict with --policy: for that the variable would count as typed, and could not be overruled.
     #[arg(long)]
     pub(super) no_policy: bool,
+
+    /// Let the present policy decide alone, although it may let in what the one at --base refuses
+    ///
+    /// Set it where the author of the change cannot: without it such a change is the finding policy-loosened.
+    #[arg(long, env = "SUMGATE_ACCEPT_POLICY_CHANGE")]
+    pub(super) accept_policy_change: bool,
 }
 
 /// How findings are shown, and which of them fail the run.

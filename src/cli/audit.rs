@@ -9,6 +9,7 @@ use super::args::{AuditArgs, OutputArgs};
 use super::config;
 use super::exit::{Exit, Failure};
 use super::out;
+use super::policies::Policies;
 use crate::audit::{Audit, Base, Entry, find, read, read_module_cache};
 use crate::fault::Fault;
 use crate::finding::{Code, Ending, RenderOptions, Report, render};
@@ -19,19 +20,24 @@ pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
     let go = config::go_env()?;
     let databases = config::surrounding_databases(&args.surrounding, &go)?;
     let exempt = config::surrounding_exempt(&args.surrounding.nosumdb, &go)?;
-    let policy = config::policy(&args.policy)?;
+    let policies = Policies::of(&args.policy, args.base.as_deref())?;
     let (files, entries) = if args.modcache { module_cache(&go)? } else { go_sums(args)? };
 
     let http = if args.offline { HttpClient::offline() } else { config::http()? };
     let store = config::store(args.state.data.as_deref())?;
     let clients = config::clients(databases, &args.state.anchor, &store, &http)?;
     let at_once = usize::from(args.concurrency);
-    let audit = Audit { clients, exempt, at_once, policy, now: SystemTime::now() };
+    let in_force = policies.in_force();
+    let Policies { now: policy, base, findings } = policies;
+    let base_policy = base.map(|(_, policy)| policy);
+    let audit = Audit { clients, exempt, at_once, policy, base_policy, now: SystemTime::now() };
     let answered = AtomicUsize::new(0);
     let total = audit.wanted(&entries).len();
     let work = audit.run(&entries, &answered);
     let mut report = config::runtime()?.block_on(out::with_progress("looking up", total, &answered, work));
     report.files = files;
+    report.policies = Some(in_force);
+    report.findings.splice(..0, findings);
     if args.base.is_some() {
         // What only old lines need is needed all the same.
         report.findings.retain(|finding| finding.code != Code::UnusedException);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
 
-use super::args::{AddressArgs, AnchorArgs, ClosedArgs, DatabaseArgs, PolicyArgs, SurroundingArgs};
+use super::args::{AddressArgs, AnchorArgs, ClosedArgs, DatabaseArgs, SurroundingArgs};
 use super::exit::Failure;
 use crate::carry::{self, Refusal, Wanted};
 use crate::fault::Fault;
@@ -152,15 +152,6 @@ pub(super) fn patterns(flag: &str, text: &str) -> Result<Patterns, Failure> {
     toml_file::patterns(text).map_err(|why| Failure::new(Fault::Request, format!("{flag} {text:?}: {why}")))
 }
 
-/// The policy: the file that is named, else the nearest `sumgate.toml` at or above the working folder, else none.
-pub(super) fn policy(args: &PolicyArgs) -> Result<Option<(PathBuf, Policy)>, Failure> {
-    if args.no_policy {
-        return Ok(None);
-    }
-    let read = |path: PathBuf| read_policy(&path).map(|policy| (path, policy));
-    args.policy.clone().or_else(find_policy).map(read).transpose()
-}
-
 /// The nearest `sumgate.toml` at or above the working folder.
 pub(super) fn find_policy() -> Option<PathBuf> {
     let folder = std::env::current_dir().ok()?;
@@ -178,8 +169,12 @@ pub(super) fn read_policy(path: &Path) -> Result<Policy, Failure> {
 
 /// Reads a policy. Complaints have the file before line and column, as compilers have it.
 pub(super) fn check_policy(path: &Path) -> Result<Result<Policy, Vec<String>>, Failure> {
-    let text = read_file("policy", path)?;
-    Ok(Policy::parse(&text).map_err(|complaints| complaints_of(path, complaints)))
+    Ok(policy_in(path, &read_file("policy", path)?))
+}
+
+/// The policy in a text that came from this file.
+pub(super) fn policy_in(path: &Path, text: &str) -> Result<Policy, Vec<String>> {
+    Policy::parse(text).map_err(|complaints| complaints_of(path, complaints))
 }
 
 /// Reads a file of settings, which is called `what`.

@@ -22,7 +22,8 @@ pub(super) fn run(args: &ExportArgs) -> Result<Exit, Failure> {
 
     let pack = Pack::create(&args.out)?;
     let vouchers = Vouchers { databases: clients.clone(), exempt };
-    let pipeline = Pipeline::new(store, config::nowhere(Waits::default())?.into(), vouchers, None, Trail::default());
+    let pipeline =
+        Pipeline::new(store, config::nowhere(Waits::default())?.into(), vouchers, Vec::new(), Trail::default());
     let done = AtomicUsize::new(0);
     let work = export(&pipeline, &clients, &wanted, pack, &done);
     let exported = config::runtime()?.block_on(out::with_progress("exporting", wanted.files(), &done, work))?;

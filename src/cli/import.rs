@@ -56,7 +56,7 @@ fn carried(
     let databases = databases.into_iter().map(in_folder).collect();
     let clients = config::clients(databases, &args.closed.state.anchor, store, &HttpClient::offline())?;
     let vouchers = Vouchers { databases: clients.clone(), exempt };
-    let pipeline = Pipeline::new(Arc::clone(store), of_folder(folder)?, vouchers, None, Trail::default());
+    let pipeline = Pipeline::new(Arc::clone(store), of_folder(folder)?, vouchers, Vec::new(), Trail::default());
     let done = AtomicUsize::new(0);
     let work = import(&pipeline, &clients, &contents, &done);
     let total = contents.files.files();
@@ -118,7 +118,7 @@ fn module_cache(
     let http = if args.offline { HttpClient::offline() } else { config::http()? };
     let clients = config::clients(databases, &args.closed.state.anchor, store, &http)?;
     let vouchers = Vouchers { databases: clients, exempt };
-    let pipeline = Pipeline::new(Arc::clone(store), of_folder(download)?, vouchers, None, Trail::default());
+    let pipeline = Pipeline::new(Arc::clone(store), of_folder(download)?, vouchers, Vec::new(), Trail::default());
     let done = AtomicUsize::new(0);
     let work = fill(&pipeline, &wanted, &done);
     let filled = config::runtime()?.block_on(out::with_progress("importing", wanted.files(), &done, work));

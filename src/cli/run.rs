@@ -12,6 +12,7 @@ use std::time::Instant;
 use self::caches::Kept;
 use super::args::{Cache, RunArgs};
 use super::exit::{Exit, Failure};
+use super::policies::Policies;
 use super::sources::Said;
 use super::{config, out, sources};
 use crate::fault::Fault;
@@ -21,7 +22,6 @@ use crate::goenv::{GoEnv, go_on_path};
 use crate::mirror::{BasePath, Mirror, Pipeline, Trail, Vouchers};
 use crate::module::Patterns;
 use crate::origin::{Chain, ChainError, HttpClient, Waits};
-use crate::policy::Policy;
 use crate::store::Store;
 use crate::sumdb::{Client, Database};
 
@@ -46,7 +46,7 @@ struct Setting<'a> {
     written: Vec<(String, String)>,
     said: Said,
     exempt: Patterns,
-    policy: Option<(PathBuf, Policy)>,
+    policies: Policies,
     workspace: PathBuf,
 }
 
@@ -90,12 +90,12 @@ impl<'a> Setting<'a> {
         }
         let said = said(args, &go, direct)?;
         let exempt = config::surrounding_exempt(&args.surrounding.nosumdb, &go)?.with(said.private());
-        let policy = config::policy(&args.policy)?;
+        let policies = Policies::of(&args.policy, args.base.as_deref())?;
         let here = std::env::current_dir().and_then(|here| here.canonicalize());
         let here = here.map_err(|error| Failure::host("find the working folder", &error))?;
         let home = std::env::home_dir().and_then(|home| home.canonicalize().ok());
         let workspace = gate::workspace(&here, home.as_deref());
-        Ok(Self { args, go, written, said, exempt, policy, workspace })
+        Ok(Self { args, go, written, said, exempt, policies, workspace })
     }
 
     fn databases(&self) -> Result<Vec<Database>, Failure> {
@@ -123,13 +123,13 @@ impl<'a> Setting<'a> {
         };
         let trail = Trail::kept(told::refusal);
         let vouchers = Vouchers { databases: clients.to_vec(), exempt: self.exempt.clone() };
-        let (policy_file, policy) = self.policy.clone().unzip();
-        let pipeline = Pipeline::new(Arc::clone(store), sources, vouchers, policy, trail.clone());
+        let pipeline = Pipeline::new(Arc::clone(store), sources, vouchers, self.policies.all(), trail.clone());
         let gatekeeper = pipeline.clone();
         let mirror = Mirror::start_alone(pipeline, secret_path()?).await?;
         let environment = self.environment(kept, mirror.url(), clients[0].database());
         let before = self.snapshot(store);
-        let mut findings = [kept.findings.clone(), environment.findings.clone()].concat();
+        let before_it = [&self.policies.findings, &kept.findings, &environment.findings];
+        let mut findings: Vec<Finding> = before_it.into_iter().flatten().cloned().collect();
         if !environment.no_stamp {
             findings.extend(gate::repository_programs(&self.workspace, before.repositories()).await);
         }
@@ -174,7 +174,7 @@ impl<'a> Setting<'a> {
             programs: examined.programs,
             installed: examined.installed,
             findings,
-            policy: policy_file,
+            policies: self.policies.in_force(),
             unused: gatekeeper.unused_exceptions(),
         }))
     }

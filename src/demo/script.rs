@@ -46,7 +46,7 @@ impl Tour {
         let client = Client::open(database, &store, &Anchor::None, http.clone())?;
         let upstreams = Upstreams::new(&Chain::parse(&origin.url())?, &http, Waits::default())?;
         let vouchers = Vouchers { databases: vec![client.clone()], exempt: Patterns::default() };
-        let pipeline = Pipeline::new(store, upstreams.into(), vouchers, None, Trail::default());
+        let pipeline = Pipeline::new(store, upstreams.into(), vouchers, Vec::new(), Trail::default());
         let mirror = Mirror::start(pipeline, ([127, 0, 0, 1], 0).into(), BasePath::default()).await?;
         Ok(Self { origin, mirror, client, http, go, folder })
     }

@@ -27,6 +27,8 @@ pub enum Code {
     PolicyDenied,
     /// An exception of the policy that matched nothing.
     UnusedException,
+    /// The policy may let in what the one at the base refuses.
+    PolicyLoosened,
     /// GOSUMDB=off: `go` asks no database.
     SumdbOff,
     /// GONOSUMDB exempts more than an organisation's own modules.
@@ -73,7 +75,7 @@ pub enum Code {
 
 impl Code {
     /// All codes, in the order of the documentation.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::HashMismatch,
         Self::UnknownVersion,
         Self::ConflictingLines,
@@ -85,6 +87,7 @@ impl Code {
         Self::UnreadableFile,
         Self::PolicyDenied,
         Self::UnusedException,
+        Self::PolicyLoosened,
         Self::SumdbOff,
         Self::WideNosumdb,
         Self::WidePrivate,
@@ -198,6 +201,13 @@ impl Code {
                 Warning,
                 "An exception of the policy matched nothing.",
                 "Remove it, so that it cannot let something through later.",
+            ),
+            Self::PolicyLoosened => (
+                "policy-loosened",
+                Error,
+                "The policy may let in what the policy at the base refuses.",
+                "Both decide until the change is accepted: have somebody who may decide that start the job with \
+                 --accept-policy-change.",
             ),
             Self::SumdbOff => (
                 "sumdb-off",

@@ -65,6 +65,7 @@ pub(super) fn verdict(report: &Report, options: RenderOptions) -> String {
     if let Some((name, size)) = &report.database {
         words.push(format!("tree of {size} records of {}", safe(name)));
     }
+    words.extend(report.policies.as_ref().map(ToString::to_string));
     let evidence = report.misbehaviour.as_ref().map(|one| safe(&one.evidence.display().to_string()));
     let (colour, head) = match report.ending(options.deny) {
         Ending::Misbehaviour => {

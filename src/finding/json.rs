@@ -14,6 +14,7 @@ pub(super) fn render(report: &Report, options: RenderOptions) -> String {
         Ending::NotFinished => "not-finished",
         Ending::Misbehaviour => "misbehaviour",
     };
+    let policies = report.policies.clone().unwrap_or_default();
     let document = json!({
         "schema": "sumgate/audit/1",
         "version": env!("CARGO_PKG_VERSION"),
@@ -22,6 +23,8 @@ pub(super) fn render(report: &Report, options: RenderOptions) -> String {
         "files": report.files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>(),
         "proved": report.proved,
         "database": report.database.as_ref().map(|(name, size)| json!({"name": name, "tree_size": size})),
+        "policy": policies.now.map(|path| path.display().to_string()),
+        "base_policy": policies.base.map(|path| path.display().to_string()),
         "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),
         "skipped": report.skipped.iter().map(unaudited).collect::<Vec<_>>(),
         "unchecked": report.unchecked.iter().map(unaudited).collect::<Vec<_>>(),

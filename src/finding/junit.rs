@@ -26,7 +26,8 @@ pub(super) fn render(report: &Report) -> String {
     text.push_str("  <testsuite name=\"summary\" tests=\"1\"");
     match &report.misbehaviour {
         None => {
-            let proved = format!("{} hashes proved", report.proved);
+            let policies = report.policies.as_ref().map(|policies| format!(", {policies}")).unwrap_or_default();
+            let proved = escaped(&format!("{} hashes proved{policies}", report.proved));
             text.push_str(&format!(" failures=\"0\" errors=\"0\">\n    <testcase name=\"{proved}\"/>\n"));
         }
         Some(one) => {

@@ -41,6 +41,7 @@ pub(super) fn render(report: &Report) -> String {
                 "version": env!("CARGO_PKG_VERSION"),
                 "rules": codes.iter().copied().map(rule).collect::<Vec<_>>(),
             }},
+            "properties": {"policies": report.policies.as_ref().map(ToString::to_string)},
             "results": results,
             "invocations": [{
                 "executionSuccessful": notifications.is_empty(),

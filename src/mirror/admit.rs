@@ -12,74 +12,90 @@ use futures_util::{StreamExt, stream};
 use super::attest::Vouchers;
 use super::error::MirrorError;
 use crate::module::{ModulePath, ModuleVersion, Version};
-use crate::policy::{self, Age, Decision, Facts, Policy, Verdict};
+use crate::policy::{self, Age, Decision, Exception, Facts, Policy};
 
 /// Versions of a list that are judged, newest first; older ones stay in. Each may cost a lookup, once.
 const MAX_JUDGED: usize = 300;
 /// Lookups for one list at the same time.
 const AT_ONCE: usize = 32;
 
-/// The policy, and what was found out for it.
+/// The policies, each of which may refuse, and what was found out for them.
 pub(super) struct Admission {
-    policy: Policy,
+    /// The present one first; then the one at the base of a change.
+    policies: Vec<Policy>,
+    /// The exceptions of the present one that lifted a rule so far, by number.
     used: Mutex<BTreeSet<usize>>,
 }
 
+/// What is known of a module version, for each policy: how old is old enough differs.
+pub(super) struct Known(Vec<Facts>);
+
+impl Known {
+    /// Adds a fact that is the same for all.
+    pub(super) fn learn(&mut self, fact: impl Fn(&mut Facts)) {
+        self.0.iter_mut().for_each(fact);
+    }
+}
+
 impl Admission {
-    pub(super) fn new(policy: Policy) -> Self {
-        Self { policy, used: Mutex::default() }
+    /// `None` where there is no policy to obey.
+    pub(super) fn new(policies: Vec<Policy>) -> Option<Self> {
+        (!policies.is_empty()).then(|| Self { policies, used: Mutex::default() })
     }
 
-    pub(super) fn policy(&self) -> &Policy {
-        &self.policy
+    /// Whether a policy has to know which versions are retracted.
+    pub(super) fn needs_retractions(&self) -> bool {
+        self.policies.iter().any(Policy::needs_retractions)
     }
 
-    /// The exceptions that lifted a rule so far, by number.
-    pub(super) fn used(&self) -> BTreeSet<usize> {
-        self.used.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The exceptions of the present policy that lifted nothing so far.
+    pub(super) fn unused(&self) -> Vec<Exception> {
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        self.policies.first().map(|policy| policy.unused(&used).into_iter().cloned().collect()).unwrap_or_default()
     }
 
-    /// Refuses what `facts` forbid.
-    pub(super) fn check(&self, facts: &Facts) -> Result<(), MirrorError> {
-        let verdict = self.judge(facts);
-        match verdict.decision {
-            Decision::Allowed => Ok(()),
-            Decision::Denied(denial) => {
-                Err(MirrorError::Denied { module: Box::new(facts.module.clone()), denial: Box::new(denial) })
+    /// Refuses what a policy forbids, by all that is known.
+    pub(super) fn check(&self, known: &Known) -> Result<(), MirrorError> {
+        let today = policy::day(SystemTime::now());
+        for (nth, (policy, facts)) in self.policies.iter().zip(&known.0).enumerate() {
+            let verdict = policy.judge(facts, today);
+            if nth == 0 {
+                self.used.lock().unwrap_or_else(PoisonError::into_inner).extend(&verdict.used);
+            }
+            if let Decision::Denied(denial) = verdict.decision {
+                let denial = if nth == 0 { denial } else { denial.at_the_base() };
+                return Err(MirrorError::Denied { module: Box::new(facts.module.clone()), denial: Box::new(denial) });
             }
         }
-    }
-
-    fn judge(&self, facts: &Facts) -> Verdict {
-        let verdict = self.policy.judge(facts, policy::day(SystemTime::now()));
-        self.used.lock().unwrap_or_else(PoisonError::into_inner).extend(&verdict.used);
-        verdict
+        Ok(())
     }
 
     /// Refuses by name, and by what the database says of the version. Returns what is known then.
-    pub(super) async fn examine(&self, module: &ModuleVersion, vouchers: &Vouchers) -> Result<Facts, MirrorError> {
-        let mut facts = Facts::of(module.clone());
+    pub(super) async fn examine(&self, module: &ModuleVersion, vouchers: &Vouchers) -> Result<Known, MirrorError> {
+        let mut known = Known(vec![Facts::of(module.clone()); self.policies.len()]);
         // What the name alone forbids is asked of nobody.
-        self.check(&facts)?;
-        if self.policy.needs_record() {
-            self.date(&mut facts, vouchers).await?;
-            self.check(&facts)?;
+        self.check(&known)?;
+        if self.policies.iter().any(Policy::needs_record) {
+            self.date(&mut known, module, vouchers).await?;
+            self.check(&known)?;
         }
-        Ok(facts)
+        Ok(known)
     }
 
     /// Whether the database knows the version, and how long. A version that is exempt is one that it does not know: who
     /// sets GONOSUMDB must not be able to lift a rule with it.
-    async fn date(&self, facts: &mut Facts, vouchers: &Vouchers) -> Result<(), MirrorError> {
-        let record = vouchers.record(&facts.module).await;
-        facts.in_database = Some(record.is_ok());
-        facts.age = Some(match record {
-            Ok((attested, client)) => {
-                client.age(attested.record().id(), self.policy.min_age().unwrap_or_default(), SystemTime::now())
-            }
-            Err(MirrorError::NoRecord(_) | MirrorError::Exempt(_)) => Age::Unknown,
+    async fn date(&self, known: &mut Known, module: &ModuleVersion, vouchers: &Vouchers) -> Result<(), MirrorError> {
+        let record = match vouchers.record(module).await {
+            Ok(record) => Some(record),
+            Err(MirrorError::NoRecord(_) | MirrorError::Exempt(_)) => None,
             Err(error) => return Err(error),
-        });
+        };
+        for (policy, facts) in self.policies.iter().zip(&mut known.0) {
+            facts.in_database = Some(record.is_some());
+            facts.age = Some(record.as_ref().map_or(Age::Unknown, |(attested, client)| {
+                client.age(attested.record().id(), policy.min_age().unwrap_or_default(), SystemTime::now())
+            }));
+        }
         Ok(())
     }
 

@@ -70,7 +70,7 @@ struct Known {
 }
 
 impl Pipeline {
-    /// A pipeline that keeps in `store`, fetches from `sources`, believes `vouchers`, obeys `policy`, and writes down in
+    /// A pipeline that keeps in `store`, fetches from `sources`, believes `vouchers`, obeys `policies`, and writes down in
     /// `trail` what it releases and refuses. What is private is exempt from the databases.
     ///
     /// Without any source the pipeline is offline: what is not in `store` is asked of nobody.
@@ -78,7 +78,7 @@ impl Pipeline {
         store: Arc<Store>,
         sources: Sources,
         mut vouchers: Vouchers,
-        policy: Option<Policy>,
+        policies: Vec<Policy>,
         trail: Trail,
     ) -> Self {
         vouchers.exempt = vouchers.exempt.with(sources.private());
@@ -89,7 +89,7 @@ impl Pipeline {
             sources,
             vouchers,
             trail,
-            admission: policy.map(Admission::new),
+            admission: Admission::new(policies),
             retractions: remembered(),
             folders: folders(),
             known: Cache::new(MAX_KNOWN),
@@ -104,9 +104,7 @@ impl Pipeline {
 
     /// The exceptions of the policy that lifted nothing so far.
     pub fn unused_exceptions(&self) -> Vec<Exception> {
-        let unused =
-            |admission: &Admission| admission.policy().unused(&admission.used()).into_iter().cloned().collect();
-        self.shared.admission.as_ref().map(unused).unwrap_or_default()
+        self.shared.admission.as_ref().map(Admission::unused).unwrap_or_default()
     }
 
     /// The proved file of `artifact`, open, if the policy lets it in.
@@ -125,17 +123,18 @@ impl Pipeline {
         let (Kind::Zip, Some(admission)) = (artifact.kind, &self.shared.admission) else {
             return self.release_proved(artifact).await;
         };
-        let mut facts = admission.examine(&artifact.module, &self.shared.vouchers).await?;
-        if admission.policy().needs_retractions() {
+        let mut known = admission.examine(&artifact.module, &self.shared.vouchers).await?;
+        if admission.needs_retractions() {
             let path = &artifact.module.path;
             let retractions = self.find_retractions(path).await?;
             let covering = retractions.iter().find(|retraction| retraction.covers(&artifact.module.version));
-            facts.retracted = Some(covering.map(|retraction| retraction.rationale.clone()));
-            admission.check(&facts)?;
+            let retracted = covering.map(|retraction| retraction.rationale.clone());
+            known.learn(|facts| facts.retracted = Some(retracted.clone()));
+            admission.check(&known)?;
         }
         let released = self.release_proved(artifact).await?;
-        facts.zip_size = Some(released.identity.size());
-        admission.check(&facts)?;
+        known.learn(|facts| facts.zip_size = Some(released.identity.size()));
+        admission.check(&known)?;
         Ok(released)
     }
 

@@ -76,6 +76,15 @@ pub struct Denial {
     pub line: u32,
 }
 
+impl Denial {
+    /// The denial by the policy at the base: its line is in another file than the one that lies there now.
+    #[must_use]
+    pub fn at_the_base(mut self) -> Self {
+        self.reason.push_str(" (by the policy at the base)");
+        self
+    }
+}
+
 impl fmt::Display for Denial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "denied by policy ({}): {}", self.rule, self.reason)

@@ -98,6 +98,12 @@ pub(in crate::cli) struct RunArgs {
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) attest: Option<PathBuf>,
 
+    /// Obey the policy of this git revision, such as origin/main, too
+    ///
+    /// The stricter of the two decides. A pull request can change the policy in its own tree, and not this one.
+    #[arg(long, value_name = "REV")]
+    pub(in crate::cli) base: Option<String>,
+
     #[command(flatten)]
     pub(in crate::cli) policy: PolicyArgs,
     #[command(flatten)]

@@ -98,7 +98,8 @@ impl Kept {
             Vec::new()
         };
         let (clients, exempt) = (clients.to_vec(), exempt.clone());
-        let audit = Audit { clients, exempt, at_once: AT_ONCE, policy: None, now: SystemTime::now() };
+        let audit =
+            Audit { clients, exempt, at_once: AT_ONCE, policy: None, base_policy: None, now: SystemTime::now() };
         let report = audit.run(&entries, &AtomicUsize::new(0)).await;
         if let Some(unchecked) = report.unchecked.first() {
             let words = format!(

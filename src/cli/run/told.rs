@@ -97,9 +97,7 @@ fn figures(outcome: &Outcome) -> String {
     if outcome.caches.sealed_files > 0 {
         line.push_str(&format!(", {} cached files sealed", outcome.caches.sealed_files));
     }
-    if let Some(policy) = &outcome.policy {
-        line.push_str(&format!(", policy {}", policy.display()));
-    }
+    line.push_str(&format!(", {}", outcome.policies));
     for (name, value) in &outcome.kept {
         line.push_str(&format!(", {name}={value} kept"));
     }

@@ -1,0 +1,154 @@
+//! The policies that decide: the one in force, and with `--base` the one that was in force there.
+//!
+//! A pull request writes the tree, and may write `sumgate.toml`. With a base each version is judged by both, and whatever
+//! may loosen the policy is a finding until somebody accepts it from outside the tree.
+
+use std::path::{Path, PathBuf};
+
+use super::args::PolicyArgs;
+use super::config::{find_policy, policy_in, read_policy};
+use super::exit::Failure;
+use super::out;
+use crate::audit::Base;
+use crate::finding::{Code, Finding, Place, PoliciesInForce};
+use crate::policy::{Policy, loosened};
+use crate::toml_file::MAX_FILE;
+use crate::tree::{Tree, work_tree};
+
+const NAME: &str = "sumgate.toml";
+
+/// What decides about a version.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Policies {
+    /// The file in force, as it is now.
+    pub(super) now: Option<(PathBuf, Policy)>,
+    /// The one that was in force at the base.
+    pub(super) base: Option<(PathBuf, Policy)>,
+    /// What may loosen the policy.
+    pub(super) findings: Vec<Finding>,
+}
+
+/// A policy at the base: its file, and its text where that can be read.
+type Earlier = (PathBuf, Result<String, String>);
+
+impl Policies {
+    /// Finds and reads them, and the one at the revision `base`. Without a base there is one at most, and it has to be right.
+    pub(super) fn of(args: &PolicyArgs, base: Option<&str>) -> Result<Self, Failure> {
+        if args.no_policy {
+            return Ok(Self::default());
+        }
+        let file = args.policy.clone().or_else(find_policy);
+        let read = |path: PathBuf| read_policy(&path).map(|policy| (path, policy));
+        let earlier = base.map(|revision| earlier(args.policy.as_deref(), revision)).transpose()?.flatten();
+        let Some((path, text)) = earlier else {
+            return Ok(Self { now: file.map(read).transpose()?, ..Self::default() });
+        };
+        let now = file.clone().map(read).transpose();
+        let then = text.and_then(|text| policy_in(&path, &text).map_err(|complaints| complaints.join("; ")));
+        if args.accept_policy_change {
+            let accepted = Self { now: now?, ..Self::default() };
+            if !changes(&path, then.as_ref(), file.as_deref(), accepted.now.as_ref().map(|(_, policy)| policy))
+                .is_empty()
+            {
+                out::complain("the policy differs from the one at the base, and the change is accepted");
+            }
+            return Ok(accepted);
+        }
+        let (now, unreadable) = match now {
+            Ok(now) => (now, None),
+            Err(failure) => (None, Some(failure.to_string())),
+        };
+        let mut changes = changes(&path, then.as_ref(), file.as_deref(), now.as_ref().map(|(_, policy)| policy));
+        if let Some(why) = unreadable {
+            changes = vec![format!("it cannot be read: {}", why.lines().next().unwrap_or_default())];
+        }
+        let findings =
+            if changes.is_empty() { Vec::new() } else { vec![finding(file.unwrap_or_else(|| path.clone()), changes)] };
+        Ok(Self { now, base: then.ok().map(|policy| (path, policy)), findings })
+    }
+
+    /// What every output says of it.
+    pub(super) fn in_force(&self) -> PoliciesInForce {
+        let name = |one: &Option<(PathBuf, Policy)>| one.as_ref().map(|(path, _)| path.clone());
+        PoliciesInForce { now: name(&self.now), base: name(&self.base) }
+    }
+
+    /// The policies, the present one first.
+    pub(super) fn all(&self) -> Vec<Policy> {
+        [&self.now, &self.base].into_iter().flatten().map(|(_, policy)| policy.clone()).collect()
+    }
+}
+
+/// What may be looser now: another file, none, or one with other rules.
+fn changes(path: &Path, then: Result<&Policy, &String>, file: Option<&Path>, now: Option<&Policy>) -> Vec<String> {
+    match (file, then, now) {
+        (None, ..) => vec![format!("no policy is in force any more, and {} was", path.display())],
+        (Some(file), ..) if !is_same(file, path) => {
+            vec![format!("{} is in force, and {} was", file.display(), path.display())]
+        }
+        (_, Err(why), _) => vec![format!("it cannot be read at the base: {why}")],
+        (_, Ok(then), Some(now)) => loosened(then, now),
+        // Why it is not there is known to the caller.
+        (_, Ok(_), None) => Vec::new(),
+    }
+}
+
+/// Whether two names lead to one place; the file itself need not exist.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let folder = |path: &Path| {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        folder.canonicalize().ok()
+    };
+    one == other || (one.file_name() == other.file_name() && folder(one).is_some_and(|one| Some(one) == folder(other)))
+}
+
+fn finding(file: PathBuf, changes: Vec<String>) -> Finding {
+    let facts = changes.into_iter().map(|change| ("change".to_owned(), change)).collect();
+    let message = "the policy may let in what the policy at the base refuses".to_owned();
+    Finding { place: Some(Place { file, line: None }), message, facts, ..Finding::of(Code::PolicyLoosened) }
+}
+
+/// The policy that was in force at the base: what the same search finds there. Files outside the tree are not of the pull
+/// request; they count as they are.
+fn earlier(named: Option<&Path>, revision: &str) -> Result<Option<Earlier>, Failure> {
+    let here = std::env::current_dir().and_then(|here| here.canonicalize());
+    let here = here.map_err(|error| Failure::host("find the working folder", &error))?;
+    // Outside of repositories nothing is of a pull request.
+    if work_tree(&here).is_none() {
+        return Ok(None);
+    }
+    let tree = Tree::around(&here).map_err(|error| Failure::host("find the working folder", &error))?;
+    let base = Base::open(revision, &here).map_err(|error| Failure::usage(&error))?;
+    let lies_inside = |path: &Path| {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        tree.holds(folder)
+    };
+    let then = |path: PathBuf| -> Result<Option<Earlier>, Failure> {
+        let found = base.earlier(&path).map_err(|error| Failure::usage(&error))?;
+        Ok(found.map(|bytes| (path, text(bytes))))
+    };
+    if let Some(path) = named {
+        return if lies_inside(path) { then(path.to_owned()) } else { Ok(None) };
+    }
+    for folder in here.ancestors() {
+        let path = folder.join(NAME);
+        // One in the working folder is shown by its name alone.
+        let shown = path.strip_prefix(&here).map(Path::to_owned).unwrap_or(path.clone());
+        if tree.holds(folder) {
+            if let Some(found) = then(shown)? {
+                return Ok(Some(found));
+            }
+        } else if path.symlink_metadata().is_ok() {
+            let text = super::config::read_file("policy", &path)?;
+            return Ok(Some((path, Ok(text))));
+        }
+    }
+    Ok(None)
+}
+
+fn text(bytes: Vec<u8>) -> Result<String, String> {
+    if bytes.len() > MAX_FILE {
+        return Err(format!("it has more than {MAX_FILE} bytes"));
+    }
+    String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
+}

@@ -1,0 +1,119 @@
+//! What of a change to the policy lets in what the earlier one refuses.
+//!
+//! By the text, not by its effect: a change that is not known to be at least as strict counts as loosening. What tightens:
+//! a new `[[deny]]`, an `[[allow]]` or `[[exception]]` less, an exception that ends earlier or lifts fewer rules, a rule
+//! that was not there, a larger `min-age`, a smaller `max-zip-size`.
+
+use super::{Exception, Policy, Rule, Selection};
+
+/// The differences between the policy `base` and the policy `now` that may loosen it, in words.
+pub fn loosened(base: &Policy, now: &Policy) -> Vec<String> {
+    let mut found = Vec::new();
+    lists(base, now, &mut found);
+    exceptions(base, now, &mut found);
+    min_age(base, now, &mut found);
+    if let Some(old) = &base.max_zip_size
+        && now.max_zip_size.as_ref().is_none_or(|new| new.value > old.value)
+    {
+        found.push("max-zip-size is larger, or gone".to_owned());
+    }
+    for (rule, was, is) in [
+        (Rule::PseudoVersions, base.pseudo_versions, now.pseudo_versions),
+        (Rule::PreReleases, base.pre_releases, now.pre_releases),
+        (Rule::Retracted, base.retracted, now.retracted),
+        (Rule::UnknownModules, base.unknown_modules, now.unknown_modules),
+    ] {
+        if was.is_some() && is.is_none() {
+            found.push(format!("{rule} no longer denies"));
+        }
+    }
+    toolchains(base, now, &mut found);
+    found
+}
+
+fn lists(base: &Policy, now: &Policy, found: &mut Vec<String>) {
+    for old in base.deny.iter().filter(|old| !now.deny.iter().any(|new| new.is_like(old))) {
+        found.push(format!("the [[deny]] of {} (line {}) is changed or gone", old.modules, old.line));
+    }
+    if base.default_deny.is_none() {
+        return;
+    }
+    if now.default_deny.is_none() {
+        found.push("default is no longer \"deny\"".to_owned());
+    }
+    for new in now.allow.iter().filter(|new| !base.allow.iter().any(|old| old.is_like(new))) {
+        found.push(format!("the [[allow]] of {} (line {}) is new or changed", new.modules, new.line));
+    }
+}
+
+fn exceptions(base: &Policy, now: &Policy, found: &mut Vec<String>) {
+    for new in &now.exceptions {
+        // What the earlier policy has no rule for cannot be lifted from it.
+        let mut lifted = new.from.iter().filter(|rule| base.has(**rule));
+        let within = |old: &Exception, rule: &Rule| {
+            old.selection.is_like(&new.selection) && old.from.contains(rule) && old.expires >= new.expires
+        };
+        if !lifted.all(|rule| base.exceptions.iter().any(|old| within(old, rule))) {
+            found.push(format!(
+                "the [[exception]] of {} (line {}) is new, or lifts more or longer",
+                new.selection.modules, new.selection.line
+            ));
+        }
+    }
+}
+
+fn min_age(base: &Policy, now: &Policy, found: &mut Vec<String>) {
+    let Some(old) = &base.min_age else { return };
+    match &now.min_age {
+        None => found.push("min-age is gone".to_owned()),
+        Some(new) if new.value < old.value => found.push("min-age is smaller".to_owned()),
+        // With more to wait for, more is unknown.
+        Some(new) if new.value > old.value && now.unknown_age_is_old => {
+            found.push("min-age is larger while unknown-age is \"old\"".to_owned());
+        }
+        Some(_) if now.unknown_age_is_old && !base.unknown_age_is_old => {
+            found.push("unknown-age is now \"old\"".to_owned());
+        }
+        Some(_) => {}
+    }
+}
+
+fn toolchains(base: &Policy, now: &Policy, found: &mut Vec<String>) {
+    match (&base.toolchains, &now.toolchains) {
+        // Ranges are not compared by what they contain.
+        (Some(old), new) if new.as_ref().is_none_or(|new| new.value != old.value) => {
+            found.push("toolchains is changed or gone".to_owned());
+        }
+        // What it allows, `default = "deny"` no longer denies.
+        (None, Some(_)) if base.default_deny.is_some() => {
+            found.push("toolchains is new, and lifts default = \"deny\" for those that it allows".to_owned());
+        }
+        _ => {}
+    }
+}
+
+impl Selection {
+    /// The same modules and versions. Reasons are for people.
+    fn is_like(&self, other: &Self) -> bool {
+        self.modules == other.modules && self.versions == other.versions
+    }
+}
+
+impl Policy {
+    fn has(&self, rule: Rule) -> bool {
+        match rule {
+            Rule::Deny => !self.deny.is_empty(),
+            Rule::Default => self.default_deny.is_some(),
+            Rule::Toolchains => self.toolchains.is_some(),
+            Rule::PseudoVersions => self.pseudo_versions.is_some(),
+            Rule::PreReleases => self.pre_releases.is_some(),
+            Rule::UnknownModules => self.unknown_modules.is_some(),
+            Rule::MinAge => self.min_age.is_some(),
+            Rule::Retracted => self.retracted.is_some(),
+            Rule::MaxZipSize => self.max_zip_size.is_some(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,287 @@
+//! Pairs of policies: what was changed on purpose is what is found, and what is not found lets nothing in.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use jiff::civil::Date;
+
+use super::loosened;
+use crate::module::ModuleVersion;
+use crate::policy::{Age, Decision, Facts, Policy};
+
+const PAIRS: u64 = 2_000;
+const FACTS: u64 = 60;
+const DAY: u64 = 86_400;
+
+/// SplitMix64: the same seed gives the same pair.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut word = self.0;
+        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (word ^ (word >> 31)) % bound
+    }
+
+    fn one<'a, T>(&mut self, of: &'a [T]) -> &'a T {
+        let nth = self.below(of.len() as u64);
+        &of[usize::try_from(nth).unwrap()]
+    }
+
+    fn yes(&mut self) -> bool {
+        self.below(2) == 0
+    }
+
+    fn some<T: Clone>(&mut self, of: &[T]) -> Vec<T> {
+        of.iter().filter(|_| self.yes()).cloned().collect()
+    }
+}
+
+/// A policy as its author thinks of it.
+#[derive(Clone, Debug, Default)]
+struct Sketch {
+    deny: Vec<&'static str>,
+    allow: Option<Vec<&'static str>>,
+    exceptions: Vec<(&'static str, Vec<&'static str>, i16)>,
+    min_age: Option<u64>,
+    unknown_is_old: bool,
+    flags: Vec<&'static str>,
+    max_zip_size: Option<u64>,
+    toolchains: Option<&'static str>,
+}
+
+const MODULES: [&str; 4] = ["a.com/x", "a.com", "b.com/y", "golang.org/toolchain"];
+const FLAGS: [&str; 4] = ["pseudo-versions", "pre-releases", "retracted", "unknown-modules"];
+const RULES: [&str; 6] = ["deny", "default", "min-age", "pseudo-versions", "retracted", "max-zip-size"];
+const TOOLCHAINS: [&str; 2] = [">=go1.26.0", ">=go1.27.0"];
+
+impl Sketch {
+    fn random(random: &mut Random) -> Self {
+        let allow = random.yes().then(|| random.some(&MODULES));
+        let exceptions = (0..random.below(3)).map(|_| {
+            let rules = random.some(&RULES);
+            (*random.one(&MODULES), if rules.is_empty() { vec!["deny"] } else { rules }, 2020)
+        });
+        Self {
+            exceptions: exceptions.collect(),
+            deny: random.some(&MODULES),
+            allow,
+            min_age: random.yes().then(|| 1 + random.below(3)),
+            unknown_is_old: random.yes(),
+            flags: random.some(&FLAGS),
+            max_zip_size: random.yes().then(|| 100 * (1 + random.below(3))),
+            toolchains: random.yes().then(|| *random.one(&TOOLCHAINS)),
+        }
+    }
+
+    fn has(&self, rule: &str) -> bool {
+        match rule {
+            "deny" => !self.deny.is_empty(),
+            "default" => self.allow.is_some(),
+            "min-age" => self.min_age.is_some(),
+            "max-zip-size" => self.max_zip_size.is_some(),
+            flag => self.flags.contains(&flag),
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut text = "[policy]\n".to_owned();
+        if self.allow.is_some() {
+            text.push_str("default = \"deny\"\n");
+        }
+        if let Some(weeks) = self.min_age {
+            writeln!(text, "min-age = \"{weeks}w\"").unwrap();
+        }
+        let word = if self.unknown_is_old { "old" } else { "new" };
+        writeln!(text, "unknown-age = \"{word}\"").unwrap();
+        self.flags.iter().for_each(|flag| writeln!(text, "{flag} = \"deny\"").unwrap());
+        if let Some(size) = self.max_zip_size {
+            writeln!(text, "max-zip-size = \"{size}\"").unwrap();
+        }
+        if let Some(range) = self.toolchains {
+            writeln!(text, "toolchains = [\"{range}\"]").unwrap();
+        }
+        for (name, modules) in [("deny", self.deny.clone()), ("allow", self.allow.clone().unwrap_or_default())] {
+            for module in modules {
+                writeln!(text, "[[{name}]]\nmodule = \"{module}\"\nreason = \"r\"").unwrap();
+            }
+        }
+        for (module, rules, year) in &self.exceptions {
+            writeln!(
+                text,
+                "[[exception]]\nmodule = \"{module}\"\nfrom = {rules:?}\nreason = \"r\"\nexpires = {year}-06-01"
+            )
+            .unwrap();
+        }
+        text
+    }
+
+    fn policy(&self) -> Policy {
+        let text = self.text();
+        Policy::parse(&text).unwrap_or_else(|error| panic!("{text}{error}"))
+    }
+}
+
+/// Changes one thing; says whether that loosens, or `None` if this sketch has nothing of the kind.
+fn change(random: &mut Random, base: &Sketch, now: &mut Sketch) -> Option<bool> {
+    match random.below(10) {
+        0 => {
+            let new = MODULES.into_iter().find(|module| !base.deny.contains(module))?;
+            now.deny.push(new);
+            Some(false)
+        }
+        1 => now.deny.pop().map(|_| true),
+        2 => {
+            let had = base.allow.is_some();
+            now.allow = if had { None } else { Some(random.some(&MODULES)) };
+            Some(had)
+        }
+        3 => now.allow.as_mut()?.pop().map(|_| false),
+        4 => {
+            let new =
+                MODULES.into_iter().find(|module| !base.allow.as_ref().is_some_and(|had| had.contains(module)))?;
+            now.allow.as_mut()?.push(new);
+            Some(true)
+        }
+        5 => {
+            let rule = *random.one(&RULES);
+            now.exceptions.push(("c.com", vec![rule], 2030));
+            Some(base.has(rule))
+        }
+        6 => {
+            let (_, rules, year) = now.exceptions.first_mut()?;
+            let later = random.yes();
+            *year = if later { 2025 } else { 2019 };
+            Some(later && rules.iter().any(|rule| base.has(rule)))
+        }
+        7 => {
+            let old = base.min_age?;
+            now.min_age = *random.one(&[None, Some(old + 1), old.checked_sub(1).filter(|age| *age > 0)]);
+            now.unknown_is_old = random.yes();
+            Some(match now.min_age {
+                Some(new) if new > old => now.unknown_is_old,
+                _ => true,
+            })
+        }
+        8 => {
+            let flag = *random.one(&FLAGS);
+            let had = base.flags.contains(&flag);
+            if had {
+                now.flags.retain(|one| *one != flag);
+            } else {
+                now.flags.push(flag);
+            }
+            Some(had)
+        }
+        _ => {
+            let old = base.max_zip_size?;
+            let larger = random.yes();
+            now.max_zip_size = Some(if larger { old + 1 } else { old - 1 });
+            Some(larger)
+        }
+    }
+}
+
+/// What is true of a module version, whatever a policy asks about it.
+struct Truth {
+    module: &'static str,
+    /// The least age of the record, as sightings tell it, in days; and the ages of all sightings.
+    covered_since: Option<u64>,
+    sightings: Vec<u64>,
+    facts: Facts,
+    today: Date,
+}
+
+impl Truth {
+    fn random(random: &mut Random) -> Self {
+        let module = *random.one(&[
+            "a.com/x@v1.0.0",
+            "a.com/z@v1.0.0-rc.1",
+            "b.com/y@v0.0.0-20200101000000-0123456789ab",
+            "c.com/w@v1.0.0",
+            "golang.org/toolchain@v0.0.1-go1.26.6.linux-amd64",
+        ]);
+        let sightings: Vec<u64> = (0..random.below(4)).map(|_| random.below(60)).collect();
+        let covered_since = random.yes().then(|| sightings.iter().copied().max()).flatten();
+        let mut facts = Facts::of(ModuleVersion::parse(module).unwrap());
+        facts.in_database = Some(random.yes());
+        facts.retracted = Some(random.yes().then(String::new));
+        facts.zip_size = Some(random.below(450));
+        let today = Date::new(*random.one(&[2018, 2022, 2028]), 1, 1).unwrap();
+        Self { module, covered_since, sightings, facts, today }
+    }
+
+    /// Records that a sighting of the required age covers are old; else the record is young, or unknown where the newest
+    /// sighting of that age is more than twice as old.
+    fn age(&self, min: u64) -> Age {
+        let covered = self.covered_since.unwrap_or_default();
+        let newest = self.sightings.iter().copied().filter(|age| *age >= min).min();
+        if covered < min && newest.is_none_or(|age| age > 2 * min) {
+            Age::Unknown
+        } else {
+            Age::AtLeast(Duration::from_secs(covered * DAY))
+        }
+    }
+
+    fn is_denied(&self, sketch: &Sketch, policy: &Policy) -> bool {
+        let age = Some(self.age(sketch.min_age.unwrap_or_default() * 7));
+        let verdict = policy.judge(&Facts { age, ..self.facts.clone() }, self.today);
+        matches!(verdict.decision, Decision::Denied(_))
+    }
+}
+
+#[test]
+fn what_loosens_is_found_and_what_is_not_found_lets_nothing_in() {
+    let mut counts = [0; 2];
+    for seed in 0..PAIRS {
+        let mut random = Random(seed);
+        let base = Sketch::random(&mut random);
+        let mut now = base.clone();
+        let Some(expected) = change(&mut random, &base, &mut now) else { continue };
+        let (old, new) = (base.policy(), now.policy());
+        let found = loosened(&old, &new);
+        assert_eq!(!found.is_empty(), expected, "seed {seed}: {found:?}\n{}---\n{}", base.text(), now.text());
+        counts[usize::from(expected)] += 1;
+
+        // Any two policies at all: what is not found to be looser refuses whatever the other one refuses.
+        let other = if random.yes() { Sketch::random(&mut random) } else { now };
+        let new = other.policy();
+        if loosened(&old, &new).is_empty() {
+            for _ in 0..FACTS {
+                let truth = Truth::random(&mut random);
+                let let_in = truth.is_denied(&base, &old) && !truth.is_denied(&other, &new);
+                assert!(!let_in, "seed {seed}: {}\n{}---\n{}", truth.module, base.text(), other.text());
+            }
+        }
+    }
+    assert!(counts.iter().all(|count| *count > 300), "{counts:?}");
+}
+
+#[test]
+fn the_first_file_loosens_nothing() {
+    for seed in 0..200 {
+        let first = Sketch::random(&mut Random(seed)).policy();
+        assert_eq!(loosened(&Policy::default(), &first), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn reasons_and_lines_are_no_difference() {
+    let text = "[policy]\nmin-age = \"7d\"\n[[deny]]\nmodule = \"a.com\"\nreason = \"r\"\n";
+    let policy = |text: &str| Policy::parse(text).unwrap();
+    let other = text.replace("\"r\"", "\"another\"").replace("[[deny]]", "# A comment.\n\n[[deny]]");
+    assert_eq!(loosened(&policy(text), &policy(&other)), Vec::<String>::new());
+}
+
+#[test]
+fn toolchains_that_are_allowed_anew_lift_the_default() {
+    let policy = |text: &str| Policy::parse(&format!("[policy]\n{text}\n")).unwrap();
+    let of = |base: &str, now: &str| loosened(&policy(base), &policy(now)).len();
+    assert_eq!(of("default = \"deny\"", "default = \"deny\"\ntoolchains = [\">=go1.26.0\"]"), 1);
+    assert_eq!(of("", "toolchains = [\">=go1.26.0\"]"), 0);
+    assert_eq!(of("toolchains = [\">=go1.26.0\"]", "toolchains = [\">=go1.25.0\"]"), 1);
+    assert_eq!(of("toolchains = [\">=go1.26.0\"]", ""), 1);
+}

@@ -1,0 +1,186 @@
+//! A pull request that changes the policy: `audit --base` and `run --base`.
+
+use std::path::Path;
+
+use libtest_mimic::Trial;
+use serde_json::Value;
+use sumgate::demo::{Origin, World};
+
+use crate::audit::{home, honest, line_of};
+use crate::fixture::{Go, go_trial, origin, trial};
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("policy, base: a pull request cannot empty, delete, shadow, break or loosen it", loosened),
+        trial("policy, base: a pull request can tighten it, and write the first one", tightened),
+        trial("policy, base: the change is accepted from outside the tree", accepted),
+        trial("policy, base: a policy that is named, inside and outside of the tree", named),
+        trial("policy, base: every output names the policy in force", every_output),
+        go_trial("policy, base: the gate obeys both", gate),
+    ]
+}
+
+const DENY: &str = "[[deny]]\nmodule = \"example.com/hello\"\nreason = \"CVE-2026-0001\"\n";
+const MIN_AGE: &str = "[policy]\nmin-age = \"7d\"\nunknown-age = \"old\"\n";
+
+/// A repository whose branch `main` has a policy, and whose pull request has a line for a version of example.com/hello.
+fn repository(origin: &Origin, policy: &str) -> Go {
+    let home = home(origin);
+    home.git(&["init", "-q"]);
+    home.write("go.mod", "module a.com/b\n");
+    home.write("sub/go.mod", "module a.com/b/sub\n");
+    home.write("sumgate.toml", policy);
+    home.git(&["add", "."]);
+    home.git(&["commit", "-qm", "base"]);
+    home.git(&["checkout", "-qb", "pull-request"]);
+    let lines = honest(origin);
+    let line = line_of(&lines, "example.com/hello v1.1.0 ");
+    home.write("sub/go.sum", &format!("{line}\n"));
+    home.git(&["add", "."]);
+    home.git(&["commit", "-qm", "change"]);
+    home
+}
+
+/// Audits the pull request; returns the exit code and the report.
+fn audit(home: &Go, more: &[&str]) -> (Option<i32>, Value) {
+    let (code, output) = home.sumgate(&[&["audit", "--format", "json", "--base", "main"], more].concat());
+    let json = output.find('{').map(|start| &output[start..]).unwrap_or_default();
+    (code, serde_json::from_str(json).unwrap_or_else(|_| Value::String(output)))
+}
+
+fn codes(report: &Value) -> Vec<&str> {
+    let findings = report["findings"].as_array().unwrap_or_else(|| panic!("{report}"));
+    findings.iter().map(|finding| finding["code"].as_str().unwrap()).collect()
+}
+
+fn loosened() {
+    let origin = origin(World::demo());
+    let home = repository(&origin, DENY);
+    let (code, report) = audit(&home, &[]);
+    assert_eq!((code, codes(&report)), (Some(1), vec!["policy-denied"]), "the policy as it was");
+    let file = home.home().join("sumgate.toml");
+    let both = vec!["policy-loosened", "policy-denied"];
+    let expect = |what: &str, words: &str| {
+        let (code, report) = audit(&home, &[]);
+        assert_eq!((code, codes(&report)), (Some(1), both.clone()), "{what}: {report:#}");
+        assert!(report["findings"][0].to_string().contains(words), "{what}: {report:#}");
+        assert!(report["findings"][1].to_string().contains("(by the policy at the base)"), "{what}: {report:#}");
+    };
+    home.write("sumgate.toml", "");
+    expect("emptied", "the [[deny]] of example.com/hello (line 1) is changed or gone");
+    home.write("sumgate.toml", &DENY.replace("example.com/hello", "example.com/hello/sub"));
+    expect("narrowed", "the [[deny]] of example.com/hello (line 1) is changed or gone");
+    home.write("sumgate.toml", "[policy\n");
+    expect("broken", "it cannot be read: sumgate.toml:1:");
+    std::fs::remove_file(&file).unwrap();
+    expect("deleted", "no policy is in force any more");
+    std::os::unix::fs::symlink("/dev/null", &file).unwrap();
+    expect("a link to a device", "policy");
+    // A nearer file in force, where the job stands in a folder.
+    std::fs::remove_file(&file).unwrap();
+    home.write("sumgate.toml", DENY);
+    home.write("sub/sumgate.toml", DENY);
+    let mut inside = home.command(Path::new(env!("CARGO_BIN_EXE_sumgate")));
+    inside.current_dir(home.home().join("sub")).args(["audit", "--format", "json", "--base", "main"]);
+    let output = inside.output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(codes(&report).contains(&"policy-loosened"), "{report:#}");
+    assert!(report["findings"][0].to_string().contains("is in force, and"), "{report:#}");
+}
+
+fn tightened() {
+    let origin = origin(World::demo());
+    let home = repository(&origin, MIN_AGE);
+    home.write("sumgate.toml", &format!("{MIN_AGE}max-zip-size = \"1MB\"\n{}", DENY.replace("hello", "dep")));
+    let (code, report) = audit(&home, &[]);
+    assert_eq!((code, codes(&report)), (Some(0), Vec::new()), "{report:#}");
+    // The first policy of a repository, with an exception.
+    home.git(&["checkout", "-q", "-f", "main"]);
+    home.git(&["rm", "-q", "sumgate.toml"]);
+    home.git(&["commit", "-qm", "no policy"]);
+    let exception =
+        "[[exception]]\nmodule = \"example.com/hello\"\nfrom = [\"deny\"]\nreason = \"r\"\nexpires = 2999-01-01\n";
+    home.write("sumgate.toml", &format!("{DENY}{exception}"));
+    let (code, report) = audit(&home, &[]);
+    assert_eq!((code, codes(&report)), (Some(0), Vec::new()), "{report:#}");
+}
+
+fn accepted() {
+    let origin = origin(World::demo());
+    let home = repository(&origin, DENY);
+    home.write("sumgate.toml", "");
+    let (code, report) = audit(&home, &["--accept-policy-change"]);
+    assert_eq!((code, codes(&report)), (Some(0), Vec::new()), "{report:#}");
+    let (_, output) = home.sumgate(&["audit", "--base", "main", "--accept-policy-change"]);
+    assert!(output.contains("the policy differs from the one at the base, and the change is accepted"), "{output}");
+}
+
+fn named() {
+    let origin = origin(World::demo());
+    let home = repository(&origin, DENY);
+    home.write("sumgate.toml", "");
+    let (code, report) = audit(&home, &["--policy", "sumgate.toml"]);
+    assert_eq!((code, codes(&report)), (Some(1), vec!["policy-loosened", "policy-denied"]), "{report:#}");
+    // One that the pull request cannot write decides alone.
+    let outside = home.root().join("policy.toml");
+    std::fs::write(&outside, MIN_AGE).unwrap();
+    let (code, report) = audit(&home, &["--policy", outside.to_str().unwrap()]);
+    assert_eq!((code, codes(&report), &report["base_policy"]), (Some(0), Vec::new(), &Value::Null), "{report:#}");
+    let (code, report) = audit(&home, &["--no-policy"]);
+    assert_eq!((code, codes(&report)), (Some(0), Vec::new()), "{report:#}");
+    // A policy above the tree, shadowed by the tree.
+    home.git(&["checkout", "-q", "-f", "main"]);
+    home.git(&["rm", "-q", "sumgate.toml"]);
+    home.git(&["commit", "-qm", "no policy"]);
+    std::fs::write(home.root().join("sumgate.toml"), DENY).unwrap();
+    let (code, report) = audit(&home, &[]);
+    assert_eq!((code, codes(&report)), (Some(0), Vec::new()), "nothing is new on main: {report:#}");
+    home.git(&["checkout", "-q", "-f", "pull-request"]);
+    let (code, report) = audit(&home, &[]);
+    assert_eq!((code, codes(&report)), (Some(1), vec!["policy-loosened", "policy-denied"]), "{report:#}");
+}
+
+fn every_output() {
+    let origin = origin(World::demo());
+    let home = repository(&origin, MIN_AGE);
+    for format in ["human", "json", "github", "sarif", "junit"] {
+        let said = |more: &[&str]| home.sumgate(&[&["audit", "--format", format], more].concat()).1;
+        assert!(said(&[]).contains("sumgate.toml"), "{format}: {}", said(&[]));
+        assert!(said(&["--base", "main"]).contains("at the base") || format == "json", "{format}");
+        let none = said(&["--no-policy"]);
+        assert!(none.contains("no policy") || none.contains("\"policy\": null"), "{format}: {none}");
+    }
+}
+
+/// The tree's own policy is emptied, and the build is refused all the same.
+fn gate(go: &Path) {
+    let origin = origin(World::demo());
+    let home = Go::new(go, &origin.url(), &origin.gosumdb());
+    home.git(&["init", "-q"]);
+    home.write("main.go", "package main\n\nimport \"example.com/hello\"\n\nfunc main() { println(hello.Text()) }\n");
+    home.write("go.mod", "module example.org/app\n\ngo 1.21\n\nrequire example.com/hello v1.1.0\n");
+    home.write("sumgate.toml", DENY);
+    home.git(&["add", "."]);
+    home.git(&["commit", "-qm", "base"]);
+    home.write("sumgate.toml", "");
+    let run = |more: &[&str]| {
+        let words = ["--report", "report.json", "--", "go", "build", "-o", "app", "."];
+        let (code, output) = home.sumgate(&[&["run"], more, &words[..]].concat());
+        let report = std::fs::read(home.home().join("report.json")).unwrap_or_default();
+        (code, output, serde_json::from_slice::<Value>(&report).unwrap_or_default())
+    };
+    let (code, output, report) = run(&["--base", "main"]);
+    assert_eq!((code, codes(&report)[0]), (Some(120), "policy-loosened"), "{output}");
+    assert!(
+        output.contains("CVE-2026-0001 (by the policy at the base)") && !home.home().join("app").exists(),
+        "{output}"
+    );
+    assert_eq!((&report["policy"], &report["base_policy"]), (&"sumgate.toml".into(), &"sumgate.toml".into()));
+    let (code, output, report) = run(&["--base", "main", "--accept-policy-change"]);
+    assert_eq!((code, codes(&report)), (Some(0), Vec::new()), "{output}");
+    let (code, output, _) = run(&["--base", "no-such-branch"]);
+    assert_eq!((code, output.contains("no-such-branch")), (Some(121), true), "{output}");
+    let (code, output, _) = run(&["--no-policy"]);
+    assert_eq!((code, output.contains(", no policy")), (Some(0), true), "{output}");
+}
