@@ -127,7 +127,7 @@ impl Sketch {
 
 /// Changes one thing; says whether that loosens, or `None` if this sketch has nothing of the kind.
 fn change(random: &mut Random, base: &Sketch, now: &mut Sketch) -> Option<bool> {
-    match random.below(10) {
+    match random.below(11) {
         0 => {
             let new = MODULES.into_iter().find(|module| !base.deny.contains(module))?;
             now.deny.push(new);
@@ -159,10 +159,11 @@ fn change(random: &mut Random, base: &Sketch, now: &mut Sketch) -> Option<bool> 
         }
         7 => {
             let old = base.min_age?;
-            now.min_age = *random.one(&[None, Some(old + 1), old.checked_sub(1).filter(|age| *age > 0)]);
+            now.min_age = *random.one(&[None, Some(old), Some(old + 1), old.checked_sub(1).filter(|age| *age > 0)]);
             now.unknown_is_old = random.yes();
             Some(match now.min_age {
                 Some(new) if new > old => now.unknown_is_old,
+                Some(new) if new == old => now.unknown_is_old && !base.unknown_is_old,
                 _ => true,
             })
         }
@@ -175,6 +176,15 @@ fn change(random: &mut Random, base: &Sketch, now: &mut Sketch) -> Option<bool> 
                 now.flags.push(flag);
             }
             Some(had)
+        }
+        9 => {
+            let (_, rules, _) = now.exceptions.first_mut()?;
+            let rule = RULES.into_iter().find(|rule| !rules.contains(rule))?;
+            rules.push(rule);
+            // Another exception for the same modules may lift it already.
+            let (module, ..) = &base.exceptions[0];
+            let is_lifted = |one: &(&str, Vec<&str>, i16)| one.0 == *module && one.1.contains(&rule);
+            Some(base.has(rule) && !base.exceptions.iter().any(is_lifted))
         }
         _ => {
             let old = base.max_zip_size?;
@@ -265,6 +275,20 @@ fn the_first_file_loosens_nothing() {
     for seed in 0..200 {
         let first = Sketch::random(&mut Random(seed)).policy();
         assert_eq!(loosened(&Policy::default(), &first), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn other_versions_are_another_selection() {
+    let policy = |list: &str, versions: &str| {
+        let text = format!(
+            "[policy]\ndefault = \"deny\"\n[[{list}]]\nmodule = \"a.com\"\nversions = \"{versions}\"\nreason = \"r\"\n"
+        );
+        Policy::parse(&text).unwrap()
+    };
+    for list in ["deny", "allow"] {
+        let (one, other) = (policy(list, "<v1.2.0"), policy(list, "<v1.3.0"));
+        assert_eq!((loosened(&one, &one).len(), loosened(&one, &other).len()), (0, 1), "{list}");
     }
 }
 
