@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! sumdb/NAME+hhhhhhhh+KEYDIGEST/head      the trusted signed head, replaced by compare-and-swap only
-//!                               heads     the size of every trusted head, and when it was first seen
+//!                               heads     the sizes of trusted heads, and when they were seen; what of it counts: `sumdb/sightings`
 //!                               exported  the sizes of the heads that `export` carried away, one a line
 //!                               anchor    the last anchor that was proved consistent with it
 //!                               first-asked  when versions were first asked for that it did not have (`sumdb/asked`)
@@ -306,6 +306,22 @@ mod tests {
         for name in names {
             assert_eq!(state.record(name).unwrap(), Some(name.as_bytes().to_vec()));
         }
+    }
+
+    #[test]
+    fn heads_are_read_only_from_a_file_of_this_user() {
+        let all = tempfile::tempdir().unwrap();
+        let state = state(all.path(), "a.example", "k");
+        let heads = || state.heads().unwrap();
+        assert_eq!(heads(), Heads::Counted(String::new()));
+        state.set_heads("1 2\n").unwrap();
+        assert_eq!(heads(), Heads::Counted("1 2\n".to_owned()));
+        // A link, to whatever it leads, and a file that is too large were not written by this program.
+        fs::rename(state.dir.join("heads"), all.path().join("elsewhere")).unwrap();
+        std::os::unix::fs::symlink(all.path().join("elsewhere"), state.dir.join("heads")).unwrap();
+        assert_eq!(heads(), Heads::Counted(String::new()));
+        state.set_heads(&"1 2\n".repeat(MAX_HEADS_LEN / 4 + 1)).unwrap();
+        assert_eq!(heads(), Heads::Counted(String::new()));
     }
 
     #[test]
