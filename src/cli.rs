@@ -1,5 +1,6 @@
 //! The command line: typed words (`args`) → checked settings (`config`) → one file per command.
 
+mod ages;
 mod args;
 mod audit;
 mod config;

@@ -13,6 +13,7 @@
 
 pub(crate) mod durable;
 mod identity;
+mod owner;
 mod pins;
 mod quarantine;
 mod staging;
@@ -24,12 +25,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use identity::Identity;
+pub use owner::Untrusted;
 pub use quarantine::Facts;
 pub use staging::StagingFile;
-pub use state::{HeadSwap, StateDir};
+pub use state::{HeadSwap, Heads, StateDir};
 pub(crate) use tree::MAX_LIST;
 
 use crate::fault::Fault;
+use crate::tree::Tree;
 use staging::Staging;
 
 /// The data folder of one process. Several processes may share a folder.
@@ -37,6 +40,8 @@ use staging::Staging;
 pub struct Store {
     root: PathBuf,
     staging: Staging,
+    /// What is under audit.
+    trees: Vec<Tree>,
 }
 
 /// A file operation that this machine refused.
@@ -65,7 +70,14 @@ impl Store {
         fs::create_dir_all(root).map_err(|cause| StoreError::new("make the data folder", root, cause))?;
         let root = root.canonicalize().map_err(|cause| StoreError::new("find the data folder", root, cause))?;
         let staging = Staging::open(&root.join("staging"))?;
-        Ok(Self { root, staging })
+        Ok(Self { root, staging, trees: Vec::new() })
+    }
+
+    /// The same folder, while `trees` are under audit: what lies in one of them may have been written by its author, so the
+    /// times of heads in it do not count.
+    #[must_use]
+    pub fn auditing(self, trees: Vec<Tree>) -> Self {
+        Self { trees, ..self }
     }
 
     /// The data folder, absolute.
@@ -90,6 +102,6 @@ impl Store {
 
     /// The state folder of the database with this verifier key text.
     pub fn database(&self, name: &str, verifier_key: &str) -> Result<StateDir, StoreError> {
-        StateDir::open(&self.root.join("sumdb"), name, verifier_key)
+        StateDir::open(&self.root, name, verifier_key, &self.trees)
     }
 }

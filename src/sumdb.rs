@@ -17,6 +17,7 @@ pub mod lookup;
 mod merge;
 mod offline;
 mod remote;
+mod sightings;
 mod tiles;
 mod trusted;
 

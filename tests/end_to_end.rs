@@ -19,6 +19,8 @@ mod absence_offline;
 mod absence_property;
 #[path = "end_to_end/absence_upstream.rs"]
 mod absence_upstream;
+#[path = "end_to_end/ages.rs"]
+mod ages;
 #[path = "end_to_end/ahead.rs"]
 mod ahead;
 #[path = "end_to_end/attacks.rs"]
@@ -111,6 +113,7 @@ fn main() {
     trials.extend(gate_ways::trials());
     trials.extend(policy::trials());
     trials.extend(policy_base::trials());
+    trials.extend(ages::trials());
     trials.extend(readme::trials());
     trials.extend(upstreams::trials());
     trials.extend(absence_database::trials());

@@ -6,11 +6,11 @@ mod run;
 mod serve;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
 use crate::finding::{Format, Severity};
+use crate::policy::Age;
 
 pub(super) use closed::{ClosedArgs, ExportArgs, FetchArgs, ImportArgs};
 pub(super) use pins::{PinsArgs, PinsCommand};
@@ -206,16 +206,20 @@ pub(super) enum PolicyCommand {
         /// The policy [default: the nearest sumgate.toml at or above the working folder]
         #[arg(long, value_name = "FILE", env = "SUMGATE_POLICY")]
         policy: Option<PathBuf>,
-        /// How long it is in the log, such as 6d or 36h; a number alone means days
+        /// How long it is in the log, such as 6d or 36h; a number alone means days; `unknown`: nobody watched long enough
         #[arg(long, value_name = "AGE", value_parser = age)]
-        age: Option<Duration>,
+        age: Option<Age>,
     },
 }
 
 /// An age as in `min-age`; a number alone means days.
-fn age(text: &str) -> Result<Duration, String> {
+fn age(text: &str) -> Result<Age, String> {
+    if text == "unknown" {
+        return Ok(Age::Unknown);
+    }
     let days = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    crate::policy::age(&if days { format!("{text}d") } else { text.to_owned() })
+    let age = crate::policy::age(&if days { format!("{text}d") } else { text.to_owned() });
+    age.map(Age::AtLeast)
 }
 
 #[derive(Debug, clap::Args)]

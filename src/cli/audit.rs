@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
 use std::time::SystemTime;
 
+use super::ages;
 use super::args::{AuditArgs, OutputArgs};
 use super::config;
 use super::exit::{Exit, Failure};
@@ -24,8 +25,8 @@ pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
     let (files, entries) = if args.modcache { module_cache(&go)? } else { go_sums(args)? };
 
     let http = if args.offline { HttpClient::offline() } else { config::http()? };
-    let store = config::store(args.state.data.as_deref())?;
-    let clients = config::clients(databases, &args.state.anchor, &store, &http)?;
+    let store = config::store(args.state.data.as_deref())?.auditing(ages::trees_of(&args.paths)?);
+    let clients = config::clients(databases, &args.state.anchor, &store, &http, &policies.all())?;
     let at_once = usize::from(args.concurrency);
     let in_force = policies.in_force();
     let Policies { now: policy, base, findings } = policies;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
 
+use super::ages;
 use super::args::{AddressArgs, AnchorArgs, ClosedArgs, DatabaseArgs, SurroundingArgs};
 use super::exit::Failure;
 use crate::carry::{self, Refusal, Wanted};
@@ -83,16 +84,20 @@ fn default_data() -> Result<PathBuf, Failure> {
     Ok(strategy.data_dir().join("sumgate"))
 }
 
-/// The databases' clients, with their state in `store`.
+/// The databases' clients, with their state in `store`. Says what of that state does not count under `policies`.
 pub(super) fn clients(
     databases: Vec<Database>,
     anchor: &AnchorArgs,
     store: &Store,
     http: &HttpClient,
+    policies: &[Policy],
 ) -> Result<Vec<Client>, Failure> {
     let anchor = Anchor::read(&anchor.anchor).map_err(|error| Failure::usage(&error))?;
     anchor.check(databases.iter().map(Database::key)).map_err(|error| Failure::usage(&error))?;
-    databases.into_iter().map(|database| Ok(Client::open(database, store, &anchor, http.clone())?)).collect()
+    let open = |database| Ok(Client::open(database, store, &anchor, http.clone())?);
+    let clients = databases.into_iter().map(open).collect::<Result<Vec<_>, Failure>>()?;
+    ages::tell(&clients, policies);
+    Ok(clients)
 }
 
 /// The HTTP client.

@@ -17,7 +17,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<Exit, Failure> {
     let exempt = config::closed_exempt(&args.closed)?;
     let (wanted, malformed) = config::wanted_of(&args.go_sum, ": name another one with --for FILE")?;
     let store = Arc::new(config::store(args.closed.state.data.as_deref())?);
-    let clients = config::clients(databases, &args.closed.state.anchor, &store, &HttpClient::offline())?;
+    let clients = config::clients(databases, &args.closed.state.anchor, &store, &HttpClient::offline(), &[])?;
     out::start_log("off");
 
     let pack = Pack::create(&args.out)?;

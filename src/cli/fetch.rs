@@ -33,7 +33,7 @@ pub(super) fn run(args: &FetchArgs) -> Result<Exit, Failure> {
     let private = config::unnamed_private(&mut wanted, &exempt)?;
     let http = config::http()?;
     let store = Arc::new(config::store(args.closed.state.data.as_deref())?);
-    let clients = config::clients(databases, &args.closed.state.anchor, &store, &http)?;
+    let clients = config::clients(databases, &args.closed.state.anchor, &store, &http, policy.as_slice())?;
     out::start_log("off");
 
     let vouchers = Vouchers { databases: clients, exempt };

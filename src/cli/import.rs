@@ -54,7 +54,7 @@ fn carried(
         database.carried_in(place)
     };
     let databases = databases.into_iter().map(in_folder).collect();
-    let clients = config::clients(databases, &args.closed.state.anchor, store, &HttpClient::offline())?;
+    let clients = config::clients(databases, &args.closed.state.anchor, store, &HttpClient::offline(), &[])?;
     let vouchers = Vouchers { databases: clients.clone(), exempt };
     let pipeline = Pipeline::new(Arc::clone(store), of_folder(folder)?, vouchers, Vec::new(), Trail::default());
     let done = AtomicUsize::new(0);
@@ -116,7 +116,7 @@ fn module_cache(
     let private = Patterns::parse(go.get("GONOSUMDB")).map_err(|error| Failure::usage(&error))?;
     let left_out = wanted.leave_out(&private, &exempt).len();
     let http = if args.offline { HttpClient::offline() } else { config::http()? };
-    let clients = config::clients(databases, &args.closed.state.anchor, store, &http)?;
+    let clients = config::clients(databases, &args.closed.state.anchor, store, &http, &[])?;
     let vouchers = Vouchers { databases: clients, exempt };
     let pipeline = Pipeline::new(Arc::clone(store), of_folder(download)?, vouchers, Vec::new(), Trail::default());
     let done = AtomicUsize::new(0);

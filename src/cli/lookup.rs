@@ -11,7 +11,7 @@ pub(super) fn run(args: &LookupArgs) -> Result<Exit, Failure> {
     let module = ModuleVersion::parse(&args.module).map_err(|error| Failure::usage(&error))?;
     let databases = config::databases(&args.databases)?;
     let store = config::store(args.state.data.as_deref())?;
-    let clients = config::clients(databases, &args.state.anchor, &store, &config::http()?)?;
+    let clients = config::clients(databases, &args.state.anchor, &store, &config::http()?, &[])?;
     config::runtime()?.block_on(async {
         let mut absent = None;
         for client in &clients {

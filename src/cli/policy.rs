@@ -1,7 +1,7 @@
 //! `sumgate policy`: check one, or explain what it says.
 
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use super::args::PolicyCommand;
 use super::config;
@@ -9,7 +9,7 @@ use super::exit::{Exit, Failure};
 use super::out;
 use crate::fault::Fault;
 use crate::module::ModuleVersion;
-use crate::policy::{Age, Decision, Denial, Facts, Outcome, Step};
+use crate::policy::{Age, Decision, Denial, Facts, Outcome, Rule, Step};
 
 pub(super) fn run(command: &PolicyCommand) -> Result<Exit, Failure> {
     match command {
@@ -36,17 +36,22 @@ fn named(file: Option<&PathBuf>) -> Result<PathBuf, Failure> {
         .ok_or_else(|| Failure::new(Fault::Request, "there is no sumgate.toml here or above; name the file"))
 }
 
-fn explain(module: &str, policy: Option<&PathBuf>, age: Option<Duration>) -> Result<Exit, Failure> {
+fn explain(module: &str, policy: Option<&PathBuf>, age: Option<Age>) -> Result<Exit, Failure> {
     let path = named(policy)?;
     let policy = config::read_policy(&path)?;
     let module = ModuleVersion::parse(module).map_err(|error| Failure::usage(&error))?;
     let mut facts = Facts::of(module.clone());
-    facts.age = age.map(Age::AtLeast);
+    facts.age = age;
     let verdict = policy.judge(&facts, crate::policy::day(SystemTime::now()));
     let mut text = String::new();
     for Step { rule, outcome, expired } in &verdict.steps {
         let mut words = match outcome {
             Outcome::Passed => "nothing against it".to_owned(),
+            Outcome::NotKnown if *rule == Rule::MinAge => {
+                "decides when it is downloaded, by the tree heads that were seen: --age 6d shows what it says to a record of \
+                 that age, --age unknown what it says where no head was seen long enough ago"
+                    .to_owned()
+            }
             Outcome::NotKnown => "decides when it is downloaded: what it asks for is not known here".to_owned(),
             Outcome::Denies(denial) => format!("denies ({}:{}): {}", path.display(), denial.line, denial.reason),
             Outcome::Lifted { denial: Denial { line: own, reason, .. }, line, until } => {

@@ -14,7 +14,7 @@ use super::args::{Cache, RunArgs};
 use super::exit::{Exit, Failure};
 use super::policies::Policies;
 use super::sources::Said;
-use super::{config, out, sources};
+use super::{ages, config, out, sources};
 use crate::fault::Fault;
 use crate::finding::{Finding, Severity};
 use crate::gate::{self, Accepted, DatabaseState, Environment, Examination, Given, Outcome, Snapshot, code};
@@ -55,8 +55,9 @@ fn gated(args: &RunArgs) -> Result<u8, Failure> {
     // Held to the end: whoever reads from a pipe must not see its end before.
     let _open = [create(args.report.as_deref())?, create(args.attest.as_deref())?];
     let http = if args.offline { HttpClient::offline() } else { config::http()? };
-    let store = Arc::new(config::store(args.state.data.as_deref())?);
-    let clients = config::clients(setting.databases()?, &args.state.anchor, &store, &http)?;
+    let store = Arc::new(config::store(args.state.data.as_deref())?.auditing(vec![ages::tree_here()?]));
+    let policies = setting.policies.all();
+    let clients = config::clients(setting.databases()?, &args.state.anchor, &store, &http, &policies)?;
     // Stderr is the command's, too.
     out::start_log("off");
     let mut kept = Kept::open(args, &setting.go, &store)?;

@@ -21,7 +21,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
     let policy = args.policy.as_deref().map(config::read_policy).transpose()?;
     let http = if args.offline { HttpClient::offline() } else { config::http()? };
     let store = Arc::new(config::store(args.state.data.as_deref())?);
-    let clients = config::clients(databases, &args.state.anchor, &store, &http)?;
+    let clients = config::clients(databases, &args.state.anchor, &store, &http, policy.as_slice())?;
     out::start_log("info");
 
     let waits = args.waits.get();

@@ -14,12 +14,12 @@ use crate::toml_file::is_printable;
 /// `go` shows about 600 bytes of a refusal, with the name and our own words in it.
 const MAX_RATIONALE: usize = 200;
 
-/// How old a record is, as far as heads that were seen tell.
+/// How old a record is, as far as heads that were seen tell. Evidence is a head that was seen as long ago as is required.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Age {
-    /// At least this old, and not known to be older although heads were seen long enough ago.
+    /// At least this old. If that is less than required, evidence that is at most twice as old does not cover the record.
     AtLeast(Duration),
-    /// No head was seen long enough ago to tell.
+    /// No evidence covers it, and there is none that is at most twice as old as required.
     Unknown,
 }
 
@@ -227,9 +227,18 @@ impl Policy {
                 denied(format!("it is in the log for {age} as far as is known, {required} are required"))
             }
             Some(Age::Unknown) if self.unknown_age_is_old => Outcome::Passed,
-            Some(Age::Unknown) => denied(format!(
-                "nobody here has watched the log long enough to know its age, {} are required",
+            // The database does not know it: no head will ever tell.
+            Some(Age::Unknown) if facts.in_database == Some(false) => denied(format!(
+                "the checksum database has no record of it, so nothing tells its age, and {} are required: an \
+                 [[exception]] lets in this module, unknown-age = \"old\" everything of unknown age",
                 in_words(min.value)
+            )),
+            Some(Age::Unknown) => denied(format!(
+                "its age in the log is not known, and {} are required: no tree head was seen here between {} and {} ago. \
+                 Keep the data folder (--data) between runs, or set unknown-age = \"old\" in the policy",
+                in_words(min.value),
+                in_words(min.value),
+                in_words(min.value.saturating_mul(2))
             )),
         })
     }

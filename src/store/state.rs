@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! sumdb/NAME+hhhhhhhh+KEYDIGEST/head      the trusted signed head, replaced by compare-and-swap only
-//!                               heads     the size of every trusted head, and when it was first seen
+//!                               heads     the sizes of trusted heads, and when they were seen; what of it counts: `sumdb/sightings`
 //!                               exported  the sizes of the heads that `export` carried away, one a line
 //!                               anchor    the last anchor that was proved consistent with it
 //!                               first-asked  when versions were first asked for that it did not have (`sumdb/asked`)
@@ -24,8 +24,10 @@ use sha2::{Digest, Sha256};
 
 use super::StoreError;
 use super::durable::{self, Durability};
+use super::owner::{Untrusted, check_folder, check_owner};
 use super::staging::lock;
 use super::tree::is_absent;
+use crate::tree::{Tree, open_regular};
 
 /// Database names may contain `/`; a folder name must not.
 const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_');
@@ -34,6 +36,17 @@ const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_')
 #[derive(Clone, Debug)]
 pub struct StateDir {
     dir: PathBuf,
+    /// Why the times in it do not count, if they do not.
+    untrusted: Option<Untrusted>,
+}
+
+/// The sizes and times of heads, as they were written down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heads {
+    /// By this user, or nothing yet.
+    Counted(String),
+    /// Perhaps by others.
+    Uncounted(Untrusted),
 }
 
 /// How a compare-and-swap of the head ended.
@@ -46,13 +59,20 @@ pub enum HeadSwap {
 }
 
 impl StateDir {
-    pub(super) fn open(all: &Path, name: &str, verifier_key: &str) -> Result<Self, StoreError> {
+    pub(super) fn open(root: &Path, name: &str, verifier_key: &str, trees: &[Tree]) -> Result<Self, StoreError> {
         let digest = hex::encode(&Sha256::digest(verifier_key.as_bytes())[..8]);
         let key_hash = verifier_key.split('+').nth(1).unwrap_or_default();
         let name = utf8_percent_encode(name, NAME);
+        let all = root.join("sumdb");
         let dir = all.join(format!("{name}+{key_hash}+{digest}"));
         durable::make_dir(&dir)?;
-        Ok(Self { dir })
+        let mut untrusted = None;
+        for folder in [root, &all, &dir] {
+            let why = check_folder(folder, trees);
+            let why = why.map_err(|cause| StoreError::new("look at the owner of", folder, cause))?;
+            untrusted = untrusted.or(why);
+        }
+        Ok(Self { dir, untrusted })
     }
 
     /// The trusted head as it was stored: a signed note.
@@ -81,9 +101,30 @@ impl StateDir {
         durable::write(&self.dir.join("anchor"), anchor.as_bytes(), Durability::Synced)
     }
 
-    /// The sizes and times of heads, as they were written down.
-    pub fn heads(&self) -> Result<Option<String>, StoreError> {
-        self.read("heads", MAX_HEADS_LEN).map(text)
+    /// The sizes and times of heads, as they were written down. Nothing proves the times, so they count only where no
+    /// other than this user could write them.
+    pub fn heads(&self) -> Result<Heads, StoreError> {
+        if let Some(why) = &self.untrusted {
+            return Ok(Heads::Uncounted(why.clone()));
+        }
+        let path = self.dir.join("heads");
+        let failed = |cause| StoreError::new("read", &path, cause);
+        let file = match open_regular(&path) {
+            Ok(Some(file)) => file,
+            // A link, a FIFO: not written by this program.
+            Ok(None) => return Ok(Heads::Counted(String::new())),
+            Err(error) if is_absent(&error) => return Ok(Heads::Counted(String::new())),
+            Err(cause) => return Err(failed(cause)),
+        };
+        if let Some(why) = check_owner(&path, &file.metadata().map_err(failed)?) {
+            return Ok(Heads::Uncounted(why));
+        }
+        Ok(Heads::Counted(text(bounded(file, MAX_HEADS_LEN).map_err(failed)?).unwrap_or_default()))
+    }
+
+    /// A message about the file of heads, with its place.
+    pub fn about_heads(&self, message: &str) -> String {
+        format!("{}: {message}", self.dir.join("heads").display())
     }
 
     /// Writes down the sizes and times of heads. One that is lost makes records look younger, never older.
@@ -186,17 +227,19 @@ impl StateDir {
     /// Reads a file of the folder; one that is too large is as good as absent, for it cannot be right.
     fn read(&self, name: &str, limit: usize) -> Result<Option<Vec<u8>>, StoreError> {
         let path = self.dir.join(name);
-        let read = || -> io::Result<Vec<u8>> {
-            let mut bytes = Vec::new();
-            fs::File::open(&path)?.take(limit as u64 + 1).read_to_end(&mut bytes)?;
-            Ok(bytes)
-        };
-        match read() {
-            Ok(bytes) => Ok((bytes.len() <= limit).then_some(bytes)),
+        match fs::File::open(&path).and_then(|file| bounded(file, limit)) {
+            Ok(bytes) => Ok(bytes),
             Err(error) if is_absent(&error) => Ok(None),
             Err(cause) => Err(StoreError::new("read", &path, cause)),
         }
     }
+}
+
+/// The bytes of a file; `None` of one that is larger than the limit.
+fn bounded(file: fs::File, limit: usize) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
+    Ok((bytes.len() <= limit).then_some(bytes))
 }
 
 /// Names in one folder of their own: a folder costs as much to make as a file, and an audit makes hundreds. No module path and
@@ -213,7 +256,7 @@ fn flat(folder: &str, name: &str) -> String {
 const MAX_VERSION: usize = 240;
 /// 255 bytes nearly everywhere (NAME_MAX); a temporary name is shorter.
 const MAX_NAME: usize = 255;
-/// 20,000 lines of a time and a size.
+/// 40,000 lines of a time and a size: as many that count as wait for the clock (`sumdb/ages`).
 const MAX_HEADS_LEN: usize = 1 << 20;
 /// 20,000 lines of a time and a module version, of which the longest has some hundred bytes. What is longer was written by
 /// others, and is as good as absent.
@@ -237,7 +280,7 @@ mod tests {
     use super::*;
 
     fn state(all: &Path, name: &str, key: &str) -> StateDir {
-        StateDir::open(all, name, key).unwrap()
+        StateDir::open(all, name, key, &[]).unwrap()
     }
 
     #[test]
@@ -263,6 +306,22 @@ mod tests {
         for name in names {
             assert_eq!(state.record(name).unwrap(), Some(name.as_bytes().to_vec()));
         }
+    }
+
+    #[test]
+    fn heads_are_read_only_from_a_file_of_this_user() {
+        let all = tempfile::tempdir().unwrap();
+        let state = state(all.path(), "a.example", "k");
+        let heads = || state.heads().unwrap();
+        assert_eq!(heads(), Heads::Counted(String::new()));
+        state.set_heads("1 2\n").unwrap();
+        assert_eq!(heads(), Heads::Counted("1 2\n".to_owned()));
+        // A link, to whatever it leads, and a file that is too large were not written by this program.
+        fs::rename(state.dir.join("heads"), all.path().join("elsewhere")).unwrap();
+        std::os::unix::fs::symlink(all.path().join("elsewhere"), state.dir.join("heads")).unwrap();
+        assert_eq!(heads(), Heads::Counted(String::new()));
+        state.set_heads(&"1 2\n".repeat(MAX_HEADS_LEN / 4 + 1)).unwrap();
+        assert_eq!(heads(), Heads::Counted(String::new()));
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::gosum::parse_record_text;
 use crate::module::ModuleVersion;
 use crate::origin::HttpClient;
 use crate::policy::Age;
-use crate::store::{StateDir, Store};
+use crate::store::{StateDir, Store, Untrusted};
 
 /// Proved answers kept in memory: about half a kilobyte each.
 const MAX_ATTESTED: u64 = 10_000;
@@ -104,13 +104,17 @@ impl Client {
 
     /// How old a record is at the time `now`, measured by the heads that were seen, for a rule that requires `min`.
     pub fn age(&self, id: RecordId, min: Duration, now: SystemTime) -> Age {
-        let ages = self.shared.trusted.ages();
-        match ages.at_least(id.get(), now) {
-            Some(age) if age >= min => Age::AtLeast(age),
-            // Heads were seen that long ago, and the record was not below any of them.
-            age if ages.reach(now) >= min => Age::AtLeast(age.unwrap_or_default()),
-            _ => Age::Unknown,
-        }
+        self.shared.trusted.ages().age(id.get(), min, now)
+    }
+
+    /// Why no time that was written down in the data folder counts, if none does.
+    pub fn uncounted(&self) -> Option<&Untrusted> {
+        self.shared.trusted.uncounted()
+    }
+
+    /// What there is to tell of times that were written down and do not count.
+    pub fn dropped(&self) -> &[String] {
+        self.shared.trusted.dropped()
     }
 
     /// Where the evidence lies, if this database was seen to sign two histories.
@@ -326,6 +330,9 @@ impl Shared {
             }
             if self.advance(trusted, (*head).clone()).await? == Advance::Moved {
                 continue;
+            }
+            if replies.iter().any(|reply| reply.shows(&head)) {
+                self.shown_again(head.size()).await?;
             }
             // Each is checked again whenever it is read, so neither waits for the other.
             let records = self.keep_records(&modules, proved, head.size());

@@ -106,6 +106,11 @@ impl Reply {
         &self.module
     }
 
+    /// Whether this head came with it.
+    pub(super) fn shows(&self, head: &SignedCheckpoint) -> bool {
+        self.seen.size() == head.size()
+    }
+
     /// The same record, claimed to be in the tree of `trusted` if that is newer than the head that came with it: it is
     /// proved there or not at all, so that nothing is left to say of the older head. For a reply that was carried here,
     /// without the tiles that would prove its head consistent with a newer one.

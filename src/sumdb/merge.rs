@@ -1,8 +1,9 @@
 //! How a signed head becomes the trusted one, and what happens when it contradicts it.
 
 use std::sync::{Arc, PoisonError};
+use std::time::SystemTime;
 
-use tlog::{Decision, ForkEvidence, Observation, SignedCheckpoint, Timeline};
+use tlog::{Decision, ForkEvidence, Observation, SignedCheckpoint, Timeline, TreeSize};
 
 use super::client::{Client, MAX_MOVES, Shared};
 use super::error::SumdbError;
@@ -20,7 +21,7 @@ impl Shared {
             let newest = match observation {
                 // The first head ever: nothing to compare with.
                 None => seen.clone(),
-                Some(Observation::Same) => return Ok(()),
+                Some(Observation::Same) => return self.shown_again(seen.size()).await,
                 Some(Observation::Fork(evidence)) => return Err(self.forked(*evidence).await),
                 Some(Observation::OtherLog) => {
                     return Err(self.remote.unverified("tree head", lookup::OTHER_LOG).into());
@@ -63,6 +64,16 @@ impl Shared {
     ) -> Result<Advance, Arc<SumdbError>> {
         let shared = Arc::clone(self);
         blocking(move || shared.trusted.advance(from.as_ref(), &to)).await
+    }
+
+    /// Takes down that the database still shows the head of this size: a log that rests is watched, too. A carried head
+    /// says nothing of today.
+    pub(super) async fn shown_again(self: &Arc<Self>, size: TreeSize) -> Result<(), Arc<SumdbError>> {
+        if self.database.carried().is_some() || !self.trusted.ages().is_due(size.get(), SystemTime::now()) {
+            return Ok(());
+        }
+        let shared = Arc::clone(self);
+        blocking(move || shared.trusted.write_down(size)).await
     }
 
     /// After a fork nothing new is attested, until a person removed the evidence. Also when another process found it.

@@ -6,9 +6,9 @@ use std::time::SystemTime;
 
 use tlog::{SUMDB_ORIGIN, SignedCheckpoint, Timeline, TreeSize, VerifierKey};
 
-use super::ages::Ages;
+use super::ages::{Ages, SUM_GOLANG_ORG};
 use super::error::SumdbError;
-use crate::store::{HeadSwap, StateDir};
+use crate::store::{HeadSwap, Heads, StateDir, Untrusted};
 
 /// The trusted head. Every change is durable on disk before it is visible in memory.
 #[derive(Debug)]
@@ -17,6 +17,10 @@ pub(super) struct Trusted {
     key: VerifierKey,
     now: RwLock<Option<Timeline>>,
     ages: Mutex<Ages>,
+    /// Why no time that was written down counts, if none does.
+    uncounted: Option<Untrusted>,
+    /// What is to be told of the lines that do not count.
+    dropped: Vec<String>,
 }
 
 /// How an attempt to advance ended.
@@ -35,8 +39,15 @@ impl Trusted {
         key: VerifierKey,
         anchor: Option<&SignedCheckpoint>,
     ) -> Result<Self, SumdbError> {
-        let ages = Ages::read(&state.heads()?.unwrap_or_default(), key.to_string() == tlog::SUM_GOLANG_ORG);
-        let trusted = Self { state, key, now: RwLock::new(None), ages: Mutex::new(ages) };
+        let table = if key.to_string() == tlog::SUM_GOLANG_ORG { &SUM_GOLANG_ORG[..] } else { &[] };
+        let (ages, dropped, uncounted) = match state.heads()? {
+            Heads::Counted(text) => {
+                let (ages, dropped) = Ages::read(&text, table, SystemTime::now());
+                (ages, dropped.messages().map(|message| state.about_heads(&message)).collect(), None)
+            }
+            Heads::Uncounted(why) => (Ages::of_table(table), Vec::new(), Some(why)),
+        };
+        let trusted = Self { state, key, now: RwLock::new(None), ages: Mutex::new(ages), uncounted, dropped };
         let mut stored = trusted.state.head()?;
         if let (None, Some(anchor)) = (&stored, anchor) {
             stored = match trusted.state.swap_head(None, anchor.note())? {
@@ -45,8 +56,8 @@ impl Trusted {
             };
         }
         trusted.take_up(stored.as_deref())?;
-        if let Some(head) = trusted.head() {
-            trusted.write_down(head.size().get())?;
+        if let Some(size) = trusted.size().filter(|size| !trusted.ages().has_seen(size.get())) {
+            trusted.write_down(size)?;
         }
         Ok(trusted)
     }
@@ -75,7 +86,7 @@ impl Trusted {
         match self.state.swap_head(from.map(SignedCheckpoint::note), to.note())? {
             HeadSwap::Swapped => {
                 self.set(to.clone());
-                self.write_down(to.size().get())?;
+                self.write_down(to.size())?;
                 Ok(Advance::Done)
             }
             HeadSwap::Conflict(stored) => {
@@ -90,9 +101,24 @@ impl Trusted {
         self.ages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write_down(&self, size: u64) -> Result<(), SumdbError> {
+    /// Why no time that was written down counts, if none does.
+    pub(super) fn uncounted(&self) -> Option<&Untrusted> {
+        self.uncounted.as_ref()
+    }
+
+    /// What is to be told of the lines that did not count when this was opened.
+    pub(super) fn dropped(&self) -> &[String] {
+        &self.dropped
+    }
+
+    /// Writes down that a tree of this size is there now. Blocks on the disk.
+    pub(super) fn write_down(&self, size: TreeSize) -> Result<(), SumdbError> {
         let mut ages = self.ages();
-        if ages.add(size, SystemTime::now()) {
+        let (changed, dropped) = ages.add(size.get(), SystemTime::now());
+        for message in dropped.messages() {
+            tracing::warn!("{}", self.state.about_heads(&message));
+        }
+        if changed {
             self.state.set_heads(&ages.text())?;
         }
         Ok(())

@@ -32,7 +32,8 @@ fn setting() -> (Origin, tempfile::TempDir) {
     let data = folder.path().join("data");
     drop(Mirror::start(&origin, &data));
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-    std::fs::write(state(&data).join("heads"), format!("{} 607\n", now - 30 * DAY)).unwrap();
+    let heads = [30, 10].map(|days| format!("{} 607\n", now - days * DAY)).concat();
+    std::fs::write(state(&data).join("heads"), heads).unwrap();
     let hello = "package hello\n\n// Text greets.\nfunc Text() string { return \"young\" }\n";
     origin.world().add_simple("example.com/hello@v1.2.0", "", hello);
     (origin, folder)
@@ -235,6 +236,10 @@ fn check_and_explain() {
     let (code, text) = explain(&["a.com/b@v1.0.0"]);
     assert_eq!(code, Some(0));
     assert!(text.ends_with("a.com/b@v1.0.0: allowed, as far as is known here\n"), "{text}");
+    assert!(
+        text.contains("min-age          decides when it is downloaded, by the tree heads that were seen"),
+        "{text}"
+    );
     let (code, text) = explain(&["a.com/b@v1.0.0", "--age", "6"]);
     assert_eq!(code, Some(1));
     assert!(text.ends_with("denied by min-age\n") && text.contains("sumgate.toml:2)"), "{text}");
@@ -242,6 +247,10 @@ fn check_and_explain() {
         let (ended, text) = explain(&["a.com/b@v1.0.0", "--age", age]);
         assert_eq!(ended, Some(code), "{age:?}: {text}");
     }
+    let (code, text) = explain(&["a.com/b@v1.0.0", "--age", "unknown"]);
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("no tree head was seen here between 7 days and 14 days ago"), "{text}");
+    assert!(text.contains("Keep the data folder (--data) between runs, or set unknown-age = \"old\""), "{text}");
     let (code, text) = explain(&["a.com/b@v0.0.0-20200101000000-0123456789ab"]);
     assert_eq!((code, text.contains("denied by pseudo-versions")), (Some(1), true), "{text}");
 }

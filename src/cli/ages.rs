@@ -1,0 +1,45 @@
+//! Which trees are under audit, and what is said of heads whose times do not count for `min-age`.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::exit::Failure;
+use super::out;
+use crate::finding::safe;
+use crate::policy::Policy;
+use crate::sumdb::Client;
+use crate::tree::{Tree, work_tree};
+
+/// The tree around the working folder.
+pub(super) fn tree_here() -> Result<Tree, Failure> {
+    tree_around(Path::new("."))
+}
+
+/// The trees around files and folders that are audited, and the repository that the working folder lies in: its author
+/// could have written a data folder there, too.
+pub(super) fn trees_of(paths: &[PathBuf]) -> Result<Vec<Tree>, Failure> {
+    let mut trees = paths.iter().map(|path| tree_around(path)).collect::<Result<Vec<_>, _>>()?;
+    let here = tree_here()?;
+    if work_tree(here.root()).is_some() {
+        trees.push(here);
+    }
+    Ok(trees)
+}
+
+fn tree_around(path: &Path) -> Result<Tree, Failure> {
+    let folder = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    Tree::around(folder).map_err(|error| Failure::host(&format!("find the folder {}", folder.display()), &error))
+}
+
+/// Says which times of heads do not count. That none of a folder counts is of interest only where ages are asked for.
+pub(super) fn tell(clients: &[Client], policies: &[Policy]) {
+    let mut messages: BTreeSet<String> = clients.iter().flat_map(|client| client.dropped().iter().cloned()).collect();
+    if policies.iter().any(|policy| policy.min_age().is_some()) {
+        let uncounted = clients.iter().filter_map(Client::uncounted);
+        messages.extend(uncounted.map(|why| format!("what was seen of the log does not count for min-age: {why}")));
+    }
+    for message in messages {
+        out::complain(&safe(&message));
+    }
+}
