@@ -180,7 +180,7 @@ pub(super) fn words_of(stderr: &[u8]) -> String {
     let mut lines = text.lines().filter(|line| !line.trim().is_empty());
     let first = lines.clone().next().unwrap_or("it failed without a word");
     let error = lines.find(|line| line.starts_with("fatal: ") || line.starts_with("error: ")).unwrap_or(first);
-    safe(&error.chars().take(MAX_WORDS).collect::<String>())
+    safe(error).chars().take(MAX_WORDS).collect()
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ pub(super) fn resolve(git: &Git, revision: &str) -> Result<String, BaseError> {
             let kind = crate::finding::safe(&kind);
             Err(unusable(revision, &format!("expected a commit, found a {kind}. Name a commit, such as origin/main")))
         }
-        Err(words) => Err(unknown(git, revision, words)?),
+        Err(words) => Err(git.failed(words)),
     }
 }
 
