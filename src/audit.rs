@@ -4,10 +4,9 @@
 //! paths ─find→ targets ─read→ entries ─lookup_all→ answers ─judge→ Report
 //! ```
 //!
-//! `find`, `read`, `base` and `cache` touch the disk (and git, for `--base`); `judge` is pure. Entries keep the order of
+//! `find`, `read` and `cache` touch the disk (and `repository`, for `--base`); `judge` is pure. Entries keep the order of
 //! the files, and so does the report. A line that could not be checked is in [`Report::unchecked`], never silently right.
 
-mod base;
 mod cache;
 mod find;
 mod judge;
@@ -19,7 +18,6 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
 use std::time::SystemTime;
 
-pub use base::{Base, BaseError};
 pub use cache::{CacheError, read_module_cache};
 pub use find::{FindError, Target, find};
 pub use read::{ReadError, read};

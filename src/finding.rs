@@ -138,11 +138,22 @@ impl fmt::Display for PoliciesInForce {
     }
 }
 
+/// The commit that files were compared with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ComparedWith {
+    /// The top folder of the repository.
+    pub work_tree: PathBuf,
+    /// The hash of the commit.
+    pub commit: String,
+}
+
 /// Everything that an audit found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// What was read, in order.
     pub files: Vec<PathBuf>,
+    /// The commits that the files were compared with, one for each repository; only what is new since then was audited.
+    pub base: Vec<ComparedWith>,
     /// Lines (or cached files) that were proved to be right.
     pub proved: usize,
     /// What was found, in the order of the files.

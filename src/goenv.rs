@@ -144,17 +144,9 @@ impl GoEnv {
     }
 }
 
-/// The `go` command on the PATH. A relative folder there would let whoever made the working folder say what `go` is.
+/// The `go` command on the PATH, in an absolute folder.
 pub fn go_on_path() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    let folders = std::env::split_paths(&path).filter(|folder| folder.is_absolute());
-    folders.map(|folder| folder.join("go")).find(|go| is_program(go))
-}
-
-/// Whether a file can be executed, as far as its permissions say.
-fn is_program(file: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    file.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    crate::process::on_path("go")
 }
 
 /// What `go env -json` prints. `GOTOOLCHAIN=local` keeps a line in somebody's go.mod from making it run another `go`.

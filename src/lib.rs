@@ -38,6 +38,7 @@ pub mod module;
 pub mod origin;
 pub mod policy;
 pub mod process;
+pub mod repository;
 pub mod settings;
 pub mod store;
 pub mod sumdb;

@@ -1,11 +1,16 @@
 //! Child processes that answer a question: bounded in time and output, and ended with everything they started.
 
+mod dialogue;
+
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
+
+pub use dialogue::Dialogue;
 
 /// What a child process may use.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +49,36 @@ pub enum ProcessError {
     /// It ran too long, and was killed.
     #[error("it did not end within {} seconds", .0.as_secs())]
     Timeout(Duration),
+    /// It ended, and there is no answer. With what it said on its standard error.
+    #[error("it ended without an answer")]
+    Ended(Vec<u8>),
+    /// Its answer cannot be read.
+    #[error("its answer cannot be read: {0}")]
+    Answer(#[source] std::io::Error),
+}
+
+/// The program of this name on the PATH. A relative folder there would let whoever made the working folder say what the
+/// program is, so only absolute ones count.
+pub fn on_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let folders = std::env::split_paths(&path).filter(|folder| folder.is_absolute());
+    folders.map(|folder| folder.join(name)).find(|program| is_program(program))
+}
+
+/// Whether a file can be executed, as far as its permissions say.
+fn is_program(file: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    file.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}
+
+/// [`run`] for callers that may block. It works from any thread: the child is waited for in a thread of its own.
+pub fn run_blocking(command: Command, limits: Limits) -> Result<Output, ProcessError> {
+    let work = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.map_err(ProcessError::Start)?.block_on(run(command, limits))
+    };
+    let ended = std::thread::scope(|scope| scope.spawn(work).join());
+    ended.unwrap_or_else(|_| Err(ProcessError::Wait(std::io::Error::other("the thread that waited for it panicked"))))
 }
 
 /// Runs `command` to its end, without standard input. It and its children are one process group, which is killed if it

@@ -33,6 +33,8 @@ mod audit_base;
 mod audit_cache;
 #[path = "end_to_end/audit_records.rs"]
 mod audit_records;
+#[path = "end_to_end/base_git.rs"]
+mod base_git;
 #[path = "end_to_end/carried.rs"]
 mod carried;
 #[path = "end_to_end/cli.rs"]
@@ -102,6 +104,7 @@ fn main() {
     trials.extend(cli::trials());
     trials.extend(audit::trials());
     trials.extend(audit_base::trials());
+    trials.extend(base_git::trials());
     trials.extend(audit_cache::trials());
     trials.extend(audit_records::trials());
     trials.extend(doctor::trials());

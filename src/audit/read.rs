@@ -5,7 +5,6 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::base::{Base, BaseError};
 use super::find::Target;
 use super::{Entry, HashAt};
 use crate::artifact::Kind;
@@ -13,9 +12,10 @@ use crate::finding::{Code, Finding, Place};
 use crate::gomod::{GoMod, used_folders};
 use crate::gosum::{SumContent, SumLine, parse_go_sum};
 use crate::module::ModuleVersion;
+use crate::repository::{Base, BaseError};
 
 /// The go.sum of a very large monorepo has one megabyte; a go.mod may have 16 MiB (`golang.org/x/mod/zip`: MaxGoMod).
-pub(super) const MAX_FILE: u64 = 16 << 20;
+const MAX_FILE: u64 = 16 << 20;
 
 /// Beside the go.work of a workspace. `go` looks there too.
 const WORK_SUM: &str = "go.work.sum";

@@ -9,9 +9,9 @@ use super::args::PolicyArgs;
 use super::config::{find_policy, policy_in, read_policy};
 use super::exit::Failure;
 use super::out;
-use crate::audit::Base;
 use crate::finding::{Code, Finding, Place, PoliciesInForce};
 use crate::policy::{Policy, loosened};
+use crate::repository::Base;
 use crate::toml_file::MAX_FILE;
 use crate::tree::{Tree, work_tree};
 

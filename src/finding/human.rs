@@ -62,6 +62,10 @@ pub(super) fn verdict(report: &Report, options: RenderOptions) -> String {
     if !report.skipped.is_empty() {
         words.push(format!("{} exempt", report.skipped.len()));
     }
+    for base in &report.base {
+        let of = if report.base.len() > 1 { format!(" of {}", base.work_tree.display()) } else { String::new() };
+        words.push(safe(&format!("new since {}{of}", base.commit)));
+    }
     if let Some((name, size)) = &report.database {
         words.push(format!("tree of {size} records of {}", safe(name)));
     }

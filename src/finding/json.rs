@@ -21,6 +21,9 @@ pub(super) fn render(report: &Report, options: RenderOptions) -> String {
         "ending": ending,
         "deny": options.deny.name(),
         "files": report.files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>(),
+        "base": report.base.iter().map(|base| {
+            json!({"work_tree": base.work_tree.display().to_string(), "commit": base.commit})
+        }).collect::<Vec<_>>(),
         "proved": report.proved,
         "database": report.database.as_ref().map(|(name, size)| json!({"name": name, "tree_size": size})),
         "policy": policies.now.map(|path| path.display().to_string()),

@@ -29,6 +29,10 @@ fn unaudited(line: u32, reason: &str) -> Unaudited {
     Unaudited { place: place(line), module: "a.com/c@v1.0.0".to_owned(), reason: reason.to_owned() }
 }
 
+fn base(digits: &str, work_tree: &str) -> ComparedWith {
+    ComparedWith { work_tree: PathBuf::from(work_tree), commit: digits.repeat(4) }
+}
+
 fn clean() -> Report {
     Report {
         files: vec![PathBuf::from("sub dir/go.sum")],
@@ -46,6 +50,7 @@ fn reports() -> Vec<(Report, Ending)> {
     vec![
         (clean(), Ending::Clean),
         (Report { skipped: vec![unaudited(3, HOSTILE)], ..clean() }, Ending::Clean),
+        (Report { base: vec![base("0123456789", HOSTILE), base("abcdefabcd", "/y")], ..clean() }, Ending::Clean),
         (with(finding(Code::DroppedLine, 2, "dropped")), Ending::Clean),
         (with(finding(Code::UnknownAlgorithm, 2, "unknown")), Ending::Findings),
         (with(finding(Code::HashMismatch, 2, HOSTILE)), Ending::Findings),
@@ -74,9 +79,9 @@ fn the_worst_ending_wins_and_deny_moves_the_bar() {
     for (report, ending) in reports() {
         assert_eq!(report.ending(Severity::Warning), ending, "{report:?}");
     }
-    let (warning, _) = &reports()[3];
+    let (warning, _) = &reports()[4];
     assert_eq!(warning.ending(Severity::Error), Ending::Clean);
-    let (note, _) = &reports()[2];
+    let (note, _) = &reports()[3];
     assert_eq!(note.ending(Severity::Note), Ending::Findings);
 }
 
@@ -90,8 +95,11 @@ fn people_get_facts_advice_once_and_a_verdict_last() {
     assert!(text.ends_with("\nfailed: 2 errors, 7 proved, tree of 57 records of sum.golang.org\n"), "{text}");
     let last = |report: &Report| rendered(report, Format::Human).lines().last().unwrap().to_owned();
     assert_eq!(last(&clean()), "clean: 7 proved, tree of 57 records of sum.golang.org");
-    assert!(last(&reports()[6].0).starts_with("NOT FINISHED, 1 not checked: 1 error"));
-    assert!(last(&reports()[7].0).starts_with("THE DATABASE MISBEHAVED, evidence in /x/fork.txt"));
+    assert!(last(&reports()[7].0).starts_with("NOT FINISHED, 1 not checked: 1 error"));
+    assert!(last(&reports()[8].0).starts_with("THE DATABASE MISBEHAVED, evidence in /x/fork.txt"));
+    let since = Report { base: vec![base("0123456789", "/x")], ..clean() };
+    let commit = "0123456789".repeat(4);
+    assert_eq!(last(&since), format!("clean: 7 proved, new since {commit}, tree of 57 records of sum.golang.org"));
     let coloured = render(&clean(), Format::Human, RenderOptions { colour: true, ..options() });
     assert!(coloured.contains("\u{1b}[1m\u{1b}[32mclean\u{1b}[0m"), "{coloured:?}");
 }
@@ -110,7 +118,7 @@ fn nothing_commands_a_terminal_or_a_workflow() {
 
 #[test]
 fn workflow_commands_have_file_line_and_title() {
-    let (report, _) = &reports()[6];
+    let (report, _) = &reports()[7];
     let text = rendered(report, Format::Github);
     let lines: Vec<&str> = text.lines().collect();
     assert!(
@@ -171,13 +179,13 @@ fn sarif_is_as_its_schema_says_and_failure_is_told() {
     }
     let sarif = |report: &Report| -> Value { serde_json::from_str(&rendered(report, Format::Sarif)).unwrap() };
     let result = |report: &Report| sarif(report)["runs"][0]["results"][0].clone();
-    let found = result(&reports()[4].0);
+    let found = result(&reports()[5].0);
     let place = &found["locations"][0]["physicalLocation"];
     assert_eq!(
         (&place["artifactLocation"]["uri"], &place["region"]["startLine"]),
         (&"sub%20dir/go.sum".into(), &2.into())
     );
-    let mut moved = reports()[4].0.clone();
+    let mut moved = reports()[5].0.clone();
     moved.findings[0].place = Some(self::place(99));
     assert_eq!(result(&moved)["partialFingerprints"], found["partialFingerprints"]);
 }

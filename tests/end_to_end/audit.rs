@@ -55,7 +55,9 @@ pub fn audit(home: &Go, more: &[&str]) -> (Option<i32>, String) {
 /// The findings as `(code, file, line)`.
 pub fn findings(home: &Go, more: &[&str]) -> (Option<i32>, Vec<(String, String, u64)>) {
     let (code, output) = audit(home, &[&["--format", "json"], more].concat());
-    let document: Value = serde_json::from_str(&output).unwrap_or_else(|_| panic!("no JSON: {output}"));
+    // What is said on stderr comes before it.
+    let json = &output[output.find('{').unwrap_or(0)..];
+    let document: Value = serde_json::from_str(json).unwrap_or_else(|_| panic!("no JSON: {output}"));
     let found = document["findings"].as_array().unwrap().iter().map(|finding| {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         (text(&finding["code"]), text(&finding["place"]["file"]), finding["place"]["line"].as_u64().unwrap_or(0))

@@ -1,0 +1,87 @@
+//! The repository of a tree under audit: what its files were at an earlier commit.
+//!
+//! Asked of the `git` command, which knows every form of a repository. Nothing is checked out or written. Whoever wrote
+//! the tree chooses neither the repository (`place`), nor what git runs (`git`), nor which commit a name means (`name`).
+
+mod error;
+mod git;
+mod name;
+mod objects;
+mod owner;
+mod place;
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+pub use error::BaseError;
+
+use git::Git;
+use objects::Objects;
+
+/// A commit of one repository. It blocks, and runs one `git` for all files until it is dropped.
+#[derive(Debug)]
+pub struct Base {
+    git: Git,
+    commit: String,
+    is_head: bool,
+    /// Started for the first file; gone after an error.
+    objects: Mutex<Option<Objects>>,
+}
+
+impl Base {
+    /// The revision, as `git` understands it, in the repository that `path` is audited in: see [`Base::work_tree_of`]. A
+    /// name that means more than one thing is refused.
+    pub fn open(revision: &str, path: &Path) -> Result<Self, BaseError> {
+        let work_tree = Self::work_tree_of(path)?;
+        let unfit = |error: std::io::Error| BaseError::NoRepository { path: path.to_owned(), why: error.to_string() };
+        let git_folder = place::git_folder(&work_tree).map_err(unfit)?;
+        let git = Git::find(work_tree, git_folder.clone())?;
+        owner::check(&git, &git_folder)?;
+        let is_usable = git.line(&["rev-parse", "--git-dir"])?;
+        is_usable.map_err(|why| BaseError::NoRepository { path: path.to_owned(), why })?;
+        let commit = name::resolve(&git, revision)?;
+        // There is none where nothing was committed yet.
+        let head = git.line(&["rev-parse", "--verify", "HEAD^{commit}"])?;
+        let is_head = head.is_ok_and(|head| head == commit);
+        Ok(Self { git, commit, is_head, objects: Mutex::new(None) })
+    }
+
+    /// The top folder of the repository that `path` is audited in, without links: the one of the working folder if `path`
+    /// lies there, else the one that it lies in itself. So a name means the same commit for every file, and a submodule,
+    /// whose own branches say nothing of what was reviewed here, has no earlier state.
+    pub fn work_tree_of(path: &Path) -> Result<PathBuf, BaseError> {
+        let unfit = |error: std::io::Error| BaseError::NoRepository { path: path.to_owned(), why: error.to_string() };
+        place::work_tree_of(path).map_err(unfit)
+    }
+
+    /// The file at that revision: of a link, where it leads. `None` if there was no file, or if it lies outside the work
+    /// tree or in a submodule.
+    pub fn earlier(&self, path: &Path) -> Result<Option<Vec<u8>>, BaseError> {
+        let failed = |words| BaseError::Git { path: path.to_owned(), words };
+        let place = place::place(path).map_err(|error| failed(error.to_string()))?;
+        let Ok(inside) = place.strip_prefix(self.work_tree()) else { return Ok(None) };
+        let mut running = self.objects.lock().map_err(|_| failed("an earlier question panicked".to_owned()))?;
+        let mut objects = match running.take() {
+            Some(objects) => objects,
+            None => Objects::start(&self.git)?,
+        };
+        let found = objects.file(&self.git, &self.commit, inside)?;
+        *running = Some(objects);
+        Ok(found)
+    }
+
+    /// The hash of the commit.
+    pub fn commit(&self) -> &str {
+        &self.commit
+    }
+
+    /// Whether it is the commit that is checked out, so that nothing but what is not committed is new.
+    pub fn is_head(&self) -> bool {
+        self.is_head
+    }
+
+    /// The top folder, without links.
+    pub fn work_tree(&self) -> &Path {
+        &self.git.work_tree
+    }
+}

@@ -1,0 +1,183 @@
+//! The files of a commit, read through one `git cat-file --batch`.
+//!
+//! Only hashes are asked for: the way from the commit to the file is walked here. So no name of a file is part of the
+//! questions, a file that was not there is told apart from an object that is missing, and links and submodules are what
+//! the tree says.
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::process::ChildStdout;
+
+use super::error::BaseError;
+use super::git::{Git, MAX_COMPLAINTS, TIME, words_of};
+use crate::process::{Dialogue, ProcessError};
+
+/// The go.sum of a very large monorepo has one megabyte; a go.mod may have 16 MiB (`golang.org/x/mod/zip`: MaxGoMod).
+const MAX_FILE: u64 = 16 << 20;
+/// A folder with a million files has 40 MB.
+const MAX_TREE: u64 = 64 << 20;
+/// A hash has at most 64 digits, a kind 6 letters, a size 20 digits.
+const MAX_HEADER: u64 = 256;
+
+/// An answer of `git cat-file --batch`.
+#[derive(Debug)]
+enum Answer {
+    Object { kind: String, content: Vec<u8> },
+    TooLarge { size: u64, limit: u64 },
+    Missing,
+}
+
+/// The running command.
+#[derive(Debug)]
+pub(super) struct Objects {
+    git: Dialogue<Answer>,
+}
+
+impl Objects {
+    pub(super) fn start(git: &Git) -> Result<Self, BaseError> {
+        let command = git.command(&["cat-file", "--batch"]);
+        let started = Dialogue::start(command, TIME, MAX_COMPLAINTS, answer);
+        Ok(Self { git: started.map_err(|error| git.failed(error.to_string()))? })
+    }
+
+    /// The file that lies at `path`, seen from the top folder, in a commit: of a link, where it leads. `None` if there is no
+    /// file. After an error nothing more can be asked.
+    pub(super) fn file(&mut self, git: &Git, commit: &str, path: &Path) -> Result<Option<Vec<u8>>, BaseError> {
+        let (mut wanted, mut kind) = (format!("{commit}^{{tree}}"), "tree");
+        let mut parts = path.iter().peekable();
+        while let Some(part) = parts.next() {
+            let tree = self.object(git, path, &wanted, kind)?;
+            let entry = entry(&tree, part.as_bytes(), commit.len() / 2);
+            let entry = entry.map_err(|Damaged| failed(git, path, "a tree of the base is damaged".to_owned()))?;
+            (wanted, kind) = match (entry, parts.peek()) {
+                (Some((b"40000", hash)), Some(_)) => (hex::encode(hash), "tree"),
+                (Some((mode, hash)), None) if mode.starts_with(b"100") || mode == b"120000" => {
+                    (hex::encode(hash), "blob")
+                }
+                // A folder, a submodule, or nothing.
+                _ => return Ok(None),
+            };
+        }
+        if kind == "tree" { Ok(None) } else { self.object(git, path, &wanted, kind).map(Some) }
+    }
+
+    fn object(&mut self, git: &Git, path: &Path, wanted: &str, expected: &str) -> Result<Vec<u8>, BaseError> {
+        match self.git.ask(format!("{wanted}\n").as_bytes()) {
+            Ok(Answer::Object { kind, content }) if kind == expected => Ok(content),
+            Ok(Answer::Object { .. }) => Err(failed(git, path, format!("expected a {expected} at {wanted}"))),
+            Ok(Answer::TooLarge { size: found, limit }) => {
+                Err(BaseError::TooLarge { path: git.work_tree.join(path), found, limit })
+            }
+            Ok(Answer::Missing) => Err(missing(git, path, wanted, format!("the object {wanted} is missing"))),
+            // A promised object that is not fetched ends the command.
+            Err(ProcessError::Ended(said)) => Err(missing(git, path, wanted, words_of(&said))),
+            Err(error) => Err(failed(git, path, format!("git cat-file: {error}"))),
+        }
+    }
+}
+
+/// Reads an answer: `HASH SP KIND SP SIZE LF CONTENT LF`, or `NAME SP missing LF`.
+fn answer(from: &mut BufReader<ChildStdout>) -> io::Result<Answer> {
+    let invalid = || io::Error::new(io::ErrorKind::InvalidData, "expected a hash, a kind and a size");
+    let mut header = Vec::new();
+    if from.take(MAX_HEADER).read_until(b'\n', &mut header)? == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    let header = String::from_utf8(header).map_err(|_| invalid())?;
+    let header = header.strip_suffix('\n').ok_or_else(invalid)?;
+    if header.ends_with(" missing") {
+        return Ok(Answer::Missing);
+    }
+    let [_, kind, size] = header.split(' ').collect::<Vec<_>>()[..] else { return Err(invalid()) };
+    let size: u64 = size.parse().map_err(|_| invalid())?;
+    let limit = if kind == "tree" { MAX_TREE } else { MAX_FILE };
+    if size > limit {
+        // The rest is in the way of the next answer; nobody asks for one.
+        return Ok(Answer::TooLarge { size, limit });
+    }
+    let mut content = Vec::new();
+    from.take(size + 1).read_to_end(&mut content)?;
+    // The newline behind it: without it the content was cut off.
+    match content.pop() {
+        Some(b'\n') if content.len() as u64 == size => Ok(Answer::Object { kind: kind.to_owned(), content }),
+        _ => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+/// The mode and the hash of an entry.
+type Entry<'t> = (&'t [u8], &'t [u8]);
+
+/// The bytes are no tree.
+#[derive(Debug, PartialEq, Eq)]
+struct Damaged;
+
+/// What a tree has under a name, if anything. A hash has `length` bytes.
+fn entry<'t>(mut tree: &'t [u8], wanted: &[u8], length: usize) -> Result<Option<Entry<'t>>, Damaged> {
+    while !tree.is_empty() {
+        let (name, entry, rest) = first(tree, length).ok_or(Damaged)?;
+        if name == wanted {
+            return Ok(Some(entry));
+        }
+        tree = rest;
+    }
+    Ok(None)
+}
+
+/// The name of the first entry of a tree, `MODE SP NAME NUL HASH`, the entry, and what comes after it.
+fn first(tree: &[u8], length: usize) -> Option<(&[u8], Entry<'_>, &[u8])> {
+    let space = tree.iter().position(|byte| *byte == b' ')?;
+    let (mode, rest) = (&tree[..space], &tree[space + 1..]);
+    let end = rest.iter().position(|byte| *byte == 0)?;
+    let (hash, after) = rest[end + 1..].split_at_checked(length)?;
+    Some((&rest[..end], (mode, hash), after))
+}
+
+fn failed(git: &Git, path: &Path, words: String) -> BaseError {
+    BaseError::Git { path: git.work_tree.join(path), words }
+}
+
+/// An object is not there: in a partial clone that is how it is meant.
+fn missing(git: &Git, path: &Path, wanted: &str, words: String) -> BaseError {
+    let Some((remote, filter)) = promisor(git) else { return failed(git, path, words) };
+    let (path, work_tree) = (git.work_tree.join(path), git.work_tree.clone());
+    BaseError::Partial { path, work_tree, object: wanted.to_owned(), filter, remote }
+}
+
+/// The remote that a partial clone comes from, and what it leaves out.
+fn promisor(git: &Git) -> Option<(String, String)> {
+    let pattern = r"^(remote\..*\.(promisor|partialclonefilter)|extensions\.partialclone)$";
+    let output = git.run(&["config", "--null", "--includes", "--local", "--get-regexp", pattern]).ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let settings: Vec<(&str, &str)> = text.split('\0').filter_map(|entry| entry.split_once('\n')).collect();
+    let remotes = settings.iter().filter(|(_, value)| *value != "false");
+    let remotes = remotes.filter_map(|(name, _)| name.strip_prefix("remote.")?.strip_suffix(".promisor"));
+    let older = settings.iter().find(|(name, _)| *name == "extensions.partialclone").map(|(_, value)| *value);
+    let remote = remotes.into_iter().next().or(older)?;
+    let filter = settings.iter().find(|(name, _)| *name == format!("remote.{remote}.partialclonefilter"));
+    let filter = filter.map_or("some objects were left out".to_owned(), |(_, filter)| format!("filter: {filter}"));
+    // Both are written by whoever wrote the settings, and one becomes a word of a command.
+    let is_word = remote.chars().all(|c| c.is_ascii_alphanumeric() || "._-/".contains(c)) && !remote.starts_with('-');
+    let remote = if is_word { remote } else { "REMOTE" };
+    Some((remote.to_owned(), crate::finding::safe(&filter.chars().take(100).collect::<String>())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trees_are_read_and_damaged_ones_are_told() {
+        let tree = b"100644 a\0HASH40000 a b\0hash120000 c\nd\0LINK";
+        let of = |name: &[u8]| entry(tree, name, 4);
+        assert_eq!(of(b"a"), Ok(Some((&b"100644"[..], &b"HASH"[..]))));
+        assert_eq!(of(b"a b"), Ok(Some((&b"40000"[..], &b"hash"[..]))));
+        assert_eq!(of(b"c\nd"), Ok(Some((&b"120000"[..], &b"LINK"[..]))));
+        assert_eq!(of(b"d"), Ok(None));
+        let whole = [0, 13, 27, tree.len()];
+        for cut in 0..=tree.len() {
+            let expected = if whole.contains(&cut) { Ok(None) } else { Err(Damaged) };
+            assert_eq!(entry(&tree[..cut], b"d", 4), expected, "{cut}");
+        }
+    }
+}

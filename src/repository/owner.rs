@@ -1,0 +1,78 @@
+//! Whose the repository is, as git itself asks before it reads the settings of one (`setup.c`, ensure_valid_ownership).
+//!
+//! git asks only where it finds the repository itself. Here it is told, so the question is ours.
+
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use super::error::BaseError;
+use super::git::Git;
+
+/// The work tree, its `.git` and the folder that this leads to belong to this user, or the user's own settings list the
+/// work tree as safe.
+pub(super) fn check(git: &Git, git_folder: &Path) -> Result<(), BaseError> {
+    let user = rustix::process::geteuid().as_raw();
+    let sudo = std::env::var("SUDO_UID").ok().filter(|_| user == 0).and_then(|id| id.parse().ok());
+    let work_tree = &git.work_tree;
+    for path in [work_tree, &work_tree.join(".git"), git_folder] {
+        let found = path.symlink_metadata().map_err(|error| git.failed(error.to_string()))?.uid();
+        if found != user && Some(found) != sudo && !is_safe(&git.protected_paths("safe.directory")?, work_tree) {
+            let (work_tree, path) = (work_tree.clone(), path.to_owned());
+            return Err(BaseError::Owner { work_tree, path, expected: user, found });
+        }
+    }
+    Ok(())
+}
+
+/// Whether a list names a folder: itself, all, or one above it with `/*`. An empty entry takes back those before it.
+fn is_safe(list: &[Vec<u8>], folder: &Path) -> bool {
+    let mut is_safe = false;
+    for entry in list {
+        if entry.is_empty() {
+            is_safe = false;
+        } else if entry == b"*" {
+            is_safe = true;
+        } else if let Some(above) = entry.strip_suffix(b"/*") {
+            is_safe |= is_below(above, folder);
+        } else {
+            is_safe |= real(entry).as_deref() == Some(folder);
+        }
+    }
+    is_safe
+}
+
+fn is_below(above: &[u8], folder: &Path) -> bool {
+    match above {
+        b"" => true,
+        above => real(above).is_some_and(|above| folder != above && folder.starts_with(above)),
+    }
+}
+
+/// A path of the list, without links, as newer versions of git compare it. A relative one names nothing.
+fn real(path: &[u8]) -> Option<std::path::PathBuf> {
+    let path = Path::new(std::ffi::OsStr::from_bytes(path));
+    path.is_absolute().then(|| path.canonicalize().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    #[test]
+    fn the_list_is_read_as_git_reads_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        std::fs::create_dir_all(root.join("a/b")).unwrap();
+        let at = |name: &str| root.join(name).to_str().unwrap().to_owned();
+        let is_safe = |list: &[&str], name: &str| {
+            let list: Vec<Vec<u8>> = list.iter().map(|entry| entry.as_bytes().to_vec()).collect();
+            super::is_safe(&list, &root.join(name))
+        };
+        assert!(is_safe(&["*"], "a/b") && is_safe(&["/*"], "a/b") && is_safe(&[&at("a/*")], "a/b"));
+        assert!(is_safe(&[&at("a/b")], "a/b") && is_safe(&[&at("a/b/")], "a/b") && is_safe(&["*", &at("x")], "a/b"));
+        assert!(!is_safe(&[], "a/b") && !is_safe(&["*", ""], "a/b") && !is_safe(&["a/b", "."], "a/b"));
+        assert!(!is_safe(&[&at("a")], "a/b") && !is_safe(&[&at("a/*")], "a") && !is_safe(&[&at("a/b/*")], "a/b"));
+        assert!(is_safe(&["*", "", &at("a/b")], "a/b"));
+    }
+}

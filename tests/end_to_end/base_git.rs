@@ -1,0 +1,565 @@
+//! `sumgate audit --base` and git: what the tree, its `.git`, its refs and the surroundings must not decide.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, lchown, symlink};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use libtest_mimic::Trial;
+use serde_json::Value;
+use sumgate::demo::{Origin, World};
+
+use crate::audit::{audit, findings, home};
+use crate::fixture::{Go, origin, trial};
+
+pub fn trials() -> Vec<Trial> {
+    // Only root can give a file to somebody else.
+    let is_root = rustix::process::geteuid().is_root();
+    vec![
+        trial("base: a bare repository planted in the tree is never the repository", planted),
+        trial("base: the programs that a repository names for fetching are not run", no_fetch),
+        trial("base: a repository of another user is refused as git refuses it", owner).with_ignored_flag(!is_root),
+        trial("base: a git that floods its error output does not hang, and commands no terminal", flood),
+        trial("base: a git that never ends is killed", never_ends),
+        trial("base: git comes from an absolute folder of PATH, and not from the tree", which_git),
+        trial("base: a name of more than one thing is refused", ambiguous),
+        trial("base: a full name is looked for nowhere else", full_names),
+        trial("base: each revision that names no commit says what to do", no_commit),
+        trial("base: a shallow clone is named as one", shallow),
+        trial("base: a partial clone is named as one, with the fetch that brings the rest", partial),
+        trial("base: variables of git, replacements and grafts change nothing", other_objects),
+        trial("base: one git process reads a thousand files", one_process),
+        trial("base: links, folders and odd names are what the commit says", odd_files),
+        trial("base: worktrees have the base of their repository", worktrees),
+        trial("base: the commit is in every report, and HEAD is said to be HEAD", commit_is_told),
+    ]
+}
+
+/// A repository whose branch `main` has one line, and whose work tree has another one, which is wrong too.
+fn repository(origin: &Origin) -> Go {
+    let home = home(origin);
+    home.git(&["init", "-q"]);
+    home.write("go.sum", "old rubbish\n");
+    home.git(&["add", "go.sum"]);
+    home.git(&["commit", "-qm", "base"]);
+    home.git(&["checkout", "-qb", "change"]);
+    home.write("go.sum", "old rubbish\nnew rubbish\n");
+    home.git(&["commit", "-qam", "change"]);
+    home
+}
+
+/// The lines that are reported, in a repository as above: only the second is new.
+#[track_caller]
+fn only_new(home: &Go, words: &[&str]) {
+    let (code, found) = findings(home, words);
+    let lines: Vec<u64> = found.iter().map(|(.., line)| *line).collect();
+    assert_eq!((code, lines), (Some(1), vec![2]), "{words:?}");
+}
+
+#[track_caller]
+fn refused(home: &Go, words: &[&str], why: &[&str]) -> String {
+    let (code, output) = audit(home, words);
+    assert_eq!(code, Some(2), "{words:?}: {output}");
+    for why in why {
+        assert!(output.contains(why), "{words:?} does not say {why:?}: {output}");
+    }
+    output
+}
+
+/// What git prints.
+fn git(home: &Go, words: &[&str]) -> String {
+    let output = home.command(Path::new("git")).args(words).output().unwrap();
+    assert!(output.status.success(), "git {words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+}
+
+/// A program in a folder of its own outside of the tree, and a PATH that begins there.
+fn wrapped(home: Go, script: &str) -> Go {
+    let folder = home.root().join("bin");
+    program(&folder.join("git"), script);
+    let path = std::env::var_os("PATH").unwrap();
+    let real = std::env::split_paths(&path).map(|folder| folder.join("git")).find(|git| git.is_file()).unwrap();
+    let path = format!("{}:{}", folder.display(), path.to_str().unwrap());
+    home.set("PATH", &path).set("REAL_GIT", real.to_str().unwrap())
+}
+
+fn program(path: &Path, script: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// A script that leaves a mark, and the mark.
+fn marking(home: &Go) -> (PathBuf, PathBuf) {
+    let (script, mark) = (home.root().join("evil"), home.root().join("mark"));
+    program(&script, &format!("touch '{}'", mark.display()));
+    (script, mark)
+}
+
+fn hash_object(home: &Go) -> PathBuf {
+    let blob = git(home, &["rev-parse", "main:go.sum"]);
+    home.home().join(".git/objects").join(&blob[..2]).join(&blob[2..])
+}
+
+/// The folder of a pull request that makes itself a repository in which its own line is old.
+fn planted() {
+    let origin = origin(World::demo());
+    let (home, elsewhere) = (repository(&origin), home(&origin));
+    home.write("backend/go.sum", "new rubbish\n");
+    home.git(&["init", "-q", "--bare", "backend"]);
+    let planted = ["--git-dir=backend", "--work-tree=backend"];
+    home.git(&[&planted[..], &["add", "-f", "go.sum"]].concat());
+    home.git(&[&planted[..], &["commit", "-qm", "planted"]].concat());
+    home.git(&["--git-dir=backend", "config", "core.bare", "false"]);
+    home.git(&["--git-dir=backend", "config", "core.worktree", "../backend"]);
+    // git itself falls for it.
+    let backend = home.home().join("backend");
+    assert_eq!(git(&home, &["-C", "backend", "log", "--format=%s", "main"]), "planted");
+    let inside = |words: &[&str]| {
+        let mut command = home.command(Path::new(env!("CARGO_BIN_EXE_sumgate")));
+        let output = command.current_dir(&backend).args(["audit", "--base", "main"]).args(words).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    for words in [&[][..], &["."], &["go.sum"]] {
+        let (code, output) = inside(words);
+        assert!(code == Some(1) && output.contains("go.sum:1: error[malformed-line]"), "{words:?}: {code:?} {output}");
+    }
+    for home in [&home, &elsewhere] {
+        let (code, found) = findings(home, &["--base", "main", backend.to_str().unwrap()]);
+        assert_eq!((code, found.len()), (Some(1), 1), "{found:?}");
+    }
+}
+
+/// An object that a promisor remote has to bring, by a program that the repository names: planted, and in a `.git` that was
+/// restored from a cache.
+fn no_fetch() {
+    let origin = origin(World::demo());
+    let home = repository(&origin);
+    let (script, mark) = marking(&home);
+    let object = hash_object(&home);
+    fs::rename(&object, home.root().join("object")).unwrap();
+    let script = script.to_str().unwrap();
+    for (name, value) in [
+        ("core.repositoryformatversion", "1"),
+        ("extensions.partialclone", "origin"),
+        ("remote.origin.url", "."),
+        ("remote.origin.promisor", "true"),
+        ("remote.origin.uploadpack", script),
+        ("protocol.file.allow", "always"),
+        ("protocol.ext.allow", "always"),
+        ("core.fsmonitor", script),
+        ("core.sshcommand", script),
+        ("core.gitproxy", script),
+        ("core.alternaterefscommand", script),
+        ("core.pager", script),
+        ("credential.helper", script),
+        ("diff.external", script),
+        ("diff.evil.textconv", script),
+        ("filter.evil.smudge", script),
+    ] {
+        home.git(&["config", name, value]);
+    }
+    fs::write(home.home().join(".git/info/attributes"), "* diff=evil filter=evil\n").unwrap();
+    for hook in ["reference-transaction", "post-checkout", "pre-auto-gc", "post-index-change"] {
+        program(&home.home().join(".git/hooks").join(hook), &format!("exec {script}"));
+    }
+    let why = ["this is a partial clone", "fetch --refetch --no-filter origin"];
+    refused(&home, &["--base", "main"], &why);
+    // As with a git that does not know GIT_NO_LAZY_FETCH.
+    let home = wrapped(home, "unset GIT_NO_LAZY_FETCH\nexec \"$REAL_GIT\" \"$@\"");
+    for url in [".", "ext::sh -c 'touch ../mark'", "ssh://example.invalid/x", "git://example.invalid/x"] {
+        home.git(&["config", "remote.origin.url", url]);
+        refused(&home, &["--base", "main"], &why);
+    }
+    assert!(!mark.exists(), "a program of the repository was run");
+    // Bare git runs it: the trial can fail.
+    home.git(&["config", "remote.origin.url", "."]);
+    let _ = home.command(Path::new("git")).args(["cat-file", "-p", "main:go.sum"]).output().unwrap();
+    assert!(mark.exists());
+    fs::remove_file(&mark).unwrap();
+    fs::rename(home.root().join("object"), &object).unwrap();
+    only_new(&home, &["--base", "main"]);
+    assert!(!mark.exists());
+}
+
+/// Cases in which git decides the same by itself.
+fn owner() {
+    const OTHER: u32 = 12_345;
+    let origin = origin(World::demo());
+    let mut home = repository(&origin);
+    home.git(&["branch", "theirs", "main"]);
+    let folder = home.home();
+    let safe = folder.to_str().unwrap().to_owned();
+    let agrees = |home: &Go, is_used: bool, what: &str| {
+        let output = home.command(Path::new("git")).args(["rev-parse", "HEAD"]).output().unwrap();
+        assert_eq!(output.status.success(), is_used, "git itself, {what}");
+        let (code, output) = audit(home, &["--base", "main"]);
+        assert_eq!(code, Some(if is_used { 1 } else { 2 }), "{what}: {output}");
+        if !is_used {
+            let remedy = format!("git config --global --add safe.directory {safe}\n");
+            assert!(output.contains(&remedy) && output.contains("belongs to another user"), "{what}: {output}");
+        }
+    };
+    agrees(&home, true, "all is ours");
+    for theirs in [folder.join(".git"), folder.clone()] {
+        lchown(&theirs, Some(OTHER), None).unwrap();
+        agrees(&home, false, theirs.to_str().unwrap());
+        lchown(&theirs, Some(0), None).unwrap();
+    }
+    lchown(&folder, Some(OTHER), None).unwrap();
+    // The repository's own word counts for nothing.
+    home.git(&["--git-dir=.git", "config", "safe.directory", "*"]);
+    agrees(&home, false, "the repository says that it is safe");
+    let config = home.root().join("home/.gitconfig");
+    let write = |text: &str| fs::write(&config, text).unwrap();
+    write(&format!("[safe]\n\tdirectory = /x\n\tdirectory = {safe}\n"));
+    agrees(&home, true, "listed in ~/.gitconfig");
+    write("[safe]\n\tdirectory = *\n\tdirectory =\n");
+    agrees(&home, false, "taken back");
+    write("");
+    let root = home.root().canonicalize().unwrap();
+    fs::write(root.join(".gitconfig"), "[safe]\n\tdirectory = ~/work\n").unwrap();
+    home = home.set("HOME", root.to_str().unwrap());
+    agrees(&home, true, "~ is the home");
+    // Versions of git differ in this: 2.46 began with it.
+    fs::write(root.join(".gitconfig"), format!("[safe]\n\tdirectory = {}/*\n", root.display())).unwrap();
+    only_new(&home, &["--base", "main"]);
+    fs::remove_file(root.join(".gitconfig")).unwrap();
+    agrees(&home, false, "listed nowhere any more");
+    home = home.set("SUDO_UID", "12345");
+    agrees(&home, true, "root by sudo");
+    home = home.set("SUDO_UID", "12346");
+    agrees(&home, false, "root by sudo of somebody else");
+    let file = home.root().join("settings");
+    fs::write(&file, "[safe]\n\tdirectory = *\n").unwrap();
+    home = home.set("GIT_CONFIG_GLOBAL", file.to_str().unwrap());
+    agrees(&home, true, "GIT_CONFIG_GLOBAL");
+    home = home.set("GIT_CONFIG_GLOBAL", "/dev/null").set("GIT_CONFIG_SYSTEM", file.to_str().unwrap());
+    agrees(&home, true, "GIT_CONFIG_SYSTEM");
+    home = home.set("GIT_CONFIG_NOSYSTEM", "1");
+    agrees(&home, false, "GIT_CONFIG_NOSYSTEM");
+    home = home.set("GIT_CONFIG_PARAMETERS", "'safe.directory'='*'");
+    agrees(&home, true, "git -c");
+    home = home.set("GIT_CONFIG_PARAMETERS", "");
+    home = home.set("GIT_CONFIG_COUNT", "1").set("GIT_CONFIG_KEY_0", "safe.directory").set("GIT_CONFIG_VALUE_0", &safe);
+    agrees(&home, true, "GIT_CONFIG_COUNT");
+    // The last word of the user's own settings is not read for anything else.
+    home = home.set("GIT_CONFIG_KEY_0", "core.worktree");
+    agrees(&home, false, "GIT_CONFIG_COUNT without it");
+}
+
+fn flood() {
+    let origin = origin(World::demo());
+    let noise = r"head -c 200000 /dev/zero | tr '\0' '\033' >&2";
+    let home = wrapped(repository(&origin), &format!("{noise}\nexec \"$REAL_GIT\" \"$@\""));
+    only_new(&home, &["--base", "main"]);
+    let home = wrapped(repository(&origin), &format!("{noise}\nexit 1"));
+    let output = refused(&home, &["--base", "main"], &[]);
+    assert!(!output.contains('\u{1b}') && output.len() < 1000, "{} bytes", output.len());
+    // In the middle of the files, too.
+    let script =
+        format!("for word; do [ \"$word\" = cat-file ] && {{ {noise}; exit 1; }}; done; exec \"$REAL_GIT\" \"$@\"");
+    let home = wrapped(repository(&origin), &script);
+    let output = refused(&home, &["--base", "main"], &["cannot ask git about"]);
+    assert!(!output.contains('\u{1b}') && output.len() < 1000, "{} bytes", output.len());
+}
+
+fn never_ends() {
+    let origin = origin(World::demo());
+    for script in [
+        "echo $$ > ../pid; sleep 1000",
+        // Answers everything but the files.
+        "case \"$*\" in *--batch) echo $$ > ../pid; sleep 1000;; esac; exec \"$REAL_GIT\" \"$@\"",
+        // Says nothing, for ever.
+        "case \"$*\" in *--batch) echo $$ > ../pid; exec cat /dev/zero;; esac; exec \"$REAL_GIT\" \"$@\"",
+    ] {
+        let home = repository(&origin);
+        let pid = home.root().join("pid");
+        let home = wrapped(home, &script.replace("../pid", pid.to_str().unwrap()));
+        let start = Instant::now();
+        refused(&home, &["--base", "main"], &["cannot ask git about"]);
+        assert!(start.elapsed() < Duration::from_mins(1), "{:?}", start.elapsed());
+        let id = fs::read_to_string(&pid).unwrap();
+        assert!(!Path::new("/proc").join(id.trim()).exists(), "{script}: it is still there");
+    }
+}
+
+fn which_git() {
+    let origin = origin(World::demo());
+    let home = repository(&origin);
+    let mark = home.root().join("mark");
+    for folder in ["", "bin"] {
+        program(&home.home().join(folder).join("git"), &format!("touch '{}'", mark.display()));
+    }
+    let path = std::env::var("PATH").unwrap();
+    let home = home.set("PATH", &format!(".:bin::{path}"));
+    only_new(&home, &["--base", "main"]);
+    assert!(!mark.exists(), "a program of the tree was run");
+    let inside = format!("{}:{path}", home.home().join("bin").display());
+    let home = home.set("PATH", &inside);
+    refused(&home, &["--base", "main"], &["bin/git, which lies in the tree under audit"]);
+    assert!(!mark.exists(), "a program of the tree was run");
+    let nothing = format!("{}:relative", home.root().join("home").display());
+    refused(&home.set("PATH", &nothing), &["--base", "main"], &["cannot run git", "Install git"]);
+}
+
+fn ambiguous() {
+    let origin = origin(World::demo());
+    let home = repository(&origin);
+    home.git(&["update-ref", "refs/remotes/origin/main", "main"]);
+    only_new(&home, &["--base", "origin/main"]);
+    // A tag that hides the branch: with it the new line would be an old one.
+    home.git(&["tag", "origin/main", "change"]);
+    let both = ["ambiguous", "refs/tags/origin/main and refs/remotes/origin/main", "--base refs/remotes/origin/main"];
+    for name in ["origin/main", "origin/main~0", "origin/main^{commit}", "origin/main^0"] {
+        refused(&home, &["--base", name], &both);
+    }
+    home.git(&["tag", "main", "change"]);
+    refused(&home, &["--base", "main"], &["refs/tags/main and refs/heads/main"]);
+    home.git(&["update-ref", "refs/main", "change"]);
+    refused(&home, &["--base", "main"], &["refs/main and refs/tags/main and refs/heads/main"]);
+    let commit = git(&home, &["rev-parse", "refs/heads/main"]);
+    for name in ["refs/heads/main", "heads/main", "refs/remotes/origin/main", "HEAD~1", "@~", "HEAD^", &commit] {
+        only_new(&home, &["--base", name]);
+    }
+    only_new(&home, &["--base", &commit[..12]]);
+    home.git(&["tag", "-a", "-m", "x", "v1", &commit]);
+    only_new(&home, &["--base", "v1"]);
+    // A tag with the name of a hash.
+    home.git(&["tag", &commit[..12], "change"]);
+    refused(&home, &["--base", &commit[..12]], &["ambiguous", &commit, "refs/tags/"]);
+    home.git(&["tag", &commit, "change"]);
+    only_new(&home, &["--base", &commit]);
+    // What a fetch brought.
+    home.git(&["fetch", "-q", ".", "refs/heads/main"]);
+    only_new(&home, &["--base", "FETCH_HEAD"]);
+    home.git(&["tag", "FETCH_HEAD", "change"]);
+    refused(&home, &["--base", "FETCH_HEAD"], &["FETCH_HEAD and refs/tags/FETCH_HEAD"]);
+}
+
+fn full_names() {
+    let origin = origin(World::demo());
+    let home = repository(&origin);
+    // git would take the tag `refs/remotes/origin/main` for the branch that was never fetched.
+    home.git(&["update-ref", "refs/tags/refs/remotes/origin/main", "change"]);
+    assert_eq!(git(&home, &["rev-parse", "refs/remotes/origin/main"]), git(&home, &["rev-parse", "change"]));
+    refused(&home, &["--base", "refs/remotes/origin/main"], &["git knows no revision", "git fetch"]);
+    home.git(&["tag", "HEAD", "change"]);
+    only_new(&home, &["--base", "HEAD~1"]);
+}
+
+fn no_commit() {
+    let origin = origin(World::demo());
+    let home = repository(&origin);
+    let (zeros, sevens) = ("0".repeat(40), "7".repeat(40));
+    let blob = git(&home, &["rev-parse", "main:go.sum"]);
+    let tree = git(&home, &["rev-parse", "main^{tree}"]);
+    home.git(&["tag", "a-tree", &tree]);
+    home.git(&["tag", "-a", "-m", "x", "a-blob", &blob]);
+    for (revision, why) in [
+        ("", "the variable that it comes from is empty here"),
+        (&zeros, "the branch is new"),
+        ("main...change", "git merge-base"),
+        ("main..change", "git merge-base"),
+        ("main:go.sum", "Name the commit alone"),
+        (":/base", "Name the commit alone"),
+        ("^main", "without the ^"),
+        ("a-tree", "found a tree"),
+        (&tree, "found a tree"),
+        ("a-blob", "found a blob"),
+        (&blob, "found a blob"),
+        ("no-such-revision", "This clone is not shallow"),
+        (&sevens, "This clone is not shallow"),
+        ("main~7", "This clone is not shallow"),
+        ("main^@", "This clone is not shallow"),
+        ("--help", "git knows no revision"),
+        ("--git-dir", "git knows no revision"),
+    ] {
+        let output = refused(&home, &[&format!("--base={revision}")], &[why]);
+        assert!(!output.contains("fetch-depth"), "{revision}: {output}");
+    }
+    // Nothing was committed yet.
+    let empty = self::home(&origin);
+    empty.git(&["init", "-q"]);
+    empty.write("go.sum", "");
+    refused(&empty, &["--base", "main"], &["git knows no revision \"main\""]);
+    // Something that is called .git, and is none.
+    fs::remove_dir_all(empty.home().join(".git")).unwrap();
+    fs::create_dir(empty.home().join(".git")).unwrap();
+    refused(&empty, &["--base", "main"], &["is in no git repository that can be used"]);
+}
+
+/// A clone of a repository, in the folder `clone` of a new home.
+fn cloned(from: &Go, options: &[&str]) -> (Go, String) {
+    let to = Go::new(Path::new("/nonexistent"), "off", "sum.golang.org");
+    let url = format!("file://{}", from.home().display());
+    to.git(&[&["clone", "-q"], options, &[&url, "clone"]].concat());
+    let folder = to.home().join("clone").to_str().unwrap().to_owned();
+    (to, folder)
+}
+
+fn shallow() {
+    let origin = origin(World::demo());
+    let home = repository(&origin);
+    let commit = git(&home, &["rev-parse", "main"]);
+    let (clone, folder) = cloned(&home, &["--depth=1"]);
+    for revision in ["main", &commit, "HEAD~1"] {
+        refused(&clone, &["--base", revision, &folder], &["This is a shallow clone", "fetch-depth: 0"]);
+    }
+    clone.git(&["-C", "clone", "fetch", "-q", "--unshallow"]);
+    only_new(&clone, &["--base", &commit, &folder]);
+}
+
+fn partial() {
+    let origin = origin(World::demo());
+    let home = repository(&origin);
+    home.git(&["config", "uploadpack.allowFilter", "true"]);
+    home.git(&["config", "uploadpack.allowAnySHA1InWant", "true"]);
+    let commit = git(&home, &["rev-parse", "main"]);
+    for filter in ["blob:none", "tree:0"] {
+        let (clone, folder) = cloned(&home, &[&format!("--filter={filter}")]);
+        let words = ["--base", &commit, &folder];
+        let output =
+            refused(&clone, &words, &["this is a partial clone", &format!("filter: {filter}"), "go.sum at the base"]);
+        assert!(!output.contains("shallow"), "{output}");
+        // The command that is named, as it is named.
+        let command = output.lines().find_map(|line| line.trim().strip_prefix("git -C ")).unwrap();
+        let command: Vec<&str> = command.split(' ').collect();
+        clone.git(&[&["-C"], &command[..]].concat());
+        only_new(&clone, &words);
+    }
+}
+
+fn other_objects() {
+    let origin = origin(World::demo());
+    let mut home = repository(&origin);
+    // Objects that lie elsewhere: git would read those, or fail without its own.
+    let theirs = repository(&origin);
+    let objects = theirs.home().join(".git/objects").to_str().unwrap().to_owned();
+    for name in ["GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_COMMON_DIR", "GIT_INDEX_FILE"] {
+        home = home.set(name, &objects);
+        only_new(&home, &["--base", "main"]);
+    }
+    let mut home = repository(&origin);
+    for (name, value) in [
+        ("GIT_CONFIG_COUNT", "broken"),
+        ("GIT_CONFIG_PARAMETERS", "broken"),
+        ("GIT_NAMESPACE", "x"),
+        ("GIT_CEILING_DIRECTORIES", "/"),
+        ("GIT_TRACE", "1"),
+        ("GIT_TRACE_SETUP", "1"),
+        ("GIT_EXEC_PATH", "/nonexistent"),
+        ("GIT_LITERAL_PATHSPECS", "broken"),
+    ] {
+        home = home.set(name, value);
+        only_new(&home, &["--base", "main"]);
+    }
+    // The commit of the base replaced by the one of the change; and a parent that it never had.
+    let home = repository(&origin);
+    home.git(&["replace", "main", "change"]);
+    assert_eq!(git(&home, &["show", "main:go.sum"]), "old rubbish\nnew rubbish");
+    only_new(&home, &["--base", "main"]);
+    let home = repository(&origin);
+    let [base, change] = ["main", "change"].map(|name| git(&home, &["rev-parse", name]));
+    home.git(&["commit", "-q", "--allow-empty", "-m", "more"]);
+    let more = git(&home, &["rev-parse", "HEAD"]);
+    fs::create_dir_all(home.home().join(".git/info")).unwrap();
+    fs::write(home.home().join(".git/info/grafts"), format!("{change} {more}\n{base}\n")).unwrap();
+    only_new(&home, &["--base", "HEAD~2"]);
+}
+
+fn one_process() {
+    const FILES: usize = 1000;
+    let origin = origin(World::demo());
+    let home = home(&origin);
+    home.git(&["init", "-q"]);
+    for number in 0..FILES {
+        home.write(&format!("a{}/b/c{number}/go.sum", number % 7), "old rubbish\n");
+    }
+    home.git(&["add", "."]);
+    home.git(&["commit", "-qm", "base"]);
+    for number in 0..FILES {
+        home.write(&format!("a{}/b/c{number}/go.sum", number % 7), "old rubbish\nnew rubbish\n");
+    }
+    let log = home.root().join("log");
+    let home = wrapped(home, &format!("echo \"$*\" >> '{}'\nexec \"$REAL_GIT\" \"$@\"", log.display()));
+    for words in [&["--base", "main"][..], &["--base", "main", "a1", "a2", "a3/b/c3/go.sum", "."]] {
+        let start = Instant::now();
+        let (code, found) = findings(&home, words);
+        assert_eq!((code, found.len()), (Some(1), FILES), "{words:?}");
+        assert!(found.iter().all(|(.., line)| *line == 2));
+        let log_text = fs::read_to_string(&log).unwrap();
+        assert_eq!(log_text.matches("cat-file --batch").count(), 1, "{log_text}");
+        assert!(log_text.lines().count() <= 12, "{log_text}");
+        assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+        fs::remove_file(&log).unwrap();
+    }
+}
+
+fn odd_files() {
+    let origin = origin(World::demo());
+    let home = home(&origin);
+    home.git(&["init", "-q"]);
+    let odd =
+        ["a\nb", "a missing", "x\n0123456789012345678901234567890123456789 blob 3", "-x", ":(top)", "\u{1b}[31m", " "];
+    for folder in odd {
+        home.write(&format!("{folder}/go.sum"), "old rubbish\n");
+    }
+    symlink("elsewhere", home.home().join("link")).unwrap();
+    home.write("was-a-folder/go.sum/file", "x\n");
+    home.write("moved/go.sum", "old rubbish\n");
+    home.git(&["add", "."]);
+    home.git(&["commit", "-qm", "base"]);
+    for folder in odd {
+        home.write(&format!("{folder}/go.sum"), "old rubbish\nnew rubbish\n");
+        only_new(&home, &["--base", "main", &format!("./{folder}")]);
+    }
+    // A file where a folder was, or a link, or nothing: all of it is new.
+    fs::remove_dir_all(home.home().join("was-a-folder")).unwrap();
+    fs::remove_file(home.home().join("link")).unwrap();
+    for folder in ["was-a-folder", "link", "was-nothing/at/all"] {
+        home.write(&format!("{folder}/go.sum"), "old rubbish\n");
+        let (code, found) = findings(&home, &["--base", "main", folder]);
+        assert_eq!((code, found.len()), (Some(1), 1), "{folder}");
+    }
+    // A blob that is lost is an error, and no "all is new".
+    let blob = git(&home, &["rev-parse", "main:moved/go.sum"]);
+    fs::remove_file(home.home().join(".git/objects").join(&blob[..2]).join(&blob[2..])).unwrap();
+    refused(&home, &["--base", "main", "moved"], &["cannot ask git about", "moved/go.sum", &blob]);
+}
+
+fn worktrees() {
+    let origin = origin(World::demo());
+    let home = repository(&origin);
+    home.git(&["worktree", "add", "-q", "--detach", "../beside"]);
+    let beside = home.root().join("beside");
+    only_new(&home, &["--base", "main", beside.to_str().unwrap()]);
+    home.git(&["-C", "../beside", "config", "extensions.worktreeConfig", "true"]);
+    only_new(&home, &["--base", "main", beside.to_str().unwrap()]);
+    // A `.git` elsewhere, and objects that are borrowed.
+    home.git(&["init", "-q", "--separate-git-dir=../separate"]);
+    only_new(&home, &["--base", "main"]);
+    home.git(&["clone", "-q", "--shared", "--branch=change", ".", "../shared"]);
+    let shared = home.root().join("shared");
+    only_new(&home, &["--base", "origin/main", shared.to_str().unwrap()]);
+}
+
+fn commit_is_told() {
+    let origin = origin(World::demo());
+    let home = repository(&origin);
+    let [base, change] = ["main", "change"].map(|name| git(&home, &["rev-parse", name]));
+    let (_, output) = audit(&home, &["--base", "main"]);
+    assert!(output.lines().last().unwrap().contains(&format!("new since {base}")), "{output}");
+    assert!(!output.contains("is the commit that is checked out"), "{output}");
+    let (_, output) = audit(&home, &["--base", "main", "--format", "github"]);
+    assert!(output.contains(&base), "{output}");
+    let (_, output) = audit(&home, &["--base", "main", "--format", "json"]);
+    let document: Value = serde_json::from_str(&output).unwrap();
+    let folder = home.home().canonicalize().unwrap();
+    assert_eq!(document["base"], serde_json::json!([{"work_tree": folder.to_str().unwrap(), "commit": base}]));
+    let (_, output) = audit(&home, &["--format", "json"]);
+    assert_eq!(serde_json::from_str::<Value>(&output).unwrap()["base"], serde_json::json!([]));
+    let (code, output) = audit(&home, &["--base", "change"]);
+    assert_eq!(code, Some(0), "{output}");
+    assert!(output.contains("\"change\" is the commit that is checked out") && output.contains(&change), "{output}");
+}
