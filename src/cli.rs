@@ -3,6 +3,7 @@
 mod ages;
 mod args;
 mod audit;
+mod bases;
 mod config;
 mod demo;
 mod doctor;

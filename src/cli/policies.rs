@@ -6,12 +6,12 @@
 use std::path::{Path, PathBuf};
 
 use super::args::PolicyArgs;
+use super::bases::{Bases, work_tree_of};
 use super::config::{find_policy, policy_in, read_policy};
 use super::exit::Failure;
 use super::out;
 use crate::finding::{Code, Finding, Place, PoliciesInForce};
 use crate::policy::{Policy, loosened};
-use crate::repository::Base;
 use crate::toml_file::MAX_FILE;
 use crate::tree::{Tree, work_tree};
 
@@ -32,14 +32,15 @@ pub(super) struct Policies {
 type Earlier = (PathBuf, Result<String, String>);
 
 impl Policies {
-    /// Finds and reads them, and the one at the revision `base`. Without a base there is one at most, and it has to be right.
-    pub(super) fn of(args: &PolicyArgs, base: Option<&str>) -> Result<Self, Failure> {
+    /// Finds and reads them. With `bases`, the one that was in force there counts too, where `paths` are of the repository
+    /// around the working folder. Without there is one at most, and it has to be right.
+    pub(super) fn of(args: &PolicyArgs, bases: Option<&mut Bases>, paths: &[PathBuf]) -> Result<Self, Failure> {
         if args.no_policy {
             return Ok(Self::default());
         }
         let file = args.policy.clone().or_else(find_policy);
         let read = |path: PathBuf| read_policy(&path).map(|policy| (path, policy));
-        let earlier = base.map(|revision| earlier(args.policy.as_deref(), revision)).transpose()?.flatten();
+        let earlier = bases.map(|bases| earlier(args.policy.as_deref(), bases, paths)).transpose()?.flatten();
         let Some((path, text)) = earlier else {
             return Ok(Self { now: file.map(read).transpose()?, ..Self::default() });
         };
@@ -110,15 +111,16 @@ fn finding(file: PathBuf, changes: Vec<String>) -> Finding {
 
 /// The policy that was in force at the base: what the same search finds there. Files outside the tree are not of the pull
 /// request; they count as they are.
-fn earlier(named: Option<&Path>, revision: &str) -> Result<Option<Earlier>, Failure> {
+fn earlier(named: Option<&Path>, bases: &mut Bases, paths: &[PathBuf]) -> Result<Option<Earlier>, Failure> {
     let here = std::env::current_dir().and_then(|here| here.canonicalize());
     let here = here.map_err(|error| Failure::host("find the working folder", &error))?;
-    // Outside of repositories nothing is of a pull request.
-    if work_tree(&here).is_none() {
+    let tree = Tree::around(&here).map_err(|error| Failure::host("find the working folder", &error))?;
+    let is_audited = |path: &PathBuf| work_tree_of(path).is_ok_and(|top| top == tree.root());
+    // Outside of the repository that is audited nothing is of a pull request.
+    if work_tree(&here).is_none() || !paths.iter().any(is_audited) {
         return Ok(None);
     }
-    let tree = Tree::around(&here).map_err(|error| Failure::host("find the working folder", &error))?;
-    let base = Base::open(revision, &here).map_err(|error| Failure::usage(&error))?;
+    let base = bases.at(&here)?;
     let lies_inside = |path: &Path| {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         tree.holds(folder)

@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use self::caches::Kept;
 use super::args::{Cache, RunArgs};
+use super::bases::Bases;
 use super::exit::{Exit, Failure};
 use super::policies::Policies;
 use super::sources::Said;
@@ -91,7 +92,7 @@ impl<'a> Setting<'a> {
         }
         let said = said(args, &go, direct)?;
         let exempt = config::surrounding_exempt(&args.surrounding.nosumdb, &go)?.with(said.private());
-        let policies = Policies::of(&args.policy, args.base.as_deref())?;
+        let policies = Policies::of(&args.policy, args.base.as_deref().map(Bases::of).as_mut(), &[".".into()])?;
         let here = std::env::current_dir().and_then(|here| here.canonicalize());
         let here = here.map_err(|error| Failure::host("find the working folder", &error))?;
         let home = std::env::home_dir().and_then(|home| home.canonicalize().ok());

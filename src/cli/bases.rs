@@ -1,0 +1,48 @@
+//! The commits that `--base` names: one for each repository, however many paths lie in it.
+
+use std::path::{Path, PathBuf};
+
+use super::exit::Failure;
+use super::out;
+use crate::finding::ComparedWith;
+use crate::repository::Base;
+
+/// A revision, and what it is in each repository that was asked for.
+#[derive(Debug)]
+pub(super) struct Bases {
+    revision: String,
+    open: Vec<Base>,
+}
+
+impl Bases {
+    pub(super) fn of(revision: &str) -> Self {
+        Self { revision: revision.to_owned(), open: Vec::new() }
+    }
+
+    /// The base in the repository that `path` is audited in.
+    pub(super) fn at(&mut self, path: &Path) -> Result<&Base, Failure> {
+        let work_tree = work_tree_of(path)?;
+        if let Some(at) = self.open.iter().position(|base| base.work_tree() == work_tree) {
+            return Ok(&self.open[at]);
+        }
+        let base = Base::open(&self.revision, path).map_err(|error| Failure::usage(&error))?;
+        if base.is_head() {
+            let words = "is the commit that is checked out: only changes that are not committed are new";
+            out::complain(&format!("--base {:?} {words} ({})", self.revision, base.commit()));
+        }
+        self.open.push(base);
+        Ok(&self.open[self.open.len() - 1])
+    }
+
+    /// What every output says of them.
+    pub(super) fn compared_with(&self) -> Vec<ComparedWith> {
+        let of =
+            |base: &Base| ComparedWith { work_tree: base.work_tree().to_owned(), commit: base.commit().to_owned() };
+        self.open.iter().map(of).collect()
+    }
+}
+
+/// The top folder of the repository that `path` is audited in.
+pub(super) fn work_tree_of(path: &Path) -> Result<PathBuf, Failure> {
+    Base::work_tree_of(path).map_err(|error| Failure::usage(&error))
+}
