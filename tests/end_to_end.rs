@@ -35,6 +35,8 @@ mod audit_cache;
 mod audit_records;
 #[path = "end_to_end/base_git.rs"]
 mod base_git;
+#[path = "end_to_end/base_name.rs"]
+mod base_name;
 #[path = "end_to_end/carried.rs"]
 mod carried;
 #[path = "end_to_end/cli.rs"]
@@ -105,6 +107,7 @@ fn main() {
     trials.extend(audit::trials());
     trials.extend(audit_base::trials());
     trials.extend(base_git::trials());
+    trials.extend(base_name::trials());
     trials.extend(audit_cache::trials());
     trials.extend(audit_records::trials());
     trials.extend(doctor::trials());

@@ -4,6 +4,7 @@ use libtest_mimic::Trial;
 use sumgate::demo::World;
 
 use crate::audit::{audit, findings, home, honest, line_of};
+use crate::base_git::{only_new, repository};
 use crate::fixture::{origin, trial};
 
 pub fn trials() -> Vec<Trial> {
@@ -11,6 +12,7 @@ pub fn trials() -> Vec<Trial> {
         trial("audit: only the lines added since a revision", since_a_revision),
         trial("audit: a submodule is no part of the base, whatever its own branches are called", submodule),
         trial("audit: the base is found through links and from anywhere", from_anywhere),
+        trial("base: worktrees have the base of their repository", worktrees),
         trial("audit: a workspace has its own modules, which need no line", workspace),
     ]
 }
@@ -141,4 +143,20 @@ fn workspace() {
     home.git(&["commit", "-qam", "lost"]);
     assert_eq!(findings(&home, &["--base", "main", "app"]), (Some(0), Vec::new()));
     assert_eq!(origin.take_requests(), Vec::<String>::new());
+}
+
+fn worktrees() {
+    let origin = origin(World::demo());
+    let home = repository(&origin);
+    home.git(&["worktree", "add", "-q", "--detach", "../beside"]);
+    let beside = home.root().join("beside");
+    only_new(&home, &["--base", "main", beside.to_str().unwrap()]);
+    home.git(&["-C", "../beside", "config", "extensions.worktreeConfig", "true"]);
+    only_new(&home, &["--base", "main", beside.to_str().unwrap()]);
+    // A `.git` elsewhere, and objects that are borrowed.
+    home.git(&["init", "-q", "--separate-git-dir=../separate"]);
+    only_new(&home, &["--base", "main"]);
+    home.git(&["clone", "-q", "--shared", "--branch=change", ".", "../shared"]);
+    let shared = home.root().join("shared");
+    only_new(&home, &["--base", "origin/main", shared.to_str().unwrap()]);
 }
