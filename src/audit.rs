@@ -13,6 +13,7 @@ mod find;
 mod judge;
 mod private;
 mod read;
+mod toolchain;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
@@ -21,8 +22,9 @@ use std::time::SystemTime;
 
 pub use base::{Base, BaseError};
 pub use cache::{CacheError, read_module_cache};
-pub use find::{FindError, Target, find};
-pub use read::{ReadError, read};
+pub use find::{ExcludeError, FindError, Found, LeftOut, Target, find};
+pub use read::{ReadError, Reader};
+pub use toolchain::GoHere;
 
 use judge::{Rules, judge};
 
@@ -39,6 +41,8 @@ use crate::sumdb::{Answer, Client, SumdbError};
 pub enum Entry {
     /// A hash to hold against the record.
     Hash(HashAt),
+    /// A module version that `go` would download, without a hash.
+    Named(NamedAt),
     /// Something that is wrong whatever the database says.
     Finding(Finding),
 }
@@ -54,6 +58,17 @@ pub struct HashAt {
     pub kind: Kind,
     /// The hash.
     pub hash: AnyHash,
+}
+
+/// A module version that a line names, and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedAt {
+    /// Where.
+    pub place: Place,
+    /// Which.
+    pub module: ModuleVersion,
+    /// The line in words.
+    pub line: String,
 }
 
 /// With what an audit is done.
@@ -75,11 +90,11 @@ impl Audit {
     pub fn wanted(&self, entries: &[Entry]) -> Vec<ModuleVersion> {
         let rules = self.rules();
         let mut seen = HashSet::new();
-        let hashes = entries.iter().filter_map(|entry| match entry {
-            Entry::Hash(at) => Some(at),
+        let asked = entries.iter().filter_map(|entry| match entry {
+            Entry::Hash(at) => rules.is_asked(at).then_some(&at.module),
+            Entry::Named(at) => Some(&at.module),
             Entry::Finding(_) => None,
         });
-        let asked = hashes.filter(|at| rules.is_asked(at)).map(|at| &at.module);
         asked.filter(|module| seen.insert(*module)).cloned().collect()
     }
 
@@ -119,7 +134,10 @@ impl Audit {
         let Some((file, policy)) = &self.policy else { return (denials, Vec::new()) };
         let today = crate::policy::day(self.now);
         for entry in entries {
-            let Entry::Hash(HashAt { module, kind: Kind::Zip, .. }) = entry else { continue };
+            let (Entry::Hash(HashAt { module, kind: Kind::Zip, .. }) | Entry::Named(NamedAt { module, .. })) = entry
+            else {
+                continue;
+            };
             let mut facts = Facts::of(module.clone());
             facts.age = Some(Age::Unknown);
             facts.in_database = Some(false);

@@ -16,6 +16,7 @@ mod lookup;
 mod out;
 mod pins;
 mod policy;
+mod result_file;
 mod run;
 mod serve;
 mod sources;
