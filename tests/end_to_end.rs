@@ -29,6 +29,8 @@ mod audit;
 mod audit_base;
 #[path = "end_to_end/audit_cache.rs"]
 mod audit_cache;
+#[path = "end_to_end/audit_files.rs"]
+mod audit_files;
 #[path = "end_to_end/audit_records.rs"]
 mod audit_records;
 #[path = "end_to_end/carried.rs"]
@@ -53,6 +55,8 @@ mod gate_caches;
 mod gate_honest;
 #[path = "end_to_end/gate_settings.rs"]
 mod gate_settings;
+#[path = "end_to_end/gate_results.rs"]
+mod gate_results;
 #[path = "end_to_end/gate_ways.rs"]
 mod gate_ways;
 #[path = "end_to_end/go_command.rs"]
@@ -99,6 +103,7 @@ fn main() {
     trials.extend(audit::trials());
     trials.extend(audit_base::trials());
     trials.extend(audit_cache::trials());
+    trials.extend(audit_files::trials());
     trials.extend(audit_records::trials());
     trials.extend(doctor::trials());
     trials.extend(gate::trials());
@@ -106,6 +111,7 @@ fn main() {
     trials.extend(gate_caches::trials());
     trials.extend(gate_honest::trials());
     trials.extend(gate_settings::trials());
+    trials.extend(gate_results::trials());
     trials.extend(gate_ways::trials());
     trials.extend(policy::trials());
     trials.extend(readme::trials());

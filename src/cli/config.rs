@@ -199,7 +199,7 @@ fn text_of(what: &str, path: &Path, how: Come) -> Result<String, Failure> {
         TreeError::NotRegular { found, .. } => {
             let shown = path.display();
             let words =
-                format!("the {what} {shown} is not read [not-a-regular-file]: expected a regular file, found {found}");
+                format!("cannot read the {what} {shown} [not-a-regular-file]: expected a regular file, found {found}");
             Failure::new(Fault::Request, words)
         }
         TreeError::Unreadable { cause, .. } => Failure::host(&format!("read the {what} {}", path.display()), &cause),
