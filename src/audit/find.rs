@@ -388,9 +388,9 @@ mod tests {
         assert_eq!(
             told,
             [
+                (path("cache"), "the module cache"),
                 (path("a/x"), "--exclude ./a/x/"),
-                (path("b/go.sum"), "--exclude [b]/go.sum"),
-                (path("cache"), "the module cache")
+                (path("b/go.sum"), "--exclude [b]/go.sum")
             ]
         );
         for wrong in ["", "/etc", "../x", "a/[", "."] {

@@ -18,7 +18,7 @@ use crate::policy::Policy;
 use crate::store::Store;
 use crate::sumdb::{Anchor, Client, Database, DatabaseError};
 use crate::toml_file::{self, Complaint, Complaints, MAX_FILE};
-use crate::tree::{Tree, TreeError, open_named, read_bounded};
+use crate::tree::{Tree, TreeError, open_named, read_bounded, work_tree};
 
 /// As for an audit: the go.sum of a very large monorepo has one megabyte.
 const MAX_GO_SUM: u64 = 16 << 20;
@@ -225,9 +225,16 @@ fn open(path: &Path, how: Come) -> Result<File, TreeError> {
         return open_named(path);
     }
     let unreadable = |cause| TreeError::Unreadable { path: path.to_owned(), cause };
-    let here = Path::new(".").canonicalize().map_err(unreadable)?;
-    let tree = Tree::around(&here).map_err(unreadable)?;
-    if here.join(path).starts_with(tree.root()) { tree.open(path) } else { open_named(path) }
+    let at = Path::new(".").canonicalize().map_err(unreadable)?.join(path);
+    let tree = Tree::around(Path::new(".")).map_err(unreadable)?;
+    if at.starts_with(tree.root()) {
+        return tree.open(path);
+    }
+    // The repository around a submodule was written by others, too.
+    match at.parent().filter(|folder| work_tree(folder).is_some()) {
+        Some(folder) => Tree::around(folder).map_err(unreadable)?.open(path),
+        None => open_named(path),
+    }
 }
 
 /// What is wrong with a file, each with the file before line and column.

@@ -197,6 +197,10 @@ fn policies() {
     std::fs::rename(&inside, home.home().join("sumgate.toml")).unwrap();
     let (code, output) = sumgate(&["audit"]);
     assert_eq!(code, Some(0), "{output}");
+    // Unless that is a repository itself: around a submodule lies a tree of strangers.
+    home.git(&["init", "-q"]);
+    let (code, output) = sumgate(&["audit"]);
+    assert_eq!((code, output.contains("[not-a-regular-file]")), (Some(2), true), "{output}");
 }
 
 fn every_sum() {
