@@ -53,10 +53,10 @@ mod gate_blind;
 mod gate_caches;
 #[path = "end_to_end/gate_honest.rs"]
 mod gate_honest;
-#[path = "end_to_end/gate_settings.rs"]
-mod gate_settings;
 #[path = "end_to_end/gate_results.rs"]
 mod gate_results;
+#[path = "end_to_end/gate_settings.rs"]
+mod gate_settings;
 #[path = "end_to_end/gate_ways.rs"]
 mod gate_ways;
 #[path = "end_to_end/go_command.rs"]
