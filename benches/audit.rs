@@ -20,7 +20,7 @@ use http_body_util::Full;
 use hyper::service::service_fn;
 use hyper::{Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use sumgate::audit::{Audit, find, read};
+use sumgate::audit::{Audit, GoHere, LeftOut, Reader, find};
 use sumgate::module::Patterns;
 use sumgate::origin::HttpClient;
 use sumgate::store::Store;
@@ -94,7 +94,9 @@ async fn audit(go_sum: &Path, data: &Path, url: &str, at_once: usize) -> Duratio
     let store = Store::open(data).unwrap();
     let database = Database::parse(&format!("{KEY} {url}")).unwrap();
     let client = Client::open(database, &store, &Anchor::BuiltIn, HttpClient::new().unwrap()).unwrap();
-    let entries = read(&find(go_sum).unwrap()[0], None).unwrap();
+    let found = find(go_sum, &LeftOut::default()).unwrap();
+    let go = GoHere::of(&sumgate::goenv::GoEnv::default());
+    let entries = Reader { tree: &found.tree, base: None, go: &go }.read(&found.targets[0]).unwrap();
     let now = SystemTime::now();
     let audit =
         Audit { clients: vec![client], exempt: Patterns::default(), at_once, policy: None, base_policy: None, now };

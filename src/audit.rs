@@ -12,6 +12,7 @@ mod find;
 mod judge;
 mod private;
 mod read;
+mod toolchain;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
@@ -19,8 +20,9 @@ use std::sync::atomic::AtomicUsize;
 use std::time::SystemTime;
 
 pub use cache::{CacheError, read_module_cache};
-pub use find::{FindError, Target, find};
-pub use read::{ReadError, read};
+pub use find::{ExcludeError, FindError, Found, LeftOut, Target, find};
+pub use read::{ReadError, Reader};
+pub use toolchain::GoHere;
 
 use judge::{Rules, judge};
 
@@ -37,6 +39,8 @@ use crate::sumdb::{Answer, Client, SumdbError};
 pub enum Entry {
     /// A hash to hold against the record.
     Hash(HashAt),
+    /// A module version that `go` would download, without a hash.
+    Named(NamedAt),
     /// Something that is wrong whatever the database says.
     Finding(Finding),
 }
@@ -52,6 +56,17 @@ pub struct HashAt {
     pub kind: Kind,
     /// The hash.
     pub hash: AnyHash,
+}
+
+/// A module version that a line names, and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedAt {
+    /// Where.
+    pub place: Place,
+    /// Which.
+    pub module: ModuleVersion,
+    /// The line in words.
+    pub line: String,
 }
 
 /// With what an audit is done.
@@ -75,11 +90,11 @@ impl Audit {
     pub fn wanted(&self, entries: &[Entry]) -> Vec<ModuleVersion> {
         let rules = self.rules();
         let mut seen = HashSet::new();
-        let hashes = entries.iter().filter_map(|entry| match entry {
-            Entry::Hash(at) => Some(at),
+        let asked = entries.iter().filter_map(|entry| match entry {
+            Entry::Hash(at) => rules.is_asked(at).then_some(&at.module),
+            Entry::Named(at) => Some(&at.module),
             Entry::Finding(_) => None,
         });
-        let asked = hashes.filter(|at| rules.is_asked(at)).map(|at| &at.module);
         asked.filter(|module| seen.insert(*module)).cloned().collect()
     }
 
@@ -117,7 +132,7 @@ impl Audit {
     ) -> (HashMap<ModuleVersion, Denial>, Vec<Finding>) {
         let mut denials = HashMap::new();
         let zips = entries.iter().filter_map(|entry| match entry {
-            Entry::Hash(at) if at.kind == Kind::Zip => Some(&at.module),
+            Entry::Hash(HashAt { module, kind: Kind::Zip, .. }) | Entry::Named(NamedAt { module, .. }) => Some(module),
             _ => None,
         });
         let zips: Vec<&ModuleVersion> = zips.collect();

@@ -19,6 +19,7 @@ mod out;
 mod pins;
 mod policies;
 mod policy;
+mod result_file;
 mod run;
 mod serve;
 mod sources;

@@ -11,6 +11,7 @@ mod junit;
 mod render;
 mod sarif;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -78,17 +79,20 @@ pub struct Finding {
     pub facts: Vec<(String, String)>,
     /// What to do, where more can be said than [`Code::help`] says.
     pub help: Option<String>,
+    /// It stands in a file that `go` does not read for this repository: a warning at most.
+    pub apart: bool,
 }
 
 impl Finding {
     /// A finding of this kind, about nothing yet.
     pub fn of(code: Code) -> Self {
-        Self { code, place: None, module: None, message: String::new(), facts: Vec::new(), help: None }
+        Self { code, place: None, module: None, message: String::new(), facts: Vec::new(), help: None, apart: false }
     }
 
     /// How bad it is.
     pub fn severity(&self) -> Severity {
-        self.code.severity()
+        let severity = self.code.severity();
+        if self.apart { severity.min(Severity::Warning) } else { severity }
     }
 
     /// What to do about it.
@@ -154,6 +158,8 @@ pub struct Report {
     pub files: Vec<PathBuf>,
     /// The commits that the files were compared with, one for each repository; only what is new since then was audited.
     pub base: Vec<ComparedWith>,
+    /// Files and folders that were left out of the search, and why.
+    pub excluded: Vec<(PathBuf, String)>,
     /// Lines (or cached files) that were proved to be right.
     pub proved: usize,
     /// What was found, in the order of the files.
@@ -173,6 +179,8 @@ pub struct Report {
 /// How an audit ended. A worse ending hides the ones before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ending {
+    /// Nothing denied was found; and nothing was proved, since no hash was there to be held against the record.
+    Nothing,
     /// Everything was checked, and nothing denied was found.
     Clean,
     /// Something denied was found.
@@ -192,9 +200,24 @@ impl Report {
             Ending::NotFinished
         } else if self.findings.iter().any(|finding| finding.severity() >= deny) {
             Ending::Findings
+        } else if self.proved == 0 && !self.files.is_empty() {
+            // Without files it is no audit.
+            Ending::Nothing
         } else {
             Ending::Clean
         }
+    }
+
+    /// Moves the findings in these files behind the others, as warnings at most, each with the reason.
+    pub fn put_apart(&mut self, files: &HashMap<PathBuf, &'static str>) {
+        for finding in &mut self.findings {
+            if let Some(why) = finding.place.as_ref().and_then(|place| files.get(&place.file)) {
+                finding.apart = true;
+                let fact = format!("{why}, so `go` does not read it for this repository");
+                finding.facts.push(("this file".to_owned(), fact));
+            }
+        }
+        self.findings.sort_by_key(|finding| finding.apart);
     }
 }
 

@@ -37,6 +37,7 @@ pub use install::install;
 pub use programs::{New, Snapshot};
 pub use report::report;
 pub use repository::programs as repository_programs;
+pub(crate) use unpacked::of_toolchain;
 
 use crate::dirhash::H1;
 use crate::finding::{Finding, PoliciesInForce, Severity};

@@ -150,6 +150,27 @@ pub fn names_a_module(text: &str) -> bool {
     Lines::of(text).filter_map(Result::ok).any(|line| matches!(&line.words[..], [verb, _] if verb == "module"))
 }
 
+/// A `go` or `toolchain` line of a go.mod or go.work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToolchainLine {
+    /// `go` or `toolchain`.
+    pub verb: &'static str,
+    /// What stands behind it.
+    pub name: String,
+    /// Where, from 1.
+    pub line: u32,
+}
+
+/// The lines that name a version of `go`. As with retractions, no line hides the others.
+pub fn toolchain_lines(text: &str) -> Vec<ToolchainLine> {
+    let read = |line: Line| {
+        let (first, rest) = line.words.split_first()?;
+        let verb = ["go", "toolchain"].into_iter().find(|verb| verb == first)?;
+        Some(ToolchainLine { verb, name: rest.join(" "), line: line.number })
+    };
+    Lines::of(text).filter_map(Result::ok).filter_map(read).collect()
+}
+
 /// The folders of the modules that a go.work uses (<https://go.dev/ref/mod#go-work-file>), as written there.
 pub fn used_folders(go_work: &str) -> Vec<String> {
     let read = |line: Line| match &line.words[..] {

@@ -4,7 +4,7 @@
 //! only as a regular file whose real path lies inside the tree, and not inside a `.git`.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
@@ -21,12 +21,12 @@ pub struct Tree {
 #[non_exhaustive]
 pub enum TreeError {
     /// It leads out of the tree, or is no regular file.
-    #[error("{} is not a regular file of the tree: {why}", path.display())]
+    #[error("{} is not read: expected a regular file, found {found}", path.display())]
     NotRegular {
         /// Which, as named.
         path: PathBuf,
         /// What it is instead.
-        why: &'static str,
+        found: &'static str,
     },
     /// The file system refuses.
     #[error("cannot read {}: {cause}", path.display())]
@@ -58,15 +58,43 @@ impl Tree {
 
     /// Opens a regular file of the tree. Never blocks on a FIFO or a device.
     pub fn open(&self, path: &Path) -> Result<File, TreeError> {
-        let unreadable = |cause| TreeError::Unreadable { path: path.to_owned(), cause };
-        let not_regular = |why| TreeError::NotRegular { path: path.to_owned(), why };
-        let real = path.canonicalize().map_err(unreadable)?;
-        let inside = real.strip_prefix(&self.root).map_err(|_| not_regular("it leads out of the tree"))?;
+        let not_regular = |found| TreeError::NotRegular { path: path.to_owned(), found };
+        let real = real(path)?;
+        let inside = real.strip_prefix(&self.root).map_err(|_| not_regular("a link that leads out of the tree"))?;
         if inside.components().any(|part| part.as_os_str() == ".git") {
-            return Err(not_regular("it leads into .git"));
+            return Err(not_regular("a link that leads into .git"));
         }
-        open_regular(&real).map_err(unreadable)?.ok_or_else(|| not_regular("it is a FIFO, a device or a folder"))
+        open_real(path, &real)
     }
+}
+
+/// Opens a regular file that a person named: it may lie anywhere. Never blocks on a FIFO or a device.
+pub fn open_named(path: &Path) -> Result<File, TreeError> {
+    open_real(path, &real(path)?)
+}
+
+/// Reads a file to its end, as far as `max` bytes; `None` if it has more.
+pub fn read_bounded(file: File, max: u64) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    file.take(max.saturating_add(1)).read_to_end(&mut bytes)?;
+    Ok((bytes.len() as u64 <= max).then_some(bytes))
+}
+
+/// Where a path leads.
+fn real(path: &Path) -> Result<PathBuf, TreeError> {
+    path.canonicalize().map_err(|cause| {
+        // What is absent today on this machine may be there on another.
+        if path.is_symlink() {
+            TreeError::NotRegular { path: path.to_owned(), found: "a link that leads nowhere" }
+        } else {
+            TreeError::Unreadable { path: path.to_owned(), cause }
+        }
+    })
+}
+
+fn open_real(path: &Path, real: &Path) -> Result<File, TreeError> {
+    let opened = open_regular(real).map_err(|cause| TreeError::Unreadable { path: path.to_owned(), cause })?;
+    opened.ok_or_else(|| TreeError::NotRegular { path: path.to_owned(), found: "a FIFO, a device or a folder" })
 }
 
 /// The work tree that a folder lies in: the nearest one at or above it with a `.git`.
@@ -113,10 +141,26 @@ mod tests {
         for name in ["go.sum", "sub/go.sum"] {
             assert!(tree.open(&root.join(name)).is_ok(), "{name}");
         }
-        for name in ["secret", "config", "zero", "fifo", "sub"] {
+        symlink("gone", root.join("dangling")).unwrap();
+        symlink("loop", root.join("loop")).unwrap();
+        for name in ["secret", "config", "zero", "fifo", "sub", "dangling", "loop"] {
             let error = tree.open(&root.join(name)).unwrap_err();
             assert!(matches!(error, TreeError::NotRegular { .. }), "{name}: {error}");
         }
         assert!(matches!(tree.open(&root.join("none")), Err(TreeError::Unreadable { .. })));
+        // What a person names may lie elsewhere, and is a regular file all the same.
+        assert!(open_named(&root.join("secret")).is_ok());
+        for name in ["zero", "fifo", "sub", "dangling"] {
+            assert!(matches!(open_named(&root.join(name)), Err(TreeError::NotRegular { .. })), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_read_to_its_bound() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        fs::write(&path, "12345").unwrap();
+        let read = |max| read_bounded(open_named(&path).unwrap(), max).unwrap();
+        assert_eq!((read(5), read(4)), (Some(b"12345".to_vec()), None));
     }
 }

@@ -31,6 +31,8 @@ mod audit;
 mod audit_base;
 #[path = "end_to_end/audit_cache.rs"]
 mod audit_cache;
+#[path = "end_to_end/audit_files.rs"]
+mod audit_files;
 #[path = "end_to_end/audit_records.rs"]
 mod audit_records;
 #[path = "end_to_end/base_git.rs"]
@@ -57,6 +59,8 @@ mod gate_blind;
 mod gate_caches;
 #[path = "end_to_end/gate_honest.rs"]
 mod gate_honest;
+#[path = "end_to_end/gate_results.rs"]
+mod gate_results;
 #[path = "end_to_end/gate_settings.rs"]
 mod gate_settings;
 #[path = "end_to_end/gate_ways.rs"]
@@ -109,6 +113,7 @@ fn main() {
     trials.extend(base_git::trials());
     trials.extend(base_name::trials());
     trials.extend(audit_cache::trials());
+    trials.extend(audit_files::trials());
     trials.extend(audit_records::trials());
     trials.extend(doctor::trials());
     trials.extend(gate::trials());
@@ -116,6 +121,7 @@ fn main() {
     trials.extend(gate_caches::trials());
     trials.extend(gate_honest::trials());
     trials.extend(gate_settings::trials());
+    trials.extend(gate_results::trials());
     trials.extend(gate_ways::trials());
     trials.extend(policy::trials());
     trials.extend(policy_base::trials());

@@ -17,6 +17,7 @@ use crate::artifact::Kind;
 use crate::dirhash::{H1, ZipLimits, hash_dir, hash_go_mod, hash_module_zip};
 use crate::fault::in_full;
 use crate::finding::{Code, Finding, Place};
+use crate::gate::of_toolchain;
 use crate::gosum::AnyHash;
 use crate::module::{ModulePath, ModuleVersion, Version};
 
@@ -48,12 +49,18 @@ enum Content {
 }
 
 /// Hashes everything in the module cache `root`, in the order of the names. Blocks, on all processors. Counts in `hashed`.
-pub fn read_module_cache(root: &Path, hashed: &AtomicUsize) -> Result<Vec<Entry>, CacheError> {
+/// What the toolchain in `goroot` brings along and unpacks there by itself is no download, and left out if it is as there.
+pub fn read_module_cache(root: &Path, goroot: Option<&Path>, hashed: &AtomicUsize) -> Result<Vec<Entry>, CacheError> {
     let download = root.join("cache/download");
-    let mut found = Vec::new();
-    walk(root, &download, &download, 0, &mut found)?;
+    let mut walk = Walk { root, download: &download, found: Vec::new(), odd: Vec::new() };
+    walk.odd.extend(not_a_folder(root, Path::new("cache/download")));
+    walk.folder(&download, 0)?;
+    let Walk { mut found, mut odd, .. } = walk;
     found.sort_unstable_by(|a, b| a.path.cmp(&b.path));
     found.dedup_by(|a, b| a.path == b.path);
+    odd.sort_unstable();
+    odd.dedup();
+    let goroots = goroots(goroot, &found);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let next = AtomicUsize::new(0);
     let entries = Mutex::new(Vec::with_capacity(found.len()));
@@ -61,7 +68,7 @@ pub fn read_module_cache(root: &Path, hashed: &AtomicUsize) -> Result<Vec<Entry>
         for _ in 0..threads {
             scope.spawn(|| {
                 while let Some(cached) = found.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let entry = entry(cached);
+                    let entry = entry(cached, &goroots);
                     hashed.fetch_add(1, Ordering::Relaxed);
                     entries.lock().unwrap_or_else(PoisonError::into_inner).push((&cached.path, entry));
                 }
@@ -70,40 +77,78 @@ pub fn read_module_cache(root: &Path, hashed: &AtomicUsize) -> Result<Vec<Entry>
     });
     let mut entries = entries.into_inner().unwrap_or_else(PoisonError::into_inner);
     entries.sort_unstable_by(|a, b| a.0.cmp(b.0));
-    Ok(entries.into_iter().map(|(_, entry)| entry).collect())
+    let odd = odd.into_iter().map(odd_entry);
+    Ok(odd.chain(entries.into_iter().filter_map(|(_, entry)| entry)).collect())
 }
 
-fn walk(root: &Path, download: &Path, folder: &Path, depth: usize, found: &mut Vec<Cached>) -> Result<(), CacheError> {
-    let failed = |cause| CacheError { path: folder.to_owned(), cause };
-    if depth > MAX_DEPTH {
-        return Err(failed(io::Error::other("its folders are nested too deeply")));
-    }
-    for entry in fs::read_dir(folder).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let path = entry.path();
-        let kind = entry.file_type().map_err(failed)?;
-        if kind.is_symlink() && path.is_dir() {
-            let why = format!("{} is a link to a folder, and go makes none: remove it", path.display());
-            return Err(failed(io::Error::other(why)));
+/// The toolchain here, and those in the cache, which are audited with it.
+fn goroots(goroot: Option<&Path>, found: &[Cached]) -> Vec<PathBuf> {
+    let is_toolchain = |one: &&Cached| matches!(one.content, Content::Unpacked) && one.module.path.is_toolchain();
+    let unpacked = found.iter().filter(is_toolchain).map(|one| one.path.clone());
+    goroot.map(Path::to_owned).into_iter().chain(unpacked).collect()
+}
+
+struct Walk<'a> {
+    root: &'a Path,
+    download: &'a Path,
+    found: Vec<Cached>,
+    /// Links, and what else is neither a file nor a folder.
+    odd: Vec<PathBuf>,
+}
+
+impl Walk<'_> {
+    fn folder(&mut self, folder: &Path, depth: usize) -> Result<(), CacheError> {
+        let failed = |cause| CacheError { path: folder.to_owned(), cause };
+        if depth > MAX_DEPTH {
+            return Err(failed(io::Error::other("its folders are nested too deeply")));
         }
-        if kind.is_dir() {
-            // Lookups and tiles of the go command, not modules.
-            if path != download.join("sumdb") {
-                walk(root, download, &path, depth + 1, found)?;
-            }
-        } else if let Some((module, content)) = cached(download, &path) {
-            let name = format!("{}@{}", module.path.escaped(), module.version.escaped());
-            let unpacked = root.join(name);
-            let of_code = matches!(content, Content::Zip | Content::Unpacked);
-            if of_code && unpacked.is_dir() {
-                found.push(Cached { path: unpacked, module: module.clone(), content: Content::Unpacked });
-            }
-            if !matches!(content, Content::Unpacked) {
-                found.push(Cached { path, module, content });
+        for entry in fs::read_dir(folder).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let path = entry.path();
+            let kind = entry.file_type().map_err(failed)?;
+            if kind.is_dir() {
+                // Lookups and tiles of the go command, not modules.
+                if path != self.download.join("sumdb") {
+                    self.folder(&path, depth + 1)?;
+                }
+            } else if !kind.is_file() {
+                self.odd.push(path);
+            } else if let Some((module, content)) = cached(self.download, &path) {
+                if matches!(content, Content::Zip | Content::Unpacked) {
+                    self.unpacked(&module);
+                }
+                if !matches!(content, Content::Unpacked) {
+                    self.found.push(Cached { path, module, content });
+                }
             }
         }
+        Ok(())
     }
-    Ok(())
+
+    fn unpacked(&mut self, module: &ModuleVersion) {
+        let name = format!("{}@{}", module.path.escaped(), module.version.escaped());
+        if let Some(odd) = not_a_folder(self.root, Path::new(&name)) {
+            self.odd.push(odd);
+        } else if self.root.join(&name).is_dir() {
+            let (path, module) = (self.root.join(&name), module.clone());
+            self.found.push(Cached { path, module, content: Content::Unpacked });
+        }
+    }
+}
+
+/// The first part of `below` that is there and is no folder: `go` would follow a link.
+fn not_a_folder(root: &Path, below: &Path) -> Option<PathBuf> {
+    let mut path = root.to_owned();
+    below.iter().find_map(|part| {
+        path.push(part);
+        path.symlink_metadata().is_ok_and(|found| !found.is_dir()).then(|| path.clone())
+    })
+}
+
+fn odd_entry(path: PathBuf) -> Entry {
+    let message = "the module cache has a link, or what is neither file nor folder: `go` makes none".to_owned();
+    let place = Some(Place { file: path, line: None });
+    Entry::Finding(Finding { place, message, ..Finding::of(Code::NotARegularFile) })
 }
 
 /// Of what a file of the cache tells: a `.ziphash` tells of the unpacked folder.
@@ -120,17 +165,19 @@ fn cached(download: &Path, file: &Path) -> Option<(ModuleVersion, Content)> {
     Some((module, content))
 }
 
-fn entry(cached: &Cached) -> Entry {
+/// `None` for what the toolchain brought along.
+fn entry(cached: &Cached, goroots: &[PathBuf]) -> Option<Entry> {
     let place = Place { file: cached.path.clone(), line: None };
     let kind = if matches!(cached.content, Content::GoMod) { Kind::Mod } else { Kind::Zip };
     match hash(cached) {
-        Ok(h1) => Entry::Hash(HashAt { place, module: cached.module.clone(), kind, hash: AnyHash::H1(h1) }),
-        Err(why) => Entry::Finding(Finding {
+        Ok(h1) if kind == Kind::Zip && of_toolchain(goroots, &cached.module) == Some(h1) => None,
+        Ok(h1) => Some(Entry::Hash(HashAt { place, module: cached.module.clone(), kind, hash: AnyHash::H1(h1) })),
+        Err(why) => Some(Entry::Finding(Finding {
             place: Some(place),
             module: Some(cached.module.to_string()),
             message: format!("cannot be hashed: {why}"),
             ..Finding::of(Code::UnreadableFile)
-        }),
+        })),
     }
 }
 

@@ -1,21 +1,71 @@
-//! Which files to audit: a go.sum, a go.work.sum, or all of them below a folder.
+//! Which files to audit: one that is named, or each go.sum, go.work.sum and X.sum beside an X.mod below a folder.
+//!
+//! Hidden folders and vendor folders are searched, too: `go -modfile` reads a file from anywhere. Only `.git`, the caches of
+//! `go`, the data folder, and what `--exclude` names are left out; all but `.git` is told.
 
+use std::collections::{BTreeSet, HashSet};
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
+
+use super::read::MAX_FILE;
+use crate::gomod::used_folders;
+use crate::module::{PatternError, Patterns};
+use crate::tree::{Tree, read_bounded};
 
 /// The largest monorepos have some thousand modules.
 const MAX_FILES: usize = 100_000;
 /// No source tree is deeper; what is, is a loop of mounts.
 const MAX_DEPTH: usize = 100;
+/// The largest source trees have some 100,000 folders; `node_modules` may add as many.
+const MAX_FOLDERS: usize = 1_000_000;
 
-/// A file to audit.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Files to audit that belong together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Target {
-    /// The go.sum or go.work.sum; may be absent where a go.mod has no go.sum yet.
-    pub sum: PathBuf,
-    /// The go.mod beside it. A go.work.sum has none.
+    /// The go.sum, go.work.sum or X.sum. `None` for a go.mod or go.work alone: only its `go` and `toolchain` lines count.
+    /// It may be absent where a go.mod is all that there is.
+    pub sum: Option<PathBuf>,
+    /// The go.mod or X.mod beside it.
     pub go_mod: Option<PathBuf>,
+    /// The go.work or X.work beside it.
+    pub go_work: Option<PathBuf>,
+    /// Why `go` does not read it for this repository.
+    pub apart: Option<&'static str>,
+    /// The sum is named by a person, and may lie anywhere.
+    pub is_named: bool,
+}
+
+/// What was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// What the files belong to.
+    pub tree: Tree,
+    /// In order.
+    pub targets: Vec<Target>,
+    /// What was left out, and why.
+    pub excluded: Vec<(PathBuf, String)>,
+    /// Each `vendor/modules.txt` of a module or workspace.
+    pub vendored: Vec<PathBuf>,
+}
+
+/// What is left out of a search.
+#[derive(Clone, Debug, Default)]
+pub struct LeftOut {
+    patterns: Vec<(String, Patterns)>,
+    folders: Vec<(PathBuf, &'static str)>,
+}
+
+/// A pattern of `--exclude` that means nothing.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExcludeError {
+    /// It leads elsewhere.
+    #[error("{0:?} is no path below the folder under audit: write one such as third_party/*/testdata")]
+    Elsewhere(String),
+    /// It is no glob.
+    #[error(transparent)]
+    Pattern(#[from] PatternError),
 }
 
 /// Why there is nothing to audit.
@@ -37,70 +87,212 @@ pub enum FindError {
         path: PathBuf,
     },
     /// More than anybody has.
-    #[error("{} has more files, or is deeper, than any source tree: name the go.sum files one by one", path.display())]
+    #[error(
+        "{} has more files, or is deeper, than any source tree: name the go.sum files one by one, or leave folders out \
+         with --exclude",
+        path.display()
+    )]
     TooMuch {
         /// Which folder.
         path: PathBuf,
     },
 }
 
-/// The files to audit: `path` itself if it is a file; else every go.sum and go.work.sum below it, in order, but for
-/// `vendor` and hidden folders. Links to folders are not followed. Where there is no go.sum at all but a go.mod, that is
-/// the target: whatever it requires has no line.
-pub fn find(path: &Path) -> Result<Vec<Target>, FindError> {
-    let unreadable = |cause| FindError::Unreadable { path: path.to_owned(), cause };
-    if !fs::metadata(path).map_err(unreadable)?.is_dir() {
-        return Ok(vec![target(tidy(path))]);
+impl LeftOut {
+    /// Patterns of paths below the folder under audit, and folders with what they are. A folder that is absent counts for
+    /// nothing.
+    pub fn new(patterns: &[String], folders: &[(PathBuf, &'static str)]) -> Result<Self, ExcludeError> {
+        let pattern = |text: &String| {
+            let path = Path::new(text);
+            let is_below = path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+            let globs = Patterns::parse(text.trim_start_matches("./"))?;
+            if !is_below || tidy(path).as_os_str().is_empty() {
+                return Err(ExcludeError::Elsewhere(text.clone()));
+            }
+            Ok((text.clone(), globs))
+        };
+        let folders = folders.iter().filter_map(|(folder, what)| Some((folder.canonicalize().ok()?, *what)));
+        Ok(Self { patterns: patterns.iter().map(pattern).collect::<Result<_, _>>()?, folders: folders.collect() })
     }
-    let mut sums = Vec::new();
-    walk(path, 0, &mut sums)?;
-    if sums.is_empty() {
-        let go_mod = tidy(path).join("go.mod");
-        if !go_mod.is_file() {
-            return Err(FindError::Nothing { path: path.to_owned() });
-        }
-        sums.push(tidy(path).join("go.sum"));
+
+    /// Why a file or folder is left out: `below` is its path in the folder under audit, `real` the one without links.
+    fn why(&self, below: &Path, real: &Path) -> Option<String> {
+        let elements: Vec<_> = below.iter().map(|element| element.to_string_lossy()).collect();
+        let matches = |globs: &Patterns| globs.match_elements(elements.iter().map(AsRef::as_ref));
+        let pattern = self.patterns.iter().find(|(_, globs)| matches(globs));
+        let folder = || self.folders.iter().find(|(folder, _)| folder == real);
+        pattern.map(|(text, _)| format!("--exclude {text}")).or_else(|| folder().map(|(_, what)| (*what).to_owned()))
     }
-    Ok(sums.into_iter().map(target).collect())
 }
 
-fn target(sum: PathBuf) -> Target {
-    let is_go_sum = sum.file_name().is_some_and(|name| name == "go.sum");
-    let go_mod = is_go_sum.then(|| sum.with_file_name("go.mod")).filter(|go_mod| go_mod.is_file());
-    Target { sum, go_mod }
+impl Target {
+    /// The file that stands for it in a list.
+    pub fn file(&self) -> PathBuf {
+        self.sum.clone().or_else(|| self.go_mod.clone()).or_else(|| self.go_work.clone()).unwrap_or_default()
+    }
+}
+
+/// The files to audit: `path` itself if it is no folder; else what is below it, in order. Links to folders are not
+/// followed. Where there is a go.mod alone, that is the target: whatever it requires has no line.
+pub fn find(path: &Path, left_out: &LeftOut) -> Result<Found, FindError> {
+    let unreadable = |cause| FindError::Unreadable { path: path.to_owned(), cause };
+    if !fs::metadata(path).map_err(unreadable)?.is_dir() {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut targets: Vec<Target> = named(&tidy(path));
+        for target in &mut targets {
+            target.is_named = true;
+        }
+        let tree = Tree::around(folder).map_err(unreadable)?;
+        return Ok(Found { tree, targets, excluded: Vec::new(), vendored: Vec::new() });
+    }
+    let tree = Tree::around(path).map_err(unreadable)?;
+    let found = Found { tree, targets: Vec::new(), excluded: Vec::new(), vendored: Vec::new() };
+    let mut walk = Walk { root: path, real: path.canonicalize().map_err(unreadable)?, left_out, found, folders: 0 };
+    walk.folder(Path::new(""), 0, None)?;
+    let mut found = walk.found;
+    if found.targets.is_empty() {
+        return Err(FindError::Nothing { path: path.to_owned() });
+    }
+    if found.targets.iter().all(|target| target.sum.is_none()) {
+        let top = tidy(path).join("go.mod");
+        if let Some(top) = found.targets.iter_mut().find(|target| target.go_mod.as_ref() == Some(&top)) {
+            top.sum = Some(tidy(path).join("go.sum"));
+        }
+    }
+    found.count_what_workspaces_use();
+    Ok(found)
+}
+
+/// A file that is named, with what lies beside it.
+fn named(sum: &Path) -> Vec<Target> {
+    let folder = sum.parent().unwrap_or(Path::new(""));
+    let name = sum.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let mut names = BTreeSet::from([name.clone()]);
+    for (end, other) in [(".sum", ".mod"), (".work.sum", ".work")] {
+        let beside = name.strip_suffix(end).map(|stem| format!("{stem}{other}"));
+        names.extend(beside.filter(|beside| folder.join(beside).symlink_metadata().is_ok_and(|one| !one.is_dir())));
+    }
+    let target = targets(folder, &names).into_iter().find(|target| target.sum.as_deref() == Some(sum));
+    vec![target.unwrap_or_else(|| Target { sum: Some(sum.to_owned()), ..Target::default() })]
+}
+
+/// The targets among the names of a folder.
+fn targets(folder: &Path, names: &BTreeSet<String>) -> Vec<Target> {
+    let path = |name: &str| Some(folder.join(name));
+    let there = |name: String| names.contains(&name).then(|| folder.join(name));
+    let target = |name: &String| {
+        if let Some(stem) = name.strip_suffix(".work.sum") {
+            let go_work = there(format!("{stem}.work"));
+            let counts = stem == "go" || go_work.is_some();
+            counts.then(|| Target { sum: path(name), go_work, ..Target::default() })
+        } else if let Some(stem) = name.strip_suffix(".sum") {
+            let go_mod = there(format!("{stem}.mod"));
+            let counts = stem == "go" || go_mod.is_some();
+            counts.then(|| Target { sum: path(name), go_mod, ..Target::default() })
+        } else if name == "go.mod" && !names.contains("go.sum") {
+            Some(Target { go_mod: path(name), ..Target::default() })
+        } else if name == "go.work" && !names.contains("go.work.sum") {
+            Some(Target { go_work: path(name), ..Target::default() })
+        } else {
+            None
+        }
+    };
+    names.iter().filter_map(target).collect()
 }
 
 /// Without a leading `./`: files are shown as a person would write them.
 fn tidy(path: &Path) -> PathBuf {
-    path.components().filter(|part| *part != std::path::Component::CurDir).collect()
+    path.components().filter(|part| *part != Component::CurDir).collect()
 }
 
-fn walk(folder: &Path, depth: usize, sums: &mut Vec<PathBuf>) -> Result<(), FindError> {
-    let unreadable = |cause| FindError::Unreadable { path: folder.to_owned(), cause };
-    if depth > MAX_DEPTH || sums.len() > MAX_FILES {
-        return Err(FindError::TooMuch { path: folder.to_owned() });
-    }
-    let mut entries: Vec<fs::DirEntry> =
-        fs::read_dir(folder).map_err(unreadable)?.collect::<Result<_, _>>().map_err(unreadable)?;
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for name in ["go.sum", "go.work.sum"] {
-        let file = folder.join(name);
-        match fs::metadata(&file) {
-            Ok(found) if found.is_file() => sums.push(tidy(&file)),
-            // A folder of that name, or a link that leads nowhere: `go` finds no go.sum here either.
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(cause) => return Err(FindError::Unreadable { path: file, cause }),
+impl Found {
+    /// What a go.work uses is read by `go`, wherever it lies.
+    fn count_what_workspaces_use(&mut self) {
+        if self.targets.iter().all(|target| target.apart.is_none()) {
+            return;
+        }
+        let mut used = HashSet::new();
+        for go_work in self.targets.iter().filter(|one| one.apart.is_none()).filter_map(|one| one.go_work.as_ref()) {
+            // What cannot be read is reported by whoever audits the file.
+            let Some(Ok(Some(text))) = self.tree.open(go_work).ok().map(|file| read_bounded(file, MAX_FILE)) else {
+                continue;
+            };
+            let beside = go_work.parent().unwrap_or(Path::new(""));
+            let folders = used_folders(&String::from_utf8_lossy(&text)).into_iter();
+            used.extend(folders.filter_map(|folder| beside.join(folder).canonicalize().ok()));
+        }
+        for target in &mut self.targets {
+            let folder = target.file().parent().and_then(|folder| Path::new(".").join(folder).canonicalize().ok());
+            if folder.is_some_and(|folder| used.contains(&folder)) {
+                target.apart = None;
+            }
         }
     }
-    for entry in entries {
-        let name = entry.file_name();
-        let left_out = name == "vendor" || name.to_string_lossy().starts_with('.');
-        if !left_out && entry.file_type().map_err(unreadable)?.is_dir() {
-            walk(&entry.path(), depth + 1, sums)?;
+}
+
+struct Walk<'a> {
+    /// As named.
+    root: &'a Path,
+    /// Without links.
+    real: PathBuf,
+    left_out: &'a LeftOut,
+    found: Found,
+    folders: usize,
+}
+
+impl Walk<'_> {
+    /// Searches the folder at `below` in the root.
+    fn folder(&mut self, below: &Path, depth: usize, apart: Option<&'static str>) -> Result<(), FindError> {
+        let folder = self.root.join(below);
+        let unreadable = |cause| FindError::Unreadable { path: folder.clone(), cause };
+        self.folders += 1;
+        if depth > MAX_DEPTH || self.folders > MAX_FOLDERS || self.found.targets.len() > MAX_FILES {
+            return Err(FindError::TooMuch { path: folder });
         }
+        let mut entries: Vec<fs::DirEntry> =
+            fs::read_dir(&folder).map_err(unreadable)?.collect::<Result<_, _>>().map_err(unreadable)?;
+        entries.sort_by_key(fs::DirEntry::file_name);
+        let (mut names, mut folders) = (BTreeSet::new(), Vec::new());
+        for entry in entries {
+            let (name, is_folder) = (entry.file_name(), entry.file_type().map_err(unreadable)?.is_dir());
+            let ends = [".sum", ".mod", ".work"];
+            let text = name.to_string_lossy().into_owned();
+            if name == ".git" || !(is_folder || ends.iter().any(|end| text.ends_with(end))) {
+                continue;
+            }
+            let inside = below.join(&name);
+            if let Some(why) = self.left_out.why(&inside, &self.real.join(&inside)) {
+                self.found.excluded.push((tidy(&self.root.join(inside)), why));
+            } else if is_folder {
+                folders.push(inside);
+            } else {
+                names.insert(text);
+            }
+        }
+        let targets = targets(&tidy(&folder), &names).into_iter().map(|target| Target { apart, ..target });
+        self.found.targets.extend(targets);
+        let is_module = names.contains("go.mod") || names.contains("go.work");
+        for inside in folders {
+            let name = inside.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let list = self.root.join(&inside).join("modules.txt");
+            if name == "vendor" && is_module && apart.is_none() && list.symlink_metadata().is_ok() {
+                self.found.vendored.push(tidy(&list));
+            }
+            self.folder(&inside, depth + 1, apart.or_else(|| set_apart(&name)))?;
+        }
+        Ok(())
     }
-    Ok(())
+}
+
+/// Folders that `go` leaves out of a module, and those with the code of others.
+fn set_apart(name: &str) -> Option<&'static str> {
+    match name {
+        "testdata" => Some("it lies below testdata"),
+        "node_modules" => Some("it lies below node_modules"),
+        "vendor" => Some("it lies below vendor"),
+        _ if name.starts_with('_') => Some("it lies below a folder whose name begins with _"),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -109,41 +301,125 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn folders_are_searched_but_for_vendor_and_hidden_ones() {
+    fn tree(files: &[&str]) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
-        for file in
-            ["go.mod", "go.sum", "b/go.work.sum", "b/c/go.sum", "vendor/go.sum", ".git/go.sum", "a/vendor/x/go.sum"]
-        {
+        for file in files {
             let file = root.path().join(file);
             fs::create_dir_all(file.parent().unwrap()).unwrap();
             fs::write(file, "").unwrap();
         }
-        std::os::unix::fs::symlink(root.path(), root.path().join("loop")).unwrap();
-        let found = find(root.path()).unwrap();
-        let names: Vec<_> = found.iter().map(|t| t.sum.strip_prefix(root.path()).unwrap().to_str().unwrap()).collect();
-        assert_eq!(names, ["go.sum", "b/go.work.sum", "b/c/go.sum"]);
-        assert_eq!(found[0].go_mod, Some(root.path().join("go.mod")));
-        assert_eq!(found[2].go_mod, None);
+        root
+    }
+
+    fn files(found: &Found, root: &Path) -> Vec<String> {
+        let name = |target: &Target| target.file().strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+        found.targets.iter().map(name).collect()
     }
 
     #[test]
-    fn a_file_that_cannot_be_looked_at_is_not_left_out() {
-        let root = tempfile::tempdir().unwrap();
-        fs::write(root.path().join("go.work.sum"), "").unwrap();
+    fn every_sum_is_found_but_below_git() {
+        let root = tree(&[
+            "go.mod",
+            "go.sum",
+            "tools.mod",
+            "tools.sum",
+            "lone.sum",
+            "lone.mod.txt",
+            ".git/go.sum",
+            ".hidden/go.sum",
+            "a/vendor/x/go.sum",
+            "b/go.work",
+            "b/go.work.sum",
+            "b/other.work",
+            "b/other.work.sum",
+            "b/c/go.sum",
+            "d/go.mod",
+            "e/go.work",
+        ]);
+        std::os::unix::fs::symlink(root.path(), root.path().join("loop")).unwrap();
+        let found = find(root.path(), &LeftOut::default()).unwrap();
+        let expected = [
+            "go.sum",
+            "tools.sum",
+            ".hidden/go.sum",
+            "a/vendor/x/go.sum",
+            "b/go.work.sum",
+            "b/other.work.sum",
+            "b/c/go.sum",
+            "d/go.mod",
+            "e/go.work",
+        ];
+        assert_eq!(files(&found, root.path()), expected);
+        assert_eq!(found.targets[0].go_mod, Some(root.path().join("go.mod")));
+        assert_eq!(found.targets[1].go_mod, Some(root.path().join("tools.mod")));
+        assert_eq!(found.targets[4].go_work, Some(root.path().join("b/go.work")));
+        assert_eq!(found.targets[6].go_mod, None);
+    }
+
+    #[test]
+    fn what_go_does_not_read_is_apart_unless_a_workspace_uses_it() {
+        let root = tree(&["go.sum", "testdata/a/go.sum", "testdata/b/go.sum", "_x/go.sum", "node_modules/y/go.sum"]);
+        fs::write(root.path().join("go.work"), "use ./testdata/b\n").unwrap();
+        let found = find(root.path(), &LeftOut::default()).unwrap();
+        let apart: Vec<bool> = found.targets.iter().map(|target| target.apart.is_some()).collect();
+        assert_eq!(
+            files(&found, root.path()),
+            ["go.sum", "go.work", "_x/go.sum", "node_modules/y/go.sum", "testdata/a/go.sum", "testdata/b/go.sum"]
+        );
+        assert_eq!(apart, [false, false, true, true, true, false]);
+        // Whoever names a folder wants it looked at.
+        let found = find(&root.path().join("testdata"), &LeftOut::default()).unwrap();
+        assert!(found.targets.iter().all(|target| target.apart.is_none()));
+    }
+
+    #[test]
+    fn what_is_left_out_is_told() {
+        let root = tree(&["go.sum", "a/x/go.sum", "a/y/go.sum", "b/go.sum", "cache/m/go.sum", "c/a/x/go.sum"]);
+        let exclude = |patterns: &[&str]| {
+            let patterns: Vec<String> = patterns.iter().map(|text| (*text).to_owned()).collect();
+            let cache = (root.path().join("cache"), "the module cache");
+            LeftOut::new(&patterns, &[cache, (root.path().join("none"), "absent")])
+        };
+        let found = find(root.path(), &exclude(&["./a/x/", "[b]/go.sum"]).unwrap()).unwrap();
+        assert_eq!(files(&found, root.path()), ["go.sum", "a/y/go.sum", "c/a/x/go.sum"]);
+        let told: Vec<(PathBuf, &str)> =
+            found.excluded.iter().map(|(path, why)| (path.clone(), why.as_str())).collect();
+        let path = |name: &str| root.path().join(name);
+        assert_eq!(
+            told,
+            [
+                (path("cache"), "the module cache"),
+                (path("a/x"), "--exclude ./a/x/"),
+                (path("b/go.sum"), "--exclude [b]/go.sum")
+            ]
+        );
+        for wrong in ["", "/etc", "../x", "a/[", "."] {
+            assert!(exclude(&[wrong]).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn links_devices_and_fifos_are_found_so_that_they_are_told() {
+        let root = tree(&["go.work.sum"]);
         std::os::unix::fs::symlink("nowhere", root.path().join("go.sum")).unwrap();
-        assert_eq!(find(root.path()).unwrap().len(), 1, "go takes it for absent");
-        fs::remove_file(root.path().join("go.sum")).unwrap();
-        std::os::unix::fs::symlink("go.sum", root.path().join("go.sum")).unwrap();
-        assert!(matches!(find(root.path()), Err(FindError::Unreadable { path, .. }) if path.ends_with("go.sum")));
+        assert_eq!(files(&find(root.path(), &LeftOut::default()).unwrap(), root.path()), ["go.sum", "go.work.sum"]);
+    }
+
+    #[test]
+    fn a_vendor_folder_of_a_module_is_told() {
+        let root = tree(&["go.mod", "vendor/modules.txt", "x/vendor/modules.txt", "testdata/go.mod"]);
+        let found = find(root.path(), &LeftOut::default()).unwrap();
+        assert_eq!(found.vendored, [root.path().join("vendor/modules.txt")]);
     }
 
     #[test]
     fn a_go_mod_alone_is_a_target_and_nothing_at_all_is_an_error() {
         let root = tempfile::tempdir().unwrap();
+        let find = |path: &Path| find(path, &LeftOut::default());
         assert!(matches!(find(root.path()), Err(FindError::Nothing { .. })));
         fs::write(root.path().join("go.mod"), "module a.com/b\n").unwrap();
-        assert_eq!(find(root.path()).unwrap().len(), 1);
+        let found = find(root.path()).unwrap();
+        assert_eq!((found.targets.len(), &found.targets[0].sum), (1, &Some(root.path().join("go.sum"))));
         assert!(matches!(find(&root.path().join("no")), Err(FindError::Unreadable { .. })));
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use super::private::looks_private;
-use super::{Entry, HashAt};
+use super::{Entry, HashAt, NamedAt};
 use crate::artifact::Kind;
 use crate::dirhash::H1;
 use crate::fault::{Fault, in_full};
@@ -46,6 +46,10 @@ pub(super) fn judge(
     for entry in entries {
         let at = match entry {
             Entry::Hash(at) => at,
+            Entry::Named(at) => {
+                named(at, answers, denials, &mut report);
+                continue;
+            }
             Entry::Finding(finding) => {
                 report.findings.push(finding.clone());
                 continue;
@@ -77,6 +81,35 @@ pub(super) fn judge(
         }
     }
     report
+}
+
+/// What a line makes `go` download has to be in the database, and allowed. Its hash is held against the record by `go`.
+fn named(
+    at: &NamedAt,
+    answers: &HashMap<ModuleVersion, Answer>,
+    denials: &HashMap<ModuleVersion, Denial>,
+    report: &mut Report,
+) {
+    let (place, module) = (at.place.clone(), at.module.to_string());
+    let finding = |code, message| {
+        let (place, module) = (Some(place.clone()), Some(module.clone()));
+        let facts = vec![("line".to_owned(), at.line.clone())];
+        Finding { place, module, message, facts, ..Finding::of(code) }
+    };
+    if let Some(denial) = denials.get(&at.module) {
+        report.findings.push(finding(Code::PolicyDenied, format!("{module} is {denial}")));
+    }
+    match answers.get(&at.module) {
+        Some(Ok(_)) => {}
+        Some(Err(error)) if error.fault() == Fault::Absent => {
+            report.findings.push(finding(Code::UnknownVersion, format!("the database has no record of {module}")));
+        }
+        answer => {
+            let why = answer.and_then(|answer| answer.as_ref().err()).map(|error| in_full(&**error));
+            let reason = why.unwrap_or_else(|| "nobody was asked about it".to_owned());
+            report.unchecked.push(Unaudited { place: place.clone(), module: module.clone(), reason });
+        }
+    }
 }
 
 fn not_asked(rules: &Rules<'_>, at: &HashAt, report: &mut Report) {

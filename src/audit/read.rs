@@ -1,11 +1,11 @@
 //! A target, read: its hash lines, what is wrong with them by themselves, and what go.mod requires without a line.
 
 use std::collections::HashSet;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::find::Target;
+use super::toolchain::GoHere;
 use super::{Entry, HashAt};
 use crate::artifact::Kind;
 use crate::finding::{Code, Finding, Place};
@@ -13,9 +13,10 @@ use crate::gomod::{GoMod, used_folders};
 use crate::gosum::{SumContent, SumLine, parse_go_sum};
 use crate::module::ModuleVersion;
 use crate::repository::{Base, BaseError};
+use crate::tree::{Tree, TreeError, open_named, read_bounded};
 
 /// The go.sum of a very large monorepo has one megabyte; a go.mod may have 16 MiB (`golang.org/x/mod/zip`: MaxGoMod).
-const MAX_FILE: u64 = 16 << 20;
+pub(super) const MAX_FILE: u64 = 16 << 20;
 
 /// Beside the go.work of a workspace. `go` looks there too.
 const WORK_SUM: &str = "go.work.sum";
@@ -43,34 +44,129 @@ pub enum ReadError {
     Base(#[from] BaseError),
 }
 
-/// Reads a target. With `base`, only what is new since then: the lines that were not there, and what is missing now and
-/// was not missing then.
-pub fn read(target: &Target, base: Option<&Base>) -> Result<Vec<Entry>, ReadError> {
-    let now = Files::now(target)?;
-    let mut missing = now.missing();
-    // A workspace may have thousands of modules: it is read only for those that need it.
-    if let (false, Some(workspace)) = (missing.is_empty(), workspace(target)) {
-        let (has, own) = (go_mods_in(&read_if_there(&workspace.join(WORK_SUM))?), own_modules(&workspace));
-        missing.retain(|one| !has.contains(&one.module) && !own.contains(&one.required));
-    }
-    let Some(base) = base else { return Ok(now.entries(target, &HashSet::new(), &missing)) };
-    let then = Files::then(target, base)?;
-    let old_lines = then.sum.split(|byte| *byte == b'\n').map(words).collect();
-    let mut old_missing = then.missing();
-    if let (false, Some(workspace)) = (missing.is_empty(), workspace(target)) {
-        let has = go_mods_in(&base.earlier(&workspace.join(WORK_SUM))?.unwrap_or_default());
-        old_missing.retain(|one| !has.contains(&one.module));
-    }
-    // What was one of the workspace's own modules then is among them too: a workspace of the past is not read.
-    let old_missing: HashSet<ModuleVersion> = old_missing.into_iter().map(|one| one.module).collect();
-    missing.retain(|one| !old_missing.contains(&one.module));
-    Ok(now.entries(target, &old_lines, &missing))
+/// Reads targets of one tree.
+#[derive(Clone, Copy, Debug)]
+pub struct Reader<'a> {
+    /// Where files may lie.
+    pub tree: &'a Tree,
+    /// Only what is new since then: the lines that were not there, and what is missing now and was not missing then.
+    pub base: Option<&'a Base>,
+    /// Decides which `go` lines count.
+    pub go: &'a GoHere,
 }
 
-/// A go.sum and what decides whether it is complete.
+impl Reader<'_> {
+    /// Reads a target.
+    pub fn read(&self, target: &Target) -> Result<Vec<Entry>, ReadError> {
+        let mut entries = Vec::new();
+        let now = self.now(target, &mut entries)?;
+        let then = self.base.map(|base| Files::then(target, base)).transpose()?;
+        if target.sum.is_some() {
+            let missing = self.missing(target, &now, then.as_ref(), &mut entries)?;
+            let old = |then: &Files| then.sum.split(|byte| *byte == b'\n').map(words).collect();
+            now.entries(target, &then.as_ref().map(old).unwrap_or_default(), &missing, &mut entries);
+        }
+        let of_old = |file: fn(&Files) -> &Option<Vec<u8>>| then.as_ref().and_then(|then| file(then).as_deref());
+        let pairs = [
+            (&target.go_mod, &now.go_mod, of_old(|files| &files.go_mod)),
+            (&target.go_work, &now.go_work, of_old(|files| &files.go_work)),
+        ];
+        for (path, now, then) in pairs {
+            if let (Some(path), Some(now)) = (path, now) {
+                entries.extend(self.go.entries(path, now, then.unwrap_or_default()));
+            }
+        }
+        Ok(entries)
+    }
+
+    fn now(&self, target: &Target, entries: &mut Vec<Entry>) -> Result<Files, ReadError> {
+        let mut text = |path: &Option<PathBuf>, is_named| {
+            path.as_deref().map(|path| self.text(path, is_named, entries)).transpose().map(Option::flatten)
+        };
+        // Beside a go.mod the go.sum may be absent.
+        let sum = match text(&target.sum, target.is_named) {
+            Err(ReadError::Unreadable { cause, .. })
+                if target.go_mod.is_some() && cause.kind() == io::ErrorKind::NotFound =>
+            {
+                None
+            }
+            sum => sum?,
+        };
+        let (go_mod, go_work) = (text(&target.go_mod, false)?, text(&target.go_work, false)?);
+        Ok(Files { sum: sum.unwrap_or_default(), go_mod, go_work })
+    }
+
+    /// What is missing and was not missing then.
+    fn missing(
+        &self,
+        target: &Target,
+        now: &Files,
+        then: Option<&Files>,
+        entries: &mut Vec<Entry>,
+    ) -> Result<Vec<Missing>, ReadError> {
+        let mut missing = now.missing();
+        let workspace = if missing.is_empty() { None } else { workspace(target) };
+        // A workspace may have thousands of modules: it is read only for those that need it.
+        if let Some(workspace) = &workspace {
+            let sum = match self.around(&workspace.join(WORK_SUM), entries) {
+                Err(ReadError::Unreadable { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => None,
+                sum => sum?,
+            };
+            let (has, own) = (go_mods_in(&sum.unwrap_or_default()), self.own_modules(workspace));
+            missing.retain(|one| !has.contains(&one.module) && !own.contains(&one.required));
+        }
+        let (Some(base), Some(then)) = (self.base, then) else { return Ok(missing) };
+        let mut old_missing = then.missing();
+        if let (false, Some(workspace)) = (missing.is_empty(), workspace) {
+            let has = go_mods_in(&base.earlier(&workspace.join(WORK_SUM))?.unwrap_or_default());
+            old_missing.retain(|one| !has.contains(&one.module));
+        }
+        // What was one of the workspace's own modules then is among them too: a workspace of the past is not read.
+        let old_missing: HashSet<ModuleVersion> = old_missing.into_iter().map(|one| one.module).collect();
+        missing.retain(|one| !old_missing.contains(&one.module));
+        Ok(missing)
+    }
+
+    /// The module paths of the folders that a workspace uses: `go` takes those from there, and needs no line for them.
+    /// What cannot be read has none, and may be reported as missing.
+    fn own_modules(&self, workspace: &Path) -> HashSet<String> {
+        let text = |path: &Path| {
+            let bytes = self.around(path, &mut Vec::new()).ok().flatten()?;
+            Some(String::from_utf8_lossy(&bytes).into_owned())
+        };
+        let folders = text(&workspace.join("go.work")).map(|text| used_folders(&text)).unwrap_or_default();
+        let go_mods = folders.into_iter().filter_map(|folder| text(&workspace.join(folder).join("go.mod")));
+        go_mods.filter_map(|go_mod| GoMod::parse(&go_mod).ok()?.module).collect()
+    }
+
+    /// A file of the workspace: one that lies in the tree, or one that lies around it, which the tree cannot write.
+    fn around(&self, path: &Path, entries: &mut Vec<Entry>) -> Result<Option<Vec<u8>>, ReadError> {
+        self.text(path, !path.starts_with(self.tree.root()), entries)
+    }
+
+    /// What a file has; `None`, and a finding, for one that is no regular file of the tree.
+    fn text(&self, path: &Path, is_named: bool, entries: &mut Vec<Entry>) -> Result<Option<Vec<u8>>, ReadError> {
+        let file = match if is_named { open_named(path) } else { self.tree.open(path) } {
+            Ok(file) => file,
+            Err(TreeError::NotRegular { path, found }) => {
+                let message = format!("expected a regular file of the tree under audit, found {found}");
+                let place = Place { file: path, line: None };
+                entries.push(Entry::Finding(finding(Code::NotARegularFile, place, None, message)));
+                return Ok(None);
+            }
+            Err(TreeError::Unreadable { path, cause }) => return Err(ReadError::Unreadable { path, cause }),
+        };
+        let read =
+            read_bounded(file, MAX_FILE).map_err(|cause| ReadError::Unreadable { path: path.to_owned(), cause })?;
+        read.ok_or_else(|| ReadError::TooLarge { path: path.to_owned() }).map(Some)
+    }
+}
+
+/// A go.sum, what decides whether it is complete, and what names toolchains.
 struct Files {
     sum: Vec<u8>,
     go_mod: Option<Vec<u8>>,
+    go_work: Option<Vec<u8>>,
 }
 
 /// What go.mod requires and go.sum has no line for.
@@ -83,23 +179,23 @@ struct Missing {
 }
 
 impl Files {
-    fn now(target: &Target) -> Result<Self, ReadError> {
-        let sum = if target.go_mod.is_some() { read_if_there(&target.sum) } else { read_bounded(&target.sum) }?;
-        let go_mod = target.go_mod.as_deref().map(read_bounded).transpose()?;
-        Ok(Self { sum, go_mod })
-    }
-
     fn then(target: &Target, base: &Base) -> Result<Self, ReadError> {
-        let sum = base.earlier(&target.sum)?.unwrap_or_default();
-        let go_mod = target.go_mod.as_deref().map(|path| base.earlier(path)).transpose()?.flatten();
-        Ok(Self { sum, go_mod })
+        let earlier = |path: &Option<PathBuf>| path.as_deref().map(|path| base.earlier(path)).transpose();
+        let sum = earlier(&target.sum)?.flatten().unwrap_or_default();
+        Ok(Self { sum, go_mod: earlier(&target.go_mod)?.flatten(), go_work: earlier(&target.go_work)?.flatten() })
     }
 
-    fn entries(&self, target: &Target, old_lines: &HashSet<Vec<String>>, missing: &[Missing]) -> Vec<Entry> {
+    fn entries(
+        &self,
+        target: &Target,
+        old_lines: &HashSet<Vec<String>>,
+        missing: &[Missing],
+        entries: &mut Vec<Entry>,
+    ) {
         let lines: Vec<&[u8]> = self.sum.split(|byte| *byte == b'\n').collect();
         let is_new = |line: &SumLine| !old_lines.contains(&words(lines[line.number as usize - 1]));
-        let mut entries: Vec<Entry> =
-            parse_go_sum(&self.sum).into_iter().filter(is_new).map(|line| entry(target, line)).collect();
+        let sum = target.file();
+        entries.extend(parse_go_sum(&self.sum).into_iter().filter(is_new).map(|line| entry(&sum, line)));
         let go_mod = target.go_mod.clone().unwrap_or_default();
         if let Some(Err(error)) = self.go_mod.as_deref().map(parse_go_mod) {
             let place = Place { file: go_mod.clone(), line: Some(error.0) };
@@ -107,11 +203,10 @@ impl Files {
         }
         for Missing { line, module, .. } in missing {
             let place = Place { file: go_mod.clone(), line: Some(*line) };
-            let sum = target.sum.file_name().unwrap_or_default().to_string_lossy();
+            let sum = sum.file_name().unwrap_or_default().to_string_lossy();
             let message = format!("{module} is required, and {sum} has no line for its go.mod");
             entries.push(Entry::Finding(finding(Code::MissingLine, place, Some(module), message)));
         }
-        entries
     }
 
     /// What go.mod requires, or replaces it by, that no line is there for. `go` needs the go.mod hash of every version
@@ -136,13 +231,13 @@ fn go_mods_in(sum: &[u8]) -> HashSet<ModuleVersion> {
     parse_go_sum(sum).into_iter().filter_map(go_mod).collect()
 }
 
-fn entry(target: &Target, line: SumLine) -> Entry {
-    let place = Place { file: target.sum.clone(), line: Some(line.number) };
+fn entry(sum: &Path, line: SumLine) -> Entry {
+    let place = Place { file: sum.to_owned(), line: Some(line.number) };
     match line.content {
         SumContent::Hash(hash) => Entry::Hash(HashAt { place, module: hash.module, kind: hash.kind, hash: hash.hash }),
         SumContent::Malformed { text, why } => {
             let mut malformed = finding(Code::MalformedLine, place, None, format!("not a hash line: {why}"));
-            malformed.facts.push(("line".to_owned(), text));
+            malformed.facts.extend(text.map(|text| ("line".to_owned(), text)));
             Entry::Finding(malformed)
         }
         SumContent::Dropped(module) => {
@@ -173,31 +268,4 @@ fn workspace(target: &Target) -> Option<PathBuf> {
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let folder = folder.canonicalize().ok()?;
     folder.ancestors().find(|folder| folder.join("go.work").is_file()).map(Path::to_owned)
-}
-
-/// The module paths of the folders that a workspace uses: `go` takes those from there, and needs no line for them. What
-/// cannot be read has none, and may be reported as missing.
-fn own_modules(workspace: &Path) -> HashSet<String> {
-    let text = |path: &Path| Some(String::from_utf8_lossy(&read_bounded(path).ok()?).into_owned());
-    let folders = text(&workspace.join("go.work")).map(|text| used_folders(&text)).unwrap_or_default();
-    let go_mods = folders.into_iter().filter_map(|folder| text(&workspace.join(folder).join("go.mod")));
-    go_mods.filter_map(|go_mod| GoMod::parse(&go_mod).ok()?.module).collect()
-}
-
-/// A file that may be absent, and then says nothing.
-fn read_if_there(path: &Path) -> Result<Vec<u8>, ReadError> {
-    match read_bounded(path) {
-        Err(ReadError::Unreadable { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        read => read,
-    }
-}
-
-fn read_bounded(path: &Path) -> Result<Vec<u8>, ReadError> {
-    let unreadable = |cause| ReadError::Unreadable { path: path.to_owned(), cause };
-    let mut bytes = Vec::new();
-    File::open(path).map_err(unreadable)?.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > MAX_FILE {
-        return Err(ReadError::TooLarge { path: path.to_owned() });
-    }
-    Ok(bytes)
 }

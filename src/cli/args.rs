@@ -54,7 +54,9 @@ pub(super) enum Command {
     Lookup(LookupArgs),
     /// Hold every line of go.sum against the checksum database
     ///
-    /// A line that is once in go.sum is never checked again by `go`; this does it. Exempt modules (GONOSUMDB, GOPRIVATE,
+    /// A line that is once in go.sum is never checked again by `go`; this does it. Below a folder, each go.sum, go.work.sum
+    /// and X.sum beside an X.mod is read, in hidden folders, too. Files below testdata, vendor, node_modules and folders
+    /// whose names begin with _ are reported apart, as warnings. Exempt modules (GONOSUMDB, GOPRIVATE,
     /// --nosumdb) are skipped, and their names are sent nowhere. What was proved once is kept, so that a second run asks
     /// nobody.
     Audit(Box<AuditArgs>),
@@ -159,6 +161,11 @@ pub(super) struct AuditArgs {
     /// Hash every zip, go.mod and unpacked folder of the module cache (GOMODCACHE) again and prove those
     #[arg(long, conflicts_with_all = ["paths", "base"])]
     pub(super) modcache: bool,
+
+    /// Leave out a file or folder, and all below it: a path below PATH, in which `*` and `?` stand for any characters but
+    /// `/`; repeatable. What is left out is listed
+    #[arg(long, value_name = "PATTERN", conflicts_with = "modcache")]
+    pub(super) exclude: Vec<String>,
 
     /// Audit only the lines added since this git revision, such as origin/main, and obey its policy, too
     #[arg(long, value_name = "REV")]

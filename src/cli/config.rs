@@ -1,7 +1,7 @@
 //! Checked settings: what the typed words mean, or which of them cannot be used.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
@@ -19,6 +19,7 @@ use crate::policy::Policy;
 use crate::store::Store;
 use crate::sumdb::{Anchor, Client, Database, DatabaseError};
 use crate::toml_file::{self, Complaint, Complaints, MAX_FILE};
+use crate::tree::{Tree, TreeError, open_named, read_bounded, work_tree};
 
 /// As for an audit: the go.sum of a very large monorepo has one megabyte.
 const MAX_GO_SUM: u64 = 16 << 20;
@@ -69,14 +70,14 @@ pub(super) fn surrounding_exempt(nosumdb: &str, go: &GoEnv) -> Result<Patterns, 
 
 /// The data folder, opened.
 pub(super) fn store(data: Option<&Path>) -> Result<Store, Failure> {
-    let dir = match data {
-        Some(dir) => dir.to_owned(),
-        None => default_data()?,
-    };
-    Ok(Store::open(&dir)?)
+    Ok(Store::open(&data_folder(data)?)?)
 }
 
-fn default_data() -> Result<PathBuf, Failure> {
+/// The data folder: as named, or the one of this user.
+pub(super) fn data_folder(data: Option<&Path>) -> Result<PathBuf, Failure> {
+    if let Some(dir) = data {
+        return Ok(dir.to_owned());
+    }
     let strategy = etcetera::choose_base_strategy().map_err(|error| {
         let words = format!("this machine has no data folder for this user ({error}): name one with --data DIR");
         Failure::new(Fault::Host, words)
@@ -105,19 +106,19 @@ pub(super) fn http() -> Result<HttpClient, Failure> {
     HttpClient::new().map_err(|error| Failure::host("set up the HTTP client", &error))
 }
 
-/// What a go.sum needs, and its lines that say nothing.
+/// What a go.sum needs, and its lines that say nothing. One that nobody named lies in the tree around the working folder.
 /// `otherwise` says how to name another one.
-pub(super) fn wanted_of(go_sum: &Path, otherwise: &str) -> Result<(Wanted, Vec<Refusal>), Failure> {
+pub(super) fn wanted_of(named: Option<&Path>, otherwise: &str) -> Result<(Wanted, Vec<Refusal>), Failure> {
+    let (go_sum, how) = named.map_or((Path::new("go.sum"), Come::Found), |path| (path, Come::Named));
     let shown = go_sum.display().to_string();
-    let mut bytes = Vec::new();
-    let read = File::open(go_sum).and_then(|file| file.take(MAX_GO_SUM + 1).read_to_end(&mut bytes));
-    read.map_err(|error| {
-        let advice = if error.kind() == std::io::ErrorKind::NotFound { otherwise } else { "" };
-        Failure::new(Fault::Host, format!("cannot read {shown}: {error}{advice}"))
+    let file = open(go_sum, how).map_err(|error| {
+        let is_absent =
+            matches!(&error, TreeError::Unreadable { cause, .. } if cause.kind() == io::ErrorKind::NotFound);
+        Failure::new(Fault::Host, format!("{error}{}", if is_absent { otherwise } else { "" }))
     })?;
-    if bytes.len() as u64 > MAX_GO_SUM {
-        return Err(Failure::new(Fault::Request, format!("{shown} has more than {MAX_GO_SUM} bytes")));
-    }
+    let bytes = read_bounded(file, MAX_GO_SUM).map_err(|error| Failure::host(&format!("read {shown}"), &error))?;
+    let bytes =
+        bytes.ok_or_else(|| Failure::new(Fault::Request, format!("{shown} has more than {MAX_GO_SUM} bytes")))?;
     Ok(carry::of_go_sum(&shown, &bytes))
 }
 
@@ -167,14 +168,14 @@ pub(super) fn find_policy() -> Option<PathBuf> {
     Some(found.strip_prefix(&folder).map(Path::to_owned).unwrap_or(found))
 }
 
-/// Reads a policy that has to be right.
+/// Reads a policy that was named and has to be right.
 pub(super) fn read_policy(path: &Path) -> Result<Policy, Failure> {
-    check_policy(path)?.map_err(|complaints| Failure::new(Fault::Request, complaints.join("\n")))
+    check_policy(path, Come::Named)?.map_err(|complaints| Failure::new(Fault::Request, complaints.join("\n")))
 }
 
 /// Reads a policy. Complaints have the file before line and column, as compilers have it.
-pub(super) fn check_policy(path: &Path) -> Result<Result<Policy, Vec<String>>, Failure> {
-    Ok(policy_in(path, &read_file("policy", path)?))
+pub(super) fn check_policy(path: &Path, how: Come) -> Result<Result<Policy, Vec<String>>, Failure> {
+    Ok(policy_in(path, &text_of("policy", path, how)?))
 }
 
 /// The policy in a text that came from this file.
@@ -182,14 +183,53 @@ pub(super) fn policy_in(path: &Path, text: &str) -> Result<Policy, Vec<String>> 
     Policy::parse(text).map_err(|complaints| complaints_of(path, complaints))
 }
 
-/// Reads a file of settings, which is called `what`.
+/// Reads a file of settings, which is called `what` and was named by a person.
 pub(super) fn read_file(what: &str, path: &Path) -> Result<String, Failure> {
+    text_of(what, path, Come::Named)
+}
+
+/// The text of a file of settings. One byte more than it may have is read, so that too large is told from cut off.
+fn text_of(what: &str, path: &Path, how: Come) -> Result<String, Failure> {
+    let file = open(path, how).map_err(|error| match error {
+        TreeError::NotRegular { found, .. } => {
+            let shown = path.display();
+            let words =
+                format!("cannot read the {what} {shown} [not-a-regular-file]: expected a regular file, found {found}");
+            Failure::new(Fault::Request, words)
+        }
+        TreeError::Unreadable { cause, .. } => Failure::host(&format!("read the {what} {}", path.display()), &cause),
+    })?;
     let mut text = String::new();
-    // One byte more than it may have, so that too large is told from cut off.
-    File::open(path)
-        .and_then(|file| file.take(MAX_FILE as u64 + 1).read_to_string(&mut text))
+    file.take(MAX_FILE as u64 + 1)
+        .read_to_string(&mut text)
         .map_err(|error| Failure::host(&format!("read the {what} {}", path.display()), &error))?;
     Ok(text)
+}
+
+/// How a file came to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Come {
+    /// A person named it: it may lie anywhere.
+    Named,
+    /// It was found at or above the working folder. Where others wrote the tree, it must not lead out of it.
+    Found,
+}
+
+fn open(path: &Path, how: Come) -> Result<File, TreeError> {
+    if how == Come::Named {
+        return open_named(path);
+    }
+    let unreadable = |cause| TreeError::Unreadable { path: path.to_owned(), cause };
+    let at = Path::new(".").canonicalize().map_err(unreadable)?.join(path);
+    let tree = Tree::around(Path::new(".")).map_err(unreadable)?;
+    if at.starts_with(tree.root()) {
+        return tree.open(path);
+    }
+    // The repository around a submodule was written by others, too.
+    match at.parent().filter(|folder| work_tree(folder).is_some()) {
+        Some(folder) => Tree::around(folder).map_err(unreadable)?.open(path),
+        None => open_named(path),
+    }
 }
 
 /// What is wrong with a file, each with the file before line and column.

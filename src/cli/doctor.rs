@@ -1,7 +1,7 @@
 //! `sumgate doctor`: what of this environment weakens the checks of `go`.
 
 use super::args::DoctorArgs;
-use super::audit::{ending, show};
+use super::audit::{ending, left_out, show};
 use super::config;
 use super::exit::{Exit, Failure};
 use super::out;
@@ -10,7 +10,9 @@ use crate::finding::{Report, safe};
 
 pub(super) fn run(args: &DoctorArgs) -> Result<Exit, Failure> {
     let http = config::http()?;
-    let seen = config::runtime()?.block_on(gather(config::go_env()?, &args.path, &http));
+    let go = config::go_env()?;
+    let left_out = left_out(&go, &[], None)?;
+    let seen = config::runtime()?.block_on(gather(go, &args.path, &left_out, &http));
     let findings = examine(&seen);
     let report = Report { findings, ..Report::default() };
     if !args.fix {

@@ -15,7 +15,7 @@ use crate::origin::{HttpClient, Waits};
 pub(super) fn run(args: &ExportArgs) -> Result<Exit, Failure> {
     let databases = config::databases(&args.closed.databases)?;
     let exempt = config::closed_exempt(&args.closed)?;
-    let (wanted, malformed) = config::wanted_of(&args.go_sum, ": name another one with --for FILE")?;
+    let (wanted, malformed) = config::wanted_of(args.go_sum.as_deref(), ": name another one with --for FILE")?;
     let store = Arc::new(config::store(args.closed.state.data.as_deref())?);
     let clients = config::clients(databases, &args.closed.state.anchor, &store, &HttpClient::offline(), &[])?;
     out::start_log("off");

@@ -1,6 +1,5 @@
 //! `sumgate fetch`: the store, filled ahead of time.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -26,7 +25,7 @@ pub(super) fn run(args: &FetchArgs) -> Result<Exit, Failure> {
     let exempt = config::closed_exempt(&args.closed)?.with(said.private());
     let policy = args.policy.as_deref().map(config::read_policy).transpose()?;
     let (mut wanted, malformed) = if modules.is_empty() {
-        config::wanted_of(args.go_sum.as_deref().unwrap_or(Path::new("go.sum")), OTHERWISE)?
+        config::wanted_of(args.go_sum.as_deref(), OTHERWISE)?
     } else {
         (of_names(&modules), Vec::new())
     };

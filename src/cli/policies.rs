@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 
 use super::args::PolicyArgs;
 use super::bases::{Bases, work_tree_of};
-use super::config::{find_policy, policy_in, read_policy};
+use super::config::{Come, check_policy, find_policy, policy_in};
 use super::exit::Failure;
 use super::out;
+use crate::fault::Fault;
 use crate::finding::{Code, Finding, Place, PoliciesInForce};
 use crate::policy::{Policy, loosened};
 use crate::toml_file::MAX_FILE;
@@ -38,8 +39,12 @@ impl Policies {
         if args.no_policy {
             return Ok(Self::default());
         }
+        let how = if args.policy.is_some() { Come::Named } else { Come::Found };
         let file = args.policy.clone().or_else(find_policy);
-        let read = |path: PathBuf| read_policy(&path).map(|policy| (path, policy));
+        let read = |path: PathBuf| {
+            let policy = check_policy(&path, how)?;
+            policy.map(|policy| (path, policy)).map_err(|words| Failure::new(Fault::Request, words.join("\n")))
+        };
         let earlier = bases.map(|bases| earlier(args.policy.as_deref(), bases, paths)).transpose()?.flatten();
         let Some((path, text)) = earlier else {
             return Ok(Self { now: file.map(read).transpose()?, ..Self::default() });

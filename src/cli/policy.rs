@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use super::args::PolicyCommand;
-use super::config;
+use super::config::{self, Come};
 use super::exit::{Exit, Failure};
 use super::out;
 use crate::fault::Fault;
@@ -14,8 +14,8 @@ use crate::policy::{Age, Decision, Denial, Facts, Outcome, Rule, Step};
 pub(super) fn run(command: &PolicyCommand) -> Result<Exit, Failure> {
     match command {
         PolicyCommand::Check { file } => {
-            let path = named(file.as_ref())?;
-            Ok(match config::check_policy(&path)? {
+            let (path, how) = named(file.as_ref())?;
+            Ok(match config::check_policy(&path, how)? {
                 Ok(_) => {
                     out::print(&format!("{} can be used\n", path.display()));
                     Exit::Fine
@@ -30,15 +30,17 @@ pub(super) fn run(command: &PolicyCommand) -> Result<Exit, Failure> {
     }
 }
 
-fn named(file: Option<&PathBuf>) -> Result<PathBuf, Failure> {
-    file.cloned()
-        .or_else(config::find_policy)
+fn named(file: Option<&PathBuf>) -> Result<(PathBuf, Come), Failure> {
+    let found = || config::find_policy().map(|path| (path, Come::Found));
+    file.map(|path| (path.clone(), Come::Named))
+        .or_else(found)
         .ok_or_else(|| Failure::new(Fault::Request, "there is no sumgate.toml here or above; name the file"))
 }
 
 fn explain(module: &str, policy: Option<&PathBuf>, age: Option<Age>) -> Result<Exit, Failure> {
-    let path = named(policy)?;
-    let policy = config::read_policy(&path)?;
+    let (path, how) = named(policy)?;
+    let policy = config::check_policy(&path, how)?;
+    let policy = policy.map_err(|complaints| Failure::new(Fault::Request, complaints.join("\n")))?;
     let module = ModuleVersion::parse(module).map_err(|error| Failure::usage(&error))?;
     let mut facts = Facts::of(module.clone());
     facts.age = age;

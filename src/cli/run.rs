@@ -4,8 +4,7 @@ mod caches;
 mod told;
 
 use std::ffi::OsString;
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,6 +13,7 @@ use super::args::{Cache, RunArgs};
 use super::bases::Bases;
 use super::exit::{Exit, Failure};
 use super::policies::Policies;
+use super::result_file::ResultFile;
 use super::sources::Said;
 use super::{ages, config, out, sources};
 use crate::fault::Fault;
@@ -53,8 +53,7 @@ struct Setting<'a> {
 
 fn gated(args: &RunArgs) -> Result<u8, Failure> {
     let setting = Setting::of(args)?;
-    // Held to the end: whoever reads from a pipe must not see its end before.
-    let _open = [create(args.report.as_deref())?, create(args.attest.as_deref())?];
+    let results = Results::open(args)?;
     let http = if args.offline { HttpClient::offline() } else { config::http()? };
     let store = Arc::new(config::store(args.state.data.as_deref())?.auditing(vec![ages::tree_here()?]));
     let policies = setting.policies.all();
@@ -65,7 +64,7 @@ fn gated(args: &RunArgs) -> Result<u8, Failure> {
     told::caches(&kept);
     let runtime = config::runtime()?;
     let outcome = runtime.block_on(async {
-        kept.prove_inherited(&clients, &setting.exempt).await?;
+        kept.prove_inherited(&setting.go, &clients, &setting.exempt).await?;
         if kept.findings.iter().any(|finding| finding.severity() == Severity::Error) {
             told::findings(&kept.findings);
             let words = "the command was not started: the module cache that it would inherit is not right";
@@ -75,7 +74,7 @@ fn gated(args: &RunArgs) -> Result<u8, Failure> {
         setting.behind_the_gate(&kept, &clients, &store, &http).await
     })?;
     match outcome {
-        Ok(outcome) => finish(args, outcome, kept),
+        Ok(outcome) => finish(args, outcome, kept, results),
         Err(code) => Ok(code),
     }
 }
@@ -243,7 +242,7 @@ fn state(client: &Client) -> DatabaseState {
 }
 
 /// Installs, seals, and writes what there is to say.
-fn finish(args: &RunArgs, mut outcome: Outcome, mut kept: Kept) -> Result<u8, Failure> {
+fn finish(args: &RunArgs, mut outcome: Outcome, mut kept: Kept, mut results: Results) -> Result<u8, Failure> {
     let is_wrong = |findings: &[Finding]| findings.iter().any(|finding| finding.severity() == Severity::Error);
     let wrong = is_wrong(&outcome.findings) || outcome.forked();
     let installed = kept.install(&outcome, wrong);
@@ -252,15 +251,10 @@ fn finish(args: &RunArgs, mut outcome: Outcome, mut kept: Kept) -> Result<u8, Fa
         outcome.installed.clone_from(files);
     }
     told::summary(&outcome);
-    let report = write(args.report.as_deref(), Some(&gate::report(&outcome)));
-    let statement = (!outcome.trails.released.is_empty()).then(|| gate::attestation(&outcome));
-    if args.attest.is_some() && statement.is_none() {
-        out::complain("no attestation was written: nothing was released");
-    }
-    let attestation = write(args.attest.as_deref(), statement.as_ref());
+    let written = results.write(&outcome);
     drop(kept);
     let code = outcome.exit_code(args.deny);
-    match installed.map(|_| ()).and(sealed.map(|_| ())).and(report).and(attestation) {
+    match installed.map(|_| ()).and(sealed.map(|_| ())).and(written) {
         Err(failure) if outcome.forked() => out::complain(&failure.to_string()),
         done => done?,
     }
@@ -268,20 +262,30 @@ fn finish(args: &RunArgs, mut outcome: Outcome, mut kept: Kept) -> Result<u8, Fa
     Ok(code)
 }
 
-/// Opened before the command runs: a long build must not end in a mistyped path, and what an earlier run wrote must not
-/// be taken for this one's.
-fn create(path: Option<&Path>) -> Result<Option<File>, Failure> {
-    let Some(path) = path else { return Ok(None) };
-    File::create(path).map(Some).map_err(|error| Failure::host(&format!("write {}", path.display()), &error))
+/// The files for what there is to say. Opened before the command runs: a long build must not end in a mistyped path.
+struct Results {
+    report: Option<ResultFile>,
+    attest: Option<ResultFile>,
 }
 
-/// Writes the value; without one the file that was opened for it goes.
-fn write(path: Option<&Path>, value: Option<&serde_json::Value>) -> Result<(), Failure> {
-    let Some(path) = path else { return Ok(()) };
-    let written = match value {
-        Some(value) => fs::write(path, format!("{value:#}\n")),
-        None if path.is_file() => fs::remove_file(path),
-        None => Ok(()),
-    };
-    written.map_err(|error| Failure::host(&format!("write {}", path.display()), &error))
+impl Results {
+    fn open(args: &RunArgs) -> Result<Self, Failure> {
+        let open = |flag, path: Option<&PathBuf>| path.map(|path| ResultFile::open(flag, path)).transpose();
+        let (report, attest) = (open("--report", args.report.as_ref())?, open("--attest", args.attest.as_ref())?);
+        Ok(Self { report, attest })
+    }
+
+    /// Writes both; the second also if the first cannot be written.
+    fn write(&mut self, outcome: &Outcome) -> Result<(), Failure> {
+        let put = |file: &mut Option<ResultFile>, value: Option<&serde_json::Value>| match (file, value) {
+            (Some(file), Some(value)) => file.write(&format!("{value:#}\n")),
+            _ => Ok(()),
+        };
+        let report = put(&mut self.report, Some(&gate::report(outcome)));
+        let statement = (!outcome.trails.released.is_empty()).then(|| gate::attestation(outcome));
+        if self.attest.is_some() && statement.is_none() {
+            out::complain("no attestation was written: nothing was released");
+        }
+        report.and(put(&mut self.attest, statement.as_ref()))
+    }
 }

@@ -23,6 +23,9 @@ pub enum DirError {
     /// A name that cannot stand in the list.
     #[error("{} has a name that is not UTF-8 or has a newline", .0.display())]
     BadName(PathBuf),
+    /// A link, a FIFO or a device.
+    #[error("{} is neither a regular file nor a folder, and no module has such", .0.display())]
+    NotRegular(PathBuf),
     /// More files than any module has.
     #[error("the folder has more than {MAX_FILES} files")]
     TooManyFiles,
@@ -43,15 +46,18 @@ pub fn hash_dir(dir: &Path, prefix: &str) -> Result<H1, DirError> {
     while let Some((folder, name)) = folders.pop() {
         let read = |cause| DirError::Read { path: folder.clone(), cause };
         for entry in fs::read_dir(&folder).map_err(read)? {
-            let path = entry.map_err(read)?.path();
+            let entry = entry.map_err(read)?;
+            let (path, kind) = (entry.path(), entry.file_type().map_err(read)?);
             let file_name = path.file_name().and_then(|name| name.to_str()).filter(|name| !name.contains('\n'));
             let name = format!("{name}/{}", file_name.ok_or_else(|| DirError::BadName(path.clone()))?);
             count += 1;
             if count > MAX_FILES {
                 return Err(DirError::TooManyFiles);
             }
-            if path.is_dir() && !path.is_symlink() {
+            if kind.is_dir() {
                 folders.push((path, name));
+            } else if !kind.is_file() {
+                return Err(DirError::NotRegular(path));
             } else if !(is_toolchain && is_copied_go_mod(&path)) {
                 list.add(name, sha256_of(&path)?);
             }

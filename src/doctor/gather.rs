@@ -7,17 +7,17 @@ use tlog::{SUMDB_ORIGIN, SignedCheckpoint};
 use url::Url;
 
 use super::{Heads, Surroundings, own_mirror};
-use crate::audit::find;
+use crate::audit::{LeftOut, find};
 use crate::goenv::GoEnv;
 use crate::origin::{HttpClient, HttpError};
 use crate::sumdb::Database;
 
-/// Looks at the settings, at the files below `folder`, and at the mirror, if GOPROXY names one.
-pub async fn gather(go: GoEnv, folder: &Path, http: &HttpClient) -> Surroundings {
-    let targets = find(folder).unwrap_or_default();
+/// Looks at the settings, at the files below `folder` but for what is left out, and at the mirror, if GOPROXY names one.
+pub async fn gather(go: GoEnv, folder: &Path, left_out: &LeftOut, http: &HttpClient) -> Surroundings {
+    let targets = find(folder, left_out).map(|found| found.targets).unwrap_or_default();
     let is_orphan = |sum: &PathBuf| sum.file_name().is_some_and(|name| name == "go.sum");
-    let orphans = targets.into_iter().filter(|target| target.go_mod.is_none()).map(|target| target.sum);
-    let orphans = orphans.filter(is_orphan).collect();
+    let read = targets.into_iter().filter(|target| target.go_mod.is_none() && target.apart.is_none());
+    let orphans = read.filter_map(|target| target.sum).filter(is_orphan).collect();
     let (mut silent_mirror, mut heads) = (None, None);
     if let (Some(mirror), Ok(database)) = (own_mirror(&go), Database::parse(go.get("GOSUMDB"))) {
         match mirror_head(mirror, &database, http).await {

@@ -23,6 +23,8 @@ pub enum Code {
     DroppedLine,
     /// A cached file that cannot be hashed.
     UnreadableFile,
+    /// A file under audit that is a link to elsewhere, a FIFO or a device.
+    NotARegularFile,
     /// The policy refuses the version.
     PolicyDenied,
     /// An exception of the policy that matched nothing.
@@ -75,7 +77,7 @@ pub enum Code {
 
 impl Code {
     /// All codes, in the order of the documentation.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::HashMismatch,
         Self::UnknownVersion,
         Self::ConflictingLines,
@@ -85,6 +87,7 @@ impl Code {
         Self::PrivateName,
         Self::DroppedLine,
         Self::UnreadableFile,
+        Self::NotARegularFile,
         Self::PolicyDenied,
         Self::UnusedException,
         Self::PolicyLoosened,
@@ -189,6 +192,12 @@ impl Code {
                 Error,
                 "The file in the module cache cannot be hashed as `go` would.",
                 "Remove it with `go clean -modcache`; `go` downloads it anew.",
+            ),
+            Self::NotARegularFile => (
+                "not-a-regular-file",
+                Error,
+                "The file is a link that leads elsewhere, a FIFO or a device; it was not opened.",
+                "Commit a regular file in its place. In the module cache, remove it: `go` makes none there.",
             ),
             Self::PolicyDenied => (
                 "policy-denied",

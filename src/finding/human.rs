@@ -9,7 +9,11 @@ use super::{Ending, Finding, RenderOptions, Report, Severity, Unaudited};
 pub(super) fn render(report: &Report, options: RenderOptions) -> String {
     let mut text = String::new();
     let mut explained = BTreeSet::new();
-    for finding in &report.findings {
+    let first_apart = report.findings.iter().position(|finding| finding.apart);
+    for (at, finding) in report.findings.iter().enumerate() {
+        if first_apart == Some(at) {
+            text.push_str("In files that `go` does not read for this repository:\n\n");
+        }
         text.push_str(&shown(finding, options));
         if explained.insert((finding.code, finding.help.clone())) {
             let advice = if finding.help.is_some() { "" } else { finding.code.meaning() };
@@ -19,6 +23,9 @@ pub(super) fn render(report: &Report, options: RenderOptions) -> String {
     }
     if options.verbose {
         report.skipped.iter().for_each(|skipped| text.push_str(&unaudited("skipped", skipped)));
+    }
+    for (path, why) in &report.excluded {
+        text.push_str(&format!("{}: left out ({})\n", safe(&path.display().to_string()), safe(why)));
     }
     report.unchecked.iter().for_each(|unchecked| text.push_str(&unaudited("not checked", unchecked)));
     text.push_str(&verdict(report, options));
@@ -78,6 +85,7 @@ pub(super) fn verdict(report: &Report, options: RenderOptions) -> String {
         Ending::NotFinished => (AnsiColor::Red, format!("NOT FINISHED, {} not checked", report.unchecked.len())),
         Ending::Findings => (AnsiColor::Red, "failed".to_owned()),
         Ending::Clean => (AnsiColor::Green, "clean".to_owned()),
+        Ending::Nothing => (AnsiColor::Yellow, "nothing to check".to_owned()),
     };
     let style = Style::new().bold().fg_color(Some(colour.into()));
     let separator = if words.is_empty() { "" } else { ": " };

@@ -9,6 +9,7 @@ pub const SCHEMA: &str = include_str!("audit.schema.json");
 
 pub(super) fn render(report: &Report, options: RenderOptions) -> String {
     let ending = match report.ending(options.deny) {
+        Ending::Nothing => "nothing-to-check",
         Ending::Clean => "clean",
         Ending::Findings => "findings",
         Ending::NotFinished => "not-finished",
@@ -23,6 +24,9 @@ pub(super) fn render(report: &Report, options: RenderOptions) -> String {
         "files": report.files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>(),
         "base": report.base.iter().map(|base| {
             json!({"work_tree": base.work_tree.display().to_string(), "commit": base.commit})
+        }).collect::<Vec<_>>(),
+        "excluded": report.excluded.iter().map(|(path, why)| {
+            json!({"path": path.display().to_string(), "reason": why})
         }).collect::<Vec<_>>(),
         "proved": report.proved,
         "database": report.database.as_ref().map(|(name, size)| json!({"name": name, "tree_size": size})),
@@ -42,6 +46,7 @@ fn finding(finding: &Finding) -> Value {
     json!({
         "code": finding.code.name(),
         "severity": finding.severity().name(),
+        "apart": finding.apart,
         "place": finding.place.as_ref().map(place),
         "module": finding.module,
         "message": finding.message,

@@ -22,6 +22,7 @@ fn finding(code: Code, line: u32, text: &str) -> Finding {
         message: text.to_owned(),
         facts: vec![("found".to_owned(), "h1:x".to_owned()), ("proved hash".to_owned(), text.to_owned())],
         help: None,
+        apart: false,
     }
 }
 
@@ -51,6 +52,8 @@ fn reports() -> Vec<(Report, Ending)> {
         (clean(), Ending::Clean),
         (Report { skipped: vec![unaudited(3, HOSTILE)], ..clean() }, Ending::Clean),
         (Report { base: vec![base("0123456789", HOSTILE), base("abcdefabcd", "/y")], ..clean() }, Ending::Clean),
+        (Report { excluded: vec![(PathBuf::from(HOSTILE), HOSTILE.to_owned())], ..clean() }, Ending::Clean),
+        (Report { proved: 0, ..clean() }, Ending::Nothing),
         (with(finding(Code::DroppedLine, 2, "dropped")), Ending::Clean),
         (with(finding(Code::UnknownAlgorithm, 2, "unknown")), Ending::Findings),
         (with(finding(Code::HashMismatch, 2, HOSTILE)), Ending::Findings),
@@ -79,9 +82,9 @@ fn the_worst_ending_wins_and_deny_moves_the_bar() {
     for (report, ending) in reports() {
         assert_eq!(report.ending(Severity::Warning), ending, "{report:?}");
     }
-    let (warning, _) = &reports()[4];
+    let (warning, _) = &reports()[6];
     assert_eq!(warning.ending(Severity::Error), Ending::Clean);
-    let (note, _) = &reports()[3];
+    let (note, _) = &reports()[5];
     assert_eq!(note.ending(Severity::Note), Ending::Findings);
 }
 
@@ -95,13 +98,39 @@ fn people_get_facts_advice_once_and_a_verdict_last() {
     assert!(text.ends_with("\nfailed: 2 errors, 7 proved, tree of 57 records of sum.golang.org\n"), "{text}");
     let last = |report: &Report| rendered(report, Format::Human).lines().last().unwrap().to_owned();
     assert_eq!(last(&clean()), "clean: 7 proved, tree of 57 records of sum.golang.org");
-    assert!(last(&reports()[7].0).starts_with("NOT FINISHED, 1 not checked: 1 error"));
-    assert!(last(&reports()[8].0).starts_with("THE DATABASE MISBEHAVED, evidence in /x/fork.txt"));
+    assert!(last(&reports()[9].0).starts_with("NOT FINISHED, 1 not checked: 1 error"));
+    assert!(last(&reports()[10].0).starts_with("THE DATABASE MISBEHAVED, evidence in /x/fork.txt"));
     let since = Report { base: vec![base("0123456789", "/x")], ..clean() };
     let commit = "0123456789".repeat(4);
     assert_eq!(last(&since), format!("clean: 7 proved, new since {commit}, tree of 57 records of sum.golang.org"));
     let coloured = render(&clean(), Format::Human, RenderOptions { colour: true, ..options() });
     assert!(coloured.contains("\u{1b}[1m\u{1b}[32mclean\u{1b}[0m"), "{coloured:?}");
+}
+
+#[test]
+fn what_go_does_not_read_is_told_behind_the_rest_and_as_warnings() {
+    let other =
+        Finding { place: Some(Place { file: "go.sum".into(), line: Some(1) }), ..finding(Code::HashMismatch, 1, "b") };
+    let mut report = Report { findings: vec![finding(Code::HashMismatch, 2, "a"), other], ..clean() };
+    report.put_apart(&HashMap::from([(PathBuf::from("sub dir/go.sum"), "it lies below testdata")]));
+    let severities: Vec<Severity> = report.findings.iter().map(Finding::severity).collect();
+    assert_eq!(severities, [Severity::Error, Severity::Warning]);
+    let text = rendered(&report, Format::Human);
+    let (counts, apart) = text.split_once("In files that `go` does not read for this repository:\n").unwrap();
+    assert!(counts.starts_with("go.sum:1: error[hash-mismatch]: b"), "{text}");
+    assert!(apart.contains("warning[hash-mismatch]: a") && apart.contains("it lies below testdata, so"), "{text}");
+    assert!(text.contains("failed: 1 error, 1 warning"), "{text}");
+    report.findings.remove(0);
+    assert_eq!(report.ending(Severity::Error), Ending::Clean);
+    assert!(rendered(&report, Format::Github).starts_with("::warning "));
+}
+
+#[test]
+fn nothing_proved_is_not_called_clean() {
+    let report = Report { proved: 0, database: None, ..clean() };
+    assert_eq!(rendered(&report, Format::Human), "nothing to check: 0 proved\n");
+    assert!(rendered(&report, Format::Json).contains("\"ending\": \"nothing-to-check\""));
+    assert_eq!(rendered(&Report::default(), Format::Human), "clean\n", "the doctor reads no files");
 }
 
 #[test]
@@ -118,7 +147,7 @@ fn nothing_commands_a_terminal_or_a_workflow() {
 
 #[test]
 fn workflow_commands_have_file_line_and_title() {
-    let (report, _) = &reports()[7];
+    let (report, _) = &reports()[9];
     let text = rendered(report, Format::Github);
     let lines: Vec<&str> = text.lines().collect();
     assert!(
@@ -172,20 +201,20 @@ fn sarif_is_as_its_schema_says_and_failure_is_told() {
         let errors: Vec<String> = schema.iter_errors(&document).map(|error| error.to_string()).collect();
         assert_eq!(errors, Vec::<String>::new());
         let successful = document["runs"][0]["invocations"][0]["executionSuccessful"].as_bool().unwrap();
-        assert_eq!(successful, ending < Ending::NotFinished);
+        assert_eq!(successful, ending < Ending::NotFinished, "{ending:?}");
         let mut broken = document.clone();
         broken["runs"][0]["tool"] = Value::Null;
         assert!(!schema.is_valid(&broken));
     }
     let sarif = |report: &Report| -> Value { serde_json::from_str(&rendered(report, Format::Sarif)).unwrap() };
     let result = |report: &Report| sarif(report)["runs"][0]["results"][0].clone();
-    let found = result(&reports()[5].0);
+    let found = result(&reports()[7].0);
     let place = &found["locations"][0]["physicalLocation"];
     assert_eq!(
         (&place["artifactLocation"]["uri"], &place["region"]["startLine"]),
         (&"sub%20dir/go.sum".into(), &2.into())
     );
-    let mut moved = reports()[5].0.clone();
+    let mut moved = reports()[7].0.clone();
     moved.findings[0].place = Some(self::place(99));
     assert_eq!(result(&moved)["partialFingerprints"], found["partialFingerprints"]);
 }

@@ -1,7 +1,6 @@
 //! The unpacked modules of a module cache, hashed: what `go build` compiles.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,6 +11,7 @@ use walkdir::WalkDir;
 use crate::dirhash::{H1, ZipLimits, hash_dir, hash_module_zip};
 use crate::fault::in_full;
 use crate::module::{ModulePath, ModuleVersion, Version};
+use crate::tree::open_named;
 
 /// The module that a toolchain brings along, and unpacks by itself (`go help environment`, GOFIPS140).
 const FIPS: &str = "golang.org/fips140";
@@ -90,11 +90,11 @@ pub(super) fn written_hash(cache: &Path, module: &ModuleVersion) -> Option<H1> {
 }
 
 /// The h1 of a module that a toolchain below one of `goroots` brings along.
-pub(super) fn of_toolchain(goroots: &[PathBuf], module: &ModuleVersion) -> Option<H1> {
+pub(crate) fn of_toolchain(goroots: &[PathBuf], module: &ModuleVersion) -> Option<H1> {
     if module.path.as_ref() != FIPS {
         return None;
     }
-    let zip = |goroot: &PathBuf| File::open(goroot.join("lib/fips140").join(format!("{}.zip", module.version))).ok();
+    let zip = |goroot: &PathBuf| open_named(&goroot.join("lib/fips140").join(format!("{}.zip", module.version))).ok();
     let zip = goroots.iter().find_map(zip)?;
     hash_module_zip(&zip, module, &ZipLimits::default()).ok().map(|report| report.h1)
 }

@@ -26,9 +26,10 @@ pub enum SumContent {
     Hash(SumHash),
     /// Not a hash line.
     Malformed {
-        /// The line, cut to a length for showing.
-        text: String,
-        /// What is wrong with it.
+        /// The line, cut to a length for showing; `None` if its first field is no module path. Such a line may come from
+        /// a file that was never a go.sum, and nobody is shown what stands there.
+        text: Option<String>,
+        /// What is wrong with it. Has words of the line only where there is a `text`.
         why: String,
     },
     /// The hash of an empty go.mod: an old `go` wrote such lines by mistake, and every newer one drops them.
@@ -83,15 +84,17 @@ pub fn parse_go_sum(bytes: &[u8]) -> Vec<SumLine> {
 
 fn parse_line(line: &[u8]) -> Option<SumContent> {
     let text = String::from_utf8_lossy(line);
-    let malformed =
-        |why: String| Some(SumContent::Malformed { text: text.trim().chars().take(MAX_SHOWN).collect(), why });
+    let malformed = |why: String| {
+        let text = text.trim().chars().take(MAX_SHOWN).collect();
+        Some(SumContent::Malformed { text: Some(text), why })
+    };
     let fields: Vec<&str> = text.split_whitespace().collect();
+    let first = fields.first()?;
+    if ModulePath::parse(first).is_err() {
+        return Some(SumContent::Malformed { text: None, why: "its first field is no module path".to_owned() });
+    }
     let [path, version, hash] = fields[..] else {
-        return if fields.is_empty() {
-            None
-        } else {
-            malformed(format!("it has {} fields instead of 3", fields.len()))
-        };
+        return malformed(format!("it has {} fields instead of 3", fields.len()));
     };
     let (version, kind) = match version.strip_suffix("/go.mod") {
         Some(version) => (version, Kind::Mod),
@@ -156,10 +159,10 @@ mod tests {
         for (line, why) in [
             ("a.com/b v1.0.0".to_owned(), "2 fields"),
             (format!("a.com/b v1.0.0 {HASH} x"), "4 fields"),
-            ("======= a b".to_owned(), "="),
+            ("======= a b".to_owned(), "its first field"),
             (format!("a.com/b v1.0 {HASH}"), "three numbers"),
             (format!("a.com/b v2.0.0 {HASH}"), "major versions differ"),
-            (format!("nodot/b v1.0.0 {HASH}"), "nodot"),
+            (format!("nodot/b v1.0.0 {HASH}"), "its first field"),
             ("a.com/b v1.0.0 h1:short".to_owned(), "44 characters"),
             // Non-zero bits behind the last byte: a second spelling of one hash.
             (format!("a.com/b v1.0.0 {}", HASH.replace("s3Y=", "s3Z=")), "canonical"),
@@ -172,6 +175,16 @@ mod tests {
         assert!(matches!(only("\u{1b}[31m x y z"), SumContent::Malformed { .. }));
         let not_utf8 = parse_go_sum(b"a.com/\xff v1.0.0 h1:x\n");
         assert!(matches!(not_utf8[0].content, SumContent::Malformed { .. }));
+    }
+
+    #[test]
+    fn nothing_of_a_line_is_shown_that_does_not_begin_with_a_module_path() {
+        for line in ["SECRET", "TOKEN=SECRET", "key: SECRET x", "SECRET v1.0.0 h1:SECRET", "user SECRET h1:SECRET a"] {
+            let SumContent::Malformed { text, why } = only(line) else { panic!("{line}") };
+            assert_eq!((text, why.contains("SECRET")), (None, false), "{line}: {why}");
+        }
+        let SumContent::Malformed { text, .. } = only("a.com/b  conflict") else { panic!() };
+        assert_eq!(text.as_deref(), Some("a.com/b  conflict"));
     }
 
     #[test]

@@ -47,7 +47,12 @@ impl Patterns {
 
     /// Whether any glob matches the path, or a prefix of its elements.
     pub fn matches(&self, path: &ModulePath) -> bool {
-        let elements: Vec<Vec<char>> = path.as_ref().split('/').map(|element| element.chars().collect()).collect();
+        self.match_elements(path.as_ref().split('/'))
+    }
+
+    /// Whether any glob matches these elements of a path, or a prefix of them.
+    pub fn match_elements<'e>(&self, elements: impl Iterator<Item = &'e str>) -> bool {
+        let elements: Vec<Vec<char>> = elements.map(|element| element.chars().collect()).collect();
         self.0.iter().any(|pattern| {
             elements.len() >= pattern.elements.len()
                 && pattern.elements.iter().zip(&elements).all(|(glob, element)| glob_matches(glob, element))

@@ -6,11 +6,13 @@ use libtest_mimic::Trial;
 use sumgate::demo::World;
 
 use crate::audit::{audit, findings};
-use crate::fixture::{Go, files, go_trial, origin};
+use crate::fixture::{Go, fifo, files, go_trial, origin};
 
 pub fn trials() -> Vec<Trial> {
     vec![
         go_trial("audit: the module cache, and every file of it that was changed", module_cache),
+        go_trial("audit: links and FIFOs in the module cache are findings, also for run", links_and_fifos),
+        go_trial("audit: what the toolchain unpacks into the module cache is no finding", of_the_toolchain),
         go_trial("audit: nothing in the module cache hides from the audit", hidden_in_module_cache),
     ]
 }
@@ -64,9 +66,79 @@ fn hidden_in_module_cache(go: &Path) {
     let elsewhere = home.home().join("elsewhere");
     std::fs::rename(cache.join("cache/download/example.com"), &elsewhere).unwrap();
     std::os::unix::fs::symlink(&elsewhere, cache.join("cache/download/example.com")).unwrap();
-    let (code, output) = audit(&home, &["--modcache"]);
-    assert_eq!((code, output.contains("is a link to a folder")), (Some(2), true), "{output}");
+    let link =
+        ("not-a-regular-file".to_owned(), cache.join("cache/download/example.com").to_str().unwrap().to_owned(), 0);
+    assert_eq!(findings(&home, &["--modcache"]), (Some(1), vec![link]));
     std::fs::remove_file(cache.join("cache/download/example.com")).unwrap();
     let (code, output) = audit(&home, &["--modcache"]);
     assert_eq!((code, output.contains("there is nothing in the module cache")), (Some(2), true), "{output}");
+}
+
+/// None of them ends the audit, and none is followed.
+fn links_and_fifos(go: &Path) {
+    let origin = origin(World::demo());
+    let home = Go::new(go, &origin.url(), &origin.gosumdb());
+    home.must(&["mod", "download", "example.com/hello@v1.1.0", "example.com/Upper/CaseMod@v1.2.3"]);
+    let cache = home.module_cache();
+    let unpacked = cache.join("example.com/!upper/!case!mod@v1.2.3");
+    let elsewhere = home.home().join("elsewhere");
+    let code_of = |found: &[(String, String, u64)], file: &Path| {
+        found.iter().find(|(_, at, _)| Path::new(at) == file).map(|(code, ..)| code.clone())
+    };
+    let finds = |file: &Path, expected: &str| {
+        let (code, found) = findings(&home, &["--modcache"]);
+        assert_eq!((code, code_of(&found, file).as_deref()), (Some(1), Some(expected)), "{found:?}");
+        assert!(!found.iter().any(|(_, at, _)| at.contains("hello")), "the rest is audited all the same: {found:?}");
+        let words = ["run", "--module-cache", "inherit", "--", "touch", "ran"];
+        let (code, output) = home.sumgate(&words);
+        assert_eq!((code, output.contains(expected)), (Some(120), true), "{output}");
+        assert!(!home.home().join("ran").exists());
+    };
+    // The folder that is compiled, and one above it.
+    for folder in [&unpacked, &cache.join("example.com/!upper")] {
+        std::fs::rename(folder, &elsewhere).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, folder).unwrap();
+        finds(folder, "not-a-regular-file");
+        std::fs::remove_file(folder).unwrap();
+        std::fs::rename(&elsewhere, folder).unwrap();
+    }
+    // A zip with its honest bytes, which may be others tomorrow.
+    let zip = cache.join("cache/download/example.com/!upper/!case!mod/@v/v1.2.3.zip");
+    std::fs::rename(&zip, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &zip).unwrap();
+    finds(&zip, "not-a-regular-file");
+    std::fs::remove_file(&zip).unwrap();
+    fifo(&zip);
+    finds(&zip, "not-a-regular-file");
+    std::fs::remove_file(&zip).unwrap();
+    std::fs::rename(&elsewhere, &zip).unwrap();
+    // A file of the code: with the honest bytes, and one that never ends.
+    let file = unpacked.join("a.go");
+    std::fs::rename(&file, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &file).unwrap();
+    finds(&unpacked, "unreadable-file");
+    std::fs::remove_file(&file).unwrap();
+    fifo(&file);
+    finds(&unpacked, "unreadable-file");
+    std::fs::remove_file(&file).unwrap();
+    std::fs::rename(&elsewhere, &file).unwrap();
+    assert_eq!(audit(&home, &["--modcache"]).0, Some(0));
+}
+
+/// `go` unpacks golang.org/fips140 from its own folder; nobody downloads it, and the database has no record of it.
+fn of_the_toolchain(go: &Path) {
+    let origin = origin(World::demo());
+    let home = Go::new(go, &origin.url(), &origin.gosumdb()).set("GOFIPS140", "v1.0.0");
+    home.must(&["mod", "download", "example.com/hello@v1.1.0"]);
+    home.write("go.mod", "module a.com/b\n\ngo 1.24\n");
+    home.write("main.go", "package main\n\nimport \"crypto/sha256\"\n\nfunc main() { println(sha256.Size) }\n");
+    home.must(&["list", "-deps", "."]);
+    let folders = std::fs::read_dir(home.module_cache().join("golang.org")).unwrap();
+    let fips: Vec<_> = folders.map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(fips.len(), 1, "go unpacked it: {fips:?}");
+    assert_eq!(audit(&home, &["--modcache"]).0, Some(0));
+    // Not by its name: by what it is.
+    std::fs::write(fips[0].join("evil.go"), "package evil\n").unwrap();
+    let (code, found) = findings(&home, &["--modcache"]);
+    assert_eq!((code, found.len(), found[0].0.as_str()), (Some(1), 1, "unknown-version"), "{found:?}");
 }

@@ -144,6 +144,11 @@ impl Mirror {
     }
 }
 
+/// Makes a FIFO.
+pub fn fifo(path: &Path) {
+    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
 /// Every file below a folder, by its path there.
 pub fn files(root: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();

@@ -56,9 +56,9 @@ pub(in crate::cli) struct FetchArgs {
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct ExportArgs {
-    /// The go.sum whose lines say what is needed
-    #[arg(long = "for", value_name = "FILE", default_value = "go.sum")]
-    pub(in crate::cli) go_sum: PathBuf,
+    /// The go.sum whose lines say what is needed [default: go.sum]
+    #[arg(long = "for", value_name = "FILE")]
+    pub(in crate::cli) go_sum: Option<PathBuf>,
 
     /// A name that ends in .tar.zst for one file, else a new folder
     #[arg(value_name = "OUT")]

@@ -89,12 +89,15 @@ pub(in crate::cli) struct RunArgs {
     pub(in crate::cli) hold: HoldArgs,
 
     /// Write what was released, refused and found as JSON
+    ///
+    /// A regular file, or `fd:N` for a descriptor that is open, such as `--report fd:3 3>FIFO`. An older file is removed
+    /// before the command starts. No folder in the work tree may be a link on the way.
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) report: Option<PathBuf>,
 
     /// Write an in-toto statement of every module with its hash, its record and the tree head
     ///
-    /// Nothing is written if nothing was released.
+    /// Nothing is written if nothing was released. FILE as for --report.
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) attest: Option<PathBuf>,
 

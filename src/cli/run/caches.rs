@@ -89,11 +89,16 @@ impl Kept {
     }
 
     /// Hashes and proves what lies in an inherited module cache.
-    pub(super) async fn prove_inherited(&mut self, clients: &[Client], exempt: &Patterns) -> Result<(), Failure> {
+    pub(super) async fn prove_inherited(
+        &mut self,
+        go: &GoEnv,
+        clients: &[Client],
+        exempt: &Patterns,
+    ) -> Result<(), Failure> {
         let ModuleCache::Inherited(cache) = &self.caches.modules else { return Ok(()) };
         // One that `go` has not made yet has nothing in it.
         let entries = if cache.join("cache/download").is_dir() {
-            read_module_cache(cache, &AtomicUsize::new(0)).map_err(|error| Failure::usage(&error))?
+            read_module_cache(cache, go.goroot(), &AtomicUsize::new(0)).map_err(|error| Failure::usage(&error))?
         } else {
             Vec::new()
         };

@@ -1,0 +1,116 @@
+//! The `go` and `toolchain` lines of go.mod and go.work: what they make `go` download
+//! (`cmd/go/internal/toolchain/select.go`, <https://go.dev/doc/toolchain>).
+//!
+//! A `toolchain` line names a toolchain, and is judged wherever it stands. A `go` line names the least one; it is judged if
+//! the `go` here would have to download it. Where there is no `go`, that is each one that downloads at all: from go1.21.
+
+use std::env::consts;
+use std::path::Path;
+
+use super::{Entry, NamedAt};
+use crate::finding::{Code, Finding, Place};
+use crate::goenv::GoEnv;
+use crate::gomod::{ToolchainLine, toolchain_lines};
+use crate::goversion::GoVersion;
+use crate::module::{ModulePath, ModuleVersion, Version};
+
+/// The first `go` that switches toolchains, and whose releases have a third number.
+const FIRST: &str = "go1.21.0";
+
+/// The `go` of this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GoHere {
+    version: Option<GoVersion>,
+    /// As in names of toolchains: `linux-amd64`.
+    platform: String,
+}
+
+impl GoHere {
+    /// As its settings say; for a machine without `go`, as this program was built.
+    pub fn of(go: &GoEnv) -> Self {
+        let or = |name: &str, other: &'static str| {
+            Some(go.get(name)).filter(|set| !set.is_empty()).unwrap_or(other).to_owned()
+        };
+        let os = or("GOHOSTOS", if consts::OS == "macos" { "darwin" } else { consts::OS });
+        let arch = match consts::ARCH {
+            "x86_64" => "amd64",
+            "aarch64" => "arm64",
+            "x86" => "386",
+            other => other,
+        };
+        let version = GoVersion::parse(go.get("GOVERSION"));
+        Self { version, platform: format!("{os}-{}", or("GOHOSTARCH", arch)) }
+    }
+
+    /// What the lines of a file name, but for the lines that stood in `then`.
+    pub(super) fn entries(&self, file: &Path, now: &[u8], then: &[u8]) -> Vec<Entry> {
+        let lines = |text: &[u8]| toolchain_lines(&String::from_utf8_lossy(text));
+        let old = lines(then);
+        let is_new = |line: &ToolchainLine| !old.iter().any(|old| (old.verb, &old.name) == (line.verb, &line.name));
+        lines(now).into_iter().filter(is_new).filter_map(|line| self.entry(file, &line)).collect()
+    }
+
+    fn entry(&self, file: &Path, line: &ToolchainLine) -> Option<Entry> {
+        let place = Place { file: file.to_owned(), line: Some(line.line) };
+        if line.verb == "toolchain" && line.name == "default" {
+            return None;
+        }
+        let name = if line.verb == "go" { format!("go{}", line.name) } else { line.name.clone() };
+        // A vendor's mark stands behind a `-`; a `go` line has none.
+        let version = GoVersion::parse(&name).filter(|_| line.verb == "toolchain" || !name.contains('-'));
+        let module = version.as_ref().and_then(|version| self.module(&name, version));
+        let (Some(version), Some(module)) = (version, module) else {
+            let message = format!("the {} line names no version of go", line.verb);
+            return Some(Entry::Finding(Finding { place: Some(place), message, ..Finding::of(Code::MalformedLine) }));
+        };
+        let here = self.version.clone().or_else(|| GoVersion::parse(FIRST));
+        let is_judged = line.verb == "toolchain" || here.is_none_or(|here| version > here);
+        is_judged.then_some(Entry::Named(NamedAt { place, module, line: format!("{} {}", line.verb, line.name) }))
+    }
+
+    /// The module that `go` downloads for the name. A `go` line may name a language version, whose first release it is.
+    fn module(&self, name: &str, version: &GoVersion) -> Option<ModuleVersion> {
+        let is_language = !name.contains("rc") && !name.contains("beta") && name.matches('.').count() == 1;
+        let is_released_with_zero = GoVersion::parse(FIRST).is_some_and(|first| *version >= first);
+        let zero = if is_language && is_released_with_zero { ".0" } else { "" };
+        let path = ModulePath::parse("golang.org/toolchain").ok()?;
+        let version = Version::parse(&format!("v0.0.1-{name}{zero}.{}", self.platform)).ok()?;
+        ModuleVersion::new(path, version).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(go: &[(&str, &str)], text: &str) -> Vec<String> {
+        let go = GoEnv::of(&[go, &[("GOHOSTOS", "linux"), ("GOHOSTARCH", "arm64")]].concat());
+        let entries = GoHere::of(&go).entries(Path::new("go.mod"), text.as_bytes(), b"");
+        let shown = |entry: Entry| match entry {
+            Entry::Named(at) => format!("{} {}", at.place, at.module.version),
+            Entry::Finding(finding) => finding.code.name().to_owned(),
+            Entry::Hash(_) => "a hash".to_owned(),
+        };
+        entries.into_iter().map(shown).collect()
+    }
+
+    #[test]
+    fn lines_name_what_go_downloads() {
+        let here = &[("GOVERSION", "go1.27.3")];
+        for (text, expected) in [
+            ("go 1.28\n", &["go.mod:1 v0.0.1-go1.28.0.linux-arm64"][..]),
+            ("\ngo 1.28rc1\n", &["go.mod:2 v0.0.1-go1.28rc1.linux-arm64"]),
+            ("go 1.27.4 // x\n", &["go.mod:1 v0.0.1-go1.27.4.linux-arm64"]),
+            ("go 1.27.3\ngo 1.16\n", &[]),
+            ("toolchain go1.26.5\n", &["go.mod:1 v0.0.1-go1.26.5.linux-arm64"]),
+            ("toolchain go1.28.0-mine\n", &["go.mod:1 v0.0.1-go1.28.0-mine.linux-arm64"]),
+            ("toolchain default\n", &[]),
+            ("toolchain go1.28/../../x\ngo x\n", &["malformed-line", "malformed-line"]),
+            // No line hides another.
+            ("require x\ntoolchain go1.28.1\n", &["go.mod:2 v0.0.1-go1.28.1.linux-arm64"]),
+        ] {
+            assert_eq!(named(here, text), expected, "{text}");
+        }
+        assert_eq!(named(&[], "go 1.21\ngo 1.22\n"), ["go.mod:2 v0.0.1-go1.22.0.linux-arm64"]);
+    }
+}
