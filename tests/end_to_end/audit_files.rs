@@ -354,13 +354,13 @@ fn nothing_to_check() {
     home.write("go.sum", "");
     home.write("go.mod", "module a.com/b\n");
     let (code, output) = audit(&home, &[]);
-    assert_eq!((code, output.as_str()), (Some(0), "nothing to check: 0 proved\n"));
+    assert_eq!((code, output.as_str()), (Some(0), "nothing to check: 0 proved, no policy\n"));
     let (_, output) = audit(&home, &["--format", "json"]);
     assert!(output.contains("\"ending\": \"nothing-to-check\""), "{output}");
     // Exempt lines prove nothing either.
     home.write("go.sum", line_of(&honest(&origin), "example.com/hello v1.0.0 "));
     let (code, output) = audit(&home, &["--nosumdb", "example.com"]);
-    assert_eq!((code, output.as_str()), (Some(0), "nothing to check: 0 proved, 1 exempt\n"));
+    assert_eq!((code, output.as_str()), (Some(0), "nothing to check: 0 proved, 1 exempt, no policy\n"));
     assert!(audit(&home, &[]).1.starts_with("clean: 1 proved"));
 }
 
