@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::read::MAX_FILE;
+use crate::process::without_own_settings;
 
 /// A commit of one repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,6 +129,7 @@ fn repository(folder: &Path) -> Result<Result<PathBuf, String>, BaseError> {
 /// What a git command printed; or, if it failed, what it said.
 fn git(folder: &Path, words: &[&OsStr]) -> Result<Result<Vec<u8>, String>, BaseError> {
     let mut command = Command::new("git");
+    without_own_settings(&mut command);
     command
         .arg("--literal-pathspecs")
         .arg("-C")
