@@ -2,19 +2,41 @@
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use tokio::process::Command;
 
 use crate::dirhash::H1;
-use crate::process::{self, Limits, Output};
+use crate::finding::safe;
+use crate::process::{self, Limits, Output, ProcessError};
 
 /// A program of a gigabyte on a slow disk.
 const TIME: Duration = Duration::from_secs(30);
 /// Ten thousand dependencies with 300 bytes each.
 const MAX_OUTPUT: u64 = 4 << 20;
-/// Complaints are not shown.
+/// One line of it is shown.
 const MAX_COMPLAINTS: u64 = 4 << 10;
+
+/// Why it is not known what is in a program.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildInfoError {
+    /// `go` did not run to its end.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// There is more than is read, so what was read is not all.
+    #[error("it printed more than {MAX_OUTPUT} bytes")]
+    TooLong,
+    /// It said nothing about the program: neither what is in it, nor that it is no Go program.
+    #[error("it ended with {status}, and said {said:?}")]
+    NoAnswer {
+        /// How it ended.
+        status: ExitStatus,
+        /// The first line of its complaints.
+        said: String,
+    },
+}
 
 /// A module within a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,17 +61,30 @@ pub struct BuildInfo {
 }
 
 impl BuildInfo {
-    /// Reads a program with the `go` command at `go`; `None` if it is no Go program.
-    pub async fn read(go: &Path, program: &Path) -> Result<Option<Self>, process::ProcessError> {
+    /// Reads the program at an absolute path with the `go` command at `go`; `None` if it is no Go program.
+    pub async fn read(go: &Path, program: &Path) -> Result<Option<Self>, BuildInfoError> {
         let mut command = Command::new(go);
         command.args(["version", "-m"]).arg(program).env_clear().current_dir("/");
         let kept = ["PATH", "HOME"].map(|name| (name, std::env::var_os(name).unwrap_or_default()));
         let set = [("GOENV", "off"), ("GOTOOLCHAIN", "local"), ("GOTELEMETRY", "off"), ("GO111MODULE", "on")];
         command.envs(kept).envs(set.map(|(name, value)| (name, OsString::from(value))));
         let limits = Limits { time: TIME, stdout: MAX_OUTPUT, stderr: MAX_COMPLAINTS };
-        let Output { stdout, status, .. } = process::run(command, limits).await?;
-        let text = String::from_utf8_lossy(&stdout);
-        Ok(Some(Self::parse(&text)).filter(|_| status.success() && !text.is_empty()))
+        let Output { stdout, stderr, status, stdout_cut } = process::run(command, limits).await?;
+        if stdout_cut {
+            return Err(BuildInfoError::TooLong);
+        }
+        let (text, said) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+        if status.success() && !text.is_empty() {
+            return Ok(Some(Self::parse(&text)));
+        }
+        // Of a file that is no Go program it says `FILE: why`, or nothing (`cmd/go/internal/version`, scanFile); of one that
+        // it cannot open, `FILE`.
+        let about = format!("{}: ", program.display());
+        let is_about_it = said.is_empty() || said.lines().any(|line| line.starts_with(&about));
+        if status.code().is_some() && text.is_empty() && is_about_it {
+            return Ok(None);
+        }
+        Err(BuildInfoError::NoAnswer { status, said: safe(said.lines().next().unwrap_or_default()) })
     }
 
     /// Reads the lines behind the name of the program. Lines that are not known are left out.

@@ -71,7 +71,7 @@ fn not_parsed(error: &clap::Error) -> ExitCode {
     let is_run = std::env::args_os().nth(1).is_some_and(|word| word == "run");
     match error.exit_code() {
         0 => ExitCode::SUCCESS,
-        _ if is_run => Exit::Command(crate::gate::code::NOT_DONE).into(),
+        _ if is_run => run::not_done().into(),
         _ => Exit::NotFinished.into(),
     }
 }

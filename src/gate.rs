@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use attest::attestation;
-pub use child::{ChildError, Ended, left_running, run};
+pub use child::{ChildError, Ended, Signals, hide, left_running, run};
 pub use compare::Accepted;
 pub use environment::{Environment, Given, is_decided};
 pub use examine::{Examination, Examined};
@@ -92,13 +92,36 @@ pub struct Outcome {
     pub unused: Vec<Exception>,
 }
 
+/// Whose a cache is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Whose {
+    /// The run's own, empty at the start.
+    #[default]
+    Own,
+    /// The run's own, with what a seal covers.
+    Sealed,
+    /// The one that `go` uses outside.
+    Inherited,
+}
+
+impl Whose {
+    /// The word in the report.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::Sealed => "sealed",
+            Self::Inherited => "inherited",
+        }
+    }
+}
+
 /// The caches of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CacheUse {
-    /// `own`, `sealed` or `inherited`.
-    pub modules: &'static str,
-    /// The same of the build cache.
-    pub build: &'static str,
+    /// The module cache.
+    pub modules: Whose,
+    /// The build cache.
+    pub build: Whose,
     /// Files at the start that the seal covered.
     pub sealed_files: usize,
     /// Files at the start that were thrown away.
@@ -116,15 +139,14 @@ impl Outcome {
         self.trails.released.values().filter(|file| file.by == Voucher::FirstSeen).count()
     }
 
-    /// The exit code, where findings at least as bad as `deny` are denied.
-    pub fn exit_code(&self, deny: Severity) -> u8 {
+    /// The code of the gate, if it comes before that of the command. Findings at least as bad as `deny` are denied.
+    pub fn verdict(&self, deny: Severity) -> Option<u8> {
         let is_denied = self.findings.iter().any(|finding| finding.severity() >= deny);
-        if self.forked() {
-            code::MISBEHAVIOUR
-        } else if is_denied || !self.trails.refused.is_empty() {
-            code::FINDINGS
-        } else {
-            self.ended.code()
+        match self.ended {
+            _ if self.forked() => Some(code::MISBEHAVIOUR),
+            Ended::NotStarted(code) => Some(code),
+            _ if is_denied || !self.trails.refused.is_empty() => Some(code::FINDINGS),
+            _ => None,
         }
     }
 }

@@ -2,8 +2,10 @@
 
 mod dialogue;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -81,13 +83,38 @@ pub fn run_blocking(command: Command, limits: Limits) -> Result<Output, ProcessE
     ended.unwrap_or_else(|_| Err(ProcessError::Wait(std::io::Error::other("the thread that waited for it panicked"))))
 }
 
-/// Runs `command` to its end, without standard input. It and its children are one process group, which is killed if it
-/// runs too long, or if the future is dropped.
+/// Our own settings begin so. One of them is the secret key of a seal.
+const OWN_SETTINGS: &str = "SUMGATE_";
+
+/// The children that run at this moment, by their ids: as many as callers run at once.
+static RUNNING: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
+
+fn running() -> MutexGuard<'static, BTreeSet<u32>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether the process was started by [`run`], and runs.
+pub fn is_ours(id: u32) -> bool {
+    running().contains(&id)
+}
+
+/// Takes our own settings out of the environment of a child: it has no use for them, and must not learn the key.
+pub fn without_own_settings(command: &mut std::process::Command) {
+    for (name, _) in std::env::vars_os() {
+        if name.as_encoded_bytes().starts_with(OWN_SETTINGS.as_bytes()) {
+            command.env_remove(name);
+        }
+    }
+}
+
+/// Runs `command` to its end, without standard input and without our own settings. It and its children are one process
+/// group, which is killed if it runs too long, or if the future is dropped.
 pub async fn run(mut command: Command, limits: Limits) -> Result<Output, ProcessError> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.process_group(0).kill_on_drop(true);
+    without_own_settings(command.as_std_mut());
     let mut child = command.spawn().map_err(ProcessError::Start)?;
-    let group = Group(child.id());
+    let group = Group::of(child.id());
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let all = async { tokio::join!(up_to(stdout, limits.stdout), up_to(stderr, limits.stderr), child.wait()) };
     let Ok((stdout, stderr, status)) = tokio::time::timeout(limits.time, all).await else {
@@ -114,14 +141,25 @@ async fn up_to(from: Option<impl AsyncRead + Unpin>, limit: u64) -> (Vec<u8>, bo
 struct Group(Option<u32>);
 
 impl Group {
+    fn of(id: Option<u32>) -> Self {
+        running().extend(id);
+        Self(id)
+    }
+
     fn ended(mut self) {
-        self.0 = None;
+        self.forget();
+    }
+
+    fn forget(&mut self) -> Option<u32> {
+        let id = self.0.take()?;
+        running().remove(&id);
+        Some(id)
     }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
-        let pid = self.0.and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        let pid = self.forget().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         if let Some(pid) = pid {
             // An error means that all its processes have ended.
             let _ = kill_process_group(pid, Signal::KILL);

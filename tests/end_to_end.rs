@@ -59,6 +59,8 @@ mod gate_blind;
 mod gate_caches;
 #[path = "end_to_end/gate_honest.rs"]
 mod gate_honest;
+#[path = "end_to_end/gate_order.rs"]
+mod gate_order;
 #[path = "end_to_end/gate_results.rs"]
 mod gate_results;
 #[path = "end_to_end/gate_settings.rs"]
@@ -120,6 +122,7 @@ fn main() {
     trials.extend(gate_blind::trials());
     trials.extend(gate_caches::trials());
     trials.extend(gate_honest::trials());
+    trials.extend(gate_order::trials());
     trials.extend(gate_settings::trials());
     trials.extend(gate_results::trials());
     trials.extend(gate_ways::trials());

@@ -20,6 +20,7 @@ use crate::finding::{Code, Finding, Place};
 use crate::gate::of_toolchain;
 use crate::gosum::AnyHash;
 use crate::module::{ModulePath, ModuleVersion, Version};
+use crate::tree::open_regular;
 
 /// `golang.org/x/mod/zip`: MaxGoMod.
 const MAX_GO_MOD: u64 = 16 << 20;
@@ -182,7 +183,10 @@ fn entry(cached: &Cached, goroots: &[PathBuf]) -> Option<Entry> {
 }
 
 fn hash(cached: &Cached) -> Result<H1, String> {
-    let open = || File::open(&cached.path).map_err(|error| error.to_string());
+    let open = || -> Result<File, String> {
+        let opened = open_regular(&cached.path).map_err(|error| error.to_string())?;
+        opened.ok_or_else(|| "it is not a regular file, and go makes no others: remove it".to_owned())
+    };
     match cached.content {
         Content::Zip => {
             let report = hash_module_zip(&open()?, &cached.module, &ZipLimits::default());

@@ -4,9 +4,9 @@ mod caches;
 mod told;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use self::caches::Kept;
 use super::args::{Cache, RunArgs};
@@ -18,9 +18,12 @@ use super::sources::Said;
 use super::{ages, config, out, sources};
 use crate::fault::Fault;
 use crate::finding::{Finding, Severity};
-use crate::gate::{self, Accepted, DatabaseState, Environment, Examination, Given, Outcome, Snapshot, code};
+use crate::gate::{
+    self, Accepted, DatabaseState, Ended, Environment, Examination, Examined, Given, Outcome, Signals, Snapshot, Whose,
+    code,
+};
 use crate::goenv::{GoEnv, go_on_path};
-use crate::mirror::{BasePath, Mirror, Pipeline, Trail, Vouchers};
+use crate::mirror::{BasePath, Mirror, Pipeline, Trail, Trails, Vouchers};
 use crate::module::Patterns;
 use crate::origin::{Chain, ChainError, HttpClient, Waits};
 use crate::store::Store;
@@ -29,15 +32,29 @@ use crate::sumdb::{Client, Database};
 /// Bytes of randomness in the path of the mirror: nobody guesses 128 bits.
 const PATH_BYTES: usize = 16;
 
+/// How long work that is broken off by a signal may go on in other threads. They end with this process.
+const BROKEN_OFF: Duration = Duration::from_secs(1);
+
 /// Runs the command. Every ending has a code of its own, so that none is taken for the command's.
 pub(super) fn run(args: &RunArgs) -> Exit {
-    match gated(args) {
+    // First of all: the key of a seal may be in the environment, and others on this machine could read it there.
+    let hidden = gate::hide().map_err(|error| Failure::host("hide this process from others", &error));
+    match hidden.and_then(|()| gated(args)) {
         Ok(code) => Exit::Command(code),
         Err(failure) => {
             out::complain(&failure.to_string());
-            Exit::Command(code::NOT_DONE)
+            match failure.exit() {
+                Exit::Misbehaviour => Exit::Command(code::MISBEHAVIOUR),
+                _ => not_done(),
+            }
         }
     }
+}
+
+/// The gate did not do its work. Says whose code that is.
+pub(super) fn not_done() -> Exit {
+    out::complain(&format!("exit code {} of sumgate: the gate could not do its work", code::NOT_DONE));
+    Exit::Command(code::NOT_DONE)
 }
 
 /// What is known before anything is started.
@@ -64,23 +81,25 @@ fn gated(args: &RunArgs) -> Result<u8, Failure> {
     told::caches(&kept);
     let runtime = config::runtime()?;
     let outcome = runtime.block_on(async {
-        kept.prove_inherited(&setting.go, &clients, &setting.exempt).await?;
-        if kept.findings.iter().any(|finding| finding.severity() == Severity::Error) {
-            told::findings(&kept.findings);
-            let words = "the command was not started: the module cache that it would inherit is not right";
-            out::complain(words);
-            return Ok(Err(code::FINDINGS));
+        if kept.prove_inherited(&setting.go, &clients, &setting.exempt, args.deny).await? {
+            return setting.behind_the_gate(&kept, &clients, &store, &http).await;
         }
-        setting.behind_the_gate(&kept, &clients, &store, &http).await
-    })?;
-    match outcome {
-        Ok(outcome) => finish(args, outcome, kept, results),
-        Err(code) => Ok(code),
-    }
+        told::findings(&kept.findings);
+        out::complain("the command was not started: the module cache that it would inherit is not right");
+        let ended = Ended::NotStarted(code::FINDINGS);
+        Ok(Outcome { ended, findings: kept.findings.clone(), ..setting.outcome(&kept, &clients) })
+    });
+    runtime.shutdown_timeout(BROKEN_OFF);
+    finish(args, outcome?, kept, results)
 }
 
 impl<'a> Setting<'a> {
     fn of(args: &'a RunArgs) -> Result<Self, Failure> {
+        let here = std::env::current_dir().and_then(|here| here.canonicalize());
+        let here = here.map_err(|error| Failure::host("find the working folder", &error))?;
+        let home = std::env::home_dir().and_then(|home| home.canonicalize().ok());
+        let workspace = gate::workspace(&here, home.as_deref());
+        refuse_go_of(&workspace)?;
         let go = config::go_env()?;
         let written = go.written().map_err(|error| Failure::host("read the file of `go env -w` (GOENV)", &error))?;
         let mut direct = config::patterns("--private", &args.private)?;
@@ -92,10 +111,6 @@ impl<'a> Setting<'a> {
         let said = said(args, &go, direct)?;
         let exempt = config::surrounding_exempt(&args.surrounding.nosumdb, &go)?.with(said.private());
         let policies = Policies::of(&args.policy, args.base.as_deref().map(Bases::of).as_mut(), &[".".into()])?;
-        let here = std::env::current_dir().and_then(|here| here.canonicalize());
-        let here = here.map_err(|error| Failure::host("find the working folder", &error))?;
-        let home = std::env::home_dir().and_then(|home| home.canonicalize().ok());
-        let workspace = gate::workspace(&here, home.as_deref());
         Ok(Self { args, go, written, said, exempt, policies, workspace })
     }
 
@@ -107,14 +122,62 @@ impl<'a> Setting<'a> {
         Ok(databases.into_iter().map(reached).collect())
     }
 
-    /// Runs the command; or says with which code the gate ends without it.
+    /// Runs the command between a mirror of its own and an examination of what it leaves.
     async fn behind_the_gate(
         &self,
         kept: &Kept,
         clients: &[Client],
         store: &Arc<Store>,
         http: &HttpClient,
-    ) -> Result<Result<Outcome, u8>, Failure> {
+    ) -> Result<Outcome, Failure> {
+        let (pipeline, trail) = self.pipeline(clients, store, http)?;
+        let gatekeeper = pipeline.clone();
+        let mirror = Mirror::start_alone(pipeline, secret_path()?).await?;
+        let environment = self.environment(kept, mirror.url(), clients[0].database());
+        let before = self.snapshot(store).await?;
+        let mut findings =
+            [self.policies.findings.clone(), kept.findings.clone(), environment.findings.clone()].concat();
+        if !environment.no_stamp {
+            findings.extend(gate::repository_programs(&self.workspace, before.repositories()).await);
+        }
+        told::removed(&environment.removed);
+        told::findings(&findings);
+        let examination = self.examination(kept, before);
+
+        let mut signals = Signals::new().map_err(|error| Failure::host("listen to signals", &error))?;
+        let start = Instant::now();
+        let ended = gate::run(&self.args.command, &environment, &mut signals).await;
+        let ended = ended.or_else(|error| told::not_started(&error))?;
+        // Signals were the command's while it ran. Now they are ours.
+        let examined = tokio::select! {
+            examined = self.afterwards(mirror, examination, kept, &environment, &trail) => examined?,
+            signal = signals.name_of_next() => {
+                let words = format!("{signal} came before it was known what the command left: nothing is proved");
+                return Err(Failure::new(Fault::Host, words));
+            }
+        };
+        told::findings(&examined.findings);
+        findings.extend(examined.findings);
+        Ok(Outcome {
+            ended,
+            took: start.elapsed(),
+            trails: trail.so_far(),
+            kept: environment.kept,
+            removed: environment.removed,
+            programs: examined.programs,
+            installed: examined.installed,
+            findings,
+            unused: gatekeeper.unused_exceptions(),
+            ..self.outcome(kept, clients)
+        })
+    }
+
+    fn pipeline(
+        &self,
+        clients: &[Client],
+        store: &Arc<Store>,
+        http: &HttpClient,
+    ) -> Result<(Pipeline, Trail), Failure> {
         let waits = Waits { hold: Some(self.args.hold.hold), ..Waits::default() };
         let sources = if self.args.offline {
             config::nowhere(waits)?.into()
@@ -124,60 +187,61 @@ impl<'a> Setting<'a> {
         };
         let trail = Trail::kept(told::refusal);
         let vouchers = Vouchers { databases: clients.to_vec(), exempt: self.exempt.clone() };
-        let pipeline = Pipeline::new(Arc::clone(store), sources, vouchers, self.policies.all(), trail.clone());
-        let gatekeeper = pipeline.clone();
-        let mirror = Mirror::start_alone(pipeline, secret_path()?).await?;
-        let environment = self.environment(kept, mirror.url(), clients[0].database());
-        let before = self.snapshot(store);
-        let before_it = [&self.policies.findings, &kept.findings, &environment.findings];
-        let mut findings: Vec<Finding> = before_it.into_iter().flatten().cloned().collect();
-        if !environment.no_stamp {
-            findings.extend(gate::repository_programs(&self.workspace, before.repositories()).await);
-        }
-        told::removed(&environment.removed);
-        told::findings(&findings);
-        let told_before = findings.len();
-        let go = go_on_path();
+        Ok((Pipeline::new(Arc::clone(store), sources, vouchers, self.policies.all(), trail.clone()), trail))
+    }
 
-        let start = Instant::now();
-        let ended = gate::run(&self.args.command, &environment).await;
-        findings.extend(gate::left_running().await);
-        mirror.stop().await;
-        let ended = match ended {
-            Ok(ended) => ended,
-            Err(error) => return told::not_started(&error).map(Err),
-        };
-        let trails = trail.so_far();
-        let mut hashes = kept.accepted.clone();
-        hashes.extend(gate::released_zips(&trails));
-        let examined = Examination {
-            go: go.as_deref(),
-            goroot: self.go.goroot(),
-            modules: kept.caches.modules.path(),
-            before: &before,
-            gopath: &kept.caches.gopath,
-            subjects: &self.args.subject,
+    /// What is looked at afterwards, as it is named before the command can change what the names mean.
+    fn examination(&self, kept: &Kept, before: Snapshot) -> Examination {
+        let modules = kept.caches.modules.path();
+        Examination {
+            go: go_on_path(),
+            goroot: self.go.goroot().map(Path::to_owned),
+            modules: modules.canonicalize().unwrap_or_else(|_| modules.to_owned()),
+            before: Arc::new(before),
+            gopath: kept.caches.gopath.clone(),
+            subjects: self.args.subject.clone(),
             ignores_vendor: self.go.get("GOFLAGS").contains("-mod=mod"),
-        };
-        let examined = examined.run(Accepted { hashes, private: self.private(kept, &environment) }).await;
+        }
+    }
+
+    /// Stops the mirror, and examines what the command left. What it left running comes first.
+    async fn afterwards(
+        &self,
+        mirror: Mirror,
+        examination: Examination,
+        kept: &Kept,
+        environment: &Environment,
+        trail: &Trail,
+    ) -> Result<Examined, Failure> {
+        let failed = |error| Failure::host("examine what the command left", &error);
+        mirror.stop().await;
+        let mut findings = gate::left_running().await.map_err(failed)?;
+        let mut hashes = kept.accepted.clone();
+        hashes.extend(gate::released_zips(&trail.so_far()));
+        let accepted = Accepted { hashes, private: self.private(kept, environment) };
+        let examined = examination.run(accepted).await.map_err(failed)?;
         findings.extend(examined.findings);
-        told::findings(&findings[told_before..]);
-        Ok(Ok(Outcome {
+        Ok(Examined { findings, ..examined })
+    }
+
+    /// What is known without the command.
+    fn outcome(&self, kept: &Kept, clients: &[Client]) -> Outcome {
+        Outcome {
             command: self.args.command.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
-            ended,
-            took: start.elapsed(),
-            trails,
             databases: clients.iter().map(state).collect(),
             upstream: if self.args.offline { "none: offline".to_owned() } else { self.said.chain.to_string() },
-            kept: environment.kept,
-            removed: environment.removed,
             caches: kept.usage.clone(),
-            programs: examined.programs,
-            installed: examined.installed,
-            findings,
             policies: self.policies.in_force(),
-            unused: gatekeeper.unused_exceptions(),
-        }))
+            ended: Ended::NotStarted(code::NOT_DONE),
+            took: Duration::ZERO,
+            trails: Trails::default(),
+            kept: Vec::new(),
+            removed: Vec::new(),
+            programs: Vec::new(),
+            installed: Vec::new(),
+            findings: Vec::new(),
+            unused: Vec::new(),
+        }
     }
 
     fn environment(&self, kept: &Kept, mirror: &str, database: &Database) -> Environment {
@@ -196,17 +260,19 @@ impl<'a> Setting<'a> {
     }
 
     /// The files of the repository and of GOBIN before the command.
-    fn snapshot(&self, store: &Store) -> Snapshot {
+    async fn snapshot(&self, store: &Store) -> Result<Snapshot, Failure> {
         let gobin = Some(PathBuf::from(self.go.get("GOBIN"))).filter(|path| path.is_absolute());
         let folders: Vec<PathBuf> = std::iter::once(self.workspace.clone()).chain(gobin).collect();
-        Snapshot::take(&folders, &[store.root().to_owned()])
+        let data = store.root().to_owned();
+        let taken = tokio::task::spawn_blocking(move || Snapshot::take(&folders, &[data])).await;
+        taken.map_err(|error| Failure::host("look at the files of the repository", &error))
     }
 
     /// Modules that the command may fetch past the gate, or that lay in its cache unproved.
     fn private(&self, kept: &Kept, environment: &Environment) -> Patterns {
         let past = environment.kept.iter().find(|(name, _)| name == "GONOPROXY").map_or("", |(_, value)| value);
         let past = Patterns::parse(past).unwrap_or_default();
-        if kept.usage.modules == "inherited" { past.with(self.exempt.clone()) } else { past }
+        if kept.usage.modules == Whose::Inherited { past.with(self.exempt.clone()) } else { past }
     }
 }
 
@@ -224,6 +290,23 @@ fn said(args: &RunArgs, go: &GoEnv, direct: Patterns) -> Result<Said, Failure> {
             format!("GOPROXY is {text:?}, which names no proxy to fetch from: add --upstream https://proxy.golang.org");
         Failure::new(Fault::Request, words)
     })
+}
+
+/// A `go` that lies in the repository answers as whoever wrote the repository likes, also when it is asked for its settings.
+fn refuse_go_of(workspace: &Path) -> Result<(), Failure> {
+    let Some(go) = go_on_path() else { return Ok(()) };
+    let folder = go.parent().and_then(|folder| folder.canonicalize().ok());
+    let is_inside = |path: PathBuf| path.starts_with(workspace);
+    if !folder.is_some_and(is_inside) && !go.canonicalize().is_ok_and(is_inside) {
+        return Ok(());
+    }
+    let words = format!(
+        "expected a `go` command outside of the repository, found {} on the PATH, in {}: it was not asked for its settings. \
+         Take that folder off the PATH, or keep the toolchain elsewhere",
+        go.display(),
+        workspace.display()
+    );
+    Err(Failure::new(Fault::Request, words))
 }
 
 fn secret_path() -> Result<BasePath, Failure> {
@@ -244,7 +327,7 @@ fn state(client: &Client) -> DatabaseState {
 /// Installs, seals, and writes what there is to say.
 fn finish(args: &RunArgs, mut outcome: Outcome, mut kept: Kept, mut results: Results) -> Result<u8, Failure> {
     let is_wrong = |findings: &[Finding]| findings.iter().any(|finding| finding.severity() == Severity::Error);
-    let wrong = is_wrong(&outcome.findings) || outcome.forked();
+    let wrong = is_wrong(&outcome.findings) || outcome.forked() || !outcome.ended.has_run();
     let installed = kept.install(&outcome, wrong);
     let sealed = if wrong { Ok(None) } else { kept.seal() };
     if let Ok(files) = &installed {
@@ -253,13 +336,11 @@ fn finish(args: &RunArgs, mut outcome: Outcome, mut kept: Kept, mut results: Res
     told::summary(&outcome);
     let written = results.write(&outcome);
     drop(kept);
-    let code = outcome.exit_code(args.deny);
     match installed.map(|_| ()).and(sealed.map(|_| ())).and(written) {
         Err(failure) if outcome.forked() => out::complain(&failure.to_string()),
         done => done?,
     }
-    told::code(&outcome, code);
-    Ok(code)
+    Ok(told::code(&outcome, args.deny))
 }
 
 /// The files for what there is to say. Opened before the command runs: a long build must not end in a mistyped path.

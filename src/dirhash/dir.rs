@@ -1,12 +1,14 @@
 //! The h1 of an unpacked module (`dirhash.HashDir`).
 
-use std::fs::{self, File};
-use std::io;
+use std::fs;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
 use super::h1::{FileList, H1};
+use super::zip::ZipLimits;
+use crate::tree::open_regular;
 
 /// Why a folder has no h1.
 #[derive(Debug, thiserror::Error)]
@@ -23,22 +25,31 @@ pub enum DirError {
     /// A name that cannot stand in the list.
     #[error("{} has a name that is not UTF-8 or has a newline", .0.display())]
     BadName(PathBuf),
-    /// A link, a FIFO or a device.
-    #[error("{} is neither a regular file nor a folder, and no module has such", .0.display())]
+    /// A link, a FIFO or a device: a module zip has none, so `go` unpacked none.
+    #[error("{} is not a regular file, and modules have no others", .0.display())]
     NotRegular(PathBuf),
     /// More files than any module has.
     #[error("the folder has more than {MAX_FILES} files")]
     TooManyFiles,
+    /// More bytes than any module has.
+    #[error("the files of the folder have more than {0} bytes together, and no module has more")]
+    TooLarge(u64),
 }
 
 /// The largest modules known have about 50,000 files.
 const MAX_FILES: usize = 1_000_000;
 
-/// Hashes all files below `dir`, under the names `prefix/…`. Blocks.
+/// Hashes all files below `dir`, under the names `prefix/…`. Blocks, and never on a FIFO. All files together may have as many
+/// bytes as those of a module zip ([`ZipLimits`]).
 ///
 /// A zip has no place for the go.mod files of a toolchain, so there they are named `_go.mod`, and `go` copies each to its
 /// own name when it first uses the toolchain (`cmd/go/internal/toolchain/select.go`). A true copy is left out.
 pub fn hash_dir(dir: &Path, prefix: &str) -> Result<H1, DirError> {
+    hash_up_to(dir, prefix, ZipLimits::default().zip)
+}
+
+fn hash_up_to(dir: &Path, prefix: &str, limit: u64) -> Result<H1, DirError> {
+    let mut budget = Budget { limit, left: limit };
     let mut list = FileList::default();
     let mut folders = vec![(dir.to_owned(), prefix.to_owned())];
     let is_toolchain = prefix.starts_with("golang.org/toolchain@");
@@ -56,28 +67,35 @@ pub fn hash_dir(dir: &Path, prefix: &str) -> Result<H1, DirError> {
             }
             if kind.is_dir() {
                 folders.push((path, name));
-            } else if !kind.is_file() {
-                return Err(DirError::NotRegular(path));
-            } else if !(is_toolchain && is_copied_go_mod(&path)) {
-                list.add(name, sha256_of(&path)?);
+            } else if !(is_toolchain && is_copied_go_mod(&path, &mut budget)) {
+                list.add(name, budget.sha256_of(&path)?);
             }
         }
     }
     Ok(list.h1())
 }
 
-fn is_copied_go_mod(path: &Path) -> bool {
+fn is_copied_go_mod(path: &Path, budget: &mut Budget) -> bool {
     let is_go_mod = path.file_name().is_some_and(|name| name == "go.mod");
-    let same = |original| Some(sha256_of(path).ok()? == sha256_of(original).ok()?);
+    let mut same = |original: &Path| Some(budget.sha256_of(path).ok()? == budget.sha256_of(original).ok()?);
     is_go_mod && same(&path.with_file_name("_go.mod")).unwrap_or(false)
 }
 
-fn sha256_of(path: &Path) -> Result<[u8; 32], DirError> {
-    let read = |cause| DirError::Read { path: path.to_owned(), cause };
-    let mut hash = Sha256::new();
-    let mut file = File::open(path).map_err(read)?;
-    io::copy(&mut file, &mut HashWriter(&mut hash)).map_err(read)?;
-    Ok(hash.finalize().into())
+/// How many bytes may still be read.
+struct Budget {
+    limit: u64,
+    left: u64,
+}
+
+impl Budget {
+    fn sha256_of(&mut self, path: &Path) -> Result<[u8; 32], DirError> {
+        let read = |cause| DirError::Read { path: path.to_owned(), cause };
+        let mut file = open_regular(path).map_err(read)?.ok_or_else(|| DirError::NotRegular(path.to_owned()))?;
+        let mut hash = Sha256::new();
+        let bytes = io::copy(&mut (&mut file).take(self.left + 1), &mut HashWriter(&mut hash)).map_err(read)?;
+        self.left = self.left.checked_sub(bytes).ok_or(DirError::TooLarge(self.limit))?;
+        Ok(hash.finalize().into())
+    }
 }
 
 struct HashWriter<'h>(&'h mut Sha256);
@@ -98,6 +116,34 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
     use super::*;
+
+    #[test]
+    fn links_fifos_and_devices_are_no_files_of_a_module() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("a.go"), "package a\n").unwrap();
+        let hash = || hash_dir(root.path(), "a.com/b@v1.0.0");
+        hash().unwrap();
+        let odd = root.path().join("odd");
+        for target in ["a.go", "/dev/zero", "/etc", "nowhere"] {
+            std::os::unix::fs::symlink(target, &odd).unwrap();
+            assert!(matches!(hash(), Err(DirError::NotRegular(path)) if path == odd), "{target}");
+            fs::remove_file(&odd).unwrap();
+        }
+        let fifo = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, &odd, fifo, rustix::fs::Mode::RWXU, 0).unwrap();
+        assert!(matches!(hash(), Err(DirError::NotRegular(path)) if path == odd));
+    }
+
+    #[test]
+    fn no_more_is_read_than_a_module_can_have() {
+        let root = tempfile::tempdir().unwrap();
+        let sparse = |name: &str, bytes| fs::File::create(root.path().join(name)).unwrap().set_len(bytes).unwrap();
+        sparse("a", 600);
+        sparse("b", 400);
+        hash_up_to(root.path(), "a.com/b@v1.0.0", 1000).unwrap();
+        sparse("c", 1 << 40);
+        assert!(matches!(hash_up_to(root.path(), "a.com/b@v1.0.0", 1000), Err(DirError::TooLarge(1000))));
+    }
 
     #[test]
     fn the_go_mod_files_that_go_copies_in_a_toolchain_are_left_out_while_they_are_copies() {

@@ -13,9 +13,11 @@ use rustix::process::{
 };
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::{JoinError, spawn_blocking};
 
 use super::environment::Environment;
 use crate::finding::{Code, Finding, safe};
+use crate::process::is_ours;
 
 /// How long processes that are about to end may take.
 const GRACE: Duration = Duration::from_secs(1);
@@ -30,13 +32,20 @@ pub enum Ended {
     Code(u8),
     /// By this signal.
     Signal(i32),
+    /// It was not started; sumgate ends with this code instead.
+    NotStarted(u8),
 }
 
 impl Ended {
+    /// Whether the command ran.
+    pub fn has_run(self) -> bool {
+        !matches!(self, Self::NotStarted(_))
+    }
+
     /// The code that a shell would give it.
     pub fn code(self) -> u8 {
         match self {
-            Self::Code(code) => code,
+            Self::Code(code) | Self::NotStarted(code) => code,
             Self::Signal(signal) => u8::try_from(128 + signal).unwrap_or(u8::MAX),
         }
     }
@@ -63,13 +72,13 @@ pub enum ChildError {
 }
 
 /// Runs `command` to its end, with its own stdin, stdout and stderr. Signals that come meanwhile are its signals.
-pub async fn run(command: &[OsString], environment: &Environment) -> Result<Ended, ChildError> {
+pub async fn run(command: &[OsString], environment: &Environment, signals: &mut Signals) -> Result<Ended, ChildError> {
     let [program, arguments @ ..] = command else {
         return Ok(Ended::Code(0));
     };
     let found = find(program, environment)?;
-    let mut signals = Signals::new().map_err(ChildError::Watch)?;
-    hide().map_err(|error| ChildError::Watch(error.into()))?;
+    // What the command leaves running becomes a child of this process.
+    set_child_subreaper(Some(getpid())).map_err(|error| ChildError::Watch(error.into()))?;
     let mut started = Command::new(&found);
     started.arg0(program).args(arguments).env_clear().envs(&environment.variables);
     let mut child = started.spawn().map_err(|cause| {
@@ -81,8 +90,10 @@ pub async fn run(command: &[OsString], environment: &Environment) -> Result<Ende
     })?;
     loop {
         tokio::select! {
-            ended = child.wait() => return Ok(how(ended.map_err(ChildError::Watch)?)),
+            // A signal that came before the end of the command was meant for the command.
+            biased;
             signal = signals.next() => pass_on(&child, signal),
+            ended = child.wait() => return Ok(how(ended.map_err(ChildError::Watch)?)),
         }
     }
 }
@@ -111,30 +122,31 @@ fn is_executable(file: &Path) -> bool {
     file.metadata().is_ok_and(|found| found.permissions().mode() & 0o111 != 0)
 }
 
-/// Nobody but root can look into this process from now on, its memory and its first environment, which may hold the key of a
-/// seal; and what the command leaves running becomes its child.
-fn hide() -> rustix::io::Result<()> {
-    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
-    set_child_subreaper(Some(getpid()))
+/// Nobody but root can look into this process from now on: its memory and its first environment may hold the key of a seal.
+/// To be called before anything else is done.
+pub fn hide() -> io::Result<()> {
+    Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
 }
 
-/// Processes that the command left running. Those that are about to end have a moment for it.
-pub async fn left_running() -> Vec<Finding> {
+/// Processes that the command left running. Those that are about to end have a moment for it. The error is that a thread ended
+/// early.
+pub async fn left_running() -> Result<Vec<Finding>, JoinError> {
     let start = Instant::now();
     loop {
-        let left = children();
+        let left = spawn_blocking(children).await?;
         if left.is_empty() || start.elapsed() > GRACE {
             let finding = |(id, name): (i32, String)| {
                 let message = format!("the process {id} ({}) is still running, and the mirror is gone", safe(&name));
                 Finding { message, ..Finding::of(Code::ProcessLeft) }
             };
-            return left.into_iter().take(MAX_NAMED).map(finding).collect();
+            return Ok(left.into_iter().take(MAX_NAMED).map(finding).collect());
         }
         tokio::time::sleep(POLL).await;
     }
 }
 
-/// The children of this process, but for those that have ended. Where there is no /proc, none are known.
+/// The children of this process, but for those that have ended and those that work for the mirror. Where there is no /proc,
+/// none are known. Blocks.
 fn children() -> Vec<(i32, String)> {
     let own = getpid().as_raw_nonzero().get();
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -146,10 +158,12 @@ fn children() -> Vec<(i32, String)> {
         let name = before.split_once('(')?.1.to_owned();
         let mut fields = after.split(' ');
         let (state, parent) = (fields.next()?, fields.next()?);
-        (parent.parse() == Ok(own) && !matches!(state, "Z" | "X")).then_some((id, name))
+        let is_left = parent.parse() == Ok(own) && !matches!(state, "Z" | "X");
+        (is_left && !u32::try_from(id).is_ok_and(is_ours)).then_some((id, name))
     });
     running.collect()
 }
+
 fn how(status: ExitStatus) -> Ended {
     match (status.code(), status.signal()) {
         (Some(code), _) => Ended::Code(u8::try_from(code).unwrap_or(u8::MAX)),
@@ -167,8 +181,10 @@ fn pass_on(child: &Child, signal: Signal) {
     }
 }
 
-/// The signals that ask a program to do something.
-struct Signals {
+/// The signals that ask a program to do something. From the first one of these on, the system no longer ends this process by
+/// itself when one comes: whoever holds them has to listen.
+#[derive(Debug)]
+pub struct Signals {
     interrupt: tokio::signal::unix::Signal,
     quit: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
@@ -178,7 +194,8 @@ struct Signals {
 }
 
 impl Signals {
-    fn new() -> io::Result<Self> {
+    /// Listens from now on.
+    pub fn new() -> io::Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             quit: signal(SignalKind::quit())?,
@@ -187,6 +204,18 @@ impl Signals {
             user_one: signal(SignalKind::user_defined1())?,
             user_two: signal(SignalKind::user_defined2())?,
         })
+    }
+
+    /// Waits for one; returns its name.
+    pub async fn name_of_next(&mut self) -> &'static str {
+        match self.next().await {
+            Signal::INT => "SIGINT",
+            Signal::QUIT => "SIGQUIT",
+            Signal::TERM => "SIGTERM",
+            Signal::HUP => "SIGHUP",
+            Signal::USR1 => "SIGUSR1",
+            _ => "SIGUSR2",
+        }
     }
 
     async fn next(&mut self) -> Signal {

@@ -1,35 +1,40 @@
 //! After the command: what it unpacked, built and installed, compared with what was released.
 
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use futures_util::StreamExt;
 use futures_util::stream;
+use tokio::task::{JoinError, spawn_blocking};
 use walkdir::WalkDir;
 
 use super::compare::Accepted;
-use super::programs::{MAX_PROGRAMS, Snapshot, is_program};
-use super::unpacked::{hash_unpacked, of_toolchain};
+use super::programs::{MAX_FILES, MAX_PROGRAMS, New, Snapshot, is_program};
+use super::unpacked::{Hashes, hash_unpacked, of_toolchain};
 use crate::buildinfo::BuildInfo;
 use crate::finding::{Code, Finding, Place};
 
 /// Runs of `go version` at the same time.
 const AT_ONCE: usize = 4;
+/// Files that cannot be read and are named.
+const MAX_TOLD: usize = 20;
 
 /// What is looked at.
-#[derive(Debug)]
-pub struct Examination<'a> {
+#[derive(Clone, Debug)]
+pub struct Examination {
     /// The `go` command that was on the PATH at the start.
-    pub go: Option<&'a Path>,
+    pub go: Option<PathBuf>,
     /// The folder of its toolchain, as it says itself.
-    pub goroot: Option<&'a Path>,
-    /// The module cache of the command.
-    pub modules: &'a Path,
+    pub goroot: Option<PathBuf>,
+    /// The module cache of the command. If it is a link, the command made it one.
+    pub modules: PathBuf,
     /// The files before the command.
-    pub before: &'a Snapshot,
+    pub before: Arc<Snapshot>,
     /// GOPATH of the run, with what was installed.
-    pub gopath: &'a Path,
-    /// Programs that are named.
-    pub subjects: &'a [PathBuf],
+    pub gopath: PathBuf,
+    /// Programs that are named, by absolute paths.
+    pub subjects: Vec<PathBuf>,
     /// The build takes no vendor folder: GOFLAGS says so.
     pub ignores_vendor: bool,
 }
@@ -45,33 +50,55 @@ pub struct Examined {
     pub findings: Vec<Finding>,
 }
 
-impl Examination<'_> {
-    /// Looks at everything. Blocks for the time of hashing.
-    pub async fn run(&self, mut accepted: Accepted) -> Examined {
+/// What the disk has after the command.
+struct OnDisk {
+    unpacked: io::Result<(Hashes, Vec<PathBuf>)>,
+    new: New,
+    installed: Vec<PathBuf>,
+}
+
+impl OnDisk {
+    /// Hashes the modules, and looks for programs. Blocks.
+    fn read(examination: &Examination) -> Self {
+        let Examination { modules, before, gopath, .. } = examination;
+        Self { unpacked: hash_unpacked(modules), new: before.new_programs(), installed: installed(gopath) }
+    }
+}
+
+impl Examination {
+    /// Looks at everything. The error is that a thread ended early.
+    pub async fn run(self, mut accepted: Accepted) -> Result<Examined, JoinError> {
         let mut examined = Examined::default();
-        self.modules(&mut accepted, &mut examined.findings);
-        let new = self.before.new_programs();
-        if new.incomplete {
-            let message = format!(
-                "the repository has too many files, or more than {MAX_PROGRAMS} new programs: not all were looked at"
-            );
-            examined.findings.push(Finding { message, ..Finding::of(Code::NotExamined) });
+        let this = self.clone();
+        let (accepted, findings, found) = spawn_blocking(move || {
+            let (found, mut findings) = (OnDisk::read(&this), Vec::new());
+            this.modules(&found, &mut accepted, &mut findings);
+            (accepted, findings, found)
+        })
+        .await?;
+        examined.findings = findings;
+        examined.findings.extend(unseen(&found.new));
+        examined.installed = found.installed;
+        let mut all = found.new.programs;
+        // One that cannot be opened is read like the others, and says so.
+        let installed = examined.installed.iter().filter(|path| is_program(path).unwrap_or(true));
+        for program in installed.chain(&self.subjects) {
+            if !all.contains(program) {
+                all.push(program.clone());
+            }
         }
-        examined.installed = installed(self.gopath);
-        let installed = examined.installed.iter().filter(|path| is_program(path)).cloned();
-        let all: Vec<PathBuf> =
-            new.programs.into_iter().chain(installed).chain(self.subjects.iter().cloned()).collect();
         let read = stream::iter(all).map(|program| self.program(program, &accepted)).buffered(AT_ONCE);
         for (program, findings) in read.filter_map(async |read| read).collect::<Vec<_>>().await {
             examined.programs.push(program);
             examined.findings.extend(findings);
         }
         self.vendored(&mut examined.findings);
-        examined
+        Ok(examined)
     }
 
-    fn modules(&self, accepted: &mut Accepted, findings: &mut Vec<Finding>) {
-        let (hashes, odd) = match hash_unpacked(self.modules) {
+    /// Holds the unpacked modules against what is accepted. Blocks.
+    fn modules(&self, found: &OnDisk, accepted: &mut Accepted, findings: &mut Vec<Finding>) {
+        let (hashes, odd) = match &found.unpacked {
             Ok(found) => found,
             Err(error) => {
                 let message = format!("cannot read the module cache {}: {error}", self.modules.display());
@@ -80,14 +107,14 @@ impl Examination<'_> {
             }
         };
         let goroots = self.goroots(accepted);
-        for (module, found) in &hashes {
+        for (module, found) in hashes {
             if let (Ok(found), Some(h1)) = (found, of_toolchain(&goroots, module))
                 && *found == h1
             {
                 accepted.hashes.insert(module.clone(), h1);
             }
         }
-        findings.extend(accepted.cache(self.modules, &hashes, &odd));
+        findings.extend(accepted.cache(&self.modules, hashes, odd));
     }
 
     /// The toolchain on the PATH, and those that came through the gate.
@@ -95,7 +122,7 @@ impl Examination<'_> {
         let switched = accepted.hashes.keys().filter(|module| module.path.is_toolchain());
         let switched =
             switched.map(|module| self.modules.join(format!("{}@{}", module.path.escaped(), module.version.escaped())));
-        self.goroot.map(Path::to_owned).into_iter().chain(switched).collect()
+        self.goroot.iter().cloned().chain(switched).collect()
     }
 
     /// A program and what is wrong with it; `None` if it is no Go program.
@@ -104,12 +131,14 @@ impl Examination<'_> {
             let place = Some(Place { file: program.clone(), line: None });
             vec![Finding { place, message: why, ..Finding::of(Code::NotExamined) }]
         };
-        let Some(go) = self.go else {
+        let Some(go) = &self.go else {
             let findings = unread("there is no `go` command on the PATH to read it with".to_owned());
             return Some((program, findings));
         };
-        if !program.exists() {
-            let findings = unread("the program does not exist".to_owned());
+        // `go version` reads all programs of a folder, and waits for whatever a FIFO has to say.
+        if !program.is_file() {
+            let why = if program.exists() { "it is not a regular file" } else { "the program does not exist" };
+            let findings = unread(why.to_owned());
             return Some((program, findings));
         }
         match BuildInfo::read(go, &program).await {
@@ -146,9 +175,31 @@ impl Examination<'_> {
     }
 }
 
+/// What of the new programs is not looked at.
+fn unseen(new: &New) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if new.incomplete {
+        let message = format!(
+            "the repository, with what its links lead to, has more than {MAX_FILES} files, or more than {MAX_PROGRAMS} new \
+             programs: not all were looked at"
+        );
+        findings.push(Finding { message, ..Finding::of(Code::NotExamined) });
+    }
+    for path in new.unreadable.iter().take(MAX_TOLD) {
+        let place = Some(Place { file: path.clone(), line: None });
+        let message = "the command made it, or changed it, and it cannot be read".to_owned();
+        findings.push(Finding { place, message, ..Finding::of(Code::NotExamined) });
+    }
+    if let (Some(last), true) = (findings.last_mut(), new.unreadable.len() > MAX_TOLD) {
+        last.facts.push(("more of them".to_owned(), (new.unreadable.len() - MAX_TOLD).to_string()));
+    }
+    findings
+}
+
 /// The files that `go install` put below the `bin` of GOPATH, in folders for other platforms, too.
 fn installed(gopath: &Path) -> Vec<PathBuf> {
-    let entries = WalkDir::new(gopath.join("bin")).follow_links(false).sort_by_file_name().into_iter().flatten();
+    let bin = WalkDir::new(gopath.join("bin")).follow_links(false).follow_root_links(false);
+    let entries = bin.sort_by_file_name().into_iter().take(MAX_FILES).flatten();
     let files = entries.filter(|entry| entry.file_type().is_file()).take(MAX_PROGRAMS);
     files.map(walkdir::DirEntry::into_path).collect()
 }

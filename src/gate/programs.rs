@@ -1,15 +1,23 @@
 //! The files of a repository before and after the command: which programs are new.
+//!
+//! A link of the repository may lead out of it (`bin -> ../out`), and the command writes through it. What lies behind such a
+//! link is looked at as well; there a file is new if it changed since the snapshot. Links behind links are not followed: the
+//! repository did not bring them.
 
-use std::collections::HashMap;
-use std::fs::File;
-use std::io::Read;
+use std::collections::{BTreeSet, HashMap};
+use std::fs::Metadata;
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use walkdir::{DirEntry, WalkDir};
 
-/// Files that are looked at. The largest repositories known have about 500,000.
-const MAX_FILES: usize = 1_000_000;
+use super::repository::REPOSITORIES;
+use crate::tree::open_regular;
+
+/// Files that are looked at, those behind links included. The largest repositories known have about 500,000.
+pub(super) const MAX_FILES: usize = 1_000_000;
 /// New programs that are read. Each costs a run of `go version`, some 20 ms.
 pub(super) const MAX_PROGRAMS: usize = 1000;
 /// The first bytes of programs that a Go toolchain links: ELF, PE, Mach-O of each kind, WebAssembly, XCOFF.
@@ -25,14 +33,16 @@ const MAGICS: [&[u8]; 10] = [
     b"\x01\xdf\0",
     b"\x01\xf7\0",
 ];
-/// What marks the root of a repository.
-const REPOSITORIES: [&str; 6] = [".git", ".hg", ".svn", ".bzr", ".fslckout", "_FOSSIL_"];
+/// Made by the kernel: no program is built there.
+const OF_THE_KERNEL: [&str; 2] = ["/proc", "/sys"];
+/// How far the clock of a file server may be behind ours, in seconds. A file that is taken for new is only read.
+const CLOCK_DIFFERENCE: i64 = 60;
 
 /// A file as it was. Whatever writes to it, or puts another one in its place, changes that.
 type Stamp = (u64, u64, i64, i64);
 
 /// The files of some folders at one moment.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Snapshot {
     folders: Vec<PathBuf>,
     left_out: Vec<PathBuf>,
@@ -40,7 +50,13 @@ pub struct Snapshot {
     repositories: Vec<PathBuf>,
     /// Folders of vendored modules.
     pub(super) vendored: Vec<PathBuf>,
+    /// Where links lead out of the folders, without links.
+    linked: BTreeSet<PathBuf>,
+    /// Folders that could not be read.
+    closed: BTreeSet<PathBuf>,
     complete: bool,
+    /// When it was taken, in seconds since 1970.
+    taken: i64,
 }
 
 /// Programs that were not there before.
@@ -48,6 +64,8 @@ pub struct Snapshot {
 pub struct New {
     /// Their paths, sorted.
     pub programs: Vec<PathBuf>,
+    /// Executable files, and folders, that the command made unreadable.
+    pub unreadable: Vec<PathBuf>,
     /// There are more than are looked at.
     pub incomplete: bool,
 }
@@ -55,22 +73,31 @@ pub struct New {
 impl Snapshot {
     /// Looks at all files below `folders`, but not below those that are `left_out`. Blocks.
     pub fn take(folders: &[PathBuf], left_out: &[PathBuf]) -> Self {
-        let mut snapshot = Self { complete: true, ..Self::default() };
-        (snapshot.folders, snapshot.left_out) = (folders.to_vec(), left_out.to_vec());
-        let (mut files, mut repositories, mut vendored) = (HashMap::new(), Vec::new(), Vec::new());
-        snapshot.complete = snapshot.walk(|entry| {
-            if REPOSITORIES.iter().any(|name| entry.file_name() == *name) {
-                repositories.push(entry.path().to_owned());
-            }
-            if entry.path().ends_with("vendor/modules.txt") {
-                vendored.extend(entry.path().parent().map(Path::to_owned));
-            }
-            if let Some(stamp) = stamp(entry) {
-                files.insert(entry.path().to_owned(), stamp);
-            }
+        let taken = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let (folders, left_out) = (real(folders), real(left_out));
+        let (mut files, mut linked) = (HashMap::new(), BTreeSet::new());
+        let (mut repositories, mut vendored) = (Vec::new(), Vec::new());
+        let mut walk = Walk::without(&left_out);
+        for folder in &folders {
+            walk.below(folder, is_outside_git, |entry| {
+                if REPOSITORIES.iter().any(|name| entry.file_name() == *name) {
+                    repositories.push(entry.path().to_owned());
+                }
+                if entry.path().ends_with("vendor/modules.txt") {
+                    vendored.extend(entry.path().parent().map(Path::to_owned));
+                }
+                if let Some(found) = file(entry) {
+                    files.insert(entry.path().to_owned(), stamp(&found));
+                }
+                linked.extend(leads_out(entry, &folders));
+            });
+        }
+        walk.behind(&linked, &folders, |entry| {
+            files.extend(file(entry).map(|found| (entry.path().to_owned(), stamp(&found))));
         });
-        (snapshot.files, snapshot.repositories, snapshot.vendored) = (files, repositories, vendored);
-        snapshot
+        let Walk { complete, closed, .. } = walk;
+        let taken = i64::try_from(taken).unwrap_or(i64::MAX);
+        Self { folders, left_out, files, repositories, vendored, linked, closed, complete, taken }
     }
 
     /// Repositories below the folders: where their `.git` or the like is.
@@ -80,50 +107,123 @@ impl Snapshot {
 
     /// The programs that are new or changed since. Blocks.
     pub fn new_programs(&self) -> New {
-        let mut programs = Vec::new();
-        let complete = self.walk(|entry| {
-            let is_new = stamp(entry).is_some_and(|stamp| self.files.get(entry.path()) != Some(&stamp));
-            if is_new && is_program(entry.path()) {
-                programs.push(entry.path().to_owned());
-            }
+        let (mut new, mut linked) = (New::default(), self.linked.clone());
+        let mut walk = Walk::without(&self.left_out);
+        for folder in &self.folders {
+            walk.below(folder, is_outside_git, |entry| {
+                linked.extend(leads_out(entry, &self.folders));
+                let found = file(entry).filter(|found| self.files.get(entry.path()) != Some(&stamp(found)));
+                new.look_at(entry.path(), found);
+            });
+        }
+        // Behind a link that the command made, everything would be new.
+        let is_late = |found: &Metadata| found.ctime() >= self.taken - CLOCK_DIFFERENCE;
+        walk.behind(&linked, &self.folders, |entry| {
+            let found = file(entry).filter(|found| self.files.get(entry.path()) != Some(&stamp(found)));
+            new.look_at(entry.path(), found.filter(is_late));
         });
-        programs.sort();
-        let incomplete = !(complete && self.complete) || programs.len() > MAX_PROGRAMS;
-        programs.truncate(MAX_PROGRAMS);
-        New { programs, incomplete }
+        // A folder that could not be read before has no program that the command could have written.
+        let closed = walk.closed.difference(&self.closed);
+        new.unreadable.extend(closed.filter(|path| path.metadata().is_ok_and(|found| is_late(&found))).cloned());
+        new.programs.sort();
+        new.incomplete = !(walk.complete && self.complete) || new.programs.len() > MAX_PROGRAMS;
+        new.programs.truncate(MAX_PROGRAMS);
+        new
+    }
+}
+
+impl New {
+    /// Sorts in a file that is new, if there is one.
+    fn look_at(&mut self, path: &Path, found: Option<Metadata>) {
+        let Some(found) = found else { return };
+        match is_program(path) {
+            Ok(true) => self.programs.push(path.to_owned()),
+            Err(error) if error.kind() != io::ErrorKind::NotFound && found.mode() & 0o111 != 0 => {
+                self.unreadable.push(path.to_owned());
+            }
+            _ => {}
+        }
+    }
+}
+
+/// One pass over files and folders.
+struct Walk<'a> {
+    left_out: &'a [PathBuf],
+    seen: usize,
+    complete: bool,
+    closed: BTreeSet<PathBuf>,
+}
+
+impl<'a> Walk<'a> {
+    fn without(left_out: &'a [PathBuf]) -> Self {
+        Self { left_out, seen: 0, complete: true, closed: BTreeSet::new() }
     }
 
-    /// Visits files and folders, as many as may be; returns whether that is all. What is inside `.git` is no program.
-    fn walk(&self, mut visit: impl FnMut(&DirEntry)) -> bool {
-        let mut seen = 0;
-        for folder in &self.folders {
-            let enters = |entry: &DirEntry| {
-                let is_repository = entry.path().parent().is_some_and(|parent| parent.ends_with(".git"));
-                !is_repository && !self.left_out.iter().any(|out| entry.path() == out)
-            };
-            // A folder that cannot be read has no program that the command could have written.
-            for entry in WalkDir::new(folder).follow_links(false).into_iter().filter_entry(enters).flatten() {
-                seen += 1;
-                if seen > MAX_FILES {
-                    return false;
-                }
-                visit(&entry);
+    /// Visits `root` and what lies below it, as many files and folders as are left of the pass.
+    fn below(&mut self, root: &Path, enters: impl Fn(&DirEntry) -> bool, mut visit: impl FnMut(&DirEntry)) {
+        let left_out = self.left_out;
+        let is_left_out = |path: &Path| {
+            left_out.iter().any(|out| path == out) || OF_THE_KERNEL.iter().any(|kernel| path == Path::new(kernel))
+        };
+        let entries = WalkDir::new(root).follow_links(false).follow_root_links(false).into_iter();
+        for entry in entries.filter_entry(|entry| enters(entry) && !is_left_out(entry.path())) {
+            self.seen += 1;
+            if self.seen > MAX_FILES {
+                self.complete = false;
+                return;
+            }
+            match entry {
+                Ok(entry) => visit(&entry),
+                Err(error) => self.closed.extend(error.path().map(Path::to_owned)),
             }
         }
-        true
+    }
+
+    /// The same for places that links lead to from these folders.
+    fn behind(&mut self, linked: &BTreeSet<PathBuf>, folders: &[PathBuf], mut visit: impl FnMut(&DirEntry)) {
+        let mut walked: Vec<&Path> = self.left_out.iter().map(PathBuf::as_path).collect();
+        // In their order a folder comes before what lies in it.
+        for place in linked {
+            if !walked.iter().any(|folder| place.starts_with(folder)) {
+                self.below(place, |entry| !folders.iter().any(|folder| entry.path() == folder), &mut visit);
+                walked.push(place);
+            }
+        }
     }
 }
 
-fn stamp(entry: &DirEntry) -> Option<Stamp> {
-    let metadata = entry.metadata().ok().filter(std::fs::Metadata::is_file)?;
-    Some((metadata.dev(), metadata.ino(), metadata.ctime(), metadata.ctime_nsec()))
+/// What lies in a `.git` is no program of the repository, unless a link leads there.
+fn is_outside_git(entry: &DirEntry) -> bool {
+    !entry.path().parent().is_some_and(|parent| parent.ends_with(".git"))
 }
 
-/// Whether a file begins as a program does.
-pub(super) fn is_program(path: &Path) -> bool {
+/// Where a link leads to that does not lead to another place of these folders.
+fn leads_out(entry: &DirEntry, folders: &[PathBuf]) -> Option<PathBuf> {
+    let place = entry.path_is_symlink().then(|| entry.path().canonicalize().ok()).flatten()?;
+    let is_walked = folders.iter().any(|folder| {
+        place.strip_prefix(folder).is_ok_and(|within| within.components().all(|part| part.as_os_str() != ".git"))
+    });
+    (!is_walked).then_some(place)
+}
+
+fn real(folders: &[PathBuf]) -> Vec<PathBuf> {
+    folders.iter().map(|folder| folder.canonicalize().unwrap_or_else(|_| folder.clone())).collect()
+}
+
+fn file(entry: &DirEntry) -> Option<Metadata> {
+    entry.metadata().ok().filter(Metadata::is_file)
+}
+
+fn stamp(file: &Metadata) -> Stamp {
+    (file.dev(), file.ino(), file.ctime(), file.ctime_nsec())
+}
+
+/// Whether a file begins as a program does. What is no regular file does not.
+pub(super) fn is_program(path: &Path) -> io::Result<bool> {
     let mut first = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(4).read_to_end(&mut first));
-    read.is_ok() && MAGICS.iter().any(|magic| first.starts_with(magic))
+    let Some(file) = open_regular(path)? else { return Ok(false) };
+    file.take(4).read_to_end(&mut first)?;
+    Ok(MAGICS.iter().any(|magic| first.starts_with(magic)))
 }
 
 #[cfg(test)]
@@ -166,11 +266,39 @@ mod tests {
     }
 
     #[test]
+    fn links_that_lead_out_are_followed_and_what_is_old_there_is_not_new() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        for folder in ["work/.git/hidden", "work/data", "work/inside", "out/deep", "other"] {
+            fs::create_dir_all(path(folder)).unwrap();
+        }
+        let link = |to: &str, name: &str| std::os::unix::fs::symlink(to, path(name)).unwrap();
+        link("../out", "work/bin");
+        link("../out/deep", "work/again");
+        link(".git/hidden", "work/hidden");
+        link("data", "work/left-out");
+        link("inside", "work/seen");
+        link("../other/file", "work/file");
+        link("../nowhere", "work/nowhere");
+        let program = |name: &str| fs::write(path(name), b"\x7fELF and more").unwrap();
+        program("out/old");
+        let snapshot = Snapshot::take(&[path("work")], &[path("work/data")]);
+        assert!(snapshot.new_programs().programs.is_empty(), "what lay there before");
+        link("../other", "work/late");
+        assert!(snapshot.new_programs().programs.is_empty());
+        for new in ["work/.git/hidden/a", "work/data/a", "work/inside/a", "out/deep/a", "other/file", "other/late"] {
+            program(new);
+        }
+        let expected = ["other/file", "other/late", "out/deep/a", "work/.git/hidden/a", "work/inside/a"].map(path);
+        assert_eq!(snapshot.new_programs().programs, expected.map(|path| path.canonicalize().unwrap()));
+    }
+
+    #[test]
     fn programs_begin_with_their_magic() {
         let file = tempfile::NamedTempFile::new().unwrap();
         for (first, is) in [(&b"\x7fELF\x02"[..], true), (b"MZ", true), (b"#!/bin/sh", false), (b"", false)] {
             fs::write(file.path(), first).unwrap();
-            assert_eq!(is_program(file.path()), is, "{first:?}");
+            assert_eq!(is_program(file.path()).unwrap(), is, "{first:?}");
         }
     }
 }

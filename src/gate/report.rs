@@ -30,6 +30,7 @@ pub fn report(outcome: &Outcome) -> Value {
         json!({
             "code": finding.code.name(),
             "severity": finding.severity().name(),
+            // Whatever place it is; the field is older than findings about other places.
             "program": finding.place.as_ref().map(ToString::to_string),
             "module": finding.module,
             "message": finding.message,
@@ -47,7 +48,7 @@ pub fn report(outcome: &Outcome) -> Value {
     json!({
         "schema": SCHEMA,
         "command": outcome.command,
-        "command_exit_code": outcome.ended.code(),
+        "command_exit_code": outcome.ended.has_run().then(|| outcome.ended.code()),
         "seconds": outcome.took.as_secs_f64(),
         "upstream": outcome.upstream,
         "policy": outcome.policies.now.as_ref().map(|path| path.display().to_string()),
@@ -55,7 +56,7 @@ pub fn report(outcome: &Outcome) -> Value {
         "databases": databases.collect::<Vec<_>>(),
         "kept_settings": outcome.kept.iter().map(|(name, value)| (name.clone(), json!(value))).collect::<serde_json::Map<_, _>>(),
         "removed_variables": outcome.removed.iter().map(|(name, why)| json!({"name": name, "why": why})).collect::<Vec<_>>(),
-        "caches": json!({"modules": modules, "build": build, "sealed_files": sealed_files, "thrown_away": thrown_away}),
+        "caches": json!({"modules": modules.name(), "build": build.name(), "sealed_files": sealed_files, "thrown_away": thrown_away}),
         "programs": paths(&outcome.programs),
         "installed": paths(&outcome.installed),
         "findings": findings.collect::<Vec<_>>(),

@@ -4,17 +4,26 @@
 //! own settings. git refuses to check out a `.git` of others, but an archive or a restored cache may bring one.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures_util::{StreamExt, stream};
 use tokio::process::Command;
 
 use crate::finding::{Code, Finding, Place, safe};
 use crate::process::{self, Limits};
 
+/// What marks the root of a repository.
+pub(super) const REPOSITORIES: [&str; 6] = [".git", ".hg", ".svn", ".bzr", ".fslckout", "_FOSSIL_"];
 /// Repositories that are looked at: submodules and vendored ones, too.
 const MAX_REPOSITORIES: usize = 100;
-/// `git config` takes some milliseconds.
-const LIMITS: Limits = Limits { time: Duration::from_secs(10), stdout: 1 << 20, stderr: 4 << 10 };
+/// For all repositories together: `git config` takes some milliseconds, and where a `.git/config` is a FIFO, it waits for ever.
+const TIME: Duration = Duration::from_secs(10);
+/// Runs of `git config` at the same time: one repository that makes it wait must not take the time of the others.
+const AT_ONCE: usize = 8;
+/// All settings of a repository have some kilobytes.
+const MAX_OUTPUT: u64 = 1 << 20;
+/// One line of it is shown.
+const MAX_COMPLAINTS: u64 = 4 << 10;
 /// Settings that name a program. `*` stands for a name in between.
 const PROGRAMS: [&str; 9] = [
     "core.fsmonitor",
@@ -35,24 +44,16 @@ const LFS: [&str; 4] =
 
 /// Looks at the repositories whose `.git`, `.hg`, or the like these are, and at those above `folder`.
 pub async fn programs(folder: &Path, found: &[PathBuf]) -> Vec<Finding> {
-    let names = [".git", ".hg", ".svn", ".bzr", ".fslckout", "_FOSSIL_"];
-    let above = folder.ancestors().skip(1).flat_map(|folder| names.map(|name| folder.join(name)));
+    programs_within(TIME, folder, found).await
+}
+
+async fn programs_within(time: Duration, folder: &Path, found: &[PathBuf]) -> Vec<Finding> {
+    let above = folder.ancestors().skip(1).flat_map(|folder| REPOSITORIES.map(|name| folder.join(name)));
     let above = above.filter(|path| path.symlink_metadata().is_ok());
     let all: Vec<PathBuf> = above.chain(found.iter().cloned()).collect();
-    let mut findings = Vec::new();
-    for repository in all.iter().take(MAX_REPOSITORIES) {
-        let place = Some(Place { file: repository.clone(), line: None });
-        let finding = |message| Finding { place: place.clone(), message, ..Finding::of(Code::RepositoryProgram) };
-        if repository.ends_with(".git") {
-            match settings(repository).await {
-                Ok(settings) => findings.extend(told(&settings).map(finding)),
-                Err(why) => findings.push(finding(format!("its settings cannot be read: {why}"))),
-            }
-        } else if repository.symlink_metadata().is_ok_and(|found| found.is_dir()) && !repository.ends_with(".svn") {
-            findings
-                .push(finding("its programs read settings of the repository that the gate does not know".to_owned()));
-        }
-    }
+    let until = Instant::now() + time;
+    let looked_at = stream::iter(all.iter().take(MAX_REPOSITORIES)).map(|repository| look_at(repository, until));
+    let mut findings = looked_at.buffered(AT_ONCE).concat().await;
     if all.len() > MAX_REPOSITORIES {
         let message = format!("there are more than {MAX_REPOSITORIES} repositories");
         findings.push(Finding { message, ..Finding::of(Code::NotExamined) });
@@ -60,17 +61,43 @@ pub async fn programs(folder: &Path, found: &[PathBuf]) -> Vec<Finding> {
     findings
 }
 
+/// What is wrong with one repository.
+async fn look_at(repository: &Path, until: Instant) -> Vec<Finding> {
+    let place = Some(Place { file: repository.to_owned(), line: None });
+    let finding = |message| Finding { place: place.clone(), message, ..Finding::of(Code::RepositoryProgram) };
+    if repository.ends_with(".git") {
+        match settings(repository, until).await {
+            Ok(settings) => told(&settings).map(finding).collect(),
+            Err(why) => vec![finding(format!("its settings cannot be read: {why}"))],
+        }
+    } else if repository.symlink_metadata().is_ok_and(|found| found.is_dir()) && !repository.ends_with(".svn") {
+        vec![finding("its programs read settings of the repository that the gate does not know".to_owned())]
+    } else {
+        Vec::new()
+    }
+}
+
 /// The repository's own settings: name and value of each. `git config` itself runs no program that they name.
-async fn settings(repository: &Path) -> Result<Vec<(String, String)>, String> {
+async fn settings(repository: &Path, until: Instant) -> Result<Vec<(String, String)>, String> {
+    let time = until.saturating_duration_since(Instant::now());
+    if time.is_zero() {
+        return Err("other repositories took all the time that there is for it".to_owned());
+    }
     let folder = repository.parent().unwrap_or(repository);
     let mut command = Command::new("git");
     command.current_dir(folder).args(["config", "--null", "--show-scope", "--includes", "--list"]);
+    // A relative folder there would be one of the repository.
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).filter(|folder| folder.is_absolute());
+    command.env("PATH", std::env::join_paths(folders).unwrap_or_default());
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("GIT_")) {
         command.env_remove(name);
     }
-    let output = match process::run(command, LIMITS).await {
+    let limits = Limits { time, stdout: MAX_OUTPUT, stderr: MAX_COMPLAINTS };
+    let output = match process::run(command, limits).await {
         // `go` cannot run it either.
         Err(process::ProcessError::Start(_)) => return Ok(Vec::new()),
+        Err(process::ProcessError::Timeout(_)) => return Err("git did not answer in time".to_owned()),
         output => output.map_err(|error| error.to_string())?,
     };
     if !output.status.success() || output.stdout_cut {
@@ -117,7 +144,30 @@ fn fits(pattern: &str, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
     use super::*;
+
+    #[tokio::test]
+    async fn repositories_that_make_git_wait_share_one_bound() {
+        let root = tempfile::tempdir().unwrap();
+        let all: Vec<PathBuf> = (0..30).map(|nth| root.path().join(format!("{nth}/.git"))).collect();
+        for git in &all {
+            for folder in ["objects", "refs"] {
+                std::fs::create_dir_all(git.join(folder)).unwrap();
+            }
+            std::fs::write(git.join("HEAD"), "ref: refs/heads/main\n").unwrap();
+            mknodat(CWD, git.join("config"), FileType::Fifo, Mode::RWXU, 0).unwrap();
+        }
+        let start = Instant::now();
+        let findings = programs_within(Duration::from_millis(500), root.path(), &all).await;
+        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+        let told = |words: &str| findings.iter().filter(|finding| finding.message.contains(words)).count();
+        assert_eq!((told("did not answer in time"), told("took all the time")), (AT_ONCE, 30 - AT_ONCE));
+        assert!(findings.iter().all(|finding| finding.code == Code::RepositoryProgram));
+    }
 
     #[test]
     fn settings_that_run_programs_are_told_and_others_are_not() {

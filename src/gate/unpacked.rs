@@ -11,10 +11,12 @@ use walkdir::WalkDir;
 use crate::dirhash::{H1, ZipLimits, hash_dir, hash_module_zip};
 use crate::fault::in_full;
 use crate::module::{ModulePath, ModuleVersion, Version};
-use crate::tree::open_named;
+use crate::tree::open_regular;
 
 /// The module that a toolchain brings along, and unpacks by itself (`go help environment`, GOFIPS140).
 const FIPS: &str = "golang.org/fips140";
+/// Folders and files that are passed on the way to the modules. Large caches have 10,000 modules and as many folders.
+const MAX_ENTRIES: usize = 1_000_000;
 /// A `.ziphash` has 47 bytes.
 const MAX_ZIPHASH: u64 = 1 << 10;
 
@@ -46,8 +48,18 @@ pub(super) fn hash_unpacked(cache: &Path) -> io::Result<(Hashes, Vec<PathBuf>)> 
 fn find(cache: &Path) -> io::Result<(Folders, Vec<PathBuf>)> {
     let (mut found, mut odd) = (Folders::new(), Vec::new());
     let downloads = cache.join("cache");
-    let mut entries = WalkDir::new(cache).follow_links(false).into_iter();
+    if cache.is_symlink() {
+        return Ok((found, vec![cache.to_owned()]));
+    }
+    let mut entries = WalkDir::new(cache).follow_links(false).follow_root_links(false).into_iter();
+    let mut seen = 0;
     while let Some(entry) = entries.next() {
+        seen += 1;
+        if seen > MAX_ENTRIES {
+            return Err(io::Error::other(format!(
+                "it has more than {MAX_ENTRIES} files and folders around its modules"
+            )));
+        }
         let entry = match entry {
             Err(error) if error.depth() == 0 => break,
             entry => entry?,
@@ -94,8 +106,9 @@ pub(crate) fn of_toolchain(goroots: &[PathBuf], module: &ModuleVersion) -> Optio
     if module.path.as_ref() != FIPS {
         return None;
     }
-    let zip = |goroot: &PathBuf| open_named(&goroot.join("lib/fips140").join(format!("{}.zip", module.version))).ok();
-    let zip = goroots.iter().find_map(zip)?;
+    let zip = |goroot: &PathBuf| goroot.join("lib/fips140").join(format!("{}.zip", module.version)).canonicalize().ok();
+    // Toolchains lie in the module cache, too, where the command can write.
+    let zip = goroots.iter().find_map(|goroot| open_regular(&zip(goroot)?).ok().flatten())?;
     hash_module_zip(&zip, module, &ZipLimits::default()).ok().map(|report| report.h1)
 }
 
@@ -135,5 +148,10 @@ mod tests {
             ["example.com/b@nonsense", "example.com/c@v1.0.0", "example.org"].map(|name| cache.path().join(name))
         );
         assert!(hash_unpacked(&cache.path().join("missing")).unwrap().0.is_empty());
+        // A cache that became a link is not walked: it may lead anywhere.
+        let link = cache.path().join("link");
+        std::os::unix::fs::symlink(cache.path().join("example.com"), &link).unwrap();
+        let (hashes, odd) = hash_unpacked(&link).unwrap();
+        assert_eq!((hashes.len(), odd), (0, vec![link]));
     }
 }

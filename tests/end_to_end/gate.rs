@@ -225,7 +225,13 @@ fn told_at_once(go: &Path) {
     origin.misbehave(DEP_ZIP, Fault::FlipBit(200));
     let app = app(go, &origin.url(), &origin.gosumdb());
     // The command sees the line while it runs: it looks for it after its build.
-    let script = "go build . 2>build.log; curl -s -D head $GOPROXY/example.com/dep/v2/@v/v2.0.1.zip >body; echo ended";
+    app.write(
+        "head.py",
+        "import os, urllib.request, urllib.error\n\
+         try: urllib.request.urlopen(os.environ['GOPROXY'] + '/example.com/dep/v2/@v/v2.0.1.zip')\n\
+         except urllib.error.HTTPError as error: open('head', 'w').write(str(error.headers))\n",
+    );
+    let script = "go build . 2>build.log; python3 head.py; echo ended";
     let (code, output) = app.sumgate(&["run", "--report", "report.json", "--", "sh", "-c", script]);
     assert_eq!(code, Some(120), "{output}");
     let told = output.find("REFUSED [wrong-bytes] example.com/dep/v2@v2.0.1").unwrap();
@@ -235,9 +241,8 @@ fn told_at_once(go: &Path) {
     assert_eq!((&refused["code"], &refused["file"]), (&json!("wrong-bytes"), &json!("zip")));
     let case = refused["quarantine"][0].as_str().unwrap();
     assert!(Path::new(case).join("bytes").is_file() && output.contains(case), "{case}: {output}");
-    if let Ok(head) = std::fs::read_to_string(app.home().join("head")) {
-        assert!(head.to_lowercase().contains("x-sumgate-refused: wrong-bytes"), "{head}");
-    }
+    let head = std::fs::read_to_string(app.home().join("head")).unwrap();
+    assert!(head.to_lowercase().contains("x-sumgate-refused: wrong-bytes"), "{head}");
 }
 
 fn its_own_command_alone() {
@@ -299,9 +304,24 @@ fn whose_code() {
     assert_eq!(code, Some(120), "{output}");
     assert!(output.contains("REFUSED [no-source]"), "{output}");
     assert!(output.contains("exit code 120 of sumgate") && output.contains("the command's own code is 3"), "{output}");
-    // A code that is the command's is not explained, whatever else it may mean.
-    let (code, output) = home.sumgate(&["run", "--", "sh", "-c", "exit 3"]);
-    assert!(code == Some(3) && !output.contains("exit code"), "{output}");
+    let (_, output) = home.sumgate(&[&words[..8], &[&ask.replace("SystemExit(3)", "SystemExit(120)")]].concat());
+    assert!(
+        output.contains("exit code 120 of sumgate") && output.contains("the command's own code is 120"),
+        "{output}"
+    );
+    // A code that is the command's is explained only where it could be the gate's.
+    for (own, is_told) in [(3, false), (120, true), (121, true), (122, true), (123, false)] {
+        let (code, output) = home.sumgate(&["run", "--", "sh", "-c", &format!("exit {own}")]);
+        let told = output.contains(&format!("exit code {own} of the command"));
+        assert_eq!((code, told, output.contains("of sumgate")), (Some(own), is_told, false), "{output}");
+    }
+    for words in [&["run", "--offline", "--anchor", "/no/such/file", "--", "true"][..], &["run", "--no-such-flag"]] {
+        let (code, output) = home.sumgate(words);
+        assert_eq!(code, Some(121), "{output}");
+        assert!(output.contains("exit code 121 of sumgate: the gate could not do its work"), "{output}");
+    }
+    let (code, output) = home.sumgate(&["run", "--", "no-such-command"]);
+    assert!(code == Some(127) && output.contains("exit code 127 of sumgate: the command is not found"), "{output}");
 }
 
 fn here() -> Go {
@@ -342,7 +362,8 @@ fn results_are_written() {
     // What an earlier run left is not taken for the result of this one.
     home.write("report.json", "old");
     assert_eq!(home.sumgate(&["run", "--report", "report.json", "--", "no-such-command"]).0, Some(127));
-    assert!(!home.home().join("report.json").exists());
+    let report = read_json(&home, "report.json");
+    assert_eq!((&report["command_exit_code"], &report["command"]), (&Value::Null, &json!(["no-such-command"])));
     // Without anything that was released there is no statement, and no empty file of one.
     let words = ["run", "--report", "report.json", "--attest", "attest.json", "--", "true"];
     let (code, output) = home.sumgate(&words);

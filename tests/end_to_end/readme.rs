@@ -6,7 +6,7 @@ use std::process::Stdio;
 use libtest_mimic::Trial;
 use sumgate::demo::{Origin, World};
 
-use crate::fixture::{Go, go_trial, origin};
+use crate::fixture::{Go, go_trial, origin, run, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -20,7 +20,23 @@ pub fn trials() -> Vec<Trial> {
             in_ci(go, &script_of_gitlab(), &[], "");
         }),
         go_trial("readme: a plain shell", |go| in_ci(go, &plain(), &[], "error[hash-mismatch]")),
+        trial("readme: the exit codes of run are those of its help", exit_codes),
     ]
+}
+
+fn exit_codes() {
+    let help = String::from_utf8(run(&["run", "--help"]).stdout).unwrap();
+    let (_, help) = help.split_once("Exit codes:\n").unwrap();
+    let lines = help.lines().map(str::trim).filter(|line| line.starts_with(|first: char| first.is_ascii_digit()));
+    let told: Vec<String> = lines.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let (_, table) = readme.split_once("| exit code of `run` | meaning |\n|---|---|\n").unwrap();
+    let rows = table.lines().map_while(|line| line.strip_prefix("| ")?.strip_suffix(" |")?.split_once(" | "));
+    // The README says what the default is, and marks the words of the command line.
+    let plain = |text: &str| text.replace(" (default: warning)", "").replace('`', "");
+    let written: Vec<String> = rows.map(|(code, meaning)| format!("{code} {}", plain(meaning))).collect();
+    assert_eq!(told, written);
+    assert_eq!(told.len(), 5);
 }
 
 fn block(language: &str, mark: &str) -> String {

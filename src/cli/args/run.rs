@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
+
 use super::{HoldArgs, PolicyArgs, StateArgs, SurroundingArgs};
 use crate::finding::Severity;
 
@@ -78,7 +80,8 @@ pub(in crate::cli) struct RunArgs {
     pub(in crate::cli) cache_public_key: Option<String>,
 
     /// A program to check that the command writes elsewhere than in the repository or GOBIN; repeatable
-    #[arg(long, value_name = "FILE")]
+    // It is read in another working folder.
+    #[arg(long, value_name = "FILE", value_parser = OsStringValueParser::new().try_map(std::path::absolute))]
     pub(in crate::cli) subject: Vec<PathBuf>,
 
     /// The least severity that makes the exit code 120

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::SystemTime;
 
 use tlog::{Signer, VerifierKey};
+use tokio::task::spawn_blocking;
 
 use super::{Cache, RunArgs};
 use crate::artifact::Kind;
@@ -14,8 +15,8 @@ use crate::cli::exit::Failure;
 use crate::cli::out;
 use crate::dirhash::H1;
 use crate::fault::Fault;
-use crate::finding::{Code, Finding};
-use crate::gate::{self, CacheUse, Caches, ModuleCache, Outcome, RunFolder, seal};
+use crate::finding::{Code, Finding, Severity};
+use crate::gate::{self, CacheUse, Caches, ModuleCache, Outcome, RunFolder, Whose, seal};
 use crate::goenv::GoEnv;
 use crate::gosum::AnyHash;
 use crate::module::{ModuleVersion, Patterns};
@@ -64,9 +65,9 @@ impl Kept {
         };
         let build = (args.build_cache == Cache::Own).then(|| folder.build());
         let whose = |cache| match cache {
-            Cache::Inherit => "inherited",
-            Cache::Own if sealed.files > 0 => "sealed",
-            Cache::Own => "own",
+            Cache::Inherit => Whose::Inherited,
+            Cache::Own if sealed.files > 0 => Whose::Sealed,
+            Cache::Own => Whose::Own,
         };
         let usage = CacheUse {
             modules: whose(args.module_cache),
@@ -88,17 +89,23 @@ impl Kept {
         Ok(Self { folder, signer, bin, caches, usage, thrown_away, invalid, accepted, findings })
     }
 
-    /// Hashes and proves what lies in an inherited module cache.
+    /// Hashes and proves what lies in an inherited module cache. Returns whether the command may use it: not if there are
+    /// findings that are denied, or if the database signed two histories.
     pub(super) async fn prove_inherited(
         &mut self,
         go: &GoEnv,
         clients: &[Client],
         exempt: &Patterns,
-    ) -> Result<(), Failure> {
-        let ModuleCache::Inherited(cache) = &self.caches.modules else { return Ok(()) };
+        deny: Severity,
+    ) -> Result<bool, Failure> {
+        let ModuleCache::Inherited(cache) = self.caches.modules.clone() else { return Ok(true) };
         // One that `go` has not made yet has nothing in it.
         let entries = if cache.join("cache/download").is_dir() {
-            read_module_cache(cache, go.goroot(), &AtomicUsize::new(0)).map_err(|error| Failure::usage(&error))?
+            let goroot = go.goroot().map(Path::to_owned);
+            let work = move || read_module_cache(&cache, goroot.as_deref(), &AtomicUsize::new(0));
+            let read = spawn_blocking(work).await;
+            let read = read.map_err(|error| Failure::host("read the module cache", &error))?;
+            read.map_err(|error| Failure::usage(&error))?
         } else {
             Vec::new()
         };
@@ -106,6 +113,10 @@ impl Kept {
         let audit =
             Audit { clients, exempt, at_once: AT_ONCE, policy: None, base_policy: None, now: SystemTime::now() };
         let report = audit.run(&entries, &AtomicUsize::new(0)).await;
+        if report.misbehaviour.is_some() {
+            self.findings.extend(report.findings);
+            return Ok(false);
+        }
         if let Some(unchecked) = report.unchecked.first() {
             let words = format!(
                 "the module cache cannot be proved: {} of its files were not checked, such as {}: {}",
@@ -126,8 +137,9 @@ impl Kept {
                 self.accepted.insert(at.module.clone(), *h1);
             }
         }
+        let is_right = report.findings.iter().all(|finding| finding.severity() < deny);
         self.findings.extend(report.findings);
-        Ok(())
+        Ok(is_right)
     }
 
     /// Moves what was installed to the user's GOPATH. What is wrong is not installed.

@@ -4,8 +4,8 @@ use super::caches::Kept;
 use crate::cli::exit::Failure;
 use crate::cli::out;
 use crate::fault::in_full;
-use crate::finding::{Finding, safe};
-use crate::gate::{ChildError, Outcome, code};
+use crate::finding::{Finding, Severity, safe};
+use crate::gate::{ChildError, Ended, Outcome, code};
 use crate::mirror::RefusedFile;
 
 /// Files that are named when some were thrown away.
@@ -52,14 +52,14 @@ pub(super) fn findings(findings: &[Finding]) {
 }
 
 /// The command did not start. The gate has its own codes for two ways of that.
-pub(super) fn not_started(error: &ChildError) -> Result<u8, Failure> {
+pub(super) fn not_started(error: &ChildError) -> Result<Ended, Failure> {
     let code = match error {
         ChildError::NotFound(_) => code::NOT_FOUND,
         ChildError::NotExecutable { .. } => code::NOT_EXECUTABLE,
         ChildError::Watch(_) => return Err(Failure::new(crate::fault::Fault::Host, in_full(error))),
     };
     out::complain(&in_full(error));
-    Ok(code)
+    Ok(Ended::NotStarted(code))
 }
 
 /// Everything that was refused, in full, and a line of figures.
@@ -104,14 +104,26 @@ fn figures(outcome: &Outcome) -> String {
     format!("{line}, {} ms", outcome.took.as_millis())
 }
 
-/// Whose code it is, where it is not the command's.
-pub(super) fn code(outcome: &Outcome, code: u8) {
+/// Whose code it is, where that could be asked. Returns the code.
+pub(super) fn code(outcome: &Outcome, deny: Severity) -> u8 {
     let own = outcome.ended.code();
-    if code != own {
-        let why = match code {
-            code::MISBEHAVIOUR => "the database signed two histories",
-            _ => "something was refused or found",
-        };
-        out::complain(&format!("exit code {code} of sumgate: {why}; the command's own code is {own}"));
-    }
+    let Some(code) = outcome.verdict(deny) else {
+        if (code::FINDINGS..=code::MISBEHAVIOUR).contains(&own) {
+            out::complain(&format!("exit code {own} of the command: sumgate has nothing to add"));
+        }
+        return own;
+    };
+    let why = match code {
+        code::MISBEHAVIOUR => "the database signed two histories",
+        code::NOT_EXECUTABLE => "the command cannot be executed",
+        code::NOT_FOUND => "the command is not found",
+        _ => "something was refused or found",
+    };
+    let theirs = if outcome.ended.has_run() {
+        format!("the command's own code is {own}")
+    } else {
+        "the command was not started".to_owned()
+    };
+    out::complain(&format!("exit code {code} of sumgate: {why}; {theirs}"));
+    code
 }
