@@ -12,12 +12,15 @@
 mod attest;
 mod child;
 mod compare;
+mod downloads;
 mod environment;
 mod examine;
+mod files;
 mod folder;
 mod install;
 mod manifest;
 mod programs;
+mod remove;
 mod report;
 mod repository;
 pub mod seal;
@@ -29,7 +32,8 @@ use std::time::Duration;
 
 pub use attest::attestation;
 pub use child::{ChildError, Ended, left_running, run};
-pub use compare::Accepted;
+pub use compare::{Accepted, unproved};
+pub use downloads::{Known, KnownFile, downloads};
 pub use environment::{Environment, Given, is_decided};
 pub use examine::{Examination, Examined};
 pub use folder::{Caches, ModuleCache, RunFolder};
@@ -39,7 +43,7 @@ pub use report::report;
 pub use repository::programs as repository_programs;
 
 use crate::dirhash::H1;
-use crate::finding::{Finding, Severity};
+use crate::finding::{Code, Finding, Severity};
 use crate::mirror::{Trails, Voucher};
 use crate::module::ModuleVersion;
 use crate::policy::Exception;
@@ -102,6 +106,8 @@ pub struct CacheUse {
     pub sealed_files: usize,
     /// Files at the start that were thrown away.
     pub thrown_away: usize,
+    /// The key whose seal counted.
+    pub key: Option<String>,
 }
 
 impl Outcome {
@@ -117,14 +123,28 @@ impl Outcome {
 
     /// The exit code, where findings at least as bad as `deny` are denied.
     pub fn exit_code(&self, deny: Severity) -> u8 {
+        self.verdict(deny).unwrap_or_else(|| self.ended.code())
+    }
+
+    /// The exit code that comes before the command's, if there is one.
+    pub fn verdict(&self, deny: Severity) -> Option<u8> {
         let is_denied = self.findings.iter().any(|finding| finding.severity() >= deny);
         if self.forked() {
-            code::MISBEHAVIOUR
+            Some(code::MISBEHAVIOUR)
         } else if is_denied || !self.trails.refused.is_empty() {
-            code::FINDINGS
+            Some(code::FINDINGS)
         } else {
-            self.ended.code()
+            None
         }
+    }
+
+    /// Why the caches are not to be sealed: a later job would trust them without a word.
+    pub fn unfit_to_seal(&self, deny: Severity) -> Option<&'static str> {
+        if self.verdict(deny.min(Severity::Warning)).is_some() {
+            return Some("something was refused or found");
+        }
+        let is_left = self.findings.iter().any(|finding| finding.code == Code::ProcessLeft);
+        is_left.then_some("a process of the command can still write to them")
     }
 }
 
@@ -132,6 +152,15 @@ impl Outcome {
 pub fn released_zips(trails: &Trails) -> BTreeMap<ModuleVersion, H1> {
     let zips = trails.released.iter().filter(|((_, kind), _)| *kind == crate::artifact::Kind::Zip);
     zips.map(|((module, _), file)| (module.clone(), file.h1)).collect()
+}
+
+/// What is known at the end of a run: what was known `before`, and what was released.
+pub fn known(before: &Known, trails: &Trails) -> Known {
+    let released = trails.released.iter().map(|(key, file)| {
+        let proved = matches!(file.by, Voucher::Record { .. });
+        (key.clone(), KnownFile { h1: file.h1, proved })
+    });
+    before.clone().into_iter().chain(released.filter(|((_, kind), _)| *kind != crate::artifact::Kind::Info)).collect()
 }
 
 /// The folder of the repository that `folder` lies in: the nearest with a `.git`, but for one that holds the home folder;

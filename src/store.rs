@@ -26,6 +26,7 @@ use std::path::{Path, PathBuf};
 pub use identity::Identity;
 pub use quarantine::Facts;
 pub use staging::StagingFile;
+pub(crate) use staging::open_lock;
 pub use state::{HeadSwap, StateDir};
 pub(crate) use tree::MAX_LIST;
 

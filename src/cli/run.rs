@@ -15,7 +15,7 @@ use super::exit::{Exit, Failure};
 use super::sources::Said;
 use super::{config, out, sources};
 use crate::fault::Fault;
-use crate::finding::{Finding, Severity};
+use crate::finding::Severity;
 use crate::gate::{self, Accepted, DatabaseState, Environment, Examination, Given, Outcome, Snapshot, code};
 use crate::goenv::{GoEnv, go_on_path};
 use crate::mirror::{BasePath, Mirror, Pipeline, Trail, Vouchers};
@@ -242,10 +242,12 @@ fn state(client: &Client) -> DatabaseState {
 
 /// Installs, seals, and writes what there is to say.
 fn finish(args: &RunArgs, mut outcome: Outcome, mut kept: Kept) -> Result<u8, Failure> {
-    let is_wrong = |findings: &[Finding]| findings.iter().any(|finding| finding.severity() == Severity::Error);
-    let wrong = is_wrong(&outcome.findings) || outcome.forked();
-    let installed = kept.install(&outcome, wrong);
-    let sealed = if wrong { Ok(None) } else { kept.seal() };
+    let found = kept.findings_after(&outcome);
+    told::findings(&found);
+    outcome.findings.extend(found);
+    // What counts is the code that the run ends with: a refusal is no finding, and --deny decides about the others.
+    let installed = kept.install(&outcome, outcome.verdict(args.deny).is_some());
+    let sealed = kept.seal(&outcome, args.deny);
     if let Ok(files) = &installed {
         outcome.installed.clone_from(files);
     }
@@ -258,7 +260,7 @@ fn finish(args: &RunArgs, mut outcome: Outcome, mut kept: Kept) -> Result<u8, Fa
     let attestation = write(args.attest.as_deref(), statement.as_ref());
     drop(kept);
     let code = outcome.exit_code(args.deny);
-    match installed.map(|_| ()).and(sealed.map(|_| ())).and(report).and(attestation) {
+    match installed.map(|_| ()).and(sealed).and(report).and(attestation) {
         Err(failure) if outcome.forked() => out::complain(&failure.to_string()),
         done => done?,
     }

@@ -148,7 +148,8 @@ impl Examination<'_> {
 
 /// The files that `go install` put below the `bin` of GOPATH, in folders for other platforms, too.
 fn installed(gopath: &Path) -> Vec<PathBuf> {
-    let entries = WalkDir::new(gopath.join("bin")).follow_links(false).sort_by_file_name().into_iter().flatten();
+    let entries = WalkDir::new(gopath.join("bin")).follow_links(false).follow_root_links(false).sort_by_file_name();
+    let entries = entries.into_iter().flatten();
     let files = entries.filter(|entry| entry.file_type().is_file()).take(MAX_PROGRAMS);
     files.map(walkdir::DirEntry::into_path).collect()
 }

@@ -15,8 +15,6 @@ use crate::module::{ModulePath, ModuleVersion, Version};
 
 /// The module that a toolchain brings along, and unpacks by itself (`go help environment`, GOFIPS140).
 const FIPS: &str = "golang.org/fips140";
-/// A `.ziphash` has 47 bytes.
-const MAX_ZIPHASH: u64 = 1 << 10;
 
 /// What an unpacked module hashes to, or why it cannot be hashed.
 pub(super) type Hashes = BTreeMap<ModuleVersion, Result<H1, String>>;
@@ -46,12 +44,15 @@ pub(super) fn hash_unpacked(cache: &Path) -> io::Result<(Hashes, Vec<PathBuf>)> 
 fn find(cache: &Path) -> io::Result<(Folders, Vec<PathBuf>)> {
     let (mut found, mut odd) = (Folders::new(), Vec::new());
     let downloads = cache.join("cache");
-    let mut entries = WalkDir::new(cache).follow_links(false).into_iter();
+    let mut entries = WalkDir::new(cache).follow_links(false).follow_root_links(false).into_iter();
     while let Some(entry) = entries.next() {
         let entry = match entry {
             Err(error) if error.depth() == 0 => break,
             entry => entry?,
         };
+        if entry.depth() == 0 && !entry.file_type().is_dir() {
+            return Err(io::Error::other("it is not a folder"));
+        }
         if entry.path() == downloads {
             entries.skip_current_dir();
             continue;
@@ -75,18 +76,9 @@ fn find(cache: &Path) -> io::Result<(Folders, Vec<PathBuf>)> {
     Ok((found, odd))
 }
 
-fn module(name: &str) -> Option<ModuleVersion> {
+pub(super) fn module(name: &str) -> Option<ModuleVersion> {
     let (path, version) = name.rsplit_once('@')?;
     ModuleVersion::new(ModulePath::unescape(path).ok()?, Version::unescape(version).ok()?).ok()
-}
-
-/// The h1 that `go` wrote down when it unpacked a module. To be believed only where a seal covers that file.
-pub(super) fn written_hash(cache: &Path, module: &ModuleVersion) -> Option<H1> {
-    let file = format!("cache/download/{}/@v/{}.ziphash", module.path.escaped(), module.version.escaped());
-    let path = cache.join(file);
-    let is_small = path.symlink_metadata().is_ok_and(|found| found.is_file() && found.len() <= MAX_ZIPHASH);
-    let text = is_small.then(|| std::fs::read_to_string(path).ok()).flatten()?;
-    H1::parse(text.trim()).ok()
 }
 
 /// The h1 of a module that a toolchain below one of `goroots` brings along.
@@ -135,5 +127,7 @@ mod tests {
             ["example.com/b@nonsense", "example.com/c@v1.0.0", "example.org"].map(|name| cache.path().join(name))
         );
         assert!(hash_unpacked(&cache.path().join("missing")).unwrap().0.is_empty());
+        let error = hash_unpacked(&cache.path().join("example.org")).unwrap_err();
+        assert_eq!(error.to_string(), "it is not a folder", "a link leads out of the cache");
     }
 }
