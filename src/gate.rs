@@ -12,12 +12,15 @@
 mod attest;
 mod child;
 mod compare;
+mod downloads;
 mod environment;
 mod examine;
+mod files;
 mod folder;
 mod install;
 mod manifest;
 mod programs;
+mod remove;
 mod report;
 mod repository;
 pub mod seal;
@@ -29,7 +32,8 @@ use std::time::Duration;
 
 pub use attest::attestation;
 pub use child::{ChildError, Ended, Signals, hide, left_running, run};
-pub use compare::Accepted;
+pub use compare::{Accepted, unproved};
+pub use downloads::{Known, KnownFile, downloads};
 pub use environment::{Environment, Given, is_decided};
 pub use examine::{Examination, Examined};
 pub use folder::{Caches, ModuleCache, RunFolder};
@@ -40,7 +44,7 @@ pub use repository::programs as repository_programs;
 pub(crate) use unpacked::of_toolchain;
 
 use crate::dirhash::H1;
-use crate::finding::{Finding, PoliciesInForce, Severity};
+use crate::finding::{Code, Finding, PoliciesInForce, Severity};
 use crate::mirror::{Trails, Voucher};
 use crate::module::ModuleVersion;
 use crate::policy::Exception;
@@ -126,6 +130,8 @@ pub struct CacheUse {
     pub sealed_files: usize,
     /// Files at the start that were thrown away.
     pub thrown_away: usize,
+    /// The key whose seal counted.
+    pub key: Option<String>,
 }
 
 impl Outcome {
@@ -149,12 +155,30 @@ impl Outcome {
             _ => None,
         }
     }
+
+    /// Why the caches are not to be sealed: a later job would trust them without a word.
+    pub fn unfit_to_seal(&self, deny: Severity) -> Option<&'static str> {
+        if self.verdict(deny.min(Severity::Warning)).is_some() {
+            return Some("something was refused or found");
+        }
+        let is_left = self.findings.iter().any(|finding| finding.code == Code::ProcessLeft);
+        is_left.then_some("a process of the command can still write to them")
+    }
 }
 
 /// The zips that were released, with their h1.
 pub fn released_zips(trails: &Trails) -> BTreeMap<ModuleVersion, H1> {
     let zips = trails.released.iter().filter(|((_, kind), _)| *kind == crate::artifact::Kind::Zip);
     zips.map(|((module, _), file)| (module.clone(), file.h1)).collect()
+}
+
+/// What is known at the end of a run: what was known `before`, and what was released.
+pub fn known(before: &Known, trails: &Trails) -> Known {
+    let released = trails.released.iter().map(|(key, file)| {
+        let proved = matches!(file.by, Voucher::Record { .. });
+        (key.clone(), KnownFile { h1: file.h1, proved })
+    });
+    before.clone().into_iter().chain(released.filter(|((_, kind), _)| *kind != crate::artifact::Kind::Info)).collect()
 }
 
 /// The folder of the repository that `folder` lies in: the nearest with a `.git`, but for one that holds the home folder;

@@ -28,6 +28,7 @@ pub use identity::Identity;
 pub use owner::Untrusted;
 pub use quarantine::Facts;
 pub use staging::StagingFile;
+pub(crate) use staging::open_lock;
 pub use state::{HeadSwap, Heads, StateDir};
 pub(crate) use tree::MAX_LIST;
 

@@ -17,7 +17,6 @@ use super::result_file::ResultFile;
 use super::sources::Said;
 use super::{ages, config, out, sources};
 use crate::fault::Fault;
-use crate::finding::{Finding, Severity};
 use crate::gate::{
     self, Accepted, DatabaseState, Ended, Environment, Examination, Examined, Given, Outcome, Signals, Snapshot, Whose,
     code,
@@ -326,17 +325,19 @@ fn state(client: &Client) -> DatabaseState {
 
 /// Installs, seals, and writes what there is to say.
 fn finish(args: &RunArgs, mut outcome: Outcome, mut kept: Kept, mut results: Results) -> Result<u8, Failure> {
-    let is_wrong = |findings: &[Finding]| findings.iter().any(|finding| finding.severity() == Severity::Error);
-    let wrong = is_wrong(&outcome.findings) || outcome.forked() || !outcome.ended.has_run();
-    let installed = kept.install(&outcome, wrong);
-    let sealed = if wrong { Ok(None) } else { kept.seal() };
+    let found = if outcome.ended.has_run() { kept.findings_after(&outcome) } else { Vec::new() };
+    told::findings(&found);
+    outcome.findings.extend(found);
+    // What counts is the code that the run ends with: a refusal is no finding, and --deny decides about the others.
+    let installed = kept.install(&outcome, outcome.verdict(args.deny).is_some());
+    let sealed = kept.seal(&outcome, args.deny);
     if let Ok(files) = &installed {
         outcome.installed.clone_from(files);
     }
     told::summary(&outcome);
     let written = results.write(&outcome);
     drop(kept);
-    match installed.map(|_| ()).and(sealed.map(|_| ())).and(written) {
+    match installed.map(|_| ()).and(sealed).and(written) {
         Err(failure) if outcome.forked() => out::complain(&failure.to_string()),
         done => done?,
     }

@@ -1,12 +1,15 @@
 //! What the command built with, held against what was released to it. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use super::Outcome;
+use super::downloads::Known;
 use super::unpacked::Hashes;
 use crate::buildinfo::{BuildInfo, BuiltModule};
 use crate::dirhash::H1;
 use crate::finding::{Code, Finding, Place, safe};
+use crate::mirror::Voucher;
 use crate::module::{ModulePath, ModuleVersion, Patterns, Version};
 
 /// Findings of one code that are told for one program or cache; the last one says how many there are more.
@@ -155,6 +158,21 @@ fn read(built: &BuiltModule) -> Built {
     }
 }
 
+/// One note for all that came through the gate, in this run or in one that sealed its caches, with nobody to vouch for it.
+pub fn unproved(outcome: &Outcome, known: &Known) -> Option<Finding> {
+    let released = outcome.trails.released.iter();
+    let released = released.filter(|(_, file)| file.by == Voucher::FirstSeen).map(|((module, _), _)| module);
+    let sealed = known.iter().filter(|(_, file)| !file.proved).map(|((module, _), _)| module);
+    let names: BTreeSet<String> = released.chain(sealed).map(ToString::to_string).collect();
+    let names: Vec<String> = names.into_iter().collect();
+    let [one, many] = ["was", "were"]
+        .map(|verb| format!("{verb} released unproved: no database vouches for what is exempt (GONOSUMDB, --private)"));
+    let help =
+        "Check that nothing public is exempt. The bytes are those that were seen first: `sumgate pins` lists them.";
+    let told = together(Code::PrivateUnproved, None, &names, &one, &many)?;
+    Some(Finding { help: Some(help.to_owned()), ..told })
+}
+
 /// One finding for several modules.
 fn together(code: Code, place: Option<&Place>, names: &[String], one: &str, many: &str) -> Option<Finding> {
     let shown = names.iter().take(MAX_NAMES).map(|name| safe(name)).collect::<Vec<_>>().join(", ");
@@ -167,7 +185,7 @@ fn together(code: Code, place: Option<&Place>, names: &[String], one: &str, many
     Some(Finding { place: place.cloned(), message, ..Finding::of(code) })
 }
 
-fn cut(mut findings: Vec<Finding>) -> Vec<Finding> {
+pub(super) fn cut(mut findings: Vec<Finding>) -> Vec<Finding> {
     let more = findings.len().saturating_sub(MAX_TOLD);
     findings.truncate(MAX_TOLD);
     if let (true, Some(last)) = (more > 0, findings.last_mut()) {

@@ -4,19 +4,18 @@
 //! paths change. What lies there at the start was written by an earlier run, or by whoever restored the folder: it is
 //! removed, unless a seal covers it.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, DirEntry, File, TryLockError};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use walkdir::WalkDir;
+use rustix::io::{FdFlags, fcntl_setfd};
 
-use crate::store::StoreError;
+use super::remove::{open_up, remove};
+use super::seal;
+use crate::store::{StoreError, open_lock};
 
 /// Runs at the same time with one data folder: more than a machine can build.
 const MAX_RUNS: u32 = 256;
-/// For the owner only.
-const PRIVATE: u32 = 0o700;
 
 /// The module cache of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,12 +46,14 @@ pub struct Caches {
     pub gopath: PathBuf,
 }
 
-/// The folder of this run. Other runs leave it alone while it is held. When it is dropped, its content is removed.
+/// The folder of this run. When it is dropped, its content is removed.
+///
+/// Other runs leave it alone while its lock is held: by this process, and by whatever it starts, which inherits the lock. So
+/// the next run does not verify a folder that a process of this one can still write to.
 #[derive(Debug)]
 pub struct RunFolder {
     root: PathBuf,
-    /// What stays.
-    kept: &'static [&'static str],
+    keeps_caches: bool,
     _lock: File,
 }
 
@@ -64,16 +65,16 @@ impl RunFolder {
         for nth in 1..=MAX_RUNS {
             let path = all.join(format!("{nth}.lock"));
             let failed = |cause| StoreError::new("lock", &path, cause);
-            // Whoever restored the folder may have put anything there, and to open a pipe would wait for ever.
-            if path.symlink_metadata().is_ok_and(|found| !found.is_file()) {
+            if path.is_dir() {
                 remove(&path)?;
             }
-            let lock = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+            let lock = open_lock(&path)?;
             match lock.try_lock() {
                 Ok(()) => {
+                    fcntl_setfd(&lock, FdFlags::empty()).map_err(|error| failed(error.into()))?;
                     let root = all.join(nth.to_string());
                     make(&root)?;
-                    return Ok(Self { root, kept: &[], _lock: lock });
+                    return Ok(Self { root, keeps_caches: false, _lock: lock });
                 }
                 Err(TryLockError::WouldBlock) => {}
                 Err(TryLockError::Error(cause)) => return Err(failed(cause)),
@@ -104,7 +105,7 @@ impl RunFolder {
 
     /// The caches, and what seals them, outlive the run.
     pub fn keep_caches(&mut self) {
-        self.kept = &super::seal::KEPT;
+        self.keeps_caches = true;
     }
 
     /// Removes what is left of earlier runs, and makes GOPATH.
@@ -117,7 +118,7 @@ impl RunFolder {
         let failed = |cause| StoreError::new("read", &self.root, cause);
         for entry in fs::read_dir(&self.root).map_err(failed)? {
             let entry = entry.map_err(failed)?;
-            if !self.kept.iter().any(|name| entry.file_name() == *name) {
+            if !(self.keeps_caches && is_kept(&entry)) {
                 remove(&entry.path())?;
             }
         }
@@ -132,6 +133,13 @@ impl Drop for RunFolder {
     }
 }
 
+/// A link in the place of a cache leads to the files of somebody else.
+fn is_kept(entry: &DirEntry) -> bool {
+    let (folders, files) = seal::KEPT;
+    let is_one_of = |names: [&str; 2]| names.iter().any(|name| entry.file_name() == *name);
+    entry.file_type().is_ok_and(|kind| (kind.is_dir() && is_one_of(folders)) || (kind.is_file() && is_one_of(files)))
+}
+
 /// Makes a folder for the owner alone. What stands in its place, such as a link, is removed.
 fn make(folder: &Path) -> Result<(), StoreError> {
     let failed = |cause| StoreError::new("make the folder", folder, cause);
@@ -139,37 +147,14 @@ fn make(folder: &Path) -> Result<(), StoreError> {
         fs::remove_file(folder).map_err(failed)?;
     }
     fs::create_dir_all(folder).map_err(failed)?;
-    fs::set_permissions(folder, fs::Permissions::from_mode(PRIVATE)).map_err(failed)
-}
-
-/// Removes a file, a link or a folder. `go` makes the folders of a module cache read-only.
-pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
-    let failed = |cause| StoreError::new("remove", path, cause);
-    match path.symlink_metadata() {
-        Ok(found) if found.is_dir() => {}
-        Ok(_) => return fs::remove_file(path).map_err(failed),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(cause) => return Err(failed(cause)),
-    }
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            for entry in WalkDir::new(path).follow_links(false) {
-                let entry = entry.map_err(|error| failed(error.into()))?;
-                if entry.file_type().is_dir() {
-                    fs::set_permissions(entry.path(), fs::Permissions::from_mode(PRIVATE)).map_err(failed)?;
-                }
-            }
-            fs::remove_dir_all(path).map_err(failed)
-        }
-        removed => removed.map_err(failed),
-    }
+    open_up(folder).map_err(failed)
 }
 
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
 
@@ -210,14 +195,43 @@ mod tests {
         let mut folder = RunFolder::take(data.path()).unwrap();
         folder.clear().unwrap();
         folder.keep_caches();
-        for name in [folder.modules(), folder.root().join("seal"), folder.root().join("other")] {
-            fs::write(name, "").unwrap();
+        fs::create_dir(folder.modules()).unwrap();
+        for name in ["seal", "other"] {
+            fs::write(folder.root().join(name), "").unwrap();
         }
         let root = folder.root().to_owned();
         drop(folder);
         let mut left: Vec<_> = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         left.sort();
         assert_eq!(left, ["mod", "seal"]);
+    }
+
+    #[test]
+    fn what_is_kept_is_a_folder_or_a_file_and_no_link() {
+        let (data, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fs::write(other.path().join("kept"), "").unwrap();
+        let mut folder = RunFolder::take(data.path()).unwrap();
+        folder.keep_caches();
+        symlink(other.path(), folder.modules()).unwrap();
+        fs::write(folder.build(), "").unwrap();
+        symlink(other.path().join("kept"), folder.root().join("seal")).unwrap();
+        fs::create_dir(folder.root().join("manifest")).unwrap();
+        folder.clear().unwrap();
+        let left: Vec<_> = fs::read_dir(folder.root()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["path"]);
+        assert!(other.path().join("kept").is_file());
+    }
+
+    #[test]
+    fn a_folder_is_not_free_while_a_process_that_was_started_in_it_runs() {
+        let data = tempfile::tempdir().unwrap();
+        let folder = RunFolder::take(data.path()).unwrap();
+        let mut left = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+        drop(folder);
+        assert!(RunFolder::take(data.path()).unwrap().root().ends_with("run/2"));
+        drop(left.stdin.take());
+        left.wait().unwrap();
+        assert!(RunFolder::take(data.path()).unwrap().root().ends_with("run/1"));
     }
 
     #[test]

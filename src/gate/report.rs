@@ -38,7 +38,7 @@ pub fn report(outcome: &Outcome) -> Value {
             "help": finding.advice(),
         })
     });
-    let CacheUse { modules, build, sealed_files, thrown_away } = &outcome.caches;
+    let CacheUse { modules, build, sealed_files, thrown_away, key } = &outcome.caches;
     let databases = outcome.databases.iter().map(|database| {
         json!({"name": database.name, "key": database.key, "head": database.head, "fork_evidence": database.fork.as_ref().map(|path| path.display().to_string())})
     });
@@ -56,7 +56,7 @@ pub fn report(outcome: &Outcome) -> Value {
         "databases": databases.collect::<Vec<_>>(),
         "kept_settings": outcome.kept.iter().map(|(name, value)| (name.clone(), json!(value))).collect::<serde_json::Map<_, _>>(),
         "removed_variables": outcome.removed.iter().map(|(name, why)| json!({"name": name, "why": why})).collect::<Vec<_>>(),
-        "caches": json!({"modules": modules.name(), "build": build.name(), "sealed_files": sealed_files, "thrown_away": thrown_away}),
+        "caches": json!({"modules": modules.name(), "build": build.name(), "sealed_files": sealed_files, "thrown_away": thrown_away, "key": key}),
         "programs": paths(&outcome.programs),
         "installed": paths(&outcome.installed),
         "findings": findings.collect::<Vec<_>>(),

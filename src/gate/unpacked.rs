@@ -17,8 +17,6 @@ use crate::tree::open_regular;
 const FIPS: &str = "golang.org/fips140";
 /// Folders and files that are passed on the way to the modules. Large caches have 10,000 modules and as many folders.
 const MAX_ENTRIES: usize = 1_000_000;
-/// A `.ziphash` has 47 bytes.
-const MAX_ZIPHASH: u64 = 1 << 10;
 
 /// What an unpacked module hashes to, or why it cannot be hashed.
 pub(super) type Hashes = BTreeMap<ModuleVersion, Result<H1, String>>;
@@ -64,6 +62,9 @@ fn find(cache: &Path) -> io::Result<(Folders, Vec<PathBuf>)> {
             Err(error) if error.depth() == 0 => break,
             entry => entry?,
         };
+        if entry.depth() == 0 && !entry.file_type().is_dir() {
+            return Err(io::Error::other("it is not a folder"));
+        }
         if entry.path() == downloads {
             entries.skip_current_dir();
             continue;
@@ -87,18 +88,9 @@ fn find(cache: &Path) -> io::Result<(Folders, Vec<PathBuf>)> {
     Ok((found, odd))
 }
 
-fn module(name: &str) -> Option<ModuleVersion> {
+pub(super) fn module(name: &str) -> Option<ModuleVersion> {
     let (path, version) = name.rsplit_once('@')?;
     ModuleVersion::new(ModulePath::unescape(path).ok()?, Version::unescape(version).ok()?).ok()
-}
-
-/// The h1 that `go` wrote down when it unpacked a module. To be believed only where a seal covers that file.
-pub(super) fn written_hash(cache: &Path, module: &ModuleVersion) -> Option<H1> {
-    let file = format!("cache/download/{}/@v/{}.ziphash", module.path.escaped(), module.version.escaped());
-    let path = cache.join(file);
-    let is_small = path.symlink_metadata().is_ok_and(|found| found.is_file() && found.len() <= MAX_ZIPHASH);
-    let text = is_small.then(|| std::fs::read_to_string(path).ok()).flatten()?;
-    H1::parse(text.trim()).ok()
 }
 
 /// The h1 of a module that a toolchain below one of `goroots` brings along.

@@ -89,6 +89,14 @@ pub(crate) fn make_dir(dir: &Path) -> Result<(), StoreError> {
     sync_dir(above).map_err(failed)
 }
 
+/// Makes a folder whose content is removed in time. A link in its place is removed: what it leads to is not ours.
+pub(super) fn make_own_dir(dir: &Path) -> Result<(), StoreError> {
+    if dir.is_symlink() {
+        fs::remove_file(dir).map_err(|cause| StoreError::new("remove the link", dir, cause))?;
+    }
+    make_dir(dir)
+}
+
 /// The tree is served by `file://` to other users too; temporary files are private by default.
 pub(crate) fn readable_by_all(file: &File) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;

@@ -37,7 +37,7 @@ impl Store {
     /// Sets `staged` aside. Returns the folder of the case.
     pub(crate) fn quarantine(&self, staged: StagingFile, facts: &Facts) -> Result<PathBuf, StoreError> {
         let all = self.root.join("quarantine");
-        durable::make_dir(&all)?;
+        durable::make_own_dir(&all)?;
         let case = all.join(case_name(facts));
         let failed = |cause| StoreError::new("write the quarantine case", &case, cause);
         make_room(&all)?;
@@ -97,6 +97,18 @@ mod tests {
             found: Some("h1:wrong".to_owned()),
             reason: "the hash differs".to_owned(),
         }
+    }
+
+    #[test]
+    fn no_case_of_another_folder_makes_room() {
+        let (data, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        for nth in 0..=MAX_CASES {
+            fs::create_dir(other.path().join(nth.to_string())).unwrap();
+        }
+        let store = Store::open(data.path()).unwrap();
+        std::os::unix::fs::symlink(other.path(), data.path().join("quarantine")).unwrap();
+        store.quarantine(store.stage().unwrap(), &facts("https://a.example")).unwrap();
+        assert_eq!(fs::read_dir(other.path()).unwrap().count(), MAX_CASES + 1);
     }
 
     #[test]

@@ -1,15 +1,23 @@
 //! Files on their way. Each process has a staging folder of its own, held by a lock.
 //!
 //! A folder whose lock can be taken belongs to a process that is gone; the next process that starts removes it. Nothing
-//! in staging is ever served.
+//! in staging is ever served. The data folder may have been restored from a cache, with links or pipes in it: what is
+//! swept is never reached through a link.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 use tempfile::{NamedTempFile, TempDir, TempPath};
 
 use super::{StoreError, durable};
+use crate::tree::open_regular;
+
+/// No link is opened, and no pipe is waited for.
+const FLAGS: i32 = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits().cast_signed();
 
 /// This process's staging folder; removed when dropped.
 #[derive(Debug)]
@@ -35,7 +43,7 @@ impl StagingFile {
 
 impl Staging {
     pub(super) fn open(all: &Path) -> Result<Self, StoreError> {
-        durable::make_dir(all)?;
+        durable::make_own_dir(all)?;
         // Held while folders come and go, so that no sweep meets a folder whose lock is not taken yet.
         let _door = lock(&all.join("lock"))?;
         sweep(all)?;
@@ -76,36 +84,57 @@ impl Drop for Staging {
 fn sweep(all: &Path) -> Result<(), StoreError> {
     let failed = |cause| StoreError::new("read the staging folder", all, cause);
     for entry in fs::read_dir(all).map_err(failed)? {
-        let dir = entry.map_err(failed)?.path();
-        if !dir.is_dir() {
-            continue;
-        }
-        let abandoned = match File::open(dir.join("lock")) {
-            Ok(lock) => match lock.try_lock() {
-                Ok(()) => true,
-                Err(TryLockError::WouldBlock) => false,
-                Err(TryLockError::Error(cause)) => return Err(failed(cause)),
-            },
-            Err(error) => error.kind() == io::ErrorKind::NotFound,
-        };
-        if abandoned {
-            fs::remove_dir_all(&dir).map_err(|cause| StoreError::new("sweep", &dir, cause))?;
+        let entry = entry.map_err(failed)?;
+        let path = entry.path();
+        let kind = entry.file_type().map_err(failed)?;
+        let swept = |cause| StoreError::new("sweep", &path, cause);
+        if kind.is_symlink() {
+            fs::remove_file(&path).map_err(swept)?;
+        } else if kind.is_dir() && is_abandoned(&path).map_err(failed)? {
+            fs::remove_dir_all(&path).map_err(swept)?;
         }
     }
     Ok(())
 }
 
+/// Whether no process holds the lock of a staging folder. What is no lock file is held by nobody.
+fn is_abandoned(folder: &Path) -> io::Result<bool> {
+    let lock = match open_regular(&folder.join("lock")) {
+        Ok(Some(lock)) => lock,
+        Ok(None) => return Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+        Err(error) => return Err(error),
+    };
+    match lock.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(cause)) => Err(cause),
+    }
+}
+
+/// Opens the file to be locked at `path`, made if need be. A link, a pipe or the like in its place is removed.
+pub(crate) fn open_lock(path: &Path) -> Result<File, StoreError> {
+    let failed = |cause| StoreError::new("lock", path, cause);
+    if path.symlink_metadata().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        fs::remove_file(path).map_err(failed)?;
+    }
+    File::options().create(true).truncate(false).write(true).custom_flags(FLAGS).open(path).map_err(failed)
+}
+
 /// Takes the exclusive lock on the file at `path`, made if need be, and waits for it. Dropping the file gives it back.
 pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
-    let failed = |cause| StoreError::new("lock", path, cause);
-    let file = File::options().create(true).truncate(false).write(true).open(path).map_err(failed)?;
-    file.lock().map_err(failed)?;
+    let file = open_lock(path)?;
+    file.lock().map_err(|cause| StoreError::new("lock", path, cause))?;
     Ok(file)
 }
 
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::os::unix::fs::symlink;
+
+    use rustix::fs::{FileType, Mode};
 
     use super::*;
 
@@ -123,6 +152,29 @@ mod tests {
 
         assert!(!dead.exists());
         assert!(kept.place.exists());
+    }
+
+    #[test]
+    fn no_link_leads_the_sweep_out_of_the_data_folder() {
+        let (data, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let victim = other.path().join("one");
+        fs::create_dir(&victim).unwrap();
+        fs::write(other.path().join("unlocked"), "").unwrap();
+        let all = data.path().join("staging");
+        symlink(other.path(), &all).unwrap();
+        drop(Staging::open(&all).unwrap());
+        assert!(victim.is_dir() && all.symlink_metadata().unwrap().is_dir());
+
+        // A link inside; a lock that is a link; a lock that nobody ever opens the other end of.
+        symlink(&victim, all.join("run-link")).unwrap();
+        fs::remove_file(all.join("lock")).unwrap();
+        symlink(other.path().join("unlocked"), all.join("lock")).unwrap();
+        let odd = all.join("run-odd");
+        fs::create_dir(&odd).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, odd.join("lock"), FileType::Fifo, Mode::RWXU, 0).unwrap();
+        let _staging = Staging::open(&all).unwrap();
+        assert!(victim.is_dir() && !odd.exists() && all.join("run-link").symlink_metadata().is_err());
+        assert!(all.join("lock").symlink_metadata().unwrap().is_file());
     }
 
     #[test]

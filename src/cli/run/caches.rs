@@ -16,7 +16,8 @@ use crate::cli::out;
 use crate::dirhash::H1;
 use crate::fault::Fault;
 use crate::finding::{Code, Finding, Severity};
-use crate::gate::{self, CacheUse, Caches, ModuleCache, Outcome, RunFolder, Whose, seal};
+use crate::gate::seal::Sealed;
+use crate::gate::{self, CacheUse, Caches, Known, KnownFile, ModuleCache, Outcome, RunFolder, Whose, seal};
 use crate::goenv::GoEnv;
 use crate::gosum::AnyHash;
 use crate::module::{ModuleVersion, Patterns};
@@ -37,9 +38,12 @@ pub(super) struct Kept {
     bin: Option<PathBuf>,
     pub(super) caches: Caches,
     pub(super) usage: CacheUse,
-    /// Names of files that were thrown away, or why the seal is not valid.
-    pub(super) thrown_away: Vec<String>,
-    pub(super) invalid: Option<String>,
+    /// What the seal covers, and what was thrown away.
+    pub(super) sealed: Sealed,
+    /// Files of modules that a seal covers, or that were proved in the inherited cache.
+    known: Known,
+    /// Modules of an inherited cache that no database was asked about.
+    exempt: Patterns,
     /// Zips that a seal covers, or that were proved in the inherited cache.
     pub(super) accepted: BTreeMap<ModuleVersion, H1>,
     pub(super) findings: Vec<Finding>,
@@ -57,11 +61,11 @@ impl Kept {
             folder.keep_caches();
         }
         folder.clear()?;
-        let sealed = key.map(|key| seal::open(folder.root(), &key)).transpose()?.unwrap_or_default();
+        let sealed = key.as_ref().map(|key| seal::open(folder.root(), key)).transpose()?.unwrap_or_default();
         let bin = go.gopath().map(|path| path.join("bin"));
         let modules = match args.module_cache {
             Cache::Own => ModuleCache::Own(folder.modules()),
-            Cache::Inherit => ModuleCache::Inherited(go.module_cache().ok_or_else(no_module_cache)?),
+            Cache::Inherit => ModuleCache::Inherited(go.module_cache().ok_or_else(no_module_cache).map(real)?),
         };
         let build = (args.build_cache == Cache::Own).then(|| folder.build());
         let whose = |cache| match cache {
@@ -74,19 +78,22 @@ impl Kept {
             build: whose(args.build_cache),
             sealed_files: sealed.files,
             thrown_away: sealed.thrown_away.len(),
+            key: key.filter(|_| sealed.files > 0).map(|key| key.to_string()),
         };
-        let accepted = match args.module_cache {
-            Cache::Own => sealed.zips(folder.root()),
-            Cache::Inherit => BTreeMap::new(),
+        let known = match args.module_cache {
+            Cache::Own => sealed.known.clone(),
+            Cache::Inherit => Known::new(),
         };
+        let zips = known.iter().filter(|((_, kind), _)| *kind == Kind::Zip);
+        let accepted = zips.map(|((module, _), file)| (module.clone(), file.h1)).collect();
         let mut findings = Vec::new();
         if args.build_cache == Cache::Inherit {
             let message = "the command uses a build cache that cannot be proved".to_owned();
             findings.push(Finding { message, ..Finding::of(Code::InheritedBuildCache) });
         }
         let caches = Caches { modules, build, gopath: folder.gopath() };
-        let (thrown_away, invalid) = (sealed.thrown_away, sealed.invalid);
-        Ok(Self { folder, signer, bin, caches, usage, thrown_away, invalid, accepted, findings })
+        let exempt = Patterns::default();
+        Ok(Self { folder, signer, bin, caches, usage, sealed, known, exempt, accepted, findings })
     }
 
     /// Hashes and proves what lies in an inherited module cache. Returns whether the command may use it: not if there are
@@ -109,6 +116,7 @@ impl Kept {
         } else {
             Vec::new()
         };
+        self.exempt = exempt.clone();
         let (clients, exempt) = (clients.to_vec(), exempt.clone());
         let audit =
             Audit { clients, exempt, at_once: AT_ONCE, policy: None, base_policy: None, now: SystemTime::now() };
@@ -131,15 +139,37 @@ impl Kept {
         let open: HashSet<String> = report.findings.iter().filter_map(named).chain(skipped).collect();
         for entry in &entries {
             if let Entry::Hash(at) = entry
-                && let (Kind::Zip, AnyHash::H1(h1)) = (at.kind, &at.hash)
+                && let AnyHash::H1(h1) = at.hash
                 && !open.contains(&at.module.to_string())
             {
-                self.accepted.insert(at.module.clone(), *h1);
+                self.known.insert((at.module.clone(), at.kind), KnownFile { h1, proved: true });
+                if at.kind == Kind::Zip {
+                    self.accepted.insert(at.module.clone(), h1);
+                }
             }
         }
         let is_right = report.findings.iter().all(|finding| finding.severity() < deny);
         self.findings.extend(report.findings);
         Ok(is_right)
+    }
+
+    /// What is wrong with the downloads that the command left behind, where later commands use them; and what came through the
+    /// gate unproved. Blocks.
+    pub(super) fn findings_after(&self, outcome: &Outcome) -> Vec<Finding> {
+        let known = gate::known(&self.known, &outcome.trails);
+        let past = outcome.kept.iter().find(|(name, _)| name == "GONOPROXY").map_or("", |(_, value)| value);
+        let private = Patterns::parse(past).unwrap_or_default().with(self.exempt.clone());
+        let is_inherited = matches!(self.caches.modules, ModuleCache::Inherited(_));
+        let mut findings: Vec<Finding> = gate::unproved(outcome, &known).into_iter().collect();
+        if is_inherited || self.signer.is_some() {
+            let cache = self.caches.modules.path();
+            let found = gate::downloads(cache, &known, &private, |path| self.sealed.is_new(path));
+            findings.extend(found.unwrap_or_else(|error| {
+                let message = format!("cannot read the downloads in {}: {error}", cache.display());
+                vec![Finding { message, ..Finding::of(Code::NotExamined) }]
+            }));
+        }
+        findings
     }
 
     /// Moves what was installed to the user's GOPATH. What is wrong is not installed.
@@ -159,13 +189,27 @@ impl Kept {
             .map_err(|error| Failure::host(&format!("install to {}", to.display()), &error))
     }
 
-    /// Seals both caches, where there is a key for it. Returns how many files the seal covers.
-    pub(super) fn seal(&mut self) -> Result<Option<usize>, Failure> {
-        let Some(signer) = self.signer.take() else { return Ok(None) };
-        let files = seal::close(self.folder.root(), &signer)?;
+    /// Seals both caches, where there is a key for it and nothing speaks against it.
+    pub(super) fn seal(&mut self, outcome: &Outcome, deny: Severity) -> Result<(), Failure> {
+        let Some(signer) = self.signer.take() else { return Ok(()) };
+        if let Some(why) = outcome.unfit_to_seal(deny) {
+            out::complain(&format!("the caches were not sealed: {why}"));
+            return Ok(());
+        }
+        // Nothing of the seal's own cache was used or checked.
+        let known = match self.caches.modules {
+            ModuleCache::Own(_) => gate::known(&self.known, &outcome.trails),
+            ModuleCache::Inherited(_) => self.sealed.known.clone(),
+        };
+        let files = seal::close(self.folder.root(), &signer, &known)?;
         out::complain(&format!("sealed {files} files of the caches in {}", self.folder.root().display()));
-        Ok(Some(files))
+        Ok(())
     }
+}
+
+/// Where a folder is, once all links are followed: what the command puts in its place is not followed.
+fn real(path: PathBuf) -> PathBuf {
+    path.canonicalize().unwrap_or(path)
 }
 
 /// The secret key, from the variable or the file.

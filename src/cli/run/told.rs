@@ -19,11 +19,16 @@ pub(super) fn refusal(file: &RefusedFile) {
 
 /// What of kept caches does not count.
 pub(super) fn caches(kept: &Kept) {
-    if let Some(why) = &kept.invalid {
+    if let Some(key) = &kept.usage.key {
+        let named: Vec<&str> = key.splitn(3, '+').take(2).collect();
+        let files = kept.usage.sealed_files;
+        out::complain(&format!("{files} files of the kept caches are used: the key {} sealed them", named.join("+")));
+    }
+    if let Some(why) = &kept.sealed.invalid {
         out::complain(&format!("the kept caches are thrown away: {}", safe(why)));
-    } else if !kept.thrown_away.is_empty() {
-        let named: Vec<String> = kept.thrown_away.iter().take(MAX_NAMED).map(|name| safe(name)).collect();
-        let count = kept.thrown_away.len();
+    } else if !kept.sealed.thrown_away.is_empty() {
+        let named: Vec<String> = kept.sealed.thrown_away.iter().take(MAX_NAMED).map(|name| safe(name)).collect();
+        let count = kept.sealed.thrown_away.len();
         out::complain(&format!(
             "{count} files of the kept caches are thrown away, since the seal does not cover them: {}{}",
             named.join(", "),

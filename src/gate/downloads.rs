@@ -1,0 +1,186 @@
+//! The download cache of a module cache: its zips and go.mod files, held against what was released.
+//!
+//! `go` unpacks such a zip without asking anybody again: it compares the zip with what stands in the `.ziphash` beside it, and
+//! that with go.sum. So whoever writes both has a module in every later build.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::compare::cut;
+use super::files;
+use crate::artifact::{Artifact, Kind};
+use crate::dirhash::{H1, ZipLimits, hash_go_mod, hash_module_zip};
+use crate::fault::in_full;
+use crate::finding::{Code, Finding, Place};
+use crate::module::{ModuleVersion, Patterns};
+use crate::tree::open_regular;
+
+/// Where downloads are in a module cache.
+const FOLDER: &str = "cache/download";
+/// `golang.org/x/mod/zip`: MaxGoMod.
+const MAX_GO_MOD: u64 = 16 << 20;
+/// A `.ziphash` has 47 bytes.
+const MAX_ZIPHASH: u64 = 1 << 10;
+
+/// What is known of a zip or a go.mod file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnownFile {
+    /// Its h1.
+    pub h1: H1,
+    /// Whether a record of a database says so. Else it is what was seen first.
+    pub proved: bool,
+}
+
+/// The files that were released in this run, proved before it, or sealed.
+pub type Known = BTreeMap<(ModuleVersion, Kind), KnownFile>;
+
+/// A file that says something about a module.
+struct Download {
+    path: PathBuf,
+    module: ModuleVersion,
+    part: Part,
+}
+
+#[derive(Clone, Copy)]
+enum Part {
+    Mod,
+    Zip,
+    /// The h1 of the zip, as `go` wrote it down.
+    Hash,
+}
+
+/// What is wrong with the downloads in the module cache `cache` that are `new`. Modules that are `private` and not known are
+/// left to others. Blocks, on all processors.
+pub fn downloads(
+    cache: &Path,
+    known: &Known,
+    private: &Patterns,
+    new: impl Fn(&Path) -> bool,
+) -> io::Result<Vec<Finding>> {
+    let listed = files::list(cache, &[FOLDER])?;
+    let found = listed.files.keys().filter_map(|name| download(cache, name)).filter(|found| new(&found.path));
+    let found: Vec<Download> = found.collect();
+    let wrong = files::each(&found, |found| wrong(found, known, private));
+    Ok(cut(wrong.into_iter().flatten().collect()))
+}
+
+fn download(cache: &Path, name: &Path) -> Option<Download> {
+    let path = cache.join(name);
+    let name = name.strip_prefix(FOLDER).ok()?.to_str()?;
+    if let Some(version) = name.strip_suffix(".ziphash") {
+        let module = Artifact::parse(&format!("{version}.zip"))?.module;
+        return Some(Download { path, module, part: Part::Hash });
+    }
+    let Artifact { module, kind } = Artifact::parse(name)?;
+    let part = match kind {
+        Kind::Mod => Part::Mod,
+        Kind::Zip => Part::Zip,
+        Kind::Info => return None,
+    };
+    Some(Download { path, module, part })
+}
+
+fn wrong(found: &Download, known: &Known, private: &Patterns) -> Option<Finding> {
+    let Download { path, module, part } = found;
+    let (kind, what) = match part {
+        Part::Mod => (Kind::Mod, "go.mod file"),
+        Part::Zip => (Kind::Zip, "zip"),
+        Part::Hash => (Kind::Zip, "hash"),
+    };
+    let known = known.get(&(module.clone(), kind)).map(|known| known.h1);
+    match (known, part) {
+        (None, _) if private.exempts(&module.path) => return None,
+        // It counts for nothing without a zip.
+        (None, Part::Hash) => return None,
+        _ => {}
+    }
+    let hash = hash(found);
+    if known.is_some() && hash.as_ref().ok() == known.as_ref() {
+        return None;
+    }
+    let mut facts = Vec::new();
+    let message = match hash {
+        Err(why) => format!("the {what} of {module} in the module cache cannot be read: {why}"),
+        Ok(hash) => {
+            facts.push(("found".to_owned(), hash.to_string()));
+            let how = if known.is_some() { "is not what came" } else { "did not come" };
+            format!("the {what} of {module} in the module cache {how} through the gate")
+        }
+    };
+    facts.extend(known.map(|h1| ("released".to_owned(), h1.to_string())));
+    let (place, module) = (Some(Place { file: path.clone(), line: None }), Some(module.to_string()));
+    Some(Finding { place, module, message, facts, ..Finding::of(Code::ModuleNotReleased) })
+}
+
+fn hash(found: &Download) -> Result<H1, String> {
+    let words = |error: io::Error| error.to_string();
+    let file = open_regular(&found.path).map_err(words)?.ok_or("it is no regular file")?;
+    let all = |limit: u64| {
+        let mut bytes = Vec::new();
+        (&file).take(limit + 1).read_to_end(&mut bytes).map_err(words)?;
+        let fits = bytes.len() as u64 <= limit;
+        fits.then_some(bytes).ok_or_else(|| format!("it has more than {limit} bytes"))
+    };
+    match found.part {
+        Part::Mod => Ok(hash_go_mod(&all(MAX_GO_MOD)?)),
+        Part::Zip => {
+            let report = hash_module_zip(&file, &found.module, &ZipLimits::default());
+            report.map(|report| report.h1).map_err(|error| in_full(&error))
+        }
+        Part::Hash => {
+            let text = String::from_utf8(all(MAX_ZIPHASH)?).map_err(|error| error.to_string())?;
+            H1::parse(text.trim()).map_err(|error| in_full(&error))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn downloads_are_held_against_what_was_released() {
+        let cache = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = cache.path().join(FOLDER).join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        let h1 = hash_go_mod(b"module a.com/x\n");
+        let module = ModuleVersion::parse("a.com/X@v1.0.0").unwrap();
+        let known: Known =
+            [Kind::Mod, Kind::Zip].map(|kind| ((module.clone(), kind), KnownFile { h1, proved: true })).into();
+        let told = |new: &dyn Fn(&Path) -> bool| {
+            let found = downloads(cache.path(), &known, &Patterns::parse("corp.example").unwrap(), new).unwrap();
+            assert!(found.iter().all(|finding| finding.code == Code::ModuleNotReleased));
+            found.into_iter().map(|finding| finding.message).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&|_| true), [""; 0], "there is no cache yet");
+        write("a.com/!x/@v/v1.0.0.mod", "module a.com/x\n");
+        write("a.com/!x/@v/v1.0.0.ziphash", &h1.to_string());
+        write("a.com/!x/@v/v1.0.0.info", "anything");
+        write("a.com/y/@v/v1.0.0.ziphash", "counts for nothing alone");
+        write("corp.example/p/@v/v1.0.0.mod", "module corp.example/p\n");
+        write("sumdb/sum.golang.org/lookup/a.com/y@v1.0.0", "anything");
+        assert_eq!(told(&|_| true), [""; 0]);
+        write("a.com/!x/@v/v1.0.0.mod", "module a.com/z\n");
+        write("a.com/!x/@v/v1.0.0.ziphash", &hash_go_mod(b"").to_string());
+        write("a.com/y/@v/v1.0.0.mod", "module a.com/y\n");
+        std::os::unix::fs::symlink("/dev/zero", cache.path().join(FOLDER).join("a.com/y/@v/v1.0.0.zip")).unwrap();
+        assert_eq!(
+            told(&|_| true),
+            [
+                "the go.mod file of a.com/X@v1.0.0 in the module cache is not what came through the gate",
+                "the hash of a.com/X@v1.0.0 in the module cache is not what came through the gate",
+                "the go.mod file of a.com/y@v1.0.0 in the module cache did not come through the gate",
+                "the zip of a.com/y@v1.0.0 in the module cache cannot be read: it is no regular file",
+            ]
+        );
+        assert_eq!(told(&|path| path.ends_with("a.com/y/@v/v1.0.0.mod")).len(), 1);
+    }
+}

@@ -1,0 +1,187 @@
+//! The files of caches: names and sizes first, and then the digests of those that are asked for.
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirEntry, File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use sha2::{Digest, Sha256};
+
+use super::remove::open_up;
+use crate::tree::open_regular;
+
+/// Files and folders together. A build cache of a large monorepo has some 100,000 files.
+const MAX_ENTRIES: usize = 2_000_000;
+/// Bytes read at a time.
+const PIECE: usize = 128 << 10;
+/// What the owner needs in order to look into a folder.
+const READABLE: u32 = 0o500;
+
+/// What a regular file is without its content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shape {
+    pub(super) size: u64,
+    pub(super) executable: bool,
+}
+
+/// The content of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Content {
+    pub(super) digest: [u8; 32],
+    pub(super) shape: Shape,
+}
+
+/// A file as it was. Whatever writes to it, or puts another one in its place, changes that.
+pub(super) type Stamp = (u64, u64, i64, i64);
+
+/// What lies in some folders, by its path below their root. What is no regular file, such as a link, has no shape.
+#[derive(Debug, Default)]
+pub(super) struct Listed {
+    pub(super) files: BTreeMap<PathBuf, Option<Shape>>,
+    /// Sorted: a folder stands before those in it.
+    pub(super) folders: Vec<PathBuf>,
+}
+
+/// Lists the folders `names` of `root`, which may be missing. No file is opened, and no link is followed; a folder that its
+/// owner cannot read is made readable.
+pub(super) fn list(root: &Path, names: &[&str]) -> io::Result<Listed> {
+    let mut listed = Listed::default();
+    let mut open: Vec<PathBuf> = names.iter().map(PathBuf::from).collect();
+    while let Some(folder) = open.pop() {
+        let Some(entries) = entries(&root.join(&folder))? else { continue };
+        for entry in entries {
+            let entry = entry?;
+            let name = folder.join(entry.file_name());
+            if entry.file_type()?.is_dir() {
+                open.push(name.clone());
+                listed.folders.push(name);
+            } else {
+                listed.files.insert(name, shape_of(&entry));
+            }
+            if listed.files.len() + listed.folders.len() > MAX_ENTRIES {
+                return Err(io::Error::other(format!("there are more than {MAX_ENTRIES} files and folders")));
+            }
+        }
+    }
+    listed.folders.sort();
+    Ok(listed)
+}
+
+fn entries(folder: &Path) -> io::Result<Option<fs::ReadDir>> {
+    let found = match folder.symlink_metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        found => found?,
+    };
+    if !found.is_dir() {
+        return Err(io::Error::other(format!("{} is not a folder", folder.display())));
+    }
+    if found.permissions().mode() & READABLE != READABLE {
+        open_up(folder)?;
+    }
+    fs::read_dir(folder).map(Some)
+}
+
+fn shape_of(entry: &DirEntry) -> Option<Shape> {
+    entry.metadata().ok().filter(Metadata::is_file).map(|metadata| shape(&metadata))
+}
+
+fn shape(metadata: &Metadata) -> Shape {
+    Shape { size: metadata.len(), executable: metadata.mode() & 0o111 != 0 }
+}
+
+/// The stamp of a file; `None` if it cannot be had.
+pub(super) fn stamp(path: &Path) -> Option<Stamp> {
+    path.symlink_metadata().ok().as_ref().map(stamp_of)
+}
+
+fn stamp_of(metadata: &Metadata) -> Stamp {
+    (metadata.dev(), metadata.ino(), metadata.ctime(), metadata.ctime_nsec())
+}
+
+/// Hashes the files `names` below `root`, on all processors. Blocks. What cannot be read has no content.
+pub(super) fn hash<'n>(root: &Path, names: &[&'n Path]) -> BTreeMap<&'n Path, (Content, Stamp)> {
+    let hashed = each(names, |name| content(&root.join(name)).ok().flatten());
+    names.iter().copied().zip(hashed).filter_map(|(name, content)| Some((name, content?))).collect()
+}
+
+fn content(path: &Path) -> io::Result<Option<(Content, Stamp)>> {
+    let Some(file) = open_regular(path)? else { return Ok(None) };
+    let metadata = file.metadata()?;
+    let shape = shape(&metadata);
+    let digest = sha256(&file, shape.size)?;
+    Ok(digest.map(|digest| (Content { digest, shape }, stamp_of(&metadata))))
+}
+
+/// Reads no more than the size that the file had; `None` if that is not all, or if there is less.
+fn sha256(file: &File, size: u64) -> io::Result<Option<[u8; 32]>> {
+    let (mut hasher, mut piece, mut read) = (Sha256::new(), vec![0; PIECE], 0);
+    let mut file = file.take(size.saturating_add(1));
+    loop {
+        match file.read(&mut piece)? {
+            0 => break,
+            some => {
+                hasher.update(&piece[..some]);
+                read += some as u64;
+            }
+        }
+    }
+    Ok((read == size).then(|| hasher.finalize().into()))
+}
+
+/// Does `work` for each item, on all processors. The results stand in the order of the items.
+pub(super) fn each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let (next, done) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let nth = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(item) = items.get(nth) else { break };
+                    let result = work(item);
+                    done.lock().unwrap_or_else(PoisonError::into_inner).insert(nth, result);
+                }
+            });
+        }
+    });
+    done.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_regular_file_has_no_shape_and_a_closed_folder_is_opened() {
+        let root = tempfile::tempdir().unwrap();
+        let closed = root.path().join("build/closed");
+        fs::create_dir_all(&closed).unwrap();
+        fs::write(closed.join("a b"), "x").unwrap();
+        fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
+        std::os::unix::fs::symlink("/", root.path().join("build/link")).unwrap();
+        let listed = list(root.path(), &["build", "mod"]).unwrap();
+        let shape = Some(Shape { size: 1, executable: false });
+        let files = [("build/closed/a b", shape), ("build/link", None)];
+        assert_eq!(listed.files, files.map(|(name, shape)| (PathBuf::from(name), shape)).into());
+        assert_eq!(listed.folders, [Path::new("build/closed")]);
+        std::os::unix::fs::symlink("/", root.path().join("mod")).unwrap();
+        assert!(list(root.path(), &["mod"]).unwrap_err().to_string().ends_with("mod is not a folder"));
+    }
+
+    #[test]
+    fn a_digest_is_of_a_regular_file() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("a"), "x").unwrap();
+        std::os::unix::fs::symlink("a", root.path().join("link")).unwrap();
+        let names = ["a", "link", "missing"].map(Path::new);
+        let hashed = hash(root.path(), &names);
+        assert_eq!(hashed.keys().collect::<Vec<_>>(), [&Path::new("a")]);
+        assert_eq!(hashed[Path::new("a")].0.digest, <[u8; 32]>::from(Sha256::digest("x")));
+        assert_eq!(hashed[Path::new("a")].1, stamp(&root.path().join("a")).unwrap());
+    }
+}
