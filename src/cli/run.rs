@@ -15,7 +15,7 @@ use super::exit::{Exit, Failure};
 use super::sources::Said;
 use super::{config, out, sources};
 use crate::fault::Fault;
-use crate::finding::{Finding, Severity};
+use crate::finding::{Code, Finding, Severity};
 use crate::gate::{self, Accepted, DatabaseState, Environment, Examination, Given, Outcome, Snapshot, code};
 use crate::goenv::{GoEnv, go_on_path};
 use crate::mirror::{BasePath, Mirror, Pipeline, Trail, Vouchers};
@@ -47,6 +47,8 @@ struct Setting<'a> {
     said: Said,
     exempt: Patterns,
     policy: Option<(PathBuf, Policy)>,
+    here: PathBuf,
+    home: Option<PathBuf>,
     workspace: PathBuf,
 }
 
@@ -95,7 +97,7 @@ impl<'a> Setting<'a> {
         let here = here.map_err(|error| Failure::host("find the working folder", &error))?;
         let home = std::env::home_dir().and_then(|home| home.canonicalize().ok());
         let workspace = gate::workspace(&here, home.as_deref());
-        Ok(Self { args, go, written, said, exempt, policy, workspace })
+        Ok(Self { args, go, written, said, exempt, policy, here, home, workspace })
     }
 
     fn databases(&self) -> Result<Vec<Database>, Failure> {
@@ -129,10 +131,10 @@ impl<'a> Setting<'a> {
         let mirror = Mirror::start_alone(pipeline, secret_path()?).await?;
         let environment = self.environment(kept, mirror.url(), clients[0].database());
         let before = self.snapshot(store);
-        let mut findings = [kept.findings.clone(), environment.findings.clone()].concat();
-        if !environment.no_stamp {
-            findings.extend(gate::repository_programs(&self.workspace, before.repositories()).await);
-        }
+        let modules = gate::Modules::read(&self.here, &self.workspace, &environment.work_file(), &before);
+        let mut findings = [kept.findings.clone(), environment.findings.clone(), modules.findings.clone()].concat();
+        let git = gate::Git { variables: &environment.variables, fetches: environment.fetches() };
+        findings.extend(git.programs(&self.workspace, before.repositories()).await);
         told::removed(&environment.removed);
         told::findings(&findings);
         let told_before = findings.len();
@@ -156,10 +158,13 @@ impl<'a> Setting<'a> {
             before: &before,
             gopath: &kept.caches.gopath,
             subjects: &self.args.subject,
-            ignores_vendor: self.go.get("GOFLAGS").contains("-mod=mod"),
+            ignores_vendor: environment.ignores_vendor && !self.names_vendor(),
         };
         let examined = examined.run(Accepted { hashes, private: self.private(kept, &environment) }).await;
         findings.extend(examined.findings);
+        // A build that writes no program, such as `go vet`.
+        let is_told = findings.iter().any(|finding| finding.code == Code::ReplacedUnproved);
+        findings.extend(modules.replaced().filter(|_| !is_told));
         told::findings(&findings[told_before..]);
         Ok(Ok(Outcome {
             command: self.args.command.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
@@ -179,6 +184,11 @@ impl<'a> Setting<'a> {
         }))
     }
 
+    /// Whether the command itself may say -mod=vendor, which counts more than GOFLAGS.
+    fn names_vendor(&self) -> bool {
+        self.args.command.iter().any(|word| word.to_string_lossy().contains("vendor"))
+    }
+
     fn environment(&self, kept: &Kept, mirror: &str, database: &Database) -> Environment {
         let variables: Vec<(OsString, OsString)> = std::env::vars_os().collect();
         Environment::of(&Given {
@@ -186,8 +196,10 @@ impl<'a> Setting<'a> {
             written: &self.written,
             go: &self.go,
             workspace: &self.workspace,
+            home: self.home.as_deref(),
             mirror,
             database,
+            is_named: !self.args.surrounding.sumdb.is_empty(),
             exempt: &self.exempt,
             gated: &self.said.private(),
             caches: &kept.caches,

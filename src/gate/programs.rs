@@ -28,6 +28,9 @@ const MAGICS: [&[u8]; 10] = [
 /// What marks the root of a repository.
 const REPOSITORIES: [&str; 6] = [".git", ".hg", ".svn", ".bzr", ".fslckout", "_FOSSIL_"];
 
+/// What says where modules come from.
+const MODULE_FILES: [&str; 2] = ["go.mod", "go.work"];
+
 /// A file as it was. Whatever writes to it, or puts another one in its place, changes that.
 type Stamp = (u64, u64, i64, i64);
 
@@ -40,6 +43,8 @@ pub struct Snapshot {
     repositories: Vec<PathBuf>,
     /// Folders of vendored modules.
     pub(super) vendored: Vec<PathBuf>,
+    /// Each go.mod and go.work that a build may have.
+    pub(super) module_files: Vec<PathBuf>,
     complete: bool,
 }
 
@@ -58,6 +63,7 @@ impl Snapshot {
         let mut snapshot = Self { complete: true, ..Self::default() };
         (snapshot.folders, snapshot.left_out) = (folders.to_vec(), left_out.to_vec());
         let (mut files, mut repositories, mut vendored) = (HashMap::new(), Vec::new(), Vec::new());
+        let mut module_files = Vec::new();
         snapshot.complete = snapshot.walk(|entry| {
             if REPOSITORIES.iter().any(|name| entry.file_name() == *name) {
                 repositories.push(entry.path().to_owned());
@@ -65,11 +71,15 @@ impl Snapshot {
             if entry.path().ends_with("vendor/modules.txt") {
                 vendored.extend(entry.path().parent().map(Path::to_owned));
             }
+            if MODULE_FILES.iter().any(|name| entry.file_name() == *name) && !is_ignored(folders, entry.path()) {
+                module_files.push(entry.path().to_owned());
+            }
             if let Some(stamp) = stamp(entry) {
                 files.insert(entry.path().to_owned(), stamp);
             }
         });
         (snapshot.files, snapshot.repositories, snapshot.vendored) = (files, repositories, vendored);
+        snapshot.module_files = module_files;
         snapshot
     }
 
@@ -112,6 +122,13 @@ impl Snapshot {
         }
         true
     }
+}
+
+/// Whether a file lies in a folder that `./...` does not match, such as `testdata`.
+fn is_ignored(folders: &[PathBuf], path: &Path) -> bool {
+    let below = folders.iter().find_map(|folder| path.strip_prefix(folder).ok()).unwrap_or(path);
+    let is_left_out = |name: &str| matches!(name, "testdata" | "vendor") || name.starts_with(['.', '_']);
+    below.iter().any(|part| is_left_out(&part.to_string_lossy()))
 }
 
 fn stamp(entry: &DirEntry) -> Option<Stamp> {
