@@ -215,8 +215,10 @@ impl Environment {
         let (name, key) = (given.database.name(), given.database.key().to_string());
         let origin = if given.go.is_variable("GOSUMDB") { "the variable GOSUMDB" } else { "`go env -w` (GOENV)" };
         self.findings.push(Finding {
-            message: format!("{origin} chose {} to vouch for modules", safe(name)),
-            help: Some(format!("If you trust this database, name it: --sumdb {:?}, or SUMGATE_SUMDB.", safe(&key))),
+            message: format!(
+                "{origin} chose {} to vouch for modules: if you trust it, name it with --sumdb",
+                safe(name)
+            ),
             facts: vec![("database".to_owned(), safe(name)), ("key".to_owned(), safe(&key))],
             ..Finding::of(Code::OtherDatabase)
         });

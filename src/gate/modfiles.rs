@@ -44,9 +44,9 @@ impl Modules {
             inside.filter(|path| gowork != "off" || !is_work_file(path)).filter(|path| Some(*path) != found.as_ref());
         // A named one that lies outside is told with the variable.
         if let Some(file) = found.iter().find(|file| matches!(gowork, "" | "auto") && !lies_in(workspace, file)) {
-            let message = "`go` takes the modules of a build from here, and it lies outside the repository".to_owned();
-            let help = "Set GOWORK=off, or start the gate in the folder of this file.".to_owned();
-            this.findings.push(Finding { help: Some(help), ..told(Code::BuildOverride, file, message) });
+            let message = "`go` takes the modules of a build from here, and it lies outside the repository: set GOWORK=off, or \
+                           start the gate in its folder";
+            this.findings.push(told(Code::BuildOverride, file, message.to_owned()));
         }
         let all: Vec<&PathBuf> = found.iter().chain(inside).take(MAX_FILES + 1).collect();
         for file in all.iter().take(MAX_FILES) {
@@ -63,6 +63,8 @@ impl Modules {
     fn file(&mut self, workspace: &Path, file: &Path, is_work_file: bool) {
         let folders = match read(file) {
             Ok(folders) => folders,
+            // `go` does not find it either, and says so.
+            Err(Unread::File(error)) if error.kind() == std::io::ErrorKind::NotFound => return,
             Err(why) => {
                 let message = format!("which modules it takes from folders is not known: {why}");
                 self.findings.push(told(Code::NotExamined, file, message));
@@ -105,14 +107,23 @@ fn lies_in(workspace: &Path, path: &Path) -> bool {
     path.canonicalize().map_or(true, |path| path.starts_with(workspace))
 }
 
-fn read(file: &Path) -> Result<Folders, String> {
-    let real = file.canonicalize().map_err(|error| error.to_string())?;
-    let opened = open_regular(&real).map_err(|error| error.to_string())?;
+/// Why a file says nothing.
+#[derive(Debug, thiserror::Error)]
+enum Unread {
+    #[error("{0}")]
+    File(#[from] std::io::Error),
+    #[error("it is not a regular file")]
+    Irregular,
+    #[error("it has more than {MAX_BYTES} bytes")]
+    Long,
+}
+
+fn read(file: &Path) -> Result<Folders, Unread> {
+    let opened = open_regular(&file.canonicalize()?)?.ok_or(Unread::Irregular)?;
     let mut bytes = Vec::new();
-    let opened = opened.ok_or("it is not a regular file")?;
-    opened.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    opened.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_BYTES {
-        return Err(format!("it has more than {MAX_BYTES} bytes"));
+        return Err(Unread::Long);
     }
     Ok(gomod::folders(&String::from_utf8_lossy(&bytes)))
 }

@@ -280,11 +280,8 @@ fn other_systems() {
             let home = here();
             let elsewhere = home.root().join("elsewhere");
             let place = if is_link { elsewhere.clone() } else { home.home().join(name) };
-            if is_folder {
-                std::fs::create_dir(&place).unwrap()
-            } else {
-                std::fs::write(&place, "").unwrap()
-            };
+            let made = if is_folder { std::fs::create_dir(&place) } else { std::fs::write(&place, "") };
+            made.unwrap();
             if is_link {
                 symlink(&elsewhere, home.home().join(name)).unwrap();
             }

@@ -68,8 +68,8 @@ pub(super) fn reported(goflags: &str) -> Vec<(String, Decision)> {
 /// The value of a flag, of which the last counts.
 pub(super) fn last(goflags: &str, name: &str) -> Option<String> {
     let words = words(goflags);
-    let values = words.iter().map(|flag| split(flag)).filter(|(flag, _)| *flag == name);
-    values.last().map(|(_, value)| value.to_owned())
+    let mut values = words.iter().map(|flag| split(flag)).filter(|(flag, _)| *flag == name);
+    values.next_back().map(|(_, value)| value.to_owned())
 }
 
 fn decide(flag: &str) -> Decision {
