@@ -91,6 +91,7 @@ impl Bench {
         command.env("HOME", self.folder.join("home")).env("GOENV", "off").env("GOFLAGS", "-mod=mod -modcacherw");
         command.env("GOTOOLCHAIN", "local").env("GOTELEMETRY", "off").env("GOPATH", self.folder.join("path"));
         command.env("GOPROXY", self.origin.url()).env("GOSUMDB", self.origin.gosumdb());
+        command.env("SUMGATE_SUMDB", self.origin.gosumdb());
         command.env("GOCACHE", self.folder.join("build")).stdout(Stdio::null()).stderr(Stdio::null());
         command
     }

@@ -19,6 +19,7 @@ mod files;
 mod folder;
 mod install;
 mod manifest;
+mod modfiles;
 mod programs;
 mod remove;
 mod report;
@@ -38,9 +39,10 @@ pub use environment::{Environment, Given, is_decided};
 pub use examine::{Examination, Examined};
 pub use folder::{Caches, ModuleCache, RunFolder};
 pub use install::install;
+pub use modfiles::Modules;
 pub use programs::{New, Snapshot};
 pub use report::report;
-pub use repository::programs as repository_programs;
+pub use repository::Git;
 pub(crate) use unpacked::of_toolchain;
 
 use crate::dirhash::H1;
@@ -181,12 +183,13 @@ pub fn known(before: &Known, trails: &Trails) -> Known {
     before.clone().into_iter().chain(released.filter(|((_, kind), _)| *kind != crate::artifact::Kind::Info)).collect()
 }
 
-/// The folder of the repository that `folder` lies in: the nearest with a `.git`, but for one that holds the home folder;
-/// else `folder` itself.
+/// The folder of the repository that `folder` lies in: the outermost with a `.git`, since one in between may be a submodule,
+/// or planted; but none that holds the home folder. Else `folder` itself.
 pub fn workspace(folder: &Path, home: Option<&Path>) -> PathBuf {
-    let is_root = |folder: &&Path| folder.join(".git").symlink_metadata().is_ok();
-    let found = folder.ancestors().find(is_root);
-    found.filter(|root| home.is_none_or(|home| !home.starts_with(root))).unwrap_or(folder).to_owned()
+    let holds_home = |folder: &Path| home.is_some_and(|home| home.starts_with(folder));
+    let below_home = folder.ancestors().take_while(|folder| !holds_home(folder));
+    let roots = below_home.filter(|folder| folder.join(".git").symlink_metadata().is_ok());
+    roots.last().unwrap_or(folder).to_owned()
 }
 
 /// A database at the end of the run.

@@ -43,6 +43,16 @@ const ASKED: [&str; 22] = [
     "GOHOSTOS",
     "GOHOSTARCH",
 ];
+/// The variables that `go` takes from the file of `go env -w` (`KnownEnv` of internal/cfg); it ignores other names there.
+const KNOWN: &str = "
+AR CC CXX FC GCCGO PKG_CONFIG
+CGO_CFLAGS CGO_CFLAGS_ALLOW CGO_CFLAGS_DISALLOW CGO_CPPFLAGS CGO_CPPFLAGS_ALLOW CGO_CPPFLAGS_DISALLOW
+CGO_CXXFLAGS CGO_CXXFLAGS_ALLOW CGO_CXXFLAGS_DISALLOW CGO_ENABLED CGO_FFLAGS CGO_FFLAGS_ALLOW CGO_FFLAGS_DISALLOW
+CGO_LDFLAGS CGO_LDFLAGS_ALLOW CGO_LDFLAGS_DISALLOW
+GO111MODULE GO386 GOAMD64 GOARCH GOARM GOARM64 GOAUTH GOBIN GOCACHE GOCACHEPROG GOENV GOEXE GOEXPERIMENT GOFIPS140
+GOFLAGS GOGCCFLAGS GOHOSTARCH GOHOSTOS GOINSECURE GOMIPS GOMIPS64 GOMODCACHE GONOPROXY GONOSUMDB GOOS GOPATH GOPPC64
+GOPRIVATE GOPROXY GORISCV64 GOROOT GOSUMDB GOTMPDIR GOTOOLCHAIN GOTOOLDIR GOVCS GOWASM GOWORK GO_EXTLINK_ENABLED
+";
 /// The file of `go env -w`; one with all known variables has a few kilobytes.
 const MAX_FILE: u64 = 1 << 20;
 /// `go env` takes some milliseconds; one that switches toolchains may first want to download one.
@@ -107,7 +117,8 @@ impl GoEnv {
         self.environment.get(name).is_some_and(|value| !value.is_empty())
     }
 
-    /// What `go env -w` wrote down: names and values, in the order of the file, of which the last counts. Blocks.
+    /// What `go env -w` wrote down: names that `go` knows and their values, in the order of the file, of which the last
+    /// counts. Blocks.
     pub fn written(&self) -> std::io::Result<Vec<(String, String)>> {
         let path = self.get("GOENV");
         if matches!(path, "" | "off") {
@@ -115,18 +126,32 @@ impl GoEnv {
         }
         let mut text = String::new();
         match std::fs::File::open(path) {
-            Ok(file) => file.take(MAX_FILE).read_to_string(&mut text)?,
+            Ok(file) => file.take(MAX_FILE + 1).read_to_string(&mut text)?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
             Err(error) => return Err(error),
         };
+        if text.len() as u64 > MAX_FILE {
+            let words = format!("{path} has more than {MAX_FILE} bytes");
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, words));
+        }
         let entries = text.split('\n').filter(|line| line.starts_with(|first: char| first.is_ascii_uppercase()));
         let entries = entries.filter_map(|line| line.split_once('='));
+        let entries = entries.filter(|(name, _)| is_known(name));
         Ok(entries.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
 
     /// The folder of the toolchain on the PATH, as it says itself: not what the variable GOROOT says.
     pub fn goroot(&self) -> Option<&Path> {
         self.told.get("GOROOT").filter(|path| !path.is_empty()).map(Path::new)
+    }
+
+    /// Where `go install` puts programs: GOBIN, and `bin` of each folder of GOPATH.
+    pub fn installed(&self) -> impl Iterator<Item = PathBuf> {
+        let of_home = || std::env::home_dir().map(|home| home.join("go")).into_iter().collect();
+        let gopath = self.get("GOPATH");
+        let folders: Vec<PathBuf> = if gopath.is_empty() { of_home() } else { std::env::split_paths(gopath).collect() };
+        let gobin = Some(PathBuf::from(self.get("GOBIN"))).filter(|path| !path.as_os_str().is_empty());
+        gobin.into_iter().chain(folders.into_iter().map(|folder| folder.join("bin")))
     }
 
     /// The folder that `go` writes to: the first of GOPATH, by default `~/go`.
@@ -144,6 +169,11 @@ impl GoEnv {
             path => Some(PathBuf::from(path)),
         }
     }
+}
+
+/// Whether `go` takes a variable from the file of `go env -w`.
+pub fn is_known(name: &str) -> bool {
+    KNOWN.split_whitespace().any(|known| known == name)
 }
 
 /// The `go` command on the PATH, in an absolute folder.

@@ -173,11 +173,45 @@ pub fn toolchain_lines(text: &str) -> Vec<ToolchainLine> {
 
 /// The folders of the modules that a go.work uses (<https://go.dev/ref/mod#go-work-file>), as written there.
 pub fn used_folders(go_work: &str) -> Vec<String> {
-    let read = |line: Line| match &line.words[..] {
-        [verb, folder] if verb == "use" => Some(folder.clone()),
-        _ => None,
-    };
-    Lines::of(go_work).filter_map(Result::ok).filter_map(read).collect()
+    folders(go_work).used
+}
+
+/// The folders that a go.mod or a go.work takes modules from, as written there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Folders {
+    /// Modules of the workspace.
+    pub used: Vec<String>,
+    /// What is replaced, and by which folder.
+    pub replaced: Vec<(String, String)>,
+    /// The first line that cannot be read here: `go` may read it.
+    pub unread: Option<u32>,
+}
+
+/// The folders of a go.mod or a go.work. Other lines may say anything.
+pub fn folders(text: &str) -> Folders {
+    let mut folders = Folders::default();
+    for line in Lines::of(text) {
+        let line = match line {
+            Ok(line) => line,
+            Err(error) => {
+                folders.unread.get_or_insert(error.line);
+                continue;
+            }
+        };
+        let words: Vec<&str> = line.words.iter().map(String::as_str).collect();
+        match words[..] {
+            ["use", folder] => folders.used.push(folder.to_owned()),
+            ["replace", ref rest @ ..] => match replace(rest) {
+                Ok(Replace { old, new: (folder, None) }) => folders.replaced.push((old.0, folder)),
+                Ok(_) => {}
+                Err(_) => {
+                    folders.unread.get_or_insert(line.number);
+                }
+            },
+            _ => {}
+        }
+    }
+    folders
 }
 
 impl Retraction {
@@ -382,6 +416,16 @@ retract (
     fn a_go_work_uses_folders() {
         let text = "go 1.26\n\nuse ./a // one\nuse (\n\t.\n\t\"../b\"\n)\nreplace c.com/d => ./d\n";
         assert_eq!(used_folders(text), ["./a", ".", "../b"]);
+    }
+
+    #[test]
+    fn folders_are_read_whatever_the_other_lines_say() {
+        let text = "require x nonsense\nuse ./a\nreplace (\n\tc.com/d => ./d\n\tc.com/e v1.0.0 => /e\n\tc.com/f => f.com/f v1.0.0\n)\n";
+        let found = folders(text);
+        let replaced = [("c.com/d", "./d"), ("c.com/e", "/e")].map(|(old, new)| (old.to_owned(), new.to_owned()));
+        assert_eq!((found.used, found.replaced, found.unread), (vec!["./a".to_owned()], replaced.to_vec(), None));
+        // `go` reads escapes in quotes, and this parser does not.
+        assert_eq!(folders("go 1.26\nreplace a.com/b => \"\\x2e/b\"\n").unread, Some(2));
     }
 
     #[test]

@@ -57,6 +57,8 @@ mod gate;
 mod gate_blind;
 #[path = "end_to_end/gate_caches.rs"]
 mod gate_caches;
+#[path = "end_to_end/gate_environment.rs"]
+mod gate_environment;
 #[path = "end_to_end/gate_honest.rs"]
 mod gate_honest;
 #[path = "end_to_end/gate_order.rs"]
@@ -121,6 +123,7 @@ fn main() {
     trials.extend(gate::trials());
     trials.extend(gate_blind::trials());
     trials.extend(gate_caches::trials());
+    trials.extend(gate_environment::trials());
     trials.extend(gate_honest::trials());
     trials.extend(gate_order::trials());
     trials.extend(gate_settings::trials());

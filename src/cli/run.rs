@@ -17,6 +17,7 @@ use super::result_file::ResultFile;
 use super::sources::Said;
 use super::{ages, config, out, sources};
 use crate::fault::Fault;
+use crate::finding::{Code, Finding};
 use crate::gate::{
     self, Accepted, DatabaseState, Ended, Environment, Examination, Examined, Given, Outcome, Signals, Snapshot, Whose,
     code,
@@ -64,6 +65,8 @@ struct Setting<'a> {
     said: Said,
     exempt: Patterns,
     policies: Policies,
+    here: PathBuf,
+    home: Option<PathBuf>,
     workspace: PathBuf,
 }
 
@@ -110,7 +113,7 @@ impl<'a> Setting<'a> {
         let said = said(args, &go, direct)?;
         let exempt = config::surrounding_exempt(&args.surrounding.nosumdb, &go)?.with(said.private());
         let policies = Policies::of(&args.policy, args.base.as_deref().map(Bases::of).as_mut(), &[".".into()])?;
-        Ok(Self { args, go, written, said, exempt, policies, workspace })
+        Ok(Self { args, go, written, said, exempt, policies, here, home, workspace })
     }
 
     fn databases(&self) -> Result<Vec<Database>, Failure> {
@@ -136,12 +139,13 @@ impl<'a> Setting<'a> {
         let before = self.snapshot(store).await?;
         let mut findings =
             [self.policies.findings.clone(), kept.findings.clone(), environment.findings.clone()].concat();
-        if !environment.no_stamp {
-            findings.extend(gate::repository_programs(&self.workspace, before.repositories()).await);
-        }
+        let modules = gate::Modules::read(&self.here, &self.workspace, &environment.work_file(), &before);
+        findings.extend(modules.findings.clone());
+        let git = gate::Git { variables: &environment.variables, fetches: environment.fetches() };
+        findings.extend(git.programs(&self.workspace, before.repositories()).await);
         told::removed(&environment.removed);
         told::findings(&findings);
-        let examination = self.examination(kept, before);
+        let examination = self.examination(kept, &environment, before);
 
         let mut signals = Signals::new().map_err(|error| Failure::host("listen to signals", &error))?;
         let start = Instant::now();
@@ -155,8 +159,12 @@ impl<'a> Setting<'a> {
                 return Err(Failure::new(Fault::Host, words));
             }
         };
-        told::findings(&examined.findings);
-        findings.extend(examined.findings);
+        // A build that writes no program, such as `go vet`.
+        let is_told = examined.findings.iter().any(|finding| finding.code == Code::ReplacedUnproved);
+        let replaced = modules.replaced().filter(|_| !is_told);
+        let after: Vec<Finding> = examined.findings.into_iter().chain(replaced).collect();
+        told::findings(&after);
+        findings.extend(after);
         Ok(Outcome {
             ended,
             took: start.elapsed(),
@@ -190,7 +198,7 @@ impl<'a> Setting<'a> {
     }
 
     /// What is looked at afterwards, as it is named before the command can change what the names mean.
-    fn examination(&self, kept: &Kept, before: Snapshot) -> Examination {
+    fn examination(&self, kept: &Kept, environment: &Environment, before: Snapshot) -> Examination {
         let modules = kept.caches.modules.path();
         Examination {
             go: go_on_path(),
@@ -199,7 +207,7 @@ impl<'a> Setting<'a> {
             before: Arc::new(before),
             gopath: kept.caches.gopath.clone(),
             subjects: self.args.subject.clone(),
-            ignores_vendor: self.go.get("GOFLAGS").contains("-mod=mod"),
+            ignores_vendor: environment.ignores_vendor && !self.names_vendor(),
         }
     }
 
@@ -243,6 +251,11 @@ impl<'a> Setting<'a> {
         }
     }
 
+    /// Whether the command itself may say -mod=vendor, which counts more than GOFLAGS.
+    fn names_vendor(&self) -> bool {
+        self.args.command.iter().any(|word| word.to_string_lossy().contains("vendor"))
+    }
+
     fn environment(&self, kept: &Kept, mirror: &str, database: &Database) -> Environment {
         let variables: Vec<(OsString, OsString)> = std::env::vars_os().collect();
         Environment::of(&Given {
@@ -250,8 +263,10 @@ impl<'a> Setting<'a> {
             written: &self.written,
             go: &self.go,
             workspace: &self.workspace,
+            home: self.home.as_deref(),
             mirror,
             database,
+            is_named: !self.args.surrounding.sumdb.is_empty(),
             exempt: &self.exempt,
             gated: &self.said.private(),
             caches: &kept.caches,

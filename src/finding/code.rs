@@ -69,6 +69,8 @@ pub enum Code {
     BuildOverride,
     /// Settings of version control that run programs.
     RepositoryProgram,
+    /// A setting of `go` chose a database other than sum.golang.org.
+    OtherDatabase,
     /// A process that is still running at the end.
     ProcessLeft,
     /// Something could not be compared.
@@ -77,7 +79,7 @@ pub enum Code {
 
 impl Code {
     /// All codes, in the order of the documentation.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::HashMismatch,
         Self::UnknownVersion,
         Self::ConflictingLines,
@@ -110,6 +112,7 @@ impl Code {
         Self::BuildEnvironment,
         Self::BuildOverride,
         Self::RepositoryProgram,
+        Self::OtherDatabase,
         Self::ProcessLeft,
         Self::NotExamined,
     ];
@@ -330,7 +333,13 @@ impl Code {
                 "repository-program",
                 Warning,
                 "The repository's own settings of version control run programs when `go` stamps a version into a program.",
-                "Remove the setting, or build with -buildvcs=false.",
+                "Remove the setting with `git config --unset`.",
+            ),
+            Self::OtherDatabase => (
+                "other-database",
+                Warning,
+                "GOSUMDB, and nobody who started the gate, chose a checksum database other than sum.golang.org.",
+                "If you trust this database, name it with --sumdb; else unset GOSUMDB.",
             ),
             Self::ProcessLeft => (
                 "process-left",

@@ -38,10 +38,14 @@ pub struct Given<'a> {
     pub go: &'a GoEnv,
     /// The folder of the repository, without links.
     pub workspace: &'a Path,
+    /// The user's home, without links.
+    pub home: Option<&'a Path>,
     /// The mirror.
     pub mirror: &'a str,
     /// The first database.
     pub database: &'a Database,
+    /// The user named the database, so that no setting of `go` chose it.
+    pub is_named: bool,
     /// What the mirror exempts.
     pub exempt: &'a Patterns,
     /// Private modules that come through the mirror.
@@ -61,8 +65,8 @@ pub struct Environment {
     pub kept: Vec<(String, String)>,
     /// What of it has to be told.
     pub findings: Vec<Finding>,
-    /// `go` stamps no version of the repository, so that it runs no program of version control for that.
-    pub no_stamp: bool,
+    /// Builds take no vendor folder: GOFLAGS says so.
+    pub ignores_vendor: bool,
 }
 
 /// Whether the table decides about a variable by its own name, rather than as an unknown one.
@@ -81,7 +85,8 @@ impl Environment {
         let is_set = |(name, value): &&(OsString, OsString)| !value.is_empty() || !all.contains_key(name);
         let set: Vec<_> = given.variables.iter().filter(is_set).cloned().collect();
         all.extend(set);
-        let inside = Inside::new(given.workspace, all.get(OsStr::new("PATH")).map(OsString::as_os_str));
+        let path = all.get(OsStr::new("PATH")).map(OsString::as_os_str);
+        let inside = Inside::new(given.workspace, given.home, path, given.go.installed());
         let mut this = Self::default();
         for (name, value) in all {
             this.decide(given, &inside, name, value);
@@ -89,7 +94,18 @@ impl Environment {
         this.set(given);
         this.path(given, &inside);
         this.wide(given);
+        this.database(given);
         this
+    }
+
+    /// Whether the command may fetch private modules past the gate.
+    pub fn fetches(&self) -> bool {
+        self.kept.iter().any(|(name, _)| name == "GONOPROXY")
+    }
+
+    /// GOWORK as it is set, and not as `go` would find it; empty if it is not.
+    pub fn work_file(&self) -> String {
+        self.variables.get(OsStr::new("GOWORK")).map(|value| value.to_string_lossy().into_owned()).unwrap_or_default()
     }
 
     fn decide(&mut self, given: &Given<'_>, inside: &Inside, name: OsString, value: OsString) {
@@ -111,16 +127,17 @@ impl Environment {
             Decision::Override if !shown.is_empty() => self.tell(Code::BuildOverride, &text, &shown, why),
             Decision::Note if !is_usual(&text, &shown) => self.tell(Code::BuildEnvironment, &text, &shown, why),
             Decision::Path if inside.has(&value) => self.tell(Code::BuildOverride, &text, &shown, why),
-            Decision::Program => match inside.program(&shown) {
+            Decision::Program | Decision::Helper => match inside.program(&shown) {
                 inside::Program::Inside => self.tell(Code::BuildOverride, &text, &shown, why),
-                inside::Program::WithArguments => self.tell(Code::BuildEnvironment, &text, &shown, why),
-                inside::Program::Outside => {}
+                inside::Program::OnPath => {}
+                _ if decision == Decision::Helper => {}
+                _ => self.tell(Code::BuildEnvironment, &text, &shown, why),
             },
             Decision::WorkFile if !matches!(shown.as_str(), "" | "off" | "auto") && !inside.has(&value) => {
                 self.tell(Code::BuildOverride, &text, &shown, why);
             }
             Decision::Flags => {
-                self.no_stamp = flags::no_stamp(&shown);
+                self.ignores_vendor = matches!(flags::last(&shown, "mod").as_deref(), Some("mod" | "readonly"));
                 for (flag, decision) in flags::reported(&shown) {
                     let code =
                         if decision == Decision::Override { Code::BuildOverride } else { Code::BuildEnvironment };
@@ -187,11 +204,24 @@ impl Environment {
         if let Ok(path) = std::env::join_paths(folders) {
             self.variables.insert("PATH".into(), path);
         }
-        for (name, program) in inside.tools() {
-            let message =
-                format!("PATH leads to {} for {name}: it lies in the repository", safe(&program.to_string_lossy()));
-            self.findings.push(Finding { message, ..Finding::of(Code::BuildOverride) });
+        self.findings.extend(inside.findings());
+    }
+
+    /// Whoever sets GOSUMDB, or restores the file of `go env -w`, would say who vouches for all modules.
+    fn database(&mut self, given: &Given<'_>) {
+        if given.is_named || given.database.is_public() {
+            return;
         }
+        let (name, key) = (given.database.name(), given.database.key().to_string());
+        let origin = if given.go.is_variable("GOSUMDB") { "the variable GOSUMDB" } else { "`go env -w` (GOENV)" };
+        self.findings.push(Finding {
+            message: format!(
+                "{origin} chose {} to vouch for modules: if you trust it, name it with --sumdb",
+                safe(name)
+            ),
+            facts: vec![("database".to_owned(), safe(name)), ("key".to_owned(), safe(&key))],
+            ..Finding::of(Code::OtherDatabase)
+        });
     }
 
     fn wide(&mut self, given: &Given<'_>) {
@@ -228,7 +258,7 @@ fn is_usual(name: &str, value: &str) -> bool {
     let value = value.trim();
     let usual = match name {
         "GOAUTH" => matches!(value, "netrc" | "off"),
-        "GIT_CONFIG_COUNT" => value == "0",
+        "GODEBUG" => !value.split(',').any(|setting| setting.trim() == "allowmultiplevcs=1"),
         _ => name.starts_with("CGO_") && value == DEFAULT_C_FLAGS,
     };
     value.is_empty() || usual

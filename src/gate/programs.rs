@@ -13,7 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use walkdir::{DirEntry, WalkDir};
 
-use super::repository::REPOSITORIES;
+use super::repository::{FILES, FOLDERS};
 use crate::tree::open_regular;
 
 /// Files that are looked at, those behind links included. The largest repositories known have about 500,000.
@@ -38,6 +38,9 @@ const OF_THE_KERNEL: [&str; 2] = ["/proc", "/sys"];
 /// How far the clock of a file server may be behind ours, in seconds. A file that is taken for new is only read.
 const CLOCK_DIFFERENCE: i64 = 60;
 
+/// What says where modules come from.
+const MODULE_FILES: [&str; 2] = ["go.mod", "go.work"];
+
 /// A file as it was. Whatever writes to it, or puts another one in its place, changes that.
 type Stamp = (u64, u64, i64, i64);
 
@@ -54,6 +57,8 @@ pub struct Snapshot {
     linked: BTreeSet<PathBuf>,
     /// Folders that could not be read.
     closed: BTreeSet<PathBuf>,
+    /// Each go.mod and go.work that a build may have.
+    pub(super) module_files: Vec<PathBuf>,
     complete: bool,
     /// When it was taken, in seconds since 1970.
     taken: i64,
@@ -76,15 +81,18 @@ impl Snapshot {
         let taken = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let (folders, left_out) = (real(folders), real(left_out));
         let (mut files, mut linked) = (HashMap::new(), BTreeSet::new());
-        let (mut repositories, mut vendored) = (Vec::new(), Vec::new());
+        let (mut repositories, mut vendored, mut module_files) = (Vec::new(), Vec::new(), Vec::new());
         let mut walk = Walk::without(&left_out);
         for folder in &folders {
             walk.below(folder, is_outside_git, |entry| {
-                if REPOSITORIES.iter().any(|name| entry.file_name() == *name) {
+                if FOLDERS.iter().chain(&FILES).any(|name| entry.file_name() == *name) {
                     repositories.push(entry.path().to_owned());
                 }
                 if entry.path().ends_with("vendor/modules.txt") {
                     vendored.extend(entry.path().parent().map(Path::to_owned));
+                }
+                if MODULE_FILES.iter().any(|name| entry.file_name() == *name) && !is_ignored(&folders, entry.path()) {
+                    module_files.push(entry.path().to_owned());
                 }
                 if let Some(found) = file(entry) {
                     files.insert(entry.path().to_owned(), stamp(&found));
@@ -97,7 +105,7 @@ impl Snapshot {
         });
         let Walk { complete, closed, .. } = walk;
         let taken = i64::try_from(taken).unwrap_or(i64::MAX);
-        Self { folders, left_out, files, repositories, vendored, linked, closed, complete, taken }
+        Self { folders, left_out, files, repositories, vendored, linked, closed, module_files, complete, taken }
     }
 
     /// Repositories below the folders: where their `.git` or the like is.
@@ -190,6 +198,13 @@ impl<'a> Walk<'a> {
             }
         }
     }
+}
+
+/// Whether a file lies in a folder that `./...` does not match, such as `testdata`.
+fn is_ignored(folders: &[PathBuf], path: &Path) -> bool {
+    let below = folders.iter().find_map(|folder| path.strip_prefix(folder).ok()).unwrap_or(path);
+    let is_left_out = |name: &str| matches!(name, "testdata" | "vendor") || name.starts_with(['.', '_']);
+    below.iter().any(|part| is_left_out(&part.to_string_lossy()))
 }
 
 /// What lies in a `.git` is no program of the repository, unless a link leads there.

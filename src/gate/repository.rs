@@ -1,136 +1,246 @@
-//! Settings of version control in the repository itself that run programs.
+//! Settings of version control that run programs.
 //!
 //! `go build` asks git (`git status`, `git log`) for the version that it stamps into a program, and git obeys the repository's
-//! own settings. git refuses to check out a `.git` of others, but an archive or a restored cache may bring one.
+//! own settings. git refuses to check out a `.git` of others, but an archive or a restored cache may bring one. Settings of the
+//! user and of variables count as well: git is asked for them with the environment of the command.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use futures_util::{StreamExt, stream};
+use futures_util::StreamExt;
+use futures_util::stream;
 use tokio::process::Command;
 
 use crate::finding::{Code, Finding, Place, safe};
 use crate::process::{self, Limits};
 
-/// What marks the root of a repository.
-pub(super) const REPOSITORIES: [&str; 6] = [".git", ".hg", ".svn", ".bzr", ".fslckout", "_FOSSIL_"];
 /// Repositories that are looked at: submodules and vendored ones, too.
 const MAX_REPOSITORIES: usize = 100;
-/// For all repositories together: `git config` takes some milliseconds, and where a `.git/config` is a FIFO, it waits for ever.
-const TIME: Duration = Duration::from_secs(10);
 /// Runs of `git config` at the same time: one repository that makes it wait must not take the time of the others.
 const AT_ONCE: usize = 8;
+/// For all repositories together: `git config` takes some milliseconds, and where a `.git/config` is a FIFO, it waits for ever.
+const TIME: Duration = Duration::from_secs(10);
 /// All settings of a repository have some kilobytes.
 const MAX_OUTPUT: u64 = 1 << 20;
 /// One line of it is shown.
 const MAX_COMPLAINTS: u64 = 4 << 10;
-/// Settings that name a program. `*` stands for a name in between.
-const PROGRAMS: [&str; 9] = [
-    "core.fsmonitor",
+/// How much of a value is shown.
+const MAX_SHOWN: usize = 100;
+/// Settings of the user that are told. More of them tell nothing new.
+const MAX_TOLD: usize = 20;
+/// Settings that name a program that `git status` runs. `*` stands for a name in between.
+const AT_STATUS: [&str; 4] = ["core.fsmonitor", "filter.*.clean", "filter.*.smudge", "filter.*.process"];
+/// Settings that name a program that git runs when it fetches. `go` does so for private modules, in folders of its own; in
+/// the repository only git does, for objects that are missing (`PARTIAL`). A hook of a fetch runs there, and none at
+/// `git status`, which writes no index (GIT_OPTIONAL_LOCKS=0).
+const AT_FETCH: [&str; 12] = [
     "core.hookspath",
     "core.alternaterefscommand",
     "core.gitproxy",
-    "filter.*.clean",
-    "filter.*.smudge",
-    "filter.*.process",
-    "gpg.program",
-    "gpg.*.program",
+    "core.sshcommand",
+    "core.askpass",
+    "credential.helper",
+    "credential.*.helper",
+    "init.templatedir",
+    "remote.*.uploadpack",
+    "remote.*.vcs",
+    "uploadpack.packobjectshook",
+    "url.ext::*.insteadof",
 ];
-/// With such a remote git fetches objects that are missing, by programs that other settings name.
-const PARTIAL: &str = "remote.*.promisor";
-/// Git LFS, as `git lfs install --local` writes it.
+/// With such a remote git fetches objects that are missing.
+const PARTIAL: [&str; 2] = ["remote.*.promisor", "extensions.partialclone"];
+/// Git LFS, as `git lfs install` writes it.
 const LFS: [&str; 4] =
     ["git-lfs clean -- %f", "git-lfs smudge -- %f", "git-lfs smudge --skip -- %f", "git-lfs filter-process"];
+/// Where a repository begins: folders, and files, of each system that `go` knows.
+pub(super) const FOLDERS: [&str; 4] = [".git", ".hg", ".svn", ".bzr"];
+pub(super) const FILES: [&str; 2] = [".fslckout", "_FOSSIL_"];
 
-/// Looks at the repositories whose `.git`, `.hg`, or the like these are, and at those above `folder`.
-pub async fn programs(folder: &Path, found: &[PathBuf]) -> Vec<Finding> {
-    programs_within(TIME, folder, found).await
+/// A setting of git.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Setting {
+    /// `system`, `global`, `local`, `worktree`, or `command` for variables.
+    scope: String,
+    /// The file, or what else git says.
+    origin: String,
+    name: String,
+    value: String,
 }
 
-async fn programs_within(time: Duration, folder: &Path, found: &[PathBuf]) -> Vec<Finding> {
-    let above = folder.ancestors().skip(1).flat_map(|folder| REPOSITORIES.map(|name| folder.join(name)));
-    let above = above.filter(|path| path.symlink_metadata().is_ok());
-    let all: Vec<PathBuf> = above.chain(found.iter().cloned()).collect();
-    let until = Instant::now() + time;
-    let looked_at = stream::iter(all.iter().take(MAX_REPOSITORIES)).map(|repository| look_at(repository, until));
-    let mut findings = looked_at.buffered(AT_ONCE).concat().await;
-    if all.len() > MAX_REPOSITORIES {
-        let message = format!("there are more than {MAX_REPOSITORIES} repositories");
-        findings.push(Finding { message, ..Finding::of(Code::NotExamined) });
+/// When git runs the program of a setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Runs {
+    AtStatus,
+    AtFetch,
+}
+
+/// What the command's git is told by files and variables.
+#[derive(Debug)]
+pub struct Git<'a> {
+    /// All variables of the command.
+    pub variables: &'a BTreeMap<OsString, OsString>,
+    /// `go` may fetch private modules with git.
+    pub fetches: bool,
+}
+
+impl Git<'_> {
+    /// Looks at the repositories whose `.git`, `.hg`, or the like these are, at those above `folder`, and at the settings of
+    /// the user and of variables.
+    pub async fn programs(&self, folder: &Path, found: &[PathBuf]) -> Vec<Finding> {
+        self.programs_within(TIME, folder, found).await
     }
-    findings
-}
 
-/// What is wrong with one repository.
-async fn look_at(repository: &Path, until: Instant) -> Vec<Finding> {
-    let place = Some(Place { file: repository.to_owned(), line: None });
-    let finding = |message| Finding { place: place.clone(), message, ..Finding::of(Code::RepositoryProgram) };
-    if repository.ends_with(".git") {
-        match settings(repository, until).await {
-            Ok(settings) => told(&settings).map(finding).collect(),
-            Err(why) => vec![finding(format!("its settings cannot be read: {why}"))],
+    async fn programs_within(&self, time: Duration, folder: &Path, found: &[PathBuf]) -> Vec<Finding> {
+        let until = Instant::now() + time;
+        let names = || FOLDERS.iter().chain(&FILES);
+        let above = folder.ancestors().skip(1).flat_map(|folder| names().map(|name| folder.join(name)));
+        let above = above.filter(|path| path.symlink_metadata().is_ok());
+        let all: Vec<PathBuf> = above.chain(found.iter().cloned()).collect();
+        let (mut findings, mut of_user) = (Vec::new(), BTreeSet::new());
+        // What holds everywhere: no repository is at the top.
+        match self.settings(Path::new("/"), until).await {
+            Ok(settings) => of_user.extend(settings),
+            Err(why) => {
+                let message = format!("the settings of git cannot be read: {why}");
+                findings.push(Finding { message, ..Finding::of(Code::NotExamined) });
+            }
         }
-    } else if repository.symlink_metadata().is_ok_and(|found| found.is_dir()) && !repository.ends_with(".svn") {
-        vec![finding("its programs read settings of the repository that the gate does not know".to_owned())]
-    } else {
-        Vec::new()
+        let looked = stream::iter(all.iter().take(MAX_REPOSITORIES)).map(|path| self.repository(path, until));
+        for (of_repository, settings) in looked.buffered(AT_ONCE).collect::<Vec<_>>().await {
+            findings.extend(of_repository);
+            of_user.extend(settings);
+        }
+        if all.len() > MAX_REPOSITORIES {
+            let message = format!("there are more than {MAX_REPOSITORIES} repositories");
+            findings.push(Finding { message, ..Finding::of(Code::NotExamined) });
+        }
+        findings.extend(of_user.iter().filter_map(|setting| self.of_user(setting)).take(MAX_TOLD));
+        findings
     }
-}
 
-/// The repository's own settings: name and value of each. `git config` itself runs no program that they name.
-async fn settings(repository: &Path, until: Instant) -> Result<Vec<(String, String)>, String> {
-    let time = until.saturating_duration_since(Instant::now());
-    if time.is_zero() {
-        return Err("other repositories took all the time that there is for it".to_owned());
-    }
-    let folder = repository.parent().unwrap_or(repository);
-    let mut command = Command::new("git");
-    command.current_dir(folder).args(["config", "--null", "--show-scope", "--includes", "--list"]);
-    // A relative folder there would be one of the repository.
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).filter(|folder| folder.is_absolute());
-    command.env("PATH", std::env::join_paths(folders).unwrap_or_default());
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("GIT_")) {
-        command.env_remove(name);
-    }
-    let limits = Limits { time, stdout: MAX_OUTPUT, stderr: MAX_COMPLAINTS };
-    let output = match process::run(command, limits).await {
-        // `go` cannot run it either.
-        Err(process::ProcessError::Start(_)) => return Ok(Vec::new()),
-        Err(process::ProcessError::Timeout(_)) => return Err("git did not answer in time".to_owned()),
-        output => output.map_err(|error| error.to_string())?,
-    };
-    if !output.status.success() || output.stdout_cut {
-        let words = String::from_utf8_lossy(&output.stderr);
-        return Err(safe(words.lines().next().unwrap_or("git exited without a message")));
-    }
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let mut fields = text.split_terminator('\0');
-    let mut settings = Vec::new();
-    while let (Some(scope), Some(entry)) = (fields.next(), fields.next()) {
-        if matches!(scope, "local" | "worktree") {
-            let (name, value) = entry.split_once('\n').unwrap_or((entry, ""));
-            settings.push((name.to_owned(), value.to_owned()));
+    /// What is wrong with a repository, and the settings of others that hold in it.
+    async fn repository(&self, repository: &Path, until: Instant) -> (Vec<Finding>, Vec<Setting>) {
+        let place = Some(Place { file: repository.to_owned(), line: None });
+        let finding = |message| Finding { place: place.clone(), message, ..Finding::of(Code::RepositoryProgram) };
+        if !repository.ends_with(".git") {
+            let is_unknown = is_unknown(repository);
+            let words = "its programs read settings of the repository that the gate does not know";
+            return (is_unknown.then(|| finding(words.to_owned())).into_iter().collect(), Vec::new());
+        }
+        match self.settings(repository.parent().unwrap_or(repository), until).await {
+            Ok(settings) => {
+                let is_own = |setting: &Setting| matches!(setting.scope.as_str(), "local" | "worktree");
+                let (own, others): (Vec<_>, Vec<_>) = settings.into_iter().partition(is_own);
+                (told(&own).map(finding).collect(), others)
+            }
+            // Such as the work tree of a repository that is not on this machine: git refuses it for `go`, too.
+            Err(Unread::Refused(_)) if repository.is_file() => (Vec::new(), Vec::new()),
+            Err(why) => (vec![finding(format!("its settings cannot be read: {why}"))], Vec::new()),
         }
     }
-    Ok(settings)
+
+    /// All settings that hold in a folder. `git config` itself runs no program that they name.
+    async fn settings(&self, folder: &Path, until: Instant) -> Result<Vec<Setting>, Unread> {
+        let time = until.saturating_duration_since(Instant::now());
+        if time.is_zero() {
+            return Err(Unread::Unanswered("other repositories took all the time that there is for it".to_owned()));
+        }
+        let mut command = Command::new("git");
+        command.current_dir(folder).args(["config", "--null", "--show-scope", "--show-origin", "--includes", "--list"]);
+        command.env_clear().envs(self.variables);
+        // `git config` alone would read another file.
+        command.env_remove("GIT_CONFIG");
+        let limits = Limits { time, stdout: MAX_OUTPUT, stderr: MAX_COMPLAINTS };
+        let output = match process::run(command, limits).await {
+            // `go` cannot run it either.
+            Err(process::ProcessError::Start(_)) => return Ok(Vec::new()),
+            Err(process::ProcessError::Timeout(_)) => {
+                return Err(Unread::Unanswered("git did not answer in time".to_owned()));
+            }
+            output => output.map_err(|error| Unread::Unanswered(error.to_string()))?,
+        };
+        if output.stdout_cut {
+            return Err(Unread::Unanswered(format!("they have more than {MAX_OUTPUT} bytes")));
+        }
+        if !output.status.success() {
+            let words = String::from_utf8_lossy(&output.stderr);
+            return Err(Unread::Refused(safe(words.lines().next().unwrap_or("git exited without a message"))));
+        }
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let mut fields = text.split_terminator('\0').map(str::to_owned);
+        let mut settings = Vec::new();
+        while let (Some(scope), Some(origin), Some(entry)) = (fields.next(), fields.next(), fields.next()) {
+            let (name, value) = entry.split_once('\n').unwrap_or((&entry, ""));
+            settings.push(Setting { scope, origin, name: name.to_owned(), value: value.to_owned() });
+        }
+        Ok(settings)
+    }
+
+    /// What is told of a setting of the user, of the machine, or of a variable.
+    fn of_user(&self, setting: &Setting) -> Option<Finding> {
+        let is_variable = setting.scope == "command";
+        let code = match runs(setting)? {
+            Runs::AtStatus if is_variable => Code::BuildOverride,
+            Runs::AtFetch if !is_variable && !self.fetches => return None,
+            _ => Code::BuildEnvironment,
+        };
+        let place = setting.origin.strip_prefix("file:").filter(|_| !is_variable);
+        let place = place.map(|file| Place { file: file.into(), line: None });
+        let by =
+            if is_variable { "a variable (GIT_CONFIG_COUNT, GIT_CONFIG_PARAMETERS)" } else { "the git of this user" };
+        Some(Finding { place, message: says(by, setting), ..Finding::of(code) })
+    }
 }
 
-/// What of the settings runs a program.
-fn told(settings: &[(String, String)]) -> impl Iterator<Item = String> {
-    let is_partial = settings.iter().any(|(name, _)| fits(PARTIAL, name));
-    let runs = move |(name, value): &&(String, String)| {
-        let is_program = PROGRAMS.iter().any(|pattern| fits(pattern, name));
-        // A plain yes or no starts git's own program.
-        let is_own = name == "core.fsmonitor"
-            && matches!(value.to_lowercase().as_str(), "" | "true" | "false" | "1" | "0" | "yes" | "no" | "on" | "off");
-        let fetches = name == "core.sshcommand" || name.ends_with(".uploadpack") || value.starts_with("ext::");
-        (is_program && !is_own && !LFS.contains(&value.as_str())) || (is_partial && fetches)
+/// Why there are no settings.
+#[derive(Debug, thiserror::Error)]
+enum Unread {
+    /// git says no, and would for `go`.
+    #[error("{0}")]
+    Refused(String),
+    /// There is no answer that could be used.
+    #[error("{0}")]
+    Unanswered(String),
+}
+
+/// Whether a repository is of a system whose settings nobody reads here. Subversion runs no program for `go`.
+fn is_unknown(repository: &Path) -> bool {
+    // `go` follows links, too.
+    let Ok(found) = repository.metadata() else { return false };
+    let is = |names: &[&str]| names.iter().any(|name| repository.ends_with(name));
+    (found.is_dir() && is(&FOLDERS) && !is(&[".svn"])) || (found.is_file() && is(&FILES))
+}
+
+/// What of a repository's own settings runs a program.
+fn told(settings: &[Setting]) -> impl Iterator<Item = String> {
+    let is_partial = settings.iter().any(|setting| PARTIAL.iter().any(|pattern| fits(pattern, &setting.name)));
+    let is_told = move |setting: &&Setting| match runs(setting) {
+        Some(Runs::AtStatus) => true,
+        Some(Runs::AtFetch) => is_partial,
+        None => false,
     };
-    settings.iter().filter(runs).map(|(name, value)| {
-        let value: String = safe(value).chars().take(100).collect();
-        format!("the repository sets {} to {value:?}, which git runs", safe(name))
-    })
+    settings.iter().filter(is_told).map(|setting| says("the repository", setting))
+}
+
+fn says(who: &str, setting: &Setting) -> String {
+    let shown = |text: &str| safe(text).chars().take(MAX_SHOWN).collect::<String>();
+    format!("{who} sets {} to {:?}, which git runs", shown(&setting.name), shown(&setting.value))
+}
+
+/// When git runs a program because of a setting.
+fn runs(Setting { name, value, .. }: &Setting) -> Option<Runs> {
+    let is = |patterns: &[&str]| patterns.iter().any(|pattern| fits(pattern, name));
+    // A plain yes or no starts git's own program.
+    let is_switch = ["", "true", "false", "1", "0", "yes", "no", "on", "off"].contains(&value.to_lowercase().as_str());
+    // A word is one of git's own helpers; anything else is a program, or a line for the shell.
+    let is_helper = name.to_lowercase().ends_with(".helper") && !value.starts_with(['/', '!', '~', '.']);
+    if is(&AT_STATUS) && !is_switch && !LFS.contains(&value.as_str()) {
+        return Some(Runs::AtStatus);
+    }
+    let names_program = is(&AT_FETCH) && !value.is_empty() && !is_helper;
+    (names_program || (fits("remote.*.url", name) && value.starts_with("ext::"))).then_some(Runs::AtFetch)
 }
 
 /// Whether a setting has the name of a pattern: without regard to case, and anything in the place of `*`.
@@ -162,26 +272,30 @@ mod tests {
             mknodat(CWD, git.join("config"), FileType::Fifo, Mode::RWXU, 0).unwrap();
         }
         let start = Instant::now();
-        let findings = programs_within(Duration::from_millis(500), root.path(), &all).await;
+        let variables = std::env::vars_os().collect();
+        let git = Git { variables: &variables, fetches: false };
+        let findings = git.programs_within(Duration::from_millis(500), root.path(), &all).await;
         assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
         let told = |words: &str| findings.iter().filter(|finding| finding.message.contains(words)).count();
         assert_eq!((told("did not answer in time"), told("took all the time")), (AT_ONCE, 30 - AT_ONCE));
         assert!(findings.iter().all(|finding| finding.code == Code::RepositoryProgram));
     }
 
+    fn setting(scope: &str, name: &str, value: &str) -> Setting {
+        let [scope, name, value] = [scope, name, value].map(str::to_owned);
+        Setting { scope, origin: "file:/home/u/.gitconfig".to_owned(), name, value }
+    }
+
     #[test]
     fn settings_that_run_programs_are_told_and_others_are_not() {
         let count = |settings: &[(&str, &str)]| {
-            let settings: Vec<_> =
-                settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            let settings: Vec<_> = settings.iter().map(|(name, value)| setting("local", name, value)).collect();
             told(&settings).count()
         };
         for (name, value) in [
             ("core.fsmonitor", "./evil"),
-            ("core.hooksPath", "hooks"),
             ("filter.x.clean", "sh x"),
             ("filter.a.b.process", "x"),
-            ("gpg.ssh.program", "x"),
             ("filter.lfs.clean", "git-lfs clean -- %f; ./evil"),
         ] {
             assert_eq!(count(&[(name, value)]), 1, "{name}");
@@ -191,13 +305,44 @@ mod tests {
             ("core.bare", "false"),
             ("filter.lfs.process", "git-lfs filter-process"),
             ("filter.lfs.required", "true"),
-            ("core.sshcommand", "ssh -i key"),
-            ("remote.origin.url", "ext::sh -c x"),
             ("user.name", "A"),
+            // `git log` shows no signature for `go`.
+            ("gpg.program", "x"),
         ] {
             assert_eq!(count(&[(name, value)]), 0, "{name}");
         }
-        let partial = ("remote.origin.promisor", "true");
-        assert_eq!(count(&[partial, ("core.sshcommand", "./x"), ("remote.origin.url", "ext::sh -c x")]), 2);
+        // Of a fetch, and so of a repository that fetches by itself.
+        for (name, value) in [
+            ("core.hooksPath", ".husky/_"),
+            ("core.sshcommand", "./x"),
+            ("remote.origin.url", "ext::sh -c x"),
+            ("remote.origin.vcs", "x"),
+            ("url.ext::sh -c x.insteadOf", "https://example.com/"),
+            ("credential.helper", "!./x"),
+            ("credential.https://example.com.helper", "/x"),
+        ] {
+            assert_eq!(count(&[(name, value)]), 0, "{name}");
+            for partial in [("remote.origin.promisor", "true"), ("extensions.partialClone", "origin")] {
+                assert_eq!(count(&[partial, (name, value)]), 1, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn settings_of_the_user_and_of_variables_are_judged_by_when_they_run() {
+        let variables = BTreeMap::new();
+        let code = |fetches, scope: &str, name: &str, value: &str| {
+            let git = Git { variables: &variables, fetches };
+            git.of_user(&setting(scope, name, value)).map(|finding| finding.code)
+        };
+        assert_eq!(code(false, "command", "core.fsmonitor", "./x"), Some(Code::BuildOverride));
+        assert_eq!(code(false, "command", "credential.helper", "!x"), Some(Code::BuildEnvironment));
+        assert_eq!(code(false, "command", "safe.directory", "*"), None);
+        for scope in ["global", "system"] {
+            assert_eq!(code(false, scope, "core.fsmonitor", "/x"), Some(Code::BuildEnvironment));
+            assert_eq!(code(true, scope, "credential.helper", "!x"), Some(Code::BuildEnvironment));
+            assert_eq!(code(false, scope, "credential.helper", "!x"), None, "nothing is fetched");
+            assert_eq!(code(true, scope, "credential.helper", "osxkeychain"), None, "git's own");
+        }
     }
 }

@@ -42,7 +42,7 @@ pub fn trials() -> Vec<Trial> {
 
 /// A program that needs three modules, in a home of its own.
 fn app(go: &Path, goproxy: &str, gosumdb: &str) -> Go {
-    let app = Go::new(go, goproxy, gosumdb);
+    let app = Go::new(go, goproxy, gosumdb).set("SUMGATE_SUMDB", gosumdb);
     app.write("main.go", MAIN);
     app.write("go.mod", GO_MOD);
     app

@@ -59,7 +59,9 @@ impl Jobs {
     }
 
     fn run(&self, secret: &str, words: &[&str]) -> Ended {
-        let app = Go::new(&self.go, &self.origin.url(), &self.origin.gosumdb()).set("SUMGATE_CACHE_KEY", secret);
+        let database = self.origin.gosumdb();
+        let app = Go::new(&self.go, &self.origin.url(), &database).set("SUMGATE_SUMDB", &database);
+        let app = app.set("SUMGATE_CACHE_KEY", secret);
         app.write("main.go", MAIN);
         app.write("go.mod", GO_MOD);
         let data = ["run", "--report", "report.json", "--data", self.data.path().to_str().unwrap()];
@@ -282,6 +284,11 @@ fn variables_of_go(go: &Path) {
     assert!(listed.len() > 30);
     assert_eq!(undecided(listed.keys().cloned()), Vec::<String>::new());
     let goroot = listed["GOROOT"].as_str().unwrap();
+    // Those that it takes from the file of `go env -w`.
+    let source = std::fs::read_to_string(Path::new(goroot).join("src/internal/cfg/cfg.go")).unwrap();
+    let known: Vec<&str> = source.lines().filter_map(|line| line.strip_prefix('\t')).collect();
+    let unknown: Vec<&&str> = known.iter().filter(|name| !sumgate::goenv::is_known(name)).collect();
+    assert!(known.len() > 50 && unknown.is_empty(), "{unknown:?}");
     let mut read = BTreeSet::new();
     for folder in ["cmd/go", "internal/cfg", "internal/buildcfg", "go/build"] {
         for (name, text) in files(&Path::new(goroot).join("src").join(folder)) {

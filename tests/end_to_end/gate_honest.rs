@@ -28,7 +28,7 @@ const GEN: &str =
     "package main\n\nimport \"os\"\n\nfunc main() { os.WriteFile(\"made.go\", []byte(\"package main\\n\"), 0o644) }\n";
 
 fn app(go: &Path, origin: &Origin) -> Go {
-    let app = Go::new(go, &origin.url(), &origin.gosumdb());
+    let app = Go::new(go, &origin.url(), &origin.gosumdb()).set("SUMGATE_SUMDB", &origin.gosumdb());
     app.write("main.go", MAIN);
     app.write("main_test.go", TEST);
     app.write("gen/main.go", GEN);

@@ -39,7 +39,7 @@ pub fn module_with(mark: &str) -> World {
 
 /// A program that needs one module, where `go` finds everything by itself.
 pub fn app(go: &Path, origin: &Origin) -> Go {
-    let app = Go::new(go, &origin.url(), &origin.gosumdb());
+    let app = Go::new(go, &origin.url(), &origin.gosumdb()).set("SUMGATE_SUMDB", &origin.gosumdb());
     app.write("main.go", MAIN);
     app.write("go.mod", GO_MOD);
     app

@@ -46,7 +46,7 @@ fn state(data: &Path) -> PathBuf {
 }
 
 fn app(go: &Path, origin: &Origin, policy: &str) -> Go {
-    let app = Go::new(go, &origin.url(), &origin.gosumdb());
+    let app = Go::new(go, &origin.url(), &origin.gosumdb()).set("SUMGATE_SUMDB", &origin.gosumdb());
     app.write("main.go", "package main\n\nimport \"example.com/hello\"\n\nfunc main() { println(hello.Text()) }\n");
     app.write("go.mod", "module example.org/app\n\ngo 1.21\n\nrequire example.com/hello v1.0.0\n");
     app.write("sumgate.toml", policy);

@@ -65,9 +65,11 @@ pub(super) fn reported(goflags: &str) -> Vec<(String, Decision)> {
     decided.filter(|(_, decision)| *decision != Decision::Kept).collect()
 }
 
-/// Whether GOFLAGS turns the version stamp off, for which `go` would run programs of version control.
-pub(super) fn no_stamp(goflags: &str) -> bool {
-    words(goflags).iter().any(|flag| flag.trim_start_matches('-') == "buildvcs=false")
+/// The value of a flag, of which the last counts.
+pub(super) fn last(goflags: &str, name: &str) -> Option<String> {
+    let words = words(goflags);
+    let mut values = words.iter().map(|flag| split(flag)).filter(|(flag, _)| *flag == name);
+    values.next_back().map(|(_, value)| value.to_owned())
 }
 
 fn decide(flag: &str) -> Decision {
@@ -168,7 +170,12 @@ mod tests {
         {
             assert!(worst(told).0, "{told}");
         }
-        assert!(no_stamp("-v -buildvcs=false") && !no_stamp("-buildvcs=true") && !no_stamp(""));
+    }
+
+    #[test]
+    fn the_last_of_a_flag_counts_and_no_value_of_another_does() {
+        assert_eq!(last("-mod=mod --mod=vendor -v", "mod").as_deref(), Some("vendor"));
+        assert_eq!((last("-tags=a-mod=mod", "mod"), last("", "mod")), (None, None));
     }
 
     #[test]

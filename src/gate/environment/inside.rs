@@ -3,30 +3,49 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-/// Programs that `go` and git run.
-const TOOLS: [&str; 17] = [
+use crate::finding::{Code, Finding, safe};
+
+/// Programs that `go`, git and the C compilers run.
+const TOOLS: [&str; 32] = [
     "go",
     "git",
+    "git-lfs",
+    "git-remote-http",
+    "git-remote-https",
     "hg",
     "svn",
     "bzr",
     "fossil",
     "ssh",
     "cc",
+    "c++",
     "gcc",
     "g++",
     "clang",
     "clang++",
     "gfortran",
+    "gccgo",
     "as",
     "ld",
+    "ld.bfd",
+    "ld.gold",
+    "ld.lld",
+    "collect2",
     "ar",
+    "objdump",
+    "strip",
+    "dsymutil",
+    "xcrun",
+    "swig",
     "pkg-config",
+    "pkgconf",
 ];
 /// `go` runs a program of such a name for a toolchain line in go.mod, if it finds one on the PATH.
 const TOOLCHAIN: &str = "go1.";
-/// Entries of a folder of PATH that are looked at for the names of toolchains.
-const MAX_ENTRIES: usize = 10_000;
+/// Entries of a folder of PATH that are looked at for the names of toolchains. `/usr/bin` has some thousands.
+const MAX_ENTRIES: usize = 100_000;
+/// Folders, and names in one message, that are told. More of them tell nothing new.
+const MAX_TOLD: usize = 10;
 
 /// A program that a variable names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,23 +54,38 @@ pub(super) enum Program {
     Inside,
     /// More than a name: flags, or a program for the shell.
     WithArguments,
-    /// It lies elsewhere, or nowhere.
-    Outside,
+    /// A path that leads to no folder of PATH, or a program that somebody installed with `go`.
+    Elsewhere,
+    /// PATH leads to it, too; or it is nowhere.
+    OnPath,
 }
 
 /// The repository, and the folders of PATH.
 #[derive(Debug)]
 pub(super) struct Inside {
-    workspace: PathBuf,
+    /// `None` where no folder can be told from the rest of the user's home.
+    workspace: Option<PathBuf>,
     folders: Vec<PathBuf>,
     relative: bool,
+    /// Where `go install` puts programs: GOBIN, and `bin` of each folder of GOPATH.
+    installed: Vec<PathBuf>,
 }
 
 impl Inside {
-    pub(super) fn new(workspace: &Path, path: Option<&OsStr>) -> Self {
+    pub(super) fn new(
+        workspace: &Path,
+        home: Option<&Path>,
+        path: Option<&OsStr>,
+        installed: impl Iterator<Item = PathBuf>,
+    ) -> Self {
         let all: Vec<PathBuf> = path.map(|path| std::env::split_paths(path).collect()).unwrap_or_default();
         let (folders, relative): (Vec<_>, Vec<_>) = all.into_iter().partition(|folder| folder.is_absolute());
-        Self { workspace: workspace.to_owned(), folders, relative: !relative.is_empty() }
+        // Somebody works in the home folder itself: what lies there is the user's, unless a repository brought it.
+        let is_home = home.is_some_and(|home| home.starts_with(workspace));
+        let is_repository = workspace.join(".git").symlink_metadata().is_ok();
+        let workspace = Some(workspace.to_owned()).filter(|_| is_repository || !is_home);
+        let installed = installed.filter(|folder| folder.is_absolute()).map(|folder| real(&folder)).collect();
+        Self { workspace, folders, relative: !relative.is_empty(), installed }
     }
 
     /// The absolute folders of PATH.
@@ -72,31 +106,71 @@ impl Inside {
     /// What a variable that names a program leads to.
     pub(super) fn program(&self, value: &str) -> Program {
         let mut words = value.split_whitespace();
-        let Some(first) = words.next() else { return Program::Outside };
+        let Some(first) = words.next() else { return Program::OnPath };
         let found = if first.contains('/') { Some(PathBuf::from(first)) } else { self.find(first) };
-        if found.is_some_and(|program| self.lies_here(&program)) {
-            Program::Inside
-        } else if words.next().is_some() {
-            Program::WithArguments
-        } else {
-            Program::Outside
+        if found.as_ref().is_some_and(|program| self.lies_here(program)) {
+            return Program::Inside;
         }
+        if words.next().is_some() {
+            return Program::WithArguments;
+        }
+        let Some(folder) = found.as_deref().and_then(Path::parent).map(real) else { return Program::OnPath };
+        let is_on_path = self.folders.iter().any(|other| real(other) == folder);
+        if is_on_path && !self.installed.contains(&folder) { Program::OnPath } else { Program::Elsewhere }
     }
 
-    /// Programs of a build that PATH finds in the repository.
-    pub(super) fn tools(&self) -> Vec<(String, PathBuf)> {
-        let known = TOOLS.iter().filter_map(|name| Some(((*name).to_owned(), self.find(name)?)));
-        let mut found: Vec<_> = known.filter(|(_, program)| self.lies_here(program)).collect();
-        for folder in self.folders.iter().filter(|folder| self.lies_here(folder)) {
-            let Ok(entries) = std::fs::read_dir(folder) else { continue };
-            for entry in entries.take(MAX_ENTRIES).flatten() {
-                let name = entry.file_name().to_string_lossy().into_owned();
-                if name.starts_with(TOOLCHAIN) {
-                    found.push((name, entry.path()));
-                }
-            }
+    /// What PATH brings into a build that neither the machine nor the gate brought.
+    pub(super) fn findings(&self) -> Vec<Finding> {
+        let here = self.folders.iter().filter(|folder| self.lies_here(folder));
+        let mut findings: Vec<Finding> = here
+            .take(MAX_TOLD)
+            .map(|folder| {
+                let message = format!("PATH has {}: it lies in the repository", shown(folder));
+                Finding { message, ..Finding::of(Code::BuildOverride) }
+            })
+            .collect();
+        for (name, program) in self.tools() {
+            let why = if self.lies_here(&program) { "it lies in the repository" } else { "`go install` put it there" };
+            let message = format!("PATH leads to {} for {name}: {why}", shown(&program));
+            findings.push(Finding { message, ..Finding::of(Code::BuildOverride) });
         }
-        found
+        let others = self.folders.iter().filter(|folder| !self.lies_here(folder));
+        findings.extend(others.filter_map(|folder| self.toolchains(folder)));
+        findings
+    }
+
+    /// Programs of a build that PATH finds in the repository by a link, or where `go install` puts programs.
+    fn tools(&self) -> Vec<(&'static str, PathBuf)> {
+        let known = TOOLS.iter().filter_map(|name| Some((*name, self.find(name)?)));
+        let told = known.filter(|(_, program)| {
+            let folder = program.parent().unwrap_or(program);
+            // A folder that lies in the repository is told as a whole.
+            !self.lies_here(folder) && (self.lies_here(program) || self.installed.contains(&real(folder)))
+        });
+        told.collect()
+    }
+
+    /// Toolchains in a folder of PATH: `go` takes one from there before it downloads one that is proved.
+    fn toolchains(&self, folder: &Path) -> Option<Finding> {
+        let mut entries = std::fs::read_dir(folder).ok()?;
+        let seen = entries.by_ref().take(MAX_ENTRIES).flatten();
+        let names = seen.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let mut names: Vec<String> = names.filter(|name| name.starts_with(TOOLCHAIN)).collect();
+        if entries.next().is_some() {
+            let message = format!("{} has more than {MAX_ENTRIES} programs: not all were looked at", shown(folder));
+            return Some(Finding { message, ..Finding::of(Code::NotExamined) });
+        }
+        names.sort();
+        let is_here = names.iter().any(|name| self.lies_here(&folder.join(name)));
+        let is_installed = self.installed.contains(&real(folder));
+        let code = if is_here || is_installed { Code::BuildOverride } else { Code::BuildEnvironment };
+        let all: Vec<String> = names.iter().take(MAX_TOLD).map(|name| safe(name)).collect();
+        let message = format!(
+            "PATH has {} in {}: `go` runs such a program for a toolchain line in go.mod before it downloads one",
+            all.join(", "),
+            shown(folder)
+        );
+        (!names.is_empty()).then(|| Finding { message, ..Finding::of(code) })
     }
 
     fn find(&self, name: &str) -> Option<PathBuf> {
@@ -105,9 +179,22 @@ impl Inside {
 
     /// A relative path depends on the working folder. Links count both ways.
     fn lies_here(&self, path: &Path) -> bool {
-        let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        !path.is_absolute() || path.starts_with(&self.workspace) || target.starts_with(&self.workspace)
+        let lies = |workspace: &PathBuf| path.starts_with(workspace) || real(path).starts_with(workspace);
+        !path.is_absolute() || self.workspace.as_ref().is_some_and(lies)
     }
+}
+
+/// A path without links, as far as it exists.
+fn real(path: &Path) -> PathBuf {
+    let known = path.ancestors().find_map(|known| Some((known.canonicalize().ok()?, path.strip_prefix(known).ok()?)));
+    known.map_or_else(
+        || path.to_owned(),
+        |(known, rest)| if rest.as_os_str().is_empty() { known } else { known.join(rest) },
+    )
+}
+
+fn shown(path: &Path) -> String {
+    safe(&path.to_string_lossy())
 }
 
 #[cfg(test)]
@@ -122,29 +209,59 @@ mod tests {
     fn what_lies_in_the_repository_is_found_through_links_and_path() {
         let root = tempfile::tempdir().unwrap();
         let root = root.path().canonicalize().unwrap();
-        let (repository, elsewhere) = (root.join("repository"), root.join("bin"));
-        for folder in [&repository, &elsewhere] {
-            fs::create_dir(folder).unwrap();
-        }
-        for file in
-            [repository.join("evil"), repository.join("go1.99.1"), repository.join("git"), elsewhere.join("gcc")]
-        {
+        let [repository, elsewhere, gobin, unknown] = ["repository", "bin", "gobin", "unknown"].map(|name| {
+            fs::create_dir(root.join(name)).unwrap();
+            root.join(name)
+        });
+        for file in [
+            repository.join("evil"),
+            repository.join("git"),
+            elsewhere.join("gcc"),
+            elsewhere.join("go1.98.1"),
+            gobin.join("go1.99.1"),
+            gobin.join("swig"),
+            gobin.join("linter"),
+            unknown.join("cc"),
+        ] {
             fs::write(file, "").unwrap();
         }
         std::os::unix::fs::symlink(repository.join("evil"), elsewhere.join("cc")).unwrap();
-        let path = std::env::join_paths([&elsewhere, &repository, Path::new("relative")]).unwrap();
-        let inside = Inside::new(&repository, Some(&path));
+        std::os::unix::fs::symlink(&repository, root.join("link")).unwrap();
+        let path = std::env::join_paths([&elsewhere, &repository, &gobin, Path::new("relative")]).unwrap();
+        let inside = Inside::new(&repository, Some(&root), Some(&path), [gobin.clone()].into_iter());
         let of = |value: &str| inside.program(value);
         for here in ["./evil", "evil/x -c", "cc", "git"] {
             assert_eq!(of(here), Program::Inside, "{here}");
         }
-        assert_eq!(of(&format!("{}/evil", repository.display())), Program::Inside);
-        assert_eq!((of("gcc"), of(""), of("/bin/true")), (Program::Outside, Program::Outside, Program::Outside));
+        for here in ["repository/evil", "repository/not/yet", "link/not/yet", "bin/../link/x"] {
+            assert_eq!(of(root.join(here).to_str().unwrap()), Program::Inside, "{here}");
+        }
+        assert_eq!((of("gcc"), of(""), of("nowhere")), (Program::OnPath, Program::OnPath, Program::OnPath));
+        assert_eq!(of(elsewhere.join("gcc").to_str().unwrap()), Program::OnPath);
+        assert_eq!((of("linter"), of(unknown.join("cc").to_str().unwrap())), (Program::Elsewhere, Program::Elsewhere));
         assert_eq!(of("gcc -m32"), Program::WithArguments);
-        let names: Vec<String> = inside.tools().into_iter().map(|(name, _)| name).collect();
-        assert_eq!(names, ["git", "cc", "go1.99.1"]);
-        assert!(inside.relative() && inside.folders().len() == 2);
+        assert!(inside.relative() && inside.folders().len() == 3);
         assert!(inside.has(&repository.clone().into_os_string()) && !inside.has(&OsString::from("/etc/ssl")));
         assert!(inside.has(&OsString::from("/etc/ssl:certs")), "a relative one");
+
+        let findings = inside.findings();
+        let is = |wanted: Code, word: &str| {
+            findings.iter().filter(|found| found.code == wanted && found.message.contains(word)).count() == 1
+        };
+        assert!(is(Code::BuildOverride, "repository: it lies") && is(Code::BuildOverride, "for cc: it lies"));
+        assert!(is(Code::BuildOverride, "for swig: `go install`") && is(Code::BuildOverride, "has go1.99.1"));
+        assert!(is(Code::BuildEnvironment, "has go1.98.1") && findings.len() == 5, "{findings:?}");
+    }
+
+    #[test]
+    fn nothing_of_a_home_without_a_repository_lies_in_the_repository() {
+        let home = tempfile::tempdir().unwrap();
+        let home = home.path().canonicalize().unwrap();
+        let path = home.join("bin").into_os_string();
+        let of = |home: &Path| Inside::new(home, Some(home), Some(&path), std::iter::empty());
+        assert!(!of(&home).has(&path) && of(&home).findings().is_empty());
+        assert!(of(&home).has(&OsString::from("bin")), "a relative one");
+        fs::create_dir(home.join(".git")).unwrap();
+        assert!(of(&home).has(&path) && of(&home).findings().len() == 1);
     }
 }

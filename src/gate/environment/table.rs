@@ -15,9 +15,12 @@ pub(super) enum Decision {
     Kept,
     /// It is passed on, and names files or folders: one in the working folder is the finding `build-override`.
     Path,
-    /// It is passed on, and names a program: one in the working folder is the finding `build-override`, and one with
-    /// arguments `build-environment`.
+    /// It is passed on, and names a program: one in the working folder is the finding `build-override`; one with arguments,
+    /// or one that no folder of PATH has, `build-environment`.
     Program,
+    /// It is passed on, and names a program that takes no part in a build, such as an editor: one in the working folder is
+    /// the finding `build-override`.
+    Helper,
     /// It is passed on; if it is set, that is the finding `build-environment`.
     Note,
     /// It is passed on; if it is set, that is the finding `build-override`.
@@ -30,7 +33,7 @@ pub(super) enum Decision {
     Computed,
 }
 
-use Decision::{Cleared, Computed, Flags, Kept, Note, Override, Path, Program, Set, WorkFile};
+use Decision::{Cleared, Computed, Flags, Helper, Kept, Note, Override, Path, Program, Set, WorkFile};
 
 /// Names, or beginnings of names (`*`), with what happens to them and why. The first that fits counts.
 pub(super) const TABLE: &[(&str, Decision, &str)] = &[
@@ -54,8 +57,8 @@ pub(super) const TABLE: &[(&str, Decision, &str)] = &[
     ("GOCACHE", Set, "the build cache of this run"),
     ("GOCACHEPROG", Cleared, "it would replace the build cache; kept with --build-cache inherit"),
     ("GOPATH", Set, "a folder of this run"),
-    ("GOBIN", Path, "what is installed there is checked"),
-    ("GOTMPDIR", Path, "only the files of a build under way"),
+    ("GOBIN", Kept, "what is installed there is checked"),
+    ("GOTMPDIR", Kept, "only the files of a build under way"),
     ("GOCOVERDIR", Kept, "only where coverage data is written"),
     ("GOROOT", Cleared, "`go` finds its own"),
     ("GOROOT_BOOTSTRAP", Kept, "read only to build Go itself"),
@@ -73,7 +76,7 @@ pub(super) const TABLE: &[(&str, Decision, &str)] = &[
     ("GOWASM", Kept, "the target"),
     ("GOEXPERIMENT", Kept, "features of the toolchain itself"),
     ("GOFIPS140", Kept, "a version that comes with the toolchain; its copy is compared"),
-    ("GODEBUG", Kept, "behaviour of the toolchain itself"),
+    ("GODEBUG", Note, "with allowmultiplevcs=1 another repository than git's answers for the version"),
     ("GOGC", Kept, "the memory of `go`"),
     ("GOMAXPROCS", Kept, "the processors of `go`"),
     ("GOMEMLIMIT", Kept, "the memory of `go`"),
@@ -124,6 +127,15 @@ pub(super) const TABLE: &[(&str, Decision, &str)] = &[
     ("CPATH", Note, "what the C compiler includes"),
     ("C_INCLUDE_PATH", Note, "what the C compiler includes"),
     ("CPLUS_INCLUDE_PATH", Note, "what the C++ compiler includes"),
+    ("OBJC_INCLUDE_PATH", Note, "what the C compiler includes"),
+    ("CCC_OVERRIDE_OPTIONS", Note, "flags of clang"),
+    ("CCACHE_*", Note, "a cache of compiled C code, and the compiler behind it"),
+    ("SCCACHE_*", Note, "a cache of compiled C code, and the compiler behind it"),
+    ("DISTCC_*", Note, "other machines that compile C code"),
+    ("SDKROOT", Note, "what clang includes and links"),
+    ("SWIG_*", Note, "the library and the flags of swig"),
+    ("LD_RUN_PATH", Note, "where a linked program looks for code"),
+    ("GCONV_PATH", Override, "code in every program that converts text"),
     ("LD_PRELOAD", Override, "code in every program"),
     ("LD_AUDIT", Override, "code in every program"),
     ("LD_LIBRARY_PATH", Note, "code in programs that are linked dynamically"),
@@ -147,15 +159,15 @@ pub(super) const TABLE: &[(&str, Decision, &str)] = &[
     ("GIT_SSH", Program, "how private modules are fetched"),
     ("GIT_SSH_COMMAND", Program, "how private modules are fetched"),
     ("GIT_SSH_VARIANT", Kept, "the options of ssh"),
-    ("GIT_ASKPASS", Program, "passwords for private modules"),
+    ("GIT_ASKPASS", Helper, "passwords for private modules"),
     ("GIT_PROXY_COMMAND", Program, "how private modules are fetched"),
     ("GIT_CONFIG_GLOBAL", Path, "settings of git"),
     ("GIT_CONFIG_SYSTEM", Path, "settings of git"),
     ("GIT_CONFIG_NOSYSTEM", Kept, "fewer settings of git"),
-    ("GIT_CONFIG_COUNT", Note, "settings of git can run programs"),
+    ("GIT_CONFIG_COUNT", Kept, "judged by what it sets (`repository`)"),
     ("GIT_CONFIG_KEY_*", Kept, "see GIT_CONFIG_COUNT"),
     ("GIT_CONFIG_VALUE_*", Kept, "see GIT_CONFIG_COUNT"),
-    ("GIT_CONFIG_PARAMETERS", Note, "settings of git can run programs"),
+    ("GIT_CONFIG_PARAMETERS", Kept, "judged by what it sets (`repository`)"),
     ("GIT_CONFIG", Path, "read by `git config` alone"),
     ("GIT_ALLOW_PROTOCOL", Note, "protocols that can run programs"),
     ("GIT_PROTOCOL_FROM_USER", Kept, "fewer protocols"),
@@ -195,13 +207,13 @@ pub(super) const TABLE: &[(&str, Decision, &str)] = &[
     ("GIT_TRACE*", Kept, "messages"),
     ("GIT_CURL_VERBOSE", Kept, "messages"),
     ("GIT_REDACT_COOKIES", Kept, "messages"),
-    ("GIT_PAGER", Program, "only for a terminal"),
+    ("GIT_PAGER", Helper, "only for a terminal"),
     ("GIT_PAGER_IN_USE", Kept, "only for a terminal"),
-    ("GIT_EDITOR", Program, "only for a person"),
-    ("GIT_SEQUENCE_EDITOR", Program, "only for a person"),
-    ("GIT_MAN_VIEWER", Program, "only for a person"),
-    ("GIT_EXTERNAL_DIFF", Program, "only for `git diff`"),
-    ("GIT_DIFFTOOL_*", Program, "only for `git difftool`"),
+    ("GIT_EDITOR", Helper, "only for a person"),
+    ("GIT_SEQUENCE_EDITOR", Helper, "only for a person"),
+    ("GIT_MAN_VIEWER", Helper, "only for a person"),
+    ("GIT_EXTERNAL_DIFF", Helper, "only for `git diff`"),
+    ("GIT_DIFFTOOL_*", Helper, "only for `git difftool`"),
     ("GIT_DIFF_*", Kept, "only for `git diff`"),
     ("GIT_MERGE*", Kept, "only for `git merge`"),
     ("GIT_TEST_*", Kept, "read only by the tests of git itself"),
@@ -226,13 +238,23 @@ pub(super) const TABLE: &[(&str, Decision, &str)] = &[
     ("GIT_ICASE_PATHSPECS", Kept, "arguments"),
     ("GIT_LITERAL_PATHSPECS", Kept, "arguments"),
     ("GIT_*", Cleared, "not known to the gate"),
-    ("SSH_ASKPASS", Program, "passwords for private modules"),
+    ("SSH_ASKPASS", Helper, "passwords for private modules"),
+    ("HGRCPATH", Override, "settings of Mercurial can run programs"),
+    ("SVN_SSH", Program, "how private modules are fetched"),
+    ("PYTHONPATH", Note, "code in programs in Python, such as Mercurial"),
+    ("PYTHONHOME", Note, "code in programs in Python, such as Mercurial"),
+    ("PERL5LIB", Note, "code in programs in Perl, such as parts of git"),
+    ("PERL5OPT", Note, "code in programs in Perl, such as parts of git"),
+    ("BASH_ENV", Note, "code in each script of bash"),
     // Where settings of these programs are, and what they trust.
     ("HOME", Path, "settings of git and ssh"),
     ("XDG_CONFIG_HOME", Path, "settings of git"),
     ("SSL_CERT_FILE", Path, "whom `go` and git trust"),
     ("SSL_CERT_DIR", Path, "whom `go` and git trust"),
     ("CURL_CA_BUNDLE", Path, "whom git trusts"),
+    ("OPENSSL_CONF", Note, "settings of OpenSSL can load code into git and ssh"),
+    ("OPENSSL_MODULES", Note, "code in programs that use OpenSSL"),
+    ("OPENSSL_ENGINES", Note, "code in programs that use OpenSSL"),
     ("HTTP_PROXY", Kept, "the way to other hosts; the mirror is on this machine"),
     ("HTTPS_PROXY", Kept, "the way to other hosts"),
     ("NO_PROXY", Kept, "the way to other hosts"),
@@ -265,6 +287,49 @@ mod tests {
         assert_eq!(of("GIT_SOMETHING_NEW"), Some(Decision::Cleared));
         assert_eq!(of("SUMGATE_CACHE_KEY"), Some(Decision::Cleared));
         assert_eq!(of("GOOGLE_APPLICATION_CREDENTIALS"), None);
+    }
+
+    /// Of the manuals of gcc and clang ("Environment Variables"), ld.so(8), ld(1), ccache, swig, hg (`hg help environment`),
+    /// python(1), perlrun(1), bash(1) and openssl-env(7): those that bring in code, or choose it.
+    #[test]
+    fn variables_of_other_programs_of_a_build_are_decided() {
+        for name in [
+            "GCC_EXEC_PREFIX",
+            "COMPILER_PATH",
+            "LIBRARY_PATH",
+            "CPATH",
+            "C_INCLUDE_PATH",
+            "CPLUS_INCLUDE_PATH",
+            "OBJC_INCLUDE_PATH",
+            "CCC_OVERRIDE_OPTIONS",
+            "SDKROOT",
+            "CCACHE_DIR",
+            "CCACHE_COMPILER",
+            "CCACHE_PREFIX",
+            "CCACHE_CONFIGPATH",
+            "SCCACHE_DIR",
+            "DISTCC_HOSTS",
+            "SWIG_LIB",
+            "SWIG_FEATURES",
+            "LD_PRELOAD",
+            "LD_AUDIT",
+            "LD_LIBRARY_PATH",
+            "LD_RUN_PATH",
+            "GCONV_PATH",
+            "HGRCPATH",
+            "SVN_SSH",
+            "PYTHONPATH",
+            "PYTHONHOME",
+            "PERL5LIB",
+            "PERL5OPT",
+            "BASH_ENV",
+            "OPENSSL_CONF",
+            "OPENSSL_MODULES",
+            "OPENSSL_ENGINES",
+        ] {
+            let told = decision(name).map(|(decision, _)| decision);
+            assert!(matches!(told, Some(Note | Override | Program)), "{name}: {told:?}");
+        }
     }
 
     #[test]

@@ -1,0 +1,129 @@
+//! The go.mod and go.work files of a build: modules that come from folders, which no hash covers.
+//!
+//! `go` looks for a go.work in the working folder and in each one above it, up to the top of the file system.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::programs::Snapshot;
+use crate::finding::{Code, Finding, Place, safe};
+use crate::gomod::{self, Folders};
+use crate::tree::open_regular;
+
+/// Files that are read. The repositories with the most modules have about a thousand.
+const MAX_FILES: usize = 10_000;
+/// The largest go.mod known has about 100 kB.
+const MAX_BYTES: u64 = 1 << 20;
+/// Findings about folders outside the repository, and about files that cannot be read.
+const MAX_TOLD: usize = 20;
+/// Names that stand in one message.
+const MAX_NAMES: usize = 3;
+
+/// What the go.mod and go.work files of a build say.
+#[derive(Debug, Default)]
+pub struct Modules {
+    /// What leads outside the repository, or cannot be read.
+    pub findings: Vec<Finding>,
+    /// What is replaced by folders, and in which file.
+    replaced: Vec<(String, PathBuf)>,
+}
+
+impl Modules {
+    /// Reads those of the repository, and the go.work that `go` would find from `here`. `gowork` is the setting GOWORK.
+    /// Blocks.
+    pub fn read(here: &Path, workspace: &Path, gowork: &str, snapshot: &Snapshot) -> Self {
+        let mut this = Self::default();
+        let found = match gowork {
+            "off" => None,
+            "" | "auto" => here.ancestors().map(|folder| folder.join("go.work")).find(|file| file.is_file()),
+            named => Some(here.join(named)),
+        };
+        let is_work_file = |path: &Path| path.file_name().is_some_and(|name| name == "go.work");
+        let inside = snapshot.module_files.iter().filter(|path| path.starts_with(workspace));
+        let inside =
+            inside.filter(|path| gowork != "off" || !is_work_file(path)).filter(|path| Some(*path) != found.as_ref());
+        // A named one that lies outside is told with the variable.
+        if let Some(file) = found.iter().find(|file| matches!(gowork, "" | "auto") && !lies_in(workspace, file)) {
+            let message = "`go` takes the modules of a build from here, and it lies outside the repository: set GOWORK=off, or \
+                           start the gate in its folder";
+            this.findings.push(told(Code::BuildOverride, file, message.to_owned()));
+        }
+        let all: Vec<&PathBuf> = found.iter().chain(inside).take(MAX_FILES + 1).collect();
+        for file in all.iter().take(MAX_FILES) {
+            this.file(workspace, file, is_work_file(file) || Some(*file) == found.as_ref());
+        }
+        if all.len() > MAX_FILES {
+            let message = format!("there are more than {MAX_FILES} go.mod files: not all were read");
+            this.findings.push(Finding { message, ..Finding::of(Code::NotExamined) });
+        }
+        this.findings.truncate(MAX_TOLD);
+        this
+    }
+
+    fn file(&mut self, workspace: &Path, file: &Path, is_work_file: bool) {
+        let folders = match read(file) {
+            Ok(folders) => folders,
+            // `go` does not find it either, and says so.
+            Err(Unread::File(error)) if error.kind() == std::io::ErrorKind::NotFound => return,
+            Err(why) => {
+                let message = format!("which modules it takes from folders is not known: {why}");
+                self.findings.push(told(Code::NotExamined, file, message));
+                return;
+            }
+        };
+        if let Some(line) = folders.unread {
+            let place = Some(Place { file: file.to_owned(), line: Some(line) });
+            let message = "the line cannot be read: it may take a module from a folder".to_owned();
+            self.findings.push(Finding { place, message, ..Finding::of(Code::NotExamined) });
+        }
+        let root = file.parent().unwrap_or(file);
+        if is_work_file {
+            for folder in folders.used.iter().filter(|folder| !lies_in(workspace, &root.join(folder))) {
+                let message = format!("it uses {}, which lies outside the repository", safe(folder));
+                self.findings.push(told(Code::BuildOverride, file, message));
+            }
+        }
+        self.replaced.extend(folders.replaced.into_iter().map(|(old, _)| (old, file.to_owned())));
+    }
+
+    /// The one note about what is replaced by folders.
+    pub fn replaced(&self) -> Option<Finding> {
+        let (_, file) = self.replaced.first()?;
+        let names: std::collections::BTreeSet<&str> = self.replaced.iter().map(|(old, _)| old.as_str()).collect();
+        let shown = names.iter().take(MAX_NAMES).map(|name| safe(name)).collect::<Vec<_>>().join(", ");
+        let more = names.len().saturating_sub(MAX_NAMES);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let message = format!("builds take {shown}{more} from folders");
+        Some(told(Code::ReplacedUnproved, file, message))
+    }
+}
+
+fn told(code: Code, file: &Path, message: String) -> Finding {
+    Finding { place: Some(Place { file: file.to_owned(), line: None }), message, ..Finding::of(code) }
+}
+
+/// Whether a path lies in the repository once links are followed. One that does not exist brings nothing in.
+fn lies_in(workspace: &Path, path: &Path) -> bool {
+    path.canonicalize().map_or(true, |path| path.starts_with(workspace))
+}
+
+/// Why a file says nothing.
+#[derive(Debug, thiserror::Error)]
+enum Unread {
+    #[error("{0}")]
+    File(#[from] std::io::Error),
+    #[error("it is not a regular file")]
+    Irregular,
+    #[error("it has more than {MAX_BYTES} bytes")]
+    Long,
+}
+
+fn read(file: &Path) -> Result<Folders, Unread> {
+    let opened = open_regular(&file.canonicalize()?)?.ok_or(Unread::Irregular)?;
+    let mut bytes = Vec::new();
+    opened.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(Unread::Long);
+    }
+    Ok(gomod::folders(&String::from_utf8_lossy(&bytes)))
+}
