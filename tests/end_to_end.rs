@@ -51,6 +51,8 @@ mod gate_blind;
 mod gate_caches;
 #[path = "end_to_end/gate_honest.rs"]
 mod gate_honest;
+#[path = "end_to_end/gate_kept.rs"]
+mod gate_kept;
 #[path = "end_to_end/gate_settings.rs"]
 mod gate_settings;
 #[path = "end_to_end/gate_ways.rs"]
@@ -105,6 +107,7 @@ fn main() {
     trials.extend(gate_blind::trials());
     trials.extend(gate_caches::trials());
     trials.extend(gate_honest::trials());
+    trials.extend(gate_kept::trials());
     trials.extend(gate_settings::trials());
     trials.extend(gate_ways::trials());
     trials.extend(policy::trials());
