@@ -57,17 +57,28 @@ impl Base {
     /// The file at that revision: of a link, where it leads. `None` if there was no file, or if it lies outside the work
     /// tree or in a submodule.
     pub fn earlier(&self, path: &Path) -> Result<Option<Vec<u8>>, BaseError> {
-        let failed = |words| BaseError::Git { path: path.to_owned(), words };
-        let place = place::place(path).map_err(|error| failed(error.to_string()))?;
+        let failed = |error: std::io::Error| BaseError::Git { path: path.to_owned(), words: error.to_string() };
+        let place = place::place(path).map_err(failed)?;
         let Ok(inside) = place.strip_prefix(self.work_tree()) else { return Ok(None) };
-        let mut running = self.objects.lock().map_err(|_| failed("an earlier question panicked".to_owned()))?;
+        self.ask(inside, |objects| objects.file(&self.git, &self.commit, inside))
+    }
+
+    /// The file of this name, seen from the top folder, at that revision. What lies in the work tree now has no say in it, and
+    /// links lead on within the commit.
+    pub fn file(&self, name: &Path) -> Result<Option<Vec<u8>>, BaseError> {
+        self.ask(name, |objects| objects.file_within(&self.git, &self.commit, name))
+    }
+
+    fn ask<T>(&self, path: &Path, question: impl FnOnce(&mut Objects) -> Result<T, BaseError>) -> Result<T, BaseError> {
+        let poisoned = |_| BaseError::Git { path: path.to_owned(), words: "an earlier question panicked".to_owned() };
+        let mut running = self.objects.lock().map_err(poisoned)?;
         let mut objects = match running.take() {
             Some(objects) => objects,
             None => Objects::start(&self.git)?,
         };
-        let found = objects.file(&self.git, &self.commit, inside)?;
+        let answer = question(&mut objects)?;
         *running = Some(objects);
-        Ok(found)
+        Ok(answer)
     }
 
     /// The hash of the commit.

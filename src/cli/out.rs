@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::Colour;
 use super::exit::Failure;
+use crate::finding::safe;
 
 /// Ten times a second is smooth enough for a person.
 const REDRAW: Duration = Duration::from_millis(100);
@@ -28,9 +29,11 @@ pub(super) fn deliver(text: &str) -> Result<(), Failure> {
     }
 }
 
-/// Says why a command did not end well.
+/// Says why a command did not end well. Names of files stand in it, which others may have chosen: a line of it must neither
+/// command a terminal nor be taken for a workflow command, which begins a line (white space before it does not count).
 pub(super) fn complain(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "sumgate: {text}");
+    let lines: Vec<String> = text.split('\n').map(safe).collect();
+    let _ = writeln!(io::stderr().lock(), "sumgate: {}", lines.join("\nsumgate:   "));
 }
 
 /// Sends the log to stderr, as much of it as `SUMGATE_LOG` asks for (`unless_told` if it does not; `debug` shows requests).

@@ -3,18 +3,18 @@
 //! A pull request writes the tree, and may write `sumgate.toml`. With a base each version is judged by both, and whatever
 //! may loosen the policy is a finding until somebody accepts it from outside the tree.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::args::PolicyArgs;
 use super::bases::{Bases, work_tree_of};
 use super::config::{Come, check_policy, find_policy, policy_in};
 use super::exit::Failure;
 use super::out;
-use crate::fault::Fault;
+use crate::fault::{Fault, in_full};
 use crate::finding::{Code, Finding, Place, PoliciesInForce};
 use crate::policy::{Policy, loosened};
 use crate::toml_file::MAX_FILE;
-use crate::tree::{Tree, work_tree};
+use crate::tree::work_tree;
 
 const NAME: &str = "sumgate.toml";
 
@@ -114,35 +114,27 @@ fn finding(file: PathBuf, changes: Vec<String>) -> Finding {
     Finding { place: Some(Place { file, line: None }), message, facts, ..Finding::of(Code::PolicyLoosened) }
 }
 
-/// The policy that was in force at the base: what the same search finds there. Files outside the tree are not of the pull
-/// request; they count as they are.
+/// The policy that was in force at the base: what the same search finds there, by names alone: what the tree has in their
+/// place now, such as a link, has no say. Files outside of repositories are not of a pull request; they count as they are.
 fn earlier(named: Option<&Path>, bases: &mut Bases, paths: &[PathBuf]) -> Result<Option<Earlier>, Failure> {
     let here = std::env::current_dir().and_then(|here| here.canonicalize());
     let here = here.map_err(|error| Failure::host("find the working folder", &error))?;
-    let tree = Tree::around(&here).map_err(|error| Failure::host("find the working folder", &error))?;
-    let is_audited = |path: &PathBuf| work_tree_of(path).is_ok_and(|top| top == tree.root());
-    // Outside of the repository that is audited nothing is of a pull request.
-    if work_tree(&here).is_none() || !paths.iter().any(is_audited) {
+    let Some(top) = work_tree(&here) else { return Ok(None) };
+    // What is not audited is not of the pull request.
+    if !paths.iter().any(|path| work_tree_of(path).is_ok_and(|audited| audited == top)) {
         return Ok(None);
     }
-    let base = bases.at(&here)?;
-    let lies_inside = |path: &Path| {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        tree.holds(folder)
-    };
-    let then = |path: PathBuf| -> Result<Option<Earlier>, Failure> {
-        let found = base.earlier(&path).map_err(|error| Failure::usage(&error))?;
-        Ok(found.map(|bytes| (path, text(bytes))))
-    };
+    // A repository that nobody audits may still not be usable.
+    bases.at(top)?;
     if let Some(path) = named {
-        return if lies_inside(path) { then(path.to_owned()) } else { Ok(None) };
+        return at_base(path, &lexical(&here.join(path)), top, bases);
     }
     for folder in here.ancestors() {
         let path = folder.join(NAME);
         // One in the working folder is shown by its name alone.
-        let shown = path.strip_prefix(&here).map(Path::to_owned).unwrap_or(path.clone());
-        if tree.holds(folder) {
-            if let Some(found) = then(shown)? {
+        let shown = path.strip_prefix(&here).unwrap_or(&path).to_owned();
+        if let Some(top) = work_tree(folder) {
+            if let Some(found) = at_base(&shown, &path, top, bases)? {
                 return Ok(Some(found));
             }
         } else if path.symlink_metadata().is_ok() {
@@ -151,6 +143,28 @@ fn earlier(named: Option<&Path>, bases: &mut Bases, paths: &[PathBuf]) -> Result
         }
     }
     Ok(None)
+}
+
+/// The file `path` of the repository with the work tree `top` as it was at the base; `None` if it is not of that repository.
+fn at_base(shown: &Path, path: &Path, top: &Path, bases: &mut Bases) -> Result<Option<Earlier>, Failure> {
+    let Ok(inside) = path.strip_prefix(top) else { return Ok(None) };
+    Ok(match bases.at(top)?.file(inside) {
+        Ok(found) => found.map(|bytes| (shown.to_owned(), text(bytes))),
+        Err(why) => Some((shown.to_owned(), Err(in_full(&why)))),
+    })
+}
+
+/// A path without `.` and `..`, by its words.
+fn lexical(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => drop(plain.pop()),
+            part => plain.push(part),
+        }
+    }
+    plain
 }
 
 fn text(bytes: Vec<u8>) -> Result<String, String> {

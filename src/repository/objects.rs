@@ -4,9 +4,11 @@
 //! questions, a file that was not there is told apart from an object that is missing, and links and submodules are what
 //! the tree says.
 
+use std::collections::VecDeque;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, BufReader, Read};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 use std::process::ChildStdout;
 
 use super::error::BaseError;
@@ -17,6 +19,8 @@ use crate::process::{Dialogue, ProcessError};
 const MAX_FILE: u64 = 16 << 20;
 /// A folder with a million files has 40 MB.
 const MAX_TREE: u64 = 64 << 20;
+/// As the kernel follows them (`MAXSYMLINKS`).
+const MAX_LINKS: usize = 40;
 /// A hash has at most 64 digits, a kind 6 letters, a size 20 digits.
 const MAX_HEADER: u64 = 256;
 
@@ -60,6 +64,45 @@ impl Objects {
             };
         }
         if kind == "tree" { Ok(None) } else { self.object(git, path, &wanted, kind).map(Some) }
+    }
+
+    /// The same, by the names in the commit alone: a link there leads on within the commit. A link out of it is an error.
+    pub(super) fn file_within(&mut self, git: &Git, commit: &str, path: &Path) -> Result<Option<Vec<u8>>, BaseError> {
+        let mut trees = vec![self.object(git, path, &format!("{commit}^{{tree}}"), "tree")?];
+        let mut parts: VecDeque<OsString> = path.iter().map(OsStr::to_owned).collect();
+        let mut links = 0;
+        while let Some(part) = parts.pop_front() {
+            if part == ".." {
+                trees.pop();
+            }
+            let tree =
+                trees.last().ok_or_else(|| failed(git, path, "a link leads out of the tree there".to_owned()))?;
+            if matches!(part.as_bytes(), b"." | b"..") {
+                continue;
+            }
+            let found = entry(tree, part.as_bytes(), commit.len() / 2);
+            let found = found.map_err(|Damaged| failed(git, path, "a tree of the base is damaged".to_owned()))?;
+            let Some((mode, hash)) = found else { return Ok(None) };
+            let hash = hex::encode(hash);
+            match mode {
+                b"40000" => trees.push(self.object(git, path, &hash, "tree")?),
+                b"120000" => {
+                    links += 1;
+                    let target = self.object(git, path, &hash, "blob")?;
+                    if links > MAX_LINKS || target.starts_with(b"/") {
+                        return Err(failed(git, path, "a link leads out of the tree there, or in circles".to_owned()));
+                    }
+                    let target = PathBuf::from(OsString::from_vec(target));
+                    target.iter().rev().for_each(|part| parts.push_front(part.to_owned()));
+                }
+                mode if mode.starts_with(b"100") && parts.is_empty() => {
+                    return self.object(git, path, &hash, "blob").map(Some);
+                }
+                // A file where a folder should be, or a submodule.
+                _ => return Ok(None),
+            }
+        }
+        Ok(None)
     }
 
     fn object(&mut self, git: &Git, path: &Path, wanted: &str, expected: &str) -> Result<Vec<u8>, BaseError> {

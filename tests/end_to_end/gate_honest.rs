@@ -151,7 +151,9 @@ fn private(go: &Path) {
     assert_eq!(codes, ["private-unproved", "private-unproved"], "{output}");
     assert!(output.contains("private.example.com/p.git@v1.0.0 was fetched past the gate"), "{output}");
     for more in [&["--gate-private"][..], &["--private", "private.example.com"]] {
-        let (report, _) = clean(&app, &[more, &build[..]].concat());
+        let (codes, report, output) = passes(&app, &[more, &build[..]].concat());
+        assert_eq!(codes, ["private-unproved"], "{output}");
+        assert!(output.contains("private.example.com/p.git@v1.0.0 was released unproved"), "{output}");
         let released = report["released"].to_string();
         assert!(released.contains("private.example.com/p.git"), "{released}");
     }

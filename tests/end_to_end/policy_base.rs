@@ -16,6 +16,9 @@ pub fn trials() -> Vec<Trial> {
         trial("policy, base: the change is accepted from outside the tree", accepted),
         trial("policy, base: a policy that is named, inside and outside of the tree", named),
         trial("policy, base: every output names the policy in force", every_output),
+        trial("policy, base: links in the place of its folder change nothing", folder_becomes_link),
+        trial("policy, base: a link within the tree is followed there", link_within),
+        trial("policy, base: that of the repository around a submodule counts", submodule),
         go_trial("policy, base: the gate obeys both", gate),
     ]
 }
@@ -153,10 +156,96 @@ fn every_output() {
     }
 }
 
+/// `--policy config/sumgate.toml`, where the pull request makes `config` a link to a laxer folder, or one out of the tree.
+fn folder_becomes_link() {
+    let origin = origin(World::demo());
+    let home = repository(&origin, "");
+    home.git(&["checkout", "-q", "-f", "main"]);
+    home.write("config/sumgate.toml", DENY);
+    home.git(&["add", "."]);
+    home.git(&["commit", "-qm", "policy"]);
+    home.git(&["checkout", "-q", "-f", "pull-request"]);
+    home.write("lax/sumgate.toml", "");
+    let outside = home.root().join("outside");
+    std::fs::create_dir(&outside).unwrap();
+    std::fs::write(outside.join("sumgate.toml"), "").unwrap();
+    for target in [std::path::PathBuf::from("lax"), outside] {
+        let _ = std::fs::remove_file(home.home().join("config"));
+        std::os::unix::fs::symlink(&target, home.home().join("config")).unwrap();
+        for name in ["config/sumgate.toml", "./sub/../config/sumgate.toml"] {
+            let (code, report) = audit(&home, &["--policy", name]);
+            let found = codes(&report);
+            assert_eq!(
+                (code, found),
+                (Some(1), vec!["policy-loosened", "policy-denied"]),
+                "{target:?} {name}: {report:#}"
+            );
+        }
+    }
+}
+
+/// `sumgate.toml -> config/sumgate.toml`, at the base and now.
+fn link_within() {
+    let origin = origin(World::demo());
+    let home = repository(&origin, "");
+    home.git(&["checkout", "-q", "-f", "main"]);
+    home.write("config/sumgate.toml", DENY);
+    std::fs::remove_file(home.home().join("sumgate.toml")).unwrap();
+    std::os::unix::fs::symlink("config/sumgate.toml", home.home().join("sumgate.toml")).unwrap();
+    home.git(&["add", "."]);
+    home.git(&["commit", "-qm", "a link"]);
+    home.git(&["checkout", "-qb", "other"]);
+    let lines = honest(&origin);
+    home.write("sub/go.sum", &format!("{}\n", line_of(&lines, "example.com/hello v1.1.0 ")));
+    let (code, report) = audit(&home, &[]);
+    assert_eq!((code, codes(&report)), (Some(1), vec!["policy-denied"]), "{report:#}");
+    home.write("config/sumgate.toml", "");
+    let (code, report) = audit(&home, &[]);
+    assert_eq!((code, codes(&report)), (Some(1), vec!["policy-loosened", "policy-denied"]), "{report:#}");
+    // One that leads out of the tree is none that could be compared with.
+    home.git(&["checkout", "-q", "-f", "main"]);
+    std::fs::remove_file(home.home().join("sumgate.toml")).unwrap();
+    std::os::unix::fs::symlink("../sumgate.toml", home.home().join("sumgate.toml")).unwrap();
+    home.git(&["commit", "-qam", "a link out of the tree"]);
+    home.git(&["checkout", "-qb", "third"]);
+    std::fs::remove_file(home.home().join("sumgate.toml")).unwrap();
+    home.write("sumgate.toml", DENY);
+    let (code, report) = audit(&home, &[]);
+    assert_eq!((code, codes(&report)), (Some(1), vec!["policy-loosened", "policy-denied"]), "{report:#}");
+}
+
+/// The job stands in a submodule, and the pull request empties the policy of the repository around it.
+fn submodule() {
+    let origin = origin(World::demo());
+    let home = home(&origin);
+    home.git(&["init", "-q"]);
+    home.write("sumgate.toml", DENY);
+    home.git(&["add", "."]);
+    home.git(&["commit", "-qm", "base"]);
+    let git = |words: &[&str]| home.git(&[&["-C", "module"], words].concat());
+    std::fs::create_dir(home.home().join("module")).unwrap();
+    git(&["init", "-q"]);
+    home.write("module/go.mod", "module a.com/b\n");
+    git(&["add", "."]);
+    git(&["commit", "-qm", "base"]);
+    let lines = honest(&origin);
+    home.write("module/go.sum", &format!("{}\n", line_of(&lines, "example.com/hello v1.1.0 ")));
+    home.write("sumgate.toml", "");
+    let mut inside = home.command(Path::new(env!("CARGO_BIN_EXE_sumgate")));
+    inside.current_dir(home.home().join("module")).args(["audit", "--format", "json", "--base", "main"]);
+    let output = inside.output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (output.status.code(), codes(&report)),
+        (Some(1), vec!["policy-loosened", "policy-denied"]),
+        "{report:#}"
+    );
+}
+
 /// The tree's own policy is emptied, and the build is refused all the same.
 fn gate(go: &Path) {
     let origin = origin(World::demo());
-    let home = Go::new(go, &origin.url(), &origin.gosumdb());
+    let home = Go::new(go, &origin.url(), &origin.gosumdb()).set("SUMGATE_SUMDB", &origin.gosumdb());
     home.git(&["init", "-q"]);
     home.write("main.go", "package main\n\nimport \"example.com/hello\"\n\nfunc main() { println(hello.Text()) }\n");
     home.write("go.mod", "module example.org/app\n\ngo 1.21\n\nrequire example.com/hello v1.1.0\n");

@@ -22,7 +22,10 @@ pub(super) fn caches(kept: &Kept) {
     if let Some(key) = &kept.usage.key {
         let named: Vec<&str> = key.splitn(3, '+').take(2).collect();
         let files = kept.usage.sealed_files;
-        out::complain(&format!("{files} files of the kept caches are used: the key {} sealed them", named.join("+")));
+        out::complain(&format!(
+            "{files} files of the kept caches are used: their seal is of the key {}",
+            named.join("+")
+        ));
     }
     if let Some(why) = &kept.sealed.invalid {
         out::complain(&format!("the kept caches are thrown away: {}", safe(why)));
