@@ -61,15 +61,12 @@ mod gate_caches;
 mod gate_environment;
 #[path = "end_to_end/gate_honest.rs"]
 mod gate_honest;
-<<<<<<< HEAD
 #[path = "end_to_end/gate_order.rs"]
 mod gate_order;
 #[path = "end_to_end/gate_results.rs"]
 mod gate_results;
-=======
 #[path = "end_to_end/gate_kept.rs"]
 mod gate_kept;
->>>>>>> g2
 #[path = "end_to_end/gate_settings.rs"]
 mod gate_settings;
 #[path = "end_to_end/gate_ways.rs"]
@@ -130,11 +127,8 @@ fn main() {
     trials.extend(gate_caches::trials());
     trials.extend(gate_environment::trials());
     trials.extend(gate_honest::trials());
-<<<<<<< HEAD
     trials.extend(gate_order::trials());
-=======
     trials.extend(gate_kept::trials());
->>>>>>> g2
     trials.extend(gate_settings::trials());
     trials.extend(gate_results::trials());
     trials.extend(gate_ways::trials());

@@ -58,23 +58,18 @@ impl Jobs {
         Self { origin: origin(world()), go: go.to_owned(), data: tempfile::tempdir().unwrap() }
     }
 
-<<<<<<< HEAD
-    fn run(&self, secret: &str, words: &[&str]) -> Ended {
-        let database = self.origin.gosumdb();
-        let app = Go::new(&self.go, &self.origin.url(), &database).set("SUMGATE_SUMDB", &database);
-        let app = app.set("SUMGATE_CACHE_KEY", secret);
-=======
     pub fn run(&self, secret: &str, words: &[&str]) -> Ended {
         self.run_in(self.home(secret), words)
     }
 
     /// A home on a new machine.
     pub fn home(&self, secret: &str) -> Go {
-        Go::new(&self.go, &self.origin.url(), &self.origin.gosumdb()).set("SUMGATE_CACHE_KEY", secret)
+        let database = self.origin.gosumdb();
+        let home = Go::new(&self.go, &self.origin.url(), &database).set("SUMGATE_SUMDB", &database);
+        home.set("SUMGATE_CACHE_KEY", secret)
     }
 
     pub fn run_in(&self, app: Go, words: &[&str]) -> Ended {
->>>>>>> g2
         app.write("main.go", MAIN);
         app.write("go.mod", GO_MOD);
         let data = ["run", "--report", "report.json", "--data", self.data.path().to_str().unwrap()];
