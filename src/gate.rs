@@ -25,6 +25,7 @@ mod remove;
 mod report;
 mod repository;
 pub mod seal;
+mod stale;
 mod unpacked;
 
 use std::collections::BTreeMap;

@@ -13,6 +13,7 @@
 
 pub(crate) mod durable;
 mod identity;
+mod open;
 mod owner;
 mod pins;
 mod quarantine;
