@@ -17,6 +17,7 @@ mod open;
 mod owner;
 mod pins;
 mod quarantine;
+pub(crate) mod remove;
 mod staging;
 mod state;
 mod tree;

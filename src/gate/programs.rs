@@ -107,7 +107,19 @@ impl Snapshot {
         let Walk { complete, closed, .. } = walk;
         let taken = i64::try_from(taken).unwrap_or(i64::MAX);
         let earlier = Earlier::of(&files);
-        Self { folders, left_out, files, earlier, repositories, vendored, linked, closed, module_files, complete, taken }
+        Self {
+            folders,
+            left_out,
+            files,
+            earlier,
+            repositories,
+            vendored,
+            linked,
+            closed,
+            module_files,
+            complete,
+            taken,
+        }
     }
 
     /// Repositories below the folders: where their `.git` or the like is.
@@ -135,8 +147,7 @@ impl Snapshot {
         new.unreadable.extend(closed.filter(|path| path.metadata().is_ok_and(|found| is_late(&found))).cloned());
         new.programs.sort();
         new.stale.sort();
-        new.incomplete =
-            !(walk.complete && self.complete) || new.programs.len().max(new.stale.len()) > MAX_PROGRAMS;
+        new.incomplete = !(walk.complete && self.complete) || new.programs.len().max(new.stale.len()) > MAX_PROGRAMS;
         new.programs.truncate(MAX_PROGRAMS);
         new.stale.truncate(MAX_PROGRAMS);
         new

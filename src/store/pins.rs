@@ -50,9 +50,7 @@ impl Store {
         file.as_file().sync_all().map_err(failed)?;
         match file.persist_noclobber(&path) {
             Ok(_) => durable::sync_dir(dir).map_err(failed).map(|()| *h1),
-            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
-                Ok(self.pin(artifact)?.unwrap_or(*h1))
-            }
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(self.pin(artifact)?.unwrap_or(*h1)),
             Err(error) => Err(failed(error.error)),
         }
     }
@@ -64,7 +62,8 @@ impl Store {
         let mut folders = vec![root.clone()];
         while let Some(folder) = folders.pop() {
             for path in entries(&folder)? {
-                if path.is_dir() {
+                // A link leads to folders of others.
+                if path.is_dir() && !path.is_symlink() {
                     folders.push(path);
                     continue;
                 }

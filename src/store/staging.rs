@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use tempfile::{NamedTempFile, TempDir, TempPath};
 
 use super::open::{open, open_to_write};
+use super::remove::remove;
 use super::{StoreError, durable};
 
 /// This process's staging folder; removed when dropped.
@@ -71,7 +72,7 @@ impl Staging {
 impl Drop for Staging {
     fn drop(&mut self) {
         // What cannot be removed now is swept at the next start.
-        let _ = fs::remove_dir_all(&self.dir);
+        let _ = remove(&self.dir);
     }
 }
 
@@ -81,11 +82,8 @@ fn sweep(all: &Path) -> Result<(), StoreError> {
         let entry = entry.map_err(failed)?;
         let path = entry.path();
         let kind = entry.file_type().map_err(failed)?;
-        let swept = |cause| StoreError::new("sweep", &path, cause);
-        if kind.is_symlink() {
-            fs::remove_file(&path).map_err(swept)?;
-        } else if kind.is_dir() && is_abandoned(&path).map_err(failed)? {
-            fs::remove_dir_all(&path).map_err(swept)?;
+        if kind.is_symlink() || (kind.is_dir() && is_abandoned(&path).map_err(failed)?) {
+            remove(&path)?;
         }
     }
     Ok(())
