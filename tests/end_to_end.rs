@@ -59,6 +59,8 @@ mod gate_attack_data;
 mod gate_blind;
 #[path = "end_to_end/gate_caches.rs"]
 mod gate_caches;
+#[path = "end_to_end/gate_codes.rs"]
+mod gate_codes;
 #[path = "end_to_end/gate_environment.rs"]
 mod gate_environment;
 #[path = "end_to_end/gate_honest.rs"]
@@ -126,6 +128,7 @@ fn main() {
     trials.extend(gate_attack_data::trials());
     trials.extend(gate_blind::trials());
     trials.extend(gate_caches::trials());
+    trials.extend(gate_codes::trials());
     trials.extend(gate_environment::trials());
     trials.extend(gate_honest::trials());
     trials.extend(gate_order::trials());
