@@ -21,10 +21,10 @@ mod install;
 mod manifest;
 mod modfiles;
 mod programs;
-mod remove;
 mod report;
 mod repository;
 pub mod seal;
+mod stale;
 mod unpacked;
 
 use std::collections::BTreeMap;
@@ -33,6 +33,7 @@ use std::time::Duration;
 
 pub use attest::attestation;
 pub use child::{ChildError, Ended, Signals, hide, left_running, run};
+pub(crate) use compare::cut;
 pub use compare::{Accepted, unproved};
 pub use downloads::{Known, KnownFile, downloads};
 pub use environment::{Environment, Given, is_decided};

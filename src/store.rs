@@ -13,9 +13,11 @@
 
 pub(crate) mod durable;
 mod identity;
+mod open;
 mod owner;
 mod pins;
 mod quarantine;
+pub(crate) mod remove;
 mod staging;
 mod state;
 mod tree;

@@ -53,20 +53,24 @@ mod doors;
 mod fixture;
 #[path = "end_to_end/gate.rs"]
 mod gate;
+#[path = "end_to_end/gate_attack_data.rs"]
+mod gate_attack_data;
 #[path = "end_to_end/gate_blind.rs"]
 mod gate_blind;
 #[path = "end_to_end/gate_caches.rs"]
 mod gate_caches;
+#[path = "end_to_end/gate_codes.rs"]
+mod gate_codes;
 #[path = "end_to_end/gate_environment.rs"]
 mod gate_environment;
 #[path = "end_to_end/gate_honest.rs"]
 mod gate_honest;
+#[path = "end_to_end/gate_kept.rs"]
+mod gate_kept;
 #[path = "end_to_end/gate_order.rs"]
 mod gate_order;
 #[path = "end_to_end/gate_results.rs"]
 mod gate_results;
-#[path = "end_to_end/gate_kept.rs"]
-mod gate_kept;
 #[path = "end_to_end/gate_settings.rs"]
 mod gate_settings;
 #[path = "end_to_end/gate_ways.rs"]
@@ -123,8 +127,10 @@ fn main() {
     trials.extend(audit_records::trials());
     trials.extend(doctor::trials());
     trials.extend(gate::trials());
+    trials.extend(gate_attack_data::trials());
     trials.extend(gate_blind::trials());
     trials.extend(gate_caches::trials());
+    trials.extend(gate_codes::trials());
     trials.extend(gate_environment::trials());
     trials.extend(gate_honest::trials());
     trials.extend(gate_order::trials());

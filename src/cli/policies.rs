@@ -4,6 +4,7 @@
 //! may loosen the policy is a finding until somebody accepts it from outside the tree.
 
 use std::path::{Component, Path, PathBuf};
+use std::time::SystemTime;
 
 use super::args::PolicyArgs;
 use super::bases::{Bases, work_tree_of};
@@ -12,7 +13,7 @@ use super::exit::Failure;
 use super::out;
 use crate::fault::{Fault, in_full};
 use crate::finding::{Code, Finding, Place, PoliciesInForce};
-use crate::policy::{Policy, loosened};
+use crate::policy::{Decision, Denial, Facts, Policy, loosened};
 use crate::toml_file::MAX_FILE;
 use crate::tree::work_tree;
 
@@ -77,6 +78,22 @@ impl Policies {
     pub(super) fn in_force(&self) -> PoliciesInForce {
         let name = |one: &Option<(PathBuf, Policy)>| one.as_ref().map(|(path, _)| path.clone());
         PoliciesInForce { now: name(&self.now), base: name(&self.base) }
+    }
+
+    /// What they deny among modules that lie in a cache already. Nobody is asked about them.
+    pub(super) fn denied(&self, known: &[Facts]) -> Vec<Finding> {
+        let today = crate::policy::day(SystemTime::now());
+        let denial = |policy: &Option<(PathBuf, Policy)>, facts: &Facts| {
+            let verdict = policy.as_ref().map(|(_, policy)| policy.judge(facts, today).decision);
+            verdict.and_then(|decision| if let Decision::Denied(denial) = decision { Some(denial) } else { None })
+        };
+        let one = |facts: &Facts| {
+            let denial = denial(&self.now, facts).or_else(|| denial(&self.base, facts).map(Denial::at_the_base))?;
+            let module = facts.module.to_string();
+            let message = format!("{module} in the kept caches is {denial}");
+            Some(Finding { module: Some(module), message, ..Finding::of(Code::PolicyDenied) })
+        };
+        known.iter().filter_map(one).collect()
     }
 
     /// The policies, the present one first.

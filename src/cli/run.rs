@@ -83,11 +83,13 @@ fn gated(args: &RunArgs) -> Result<u8, Failure> {
     told::caches(&kept);
     let runtime = config::runtime()?;
     let outcome = runtime.block_on(async {
-        if kept.prove_inherited(&setting.go, &clients, &setting.exempt, args.deny).await? {
+        let is_right = kept.judge_sealed(&setting.policies, args.deny);
+        if kept.prove_inherited(&setting.go, &clients, &setting.exempt, &setting.policies, args.deny).await? && is_right
+        {
             return setting.behind_the_gate(&kept, &clients, &store, &http).await;
         }
         told::findings(&kept.findings);
-        out::complain("the command was not started: the module cache that it would inherit is not right");
+        out::complain("the command was not started: the module cache that it would use is not right");
         let ended = Ended::NotStarted(code::FINDINGS);
         Ok(Outcome { ended, findings: kept.findings.clone(), ..setting.outcome(&kept, &clients) })
     });

@@ -73,13 +73,15 @@ pub enum Code {
     OtherDatabase,
     /// A process that is still running at the end.
     ProcessLeft,
+    /// A program from before the command that only looks built.
+    ProgramNotBuilt,
     /// Something could not be compared.
     NotExamined,
 }
 
 impl Code {
     /// All codes, in the order of the documentation.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::HashMismatch,
         Self::UnknownVersion,
         Self::ConflictingLines,
@@ -114,6 +116,7 @@ impl Code {
         Self::RepositoryProgram,
         Self::OtherDatabase,
         Self::ProcessLeft,
+        Self::ProgramNotBuilt,
         Self::NotExamined,
     ];
 
@@ -346,6 +349,13 @@ impl Code {
                 Note,
                 "A process of the command is still running: what it does from now on, the gate does not see.",
                 "Let the command wait for it.",
+            ),
+            Self::ProgramNotBuilt => (
+                "program-not-built",
+                Warning,
+                "A program was there before the command, and the command did not write it anew: `go` compares its build ID, not \
+                 its content.",
+                "Delete it before the build.",
             ),
             Self::NotExamined => (
                 "not-examined",

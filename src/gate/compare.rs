@@ -185,7 +185,8 @@ fn together(code: Code, place: Option<&Place>, names: &[String], one: &str, many
     Some(Finding { place: place.cloned(), message, ..Finding::of(code) })
 }
 
-pub(super) fn cut(mut findings: Vec<Finding>) -> Vec<Finding> {
+/// The first findings of many; the last one of them says how many there are more.
+pub(crate) fn cut(mut findings: Vec<Finding>) -> Vec<Finding> {
     let more = findings.len().saturating_sub(MAX_TOLD);
     findings.truncate(MAX_TOLD);
     if let (true, Some(last)) = (more > 0, findings.last_mut()) {

@@ -60,8 +60,16 @@ struct OnDisk {
 impl OnDisk {
     /// Hashes the modules, and looks for programs. Blocks.
     fn read(examination: &Examination) -> Self {
-        let Examination { modules, before, gopath, .. } = examination;
-        Self { unpacked: hash_unpacked(modules), new: before.new_programs(), installed: installed(gopath) }
+        let Examination { modules, before, gopath, subjects, .. } = examination;
+        let mut new = before.new_programs();
+        // One that is named, and that the command did not even touch.
+        let is_left = |subject: &&PathBuf| subject.canonicalize().is_ok_and(|real| before.has_still(&real));
+        for subject in subjects.iter().filter(is_left) {
+            if !new.stale.contains(subject) {
+                new.stale.push(subject.clone());
+            }
+        }
+        Self { unpacked: hash_unpacked(modules), new, installed: installed(gopath) }
     }
 }
 
@@ -79,13 +87,18 @@ impl Examination {
         examined.findings = findings;
         examined.findings.extend(unseen(&found.new));
         examined.installed = found.installed;
-        let mut all = found.new.programs;
+        let New { programs: mut all, stale, .. } = found.new;
         // One that cannot be opened is read like the others, and says so.
         let installed = examined.installed.iter().filter(|path| is_program(path).unwrap_or(true));
         for program in installed.chain(&self.subjects) {
-            if !all.contains(program) {
+            if !all.contains(program) && !stale.contains(program) {
                 all.push(program.clone());
             }
+        }
+        let read = stream::iter(stale).map(|program| self.program(program, &accepted)).buffered(AT_ONCE);
+        for (program, findings) in read.filter_map(async |read| read).collect::<Vec<_>>().await {
+            examined.findings.push(not_built(program));
+            examined.findings.extend(findings);
         }
         let read = stream::iter(all).map(|program| self.program(program, &accepted)).buffered(AT_ONCE);
         for (program, findings) in read.filter_map(async |read| read).collect::<Vec<_>>().await {
@@ -173,6 +186,12 @@ impl Examination {
             }
         }
     }
+}
+
+/// `go` found its output up to date, by the build ID alone.
+fn not_built(program: PathBuf) -> Finding {
+    let message = "it was there before the command, and the command did not write it anew".to_owned();
+    Finding { place: Some(Place { file: program, line: None }), message, ..Finding::of(Code::ProgramNotBuilt) }
 }
 
 /// What of the new programs is not looked at.

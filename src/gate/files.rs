@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
 
-use super::remove::open_up;
+use crate::store::remove::open_up;
 use crate::tree::open_regular;
 
 /// Files and folders together. A build cache of a large monorepo has some 100,000 files.

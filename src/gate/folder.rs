@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::{FdFlags, fcntl_setfd};
 
-use super::remove::{open_up, remove};
 use super::seal;
+use crate::store::remove::{open_up, remove};
 use crate::store::{StoreError, open_lock};
 
 /// Runs at the same time with one data folder: more than a machine can build.

@@ -14,6 +14,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use walkdir::{DirEntry, WalkDir};
 
 use super::repository::{FILES, FOLDERS};
+use super::stale::{Earlier, Stamp};
 use crate::tree::open_regular;
 
 /// Files that are looked at, those behind links included. The largest repositories known have about 500,000.
@@ -41,15 +42,13 @@ const CLOCK_DIFFERENCE: i64 = 60;
 /// What says where modules come from.
 const MODULE_FILES: [&str; 2] = ["go.mod", "go.work"];
 
-/// A file as it was. Whatever writes to it, or puts another one in its place, changes that.
-type Stamp = (u64, u64, i64, i64);
-
 /// The files of some folders at one moment.
 #[derive(Debug)]
 pub struct Snapshot {
     folders: Vec<PathBuf>,
     left_out: Vec<PathBuf>,
     files: HashMap<PathBuf, Stamp>,
+    earlier: Earlier,
     repositories: Vec<PathBuf>,
     /// Folders of vendored modules.
     pub(super) vendored: Vec<PathBuf>,
@@ -69,6 +68,8 @@ pub struct Snapshot {
 pub struct New {
     /// Their paths, sorted.
     pub programs: Vec<PathBuf>,
+    /// Those that were there before, and that the command touched and did not write anew. Sorted.
+    pub stale: Vec<PathBuf>,
     /// Executable files, and folders, that the command made unreadable.
     pub unreadable: Vec<PathBuf>,
     /// There are more than are looked at.
@@ -95,17 +96,30 @@ impl Snapshot {
                     module_files.push(entry.path().to_owned());
                 }
                 if let Some(found) = file(entry) {
-                    files.insert(entry.path().to_owned(), stamp(&found));
+                    files.insert(entry.path().to_owned(), Stamp::of(&found));
                 }
                 linked.extend(leads_out(entry, &folders));
             });
         }
         walk.behind(&linked, &folders, |entry| {
-            files.extend(file(entry).map(|found| (entry.path().to_owned(), stamp(&found))));
+            files.extend(file(entry).map(|found| (entry.path().to_owned(), Stamp::of(&found))));
         });
         let Walk { complete, closed, .. } = walk;
         let taken = i64::try_from(taken).unwrap_or(i64::MAX);
-        Self { folders, left_out, files, repositories, vendored, linked, closed, module_files, complete, taken }
+        let earlier = Earlier::of(&files);
+        Self {
+            folders,
+            left_out,
+            files,
+            earlier,
+            repositories,
+            vendored,
+            linked,
+            closed,
+            module_files,
+            complete,
+            taken,
+        }
     }
 
     /// Repositories below the folders: where their `.git` or the like is.
@@ -120,37 +134,48 @@ impl Snapshot {
         for folder in &self.folders {
             walk.below(folder, is_outside_git, |entry| {
                 linked.extend(leads_out(entry, &self.folders));
-                let found = file(entry).filter(|found| self.files.get(entry.path()) != Some(&stamp(found)));
-                new.look_at(entry.path(), found);
+                self.look_at(entry.path(), file(entry), &mut new);
             });
         }
         // Behind a link that the command made, everything would be new.
         let is_late = |found: &Metadata| found.ctime() >= self.taken - CLOCK_DIFFERENCE;
         walk.behind(&linked, &self.folders, |entry| {
-            let found = file(entry).filter(|found| self.files.get(entry.path()) != Some(&stamp(found)));
-            new.look_at(entry.path(), found.filter(is_late));
+            self.look_at(entry.path(), file(entry).filter(is_late), &mut new);
         });
         // A folder that could not be read before has no program that the command could have written.
         let closed = walk.closed.difference(&self.closed);
         new.unreadable.extend(closed.filter(|path| path.metadata().is_ok_and(|found| is_late(&found))).cloned());
         new.programs.sort();
-        new.incomplete = !(walk.complete && self.complete) || new.programs.len() > MAX_PROGRAMS;
+        new.stale.sort();
+        new.incomplete = !(walk.complete && self.complete) || new.programs.len().max(new.stale.len()) > MAX_PROGRAMS;
         new.programs.truncate(MAX_PROGRAMS);
+        new.stale.truncate(MAX_PROGRAMS);
         new
     }
-}
 
-impl New {
-    /// Sorts in a file that is new, if there is one.
-    fn look_at(&mut self, path: &Path, found: Option<Metadata>) {
+    /// Sorts in a file if the command made it, or changed it.
+    fn look_at(&self, path: &Path, found: Option<Metadata>, new: &mut New) {
         let Some(found) = found else { return };
+        let (before, now) = (self.files.get(path), Stamp::of(&found));
+        if before == Some(&now) {
+            return;
+        }
         match is_program(path) {
-            Ok(true) => self.programs.push(path.to_owned()),
+            Ok(true) if before.is_some_and(|before| self.earlier.has(path, before, &now)) => {
+                new.stale.push(path.to_owned());
+            }
+            Ok(true) => new.programs.push(path.to_owned()),
             Err(error) if error.kind() != io::ErrorKind::NotFound && found.mode() & 0o111 != 0 => {
-                self.unreadable.push(path.to_owned());
+                new.unreadable.push(path.to_owned());
             }
             _ => {}
         }
+    }
+
+    /// Whether the command left a program as it was. `path` has no links.
+    pub(super) fn has_still(&self, path: &Path) -> bool {
+        let now = path.symlink_metadata().ok().map(|found| Stamp::of(&found));
+        now.zip(self.files.get(path)).is_some_and(|(now, before)| self.earlier.has(path, before, &now))
     }
 }
 
@@ -229,10 +254,6 @@ fn file(entry: &DirEntry) -> Option<Metadata> {
     entry.metadata().ok().filter(Metadata::is_file)
 }
 
-fn stamp(file: &Metadata) -> Stamp {
-    (file.dev(), file.ino(), file.ctime(), file.ctime_nsec())
-}
-
 /// Whether a file begins as a program does. What is no regular file does not.
 pub(super) fn is_program(path: &Path) -> io::Result<bool> {
     let mut first = Vec::new();
@@ -269,15 +290,43 @@ mod tests {
 
         // Clocks of file systems have some milliseconds.
         std::thread::sleep(std::time::Duration::from_millis(30));
-        for new in ["changed", "deep/er/new", "a/.git/z", "data/z"] {
+        for new in ["deep/er/new", "a/.git/z", "data/z"] {
             program(new);
         }
+        fs::write(path("changed"), b"\x7fELF and something else").unwrap();
         fs::rename(path("old"), path("replaced")).unwrap();
         fs::write(path("text"), "text").unwrap();
         std::os::unix::fs::symlink("replaced", path("link")).unwrap();
         let new = snapshot.new_programs();
         assert_eq!(new.programs, ["changed", "deep/er/new", "replaced"].map(path));
         assert!(!new.incomplete);
+    }
+
+    #[test]
+    fn a_program_is_stale_if_it_is_the_file_that_it_was_with_the_same_content() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().canonicalize().unwrap().join(name);
+        let write = |name: &str, content: &[u8]| {
+            fs::write(path(name), content).unwrap();
+            fs::set_permissions(path(name), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        };
+        let (one, other) = (b"\x7fELF one", b"\x7fELF two");
+        for old in ["touched", "same", "in-place", "anew", "left"] {
+            write(old, one);
+        }
+        let snapshot = Snapshot::take(&[root.path().to_owned()], &[]);
+        // Clocks of file systems have some milliseconds.
+        std::thread::sleep(std::time::Duration::from_millis(30));
+        fs::File::options().append(true).open(path("touched")).unwrap().set_modified(SystemTime::now()).unwrap();
+        write("same", one);
+        write("in-place", other);
+        fs::remove_file(path("anew")).unwrap();
+        write("anew", one);
+        let new = snapshot.new_programs();
+        assert_eq!(new.programs, ["anew", "in-place"].map(path));
+        assert_eq!(new.stale, ["same", "touched"].map(path));
+        let still = ["touched", "same", "in-place", "anew", "left", "none"].map(|name| snapshot.has_still(&path(name)));
+        assert_eq!(still, [true, true, false, false, true, false]);
     }
 
     #[test]

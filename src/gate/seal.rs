@@ -17,10 +17,10 @@ use tlog::{Signer, VerifierKey, note};
 use super::downloads::Known;
 use super::files::{self, Listed, Stamp};
 use super::manifest::{MAX_LEN, Manifest};
-use super::remove::remove;
 use super::unpacked;
 use crate::artifact::Kind;
 use crate::module::{ModulePath, ModuleVersion, Version};
+use crate::store::remove::remove;
 use crate::store::{StoreError, durable};
 use crate::tree::open_regular;
 

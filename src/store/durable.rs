@@ -14,6 +14,7 @@ use std::path::Path;
 use tempfile::{NamedTempFile, TempPath};
 
 use super::StoreError;
+use super::open::open_to_write;
 
 /// Whether the write has to survive a power cut, or may be lost and made again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +52,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8], durability: Durability) -> Result
 /// Appends `bytes` to the file at `path`, in one write; a crash may lose them.
 pub(crate) fn append(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     let failed = |cause| StoreError::new("write", path, cause);
-    let file = File::options().create(true).append(true).open(path);
+    let file = open_to_write(path, File::options().create(true).append(true));
     file.and_then(|mut file| file.write_all(bytes)).map_err(failed)
 }
 

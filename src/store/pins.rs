@@ -5,16 +5,19 @@
 //! change is meant.
 
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use super::tree::is_absent;
+use super::open::{is_absent, read};
 use super::{Store, StoreError, durable};
 use crate::artifact::{Artifact, Kind};
 use crate::dirhash::H1;
 use crate::module::ModuleVersion;
+
+/// An h1 and a line end have 48 bytes.
+const MAX_PIN: usize = 1 << 10;
 
 impl Store {
     fn pin_of(&self, artifact: &Artifact) -> PathBuf {
@@ -25,12 +28,14 @@ impl Store {
     pub fn pin(&self, artifact: &Artifact) -> Result<Option<H1>, StoreError> {
         let path = self.pin_of(artifact);
         let failed = |cause| StoreError::new("read the pin", &path, cause);
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if is_absent(&error) => return Ok(None),
-            Err(cause) => return Err(failed(cause)),
+        // What cannot be read must not count as absent: other bytes would be pinned.
+        let Some(bytes) = read(&path, MAX_PIN).map_err(failed)? else {
+            let is_there = path.symlink_metadata().is_ok();
+            let words = format!("expected a file of at most {MAX_PIN} bytes, found something else: remove it");
+            return if is_there { Err(failed(io::Error::other(words))) } else { Ok(None) };
         };
-        let h1 = H1::parse(text.trim_end()).map_err(|error| failed(std::io::Error::other(error)))?;
+        let text = String::from_utf8_lossy(&bytes);
+        let h1 = H1::parse(text.trim_end()).map_err(|error| failed(io::Error::other(error)))?;
         Ok(Some(h1))
     }
 
@@ -45,9 +50,7 @@ impl Store {
         file.as_file().sync_all().map_err(failed)?;
         match file.persist_noclobber(&path) {
             Ok(_) => durable::sync_dir(dir).map_err(failed).map(|()| *h1),
-            Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => {
-                Ok(self.pin(artifact)?.unwrap_or(*h1))
-            }
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(self.pin(artifact)?.unwrap_or(*h1)),
             Err(error) => Err(failed(error.error)),
         }
     }
@@ -59,7 +62,8 @@ impl Store {
         let mut folders = vec![root.clone()];
         while let Some(folder) = folders.pop() {
             for path in entries(&folder)? {
-                if path.is_dir() {
+                // A link leads to folders of others.
+                if path.is_dir() && !path.is_symlink() {
                     folders.push(path);
                     continue;
                 }

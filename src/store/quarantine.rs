@@ -10,6 +10,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 
 use super::durable::{self, Durability};
+use super::remove::remove;
 use super::staging::StagingFile;
 use super::{Store, StoreError};
 
@@ -77,7 +78,7 @@ fn make_room(all: &std::path::Path) -> Result<(), StoreError> {
     cases.sort();
     let surplus = (cases.len() + 1).saturating_sub(MAX_CASES);
     for (_, case) in cases.into_iter().take(surplus) {
-        fs::remove_dir_all(&case).map_err(|cause| StoreError::new("remove the quarantine case", &case, cause))?;
+        remove(&case)?;
     }
     Ok(())
 }

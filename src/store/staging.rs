@@ -6,18 +6,13 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-
-use rustix::fs::OFlags;
 
 use tempfile::{NamedTempFile, TempDir, TempPath};
 
+use super::open::{open, open_to_write};
+use super::remove::remove;
 use super::{StoreError, durable};
-use crate::tree::open_regular;
-
-/// No link is opened, and no pipe is waited for.
-const FLAGS: i32 = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits().cast_signed();
 
 /// This process's staging folder; removed when dropped.
 #[derive(Debug)]
@@ -77,7 +72,7 @@ impl Staging {
 impl Drop for Staging {
     fn drop(&mut self) {
         // What cannot be removed now is swept at the next start.
-        let _ = fs::remove_dir_all(&self.dir);
+        let _ = remove(&self.dir);
     }
 }
 
@@ -87,11 +82,8 @@ fn sweep(all: &Path) -> Result<(), StoreError> {
         let entry = entry.map_err(failed)?;
         let path = entry.path();
         let kind = entry.file_type().map_err(failed)?;
-        let swept = |cause| StoreError::new("sweep", &path, cause);
-        if kind.is_symlink() {
-            fs::remove_file(&path).map_err(swept)?;
-        } else if kind.is_dir() && is_abandoned(&path).map_err(failed)? {
-            fs::remove_dir_all(&path).map_err(swept)?;
+        if kind.is_symlink() || (kind.is_dir() && is_abandoned(&path).map_err(failed)?) {
+            remove(&path)?;
         }
     }
     Ok(())
@@ -99,12 +91,7 @@ fn sweep(all: &Path) -> Result<(), StoreError> {
 
 /// Whether no process holds the lock of a staging folder. What is no lock file is held by nobody.
 fn is_abandoned(folder: &Path) -> io::Result<bool> {
-    let lock = match open_regular(&folder.join("lock")) {
-        Ok(Some(lock)) => lock,
-        Ok(None) => return Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
-        Err(error) => return Err(error),
-    };
+    let Some(lock) = open(&folder.join("lock"))? else { return Ok(true) };
     match lock.try_lock() {
         Ok(()) => Ok(true),
         Err(TryLockError::WouldBlock) => Ok(false),
@@ -114,11 +101,8 @@ fn is_abandoned(folder: &Path) -> io::Result<bool> {
 
 /// Opens the file to be locked at `path`, made if need be. A link, a pipe or the like in its place is removed.
 pub(crate) fn open_lock(path: &Path) -> Result<File, StoreError> {
-    let failed = |cause| StoreError::new("lock", path, cause);
-    if path.symlink_metadata().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
-        fs::remove_file(path).map_err(failed)?;
-    }
-    File::options().create(true).truncate(false).write(true).custom_flags(FLAGS).open(path).map_err(failed)
+    let opened = open_to_write(path, File::options().create(true).truncate(false).write(true));
+    opened.map_err(|cause| StoreError::new("lock", path, cause))
 }
 
 /// Takes the exclusive lock on the file at `path`, made if need be, and waits for it. Dropping the file gives it back.

@@ -16,7 +16,7 @@
 //! no sync; head and evidence are synced.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -24,10 +24,10 @@ use sha2::{Digest, Sha256};
 
 use super::StoreError;
 use super::durable::{self, Durability};
+use super::open::{self, is_absent};
 use super::owner::{Untrusted, check_folder, check_owner};
 use super::staging::lock;
-use super::tree::is_absent;
-use crate::tree::{Tree, open_regular};
+use crate::tree::{Tree, read_bounded};
 
 /// Database names may contain `/`; a folder name must not.
 const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_');
@@ -109,17 +109,11 @@ impl StateDir {
         }
         let path = self.dir.join("heads");
         let failed = |cause| StoreError::new("read", &path, cause);
-        let file = match open_regular(&path) {
-            Ok(Some(file)) => file,
-            // A link, a FIFO: not written by this program.
-            Ok(None) => return Ok(Heads::Counted(String::new())),
-            Err(error) if is_absent(&error) => return Ok(Heads::Counted(String::new())),
-            Err(cause) => return Err(failed(cause)),
-        };
+        let Some(file) = open::open(&path).map_err(failed)? else { return Ok(Heads::Counted(String::new())) };
         if let Some(why) = check_owner(&path, &file.metadata().map_err(failed)?) {
             return Ok(Heads::Uncounted(why));
         }
-        Ok(Heads::Counted(text(bounded(file, MAX_HEADS_LEN).map_err(failed)?).unwrap_or_default()))
+        Ok(Heads::Counted(text(read_bounded(file, MAX_HEADS_LEN as u64).map_err(failed)?).unwrap_or_default()))
     }
 
     /// A message about the file of heads, with its place.
@@ -227,19 +221,8 @@ impl StateDir {
     /// Reads a file of the folder; one that is too large is as good as absent, for it cannot be right.
     fn read(&self, name: &str, limit: usize) -> Result<Option<Vec<u8>>, StoreError> {
         let path = self.dir.join(name);
-        match fs::File::open(&path).and_then(|file| bounded(file, limit)) {
-            Ok(bytes) => Ok(bytes),
-            Err(error) if is_absent(&error) => Ok(None),
-            Err(cause) => Err(StoreError::new("read", &path, cause)),
-        }
+        open::read(&path, limit).map_err(|cause| StoreError::new("read", &path, cause))
     }
-}
-
-/// The bytes of a file; `None` of one that is larger than the limit.
-fn bounded(file: fs::File, limit: usize) -> io::Result<Option<Vec<u8>>> {
-    let mut bytes = Vec::new();
-    file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
-    Ok((bytes.len() <= limit).then_some(bytes))
 }
 
 /// Names in one folder of their own: a folder costs as much to make as a file, and an audit makes hundreds. No module path and

@@ -1,12 +1,12 @@
 //! The GOPROXY tree: immutable files at the places where `go` looks for them with `GOPROXY=file://DATA/proxy`.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
 use std::path::PathBuf;
 
 use serde::Deserialize;
 
 use super::durable::{self, Durability};
+use super::open::{is_absent, open, read};
 use super::staging::{StagingFile, lock};
 use super::{Store, StoreError};
 use crate::artifact::Artifact;
@@ -16,7 +16,7 @@ use crate::module::{ModulePath, ModuleVersion, Version};
 pub(crate) const MAX_LIST: usize = 8 << 20;
 
 /// As for any `.info` (`mirror/advisory`).
-const MAX_LATEST: u64 = 1 << 20;
+const MAX_LATEST: usize = 1 << 20;
 
 #[derive(Deserialize)]
 struct Latest {
@@ -32,11 +32,7 @@ impl Store {
     /// Opens the file of `artifact`, if it is there. Whether it is right is for the caller to hash.
     pub fn open_artifact(&self, artifact: &Artifact) -> Result<Option<File>, StoreError> {
         let path = self.place_of(artifact);
-        match File::open(&path) {
-            Ok(file) => Ok(Some(file)),
-            Err(error) if is_absent(&error) => Ok(None),
-            Err(cause) => Err(StoreError::new("open", &path, cause)),
-        }
+        open(&path).map_err(|cause| StoreError::new("open", &path, cause))
     }
 
     /// Puts a staged file at the place of `artifact`, durably, over what was there. Returns the file, still open.
@@ -52,26 +48,22 @@ impl Store {
     /// Takes the file of `artifact` out of the tree into staging, if it is there.
     pub(crate) fn take_out(&self, artifact: &Artifact) -> Result<Option<StagingFile>, StoreError> {
         let path = self.place_of(artifact);
-        let mut staged = self.stage()?;
+        let staged = self.stage()?;
         match fs::rename(&path, &staged.place) {
             Ok(()) => {}
             Err(error) if is_absent(&error) => return Ok(None),
             Err(cause) => return Err(StoreError::new("set aside", &path, cause)),
         }
-        staged.file = File::open(&staged.place).map_err(|cause| StoreError::new("open", &staged.place, cause))?;
-        Ok(Some(staged))
+        let file = open(&staged.place).map_err(|cause| StoreError::new("open", &staged.place, cause))?;
+        Ok(file.map(|file| StagingFile { file, place: staged.place }))
     }
 
     /// The versions that were released here, in semver order. Pseudo-versions are in no list.
     pub fn released(&self, path: &ModulePath) -> Result<Vec<Version>, StoreError> {
         let list = self.list_of(path);
-        let text = match fs::read_to_string(&list) {
-            Ok(text) => text,
-            Err(error) if is_absent(&error) => String::new(),
-            Err(cause) => return Err(StoreError::new("read", &list, cause)),
-        };
+        let bytes = read(&list, MAX_LIST).map_err(|cause| StoreError::new("read", &list, cause))?.unwrap_or_default();
         // A line that is no version can only come from somebody's hand; it helps nobody.
-        Ok(text.lines().filter_map(|line| Version::parse(line).ok()).collect())
+        Ok(String::from_utf8_lossy(&bytes).lines().filter_map(|line| Version::parse(line).ok()).collect())
     }
 
     /// The versions whose zip lies here, pseudo-versions too, in no order.
@@ -101,13 +93,9 @@ impl Store {
     /// (`go help goproxy`). What cannot be read is as good as absent.
     pub fn newest(&self, path: &ModulePath) -> Result<Option<Version>, StoreError> {
         let place = self.latest_of(path);
-        let mut text = String::new();
-        let read = File::open(&place).and_then(|file| file.take(MAX_LATEST).read_to_string(&mut text));
-        match read {
-            Ok(_) => Ok(serde_json::from_str::<Latest>(&text).ok().and_then(|info| Version::parse(&info.version).ok())),
-            Err(error) if is_absent(&error) || error.kind() == io::ErrorKind::InvalidData => Ok(None),
-            Err(cause) => Err(StoreError::new("read", &place, cause)),
-        }
+        let bytes = read(&place, MAX_LATEST).map_err(|cause| StoreError::new("read", &place, cause))?;
+        let info = bytes.and_then(|bytes| serde_json::from_slice::<Latest>(&bytes).ok());
+        Ok(info.and_then(|info| Version::parse(&info.version).ok()))
     }
 
     /// Notes the newest version of a module, whose `.info` this is.
@@ -170,9 +158,4 @@ impl Store {
     fn list_of(&self, path: &ModulePath) -> PathBuf {
         self.root.join("proxy").join(path.escaped()).join("@v/list")
     }
-}
-
-/// A path below a file, or longer than the file system takes, is a path with nothing there.
-pub(super) fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename)
 }

@@ -142,7 +142,8 @@ fn partial() {
             refused(&clone, &words, &["this is a partial clone", &format!("filter: {filter}"), "go.sum at the base"]);
         assert!(!output.contains("shallow"), "{output}");
         // The command that is named, as it is named.
-        let command = output.lines().find_map(|line| line.trim_start_matches("sumgate:").trim().strip_prefix("git -C ")).unwrap();
+        let command =
+            output.lines().find_map(|line| line.trim_start_matches("sumgate:").trim().strip_prefix("git -C ")).unwrap();
         let command: Vec<&str> = command.split(' ').collect();
         clone.git(&[&["-C"], &command[..]].concat());
         only_new(&clone, &words);

@@ -1,8 +1,6 @@
 //! `sumgate run`: the real `go` behind the gate.
 
-use std::io::{Read, Write};
 use std::path::Path;
-use std::process::Stdio;
 
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
@@ -10,7 +8,7 @@ use sumgate::demo::{Fault, Origin, World};
 use sumgate::dirhash::H1;
 use sumgate::module::ModuleVersion;
 
-use crate::fixture::{Go, Mirror, files, get, go_trial, origin, trial, wait};
+use crate::fixture::{Go, Mirror, files, go_trial, origin, trial};
 
 const MAIN: &str = "package main\n\nimport \"example.com/hello\"\n\nfunc main() { println(hello.Text()) }\n";
 const GO_MOD: &str = "module example.org/app\n\ngo 1.21\n\nrequire example.com/hello v1.1.0\n";
@@ -26,17 +24,12 @@ pub fn trials() -> Vec<Trial> {
         go_trial("gate: what nobody vouches for is not called proved", exempt_modules),
         go_trial("gate: an upstream that is named passes the database on, too", a_named_upstream),
         go_trial("gate: a toolchain comes through it, too", a_toolchain),
-        trial("gate: the code and the signals are the command's", codes_and_signals),
         trial("gate: results are written whatever comes, or the command does not start", results_are_written),
-        trial("gate: what cannot be started says why", what_cannot_start),
         go_trial("gate: one result that cannot be written does not take the other with it", one_result_is_lost),
         go_trial(
             "gate: a refusal is told when it happens, with its code, in the header and in the report",
             told_at_once,
         ),
-        trial("gate: the mirror answers its own command alone", its_own_command_alone),
-        trial("gate: what the command leaves running is named", left_running),
-        trial("gate: a refusal wins over the code of the command, and both are told", whose_code),
     ]
 }
 
@@ -48,7 +41,7 @@ fn app(go: &Path, goproxy: &str, gosumdb: &str) -> Go {
     app
 }
 
-fn read_json(app: &Go, name: &str) -> Value {
+pub fn read_json(app: &Go, name: &str) -> Value {
     serde_json::from_slice(&std::fs::read(app.home().join(name)).unwrap()).unwrap()
 }
 
@@ -245,112 +238,9 @@ fn told_at_once(go: &Path) {
     assert!(head.to_lowercase().contains("x-sumgate-refused: wrong-bytes"), "{head}");
 }
 
-fn its_own_command_alone() {
-    let home = here();
-    let mut command = home.command(Path::new(env!("CARGO_BIN_EXE_sumgate")));
-    let script = "echo $GOPROXY; read line";
-    command.args(["run", "--", "sh", "-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut running = crate::fixture::Running(command.spawn().unwrap());
-    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(running.0.stdout.take().unwrap()));
-    let url = lines.next().unwrap().unwrap();
-    let (address, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
-    let at = format!("http://{address}");
-    assert_eq!(get(&at, &format!("/{path}/")).status, 200);
-    for guess in ["/", "/example.com/hello/@v/list", "/sumdb/sum.golang.org/supported"] {
-        assert_eq!(get(&at, guess).status, 404, "{guess}");
-    }
-    for host in ["localhost:1", "evil.example", "127.0.0.1"] {
-        let answer = raw(address, &format!("GET /{path}/ HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n"));
-        assert!(answer.starts_with("HTTP/1.1 421 "), "{host}: {answer}");
-    }
-    let absolute = format!("GET http://evil.example/{path}/ HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
-    assert!(raw(address, &absolute).starts_with("HTTP/1.1 421 "));
-    drop(running.0.stdin.take());
-    wait(&mut running.0);
-}
-
-/// Sends bytes, and reads to the end.
-fn raw(address: &str, request: &str) -> String {
-    let mut stream = std::net::TcpStream::connect(address).unwrap();
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
-}
-
-fn left_running() {
-    let home = here();
-    let (code, output) =
-        home.sumgate(&["run", "--report", "report.json", "--", "sh", "-c", "sleep 7 >/dev/null 2>&1 &"]);
-    assert_eq!(code, Some(0), "a note: {output}");
-    assert!(output.contains("note[process-left]") && output.contains("(sleep)"), "{output}");
-    assert_eq!(read_json(&home, "report.json")["findings"][0]["code"], "process-left");
-    assert_eq!(home.sumgate(&["run", "--deny", "note", "--", "sh", "-c", "sleep 7 >/dev/null 2>&1 &"]).0, Some(120));
-    // One that is about to end is none.
-    let (_, output) = home.sumgate(&["run", "--", "sh", "-c", "sleep 0.2 >/dev/null 2>&1 &"]);
-    assert!(!output.contains("process-left"), "{output}");
-}
-
-fn whose_code() {
-    let home = here();
-    let config = "[[upstream]]\nurl = \"http://127.0.0.1:9\"\nserves = \"example.com/other\"\n";
-    home.write("sources.toml", config);
-    let ask = "import os, urllib.request, urllib.error\n\
-               try: urllib.request.urlopen(os.environ['GOPROXY'] + '/example.com/a/@v/v1.0.0.zip')\n\
-               except urllib.error.HTTPError: pass\n\
-               raise SystemExit(3)\n";
-    let words = ["run", "--config", "sources.toml", "--nosumdb", "example.com/a", "--", "python3", "-c", ask];
-    let (code, output) = home.sumgate(&words);
-    assert_eq!(code, Some(120), "{output}");
-    assert!(output.contains("REFUSED [no-source]"), "{output}");
-    assert!(output.contains("exit code 120 of sumgate") && output.contains("the command's own code is 3"), "{output}");
-    let (_, output) = home.sumgate(&[&words[..8], &[&ask.replace("SystemExit(3)", "SystemExit(120)")]].concat());
-    assert!(
-        output.contains("exit code 120 of sumgate") && output.contains("the command's own code is 120"),
-        "{output}"
-    );
-    // A code that is the command's is explained only where it could be the gate's.
-    for (own, is_told) in [(3, false), (120, true), (121, true), (122, true), (123, false)] {
-        let (code, output) = home.sumgate(&["run", "--", "sh", "-c", &format!("exit {own}")]);
-        let told = output.contains(&format!("exit code {own} of the command"));
-        assert_eq!((code, told, output.contains("of sumgate")), (Some(own), is_told, false), "{output}");
-    }
-    for words in [&["run", "--offline", "--anchor", "/no/such/file", "--", "true"][..], &["run", "--no-such-flag"]] {
-        let (code, output) = home.sumgate(words);
-        assert_eq!(code, Some(121), "{output}");
-        assert!(output.contains("exit code 121 of sumgate: the gate could not do its work"), "{output}");
-    }
-    let (code, output) = home.sumgate(&["run", "--", "no-such-command"]);
-    assert!(code == Some(127) && output.contains("exit code 127 of sumgate: the command is not found"), "{output}");
-}
-
-fn here() -> Go {
+pub fn here() -> Go {
     // No `go` is run: any path will do.
     Go::new(Path::new("/nonexistent"), "http://127.0.0.1:9", "sum.golang.org http://127.0.0.1:9")
-}
-
-fn codes_and_signals() {
-    let home = here();
-    assert_eq!(home.sumgate(&["run", "--", "sh", "-c", "exit 7"]).0, Some(7));
-    assert_eq!(home.sumgate(&["run", "--", "sh", "-c", "kill -9 $$"]).0, Some(137));
-    let (code, output) = home.sumgate(&["run", "--", "sh", "-c", "echo $GOPROXY $GOSUMDB $GOINSECURE $GOENV"]);
-    assert_eq!(code, Some(0));
-    let url = output.split_whitespace().next().unwrap();
-    assert!(url.starts_with("http://127.0.0.1:"), "{output}");
-    assert!(output.starts_with(&format!("{url} sum.golang.org {url} none off\n")), "{output}");
-    assert_eq!(url.rsplit('/').next().unwrap().len(), 32, "a path that nobody guesses: {url}");
-
-    // A signal goes to the command, which may take its time and choose its code.
-    let script = "trap 'echo asked; exit 9' TERM; echo ready; while :; do sleep 0.01; done";
-    let mut command = home.command(Path::new(env!("CARGO_BIN_EXE_sumgate")));
-    let mut running =
-        command.args(["run", "--", "sh", "-c", script]).stdout(std::process::Stdio::piped()).spawn().unwrap();
-    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(running.stdout.take().unwrap()));
-    assert_eq!(lines.next().unwrap().unwrap(), "ready");
-    let id = running.id().to_string();
-    assert!(std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
-    assert_eq!(lines.next().unwrap().unwrap(), "asked");
-    assert_eq!(wait(&mut running).code(), Some(9));
 }
 
 fn results_are_written() {
@@ -383,26 +273,4 @@ fn one_result_is_lost(go: &Path) {
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!((output.status.code(), said.contains("cannot write fd:3")), (Some(121), true), "{said}");
     assert_eq!(read_json(&app, "attest.json")["_type"], "https://in-toto.io/Statement/v1");
-}
-
-fn what_cannot_start() {
-    let ends = |home: &Go, words: &[&str], ended: i32, why: &str| {
-        let (code, output) = home.sumgate(words);
-        assert_eq!(code, Some(ended), "{words:?}: {output}");
-        assert!(output.contains(why), "{words:?} does not say {why:?}: {output}");
-    };
-    let fails = |home: &Go, words: &[&str], why: &str| ends(home, words, 121, why);
-    ends(&here(), &["run", "--", "no-such-command"], 127, "cannot run no-such-command");
-    ends(&here(), &["run", "--", "./no-such-command"], 127, "cannot run ./no-such-command");
-    let home = here();
-    home.write("data", "no program");
-    home.write("folder/x", "");
-    ends(&home, &["run", "--", "./data"], 126, "cannot run ./data");
-    ends(&home, &["run", "--", "./folder"], 126, "cannot run ./folder");
-    fails(&here(), &["run"], "required");
-    fails(&here(), &["run", "--no-such-flag", "--", "true"], "--no-such-flag");
-    assert_eq!(here().sumgate(&["run", "--help"]).0, Some(0));
-    fails(&here().set("GOPROXY", "direct"), &["run", "--", "true"], "names no proxy");
-    fails(&here().set("GOSUMDB", "off"), &["run", "--", "true"], "--sumdb sum.golang.org");
-    fails(&here(), &["run", "--report", "/no/such/folder/x", "--", "true"], "cannot write /no/such/folder/x");
 }

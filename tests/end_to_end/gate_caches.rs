@@ -59,7 +59,7 @@ impl Jobs {
     }
 
     pub fn run(&self, secret: &str, words: &[&str]) -> Ended {
-        self.run_in(self.home(secret), words)
+        self.run_in(&self.home(secret), words)
     }
 
     /// A home on a new machine.
@@ -69,7 +69,7 @@ impl Jobs {
         home.set("SUMGATE_CACHE_KEY", secret)
     }
 
-    pub fn run_in(&self, app: Go, words: &[&str]) -> Ended {
+    pub fn run_in(&self, app: &Go, words: &[&str]) -> Ended {
         app.write("main.go", MAIN);
         app.write("go.mod", GO_MOD);
         let data = ["run", "--report", "report.json", "--data", self.data.path().to_str().unwrap()];
@@ -198,7 +198,11 @@ fn public_key(go: &Path) {
     let forging = "go build -o app . && chmod -R u+w $GOMODCACHE && sed -i s/HONEST/FORGED/ $GOMODCACHE/example.com/mark@v1.0.0/a.go && go build -o app .";
     let bad = jobs.run("", &["--cache-public-key", &key, "--", "sh", "-c", forging]);
     assert_eq!((bad.code, bad.says.as_str()), (Some(120), "FORGED-MARK"), "{}", bad.output);
-    assert!(bad.output.contains("[module-not-released]") && !bad.output.contains("files of the caches in"), "{}", bad.output);
+    assert!(
+        bad.output.contains("[module-not-released]") && !bad.output.contains("files of the caches in"),
+        "{}",
+        bad.output
+    );
     jobs.build(SECRET).is_clean();
 }
 

@@ -76,7 +76,7 @@ fn planted_hash(go: &Path) {
 fn unproved(go: &Path) {
     let jobs = Jobs::new(go);
     for nth in 0..2 {
-        let ended = jobs.run_in(jobs.home(SECRET).set("GONOSUMDB", "example.com/mark"), &BUILD);
+        let ended = jobs.run_in(&jobs.home(SECRET).set("GONOSUMDB", "example.com/mark"), &BUILD);
         assert_eq!((ended.code, codes(&ended)), (Some(0), vec!["private-unproved"]), "job {nth}: {}", ended.output);
         assert!(ended.output.contains(&format!("{MARK} was released unproved")), "{}", ended.output);
         assert!(ended.output.contains("sealed "), "{}", ended.output);

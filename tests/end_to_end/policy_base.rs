@@ -178,7 +178,8 @@ fn folder_becomes_link() {
             assert_eq!(
                 (code, found),
                 (Some(1), vec!["policy-loosened", "policy-denied"]),
-                "{target:?} {name}: {report:#}"
+                "{} {name}: {report:#}",
+                target.display()
             );
         }
     }

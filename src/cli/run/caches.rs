@@ -9,18 +9,20 @@ use tlog::{Signer, VerifierKey};
 use tokio::task::spawn_blocking;
 
 use super::{Cache, RunArgs};
-use crate::artifact::Kind;
+use crate::artifact::{Artifact, Kind};
 use crate::audit::{Audit, Entry, read_module_cache};
 use crate::cli::exit::Failure;
 use crate::cli::out;
+use crate::cli::policies::Policies;
 use crate::dirhash::H1;
 use crate::fault::Fault;
 use crate::finding::{Code, Finding, Severity};
 use crate::gate::seal::Sealed;
-use crate::gate::{self, CacheUse, Caches, Known, KnownFile, ModuleCache, Outcome, RunFolder, Whose, seal};
+use crate::gate::{self, CacheUse, Caches, Known, KnownFile, ModuleCache, Outcome, RunFolder, Whose, cut, seal};
 use crate::goenv::GoEnv;
 use crate::gosum::AnyHash;
 use crate::module::{ModuleVersion, Patterns};
+use crate::policy::{Age, Facts};
 use crate::store::Store;
 use crate::sumdb::Client;
 
@@ -96,13 +98,41 @@ impl Kept {
         Ok(Self { folder, signer, bin, caches, usage, sealed, known, exempt, accepted, findings })
     }
 
-    /// Hashes and proves what lies in an inherited module cache. Returns whether the command may use it: not if there are
+    /// Judges the modules that a seal covers: a policy may have changed since. Returns whether the command may use them.
+    ///
+    /// By name, by size, and by whether a database knows them: a record is not looked up again, so a `min-age` that grew since
+    /// is not seen for what is proved.
+    pub(super) fn judge_sealed(&mut self, policies: &Policies, deny: Severity) -> bool {
+        let ModuleCache::Own(cache) = &self.caches.modules else { return true };
+        let zips = self.known.iter().filter(|((_, kind), _)| *kind == Kind::Zip);
+        let facts = zips.map(|((module, kind), file)| {
+            let artifact = Artifact { module: module.clone(), kind: *kind };
+            let zip = cache.join("cache/download").join(artifact.path());
+            // As for what comes through the gate: nothing tells the age of what no database knows.
+            let age = (!file.proved).then_some(Age::Unknown);
+            let zip_size = zip.symlink_metadata().ok().map(|found| found.len());
+            Facts { in_database: Some(file.proved), age, zip_size, ..Facts::of(module.clone()) }
+        });
+        let help = format!(
+            "Take another version, or ask the owner of the policy for an exception. If the build does not need it any more, \
+             remove the kept caches: {}.",
+            self.folder.root().display()
+        );
+        let findings = policies.denied(&facts.collect::<Vec<_>>()).into_iter();
+        let findings: Vec<Finding> = findings.map(|found| Finding { help: Some(help.clone()), ..found }).collect();
+        let is_right = findings.iter().all(|finding| finding.severity() < deny);
+        self.findings.extend(cut(findings));
+        is_right
+    }
+
+    /// Hashes and proves what lies in an inherited module cache, and judges it by the policies. Returns whether the command may use it: not if there are
     /// findings that are denied, or if the database signed two histories.
     pub(super) async fn prove_inherited(
         &mut self,
         go: &GoEnv,
         clients: &[Client],
         exempt: &Patterns,
+        policies: &Policies,
         deny: Severity,
     ) -> Result<bool, Failure> {
         let ModuleCache::Inherited(cache) = self.caches.modules.clone() else { return Ok(true) };
@@ -118,9 +148,11 @@ impl Kept {
         };
         self.exempt = exempt.clone();
         let (clients, exempt) = (clients.to_vec(), exempt.clone());
-        let audit =
-            Audit { clients, exempt, at_once: AT_ONCE, policy: None, base_policy: None, now: SystemTime::now() };
-        let report = audit.run(&entries, &AtomicUsize::new(0)).await;
+        let (policy, base_policy) = (policies.now.clone(), policies.base.clone().map(|(_, policy)| policy));
+        let audit = Audit { clients, exempt, at_once: AT_ONCE, policy, base_policy, now: SystemTime::now() };
+        let mut report = audit.run(&entries, &AtomicUsize::new(0)).await;
+        // An exception may be for what comes through the gate.
+        report.findings.retain(|finding| finding.code != Code::UnusedException);
         if report.misbehaviour.is_some() {
             self.findings.extend(report.findings);
             return Ok(false);

@@ -8,13 +8,13 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::store::StoreError;
+use super::StoreError;
 
 /// For the owner only.
-pub(super) const PRIVATE: u32 = 0o700;
+pub(crate) const PRIVATE: u32 = 0o700;
 
 /// Removes a file, a link or a folder, if it is there.
-pub(super) fn remove(path: &Path) -> Result<(), StoreError> {
+pub(crate) fn remove(path: &Path) -> Result<(), StoreError> {
     let failed = |cause| StoreError::new("remove", path, cause);
     match path.symlink_metadata() {
         Ok(found) if found.is_dir() => fs::remove_dir_all(path).or_else(|_| flatten(path)).map_err(failed),
@@ -68,7 +68,7 @@ fn above(path: &Path) -> io::Result<&Path> {
 }
 
 /// Lets the owner read, search and change a folder.
-pub(super) fn open_up(folder: &Path) -> io::Result<()> {
+pub(crate) fn open_up(folder: &Path) -> io::Result<()> {
     fs::set_permissions(folder, fs::Permissions::from_mode(PRIVATE))
 }
 

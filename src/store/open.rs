@@ -1,0 +1,77 @@
+//! Files of the data folder, opened: it may have been restored from a cache that others wrote, with pipes and devices in it.
+//!
+//! What is no regular file was not written by this program. It is as good as absent, and nobody waits for it; whatever is put
+//! in its place goes over it.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+use crate::tree::{open_regular, read_bounded};
+
+/// No link is opened, and no pipe is waited for.
+const FLAGS: i32 = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits().cast_signed();
+
+/// Opens a file to read it; `None` if there is none.
+pub(super) fn open(path: &Path) -> io::Result<Option<File>> {
+    match open_regular(path) {
+        Err(error) if is_absent(&error) => Ok(None),
+        opened => opened,
+    }
+}
+
+/// Reads a file; `None` if there is none, or if it has more than `max` bytes.
+pub(super) fn read(path: &Path, max: usize) -> io::Result<Option<Vec<u8>>> {
+    open(path)?.map_or(Ok(None), |file| read_bounded(file, max as u64))
+}
+
+/// Opens a file to write to it, as `how` says. A link, a pipe or the like in its place is removed.
+pub(super) fn open_to_write(path: &Path, how: &mut fs::OpenOptions) -> io::Result<File> {
+    if path.symlink_metadata().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+        fs::remove_file(path)?;
+    }
+    how.custom_flags(FLAGS).open(path)
+}
+
+/// A path below a file, or longer than the file system takes, is a path with nothing there.
+pub(super) fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::io::Write;
+    use std::os::unix::fs::symlink;
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+    use super::*;
+
+    #[test]
+    fn only_regular_files_are_there_and_others_make_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("file"), "12345").unwrap();
+        fs::create_dir(path("folder")).unwrap();
+        symlink("file", path("link")).unwrap();
+        symlink("/dev/zero", path("zero")).unwrap();
+        mknodat(CWD, path("fifo"), FileType::Fifo, Mode::RWXU, 0).unwrap();
+        assert_eq!((read(&path("file"), 5).unwrap(), read(&path("file"), 4).unwrap()), (Some(b"12345".to_vec()), None));
+        for name in ["folder", "link", "zero", "fifo", "none", "file/below"] {
+            assert!(open(&path(name)).unwrap().is_none(), "{name}");
+        }
+        for name in ["link", "zero", "fifo", "file"] {
+            let mut file = open_to_write(&path(name), File::options().create(true).append(true)).unwrap();
+            file.write_all(b"6").unwrap();
+        }
+        assert_eq!(fs::read(path("file")).unwrap(), b"123456");
+        for name in ["link", "zero", "fifo"] {
+            assert_eq!(read(&path(name), 1).unwrap(), Some(b"6".to_vec()), "{name}");
+        }
+    }
+}
