@@ -258,7 +258,7 @@ pub(super) struct PolicyArgs {
     /// Let the present policy decide alone, although it may let in what the one at --base refuses
     ///
     /// Set it where the author of the change cannot: without it such a change is the finding policy-loosened.
-    #[arg(long, env = "SUMGATE_ACCEPT_POLICY_CHANGE")]
+    #[arg(long, env = "SUMGATE_ACCEPT_POLICY_CHANGE", value_parser = clap::builder::FalseyValueParser::new())]
     pub(super) accept_policy_change: bool,
 }
 

@@ -71,8 +71,9 @@ struct Setting<'a> {
 }
 
 fn gated(args: &RunArgs) -> Result<u8, Failure> {
-    let setting = Setting::of(args)?;
+    // First of all: what an earlier run wrote must not be taken for this one's, however early this one ends.
     let results = Results::open(args)?;
+    let setting = Setting::of(args)?;
     let http = if args.offline { HttpClient::offline() } else { config::http()? };
     let store = Arc::new(config::store(args.state.data.as_deref())?.auditing(vec![ages::tree_here()?]));
     let policies = setting.policies.all();
@@ -114,7 +115,10 @@ impl<'a> Setting<'a> {
         }
         let said = said(args, &go, direct)?;
         let exempt = config::surrounding_exempt(&args.surrounding.nosumdb, &go)?.with(said.private());
-        let policies = Policies::of(&args.policy, args.base.as_deref().map(Bases::of).as_mut(), &[".".into()])?;
+        let mut bases = args.base.as_deref().map(Bases::of);
+        // A base that cannot be asked is no base that says nothing.
+        bases.as_mut().map(|bases| bases.at(&here).map(|_| ())).transpose()?;
+        let policies = Policies::of(&args.policy, bases.as_mut(), &[".".into()])?;
         Ok(Self { args, go, written, said, exempt, policies, here, home, workspace })
     }
 

@@ -271,6 +271,11 @@ fn gate(go: &Path) {
     assert_eq!((code, codes(&report)), (Some(0), Vec::new()), "{output}");
     let (code, output, _) = run(&["--base", "no-such-branch"]);
     assert_eq!((code, output.contains("no-such-branch")), (Some(121), true), "{output}");
+    // A base that cannot be asked, and what an earlier run wrote.
+    std::fs::rename(home.home().join(".git"), home.root().join("git")).unwrap();
+    home.write("report.json", "{\"old\": true}");
+    let (code, output, report) = run(&["--base", "main"]);
+    assert_eq!((code, output.contains("is in no git repository"), report), (Some(121), true, Value::Null), "{output}");
     let (code, output, _) = run(&["--no-policy"]);
     assert_eq!((code, output.contains(", no policy")), (Some(0), true), "{output}");
 }
