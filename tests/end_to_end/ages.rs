@@ -192,8 +192,13 @@ fn run_and_serve() {
     let data = job.home().join(".data");
     remember(&data, &[(100, origin.world().size())]);
     // The command is a request for the zip to its own mirror.
-    let fetch = "curl -si $GOPROXY/example.com/hello/@v/v1.0.0.zip | head -1";
-    let run = |data: &str| job.sumgate(&["run", "--data", data, "--upstream", &url, "--", "sh", "-c", fetch]);
+    let fetch = "import os, urllib.request, urllib.error\ntry:\n    answer = \
+                 urllib.request.urlopen(os.environ['GOPROXY'] + '/example.com/hello/@v/v1.0.0.zip')\n    \
+                 print(answer.status, answer.reason)\nexcept urllib.error.HTTPError as error:\n    print(error.code, \
+                 error.reason)\n";
+    let named = ["--upstream", &url, "--sumdb", &sumdb];
+    let run =
+        |data: &str| job.sumgate(&[&["run", "--data", data], &named[..], &["--", "python3", "-c", fetch]].concat());
     let (code, said) = run(".data");
     assert_eq!((code, said.matches(UNCOUNTED).count()), (Some(120), 1), "{said}");
     assert!(said.contains("403 Forbidden") && said.contains("its age in the log is not known"), "{said}");

@@ -39,6 +39,8 @@ fn app(go: &Path, origin: &Origin) -> Go {
 /// Runs the gate, which must pass; returns the codes of its findings, and its report.
 #[track_caller]
 fn passes(app: &Go, words: &[&str]) -> (Vec<String>, Value, String) {
+    // A job begins with a fresh checkout.
+    let _ = std::fs::remove_file(app.home().join("app"));
     let (code, output) = app.sumgate(&[&["run", "--report", "report.json"], words].concat());
     assert_eq!(code, Some(0), "{words:?}: {output}");
     let report: Value = serde_json::from_slice(&std::fs::read(app.home().join("report.json")).unwrap()).unwrap();

@@ -47,6 +47,8 @@ pub fn app(go: &Path, origin: &Origin) -> Go {
 
 /// Runs the gate; returns its exit code, what it said, and the codes of its findings.
 pub fn gate(app: &Go, words: &[&str]) -> (Option<i32>, String, Vec<String>) {
+    // A job begins with a fresh checkout.
+    let _ = std::fs::remove_file(app.home().join("app"));
     let (code, output) = app.sumgate(&[&["run", "--report", "report.json"], words].concat());
     let report = std::fs::read(app.home().join("report.json")).unwrap_or_default();
     let report: Value = serde_json::from_slice(&report).unwrap_or_default();

@@ -168,13 +168,17 @@ impl Kept {
         }
         let named = |finding: &Finding| finding.module.clone();
         let skipped = report.skipped.iter().map(|line| line.module.clone());
+        // A name that looks private was asked of nobody, and is told as such.
+        let held_back = |finding: &&Finding| finding.code == Code::PrivateName;
+        let unasked: HashSet<String> = report.findings.iter().filter(held_back).filter_map(named).collect();
         let open: HashSet<String> = report.findings.iter().filter_map(named).chain(skipped).collect();
         for entry in &entries {
             if let Entry::Hash(at) = entry
                 && let AnyHash::H1(h1) = at.hash
-                && !open.contains(&at.module.to_string())
+                && (!open.contains(&at.module.to_string()) || unasked.contains(&at.module.to_string()))
             {
-                self.known.insert((at.module.clone(), at.kind), KnownFile { h1, proved: true });
+                let proved = !unasked.contains(&at.module.to_string());
+                self.known.insert((at.module.clone(), at.kind), KnownFile { h1, proved });
                 if at.kind == Kind::Zip {
                     self.accepted.insert(at.module.clone(), h1);
                 }
