@@ -7,7 +7,7 @@ use libtest_mimic::Trial;
 use sumgate::demo::Origin;
 
 use crate::fixture::{Go, fifo, go_trial, origin};
-use crate::gate_ways::{BUILD, FORGED, HONEST, app, gate, module_with, patch, says};
+use crate::gate_ways::{BUILD, FORGED, HONEST, app, gate_again, module_with, patch, says};
 
 pub fn trials() -> Vec<Trial> {
     vec![
@@ -28,7 +28,7 @@ const SECRET: &str = "PRIVATE+KEY+ci.example.com+3ec65fd6+AQMDAwMDAwMDAwMDAwMDAw
 
 #[track_caller]
 fn ends(app: &Go, words: &[&str], code: i32, codes: &[&str]) -> String {
-    let (ended, output, findings) = gate(app, words);
+    let (ended, output, findings) = gate_again(app, words);
     assert_eq!((ended, findings), (Some(code), codes.iter().map(ToString::to_string).collect()), "{words:?}: {output}");
     output
 }
@@ -151,7 +151,7 @@ fn sealed_and_denied(go: &Path) {
     app.git(&["commit", "--quiet", "-m", "deny"]);
     app.write("sumgate.toml", "");
     let based = [&["--base", "HEAD"], &words[..]].concat();
-    let (code, output, findings) = gate(&app, &based);
+    let (code, output, findings) = gate_again(&app, &based);
     assert!(code == Some(120) && findings.contains(&"policy-denied".to_owned()), "{output}");
     assert!(output.contains("by the policy at the base") && !app.home().join("ran").exists(), "{output}");
     // The way out that the finding names.
