@@ -7,7 +7,7 @@ use libtest_mimic::Trial;
 use sumgate::demo::Origin;
 
 use crate::fixture::{Go, fifo, go_trial, origin};
-use crate::gate_ways::{BUILD, FORGED, HONEST, app, gate_again, module_with, patch, says};
+use crate::gate_ways::{BUILD, FORGED, HONEST, app, gate, gate_again, module_with, patch, says};
 
 pub fn trials() -> Vec<Trial> {
     vec![
