@@ -8,6 +8,7 @@
 //! the files, and so does the report. A line that could not be checked is in [`Report::unchecked`], never silently right.
 
 mod cache;
+mod counts;
 mod find;
 mod judge;
 mod private;

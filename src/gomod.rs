@@ -3,10 +3,16 @@
 //! Lines of words; `//` begins a comment; words may be quoted with `"` or `` ` ``; `verb ( … )` holds one line each
 //! (<https://go.dev/ref/mod#go-mod-file>). Verbs that nobody here asks for are skipped.
 
+mod lines;
+
+use std::collections::{HashMap, HashSet};
+
 use crate::module::{ModulePath, ModuleVersion, Version};
 
-/// What is kept of a comment, in characters: `go` shows no more of a rationale than 500 bytes.
-const MAX_COMMENT: usize = 200;
+use lines::{Line, Lines};
+
+/// The verbs of lines that name a version of `go`.
+const TOOLCHAIN_VERBS: [&str; 2] = ["go", "toolchain"];
 /// A hundred times what the go.mod with the most that is known has.
 const MAX_RETRACTIONS: usize = 10_000;
 
@@ -62,22 +68,6 @@ pub struct GoModError {
     why: String,
 }
 
-/// A line in words, with the comment that belongs to it. A line of a block has the verb of the block before it.
-struct Line {
-    number: u32,
-    words: Vec<String>,
-    comment: String,
-}
-
-/// The lines of a go.mod that say something.
-struct Lines<'t> {
-    texts: std::iter::Zip<std::ops::RangeFrom<u32>, std::str::Lines<'t>>,
-    /// The verb of the block, and its comment.
-    block: Option<(String, String)>,
-    /// Whole-line comments belong to the line below them.
-    above: Vec<String>,
-}
-
 impl GoMod {
     /// Reads a go.mod.
     ///
@@ -112,16 +102,23 @@ impl GoMod {
         Ok(())
     }
 
-    /// The module version that stands for a requirement once replacements are applied; `None` for a folder.
-    pub fn resolved(&self, require: &Require) -> Option<ModuleVersion> {
-        let (path, version) = (require.module.path.as_ref(), require.module.version.as_ref());
-        let of_path = || self.replaces.iter().filter(|replace| replace.old.0 == path);
-        let exact = of_path().find(|replace| replace.old.1.as_deref() == Some(version));
-        match exact.or_else(|| of_path().find(|replace| replace.old.1.is_none())) {
-            None => Some(require.module.clone()),
-            Some(Replace { new: (path, Some(version)), .. }) => module(path, version).ok(),
-            Some(Replace { new: (_, None), .. }) => None,
+    /// The requirements with the module version that stands for each once replacements are applied; `None` for a folder.
+    pub fn resolved(&self) -> impl Iterator<Item = (&Require, Option<ModuleVersion>)> {
+        // Of two replacements of the same, the first counts. A map: a file may have 100,000 of both.
+        let mut replaces: HashMap<(&str, Option<&str>), &Replace> = HashMap::new();
+        for replace in &self.replaces {
+            replaces.entry((&replace.old.0, replace.old.1.as_deref())).or_insert(replace);
         }
+        self.requires.iter().map(move |require| {
+            let (path, version) = (require.module.path.as_ref(), require.module.version.as_ref());
+            let found = replaces.get(&(path, Some(version))).or_else(|| replaces.get(&(path, None)));
+            let stands = match found {
+                None => Some(require.module.clone()),
+                Some(Replace { new: (path, Some(version)), .. }) => module(path, version).ok(),
+                Some(Replace { new: (_, None), .. }) => None,
+            };
+            (require, stands)
+        })
     }
 }
 
@@ -150,6 +147,12 @@ pub fn names_a_module(text: &str) -> bool {
     Lines::of(text).filter_map(Result::ok).any(|line| matches!(&line.words[..], [verb, _] if verb == "module"))
 }
 
+/// Whether a text may be a go.work: it uses a folder, or names a version of `go`.
+pub fn may_be_a_workspace(text: &str) -> bool {
+    let starts = |line: Line| line.words.first().is_some_and(|verb| verb == "use");
+    !toolchain_lines(text).is_empty() || Lines::of(text).filter_map(Result::ok).any(starts)
+}
+
 /// A `go` or `toolchain` line of a go.mod or go.work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ToolchainLine {
@@ -161,14 +164,31 @@ pub struct ToolchainLine {
     pub line: u32,
 }
 
-/// The lines that name a version of `go`. As with retractions, no line hides the others.
+/// The lines that name a version of `go`, in order. As with retractions, no line hides the others.
+///
+/// Before `go` parses the file, it looks for such lines with a scanner that knows no blocks and no quotes
+/// (`cmd/go/internal/gover`, GoModLookup). So a line counts if the scanner takes it, or else if the parser does.
 pub fn toolchain_lines(text: &str) -> Vec<ToolchainLine> {
-    let read = |line: Line| {
+    let mut lines: Vec<ToolchainLine> =
+        (1..).zip(text.split('\n')).filter_map(|(number, line)| scanned(line, number)).collect();
+    let taken: HashSet<u32> = lines.iter().map(|line| line.line).collect();
+    let parsed = Lines::of(text).filter_map(Result::ok).filter(|line| !taken.contains(&line.number));
+    lines.extend(parsed.filter_map(|line| {
         let (first, rest) = line.words.split_first()?;
-        let verb = ["go", "toolchain"].into_iter().find(|verb| verb == first)?;
+        let verb = TOOLCHAIN_VERBS.into_iter().find(|verb| verb == first)?;
         Some(ToolchainLine { verb, name: rest.join(" "), line: line.number })
-    };
-    Lines::of(text).filter_map(Result::ok).filter_map(read).collect()
+    }));
+    lines.sort_by_key(|line| line.line);
+    lines
+}
+
+/// As `go` scans: the verb first, white space behind it, and what stands before a comment.
+fn scanned(line: &str, number: u32) -> Option<ToolchainLine> {
+    let line = line.trim();
+    let behind = |verb: &str| line.strip_prefix(verb).filter(|rest| rest.starts_with([' ', '\t']));
+    let (verb, rest) = TOOLCHAIN_VERBS.into_iter().find_map(|verb| Some((verb, behind(verb)?)))?;
+    let name = rest.split_once("//").map_or(rest, |(name, _)| name).trim().to_owned();
+    Some(ToolchainLine { verb, name, line: number })
 }
 
 /// The folders of the modules that a go.work uses (<https://go.dev/ref/mod#go-work-file>), as written there.
@@ -221,51 +241,6 @@ impl Retraction {
     }
 }
 
-impl<'t> Lines<'t> {
-    fn of(text: &'t str) -> Self {
-        Self { texts: (1..).zip(text.lines()), block: None, above: Vec::new() }
-    }
-}
-
-impl Iterator for Lines<'_> {
-    type Item = Result<Line, GoModError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            let (number, text) = self.texts.next()?;
-            let (mut words, comment) = match words(text) {
-                Ok(read) => read,
-                Err(why) => return Some(Err(GoModError { line: number, why })),
-            };
-            if words.is_empty() {
-                if comment.is_empty() {
-                    self.above.clear();
-                } else {
-                    self.above.push(comment);
-                }
-                continue;
-            }
-            self.above.push(comment);
-            let comment = std::mem::take(&mut self.above).join(" ");
-            let mut comment: String = comment.trim().chars().take(MAX_COMMENT).collect();
-            let shape: Vec<&str> = words.iter().map(String::as_str).collect();
-            match (&self.block, &shape[..]) {
-                (Some(_), [")"]) => self.block = None,
-                (Some((verb, of_block)), _) => {
-                    if comment.is_empty() {
-                        comment.clone_from(of_block);
-                    }
-                    words.insert(0, verb.clone());
-                    return Some(Ok(Line { number, words, comment }));
-                }
-                (None, [verb, "("]) => self.block = Some(((*verb).to_owned(), comment)),
-                (None, [_, "(", ")"]) => {}
-                (None, _) => return Some(Ok(Line { number, words, comment })),
-            }
-        }
-    }
-}
-
 fn module(path: &str, version: &str) -> Result<ModuleVersion, String> {
     let path = ModulePath::parse(path).map_err(|error| error.to_string())?;
     let version = Version::parse(version).map_err(|error| error.to_string())?;
@@ -293,36 +268,6 @@ fn retraction(words: &[&str], rationale: &str) -> Result<Retraction, String> {
         };
     let version = |text: &str| Version::parse(text).map_err(|error| error.to_string());
     Ok(Retraction { low: version(low)?, high: version(high)?, rationale: rationale.to_owned() })
-}
-
-/// The words of a line and its comment.
-fn words(line: &str) -> Result<(Vec<String>, String), String> {
-    let mut words = Vec::new();
-    let mut rest = line.trim_start();
-    while !rest.is_empty() {
-        if let Some(comment) = rest.strip_prefix("//") {
-            return Ok((words, comment.trim().to_owned()));
-        }
-        let (word, behind) = match rest.chars().next() {
-            Some(quote @ ('"' | '`')) => {
-                let (word, behind) = rest[1..].split_once(quote).ok_or("a quote is not closed")?;
-                if quote == '"' && word.contains('\\') {
-                    return Err("a quoted word with a backslash".to_owned());
-                }
-                (word, behind)
-            }
-            Some(bracket @ ('(' | ')')) => rest.split_at(bracket.len_utf8()),
-            _ => {
-                let ends =
-                    |(at, c): (usize, char)| c.is_whitespace() || "()".contains(c) || rest[at..].starts_with("//");
-                let end = rest.char_indices().find(|found| ends(*found)).map_or(rest.len(), |(at, _)| at);
-                rest.split_at(end)
-            }
-        };
-        words.push(word.to_owned());
-        rest = behind.trim_start();
-    }
-    Ok((words, String::new()))
 }
 
 #[cfg(test)]
@@ -363,7 +308,7 @@ retract (
         let lines: Vec<u32> = go_mod.requires.iter().map(|require| require.line).collect();
         assert_eq!(lines, [6, 8, 9]);
         let resolved: Vec<Option<String>> =
-            go_mod.requires.iter().map(|require| go_mod.resolved(require).map(|m| m.to_string())).collect();
+            go_mod.resolved().map(|(_, stands)| stands.map(|module| module.to_string())).collect();
         let expected = [
             None,
             Some("fork.com/f/v2@v2.1.1".to_owned()),
@@ -407,7 +352,7 @@ retract (
     fn a_comment_is_cut_and_more_retractions_than_anybody_makes_are_an_error() {
         let long = format!("// {}\nretract (\n\tv1.0.0\n\tv1.1.0\n)\n", "word ".repeat(100_000));
         let found = retractions(&long).unwrap();
-        assert_eq!(found.iter().map(|one| one.rationale.chars().count()).collect::<Vec<_>>(), [MAX_COMMENT; 2]);
+        assert_eq!(found.iter().map(|one| one.rationale.chars().count()).collect::<Vec<_>>(), [lines::MAX_COMMENT; 2]);
         let many: String = (0..=MAX_RETRACTIONS).map(|nth| format!("retract v1.0.{nth}\n")).collect();
         assert_eq!(retractions(&many), Err(TooManyRetractions));
     }
@@ -424,8 +369,39 @@ retract (
         let found = folders(text);
         let replaced = [("c.com/d", "./d"), ("c.com/e", "/e")].map(|(old, new)| (old.to_owned(), new.to_owned()));
         assert_eq!((found.used, found.replaced, found.unread), (vec!["./a".to_owned()], replaced.to_vec(), None));
-        // `go` reads escapes in quotes, and this parser does not.
-        assert_eq!(folders("go 1.26\nreplace a.com/b => \"\\x2e/b\"\n").unread, Some(2));
+        // Escapes are read as `go` reads them, but for a path that is no text.
+        assert_eq!(folders("replace a.com/b => \"\\x2e/b\"\n").replaced, [("a.com/b".to_owned(), "./b".to_owned())]);
+        assert_eq!(folders("go 1.26\nreplace a.com/b => \"\\xff/b\"\n").unread, Some(2));
+    }
+
+    #[test]
+    fn a_bracket_opens_a_block_only_unquoted_and_at_the_end() {
+        for opens in ["ignore \"(\"", "ignore `(`", "ignore ( x", "tool ( ) // )", "ignore (\n\t\"x\"\n\t)"] {
+            let text = format!("{opens}\nrequire c.com/d v1.0.0\nretract v1.0.0\nuse ./a\n");
+            assert_eq!(GoMod::parse(&text).unwrap().requires.len(), 1, "{text}");
+            assert_eq!(retractions(&text).unwrap().len(), 1, "{text}");
+            assert_eq!(used_folders(&text), ["./a"], "{text}");
+        }
+        assert_eq!(used_folders("use (\n\t\")\"\n\t./a\n)\n"), [")", "./a"], "a quoted one closes no block");
+        assert_eq!(used_folders("use a (\n\t./b\n)\nuse ./c\n"), ["./c"], "a block of two words is none of its verb");
+    }
+
+    #[test]
+    fn toolchain_lines_are_those_that_go_scans_for() {
+        let found = |text: &str| -> Vec<(u32, String)> {
+            toolchain_lines(text).into_iter().map(|line| (line.line, format!("{} {}", line.verb, line.name))).collect()
+        };
+        let toolchain = |line| vec![(line, "toolchain go1.99.1".to_owned())];
+        for (text, line) in [
+            ("exclude (\n\ttoolchain go1.99.1\n)\n", 2),
+            ("tool (\n\n  toolchain\tgo1.99.1 // x\n)\n", 3),
+            ("ignore \"(\"\ntoolchain go1.99.1//x\n", 2),
+            ("foo (\n\tbar\ntoolchain go1.99.1\r\n", 3),
+            ("toolchain (\n\tgo1.99.1\n)\n", 2),
+        ] {
+            assert_eq!(found(text).pop(), toolchain(line).pop(), "{text:?}");
+        }
+        assert_eq!(found("golang 1.99\n// go 1.99\nrequire go v1.0.0\n"), []);
     }
 
     #[test]

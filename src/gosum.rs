@@ -6,5 +6,5 @@
 mod file;
 mod record;
 
-pub use file::{AnyHash, SumContent, SumHash, SumLine, parse_go_sum};
+pub use file::{AnyHash, SumContent, SumHash, SumLine, go_sum_lines, parse_go_sum};
 pub use record::{RecordLines, RecordLinesError, parse_record_text};

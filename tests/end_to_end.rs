@@ -27,6 +27,8 @@ mod ahead;
 mod attacks;
 #[path = "end_to_end/audit.rs"]
 mod audit;
+#[path = "end_to_end/audit_attack.rs"]
+mod audit_attack;
 #[path = "end_to_end/audit_base.rs"]
 mod audit_base;
 #[path = "end_to_end/audit_cache.rs"]
@@ -119,6 +121,7 @@ fn main() {
     trials.extend(shared_folder::trials());
     trials.extend(cli::trials());
     trials.extend(audit::trials());
+    trials.extend(audit_attack::trials());
     trials.extend(audit_base::trials());
     trials.extend(base_git::trials());
     trials.extend(base_name::trials());

@@ -4,10 +4,13 @@
 //! `go`, the data folder, and what `--exclude` names are left out; all but `.git` is told.
 
 use std::collections::{BTreeSet, HashSet};
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
+use super::counts::{is_go_mod, is_go_work, is_standard};
 use super::read::MAX_FILE;
 use crate::gomod::used_folders;
 use crate::module::{PatternError, Patterns};
@@ -143,13 +146,16 @@ pub fn find(path: &Path, left_out: &LeftOut) -> Result<Found, FindError> {
             target.is_named = true;
         }
         let tree = Tree::around(folder).map_err(unreadable)?;
-        return Ok(Found { tree, targets, excluded: Vec::new(), vendored: Vec::new() });
+        let mut found = Found { tree, targets, excluded: Vec::new(), vendored: Vec::new() };
+        found.leave_out_other_files();
+        return Ok(found);
     }
     let tree = Tree::around(path).map_err(unreadable)?;
     let found = Found { tree, targets: Vec::new(), excluded: Vec::new(), vendored: Vec::new() };
     let mut walk = Walk { root: path, real: path.canonicalize().map_err(unreadable)?, left_out, found, folders: 0 };
     walk.folder(Path::new(""), 0, None)?;
     let mut found = walk.found;
+    found.leave_out_other_files();
     if found.targets.is_empty() {
         return Err(FindError::Nothing { path: path.to_owned() });
     }
@@ -166,10 +172,10 @@ pub fn find(path: &Path, left_out: &LeftOut) -> Result<Found, FindError> {
 /// A file that is named, with what lies beside it.
 fn named(sum: &Path) -> Vec<Target> {
     let folder = sum.parent().unwrap_or(Path::new(""));
-    let name = sum.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = sum.file_name().unwrap_or_default().to_owned();
     let mut names = BTreeSet::from([name.clone()]);
     for (end, other) in [(".sum", ".mod"), (".work.sum", ".work")] {
-        let beside = name.strip_suffix(end).map(|stem| format!("{stem}{other}"));
+        let beside = without(&name, end).map(|stem| with(&stem, other));
         names.extend(beside.filter(|beside| folder.join(beside).symlink_metadata().is_ok_and(|one| !one.is_dir())));
     }
     let target = targets(folder, &names).into_iter().find(|target| target.sum.as_deref() == Some(sum));
@@ -177,21 +183,20 @@ fn named(sum: &Path) -> Vec<Target> {
 }
 
 /// The targets among the names of a folder.
-fn targets(folder: &Path, names: &BTreeSet<String>) -> Vec<Target> {
-    let path = |name: &str| Some(folder.join(name));
-    let there = |name: String| names.contains(&name).then(|| folder.join(name));
-    let target = |name: &String| {
-        if let Some(stem) = name.strip_suffix(".work.sum") {
-            let go_work = there(format!("{stem}.work"));
-            let counts = stem == "go" || go_work.is_some();
-            counts.then(|| Target { sum: path(name), go_work, ..Target::default() })
-        } else if let Some(stem) = name.strip_suffix(".sum") {
-            let go_mod = there(format!("{stem}.mod"));
-            let counts = stem == "go" || go_mod.is_some();
-            counts.then(|| Target { sum: path(name), go_mod, ..Target::default() })
-        } else if name == "go.mod" && !names.contains("go.sum") {
+fn targets(folder: &Path, names: &BTreeSet<OsString>) -> Vec<Target> {
+    let path = |name: &OsStr| Some(folder.join(name));
+    let there = |stem: &OsStr, end: &str| path(&with(stem, end)).filter(|_| names.contains(&with(stem, end)));
+    let has = |name: &str| names.contains(OsStr::new(name));
+    let target = |name: &OsString| {
+        if let Some(stem) = without(name, ".sum") {
+            // X.work.sum belongs to X.work; and to X.work.mod, as X.sum belongs to X.mod.
+            let go_work = without(&stem, ".work").and_then(|stem| there(&stem, ".work"));
+            let go_mod = there(&stem, ".mod");
+            let counts = is_standard(Path::new(name)) || go_mod.is_some() || go_work.is_some();
+            counts.then(|| Target { sum: path(name), go_mod, go_work, ..Target::default() })
+        } else if name == "go.mod" && !has("go.sum") {
             Some(Target { go_mod: path(name), ..Target::default() })
-        } else if name == "go.work" && !names.contains("go.work.sum") {
+        } else if name == "go.work" && !has("go.work.sum") {
             Some(Target { go_work: path(name), ..Target::default() })
         } else {
             None
@@ -200,12 +205,40 @@ fn targets(folder: &Path, names: &BTreeSet<String>) -> Vec<Target> {
     names.iter().filter_map(target).collect()
 }
 
+/// A name without its end; `None` if it ends otherwise. A name may be any bytes.
+fn without(name: &OsStr, end: &str) -> Option<OsString> {
+    let stem = name.as_bytes().strip_suffix(end.as_bytes())?;
+    Some(OsStr::from_bytes(stem).to_owned())
+}
+
+fn with(stem: &OsStr, end: &str) -> OsString {
+    let mut name = stem.to_owned();
+    name.push(end);
+    name
+}
+
 /// Without a leading `./`: files are shown as a person would write them.
 fn tidy(path: &Path) -> PathBuf {
     path.components().filter(|part| *part != Component::CurDir).collect()
 }
 
 impl Found {
+    /// Other programs have files X.mod and X.work, too, with sums of their own beside them.
+    fn leave_out_other_files(&mut self) {
+        let is = |path: &PathBuf, what: fn(&[u8]) -> bool| match self.tree.open(path).map(|f| read_bounded(f, MAX_FILE))
+        {
+            Ok(Ok(Some(bytes))) => what(&bytes),
+            // What cannot be read is told by whoever audits it.
+            _ => true,
+        };
+        self.targets.retain_mut(|target| {
+            let keep_if = |path: Option<PathBuf>, what| path.filter(|path| is_standard(path) || is(path, what));
+            target.go_mod = keep_if(target.go_mod.take(), is_go_mod);
+            target.go_work = keep_if(target.go_work.take(), is_go_work);
+            target.is_named || is_standard(&target.file()) || target.go_mod.is_some() || target.go_work.is_some()
+        });
+    }
+
     /// What a go.work uses is read by `go`, wherever it lies.
     fn count_what_workspaces_use(&mut self) {
         if self.targets.iter().all(|target| target.apart.is_none()) {
@@ -256,8 +289,7 @@ impl Walk<'_> {
         for entry in entries {
             let (name, is_folder) = (entry.file_name(), entry.file_type().map_err(unreadable)?.is_dir());
             let ends = [".sum", ".mod", ".work"];
-            let text = name.to_string_lossy().into_owned();
-            if name == ".git" || !(is_folder || ends.iter().any(|end| text.ends_with(end))) {
+            if name == ".git" || !(is_folder || ends.iter().any(|end| without(&name, end).is_some())) {
                 continue;
             }
             let inside = below.join(&name);
@@ -266,21 +298,32 @@ impl Walk<'_> {
             } else if is_folder {
                 folders.push(inside);
             } else {
-                names.insert(text);
+                names.insert(name);
             }
         }
         let targets = targets(&tidy(&folder), &names).into_iter().map(|target| Target { apart, ..target });
         self.found.targets.extend(targets);
-        let is_module = names.contains("go.mod") || names.contains("go.work");
+        let is_module = ["go.mod", "go.work"].iter().any(|name| names.contains(OsStr::new(name)));
+        // `go` follows a link there, and this search does not.
+        let vendor = below.join("vendor");
+        if is_module && apart.is_none() && self.root.join(&vendor).is_symlink() {
+            self.vendored(&vendor);
+        }
         for inside in folders {
             let name = inside.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let list = self.root.join(&inside).join("modules.txt");
-            if name == "vendor" && is_module && apart.is_none() && list.symlink_metadata().is_ok() {
-                self.found.vendored.push(tidy(&list));
+            if name == "vendor" && is_module && apart.is_none() {
+                self.vendored(&inside);
             }
             self.folder(&inside, depth + 1, apart.or_else(|| set_apart(&name)))?;
         }
         Ok(())
+    }
+
+    fn vendored(&mut self, vendor: &Path) {
+        let list = self.root.join(vendor).join("modules.txt");
+        if self.left_out.why(vendor, &self.real.join(vendor)).is_none() && list.symlink_metadata().is_ok() {
+            self.found.vendored.push(tidy(&list));
+        }
     }
 }
 
@@ -301,12 +344,19 @@ mod tests {
 
     use super::*;
 
+    /// A file X.mod has a module, a file X.work uses a folder, the others are empty.
     fn tree(files: &[&str]) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
         for file in files {
             let file = root.path().join(file);
             fs::create_dir_all(file.parent().unwrap()).unwrap();
-            fs::write(file, "").unwrap();
+            let end = file.extension().and_then(OsStr::to_str);
+            let text = match end {
+                Some("mod") => "module a.com/b\n",
+                Some("work") => "use .\n",
+                _ => "",
+            };
+            fs::write(file, text).unwrap();
         }
         root
     }

@@ -1,16 +1,17 @@
 //! A target, read: its hash lines, what is wrong with them by themselves, and what go.mod requires without a line.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::counts::{is_go_mod, is_go_work, is_standard};
 use super::find::Target;
 use super::toolchain::GoHere;
 use super::{Entry, HashAt};
 use crate::artifact::Kind;
 use crate::finding::{Code, Finding, Place};
 use crate::gomod::{GoMod, used_folders};
-use crate::gosum::{SumContent, SumLine, parse_go_sum};
+use crate::gosum::{SumContent, SumLine, go_sum_lines};
 use crate::module::ModuleVersion;
 use crate::repository::{Base, BaseError};
 use crate::tree::{Tree, TreeError, open_named, read_bounded};
@@ -20,6 +21,11 @@ pub(super) const MAX_FILE: u64 = 16 << 20;
 
 /// Beside the go.work of a workspace. `go` looks there too.
 const WORK_SUM: &str = "go.work.sum";
+
+/// Nobody mends more by hand than this, and a file of 16 MiB may have 8 million wrong lines. A constant of ours.
+pub(super) const MAX_FINDINGS: usize = 100;
+/// As many folders as the largest monorepos have modules, ten times over.
+const MAX_USED: usize = 10_000;
 
 /// Why a target cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -63,8 +69,14 @@ impl Reader<'_> {
         let then = self.base.map(|base| Files::then(target, base)).transpose()?;
         if target.sum.is_some() {
             let missing = self.missing(target, &now, then.as_ref(), &mut entries)?;
+            let is_a_target_then = |then: &&Files| then.counts(target);
             let old = |then: &Files| then.sum.split(|byte| *byte == b'\n').map(words).collect();
-            now.entries(target, &then.as_ref().map(old).unwrap_or_default(), &missing, &mut entries);
+            now.entries(
+                target,
+                &then.as_ref().filter(is_a_target_then).map(old).unwrap_or_default(),
+                &missing,
+                &mut entries,
+            );
         }
         let of_old = |file: fn(&Files) -> &Option<Vec<u8>>| then.as_ref().and_then(|then| file(then).as_deref());
         let pairs = [
@@ -135,7 +147,10 @@ impl Reader<'_> {
             Some(String::from_utf8_lossy(&bytes).into_owned())
         };
         let folders = text(&workspace.join("go.work")).map(|text| used_folders(&text)).unwrap_or_default();
-        let go_mods = folders.into_iter().filter_map(|folder| text(&workspace.join(folder).join("go.mod")));
+        // Each once, however often it is named, and under however many names.
+        let folders = folders.into_iter().filter_map(|folder| workspace.join(folder).canonicalize().ok());
+        let folders: BTreeSet<PathBuf> = folders.take(MAX_USED).collect();
+        let go_mods = folders.into_iter().filter_map(|folder| text(&folder.join("go.mod")));
         go_mods.filter_map(|go_mod| GoMod::parse(&go_mod).ok()?.module).collect()
     }
 
@@ -185,28 +200,38 @@ impl Files {
         Ok(Self { sum, go_mod: earlier(&target.go_mod)?.flatten(), go_work: earlier(&target.go_work)?.flatten() })
     }
 
-    fn entries(
-        &self,
-        target: &Target,
-        old_lines: &HashSet<Vec<String>>,
-        missing: &[Missing],
-        entries: &mut Vec<Entry>,
-    ) {
-        let lines: Vec<&[u8]> = self.sum.split(|byte| *byte == b'\n').collect();
-        let is_new = |line: &SumLine| !old_lines.contains(&words(lines[line.number as usize - 1]));
+    /// Whether `audit` looked at the sum then: a sum that `go` reads only where it is told to, with `-modfile` or GOWORK, counts
+    /// beside a go.mod or go.work alone. Lines that came before that were never judged.
+    fn counts(&self, target: &Target) -> bool {
+        let is = |file: &Option<Vec<u8>>, what: fn(&[u8]) -> bool| file.as_deref().is_some_and(what);
+        let stands_alone = target.go_mod.is_none() && target.go_work.is_none();
+        stands_alone || is_standard(&target.file()) || is(&self.go_mod, is_go_mod) || is(&self.go_work, is_go_work)
+    }
+
+    fn entries(&self, target: &Target, old_lines: &HashSet<String>, missing: &[Missing], entries: &mut Vec<Entry>) {
         let sum = target.file();
-        entries.extend(parse_go_sum(&self.sum).into_iter().filter(is_new).map(|line| entry(&sum, line)));
+        let new = go_sum_lines(&self.sum).filter(|(bytes, _)| !old_lines.contains(&words(bytes)));
+        let mut wrong = 0;
+        for (_, line) in new {
+            let is_hash = matches!(line.content, SumContent::Hash(_));
+            wrong += usize::from(!is_hash);
+            if is_hash || wrong <= MAX_FINDINGS {
+                entries.push(entry(&sum, line));
+            }
+        }
+        entries.extend(more(&sum, Code::MalformedLine, wrong));
         let go_mod = target.go_mod.clone().unwrap_or_default();
         if let Some(Err(error)) = self.go_mod.as_deref().map(parse_go_mod) {
             let place = Place { file: go_mod.clone(), line: Some(error.0) };
             entries.push(Entry::Finding(finding(Code::MalformedLine, place, None, error.1)));
         }
-        for Missing { line, module, .. } in missing {
+        for Missing { line, module, .. } in missing.iter().take(MAX_FINDINGS) {
             let place = Place { file: go_mod.clone(), line: Some(*line) };
             let sum = sum.file_name().unwrap_or_default().to_string_lossy();
             let message = format!("{module} is required, and {sum} has no line for its go.mod");
             entries.push(Entry::Finding(finding(Code::MissingLine, place, Some(module), message)));
         }
+        entries.extend(more(&go_mod, Code::MissingLine, missing.len()));
     }
 
     /// What go.mod requires, or replaces it by, that no line is there for. `go` needs the go.mod hash of every version
@@ -214,9 +239,9 @@ impl Files {
     fn missing(&self) -> Vec<Missing> {
         let Some(Ok(go_mod)) = self.go_mod.as_deref().map(parse_go_mod) else { return Vec::new() };
         let has = go_mods_in(&self.sum);
-        let required = go_mod.requires.iter().filter_map(|require| {
+        let required = go_mod.resolved().filter_map(|(require, stands)| {
             let (line, required) = (require.line, require.module.path.as_ref().to_owned());
-            Some(Missing { line, required, module: go_mod.resolved(require)? })
+            Some(Missing { line, required, module: stands? })
         });
         required.filter(|one| !has.contains(&one.module)).collect()
     }
@@ -228,7 +253,7 @@ fn go_mods_in(sum: &[u8]) -> HashSet<ModuleVersion> {
         SumContent::Hash(hash) if hash.kind == Kind::Mod => Some(hash.module),
         _ => None,
     };
-    parse_go_sum(sum).into_iter().filter_map(go_mod).collect()
+    go_sum_lines(sum).filter_map(|(_, line)| go_mod(line)).collect()
 }
 
 fn entry(sum: &Path, line: SumLine) -> Entry {
@@ -257,9 +282,17 @@ fn parse_go_mod(bytes: &[u8]) -> Result<GoMod, (u32, String)> {
     GoMod::parse(&String::from_utf8_lossy(bytes)).map_err(|error| (error.line, error.to_string()))
 }
 
-/// A line as `go` sees it: its fields.
-fn words(line: &[u8]) -> Vec<String> {
-    String::from_utf8_lossy(line).split_whitespace().map(str::to_owned).collect()
+/// A line as `go` sees it: its fields, with one space between them.
+fn words(line: &[u8]) -> String {
+    String::from_utf8_lossy(line).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Says how many findings of a file are not told one by one.
+pub(super) fn more(file: &Path, code: Code, found: usize) -> Option<Entry> {
+    let untold = found.checked_sub(MAX_FINDINGS).filter(|untold| *untold > 0)?;
+    let message =
+        format!("{untold} more such lines in this file are not listed: expected at most {MAX_FINDINGS}, found {found}");
+    Some(Entry::Finding(finding(code, Place { file: file.to_owned(), line: None }, None, message)))
 }
 
 /// The folder of the workspace that a go.mod lies in: that of the nearest go.work above it.

@@ -4,9 +4,11 @@
 //! A `toolchain` line names a toolchain, and is judged wherever it stands. A `go` line names the least one; it is judged if
 //! the `go` here would have to download it. Where there is no `go`, that is each one that downloads at all: from go1.21.
 
+use std::collections::HashSet;
 use std::env::consts;
 use std::path::Path;
 
+use super::read::{MAX_FINDINGS, more};
 use super::{Entry, NamedAt};
 use crate::finding::{Code, Finding, Place};
 use crate::goenv::GoEnv;
@@ -45,9 +47,12 @@ impl GoHere {
     /// What the lines of a file name, but for the lines that stood in `then`.
     pub(super) fn entries(&self, file: &Path, now: &[u8], then: &[u8]) -> Vec<Entry> {
         let lines = |text: &[u8]| toolchain_lines(&String::from_utf8_lossy(text));
-        let old = lines(then);
-        let is_new = |line: &ToolchainLine| !old.iter().any(|old| (old.verb, &old.name) == (line.verb, &line.name));
-        lines(now).into_iter().filter(is_new).filter_map(|line| self.entry(file, &line)).collect()
+        let mut seen: HashSet<(&str, String)> = lines(then).into_iter().map(|line| (line.verb, line.name)).collect();
+        // Each once: a hostile file may have a million.
+        let new: Vec<ToolchainLine> =
+            lines(now).into_iter().filter(|line| seen.insert((line.verb, line.name.clone()))).collect();
+        let told = new.iter().take(MAX_FINDINGS).filter_map(|line| self.entry(file, line));
+        told.chain(more(file, Code::MalformedLine, new.len())).collect()
     }
 
     fn entry(&self, file: &Path, line: &ToolchainLine) -> Option<Entry> {

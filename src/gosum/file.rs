@@ -78,8 +78,13 @@ const MAX_SHOWN: usize = 200;
 /// assert!(matches!((lines[1].number, &lines[1].content), (3, SumContent::Malformed { .. })));
 /// ```
 pub fn parse_go_sum(bytes: &[u8]) -> Vec<SumLine> {
+    go_sum_lines(bytes).map(|(_, line)| line).collect()
+}
+
+/// As [`parse_go_sum`], one line after the other, each with its bytes: a hostile file may have millions.
+pub fn go_sum_lines(bytes: &[u8]) -> impl Iterator<Item = (&[u8], SumLine)> {
     let lines = (1_u32..).zip(bytes.split(|byte| *byte == b'\n'));
-    lines.filter_map(|(number, line)| Some(SumLine { number, content: parse_line(line)? })).collect()
+    lines.filter_map(|(number, line)| Some((line, SumLine { number, content: parse_line(line)? })))
 }
 
 fn parse_line(line: &[u8]) -> Option<SumContent> {

@@ -216,8 +216,10 @@ fn every_sum() {
     for file in hidden {
         home.write(file, &wrong);
     }
-    for beside in ["tools.mod", "x/lint.mod", "x/other.work"] {
-        home.write(beside, "module a.com/b\n");
+    for (beside, text) in
+        [("tools.mod", "module a.com/b\n"), ("x/lint.mod", "module a.com/b\n"), ("x/other.work", "use .\n")]
+    {
+        home.write(beside, text);
     }
     // No sum of `go`, and never one of this tree.
     home.write("sha.sum", "rubbish\n");

@@ -1,0 +1,205 @@
+//! The lines of a go.mod or go.work in words, as `golang.org/x/mod/modfile` reads them.
+
+use super::GoModError;
+
+/// What is kept of a comment, in characters: `go` shows no more of a rationale than 500 bytes.
+pub(super) const MAX_COMMENT: usize = 200;
+
+/// A line in words, with the comment that belongs to it. A line of a block has the verb of the block before it.
+pub(super) struct Line {
+    pub(super) number: u32,
+    pub(super) words: Vec<String>,
+    pub(super) comment: String,
+}
+
+/// A word. Only unquoted brackets are brackets.
+struct Word {
+    text: String,
+    is_quoted: bool,
+}
+
+/// The lines of a go.mod that say something.
+pub(super) struct Lines<'t> {
+    texts: std::iter::Zip<std::ops::RangeFrom<u32>, std::str::Lines<'t>>,
+    /// What stands before the bracket of the block (more than a verb in a block that `go` skips), and its comment.
+    block: Option<(Vec<String>, String)>,
+    /// Whole-line comments belong to the line below them.
+    above: Vec<String>,
+}
+
+impl<'t> Lines<'t> {
+    pub(super) fn of(text: &'t str) -> Self {
+        Self { texts: (1..).zip(text.lines()), block: None, above: Vec::new() }
+    }
+}
+
+impl Iterator for Lines<'_> {
+    type Item = Result<Line, GoModError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let (number, text) = self.texts.next()?;
+            let (words, comment) = match words(text) {
+                Ok(read) => read,
+                Err(why) => return Some(Err(GoModError { line: number, why })),
+            };
+            if words.is_empty() {
+                if comment.is_empty() {
+                    self.above.clear();
+                } else {
+                    self.above.push(comment);
+                }
+                continue;
+            }
+            self.above.push(comment);
+            let comment = std::mem::take(&mut self.above).join(" ");
+            let comment: String = comment.trim().chars().take(MAX_COMMENT).collect();
+            if let Some(line) = self.line(number, words, comment) {
+                return Some(Ok(line));
+            }
+        }
+    }
+}
+
+impl Lines<'_> {
+    /// A line that says something; `None` for one that opens or closes a block.
+    fn line(&mut self, number: u32, words: Vec<Word>, comment: String) -> Option<Line> {
+        let ends_with = |brackets: &[&str]| {
+            let end = words.len().checked_sub(brackets.len()).map(|start| &words[start..]);
+            end.is_some_and(|end| end.iter().zip(brackets).all(|(word, bracket)| word.is(bracket)))
+        };
+        let (opens, is_empty) = (ends_with(&["("]) && words.len() > 1, ends_with(&["(", ")"]) && words.len() > 2);
+        let closes = words[0].is(")") && words.len() == 1;
+        let mut words: Vec<String> = words.into_iter().map(|word| word.text).collect();
+        match &self.block {
+            Some(_) if closes => self.block = None,
+            Some((before, of_block)) => {
+                let comment = if comment.is_empty() { of_block.clone() } else { comment };
+                return Some(Line { number, words: [&before[..], &words].concat(), comment });
+            }
+            None if is_empty => {}
+            None if opens => {
+                words.pop();
+                self.block = Some((words, comment));
+            }
+            None => return Some(Line { number, words, comment }),
+        }
+        None
+    }
+}
+
+impl Word {
+    fn is(&self, bracket: &str) -> bool {
+        !self.is_quoted && self.text == bracket
+    }
+}
+
+/// The words of a line and its comment.
+fn words(line: &str) -> Result<(Vec<Word>, String), String> {
+    let mut words = Vec::new();
+    let mut rest = line.trim_start();
+    while !rest.is_empty() {
+        if let Some(comment) = rest.strip_prefix("//") {
+            return Ok((words, comment.trim().to_owned()));
+        }
+        let (text, behind) = match rest.chars().next() {
+            Some('"') => interpreted(&rest[1..])?,
+            Some('`') => {
+                let (word, behind) = rest[1..].split_once('`').ok_or("a quote is not closed")?;
+                (word.to_owned(), behind)
+            }
+            _ => {
+                let (word, behind) = rest.split_at(end_of_word(rest));
+                (word.to_owned(), behind)
+            }
+        };
+        words.push(Word { text, is_quoted: rest.starts_with(['"', '`']) });
+        rest = behind.trim_start();
+    }
+    Ok((words, String::new()))
+}
+
+/// Where a word without quotes ends. A bracket is a word.
+fn end_of_word(rest: &str) -> usize {
+    if rest.starts_with(['(', ')']) {
+        return 1;
+    }
+    let ends = |(at, c): (usize, char)| c.is_whitespace() || "()".contains(c) || rest[at..].starts_with("//");
+    rest.char_indices().find(|found| ends(*found)).map_or(rest.len(), |(at, _)| at)
+}
+
+/// What stands behind a `"`, up to the next, with its escapes replaced (<https://go.dev/ref/spec#String_literals>); and
+/// what follows.
+fn interpreted(rest: &str) -> Result<(String, &str), String> {
+    let (mut bytes, mut chars) = (Vec::new(), rest.char_indices());
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '"' => {
+                let text = String::from_utf8(bytes).map_err(|_| "a quoted word that is no UTF-8")?;
+                return Ok((text, &rest[at + 1..]));
+            }
+            '\\' => {
+                let escape = chars.next().map(|(_, c)| c);
+                let mut digits = |count: usize, radix: u32| {
+                    let digits: String = chars.by_ref().take(count).map(|(_, c)| c).collect();
+                    let is_whole = digits.len() == count && digits.chars().all(|c| c.is_digit(radix));
+                    is_whole.then(|| u32::from_str_radix(&digits, radix).ok()).flatten()
+                };
+                let wide = |code: Option<u32>| code.and_then(char::from_u32).map(|c| c.to_string().into_bytes());
+                let byte = |code: Option<u32>| code.and_then(|code| u8::try_from(code).ok()).map(|byte| vec![byte]);
+                let read = match escape {
+                    Some('x') => byte(digits(2, 16)),
+                    Some('u') => wide(digits(4, 16)),
+                    Some('U') => wide(digits(8, 16)),
+                    Some(first @ '0'..='7') => byte(digits(2, 8).map(|low| (first as u32 - '0' as u32) * 64 + low)),
+                    Some(other) => simple_escape(other).map(|byte| vec![byte]),
+                    None => None,
+                };
+                bytes.extend(read.ok_or("an escape in quotes that go does not know")?);
+            }
+            _ => bytes.extend(c.encode_utf8(&mut [0; 4]).bytes()),
+        }
+    }
+    Err("a quote is not closed".to_owned())
+}
+
+fn simple_escape(c: char) -> Option<u8> {
+    Some(match c {
+        'a' => 7,
+        'b' => 8,
+        't' => b'\t',
+        'n' => b'\n',
+        'v' => 11,
+        'f' => 12,
+        'r' => b'\r',
+        '\\' => b'\\',
+        '"' => b'"',
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn quoted_words_are_read_as_go_reads_them() {
+        for (text, expected) in [
+            (r#""./test\x64ata/b""#, "./testdata/b"),
+            (r#""\144\u0061\U00000074a""#, "data"),
+            (r#""a\\b\"c\t""#, "a\\b\"c\t"),
+            (r"`a\x64`", r"a\x64"),
+            (r#""\xc3\xa4""#, "ä"),
+        ] {
+            let (words, _) = words(text).unwrap();
+            assert_eq!(words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>(), [expected]);
+        }
+        for wrong in
+            [r#""\q""#, r#""\x6""#, r#""\x6g""#, r#""\xff""#, r#""\ud800""#, r#""\777""#, r#""a"#, "\"\\", "`a"]
+        {
+            assert!(words(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! `sumgate audit --base`, and an attacker who may open pull requests and nothing else.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::symlink;
+
+use libtest_mimic::Trial;
+use sumgate::demo::{Origin, World};
+
+use crate::audit::{audit, findings, home, honest, line_of};
+use crate::fixture::{Go, origin, trial};
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("attack: no bracket or quote hides a toolchain line that go scans for", hidden_toolchains),
+        trial("attack: X.work.sum beside X.work.mod, and lines that came before their X.mod, are judged", late_mods),
+        trial("attack: names that are no text are told apart", names_of_bytes),
+        trial("attack: a file of wrong lines has a bounded number of findings", many_lines),
+        trial("attack: a vendor folder behind a link is told", linked_vendor),
+        trial("attack: sums of other programs are no go.sum", other_programs),
+        trial("attack: a go.work with escapes in quotes uses what go uses", escapes),
+    ]
+}
+
+/// A line with the hash of another module.
+fn wrong(origin: &Origin) -> String {
+    let lines = honest(origin);
+    format!("example.com/dep/v2 v2.0.1 {}\n", line_of(&lines, "example.com/hello v1.0.0 ").rsplit(' ').next().unwrap())
+}
+
+fn commit(home: &Go) {
+    home.git(&["add", "."]);
+    home.git(&["commit", "-qm", "x"]);
+}
+
+fn found(code: &str, file: &str, line: u64) -> (String, String, u64) {
+    (code.to_owned(), file.to_owned(), line)
+}
+
+fn hidden_toolchains() {
+    let origin = origin(World::demo());
+    let line = "toolchain go1.98.7\n";
+    for (file, before) in [
+        ("go.mod", "module a.com/b\nignore \"(\"\n"),
+        ("go.mod", "module a.com/b\nexclude (\n"),
+        ("go.mod", "module a.com/b\nfoo (\n"),
+        ("go.work", "go 1.20\nuse \"(\"\n"),
+    ] {
+        let home = home(&origin);
+        home.write(file, &format!("{before}{line}"));
+        let at = before.lines().count() as u64 + 1;
+        assert_eq!(findings(&home, &[]), (Some(1), vec![found("unknown-version", file, at)]), "{before}");
+    }
+}
+
+fn late_mods() {
+    let origin = origin(World::demo());
+    let home = home(&origin);
+    home.git(&["init", "-q"]);
+    home.write("go.sum", &honest(&origin).join("\n"));
+    home.write("tools.work.sum", &wrong(&origin));
+    home.write("tools.work.mod", "module a.com/b\n");
+    assert_eq!(findings(&home, &[]), (Some(1), vec![found("hash-mismatch", "tools.work.sum", 1)]));
+    std::fs::remove_file(home.home().join("tools.work.mod")).unwrap();
+    home.write("alt.sum", &wrong(&origin));
+    home.write("text.sum", &wrong(&origin));
+    home.write("text.mod", "not yet\n");
+    commit(&home);
+    assert_eq!(findings(&home, &["--base", "main"]), (Some(0), Vec::new()));
+    for file in ["alt.mod", "text.mod", "tools.work.mod"] {
+        home.write(file, "module a.com/b\n");
+    }
+    let late = ["alt.sum", "text.sum", "tools.work.sum"].map(|file| found("hash-mismatch", file, 1));
+    assert_eq!(findings(&home, &["--base", "main"]), (Some(1), late.to_vec()));
+    commit(&home);
+    assert_eq!(findings(&home, &["--base", "main"]).0, Some(0), "then they are old");
+}
+
+fn names_of_bytes() {
+    let origin = origin(World::demo());
+    let home = home(&origin);
+    let path = |name: &[u8]| home.home().join(OsStr::from_bytes(name));
+    let lines = honest(&origin).join("\n");
+    for (stem, sum) in [(&b"\xff"[..], &wrong(&origin)), ("\u{fffd}".as_bytes(), &lines)] {
+        std::fs::write(path(&[stem, b".mod"].concat()), "module a.com/b\n").unwrap();
+        std::fs::write(path(&[stem, b".sum"].concat()), sum).unwrap();
+    }
+    let (code, output) = audit(&home, &[]);
+    assert_eq!((code, output.contains("hash-mismatch")), (Some(1), true), "{output}");
+}
+
+fn many_lines() {
+    let origin = origin(World::demo());
+    let home = home(&origin);
+    home.write("go.sum", &"x\n".repeat(200_000));
+    let requires: String = (0..300).map(|nth| format!("require a.com/b v1.0.{nth}\n")).collect();
+    home.write("go.mod", &format!("module a.com/c\n{requires}{}", "go x\n".repeat(1_000)));
+    let (code, all) = findings(&home, &[]);
+    assert_eq!((code, all.len()), (Some(1), 101 + 101 + 1));
+    let (_, output) = audit(&home, &[]);
+    assert!(output.contains("199900 more such lines in this file are not listed"), "{}", &output[..1000]);
+}
+
+fn linked_vendor() {
+    let origin = origin(World::demo());
+    let home = home(&origin);
+    home.write("go.mod", "module a.com/b\n");
+    home.write("go.sum", &honest(&origin).join("\n"));
+    home.write("_v/modules.txt", "");
+    symlink("_v", home.home().join("vendor")).unwrap();
+    assert_eq!(findings(&home, &[]), (Some(0), vec![found("vendor-unproved", "vendor/modules.txt", 0)]));
+}
+
+fn other_programs() {
+    let origin = origin(World::demo());
+    let home = home(&origin);
+    home.write("go.sum", &honest(&origin).join("\n"));
+    for (file, sum) in [("checks/a.mod", "checks/a.sum"), ("notes.work", "notes.work.sum")] {
+        home.write(file, "some notes\n");
+        home.write(sum, "d41d8cd98f00b204e9800998ecf8427e  file\n");
+    }
+    assert_eq!(findings(&home, &[]), (Some(0), Vec::new()));
+}
+
+fn escapes() {
+    let origin = origin(World::demo());
+    let home = home(&origin);
+    home.write("go.work", "go 1.20\nuse \"./test\\x64ata/b\"\n");
+    home.write("testdata/b/go.sum", &wrong(&origin));
+    let expected = vec![found("hash-mismatch", "testdata/b/go.sum", 1)];
+    assert_eq!(findings(&home, &["--deny", "error"]), (Some(1), expected));
+}
