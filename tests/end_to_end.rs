@@ -53,6 +53,8 @@ mod doors;
 mod fixture;
 #[path = "end_to_end/gate.rs"]
 mod gate;
+#[path = "end_to_end/gate_attack.rs"]
+mod gate_attack;
 #[path = "end_to_end/gate_blind.rs"]
 mod gate_blind;
 #[path = "end_to_end/gate_caches.rs"]
@@ -121,6 +123,7 @@ fn main() {
     trials.extend(audit_records::trials());
     trials.extend(doctor::trials());
     trials.extend(gate::trials());
+    trials.extend(gate_attack::trials());
     trials.extend(gate_blind::trials());
     trials.extend(gate_caches::trials());
     trials.extend(gate_environment::trials());
