@@ -9,6 +9,7 @@
 //! that it unpacked and the programs that it built are compared with what was released ([`Examination`]). Its output is its
 //! own; what the gate has to say goes to stderr and to files.
 
+mod account;
 mod attest;
 mod child;
 mod compare;
@@ -31,6 +32,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use account::account_home;
 pub use attest::attestation;
 pub use child::{ChildError, Ended, Signals, hide, left_running, run};
 pub(crate) use compare::cut;
@@ -191,6 +193,14 @@ pub fn workspace(folder: &Path, home: Option<&Path>) -> PathBuf {
     let below_home = folder.ancestors().take_while(|folder| !holds_home(folder));
     let roots = below_home.filter(|folder| folder.join(".git").symlink_metadata().is_ok());
     roots.last().unwrap_or(folder).to_owned()
+}
+
+/// The folder whose programs and settings somebody else wrote. Where somebody works in the home folder itself, what lies there
+/// is the user's, unless a repository brought it.
+pub fn distrusted<'a>(workspace: &'a Path, home: Option<&Path>) -> Option<&'a Path> {
+    let is_home = home.is_some_and(|home| home.starts_with(workspace));
+    let is_repository = workspace.join(".git").symlink_metadata().is_ok();
+    Some(workspace).filter(|_| is_repository || !is_home)
 }
 
 /// A database at the end of the run.

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
-use crate::process::without_own_settings;
+use crate::process::clean;
 
 /// Go's defaults of what is asked for here (`go help environment`).
 const DEFAULTS: [(&str, &str); 3] =
@@ -192,7 +192,7 @@ fn ask(go: &Path) -> Result<HashMap<String, String>, String> {
     command.env_remove("GOROOT");
     // Written by one `go` for another that it starts.
     command.env_remove("GOTOOLCHAIN_INTERNAL_SWITCH_VERSION").env_remove("GOTOOLCHAIN_INTERNAL_SWITCH_COUNT");
-    without_own_settings(&mut command);
+    clean(&mut command);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(failed)?;
     let (printed, said) = (read_along(child.stdout.take()), read_along(child.stderr.take()));

@@ -1,5 +1,6 @@
 //! Child processes that answer a question: bounded in time and output, and ended with everything they started.
 
+mod clean;
 mod dialogue;
 
 use std::collections::BTreeSet;
@@ -12,6 +13,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 
+pub use clean::{clean, distrust};
 pub use dialogue::Dialogue;
 
 /// What a child process may use.
@@ -83,9 +85,6 @@ pub fn run_blocking(command: Command, limits: Limits) -> Result<Output, ProcessE
     ended.unwrap_or_else(|_| Err(ProcessError::Wait(std::io::Error::other("the thread that waited for it panicked"))))
 }
 
-/// Our own settings begin so. One of them is the secret key of a seal.
-const OWN_SETTINGS: &str = "SUMGATE_";
-
 /// The children that run at this moment, by their ids: as many as callers run at once.
 static RUNNING: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
 
@@ -98,21 +97,12 @@ pub fn is_ours(id: u32) -> bool {
     running().contains(&id)
 }
 
-/// Takes our own settings out of the environment of a child: it has no use for them, and must not learn the key.
-pub fn without_own_settings(command: &mut std::process::Command) {
-    for (name, _) in std::env::vars_os() {
-        if name.as_encoded_bytes().starts_with(OWN_SETTINGS.as_bytes()) {
-            command.env_remove(name);
-        }
-    }
-}
-
-/// Runs `command` to its end, without standard input and without our own settings. It and its children are one process
+/// Runs `command` to its end, without standard input and with a clean environment. It and its children are one process
 /// group, which is killed if it runs too long, or if the future is dropped.
 pub async fn run(mut command: Command, limits: Limits) -> Result<Output, ProcessError> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.process_group(0).kill_on_drop(true);
-    without_own_settings(command.as_std_mut());
+    clean(command.as_std_mut());
     let mut child = command.spawn().map_err(ProcessError::Start)?;
     let group = Group::of(child.id());
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());

@@ -55,6 +55,8 @@ mod doors;
 mod fixture;
 #[path = "end_to_end/gate.rs"]
 mod gate;
+#[path = "end_to_end/gate_attack.rs"]
+mod gate_attack;
 #[path = "end_to_end/gate_attack_data.rs"]
 mod gate_attack_data;
 #[path = "end_to_end/gate_blind.rs"]
@@ -130,6 +132,7 @@ fn main() {
     trials.extend(audit_records::trials());
     trials.extend(doctor::trials());
     trials.extend(gate::trials());
+    trials.extend(gate_attack::trials());
     trials.extend(gate_attack_data::trials());
     trials.extend(gate_blind::trials());
     trials.extend(gate_caches::trials());

@@ -103,8 +103,13 @@ impl<'a> Setting<'a> {
         let here = std::env::current_dir().and_then(|here| here.canonicalize());
         let here = here.map_err(|error| Failure::host("find the working folder", &error))?;
         let home = std::env::home_dir().and_then(|home| home.canonicalize().ok());
-        let workspace = gate::workspace(&here, home.as_deref());
-        refuse_go_of(&workspace)?;
+        // Not the variable HOME: whoever sets it would make the repository smaller.
+        let account = gate::account_home().and_then(|home| home.canonicalize().ok());
+        let workspace = gate::workspace(&here, account.as_deref());
+        if let Some(distrusted) = gate::distrusted(&workspace, home.as_deref()) {
+            refuse_go_of(distrusted)?;
+            crate::process::distrust(distrusted);
+        }
         let go = config::go_env()?;
         let written = go.written().map_err(|error| Failure::host("read the file of `go env -w` (GOENV)", &error))?;
         let mut direct = config::patterns("--private", &args.private)?;
@@ -147,7 +152,9 @@ impl<'a> Setting<'a> {
             [self.policies.findings.clone(), kept.findings.clone(), environment.findings.clone()].concat();
         let modules = gate::Modules::read(&self.here, &self.workspace, &environment.work_file(), &before);
         findings.extend(modules.findings.clone());
-        let git = gate::Git { variables: &environment.variables, fetches: environment.fetches() };
+        let (variables, fetches) = (&environment.variables, environment.fetches());
+        let distrusted = gate::distrusted(&self.workspace, self.home.as_deref());
+        let git = gate::Git { variables, fetches, distrusted };
         findings.extend(git.programs(&self.workspace, before.repositories()).await);
         told::removed(&environment.removed);
         told::findings(&findings);

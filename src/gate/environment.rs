@@ -127,6 +127,13 @@ impl Environment {
             Decision::Override if !shown.is_empty() => self.tell(Code::BuildOverride, &text, &shown, why),
             Decision::Note if !is_usual(&text, &shown) => self.tell(Code::BuildEnvironment, &text, &shown, why),
             Decision::Path if inside.has(&value) => self.tell(Code::BuildOverride, &text, &shown, why),
+            Decision::Output if !is_switch(&shown) => self.tell(Code::BuildEnvironment, &text, &shown, why),
+            Decision::Home => {
+                if let Some(settings) = inside.settings_in(&value) {
+                    let why = format!("it lies in the repository, and {} has {why}", safe(&settings.to_string_lossy()));
+                    self.tell(Code::BuildOverride, &text, &shown, &why);
+                }
+            }
             Decision::Program | Decision::Helper => match inside.program(&shown) {
                 inside::Program::Inside => self.tell(Code::BuildOverride, &text, &shown, why),
                 inside::Program::OnPath => {}
@@ -251,6 +258,12 @@ fn left(list: &str, others: &Patterns) -> String {
     let others: Vec<&str> = others.split(',').collect();
     let left = list.split(',').map(str::trim).filter(|glob| !glob.is_empty() && !others.contains(glob));
     left.collect::<Vec<_>>().join(",")
+}
+
+/// Whether a value says yes, no, or the number of an open file: git writes it to no file by name.
+fn is_switch(value: &str) -> bool {
+    ["", "true", "false", "yes", "no", "on", "off"].contains(&value.to_lowercase().as_str())
+        || value.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Whether a variable says what is so without it.

@@ -177,14 +177,18 @@ impl Examination {
         if is_told || self.ignores_vendor {
             return;
         }
-        for folder in &self.before.vendored {
+        let has_module = |folder: &&PathBuf| {
             let root = folder.parent().unwrap_or(folder);
-            if ["go.mod", "go.work"].iter().any(|name| root.join(name).is_file()) {
-                let place = Some(Place { file: folder.clone(), line: None });
-                let message = "builds of this module take its dependencies from here".to_owned();
-                findings.push(Finding { place, message, ..Finding::of(Code::VendorUnproved) });
-            }
-        }
+            ["go.mod", "go.work"].iter().any(|name| root.join(name).is_file())
+        };
+        let mut folders = self.before.vendored.iter().filter(has_module);
+        let Some(first) = folders.next() else { return };
+        let message = match folders.count() {
+            0 => "builds of this module take its dependencies from here".to_owned(),
+            more => format!("builds take dependencies from here, and from {more} more vendor folders"),
+        };
+        let place = Some(Place { file: first.clone(), line: None });
+        findings.push(Finding { place, message, ..Finding::of(Code::VendorUnproved) });
     }
 }
 

@@ -48,7 +48,12 @@ impl Modules {
                            start the gate in its folder";
             this.findings.push(told(Code::BuildOverride, file, message.to_owned()));
         }
-        let all: Vec<&PathBuf> = found.iter().chain(inside).take(MAX_FILES + 1).collect();
+        // The module that is built may begin above the repository, or in a folder such as testdata.
+        let module = here.ancestors().map(|folder| folder.join("go.mod")).find(|file| file.is_file());
+        let module = module.filter(|file| !snapshot.module_files.contains(file));
+        this.findings
+            .extend(module.iter().filter(|file| !file.starts_with(workspace)).filter_map(|file| vendored(file)));
+        let all: Vec<&PathBuf> = found.iter().chain(&module).chain(inside).take(MAX_FILES + 1).collect();
         for file in all.iter().take(MAX_FILES) {
             this.file(workspace, file, is_work_file(file) || Some(*file) == found.as_ref());
         }
@@ -96,6 +101,13 @@ impl Modules {
         let message = format!("builds take {shown}{more} from folders");
         Some(told(Code::ReplacedUnproved, file, message))
     }
+}
+
+/// The vendor folder beside a go.mod that lies above the repository.
+fn vendored(file: &Path) -> Option<Finding> {
+    let folder = file.with_file_name("vendor");
+    let message = "builds of this module take its dependencies from here".to_owned();
+    folder.join("modules.txt").is_file().then(|| told(Code::VendorUnproved, &folder, message))
 }
 
 fn told(code: Code, file: &Path, message: String) -> Finding {

@@ -80,31 +80,46 @@ impl Snapshot {
     /// Looks at all files below `folders`, but not below those that are `left_out`. Blocks.
     pub fn take(folders: &[PathBuf], left_out: &[PathBuf]) -> Self {
         let taken = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let (folders, left_out) = (real(folders), real(left_out));
+        let (folders, left_out) = (outermost(&real(folders)), real(left_out));
         let (mut files, mut linked) = (HashMap::new(), BTreeSet::new());
         let (mut repositories, mut vendored, mut module_files) = (Vec::new(), Vec::new(), Vec::new());
         let mut walk = Walk::without(&left_out);
         for folder in &folders {
-            walk.below(folder, is_outside_git, |entry| {
-                if FOLDERS.iter().chain(&FILES).any(|name| entry.file_name() == *name) {
-                    repositories.push(entry.path().to_owned());
-                }
-                if entry.path().ends_with("vendor/modules.txt") {
-                    vendored.extend(entry.path().parent().map(Path::to_owned));
-                }
-                if MODULE_FILES.iter().any(|name| entry.file_name() == *name) && !is_ignored(&folders, entry.path()) {
-                    module_files.push(entry.path().to_owned());
-                }
-                if let Some(found) = file(entry) {
-                    files.insert(entry.path().to_owned(), Stamp::of(&found));
-                }
-                linked.extend(leads_out(entry, &folders));
-            });
+            walk.below(
+                folder,
+                |entry| is_outside_git(entry) || entry.depth() < 2,
+                |entry| {
+                    if FOLDERS.iter().chain(&FILES).any(|name| entry.file_name() == *name) {
+                        repositories.push(entry.path().to_owned());
+                    }
+                    if is_vendored(entry) {
+                        vendored.push(entry.path().to_owned());
+                    }
+                    if MODULE_FILES.iter().any(|name| entry.file_name() == *name) && !is_ignored(&folders, entry.path())
+                    {
+                        module_files.push(entry.path().to_owned());
+                    }
+                    if let Some(found) = file(entry) {
+                        files.insert(entry.path().to_owned(), Stamp::of(&found));
+                    }
+                    linked.extend(leads_out(entry, &folders));
+                },
+            );
         }
         walk.behind(&linked, &folders, |entry| {
             files.extend(file(entry).map(|found| (entry.path().to_owned(), Stamp::of(&found))));
         });
-        let Walk { complete, closed, .. } = walk;
+        let Walk { mut complete, closed, .. } = walk;
+        // git looks for submodules in what is left out, too.
+        for folder in left_out.iter().filter(|out| folders.iter().any(|folder| out.starts_with(folder))) {
+            let mut walk = Walk::without(&[]);
+            walk.below(folder, is_outside_git, |entry| {
+                if entry.file_name() == ".git" {
+                    repositories.push(entry.path().to_owned());
+                }
+            });
+            complete &= walk.complete;
+        }
         let taken = i64::try_from(taken).unwrap_or(i64::MAX);
         let earlier = Earlier::of(&files);
         Self {
@@ -132,10 +147,14 @@ impl Snapshot {
         let (mut new, mut linked) = (New::default(), self.linked.clone());
         let mut walk = Walk::without(&self.left_out);
         for folder in &self.folders {
-            walk.below(folder, is_outside_git, |entry| {
-                linked.extend(leads_out(entry, &self.folders));
-                self.look_at(entry.path(), file(entry), &mut new);
-            });
+            walk.below(
+                folder,
+                |entry| is_outside_git(entry) || entry.depth() < 2,
+                |entry| {
+                    linked.extend(leads_out(entry, &self.folders));
+                    self.look_at(entry.path(), file(entry), &mut new);
+                },
+            );
         }
         // Behind a link that the command made, everything would be new.
         let is_late = |found: &Metadata| found.ctime() >= self.taken - CLOCK_DIFFERENCE;
@@ -223,6 +242,27 @@ impl<'a> Walk<'a> {
             }
         }
     }
+}
+
+/// The folders that lie in no other of them, or in a `.git` of it, where nobody looks.
+fn outermost(folders: &[PathBuf]) -> Vec<PathBuf> {
+    let covers = |outer: &PathBuf, folder: &PathBuf| {
+        folder.strip_prefix(outer).is_ok_and(|within| within.iter().all(|part| part != ".git"))
+    };
+    let is_covered = |nth: usize, folder: &PathBuf| {
+        folders.iter().enumerate().any(|(other, outer)| covers(outer, folder) && (outer != folder || other < nth))
+    };
+    folders
+        .iter()
+        .enumerate()
+        .filter(|(nth, folder)| !is_covered(*nth, folder))
+        .map(|(_, folder)| folder.clone())
+        .collect()
+}
+
+/// Whether it is a vendor folder, or a link to one: `go` follows it.
+fn is_vendored(entry: &DirEntry) -> bool {
+    entry.file_name() == "vendor" && entry.path().join("modules.txt").is_file()
 }
 
 /// Whether a file lies in a folder that `./...` does not match, such as `testdata`.

@@ -51,9 +51,20 @@ const AT_FETCH: [&str; 12] = [
 ];
 /// With such a remote git fetches objects that are missing.
 const PARTIAL: [&str; 2] = ["remote.*.promisor", "extensions.partialclone"];
-/// Git LFS, as `git lfs install` writes it.
-const LFS: [&str; 4] =
-    ["git-lfs clean -- %f", "git-lfs smudge -- %f", "git-lfs smudge --skip -- %f", "git-lfs filter-process"];
+/// Where git looked for the address of a remote before it had settings for it; it still does.
+const OLD_REMOTES: [&str; 2] = ["remotes", "branches"];
+/// Well-known filters, as `git lfs install` (with `--skip-smudge`, too) and `git-crypt init` write them.
+const FILTERS: [&str; 9] = [
+    "git-lfs clean -- %f",
+    "git-lfs smudge -- %f",
+    "git-lfs smudge --skip -- %f",
+    "git-lfs filter-process",
+    "git-lfs filter-process --skip",
+    "\"git-crypt\" clean",
+    "\"git-crypt\" smudge",
+    "git-crypt clean",
+    "git-crypt smudge",
+];
 /// Where a repository begins: folders, and files, of each system that `go` knows.
 pub(super) const FOLDERS: [&str; 4] = [".git", ".hg", ".svn", ".bzr"];
 pub(super) const FILES: [&str; 2] = [".fslckout", "_FOSSIL_"];
@@ -83,6 +94,8 @@ pub struct Git<'a> {
     pub variables: &'a BTreeMap<OsString, OsString>,
     /// `go` may fetch private modules with git.
     pub fetches: bool,
+    /// The repository, unless it is the user's home.
+    pub distrusted: Option<&'a Path>,
 }
 
 impl Git<'_> {
@@ -133,7 +146,8 @@ impl Git<'_> {
             Ok(settings) => {
                 let is_own = |setting: &Setting| matches!(setting.scope.as_str(), "local" | "worktree");
                 let (own, others): (Vec<_>, Vec<_>) = settings.into_iter().partition(is_own);
-                (told(&own).map(finding).collect(), others)
+                let old = is_partial(&own).then(|| old_remotes(repository)).flatten();
+                (told(&own).chain(old).map(finding).collect(), others)
             }
             // Such as the work tree of a repository that is not on this machine: git refuses it for `go`, too.
             Err(Unread::Refused(_)) if repository.is_file() => (Vec::new(), Vec::new()),
@@ -181,12 +195,19 @@ impl Git<'_> {
     /// What is told of a setting of the user, of the machine, or of a variable.
     fn of_user(&self, setting: &Setting) -> Option<Finding> {
         let is_variable = setting.scope == "command";
+        let place = setting.origin.strip_prefix("file:").filter(|_| !is_variable);
+        let is_ours = place.is_some_and(|file| {
+            let file = Path::new(file);
+            // A relative file is found from the working folder.
+            let lies_in = |repository: &Path| file.canonicalize().is_ok_and(|file| file.starts_with(repository));
+            self.distrusted.is_some_and(|repository| lies_in(repository) || !file.is_absolute())
+        });
         let code = match runs(setting)? {
+            Runs::AtStatus if is_ours => Code::RepositoryProgram,
             Runs::AtStatus if is_variable => Code::BuildOverride,
             Runs::AtFetch if !is_variable && !self.fetches => return None,
             _ => Code::BuildEnvironment,
         };
-        let place = setting.origin.strip_prefix("file:").filter(|_| !is_variable);
         let place = place.map(|file| Place { file: file.into(), line: None });
         let by =
             if is_variable { "a variable (GIT_CONFIG_COUNT, GIT_CONFIG_PARAMETERS)" } else { "the git of this user" };
@@ -213,9 +234,21 @@ fn is_unknown(repository: &Path) -> bool {
     (found.is_dir() && is(&FOLDERS) && !is(&[".svn"])) || (found.is_file() && is(&FILES))
 }
 
+/// Whether git fetches objects of this repository by itself.
+fn is_partial(settings: &[Setting]) -> bool {
+    settings.iter().any(|setting| PARTIAL.iter().any(|pattern| fits(pattern, &setting.name)))
+}
+
+/// Addresses of remotes that no setting has: such a one may be a program (`ext::`).
+fn old_remotes(repository: &Path) -> Option<String> {
+    let has_files = |folder: &PathBuf| folder.read_dir().is_ok_and(|mut entries| entries.next().is_some());
+    let folder = OLD_REMOTES.iter().map(|name| repository.join(name)).find(has_files)?;
+    Some(format!("{} has addresses of remotes, which the gate does not read", safe(&folder.to_string_lossy())))
+}
+
 /// What of a repository's own settings runs a program.
 fn told(settings: &[Setting]) -> impl Iterator<Item = String> {
-    let is_partial = settings.iter().any(|setting| PARTIAL.iter().any(|pattern| fits(pattern, &setting.name)));
+    let is_partial = is_partial(settings);
     let is_told = move |setting: &&Setting| match runs(setting) {
         Some(Runs::AtStatus) => true,
         Some(Runs::AtFetch) => is_partial,
@@ -236,7 +269,7 @@ fn runs(Setting { name, value, .. }: &Setting) -> Option<Runs> {
     let is_switch = ["", "true", "false", "1", "0", "yes", "no", "on", "off"].contains(&value.to_lowercase().as_str());
     // A word is one of git's own helpers; anything else is a program, or a line for the shell.
     let is_helper = name.to_lowercase().ends_with(".helper") && !value.starts_with(['/', '!', '~', '.']);
-    if is(&AT_STATUS) && !is_switch && !LFS.contains(&value.as_str()) {
+    if is(&AT_STATUS) && !is_switch && !FILTERS.contains(&value.as_str()) {
         return Some(Runs::AtStatus);
     }
     let names_program = is(&AT_FETCH) && !value.is_empty() && !is_helper;
@@ -273,7 +306,7 @@ mod tests {
         }
         let start = Instant::now();
         let variables = std::env::vars_os().collect();
-        let git = Git { variables: &variables, fetches: false };
+        let git = Git { variables: &variables, fetches: false, distrusted: None };
         let findings = git.programs_within(Duration::from_millis(500), root.path(), &all).await;
         assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
         let told = |words: &str| findings.iter().filter(|finding| finding.message.contains(words)).count();
@@ -296,6 +329,8 @@ mod tests {
             ("core.fsmonitor", "./evil"),
             ("filter.x.clean", "sh x"),
             ("filter.a.b.process", "x"),
+            ("filter.git-crypt.clean", "\"./git-crypt\" clean"),
+            ("filter.lfs.process", "git-lfs filter-process --skip; ./x"),
             ("filter.lfs.clean", "git-lfs clean -- %f; ./evil"),
         ] {
             assert_eq!(count(&[(name, value)]), 1, "{name}");
@@ -305,6 +340,9 @@ mod tests {
             ("core.bare", "false"),
             ("filter.lfs.process", "git-lfs filter-process"),
             ("filter.lfs.required", "true"),
+            ("filter.lfs.process", "git-lfs filter-process --skip"),
+            ("filter.git-crypt.clean", "\"git-crypt\" clean"),
+            ("filter.git-crypt.smudge", "\"git-crypt\" smudge"),
             ("user.name", "A"),
             // `git log` shows no signature for `go`.
             ("gpg.program", "x"),
@@ -332,7 +370,7 @@ mod tests {
     fn settings_of_the_user_and_of_variables_are_judged_by_when_they_run() {
         let variables = BTreeMap::new();
         let code = |fetches, scope: &str, name: &str, value: &str| {
-            let git = Git { variables: &variables, fetches };
+            let git = Git { variables: &variables, fetches, distrusted: None };
             git.of_user(&setting(scope, name, value)).map(|finding| finding.code)
         };
         assert_eq!(code(false, "command", "core.fsmonitor", "./x"), Some(Code::BuildOverride));

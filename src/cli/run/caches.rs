@@ -252,7 +252,15 @@ fn real(path: PathBuf) -> PathBuf {
 fn signer(args: &RunArgs) -> Result<Option<Signer>, Failure> {
     let text = match (&args.cache_key, std::env::var(KEY_VARIABLE)) {
         (Some(path), _) => Some(read_key(path)?),
-        (None, Ok(text)) if !text.is_empty() && args.cache_public_key.is_none() => Some(text),
+        // Whoever sets one of two variables must not choose whose seals count.
+        (None, Ok(text)) if !text.is_empty() && args.cache_public_key.is_some() => {
+            let words = format!(
+                "expected one key of the caches, found the secret key in {KEY_VARIABLE} and a public key in \
+                 --cache-public-key (SUMGATE_CACHE_PUBLIC_KEY): remove one of them"
+            );
+            return Err(Failure::new(Fault::Request, words));
+        }
+        (None, Ok(text)) => Some(text).filter(|text| !text.is_empty()),
         _ => None,
     };
     let parse = |text: String| {

@@ -3,9 +3,8 @@
 use super::table::Decision;
 
 /// Flags that choose what is built or shown, and bring no code in (`go help build`, `go help testflag`).
-const PLAIN: [&str; 44] = [
+const PLAIN: [&str; 43] = [
     "a",
-    "n",
     "p",
     "v",
     "x",
@@ -85,10 +84,8 @@ fn decide(flag: &str) -> Decision {
 
 /// The flags within `-ldflags` and the like, after the pattern of packages that may stand before them.
 fn decide_parts(value: &str, plain: &[&str], overrides: &[&str]) -> Decision {
-    let value = match value.split_once('=') {
-        Some((pattern, rest)) if !pattern.starts_with('-') && !pattern.contains(' ') => rest,
-        _ => value,
-    };
+    let value = value.trim();
+    let value = value.split_once('=').filter(|_| !value.starts_with('-')).map_or(value, |(_, rest)| rest);
     let (mut worst, mut is_value) = (Decision::Kept, false);
     for word in words(value) {
         if std::mem::take(&mut is_value) {
@@ -118,17 +115,20 @@ fn split(flag: &str) -> (&str, &str) {
     flag.split_once('=').unwrap_or((flag, ""))
 }
 
+/// What separates words for `go` (`isSpaceByte` of cmd/internal/quoted). All other white space is a part of a word.
+const SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
+
 /// The words of a list as `go` splits it: at white space; a word that starts with a quote goes to the next one.
 fn words(list: &str) -> Vec<String> {
     let mut words = Vec::new();
-    let mut rest = list.trim_start();
+    let mut rest = list.trim_start_matches(SPACE);
     while let Some(first) = rest.chars().next() {
         let (word, behind) = match first {
             quote @ ('\'' | '"') => rest[1..].split_once(quote).unwrap_or((&rest[1..], "")),
-            _ => rest.split_once(char::is_whitespace).unwrap_or((rest, "")),
+            _ => rest.split_once(SPACE).unwrap_or((rest, "")),
         };
         words.push(word.to_owned());
-        rest = behind.trim_start();
+        rest = behind.trim_start_matches(SPACE);
     }
     words
 }
@@ -161,6 +161,8 @@ mod tests {
             "-ldflags=-extldflags=-L.",
             "-gcflags=-importcfg=x",
             "-unknown",
+            // Nothing is built, and what lay there before stays.
+            "-n",
             "-ldflags=-X=runtime.modinfo=x",
         ] {
             assert_eq!(worst(told), (false, true), "{told}");
@@ -182,5 +184,13 @@ mod tests {
     fn words_are_split_as_go_does() {
         assert_eq!(words(" -a  '-b c' \"-d e\"\t-f"), ["-a", "-b c", "-d e", "-f"]);
         assert_eq!(words("'-a b"), ["-a b"]);
+        for other in ['\u{b}', '\u{c}', '\u{85}', '\u{a0}', '\u{2003}'] {
+            let hidden = format!("-tags=a{other}'-tags= -toolexec=X -tags=b'");
+            let split = [format!("-tags=a{other}'-tags="), "-toolexec=X".to_owned(), "-tags=b'".to_owned()];
+            assert_eq!(words(&hidden), split, "{other:?}");
+            assert!(reported(&hidden).iter().any(|(_, decision)| *decision == Decision::Override), "{other:?}");
+            let within = format!("\"-ldflags=-X=a.b=c{other}'-X=d.e= -extld=./x -X=f.g=h'\"");
+            assert!(reported(&within).iter().any(|(_, decision)| *decision == Decision::Override), "{other:?}");
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use crate::finding::{Code, Finding, safe};
+use crate::gate::distrusted;
 
 /// Programs that `go`, git and the C compilers run.
 const TOOLS: [&str; 32] = [
@@ -39,6 +40,22 @@ const TOOLS: [&str; 32] = [
     "swig",
     "pkg-config",
     "pkgconf",
+];
+/// Below a home or a folder of settings: what programs that take part in a build obey, and the gate does not read. It reads
+/// the settings of git and of `go`.
+const SETTINGS: [&str; 12] = [
+    ".ssh",
+    ".ccache",
+    ".hgrc",
+    ".netrc",
+    ".bazaar",
+    ".subversion",
+    ".swig",
+    ".config/ccache",
+    ".config/hg",
+    ".config/pkgconfig",
+    "ccache",
+    "hg",
 ];
 /// `go` runs a program of such a name for a toolchain line in go.mod, if it finds one on the PATH.
 const TOOLCHAIN: &str = "go1.";
@@ -80,10 +97,7 @@ impl Inside {
     ) -> Self {
         let all: Vec<PathBuf> = path.map(|path| std::env::split_paths(path).collect()).unwrap_or_default();
         let (folders, relative): (Vec<_>, Vec<_>) = all.into_iter().partition(|folder| folder.is_absolute());
-        // Somebody works in the home folder itself: what lies there is the user's, unless a repository brought it.
-        let is_home = home.is_some_and(|home| home.starts_with(workspace));
-        let is_repository = workspace.join(".git").symlink_metadata().is_ok();
-        let workspace = Some(workspace.to_owned()).filter(|_| is_repository || !is_home);
+        let workspace = distrusted(workspace, home).map(Path::to_owned);
         let installed = installed.filter(|folder| folder.is_absolute()).map(|folder| real(&folder)).collect();
         Self { workspace, folders, relative: !relative.is_empty(), installed }
     }
@@ -101,6 +115,15 @@ impl Inside {
     /// Whether a list of paths has one that lies in the repository.
     pub(super) fn has(&self, paths: &OsString) -> bool {
         std::env::split_paths(paths).filter(|path| !path.as_os_str().is_empty()).any(|path| self.lies_here(&path))
+    }
+
+    /// Settings in a folder of the repository that the gate does not read.
+    pub(super) fn settings_in(&self, folder: &OsStr) -> Option<PathBuf> {
+        let folder = Path::new(folder);
+        if folder.as_os_str().is_empty() || !self.lies_here(folder) {
+            return None;
+        }
+        SETTINGS.iter().map(|name| folder.join(name)).find(|path| path.symlink_metadata().is_ok())
     }
 
     /// What a variable that names a program leads to.

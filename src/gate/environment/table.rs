@@ -27,13 +27,19 @@ pub(super) enum Decision {
     Override,
     /// GOFLAGS: each flag is decided by itself (`environment/flags`).
     Flags,
+    /// It is passed on. A value that is more than a switch is a file that gets what the program has to say: the finding
+    /// `build-environment`.
+    Output,
+    /// A folder with settings of the user: one in the repository is the finding `build-override` if it has some that the gate
+    /// does not read.
+    Home,
     /// GOWORK: a file outside the working folder is the finding `build-override`.
     WorkFile,
     /// `go` computes it, and reads no variable of that name.
     Computed,
 }
 
-use Decision::{Cleared, Computed, Flags, Helper, Kept, Note, Override, Path, Program, Set, WorkFile};
+use Decision::{Cleared, Computed, Flags, Helper, Home, Kept, Note, Output, Override, Path, Program, Set, WorkFile};
 
 /// Names, or beginnings of names (`*`), with what happens to them and why. The first that fits counts.
 pub(super) const TABLE: &[(&str, Decision, &str)] = &[
@@ -139,6 +145,12 @@ pub(super) const TABLE: &[(&str, Decision, &str)] = &[
     ("LD_PRELOAD", Override, "code in every program"),
     ("LD_AUDIT", Override, "code in every program"),
     ("LD_LIBRARY_PATH", Note, "code in programs that are linked dynamically"),
+    ("LD_DEBUG_OUTPUT", Note, "each program appends messages to that file"),
+    ("LD_PROFILE_OUTPUT", Note, "each program writes to that folder"),
+    ("DYLD_INSERT_LIBRARIES", Override, "code in every program"),
+    ("DYLD_*", Note, "code in programs that are linked dynamically"),
+    ("DEPENDENCIES_OUTPUT", Note, "the C compiler appends to that file"),
+    ("SUNPRO_DEPENDENCIES", Note, "the C compiler appends to that file"),
     // Computed by `go`.
     ("GOEXE", Computed, ""),
     ("GOGCCFLAGS", Computed, ""),
@@ -204,7 +216,7 @@ pub(super) const TABLE: &[(&str, Decision, &str)] = &[
     ("GIT_AUTHOR_*", Kept, "a name"),
     ("GIT_COMMITTER_*", Kept, "a name"),
     ("GIT_DEFAULT_*", Kept, "how repositories are made"),
-    ("GIT_TRACE*", Kept, "messages"),
+    ("GIT_TRACE*", Output, "git appends messages to that file"),
     ("GIT_CURL_VERBOSE", Kept, "messages"),
     ("GIT_REDACT_COOKIES", Kept, "messages"),
     ("GIT_PAGER", Helper, "only for a terminal"),
@@ -245,10 +257,13 @@ pub(super) const TABLE: &[(&str, Decision, &str)] = &[
     ("PYTHONHOME", Note, "code in programs in Python, such as Mercurial"),
     ("PERL5LIB", Note, "code in programs in Perl, such as parts of git"),
     ("PERL5OPT", Note, "code in programs in Perl, such as parts of git"),
+    ("PERLLIB", Note, "code in programs in Perl, such as parts of git"),
     ("BASH_ENV", Note, "code in each script of bash"),
+    ("BASH_FUNC_*", Note, "a function takes the place of a program in each script of bash"),
+    ("ENV", Kept, "read only by shells for a person"),
     // Where settings of these programs are, and what they trust.
-    ("HOME", Path, "settings of git and ssh"),
-    ("XDG_CONFIG_HOME", Path, "settings of git"),
+    ("HOME", Home, "settings of programs that take part in a build"),
+    ("XDG_CONFIG_HOME", Home, "settings of programs that take part in a build"),
     ("SSL_CERT_FILE", Path, "whom `go` and git trust"),
     ("SSL_CERT_DIR", Path, "whom `go` and git trust"),
     ("CURL_CA_BUNDLE", Path, "whom git trusts"),
@@ -322,7 +337,15 @@ mod tests {
             "PYTHONHOME",
             "PERL5LIB",
             "PERL5OPT",
+            "PERLLIB",
             "BASH_ENV",
+            "BASH_FUNC_go%%",
+            "DEPENDENCIES_OUTPUT",
+            "SUNPRO_DEPENDENCIES",
+            "LD_DEBUG_OUTPUT",
+            "LD_PROFILE_OUTPUT",
+            "DYLD_INSERT_LIBRARIES",
+            "DYLD_LIBRARY_PATH",
             "OPENSSL_CONF",
             "OPENSSL_MODULES",
             "OPENSSL_ENGINES",

@@ -1,0 +1,45 @@
+//! The home folder of the account, as the system has it.
+
+use std::io::Read;
+use std::path::PathBuf;
+
+use rustix::process::getuid;
+
+use crate::tree::open_regular;
+
+/// Where accounts are. Those of a directory service are not there; macOS has none of persons there.
+const ACCOUNTS: &str = "/etc/passwd";
+/// A system with ten thousand accounts has about a megabyte.
+const MAX_BYTES: u64 = 4 << 20;
+
+/// The home folder that the system gives this account. Where it has none in its file, that of the environment counts on
+/// systems other than Linux.
+pub fn account_home() -> Option<PathBuf> {
+    let mut text = Vec::new();
+    let file = open_regular(ACCOUNTS.as_ref()).ok().flatten();
+    // What cannot be read names no home.
+    let _ = file.map(|file| file.take(MAX_BYTES).read_to_end(&mut text));
+    let found = home_of(&String::from_utf8_lossy(&text), getuid().as_raw());
+    found.or_else(|| std::env::home_dir().filter(|_| cfg!(not(target_os = "linux"))))
+}
+
+/// The sixth field of the first line with this number (passwd(5)).
+fn home_of(accounts: &str, id: u32) -> Option<PathBuf> {
+    let fields = accounts.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let mut own = fields.filter(|fields| fields.get(2).and_then(|field| field.parse().ok()) == Some(id));
+    // Some accounts of services live at the top of the system: that is nobody's home.
+    own.next()?.get(5).map(PathBuf::from).filter(|home| home.is_absolute() && home.parent().is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_home_of_an_account_is_found_by_its_number() {
+        let accounts = "root:x:0:0:root:/root:/bin/sh\nodd\nnobody:x:99:99::/:/x\na:x:1000:1000:A:/home/a:/bin/sh\n";
+        let of = |id| home_of(accounts, id);
+        assert_eq!((of(0), of(1000)), (Some("/root".into()), Some("/home/a".into())));
+        assert_eq!((of(99), of(7)), (None, None));
+    }
+}

@@ -1,0 +1,95 @@
+//! The environment of our own children: nothing that is secret, nothing that brings code into them, and no program of a
+//! repository under audit.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// Beginnings of names. Our own settings, of which one is the secret key of a seal; then what brings code into programs
+/// (ld.so(8), dyld(1), bash(1), python(1), perlrun(1), openssl-env(7)), and what makes them write to files.
+const UNWANTED: [&str; 15] = [
+    "SUMGATE_",
+    "LD_",
+    "DYLD_",
+    "BASH_ENV",
+    "BASH_FUNC_",
+    "SHELLOPTS",
+    "BASHOPTS",
+    "PYTHON",
+    "PERL5",
+    "PERLLIB",
+    "GCONV_PATH",
+    "LOCPATH",
+    "OPENSSL_",
+    "GIT_TRACE",
+    "RUBYOPT",
+];
+/// A whole name: `ENVIRONMENT` is another one.
+const ENV: &str = "ENV";
+
+/// The repository whose programs are not run: at most one in a process.
+static DISTRUSTED: OnceLock<PathBuf> = OnceLock::new();
+
+/// From now on no child finds a program in `folder` by its PATH. `folder` has no links.
+pub fn distrust(folder: &Path) {
+    DISTRUSTED.get_or_init(|| folder.to_owned());
+}
+
+/// Cleans the environment of a child. To be called after its variables are set.
+pub fn clean(command: &mut Command) {
+    let given = command.get_envs().map(|(name, _)| name.to_owned());
+    let names: Vec<OsString> = std::env::vars_os().map(|(name, _)| name).chain(given).collect();
+    for name in names.iter().filter(|name| is_unwanted(name)) {
+        command.env_remove(name);
+    }
+    let given = command.get_envs().find(|(name, _)| *name == "PATH").map(|(_, value)| value.map(OsStr::to_owned));
+    let Some(path) = given.unwrap_or_else(|| std::env::var_os("PATH")) else { return };
+    let folders =
+        std::env::split_paths(&path).filter(|folder| is_trusted(folder, DISTRUSTED.get().map(PathBuf::as_path)));
+    // Fails for no folder that was split off a PATH.
+    command.env("PATH", std::env::join_paths(folders).unwrap_or_default());
+}
+
+fn is_unwanted(name: &OsStr) -> bool {
+    name == ENV || UNWANTED.iter().any(|start| name.as_encoded_bytes().starts_with(start.as_bytes()))
+}
+
+fn is_trusted(folder: &Path, distrusted: Option<&Path>) -> bool {
+    let lies_in = |repository: &Path| {
+        folder.starts_with(repository) || folder.canonicalize().is_ok_and(|folder| folder.starts_with(repository))
+    };
+    folder.is_absolute() && !distrusted.is_some_and(lies_in)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn a_child_gets_no_secret_and_no_code() {
+        let mut command = Command::new("/usr/bin/env");
+        command.env_clear().env("PATH", "/usr/bin:relative::/bin").env("ENVIRONMENT", "x");
+        for name in ["SUMGATE_CACHE_KEY", "LD_PRELOAD", "BASH_ENV", "ENV", "PYTHONPATH", "PERL5OPT", "BASH_FUNC_git%%"]
+        {
+            command.env(name, "");
+        }
+        clean(&mut command);
+        let output = String::from_utf8(command.output().unwrap().stdout).unwrap();
+        let mut lines: Vec<&str> = output.lines().collect();
+        lines.sort_unstable();
+        assert_eq!(lines, ["ENVIRONMENT=x", "PATH=/usr/bin:/bin"]);
+    }
+
+    #[test]
+    fn no_folder_of_the_repository_is_trusted() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path().canonicalize().unwrap();
+        std::fs::create_dir_all(root.join("work/bin")).unwrap();
+        std::os::unix::fs::symlink("work/bin", root.join("link")).unwrap();
+        let is = |name: &str| is_trusted(&root.join(name), Some(&root.join("work")));
+        assert!(!is("work/bin") && !is("link") && !is("work/none") && is("other") && is(""));
+    }
+}
