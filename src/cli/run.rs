@@ -1,6 +1,7 @@
 //! `sumgate run`: a command that gets Go modules only through a mirror of its own.
 
 mod caches;
+mod results;
 mod told;
 
 use std::ffi::OsString;
@@ -9,11 +10,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use self::caches::Kept;
+use self::results::Results;
 use super::args::{Cache, RunArgs};
 use super::bases::Bases;
 use super::exit::{Exit, Failure};
 use super::policies::Policies;
-use super::result_file::ResultFile;
 use super::sources::Said;
 use super::{ages, config, out, sources};
 use crate::fault::Fault;
@@ -370,32 +371,4 @@ fn finish(args: &RunArgs, mut outcome: Outcome, mut kept: Kept, mut results: Res
         done => done?,
     }
     Ok(told::code(&outcome, args.deny))
-}
-
-/// The files for what there is to say. Opened before the command runs: a long build must not end in a mistyped path.
-struct Results {
-    report: Option<ResultFile>,
-    attest: Option<ResultFile>,
-}
-
-impl Results {
-    fn open(args: &RunArgs) -> Result<Self, Failure> {
-        let open = |flag, path: Option<&PathBuf>| path.map(|path| ResultFile::open(flag, path)).transpose();
-        let (report, attest) = (open("--report", args.report.as_ref())?, open("--attest", args.attest.as_ref())?);
-        Ok(Self { report, attest })
-    }
-
-    /// Writes both; the second also if the first cannot be written.
-    fn write(&mut self, outcome: &Outcome) -> Result<(), Failure> {
-        let put = |file: &mut Option<ResultFile>, value: Option<&serde_json::Value>| match (file, value) {
-            (Some(file), Some(value)) => file.write(&format!("{value:#}\n")),
-            _ => Ok(()),
-        };
-        let report = put(&mut self.report, Some(&gate::report(outcome)));
-        let statement = (!outcome.trails.released.is_empty()).then(|| gate::attestation(outcome));
-        if self.attest.is_some() && statement.is_none() {
-            out::complain("no attestation was written: nothing was released");
-        }
-        report.and(put(&mut self.attest, statement.as_ref()))
-    }
 }
