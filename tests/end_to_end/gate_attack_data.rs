@@ -86,7 +86,8 @@ fn stale_elsewhere(go: &Path) {
     let named = app.home().join("named");
     std::fs::copy(gobin.join("app"), &named).unwrap();
     let app = app.set("GOFLAGS", "-n");
-    let output = ends(&app, &["--subject", "named", "--", "go", "build", "-o", "named", "."], 120, &[NOT_BUILT]);
+    let build = ["--subject", "named", "--", "go", "build", "-o", "named", "."];
+    let output = ends(&app, &build, 120, &["build-environment", NOT_BUILT]);
     assert!(programs(&app).is_empty(), "{output}");
 }
 

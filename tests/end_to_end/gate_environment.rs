@@ -177,7 +177,11 @@ fn work_leads_out(go: &Path) {
     // A line that `go` reads, and the gate does not, is told.
     app.write("go.work", "go 1.21\n\nuse .\nuse \"\\x2e./forged\"\n");
     let (code, output, findings) = gate(&app, &build);
-    assert_eq!((says(&app).as_str(), code, findings), (FORGED, Some(120), vec!["not-examined".to_owned()]), "{output}");
+    assert_eq!(
+        (says(&app).as_str(), code, findings),
+        (FORGED, Some(120), vec!["build-override".to_owned()]),
+        "{output}"
+    );
 }
 
 fn replaced_without_program(go: &Path) {

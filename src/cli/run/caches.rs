@@ -125,8 +125,8 @@ impl Kept {
         is_right
     }
 
-    /// Hashes and proves what lies in an inherited module cache, and judges it by the policies. Returns whether the command may use it: not if there are
-    /// findings that are denied, or if the database signed two histories.
+    /// Hashes and proves what lies in an inherited module cache, and judges it by the policies. Returns whether the command may
+    /// use it: not if there are findings that are denied, or if the database signed two histories.
     pub(super) async fn prove_inherited(
         &mut self,
         go: &GoEnv,
@@ -196,7 +196,9 @@ impl Kept {
         let past = outcome.kept.iter().find(|(name, _)| name == "GONOPROXY").map_or("", |(_, value)| value);
         let private = Patterns::parse(past).unwrap_or_default().with(self.exempt.clone());
         let is_inherited = matches!(self.caches.modules, ModuleCache::Inherited(_));
-        let mut findings: Vec<Finding> = gate::unproved(outcome, &known).into_iter().collect();
+        // What is not proved in an inherited cache was told before the command.
+        let told = if is_inherited { Known::new() } else { known.clone() };
+        let mut findings: Vec<Finding> = gate::unproved(outcome, &told).into_iter().collect();
         if is_inherited || self.signer.is_some() {
             let cache = self.caches.modules.path();
             let found = gate::downloads(cache, &known, &private, |path| self.sealed.is_new(path));
