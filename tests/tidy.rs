@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 /// Without the tests at its end. A file is one idea.
 const MAX_LINES: usize = 400;
 
+/// How the names of such trials begin.
+const ATTACKS: [&str; 4] = ["gate, attack: ", "gate, data: ", "gate, kept: ", "gate, ways: "];
+
 fn sources() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut folders: Vec<PathBuf> =
@@ -136,4 +139,20 @@ fn every_test_that_security_names_exists() {
         named += 1;
     }
     assert!(named > 40, "only {named} tests were found in SECURITY.md");
+}
+
+/// What an attacker tried, and was stopped at, stands in the table: else nobody learns of it.
+#[test]
+fn every_attack_that_is_tested_stands_in_security() {
+    let security = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("SECURITY.md")).unwrap();
+    let mut attacks = 0;
+    for (_, text) in sources().into_iter().filter(|(path, _)| path.starts_with("tests/end_to_end")) {
+        let names = text.split("trial(\"").skip(1).filter_map(|rest| rest.split('"').next());
+        let is_attack = |name: &&str| ATTACKS.iter().any(|kind| name.starts_with(kind)) && !name.contains("honest");
+        for name in names.filter(is_attack) {
+            assert!(security.contains(&format!("`{name}`")), "SECURITY.md has no row for {name:?}");
+            attacks += 1;
+        }
+    }
+    assert!(attacks > 40, "only {attacks} attacks were found");
 }

@@ -157,6 +157,9 @@ impl<'a> Setting<'a> {
         let distrusted = gate::distrusted(&self.workspace, self.home.as_deref());
         let git = gate::Git { variables, fetches, distrusted };
         findings.extend(git.programs(&self.workspace, before.repositories()).await);
+        if kept.usage.modules == Whose::Inherited {
+            findings.extend(git.clones(kept.caches.modules.path()).await);
+        }
         told::removed(&environment.removed);
         told::findings(&findings);
         let examination = self.examination(kept, &environment, before);

@@ -4,6 +4,8 @@
 //! own settings. git refuses to check out a `.git` of others, but an archive or a restored cache may bring one. Settings of the
 //! user and of variables count as well: git is asked for them with the environment of the command.
 
+mod clones;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use libtest_mimic::Trial;
 
 use crate::fixture::{Go, go_trial, origin, trial};
+use crate::gate_honest::with_private;
 use crate::gate_ways::{BUILD, FORGED, HONEST, app, gate, module_with, patch, says};
 
 pub fn trials() -> Vec<Trial> {
@@ -21,6 +22,7 @@ pub fn trials() -> Vec<Trial> {
         trial("gate, attack: HOME makes no repository smaller", smaller_repository),
         trial("gate, attack: a home in the repository", home_inside),
         trial("gate, attack: variables that name a file for messages", outputs),
+        go_trial("gate, attack: a clone in an inherited module cache", inherited_clone),
         go_trial("gate, attack: a vendor folder behind a link", linked_vendor),
         go_trial("gate, attack: a module that begins above the repository", module_above),
         go_trial("gate, attack: a folder for programs that is called .git", programs_in_git),
@@ -286,4 +288,41 @@ fn honest_filters(go: &Path) {
     app.git(&["config", "filter.git-crypt.clean", "\"./git-crypt\" clean"]);
     let (code, output, findings) = gate(&app, &BUILD);
     assert_eq!((code, findings), (Some(120), vec!["repository-program".to_owned()]), "{output}");
+}
+
+/// `go` fetches private modules with the clones that it keeps, and git obeys their settings and hooks.
+fn inherited_clone(go: &Path) {
+    let origin = origin(sumgate::demo::World::demo());
+    let (app, _) = with_private(go, &origin);
+    app.must(&["mod", "tidy"]);
+    let build = ["--module-cache", "inherit", "--", "go", "build", "-o", "app", "."];
+    let private = ["private-name", "private-unproved"];
+    let honest = |findings: &[String]| findings.iter().all(|code| private.contains(&code.as_str()));
+    let (_, output, findings) = gate(&app, &[&["--deny", "error"], &build[..]].concat());
+    assert!(honest(&findings), "{findings:?} {output}");
+    let clones = app.module_cache().join("cache/vcs");
+    let clone = clones.read_dir().unwrap().map(|entry| entry.unwrap().path()).find(|path| path.is_dir()).unwrap();
+    let (config, mark) = (std::fs::read_to_string(clone.join("config")).unwrap(), app.root().join("mark"));
+    let evil = app.root().join("evil");
+    script(&evil, &format!("touch {}", mark.display()));
+    let plants = [
+        format!("[remote \"origin\"]\n\tuploadpack = {}\n", evil.display()),
+        "[include]\n\tpath = other\n".to_owned(),
+        "[url \"ext::sh -c x\"]\n\tinsteadOf = file\n".to_owned(),
+        "[remote \"origin\"]\n\turl = ext::sh\n".to_owned(),
+    ];
+    for plant in plants {
+        std::fs::write(clone.join("config"), format!("{config}{plant}")).unwrap();
+        let (code, output, findings) = gate(&app, &build);
+        assert!(code == Some(120) && findings.contains(&"repository-program".to_owned()), "{plant}: {output}");
+        assert!(output.contains("--gate-private"), "{output}");
+    }
+    std::fs::write(clone.join("config"), &config).unwrap();
+    std::fs::create_dir_all(clone.join("hooks")).unwrap();
+    std::fs::copy(&evil, clone.join("hooks/reference-transaction")).unwrap();
+    let (code, output, findings) = gate(&app, &build);
+    assert!(code == Some(120) && findings.contains(&"repository-program".to_owned()), "{output}");
+    // The gate fetches in a folder of its own.
+    let (_, output, findings) = gate(&app, &[&["--gate-private", "--deny", "error"], &build[..]].concat());
+    assert!(honest(&findings), "{findings:?} {output}");
 }

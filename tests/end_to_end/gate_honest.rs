@@ -1,6 +1,6 @@
 //! Honest builds of every kind pass the gate without a finding, or with the note that is true.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use libtest_mimic::Trial;
 use serde_json::Value;
@@ -132,9 +132,9 @@ fn tools(go: &Path) {
 }
 
 /// A private module in a git repository that `go` finds by its settings.
-fn private(go: &Path) {
-    let origin = origin(World::demo());
-    let app = app(go, &origin).set("GOVCS", "").set("GOPRIVATE", "private.example.com");
+/// A program with a private module, which `go` fetches with git from this repository.
+pub fn with_private(go: &Path, origin: &Origin) -> (Go, PathBuf) {
+    let app = app(go, origin).set("GOVCS", "").set("GOPRIVATE", "private.example.com");
     let repository = app.root().join("private");
     let git = |words: &[&str]| app.git(&[&["-C", repository.to_str().unwrap()], words].concat());
     std::fs::create_dir_all(&repository).unwrap();
@@ -147,6 +147,13 @@ fn private(go: &Path) {
     app.git(&["config", "--global", &instead, "https://private.example.com/p"]);
     app.write("main.go", "package main\n\nimport (\n\t\"example.com/hello\"\n\tp \"private.example.com/p.git\"\n)\n\nfunc main() { println(hello.Text(), p.P()) }\n");
     app.write("go.mod", "module example.org/app\n\ngo 1.21\n\nrequire (\n\texample.com/hello v1.1.0\n\tprivate.example.com/p.git v1.0.0\n)\n");
+    (app, repository)
+}
+
+fn private(go: &Path) {
+    let origin = origin(World::demo());
+    let (app, repository) = with_private(go, &origin);
+    let git = |words: &[&str]| app.git(&[&["-C", repository.to_str().unwrap()], words].concat());
     let build = ["--", "go", "build", "-o", "app", "."];
     // The module cache and the program: each says it once.
     let (codes, _, output) = passes(&app, &build);

@@ -72,7 +72,7 @@ fn audited(folder: &Path) {
     home.write("go.sum", &honest);
     let (code, output) = home.sumgate(&["audit"]);
     assert_eq!(code, Some(0), "{output}");
-    assert_eq!(output, "clean: 616 proved, tree of 51312332 records of sum.golang.org\n");
+    assert_eq!(output, "clean: 616 proved, tree of 51312332 records of sum.golang.org, no policy\n");
     let cold = requests.swap(0, Ordering::SeqCst);
     println!("requests of a cold audit of 616 lines: {cold}");
     assert!(cold <= 308 + 494, "{cold}");
@@ -85,7 +85,10 @@ fn audited(folder: &Path) {
     let (code, output) = home.sumgate(&["audit"]);
     assert_eq!(code, Some(1), "{output}");
     assert!(output.starts_with("go.sum:100: error[hash-mismatch]") && output.contains(hash), "{output}");
-    assert!(output.ends_with("failed: 1 error, 615 proved, tree of 51312332 records of sum.golang.org\n"), "{output}");
+    assert!(
+        output.ends_with("failed: 1 error, 615 proved, tree of 51312332 records of sum.golang.org, no policy\n"),
+        "{output}"
+    );
     assert_eq!(requests.load(Ordering::SeqCst), 0);
 }
 

@@ -55,6 +55,10 @@ pub(super) fn findings(findings: &[Finding]) {
         for (name, value) in &finding.facts {
             line.push_str(&format!("\n  {name}: {}", safe(value)));
         }
+        // A note asks for nothing, unless it has something of its own to say.
+        if finding.severity() > Severity::Note || finding.help.is_some() {
+            line.push_str(&format!("\n  what to do: {}", finding.advice()));
+        }
         out::complain(&line);
     }
 }

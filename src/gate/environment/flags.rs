@@ -86,27 +86,21 @@ fn decide(flag: &str) -> Decision {
 fn decide_parts(value: &str, plain: &[&str], overrides: &[&str]) -> Decision {
     let value = value.trim();
     let value = value.split_once('=').filter(|_| !value.starts_with('-')).map_or(value, |(_, rest)| rest);
-    let (mut worst, mut is_value) = (Decision::Kept, false);
-    for word in words(value) {
-        if std::mem::take(&mut is_value) {
-            continue;
-        }
+    let mut worst = Decision::Kept;
+    let mut all = words(value).into_iter();
+    while let Some(word) = all.next() {
         let (name, of_name) = split(&word);
-        // `-X a.b=c` is two words, and the second is no flag.
-        is_value = name == "X" && of_name.is_empty();
         if overrides.contains(&name) {
             return Decision::Override;
         }
-        if !plain.contains(&name) || (name == "X" && sets_runtime(&word)) {
+        // `-X a.b=c` is two words, and the second is no flag. Another package's variable may be what a dependency checks.
+        let set =
+            (name == "X").then(|| if word.contains('=') { of_name.into() } else { all.next().unwrap_or_default() });
+        if !plain.contains(&name) || set.is_some_and(|set| !set.starts_with("main.")) {
             worst = Decision::Note;
         }
     }
     worst
-}
-
-/// Build information itself is such a string.
-fn sets_runtime(word: &str) -> bool {
-    word.contains("runtime")
 }
 
 /// Name and value of a flag with one or two dashes.
@@ -164,12 +158,20 @@ mod tests {
             // Nothing is built, and what lay there before stays.
             "-n",
             "-ldflags=-X=runtime.modinfo=x",
+            "'-ldflags=-X runtime.modinfo=x'",
+            "-ldflags=-X=example.com/auth.key=x",
         ] {
             assert_eq!(worst(told), (false, true), "{told}");
         }
-        for told in
-            ["-toolexec=./x", "--overlay=o.json", "-modfile=x.mod", "'-ldflags=-s -extld=./x'", "-vettool=x", "-exec x"]
-        {
+        for told in [
+            "-toolexec=./x",
+            "--overlay=o.json",
+            "-modfile=x.mod",
+            "'-ldflags=-s -extld=./x'",
+            "'-ldflags=-X= -extld=./x'",
+            "-vettool=x",
+            "-exec x",
+        ] {
             assert!(worst(told).0, "{told}");
         }
     }
