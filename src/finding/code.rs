@@ -329,7 +329,7 @@ impl Code {
             Self::BuildOverride => (
                 "build-override",
                 Warning,
-                "A variable lets the repository, or whoever set it, choose programs or files of the build.",
+                "A variable, a go.work or a folder around the repository chooses programs or files of the build.",
                 "Unset it, or let it lead to a file outside the repository.",
             ),
             Self::RepositoryProgram => (

@@ -6,7 +6,7 @@
 
 use super::error::OriginError;
 
-/// Every source that may have something answered 404 or 410. [`Search::conclude`] alone makes one.
+/// Every source that may have something answered 404 or 410. `Search::conclude` alone makes one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no upstream has it: {words}")]
 pub struct Nowhere {
