@@ -54,6 +54,13 @@ pub(in crate::cli) struct ServeArgs {
     #[arg(long, env = "SUMGATE_OFFLINE", value_parser = clap::builder::FalseyValueParser::new())]
     pub(in crate::cli) offline: bool,
 
+    /// Let every user of this machine read what is kept: 0755 and 0644 instead of 0700 and 0600
+    ///
+    /// For `GOPROXY=file://DATA/proxy` of other users. What is there already, and what other commands make, keeps its modes.
+    /// Refused together with private modules.
+    #[arg(long, env = "SUMGATE_SHARED", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(in crate::cli) shared: bool,
+
     /// Upstreams and private modules in a file: credentials, patterns, time-outs, weights (see the README)
     ///
     /// Its [[upstream]] replace --upstream, and its [[private]] come before --private.
