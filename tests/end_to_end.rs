@@ -85,6 +85,8 @@ mod gate_settings;
 mod gate_ways;
 #[path = "end_to_end/go_command.rs"]
 mod go_command;
+#[path = "end_to_end/host_names.rs"]
+mod host_names;
 #[path = "end_to_end/hostile_archives.rs"]
 mod hostile_archives;
 #[path = "end_to_end/hosts.rs"]
@@ -169,6 +171,7 @@ fn main() {
     trials.extend(zips::trials());
     trials.extend(data_folder::trials());
     trials.extend(full_disk::trials());
+    trials.extend(host_names::trials());
     trials.extend(real_sumdb::trials());
     libtest_mimic::run(&arguments, trials).exit();
 }

@@ -211,6 +211,7 @@ pub fn sumgate() -> Command {
         "CACHE",
         "POLICY",
         "OFFLINE",
+        "HOST",
         "SHARED",
     ];
     for name in names {

@@ -39,6 +39,13 @@ pub(in crate::cli) struct AddressArgs {
 pub(in crate::cli) struct ServeArgs {
     #[command(flatten)]
     pub(in crate::cli) address: AddressArgs,
+    /// Name that this mirror goes by, besides its IP addresses and localhost; repeatable
+    ///
+    /// A request for another host gets status 421: a page in a browser could otherwise read what the mirror serves, by a name
+    /// of its own that leads here. A proxy in front of the mirror passes on the name that clients use.
+    #[arg(long, value_name = "NAME", env = "SUMGATE_HOST", value_delimiter = ',')]
+    pub(in crate::cli) host: Vec<String>,
+
     #[command(flatten)]
     pub(in crate::cli) state: StateArgs,
     #[command(flatten)]
