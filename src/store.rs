@@ -5,14 +5,20 @@
 //! DATA/sumdb/NAME+hash+…/                  one database under one key: head, anchor, tiles, record proofs, fork.txt
 //! DATA/pins/M/@v/V.{mod,zip}               the first h1 seen of what no database vouches for
 //! DATA/quarantine/…                        bytes that were refused, with the facts
-//! DATA/staging/…                           files on their way; swept at each start
+//! DATA/staging/…                           files on their way; swept when a command starts that downloads
+//! DATA/run/…                               the caches of `sumgate run` (`gate/folder`)
+//! DATA/sumgate-format                      the marker: this is a data folder, in that format
 //! ```
 //!
 //! Everything here blocks: async callers go through `spawn_blocking`. A crash at any instant leaves the old state or the
 //! new one: files are written in staging, synced, renamed, and the folder is synced (see `durable`).
 
+mod access;
 pub(crate) mod durable;
+mod format;
 mod identity;
+mod lock;
+mod losses;
 mod open;
 mod owner;
 mod pins;
@@ -22,34 +28,42 @@ mod staging;
 mod state;
 mod tree;
 
-use std::fs;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
+pub use access::Access;
+pub use durable::Modes;
 pub use identity::Identity;
+pub(crate) use lock::open_lock;
 pub use owner::Untrusted;
 pub use quarantine::Facts;
 pub use staging::StagingFile;
-pub(crate) use staging::open_lock;
 pub use state::{HeadSwap, Heads, StateDir};
 pub(crate) use tree::MAX_LIST;
 
 use crate::fault::Fault;
 use crate::tree::Tree;
+use access::{Keeping, OTHERWISE};
+use losses::Losses;
 use staging::Staging;
 
 /// The data folder of one process. Several processes may share a folder.
 #[derive(Debug)]
 pub struct Store {
     root: PathBuf,
-    staging: Staging,
+    access: Access,
+    keeping: Keeping,
+    /// Made when the first file is on its way.
+    staging: OnceLock<Staging>,
     /// What is under audit.
     trees: Vec<Tree>,
 }
 
 /// A file operation that this machine refused.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {doing} {}: {cause}", path.display())]
+#[error("cannot {doing} {}: {cause}{}", path.display(), Hint(cause))]
 pub struct StoreError {
     doing: &'static str,
     path: PathBuf,
@@ -67,13 +81,42 @@ impl StoreError {
     }
 }
 
+/// What to do about a cause that concerns the data folder as a whole.
+struct Hint<'a>(&'a io::Error);
+
+impl fmt::Display for Hint<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let todo = match self.0.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => "let this user write there",
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room there",
+            io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+                "expected a folder, found something else: remove it"
+            }
+            _ => return Ok(()),
+        };
+        write!(f, ": {todo}, {OTHERWISE}")
+    }
+}
+
 impl Store {
-    /// Opens the data folder `root`, makes it if it is not there, and sweeps what earlier processes left in staging.
+    /// Opens the data folder `root` for this user to download to.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
-        fs::create_dir_all(root).map_err(|cause| StoreError::new("make the data folder", root, cause))?;
-        let root = root.canonicalize().map_err(|cause| StoreError::new("find the data folder", root, cause))?;
-        let staging = Staging::open(&root.join("staging"))?;
-        Ok(Self { root, staging, trees: Vec::new() })
+        Self::open_for(root, Access::Download, Modes::Private)
+    }
+
+    /// Opens the data folder `root` for what a command does, and makes it if it is not there. What is made there is for the
+    /// readers that `modes` names. A folder that is not ours, and one with places in it that are none of a data folder, is
+    /// refused.
+    pub fn open_for(root: &Path, access: Access, modes: Modes) -> Result<Self, StoreError> {
+        let root = access::real_root(root, modes)?;
+        let writes = access::check_places(&root, access)?;
+        let keeping = Keeping { modes, writes, losses: Losses::default() };
+        format::check(&root, &keeping, access != Access::Read)?;
+        let store = Self { root, access, keeping, staging: OnceLock::new(), trees: Vec::new() };
+        if access == Access::Download {
+            store.staging()?;
+        }
+        Ok(store)
     }
 
     /// The same folder, while `trees` are under audit: what lies in one of them may have been written by its author, so the
@@ -90,21 +133,32 @@ impl Store {
 
     /// A new empty file to write into.
     pub fn stage(&self) -> Result<StagingFile, StoreError> {
-        self.staging.file()
+        self.staging()?.file()
     }
 
     /// A new empty folder to unpack into; removed when dropped.
     pub fn stage_folder(&self) -> Result<tempfile::TempDir, StoreError> {
-        self.staging.folder()
+        self.staging()?.folder()
     }
 
     /// A folder for temporary ones: it is gone when the process is, or at the next start.
-    pub fn scratch(&self) -> &Path {
-        self.staging.dir()
+    pub fn scratch(&self) -> Result<&Path, StoreError> {
+        Ok(self.staging()?.dir())
+    }
+
+    fn staging(&self) -> Result<&Staging, StoreError> {
+        if let Some(staging) = self.staging.get() {
+            return Ok(staging);
+        }
+        let all = self.root.join("staging");
+        self.keeping.check(&all)?;
+        let made = Staging::open(&all, self.access, self.keeping.modes)?;
+        // Of two that are made at the same time one is dropped, and its folder removed.
+        Ok(self.staging.get_or_init(|| made))
     }
 
     /// The state folder of the database with this verifier key text.
     pub fn database(&self, name: &str, verifier_key: &str) -> Result<StateDir, StoreError> {
-        StateDir::open(&self.root, name, verifier_key, &self.trees)
+        StateDir::open(&self.root, name, verifier_key, &self.trees, self.access, &self.keeping)
     }
 }

@@ -47,12 +47,16 @@ mod carried;
 mod cli;
 #[path = "end_to_end/crash.rs"]
 mod crash;
+#[path = "end_to_end/data_folder.rs"]
+mod data_folder;
 #[path = "end_to_end/doctor.rs"]
 mod doctor;
 #[path = "end_to_end/doors.rs"]
 mod doors;
 #[path = "end_to_end/fixture.rs"]
 mod fixture;
+#[path = "end_to_end/full_disk.rs"]
+mod full_disk;
 #[path = "end_to_end/gate.rs"]
 mod gate;
 #[path = "end_to_end/gate_attack.rs"]
@@ -81,6 +85,8 @@ mod gate_settings;
 mod gate_ways;
 #[path = "end_to_end/go_command.rs"]
 mod go_command;
+#[path = "end_to_end/host_names.rs"]
+mod host_names;
 #[path = "end_to_end/hostile_archives.rs"]
 mod hostile_archives;
 #[path = "end_to_end/hosts.rs"]
@@ -163,6 +169,9 @@ fn main() {
     trials.extend(private::trials());
     trials.extend(logins::trials());
     trials.extend(zips::trials());
+    trials.extend(data_folder::trials());
+    trials.extend(full_disk::trials());
+    trials.extend(host_names::trials());
     trials.extend(real_sumdb::trials());
     libtest_mimic::run(&arguments, trials).exit();
 }

@@ -17,6 +17,7 @@ use crate::fault::Fault;
 use crate::finding::{Code, Ending, Finding, Place, RenderOptions, Report, render};
 use crate::goenv::GoEnv;
 use crate::origin::HttpClient;
+use crate::store::Access;
 
 pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
     let go = config::go_env()?;
@@ -27,8 +28,10 @@ pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
     let given = if args.modcache { module_cache(&go)? } else { go_sums(args, &go, bases.as_mut())? };
 
     let http = if args.offline { HttpClient::offline() } else { config::http()? };
-    let store = config::store(args.state.data.as_deref())?.auditing(ages::trees_of(&args.paths)?);
+    let access = if args.offline { Access::Read } else { Access::Write };
+    let store = config::store(args.state.data.as_deref(), access)?.auditing(ages::trees_of(&args.paths)?);
     let clients = config::clients(databases, &args.state.anchor, &store, &http, &policies.all())?;
+    out::start_log(out::QUIET);
     let at_once = usize::from(args.concurrency);
     let in_force = policies.in_force();
     let Policies { now: policy, base, findings } = policies;

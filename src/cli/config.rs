@@ -16,7 +16,7 @@ use crate::mirror::BasePath;
 use crate::module::{ModuleVersion, Patterns};
 use crate::origin::{Chain, ChainError, HttpClient, Origin, Waits};
 use crate::policy::Policy;
-use crate::store::Store;
+use crate::store::{Access, Modes, Store};
 use crate::sumdb::{Anchor, Client, Database, DatabaseError};
 use crate::toml_file::{self, Complaint, Complaints, MAX_FILE};
 use crate::tree::{Tree, TreeError, open_named, read_bounded, work_tree};
@@ -68,9 +68,9 @@ pub(super) fn surrounding_exempt(nosumdb: &str, go: &GoEnv) -> Result<Patterns, 
     Ok(parse(go.get("GONOSUMDB"))?.with(parse(nosumdb)?))
 }
 
-/// The data folder, opened.
-pub(super) fn store(data: Option<&Path>) -> Result<Store, Failure> {
-    Ok(Store::open(&data_folder(data)?)?)
+/// The data folder, opened for what a command does there.
+pub(super) fn store(data: Option<&Path>, access: Access) -> Result<Store, Failure> {
+    Ok(Store::open_for(&data_folder(data)?, access, Modes::Private)?)
 }
 
 /// The data folder: as named, or the one of this user.

@@ -11,14 +11,15 @@ use super::out;
 use crate::carry::{Pack, Refusal, export};
 use crate::mirror::{Pipeline, Trail, Vouchers};
 use crate::origin::{HttpClient, Waits};
+use crate::store::Access;
 
 pub(super) fn run(args: &ExportArgs) -> Result<Exit, Failure> {
     let databases = config::databases(&args.closed.databases)?;
     let exempt = config::closed_exempt(&args.closed)?;
     let (wanted, malformed) = config::wanted_of(args.go_sum.as_deref(), ": name another one with --for FILE")?;
-    let store = Arc::new(config::store(args.closed.state.data.as_deref())?);
+    let store = Arc::new(config::store(args.closed.state.data.as_deref(), Access::Read)?);
     let clients = config::clients(databases, &args.closed.state.anchor, &store, &HttpClient::offline(), &[])?;
-    out::start_log("off");
+    out::start_log(out::QUIET);
 
     let pack = Pack::create(&args.out)?;
     let vouchers = Vouchers { databases: clients.clone(), exempt };

@@ -12,6 +12,7 @@ use crate::carry::{Filled, Refusal, fill, fill_newest, of_names};
 use crate::mirror::{Pipeline, Trail, Vouchers};
 use crate::module::ModuleVersion;
 use crate::origin::Waits;
+use crate::store::Access;
 
 const OTHERWISE: &str = ": name another one with -m FILE, or module versions";
 
@@ -31,9 +32,9 @@ pub(super) fn run(args: &FetchArgs) -> Result<Exit, Failure> {
     };
     let private = config::unnamed_private(&mut wanted, &exempt)?;
     let http = config::http()?;
-    let store = Arc::new(config::store(args.closed.state.data.as_deref())?);
+    let store = Arc::new(config::store(args.closed.state.data.as_deref(), Access::Download)?);
     let clients = config::clients(databases, &args.closed.state.anchor, &store, &http, policy.as_slice())?;
-    out::start_log("off");
+    out::start_log(out::QUIET);
 
     let vouchers = Vouchers { databases: clients, exempt };
     // What is not in the database yet is told at once.

@@ -14,14 +14,14 @@ use crate::fault::Fault;
 use crate::mirror::{Pipeline, Trail, Vouchers};
 use crate::module::Patterns;
 use crate::origin::{HttpClient, Link, Origin, Source, Sources, Waits};
-use crate::store::Store;
+use crate::store::{Access, Store};
 use crate::sumdb::{Database, Taken};
 
 pub(super) fn run(args: &ImportArgs) -> Result<Exit, Failure> {
     let databases = config::databases(&args.closed.databases)?;
     let exempt = config::closed_exempt(&args.closed)?;
-    let store = Arc::new(config::store(args.closed.state.data.as_deref())?);
-    out::start_log("off");
+    let store = Arc::new(config::store(args.closed.state.data.as_deref(), Access::Download)?);
+    out::start_log(out::QUIET);
     match &args.input {
         Some(input) => carried(args, input, databases, exempt, &store),
         None => module_cache(args, databases, exempt, &store),

@@ -6,12 +6,14 @@ use super::exit::{Exit, Failure};
 use super::out;
 use crate::fault::Fault;
 use crate::module::ModuleVersion;
+use crate::store::Access;
 
 pub(super) fn run(args: &LookupArgs) -> Result<Exit, Failure> {
     let module = ModuleVersion::parse(&args.module).map_err(|error| Failure::usage(&error))?;
     let databases = config::databases(&args.databases)?;
-    let store = config::store(args.state.data.as_deref())?;
+    let store = config::store(args.state.data.as_deref(), Access::Write)?;
     let clients = config::clients(databases, &args.state.anchor, &store, &config::http()?, &[])?;
+    out::start_log(out::QUIET);
     config::runtime()?.block_on(async {
         let mut absent = None;
         for client in &clients {

@@ -36,6 +36,9 @@ pub(super) fn complain(text: &str) {
     let _ = writeln!(io::stderr().lock(), "sumgate: {}", lines.join("\nsumgate:   "));
 }
 
+/// The log of a command that tells by itself what went wrong. That something good could not be kept it does not know.
+pub(super) const QUIET: &str = "off,sumgate::store::losses=warn";
+
 /// Sends the log to stderr, as much of it as `SUMGATE_LOG` asks for (`unless_told` if it does not; `debug` shows requests).
 pub(super) fn start_log(unless_told: &str) {
     use tracing_subscriber::EnvFilter;

@@ -7,17 +7,22 @@ use super::out;
 use crate::artifact::{Artifact, Kind};
 use crate::dirhash::H1;
 use crate::module::ModuleVersion;
+use crate::store::Access;
 
 pub(super) fn run(command: &PinsCommand) -> Result<Exit, Failure> {
     match command {
         PinsCommand::List { data } => {
-            let pins = config::store(data.data.as_deref())?.pins()?;
+            let store = config::store(data.data.as_deref(), Access::Read)?;
+            if let Some(why) = store.pins_of_others() {
+                out::complain(&format!("what is pinned there does not count: {why}"));
+            }
+            let pins = store.pins()?;
             out::print(&pins.iter().map(line).collect::<String>());
             Ok(Exit::Fine)
         }
         PinsCommand::Forget { module, data } => {
             let module = ModuleVersion::parse(module).map_err(|error| Failure::usage(&error))?;
-            let store = config::store(data.data.as_deref())?;
+            let store = config::store(data.data.as_deref(), Access::Write)?;
             let forgotten = store.forget(&module)?;
             if forgotten.is_empty() {
                 // Most often it is the wrong folder.

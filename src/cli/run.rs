@@ -27,7 +27,7 @@ use crate::goenv::{GoEnv, go_on_path};
 use crate::mirror::{BasePath, Mirror, Pipeline, Trail, Trails, Vouchers};
 use crate::module::Patterns;
 use crate::origin::{Chain, ChainError, HttpClient, Waits};
-use crate::store::Store;
+use crate::store::{Access, Store};
 use crate::sumdb::{Client, Database};
 
 /// Bytes of randomness in the path of the mirror: nobody guesses 128 bits.
@@ -76,11 +76,12 @@ fn gated(args: &RunArgs) -> Result<u8, Failure> {
     let results = Results::open(args)?;
     let setting = Setting::of(args)?;
     let http = if args.offline { HttpClient::offline() } else { config::http()? };
-    let store = Arc::new(config::store(args.state.data.as_deref())?.auditing(vec![ages::tree_here()?]));
+    let store =
+        Arc::new(config::store(args.state.data.as_deref(), Access::Download)?.auditing(vec![ages::tree_here()?]));
     let policies = setting.policies.all();
     let clients = config::clients(setting.databases()?, &args.state.anchor, &store, &http, &policies)?;
     // Stderr is the command's, too.
-    out::start_log("off");
+    out::start_log(out::QUIET);
     let mut kept = Kept::open(args, &setting.go, &store)?;
     told::caches(&kept);
     let runtime = config::runtime()?;

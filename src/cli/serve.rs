@@ -8,8 +8,10 @@ use super::args::ServeArgs;
 use super::config;
 use super::exit::{Exit, Failure};
 use super::{out, sources};
-use crate::mirror::{Mirror, Pipeline, Trail, Vouchers};
+use crate::fault::Fault;
+use crate::mirror::{Hosts, Mirror, Pipeline, Trail, Vouchers};
 use crate::origin::HttpClient;
+use crate::store::{Access, Modes, Store};
 
 pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
     let direct = config::patterns("--private", &args.address.private)?;
@@ -18,9 +20,21 @@ pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
     let databases = config::databases(&args.databases)?;
     let databases = databases.into_iter().map(|database| database.or_through(chain)).collect();
     let (base, exempt) = config::address(&args.address)?;
+    let hosts = Hosts::named(&args.host).map_err(|error| Failure::new(Fault::Request, format!("--host {error}")))?;
     let policy = args.policy.as_deref().map(config::read_policy).transpose()?;
     let http = if args.offline { HttpClient::offline() } else { config::http()? };
-    let store = Arc::new(config::store(args.state.data.as_deref())?);
+    let modes = if args.shared { Modes::Shared } else { Modes::Private };
+    if args.shared && !said.private().is_empty() {
+        let words = format!(
+            "--shared lets every user of this machine read the data folder, and there are private modules ({}): leave \
+             --shared out, or serve those from another data folder (--data)",
+            said.private()
+        );
+        return Err(Failure::new(Fault::Request, words));
+    }
+    let access = if args.offline { Access::Read } else { Access::Download };
+    let store = Store::open_for(&config::data_folder(args.state.data.as_deref())?, access, modes)?;
+    let store = Arc::new(store);
     let clients = config::clients(databases, &args.state.anchor, &store, &http, policy.as_slice())?;
     out::start_log("info");
 
@@ -37,7 +51,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
             signal(SignalKind::interrupt()).map_err(|error| Failure::host("wait for SIGINT", &error))?;
         let pipeline =
             Pipeline::new(Arc::clone(&store), sources, vouchers, policy.into_iter().collect(), Trail::default());
-        let mirror = Mirror::start(pipeline, args.address.listen, base).await?;
+        let mirror = Mirror::start(pipeline, args.address.listen, base, hosts).await?;
         let mut text = format!("sumgate {} listening on {}\n", env!("CARGO_PKG_VERSION"), mirror.url());
         let from = if args.offline { "none: offline".to_owned() } else { chain.to_string() };
         text.push_str(&format!("  data      {}\n  upstream  {from}\n", store.root().display()));

@@ -53,7 +53,7 @@ impl Said {
             let link = match private {
                 Private::Proxy(link) => Link { serves: patterns.clone(), private: true, ..(**link).clone() },
                 Private::Direct(patience) => {
-                    let settings = DirectSettings::new(store.scratch(), *patience, patterns.clone());
+                    let settings = DirectSettings::new(store.scratch()?, *patience, patterns.clone());
                     Link::plain(Source::Direct(settings), false)
                 }
             };

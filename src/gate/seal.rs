@@ -21,7 +21,7 @@ use super::unpacked;
 use crate::artifact::Kind;
 use crate::module::{ModulePath, ModuleVersion, Version};
 use crate::store::remove::remove;
-use crate::store::{StoreError, durable};
+use crate::store::{Modes, StoreError, durable};
 use crate::tree::open_regular;
 
 const HEADER: &str = "sumgate cache seal v2";
@@ -142,8 +142,8 @@ pub fn close(root: &Path, signer: &Signer, known: &Known) -> Result<usize, Store
     let note = format!("{HEADER}\n{}\n{}\n", hex::encode(Sha256::digest(&text)), manifest.files.len());
     let sign = |error| StoreError::new("sign the caches in", root, std::io::Error::other(error));
     let seal = signer.sign(&note).map_err(sign)?;
-    durable::write(&root.join(MANIFEST), text.as_bytes(), durable::Durability::Synced)?;
-    durable::write(&root.join(SEAL), seal.as_bytes(), durable::Durability::Synced)?;
+    durable::write(&root.join(MANIFEST), text.as_bytes(), durable::Durability::Synced, Modes::Private)?;
+    durable::write(&root.join(SEAL), seal.as_bytes(), durable::Durability::Synced, Modes::Private)?;
     Ok(manifest.files.len())
 }
 

@@ -4,7 +4,7 @@
 //! under that name is proved all the same. The `.info` of a canonical version is kept, since it never changes; the
 //! others are kept for a while (see `fresh`). What clients see of them is decided in `listed`.
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -17,7 +17,7 @@ use crate::artifact::Artifact;
 use crate::flight::Flights;
 use crate::module::{ModulePath, ModuleVersion, Query, Version};
 use crate::origin::{OriginError, Sources};
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 
 /// The largest `.info` seen has a few kilobytes of `Origin`.
 pub(super) const MAX_INFO: usize = 1 << 20;
@@ -56,7 +56,11 @@ impl Advisories {
             };
             let info = shared.sources.of(&artifact.module.path).small(&artifact.path(), MAX_INFO, check).await?.value;
             let body = info.clone();
-            blocking(move || keep_info(&shared.store, &artifact, &body)).await?;
+            blocking(move || {
+                shared.store.try_to_keep(&artifact, &body);
+                Ok(())
+            })
+            .await?;
             Ok(info)
         })
         .await
@@ -169,13 +173,6 @@ pub(super) fn stored_info(store: &Store, artifact: &Artifact) -> Result<Option<B
         .map_err(|cause| MirrorError::Read { artifact: Box::new(artifact.clone()), cause })?;
     let right = body.len() <= MAX_INFO && version_of(&body).is_ok_and(|version| version == artifact.module.version);
     Ok(right.then(|| Bytes::from(body)))
-}
-
-pub(super) fn keep_info(store: &Store, artifact: &Artifact, body: &[u8]) -> Result<(), MirrorError> {
-    let mut staged = store.stage()?;
-    staged.file.write_all(body).map_err(|cause| StoreError::new("write", store.root(), cause))?;
-    store.keep(staged, artifact)?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -53,7 +53,7 @@ pub(super) fn commit(proven: Proven, store: &Store) -> Result<Released, MirrorEr
     }
     let file = store.keep(staged.file, &artifact)?;
     if artifact.kind == Kind::Zip {
-        store.add_to_list(&artifact.module)?;
+        store.add_to_list(&artifact.module);
     }
     let read = |cause| MirrorError::Read { artifact: Box::new(artifact.clone()), cause };
     let identity = Identity::of(&file).map_err(read)?;

@@ -218,6 +218,10 @@ impl Shared {
             };
             if let (true, Ok(h1)) = (right, found.as_ref().copied()) {
                 let by = vouched.by();
+                if artifact.kind == Kind::Zip {
+                    // The disk may have been full when it came.
+                    shared.store.add_to_list(&artifact.module);
+                }
                 return Ok(Some(Released { file: Arc::new(file), identity, h1, by, source: OWN_DISK.into() }));
             }
             if let Some(staged) = shared.store.take_out(&artifact)? {

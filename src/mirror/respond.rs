@@ -82,8 +82,8 @@ pub(super) fn error(error: &MirrorError) -> Response<Body> {
 }
 
 /// The answer to a request for another host.
-pub(super) fn misdirected(method: &Method) -> Response<Body> {
-    finish(method, refusal(StatusCode::MISDIRECTED_REQUEST, "this mirror answers only requests for its own address"))
+pub(super) fn misdirected(method: &Method, why: &str) -> Response<Body> {
+    finish(method, refusal(StatusCode::MISDIRECTED_REQUEST, why))
 }
 
 /// A status with a reason.

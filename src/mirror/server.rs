@@ -15,6 +15,7 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
 use super::handle::Handler;
+use super::host::Hosts;
 use super::hot::Hot;
 use super::pipeline::Pipeline;
 use super::respond;
@@ -31,15 +32,6 @@ const MAX_HEADER_BUFFER: usize = 16 << 10;
 const GRACE: Duration = Duration::from_secs(20);
 /// A pause after a failed accept: out of file handles, most likely, and some will be given back.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// Whose requests are answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Audience {
-    /// Whoever reaches the address.
-    Everybody,
-    /// Those that name this very host and port.
-    OwnHost,
-}
 
 /// A running mirror.
 #[derive(Debug)]
@@ -74,22 +66,27 @@ fn hint(cause: &io::Error) -> &'static str {
 }
 
 impl Mirror {
-    /// Listens on `address` and serves `pipeline` below `base`, until [`Mirror::stop`].
-    pub async fn start(pipeline: Pipeline, address: SocketAddr, base: BasePath) -> Result<Self, StartError> {
-        Self::start_for(pipeline, address, base, Audience::Everybody).await
+    /// Listens on `address` and serves `pipeline` below `base` to whoever names one of `hosts`, until [`Mirror::stop`].
+    pub async fn start(
+        pipeline: Pipeline,
+        address: SocketAddr,
+        base: BasePath,
+        hosts: Hosts,
+    ) -> Result<Self, StartError> {
+        Self::start_for(pipeline, address, base, Some(hosts)).await
     }
 
     /// Listens on a free loopback port below `base`, a path that others on this machine cannot guess, and answers only
     /// requests for its own host, which a page in a browser cannot make.
     pub async fn start_alone(pipeline: Pipeline, base: BasePath) -> Result<Self, StartError> {
-        Self::start_for(pipeline, (Ipv4Addr::LOCALHOST, 0).into(), base, Audience::OwnHost).await
+        Self::start_for(pipeline, (Ipv4Addr::LOCALHOST, 0).into(), base, None).await
     }
 
     async fn start_for(
         pipeline: Pipeline,
         address: SocketAddr,
         base: BasePath,
-        audience: Audience,
+        hosts: Option<Hosts>,
     ) -> Result<Self, StartError> {
         let failed = |cause| StartError { address, cause };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
@@ -98,8 +95,8 @@ impl Mirror {
         let welcome = format!("sumgate {}: a Go module mirror that proves what it serves\n", env!("CARGO_PKG_VERSION"));
         let handler = Arc::new(Handler { pipeline, base, welcome, hot: Hot::default() });
         let (stop, stopped) = oneshot::channel();
-        let own_host = (audience == Audience::OwnHost).then(|| bound.to_string());
-        let running = tokio::spawn(accept(listener, handler, own_host, stopped));
+        let hosts = hosts.unwrap_or_else(|| Hosts::Own(bound.to_string()));
+        let running = tokio::spawn(accept(listener, handler, hosts, stopped));
         Ok(Self { url, stop, running })
     }
 
@@ -124,13 +121,8 @@ fn reachable(bound: SocketAddr) -> SocketAddr {
     }
 }
 
-async fn accept(
-    listener: TcpListener,
-    handler: Arc<Handler>,
-    own_host: Option<String>,
-    mut stopped: oneshot::Receiver<()>,
-) {
-    let own_host: Arc<Option<String>> = Arc::new(own_host);
+async fn accept(listener: TcpListener, handler: Arc<Handler>, hosts: Hosts, mut stopped: oneshot::Receiver<()>) {
+    let hosts = Arc::new(hosts);
     let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let graceful = GracefulShutdown::new();
     loop {
@@ -142,13 +134,13 @@ async fn accept(
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let (handler, own_host) = (Arc::clone(&handler), Arc::clone(&own_host));
+        let (handler, hosts) = (Arc::clone(&handler), Arc::clone(&hosts));
         let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-            let (handler, own_host) = (Arc::clone(&handler), Arc::clone(&own_host));
+            let (handler, hosts) = (Arc::clone(&handler), Arc::clone(&hosts));
             async move {
                 let (head, _body) = request.into_parts();
-                if own_host.as_ref().as_ref().is_some_and(|own| !is_for(own, &head)) {
-                    return Ok::<_, Infallible>(respond::misdirected(&head.method));
+                if let Some(why) = hosts.refuses(&head) {
+                    return Ok::<_, Infallible>(respond::misdirected(&head.method, &why));
                 }
                 Ok(handler.answer(&head.method, &head.uri, &head.headers).await)
             }
@@ -169,13 +161,6 @@ async fn accept(
     if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
         tracing::warn!("stopped with answers under way after {} s", GRACE.as_secs());
     }
-}
-
-/// Whether a request names this very host and port, and no other one.
-fn is_for(own: &str, head: &hyper::http::request::Parts) -> bool {
-    let mut named = head.headers.get_all(hyper::header::HOST).iter().map(hyper::header::HeaderValue::as_bytes);
-    let is_own = named.next() == Some(own.as_bytes()) && named.next().is_none();
-    is_own && head.uri.authority().is_none_or(|authority| authority.as_str() == own)
 }
 
 /// The next connection, once there is a place for it.

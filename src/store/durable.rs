@@ -7,14 +7,17 @@
 //! Tiles and records are checked by whoever reads them, and a torn one is as good as absent. So a new one takes the short
 //! way, straight to its place: an audit writes hundreds.
 
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use tempfile::{NamedTempFile, TempPath};
 
 use super::StoreError;
-use super::open::open_to_write;
+use super::access::OTHERWISE;
+use super::open::{is_linked, open_to_write};
+use super::owner::check_owner;
 
 /// Whether the write has to survive a power cut, or may be lost and made again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,17 +30,51 @@ pub(crate) enum Durability {
     Authenticated,
 }
 
+/// Who may read what is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Modes {
+    /// This user.
+    Private,
+    /// Everybody on this machine.
+    Shared,
+}
+
+impl Modes {
+    pub(super) fn folder(self) -> u32 {
+        match self {
+            Self::Private => 0o700,
+            Self::Shared => 0o755,
+        }
+    }
+
+    fn file(self) -> u32 {
+        match self {
+            Self::Private => 0o600,
+            Self::Shared => 0o644,
+        }
+    }
+
+    /// Whatever the umask is, and whatever a temporary file begins with.
+    pub(super) fn give(self, file: &File) -> io::Result<()> {
+        file.set_permissions(fs::Permissions::from_mode(self.file()))
+    }
+}
+
 /// Writes `bytes` at `path`. The folder must be there.
-pub(crate) fn write(path: &Path, bytes: &[u8], durability: Durability) -> Result<(), StoreError> {
+pub(crate) fn write(path: &Path, bytes: &[u8], durability: Durability, modes: Modes) -> Result<(), StoreError> {
     let failed = |cause| StoreError::new("write", path, cause);
     if durability == Durability::Authenticated
-        && let Some(mut file) = create_new(path).map_err(failed)?
+        && let Some(mut file) = create_new(path, modes).map_err(failed)?
     {
-        return file.write_all(bytes).map_err(failed);
+        return file.write_all(bytes).map_err(|cause| {
+            // Half of it helps nobody.
+            let _ = fs::remove_file(path);
+            failed(cause)
+        });
     }
     let parent = parent(path).map_err(failed)?;
     let mut file = NamedTempFile::with_prefix_in(".new-", parent).map_err(failed)?;
-    readable_by_all(file.as_file()).map_err(failed)?;
+    modes.give(file.as_file()).map_err(failed)?;
     file.write_all(bytes).map_err(failed)?;
     if durability == Durability::Synced {
         file.as_file().sync_all().map_err(failed)?;
@@ -50,58 +87,64 @@ pub(crate) fn write(path: &Path, bytes: &[u8], durability: Durability) -> Result
 }
 
 /// Appends `bytes` to the file at `path`, in one write; a crash may lose them.
-pub(crate) fn append(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+pub(crate) fn append(path: &Path, bytes: &[u8], modes: Modes) -> Result<(), StoreError> {
     let failed = |cause| StoreError::new("write", path, cause);
-    let file = open_to_write(path, File::options().create(true).append(true));
+    let file = open_to_write(path, File::options().create(true).append(true).mode(modes.file()));
     file.and_then(|mut file| file.write_all(bytes)).map_err(failed)
 }
 
 /// A new file at `path`, or `None` if there is one.
-fn create_new(path: &Path) -> io::Result<Option<File>> {
+fn create_new(path: &Path, modes: Modes) -> io::Result<Option<File>> {
     match File::create_new(path) {
-        Ok(file) => readable_by_all(&file).map(|()| Some(file)),
+        Ok(file) => modes.give(&file).map(|()| Some(file)),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
         Err(cause) => Err(cause),
     }
 }
 
 /// Moves a synced file to `path`, whose folder is made if need be.
-pub(crate) fn place(temp: TempPath, path: &Path) -> Result<(), StoreError> {
+pub(crate) fn place(temp: TempPath, path: &Path, modes: Modes) -> Result<(), StoreError> {
     let failed = |cause| StoreError::new("put in place", path, cause);
     let parent = parent(path).map_err(failed)?;
-    make_dir(parent)?;
+    make_dir(parent, modes)?;
     temp.persist(path).map_err(|error| failed(error.error))?;
     sync_dir(parent).map_err(failed)
 }
 
-/// Makes a folder and what is missing above it, each synced into its parent.
-pub(crate) fn make_dir(dir: &Path) -> Result<(), StoreError> {
+/// Makes a folder and what is missing above it, each synced into its parent. No link is followed on the way.
+pub(crate) fn make_dir(dir: &Path, modes: Modes) -> Result<(), StoreError> {
+    let failed = |cause| StoreError::new("make the folder", dir, cause);
+    if is_linked(dir).map_err(failed)? {
+        let words = format!("expected folders, found a link on the way: remove it, {OTHERWISE}");
+        return Err(failed(io::Error::other(words)));
+    }
+    make_missing(dir, modes)?;
+    let found = dir.symlink_metadata().map_err(failed)?;
+    check_owner(dir, &found).map_or(Ok(()), |foreign| Err(failed(io::Error::other(foreign.to_string()))))
+}
+
+fn make_missing(dir: &Path, modes: Modes) -> Result<(), StoreError> {
     if dir.is_dir() {
         return Ok(());
     }
     let failed = |cause| StoreError::new("make the folder", dir, cause);
     let above = parent(dir).map_err(failed)?;
-    make_dir(above)?;
-    match fs::create_dir(dir) {
+    make_missing(above, modes)?;
+    match DirBuilder::new().mode(modes.folder()).create(dir) {
         // Another task or process may have made it meanwhile.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => {}
-        made => made.map_err(failed)?,
+        made => {
+            made.map_err(failed)?;
+            // Whatever the umask is.
+            fs::set_permissions(dir, fs::Permissions::from_mode(modes.folder())).map_err(failed)?;
+        }
     }
     sync_dir(above).map_err(failed)
 }
 
-/// Makes a folder whose content is removed in time. A link in its place is removed: what it leads to is not ours.
-pub(super) fn make_own_dir(dir: &Path) -> Result<(), StoreError> {
-    if dir.is_symlink() {
-        fs::remove_file(dir).map_err(|cause| StoreError::new("remove the link", dir, cause))?;
-    }
-    make_dir(dir)
-}
-
-/// The tree is served by `file://` to other users too; temporary files are private by default.
+/// What is carried away is read by others, too; temporary files are private by default.
 pub(crate) fn readable_by_all(file: &File) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(fs::Permissions::from_mode(0o644))
+    Modes::Shared.give(file)
 }
 
 pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {

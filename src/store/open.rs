@@ -15,8 +15,11 @@ use crate::tree::{open_regular, read_bounded};
 /// No link is opened, and no pipe is waited for.
 const FLAGS: i32 = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits().cast_signed();
 
-/// Opens a file to read it; `None` if there is none.
+/// Opens a file to read it; `None` if there is none. The data folder was resolved once, so no link is followed on the way.
 pub(super) fn open(path: &Path) -> io::Result<Option<File>> {
+    if path.parent().is_some_and(|folder| is_linked(folder).unwrap_or(false)) {
+        return Ok(None);
+    }
     match open_regular(path) {
         Err(error) if is_absent(&error) => Ok(None),
         opened => opened,
@@ -34,6 +37,18 @@ pub(super) fn open_to_write(path: &Path, how: &mut fs::OpenOptions) -> io::Resul
         fs::remove_file(path)?;
     }
     how.custom_flags(FLAGS).open(path)
+}
+
+/// Whether a folder is a link, or lies below one.
+pub(super) fn is_linked(folder: &Path) -> io::Result<bool> {
+    for path in folder.ancestors() {
+        match path.symlink_metadata() {
+            Ok(found) if found.is_symlink() => return Ok(true),
+            Err(error) if !is_absent(&error) => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(false)
 }
 
 /// A path below a file, or longer than the file system takes, is a path with nothing there.

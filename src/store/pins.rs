@@ -10,11 +10,13 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use super::open::{is_absent, read};
+use super::open::{is_absent, open};
+use super::owner::{Untrusted, check_owner};
 use super::{Store, StoreError, durable};
 use crate::artifact::{Artifact, Kind};
 use crate::dirhash::H1;
 use crate::module::ModuleVersion;
+use crate::tree::read_bounded;
 
 /// An h1 and a line end have 48 bytes.
 const MAX_PIN: usize = 1 << 10;
@@ -24,12 +26,20 @@ impl Store {
         self.root.join("pins").join(artifact.path())
     }
 
-    /// The pinned h1 of `artifact`, if one was pinned.
+    /// The pinned h1 of `artifact`, if one was pinned. What others pinned does not count where things are only read.
     pub fn pin(&self, artifact: &Artifact) -> Result<Option<H1>, StoreError> {
         let path = self.pin_of(artifact);
         let failed = |cause| StoreError::new("read the pin", &path, cause);
         // What cannot be read must not count as absent: other bytes would be pinned.
-        let Some(bytes) = read(&path, MAX_PIN).map_err(failed)? else {
+        let file = open(&path).map_err(failed)?;
+        if let Some(file) = &file
+            && let Some(foreign) = check_owner(&path, &file.metadata().map_err(failed)?)
+        {
+            let refused = Err(failed(io::Error::other(foreign.to_string())));
+            return if self.keeping.writes { refused } else { Ok(None) };
+        }
+        let bytes = file.map_or(Ok(None), |file| read_bounded(file, MAX_PIN as u64)).map_err(failed)?;
+        let Some(bytes) = bytes else {
             let is_there = path.symlink_metadata().is_ok();
             let words = format!("expected a file of at most {MAX_PIN} bytes, found something else: remove it");
             return if is_there { Err(failed(io::Error::other(words))) } else { Ok(None) };
@@ -43,8 +53,9 @@ impl Store {
     pub(crate) fn pin_first(&self, artifact: &Artifact, h1: &H1) -> Result<H1, StoreError> {
         let path = self.pin_of(artifact);
         let failed = |cause| StoreError::new("write the pin", &path, cause);
+        self.keeping.check(&path)?;
         let dir = path.parent().unwrap_or(&self.root);
-        durable::make_dir(dir)?;
+        durable::make_dir(dir, self.keeping.modes)?;
         let mut file = NamedTempFile::new_in(dir).map_err(failed)?;
         writeln!(file, "{h1}").map_err(failed)?;
         file.as_file().sync_all().map_err(failed)?;
@@ -53,6 +64,13 @@ impl Store {
             Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(self.pin(artifact)?.unwrap_or(*h1)),
             Err(error) => Err(failed(error.error)),
         }
+    }
+
+    /// Why no pin counts, if none does.
+    pub fn pins_of_others(&self) -> Option<Untrusted> {
+        let folder = self.root.join("pins");
+        let found = folder.symlink_metadata().ok().filter(|_| !self.keeping.writes)?;
+        check_owner(&folder, &found)
     }
 
     /// Everything that is pinned, in the order of modules, versions and files.

@@ -38,17 +38,17 @@ impl Store {
     /// Sets `staged` aside. Returns the folder of the case.
     pub(crate) fn quarantine(&self, staged: StagingFile, facts: &Facts) -> Result<PathBuf, StoreError> {
         let all = self.root.join("quarantine");
-        durable::make_own_dir(&all)?;
+        durable::make_dir(&all, self.keeping.modes)?;
         let case = all.join(case_name(facts));
         let failed = |cause| StoreError::new("write the quarantine case", &case, cause);
         make_room(&all)?;
-        durable::make_dir(&case)?;
+        durable::make_dir(&case, self.keeping.modes)?;
         staged.file.sync_all().map_err(failed)?;
-        durable::place(staged.place, &case.join("bytes"))?;
+        durable::place(staged.place, &case.join("bytes"), self.keeping.modes)?;
         let seen = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let facts = serde_json::json!({ "seen_unix_seconds": seen, "facts": facts });
         let text = serde_json::to_vec_pretty(&facts).map_err(|error| failed(error.into()))?;
-        durable::write(&case.join("facts.json"), &text, Durability::Synced)?;
+        durable::write(&case.join("facts.json"), &text, Durability::Synced, self.keeping.modes)?;
         Ok(case)
     }
 }
@@ -108,7 +108,8 @@ mod tests {
         }
         let store = Store::open(data.path()).unwrap();
         std::os::unix::fs::symlink(other.path(), data.path().join("quarantine")).unwrap();
-        store.quarantine(store.stage().unwrap(), &facts("https://a.example")).unwrap();
+        let error = store.quarantine(store.stage().unwrap(), &facts("https://a.example")).unwrap_err();
+        assert!(error.to_string().contains("found a link on the way: remove it"), "{error}");
         assert_eq!(fs::read_dir(other.path()).unwrap().count(), MAX_CASES + 1);
     }
 

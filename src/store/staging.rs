@@ -1,23 +1,31 @@
 //! Files on their way. Each process has a staging folder of its own, held by a lock.
 //!
-//! A folder whose lock can be taken belongs to a process that is gone; the next process that starts removes it. Nothing
-//! in staging is ever served. The data folder may have been restored from a cache, with links or pipes in it: what is
-//! swept is never reached through a link.
+//! A folder whose lock can be taken belongs to a process that is gone; the next process that downloads removes it. Nothing
+//! in staging is ever served. What is no folder of this program stays: only a real folder `run-*` with a lock file of this
+//! user is swept.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, DirEntry, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use tempfile::{NamedTempFile, TempDir, TempPath};
 
-use super::open::{open, open_to_write};
+use super::StoreError;
+use super::access::Access;
+use super::durable::{self, Modes};
+use super::lock::lock;
+use super::open::open;
+use super::owner::check_owner;
 use super::remove::remove;
-use super::{StoreError, durable};
+
+/// How the name of such a folder begins.
+const RUN: &str = "run-";
 
 /// This process's staging folder; removed when dropped.
 #[derive(Debug)]
 pub(super) struct Staging {
     dir: PathBuf,
+    modes: Modes,
     _lock: File,
 }
 
@@ -37,18 +45,20 @@ impl StagingFile {
 }
 
 impl Staging {
-    pub(super) fn open(all: &Path) -> Result<Self, StoreError> {
-        durable::make_own_dir(all)?;
+    pub(super) fn open(all: &Path, access: Access, modes: Modes) -> Result<Self, StoreError> {
+        durable::make_dir(all, modes)?;
         // Held while folders come and go, so that no sweep meets a folder whose lock is not taken yet.
         let _door = lock(&all.join("lock"))?;
-        sweep(all)?;
+        if access == Access::Download {
+            sweep(all)?;
+        }
         let dir = tempfile::Builder::new()
-            .prefix("run-")
+            .prefix(RUN)
             .tempdir_in(all)
             .map_err(|cause| StoreError::new("make a staging folder in", all, cause))?
             .keep();
         let own = lock(&dir.join("lock"))?;
-        Ok(Self { dir, _lock: own })
+        Ok(Self { dir, modes, _lock: own })
     }
 
     pub(super) fn dir(&self) -> &Path {
@@ -58,7 +68,7 @@ impl Staging {
     pub(super) fn file(&self) -> Result<StagingFile, StoreError> {
         let failed = |cause| StoreError::new("make a staging file in", &self.dir, cause);
         let file = NamedTempFile::new_in(&self.dir).map_err(failed)?;
-        durable::readable_by_all(file.as_file()).map_err(failed)?;
+        self.modes.give(file.as_file()).map_err(failed)?;
         let (file, place) = file.into_parts();
         Ok(StagingFile { file, place })
     }
@@ -80,36 +90,24 @@ fn sweep(all: &Path) -> Result<(), StoreError> {
     let failed = |cause| StoreError::new("read the staging folder", all, cause);
     for entry in fs::read_dir(all).map_err(failed)? {
         let entry = entry.map_err(failed)?;
-        let path = entry.path();
-        let kind = entry.file_type().map_err(failed)?;
-        if kind.is_symlink() || (kind.is_dir() && is_abandoned(&path).map_err(failed)?) {
-            remove(&path)?;
+        if is_abandoned(&entry).map_err(failed)? {
+            remove(&entry.path())?;
         }
     }
     Ok(())
 }
 
-/// Whether no process holds the lock of a staging folder. What is no lock file is held by nobody.
-fn is_abandoned(folder: &Path) -> io::Result<bool> {
-    let Some(lock) = open(&folder.join("lock"))? else { return Ok(true) };
-    match lock.try_lock() {
-        Ok(()) => Ok(true),
-        Err(TryLockError::WouldBlock) => Ok(false),
-        Err(TryLockError::Error(cause)) => Err(cause),
+/// Whether this is a staging folder whose process is gone: a real folder with a lock file of this user that nobody holds.
+fn is_abandoned(entry: &DirEntry) -> io::Result<bool> {
+    let is_named_so = entry.file_name().to_str().is_some_and(|name| name.starts_with(RUN));
+    if !is_named_so || !entry.file_type()?.is_dir() {
+        return Ok(false);
     }
-}
-
-/// Opens the file to be locked at `path`, made if need be. A link, a pipe or the like in its place is removed.
-pub(crate) fn open_lock(path: &Path) -> Result<File, StoreError> {
-    let opened = open_to_write(path, File::options().create(true).truncate(false).write(true));
-    opened.map_err(|cause| StoreError::new("lock", path, cause))
-}
-
-/// Takes the exclusive lock on the file at `path`, made if need be, and waits for it. Dropping the file gives it back.
-pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
-    let file = open_lock(path)?;
-    file.lock().map_err(|cause| StoreError::new("lock", path, cause))?;
-    Ok(file)
+    let path = entry.path().join("lock");
+    let Some(lock) = open(&path)? else { return Ok(false) };
+    let found = lock.metadata()?;
+    // Ours has nothing in it.
+    Ok(found.len() == 0 && check_owner(&path, &found).is_none() && lock.try_lock().is_ok())
 }
 
 #[cfg(test)]
@@ -125,46 +123,58 @@ mod tests {
     #[test]
     fn leftovers_of_a_dead_process_are_swept_and_those_of_a_living_one_kept() {
         let all = tempfile::tempdir().unwrap();
-        let living = Staging::open(all.path()).unwrap();
+        let living = Staging::open(all.path(), Access::Download, Modes::Private).unwrap();
         let kept = living.file().unwrap();
         let dead = all.path().join("run-dead");
         fs::create_dir(&dead).unwrap();
         fs::write(dead.join("lock"), "").unwrap();
         fs::write(dead.join("half-a-zip"), "PK").unwrap();
 
-        let _second = Staging::open(all.path()).unwrap();
+        let _second = Staging::open(all.path(), Access::Download, Modes::Private).unwrap();
 
         assert!(!dead.exists());
         assert!(kept.place.exists());
     }
 
     #[test]
-    fn no_link_leads_the_sweep_out_of_the_data_folder() {
+    fn what_is_no_staging_folder_of_ours_stays() {
         let (data, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let victim = other.path().join("one");
         fs::create_dir(&victim).unwrap();
-        fs::write(other.path().join("unlocked"), "").unwrap();
+        fs::write(victim.join("lock"), "").unwrap();
         let all = data.path().join("staging");
         symlink(other.path(), &all).unwrap();
-        drop(Staging::open(&all).unwrap());
-        assert!(victim.is_dir() && all.symlink_metadata().unwrap().is_dir());
+        assert!(Staging::open(&all, Access::Download, Modes::Private).is_err());
+        fs::remove_file(&all).unwrap();
+        drop(Staging::open(&all, Access::Download, Modes::Private).unwrap());
 
-        // A link inside; a lock that is a link; a lock that nobody ever opens the other end of.
+        // A link; another name; no lock file; one with something in it; one that is a link, or a pipe.
         symlink(&victim, all.join("run-link")).unwrap();
+        let place = |name: &str| {
+            fs::create_dir(all.join(name)).unwrap();
+            all.join(name).join("lock")
+        };
+        fs::write(place("important"), "").unwrap();
+        place("run-none");
+        fs::write(place("run-other"), "precious").unwrap();
+        symlink(victim.join("lock"), place("run-linked")).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, place("run-pipe"), FileType::Fifo, Mode::RWXU, 0).unwrap();
+        fs::write(place("run-ours"), "").unwrap();
         fs::remove_file(all.join("lock")).unwrap();
-        symlink(other.path().join("unlocked"), all.join("lock")).unwrap();
-        let odd = all.join("run-odd");
-        fs::create_dir(&odd).unwrap();
-        rustix::fs::mknodat(rustix::fs::CWD, odd.join("lock"), FileType::Fifo, Mode::RWXU, 0).unwrap();
-        let _staging = Staging::open(&all).unwrap();
-        assert!(victim.is_dir() && !odd.exists() && all.join("run-link").symlink_metadata().is_err());
+        symlink(victim.join("lock"), all.join("lock")).unwrap();
+
+        let _staging = Staging::open(&all, Access::Download, Modes::Private).unwrap();
+        for name in ["run-link", "important", "run-none", "run-other", "run-linked", "run-pipe"] {
+            assert!(all.join(name).symlink_metadata().is_ok(), "{name}");
+        }
+        assert!(!all.join("run-ours").exists() && victim.join("lock").is_file());
         assert!(all.join("lock").symlink_metadata().unwrap().is_file());
     }
 
     #[test]
     fn a_dropped_staging_file_leaves_nothing() {
         let all = tempfile::tempdir().unwrap();
-        let staging = Staging::open(all.path()).unwrap();
+        let staging = Staging::open(all.path(), Access::Download, Modes::Private).unwrap();
         let file = staging.file().unwrap();
         let place = file.place.to_path_buf();
         drop(file);

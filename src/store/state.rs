@@ -23,10 +23,11 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 
 use super::StoreError;
+use super::access::{Access, Keeping, check_place};
 use super::durable::{self, Durability};
+use super::lock::lock;
 use super::open::{self, is_absent};
 use super::owner::{Untrusted, check_folder, check_owner};
-use super::staging::lock;
 use crate::tree::{Tree, read_bounded};
 
 /// Database names may contain `/`; a folder name must not.
@@ -36,6 +37,7 @@ const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_')
 #[derive(Clone, Debug)]
 pub struct StateDir {
     dir: PathBuf,
+    keeping: Keeping,
     /// Why the times in it do not count, if they do not.
     untrusted: Option<Untrusted>,
 }
@@ -59,20 +61,37 @@ pub enum HeadSwap {
 }
 
 impl StateDir {
-    pub(super) fn open(root: &Path, name: &str, verifier_key: &str, trees: &[Tree]) -> Result<Self, StoreError> {
+    pub(super) fn open(
+        root: &Path,
+        name: &str,
+        verifier_key: &str,
+        trees: &[Tree],
+        access: Access,
+        keeping: &Keeping,
+    ) -> Result<Self, StoreError> {
         let digest = hex::encode(&Sha256::digest(verifier_key.as_bytes())[..8]);
         let key_hash = verifier_key.split('+').nth(1).unwrap_or_default();
         let name = utf8_percent_encode(name, NAME);
         let all = root.join("sumdb");
         let dir = all.join(format!("{name}+{key_hash}+{digest}"));
-        durable::make_dir(&dir)?;
+        let mut is_own = check_place(&dir, access, true)?;
+        for name in FOLDERS {
+            is_own &= check_place(&dir.join(name), access, true)?;
+        }
+        for name in FILES {
+            is_own &= check_place(&dir.join(name), access, false)?;
+        }
+        let keeping = Keeping { writes: keeping.writes && is_own, ..keeping.clone() };
+        if keeping.writes {
+            durable::make_dir(&dir, keeping.modes)?;
+        }
         let mut untrusted = None;
-        for folder in [root, &all, &dir] {
+        for folder in [root, &all, &dir].into_iter().filter(|folder| folder.is_dir()) {
             let why = check_folder(folder, trees);
             let why = why.map_err(|cause| StoreError::new("look at the owner of", folder, cause))?;
             untrusted = untrusted.or(why);
         }
-        Ok(Self { dir, untrusted })
+        Ok(Self { dir, keeping, untrusted })
     }
 
     /// The trusted head as it was stored: a signed note.
@@ -80,14 +99,18 @@ impl StateDir {
         self.read("head", tlog::limits::MAX_NOTE_LEN).map(text)
     }
 
-    /// Replaces the head by `new` if it is still `expected`, durably, across processes.
+    /// Replaces the head by `new` if it is still `expected`, durably, across processes. Where things are only read, it is
+    /// replaced for this process alone, which asks nobody for a newer one.
     pub fn swap_head(&self, expected: Option<&str>, new: &str) -> Result<HeadSwap, StoreError> {
+        if !self.keeping.writes {
+            return Ok(HeadSwap::Swapped);
+        }
         let _held = lock(&self.dir.join("head.lock"))?;
         let current = self.head()?;
         if current.as_deref() != expected {
             return Ok(HeadSwap::Conflict(current));
         }
-        durable::write(&self.dir.join("head"), new.as_bytes(), Durability::Synced)?;
+        durable::write(&self.dir.join("head"), new.as_bytes(), Durability::Synced, self.keeping.modes)?;
         Ok(HeadSwap::Swapped)
     }
 
@@ -96,9 +119,9 @@ impl StateDir {
         self.read("anchor", tlog::limits::MAX_NOTE_LEN).map(text)
     }
 
-    /// Remembers that `anchor` was proved consistent with the head.
-    pub fn set_anchor(&self, anchor: &str) -> Result<(), StoreError> {
-        durable::write(&self.dir.join("anchor"), anchor.as_bytes(), Durability::Synced)
+    /// Remembers that `anchor` was proved consistent with the head. One that is lost is compared again.
+    pub fn set_anchor(&self, anchor: &str) {
+        self.try_to_write("anchor", anchor, Durability::Synced);
     }
 
     /// The sizes and times of heads, as they were written down. Nothing proves the times, so they count only where no
@@ -122,8 +145,8 @@ impl StateDir {
     }
 
     /// Writes down the sizes and times of heads. One that is lost makes records look younger, never older.
-    pub fn set_heads(&self, heads: &str) -> Result<(), StoreError> {
-        durable::write(&self.dir.join("heads"), heads.as_bytes(), Durability::Atomic)
+    pub fn set_heads(&self, heads: &str) {
+        self.try_to_write("heads", heads, Durability::Atomic);
     }
 
     /// The sizes of the trees whose heads were carried away, as they were written down.
@@ -131,9 +154,10 @@ impl StateDir {
         self.read("exported", MAX_EXPORTED_LEN).map(text)
     }
 
-    /// Writes down the sizes of the trees whose heads were carried away.
-    pub fn set_exported(&self, sizes: &str) -> Result<(), StoreError> {
-        durable::write(&self.dir.join("exported"), sizes.as_bytes(), Durability::Atomic)
+    /// Writes down the sizes of the trees whose heads were carried away. Without one that is lost, a later export brings no
+    /// tiles for whoever stands at that head, and they are told.
+    pub fn set_exported(&self, sizes: &str) {
+        self.try_to_write("exported", sizes, Durability::Atomic);
     }
 
     /// The versions that were asked for, as they were written down.
@@ -141,14 +165,18 @@ impl StateDir {
         self.read("first-asked", MAX_FIRST_ASKED_LEN).map(text)
     }
 
-    /// Writes a line down behind the others.
-    pub fn add_first_asked(&self, line: &str) -> Result<(), StoreError> {
-        durable::append(&self.dir.join("first-asked"), line.as_bytes())
+    /// Writes a line down behind the others. One that is lost makes a version look younger after a restart.
+    pub fn add_first_asked(&self, line: &str) {
+        self.keeping.try_to(|| durable::append(&self.dir.join("first-asked"), line.as_bytes(), self.keeping.modes));
     }
 
     /// Replaces all lines.
-    pub fn set_first_asked(&self, lines: &str) -> Result<(), StoreError> {
-        durable::write(&self.dir.join("first-asked"), lines.as_bytes(), Durability::Atomic)
+    pub fn set_first_asked(&self, lines: &str) {
+        self.try_to_write("first-asked", lines, Durability::Atomic);
+    }
+
+    fn try_to_write(&self, name: &str, text: &str, durability: Durability) {
+        self.keeping.try_to(|| durable::write(&self.dir.join(name), text.as_bytes(), durability, self.keeping.modes));
     }
 
     /// Where evidence of a fork lies, or would lie.
@@ -160,7 +188,7 @@ impl StateDir {
     pub fn write_fork(&self, evidence: &str) -> Result<PathBuf, StoreError> {
         let path = self.fork_path();
         if !path.exists() {
-            durable::write(&path, evidence.as_bytes(), Durability::Synced)?;
+            durable::write(&path, evidence.as_bytes(), Durability::Synced, self.keeping.modes)?;
         }
         Ok(path)
     }
@@ -170,9 +198,9 @@ impl StateDir {
         self.read(&flat("tile", name), MAX_TILE_LEN)
     }
 
-    /// Stores an authenticated tile.
-    pub fn set_tile(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
-        self.write_authenticated(&self.dir.join(flat("tile", name)), bytes)
+    /// Stores an authenticated tile, if there is room.
+    pub fn set_tile(&self, name: &str, bytes: &[u8]) {
+        self.keeping.try_to(|| self.write_authenticated(&self.dir.join(flat("tile", name)), bytes));
     }
 
     /// A record with its proof, under the escaped `path@version`, to be checked by the caller.
@@ -201,18 +229,19 @@ impl StateDir {
         Ok(false)
     }
 
-    /// Stores a record with its proof.
-    pub fn set_record(&self, name: &str, bundle: &str) -> Result<(), StoreError> {
-        self.write_authenticated(&self.dir.join(flat("record", name)), bundle.as_bytes())
+    /// Stores a record with its proof, if there is room.
+    pub fn set_record(&self, name: &str, bundle: &str) {
+        self.keeping.try_to(|| self.write_authenticated(&self.dir.join(flat("record", name)), bundle.as_bytes()));
     }
 
     fn write_authenticated(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-        match durable::write(path, bytes, Durability::Authenticated) {
+        let write = || durable::write(path, bytes, Durability::Authenticated, self.keeping.modes);
+        match write() {
             // The first in its folder.
             Err(error) if error.cause.kind() == io::ErrorKind::NotFound => {
                 let dir = path.parent().unwrap_or(&self.dir);
-                fs::create_dir_all(dir).map_err(|cause| StoreError::new("make the folder", dir, cause))?;
-                durable::write(path, bytes, Durability::Authenticated)
+                durable::make_dir(dir, self.keeping.modes)?;
+                write()
             }
             written => written,
         }
@@ -224,6 +253,11 @@ impl StateDir {
         open::read(&path, limit).map_err(|cause| StoreError::new("read", &path, cause))
     }
 }
+
+/// Folders in the folder of a database.
+const FOLDERS: [&str; 2] = ["tile", "record"];
+/// Files in it.
+const FILES: [&str; 7] = ["head", "head.lock", "heads", "anchor", "exported", "first-asked", "fork.txt"];
 
 /// Names in one folder of their own: a folder costs as much to make as a file, and an audit makes hundreds. No module path and
 /// no tile has a `,`. A name that file systems do not take goes by its hash.
@@ -261,9 +295,12 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
     use super::*;
+    use crate::store::durable::Modes;
+    use crate::store::losses::Losses;
 
     fn state(all: &Path, name: &str, key: &str) -> StateDir {
-        StateDir::open(all, name, key, &[]).unwrap()
+        let keeping = Keeping { modes: Modes::Private, writes: true, losses: Losses::default() };
+        StateDir::open(all, name, key, &[], Access::Write, &keeping).unwrap()
     }
 
     #[test]
@@ -284,7 +321,7 @@ mod tests {
         let names = ["a.example/x/y@v1.0.0", "a.example/x@v1.0.0", &long('a'), &long('b')];
         for name in names {
             assert_eq!(state.record(name).unwrap(), None);
-            state.set_record(name, name).unwrap();
+            state.set_record(name, name);
         }
         for name in names {
             assert_eq!(state.record(name).unwrap(), Some(name.as_bytes().to_vec()));
@@ -297,13 +334,13 @@ mod tests {
         let state = state(all.path(), "a.example", "k");
         let heads = || state.heads().unwrap();
         assert_eq!(heads(), Heads::Counted(String::new()));
-        state.set_heads("1 2\n").unwrap();
+        state.set_heads("1 2\n");
         assert_eq!(heads(), Heads::Counted("1 2\n".to_owned()));
         // A link, to whatever it leads, and a file that is too large were not written by this program.
         fs::rename(state.dir.join("heads"), all.path().join("elsewhere")).unwrap();
         std::os::unix::fs::symlink(all.path().join("elsewhere"), state.dir.join("heads")).unwrap();
         assert_eq!(heads(), Heads::Counted(String::new()));
-        state.set_heads(&"1 2\n".repeat(MAX_HEADS_LEN / 4 + 1)).unwrap();
+        state.set_heads(&"1 2\n".repeat(MAX_HEADS_LEN / 4 + 1));
         assert_eq!(heads(), Heads::Counted(String::new()));
     }
 
@@ -312,7 +349,7 @@ mod tests {
         let all = tempfile::tempdir().unwrap();
         let state = state(all.path(), "a.example", "k");
         for written in ["who", "whole", "whole, and wider"] {
-            state.set_tile("tile/8/0/000", written.as_bytes()).unwrap();
+            state.set_tile("tile/8/0/000", written.as_bytes());
             assert_eq!(state.tile("tile/8/0/000").unwrap(), Some(written.as_bytes().to_vec()));
         }
     }

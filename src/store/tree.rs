@@ -1,13 +1,15 @@
 //! The GOPROXY tree: immutable files at the places where `go` looks for them with `GOPROXY=file://DATA/proxy`.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::path::PathBuf;
 
 use serde::Deserialize;
 
 use super::durable::{self, Durability};
+use super::lock::lock;
 use super::open::{is_absent, open, read};
-use super::staging::{StagingFile, lock};
+use super::staging::StagingFile;
 use super::{Store, StoreError};
 use crate::artifact::Artifact;
 use crate::module::{ModulePath, ModuleVersion, Version};
@@ -41,13 +43,25 @@ impl Store {
     pub(crate) fn keep(&self, staged: StagingFile, artifact: &Artifact) -> Result<File, StoreError> {
         let path = self.place_of(artifact);
         staged.file.sync_all().map_err(|cause| StoreError::new("sync", &path, cause))?;
-        durable::place(staged.place, &path)?;
+        durable::place(staged.place, &path, self.keeping.modes)?;
         Ok(staged.file)
+    }
+
+    /// Keeps what can be had again, if there is room.
+    pub(crate) fn try_to_keep(&self, artifact: &Artifact, body: &[u8]) {
+        self.keeping.try_to(|| {
+            let mut staged = self.stage()?;
+            staged.file.write_all(body).map_err(|cause| StoreError::new("write", &staged.place, cause))?;
+            self.keep(staged, artifact).map(drop)
+        });
     }
 
     /// Takes the file of `artifact` out of the tree into staging, if it is there.
     pub(crate) fn take_out(&self, artifact: &Artifact) -> Result<Option<StagingFile>, StoreError> {
         let path = self.place_of(artifact);
+        if self.open_artifact(artifact)?.is_none() && path.symlink_metadata().is_err() {
+            return Ok(None);
+        }
         let staged = self.stage()?;
         match fs::rename(&path, &staged.place) {
             Ok(()) => {}
@@ -101,8 +115,9 @@ impl Store {
     /// Notes the newest version of a module, whose `.info` this is.
     pub(crate) fn set_newest(&self, path: &ModulePath, info: &[u8]) -> Result<(), StoreError> {
         let place = self.latest_of(path);
-        durable::make_dir(place.parent().unwrap_or(&self.root))?;
-        durable::write(&place, info, Durability::Synced)
+        self.keeping.check(&place)?;
+        durable::make_dir(place.parent().unwrap_or(&self.root), self.keeping.modes)?;
+        durable::write(&place, info, Durability::Synced, self.keeping.modes)
     }
 
     fn latest_of(&self, path: &ModulePath) -> PathBuf {
@@ -125,11 +140,15 @@ impl Store {
         Ok(versions)
     }
 
-    /// Adds a released version to its module's list.
-    pub(crate) fn add_to_list(&self, module: &ModuleVersion) -> Result<(), StoreError> {
-        if module.version.is_pseudo() {
-            return Ok(());
+    /// Adds a released version to its module's list. One that cannot be written down lacks it, until the version is released
+    /// again.
+    pub(crate) fn add_to_list(&self, module: &ModuleVersion) {
+        if !module.version.is_pseudo() {
+            self.keeping.try_to(|| self.write_to_list(module));
         }
+    }
+
+    fn write_to_list(&self, module: &ModuleVersion) -> Result<(), StoreError> {
         // One lock for all lists: it is held for a few milliseconds, once per version.
         let _held = lock(&self.root.join("list.lock"))?;
         let mut versions = self.released(&module.path)?;
@@ -152,7 +171,7 @@ impl Store {
 
     fn write_list(&self, path: &ModulePath, versions: &[Version]) -> Result<(), StoreError> {
         let lines: String = versions.iter().map(|version| format!("{version}\n")).collect();
-        durable::write(&self.list_of(path), lines.as_bytes(), Durability::Synced)
+        durable::write(&self.list_of(path), lines.as_bytes(), Durability::Synced, self.keeping.modes)
     }
 
     fn list_of(&self, path: &ModulePath) -> PathBuf {

@@ -124,10 +124,10 @@ impl Asked {
         }
         noted.add(name.clone(), Moment { wall: seconds, steady: Some(now.steady) });
         if noted.lines > 2 * MAX_ASKED {
-            self.state.set_first_asked(&noted.text())?;
+            self.state.set_first_asked(&noted.text());
             noted.lines = noted.order.len();
         } else {
-            self.state.add_first_asked(&format!("{seconds} {name}\n"))?;
+            self.state.add_first_asked(&format!("{seconds} {name}\n"));
         }
         Ok(FirstAsked(Duration::ZERO))
     }

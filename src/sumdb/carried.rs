@@ -64,7 +64,11 @@ impl Client {
         sizes.push(head.size().get());
         let lines: String = sizes.iter().rev().take(MAX_EXPORTED).rev().map(|size| format!("{size}\n")).collect();
         let state = self.shared.state.clone();
-        blocking(move || Ok(state.set_exported(&lines)?)).await?;
+        blocking(move || {
+            state.set_exported(&lines);
+            Ok(())
+        })
+        .await?;
         Ok(Carried { head, tiles })
     }
 

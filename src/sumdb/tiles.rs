@@ -101,7 +101,7 @@ impl Tiles {
                 let name = tile.full().to_string();
                 let stored = state.tile(&name)?;
                 if stored.is_none_or(|stored| tile.cut(&stored) != Some(bytes.as_ref())) {
-                    state.set_tile(&name, bytes)?;
+                    state.set_tile(&name, bytes);
                 }
             }
             Ok(())

@@ -57,7 +57,7 @@ impl Trusted {
         }
         trusted.take_up(stored.as_deref())?;
         if let Some(size) = trusted.size().filter(|size| !trusted.ages().has_seen(size.get())) {
-            trusted.write_down(size)?;
+            trusted.write_down(size);
         }
         Ok(trusted)
     }
@@ -86,7 +86,7 @@ impl Trusted {
         match self.state.swap_head(from.map(SignedCheckpoint::note), to.note())? {
             HeadSwap::Swapped => {
                 self.set(to.clone());
-                self.write_down(to.size())?;
+                self.write_down(to.size());
                 Ok(Advance::Done)
             }
             HeadSwap::Conflict(stored) => {
@@ -112,16 +112,15 @@ impl Trusted {
     }
 
     /// Writes down that a tree of this size is there now. Blocks on the disk.
-    pub(super) fn write_down(&self, size: TreeSize) -> Result<(), SumdbError> {
+    pub(super) fn write_down(&self, size: TreeSize) {
         let mut ages = self.ages();
         let (changed, dropped) = ages.add(size.get(), SystemTime::now());
         for message in dropped.messages() {
             tracing::warn!("{}", self.state.about_heads(&message));
         }
         if changed {
-            self.state.set_heads(&ages.text())?;
+            self.state.set_heads(&ages.text());
         }
-        Ok(())
     }
 
     /// Takes up what another process may have stored meanwhile. Blocks on the disk.

@@ -94,7 +94,8 @@ fn fifty_cold_requests() {
     // The first client leaves as soon as its request is under way.
     let address = mirror.url.strip_prefix("http://").unwrap().to_owned();
     let mut leaver = std::net::TcpStream::connect(&address).unwrap();
-    std::io::Write::write_all(&mut leaver, format!("GET {ZIP} HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).unwrap();
+    std::io::Write::write_all(&mut leaver, format!("GET {ZIP} HTTP/1.1\r\nhost: localhost\r\n\r\n").as_bytes())
+        .unwrap();
     while origin.asked(ZIP) == 0 {
         std::thread::sleep(Duration::from_millis(5));
     }

@@ -44,6 +44,30 @@ pub fn go_and_shared_trial(name: &str, folder: &str, run: fn(&Path, &Path)) -> T
     needing(name, Some(path).filter(|path| path.is_dir()), "SUMGATE_REQUIRE_SHARED", move |folder| run(&go, folder))
 }
 
+/// A trial that gives files away; where that is not allowed it is ignored.
+pub fn root_trial(name: &str, run: fn()) -> Trial {
+    trial(name, run).with_ignored_flag(!rustix::process::geteuid().is_root())
+}
+
+/// A trial that mounts a file system for a process; where that is not allowed it is ignored.
+pub fn mount_trial(name: &str, run: fn()) -> Trial {
+    static MAY_MOUNT: OnceLock<bool> = OnceLock::new();
+    let may_mount = || {
+        let folder = tempfile::tempdir().unwrap();
+        let tried = on_mount(folder.path(), "mount -t tmpfs tmpfs", Path::new("true")).output();
+        tried.is_ok_and(|output| output.status.success())
+    };
+    trial(name, run).with_ignored_flag(!MAY_MOUNT.get_or_init(may_mount))
+}
+
+/// A program that sees a mount of its own: `how` is words of a shell that the place is put behind.
+pub fn on_mount(place: &Path, how: &str, program: &Path) -> Command {
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", &format!("{how} \"$0\" && exec \"$@\"")]);
+    command.arg(place).arg(program);
+    command
+}
+
 fn needing(
     name: &str,
     need: Option<PathBuf>,
@@ -187,6 +211,8 @@ pub fn sumgate() -> Command {
         "CACHE",
         "POLICY",
         "OFFLINE",
+        "HOST",
+        "SHARED",
     ];
     for name in names {
         command.env_remove(format!("SUMGATE_{name}"));

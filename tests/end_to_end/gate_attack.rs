@@ -130,6 +130,8 @@ fn submodule_in_data(go: &Path) {
     let app = app(go, &origin).set("GOFLAGS", "-mod=mod").set("GOVCS", "");
     let (evil, mark) = marker(&app, "evil");
     app.write("data/sub/file", "");
+    // Without the marker the folder would not be used at all.
+    app.write("data/sumgate-format", "1\n");
     app.git(&["-C", "data/sub", "init", "-q"]);
     app.git(&["-C", "data/sub", "add", "."]);
     app.git(&["-C", "data/sub", "commit", "-q", "-m", "one"]);

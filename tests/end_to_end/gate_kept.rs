@@ -46,7 +46,14 @@ fn links() {
     std::fs::write(kept.join("index.d.ts"), "").unwrap();
     std::fs::create_dir_all(jobs.folder()).unwrap();
     let data = jobs.data.path();
-    for link in ["staging", "quarantine", "run/1/mod", "run/1/build", "run/1/seal", "run/2", "run/1/path"] {
+    for link in ["staging", "quarantine", "proxy"] {
+        symlink(victim.path(), data.join(link)).unwrap();
+        let ended = jobs.run(SECRET, &["--", "true"]);
+        let is_told = ended.output.contains(&format!("{link}: expected a folder, found a link: remove it"));
+        assert!(ended.code == Some(121) && is_told, "{}", ended.output);
+        std::fs::remove_file(data.join(link)).unwrap();
+    }
+    for link in ["run/1/mod", "run/1/build", "run/1/seal", "run/2", "run/1/path"] {
         symlink(victim.path(), data.join(link)).unwrap();
     }
     for _ in 0..2 {

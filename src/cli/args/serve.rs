@@ -39,6 +39,13 @@ pub(in crate::cli) struct AddressArgs {
 pub(in crate::cli) struct ServeArgs {
     #[command(flatten)]
     pub(in crate::cli) address: AddressArgs,
+    /// Name that this mirror goes by, besides its IP addresses and localhost; repeatable
+    ///
+    /// A request for another host gets status 421: a page in a browser could otherwise read what the mirror serves, by a name
+    /// of its own that leads here. A proxy in front of the mirror passes on the name that clients use.
+    #[arg(long, value_name = "NAME", env = "SUMGATE_HOST", value_delimiter = ',')]
+    pub(in crate::cli) host: Vec<String>,
+
     #[command(flatten)]
     pub(in crate::cli) state: StateArgs,
     #[command(flatten)]
@@ -53,6 +60,13 @@ pub(in crate::cli) struct ServeArgs {
     /// What is not there is refused with status 502, never with 404: an offline mirror does not know what exists.
     #[arg(long, env = "SUMGATE_OFFLINE", value_parser = clap::builder::FalseyValueParser::new())]
     pub(in crate::cli) offline: bool,
+
+    /// Let every user of this machine read what is kept: 0755 and 0644 instead of 0700 and 0600
+    ///
+    /// For `GOPROXY=file://DATA/proxy` of other users. What is there already, and what other commands make, keeps its modes.
+    /// Refused together with private modules.
+    #[arg(long, env = "SUMGATE_SHARED", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(in crate::cli) shared: bool,
 
     /// Upstreams and private modules in a file: credentials, patterns, time-outs, weights (see the README)
     ///

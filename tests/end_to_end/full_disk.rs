@@ -1,0 +1,139 @@
+//! A disk without room: what only makes the next answer quicker may be lost; what a promise rests on may not.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::Path;
+
+use libtest_mimic::Trial;
+use sumgate::demo::{Origin, World};
+
+use crate::fixture::{Mirror, get, mount_trial, on_mount, origin};
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        mount_trial("full disk: what can be answered without keeping it goes out, and the cause is told once", full),
+        mount_trial("full disk: no fork is forgotten, and the head stays", full_fork),
+        mount_trial("read-only disk: what is there is served and audited", read_only),
+    ]
+}
+
+const MODULES: usize = 40;
+
+fn world() -> World {
+    let mut world = World::new("localhost.localdev/sumdb", [7; 32]);
+    for nth in 0..MODULES {
+        world.add_simple(&format!("example.com/m{nth}@v1.0.0"), "", "package m\n");
+    }
+    world.pad(1000);
+    world
+}
+
+/// A mirror whose data folder is on a small file system of its own.
+fn mirror(origin: &Origin, mount: &Path) -> Mirror {
+    let program = on_mount(mount, "mount -t tmpfs -o size=1m tmpfs", Path::new(env!("CARGO_BIN_EXE_sumgate")));
+    let words = ["--upstream", &origin.url(), "--sumdb", &origin.gosumdb(), "--nosumdb", "example.com/m39"];
+    // It writes its log beside the data folder, which is outside.
+    Mirror::start_by(program, mount, &words)
+}
+
+/// Writes until nothing more fits, as the process sees the mount. Returns the file.
+fn fill(mirror: &Mirror, mount: &Path) -> std::path::PathBuf {
+    let filler = Path::new("/proc").join(mirror.process.0.id().to_string()).join("root");
+    let filler = filler.join(mount.strip_prefix("/").unwrap()).join("filler");
+    let mut file = File::create(&filler).unwrap();
+    while file.write_all(&[0; 512]).is_ok() {}
+    filler
+}
+
+fn lookup(nth: usize) -> String {
+    format!("/sumdb/localhost.localdev/sumdb/lookup/example.com/m{nth}@v1.0.0")
+}
+
+fn full() {
+    let (origin, folder) = (origin(world()), tempfile::tempdir().unwrap());
+    let mount = folder.path().join("data");
+    fs::create_dir(&mount).unwrap();
+    origin.show(Some(500));
+    let mirror = mirror(&origin, &mount);
+    let at = |path: &str| get(&mirror.url, path);
+    for file in ["zip", "mod"] {
+        assert_eq!(at(&format!("/example.com/m0/@v/v1.0.0.{file}")).status, 200);
+    }
+    let filler = fill(&mirror, &mount);
+    let tiles = "/sumdb/localhost.localdev/sumdb/tile/8";
+    let mut paths = vec![format!("{tiles}/0/000"), format!("{tiles}/0/001.p/244"), format!("{tiles}/1/000.p/1")];
+    paths.push("/example.com/m0/@v/v1.0.0.zip".to_owned());
+    for nth in 0..MODULES - 1 {
+        let module = format!("/example.com/m{nth}/@v");
+        paths.extend([lookup(nth), format!("{module}/v1.0.0.info"), format!("{module}/list")]);
+    }
+    let failed: Vec<String> = paths.into_iter().filter(|path| at(path).status != 200).collect();
+    assert_eq!(failed, Vec::<String>::new());
+    let log = || fs::read_to_string(mount.with_extension("log")).unwrap();
+    assert_eq!(log().matches("No space left on device").count(), 1, "{}", log());
+
+    // What nobody can vouch for is not served before its pin is on disk; a head is not trusted before it is.
+    let unproved = at("/example.com/m39/@v/v1.0.0.mod");
+    assert_eq!(unproved.status, 500, "{}", unproved.text());
+    origin.show(None);
+    origin.world().add_simple("example.com/new@v1.0.0", "", "package m\n");
+    let new = "/sumdb/localhost.localdev/sumdb/lookup/example.com/new@v1.0.0";
+    let answer = at(new);
+    assert!(answer.status == 500 && answer.text().contains("make room there"), "{}", answer.text());
+    assert!(at("/").text().contains("trusted tree size 500"), "{}", at("/").text());
+
+    fs::remove_file(filler).unwrap();
+    for path in [new, "/example.com/m39/@v/v1.0.0.mod", "/example.com/m1/@v/v1.0.0.zip"] {
+        assert_eq!(at(path).status, 200, "{path}");
+    }
+}
+
+fn full_fork() {
+    let (origin, folder) = (origin(world()), tempfile::tempdir().unwrap());
+    let mount = folder.path().join("data");
+    fs::create_dir(&mount).unwrap();
+    let mirror = mirror(&origin, &mount);
+    assert_eq!(get(&mirror.url, &lookup(0)).status, 200);
+    let filler = fill(&mirror, &mount);
+    let other = origin.world().fork(500, 700);
+    *origin.world() = other;
+    let answer = get(&mirror.url, &lookup(1));
+    assert_eq!(answer.status, 500, "{}", answer.text());
+    fs::remove_file(filler).unwrap();
+    let answer = get(&mirror.url, &lookup(1));
+    assert!(answer.status != 200 && answer.text().contains("fork"), "{}", answer.text());
+}
+
+fn read_only() {
+    let (origin, folder) = (origin(world()), tempfile::tempdir().unwrap());
+    let data = folder.path().join("data");
+    let mirror = Mirror::start(&origin, &data);
+    let zip = "/example.com/m0/@v/v1.0.0.zip";
+    assert_eq!(get(&mirror.url, zip).status, 200);
+    let reply = get(&mirror.url, &lookup(0)).text();
+    drop(mirror);
+    let go_sum = folder.path().join("go.sum");
+    fs::write(
+        &go_sum,
+        reply.lines().filter(|line| line.contains(" h1:")).map(|line| format!("{line}\n")).collect::<String>(),
+    )
+    .unwrap();
+    let again = "f() { mount --bind \"$1\" \"$1\" && mount -o remount,ro,bind \"$1\"; }; f";
+    let here = || on_mount(&data, again, Path::new(env!("CARGO_BIN_EXE_sumgate")));
+    let mut audit = here();
+    audit.args(["audit", "--offline", "--sumdb", &origin.gosumdb(), "--data"]).arg(&data).arg(&go_sum);
+    let told = audit.output().unwrap();
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&[told.stdout, told.stderr].concat()));
+    let offline = Mirror::start_by(here(), &data, &["--offline", "--sumdb", &origin.gosumdb()]);
+    assert_eq!(get(&offline.url, zip).status, 200);
+    drop(offline);
+    // Who writes is told.
+    let mut fetch = here();
+    fetch.args(["fetch", "example.com/m1@v1.0.0", "--sumdb", &origin.gosumdb(), "--data"]).arg(&data);
+    let told = fetch.output().unwrap();
+    let said = String::from_utf8_lossy(&told.stderr).into_owned();
+    assert!(
+        told.status.code() == Some(2) && said.contains("Read-only file system") && said.contains("--data"),
+        "{said}"
+    );
+}
