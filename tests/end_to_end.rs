@@ -47,6 +47,8 @@ mod carried;
 mod cli;
 #[path = "end_to_end/crash.rs"]
 mod crash;
+#[path = "end_to_end/crowd.rs"]
+mod crowd;
 #[path = "end_to_end/data_folder.rs"]
 mod data_folder;
 #[path = "end_to_end/doctor.rs"]
@@ -169,6 +171,7 @@ fn main() {
     trials.extend(private::trials());
     trials.extend(logins::trials());
     trials.extend(zips::trials());
+    trials.extend(crowd::trials());
     trials.extend(data_folder::trials());
     trials.extend(full_disk::trials());
     trials.extend(host_names::trials());

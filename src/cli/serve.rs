@@ -9,7 +9,7 @@ use super::config;
 use super::exit::{Exit, Failure};
 use super::{out, sources};
 use crate::fault::Fault;
-use crate::mirror::{Hosts, Mirror, Pipeline, Trail, Vouchers};
+use crate::mirror::{Audience, Hosts, Mirror, Pipeline, Trail, TrustedProxies, Vouchers};
 use crate::origin::HttpClient;
 use crate::store::{Access, Modes, Store};
 
@@ -51,7 +51,8 @@ pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
             signal(SignalKind::interrupt()).map_err(|error| Failure::host("wait for SIGINT", &error))?;
         let pipeline =
             Pipeline::new(Arc::clone(&store), sources, vouchers, policy.into_iter().collect(), Trail::default());
-        let mirror = Mirror::start(pipeline, args.address.listen, base, hosts).await?;
+        let audience = Audience { hosts, proxies: TrustedProxies(args.trusted_proxy.clone()) };
+        let mirror = Mirror::start(pipeline, args.address.listen, base, audience).await?;
         let mut text = format!("sumgate {} listening on {}\n", env!("CARGO_PKG_VERSION"), mirror.url());
         let from = if args.offline { "none: offline".to_owned() } else { chain.to_string() };
         text.push_str(&format!("  data      {}\n  upstream  {from}\n", store.root().display()));

@@ -14,7 +14,7 @@ use super::fault::Fault;
 use super::modzip::module_zip;
 use super::origin::Origin;
 use super::world::World;
-use crate::mirror::{BasePath, Hosts, Mirror, Pipeline, Trail, Vouchers};
+use crate::mirror::{Audience, BasePath, Mirror, Pipeline, Trail, Vouchers};
 use crate::module::{ModuleVersion, Patterns};
 use crate::origin::{Chain, HttpClient, Origin as Upstreams, Waits};
 use crate::store::Store;
@@ -47,7 +47,8 @@ impl Tour {
         let upstreams = Upstreams::new(&Chain::parse(&origin.url())?, &http, Waits::default())?;
         let vouchers = Vouchers { databases: vec![client.clone()], exempt: Patterns::default() };
         let pipeline = Pipeline::new(store, upstreams.into(), vouchers, Vec::new(), Trail::default());
-        let mirror = Mirror::start(pipeline, ([127, 0, 0, 1], 0).into(), BasePath::default(), Hosts::default()).await?;
+        let mirror =
+            Mirror::start(pipeline, ([127, 0, 0, 1], 0).into(), BasePath::default(), Audience::default()).await?;
         Ok(Self { origin, mirror, client, http, go, folder })
     }
 

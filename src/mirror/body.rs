@@ -48,7 +48,7 @@ impl hyper::body::Body for Body {
         match self.get_mut() {
             Self::Memory(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Memory(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Self::File(file) => file.poll_piece(context),
+            Self::File(file) => file.poll_piece(context, usize::MAX),
         }
     }
 
@@ -68,20 +68,31 @@ impl hyper::body::Body for Body {
 }
 
 impl FileBody {
-    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+    /// Whether a piece is on its way from the disk.
+    pub(super) fn is_reading(&self) -> bool {
+        self.reading.is_some()
+    }
+
+    /// The next piece, of at most so many bytes.
+    pub(super) fn poll_piece(
+        &mut self,
+        context: &mut Context<'_>,
+        most: usize,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         if self.left == 0 {
             return Poll::Ready(None);
         }
+        let wanted = self.left.min(most as u64);
         let piece = if let Some(reading) = &mut self.reading {
             let piece = ready!(Pin::new(reading).poll(context));
             self.reading = None;
             piece.map_err(io::Error::other).flatten()
-        } else if let Some(piece) = piece::read_cached(&self.file, self.offset, self.left) {
+        } else if let Some(piece) = piece::read_cached(&self.file, self.offset, wanted) {
             piece
         } else {
-            let (file, offset, left) = (Arc::clone(&self.file), self.offset, self.left);
-            self.reading = Some(tokio::task::spawn_blocking(move || piece::read(&file, offset, left)));
-            return self.poll_piece(context);
+            let (file, offset) = (Arc::clone(&self.file), self.offset);
+            self.reading = Some(tokio::task::spawn_blocking(move || piece::read(&file, offset, wanted)));
+            return self.poll_piece(context, most);
         };
         if let Ok(bytes) = &piece {
             self.offset += bytes.len() as u64;

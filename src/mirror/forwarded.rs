@@ -61,6 +61,9 @@ mod tests {
         assert_eq!(client("10.0.0.1", &["198.51.100.1", "203.0.113.9:4711"]), "203.0.113.9");
         assert_eq!(client("::1", &["[2001:db8::1]"]), "2001:db8::1");
         assert_eq!(client("::ffff:10.0.0.1", &["unknown"]), "10.0.0.1");
-        assert_eq!(TrustedProxies::default().client("10.0.0.1".parse().unwrap(), &HeaderMap::new()).to_string(), "10.0.0.1");
+        assert_eq!(
+            TrustedProxies::default().client("10.0.0.1".parse().unwrap(), &HeaderMap::new()).to_string(),
+            "10.0.0.1"
+        );
     }
 }

@@ -21,6 +21,9 @@ struct Piece {
     length: usize,
 }
 
+/// A smaller one gets memory of its own size: a thousand slow clients must not hold a thousand large ones.
+const SMALL: usize = 64 << 10;
+
 /// Up to a piece of `left` bytes at `offset`, if the system has it in memory: then it is copied at once. `None` says to
 /// [`read`].
 #[cfg(target_os = "linux")]
@@ -50,9 +53,12 @@ pub(super) fn read(file: &File, offset: u64, left: u64) -> io::Result<Bytes> {
 
 impl Piece {
     fn of(left: u64) -> Self {
+        let length = usize::try_from(left).unwrap_or(PIECE).min(PIECE);
+        if length <= SMALL {
+            return Self { memory: vec![0; length].into_boxed_slice(), length };
+        }
         let free = FREE.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let memory = free.unwrap_or_else(|| vec![0; PIECE].into_boxed_slice());
-        Self { memory, length: usize::try_from(left).unwrap_or(PIECE).min(PIECE) }
+        Self { memory: free.unwrap_or_else(|| vec![0; PIECE].into_boxed_slice()), length }
     }
 }
 
@@ -65,7 +71,7 @@ impl AsRef<[u8]> for Piece {
 impl Drop for Piece {
     fn drop(&mut self) {
         let mut free = FREE.lock().unwrap_or_else(PoisonError::into_inner);
-        if free.len() < MAX_FREE {
+        if self.memory.len() == PIECE && free.len() < MAX_FREE {
             free.push(std::mem::take(&mut self.memory));
         }
     }

@@ -1,6 +1,7 @@
 //! The stages in order: what lies here already, else upstream after upstream until the bytes are right.
 
-use std::sync::Arc;
+use std::fs::File;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use moka::sync::Cache;
 use tokio::sync::Semaphore;
@@ -67,6 +68,25 @@ struct Known {
     h1: H1,
     by: Voucher,
     source: Arc<str>,
+    /// While somebody reads it: a thousand readers of one file need one open file.
+    open: Arc<Mutex<Weak<File>>>,
+}
+
+impl Known {
+    fn of(released: &Released) -> Self {
+        let Released { file, identity, h1, by, source } = released.clone();
+        Self { identity, h1, by, source, open: Arc::new(Mutex::new(Arc::downgrade(&file))) }
+    }
+
+    /// This very file, as it is open already, or else as it was opened now.
+    fn shared(&self, file: File) -> Arc<File> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.upgrade().unwrap_or_else(|| {
+            let file = Arc::new(file);
+            *open = Arc::downgrade(&file);
+            file
+        })
+    }
 }
 
 impl Pipeline {
@@ -158,9 +178,8 @@ impl Pipeline {
         let (shared, wanted) = (Arc::clone(&self.shared), artifact.clone());
         let flight = self.shared.flights.join(artifact.clone(), move || async move {
             let released = shared.release_anew(&wanted).await;
-            if let Ok(Released { identity, h1, by, source, .. }) = &released {
-                let (by, source) = (by.clone(), Arc::clone(source));
-                shared.known.insert(wanted, Known { identity: *identity, h1: *h1, by, source });
+            if let Ok(released) = &released {
+                shared.known.insert(wanted, Known::of(released));
             }
             released
         });
@@ -171,16 +190,17 @@ impl Pipeline {
 impl Shared {
     /// The file at its place, if it is the very one that was hashed before.
     async fn unchanged(self: &Arc<Self>, artifact: &Artifact) -> Result<Option<Released>, MirrorError> {
-        let Some(Known { identity: known, h1, by, source }) = self.known.get(artifact) else {
-            return Ok(None);
-        };
+        let Some(known) = self.known.get(artifact) else { return Ok(None) };
         let (shared, artifact) = (Arc::clone(self), artifact.clone());
         blocking(move || {
             let Some(file) = shared.store.open_artifact(&artifact)? else {
                 return Ok(None);
             };
             let identity = Identity::of(&file).map_err(|cause| read(&artifact, cause))?;
-            Ok((identity == known).then(|| Released { file: Arc::new(file), identity, h1, by, source }))
+            Ok((identity == known.identity).then(|| {
+                let file = known.shared(file);
+                Released { file, identity, h1: known.h1, by: known.by, source: known.source }
+            }))
         })
         .await
     }

@@ -116,7 +116,7 @@ impl Drop for Turn {
     fn drop(&mut self) {
         self.share.held.fetch_sub(1, Ordering::AcqRel);
         self.share.freed.notify_one();
-        self.places.forget(self.address, std::mem::take(&mut self.share));
+        self.places.forget(self.address, Arc::clone(&self.share));
     }
 }
 

@@ -86,6 +86,14 @@ pub(super) fn misdirected(method: &Method, why: &str) -> Response<Body> {
     finish(method, refusal(StatusCode::MISDIRECTED_REQUEST, why))
 }
 
+/// The answer to one request too many of one client.
+pub(super) fn busy(method: &Method) -> Response<Body> {
+    let why = "too many requests of this client are under way, and the mirror is short of places: ask again later";
+    let mut response = refusal(StatusCode::SERVICE_UNAVAILABLE, why);
+    set(response.headers_mut(), header::RETRY_AFTER, "30");
+    finish(method, response)
+}
+
 /// A status with a reason.
 pub(super) fn refusal(status: StatusCode, reason: &str) -> Response<Body> {
     let mut response = small(Small::Text, Bytes::from(format!("{reason}\n")));

@@ -6,24 +6,28 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::Response;
+use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::task::JoinHandle;
 
+use super::body::Body;
+use super::forwarded::TrustedProxies;
 use super::handle::Handler;
 use super::host::Hosts;
 use super::hot::Hot;
 use super::pipeline::Pipeline;
+use super::places::{self, Places, Turn};
 use super::respond;
 use super::route::BasePath;
+use super::socket::{Outgoing, Socket};
 use crate::fault::Fault;
 
-/// Connections at once; the next ones wait in the listen queue. A thousand `go` commands are a large company.
-const MAX_CONNECTIONS: usize = 4096;
 /// A client that takes longer for its request head is not a client.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// What a request head may take: `go` sends about 200 bytes.
@@ -32,6 +36,22 @@ const MAX_HEADER_BUFFER: usize = 16 << 10;
 const GRACE: Duration = Duration::from_secs(20);
 /// A pause after a failed accept: out of file handles, most likely, and some will be given back.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Whose requests are answered.
+#[derive(Clone, Debug, Default)]
+pub struct Audience {
+    /// The hosts that requests may name.
+    pub hosts: Hosts,
+    /// Proxies that stand in front, and say whose requests they pass on.
+    pub proxies: TrustedProxies,
+}
+
+/// What a request passes before it is answered.
+struct Door {
+    handler: Handler,
+    audience: Audience,
+    places: Arc<Places>,
+}
 
 /// A running mirror.
 #[derive(Debug)]
@@ -66,14 +86,15 @@ fn hint(cause: &io::Error) -> &'static str {
 }
 
 impl Mirror {
-    /// Listens on `address` and serves `pipeline` below `base` to whoever names one of `hosts`, until [`Mirror::stop`].
+    /// Listens on `address` and serves `pipeline` below `base` to this audience, until [`Mirror::stop`].
     pub async fn start(
         pipeline: Pipeline,
         address: SocketAddr,
         base: BasePath,
-        hosts: Hosts,
+        audience: Audience,
     ) -> Result<Self, StartError> {
-        Self::start_for(pipeline, address, base, Some(hosts)).await
+        places::raise_open_files();
+        Self::start_for(pipeline, address, base, Some(audience)).await
     }
 
     /// Listens on a free loopback port below `base`, a path that others on this machine cannot guess, and answers only
@@ -86,17 +107,19 @@ impl Mirror {
         pipeline: Pipeline,
         address: SocketAddr,
         base: BasePath,
-        hosts: Option<Hosts>,
+        audience: Option<Audience>,
     ) -> Result<Self, StartError> {
         let failed = |cause| StartError { address, cause };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let bound = listener.local_addr().map_err(failed)?;
         let url = format!("http://{}{}", reachable(bound), base.as_str());
         let welcome = format!("sumgate {}: a Go module mirror that proves what it serves\n", env!("CARGO_PKG_VERSION"));
-        let handler = Arc::new(Handler { pipeline, base, welcome, hot: Hot::default() });
+        let handler = Handler { pipeline, base, welcome, hot: Hot::default() };
+        let own = || Audience { hosts: Hosts::Own(bound.to_string()), ..Audience::default() };
+        let audience = audience.unwrap_or_else(own);
+        let door = Arc::new(Door { handler, audience, places: Places::of_this_process() });
         let (stop, stopped) = oneshot::channel();
-        let hosts = hosts.unwrap_or_else(|| Hosts::Own(bound.to_string()));
-        let running = tokio::spawn(accept(listener, handler, hosts, stopped));
+        let running = tokio::spawn(accept(listener, door, stopped));
         Ok(Self { url, stop, running })
     }
 
@@ -121,35 +144,32 @@ fn reachable(bound: SocketAddr) -> SocketAddr {
     }
 }
 
-async fn accept(listener: TcpListener, handler: Arc<Handler>, hosts: Hosts, mut stopped: oneshot::Receiver<()>) {
-    let hosts = Arc::new(hosts);
-    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+async fn accept(listener: TcpListener, door: Arc<Door>, mut stopped: oneshot::Receiver<()>) {
     let graceful = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
-            accepted = next(&listener, &connections) => accepted,
+            accepted = next(&listener, &door.places) => accepted,
             _ = &mut stopped => break,
         };
-        let Some((stream, place)) = accepted else {
+        let Some((stream, peer, place)) = accepted else {
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let (handler, hosts) = (Arc::clone(&handler), Arc::clone(&hosts));
+        let (door, stream) = (Arc::clone(&door), Arc::new(stream));
+        let socket = TokioIo::new(Socket::of(Arc::clone(&stream)));
         let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-            let (handler, hosts) = (Arc::clone(&handler), Arc::clone(&hosts));
+            let (door, stream) = (Arc::clone(&door), Arc::clone(&stream));
             async move {
                 let (head, _body) = request.into_parts();
-                if let Some(why) = hosts.refuses(&head) {
-                    return Ok::<_, Infallible>(respond::misdirected(&head.method, &why));
-                }
-                Ok(handler.answer(&head.method, &head.uri, &head.headers).await)
+                let (response, turn) = door.answer(peer, &head).await;
+                Ok::<_, Infallible>(response.map(|body| Outgoing::to(stream, body, turn)))
             }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_TIMEOUT)
             .max_buf_size(MAX_HEADER_BUFFER)
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(socket, service);
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             // A client that goes away in the middle is no event.
@@ -163,17 +183,28 @@ async fn accept(listener: TcpListener, handler: Arc<Handler>, hosts: Hosts, mut 
     }
 }
 
+impl Door {
+    /// The answer to a request, and its turn, which ends when the answer was sent.
+    async fn answer(&self, peer: IpAddr, head: &Parts) -> (Response<Body>, Option<Turn>) {
+        if let Some(why) = self.audience.hosts.refuses(head) {
+            return (respond::misdirected(&head.method, &why), None);
+        }
+        let turn = self.places.turn(self.audience.proxies.client(peer, &head.headers)).await;
+        if turn.is_none() {
+            return (respond::busy(&head.method), None);
+        }
+        (self.handler.answer(&head.method, &head.uri, &head.headers).await, turn)
+    }
+}
+
 /// The next connection, once there is a place for it.
-async fn next(
-    listener: &TcpListener,
-    connections: &Arc<Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let place = Arc::clone(connections).acquire_owned().await.ok()?;
+async fn next(listener: &TcpListener, places: &Places) -> Option<(TcpStream, IpAddr, OwnedSemaphorePermit)> {
+    let place = places.next().await?;
     match listener.accept().await {
-        Ok((stream, _)) => {
+        Ok((stream, peer)) => {
             // Small answers must not wait for an acknowledgement; a socket that refuses the option still works.
             let _ = stream.set_nodelay(true);
-            Some((stream, place))
+            Some((stream, peer.ip(), place))
         }
         Err(error) => {
             tracing::warn!(%error, "a connection was not accepted");

@@ -81,11 +81,7 @@ impl Socket {
 }
 
 impl AsyncRead for Socket {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
             ready!(self.stream.poll_read_ready(context))?;
             match self.stream.try_read_buf(buffer) {
@@ -153,5 +149,59 @@ impl hyper::body::Body for Outgoing {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::io::Write;
+
+    use http_body_util::BodyExt;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn pair() -> (TcpStream, Arc<TcpStream>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        (client, Arc::new(listener.accept().await.unwrap().0))
+    }
+
+    #[tokio::test]
+    async fn who_takes_nothing_is_gone_after_a_while() {
+        let (_client, stream) = pair().await;
+        let mut socket = Socket::of(Arc::clone(&stream));
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&[7; 1 << 20]).unwrap();
+        let chunk = vec![0; 1 << 20];
+        // From here on the clock jumps to the next timer whenever nothing else happens.
+        tokio::time::pause();
+        let start = tokio::time::Instant::now();
+        let error = loop {
+            if let Err(error) = socket.write_all(&chunk).await {
+                break error;
+            }
+        };
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        let mut body = Outgoing::to(stream, Body::file(Arc::new(file), 0, 1 << 20), None);
+        let error = body.frame().await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(start.elapsed() >= 2 * STALL);
+    }
+
+    #[tokio::test]
+    async fn the_first_piece_is_small_and_the_next_ones_grow() {
+        let (_client, stream) = pair().await;
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&[7; 1 << 20]).unwrap();
+        let mut body = Outgoing::to(stream, Body::file(Arc::new(file), 0, 1 << 20), None);
+        let mut sizes = Vec::new();
+        while let Some(frame) = body.frame().await {
+            sizes.push(frame.unwrap().into_data().unwrap().len() >> 10);
+        }
+        assert_eq!(sizes, [64, 128, 256, 256, 256, 64]);
     }
 }

@@ -45,6 +45,12 @@ pub(in crate::cli) struct ServeArgs {
     /// of its own that leads here. A proxy in front of the mirror passes on the name that clients use.
     #[arg(long, value_name = "NAME", env = "SUMGATE_HOST", value_delimiter = ',')]
     pub(in crate::cli) host: Vec<String>,
+    /// Network of proxies in front of the mirror, whose X-Forwarded-For counts; repeatable
+    ///
+    /// When places are short, the requests of one client get a quarter of them. Behind a proxy all requests come from one
+    /// address, unless its header says whose they are. Anybody else's header is not believed.
+    #[arg(long, value_name = "CIDR", env = "SUMGATE_TRUSTED_PROXY", value_delimiter = ',')]
+    pub(in crate::cli) trusted_proxy: Vec<ipnet::IpNet>,
 
     #[command(flatten)]
     pub(in crate::cli) state: StateArgs,
