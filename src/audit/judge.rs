@@ -63,7 +63,7 @@ pub(super) fn judge(
             }
         };
         let told = report.findings.len();
-        hash(rules, at, *first.entry((&at.module, at.kind)).or_insert(at), answers, denials, &mut report);
+        hash(rules, at, first.entry((&at.module, at.kind)).or_insert(at), answers, denials, &mut report);
         counts.bound(&mut report, told);
     }
     report.findings.extend(counts.more());

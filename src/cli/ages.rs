@@ -21,7 +21,7 @@ pub(super) fn trees_here() -> Result<Vec<Tree>, Failure> {
 pub(super) fn trees_of(paths: &[PathBuf]) -> Result<Vec<Tree>, Failure> {
     let mut trees = paths.iter().map(|path| tree_around(path)).collect::<Result<Vec<_>, _>>()?;
     trees.retain(|tree| !tree.is_of_the_user());
-    trees.extend(trees_here()?.into_iter().filter(|here| here.is_repository()));
+    trees.extend(trees_here()?.into_iter().filter(Tree::is_repository));
     Ok(trees)
 }
 

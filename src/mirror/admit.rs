@@ -42,7 +42,8 @@ impl Known {
 impl Admission {
     /// `None` where there is no policy to obey.
     pub(super) fn new(policies: InForce) -> Option<Self> {
-        policies.all().next().is_some().then(|| Self { policies: policies.clone(), used: Mutex::default() })
+        let is_any = policies.all().next().is_some();
+        is_any.then_some(Self { policies, used: Mutex::default() })
     }
 
     /// Whether a policy has to know which versions are retracted.

@@ -19,12 +19,16 @@ pub(super) fn has_name(name: &str, kind: &str, content: &[u8]) -> bool {
 fn sha1(message: &[u8]) -> [u8; 20] {
     let mut state = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0_u32];
     let (blocks, rest) = message.as_chunks::<64>();
-    blocks.iter().for_each(|block| compress(&mut state, block));
+    for block in blocks {
+        compress(&mut state, block);
+    }
     let mut end = rest.to_vec();
     end.push(0x80);
     end.resize(if end.len() > 56 { 120 } else { 56 }, 0);
     end.extend((message.len() as u64 * 8).to_be_bytes());
-    end.as_chunks::<64>().0.iter().for_each(|block| compress(&mut state, block));
+    for block in end.as_chunks::<64>().0 {
+        compress(&mut state, block);
+    }
     let mut digest = [0; 20];
     for (bytes, word) in digest.as_chunks_mut::<4>().0.iter_mut().zip(state) {
         *bytes = word.to_be_bytes();
@@ -32,6 +36,7 @@ fn sha1(message: &[u8]) -> [u8; 20] {
     digest
 }
 
+#[expect(clippy::many_single_char_names, reason = "they are those of the standard")]
 fn compress(state: &mut [u32; 5], block: &[u8; 64]) {
     let mut words = [0_u32; 80];
     for (word, bytes) in words.iter_mut().zip(block.as_chunks::<4>().0) {
@@ -69,7 +74,7 @@ mod tests {
         ] {
             assert_eq!(hex::encode(sha1(message.as_bytes())), expected);
         }
-        assert_eq!(hex::encode(sha1(&[b'a'; 1_000_000])), "34aa973cd4c4daa4f61eeb2bdbad27316534016f");
+        assert_eq!(hex::encode(sha1(&vec![b'a'; 1_000_000])), "34aa973cd4c4daa4f61eeb2bdbad27316534016f");
         for (zeros, expected) in [
             (55, "8e8832c642a6a38c74c17fc92ccedc266c108e6c"),
             (56, "9438e360f578e12c0e0e8ed28e2c125c1cefee16"),

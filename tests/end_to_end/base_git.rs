@@ -22,7 +22,6 @@ pub fn trials() -> Vec<Trial> {
         trial("base: a git that never ends is killed", never_ends),
         trial("base: git comes from an absolute folder of PATH, and not from the tree", which_git),
         trial("base: variables of git, replacements and grafts change nothing", other_objects),
-        trial("base: an object that is not what its hash says is not believed", forged_objects),
         trial("base: one git process reads a thousand files", one_process),
         trial("base: links, folders and odd names are what the commit says", odd_files),
     ]
@@ -294,31 +293,6 @@ fn which_git() {
     assert!(!mark.exists(), "a program of the tree was run");
     let nothing = format!("{}:relative", home.root().join("home").display());
     refused(&home.set("PATH", &nothing), &["--base", "main"], &["cannot run git", "Install git"]);
-}
-
-/// A restored `.git` has the objects of the change under the hashes of the base.
-fn forged_objects() {
-    let origin = origin(World::demo());
-    for what in ["^{commit}", "^{tree}", ":go.sum"] {
-        let home = repository(&origin);
-        let commit = git(&home, &["rev-parse", "main"]);
-        only_new(&home, &["--base", &commit]);
-        let [base, change] = ["main", "change"].map(|name| {
-            let hash = git(&home, &["rev-parse", &format!("{name}{what}")]);
-            home.home().join(".git/objects").join(&hash[..2]).join(&hash[2..])
-        });
-        std::fs::remove_file(&base).unwrap();
-        std::fs::copy(change, base).unwrap();
-        refused(&home, &["--base", &commit], &[]);
-    }
-    // In a repository with the longer hashes, too.
-    let home = home(&origin);
-    home.git(&["init", "-q", "--object-format=sha256"]);
-    home.write("go.sum", "old rubbish\n");
-    home.git(&["add", "."]);
-    home.git(&["commit", "-qm", "base"]);
-    home.write("go.sum", "old rubbish\nnew rubbish\n");
-    only_new(&home, &["--base", "main"]);
 }
 
 fn other_objects() {

@@ -15,6 +15,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("base: a name of more than one thing is refused", ambiguous),
         trial("base: a full name is looked for nowhere else", full_names),
+        trial("base: an object that is not what its hash says is not believed", forged_objects),
         trial("base: each revision that names no commit says what to do", no_commit),
         trial("base: a shallow clone is named as one", shallow),
         trial("base: a partial clone is named as one, with the fetch that brings the rest", partial),
@@ -74,6 +75,31 @@ fn full_names() {
     refused(&home, &["--base", "refs/remotes/origin/main"], &["git knows no revision", "git fetch"]);
     home.git(&["tag", "HEAD", "change"]);
     only_new(&home, &["--base", "HEAD~1"]);
+}
+
+/// A restored `.git` has the objects of the change under the hashes of the base.
+fn forged_objects() {
+    let origin = origin(World::demo());
+    for what in ["^{commit}", "^{tree}", ":go.sum"] {
+        let home = repository(&origin);
+        let commit = git(&home, &["rev-parse", "main"]);
+        only_new(&home, &["--base", &commit]);
+        let [base, change] = ["main", "change"].map(|name| {
+            let hash = git(&home, &["rev-parse", &format!("{name}{what}")]);
+            home.home().join(".git/objects").join(&hash[..2]).join(&hash[2..])
+        });
+        std::fs::remove_file(&base).unwrap();
+        std::fs::copy(change, base).unwrap();
+        refused(&home, &["--base", &commit], &[]);
+    }
+    // In a repository with the longer hashes, too.
+    let home = home(&origin);
+    home.git(&["init", "-q", "--object-format=sha256"]);
+    home.write("go.sum", "old rubbish\n");
+    home.git(&["add", "."]);
+    home.git(&["commit", "-qm", "base"]);
+    home.write("go.sum", "old rubbish\nnew rubbish\n");
+    only_new(&home, &["--base", "main"]);
 }
 
 fn no_commit() {
