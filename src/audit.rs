@@ -7,6 +7,7 @@
 //! `find`, `read` and `cache` touch the disk (and `repository`, for `--base`); `judge` is pure. Entries keep the order of
 //! the files, and so does the report. A line that could not be checked is in [`Report::unchecked`], never silently right.
 
+mod above;
 mod cache;
 mod counts;
 mod find;
@@ -29,7 +30,7 @@ use judge::{Rules, judge};
 
 use crate::artifact::Kind;
 use crate::fault::Fault;
-use crate::finding::{Code, Finding, Misbehaviour, Place, Report};
+use crate::finding::{Code, Finding, Misbehaviour, Place, Report, Unaudited};
 use crate::gosum::AnyHash;
 use crate::module::{ModuleVersion, Patterns};
 use crate::policy::{Age, Decision, Denial, Facts, Policy};
@@ -44,6 +45,8 @@ pub enum Entry {
     Named(NamedAt),
     /// Something that is wrong whatever the database says.
     Finding(Finding),
+    /// Something that nobody looks at, and why.
+    Unchecked(Unaudited),
 }
 
 /// A hash of one file of a module version, and where it stands.
@@ -94,7 +97,7 @@ impl Audit {
         let asked = entries.iter().filter_map(|entry| match entry {
             Entry::Hash(at) => rules.is_asked(at).then_some(&at.module),
             Entry::Named(at) => Some(&at.module),
-            Entry::Finding(_) => None,
+            Entry::Finding(_) | Entry::Unchecked(_) => None,
         });
         asked.filter(|module| seen.insert(*module)).cloned().collect()
     }

@@ -20,6 +20,8 @@ pub struct Surroundings {
     pub go: GoEnv,
     /// go.sum files without a go.mod beside them.
     pub orphans: Vec<PathBuf>,
+    /// Folders that could not be searched, and why.
+    pub unsearched: Vec<(PathBuf, String)>,
     /// Why the mirror that GOPROXY names first does not answer.
     pub silent_mirror: Option<String>,
     /// The tree sizes that the client and the mirror know, if both could be seen.

@@ -9,7 +9,6 @@
 //! that it unpacked and the programs that it built are compared with what was released ([`Examination`]). Its output is its
 //! own; what the gate has to say goes to stderr and to files.
 
-mod account;
 mod attest;
 mod child;
 mod compare;
@@ -32,7 +31,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use account::account_home;
+pub use crate::account::account_home;
 pub use attest::attestation;
 pub use child::{ChildError, Ended, Signals, hide, left_running, run};
 pub(crate) use compare::cut;

@@ -17,6 +17,7 @@
 //! 6. 404 means absent; a refusal is 403, trouble is 5xx (`mirror/status`).
 //! 7. An error is never remembered as an answer (`flight`).
 
+pub mod account;
 pub mod artifact;
 pub mod audit;
 pub mod buildinfo;

@@ -27,6 +27,28 @@ use crate::goversion::GoVersion;
 use crate::module::{ModuleVersion, Patterns, Version};
 use crate::toml_file::Complaints;
 
+/// The policies that decide. Each may refuse.
+#[derive(Clone, Debug, Default)]
+pub struct InForce {
+    /// The present one; it may be gone.
+    pub now: Option<Policy>,
+    /// The one at the base of a change.
+    pub base: Option<Policy>,
+}
+
+impl From<Option<Policy>> for InForce {
+    fn from(now: Option<Policy>) -> Self {
+        Self { now, base: None }
+    }
+}
+
+impl InForce {
+    /// All that there are.
+    pub fn all(&self) -> impl Iterator<Item = &Policy> {
+        self.now.iter().chain(&self.base)
+    }
+}
+
 /// A rule, by the name that the file has for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rule {

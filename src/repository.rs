@@ -9,6 +9,7 @@ mod name;
 mod objects;
 mod owner;
 mod place;
+mod sha1;
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -17,6 +18,28 @@ pub use error::BaseError;
 
 use git::Git;
 use objects::Objects;
+
+use crate::tree::work_tree;
+
+/// Whether git tracks a file in the folder: whoever wrote the repository wrote it. `folder` has no links; where it lies in
+/// no repository nobody tracks it.
+pub fn tracks(folder: &Path) -> Result<bool, BaseError> {
+    let Some(work_tree) = work_tree(folder) else { return Ok(false) };
+    let git = usable(work_tree.to_owned(), folder)?;
+    let output = git.list(folder)?;
+    if output.status.success() { Ok(!output.stdout.is_empty()) } else { Err(git.failed(git::words_of(&output.stderr))) }
+}
+
+/// The `git` command for the repository with this work tree, which is this user's.
+fn usable(work_tree: PathBuf, path: &Path) -> Result<Git, BaseError> {
+    let unfit = |error: std::io::Error| BaseError::NoRepository { path: path.to_owned(), why: error.to_string() };
+    let git_folder = place::git_folder(&work_tree).map_err(unfit)?;
+    let git = Git::find(work_tree, git_folder.clone())?;
+    owner::check(&git, &git_folder)?;
+    let is_usable = git.line(&["rev-parse", "--git-dir"])?;
+    is_usable.map_err(|why| BaseError::NoRepository { path: path.to_owned(), why })?;
+    Ok(git)
+}
 
 /// A commit of one repository. It blocks, and runs one `git` for all files until it is dropped.
 #[derive(Debug)]
@@ -32,13 +55,7 @@ impl Base {
     /// The revision, as `git` understands it, in the repository that `path` is audited in: see [`Base::work_tree_of`]. A
     /// name that means more than one thing is refused.
     pub fn open(revision: &str, path: &Path) -> Result<Self, BaseError> {
-        let work_tree = Self::work_tree_of(path)?;
-        let unfit = |error: std::io::Error| BaseError::NoRepository { path: path.to_owned(), why: error.to_string() };
-        let git_folder = place::git_folder(&work_tree).map_err(unfit)?;
-        let git = Git::find(work_tree, git_folder.clone())?;
-        owner::check(&git, &git_folder)?;
-        let is_usable = git.line(&["rev-parse", "--git-dir"])?;
-        is_usable.map_err(|why| BaseError::NoRepository { path: path.to_owned(), why })?;
+        let git = usable(Self::work_tree_of(path)?, path)?;
         let commit = name::resolve(&git, revision)?;
         // There is none where nothing was committed yet.
         let head = git.line(&["rev-parse", "--verify", "HEAD^{commit}"])?;
@@ -67,6 +84,12 @@ impl Base {
     /// links lead on within the commit.
     pub fn file(&self, name: &Path) -> Result<Option<Vec<u8>>, BaseError> {
         self.ask(name, |objects| objects.file_within(&self.git, &self.commit, name))
+    }
+
+    /// Where the folder of this name, seen from the top folder, lies at that revision, once links there are followed. What is
+    /// no folder of that commit stays as it is named.
+    pub fn folder(&self, name: &Path) -> Result<PathBuf, BaseError> {
+        self.ask(name, |objects| objects.folder(&self.git, &self.commit, name))
     }
 
     fn ask<T>(&self, path: &Path, question: impl FnOnce(&mut Objects) -> Result<T, BaseError>) -> Result<T, BaseError> {

@@ -3,11 +3,17 @@
 //! A pull request can make `go.sum` a link to a secret of the machine, a FIFO or a device. So a file of the tree is opened
 //! only as a regular file whose real path lies inside the tree, and not inside a `.git`.
 
+mod named;
+
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
+
+pub use named::{lexical, repository_by_words, working_folder};
+
+use crate::account::account_home;
 
 /// A tree under audit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,10 +46,27 @@ pub enum TreeError {
 }
 
 impl Tree {
-    /// The tree that `folder` lies in: the work tree of its repository, else the folder itself.
+    /// The tree that `folder` lies in: the work tree of its repository, else the folder itself. A repository that holds the
+    /// home folder does not count: what lies in a home is not all of one author.
     pub fn around(folder: &Path) -> io::Result<Self> {
-        let folder = folder.canonicalize()?;
-        Ok(Self { root: work_tree(&folder).map_or_else(|| folder.clone(), Path::to_owned) })
+        let home = account_home().and_then(|home| home.canonicalize().ok());
+        Ok(Self::below_home(&folder.canonicalize()?, home.as_deref()))
+    }
+
+    fn below_home(folder: &Path, home: Option<&Path>) -> Self {
+        let around = work_tree(folder).filter(|top| !holds_home(top, home));
+        Self { root: around.unwrap_or(folder).to_owned() }
+    }
+
+    /// Whether it is no repository and holds the home folder. What lies there is not of one author.
+    pub fn is_of_the_user(&self) -> bool {
+        let home = account_home().and_then(|home| home.canonicalize().ok());
+        holds_home(&self.root, home.as_deref()) && !self.is_repository()
+    }
+
+    /// Whether it is the work tree of a repository.
+    pub fn is_repository(&self) -> bool {
+        self.root.join(".git").symlink_metadata().is_ok()
     }
 
     /// The top folder, without links.
@@ -95,6 +118,10 @@ fn real(path: &Path) -> Result<PathBuf, TreeError> {
 fn open_real(path: &Path, real: &Path) -> Result<File, TreeError> {
     let opened = open_regular(real).map_err(|cause| TreeError::Unreadable { path: path.to_owned(), cause })?;
     opened.ok_or_else(|| TreeError::NotRegular { path: path.to_owned(), found: "a FIFO, a device or a folder" })
+}
+
+fn holds_home(folder: &Path, home: Option<&Path>) -> bool {
+    home.is_some_and(|home| home.starts_with(folder))
 }
 
 /// The work tree that a folder lies in: the nearest one at or above it with a `.git`.
@@ -152,6 +179,22 @@ mod tests {
         assert!(open_named(&root.join("secret")).is_ok());
         for name in ["zero", "fifo", "sub", "dangling"] {
             assert!(matches!(open_named(&root.join(name)), Err(TreeError::NotRegular { .. })), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_repository_around_the_home_folder_is_not_the_tree_of_what_lies_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        for path in [".git", "home/.git", "home/work/.git", "home/work/sub", "home/download/sub"] {
+            fs::create_dir_all(root.join(path)).unwrap();
+        }
+        let home = root.join("home");
+        let of = |path: &str, home| Tree::below_home(&root.join(path), home).root;
+        assert_eq!(of("home/work/sub", Some(&home)), root.join("home/work"));
+        for path in ["home/download/sub", "home/download"] {
+            assert_eq!(of(path, Some(&home)), root.join(path));
+            assert_eq!(of(path, None), home);
         }
     }
 

@@ -27,6 +27,8 @@ mod ahead;
 mod attacks;
 #[path = "end_to_end/audit.rs"]
 mod audit;
+#[path = "end_to_end/audit_around.rs"]
+mod audit_around;
 #[path = "end_to_end/audit_attack.rs"]
 mod audit_attack;
 #[path = "end_to_end/audit_base.rs"]
@@ -131,6 +133,7 @@ fn main() {
     trials.extend(shared_folder::trials());
     trials.extend(cli::trials());
     trials.extend(audit::trials());
+    trials.extend(audit_around::trials());
     trials.extend(audit_attack::trials());
     trials.extend(audit_base::trials());
     trials.extend(base_git::trials());

@@ -3,16 +3,16 @@
 //! Hidden folders and vendor folders are searched, too: `go -modfile` reads a file from anywhere. Only `.git`, the caches of
 //! `go`, the data folder, and what `--exclude` names are left out; all but `.git` is told.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
+use super::above;
 use super::counts::{is_go_mod, is_go_work, is_standard};
 use super::read::MAX_FILE;
-use crate::gomod::used_folders;
 use crate::module::{PatternError, Patterns};
 use crate::tree::{Tree, read_bounded};
 
@@ -35,12 +35,14 @@ pub struct Target {
     pub go_work: Option<PathBuf>,
     /// Why `go` does not read it for this repository.
     pub apart: Option<&'static str>,
-    /// The sum is named by a person, and may lie anywhere.
+    /// The sum is named by a person.
     pub is_named: bool,
+    /// Its name leads into no repository, and so it may lie anywhere.
+    pub may_lie_elsewhere: bool,
 }
 
 /// What was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Found {
     /// What the files belong to.
     pub tree: Tree,
@@ -48,6 +50,10 @@ pub struct Found {
     pub targets: Vec<Target>,
     /// What was left out, and why.
     pub excluded: Vec<(PathBuf, String)>,
+    /// Of these the folders that `go` or this program fill.
+    pub filled: Vec<PathBuf>,
+    /// Folders that cannot be looked into, and why.
+    pub unread: Vec<(PathBuf, io::Error)>,
     /// Each `vendor/modules.txt` of a module or workspace.
     pub vendored: Vec<PathBuf>,
 }
@@ -57,6 +63,14 @@ pub struct Found {
 pub struct LeftOut {
     patterns: Vec<(String, Patterns)>,
     folders: Vec<(PathBuf, &'static str)>,
+}
+
+/// Why something is left out.
+enum Why {
+    /// By a pattern of a person.
+    Excluded(String),
+    /// `go` or this program fill it.
+    Filled(&'static str),
 }
 
 /// A pattern of `--exclude` that means nothing.
@@ -82,6 +96,18 @@ pub enum FindError {
         path: PathBuf,
         /// Why.
         cause: io::Error,
+    },
+    /// Its words lead into a repository, and a link leads out of it.
+    #[error(
+        "{} is not audited [not-a-regular-file]: it is a link, or is reached by one, that leads out of the repository {}. \
+         Remove the link; or, if you mean what it leads to, name that",
+        path.display(), top.display()
+    )]
+    Outside {
+        /// What was named.
+        path: PathBuf,
+        /// The repository.
+        top: PathBuf,
     },
     /// A folder without any of the files.
     #[error("there is no go.sum, go.work.sum or go.mod in {} or below it", path.display())]
@@ -119,12 +145,12 @@ impl LeftOut {
     }
 
     /// Why a file or folder is left out: `below` is its path in the folder under audit, `real` the one without links.
-    fn why(&self, below: &Path, real: &Path) -> Option<String> {
+    fn why(&self, below: &Path, real: &Path) -> Option<Why> {
         let elements: Vec<_> = below.iter().map(|element| element.to_string_lossy()).collect();
         let matches = |globs: &Patterns| globs.match_elements(elements.iter().map(AsRef::as_ref));
         let pattern = self.patterns.iter().find(|(_, globs)| matches(globs));
         let folder = || self.folders.iter().find(|(folder, _)| folder == real);
-        pattern.map(|(text, _)| format!("--exclude {text}")).or_else(|| folder().map(|(_, what)| (*what).to_owned()))
+        pattern.map(|(text, _)| Why::Excluded(text.clone())).or_else(|| folder().map(|(_, what)| Why::Filled(what)))
     }
 }
 
@@ -139,31 +165,37 @@ impl Target {
 /// followed. Where there is a go.mod alone, that is the target: whatever it requires has no line.
 pub fn find(path: &Path, left_out: &LeftOut) -> Result<Found, FindError> {
     let unreadable = |cause| FindError::Unreadable { path: path.to_owned(), cause };
+    let by_words = Tree::by_words(path).map_err(unreadable)?;
     if !fs::metadata(path).map_err(unreadable)?.is_dir() {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut targets: Vec<Target> = named(&tidy(path));
         for target in &mut targets {
             target.is_named = true;
+            target.may_lie_elsewhere = by_words.is_none();
         }
-        let tree = Tree::around(folder).map_err(unreadable)?;
-        let mut found = Found { tree, targets, excluded: Vec::new(), vendored: Vec::new() };
+        let tree = by_words.map_or_else(|| Tree::around(folder), Ok).map_err(unreadable)?;
+        let mut found = Found::of(tree, targets);
         found.leave_out_other_files();
         return Ok(found);
     }
+    if let Some(tree) = by_words.filter(|tree| !tree.holds(path)) {
+        return Err(FindError::Outside { path: path.to_owned(), top: tree.root().to_owned() });
+    }
     let tree = Tree::around(path).map_err(unreadable)?;
-    let found = Found { tree, targets: Vec::new(), excluded: Vec::new(), vendored: Vec::new() };
-    let mut walk = Walk { root: path, real: path.canonicalize().map_err(unreadable)?, left_out, found, folders: 0 };
+    let found = Found::of(tree, Vec::new());
+    let real = path.canonicalize().map_err(unreadable)?;
+    let mut walk = Walk { root: path, real: real.clone(), left_out, found, folders: 0 };
     walk.folder(Path::new(""), 0, None)?;
     let mut found = walk.found;
+    let top = above::add(&mut found, path, &real).unwrap_or_else(|| tidy(path).join("go.mod"));
     found.leave_out_other_files();
-    if found.targets.is_empty() {
+    if found.targets.is_empty() && found.unread.is_empty() {
         return Err(FindError::Nothing { path: path.to_owned() });
     }
-    if found.targets.iter().all(|target| target.sum.is_none()) {
-        let top = tidy(path).join("go.mod");
-        if let Some(top) = found.targets.iter_mut().find(|target| target.go_mod.as_ref() == Some(&top)) {
-            top.sum = Some(tidy(path).join("go.sum"));
-        }
+    if found.targets.iter().all(|target| target.sum.is_none())
+        && let Some(target) = found.targets.iter_mut().find(|target| target.go_mod.as_ref() == Some(&top))
+    {
+        target.sum = Some(top.with_file_name("go.sum"));
     }
     found.count_what_workspaces_use();
     Ok(found)
@@ -183,7 +215,7 @@ fn named(sum: &Path) -> Vec<Target> {
 }
 
 /// The targets among the names of a folder.
-fn targets(folder: &Path, names: &BTreeSet<OsString>) -> Vec<Target> {
+pub(super) fn targets(folder: &Path, names: &BTreeSet<OsString>) -> Vec<Target> {
     let path = |name: &OsStr| Some(folder.join(name));
     let there = |stem: &OsStr, end: &str| path(&with(stem, end)).filter(|_| names.contains(&with(stem, end)));
     let has = |name: &str| names.contains(OsStr::new(name));
@@ -223,6 +255,11 @@ fn tidy(path: &Path) -> PathBuf {
 }
 
 impl Found {
+    fn of(tree: Tree, targets: Vec<Target>) -> Self {
+        let (excluded, filled, unread, vendored) = Default::default();
+        Self { tree, targets, excluded, filled, unread, vendored }
+    }
+
     /// Other programs have files X.mod and X.work, too, with sums of their own beside them.
     fn leave_out_other_files(&mut self) {
         let is = |path: &PathBuf, what: fn(&[u8]) -> bool| match self.tree.open(path).map(|f| read_bounded(f, MAX_FILE))
@@ -244,16 +281,8 @@ impl Found {
         if self.targets.iter().all(|target| target.apart.is_none()) {
             return;
         }
-        let mut used = HashSet::new();
-        for go_work in self.targets.iter().filter(|one| one.apart.is_none()).filter_map(|one| one.go_work.as_ref()) {
-            // What cannot be read is reported by whoever audits the file.
-            let Some(Ok(Some(text))) = self.tree.open(go_work).ok().map(|file| read_bounded(file, MAX_FILE)) else {
-                continue;
-            };
-            let beside = go_work.parent().unwrap_or(Path::new(""));
-            let folders = used_folders(&String::from_utf8_lossy(&text)).into_iter();
-            used.extend(folders.filter_map(|folder| beside.join(folder).canonicalize().ok()));
-        }
+        let go_works = self.targets.iter().filter(|one| one.apart.is_none()).filter_map(|one| one.go_work.as_ref());
+        let used: HashSet<PathBuf> = go_works.flat_map(|go_work| above::used(&self.tree, go_work)).collect();
         for target in &mut self.targets {
             let folder = target.file().parent().and_then(|folder| Path::new(".").join(folder).canonicalize().ok());
             if folder.is_some_and(|folder| used.contains(&folder)) {
@@ -277,23 +306,33 @@ impl Walk<'_> {
     /// Searches the folder at `below` in the root.
     fn folder(&mut self, below: &Path, depth: usize, apart: Option<&'static str>) -> Result<(), FindError> {
         let folder = self.root.join(below);
-        let unreadable = |cause| FindError::Unreadable { path: folder.clone(), cause };
         self.folders += 1;
         if depth > MAX_DEPTH || self.folders > MAX_FOLDERS || self.found.targets.len() > MAX_FILES {
             return Err(FindError::TooMuch { path: folder });
         }
-        let mut entries: Vec<fs::DirEntry> =
-            fs::read_dir(&folder).map_err(unreadable)?.collect::<Result<_, _>>().map_err(unreadable)?;
-        entries.sort_by_key(fs::DirEntry::file_name);
+        // One folder that cannot be read says nothing of the others.
+        let entries = match entries(&folder) {
+            Ok(entries) => entries,
+            Err(cause) => {
+                self.found.unread.push((tidy(&folder), cause));
+                return Ok(());
+            }
+        };
         let (mut names, mut folders) = (BTreeSet::new(), Vec::new());
-        for entry in entries {
-            let (name, is_folder) = (entry.file_name(), entry.file_type().map_err(unreadable)?.is_dir());
+        for (name, is_folder) in entries {
             let ends = [".sum", ".mod", ".work"];
             if name == ".git" || !(is_folder || ends.iter().any(|end| without(&name, end).is_some())) {
                 continue;
             }
             let inside = below.join(&name);
             if let Some(why) = self.left_out.why(&inside, &self.real.join(&inside)) {
+                let why = match why {
+                    Why::Excluded(text) => format!("--exclude {text}"),
+                    Why::Filled(what) => {
+                        self.found.filled.push(tidy(&self.root.join(&inside)));
+                        what.to_owned()
+                    }
+                };
                 self.found.excluded.push((tidy(&self.root.join(inside)), why));
             } else if is_folder {
                 folders.push(inside);
@@ -325,6 +364,13 @@ impl Walk<'_> {
             self.found.vendored.push(tidy(&list));
         }
     }
+}
+
+/// What lies in a folder, by name, and whether it is a folder.
+fn entries(folder: &Path) -> io::Result<BTreeMap<OsString, bool>> {
+    let entry =
+        |entry: io::Result<fs::DirEntry>| entry.and_then(|one| Ok((one.file_name(), one.file_type()?.is_dir())));
+    fs::read_dir(folder)?.map(entry).collect()
 }
 
 /// Folders that `go` leaves out of a module, and those with the code of others.

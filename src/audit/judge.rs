@@ -1,9 +1,11 @@
 //! Entries and answers → report. Pure.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::path::PathBuf;
 
 use super::private::looks_private;
+use super::read::{MAX_FINDINGS, more};
 use super::{Entry, HashAt, NamedAt};
 use crate::artifact::Kind;
 use crate::dirhash::H1;
@@ -42,6 +44,7 @@ pub(super) fn judge(
 ) -> Report {
     let mut report = Report::default();
     // For each file of a version the first hash of go.sum, and where it stands.
+    let mut counts = Counts::default();
     let mut first: HashMap<(&ModuleVersion, Kind), &HashAt> = HashMap::new();
     for entry in entries {
         let at = match entry {
@@ -54,33 +57,71 @@ pub(super) fn judge(
                 report.findings.push(finding.clone());
                 continue;
             }
-        };
-        let earlier = *first.entry((&at.module, at.kind)).or_insert(at);
-        let other_file = earlier.place.file != at.place.file;
-        if earlier.hash != at.hash
-            && !other_file
-            && matches!((&earlier.hash, &at.hash), (AnyHash::H1(_), AnyHash::H1(_)))
-        {
-            report.findings.push(conflict(at, earlier));
-        }
-        if let (Kind::Zip, Some(denial)) = (at.kind, denials.get(&at.module)) {
-            report.findings.push(finding(Code::PolicyDenied, at, format!("{} is {denial}", at.module)));
-        }
-        if !rules.is_asked(at) {
-            not_asked(rules, at, &mut report);
-            continue;
-        }
-        match answers.get(&at.module) {
-            Some(Ok(attested)) => {
-                let record = attested.record().id().get();
-                compare(at, attested.lines(), record, answers, &mut report);
+            Entry::Unchecked(unchecked) => {
+                report.unchecked.push(unchecked.clone());
+                continue;
             }
-            Some(Err(error)) if error.fault() == Fault::Absent => report.findings.push(unknown(at, error)),
-            Some(Err(error)) => unchecked(at, &in_full(&**error), &mut report),
-            None => unchecked(at, &"nobody was asked about it", &mut report),
+        };
+        let told = report.findings.len();
+        hash(rules, at, first.entry((&at.module, at.kind)).or_insert(at), answers, denials, &mut report);
+        counts.bound(&mut report, told);
+    }
+    report.findings.extend(counts.more());
+    report
+}
+
+/// How many findings each file has of each code.
+#[derive(Default)]
+struct Counts(BTreeMap<(PathBuf, Code), usize>);
+
+impl Counts {
+    /// Keeps as many of a file as anybody mends by hand, of the findings from `new` on.
+    fn bound(&mut self, report: &mut Report, new: usize) {
+        for finding in report.findings.split_off(new) {
+            let file = finding.place.as_ref().map(|place| place.file.clone()).unwrap_or_default();
+            let count = self.0.entry((file, finding.code)).or_default();
+            *count += 1;
+            if *count <= MAX_FINDINGS {
+                report.findings.push(finding);
+            }
         }
     }
-    report
+
+    /// What is not told one by one.
+    fn more(&self) -> impl Iterator<Item = Finding> {
+        self.0.iter().filter_map(|((file, code), count)| more(file, *code, *count))
+    }
+}
+
+/// Holds one hash against the record. `earlier` is the first one of go.sum for the same file of that version.
+fn hash(
+    rules: &Rules<'_>,
+    at: &HashAt,
+    earlier: &HashAt,
+    answers: &HashMap<ModuleVersion, Answer>,
+    denials: &HashMap<ModuleVersion, Denial>,
+    report: &mut Report,
+) {
+    let other_file = earlier.place.file != at.place.file;
+    if earlier.hash != at.hash && !other_file && matches!((&earlier.hash, &at.hash), (AnyHash::H1(_), AnyHash::H1(_))) {
+        report.findings.push(conflict(at, earlier));
+    }
+    if let (Kind::Zip, Some(denial)) = (at.kind, denials.get(&at.module)) {
+        report.findings.push(finding(Code::PolicyDenied, at, format!("{} is {denial}", at.module)));
+    }
+    if !rules.is_asked(at) {
+        not_asked(rules, at, report);
+        return;
+    }
+    match answers.get(&at.module) {
+        Some(Ok(attested)) => {
+            let record = attested.record().id().get();
+            compare(at, attested.lines(), record, answers, report);
+        }
+        Some(Err(error)) if error.fault() == Fault::Absent => report.findings.push(unknown(at, error)),
+        Some(Err(error)) => unchecked(at, &in_full(&**error), report),
+        None => unchecked(at, &"nobody was asked about it", report),
+    }
 }
 
 /// What a line makes `go` download has to be in the database, and allowed. Its hash is held against the record by `go`.

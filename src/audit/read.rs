@@ -9,7 +9,7 @@ use super::find::Target;
 use super::toolchain::GoHere;
 use super::{Entry, HashAt};
 use crate::artifact::Kind;
-use crate::finding::{Code, Finding, Place};
+use crate::finding::{Code, Finding, Place, Unaudited};
 use crate::gomod::{GoMod, used_folders};
 use crate::gosum::{SumContent, SumLine, go_sum_lines};
 use crate::module::ModuleVersion;
@@ -24,8 +24,11 @@ const WORK_SUM: &str = "go.work.sum";
 
 /// Nobody mends more by hand than this, and a file of 16 MiB may have 8 million wrong lines. A constant of ours.
 pub(super) const MAX_FINDINGS: usize = 100;
+/// Hash lines of one file. The go.sum of a very large monorepo has one megabyte, which is some 10,000 lines; a file of 16 MiB
+/// may have 270,000, and each costs a lookup. A constant of ours.
+const MAX_LINES: usize = 50_000;
 /// As many folders as the largest monorepos have modules, ten times over.
-const MAX_USED: usize = 10_000;
+pub(super) const MAX_USED: usize = 10_000;
 
 /// Why a target cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -92,11 +95,11 @@ impl Reader<'_> {
     }
 
     fn now(&self, target: &Target, entries: &mut Vec<Entry>) -> Result<Files, ReadError> {
-        let mut text = |path: &Option<PathBuf>, is_named| {
-            path.as_deref().map(|path| self.text(path, is_named, entries)).transpose().map(Option::flatten)
+        let mut text = |path: &Option<PathBuf>, elsewhere| {
+            path.as_deref().map(|path| self.text(path, elsewhere, entries)).transpose().map(Option::flatten)
         };
         // Beside a go.mod the go.sum may be absent.
-        let sum = match text(&target.sum, target.is_named) {
+        let sum = match text(&target.sum, target.may_lie_elsewhere) {
             Err(ReadError::Unreadable { cause, .. })
                 if target.go_mod.is_some() && cause.kind() == io::ErrorKind::NotFound =>
             {
@@ -160,8 +163,8 @@ impl Reader<'_> {
     }
 
     /// What a file has; `None`, and a finding, for one that is no regular file of the tree.
-    fn text(&self, path: &Path, is_named: bool, entries: &mut Vec<Entry>) -> Result<Option<Vec<u8>>, ReadError> {
-        let file = match if is_named { open_named(path) } else { self.tree.open(path) } {
+    fn text(&self, path: &Path, elsewhere: bool, entries: &mut Vec<Entry>) -> Result<Option<Vec<u8>>, ReadError> {
+        let file = match if elsewhere { open_named(path) } else { self.tree.open(path) } {
             Ok(file) => file,
             Err(TreeError::NotRegular { path, found }) => {
                 let message = format!("expected a regular file of the tree under audit, found {found}");
@@ -211,15 +214,19 @@ impl Files {
     fn entries(&self, target: &Target, old_lines: &HashSet<String>, missing: &[Missing], entries: &mut Vec<Entry>) {
         let sum = target.file();
         let new = go_sum_lines(&self.sum).filter(|(bytes, _)| !old_lines.contains(&words(bytes)));
-        let mut wrong = 0;
+        let (mut right, mut wrong) = (0, 0);
         for (_, line) in new {
-            let is_hash = matches!(line.content, SumContent::Hash(_));
-            wrong += usize::from(!is_hash);
-            if is_hash || wrong <= MAX_FINDINGS {
+            let (count, max) = match line.content {
+                SumContent::Hash(_) => (&mut right, MAX_LINES),
+                SumContent::Malformed { .. } | SumContent::Dropped(_) => (&mut wrong, MAX_FINDINGS),
+            };
+            *count += 1;
+            if *count <= max {
                 entries.push(entry(&sum, line));
             }
         }
-        entries.extend(more(&sum, Code::MalformedLine, wrong));
+        entries.extend(too_many(&sum, right));
+        entries.extend(more(&sum, Code::MalformedLine, wrong).map(Entry::Finding));
         let go_mod = target.go_mod.clone().unwrap_or_default();
         if let Some(Err(error)) = self.go_mod.as_deref().map(parse_go_mod) {
             let place = Place { file: go_mod.clone(), line: Some(error.0) };
@@ -231,7 +238,7 @@ impl Files {
             let message = format!("{module} is required, and {sum} has no line for its go.mod");
             entries.push(Entry::Finding(finding(Code::MissingLine, place, Some(module), message)));
         }
-        entries.extend(more(&go_mod, Code::MissingLine, missing.len()));
+        entries.extend(more(&go_mod, Code::MissingLine, missing.len()).map(Entry::Finding));
     }
 
     /// What go.mod requires, or replaces it by, that no line is there for. `go` needs the go.mod hash of every version
@@ -288,11 +295,19 @@ fn words(line: &[u8]) -> String {
 }
 
 /// Says how many findings of a file are not told one by one.
-pub(super) fn more(file: &Path, code: Code, found: usize) -> Option<Entry> {
+pub(super) fn more(file: &Path, code: Code, found: usize) -> Option<Finding> {
     let untold = found.checked_sub(MAX_FINDINGS).filter(|untold| *untold > 0)?;
     let message =
         format!("{untold} more such lines in this file are not listed: expected at most {MAX_FINDINGS}, found {found}");
-    Some(Entry::Finding(finding(code, Place { file: file.to_owned(), line: None }, None, message)))
+    Some(finding(code, Place { file: file.to_owned(), line: None }, None, message))
+}
+
+/// Says that hash lines of a file are not checked.
+fn too_many(file: &Path, found: usize) -> Option<Entry> {
+    let unread = found.checked_sub(MAX_LINES).filter(|unread| *unread > 0)?;
+    let reason = format!("expected at most {MAX_LINES} hash lines that are new, found {found}: no module has as many");
+    let place = Place { file: file.to_owned(), line: None };
+    Some(Entry::Unchecked(Unaudited { place, module: format!("its last {unread} lines"), reason }))
 }
 
 /// The folder of the workspace that a go.mod lies in: that of the nearest go.work above it.

@@ -52,7 +52,7 @@ impl GoHere {
         let new: Vec<ToolchainLine> =
             lines(now).into_iter().filter(|line| seen.insert((line.verb, line.name.clone()))).collect();
         let told = new.iter().take(MAX_FINDINGS).filter_map(|line| self.entry(file, line));
-        told.chain(more(file, Code::MalformedLine, new.len())).collect()
+        told.chain(more(file, Code::MalformedLine, new.len()).map(Entry::Finding)).collect()
     }
 
     fn entry(&self, file: &Path, line: &ToolchainLine) -> Option<Entry> {
@@ -94,7 +94,7 @@ mod tests {
         let shown = |entry: Entry| match entry {
             Entry::Named(at) => format!("{} {}", at.place, at.module.version),
             Entry::Finding(finding) => finding.code.name().to_owned(),
-            Entry::Hash(_) => "a hash".to_owned(),
+            other => format!("{other:?}"),
         };
         entries.into_iter().map(shown).collect()
     }

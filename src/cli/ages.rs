@@ -8,21 +8,20 @@ use super::out;
 use crate::finding::safe;
 use crate::policy::Policy;
 use crate::sumdb::Client;
-use crate::tree::{Tree, work_tree};
+use crate::tree::Tree;
 
-/// The tree around the working folder.
-pub(super) fn tree_here() -> Result<Tree, Failure> {
-    tree_around(Path::new("."))
+/// The tree around the working folder, if others may have written it.
+pub(super) fn trees_here() -> Result<Vec<Tree>, Failure> {
+    let here = tree_around(Path::new("."))?;
+    Ok(Some(here).filter(|tree| !tree.is_of_the_user()).into_iter().collect())
 }
 
 /// The trees around files and folders that are audited, and the repository that the working folder lies in: its author
 /// could have written a data folder there, too.
 pub(super) fn trees_of(paths: &[PathBuf]) -> Result<Vec<Tree>, Failure> {
     let mut trees = paths.iter().map(|path| tree_around(path)).collect::<Result<Vec<_>, _>>()?;
-    let here = tree_here()?;
-    if work_tree(here.root()).is_some() {
-        trees.push(here);
-    }
+    trees.retain(|tree| !tree.is_of_the_user());
+    trees.extend(trees_here()?.into_iter().filter(Tree::is_repository));
     Ok(trees)
 }
 

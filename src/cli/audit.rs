@@ -12,11 +12,12 @@ use super::config;
 use super::exit::{Exit, Failure};
 use super::out;
 use super::policies::Policies;
-use crate::audit::{Audit, Entry, GoHere, LeftOut, Reader, find, read_module_cache};
-use crate::fault::Fault;
-use crate::finding::{Code, Ending, Finding, Place, RenderOptions, Report, render};
+use crate::audit::{Audit, Entry, GoHere, LeftOut, ReadError, Reader, find, read_module_cache};
+use crate::fault::{Fault, in_full};
+use crate::finding::{Code, Ending, Finding, Place, RenderOptions, Report, Unaudited, render};
 use crate::goenv::GoEnv;
 use crate::origin::HttpClient;
+use crate::repository::tracks;
 use crate::store::Access;
 
 pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
@@ -46,7 +47,9 @@ pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
     report.base = bases.iter().flat_map(Bases::compared_with).collect();
     report.files = given.files;
     report.excluded = given.excluded;
-    report.put_apart(&given.apart);
+    report.unchecked.splice(..0, given.unchecked);
+    let apart = given.apart.into_iter().filter_map(|(file, why)| Some((file, why?)));
+    report.put_apart(&apart.collect());
     if args.base.is_some() {
         // What only old lines need is needed all the same.
         report.findings.retain(|finding| finding.code != Code::UnusedException);
@@ -77,8 +80,9 @@ struct Given {
     files: Vec<PathBuf>,
     entries: Vec<Entry>,
     excluded: Vec<(PathBuf, String)>,
-    /// Files that `go` does not read for this repository.
-    apart: HashMap<PathBuf, &'static str>,
+    /// Files, and why `go` does not read them for this repository, if it does not.
+    apart: HashMap<PathBuf, Option<&'static str>>,
+    unchecked: Vec<Unaudited>,
 }
 
 fn go_sums(args: &AuditArgs, go: &GoEnv, mut bases: Option<&mut Bases>) -> Result<Given, Failure> {
@@ -86,25 +90,61 @@ fn go_sums(args: &AuditArgs, go: &GoEnv, mut bases: Option<&mut Bases>) -> Resul
     let (mut seen, mut given, go) = (HashSet::new(), Given::default(), GoHere::of(go));
     for path in &args.paths {
         let found = find(path, &left_out).map_err(|error| Failure::usage(&error))?;
+        given.unchecked.extend(found.unread.iter().filter(|(path, _)| seen.insert(path.clone())).map(unread));
         let base = bases.as_mut().map(|bases| bases.at(path)).transpose()?;
         let reader = Reader { tree: &found.tree, base, go: &go };
         for target in found.targets {
-            // A path may be named twice, and lie below another.
+            let files = [&target.sum, &target.go_mod, &target.go_work].into_iter().flatten().cloned();
+            // A path may be named twice, and lie below another. What is not apart for one of them is not apart.
+            for file in files {
+                let apart = given.apart.entry(file).or_insert(target.apart);
+                *apart = apart.and(target.apart);
+            }
             if !seen.insert(target.file()) {
                 continue;
             }
-            given.entries.extend(reader.read(&target).map_err(|error| Failure::usage(&error))?);
-            given.files.push(target.file());
-            if let Some(why) = target.apart {
-                let files = [&target.sum, &target.go_mod, &target.go_work];
-                given.apart.extend(files.into_iter().flatten().map(|file| (file.clone(), why)));
+            match reader.read(&target) {
+                Ok(entries) => given.entries.extend(entries),
+                Err(error @ ReadError::Base(_)) => return Err(Failure::usage(&error)),
+                Err(error) => given.unchecked.push(not_read(target.file(), &error)),
             }
+            given.files.push(target.file());
         }
+        let filled = found.filled.iter().filter(|folder| !seen.contains(*folder));
+        filled.for_each(|folder| given.filled(folder));
         given.excluded.extend(found.excluded.into_iter().filter(|(path, _)| seen.insert(path.clone())));
         let vendored = found.vendored.into_iter().filter(|path| seen.insert(path.clone()));
         given.entries.extend(vendored.map(|path| Entry::Finding(vendor(path))));
     }
     Ok(given)
+}
+
+impl Given {
+    /// A folder that `go` or this program fill lies in the tree, and is left out. What git tracks in it, others wrote.
+    fn filled(&mut self, folder: &Path) {
+        let place = Place { file: folder.to_owned(), line: None };
+        let asked = folder.canonicalize().map_err(|error| error.to_string());
+        match asked.and_then(|real| tracks(&real).map_err(|error| in_full(&error))) {
+            Ok(false) => {}
+            Ok(true) => {
+                let message = "git tracks files in this folder, and nobody looked at them".to_owned();
+                let finding = Finding { place: Some(place), message, ..Finding::of(Code::TrackedCache) };
+                self.entries.push(Entry::Finding(finding));
+            }
+            Err(why) => {
+                let reason = format!("whether git tracks files in it is not known: {why}");
+                self.unchecked.push(Unaudited { place, module: "this folder".to_owned(), reason });
+            }
+        }
+    }
+}
+
+fn unread((path, error): &(PathBuf, std::io::Error)) -> Unaudited {
+    not_read(path.clone(), &format!("cannot look into it: {error}"))
+}
+
+pub(super) fn not_read(file: PathBuf, why: &impl std::fmt::Display) -> Unaudited {
+    Unaudited { place: Place { file, line: None }, module: "all of it".to_owned(), reason: why.to_string() }
 }
 
 /// What no search looks into: what is excluded by name, and the folders that `go` and this program fill themselves.

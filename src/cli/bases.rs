@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::exit::Failure;
 use super::out;
-use crate::finding::ComparedWith;
+use crate::fault::Fault;
+use crate::finding::{ComparedWith, safe};
 use crate::repository::Base;
+use crate::tree::Tree;
 
 /// A revision, and what it is in each repository that was asked for.
 #[derive(Debug)]
@@ -45,4 +47,16 @@ impl Bases {
 /// The top folder of the repository that `path` is audited in.
 pub(super) fn work_tree_of(path: &Path) -> Result<PathBuf, Failure> {
     Base::work_tree_of(path).map_err(|error| Failure::usage(&error))
+}
+
+/// Whether a name stays in the repository that its words lead into. A pull request may turn a folder on the way into a link.
+pub(super) fn stay_inside(path: &Path) -> Result<(), Failure> {
+    let by_words = Tree::by_words(path).map_err(|error| Failure::host("find the working folder", &error))?;
+    let Some(tree) = by_words.filter(|tree| path.exists() && !tree.holds(path)) else { return Ok(()) };
+    let (path, top) = (safe(&path.to_string_lossy()), safe(&tree.root().to_string_lossy()));
+    let words = format!(
+        "{path} is a link, or is reached by one, that leads out of the repository {top}: expected a folder in it. Remove the \
+         link; or, if you mean what it leads to, go there and start again"
+    );
+    Err(Failure::new(Fault::Request, words))
 }

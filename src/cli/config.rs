@@ -209,17 +209,20 @@ fn text_of(what: &str, path: &Path, how: Come) -> Result<String, Failure> {
 /// How a file came to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Come {
-    /// A person named it: it may lie anywhere.
+    /// A person named it: it may lie anywhere. Where the words lead into a repository, it must not lead out of it.
     Named,
     /// It was found at or above the working folder. Where others wrote the tree, it must not lead out of it.
     Found,
 }
 
 fn open(path: &Path, how: Come) -> Result<File, TreeError> {
-    if how == Come::Named {
-        return open_named(path);
-    }
     let unreadable = |cause| TreeError::Unreadable { path: path.to_owned(), cause };
+    if how == Come::Named {
+        return match Tree::by_words(path).map_err(unreadable)? {
+            Some(tree) => tree.open(path),
+            None => open_named(path),
+        };
+    }
     let at = Path::new(".").canonicalize().map_err(unreadable)?.join(path);
     let tree = Tree::around(Path::new(".")).map_err(unreadable)?;
     if at.starts_with(tree.root()) {

@@ -1,7 +1,9 @@
 //! `sumgate doctor`: what of this environment weakens the checks of `go`.
 
 use super::args::DoctorArgs;
-use super::audit::{ending, left_out, show};
+use std::path::PathBuf;
+
+use super::audit::{ending, left_out, not_read, show};
 use super::config;
 use super::exit::{Exit, Failure};
 use super::out;
@@ -14,7 +16,9 @@ pub(super) fn run(args: &DoctorArgs) -> Result<Exit, Failure> {
     let left_out = left_out(&go, &[], None)?;
     let seen = config::runtime()?.block_on(gather(go, &args.path, &left_out, &http));
     let findings = examine(&seen);
-    let report = Report { findings, ..Report::default() };
+    let unchecked = |(path, why): &(_, String)| not_read(PathBuf::clone(path), why);
+    let unchecked: Vec<_> = seen.unsearched.iter().map(unchecked).collect();
+    let report = Report { findings, unchecked, ..Report::default() };
     if !args.fix {
         return show(&report, &args.output);
     }
@@ -25,6 +29,9 @@ pub(super) fn run(args: &DoctorArgs) -> Result<Exit, Failure> {
             let (code, message) = (finding.code.name(), safe(&finding.message));
             out::complain(&format!("no command mends [{code}]: {message}; {}", finding.advice()));
         }
+    }
+    for one in &report.unchecked {
+        out::complain(&safe(&format!("{} was not searched: {}", one.place, one.reason)));
     }
     Ok(ending(&report, &args.output))
 }

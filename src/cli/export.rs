@@ -11,6 +11,7 @@ use super::out;
 use crate::carry::{Pack, Refusal, export};
 use crate::mirror::{Pipeline, Trail, Vouchers};
 use crate::origin::{HttpClient, Waits};
+use crate::policy::InForce;
 use crate::store::Access;
 
 pub(super) fn run(args: &ExportArgs) -> Result<Exit, Failure> {
@@ -24,7 +25,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<Exit, Failure> {
     let pack = Pack::create(&args.out)?;
     let vouchers = Vouchers { databases: clients.clone(), exempt };
     let pipeline =
-        Pipeline::new(store, config::nowhere(Waits::default())?.into(), vouchers, Vec::new(), Trail::default());
+        Pipeline::new(store, config::nowhere(Waits::default())?.into(), vouchers, InForce::default(), Trail::default());
     let done = AtomicUsize::new(0);
     let work = export(&pipeline, &clients, &wanted, pack, &done);
     let exported = config::runtime()?.block_on(out::with_progress("exporting", wanted.files(), &done, work))?;

@@ -14,6 +14,7 @@ use crate::fault::Fault;
 use crate::mirror::{Pipeline, Trail, Vouchers};
 use crate::module::Patterns;
 use crate::origin::{HttpClient, Link, Origin, Source, Sources, Waits};
+use crate::policy::InForce;
 use crate::store::{Access, Store};
 use crate::sumdb::{Database, Taken};
 
@@ -56,7 +57,7 @@ fn carried(
     let databases = databases.into_iter().map(in_folder).collect();
     let clients = config::clients(databases, &args.closed.state.anchor, store, &HttpClient::offline(), &[])?;
     let vouchers = Vouchers { databases: clients.clone(), exempt };
-    let pipeline = Pipeline::new(Arc::clone(store), of_folder(folder)?, vouchers, Vec::new(), Trail::default());
+    let pipeline = Pipeline::new(Arc::clone(store), of_folder(folder)?, vouchers, InForce::default(), Trail::default());
     let done = AtomicUsize::new(0);
     let work = import(&pipeline, &clients, &contents, &done);
     let total = contents.files.files();
@@ -118,7 +119,8 @@ fn module_cache(
     let http = if args.offline { HttpClient::offline() } else { config::http()? };
     let clients = config::clients(databases, &args.closed.state.anchor, store, &http, &[])?;
     let vouchers = Vouchers { databases: clients, exempt };
-    let pipeline = Pipeline::new(Arc::clone(store), of_folder(download)?, vouchers, Vec::new(), Trail::default());
+    let pipeline =
+        Pipeline::new(Arc::clone(store), of_folder(download)?, vouchers, InForce::default(), Trail::default());
     let done = AtomicUsize::new(0);
     let work = fill(&pipeline, &wanted, &done);
     let filled = config::runtime()?.block_on(out::with_progress("importing", wanted.files(), &done, work));

@@ -3,19 +3,20 @@
 //! A pull request writes the tree, and may write `sumgate.toml`. With a base each version is judged by both, and whatever
 //! may loosen the policy is a finding until somebody accepts it from outside the tree.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::args::PolicyArgs;
-use super::bases::{Bases, work_tree_of};
+use super::bases::{Bases, stay_inside, work_tree_of};
 use super::config::{Come, check_policy, find_policy, policy_in};
 use super::exit::Failure;
 use super::out;
 use crate::fault::{Fault, in_full};
-use crate::finding::{Code, Finding, Place, PoliciesInForce};
-use crate::policy::{Decision, Denial, Facts, Policy, loosened};
+use crate::finding::{Code, Finding, Place, PoliciesInForce, safe};
+use crate::policy::{Decision, Denial, Facts, InForce, Policy, loosened};
+use crate::repository::Base;
 use crate::toml_file::MAX_FILE;
-use crate::tree::work_tree;
+use crate::tree::{lexical, repository_by_words, work_tree, working_folder};
 
 const NAME: &str = "sumgate.toml";
 
@@ -96,7 +97,13 @@ impl Policies {
         known.iter().filter_map(one).collect()
     }
 
-    /// The policies, the present one first.
+    /// The policies alone.
+    pub(super) fn deciding(&self) -> InForce {
+        let policy = |one: &Option<(PathBuf, Policy)>| one.as_ref().map(|(_, policy)| policy.clone());
+        InForce { now: policy(&self.now), base: policy(&self.base) }
+    }
+
+    /// The policies, in no order that would say which is which.
     pub(super) fn all(&self) -> Vec<Policy> {
         [&self.now, &self.base].into_iter().flatten().map(|(_, policy)| policy.clone()).collect()
     }
@@ -132,26 +139,50 @@ fn finding(file: PathBuf, changes: Vec<String>) -> Finding {
 }
 
 /// The policy that was in force at the base: what the same search finds there, by names alone: what the tree has in their
-/// place now, such as a link, has no say. Files outside of repositories are not of a pull request; they count as they are.
+/// place now, such as a link, has no say, neither on the way to the working folder. Files outside of repositories are not of
+/// a pull request; they count as they are.
 fn earlier(named: Option<&Path>, bases: &mut Bases, paths: &[PathBuf]) -> Result<Option<Earlier>, Failure> {
-    let here = std::env::current_dir().and_then(|here| here.canonicalize());
-    let here = here.map_err(|error| Failure::host("find the working folder", &error))?;
-    let Some(top) = work_tree(&here) else { return Ok(None) };
+    let failed = |error| Failure::host("find the working folder", &error);
+    let here = Path::new(".").canonicalize().map_err(failed)?;
+    let words = working_folder().map_err(failed)?;
+    let (top_words, words) = match repository_by_words(&words) {
+        Some(top) => (top, words),
+        None => match work_tree(&here) {
+            Some(top) => (top.to_owned(), here.clone()),
+            None => return Ok(None),
+        },
+    };
+    let top = top_words.canonicalize().map_err(failed)?;
+    stay_inside(Path::new("."))?;
+    if work_tree(&here) != Some(&*top) {
+        let (here, top) = (safe(&here.to_string_lossy()), safe(&top.to_string_lossy()));
+        let words = format!(
+            "the working folder is a link of the repository {top} that leads to {here}, in another repository: what was \
+             there at the base is not known. Go to the folder itself, and start again"
+        );
+        return Err(Failure::new(Fault::Request, words));
+    }
     // What is not audited is not of the pull request.
     if !paths.iter().any(|path| work_tree_of(path).is_ok_and(|audited| audited == top)) {
         return Ok(None);
     }
     // A repository that nobody audits may still not be usable.
-    bases.at(top)?;
+    let base = bases.at(&top)?;
     if let Some(path) = named {
-        return at_base(path, &lexical(&here.join(path)), top, bases);
+        let Ok(inside) = lexical(&words.join(path)).strip_prefix(&top_words).map(Path::to_owned) else {
+            return Ok(None);
+        };
+        return Ok(at_base(path, &inside, base));
     }
-    for folder in here.ancestors() {
+    let inside = words.strip_prefix(&top_words).unwrap_or(Path::new(""));
+    let folder = base.folder(inside).map_err(|error| Failure::usage(&error))?;
+    for folder in top.join(folder).ancestors() {
         let path = folder.join(NAME);
         // One in the working folder is shown by its name alone.
-        let shown = path.strip_prefix(&here).unwrap_or(&path).to_owned();
-        if let Some(top) = work_tree(folder) {
-            if let Some(found) = at_base(&shown, &path, top, bases)? {
+        let shown = path.strip_prefix(&here).unwrap_or(&path);
+        if let Some(top) = by_names(folder, &top) {
+            let inside = path.strip_prefix(top).unwrap_or(&path);
+            if let Some(found) = at_base(shown, inside, bases.at(top)?) {
                 return Ok(Some(found));
             }
         } else if path.symlink_metadata().is_ok() {
@@ -162,26 +193,17 @@ fn earlier(named: Option<&Path>, bases: &mut Bases, paths: &[PathBuf]) -> Result
     Ok(None)
 }
 
-/// The file `path` of the repository with the work tree `top` as it was at the base; `None` if it is not of that repository.
-fn at_base(shown: &Path, path: &Path, top: &Path, bases: &mut Bases) -> Result<Option<Earlier>, Failure> {
-    let Ok(inside) = path.strip_prefix(top) else { return Ok(None) };
-    Ok(match bases.at(top)?.file(inside) {
-        Ok(found) => found.map(|bytes| (shown.to_owned(), text(bytes))),
-        Err(why) => Some((shown.to_owned(), Err(in_full(&why)))),
-    })
+/// The repository that a folder lies in, where those in `top` are of that one, whatever lies there now.
+fn by_names<'a>(folder: &'a Path, top: &'a Path) -> Option<&'a Path> {
+    if folder.starts_with(top) { Some(top) } else { work_tree(folder) }
 }
 
-/// A path without `.` and `..`, by its words.
-fn lexical(path: &Path) -> PathBuf {
-    let mut plain = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => drop(plain.pop()),
-            part => plain.push(part),
-        }
+/// The file at `inside` in a repository as it was at the base.
+fn at_base(shown: &Path, inside: &Path, base: &Base) -> Option<Earlier> {
+    match base.file(inside) {
+        Ok(found) => found.map(|bytes| (shown.to_owned(), text(bytes))),
+        Err(why) => Some((shown.to_owned(), Err(in_full(&why)))),
     }
-    plain
 }
 
 fn text(bytes: Vec<u8>) -> Result<String, String> {

@@ -16,7 +16,7 @@ use super::bases::Bases;
 use super::exit::{Exit, Failure};
 use super::policies::Policies;
 use super::sources::Said;
-use super::{ages, config, out, sources};
+use super::{ages, bases, config, out, sources};
 use crate::fault::Fault;
 use crate::finding::{Code, Finding};
 use crate::gate::{
@@ -72,12 +72,12 @@ struct Setting<'a> {
 }
 
 fn gated(args: &RunArgs) -> Result<u8, Failure> {
+    bases::stay_inside(Path::new("."))?;
     // First of all: what an earlier run wrote must not be taken for this one's, however early this one ends.
     let results = Results::open(args)?;
     let setting = Setting::of(args)?;
     let http = if args.offline { HttpClient::offline() } else { config::http()? };
-    let store =
-        Arc::new(config::store(args.state.data.as_deref(), Access::Download)?.auditing(vec![ages::tree_here()?]));
+    let store = Arc::new(config::store(args.state.data.as_deref(), Access::Download)?.auditing(ages::trees_here()?));
     let policies = setting.policies.all();
     let clients = config::clients(setting.databases()?, &args.state.anchor, &store, &http, &policies)?;
     // Stderr is the command's, too.
@@ -212,7 +212,7 @@ impl<'a> Setting<'a> {
         };
         let trail = Trail::kept(told::refusal);
         let vouchers = Vouchers { databases: clients.to_vec(), exempt: self.exempt.clone() };
-        Ok((Pipeline::new(Arc::clone(store), sources, vouchers, self.policies.all(), trail.clone()), trail))
+        Ok((Pipeline::new(Arc::clone(store), sources, vouchers, self.policies.deciding(), trail.clone()), trail))
     }
 
     /// What is looked at afterwards, as it is named before the command can change what the names mean.

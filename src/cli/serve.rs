@@ -49,8 +49,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
             signal(SignalKind::terminate()).map_err(|error| Failure::host("wait for SIGTERM", &error))?;
         let mut interrupt =
             signal(SignalKind::interrupt()).map_err(|error| Failure::host("wait for SIGINT", &error))?;
-        let pipeline =
-            Pipeline::new(Arc::clone(&store), sources, vouchers, policy.into_iter().collect(), Trail::default());
+        let pipeline = Pipeline::new(Arc::clone(&store), sources, vouchers, policy.into(), Trail::default());
         let audience = Audience { hosts, proxies: TrustedProxies(args.trusted_proxy.clone()) };
         let mirror = Mirror::start(pipeline, args.address.listen, base, audience).await?;
         let mut text = format!("sumgate {} listening on {}\n", env!("CARGO_PKG_VERSION"), mirror.url());

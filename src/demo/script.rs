@@ -17,6 +17,7 @@ use super::world::World;
 use crate::mirror::{Audience, BasePath, Mirror, Pipeline, Trail, Vouchers};
 use crate::module::{ModuleVersion, Patterns};
 use crate::origin::{Chain, HttpClient, Origin as Upstreams, Waits};
+use crate::policy::InForce;
 use crate::store::Store;
 use crate::sumdb::{Anchor, Client, Database};
 
@@ -46,7 +47,7 @@ impl Tour {
         let client = Client::open(database, &store, &Anchor::None, http.clone())?;
         let upstreams = Upstreams::new(&Chain::parse(&origin.url())?, &http, Waits::default())?;
         let vouchers = Vouchers { databases: vec![client.clone()], exempt: Patterns::default() };
-        let pipeline = Pipeline::new(store, upstreams.into(), vouchers, Vec::new(), Trail::default());
+        let pipeline = Pipeline::new(store, upstreams.into(), vouchers, InForce::default(), Trail::default());
         let mirror =
             Mirror::start(pipeline, ([127, 0, 0, 1], 0).into(), BasePath::default(), Audience::default()).await?;
         Ok(Self { origin, mirror, client, http, go, folder })

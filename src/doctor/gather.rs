@@ -7,14 +7,25 @@ use tlog::{SUMDB_ORIGIN, SignedCheckpoint};
 use url::Url;
 
 use super::{Heads, Surroundings, own_mirror};
-use crate::audit::{LeftOut, find};
+use crate::audit::{FindError, LeftOut, find};
 use crate::goenv::GoEnv;
 use crate::origin::{HttpClient, HttpError};
 use crate::sumdb::Database;
 
 /// Looks at the settings, at the files below `folder` but for what is left out, and at the mirror, if GOPROXY names one.
 pub async fn gather(go: GoEnv, folder: &Path, left_out: &LeftOut, http: &HttpClient) -> Surroundings {
-    let targets = find(folder, left_out).map(|found| found.targets).unwrap_or_default();
+    let mut unsearched = Vec::new();
+    let targets = match find(folder, left_out) {
+        Ok(found) => {
+            unsearched.extend(found.unread.into_iter().map(|(path, error)| (path, error.to_string())));
+            found.targets
+        }
+        Err(FindError::Nothing { .. }) => Vec::new(),
+        Err(error) => {
+            unsearched.push((folder.to_owned(), error.to_string()));
+            Vec::new()
+        }
+    };
     let is_orphan = |sum: &PathBuf| sum.file_name().is_some_and(|name| name == "go.sum");
     let read = targets.into_iter().filter(|target| target.go_mod.is_none() && target.apart.is_none());
     let orphans = read.filter_map(|target| target.sum).filter(is_orphan).collect();
@@ -28,7 +39,7 @@ pub async fn gather(go: GoEnv, folder: &Path, left_out: &LeftOut, http: &HttpCli
             Err(why) => silent_mirror = Some(why),
         }
     }
-    Surroundings { go, orphans, silent_mirror, heads }
+    Surroundings { go, orphans, unsearched, silent_mirror, heads }
 }
 
 /// The size of the newest tree that the mirror has; `None` if it answers, but passes no database on.

@@ -25,6 +25,8 @@ pub enum Code {
     UnreadableFile,
     /// A file under audit that is a link to elsewhere, a FIFO or a device.
     NotARegularFile,
+    /// Git tracks files in a folder that is left out of the audit.
+    TrackedCache,
     /// The policy refuses the version.
     PolicyDenied,
     /// An exception of the policy that matched nothing.
@@ -81,7 +83,7 @@ pub enum Code {
 
 impl Code {
     /// All codes, in the order of the documentation.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::HashMismatch,
         Self::UnknownVersion,
         Self::ConflictingLines,
@@ -92,6 +94,7 @@ impl Code {
         Self::DroppedLine,
         Self::UnreadableFile,
         Self::NotARegularFile,
+        Self::TrackedCache,
         Self::PolicyDenied,
         Self::UnusedException,
         Self::PolicyLoosened,
@@ -204,6 +207,12 @@ impl Code {
                 Error,
                 "The file is a link that leads elsewhere, a FIFO or a device; it was not opened.",
                 "Commit a regular file in its place. In the module cache, remove it: `go` makes none there.",
+            ),
+            Self::TrackedCache => (
+                "tracked-cache",
+                Error,
+                "Git tracks files in a folder that the audit leaves out, so a pull request can write them.",
+                "Set GOMODCACHE, GOCACHE or the data folder to a place outside of the repository, or remove the files from git.",
             ),
             Self::PolicyDenied => (
                 "policy-denied",

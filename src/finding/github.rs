@@ -17,6 +17,10 @@ pub(super) fn render(report: &Report, options: RenderOptions) -> String {
         let message = format!("{}{facts}\n{}", safe(&finding.message), finding.advice());
         text.push_str(&annotation(command, finding.place.as_ref(), finding.code.name(), &message));
     }
+    for (path, why) in &report.excluded {
+        let place = Place { file: path.clone(), line: None };
+        text.push_str(&annotation("notice", Some(&place), "left out", &safe(&format!("left out ({why})"))));
+    }
     for line in &report.unchecked {
         let message = format!("{}: {}", safe(&line.module), safe(&line.reason));
         text.push_str(&annotation("error", Some(&line.place), "not checked", &message));

@@ -23,11 +23,13 @@ pub(super) fn render(report: &Report) -> String {
     if !findings.is_empty() || !unchecked.is_empty() {
         text.push_str(&suite("other files", &findings, &unchecked));
     }
+    text.push_str(&left_out(report));
     text.push_str("  <testsuite name=\"summary\" tests=\"1\"");
     match &report.misbehaviour {
         None => {
             let policies = report.policies.as_ref().map(|policies| format!(", {policies}")).unwrap_or_default();
-            let proved = escaped(&format!("{} hashes proved{policies}", report.proved));
+            let since: String = report.base.iter().map(|base| format!(", new since {}", base.commit)).collect();
+            let proved = escaped(&format!("{} hashes proved{since}{policies}", report.proved));
             text.push_str(&format!(" failures=\"0\" errors=\"0\">\n    <testcase name=\"{proved}\"/>\n"));
         }
         Some(one) => {
@@ -37,6 +39,18 @@ pub(super) fn render(report: &Report) -> String {
         }
     }
     text + "  </testsuite>\n</testsuites>\n"
+}
+
+/// What nobody looked at, as tests that were skipped.
+fn left_out(report: &Report) -> String {
+    let Some(count) = Some(report.excluded.len()).filter(|count| *count > 0) else { return String::new() };
+    let mut text =
+        format!("  <testsuite name=\"left out\" tests=\"{count}\" skipped=\"{count}\" failures=\"0\" errors=\"0\">\n");
+    for (path, why) in &report.excluded {
+        let (path, why) = (escaped(&path.display().to_string()), escaped(why));
+        text.push_str(&format!("    <testcase name=\"{path}\"><skipped message=\"{why}\"/></testcase>\n"));
+    }
+    text + "  </testsuite>\n"
 }
 
 fn file_of(finding: &Finding) -> Option<&Path> {

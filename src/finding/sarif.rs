@@ -32,6 +32,12 @@ pub(super) fn render(report: &Report) -> String {
         let text = format!("{} (evidence: {})", one.message, one.evidence.display());
         json!({"level": "error", "message": {"text": text}})
     }));
+    let is_finished = notifications.is_empty();
+    notifications.extend(report.excluded.iter().map(|(path, why)| {
+        let place = Place { file: path.clone(), line: None };
+        let text = format!("{} was left out ({why})", path.display());
+        json!({"level": "note", "message": {"text": text}, "locations": [location(&place)]})
+    }));
     let document = json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -41,10 +47,15 @@ pub(super) fn render(report: &Report) -> String {
                 "version": env!("CARGO_PKG_VERSION"),
                 "rules": codes.iter().copied().map(rule).collect::<Vec<_>>(),
             }},
-            "properties": {"policies": report.policies.as_ref().map(ToString::to_string)},
+            "properties": {
+                "policies": report.policies.as_ref().map(ToString::to_string),
+                "base": report.base.iter().map(|base| {
+                    json!({"workTree": base.work_tree.display().to_string(), "commit": base.commit})
+                }).collect::<Vec<_>>(),
+            },
             "results": results,
             "invocations": [{
-                "executionSuccessful": notifications.is_empty(),
+                "executionSuccessful": is_finished,
                 "toolExecutionNotifications": notifications,
             }],
         }],

@@ -12,7 +12,7 @@ use futures_util::{StreamExt, stream};
 use super::attest::Vouchers;
 use super::error::MirrorError;
 use crate::module::{ModulePath, ModuleVersion, Version};
-use crate::policy::{self, Age, Decision, Exception, Facts, Policy};
+use crate::policy::{self, Age, Decision, Exception, Facts, InForce, Policy};
 
 /// Versions of a list that are judged, newest first; older ones stay in. Each may cost a lookup, once.
 const MAX_JUDGED: usize = 300;
@@ -21,61 +21,69 @@ const AT_ONCE: usize = 32;
 
 /// The policies, each of which may refuse, and what was found out for them.
 pub(super) struct Admission {
-    /// The present one first; then the one at the base of a change.
-    policies: Vec<Policy>,
+    policies: InForce,
     /// The exceptions of the present one that lifted a rule so far, by number.
     used: Mutex<BTreeSet<usize>>,
 }
 
 /// What is known of a module version, for each policy: how old is old enough differs.
-pub(super) struct Known(Vec<Facts>);
+pub(super) struct Known {
+    now: Facts,
+    base: Facts,
+}
 
 impl Known {
     /// Adds a fact that is the same for all.
     pub(super) fn learn(&mut self, fact: impl Fn(&mut Facts)) {
-        self.0.iter_mut().for_each(fact);
+        [&mut self.now, &mut self.base].into_iter().for_each(fact);
     }
 }
 
 impl Admission {
     /// `None` where there is no policy to obey.
-    pub(super) fn new(policies: Vec<Policy>) -> Option<Self> {
-        (!policies.is_empty()).then(|| Self { policies, used: Mutex::default() })
+    pub(super) fn new(policies: InForce) -> Option<Self> {
+        let is_any = policies.all().next().is_some();
+        is_any.then_some(Self { policies, used: Mutex::default() })
     }
 
     /// Whether a policy has to know which versions are retracted.
     pub(super) fn needs_retractions(&self) -> bool {
-        self.policies.iter().any(Policy::needs_retractions)
+        self.policies.all().any(Policy::needs_retractions)
     }
 
     /// The exceptions of the present policy that lifted nothing so far.
     pub(super) fn unused(&self) -> Vec<Exception> {
         let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        self.policies.first().map(|policy| policy.unused(&used).into_iter().cloned().collect()).unwrap_or_default()
+        self.policies.now.iter().flat_map(|policy| policy.unused(&used)).cloned().collect()
     }
 
     /// Refuses what a policy forbids, by all that is known.
     pub(super) fn check(&self, known: &Known) -> Result<(), MirrorError> {
         let today = policy::day(SystemTime::now());
-        for (nth, (policy, facts)) in self.policies.iter().zip(&known.0).enumerate() {
-            let verdict = policy.judge(facts, today);
-            if nth == 0 {
-                self.used.lock().unwrap_or_else(PoisonError::into_inner).extend(&verdict.used);
-            }
+        let denied = |denial, facts: &Facts| {
+            Err(MirrorError::Denied { module: Box::new(facts.module.clone()), denial: Box::new(denial) })
+        };
+        if let Some(policy) = &self.policies.now {
+            let verdict = policy.judge(&known.now, today);
+            self.used.lock().unwrap_or_else(PoisonError::into_inner).extend(&verdict.used);
             if let Decision::Denied(denial) = verdict.decision {
-                let denial = if nth == 0 { denial } else { denial.at_the_base() };
-                return Err(MirrorError::Denied { module: Box::new(facts.module.clone()), denial: Box::new(denial) });
+                return denied(denial, &known.now);
             }
+        }
+        if let Some(policy) = &self.policies.base
+            && let Decision::Denied(denial) = policy.judge(&known.base, today).decision
+        {
+            return denied(denial.at_the_base(), &known.base);
         }
         Ok(())
     }
 
     /// Refuses by name, and by what the database says of the version. Returns what is known then.
     pub(super) async fn examine(&self, module: &ModuleVersion, vouchers: &Vouchers) -> Result<Known, MirrorError> {
-        let mut known = Known(vec![Facts::of(module.clone()); self.policies.len()]);
+        let mut known = Known { now: Facts::of(module.clone()), base: Facts::of(module.clone()) };
         // What the name alone forbids is asked of nobody.
         self.check(&known)?;
-        if self.policies.iter().any(Policy::needs_record) {
+        if self.policies.all().any(Policy::needs_record) {
             self.date(&mut known, module, vouchers).await?;
             self.check(&known)?;
         }
@@ -90,11 +98,13 @@ impl Admission {
             Err(MirrorError::NoRecord(_) | MirrorError::Exempt(_)) => None,
             Err(error) => return Err(error),
         };
-        for (policy, facts) in self.policies.iter().zip(&mut known.0) {
+        for (policy, facts) in [(&self.policies.now, &mut known.now), (&self.policies.base, &mut known.base)] {
+            let min = policy.as_ref().and_then(Policy::min_age).unwrap_or_default();
             facts.in_database = Some(record.is_some());
-            facts.age = Some(record.as_ref().map_or(Age::Unknown, |(attested, client)| {
-                client.age(attested.record().id(), policy.min_age().unwrap_or_default(), SystemTime::now())
-            }));
+            facts.age =
+                Some(record.as_ref().map_or(Age::Unknown, |(attested, client)| {
+                    client.age(attested.record().id(), min, SystemTime::now())
+                }));
         }
         Ok(())
     }

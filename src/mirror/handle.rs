@@ -172,6 +172,7 @@ mod tests {
     use crate::mirror::{Trail, Vouchers};
     use crate::module::Patterns;
     use crate::origin::{HttpClient, Origin, Waits};
+    use crate::policy::InForce;
     use crate::store::{Identity, Store};
 
     #[tokio::test]
@@ -180,7 +181,7 @@ mod tests {
         let store = Arc::new(Store::open(folder.path()).unwrap());
         let nowhere = Origin::of_links(&[], &HttpClient::offline(), Waits::default(), 1).unwrap();
         let vouchers = Vouchers { databases: Vec::new(), exempt: Patterns::default() };
-        let pipeline = Pipeline::new(store, nowhere.into(), vouchers, Vec::new(), Trail::default());
+        let pipeline = Pipeline::new(store, nowhere.into(), vouchers, InForce::default(), Trail::default());
         let handler = Handler { pipeline, base: BasePath::default(), welcome: String::new(), hot: Hot::default() };
         let module = ModuleVersion::parse("example.com/a@v1.0.0").unwrap();
         let artifact = Artifact { module, kind: Kind::Mod };

@@ -22,7 +22,7 @@ use crate::dirhash::H1;
 use crate::flight::{BrokenOff, Flights};
 use crate::module::ModuleVersion;
 use crate::origin::Sources;
-use crate::policy::{Exception, Policy};
+use crate::policy::{Exception, InForce};
 use crate::store::{Identity, Store};
 
 /// Files whose identity is remembered since they were hashed: about 300 bytes each. One that falls out is hashed again.
@@ -94,13 +94,7 @@ impl Pipeline {
     /// `trail` what it releases and refuses. What is private is exempt from the databases.
     ///
     /// Without any source the pipeline is offline: what is not in `store` is asked of nobody.
-    pub fn new(
-        store: Arc<Store>,
-        sources: Sources,
-        mut vouchers: Vouchers,
-        policies: Vec<Policy>,
-        trail: Trail,
-    ) -> Self {
+    pub fn new(store: Arc<Store>, sources: Sources, mut vouchers: Vouchers, policies: InForce, trail: Trail) -> Self {
         vouchers.exempt = vouchers.exempt.with(sources.private());
         let shared = Shared {
             store,

@@ -74,7 +74,7 @@ impl Socket {
             ready!(self.stall.until_room(&self.stream, context))?;
             match send(&self.stream) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                sent => return Poll::Ready(sent),
+                done => return Poll::Ready(done),
             }
         }
     }
@@ -175,7 +175,7 @@ mod tests {
         let (_client, stream) = pair().await;
         let mut socket = Socket::of(Arc::clone(&stream));
         let mut file = tempfile::tempfile().unwrap();
-        file.write_all(&[7; 1 << 20]).unwrap();
+        file.write_all(&vec![7; 1 << 20]).unwrap();
         let chunk = vec![0; 1 << 20];
         // From here on the clock jumps to the next timer whenever nothing else happens.
         tokio::time::pause();
@@ -196,7 +196,7 @@ mod tests {
     async fn the_first_piece_is_small_and_the_next_ones_grow() {
         let (_client, stream) = pair().await;
         let mut file = tempfile::tempfile().unwrap();
-        file.write_all(&[7; 1 << 20]).unwrap();
+        file.write_all(&vec![7; 1 << 20]).unwrap();
         let mut body = Outgoing::to(stream, Body::file(Arc::new(file), 0, 1 << 20), None);
         let mut sizes = Vec::new();
         while let Some(frame) = body.frame().await {

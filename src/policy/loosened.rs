@@ -48,12 +48,11 @@ fn lists(base: &Policy, now: &Policy, found: &mut Vec<String>) {
 
 fn exceptions(base: &Policy, now: &Policy, found: &mut Vec<String>) {
     for new in &now.exceptions {
-        // What the earlier policy has no rule for cannot be lifted from it.
-        let mut lifted = new.from.iter().filter(|rule| base.has(**rule));
+        // Also for a rule that the earlier policy does not have: it would lift the rule once there is one.
         let within = |old: &Exception, rule: &Rule| {
             old.selection.is_like(&new.selection) && old.from.contains(rule) && old.expires >= new.expires
         };
-        if !lifted.all(|rule| base.exceptions.iter().any(|old| within(old, rule))) {
+        if !new.from.iter().all(|rule| base.exceptions.iter().any(|old| within(old, rule))) {
             found.push(format!(
                 "the [[exception]] of {} (line {}) is new, or lifts more or longer",
                 new.selection.modules, new.selection.line
@@ -96,22 +95,6 @@ impl Selection {
     /// The same modules and versions. Reasons are for people.
     fn is_like(&self, other: &Self) -> bool {
         self.modules == other.modules && self.versions == other.versions
-    }
-}
-
-impl Policy {
-    fn has(&self, rule: Rule) -> bool {
-        match rule {
-            Rule::Deny => !self.deny.is_empty(),
-            Rule::Default => self.default_deny.is_some(),
-            Rule::Toolchains => self.toolchains.is_some(),
-            Rule::PseudoVersions => self.pseudo_versions.is_some(),
-            Rule::PreReleases => self.pre_releases.is_some(),
-            Rule::UnknownModules => self.unknown_modules.is_some(),
-            Rule::MinAge => self.min_age.is_some(),
-            Rule::Retracted => self.retracted.is_some(),
-            Rule::MaxZipSize => self.max_zip_size.is_some(),
-        }
     }
 }
 

@@ -106,6 +106,13 @@ impl Git {
         self.end(self.command(words))
     }
 
+    /// What the index has in a folder: the start of the list, if it is long.
+    pub(super) fn list(&self, folder: &Path) -> Result<Output, BaseError> {
+        let mut command = self.command(&["--literal-pathspecs", "ls-files", "--cached", "-z", "--"]);
+        command.arg(folder);
+        self.end(command)
+    }
+
     /// The first line that it prints; or, if it fails, what it said.
     pub(super) fn line(&self, words: &[&str]) -> Result<Result<String, String>, BaseError> {
         let output = self.run(words)?;

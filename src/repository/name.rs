@@ -14,7 +14,8 @@ const HASHES: [usize; 2] = [40, 64];
 /// The hash of the commit.
 pub(super) fn resolve(git: &Git, revision: &str) -> Result<String, BaseError> {
     check(revision)?;
-    let (name, suffix) = revision.split_at(revision.find(['~', '^']).or(revision.find("@{")).unwrap_or(revision.len()));
+    let ends = [revision.find(['~', '^']), revision.find("@{")];
+    let (name, suffix) = revision.split_at(ends.into_iter().flatten().min().unwrap_or(revision.len()));
     let wanted = match name {
         "" | "@" => revision.to_owned(),
         // In full: nothing else is looked for where it is absent.
@@ -39,6 +40,10 @@ pub(super) fn resolve(git: &Git, revision: &str) -> Result<String, BaseError> {
     };
     // What a tag leads to.
     let hash = match git.line(&["rev-parse", "--verify", &format!("{wanted}^{{}}")])? {
+        // Nobody proves what an object has that is not a commit and leads to one.
+        Ok(hash) if is_hash(&hash) && is_hash(&revision.to_lowercase()) && hash != revision.to_lowercase() => {
+            return Err(unusable(revision, &format!("expected a commit, found a tag of {hash}. Name that commit")));
+        }
         Ok(hash) if is_hash(&hash) => hash,
         Ok(_) => return Err(unusable(revision, "expected one commit. Name one, such as origin/main")),
         Err(words) => return Err(unknown(git, revision, words)?),
@@ -61,10 +66,10 @@ fn check(revision: &str) -> Result<(), BaseError> {
     } else if HASHES.contains(&revision.len()) && revision.bytes().all(|byte| byte == b'0') {
         "a hash of zeros stands for no commit: the branch is new. Leave --base out, or name the branch that this one will \
          be merged into, such as origin/main"
-    } else if revision.contains("..") {
+    } else if without_times(revision).contains("..") {
         "expected one commit, found a range. For what a branch added since it left another, `a...b`, name the commit where \
          they part: --base \"$(git merge-base a b)\""
-    } else if revision.contains(':') {
+    } else if without_times(revision).contains(':') || revision.contains("^{/") {
         "expected a commit, found a file, a folder, or words to search for. Name the commit alone, such as origin/main"
     } else if revision.starts_with('^') {
         "expected a commit, found one to leave out. Name it without the ^"
@@ -72,6 +77,13 @@ fn check(revision: &str) -> Result<(), BaseError> {
         return Ok(());
     };
     Err(unusable(revision, why))
+}
+
+/// Without what stands in `@{…}`: times have colons.
+fn without_times(revision: &str) -> String {
+    let mut parts = revision.split("@{");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |rest, part| rest + part.split_once('}').map_or(part, |(_, behind)| behind))
 }
 
 fn unusable(revision: &str, why: &str) -> BaseError {

@@ -13,6 +13,7 @@ use std::process::ChildStdout;
 
 use super::error::BaseError;
 use super::git::{Git, MAX_COMPLAINTS, TIME, words_of};
+use super::sha1::has_name;
 use crate::process::{Dialogue, ProcessError};
 
 /// The go.sum of a very large monorepo has one megabyte; a go.mod may have 16 MiB (`golang.org/x/mod/zip`: MaxGoMod).
@@ -32,6 +33,17 @@ enum Answer {
     Missing,
 }
 
+/// Where a walk by the names in a commit ends.
+enum End {
+    Folder(PathBuf),
+    /// A file with this hash.
+    File(String),
+    /// There is nothing of this name.
+    Nothing(PathBuf),
+    /// A link leads out of the tree, or in circles.
+    Outside,
+}
+
 /// The running command.
 #[derive(Debug)]
 pub(super) struct Objects {
@@ -48,66 +60,99 @@ impl Objects {
     /// The file that lies at `path`, seen from the top folder, in a commit: of a link, where it leads. `None` if there is no
     /// file. After an error nothing more can be asked.
     pub(super) fn file(&mut self, git: &Git, commit: &str, path: &Path) -> Result<Option<Vec<u8>>, BaseError> {
-        let (mut wanted, mut kind) = (format!("{commit}^{{tree}}"), "tree");
+        let mut tree = self.root(git, commit, path)?;
         let mut parts = path.iter().peekable();
         while let Some(part) = parts.next() {
-            let tree = self.object(git, path, &wanted, kind)?;
             let entry = entry(&tree, part.as_bytes(), commit.len() / 2);
             let entry = entry.map_err(|Damaged| failed(git, path, "a tree of the base is damaged".to_owned()))?;
-            (wanted, kind) = match (entry, parts.peek()) {
-                (Some((b"40000", hash)), Some(_)) => (hex::encode(hash), "tree"),
+            match (entry, parts.peek()) {
+                (Some((b"40000", hash)), Some(_)) => tree = self.object(git, path, &hex::encode(hash), "tree")?,
                 (Some((mode, hash)), None) if mode.starts_with(b"100") || mode == b"120000" => {
-                    (hex::encode(hash), "blob")
+                    return self.object(git, path, &hex::encode(hash), "blob").map(Some);
                 }
                 // A folder, a submodule, or nothing.
-                _ => return Ok(None),
-            };
-        }
-        if kind == "tree" { Ok(None) } else { self.object(git, path, &wanted, kind).map(Some) }
-    }
-
-    /// The same, by the names in the commit alone: a link there leads on within the commit. A link out of it is an error.
-    pub(super) fn file_within(&mut self, git: &Git, commit: &str, path: &Path) -> Result<Option<Vec<u8>>, BaseError> {
-        let mut trees = vec![self.object(git, path, &format!("{commit}^{{tree}}"), "tree")?];
-        let mut parts: VecDeque<OsString> = path.iter().map(OsStr::to_owned).collect();
-        let mut links = 0;
-        while let Some(part) = parts.pop_front() {
-            if part == ".." {
-                trees.pop();
-            }
-            let tree =
-                trees.last().ok_or_else(|| failed(git, path, "a link leads out of the tree there".to_owned()))?;
-            if matches!(part.as_bytes(), b"." | b"..") {
-                continue;
-            }
-            let found = entry(tree, part.as_bytes(), commit.len() / 2);
-            let found = found.map_err(|Damaged| failed(git, path, "a tree of the base is damaged".to_owned()))?;
-            let Some((mode, hash)) = found else { return Ok(None) };
-            let hash = hex::encode(hash);
-            match mode {
-                b"40000" => trees.push(self.object(git, path, &hash, "tree")?),
-                b"120000" => {
-                    links += 1;
-                    let target = self.object(git, path, &hash, "blob")?;
-                    if links > MAX_LINKS || target.starts_with(b"/") {
-                        return Err(failed(git, path, "a link leads out of the tree there, or in circles".to_owned()));
-                    }
-                    let target = PathBuf::from(OsString::from_vec(target));
-                    target.iter().rev().for_each(|part| parts.push_front(part.to_owned()));
-                }
-                mode if mode.starts_with(b"100") && parts.is_empty() => {
-                    return self.object(git, path, &hash, "blob").map(Some);
-                }
-                // A file where a folder should be, or a submodule.
                 _ => return Ok(None),
             }
         }
         Ok(None)
     }
 
+    /// The same, by the names in the commit alone: a link there leads on within the commit. A link out of it is an error.
+    pub(super) fn file_within(&mut self, git: &Git, commit: &str, path: &Path) -> Result<Option<Vec<u8>>, BaseError> {
+        match self.walk(git, commit, path)? {
+            End::File(hash) => self.object(git, path, &hash, "blob").map(Some),
+            End::Folder(_) | End::Nothing(_) => Ok(None),
+            End::Outside => Err(failed(git, path, "a link leads out of the tree there, or in circles".to_owned())),
+        }
+    }
+
+    /// Where a folder lies in a commit, without links. What is no folder there stays as it is named.
+    pub(super) fn folder(&mut self, git: &Git, commit: &str, path: &Path) -> Result<PathBuf, BaseError> {
+        Ok(match self.walk(git, commit, path)? {
+            End::Folder(place) | End::Nothing(place) => place,
+            End::File(_) | End::Outside => path.to_owned(),
+        })
+    }
+
+    fn walk(&mut self, git: &Git, commit: &str, path: &Path) -> Result<End, BaseError> {
+        let root = self.root(git, commit, path)?;
+        let (mut trees, mut place) = (vec![root], PathBuf::new());
+        let mut parts: VecDeque<OsString> = path.iter().map(OsStr::to_owned).collect();
+        let mut links = 0;
+        while let Some(part) = parts.pop_front() {
+            if part == ".." {
+                trees.pop();
+                place.pop();
+            }
+            let Some(tree) = trees.last() else { return Ok(End::Outside) };
+            if matches!(part.as_bytes(), b"." | b"..") {
+                continue;
+            }
+            let found = entry(tree, part.as_bytes(), commit.len() / 2);
+            let found = found.map_err(|Damaged| failed(git, path, "a tree of the base is damaged".to_owned()))?;
+            let (mode, hash) = found.map_or((&b""[..], String::new()), |(mode, hash)| (mode, hex::encode(hash)));
+            match mode {
+                b"40000" => trees.push(self.object(git, path, &hash, "tree")?),
+                b"120000" => {
+                    links += 1;
+                    let target = self.object(git, path, &hash, "blob")?;
+                    if links > MAX_LINKS || target.starts_with(b"/") {
+                        return Ok(End::Outside);
+                    }
+                    let target = PathBuf::from(OsString::from_vec(target));
+                    target.iter().rev().for_each(|part| parts.push_front(part.to_owned()));
+                    continue;
+                }
+                mode if mode.starts_with(b"100") && parts.is_empty() => return Ok(End::File(hash)),
+                // Nothing, a file where a folder should be, or a submodule.
+                _ => {
+                    place.push(part);
+                    place.extend(parts);
+                    return Ok(End::Nothing(place));
+                }
+            }
+            place.push(part);
+        }
+        Ok(End::Folder(place))
+    }
+
+    /// The top folder of a commit.
+    fn root(&mut self, git: &Git, commit: &str, path: &Path) -> Result<Vec<u8>, BaseError> {
+        let content = self.object(git, path, commit, "commit")?;
+        let tree = content.strip_prefix(b"tree ").and_then(|rest| rest.get(..commit.len()));
+        let tree = tree.map(String::from_utf8_lossy).filter(|tree| tree.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        let tree = tree.ok_or_else(|| failed(git, path, "the commit is damaged: it names no tree".to_owned()))?;
+        self.object(git, path, &tree, "tree")
+    }
+
+    /// An object, which has to be what its name says.
     fn object(&mut self, git: &Git, path: &Path, wanted: &str, expected: &str) -> Result<Vec<u8>, BaseError> {
         match self.git.ask(format!("{wanted}\n").as_bytes()) {
-            Ok(Answer::Object { kind, content }) if kind == expected => Ok(content),
+            Ok(Answer::Object { kind, content }) if kind == expected => {
+                let is_right = has_name(wanted, &kind, &content);
+                let words = || format!("the {kind} {wanted} is damaged: its content has another hash. Clone anew");
+                is_right.then_some(content).ok_or_else(|| failed(git, path, words()))
+            }
             Ok(Answer::Object { .. }) => Err(failed(git, path, format!("expected a {expected} at {wanted}"))),
             Ok(Answer::TooLarge { size: found, limit }) => {
                 Err(BaseError::TooLarge { path: git.work_tree.join(path), found, limit })

@@ -30,6 +30,8 @@ pub(super) struct Ages {
     /// Written down with a time that is later than the clock. It may be the clock that is wrong, so they are kept until a
     /// start finds more lines that speak for the clock.
     later: Vec<Seen>,
+    /// The clock is behind the newest of `seen`, and that was told.
+    behind: bool,
     /// Nothing that was written down counts, and nothing more is written down.
     closed: bool,
 }
@@ -49,7 +51,7 @@ impl Ages {
             later.clear();
         }
         dropped.add(Why::Unreadable, &unreadable);
-        (Self { known: known.to_vec(), seen, later, closed: false }, dropped)
+        (Self { known: known.to_vec(), seen, later, behind: false, closed: false }, dropped)
     }
 
     /// Takes down a head. Says whether that changed anything worth writing, and what counted until now and does not now.
@@ -59,6 +61,17 @@ impl Ages {
         if self.closed || self.known.last().is_some_and(|newest| new.at < newest.at) {
             return (false, Dropped::default());
         }
+        // So is one that is set back behind a time that this program took down, or was before. It is told once.
+        if self.seen.last().is_some_and(|last| new.at < last.at) {
+            let first = self.seen.iter().copied().filter(|seen| seen.at > new.at).map(Some).collect::<Vec<_>>();
+            let mut dropped = Dropped::default();
+            if !self.behind {
+                dropped.add(Why::Behind, &first);
+            }
+            self.behind = true;
+            return (false, dropped);
+        }
+        self.behind = false;
         let dropped = self.settle_anew(new.at);
         let odd = self.known.last().is_some_and(|newest| new.contradicts(newest));
         if odd || self.seen.last().is_some_and(|last| size < last.size || (size == last.size && is_soon(last, &new))) {
@@ -86,9 +99,9 @@ impl Ages {
         self.seen.last().is_some_and(|last| last.size >= size)
     }
 
-    /// Decides anew which lines count, if the clock was set since. Returns what counted until now and does not now.
+    /// Decides anew which lines count, while some are later than the clock: it may be set right meanwhile. Returns what counted until now and does not now.
     fn settle_anew(&mut self, now: u64) -> Dropped {
-        if self.later.is_empty() && self.seen.last().is_none_or(|last| last.at <= now) {
+        if self.later.is_empty() {
             return Dropped::default();
         }
         let counted = self.seen.len();

@@ -41,6 +41,8 @@ pub(super) enum Why {
     Unreadable,
     /// Its time is later than the clock.
     Later,
+    /// The clock was set back behind it while the program ran.
+    Behind,
     /// It contradicts a row of the built-in table.
     Table,
     /// It contradicts the other lines.
@@ -54,6 +56,10 @@ impl fmt::Display for Why {
             Self::Later => {
                 "its time is later than the clock of this machine. If the clock is wrong, set it; if the clock was wrong \
                  when the line was written, there is nothing to do"
+            }
+            Self::Behind => {
+                "the clock of this machine was set back behind its time. Nothing more is written down until the clock has \
+                 passed it, or the program starts anew"
             }
             Self::Table => {
                 "it contradicts the sizes that this database is known to have had. Look whether the clock of this \

@@ -16,6 +16,7 @@ pub fn trials() -> Vec<Trial> {
         trial("attack: X.work.sum beside X.work.mod, and lines that came before their X.mod, are judged", late_mods),
         trial("attack: names that are no text are told apart", names_of_bytes),
         trial("attack: a file of wrong lines has a bounded number of findings", many_lines),
+        trial("attack: a file of hash lines has a bounded number of findings, and of lookups", many_hashes),
         trial("attack: a vendor folder behind a link is told", linked_vendor),
         trial("attack: sums of other programs are no go.sum", other_programs),
         trial("attack: a go.work with escapes in quotes uses what go uses", escapes),
@@ -99,6 +100,27 @@ fn many_lines() {
     assert_eq!((code, all.len()), (Some(1), 101 + 101 + 1));
     let (_, output) = audit(&home, &[]);
     assert!(output.contains("199900 more such lines in this file are not listed"), "{}", &output[..1000]);
+}
+
+fn many_hashes() {
+    let origin = origin(World::demo());
+    let home = home(&origin);
+    let wrong = wrong(&origin);
+    // Each of its own, and of an algorithm that nobody knows: nobody is asked about them.
+    let odd: String = (0..60_000).map(|nth| format!("a.com/b v1.0.{nth} x:{nth}\n")).collect();
+    home.write("go.sum", &format!("{}{odd}", wrong.repeat(300)));
+    let start = std::time::Instant::now();
+    let (code, output) = audit(&home, &[]);
+    assert!(start.elapsed() < std::time::Duration::from_secs(30), "{:?}", start.elapsed());
+    let told = |words: &str| output.matches(words).count();
+    assert_eq!((code, told("error[hash-mismatch]"), told("[unknown-algorithm]")), (Some(2), 101, 101));
+    for words in [
+        "200 more such lines in this file are not listed: expected at most 100, found 300",
+        "49600 more such lines in this file are not listed",
+        "go.sum: not checked: its last 10300 lines (expected at most 50000 hash lines that are new, found 60300",
+    ] {
+        assert_eq!(told(words), 1, "{words}: {}", &output[output.len() - 3000..]);
+    }
 }
 
 fn linked_vendor() {

@@ -26,7 +26,7 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-const FORMATS: [&str; 5] = ["human", "json", "sarif", "junit", "github"];
+pub const FORMATS: [&str; 5] = ["human", "json", "sarif", "junit", "github"];
 
 /// A file outside the tree with lines of every kind.
 fn secret(home: &Go) -> PathBuf {
@@ -37,12 +37,12 @@ fn secret(home: &Go) -> PathBuf {
 }
 
 /// The codes by their files.
-fn codes(home: &Go, more: &[&str]) -> (Option<i32>, Vec<(String, String)>) {
+pub fn codes(home: &Go, more: &[&str]) -> (Option<i32>, Vec<(String, String)>) {
     let (code, found) = findings(home, more);
     (code, found.into_iter().map(|(code, file, _)| (code, file)).collect())
 }
 
-fn pair(code: &str, file: &str) -> (String, String) {
+pub fn pair(code: &str, file: &str) -> (String, String) {
     (code.to_owned(), file.to_owned())
 }
 
@@ -134,10 +134,16 @@ fn named_elsewhere() {
     let elsewhere = home.root().join("elsewhere.sum");
     std::fs::write(&elsewhere, honest(&origin).join("\n")).unwrap();
     symlink(&elsewhere, home.home().join("go.sum")).unwrap();
-    assert_eq!(codes(&home, &["."]), (Some(1), vec![pair("not-a-regular-file", "go.sum")]));
-    for named in ["go.sum", elsewhere.to_str().unwrap()] {
-        assert_eq!(audit(&home, &[named]).0, Some(0), "{named}");
+    for named in [".", "go.sum", "sub/../go.sum"] {
+        home.write("sub/x", "");
+        let (code, found) = findings(&home, &[named]);
+        assert_eq!((code, found.len(), &*found[0].0), (Some(1), 1, "not-a-regular-file"), "{named}");
     }
+    assert_eq!(audit(&home, &[elsewhere.to_str().unwrap()]).0, Some(0));
+    std::fs::copy(&elsewhere, home.root().join("copy")).unwrap();
+    std::fs::remove_file(home.home().join("go.sum")).unwrap();
+    std::fs::rename(home.root().join("copy"), home.home().join("go.sum")).unwrap();
+    assert_eq!(audit(&home, &["go.sum"]).0, Some(0));
     // Only the file that is named: not what lies beside it.
     symlink(secret(&home), home.home().join("go.mod")).unwrap();
     let (code, output) = audit(&home, &["go.sum"]);
@@ -191,9 +197,14 @@ fn policies() {
         assert!(output.contains("[not-a-regular-file]") && output.contains("leads out of the tree"), "{output}");
         assert!(!output.contains("SECRET"), "{output}");
     }
-    // Above the tree nobody who wrote the tree can have put it; and a name is a person's word.
+    for words in [&["audit", "--policy", "sumgate.toml"][..], &["policy", "check", "./sumgate.toml"]] {
+        let (code, output) = sumgate(words);
+        assert_eq!((code, output.contains("[not-a-regular-file]")), (Some(2), true), "{words:?}: {output}");
+        assert!(!output.contains("SECRET"), "{output}");
+    }
+    // Above the tree nobody who wrote the tree can have put it; and a name that leads elsewhere is a person's word.
     std::fs::write(&outside, "[policy]\n").unwrap();
-    assert_eq!(sumgate(&["audit", "--policy", "sumgate.toml"]).0, Some(0));
+    assert_eq!(sumgate(&["audit", "--policy", outside.to_str().unwrap()]).0, Some(0));
     std::fs::rename(&inside, home.home().join("sumgate.toml")).unwrap();
     let (code, output) = sumgate(&["audit"]);
     assert_eq!(code, Some(0), "{output}");

@@ -15,6 +15,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("base: a name of more than one thing is refused", ambiguous),
         trial("base: a full name is looked for nowhere else", full_names),
+        trial("base: an object that is not what its hash says is not believed", forged_objects),
         trial("base: each revision that names no commit says what to do", no_commit),
         trial("base: a shallow clone is named as one", shallow),
         trial("base: a partial clone is named as one, with the fetch that brings the rest", partial),
@@ -30,13 +31,16 @@ fn ambiguous() {
     // A tag that hides the branch: with it the new line would be an old one.
     home.git(&["tag", "origin/main", "change"]);
     let both = ["ambiguous", "refs/tags/origin/main and refs/remotes/origin/main", "--base refs/remotes/origin/main"];
-    for name in ["origin/main", "origin/main~0", "origin/main^{commit}", "origin/main^0"] {
+    for name in ["origin/main", "origin/main~0", "origin/main^{commit}", "origin/main^0", "origin/main@{0}~0"] {
         refused(&home, &["--base", name], &both);
     }
     home.git(&["tag", "main", "change"]);
     refused(&home, &["--base", "main"], &["refs/tags/main and refs/heads/main"]);
     home.git(&["update-ref", "refs/main", "change"]);
     refused(&home, &["--base", "main"], &["refs/main and refs/tags/main and refs/heads/main"]);
+    for name in ["main@{0}", "main@{0}~0", "main@{0}^{commit}", "main@{2001-01-01 00:00:00}~0", "main~0@{0}"] {
+        refused(&home, &["--base", name], &["refs/main and refs/tags/main and refs/heads/main"]);
+    }
     let commit = git(&home, &["rev-parse", "refs/heads/main"]);
     for name in ["refs/heads/main", "heads/main", "refs/remotes/origin/main", "HEAD~1", "@~", "HEAD^", &commit] {
         only_new(&home, &["--base", name]);
@@ -44,6 +48,12 @@ fn ambiguous() {
     only_new(&home, &["--base", &commit[..12]]);
     home.git(&["tag", "-a", "-m", "x", "v1", &commit]);
     only_new(&home, &["--base", "v1"]);
+    let tag = git(&home, &["rev-parse", "v1"]);
+    refused(&home, &["--base", &tag], &["expected a commit, found a tag of", &commit]);
+    // A time has colons; what stands behind it is a file all the same.
+    only_new(&home, &["--base", "refs/heads/main@{2001-01-01 00:00:00}"]);
+    refused(&home, &["--base", "refs/heads/main@{2001-01-01 00:00:00}:go.sum"], &["expected a commit, found a file"]);
+    refused(&home, &["--base", "change^{/base: x}"], &["words to search for"]);
     // A tag with the name of a hash.
     home.git(&["tag", &commit[..12], "change"]);
     refused(&home, &["--base", &commit[..12]], &["ambiguous", &commit, "refs/tags/"]);
@@ -65,6 +75,31 @@ fn full_names() {
     refused(&home, &["--base", "refs/remotes/origin/main"], &["git knows no revision", "git fetch"]);
     home.git(&["tag", "HEAD", "change"]);
     only_new(&home, &["--base", "HEAD~1"]);
+}
+
+/// A restored `.git` has the objects of the change under the hashes of the base.
+fn forged_objects() {
+    let origin = origin(World::demo());
+    for what in ["^{commit}", "^{tree}", ":go.sum"] {
+        let home = repository(&origin);
+        let commit = git(&home, &["rev-parse", "main"]);
+        only_new(&home, &["--base", &commit]);
+        let [base, change] = ["main", "change"].map(|name| {
+            let hash = git(&home, &["rev-parse", &format!("{name}{what}")]);
+            home.home().join(".git/objects").join(&hash[..2]).join(&hash[2..])
+        });
+        std::fs::remove_file(&base).unwrap();
+        std::fs::copy(change, base).unwrap();
+        refused(&home, &["--base", &commit], &[]);
+    }
+    // In a repository with the longer hashes, too.
+    let home = home(&origin);
+    home.git(&["init", "-q", "--object-format=sha256"]);
+    home.write("go.sum", "old rubbish\n");
+    home.git(&["add", "."]);
+    home.git(&["commit", "-qm", "base"]);
+    home.write("go.sum", "old rubbish\nnew rubbish\n");
+    only_new(&home, &["--base", "main"]);
 }
 
 fn no_commit() {
@@ -159,6 +194,10 @@ fn commit_is_told() {
     assert!(!output.contains("is the commit that is checked out"), "{output}");
     let (_, output) = audit(&home, &["--base", "main", "--format", "github"]);
     assert!(output.contains(&base), "{output}");
+    for format in ["sarif", "junit"] {
+        let (_, output) = audit(&home, &["--base", "main", "--format", format]);
+        assert!(output.contains(&base), "{format}: {output}");
+    }
     let (_, output) = audit(&home, &["--base", "main", "--format", "json"]);
     let document: Value = serde_json::from_str(&output).unwrap();
     let folder = home.home().canonicalize().unwrap();

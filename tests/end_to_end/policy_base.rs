@@ -17,6 +17,7 @@ pub fn trials() -> Vec<Trial> {
         trial("policy, base: a policy that is named, inside and outside of the tree", named),
         trial("policy, base: every output names the policy in force", every_output),
         trial("policy, base: links in the place of its folder change nothing", folder_becomes_link),
+        trial("policy, base: the folder that the job stands in becomes a link, or is gone", stands_in_link),
         trial("policy, base: a link within the tree is followed there", link_within),
         trial("policy, base: that of the repository around a submodule counts", submodule),
         go_trial("policy, base: the gate obeys both", gate),
@@ -185,6 +186,70 @@ fn folder_becomes_link() {
     }
 }
 
+/// The job stands in `sub`, which has a policy of its own, and the pull request makes `sub` a link to a laxer folder.
+fn stands_in_link() {
+    let origin = origin(World::demo());
+    let home = repository(&origin, MIN_AGE);
+    home.git(&["checkout", "-q", "-f", "main"]);
+    home.write("sub/sumgate.toml", DENY);
+    home.write("deep/down/go.mod", "module a.com/b/down\n");
+    home.write("deep/sumgate.toml", DENY);
+    std::os::unix::fs::symlink("deep/down", home.home().join("always")).unwrap();
+    home.git(&["add", "."]);
+    home.git(&["commit", "-qm", "policies"]);
+    home.git(&["checkout", "-qb", "another"]);
+    let standing = |folder: &str, more: &[&str]| {
+        let folder = home.home().join(folder);
+        let mut command = home.command(Path::new(env!("CARGO_BIN_EXE_sumgate")));
+        command.current_dir(&folder).env("PWD", &folder);
+        let output = command.args([&["audit", "--format", "json", "--base", "main"], more].concat()).output().unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&output.stderr).into_owned()));
+        (output.status.code(), report)
+    };
+    let line = format!("{}\n", line_of(&honest(&origin), "example.com/hello v1.1.0 "));
+    let expect = |folder: &str, more: &[&str], what: &str| {
+        let (code, report) = standing(folder, more);
+        let mut found = codes(&report);
+        found.dedup();
+        assert_eq!((code, found), (Some(1), vec!["policy-loosened", "policy-denied"]), "{what}: {report:#}");
+        assert!(report["findings"][1].to_string().contains("(by the policy at the base)"), "{what}: {report:#}");
+    };
+    // A link that was there at the base leads where it led.
+    home.write("deep/down/go.sum", &line);
+    let (code, report) = standing("always", &[]);
+    assert_eq!((code, codes(&report)), (Some(1), vec!["policy-denied"]), "{report:#}");
+    home.write("deep/sumgate.toml", "");
+    expect("always", &[], "a link that was there");
+
+    for (folder, policy) in [("lax", Some("")), ("none", None)] {
+        home.write(&format!("{folder}/go.mod"), "module a.com/b/lax\n");
+        home.write(&format!("{folder}/go.sum"), &line);
+        if let Some(text) = policy {
+            home.write(&format!("{folder}/sumgate.toml"), text);
+        }
+        let sub = home.home().join("sub");
+        let _ = std::fs::remove_file(&sub);
+        let _ = std::fs::remove_dir_all(&sub);
+        std::os::unix::fs::symlink(folder, &sub).unwrap();
+        expect("sub", &[], folder);
+    }
+    // The folder of a policy that is named is gone, or a link.
+    expect("lax", &["--policy", "../sub/sumgate.toml"], "a link");
+    std::fs::remove_file(home.home().join("sub")).unwrap();
+    expect("lax", &["--policy", "../sub/sumgate.toml"], "gone");
+    // A link to the top, and one to another repository.
+    std::os::unix::fs::symlink(".", home.home().join("sub")).unwrap();
+    home.write("go.sum", &line);
+    expect("sub", &[], "the top");
+    std::fs::remove_file(home.home().join("sub")).unwrap();
+    home.git(&["init", "-q", "module"]);
+    home.write("module/go.sum", &line);
+    std::os::unix::fs::symlink("module", home.home().join("sub")).unwrap();
+    let (code, report) = standing("sub", &[]);
+    assert_eq!((code, report.to_string().contains("in another repository")), (Some(2), true), "{report:#}");
+}
+
 /// `sumgate.toml -> config/sumgate.toml`, at the base and now.
 fn link_within() {
     let origin = origin(World::demo());
@@ -267,6 +332,17 @@ fn gate(go: &Path) {
         "{output}"
     );
     assert_eq!((&report["policy"], &report["base_policy"]), (&"sumgate.toml".into(), &"sumgate.toml".into()));
+    // Deleted: the policy of the base is not taken for the present one.
+    let exception =
+        "[[exception]]\nmodule = \"example.com/never\"\nfrom = [\"deny\"]\nreason = \"r\"\nexpires = 2999-01-01\n";
+    home.write("sumgate.toml", &format!("{DENY}{exception}"));
+    home.git(&["commit", "-qam", "an exception"]);
+    std::fs::remove_file(home.home().join("sumgate.toml")).unwrap();
+    let (code, output, report) = run(&["--base", "main"]);
+    assert_eq!((code, codes(&report)[0]), (Some(120), "policy-loosened"), "{output}");
+    assert!(output.contains("CVE-2026-0001 (by the policy at the base)"), "{output}");
+    assert_eq!(report["unused_exceptions"], serde_json::json!([]), "{report:#}");
+    home.write("sumgate.toml", "");
     let (code, output, report) = run(&["--base", "main", "--accept-policy-change"]);
     assert_eq!((code, codes(&report)), (Some(0), Vec::new()), "{output}");
     let (code, output, _) = run(&["--base", "no-such-branch"]);

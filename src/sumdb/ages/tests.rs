@@ -213,17 +213,25 @@ fn nothing_is_taken_down_while_the_clock_is_behind_the_built_in_head() {
 }
 
 #[test]
-fn a_clock_that_is_set_while_the_program_runs() {
+fn nothing_is_taken_down_while_the_clock_is_behind_a_time_that_was_taken_down() {
     let mut ages = Ages::default();
     ages.add(10, day(100));
-    // Back by years: what was taken down until now does not count, and is told.
+    // Set back by years while the program runs: that is told once.
     let (changed, dropped) = ages.add(20, day(50));
-    assert!(changed && messages(&dropped)[0].contains("is later than the clock"));
-    assert_eq!(ages.age(9, days(7), day(60)), Age::AtLeast(days(10)));
-    assert_eq!(counted(&ages), [(50, 20)]);
-    // And right again: as many lines for one as for the other.
-    ages.add(30, day(101));
+    assert!(!changed && messages(&dropped)[0].contains("was set back behind its time"), "{dropped:?}");
+    assert_eq!(ages.add(21, day(51)), (false, Dropped::default()));
+    // What counted makes nothing older than it was.
+    assert_eq!(ages.age(9, days(0), day(60)), Age::AtLeast(days(0)));
+    assert_eq!(ages.age(9, days(7), day(60)), Age::Unknown);
+    // And right again.
+    assert!(ages.add(30, day(101)).0);
     assert_eq!(counted(&ages), [(100, 10), (101, 30)]);
+    assert!(!messages(&ages.add(40, day(50)).1).is_empty(), "another time is told again");
+    // It was ahead until now: what it wrote then is dropped at the next start, and does not stay in the way.
+    let (mut ages, dropped) = Ages::read(&ages.text(), &[], day(52));
+    assert!(messages(&dropped)[0].starts_with("2 lines do not count"));
+    assert!(ages.add(41, day(52)).0);
+    assert_eq!(counted(&ages), [(52, 41)]);
 }
 
 #[test]
