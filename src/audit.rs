@@ -29,7 +29,7 @@ use judge::{Rules, judge};
 
 use crate::artifact::Kind;
 use crate::fault::Fault;
-use crate::finding::{Code, Finding, Misbehaviour, Place, Report};
+use crate::finding::{Code, Finding, Misbehaviour, Place, Report, Unaudited};
 use crate::gosum::AnyHash;
 use crate::module::{ModuleVersion, Patterns};
 use crate::policy::{Age, Decision, Denial, Facts, Policy};
@@ -44,6 +44,8 @@ pub enum Entry {
     Named(NamedAt),
     /// Something that is wrong whatever the database says.
     Finding(Finding),
+    /// Something that cannot be checked whatever the database says.
+    Unchecked(Unaudited),
 }
 
 /// A hash of one file of a module version, and where it stands.
@@ -94,7 +96,7 @@ impl Audit {
         let asked = entries.iter().filter_map(|entry| match entry {
             Entry::Hash(at) => rules.is_asked(at).then_some(&at.module),
             Entry::Named(at) => Some(&at.module),
-            Entry::Finding(_) => None,
+            Entry::Finding(_) | Entry::Unchecked(_) => None,
         });
         asked.filter(|module| seen.insert(*module)).cloned().collect()
     }

@@ -83,6 +83,8 @@ mod gate_ways;
 mod go_command;
 #[path = "end_to_end/hostile_archives.rs"]
 mod hostile_archives;
+#[path = "end_to_end/hostile_zips.rs"]
+mod hostile_zips;
 #[path = "end_to_end/hosts.rs"]
 mod hosts;
 #[path = "end_to_end/hot.rs"]
@@ -160,6 +162,7 @@ fn main() {
     trials.extend(ahead::trials());
     trials.extend(carried::trials());
     trials.extend(hostile_archives::trials());
+    trials.extend(hostile_zips::trials());
     trials.extend(private::trials());
     trials.extend(logins::trials());
     trials.extend(zips::trials());

@@ -54,6 +54,10 @@ pub(super) fn judge(
                 report.findings.push(finding.clone());
                 continue;
             }
+            Entry::Unchecked(line) => {
+                report.unchecked.push(line.clone());
+                continue;
+            }
         };
         let earlier = *first.entry((&at.module, at.kind)).or_insert(at);
         let other_file = earlier.place.file != at.place.file;
