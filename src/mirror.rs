@@ -21,6 +21,7 @@ mod handle;
 mod hash;
 mod here;
 mod hot;
+mod info;
 mod listed;
 mod newest;
 mod not_yet;

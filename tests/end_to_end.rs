@@ -53,6 +53,8 @@ mod doctor;
 mod doors;
 #[path = "end_to_end/fixture.rs"]
 mod fixture;
+#[path = "end_to_end/foreign.rs"]
+mod foreign;
 #[path = "end_to_end/gate.rs"]
 mod gate;
 #[path = "end_to_end/gate_attack.rs"]
@@ -163,6 +165,7 @@ fn main() {
     trials.extend(carried::trials());
     trials.extend(hostile_archives::trials());
     trials.extend(hostile_zips::trials());
+    trials.extend(foreign::trials());
     trials.extend(private::trials());
     trials.extend(logins::trials());
     trials.extend(zips::trials());

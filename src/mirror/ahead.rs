@@ -55,7 +55,7 @@ impl Pipeline {
         if artifact.kind == Kind::Info {
             let was_here = self.kept_info(artifact).await?.is_some();
             let info = self.shared.advisories.info(self, artifact).await?;
-            return Ok(Ahead { h1: None, bytes: info.len() as u64, was_here });
+            return Ok(Ahead { h1: None, bytes: info.body.len() as u64, was_here });
         }
         let released = self.release(artifact).await?;
         let was_here = &*released.source == OWN_DISK;
