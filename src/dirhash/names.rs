@@ -220,17 +220,17 @@ mod tests {
             names.extend(elements.iter().map(|two| format!("{one}/{two}")));
         }
         names.extend(["a/a/a", "a/A/a", "a/a/A", "A/a/"].map(str::to_owned));
-        let (mut collided, mut fine) = (0, 0);
+        let (mut bad, mut fine) = (0, 0);
         for one in &names {
             for two in &names {
                 for three in &names {
                     let three = [one.as_str(), two, three];
                     let collides = check_together(three.into_iter()).is_err();
                     assert_eq!(collides, collides_when_noted(&three), "{three:?}");
-                    if collides { collided += 1 } else { fine += 1 }
+                    if collides { bad += 1 } else { fine += 1 }
                 }
             }
         }
-        assert!(collided > 1000 && fine > 1000, "{collided} {fine}");
+        assert!(bad > 1000 && fine > 1000, "{bad} {fine}");
     }
 }

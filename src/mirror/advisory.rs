@@ -152,10 +152,10 @@ pub(super) fn stored_info(store: &Store, artifact: &Artifact) -> Result<Option<B
         .map_err(|cause| MirrorError::Read { artifact: Box::new(artifact.clone()), cause })?;
     let info = Info::read(&body).ok().filter(|info| info.version == artifact.module.version);
     let text = info.map(|info| info.text());
-    if let Some(text) = text.as_ref().filter(|text| **text != body) {
-        if let Err(error) = keep_info(store, artifact, text) {
-            tracing::debug!(%artifact, %error, "the kept .info was not written anew");
-        }
+    if let Some(text) = text.as_ref().filter(|text| **text != body)
+        && let Err(error) = keep_info(store, artifact, text)
+    {
+        tracing::debug!(%artifact, %error, "the kept .info was not written anew");
     }
     Ok(text)
 }

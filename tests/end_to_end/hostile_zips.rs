@@ -90,7 +90,7 @@ impl Zip {
         let mut end = b"PK\x06\x06".to_vec();
         end.extend(44_u64.to_le_bytes());
         end.extend([45, 0, 45, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-        [self.entries, self.entries, length, offset].iter().for_each(|value| end.extend(value.to_le_bytes()));
+        end.extend([self.entries, self.entries, length, offset].into_iter().flat_map(u64::to_le_bytes));
         end.extend(b"PK\x06\x07\0\0\0\0");
         end.extend(start.to_le_bytes());
         end.extend(1_u32.to_le_bytes());
