@@ -45,7 +45,7 @@ pub enum Entry {
     Named(NamedAt),
     /// Something that is wrong whatever the database says.
     Finding(Finding),
-    /// Something that nobody looks at, and why.
+    /// Something that cannot be checked whatever the database says.
     Unchecked(Unaudited),
 }
 

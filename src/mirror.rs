@@ -23,6 +23,7 @@ mod hash;
 mod here;
 mod host;
 mod hot;
+mod info;
 mod listed;
 mod newest;
 mod not_yet;

@@ -59,6 +59,8 @@ mod doctor;
 mod doors;
 #[path = "end_to_end/fixture.rs"]
 mod fixture;
+#[path = "end_to_end/foreign.rs"]
+mod foreign;
 #[path = "end_to_end/full_disk.rs"]
 mod full_disk;
 #[path = "end_to_end/gate.rs"]
@@ -93,6 +95,8 @@ mod go_command;
 mod host_names;
 #[path = "end_to_end/hostile_archives.rs"]
 mod hostile_archives;
+#[path = "end_to_end/hostile_zips.rs"]
+mod hostile_zips;
 #[path = "end_to_end/hosts.rs"]
 mod hosts;
 #[path = "end_to_end/hot.rs"]
@@ -171,6 +175,8 @@ fn main() {
     trials.extend(ahead::trials());
     trials.extend(carried::trials());
     trials.extend(hostile_archives::trials());
+    trials.extend(hostile_zips::trials());
+    trials.extend(foreign::trials());
     trials.extend(private::trials());
     trials.extend(logins::trials());
     trials.extend(zips::trials());

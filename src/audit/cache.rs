@@ -14,9 +14,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Entry, HashAt};
 use crate::artifact::Kind;
-use crate::dirhash::{H1, ZipLimits, hash_dir, hash_go_mod, hash_module_zip};
+use crate::dirhash::{H1, ZipError, ZipLimits, hash_dir, hash_go_mod, hash_module_zip};
 use crate::fault::in_full;
-use crate::finding::{Code, Finding, Place};
+use crate::finding::{Code, Finding, Place, Unaudited};
 use crate::gate::of_toolchain;
 use crate::gosum::AnyHash;
 use crate::module::{ModulePath, ModuleVersion, Version};
@@ -173,7 +173,10 @@ fn entry(cached: &Cached, goroots: &[PathBuf]) -> Option<Entry> {
     match hash(cached) {
         Ok(h1) if kind == Kind::Zip && of_toolchain(goroots, &cached.module) == Some(h1) => None,
         Ok(h1) => Some(Entry::Hash(HashAt { place, module: cached.module.clone(), kind, hash: AnyHash::H1(h1) })),
-        Err(why) => Some(Entry::Finding(Finding {
+        Err(Flaw::OverBound(reason)) => {
+            Some(Entry::Unchecked(Unaudited { place, module: cached.module.to_string(), reason }))
+        }
+        Err(Flaw::Wrong(why)) => Some(Entry::Finding(Finding {
             place: Some(place),
             module: Some(cached.module.to_string()),
             message: format!("cannot be hashed: {why}"),
@@ -182,25 +185,42 @@ fn entry(cached: &Cached, goroots: &[PathBuf]) -> Option<Entry> {
     }
 }
 
-fn hash(cached: &Cached) -> Result<H1, String> {
+/// Why something has no hash.
+enum Flaw {
+    /// It is not what `go` makes.
+    Wrong(String),
+    /// A zip over a bound that `go` does not have.
+    OverBound(String),
+}
+
+impl From<String> for Flaw {
+    fn from(why: String) -> Self {
+        Self::Wrong(why)
+    }
+}
+
+impl From<ZipError> for Flaw {
+    fn from(error: ZipError) -> Self {
+        if error.is_over_bound() { Self::OverBound(in_full(&error)) } else { Self::Wrong(in_full(&error)) }
+    }
+}
+
+fn hash(cached: &Cached) -> Result<H1, Flaw> {
     let open = || -> Result<File, String> {
         let opened = open_regular(&cached.path).map_err(|error| error.to_string())?;
         opened.ok_or_else(|| "it is not a regular file, and go makes no others: remove it".to_owned())
     };
     match cached.content {
-        Content::Zip => {
-            let report = hash_module_zip(&open()?, &cached.module, &ZipLimits::default());
-            report.map(|report| report.h1).map_err(|error| in_full(&error))
-        }
+        Content::Zip => Ok(hash_module_zip(&open()?, &cached.module, &ZipLimits::default())?.h1),
         Content::GoMod => {
             let mut bytes = Vec::new();
             open()?.take(MAX_GO_MOD + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
             if bytes.len() as u64 > MAX_GO_MOD {
-                Err("larger than a go.mod may be".to_owned())
+                Err(Flaw::Wrong("larger than a go.mod may be".to_owned()))
             } else {
                 Ok(hash_go_mod(&bytes))
             }
         }
-        Content::Unpacked => hash_dir(&cached.path, &cached.module.to_string()).map_err(|error| in_full(&error)),
+        Content::Unpacked => hash_dir(&cached.path, &cached.module.to_string()).map_err(|error| in_full(&error).into()),
     }
 }

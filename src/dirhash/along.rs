@@ -6,22 +6,22 @@
 //! if that entry is those bytes, packed in that way, with that length and checksum. Everything else is hashed from the
 //! file as if nobody had read along.
 
-use std::collections::HashMap;
-
 use crc32fast::Hasher as Crc32;
 use flate2::{Decompress, FlushDecompress, Status};
 use sha2::{Digest, Sha256};
 
-use super::directory::{DESCRIPTOR, Entry, FLAG_DESCRIPTOR, Fields, LOCAL, LOCAL_LEN, Method};
+use super::directory::{DESCRIPTOR, Entry, FLAG_DESCRIPTOR, Fields, LOCAL, LOCAL_LEN, MAX_ENTRIES, Method};
 use super::zip::{PIECE, ZipLimits};
 
-/// Notes are about 100 bytes each. The largest module zips known have about 50,000 entries.
-const MAX_NOTES: usize = 200_000;
+/// Notes are 64 bytes each. A zip with more entries is not read at all.
+#[expect(clippy::cast_possible_truncation, reason = "it is 200,000")]
+const MAX_NOTES: usize = MAX_ENTRIES as usize;
 
 /// Reads a zip along, from its first byte.
 #[derive(Debug)]
 pub struct ReadAlong {
-    notes: HashMap<u64, Note>,
+    /// In the order of the file.
+    notes: Vec<Note>,
     /// Bytes that have come.
     at: u64,
     /// A header, or a descriptor, that has not come whole.
@@ -36,6 +36,7 @@ pub struct ReadAlong {
 /// The hash of the data that starts at some place, and what it is the hash of.
 #[derive(Clone, Copy, Debug)]
 struct Note {
+    start: u64,
     method: Method,
     packed: u64,
     unpacked: u64,
@@ -72,7 +73,7 @@ impl ReadAlong {
     /// Before the first byte.
     pub fn new(limits: &ZipLimits) -> Self {
         Self {
-            notes: HashMap::new(),
+            notes: Vec::new(),
             at: 0,
             part: Vec::new(),
             state: State::Header,
@@ -97,7 +98,8 @@ impl ReadAlong {
 
     /// The hash of an entry of the directory, if its very bytes were read along.
     pub(super) fn sha256(&self, entry: &Entry) -> Option<[u8; 32]> {
-        let note = self.notes.get(&entry.data)?;
+        let nth = self.notes.binary_search_by_key(&entry.data, |note| note.start).ok()?;
+        let note = self.notes.get(nth)?;
         let same = note.method == entry.method
             && (note.packed, note.unpacked, note.crc) == (entry.packed, entry.unpacked, entry.crc);
         same.then_some(note.sha256)
@@ -141,7 +143,9 @@ impl ReadAlong {
             return rest;
         }
         self.part.clear();
-        self.inflate.reset(false);
+        if method == Method::Deflate {
+            self.inflate.reset(false);
+        }
         let (hash, crc, stored) = (Sha256::new(), Crc32::new(), packed.into());
         let passing = Passing { start: self.at, method, described, stored, hash, crc, unpacked: 0 };
         self.state = State::Data(passing);
@@ -193,14 +197,14 @@ impl ReadAlong {
         if passing.described {
             self.state = State::Descriptor;
         }
-        let note = Note {
+        self.notes.push(Note {
+            start: passing.start,
             method: passing.method,
             packed: self.at - passing.start,
             unpacked: passing.unpacked,
             crc: passing.crc.finalize(),
             sha256: passing.hash.finalize().into(),
-        };
-        self.notes.insert(passing.start, note);
+        });
     }
 
     /// A descriptor has 16 bytes, or 12 without its signature; what is too much belongs to the next header.

@@ -9,10 +9,10 @@
 //! at the end, gaps, overlaps, encryption and other methods than stored and deflate are refused.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, BufReader, Read};
 use std::os::unix::fs::FileExt;
 
-use super::names::NameError;
+use super::names::{self, NameError};
 
 pub(super) const LOCAL: u32 = 0x0403_4b50;
 const CENTRAL: u32 = 0x0201_4b50;
@@ -27,8 +27,17 @@ const END_LEN: usize = 22;
 const END64_LEN: usize = 56;
 const LOCATOR64_LEN: usize = 20;
 
-/// 64 MiB hold half a million entries; the largest module zips known have about 50,000.
+/// The largest module zips known have about 50,000 files. With 200,000 a zip costs 26 MB and half a second.
+pub(super) const MAX_ENTRIES: u64 = 200_000;
+/// All names together. In the largest module zips known a name has 130 bytes: 50,000 of them are 6.5 MB.
+const MAX_NAMES: u64 = 16 << 20;
+/// Records of [`MAX_ENTRIES`] with all their names are 26 MB; the rest is room for extra fields, which `go` does not write.
 const MAX_DIRECTORY: u64 = 64 << 20;
+/// For the test that compares them with the page that states them.
+#[cfg(test)]
+pub(super) const BOUNDS: [u64; 3] = [MAX_ENTRIES, MAX_NAMES, MAX_DIRECTORY];
+/// One read of the directory.
+const PIECE: usize = 64 << 10;
 
 pub(super) const FLAG_DESCRIPTOR: u16 = 1 << 3;
 /// Deflate's level hints (bits 1 and 2), a descriptor behind the data (3), UTF-8 names (11). Nothing else is understood.
@@ -41,18 +50,40 @@ pub(super) enum Method {
     Deflate,
 }
 
+/// The entries in the order of the file, and their names one behind the other: an entry costs 48 bytes and its name.
+#[derive(Debug, Default)]
+pub(super) struct Directory {
+    pub(super) entries: Vec<Entry>,
+    names: String,
+}
+
 /// An entry: where its data lies and what it must turn out to be.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
-    pub(super) name: String,
+    /// Where its name begins in the names of the directory.
+    name: u32,
+    name_len: u16,
     pub(super) method: Method,
     pub(super) crc: u32,
     pub(super) packed: u64,
     pub(super) unpacked: u64,
     /// Offset of the data in the file.
     pub(super) data: u64,
-    header: u64,
+    header: u32,
     flags: u16,
+}
+
+impl Directory {
+    /// The name of one of its entries.
+    pub(super) fn name(&self, entry: &Entry) -> &str {
+        let start = entry.name as usize;
+        &self.names[start..start + usize::from(entry.name_len)]
+    }
+
+    /// All names, in the order of the entries.
+    pub(super) fn names(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
+        self.entries.iter().map(|entry| self.name(entry))
+    }
 }
 
 /// Why a zip is refused.
@@ -112,6 +143,30 @@ pub enum ZipError {
     /// Nothing in it.
     #[error("it has no files")]
     Empty,
+    /// Over a bound that `go` does not have. Whether it has the right hash is not known.
+    #[error(
+        "{what}: expected at most {limit}, found {found}. sumgate does not read such a zip, although `go` may \
+         (docs/refused.md)"
+    )]
+    OverBound {
+        /// Of what there is too much.
+        what: &'static str,
+        /// The bound.
+        limit: u64,
+        /// What was found.
+        found: u64,
+    },
+}
+
+impl ZipError {
+    /// Whether the zip may be right: nothing is wrong with it but that it is over a bound.
+    pub fn is_over_bound(&self) -> bool {
+        matches!(self, Self::OverBound { .. })
+    }
+}
+
+fn within(what: &'static str, limit: u64, found: u64) -> Result<(), ZipError> {
+    if found > limit { Err(ZipError::OverBound { what, limit, found }) } else { Ok(()) }
 }
 
 /// Little-endian fields of a record, from left to right.
@@ -148,32 +203,54 @@ struct Place {
 }
 
 /// Reads the directory of `file`, which has `length` bytes, and checks the layout of all of it.
-pub(super) fn read(file: &File, length: u64) -> Result<Vec<Entry>, ZipError> {
+pub(super) fn read(file: &File, length: u64) -> Result<Directory, ZipError> {
     let place = end_record(file, length)?;
-    if place.length > MAX_DIRECTORY {
-        return Err(ZipError::TooLarge { what: "the directory".to_owned(), limit: MAX_DIRECTORY });
-    }
-    let mut directory = vec![0; usize::try_from(place.length).map_err(|_| ZipError::NoEnd)?];
-    file.read_exact_at(&mut directory, place.offset)?;
-    let mut entries = Vec::new();
-    let mut rest = &directory[..];
-    while !rest.is_empty() {
-        let (entry, behind) = central_entry(rest)?;
-        entries.push(entry);
-        rest = behind;
-    }
-    if entries.len() as u64 != place.entries {
-        return Err(ZipError::BadDirectory("it has another number of entries than the end record says"));
-    }
-    entries.sort_unstable_by_key(|entry| entry.header);
-    let mut at = 0;
-    for entry in &mut entries {
-        at = local_part(file, entry, at, place.offset)?;
+    within("files in the zip", MAX_ENTRIES, place.entries)?;
+    within("bytes in its directory", MAX_DIRECTORY, place.length)?;
+    let mut directory = central_entries(file, &place)?;
+    directory.entries.sort_unstable_by_key(|entry| entry.header);
+    let (names, mut at, mut bytes) = (&directory.names, 0, Vec::new());
+    for entry in &mut directory.entries {
+        let name = &names[entry.name as usize..][..usize::from(entry.name_len)];
+        at = local_part(file, entry, name, at, place.offset, &mut bytes)?;
     }
     if at != place.offset {
         return Err(ZipError::NotContiguous(place.offset));
     }
-    Ok(entries)
+    Ok(directory)
+}
+
+/// Reads the central entries piece by piece: of extra fields and comments nothing is kept.
+fn central_entries(file: &File, place: &Place) -> Result<Directory, ZipError> {
+    let other_number = ZipError::BadDirectory("it has another number of entries than the end record says");
+    let mut reader = BufReader::with_capacity(PIECE, At { file, at: place.offset });
+    let mut left = place.length;
+    let mut directory = Directory::default();
+    // What the end record says is no more than MAX_ENTRIES, and no more than there is room for.
+    let expected = place.entries.min(place.length / CENTRAL_LEN as u64);
+    directory.entries.reserve_exact(usize::try_from(expected).unwrap_or(0));
+    while left > 0 {
+        if directory.entries.len() as u64 == place.entries {
+            return Err(other_number);
+        }
+        let entry = central_entry(&mut reader, &mut left, &mut directory.names)?;
+        directory.entries.push(entry);
+    }
+    if directory.entries.len() as u64 == place.entries { Ok(directory) } else { Err(other_number) }
+}
+
+/// A file from some place on.
+struct At<'f> {
+    file: &'f File,
+    at: u64,
+}
+
+impl Read for At<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(buffer, self.at)?;
+        self.at += read as u64;
+        Ok(read)
+    }
 }
 
 fn end_record(file: &File, length: u64) -> Result<Place, ZipError> {
@@ -225,10 +302,14 @@ fn end_record_64(file: &File, at: u64) -> Result<(Place, u64), ZipError> {
     Ok((Place { offset, length, entries }, start))
 }
 
-fn central_entry(bytes: &[u8]) -> Result<(Entry, &[u8]), ZipError> {
+/// Reads the next central entry, of which there are `left` bytes at most, and adds its name to `names`.
+fn central_entry(reader: &mut impl Read, left: &mut u64, names: &mut String) -> Result<Entry, ZipError> {
     let bad = ZipError::BadDirectory;
-    let (record, rest) = bytes.split_at_checked(CENTRAL_LEN).ok_or(bad("it is cut off"))?;
-    let mut fields = Fields(record);
+    let mut take = |length: u64| left.checked_sub(length).map(|rest| *left = rest).ok_or(bad("it is cut off"));
+    let mut record = [0; CENTRAL_LEN];
+    take(CENTRAL_LEN as u64)?;
+    reader.read_exact(&mut record)?;
+    let mut fields = Fields(&record);
     if fields.u32() != CENTRAL {
         return Err(bad("an entry does not begin where it should"));
     }
@@ -236,56 +317,80 @@ fn central_entry(bytes: &[u8]) -> Result<(Entry, &[u8]), ZipError> {
     let (flags, method) = (fields.u16(), fields.u16());
     let _time = fields.u32();
     let (crc, packed, unpacked) = (fields.u32(), fields.u32(), fields.u32());
-    let (name, extra, comment) = (fields.u16(), fields.u16(), fields.u16());
+    let (name_len, extra, comment) = (fields.u16(), fields.u16(), fields.u16());
     let disk = fields.u16();
     let _attributes = (fields.u16(), fields.u32());
     let header = fields.u32();
     if disk != 0 {
         return Err(ZipError::ManyDisks);
     }
-    let behind = usize::from(name) + usize::from(extra) + usize::from(comment);
-    let (variable, rest) = rest.split_at_checked(behind).ok_or(bad("it is cut off"))?;
-    let name = std::str::from_utf8(&variable[..usize::from(name)]).map_err(|_| bad("a name is not UTF-8"))?;
-    let name = name.to_owned();
+    let skipped = u64::from(extra) + u64::from(comment);
+    take(u64::from(name_len) + skipped)?;
+    let start = names.len();
+    let name = read_name(reader, name_len, names)?;
+    if skipped > 0 {
+        io::copy(&mut reader.take(skipped), &mut io::sink())?;
+    }
     if packed == u32::MAX || unpacked == u32::MAX || header == u32::MAX {
         return Err(bad("an entry has zip64 sizes, which no module zip needs"));
     }
     let how = match method {
-        0 => Method::Stored,
-        8 => Method::Deflate,
-        _ => {
-            return Err(ZipError::UnknownPacking { name, flags, method });
-        }
+        0 => Some(Method::Stored),
+        8 => Some(Method::Deflate),
+        _ => None,
     };
-    if flags & !KNOWN_FLAGS != 0 {
-        return Err(ZipError::UnknownPacking { name, flags, method });
-    }
-    let (packed, unpacked, header) = (packed.into(), unpacked.into(), header.into());
-    Ok((Entry { name, method: how, crc, packed, unpacked, data: 0, header, flags }, rest))
+    let Some(how) = how.filter(|_| flags & !KNOWN_FLAGS == 0) else {
+        return Err(ZipError::UnknownPacking { name: name.to_owned(), flags, method });
+    };
+    let (packed, unpacked) = (packed.into(), unpacked.into());
+    // The names are bounded far below 4 GiB.
+    let start = u32::try_from(start).map_err(|_| bad("its names are too long"))?;
+    Ok(Entry { name: start, name_len, method: how, crc, packed, unpacked, data: 0, header, flags })
+}
+
+/// Reads a name behind the others, if it is within the bounds.
+fn read_name<'n>(reader: &mut impl Read, length: u16, names: &'n mut String) -> Result<&'n str, ZipError> {
+    within("bytes in a file name", names::MAX_NAME as u64, length.into())?;
+    within("bytes in all file names", MAX_NAMES, names.len() as u64 + u64::from(length))?;
+    let mut bytes = [0; names::MAX_NAME];
+    let bytes = &mut bytes[..usize::from(length)];
+    reader.read_exact(bytes)?;
+    let name = std::str::from_utf8(bytes).map_err(|_| ZipError::BadDirectory("a name is not UTF-8"))?;
+    let longest = name.split('/').map(str::len).max().unwrap_or_default();
+    within("bytes in an element of a file name", names::MAX_ELEMENT as u64, longest as u64)?;
+    let start = names.len();
+    names.push_str(name);
+    Ok(&names[start..])
 }
 
 /// Checks that the entry's own part begins at `at` and agrees with the directory. Returns where it ends.
-fn local_part(file: &File, entry: &mut Entry, at: u64, directory: u64) -> Result<u64, ZipError> {
-    if entry.header != at {
-        return Err(ZipError::NotContiguous(entry.header));
+fn local_part(
+    file: &File,
+    entry: &mut Entry,
+    name: &str,
+    at: u64,
+    directory: u64,
+    bytes: &mut Vec<u8>,
+) -> Result<u64, ZipError> {
+    if u64::from(entry.header) != at {
+        return Err(ZipError::NotContiguous(entry.header.into()));
     }
-    let disagree = || ZipError::HeadersDisagree(entry.name.clone());
-    let name_len = entry.name.len();
-    let mut bytes = vec![0; LOCAL_LEN + name_len];
+    let disagree = || ZipError::HeadersDisagree(name.to_owned());
+    bytes.resize(LOCAL_LEN + name.len(), 0);
     if at + bytes.len() as u64 > directory {
         return Err(ZipError::NotContiguous(directory));
     }
-    file.read_exact_at(&mut bytes, at)?;
-    let mut fields = Fields(&bytes);
+    file.read_exact_at(bytes, at)?;
+    let mut fields = Fields(bytes);
     let signature = fields.u32();
     let _version = fields.u16();
     let (flags, method) = (fields.u16(), fields.u16());
     let _time = fields.u32();
     let sizes = (fields.u32(), u64::from(fields.u32()), u64::from(fields.u32()));
-    let (name, extra) = (usize::from(fields.u16()), u64::from(fields.u16()));
+    let (name_len, extra) = (usize::from(fields.u16()), u64::from(fields.u16()));
     let expected_method = if entry.method == Method::Stored { 0 } else { 8 };
     let same = signature == LOCAL && flags == entry.flags && method == expected_method;
-    if !same || name != name_len || bytes[LOCAL_LEN..] != *entry.name.as_bytes() {
+    if !same || name_len != name.len() || bytes[LOCAL_LEN..] != *name.as_bytes() {
         return Err(disagree());
     }
     let described = entry.flags & FLAG_DESCRIPTOR != 0;
@@ -299,11 +404,14 @@ fn local_part(file: &File, entry: &mut Entry, at: u64, directory: u64) -> Result
     if end > directory {
         return Err(ZipError::NotContiguous(directory));
     }
-    if described { descriptor(file, entry, end, directory) } else { Ok(end) }
+    if !described {
+        return Ok(end);
+    }
+    descriptor(file, entry, end, directory)?.ok_or_else(disagree)
 }
 
-/// The descriptor behind the data, with or without its signature. Returns where it ends.
-fn descriptor(file: &File, entry: &Entry, at: u64, directory: u64) -> Result<u64, ZipError> {
+/// The descriptor behind the data, with or without its signature. Returns where it ends, if it says what the directory says.
+fn descriptor(file: &File, entry: &Entry, at: u64, directory: u64) -> io::Result<Option<u64>> {
     let room = usize::try_from((directory - at).min(16)).unwrap_or(0);
     let mut bytes = [0; 16];
     file.read_exact_at(&mut bytes[..room], at)?;
@@ -311,10 +419,10 @@ fn descriptor(file: &File, entry: &Entry, at: u64, directory: u64) -> Result<u64
     let central = (entry.crc, entry.packed, entry.unpacked);
     let signed = Fields(&bytes).u32() == DESCRIPTOR;
     if room == 16 && signed && values(Fields(&bytes[4..])) == central {
-        Ok(at + 16)
+        Ok(Some(at + 16))
     } else if room >= 12 && values(Fields(&bytes)) == central {
-        Ok(at + 12)
+        Ok(Some(at + 12))
     } else {
-        Err(ZipError::HeadersDisagree(entry.name.clone()))
+        Ok(None)
     }
 }

@@ -57,16 +57,21 @@ impl FileList {
     /// The h1 of the list.
     pub fn h1(mut self) -> H1 {
         self.files.sort_unstable();
-        let mut hash = Sha256::new();
-        let mut line = String::new();
-        for (name, sha256) in &self.files {
-            line.clear();
-            // Writing to a string cannot fail.
-            let _ = writeln!(line, "{}  {name}", hex::encode(sha256));
-            hash.update(&line);
-        }
-        H1(hash.finalize().into())
+        h1_of_sorted(self.files.iter().map(|(name, sha256)| (name.as_str(), sha256)))
     }
+}
+
+/// The h1 of files that come in the bytewise order of their names.
+pub(super) fn h1_of_sorted<'f>(files: impl Iterator<Item = (&'f str, &'f [u8; 32])>) -> H1 {
+    let mut hash = Sha256::new();
+    let mut line = String::new();
+    for (name, sha256) in files {
+        line.clear();
+        // Writing to a string cannot fail.
+        let _ = writeln!(line, "{}  {name}", hex::encode(sha256));
+        hash.update(&line);
+    }
+    H1(hash.finalize().into())
 }
 
 /// The h1 of a go.mod file.

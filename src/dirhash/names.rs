@@ -1,7 +1,5 @@
 //! What the files of a module may be called (`module.CheckFilePath` and `zip.CheckZip` of `golang.org/x/mod`).
 
-use std::collections::{HashMap, HashSet};
-
 /// Why a name is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -28,14 +26,10 @@ pub enum NameError {
     StrayGoMod(String),
 }
 
-/// The names of one zip.
-#[derive(Debug, Default)]
-pub(super) struct Names {
-    /// Case-folded name → name, and whether it is a folder.
-    seen: HashMap<String, (String, bool)>,
-    /// The names as stored.
-    stored: HashSet<String>,
-}
+/// Longest stored name, in bytes: PATH_MAX of Linux.
+pub(super) const MAX_NAME: usize = 4096;
+/// Longest element, in bytes: NAME_MAX of nearly every file system.
+pub(super) const MAX_ELEMENT: usize = 255;
 
 /// Punctuation that file names may have; the rest of ASCII means something to some shell or file system.
 const PUNCTUATION: &str = "!#$%&()+,-.=@[]^_{}~ ";
@@ -44,49 +38,79 @@ const DEVICES: [&str; 22] = [
     "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9",
 ];
 
-impl Names {
-    /// Checks a stored name against the rules and against all earlier ones. Returns the part behind `prefix`.
-    pub(super) fn take<'n>(&mut self, stored: &'n str, prefix: &str) -> Result<&'n str, NameError> {
-        let name = stored.strip_prefix(prefix).ok_or_else(|| NameError::OtherModule(stored.to_owned()))?;
-        let (name, is_dir) = name.strip_suffix('/').map_or((name, false), |name| (name, true));
-        if let Some(why) = flaw(name) {
-            return Err(NameError::Bad { name: stored.to_owned(), why });
-        }
-        if !self.stored.insert(stored.to_owned()) {
-            return Err(NameError::Twice(stored.to_owned()));
-        }
-        self.note(name, is_dir)?;
-        let mut above = name;
-        while let Some((folder, _)) = above.rsplit_once('/') {
-            if !self.note(folder, true)? {
-                break;
-            }
-            above = folder;
-        }
-        let base = name.rsplit('/').next().unwrap_or(name);
-        if !is_dir && base.eq_ignore_ascii_case("go.mod") && name != "go.mod" {
-            return Err(NameError::StrayGoMod(stored.to_owned()));
-        }
-        Ok(name)
+/// Checks a stored name by itself. Returns the part behind `prefix`.
+pub(super) fn check<'n>(stored: &'n str, prefix: &str) -> Result<&'n str, NameError> {
+    let name = stored.strip_prefix(prefix).ok_or_else(|| NameError::OtherModule(stored.to_owned()))?;
+    let (name, is_dir) = name.strip_suffix('/').map_or((name, false), |name| (name, true));
+    if let Some(why) = flaw(name) {
+        return Err(NameError::Bad { name: stored.to_owned(), why });
     }
+    let base = name.rsplit('/').next().unwrap_or(name);
+    if !is_dir && base.eq_ignore_ascii_case("go.mod") && name != "go.mod" {
+        return Err(NameError::StrayGoMod(stored.to_owned()));
+    }
+    Ok(name)
+}
 
-    /// Notes a name; `false` says that it was noted before, as the same folder.
-    fn note(&mut self, name: &str, is_dir: bool) -> Result<bool, NameError> {
-        let folded: String = name.chars().map(fold).collect();
-        match self.seen.get(&folded) {
-            None => {
-                self.seen.insert(folded, (name.to_owned(), is_dir));
-                Ok(true)
-            }
-            Some((other, _)) if other != name => Err(NameError::CaseCollision(other.clone(), name.to_owned())),
-            Some((_, true)) if is_dir => Ok(false),
-            Some(_) => Err(NameError::Twice(name.to_owned())),
-        }
+/// A name beside its folded form.
+struct Noted<'n> {
+    /// Without the `/` at the end of a folder.
+    name: &'n str,
+    is_dir: bool,
+    /// Where its folded form stands among all.
+    start: u32,
+    end: u32,
+}
+
+/// Checks names, each of which is well formed by itself, against each other.
+///
+/// They are sorted by their folded elements. Then all below one folder, however its name is written, stand together, and a
+/// file stands directly before what is below it; so where any two names collide, two neighbours do. No folder is noted
+/// anywhere: what this needs is the names once more, folded, and 32 bytes for each.
+pub(super) fn check_together<'n>(names: impl ExactSizeIterator<Item = &'n str> + Clone) -> Result<(), NameError> {
+    let mut folded = String::with_capacity(names.clone().map(str::len).sum());
+    let mut sorted = Vec::with_capacity(names.len());
+    for stored in names {
+        let (name, is_dir) = stored.strip_suffix('/').map_or((stored, false), |name| (name, true));
+        let start = position(&folded);
+        folded.extend(name.chars().map(|c| if c == '/' { BETWEEN } else { fold(c) }));
+        sorted.push(Noted { name, is_dir, start, end: position(&folded) });
     }
+    let folded = |noted: &Noted<'n>| &folded[noted.start as usize..noted.end as usize];
+    sorted.sort_unstable_by(|a, b| (folded(a), a.name).cmp(&(folded(b), b.name)));
+    sorted.windows(2).try_for_each(|two| match two {
+        [a, b] => check_neighbours((a, folded(a)), (b, folded(b))),
+        _ => Ok(()),
+    })
+}
+
+/// Between folded elements: less than any character of a name.
+const BETWEEN: char = '\0';
+
+/// All names are bounded far below 4 GiB (`directory`).
+fn position(folded: &str) -> u32 {
+    u32::try_from(folded.len()).unwrap_or(u32::MAX)
+}
+
+fn check_neighbours((a, a_folded): (&Noted<'_>, &str), (b, b_folded): (&Noted<'_>, &str)) -> Result<(), NameError> {
+    let elements = |noted: &Noted<'_>| noted.name.split('/').count();
+    let shared = a_folded.split(BETWEEN).zip(b_folded.split(BETWEEN)).take_while(|(a, b)| a == b).count();
+    let pairs = a.name.split('/').zip(b.name.split('/')).take(shared);
+    if let Some(differing) = pairs.clone().position(|(a, b)| a != b) {
+        let folder = |noted: &Noted<'_>| noted.name.split('/').take(differing + 1).collect::<Vec<_>>().join("/");
+        return Err(NameError::CaseCollision(folder(a), folder(b)));
+    }
+    // The shorter one is first.
+    let is_above = shared == elements(a);
+    let is_same = is_above && shared == elements(b);
+    if is_same || (is_above && !a.is_dir) { Err(NameError::Twice(b.name.to_owned())) } else { Ok(()) }
 }
 
 /// One character for all that differ in case only, where that is one character.
 fn fold(c: char) -> char {
+    if c.is_ascii() {
+        return c.to_ascii_lowercase();
+    }
     let single = |mut mapped: std::iter::Fuse<std::char::ToLowercase>| match (mapped.next(), mapped.next()) {
         (Some(c), None) => Some(c),
         _ => None,
@@ -123,8 +147,8 @@ mod tests {
     use super::*;
 
     fn take_all(names: &[&str]) -> Result<(), NameError> {
-        let mut taken = Names::default();
-        names.iter().try_for_each(|name| taken.take(name, "m@v1/").map(|_| ()))
+        names.iter().try_for_each(|name| check(name, "m@v1/").map(|_| ()))?;
+        check_together(names.iter().copied())
     }
 
     #[test]
@@ -162,5 +186,51 @@ mod tests {
         assert!(matches!(bad(&["m@v1/ſ", "m@v1/S"]), Some(NameError::CaseCollision(..))));
         assert!(matches!(bad(&["m@v1/Go.mod"]), Some(NameError::StrayGoMod(_))));
         assert!(matches!(bad(&["m@v1/sub/go.mod"]), Some(NameError::StrayGoMod(_))));
+    }
+
+    /// The same by noting each name and each folder, however many there are.
+    fn collides_when_noted(names: &[&str]) -> bool {
+        let mut noted = std::collections::HashMap::new();
+        let mut note = |name: &str, is_dir: bool, is_above: bool| {
+            let folded: String = name.chars().map(fold).collect();
+            let new = (name.to_owned(), is_dir, is_above);
+            match noted.get(&folded).cloned() {
+                None => noted.insert(folded, new).is_some(),
+                Some((other, other_is_dir, _)) if other != name || !is_dir || !other_is_dir => true,
+                // A folder may be named once by itself.
+                Some((.., other_is_above)) if !is_above && !other_is_above => true,
+                Some((.., other_is_above)) => {
+                    noted.insert(folded, (name.to_owned(), true, is_above && other_is_above));
+                    false
+                }
+            }
+        };
+        names.iter().any(|stored| {
+            let (name, is_dir) = stored.strip_suffix('/').map_or((*stored, false), |name| (name, true));
+            let above = name.match_indices('/').any(|(end, _)| note(&name[..end], true, true));
+            note(name, is_dir, false) || above
+        })
+    }
+
+    #[test]
+    fn neighbours_collide_wherever_any_two_names_do() {
+        let elements = ["a", "A", "a!", "s", "ſ"];
+        let mut names: Vec<String> = elements.iter().flat_map(|one| [(*one).to_owned(), format!("{one}/")]).collect();
+        for one in elements {
+            names.extend(elements.iter().map(|two| format!("{one}/{two}")));
+        }
+        names.extend(["a/a/a", "a/A/a", "a/a/A", "A/a/"].map(str::to_owned));
+        let (mut bad, mut fine) = (0, 0);
+        for one in &names {
+            for two in &names {
+                for three in &names {
+                    let three = [one.as_str(), two, three];
+                    let collides = check_together(three.into_iter()).is_err();
+                    assert_eq!(collides, collides_when_noted(&three), "{three:?}");
+                    if collides { bad += 1 } else { fine += 1 }
+                }
+            }
+        }
+        assert!(bad > 1000 && fine > 1000, "{bad} {fine}");
     }
 }

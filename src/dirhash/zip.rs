@@ -10,9 +10,9 @@ use flate2::{Decompress, FlushDecompress, Status};
 use sha2::{Digest, Sha256};
 
 use super::along::ReadAlong;
-use super::directory::{self, Entry, Method, ZipError};
-use super::h1::{FileList, H1};
-use super::names::Names;
+use super::directory::{self, Directory, Entry, Method, ZipError};
+use super::h1::{H1, h1_of_sorted};
+use super::names::{self, NameError};
 use crate::module::ModuleVersion;
 
 /// How large a zip and its parts may be, in bytes, and how many threads read it.
@@ -53,8 +53,8 @@ pub(super) const PIECE: usize = 64 << 10;
 
 /// Checks that `file` is a zip of `module` and hashes it. Blocks. Reads by position: the file's own cursor stays.
 pub fn hash_module_zip(file: &File, module: &ModuleVersion, limits: &ZipLimits) -> Result<ZipReport, ZipError> {
-    let entries = entries(file, limits)?;
-    hash_entries(file, entries, &format!("{module}/"), limits, |_| None)
+    let directory = directory(file, limits)?;
+    hash_entries(file, &directory, &format!("{module}/"), limits, |_| None)
 }
 
 /// The same of a file whose bytes were all read `along` when they were written: only what that could not hash is read.
@@ -64,28 +64,28 @@ pub fn hash_module_zip_read(
     limits: &ZipLimits,
     along: &ReadAlong,
 ) -> Result<ZipReport, ZipError> {
-    let entries = entries(file, limits)?;
-    hash_entries(file, entries, &format!("{module}/"), limits, |entry| along.sha256(entry))
+    let directory = directory(file, limits)?;
+    hash_entries(file, &directory, &format!("{module}/"), limits, |entry| along.sha256(entry))
 }
 
 /// The names in a zip.
 pub fn names_in_zip(file: &File, limits: &ZipLimits) -> Result<Vec<String>, ZipError> {
-    Ok(entries(file, limits)?.into_iter().map(|entry| entry.name).collect())
+    Ok(directory(file, limits)?.names().map(str::to_owned).collect())
 }
 
 /// The same, for whatever module the first name says.
 pub fn hash_any_zip(file: &File, limits: &ZipLimits) -> Result<ZipReport, ZipError> {
-    let entries = entries(file, limits)?;
-    let first = entries.first().map(|entry| entry.name.as_str()).unwrap_or_default();
+    let directory = directory(file, limits)?;
+    let first = directory.names().next().unwrap_or_default();
     // `path@version/file`: the path may have slashes, the version has none.
     let prefix = first.split_once('@').and_then(|(path, rest)| Some(format!("{path}@{}/", rest.split_once('/')?.0)));
-    let other = || super::names::NameError::OtherModule(first.to_owned());
+    let other = || NameError::OtherModule(first.to_owned());
     let prefix =
         prefix.filter(|prefix| ModuleVersion::parse(prefix.trim_end_matches('/')).is_ok()).ok_or_else(other)?;
-    hash_entries(file, entries, &prefix, limits, |_| None)
+    hash_entries(file, &directory, &prefix, limits, |_| None)
 }
 
-fn entries(file: &File, limits: &ZipLimits) -> Result<Vec<Entry>, ZipError> {
+fn directory(file: &File, limits: &ZipLimits) -> Result<Directory, ZipError> {
     let length = file.metadata()?.len();
     if length > limits.zip {
         return Err(ZipError::TooLarge { what: "the zip".to_owned(), limit: limits.zip });
@@ -96,82 +96,95 @@ fn entries(file: &File, limits: &ZipLimits) -> Result<Vec<Entry>, ZipError> {
 /// `known` has the hashes of entries that need not be read.
 fn hash_entries(
     file: &File,
-    entries: Vec<Entry>,
+    directory: &Directory,
     prefix: &str,
     limits: &ZipLimits,
     known: impl Fn(&Entry) -> Option<[u8; 32]>,
 ) -> Result<ZipReport, ZipError> {
-    if entries.is_empty() {
+    if directory.entries.is_empty() {
         return Err(ZipError::Empty);
     }
-    let mut names = Names::default();
+    let unpacked = check(directory, prefix, limits)?;
+    let mut hashes = vec![[0; 32]; directory.entries.len()];
+    let mut unread = Vec::new();
+    for (nth, entry) in directory.entries.iter().enumerate() {
+        match known(entry) {
+            Some(hash) => hashes[nth] = hash,
+            None => unread.push(nth),
+        }
+    }
+    hash_unread(file, directory, &unread, limits.threads, &mut hashes)?;
+    let name = |nth: usize| directory.name(&directory.entries[nth]);
+    let mut order: Vec<usize> = (0..hashes.len()).collect();
+    order.sort_unstable_by_key(|nth| name(*nth));
+    let h1 = h1_of_sorted(order.iter().map(|nth| (name(*nth), &hashes[*nth])));
+    let packed = file.metadata()?.len();
+    Ok(ZipReport { h1, files: directory.entries.len() as u64, unpacked, packed })
+}
+
+/// Checks names and declared sizes. Returns how much is declared for all entries together.
+fn check(directory: &Directory, prefix: &str, limits: &ZipLimits) -> Result<u64, ZipError> {
     let mut unpacked = 0_u64;
-    for entry in &entries {
-        let name = names.take(&entry.name, prefix)?;
+    for entry in &directory.entries {
+        let stored = directory.name(entry);
+        let name = names::check(stored, prefix)?;
         if matches!(name, "go.mod" | "LICENSE") && entry.unpacked > limits.single {
-            return Err(ZipError::TooLarge { what: entry.name.clone(), limit: limits.single });
+            return Err(ZipError::TooLarge { what: stored.to_owned(), limit: limits.single });
         }
         unpacked += entry.unpacked;
     }
     if unpacked > limits.zip {
         return Err(ZipError::TooLarge { what: "its content".to_owned(), limit: limits.zip });
     }
-    let files = entries.len() as u64;
-    let mut list = FileList::default();
-    let mut unread = Vec::new();
-    for entry in entries {
-        match known(&entry) {
-            Some(hash) => list.add(entry.name, hash),
-            None => unread.push(entry),
-        }
-    }
-    let work: u64 = unread.iter().map(|entry| entry.unpacked.max(entry.packed)).sum();
-    let worth = usize::try_from(work / WORTH_A_THREAD).unwrap_or(usize::MAX);
-    let hashes = hash_all(file, &unread, limits.threads.min(worth).max(1))?;
-    for (entry, hash) in unread.into_iter().zip(hashes) {
-        list.add(entry.name, hash);
-    }
-    let packed = file.metadata()?.len();
-    Ok(ZipReport { h1: list.h1(), files, unpacked, packed })
+    names::check_together(directory.names().map(|name| &name[prefix.len()..]))?;
+    Ok(unpacked)
 }
 
-/// The SHA-256 of every entry, in their order. The threads take the next entry each, so a large one delays nobody.
-fn hash_all(file: &File, entries: &[Entry], threads: usize) -> Result<Vec<[u8; 32]>, ZipError> {
+/// Puts the SHA-256 of the `unread` entries among the `hashes`. The threads take the next entry each, so a large one delays
+/// nobody.
+fn hash_unread(
+    file: &File,
+    directory: &Directory,
+    unread: &[usize],
+    threads: usize,
+    hashes: &mut [[u8; 32]],
+) -> Result<(), ZipError> {
+    let work: u64 = unread.iter().map(|nth| &directory.entries[*nth]).map(|one| one.unpacked.max(one.packed)).sum();
+    let worth = usize::try_from(work / WORTH_A_THREAD).unwrap_or(usize::MAX);
+    let threads = threads.min(worth).max(1);
     let next = AtomicUsize::new(0);
     let work = || {
         let mut reader = EntryReader::new(file);
         let mut done = Vec::new();
         loop {
-            let nth = next.fetch_add(1, Ordering::Relaxed);
-            let Some(entry) = entries.get(nth) else {
+            let Some(nth) = unread.get(next.fetch_add(1, Ordering::Relaxed)) else {
                 return Ok(done);
             };
-            match reader.sha256(entry) {
-                Ok(hash) => done.push((nth, hash)),
+            let entry = &directory.entries[*nth];
+            match reader.sha256(entry, directory.name(entry)) {
+                Ok(hash) => done.push((*nth, hash)),
                 Err(error) => {
                     // Nobody needs the rest.
-                    next.store(entries.len(), Ordering::Relaxed);
+                    next.store(unread.len(), Ordering::Relaxed);
                     return Err(error);
                 }
             }
         }
     };
-    let mut hashes = vec![[0; 32]; entries.len()];
-    let place = |done: Vec<(usize, [u8; 32])>, hashes: &mut Vec<[u8; 32]>| {
+    let mut place = |done: Vec<(usize, [u8; 32])>| {
         for (nth, hash) in done {
             hashes[nth] = hash;
         }
     };
     thread::scope(|scope| {
         let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-        let mut ended = work().map(|done| place(done, &mut hashes));
+        let mut ended = work().map(&mut place);
         for other in others {
             let done = other.join().unwrap_or_else(|_| Err(std::io::Error::other("a hashing thread panicked").into()));
-            ended = ended.and_then(|()| done.map(|done| place(done, &mut hashes)));
+            ended = ended.and_then(|()| done.map(&mut place));
         }
         ended
-    })?;
-    Ok(hashes)
+    })
 }
 
 /// Reads entries one after the other, with one set of buffers.
@@ -188,10 +201,12 @@ impl<'f> EntryReader<'f> {
     }
 
     /// The hash of an entry, whose length and CRC-32 must be as declared.
-    fn sha256(&mut self, entry: &Entry) -> Result<[u8; 32], ZipError> {
-        let mut content = Content { entry, hash: Sha256::new(), crc: Crc32::new(), length: 0 };
-        let bad = |why| ZipError::BadData { name: entry.name.clone(), why };
-        self.inflate.reset(false);
+    fn sha256(&mut self, entry: &Entry, name: &str) -> Result<[u8; 32], ZipError> {
+        let mut content = Content { entry, name, hash: Sha256::new(), crc: Crc32::new(), length: 0 };
+        let bad = |why| ZipError::BadData { name: name.to_owned(), why };
+        if entry.method == Method::Deflate {
+            self.inflate.reset(false);
+        }
         let mut read = 0;
         let mut ended = entry.method == Method::Stored;
         while read < entry.packed {
@@ -239,6 +254,7 @@ impl<'f> EntryReader<'f> {
 /// What came out of an entry so far.
 struct Content<'e> {
     entry: &'e Entry,
+    name: &'e str,
     hash: Sha256,
     crc: Crc32,
     length: u64,
@@ -267,7 +283,7 @@ impl Content<'_> {
     }
 
     fn bad(&self, why: &'static str) -> ZipError {
-        ZipError::BadData { name: self.entry.name.clone(), why }
+        ZipError::BadData { name: self.name.to_owned(), why }
     }
 }
 

@@ -1,31 +1,28 @@
 //! What no proof covers, as sources say it: `.info`, version lists, `@latest`, queries.
 //!
-//! These are passed on as they came once they have the right form; they can misname a version, but what is downloaded
-//! under that name is proved all the same. The `.info` of a canonical version is kept, since it never changes; the
-//! others are kept for a while (see `fresh`). What clients see of them is decided in `listed`.
+//! They can misname a version, but what is downloaded under that name is proved all the same. An `.info` is written anew of
+//! what could be read of it (see `info`). That of a canonical version is kept, since it never changes; the others are kept
+//! for a while (see `fresh`). Nothing is kept of what a source said that had wrong bytes not long ago. What clients see of them is decided in `listed`.
 
 use std::io::Read;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde::Deserialize;
 
 use super::error::MirrorError;
-use super::fresh::{Dated, Fresh};
+use super::fresh::{Dated, Fresh, State};
+use super::info::{Info, MAX_INFO};
 use super::pipeline::{Pipeline, Shared, blocking};
 use crate::artifact::Artifact;
 use crate::flight::Flights;
 use crate::module::{ModulePath, ModuleVersion, Query, Version};
-use crate::origin::{OriginError, Sources};
+use crate::origin::{Advisory, OriginError, Sources};
 use crate::store::Store;
-
-/// The largest `.info` seen has a few kilobytes of `Origin`.
-pub(super) const MAX_INFO: usize = 1 << 20;
 
 /// One request upstream for each path that is being asked, and what changes, for a while.
 #[derive(Clone)]
 pub(super) struct Advisories {
-    flights: Flights<String, Result<Bytes, Arc<MirrorError>>>,
+    flights: Flights<String, Result<Dated, Arc<MirrorError>>>,
     fresh: Fresh,
 }
 
@@ -35,33 +32,38 @@ impl Advisories {
     }
 
     /// The `.info` of a canonical version, from disk or upstream.
-    pub(super) async fn info(&self, pipeline: &Pipeline, artifact: &Artifact) -> Result<Bytes, Arc<MirrorError>> {
+    pub(super) async fn info(&self, pipeline: &Pipeline, artifact: &Artifact) -> Result<Dated, Arc<MirrorError>> {
         let (pipeline, artifact) = (pipeline.clone(), artifact.clone());
         self.join(artifact.path(), move || async move {
             let shared = pipeline.shared;
             let (store, wanted) = (Arc::clone(&shared.store), artifact.clone());
             if let Some(info) = blocking(move || stored_info(&store, &wanted)).await? {
-                return Ok(info);
+                return Ok(Dated::now(info));
             }
             if shared.offline {
                 return Err(MirrorError::Offline(artifact.to_string()));
             }
             foresee(&shared, &artifact.module);
             let check = |body: Vec<u8>| {
-                let version = version_of(&body)?;
-                if version != artifact.module.version {
-                    return Err(format!("its .info names {version}, but {} was asked for", artifact.module.version));
+                let info = Info::read(&body)?;
+                if info.version != artifact.module.version {
+                    let (found, expected) = (&info.version, &artifact.module.version);
+                    return Err(format!("its .info names {found}, but {expected} was asked for"));
                 }
-                Ok(Bytes::from(body))
+                Ok(info.text())
             };
-            let info = shared.sources.of(&artifact.module.path).small(&artifact.path(), MAX_INFO, check).await?.value;
+            let origin = shared.sources.of(&artifact.module.path);
+            let Advisory { value: info, distrusted, .. } = origin.small(&artifact.path(), MAX_INFO, check).await?;
+            if distrusted {
+                return Ok(Dated { state: State::Unkept, ..Dated::now(info) });
+            }
             let body = info.clone();
             blocking(move || {
                 shared.store.try_to_keep(&artifact, &body);
                 Ok(())
             })
             .await?;
-            Ok(info)
+            Ok(Dated::now(info))
         })
         .await
     }
@@ -90,16 +92,16 @@ impl Advisories {
     async fn resolve(&self, pipeline: &Pipeline, path: &ModulePath, asked: String) -> Result<Dated, Arc<MirrorError>> {
         let (origin, path) = (pipeline.shared.sources.of(path), path.clone());
         let check = move |body: Vec<u8>| {
-            let version = version_of(&body)?;
-            ModuleVersion::new(path.clone(), version).map_err(|error| error.to_string())?;
-            Ok(Bytes::from(body))
+            let info = Info::read(&body)?;
+            ModuleVersion::new(path.clone(), info.version.clone()).map_err(|error| error.to_string())?;
+            Ok(info.text())
         };
         self.fresh.get(&origin, &asked, MAX_INFO, check).await
     }
 
-    async fn join<F>(&self, path: String, work: impl FnOnce() -> F + Send) -> Result<Bytes, Arc<MirrorError>>
+    async fn join<F>(&self, path: String, work: impl FnOnce() -> F + Send) -> Result<Dated, Arc<MirrorError>>
     where
-        F: Future<Output = Result<Bytes, MirrorError>> + Send + 'static,
+        F: Future<Output = Result<Dated, MirrorError>> + Send + 'static,
     {
         let flight = self.flights.join(path, || {
             let work = work();
@@ -121,28 +123,8 @@ fn foresee(shared: &Arc<Shared>, module: &ModuleVersion) {
 /// The module version that an `.info` names.
 pub(super) fn named(path: &ModulePath, info: &[u8]) -> Result<ModuleVersion, MirrorError> {
     let nonsense = |why: String| OriginError::Nonsense { origin: "that was asked".to_owned(), why };
-    let version = version_of(info).map_err(nonsense)?;
+    let version = Info::read(info).map_err(nonsense)?.version;
     Ok(ModuleVersion { path: path.clone(), version })
-}
-
-#[derive(Deserialize)]
-struct Info {
-    #[serde(rename = "Version")]
-    version: String,
-}
-
-/// The canonical version that an `.info` names, or what is wrong with it.
-pub(super) fn version_of(body: &[u8]) -> Result<Version, String> {
-    let info: Info = serde_json::from_slice(body).map_err(|error| format!("its .info cannot be read: {error}"))?;
-    // Go matches field names without regard to case, and the last one wins: a second spelling would mean another
-    // version to `go` than to us.
-    let fields: serde_json::Map<String, serde_json::Value> =
-        serde_json::from_slice(body).map_err(|error| format!("its .info cannot be read: {error}"))?;
-    let spellings = fields.keys().filter(|name| name.to_lowercase().replace('ſ', "s") == "version").count();
-    if spellings != 1 {
-        return Err("its .info spells the field Version in more than one way".to_owned());
-    }
-    Version::parse(&info.version).map_err(|error| format!("its .info names the version {:?}: {error}", info.version))
 }
 
 /// The versions that a list names.
@@ -162,7 +144,8 @@ fn list(body: Vec<u8>) -> Result<Bytes, String> {
     Ok(Bytes::from(body))
 }
 
-/// The kept `.info`, checked again: a damaged one is as good as absent.
+/// The kept `.info`, read again: a damaged one is as good as absent. What an earlier version kept as it came is written anew;
+/// where that fails, as on read-only media, it goes out anew all the same.
 pub(super) fn stored_info(store: &Store, artifact: &Artifact) -> Result<Option<Bytes>, MirrorError> {
     let Some(file) = store.open_artifact(artifact)? else {
         return Ok(None);
@@ -171,8 +154,12 @@ pub(super) fn stored_info(store: &Store, artifact: &Artifact) -> Result<Option<B
     file.take(MAX_INFO as u64 + 1)
         .read_to_end(&mut body)
         .map_err(|cause| MirrorError::Read { artifact: Box::new(artifact.clone()), cause })?;
-    let right = body.len() <= MAX_INFO && version_of(&body).is_ok_and(|version| version == artifact.module.version);
-    Ok(right.then(|| Bytes::from(body)))
+    let info = Info::read(&body).ok().filter(|info| info.version == artifact.module.version);
+    let text = info.map(|info| info.text());
+    if let Some(text) = text.as_ref().filter(|text| **text != body) {
+        store.try_to_keep(artifact, text);
+    }
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -180,20 +167,6 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
     use super::*;
-
-    #[test]
-    fn an_info_must_name_one_canonical_version() {
-        let read = |text: &str| version_of(text.as_bytes()).map(|version| version.to_string());
-        assert_eq!(
-            read(r#"{"Version":"v1.0.0","Time":"2020-01-01T00:00:00Z","Origin":{"VCS":"git"}}"#).unwrap(),
-            "v1.0.0"
-        );
-        assert!(read("<html>").is_err());
-        assert!(read(r#"{"Version":"main"}"#).unwrap_err().contains("main"));
-        assert!(read(r#"{"Version":"v1.0.0","version":"v9.9.9"}"#).unwrap_err().contains("more than one way"));
-        assert!(read(r#"{"Version":"v1.0.0","verſion":"v9.9.9"}"#).unwrap_err().contains("more than one way"));
-        assert!(read(r#"{"Version":"v1.0.0","Version":"v9.9.9"}"#).is_err());
-    }
 
     #[test]
     fn a_list_is_versions_and_may_be_empty() {

@@ -8,10 +8,12 @@ use std::sync::atomic::AtomicUsize;
 
 use super::advisory::stored_info;
 use super::error::MirrorError;
+use super::fresh::State;
 use super::pipeline::{OWN_DISK, Pipeline, blocking};
 use crate::artifact::{Artifact, Kind};
 use crate::dirhash::H1;
 use crate::module::ModuleVersion;
+use crate::origin::OriginError;
 use crate::sumdb::Attested;
 
 /// Lookups at the same time: as many as an audit makes.
@@ -55,7 +57,12 @@ impl Pipeline {
         if artifact.kind == Kind::Info {
             let was_here = self.kept_info(artifact).await?.is_some();
             let info = self.shared.advisories.info(self, artifact).await?;
-            return Ok(Ahead { h1: None, bytes: info.len() as u64, was_here });
+            if info.state == State::Unkept {
+                let why = "it had wrong bytes not long ago, and its .info is not kept".to_owned();
+                let origin = "the source of the .info".to_owned();
+                return Err(MirrorError::from(OriginError::Nonsense { origin, why }).into());
+            }
+            return Ok(Ahead { h1: None, bytes: info.body.len() as u64, was_here });
         }
         let released = self.release(artifact).await?;
         let was_here = &*released.source == OWN_DISK;

@@ -42,6 +42,14 @@ pub enum MirrorError {
         /// The record.
         record: u64,
     },
+    /// The only zips that sources have are over a bound that `go` does not have. They may be right.
+    #[error("{artifact} refused: sumgate does not read this zip, although `go` may\n{}", tried.join("\n"))]
+    UnsupportedZip {
+        /// Which file.
+        artifact: Box<Artifact>,
+        /// What each upstream had.
+        tried: Vec<String>,
+    },
     /// The policy refuses the version.
     #[error("{module} refused: {denial}\n(policy, line {})", denial.line)]
     Denied {
@@ -184,6 +192,7 @@ impl MirrorError {
             Self::Exempt(_) => Fault::NotServed,
             Self::Request(error) => error.fault(),
             Self::WrongBytes { .. }
+            | Self::UnsupportedZip { .. }
             | Self::NoHash { .. }
             | Self::Denied { .. }
             | Self::NothingLeft(_)
@@ -212,6 +221,9 @@ impl MirrorError {
             ),
             Self::WrongBytes { .. } => {
                 ("wrong-bytes", "do not use this source; another upstream may have the right bytes (--upstream)")
+            }
+            Self::UnsupportedZip { .. } => {
+                ("unsupported-zip", "take another version; docs/refused.md says which zips are not read")
             }
             Self::NoHash { .. } => ("no-hash", "take another version: the database has no hash for this file"),
             Self::Denied { .. } => ("policy-denied", "take another version, or ask the owner of the policy"),

@@ -38,7 +38,7 @@ impl Dated {
     /// The same, and whether the newest version of the module is known to whoever made it.
     pub(super) fn with_newest(self, is_known: bool) -> Self {
         match self.state {
-            State::Fresh | State::Here if !is_known => Self { state: State::NewestUnknown, ..self },
+            State::Fresh | State::Unkept | State::Here if !is_known => Self { state: State::NewestUnknown, ..self },
             _ => self,
         }
     }
@@ -49,6 +49,8 @@ impl Dated {
 pub(super) enum State {
     /// It is not.
     Fresh,
+    /// It is not, and it is not kept: its source had wrong bytes not long ago.
+    Unkept,
     /// A request is under way.
     Refreshing,
     /// No source answers.
@@ -105,10 +107,12 @@ impl Fresh {
                 }
                 None => origin.small(&asked, limit, check).await.map(Advisory::some),
             };
-            let Advisory { value, source, tag } = answer.map_err(MirrorError::from)?;
+            let Advisory { value, source, tag, distrusted } = answer.map_err(MirrorError::from)?;
             let body = value.or_else(|| known.as_ref().map(|kept| kept.body.clone())).unwrap_or_default();
             let kept = Arc::new(Kept { body, source, tag, said: Instant::now() });
-            this.kept.insert(asked, Arc::clone(&kept));
+            if !distrusted {
+                this.kept.insert(asked, Arc::clone(&kept));
+            }
             Ok(kept)
         });
         let Some(kept) = kept else {

@@ -20,18 +20,33 @@ pub(super) struct Hashed {
     pub(super) h1: H1,
 }
 
-/// Bytes that have no h1, because they are not what they should be.
+/// Bytes that have no h1.
 #[derive(Debug)]
 pub(super) struct Unfit {
     pub(super) staged: Staged,
-    pub(super) why: String,
+    pub(super) flaw: Flaw,
+}
+
+/// Why a file has no h1.
+#[derive(Debug)]
+pub(super) enum Flaw {
+    /// It is not what it should be.
+    Wrong(String),
+    /// A zip over a bound that `go` does not have: it may be right.
+    OverBound(String),
+}
+
+impl From<ZipError> for Flaw {
+    fn from(error: ZipError) -> Self {
+        if error.is_over_bound() { Self::OverBound(error.to_string()) } else { Self::Wrong(error.to_string()) }
+    }
 }
 
 /// Hashes a staged file. Blocks.
 pub(super) fn hash(staged: Staged) -> Result<Hashed, Unfit> {
     match hash_file(&staged.file.file, &staged.artifact, staged.along.as_ref()) {
         Ok(h1) => Ok(Hashed { staged, h1 }),
-        Err(why) => Err(Unfit { staged, why }),
+        Err(flaw) => Err(Unfit { staged, flaw }),
     }
 }
 
@@ -47,18 +62,18 @@ pub(super) fn fit_to_pin(hashed: Hashed) -> Result<Hashed, Unfit> {
         Ok(false) => "it is no go.mod: no line of it names a module".to_owned(),
         Err(why) => why,
     };
-    Err(Unfit { staged: hashed.staged, why })
+    Err(Unfit { staged: hashed.staged, flaw: Flaw::Wrong(why) })
 }
 
 /// The h1 of an open file of the kind of `artifact`, or why it has none; what was read along need not be read again. Blocks.
-pub(super) fn hash_file(file: &File, artifact: &Artifact, along: Option<&ReadAlong>) -> Result<H1, String> {
+pub(super) fn hash_file(file: &File, artifact: &Artifact, along: Option<&ReadAlong>) -> Result<H1, Flaw> {
     let limits = ZipLimits::default();
-    let report = |report: Result<ZipReport, ZipError>| report.map(|zip| zip.h1).map_err(|error| error.to_string());
+    let report = |report: Result<ZipReport, ZipError>| report.map(|zip| zip.h1).map_err(Flaw::from);
     match (artifact.kind, along) {
         (Kind::Zip, Some(along)) => report(hash_module_zip_read(file, &artifact.module, &limits, along)),
         (Kind::Zip, None) => report(hash_module_zip(file, &artifact.module, &limits)),
         (Kind::Mod | Kind::Info, _) => {
-            read_all(file).map(|bytes| hash_go_mod(&bytes)).map_err(|error| error.to_string())
+            read_all(file).map(|bytes| hash_go_mod(&bytes)).map_err(|error| Flaw::Wrong(error.to_string()))
         }
     }
 }

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use super::advisory::stored_info;
 use super::error::MirrorError;
 use super::fresh::{Dated, State};
+use super::info::Info;
 use super::listed::newest_of;
 use super::pipeline::{Pipeline, blocking};
 use crate::artifact::{Artifact, Kind};
@@ -23,7 +24,7 @@ impl Pipeline {
     pub(super) async fn info(&self, module: &ModuleVersion) -> Result<Dated, Arc<MirrorError>> {
         let artifact = Artifact { module: module.clone(), kind: Kind::Info };
         match self.shared.advisories.info(self, &artifact).await {
-            Ok(body) => Ok(Dated::now(body)),
+            Ok(info) => Ok(info),
             Err(error) if error.leads_here() => match self.info_here(module).await? {
                 Some(body) => Ok(Dated { state: self.state_here(), ..Dated::now(body) }),
                 None => Err(self.or_a_folder(&module.path, Some(module.version.as_ref()), error).await),
@@ -92,7 +93,7 @@ impl Pipeline {
             return Ok(info);
         }
         match self.release_proved(&go_mod).await {
-            Ok(_) => Ok(Some(Bytes::from(serde_json::json!({ "Version": module.version.as_ref() }).to_string()))),
+            Ok(_) => Ok(Some(Info::of(module.version.clone()).text())),
             Err(error) if error.is_trouble() => Ok(None),
             Err(error) => Err(error),
         }

@@ -87,7 +87,7 @@ impl Pipeline {
             return Ok(latest);
         }
         let module = ModuleVersion { path: path.clone(), version };
-        let body = self.shared.advisories.info(self, &Artifact { module, kind: Kind::Info }).await?;
+        let body = self.shared.advisories.info(self, &Artifact { module, kind: Kind::Info }).await?.body;
         let whole = whole.map_or(latest, |whole| whole.dated);
         Ok(Dated { body, ..whole }.with_newest(newest_is_known))
     }

@@ -5,11 +5,10 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-
-use super::advisory::{MAX_INFO, named, version_of};
+use super::advisory::named;
 use super::ahead::Ahead;
 use super::error::MirrorError;
+use super::info::{Info, MAX_INFO};
 use super::pipeline::{Pipeline, blocking};
 use super::retracted::speakers;
 use crate::artifact::{Artifact, Kind};
@@ -41,8 +40,8 @@ impl Pipeline {
     /// Notes the newest version that the one source, a folder that was carried here, has of a module, if its go.mod is proved.
     pub async fn take_newest(&self, path: &ModulePath) -> Result<(), Arc<MirrorError>> {
         let asked = format!("{}/@latest", path.escaped());
-        let said = self.shared.sources.of(path).small(&asked, MAX_INFO, |body| version_of(&body)).await;
-        let newest = ModuleVersion { path: path.clone(), version: said.map_err(MirrorError::from)?.value };
+        let said = self.shared.sources.of(path).small(&asked, MAX_INFO, |body| Info::read(&body)).await;
+        let newest = ModuleVersion { path: path.clone(), version: said.map_err(MirrorError::from)?.value.version };
         self.release_proved(&Artifact { module: newest.clone(), kind: Kind::Mod }).await?;
         self.note_newest(newest).await
     }
@@ -89,7 +88,7 @@ impl Pipeline {
     /// What was noted is replaced by a newer version only: an older export may be imported after a newer one.
     async fn note_newest(&self, newest: ModuleVersion) -> Result<(), Arc<MirrorError>> {
         let kept = self.kept_info(&Artifact { module: newest.clone(), kind: Kind::Info }).await?;
-        let made = || Bytes::from(serde_json::json!({ "Version": newest.version.as_ref() }).to_string());
+        let made = || Info::of(newest.version.clone()).text();
         let (store, info) = (Arc::clone(&self.shared.store), kept.unwrap_or_else(made));
         let noted = blocking(move || {
             let before = store.newest(&newest.path)?;

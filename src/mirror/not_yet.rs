@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::absence::{Absent, NoRecord};
-use super::advisory::{MAX_INFO, version_of};
 use super::error::MirrorError;
+use super::info::{Info, MAX_INFO};
 use super::pipeline::Shared;
 use crate::artifact::{Artifact, Kind};
 use crate::fault::Fault;
@@ -126,7 +126,7 @@ fn not_yet(module: &ModuleVersion, none: &NoRecord) -> MirrorError {
 /// Whether a body is what its name says, rather than a page that asks for a login.
 fn fits(kind: Kind, body: &[u8]) -> Result<(), String> {
     if kind == Kind::Info {
-        return version_of(body).map(|_| ());
+        return Info::read(body).map(|_| ());
     }
     let names_a_module = crate::gomod::names_a_module(&String::from_utf8_lossy(body));
     names_a_module.then_some(()).ok_or_else(|| "its .mod has no line that names a module".to_owned())

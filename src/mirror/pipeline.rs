@@ -12,7 +12,7 @@ use super::attest::{Vouched, Vouchers};
 use super::commit::Released;
 use super::error::{MirrorError, Voucher};
 use super::folder::{Folders, folders};
-use super::hash::hash_file;
+use super::hash::{Flaw, hash_file};
 use super::not_yet;
 use super::obtain::Staged;
 use super::retracted::{Retractions, remembered};
@@ -225,6 +225,12 @@ impl Shared {
             };
             let identity = Identity::of(&file).map_err(|cause| read(&artifact, cause))?;
             let found = hash_file(&file, &artifact, None);
+            if let Err(Flaw::OverBound(why)) = &found {
+                // It may be right. A source may have a zip of the version that is not over the bound.
+                let tried = vec![format!("{OWN_DISK}: {why}")];
+                let unsupported = MirrorError::UnsupportedZip { artifact: Box::new(artifact), tried };
+                return if shared.offline { Err(unsupported) } else { Ok(None) };
+            }
             let right = match (&*vouched, &found) {
                 (Vouched::Record(expected) | Vouched::Pinned(expected), Ok(h1)) => expected.h1 == *h1,
                 (Vouched::Unseen, Ok(h1)) => shared.store.pin_first(&artifact, h1)? == *h1,
@@ -240,7 +246,10 @@ impl Shared {
             }
             if let Some(staged) = shared.store.take_out(&artifact)? {
                 let staged = Staged { artifact, file: staged, source: OWN_DISK.to_owned(), along: None };
-                let reason = found.as_ref().err().map_or("the stored file changed", String::as_str);
+                let reason = match &found {
+                    Err(Flaw::Wrong(why) | Flaw::OverBound(why)) => why,
+                    Ok(_) => "the stored file changed",
+                };
                 shared.set_aside(staged, &vouched, found.as_ref().ok(), reason)?;
             }
             Ok(None)

@@ -53,7 +53,7 @@ pub(super) fn small(kind: Small, body: Bytes) -> Response<Body> {
 pub(super) fn dated(kind: Small, dated: Dated) -> Response<Body> {
     let mut response = small(kind, dated.body);
     let warning = match dated.state {
-        State::Fresh | State::Here => None,
+        State::Fresh | State::Unkept | State::Here => None,
         State::Refreshing => Some("110 sumgate \"Response is Stale\""),
         State::SourcesDown => Some("111 sumgate \"Revalidation Failed\""),
         State::NewestUnknown => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::attest::Vouched;
 use super::commit::{Released, commit};
 use super::error::MirrorError;
-use super::hash::{Unfit, fit_to_pin, hash};
+use super::hash::{Flaw, Unfit, fit_to_pin, hash};
 use super::obtain::{Staged, obtain};
 use super::pipeline::{Shared, blocking};
 use super::prove::{Mismatch, Proven, prove};
@@ -24,12 +24,12 @@ impl Shared {
         vouched: &Arc<Vouched>,
     ) -> Result<Released, MirrorError> {
         let origin = &self.sources.of(&artifact.module.path);
-        // What was wrong in an earlier round counts, whatever the last one ended with.
-        let wrong = Mutex::new(Vec::new());
+        // What was had in an earlier round counts, whatever the last one ended with.
+        let had = Mutex::new(Vec::new());
         let round = || async {
             let proven = self.round(origin, artifact, vouched).await;
-            let lines = proven.as_ref().err().into_iter().flatten().filter_map(|(_, lost)| lost.wrong());
-            wrong.lock().unwrap_or_else(PoisonError::into_inner).extend(lines.map(str::to_owned));
+            let lines = proven.as_ref().err().into_iter().flatten().filter_map(|(_, lost)| lost.bytes());
+            had.lock().unwrap_or_else(PoisonError::into_inner).extend(lines);
             proven
         };
         let passes = |lost: &Vec<(usize, Lost)>| {
@@ -43,22 +43,27 @@ impl Shared {
             }
             Err(lost) => lost,
         };
-        let mut wrong = wrong.into_inner().unwrap_or_else(PoisonError::into_inner);
-        wrong.dedup();
+        let mut had = had.into_inner().unwrap_or_else(PoisonError::into_inner);
+        had.dedup();
         let mut search = Search::among(origin.sources());
         for (nth, lost) in lost {
             let ends = ends(origin, nth, &lost);
             match lost {
                 Lost::Here(error) => return Err(error),
                 Lost::Failed(error) => search.failed(nth, error, ends),
-                Lost::Wrong(why) => search.failed(nth, OriginError::Nonsense { origin: origin.name(nth), why }, false),
+                Lost::Wrong(why) | Lost::OverBound(why) => {
+                    search.failed(nth, OriginError::Nonsense { origin: origin.name(nth), why }, false);
+                }
             }
         }
+        let (any_wrong, any_over) = (had.iter().any(|(wrong, _)| *wrong), had.iter().any(|(wrong, _)| !wrong));
+        let tried = had.into_iter().map(|(_, line)| line).collect();
+        let artifact = Box::new(artifact.clone());
         match &**vouched {
-            Vouched::Record(expected) | Vouched::Pinned(expected) if !wrong.is_empty() => {
-                let (artifact, expected) = (Box::new(artifact.clone()), expected.clone());
-                Err(MirrorError::WrongBytes { artifact, expected, tried: wrong })
+            Vouched::Record(expected) | Vouched::Pinned(expected) if any_wrong => {
+                Err(MirrorError::WrongBytes { artifact, expected: expected.clone(), tried })
             }
+            _ if any_over => Err(MirrorError::UnsupportedZip { artifact, tried }),
             _ => Err(search.conclude(&artifact.path()).into()),
         }
     }
@@ -85,7 +90,7 @@ impl Shared {
             };
             let leads_on = match &lost {
                 Lost::Failed(error) => origin.leads_on(nth, error),
-                Lost::Wrong(_) => origin.leads_on_always(nth),
+                Lost::Wrong(_) | Lost::OverBound(_) => origin.leads_on_always(nth),
                 Lost::Here(_) => false,
             };
             all.push((nth, lost));
@@ -111,21 +116,26 @@ impl Shared {
         let _turn = self.hashing.acquire().await.map_err(|_| Lost::Here(BrokenOff.into()))?;
         let (shared, vouched) = (Arc::clone(self), Arc::clone(vouched));
         let judged = blocking(move || shared.judge(staged, &vouched)).await.map_err(Lost::Here)?;
-        judged.map_err(|line| {
-            origin.had_wrong(nth, &artifact.path());
-            Lost::Wrong(line)
+        judged.inspect_err(|lost| {
+            if matches!(lost, Lost::Wrong(_)) {
+                origin.had_wrong(nth, &artifact.path());
+            }
         })
     }
 
-    /// Hash and prove; or set aside, with a line that says what was wrong. Blocks.
-    fn judge(&self, staged: Staged, vouched: &Vouched) -> Result<Result<Proven, String>, MirrorError> {
+    /// Hash and prove; or set aside, with a line that says what was wrong. A zip over a bound may be right: it is not set
+    /// aside. Blocks.
+    fn judge(&self, staged: Staged, vouched: &Vouched) -> Result<Result<Proven, Lost>, MirrorError> {
         let source = staged.source.clone();
         let fit = |hashed| if matches!(vouched, Vouched::Unseen) { fit_to_pin(hashed) } else { Ok(hashed) };
         let hashed = match hash(staged).and_then(fit) {
             Ok(hashed) => hashed,
-            Err(Unfit { staged, why }) => {
+            Err(Unfit { staged, flaw: Flaw::Wrong(why) }) => {
                 self.set_aside(staged, vouched, None, &why)?;
-                return Ok(Err(format!("{source}: {why}")));
+                return Ok(Err(Lost::Wrong(format!("{source}: {why}"))));
+            }
+            Err(Unfit { flaw: Flaw::OverBound(why), .. }) => {
+                return Ok(Err(Lost::OverBound(format!("{source}: {why}"))));
             }
         };
         match prove(hashed, vouched) {
@@ -134,7 +144,7 @@ impl Shared {
                 let (h1, staged) = (hashed.h1, hashed.staged);
                 let reason = format!("its hash is {h1}, and {} says {}", expected.by, expected.h1);
                 self.set_aside(staged, vouched, Some(&h1), &reason)?;
-                Ok(Err(format!("upstream: {h1} ({source})")))
+                Ok(Err(Lost::Wrong(format!("upstream: {h1} ({source})"))))
             }
         }
     }
@@ -146,6 +156,8 @@ enum Lost {
     Failed(OriginError),
     /// It gave wrong ones: what was wrong, in a line.
     Wrong(String),
+    /// It gave a zip that is not read here: over which bound, in a line.
+    OverBound(String),
     /// It was not the source's fault.
     Here(MirrorError),
 }
@@ -156,8 +168,13 @@ fn ends(origin: &Origin, nth: usize, lost: &Lost) -> bool {
 }
 
 impl Lost {
-    fn wrong(&self) -> Option<&str> {
-        if let Self::Wrong(line) = self { Some(line) } else { None }
+    /// What is to be told of the bytes that it gave, and whether they are wrong.
+    fn bytes(&self) -> Option<(bool, String)> {
+        match self {
+            Self::Wrong(line) => Some((true, line.clone())),
+            Self::OverBound(line) => Some((false, line.clone())),
+            Self::Failed(_) | Self::Here(_) => None,
+        }
     }
 
     fn failure(&self) -> Option<&OriginError> {

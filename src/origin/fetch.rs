@@ -28,12 +28,14 @@ pub struct Advisory<T> {
     pub source: String,
     /// The entity tag, for the next time.
     pub tag: Option<String>,
+    /// The source had wrong bytes not long ago: nothing that it says is to be kept.
+    pub distrusted: bool,
 }
 
 impl<T> Advisory<T> {
     /// As an answer that may have been "unchanged", but was not.
     pub(crate) fn some(self) -> Advisory<Option<T>> {
-        Advisory { value: Some(self.value), source: self.source, tag: self.tag }
+        Advisory { value: Some(self.value), source: self.source, tag: self.tag, distrusted: self.distrusted }
     }
 }
 
@@ -128,9 +130,9 @@ impl Origin {
         check: impl Fn(Vec<u8>) -> Result<T, String>,
     ) -> Result<Advisory<T>, OriginError> {
         let round = || self.renew(path, limit, None, &check);
-        let Advisory { value, source, tag } = self.in_rounds(round, OriginError::passes).await?;
+        let Advisory { value, source, tag, distrusted } = self.in_rounds(round, OriginError::passes).await?;
         match value {
-            Some(value) => Ok(Advisory { value, source, tag }),
+            Some(value) => Ok(Advisory { value, source, tag, distrusted }),
             None => Err(OriginError::Nonsense { origin: source, why: UNASKED_304.to_owned() }),
         }
     }
@@ -146,13 +148,14 @@ impl Origin {
     ) -> Result<Advisory<Option<T>>, OriginError> {
         self.in_order(path, |upstream| async move {
             let source = upstream.link.source.to_string();
+            let distrusted = || upstream.health(|health| health.is_distrusted(Instant::now()));
             let unless = kept.filter(|(from, _)| *from == source).map(|(_, tag)| tag.to_owned());
             match upstream.small(path, limit, unless.clone()).await? {
-                Small::Unchanged => Ok(Advisory { value: None, source, tag: unless }),
+                Small::Unchanged => Ok(Advisory { value: None, source, tag: unless, distrusted: distrusted() }),
                 Small::Body(body, tag) => match check(body) {
                     Ok(value) => {
                         upstream.login_is_accepted();
-                        Ok(Advisory { value: Some(value), source, tag })
+                        Ok(Advisory { value: Some(value), source, tag, distrusted: distrusted() })
                     }
                     Err(why) => Err(OriginError::Nonsense { origin: source, why }),
                 },
@@ -278,6 +281,7 @@ impl Origin {
         let upstream = &self.upstreams[nth];
         let value = upstream.download(path, landing, limit, progress).await?;
         progress.arrived();
-        Ok(Advisory { value, source: upstream.link.source.to_string(), tag: None })
+        let distrusted = upstream.health(|health| health.is_distrusted(Instant::now()));
+        Ok(Advisory { value, source: upstream.link.source.to_string(), tag: None, distrusted })
     }
 }

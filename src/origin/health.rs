@@ -102,6 +102,11 @@ impl Health {
         self.rests_until = rest.map(|rest| now + rest);
     }
 
+    /// Whether it had wrong bytes not long ago.
+    pub(super) fn is_distrusted(&self, now: Instant) -> bool {
+        self.distrusted_until.is_some_and(|until| now < until)
+    }
+
     /// It had wrong bytes.
     pub(super) fn distrust(&mut self, now: Instant) {
         self.distrusted_until = Some(now + DISTRUST);
@@ -109,7 +114,7 @@ impl Health {
 
     /// Its place: smaller is asked earlier. Distrusted and resting sources come last, then what they are expected to take.
     pub(super) fn rank(&self, now: Instant, weight: f64) -> (bool, bool, Duration) {
-        let distrusted = self.distrusted_until.is_some_and(|until| now < until);
+        let distrusted = self.is_distrusted(now);
         let resting = self.rests_until.is_some_and(|until| now < until);
         let usual = self.usual(now);
         // Failures in a row make it dearer even before it rests.

@@ -99,15 +99,15 @@ impl StateDir {
         self.read("head", tlog::limits::MAX_NOTE_LEN).map(text)
     }
 
-    /// Replaces the head by `new` if it is still `expected`, durably, across processes. Where things are only read, it is
+    /// Replaces the head by `new` if `is_expected` says so of what is there, durably, across processes. Where things are only read, it is
     /// replaced for this process alone, which asks nobody for a newer one.
-    pub fn swap_head(&self, expected: Option<&str>, new: &str) -> Result<HeadSwap, StoreError> {
+    pub fn swap_head(&self, is_expected: impl FnOnce(Option<&str>) -> bool, new: &str) -> Result<HeadSwap, StoreError> {
         if !self.keeping.writes {
             return Ok(HeadSwap::Swapped);
         }
         let _held = lock(&self.dir.join("head.lock"))?;
         let current = self.head()?;
-        if current.as_deref() != expected {
+        if !is_expected(current.as_deref()) {
             return Ok(HeadSwap::Conflict(current));
         }
         durable::write(&self.dir.join("head"), new.as_bytes(), Durability::Synced, self.keeping.modes)?;
@@ -307,9 +307,9 @@ mod tests {
     fn of_two_swaps_from_one_head_only_the_first_wins() {
         let all = tempfile::tempdir().unwrap();
         let (one, two) = (state(all.path(), "a.example", "k"), state(all.path(), "a.example", "k"));
-        assert_eq!(one.swap_head(None, "first").unwrap(), HeadSwap::Swapped);
-        assert_eq!(two.swap_head(None, "other").unwrap(), HeadSwap::Conflict(Some("first".to_owned())));
-        assert_eq!(two.swap_head(Some("first"), "second").unwrap(), HeadSwap::Swapped);
+        assert_eq!(one.swap_head(|now| now.is_none(), "first").unwrap(), HeadSwap::Swapped);
+        assert_eq!(two.swap_head(|now| now.is_none(), "other").unwrap(), HeadSwap::Conflict(Some("first".to_owned())));
+        assert_eq!(two.swap_head(|now| now == Some("first"), "second").unwrap(), HeadSwap::Swapped);
         assert_eq!(one.head().unwrap().as_deref(), Some("second"));
     }
 
@@ -357,7 +357,7 @@ mod tests {
     #[test]
     fn a_changed_key_never_meets_an_old_head() {
         let all = tempfile::tempdir().unwrap();
-        state(all.path(), "a.example/db", "a.example/db+00000001+AA").swap_head(None, "old").unwrap();
+        state(all.path(), "a.example/db", "a.example/db+00000001+AA").swap_head(|now| now.is_none(), "old").unwrap();
         // The same name and the same 4-byte hash, another key.
         let changed = state(all.path(), "a.example/db", "a.example/db+00000001+BB");
         assert_eq!(changed.head().unwrap(), None);

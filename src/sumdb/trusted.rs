@@ -50,12 +50,13 @@ impl Trusted {
         let trusted = Self { state, key, now: RwLock::new(None), ages: Mutex::new(ages), uncounted, dropped };
         let mut stored = trusted.state.head()?;
         if let (None, Some(anchor)) = (&stored, anchor) {
-            stored = match trusted.state.swap_head(None, anchor.note())? {
+            stored = match trusted.state.swap_head(|now| now.is_none(), anchor.note())? {
                 HeadSwap::Swapped => Some(anchor.note().to_owned()),
                 HeadSwap::Conflict(other) => other,
             };
         }
         trusted.take_up(stored.as_deref())?;
+        trusted.rewrite(stored.as_deref());
         if let Some(size) = trusted.size().filter(|size| !trusted.ages().has_seen(size.get())) {
             trusted.write_down(size);
         }
@@ -83,7 +84,7 @@ impl Trusted {
         if from.is_some_and(|from| from.size() >= to.size()) {
             return Ok(Advance::Done);
         }
-        match self.state.swap_head(from.map(SignedCheckpoint::note), to.note())? {
+        match self.state.swap_head(|now| self.is(now, from), to.note())? {
             HeadSwap::Swapped => {
                 self.set(to.clone());
                 self.write_down(to.size());
@@ -93,6 +94,28 @@ impl Trusted {
                 self.take_up(stored.as_deref())?;
                 Ok(Advance::Moved)
             }
+        }
+    }
+
+    /// Whether the stored text is this head. Size, root and key decide, not the text: one head may be signed and written in
+    /// several ways.
+    fn is(&self, stored: Option<&str>, head: Option<&SignedCheckpoint>) -> bool {
+        match (stored, head) {
+            (None, None) => true,
+            (Some(stored), Some(head)) => {
+                let stored = SignedCheckpoint::open(stored.as_bytes(), SUMDB_ORIGIN, &self.key);
+                stored.is_ok_and(|stored| (stored.head(), stored.key()) == (head.head(), head.key()))
+            }
+            _ => false,
+        }
+    }
+
+    /// Writes a head anew that was stored with signature lines of other keys. Where that fails, as on read-only media, the
+    /// stored one is as good.
+    fn rewrite(&self, stored: Option<&str>) {
+        let Some(head) = self.head().filter(|head| stored.is_some_and(|stored| stored != head.note())) else { return };
+        if let Err(error) = self.state.swap_head(|now| self.is(now, Some(&head)), head.note()) {
+            tracing::warn!("the stored tree head has signatures of other keys, and was not written anew: {error}");
         }
     }
 

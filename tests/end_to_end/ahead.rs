@@ -156,7 +156,9 @@ fn module_cache(go: &Path) {
     let import = ["import", "--modcache", cache.to_str().unwrap()];
     let (code, said) = sumgate(&data, &origin.gosumdb(), &import);
     assert!(code == Some(1) && said.contains("example.com/hello@v1.0.0 .zip refused"), "{said}");
-    assert!(said.contains("imported 5 files"), "{said}");
+    // Nothing without a proof is kept of a cache that has wrong bytes: what came before they showed may be.
+    assert!(["imported 3 files", "imported 4 files"].iter().any(|words| said.contains(words)), "{said}");
+    assert!(!files(&data.join("proxy")).contains_key("example.com/hello/@v/v1.0.0.info"));
     let asked = origin.take_requests();
     assert!(
         asked.iter().all(|path| ["/lookup/", "/tile/", "/latest"].iter().any(|of| path.starts_with(of))),
@@ -167,7 +169,8 @@ fn module_cache(go: &Path) {
     // The records are proved now, so the right zip needs nobody.
     std::fs::write(&zip, &right).unwrap();
     let (code, said) = sumgate(&data, &origin.gosumdb(), &[&import[..], &["--offline"]].concat());
-    assert!(code == Some(0) && said.starts_with("imported 1 files ("), "{said}");
+    let rest = ["imported 2 files (", "imported 3 files ("];
+    assert!(code == Some(0) && rest.iter().any(|words| said.starts_with(words)), "{said}");
     let no_cache = ["import", "--modcache", folder.path().to_str().unwrap()];
     let (code, said) = sumgate(&data, &origin.gosumdb(), &no_cache);
     assert!(code == Some(2) && said.contains("is no module cache"), "{said}");

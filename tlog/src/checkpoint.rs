@@ -124,7 +124,7 @@ impl SignedCheckpoint {
     pub(crate) fn open_any(signed: &[u8], key: &VerifierKey) -> Result<Self, CheckpointError> {
         let verified = note::open(signed, core::slice::from_ref(key))?;
         let checkpoint = Checkpoint::parse(verified.text())?;
-        Ok(Self { checkpoint, note: verified.raw().to_string(), key: key.clone() })
+        Ok(Self { checkpoint, note: verified.canonical(), key: key.clone() })
     }
 
     /// What was signed.
@@ -142,7 +142,7 @@ impl SignedCheckpoint {
         &self.checkpoint.origin
     }
 
-    /// The signed note as it came, for storing and serving.
+    /// The signed note with the signature of its key and no other, for storing and serving.
     pub fn note(&self) -> &str {
         &self.note
     }

@@ -25,13 +25,15 @@ use crate::limits::{MAX_NOTE_LEN, MAX_SIGNATURES};
 /// A note that at least one known key signed. Only [`open`] makes one.
 ///
 /// ```compile_fail
-/// let forged = tlog::VerifiedNote { raw: String::new(), text_len: 0, signers: vec![] };
+/// let forged = tlog::VerifiedNote { raw: String::new(), text_len: 0, signers: vec![], lines: vec![] };
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedNote {
     raw: String,
     text_len: usize,
     signers: Vec<VerifierKey>,
+    /// The signature line of each signer, with its newline.
+    lines: Vec<String>,
 }
 
 /// Why a note is not verified.
@@ -69,7 +71,14 @@ impl VerifiedNote {
         &self.raw
     }
 
-    /// The known keys that signed.
+    /// The signed text with the signature lines that were verified, in the order of the keys, and no others: for storing and
+    /// serving. Anybody may add lines of unknown keys to a note.
+    pub fn canonical(&self) -> String {
+        let lines = self.lines.concat();
+        [self.text(), "\n", &lines].concat()
+    }
+
+    /// The known keys that signed, in the order in which they were given.
     pub fn signers(&self) -> &[VerifierKey] {
         &self.signers
     }
@@ -87,26 +96,31 @@ pub fn open(note: &[u8], keys: &[VerifierKey]) -> Result<VerifiedNote, NoteError
     let blank = raw.rfind("\n\n").ok_or(NoteError::Malformed("it has no blank line"))?;
     let (text, signatures) = (&raw[..=blank], &raw[blank + 2..]);
     let lines = signatures.strip_suffix('\n').ok_or(NoteError::Malformed("it does not end with a signature line"))?;
-    let mut signers: Vec<VerifierKey> = Vec::new();
+    let mut signed: Vec<(usize, &str)> = Vec::new();
     for (nth, line) in lines.split('\n').enumerate() {
         if nth == MAX_SIGNATURES {
             return Err(NoteError::TooManySignatures);
         }
         let (name, hash, signature) = signature_line(line)?;
-        let known = keys.iter().find(|key| key.name() == name && key.key_hash() == hash);
-        let Some(key) = known.filter(|key| !signers.contains(key)) else {
+        let known = keys.iter().position(|key| key.name() == name && key.key_hash() == hash);
+        let Some(place) = known.filter(|place| signed.iter().all(|(seen, _)| seen != place)) else {
             continue;
         };
+        let key = &keys[place];
         if !key.signed(text.as_bytes(), &signature) {
             return Err(NoteError::BadSignature(key.name().to_string()));
         }
-        signers.push(key.clone());
+        signed.push((place, line));
     }
-    if signers.is_empty() {
+    if signed.is_empty() {
         let names: Vec<&str> = keys.iter().map(VerifierKey::name).collect();
         return Err(NoteError::NotSigned(names.join(" or ")));
     }
-    Ok(VerifiedNote { raw: raw.to_string(), text_len: text.len(), signers })
+    signed.sort_unstable();
+    let signers = signed.iter().map(|(place, _)| keys[*place].clone()).collect();
+    // A line that reads as a signature is written in one way only: the base64 is canonical, and one space stands between.
+    let lines = signed.iter().map(|(_, line)| [line, "\n"].concat()).collect();
+    Ok(VerifiedNote { raw: raw.to_string(), text_len: text.len(), signers, lines })
 }
 
 /// Name, key hash, signature.

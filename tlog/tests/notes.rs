@@ -46,6 +46,28 @@ fn unknown_keys_are_ignored_and_a_known_bad_signature_is_an_error() {
 }
 
 #[test]
+fn the_canonical_note_has_the_verified_signatures_only() {
+    let (a, b, stranger) = (signer("a", 1), signer("b", 2), signer("c", 3));
+    let signed = |signer: &Signer| signer.sign("t\n").unwrap();
+    let alone = signed(&a);
+    let both = format!("{}{}", signed(&a), line(&signed(&b)));
+    let foreign = line(&signed(&stranger)).to_owned();
+    let canonical = |note: &str, signers: &[&Signer]| note::open(note.as_bytes(), &keys(signers)).unwrap().canonical();
+    let text = "t\n\n";
+    let note = format!("{text}{foreign}{}{foreign}{}", line(&signed(&b)), line(&alone));
+    assert_eq!(canonical(&note, &[&a, &b]), both, "in the order of the keys");
+    assert_eq!(canonical(&note, &[&a]), alone);
+    // A second line of a key says nothing, so it is not kept.
+    assert_eq!(canonical(&format!("{alone}{}", line(&a.sign("other\n").unwrap())), &[&a]), alone);
+    assert_eq!(canonical(&alone, &[&a]), alone);
+
+    let head = a.sign_head(SUMDB_ORIGIN, &MemoryTree::new().head()).unwrap();
+    let with_foreign = format!("{head}{foreign}");
+    let opened = SignedCheckpoint::open(with_foreign.as_bytes(), SUMDB_ORIGIN, a.verifier_key()).unwrap();
+    assert_eq!(opened.note(), head);
+}
+
+#[test]
 fn what_is_not_to_the_letter_is_refused() {
     let a = signer("a", 1);
     let known = keys(&[&a]);

@@ -105,6 +105,12 @@ fn along(zip: &[u8], piece: usize, limits: &ZipLimits) -> ReadAlong {
     along
 }
 
+fn hash_once(parts: &[Part]) -> Result<ZipReport, ZipError> {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(&build(parts, u16::try_from(parts.len()).unwrap())).unwrap();
+    hash_module_zip(&file, &ModuleVersion::parse("a.com/m@v1.0.0").unwrap(), &ZipLimits::default())
+}
+
 fn hash(parts: &[Part]) -> Result<ZipReport, ZipError> {
     hash_bytes(&build(parts, u16::try_from(parts.len()).unwrap()))
 }
@@ -162,7 +168,7 @@ fn what_was_read_along_is_not_read_again() {
         let expected = hash_module_zip(&file, &module, &limits).unwrap();
         // The same file with the data of its entries overwritten: it is not looked at.
         let mut without = zip.clone();
-        let directory::Entry { data, packed, .. } = entries(&file, &limits).unwrap()[1];
+        let directory::Entry { data, packed, .. } = directory(&file, &limits).unwrap().entries[1];
         let (data, packed) = (usize::try_from(data).unwrap(), usize::try_from(packed).unwrap());
         without[data..data + packed].fill(0);
         hollow.write_all(&without).unwrap();
@@ -180,7 +186,7 @@ fn who_reads_along_stops_at_a_bomb() {
     let along = along(&bomb, 64, &limits);
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(&bomb).unwrap();
-    assert!(entries(&file, &ZipLimits::default()).unwrap().iter().all(|entry| along.sha256(entry).is_none()));
+    assert!(directory(&file, &ZipLimits::default()).unwrap().entries.iter().all(|entry| along.sha256(entry).is_none()));
 }
 
 #[test]
@@ -305,4 +311,26 @@ fn names_are_checked() {
     file.write_all(&build(&honest(), 2)).unwrap();
     let any = hash_any_zip(&file, &ZipLimits::default()).unwrap();
     assert_eq!(any.h1, hash(&honest()).unwrap().h1);
+}
+
+#[test]
+fn what_is_refused_although_go_accepts_it_stands_on_one_page() {
+    let page = include_str!("../../../docs/refused.md");
+    let over = |part: Part| match hash(&[part]) {
+        Err(ZipError::OverBound { what, limit, found }) => (what, limit, found),
+        other => panic!("{other:?}"),
+    };
+    let named = |name: String| over(part(String::leak(name), b""));
+    let long = named(format!("a.com/m@v1.0.0/{}", "ab/".repeat(1400)));
+    assert_eq!(long, ("bytes in a file name", 4096, 15 + 4200));
+    let element = named(format!("a.com/m@v1.0.0/{}", "a".repeat(256)));
+    assert_eq!(element, ("bytes in an element of a file name", 255, 256));
+    hash(&[part(String::leak(format!("a.com/m@v1.0.0/{}", "a".repeat(255))), b"")]).unwrap();
+    for limit in [long.1, element.1].into_iter().chain(directory::BOUNDS) {
+        assert!(page.contains(&format!("| {limit} |")), "{limit}");
+    }
+    let all = "a".repeat(255);
+    let parts: Vec<Part> =
+        (0..65_000).map(|nth| part(String::leak(format!("a.com/m@v1.0.0/{nth}/{all}")), b"")).collect();
+    assert!(matches!(hash_once(&parts), Err(ZipError::OverBound { what: "bytes in all file names", .. })));
 }

@@ -1,0 +1,253 @@
+//! `.info` files: read as strictly as `go` at its strictest, and written anew.
+//!
+//! `go` reads `Version`, `Time` and `Origin` with Go's `encoding/json`: field names match without regard to case, the last of
+//! several wins, and one field that cannot be read makes the whole answer an error, for as long as it is kept. So what could
+//! mean another thing to `go`, or nothing at all, is refused; and of the rest only these three fields are kept and passed on.
+
+use bytes::Bytes;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::module::Version;
+
+/// The largest `.info` seen has a few kilobytes of `Origin`.
+pub(super) const MAX_INFO: usize = 1 << 20;
+
+/// The fields of `Origin` that `go` reads (`cmd/go/internal/modfetch/codehost`, Origin): all are strings.
+const ORIGIN: [&str; 8] = ["vcs", "url", "subdir", "hash", "tagprefix", "tagsum", "ref", "reposum"];
+
+/// What an `.info` says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Info {
+    pub(super) version: Version,
+    /// As it was written.
+    time: Option<String>,
+    origin: Option<Map<String, Value>>,
+}
+
+impl Info {
+    /// Reads an `.info`, or says what is wrong with it.
+    pub(super) fn read(body: &[u8]) -> Result<Self, String> {
+        let unreadable = |error: serde_json::Error| format!("its .info cannot be read: {error}");
+        if body.len() > MAX_INFO {
+            return Err(format!("its .info: expected at most {MAX_INFO} bytes, found {}", body.len()));
+        }
+        let Fields(fields) = serde_json::from_slice(body).map_err(unreadable)?;
+        let Some(version) = only(&fields, "version")? else {
+            return Err("its .info: expected a field Version, found none".to_owned());
+        };
+        let version: String = serde_json::from_str(version.get()).map_err(unreadable)?;
+        let version =
+            Version::parse(&version).map_err(|error| format!("its .info names the version {version:?}: {error}"))?;
+        let time = only(&fields, "time")?.map(time).transpose()?.flatten();
+        let origin = only(&fields, "origin")?.map(origin).transpose()?.flatten();
+        Ok(Self { version, time, origin })
+    }
+
+    /// The least that an `.info` says.
+    pub(super) fn of(version: Version) -> Self {
+        Self { version, time: None, origin: None }
+    }
+
+    /// Written anew: what could be read, and no more.
+    pub(super) fn text(&self) -> Bytes {
+        let mut fields = Map::new();
+        fields.insert("Version".to_owned(), self.version.as_ref().into());
+        fields.extend(self.time.clone().map(|time| ("Time".to_owned(), time.into())));
+        fields.extend(self.origin.clone().map(|origin| ("Origin".to_owned(), origin.into())));
+        Value::from(fields).to_string().into()
+    }
+}
+
+/// The one field that `go` takes for `name`, which is in lower case.
+fn only<'f>(fields: &'f [(String, Box<RawValue>)], name: &str) -> Result<Option<&'f RawValue>, String> {
+    let mut same = fields.iter().filter(|(field, _)| folded(field) == name);
+    match (same.next(), same.next()) {
+        (_, Some(_)) => Err(format!("its .info: expected one field {name}, found it spelled in more than one way")),
+        (first, None) => Ok(first.map(|(_, value)| &**value)),
+    }
+}
+
+/// As `encoding/json` folds names. `ſ` is the only character beside ASCII that it takes for a letter of these names.
+fn folded(name: &str) -> String {
+    name.to_lowercase().replace('ſ', "s")
+}
+
+/// A time that Go's `time.Time.UnmarshalJSON` reads. It looks at the raw text, without regard to escapes.
+fn time(value: &RawValue) -> Result<Option<String>, String> {
+    if value.get() == "null" {
+        return Ok(None);
+    }
+    let text = value.get().strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default();
+    if is_rfc_3339(text) {
+        return Ok(Some(text.to_owned()));
+    }
+    let shown: String = value.get().chars().take(40).collect();
+    Err(format!("its .info: expected a Time as in RFC 3339, found {shown:?}"))
+}
+
+/// `YYYY-MM-DDThh:mm:ss[.fraction](Z|±hh:mm)`, with each number in its range (Go's `parseRFC3339`).
+fn is_rfc_3339(text: &str) -> bool {
+    let Some((seconds, rest)) = text.split_at_checked(19) else { return false };
+    let Some([year, month, day, hour, minute, second]) = numbers(seconds, "####-##-##T##:##:##") else { return false };
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days = match month {
+        2 => 28 + u16::from(leap),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    };
+    let date = (1..=12).contains(&month) && (1..=days).contains(&day) && hour < 24 && minute < 60 && second < 60;
+    let zone = match rest.strip_prefix('.') {
+        Some(fraction) => {
+            let zone = fraction.trim_start_matches(|c: char| c.is_ascii_digit());
+            if zone.len() == fraction.len() {
+                return false;
+            }
+            zone
+        }
+        None => rest,
+    };
+    let offset = zone.strip_prefix(['+', '-']).and_then(|offset| numbers(offset, "##:##"));
+    date && (zone == "Z" || offset.is_some_and(|[hours, minutes]| hours < 24 && minutes < 60))
+}
+
+/// The numbers of a text that has this form, in which `#` stands for a digit.
+fn numbers<const N: usize>(text: &str, form: &str) -> Option<[u16; N]> {
+    let fits = |(c, f): (u8, u8)| if f == b'#' { c.is_ascii_digit() } else { c == f };
+    let right = text.len() == form.len() && text.bytes().zip(form.bytes()).all(fits);
+    let mut numbers = text.split(|c: char| !c.is_ascii_digit()).filter_map(|number| number.parse().ok());
+    let all: Vec<u16> = if right { numbers.by_ref().collect() } else { Vec::new() };
+    all.try_into().ok()
+}
+
+/// Where the version comes from, if `go` can read it.
+fn origin(value: &RawValue) -> Result<Option<Map<String, Value>>, String> {
+    let origin: Option<Map<String, Value>> = serde_json::from_str(value.get())
+        .map_err(|error| format!("its .info: expected an Origin that is an object: {error}"))?;
+    let odd = origin.iter().flatten().find(|(name, value)| {
+        ORIGIN.contains(&folded(name).as_str()) && !matches!(value, Value::String(_) | Value::Null)
+    });
+    match odd {
+        Some((name, _)) => Err(format!("its .info: expected a string as the field {name:?} of Origin")),
+        None => Ok(origin),
+    }
+}
+
+/// The fields of an object, each as often as it is there.
+struct Fields(Vec<(String, Box<RawValue>)>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Read;
+        impl<'de> Visitor<'de> for Read {
+            type Value = Fields;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(Read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    fn anew(text: &str) -> Result<String, String> {
+        Info::read(text.as_bytes()).map(|info| String::from_utf8(info.text().to_vec()).unwrap())
+    }
+
+    #[test]
+    fn an_info_must_name_one_canonical_version() {
+        assert_eq!(anew(r#"{"version":"v1.0.0"}"#).unwrap(), r#"{"Version":"v1.0.0"}"#);
+        for bad in
+            ["<html>", "{}", "[]", "null", r#"{"Version":null}"#, r#"{"Version":1}"#, r#"{"Version":"v1.0.0"} x"#]
+        {
+            assert!(anew(bad).is_err(), "{bad}");
+        }
+        assert!(anew(r#"{"Version":"main"}"#).unwrap_err().contains("main"));
+        for second in ["Version", "version", "verſion", "VERSION"] {
+            let twice = format!(r#"{{"Version":"v1.0.0","{second}":"v9.9.9"}}"#);
+            assert!(anew(&twice).unwrap_err().contains("more than one way"), "{second}");
+        }
+        assert!(anew(&format!(r#"{{"Version":"v1.0.0","x":"{}"}}"#, "x".repeat(MAX_INFO))).is_err());
+    }
+
+    #[test]
+    fn it_is_written_anew_with_the_three_fields_that_go_reads() {
+        let said = r#" {"Extra":["x"], "origin":{"VCS":"git","URL":"https://a.example","Else":{"a":[1]}},
+            "TIME":"2020-01-01T00:00:00.5+01:00", "Version":"v1.0.0", "Name":"x"}"#;
+        let written = r#"{"Version":"v1.0.0","Time":"2020-01-01T00:00:00.5+01:00","Origin":{"VCS":"git","URL":"https://a.example","Else":{"a":[1]}}}"#;
+        assert_eq!(anew(said).unwrap(), written);
+        assert_eq!(anew(written).unwrap(), written);
+        assert_eq!(anew(r#"{"Version":"v1.0.0","Time":null,"Origin":null}"#).unwrap(), r#"{"Version":"v1.0.0"}"#);
+    }
+
+    #[test]
+    fn a_field_that_go_cannot_read_is_refused() {
+        for field in [
+            r#""Time":"""#,
+            r#""Time":"yesterday""#,
+            r#""Time":1577836800"#,
+            r#""Time":"2020-01-01T00:00:00Z","time":"2020-01-01T00:00:00Z""#,
+            r#""Time":"2020-01-01T00:00:00Z","Time":"2020-01-01T00:00:00Z""#,
+            r#""Time":"2020\u002d01-01T00:00:00Z""#,
+            r#""Origin":"git""#,
+            r#""Origin":[]"#,
+            r#""Origin":{"VCS":5}"#,
+            r#""Origin":{"tagſum":{}}"#,
+            r#""Origin":{},"origin":{}"#,
+        ] {
+            assert!(anew(&format!(r#"{{"Version":"v1.0.0",{field}}}"#)).is_err(), "{field}");
+        }
+    }
+
+    #[test]
+    fn times_are_those_of_rfc_3339() {
+        for good in [
+            "2020-02-29T23:59:59Z",
+            "0000-01-01T00:00:00Z",
+            "2020-01-01T00:00:00.123456789012Z",
+            "2020-12-31T00:00:00-23:59",
+        ] {
+            assert!(is_rfc_3339(good), "{good}");
+        }
+        for bad in [
+            "2021-02-29T00:00:00Z",
+            "2020-13-01T00:00:00Z",
+            "2020-00-01T00:00:00Z",
+            "2020-01-00T00:00:00Z",
+            "2020-04-31T00:00:00Z",
+            "2020-01-01T24:00:00Z",
+            "2020-01-01T00:60:00Z",
+            "2020-01-01T00:00:60Z",
+            "2020-01-01t00:00:00Z",
+            "2020-01-01 00:00:00Z",
+            "2020-01-01T00:00:00z",
+            "2020-01-01T00:00:00",
+            "2020-01-01T00:00:00.Z",
+            "2020-01-01T00:00:00,5Z",
+            "2020-01-01T00:00:00+24:00",
+            "2020-01-01T00:00:00+00:60",
+            "2020-01-01T00:00:00+0000",
+            "2020-01-01T0:00:00Z",
+            "+020-01-01T00:00:00Z",
+            "2020-01-01T00:00:0éZ",
+        ] {
+            assert!(!is_rfc_3339(bad), "{bad}");
+        }
+    }
+}
