@@ -48,7 +48,7 @@ impl hyper::body::Body for Body {
         match self.get_mut() {
             Self::Memory(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Memory(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Self::File(file) => file.poll_piece(context, usize::MAX),
+            Self::File(file) => file.poll_piece(context),
         }
     }
 
@@ -73,26 +73,21 @@ impl FileBody {
         self.reading.is_some()
     }
 
-    /// The next piece, of at most so many bytes.
-    pub(super) fn poll_piece(
-        &mut self,
-        context: &mut Context<'_>,
-        most: usize,
-    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+    /// The next piece.
+    pub(super) fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         if self.left == 0 {
             return Poll::Ready(None);
         }
-        let wanted = self.left.min(most as u64);
         let piece = if let Some(reading) = &mut self.reading {
             let piece = ready!(Pin::new(reading).poll(context));
             self.reading = None;
             piece.map_err(io::Error::other).flatten()
-        } else if let Some(piece) = piece::read_cached(&self.file, self.offset, wanted) {
+        } else if let Some(piece) = piece::read_cached(&self.file, self.offset, self.left) {
             piece
         } else {
-            let (file, offset) = (Arc::clone(&self.file), self.offset);
-            self.reading = Some(tokio::task::spawn_blocking(move || piece::read(&file, offset, wanted)));
-            return self.poll_piece(context, most);
+            let (file, offset, left) = (Arc::clone(&self.file), self.offset, self.left);
+            self.reading = Some(tokio::task::spawn_blocking(move || piece::read(&file, offset, left)));
+            return self.poll_piece(context);
         };
         if let Ok(bytes) = &piece {
             self.offset += bytes.len() as u64;

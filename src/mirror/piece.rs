@@ -7,11 +7,11 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 
-/// One read. Large enough that its costs are lost in the copying, small enough to stay in a core's cache and for 1,000 slow
-/// clients.
-const PIECE: usize = 256 << 10;
+/// One read. Large enough that its costs are lost in the copying, small enough to stay in a core's cache, for thousands of slow
+/// clients, and for the room that a socket has when it has any.
+const PIECE: usize = 128 << 10;
 /// Pieces that wait to be used again: 4 MiB.
-const MAX_FREE: usize = 16;
+const MAX_FREE: usize = 32;
 
 static FREE: Mutex<Vec<Box<[u8]>>> = Mutex::new(Vec::new());
 

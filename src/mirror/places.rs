@@ -83,7 +83,7 @@ impl Places {
         let until = Instant::now() + WAIT;
         while !self.take(&share) {
             if Instant::now() >= until {
-                self.forget(address, share);
+                self.forget(address, &share);
                 return None;
             }
             let _ = tokio::time::timeout(LOOK, share.freed.notified()).await;
@@ -102,11 +102,11 @@ impl Places {
         self.shares.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Drops what nobody uses any more: the table has no more addresses than there are requests.
-    fn forget(&self, address: IpAddr, share: Arc<Share>) {
+    /// Drops the share that nobody else uses: the table has no more addresses than there are requests.
+    fn forget(&self, address: IpAddr, share: &Arc<Share>) {
         let mut shares = self.shares();
-        drop(share);
-        if shares.get(&address).is_some_and(|share| Arc::strong_count(share) == 1) {
+        // The table's own, and this one.
+        if Arc::strong_count(share) <= 2 {
             shares.remove(&address);
         }
     }
@@ -116,7 +116,7 @@ impl Drop for Turn {
     fn drop(&mut self) {
         self.share.held.fetch_sub(1, Ordering::AcqRel);
         self.share.freed.notify_one();
-        self.places.forget(self.address, Arc::clone(&self.share));
+        self.places.forget(self.address, &self.share);
     }
 }
 

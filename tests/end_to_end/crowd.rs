@@ -77,8 +77,9 @@ fn crowd(go: &Path) {
         home.must(&["mod", "download", "example.com/hello@v1.1.0"]);
         start.elapsed()
     };
+    let best = || (0..3).map(|_| download()).min().unwrap().as_secs_f64();
     download();
-    let alone = download();
+    let alone = best();
     for addresses in [1, 50] {
         let hostile = runtime().block_on(async {
             let mut hostile = Vec::new();
@@ -90,8 +91,7 @@ fn crowd(go: &Path) {
             }
             hostile
         });
-        let beside = download();
-        println!("{addresses} addresses: {:.2} times", beside.as_secs_f64() / alone.as_secs_f64());
+        println!("{addresses} addresses: {:.2} times", best() / alone);
         let process = format!("/proc/{}", mirror.process.0.id());
         let open = std::fs::read_dir(format!("{process}/fd")).unwrap();
         let open: Vec<_> = open.filter_map(|entry| entry.unwrap().path().read_link().ok()).collect();
@@ -101,9 +101,18 @@ fn crowd(go: &Path) {
         assert_eq!(open.iter().filter(|place| place.ends_with("v1.0.0.zip")).count(), 1, "readers share an open file");
         let status = std::fs::read_to_string(format!("{process}/status")).unwrap();
         let memory: u64 = status.split_once("VmRSS:").unwrap().1.split_whitespace().next().unwrap().parse().unwrap();
-        assert!(memory < 400 << 10, "{memory} KB");
+        assert!(memory < 250 << 10, "{memory} KB");
         drop(hostile);
     }
+}
+
+/// How many of these clients have got an answer, or the beginning of one.
+async fn answered(clients: &[TcpStream]) -> usize {
+    let mut count = 0;
+    for client in clients {
+        count += usize::from(tokio::time::timeout(Duration::ZERO, client.readable()).await.is_ok());
+    }
+    count
 }
 
 fn shares() {
@@ -128,8 +137,9 @@ fn shares() {
         for _ in 0..80 {
             hostile.push(client(&mirror, greedy, &get(LARGE, "")).await);
         }
-        for stream in &hostile[..60] {
-            stream.readable().await.unwrap();
+        // A quarter is 32; the others wait for their turn, and their connections keep the places short.
+        while answered(&hostile).await < 32 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
         assert!(answers(modest, "").await.0, "another client has its turn");
         assert!(answers(proxy, "x-forwarded-for: 192.0.2.1\r\n").await.0, "so has one behind a proxy");
