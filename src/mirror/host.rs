@@ -5,6 +5,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use hyper::Version;
 use hyper::header::{HOST, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
@@ -50,7 +51,11 @@ impl Hosts {
 
     /// Why a request is not answered, if it is not: it names another host, none, or several.
     pub(super) fn refuses(&self, head: &Parts) -> Option<String> {
-        let mut named = head.headers.get_all(HOST).iter().map(HeaderValue::as_bytes);
+        let mut named = head.headers.get_all(HOST).iter().map(HeaderValue::as_bytes).peekable();
+        // As health checks ask. No browser does, and a page cannot make one.
+        if matches!(self, Self::Named(_)) && head.version == Version::HTTP_10 && named.peek().is_none() {
+            return None;
+        }
         let (Some(Ok(host)), None) = (named.next().map(std::str::from_utf8), named.next()) else {
             return Some("this mirror answers only requests with one header Host".to_owned());
         };

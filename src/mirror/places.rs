@@ -1,12 +1,13 @@
 //! Places for connections, and turns for requests, so that nobody takes all of them.
 //!
 //! A client that never reads holds its place until the write times out. So long as places are plenty that harms nobody. Once
-//! half of them are taken, the requests of one address may hold at most a quarter of all; further ones of that address wait.
+//! half of them are taken, the requests of one address may hold at most a quarter of all, and further ones of that address
+//! wait; and whoever comes then must be quick. The connections of one address never take more than half of the places.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -16,6 +17,8 @@ use tokio::time::Instant;
 /// Connections at once, where the system lets so many files be open. A thousand `go` commands are a large company; an idle
 /// connection costs about 12 KB.
 const MAX_CONNECTIONS: u64 = 8_192;
+/// Open files for a connection: the socket, and what it reads.
+const FILES: u64 = 2;
 /// Files for everything else: the data folder, sources (256 idle connections to each), child processes.
 const RESERVED: u64 = 1_024;
 /// How long a request waits for its turn. `go` never asks again, so it is better late than refused.
@@ -34,23 +37,53 @@ pub(super) struct Places {
 /// What one address holds.
 #[derive(Debug, Default)]
 struct Share {
-    held: AtomicUsize,
+    connections: AtomicUsize,
+    requests: AtomicUsize,
     freed: Notify,
+}
+
+/// The place of one connection.
+#[derive(Debug)]
+pub(super) struct Place {
+    _permit: OwnedSemaphorePermit,
+    _claim: Option<Claim>,
 }
 
 /// The turn of one request. It ends when its answer was sent.
 #[derive(Debug)]
 pub(super) struct Turn {
+    _claim: Claim,
+}
+
+/// One more that an address holds.
+#[derive(Debug)]
+struct Claim {
     places: Arc<Places>,
     address: IpAddr,
     share: Arc<Share>,
+    of: fn(&Share) -> &AtomicUsize,
 }
+
+/// How long a client may keep the mirror waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Patience {
+    /// For the head of a request, and for the next request.
+    pub(super) head: Duration,
+    /// For room in its socket.
+    pub(super) stall: Duration,
+}
+
+/// Who is slower than this is no client: `go` sends a head of 200 bytes at once. In a socket is room again once half of its send
+/// buffer was taken (128 KB): whoever reads 2 KB/s passes.
+const PLENTY: Patience = Patience { head: Duration::from_secs(30), stall: Duration::from_mins(1) };
+/// Once half of the places are taken: 13 KB/s.
+const SCARCE: Patience = Patience { head: Duration::from_secs(5), stall: Duration::from_secs(10) };
 
 /// Lets this process open as many files as the system allows, up to what the mirror can use. The programs that it starts get
 /// the same.
 pub(super) fn raise_open_files() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    let wanted = MAX_CONNECTIONS + RESERVED;
+    let wanted = MAX_CONNECTIONS * FILES + RESERVED;
     let raised = maximum.map_or(wanted, |maximum| maximum.min(wanted));
     if current.is_some_and(|current| current < raised) {
         // As many as there were before are enough to start.
@@ -66,57 +99,81 @@ impl Places {
     }
 
     fn of(files: u64) -> Arc<Self> {
-        let connections = files.saturating_sub(RESERVED.min(files / 2)).clamp(1, MAX_CONNECTIONS);
+        let connections = (files.saturating_sub(RESERVED.min(files / 2)) / FILES).clamp(1, MAX_CONNECTIONS);
         let all = usize::try_from(connections).unwrap_or(1);
         Arc::new(Self { connections: Arc::new(Semaphore::new(all)), all, shares: Mutex::default() })
     }
 
-    /// A place for the next connection.
+    /// The right to the next connection, once there is a place for it.
     pub(super) async fn next(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.connections).acquire_owned().await.ok()
     }
 
+    /// The place of a connection, unless its address has half of all. `None` for an address that stands for many.
+    pub(super) fn place(
+        self: &Arc<Self>,
+        permit: OwnedSemaphorePermit,
+        address: Option<IpAddr>,
+    ) -> Result<Place, OwnedSemaphorePermit> {
+        let Some(address) = address else { return Ok(Place { _permit: permit, _claim: None }) };
+        let claim = self.claim(address, |share| &share.connections, (self.all / 2).max(1));
+        match claim {
+            Some(claim) => Ok(Place { _permit: permit, _claim: Some(claim) }),
+            None => Err(permit),
+        }
+    }
+
+    /// How long the next client may keep the mirror waiting.
+    pub(super) fn patience(&self) -> Patience {
+        if self.is_scarce() { SCARCE } else { PLENTY }
+    }
+
     /// The turn of a request from `address`, or `None` after a bounded wait.
     pub(super) async fn turn(self: &Arc<Self>, address: IpAddr) -> Option<Turn> {
-        let address = network(address);
-        let share = Arc::clone(self.shares().entry(address).or_default());
         let until = Instant::now() + WAIT;
-        while !self.take(&share) {
+        loop {
+            let most = if self.is_scarce() { (self.all / 4).max(1) } else { usize::MAX };
+            if let Some(claim) = self.claim(address, |share| &share.requests, most) {
+                return Some(Turn { _claim: claim });
+            }
             if Instant::now() >= until {
-                self.forget(address, &share);
                 return None;
             }
-            let _ = tokio::time::timeout(LOOK, share.freed.notified()).await;
+            // One that holds so much is there as long as it does.
+            let share = self.shares().get(&network(address)).cloned();
+            if let Some(share) = share {
+                let _ = tokio::time::timeout(LOOK, share.freed.notified()).await;
+            }
         }
-        Some(Turn { places: Arc::clone(self), address, share })
     }
 
-    fn take(&self, share: &Share) -> bool {
-        let is_scarce = self.connections.available_permits() <= self.all / 2;
-        let most = if is_scarce { (self.all / 4).max(1) } else { usize::MAX };
-        let one_more = |held: usize| (held < most).then_some(held + 1);
-        share.held.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).is_ok()
+    fn is_scarce(&self) -> bool {
+        self.connections.available_permits() <= self.all / 2
     }
 
-    fn shares(&self) -> std::sync::MutexGuard<'_, HashMap<IpAddr, Arc<Share>>> {
-        self.shares.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Drops the share that nobody else uses: the table has no more addresses than there are requests.
-    fn forget(&self, address: IpAddr, share: &Arc<Share>) {
+    fn claim(self: &Arc<Self>, address: IpAddr, of: fn(&Share) -> &AtomicUsize, most: usize) -> Option<Claim> {
+        let address = network(address);
         let mut shares = self.shares();
-        // The table's own, and this one.
-        if Arc::strong_count(share) <= 2 {
-            shares.remove(&address);
-        }
+        let share = shares.entry(address).or_default();
+        let one_more = |held: usize| (held < most).then_some(held + 1);
+        of(share).fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).ok()?;
+        Some(Claim { places: Arc::clone(self), address, share: Arc::clone(share), of })
+    }
+
+    fn shares(&self) -> MutexGuard<'_, HashMap<IpAddr, Arc<Share>>> {
+        self.shares.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Turn {
+impl Drop for Claim {
     fn drop(&mut self) {
-        self.share.held.fetch_sub(1, Ordering::AcqRel);
+        (self.of)(&self.share).fetch_sub(1, Ordering::AcqRel);
         self.share.freed.notify_one();
-        self.places.forget(self.address, &self.share);
+        let mut shares = self.places.shares();
+        // The table's own, and this one: the table has no more addresses than there are connections.
+        if Arc::strong_count(&self.share) <= 2 {
+            shares.remove(&self.address);
+        }
     }
 }
 
@@ -140,43 +197,65 @@ mod tests {
     #[test]
     fn places_leave_files_for_everything_else() {
         let all = |files| Places::of(files).all;
-        assert_eq!([all(1 << 20), all(20_000), all(9_216)], [8_192, 8_192, 8_192]);
-        assert_eq!([all(4_096), all(1_024), all(256), all(1)], [3_072, 512, 128, 1]);
+        assert_eq!([all(1 << 20), all(20_000), all(17_408)], [8_192, 8_192, 8_192]);
+        assert_eq!([all(4_096), all(1_024), all(256), all(1)], [1_536, 256, 64, 1]);
+    }
+
+    async fn connection(places: &Arc<Places>, address: IpAddr) -> Option<Place> {
+        let permit = places.next().await.unwrap();
+        places.place(permit, Some(address)).ok()
+    }
+
+    #[tokio::test]
+    async fn one_address_gets_half_of_the_connections_and_who_comes_then_must_be_quick() {
+        let places = Places::of(64);
+        let mut held = Vec::new();
+        for _ in 0..8 {
+            assert_eq!(places.patience(), PLENTY);
+            held.push(connection(&places, GREEDY).await.unwrap());
+        }
+        assert_eq!(places.patience(), SCARCE);
+        assert!(connection(&places, GREEDY).await.is_none());
+        held.push(connection(&places, MODEST).await.unwrap());
+        // A proxy stands for many.
+        let permit = places.next().await.unwrap();
+        held.push(places.place(permit, None).unwrap());
+        held.remove(0);
+        held.push(connection(&places, GREEDY).await.unwrap());
+        held.clear();
+        assert!(places.shares().is_empty());
     }
 
     #[tokio::test(start_paused = true)]
     async fn once_half_of_the_places_are_taken_one_address_gets_a_quarter() {
-        let places = Places::of(32);
+        let places = Places::of(64);
         assert_eq!(places.all, 16);
-        let mut turns: Vec<Turn> = Vec::new();
-        let mut connections = Vec::new();
+        let (mut turns, mut connections) = (Vec::new(), Vec::new());
         for _ in 0..7 {
-            connections.push(places.next().await.unwrap());
+            connections.push(connection(&places, GREEDY).await.unwrap());
             turns.push(places.turn(GREEDY).await.unwrap());
         }
-        connections.push(places.next().await.unwrap());
+        connections.push(connection(&places, GREEDY).await.unwrap());
         let start = Instant::now();
         assert!(places.turn(GREEDY).await.is_none(), "it has more than a quarter");
         assert!(start.elapsed() >= WAIT);
         assert!(places.turn(MODEST).await.is_some());
         // One of those that wait goes on when an answer was sent.
         turns.truncate(4);
-        let waiting = tokio::spawn({
+        let waiting = || {
             let places = Arc::clone(&places);
-            async move { places.turn(GREEDY).await.is_some() }
-        });
+            tokio::spawn(async move { places.turn(GREEDY).await.is_some() })
+        };
+        let next = waiting();
         tokio::time::sleep(Duration::from_millis(1)).await;
-        assert!(!waiting.is_finished());
+        assert!(!next.is_finished());
         turns.pop();
-        assert!(waiting.await.unwrap());
+        assert!(next.await.unwrap());
         // So it does once there are places again.
         turns.push(places.turn(GREEDY).await.unwrap());
-        let waiting = tokio::spawn({
-            let places = Arc::clone(&places);
-            async move { places.turn(GREEDY).await.is_some() }
-        });
+        let next = waiting();
         connections.clear();
-        assert!(waiting.await.unwrap());
+        assert!(next.await.unwrap());
         turns.clear();
         assert!(places.shares().is_empty());
     }

@@ -91,6 +91,8 @@ pub(super) fn busy(method: &Method) -> Response<Body> {
     let why = "too many requests of this client are under way, and the mirror is short of places: ask again later";
     let mut response = refusal(StatusCode::SERVICE_UNAVAILABLE, why);
     set(response.headers_mut(), header::RETRY_AFTER, "30");
+    // Its place is for others.
+    set(response.headers_mut(), header::CONNECTION, "close");
     finish(method, response)
 }
 

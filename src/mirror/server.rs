@@ -13,7 +13,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::body::Body;
@@ -22,14 +22,12 @@ use super::handle::Handler;
 use super::host::Hosts;
 use super::hot::Hot;
 use super::pipeline::Pipeline;
-use super::places::{self, Places, Turn};
+use super::places::{self, Place, Places, Turn};
 use super::respond;
 use super::route::BasePath;
 use super::socket::{Outgoing, Socket};
 use crate::fault::Fault;
 
-/// A client that takes longer for its request head is not a client.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// What a request head may take: `go` sends about 200 bytes.
 const MAX_HEADER_BUFFER: usize = 16 << 10;
 /// How long answers under way may take once the server stops. Process managers kill after 30 s or more.
@@ -148,26 +146,26 @@ async fn accept(listener: TcpListener, door: Arc<Door>, mut stopped: oneshot::Re
     let graceful = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
-            accepted = next(&listener, &door.places) => accepted,
+            accepted = next(&listener, &door) => accepted,
             _ = &mut stopped => break,
         };
         let Some((stream, peer, place)) = accepted else {
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let (door, stream) = (Arc::clone(&door), Arc::new(stream));
-        let socket = TokioIo::new(Socket::of(Arc::clone(&stream)));
+        let (door, stream, patience) = (Arc::clone(&door), Arc::new(stream), door.places.patience());
+        let socket = TokioIo::new(Socket::of(Arc::clone(&stream), patience.stall));
         let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
             let (door, stream) = (Arc::clone(&door), Arc::clone(&stream));
             async move {
                 let (head, _body) = request.into_parts();
                 let (response, turn) = door.answer(peer, &head).await;
-                Ok::<_, Infallible>(response.map(|body| Outgoing::to(stream, body, turn)))
+                Ok::<_, Infallible>(response.map(|body| Outgoing::to(stream, patience.stall, body, turn)))
             }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEADER_TIMEOUT)
+            .header_read_timeout(patience.head)
             .max_buf_size(MAX_HEADER_BUFFER)
             .serve_connection(socket, service);
         let connection = graceful.watch(connection);
@@ -180,6 +178,13 @@ async fn accept(listener: TcpListener, door: Arc<Door>, mut stopped: oneshot::Re
     drop(listener);
     if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
         tracing::warn!("stopped with answers under way after {} s", GRACE.as_secs());
+    }
+}
+
+impl Audience {
+    /// The address, if it is that of one client. A proxy stands for many, and the mirror of a run has one.
+    fn one_client(&self, peer: IpAddr) -> Option<IpAddr> {
+        (matches!(self.hosts, Hosts::Named(_)) && !self.proxies.trusts(peer.to_canonical())).then_some(peer)
     }
 }
 
@@ -197,18 +202,24 @@ impl Door {
     }
 }
 
-/// The next connection, once there is a place for it.
-async fn next(listener: &TcpListener, places: &Places) -> Option<(TcpStream, IpAddr, OwnedSemaphorePermit)> {
-    let place = places.next().await?;
-    match listener.accept().await {
-        Ok((stream, peer)) => {
-            // Small answers must not wait for an acknowledgement; a socket that refuses the option still works.
-            let _ = stream.set_nodelay(true);
-            Some((stream, peer.ip(), place))
-        }
-        Err(error) => {
-            tracing::warn!(%error, "a connection was not accepted");
-            None
+/// The next connection, once there is a place for it. Those of an address that has too many are closed.
+async fn next(listener: &TcpListener, door: &Door) -> Option<(TcpStream, IpAddr, Place)> {
+    let mut permit = door.places.next().await?;
+    loop {
+        let (stream, peer) = match listener.accept().await {
+            Ok((stream, peer)) => (stream, peer.ip()),
+            Err(error) => {
+                tracing::warn!(%error, "a connection was not accepted");
+                return None;
+            }
+        };
+        match door.places.place(permit, door.audience.one_client(peer)) {
+            Ok(place) => {
+                // Small answers must not wait for an acknowledgement; a socket that refuses the option still works.
+                let _ = stream.set_nodelay(true);
+                return Some((stream, peer, place));
+            }
+            Err(unused) => permit = unused,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The connection of a client, and the answer that is on its way there.
 //!
 //! A client that reads slowly, or never, must cost little: the system keeps [`UNSENT`] bytes for it and no more, the next piece
-//! of a file is read only once there is room for it, and whoever takes nothing for [`STALL`] is gone.
+//! of a file is read only once there is room for it, and whoever takes nothing for too long is gone.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -20,8 +20,6 @@ use tokio::time::Sleep;
 use super::body::Body;
 use super::places::Turn;
 
-/// How long a client may take nothing at all. There is room again once half of [`UNSENT`] is sent: whoever reads 2 KB/s passes.
-const STALL: Duration = Duration::from_mins(1);
 /// Bytes that wait in the system to be sent to one client. Without a bound it takes 2.6 MB, and a thousand clients that never
 /// read take what the system has for all connections (a tenth of the memory).
 const UNSENT: u32 = 256 << 10;
@@ -40,18 +38,20 @@ pub(super) struct Outgoing {
     _turn: Option<Turn>,
 }
 
-/// A wait for room in the socket.
-#[derive(Default)]
-struct Stall(Option<Pin<Box<Sleep>>>);
+/// A wait for room in the socket, and how long it may take.
+struct Stall {
+    most: Duration,
+    until: Option<Pin<Box<Sleep>>>,
+}
 
 impl Stall {
     /// Waits for a readiness; an error if that takes too long.
     fn bound<T>(&mut self, ready: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
         if ready.is_ready() {
-            self.0 = None;
+            self.until = None;
             return ready;
         }
-        let sleep = self.0.get_or_insert_with(|| Box::pin(tokio::time::sleep(STALL)));
+        let sleep = self.until.get_or_insert_with(|| Box::pin(tokio::time::sleep(self.most)));
         ready!(sleep.as_mut().poll(context));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
@@ -82,10 +82,10 @@ fn has_room(stream: &TcpStream) -> io::Result<()> {
 }
 
 impl Socket {
-    pub(super) fn of(stream: Arc<TcpStream>) -> Self {
+    pub(super) fn of(stream: Arc<TcpStream>, stall: Duration) -> Self {
         // Where the system cannot do it, the other bounds hold.
         let _ = SockRef::from(&*stream).set_tcp_notsent_lowat(UNSENT);
-        Self { stream, stall: Stall::default() }
+        Self { stream, stall: Stall { most: stall, until: None } }
     }
 }
 
@@ -132,8 +132,8 @@ impl AsyncWrite for Socket {
 }
 
 impl Outgoing {
-    pub(super) fn to(stream: Arc<TcpStream>, body: Body, turn: Option<Turn>) -> Self {
-        Self { body, stream, stall: Stall::default(), _turn: turn }
+    pub(super) fn to(stream: Arc<TcpStream>, stall: Duration, body: Body, turn: Option<Turn>) -> Self {
+        Self { body, stream, stall: Stall { most: stall, until: None }, _turn: turn }
     }
 }
 
@@ -175,6 +175,8 @@ mod tests {
 
     use super::*;
 
+    const STALL: Duration = Duration::from_mins(1);
+
     async fn pair() -> (TcpStream, Arc<TcpStream>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
@@ -184,7 +186,7 @@ mod tests {
     #[tokio::test]
     async fn who_takes_nothing_is_gone_after_a_while() {
         let (_client, stream) = pair().await;
-        let mut socket = Socket::of(Arc::clone(&stream));
+        let mut socket = Socket::of(Arc::clone(&stream), STALL);
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&vec![7; 1 << 20]).unwrap();
         let chunk = vec![0; 1 << 20];
@@ -197,7 +199,7 @@ mod tests {
             }
         };
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        let mut body = Outgoing::to(stream, Body::file(Arc::new(file), 0, 1 << 20), None);
+        let mut body = Outgoing::to(stream, STALL, Body::file(Arc::new(file), 0, 1 << 20), None);
         let error = body.frame().await.unwrap().unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert!(start.elapsed() >= 2 * STALL);

@@ -28,7 +28,7 @@ fn folder_out() {
     let home = home(&origin);
     home.git(&["init", "-q"]);
     home.write("go.sum", &honest(&origin).join("\n"));
-    home.write("real/go.sum", &honest(&origin).join("\n"));
+    home.write("real/proxy/go.sum", &honest(&origin).join("\n"));
     let outside = home.root().join("outside");
     std::fs::create_dir_all(outside.join("deep")).unwrap();
     for file in ["go.sum", "deep/go.sum"] {
@@ -121,8 +121,8 @@ fn filled() {
     home.git(&["init", "-q"]);
     home.write("go.sum", &honest(&origin).join("\n"));
     home.write("mods/m/go.sum", "rubbish\n");
-    home.write("data/x/go.sum", "rubbish\n");
-    home.write("real/go.sum", "rubbish\n");
+    home.write("data/proxy/x/go.sum", "rubbish\n");
+    home.write("real/proxy/go.sum", "rubbish\n");
     let inside = |name: &str| home.home().join(name).to_str().unwrap().to_owned();
     let (mods, data, link) = (inside("mods"), inside("data"), inside("link"));
     let home = home.set("GOMODCACHE", &mods);

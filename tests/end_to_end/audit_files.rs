@@ -251,7 +251,7 @@ fn excluded() {
     let origin = origin(World::demo());
     let home = home(&origin);
     home.write("go.sum", &honest(&origin).join("\n"));
-    for file in ["third party/x/go.sum", "third party/y/go.sum", "mods/m/go.sum", "build/go.sum", "data/go.sum"] {
+    for file in ["third party/x/go.sum", "third party/y/go.sum", "mods/m/go.sum", "build/go.sum", "data/proxy/go.sum"] {
         home.write(file, "rubbish\n");
     }
     let inside = |name: &str| home.home().join(name).to_str().unwrap().to_owned();
@@ -277,7 +277,7 @@ fn excluded() {
     assert_eq!(document["excluded"][3]["reason"], "--exclude third*/x");
     // A folder is left out because it is in use, not because of what it looks like.
     let (code, found) = codes(&home, &["--exclude", "third party"]);
-    assert_eq!((code, found), (Some(1), vec![pair("malformed-line", "data/go.sum")]));
+    assert_eq!((code, found), (Some(1), vec![pair("malformed-line", "data/proxy/go.sum")]));
     for wrong in ["../x", "/etc", "[", ""] {
         assert_eq!(audit(&home, &["--exclude", wrong]).0, Some(2), "{wrong:?}");
     }

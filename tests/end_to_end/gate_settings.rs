@@ -118,7 +118,7 @@ fn variables() {
     for (name, value) in [
         ("CC", "gcc"),
         ("CC", "/usr/bin/gcc"),
-        ("GOFLAGS", "-trimpath '-ldflags=-s -w -X a.b=c'"),
+        ("GOFLAGS", "-trimpath '-ldflags=-s -w -X main.b=c'"),
         ("GOAUTH", "off"),
         ("CGO_CFLAGS", "-g -O2"),
         ("GIT_CONFIG_COUNT", "0"),

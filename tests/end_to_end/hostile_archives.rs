@@ -48,7 +48,7 @@ fn must_refuse(origin: &Origin, folder: &Path, from: &str, words: &str) {
     let data = folder.join("data");
     let (code, said) = import(origin, &data, from);
     assert!(code == Some(1) && said.contains("was refused as a whole") && said.contains(words), "{words}: {said}");
-    assert_eq!(files(&data).into_keys().collect::<Vec<_>>(), ["staging/lock"], "{words}");
+    assert_eq!(files(&data).into_keys().collect::<Vec<_>>(), ["staging/lock", "sumgate-format"], "{words}");
     assert!(!folder.join("escaped.mod").exists() && !Path::new("/tmp/escaped.mod").exists());
 }
 
