@@ -73,6 +73,8 @@ struct Upstream {
     first_byte: Option<Text>,
     stall: Option<Text>,
     whole: Option<Text>,
+    #[serde(default)]
+    redirects_inside: bool,
 }
 
 #[derive(Deserialize)]
@@ -91,6 +93,7 @@ struct PrivateModules {
     first_byte: Option<Text>,
     stall: Option<Text>,
     whole: Option<Text>,
+    redirects_inside: Option<Spanned<bool>>,
 }
 
 /// What is said about logging in: the fields that both tables have. They are written out in each, for serde cannot flatten
@@ -150,7 +153,8 @@ impl Reader<'_> {
             self.timeouts([it.connect.as_ref(), it.first_byte.as_ref(), it.stall.as_ref(), it.whole.as_ref()]);
         let link = self.link(&it.url, &login, timeouts, folder, secrets)?;
         let serves = serves.unwrap_or(Some(Patterns::default()))?;
-        Some(Link { on_any_failure: it.on_any_failure, serves, weight, ..link })
+        let (on_any_failure, redirects_inside) = (it.on_any_failure, it.redirects_inside);
+        Some(Link { on_any_failure, serves, weight, redirects_inside, ..link })
     }
 
     fn private(
@@ -172,12 +176,20 @@ impl Reader<'_> {
         let to = match (&it.url, direct) {
             (Some(url), false) => {
                 let timeouts = self.timeouts(times);
-                Some(Private::Proxy(Box::new(self.link(url, &login, timeouts, folder, secrets)?)))
+                let redirects_inside = it.redirects_inside.as_ref().is_some_and(|inside| *inside.get_ref());
+                let link = self.link(url, &login, timeouts, folder, secrets)?;
+                Some(Private::Proxy(Box::new(Link { redirects_inside, ..link })))
             }
             (None, true) => {
                 let not_ours = times[..3].iter().copied().flatten().chain(login.texts()).map(|text| text.span().start);
                 if let Some(at) = not_ours.chain(login.netrc.map(|netrc| netrc.span().start)).min() {
                     self.complain(at, "`go` and git log in by themselves, and know one time only: whole");
+                }
+                if let Some(inside) = &it.redirects_inside {
+                    self.complain(
+                        inside.span().start,
+                        "redirects-inside is for a url: `go` and git follow their own rules",
+                    );
                 }
                 let patience = it.whole.as_ref().map(|text| self.checked(text, time));
                 Some(Private::Direct(patience.flatten()))
