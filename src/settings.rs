@@ -321,23 +321,26 @@ mod tests {
         let settings = read(
             "[[upstream]]\nurl = \"https://a.example/go/\"\nserves = \"*.corp.example, github.com/our\"\nweight = 2\n\
              on-any-failure = true\nuser = \"me\"\npassword-env = \"X\"\nconnect = \"2s\"\nwhole = \"1h\"\n\
-             [[upstream]]\nurl = \"https://proxy.golang.org\"\n\
+             redirects-inside = true\n[[upstream]]\nurl = \"https://proxy.golang.org\"\n\
              [[private]]\npatterns = \"corp.example/secret\"\ndirect = true\nwhole = \"2m\"\n\
-             [[private]]\npatterns = \"corp.example\"\nurl = \"https://b.example\"\ntoken-env = \"X\"\n",
+             [[private]]\npatterns = \"corp.example\"\nurl = \"https://b.example\"\ntoken-env = \"X\"\n\
+             redirects-inside = true\n",
         )
         .unwrap();
         let chain = settings.chain.unwrap();
         assert_eq!(chain.to_string(), "https://a.example/go|https://proxy.golang.org");
         let first = &chain.links()[0];
         assert_eq!((first.serves.to_string().as_str(), first.weight), ("*.corp.example,github.com/our", 2));
-        assert!(first.credentials.is_some());
+        assert!(first.credentials.is_some() && first.redirects_inside);
         let usual = Timeouts::default();
         let times = Timeouts { connect: Duration::from_secs(2), whole: Duration::from_hours(1), ..usual };
         assert_eq!(first.timeouts, Some(times));
         assert_eq!(chain.links()[1], Link::plain(Source::parse("https://proxy.golang.org").unwrap(), false));
         assert_eq!(settings.private.len(), 2);
         assert_eq!(settings.private[0].1, Private::Direct(Some(Duration::from_mins(2))));
-        assert!(matches!(&settings.private[1].1, Private::Proxy(link) if link.credentials.is_some()));
+        assert!(
+            matches!(&settings.private[1].1, Private::Proxy(link) if link.credentials.is_some() && link.redirects_inside)
+        );
         assert_eq!(read("").unwrap(), Settings::default());
     }
 
@@ -358,6 +361,10 @@ mod tests {
             (
                 "[[private]]\npatterns = \"a.example\"\nurl = \"http://a.example\"\nnetrc = true\n",
                 "4:9: a login is not sent",
+            ),
+            (
+                "[[private]]\npatterns = \"a.example\"\ndirect = true\nredirects-inside = true\n",
+                "4:20: redirects-inside is for a url",
             ),
             ("[[upstream]]\nurl = \"file:///go\"\ntoken-env = \"X\"\n", "3:13: a folder needs no login"),
             ("[[upstream]]\nurl = \"https://a.example\"\ntoken-env = \"ABSENT\"\n", "3:13: the variable ABSENT"),

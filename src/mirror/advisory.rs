@@ -13,6 +13,7 @@ use super::error::MirrorError;
 use super::fresh::{Dated, Fresh, State};
 use super::info::{Info, MAX_INFO};
 use super::pipeline::{Pipeline, Shared, blocking};
+use super::words::plain_list;
 use crate::artifact::Artifact;
 use crate::flight::Flights;
 use crate::module::{ModulePath, ModuleVersion, Query, Version};
@@ -133,7 +134,7 @@ pub(super) fn versions_of(list: &[u8]) -> Vec<Version> {
     firsts.filter_map(|line| Version::parse(line.split_whitespace().next()?).ok()).collect()
 }
 
-/// A list as it came, if each line begins with a version. An HTML page does not.
+/// A list in plain characters, if each line begins with a version. An HTML page does not.
 fn list(body: Vec<u8>) -> Result<Bytes, String> {
     let text = std::str::from_utf8(&body).map_err(|_| "its version list is not text".to_owned())?;
     let firsts = text.lines().filter_map(|line| line.split_whitespace().next());
@@ -141,7 +142,7 @@ fn list(body: Vec<u8>) -> Result<Bytes, String> {
         let shown: String = bad.chars().take(40).collect();
         return Err(format!("its version list has a line that starts with {shown:?}"));
     }
-    Ok(Bytes::from(body))
+    Ok(Bytes::from(plain_list(text)))
 }
 
 /// The kept `.info`, read again: a damaged one is as good as absent. What an earlier version kept as it came is written anew;

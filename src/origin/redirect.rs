@@ -90,3 +90,178 @@ fn behind(error: HttpError, elsewhere: bool) -> HttpError {
         error => error,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::io::{self, Read, Write};
+    use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Arc, Mutex};
+
+    use super::super::chain::{Link, Source};
+    use super::super::dialer::Network;
+    use super::super::http::Timeouts;
+    use super::*;
+
+    /// All of 127.0.0.0/8 is this machine; in these tests its first address is inside, and all others are public.
+    const INSIDE: Ipv4Addr = Ipv4Addr::LOCALHOST;
+    const PUBLIC: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+    const ANOTHER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
+    const NETWORK: Network = Network { addresses, is_inside: |address| address.to_canonical() == IpAddr::V4(INSIDE) };
+
+    static REBINDINGS: AtomicUsize = AtomicUsize::new(0);
+
+    fn addresses(name: &str) -> io::Result<Vec<SocketAddr>> {
+        let all = match name {
+            "inside.example" => vec![INSIDE],
+            "another.example" => vec![ANOTHER],
+            "both.example" => vec![ANOTHER, INSIDE],
+            // Public when it is looked up first, inside after that.
+            "rebinding.example" if REBINDINGS.fetch_add(1, Ordering::SeqCst) == 0 => vec![ANOTHER],
+            "rebinding.example" => vec![INSIDE],
+            _ => return Err(io::Error::other("no such name")),
+        };
+        Ok(all.into_iter().map(|address| SocketAddr::from((address, 0))).collect())
+    }
+
+    /// A server that answers every request with the same words, and remembers the heads of the requests.
+    struct Server {
+        port: u16,
+        heads: Arc<Mutex<Vec<String>>>,
+    }
+
+    fn read_head(socket: &mut TcpStream) -> Option<String> {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            socket.read_exact(&mut byte).ok()?;
+            head.push(byte[0]);
+        }
+        String::from_utf8(head).ok()
+    }
+
+    impl Server {
+        fn start(address: Ipv4Addr, port: u16, answer: &str) -> Self {
+            let listener = TcpListener::bind((address, port)).unwrap();
+            let (port, heads) = (listener.local_addr().unwrap().port(), Arc::<Mutex<Vec<String>>>::default());
+            let (answer, seen) = (answer.to_owned(), Arc::clone(&heads));
+            std::thread::spawn(move || {
+                for socket in listener.incoming() {
+                    let (mut socket, answer, seen) = (socket.unwrap(), answer.clone(), Arc::clone(&seen));
+                    std::thread::spawn(move || {
+                        while let Some(head) = read_head(&mut socket) {
+                            seen.lock().unwrap().push(head);
+                            let _ = socket.write_all(answer.as_bytes());
+                        }
+                    });
+                }
+            });
+            Self { port, heads }
+        }
+
+        fn says(address: Ipv4Addr, port: u16, body: &str) -> Self {
+            let length = body.len();
+            Self::start(address, port, &format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}"))
+        }
+
+        fn redirects(address: Ipv4Addr, to: &str) -> Self {
+            Self::start(address, 0, &format!("HTTP/1.1 302 Found\r\nlocation: {to}\r\ncontent-length: 0\r\n\r\n"))
+        }
+
+        fn asked(&self) -> usize {
+            self.heads.lock().unwrap().len()
+        }
+    }
+
+    fn client(redirects_inside: bool) -> HttpClient {
+        let mut client = HttpClient::within(Timeouts::default(), NETWORK).unwrap();
+        client.redirects_inside = redirects_inside;
+        client
+    }
+
+    async fn ask(client: &HttpClient, address: Ipv4Addr, server: &Server) -> Result<String, HttpError> {
+        let url = Url::parse(&format!("http://{address}:{}/a", server.port)).unwrap();
+        client.get_small(url, 100).await.map(|body| String::from_utf8(body).unwrap())
+    }
+
+    #[tokio::test]
+    async fn from_a_public_address_no_redirect_leads_inside() {
+        let inside = Server::says(INSIDE, 0, "the neighbour");
+        let port = inside.port;
+        for host in ["127.0.0.1", "2130706433", "[::ffff:127.0.0.1]", "inside.example", "both.example", "localhost"] {
+            let to = format!("http://{host}:{port}/b");
+            let public = Server::redirects(PUBLIC, &to);
+            let error = ask(&client(false), PUBLIC, &public).await.unwrap_err();
+            assert!(matches!(error, HttpError::Redirect { .. }) && !error.passes(), "{to}: {error}");
+            let words = error.to_string();
+            assert!(words.contains("redirects-inside = true") && !words.contains("inside.example"), "{words}");
+            assert_eq!((public.asked(), inside.asked()), (1, 0), "{to}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_checked_at_one_hop_is_checked_at_the_next() {
+        let inside = Server::says(INSIDE, 0, "the neighbour");
+        let second = Server::redirects(ANOTHER, &format!("http://inside.example:{}/", inside.port));
+        let first = Server::redirects(PUBLIC, &format!("http://another.example:{}/", second.port));
+        // A connection that was not checked is open already, and is not taken.
+        let client = client(false);
+        let direct = Url::parse(&format!("http://inside.example:{}/", inside.port)).unwrap();
+        assert_eq!(client.get_small(direct, 100).await.unwrap(), b"the neighbour");
+        assert!(ask(&client, PUBLIC, &first).await.is_err());
+        assert_eq!((first.asked(), second.asked(), inside.asked()), (1, 1, 1));
+    }
+
+    #[tokio::test]
+    async fn redirects_inside_are_followed_from_inside_or_if_they_are_allowed() {
+        let inside = Server::says(INSIDE, 0, "the neighbour");
+        let to = format!("http://inside.example:{}/", inside.port);
+        let (public, own) = (Server::redirects(PUBLIC, &to), Server::redirects(INSIDE, &to));
+        assert_eq!(ask(&client(true), PUBLIC, &public).await.unwrap(), "the neighbour");
+        assert_eq!(ask(&client(false), INSIDE, &own).await.unwrap(), "the neighbour");
+        // The setting of a source reaches its client.
+        let source = Source::parse("https://a.example").unwrap();
+        let link = Link { redirects_inside: true, ..Link::plain(source, false) };
+        assert!(client(false).for_link(&link).unwrap().redirects_inside);
+    }
+
+    #[tokio::test]
+    async fn the_addresses_that_are_checked_are_connected_to() {
+        let inside = Server::says(INSIDE, 0, "the neighbour");
+        // Each request needs a connection of its own.
+        let answer = "HTTP/1.1 200 OK\r\ncontent-length: 6\r\nconnection: close\r\n\r\npublic";
+        let public = Server::start(ANOTHER, inside.port, answer);
+        let first = Server::redirects(PUBLIC, &format!("http://rebinding.example:{}/", inside.port));
+        let client = client(false);
+        assert_eq!(ask(&client, PUBLIC, &first).await.unwrap(), "public");
+        assert_eq!(REBINDINGS.load(Ordering::SeqCst), 1, "it was looked up once");
+        assert!(ask(&client, PUBLIC, &first).await.is_err(), "now it lies inside");
+        assert_eq!((public.asked(), inside.asked()), (1, 0));
+    }
+
+    #[tokio::test]
+    async fn nothing_goes_along_to_another_server() {
+        let another = Server::says(ANOTHER, 0, "public");
+        let first = Server::redirects(PUBLIC, &format!("http://me:word@another.example:{}/b", another.port));
+        let url = format!("http://you:open%20it@{PUBLIC}:{}/a", first.port);
+        assert_eq!(client(false).get_small(Url::parse(&url).unwrap(), 100).await.unwrap(), b"public");
+        let (asked, behind) = (first.heads.lock().unwrap()[0].clone(), another.heads.lock().unwrap()[0].clone());
+        // `you:open it` in base 64 (RFC 4648), which the library made of a url before.
+        assert!(asked.to_lowercase().contains("authorization: basic ew91om9wzw4gaxq="), "{asked}");
+        let behind = behind.to_lowercase();
+        assert!(!behind.contains("authorization") && !behind.contains("referer"), "{behind}");
+    }
+
+    #[test]
+    fn logins_and_other_ports_are_seen() {
+        let is_another =
+            |url: &str, next: &str| super::is_another(&Url::parse(url).unwrap(), &Url::parse(next).unwrap());
+        assert!(!is_another("https://a.example/x", "https://A.example:443/y"));
+        for next in ["https://b.example/x", "https://a.example:8443/x", "https://a.example.b.example/x"] {
+            assert!(is_another("https://a.example/x", next), "{next}");
+        }
+        assert!(is_another("http://a.example/x", "https://a.example/x"));
+    }
+}
