@@ -191,7 +191,7 @@ impl HttpClient {
 
     /// The same in another network.
     pub(super) fn within(timeouts: Timeouts, network: Network) -> Result<Self, HttpError> {
-        let dialer = Dialer::new(timeouts, true, network).map_err(not_built)?;
+        let dialer = Dialer::new(timeouts, true, network).map_err(|error| not_built(&error))?;
         Ok(Self { inner: Some(dialer), timeouts, credentials: None, redirects_inside: false })
     }
 
@@ -202,7 +202,7 @@ impl HttpClient {
         let plain = link.logs_in() && matches!(&link.source, Source::Http(url) if url.scheme() == "http");
         let inner = match &self.inner {
             Some(dialer) if timeouts != self.timeouts || plain => {
-                Some(dialer.remade(timeouts, !plain).map_err(not_built)?)
+                Some(dialer.remade(timeouts, !plain).map_err(|error| not_built(&error))?)
             }
             inner => inner.clone(),
         };
@@ -320,8 +320,8 @@ fn seconds(value: Option<&HeaderValue>) -> Option<Duration> {
     value?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }
 
-fn not_built(error: reqwest::Error) -> HttpError {
-    HttpError::Transport { url: "HTTP client".to_owned(), cause: crate::fault::in_full(&error) }
+fn not_built(error: &reqwest::Error) -> HttpError {
+    HttpError::Transport { url: "HTTP client".to_owned(), cause: crate::fault::in_full(error) }
 }
 
 pub(super) fn transport(url: &str, error: &reqwest::Error) -> HttpError {

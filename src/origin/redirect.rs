@@ -42,11 +42,8 @@ impl HttpClient {
                 Unanswered::Failed(error) => behind(transport(&asked, &error), elsewhere),
             })?;
             let Some(next) = target(&url, &response) else { return Ok((response, elsewhere)) };
-            match (url.scheme(), next.scheme()) {
-                // A redirect must not undo what TLS gave.
-                ("https", "http") => return Err(refused("a redirect from https to http is not followed")),
-                (_, "http" | "https") => {}
-                _ => return Err(refused("a redirect to what is neither https nor http is not followed")),
+            if let Some(why) = forbidden(&url, &next) {
+                return Err(refused(why));
             }
             from_outside = dialer.came_from_outside(&url, &response);
             if is_another(&url, &next) {
@@ -71,6 +68,16 @@ fn target(url: &Url, response: &Response) -> Option<Url> {
     );
     let to = response.headers().get(header::LOCATION).filter(|_| redirects)?.to_str().ok()?;
     url.join(to).ok().map(|next| without_credentials(&next))
+}
+
+/// Why a redirect is not followed wherever it leads.
+fn forbidden(url: &Url, next: &Url) -> Option<&'static str> {
+    match (url.scheme(), next.scheme()) {
+        // A redirect must not undo what TLS gave.
+        ("https", "http") => Some("a redirect from https to http is not followed"),
+        (_, "http" | "https") => None,
+        _ => Some("a redirect to what is neither https nor http is not followed"),
+    }
 }
 
 fn is_another(url: &Url, next: &Url) -> bool {
@@ -119,8 +126,10 @@ mod tests {
             "another.example" => vec![ANOTHER],
             "both.example" => vec![ANOTHER, INSIDE],
             // Public when it is looked up first, inside after that.
-            "rebinding.example" if REBINDINGS.fetch_add(1, Ordering::SeqCst) == 0 => vec![ANOTHER],
-            "rebinding.example" => vec![INSIDE],
+            "rebinding.example" => {
+                let first = REBINDINGS.fetch_add(1, Ordering::SeqCst) == 0;
+                vec![if first { ANOTHER } else { INSIDE }]
+            }
             _ => return Err(io::Error::other("no such name")),
         };
         Ok(all.into_iter().map(|address| SocketAddr::from((address, 0))).collect())
@@ -255,7 +264,19 @@ mod tests {
     }
 
     #[test]
-    fn logins_and_other_ports_are_seen() {
+    fn what_tls_gave_is_kept() {
+        let why = |url: &str, next: &str| forbidden(&Url::parse(url).unwrap(), &Url::parse(next).unwrap());
+        assert!(why("https://a.example/x", "http://a.example/x").is_some_and(|why| why.contains("https to http")));
+        for next in ["file:///etc/passwd", "ftp://a.example/x", "data:,x"] {
+            assert!(why("http://a.example/x", next).is_some(), "{next}");
+        }
+        for (url, next) in [("https://a", "https://b"), ("http://a", "https://b"), ("http://a", "http://b")] {
+            assert_eq!(why(url, next), None);
+        }
+    }
+
+    #[test]
+    fn other_servers_are_told_from_the_same() {
         let is_another =
             |url: &str, next: &str| super::is_another(&Url::parse(url).unwrap(), &Url::parse(next).unwrap());
         assert!(!is_another("https://a.example/x", "https://A.example:443/y"));
