@@ -16,7 +16,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 pub use code::Code;
-pub(crate) use human::safe;
+pub(crate) use human::{is_plain, safe};
 pub use json::SCHEMA as AUDIT_SCHEMA;
 pub use render::{Format, RenderOptions, render};
 

@@ -40,6 +40,7 @@ mod socket;
 mod sources;
 mod status;
 mod trail;
+mod words;
 
 pub use absence::{Absent, NoRecord};
 pub use ahead::Ahead;

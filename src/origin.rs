@@ -4,15 +4,18 @@
 //! trusted. A `.zip` or `.mod` is only ever written to a staging file, whose hash decides; what no hash covers (`.info`, lists, `@latest`) travels as [`Advisory`], so that it cannot be mistaken for proved.
 
 mod chain;
+mod dialer;
 mod direct;
 mod error;
 mod fetch;
 mod folder;
 mod health;
 mod http;
+mod inside;
 mod landing;
 mod login;
 mod race;
+mod redirect;
 mod retry;
 mod search;
 mod secret;

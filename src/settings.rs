@@ -73,6 +73,8 @@ struct Upstream {
     first_byte: Option<Text>,
     stall: Option<Text>,
     whole: Option<Text>,
+    #[serde(default)]
+    redirects_inside: bool,
 }
 
 #[derive(Deserialize)]
@@ -91,6 +93,7 @@ struct PrivateModules {
     first_byte: Option<Text>,
     stall: Option<Text>,
     whole: Option<Text>,
+    redirects_inside: Option<Spanned<bool>>,
 }
 
 /// What is said about logging in: the fields that both tables have. They are written out in each, for serde cannot flatten
@@ -150,7 +153,8 @@ impl Reader<'_> {
             self.timeouts([it.connect.as_ref(), it.first_byte.as_ref(), it.stall.as_ref(), it.whole.as_ref()]);
         let link = self.link(&it.url, &login, timeouts, folder, secrets)?;
         let serves = serves.unwrap_or(Some(Patterns::default()))?;
-        Some(Link { on_any_failure: it.on_any_failure, serves, weight, ..link })
+        let (on_any_failure, redirects_inside) = (it.on_any_failure, it.redirects_inside);
+        Some(Link { on_any_failure, serves, weight, redirects_inside, ..link })
     }
 
     fn private(
@@ -172,12 +176,20 @@ impl Reader<'_> {
         let to = match (&it.url, direct) {
             (Some(url), false) => {
                 let timeouts = self.timeouts(times);
-                Some(Private::Proxy(Box::new(self.link(url, &login, timeouts, folder, secrets)?)))
+                let redirects_inside = it.redirects_inside.as_ref().is_some_and(|inside| *inside.get_ref());
+                let link = self.link(url, &login, timeouts, folder, secrets)?;
+                Some(Private::Proxy(Box::new(Link { redirects_inside, ..link })))
             }
             (None, true) => {
                 let not_ours = times[..3].iter().copied().flatten().chain(login.texts()).map(|text| text.span().start);
                 if let Some(at) = not_ours.chain(login.netrc.map(|netrc| netrc.span().start)).min() {
                     self.complain(at, "`go` and git log in by themselves, and know one time only: whole");
+                }
+                if let Some(inside) = &it.redirects_inside {
+                    self.complain(
+                        inside.span().start,
+                        "redirects-inside is for a url: `go` and git follow their own rules",
+                    );
                 }
                 let patience = it.whole.as_ref().map(|text| self.checked(text, time));
                 Some(Private::Direct(patience.flatten()))
@@ -309,23 +321,26 @@ mod tests {
         let settings = read(
             "[[upstream]]\nurl = \"https://a.example/go/\"\nserves = \"*.corp.example, github.com/our\"\nweight = 2\n\
              on-any-failure = true\nuser = \"me\"\npassword-env = \"X\"\nconnect = \"2s\"\nwhole = \"1h\"\n\
-             [[upstream]]\nurl = \"https://proxy.golang.org\"\n\
+             redirects-inside = true\n[[upstream]]\nurl = \"https://proxy.golang.org\"\n\
              [[private]]\npatterns = \"corp.example/secret\"\ndirect = true\nwhole = \"2m\"\n\
-             [[private]]\npatterns = \"corp.example\"\nurl = \"https://b.example\"\ntoken-env = \"X\"\n",
+             [[private]]\npatterns = \"corp.example\"\nurl = \"https://b.example\"\ntoken-env = \"X\"\n\
+             redirects-inside = true\n",
         )
         .unwrap();
         let chain = settings.chain.unwrap();
         assert_eq!(chain.to_string(), "https://a.example/go|https://proxy.golang.org");
         let first = &chain.links()[0];
         assert_eq!((first.serves.to_string().as_str(), first.weight), ("*.corp.example,github.com/our", 2));
-        assert!(first.credentials.is_some());
+        assert!(first.credentials.is_some() && first.redirects_inside);
         let usual = Timeouts::default();
         let times = Timeouts { connect: Duration::from_secs(2), whole: Duration::from_hours(1), ..usual };
         assert_eq!(first.timeouts, Some(times));
         assert_eq!(chain.links()[1], Link::plain(Source::parse("https://proxy.golang.org").unwrap(), false));
         assert_eq!(settings.private.len(), 2);
         assert_eq!(settings.private[0].1, Private::Direct(Some(Duration::from_mins(2))));
-        assert!(matches!(&settings.private[1].1, Private::Proxy(link) if link.credentials.is_some()));
+        assert!(
+            matches!(&settings.private[1].1, Private::Proxy(link) if link.credentials.is_some() && link.redirects_inside)
+        );
         assert_eq!(read("").unwrap(), Settings::default());
     }
 
@@ -346,6 +361,10 @@ mod tests {
             (
                 "[[private]]\npatterns = \"a.example\"\nurl = \"http://a.example\"\nnetrc = true\n",
                 "4:9: a login is not sent",
+            ),
+            (
+                "[[private]]\npatterns = \"a.example\"\ndirect = true\nredirects-inside = true\n",
+                "4:20: redirects-inside is for a url",
             ),
             ("[[upstream]]\nurl = \"file:///go\"\ntoken-env = \"X\"\n", "3:13: a folder needs no login"),
             ("[[upstream]]\nurl = \"https://a.example\"\ntoken-env = \"ABSENT\"\n", "3:13: the variable ABSENT"),

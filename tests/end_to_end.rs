@@ -117,6 +117,8 @@ mod private;
 mod readme;
 #[path = "end_to_end/real_sumdb.rs"]
 mod real_sumdb;
+#[path = "end_to_end/redirects.rs"]
+mod redirects;
 #[path = "end_to_end/shared_folder.rs"]
 mod shared_folder;
 #[path = "end_to_end/upstreams.rs"]
@@ -177,6 +179,7 @@ fn main() {
     trials.extend(hostile_archives::trials());
     trials.extend(hostile_zips::trials());
     trials.extend(foreign::trials());
+    trials.extend(redirects::trials());
     trials.extend(private::trials());
     trials.extend(logins::trials());
     trials.extend(zips::trials());

@@ -116,9 +116,12 @@ fn wrapped(text: &str) -> String {
 /// What came from a file or the network must not command a terminal, nor turn the direction of the text round, nor differ
 /// from what it seems to be by something that nobody sees.
 pub(crate) fn safe(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() || is_unseen(c) { c.escape_default().to_string() } else { c.to_string() })
-        .collect()
+    text.chars().map(|c| if is_plain(c) { c.to_string() } else { c.escape_default().to_string() }).collect()
+}
+
+/// Whether a terminal shows a character as what it is.
+pub(crate) fn is_plain(c: char) -> bool {
+    !c.is_control() && !is_unseen(c)
 }
 
 /// What Unicode calls default-ignorable (DerivedCoreProperties.txt), and the separators of lines and paragraphs. The marks

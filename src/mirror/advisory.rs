@@ -13,6 +13,7 @@ use super::error::MirrorError;
 use super::fresh::{Dated, Fresh, State};
 use super::info::{Info, MAX_INFO};
 use super::pipeline::{Pipeline, Shared, blocking};
+use super::words::plain_list;
 use crate::artifact::Artifact;
 use crate::flight::Flights;
 use crate::module::{ModulePath, ModuleVersion, Query, Version};
@@ -86,7 +87,7 @@ impl Advisories {
     /// `@v/list`: one version a line.
     pub(super) async fn list(&self, pipeline: &Pipeline, path: &ModulePath) -> Result<Dated, Arc<MirrorError>> {
         let asked = format!("{}/@v/list", path.escaped());
-        self.fresh.get(&pipeline.shared.sources.of(path), &asked, crate::store::MAX_LIST, list).await
+        self.fresh.get(&pipeline.shared.sources.of(path), &asked, crate::store::MAX_LIST, |body| list(&body)).await
     }
 
     async fn resolve(&self, pipeline: &Pipeline, path: &ModulePath, asked: String) -> Result<Dated, Arc<MirrorError>> {
@@ -133,15 +134,15 @@ pub(super) fn versions_of(list: &[u8]) -> Vec<Version> {
     firsts.filter_map(|line| Version::parse(line.split_whitespace().next()?).ok()).collect()
 }
 
-/// A list as it came, if each line begins with a version. An HTML page does not.
-fn list(body: Vec<u8>) -> Result<Bytes, String> {
-    let text = std::str::from_utf8(&body).map_err(|_| "its version list is not text".to_owned())?;
+/// A list in plain characters, if each line begins with a version. An HTML page does not.
+fn list(body: &[u8]) -> Result<Bytes, String> {
+    let text = std::str::from_utf8(body).map_err(|_| "its version list is not text".to_owned())?;
     let firsts = text.lines().filter_map(|line| line.split_whitespace().next());
     if let Some(bad) = firsts.into_iter().find(|first| !first.starts_with('v')) {
         let shown: String = bad.chars().take(40).collect();
         return Err(format!("its version list has a line that starts with {shown:?}"));
     }
-    Ok(Bytes::from(body))
+    Ok(Bytes::from(plain_list(text)))
 }
 
 /// The kept `.info`, read again: a damaged one is as good as absent. What an earlier version kept as it came is written anew;
@@ -170,8 +171,8 @@ mod tests {
 
     #[test]
     fn a_list_is_versions_and_may_be_empty() {
-        assert!(list(Vec::new()).unwrap().is_empty());
-        assert_eq!(list(b"v1.0.0\nv1.1.0-rc.1\n".to_vec()).unwrap(), &b"v1.0.0\nv1.1.0-rc.1\n"[..]);
-        assert!(list(b"<!DOCTYPE html>\n".to_vec()).is_err());
+        assert!(list(b"").unwrap().is_empty());
+        assert_eq!(list(b"v1.0.0\nv1.1.0-rc.1\n").unwrap(), &b"v1.0.0\nv1.1.0-rc.1\n"[..]);
+        assert!(list(b"<!DOCTYPE html>\n").is_err());
     }
 }

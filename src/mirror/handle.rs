@@ -15,7 +15,10 @@ use super::hot::{Head, Hot, MAX_ANSWER};
 use super::pipeline::{Pipeline, blocking};
 use super::respond::{self, Small};
 use super::route::{BasePath, Route, SumdbRoute, route};
+use super::words;
 use crate::artifact::{Artifact, Kind};
+use crate::fault::Fault;
+use crate::finding::safe;
 use crate::module::ModuleVersion;
 use crate::sumdb::Client;
 
@@ -32,7 +35,11 @@ impl Handler {
     /// Answers a request; every error is an answer too.
     pub(super) async fn answer(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Response<Body> {
         let response = if matches!(*method, Method::GET | Method::HEAD) {
-            self.get(uri, headers).await.unwrap_or_else(|error| respond::error(&error))
+            let data = self.pipeline.shared.store.root();
+            self.get(uri, headers).await.unwrap_or_else(|error| {
+                log_trouble_here(&error);
+                respond::error(&error, data)
+            })
         } else {
             let mut response = respond::refusal(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered here");
             response.headers_mut().insert(hyper::header::ALLOW, hyper::header::HeaderValue::from_static("GET, HEAD"));
@@ -157,7 +164,14 @@ impl Handler {
             }
             text.push('\n');
         }
-        Bytes::from(text)
+        Bytes::from(words::for_client(&text, self.pipeline.shared.store.root()))
+    }
+}
+
+/// The client is not told where the data folder is; whoever has to act is.
+fn log_trouble_here(error: &MirrorError) {
+    if error.fault() == Fault::Host {
+        tracing::error!("{}", safe(&crate::fault::in_full(error)));
     }
 }
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use super::words::plain_json;
 use crate::module::Version;
 
 /// The largest `.info` seen has a few kilobytes of `Origin`.
@@ -57,7 +58,7 @@ impl Info {
         fields.insert("Version".to_owned(), self.version.as_ref().into());
         fields.extend(self.time.clone().map(|time| ("Time".to_owned(), time.into())));
         fields.extend(self.origin.clone().map(|origin| ("Origin".to_owned(), origin.into())));
-        Value::from(fields).to_string().into()
+        plain_json(&Value::from(fields).to_string()).into()
     }
 }
 

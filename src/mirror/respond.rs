@@ -1,5 +1,7 @@
 //! Stage `respond`: status, headers and body of an answer (RFC 9110).
 
+use std::path::Path;
+
 use bytes::Bytes;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Response, StatusCode};
@@ -9,6 +11,7 @@ use super::commit::Released;
 use super::error::MirrorError;
 use super::fresh::{Dated, State};
 use super::status::status;
+use super::words;
 use crate::artifact::Kind;
 
 /// What a proved hash stands for never changes.
@@ -69,9 +72,10 @@ pub(super) fn dated(kind: Small, dated: Dated) -> Response<Body> {
     response
 }
 
-/// An error: `text/plain`, since `go` shows nothing else to its user.
-pub(super) fn error(error: &MirrorError) -> Response<Body> {
-    let mut response = refusal(status(error.fault()), &crate::fault::in_full(error));
+/// An error: `text/plain`, since `go` shows nothing else to its user. Paths in it are relative to the folder `data`.
+pub(super) fn error(error: &MirrorError, data: &Path) -> Response<Body> {
+    let words = words::for_client(&crate::fault::in_full(error), data);
+    let mut response = refusal(status(error.fault()), &words);
     if let Some((code, _)) = error.refusal() {
         set(response.headers_mut(), REFUSED, code);
     }
@@ -96,9 +100,9 @@ pub(super) fn busy(method: &Method) -> Response<Body> {
     finish(method, response)
 }
 
-/// A status with a reason.
+/// A status with a reason, which may quote what a stranger said.
 pub(super) fn refusal(status: StatusCode, reason: &str) -> Response<Body> {
-    let mut response = small(Small::Text, Bytes::from(format!("{reason}\n")));
+    let mut response = small(Small::Text, Bytes::from(words::safe_lines(reason) + "\n"));
     *response.status_mut() = status;
     set(response.headers_mut(), header::CACHE_CONTROL, "no-store");
     response

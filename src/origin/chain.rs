@@ -67,13 +67,24 @@ pub struct Link {
     pub credentials: Option<Credentials>,
     /// Its modules are private: to a login that it does not accept, it may say that they do not exist.
     pub private: bool,
+    /// It may redirect to an address inside, even if it has a public address itself.
+    pub redirects_inside: bool,
 }
 
 impl Link {
     /// A source that is asked like any other.
     pub fn plain(source: Source, on_any_failure: bool) -> Self {
         let (serves, timeouts, credentials) = (Patterns::default(), None, None);
-        Self { source, on_any_failure, serves, weight: 1, timeouts, credentials, private: false }
+        Self {
+            source,
+            on_any_failure,
+            serves,
+            weight: 1,
+            timeouts,
+            credentials,
+            private: false,
+            redirects_inside: false,
+        }
     }
 
     /// Whether a login is sent to it.

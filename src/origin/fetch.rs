@@ -19,6 +19,9 @@ const AT_ONCE: usize = 64;
 /// What is wrong with "unchanged" where no condition was sent.
 const UNASKED_304: &str = "304, though nothing is kept";
 
+/// What is said of a wrong answer of a server that the source named: no word of it.
+const BEHIND_REDIRECT: &str = "it redirects to another server, whose answer is not what was asked for (the log has it)";
+
 /// Something that no proof covers, and who said it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Advisory<T> {
@@ -152,10 +155,14 @@ impl Origin {
             let unless = kept.filter(|(from, _)| *from == source).map(|(_, tag)| tag.to_owned());
             match upstream.small(path, limit, unless.clone()).await? {
                 Small::Unchanged => Ok(Advisory { value: None, source, tag: unless, distrusted: distrusted() }),
-                Small::Body(body, tag) => match check(body) {
+                Small::Body(body, tag, elsewhere) => match check(body) {
                     Ok(value) => {
                         upstream.login_is_accepted();
                         Ok(Advisory { value: Some(value), source, tag, distrusted: distrusted() })
+                    }
+                    Err(why) if elsewhere => {
+                        tracing::warn!(source, why, "a redirect leads to what was not asked for");
+                        Err(OriginError::Nonsense { origin: source, why: BEHIND_REDIRECT.to_owned() })
                     }
                     Err(why) => Err(OriginError::Nonsense { origin: source, why }),
                 },
@@ -259,7 +266,7 @@ impl Origin {
     /// Asks source `nth` alone, once, for a small body.
     pub(crate) async fn small_from(&self, nth: usize, path: &str, limit: usize) -> Result<Vec<u8>, OriginError> {
         match self.upstreams[nth].small(path, limit, None).await? {
-            Small::Body(body, _) => Ok(body),
+            Small::Body(body, ..) => Ok(body),
             Small::Unchanged => Err(OriginError::Nonsense { origin: self.name(nth), why: UNASKED_304.to_owned() }),
         }
     }

@@ -5,13 +5,14 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use reqwest::StatusCode;
 use reqwest::header::{self, HeaderMap, HeaderValue};
-use reqwest::{StatusCode, redirect};
 use tokio::time::timeout;
 use url::Url;
 
 use super::chain::{Link, Source};
-use super::login::{Credentials, has_login};
+use super::dialer::{Dialer, Network};
+use super::login::Credentials;
 
 /// How long each part of a request may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,10 +38,6 @@ impl Default for Timeouts {
     }
 }
 
-/// Go's `net/http` follows ten.
-const MAX_REDIRECTS: usize = 10;
-/// Enough for the 256 tiles that an audit asks for at once; idle connections beyond are closed.
-const MAX_IDLE_PER_HOST: usize = 256;
 /// A refusal's reason is for a person; `go` itself shows about 600 bytes.
 const MAX_REASON: usize = 600;
 
@@ -48,9 +45,11 @@ const MAX_REASON: usize = 600;
 #[derive(Clone, Debug)]
 pub struct HttpClient {
     /// None where nothing may be dialled.
-    inner: Option<reqwest::Client>,
+    inner: Option<Dialer>,
     timeouts: Timeouts,
     credentials: Option<Credentials>,
+    /// A public server may redirect to an address inside.
+    pub(super) redirects_inside: bool,
 }
 
 /// Why a url gave no body.
@@ -140,6 +139,7 @@ pub struct Answer {
     url: String,
     response: reqwest::Response,
     stall: Duration,
+    elsewhere: bool,
 }
 
 /// What is asked besides the url.
@@ -186,7 +186,13 @@ impl HttpClient {
 
     /// The same with other time-outs.
     pub fn with(timeouts: Timeouts) -> Result<Self, HttpError> {
-        Ok(Self { inner: Some(Self::build(timeouts, true)?), timeouts, credentials: None })
+        Self::within(timeouts, Network::REAL)
+    }
+
+    /// The same in another network.
+    pub(super) fn within(timeouts: Timeouts, network: Network) -> Result<Self, HttpError> {
+        let dialer = Dialer::new(timeouts, true, network).map_err(|error| not_built(&error))?;
+        Ok(Self { inner: Some(dialer), timeouts, credentials: None, redirects_inside: false })
     }
 
     /// A client for one source: with its time-outs and its login. What is as usual is shared.
@@ -195,31 +201,18 @@ impl HttpClient {
         // A login over plain http goes to this machine itself; a proxy would be somewhere on the wire.
         let plain = link.logs_in() && matches!(&link.source, Source::Http(url) if url.scheme() == "http");
         let inner = match &self.inner {
-            Some(_) if timeouts != self.timeouts || plain => Some(Self::build(timeouts, !plain)?),
+            Some(dialer) if timeouts != self.timeouts || plain => {
+                Some(dialer.remade(timeouts, !plain).map_err(|error| not_built(&error))?)
+            }
             inner => inner.clone(),
         };
-        Ok(Self { inner, timeouts, credentials: link.credentials.clone() })
-    }
-
-    fn build(timeouts: Timeouts, through_proxies: bool) -> Result<reqwest::Client, HttpError> {
-        let builder = reqwest::Client::builder()
-            .user_agent(concat!("sumgate/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(timeouts.connect)
-            .timeout(timeouts.whole)
-            .pool_max_idle_per_host(MAX_IDLE_PER_HOST)
-            // Where a redirect came from is nobody else's business: the path names a module.
-            .referer(false)
-            .redirect(redirect::Policy::custom(follow));
-        let builder = if through_proxies { builder } else { builder.no_proxy() };
-        builder.build().map_err(|error| HttpError::Transport {
-            url: "HTTP client".to_owned(),
-            cause: crate::fault::in_full(&error),
-        })
+        let (credentials, redirects_inside) = (link.credentials.clone(), link.redirects_inside);
+        Ok(Self { inner, timeouts, credentials, redirects_inside })
     }
 
     /// A client that never dials.
     pub fn offline() -> Self {
-        Self { inner: None, timeouts: Timeouts::default(), credentials: None }
+        Self { inner: None, timeouts: Timeouts::default(), credentials: None, redirects_inside: false }
     }
 
     /// Whether it never dials.
@@ -234,22 +227,23 @@ impl HttpClient {
 
     /// Asks `url` under `conditions`: an answer is status 200, or what the conditions allow.
     pub(super) async fn ask(&self, url: Url, conditions: &Conditions) -> Result<Answer, HttpError> {
-        let shown = without_credentials(&url);
-        let Some(inner) = &self.inner else { return Err(HttpError::Offline { url: shown }) };
+        let address = without_credentials(&url);
+        let shown = address.to_string();
+        let Some(dialer) = &self.inner else { return Err(HttpError::Offline { url: shown }) };
         let Timeouts { connect, first_byte, stall, .. } = self.timeouts;
-        let silent = self.credentials.is_some() || has_login(&url);
+        let credentials = self.credentials.clone().or_else(|| Credentials::in_url(&url));
         let mut headers = conditions.headers();
-        if let Some(credentials) = &self.credentials {
-            // The library drops it when a redirect leads to another host or port.
+        if let Some(credentials) = &credentials {
             headers.insert(header::AUTHORIZATION, credentials.header());
         }
-        let sent = inner.get(url).headers(headers).send();
-        let response = match timeout(connect + first_byte, sent).await {
-            Ok(response) => response.map_err(|error| transport(&shown, &error))?,
-            Err(_) => return Err(HttpError::Timeout { url: shown }),
+        let answered = self.follow(dialer, address, headers);
+        let Ok(answered) = timeout(connect + first_byte, answered).await else {
+            return Err(HttpError::Timeout { url: shown });
         };
+        let (response, elsewhere) = answered?;
+        let silent = credentials.is_some() || elsewhere;
         match response.status() {
-            status if conditions.met(status) => Ok(Answer { url: shown, response, stall }),
+            status if conditions.met(status) => Ok(Answer { url: shown, response, stall, elsewhere }),
             StatusCode::NOT_FOUND | StatusCode::GONE => {
                 Err(HttpError::Absent { url: shown, reason: reason(response, stall, silent).await })
             }
@@ -310,6 +304,11 @@ impl Answer {
         range.strip_prefix("bytes ")?.split_once('-')?.0.parse().ok()
     }
 
+    /// Whether it came from another server than the one that was asked: nothing of it is to be quoted.
+    pub(super) fn is_from_elsewhere(&self) -> bool {
+        self.elsewhere
+    }
+
     /// What was asked, without credentials.
     pub fn url(&self) -> &str {
         &self.url
@@ -321,30 +320,21 @@ fn seconds(value: Option<&HeaderValue>) -> Option<Duration> {
     value?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
 }
 
-/// Bounded, and never from https to http: a redirect must not undo what TLS gave.
-fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
-    let from_tls = attempt.previous().last().is_some_and(|url| url.scheme() == "https");
-    if from_tls && attempt.url().scheme() != "https" {
-        return attempt.error("a redirect from https to http is not followed");
-    }
-    if attempt.previous().len() > MAX_REDIRECTS {
-        return attempt.error("too many redirects");
-    }
-    attempt.follow()
+fn not_built(error: &reqwest::Error) -> HttpError {
+    HttpError::Transport { url: "HTTP client".to_owned(), cause: crate::fault::in_full(error) }
 }
 
-fn transport(url: &str, error: &reqwest::Error) -> HttpError {
+pub(super) fn transport(url: &str, error: &reqwest::Error) -> HttpError {
     if error.is_timeout() {
         return HttpError::Timeout { url: url.to_owned() };
     }
     // The library puts the url into its words, with the credentials; only the causes are kept.
     let cause = std::error::Error::source(error).map_or_else(|| "the request failed".to_owned(), crate::fault::in_full);
-    let url = url.to_owned();
-    if error.is_redirect() { HttpError::Redirect { url, cause } } else { HttpError::Transport { url, cause } }
+    HttpError::Transport { url: url.to_owned(), cause }
 }
 
 /// The beginning of a refusal's body, on one line, if it is text. Of a server that got a login nothing is shown: it may
-/// repeat what it got.
+/// repeat what it got. Nor of one that another server named: it may be none that the client could ask.
 async fn reason(response: reqwest::Response, stall: Duration, silent: bool) -> String {
     if silent {
         return String::new();
@@ -367,9 +357,9 @@ async fn reason(response: reqwest::Response, stall: Duration, silent: bool) -> S
     format!(": {}", words.join(" "))
 }
 
-fn without_credentials(url: &Url) -> String {
+pub(super) fn without_credentials(url: &Url) -> Url {
     let mut url = url.clone();
     let _ = url.set_password(None);
     let _ = url.set_username("");
-    url.into()
+    url
 }

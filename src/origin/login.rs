@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use percent_encoding::percent_decode_str;
 use reqwest::header::HeaderValue;
 use url::{Host, Url};
 
@@ -64,6 +65,13 @@ impl Credentials {
 
     fn basic(user: &str, password: &str) -> Result<Self, String> {
         Self::new("Basic", &STANDARD.encode(format!("{user}:{password}")))
+    }
+
+    /// The login that stands in a url itself, if it is text.
+    pub(super) fn in_url(url: &Url) -> Option<Self> {
+        let text = |part: &str| percent_decode_str(part).decode_utf8().ok().map(String::from);
+        let (user, password) = (text(url.username())?, text(url.password().unwrap_or_default())?);
+        if has_login(url) { Self::basic(&user, &password).ok() } else { None }
     }
 
     pub(super) fn header(&self) -> HeaderValue {

@@ -60,8 +60,8 @@ enum Way {
 /// A small answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Small {
-    /// The body, and its entity tag.
-    Body(Vec<u8>, Option<String>),
+    /// The body, its entity tag, and whether another server than the source sent it.
+    Body(Vec<u8>, Option<String>, bool),
     /// What the caller has is still right.
     Unchanged,
 }
@@ -116,11 +116,11 @@ impl Upstream {
         self.remembered_absent(path)?;
         let base = match &self.way {
             Way::Http(base) => base,
-            Way::Folder(folder) => return folder.small(path, limit).await.map(|body| Small::Body(body, None)),
+            Way::Folder(folder) => return folder.small(path, limit).await.map(|body| Small::Body(body, None, false)),
             Way::Direct(direct) => {
                 self.may_dial(path)?;
                 let body = direct.small(path, limit).await.map_err(|error| self.remember(path, error))?;
-                return Ok(Small::Body(body, None));
+                return Ok(Small::Body(body, None, false));
             }
         };
         let asking = self.ask().await?;
@@ -132,8 +132,8 @@ impl Upstream {
             if answer.status() == StatusCode::NOT_MODIFIED {
                 return Ok((first_byte, Small::Unchanged));
             }
-            let tag = answer.any_tag();
-            Ok((first_byte, Small::Body(answer.small(limit).await?, tag)))
+            let (tag, elsewhere) = (answer.any_tag(), answer.is_from_elsewhere());
+            Ok((first_byte, Small::Body(answer.small(limit).await?, tag, elsewhere)))
         };
         match answered.await {
             Ok((first_byte, small)) => {

@@ -1,0 +1,105 @@
+//! The words of an answer: what a client may read of an error, and what a terminal can show.
+
+use std::path::Path;
+
+use crate::finding::{is_plain, safe};
+
+/// A text for a client: paths are relative to the data folder, whose place on this machine is none of its business, and
+/// nothing in it commands a terminal.
+pub(super) fn for_client(text: &str, data: &Path) -> String {
+    safe_lines(&relative(text, data))
+}
+
+/// A text of which each line is safe for a terminal.
+pub(super) fn safe_lines(text: &str) -> String {
+    text.split('\n').map(safe).collect::<Vec<_>>().join("\n")
+}
+
+/// A list without the characters that command a terminal or turn the direction of the text round.
+pub(super) fn plain_list(text: &str) -> String {
+    let plain = |c: &char| *c == '\n' || is_plain(*c);
+    text.chars().map(|c| if c == '\t' { ' ' } else { c }).filter(plain).collect()
+}
+
+/// A text of JSON that says the same, with those characters escaped (RFC 8259 section 7). They stand in strings alone.
+pub(super) fn plain_json(text: &str) -> String {
+    let escaped = |c: char| c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect();
+    text.chars().map(|c| if is_plain(c) { c.to_string() } else { escaped(c) }).collect()
+}
+
+/// The text with `data` cut off the paths in it.
+fn relative(text: &str, data: &Path) -> String {
+    let shown = data.display().to_string();
+    // As it stands in quotes.
+    let quoted = format!("{shown:?}");
+    let mut text = text.to_owned();
+    for root in [quoted.trim_matches('"'), &shown] {
+        // Every path begins with a `/`: nothing would be told.
+        if root.len() > 1 {
+            text = without_root(&text, root);
+        }
+    }
+    text
+}
+
+fn without_root(text: &str, root: &str) -> String {
+    let is_of_name = |c: char| c.is_alphanumeric() || "-._~%+/".contains(c);
+    let (mut done, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(at) = rest.find(root) {
+        let (before, behind) = (&rest[..at], &rest[at + root.len()..]);
+        done.push_str(before);
+        // The path of a url, or a longer name, may have the same letters.
+        let begins = done.ends_with("file://") || !done.ends_with(is_of_name);
+        let ends = behind.starts_with('/') || !behind.starts_with(|c: char| is_of_name(c) && c != '.');
+        rest = match (begins && ends, behind.strip_prefix('/')) {
+            (false, _) => {
+                done.push_str(root);
+                behind
+            }
+            (true, Some(below)) if !below.is_empty() && !below.starts_with(char::is_whitespace) => below,
+            (true, _) => {
+                done.push_str("the data folder");
+                behind
+            }
+        };
+    }
+    done + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_relative_to_the_data_folder() {
+        for (text, expected) in [
+            ("cannot open /srv/data/proxy/a: no", "cannot open proxy/a: no"),
+            ("/srv/data/a and \"/srv/data/b\", (/srv/data/c)", "a and \"b\", (c)"),
+            ("cannot read /srv/data: no; path=/srv/data", "cannot read the data folder: no; path=the data folder"),
+            ("evidence in /srv/data/sumdb/x/fork.txt\n", "evidence in sumdb/x/fork.txt\n"),
+            ("file:///srv/data/proxy: not found", "file://proxy: not found"),
+            ("in /srv/data.", "in the data folder."),
+            // Of others.
+            ("https://a.example/srv/data/x", "https://a.example/srv/data/x"),
+            ("cannot open /srv/database/x or /x/srv/data/y", "cannot open /srv/database/x or /x/srv/data/y"),
+            ("", ""),
+        ] {
+            assert_eq!(for_client(text, Path::new("/srv/data")), expected);
+        }
+        assert_eq!(for_client("cannot open /proxy", Path::new("/")), "cannot open /proxy");
+        let odd = Path::new("/a \"b\"\\c");
+        assert_eq!(for_client(&format!("{:?} and {}", odd.join("x"), odd.join("y").display()), odd), "\"x\" and y");
+    }
+
+    #[test]
+    fn nothing_commands_a_terminal() {
+        let text = "a\u{1b}[31mb\u{202e}c\rd\u{9b}e\u{2066}f\u{7f}\ng";
+        let safe = for_client(text, Path::new("/d"));
+        assert_eq!(safe, "a\\u{1b}[31mb\\u{202e}c\\rd\\u{9b}e\\u{2066}f\\u{7f}\ng");
+        assert_eq!(plain_list("v1.0.0\t2024\r\nv1.1.0\u{1b}[2J\u{202e}\n"), "v1.0.0 2024\nv1.1.0[2J\n");
+        let json = serde_json::json!({"URL": "a\u{1b}b\u{202e}c\u{7f}\u{e0041}"});
+        let plain = plain_json(&json.to_string());
+        assert!(plain.chars().all(is_plain), "{plain}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&plain).ok(), Some(json));
+    }
+}

@@ -1,0 +1,170 @@
+//! The connections of the program: anywhere for what its user names, and outside alone for what a public server names.
+//!
+//! Redirects are followed elsewhere (`redirect`); nothing here follows one.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+
+use hyper_util::client::proxy::matcher::Matcher;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::HeaderMap;
+use reqwest::redirect;
+use tokio::sync::OnceCell;
+use url::Url;
+
+use super::http::Timeouts;
+use super::inside::{is_inside, literal, names_this_machine};
+
+/// Enough for the 256 tiles that an audit asks for at once; idle connections beyond are closed.
+const MAX_IDLE_PER_HOST: usize = 256;
+
+/// What is known of names and addresses.
+#[derive(Clone, Copy)]
+pub(super) struct Network {
+    /// The addresses of a name. Blocks.
+    pub(super) addresses: fn(&str) -> io::Result<Vec<SocketAddr>>,
+    /// Whether an address lies inside.
+    pub(super) is_inside: fn(IpAddr) -> bool,
+}
+
+impl Network {
+    /// The one this machine is in.
+    pub(super) const REAL: Self =
+        Self { addresses: |name| (name, 0).to_socket_addrs().map(Iterator::collect), is_inside };
+}
+
+impl fmt::Debug for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Network")
+    }
+}
+
+/// Where a request must not go: it was sent there from outside, and there is inside.
+#[derive(Debug, thiserror::Error)]
+#[error("{host} lies inside: {what}")]
+struct Inside {
+    host: String,
+    what: String,
+}
+
+/// Why a request was not answered.
+#[derive(Debug)]
+pub(super) enum Unanswered {
+    /// It must not go there; the words are for the log, since they tell what a name stands for inside.
+    Inside(String),
+    /// It failed.
+    Failed(reqwest::Error),
+}
+
+/// Sends requests. Cheap to clone; clones share connections.
+#[derive(Clone, Debug)]
+pub(super) struct Dialer {
+    anywhere: reqwest::Client,
+    /// Made when it is first needed. Its connections are its own: those of `anywhere` were not checked.
+    outside: Arc<OnceCell<reqwest::Client>>,
+    /// As [`reqwest`] reads the settings of this machine; `None` where no proxy is used.
+    proxies: Option<Arc<Matcher>>,
+    timeouts: Timeouts,
+    network: Network,
+}
+
+impl Dialer {
+    pub(super) fn new(timeouts: Timeouts, through_proxies: bool, network: Network) -> Result<Self, reqwest::Error> {
+        let builder = builder(timeouts);
+        let builder = if through_proxies { builder } else { builder.no_proxy() };
+        Ok(Self {
+            anywhere: builder.dns_resolver(Names { network, outside_only: false }).build()?,
+            outside: Arc::default(),
+            proxies: through_proxies.then(|| Arc::new(Matcher::from_system())),
+            timeouts,
+            network,
+        })
+    }
+
+    /// The same with other time-outs, or without proxies. Connections are not shared.
+    pub(super) fn remade(&self, timeouts: Timeouts, through_proxies: bool) -> Result<Self, reqwest::Error> {
+        Self::new(timeouts, through_proxies, self.network)
+    }
+
+    /// Sends a request, wherever it goes.
+    pub(super) async fn get(&self, url: &Url, headers: HeaderMap) -> Result<reqwest::Response, Unanswered> {
+        self.anywhere.get(url.clone()).headers(headers).send().await.map_err(Unanswered::Failed)
+    }
+
+    /// Sends a request, unless it goes inside. The addresses that are checked are those that are connected to; through a
+    /// proxy the host in the url alone is, for the proxy looks the name up.
+    pub(super) async fn get_outside(&self, url: &Url, headers: HeaderMap) -> Result<reqwest::Response, Unanswered> {
+        if self.names_inside(url) {
+            return Err(Unanswered::Inside(format!("{} lies inside", url.host_str().unwrap_or_default())));
+        }
+        if self.is_proxied(url) {
+            return self.get(url, headers).await;
+        }
+        let build = || async {
+            let names = Names { network: self.network, outside_only: true };
+            builder(self.timeouts).no_proxy().dns_resolver(names).build()
+        };
+        let outside = self.outside.get_or_try_init(build).await.map_err(Unanswered::Failed)?;
+        outside.get(url.clone()).headers(headers).send().await.map_err(|error| match inside_among(&error) {
+            Some(inside) => Unanswered::Inside(inside.to_string()),
+            None => Unanswered::Failed(error),
+        })
+    }
+
+    /// Whether the answer to a request for `url` came from a public address. Where a proxy was asked nobody here knows the
+    /// address: the host in the url decides.
+    pub(super) fn came_from_outside(&self, url: &Url, response: &reqwest::Response) -> bool {
+        match response.remote_addr() {
+            Some(address) if !self.is_proxied(url) => !(self.network.is_inside)(address.ip()),
+            _ => !self.names_inside(url),
+        }
+    }
+
+    fn names_inside(&self, url: &Url) -> bool {
+        names_this_machine(url) || literal(url).is_some_and(self.network.is_inside)
+    }
+
+    fn is_proxied(&self, url: &Url) -> bool {
+        let is_proxied =
+            |proxies: &Arc<Matcher>| url.as_str().parse().is_ok_and(|uri| proxies.intercept(&uri).is_some());
+        self.proxies.as_ref().is_some_and(is_proxied)
+    }
+}
+
+fn builder(timeouts: Timeouts) -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .user_agent(concat!("sumgate/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(timeouts.connect)
+        .timeout(timeouts.whole)
+        .pool_max_idle_per_host(MAX_IDLE_PER_HOST)
+        .redirect(redirect::Policy::none())
+}
+
+/// Looks names up; with `outside_only`, a name of which one address lies inside has none.
+struct Names {
+    network: Network,
+    outside_only: bool,
+}
+
+impl Resolve for Names {
+    fn resolve(&self, name: Name) -> Resolving {
+        let (Network { addresses, is_inside }, outside_only) = (self.network, self.outside_only);
+        Box::pin(async move {
+            let host = name.as_str().to_owned();
+            let found = tokio::task::spawn_blocking(move || addresses(name.as_str())).await??;
+            let inside = found.iter().find(|address| outside_only && is_inside(address.ip()));
+            match inside {
+                Some(address) => Err(Inside { host, what: address.ip().to_string() }.into()),
+                None => Ok(Box::new(found.into_iter()) as Addrs),
+            }
+        })
+    }
+}
+
+/// The address inside that an error is about.
+fn inside_among(error: &reqwest::Error) -> Option<&Inside> {
+    let first: &(dyn std::error::Error + 'static) = error;
+    std::iter::successors(Some(first), |error| error.source()).find_map(|error| error.downcast_ref())
+}
