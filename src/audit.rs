@@ -165,8 +165,8 @@ impl Audit {
         let (mut denials, mut used) = (HashMap::new(), BTreeSet::new());
         let today = crate::policy::day(self.now);
         for module in modules {
-            // What could not be looked up is reported as such.
-            let Some(facts) = self.facts(policy, module, answers) else { continue };
+            // What could not be looked up is reported as such, and its name alone may be forbidden, as at the mirror.
+            let facts = self.facts(policy, module, answers).unwrap_or_else(|| Facts::of((*module).clone()));
             let verdict = policy.judge(&facts, today);
             used.extend(verdict.used);
             if let Decision::Denied(denial) = verdict.decision {

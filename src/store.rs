@@ -40,6 +40,7 @@ pub(crate) use lock::open_lock;
 pub use owner::Untrusted;
 pub use quarantine::Facts;
 pub use staging::StagingFile;
+pub(crate) use staging::private_folder;
 pub use state::{HeadSwap, Heads, StateDir};
 pub(crate) use tree::MAX_LIST;
 

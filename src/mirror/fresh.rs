@@ -94,7 +94,8 @@ impl Fresh {
         limit: usize,
         check: impl Fn(Vec<u8>) -> Result<Bytes, String> + Send + Sync + 'static,
     ) -> Result<Dated, Arc<MirrorError>> {
-        let kept = self.kept.get(path);
+        // What a source said before its bytes went wrong is worth no more than what it says now.
+        let kept = self.kept.get(path).filter(|kept| !origin.distrusts(&kept.source));
         if let Some(kept) = kept.as_ref().filter(|kept| kept.said.elapsed() < self.believed) {
             return Ok(kept.dated(State::Fresh));
         }

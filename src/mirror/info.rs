@@ -13,11 +13,17 @@ use serde_json::{Map, Value};
 use super::words::plain_json;
 use crate::module::Version;
 
-/// The largest `.info` seen has a few kilobytes of `Origin`.
+/// What is read of an answer; what is kept of it has some ten kilobytes at most. The largest `.info` seen has a few.
 pub(super) const MAX_INFO: usize = 1 << 20;
+/// As long as a path may be (PATH_MAX): a subfolder, a branch and an address of a repository are such.
+const MAX_FIELD: usize = 4096;
+/// All fields of `Origin` together: two of the longest. Four of them are hashes of less than a hundred bytes.
+const MAX_ORIGIN: usize = 2 * MAX_FIELD;
+/// `go` writes nine digits of a fraction, 35 bytes in all; it reads any number of them.
+const MAX_TIME: usize = 64;
 
-/// The fields of `Origin` that `go` reads (`cmd/go/internal/modfetch/codehost`, Origin): all are strings.
-const ORIGIN: [&str; 8] = ["vcs", "url", "subdir", "hash", "tagprefix", "tagsum", "ref", "reposum"];
+/// The fields of `Origin` that `go` has (`cmd/go/internal/modfetch/codehost`, Origin, as of 1.27): all are strings.
+const ORIGIN: [&str; 8] = ["VCS", "URL", "Subdir", "Hash", "TagPrefix", "TagSum", "Ref", "RepoSum"];
 
 /// What an `.info` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,13 +82,13 @@ fn folded(name: &str) -> String {
     name.to_lowercase().replace('ſ', "s")
 }
 
-/// A time that Go's `time.Time.UnmarshalJSON` reads. It looks at the raw text, without regard to escapes.
+/// A time, not longer than anybody needs, that Go's `time.Time.UnmarshalJSON` reads. It looks at the raw text, without regard to escapes.
 fn time(value: &RawValue) -> Result<Option<String>, String> {
     if value.get() == "null" {
         return Ok(None);
     }
     let text = value.get().strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or_default();
-    if is_rfc_3339(text) {
+    if text.len() <= MAX_TIME && is_rfc_3339(text) {
         return Ok(Some(text.to_owned()));
     }
     let shown: String = value.get().chars().take(40).collect();
@@ -123,17 +129,31 @@ fn numbers<const N: usize>(text: &str, form: &str) -> Option<[u16; N]> {
     all.try_into().ok()
 }
 
-/// Where the version comes from, if `go` can read it.
+/// Where the version comes from, as far as `go` has a field for it.
 fn origin(value: &RawValue) -> Result<Option<Map<String, Value>>, String> {
-    let origin: Option<Map<String, Value>> = serde_json::from_str(value.get())
+    let fields: Option<Fields> = serde_json::from_str(value.get())
         .map_err(|error| format!("its .info: expected an Origin that is an object: {error}"))?;
-    let odd = origin.iter().flatten().find(|(name, value)| {
-        ORIGIN.contains(&folded(name).as_str()) && !matches!(value, Value::String(_) | Value::Null)
-    });
-    match odd {
-        Some((name, _)) => Err(format!("its .info: expected a string as the field {name:?} of Origin")),
-        None => Ok(origin),
+    let Some(Fields(fields)) = fields else { return Ok(None) };
+    let (mut kept, mut len) = (Map::new(), 0);
+    for name in ORIGIN {
+        let Some(value) = only(&fields, &name.to_lowercase())? else { continue };
+        let text: Option<String> = serde_json::from_str(value.get())
+            .map_err(|error| format!("its .info: expected a string as the field {name} of Origin: {error}"))?;
+        let Some(text) = text else { continue };
+        len += text.len();
+        if text.len() > MAX_FIELD || len > MAX_ORIGIN {
+            return Err(format!(
+                "its .info: expected at most {MAX_FIELD} bytes in a field of Origin and {MAX_ORIGIN} in all, found more"
+            ));
+        }
+        if let Some(odd) = text.chars().find(|c| c.is_control()) {
+            return Err(format!(
+                "its .info: expected a line of text as the field {name} of Origin, found {odd:?} in it"
+            ));
+        }
+        kept.insert(name.to_owned(), text.into());
     }
+    Ok(Some(kept))
 }
 
 /// The fields of an object, each as often as it is there.
@@ -191,10 +211,31 @@ mod tests {
     fn it_is_written_anew_with_the_three_fields_that_go_reads() {
         let said = r#" {"Extra":["x"], "origin":{"VCS":"git","URL":"https://a.example","Else":{"a":[1]}},
             "TIME":"2020-01-01T00:00:00.5+01:00", "Version":"v1.0.0", "Name":"x"}"#;
-        let written = r#"{"Version":"v1.0.0","Time":"2020-01-01T00:00:00.5+01:00","Origin":{"VCS":"git","URL":"https://a.example","Else":{"a":[1]}}}"#;
+        let written = r#"{"Version":"v1.0.0","Time":"2020-01-01T00:00:00.5+01:00","Origin":{"VCS":"git","URL":"https://a.example"}}"#;
         assert_eq!(anew(said).unwrap(), written);
         assert_eq!(anew(written).unwrap(), written);
         assert_eq!(anew(r#"{"Version":"v1.0.0","Time":null,"Origin":null}"#).unwrap(), r#"{"Version":"v1.0.0"}"#);
+    }
+
+    #[test]
+    fn of_origin_only_what_go_has_fields_for_is_kept_and_it_is_small() {
+        let large = "x".repeat(MAX_INFO / 2);
+        let said = format!(
+            r#"{{"Version":"v1.0.0","Origin":{{"Extra":"{large}","vcs":"git","URL":"u","Subdir":"s","Hash":"h","TagPrefix":"p/",
+            "TagSum":"t","REF":"refs/tags/v1.0.0","RepoSum":null}}}}"#
+        );
+        let written = r#"{"Version":"v1.0.0","Origin":{"VCS":"git","URL":"u","Subdir":"s","Hash":"h","TagPrefix":"p/","TagSum":"t","Ref":"refs/tags/v1.0.0"}}"#;
+        assert_eq!(anew(&said).unwrap(), written);
+        let of = |lens: [usize; 3]| {
+            let [url, subdir, name] = lens.map(|len| "x".repeat(len));
+            anew(&format!(r#"{{"Version":"v1.0.0","Origin":{{"URL":"{url}","Subdir":"{subdir}","Ref":"{name}"}}}}"#))
+        };
+        assert!(of([MAX_FIELD, MAX_FIELD, 0]).is_ok());
+        for lens in [[MAX_FIELD + 1, 0, 0], [0, 0, MAX_FIELD + 1], [MAX_FIELD, MAX_FIELD, 1]] {
+            assert!(of(lens).unwrap_err().contains("at most 4096 bytes"), "{lens:?}");
+        }
+        let time = format!(r#"{{"Version":"v1.0.0","Time":"2020-01-01T00:00:00.{}Z"}}"#, "0".repeat(MAX_TIME));
+        assert!(anew(&time).unwrap_err().contains("expected a Time"));
     }
 
     #[test]
@@ -211,6 +252,10 @@ mod tests {
             r#""Origin":{"VCS":5}"#,
             r#""Origin":{"tagſum":{}}"#,
             r#""Origin":{},"origin":{}"#,
+            r#""Origin":{"VCS":"git","vcs":"hg"}"#,
+            r#""Origin":{"URL":"a\nb"}"#,
+            r#""Origin":{"Ref":"\u001b[2J"}"#,
+            r#""Origin":{"Hash":"\u009b"}"#,
         ] {
             assert!(anew(&format!(r#"{{"Version":"v1.0.0",{field}}}"#)).is_err(), "{field}");
         }

@@ -271,6 +271,14 @@ impl Origin {
         }
     }
 
+    /// Whether the source of this name had wrong bytes not long ago: nothing that it said is to be believed without a proof.
+    pub(crate) fn distrusts(&self, source: &str) -> bool {
+        let now = Instant::now();
+        let mut distrusted =
+            self.upstreams.iter().filter(|upstream| upstream.health(|health| health.is_distrusted(now)));
+        distrusted.any(|upstream| upstream.link.source.to_string() == source)
+    }
+
     /// Source `nth` had wrong bytes at `path`.
     pub(crate) fn had_wrong(&self, nth: usize, path: &str) {
         self.upstreams[nth].distrust(path);

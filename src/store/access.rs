@@ -114,8 +114,10 @@ pub(super) fn check_place(path: &Path, access: Access, is_folder: bool) -> Resul
 /// What to do where a place in the data folder is unfit.
 pub(super) const OTHERWISE: &str = "or name another data folder with --data DIR or SUMGATE_DATA";
 
-fn kind(found: &fs::Metadata) -> &'static str {
+/// What lies at a place, in words.
+pub(super) fn kind(found: &fs::Metadata) -> &'static str {
     match found.mode() & 0o170_000 {
+        0o040_000 => "a folder",
         0o120_000 => "a link",
         0o100_000 => "a file",
         _ => "a pipe, a socket or a device",

@@ -60,6 +60,9 @@ impl Modes {
     }
 }
 
+/// How the name of a file on its way begins; a crash leaves it.
+pub(super) const NEW: &str = ".new-";
+
 /// Writes `bytes` at `path`. The folder must be there.
 pub(crate) fn write(path: &Path, bytes: &[u8], durability: Durability, modes: Modes) -> Result<(), StoreError> {
     let failed = |cause| StoreError::new("write", path, cause);
@@ -73,7 +76,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8], durability: Durability, modes: Mo
         });
     }
     let parent = parent(path).map_err(failed)?;
-    let mut file = NamedTempFile::with_prefix_in(".new-", parent).map_err(failed)?;
+    let mut file = NamedTempFile::with_prefix_in(NEW, parent).map_err(failed)?;
     modes.give(file.as_file()).map_err(failed)?;
     file.write_all(bytes).map_err(failed)?;
     if durability == Durability::Synced {

@@ -1,17 +1,20 @@
 //! The marker: a file that says that a folder is a data folder, and in which format.
 //!
 //! What is not ours must not be taken for ours: files in a data folder are replaced and removed. So a folder is used only if
-//! it has the marker, or nothing in it that this program did not make.
+//! it has the marker, or nothing in it that this program did not make. Many projects have a `run` or a `staging`: so the names
+//! below the folders in which things are removed count, too.
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, DirEntry};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::StoreError;
 use super::access::{Keeping, OTHERWISE};
 use super::durable::{self, Durability};
 use super::open::read;
+use super::remove::ASIDE;
+use super::{quarantine, staging};
 
 /// The format that is written and read here. A change that an older program would damage, or be misled by, makes it larger.
 const FORMAT: u64 = 1;
@@ -44,16 +47,13 @@ pub(super) fn check(root: &Path, keeping: &Keeping, writes: bool) -> Result<(), 
             return Err(failed(io::Error::other(words)));
         }
     }
-    for entry in fs::read_dir(root).map_err(failed)? {
-        let name = entry.map_err(failed)?.file_name();
-        if !is_ours(&name) {
-            let words = format!(
-                "expected an empty folder, or one that sumgate made, found {} in it: name another folder with --data DIR or \
-                 SUMGATE_DATA",
-                name.display()
-            );
-            return Err(failed(io::Error::other(words)));
-        }
+    if let Some(foreign) = foreign(root).map_err(failed)? {
+        let words = format!(
+            "expected an empty folder, or one that sumgate made, found {} in it: name another folder with --data DIR or \
+             SUMGATE_DATA",
+            foreign.display()
+        );
+        return Err(failed(io::Error::other(words)));
     }
     if writes {
         durable::write(&marker, format!("{FORMAT}\n").as_bytes(), Durability::Synced, keeping.modes)?;
@@ -61,9 +61,127 @@ pub(super) fn check(root: &Path, keeping: &Keeping, writes: bool) -> Result<(), 
     Ok(())
 }
 
+/// Something in the folder that this program did not make.
+fn foreign(root: &Path) -> io::Result<Option<PathBuf>> {
+    for entry in fs::read_dir(root)? {
+        let name = entry?.file_name();
+        if !is_ours(&name) {
+            return Ok(Some(name.into()));
+        }
+        let is_made: fn(&DirEntry) -> io::Result<bool> = match name.to_str() {
+            Some("run") => is_of_a_run,
+            Some("staging") => staging::is_made,
+            Some("quarantine") => quarantine::is_case,
+            // Nothing is removed there but files by their full names.
+            _ => continue,
+        };
+        for below in fs::read_dir(root.join(&name))? {
+            let below = below?;
+            // What a removal was cut off from.
+            let is_aside = below.file_name().to_str().is_some_and(|name| name.starts_with(ASIDE));
+            if !is_aside && !is_made(&below)? {
+                return Ok(Some(Path::new(&name).join(below.file_name())));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Whether this is the folder N of a run with its lock N.lock beside it, or such a lock (`gate/folder`).
+fn is_of_a_run(entry: &DirEntry) -> io::Result<bool> {
+    let name = entry.file_name();
+    let Some(name) = name.to_str() else { return Ok(false) };
+    let nth = name.strip_suffix(".lock").unwrap_or(name);
+    let is_number = !nth.is_empty() && nth.bytes().all(|c| c.is_ascii_digit());
+    let lock = entry.path().with_file_name(format!("{nth}.lock"));
+    // Ours has nothing in it.
+    let is_lock = lock.symlink_metadata().is_ok_and(|found| found.is_file() && found.len() == 0);
+    Ok(is_number && is_lock && (nth != name || entry.file_type()?.is_dir()))
+}
+
 /// Whether this program, or version 0.1 of it, makes files or folders of this name in a data folder. The root of a file system
 /// has a `lost+found`; a crash leaves a file on its way (`durable`).
 fn is_ours(name: &OsStr) -> bool {
     let Some(name) = name.to_str() else { return false };
-    FOLDERS.contains(&name) || ["list.lock", MARKER, "lost+found"].contains(&name) || name.starts_with(".new-")
+    FOLDERS.contains(&name) || ["list.lock", MARKER, "lost+found"].contains(&name) || name.starts_with(durable::NEW)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+    use crate::store::{Facts, Store};
+
+    const CASE: &str = "quarantine/a.example-zip-0123456789abcdef";
+
+    /// A folder without a marker that has these files; a name that ends with `/` is a folder.
+    fn opened(names: &[&str]) -> Result<Store, String> {
+        let data = tempfile::tempdir().unwrap();
+        for name in names {
+            let place = data.path().join(name);
+            fs::create_dir_all(if name.ends_with('/') { &place } else { place.parent().unwrap() }).unwrap();
+            if !name.ends_with('/') {
+                fs::write(place, "").unwrap();
+            }
+        }
+        Store::open(data.path()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn below_our_names_lies_what_we_make_or_the_folder_is_not_ours() {
+        for names in [
+            &["run/1/src/f"][..],
+            &["run/1/src/f", "run/1.lock", "run/2/src/f"],
+            &["run/1/", "run/1.lock/"],
+            &["run/x.lock"],
+            &["run/.lock"],
+            &["run/start.sh"],
+            &["quarantine/notes.txt"],
+            &["quarantine/old/facts.json"],
+            &[CASE],
+            &[&format!("{CASE}/bytes")],
+            &[&format!("{CASE}/facts.json"), &format!("{CASE}/thesis.tex")],
+            &["staging/important/a"],
+            &["staging/run-1"],
+            &["staging/lock/"],
+            &["staging/deploy.sh"],
+        ] {
+            let error = opened(names).unwrap_err();
+            let folder = names[0].split('/').next().unwrap();
+            let is_named = error.contains(&format!("found {folder}/")) && error.contains("--data DIR");
+            assert!(
+                is_named && error.contains("expected an empty folder, or one that sumgate made"),
+                "{names:?}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_we_make_is_ours_without_the_marker() {
+        for names in [
+            &["run/1/mod/a/", "run/1.lock", "run/2.lock", "run/.removed-x/"][..],
+            &[&format!("{CASE}/facts.json"), &format!("{CASE}/bytes"), &format!("{CASE}/.new-x")],
+            &["staging/lock", "staging/run-x/half-a-zip", "staging/.removed-x/"],
+            &["run/", "quarantine/", "staging/", "pins/a.example/@v/v1.0.0.zip", "lost+found/x", "list.lock"],
+        ] {
+            opened(names).unwrap();
+        }
+        // And what was made by the program itself.
+        let data = tempfile::tempdir().unwrap();
+        let store = Store::open(data.path()).unwrap();
+        let facts = Facts {
+            module: "example.com/hello@v1.0.0".to_owned(),
+            kind: "mod",
+            source: "https://a.example".to_owned(),
+            expected: "h1:right".to_owned(),
+            found: None,
+            reason: "it has no hash".to_owned(),
+        };
+        store.quarantine(store.stage().unwrap(), &facts).unwrap();
+        let _run = crate::gate::RunFolder::take(data.path()).unwrap();
+        fs::remove_file(data.path().join(MARKER)).unwrap();
+        Store::open(data.path()).unwrap();
+        assert!(data.path().join(MARKER).is_file());
+    }
 }

@@ -3,7 +3,8 @@
 //! One folder a case, `quarantine/NNN-KIND-H1PREFIX/` with `bytes` and `facts.json`. The same wrong bytes from the same
 //! place are one case however often they come. Never served.
 
-use std::fs;
+use std::fs::{self, DirEntry};
+use std::io;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -44,11 +45,13 @@ impl Store {
         make_room(&all)?;
         durable::make_dir(&case, self.keeping.modes)?;
         staged.file.sync_all().map_err(failed)?;
-        durable::place(staged.place, &case.join("bytes"), self.keeping.modes)?;
         let seen = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let facts = serde_json::json!({ "seen_unix_seconds": seen, "facts": facts });
         let text = serde_json::to_vec_pretty(&facts).map_err(|error| failed(error.into()))?;
-        durable::write(&case.join("facts.json"), &text, Durability::Synced, self.keeping.modes)?;
+        // The facts first: without them a folder is no case, and whatever lies in it would never make room.
+        let written = durable::write(&case.join("facts.json"), &text, Durability::Synced, self.keeping.modes);
+        written.inspect_err(|_| drop(fs::remove_dir(&case)))?;
+        durable::place(staged.place, &case.join("bytes"), self.keeping.modes)?;
         Ok(case)
     }
 }
@@ -66,12 +69,38 @@ fn case_name(facts: &Facts) -> String {
     format!("{safe}-{}-{}", facts.kind, &hex::encode(hash.finalize())[..16])
 }
 
-/// Removes the oldest cases until one more fits.
+/// Whether this is the folder of a case: a real one of such a name, with the facts and nothing but files of ours in it.
+pub(super) fn is_case(entry: &DirEntry) -> io::Result<bool> {
+    let name = entry.file_name();
+    let mut parts = name.to_str().unwrap_or_default().rsplitn(3, '-');
+    let is_hash = parts.next().is_some_and(|part| part.len() == 16 && part.bytes().all(|c| c.is_ascii_hexdigit()));
+    let is_named_so = is_hash && parts.next().is_some_and(|kind| ["mod", "zip"].contains(&kind));
+    if !is_named_so || !entry.file_type()?.is_dir() {
+        return Ok(false);
+    }
+    let mut has_facts = false;
+    for file in fs::read_dir(entry.path())? {
+        let file = file?;
+        let name = file.file_name();
+        has_facts |= name == "facts.json";
+        let is_ours = ["bytes", "facts.json"].iter().any(|ours| name == *ours)
+            || name.to_str().is_some_and(|name| name.starts_with(durable::NEW));
+        if !is_ours || !file.file_type()?.is_file() {
+            return Ok(false);
+        }
+    }
+    Ok(has_facts)
+}
+
+/// Removes the oldest cases until one more fits. What is no case stays, and does not count.
 fn make_room(all: &std::path::Path) -> Result<(), StoreError> {
     let failed = |cause| StoreError::new("read the quarantine", all, cause);
     let mut cases = Vec::new();
     for entry in fs::read_dir(all).map_err(failed)? {
         let entry = entry.map_err(failed)?;
+        if !is_case(&entry).map_err(failed)? {
+            continue;
+        }
         let modified = entry.metadata().and_then(|meta| meta.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
         cases.push((modified, entry.path()));
     }
@@ -111,6 +140,41 @@ mod tests {
         let error = store.quarantine(store.stage().unwrap(), &facts("https://a.example")).unwrap_err();
         assert!(error.to_string().contains("found a link on the way: remove it"), "{error}");
         assert_eq!(fs::read_dir(other.path()).unwrap().count(), MAX_CASES + 1);
+    }
+
+    #[test]
+    fn what_is_no_case_stays_however_many_cases_come() {
+        let data = tempfile::tempdir().unwrap();
+        let store = Store::open(data.path()).unwrap();
+        let all = data.path().join("quarantine");
+        let named = "example.com-a-zip-0123456789abcdef";
+        let others = ["notes.txt", "mine/thesis.tex", "other/facts.json", &format!("{named}/facts.json")];
+        for (name, beside) in others.iter().zip(["", "", "", "thesis.tex"]) {
+            let place = all.join(name);
+            fs::create_dir_all(place.parent().unwrap()).unwrap();
+            fs::write(&place, "precious").unwrap();
+            if !beside.is_empty() {
+                fs::write(place.with_file_name(beside), "precious").unwrap();
+            }
+        }
+        for nth in 0..MAX_CASES + 5 {
+            store.quarantine(store.stage().unwrap(), &facts(&format!("https://{nth}.example"))).unwrap();
+        }
+        for name in others {
+            assert!(all.join(name).is_file(), "{name}");
+        }
+        let others = 4;
+        assert_eq!(fs::read_dir(&all).unwrap().count(), MAX_CASES + others, "and as many cases as ever");
+    }
+
+    #[test]
+    fn a_case_that_cannot_be_written_leaves_nothing() {
+        let data = tempfile::tempdir().unwrap();
+        let store = Store::open(data.path()).unwrap();
+        let case = data.path().join("quarantine").join(case_name(&facts("https://a.example")));
+        fs::create_dir_all(case.join("facts.json")).unwrap();
+        assert!(store.quarantine(store.stage().unwrap(), &facts("https://a.example")).is_err());
+        assert!(!case.join("bytes").exists(), "bytes without facts would never make room");
     }
 
     #[test]

@@ -13,6 +13,9 @@ use super::StoreError;
 /// For the owner only.
 pub(crate) const PRIVATE: u32 = 0o700;
 
+/// How the name of a folder begins to which things are moved while they are removed.
+pub(super) const ASIDE: &str = ".removed-";
+
 /// Removes a file, a link or a folder, if it is there.
 pub(crate) fn remove(path: &Path) -> Result<(), StoreError> {
     let failed = |cause| StoreError::new("remove", path, cause);
@@ -41,7 +44,7 @@ fn unlink(file: &Path) -> io::Result<()> {
 fn flatten(top: &Path) -> io::Result<()> {
     let above = above(top)?;
     open_up(above)?;
-    let moved = tempfile::Builder::new().prefix(".removed-").tempdir_in(above)?;
+    let moved = tempfile::Builder::new().prefix(ASIDE).tempdir_in(above)?;
     let (mut folders, mut count) = (vec![top.to_owned()], 0_u64);
     while let Some(folder) = folders.pop() {
         open_up(&folder)?;

@@ -4,8 +4,9 @@
 //! in staging is ever served. What is no folder of this program stays: only a real folder `run-*` with a lock file of this
 //! user is swept.
 
-use std::fs::{self, DirEntry, File};
+use std::fs::{self, DirEntry, File, Permissions};
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use tempfile::{NamedTempFile, TempDir, TempPath};
@@ -16,7 +17,7 @@ use super::durable::{self, Modes};
 use super::lock::lock;
 use super::open::open;
 use super::owner::check_owner;
-use super::remove::remove;
+use super::remove::{PRIVATE, remove};
 
 /// How the name of such a folder begins.
 const RUN: &str = "run-";
@@ -52,11 +53,8 @@ impl Staging {
         if access == Access::Download {
             sweep(all)?;
         }
-        let dir = tempfile::Builder::new()
-            .prefix(RUN)
-            .tempdir_in(all)
-            .map_err(|cause| StoreError::new("make a staging folder in", all, cause))?
-            .keep();
+        let dir =
+            private_folder(all, RUN).map_err(|cause| StoreError::new("make a staging folder in", all, cause))?.keep();
         let own = lock(&dir.join("lock"))?;
         Ok(Self { dir, modes, _lock: own })
     }
@@ -75,7 +73,7 @@ impl Staging {
 
     pub(super) fn folder(&self) -> Result<TempDir, StoreError> {
         let failed = |cause| StoreError::new("make a staging folder in", &self.dir, cause);
-        tempfile::Builder::new().prefix("carried-").tempdir_in(&self.dir).map_err(failed)
+        private_folder(&self.dir, "carried-").map_err(failed)
     }
 }
 
@@ -84,6 +82,19 @@ impl Drop for Staging {
         // What cannot be removed now is swept at the next start.
         let _ = remove(&self.dir);
     }
+}
+
+/// Makes a temporary folder for this user alone, also where the data folder is shared: what lies in it is not checked yet, and
+/// may be private. What is put in place has the mode that its place wants.
+pub(crate) fn private_folder(above: &Path, prefix: &str) -> io::Result<TempDir> {
+    tempfile::Builder::new().prefix(prefix).permissions(Permissions::from_mode(PRIVATE)).tempdir_in(above)
+}
+
+/// Whether this program makes what has such a name in staging: the lock, or the folder of a process.
+pub(super) fn is_made(entry: &DirEntry) -> io::Result<bool> {
+    let (name, kind) = (entry.file_name(), entry.file_type()?);
+    let is_run = name.to_str().is_some_and(|name| name.starts_with(RUN));
+    Ok((name == "lock" && !kind.is_dir()) || (is_run && kind.is_dir()))
 }
 
 fn sweep(all: &Path) -> Result<(), StoreError> {
@@ -169,6 +180,30 @@ mod tests {
         }
         assert!(!all.join("run-ours").exists() && victim.join("lock").is_file());
         assert!(all.join("lock").symlink_metadata().unwrap().is_file());
+    }
+
+    #[test]
+    fn folders_on_their_way_are_for_this_user_and_what_is_placed_for_its_readers() {
+        use crate::artifact::{Artifact, Kind};
+        use crate::module::ModuleVersion;
+        use crate::store::Store;
+
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        for (modes, folder, file) in [(Modes::Private, 0o700, 0o600), (Modes::Shared, 0o755, 0o644)] {
+            let data = tempfile::tempdir().unwrap();
+            let store = Store::open_for(data.path(), Access::Download, modes).unwrap();
+            let (scratch, carried) = (store.scratch().unwrap(), store.stage_folder().unwrap());
+            let direct = private_folder(scratch, "direct-").unwrap();
+            assert_eq!([mode(scratch), mode(carried.path()), mode(direct.path())], [0o700; 3], "{modes:?}");
+            let module = ModuleVersion::parse("example.com/hello@v1.0.0").unwrap();
+            let artifact = Artifact { module, kind: Kind::Zip };
+            store.keep(store.stage().unwrap(), &artifact).unwrap();
+            let place = data.path().join("proxy").join(artifact.path());
+            assert_eq!([mode(&place), mode(place.parent().unwrap())], [file, folder], "{modes:?}");
+            let taken = store.take_out(&artifact).unwrap().unwrap();
+            store.keep(taken, &artifact).unwrap();
+            assert_eq!(mode(&place), file, "{modes:?}");
+        }
     }
 
     #[test]

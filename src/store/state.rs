@@ -23,7 +23,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 
 use super::StoreError;
-use super::access::{Access, Keeping, check_place};
+use super::access::{Access, Keeping, check_place, kind};
 use super::durable::{self, Durability};
 use super::lock::lock;
 use super::open::{self, is_absent};
@@ -80,6 +80,10 @@ impl StateDir {
         }
         for name in FILES {
             is_own &= check_place(&dir.join(name), access, false)?;
+        }
+        let fork = dir.join(FORK);
+        if let Some(found) = fork.symlink_metadata().ok().filter(|found| !found.is_file()) {
+            return Err(not_evidence(&fork, kind(&found)));
         }
         let keeping = Keeping { writes: keeping.writes && is_own, ..keeping.clone() };
         if keeping.writes {
@@ -181,15 +185,25 @@ impl StateDir {
 
     /// Where evidence of a fork lies, or would lie.
     pub fn fork_path(&self) -> PathBuf {
-        self.dir.join("fork.txt")
+        self.dir.join(FORK)
     }
 
-    /// Writes evidence of a fork, unless some is there already: the first is enough. Returns its path.
+    /// Where evidence of a fork lies, if there is some. It is a regular file, also one that this user may not read.
+    pub fn fork(&self) -> Option<PathBuf> {
+        Some(self.fork_path()).filter(|path| path.symlink_metadata().is_ok_and(|found| found.is_file()))
+    }
+
+    /// Writes evidence of a fork, unless some is there already: the first is enough. What is no regular file is no evidence, and
+    /// makes room. Returns its path.
     pub fn write_fork(&self, evidence: &str) -> Result<PathBuf, StoreError> {
-        let path = self.fork_path();
-        if !path.exists() {
-            durable::write(&path, evidence.as_bytes(), Durability::Synced, self.keeping.modes)?;
+        if let Some(path) = self.fork() {
+            return Ok(path);
         }
+        let path = self.fork_path();
+        if path.symlink_metadata().is_ok_and(|found| found.is_dir()) {
+            return Err(not_evidence(&path, "a folder"));
+        }
+        durable::write(&path, evidence.as_bytes(), Durability::Synced, self.keeping.modes)?;
         Ok(path)
     }
 
@@ -254,10 +268,21 @@ impl StateDir {
     }
 }
 
+/// In the place of evidence lies something that this program did not put there.
+fn not_evidence(path: &Path, found: &str) -> StoreError {
+    let words = format!(
+        "expected a file with the evidence of a fork, or nothing, found {found}: this program did not put it there, and evidence \
+         may have been taken away: look into who did it, then remove it"
+    );
+    StoreError::new("use", path, io::Error::other(words))
+}
+
 /// Folders in the folder of a database.
 const FOLDERS: [&str; 2] = ["tile", "record"];
 /// Files in it.
-const FILES: [&str; 7] = ["head", "head.lock", "heads", "anchor", "exported", "first-asked", "fork.txt"];
+const FILES: [&str; 7] = ["head", "head.lock", "heads", "anchor", "exported", "first-asked", FORK];
+/// Evidence of a fork.
+const FORK: &str = "fork.txt";
 
 /// Names in one folder of their own: a folder costs as much to make as a file, and an audit makes hundreds. No module path and
 /// no tile has a `,`. A name that file systems do not take goes by its hash.
@@ -293,6 +318,8 @@ fn text(bytes: Option<Vec<u8>>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use rustix::fs::{FileType, Mode};
 
     use super::*;
     use crate::store::durable::Modes;
@@ -370,5 +397,49 @@ mod tests {
         state.write_fork("first").unwrap();
         let path = state.write_fork("second").unwrap();
         assert_eq!(fs::read_to_string(path).unwrap(), "first");
+    }
+
+    #[test]
+    fn evidence_is_a_regular_file_and_goes_over_anything_else() {
+        let all = tempfile::tempdir().unwrap();
+        let state = state(all.path(), "a.example", "k");
+        let (path, elsewhere) = (state.fork_path(), all.path().join("elsewhere"));
+        fs::write(&elsewhere, "precious").unwrap();
+        let pipe = |path: &Path| rustix::fs::mknodat(rustix::fs::CWD, path, FileType::Fifo, Mode::RWXU, 0).unwrap();
+        let link = |path: &Path| std::os::unix::fs::symlink(&elsewhere, path).unwrap();
+        for plant in [&pipe as &dyn Fn(&Path), &link] {
+            plant(&path);
+            assert_eq!(state.fork(), None);
+            assert_eq!(fs::read_to_string(state.write_fork("evidence").unwrap()).unwrap(), "evidence");
+            assert_eq!(state.fork(), Some(path.clone()));
+            fs::remove_file(&path).unwrap();
+        }
+        assert_eq!(fs::read_to_string(&elsewhere).unwrap(), "precious");
+        fs::create_dir(&path).unwrap();
+        assert_eq!(state.fork(), None);
+        let error = state.write_fork("evidence").unwrap_err().to_string();
+        assert!(error.contains(path.to_str().unwrap()) && error.contains("found a folder"), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_evidence_in_its_place_is_told_at_the_start() {
+        let all = tempfile::tempdir().unwrap();
+        let path = state(all.path(), "a.example", "k").fork_path();
+        let open = || {
+            let keeping = Keeping { modes: Modes::Private, writes: true, losses: Losses::default() };
+            StateDir::open(all.path(), "a.example", "k", &[], Access::Read, &keeping).map_err(|error| error.to_string())
+        };
+        rustix::fs::mknodat(rustix::fs::CWD, &path, FileType::Fifo, Mode::RWXU, 0).unwrap();
+        let told = |what: &str| {
+            let error = open().unwrap_err();
+            assert!(error.contains(path.to_str().unwrap()) && error.contains(what), "{error}");
+        };
+        told("found a pipe");
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        told("found a folder");
+        fs::remove_dir(&path).unwrap();
+        fs::write(&path, "evidence").unwrap();
+        assert_eq!(open().unwrap().fork(), Some(path.clone()));
     }
 }

@@ -119,7 +119,7 @@ impl Client {
 
     /// Where the evidence lies, if this database was seen to sign two histories.
     pub fn fork(&self) -> Option<PathBuf> {
-        Some(self.shared.state.fork_path()).filter(|evidence| evidence.exists())
+        self.shared.state.fork()
     }
 
     /// The same as the error that it is.

@@ -330,7 +330,19 @@ fn under_a_policy() {
     assert!(output.contains("example.com/Upper/CaseMod@v1.2.3 is denied by policy (unknown-modules)"), "{output}");
     assert!(output.contains("\nsumgate.toml:16: warning[unused-exception]"), "{output}");
     assert_eq!(audit(&home, &["--no-policy"]).0, Some(0));
+    // What the name alone forbids needs no database; a rule that needs one says nothing without it.
+    let cold = self::home(&origin);
+    cold.write("go.sum", &honest(&origin).join("\n"));
+    cold.write("sumgate.toml", DENY_HELLO);
+    let (code, found) = findings(&cold, &["--offline"]);
+    let found: Vec<&str> = found.iter().map(|(code, ..)| code.as_str()).collect();
+    assert_eq!((code, found), (Some(2), vec!["policy-denied"]));
+    let (_, output) = audit(&cold, &["--offline"]);
+    assert!(output.contains("not checked: example.com/hello@v1.0.0"), "{output}");
 }
+
+const DENY_HELLO: &str = "[policy]\nmin-age = \"7d\"\nunknown-modules = \"deny\"\n\n[[deny]]\n\
+    module = \"example.com/hello\"\nversions = \"<v1.1.0\"\nreason = \"CVE-2026-0001\"\n";
 
 fn paths_that_are_none() {
     let origin = origin(World::demo());

@@ -18,6 +18,7 @@ const NOBODY: u32 = 65_534;
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("data folder: no command removes files of others, and it says what is wrong", files_of_others),
+        go_trial("data folder: names like ours do not make a folder ours", folders_like_ours),
         trial("data folder: only who downloads sweeps, and only staging folders of ours", swept),
         trial("data folder: it may be a link, and no link in it is followed", links),
         trial("data folder: a pipe in it holds nobody up", pipes),
@@ -79,14 +80,39 @@ fn files_of_others() {
         assert!(code == Some(2) && is_told, "{words:?}: {code:?} {said}");
         assert_eq!(files(&project), before, "{words:?}");
     }
-    // Only names of ours, and still files of others.
-    let (data, words) = (folder.path().join("data"), ["staging/important/a", "staging/run-1/a", "staging/run-2/lock"]);
-    for name in words {
+}
+
+/// Names of ours, and below them files of others: no marker says that they may be removed.
+fn folders_like_ours(go: &Path) {
+    let (origin, folder) = (origin(World::demo()), tempfile::tempdir().unwrap());
+    let home = Go::new(go, "off", &origin.gosumdb());
+    for (nth, name) in ["run/1/src/f", "run/f", "staging/important/a", "quarantine/2019/a"].into_iter().enumerate() {
+        let data = folder.path().join(nth.to_string());
         write(&data.join(name), "precious");
+        let data = data.to_str().unwrap();
+        let commands: [&[&str]; 3] = [
+            &["pins", "list", "--data", data],
+            &["fetch", HELLO, "--upstream", &origin.url(), "--data", data],
+            &["run", "--upstream", &origin.url(), "--data", data, "--", "true"],
+        ];
+        for words in commands {
+            let (_, said) = home.sumgate(words);
+            assert_eq!(fs::read_to_string(Path::new(data).join(name)).ok().as_deref(), Some("precious"), "{words:?}");
+            let below: PathBuf = Path::new(name).components().take(2).collect();
+            assert!(said.contains(&format!("found {} in it", below.display())), "{words:?}: {said}");
+            assert_eq!(files(Path::new(data)).len(), 1, "{words:?}");
+        }
     }
+    // A folder with the marker is ours, and in staging and in quarantine all that others put there stays.
+    let data = folder.path().join("data");
     assert_eq!(with(&data, &["pins", "list"]).0, Some(0));
     serve(&data, &origin);
-    for name in words {
+    let names = ["staging/important/a", "staging/run-1/a", "staging/run-2/lock", "quarantine/2019/a"];
+    for name in names {
+        write(&data.join(name), "precious");
+    }
+    serve(&data, &origin);
+    for name in names {
         assert!(data.join(name).is_file(), "{name}");
     }
 }
@@ -94,6 +120,7 @@ fn files_of_others() {
 fn swept() {
     let (origin, folder) = (origin(World::demo()), tempfile::tempdir().unwrap());
     let data = folder.path().join("data");
+    serve(&data, &origin);
     let dead = data.join("staging/run-dead");
     write(&dead.join("lock"), "");
     write(&dead.join("half-a-zip"), "PK");
@@ -157,6 +184,17 @@ fn pipes() {
         let (code, said) = lookup(&data, &origin);
         assert!(code == Some(0) && start.elapsed().as_secs() < 20, "{}: {said}", path.display());
     }
+    // In the place of evidence it is told: it is no evidence, and some may have been there.
+    let evidence = fs::read_dir(data.join("sumdb")).unwrap().next().unwrap().unwrap().path().join("fork.txt");
+    fifo(&evidence);
+    let start = Instant::now();
+    for words in [&["lookup", HELLO, "--sumdb", &origin.gosumdb()][..], &["fetch", HELLO, "--sumdb", &origin.gosumdb()]]
+    {
+        let (code, said) = with(&data, words);
+        let is_told = said.contains("fork.txt: expected a file with the evidence of a fork, or nothing, found a pipe");
+        assert!(code == Some(2) && is_told, "{words:?}: {code:?} {said}");
+    }
+    assert!(start.elapsed().as_secs() < 20);
 }
 
 fn marker() {

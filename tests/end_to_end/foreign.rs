@@ -16,6 +16,7 @@ pub fn trials() -> Vec<Trial> {
         trial("foreign fields: an .info is kept and served as Version, Time and Origin", info_anew),
         trial("foreign fields: an .info that was kept as it came is written anew, or fetched anew", old_info),
         trial("foreign fields: of a source that had wrong bytes nothing is kept", distrusted),
+        trial("foreign fields: nor of what it said before they showed", kept_before),
         go_trial("foreign fields: whatever .info the mirror passes on, go can read", as_go_reads),
     ]
 }
@@ -166,6 +167,30 @@ fn distrusted() {
     }
     let kept: Vec<String> = mirror.tree().into_keys().filter(|name| !name.ends_with(".mod")).collect();
     assert_eq!(kept, [""; 0]);
+}
+
+fn kept_before() {
+    let origin = origin(World::demo());
+    let folder = tempfile::tempdir().unwrap();
+    let mirror = Mirror::start(&origin, &folder.path().join("data"));
+    let paths = ["/example.com/hello/@v/list", "/example.com/hello/@latest"];
+    for path in paths {
+        assert_eq!(get(&mirror.url, path).status, 200);
+        origin.take_requests();
+        assert_eq!((get(&mirror.url, path).status, origin.asked(path)), (200, 0), "{path} is kept");
+    }
+    let zip = "/example.com/dep/v2/@v/v2.0.1.zip";
+    origin.misbehave(zip, Fault::FlipBit(100));
+    assert_eq!(get(&mirror.url, zip).status, 403);
+    for path in paths {
+        origin.take_requests();
+        let answer = get(&mirror.url, path);
+        assert_eq!((answer.status, answer.header("cache-control")), (200, Some("no-cache")), "{path}");
+        assert_eq!(origin.asked(path), 1, "{path}");
+        // Nor is it good enough while nobody answers.
+        origin.misbehave(path, Fault::Status(500, "on fire"));
+        assert!(get(&mirror.url, path).status >= 500, "{path}");
+    }
 }
 
 /// Decodes each line of its input as `go` decodes an `.info`.

@@ -226,6 +226,7 @@ fn deep_folders(go: &Path) {
     let origin = origin(module_with(HONEST));
     let data = tempfile::tempdir().unwrap();
     let app = app(go, &origin).set("SUMGATE_CACHE_KEY", SECRET);
+    std::fs::write(data.path().join("sumgate-format"), "1\n").unwrap();
     let places = ["run/1/deep", "run/1/mod/deep", "run/1/build/deep", "run/1.lock", "staging/run-deep"];
     for place in places {
         let path = data.path().join(place);

@@ -46,6 +46,8 @@ fn links() {
     std::fs::write(kept.join("index.d.ts"), "").unwrap();
     std::fs::create_dir_all(jobs.folder()).unwrap();
     let data = jobs.data.path();
+    // As a restored data folder has it.
+    std::fs::write(data.join("sumgate-format"), "1\n").unwrap();
     for link in ["staging", "quarantine", "proxy"] {
         symlink(victim.path(), data.join(link)).unwrap();
         let ended = jobs.run(SECRET, &["--", "true"]);

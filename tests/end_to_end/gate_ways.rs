@@ -140,6 +140,7 @@ fn restored_run_folder(go: &Path) {
     let data = app.root().join("data");
     let run = data.join("run/1");
     std::fs::create_dir_all(&run).unwrap();
+    std::fs::write(data.join("sumgate-format"), "1\n").unwrap();
     std::fs::rename(app.module_cache(), run.join("mod")).unwrap();
     patch(&run.join("mod/example.com"), HONEST, FORGED);
     std::fs::write(elsewhere.path().join("mine"), "").unwrap();

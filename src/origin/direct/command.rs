@@ -13,6 +13,7 @@ use super::{DirectError, Settings, host};
 use crate::goenv::go_on_path;
 use crate::origin::secret::without_logins;
 use crate::process::{self, Limits, Output, ProcessError};
+use crate::store::private_folder;
 
 /// Runs at the same time, for all private modules together. Each clones a repository, which takes a core and as much
 /// network as there is.
@@ -148,7 +149,7 @@ impl GoCommand {
     pub(super) async fn run(&self, words: &[&str]) -> Result<Printed, DirectError> {
         let _place = PLACES.acquire().await.map_err(|error| host("wait for a place", &error))?;
         let go = go_on_path().ok_or(DirectError::NoGo)?;
-        let folder = tempfile::Builder::new().prefix("direct-").tempdir_in(&self.settings.scratch);
+        let folder = private_folder(&self.settings.scratch, "direct-");
         let folder = folder.map_err(|error| host("make a temporary folder", &error))?;
         let work = folder.path().join("work");
         let made = std::fs::create_dir(&work).and_then(|()| std::fs::write(work.join("go.mod"), NO_MODULE));
