@@ -115,12 +115,13 @@ fn no_commands() {
     let mirror = Mirror::start(&origin, &folder.path().join("data"));
     let is_plain = |text: &str| text.chars().all(|c| c == '\n' || !(c.is_control() || "\u{202e}\u{2066}".contains(c)));
     let list = format!("v1.0.0 {}\n", WORDS.replace('\n', " "));
-    let info = format!("{{\"Version\": \"v1.0.0\", \"Origin\": {{\"URL\": \"a\u{202e}b\u{7f}{}\"}}}}", "\u{2066}");
+    let info = |url: &str| format!("{{\"Version\": \"v1.0.0\", \"Origin\": {{\"URL\": \"{url}\"}}}}");
     for (path, fault, status) in [
         (LIST, Fault::Status(403, WORDS), 403),
         (LIST, Fault::Body(format!("{WORDS}\n").into()), 502),
         (LIST, Fault::Body(list.into()), 200),
-        (INFO, Fault::Body(info.into()), 200),
+        (INFO, Fault::Body(info("a\u{7f}b").into()), 502),
+        (INFO, Fault::Body(info("a\u{202e}b\u{2066}").into()), 200),
         (ZIP, Fault::Status(403, WORDS), 403),
     ] {
         origin.misbehave(path, fault);
