@@ -32,7 +32,9 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-const PUBLIC: &str = "ci.example.com+3ff3dccf+AYT8dzNGUeV1YW2nMjGyOVOaH+P5iVUE8WvzqFRZiSpH";
+/// A right secret key, and the public key of another one.
+const SECRET: &str = "PRIVATE+KEY+ci.example.com+3ec65fd6+AQMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMD";
+const PUBLIC: &str = "ci.example.com+c38cb289+AYT8dzNGUeV1YW2nMjGyOVOaH+P5iVUE8WvzqFRZiSpH";
 
 fn here() -> Go {
     Go::new(Path::new("/nonexistent"), "http://127.0.0.1:9", "sum.golang.org http://127.0.0.1:9")
@@ -79,10 +81,13 @@ fn hidden_flags(go: &Path) {
 }
 
 fn two_keys() {
-    let secret = "PRIVATE+KEY+ci.example.com+00000000+AQMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMD";
-    let home = here().set("SUMGATE_CACHE_KEY", secret).set("SUMGATE_CACHE_PUBLIC_KEY", PUBLIC);
+    for (name, key) in [("SUMGATE_CACHE_KEY", SECRET), ("SUMGATE_CACHE_PUBLIC_KEY", PUBLIC)] {
+        tells(&here().set(name, key), 0, &[], "one key");
+    }
+    let home = here().set("SUMGATE_CACHE_KEY", SECRET).set("SUMGATE_CACHE_PUBLIC_KEY", PUBLIC);
     let (code, output, _) = gate(&home, &["--", "echo", "it ran"]);
-    assert!(code == Some(121) && !output.contains("\nit ran\n"), "{output}");
+    assert!(!output.lines().any(|line| line == "it ran"), "{output}");
+    assert_eq!(code, Some(121), "{output}");
     assert!(output.contains("SUMGATE_CACHE_KEY") && output.contains("SUMGATE_CACHE_PUBLIC_KEY"), "{output}");
 }
 
@@ -90,25 +95,32 @@ fn two_keys() {
 fn children() {
     let home = here();
     let (bin, seen) = (home.root().join("bin"), home.root().join("seen"));
-    script(&bin.join("git"), &format!("env >> {0}; exec /usr/bin/git \"$@\"", seen.display()));
-    script(&bin.join("go"), &format!("env >> {0}; echo '{{\"GOROOT\":\"/nonexistent\"}}'", seen.display()));
+    script(&bin.join("git"), &format!("(env; echo by git) >> {0}; exec /usr/bin/git \"$@\"", seen.display()));
+    script(
+        &bin.join("go"),
+        &format!("(env; echo by go) >> {0}; echo '{{\"GOROOT\":\"/nonexistent\"}}'", seen.display()),
+    );
     let home = home.set("PATH", &format!("{}:/usr/bin:/bin:relative", bin.display()));
-    let mut home = home.set("SUMGATE_CACHE_KEY", "");
+    let mut home = home.set("SUMGATE_CACHE_KEY", SECRET);
     for name in ["SUMGATE_OTHER", "BASH_ENV", "ENV", "PYTHONPATH", "PERL5LIB", "GCONV_PATH", "LD_RUN_PATH", "LD_DEBUG"]
     {
         home = home.set(name, "stolen");
     }
     gate(&home, &["--", "true"]);
     let seen = std::fs::read_to_string(seen).unwrap();
-    assert!(seen.contains("GOSUMDB=") && !seen.contains("stolen") && !seen.contains(":relative"), "{seen}");
+    assert!(seen.contains("by go\n") && seen.contains("by git\n"), "both ran: {seen}");
+    assert!(!seen.contains(SECRET) && !seen.contains("stolen") && !seen.contains(":relative"), "{seen}");
 }
 
 fn programs_of_children() {
     let home = here();
     home.git(&["init", "-q"]);
-    let (evil, mark) = marker(&home, "work/tools/git");
-    let path = format!("{}:{}", evil.parent().unwrap().display(), std::env::var("PATH").unwrap());
-    let output = tells(&home.set("PATH", &path), 120, &["build-override"], "a folder of PATH");
+    let (tools, mark) = (home.home().join("tools"), home.root().join("mark"));
+    // It answers as git does, so that nothing else shows that it ran.
+    script(&tools.join("git"), &format!("touch {}; exec /usr/bin/git \"$@\"", mark.display()));
+    let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
+    let home = home.set("PATH", &path);
+    let output = tells(&home, 120, &["build-override"], "a folder of PATH");
     assert!(!mark.exists(), "{output}");
 }
 
@@ -161,6 +173,7 @@ fn smaller_repository() {
     home.git(&["init", "-q"]);
     script(&home.home().join("tools/gcc"), "exit 1");
     std::fs::create_dir(home.home().join("sub")).unwrap();
+    std::fs::create_dir(home.home().join(".home")).unwrap();
     let path = format!("{}:{}", home.home().join("tools").display(), std::env::var("PATH").unwrap());
     for variable in [home.home(), home.home().join("sub"), home.home().join(".home")] {
         let mut command = home.command(Path::new(env!("CARGO_BIN_EXE_sumgate")));
@@ -231,8 +244,11 @@ fn module_above(go: &Path) {
     std::fs::rename(app.home().join("main.go"), app.home().join("cmd/main.go")).unwrap();
     let mut command = app.command(Path::new(env!("CARGO_BIN_EXE_sumgate")));
     command.current_dir(app.home().join("cmd")).env("GOFLAGS", "-buildvcs=false").args(["run", "--"]);
-    let ended = command.args(["go", "build", "-buildmode=c-archive", "-o", "/dev/null", "."]).output().unwrap();
+    // The program lies outside the small repository, so that nobody reads there what it was built from.
+    let ended = command.args(["go", "build", "-o", "../app", "."]).output().unwrap();
     let output = String::from_utf8(ended.stderr).unwrap();
+    assert!(ended.status.success(), "{output}");
+    assert_eq!(says(&app), FORGED, "`go` takes the vendor folder above the repository: {output}");
     assert!(output.contains("note[vendor-unproved]") && output.contains("/work/vendor"), "{output}");
 }
 
@@ -246,7 +262,7 @@ fn programs_in_git(go: &Path) {
         command.args(["run", "--report", "report.json", "--", "go", "install", "."]);
         let ended = command.output().unwrap();
         let report = std::fs::read_to_string(app.home().join("report.json")).unwrap();
-        assert!(report.contains(&format!("/{folder}/app\"")), "{ended:?} {report}");
+        assert!(report.contains(&format!("/{folder}/app\"")), "{folder}: {ended:?} {report}");
     }
 }
 
