@@ -43,6 +43,17 @@ fn files_are_small_and_say_what_they_are() {
     }
 }
 
+/// A file of trials that is not listed is not even compiled. One that is compiled and whose trials are not run, and a trial
+/// that its file does not list, are dead code, which the compiler refuses.
+#[test]
+fn every_file_of_trials_is_compiled() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/end_to_end");
+    let main = fs::read_to_string(folder.join("main.rs")).unwrap();
+    for file in stems(&folder).into_iter().filter(|file| file != "main") {
+        assert!(main.contains(&format!("\nmod {file};\n")), "tests/end_to_end/main.rs does not name {file}");
+    }
+}
+
 #[test]
 fn nothing_is_left_behind() {
     // Written in two parts, so that this file does not find itself.

@@ -134,6 +134,8 @@ impl Dialer {
 }
 
 fn builder(timeouts: Timeouts) -> reqwest::ClientBuilder {
+    // The first one that is installed stays; all are the same.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         .user_agent(concat!("sumgate/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(timeouts.connect)

@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 use libtest_mimic::{Failed, Trial};
 use sumgate::demo::{Origin, World};
 
+use crate::surroundings::INSTALLED;
+
 /// Longer than anything here takes; what hangs is killed and fails its trial.
 const PATIENCE: Duration = Duration::from_mins(2);
 
@@ -294,7 +296,7 @@ impl Go {
     pub fn git(&self, words: &[&str]) {
         let mut git = self.command(Path::new("git"));
         git.args(["-c", "user.name=A", "-c", "user.email=a@example.com", "-c", "init.defaultBranch=main"]);
-        let output = git.args(words).output().unwrap();
+        let output = git.env("GIT_CONFIG_NOSYSTEM", "1").args(words).output().unwrap();
         assert!(output.status.success(), "git {words:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
@@ -307,6 +309,7 @@ impl Go {
         command.env("HOME", root.join("home")).env("GOPATH", root.join("path")).env("GOMODCACHE", self.module_cache());
         command.env("GOENV", "off").env("GOFLAGS", "-modcacherw -mod=mod").env("GOTOOLCHAIN", "local");
         command.env("GOCACHE", BUILD_CACHE).env("GOTELEMETRY", "off").env("GOVCS", "*:off");
+        command.env(INSTALLED.0, INSTALLED.1);
         command.envs(self.settings.iter().map(|(name, value)| (OsStr::new(name), OsStr::new(value))));
         command
     }

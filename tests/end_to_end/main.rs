@@ -1,0 +1,136 @@
+//! Everything end to end: the real binary, real sockets, the real `go` command.
+//!
+//! Trials that need `go` use the one on the PATH. Where there is none they are *ignored*, or fail if
+//! `SUMGATE_REQUIRE_GO=1`. Trials on the shared data are ignored where `../shared` is absent, or fail if
+//! `SUMGATE_REQUIRE_SHARED=1`.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::case_sensitive_file_extension_comparisons, reason = "files are named by our own code")]
+#![expect(unreachable_pub, reason = "modules of one test binary")]
+
+mod absence_database;
+mod absence_direct;
+mod absence_lists;
+mod absence_offline;
+mod absence_property;
+mod absence_upstream;
+mod ages;
+mod ahead;
+mod attacks;
+mod audit;
+mod audit_around;
+mod audit_attack;
+mod audit_base;
+mod audit_cache;
+mod audit_files;
+mod audit_records;
+mod base_git;
+mod base_name;
+mod carried;
+mod cli;
+mod crash;
+mod crowd;
+mod data_folder;
+mod doctor;
+mod doors;
+mod fixture;
+mod foreign;
+mod full_disk;
+mod gate;
+mod gate_attack;
+mod gate_attack_data;
+mod gate_blind;
+mod gate_caches;
+mod gate_codes;
+mod gate_environment;
+mod gate_honest;
+mod gate_kept;
+mod gate_order;
+mod gate_results;
+mod gate_settings;
+mod gate_ways;
+mod go_command;
+mod host_names;
+mod hostile_archives;
+mod hostile_zips;
+mod hosts;
+mod hot;
+mod http;
+mod logins;
+mod offline;
+mod policy;
+mod policy_base;
+mod private;
+mod readme;
+mod real_sumdb;
+mod redirects;
+mod shared_folder;
+mod surroundings;
+mod upstreams;
+mod zips;
+
+use libtest_mimic::{Arguments, Trial};
+
+fn main() {
+    surroundings::enter();
+    let trials = [
+        absence_database::trials(),
+        absence_direct::trials(),
+        absence_lists::trials(),
+        absence_offline::trials(),
+        absence_property::trials(),
+        absence_upstream::trials(),
+        ages::trials(),
+        ahead::trials(),
+        attacks::trials(),
+        audit::trials(),
+        audit_around::trials(),
+        audit_attack::trials(),
+        audit_base::trials(),
+        audit_cache::trials(),
+        audit_files::trials(),
+        audit_records::trials(),
+        base_git::trials(),
+        base_name::trials(),
+        carried::trials(),
+        cli::trials(),
+        crash::trials(),
+        crowd::trials(),
+        data_folder::trials(),
+        doctor::trials(),
+        doors::trials(),
+        foreign::trials(),
+        full_disk::trials(),
+        gate::trials(),
+        gate_attack::trials(),
+        gate_attack_data::trials(),
+        gate_blind::trials(),
+        gate_caches::trials(),
+        gate_codes::trials(),
+        gate_environment::trials(),
+        gate_honest::trials(),
+        gate_kept::trials(),
+        gate_order::trials(),
+        gate_results::trials(),
+        gate_settings::trials(),
+        gate_ways::trials(),
+        go_command::trials(),
+        host_names::trials(),
+        hostile_archives::trials(),
+        hostile_zips::trials(),
+        hot::trials(),
+        http::trials(),
+        logins::trials(),
+        offline::trials(),
+        policy::trials(),
+        policy_base::trials(),
+        private::trials(),
+        readme::trials(),
+        real_sumdb::trials(),
+        redirects::trials(),
+        shared_folder::trials(),
+        upstreams::trials(),
+        zips::trials(),
+    ];
+    let trials: Vec<Trial> = trials.into_iter().flatten().collect();
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
