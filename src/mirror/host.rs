@@ -138,6 +138,7 @@ mod tests {
             "127.1",
             "0x7f.1",
             "::1",
+            "::1:80",
             "[::1",
             "[evil]",
             "localhost.evil.example",

@@ -168,10 +168,12 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
     use std::io::Write;
+    use std::task::Waker;
 
     use http_body_util::BodyExt;
     use tokio::io::AsyncWriteExt;
     use tokio::net::TcpListener;
+    use tokio::time::{advance, timeout};
 
     use super::*;
 
@@ -193,15 +195,43 @@ mod tests {
         // From here on the clock jumps to the next timer whenever nothing else happens.
         tokio::time::pause();
         let start = tokio::time::Instant::now();
-        let error = loop {
-            if let Err(error) = socket.write_all(&chunk).await {
-                break error;
-            }
-        };
-        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        let writes = async { while socket.write_all(&chunk).await.is_ok() {} };
+        timeout(2 * STALL, writes).await.expect("the connection is given up");
+        assert_eq!(socket.write_all(&chunk).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
         let mut body = Outgoing::to(stream, STALL, Body::file(Arc::new(file), 0, 1 << 20), None);
-        let error = body.frame().await.unwrap().unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        let frame = timeout(2 * STALL, body.frame()).await.expect("the answer is given up");
+        assert_eq!(frame.unwrap().unwrap_err().kind(), io::ErrorKind::TimedOut);
         assert!(start.elapsed() >= 2 * STALL);
+    }
+
+    #[tokio::test]
+    async fn no_piece_is_read_before_there_is_room_whatever_the_runtime_knows() {
+        let (_client, stream) = pair().await;
+        stream.writable().await.unwrap();
+        // The runtime does not see these, and takes the socket for ready. The system moves some of it to the client meanwhile.
+        for _ in 0..5 {
+            while SockRef::from(&*stream).send(&vec![0; 1 << 16]).is_ok() {}
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let file = Arc::new(tempfile::tempfile().unwrap());
+        tokio::time::pause();
+        let mut body = Outgoing::to(stream, STALL, Body::file(file, 0, 1 << 20), None);
+        let error = timeout(2 * STALL, body.frame()).await.expect("the answer is given up").unwrap().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_something_has_the_whole_time_again() {
+        let mut stall = Stall { most: STALL, until: None };
+        let mut bound = |ready| stall.bound(ready, &mut Context::from_waker(Waker::noop())).map(|done| done.is_ok());
+        for _ in 0..3 {
+            assert_eq!(bound(Poll::Pending::<io::Result<()>>), Poll::Pending);
+            advance(STALL * 2 / 3).await;
+            assert_eq!(bound(Poll::Pending), Poll::Pending);
+            assert_eq!(bound(Poll::Ready(Ok(()))), Poll::Ready(true));
+        }
+        assert_eq!(bound(Poll::Pending), Poll::Pending);
+        advance(2 * STALL).await;
+        assert_eq!(bound(Poll::Pending), Poll::Ready(false));
     }
 }

@@ -66,15 +66,25 @@ fn late_mods() {
     home.write("alt.sum", &wrong(&origin));
     home.write("text.sum", &wrong(&origin));
     home.write("text.mod", "not yet\n");
+    home.write("text.work.sum", &wrong(&origin));
+    home.write("text.work", "not yet\n");
     commit(&home);
     assert_eq!(findings(&home, &["--base", "main"]), (Some(0), Vec::new()));
     for file in ["alt.mod", "text.mod", "tools.work.mod"] {
         home.write(file, "module a.com/b\n");
     }
-    let late = ["alt.sum", "text.sum", "tools.work.sum"].map(|file| found("hash-mismatch", file, 1));
+    home.write("text.work", "go 1.20\n");
+    let late = ["alt.sum", "text.sum", "text.work.sum", "tools.work.sum"].map(|file| found("hash-mismatch", file, 1));
     assert_eq!(findings(&home, &["--base", "main"]), (Some(1), late.to_vec()));
     commit(&home);
     assert_eq!(findings(&home, &["--base", "main"]).0, Some(0), "then they are old");
+    home.write("go.sum", &wrong(&origin));
+    home.write("alone.sum", &wrong(&origin));
+    commit(&home);
+    home.write("go.mod", "module a.com/b\n");
+    for file in [".", "alone.sum"] {
+        assert_eq!(findings(&home, &["--base", "main", file]).0, Some(0), "go reads {file} without a go.mod, too");
+    }
 }
 
 fn names_of_bytes() {
@@ -82,12 +92,13 @@ fn names_of_bytes() {
     let home = home(&origin);
     let path = |name: &[u8]| home.home().join(OsStr::from_bytes(name));
     let lines = honest(&origin).join("\n");
+    // The first is there by itself; the second is what the first looks like.
     for (stem, sum) in [(&b"\xff"[..], &wrong(&origin)), ("\u{fffd}".as_bytes(), &lines)] {
         std::fs::write(path(&[stem, b".mod"].concat()), "module a.com/b\n").unwrap();
         std::fs::write(path(&[stem, b".sum"].concat()), sum).unwrap();
+        let (code, output) = audit(&home, &[]);
+        assert_eq!((code, output.contains("hash-mismatch")), (Some(1), true), "{output}");
     }
-    let (code, output) = audit(&home, &[]);
-    assert_eq!((code, output.contains("hash-mismatch")), (Some(1), true), "{output}");
 }
 
 fn many_lines() {
@@ -98,6 +109,9 @@ fn many_lines() {
     home.write("go.mod", &format!("module a.com/c\n{requires}{}", "go x\n".repeat(1_000)));
     let (code, all) = findings(&home, &[]);
     assert_eq!((code, all.len()), (Some(1), 101 + 101 + 1));
+    home.write("go.work", &(0..1_000).map(|nth| format!("go x{nth}\n")).collect::<String>());
+    let all = findings(&home, &[]).1;
+    assert_eq!(all.iter().filter(|(_, file, _)| file == "go.work").count(), 101, "each of them is another");
     let (_, output) = audit(&home, &[]);
     assert!(output.contains("199900 more such lines in this file are not listed"), "{}", &output[..1000]);
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use libtest_mimic::Trial;
 use sumgate::demo::{Origin, World};
@@ -36,10 +36,15 @@ fn mirror(origin: &Origin, mount: &Path) -> Mirror {
     Mirror::start_by(program, mount, &words)
 }
 
-/// Writes until nothing more fits, as the process sees the mount. Returns the file.
-fn fill(mirror: &Mirror, mount: &Path) -> std::path::PathBuf {
-    let filler = Path::new("/proc").join(mirror.process.0.id().to_string()).join("root");
-    let filler = filler.join(mount.strip_prefix("/").unwrap()).join("filler");
+/// The data folder as the process sees it.
+fn inside(mirror: &Mirror, mount: &Path) -> PathBuf {
+    let root = Path::new("/proc").join(mirror.process.0.id().to_string()).join("root");
+    root.join(mount.strip_prefix("/").unwrap())
+}
+
+/// Writes until nothing more fits. Returns the file.
+fn fill(mirror: &Mirror, mount: &Path) -> PathBuf {
+    let filler = inside(mirror, mount).join("filler");
     let mut file = File::create(&filler).unwrap();
     while file.write_all(&[0; 512]).is_ok() {}
     filler
@@ -53,15 +58,27 @@ fn full() {
     let (origin, folder) = (origin(world()), tempfile::tempdir().unwrap());
     let mount = folder.path().join("data");
     fs::create_dir(&mount).unwrap();
-    origin.show(Some(500));
+    origin.show(Some(1000));
     let mirror = mirror(&origin, &mount);
     let at = |path: &str| get(&mirror.url, path);
     for file in ["zip", "mod"] {
         assert_eq!(at(&format!("/example.com/m0/@v/v1.0.0.{file}")).status, 200);
     }
+    // A zip without its line in the list, and a go.mod without its pin, as after another full disk.
+    let (here, pinned) = (inside(&mirror, &mount), "example.com/m39/@v/v1.0.0.mod");
+    assert_eq!(at(&format!("/{pinned}")).status, 200);
+    for lost in ["proxy/example.com/m0/@v/list".to_owned(), format!("pins/{pinned}")] {
+        fs::remove_file(here.join(lost)).unwrap();
+    }
+    for changed in ["example.com/m0/@v/v1.0.0.zip", pinned] {
+        let file = File::options().write(true).open(here.join("proxy").join(changed)).unwrap();
+        file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    }
     let filler = fill(&mirror, &mount);
     let tiles = "/sumdb/localhost.localdev/sumdb/tile/8";
-    let mut paths = vec![format!("{tiles}/0/000"), format!("{tiles}/0/001.p/244"), format!("{tiles}/1/000.p/1")];
+    // The second and third are not here yet.
+    let mut paths: Vec<String> =
+        ["0/000", "0/001", "0/002", "0/003.p/232", "1/000.p/3"].iter().map(|tile| format!("{tiles}/{tile}")).collect();
     paths.push("/example.com/m0/@v/v1.0.0.zip".to_owned());
     for nth in 0..MODULES - 1 {
         let module = format!("/example.com/m{nth}/@v");
@@ -74,13 +91,13 @@ fn full() {
 
     // What nobody can vouch for is not served before its pin is on disk; a head is not trusted before it is.
     let unproved = at("/example.com/m39/@v/v1.0.0.mod");
-    assert_eq!(unproved.status, 500, "{}", unproved.text());
+    assert!(unproved.status == 500 && unproved.text().contains("pins/"), "{}", unproved.text());
     origin.show(None);
     origin.world().add_simple("example.com/new@v1.0.0", "", "package m\n");
     let new = "/sumdb/localhost.localdev/sumdb/lookup/example.com/new@v1.0.0";
     let answer = at(new);
     assert!(answer.status == 500 && answer.text().contains("make room there"), "{}", answer.text());
-    assert!(at("/").text().contains("trusted tree size 500"), "{}", at("/").text());
+    assert!(at("/").text().contains("trusted tree size 1000"), "{}", at("/").text());
 
     fs::remove_file(filler).unwrap();
     for path in [new, "/example.com/m39/@v/v1.0.0.mod", "/example.com/m1/@v/v1.0.0.zip"] {
@@ -94,6 +111,10 @@ fn full_fork() {
     fs::create_dir(&mount).unwrap();
     let mirror = mirror(&origin, &mount);
     assert_eq!(get(&mirror.url, &lookup(0)).status, 200);
+    let databases = inside(&mirror, &mount).join("sumdb");
+    let database = fs::read_dir(databases).unwrap().next().unwrap().unwrap().path();
+    let head = || fs::read_to_string(database.join("head")).unwrap();
+    let before = head();
     let filler = fill(&mirror, &mount);
     let other = origin.world().fork(500, 700);
     *origin.world() = other;
@@ -102,6 +123,7 @@ fn full_fork() {
     fs::remove_file(filler).unwrap();
     let answer = get(&mirror.url, &lookup(1));
     assert!(answer.status != 200 && answer.text().contains("fork"), "{}", answer.text());
+    assert!(head() == before && database.join("fork.txt").is_file(), "the head stays, and the evidence is on disk");
 }
 
 fn read_only() {

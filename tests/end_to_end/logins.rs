@@ -325,7 +325,9 @@ fn hanging_git(_go: &Path) {
     let database = origin(World::demo());
     let setting = Setting::new("[[private]]\npatterns = \"example.test\"\ndirect = true\nwhole = \"2s\"\n");
     let pid = setting.folder.path().join("pid");
-    let git = setting.write("git", &format!("#!/bin/sh\necho $$ > {}\nsleep 1000\n", pid.display()));
+    let (pid_to, mode_to) = (pid.display(), pid.with_file_name("mode").display().to_string());
+    let mode = format!("ls -ld \"$(dirname \"$GOMODCACHE\")\" > {mode_to}");
+    let git = setting.write("git", &format!("#!/bin/sh\n{mode}\necho $$ > {pid_to}\nsleep 1000\n"));
     std::fs::set_permissions(&git, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let path = format!("{}:{}", setting.folder.path().display(), std::env::var("PATH").unwrap());
     let mut program = setting.program();
@@ -334,6 +336,8 @@ fn hanging_git(_go: &Path) {
     let answer = get(&mirror.url, "/example.test/repo.git/@v/v1.0.0.zip");
     assert_eq!(answer.status, 504, "{}", answer.text());
     assert!(answer.text().contains("did not end within 2 seconds"), "{}", answer.text());
+    let mode = std::fs::read_to_string(mode_to).unwrap();
+    assert!(mode.starts_with("drwx------"), "what is cloned is for this user alone: {mode}");
     let pid = std::fs::read_to_string(&pid).unwrap();
     let start = std::time::Instant::now();
     while Command::new("kill").args(["-0", pid.trim()]).output().unwrap().status.success() {

@@ -4,8 +4,9 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tlog::{
-    AuthenticTiles, Decision, ForkEvidence, KeyError, LookupReply, MemoryTree, NoteError, Observation, RecordError,
-    SUMDB_ORIGIN, SignedCheckpoint, Signer, TileHeight, TilePlan, Timeline, TreeHead, TreeSize, VerifierKey, note,
+    AuthenticTiles, CheckpointError, Decision, ForkEvidence, KeyError, LookupReply, MemoryTree, NoteError, Observation,
+    RecordError, SUMDB_ORIGIN, SignedCheckpoint, Signer, TileHeight, TilePlan, Timeline, TreeHead, TreeSize,
+    VerifierKey, note,
 };
 
 fn signer(name: &str, seed: u8) -> Signer {
@@ -73,8 +74,9 @@ fn what_is_not_to_the_letter_is_refused() {
     let known = keys(&[&a]);
     let honest = a.sign("text\n").unwrap();
     let refused = |note: String| assert!(note::open(note.as_bytes(), &known).is_err(), "{note:?}");
-    refused(honest.replace("text", "te\txt"));
-    refused(honest.replace("text", "te\rxt"));
+    for control in ["te\txt", "te\rxt", "te\0xt"] {
+        assert_eq!(note::open(honest.replace("text", control).as_bytes(), &known), Err(NoteError::NotText));
+    }
     refused(honest.replace("text", "texts"));
     refused(honest.replace('—', "-"));
     refused(honest.replace("— a ", "— a  "));
@@ -141,6 +143,36 @@ fn what_is_no_tree_head_is_not_signed_as_one() {
     assert!(a.sign_head("a log", &no_root).is_err());
     let note = a.sign_head("a log", &head).unwrap();
     assert_eq!(SignedCheckpoint::open(note.as_bytes(), "a log", a.verifier_key()).unwrap().head(), &head);
+}
+
+#[test]
+fn what_is_no_tree_head_is_refused_though_its_key_signed_it() {
+    let a = signer("a", 1);
+    let root = tlog::leaf_hash(b"root").to_string();
+    let open = |text: &str, origin: &str| {
+        SignedCheckpoint::open(a.sign(text).unwrap().as_bytes(), origin, a.verifier_key()).map(|_| ())
+    };
+    let honest = format!("a log\n5\n{root}\nan extension line\n");
+    assert_eq!(open(&honest, "a log"), Ok(()));
+    assert!(matches!(open(&honest, "another log"), Err(CheckpointError::WrongOrigin { .. })));
+    for size in ["05", "+5", "-5", " 5", "5 ", "0x5", "4611686018427387905"] {
+        let refused = open(&honest.replace("\n5\n", &format!("\n{size}\n")), "a log");
+        assert!(matches!(refused, Err(CheckpointError::BadSize(_))), "{size:?}: {refused:?}");
+    }
+    // Stray bits in the last character decode to the same hash, leniently.
+    let (front, last) = root.split_at(root.len() - 2);
+    let stray = format!("{front}{}=", next_character(&last[..1]));
+    for other in [stray.as_str(), &root[..43], &format!("{root}="), &format!("{root} ")] {
+        let refused = open(&honest.replace(&root, other), "a log");
+        assert!(matches!(refused, Err(CheckpointError::BadRoot(_))), "{other:?}: {refused:?}");
+    }
+    let no_records = open(&honest.replace("\n5\n", "\n0\n"), "a log");
+    assert_eq!(no_records, Err(CheckpointError::BadEmptyRoot));
+    let lines =
+        [format!("{honest}\n"), honest.replace("an ext", "\nan ext"), format!("\n{honest}"), "a log\n5\n".into()];
+    for text in lines {
+        assert_eq!(open(&text, "a log"), Err(CheckpointError::Malformed), "{text:?}");
+    }
 }
 
 /// A log of `size` records, of which those from `fork` on are another history.
