@@ -70,6 +70,9 @@ mod zips;
 
 use libtest_mimic::{Arguments, Trial};
 
+/// With more, trials with time-outs of less than a second fail on a busy machine.
+const TRIALS_PER_CORE: usize = 2;
+
 fn main() {
     surroundings::enter();
     let trials = [
@@ -132,5 +135,10 @@ fn main() {
         zips::trials(),
     ];
     let trials: Vec<Trial> = trials.into_iter().flatten().collect();
-    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+    let mut arguments = Arguments::from_args();
+    // Most of a trial is waiting for other programs, or for a time-out.
+    let at_once =
+        || std::thread::available_parallelism().map_or(TRIALS_PER_CORE, |cores| cores.get() * TRIALS_PER_CORE);
+    arguments.test_threads.get_or_insert_with(at_once);
+    libtest_mimic::run(&arguments, trials).exit();
 }
