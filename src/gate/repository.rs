@@ -307,7 +307,7 @@ mod tests {
             mknodat(CWD, git.join("config"), FileType::Fifo, Mode::RWXU, 0).unwrap();
         }
         let start = Instant::now();
-        let variables = std::env::vars_os().collect();
+        let variables = std::env::vars_os().filter(|(name, _)| name == "PATH").collect();
         let git = Git { variables: &variables, fetches: false, distrusted: None };
         let findings = git.programs_within(Duration::from_millis(500), root.path(), &all).await;
         assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());

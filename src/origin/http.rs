@@ -186,12 +186,12 @@ impl HttpClient {
 
     /// The same with other time-outs.
     pub fn with(timeouts: Timeouts) -> Result<Self, HttpError> {
-        Self::within(timeouts, Network::REAL)
+        Self::within(timeouts, true, Network::REAL)
     }
 
-    /// The same in another network.
-    pub(super) fn within(timeouts: Timeouts, network: Network) -> Result<Self, HttpError> {
-        let dialer = Dialer::new(timeouts, true, network).map_err(|error| not_built(&error))?;
+    /// The same in another network, or past the proxies of the environment.
+    pub(super) fn within(timeouts: Timeouts, through_proxies: bool, network: Network) -> Result<Self, HttpError> {
+        let dialer = Dialer::new(timeouts, through_proxies, network).map_err(|error| not_built(&error))?;
         Ok(Self { inner: Some(dialer), timeouts, credentials: None, redirects_inside: false })
     }
 

@@ -185,7 +185,7 @@ mod tests {
     }
 
     fn client(redirects_inside: bool) -> HttpClient {
-        let mut client = HttpClient::within(Timeouts::default(), NETWORK).unwrap();
+        let mut client = HttpClient::within(Timeouts::default(), false, NETWORK).unwrap();
         client.redirects_inside = redirects_inside;
         client
     }

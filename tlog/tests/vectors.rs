@@ -1,14 +1,13 @@
 //! Vectors of others: RFC 6962 proofs, real signed notes, forged tiles, forged replies, and a piece of the real database.
 //!
-//! They lie beside the repository in `../shared`; each is a trial of its own. Where the folder is absent they are
-//! *ignored*, or fail if `SUMGATE_REQUIRE_SHARED=1`.
+//! Each is a trial of its own. They lie in `testdata/vectors`, and its README says where each comes from.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Trial};
 use serde_json::Value;
 use tlog::{
     ConsistencyProof, Hash, InclusionProof, LookupReply, MemoryTree, Node, RecordId, SUM_GOLANG_ORG, SUMDB_ORIGIN,
@@ -17,14 +16,8 @@ use tlog::{
 
 fn main() {
     let arguments = Arguments::from_args();
-    let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/vectors");
-    let trials = if vectors.is_dir() { trials(&vectors) } else { vec![absent()] };
-    libtest_mimic::run(&arguments, trials).exit();
-}
-
-fn absent() -> Trial {
-    let required = std::env::var_os("SUMGATE_REQUIRE_SHARED").is_some();
-    Trial::test("vectors: ../shared/vectors", || Err(Failed::from("absent"))).with_ignored_flag(!required)
+    let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/vectors");
+    libtest_mimic::run(&arguments, trials(&vectors)).exit();
 }
 
 fn trials(folder: &Path) -> Vec<Trial> {
