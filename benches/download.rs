@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use mirror::Mirror;
-use sumgate::demo::{Fault, Origin, World};
+use testkit::{Fault, Origin, World};
 
 const DELAY: Duration = Duration::from_millis(20);
 const MODULES: usize = 30;

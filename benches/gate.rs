@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use sumgate::demo::{Origin, World};
 use sumgate::module::{ModulePath, ModuleVersion, Version};
+use testkit::{Origin, World};
 
 const RUNS: usize = 3;
 

@@ -19,9 +19,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use mirror::Mirror;
-use sumgate::demo::{Origin, World};
 use sumgate::dirhash::{ZipLimits, hash_module_zip};
 use sumgate::module::ModuleVersion;
+use testkit::{Origin, World};
 
 /// Something that grows: how much of it, and what it cost in milliseconds.
 struct Growth {

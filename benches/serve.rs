@@ -18,8 +18,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use mirror::Mirror;
-use sumgate::demo::{Origin, World};
 use sumgate::module::ModuleVersion;
+use testkit::{Origin, World};
 use zip::CompressionMethod;
 use zip::write::SimpleFileOptions;
 

@@ -18,24 +18,18 @@
 //! 7. An error is never remembered as an answer (`flight`).
 
 pub mod account;
-pub mod artifact;
 pub mod audit;
 pub mod buildinfo;
 pub mod carry;
 pub mod cli;
-pub mod demo;
-pub mod dirhash;
 pub mod doctor;
 pub mod fault;
 pub mod finding;
 pub mod flight;
 pub mod gate;
 pub mod goenv;
-pub mod gomod;
 pub mod gosum;
-pub mod goversion;
 pub mod mirror;
-pub mod module;
 pub mod origin;
 pub mod policy;
 pub mod process;
@@ -46,3 +40,5 @@ pub mod sumdb;
 pub mod toml_file;
 pub mod tree;
 pub mod wide;
+
+pub use gomodule::{artifact, dirhash, gomod, goversion, module};

@@ -3,6 +3,7 @@
 //! A pull request can make `go.sum` a link to a secret of the machine, a FIFO or a device. So a file of the tree is opened
 //! only as a regular file whose real path lies inside the tree, and not inside a `.git`.
 
+mod dirhash;
 mod named;
 
 use std::fs::File;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 
+pub use dirhash::{DirError, hash_dir};
 pub use named::{lexical, repository_by_words, working_folder};
 
 use crate::account::account_home;

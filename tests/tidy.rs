@@ -14,7 +14,9 @@ const ATTACKS: [&str; 4] = ["gate, attack: ", "gate, data: ", "gate, kept: ", "g
 fn sources() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut folders: Vec<PathBuf> =
-        ["src", "tests", "tlog/src", "tlog/tests", "fuzz/src", "fuzz/fuzz_targets"].map(|dir| root.join(dir)).into();
+        ["src", "tests", "gomodule/src", "testkit/src", "tlog/src", "tlog/tests", "fuzz/src", "fuzz/fuzz_targets"]
+            .map(|dir| root.join(dir))
+            .into();
     let mut found = Vec::new();
     while let Some(folder) = folders.pop() {
         let Ok(entries) = fs::read_dir(&folder) else {

@@ -14,12 +14,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Entry, HashAt};
 use crate::artifact::Kind;
-use crate::dirhash::{H1, ZipError, ZipLimits, hash_dir, hash_go_mod, hash_module_zip};
+use crate::dirhash::{H1, ZipError, ZipLimits, hash_go_mod, hash_module_zip};
 use crate::fault::in_full;
 use crate::finding::{Code, Finding, Place, Unaudited};
 use crate::gate::of_toolchain;
 use crate::gosum::AnyHash;
 use crate::module::{ModulePath, ModuleVersion, Version};
+use crate::tree::hash_dir;
 use crate::tree::open_regular;
 
 /// `golang.org/x/mod/zip`: MaxGoMod.

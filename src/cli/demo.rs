@@ -1,10 +1,13 @@
 //! `sumgate demo`: the guided tour.
 
+mod script;
+
+use script::Tour;
+
 use super::args::DemoArgs;
 use super::config;
 use super::exit::{Exit, Failure};
 use super::out;
-use crate::demo::Tour;
 use crate::fault::Fault;
 use crate::goenv::go_on_path;
 

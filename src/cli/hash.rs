@@ -7,9 +7,10 @@ use std::path::Path;
 use super::args::HashArgs;
 use super::exit::{Exit, Failure};
 use super::out;
-use crate::dirhash::{ZipLimits, hash_any_zip, hash_dir, hash_go_mod, hash_module_zip};
+use crate::dirhash::{ZipLimits, hash_any_zip, hash_go_mod, hash_module_zip};
 use crate::fault::Fault;
 use crate::module::{ModulePath, ModuleVersion, Version};
+use crate::tree::hash_dir;
 
 /// `golang.org/x/mod/zip`: MaxGoMod.
 const MAX_GO_MOD: u64 = 16 << 20;

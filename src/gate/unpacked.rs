@@ -8,9 +8,10 @@ use std::sync::{Mutex, PoisonError};
 
 use walkdir::WalkDir;
 
-use crate::dirhash::{H1, ZipLimits, hash_dir, hash_module_zip};
+use crate::dirhash::{H1, ZipLimits, hash_module_zip};
 use crate::fault::in_full;
 use crate::module::{ModulePath, ModuleVersion, Version};
+use crate::tree::hash_dir;
 use crate::tree::open_regular;
 
 /// The module that a toolchain brings along, and unpacks by itself (`go help environment`, GOFIPS140).

@@ -180,7 +180,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
     use super::*;
-    use crate::demo::World;
+    use testkit::World;
 
     #[test]
     fn a_head_of_another_log_is_neither_a_fork_nor_taken_for_the_trusted_one() {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use libtest_mimic::Trial;
-use sumgate::demo::{Fault, Origin, World};
+use testkit::{Fault, Origin, World};
 
 use crate::fixture::{Go, Mirror, get, go_trial, origin, run, trial};
 

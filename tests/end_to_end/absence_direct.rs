@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use libtest_mimic::Trial;
-use sumgate::demo::{Origin, World};
+use testkit::{Origin, World};
 
 use crate::fixture::{Go, Mirror, get, go_trial, origin, sumgate};
 use crate::hosts::{Hosts, Page};

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use libtest_mimic::Trial;
-use sumgate::demo::{Fault, Origin, World};
+use testkit::{Fault, Origin, World};
 
 use crate::carried::{exported, fetch, import, nowhere};
 use crate::fixture::{Go, Mirror, get, go_trial, origin, trial};

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use fastrand::Rng;
 use libtest_mimic::Trial;
-use sumgate::demo::{Fault, Origin, World};
+use testkit::{Fault, Origin, World};
 
 use crate::fixture::{Mirror, get, origin, trial};
 

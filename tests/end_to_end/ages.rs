@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use libtest_mimic::Trial;
-use sumgate::demo::{Origin, World};
+use testkit::{Origin, World};
 
 use crate::audit::{audit, findings, home, honest, line_of};
 use crate::fixture::{Go, Mirror, get, origin, root_trial, trial};

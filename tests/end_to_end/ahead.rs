@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use libtest_mimic::Trial;
-use sumgate::demo::{Fault, World};
+use testkit::{Fault, World};
 
 use crate::audit::{honest, line_of};
 use crate::carried::{fetch, go_sum, sumgate};

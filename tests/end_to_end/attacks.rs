@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use libtest_mimic::Trial;
-use sumgate::demo::{Fault, Origin, World};
 use sumgate::module::ModuleVersion;
+use testkit::{Fault, Origin, World};
 use tlog::Tile;
 
 use crate::fixture::{Go, Mirror, files, get, go_and_shared_trial, go_trial, origin, run, trial};

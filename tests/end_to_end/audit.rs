@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use libtest_mimic::Trial;
 use serde_json::Value;
-use sumgate::demo::{Fault, Origin, World};
+use testkit::{Fault, Origin, World};
 
 use crate::fixture::{Go, Mirror, origin, trial};
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use libtest_mimic::Trial;
 use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
 use serde_json::Value;
-use sumgate::demo::World;
+use testkit::World;
 
 use crate::audit::{audit, home, honest, line_of};
 use crate::audit_files::{FORMATS, codes, pair};

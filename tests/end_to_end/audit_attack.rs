@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 
 use libtest_mimic::Trial;
-use sumgate::demo::{Origin, World};
+use testkit::{Origin, World};
 
 use crate::audit::{audit, findings, home, honest, line_of};
 use crate::fixture::{Go, origin, trial};

@@ -1,7 +1,7 @@
 //! `sumgate audit --base`: a pull request in a scratch repository.
 
 use libtest_mimic::Trial;
-use sumgate::demo::World;
+use testkit::World;
 
 use crate::audit::{audit, findings, home, honest, line_of};
 use crate::base_git::{only_new, repository};

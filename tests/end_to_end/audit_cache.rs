@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use libtest_mimic::Trial;
-use sumgate::demo::World;
+use testkit::World;
 
 use crate::audit::{audit, findings};
 use crate::fixture::{Go, fifo, files, go_trial, origin};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use libtest_mimic::Trial;
 use serde_json::Value;
-use sumgate::demo::World;
+use testkit::World;
 
 use crate::audit::{audit, findings, home, honest, line_of};
 use crate::fixture::{Go, fifo, origin, trial};
@@ -354,10 +354,8 @@ fn toolchains() {
     exempt.write("go.mod", "module a.com/b\n\n\ntoolchain go1.98.8\n");
     assert_eq!(findings(&exempt, &["--base", "main"]), (Some(1), vec![found("unknown-version", "go.mod", 4)]));
     // Nobody answered: not finished.
-    origin.misbehave(
-        "/lookup/golang.org/toolchain@v0.0.1-go1.98.8.linux-amd64",
-        sumgate::demo::Fault::Status(500, "on fire"),
-    );
+    origin
+        .misbehave("/lookup/golang.org/toolchain@v0.0.1-go1.98.8.linux-amd64", testkit::Fault::Status(500, "on fire"));
     assert_eq!(audit(&exempt, &["--base", "main"]).0, Some(2));
 }
 

@@ -1,7 +1,7 @@
 //! `sumgate audit`: what records say that are not like the others.
 
 use libtest_mimic::Trial;
-use sumgate::demo::{Fault, World};
+use testkit::{Fault, World};
 
 use crate::audit::{audit, findings, home, honest, line_of};
 use crate::fixture::{origin, trial};

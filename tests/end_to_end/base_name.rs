@@ -5,7 +5,7 @@ use std::path::Path;
 
 use libtest_mimic::Trial;
 use serde_json::Value;
-use sumgate::demo::World;
+use testkit::World;
 
 use crate::audit::{audit, home};
 use crate::base_git::{git, only_new, refused, repository};

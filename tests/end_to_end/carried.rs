@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Output;
 
 use libtest_mimic::Trial;
-use sumgate::demo::{Origin, World};
+use testkit::{Origin, World};
 
 use crate::audit::{honest, line_of};
 use crate::fixture::{Go, Mirror, files, get, go_trial, origin, run, trial};

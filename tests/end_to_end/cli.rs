@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use libtest_mimic::Trial;
-use sumgate::demo::World;
 use sumgate::module::ModuleVersion;
+use testkit::World;
 
 use crate::fixture::{Mirror, Running, files, get, origin, run, trial};
 
@@ -97,7 +97,7 @@ fn upstreams_that_are_none() {
     let answer = get(&mirror.url, "/example.com/hello/@v/v1.0.0.zip");
     assert_eq!(answer.status, 502, "{}", answer.text());
     // A web server that says yes to everything is no proxy.
-    let page = sumgate::demo::Fault::Body("<html>welcome</html>".into());
+    let page = testkit::Fault::Body("<html>welcome</html>".into());
     for path in ["/example.com/hello/@v/list", "/example.com/hello/@v/v1.0.0.info", "/example.com/hello/@latest"] {
         origin.misbehave(path, page.clone());
         let mirror = Mirror::start(&origin, &folder.path().join("page"));

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use libtest_mimic::Trial;
-use sumgate::demo::{Fault, World};
 use sumgate::module::ModuleVersion;
+use testkit::{Fault, World};
 
 use crate::fixture::{Mirror, files, get, origin, request, trial, try_request};
 
@@ -41,7 +41,7 @@ fn killed_during(fault: Fault) {
 }
 
 /// Restarts over `data` and compares everything it serves with what the origin has.
-fn only_right_files(origin: &sumgate::demo::Origin, data: &std::path::Path) {
+fn only_right_files(origin: &testkit::Origin, data: &std::path::Path) {
     let mirror = Mirror::start(origin, data);
     let staging = files(&data.join("staging"));
     assert!(staging.keys().all(|name| name.ends_with("lock")), "leftovers are swept: {:?}", staging.keys());

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use std::time::Instant;
 
 use libtest_mimic::Trial;
-use sumgate::demo::{Origin, World};
+use testkit::{Origin, World};
 
 use crate::fixture::{Go, Mirror, fifo, files, get, go_trial, origin, root_trial, run, sumgate, trial, wait};
 

@@ -1,7 +1,7 @@
 //! One database through several doors: its own address, and proxies that pass it on.
 
 use libtest_mimic::Trial;
-use sumgate::demo::{Fault, Origin, World};
+use testkit::{Fault, Origin, World};
 
 use crate::fixture::{Mirror, files, get, origin, trial};
 

@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
-use sumgate::demo::{Origin, World};
+use testkit::{Origin, World};
 
 use crate::surroundings::INSTALLED;
 

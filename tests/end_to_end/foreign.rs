@@ -4,8 +4,8 @@ use std::path::Path;
 
 use bytes::Bytes;
 use libtest_mimic::Trial;
-use sumgate::demo::{Fault, Origin, World};
 use sumgate::module::ModuleVersion;
+use testkit::{Fault, Origin, World};
 
 use crate::fixture::{Go, Mirror, files, get, go_trial, origin, run, trial};
 

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
-use sumgate::demo::{Fault, Origin, World};
 use sumgate::dirhash::H1;
 use sumgate::module::ModuleVersion;
+use testkit::{Fault, Origin, World};
 
 use crate::fixture::{Go, Mirror, files, go_trial, origin, trial};
 

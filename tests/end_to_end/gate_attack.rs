@@ -310,7 +310,7 @@ fn honest_filters(go: &Path) {
 
 /// `go` fetches private modules with the clones that it keeps, and git obeys their settings and hooks.
 fn inherited_clone(go: &Path) {
-    let origin = origin(sumgate::demo::World::demo());
+    let origin = origin(testkit::World::demo());
     let (app, _) = with_private(go, &origin);
     app.must(&["mod", "tidy"]);
     let build = ["--module-cache", "inherit", "--", "go", "build", "-o", "app", "."];

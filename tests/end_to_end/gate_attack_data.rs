@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use libtest_mimic::Trial;
-use sumgate::demo::Origin;
+use testkit::Origin;
 
 use crate::fixture::{Go, fifo, go_trial, origin};
 use crate::gate_ways::{BUILD, FORGED, HONEST, app, gate, gate_again, module_with, patch, says};

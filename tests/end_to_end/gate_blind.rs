@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::path::Path;
 
 use libtest_mimic::Trial;
-use sumgate::demo::Origin;
+use testkit::Origin;
 
 use crate::fixture::{Go, go_trial, origin};
 use crate::gate_ways::{BUILD, FORGED, HONEST, app, gate, module_with, patch, says};

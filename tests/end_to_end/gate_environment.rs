@@ -137,7 +137,7 @@ fn unknown_names() {
 }
 
 /// The repository in `work`, and a forged module beside it.
-fn beside(go: &Path, origin: &sumgate::demo::Origin) -> Go {
+fn beside(go: &Path, origin: &testkit::Origin) -> Go {
     let app = app(go, origin).set("GOFLAGS", "").set("GOVCS", "");
     app.write("go.sum", "");
     let forged = app.root().join("forged");

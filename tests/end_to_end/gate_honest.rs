@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use libtest_mimic::Trial;
 use serde_json::Value;
-use sumgate::demo::{Origin, World};
+use testkit::{Origin, World};
 
 use crate::fixture::{Go, go_trial, origin};
 

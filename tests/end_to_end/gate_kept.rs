@@ -71,7 +71,7 @@ fn planted_hash(go: &Path) {
     let forged = tempfile::tempdir().unwrap();
     std::fs::write(forged.path().join("a.go"), "package mark\n\nfunc Mark() string { return \"FORGED-MARK\" }\n")
         .unwrap();
-    let h1 = sumgate::dirhash::hash_dir(forged.path(), MARK).unwrap();
+    let h1 = sumgate::tree::hash_dir(forged.path(), MARK).unwrap();
     let plant =
         format!("d=$GOMODCACHE/cache/download/example.com/mark/@v; mkdir -p $d && echo {h1} >$d/v1.0.0.ziphash");
     let first = jobs.run(SECRET, &["--", "sh", "-c", &plant]);
@@ -123,7 +123,7 @@ fn not_fit(go: &Path) {
     }
     // A refusal is no finding.
     let jobs = Jobs::new(go);
-    jobs.origin.misbehave("/example.com/mark/@v/v1.0.0.zip", sumgate::demo::Fault::FlipBit(200));
+    jobs.origin.misbehave("/example.com/mark/@v/v1.0.0.zip", testkit::Fault::FlipBit(200));
     let refused = jobs.run(SECRET, &["--", "sh", "-c", "go build -o app . || true"]);
     assert!(refused.code == Some(120) && codes(&refused).is_empty(), "{}", refused.output);
     is_not_sealed(&jobs, &refused);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
-use sumgate::demo::Origin;
+use testkit::Origin;
 
 use crate::fixture::{Go, Running, go_trial, origin, trial, wait};
 use crate::gate_ways::{BUILD, FORGED, HONEST, app, gate, module_with, patch, says};
@@ -155,7 +155,7 @@ fn denied_module_cache() {
 }
 
 fn fork_in_an_inherited_cache(go: &Path) {
-    let origin = origin(sumgate::demo::World::demo());
+    let origin = origin(testkit::World::demo());
     let home = Go::new(go, &origin.url(), &origin.gosumdb()).set("SUMGATE_SUMDB", &origin.gosumdb());
     let data = home.root().join("data");
     let run = ["--data", data.to_str().unwrap()];

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use libtest_mimic::Trial;
 use serde_json::Value;
-use sumgate::demo::{Origin, World};
+use testkit::{Origin, World};
 
 use crate::fixture::{Go, files, go_trial, origin};
 

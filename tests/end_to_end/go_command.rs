@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use libtest_mimic::Trial;
-use sumgate::demo::World;
+use testkit::World;
 
 use crate::fixture::{Go, Mirror, go_trial, origin, wait};
 
@@ -78,7 +78,7 @@ fn with_direct_behind(go: &Path) {
     // A refusal must not send `go` round the mirror: 403 is final, where 404 would lead on to direct.
     let path = "/example.com/hello/@v/v1.0.0.zip";
     let other = origin.world().module(&hello("v1.1.0")).unwrap().zip.clone();
-    origin.misbehave(path, sumgate::demo::Fault::Body(other.into()));
+    origin.misbehave(path, testkit::Fault::Body(other.into()));
     drop(mirror);
     let fresh = Mirror::start(&origin, &data.path().join("fresh"));
     let go = Go::new(go, &format!("{},direct", fresh.url), &key);
@@ -172,8 +172,7 @@ fn exempt_modules(go: &Path) {
     // The first bytes are pinned: others are refused, also after the cached file is gone.
     drop(mirror);
     std::fs::remove_file(data.join("proxy/example.com/!upper/!case!mod/@v/v1.2.3.mod")).unwrap();
-    origin
-        .misbehave("/example.com/!upper/!case!mod/@v/v1.2.3.mod", sumgate::demo::Fault::Body("module other\n".into()));
+    origin.misbehave("/example.com/!upper/!case!mod/@v/v1.2.3.mod", testkit::Fault::Body("module other\n".into()));
     let mirror = Mirror::start_with(&data, &more);
     let answer = crate::fixture::get(&mirror.url, "/example.com/!upper/!case!mod/@v/v1.2.3.mod");
     assert_eq!(answer.status, 403, "{}", answer.text());

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use libtest_mimic::Trial;
-use sumgate::demo::{Origin, World};
 use tar::{Builder, EntryType, Header};
+use testkit::{Origin, World};
 
 use crate::carried::{exported, import};
 use crate::fixture::{files, origin, trial};

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use libtest_mimic::Trial;
-use sumgate::demo::{Fault, Origin, World};
 use sumgate::module::ModuleVersion;
+use testkit::{Fault, Origin, World};
 
 use crate::audit::{audit, findings};
 use crate::fixture::{Answer, Go, Mirror, files, get, go_trial, origin, run, trial};

@@ -1,7 +1,7 @@
 //! Answers that go out from memory.
 
 use libtest_mimic::Trial;
-use sumgate::demo::World;
+use testkit::World;
 
 use crate::fixture::{Mirror, origin, request, trial};
 

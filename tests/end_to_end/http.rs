@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use libtest_mimic::Trial;
-use sumgate::demo::World;
+use testkit::World;
 
 use crate::fixture::{Mirror, origin, request};
 

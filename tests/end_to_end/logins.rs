@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use libtest_mimic::Trial;
-use sumgate::demo::{Fault, Origin, World};
+use testkit::{Fault, Origin, World};
 
 use crate::fixture::{Mirror, Running, get, go_trial, origin, sumgate, trial, wait};
 

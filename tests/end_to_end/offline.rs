@@ -5,8 +5,8 @@
 use std::path::Path;
 
 use libtest_mimic::Trial;
-use sumgate::demo::{Origin, World};
 use sumgate::module::ModuleVersion;
+use testkit::{Origin, World};
 
 use crate::carried::{exported_from, import, nowhere};
 use crate::fixture::{Go, Mirror, get, go_trial, origin, trial};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use libtest_mimic::Trial;
-use sumgate::demo::{Origin, World};
+use testkit::{Origin, World};
 
 use crate::fixture::{Go, Mirror, Running, get, go_trial, origin, sumgate, trial, wait};
 
@@ -173,7 +173,7 @@ fn page() {
     let words = ["--upstream", &origin.url(), "--sumdb", &origin.gosumdb(), "--nosumdb", "example.com/hello"];
     let mirror = Mirror::start_with(&folder.path().join("data"), &words);
     let go_mod = "/example.com/hello/@v/v1.0.0.mod";
-    origin.misbehave(go_mod, sumgate::demo::Fault::Body("<html>\n<title>Log in</title>\n".into()));
+    origin.misbehave(go_mod, testkit::Fault::Body("<html>\n<title>Log in</title>\n".into()));
     let answer = get(&mirror.url, go_mod);
     assert_eq!(answer.status, 502, "{}", answer.text());
     assert!(answer.text().contains("it is no go.mod"), "{}", answer.text());

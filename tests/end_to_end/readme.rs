@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use libtest_mimic::Trial;
-use sumgate::demo::{Origin, World};
+use testkit::{Origin, World};
 
 use crate::fixture::{Go, go_trial, origin, run, trial};
 

@@ -3,7 +3,7 @@
 use std::fs;
 
 use libtest_mimic::Trial;
-use sumgate::demo::{Fault, Origin, World};
+use testkit::{Fault, Origin, World};
 
 use crate::fixture::{Mirror, get, origin, sumgate, trial};
 

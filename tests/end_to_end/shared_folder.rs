@@ -5,11 +5,11 @@
 use std::path::Path;
 
 use libtest_mimic::Trial;
-use sumgate::demo::{Fault, Origin, World};
 use sumgate::module::ModuleVersion;
 use sumgate::origin::HttpClient;
 use sumgate::store::{StateDir, Store};
 use sumgate::sumdb::{Anchor, Client, Database};
+use testkit::{Fault, Origin, World};
 use tlog::{SUMDB_ORIGIN, SignedCheckpoint, VerifierKey};
 
 use crate::fixture::{origin, runtime, trial};

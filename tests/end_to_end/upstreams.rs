@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use libtest_mimic::Trial;
-use sumgate::demo::{Fault, Origin, World};
+use testkit::{Fault, Origin, World};
 
 use crate::fixture::{Answer, Go, Mirror, get, go_trial, origin, trial};
 

@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::h1::{FileList, H1};
-use super::zip::ZipLimits;
-use crate::tree::open_regular;
+use super::open_regular;
+use crate::dirhash::{FileList, H1, ZipLimits};
 
 /// Why a folder has no h1.
 #[derive(Debug, thiserror::Error)]

@@ -5,11 +5,9 @@
 mod fault;
 mod modzip;
 mod origin;
-mod script;
 mod world;
 
 pub use fault::Fault;
 pub use modzip::module_zip;
 pub use origin::Origin;
-pub use script::Tour;
 pub use world::{DemoModule, World};

@@ -315,7 +315,7 @@ fn names_are_checked() {
 
 #[test]
 fn what_is_refused_although_go_accepts_it_stands_on_one_page() {
-    let page = include_str!("../../../docs/refused.md");
+    let page = include_str!("../../../../docs/refused.md");
     let over = |part: Part| match hash(&[part]) {
         Err(ZipError::OverBound { what, limit, found }) => (what, limit, found),
         other => panic!("{other:?}"),

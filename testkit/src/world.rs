@@ -7,8 +7,8 @@ use std::io::Write;
 use tlog::{MemoryTree, SUMDB_ORIGIN, Signer, Tile, TreeSize, VerifierKey};
 
 use super::modzip::module_zip;
-use crate::dirhash::{ZipLimits, hash_go_mod, hash_module_zip};
-use crate::module::ModuleVersion;
+use gomodule::dirhash::{ZipLimits, hash_go_mod, hash_module_zip};
+use gomodule::module::ModuleVersion;
 
 /// A module version with its files as a proxy serves them.
 #[derive(Clone, Debug)]

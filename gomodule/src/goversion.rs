@@ -23,7 +23,7 @@ impl GoVersion {
     /// Parses `go1.26.6`; what stands behind a space or a `-` (a vendor's mark) is left out.
     ///
     /// ```
-    /// use sumgate::goversion::GoVersion;
+    /// use gomodule::goversion::GoVersion;
     /// assert!(GoVersion::parse("go1.27rc1") < GoVersion::parse("go1.27.0"));
     /// assert_eq!(GoVersion::parse("go1.26"), GoVersion::parse("go1.26.0"));
     /// ```

@@ -72,7 +72,7 @@ impl GoMod {
     /// Reads a go.mod.
     ///
     /// ```
-    /// let go_mod = sumgate::gomod::GoMod::parse("module a.com/b\n\nrequire c.com/d v1.0.0 // indirect\n").unwrap();
+    /// let go_mod = gomodule::gomod::GoMod::parse("module a.com/b\n\nrequire c.com/d v1.0.0 // indirect\n").unwrap();
     /// assert_eq!((go_mod.requires[0].line, go_mod.requires[0].module.to_string().as_str()), (3, "c.com/d@v1.0.0"));
     /// ```
     pub fn parse(text: &str) -> Result<Self, GoModError> {

@@ -71,7 +71,7 @@ const MAX_SHOWN: usize = 200;
 /// Reads a go.sum.
 ///
 /// ```
-/// use sumgate::gosum::{SumContent, parse_go_sum};
+/// use gomodule::gosum::{SumContent, parse_go_sum};
 /// let lines = parse_go_sum(b"\na.com/b v1.0.0/go.mod h1:LzX7hefJvL54yjefDEDHNONDjII0t9xZLPXsUe+TKr0=\n<<<<<<< HEAD\n");
 /// assert_eq!(lines.len(), 2);
 /// assert!(matches!((lines[0].number, &lines[0].content), (2, SumContent::Hash(_))));

@@ -5,7 +5,7 @@ use std::io::{Cursor, Write};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-use crate::module::ModuleVersion;
+use gomodule::module::ModuleVersion;
 
 /// A module zip with these files. `level` is deflate's; two honest zips of one version may differ in it.
 pub fn module_zip(module: &ModuleVersion, files: &[(&str, &str)], level: i64) -> zip::result::ZipResult<Vec<u8>> {

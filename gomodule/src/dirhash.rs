@@ -8,14 +8,12 @@
 //! files in it than were hashed.
 
 mod along;
-mod dir;
 mod directory;
 mod h1;
 mod names;
 mod zip;
 
 pub use along::ReadAlong;
-pub use dir::{DirError, hash_dir};
 pub use directory::ZipError;
 pub use h1::{FileList, H1, H1Error, hash_go_mod};
 pub use names::NameError;

@@ -77,7 +77,7 @@ pub(super) fn h1_of_sorted<'f>(files: impl Iterator<Item = (&'f str, &'f [u8; 32
 /// The h1 of a go.mod file.
 ///
 /// ```
-/// let empty = sumgate::dirhash::hash_go_mod(b"");
+/// let empty = gomodule::dirhash::hash_go_mod(b"");
 /// assert_eq!(empty.to_string(), "h1:G7mAYYxgmS0lVkHyy2hEOLQCFB0DlQFTMLWggykrydY=");
 /// ```
 pub fn hash_go_mod(bytes: &[u8]) -> H1 {

@@ -26,7 +26,7 @@ use tokio::task::JoinHandle;
 
 use super::fault::Fault;
 use super::world::World;
-use crate::module::{ModulePath, ModuleVersion, Version};
+use gomodule::module::{ModulePath, ModuleVersion, Version};
 
 /// The running origin. Stops when dropped.
 pub struct Origin {

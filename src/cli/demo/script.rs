@@ -6,14 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use testkit::{Fault, Origin, World, module_zip};
 use tlog::{Tile, TileHeight, TreeSize};
 use tokio::process::Command;
 use url::Url;
 
-use super::fault::Fault;
-use super::modzip::module_zip;
-use super::origin::Origin;
-use super::world::World;
 use crate::mirror::{Audience, BasePath, Mirror, Pipeline, Trail, Vouchers};
 use crate::module::{ModuleVersion, Patterns};
 use crate::origin::{Chain, HttpClient, Origin as Upstreams, Waits};
@@ -27,7 +24,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 const MAX_ANSWER: usize = 1 << 20;
 
 /// The tour, running: an origin, a mirror over it, and a client.
-pub struct Tour {
+pub(super) struct Tour {
     origin: Origin,
     mirror: Mirror,
     client: Client,
@@ -38,7 +35,7 @@ pub struct Tour {
 
 impl Tour {
     /// Starts the origin and the mirror on free ports. `go` is the real command, where there is one.
-    pub async fn start(go: Option<PathBuf>) -> Result<Self> {
+    pub(super) async fn start(go: Option<PathBuf>) -> Result<Self> {
         let origin = Origin::start(World::demo()).await.context("cannot start the origin")?;
         let folder = tempfile::tempdir().context("cannot make a folder for the tour")?;
         let http = HttpClient::new()?;
@@ -54,7 +51,7 @@ impl Tour {
     }
 
     /// Goes through all steps; `false` says that one did not go as it should. `say` prints.
-    pub async fn run(&self, say: &mut impl FnMut(&str)) -> Result<bool> {
+    pub(super) async fn run(&self, say: &mut impl FnMut(&str)) -> Result<bool> {
         let with = self
             .go
             .as_ref()
@@ -96,7 +93,7 @@ impl Tour {
 
     /// The lines to try it by hand. `fresh` is another one, which nobody went through: the mirror of this one saw the fork,
     /// and releases nothing new.
-    pub fn by_hand(&self, fresh: &Self) -> String {
+    pub(super) fn by_hand(&self, fresh: &Self) -> String {
         let (url, key, origin) = (fresh.mirror.url(), fresh.origin.key(), fresh.origin.url());
         let mut text = format!(
             "Still running, until you press Ctrl-C. An honest origin, and a mirror over it; try, in an empty folder:\n  \
@@ -119,7 +116,7 @@ impl Tour {
     }
 
     /// Stops the mirror.
-    pub async fn stop(self) {
+    pub(super) async fn stop(self) {
         self.mirror.stop().await;
     }
 

@@ -59,7 +59,7 @@ impl ModuleVersion {
     /// Parses `path@version`.
     ///
     /// ```
-    /// use sumgate::module::ModuleVersion;
+    /// use gomodule::module::ModuleVersion;
     /// assert!(ModuleVersion::parse("example.com/a/v2@v2.0.0").is_ok());
     /// assert!(ModuleVersion::parse("example.com/a@v2.0.0").is_err());
     /// ```
