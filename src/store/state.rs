@@ -103,8 +103,8 @@ impl StateDir {
         self.read("head", tlog::limits::MAX_NOTE_LEN).map(text)
     }
 
-    /// Replaces the head by `new` if `is_expected` says so of what is there, durably, across processes. Where things are only read, it is
-    /// replaced for this process alone, which asks nobody for a newer one.
+    /// Replaces the head by `new` if `is_expected` says so of what is there, durably, across processes. Where things are only
+    /// read, it is replaced for this process alone, which asks nobody for a newer one.
     pub fn swap_head(&self, is_expected: impl FnOnce(Option<&str>) -> bool, new: &str) -> Result<HeadSwap, StoreError> {
         if !self.keeping.writes {
             return Ok(HeadSwap::Swapped);
@@ -338,6 +338,16 @@ mod tests {
         assert_eq!(two.swap_head(|now| now.is_none(), "other").unwrap(), HeadSwap::Conflict(Some("first".to_owned())));
         assert_eq!(two.swap_head(|now| now == Some("first"), "second").unwrap(), HeadSwap::Swapped);
         assert_eq!(one.head().unwrap().as_deref(), Some("second"));
+    }
+
+    #[test]
+    fn where_things_are_only_read_a_head_is_swapped_for_this_process_alone() {
+        let all = tempfile::tempdir().unwrap();
+        state(all.path(), "a.example", "k").swap_head(|_| true, "first").unwrap();
+        let keeping = Keeping { modes: Modes::Private, writes: false, losses: Losses::default() };
+        let reads = StateDir::open(all.path(), "a.example", "k", &[], Access::Read, &keeping).unwrap();
+        assert_eq!(reads.swap_head(|now| now == Some("first"), "second").unwrap(), HeadSwap::Swapped);
+        assert_eq!(reads.head().unwrap().as_deref(), Some("first"));
     }
 
     #[test]

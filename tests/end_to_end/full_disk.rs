@@ -149,6 +149,8 @@ fn read_only() {
     let offline = Mirror::start_by(here(), &data, &["--offline", "--sumdb", &origin.gosumdb()]);
     assert_eq!(get(&offline.url, zip).status, 200);
     drop(offline);
+    let log = fs::read_to_string(data.with_extension("log")).unwrap();
+    assert!(!log.contains("Read-only file system"), "nothing is lost where nothing is kept: {log}");
     // Who writes is told.
     let mut fetch = here();
     fetch.args(["fetch", "example.com/m1@v1.0.0", "--sumdb", &origin.gosumdb(), "--data"]).arg(&data);
