@@ -1,7 +1,8 @@
 //! sumgate: a Go module mirror that proves every byte against the checksum database before it lets it out.
 //!
 //! The transparency log itself is the library [`tlog`]. Here are the rooms around it. Pure ones, without files, sockets,
-//! clock or async: [`module`], [`dirhash`], [`gosum`], [`artifact`], [`fault`], [`sumdb::lookup`]. Ones that touch the
+//! clock or async: [`module`], [`dirhash`], [`gosum`], [`artifact`],
+//! [`proxy_request`], [`database_request`], [`fault`], [`sumdb::lookup`]. Ones that touch the
 //! world: [`origin`] (where bytes come from), [`store`] (what lies on disk), [`sumdb`] (what the database says), and
 //! [`mirror`], which puts them together. [`cli`] turns typed words into calls.
 //!
@@ -23,6 +24,7 @@ pub mod audit;
 pub mod buildinfo;
 pub mod carry;
 pub mod cli;
+pub mod database_request;
 pub mod demo;
 pub mod dirhash;
 pub mod doctor;
@@ -39,6 +41,7 @@ pub mod module;
 pub mod origin;
 pub mod policy;
 pub mod process;
+pub mod proxy_request;
 pub mod repository;
 pub mod settings;
 pub mod store;
