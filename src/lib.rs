@@ -1,7 +1,8 @@
 //! sumgate: a Go module mirror that proves every byte against the checksum database before it lets it out.
 //!
 //! The transparency log itself is the library [`tlog`]. Here are the rooms around it. Pure ones, without files, sockets,
-//! clock or async: [`module`], [`dirhash`], [`gosum`], [`artifact`], [`fault`], [`sumdb::lookup`]. Ones that touch the
+//! clock or async: [`module`], [`dirhash`], [`gosum`], [`artifact`],
+//! [`proxy_request`], [`database_request`], [`fault`], [`sumdb::lookup`]. Ones that touch the
 //! world: [`origin`] (where bytes come from), [`store`] (what lies on disk), [`sumdb`] (what the database says), and
 //! [`mirror`], which puts them together. [`cli`] turns typed words into calls.
 //!
@@ -22,6 +23,7 @@ pub mod audit;
 pub mod buildinfo;
 pub mod carry;
 pub mod cli;
+pub mod database_request;
 pub mod doctor;
 pub mod fault;
 pub mod finding;
@@ -41,4 +43,4 @@ pub mod toml_file;
 pub mod tree;
 pub mod wide;
 
-pub use gomodule::{artifact, dirhash, gomod, goversion, module};
+pub use gomodule::{artifact, dirhash, gomod, goversion, module, proxy_request};

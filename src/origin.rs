@@ -21,6 +21,7 @@ mod search;
 mod secret;
 mod sources;
 mod upstream;
+mod wanted;
 
 pub use chain::{Chain, ChainError, Link, Source};
 pub use direct::{DirectError, Settings as DirectSettings};
@@ -35,3 +36,5 @@ pub use search::Nowhere;
 pub(crate) use search::Search;
 pub(crate) use secret::typed_without_logins;
 pub use sources::Sources;
+pub use wanted::UpstreamId;
+pub(crate) use wanted::Wanted;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::module::{ModulePath, ModuleVersion, Version};
+use crate::module::ModuleVersion;
 
 /// Which of the three files of a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -36,15 +36,6 @@ pub struct Artifact {
 }
 
 impl Artifact {
-    /// Reads the path below the root of a GOPROXY tree; `None` if it is that of no file of a version.
-    pub fn parse(path: &str) -> Option<Self> {
-        let (module, file) = path.split_once("/@v/")?;
-        let (version, extension) = file.rsplit_once('.')?;
-        let kind = [Kind::Info, Kind::Mod, Kind::Zip].into_iter().find(|kind| kind.extension() == extension)?;
-        let (path, version) = (ModulePath::unescape(module).ok()?, Version::unescape(version).ok()?);
-        Some(Self { module: ModuleVersion::new(path, version).ok()?, kind })
-    }
-
     /// The escaped path below the root of a GOPROXY tree, without a leading `/`.
     pub fn path(&self) -> String {
         let ModuleVersion { path, version, .. } = &self.module;

@@ -1,7 +1,7 @@
 //! Go's rules for modules, without files, sockets or a clock.
 //!
 //! - [`module`]: paths, versions and patterns, and how they are escaped;
-//! - [`artifact`]: the files of a version below GOPROXY;
+//! - [`proxy_request`] and [`artifact`]: what is asked below GOPROXY, and the files of a version;
 //! - [`gomod`] and [`gosum`]: the files of these names;
 //! - [`goversion`]: the versions of `go` itself;
 //! - [`dirhash`]: h1, and the strict reader of module zips, which reads from the file that it is given.
@@ -19,3 +19,4 @@ pub mod gomod;
 pub mod gosum;
 pub mod goversion;
 pub mod module;
+pub mod proxy_request;

@@ -13,13 +13,14 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Entry, HashAt};
-use crate::artifact::Kind;
+use crate::artifact::{Artifact, Kind};
 use crate::dirhash::{H1, ZipError, ZipLimits, hash_go_mod, hash_module_zip};
 use crate::fault::in_full;
 use crate::finding::{Code, Finding, Place, Unaudited};
 use crate::gate::of_toolchain;
 use crate::gosum::AnyHash;
-use crate::module::{ModulePath, ModuleVersion, Version};
+use crate::module::ModuleVersion;
+use crate::proxy_request::Request;
 use crate::tree::hash_dir;
 use crate::tree::open_regular;
 
@@ -156,15 +157,15 @@ fn odd_entry(path: PathBuf) -> Entry {
 /// Of what a file of the cache tells: a `.ziphash` tells of the unpacked folder.
 fn cached(download: &Path, file: &Path) -> Option<(ModuleVersion, Content)> {
     let name = file.strip_prefix(download).ok()?.to_str()?;
-    let (path, file) = name.rsplit_once("/@v/")?;
-    let (version, content) = match file.rsplit_once('.')? {
-        (version, "zip") => (version, Content::Zip),
-        (version, "ziphash") => (version, Content::Unpacked),
-        (version, "mod") => (version, Content::GoMod),
-        _ => return None,
-    };
-    let module = ModuleVersion::new(ModulePath::unescape(path).ok()?, Version::unescape(version).ok()?).ok()?;
-    Some((module, content))
+    if let Some(version) = name.strip_suffix(".ziphash") {
+        return Some((Request::parse(&format!("{version}.zip")).ok()?.file()?.module, Content::Unpacked));
+    }
+    let Artifact { module, kind } = Request::parse(name).ok()?.file()?;
+    match kind {
+        Kind::Zip => Some((module, Content::Zip)),
+        Kind::Mod => Some((module, Content::GoMod)),
+        Kind::Info => None,
+    }
 }
 
 /// `None` for what the toolchain brought along.

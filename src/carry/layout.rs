@@ -14,7 +14,9 @@
 use tlog::Tile;
 
 use crate::artifact::{Artifact, Kind};
-use crate::module::{ModulePath, ModuleVersion, Version};
+use crate::database_request::DatabaseRequest;
+use crate::module::{ModulePath, ModuleVersion};
+use crate::proxy_request::Request;
 
 /// The longest name: a module path and a version are bounded far below.
 pub const MAX_NAME: usize = 1024;
@@ -59,9 +61,18 @@ impl Entry {
             Some(rest) => {
                 let of = |database: &&String| rest.strip_prefix(database.as_str()).is_some_and(|r| r.starts_with('/'));
                 let database = databases.iter().find(of).ok_or("is of a database that is not named here (--sumdb)")?;
-                of_database(database, &rest[database.len() + 1..])
+                match DatabaseRequest::parse(&rest[database.len() + 1..]).ok() {
+                    Some(DatabaseRequest::Latest) => Some(Self::Head(database.clone())),
+                    Some(DatabaseRequest::Lookup(module)) => Some(Self::Record(database.clone(), module)),
+                    Some(DatabaseRequest::Tile(tile)) => Some(Self::Tile(database.clone(), tile)),
+                    Some(DatabaseRequest::Supported) | None => None,
+                }
             }
-            None => file(name),
+            None => match Request::parse(name).ok() {
+                Some(Request::File(artifact)) => Some(Self::File(artifact)),
+                Some(Request::Latest(path)) => Some(Self::Newest(path)),
+                Some(Request::List(_) | Request::Query(..)) | None => None,
+            },
         };
         entry.filter(|entry| entry.name() == name).ok_or_else(|| "is nothing that an export has".to_owned())
     }
@@ -70,12 +81,10 @@ impl Entry {
     pub fn name(&self) -> String {
         match self {
             Self::File(artifact) => artifact.path(),
-            Self::Newest(path) => format!("{}/@latest", path.escaped()),
-            Self::Head(database) => format!("sumdb/{database}/latest"),
-            Self::Record(database, ModuleVersion { path, version }) => {
-                format!("sumdb/{database}/lookup/{}@{}", path.escaped(), version.escaped())
-            }
-            Self::Tile(database, tile) => format!("sumdb/{database}/{tile}"),
+            Self::Newest(path) => Request::Latest(path.clone()).to_string(),
+            Self::Head(database) => format!("sumdb/{database}/{}", DatabaseRequest::Latest),
+            Self::Record(database, module) => format!("sumdb/{database}/{}", DatabaseRequest::Lookup(module.clone())),
+            Self::Tile(database, tile) => format!("sumdb/{database}/{}", DatabaseRequest::Tile(*tile)),
         }
     }
 
@@ -93,32 +102,6 @@ impl Entry {
             Self::Tile(_, tile) => tile.byte_len() as u64,
         }
     }
-}
-
-fn of_database(database: &str, name: &str) -> Option<Entry> {
-    let database = database.to_owned();
-    if name == "latest" {
-        return Some(Entry::Head(database));
-    }
-    if let Some(module) = name.strip_prefix("lookup/") {
-        let (path, version) = module.rsplit_once('@')?;
-        return Some(Entry::Record(database, module_version(path, version)?));
-    }
-    Some(Entry::Tile(database, Tile::parse(name).ok()?))
-}
-
-fn file(name: &str) -> Option<Entry> {
-    if let Some(path) = name.strip_suffix("/@latest") {
-        return Some(Entry::Newest(ModulePath::unescape(path).ok()?));
-    }
-    let (path, file) = name.rsplit_once("/@v/")?;
-    let (version, extension) = file.rsplit_once('.')?;
-    let kind = [Kind::Info, Kind::Mod, Kind::Zip].into_iter().find(|kind| kind.extension() == extension)?;
-    Some(Entry::File(Artifact { module: module_version(path, version)?, kind }))
-}
-
-fn module_version(path: &str, version: &str) -> Option<ModuleVersion> {
-    ModuleVersion::new(ModulePath::unescape(path).ok()?, Version::unescape(version).ok()?).ok()
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use crate::dirhash::{H1, ZipLimits, hash_go_mod, hash_module_zip};
 use crate::fault::in_full;
 use crate::finding::{Code, Finding, Place};
 use crate::module::{ModuleVersion, Patterns};
+use crate::proxy_request::Request;
 use crate::tree::open_regular;
 
 /// Where downloads are in a module cache.
@@ -69,10 +70,10 @@ fn download(cache: &Path, name: &Path) -> Option<Download> {
     let path = cache.join(name);
     let name = name.strip_prefix(FOLDER).ok()?.to_str()?;
     if let Some(version) = name.strip_suffix(".ziphash") {
-        let module = Artifact::parse(&format!("{version}.zip"))?.module;
+        let module = Request::parse(&format!("{version}.zip")).ok()?.file()?.module;
         return Some(Download { path, module, part: Part::Hash });
     }
-    let Artifact { module, kind } = Artifact::parse(name)?;
+    let Artifact { module, kind } = Request::parse(name).ok()?.file()?;
     let part = match kind {
         Kind::Mod => Part::Mod,
         Kind::Zip => Part::Zip,

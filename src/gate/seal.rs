@@ -18,8 +18,9 @@ use super::downloads::Known;
 use super::files::{self, Listed, Stamp};
 use super::manifest::{MAX_LEN, Manifest};
 use super::unpacked;
-use crate::artifact::Kind;
-use crate::module::{ModulePath, ModuleVersion, Version};
+use crate::artifact::{Artifact, Kind};
+use crate::module::ModuleVersion;
+use crate::proxy_request::Request;
 use crate::store::remove::remove;
 use crate::store::{Modes, StoreError, durable};
 use crate::tree::open_regular;
@@ -205,16 +206,18 @@ fn owner(name: &str) -> Owner {
 }
 
 fn downloaded(name: &str) -> Option<(ModuleVersion, &'static [Kind])> {
-    let (path, file) = name.strip_prefix("mod/cache/download/")?.rsplit_once("/@v/")?;
-    let (version, ending) = file.rsplit_once('.')?;
-    let kinds: &[Kind] = match ending {
-        "zip" | "ziphash" => &[Kind::Zip],
-        "mod" => &[Kind::Mod],
-        "info" | "lock" => &[Kind::Zip, Kind::Mod],
-        _ => return None,
+    let (version, ending) = name.strip_prefix("mod/cache/download/")?.rsplit_once('.')?;
+    let ending = match ending {
+        "ziphash" => "zip",
+        "lock" => "info",
+        ending => ending,
     };
-    let module = ModuleVersion::new(ModulePath::unescape(path).ok()?, Version::unescape(version).ok()?).ok()?;
-    Some((module, kinds))
+    let Artifact { module, kind } = Request::parse(&format!("{version}.{ending}")).ok()?.file()?;
+    Some(match kind {
+        Kind::Zip => (module, &[Kind::Zip]),
+        Kind::Mod => (module, &[Kind::Mod]),
+        Kind::Info => (module, &[Kind::Zip, Kind::Mod]),
+    })
 }
 
 #[cfg(test)]

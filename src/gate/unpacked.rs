@@ -10,7 +10,8 @@ use walkdir::WalkDir;
 
 use crate::dirhash::{H1, ZipLimits, hash_module_zip};
 use crate::fault::in_full;
-use crate::module::{ModulePath, ModuleVersion, Version};
+use crate::module::ModuleVersion;
+use crate::proxy_request::{module_path, module_version};
 use crate::tree::hash_dir;
 use crate::tree::open_regular;
 
@@ -91,7 +92,7 @@ fn find(cache: &Path) -> io::Result<(Folders, Vec<PathBuf>)> {
 
 pub(super) fn module(name: &str) -> Option<ModuleVersion> {
     let (path, version) = name.rsplit_once('@')?;
-    ModuleVersion::new(ModulePath::unescape(path).ok()?, Version::unescape(version).ok()?).ok()
+    module_version(&module_path(path).ok()?, version).ok()
 }
 
 /// The h1 of a module that a toolchain below one of `goroots` brings along.

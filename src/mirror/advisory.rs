@@ -18,12 +18,13 @@ use crate::artifact::Artifact;
 use crate::flight::Flights;
 use crate::module::{ModulePath, ModuleVersion, Query, Version};
 use crate::origin::{Advisory, OriginError, Sources};
+use crate::proxy_request::Request;
 use crate::store::Store;
 
 /// One request upstream for each path that is being asked, and what changes, for a while.
 #[derive(Clone)]
 pub(super) struct Advisories {
-    flights: Flights<String, Result<Dated, Arc<MirrorError>>>,
+    flights: Flights<Artifact, Result<Dated, Arc<MirrorError>>>,
     fresh: Fresh,
 }
 
@@ -35,7 +36,7 @@ impl Advisories {
     /// The `.info` of a canonical version, from disk or upstream.
     pub(super) async fn info(&self, pipeline: &Pipeline, artifact: &Artifact) -> Result<Dated, Arc<MirrorError>> {
         let (pipeline, artifact) = (pipeline.clone(), artifact.clone());
-        self.join(artifact.path(), move || async move {
+        self.join(artifact.clone(), move || async move {
             let shared = pipeline.shared;
             let (store, wanted) = (Arc::clone(&shared.store), artifact.clone());
             if let Some(info) = blocking(move || stored_info(&store, &wanted)).await? {
@@ -54,7 +55,8 @@ impl Advisories {
                 Ok(info.text())
             };
             let origin = shared.sources.of(&artifact.module.path);
-            let Advisory { value: info, distrusted, .. } = origin.small(&artifact.path(), MAX_INFO, check).await?;
+            let Advisory { value: info, distrusted, .. } =
+                origin.small(&Request::File(artifact.clone()), MAX_INFO, check).await?;
             if distrusted {
                 return Ok(Dated { state: State::Unkept, ..Dated::now(info) });
             }
@@ -76,35 +78,35 @@ impl Advisories {
         path: &ModulePath,
         query: &Query,
     ) -> Result<Dated, Arc<MirrorError>> {
-        self.resolve(pipeline, path, format!("{}/@v/{}.info", path.escaped(), query.escaped())).await
+        self.resolve(pipeline, &Request::Query(path.clone(), query.clone())).await
     }
 
     /// `@latest`: the `.info` of the version that a source holds for the newest.
     pub(super) async fn latest(&self, pipeline: &Pipeline, path: &ModulePath) -> Result<Dated, Arc<MirrorError>> {
-        self.resolve(pipeline, path, format!("{}/@latest", path.escaped())).await
+        self.resolve(pipeline, &Request::Latest(path.clone())).await
     }
 
     /// `@v/list`: one version a line.
     pub(super) async fn list(&self, pipeline: &Pipeline, path: &ModulePath) -> Result<Dated, Arc<MirrorError>> {
-        let asked = format!("{}/@v/list", path.escaped());
+        let asked = Request::List(path.clone());
         self.fresh.get(&pipeline.shared.sources.of(path), &asked, crate::store::MAX_LIST, |body| list(&body)).await
     }
 
-    async fn resolve(&self, pipeline: &Pipeline, path: &ModulePath, asked: String) -> Result<Dated, Arc<MirrorError>> {
-        let (origin, path) = (pipeline.shared.sources.of(path), path.clone());
+    async fn resolve(&self, pipeline: &Pipeline, asked: &Request) -> Result<Dated, Arc<MirrorError>> {
+        let (origin, path) = (pipeline.shared.sources.of(asked.module()), asked.module().clone());
         let check = move |body: Vec<u8>| {
             let info = Info::read(&body)?;
             ModuleVersion::new(path.clone(), info.version.clone()).map_err(|error| error.to_string())?;
             Ok(info.text())
         };
-        self.fresh.get(&origin, &asked, MAX_INFO, check).await
+        self.fresh.get(&origin, asked, MAX_INFO, check).await
     }
 
-    async fn join<F>(&self, path: String, work: impl FnOnce() -> F + Send) -> Result<Dated, Arc<MirrorError>>
+    async fn join<F>(&self, artifact: Artifact, work: impl FnOnce() -> F + Send) -> Result<Dated, Arc<MirrorError>>
     where
         F: Future<Output = Result<Dated, MirrorError>> + Send + 'static,
     {
-        let flight = self.flights.join(path, || {
+        let flight = self.flights.join(artifact, || {
             let work = work();
             async move { work.await.map_err(Arc::new) }
         });

@@ -13,7 +13,8 @@ use moka::sync::Cache;
 use super::error::MirrorError;
 use crate::fault::Fault;
 use crate::flight::Flights;
-use crate::origin::{Advisory, Origin, Waits};
+use crate::origin::{Advisory, Origin, UpstreamId, Waits};
+use crate::proxy_request::Request;
 
 /// All answers kept, in bytes. A list has 1 to 50 KiB: some thousand modules.
 const MEMORY: u64 = 64 << 20;
@@ -64,14 +65,14 @@ pub(super) enum State {
 /// The answers that are kept. Cheap to clone; clones share them.
 #[derive(Clone)]
 pub(super) struct Fresh {
-    kept: Cache<String, Arc<Kept>>,
-    refreshes: Flights<String, Result<Arc<Kept>, Arc<MirrorError>>>,
+    kept: Cache<Request, Arc<Kept>>,
+    refreshes: Flights<Request, Result<Arc<Kept>, Arc<MirrorError>>>,
     believed: Duration,
 }
 
 struct Kept {
     body: Bytes,
-    source: String,
+    source: UpstreamId,
     tag: Option<String>,
     said: Instant,
 }
@@ -80,30 +81,32 @@ impl Fresh {
     pub(super) fn new(waits: Waits) -> Self {
         let kept = Cache::builder()
             .max_capacity(MEMORY)
-            .weigher(|path: &String, kept: &Arc<Kept>| u32::try_from(path.len() + kept.body.len()).unwrap_or(u32::MAX))
+            .weigher(|request: &Request, kept: &Arc<Kept>| {
+                u32::try_from(request.to_string().len() + kept.body.len()).unwrap_or(u32::MAX)
+            })
             .time_to_live(waits.stale)
             .build();
         Self { kept, refreshes: Flights::default(), believed: waits.fresh }
     }
 
-    /// The answer for `path`, if `check` accepts it.
+    /// The answer to `request`, if `check` accepts it.
     pub(super) async fn get(
         &self,
         origin: &Origin,
-        path: &str,
+        request: &Request,
         limit: usize,
         check: impl Fn(Vec<u8>) -> Result<Bytes, String> + Send + Sync + 'static,
     ) -> Result<Dated, Arc<MirrorError>> {
         // What a source said before its bytes went wrong is worth no more than what it says now.
-        let kept = self.kept.get(path).filter(|kept| !origin.distrusts(&kept.source));
+        let kept = self.kept.get(request).filter(|kept| !origin.distrusts(kept.source));
         if let Some(kept) = kept.as_ref().filter(|kept| kept.said.elapsed() < self.believed) {
             return Ok(kept.dated(State::Fresh));
         }
-        let (this, origin, asked, known) = (self.clone(), origin.clone(), path.to_owned(), kept.clone());
-        let refresh = self.refreshes.join(path.to_owned(), move || async move {
+        let (this, origin, asked, known) = (self.clone(), origin.clone(), request.clone(), kept.clone());
+        let refresh = self.refreshes.join(request.clone(), move || async move {
             let answer = match &known {
                 Some(kept) => {
-                    let tag = kept.tag.as_deref().map(|tag| (kept.source.as_str(), tag));
+                    let tag = kept.tag.as_deref().map(|tag| (kept.source, tag));
                     origin.renew(&asked, limit, tag, &check).await
                 }
                 None => origin.small(&asked, limit, check).await.map(Advisory::some),
@@ -123,7 +126,7 @@ impl Fresh {
             Ok(Ok(Ok(new))) => Ok(new.dated(State::Fresh)),
             // That it is gone, or not given out any more, is an answer, too.
             Ok(Ok(Err(error))) if matches!(error.fault(), Fault::Absent | Fault::Refused) => {
-                self.kept.invalidate(path);
+                self.kept.invalidate(request);
                 Err(error)
             }
             Ok(_) => Ok(kept.dated(State::SourcesDown)),

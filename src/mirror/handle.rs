@@ -14,12 +14,14 @@ use super::fresh::State;
 use super::hot::{Head, Hot, MAX_ANSWER};
 use super::pipeline::{Pipeline, blocking};
 use super::respond::{self, Small};
-use super::route::{BasePath, Route, SumdbRoute, route};
+use super::route::{BasePath, Route, route};
 use super::words;
 use crate::artifact::{Artifact, Kind};
+use crate::database_request::DatabaseRequest;
 use crate::fault::Fault;
 use crate::finding::safe;
 use crate::module::ModuleVersion;
+use crate::proxy_request::Request;
 use crate::sumdb::Client;
 
 /// Everything that a request may need.
@@ -59,7 +61,7 @@ impl Handler {
         let route = route(uri.path(), &self.base, &names).map_err(MirrorError::from)?;
         Ok(match route {
             Route::Home => respond::small(Small::Text, self.home()),
-            Route::File(artifact) if artifact.kind == Kind::Info => {
+            Route::Module(Request::File(artifact)) if artifact.kind == Kind::Info => {
                 let info = self.pipeline.info(&artifact.module).await?;
                 // What is pinned can be forgotten by a person, and its .info goes with it; what was made is replaced once a
                 // source answers.
@@ -70,7 +72,7 @@ impl Handler {
                     _ => respond::dated(Small::Resolved, info),
                 }
             }
-            Route::File(artifact) => {
+            Route::Module(Request::File(artifact)) => {
                 let released = self.pipeline.release(&artifact).await?;
                 let response = respond::file(headers, artifact.kind, &released);
                 match artifact.kind {
@@ -78,27 +80,29 @@ impl Handler {
                     _ => response,
                 }
             }
-            Route::Query(path, query) => respond::dated(Small::Resolved, self.pipeline.query(&path, &query).await?),
-            Route::List(path) => respond::dated(Small::Text, self.pipeline.list(&path).await?),
-            Route::Latest(path) => respond::dated(Small::Resolved, self.pipeline.latest(&path).await?),
-            Route::Sumdb(nth, asked) => self.sumdb(uri.path(), nth, asked).await?,
+            Route::Module(Request::Query(path, query)) => {
+                respond::dated(Small::Resolved, self.pipeline.query(&path, &query).await?)
+            }
+            Route::Module(Request::List(path)) => respond::dated(Small::Text, self.pipeline.list(&path).await?),
+            Route::Module(Request::Latest(path)) => respond::dated(Small::Resolved, self.pipeline.latest(&path).await?),
+            Route::Database(nth, asked) => self.sumdb(uri.path(), nth, asked).await?,
         })
     }
 
-    async fn sumdb(&self, path: &str, nth: usize, asked: SumdbRoute) -> Result<Response<Body>, Arc<MirrorError>> {
+    async fn sumdb(&self, path: &str, nth: usize, asked: DatabaseRequest) -> Result<Response<Body>, Arc<MirrorError>> {
         let client = &self.pipeline.shared.vouchers.databases[nth];
         Ok(match asked {
-            SumdbRoute::Supported => respond::small(Small::Text, Bytes::new()),
-            SumdbRoute::Latest => {
+            DatabaseRequest::Supported => respond::small(Small::Text, Bytes::new()),
+            DatabaseRequest::Latest => {
                 let head = client.head().await.map_err(MirrorError::from)?;
                 respond::small(Small::Text, Bytes::copy_from_slice(head.note().as_bytes()))
             }
-            SumdbRoute::Lookup(module) => {
+            DatabaseRequest::Lookup(module) => {
                 let (reply, size) = self.lookup(nth, client, &module).await?;
                 let response = respond::small(Small::Text, Bytes::from(reply));
                 self.hot.keep(path, response, Some(Head { database: nth, size }))
             }
-            SumdbRoute::Tile(tile) => {
+            DatabaseRequest::Tile(tile) => {
                 let bytes = client.tile(&tile).await.map_err(MirrorError::from)?;
                 self.hot.keep(path, respond::small(Small::Tile, bytes), None)
             }

@@ -14,6 +14,7 @@ use super::retracted::speakers;
 use crate::artifact::{Artifact, Kind};
 use crate::fault::Fault;
 use crate::module::{ModulePath, ModuleVersion, Version};
+use crate::proxy_request::Request;
 
 impl Pipeline {
     /// Gets go.mod and `.info` of the newest version that the database knows, and notes it. Returns what that added to the
@@ -39,7 +40,7 @@ impl Pipeline {
 
     /// Notes the newest version that the one source, a folder that was carried here, has of a module, if its go.mod is proved.
     pub async fn take_newest(&self, path: &ModulePath) -> Result<(), Arc<MirrorError>> {
-        let asked = format!("{}/@latest", path.escaped());
+        let asked = Request::Latest(path.clone());
         let said = self.shared.sources.of(path).small(&asked, MAX_INFO, |body| Info::read(&body)).await;
         let newest = ModuleVersion { path: path.clone(), version: said.map_err(MirrorError::from)?.value.version };
         self.release_proved(&Artifact { module: newest.clone(), kind: Kind::Mod }).await?;

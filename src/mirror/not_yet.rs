@@ -17,6 +17,7 @@ use crate::fault::Fault;
 use crate::flight::BrokenOff;
 use crate::module::ModuleVersion;
 use crate::origin::{Nowhere, OriginError};
+use crate::proxy_request::Request;
 use crate::sumdb::{Client, FirstAsked, Now};
 
 /// Between two questions for one version; a public database is not to be pressed.
@@ -103,11 +104,11 @@ impl Shared {
         let origin = self.sources.of(&module.path);
         let mut nowhere = None;
         for kind in [Kind::Info, Kind::Mod, Kind::Zip] {
-            let path = Artifact { module: module.clone(), kind }.path();
+            let file = Request::File(Artifact { module: module.clone(), kind });
             let here = match kind {
-                Kind::Info => origin.small(&path, MAX_INFO, |body| fits(kind, &body)).await.map(|_| ()),
-                Kind::Mod => origin.small(&path, MAX_GO_MOD, |body| fits(kind, &body)).await.map(|_| ()),
-                Kind::Zip => origin.exists(&path).await,
+                Kind::Info => origin.small(&file, MAX_INFO, |body| fits(kind, &body)).await.map(|_| ()),
+                Kind::Mod => origin.small(&file, MAX_GO_MOD, |body| fits(kind, &body)).await.map(|_| ()),
+                Kind::Zip => origin.exists(&file).await,
             };
             match here {
                 Ok(()) => return Ok(None),

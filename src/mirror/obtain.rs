@@ -8,7 +8,8 @@ use super::error::MirrorError;
 use super::pipeline::blocking;
 use crate::artifact::{Artifact, Kind};
 use crate::dirhash::{ReadAlong, ZipLimits};
-use crate::origin::{Landing, Origin, Piece, Progress};
+use crate::origin::{Landing, Origin, Piece, Progress, UpstreamId};
+use crate::proxy_request::Request;
 use crate::store::{StagingFile, Store};
 
 /// `golang.org/x/mod/zip`: MaxZipFile and MaxGoMod.
@@ -29,10 +30,10 @@ pub(super) struct Staged {
     pub(super) along: Option<ReadAlong>,
 }
 
-/// Downloads `artifact` from the `nth` source of `origin`.
+/// Downloads `artifact` from one source of `origin`.
 pub(super) async fn obtain(
     origin: &Origin,
-    nth: usize,
+    id: UpstreamId,
     artifact: &Artifact,
     store: &Arc<Store>,
     progress: &Progress,
@@ -51,7 +52,7 @@ pub(super) async fn obtain(
         landing.along = Some(along);
         tokio::task::spawn_blocking(|| read_along(pieces))
     });
-    let got = origin.download(nth, &artifact.path(), &mut landing, limit, progress).await?;
+    origin.download(id, &Request::File(artifact.clone()), &mut landing, limit, progress).await?;
     // The channel closes, and the reader ends.
     drop(landing);
     let along = match reader {
@@ -59,7 +60,7 @@ pub(super) async fn obtain(
         Some(reader) => reader.await.ok(),
         None => None,
     };
-    Ok(Staged { artifact: artifact.clone(), file: staged, source: got.source, along })
+    Ok(Staged { artifact: artifact.clone(), file: staged, source: origin.name(id), along })
 }
 
 /// Hashes what can be hashed while it comes. Blocks.

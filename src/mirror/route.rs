@@ -5,11 +5,10 @@
 //! base path, either. What is malformed is refused with its own reason; nothing is guessed or cleaned up.
 
 use percent_encoding::percent_decode_str;
-use tlog::{Tile, TileHeight};
 
-use crate::artifact::{Artifact, Kind};
+use crate::database_request::{DatabaseRequest, DatabaseRequestError};
 use crate::fault::Fault;
-use crate::module::{ModulePath, ModuleVersion, Query, Version};
+use crate::proxy_request::{Request, RequestError};
 
 /// Twice the longest path that `go` can ask for: module paths and versions have bounds of their own below this.
 const MAX_PATH: usize = 2048;
@@ -52,40 +51,19 @@ impl BasePath {
 pub(super) enum Route {
     /// The mirror itself.
     Home,
-    /// A file of a version.
-    File(Artifact),
-    /// `@v/QUERY.info`, where the query is no canonical version.
-    Query(ModulePath, Query),
-    /// `@v/list`.
-    List(ModulePath),
-    /// `@latest`.
-    Latest(ModulePath),
+    /// Something of a module.
+    Module(Request),
     /// Something of the database with this index.
-    Sumdb(usize, SumdbRoute),
-}
-
-/// What is asked of a database.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum SumdbRoute {
-    Supported,
-    Latest,
-    Lookup(ModuleVersion),
-    Tile(Tile),
+    Database(usize, DatabaseRequest),
 }
 
 /// Why a path leads nowhere.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RouteError {
-    /// Nothing lives there.
-    #[error("not found: {0:?} is no path of a Go module proxy or checksum database")]
-    NoSuchPath(String),
     /// A database that this mirror does not serve. 404 sends `go` on to the next proxy, or to the database itself.
     #[error("not found: this mirror serves no checksum database at {0:?}")]
     NoSuchDatabase(String),
-    /// Data tiles are asked for by nobody but mirrors of the whole log.
-    #[error("not found: data tiles are not served")]
-    DataTile,
     /// Longer than any path `go` asks for.
     #[error("the path is longer than {MAX_PATH} bytes")]
     TooLong,
@@ -104,39 +82,23 @@ pub enum RouteError {
     /// `..`, `.` or an empty element, encoded or not.
     #[error("the path has an element {0:?}; write the path out")]
     BadElement(String),
-    /// No Go module path.
-    #[error("{path:?} is not a Go module path: {why}")]
-    BadModule {
-        /// As asked.
-        path: String,
-        /// Which rule.
-        why: String,
-    },
-    /// No version, or not for this path.
-    #[error("{version:?} is not a version of {path}: {why}")]
-    BadVersion {
-        /// The module.
-        path: String,
-        /// As asked.
-        version: String,
-        /// Which rule.
-        why: String,
-    },
-    /// No tile.
-    #[error("{tile:?} is not a tile: {why}")]
-    BadTile {
-        /// As asked.
-        tile: String,
-        /// Which rule.
-        why: String,
-    },
+    /// Nothing of a module proxy.
+    #[error(transparent)]
+    Module(#[from] RequestError),
+    /// Nothing of a checksum database.
+    #[error(transparent)]
+    Database(#[from] DatabaseRequestError),
 }
 
 impl RouteError {
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::NoSuchPath(_) | Self::NoSuchDatabase(_) | Self::DataTile => Fault::NotServed,
+            Self::NoSuchDatabase(_)
+            | Self::Module(RequestError::NoSuchPath(_))
+            | Self::Database(
+                DatabaseRequestError::DataTile | DatabaseRequestError::Module(RequestError::NoSuchPath(_)),
+            ) => Fault::NotServed,
             _ => Fault::Request,
         }
     }
@@ -146,7 +108,7 @@ impl RouteError {
 pub(super) fn route(raw: &str, base: &BasePath, databases: &[&str]) -> Result<Route, RouteError> {
     let path = decode(raw)?;
     let Some(path) = path.strip_prefix(base.as_str()).filter(|rest| rest.is_empty() || rest.starts_with('/')) else {
-        return Err(RouteError::NoSuchPath(path));
+        return Err(RequestError::NoSuchPath(path).into());
     };
     let path = path.strip_prefix('/').unwrap_or_default();
     if path.is_empty() {
@@ -160,14 +122,14 @@ pub(super) fn route(raw: &str, base: &BasePath, databases: &[&str]) -> Result<Ro
             .filter_map(|(i, name)| Some((i, *name, rest.strip_prefix(name)?.strip_prefix('/')?)))
             .max_by_key(|(_, name, _)| name.len());
         return match named {
-            Some((i, _, rest)) => Ok(Route::Sumdb(i, sumdb(rest, true)?)),
+            Some((i, _, rest)) => Ok(Route::Database(i, DatabaseRequest::parse(rest)?)),
             None => Err(RouteError::NoSuchDatabase(rest.to_owned())),
         };
     }
     if path == "latest" || path.starts_with("lookup/") || path.starts_with("tile/") {
-        return Ok(Route::Sumdb(0, sumdb(path, false)?));
+        return Ok(Route::Database(0, DatabaseRequest::parse(path)?));
     }
-    module(path)
+    Ok(Route::Module(Request::parse(path)?))
 }
 
 /// Percent-decodes once, and refuses what could be read in two ways.
@@ -197,82 +159,13 @@ fn decode(raw: &str) -> Result<String, RouteError> {
     Ok(path.into_owned())
 }
 
-fn sumdb(path: &str, behind_proxy: bool) -> Result<SumdbRoute, RouteError> {
-    match path {
-        "supported" if behind_proxy => return Ok(SumdbRoute::Supported),
-        "latest" => return Ok(SumdbRoute::Latest),
-        _ => {}
-    }
-    if let Some(name) = path.strip_prefix("lookup/") {
-        let (path, version) = name.rsplit_once('@').ok_or_else(|| RouteError::NoSuchPath(name.to_owned()))?;
-        return Ok(SumdbRoute::Lookup(module_version(&module_path(path)?, version)?));
-    }
-    if path.starts_with("tile/") {
-        return tile(path).map(SumdbRoute::Tile);
-    }
-    Err(RouteError::NoSuchPath(path.to_owned()))
-}
-
-fn tile(path: &str) -> Result<Tile, RouteError> {
-    if path.split('/').nth(2) == Some("data") {
-        return Err(RouteError::DataTile);
-    }
-    let bad = |why: String| RouteError::BadTile { tile: path.to_owned(), why };
-    let tile = Tile::parse(path).map_err(|error| bad(error.to_string()))?;
-    if tile.height() != TileHeight::SUMDB {
-        return Err(bad("the checksum database has tiles of height 8 only".to_owned()));
-    }
-    Ok(tile)
-}
-
-fn module(path: &str) -> Result<Route, RouteError> {
-    if let Some(module) = path.strip_suffix("/@latest") {
-        return Ok(Route::Latest(module_path(module)?));
-    }
-    let nowhere = || RouteError::NoSuchPath(path.to_owned());
-    let (module, file) = path.split_once("/@v/").ok_or_else(nowhere)?;
-    let module = module_path(module)?;
-    if file == "list" {
-        return Ok(Route::List(module));
-    }
-    let (version, extension) = file.rsplit_once('.').ok_or_else(nowhere)?;
-    let kind = match extension {
-        "info" => Kind::Info,
-        "mod" => Kind::Mod,
-        "zip" => Kind::Zip,
-        _ => return Err(nowhere()),
-    };
-    match module_version(&module, version) {
-        Ok(module) => Ok(Route::File(Artifact { module, kind })),
-        // Only `.info` takes queries: branches, hashes, prefixes, and `v2.0.0` of a module without `/v2`.
-        Err(error) if kind == Kind::Info => {
-            Query::unescape(version).map(|query| Route::Query(module, query)).map_err(|_| error)
-        }
-        Err(error) => Err(error),
-    }
-}
-
-fn module_path(escaped: &str) -> Result<ModulePath, RouteError> {
-    let bad =
-        |error: &dyn std::fmt::Display| RouteError::BadModule { path: escaped.to_owned(), why: error.to_string() };
-    ModulePath::unescape(escaped).map_err(|error| bad(&error))
-}
-
-fn module_version(path: &ModulePath, escaped: &str) -> Result<ModuleVersion, RouteError> {
-    let bad = |error: &dyn std::fmt::Display| RouteError::BadVersion {
-        path: path.to_string(),
-        version: escaped.to_owned(),
-        why: error.to_string(),
-    };
-    let version = Version::unescape(escaped).map_err(|error| bad(&error))?;
-    ModuleVersion::new(path.clone(), version).map_err(|error| bad(&error))
-}
-
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
     use super::*;
+    use crate::artifact::{Artifact, Kind};
+    use crate::module::{ModulePath, ModuleVersion};
 
     const DATABASES: [&str; 2] = ["localhost.localdev/sumdb", "localhost.localdev"];
 
@@ -281,7 +174,7 @@ mod tests {
     }
 
     fn file(module: &str, kind: Kind) -> Route {
-        Route::File(Artifact { module: ModuleVersion::parse(module).unwrap(), kind })
+        Route::Module(Request::File(Artifact { module: ModuleVersion::parse(module).unwrap(), kind }))
     }
 
     #[test]
@@ -290,38 +183,41 @@ mod tests {
         assert_eq!(at("/example.com/!up/@v/v1.0.0.mod"), Ok(file("example.com/Up@v1.0.0", Kind::Mod)));
         assert_eq!(at("/example.com/%21up/@v/v1.0.0.info"), Ok(file("example.com/Up@v1.0.0", Kind::Info)));
         let path = ModulePath::parse("example.com/a").unwrap();
-        assert_eq!(at("/example.com/a/@v/list"), Ok(Route::List(path.clone())));
-        assert_eq!(at("/example.com/a/@latest"), Ok(Route::Latest(path.clone())));
-        assert!(matches!(at("/example.com/a/@v/main.info"), Ok(Route::Query(..))));
-        assert!(matches!(at("/example.com/a/@v/v2.0.0.info"), Ok(Route::Query(..))));
-        assert!(matches!(at("/example.com/a/@v/main.zip"), Err(RouteError::BadVersion { .. })));
+        assert_eq!(at("/example.com/a/@v/list"), Ok(Route::Module(Request::List(path.clone()))));
+        assert_eq!(at("/example.com/a/@latest"), Ok(Route::Module(Request::Latest(path.clone()))));
+        assert!(matches!(at("/example.com/a/@v/main.info"), Ok(Route::Module(Request::Query(..)))));
+        assert!(matches!(at("/example.com/a/@v/v2.0.0.info"), Ok(Route::Module(Request::Query(..)))));
+        assert!(matches!(at("/example.com/a/@v/main.zip"), Err(RouteError::Module(RequestError::BadVersion(..)))));
         assert_eq!(at("/"), Ok(Route::Home));
     }
 
     #[test]
     fn the_database_by_name_and_at_the_root() {
-        let supported = Route::Sumdb(0, SumdbRoute::Supported);
+        let supported = Route::Database(0, DatabaseRequest::Supported);
         assert_eq!(at("/sumdb/localhost.localdev/sumdb/supported"), Ok(supported));
-        assert_eq!(at("/sumdb/localhost.localdev/latest"), Ok(Route::Sumdb(1, SumdbRoute::Latest)));
-        assert_eq!(at("/latest"), Ok(Route::Sumdb(0, SumdbRoute::Latest)));
-        let lookup = SumdbRoute::Lookup(ModuleVersion::parse("example.com/Up@v1.0.0").unwrap());
-        assert_eq!(at("/lookup/example.com/!up@v1.0.0"), Ok(Route::Sumdb(0, lookup)));
-        assert!(matches!(at("/tile/8/0/x001/234.p/5"), Ok(Route::Sumdb(0, SumdbRoute::Tile(_)))));
-        assert!(matches!(at("/tile/8/0/x1/234"), Err(RouteError::BadTile { .. })));
-        assert!(matches!(at("/tile/4/0/001"), Err(RouteError::BadTile { .. })));
-        assert_eq!(at("/tile/8/data/001"), Err(RouteError::DataTile));
+        assert_eq!(at("/sumdb/localhost.localdev/latest"), Ok(Route::Database(1, DatabaseRequest::Latest)));
+        assert_eq!(at("/latest"), Ok(Route::Database(0, DatabaseRequest::Latest)));
+        let lookup = DatabaseRequest::Lookup(ModuleVersion::parse("example.com/Up@v1.0.0").unwrap());
+        assert_eq!(at("/lookup/example.com/!up@v1.0.0"), Ok(Route::Database(0, lookup)));
+        assert!(matches!(at("/tile/8/0/x001/234.p/5"), Ok(Route::Database(0, DatabaseRequest::Tile(_)))));
+        assert!(matches!(at("/tile/8/0/x1/234"), Err(RouteError::Database(DatabaseRequestError::BadTile(..)))));
+        assert!(matches!(at("/tile/4/0/001"), Err(RouteError::Database(DatabaseRequestError::Height(_)))));
+        assert_eq!(at("/tile/8/data/001"), Err(DatabaseRequestError::DataTile.into()));
         assert!(matches!(at("/sumdb/sum.golang.org/supported"), Err(RouteError::NoSuchDatabase(_))));
-        assert!(matches!(at("/supported"), Err(RouteError::NoSuchPath(_))));
+        assert!(matches!(at("/supported"), Err(RouteError::Module(RequestError::NoSuchPath(_)))));
     }
 
     #[test]
     fn a_base_path_is_part_of_every_path() {
         let base = BasePath::parse("go/mirror/").unwrap();
         assert_eq!(base.as_str(), "/go/mirror");
-        assert_eq!(route("/go/mirror/latest", &base, &DATABASES), Ok(Route::Sumdb(0, SumdbRoute::Latest)));
+        assert_eq!(route("/go/mirror/latest", &base, &DATABASES), Ok(Route::Database(0, DatabaseRequest::Latest)));
         assert_eq!(route("/go/mirror", &base, &DATABASES), Ok(Route::Home));
-        assert!(matches!(route("/latest", &base, &DATABASES), Err(RouteError::NoSuchPath(_))));
-        assert!(matches!(route("/go/mirrored/latest", &base, &DATABASES), Err(RouteError::NoSuchPath(_))));
+        assert!(matches!(route("/latest", &base, &DATABASES), Err(RouteError::Module(RequestError::NoSuchPath(_)))));
+        assert!(matches!(
+            route("/go/mirrored/latest", &base, &DATABASES),
+            Err(RouteError::Module(RequestError::NoSuchPath(_)))
+        ));
         assert!(BasePath::parse("/a/../b").is_err() && BasePath::parse("/a b").is_err());
     }
 
@@ -337,8 +233,8 @@ mod tests {
         assert_eq!(at("/example.com/%"), Err(RouteError::BadPercent));
         assert_eq!(at("/example.com/%ff/@v/list"), Err(RouteError::NotUtf8));
         assert_eq!(at(&format!("/{}", "a".repeat(MAX_PATH))), Err(RouteError::TooLong));
-        assert!(matches!(at("/Example.com/a/@v/list"), Err(RouteError::BadModule { .. })));
-        assert!(matches!(at("/example.com/%252e/@v/list"), Err(RouteError::BadModule { .. })));
-        assert!(matches!(at("/example.com/a/@v/v1.0.0.exe"), Err(RouteError::NoSuchPath(_))));
+        assert!(matches!(at("/Example.com/a/@v/list"), Err(RouteError::Module(RequestError::BadModule(..)))));
+        assert!(matches!(at("/example.com/%252e/@v/list"), Err(RouteError::Module(RequestError::BadModule(..)))));
+        assert!(matches!(at("/example.com/a/@v/v1.0.0.exe"), Err(RouteError::Module(RequestError::NoSuchPath(_)))));
     }
 }

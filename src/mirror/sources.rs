@@ -13,7 +13,8 @@ use super::prove::{Mismatch, Proven, prove};
 use crate::artifact::Artifact;
 use crate::dirhash::H1;
 use crate::flight::BrokenOff;
-use crate::origin::{Origin, OriginError, Progress, Search};
+use crate::origin::{Origin, OriginError, Progress, Search, UpstreamId, Wanted};
+use crate::proxy_request::Request;
 use crate::store::Facts;
 
 impl Shared {
@@ -32,8 +33,8 @@ impl Shared {
             had.lock().unwrap_or_else(PoisonError::into_inner).extend(lines);
             proven
         };
-        let passes = |lost: &Vec<(usize, Lost)>| {
-            let refused = lost.iter().any(|(nth, lost)| ends(origin, *nth, lost));
+        let passes = |lost: &Vec<(UpstreamId, Lost)>| {
+            let refused = lost.iter().any(|(id, lost)| ends(origin, *id, lost));
             lost.iter().filter_map(|(_, lost)| lost.failure()?.passes()).min().filter(|_| !refused)
         };
         let lost = match origin.in_rounds(round, passes).await {
@@ -45,14 +46,14 @@ impl Shared {
         };
         let mut had = had.into_inner().unwrap_or_else(PoisonError::into_inner);
         had.dedup();
-        let mut search = Search::among(origin.sources());
-        for (nth, lost) in lost {
-            let ends = ends(origin, nth, &lost);
+        let mut search = Search::among(origin.sources().len());
+        for (id, lost) in lost {
+            let ends = ends(origin, id, &lost);
             match lost {
                 Lost::Here(error) => return Err(error),
-                Lost::Failed(error) => search.failed(nth, error, ends),
+                Lost::Failed(error) => search.failed(id, error, ends),
                 Lost::Wrong(why) | Lost::OverBound(why) => {
-                    search.failed(nth, OriginError::Nonsense { origin: origin.name(nth), why }, false);
+                    search.failed(id, OriginError::Nonsense { origin: origin.name(id), why }, false);
                 }
             }
         }
@@ -64,7 +65,7 @@ impl Shared {
                 Err(MirrorError::WrongBytes { artifact, expected: expected.clone(), tried })
             }
             _ if any_over => Err(MirrorError::UnsupportedZip { artifact, tried }),
-            _ => Err(search.conclude(&artifact.path()).into()),
+            _ => Err(search.conclude(&Request::File(*artifact)).into()),
         }
     }
 
@@ -75,25 +76,25 @@ impl Shared {
         origin: &Origin,
         artifact: &Artifact,
         vouched: &Arc<Vouched>,
-    ) -> Result<Proven, Vec<(usize, Lost)>> {
-        let attempt = |nth, progress| self.attempt((origin, nth), artifact, vouched, progress);
+    ) -> Result<Proven, Vec<(UpstreamId, Lost)>> {
+        let attempt = |id, progress| self.attempt((origin, id), artifact, vouched, progress);
         if let Vouched::Record(_) = **vouched {
-            let ends = |nth, lost: &Lost| ends(origin, nth, lost);
-            let raced = origin.race(origin.stages(&artifact.path()), Duration::ZERO, ends, attempt);
+            let ends = |id, lost: &Lost| ends(origin, id, lost);
+            let raced = origin.race(origin.stages(&wanted(artifact)), Duration::ZERO, ends, attempt);
             return raced.await.map(|(_, proven)| proven);
         }
         let mut all = Vec::new();
-        for nth in 0..origin.sources() {
-            let lost = match attempt(nth, Progress::default()).await {
+        for id in origin.sources() {
+            let lost = match attempt(id, Progress::default()).await {
                 Ok(proven) => return Ok(proven),
                 Err(lost) => lost,
             };
             let leads_on = match &lost {
-                Lost::Failed(error) => origin.leads_on(nth, error),
-                Lost::Wrong(_) | Lost::OverBound(_) => origin.leads_on_always(nth),
+                Lost::Failed(error) => origin.leads_on(id, error),
+                Lost::Wrong(_) | Lost::OverBound(_) => origin.leads_on_always(id),
                 Lost::Here(_) => false,
             };
-            all.push((nth, lost));
+            all.push((id, lost));
             if !leads_on {
                 break;
             }
@@ -104,12 +105,12 @@ impl Shared {
     /// Bytes from one source, hashed and proved; wrong ones are set aside, and count against the source.
     async fn attempt(
         self: &Arc<Self>,
-        (origin, nth): (&Origin, usize),
+        (origin, id): (&Origin, UpstreamId),
         artifact: &Artifact,
         vouched: &Arc<Vouched>,
         progress: Progress,
     ) -> Result<Proven, Lost> {
-        let staged = obtain(origin, nth, artifact, &self.store, &progress).await.map_err(|error| match error {
+        let staged = obtain(origin, id, artifact, &self.store, &progress).await.map_err(|error| match error {
             MirrorError::Origin(error) => Lost::Failed(error),
             error => Lost::Here(error),
         })?;
@@ -118,7 +119,7 @@ impl Shared {
         let judged = blocking(move || shared.judge(staged, &vouched)).await.map_err(Lost::Here)?;
         judged.inspect_err(|lost| {
             if matches!(lost, Lost::Wrong(_)) {
-                origin.had_wrong(nth, &artifact.path());
+                origin.had_wrong(id, &wanted(artifact));
             }
         })
     }
@@ -150,6 +151,10 @@ impl Shared {
     }
 }
 
+fn wanted(artifact: &Artifact) -> Wanted {
+    Wanted::Module(Request::File(artifact.clone()))
+}
+
 /// Why a source did not give the right bytes.
 enum Lost {
     /// It gave none.
@@ -163,8 +168,8 @@ enum Lost {
 }
 
 /// Whether nobody is asked after that: the source refuses, and no `|` stands behind it.
-fn ends(origin: &Origin, nth: usize, lost: &Lost) -> bool {
-    lost.failure().is_some_and(OriginError::is_refusal) && !origin.leads_on_always(nth)
+fn ends(origin: &Origin, id: UpstreamId, lost: &Lost) -> bool {
+    lost.failure().is_some_and(OriginError::is_refusal) && !origin.leads_on_always(id)
 }
 
 impl Lost {

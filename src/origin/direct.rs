@@ -21,10 +21,12 @@ use serde::Deserialize;
 use self::command::{GoCommand, Printed};
 use super::error::OriginError;
 use super::landing::Landing;
+use super::wanted::Wanted;
 use crate::artifact::{Artifact, Kind};
 use crate::fault::Fault;
 use crate::flight::{BrokenOff, Flights};
-use crate::module::{ModulePath, ModuleVersion, Patterns, Query};
+use crate::module::{ModulePath, ModuleVersion, Patterns};
+use crate::proxy_request::Request;
 
 /// How long the files of a version are kept for whoever asks for the next one: `go` does so within a second or two, and
 /// whoever moved a tag does not wait for long.
@@ -147,15 +149,6 @@ struct Fetched {
     zip: Result<File, DirectError>,
 }
 
-/// What a path of the GOPROXY protocol asks for.
-#[derive(Debug, PartialEq, Eq)]
-enum Asked {
-    List(ModulePath),
-    /// The version that a query names.
-    Query(ModulePath, String),
-    File(Artifact),
-}
-
 /// What `go mod download -json` prints.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -191,39 +184,44 @@ impl Direct {
         Self { go, flights: Flights::default(), kept: Arc::default(), lists: Flights::default(), readable }
     }
 
-    /// The small answer at `path`.
-    pub(super) async fn small(&self, path: &str, limit: usize) -> Result<Vec<u8>, OriginError> {
-        let body = match asked(path) {
-            Some(Asked::List(module)) => self.seen(&module, self.list(&module).await).await?,
-            Some(Asked::Query(module, query)) => self.seen(&module, self.query(&module, &query).await).await?,
-            Some(Asked::File(artifact)) if artifact.kind == Kind::Info => {
-                let module = &artifact.module;
+    /// A small answer.
+    pub(super) async fn small(&self, wanted: &Wanted, limit: usize) -> Result<Vec<u8>, OriginError> {
+        let body = match asked(wanted)? {
+            Request::List(module) => self.seen(module, self.list(module).await).await?,
+            Request::Latest(module) => self.seen(module, self.query(module, "latest").await).await?,
+            Request::Query(module, query) => self.seen(module, self.query(module, query.as_ref()).await).await?,
+            Request::File(Artifact { module, kind: Kind::Info }) => {
                 self.seen(&module.path, self.fetch(module).await).await?.info.clone()
             }
-            _ => return Err(OriginError::NotFound(path.to_owned())),
+            Request::File(_) => return Err(OriginError::NotFound(wanted.to_string())),
         };
         if body.len() > limit {
-            let why = format!("what it says of {path} has more than {limit} bytes");
+            let why = format!("what it says of {wanted} has more than {limit} bytes");
             return Err(OriginError::Nonsense { origin: "direct".to_owned(), why });
         }
         Ok(body)
     }
 
-    /// Writes the file at `path` to `landing`, at most `limit` bytes. Returns the length.
-    pub(super) async fn download(&self, path: &str, landing: &mut Landing, limit: u64) -> Result<u64, OriginError> {
-        let Some(Asked::File(Artifact { module, kind: kind @ (Kind::Mod | Kind::Zip) })) = asked(path) else {
-            return Err(OriginError::NotFound(path.to_owned()));
+    /// Writes a file to `landing`, at most `limit` bytes. Returns the length.
+    pub(super) async fn download(
+        &self,
+        wanted: &Wanted,
+        landing: &mut Landing,
+        limit: u64,
+    ) -> Result<u64, OriginError> {
+        let Request::File(Artifact { module, kind: kind @ (Kind::Mod | Kind::Zip) }) = asked(wanted)? else {
+            return Err(OriginError::NotFound(wanted.to_string()));
         };
-        let fetched = self.seen(&module.path, self.fetch(&module).await).await?;
+        let fetched = self.seen(&module.path, self.fetch(module).await).await?;
         let file = match kind {
             Kind::Zip => fetched.zip.as_ref().map_err(DirectError::clone)?,
             _ => &fetched.go_mod,
         };
         let file = Arc::new(file.try_clone().map_err(|error| host("open what was fetched", &error))?);
         let length = copy(file, landing, limit).await?;
-        if kind == Kind::Zip {
+        if *kind == Kind::Zip {
             // The last that anybody asks for.
-            locked(&self.kept).remove(&module);
+            locked(&self.kept).remove(module);
         }
         Ok(length)
     }
@@ -348,22 +346,14 @@ async fn copy(file: Arc<File>, landing: &mut Landing, limit: u64) -> Result<u64,
     }
 }
 
-/// What an escaped path asks for, if `go` can be asked for it.
-fn asked(path: &str) -> Option<Asked> {
-    if let Some(module) = path.strip_suffix("/@latest") {
-        return Some(Asked::Query(ModulePath::unescape(module).ok()?, "latest".to_owned()));
-    }
-    if let Some(artifact) = Artifact::parse(path) {
-        return Some(Asked::File(artifact));
-    }
-    let (module, file) = path.split_once("/@v/")?;
-    let module = ModulePath::unescape(module).ok()?;
-    match file.strip_suffix(".info") {
-        Some(query) => {
-            let query = Query::unescape(query).ok()?;
-            Some(Asked::Query(module, query.as_ref().to_owned()))
+/// What `go` can be asked for: it fetches modules alone.
+fn asked(wanted: &Wanted) -> Result<&Request, OriginError> {
+    match wanted {
+        Wanted::Module(request) => Ok(request),
+        Wanted::Database(_) => {
+            let why = "version control has no checksum database".to_owned();
+            Err(OriginError::Nonsense { origin: "direct".to_owned(), why })
         }
-        None => (file == "list").then_some(Asked::List(module)),
     }
 }
 
@@ -373,37 +363,4 @@ fn host(doing: &str, error: &dyn std::error::Error) -> DirectError {
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may panic")]
-
-    use super::*;
-
-    #[test]
-    fn paths_of_the_protocol_are_understood() {
-        let path = ModulePath::parse("example.com/Up").unwrap();
-        let file = |version: &str, kind| {
-            Some(Asked::File(Artifact {
-                module: ModuleVersion::parse(&format!("example.com/Up@{version}")).unwrap(),
-                kind,
-            }))
-        };
-        assert_eq!(asked("example.com/!up/@v/list"), Some(Asked::List(path.clone())));
-        assert_eq!(asked("example.com/!up/@latest"), Some(Asked::Query(path.clone(), "latest".to_owned())));
-        assert_eq!(asked("example.com/!up/@v/main.info"), Some(Asked::Query(path.clone(), "main".to_owned())));
-        assert_eq!(asked("example.com/!up/@v/v2.0.0.info"), Some(Asked::Query(path, "v2.0.0".to_owned())));
-        assert_eq!(asked("example.com/!up/@v/v1.0.0.zip"), file("v1.0.0", Kind::Zip));
-        assert_eq!(asked("example.com/!up/@v/v1.0.0.info"), file("v1.0.0", Kind::Info));
-        for nothing in [
-            "example.com/!up/@v/main.zip",
-            "example.com/!up/@v/v1.0.0.exe",
-            "supported",
-            "-x/@v/list",
-            "example.com/a/@v/--x.info",
-        ] {
-            assert_eq!(asked(nothing), None, "{nothing}");
-        }
-    }
 }

@@ -7,6 +7,7 @@ use super::direct::DirectError;
 use super::http::HttpError;
 use super::search::Nowhere;
 use crate::fault::Fault;
+use crate::proxy_request::Request;
 
 /// Why a source, or all sources together, gave nothing.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +21,7 @@ pub enum OriginError {
     Nowhere(Nowhere),
     /// There are sources, and none of them may be asked about this path.
     #[error("no source is configured for {0}: every upstream has `serves` patterns, and none matches")]
-    NoSource(String),
+    NoSource(Request),
     /// A source does not give it out.
     #[error("the upstream {origin} refuses it (HTTP status {status}){reason}")]
     Refused {

@@ -12,7 +12,9 @@ use super::race::{self, Progress};
 use super::retry;
 use super::search::Search;
 use super::upstream::{Small, Upstream};
+use super::wanted::{UpstreamId, Wanted};
 use crate::module::ModulePath;
+use crate::proxy_request::Request;
 
 /// Requests under way to one source. HTTP/2 servers allow 100 streams or more; a `go` command asks for about ten things.
 const AT_ONCE: usize = 64;
@@ -27,8 +29,8 @@ const BEHIND_REDIRECT: &str = "it redirects to another server, whose answer is n
 pub struct Advisory<T> {
     /// What was said.
     pub value: T,
-    /// The source that said it, without credentials.
-    pub source: String,
+    /// The source that said it.
+    pub source: UpstreamId,
     /// The entity tag, for the next time.
     pub tag: Option<String>,
     /// The source had wrong bytes not long ago: nothing that it says is to be kept.
@@ -102,14 +104,14 @@ impl Origin {
         Ok(Self { upstreams: links.iter().map(upstream).collect::<Result<_, _>>()?, waits })
     }
 
-    /// Whether the failure `error` of source `nth` leads on to the next one, as `go` would have it.
-    pub fn leads_on(&self, nth: usize, error: &OriginError) -> bool {
-        matches!(error, OriginError::NotFound(_)) || self.leads_on_always(nth)
+    /// Whether the failure `error` of a source leads on to the next one, as `go` would have it.
+    pub fn leads_on(&self, id: UpstreamId, error: &OriginError) -> bool {
+        matches!(error, OriginError::NotFound(_)) || self.leads_on_always(id)
     }
 
-    /// Whether any failure of source `nth` leads on to the next one: a `|` stands behind it.
-    pub(crate) fn leads_on_always(&self, nth: usize) -> bool {
-        self.upstreams.get(nth).is_some_and(|upstream| upstream.link.on_any_failure)
+    /// Whether any failure of a source leads on to the next one: a `|` stands behind it.
+    pub(crate) fn leads_on_always(&self, id: UpstreamId) -> bool {
+        self.at(id).link.on_any_failure
     }
 
     /// How long what cannot be proved is believed.
@@ -117,26 +119,26 @@ impl Origin {
         self.waits
     }
 
-    /// How many sources there are; [`Origin::download`] takes an index below it.
-    pub fn sources(&self) -> usize {
-        self.upstreams.len()
+    /// The sources, in the order of the chain.
+    pub fn sources(&self) -> impl ExactSizeIterator<Item = UpstreamId> + use<> {
+        (0..self.upstreams.len()).map(UpstreamId)
     }
 
     /// Asks the sources in order for a small answer and takes the first that `check` accepts.
     ///
-    /// `path` is the escaped GOPROXY path, without a leading `/`. `check` says what is wrong with an answer that no
+    /// `check` says what is wrong with an answer that no
     /// proxy would give; that counts as a failure of its source.
     pub async fn small<T>(
         &self,
-        path: &str,
+        request: &Request,
         limit: usize,
         check: impl Fn(Vec<u8>) -> Result<T, String>,
     ) -> Result<Advisory<T>, OriginError> {
-        let round = || self.renew(path, limit, None, &check);
+        let round = || self.renew(request, limit, None, &check);
         let Advisory { value, source, tag, distrusted } = self.in_rounds(round, OriginError::passes).await?;
         match value {
             Some(value) => Ok(Advisory { value, source, tag, distrusted }),
-            None => Err(OriginError::Nonsense { origin: source, why: UNASKED_304.to_owned() }),
+            None => Err(OriginError::Nonsense { origin: self.name(source), why: UNASKED_304.to_owned() }),
         }
     }
 
@@ -144,16 +146,18 @@ impl Origin {
     /// says that it is still right. The tag is shown to that source alone. Asks once: what is kept can go out.
     pub async fn renew<T>(
         &self,
-        path: &str,
+        request: &Request,
         limit: usize,
-        kept: Option<(&str, &str)>,
+        kept: Option<(UpstreamId, &str)>,
         check: &impl Fn(Vec<u8>) -> Result<T, String>,
     ) -> Result<Advisory<Option<T>>, OriginError> {
-        self.in_order(path, |upstream| async move {
-            let source = upstream.link.source.to_string();
-            let distrusted = || upstream.health(|health| health.is_distrusted(Instant::now()));
+        let wanted = &Wanted::from(request);
+        self.in_order(request, |source| async move {
+            let upstream = &self.at(source);
+            let distrusted = || self.distrusts(source);
             let unless = kept.filter(|(from, _)| *from == source).map(|(_, tag)| tag.to_owned());
-            match upstream.small(path, limit, unless.clone()).await? {
+            let nonsense = |why| Err(OriginError::Nonsense { origin: self.name(source), why });
+            match upstream.small(wanted, limit, unless.clone()).await? {
                 Small::Unchanged => Ok(Advisory { value: None, source, tag: unless, distrusted: distrusted() }),
                 Small::Body(body, tag, elsewhere) => match check(body) {
                     Ok(value) => {
@@ -161,42 +165,43 @@ impl Origin {
                         Ok(Advisory { value: Some(value), source, tag, distrusted: distrusted() })
                     }
                     Err(why) if elsewhere => {
-                        tracing::warn!(source, why, "a redirect leads to what was not asked for");
-                        Err(OriginError::Nonsense { origin: source, why: BEHIND_REDIRECT.to_owned() })
+                        tracing::warn!(source = self.name(source), why, "a redirect leads to what was not asked for");
+                        nonsense(BEHIND_REDIRECT.to_owned())
                     }
-                    Err(why) => Err(OriginError::Nonsense { origin: source, why }),
+                    Err(why) => nonsense(why),
                 },
             }
         })
         .await
     }
 
-    /// Whether a source gives out the file at `path`. No byte of it is read.
-    pub(crate) async fn exists(&self, path: &str) -> Result<(), OriginError> {
-        let round = || self.in_order(path, |upstream| async move { upstream.exists(path).await });
+    /// Whether a source gives out what is asked for. No byte of it is read.
+    pub(crate) async fn exists(&self, request: &Request) -> Result<(), OriginError> {
+        let wanted = &Wanted::from(request);
+        let round = || self.in_order(request, |source| async move { self.at(source).exists(wanted).await });
         self.in_rounds(round, OriginError::passes).await
     }
 
     /// The first answer of the sources, asked one after the other as `go` would.
-    async fn in_order<'a, T, F: Future<Output = Result<T, OriginError>> + 'a>(
-        &'a self,
-        path: &str,
-        ask: impl Fn(&'a Upstream) -> F,
+    async fn in_order<T, F: Future<Output = Result<T, OriginError>>>(
+        &self,
+        request: &Request,
+        ask: impl Fn(UpstreamId) -> F,
     ) -> Result<T, OriginError> {
         let mut search = Search::among(self.upstreams.len());
-        for (nth, upstream) in self.upstreams.iter().enumerate() {
-            match ask(upstream).await {
+        for id in self.sources() {
+            match ask(id).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => {
-                    let ends = !self.leads_on(nth, &error);
-                    search.failed(nth, error, ends);
+                    let ends = !self.leads_on(id, &error);
+                    search.failed(id, error, ends);
                     if ends {
                         break;
                     }
                 }
             }
         }
-        Err(search.conclude(path))
+        Err(search.conclude(request))
     }
 
     /// Runs `round` until it succeeds, or there is no use in another one. `passes` says how soon the trouble of a round
@@ -223,20 +228,20 @@ impl Origin {
 
     /// The sources for a file that can be proved, in stages: those that are joined by `|`, best first, before the ones
     /// behind a `,`. Those that had wrong bytes for it come last.
-    pub(crate) fn stages(&self, path: &str) -> Vec<Vec<usize>> {
+    pub(crate) fn stages(&self, wanted: &Wanted) -> Vec<Vec<UpstreamId>> {
         let now = Instant::now();
         let (mut stages, mut stage, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
-        for (nth, upstream) in self.upstreams.iter().enumerate() {
-            if upstream.had_wrong(path) { &mut wrong } else { &mut stage }.push(nth);
-            if !upstream.link.on_any_failure {
+        for id in self.sources() {
+            if self.at(id).had_wrong(wanted) { &mut wrong } else { &mut stage }.push(id);
+            if !self.leads_on_always(id) {
                 stages.push(std::mem::take(&mut stage));
             }
         }
         stages.extend([stage, wrong]);
         stages.retain(|stage| !stage.is_empty());
         for stage in &mut stages {
-            stage.sort_by_key(|nth| {
-                let upstream = &self.upstreams[*nth];
+            stage.sort_by_key(|id| {
+                let upstream = &self.at(*id);
                 upstream.health(|health| health.rank(now, f64::from(upstream.link.weight)))
             });
         }
@@ -247,56 +252,63 @@ impl Origin {
     /// `ends` the search no later stage is asked.
     pub(crate) async fn race<T, E, F: Future<Output = Result<T, E>>>(
         &self,
-        stages: Vec<Vec<usize>>,
+        stages: Vec<Vec<UpstreamId>>,
         at_least: Duration,
-        ends: impl Fn(usize, &E) -> bool,
-        attempt: impl Fn(usize, Progress) -> F,
-    ) -> Result<(usize, T), Vec<(usize, E)>> {
-        let patience = |nth: usize, bytes| {
-            self.upstreams[nth].health(|health| health.patience(Instant::now(), bytes)).max(at_least)
-        };
+        ends: impl Fn(UpstreamId, &E) -> bool,
+        attempt: impl Fn(UpstreamId, Progress) -> F,
+    ) -> Result<(UpstreamId, T), Vec<(UpstreamId, E)>> {
+        let patience =
+            |id: UpstreamId, bytes| self.at(id).health(|health| health.patience(Instant::now(), bytes)).max(at_least);
         race::race(stages, patience, ends, attempt).await
     }
 
-    /// Source `nth`, without credentials.
-    pub(crate) fn name(&self, nth: usize) -> String {
-        self.upstreams[nth].link.source.to_string()
+    /// A source, without credentials.
+    pub(crate) fn name(&self, id: UpstreamId) -> String {
+        self.at(id).link.source.to_string()
     }
 
-    /// Asks source `nth` alone, once, for a small body.
-    pub(crate) async fn small_from(&self, nth: usize, path: &str, limit: usize) -> Result<Vec<u8>, OriginError> {
-        match self.upstreams[nth].small(path, limit, None).await? {
+    /// Asks one source alone, once, for a small body.
+    pub(crate) async fn small_from(
+        &self,
+        id: UpstreamId,
+        wanted: &Wanted,
+        limit: usize,
+    ) -> Result<Vec<u8>, OriginError> {
+        match self.at(id).small(wanted, limit, None).await? {
             Small::Body(body, ..) => Ok(body),
-            Small::Unchanged => Err(OriginError::Nonsense { origin: self.name(nth), why: UNASKED_304.to_owned() }),
+            Small::Unchanged => Err(OriginError::Nonsense { origin: self.name(id), why: UNASKED_304.to_owned() }),
         }
     }
 
-    /// Whether the source of this name had wrong bytes not long ago: nothing that it said is to be believed without a proof.
-    pub(crate) fn distrusts(&self, source: &str) -> bool {
-        let now = Instant::now();
-        let mut distrusted =
-            self.upstreams.iter().filter(|upstream| upstream.health(|health| health.is_distrusted(now)));
-        distrusted.any(|upstream| upstream.link.source.to_string() == source)
+    /// Whether a source had wrong bytes not long ago: nothing that it said is to be believed without a proof.
+    pub(crate) fn distrusts(&self, id: UpstreamId) -> bool {
+        self.at(id).health(|health| health.is_distrusted(Instant::now()))
     }
 
-    /// Source `nth` had wrong bytes at `path`.
-    pub(crate) fn had_wrong(&self, nth: usize, path: &str) {
-        self.upstreams[nth].distrust(path);
+    /// What a source said does not fit together with what others said.
+    pub(crate) fn distrust(&self, id: UpstreamId) {
+        self.at(id).health(|health| health.distrust(Instant::now()));
     }
 
-    /// Writes the file at `path` of source `nth` to `landing`, at most `limit` bytes. Returns the length and the source.
+    /// A source had wrong bytes for what is `wanted`.
+    pub(crate) fn had_wrong(&self, id: UpstreamId, wanted: &Wanted) {
+        self.at(id).distrust(wanted);
+    }
+
+    /// Writes a file of one source to `landing`, at most `limit` bytes. Returns the length.
     pub async fn download(
         &self,
-        nth: usize,
-        path: &str,
+        id: UpstreamId,
+        request: &Request,
         landing: &mut Landing,
         limit: u64,
         progress: &Progress,
-    ) -> Result<Advisory<u64>, OriginError> {
-        let upstream = &self.upstreams[nth];
-        let value = upstream.download(path, landing, limit, progress).await?;
+    ) -> Result<u64, OriginError> {
+        let length = self.at(id).download(&request.into(), landing, limit, progress).await?;
         progress.arrived();
-        let distrusted = upstream.health(|health| health.is_distrusted(Instant::now()));
-        Ok(Advisory { value, source: upstream.link.source.to_string(), tag: None, distrusted })
+        Ok(length)
+    }
+    fn at(&self, id: UpstreamId) -> &Upstream {
+        &self.upstreams[id.0]
     }
 }

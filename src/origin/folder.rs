@@ -9,40 +9,41 @@ use tokio::io::AsyncReadExt;
 use super::error::OriginError;
 use super::http::HttpError;
 use super::race::Progress;
+use super::wanted::Wanted;
 
 /// The folder.
 #[derive(Debug)]
 pub(super) struct Folder(pub(super) PathBuf);
 
 impl Folder {
-    /// The small file at `path`.
-    pub(super) async fn small(&self, path: &str, limit: usize) -> Result<Vec<u8>, OriginError> {
-        let file = self.open(path).await?;
+    /// The small file that is `wanted`.
+    pub(super) async fn small(&self, wanted: &Wanted, limit: usize) -> Result<Vec<u8>, OriginError> {
+        let file = self.open(wanted).await?;
         let mut body = Vec::new();
         // One byte more than allowed tells a file that is too large from one that just fits.
         let read = file.take(limit as u64 + 1).read_to_end(&mut body).await;
-        let read = read.map_err(|cause| OriginError::Io { what: format!("cannot read {path}"), cause })?;
-        if read > limit { Err(self.too_large(path, limit as u64)) } else { Ok(body) }
+        let read = read.map_err(|cause| OriginError::Io { what: format!("cannot read {wanted}"), cause })?;
+        if read > limit { Err(self.too_large(wanted, limit as u64)) } else { Ok(body) }
     }
 
-    /// Copies the file at `path`, at most `limit` bytes. Returns the length.
+    /// Copies the file that is `wanted`, at most `limit` bytes. Returns the length.
     pub(super) async fn copy(
         &self,
-        path: &str,
+        wanted: &Wanted,
         to: &mut File,
         limit: u64,
         progress: &Progress,
     ) -> Result<u64, OriginError> {
-        let from = self.open(path).await?;
+        let from = self.open(wanted).await?;
         progress.began();
         let copied = tokio::io::copy(&mut from.take(limit + 1), to).await;
-        let copied = copied.map_err(|cause| OriginError::Io { what: format!("cannot copy {path}"), cause })?;
-        if copied > limit { Err(self.too_large(path, limit)) } else { Ok(copied) }
+        let copied = copied.map_err(|cause| OriginError::Io { what: format!("cannot copy {wanted}"), cause })?;
+        if copied > limit { Err(self.too_large(wanted, limit)) } else { Ok(copied) }
     }
 
-    /// Opens the file at `path`.
-    pub(super) async fn open(&self, path: &str) -> Result<File, OriginError> {
-        let path = self.0.join(path);
+    /// Opens the file that is `wanted`.
+    pub(super) async fn open(&self, wanted: &Wanted) -> Result<File, OriginError> {
+        let path = self.0.join(wanted.to_string());
         let cause = match File::open(&path).await {
             Ok(file) => return Ok(file),
             Err(cause) => cause,
@@ -58,8 +59,8 @@ impl Folder {
         }
     }
 
-    fn too_large(&self, path: &str, limit: u64) -> OriginError {
-        OriginError::Failed(HttpError::TooLarge { url: format!("{}/{path}", self.name()), limit })
+    fn too_large(&self, wanted: &Wanted, limit: u64) -> OriginError {
+        OriginError::Failed(HttpError::TooLarge { url: format!("{}/{wanted}", self.name()), limit })
     }
 
     fn name(&self) -> String {

@@ -13,6 +13,8 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::Notify;
 
+use super::wanted::UpstreamId;
+
 /// Sources asked for one thing at the same time. The third is for the case that the second is slow as well.
 const AT_ONCE: usize = 3;
 
@@ -90,7 +92,7 @@ impl Progress {
 /// An attempt under way.
 struct Running {
     stage: usize,
-    nth: usize,
+    id: UpstreamId,
     progress: Progress,
 }
 
@@ -99,14 +101,14 @@ struct Running {
 ///
 /// The answer is the first success, with its source; or all failures, in the order in which they came.
 pub(crate) async fn race<T, E, F: Future<Output = Result<T, E>>>(
-    stages: Vec<Vec<usize>>,
-    patience: impl Fn(usize, u64) -> Duration,
-    ends: impl Fn(usize, &E) -> bool,
-    attempt: impl Fn(usize, Progress) -> F,
-) -> Result<(usize, T), Vec<(usize, E)>> {
+    stages: Vec<Vec<UpstreamId>>,
+    patience: impl Fn(UpstreamId, u64) -> Duration,
+    ends: impl Fn(UpstreamId, &E) -> bool,
+    attempt: impl Fn(UpstreamId, Progress) -> F,
+) -> Result<(UpstreamId, T), Vec<(UpstreamId, E)>> {
     let stages = stages.into_iter().enumerate();
-    let mut waiting: VecDeque<(usize, usize)> =
-        stages.flat_map(|(stage, sources)| sources.into_iter().map(move |nth| (stage, nth))).collect();
+    let mut waiting: VecDeque<(usize, UpstreamId)> =
+        stages.flat_map(|(stage, sources)| sources.into_iter().map(move |id| (stage, id))).collect();
     let mut attempts = FuturesUnordered::new();
     let mut running: Vec<Running> = Vec::new();
     let mut lost = Vec::new();
@@ -117,25 +119,25 @@ pub(crate) async fn race<T, E, F: Future<Output = Result<T, E>>>(
         tokio::select! {
             // What ended comes before what is slow.
             biased;
-            Some((nth, ended)) = attempts.next(), if !attempts.is_empty() => {
-                let stage = running.iter().position(|one| one.nth == nth).map(|at| running.remove(at).stage);
+            Some((id, ended)) = attempts.next(), if !attempts.is_empty() => {
+                let stage = running.iter().position(|one| one.id == id).map(|at| running.remove(at).stage);
                 match ended {
-                    Ok(won) => return Ok((nth, won)),
+                    Ok(won) => return Ok((id, won)),
                     Err(error) => {
-                        if ends(nth, &error) {
+                        if ends(id, &error) {
                             waiting.retain(|(later, _)| stage.is_some_and(|stage| *later <= stage));
                         }
-                        lost.push((nth, error));
+                        lost.push((id, error));
                         failed = stage;
                     }
                 }
             },
             () = may_begin(next.unwrap_or_default(), &running, failed, &patience), if next.is_some() => {
-                let Some((stage, nth)) = waiting.pop_front() else { continue };
+                let Some((stage, id)) = waiting.pop_front() else { continue };
                 let progress = Progress::default();
-                let attempt = attempt(nth, progress.clone());
-                attempts.push(async move { (nth, attempt.await) });
-                running.push(Running { stage, nth, progress });
+                let attempt = attempt(id, progress.clone());
+                attempts.push(async move { (id, attempt.await) });
+                running.push(Running { stage, id, progress });
                 failed = None;
             }
             else => return Err(lost),
@@ -149,7 +151,7 @@ async fn may_begin(
     stage: usize,
     running: &[Running],
     failed: Option<usize>,
-    patience: impl Fn(usize, u64) -> Duration,
+    patience: impl Fn(UpstreamId, u64) -> Duration,
 ) {
     let mut from = None;
     for earlier in running.iter().filter(|one| one.stage < stage) {
@@ -160,7 +162,7 @@ async fn may_begin(
     let Some(newest) = running.last().filter(|_| failed != Some(stage)) else { return };
     // Bytes that come in the meantime put it off.
     loop {
-        match newest.progress.slow_in(from, |bytes| patience(newest.nth, bytes)) {
+        match newest.progress.slow_in(from, |bytes| patience(newest.id, bytes)) {
             // Our own work: there is nothing to hedge.
             None => return std::future::pending().await,
             Some(Duration::ZERO) => return,
@@ -180,6 +182,20 @@ mod tests {
 
     fn one_stage(sources: usize) -> Vec<Vec<usize>> {
         vec![(0..sources).collect()]
+    }
+
+    /// The race, with numbers for its sources.
+    async fn race<T, E, F: Future<Output = Result<T, E>>>(
+        stages: Vec<Vec<usize>>,
+        patience: impl Fn(usize, u64) -> Duration,
+        ends: impl Fn(usize, &E) -> bool,
+        attempt: impl Fn(usize, Progress) -> F,
+    ) -> Result<(usize, T), Vec<(usize, E)>> {
+        let stages = stages.into_iter().map(|stage| stage.into_iter().map(UpstreamId).collect()).collect();
+        let ends = |id: UpstreamId, error: &E| ends(id.0, error);
+        let attempt = |id: UpstreamId, progress| attempt(id.0, progress);
+        let raced = super::race(stages, |id, bytes| patience(id.0, bytes), ends, attempt).await;
+        raced.map(|(id, won)| (id.0, won)).map_err(|lost| lost.into_iter().map(|(id, error)| (id.0, error)).collect())
     }
 
     /// No error ends a search.

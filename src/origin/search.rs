@@ -5,6 +5,8 @@
 //! sources was asked and said so. A source that was left out, rests, refuses or is in trouble may have it.
 
 use super::error::OriginError;
+use super::wanted::UpstreamId;
+use crate::proxy_request::Request;
 
 /// Every source that may have something answered 404 or 410. `Search::conclude` alone makes one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,7 +19,7 @@ pub struct Nowhere {
 #[derive(Debug)]
 pub(crate) struct Search {
     failures: Vec<Option<OriginError>>,
-    ended_by: Option<usize>,
+    ended_by: Option<UpstreamId>,
 }
 
 impl Search {
@@ -26,23 +28,23 @@ impl Search {
         Self { failures: (0..sources).map(|_| None).collect(), ended_by: None }
     }
 
-    /// Source `nth` gave nothing; `ends` the search if none may be asked after that.
-    pub(crate) fn failed(&mut self, nth: usize, error: OriginError, ends: bool) {
+    /// A source gave nothing; it `ends` the search if none may be asked after that.
+    pub(crate) fn failed(&mut self, id: UpstreamId, error: OriginError, ends: bool) {
         if ends {
-            self.ended_by = self.ended_by.or(Some(nth));
+            self.ended_by = self.ended_by.or(Some(id));
         }
-        if let Some(failure) = self.failures.get_mut(nth) {
+        if let Some(failure) = self.failures.get_mut(id.0) {
             *failure = Some(error);
         }
     }
 
-    /// Why nothing was found at `path`: what ended the search; else trouble, which may pass; else a refusal; else that it
+    /// Why nothing was found: what ended the search; else trouble, which may pass; else a refusal; else that it
     /// is nowhere.
-    pub(crate) fn conclude(mut self, path: &str) -> OriginError {
+    pub(crate) fn conclude(mut self, request: &Request) -> OriginError {
         if self.failures.is_empty() {
-            return OriginError::NoSource(path.to_owned());
+            return OriginError::NoSource(request.clone());
         }
-        if let Some(error) = self.ended_by.and_then(|nth| self.failures.get_mut(nth)?.take()) {
+        if let Some(error) = self.ended_by.and_then(|id| self.failures.get_mut(id.0)?.take()) {
             return error;
         }
         let mut words = None;
@@ -60,7 +62,7 @@ impl Search {
             (Some(refusal), _) => refusal,
             (None, Some(words)) if each_said_so => OriginError::Nowhere(Nowhere { words }),
             _ => {
-                let why = format!("not every source was asked for {path}");
+                let why = format!("not every source was asked for {request}");
                 OriginError::Nonsense { origin: "that was asked".to_owned(), why }
             }
         }
@@ -69,10 +71,16 @@ impl Search {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
     use std::time::Duration;
 
     use super::*;
     use crate::fault::Fault;
+
+    fn list() -> Request {
+        Request::parse("example.com/a/@v/list").unwrap()
+    }
 
     /// What a source may say, by a letter: not found, refused, trouble, resting, not asked.
     fn said(letter: char) -> Option<OriginError> {
@@ -97,10 +105,10 @@ mod tests {
                     for (nth, letter) in all.iter().enumerate() {
                         if let Some(error) = said(*letter) {
                             // A source that does not have it never ends a search.
-                            search.failed(nth, error, ended_by == Some(nth) && *letter != 'n');
+                            search.failed(UpstreamId(nth), error, ended_by == Some(nth) && *letter != 'n');
                         }
                     }
-                    let fault = search.conclude("example.com/a/@v/list").fault();
+                    let fault = search.conclude(&list()).fault();
                     let nowhere = all.iter().all(|letter| *letter == 'n');
                     assert_eq!(fault == Fault::Absent, nowhere, "{all:?} {ended_by:?}");
                 }
@@ -114,10 +122,10 @@ mod tests {
             let mut search = Search::among(all.len());
             for (nth, letter) in all.chars().enumerate() {
                 if let Some(error) = said(letter) {
-                    search.failed(nth, error, ended_by == Some(nth));
+                    search.failed(UpstreamId(nth), error, ended_by == Some(nth));
                 }
             }
-            search.conclude("example.com/a/@v/list").fault()
+            search.conclude(&list()).fault()
         };
         assert_eq!(told("tr-", Some(1)), Fault::Refused);
         assert_eq!(told("rt", None), Fault::Upstream);

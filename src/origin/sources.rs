@@ -38,7 +38,7 @@ impl Sources {
 
     /// Whether there is nobody to ask.
     pub fn is_empty(&self) -> bool {
-        self.public.sources() == 0 && self.private.is_empty()
+        self.public.sources().len() == 0 && self.private.is_empty()
     }
 
     /// All patterns of private modules.
@@ -58,6 +58,7 @@ mod tests {
 
     use super::*;
     use crate::origin::{Chain, DirectSettings, HttpClient, Link, OriginError, Source};
+    use crate::proxy_request::Request;
 
     fn patterns(text: &str) -> Patterns {
         Patterns::parse(text).unwrap()
@@ -82,7 +83,7 @@ mod tests {
     fn the_name_alone_decides_who_hears_of_a_module() {
         let asked = |path: &str| {
             let origin = sources().of(&ModulePath::parse(path).unwrap());
-            (0..origin.sources()).map(|nth| origin.name(nth)).collect::<Vec<_>>()
+            origin.sources().map(|id| origin.name(id)).collect::<Vec<_>>()
         };
         assert_eq!(asked("corp.example/Secret/x"), ["https://own.example"]);
         assert_eq!(asked("corp.example/secret/x"), ["direct"], "case counts, and the first that matches");
@@ -96,7 +97,7 @@ mod tests {
     #[tokio::test]
     async fn where_nothing_may_be_dialled_version_control_is_not_asked_either() {
         let origin = sources().of(&ModulePath::parse("corp.example/x").unwrap());
-        let asked = origin.small("corp.example/x/@v/list", 1, Ok).await;
+        let asked = origin.small(&Request::parse("corp.example/x/@v/list").unwrap(), 1, Ok).await;
         assert!(
             matches!(&asked, Err(OriginError::Failed(error)) if error.to_string().contains("offline")),
             "{asked:?}"

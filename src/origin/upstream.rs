@@ -17,7 +17,9 @@ use super::health::Health;
 use super::http::{Answer, Conditions, HttpClient, HttpError};
 use super::landing::Landing;
 use super::race::Progress;
+use super::wanted::Wanted;
 use crate::module::ModulePath;
+use crate::proxy_request::Request;
 
 /// Paths of one source that are remembered as absent: about 150 bytes each.
 const MAX_ABSENT: u64 = 20_000;
@@ -42,10 +44,10 @@ pub(super) struct Upstream {
     health: Mutex<Health>,
     last_failure: Mutex<String>,
     places: Semaphore,
-    absent: Cache<String, String>,
+    absent: Cache<Wanted, String>,
     /// When it last gave out something for the login that is sent to it.
     login_accepted: Mutex<Option<Instant>>,
-    wrong: Cache<String, ()>,
+    wrong: Cache<Wanted, ()>,
     way: Way,
 }
 
@@ -95,15 +97,15 @@ impl Upstream {
         self.link.serves.is_empty() || self.link.serves.matches(path)
     }
 
-    /// It had wrong bytes at `path`.
-    pub(super) fn distrust(&self, path: &str) {
-        self.wrong.insert(path.to_owned(), ());
+    /// It had wrong bytes for what is `wanted`.
+    pub(super) fn distrust(&self, wanted: &Wanted) {
+        self.wrong.insert(wanted.clone(), ());
         self.health(|health| health.distrust(Instant::now()));
     }
 
-    /// Whether it had wrong bytes at `path`.
-    pub(super) fn had_wrong(&self, path: &str) -> bool {
-        self.wrong.contains_key(path)
+    /// Whether it had wrong bytes for what is `wanted`.
+    pub(super) fn had_wrong(&self, wanted: &Wanted) -> bool {
+        self.wrong.contains_key(wanted)
     }
 
     /// What is said of its health.
@@ -111,15 +113,20 @@ impl Upstream {
         say(&mut self.health.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Asks for a small body at `path`, unless it still has the entity tag `unless`.
-    pub(super) async fn small(&self, path: &str, limit: usize, unless: Option<String>) -> Result<Small, OriginError> {
-        self.remembered_absent(path)?;
+    /// Asks for a small body, unless it still has the entity tag `unless`.
+    pub(super) async fn small(
+        &self,
+        wanted: &Wanted,
+        limit: usize,
+        unless: Option<String>,
+    ) -> Result<Small, OriginError> {
+        self.remembered_absent(wanted)?;
         let base = match &self.way {
             Way::Http(base) => base,
-            Way::Folder(folder) => return folder.small(path, limit).await.map(|body| Small::Body(body, None, false)),
+            Way::Folder(folder) => return folder.small(wanted, limit).await.map(|body| Small::Body(body, None, false)),
             Way::Direct(direct) => {
-                self.may_dial(path)?;
-                let body = direct.small(path, limit).await.map_err(|error| self.remember(path, error))?;
+                self.may_dial(wanted)?;
+                let body = direct.small(wanted, limit).await.map_err(|error| self.remember(wanted, error))?;
                 return Ok(Small::Body(body, None, false));
             }
         };
@@ -127,7 +134,7 @@ impl Upstream {
         let started = Instant::now();
         let conditions = Conditions { unless, from: None };
         let answered = async {
-            let answer = self.http.ask(join(base, path), &conditions).await?;
+            let answer = self.http.ask(join(base, wanted), &conditions).await?;
             let first_byte = started.elapsed();
             if answer.status() == StatusCode::NOT_MODIFIED {
                 return Ok((first_byte, Small::Unchanged));
@@ -140,34 +147,34 @@ impl Upstream {
                 asking.answered(first_byte, 0, Duration::ZERO);
                 Ok(small)
             }
-            Err(error) => Err(self.checked(path, asking.failed(error)).await),
+            Err(error) => Err(self.checked(wanted, asking.failed(error)).await),
         }
     }
 
-    /// Whether it gives out the file at `path`. No byte of it is read.
-    pub(super) async fn exists(&self, path: &str) -> Result<(), OriginError> {
-        self.remembered_absent(path)?;
+    /// Whether it gives out the file that is `wanted`. No byte of it is read.
+    pub(super) async fn exists(&self, wanted: &Wanted) -> Result<(), OriginError> {
+        self.remembered_absent(wanted)?;
         let base = match &self.way {
             Way::Http(base) => base,
-            Way::Folder(folder) => return folder.open(path).await.map(|_| ()),
-            Way::Direct(_) => return self.small(path, crate::store::MAX_LIST, None).await.map(|_| ()),
+            Way::Folder(folder) => return folder.open(wanted).await.map(|_| ()),
+            Way::Direct(_) => return self.small(wanted, crate::store::MAX_LIST, None).await.map(|_| ()),
         };
         let asking = self.ask().await?;
         let started = Instant::now();
-        match self.http.ask(join(base, path), &Conditions::default()).await {
+        match self.http.ask(join(base, wanted), &Conditions::default()).await {
             Ok(_) => {
                 asking.answered(started.elapsed(), 0, Duration::ZERO);
                 Ok(())
             }
-            Err(error) => Err(self.checked(path, asking.failed(error)).await),
+            Err(error) => Err(self.checked(wanted, asking.failed(error)).await),
         }
     }
 
-    /// What it said of `path`. That something is not there is remembered; but where it may hide things from a login that it
+    /// What it said of what is `wanted`. That something is not there is remembered; but where it may hide things from a login that it
     /// does not accept, it must have given out something for that login: if not this, then the list of that module, or of a shorter path.
-    async fn checked(&self, path: &str, error: OriginError) -> OriginError {
-        if !matches!(error, OriginError::NotFound(_)) || !self.may_hide() || self.shows_a_list(path).await {
-            return self.remember(path, error);
+    async fn checked(&self, wanted: &Wanted, error: OriginError) -> OriginError {
+        if !matches!(error, OriginError::NotFound(_)) || !self.may_hide() || self.shows_a_list(wanted).await {
+            return self.remember(wanted, error);
         }
         OriginError::Hidden { origin: self.link.source.to_string(), words: error.to_string() }
     }
@@ -182,12 +189,14 @@ impl Upstream {
         self.link.private && self.link.logs_in() && accepted.is_none_or(|accepted| accepted.elapsed() > ACCEPTED_FOR)
     }
 
-    async fn shows_a_list(&self, path: &str) -> bool {
+    async fn shows_a_list(&self, wanted: &Wanted) -> bool {
         let Way::Http(base) = &self.way else { return true };
-        let module = path.split("/@").next().and_then(|module| ModulePath::unescape(module).ok());
-        let shorter = module.iter().flat_map(ModulePath::prefixes).map(|(above, _)| above);
-        let paths = module.iter().cloned().chain(shorter).filter(|above| self.serves(above)).take(MAX_PREFIXES);
-        for list in paths.map(|above| format!("{}/@v/list", above.escaped())).filter(|list| list != path) {
+        let Wanted::Module(request) = wanted else { return false };
+        let module = request.module();
+        let paths = std::iter::once(module.clone()).chain(module.prefixes().map(|(above, _)| above));
+        let lists =
+            paths.filter(|path| self.serves(path)).take(MAX_PREFIXES).map(|path| Wanted::Module(Request::List(path)));
+        for list in lists.filter(|list| list != wanted) {
             let list = self.http.get_small(join(base, &list), crate::store::MAX_LIST).await;
             // A page that asks for a login is none.
             if list.is_ok_and(|list| !list.starts_with(b"<")) {
@@ -198,52 +207,52 @@ impl Upstream {
         false
     }
 
-    /// Writes the file at `path` to `landing`, at most `limit` bytes. Returns the length.
+    /// Writes the file that is `wanted` to `landing`, at most `limit` bytes. Returns the length.
     pub(super) async fn download(
         &self,
-        path: &str,
+        wanted: &Wanted,
         landing: &mut Landing,
         limit: u64,
         progress: &Progress,
     ) -> Result<u64, OriginError> {
-        self.remembered_absent(path)?;
+        self.remembered_absent(wanted)?;
         let base = match &self.way {
             Way::Http(base) => base,
-            Way::Folder(folder) => return folder.copy(path, &mut landing.file, limit, progress).await,
+            Way::Folder(folder) => return folder.copy(wanted, &mut landing.file, limit, progress).await,
             Way::Direct(direct) => {
-                self.may_dial(path)?;
-                return direct.download(path, landing, limit).await.map_err(|error| self.remember(path, error));
+                self.may_dial(wanted)?;
+                return direct.download(wanted, landing, limit).await.map_err(|error| self.remember(wanted, error));
             }
         };
         let asking = self.ask().await?;
         progress.start();
         let started = Instant::now();
-        let mut download = Download { url: join(base, path), limit, written: 0, first_byte: None, progress };
+        let mut download = Download { url: join(base, wanted), limit, written: 0, first_byte: None, progress };
         match download.run(&self.http, landing, started).await {
             Ok(()) => {
                 let first_byte = download.first_byte.unwrap_or_default();
                 asking.answered(first_byte, download.written, started.elapsed().saturating_sub(first_byte));
                 Ok(download.written)
             }
-            Err(Broken::Http(error)) => Err(self.checked(path, asking.failed(error)).await),
+            Err(Broken::Http(error)) => Err(self.checked(wanted, asking.failed(error)).await),
             Err(Broken::Staging(error)) => Err(error),
         }
     }
 
-    fn remembered_absent(&self, path: &str) -> Result<(), OriginError> {
-        self.absent.get(path).map_or(Ok(()), |words| Err(OriginError::NotFound(words)))
+    fn remembered_absent(&self, wanted: &Wanted) -> Result<(), OriginError> {
+        self.absent.get(wanted).map_or(Ok(()), |words| Err(OriginError::NotFound(words)))
     }
 
     /// The HTTP client looks for itself; `go` would not.
-    fn may_dial(&self, path: &str) -> Result<(), OriginError> {
-        let url = || format!("{}: {path}", self.link.source);
+    fn may_dial(&self, wanted: &Wanted) -> Result<(), OriginError> {
+        let url = || format!("{}: {wanted}", self.link.source);
         if self.http.is_offline() { Err(OriginError::Failed(HttpError::Offline { url: url() })) } else { Ok(()) }
     }
 
     /// That something is absent is remembered.
-    fn remember(&self, path: &str, error: OriginError) -> OriginError {
+    fn remember(&self, wanted: &Wanted, error: OriginError) -> OriginError {
         if let OriginError::NotFound(words) = &error {
-            self.absent.insert(path.to_owned(), words.clone());
+            self.absent.insert(wanted.clone(), words.clone());
         }
         error
     }
@@ -382,8 +391,8 @@ impl Download<'_> {
 ///
 /// The path is made of module paths and versions that were parsed, so it has nothing a url could trip over but `!`,
 /// which is legal there.
-fn join(base: &Url, path: &str) -> Url {
+fn join(base: &Url, wanted: &Wanted) -> Url {
     let mut url = base.clone();
-    url.set_path(&format!("{}/{path}", base.path().trim_end_matches('/')));
+    url.set_path(&format!("{}/{wanted}", base.path().trim_end_matches('/')));
     url
 }

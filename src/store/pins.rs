@@ -16,6 +16,7 @@ use super::{Store, StoreError, durable};
 use crate::artifact::{Artifact, Kind};
 use crate::dirhash::H1;
 use crate::module::ModuleVersion;
+use crate::proxy_request::Request;
 use crate::tree::read_bounded;
 
 /// An h1 and a line end have 48 bytes.
@@ -87,7 +88,7 @@ impl Store {
                 }
                 // Other names are those of files on their way.
                 let name = path.strip_prefix(&root).ok().and_then(Path::to_str);
-                if let Some(artifact) = name.and_then(Artifact::parse)
+                if let Some(artifact) = name.and_then(|name| Request::parse(name).ok()?.file())
                     && let Some(h1) = self.pin(&artifact)?
                 {
                     found.push((artifact, h1));

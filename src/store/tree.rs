@@ -13,6 +13,7 @@ use super::staging::StagingFile;
 use super::{Store, StoreError};
 use crate::artifact::Artifact;
 use crate::module::{ModulePath, ModuleVersion, Version};
+use crate::proxy_request::Request;
 
 /// A list of 8 MiB has half a million versions; the largest known has a few thousand.
 pub(crate) const MAX_LIST: usize = 8 << 20;
@@ -121,7 +122,7 @@ impl Store {
     }
 
     fn latest_of(&self, path: &ModulePath) -> PathBuf {
-        self.root.join("proxy").join(path.escaped()).join("@latest")
+        self.root.join("proxy").join(Request::Latest(path.clone()).to_string())
     }
 
     fn versions_with(&self, path: &ModulePath, extension: &str) -> Result<Vec<Version>, StoreError> {
@@ -175,6 +176,6 @@ impl Store {
     }
 
     fn list_of(&self, path: &ModulePath) -> PathBuf {
-        self.root.join("proxy").join(path.escaped()).join("@v/list")
+        self.root.join("proxy").join(Request::List(path.clone()).to_string())
     }
 }

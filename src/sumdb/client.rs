@@ -14,9 +14,10 @@ use super::attested::Attested;
 use super::database::Database;
 use super::error::SumdbError;
 use super::lookup::{self, Conclusion, LookupError, Proved, Read, Reply};
-use super::remote::{Remote, escaped};
+use super::remote::{Door, Remote};
 use super::tiles::{Tiles, blocking};
 use super::trusted::{Advance, Trusted};
+use crate::database_request::escaped;
 use crate::fault::Fault;
 use crate::flight::Flights;
 use crate::gosum::parse_record_text;
@@ -272,15 +273,15 @@ impl Shared {
         self.refuse_if_offline(module)?;
         self.ready().await?;
         let proved = self.prove_one(self.reply(module, None).await?).await;
-        let doors = self.remote.doors_count().await?;
-        if doors == 1 || !proved.as_ref().is_err_and(|error| error.blames_the_answer()) {
+        let doors = self.remote.all_doors().await?;
+        if doors.len() == 1 || !proved.as_ref().is_err_and(|error| error.blames_the_answer()) {
             return proved;
         }
         // One door lied, and which one is not known: each alone.
-        for nth in 0..doors {
-            let Ok(reply) = self.reply(module, Some(nth)).await else { continue };
+        for door in doors {
+            let Ok(reply) = self.reply(module, Some(door)).await else { continue };
             match self.prove_one(reply).await {
-                Err(error) if error.blames_the_answer() => self.remote.distrust(nth).await,
+                Err(error) if error.blames_the_answer() => self.remote.distrust(door).await,
                 proved => return proved,
             }
         }
@@ -294,7 +295,7 @@ impl Shared {
 
     /// Asks for a module version, through one door or any. What comes back is signed and has the right form, and nothing
     /// more is known of it.
-    pub(super) async fn reply(&self, module: &ModuleVersion, only: Option<usize>) -> Result<Reply, Arc<SumdbError>> {
+    pub(super) async fn reply(&self, module: &ModuleVersion, only: Option<Door>) -> Result<Reply, Arc<SumdbError>> {
         let read = |bytes: Vec<u8>| {
             Reply::read(module, &bytes, self.database.key()).map_err(|error| self.failed(module, error))
         };

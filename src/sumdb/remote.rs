@@ -15,10 +15,14 @@ use tokio::sync::OnceCell;
 
 use super::database::Database;
 use super::error::SumdbError;
+use crate::database_request::DatabaseRequest;
 use crate::flight::Flights;
 use crate::module::ModuleVersion;
-use crate::origin::{HttpClient, HttpError, Link, Origin, OriginError, Source, Waits};
+pub(super) use crate::origin::UpstreamId as Door;
+use crate::origin::{HttpClient, HttpError, Link, Origin, OriginError, Source, Waits, Wanted};
 
+const SUPPORTED: Wanted = Wanted::Database(DatabaseRequest::Supported);
+const LATEST: Wanted = Wanted::Database(DatabaseRequest::Latest);
 /// An answer to `supported` has no content that matters.
 const MAX_SUPPORTED: usize = 4 << 10;
 /// Requests under way to one door: all tiles of a plan that an audit asks for at once (`sumdb/tiles.rs`).
@@ -68,15 +72,6 @@ impl std::fmt::Debug for Kind {
     }
 }
 
-/// What is asked of a door.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asked {
-    /// A record: the only question whose 404 says something.
-    Lookup,
-    /// A tile or a head, which every door has.
-    Other,
-}
-
 /// Why a door did not help.
 enum Closed {
     /// It says that the log has no record.
@@ -99,9 +94,9 @@ impl Remote {
         self.doors().await.map(|_| ())
     }
 
-    /// How many doors there are.
-    pub(super) async fn doors_count(&self) -> Result<usize, SumdbError> {
-        Ok(self.doors().await?.kinds.len())
+    /// All doors.
+    pub(super) async fn all_doors(&self) -> Result<impl ExactSizeIterator<Item = Door> + use<>, SumdbError> {
+        Ok(self.doors().await?.origin.sources())
     }
 
     /// Proxies that pass the database on are tried first where `go` would do so
@@ -132,13 +127,13 @@ impl Remote {
                 // As a source like any other: a login in its url goes to nobody else.
                 let door = Link::plain(Source::Http(base.clone()), link.on_any_failure);
                 let door = Origin::alone(door, &self.http, waits).map_err(|cause| self.unreachable(cause))?;
-                match door.small_from(0, "supported", MAX_SUPPORTED).await {
+                match door.small_from(Door::FIRST, &SUPPORTED, MAX_SUPPORTED).await {
                     Ok(_) => {
                         own = Some(base);
                         break;
                     }
-                    Err(error) if door.leads_on(0, &error) => {}
-                    Err(error) => return Err(self.unreachable(cause_of(error, door.name(0)))),
+                    Err(error) if door.leads_on(Door::FIRST, &error) => {}
+                    Err(error) => return Err(self.unreachable(cause_of(error, door.name(Door::FIRST)))),
                 }
             }
             let urls = own.map_or_else(|| database.urls(), |own| vec![own]);
@@ -158,11 +153,11 @@ impl Remote {
     pub(super) async fn lookup<T>(
         &self,
         module: &ModuleVersion,
-        only: Option<usize>,
+        only: Option<Door>,
         check: impl Fn(Vec<u8>) -> Result<T, SumdbError>,
     ) -> Result<T, SumdbError> {
-        let path = format!("lookup/{}", escaped(module));
-        let answer = self.ask(Asked::Lookup, &path, tlog::limits::MAX_LOOKUP_LEN, only, check).await;
+        let asked = DatabaseRequest::Lookup(module.clone());
+        let answer = self.ask(asked, tlog::limits::MAX_LOOKUP_LEN, only, check).await;
         answer.map_err(|error| match error {
             SumdbError::NoRecord { database, reason, .. } => {
                 SumdbError::NoRecord { database, what: module.to_string(), reason }
@@ -176,13 +171,13 @@ impl Remote {
 
     /// `latest`: the newest signed head it wants to show.
     pub(super) async fn latest(&self) -> Result<Vec<u8>, SumdbError> {
-        self.ask(Asked::Other, "latest", tlog::limits::MAX_NOTE_LEN, None, Ok).await
+        self.ask(DatabaseRequest::Latest, tlog::limits::MAX_NOTE_LEN, None, Ok).await
     }
 
     /// A tile of exactly the width asked for. A partial tile may have vanished once the full one exists
     /// (<https://c2sp.org/tlog-tiles>), so any failure of a partial one leads to the full one, cut.
-    pub(super) async fn tile(&self, tile: &Tile, only: Option<usize>) -> Result<Vec<u8>, SumdbError> {
-        let exact = self.ask(Asked::Other, &tile.to_string(), tile.full().byte_len(), only, Ok).await;
+    pub(super) async fn tile(&self, tile: &Tile, only: Option<Door>) -> Result<Vec<u8>, SumdbError> {
+        let exact = self.ask(DatabaseRequest::Tile(*tile), tile.full().byte_len(), only, Ok).await;
         if tile.is_full() || exact.is_ok() {
             return exact;
         }
@@ -192,27 +187,27 @@ impl Remote {
             let cut = tile.cut(&bytes).filter(|_| bytes.len() == full.byte_len()).map(<[u8]>::to_vec);
             cut.ok_or_else(|| self.unverified(&full.to_string(), wrong()))
         };
-        self.ask(Asked::Other, &full.to_string(), full.byte_len(), only, check).await
+        self.ask(DatabaseRequest::Tile(full), full.byte_len(), only, check).await
     }
 
-    /// Everything that came through door `nth` alone does not fit together.
-    pub(super) async fn distrust(&self, nth: usize) {
+    /// Everything that came through a door alone does not fit together.
+    pub(super) async fn distrust(&self, id: Door) {
         if let Ok(doors) = self.doors().await {
-            doors.origin.had_wrong(nth, "");
+            doors.origin.distrust(id);
         }
     }
 
     async fn ask<T>(
         &self,
-        asked: Asked,
-        path: &str,
+        asked: DatabaseRequest,
         limit: usize,
-        only: Option<usize>,
+        only: Option<Door>,
         check: impl Fn(Vec<u8>) -> Result<T, SumdbError>,
     ) -> Result<T, SumdbError> {
         let doors = self.doors().await?;
-        let attempt = |nth, _progress| {
-            let through = self.through(doors, nth, asked, (path, limit), &check);
+        let wanted = &Wanted::Database(asked);
+        let attempt = |id, _progress| {
+            let through = self.through(doors, id, wanted, limit, &check);
             async move {
                 match through.await {
                     Err(closed @ Closed::NoRecord(_)) => Ok(Err(closed)),
@@ -221,28 +216,30 @@ impl Remote {
             }
         };
         let round = || async {
-            let order = only.map_or_else(|| doors.origin.stages(path), |nth| vec![vec![nth]]);
+            let order = only.map_or_else(|| doors.origin.stages(wanted), |id| vec![vec![id]]);
             doors.origin.race(order, PATIENCE, |_, _| false, attempt).await
         };
-        let passes = |closed: &Vec<(usize, Closed)>| closed.iter().filter_map(|(_, closed)| closed.passes()).min();
+        let passes = |closed: &Vec<(Door, Closed)>| closed.iter().filter_map(|(_, closed)| closed.passes()).min();
         match doors.origin.in_rounds(round, passes).await {
             Ok((_, Ok(answer))) => Ok(answer),
-            Ok((nth, Err(closed))) => Err(self.why(doors, path, vec![(nth, closed)])),
-            Err(closed) => Err(self.why(doors, path, closed)),
+            Ok((id, Err(closed))) => Err(self.why(doors, wanted, vec![(id, closed)])),
+            Err(closed) => Err(self.why(doors, wanted, closed)),
         }
     }
 
-    /// Asks door `nth`, and whether its 404 counts.
+    /// Asks a door, and whether its 404 counts: that of a lookup alone says something.
     async fn through<T>(
         &self,
         doors: &Doors,
-        nth: usize,
-        asked: Asked,
-        (path, limit): (&str, usize),
+        id: Door,
+        wanted: &Wanted,
+        limit: usize,
         check: &impl Fn(Vec<u8>) -> Result<T, SumdbError>,
     ) -> Result<T, Closed> {
-        let answer = doors.through(nth, path, limit, check).await;
-        let (Asked::Lookup, Kind::Own(own)) = (asked, &doors.kinds[nth]) else { return answer };
+        let answer = doors.through(id, wanted, limit, check).await;
+        let (Wanted::Database(DatabaseRequest::Lookup(_)), Kind::Own(own)) = (wanted, &doors.kinds[id.index()]) else {
+            return answer;
+        };
         match answer {
             Ok(answer) => {
                 // With the record came a signed head: `check` opened it.
@@ -250,22 +247,22 @@ impl Remote {
                 Ok(answer)
             }
             Err(Closed::Origin(OriginError::NotFound(words))) => {
-                self.must_have_shown(doors, nth, own).await?;
+                self.must_have_shown(doors, id, own).await?;
                 Err(Closed::NoRecord(words))
             }
             Err(closed) => Err(closed),
         }
     }
 
-    /// Whether door `nth` has shown a signed head, of whatever size; if not, it is asked for one.
-    async fn must_have_shown(&self, doors: &Doors, nth: usize, own: &Arc<Own>) -> Result<(), Closed> {
+    /// Whether a door has shown a signed head, of whatever size; if not, it is asked for one.
+    async fn must_have_shown(&self, doors: &Doors, id: Door, own: &Arc<Own>) -> Result<(), Closed> {
         if own.has_shown.load(Ordering::Relaxed) {
             return Ok(());
         }
         let (origin, own, key) = (doors.origin.clone(), Arc::clone(own), self.database.key().clone());
         let asking = Arc::clone(&own);
         let shown = asking.asking.join((), move || async move {
-            let note = origin.small_from(nth, "latest", tlog::limits::MAX_NOTE_LEN).await;
+            let note = origin.small_from(id, &LATEST, tlog::limits::MAX_NOTE_LEN).await;
             let note = note.map_err(|error| error.to_string())?;
             SignedCheckpoint::open(&note, SUMDB_ORIGIN, &key).map_err(|error| error.to_string())?;
             own.has_shown.store(true, Ordering::Relaxed);
@@ -273,7 +270,7 @@ impl Remote {
         });
         let shown = shown.await.map_err(|broken| broken.to_string()).and_then(|shown| shown);
         shown.map_err(|why| {
-            let address = doors.origin.name(nth);
+            let address = doors.origin.name(id);
             let why = format!(
                 "{address} answers 404 and shows no tree head that the database signed, so that is not the database's \
                  answer (a captive portal, a wrong path, or a proxy on the way): {why}"
@@ -284,24 +281,24 @@ impl Remote {
 
     /// Of the reasons of all doors the one to tell: no record, if a door says so that knows; then what is wrong; then what
     /// failed.
-    fn why(&self, doors: &Doors, path: &str, closed: Vec<(usize, Closed)>) -> SumdbError {
-        let (database, what) = (self.database.name().to_owned(), path.to_owned());
+    fn why(&self, doors: &Doors, wanted: &Wanted, closed: Vec<(Door, Closed)>) -> SumdbError {
+        let (database, what) = (self.database.name().to_owned(), wanted.to_string());
         let (mut wrong, mut missing, mut failed) = (None, None, None);
-        for (nth, closed) in closed {
+        for (id, closed) in closed {
             match closed {
                 Closed::NoRecord(reason) => return SumdbError::NoRecord { database, what, reason },
                 Closed::Origin(OriginError::NotFound(_) | OriginError::EmptyRoot { .. })
-                    if matches!(doors.kinds[nth], Kind::Carried) =>
+                    if matches!(doors.kinds[id.index()], Kind::Carried) =>
                 {
                     return SumdbError::NotCarried { database, what };
                 }
                 Closed::Origin(OriginError::NotFound(reason)) => missing = missing.or(Some(reason)),
                 Closed::Wrong(error) => wrong = wrong.or(Some(error)),
-                Closed::Origin(error) => failed = failed.or_else(|| Some(cause_of(error, doors.origin.name(nth)))),
+                Closed::Origin(error) => failed = failed.or_else(|| Some(cause_of(error, doors.origin.name(id)))),
                 Closed::NoDoor => {}
             }
         }
-        let nobody = || HttpError::Transport { url: path.to_owned(), cause: "nobody could be asked".to_owned() };
+        let nobody = || HttpError::Transport { url: wanted.to_string(), cause: "nobody could be asked".to_owned() };
         match (wrong, failed, missing) {
             (Some(wrong), ..) => wrong,
             (None, Some(failed), _) => self.unreachable(failed),
@@ -322,14 +319,14 @@ impl Remote {
 impl Doors {
     async fn through<T>(
         &self,
-        nth: usize,
-        path: &str,
+        id: Door,
+        wanted: &Wanted,
         limit: usize,
         check: &impl Fn(Vec<u8>) -> Result<T, SumdbError>,
     ) -> Result<T, Closed> {
-        if let Kind::Proxy(supported) = &self.kinds[nth] {
+        if let Kind::Proxy(supported) = &self.kinds[id.index()] {
             let asked = || async {
-                match self.origin.small_from(nth, "supported", MAX_SUPPORTED).await {
+                match self.origin.small_from(id, &SUPPORTED, MAX_SUPPORTED).await {
                     Ok(_) => Ok(true),
                     Err(OriginError::NotFound(_)) => Ok(false),
                     Err(error) => Err(Closed::Origin(error)),
@@ -339,9 +336,9 @@ impl Doors {
                 return Err(Closed::NoDoor);
             }
         }
-        let body = self.origin.small_from(nth, path, limit).await.map_err(Closed::Origin)?;
+        let body = self.origin.small_from(id, wanted, limit).await.map_err(Closed::Origin)?;
         check(body).map_err(|error| {
-            self.origin.had_wrong(nth, path);
+            self.origin.had_wrong(id, wanted);
             Closed::Wrong(error)
         })
     }
@@ -359,9 +356,4 @@ fn cause_of(error: OriginError, url: String) -> HttpError {
         OriginError::Failed(cause) => cause,
         error => HttpError::Transport { url, cause: error.to_string() },
     }
-}
-
-/// `path@version` as it stands in urls and file names, upper case escaped.
-pub(super) fn escaped(module: &ModuleVersion) -> String {
-    format!("{}@{}", module.path.escaped(), module.version.escaped())
 }

@@ -14,7 +14,7 @@ use tlog::{AuthenticTiles, Tile, TilePlan};
 
 use super::error::SumdbError;
 use super::offline::not_here;
-use super::remote::Remote;
+use super::remote::{Door, Remote};
 use crate::flight::Flights;
 use crate::store::StateDir;
 
@@ -62,13 +62,13 @@ impl Tiles {
         if self.offline {
             return Err(self.refused(plan, &error).into());
         }
-        let doors = self.remote.doors_count().await?;
-        if any_cached || doors > 1 {
-            for nth in 0..doors {
-                let Ok(bytes) = self.fill_from(plan.tiles(), nth).await else { continue };
+        let doors = self.remote.all_doors().await?;
+        if any_cached || doors.len() > 1 {
+            for door in doors {
+                let Ok(bytes) = self.fill_from(plan.tiles(), door).await else { continue };
                 match plan.authenticate(&bytes) {
                     Ok(tiles) => return Ok(tiles),
-                    Err(_) => self.remote.distrust(nth).await,
+                    Err(_) => self.remote.distrust(door).await,
                 }
             }
         }
@@ -76,8 +76,8 @@ impl Tiles {
     }
 
     /// All of them anew, through one door.
-    async fn fill_from(&self, tiles: &[Tile], nth: usize) -> Result<Vec<Bytes>, SumdbError> {
-        let fetched = tiles.iter().copied().map(|tile| async move { self.remote.tile(&tile, Some(nth)).await });
+    async fn fill_from(&self, tiles: &[Tile], door: Door) -> Result<Vec<Bytes>, SumdbError> {
+        let fetched = tiles.iter().copied().map(|tile| async move { self.remote.tile(&tile, Some(door)).await });
         let bytes: Vec<Vec<u8>> = stream::iter(fetched).buffered(AT_ONCE).try_collect().await?;
         Ok(bytes.into_iter().map(Bytes::from).collect())
     }

@@ -1,0 +1,151 @@
+//! What is asked of a module proxy, as a value: the path below GOPROXY, read once and written once. Pure.
+//!
+//! <https://go.dev/ref/mod#goproxy-protocol>. The tree of a `file://` proxy and the download folder of the module cache have
+//! the same names.
+
+use std::fmt;
+
+use crate::artifact::{Artifact, Kind};
+use crate::module::{ModulePath, ModuleVersion, ModuleVersionError, PathError, Query, Version};
+
+/// What is asked of a module proxy. Its `Display` is the escaped path below GOPROXY, without a leading `/`.
+///
+/// ```
+/// use gomodule::proxy_request::{Request, RequestError};
+/// // `!` and lower case stand for upper case, since file systems may not tell the cases apart.
+/// let request = Request::parse("github.com/!azure/azure-sdk-for-go/@v/list").unwrap();
+/// assert_eq!(request.module().to_string(), "github.com/Azure/azure-sdk-for-go");
+/// assert_eq!(request.to_string(), "github.com/!azure/azure-sdk-for-go/@v/list");
+/// assert!(matches!(Request::parse("golang.org/x/text/@latest"), Ok(Request::Latest(_))));
+/// assert!(matches!(Request::parse("golang.org/x/text/@v/v0.3.0.zip"), Ok(Request::File(_))));
+/// assert!(matches!(Request::parse("golang.org/x/text/@v/master.info"), Ok(Request::Query(..))));
+/// // A query has no file but `.info`.
+/// assert!(matches!(Request::parse("golang.org/x/text/@v/master.zip"), Err(RequestError::BadVersion(..))));
+/// assert!(matches!(Request::parse("github.com/Azure/sdk/@latest"), Err(RequestError::BadModule(..))));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Request {
+    /// `M/@v/list`: the versions that have a tag, one a line.
+    List(ModulePath),
+    /// `M/@latest`: the `.info` of the newest version.
+    Latest(ModulePath),
+    /// `M/@v/QUERY.info`, where the query is no canonical version of the module.
+    Query(ModulePath, Query),
+    /// `M/@v/V.info`, `.mod` or `.zip`.
+    File(Artifact),
+}
+
+/// Why a path asks for nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// It has not the form of any request.
+    #[error("not found: {0:?} is no path of a Go module proxy or checksum database")]
+    NoSuchPath(String),
+    /// No Go module path.
+    #[error("{0:?} is not a Go module path: {1}")]
+    BadModule(String, PathError),
+    /// No version, or not for this path.
+    #[error("{1:?} is not a version of {0}: {2}")]
+    BadVersion(ModulePath, String, ModuleVersionError),
+}
+
+impl Request {
+    /// Reads an escaped path below GOPROXY, without a leading `/`.
+    pub fn parse(path: &str) -> Result<Self, RequestError> {
+        if let Some(module) = path.strip_suffix("/@latest") {
+            return Ok(Self::Latest(module_path(module)?));
+        }
+        let nowhere = || RequestError::NoSuchPath(path.to_owned());
+        let (module, file) = path.split_once("/@v/").ok_or_else(nowhere)?;
+        let module = module_path(module)?;
+        if file == "list" {
+            return Ok(Self::List(module));
+        }
+        let (version, extension) = file.rsplit_once('.').ok_or_else(nowhere)?;
+        let mut kinds = [Kind::Info, Kind::Mod, Kind::Zip].into_iter();
+        let kind = kinds.find(|kind| kind.extension() == extension).ok_or_else(nowhere)?;
+        match module_version(&module, version) {
+            Ok(module) => Ok(Self::File(Artifact { module, kind })),
+            // Only `.info` takes queries: branches, hashes, prefixes, and `v2.0.0` of a module without `/v2`.
+            Err(error) if kind == Kind::Info => {
+                Query::unescape(version).map(|query| Self::Query(module, query)).map_err(|_| error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The module that is asked about.
+    pub fn module(&self) -> &ModulePath {
+        match self {
+            Self::List(module) | Self::Latest(module) | Self::Query(module, _) => module,
+            Self::File(artifact) => &artifact.module.path,
+        }
+    }
+
+    /// The file of a version, if one is asked for.
+    pub fn file(self) -> Option<Artifact> {
+        if let Self::File(artifact) = self { Some(artifact) } else { None }
+    }
+}
+
+impl fmt::Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::List(module) => write!(f, "{}/@v/list", module.escaped()),
+            Self::Latest(module) => write!(f, "{}/@latest", module.escaped()),
+            Self::Query(module, query) => write!(f, "{}/@v/{}.info", module.escaped(), query.escaped()),
+            Self::File(artifact) => f.write_str(&artifact.path()),
+        }
+    }
+}
+
+/// Reads an escaped module path.
+pub fn module_path(escaped: &str) -> Result<ModulePath, RequestError> {
+    ModulePath::unescape(escaped).map_err(|why| RequestError::BadModule(escaped.to_owned(), why))
+}
+
+/// Reads an escaped version of a module.
+pub fn module_version(path: &ModulePath, escaped: &str) -> Result<ModuleVersion, RequestError> {
+    let version = Version::unescape(escaped).map_err(ModuleVersionError::from);
+    version
+        .and_then(|version| ModuleVersion::new(path.clone(), version))
+        .map_err(|why| RequestError::BadVersion(path.clone(), escaped.to_owned(), why))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn what_is_read_is_written_again() {
+        for path in [
+            "example.com/!up/@v/list",
+            "example.com/!up/@latest",
+            "example.com/!up/@v/main.info",
+            "example.com/!up/@v/v2.0.0.info",
+            "example.com/!up/@v/v1.0.0-!r!c.info",
+            "example.com/!up/@v/v1.0.0.mod",
+            "example.com/!up/@v/v2.0.0+incompatible.zip",
+        ] {
+            let request = Request::parse(path).unwrap();
+            assert_eq!((request.to_string().as_str(), request.module().as_ref()), (path, "example.com/Up"));
+        }
+    }
+
+    #[test]
+    fn what_asks_for_nothing_says_why() {
+        for path in ["", "supported", "example.com/a", "example.com/a/@v/v1.0.0", "example.com/a/@v/v1.0.0.exe"] {
+            assert_eq!(Request::parse(path), Err(RequestError::NoSuchPath(path.to_owned())));
+        }
+        for path in ["-x/@v/list", "Example.com/a/@latest", "example.com/../a/@v/v1.0.0.mod"] {
+            assert!(matches!(Request::parse(path), Err(RequestError::BadModule(..))), "{path}");
+        }
+        for file in ["main.zip", "v2.0.0.mod", "--x.info", "v1.0.0/../x.info"] {
+            let path = format!("example.com/a/@v/{file}");
+            assert!(matches!(Request::parse(&path), Err(RequestError::BadVersion(..))), "{path}");
+        }
+    }
+}

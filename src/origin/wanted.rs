@@ -1,0 +1,44 @@
+//! What is asked of a source, and which source it is.
+
+use std::fmt;
+
+use crate::database_request::DatabaseRequest;
+use crate::proxy_request::Request;
+
+/// What a source is asked for. Its `Display` is the escaped path below the address of the source.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Wanted {
+    /// Something of a module proxy.
+    Module(Request),
+    /// Something of a checksum database.
+    Database(DatabaseRequest),
+}
+
+impl From<&Request> for Wanted {
+    fn from(request: &Request) -> Self {
+        Self::Module(request.clone())
+    }
+}
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Module(request) => request.fmt(f),
+            Self::Database(request) => request.fmt(f),
+        }
+    }
+}
+
+/// One source of an [`Origin`](super::Origin). It means the same to every origin for the same module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UpstreamId(pub(super) usize);
+
+impl UpstreamId {
+    /// The first of a chain.
+    pub(crate) const FIRST: Self = Self(0);
+
+    /// Its place among the sources.
+    pub(crate) fn index(self) -> usize {
+        self.0
+    }
+}
