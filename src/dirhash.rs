@@ -11,6 +11,7 @@ mod along;
 mod dir;
 mod directory;
 mod h1;
+mod limits;
 mod names;
 mod zip;
 
@@ -18,5 +19,6 @@ pub use along::ReadAlong;
 pub use dir::{DirError, hash_dir};
 pub use directory::ZipError;
 pub use h1::{FileList, H1, H1Error, hash_go_mod};
+pub use limits::ZipLimits;
 pub use names::NameError;
-pub use zip::{ZipLimits, ZipReport, hash_any_zip, hash_module_zip, hash_module_zip_read, names_in_zip};
+pub use zip::{ZipReport, hash_any_zip, hash_module_zip, hash_module_zip_read, names_in_zip};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::h1::{FileList, H1};
-use super::zip::ZipLimits;
+use super::limits::ZipLimits;
 use crate::tree::open_regular;
 
 /// Why a folder has no h1.
