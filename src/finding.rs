@@ -11,15 +11,17 @@ mod junit;
 mod render;
 mod safe;
 mod sarif;
+mod severity;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 
-pub use code::{Code, Severity};
+pub use code::Code;
 pub use json::SCHEMA as AUDIT_SCHEMA;
 pub use render::{Format, render};
 pub(crate) use safe::{is_plain, safe};
+pub use severity::Severity;
 
 /// Where something stands.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
