@@ -1,11 +1,10 @@
 //! The home folder of the account, as the system has it.
 
+use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
 
 use rustix::process::getuid;
-
-use crate::tree::open_regular;
 
 /// Where accounts are. Those of a directory service are not there; macOS has none of persons there.
 const ACCOUNTS: &str = "/etc/passwd";
@@ -16,9 +15,8 @@ const MAX_BYTES: u64 = 4 << 20;
 /// systems other than Linux.
 pub fn account_home() -> Option<PathBuf> {
     let mut text = Vec::new();
-    let file = open_regular(ACCOUNTS.as_ref()).ok().flatten();
     // What cannot be read names no home.
-    let _ = file.map(|file| file.take(MAX_BYTES).read_to_end(&mut text));
+    let _ = File::open(ACCOUNTS).map(|file| file.take(MAX_BYTES).read_to_end(&mut text));
     let found = home_of(&String::from_utf8_lossy(&text), getuid().as_raw());
     found.or_else(|| std::env::home_dir().filter(|_| cfg!(not(target_os = "linux"))))
 }

@@ -10,10 +10,12 @@
 mod above;
 mod cache;
 mod counts;
+mod entry;
 mod find;
 mod judge;
 mod private;
 mod read;
+mod target;
 mod toolchain;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -21,57 +23,22 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
 use std::time::SystemTime;
 
+pub(crate) use cache::of_toolchain;
 pub use cache::{CacheError, read_module_cache};
-pub use find::{ExcludeError, FindError, Found, LeftOut, Target, find};
+pub use entry::{Entry, HashAt, NamedAt};
+pub use find::{ExcludeError, FindError, LeftOut, find};
 pub use read::{ReadError, Reader};
+pub use target::{Found, Target};
 pub use toolchain::GoHere;
 
 use judge::{Rules, judge};
 
 use crate::artifact::Kind;
 use crate::fault::Fault;
-use crate::finding::{Code, Finding, Misbehaviour, Place, Report, Unaudited};
-use crate::gosum::AnyHash;
+use crate::finding::{Code, Finding, Misbehaviour, Place, Report};
 use crate::module::{ModuleVersion, Patterns};
 use crate::policy::{Age, Decision, Denial, Facts, Policy};
 use crate::sumdb::{Answer, Client, SumdbError};
-
-/// What there is to check, in the order of the files.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Entry {
-    /// A hash to hold against the record.
-    Hash(HashAt),
-    /// A module version that `go` would download, without a hash.
-    Named(NamedAt),
-    /// Something that is wrong whatever the database says.
-    Finding(Finding),
-    /// Something that cannot be checked whatever the database says.
-    Unchecked(Unaudited),
-}
-
-/// A hash of one file of a module version, and where it stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HashAt {
-    /// Where.
-    pub place: Place,
-    /// Whose hash.
-    pub module: ModuleVersion,
-    /// Of its zip or its go.mod.
-    pub kind: Kind,
-    /// The hash.
-    pub hash: AnyHash,
-}
-
-/// A module version that a line names, and where it stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NamedAt {
-    /// Where.
-    pub place: Place,
-    /// Which.
-    pub module: ModuleVersion,
-    /// The line in words.
-    pub line: String,
-}
 
 /// With what an audit is done.
 pub struct Audit {

@@ -19,9 +19,9 @@ mod unpack;
 mod wanted;
 
 pub use contents::Contents;
-pub use error::CarryError;
+pub use error::{CarryError, Refusal};
 pub use export::{Exported, export};
-pub use fill::{Filled, Refusal, fill, fill_newest};
+pub use fill::{Filled, fill, fill_newest};
 pub use import::{Imported, import};
 pub use modcache::files_of;
 pub use pack::Pack;

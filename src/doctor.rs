@@ -4,41 +4,15 @@
 
 mod gather;
 
-use std::path::PathBuf;
+pub use gather::{Heads, Surroundings, gather};
 
-pub use gather::gather;
+use gather::own_mirror;
 
 use crate::finding::{Code, Finding, Place};
 use crate::goenv::GoEnv;
 use crate::goversion::GoVersion;
 use crate::wide::two_public;
 
-/// What was seen of an environment.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Surroundings {
-    /// The settings of `go`.
-    pub go: GoEnv,
-    /// go.sum files without a go.mod beside them.
-    pub orphans: Vec<PathBuf>,
-    /// Folders that could not be searched, and why.
-    pub unsearched: Vec<(PathBuf, String)>,
-    /// Why the mirror that GOPROXY names first does not answer.
-    pub silent_mirror: Option<String>,
-    /// The tree sizes that the client and the mirror know, if both could be seen.
-    pub heads: Option<Heads>,
-}
-
-/// Tree sizes of one database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Heads {
-    /// The newest that `go` remembers on this machine.
-    pub client: u64,
-    /// The newest that the mirror has.
-    pub mirror: u64,
-}
-
-/// The proxy of `go`'s own default. It is nobody's mirror, and `direct` belongs behind it.
-const DEFAULT_PROXY: &str = "https://proxy.golang.org";
 /// The first releases of their lines whose verifier is mended.
 const MENDED: [&str; 2] = ["go1.25.13", "go1.26.6"];
 
@@ -132,13 +106,6 @@ fn chooses_mended(go: &GoEnv) -> bool {
     GoVersion::parse(name).is_some_and(|version| !is_old(&version))
 }
 
-/// The first proxy of GOPROXY, if it is not the one of `go`'s default.
-fn own_mirror(go: &GoEnv) -> Option<&str> {
-    let first = go.get("GOPROXY").split([',', '|']).map(str::trim).find(|name| !name.is_empty())?;
-    let is_http = first.starts_with("http://") || first.starts_with("https://");
-    (is_http && first.trim_end_matches('/') != DEFAULT_PROXY).then_some(first)
-}
-
 fn is_old(version: &GoVersion) -> bool {
     let mended = MENDED.iter().filter_map(|text| GoVersion::parse(text));
     let of_line = mended.clone().find(|mended| mended.line() == version.line());
@@ -147,6 +114,8 @@ fn is_old(version: &GoVersion) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     fn codes(environment: &[(&str, &str)]) -> Vec<Code> {

@@ -9,44 +9,19 @@ mod human;
 mod json;
 mod junit;
 mod render;
+mod safe;
 mod sarif;
+mod severity;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 
 pub use code::Code;
-pub(crate) use human::{is_plain, safe};
 pub use json::SCHEMA as AUDIT_SCHEMA;
-pub use render::{Format, RenderOptions, render};
-
-/// How bad a finding is. `--deny` names the least one that fails a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum)]
-pub enum Severity {
-    /// Worth knowing; nothing is wrong yet.
-    Note,
-    /// Something that should be mended, and that does not change what a build gets today.
-    Warning,
-    /// A build gets, or may get, other code than the rest of the world, or less protection than its owner believes.
-    Error,
-}
-
-impl Severity {
-    /// The word in every format and in `--deny`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Note => "note",
-            Self::Warning => "warning",
-            Self::Error => "error",
-        }
-    }
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
+pub use render::{Format, render};
+pub(crate) use safe::{is_plain, safe};
+pub use severity::Severity;
 
 /// Where something stands.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -174,6 +149,17 @@ pub struct Report {
     pub policies: Option<PoliciesInForce>,
     /// The database signed two histories; nothing above it can be relied on.
     pub misbehaviour: Option<Misbehaviour>,
+}
+
+/// What of a report is shown, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RenderOptions {
+    /// With the colours of a terminal (human form only).
+    pub colour: bool,
+    /// What was skipped is listed, too.
+    pub verbose: bool,
+    /// The least severity that fails the run.
+    pub deny: Severity,
 }
 
 /// How an audit ended. A worse ending hides the ones before it.

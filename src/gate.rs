@@ -18,8 +18,11 @@ mod examine;
 mod files;
 mod folder;
 mod install;
+mod known;
+mod magic;
 mod manifest;
 mod modfiles;
+mod outcome;
 mod programs;
 mod report;
 mod repository;
@@ -27,163 +30,24 @@ pub mod seal;
 mod stale;
 mod unpacked;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 pub use crate::account::account_home;
 pub use attest::attestation;
 pub use child::{ChildError, Ended, Signals, hide, left_running, run};
 pub(crate) use compare::cut;
 pub use compare::{Accepted, unproved};
-pub use downloads::{Known, KnownFile, downloads};
+pub use downloads::downloads;
 pub use environment::{Environment, Given, is_decided};
 pub use examine::{Examination, Examined};
 pub use folder::{Caches, ModuleCache, RunFolder};
 pub use install::install;
+pub use known::{Known, KnownFile, known, released_zips};
 pub use modfiles::Modules;
+pub use outcome::{CacheUse, DatabaseState, Outcome, Whose, code};
 pub use programs::{New, Snapshot};
 pub use report::report;
 pub use repository::Git;
-pub(crate) use unpacked::of_toolchain;
-
-use crate::dirhash::H1;
-use crate::finding::{Code, Finding, PoliciesInForce, Severity};
-use crate::mirror::{Trails, Voucher};
-use crate::module::ModuleVersion;
-use crate::policy::Exception;
-
-/// Exit codes of `sumgate run` that are not the command's: they stay clear of those that commands use.
-pub mod code {
-    /// Something was refused, or denied findings.
-    pub const FINDINGS: u8 = 120;
-    /// The gate could not do its work.
-    pub const NOT_DONE: u8 = 121;
-    /// The database signed two histories.
-    pub const MISBEHAVIOUR: u8 = 122;
-    /// The command cannot be executed, as in a shell.
-    pub const NOT_EXECUTABLE: u8 = 126;
-    /// The command is not found, as in a shell.
-    pub const NOT_FOUND: u8 = 127;
-}
-
-/// How a gated command ended, and what went through the gate.
-#[derive(Debug)]
-pub struct Outcome {
-    /// The command line.
-    pub command: Vec<String>,
-    /// How it ended.
-    pub ended: Ended,
-    /// How long it took.
-    pub took: Duration,
-    /// What was released and refused.
-    pub trails: Trails,
-    /// The databases that vouched.
-    pub databases: Vec<DatabaseState>,
-    /// Where the bytes came from.
-    pub upstream: String,
-    /// Settings of `go` that were kept: what they match went round the proof, or round the gate.
-    pub kept: Vec<(String, String)>,
-    /// Variables that were removed, with why.
-    pub removed: Vec<(String, &'static str)>,
-    /// Whose caches the command used, and which of their files a seal covered.
-    pub caches: CacheUse,
-    /// Go programs that were read.
-    pub programs: Vec<PathBuf>,
-    /// Programs that were moved to the user's GOPATH.
-    pub installed: Vec<PathBuf>,
-    /// What was found besides refusals.
-    pub findings: Vec<Finding>,
-    /// The policy that was obeyed.
-    pub policies: PoliciesInForce,
-    /// Exceptions of the policy that lifted nothing.
-    pub unused: Vec<Exception>,
-}
-
-/// Whose a cache is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Whose {
-    /// The run's own, empty at the start.
-    #[default]
-    Own,
-    /// The run's own, with what a seal covers.
-    Sealed,
-    /// The one that `go` uses outside.
-    Inherited,
-}
-
-impl Whose {
-    /// The word in the report.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Own => "own",
-            Self::Sealed => "sealed",
-            Self::Inherited => "inherited",
-        }
-    }
-}
-
-/// The caches of a run.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CacheUse {
-    /// The module cache.
-    pub modules: Whose,
-    /// The build cache.
-    pub build: Whose,
-    /// Files at the start that the seal covered.
-    pub sealed_files: usize,
-    /// Files at the start that were thrown away.
-    pub thrown_away: usize,
-    /// The key whose seal counted.
-    pub key: Option<String>,
-}
-
-impl Outcome {
-    /// Whether a database signed two histories.
-    pub fn forked(&self) -> bool {
-        self.databases.iter().any(|database| database.fork.is_some())
-    }
-
-    /// How many of the released files nobody vouches for, since they are exempt.
-    pub fn unproved(&self) -> usize {
-        self.trails.released.values().filter(|file| file.by == Voucher::FirstSeen).count()
-    }
-
-    /// The code of the gate, if it comes before that of the command. Findings at least as bad as `deny` are denied.
-    pub fn verdict(&self, deny: Severity) -> Option<u8> {
-        let is_denied = self.findings.iter().any(|finding| finding.severity() >= deny);
-        match self.ended {
-            _ if self.forked() => Some(code::MISBEHAVIOUR),
-            Ended::NotStarted(code) => Some(code),
-            _ if is_denied || !self.trails.refused.is_empty() => Some(code::FINDINGS),
-            _ => None,
-        }
-    }
-
-    /// Why the caches are not to be sealed: a later job would trust them without a word.
-    pub fn unfit_to_seal(&self, deny: Severity) -> Option<&'static str> {
-        if self.verdict(deny.min(Severity::Warning)).is_some() {
-            return Some("something was refused or found");
-        }
-        let is_left = self.findings.iter().any(|finding| finding.code == Code::ProcessLeft);
-        is_left.then_some("a process of the command can still write to them")
-    }
-}
-
-/// The zips that were released, with their h1.
-pub fn released_zips(trails: &Trails) -> BTreeMap<ModuleVersion, H1> {
-    let zips = trails.released.iter().filter(|((_, kind), _)| *kind == crate::artifact::Kind::Zip);
-    zips.map(|((module, _), file)| (module.clone(), file.h1)).collect()
-}
-
-/// What is known at the end of a run: what was known `before`, and what was released.
-pub fn known(before: &Known, trails: &Trails) -> Known {
-    let released = trails.released.iter().map(|(key, file)| {
-        let proved = matches!(file.by, Voucher::Record { .. });
-        (key.clone(), KnownFile { h1: file.h1, proved })
-    });
-    before.clone().into_iter().chain(released.filter(|((_, kind), _)| *kind != crate::artifact::Kind::Info)).collect()
-}
 
 /// The folder of the repository that `folder` lies in: the outermost with a `.git`, since one in between may be a submodule,
 /// or planted; but none that holds the home folder. Else `folder` itself.
@@ -200,17 +64,4 @@ pub fn distrusted<'a>(workspace: &'a Path, home: Option<&Path>) -> Option<&'a Pa
     let is_home = home.is_some_and(|home| home.starts_with(workspace));
     let is_repository = workspace.join(".git").symlink_metadata().is_ok();
     Some(workspace).filter(|_| is_repository || !is_home)
-}
-
-/// A database at the end of the run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DatabaseState {
-    /// Its name.
-    pub name: String,
-    /// Its verifier key.
-    pub key: String,
-    /// The newest trusted head: a signed note.
-    pub head: Option<String>,
-    /// Where the evidence is, if it signed two histories.
-    pub fork: Option<PathBuf>,
 }

@@ -25,7 +25,6 @@ pub use verdict::{Age, Decision, Denial, Facts, Outcome, Step, Verdict};
 
 use crate::goversion::GoVersion;
 use crate::module::{ModuleVersion, Patterns, Version};
-use crate::toml_file::Complaints;
 
 /// The policies that decide. Each may refuse.
 #[derive(Clone, Debug, Default)]
@@ -184,18 +183,6 @@ pub fn day(at: SystemTime) -> Date {
 }
 
 impl Policy {
-    /// Reads `sumgate.toml`.
-    ///
-    /// ```
-    /// use sumgate::policy::Policy;
-    /// assert!(Policy::parse("[policy]\nmin-age = \"7d\"\n").is_ok());
-    /// let errors = Policy::parse("[policy]\nmin-age = \"soon\"\n").unwrap_err();
-    /// assert!(errors.to_string().starts_with("2:11: "));
-    /// ```
-    pub fn parse(text: &str) -> Result<Self, Complaints> {
-        file::parse(text)
-    }
-
     /// The age that is required, if one is: records need to be dated.
     pub fn min_age(&self) -> Option<Duration> {
         self.min_age.as_ref().map(|at| at.value)

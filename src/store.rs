@@ -15,6 +15,7 @@
 
 mod access;
 pub(crate) mod durable;
+mod error;
 mod format;
 mod identity;
 mod lock;
@@ -28,13 +29,12 @@ mod staging;
 mod state;
 mod tree;
 
-use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 pub use access::Access;
 pub use durable::Modes;
+pub use error::StoreError;
 pub use identity::Identity;
 pub(crate) use lock::open_lock;
 pub use owner::Untrusted;
@@ -44,9 +44,8 @@ pub(crate) use staging::private_folder;
 pub use state::{HeadSwap, Heads, StateDir};
 pub(crate) use tree::MAX_LIST;
 
-use crate::fault::Fault;
 use crate::tree::Tree;
-use access::{Keeping, OTHERWISE};
+use access::Keeping;
 use losses::Losses;
 use staging::Staging;
 
@@ -60,43 +59,6 @@ pub struct Store {
     staging: OnceLock<Staging>,
     /// What is under audit.
     trees: Vec<Tree>,
-}
-
-/// A file operation that this machine refused.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot {doing} {}: {cause}{}", path.display(), Hint(cause))]
-pub struct StoreError {
-    doing: &'static str,
-    path: PathBuf,
-    cause: io::Error,
-}
-
-impl StoreError {
-    pub(crate) fn new(doing: &'static str, path: &Path, cause: io::Error) -> Self {
-        Self { doing, path: path.to_owned(), cause }
-    }
-
-    /// Whose fault it is: this machine's.
-    pub fn fault(&self) -> Fault {
-        Fault::Host
-    }
-}
-
-/// What to do about a cause that concerns the data folder as a whole.
-struct Hint<'a>(&'a io::Error);
-
-impl fmt::Display for Hint<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let todo = match self.0.kind() {
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => "let this user write there",
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room there",
-            io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
-                "expected a folder, found something else: remove it"
-            }
-            _ => return Ok(()),
-        };
-        write!(f, ": {todo}, {OTHERWISE}")
-    }
 }
 
 impl Store {

@@ -1,6 +1,8 @@
 //! The house rules that a machine can check: small files, module heads, commands in the README that exist.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+mod rooms;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

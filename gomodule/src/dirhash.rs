@@ -10,11 +10,13 @@
 mod along;
 mod directory;
 mod h1;
+mod limits;
 mod names;
 mod zip;
 
 pub use along::ReadAlong;
 pub use directory::ZipError;
 pub use h1::{FileList, H1, H1Error, hash_go_mod};
+pub use limits::ZipLimits;
 pub use names::NameError;
-pub use zip::{ZipLimits, ZipReport, hash_any_zip, hash_module_zip, hash_module_zip_read, names_in_zip};
+pub use zip::{ZipReport, hash_any_zip, hash_module_zip, hash_module_zip_read, names_in_zip};

@@ -9,6 +9,8 @@ use std::collections::{HashMap, HashSet};
 
 use crate::module::{ModulePath, ModuleVersion, Version};
 
+pub use lines::GoModError;
+
 use lines::{Line, Lines};
 
 /// The verbs of lines that name a version of `go`.
@@ -56,16 +58,6 @@ pub struct Retraction {
     pub high: Version,
     /// The author's words, if there are any.
     pub rationale: String,
-}
-
-/// A line that cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("go.mod cannot be read: {why}")]
-pub struct GoModError {
-    /// Where, from 1.
-    pub line: u32,
-    /// What is wrong with it.
-    why: String,
 }
 
 impl GoMod {

@@ -5,8 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::find::{Found, Target, targets};
-use super::read::{MAX_FILE, MAX_USED};
+use super::target::{Found, MAX_FILE, MAX_USED, Target, targets};
 use crate::gomod::used_folders;
 use crate::tree::{Tree, read_bounded};
 

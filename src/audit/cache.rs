@@ -17,7 +17,6 @@ use crate::artifact::{Artifact, Kind};
 use crate::dirhash::{H1, ZipError, ZipLimits, hash_go_mod, hash_module_zip};
 use crate::fault::in_full;
 use crate::finding::{Code, Finding, Place, Unaudited};
-use crate::gate::of_toolchain;
 use crate::gosum::AnyHash;
 use crate::module::ModuleVersion;
 use crate::proxy_request::Request;
@@ -28,6 +27,9 @@ use crate::tree::open_regular;
 const MAX_GO_MOD: u64 = 16 << 20;
 /// No module path is deeper: paths have at most 1,000 bytes or so on any proxy.
 const MAX_DEPTH: usize = 256;
+
+/// The module that a toolchain brings along, and unpacks by itself (`go help environment`, GOFIPS140).
+const FIPS: &str = "golang.org/fips140";
 
 /// Why a module cache cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +91,17 @@ fn goroots(goroot: Option<&Path>, found: &[Cached]) -> Vec<PathBuf> {
     let is_toolchain = |one: &&Cached| matches!(one.content, Content::Unpacked) && one.module.path.is_toolchain();
     let unpacked = found.iter().filter(is_toolchain).map(|one| one.path.clone());
     goroot.map(Path::to_owned).into_iter().chain(unpacked).collect()
+}
+
+/// The h1 of a module that a toolchain below one of `goroots` brings along.
+pub(crate) fn of_toolchain(goroots: &[PathBuf], module: &ModuleVersion) -> Option<H1> {
+    if module.path.as_ref() != FIPS {
+        return None;
+    }
+    let zip = |goroot: &PathBuf| goroot.join("lib/fips140").join(format!("{}.zip", module.version)).canonicalize().ok();
+    // Toolchains lie in the module cache, too, where the command can write.
+    let zip = goroots.iter().find_map(|goroot| open_regular(&zip(goroot)?).ok().flatten())?;
+    hash_module_zip(&zip, module, &ZipLimits::default()).ok().map(|report| report.h1)
 }
 
 struct Walk<'a> {

@@ -7,12 +7,11 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use super::above;
 use super::counts::{is_go_mod, is_go_work, is_standard};
-use super::read::MAX_FILE;
+use super::target::{Found, MAX_FILE, Target, targets, with, without};
 use crate::module::{PatternError, Patterns};
 use crate::tree::{Tree, read_bounded};
 
@@ -22,41 +21,6 @@ const MAX_FILES: usize = 100_000;
 const MAX_DEPTH: usize = 100;
 /// The largest source trees have some 100,000 folders; `node_modules` may add as many.
 const MAX_FOLDERS: usize = 1_000_000;
-
-/// Files to audit that belong together.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Target {
-    /// The go.sum, go.work.sum or X.sum. `None` for a go.mod or go.work alone: only its `go` and `toolchain` lines count.
-    /// It may be absent where a go.mod is all that there is.
-    pub sum: Option<PathBuf>,
-    /// The go.mod or X.mod beside it.
-    pub go_mod: Option<PathBuf>,
-    /// The go.work or X.work beside it.
-    pub go_work: Option<PathBuf>,
-    /// Why `go` does not read it for this repository.
-    pub apart: Option<&'static str>,
-    /// The sum is named by a person.
-    pub is_named: bool,
-    /// Its name leads into no repository, and so it may lie anywhere.
-    pub may_lie_elsewhere: bool,
-}
-
-/// What was found.
-#[derive(Debug)]
-pub struct Found {
-    /// What the files belong to.
-    pub tree: Tree,
-    /// In order.
-    pub targets: Vec<Target>,
-    /// What was left out, and why.
-    pub excluded: Vec<(PathBuf, String)>,
-    /// Of these the folders that `go` or this program fill.
-    pub filled: Vec<PathBuf>,
-    /// Folders that cannot be looked into, and why.
-    pub unread: Vec<(PathBuf, io::Error)>,
-    /// Each `vendor/modules.txt` of a module or workspace.
-    pub vendored: Vec<PathBuf>,
-}
 
 /// What is left out of a search.
 #[derive(Clone, Debug, Default)]
@@ -154,13 +118,6 @@ impl LeftOut {
     }
 }
 
-impl Target {
-    /// The file that stands for it in a list.
-    pub fn file(&self) -> PathBuf {
-        self.sum.clone().or_else(|| self.go_mod.clone()).or_else(|| self.go_work.clone()).unwrap_or_default()
-    }
-}
-
 /// The files to audit: `path` itself if it is no folder; else what is below it, in order. Links to folders are not
 /// followed. Where there is a go.mod alone, that is the target: whatever it requires has no line.
 pub fn find(path: &Path, left_out: &LeftOut) -> Result<Found, FindError> {
@@ -214,52 +171,12 @@ fn named(sum: &Path) -> Vec<Target> {
     vec![target.unwrap_or_else(|| Target { sum: Some(sum.to_owned()), ..Target::default() })]
 }
 
-/// The targets among the names of a folder.
-pub(super) fn targets(folder: &Path, names: &BTreeSet<OsString>) -> Vec<Target> {
-    let path = |name: &OsStr| Some(folder.join(name));
-    let there = |stem: &OsStr, end: &str| path(&with(stem, end)).filter(|_| names.contains(&with(stem, end)));
-    let has = |name: &str| names.contains(OsStr::new(name));
-    let target = |name: &OsString| {
-        if let Some(stem) = without(name, ".sum") {
-            // X.work.sum belongs to X.work; and to X.work.mod, as X.sum belongs to X.mod.
-            let go_work = without(&stem, ".work").and_then(|stem| there(&stem, ".work"));
-            let go_mod = there(&stem, ".mod");
-            let counts = is_standard(Path::new(name)) || go_mod.is_some() || go_work.is_some();
-            counts.then(|| Target { sum: path(name), go_mod, go_work, ..Target::default() })
-        } else if name == "go.mod" && !has("go.sum") {
-            Some(Target { go_mod: path(name), ..Target::default() })
-        } else if name == "go.work" && !has("go.work.sum") {
-            Some(Target { go_work: path(name), ..Target::default() })
-        } else {
-            None
-        }
-    };
-    names.iter().filter_map(target).collect()
-}
-
-/// A name without its end; `None` if it ends otherwise. A name may be any bytes.
-fn without(name: &OsStr, end: &str) -> Option<OsString> {
-    let stem = name.as_bytes().strip_suffix(end.as_bytes())?;
-    Some(OsStr::from_bytes(stem).to_owned())
-}
-
-fn with(stem: &OsStr, end: &str) -> OsString {
-    let mut name = stem.to_owned();
-    name.push(end);
-    name
-}
-
 /// Without a leading `./`: files are shown as a person would write them.
 fn tidy(path: &Path) -> PathBuf {
     path.components().filter(|part| *part != Component::CurDir).collect()
 }
 
 impl Found {
-    fn of(tree: Tree, targets: Vec<Target>) -> Self {
-        let (excluded, filled, unread, vendored) = Default::default();
-        Self { tree, targets, excluded, filled, unread, vendored }
-    }
-
     /// Other programs have files X.mod and X.work, too, with sums of their own beside them.
     fn leave_out_other_files(&mut self) {
         let is = |path: &PathBuf, what: fn(&[u8]) -> bool| match self.tree.open(path).map(|f| read_bounded(f, MAX_FILE))

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::PathBuf;
 
+use super::entry::{MAX_FINDINGS, more};
 use super::private::looks_private;
-use super::read::{MAX_FINDINGS, more};
 use super::{Entry, HashAt, NamedAt};
 use crate::artifact::Kind;
 use crate::dirhash::H1;

@@ -5,7 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::counts::{is_go_mod, is_go_work, is_standard};
-use super::find::Target;
+use super::entry::{MAX_FINDINGS, more};
+use super::target::{MAX_FILE, MAX_USED, Target};
 use super::toolchain::GoHere;
 use super::{Entry, HashAt};
 use crate::artifact::Kind;
@@ -16,20 +17,12 @@ use crate::module::ModuleVersion;
 use crate::repository::{Base, BaseError};
 use crate::tree::{Tree, TreeError, open_named, read_bounded};
 
-/// The go.sum of a very large monorepo has one megabyte; a go.mod may have 16 MiB (`golang.org/x/mod/zip`: MaxGoMod).
-pub(super) const MAX_FILE: u64 = 16 << 20;
-
 /// Beside the go.work of a workspace. `go` looks there too.
 const WORK_SUM: &str = "go.work.sum";
 
-/// Nobody mends more by hand than this, and a file of 16 MiB may have 8 million wrong lines. A constant of ours.
-pub(super) const MAX_FINDINGS: usize = 100;
 /// Hash lines of one file. The go.sum of a very large monorepo has one megabyte, which is some 10,000 lines; a file of 16 MiB
 /// may have 270,000, and each costs a lookup. A constant of ours.
 const MAX_LINES: usize = 50_000;
-/// As many folders as the largest monorepos have modules, ten times over.
-pub(super) const MAX_USED: usize = 10_000;
-
 /// Why a target cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -292,14 +285,6 @@ fn parse_go_mod(bytes: &[u8]) -> Result<GoMod, (u32, String)> {
 /// A line as `go` sees it: its fields, with one space between them.
 fn words(line: &[u8]) -> String {
     String::from_utf8_lossy(line).split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// Says how many findings of a file are not told one by one.
-pub(super) fn more(file: &Path, code: Code, found: usize) -> Option<Finding> {
-    let untold = found.checked_sub(MAX_FINDINGS).filter(|untold| *untold > 0)?;
-    let message =
-        format!("{untold} more such lines in this file are not listed: expected at most {MAX_FINDINGS}, found {found}");
-    Some(finding(code, Place { file: file.to_owned(), line: None }, None, message))
 }
 
 /// Says that hash lines of a file are not checked.

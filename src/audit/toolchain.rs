@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::env::consts;
 use std::path::Path;
 
-use super::read::{MAX_FINDINGS, more};
+use super::entry::{MAX_FINDINGS, more};
 use super::{Entry, NamedAt};
 use crate::finding::{Code, Finding, Place};
 use crate::goenv::GoEnv;

@@ -6,6 +6,17 @@ use std::path::{Path, PathBuf};
 use crate::fault::Fault;
 use crate::store::StoreError;
 
+/// Something that did not get in, or not out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// A file, a line, a tree head.
+    pub what: String,
+    /// Why.
+    pub why: String,
+    /// Whose fault it is.
+    pub fault: Fault,
+}
+
 /// Why nothing, or no more, was carried.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

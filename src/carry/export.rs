@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use tokio::task::block_in_place;
 
-use super::error::CarryError;
-use super::fill::Refusal;
+use super::error::{CarryError, Refusal};
 use super::layout::Entry;
 use super::pack::Pack;
 use super::wanted::{Wanted, WantedFile};

@@ -4,9 +4,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::{StreamExt, stream};
 
+use super::error::Refusal;
 use super::wanted::{Wanted, WantedFile};
 use crate::artifact::{Artifact, Kind};
-use crate::fault::{Fault, in_full};
+use crate::fault::in_full;
 use crate::mirror::{Ahead, MirrorError, Pipeline};
 use crate::module::ModuleVersion;
 
@@ -24,17 +25,6 @@ pub struct Filled {
     pub were_here: usize,
     /// What did not get in, in the order of the names.
     pub refused: Vec<Refusal>,
-}
-
-/// Something that did not get in, or not out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// A file, a line, a tree head.
-    pub what: String,
-    /// Why.
-    pub why: String,
-    /// Whose fault it is.
-    pub fault: Fault,
 }
 
 /// Fills the store of `pipeline` with what is `wanted`. Counts files in `done`.

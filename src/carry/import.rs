@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use super::contents::Contents;
-use super::fill::{Filled, Refusal, fill};
+use super::error::Refusal;
+use super::fill::{Filled, fill};
 use crate::fault::{Fault, in_full};
 use crate::mirror::Pipeline;
 use crate::sumdb::{Client, SumdbError, Taken};

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::fill::Refusal;
+use super::error::Refusal;
 use crate::artifact::{Artifact, Kind};
 use crate::dirhash::H1;
 use crate::fault::Fault;

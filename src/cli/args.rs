@@ -4,6 +4,7 @@ mod closed;
 mod pins;
 mod run;
 mod serve;
+mod shared;
 
 use std::path::PathBuf;
 
@@ -16,9 +17,7 @@ pub(super) use closed::{ClosedArgs, ExportArgs, FetchArgs, ImportArgs};
 pub(super) use pins::{PinsArgs, PinsCommand};
 pub(super) use run::{Cache, KeygenArgs, RunArgs};
 pub(super) use serve::{AddressArgs, HoldArgs, ServeArgs};
-
-/// The GOPROXY that `go` has by itself.
-pub(super) const DEFAULT_UPSTREAM: &str = "https://proxy.golang.org,direct";
+pub(super) use shared::{AnchorArgs, DEFAULT_UPSTREAM, DatabaseArgs, PolicyArgs, StateArgs, SurroundingArgs};
 
 const ABOUT: &str = "A Go module mirror that proves every byte against the checksum database before it lets it out";
 
@@ -101,55 +100,6 @@ pub(super) enum Command {
     /// Starts an origin with a few modules and a signed log, and a mirror over it; downloads an honest module, then meets
     /// a forged zip, a forged tile and a forked log. Uses the `go` on the PATH, if there is one.
     Demo(DemoArgs),
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct StateArgs {
-    /// Folder for everything that is kept [default: sumgate in the platform's data folder]
-    #[arg(long, value_name = "DIR", env = "SUMGATE_DATA")]
-    pub(super) data: Option<PathBuf>,
-
-    #[command(flatten)]
-    pub(super) anchor: AnchorArgs,
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct AnchorArgs {
-    /// Signed tree head that the database must be consistent with, or `none`; repeatable [default: the one of
-    /// sum.golang.org that this program carries]
-    ///
-    /// A machine that remembers nothing would otherwise trust whatever head it is shown first. For a database of your
-    /// own, save its /latest once and give that file.
-    #[arg(long, value_name = "FILE|none", env = "SUMGATE_ANCHOR", value_delimiter = ';')]
-    pub(super) anchor: Vec<PathBuf>,
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct DatabaseArgs {
-    /// Checksum database, in the syntax of GOSUMDB: NAME, NAME+HASH+KEY, either with " URL" behind it; repeatable
-    ///
-    /// The first one is also served at the root of the mirror. A module is vouched for by the first that has it.
-    #[arg(
-        long,
-        value_name = "GOSUMDB",
-        env = "SUMGATE_SUMDB",
-        default_value = "sum.golang.org",
-        value_delimiter = ';'
-    )]
-    pub(super) sumdb: Vec<String>,
-}
-
-/// The database as `go` finds it, unless it is named.
-#[derive(Debug, clap::Args)]
-pub(super) struct SurroundingArgs {
-    /// Checksum database, in the syntax of GOSUMDB [default: the environment's GOSUMDB, through the proxies of GOPROXY
-    /// that pass it on, as `go` does]; repeatable
-    #[arg(long, value_name = "GOSUMDB", env = "SUMGATE_SUMDB", value_delimiter = ';')]
-    pub(super) sumdb: Vec<String>,
-
-    /// Modules that the database is never asked about, besides those of GONOSUMDB and GOPRIVATE: comma-separated patterns
-    #[arg(long, value_name = "PATTERNS", env = "SUMGATE_NOSUMDB", default_value = "")]
-    pub(super) nosumdb: String,
 }
 
 #[derive(Debug, clap::Args)]
@@ -241,25 +191,6 @@ pub(super) struct DoctorArgs {
 
     #[command(flatten)]
     pub(super) output: OutputArgs,
-}
-
-/// Which policy holds.
-#[derive(Debug, clap::Args)]
-pub(super) struct PolicyArgs {
-    /// The policy [default: the nearest sumgate.toml at or above the working folder]
-    #[arg(long, value_name = "FILE", env = "SUMGATE_POLICY")]
-    pub(super) policy: Option<PathBuf>,
-
-    /// Obey no policy, whatever --policy, SUMGATE_POLICY or a sumgate.toml say
-    // No conflict with --policy: for that the variable would count as typed, and could not be overruled.
-    #[arg(long)]
-    pub(super) no_policy: bool,
-
-    /// Let the present policy decide alone, although it may let in what the one at --base refuses
-    ///
-    /// Set it where the author of the change cannot: without it such a change is the finding policy-loosened.
-    #[arg(long, env = "SUMGATE_ACCEPT_POLICY_CHANGE", value_parser = clap::builder::FalseyValueParser::new())]
-    pub(super) accept_policy_change: bool,
 }
 
 /// How findings are shown, and which of them fail the run.

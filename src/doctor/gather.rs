@@ -6,11 +6,37 @@ use std::path::{Path, PathBuf};
 use tlog::{SUMDB_ORIGIN, SignedCheckpoint};
 use url::Url;
 
-use super::{Heads, Surroundings, own_mirror};
 use crate::audit::{FindError, LeftOut, find};
 use crate::goenv::GoEnv;
 use crate::origin::{HttpClient, HttpError};
 use crate::sumdb::Database;
+
+/// What was seen of an environment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Surroundings {
+    /// The settings of `go`.
+    pub go: GoEnv,
+    /// go.sum files without a go.mod beside them.
+    pub orphans: Vec<PathBuf>,
+    /// Folders that could not be searched, and why.
+    pub unsearched: Vec<(PathBuf, String)>,
+    /// Why the mirror that GOPROXY names first does not answer.
+    pub silent_mirror: Option<String>,
+    /// The tree sizes that the client and the mirror know, if both could be seen.
+    pub heads: Option<Heads>,
+}
+
+/// Tree sizes of one database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heads {
+    /// The newest that `go` remembers on this machine.
+    pub client: u64,
+    /// The newest that the mirror has.
+    pub mirror: u64,
+}
+
+/// The proxy of `go`'s own default. It is nobody's mirror, and `direct` belongs behind it.
+const DEFAULT_PROXY: &str = "https://proxy.golang.org";
 
 /// Looks at the settings, at the files below `folder` but for what is left out, and at the mirror, if GOPROXY names one.
 pub async fn gather(go: GoEnv, folder: &Path, left_out: &LeftOut, http: &HttpClient) -> Surroundings {
@@ -40,6 +66,13 @@ pub async fn gather(go: GoEnv, folder: &Path, left_out: &LeftOut, http: &HttpCli
         }
     }
     Surroundings { go, orphans, unsearched, silent_mirror, heads }
+}
+
+/// The first proxy of GOPROXY, if it is not the one of `go`'s default.
+pub(super) fn own_mirror(go: &GoEnv) -> Option<&str> {
+    let first = go.get("GOPROXY").split([',', '|']).map(str::trim).find(|name| !name.is_empty())?;
+    let is_http = first.starts_with("http://") || first.starts_with("https://");
+    (is_http && first.trim_end_matches('/') != DEFAULT_PROXY).then_some(first)
 }
 
 /// The size of the newest tree that the mirror has; `None` if it answers, but passes no database on.

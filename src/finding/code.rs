@@ -1,6 +1,6 @@
 //! The codes. A code never changes its meaning, and one that is given up is not given out again.
 
-use super::Severity;
+use super::severity::Severity;
 
 /// What kind of thing was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

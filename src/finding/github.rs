@@ -1,7 +1,8 @@
 //! For GitHub Actions: a workflow command a finding, and the verdict for a person
 //! (<https://docs.github.com/actions/reference/workflow-commands-for-github-actions>).
 
-use super::human::{safe, verdict};
+use super::human::verdict;
+use super::safe::safe;
 use super::{Place, RenderOptions, Report, Severity};
 
 pub(super) fn render(report: &Report, options: RenderOptions) -> String {

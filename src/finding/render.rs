@@ -1,6 +1,6 @@
 //! The forms a report can take. Each is a pure function of the report, in a file of its own.
 
-use super::{Report, Severity, github, human, json, junit, sarif};
+use super::{RenderOptions, Report, github, human, json, junit, sarif};
 
 /// A form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -15,17 +15,6 @@ pub enum Format {
     Junit,
     /// For GitHub Actions: workflow annotations
     Github,
-}
-
-/// What of a report is shown, and how.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RenderOptions {
-    /// With the colours of a terminal (human form only).
-    pub colour: bool,
-    /// What was skipped is listed, too.
-    pub verbose: bool,
-    /// The least severity that fails the run.
-    pub deny: Severity,
 }
 
 /// Renders `report`.

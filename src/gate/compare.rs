@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::Outcome;
-use super::downloads::Known;
+use super::known::Known;
 use super::unpacked::Hashes;
 use crate::buildinfo::{BuildInfo, BuiltModule};
 use crate::dirhash::H1;

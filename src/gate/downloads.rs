@@ -3,12 +3,12 @@
 //! `go` unpacks such a zip without asking anybody again: it compares the zip with what stands in the `.ziphash` beside it, and
 //! that with go.sum. So whoever writes both has a module in every later build.
 
-use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::compare::cut;
 use super::files;
+use super::known::Known;
 use crate::artifact::{Artifact, Kind};
 use crate::dirhash::{H1, ZipLimits, hash_go_mod, hash_module_zip};
 use crate::fault::in_full;
@@ -23,18 +23,6 @@ const FOLDER: &str = "cache/download";
 const MAX_GO_MOD: u64 = 16 << 20;
 /// A `.ziphash` has 47 bytes.
 const MAX_ZIPHASH: u64 = 1 << 10;
-
-/// What is known of a zip or a go.mod file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KnownFile {
-    /// Its h1.
-    pub h1: H1,
-    /// Whether a record of a database says so. Else it is what was seen first.
-    pub proved: bool,
-}
-
-/// The files that were released in this run, proved before it, or sealed.
-pub type Known = BTreeMap<(ModuleVersion, Kind), KnownFile>;
 
 /// A file that says something about a module.
 struct Download {
@@ -142,6 +130,7 @@ mod tests {
 
     use std::fs;
 
+    use super::super::known::KnownFile;
     use super::*;
 
     #[test]

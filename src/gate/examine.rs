@@ -10,8 +10,10 @@ use tokio::task::{JoinError, spawn_blocking};
 use walkdir::WalkDir;
 
 use super::compare::Accepted;
-use super::programs::{MAX_FILES, MAX_PROGRAMS, New, Snapshot, is_program};
-use super::unpacked::{Hashes, hash_unpacked, of_toolchain};
+use super::magic::{MAX_PROGRAMS, is_program};
+use super::programs::{MAX_FILES, New, Snapshot};
+use super::unpacked::{Hashes, hash_unpacked};
+use crate::audit::of_toolchain;
 use crate::buildinfo::BuildInfo;
 use crate::finding::{Code, Finding, Place};
 

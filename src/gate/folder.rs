@@ -169,6 +169,16 @@ mod tests {
     }
 
     #[test]
+    fn a_data_folder_with_a_run_is_ours_without_the_marker() {
+        let data = tempfile::tempdir().unwrap();
+        let _run = RunFolder::take(data.path()).unwrap();
+        let marker = data.path().join("sumgate-format");
+        assert!(!marker.exists());
+        crate::store::Store::open(data.path()).unwrap();
+        assert!(marker.is_file());
+    }
+
+    #[test]
     fn what_was_left_is_removed_and_links_are_not_followed() {
         let (data, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         fs::write(other.path().join("kept"), "").unwrap();

@@ -8,8 +8,8 @@
 
 use std::collections::BTreeMap;
 
-use super::downloads::{Known, KnownFile};
 use super::files::{Content, Shape};
+use super::known::{Known, KnownFile};
 use crate::artifact::Kind;
 use crate::dirhash::H1;
 use crate::module::ModuleVersion;

@@ -6,34 +6,19 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::Metadata;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use walkdir::{DirEntry, WalkDir};
 
+use super::magic::{MAX_PROGRAMS, is_program};
 use super::repository::{FILES, FOLDERS};
 use super::stale::{Earlier, Stamp};
-use crate::tree::open_regular;
 
 /// Files that are looked at, those behind links included. The largest repositories known have about 500,000.
 pub(super) const MAX_FILES: usize = 1_000_000;
-/// New programs that are read. Each costs a run of `go version`, some 20 ms.
-pub(super) const MAX_PROGRAMS: usize = 1000;
-/// The first bytes of programs that a Go toolchain links: ELF, PE, Mach-O of each kind, WebAssembly, XCOFF.
-const MAGICS: [&[u8]; 10] = [
-    b"\x7fELF",
-    b"MZ",
-    b"\xfe\xed\xfa\xce",
-    b"\xfe\xed\xfa\xcf",
-    b"\xce\xfa\xed\xfe",
-    b"\xcf\xfa\xed\xfe",
-    b"\xca\xfe\xba\xbe",
-    b"\0asm",
-    b"\x01\xdf\0",
-    b"\x01\xf7\0",
-];
 /// Made by the kernel: no program is built there.
 const OF_THE_KERNEL: [&str; 2] = ["/proc", "/sys"];
 /// How far the clock of a file server may be behind ours, in seconds. A file that is taken for new is only read.
@@ -294,14 +279,6 @@ fn file(entry: &DirEntry) -> Option<Metadata> {
     entry.metadata().ok().filter(Metadata::is_file)
 }
 
-/// Whether a file begins as a program does. What is no regular file does not.
-pub(super) fn is_program(path: &Path) -> io::Result<bool> {
-    let mut first = Vec::new();
-    let Some(file) = open_regular(path)? else { return Ok(false) };
-    file.take(4).read_to_end(&mut first)?;
-    Ok(MAGICS.iter().any(|magic| first.starts_with(magic)))
-}
-
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
@@ -395,14 +372,5 @@ mod tests {
         }
         let expected = ["other/file", "other/late", "out/deep/a", "work/.git/hidden/a", "work/inside/a"].map(path);
         assert_eq!(snapshot.new_programs().programs, expected.map(|path| path.canonicalize().unwrap()));
-    }
-
-    #[test]
-    fn programs_begin_with_their_magic() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        for (first, is) in [(&b"\x7fELF\x02"[..], true), (b"MZ", true), (b"#!/bin/sh", false), (b"", false)] {
-            fs::write(file.path(), first).unwrap();
-            assert_eq!(is_program(file.path()).unwrap(), is, "{first:?}");
-        }
     }
 }

@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 use tlog::{Signer, VerifierKey, note};
 
-use super::downloads::Known;
 use super::files::{self, Listed, Stamp};
+use super::known::Known;
 use super::manifest::{MAX_LEN, Manifest};
 use super::unpacked;
 use crate::artifact::{Artifact, Kind};
@@ -228,7 +228,7 @@ mod tests {
     use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::symlink;
 
-    use super::super::downloads::KnownFile;
+    use super::super::known::KnownFile;
     use super::*;
 
     const FILES: [&str; 5] = [

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::files;
-use super::programs::{MAX_PROGRAMS, is_program};
+use super::magic::{MAX_PROGRAMS, is_program};
 
 /// The smallest file that is read although nobody may execute it. The smallest programs of `go` have a megabyte.
 const MIN_PLAIN: u64 = 64 << 10;

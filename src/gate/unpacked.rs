@@ -8,15 +8,12 @@ use std::sync::{Mutex, PoisonError};
 
 use walkdir::WalkDir;
 
-use crate::dirhash::{H1, ZipLimits, hash_module_zip};
+use crate::dirhash::H1;
 use crate::fault::in_full;
 use crate::module::ModuleVersion;
 use crate::proxy_request::{module_path, module_version};
 use crate::tree::hash_dir;
-use crate::tree::open_regular;
 
-/// The module that a toolchain brings along, and unpacks by itself (`go help environment`, GOFIPS140).
-const FIPS: &str = "golang.org/fips140";
 /// Folders and files that are passed on the way to the modules. Large caches have 10,000 modules and as many folders.
 const MAX_ENTRIES: usize = 1_000_000;
 
@@ -93,17 +90,6 @@ fn find(cache: &Path) -> io::Result<(Folders, Vec<PathBuf>)> {
 pub(super) fn module(name: &str) -> Option<ModuleVersion> {
     let (path, version) = name.rsplit_once('@')?;
     module_version(&module_path(path).ok()?, version).ok()
-}
-
-/// The h1 of a module that a toolchain below one of `goroots` brings along.
-pub(crate) fn of_toolchain(goroots: &[PathBuf], module: &ModuleVersion) -> Option<H1> {
-    if module.path.as_ref() != FIPS {
-        return None;
-    }
-    let zip = |goroot: &PathBuf| goroot.join("lib/fips140").join(format!("{}.zip", module.version)).canonicalize().ok();
-    // Toolchains lie in the module cache, too, where the command can write.
-    let zip = goroots.iter().find_map(|goroot| open_regular(&zip(goroot)?).ok().flatten())?;
-    hash_module_zip(&zip, module, &ZipLimits::default()).ok().map(|report| report.h1)
 }
 
 #[cfg(test)]

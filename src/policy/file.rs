@@ -59,8 +59,18 @@ struct Excepted {
     expires: Spanned<toml::value::Datetime>,
 }
 
-pub(super) fn parse(text: &str) -> Result<Policy, Complaints> {
-    toml_file::read(text, "policy", Reader::policy)
+impl Policy {
+    /// Reads `sumgate.toml`.
+    ///
+    /// ```
+    /// use sumgate::policy::Policy;
+    /// assert!(Policy::parse("[policy]\nmin-age = \"7d\"\n").is_ok());
+    /// let errors = Policy::parse("[policy]\nmin-age = \"soon\"\n").unwrap_err();
+    /// assert!(errors.to_string().starts_with("2:11: "));
+    /// ```
+    pub fn parse(text: &str) -> Result<Self, Complaints> {
+        toml_file::read(text, "policy", Reader::policy)
+    }
 }
 
 impl Reader<'_> {

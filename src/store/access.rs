@@ -10,9 +10,14 @@ use std::path::{Path, PathBuf};
 
 use super::StoreError;
 use super::durable::Modes;
-use super::format::{FOLDERS, MARKER};
+use super::error::OTHERWISE;
 use super::losses::Losses;
 use super::owner::check_owner;
+
+/// The name of the marker.
+pub(super) const MARKER: &str = "sumgate-format";
+/// Folders of ours.
+pub(super) const FOLDERS: [&str; 6] = ["proxy", "sumdb", "pins", "quarantine", "staging", "run"];
 
 /// What a command does in the data folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,9 +115,6 @@ pub(super) fn check_place(path: &Path, access: Access, is_folder: bool) -> Resul
         foreign => Ok(foreign.is_none()),
     }
 }
-
-/// What to do where a place in the data folder is unfit.
-pub(super) const OTHERWISE: &str = "or name another data folder with --data DIR or SUMGATE_DATA";
 
 /// What lies at a place, in words.
 pub(super) fn kind(found: &fs::Metadata) -> &'static str {

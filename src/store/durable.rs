@@ -15,7 +15,7 @@ use std::path::Path;
 use tempfile::{NamedTempFile, TempPath};
 
 use super::StoreError;
-use super::access::OTHERWISE;
+use super::error::OTHERWISE;
 use super::open::{is_linked, open_to_write};
 use super::owner::check_owner;
 

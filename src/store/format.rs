@@ -10,18 +10,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::StoreError;
-use super::access::{Keeping, OTHERWISE};
+use super::access::{FOLDERS, Keeping, MARKER};
 use super::durable::{self, Durability};
+use super::error::OTHERWISE;
 use super::open::read;
 use super::remove::ASIDE;
-use super::{quarantine, staging};
+use super::staging;
 
 /// The format that is written and read here. A change that an older program would damage, or be misled by, makes it larger.
 const FORMAT: u64 = 1;
-/// The name of the marker.
-pub(super) const MARKER: &str = "sumgate-format";
-/// Folders of ours.
-pub(super) const FOLDERS: [&str; 6] = ["proxy", "sumdb", "pins", "quarantine", "staging", "run"];
 /// A number of twenty digits and a line end.
 const MAX_MARKER: usize = 64;
 
@@ -71,7 +68,7 @@ fn foreign(root: &Path) -> io::Result<Option<PathBuf>> {
         let is_made: fn(&DirEntry) -> io::Result<bool> = match name.to_str() {
             Some("run") => is_of_a_run,
             Some("staging") => staging::is_made,
-            Some("quarantine") => quarantine::is_case,
+            Some("quarantine") => is_case,
             // Nothing is removed there but files by their full names.
             _ => continue,
         };
@@ -97,6 +94,29 @@ fn is_of_a_run(entry: &DirEntry) -> io::Result<bool> {
     // Ours has nothing in it.
     let is_lock = lock.symlink_metadata().is_ok_and(|found| found.is_file() && found.len() == 0);
     Ok(is_number && is_lock && (nth != name || entry.file_type()?.is_dir()))
+}
+
+/// Whether this is the folder of a case: a real one of such a name, with the facts and nothing but files of ours in it.
+pub(super) fn is_case(entry: &DirEntry) -> io::Result<bool> {
+    let name = entry.file_name();
+    let mut parts = name.to_str().unwrap_or_default().rsplitn(3, '-');
+    let is_hash = parts.next().is_some_and(|part| part.len() == 16 && part.bytes().all(|c| c.is_ascii_hexdigit()));
+    let is_named_so = is_hash && parts.next().is_some_and(|kind| ["mod", "zip"].contains(&kind));
+    if !is_named_so || !entry.file_type()?.is_dir() {
+        return Ok(false);
+    }
+    let mut has_facts = false;
+    for file in fs::read_dir(entry.path())? {
+        let file = file?;
+        let name = file.file_name();
+        has_facts |= name == "facts.json";
+        let is_ours = ["bytes", "facts.json"].iter().any(|ours| name == *ours)
+            || name.to_str().is_some_and(|name| name.starts_with(durable::NEW));
+        if !is_ours || !file.file_type()?.is_file() {
+            return Ok(false);
+        }
+    }
+    Ok(has_facts)
 }
 
 /// Whether this program, or version 0.1 of it, makes files or folders of this name in a data folder. The root of a file system
@@ -179,7 +199,6 @@ mod tests {
             reason: "it has no hash".to_owned(),
         };
         store.quarantine(store.stage().unwrap(), &facts).unwrap();
-        let _run = crate::gate::RunFolder::take(data.path()).unwrap();
         fs::remove_file(data.path().join(MARKER)).unwrap();
         Store::open(data.path()).unwrap();
         assert!(data.path().join(MARKER).is_file());

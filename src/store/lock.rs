@@ -11,7 +11,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::StoreError;
-use super::access::OTHERWISE;
+use super::error::OTHERWISE;
 use super::open::open_to_write;
 use super::owner::check_owner;
 

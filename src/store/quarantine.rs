@@ -3,14 +3,14 @@
 //! One folder a case, `quarantine/NNN-KIND-H1PREFIX/` with `bytes` and `facts.json`. The same wrong bytes from the same
 //! place are one case however often they come. Never served.
 
-use std::fs::{self, DirEntry};
-use std::io;
+use std::fs;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
 use serde::Serialize;
 
 use super::durable::{self, Durability};
+use super::format::is_case;
 use super::remove::remove;
 use super::staging::StagingFile;
 use super::{Store, StoreError};
@@ -67,29 +67,6 @@ fn case_name(facts: &Facts) -> String {
     let safe: String =
         facts.module.chars().map(|c| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' }).take(80).collect();
     format!("{safe}-{}-{}", facts.kind, &hex::encode(hash.finalize())[..16])
-}
-
-/// Whether this is the folder of a case: a real one of such a name, with the facts and nothing but files of ours in it.
-pub(super) fn is_case(entry: &DirEntry) -> io::Result<bool> {
-    let name = entry.file_name();
-    let mut parts = name.to_str().unwrap_or_default().rsplitn(3, '-');
-    let is_hash = parts.next().is_some_and(|part| part.len() == 16 && part.bytes().all(|c| c.is_ascii_hexdigit()));
-    let is_named_so = is_hash && parts.next().is_some_and(|kind| ["mod", "zip"].contains(&kind));
-    if !is_named_so || !entry.file_type()?.is_dir() {
-        return Ok(false);
-    }
-    let mut has_facts = false;
-    for file in fs::read_dir(entry.path())? {
-        let file = file?;
-        let name = file.file_name();
-        has_facts |= name == "facts.json";
-        let is_ours = ["bytes", "facts.json"].iter().any(|ours| name == *ours)
-            || name.to_str().is_some_and(|name| name.starts_with(durable::NEW));
-        if !is_ours || !file.file_type()?.is_file() {
-            return Ok(false);
-        }
-    }
-    Ok(has_facts)
 }
 
 /// Removes the oldest cases until one more fits. What is no case stays, and does not count.

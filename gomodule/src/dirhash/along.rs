@@ -11,7 +11,7 @@ use flate2::{Decompress, FlushDecompress, Status};
 use sha2::{Digest, Sha256};
 
 use super::directory::{DESCRIPTOR, Entry, FLAG_DESCRIPTOR, Fields, LOCAL, LOCAL_LEN, MAX_ENTRIES, Method};
-use super::zip::{PIECE, ZipLimits};
+use super::limits::{PIECE, ZipLimits};
 
 /// Notes are 64 bytes each. A zip with more entries is not read at all.
 #[expect(clippy::cast_possible_truncation, reason = "it is 200,000")]

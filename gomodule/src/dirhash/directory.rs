@@ -12,6 +12,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::os::unix::fs::FileExt;
 
+use super::limits::PIECE;
 use super::names::{self, NameError};
 
 pub(super) const LOCAL: u32 = 0x0403_4b50;
@@ -36,8 +37,6 @@ const MAX_DIRECTORY: u64 = 64 << 20;
 /// For the test that compares them with the page that states them.
 #[cfg(test)]
 pub(super) const BOUNDS: [u64; 3] = [MAX_ENTRIES, MAX_NAMES, MAX_DIRECTORY];
-/// One read of the directory.
-const PIECE: usize = 64 << 10;
 
 pub(super) const FLAG_DESCRIPTOR: u16 = 1 << 3;
 /// Deflate's level hints (bits 1 and 2), a descriptor behind the data (3), UTF-8 names (11). Nothing else is understood.

@@ -12,26 +12,9 @@ use sha2::{Digest, Sha256};
 use super::along::ReadAlong;
 use super::directory::{self, Directory, Entry, Method, ZipError};
 use super::h1::{H1, h1_of_sorted};
+use super::limits::{PIECE, ZipLimits};
 use super::names::{self, NameError};
 use crate::module::ModuleVersion;
-
-/// How large a zip and its parts may be, in bytes, and how many threads read it.
-#[derive(Clone, Copy, Debug)]
-pub struct ZipLimits {
-    /// The file, and all its files unpacked together: 500 MiB (MaxZipFile).
-    pub zip: u64,
-    /// go.mod, and LICENSE: 16 MiB each (MaxGoMod, MaxLICENSE).
-    pub single: u64,
-    /// Threads for one large zip; small ones take one.
-    pub threads: usize,
-}
-
-impl Default for ZipLimits {
-    fn default() -> Self {
-        let threads = thread::available_parallelism().map_or(1, usize::from).min(4);
-        Self { zip: 500 << 20, single: 16 << 20, threads }
-    }
-}
 
 /// What was found in a zip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +31,6 @@ pub struct ZipReport {
 
 /// Below this much data, starting a thread costs more than it saves.
 const WORTH_A_THREAD: u64 = 1 << 20;
-/// One read, and one piece of inflated data: fits the second-level cache together.
-pub(super) const PIECE: usize = 64 << 10;
 
 /// Checks that `file` is a zip of `module` and hashes it. Blocks. Reads by position: the file's own cursor stays.
 pub fn hash_module_zip(file: &File, module: &ModuleVersion, limits: &ZipLimits) -> Result<ZipReport, ZipError> {

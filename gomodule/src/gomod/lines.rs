@@ -1,9 +1,17 @@
 //! The lines of a go.mod or go.work in words, as `golang.org/x/mod/modfile` reads them.
 
-use super::GoModError;
-
 /// What is kept of a comment, in characters: `go` shows no more of a rationale than 500 bytes.
 pub(super) const MAX_COMMENT: usize = 200;
+
+/// A line that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("go.mod cannot be read: {why}")]
+pub struct GoModError {
+    /// Where, from 1.
+    pub line: u32,
+    /// What is wrong with it.
+    pub(super) why: String,
+}
 
 /// A line in words, with the comment that belongs to it. A line of a block has the verb of the block before it.
 pub(super) struct Line {

@@ -6,8 +6,8 @@
 
 use std::fmt;
 
+use super::escape::{escape, unescape};
 use super::version::Version;
-use super::{escape, unescape};
 
 /// A checked module path.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

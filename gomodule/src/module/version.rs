@@ -7,7 +7,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-use super::{escape, unescape};
+use super::escape::{escape, unescape};
 
 /// A canonical version. Ordered by semver precedence; `+incompatible` does not count there, so the text decides last.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

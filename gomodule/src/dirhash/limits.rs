@@ -1,0 +1,24 @@
+//! How large a zip may be, and how it is read.
+
+use std::thread;
+
+/// One read, and one piece of inflated data: fits the second-level cache together.
+pub(super) const PIECE: usize = 64 << 10;
+
+/// How large a zip and its parts may be, in bytes, and how many threads read it.
+#[derive(Clone, Copy, Debug)]
+pub struct ZipLimits {
+    /// The file, and all its files unpacked together: 500 MiB (MaxZipFile).
+    pub zip: u64,
+    /// go.mod, and LICENSE: 16 MiB each (MaxGoMod, MaxLICENSE).
+    pub single: u64,
+    /// Threads for one large zip; small ones take one.
+    pub threads: usize,
+}
+
+impl Default for ZipLimits {
+    fn default() -> Self {
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(4);
+        Self { zip: 500 << 20, single: 16 << 20, threads }
+    }
+}

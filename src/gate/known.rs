@@ -1,0 +1,35 @@
+//! What is known of modules: by a release in this run, by a proof before it, or by a seal.
+
+use std::collections::BTreeMap;
+
+use crate::artifact::Kind;
+use crate::dirhash::H1;
+use crate::mirror::{Trails, Voucher};
+use crate::module::ModuleVersion;
+
+/// What is known of a zip or a go.mod file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnownFile {
+    /// Its h1.
+    pub h1: H1,
+    /// Whether a record of a database says so. Else it is what was seen first.
+    pub proved: bool,
+}
+
+/// The files that were released in this run, proved before it, or sealed.
+pub type Known = BTreeMap<(ModuleVersion, Kind), KnownFile>;
+
+/// The zips that were released, with their h1.
+pub fn released_zips(trails: &Trails) -> BTreeMap<ModuleVersion, H1> {
+    let zips = trails.released.iter().filter(|((_, kind), _)| *kind == Kind::Zip);
+    zips.map(|((module, _), file)| (module.clone(), file.h1)).collect()
+}
+
+/// What is known at the end of a run: what was known `before`, and what was released.
+pub fn known(before: &Known, trails: &Trails) -> Known {
+    let released = trails.released.iter().map(|(key, file)| {
+        let proved = matches!(file.by, Voucher::Record { .. });
+        (key.clone(), KnownFile { h1: file.h1, proved })
+    });
+    before.clone().into_iter().chain(released.filter(|((_, kind), _)| *kind != Kind::Info)).collect()
+}

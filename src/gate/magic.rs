@@ -1,0 +1,48 @@
+//! Which files are programs, by their first bytes.
+
+use std::io::{self, Read};
+use std::path::Path;
+
+use crate::tree::open_regular;
+
+/// New programs that are read. Each costs a run of `go version`, some 20 ms.
+pub(super) const MAX_PROGRAMS: usize = 1000;
+/// The first bytes of programs that a Go toolchain links: ELF, PE, Mach-O of each kind, WebAssembly, XCOFF.
+const MAGICS: [&[u8]; 10] = [
+    b"\x7fELF",
+    b"MZ",
+    b"\xfe\xed\xfa\xce",
+    b"\xfe\xed\xfa\xcf",
+    b"\xce\xfa\xed\xfe",
+    b"\xcf\xfa\xed\xfe",
+    b"\xca\xfe\xba\xbe",
+    b"\0asm",
+    b"\x01\xdf\0",
+    b"\x01\xf7\0",
+];
+
+/// Whether a file begins as a program does. What is no regular file does not.
+pub(super) fn is_program(path: &Path) -> io::Result<bool> {
+    let mut first = Vec::new();
+    let Some(file) = open_regular(path)? else { return Ok(false) };
+    file.take(4).read_to_end(&mut first)?;
+    Ok(MAGICS.iter().any(|magic| first.starts_with(magic)))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn programs_begin_with_their_magic() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for (first, is) in [(&b"\x7fELF\x02"[..], true), (b"MZ", true), (b"#!/bin/sh", false), (b"", false)] {
+            fs::write(file.path(), first).unwrap();
+            assert_eq!(is_program(file.path()).unwrap(), is, "{first:?}");
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! Directions: no file imports itself by way of others, and no room imports a higher one.
+//!
+//! Names are followed to the file that defines them. A file that only declares modules and exports what they define imports
+//! nothing. The tests of a file may import all of its room.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+/// From the lowest to the highest: a room imports the rooms before it alone.
+const ROOMS: [&str; 25] = [
+    "wide",
+    "account",
+    "tree",
+    "gosum",
+    "database_request",
+    "fault",
+    "flight",
+    "process",
+    "toml_file",
+    "finding",
+    // What a program says of itself is made safe for a terminal.
+    "buildinfo",
+    "goenv",
+    "policy",
+    "store",
+    // `direct` unpacks below the data folder.
+    "origin",
+    // It names upstreams with their logins.
+    "settings",
+    // It is asked through upstreams, and the age of a record is one of the policy.
+    "sumdb",
+    "mirror",
+    "repository",
+    "audit",
+    "carry",
+    // It passes over what a toolchain brings along, as the audit of a module cache does.
+    "gate",
+    // It looks for go.sum files as the audit does.
+    "doctor",
+    "cli",
+    "main",
+];
+
+/// Circles that are not yet untied, by their files.
+const CIRCLES: [&[&str]; 4] = [
+    &[
+        "mirror/admit",
+        "mirror/advisory",
+        "mirror/attest",
+        "mirror/commit",
+        "mirror/error",
+        "mirror/folder",
+        "mirror/fresh",
+        "mirror/hash",
+        "mirror/listed",
+        "mirror/not_yet",
+        "mirror/obtain",
+        "mirror/pipeline",
+        "mirror/prove",
+        "mirror/retracted",
+        "mirror/trail",
+    ],
+    &[
+        "origin/chain",
+        "origin/dialer",
+        "origin/direct",
+        "origin/direct/command",
+        "origin/error",
+        "origin/http",
+        "origin/landing",
+        "origin/search",
+    ],
+    &["origin/fetch", "origin/upstream"],
+    &["sumdb/asked", "sumdb/client", "sumdb/offline", "sumdb/tiles"],
+];
+
+/// The words between `::`.
+type Names = Vec<String>;
+
+/// What one file says about others.
+#[derive(Default)]
+struct Source {
+    /// What `use` brings, by its name here.
+    imported: BTreeMap<String, Names>,
+    /// The paths of every `use`, and of the code, without what is exported only.
+    used: Vec<Names>,
+    /// Like `used`, of the tests at the end of the file.
+    tests: Vec<Names>,
+}
+
+/// Every file of a package, by its module path.
+struct Sources(BTreeMap<Names, Source>);
+
+/// Identifiers and single signs; comments, texts and lifetimes are left out.
+fn tokens(code: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut rest = code;
+    while let Some(first) = rest.chars().next() {
+        let word = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+        let hashes = rest.strip_prefix('r').map(|raw| raw.len() - raw.trim_start_matches('#').len());
+        let length = match (first, hashes) {
+            ('r', Some(hashes)) if rest[1 + hashes..].starts_with('"') => {
+                let end = format!("\"{}", "#".repeat(hashes));
+                2 + hashes + rest[2 + hashes..].find(&end).unwrap() + end.len()
+            }
+            ('/', _) if rest.starts_with("//") => rest.find('\n').unwrap_or(rest.len()),
+            ('"', _) => closed(rest, '"'),
+            ('\'', _) if rest[1..].starts_with('\\') || rest.chars().nth(2) == Some('\'') => closed(rest, '\''),
+            _ => {
+                let length = word.max(first.len_utf8()).max(2 * usize::from(rest.starts_with("::")));
+                found.push(&rest[..length]);
+                length
+            }
+        };
+        rest = rest[length..].trim_start();
+    }
+    found
+}
+
+/// The length of a text between two such quotes.
+fn closed(text: &str, quote: char) -> usize {
+    let mut escaped = false;
+    let end = text.char_indices().skip(1).find(|&(_, c)| {
+        let ends = c == quote && !escaped;
+        escaped = c == '\\' && !escaped;
+        ends
+    });
+    end.unwrap().0 + 1
+}
+
+/// Reads one tree of a `use`, from `at` on; gives the place behind it.
+fn use_tree(tokens: &[&str], mut at: usize, before: &Names, found: &mut Vec<(String, Names)>) -> usize {
+    let mut path = before.clone();
+    loop {
+        match tokens[at] {
+            "{" => {
+                at += 1;
+                while tokens[at] != "}" {
+                    at = use_tree(tokens, at, &path, found);
+                    at += usize::from(tokens[at] == ",");
+                }
+                return at + 1;
+            }
+            "::" => at += 1,
+            "as" => {
+                found.push((tokens[at + 1].to_owned(), path));
+                return at + 2;
+            }
+            ";" | "," | "}" => {
+                found.push((path.last().unwrap().clone(), path));
+                return at;
+            }
+            "self" if !path.is_empty() => at += 1,
+            word => {
+                path.push(word.to_owned());
+                at += 1;
+            }
+        }
+    }
+}
+
+impl Source {
+    fn read(text: &str) -> Self {
+        let (code, tests) = text.split_once("#[cfg(test)]\nmod ").unwrap_or((text, ""));
+        let mut source = Self::default();
+        let (mut exported, mut words) = (Vec::new(), BTreeSet::new());
+        let tokens = tokens(code);
+        let mut at = 0;
+        while at < tokens.len() {
+            if tokens[at] == "use" && tokens[at + 1] != "<" {
+                let mut found = Vec::new();
+                let public = at > 0 && ["pub", ")"].contains(&tokens[at - 1]);
+                at = use_tree(&tokens, at + 1, &Names::new(), &mut found);
+                source.imported.extend(found.iter().cloned());
+                if public {
+                    exported.extend(found);
+                } else {
+                    source.used.extend(found.into_iter().map(|(_, path)| path));
+                }
+            } else if tokens[at] == "mod" {
+                at += 2;
+            } else if tokens.get(at + 1) == Some(&"::") {
+                let end = (at..tokens.len()).step_by(2).find(|&end| tokens.get(end + 1) != Some(&"::")).unwrap();
+                source.used.push(tokens[at..=end].iter().step_by(2).map(ToString::to_string).collect());
+                words.insert(tokens[at]);
+                at = end;
+            } else {
+                words.insert(tokens[at]);
+                at += 1;
+            }
+        }
+        source
+            .used
+            .extend(exported.into_iter().filter(|(name, _)| words.contains(name.as_str())).map(|(_, path)| path));
+        source.tests = tests_of(tests);
+        source
+    }
+}
+
+/// The paths from the root of the crate in the tests of a file.
+fn tests_of(code: &str) -> Vec<Names> {
+    let mut found = Vec::new();
+    let tokens = tokens(code);
+    for at in (0..tokens.len()).filter(|&at| tokens[at] == "crate") {
+        let mut paths = Vec::new();
+        if tokens.get(at.wrapping_sub(1)) == Some(&"use") {
+            use_tree(&tokens, at, &Names::new(), &mut paths);
+            found.extend(paths.into_iter().map(|(_, path)| path));
+        } else {
+            found.push(vec!["crate".to_owned(), tokens[at + 2].to_owned()]);
+        }
+    }
+    found
+}
+
+impl Sources {
+    /// Those of one package.
+    fn read(package: &str) -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(package).join("src");
+        let mut folders = vec![root.clone()];
+        let mut found = BTreeMap::new();
+        while let Some(folder) = folders.pop() {
+            for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|extension| extension == "rs") {
+                    let name = path.strip_prefix(&root).unwrap().with_extension("");
+                    let mut module: Names = name.iter().map(|part| part.to_str().unwrap().to_owned()).collect();
+                    if module == ["lib"] {
+                        module.clear();
+                    }
+                    found.insert(module, Source::read(&fs::read_to_string(path).unwrap()));
+                }
+            }
+        }
+        assert!(found.len() > 2, "the sources of {package:?} were not found");
+        Self(found)
+    }
+
+    /// The path from the root of the crate, for one that stands in this file; none for what is not of this crate.
+    fn absolute(&self, path: &[String], file: &Names) -> Option<Names> {
+        let (first, rest) = path.split_first()?;
+        let mut from = match first.as_str() {
+            "crate" | "sumgate" => Names::new(),
+            "self" => file.clone(),
+            "super" => {
+                let parent = file[..file.len().checked_sub(1)?].to_vec();
+                return self.absolute(&[&["self".to_owned()], rest].concat(), &parent);
+            }
+            name => {
+                let child = [file.as_slice(), &[name.to_owned()]].concat();
+                if self.0.contains_key(&child) {
+                    child
+                } else {
+                    let imported = self.0[file].imported.get(name).filter(|to| to.first() != Some(first))?;
+                    self.absolute(imported, file)?
+                }
+            }
+        };
+        from.extend_from_slice(rest);
+        Some(from)
+    }
+
+    /// The file that defines what the path names; none for a path that ends at a module.
+    fn defining(&self, path: &[String]) -> Option<Names> {
+        let mut file = Names::new();
+        for (at, name) in path.iter().enumerate() {
+            let child = [file.as_slice(), std::slice::from_ref(name)].concat();
+            // A function may have the name of the file that it is in.
+            let is_item = at + 1 == path.len() && self.0[&file].imported.contains_key(name);
+            if self.0.contains_key(&child) && !is_item {
+                file = child;
+            } else if let Some(imported) = self.0[&file].imported.get(name) {
+                let mut to = self.absolute(imported, &file)?;
+                to.extend_from_slice(&path[at + 1..]);
+                return self.defining(&to);
+            } else {
+                return Some(file);
+            }
+        }
+        None
+    }
+
+    fn imports(&self) -> BTreeMap<&Names, BTreeSet<Names>> {
+        let of = |file: &Names, source: &Source| {
+            let used = source.used.iter().filter_map(|path| self.defining(&self.absolute(path, file)?));
+            used.filter(|to| to != file).collect()
+        };
+        self.0.iter().map(|(file, source)| (file, of(file, source))).collect()
+    }
+}
+
+/// Everything that is reached from there.
+fn reached<'a>(from: &Names, imports: &'a BTreeMap<&Names, BTreeSet<Names>>) -> BTreeSet<&'a Names> {
+    let mut found = BTreeSet::new();
+    let mut open: Vec<&Names> = imports[from].iter().collect();
+    while let Some(file) = open.pop() {
+        if found.insert(file) {
+            open.extend(&imports[file]);
+        }
+    }
+    found
+}
+
+/// As it is written in the tables.
+fn shown(file: &Names) -> String {
+    file.join("/")
+}
+
+/// The files of each circle.
+fn circles(package: &str, least_imports: usize) -> BTreeSet<BTreeSet<String>> {
+    let sources = Sources::read(package);
+    let imports = sources.imports();
+    assert!(imports.values().map(BTreeSet::len).sum::<usize>() >= least_imports, "the imports were not read");
+    let reach: BTreeMap<_, _> = imports.keys().map(|&file| (file, reached(file, &imports))).collect();
+    let circle = |(file, to): (&&Names, &BTreeSet<&Names>)| -> BTreeSet<String> {
+        to.iter().filter(|to| reach[*to].contains(file)).map(|file| shown(file)).collect()
+    };
+    reach.iter().map(circle).filter(|circle| !circle.is_empty()).collect()
+}
+
+#[test]
+fn no_file_imports_itself_by_way_of_others() {
+    for (package, least_imports) in [("tlog", 20), ("gomodule", 20), ("testkit", 3)] {
+        assert_eq!(circles(package, least_imports), BTreeSet::new(), "{package}");
+    }
+    let circles = circles("", 500);
+    let known = |circle: &BTreeSet<String>, known: &[&str]| circle.iter().all(|file| known.contains(&file.as_str()));
+    for circle in &circles {
+        let is_known = CIRCLES.iter().any(|files| known(circle, files));
+        assert!(is_known, "each of these imports itself by way of others: {circle:?}");
+    }
+    for files in CIRCLES {
+        assert!(circles.iter().any(|circle| known(circle, files)), "untied, so take it out of CIRCLES: {files:?}");
+    }
+}
+
+#[test]
+fn no_room_imports_a_higher_one() {
+    let sources = Sources::read("");
+    let level = |room: &String| ROOMS.iter().position(|known| room == known);
+    for (file, source) in &sources.0 {
+        // The root of the crate declares the rooms.
+        let Some(room) = file.first() else { continue };
+        let own = level(room).unwrap_or_else(|| panic!("{room} is not in the list of rooms"));
+        let used = source.used.iter().filter_map(|path| sources.absolute(path, file));
+        let tests = source.tests.iter().map(|path| path[1..].to_vec());
+        for path in used.chain(tests) {
+            let is_higher = path.first().and_then(level).is_some_and(|other| other > own);
+            assert!(!is_higher, "{} imports {}, a higher room", shown(file), path.join("::"));
+        }
+    }
+}
