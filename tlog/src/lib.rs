@@ -6,11 +6,12 @@
 //! | file | purpose |
 //! |---|---|
 //! | [`limits`] | every bound, with its source |
-//! | `hash`, `tree` | [`struct@Hash`], leaf, node and empty tree; [`TreeHead`], [`Node`], [`MemoryTree`] |
+//! | `hash`, `tree` | [`struct@Hash`], leaf, node and empty tree; [`TreeHead`], [`Node`] |
 //! | `inclusion`, `consistency` | [`InclusionProof`], [`ConsistencyProof`]: nodes needed, prove, verify |
 //! | `tile`, `plan` | [`Tile`]; [`TilePlan`] (what to fetch) → [`AuthenticTiles`] |
 //! | `key`, [`note`], `sign` | [`VerifierKey`], [`VerifiedNote`], [`Signer`] |
 //! | `checkpoint`, `record`, [`bundle`] | [`SignedCheckpoint`]; [`LookupReply`] → [`ProvenRecord`]; proofs as text |
+//! | `memory` | [`MemoryTree`]: a log that is written |
 //! | `timeline`, `evidence` | [`Timeline::observe`] → past, same, ahead, another log, or [`ForkEvidence`] |
 //!
 //! # Invariants
@@ -34,6 +35,7 @@ mod hash;
 mod inclusion;
 mod key;
 pub mod limits;
+mod memory;
 pub mod note;
 mod plan;
 mod record;
@@ -48,10 +50,11 @@ pub use evidence::{EvidenceError, ForkEvidence};
 pub use hash::{Hash, HashError, empty_root, leaf_hash, node_hash};
 pub use inclusion::{InclusionProof, ProofError};
 pub use key::{KeyError, SUM_GOLANG_ORG, VerifierKey};
+pub use memory::MemoryTree;
 pub use note::{NoteError, VerifiedNote};
 pub use plan::{AuthenticTiles, PlanError, TilePlan};
 pub use record::{LookupReply, ProvenRecord, RecordError, format_record};
 pub use sign::Signer;
 pub use tile::{Tile, TileError, TileHeight};
 pub use timeline::{Comparison, ComparisonError, Decision, Observation, Timeline};
-pub use tree::{MemoryTree, Node, RecordId, TreeError, TreeHead, TreeSize, root_from_subtrees, subtree_roots};
+pub use tree::{Node, RecordId, TreeError, TreeHead, TreeSize, root_from_subtrees, subtree_roots};

@@ -12,9 +12,8 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::hash::{Hash, empty_root, leaf_hash, node_hash};
+use crate::hash::{Hash, empty_root, node_hash};
 use crate::limits::MAX_TREE_SIZE;
-use crate::tile::Tile;
 
 /// Not a size or record number, or not the hashes that were asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,11 +37,11 @@ pub enum TreeError {
 
 /// How many records a tree has: 0 to 2^62.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TreeSize(u64);
+pub struct TreeSize(pub(crate) u64);
 
 /// The number of a record in the log, counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RecordId(u64);
+pub struct RecordId(pub(crate) u64);
 
 impl TreeSize {
     /// The empty tree.
@@ -154,71 +153,4 @@ pub fn root_from_subtrees(size: TreeSize, hashes: &[Hash]) -> Result<Hash, TreeE
 /// One hash over a row of subtrees that get smaller to the right.
 pub(crate) fn fold(hashes: &[Hash]) -> Option<Hash> {
     hashes.iter().rev().copied().reduce(|right, left| node_hash(&left, &right))
-}
-
-/// A log in memory, for those who write one: appends leaves, answers nodes, heads and tiles.
-#[derive(Clone, Debug, Default)]
-pub struct MemoryTree {
-    /// Complete nodes by level; the leaves are level 0.
-    levels: Vec<Vec<Hash>>,
-}
-
-impl MemoryTree {
-    /// The empty log.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Appends a record's text.
-    pub fn append(&mut self, text: &[u8]) -> RecordId {
-        self.append_leaf(leaf_hash(text))
-    }
-
-    /// Appends a leaf by its hash.
-    pub fn append_leaf(&mut self, leaf: Hash) -> RecordId {
-        let id = self.size().get();
-        let mut hash = leaf;
-        for level in 0.. {
-            if self.levels.len() == level {
-                self.levels.push(Vec::new());
-            }
-            let row = &mut self.levels[level];
-            row.push(hash);
-            if row.len() % 2 == 1 {
-                break;
-            }
-            hash = node_hash(&row[row.len() - 2], &row[row.len() - 1]);
-        }
-        RecordId(id)
-    }
-
-    /// How many records there are.
-    pub fn size(&self) -> TreeSize {
-        TreeSize(self.levels.first().map_or(0, |leaves| leaves.len() as u64))
-    }
-
-    /// The head of the whole tree.
-    pub fn head(&self) -> TreeHead {
-        self.head_at(self.size()).unwrap_or(TreeHead { size: TreeSize::ZERO, root: empty_root() })
-    }
-
-    /// The head that the tree had when it was `size` records large; `None` beyond its present size.
-    pub fn head_at(&self, size: TreeSize) -> Option<TreeHead> {
-        let hashes: Option<Vec<Hash>> = subtree_roots(size).into_iter().map(|node| self.hash(node)).collect();
-        Some(TreeHead { size, root: root_from_subtrees(size, &hashes?).ok()? })
-    }
-
-    /// The hash of a complete subtree; `None` if it is not complete yet.
-    pub fn hash(&self, node: Node) -> Option<Hash> {
-        self.levels.get(usize::from(node.level))?.get(usize::try_from(node.index).ok()?).copied()
-    }
-
-    /// The bytes of a tile; `None` if the tree does not have it in this width.
-    pub fn tile(&self, tile: &Tile) -> Option<Vec<u8>> {
-        let mut bytes = Vec::with_capacity(tile.byte_len());
-        for node in tile.nodes() {
-            bytes.extend_from_slice(self.hash(node)?.as_bytes());
-        }
-        Some(bytes)
-    }
 }
