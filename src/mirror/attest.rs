@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::absence::NoRecord;
 use super::error::{Expected, MirrorError, Voucher};
-use crate::artifact::{Artifact, Kind};
+use crate::artifact::Artifact;
 use crate::module::{ModulePath, ModuleVersion, Patterns};
 use crate::store::Store;
 use crate::sumdb::{Attested, Client, SumdbError};
@@ -118,12 +118,7 @@ impl Vouchers {
             return Ok(pin.map_or(Vouched::Unseen, |h1| Vouched::Pinned(Expected { h1, by: Voucher::FirstSeen })));
         }
         let (attested, database) = self.record(&artifact.module).await?;
-        let lines = attested.lines();
-        let h1 = match artifact.kind {
-            Kind::Zip => lines.zip,
-            Kind::Mod => lines.go_mod,
-            Kind::Info => None,
-        };
+        let h1 = attested.lines().h1(artifact.kind);
         let record = attested.record().id().get();
         match h1 {
             Some(h1) => {
