@@ -49,7 +49,7 @@ pub(crate) use unpacked::of_toolchain;
 
 use crate::dirhash::H1;
 use crate::finding::{Code, Finding, PoliciesInForce, Severity};
-use crate::mirror::{Trails, Voucher};
+use crate::mirror::{Basis, Trails};
 use crate::module::ModuleVersion;
 use crate::policy::Exception;
 
@@ -146,7 +146,7 @@ impl Outcome {
 
     /// How many of the released files nobody vouches for, since they are exempt.
     pub fn unproved(&self) -> usize {
-        self.trails.released.values().filter(|file| file.by == Voucher::FirstSeen).count()
+        self.trails.released.values().filter(|file| matches!(file.basis, Basis::Pinned(_))).count()
     }
 
     /// The code of the gate, if it comes before that of the command. Findings at least as bad as `deny` are denied.
@@ -173,14 +173,14 @@ impl Outcome {
 /// The zips that were released, with their h1.
 pub fn released_zips(trails: &Trails) -> BTreeMap<ModuleVersion, H1> {
     let zips = trails.released.iter().filter(|((_, kind), _)| *kind == crate::artifact::Kind::Zip);
-    zips.map(|((module, _), file)| (module.clone(), file.h1)).collect()
+    zips.map(|((module, _), file)| (module.clone(), file.basis.h1())).collect()
 }
 
 /// What is known at the end of a run: what was known `before`, and what was released.
 pub fn known(before: &Known, trails: &Trails) -> Known {
     let released = trails.released.iter().map(|(key, file)| {
-        let proved = matches!(file.by, Voucher::Record { .. });
-        (key.clone(), KnownFile { h1: file.h1, proved })
+        let proved = file.basis.proven().is_some();
+        (key.clone(), KnownFile { h1: file.basis.h1(), proved })
     });
     before.clone().into_iter().chain(released.filter(|((_, kind), _)| *kind != crate::artifact::Kind::Info)).collect()
 }
