@@ -179,7 +179,7 @@ pub fn released_zips(trails: &Trails) -> BTreeMap<ModuleVersion, H1> {
 /// What is known at the end of a run: what was known `before`, and what was released.
 pub fn known(before: &Known, trails: &Trails) -> Known {
     let released = trails.released.iter().map(|(key, file)| {
-        let proved = file.basis.proven().is_some();
+        let proved = file.basis.record().is_some();
         (key.clone(), KnownFile { h1: file.basis.h1(), proved })
     });
     before.clone().into_iter().chain(released.filter(|((_, kind), _)| *kind != crate::artifact::Kind::Info)).collect()

@@ -6,14 +6,14 @@
 use std::io::Write;
 use std::path::Path;
 
+use sumgate::artifact::Kind;
 use sumgate::carry::{Contents, unpack_from};
 use sumgate::dirhash::{ZipLimits, hash_any_zip};
-use sumgate::artifact::Kind;
 use sumgate::module::{ModulePath, ModuleVersion, Patterns, Query, Version};
 use sumgate::sumdb::RecordLines;
 use tlog::{
-    Checkpoint, ForkEvidence, InclusionProof, LookupReply, SUM_GOLANG_ORG, SUMDB_ORIGIN, SignedCheckpoint, Signer, Tile,
-    VerifierKey, leaf_hash,
+    Checkpoint, ForkEvidence, InclusionProof, LookupReply, SUM_GOLANG_ORG, SUMDB_ORIGIN, SignedCheckpoint, Signer,
+    Tile, VerifierKey, leaf_hash,
 };
 
 /// A target: its name, and what it does with bytes.

@@ -11,7 +11,6 @@ use super::Outcome;
 use crate::artifact::Kind;
 use crate::mirror::ReleasedFile;
 use crate::module::ModuleVersion;
-use crate::sumdb::ProvenHash;
 
 /// Names the predicate below.
 const PREDICATE: &str = "urn:sumgate:predicate:proved-modules:v1";
@@ -48,9 +47,9 @@ fn name(module: &ModuleVersion, kind: Kind) -> String {
 }
 
 fn module((module, kind): &(ModuleVersion, Kind), file: &ReleasedFile) -> Value {
-    let proved = file.basis.proven().is_some();
+    let proved = file.basis.record().is_some();
     let mut value = json!({"name": name(module, *kind), "h1": file.basis.h1().to_string(), "source": file.source, "proved": proved});
-    if let Some(attested) = file.basis.proven().map(ProvenHash::attested) {
+    if let Some(attested) = file.basis.record() {
         value["database"] = json!(attested.database());
         value["record"] = json!(attested.record().id().get());
         value["treeSize"] = json!(attested.proved_in().get());

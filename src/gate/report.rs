@@ -8,7 +8,6 @@ use super::{CacheUse, Outcome};
 use crate::artifact::Kind;
 use crate::mirror::ReleasedFile;
 use crate::module::ModuleVersion;
-use crate::sumdb::ProvenHash;
 
 /// The name of the form below.
 const SCHEMA: &str = "sumgate/run/1";
@@ -80,9 +79,9 @@ fn released((module, kind): &(ModuleVersion, Kind), file: &ReleasedFile) -> Valu
         "h1": file.basis.h1().to_string(),
         "bytes": file.bytes,
         "source": file.source,
-        "proved": file.basis.proven().is_some(),
+        "proved": file.basis.record().is_some(),
     });
-    if let Some(attested) = file.basis.proven().map(ProvenHash::attested) {
+    if let Some(attested) = file.basis.record() {
         value["record"] = json!(attested.record().id().get());
         value["database"] = json!(attested.database());
         value["tree_size"] = json!(attested.proved_in().get());

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::dirhash::H1;
-use crate::sumdb::ProvenHash;
+use crate::sumdb::{Attested, ProvenHash};
 
 /// The right h1 of a file, and on what basis it is right.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,8 +24,8 @@ impl Basis {
     }
 
     /// The proved record, if there is one.
-    pub fn proven(&self) -> Option<&ProvenHash> {
-        if let Self::Proven(proven) = self { Some(proven) } else { None }
+    pub fn record(&self) -> Option<&Attested> {
+        if let Self::Proven(proven) = self { Some(proven.attested()) } else { None }
     }
 }
 

@@ -114,3 +114,18 @@ impl Vouchers {
         Ok(Expected::Known(Basis::Proven(proven)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+    use crate::fault::Fault;
+
+    #[tokio::test]
+    async fn without_a_database_nothing_is_absent() {
+        let vouchers = Vouchers { databases: Vec::new(), exempt: Patterns::default() };
+        let module = ModuleVersion::parse("example.com/a@v1.0.0").unwrap();
+        assert_eq!(vouchers.record(&module).await.err().unwrap().fault(), Fault::Host);
+    }
+}

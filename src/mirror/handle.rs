@@ -120,8 +120,8 @@ impl Handler {
             return Ok(response);
         }
         // One that is another now must not go out as the open file either.
-        let failed = |cause| MirrorError::Read { artifact: Box::new(artifact), cause };
-        *response.body_mut() = Body::Memory(blocking(move || released.go_mod().map_err(failed)).await?);
+        let go_mod = blocking(move || released.go_mod().map_err(|cause| MirrorError::read(&artifact, cause)));
+        *response.body_mut() = Body::Memory(go_mod.await?);
         Ok(self.hot.keep(path, response, None))
     }
 
