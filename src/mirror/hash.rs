@@ -10,7 +10,7 @@ use crate::dirhash::{H1, ZipError, ZipLimits, ZipReport, hash_go_mod, hash_modul
 use crate::gomod;
 
 /// `golang.org/x/mod/zip`: MaxGoMod.
-const MAX_GO_MOD: u64 = 16 << 20;
+pub(super) const MAX_GO_MOD: u64 = 16 << 20;
 
 /// Bytes whose h1 is known.
 #[derive(Debug)]

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::error::MirrorError;
+use super::hash::MAX_GO_MOD;
 use super::pipeline::blocking;
 use crate::artifact::{Artifact, Kind};
 use crate::dirhash::{ReadAlong, ZipLimits};
 use crate::origin::{Landing, Origin, Piece, Progress};
 use crate::store::{Identity, StagingFile, Store};
 
-/// `golang.org/x/mod/zip`: MaxZipFile and MaxGoMod.
+/// `golang.org/x/mod/zip`: MaxZipFile.
 const MAX_ZIP: u64 = 500 << 20;
-const MAX_GO_MOD: u64 = 16 << 20;
 
 /// Pieces of a download that wait for whoever reads along: half a megabyte or so, and the network fills it anew while a
 /// core inflates what it holds.

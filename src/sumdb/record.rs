@@ -14,12 +14,6 @@ use crate::module::ModuleVersion;
 pub struct RecordLines {
     module: ModuleVersion,
     record: ProvenRecord,
-    hashes: Hashes,
-}
-
-/// The h1 of the zip and of the go.mod file.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Hashes {
     zip: Option<H1>,
     go_mod: Option<H1>,
 }
@@ -47,8 +41,8 @@ pub enum RecordLinesError {
 impl RecordLines {
     /// Reads the record of `module`.
     pub fn of(record: ProvenRecord, module: &ModuleVersion) -> Result<Self, RecordLinesError> {
-        let hashes = parse(record.text(), module)?;
-        Ok(Self { module: module.clone(), record, hashes })
+        let (zip, go_mod) = parse(record.text(), module)?;
+        Ok(Self { module: module.clone(), record, zip, go_mod })
     }
 
     /// For which module version.
@@ -64,23 +58,24 @@ impl RecordLines {
     /// The h1 of a file of the version, if the record has one.
     pub fn h1(&self, kind: Kind) -> Option<H1> {
         match kind {
-            Kind::Zip => self.hashes.zip,
-            Kind::Mod => self.hashes.go_mod,
+            Kind::Zip => self.zip,
+            Kind::Mod => self.go_mod,
             Kind::Info => None,
         }
     }
 }
 
-fn parse(text: &str, module: &ModuleVersion) -> Result<Hashes, RecordLinesError> {
-    let mut lines = Hashes::default();
+/// The h1 of the zip, and that of the go.mod file.
+fn parse(text: &str, module: &ModuleVersion) -> Result<(Option<H1>, Option<H1>), RecordLinesError> {
+    let (mut zip, mut go_mod) = (None, None);
     for line in text.lines() {
         let fields: Vec<&str> = line.split(' ').collect();
         let [path, version, hash] = fields[..] else {
             return Err(RecordLinesError::Malformed(line.to_owned()));
         };
         let (version, place) = match version.strip_suffix("/go.mod") {
-            Some(version) => (version, &mut lines.go_mod),
-            None => (version, &mut lines.zip),
+            Some(version) => (version, &mut go_mod),
+            None => (version, &mut zip),
         };
         if path != module.path.as_ref() || version != module.version.as_ref() {
             return Err(RecordLinesError::OtherModule { wanted: module.to_string(), found: line.to_owned() });
@@ -90,10 +85,10 @@ fn parse(text: &str, module: &ModuleVersion) -> Result<Hashes, RecordLinesError>
             return Err(RecordLinesError::Duplicate(line.to_owned()));
         }
     }
-    if lines.zip.is_none() && lines.go_mod.is_none() {
+    if zip.is_none() && go_mod.is_none() {
         return Err(RecordLinesError::Malformed(text.to_owned()));
     }
-    Ok(lines)
+    Ok((zip, go_mod))
 }
 
 #[cfg(test)]
@@ -105,7 +100,7 @@ mod tests {
     const ZIP: &str = "a.com/b v1.0.0 h1:w5fcysjrx7yqtD/aO+QwRjYZOKnaM9Uh2b40tElTs3Y=\n";
     const MOD: &str = "a.com/b v1.0.0/go.mod h1:LzX7hefJvL54yjefDEDHNONDjII0t9xZLPXsUe+TKr0=\n";
 
-    fn read(text: &str) -> Result<Hashes, RecordLinesError> {
+    fn read(text: &str) -> Result<(Option<H1>, Option<H1>), RecordLinesError> {
         parse(text, &ModuleVersion::parse("a.com/b@v1.0.0").unwrap())
     }
 
