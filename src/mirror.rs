@@ -1,20 +1,20 @@
 //! The mirror: proof first, then bytes from anywhere.
 //!
 //! ```text
-//! request ─route→ Artifact ─attest→ Vouched ─obtain→ Staged ─hash→ Hashed ─prove→ Proven ─commit→ Released ─respond→
+//! request ─route→ Artifact ─expect→ Expected ─obtain→ Unproved ─hash→ Hashed ─prove→ Verified ─commit→ Released ─respond→
 //! ```
 //!
 //! One file per arrow. Each takes the thing on its left by value, so a step that is left out does not compile.
-//! `pipeline` puts them in order; what no proof covers takes the way of `advisory` and never meets a `prove::Proven`.
+//! `pipeline` puts them in order; what no proof covers takes the way of `advisory` and never meets a `prove::Verified`.
 
 mod absence;
 mod admit;
 mod advisory;
 mod ahead;
-mod attest;
+mod basis;
 mod body;
-mod commit;
 mod error;
+mod expected_hash;
 mod folder;
 mod forwarded;
 mod fresh;
@@ -32,6 +32,7 @@ mod piece;
 mod pipeline;
 mod places;
 mod prove;
+mod released;
 mod respond;
 mod retracted;
 mod route;
@@ -44,8 +45,9 @@ mod words;
 
 pub use absence::{Absent, NoRecord};
 pub use ahead::Ahead;
-pub use attest::Vouchers;
-pub use error::{Expected, MirrorError, Voucher};
+pub use basis::Basis;
+pub use error::MirrorError;
+pub use expected_hash::Vouchers;
 pub use forwarded::TrustedProxies;
 pub use host::{HostError, Hosts};
 pub use pipeline::Pipeline;

@@ -6,11 +6,15 @@
 use std::io::Write;
 use std::path::Path;
 
+use sumgate::artifact::Kind;
 use sumgate::carry::{Contents, unpack_from};
 use sumgate::dirhash::{ZipLimits, hash_any_zip};
-use sumgate::gosum::parse_record_text;
 use sumgate::module::{ModulePath, ModuleVersion, Patterns, Query, Version};
-use tlog::{Checkpoint, ForkEvidence, LookupReply, SUM_GOLANG_ORG, SUMDB_ORIGIN, Signer, Tile, VerifierKey};
+use sumgate::sumdb::RecordLines;
+use tlog::{
+    Checkpoint, ForkEvidence, InclusionProof, LookupReply, SUM_GOLANG_ORG, SUMDB_ORIGIN, SignedCheckpoint, Signer,
+    Tile, VerifierKey, leaf_hash,
+};
 
 /// A target: its name, and what it does with bytes.
 pub type Target = (&'static str, fn(&[u8]));
@@ -112,8 +116,14 @@ pub fn pattern(bytes: &[u8]) {
 pub fn record(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let module = ModuleVersion::parse("a.com/b@v1.0.0").expect("a sound module");
-    if let Ok(lines) = parse_record_text(text, &module) {
-        assert!(lines.zip.is_some() || lines.go_mod.is_some());
+    // The only record of a log: its hash is the root.
+    let head = format!("{SUMDB_ORIGIN}\n1\n{}\n", leaf_hash(bytes));
+    let note = example().sign(&head).expect("a sound head");
+    let head = SignedCheckpoint::open(note.as_bytes(), SUMDB_ORIGIN, example().verifier_key()).expect("a signed head");
+    let Ok(reply) = LookupReply::parse(format!("0\n{text}\n{note}").as_bytes()) else { return };
+    let Ok(record) = reply.prove_by(&InclusionProof::from_hashes(Vec::new()), &head) else { return };
+    if let Ok(lines) = RecordLines::of(record, &module) {
+        assert!([Kind::Zip, Kind::Mod].into_iter().any(|kind| lines.h1(kind).is_some()));
         assert!(text.lines().all(|line| line.starts_with("a.com/b v1.0.0")));
     }
 }

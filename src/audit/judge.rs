@@ -11,10 +11,10 @@ use crate::artifact::Kind;
 use crate::dirhash::H1;
 use crate::fault::{Fault, in_full};
 use crate::finding::{Code, Finding, Report, Unaudited};
-use crate::gosum::{AnyHash, RecordLines};
+use crate::gosum::AnyHash;
 use crate::module::{ModuleVersion, Patterns};
 use crate::policy::Denial;
-use crate::sumdb::{Answer, SumdbError};
+use crate::sumdb::{Answer, RecordLines, SumdbError};
 
 /// Which modules are asked about.
 #[derive(Clone, Copy, Debug)]
@@ -175,12 +175,8 @@ fn compare(
     answers: &HashMap<ModuleVersion, Answer>,
     report: &mut Report,
 ) {
-    let proved = match at.kind {
-        Kind::Mod => lines.go_mod,
-        Kind::Zip | Kind::Info => lines.zip,
-    };
     let AnyHash::H1(found) = at.hash else { return };
-    match proved {
+    match lines.h1(at.kind) {
         Some(proved) if proved == found => report.proved += 1,
         Some(proved) => report.findings.push(mismatch(at, &found, &proved, record, answers)),
         None => {
@@ -197,7 +193,7 @@ fn mismatch(at: &HashAt, found: &H1, proved: &H1, record: u64, answers: &HashMap
     let owner = |wanted: &H1| {
         let attested = answers.values().filter_map(|answer| answer.as_ref().ok());
         let others = attested.filter(|attested| *attested.module() != at.module);
-        let has = |lines: &RecordLines| [lines.zip, lines.go_mod].contains(&Some(*wanted));
+        let has = |lines: &RecordLines| [Kind::Zip, Kind::Mod].map(|kind| lines.h1(kind)).contains(&Some(*wanted));
         others.filter(|attested| has(attested.lines())).map(|attested| attested.module().clone()).min()
     };
     if let Some(owner) = owner(found) {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::Outcome;
 use crate::artifact::Kind;
-use crate::mirror::{ReleasedFile, Voucher};
+use crate::mirror::ReleasedFile;
 use crate::module::ModuleVersion;
 
 /// Names the predicate below.
@@ -19,7 +19,7 @@ const PREDICATE: &str = "urn:sumgate:predicate:proved-modules:v1";
 pub fn attestation(outcome: &Outcome) -> Value {
     let released = &outcome.trails.released;
     let subjects = released.iter().map(|((module, kind), file)| {
-        json!({"name": name(module, *kind), "digest": {"dirHash": hex::encode(file.h1.as_bytes())}})
+        json!({"name": name(module, *kind), "digest": {"dirHash": hex::encode(file.basis.h1().as_bytes())}})
     });
     let heads = outcome
         .databases
@@ -47,13 +47,12 @@ fn name(module: &ModuleVersion, kind: Kind) -> String {
 }
 
 fn module((module, kind): &(ModuleVersion, Kind), file: &ReleasedFile) -> Value {
-    let proved = matches!(file.by, Voucher::Record { .. });
-    let mut value =
-        json!({"name": name(module, *kind), "h1": file.h1.to_string(), "source": file.source, "proved": proved});
-    if let Voucher::Record { id, database, proved_in } = &file.by {
-        value["database"] = json!(database);
-        value["record"] = json!(id);
-        value["treeSize"] = json!(proved_in);
+    let proved = file.basis.record().is_some();
+    let mut value = json!({"name": name(module, *kind), "h1": file.basis.h1().to_string(), "source": file.source, "proved": proved});
+    if let Some(attested) = file.basis.record() {
+        value["database"] = json!(attested.database());
+        value["record"] = json!(attested.record().id().get());
+        value["treeSize"] = json!(attested.proved_in().get());
     }
     value
 }

@@ -9,7 +9,7 @@ use super::unpacked::Hashes;
 use crate::buildinfo::{BuildInfo, BuiltModule};
 use crate::dirhash::H1;
 use crate::finding::{Code, Finding, Place, safe};
-use crate::mirror::Voucher;
+use crate::mirror::Basis;
 use crate::module::{ModulePath, ModuleVersion, Patterns, Version};
 
 /// Findings of one code that are told for one program or cache; the last one says how many there are more.
@@ -161,7 +161,7 @@ fn read(built: &BuiltModule) -> Built {
 /// One note for all that came through the gate, in this run or in one that sealed its caches, with nobody to vouch for it.
 pub fn unproved(outcome: &Outcome, known: &Known) -> Option<Finding> {
     let released = outcome.trails.released.iter();
-    let released = released.filter(|(_, file)| file.by == Voucher::FirstSeen).map(|((module, _), _)| module);
+    let released = released.filter(|(_, file)| matches!(file.basis, Basis::Pinned(_))).map(|((module, _), _)| module);
     let sealed = known.iter().filter(|(_, file)| !file.proved).map(|((module, _), _)| module);
     let names: BTreeSet<String> = released.chain(sealed).map(ToString::to_string).collect();
     let names: Vec<String> = names.into_iter().collect();

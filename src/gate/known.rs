@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::artifact::Kind;
 use crate::dirhash::H1;
-use crate::mirror::{Trails, Voucher};
+use crate::mirror::Trails;
 use crate::module::ModuleVersion;
 
 /// What is known of a zip or a go.mod file.
@@ -22,14 +22,14 @@ pub type Known = BTreeMap<(ModuleVersion, Kind), KnownFile>;
 /// The zips that were released, with their h1.
 pub fn released_zips(trails: &Trails) -> BTreeMap<ModuleVersion, H1> {
     let zips = trails.released.iter().filter(|((_, kind), _)| *kind == Kind::Zip);
-    zips.map(|((module, _), file)| (module.clone(), file.h1)).collect()
+    zips.map(|((module, _), file)| (module.clone(), file.basis.h1())).collect()
 }
 
 /// What is known at the end of a run: what was known `before`, and what was released.
 pub fn known(before: &Known, trails: &Trails) -> Known {
     let released = trails.released.iter().map(|(key, file)| {
-        let proved = matches!(file.by, Voucher::Record { .. });
-        (key.clone(), KnownFile { h1: file.h1, proved })
+        let proved = file.basis.record().is_some();
+        (key.clone(), KnownFile { h1: file.basis.h1(), proved })
     });
     before.clone().into_iter().chain(released.filter(|((_, kind), _)| *kind != Kind::Info)).collect()
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::child::Ended;
 use crate::finding::{Code, Finding, PoliciesInForce, Severity};
-use crate::mirror::{Trails, Voucher};
+use crate::mirror::{Basis, Trails};
 use crate::policy::Exception;
 
 /// Exit codes of `sumgate run` that are not the command's: they stay clear of those that commands use.
@@ -101,7 +101,7 @@ impl Outcome {
 
     /// How many of the released files nobody vouches for, since they are exempt.
     pub fn unproved(&self) -> usize {
-        self.trails.released.values().filter(|file| file.by == Voucher::FirstSeen).count()
+        self.trails.released.values().filter(|file| matches!(file.basis, Basis::Pinned(_))).count()
     }
 
     /// The code of the gate, if it comes before that of the command. Findings at least as bad as `deny` are denied.

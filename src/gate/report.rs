@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{CacheUse, Outcome};
 use crate::artifact::Kind;
-use crate::mirror::{ReleasedFile, Voucher};
+use crate::mirror::ReleasedFile;
 use crate::module::ModuleVersion;
 
 /// The name of the form below.
@@ -76,15 +76,15 @@ fn released((module, kind): &(ModuleVersion, Kind), file: &ReleasedFile) -> Valu
         "module": module.path.as_ref(),
         "version": module.version.as_ref(),
         "file": kind.extension(),
-        "h1": file.h1.to_string(),
+        "h1": file.basis.h1().to_string(),
         "bytes": file.bytes,
         "source": file.source,
-        "proved": matches!(file.by, Voucher::Record { .. }),
+        "proved": file.basis.record().is_some(),
     });
-    if let Voucher::Record { id, database, proved_in } = &file.by {
-        value["record"] = json!(id);
-        value["database"] = json!(database);
-        value["tree_size"] = json!(proved_in);
+    if let Some(attested) = file.basis.record() {
+        value["record"] = json!(attested.record().id().get());
+        value["database"] = json!(attested.database());
+        value["tree_size"] = json!(attested.proved_in().get());
     }
     value
 }

@@ -9,8 +9,8 @@ use std::time::SystemTime;
 
 use futures_util::{StreamExt, stream};
 
-use super::attest::Vouchers;
 use super::error::MirrorError;
+use super::expected_hash::Vouchers;
 use crate::module::{ModulePath, ModuleVersion, Version};
 use crate::policy::{self, Age, Decision, Exception, Facts, InForce, Policy};
 

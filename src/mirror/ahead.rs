@@ -9,7 +9,8 @@ use std::sync::atomic::AtomicUsize;
 use super::advisory::stored_info;
 use super::error::MirrorError;
 use super::fresh::State;
-use super::pipeline::{OWN_DISK, Pipeline, blocking};
+use super::obtain::OWN_DISK;
+use super::pipeline::{Pipeline, blocking};
 use crate::artifact::{Artifact, Kind};
 use crate::dirhash::H1;
 use crate::module::ModuleVersion;
@@ -65,14 +66,14 @@ impl Pipeline {
             return Ok(Ahead { h1: None, bytes: info.body.len() as u64, was_here });
         }
         let released = self.release(artifact).await?;
-        let was_here = &*released.source == OWN_DISK;
-        Ok(Ahead { h1: Some(released.h1), bytes: released.identity.size(), was_here })
+        let was_here = released.source() == OWN_DISK;
+        Ok(Ahead { h1: Some(released.h1()), bytes: released.identity().size(), was_here })
     }
 
     /// The proved file of `artifact`, open, with its length and its h1.
     pub async fn open_proved(&self, artifact: &Artifact) -> Result<(Arc<File>, u64, H1), Arc<MirrorError>> {
         let released = self.release(artifact).await?;
-        Ok((released.file, released.identity.size(), released.h1))
+        Ok((Arc::clone(released.file()), released.identity().size(), released.h1()))
     }
 
     /// The `.info` that is kept, if there is one.

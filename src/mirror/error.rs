@@ -1,14 +1,13 @@
 //! Why a request was not answered with what it asked for.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::absence::{Absent, NoRecord};
+use super::basis::Basis;
 use super::not_yet::RETRY_AFTER;
 use super::route::RouteError;
 use crate::artifact::Artifact;
-use crate::dirhash::H1;
 use crate::fault::Fault;
 use crate::flight::BrokenOff;
 use crate::module::{ModulePath, ModuleVersion};
@@ -25,12 +24,12 @@ pub enum MirrorError {
     #[error(transparent)]
     Request(#[from] RouteError),
     /// No upstream has the bytes that were proved right.
-    #[error("{}", refusal(artifact, expected, tried))]
+    #[error("{}", refusal(artifact, basis, tried))]
     WrongBytes {
         /// Which file.
         artifact: Box<Artifact>,
-        /// The h1 that it must have, and who says so.
-        expected: Expected,
+        /// The h1 that it must have, and why.
+        basis: Basis,
         /// What each upstream had instead.
         tried: Vec<String>,
     },
@@ -89,6 +88,9 @@ pub enum MirrorError {
     /// Exempt modules are never asked of the database.
     #[error("{0} is exempt from the checksum database here, and is never asked of it")]
     Exempt(String),
+    /// Nobody can say what it must hash to. The settings always name a database.
+    #[error("no checksum database is configured, so {0} cannot be proved")]
+    NoDatabase(String),
     /// Not kept here, and the network is not asked. Nobody knows whether it exists, so this is no absence.
     #[error("{0} is not in the mirror, and the mirror is offline")]
     Offline(String),
@@ -114,50 +116,14 @@ pub enum MirrorError {
     BrokenOff(#[from] BrokenOff),
 }
 
-/// The h1 that a file must have, and who says so.
-#[derive(Clone, Debug)]
-pub struct Expected {
-    /// The h1.
-    pub h1: H1,
-    /// Who says so.
-    pub by: Voucher,
-}
-
-/// Who vouches for a hash.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Voucher {
-    /// A proved record of a database.
-    Record {
-        /// Its number.
-        id: u64,
-        /// The database's name.
-        database: String,
-        /// The size of the tree that it was proved in.
-        proved_in: u64,
-    },
-    /// Nobody: the module is exempt, and this is what was seen first.
-    FirstSeen,
-}
-
-impl fmt::Display for Voucher {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Record { id, database, .. } => write!(f, "record {id} of {database}"),
-            Self::FirstSeen => f.write_str("the first that was seen; exempt from the database"),
-        }
-    }
-}
-
 /// Every line short, no blank line, the hashes first: `go` shows eight lines and about 600 bytes.
-fn refusal(artifact: &Artifact, expected: &Expected, tried: &[String]) -> String {
+fn refusal(artifact: &Artifact, basis: &Basis, tried: &[String]) -> String {
     let mut text = format!("{artifact} refused: no upstream has the right bytes\n");
-    let (label, hint) = match expected.by {
-        Voucher::Record { .. } => ("proved:  ", String::new()),
-        Voucher::FirstSeen => {
-            ("pinned:  ", format!("; if the change is meant: sumgate pins forget {}", artifact.module))
-        }
+    let (label, hint) = match basis {
+        Basis::Proven(_) => ("proved:  ", String::new()),
+        Basis::Pinned(_) => ("pinned:  ", format!("; if the change is meant: sumgate pins forget {}", artifact.module)),
     };
-    text.push_str(&format!("{label} {} ({})\n", expected.h1, expected.by));
+    text.push_str(&format!("{label} {} ({basis})\n", basis.h1()));
     for line in tried {
         text.push_str(line);
         text.push('\n');
@@ -185,6 +151,10 @@ impl From<OriginError> for MirrorError {
 }
 
 impl MirrorError {
+    pub(super) fn read(artifact: &Artifact, cause: std::io::Error) -> Self {
+        Self::Read { artifact: Box::new(artifact.clone()), cause }
+    }
+
     /// Whose fault it is. Something is absent by an [`Absent`], and by nothing else.
     pub fn fault(&self) -> Fault {
         let fault = match self {
@@ -201,7 +171,7 @@ impl MirrorError {
             Self::Sumdb(error) => error.fault(),
             Self::Origin(error) => error.fault(),
             Self::Store(error) => error.fault(),
-            Self::Read { .. } | Self::BrokenOff(_) => Fault::Host,
+            Self::Read { .. } | Self::BrokenOff(_) | Self::NoDatabase(_) => Fault::Host,
         };
         if fault == Fault::Absent { Fault::Upstream } else { fault }
     }
@@ -215,7 +185,7 @@ impl MirrorError {
     /// The stable name of a refusal and what to do about it; `None` for trouble and absence.
     pub(super) fn refusal(&self) -> Option<(&'static str, &'static str)> {
         Some(match self {
-            Self::WrongBytes { expected: Expected { by: Voucher::FirstSeen, .. }, .. } => (
+            Self::WrongBytes { basis: Basis::Pinned(_), .. } => (
                 "not-the-pinned-bytes",
                 "find out who moved the tag; if the change is meant, run `sumgate pins forget`",
             ),

@@ -95,10 +95,8 @@ impl Pipeline {
         // Directories are as large as zips are: some 100,000 names.
         let _turn = self.shared.hashing.acquire().await.map_err(|_| MirrorError::from(BrokenOff))?;
         let names = blocking(move || {
-            names_in_zip(&zip.file, &ZipLimits::default()).map_err(|error| MirrorError::Read {
-                artifact: Box::new(artifact),
-                cause: std::io::Error::other(error),
-            })
+            let names = names_in_zip(zip.file(), &ZipLimits::default());
+            names.map_err(|error| MirrorError::read(&artifact, std::io::Error::other(error)))
         });
         Ok(names.await?)
     }

@@ -7,12 +7,13 @@ use hyper::header::HeaderMap;
 use hyper::{Method, Response, StatusCode, Uri};
 
 use super::absence::NoRecord;
+use super::basis::Basis;
 use super::body::Body;
-use super::commit::Released;
-use super::error::{MirrorError, Voucher};
+use super::error::MirrorError;
 use super::fresh::State;
 use super::hot::{Head, Hot, MAX_ANSWER};
 use super::pipeline::{Pipeline, blocking};
+use super::released::Released;
 use super::respond::{self, Small};
 use super::route::{BasePath, Route, route};
 use super::words;
@@ -117,14 +118,14 @@ impl Handler {
         artifact: Artifact,
         released: Released,
     ) -> Result<Response<Body>, MirrorError> {
-        let whole = response.status() == StatusCode::OK && released.identity.size() <= MAX_ANSWER as u64;
+        let whole = response.status() == StatusCode::OK && released.identity().size() <= MAX_ANSWER as u64;
         // What is pinned can be forgotten by a person.
-        if !whole || released.by == Voucher::FirstSeen {
+        if !whole || matches!(released.basis(), Basis::Pinned(_)) {
             return Ok(response);
         }
         // One that is another now must not go out as the open file either.
-        let failed = |cause| MirrorError::Read { artifact: Box::new(artifact), cause };
-        *response.body_mut() = Body::Memory(blocking(move || released.go_mod().map_err(failed)).await?);
+        let go_mod = blocking(move || released.go_mod().map_err(|cause| MirrorError::read(&artifact, cause)));
+        *response.body_mut() = Body::Memory(go_mod.await?);
         Ok(self.hot.keep(path, response, None))
     }
 
@@ -183,37 +184,37 @@ fn log_trouble_here(error: &MirrorError) {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-    use std::io::Write;
-
     use super::*;
-    use crate::dirhash::hash_go_mod;
     use crate::mirror::{Trail, Vouchers};
     use crate::module::Patterns;
-    use crate::origin::{HttpClient, Origin, Waits};
+    use crate::origin::{Chain, HttpClient, Origin, Waits};
     use crate::policy::InForce;
-    use crate::store::{Identity, Store};
+    use crate::store::Store;
+    use crate::sumdb::{Anchor, Database};
 
     #[tokio::test]
     async fn a_go_mod_that_changed_between_its_hash_and_its_way_out_stays() {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(Store::open(folder.path()).unwrap());
-        let nowhere = Origin::of_links(&[], &HttpClient::offline(), Waits::default(), 1).unwrap();
-        let vouchers = Vouchers { databases: Vec::new(), exempt: Patterns::default() };
-        let pipeline = Pipeline::new(store, nowhere.into(), vouchers, InForce::default(), Trail::default());
+        let (origin, http) =
+            (testkit::Origin::start(testkit::World::demo()).await.unwrap(), HttpClient::new().unwrap());
+        let database = Database::parse(&origin.gosumdb()).unwrap();
+        let databases = vec![Client::open(database, &store, &Anchor::None, http.clone()).unwrap()];
+        let upstream = Origin::new(&Chain::parse(&origin.url()).unwrap(), &http, Waits::default()).unwrap();
+        let vouchers = Vouchers { databases, exempt: Patterns::default() };
+        let pipeline = Pipeline::new(store, upstream.into(), vouchers, InForce::default(), Trail::default());
         let handler = Handler { pipeline, base: BasePath::default(), welcome: String::new(), hot: Hot::default() };
-        let module = ModuleVersion::parse("example.com/a@v1.0.0").unwrap();
+        let module = ModuleVersion::parse("example.com/hello@v1.0.0").unwrap();
         let artifact = Artifact { module, kind: Kind::Mod };
-        let answered = async |hashed: &[u8], now: &[u8]| {
-            let mut file = tempfile::tempfile().unwrap();
-            file.write_all(now).unwrap();
-            let (identity, h1) = (Identity::of(&file).unwrap(), hash_go_mod(hashed));
-            let by = Voucher::Record { id: 1, database: "example.com".to_owned(), proved_in: 2 };
-            let released = Released { file: Arc::new(file), identity, h1, by, source: "a test".into() };
+        let released = handler.pipeline.release(&artifact).await.unwrap();
+        let answered = async || {
             let response = respond::file(&HeaderMap::new(), Kind::Mod, &released);
-            handler.go_mod("/a", response, artifact.clone(), released).await
+            handler.go_mod("/a", response, artifact.clone(), released.clone()).await
         };
-        let error = answered(b"module a", b"module b").await.unwrap_err();
+        assert_eq!(answered().await.unwrap().status(), StatusCode::OK);
+        let stored = folder.path().join("proxy").join(artifact.path());
+        std::fs::write(stored, vec![b'x'; usize::try_from(released.identity().size()).unwrap()]).unwrap();
+        let error = answered().await.unwrap_err();
         assert!(error.to_string().contains("it changed after it was hashed"), "{error}");
-        assert_eq!(answered(b"module a", b"module a").await.unwrap().status(), StatusCode::OK);
     }
 }

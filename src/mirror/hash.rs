@@ -3,37 +3,52 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
-use super::obtain::Staged;
+use super::basis::Basis;
+use super::obtain::Unproved;
 use crate::artifact::{Artifact, Kind};
-use crate::dirhash::{
-    H1, ReadAlong, ZipError, ZipLimits, ZipReport, hash_go_mod, hash_module_zip, hash_module_zip_read,
-};
+use crate::dirhash::{H1, ZipError, ZipLimits, ZipReport, hash_go_mod, hash_module_zip, hash_module_zip_read};
 use crate::gomod;
 
 /// `golang.org/x/mod/zip`: MaxGoMod.
-const MAX_GO_MOD: u64 = 16 << 20;
+pub(super) const MAX_GO_MOD: u64 = 16 << 20;
 
 /// Bytes whose h1 is known.
 #[derive(Debug)]
 pub(super) struct Hashed {
-    pub(super) staged: Staged,
-    pub(super) h1: H1,
+    unproved: Unproved,
+    h1: H1,
 }
 
-/// Bytes that have no h1.
+/// Bytes that are not released.
 #[derive(Debug)]
 pub(super) struct Unfit {
-    pub(super) staged: Staged,
+    pub(super) unproved: Unproved,
     pub(super) flaw: Flaw,
 }
 
-/// Why a file has no h1.
+/// Why not.
 #[derive(Debug)]
 pub(super) enum Flaw {
     /// It is not what it should be.
     Wrong(String),
     /// A zip over a bound that `go` does not have: it may be right.
     OverBound(String),
+    /// It has this h1, which is another than the right one.
+    Other(H1, Basis),
+}
+
+impl Hashed {
+    pub(super) fn artifact(&self) -> &Artifact {
+        &self.unproved.artifact
+    }
+
+    pub(super) fn h1(&self) -> H1 {
+        self.h1
+    }
+
+    pub(super) fn into_parts(self) -> (Unproved, H1) {
+        (self.unproved, self.h1)
+    }
 }
 
 impl From<ZipError> for Flaw {
@@ -42,34 +57,34 @@ impl From<ZipError> for Flaw {
     }
 }
 
-/// Hashes a staged file. Blocks.
-pub(super) fn hash(staged: Staged) -> Result<Hashed, Unfit> {
-    match hash_file(&staged.file.file, &staged.artifact, staged.along.as_ref()) {
-        Ok(h1) => Ok(Hashed { staged, h1 }),
-        Err(flaw) => Err(Unfit { staged, flaw }),
+/// Hashes an open file; what was read along need not be read again. Blocks.
+pub(super) fn hash(unproved: Unproved) -> Result<Hashed, Unfit> {
+    match hash_file(&unproved) {
+        Ok(h1) => Ok(Hashed { unproved, h1 }),
+        Err(flaw) => Err(Unfit { unproved, flaw }),
     }
 }
 
 /// What nobody vouches for is pinned, whatever it is; so a go.mod has to look like one. A page that asks for a login would
 /// be the first that was seen, and the right file refused ever after. A zip was read by its own rules.
 pub(super) fn fit_to_pin(hashed: Hashed) -> Result<Hashed, Unfit> {
-    if hashed.staged.artifact.kind != Kind::Mod {
+    if hashed.artifact().kind != Kind::Mod {
         return Ok(hashed);
     }
-    let text = read_all(&hashed.staged.file.file).map_err(|error| error.to_string());
+    let text = read_all(hashed.unproved.file()).map_err(|error| error.to_string());
     let why = match text.map(|text| gomod::names_a_module(&String::from_utf8_lossy(&text))) {
         Ok(true) => return Ok(hashed),
         Ok(false) => "it is no go.mod: no line of it names a module".to_owned(),
         Err(why) => why,
     };
-    Err(Unfit { staged: hashed.staged, flaw: Flaw::Wrong(why) })
+    Err(Unfit { unproved: hashed.unproved, flaw: Flaw::Wrong(why) })
 }
 
-/// The h1 of an open file of the kind of `artifact`, or why it has none; what was read along need not be read again. Blocks.
-pub(super) fn hash_file(file: &File, artifact: &Artifact, along: Option<&ReadAlong>) -> Result<H1, Flaw> {
+fn hash_file(unproved: &Unproved) -> Result<H1, Flaw> {
+    let (file, artifact) = (unproved.file(), &unproved.artifact);
     let limits = ZipLimits::default();
     let report = |report: Result<ZipReport, ZipError>| report.map(|zip| zip.h1).map_err(Flaw::from);
-    match (artifact.kind, along) {
+    match (artifact.kind, &unproved.along) {
         (Kind::Zip, Some(along)) => report(hash_module_zip_read(file, &artifact.module, &limits, along)),
         (Kind::Zip, None) => report(hash_module_zip(file, &artifact.module, &limits)),
         (Kind::Mod | Kind::Info, _) => {

@@ -1,33 +1,64 @@
 //! Stage `obtain`: bytes from one upstream into a staging file, never whole in memory.
 
+use std::fs::File;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
 use super::error::MirrorError;
+use super::hash::MAX_GO_MOD;
 use super::pipeline::blocking;
 use crate::artifact::{Artifact, Kind};
 use crate::dirhash::{ReadAlong, ZipLimits};
 use crate::origin::{Landing, Origin, Piece, Progress, UpstreamId};
 use crate::proxy_request::Request;
-use crate::store::{StagingFile, Store};
+use crate::store::{Identity, StagingFile, Store};
 
-/// `golang.org/x/mod/zip`: MaxZipFile and MaxGoMod.
+/// `golang.org/x/mod/zip`: MaxZipFile.
 const MAX_ZIP: u64 = 500 << 20;
-const MAX_GO_MOD: u64 = 16 << 20;
 
 /// Pieces of a download that wait for whoever reads along: half a megabyte or so, and the network fills it anew while a
 /// core inflates what it holds.
 const PIECES: usize = 32;
 
+/// The source of what lay here already.
+pub(super) const OWN_DISK: &str = "this mirror's own disk";
+
 /// Bytes that nobody compared with anything yet.
 #[derive(Debug)]
-pub(super) struct Staged {
+pub(super) struct Unproved {
     pub(super) artifact: Artifact,
-    pub(super) file: StagingFile,
+    pub(super) handle: Handle,
     pub(super) source: String,
     /// What was hashed while they came.
     pub(super) along: Option<ReadAlong>,
+}
+
+/// Where the bytes are, open.
+#[derive(Debug)]
+pub(super) enum Handle {
+    /// At the place of the artifact, and what the file was when it was opened.
+    Stored(File, Identity),
+    /// On their way there.
+    Staging(StagingFile),
+}
+
+impl Unproved {
+    /// What lies at the place of `artifact`. Blocks.
+    pub(super) fn stored(artifact: &Artifact, store: &Store) -> Result<Option<Self>, MirrorError> {
+        let Some(file) = store.open_artifact(artifact)? else { return Ok(None) };
+        let identity = Identity::of(&file).map_err(|cause| MirrorError::read(artifact, cause))?;
+        let handle = Handle::Stored(file, identity);
+        Ok(Some(Self { artifact: artifact.clone(), handle, source: OWN_DISK.to_owned(), along: None }))
+    }
+
+    /// The open file.
+    pub(super) fn file(&self) -> &File {
+        match &self.handle {
+            Handle::Stored(file, _) => file,
+            Handle::Staging(staged) => &staged.file,
+        }
+    }
 }
 
 /// Downloads `artifact` from one source of `origin`.
@@ -37,7 +68,7 @@ pub(super) async fn obtain(
     artifact: &Artifact,
     store: &Arc<Store>,
     progress: &Progress,
-) -> Result<Staged, MirrorError> {
+) -> Result<Unproved, MirrorError> {
     let store = Arc::clone(store);
     let (staged, writer) = blocking(move || {
         let staged = store.stage()?;
@@ -60,7 +91,7 @@ pub(super) async fn obtain(
         Some(reader) => reader.await.ok(),
         None => None,
     };
-    Ok(Staged { artifact: artifact.clone(), file: staged, source: origin.name(id), along })
+    Ok(Unproved { artifact: artifact.clone(), handle: Handle::Staging(staged), source: origin.name(id), along })
 }
 
 /// Hashes what can be hashed while it comes. Blocks.

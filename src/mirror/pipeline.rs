@@ -1,40 +1,36 @@
 //! The stages in order: what lies here already, else upstream after upstream until the bytes are right.
 
-use std::fs::File;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 
 use moka::sync::Cache;
 use tokio::sync::Semaphore;
 
 use super::admit::Admission;
 use super::advisory::Advisories;
-use super::attest::{Vouched, Vouchers};
-use super::commit::Released;
-use super::error::{MirrorError, Voucher};
+use super::error::MirrorError;
+use super::expected_hash::{Expected, Vouchers};
 use super::folder::{Folders, folders};
-use super::hash::{Flaw, hash_file};
 use super::not_yet;
-use super::obtain::Staged;
+use super::obtain::Unproved;
+use super::released::{Known, Released};
 use super::retracted::{Retractions, remembered};
+use super::sources::Lost;
 use super::trail::Trail;
 use crate::artifact::{Artifact, Kind};
-use crate::dirhash::H1;
 use crate::flight::{BrokenOff, Flights};
 use crate::module::ModuleVersion;
 use crate::origin::Sources;
 use crate::policy::{Exception, InForce};
-use crate::store::{Identity, Store};
+use crate::store::Store;
 
 /// Files whose identity is remembered since they were hashed: about 300 bytes each. One that falls out is hashed again.
 const MAX_KNOWN: u64 = 50_000;
 /// Downloads under way. A `go` command asks for about ten at once.
 const MAX_DOWNLOADS: usize = 64;
-/// The source of what lay here already.
-pub(super) const OWN_DISK: &str = "this mirror's own disk";
 /// Zips being hashed at once, over all requests: each already uses the cores.
 const MAX_HASHING: usize = 4;
 
-/// The way of an artifact, from attest to commit. Cheap to clone; clones share all state.
+/// The way of an artifact, from expect to commit. Cheap to clone; clones share all state.
 #[derive(Clone)]
 pub struct Pipeline {
     pub(super) shared: Arc<Shared>,
@@ -59,34 +55,6 @@ pub(super) struct Shared {
     pub(super) held: Arc<Semaphore>,
     downloads: Semaphore,
     pub(super) hashing: Semaphore,
-}
-
-/// What was found out about a file when it was hashed.
-#[derive(Clone)]
-struct Known {
-    identity: Identity,
-    h1: H1,
-    by: Voucher,
-    source: Arc<str>,
-    /// While somebody reads it: a thousand readers of one file need one open file.
-    open: Arc<Mutex<Weak<File>>>,
-}
-
-impl Known {
-    fn of(released: &Released) -> Self {
-        let Released { file, identity, h1, by, source } = released.clone();
-        Self { identity, h1, by, source, open: Arc::new(Mutex::new(Arc::downgrade(&file))) }
-    }
-
-    /// This very file, as it is open already, or else as it was opened now.
-    fn shared(&self, file: File) -> Arc<File> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.upgrade().unwrap_or_else(|| {
-            let file = Arc::new(file);
-            *open = Arc::downgrade(&file);
-            file
-        })
-    }
 }
 
 impl Pipeline {
@@ -125,8 +93,9 @@ impl Pipeline {
     pub(super) async fn release(&self, artifact: &Artifact) -> Result<Released, Arc<MirrorError>> {
         let released = self.release_admitted(artifact).await;
         match &released {
-            Ok(Released { identity, h1, by, source, .. }) => {
-                self.shared.trail.released(artifact, h1, identity.size(), source, by);
+            Ok(released) => {
+                let (bytes, source) = (released.identity().size(), released.source());
+                self.shared.trail.released(artifact, released.basis(), bytes, source);
             }
             Err(error) => self.shared.trail.refused(artifact, error),
         }
@@ -147,7 +116,7 @@ impl Pipeline {
             admission.check(&known)?;
         }
         let released = self.release_proved(artifact).await?;
-        known.learn(|facts| facts.zip_size = Some(released.identity.size()));
+        known.learn(|facts| facts.zip_size = Some(released.identity().size()));
         admission.check(&known)?;
         Ok(released)
     }
@@ -186,80 +155,46 @@ impl Shared {
     async fn unchanged(self: &Arc<Self>, artifact: &Artifact) -> Result<Option<Released>, MirrorError> {
         let Some(known) = self.known.get(artifact) else { return Ok(None) };
         let (shared, artifact) = (Arc::clone(self), artifact.clone());
-        blocking(move || {
-            let Some(file) = shared.store.open_artifact(&artifact)? else {
-                return Ok(None);
-            };
-            let identity = Identity::of(&file).map_err(|cause| read(&artifact, cause))?;
-            Ok((identity == known.identity).then(|| {
-                let file = known.shared(file);
-                Released { file, identity, h1: known.h1, by: known.by, source: known.source }
-            }))
+        blocking(move || match shared.store.open_artifact(&artifact)? {
+            Some(file) => known.reopened(file).map_err(|cause| MirrorError::read(&artifact, cause)),
+            None => Ok(None),
         })
         .await
     }
 
     async fn release_anew(self: &Arc<Self>, artifact: &Artifact) -> Result<Released, Arc<MirrorError>> {
-        let vouched = Arc::new(self.vouchers.attest(artifact, &self.store).await?);
-        if let Some(released) = self.from_disk(artifact, &vouched).await? {
+        let expected = Arc::new(self.vouchers.expect(artifact, &self.store).await?);
+        if let Some(released) = self.from_disk(artifact, &expected).await? {
             return Ok(released);
         }
         if self.offline {
             return Err(MirrorError::Offline(artifact.to_string()).into());
         }
         let _turn = self.downloads.acquire().await.map_err(|_| MirrorError::from(BrokenOff))?;
-        Ok(self.from_upstream(artifact, &vouched).await?)
+        Ok(self.from_upstream(artifact, &expected).await?)
     }
 
-    /// Hashes what lies at the artifact's place. Wrong bytes are set aside, and `None` says to fetch anew.
+    /// Proves what lies at the artifact's place. Wrong bytes are set aside, and `None` says to fetch anew.
     async fn from_disk(
         self: &Arc<Self>,
         artifact: &Artifact,
-        vouched: &Arc<Vouched>,
+        expected: &Arc<Expected>,
     ) -> Result<Option<Released>, MirrorError> {
         let _turn = self.hashing.acquire().await.map_err(|_| BrokenOff)?;
-        let (shared, artifact, vouched) = (Arc::clone(self), artifact.clone(), Arc::clone(vouched));
+        let (shared, artifact, expected) = (Arc::clone(self), artifact.clone(), Arc::clone(expected));
         blocking(move || {
-            let Some(file) = shared.store.open_artifact(&artifact)? else {
-                return Ok(None);
-            };
-            let identity = Identity::of(&file).map_err(|cause| read(&artifact, cause))?;
-            let found = hash_file(&file, &artifact, None);
-            if let Err(Flaw::OverBound(why)) = &found {
+            let Some(stored) = Unproved::stored(&artifact, &shared.store)? else { return Ok(None) };
+            match shared.judge(stored, &expected)? {
+                Ok(verified) => Released::commit(verified, &shared.store).map(Some),
                 // It may be right. A source may have a zip of the version that is not over the bound.
-                let tried = vec![format!("{OWN_DISK}: {why}")];
-                let unsupported = MirrorError::UnsupportedZip { artifact: Box::new(artifact), tried };
-                return if shared.offline { Err(unsupported) } else { Ok(None) };
-            }
-            let right = match (&*vouched, &found) {
-                (Vouched::Record(expected) | Vouched::Pinned(expected), Ok(h1)) => expected.h1 == *h1,
-                (Vouched::Unseen, Ok(h1)) => shared.store.pin_first(&artifact, h1)? == *h1,
-                (_, Err(_)) => false,
-            };
-            if let (true, Ok(h1)) = (right, found.as_ref().copied()) {
-                let by = vouched.by();
-                if artifact.kind == Kind::Zip {
-                    // The disk may have been full when it came.
-                    shared.store.add_to_list(&artifact.module);
+                Err(Lost::OverBound(why)) if shared.offline => {
+                    Err(MirrorError::UnsupportedZip { artifact: Box::new(artifact), tried: vec![why] })
                 }
-                return Ok(Some(Released { file: Arc::new(file), identity, h1, by, source: OWN_DISK.into() }));
+                Err(_) => Ok(None),
             }
-            if let Some(staged) = shared.store.take_out(&artifact)? {
-                let staged = Staged { artifact, file: staged, source: OWN_DISK.to_owned(), along: None };
-                let reason = match &found {
-                    Err(Flaw::Wrong(why) | Flaw::OverBound(why)) => why,
-                    Ok(_) => "the stored file changed",
-                };
-                shared.set_aside(staged, &vouched, found.as_ref().ok(), reason)?;
-            }
-            Ok(None)
         })
         .await
     }
-}
-
-fn read(artifact: &Artifact, cause: std::io::Error) -> MirrorError {
-    MirrorError::Read { artifact: Box::new(artifact.clone()), cause }
 }
 
 /// Runs file work off the async threads.

@@ -1,47 +1,44 @@
-//! Stage `prove`: the h1 of the bytes is the one that was vouched for.
+//! Stage `prove`: the h1 of the bytes is the right one. The one place that decides so, wherever the bytes came from.
 
-use super::attest::Vouched;
-use super::error::{Expected, Voucher};
-use super::hash::Hashed;
-use crate::dirhash::H1;
+use super::basis::Basis;
+use super::error::MirrorError;
+use super::expected_hash::Expected;
+use super::hash::{Flaw, Hashed, Unfit, fit_to_pin};
+use super::obtain::Unproved;
+use crate::store::Store;
 
-/// Bytes that have the right h1. [`prove`] alone makes one.
+/// Bytes that have the right h1, by a proof or by a pin. [`prove`] alone makes one.
 #[derive(Debug)]
-pub(super) struct Proven {
+pub(super) struct Verified {
+    unproved: Unproved,
+    basis: Basis,
+}
+
+/// Compares the h1 of the bytes with the expected one. Where none is expected, theirs is pinned, unless another process
+/// pinned another one since we looked. Blocks.
+pub(super) fn prove(
     hashed: Hashed,
-    by: Voucher,
+    expected: &Expected,
+    store: &Store,
+) -> Result<Result<Verified, Unfit>, MirrorError> {
+    let (hashed, basis) = match expected {
+        Expected::Known(basis) => (hashed, basis.clone()),
+        Expected::Unseen => match fit_to_pin(hashed) {
+            Ok(hashed) => {
+                let pinned = store.pin_first(hashed.artifact(), &hashed.h1())?;
+                (hashed, Basis::Pinned(pinned))
+            }
+            Err(unfit) => return Ok(Err(unfit)),
+        },
+    };
+    let (unproved, h1) = hashed.into_parts();
+    let is_right = basis.h1() == h1;
+    Ok(if is_right { Ok(Verified { unproved, basis }) } else { Err(Unfit { unproved, flaw: Flaw::Other(h1, basis) }) })
 }
 
-/// Bytes with another h1 than they should have.
-#[derive(Debug)]
-pub(super) struct Mismatch {
-    pub(super) hashed: Hashed,
-    pub(super) expected: Expected,
-}
-
-/// Compares the h1 of the bytes with the one that was vouched for.
-pub(super) fn prove(hashed: Hashed, vouched: &Vouched) -> Result<Proven, Mismatch> {
-    match vouched {
-        Vouched::Record(expected) | Vouched::Pinned(expected) if expected.h1 != hashed.h1 => {
-            Err(Mismatch { hashed, expected: expected.clone() })
-        }
-        Vouched::Record(expected) | Vouched::Pinned(expected) => Ok(Proven { hashed, by: expected.by.clone() }),
-        Vouched::Unseen => Ok(Proven { hashed, by: Voucher::FirstSeen }),
-    }
-}
-
-impl Proven {
-    /// The h1 that was compared.
-    pub(super) fn h1(&self) -> H1 {
-        self.hashed.h1
-    }
-
-    /// Who vouches for it.
-    pub(super) fn by(&self) -> &Voucher {
-        &self.by
-    }
-
-    pub(super) fn into_hashed(self) -> Hashed {
-        self.hashed
+impl Verified {
+    /// The bytes, and why they are right.
+    pub(super) fn into_parts(self) -> (Unproved, Basis) {
+        (self.unproved, self.basis)
     }
 }

@@ -1,15 +1,16 @@
 //! Stage `respond`: status, headers and body of an answer (RFC 9110).
 
 use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Response, StatusCode};
 
 use super::body::Body;
-use super::commit::Released;
 use super::error::MirrorError;
 use super::fresh::{Dated, State};
+use super::released::Released;
 use super::status::status;
 use super::words;
 use crate::artifact::Kind;
@@ -110,9 +111,9 @@ pub(super) fn refusal(status: StatusCode, reason: &str) -> Response<Body> {
 
 /// A proved file, whole or the part that is asked for.
 pub(super) fn file(request: &HeaderMap, kind: Kind, released: &Released) -> Response<Body> {
-    let length = released.identity.size();
+    let length = released.identity().size();
     // Names these very bytes: two honest zips of one version may differ in them.
-    let tag = format!("\"{}-{}\"", hex::encode(&released.h1.as_bytes()[..8]), released.identity.stamp());
+    let tag = format!("\"{}-{}\"", hex::encode(&released.h1().as_bytes()[..8]), released.identity().stamp());
     let mut response = Response::new(Body::empty());
     let headers = response.headers_mut();
     set(headers, header::CACHE_CONTROL, IMMUTABLE);
@@ -136,7 +137,7 @@ pub(super) fn file(request: &HeaderMap, kind: Kind, released: &Released) -> Resp
             return response;
         }
     };
-    *response.body_mut() = Body::file(released.file.clone(), offset, part);
+    *response.body_mut() = Body::file(Arc::clone(released.file()), offset, part);
     response
 }
 

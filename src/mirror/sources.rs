@@ -3,13 +3,14 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::attest::Vouched;
-use super::commit::{Released, commit};
+use super::basis::Basis;
 use super::error::MirrorError;
-use super::hash::{Flaw, Unfit, fit_to_pin, hash};
-use super::obtain::{Staged, obtain};
+use super::expected_hash::Expected;
+use super::hash::{Flaw, Unfit, hash};
+use super::obtain::{Handle, Unproved, obtain};
 use super::pipeline::{Shared, blocking};
-use super::prove::{Mismatch, Proven, prove};
+use super::prove::{Verified, prove};
+use super::released::Released;
 use crate::artifact::Artifact;
 use crate::dirhash::H1;
 use crate::flight::BrokenOff;
@@ -22,25 +23,25 @@ impl Shared {
     pub(super) async fn from_upstream(
         self: &Arc<Self>,
         artifact: &Artifact,
-        vouched: &Arc<Vouched>,
+        expected: &Arc<Expected>,
     ) -> Result<Released, MirrorError> {
         let origin = &self.sources.of(&artifact.module.path);
         // What was had in an earlier round counts, whatever the last one ended with.
         let had = Mutex::new(Vec::new());
         let round = || async {
-            let proven = self.round(origin, artifact, vouched).await;
-            let lines = proven.as_ref().err().into_iter().flatten().filter_map(|(_, lost)| lost.bytes());
+            let verified = self.round(origin, artifact, expected).await;
+            let lines = verified.as_ref().err().into_iter().flatten().filter_map(|(_, lost)| lost.bytes());
             had.lock().unwrap_or_else(PoisonError::into_inner).extend(lines);
-            proven
+            verified
         };
         let passes = |lost: &Vec<(UpstreamId, Lost)>| {
             let refused = lost.iter().any(|(id, lost)| ends(origin, *id, lost));
             lost.iter().filter_map(|(_, lost)| lost.failure()?.passes()).min().filter(|_| !refused)
         };
         let lost = match origin.in_rounds(round, passes).await {
-            Ok(proven) => {
+            Ok(verified) => {
                 let store = Arc::clone(&self.store);
-                return blocking(move || commit(proven, &store)).await;
+                return blocking(move || Released::commit(verified, &store)).await;
             }
             Err(lost) => lost,
         };
@@ -60,9 +61,9 @@ impl Shared {
         let (any_wrong, any_over) = (had.iter().any(|(wrong, _)| *wrong), had.iter().any(|(wrong, _)| !wrong));
         let tried = had.into_iter().map(|(_, line)| line).collect();
         let artifact = Box::new(artifact.clone());
-        match &**vouched {
-            Vouched::Record(expected) | Vouched::Pinned(expected) if any_wrong => {
-                Err(MirrorError::WrongBytes { artifact, expected: expected.clone(), tried })
+        match &**expected {
+            Expected::Known(basis) if any_wrong => {
+                Err(MirrorError::WrongBytes { artifact, basis: basis.clone(), tried })
             }
             _ if any_over => Err(MirrorError::UnsupportedZip { artifact, tried }),
             _ => Err(search.conclude(&Request::File(*artifact)).into()),
@@ -75,18 +76,18 @@ impl Shared {
         self: &Arc<Self>,
         origin: &Origin,
         artifact: &Artifact,
-        vouched: &Arc<Vouched>,
-    ) -> Result<Proven, Vec<(UpstreamId, Lost)>> {
-        let attempt = |id, progress| self.attempt((origin, id), artifact, vouched, progress);
-        if let Vouched::Record(_) = **vouched {
+        expected: &Arc<Expected>,
+    ) -> Result<Verified, Vec<(UpstreamId, Lost)>> {
+        let attempt = |id, progress| self.attempt((origin, id), artifact, expected, progress);
+        if let Expected::Known(Basis::Proven(_)) = **expected {
             let ends = |id, lost: &Lost| ends(origin, id, lost);
             let raced = origin.race(origin.stages(&wanted(artifact)), Duration::ZERO, ends, attempt);
-            return raced.await.map(|(_, proven)| proven);
+            return raced.await.map(|(_, verified)| verified);
         }
         let mut all = Vec::new();
         for id in origin.sources() {
             let lost = match attempt(id, Progress::default()).await {
-                Ok(proven) => return Ok(proven),
+                Ok(verified) => return Ok(verified),
                 Err(lost) => lost,
             };
             let leads_on = match &lost {
@@ -107,16 +108,16 @@ impl Shared {
         self: &Arc<Self>,
         (origin, id): (&Origin, UpstreamId),
         artifact: &Artifact,
-        vouched: &Arc<Vouched>,
+        expected: &Arc<Expected>,
         progress: Progress,
-    ) -> Result<Proven, Lost> {
-        let staged = obtain(origin, id, artifact, &self.store, &progress).await.map_err(|error| match error {
+    ) -> Result<Verified, Lost> {
+        let unproved = obtain(origin, id, artifact, &self.store, &progress).await.map_err(|error| match error {
             MirrorError::Origin(error) => Lost::Failed(error),
             error => Lost::Here(error),
         })?;
         let _turn = self.hashing.acquire().await.map_err(|_| Lost::Here(BrokenOff.into()))?;
-        let (shared, vouched) = (Arc::clone(self), Arc::clone(vouched));
-        let judged = blocking(move || shared.judge(staged, &vouched)).await.map_err(Lost::Here)?;
+        let (shared, expected) = (Arc::clone(self), Arc::clone(expected));
+        let judged = blocking(move || shared.judge(unproved, &expected)).await.map_err(Lost::Here)?;
         judged.inspect_err(|lost| {
             if matches!(lost, Lost::Wrong(_)) {
                 origin.had_wrong(id, &wanted(artifact));
@@ -126,28 +127,39 @@ impl Shared {
 
     /// Hash and prove; or set aside, with a line that says what was wrong. A zip over a bound may be right: it is not set
     /// aside. Blocks.
-    fn judge(&self, staged: Staged, vouched: &Vouched) -> Result<Result<Proven, Lost>, MirrorError> {
-        let source = staged.source.clone();
-        let fit = |hashed| if matches!(vouched, Vouched::Unseen) { fit_to_pin(hashed) } else { Ok(hashed) };
-        let hashed = match hash(staged).and_then(fit) {
-            Ok(hashed) => hashed,
-            Err(Unfit { staged, flaw: Flaw::Wrong(why) }) => {
-                self.set_aside(staged, vouched, None, &why)?;
-                return Ok(Err(Lost::Wrong(format!("{source}: {why}"))));
-            }
-            Err(Unfit { flaw: Flaw::OverBound(why), .. }) => {
-                return Ok(Err(Lost::OverBound(format!("{source}: {why}"))));
-            }
+    pub(super) fn judge(&self, unproved: Unproved, expected: &Expected) -> Result<Result<Verified, Lost>, MirrorError> {
+        let source = unproved.source.clone();
+        let proved = match hash(unproved) {
+            Ok(hashed) => prove(hashed, expected, &self.store)?,
+            Err(unfit) => Err(unfit),
         };
-        match prove(hashed, vouched) {
-            Ok(proven) => Ok(Ok(proven)),
-            Err(Mismatch { hashed, expected }) => {
-                let (h1, staged) = (hashed.h1, hashed.staged);
-                let reason = format!("its hash is {h1}, and {} says {}", expected.by, expected.h1);
-                self.set_aside(staged, vouched, Some(&h1), &reason)?;
-                Ok(Err(Lost::Wrong(format!("upstream: {h1} ({source})"))))
+        let Unfit { unproved, flaw } = match proved {
+            Ok(verified) => return Ok(Ok(verified)),
+            Err(unfit) => unfit,
+        };
+        Ok(Err(match flaw {
+            Flaw::OverBound(why) => Lost::OverBound(format!("{source}: {why}")),
+            Flaw::Wrong(why) => {
+                self.set_aside(unproved, expected, None, &why)?;
+                Lost::Wrong(format!("{source}: {why}"))
             }
-        }
+            Flaw::Other(h1, basis) => {
+                let reason = match unproved.handle {
+                    Handle::Stored(..) => "the stored file changed".to_owned(),
+                    Handle::Staging(_) => format!("its hash is {h1}, and {basis} says {}", basis.h1()),
+                };
+                let artifact = Box::new(unproved.artifact.clone());
+                self.set_aside(unproved, expected, Some(&h1), &reason)?;
+                match expected {
+                    Expected::Known(_) => Lost::Wrong(format!("upstream: {h1} ({source})")),
+                    // Another process pinned other bytes since we looked.
+                    Expected::Unseen => {
+                        let tried = vec![format!("{source}: {h1}")];
+                        Lost::Here(MirrorError::WrongBytes { artifact, basis, tried })
+                    }
+                }
+            }
+        }))
     }
 }
 
@@ -156,7 +168,7 @@ fn wanted(artifact: &Artifact) -> Wanted {
 }
 
 /// Why a source did not give the right bytes.
-enum Lost {
+pub(super) enum Lost {
     /// It gave none.
     Failed(OriginError),
     /// It gave wrong ones: what was wrong, in a line.
@@ -189,27 +201,33 @@ impl Lost {
 
 impl Shared {
     /// Bytes and facts into quarantine. Blocks.
-    pub(super) fn set_aside(
+    fn set_aside(
         &self,
-        staged: Staged,
-        vouched: &Vouched,
+        unproved: Unproved,
+        expected: &Expected,
         found: Option<&H1>,
         reason: &str,
     ) -> Result<(), MirrorError> {
-        let expected = match vouched {
-            Vouched::Record(expected) | Vouched::Pinned(expected) => expected.h1.to_string(),
-            Vouched::Unseen => "nothing: exempt and never seen".to_owned(),
+        let Unproved { artifact, handle, source, .. } = unproved;
+        let file = match handle {
+            Handle::Staging(staged) => Some(staged),
+            Handle::Stored(..) => self.store.take_out(&artifact)?,
+        };
+        let Some(file) = file else { return Ok(()) };
+        let expected = match expected {
+            Expected::Known(basis) => basis.h1().to_string(),
+            Expected::Unseen => "nothing: exempt and never seen".to_owned(),
         };
         let facts = Facts {
-            module: staged.artifact.module.to_string(),
-            kind: staged.artifact.kind.extension(),
-            source: staged.source,
+            module: artifact.module.to_string(),
+            kind: artifact.kind.extension(),
+            source,
             expected,
             found: found.map(H1::to_string),
             reason: reason.to_owned(),
         };
-        let case = self.store.quarantine(staged.file, &facts)?;
-        self.trail.quarantined(&staged.artifact, case.clone());
+        let case = self.store.quarantine(file, &facts)?;
+        self.trail.quarantined(&artifact, case.clone());
         tracing::warn!(
             target: "trail", module = facts.module, kind = facts.kind, source = facts.source,
             expected = facts.expected, found = facts.found, reason, case = %case.display(), "set aside"

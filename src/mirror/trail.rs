@@ -5,9 +5,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::error::{MirrorError, Voucher};
+use super::basis::Basis;
+use super::error::MirrorError;
 use crate::artifact::{Artifact, Kind};
-use crate::dirhash::H1;
 use crate::fault::in_full;
 use crate::module::ModuleVersion;
 
@@ -44,14 +44,12 @@ pub struct RefusedFile {
 /// A file that was released.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReleasedFile {
-    /// Its h1.
-    pub h1: H1,
+    /// Its h1, and why that is the right one.
+    pub basis: Basis,
     /// Its length.
     pub bytes: u64,
     /// Where the bytes came from.
     pub source: String,
-    /// Who vouches for the h1.
-    pub by: Voucher,
 }
 
 /// Everything that was written down, each file once.
@@ -90,9 +88,9 @@ impl Trail {
         });
     }
 
-    pub(super) fn released(&self, artifact: &Artifact, h1: &H1, bytes: u64, source: &str, by: &Voucher) {
+    pub(super) fn released(&self, artifact: &Artifact, basis: &Basis, bytes: u64, source: &str) {
         self.write(|trails| {
-            let file = ReleasedFile { h1: *h1, bytes, source: source.to_owned(), by: by.clone() };
+            let file = ReleasedFile { basis: basis.clone(), bytes, source: source.to_owned() };
             trails.dropped += usize::from(!insert(&mut trails.released, artifact, file));
         });
     }
@@ -149,11 +147,12 @@ mod tests {
             module: ModuleVersion::parse(&format!("example.com/m@v1.0.{nth}")).unwrap(),
             kind: Kind::Zip,
         };
-        let h1 = H1::parse("h1:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=").unwrap();
+        let h1 = crate::dirhash::H1::parse("h1:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=").unwrap();
+        let pinned = Basis::Pinned(h1);
         for nth in 0..=MAX_KEPT {
-            trail.released(&artifact(nth), &h1, 1, "here", &Voucher::FirstSeen);
+            trail.released(&artifact(nth), &pinned, 1, "here");
         }
-        trail.released(&artifact(0), &h1, 1, "again", &Voucher::FirstSeen);
+        trail.released(&artifact(0), &pinned, 1, "again");
         let refused = artifact(MAX_KEPT + 1);
         trail.refused(&refused, &MirrorError::NoHash { artifact: Box::new(refused.clone()), record: 1 });
         let trails = trail.so_far();

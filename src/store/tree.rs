@@ -40,7 +40,7 @@ impl Store {
 
     /// Puts a staged file at the place of `artifact`, durably, over what was there. Returns the file, still open.
     ///
-    /// Only the stage that holds a proof (`mirror/commit`) and the one that holds a checked `.info` call this.
+    /// Only the stage that holds a proof (`mirror/released`) and the one that holds a checked `.info` call this.
     pub(crate) fn keep(&self, staged: StagingFile, artifact: &Artifact) -> Result<File, StoreError> {
         let path = self.place_of(artifact);
         staged.file.sync_all().map_err(|cause| StoreError::new("sync", &path, cause))?;

@@ -1,31 +1,42 @@
 //! What a lookup ends with.
 
+use std::fmt;
 use std::sync::Arc;
 
 use tlog::{ProvenRecord, TreeSize};
 
-use crate::gosum::RecordLines;
+use super::record::RecordLines;
+use crate::artifact::Kind;
+use crate::dirhash::H1;
 use crate::module::ModuleVersion;
 
 /// What a module version hashes to, proved by the database. There is no other way to get one than a [`super::Client`].
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Attested {
-    pub(super) module: ModuleVersion,
-    pub(super) record: ProvenRecord,
-    pub(super) lines: RecordLines,
-    pub(super) proved_in: TreeSize,
-    pub(super) database: Arc<str>,
+    lines: RecordLines,
+    database: Arc<str>,
+}
+
+/// The h1 of one file of a module version, as a proved record has it. [`ProvenHash::of`] alone makes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProvenHash {
+    attested: Arc<Attested>,
+    h1: H1,
 }
 
 impl Attested {
+    pub(super) fn new(lines: RecordLines, database: Arc<str>) -> Self {
+        Self { lines, database }
+    }
+
     /// For which module version.
     pub fn module(&self) -> &ModuleVersion {
-        &self.module
+        self.lines.module()
     }
 
     /// The proved record.
     pub fn record(&self) -> &ProvenRecord {
-        &self.record
+        self.lines.record()
     }
 
     /// The hashes that it names.
@@ -40,6 +51,30 @@ impl Attested {
 
     /// The size of the tree that it was proved in.
     pub fn proved_in(&self) -> TreeSize {
-        self.proved_in
+        self.record().head().size
+    }
+}
+
+impl ProvenHash {
+    /// The h1 of a file of the version, if the record has one.
+    pub fn of(attested: &Arc<Attested>, kind: Kind) -> Option<Self> {
+        let h1 = attested.lines.h1(kind)?;
+        Some(Self { attested: Arc::clone(attested), h1 })
+    }
+
+    /// The h1.
+    pub fn h1(&self) -> H1 {
+        self.h1
+    }
+
+    /// What has it.
+    pub fn attested(&self) -> &Attested {
+        &self.attested
+    }
+}
+
+impl fmt::Display for ProvenHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "record {} of {}", self.attested.record().id(), self.attested.database)
     }
 }

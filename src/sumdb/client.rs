@@ -14,13 +14,13 @@ use super::attested::Attested;
 use super::database::Database;
 use super::error::SumdbError;
 use super::lookup::{self, Conclusion, LookupError, Proved, Read, Reply};
+use super::record::RecordLines;
 use super::remote::{Door, Remote};
 use super::tiles::{Tiles, blocking};
 use super::trusted::{Advance, Trusted};
 use crate::database_request::escaped;
 use crate::fault::Fault;
 use crate::flight::Flights;
-use crate::gosum::parse_record_text;
 use crate::module::ModuleVersion;
 use crate::origin::HttpClient;
 use crate::policy::Age;
@@ -172,7 +172,7 @@ impl Client {
             return Ok(head);
         }
         self.refresh().await?;
-        self.trusted().ok_or_else(|| Arc::new(self.shared.remote.unverified("latest", "it shows no head")))
+        self.trusted().ok_or_else(|| Arc::new(self.shared.remote.unverified("latest", LookupError::NoHead)))
     }
 
     /// Asks for the latest head and merges it. Callers at the same time share one request.
@@ -184,7 +184,7 @@ impl Client {
         let flight = self.shared.refreshes.join((), move || async move {
             let note = shared.remote.latest().await?;
             let seen = SignedCheckpoint::open(&note, SUMDB_ORIGIN, shared.database.key())
-                .map_err(|error| shared.remote.unverified("latest", error.to_string()))?;
+                .map_err(|error| shared.remote.unverified("latest", error))?;
             shared.merge(seen).await
         });
         flight.await.map_err(|broken| Arc::new(SumdbError::BrokenOff(broken.to_string())))?
@@ -247,13 +247,9 @@ impl Shared {
         let Some(bundle) = self.state.record(&escaped(module))? else {
             return Ok(None);
         };
-        let Ok((record, head)) = tlog::bundle::open(&bundle, SUMDB_ORIGIN, self.database.key()) else {
-            return Ok(None);
-        };
-        let lines = parse_record_text(record.text(), module);
-        let attested =
-            |lines| Attested { module: module.clone(), record, lines, proved_in: head.size(), database: self.name() };
-        Ok(lines.ok().map(attested))
+        let opened = tlog::bundle::open(&bundle, SUMDB_ORIGIN, self.database.key());
+        let lines = opened.ok().and_then(|(record, _)| RecordLines::of(record, module).ok());
+        Ok(lines.map(|lines| Attested::new(lines, self.name())))
     }
 
     /// Whether the network may be asked: after a fork it may not, and an anchor comes first. Where to ask is settled here,
@@ -327,7 +323,7 @@ impl Shared {
             };
             // Of answers that are all wrong nothing is taken, not even a head that would fit.
             if !proved.iter().any(Result::is_ok) {
-                return self.keep_records(&modules, proved, head.size()).await;
+                return self.keep_records(&modules, proved).await;
             }
             if self.advance(trusted, (*head).clone()).await? == Advance::Moved {
                 continue;
@@ -336,7 +332,7 @@ impl Shared {
                 self.shown_again(head.size()).await?;
             }
             // Each is checked again whenever it is read, so neither waits for the other.
-            let records = self.keep_records(&modules, proved, head.size());
+            let records = self.keep_records(&modules, proved);
             let (tiles, records) = tokio::join!(self.tiles.keep(&tiles), records);
             return tiles.and(records);
         }
@@ -347,14 +343,13 @@ impl Shared {
         self: &Arc<Self>,
         modules: &[ModuleVersion],
         proved: Vec<Result<Proved, LookupError>>,
-        proved_in: TreeSize,
     ) -> Result<Vec<Result<Attested, Arc<SumdbError>>>, Arc<SumdbError>> {
         let (shared, modules) = (Arc::clone(self), modules.to_vec());
         blocking(move || {
             let keep = |(module, proved): (&ModuleVersion, Result<Proved, LookupError>)| {
-                let Proved { module, record, lines, bundle } = proved.map_err(|error| shared.failed(module, error))?;
-                shared.state.set_record(&escaped(&module), &bundle);
-                Ok(Attested { module, record, lines, proved_in, database: shared.name() })
+                let Proved { lines, bundle } = proved.map_err(|error| shared.failed(module, error))?;
+                shared.state.set_record(&escaped(module), &bundle);
+                Ok(Attested::new(lines, shared.name()))
             };
             Ok(modules.iter().zip(proved).map(|one| keep(one).map_err(Arc::<SumdbError>::new)).collect())
         })
@@ -367,7 +362,7 @@ impl Shared {
         nodes: &[Node],
     ) -> Result<tlog::AuthenticTiles, Arc<SumdbError>> {
         let plan = TilePlan::new(*head.head(), TileHeight::SUMDB, nodes)
-            .map_err(|error| self.remote.unverified("tree head", error.to_string()))?;
+            .map_err(|error| self.remote.unverified("tree head", error))?;
         self.tiles.authentic(&plan).await
     }
 
@@ -375,8 +370,8 @@ impl Shared {
         let database = self.database.name().to_owned();
         let what = module.to_string();
         match error {
-            LookupError::Unverified(why) => SumdbError::Unverified { database, what, why },
             LookupError::WrongRecord(cause) => SumdbError::WrongRecord { database, what, cause },
+            cause => SumdbError::Unverified { database, what, cause },
         }
     }
 

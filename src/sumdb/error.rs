@@ -1,10 +1,15 @@
 //! Why a question to the database has no answer.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use tlog::CheckpointError;
+
+use super::lookup::LookupError;
+use super::record::RecordLinesError;
 use crate::fault::Fault;
-use crate::gosum::RecordLinesError;
-use crate::origin::HttpError;
+use crate::flight::BrokenOff;
+use crate::origin::{HttpError, OriginError};
 use crate::store::StoreError;
 
 /// Why a question to the database has no answer.
@@ -59,14 +64,30 @@ pub enum SumdbError {
         what: String,
     },
     /// It answered something that does not verify. Nothing of it was kept.
-    #[error("the checksum database {database} answered something that does not verify ({what}): {why}")]
+    #[error("the checksum database {database} answered something that does not verify ({what}): {cause}")]
     Unverified {
         /// Which database.
         database: String,
         /// What was asked for.
         what: String,
         /// Which check failed.
-        why: String,
+        #[source]
+        cause: LookupError,
+    },
+    /// An address says that there is no record, and has not shown a head of the database.
+    #[error(
+        "the checksum database {database} answered something that does not verify (latest): {address} answers 404 and \
+         shows no tree head that the database signed, so that is not the database's answer (a captive portal, a wrong \
+         path, or a proxy on the way): {cause}"
+    )]
+    NotTheDatabase {
+        /// Which database.
+        database: String,
+        /// Which address.
+        address: String,
+        /// Why it has shown no head.
+        #[source]
+        cause: Arc<NotShown>,
     },
     /// The proved record is not for the module that was asked for, or not readable as hash lines.
     #[error("the checksum database {database} answered for {what} with a record that is not its own: {cause}")]
@@ -117,6 +138,21 @@ pub enum SumdbError {
     BrokenOff(String),
 }
 
+/// Why an address has shown no signed head.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotShown {
+    /// It gave none.
+    #[error(transparent)]
+    Origin(#[from] OriginError),
+    /// What it gave is no head of the database.
+    #[error(transparent)]
+    Head(#[from] CheckpointError),
+    /// The question was not finished.
+    #[error(transparent)]
+    BrokenOff(#[from] BrokenOff),
+}
+
 impl SumdbError {
     /// Whether another database may have the record that this one does not have, or that was not carried here.
     pub fn leads_to_the_next(&self) -> bool {
@@ -125,7 +161,7 @@ impl SumdbError {
 
     /// Whether what a door answered is wrong, so that another door may have the right answer.
     pub(super) fn blames_the_answer(&self) -> bool {
-        matches!(self, Self::Unverified { .. } | Self::WrongRecord { .. })
+        matches!(self, Self::Unverified { .. } | Self::NotTheDatabase { .. } | Self::WrongRecord { .. })
     }
 
     /// Whose fault it is.
@@ -138,6 +174,7 @@ impl SumdbError {
             | Self::Offline { .. }
             | Self::NotCarried { .. }
             | Self::Unverified { .. }
+            | Self::NotTheDatabase { .. }
             | Self::WrongRecord { .. } => Fault::Upstream,
             Self::Fork { .. } => Fault::Misbehaviour,
             Self::Contention { .. } | Self::DamagedHead { .. } | Self::BrokenOff(_) => Fault::Host,

@@ -11,11 +11,12 @@
 //! version is an error (CVE-2026-42501).
 
 use tlog::{
-    AuthenticTiles, Comparison, Decision, ForkEvidence, LookupReply, Node, Observation, ProvenRecord, SUMDB_ORIGIN,
-    SignedCheckpoint, TileHeight, TilePlan, Timeline, VerifierKey,
+    AuthenticTiles, CheckpointError, Comparison, ComparisonError, Decision, ForkEvidence, LookupReply, Node,
+    Observation, PlanError, RecordError, RecordId, SUMDB_ORIGIN, SignedCheckpoint, TileError, TileHeight, TilePlan,
+    Timeline, TreeSize, VerifierKey,
 };
 
-use crate::gosum::{RecordLines, RecordLinesError, parse_record_text};
+use super::record::{RecordLines, RecordLinesError};
 use crate::module::ModuleVersion;
 
 /// A reply that has the right form and whose head is signed. Nothing of its record can be read yet.
@@ -57,46 +58,63 @@ pub enum Conclusion {
 /// A proved answer.
 #[derive(Debug)]
 pub struct Proved {
-    /// For which module version.
-    pub module: ModuleVersion,
-    /// The record.
-    pub record: ProvenRecord,
-    /// What it says of the module version that was asked for.
+    /// The record, and what it says of the module version that was asked for.
     pub lines: RecordLines,
     /// The record with its proof as text, for keeping.
     pub bundle: String,
 }
 
-/// Two heads of which nothing follows for each other.
-pub(super) const OTHER_LOG: &str = "a tree head is signed for another log than the trusted one";
-
 /// Which check failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LookupError {
-    /// A format, signature, proof, or tile check.
-    #[error("{0}")]
-    Unverified(String),
+    /// The reply, or the inclusion of its record.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// A tree head, or its signature.
+    #[error(transparent)]
+    Head(#[from] CheckpointError),
+    /// A record, or a head, that no tiles can prove.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// Tiles that do not fit the tree head.
+    #[error(transparent)]
+    Tiles(#[from] TileError),
+    /// Tiles that do not fit the comparison of two heads.
+    #[error(transparent)]
+    Comparison(#[from] ComparisonError),
+    /// A number that the tree of the reply does not have.
+    #[error("record {id} is not in the tree of {size} records that came with it")]
+    NotInItsTree {
+        /// The number.
+        id: RecordId,
+        /// The size of the tree.
+        size: TreeSize,
+    },
+    /// The tiles were not planned for the record.
+    #[error("the tiles give no inclusion proof for record {0}")]
+    NoInclusionProof(RecordId),
+    /// Two heads of which nothing follows for each other.
+    #[error("a tree head is signed for another log than the trusted one")]
+    OtherLog,
+    /// A batch of nothing.
+    #[error("there is no reply")]
+    NoReply,
+    /// A database without a head.
+    #[error("it shows no head")]
+    NoHead,
     /// The proved record is not for this module version.
     #[error(transparent)]
     WrongRecord(#[from] RecordLinesError),
 }
 
-fn unverified(error: impl std::fmt::Display) -> LookupError {
-    LookupError::Unverified(error.to_string())
-}
-
 impl Reply {
     /// Reads the answer to the lookup of `module`.
     pub fn read(module: &ModuleVersion, reply: &[u8], key: &VerifierKey) -> Result<Self, LookupError> {
-        let reply = LookupReply::parse(reply).map_err(unverified)?;
-        let seen = SignedCheckpoint::open(reply.note(), SUMDB_ORIGIN, key).map_err(unverified)?;
+        let reply = LookupReply::parse(reply)?;
+        let seen = SignedCheckpoint::open(reply.note(), SUMDB_ORIGIN, key)?;
         if !seen.size().contains(reply.id()) {
-            return Err(LookupError::Unverified(format!(
-                "record {} is not in the tree of {} records that came with it",
-                reply.id(),
-                seen.size()
-            )));
+            return Err(LookupError::NotInItsTree { id: reply.id(), size: seen.size() });
         }
         Ok(Self { module: module.clone(), record: reply, seen })
     }
@@ -121,13 +139,10 @@ impl Reply {
 
     fn prove(self, tiles: &AuthenticTiles, newest: &SignedCheckpoint) -> Result<Proved, LookupError> {
         let id = self.record.id();
-        let record = self.record.prove(tiles, newest).map_err(unverified)?;
-        let lines = parse_record_text(record.text(), &self.module)?;
-        let proof = tiles
-            .inclusion_proof(id)
-            .ok_or_else(|| LookupError::Unverified(format!("the tiles give no inclusion proof for record {id}")))?;
-        let bundle = tlog::bundle::format(&record, &proof, newest);
-        Ok(Proved { module: self.module, record, lines, bundle })
+        let lines = RecordLines::of(self.record.prove(tiles, newest)?, &self.module)?;
+        let proof = tiles.inclusion_proof(id).ok_or(LookupError::NoInclusionProof(id))?;
+        let bundle = tlog::bundle::format(lines.record(), &proof, newest);
+        Ok(Proved { lines, bundle })
     }
 }
 
@@ -139,7 +154,7 @@ pub fn plan(replies: Vec<Reply>, trusted: Option<&Timeline>) -> Result<Read, Loo
     heads.sort_by_key(|head| head.size());
     // One tree head of two logs stays two: the second must not be taken for the first.
     heads.dedup_by(|a, b| (a.head(), a.key(), a.origin()) == (b.head(), b.key(), b.origin()));
-    let newest = heads.pop().cloned().ok_or_else(|| LookupError::Unverified("there is no reply".to_owned()))?;
+    let newest = heads.pop().cloned().ok_or(LookupError::NoReply)?;
     let timeline = Timeline::resume(newest.clone());
     let mut comparisons = Vec::new();
     for head in heads {
@@ -147,12 +162,12 @@ pub fn plan(replies: Vec<Reply>, trusted: Option<&Timeline>) -> Result<Read, Loo
             Observation::Same => {}
             Observation::Past(comparison) | Observation::Ahead(comparison) => comparisons.push(comparison),
             Observation::Fork(evidence) => return Ok(Read::Forked(evidence)),
-            Observation::OtherLog => return Err(LookupError::Unverified(OTHER_LOG.to_owned())),
+            Observation::OtherLog => return Err(LookupError::OtherLog),
         }
     }
     let mut nodes: Vec<Node> = replies.iter().map(|reply| Node { level: 0, index: reply.record.id().get() }).collect();
     nodes.extend(comparisons.iter().flat_map(Comparison::nodes));
-    let plan = TilePlan::new(*newest.head(), TileHeight::SUMDB, &nodes).map_err(unverified)?;
+    let plan = TilePlan::new(*newest.head(), TileHeight::SUMDB, &nodes)?;
     Ok(Read::Needs(Box::new(Reading { replies, newest, comparisons, plan })))
 }
 
@@ -165,7 +180,7 @@ impl Reading {
     /// Proves the records with the tiles of the plan, authenticated.
     pub fn conclude(self, tiles: &AuthenticTiles) -> Result<Conclusion, LookupError> {
         for comparison in self.comparisons {
-            match comparison.decide(tiles).map_err(unverified)? {
+            match comparison.decide(tiles)? {
                 Decision::Consistent(_) => {}
                 Decision::Fork(evidence) => return Ok(Conclusion::Forked(evidence)),
             }
@@ -200,7 +215,7 @@ mod tests {
         // The other log is shorter, has the very same tree, or is longer.
         for more in [0, 5, 9] {
             let refused = plan(vec![reply.clone()], Some(&timeline(&log(2, more).0))).unwrap_err();
-            assert_eq!(refused.to_string(), OTHER_LOG, "{more}");
+            assert!(matches!(refused, LookupError::OtherLog), "{more}: {refused}");
             let own = plan(vec![reply.clone()], Some(&timeline(&log(1, more).0)));
             assert!(matches!(own, Ok(Read::Needs(_))), "{more}");
         }

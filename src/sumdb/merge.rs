@@ -7,7 +7,7 @@ use tlog::{Decision, ForkEvidence, Observation, SignedCheckpoint, Timeline, Tree
 
 use super::client::{Client, MAX_MOVES, Shared};
 use super::error::SumdbError;
-use super::lookup;
+use super::lookup::LookupError;
 use super::tiles::blocking;
 use super::trusted::Advance;
 
@@ -24,14 +24,13 @@ impl Shared {
                 Some(Observation::Same) => return self.shown_again(seen.size()).await,
                 Some(Observation::Fork(evidence)) => return Err(self.forked(*evidence).await),
                 Some(Observation::OtherLog) => {
-                    return Err(self.remote.unverified("tree head", lookup::OTHER_LOG).into());
+                    return Err(self.remote.unverified("tree head", LookupError::OtherLog).into());
                 }
                 Some(Observation::Past(comparison) | Observation::Ahead(comparison)) => {
                     let newer = comparison.newer().clone();
                     let tiles = self.authentic(&newer, &comparison.nodes()).await?;
-                    let decision = comparison
-                        .decide(&tiles)
-                        .map_err(|error| self.remote.unverified("tree head", error.to_string()))?;
+                    let decision = comparison.decide(&tiles);
+                    let decision = decision.map_err(|error| self.remote.unverified("tree head", error))?;
                     if let Decision::Fork(evidence) = decision {
                         return Err(self.forked(*evidence).await);
                     }

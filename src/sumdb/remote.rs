@@ -10,11 +10,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tlog::{SUMDB_ORIGIN, SignedCheckpoint, Tile};
+use tlog::{SUMDB_ORIGIN, SignedCheckpoint, Tile, TileError};
 use tokio::sync::OnceCell;
 
 use super::database::Database;
-use super::error::SumdbError;
+use super::error::{NotShown, SumdbError};
+use super::lookup::LookupError;
 use crate::database_request::DatabaseRequest;
 use crate::flight::Flights;
 use crate::module::ModuleVersion;
@@ -59,7 +60,7 @@ enum Kind {
 #[derive(Default)]
 struct Own {
     has_shown: AtomicBool,
-    asking: Flights<(), Result<(), String>>,
+    asking: Flights<(), Result<(), Arc<NotShown>>>,
 }
 
 impl std::fmt::Debug for Kind {
@@ -183,8 +184,9 @@ impl Remote {
         }
         let full = tile.full();
         let check = |bytes: Vec<u8>| {
-            let wrong = || format!("it has {} bytes instead of {}", bytes.len(), full.byte_len());
-            let cut = tile.cut(&bytes).filter(|_| bytes.len() == full.byte_len()).map(<[u8]>::to_vec);
+            let (found, expected) = (bytes.len(), full.byte_len());
+            let cut = tile.cut(&bytes).filter(|_| found == expected).map(<[u8]>::to_vec);
+            let wrong = || TileError::WrongLength { tile: full, found, expected };
             cut.ok_or_else(|| self.unverified(&full.to_string(), wrong()))
         };
         self.ask(DatabaseRequest::Tile(full), full.byte_len(), only, check).await
@@ -262,20 +264,15 @@ impl Remote {
         let (origin, own, key) = (doors.origin.clone(), Arc::clone(own), self.database.key().clone());
         let asking = Arc::clone(&own);
         let shown = asking.asking.join((), move || async move {
-            let note = origin.small_from(id, &LATEST, tlog::limits::MAX_NOTE_LEN).await;
-            let note = note.map_err(|error| error.to_string())?;
-            SignedCheckpoint::open(&note, SUMDB_ORIGIN, &key).map_err(|error| error.to_string())?;
+            let note = origin.small_from(id, &LATEST, tlog::limits::MAX_NOTE_LEN).await.map_err(NotShown::from)?;
+            SignedCheckpoint::open(&note, SUMDB_ORIGIN, &key).map_err(NotShown::from)?;
             own.has_shown.store(true, Ordering::Relaxed);
             Ok(())
         });
-        let shown = shown.await.map_err(|broken| broken.to_string()).and_then(|shown| shown);
-        shown.map_err(|why| {
-            let address = doors.origin.name(id);
-            let why = format!(
-                "{address} answers 404 and shows no tree head that the database signed, so that is not the database's \
-                 answer (a captive portal, a wrong path, or a proxy on the way): {why}"
-            );
-            Closed::Wrong(self.unverified("latest", why))
+        let shown = shown.await.unwrap_or_else(|broken| Err(Arc::new(broken.into())));
+        shown.map_err(|cause| {
+            let (database, address) = (self.database.name().to_owned(), doors.origin.name(id));
+            Closed::Wrong(SumdbError::NotTheDatabase { database, address, cause })
         })
     }
 
@@ -307,8 +304,9 @@ impl Remote {
         }
     }
 
-    pub(super) fn unverified(&self, what: &str, why: impl Into<String>) -> SumdbError {
-        SumdbError::Unverified { database: self.database.name().to_owned(), what: what.to_owned(), why: why.into() }
+    pub(super) fn unverified(&self, what: &str, cause: impl Into<LookupError>) -> SumdbError {
+        let (database, what) = (self.database.name().to_owned(), what.to_owned());
+        SumdbError::Unverified { database, what, cause: cause.into() }
     }
 
     fn unreachable(&self, cause: HttpError) -> SumdbError {

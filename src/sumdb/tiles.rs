@@ -60,7 +60,7 @@ impl Tiles {
             Err(error) => error,
         };
         if self.offline {
-            return Err(self.refused(plan, &error).into());
+            return Err(self.refused(plan, error).into());
         }
         let doors = self.remote.all_doors().await?;
         if any_cached || doors.len() > 1 {
@@ -72,7 +72,7 @@ impl Tiles {
                 }
             }
         }
-        Err(self.refused(plan, &error).into())
+        Err(self.refused(plan, error).into())
     }
 
     /// All of them anew, through one door.
@@ -160,8 +160,8 @@ impl Tiles {
         flight.await.map_err(|broken| Arc::new(SumdbError::BrokenOff(broken.to_string())))?
     }
 
-    fn refused(&self, plan: &TilePlan, error: &tlog::TileError) -> SumdbError {
-        self.remote.unverified(&format!("tiles of the tree of {} records", plan.head().size), error.to_string())
+    fn refused(&self, plan: &TilePlan, error: tlog::TileError) -> SumdbError {
+        self.remote.unverified(&format!("tiles of the tree of {} records", plan.head().size), error)
     }
 }
 

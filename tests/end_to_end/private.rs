@@ -18,6 +18,7 @@ pub fn trials() -> Vec<Trial> {
         go_trial("private: a git repository reaches go, and nobody else hears its name", nobody_hears),
         go_trial("private: a store filled ahead, or from a module cache, names it to nobody", ahead),
         trial("private: a page in the place of a go.mod is not pinned", page),
+        trial("private: a page that lies in the store as a go.mod is not pinned", page_in_store),
         trial("private: patterns that can match nothing are refused at the start", dead_patterns),
         go_trial("private: what a proxy would answer is made of the repository", like_a_proxy),
         go_trial("private: fetched ahead from git, carried, and nobody hears the name", carried),
@@ -179,6 +180,22 @@ fn page() {
     assert!(answer.text().contains("it is no go.mod"), "{}", answer.text());
     origin.behave();
     assert_eq!(get(&mirror.url, go_mod).status, 200, "the right one is the first that counts");
+}
+
+/// What lies in the store without a pin is pinned by the same rules as what comes from a source.
+fn page_in_store() {
+    let origin = origin(World::demo());
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let go_mod = "/example.com/hello/@v/v1.0.0.mod";
+    let stored = data.join("proxy").join(&go_mod[1..]);
+    std::fs::create_dir_all(stored.parent().unwrap()).unwrap();
+    std::fs::write(&stored, "<html>\n<title>Log in</title>\n").unwrap();
+    let words = ["--upstream", &origin.url(), "--sumdb", &origin.gosumdb(), "--nosumdb", "example.com/hello"];
+    let mirror = Mirror::start_with(&data, &words);
+    let answer = get(&mirror.url, go_mod);
+    assert!(answer.status == 200 && answer.text().starts_with("module example.com/hello\n"), "{}", answer.text());
+    assert_eq!(std::fs::read_dir(data.join("quarantine")).unwrap().count(), 1, "the page is set aside");
 }
 
 fn dead_patterns() {

@@ -98,10 +98,6 @@ impl fmt::Display for Checkpoint {
 }
 
 /// A tree head that its key signed. Only [`SignedCheckpoint::open`] makes one.
-///
-/// ```compile_fail
-/// let forged = tlog::SignedCheckpoint { checkpoint: todo!(), note: String::new(), key: todo!() };
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedCheckpoint {
     checkpoint: Checkpoint,

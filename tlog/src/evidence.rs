@@ -35,10 +35,6 @@ const SENTENCE: &str = "One key signed two tree heads that cannot belong to one 
 
 /// Two signed heads that contradict each other. Only [`crate::Timeline`], [`crate::Comparison`] and
 /// [`ForkEvidence::verify`] make it.
-///
-/// ```compile_fail
-/// let forged = tlog::ForkEvidence { older: todo!(), newer: todo!(), fork: None };
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForkEvidence {
     older: SignedCheckpoint,

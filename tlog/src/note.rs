@@ -23,10 +23,6 @@ use crate::key::{VerifierKey, is_name};
 use crate::limits::{MAX_NOTE_LEN, MAX_SIGNATURES};
 
 /// A note that at least one known key signed. Only [`open`] makes one.
-///
-/// ```compile_fail
-/// let forged = tlog::VerifiedNote { raw: String::new(), text_len: 0, signers: vec![], lines: vec![] };
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedNote {
     raw: String,

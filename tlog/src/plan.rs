@@ -41,10 +41,6 @@ pub enum PlanError {
 }
 
 /// Tiles whose every byte was checked against a tree head. Only [`TilePlan::authenticate`] makes them.
-///
-/// ```compile_fail
-/// let forged = tlog::AuthenticTiles { head: todo!(), height: todo!(), tiles: vec![], bytes: vec![], inner: vec![] };
-/// ```
 #[derive(Clone, Debug)]
 pub struct AuthenticTiles {
     head: TreeHead,

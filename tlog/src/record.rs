@@ -17,11 +17,6 @@ use crate::plan::AuthenticTiles;
 use crate::tree::{Node, RecordId, TreeError, TreeHead};
 
 /// The reply of a lookup, as it came: proves nothing yet, and its text cannot be read.
-///
-/// ```compile_fail
-/// let reply = tlog::LookupReply::parse(b"0\na\n\nnote").unwrap();
-/// let unproved = reply.text();
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LookupReply {
     id: RecordId,
@@ -31,10 +26,6 @@ pub struct LookupReply {
 
 /// A record whose inclusion in the tree of a signed head was proved. Only [`LookupReply::prove`], [`LookupReply::prove_by`] and
 /// [`crate::bundle::open`] make one.
-///
-/// ```compile_fail
-/// let forged = tlog::ProvenRecord { id: todo!(), text: String::new(), head: todo!() };
-/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProvenRecord {
     id: RecordId,
@@ -128,12 +119,6 @@ impl LookupReply {
 
     /// Proves the record by tiles that were planned for the node at level 0 with the record's number, and checked against
     /// the tree of `head`. Tiles prove nothing without a signed head: anybody can make a tree.
-    ///
-    /// ```compile_fail
-    /// fn prove_by_no_signature(reply: tlog::LookupReply, tiles: &tlog::AuthenticTiles) {
-    ///     let _ = reply.prove(tiles);
-    /// }
-    /// ```
     pub fn prove(self, tiles: &AuthenticTiles, head: &SignedCheckpoint) -> Result<ProvenRecord, RecordError> {
         if tiles.head() != head.head() {
             return Err(RecordError::OtherHead { tiles: *tiles.head(), signed: *head.head() });

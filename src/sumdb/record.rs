@@ -3,16 +3,19 @@
 //! Two lines, `path version h1:…` and `path version/go.mod h1:…` (<https://go.dev/design/25530-sumdb>). Every line must be
 //! for exactly the module version that was asked for; a record of another module proves nothing (CVE-2026-42501).
 
+use tlog::ProvenRecord;
+
+use crate::artifact::Kind;
 use crate::dirhash::H1;
 use crate::module::ModuleVersion;
 
-/// The hashes of one module version.
+/// What the proved record of a module version says. Only [`RecordLines::of`] makes one, of a record that the log proves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordLines {
-    /// Of the zip.
-    pub zip: Option<H1>,
-    /// Of the go.mod file.
-    pub go_mod: Option<H1>,
+    module: ModuleVersion,
+    record: ProvenRecord,
+    zip: Option<H1>,
+    go_mod: Option<H1>,
 }
 
 /// Why a record says nothing of a module version.
@@ -35,25 +38,44 @@ pub enum RecordLinesError {
     Duplicate(String),
 }
 
-/// Reads the proved text of the record of `module`.
-///
-/// ```
-/// use sumgate::{gosum::parse_record_text, module::ModuleVersion};
-/// let text = "rsc.io/quote v1.5.2/go.mod h1:LzX7hefJvL54yjefDEDHNONDjII0t9xZLPXsUe+TKr0=\n";
-/// let quote = ModuleVersion::parse("rsc.io/quote@v1.5.2").unwrap();
-/// assert!(parse_record_text(text, &quote).unwrap().go_mod.is_some());
-/// assert!(parse_record_text(text, &ModuleVersion::parse("rsc.io/quote@v1.5.1").unwrap()).is_err());
-/// ```
-pub fn parse_record_text(text: &str, module: &ModuleVersion) -> Result<RecordLines, RecordLinesError> {
-    let mut lines = RecordLines { zip: None, go_mod: None };
+impl RecordLines {
+    /// Reads the record of `module`.
+    pub fn of(record: ProvenRecord, module: &ModuleVersion) -> Result<Self, RecordLinesError> {
+        let (zip, go_mod) = parse(record.text(), module)?;
+        Ok(Self { module: module.clone(), record, zip, go_mod })
+    }
+
+    /// For which module version.
+    pub fn module(&self) -> &ModuleVersion {
+        &self.module
+    }
+
+    /// The record.
+    pub fn record(&self) -> &ProvenRecord {
+        &self.record
+    }
+
+    /// The h1 of a file of the version, if the record has one.
+    pub fn h1(&self, kind: Kind) -> Option<H1> {
+        match kind {
+            Kind::Zip => self.zip,
+            Kind::Mod => self.go_mod,
+            Kind::Info => None,
+        }
+    }
+}
+
+/// The h1 of the zip, and that of the go.mod file.
+fn parse(text: &str, module: &ModuleVersion) -> Result<(Option<H1>, Option<H1>), RecordLinesError> {
+    let (mut zip, mut go_mod) = (None, None);
     for line in text.lines() {
         let fields: Vec<&str> = line.split(' ').collect();
         let [path, version, hash] = fields[..] else {
             return Err(RecordLinesError::Malformed(line.to_owned()));
         };
         let (version, place) = match version.strip_suffix("/go.mod") {
-            Some(version) => (version, &mut lines.go_mod),
-            None => (version, &mut lines.zip),
+            Some(version) => (version, &mut go_mod),
+            None => (version, &mut zip),
         };
         if path != module.path.as_ref() || version != module.version.as_ref() {
             return Err(RecordLinesError::OtherModule { wanted: module.to_string(), found: line.to_owned() });
@@ -63,10 +85,10 @@ pub fn parse_record_text(text: &str, module: &ModuleVersion) -> Result<RecordLin
             return Err(RecordLinesError::Duplicate(line.to_owned()));
         }
     }
-    if lines.zip.is_none() && lines.go_mod.is_none() {
+    if zip.is_none() && go_mod.is_none() {
         return Err(RecordLinesError::Malformed(text.to_owned()));
     }
-    Ok(lines)
+    Ok((zip, go_mod))
 }
 
 #[cfg(test)]
@@ -78,8 +100,8 @@ mod tests {
     const ZIP: &str = "a.com/b v1.0.0 h1:w5fcysjrx7yqtD/aO+QwRjYZOKnaM9Uh2b40tElTs3Y=\n";
     const MOD: &str = "a.com/b v1.0.0/go.mod h1:LzX7hefJvL54yjefDEDHNONDjII0t9xZLPXsUe+TKr0=\n";
 
-    fn read(text: &str) -> Result<RecordLines, RecordLinesError> {
-        parse_record_text(text, &ModuleVersion::parse("a.com/b@v1.0.0").unwrap())
+    fn read(text: &str) -> Result<(Option<H1>, Option<H1>), RecordLinesError> {
+        parse(text, &ModuleVersion::parse("a.com/b@v1.0.0").unwrap())
     }
 
     #[test]

@@ -1,13 +1,14 @@
-//! Stage `attest`: who says what the file must hash to.
+//! Stage `expect`: what the file must hash to, and on what basis.
 
 use std::sync::Arc;
 
 use super::absence::NoRecord;
-use super::error::{Expected, MirrorError, Voucher};
-use crate::artifact::{Artifact, Kind};
+use super::basis::Basis;
+use super::error::MirrorError;
+use crate::artifact::Artifact;
 use crate::module::{ModulePath, ModuleVersion, Patterns};
 use crate::store::Store;
-use crate::sumdb::{Attested, Client, SumdbError};
+use crate::sumdb::{Attested, Client, ProvenHash, SumdbError};
 
 /// The databases that are asked, in order, and the modules that are exempt.
 pub struct Vouchers {
@@ -17,25 +18,13 @@ pub struct Vouchers {
     pub exempt: Patterns,
 }
 
-/// Somebody vouches for the file, or nobody needs to.
+/// What a file must hash to.
 #[derive(Debug)]
-pub(super) enum Vouched {
-    /// A proved record has its h1.
-    Record(Expected),
-    /// An exempt module that was seen before: the h1 of that time.
-    Pinned(Expected),
-    /// An exempt module that was never seen: the first bytes are pinned.
+pub(super) enum Expected {
+    /// To this h1.
+    Known(Basis),
+    /// To any: the module is exempt, and nothing is pinned yet. The first h1 is pinned.
     Unseen,
-}
-
-impl Vouched {
-    /// Who vouches.
-    pub(super) fn by(&self) -> Voucher {
-        match self {
-            Self::Record(expected) | Self::Pinned(expected) => expected.by.clone(),
-            Self::Unseen => Voucher::FirstSeen,
-        }
-    }
 }
 
 impl Vouchers {
@@ -108,30 +97,35 @@ impl Vouchers {
             return Err(MirrorError::NoRecord(none));
         }
         let doubtful = answers.into_iter().find(|error| !matches!(**error, SumdbError::NoRecord { .. }));
-        Err(doubtful.map_or_else(|| MirrorError::Exempt(module.to_string()), MirrorError::from))
+        Err(doubtful.map_or_else(|| MirrorError::NoDatabase(module.to_string()), MirrorError::from))
     }
 
-    pub(super) async fn attest(&self, artifact: &Artifact, store: &Arc<Store>) -> Result<Vouched, MirrorError> {
+    /// What the file of `artifact` must hash to.
+    pub(super) async fn expect(&self, artifact: &Artifact, store: &Arc<Store>) -> Result<Expected, MirrorError> {
         if self.exempts(&artifact.module.path) {
             let (store, artifact) = (Arc::clone(store), artifact.clone());
             let pin = super::pipeline::blocking(move || Ok(store.pin(&artifact)?)).await?;
-            return Ok(pin.map_or(Vouched::Unseen, |h1| Vouched::Pinned(Expected { h1, by: Voucher::FirstSeen })));
+            return Ok(pin.map_or(Expected::Unseen, |h1| Expected::Known(Basis::Pinned(h1))));
         }
-        let (attested, database) = self.record(&artifact.module).await?;
-        let lines = attested.lines();
-        let h1 = match artifact.kind {
-            Kind::Zip => lines.zip,
-            Kind::Mod => lines.go_mod,
-            Kind::Info => None,
-        };
-        let record = attested.record().id().get();
-        match h1 {
-            Some(h1) => {
-                let (database, proved_in) = (database.database().name().to_owned(), attested.proved_in().get());
-                let by = Voucher::Record { id: record, database, proved_in };
-                Ok(Vouched::Record(Expected { h1, by }))
-            }
-            None => Err(MirrorError::NoHash { artifact: Box::new(artifact.clone()), record }),
-        }
+        let (attested, _) = self.record(&artifact.module).await?;
+        let no_hash =
+            || MirrorError::NoHash { artifact: Box::new(artifact.clone()), record: attested.record().id().get() };
+        let proven = ProvenHash::of(&attested, artifact.kind).ok_or_else(no_hash)?;
+        Ok(Expected::Known(Basis::Proven(proven)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+    use crate::fault::Fault;
+
+    #[tokio::test]
+    async fn without_a_database_nothing_is_absent() {
+        let vouchers = Vouchers { databases: Vec::new(), exempt: Patterns::default() };
+        let module = ModuleVersion::parse("example.com/a@v1.0.0").unwrap();
+        assert_eq!(vouchers.record(&module).await.err().unwrap().fault(), Fault::Host);
     }
 }

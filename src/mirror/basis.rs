@@ -1,0 +1,39 @@
+//! The right h1 of a file, and on what basis it is right.
+
+use std::fmt;
+
+use crate::dirhash::H1;
+use crate::sumdb::{Attested, ProvenHash};
+
+/// The right h1 of a file, and on what basis it is right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Basis {
+    /// A proved record of a database has it.
+    Proven(ProvenHash),
+    /// Trust on first use: the module is exempt, and the first bytes that were seen had it.
+    Pinned(H1),
+}
+
+impl Basis {
+    /// The h1.
+    pub fn h1(&self) -> H1 {
+        match self {
+            Self::Proven(proven) => proven.h1(),
+            Self::Pinned(h1) => *h1,
+        }
+    }
+
+    /// The proved record, if there is one.
+    pub fn record(&self) -> Option<&Attested> {
+        if let Self::Proven(proven) = self { Some(proven.attested()) } else { None }
+    }
+}
+
+impl fmt::Display for Basis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Proven(proven) => proven.fmt(f),
+            Self::Pinned(_) => f.write_str("the first that was seen; exempt from the database"),
+        }
+    }
+}

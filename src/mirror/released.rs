@@ -1,0 +1,116 @@
+//! Stage `commit`: verified bytes at their place, durably, and still the same open file.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use bytes::Bytes;
+
+use super::basis::Basis;
+use super::error::MirrorError;
+use super::obtain::{Handle, Unproved};
+use super::prove::Verified;
+use crate::artifact::Kind;
+use crate::dirhash::{H1, hash_go_mod};
+use crate::store::{Identity, Store};
+
+/// A file that may go out: the very file that was hashed, open, and what it was when it was hashed. It is made of what
+/// `prove` gives ([`Released::commit`]), or of a file that was released before and is the same still ([`Known::reopened`]).
+#[derive(Clone, Debug)]
+pub(super) struct Released {
+    file: Arc<File>,
+    identity: Identity,
+    basis: Basis,
+    /// Where the bytes came from.
+    source: Arc<str>,
+}
+
+/// What was found out about a file when it was hashed.
+#[derive(Clone)]
+pub(super) struct Known {
+    identity: Identity,
+    basis: Basis,
+    source: Arc<str>,
+    /// While somebody reads it: a thousand readers of one file need one open file.
+    open: Arc<Mutex<Weak<File>>>,
+}
+
+impl Released {
+    /// Puts verified bytes in place, unless they lie there. Blocks.
+    pub(super) fn commit(verified: Verified, store: &Store) -> Result<Self, MirrorError> {
+        let (Unproved { artifact, handle, source, .. }, basis) = verified.into_parts();
+        let (file, identity) = match handle {
+            Handle::Stored(file, identity) => (file, identity),
+            Handle::Staging(staged) => {
+                let file = store.keep(staged, &artifact)?;
+                let identity = Identity::of(&file).map_err(|cause| MirrorError::read(&artifact, cause))?;
+                tracing::info!(
+                    target: "trail", module = %artifact.module, kind = artifact.kind.extension(), h1 = %basis.h1(),
+                    bytes = identity.size(), source, by = %basis, "released"
+                );
+                (file, identity)
+            }
+        };
+        if artifact.kind == Kind::Zip {
+            // Also of one that lay there: the disk may have been full when it came.
+            store.add_to_list(&artifact.module);
+        }
+        Ok(Self { file: Arc::new(file), identity, basis, source: source.into() })
+    }
+
+    /// The open file.
+    pub(super) fn file(&self) -> &Arc<File> {
+        &self.file
+    }
+
+    /// What it was when it was hashed.
+    pub(super) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Its h1.
+    pub(super) fn h1(&self) -> H1 {
+        self.basis.h1()
+    }
+
+    /// Why that is the right one.
+    pub(super) fn basis(&self) -> &Basis {
+        &self.basis
+    }
+
+    /// Where the bytes came from.
+    pub(super) fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// The bytes of a go.mod, if they still have its h1. Blocks.
+    pub(super) fn go_mod(&self) -> io::Result<Bytes> {
+        // It was hashed, so it is no larger than a go.mod may be.
+        let mut bytes = vec![0; usize::try_from(self.identity.size()).unwrap_or(0)];
+        self.file.read_exact_at(&mut bytes, 0)?;
+        if hash_go_mod(&bytes) != self.h1() {
+            return Err(io::Error::other("it changed after it was hashed"));
+        }
+        Ok(Bytes::from(bytes))
+    }
+}
+
+impl Known {
+    pub(super) fn of(released: &Released) -> Self {
+        let Released { file, identity, basis, source } = released.clone();
+        Self { identity, basis, source, open: Arc::new(Mutex::new(Arc::downgrade(&file))) }
+    }
+
+    /// The file, if it is the very one that was hashed: as it is open already, or else as it was opened now. Blocks.
+    pub(super) fn reopened(self, file: File) -> io::Result<Option<Released>> {
+        if Identity::of(&file)? != self.identity {
+            return Ok(None);
+        }
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = open.upgrade().unwrap_or_else(|| Arc::new(file));
+        *open = Arc::downgrade(&file);
+        drop(open);
+        Ok(Some(Released { file, identity: self.identity, basis: self.basis, source: self.source }))
+    }
+}
