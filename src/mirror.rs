@@ -48,6 +48,7 @@ pub use attest::Vouchers;
 pub use error::{Expected, MirrorError, Voucher};
 pub use forwarded::TrustedProxies;
 pub use host::{HostError, Hosts};
+pub use obtain::ByteSource;
 pub use pipeline::Pipeline;
 pub use route::{BasePath, BasePathError, RouteError};
 pub use server::{Audience, Mirror, StartError};

@@ -22,12 +22,6 @@ use crate::proxy_request::Request;
 pub const MAX_NAME: usize = 1024;
 /// Entries: a go.sum of the largest monorepos has ten thousand versions, with three files, a lookup and a tile each.
 pub const MAX_ENTRIES: usize = 200_000;
-/// `golang.org/x/mod/zip`: MaxZipFile and MaxGoMod.
-const MAX_ZIP: u64 = 500 << 20;
-const MAX_GO_MOD: u64 = 16 << 20;
-/// The largest `.info` seen has a few kilobytes.
-const MAX_INFO: u64 = 1 << 20;
-
 /// Something that is carried.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
@@ -91,12 +85,8 @@ impl Entry {
     /// How long it may be.
     pub fn max_len(&self) -> u64 {
         match self {
-            Self::File(Artifact { kind, .. }) => match kind {
-                Kind::Zip => MAX_ZIP,
-                Kind::Mod => MAX_GO_MOD,
-                Kind::Info => MAX_INFO,
-            },
-            Self::Newest(_) => MAX_INFO,
+            Self::File(Artifact { kind, .. }) => kind.max_len() as u64,
+            Self::Newest(_) => Kind::Info.max_len() as u64,
             Self::Head(_) => tlog::limits::MAX_NOTE_LEN as u64,
             Self::Record(..) => tlog::limits::MAX_LOOKUP_LEN as u64,
             Self::Tile(_, tile) => tile.byte_len() as u64,

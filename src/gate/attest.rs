@@ -48,8 +48,7 @@ fn name(module: &ModuleVersion, kind: Kind) -> String {
 
 fn module((module, kind): &(ModuleVersion, Kind), file: &ReleasedFile) -> Value {
     let proved = matches!(file.by, Voucher::Record { .. });
-    let mut value =
-        json!({"name": name(module, *kind), "h1": file.h1.to_string(), "source": file.source, "proved": proved});
+    let mut value = json!({"name": name(module, *kind), "h1": file.h1.to_string(), "source": file.source.to_string(), "proved": proved});
     if let Voucher::Record { id, database, proved_in } = &file.by {
         value["database"] = json!(database);
         value["record"] = json!(id);

@@ -78,7 +78,7 @@ fn released((module, kind): &(ModuleVersion, Kind), file: &ReleasedFile) -> Valu
         "file": kind.extension(),
         "h1": file.h1.to_string(),
         "bytes": file.bytes,
-        "source": file.source,
+        "source": file.source.to_string(),
         "proved": matches!(file.by, Voucher::Record { .. }),
     });
     if let Voucher::Record { id, database, proved_in } = &file.by {

@@ -4,22 +4,22 @@
 //! what could be read of it (see `info`). That of a canonical version is kept, since it never changes; the others are kept
 //! for a while (see `fresh`). Nothing is kept of what a source said that had wrong bytes not long ago. What clients see of them is decided in `listed`.
 
-use std::io::Read;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::error::MirrorError;
 use super::fresh::{Dated, Fresh, State};
-use super::info::{Info, MAX_INFO};
+use super::info::Info;
 use super::pipeline::{Pipeline, Shared, blocking};
 use super::words::plain_list;
-use crate::artifact::Artifact;
+use crate::artifact::{Artifact, Kind};
 use crate::flight::Flights;
-use crate::module::{ModulePath, ModuleVersion, Query, Version};
+use crate::module::{ModulePath, ModuleVersion, Version};
 use crate::origin::{Advisory, OriginError, Sources};
 use crate::proxy_request::Request;
 use crate::store::Store;
+use crate::tree::read_bounded;
 
 /// One request upstream for each path that is being asked, and what changes, for a while.
 #[derive(Clone)]
@@ -35,8 +35,8 @@ impl Advisories {
 
     /// The `.info` of a canonical version, from disk or upstream.
     pub(super) async fn info(&self, pipeline: &Pipeline, artifact: &Artifact) -> Result<Dated, Arc<MirrorError>> {
-        let (pipeline, artifact) = (pipeline.clone(), artifact.clone());
-        self.join(artifact.clone(), move || async move {
+        let (pipeline, artifact, wanted) = (pipeline.clone(), artifact.clone(), artifact.clone());
+        let work = async move || {
             let shared = pipeline.shared;
             let (store, wanted) = (Arc::clone(&shared.store), artifact.clone());
             if let Some(info) = blocking(move || stored_info(&store, &wanted)).await? {
@@ -56,7 +56,7 @@ impl Advisories {
             };
             let origin = shared.sources.of(&artifact.module.path);
             let Advisory { value: info, distrusted, .. } =
-                origin.small(&Request::File(artifact.clone()), MAX_INFO, check).await?;
+                origin.small(&Request::File(artifact.clone()), check).await?;
             if distrusted {
                 return Ok(Dated { state: State::Unkept, ..Dated::now(info) });
             }
@@ -67,50 +67,25 @@ impl Advisories {
             })
             .await?;
             Ok(Dated::now(info))
-        })
-        .await
+        };
+        let flight = self.flights.join(wanted, async move || work().await.map_err(Arc::new));
+        flight.await.map_err(|broken| Arc::new(MirrorError::from(broken)))?
     }
 
-    /// The `.info` of a query: it names a canonical version of the module.
-    pub(super) async fn query(
-        &self,
-        pipeline: &Pipeline,
-        path: &ModulePath,
-        query: &Query,
-    ) -> Result<Dated, Arc<MirrorError>> {
-        self.resolve(pipeline, &Request::Query(path.clone(), query.clone())).await
-    }
-
-    /// `@latest`: the `.info` of the version that a source holds for the newest.
-    pub(super) async fn latest(&self, pipeline: &Pipeline, path: &ModulePath) -> Result<Dated, Arc<MirrorError>> {
-        self.resolve(pipeline, &Request::Latest(path.clone())).await
-    }
-
-    /// `@v/list`: one version a line.
-    pub(super) async fn list(&self, pipeline: &Pipeline, path: &ModulePath) -> Result<Dated, Arc<MirrorError>> {
-        let asked = Request::List(path.clone());
-        self.fresh.get(&pipeline.shared.sources.of(path), &asked, crate::store::MAX_LIST, |body| list(&body)).await
-    }
-
-    async fn resolve(&self, pipeline: &Pipeline, asked: &Request) -> Result<Dated, Arc<MirrorError>> {
-        let (origin, path) = (pipeline.shared.sources.of(asked.module()), asked.module().clone());
+    /// What changes: `@v/list` with one version a line; or the `.info` of a query or `@latest`, which names a version of the
+    /// module.
+    pub(super) async fn ask(&self, pipeline: &Pipeline, request: Request) -> Result<Dated, Arc<MirrorError>> {
+        let origin = pipeline.shared.sources.of(request.module());
+        let asked = request.clone();
         let check = move |body: Vec<u8>| {
+            if let Request::List(_) = asked {
+                return list(&body);
+            }
             let info = Info::read(&body)?;
-            ModuleVersion::new(path.clone(), info.version.clone()).map_err(|error| error.to_string())?;
+            ModuleVersion::new(asked.module().clone(), info.version.clone()).map_err(|error| error.to_string())?;
             Ok(info.text())
         };
-        self.fresh.get(&origin, asked, MAX_INFO, check).await
-    }
-
-    async fn join<F>(&self, artifact: Artifact, work: impl FnOnce() -> F + Send) -> Result<Dated, Arc<MirrorError>>
-    where
-        F: Future<Output = Result<Dated, MirrorError>> + Send + 'static,
-    {
-        let flight = self.flights.join(artifact, || {
-            let work = work();
-            async move { work.await.map_err(Arc::new) }
-        });
-        flight.await.map_err(|broken| Arc::new(MirrorError::from(broken)))?
+        self.fresh.get(&origin, &request, check).await
     }
 }
 
@@ -153,10 +128,9 @@ pub(super) fn stored_info(store: &Store, artifact: &Artifact) -> Result<Option<B
     let Some(file) = store.open_artifact(artifact)? else {
         return Ok(None);
     };
-    let mut body = Vec::new();
-    file.take(MAX_INFO as u64 + 1)
-        .read_to_end(&mut body)
-        .map_err(|cause| MirrorError::Read { artifact: Box::new(artifact.clone()), cause })?;
+    let body = read_bounded(file, Kind::Info.max_len() as u64)
+        .map_err(|cause| MirrorError::Read { artifact: Box::new(artifact.clone()), cause })?
+        .unwrap_or_default();
     let info = Info::read(&body).ok().filter(|info| info.version == artifact.module.version);
     let text = info.map(|info| info.text());
     if let Some(text) = text.as_ref().filter(|text| **text != body) {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::error::{Expected, MirrorError, Voucher};
+use super::obtain::ByteSource;
 use super::prove::Proven;
 use crate::artifact::Kind;
 use crate::dirhash::{H1, hash_go_mod};
@@ -21,7 +22,7 @@ pub(super) struct Released {
     pub(super) h1: H1,
     pub(super) by: Voucher,
     /// Where the bytes came from.
-    pub(super) source: Arc<str>,
+    pub(super) source: ByteSource,
 }
 
 impl Released {
@@ -59,7 +60,7 @@ pub(super) fn commit(proven: Proven, store: &Store) -> Result<Released, MirrorEr
     let identity = Identity::of(&file).map_err(read)?;
     tracing::info!(
         target: "trail", module = %artifact.module, kind = artifact.kind.extension(), %h1,
-        bytes = identity.size(), source = staged.source, %by, "released"
+        bytes = identity.size(), source = staged.source.to_string(), %by, "released"
     );
-    Ok(Released { file: Arc::new(file), identity, h1, by, source: staged.source.into() })
+    Ok(Released { file: Arc::new(file), identity, h1, by, source: staged.source })
 }

@@ -94,7 +94,6 @@ impl Fresh {
         &self,
         origin: &Origin,
         request: &Request,
-        limit: usize,
         check: impl Fn(Vec<u8>) -> Result<Bytes, String> + Send + Sync + 'static,
     ) -> Result<Dated, Arc<MirrorError>> {
         // What a source said before its bytes went wrong is worth no more than what it says now.
@@ -107,9 +106,9 @@ impl Fresh {
             let answer = match &known {
                 Some(kept) => {
                     let tag = kept.tag.as_deref().map(|tag| (kept.source, tag));
-                    origin.renew(&asked, limit, tag, &check).await
+                    origin.renew(&asked, tag, &check).await
                 }
-                None => origin.small(&asked, limit, check).await.map(Advisory::some),
+                None => origin.small(&asked, check).await.map(Advisory::some),
             };
             let Advisory { value, source, tag, distrusted } = answer.map_err(MirrorError::from)?;
             let body = value.or_else(|| known.as_ref().map(|kept| kept.body.clone())).unwrap_or_default();

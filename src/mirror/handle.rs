@@ -187,6 +187,7 @@ mod tests {
 
     use super::*;
     use crate::dirhash::hash_go_mod;
+    use crate::mirror::ByteSource;
     use crate::mirror::{Trail, Vouchers};
     use crate::module::Patterns;
     use crate::origin::{HttpClient, Origin, Waits};
@@ -208,7 +209,7 @@ mod tests {
             file.write_all(now).unwrap();
             let (identity, h1) = (Identity::of(&file).unwrap(), hash_go_mod(hashed));
             let by = Voucher::Record { id: 1, database: "example.com".to_owned(), proved_in: 2 };
-            let released = Released { file: Arc::new(file), identity, h1, by, source: "a test".into() };
+            let released = Released { file: Arc::new(file), identity, h1, by, source: ByteSource::Disk };
             let response = respond::file(&HeaderMap::new(), Kind::Mod, &released);
             handler.go_mod("/a", response, artifact.clone(), released).await
         };

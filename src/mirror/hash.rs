@@ -1,7 +1,7 @@
 //! Stage `hash`: the h1 of what was staged, and the rules for module zips.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Seek, SeekFrom};
 
 use super::obtain::Staged;
 use crate::artifact::{Artifact, Kind};
@@ -9,9 +9,7 @@ use crate::dirhash::{
     H1, ReadAlong, ZipError, ZipLimits, ZipReport, hash_go_mod, hash_module_zip, hash_module_zip_read,
 };
 use crate::gomod;
-
-/// `golang.org/x/mod/zip`: MaxGoMod.
-const MAX_GO_MOD: u64 = 16 << 20;
+use crate::tree::read_bounded;
 
 /// Bytes whose h1 is known.
 #[derive(Debug)]
@@ -79,11 +77,7 @@ pub(super) fn hash_file(file: &File, artifact: &Artifact, along: Option<&ReadAlo
 }
 
 fn read_all(mut file: &File) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
     file.seek(SeekFrom::Start(0))?;
-    file.take(MAX_GO_MOD + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_GO_MOD {
-        return Err(io::Error::other("it is larger than a go.mod may be, 16 MiB"));
-    }
-    Ok(bytes)
+    let bytes = read_bounded(file, Kind::Mod.max_len() as u64)?;
+    bytes.ok_or_else(|| io::Error::other("it is larger than a go.mod may be, 16 MiB"))
 }

@@ -18,6 +18,7 @@ use super::listed::newest_of;
 use super::pipeline::{Pipeline, blocking};
 use crate::artifact::{Artifact, Kind};
 use crate::module::{ModulePath, ModuleVersion, Query, Version};
+use crate::proxy_request::Request;
 
 impl Pipeline {
     /// The `.info` of a canonical version.
@@ -38,7 +39,7 @@ impl Pipeline {
         let answer = if self.shared.offline {
             Err(MirrorError::Offline(format!("the answer to {path}@{}", query.escaped())).into())
         } else {
-            self.shared.advisories.query(self, path, query).await
+            self.shared.advisories.ask(self, Request::Query(path.clone(), query.clone())).await
         };
         match answer {
             Err(error) if error.leads_here() => {

@@ -11,10 +11,11 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::words::plain_json;
+use crate::artifact::Kind;
 use crate::module::Version;
 
-/// What is read of an answer; what is kept of it has some ten kilobytes at most. The largest `.info` seen has a few.
-pub(super) const MAX_INFO: usize = 1 << 20;
+/// What is read of an answer; what is kept of it has some ten kilobytes at most.
+const MAX_INFO: usize = Kind::Info.max_len();
 /// As long as a path may be (PATH_MAX): a subfolder, a branch and an address of a repository are such.
 const MAX_FIELD: usize = 4096;
 /// All fields of `Origin` together: two of the longest. Four of them are hashes of less than a hundred bytes.

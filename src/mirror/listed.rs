@@ -18,6 +18,7 @@ use super::retracted::Retractions;
 use crate::artifact::{Artifact, Kind};
 use crate::fault::Fault;
 use crate::module::{ModulePath, ModuleVersion, Version};
+use crate::proxy_request::Request;
 
 /// A list before anything is left out.
 pub(super) struct Whole {
@@ -56,7 +57,7 @@ impl Pipeline {
         if self.shared.offline {
             return self.latest_here(path, MirrorError::Offline(format!("any version of {path}")).into()).await;
         }
-        let latest = match self.shared.advisories.latest(self, path).await {
+        let latest = match self.shared.advisories.ask(self, Request::Latest(path.clone())).await {
             Err(error) if error.leads_here() => return self.latest_here(path, error).await,
             latest => latest?,
         };
@@ -98,7 +99,7 @@ impl Pipeline {
         let listed = if self.shared.offline {
             Err(Arc::new(MirrorError::Offline(format!("any version of {path}"))))
         } else {
-            self.shared.advisories.list(self, path).await
+            self.shared.advisories.ask(self, Request::List(path.clone())).await
         };
         let is_trouble = listed.as_ref().is_err_and(|error| error.is_trouble());
         let (store, wanted) = (Arc::clone(&self.shared.store), path.clone());

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::absence::{Absent, NoRecord};
 use super::error::MirrorError;
-use super::info::{Info, MAX_INFO};
+use super::info::Info;
 use super::pipeline::Shared;
 use crate::artifact::{Artifact, Kind};
 use crate::fault::Fault;
@@ -27,8 +27,6 @@ const POLL: Duration = Duration::from_secs(3);
 const MAX_HELD: usize = 256;
 /// When a client may ask again after it was told that there is no record yet.
 pub(super) const RETRY_AFTER: Duration = Duration::from_mins(1);
-/// The largest go.mod (`golang.org/x/mod/zip`: MaxGoMod).
-const MAX_GO_MOD: usize = 16 << 20;
 
 /// Which database is waited for: any of them, or the one that a lookup names.
 pub(super) type Only = Option<usize>;
@@ -106,8 +104,7 @@ impl Shared {
         for kind in [Kind::Info, Kind::Mod, Kind::Zip] {
             let file = Request::File(Artifact { module: module.clone(), kind });
             let here = match kind {
-                Kind::Info => origin.small(&file, MAX_INFO, |body| fits(kind, &body)).await.map(|_| ()),
-                Kind::Mod => origin.small(&file, MAX_GO_MOD, |body| fits(kind, &body)).await.map(|_| ()),
+                Kind::Info | Kind::Mod => origin.small(&file, |body| fits(kind, &body)).await.map(|_| ()),
                 Kind::Zip => origin.exists(&file).await,
             };
             match here {

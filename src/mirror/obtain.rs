@@ -1,5 +1,6 @@
 //! Stage `obtain`: bytes from one upstream into a staging file, never whole in memory.
 
+use std::fmt;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -12,20 +13,34 @@ use crate::origin::{Landing, Origin, Piece, Progress, UpstreamId};
 use crate::proxy_request::Request;
 use crate::store::{StagingFile, Store};
 
-/// `golang.org/x/mod/zip`: MaxZipFile and MaxGoMod.
-const MAX_ZIP: u64 = 500 << 20;
-const MAX_GO_MOD: u64 = 16 << 20;
-
 /// Pieces of a download that wait for whoever reads along: half a megabyte or so, and the network fills it anew while a
 /// core inflates what it holds.
 const PIECES: usize = 32;
+
+/// Where bytes came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ByteSource {
+    /// They lay in the store already.
+    Disk,
+    /// An upstream, by its name without credentials.
+    Upstream(Arc<str>),
+}
+
+impl fmt::Display for ByteSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disk => f.write_str("this mirror's own disk"),
+            Self::Upstream(name) => f.write_str(name),
+        }
+    }
+}
 
 /// Bytes that nobody compared with anything yet.
 #[derive(Debug)]
 pub(super) struct Staged {
     pub(super) artifact: Artifact,
     pub(super) file: StagingFile,
-    pub(super) source: String,
+    pub(super) source: ByteSource,
     /// What was hashed while they came.
     pub(super) along: Option<ReadAlong>,
 }
@@ -45,14 +60,13 @@ pub(super) async fn obtain(
         Ok((staged, writer))
     })
     .await?;
-    let limit = if artifact.kind == Kind::Zip { MAX_ZIP } else { MAX_GO_MOD };
     let mut landing = Landing { file: tokio::fs::File::from_std(writer), along: None };
     let reader = (artifact.kind == Kind::Zip).then(|| {
         let (along, pieces) = mpsc::channel(PIECES);
         landing.along = Some(along);
         tokio::task::spawn_blocking(|| read_along(pieces))
     });
-    origin.download(id, &Request::File(artifact.clone()), &mut landing, limit, progress).await?;
+    origin.download(id, &Request::File(artifact.clone()), &mut landing, progress).await?;
     // The channel closes, and the reader ends.
     drop(landing);
     let along = match reader {
@@ -60,7 +74,7 @@ pub(super) async fn obtain(
         Some(reader) => reader.await.ok(),
         None => None,
     };
-    Ok(Staged { artifact: artifact.clone(), file: staged, source: origin.name(id), along })
+    Ok(Staged { artifact: artifact.clone(), file: staged, source: ByteSource::Upstream(origin.name(id).into()), along })
 }
 
 /// Hashes what can be hashed while it comes. Blocks.

@@ -14,7 +14,7 @@ use super::error::{MirrorError, Voucher};
 use super::folder::{Folders, folders};
 use super::hash::{Flaw, hash_file};
 use super::not_yet;
-use super::obtain::Staged;
+use super::obtain::{ByteSource, Staged};
 use super::retracted::{Retractions, remembered};
 use super::trail::Trail;
 use crate::artifact::{Artifact, Kind};
@@ -29,8 +29,6 @@ use crate::store::{Identity, Store};
 const MAX_KNOWN: u64 = 50_000;
 /// Downloads under way. A `go` command asks for about ten at once.
 const MAX_DOWNLOADS: usize = 64;
-/// The source of what lay here already.
-pub(super) const OWN_DISK: &str = "this mirror's own disk";
 /// Zips being hashed at once, over all requests: each already uses the cores.
 const MAX_HASHING: usize = 4;
 
@@ -67,7 +65,7 @@ struct Known {
     identity: Identity,
     h1: H1,
     by: Voucher,
-    source: Arc<str>,
+    source: ByteSource,
     /// While somebody reads it: a thousand readers of one file need one open file.
     open: Arc<Mutex<Weak<File>>>,
 }
@@ -227,7 +225,7 @@ impl Shared {
             let found = hash_file(&file, &artifact, None);
             if let Err(Flaw::OverBound(why)) = &found {
                 // It may be right. A source may have a zip of the version that is not over the bound.
-                let tried = vec![format!("{OWN_DISK}: {why}")];
+                let tried = vec![format!("{}: {why}", ByteSource::Disk)];
                 let unsupported = MirrorError::UnsupportedZip { artifact: Box::new(artifact), tried };
                 return if shared.offline { Err(unsupported) } else { Ok(None) };
             }
@@ -242,10 +240,10 @@ impl Shared {
                     // The disk may have been full when it came.
                     shared.store.add_to_list(&artifact.module);
                 }
-                return Ok(Some(Released { file: Arc::new(file), identity, h1, by, source: OWN_DISK.into() }));
+                return Ok(Some(Released { file: Arc::new(file), identity, h1, by, source: ByteSource::Disk }));
             }
             if let Some(staged) = shared.store.take_out(&artifact)? {
-                let staged = Staged { artifact, file: staged, source: OWN_DISK.to_owned(), along: None };
+                let staged = Staged { artifact, file: staged, source: ByteSource::Disk, along: None };
                 let reason = match &found {
                     Err(Flaw::Wrong(why) | Flaw::OverBound(why)) => why,
                     Ok(_) => "the stored file changed",

@@ -203,7 +203,7 @@ impl Shared {
         let facts = Facts {
             module: staged.artifact.module.to_string(),
             kind: staged.artifact.kind.extension(),
-            source: staged.source,
+            source: staged.source.to_string(),
             expected,
             found: found.map(H1::to_string),
             reason: reason.to_owned(),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::error::{MirrorError, Voucher};
+use super::obtain::ByteSource;
 use crate::artifact::{Artifact, Kind};
 use crate::dirhash::H1;
 use crate::fault::in_full;
@@ -49,7 +50,7 @@ pub struct ReleasedFile {
     /// Its length.
     pub bytes: u64,
     /// Where the bytes came from.
-    pub source: String,
+    pub source: ByteSource,
     /// Who vouches for the h1.
     pub by: Voucher,
 }
@@ -90,9 +91,9 @@ impl Trail {
         });
     }
 
-    pub(super) fn released(&self, artifact: &Artifact, h1: &H1, bytes: u64, source: &str, by: &Voucher) {
+    pub(super) fn released(&self, artifact: &Artifact, h1: &H1, bytes: u64, source: &ByteSource, by: &Voucher) {
         self.write(|trails| {
-            let file = ReleasedFile { h1: *h1, bytes, source: source.to_owned(), by: by.clone() };
+            let file = ReleasedFile { h1: *h1, bytes, source: source.clone(), by: by.clone() };
             trails.dropped += usize::from(!insert(&mut trails.released, artifact, file));
         });
     }
@@ -151,9 +152,9 @@ mod tests {
         };
         let h1 = H1::parse("h1:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=").unwrap();
         for nth in 0..=MAX_KEPT {
-            trail.released(&artifact(nth), &h1, 1, "here", &Voucher::FirstSeen);
+            trail.released(&artifact(nth), &h1, 1, &ByteSource::Disk, &Voucher::FirstSeen);
         }
-        trail.released(&artifact(0), &h1, 1, "again", &Voucher::FirstSeen);
+        trail.released(&artifact(0), &h1, 1, &ByteSource::Upstream("again".into()), &Voucher::FirstSeen);
         let refused = artifact(MAX_KEPT + 1);
         trail.refused(&refused, &MirrorError::NoHash { artifact: Box::new(refused.clone()), record: 1 });
         let trails = trail.so_far();

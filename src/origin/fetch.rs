@@ -131,10 +131,9 @@ impl Origin {
     pub async fn small<T>(
         &self,
         request: &Request,
-        limit: usize,
         check: impl Fn(Vec<u8>) -> Result<T, String>,
     ) -> Result<Advisory<T>, OriginError> {
-        let round = || self.renew(request, limit, None, &check);
+        let round = || self.renew(request, None, &check);
         let Advisory { value, source, tag, distrusted } = self.in_rounds(round, OriginError::passes).await?;
         match value {
             Some(value) => Ok(Advisory { value, source, tag, distrusted }),
@@ -147,7 +146,6 @@ impl Origin {
     pub async fn renew<T>(
         &self,
         request: &Request,
-        limit: usize,
         kept: Option<(UpstreamId, &str)>,
         check: &impl Fn(Vec<u8>) -> Result<T, String>,
     ) -> Result<Advisory<Option<T>>, OriginError> {
@@ -157,7 +155,7 @@ impl Origin {
             let distrusted = || self.distrusts(source);
             let unless = kept.filter(|(from, _)| *from == source).map(|(_, tag)| tag.to_owned());
             let nonsense = |why| Err(OriginError::Nonsense { origin: self.name(source), why });
-            match upstream.small(wanted, limit, unless.clone()).await? {
+            match upstream.small(wanted, unless.clone()).await? {
                 Small::Unchanged => Ok(Advisory { value: None, source, tag: unless, distrusted: distrusted() }),
                 Small::Body(body, tag, elsewhere) => match check(body) {
                     Ok(value) => {
@@ -268,13 +266,8 @@ impl Origin {
     }
 
     /// Asks one source alone, once, for a small body.
-    pub(crate) async fn small_from(
-        &self,
-        id: UpstreamId,
-        wanted: &Wanted,
-        limit: usize,
-    ) -> Result<Vec<u8>, OriginError> {
-        match self.at(id).small(wanted, limit, None).await? {
+    pub(crate) async fn small_from(&self, id: UpstreamId, wanted: &Wanted) -> Result<Vec<u8>, OriginError> {
+        match self.at(id).small(wanted, None).await? {
             Small::Body(body, ..) => Ok(body),
             Small::Unchanged => Err(OriginError::Nonsense { origin: self.name(id), why: UNASKED_304.to_owned() }),
         }
@@ -295,16 +288,15 @@ impl Origin {
         self.at(id).distrust(wanted);
     }
 
-    /// Writes a file of one source to `landing`, at most `limit` bytes. Returns the length.
+    /// Writes a file of one source to `landing`. Returns the length.
     pub async fn download(
         &self,
         id: UpstreamId,
         request: &Request,
         landing: &mut Landing,
-        limit: u64,
         progress: &Progress,
     ) -> Result<u64, OriginError> {
-        let length = self.at(id).download(&request.into(), landing, limit, progress).await?;
+        let length = self.at(id).download(&request.into(), landing, progress).await?;
         progress.arrived();
         Ok(length)
     }
