@@ -11,6 +11,7 @@ mod absence;
 mod admit;
 mod advisory;
 mod ahead;
+mod answer;
 mod attest;
 mod body;
 mod commit;

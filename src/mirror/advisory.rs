@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::answer::answer;
 use super::error::MirrorError;
 use super::fresh::{Dated, Fresh, State};
-use super::info::Info;
+use super::info::{Info, InfoError};
 use super::pipeline::{Pipeline, Shared, blocking};
-use super::words::plain_list;
 use crate::artifact::{Artifact, Kind};
 use crate::flight::Flights;
 use crate::module::{ModulePath, ModuleVersion, Version};
@@ -46,17 +46,9 @@ impl Advisories {
                 return Err(MirrorError::Offline(artifact.to_string()));
             }
             foresee(&shared, &artifact.module);
-            let check = |body: Vec<u8>| {
-                let info = Info::read(&body)?;
-                if info.version != artifact.module.version {
-                    let (found, expected) = (&info.version, &artifact.module.version);
-                    return Err(format!("its .info names {found}, but {expected} was asked for"));
-                }
-                Ok(info.text())
-            };
-            let origin = shared.sources.of(&artifact.module.path);
-            let Advisory { value: info, distrusted, .. } =
-                origin.small(&Request::File(artifact.clone()), check).await?;
+            let (origin, request) = (shared.sources.of(&artifact.module.path), Request::File(artifact.clone()));
+            let said = origin.small(&request, |body| answer(&request, body)).await?;
+            let Advisory { value: info, distrusted, .. } = said;
             if distrusted {
                 return Ok(Dated { state: State::Unkept, ..Dated::now(info) });
             }
@@ -75,17 +67,15 @@ impl Advisories {
     /// What changes: `@v/list` with one version a line; or the `.info` of a query or `@latest`, which names a version of the
     /// module.
     pub(super) async fn ask(&self, pipeline: &Pipeline, request: Request) -> Result<Dated, Arc<MirrorError>> {
-        let origin = pipeline.shared.sources.of(request.module());
-        let asked = request.clone();
-        let check = move |body: Vec<u8>| {
-            if let Request::List(_) = asked {
-                return list(&body);
-            }
-            let info = Info::read(&body)?;
-            ModuleVersion::new(asked.module().clone(), info.version.clone()).map_err(|error| error.to_string())?;
-            Ok(info.text())
-        };
-        self.fresh.get(&origin, &request, check).await
+        let path = request.module();
+        if pipeline.shared.offline {
+            let what = match &request {
+                Request::Query(_, query) => format!("the answer to {path}@{}", query.escaped()),
+                _ => format!("any version of {path}"),
+            };
+            return Err(MirrorError::Offline(what).into());
+        }
+        self.fresh.get(&pipeline.shared.sources.of(path), &request).await
     }
 }
 
@@ -100,7 +90,7 @@ fn foresee(shared: &Arc<Shared>, module: &ModuleVersion) {
 
 /// The module version that an `.info` names.
 pub(super) fn named(path: &ModulePath, info: &[u8]) -> Result<ModuleVersion, MirrorError> {
-    let nonsense = |why: String| OriginError::Nonsense { origin: "that was asked".to_owned(), why };
+    let nonsense = |why: InfoError| OriginError::Nonsense { origin: "that was asked".to_owned(), why: why.to_string() };
     let version = Info::read(info).map_err(nonsense)?.version;
     Ok(ModuleVersion { path: path.clone(), version })
 }
@@ -109,17 +99,6 @@ pub(super) fn named(path: &ModulePath, info: &[u8]) -> Result<ModuleVersion, Mir
 pub(super) fn versions_of(list: &[u8]) -> Vec<Version> {
     let firsts = std::str::from_utf8(list).unwrap_or_default().lines();
     firsts.filter_map(|line| Version::parse(line.split_whitespace().next()?).ok()).collect()
-}
-
-/// A list in plain characters, if each line begins with a version. An HTML page does not.
-fn list(body: &[u8]) -> Result<Bytes, String> {
-    let text = std::str::from_utf8(body).map_err(|_| "its version list is not text".to_owned())?;
-    let firsts = text.lines().filter_map(|line| line.split_whitespace().next());
-    if let Some(bad) = firsts.into_iter().find(|first| !first.starts_with('v')) {
-        let shown: String = bad.chars().take(40).collect();
-        return Err(format!("its version list has a line that starts with {shown:?}"));
-    }
-    Ok(Bytes::from(plain_list(text)))
 }
 
 /// The kept `.info`, read again: a damaged one is as good as absent. What an earlier version kept as it came is written anew;
@@ -137,18 +116,4 @@ pub(super) fn stored_info(store: &Store, artifact: &Artifact) -> Result<Option<B
         store.try_to_keep(artifact, text);
     }
     Ok(text)
-}
-
-#[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may panic")]
-
-    use super::*;
-
-    #[test]
-    fn a_list_is_versions_and_may_be_empty() {
-        assert!(list(b"").unwrap().is_empty());
-        assert_eq!(list(b"v1.0.0\nv1.1.0-rc.1\n").unwrap(), &b"v1.0.0\nv1.1.0-rc.1\n"[..]);
-        assert!(list(b"<!DOCTYPE html>\n").is_err());
-    }
 }

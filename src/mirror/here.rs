@@ -36,12 +36,7 @@ impl Pipeline {
 
     /// The `.info` of a query.
     pub(super) async fn query(&self, path: &ModulePath, query: &Query) -> Result<Dated, Arc<MirrorError>> {
-        let answer = if self.shared.offline {
-            Err(MirrorError::Offline(format!("the answer to {path}@{}", query.escaped())).into())
-        } else {
-            self.shared.advisories.ask(self, Request::Query(path.clone(), query.clone())).await
-        };
-        match answer {
+        match self.shared.advisories.ask(self, Request::Query(path.clone(), query.clone())).await {
             Err(error) if error.leads_here() => {
                 if let Some(version) = self.resolve_here(path, query.as_ref()).await?
                     && let Some(body) = self.info_here(&ModuleVersion { path: path.clone(), version }).await?

@@ -1,6 +1,7 @@
 //! Asking the sources: small advisory answers in `go`'s order; proved files in that order too, and among sources that are
 //! joined by `|` in the order of health.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -126,12 +127,11 @@ impl Origin {
 
     /// Asks the sources in order for a small answer and takes the first that `check` accepts.
     ///
-    /// `check` says what is wrong with an answer that no
-    /// proxy would give; that counts as a failure of its source.
-    pub async fn small<T>(
+    /// `check` says what is wrong with an answer that no proxy would give; that counts as a failure of its source.
+    pub async fn small<T, E: fmt::Display>(
         &self,
         request: &Request,
-        check: impl Fn(Vec<u8>) -> Result<T, String>,
+        check: impl Fn(Vec<u8>) -> Result<T, E>,
     ) -> Result<Advisory<T>, OriginError> {
         let round = || self.renew(request, None, &check);
         let Advisory { value, source, tag, distrusted } = self.in_rounds(round, OriginError::passes).await?;
@@ -143,16 +143,15 @@ impl Origin {
 
     /// The same for an answer that is kept from earlier, with the source and entity tag of that time, if it had one: `None`
     /// says that it is still right. The tag is shown to that source alone. Asks once: what is kept can go out.
-    pub async fn renew<T>(
+    pub async fn renew<T, E: fmt::Display>(
         &self,
         request: &Request,
         kept: Option<(UpstreamId, &str)>,
-        check: &impl Fn(Vec<u8>) -> Result<T, String>,
+        check: &impl Fn(Vec<u8>) -> Result<T, E>,
     ) -> Result<Advisory<Option<T>>, OriginError> {
         let wanted = &Wanted::from(request);
         self.in_order(request, |source| async move {
-            let upstream = &self.at(source);
-            let distrusted = || self.distrusts(source);
+            let (upstream, distrusted) = (self.at(source), || self.distrusts(source));
             let unless = kept.filter(|(from, _)| *from == source).map(|(_, tag)| tag.to_owned());
             let nonsense = |why| Err(OriginError::Nonsense { origin: self.name(source), why });
             match upstream.small(wanted, unless.clone()).await? {
@@ -163,10 +162,14 @@ impl Origin {
                         Ok(Advisory { value: Some(value), source, tag, distrusted: distrusted() })
                     }
                     Err(why) if elsewhere => {
-                        tracing::warn!(source = self.name(source), why, "a redirect leads to what was not asked for");
+                        tracing::warn!(
+                            source = self.name(source),
+                            why = why.to_string(),
+                            "a redirect leads to what was not asked for"
+                        );
                         nonsense(BEHIND_REDIRECT.to_owned())
                     }
-                    Err(why) => nonsense(why),
+                    Err(why) => nonsense(why.to_string()),
                 },
             }
         })

@@ -29,7 +29,7 @@ const AT_ONCE: usize = 512;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The database at the other end.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Remote {
     database: Arc<Database>,
     http: HttpClient,
@@ -37,7 +37,6 @@ pub(super) struct Remote {
     doors: Arc<OnceCell<Doors>>,
 }
 
-#[derive(Debug)]
 struct Doors {
     origin: Origin,
     kinds: Vec<Kind>,
@@ -58,16 +57,6 @@ enum Kind {
 struct Own {
     has_shown: AtomicBool,
     asking: Flights<(), Result<(), String>>,
-}
-
-impl std::fmt::Debug for Kind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Own(_) => "Own",
-            Self::Carried => "Carried",
-            Self::Proxy(_) => "Proxy",
-        })
-    }
 }
 
 /// Why a door did not help.
