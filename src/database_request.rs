@@ -62,6 +62,16 @@ impl DatabaseRequest {
             _ => Err(nowhere(path).into()),
         }
     }
+
+    /// The most bytes that the answer may have; a tile may come whole. That of `supported` has no content that matters.
+    pub fn max_len(&self) -> usize {
+        match self {
+            Self::Supported => 4 << 10,
+            Self::Latest => tlog::limits::MAX_NOTE_LEN,
+            Self::Lookup(_) => tlog::limits::MAX_LOOKUP_LEN,
+            Self::Tile(tile) => tile.full().byte_len(),
+        }
+    }
 }
 
 fn tile(path: &str) -> Result<Tile, DatabaseRequestError> {

@@ -42,7 +42,6 @@ pub use quarantine::Facts;
 pub use staging::StagingFile;
 pub(crate) use staging::private_folder;
 pub use state::{HeadSwap, Heads, StateDir};
-pub(crate) use tree::MAX_LIST;
 
 use crate::tree::Tree;
 use access::Keeping;

@@ -99,7 +99,7 @@ pub fn open_named(path: &Path) -> Result<File, TreeError> {
 }
 
 /// Reads a file to its end, as far as `max` bytes; `None` if it has more.
-pub fn read_bounded(file: File, max: u64) -> io::Result<Option<Vec<u8>>> {
+pub fn read_bounded(file: impl Read, max: u64) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     file.take(max.saturating_add(1)).read_to_end(&mut bytes)?;
     Ok((bytes.len() as u64 <= max).then_some(bytes))

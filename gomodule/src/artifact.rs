@@ -24,6 +24,16 @@ impl Kind {
             Self::Zip => "zip",
         }
     }
+
+    /// The most bytes that the file may have: MaxZipFile and MaxGoMod of `golang.org/x/mod/zip`. The largest `.info` seen
+    /// has a few kilobytes.
+    pub const fn max_len(self) -> usize {
+        match self {
+            Self::Info => 1 << 20,
+            Self::Mod => 16 << 20,
+            Self::Zip => 500 << 20,
+        }
+    }
 }
 
 /// A file of a module version.

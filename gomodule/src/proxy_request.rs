@@ -8,6 +8,9 @@ use std::fmt;
 use crate::artifact::{Artifact, Kind};
 use crate::module::{ModulePath, ModuleVersion, ModuleVersionError, PathError, Query, Version};
 
+/// A list of 8 MiB has half a million versions; the largest known has a few thousand.
+const MAX_LIST: usize = 8 << 20;
+
 /// What is asked of a module proxy. Its `Display` is the escaped path below GOPROXY, without a leading `/`.
 ///
 /// ```
@@ -80,6 +83,15 @@ impl Request {
         match self {
             Self::List(module) | Self::Latest(module) | Self::Query(module, _) => module,
             Self::File(artifact) => &artifact.module.path,
+        }
+    }
+
+    /// The most bytes that the answer may have.
+    pub fn max_len(&self) -> usize {
+        match self {
+            Self::List(_) => MAX_LIST,
+            Self::Latest(_) | Self::Query(..) => Kind::Info.max_len(),
+            Self::File(artifact) => artifact.kind.max_len(),
         }
     }
 

@@ -6,7 +6,7 @@
 //! DownloadDir). What the `.ziphash` says is not read: whoever can change a zip can change that.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -20,11 +20,8 @@ use crate::finding::{Code, Finding, Place, Unaudited};
 use crate::gosum::AnyHash;
 use crate::module::ModuleVersion;
 use crate::proxy_request::Request;
-use crate::tree::hash_dir;
-use crate::tree::open_regular;
+use crate::tree::{hash_dir, open_regular, read_bounded};
 
-/// `golang.org/x/mod/zip`: MaxGoMod.
-const MAX_GO_MOD: u64 = 16 << 20;
 /// No module path is deeper: paths have at most 1,000 bytes or so on any proxy.
 const MAX_DEPTH: usize = 256;
 
@@ -228,13 +225,8 @@ fn hash(cached: &Cached) -> Result<H1, Flaw> {
     match cached.content {
         Content::Zip => Ok(hash_module_zip(&open()?, &cached.module, &ZipLimits::default())?.h1),
         Content::GoMod => {
-            let mut bytes = Vec::new();
-            open()?.take(MAX_GO_MOD + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-            if bytes.len() as u64 > MAX_GO_MOD {
-                Err(Flaw::Wrong("larger than a go.mod may be".to_owned()))
-            } else {
-                Ok(hash_go_mod(&bytes))
-            }
+            let bytes = read_bounded(open()?, Kind::Mod.max_len() as u64).map_err(|error| error.to_string())?;
+            bytes.map(|bytes| hash_go_mod(&bytes)).ok_or_else(|| Flaw::Wrong("larger than a go.mod may be".to_owned()))
         }
         Content::Unpacked => hash_dir(&cached.path, &cached.module.to_string()).map_err(|error| in_full(&error).into()),
     }

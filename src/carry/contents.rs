@@ -6,7 +6,9 @@ use std::path::Path;
 use super::error::CarryError;
 use super::layout::{Entry, MAX_ENTRIES};
 use super::wanted::Wanted;
+use crate::database_request::DatabaseRequest;
 use crate::module::{ModulePath, ModuleVersion};
+use crate::proxy_request::Request;
 
 /// Module paths have at most some dozen elements; the layout puts five or so around them.
 const MAX_DEPTH: usize = 256;
@@ -82,14 +84,14 @@ impl Contents {
 
     fn take(&mut self, entry: Entry) {
         match entry {
-            Entry::File(artifact) => {
+            Entry::Module(Request::File(artifact)) => {
                 self.files.add(&artifact.module, artifact.kind);
             }
-            Entry::Newest(path) => self.newest.push(path),
-            Entry::Head(database) => self.heads.push(database),
-            Entry::Record(_, module) => self.records.push(module),
-            // Looked for when a proof needs it.
-            Entry::Tile(..) => {}
+            Entry::Module(Request::Latest(path)) => self.newest.push(path),
+            Entry::Database(database, DatabaseRequest::Latest) => self.heads.push(database),
+            Entry::Database(_, DatabaseRequest::Lookup(module)) => self.records.push(module),
+            // A tile is looked for when a proof needs it, and the others are in no export.
+            Entry::Database(..) | Entry::Module(_) => {}
         }
     }
 }

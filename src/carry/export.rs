@@ -11,9 +11,11 @@ use super::layout::Entry;
 use super::pack::Pack;
 use super::wanted::{Wanted, WantedFile};
 use crate::artifact::{Artifact, Kind};
+use crate::database_request::DatabaseRequest;
 use crate::fault::{Fault, in_full};
 use crate::mirror::{MirrorError, Pipeline};
-use crate::module::{ModulePath, ModuleVersion};
+use crate::module::ModulePath;
+use crate::proxy_request::Request;
 use crate::sumdb::{Attested, Client};
 
 /// What was exported.
@@ -54,7 +56,7 @@ pub async fn export(
         }
     }
     block_in_place(|| {
-        newest.iter().try_for_each(|(path, info)| pack.add(&Entry::Newest(path.clone()).name(), info))?;
+        newest.iter().try_for_each(|(path, info)| pack.add(&Request::Latest(path.clone()).to_string(), info))?;
         pack.finish()
     })?;
     Ok(exported)
@@ -109,12 +111,12 @@ async fn records(
                 continue;
             }
         };
-        let name_of = |module: &ModuleVersion| Entry::Record(database.to_owned(), module.clone()).name();
+        let name_of = |asked| Entry::Database(database.to_owned(), asked).name();
         let reply = |attested: &Attested| attested.record().format_reply(&carried.head);
         block_in_place(|| {
-            pack.add(&Entry::Head(database.to_owned()).name(), carried.head.note().as_bytes())?;
+            pack.add(&name_of(DatabaseRequest::Latest), carried.head.note().as_bytes())?;
             for attested in &attested {
-                pack.add(&name_of(attested.module()), reply(attested).as_bytes())?;
+                pack.add(&name_of(DatabaseRequest::Lookup(attested.module().clone())), reply(attested).as_bytes())?;
             }
             carried.tiles.iter().try_for_each(|(tile, bytes)| pack.add(&format!("sumdb/{database}/{tile}"), bytes))
         })?;
@@ -130,7 +132,7 @@ async fn file(
     pack: &mut Pack,
     exported: &mut Exported,
 ) -> Result<(), CarryError> {
-    let name = Entry::File(artifact.clone()).name();
+    let name = artifact.path();
     if artifact.kind == Kind::Info {
         // Where none is kept, one is made over there (`mirror/offline`).
         if let Ok(Some(info)) = pipeline.kept_info(&artifact).await {

@@ -11,36 +11,20 @@
 //! A name has one spelling: what is read is written again and compared. So a name with `..`, with a second escaping, or
 //! with anything else that a file system might take for another one, is none.
 
-use tlog::Tile;
-
-use crate::artifact::{Artifact, Kind};
 use crate::database_request::DatabaseRequest;
-use crate::module::{ModulePath, ModuleVersion};
 use crate::proxy_request::Request;
 
 /// The longest name: a module path and a version are bounded far below.
 pub const MAX_NAME: usize = 1024;
 /// Entries: a go.sum of the largest monorepos has ten thousand versions, with three files, a lookup and a tile each.
 pub const MAX_ENTRIES: usize = 200_000;
-/// `golang.org/x/mod/zip`: MaxZipFile and MaxGoMod.
-const MAX_ZIP: u64 = 500 << 20;
-const MAX_GO_MOD: u64 = 16 << 20;
-/// The largest `.info` seen has a few kilobytes.
-const MAX_INFO: u64 = 1 << 20;
-
 /// Something that is carried.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
-    /// A file of a module version.
-    File(Artifact),
-    /// Which version of a module is the newest.
-    Newest(ModulePath),
-    /// The signed head of a database, by its name.
-    Head(String),
-    /// A record of a database.
-    Record(String, ModuleVersion),
-    /// A tile of a database.
-    Tile(String, Tile),
+    /// A file of a module version, or the `.info` of the newest one.
+    Module(Request),
+    /// The signed head, a record or a tile of a database, by its name.
+    Database(String, DatabaseRequest),
 }
 
 impl Entry {
@@ -57,22 +41,15 @@ impl Entry {
         if name.len() > MAX_NAME {
             return Err(format!("is longer than {MAX_NAME} bytes"));
         }
-        let entry = match name.strip_prefix("sumdb/") {
-            Some(rest) => {
-                let of = |database: &&String| rest.strip_prefix(database.as_str()).is_some_and(|r| r.starts_with('/'));
-                let database = databases.iter().find(of).ok_or("is of a database that is not named here (--sumdb)")?;
-                match DatabaseRequest::parse(&rest[database.len() + 1..]).ok() {
-                    Some(DatabaseRequest::Latest) => Some(Self::Head(database.clone())),
-                    Some(DatabaseRequest::Lookup(module)) => Some(Self::Record(database.clone(), module)),
-                    Some(DatabaseRequest::Tile(tile)) => Some(Self::Tile(database.clone(), tile)),
-                    Some(DatabaseRequest::Supported) | None => None,
-                }
-            }
-            None => match Request::parse(name).ok() {
-                Some(Request::File(artifact)) => Some(Self::File(artifact)),
-                Some(Request::Latest(path)) => Some(Self::Newest(path)),
-                Some(Request::List(_) | Request::Query(..)) | None => None,
-            },
+        let entry = if let Some(rest) = name.strip_prefix("sumdb/") {
+            let of = |database: &&String| rest.strip_prefix(database.as_str()).is_some_and(|r| r.starts_with('/'));
+            let database = databases.iter().find(of).ok_or("is of a database that is not named here (--sumdb)")?;
+            let request = DatabaseRequest::parse(&rest[database.len() + 1..]).ok();
+            let request = request.filter(|request| *request != DatabaseRequest::Supported);
+            request.map(|request| Self::Database(database.clone(), request))
+        } else {
+            let request = Request::parse(name).ok();
+            request.filter(|it| matches!(it, Request::File(_) | Request::Latest(_))).map(Self::Module)
         };
         entry.filter(|entry| entry.name() == name).ok_or_else(|| "is nothing that an export has".to_owned())
     }
@@ -80,26 +57,17 @@ impl Entry {
     /// Its one name.
     pub fn name(&self) -> String {
         match self {
-            Self::File(artifact) => artifact.path(),
-            Self::Newest(path) => Request::Latest(path.clone()).to_string(),
-            Self::Head(database) => format!("sumdb/{database}/{}", DatabaseRequest::Latest),
-            Self::Record(database, module) => format!("sumdb/{database}/{}", DatabaseRequest::Lookup(module.clone())),
-            Self::Tile(database, tile) => format!("sumdb/{database}/{}", DatabaseRequest::Tile(*tile)),
+            Self::Module(request) => request.to_string(),
+            Self::Database(database, request) => format!("sumdb/{database}/{request}"),
         }
     }
 
     /// How long it may be.
     pub fn max_len(&self) -> u64 {
         match self {
-            Self::File(Artifact { kind, .. }) => match kind {
-                Kind::Zip => MAX_ZIP,
-                Kind::Mod => MAX_GO_MOD,
-                Kind::Info => MAX_INFO,
-            },
-            Self::Newest(_) => MAX_INFO,
-            Self::Head(_) => tlog::limits::MAX_NOTE_LEN as u64,
-            Self::Record(..) => tlog::limits::MAX_LOOKUP_LEN as u64,
-            Self::Tile(_, tile) => tile.byte_len() as u64,
+            Self::Module(request) => request.max_len() as u64,
+            Self::Database(_, DatabaseRequest::Tile(tile)) => tile.byte_len() as u64,
+            Self::Database(_, request) => request.max_len() as u64,
         }
     }
 }

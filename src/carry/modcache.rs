@@ -9,6 +9,7 @@ use std::path::Path;
 use super::error::CarryError;
 use super::layout::Entry;
 use super::wanted::Wanted;
+use crate::proxy_request::Request;
 
 /// As for `audit --modcache`.
 const MAX_DEPTH: usize = 256;
@@ -34,7 +35,7 @@ fn walk(root: &Path, below: &str, depth: usize, wanted: &mut Wanted) -> Result<(
         let kind = entry.file_type().map_err(failed)?;
         if kind.is_dir() {
             walk(root, &name, depth + 1, wanted)?;
-        } else if let (true, Ok(Entry::File(artifact))) = (kind.is_file(), Entry::parse(&name, &[])) {
+        } else if let (true, Ok(Entry::Module(Request::File(artifact)))) = (kind.is_file(), Entry::parse(&name, &[])) {
             wanted.add(&artifact.module, artifact.kind);
         }
     }

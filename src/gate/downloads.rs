@@ -3,7 +3,7 @@
 //! `go` unpacks such a zip without asking anybody again: it compares the zip with what stands in the `.ziphash` beside it, and
 //! that with go.sum. So whoever writes both has a module in every later build.
 
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::compare::cut;
@@ -15,12 +15,10 @@ use crate::fault::in_full;
 use crate::finding::{Code, Finding, Place};
 use crate::module::{ModuleVersion, Patterns};
 use crate::proxy_request::Request;
-use crate::tree::open_regular;
+use crate::tree::{open_regular, read_bounded};
 
 /// Where downloads are in a module cache.
 const FOLDER: &str = "cache/download";
-/// `golang.org/x/mod/zip`: MaxGoMod.
-const MAX_GO_MOD: u64 = 16 << 20;
 /// A `.ziphash` has 47 bytes.
 const MAX_ZIPHASH: u64 = 1 << 10;
 
@@ -106,13 +104,11 @@ fn hash(found: &Download) -> Result<H1, String> {
     let words = |error: io::Error| error.to_string();
     let file = open_regular(&found.path).map_err(words)?.ok_or("it is no regular file")?;
     let all = |limit: u64| {
-        let mut bytes = Vec::new();
-        (&file).take(limit + 1).read_to_end(&mut bytes).map_err(words)?;
-        let fits = bytes.len() as u64 <= limit;
-        fits.then_some(bytes).ok_or_else(|| format!("it has more than {limit} bytes"))
+        let bytes = read_bounded(&file, limit).map_err(words)?;
+        bytes.ok_or_else(|| format!("it has more than {limit} bytes"))
     };
     match found.part {
-        Part::Mod => Ok(hash_go_mod(&all(MAX_GO_MOD)?)),
+        Part::Mod => Ok(hash_go_mod(&all(Kind::Mod.max_len() as u64)?)),
         Part::Zip => {
             let report = hash_module_zip(&file, &found.module, &ZipLimits::default());
             report.map(|report| report.h1).map_err(|error| in_full(&error))

@@ -78,7 +78,7 @@ fn released((module, kind): &(ModuleVersion, Kind), file: &ReleasedFile) -> Valu
         "file": kind.extension(),
         "h1": file.basis.h1().to_string(),
         "bytes": file.bytes,
-        "source": file.source,
+        "source": file.source.to_string(),
         "proved": file.basis.record().is_some(),
     });
     if let Some(attested) = file.basis.record() {

@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicUsize;
 use super::advisory::stored_info;
 use super::error::MirrorError;
 use super::fresh::State;
-use super::obtain::OWN_DISK;
+use super::obtain::ByteSource;
 use super::pipeline::{Pipeline, blocking};
 use crate::artifact::{Artifact, Kind};
 use crate::dirhash::H1;
@@ -66,7 +66,7 @@ impl Pipeline {
             return Ok(Ahead { h1: None, bytes: info.body.len() as u64, was_here });
         }
         let released = self.release(artifact).await?;
-        let was_here = released.source() == OWN_DISK;
+        let was_here = *released.source() == ByteSource::Disk;
         Ok(Ahead { h1: Some(released.h1()), bytes: released.identity().size(), was_here })
     }
 

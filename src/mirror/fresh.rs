@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use moka::sync::Cache;
 
+use super::answer::answer;
 use super::error::MirrorError;
 use crate::fault::Fault;
 use crate::flight::Flights;
@@ -89,14 +90,8 @@ impl Fresh {
         Self { kept, refreshes: Flights::default(), believed: waits.fresh }
     }
 
-    /// The answer to `request`, if `check` accepts it.
-    pub(super) async fn get(
-        &self,
-        origin: &Origin,
-        request: &Request,
-        limit: usize,
-        check: impl Fn(Vec<u8>) -> Result<Bytes, String> + Send + Sync + 'static,
-    ) -> Result<Dated, Arc<MirrorError>> {
+    /// The answer to `request`.
+    pub(super) async fn get(&self, origin: &Origin, request: &Request) -> Result<Dated, Arc<MirrorError>> {
         // What a source said before its bytes went wrong is worth no more than what it says now.
         let kept = self.kept.get(request).filter(|kept| !origin.distrusts(kept.source));
         if let Some(kept) = kept.as_ref().filter(|kept| kept.said.elapsed() < self.believed) {
@@ -104,14 +99,15 @@ impl Fresh {
         }
         let (this, origin, asked, known) = (self.clone(), origin.clone(), request.clone(), kept.clone());
         let refresh = self.refreshes.join(request.clone(), move || async move {
-            let answer = match &known {
+            let check = |body| answer(&asked, body);
+            let answered = match &known {
                 Some(kept) => {
                     let tag = kept.tag.as_deref().map(|tag| (kept.source, tag));
-                    origin.renew(&asked, limit, tag, &check).await
+                    origin.renew(&asked, tag, &check).await
                 }
-                None => origin.small(&asked, limit, check).await.map(Advisory::some),
+                None => origin.small(&asked, check).await.map(Advisory::some),
             };
-            let Advisory { value, source, tag, distrusted } = answer.map_err(MirrorError::from)?;
+            let Advisory { value, source, tag, distrusted } = answered.map_err(MirrorError::from)?;
             let body = value.or_else(|| known.as_ref().map(|kept| kept.body.clone())).unwrap_or_default();
             let kept = Arc::new(Kept { body, source, tag, said: Instant::now() });
             if !distrusted {

@@ -1,16 +1,14 @@
 //! Stage `hash`: the h1 of what was staged, and the rules for module zips.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Seek, SeekFrom};
 
 use super::basis::Basis;
 use super::obtain::Unproved;
 use crate::artifact::{Artifact, Kind};
 use crate::dirhash::{H1, ZipError, ZipLimits, ZipReport, hash_go_mod, hash_module_zip, hash_module_zip_read};
 use crate::gomod;
-
-/// `golang.org/x/mod/zip`: MaxGoMod.
-pub(super) const MAX_GO_MOD: u64 = 16 << 20;
+use crate::tree::read_bounded;
 
 /// Bytes whose h1 is known.
 #[derive(Debug)]
@@ -94,11 +92,7 @@ fn hash_file(unproved: &Unproved) -> Result<H1, Flaw> {
 }
 
 fn read_all(mut file: &File) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
     file.seek(SeekFrom::Start(0))?;
-    file.take(MAX_GO_MOD + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_GO_MOD {
-        return Err(io::Error::other("it is larger than a go.mod may be, 16 MiB"));
-    }
-    Ok(bytes)
+    let bytes = read_bounded(file, Kind::Mod.max_len() as u64)?;
+    bytes.ok_or_else(|| io::Error::other("it is larger than a go.mod may be, 16 MiB"))
 }

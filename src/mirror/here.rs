@@ -18,6 +18,7 @@ use super::listed::newest_of;
 use super::pipeline::{Pipeline, blocking};
 use crate::artifact::{Artifact, Kind};
 use crate::module::{ModulePath, ModuleVersion, Query, Version};
+use crate::proxy_request::Request;
 
 impl Pipeline {
     /// The `.info` of a canonical version.
@@ -35,12 +36,7 @@ impl Pipeline {
 
     /// The `.info` of a query.
     pub(super) async fn query(&self, path: &ModulePath, query: &Query) -> Result<Dated, Arc<MirrorError>> {
-        let answer = if self.shared.offline {
-            Err(MirrorError::Offline(format!("the answer to {path}@{}", query.escaped())).into())
-        } else {
-            self.shared.advisories.query(self, path, query).await
-        };
-        match answer {
+        match self.shared.advisories.ask(self, Request::Query(path.clone(), query.clone())).await {
             Err(error) if error.leads_here() => {
                 if let Some(version) = self.resolve_here(path, query.as_ref()).await?
                     && let Some(body) = self.info_here(&ModuleVersion { path: path.clone(), version }).await?

@@ -11,10 +11,11 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::words::plain_json;
-use crate::module::Version;
+use crate::artifact::Kind;
+use crate::module::{Version, VersionError};
 
-/// What is read of an answer; what is kept of it has some ten kilobytes at most. The largest `.info` seen has a few.
-pub(super) const MAX_INFO: usize = 1 << 20;
+/// What is read of an answer; what is kept of it has some ten kilobytes at most.
+const MAX_INFO: usize = Kind::Info.max_len();
 /// As long as a path may be (PATH_MAX): a subfolder, a branch and an address of a repository are such.
 const MAX_FIELD: usize = 4096;
 /// All fields of `Origin` together: two of the longest. Four of them are hashes of less than a hundred bytes.
@@ -24,6 +25,31 @@ const MAX_TIME: usize = 64;
 
 /// The fields of `Origin` that `go` has (`cmd/go/internal/modfetch/codehost`, Origin, as of 1.27): all are strings.
 const ORIGIN: [&str; 8] = ["VCS", "URL", "Subdir", "Hash", "TagPrefix", "TagSum", "Ref", "RepoSum"];
+
+/// What is wrong with an `.info`.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum InfoError {
+    #[error("its .info cannot be read: {0}")]
+    Unreadable(#[from] serde_json::Error),
+    #[error("its .info: expected at most {MAX_INFO} bytes, found {0}")]
+    Long(usize),
+    #[error("its .info: expected a field Version, found none")]
+    NoVersion,
+    #[error("its .info names the version {0:?}: {1}")]
+    Version(String, VersionError),
+    #[error("its .info: expected one field {0}, found it spelled in more than one way")]
+    Twice(String),
+    #[error("its .info: expected a Time as in RFC 3339, found {0:?}")]
+    Time(String),
+    #[error("its .info: expected an Origin that is an object: {0}")]
+    Origin(serde_json::Error),
+    #[error("its .info: expected a string as the field {0} of Origin: {1}")]
+    Field(&'static str, serde_json::Error),
+    #[error("its .info: expected at most {MAX_FIELD} bytes in a field of Origin and {MAX_ORIGIN} in all, found more")]
+    LongOrigin,
+    #[error("its .info: expected a line of text as the field {0} of Origin, found {1:?} in it")]
+    Character(&'static str, char),
+}
 
 /// What an `.info` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,18 +62,14 @@ pub(super) struct Info {
 
 impl Info {
     /// Reads an `.info`, or says what is wrong with it.
-    pub(super) fn read(body: &[u8]) -> Result<Self, String> {
-        let unreadable = |error: serde_json::Error| format!("its .info cannot be read: {error}");
+    pub(super) fn read(body: &[u8]) -> Result<Self, InfoError> {
         if body.len() > MAX_INFO {
-            return Err(format!("its .info: expected at most {MAX_INFO} bytes, found {}", body.len()));
+            return Err(InfoError::Long(body.len()));
         }
-        let Fields(fields) = serde_json::from_slice(body).map_err(unreadable)?;
-        let Some(version) = only(&fields, "version")? else {
-            return Err("its .info: expected a field Version, found none".to_owned());
-        };
-        let version: String = serde_json::from_str(version.get()).map_err(unreadable)?;
-        let version =
-            Version::parse(&version).map_err(|error| format!("its .info names the version {version:?}: {error}"))?;
+        let Fields(fields) = serde_json::from_slice(body)?;
+        let version = only(&fields, "version")?.ok_or(InfoError::NoVersion)?;
+        let version: String = serde_json::from_str(version.get())?;
+        let version = Version::parse(&version).map_err(|why| InfoError::Version(version, why))?;
         let time = only(&fields, "time")?.map(time).transpose()?.flatten();
         let origin = only(&fields, "origin")?.map(origin).transpose()?.flatten();
         Ok(Self { version, time, origin })
@@ -69,10 +91,10 @@ impl Info {
 }
 
 /// The one field that `go` takes for `name`, which is in lower case.
-fn only<'f>(fields: &'f [(String, Box<RawValue>)], name: &str) -> Result<Option<&'f RawValue>, String> {
+fn only<'f>(fields: &'f [(String, Box<RawValue>)], name: &str) -> Result<Option<&'f RawValue>, InfoError> {
     let mut same = fields.iter().filter(|(field, _)| folded(field) == name);
     match (same.next(), same.next()) {
-        (_, Some(_)) => Err(format!("its .info: expected one field {name}, found it spelled in more than one way")),
+        (_, Some(_)) => Err(InfoError::Twice(name.to_owned())),
         (first, None) => Ok(first.map(|(_, value)| &**value)),
     }
 }
@@ -83,7 +105,7 @@ fn folded(name: &str) -> String {
 }
 
 /// A time, not longer than anybody needs, that Go's `time.Time.UnmarshalJSON` reads. It looks at the raw text, without regard to escapes.
-fn time(value: &RawValue) -> Result<Option<String>, String> {
+fn time(value: &RawValue) -> Result<Option<String>, InfoError> {
     if value.get() == "null" {
         return Ok(None);
     }
@@ -91,8 +113,7 @@ fn time(value: &RawValue) -> Result<Option<String>, String> {
     if text.len() <= MAX_TIME && is_rfc_3339(text) {
         return Ok(Some(text.to_owned()));
     }
-    let shown: String = value.get().chars().take(40).collect();
-    Err(format!("its .info: expected a Time as in RFC 3339, found {shown:?}"))
+    Err(InfoError::Time(value.get().chars().take(40).collect()))
 }
 
 /// `YYYY-MM-DDThh:mm:ss[.fraction](Z|±hh:mm)`, with each number in its range (Go's `parseRFC3339`).
@@ -130,26 +151,20 @@ fn numbers<const N: usize>(text: &str, form: &str) -> Option<[u16; N]> {
 }
 
 /// Where the version comes from, as far as `go` has a field for it.
-fn origin(value: &RawValue) -> Result<Option<Map<String, Value>>, String> {
-    let fields: Option<Fields> = serde_json::from_str(value.get())
-        .map_err(|error| format!("its .info: expected an Origin that is an object: {error}"))?;
+fn origin(value: &RawValue) -> Result<Option<Map<String, Value>>, InfoError> {
+    let fields: Option<Fields> = serde_json::from_str(value.get()).map_err(InfoError::Origin)?;
     let Some(Fields(fields)) = fields else { return Ok(None) };
     let (mut kept, mut len) = (Map::new(), 0);
     for name in ORIGIN {
         let Some(value) = only(&fields, &name.to_lowercase())? else { continue };
-        let text: Option<String> = serde_json::from_str(value.get())
-            .map_err(|error| format!("its .info: expected a string as the field {name} of Origin: {error}"))?;
+        let text: Option<String> = serde_json::from_str(value.get()).map_err(|why| InfoError::Field(name, why))?;
         let Some(text) = text else { continue };
         len += text.len();
         if text.len() > MAX_FIELD || len > MAX_ORIGIN {
-            return Err(format!(
-                "its .info: expected at most {MAX_FIELD} bytes in a field of Origin and {MAX_ORIGIN} in all, found more"
-            ));
+            return Err(InfoError::LongOrigin);
         }
         if let Some(odd) = text.chars().find(|c| c.is_control()) {
-            return Err(format!(
-                "its .info: expected a line of text as the field {name} of Origin, found {odd:?} in it"
-            ));
+            return Err(InfoError::Character(name, odd));
         }
         kept.insert(name.to_owned(), text.into());
     }
@@ -188,7 +203,8 @@ mod tests {
     use super::*;
 
     fn anew(text: &str) -> Result<String, String> {
-        Info::read(text.as_bytes()).map(|info| String::from_utf8(info.text().to_vec()).unwrap())
+        let read = Info::read(text.as_bytes()).map_err(|error| error.to_string());
+        read.map(|info| String::from_utf8(info.text().to_vec()).unwrap())
     }
 
     #[test]

@@ -18,6 +18,7 @@ use super::retracted::Retractions;
 use crate::artifact::{Artifact, Kind};
 use crate::fault::Fault;
 use crate::module::{ModulePath, ModuleVersion, Version};
+use crate::proxy_request::Request;
 
 /// A list before anything is left out.
 pub(super) struct Whole {
@@ -53,10 +54,7 @@ impl Pipeline {
     /// `@latest`: the `.info` of the version that a source holds for the newest; or, if anything is left out of the list, of
     /// the newest that is shown.
     pub(super) async fn latest(&self, path: &ModulePath) -> Result<Dated, Arc<MirrorError>> {
-        if self.shared.offline {
-            return self.latest_here(path, MirrorError::Offline(format!("any version of {path}")).into()).await;
-        }
-        let latest = match self.shared.advisories.latest(self, path).await {
+        let latest = match self.shared.advisories.ask(self, Request::Latest(path.clone())).await {
             Err(error) if error.leads_here() => return self.latest_here(path, error).await,
             latest => latest?,
         };
@@ -95,11 +93,7 @@ impl Pipeline {
     /// What sources list, and behind it what was released here and they do not list; or what was released here alone, if no
     /// source answers or the module is gone there.
     pub(super) async fn whole_list(&self, path: &ModulePath) -> Result<Whole, Arc<MirrorError>> {
-        let listed = if self.shared.offline {
-            Err(Arc::new(MirrorError::Offline(format!("any version of {path}"))))
-        } else {
-            self.shared.advisories.list(self, path).await
-        };
+        let listed = self.shared.advisories.ask(self, Request::List(path.clone())).await;
         let is_trouble = listed.as_ref().is_err_and(|error| error.is_trouble());
         let (store, wanted) = (Arc::clone(&self.shared.store), path.clone());
         let here = blocking(move || {

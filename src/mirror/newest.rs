@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::advisory::named;
 use super::ahead::Ahead;
 use super::error::MirrorError;
-use super::info::{Info, MAX_INFO};
+use super::info::Info;
 use super::pipeline::{Pipeline, blocking};
 use super::retracted::speakers;
 use crate::artifact::{Artifact, Kind};
@@ -41,7 +41,7 @@ impl Pipeline {
     /// Notes the newest version that the one source, a folder that was carried here, has of a module, if its go.mod is proved.
     pub async fn take_newest(&self, path: &ModulePath) -> Result<(), Arc<MirrorError>> {
         let asked = Request::Latest(path.clone());
-        let said = self.shared.sources.of(path).small(&asked, MAX_INFO, |body| Info::read(&body)).await;
+        let said = self.shared.sources.of(path).small(&asked, |body| Info::read(&body)).await;
         let newest = ModuleVersion { path: path.clone(), version: said.map_err(MirrorError::from)?.value.version };
         self.release_proved(&Artifact { module: newest.clone(), kind: Kind::Mod }).await?;
         self.note_newest(newest).await
@@ -69,7 +69,7 @@ impl Pipeline {
         };
         let mut newest: Vec<Version> = speakers(listed).collect();
         if newest.is_empty() {
-            match self.shared.advisories.latest(self, path).await {
+            match self.shared.advisories.ask(self, Request::Latest(path.clone())).await {
                 Err(error) if error.fault() == Fault::Absent => return Ok(None),
                 latest => newest.push(named(path, &latest?.body)?.version),
             }

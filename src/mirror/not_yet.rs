@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::absence::{Absent, NoRecord};
+use super::answer::answer;
 use super::error::MirrorError;
-use super::info::{Info, MAX_INFO};
 use super::pipeline::Shared;
 use crate::artifact::{Artifact, Kind};
 use crate::fault::Fault;
@@ -27,8 +27,6 @@ const POLL: Duration = Duration::from_secs(3);
 const MAX_HELD: usize = 256;
 /// When a client may ask again after it was told that there is no record yet.
 pub(super) const RETRY_AFTER: Duration = Duration::from_mins(1);
-/// The largest go.mod (`golang.org/x/mod/zip`: MaxGoMod).
-const MAX_GO_MOD: usize = 16 << 20;
 
 /// Which database is waited for: any of them, or the one that a lookup names.
 pub(super) type Only = Option<usize>;
@@ -106,8 +104,7 @@ impl Shared {
         for kind in [Kind::Info, Kind::Mod, Kind::Zip] {
             let file = Request::File(Artifact { module: module.clone(), kind });
             let here = match kind {
-                Kind::Info => origin.small(&file, MAX_INFO, |body| fits(kind, &body)).await.map(|_| ()),
-                Kind::Mod => origin.small(&file, MAX_GO_MOD, |body| fits(kind, &body)).await.map(|_| ()),
+                Kind::Info | Kind::Mod => origin.small(&file, |body| answer(&file, body).map(drop)).await.map(drop),
                 Kind::Zip => origin.exists(&file).await,
             };
             match here {
@@ -122,15 +119,6 @@ impl Shared {
 
 fn not_yet(module: &ModuleVersion, none: &NoRecord) -> MirrorError {
     MirrorError::NotYet { module: Box::new(module.clone()), why: none.to_string() }
-}
-
-/// Whether a body is what its name says, rather than a page that asks for a login.
-fn fits(kind: Kind, body: &[u8]) -> Result<(), String> {
-    if kind == Kind::Info {
-        return Info::read(body).map(|_| ());
-    }
-    let names_a_module = crate::gomod::names_a_module(&String::from_utf8_lossy(body));
-    names_a_module.then_some(()).ok_or_else(|| "its .mod has no line that names a module".to_owned())
 }
 
 /// When the last of the databases was first asked: a record may be on its way in that one.

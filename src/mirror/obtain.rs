@@ -1,12 +1,12 @@
 //! Stage `obtain`: bytes from one upstream into a staging file, never whole in memory.
 
+use std::fmt;
 use std::fs::File;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
 use super::error::MirrorError;
-use super::hash::MAX_GO_MOD;
 use super::pipeline::blocking;
 use crate::artifact::{Artifact, Kind};
 use crate::dirhash::{ReadAlong, ZipLimits};
@@ -14,22 +14,34 @@ use crate::origin::{Landing, Origin, Piece, Progress, UpstreamId};
 use crate::proxy_request::Request;
 use crate::store::{Identity, StagingFile, Store};
 
-/// `golang.org/x/mod/zip`: MaxZipFile.
-const MAX_ZIP: u64 = 500 << 20;
-
 /// Pieces of a download that wait for whoever reads along: half a megabyte or so, and the network fills it anew while a
 /// core inflates what it holds.
 const PIECES: usize = 32;
 
-/// The source of what lay here already.
-pub(super) const OWN_DISK: &str = "this mirror's own disk";
+/// Where bytes came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ByteSource {
+    /// They lay in the store already.
+    Disk,
+    /// An upstream, by its name without credentials.
+    Upstream(Arc<str>),
+}
+
+impl fmt::Display for ByteSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disk => f.write_str("this mirror's own disk"),
+            Self::Upstream(name) => f.write_str(name),
+        }
+    }
+}
 
 /// Bytes that nobody compared with anything yet.
 #[derive(Debug)]
 pub(super) struct Unproved {
     pub(super) artifact: Artifact,
     pub(super) handle: Handle,
-    pub(super) source: String,
+    pub(super) source: ByteSource,
     /// What was hashed while they came.
     pub(super) along: Option<ReadAlong>,
 }
@@ -49,7 +61,7 @@ impl Unproved {
         let Some(file) = store.open_artifact(artifact)? else { return Ok(None) };
         let identity = Identity::of(&file).map_err(|cause| MirrorError::read(artifact, cause))?;
         let handle = Handle::Stored(file, identity);
-        Ok(Some(Self { artifact: artifact.clone(), handle, source: OWN_DISK.to_owned(), along: None }))
+        Ok(Some(Self { artifact: artifact.clone(), handle, source: ByteSource::Disk, along: None }))
     }
 
     /// The open file.
@@ -76,14 +88,13 @@ pub(super) async fn obtain(
         Ok((staged, writer))
     })
     .await?;
-    let limit = if artifact.kind == Kind::Zip { MAX_ZIP } else { MAX_GO_MOD };
     let mut landing = Landing { file: tokio::fs::File::from_std(writer), along: None };
     let reader = (artifact.kind == Kind::Zip).then(|| {
         let (along, pieces) = mpsc::channel(PIECES);
         landing.along = Some(along);
         tokio::task::spawn_blocking(|| read_along(pieces))
     });
-    origin.download(id, &Request::File(artifact.clone()), &mut landing, limit, progress).await?;
+    origin.download(id, &Request::File(artifact.clone()), &mut landing, progress).await?;
     // The channel closes, and the reader ends.
     drop(landing);
     let along = match reader {
@@ -91,7 +102,8 @@ pub(super) async fn obtain(
         Some(reader) => reader.await.ok(),
         None => None,
     };
-    Ok(Unproved { artifact: artifact.clone(), handle: Handle::Staging(staged), source: origin.name(id), along })
+    let source = ByteSource::Upstream(origin.name(id).into());
+    Ok(Unproved { artifact: artifact.clone(), handle: Handle::Staging(staged), source, along })
 }
 
 /// Hashes what can be hashed while it comes. Blocks.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::basis::Basis;
 use super::error::MirrorError;
-use super::obtain::{Handle, Unproved};
+use super::obtain::{ByteSource, Handle, Unproved};
 use super::prove::Verified;
 use crate::artifact::Kind;
 use crate::dirhash::{H1, hash_go_mod};
@@ -23,7 +23,7 @@ pub(super) struct Released {
     identity: Identity,
     basis: Basis,
     /// Where the bytes came from.
-    source: Arc<str>,
+    source: ByteSource,
 }
 
 /// What was found out about a file when it was hashed.
@@ -31,7 +31,7 @@ pub(super) struct Released {
 pub(super) struct Known {
     identity: Identity,
     basis: Basis,
-    source: Arc<str>,
+    source: ByteSource,
     /// While somebody reads it: a thousand readers of one file need one open file.
     open: Arc<Mutex<Weak<File>>>,
 }
@@ -47,7 +47,7 @@ impl Released {
                 let identity = Identity::of(&file).map_err(|cause| MirrorError::read(&artifact, cause))?;
                 tracing::info!(
                     target: "trail", module = %artifact.module, kind = artifact.kind.extension(), h1 = %basis.h1(),
-                    bytes = identity.size(), source, by = %basis, "released"
+                    bytes = identity.size(), %source, by = %basis, "released"
                 );
                 (file, identity)
             }
@@ -56,7 +56,7 @@ impl Released {
             // Also of one that lay there: the disk may have been full when it came.
             store.add_to_list(&artifact.module);
         }
-        Ok(Self { file: Arc::new(file), identity, basis, source: source.into() })
+        Ok(Self { file: Arc::new(file), identity, basis, source })
     }
 
     /// The open file.
@@ -80,7 +80,7 @@ impl Released {
     }
 
     /// Where the bytes came from.
-    pub(super) fn source(&self) -> &str {
+    pub(super) fn source(&self) -> &ByteSource {
         &self.source
     }
 

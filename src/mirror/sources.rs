@@ -221,7 +221,7 @@ impl Shared {
         let facts = Facts {
             module: artifact.module.to_string(),
             kind: artifact.kind.extension(),
-            source,
+            source: source.to_string(),
             expected,
             found: found.map(H1::to_string),
             reason: reason.to_owned(),

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::basis::Basis;
 use super::error::MirrorError;
+use super::obtain::ByteSource;
 use crate::artifact::{Artifact, Kind};
 use crate::fault::in_full;
 use crate::module::ModuleVersion;
@@ -49,7 +50,7 @@ pub struct ReleasedFile {
     /// Its length.
     pub bytes: u64,
     /// Where the bytes came from.
-    pub source: String,
+    pub source: ByteSource,
 }
 
 /// Everything that was written down, each file once.
@@ -88,9 +89,9 @@ impl Trail {
         });
     }
 
-    pub(super) fn released(&self, artifact: &Artifact, basis: &Basis, bytes: u64, source: &str) {
+    pub(super) fn released(&self, artifact: &Artifact, basis: &Basis, bytes: u64, source: &ByteSource) {
         self.write(|trails| {
-            let file = ReleasedFile { basis: basis.clone(), bytes, source: source.to_owned() };
+            let file = ReleasedFile { basis: basis.clone(), bytes, source: source.clone() };
             trails.dropped += usize::from(!insert(&mut trails.released, artifact, file));
         });
     }
@@ -150,9 +151,9 @@ mod tests {
         let h1 = crate::dirhash::H1::parse("h1:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=").unwrap();
         let pinned = Basis::Pinned(h1);
         for nth in 0..=MAX_KEPT {
-            trail.released(&artifact(nth), &pinned, 1, "here");
+            trail.released(&artifact(nth), &pinned, 1, &ByteSource::Disk);
         }
-        trail.released(&artifact(0), &pinned, 1, "again");
+        trail.released(&artifact(0), &pinned, 1, &ByteSource::Upstream("again".into()));
         let refused = artifact(MAX_KEPT + 1);
         trail.refused(&refused, &MirrorError::NoHash { artifact: Box::new(refused.clone()), record: 1 });
         let trails = trail.so_far();

@@ -37,8 +37,6 @@ const MAX_KEPT: usize = 8;
 const MAX_READABLE: u64 = 1000;
 /// Shorter paths that are tried. Each is a run of `go`; hosts with deeper groups have a page for each path.
 const MAX_PREFIXES: usize = 8;
-/// As for any `.info` (`mirror/advisory.rs`).
-const MAX_INFO: u64 = 1 << 20;
 /// Bytes copied at a time.
 const PIECE: usize = 256 << 10;
 
@@ -185,7 +183,7 @@ impl Direct {
     }
 
     /// A small answer.
-    pub(super) async fn small(&self, wanted: &Wanted, limit: usize) -> Result<Vec<u8>, OriginError> {
+    pub(super) async fn small(&self, wanted: &Wanted) -> Result<Vec<u8>, OriginError> {
         let body = match asked(wanted)? {
             Request::List(module) => self.seen(module, self.list(module).await).await?,
             Request::Latest(module) => self.seen(module, self.query(module, "latest").await).await?,
@@ -195,20 +193,15 @@ impl Direct {
             }
             Request::File(_) => return Err(OriginError::NotFound(wanted.to_string())),
         };
-        if body.len() > limit {
-            let why = format!("what it says of {wanted} has more than {limit} bytes");
+        if body.len() > wanted.max_len() {
+            let why = format!("what it says of {wanted} has more than {} bytes", wanted.max_len());
             return Err(OriginError::Nonsense { origin: "direct".to_owned(), why });
         }
         Ok(body)
     }
 
-    /// Writes a file to `landing`, at most `limit` bytes. Returns the length.
-    pub(super) async fn download(
-        &self,
-        wanted: &Wanted,
-        landing: &mut Landing,
-        limit: u64,
-    ) -> Result<u64, OriginError> {
+    /// Writes a file to `landing`. Returns the length.
+    pub(super) async fn download(&self, wanted: &Wanted, landing: &mut Landing) -> Result<u64, OriginError> {
         let Request::File(Artifact { module, kind: kind @ (Kind::Mod | Kind::Zip) }) = asked(wanted)? else {
             return Err(OriginError::NotFound(wanted.to_string()));
         };
@@ -218,7 +211,7 @@ impl Direct {
             _ => &fetched.go_mod,
         };
         let file = Arc::new(file.try_clone().map_err(|error| host("open what was fetched", &error))?);
-        let length = copy(file, landing, limit).await?;
+        let length = copy(file, landing, kind.max_len() as u64).await?;
         if *kind == Kind::Zip {
             // The last that anybody asks for.
             locked(&self.kept).remove(module);
@@ -312,7 +305,7 @@ fn read(printed: &Printed) -> Result<Fetched, DirectError> {
     let open = |path: &Path| File::open(path).map_err(|error| host(&format!("open {}", path.display()), &error));
     let (Some(info), Some(go_mod)) = (&downloaded.info, &downloaded.go_mod) else { return Err(failed()) };
     let length = fs::metadata(info).map_err(|error| host("look at the .info", &error))?.len();
-    if length > MAX_INFO {
+    if length > Kind::Info.max_len() as u64 {
         return Err(printed.failed(&format!("its .info has {length} bytes")));
     }
     let info = fs::read(info).map_err(|error| host("read the .info", &error))?;

@@ -1,6 +1,7 @@
 //! Asking the sources: small advisory answers in `go`'s order; proved files in that order too, and among sources that are
 //! joined by `|` in the order of health.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -126,15 +127,13 @@ impl Origin {
 
     /// Asks the sources in order for a small answer and takes the first that `check` accepts.
     ///
-    /// `check` says what is wrong with an answer that no
-    /// proxy would give; that counts as a failure of its source.
-    pub async fn small<T>(
+    /// `check` says what is wrong with an answer that no proxy would give; that counts as a failure of its source.
+    pub async fn small<T, E: fmt::Display>(
         &self,
         request: &Request,
-        limit: usize,
-        check: impl Fn(Vec<u8>) -> Result<T, String>,
+        check: impl Fn(Vec<u8>) -> Result<T, E>,
     ) -> Result<Advisory<T>, OriginError> {
-        let round = || self.renew(request, limit, None, &check);
+        let round = || self.renew(request, None, &check);
         let Advisory { value, source, tag, distrusted } = self.in_rounds(round, OriginError::passes).await?;
         match value {
             Some(value) => Ok(Advisory { value, source, tag, distrusted }),
@@ -144,20 +143,18 @@ impl Origin {
 
     /// The same for an answer that is kept from earlier, with the source and entity tag of that time, if it had one: `None`
     /// says that it is still right. The tag is shown to that source alone. Asks once: what is kept can go out.
-    pub async fn renew<T>(
+    pub async fn renew<T, E: fmt::Display>(
         &self,
         request: &Request,
-        limit: usize,
         kept: Option<(UpstreamId, &str)>,
-        check: &impl Fn(Vec<u8>) -> Result<T, String>,
+        check: &impl Fn(Vec<u8>) -> Result<T, E>,
     ) -> Result<Advisory<Option<T>>, OriginError> {
         let wanted = &Wanted::from(request);
         self.in_order(request, |source| async move {
-            let upstream = &self.at(source);
-            let distrusted = || self.distrusts(source);
+            let (upstream, distrusted) = (self.at(source), || self.distrusts(source));
             let unless = kept.filter(|(from, _)| *from == source).map(|(_, tag)| tag.to_owned());
             let nonsense = |why| Err(OriginError::Nonsense { origin: self.name(source), why });
-            match upstream.small(wanted, limit, unless.clone()).await? {
+            match upstream.small(wanted, unless.clone()).await? {
                 Small::Unchanged => Ok(Advisory { value: None, source, tag: unless, distrusted: distrusted() }),
                 Small::Body(body, tag, elsewhere) => match check(body) {
                     Ok(value) => {
@@ -165,10 +162,14 @@ impl Origin {
                         Ok(Advisory { value: Some(value), source, tag, distrusted: distrusted() })
                     }
                     Err(why) if elsewhere => {
-                        tracing::warn!(source = self.name(source), why, "a redirect leads to what was not asked for");
+                        tracing::warn!(
+                            source = self.name(source),
+                            why = why.to_string(),
+                            "a redirect leads to what was not asked for"
+                        );
                         nonsense(BEHIND_REDIRECT.to_owned())
                     }
-                    Err(why) => nonsense(why),
+                    Err(why) => nonsense(why.to_string()),
                 },
             }
         })
@@ -268,13 +269,8 @@ impl Origin {
     }
 
     /// Asks one source alone, once, for a small body.
-    pub(crate) async fn small_from(
-        &self,
-        id: UpstreamId,
-        wanted: &Wanted,
-        limit: usize,
-    ) -> Result<Vec<u8>, OriginError> {
-        match self.at(id).small(wanted, limit, None).await? {
+    pub(crate) async fn small_from(&self, id: UpstreamId, wanted: &Wanted) -> Result<Vec<u8>, OriginError> {
+        match self.at(id).small(wanted, None).await? {
             Small::Body(body, ..) => Ok(body),
             Small::Unchanged => Err(OriginError::Nonsense { origin: self.name(id), why: UNASKED_304.to_owned() }),
         }
@@ -295,16 +291,15 @@ impl Origin {
         self.at(id).distrust(wanted);
     }
 
-    /// Writes a file of one source to `landing`, at most `limit` bytes. Returns the length.
+    /// Writes a file of one source to `landing`. Returns the length.
     pub async fn download(
         &self,
         id: UpstreamId,
         request: &Request,
         landing: &mut Landing,
-        limit: u64,
         progress: &Progress,
     ) -> Result<u64, OriginError> {
-        let length = self.at(id).download(&request.into(), landing, limit, progress).await?;
+        let length = self.at(id).download(&request.into(), landing, progress).await?;
         progress.arrived();
         Ok(length)
     }

@@ -17,28 +17,22 @@ pub(super) struct Folder(pub(super) PathBuf);
 
 impl Folder {
     /// The small file that is `wanted`.
-    pub(super) async fn small(&self, wanted: &Wanted, limit: usize) -> Result<Vec<u8>, OriginError> {
+    pub(super) async fn small(&self, wanted: &Wanted) -> Result<Vec<u8>, OriginError> {
         let file = self.open(wanted).await?;
         let mut body = Vec::new();
         // One byte more than allowed tells a file that is too large from one that just fits.
-        let read = file.take(limit as u64 + 1).read_to_end(&mut body).await;
+        let read = file.take(wanted.max_len() as u64 + 1).read_to_end(&mut body).await;
         let read = read.map_err(|cause| OriginError::Io { what: format!("cannot read {wanted}"), cause })?;
-        if read > limit { Err(self.too_large(wanted, limit as u64)) } else { Ok(body) }
+        if read > wanted.max_len() { Err(self.too_large(wanted)) } else { Ok(body) }
     }
 
-    /// Copies the file that is `wanted`, at most `limit` bytes. Returns the length.
-    pub(super) async fn copy(
-        &self,
-        wanted: &Wanted,
-        to: &mut File,
-        limit: u64,
-        progress: &Progress,
-    ) -> Result<u64, OriginError> {
-        let from = self.open(wanted).await?;
+    /// Copies the file that is `wanted`. Returns the length.
+    pub(super) async fn copy(&self, wanted: &Wanted, to: &mut File, progress: &Progress) -> Result<u64, OriginError> {
+        let (from, limit) = (self.open(wanted).await?, wanted.max_len() as u64);
         progress.began();
         let copied = tokio::io::copy(&mut from.take(limit + 1), to).await;
         let copied = copied.map_err(|cause| OriginError::Io { what: format!("cannot copy {wanted}"), cause })?;
-        if copied > limit { Err(self.too_large(wanted, limit)) } else { Ok(copied) }
+        if copied > limit { Err(self.too_large(wanted)) } else { Ok(copied) }
     }
 
     /// Opens the file that is `wanted`.
@@ -59,8 +53,11 @@ impl Folder {
         }
     }
 
-    fn too_large(&self, wanted: &Wanted, limit: u64) -> OriginError {
-        OriginError::Failed(HttpError::TooLarge { url: format!("{}/{wanted}", self.name()), limit })
+    fn too_large(&self, wanted: &Wanted) -> OriginError {
+        OriginError::Failed(HttpError::TooLarge {
+            url: format!("{}/{wanted}", self.name()),
+            limit: wanted.max_len() as u64,
+        })
     }
 
     fn name(&self) -> String {

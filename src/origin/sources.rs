@@ -97,7 +97,7 @@ mod tests {
     #[tokio::test]
     async fn where_nothing_may_be_dialled_version_control_is_not_asked_either() {
         let origin = sources().of(&ModulePath::parse("corp.example/x").unwrap());
-        let asked = origin.small(&Request::parse("corp.example/x/@v/list").unwrap(), 1, Ok).await;
+        let asked = origin.small(&Request::parse("corp.example/x/@v/list").unwrap(), Ok::<_, String>).await;
         assert!(
             matches!(&asked, Err(OriginError::Failed(error)) if error.to_string().contains("offline")),
             "{asked:?}"

@@ -114,19 +114,14 @@ impl Upstream {
     }
 
     /// Asks for a small body, unless it still has the entity tag `unless`.
-    pub(super) async fn small(
-        &self,
-        wanted: &Wanted,
-        limit: usize,
-        unless: Option<String>,
-    ) -> Result<Small, OriginError> {
+    pub(super) async fn small(&self, wanted: &Wanted, unless: Option<String>) -> Result<Small, OriginError> {
         self.remembered_absent(wanted)?;
         let base = match &self.way {
             Way::Http(base) => base,
-            Way::Folder(folder) => return folder.small(wanted, limit).await.map(|body| Small::Body(body, None, false)),
+            Way::Folder(folder) => return folder.small(wanted).await.map(|body| Small::Body(body, None, false)),
             Way::Direct(direct) => {
                 self.may_dial(wanted)?;
-                let body = direct.small(wanted, limit).await.map_err(|error| self.remember(wanted, error))?;
+                let body = direct.small(wanted).await.map_err(|error| self.remember(wanted, error))?;
                 return Ok(Small::Body(body, None, false));
             }
         };
@@ -140,7 +135,7 @@ impl Upstream {
                 return Ok((first_byte, Small::Unchanged));
             }
             let (tag, elsewhere) = (answer.any_tag(), answer.is_from_elsewhere());
-            Ok((first_byte, Small::Body(answer.small(limit).await?, tag, elsewhere)))
+            Ok((first_byte, Small::Body(answer.small(wanted.max_len()).await?, tag, elsewhere)))
         };
         match answered.await {
             Ok((first_byte, small)) => {
@@ -157,7 +152,7 @@ impl Upstream {
         let base = match &self.way {
             Way::Http(base) => base,
             Way::Folder(folder) => return folder.open(wanted).await.map(|_| ()),
-            Way::Direct(_) => return self.small(wanted, crate::store::MAX_LIST, None).await.map(|_| ()),
+            Way::Direct(_) => return self.small(wanted, None).await.map(|_| ()),
         };
         let asking = self.ask().await?;
         let started = Instant::now();
@@ -197,7 +192,7 @@ impl Upstream {
         let lists =
             paths.filter(|path| self.serves(path)).take(MAX_PREFIXES).map(|path| Wanted::Module(Request::List(path)));
         for list in lists.filter(|list| list != wanted) {
-            let list = self.http.get_small(join(base, &list), crate::store::MAX_LIST).await;
+            let list = self.http.get_small(join(base, &list), list.max_len()).await;
             // A page that asks for a login is none.
             if list.is_ok_and(|list| !list.starts_with(b"<")) {
                 self.login_is_accepted();
@@ -207,27 +202,27 @@ impl Upstream {
         false
     }
 
-    /// Writes the file that is `wanted` to `landing`, at most `limit` bytes. Returns the length.
+    /// Writes the file that is `wanted` to `landing`. Returns the length.
     pub(super) async fn download(
         &self,
         wanted: &Wanted,
         landing: &mut Landing,
-        limit: u64,
         progress: &Progress,
     ) -> Result<u64, OriginError> {
         self.remembered_absent(wanted)?;
         let base = match &self.way {
             Way::Http(base) => base,
-            Way::Folder(folder) => return folder.copy(wanted, &mut landing.file, limit, progress).await,
+            Way::Folder(folder) => return folder.copy(wanted, &mut landing.file, progress).await,
             Way::Direct(direct) => {
                 self.may_dial(wanted)?;
-                return direct.download(wanted, landing, limit).await.map_err(|error| self.remember(wanted, error));
+                return direct.download(wanted, landing).await.map_err(|error| self.remember(wanted, error));
             }
         };
         let asking = self.ask().await?;
         progress.start();
         let started = Instant::now();
-        let mut download = Download { url: join(base, wanted), limit, written: 0, first_byte: None, progress };
+        let (url, limit) = (join(base, wanted), wanted.max_len() as u64);
+        let mut download = Download { url, limit, written: 0, first_byte: None, progress };
         match download.run(&self.http, landing, started).await {
             Ok(()) => {
                 let first_byte = download.first_byte.unwrap_or_default();

@@ -14,6 +14,16 @@ pub(crate) enum Wanted {
     Database(DatabaseRequest),
 }
 
+impl Wanted {
+    /// The most bytes that the answer may have.
+    pub(super) fn max_len(&self) -> usize {
+        match self {
+            Self::Module(request) => request.max_len(),
+            Self::Database(request) => request.max_len(),
+        }
+    }
+}
+
 impl From<&Request> for Wanted {
     fn from(request: &Request) -> Self {
         Self::Module(request.clone())

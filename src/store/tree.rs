@@ -15,12 +15,6 @@ use crate::artifact::Artifact;
 use crate::module::{ModulePath, ModuleVersion, Version};
 use crate::proxy_request::Request;
 
-/// A list of 8 MiB has half a million versions; the largest known has a few thousand.
-pub(crate) const MAX_LIST: usize = 8 << 20;
-
-/// As for any `.info` (`mirror/advisory`).
-const MAX_LATEST: usize = 1 << 20;
-
 #[derive(Deserialize)]
 struct Latest {
     #[serde(rename = "Version")]
@@ -28,13 +22,22 @@ struct Latest {
 }
 
 impl Store {
-    fn place_of(&self, artifact: &Artifact) -> PathBuf {
-        self.root.join("proxy").join(artifact.path())
+    fn place_of(&self, request: &Request) -> PathBuf {
+        self.root.join("proxy").join(request.to_string())
+    }
+
+    fn place_of_file(&self, artifact: &Artifact) -> PathBuf {
+        self.place_of(&Request::File(artifact.clone()))
+    }
+
+    fn read(&self, request: &Request) -> Result<Option<Vec<u8>>, StoreError> {
+        let place = self.place_of(request);
+        read(&place, request.max_len()).map_err(|cause| StoreError::new("read", &place, cause))
     }
 
     /// Opens the file of `artifact`, if it is there. Whether it is right is for the caller to hash.
     pub fn open_artifact(&self, artifact: &Artifact) -> Result<Option<File>, StoreError> {
-        let path = self.place_of(artifact);
+        let path = self.place_of_file(artifact);
         open(&path).map_err(|cause| StoreError::new("open", &path, cause))
     }
 
@@ -42,7 +45,7 @@ impl Store {
     ///
     /// Only the stage that holds a proof (`mirror/released`) and the one that holds a checked `.info` call this.
     pub(crate) fn keep(&self, staged: StagingFile, artifact: &Artifact) -> Result<File, StoreError> {
-        let path = self.place_of(artifact);
+        let path = self.place_of_file(artifact);
         staged.file.sync_all().map_err(|cause| StoreError::new("sync", &path, cause))?;
         durable::place(staged.place, &path, self.keeping.modes)?;
         Ok(staged.file)
@@ -59,7 +62,7 @@ impl Store {
 
     /// Takes the file of `artifact` out of the tree into staging, if it is there.
     pub(crate) fn take_out(&self, artifact: &Artifact) -> Result<Option<StagingFile>, StoreError> {
-        let path = self.place_of(artifact);
+        let path = self.place_of_file(artifact);
         if self.open_artifact(artifact)?.is_none() && path.symlink_metadata().is_err() {
             return Ok(None);
         }
@@ -75,8 +78,7 @@ impl Store {
 
     /// The versions that were released here, in semver order. Pseudo-versions are in no list.
     pub fn released(&self, path: &ModulePath) -> Result<Vec<Version>, StoreError> {
-        let list = self.list_of(path);
-        let bytes = read(&list, MAX_LIST).map_err(|cause| StoreError::new("read", &list, cause))?.unwrap_or_default();
+        let bytes = self.read(&Request::List(path.clone()))?.unwrap_or_default();
         // A line that is no version can only come from somebody's hand; it helps nobody.
         Ok(String::from_utf8_lossy(&bytes).lines().filter_map(|line| Version::parse(line).ok()).collect())
     }
@@ -107,22 +109,17 @@ impl Store {
     /// The newest version of a module, if that was noted: as `M/@latest`, which has the `.info` of that version
     /// (`go help goproxy`). What cannot be read is as good as absent.
     pub fn newest(&self, path: &ModulePath) -> Result<Option<Version>, StoreError> {
-        let place = self.latest_of(path);
-        let bytes = read(&place, MAX_LATEST).map_err(|cause| StoreError::new("read", &place, cause))?;
+        let bytes = self.read(&Request::Latest(path.clone()))?;
         let info = bytes.and_then(|bytes| serde_json::from_slice::<Latest>(&bytes).ok());
         Ok(info.and_then(|info| Version::parse(&info.version).ok()))
     }
 
     /// Notes the newest version of a module, whose `.info` this is.
     pub(crate) fn set_newest(&self, path: &ModulePath, info: &[u8]) -> Result<(), StoreError> {
-        let place = self.latest_of(path);
+        let place = self.place_of(&Request::Latest(path.clone()));
         self.keeping.check(&place)?;
         durable::make_dir(place.parent().unwrap_or(&self.root), self.keeping.modes)?;
         durable::write(&place, info, Durability::Synced, self.keeping.modes)
-    }
-
-    fn latest_of(&self, path: &ModulePath) -> PathBuf {
-        self.root.join("proxy").join(Request::Latest(path.clone()).to_string())
     }
 
     fn versions_with(&self, path: &ModulePath, extension: &str) -> Result<Vec<Version>, StoreError> {
@@ -172,10 +169,11 @@ impl Store {
 
     fn write_list(&self, path: &ModulePath, versions: &[Version]) -> Result<(), StoreError> {
         let lines: String = versions.iter().map(|version| format!("{version}\n")).collect();
-        durable::write(&self.list_of(path), lines.as_bytes(), Durability::Synced, self.keeping.modes)
-    }
-
-    fn list_of(&self, path: &ModulePath) -> PathBuf {
-        self.root.join("proxy").join(Request::List(path.clone()).to_string())
+        durable::write(
+            &self.place_of(&Request::List(path.clone())),
+            lines.as_bytes(),
+            Durability::Synced,
+            self.keeping.modes,
+        )
     }
 }

@@ -24,15 +24,13 @@ use crate::origin::{HttpClient, HttpError, Link, Origin, OriginError, Source, Wa
 
 const SUPPORTED: Wanted = Wanted::Database(DatabaseRequest::Supported);
 const LATEST: Wanted = Wanted::Database(DatabaseRequest::Latest);
-/// An answer to `supported` has no content that matters.
-const MAX_SUPPORTED: usize = 4 << 10;
 /// Requests under way to one door: all tiles of a plan that an audit asks for at once (`sumdb/tiles.rs`).
 const AT_ONCE: usize = 512;
 /// No door is overtaken before: a second one must not double the load on a public service whenever it is a little slow.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The database at the other end.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Remote {
     database: Arc<Database>,
     http: HttpClient,
@@ -40,7 +38,6 @@ pub(super) struct Remote {
     doors: Arc<OnceCell<Doors>>,
 }
 
-#[derive(Debug)]
 struct Doors {
     origin: Origin,
     kinds: Vec<Kind>,
@@ -61,16 +58,6 @@ enum Kind {
 struct Own {
     has_shown: AtomicBool,
     asking: Flights<(), Result<(), Arc<NotShown>>>,
-}
-
-impl std::fmt::Debug for Kind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Own(_) => "Own",
-            Self::Carried => "Carried",
-            Self::Proxy(_) => "Proxy",
-        })
-    }
 }
 
 /// Why a door did not help.
@@ -128,7 +115,7 @@ impl Remote {
                 // As a source like any other: a login in its url goes to nobody else.
                 let door = Link::plain(Source::Http(base.clone()), link.on_any_failure);
                 let door = Origin::alone(door, &self.http, waits).map_err(|cause| self.unreachable(cause))?;
-                match door.small_from(Door::FIRST, &SUPPORTED, MAX_SUPPORTED).await {
+                match door.small_from(Door::FIRST, &SUPPORTED).await {
                     Ok(_) => {
                         own = Some(base);
                         break;
@@ -157,8 +144,7 @@ impl Remote {
         only: Option<Door>,
         check: impl Fn(Vec<u8>) -> Result<T, SumdbError>,
     ) -> Result<T, SumdbError> {
-        let asked = DatabaseRequest::Lookup(module.clone());
-        let answer = self.ask(asked, tlog::limits::MAX_LOOKUP_LEN, only, check).await;
+        let answer = self.ask(DatabaseRequest::Lookup(module.clone()), only, check).await;
         answer.map_err(|error| match error {
             SumdbError::NoRecord { database, reason, .. } => {
                 SumdbError::NoRecord { database, what: module.to_string(), reason }
@@ -172,13 +158,13 @@ impl Remote {
 
     /// `latest`: the newest signed head it wants to show.
     pub(super) async fn latest(&self) -> Result<Vec<u8>, SumdbError> {
-        self.ask(DatabaseRequest::Latest, tlog::limits::MAX_NOTE_LEN, None, Ok).await
+        self.ask(DatabaseRequest::Latest, None, Ok).await
     }
 
     /// A tile of exactly the width asked for. A partial tile may have vanished once the full one exists
     /// (<https://c2sp.org/tlog-tiles>), so any failure of a partial one leads to the full one, cut.
     pub(super) async fn tile(&self, tile: &Tile, only: Option<Door>) -> Result<Vec<u8>, SumdbError> {
-        let exact = self.ask(DatabaseRequest::Tile(*tile), tile.full().byte_len(), only, Ok).await;
+        let exact = self.ask(DatabaseRequest::Tile(*tile), only, Ok).await;
         if tile.is_full() || exact.is_ok() {
             return exact;
         }
@@ -189,7 +175,7 @@ impl Remote {
             let wrong = || TileError::WrongLength { tile: full, found, expected };
             cut.ok_or_else(|| self.unverified(&full.to_string(), wrong()))
         };
-        self.ask(DatabaseRequest::Tile(full), full.byte_len(), only, check).await
+        self.ask(DatabaseRequest::Tile(full), only, check).await
     }
 
     /// Everything that came through a door alone does not fit together.
@@ -202,14 +188,13 @@ impl Remote {
     async fn ask<T>(
         &self,
         asked: DatabaseRequest,
-        limit: usize,
         only: Option<Door>,
         check: impl Fn(Vec<u8>) -> Result<T, SumdbError>,
     ) -> Result<T, SumdbError> {
         let doors = self.doors().await?;
         let wanted = &Wanted::Database(asked);
         let attempt = |id, _progress| {
-            let through = self.through(doors, id, wanted, limit, &check);
+            let through = self.through(doors, id, wanted, &check);
             async move {
                 match through.await {
                     Err(closed @ Closed::NoRecord(_)) => Ok(Err(closed)),
@@ -235,10 +220,9 @@ impl Remote {
         doors: &Doors,
         id: Door,
         wanted: &Wanted,
-        limit: usize,
         check: &impl Fn(Vec<u8>) -> Result<T, SumdbError>,
     ) -> Result<T, Closed> {
-        let answer = doors.through(id, wanted, limit, check).await;
+        let answer = doors.through(id, wanted, check).await;
         let (Wanted::Database(DatabaseRequest::Lookup(_)), Kind::Own(own)) = (wanted, &doors.kinds[id.index()]) else {
             return answer;
         };
@@ -264,7 +248,7 @@ impl Remote {
         let (origin, own, key) = (doors.origin.clone(), Arc::clone(own), self.database.key().clone());
         let asking = Arc::clone(&own);
         let shown = asking.asking.join((), move || async move {
-            let note = origin.small_from(id, &LATEST, tlog::limits::MAX_NOTE_LEN).await.map_err(NotShown::from)?;
+            let note = origin.small_from(id, &LATEST).await.map_err(NotShown::from)?;
             SignedCheckpoint::open(&note, SUMDB_ORIGIN, &key).map_err(NotShown::from)?;
             own.has_shown.store(true, Ordering::Relaxed);
             Ok(())
@@ -319,12 +303,11 @@ impl Doors {
         &self,
         id: Door,
         wanted: &Wanted,
-        limit: usize,
         check: &impl Fn(Vec<u8>) -> Result<T, SumdbError>,
     ) -> Result<T, Closed> {
         if let Kind::Proxy(supported) = &self.kinds[id.index()] {
             let asked = || async {
-                match self.origin.small_from(id, &SUPPORTED, MAX_SUPPORTED).await {
+                match self.origin.small_from(id, &SUPPORTED).await {
                     Ok(_) => Ok(true),
                     Err(OriginError::NotFound(_)) => Ok(false),
                     Err(error) => Err(Closed::Origin(error)),
@@ -334,7 +317,7 @@ impl Doors {
                 return Err(Closed::NoDoor);
             }
         }
-        let body = self.origin.small_from(id, wanted, limit).await.map_err(Closed::Origin)?;
+        let body = self.origin.small_from(id, wanted).await.map_err(Closed::Origin)?;
         check(body).map_err(|error| {
             self.origin.had_wrong(id, wanted);
             Closed::Wrong(error)
