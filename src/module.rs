@@ -66,6 +66,11 @@ impl ModuleVersion {
     /// ```
     pub fn parse(text: &str) -> Result<Self, ModuleVersionError> {
         let (path, version) = text.split_once('@').ok_or_else(|| ModuleVersionError::NoVersion(text.to_owned()))?;
+        Self::of(path, version)
+    }
+
+    /// Parses the two parts.
+    pub fn of(path: &str, version: &str) -> Result<Self, ModuleVersionError> {
         Self::new(ModulePath::parse(path)?, Version::parse(version)?)
     }
 }

@@ -219,9 +219,9 @@ impl From<ZipError> for Flaw {
 }
 
 fn hash(cached: &Cached) -> Result<H1, Flaw> {
-    let open = || -> Result<File, String> {
+    let open = || -> Result<File, Flaw> {
         let opened = open_regular(&cached.path).map_err(|error| error.to_string())?;
-        opened.ok_or_else(|| "it is not a regular file, and go makes no others: remove it".to_owned())
+        opened.ok_or_else(|| "it is not a regular file, and go makes no others: remove it".to_owned().into())
     };
     match cached.content {
         Content::Zip => Ok(hash_module_zip(&open()?, &cached.module, &ZipLimits::default())?.h1),

@@ -5,12 +5,13 @@
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::string::FromUtf8Error;
 
 use super::compare::cut;
 use super::files;
 use super::known::Known;
 use crate::artifact::{Artifact, Kind};
-use crate::dirhash::{H1, ZipLimits, hash_go_mod, hash_module_zip};
+use crate::dirhash::{H1, H1Error, ZipError, ZipLimits, hash_go_mod, hash_module_zip};
 use crate::fault::in_full;
 use crate::finding::{Code, Finding, Place};
 use crate::module::{ModuleVersion, Patterns};
@@ -89,7 +90,7 @@ fn wrong(found: &Download, known: &Known, private: &Patterns) -> Option<Finding>
     }
     let mut facts = Vec::new();
     let message = match hash {
-        Err(why) => format!("the {what} of {module} in the module cache cannot be read: {why}"),
+        Err(why) => format!("the {what} of {module} in the module cache cannot be read: {}", in_full(&why)),
         Ok(hash) => {
             facts.push(("found".to_owned(), hash.to_string()));
             let how = if known.is_some() { "is not what came" } else { "did not come" };
@@ -101,25 +102,34 @@ fn wrong(found: &Download, known: &Known, private: &Patterns) -> Option<Finding>
     Some(Finding { place, module, message, facts, ..Finding::of(Code::ModuleNotReleased) })
 }
 
-fn hash(found: &Download) -> Result<H1, String> {
-    let words = |error: io::Error| error.to_string();
-    let file = open_regular(&found.path).map_err(words)?.ok_or("it is no regular file")?;
+/// Why a file says nothing.
+#[derive(Debug, thiserror::Error)]
+enum Unreadable {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error("it is no regular file")]
+    NotRegular,
+    #[error("it has more than {0} bytes")]
+    TooLarge(u64),
+    #[error(transparent)]
+    NotUtf8(#[from] FromUtf8Error),
+    #[error(transparent)]
+    Zip(#[from] ZipError),
+    #[error(transparent)]
+    Hash(#[from] H1Error),
+}
+
+fn hash(found: &Download) -> Result<H1, Unreadable> {
+    let file = open_regular(&found.path)?.ok_or(Unreadable::NotRegular)?;
     let all = |limit: u64| {
         let mut bytes = Vec::new();
-        (&file).take(limit + 1).read_to_end(&mut bytes).map_err(words)?;
-        let fits = bytes.len() as u64 <= limit;
-        fits.then_some(bytes).ok_or_else(|| format!("it has more than {limit} bytes"))
+        (&file).take(limit + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 <= limit { Ok(bytes) } else { Err(Unreadable::TooLarge(limit)) }
     };
     match found.part {
         Part::Mod => Ok(hash_go_mod(&all(MAX_GO_MOD)?)),
-        Part::Zip => {
-            let report = hash_module_zip(&file, &found.module, &ZipLimits::default());
-            report.map(|report| report.h1).map_err(|error| in_full(&error))
-        }
-        Part::Hash => {
-            let text = String::from_utf8(all(MAX_ZIPHASH)?).map_err(|error| error.to_string())?;
-            H1::parse(text.trim()).map_err(|error| in_full(&error))
-        }
+        Part::Zip => Ok(hash_module_zip(&file, &found.module, &ZipLimits::default())?.h1),
+        Part::Hash => Ok(H1::parse(String::from_utf8(all(MAX_ZIPHASH)?)?.trim())?),
     }
 }
 
