@@ -37,6 +37,7 @@ pub mod goversion;
 pub mod mirror;
 pub mod module;
 pub mod origin;
+mod parallel;
 pub mod policy;
 pub mod process;
 pub mod repository;

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 /// From the lowest to the highest: a room imports the rooms before it alone.
-const ROOMS: [&str; 30] = [
+const ROOMS: [&str; 31] = [
     "module",
     "goversion",
     "gomod",
@@ -21,6 +21,7 @@ const ROOMS: [&str; 30] = [
     "gosum",
     "fault",
     "flight",
+    "parallel",
     "process",
     "toml_file",
     "finding",

@@ -6,10 +6,8 @@
 //! DownloadDir). What the `.ziphash` says is not read: whoever can change a zip can change that.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Entry, HashAt};
@@ -17,12 +15,12 @@ use crate::artifact::Kind;
 use crate::dirhash::{H1, ZipError, ZipLimits, hash_dir, hash_go_mod, hash_module_zip};
 use crate::fault::in_full;
 use crate::finding::{Code, Finding, Place, Unaudited};
+use crate::gomod::MAX_GO_MOD;
 use crate::gosum::AnyHash;
 use crate::module::{ModulePath, ModuleVersion, Version};
-use crate::tree::open_regular;
+use crate::parallel::each;
+use crate::tree::{open_regular, read_bounded};
 
-/// `golang.org/x/mod/zip`: MaxGoMod.
-const MAX_GO_MOD: u64 = 16 << 20;
 /// No module path is deeper: paths have at most 1,000 bytes or so on any proxy.
 const MAX_DEPTH: usize = 256;
 
@@ -64,24 +62,12 @@ pub fn read_module_cache(root: &Path, goroot: Option<&Path>, hashed: &AtomicUsiz
     odd.sort_unstable();
     odd.dedup();
     let goroots = goroots(goroot, &found);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let next = AtomicUsize::new(0);
-    let entries = Mutex::new(Vec::with_capacity(found.len()));
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                while let Some(cached) = found.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let entry = entry(cached, &goroots);
-                    hashed.fetch_add(1, Ordering::Relaxed);
-                    entries.lock().unwrap_or_else(PoisonError::into_inner).push((&cached.path, entry));
-                }
-            });
-        }
+    let entries = each(&found, |cached| {
+        let entry = entry(cached, &goroots);
+        hashed.fetch_add(1, Ordering::Relaxed);
+        entry
     });
-    let mut entries = entries.into_inner().unwrap_or_else(PoisonError::into_inner);
-    entries.sort_unstable_by(|a, b| a.0.cmp(b.0));
-    let odd = odd.into_iter().map(odd_entry);
-    Ok(odd.chain(entries.into_iter().filter_map(|(_, entry)| entry)).collect())
+    Ok(odd.into_iter().map(odd_entry).chain(entries.into_iter().flatten()).collect())
 }
 
 /// The toolchain here, and those in the cache, which are audited with it.
@@ -226,13 +212,8 @@ fn hash(cached: &Cached) -> Result<H1, Flaw> {
     match cached.content {
         Content::Zip => Ok(hash_module_zip(&open()?, &cached.module, &ZipLimits::default())?.h1),
         Content::GoMod => {
-            let mut bytes = Vec::new();
-            open()?.take(MAX_GO_MOD + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-            if bytes.len() as u64 > MAX_GO_MOD {
-                Err(Flaw::Wrong("larger than a go.mod may be".to_owned()))
-            } else {
-                Ok(hash_go_mod(&bytes))
-            }
+            let bytes = read_bounded(open()?, MAX_GO_MOD).map_err(|error| error.to_string())?;
+            Ok(hash_go_mod(&bytes.ok_or_else(|| "larger than a go.mod may be".to_owned())?))
         }
         Content::Unpacked => hash_dir(&cached.path, &cached.module.to_string()).map_err(|error| in_full(&error).into()),
     }

@@ -1,7 +1,6 @@
 //! `sumgate hash`: the h1 of something on disk, as it stands in go.sum.
 
 use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use super::args::HashArgs;
@@ -9,10 +8,9 @@ use super::exit::{Exit, Failure};
 use super::out;
 use crate::dirhash::{ZipLimits, hash_any_zip, hash_dir, hash_go_mod, hash_module_zip};
 use crate::fault::Fault;
+use crate::gomod::MAX_GO_MOD;
 use crate::module::{ModulePath, ModuleVersion, Version};
-
-/// `golang.org/x/mod/zip`: MaxGoMod.
-const MAX_GO_MOD: u64 = 16 << 20;
+use crate::tree::read_bounded;
 
 pub(super) fn run(args: &HashArgs) -> Result<Exit, Failure> {
     let path = &args.path;
@@ -26,13 +24,9 @@ pub(super) fn run(args: &HashArgs) -> Result<Exit, Failure> {
         })?;
         hash_dir(path, &module.to_string()).map_err(|error| refused(path, &error))?
     } else if path.extension().is_some_and(|extension| extension == "mod") {
-        let mut bytes = Vec::new();
-        let file = File::open(path).map_err(|error| unreadable(path, &error))?;
-        file.take(MAX_GO_MOD + 1).read_to_end(&mut bytes).map_err(|error| unreadable(path, &error))?;
-        if bytes.len() as u64 > MAX_GO_MOD {
-            return Err(Failure::new(Fault::Refused, format!("{}: larger than a go.mod may be", path.display())));
-        }
-        hash_go_mod(&bytes)
+        let read = File::open(path).and_then(|file| read_bounded(file, MAX_GO_MOD));
+        let too_large = || Failure::new(Fault::Refused, format!("{}: larger than a go.mod may be", path.display()));
+        hash_go_mod(&read.map_err(|error| unreadable(path, &error))?.ok_or_else(too_large)?)
     } else {
         let file = File::open(path).map_err(|error| unreadable(path, &error))?;
         let report = match &module {

@@ -3,7 +3,7 @@
 //! `go` unpacks such a zip without asking anybody again: it compares the zip with what stands in the `.ziphash` beside it, and
 //! that with go.sum. So whoever writes both has a module in every later build.
 
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::string::FromUtf8Error;
 
@@ -14,13 +14,13 @@ use crate::artifact::{Artifact, Kind};
 use crate::dirhash::{H1, H1Error, ZipError, ZipLimits, hash_go_mod, hash_module_zip};
 use crate::fault::in_full;
 use crate::finding::{Code, Finding, Place};
+use crate::gomod::MAX_GO_MOD;
 use crate::module::{ModuleVersion, Patterns};
-use crate::tree::open_regular;
+use crate::parallel::each;
+use crate::tree::{open_regular, read_bounded};
 
 /// Where downloads are in a module cache.
 const FOLDER: &str = "cache/download";
-/// `golang.org/x/mod/zip`: MaxGoMod.
-const MAX_GO_MOD: u64 = 16 << 20;
 /// A `.ziphash` has 47 bytes.
 const MAX_ZIPHASH: u64 = 1 << 10;
 
@@ -50,7 +50,7 @@ pub fn downloads(
     let listed = files::list(cache, &[FOLDER])?;
     let found = listed.files.keys().filter_map(|name| download(cache, name)).filter(|found| new(&found.path));
     let found: Vec<Download> = found.collect();
-    let wrong = files::each(&found, |found| wrong(found, known, private));
+    let wrong = each(&found, |found| wrong(found, known, private));
     Ok(cut(wrong.into_iter().flatten().collect()))
 }
 
@@ -121,15 +121,11 @@ enum Unreadable {
 
 fn hash(found: &Download) -> Result<H1, Unreadable> {
     let file = open_regular(&found.path)?.ok_or(Unreadable::NotRegular)?;
-    let all = |limit: u64| {
-        let mut bytes = Vec::new();
-        (&file).take(limit + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 <= limit { Ok(bytes) } else { Err(Unreadable::TooLarge(limit)) }
-    };
+    let all = |file, limit| read_bounded(file, limit)?.ok_or(Unreadable::TooLarge(limit));
     match found.part {
-        Part::Mod => Ok(hash_go_mod(&all(MAX_GO_MOD)?)),
+        Part::Mod => Ok(hash_go_mod(&all(file, MAX_GO_MOD)?)),
         Part::Zip => Ok(hash_module_zip(&file, &found.module, &ZipLimits::default())?.h1),
-        Part::Hash => Ok(H1::parse(String::from_utf8(all(MAX_ZIPHASH)?)?.trim())?),
+        Part::Hash => Ok(H1::parse(String::from_utf8(all(file, MAX_ZIPHASH)?)?.trim())?),
     }
 }
 

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
-use super::files;
 use crate::dirhash::{DirError, H1, hash_dir};
 use crate::module::{ModulePath, ModuleVersion, Version};
+use crate::parallel::each;
 
 /// Folders and files that are passed on the way to the modules. Large caches have 10,000 modules and as many folders.
 const MAX_ENTRIES: usize = 1_000_000;
@@ -22,7 +22,7 @@ type Folders = Vec<(ModuleVersion, PathBuf)>;
 /// that look like a module and are none.
 pub(super) fn hash_unpacked(cache: &Path) -> io::Result<(Hashes, Vec<PathBuf>)> {
     let (found, odd) = find(cache)?;
-    let hashes = files::each(&found, |(module, path)| (module.clone(), hash_dir(path, &module.to_string())));
+    let hashes = each(&found, |(module, path)| (module.clone(), hash_dir(path, &module.to_string())));
     Ok((hashes.into_iter().collect(), odd))
 }
 
