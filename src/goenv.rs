@@ -20,30 +20,10 @@ const DEFAULTS: [(&str, &str); 3] =
 /// The settings that take GOPRIVATE where they are not set themselves.
 const LIKE_GOPRIVATE: [&str; 2] = ["GONOPROXY", "GONOSUMDB"];
 /// What `go env` is asked for. None of these makes it run a program.
-const ASKED: [&str; 22] = [
-    "GOAUTH",
-    "GOBIN",
-    "GOCACHE",
-    "GOCACHEPROG",
-    "GOENV",
-    "GOFLAGS",
-    "GOINSECURE",
-    "GOMODCACHE",
-    "GONOPROXY",
-    "GONOSUMDB",
-    "GOPATH",
-    "GOPRIVATE",
-    "GOPROXY",
-    "GOROOT",
-    "GOSUMDB",
-    "GOTMPDIR",
-    "GOTOOLCHAIN",
-    "GOVCS",
-    "GOVERSION",
-    "GOWORK",
-    "GOHOSTOS",
-    "GOHOSTARCH",
-];
+const ASKED: &str = "
+GOAUTH GOBIN GOCACHE GOCACHEPROG GOENV GOFLAGS GOINSECURE GOMODCACHE GONOPROXY GONOSUMDB GOPATH GOPRIVATE GOPROXY
+GOROOT GOSUMDB GOTMPDIR GOTOOLCHAIN GOVCS GOVERSION GOWORK GOHOSTOS GOHOSTARCH
+";
 /// The variables that `go` takes from the file of `go env -w` (`KnownEnv` of internal/cfg); it ignores other names there.
 const KNOWN: &str = "
 AR CC CXX FC GCCGO PKG_CONFIG
@@ -196,7 +176,7 @@ fn ask(go: &Path) -> Result<HashMap<String, String>, Unasked> {
     let toolchain = std::env::var_os("GOTOOLCHAIN");
     let mut command = Command::new(go);
     // By name: for all of them `go` would run the C compiler that the environment names.
-    command.args(["env", "-json"]).args(ASKED).env("GOTOOLCHAIN", "local");
+    command.args(["env", "-json"]).args(ASKED.split_whitespace()).env("GOTOOLCHAIN", "local");
     // The folder of a variable would have a say through its go.env; `go` finds its own.
     command.env_remove("GOROOT");
     // Written by one `go` for another that it starts.

@@ -3,7 +3,6 @@
 //! The rules are those of `golang.org/x/mod/module` and `golang.org/x/mod/semver` (<https://go.dev/ref/mod>). Everything is
 //! parsed once, into a type; behind that nothing is checked again.
 
-mod escape;
 mod path;
 mod pattern;
 mod version;

@@ -178,7 +178,7 @@ impl Reader<'_> {
 #[non_exhaustive]
 pub enum ValueError {
     /// Of an exception.
-    #[error("{0:?} is no rule: {names}", names = Rule::ALL.map(Rule::name).join(", "))]
+    #[error("{0:?} is no rule: {names}", names = Rule::all().map(Rule::name).collect::<Vec<_>>().join(", "))]
     Rule(String),
     /// Of a record.
     #[error("{0:?} is no age: write a number and h, d or w, such as \"7d\"")]
@@ -198,7 +198,7 @@ pub enum ValueError {
 }
 
 fn rule(text: &str) -> Result<Rule, ValueError> {
-    Rule::ALL.into_iter().find(|rule| rule.name() == text).ok_or_else(|| ValueError::Rule(text.to_owned()))
+    Rule::all().find(|rule| rule.name() == text).ok_or_else(|| ValueError::Rule(text.to_owned()))
 }
 
 /// Reads an age: `7d`, `36h`, `2w`.
