@@ -7,11 +7,12 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
-use std::time::{Duration, Instant};
+use std::process::ExitStatus;
+use std::time::Duration;
 
-use crate::process::clean;
+use tokio::process::Command;
+
+use crate::process::{Limits, ProcessError, run_blocking};
 
 /// Go's defaults of what is asked for here (`go help environment`).
 const DEFAULTS: [(&str, &str); 3] =
@@ -19,30 +20,10 @@ const DEFAULTS: [(&str, &str); 3] =
 /// The settings that take GOPRIVATE where they are not set themselves.
 const LIKE_GOPRIVATE: [&str; 2] = ["GONOPROXY", "GONOSUMDB"];
 /// What `go env` is asked for. None of these makes it run a program.
-const ASKED: [&str; 22] = [
-    "GOAUTH",
-    "GOBIN",
-    "GOCACHE",
-    "GOCACHEPROG",
-    "GOENV",
-    "GOFLAGS",
-    "GOINSECURE",
-    "GOMODCACHE",
-    "GONOPROXY",
-    "GONOSUMDB",
-    "GOPATH",
-    "GOPRIVATE",
-    "GOPROXY",
-    "GOROOT",
-    "GOSUMDB",
-    "GOTMPDIR",
-    "GOTOOLCHAIN",
-    "GOVCS",
-    "GOVERSION",
-    "GOWORK",
-    "GOHOSTOS",
-    "GOHOSTARCH",
-];
+const ASKED: &str = "
+GOAUTH GOBIN GOCACHE GOCACHEPROG GOENV GOFLAGS GOINSECURE GOMODCACHE GONOPROXY GONOSUMDB GOPATH GOPRIVATE GOPROXY
+GOROOT GOSUMDB GOTMPDIR GOTOOLCHAIN GOVCS GOVERSION GOWORK GOHOSTOS GOHOSTARCH
+";
 /// The variables that `go` takes from the file of `go env -w` (`KnownEnv` of internal/cfg); it ignores other names there.
 const KNOWN: &str = "
 AR CC CXX FC GCCGO PKG_CONFIG
@@ -55,18 +36,27 @@ GOPRIVATE GOPROXY GORISCV64 GOROOT GOSUMDB GOTMPDIR GOTOOLCHAIN GOTOOLDIR GOVCS 
 ";
 /// The file of `go env -w`; one with all known variables has a few kilobytes.
 const MAX_FILE: u64 = 1 << 20;
-/// `go env` takes some milliseconds; one that switches toolchains may first want to download one.
-const PATIENCE: Duration = Duration::from_secs(10);
-const POLL: Duration = Duration::from_millis(2);
-/// All of `go env -json` has about 3 kB.
-const MAX_OUTPUT: u64 = 1 << 20;
+/// `go env` takes some milliseconds; one that switches toolchains may first want to download one. All of `go env -json` has
+/// about 3 kB.
+const LIMITS: Limits = Limits { time: Duration::from_secs(10), stdout: 1 << 20, stderr: 1 << 20 };
 
 /// `go` is there, and does not say what its settings are. To go on with defaults would be to forget GOPRIVATE.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot learn the settings of go from `{} env`: {why}", go.display())]
 pub struct GoEnvError {
     go: PathBuf,
-    why: String,
+    why: Unasked,
+}
+
+/// Why `go env` told nothing.
+#[derive(Debug, thiserror::Error)]
+enum Unasked {
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    #[error("it ended with {0}, and said {1:?}")]
+    Failed(ExitStatus, String),
+    #[error("its output is not what go env prints: {0}")]
+    Json(#[from] serde_json::Error),
 }
 
 /// The settings that `go` would use.
@@ -182,61 +172,27 @@ pub fn go_on_path() -> Option<PathBuf> {
 }
 
 /// What `go env -json` prints. `GOTOOLCHAIN=local` keeps a line in somebody's go.mod from making it run another `go`.
-fn ask(go: &Path) -> Result<HashMap<String, String>, String> {
-    let failed = |error: std::io::Error| error.to_string();
+fn ask(go: &Path) -> Result<HashMap<String, String>, Unasked> {
     let toolchain = std::env::var_os("GOTOOLCHAIN");
     let mut command = Command::new(go);
     // By name: for all of them `go` would run the C compiler that the environment names.
-    command.args(["env", "-json"]).args(ASKED).env("GOTOOLCHAIN", "local");
+    command.args(["env", "-json"]).args(ASKED.split_whitespace()).env("GOTOOLCHAIN", "local");
     // The folder of a variable would have a say through its go.env; `go` finds its own.
     command.env_remove("GOROOT");
     // Written by one `go` for another that it starts.
     command.env_remove("GOTOOLCHAIN_INTERNAL_SWITCH_VERSION").env_remove("GOTOOLCHAIN_INTERNAL_SWITCH_COUNT");
-    clean(&mut command);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(failed)?;
-    let (printed, said) = (read_along(child.stdout.take()), read_along(child.stderr.take()));
-    let start = Instant::now();
-    let status = loop {
-        if let Some(status) = child.try_wait().map_err(failed)? {
-            break status;
-        }
-        if start.elapsed() > PATIENCE {
-            let _ = child.kill();
-            let _ = child.wait();
-            return Err(format!("it did not end within {} seconds", PATIENCE.as_secs()));
-        }
-        std::thread::sleep(POLL);
-    };
-    // A child of its own that it left behind may hold the pipes open for ever.
-    let rest = |output: &Receiver<Vec<u8>>| output.recv_timeout(PATIENCE.saturating_sub(start.elapsed()));
-    if !status.success() {
-        let said = rest(&said).unwrap_or_default();
-        let said = String::from_utf8_lossy(&said);
+    let output = run_blocking(command, LIMITS)?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
         let last = said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
-        return Err(format!("it ended with {status}, and said {last:?}"));
+        return Err(Unasked::Failed(output.status, last.to_owned()));
     }
-    let printed =
-        rest(&printed).map_err(|_| format!("its output did not end within {} seconds", PATIENCE.as_secs()))?;
-    let mut told: HashMap<String, String> =
-        serde_json::from_slice(&printed).map_err(|error| format!("its output is not what go env prints: {error}"))?;
+    let mut told: HashMap<String, String> = serde_json::from_slice(&output.stdout)?;
     // Ours, not the user's.
     if toolchain.as_deref() != Some(OsStr::new("local")) {
         told.remove("GOTOOLCHAIN");
     }
     Ok(told)
-}
-
-/// Reads a pipe to its end, or to the bound, in a thread of its own. What cannot be read is as good as not said.
-fn read_along(pipe: Option<impl Read + Send + 'static>) -> Receiver<Vec<u8>> {
-    let (sender, receiver) = mpsc::channel();
-    std::thread::spawn(move || {
-        let mut read = Vec::new();
-        let _ = pipe.map(|pipe| pipe.take(MAX_OUTPUT).read_to_end(&mut read));
-        // Fails only if nobody waits for it any more.
-        let _ = sender.send(read);
-    });
-    receiver
 }
 
 #[cfg(test)]

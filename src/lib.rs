@@ -33,6 +33,7 @@ pub mod goenv;
 pub mod gosum;
 pub mod mirror;
 pub mod origin;
+mod parallel;
 pub mod policy;
 pub mod process;
 pub mod repository;

@@ -16,9 +16,10 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use clap::ValueEnum;
 use jiff::civil::Date;
 
-pub use file::age;
+pub use file::{ValueError, age};
 pub use loosened::loosened;
 pub use range::{Range, RangeError};
 pub use verdict::{Age, Decision, Denial, Facts, Outcome, Step, Verdict};
@@ -49,7 +50,7 @@ impl InForce {
 }
 
 /// A rule, by the name that the file has for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub enum Rule {
     /// `[[deny]]`.
     Deny,
@@ -73,17 +74,9 @@ pub enum Rule {
 
 impl Rule {
     /// All rules, in the order in which they are looked at.
-    pub const ALL: [Self; 9] = [
-        Self::Deny,
-        Self::Default,
-        Self::Toolchains,
-        Self::PseudoVersions,
-        Self::PreReleases,
-        Self::UnknownModules,
-        Self::MinAge,
-        Self::Retracted,
-        Self::MaxZipSize,
-    ];
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::value_variants().iter().copied()
+    }
 
     /// Its name in the file.
     pub fn name(self) -> &'static str {

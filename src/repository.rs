@@ -37,7 +37,7 @@ fn usable(work_tree: PathBuf, path: &Path) -> Result<Git, BaseError> {
     let git = Git::find(work_tree, git_folder.clone())?;
     owner::check(&git, &git_folder)?;
     let is_usable = git.line(&["rev-parse", "--git-dir"])?;
-    is_usable.map_err(|why| BaseError::NoRepository { path: path.to_owned(), why })?;
+    is_usable.map_err(|said| BaseError::NoRepository { path: path.to_owned(), why: said.0 })?;
     Ok(git)
 }
 

@@ -283,20 +283,31 @@ impl<'f> LoginFields<'f> {
     }
 }
 
+/// Why a text is no time that something may take.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum TimeError {
+    #[error("{0:?} is no time: write it as in 60s, 5m or 24h")]
+    Unreadable(String),
+    #[error("{0:?} is longer than a year")]
+    TooLong(String),
+    #[error("nothing is done in no time")]
+    Zero,
+}
+
 /// A time that something may take, such as `60s`, `1m 30s` or `24h`.
-fn time(text: &str) -> Result<Duration, String> {
+fn time(text: &str) -> Result<Duration, TimeError> {
     match duration(text) {
-        Ok(Duration::ZERO) => Err("nothing is done in no time".to_owned()),
+        Ok(Duration::ZERO) => Err(TimeError::Zero),
         time => time,
     }
 }
 
 /// A time such as `60s`, `1m 30s` or `24h`.
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = |_| format!("{text:?} is no time: write it as in 60s, 5m or 24h");
+pub(crate) fn duration(text: &str) -> Result<Duration, TimeError> {
+    let wrong = |_| TimeError::Unreadable(text.to_owned());
     let time: jiff::SignedDuration = text.parse().map_err(wrong)?;
     let time = time.try_into().map_err(wrong)?;
-    if time > LONGEST { Err(format!("{text:?} is longer than a year")) } else { Ok(time) }
+    if time > LONGEST { Err(TimeError::TooLong(text.to_owned())) } else { Ok(time) }
 }
 
 #[cfg(test)]
@@ -305,7 +316,7 @@ mod tests {
 
     use super::*;
 
-    fn read(text: &str) -> Result<Settings, String> {
+    fn read(text: &str) -> Result<Settings, Complaints> {
         let secret = |login: &Login, url: &Url| match login {
             Login::Bearer(Secret::Variable(name)) if name == "ABSENT" => {
                 Err("the variable ABSENT is not set".to_owned())
@@ -313,7 +324,7 @@ mod tests {
             Login::Bearer(Secret::File(path)) => Login::Bearer(Secret::File(path.clone())).read(url),
             _ => Login::Bearer(Secret::Variable("PATH".to_owned())).read(url),
         };
-        Settings::read_with(text, Path::new("/nowhere"), &secret).map_err(|complaints| complaints.to_string())
+        Settings::read_with(text, Path::new("/nowhere"), &secret)
     }
 
     #[test]
@@ -385,10 +396,10 @@ mod tests {
             ("[[private]]\npatterns = \"a.example\"\ndirect = true\ntoken-env = \"X\"\n", "4:13: `go` and git log in"),
             ("[[private]]\npatterns = \"a.example\"\ndirect = true\nconnect = \"1s\"\n", "4:11: `go` and git log in"),
         ] {
-            let told = read(text).unwrap_err();
+            let told = read(text).unwrap_err().to_string();
             assert!(told.starts_with(complaint), "{text}: {told}");
         }
-        let two = read("[[upstream]]\nurl = \"x\"\n[[upstream]]\nurl = \"y\"\n").unwrap_err();
+        let two = read("[[upstream]]\nurl = \"x\"\n[[upstream]]\nurl = \"y\"\n").unwrap_err().to_string();
         assert_eq!(two.lines().count(), 2, "{two}");
     }
 

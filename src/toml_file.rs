@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::DeserializeOwned;
 use toml::Spanned;
 
-use crate::module::{ModulePath, Patterns};
+use crate::module::{ModulePath, PatternError, Patterns};
 
 /// Largest file, in bytes. One that a person wrote is smaller.
 pub const MAX_FILE: usize = 1 << 20;
@@ -89,36 +89,58 @@ impl Reader<'_> {
     }
 
     /// What a text means, unless it means nothing, which is complained about.
-    pub(crate) fn checked<T>(&mut self, text: &Text, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
-        parse(text.get_ref()).map_err(|words| self.complain(text.span().start, words)).ok()
+    pub(crate) fn checked<T, E: fmt::Display>(
+        &mut self,
+        text: &Text,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        parse(text.get_ref()).map_err(|error| self.complain(text.span().start, error.to_string())).ok()
     }
+}
+
+/// Why patterns match nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum DeadPattern {
+    #[error("{0:?} is a url; a module path has no \"https://\"")]
+    Url(String),
+    #[error("separate patterns by commas")]
+    Space,
+    #[error("{0:?} is in no module path; versions go into versions = \"…\"")]
+    Character(char),
+    #[error("{0:?} has upper case letters; the first element of a module path has none")]
+    UpperCase(String),
+    #[error("a pattern covers what is below it; leave the /... out")]
+    Below,
+    #[error("{0:?} is not possible there in a module path")]
+    Element(String),
+    #[error("name at least one module pattern")]
+    None,
+    #[error(transparent)]
+    Syntax(#[from] PatternError),
 }
 
 /// Patterns that can match. One that cannot would be a rule that is never obeyed, and nobody would notice.
-pub(crate) fn patterns(text: &str) -> Result<Patterns, String> {
+pub(crate) fn patterns(text: &str) -> Result<Patterns, DeadPattern> {
     let possible = |c: &char| c.is_ascii_alphanumeric() || "-._~/*?[]^\\".contains(*c);
     for glob in text.split(',').map(|glob| glob.trim().trim_end_matches('/')).filter(|glob| !glob.is_empty()) {
         if glob.contains("://") {
-            return Err(format!("{glob:?} is a url; a module path has no \"https://\""));
+            return Err(DeadPattern::Url(glob.to_owned()));
         }
         match glob.chars().find(|c| !possible(c)) {
             None => dead_element(glob).map_or(Ok(()), Err)?,
-            Some(c) if c.is_whitespace() => return Err("separate patterns by commas".to_owned()),
-            Some(c) => return Err(format!("{c:?} is in no module path; versions go into versions = \"…\"")),
+            Some(c) if c.is_whitespace() => return Err(DeadPattern::Space),
+            Some(c) => return Err(DeadPattern::Character(c)),
         }
     }
-    match Patterns::parse(text) {
-        Ok(patterns) if patterns.is_empty() => Err("name at least one module pattern".to_owned()),
-        Ok(patterns) => Ok(patterns),
-        Err(error) => Err(error.to_string()),
-    }
+    let patterns = Patterns::parse(text)?;
+    if patterns.is_empty() { Err(DeadPattern::None) } else { Ok(patterns) }
 }
 
 /// Why no module path has an element of `glob` in its place, if so. Only elements without wildcards are looked at.
-fn dead_element(glob: &str) -> Option<String> {
+fn dead_element(glob: &str) -> Option<DeadPattern> {
     let first = glob.split('/').next().unwrap_or_default();
     if first.chars().any(|c| c.is_ascii_uppercase()) {
-        return Some(format!("{first:?} has upper case letters; the first element of a module path has none"));
+        return Some(DeadPattern::UpperCase(first.to_owned()));
     }
     glob.split('/').enumerate().filter(|(_, element)| !element.contains(['*', '?', '[', '\\'])).find_map(
         |(nth, element)| {
@@ -126,10 +148,8 @@ fn dead_element(glob: &str) -> Option<String> {
             let path = if nth == 0 { format!("{element}/x.v1") } else { format!("example.com/{element}/x") };
             match element {
                 "" => None, // Patterns::parse says so.
-                "..." => Some("a pattern covers what is below it; leave the /... out".to_owned()),
-                _ => ModulePath::parse(&path)
-                    .err()
-                    .map(|_| format!("{element:?} is not possible there in a module path")),
+                "..." => Some(DeadPattern::Below),
+                _ => ModulePath::parse(&path).err().map(|_| DeadPattern::Element(element.to_owned())),
             }
         },
     )

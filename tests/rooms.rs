@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 /// From the lowest to the highest: a room imports the rooms before it alone.
-const ROOMS: [&str; 25] = [
+const ROOMS: [&str; 26] = [
     "wide",
     "account",
     "tree",
@@ -16,6 +16,7 @@ const ROOMS: [&str; 25] = [
     "database_request",
     "fault",
     "flight",
+    "parallel",
     "process",
     "toml_file",
     "finding",
@@ -47,9 +48,8 @@ const CIRCLES: [&[&str]; 4] = [
     &[
         "mirror/admit",
         "mirror/advisory",
-        "mirror/attest",
-        "mirror/commit",
         "mirror/error",
+        "mirror/expected_hash",
         "mirror/folder",
         "mirror/fresh",
         "mirror/hash",
@@ -58,7 +58,9 @@ const CIRCLES: [&[&str]; 4] = [
         "mirror/obtain",
         "mirror/pipeline",
         "mirror/prove",
+        "mirror/released",
         "mirror/retracted",
+        "mirror/sources",
         "mirror/trail",
     ],
     &[

@@ -97,7 +97,7 @@ fn the_readme_names_commands_that_exist() {
 fn the_readme_lists_every_code_with_its_severity() {
     use sumgate::finding::Code;
     let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    for code in Code::ALL {
+    for code in Code::all() {
         let row = format!("| `{}` | {} | {} |", code.name(), code.severity(), code.meaning());
         assert!(readme.contains(&row), "README has no row {row}");
     }

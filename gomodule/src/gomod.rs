@@ -7,12 +7,14 @@ mod lines;
 
 use std::collections::{HashMap, HashSet};
 
-use crate::module::{ModulePath, ModuleVersion, Version};
+use crate::module::{ModuleVersion, Version};
 
 pub use lines::GoModError;
 
-use lines::{Line, Lines};
+use lines::{Flaw, Line, Lines};
 
+/// The largest go.mod, in bytes (`golang.org/x/mod/zip`: MaxGoMod).
+pub const MAX_GO_MOD: u64 = 16 << 20;
 /// The verbs of lines that name a version of `go`.
 const TOOLCHAIN_VERBS: [&str; 2] = ["go", "toolchain"];
 /// A hundred times what the go.mod with the most that is known has.
@@ -76,19 +78,19 @@ impl GoMod {
     }
 
     fn take(&mut self, line: &Line) -> Result<(), GoModError> {
-        let failed = |why: String| GoModError { line: line.number, why };
+        let failed = |why: Flaw| GoModError { line: line.number, why };
         let words: Vec<&str> = line.words.iter().map(String::as_str).collect();
         match words[..] {
             ["module", path] => self.module = Some(path.to_owned()),
             ["require", path, version] => {
-                let module = module(path, version).map_err(failed)?;
+                let module = ModuleVersion::of(path, version).map_err(|error| failed(error.into()))?;
                 self.requires.push(Require { module, line: line.number });
             }
             ["replace", ref rest @ ..] => self.replaces.push(replace(rest).map_err(failed)?),
             ["retract", ref rest @ ..] => {
                 self.retractions.push(retraction(rest, &line.comment).map_err(failed)?);
             }
-            ["module" | "require", ..] => return Err(failed(format!("{:?} has {} words", words[0], words.len()))),
+            ["module" | "require", ..] => return Err(failed(Flaw::Words(words[0].to_owned(), words.len()))),
             _ => {}
         }
         Ok(())
@@ -106,7 +108,7 @@ impl GoMod {
             let found = replaces.get(&(path, Some(version))).or_else(|| replaces.get(&(path, None)));
             let stands = match found {
                 None => Some(require.module.clone()),
-                Some(Replace { new: (path, Some(version)), .. }) => module(path, version).ok(),
+                Some(Replace { new: (path, Some(version)), .. }) => ModuleVersion::of(path, version).ok(),
                 Some(Replace { new: (_, None), .. }) => None,
             };
             (require, stands)
@@ -233,33 +235,26 @@ impl Retraction {
     }
 }
 
-fn module(path: &str, version: &str) -> Result<ModuleVersion, String> {
-    let path = ModulePath::parse(path).map_err(|error| error.to_string())?;
-    let version = Version::parse(version).map_err(|error| error.to_string())?;
-    ModuleVersion::new(path, version).map_err(|error| error.to_string())
-}
-
-fn replace(words: &[&str]) -> Result<Replace, String> {
-    let arrow = words.iter().position(|word| *word == "=>").ok_or("a replacement needs =>")?;
+fn replace(words: &[&str]) -> Result<Replace, Flaw> {
+    let arrow = words.iter().position(|word| *word == "=>").ok_or(Flaw::NoArrow)?;
     let side = |words: &[&str]| match words {
         [path] => Ok(((*path).to_owned(), None)),
         [path, version] => Ok(((*path).to_owned(), Some((*version).to_owned()))),
-        _ => Err("a side of => is a path and perhaps a version".to_owned()),
+        _ => Err(Flaw::Side),
     };
     Ok(Replace { old: side(&words[..arrow])?, new: side(&words[arrow + 1..])? })
 }
 
 /// `v1.0.0`, or `[v1.0.0, v1.2.3]`.
-fn retraction(words: &[&str], rationale: &str) -> Result<Retraction, String> {
+fn retraction(words: &[&str], rationale: &str) -> Result<Retraction, Flaw> {
     let text = words.concat();
     let (low, high) =
         match text.strip_prefix('[').map(|rest| rest.strip_suffix(']').and_then(|rest| rest.split_once(','))) {
             None => (text.as_str(), text.as_str()),
             Some(Some((low, high))) => (low, high),
-            Some(None) => return Err("a retraction is a version or [LOW, HIGH]".to_owned()),
+            Some(None) => return Err(Flaw::Retraction),
         };
-    let version = |text: &str| Version::parse(text).map_err(|error| error.to_string());
-    Ok(Retraction { low: version(low)?, high: version(high)?, rationale: rationale.to_owned() })
+    Ok(Retraction { low: Version::parse(low)?, high: Version::parse(high)?, rationale: rationale.to_owned() })
 }
 
 #[cfg(test)]

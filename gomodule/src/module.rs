@@ -3,7 +3,6 @@
 //! The rules are those of `golang.org/x/mod/module` and `golang.org/x/mod/semver` (<https://go.dev/ref/mod>). Everything is
 //! parsed once, into a type; behind that nothing is checked again.
 
-mod escape;
 mod path;
 mod pattern;
 mod version;
@@ -66,6 +65,11 @@ impl ModuleVersion {
     /// ```
     pub fn parse(text: &str) -> Result<Self, ModuleVersionError> {
         let (path, version) = text.split_once('@').ok_or_else(|| ModuleVersionError::NoVersion(text.to_owned()))?;
+        Self::of(path, version)
+    }
+
+    /// Parses the two parts.
+    pub fn of(path: &str, version: &str) -> Result<Self, ModuleVersionError> {
         Self::new(ModulePath::parse(path)?, Version::parse(version)?)
     }
 }

@@ -8,8 +8,6 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::{Entry, HashAt};
@@ -17,8 +15,10 @@ use crate::artifact::{Artifact, Kind};
 use crate::dirhash::{H1, ZipError, ZipLimits, hash_go_mod, hash_module_zip};
 use crate::fault::in_full;
 use crate::finding::{Code, Finding, Place, Unaudited};
+use crate::gomod::MAX_GO_MOD;
 use crate::gosum::AnyHash;
 use crate::module::ModuleVersion;
+use crate::parallel::each;
 use crate::proxy_request::Request;
 use crate::tree::{hash_dir, open_regular, read_bounded};
 
@@ -63,24 +63,12 @@ pub fn read_module_cache(root: &Path, goroot: Option<&Path>, hashed: &AtomicUsiz
     odd.sort_unstable();
     odd.dedup();
     let goroots = goroots(goroot, &found);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let next = AtomicUsize::new(0);
-    let entries = Mutex::new(Vec::with_capacity(found.len()));
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                while let Some(cached) = found.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let entry = entry(cached, &goroots);
-                    hashed.fetch_add(1, Ordering::Relaxed);
-                    entries.lock().unwrap_or_else(PoisonError::into_inner).push((&cached.path, entry));
-                }
-            });
-        }
+    let entries = each(&found, |cached| {
+        let entry = entry(cached, &goroots);
+        hashed.fetch_add(1, Ordering::Relaxed);
+        entry
     });
-    let mut entries = entries.into_inner().unwrap_or_else(PoisonError::into_inner);
-    entries.sort_unstable_by(|a, b| a.0.cmp(b.0));
-    let odd = odd.into_iter().map(odd_entry);
-    Ok(odd.chain(entries.into_iter().filter_map(|(_, entry)| entry)).collect())
+    Ok(odd.into_iter().map(odd_entry).chain(entries.into_iter().flatten()).collect())
 }
 
 /// The toolchain here, and those in the cache, which are audited with it.
@@ -218,14 +206,14 @@ impl From<ZipError> for Flaw {
 }
 
 fn hash(cached: &Cached) -> Result<H1, Flaw> {
-    let open = || -> Result<File, String> {
+    let open = || -> Result<File, Flaw> {
         let opened = open_regular(&cached.path).map_err(|error| error.to_string())?;
-        opened.ok_or_else(|| "it is not a regular file, and go makes no others: remove it".to_owned())
+        opened.ok_or_else(|| "it is not a regular file, and go makes no others: remove it".to_owned().into())
     };
     match cached.content {
         Content::Zip => Ok(hash_module_zip(&open()?, &cached.module, &ZipLimits::default())?.h1),
         Content::GoMod => {
-            let bytes = read_bounded(open()?, Kind::Mod.max_len() as u64).map_err(|error| error.to_string())?;
+            let bytes = read_bounded(open()?, MAX_GO_MOD).map_err(|error| error.to_string())?;
             bytes.map(|bytes| hash_go_mod(&bytes)).ok_or_else(|| Flaw::Wrong("larger than a go.mod may be".to_owned()))
         }
         Content::Unpacked => hash_dir(&cached.path, &cached.module.to_string()).map_err(|error| in_full(&error).into()),

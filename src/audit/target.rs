@@ -7,10 +7,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::counts::is_standard;
+use crate::gomod::MAX_GO_MOD;
 use crate::tree::Tree;
 
-/// The go.sum of a very large monorepo has one megabyte; a go.mod may have 16 MiB (`golang.org/x/mod/zip`: MaxGoMod).
-pub(super) const MAX_FILE: u64 = 16 << 20;
+/// The go.sum of a very large monorepo has one megabyte; a go.mod may have 16 MiB.
+pub(super) const MAX_FILE: u64 = MAX_GO_MOD;
 /// As many folders as the largest monorepos have modules, ten times over.
 pub(super) const MAX_USED: usize = 10_000;
 

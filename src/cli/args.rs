@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::finding::{Format, Severity};
-use crate::policy::Age;
+use crate::policy::{Age, ValueError};
 
 pub(super) use closed::{ClosedArgs, ExportArgs, FetchArgs, ImportArgs};
 pub(super) use pins::{PinsArgs, PinsCommand};
@@ -170,7 +170,7 @@ pub(super) enum PolicyCommand {
 }
 
 /// An age as in `min-age`; a number alone means days.
-fn age(text: &str) -> Result<Age, String> {
+fn age(text: &str) -> Result<Age, ValueError> {
     if text == "unknown" {
         return Ok(Age::Unknown);
     }

@@ -6,9 +6,9 @@ use std::path::Path;
 use super::args::HashArgs;
 use super::exit::{Exit, Failure};
 use super::out;
-use crate::artifact::Kind;
 use crate::dirhash::{ZipLimits, hash_any_zip, hash_go_mod, hash_module_zip};
 use crate::fault::Fault;
+use crate::gomod::MAX_GO_MOD;
 use crate::module::{ModulePath, ModuleVersion, Version};
 use crate::tree::{hash_dir, read_bounded};
 
@@ -24,10 +24,9 @@ pub(super) fn run(args: &HashArgs) -> Result<Exit, Failure> {
         })?;
         hash_dir(path, &module.to_string()).map_err(|error| refused(path, &error))?
     } else if path.extension().is_some_and(|extension| extension == "mod") {
-        let file = File::open(path).map_err(|error| unreadable(path, &error))?;
-        let bytes = read_bounded(file, Kind::Mod.max_len() as u64).map_err(|error| unreadable(path, &error))?;
+        let read = File::open(path).and_then(|file| read_bounded(file, MAX_GO_MOD));
         let too_large = || Failure::new(Fault::Refused, format!("{}: larger than a go.mod may be", path.display()));
-        hash_go_mod(&bytes.ok_or_else(too_large)?)
+        hash_go_mod(&read.map_err(|error| unreadable(path, &error))?.ok_or_else(too_large)?)
     } else {
         let file = File::open(path).map_err(|error| unreadable(path, &error))?;
         let report = match &module {

@@ -14,7 +14,7 @@ use super::out;
 use crate::fault::{Fault, in_full};
 use crate::finding::{Code, Finding, Place, PoliciesInForce, safe};
 use crate::policy::{Decision, Denial, Facts, InForce, Policy, loosened};
-use crate::repository::Base;
+use crate::repository::{Base, BaseError};
 use crate::toml_file::MAX_FILE;
 use crate::tree::{lexical, repository_by_words, work_tree, working_folder};
 
@@ -32,7 +32,20 @@ pub(super) struct Policies {
 }
 
 /// A policy at the base: its file, and its text where that can be read.
-type Earlier = (PathBuf, Result<String, String>);
+type Earlier = (PathBuf, Result<String, Unreadable>);
+
+/// Why a policy at the base says nothing.
+#[derive(Debug, thiserror::Error)]
+enum Unreadable {
+    #[error(transparent)]
+    Base(#[from] BaseError),
+    #[error("it has more than {MAX_FILE} bytes")]
+    TooLarge,
+    #[error("it is not UTF-8")]
+    NotUtf8,
+    #[error("{}", .0.join("; "))]
+    Invalid(Vec<String>),
+}
 
 impl Policies {
     /// Finds and reads them. With `bases`, the one that was in force there counts too, where `paths` are of the repository
@@ -52,7 +65,7 @@ impl Policies {
             return Ok(Self { now: file.map(read).transpose()?, ..Self::default() });
         };
         let now = file.clone().map(read).transpose();
-        let then = text.and_then(|text| policy_in(&path, &text).map_err(|complaints| complaints.join("; ")));
+        let then = text.and_then(|text| policy_in(&path, &text).map_err(Unreadable::Invalid));
         if args.accept_policy_change {
             let accepted = Self { now: now?, ..Self::default() };
             if !changes(&path, then.as_ref(), file.as_deref(), accepted.now.as_ref().map(|(_, policy)| policy))
@@ -110,13 +123,13 @@ impl Policies {
 }
 
 /// What may be looser now: another file, none, or one with other rules.
-fn changes(path: &Path, then: Result<&Policy, &String>, file: Option<&Path>, now: Option<&Policy>) -> Vec<String> {
+fn changes(path: &Path, then: Result<&Policy, &Unreadable>, file: Option<&Path>, now: Option<&Policy>) -> Vec<String> {
     match (file, then, now) {
         (None, ..) => vec![format!("no policy is in force any more, and {} was", path.display())],
         (Some(file), ..) if !is_same(file, path) => {
             vec![format!("{} is in force, and {} was", file.display(), path.display())]
         }
-        (_, Err(why), _) => vec![format!("it cannot be read at the base: {why}")],
+        (_, Err(why), _) => vec![format!("it cannot be read at the base: {}", in_full(why))],
         (_, Ok(then), Some(now)) => loosened(then, now),
         // Why it is not there is known to the caller.
         (_, Ok(_), None) => Vec::new(),
@@ -200,15 +213,13 @@ fn by_names<'a>(folder: &'a Path, top: &'a Path) -> Option<&'a Path> {
 
 /// The file at `inside` in a repository as it was at the base.
 fn at_base(shown: &Path, inside: &Path, base: &Base) -> Option<Earlier> {
-    match base.file(inside) {
-        Ok(found) => found.map(|bytes| (shown.to_owned(), text(bytes))),
-        Err(why) => Some((shown.to_owned(), Err(in_full(&why)))),
-    }
+    let text = base.file(inside).map_err(Unreadable::from).transpose()?.and_then(text);
+    Some((shown.to_owned(), text))
 }
 
-fn text(bytes: Vec<u8>) -> Result<String, String> {
+fn text(bytes: Vec<u8>) -> Result<String, Unreadable> {
     if bytes.len() > MAX_FILE {
-        return Err(format!("it has more than {MAX_FILE} bytes"));
+        return Err(Unreadable::TooLarge);
     }
-    String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
+    String::from_utf8(bytes).map_err(|_| Unreadable::NotUtf8)
 }

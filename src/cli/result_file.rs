@@ -87,7 +87,9 @@ impl InFolder {
         };
         let tree = Tree::around(Path::new(".")).map_err(|error| Failure::host("find the working folder", &error))?;
         let above = typed.parent().unwrap_or(Path::new(""));
-        let folder = real_folder(above, &tree).map_err(|error| cannot_write(typed, &error))?.map_err(refuse)?;
+        let folder = real_folder(above, &tree).map_err(|error| cannot_write(typed, &error))?;
+        let folder = folder
+            .map_err(|link| refuse(format!("expected a folder on the way, found the link {}", link.display())))?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let opened = rustix::fs::open(&folder, flags, Mode::empty());
         let opened = opened.map_err(|error| cannot_write(typed, &error.into()))?;
@@ -160,7 +162,7 @@ impl InFolder {
 }
 
 /// The folder without links; or which of those in the tree is one.
-fn real_folder(typed: &Path, tree: &Tree) -> io::Result<Result<PathBuf, String>> {
+fn real_folder(typed: &Path, tree: &Tree) -> io::Result<Result<PathBuf, PathBuf>> {
     let mut at = Path::new(".").canonicalize()?;
     for part in typed.components() {
         match part {
@@ -172,7 +174,7 @@ fn real_folder(typed: &Path, tree: &Tree) -> io::Result<Result<PathBuf, String>>
             Component::Normal(name) => {
                 let next = at.join(name);
                 if at.starts_with(tree.root()) && next.is_symlink() {
-                    return Ok(Err(format!("expected a folder on the way, found the link {}", next.display())));
+                    return Ok(Err(next));
                 }
                 at = next.canonicalize()?;
             }

@@ -62,7 +62,7 @@ pub async fn gather(go: GoEnv, folder: &Path, left_out: &LeftOut, http: &HttpCli
                 let both = client_head(&go, &database).zip(size);
                 heads = both.map(|(client, mirror)| Heads { client, mirror });
             }
-            Err(why) => silent_mirror = Some(why),
+            Err(why) => silent_mirror = Some(why.to_string()),
         }
     }
     Surroundings { go, orphans, unsearched, silent_mirror, heads }
@@ -75,14 +75,23 @@ pub(super) fn own_mirror(go: &GoEnv) -> Option<&str> {
     (is_http && first.trim_end_matches('/') != DEFAULT_PROXY).then_some(first)
 }
 
+/// Why a mirror does not answer.
+#[derive(Debug, thiserror::Error)]
+enum Silent {
+    #[error("{0} is no url: {1}")]
+    NoUrl(String, url::ParseError),
+    #[error(transparent)]
+    Http(#[from] HttpError),
+}
+
 /// The size of the newest tree that the mirror has; `None` if it answers, but passes no database on.
-async fn mirror_head(mirror: &str, database: &Database, http: &HttpClient) -> Result<Option<u64>, String> {
+async fn mirror_head(mirror: &str, database: &Database, http: &HttpClient) -> Result<Option<u64>, Silent> {
     let url = format!("{}/sumdb/{}/latest", mirror.trim_end_matches('/'), database.name());
-    let url = Url::parse(&url).map_err(|error| format!("{mirror} is no url: {error}"))?;
+    let url = Url::parse(&url).map_err(|error| Silent::NoUrl(mirror.to_owned(), error))?;
     match http.get_small(url, tlog::limits::MAX_NOTE_LEN).await {
         Ok(note) => Ok(size(&note, database)),
         Err(HttpError::Absent { .. } | HttpError::Status { .. } | HttpError::TooLarge { .. }) => Ok(None),
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(error.into()),
     }
 }
 

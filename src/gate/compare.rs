@@ -8,6 +8,7 @@ use super::known::Known;
 use super::unpacked::Hashes;
 use crate::buildinfo::{BuildInfo, BuiltModule};
 use crate::dirhash::H1;
+use crate::fault::in_full;
 use crate::finding::{Code, Finding, Place, safe};
 use crate::mirror::Basis;
 use crate::module::{ModulePath, ModuleVersion, Patterns, Version};
@@ -65,7 +66,7 @@ impl Accepted {
                     Verdict::Wrong(finding) => wrong.push(finding),
                 },
                 Err(why) => {
-                    let message = format!("{module} cannot be hashed: {why}");
+                    let message = format!("{module} cannot be hashed: {}", in_full(why));
                     let module = Some(module.to_string());
                     wrong.push(Finding { module, message, ..Finding::of(Code::ModuleNotReleased) });
                 }
@@ -200,6 +201,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
     use super::*;
+    use crate::tree::DirError;
 
     const ONE: &str = "h1:qgOY6WgZOaTkIIMiVjBQcw93ERBE4m30iBm00nkL0i8=";
     const OTHER: &str = "h1:w5fcysjrx7yqtD/aO+QwRjYZOKnaM9Uh2b40tElTs3Y=";
@@ -244,11 +246,11 @@ mod tests {
     #[test]
     fn a_cache_is_held_against_what_was_released() {
         let module = |name: &str| ModuleVersion::parse(name).unwrap();
-        let h1 = |text: &str| Ok::<_, String>(H1::parse(text).unwrap());
+        let h1 = |text: &str| Ok(H1::parse(text).unwrap());
         let found: Hashes = [
             (module("a.com/x@v1.0.0"), h1(ONE)),
             (module("a.com/y@v1.0.0"), h1(ONE)),
-            (module("a.com/z@v1.0.0"), Err("it has a link".to_owned())),
+            (module("a.com/z@v1.0.0"), Err(DirError::TooManyFiles)),
             (module("corp.example/p@v1.0.0"), h1(OTHER)),
             (module("corp.example/q@v1.0.0"), h1(OTHER)),
         ]
@@ -260,7 +262,7 @@ mod tests {
             told,
             [
                 ("module-not-released", "a.com/y@v1.0.0 did not come through the gate"),
-                ("module-not-released", "a.com/z@v1.0.0 cannot be hashed: it has a link"),
+                ("module-not-released", "a.com/z@v1.0.0 cannot be hashed: the folder has more than 1000000 files"),
                 ("module-not-released", "a@b in the module cache is not a module that `go` unpacked"),
                 ("private-unproved", "corp.example/p@v1.0.0, corp.example/q@v1.0.0 were fetched past the gate"),
             ]

@@ -5,15 +5,18 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::string::FromUtf8Error;
 
 use super::compare::cut;
 use super::files;
 use super::known::Known;
 use crate::artifact::{Artifact, Kind};
-use crate::dirhash::{H1, ZipLimits, hash_go_mod, hash_module_zip};
+use crate::dirhash::{H1, H1Error, ZipError, ZipLimits, hash_go_mod, hash_module_zip};
 use crate::fault::in_full;
 use crate::finding::{Code, Finding, Place};
+use crate::gomod::MAX_GO_MOD;
 use crate::module::{ModuleVersion, Patterns};
+use crate::parallel::each;
 use crate::proxy_request::Request;
 use crate::tree::{open_regular, read_bounded};
 
@@ -48,7 +51,7 @@ pub fn downloads(
     let listed = files::list(cache, &[FOLDER])?;
     let found = listed.files.keys().filter_map(|name| download(cache, name)).filter(|found| new(&found.path));
     let found: Vec<Download> = found.collect();
-    let wrong = files::each(&found, |found| wrong(found, known, private));
+    let wrong = each(&found, |found| wrong(found, known, private));
     Ok(cut(wrong.into_iter().flatten().collect()))
 }
 
@@ -88,7 +91,7 @@ fn wrong(found: &Download, known: &Known, private: &Patterns) -> Option<Finding>
     }
     let mut facts = Vec::new();
     let message = match hash {
-        Err(why) => format!("the {what} of {module} in the module cache cannot be read: {why}"),
+        Err(why) => format!("the {what} of {module} in the module cache cannot be read: {}", in_full(&why)),
         Ok(hash) => {
             facts.push(("found".to_owned(), hash.to_string()));
             let how = if known.is_some() { "is not what came" } else { "did not come" };
@@ -100,23 +103,30 @@ fn wrong(found: &Download, known: &Known, private: &Patterns) -> Option<Finding>
     Some(Finding { place, module, message, facts, ..Finding::of(Code::ModuleNotReleased) })
 }
 
-fn hash(found: &Download) -> Result<H1, String> {
-    let words = |error: io::Error| error.to_string();
-    let file = open_regular(&found.path).map_err(words)?.ok_or("it is no regular file")?;
-    let all = |limit: u64| {
-        let bytes = read_bounded(&file, limit).map_err(words)?;
-        bytes.ok_or_else(|| format!("it has more than {limit} bytes"))
-    };
+/// Why a file says nothing.
+#[derive(Debug, thiserror::Error)]
+enum Unreadable {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error("it is no regular file")]
+    NotRegular,
+    #[error("it has more than {0} bytes")]
+    TooLarge(u64),
+    #[error(transparent)]
+    NotUtf8(#[from] FromUtf8Error),
+    #[error(transparent)]
+    Zip(#[from] ZipError),
+    #[error(transparent)]
+    Hash(#[from] H1Error),
+}
+
+fn hash(found: &Download) -> Result<H1, Unreadable> {
+    let file = open_regular(&found.path)?.ok_or(Unreadable::NotRegular)?;
+    let all = |file, limit| read_bounded(file, limit)?.ok_or(Unreadable::TooLarge(limit));
     match found.part {
-        Part::Mod => Ok(hash_go_mod(&all(Kind::Mod.max_len() as u64)?)),
-        Part::Zip => {
-            let report = hash_module_zip(&file, &found.module, &ZipLimits::default());
-            report.map(|report| report.h1).map_err(|error| in_full(&error))
-        }
-        Part::Hash => {
-            let text = String::from_utf8(all(MAX_ZIPHASH)?).map_err(|error| error.to_string())?;
-            H1::parse(text.trim()).map_err(|error| in_full(&error))
-        }
+        Part::Mod => Ok(hash_go_mod(&all(file, MAX_GO_MOD)?)),
+        Part::Zip => Ok(hash_module_zip(&file, &found.module, &ZipLimits::default())?.h1),
+        Part::Hash => Ok(H1::parse(String::from_utf8(all(file, MAX_ZIPHASH)?)?.trim())?),
     }
 }
 

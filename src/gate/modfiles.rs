@@ -2,13 +2,12 @@
 //!
 //! `go` looks for a go.work in the working folder and in each one above it, up to the top of the file system.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::programs::Snapshot;
 use crate::finding::{Code, Finding, Place, safe};
 use crate::gomod::{self, Folders};
-use crate::tree::open_regular;
+use crate::tree::{open_regular, read_bounded};
 
 /// Files that are read. The repositories with the most modules have about a thousand.
 const MAX_FILES: usize = 10_000;
@@ -132,10 +131,6 @@ enum Unread {
 
 fn read(file: &Path) -> Result<Folders, Unread> {
     let opened = open_regular(&file.canonicalize()?)?.ok_or(Unread::Irregular)?;
-    let mut bytes = Vec::new();
-    opened.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(Unread::Long);
-    }
+    let bytes = read_bounded(opened, MAX_BYTES)?.ok_or(Unread::Long)?;
     Ok(gomod::folders(&String::from_utf8_lossy(&bytes)))
 }

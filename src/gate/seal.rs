@@ -8,7 +8,6 @@
 //! that were known when the caches were sealed are in it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -23,7 +22,7 @@ use crate::module::ModuleVersion;
 use crate::proxy_request::Request;
 use crate::store::remove::remove;
 use crate::store::{Modes, StoreError, durable};
-use crate::tree::open_regular;
+use crate::tree::{open_regular, read_bounded};
 
 const HEADER: &str = "sumgate cache seal v2";
 /// The folders that are sealed.
@@ -174,9 +173,7 @@ fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Option<String>> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(None),
         Err(error) => return Err(words(error)),
     };
-    let mut bytes = Vec::new();
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(words)?;
-    if bytes.len() as u64 > limit { Err(wrong()) } else { Ok(bytes) }
+    read_bounded(file, limit).map_err(words)?.ok_or_else(wrong)
 }
 
 /// The folder of the unpacked module that a file belongs to: `mod/PATH@VERSION`.

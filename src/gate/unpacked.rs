@@ -3,22 +3,20 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use walkdir::WalkDir;
 
 use crate::dirhash::H1;
-use crate::fault::in_full;
 use crate::module::ModuleVersion;
+use crate::parallel::each;
 use crate::proxy_request::{module_path, module_version};
-use crate::tree::hash_dir;
+use crate::tree::{DirError, hash_dir};
 
 /// Folders and files that are passed on the way to the modules. Large caches have 10,000 modules and as many folders.
 const MAX_ENTRIES: usize = 1_000_000;
 
 /// What an unpacked module hashes to, or why it cannot be hashed.
-pub(super) type Hashes = BTreeMap<ModuleVersion, Result<H1, String>>;
+pub(super) type Hashes = BTreeMap<ModuleVersion, Result<H1, DirError>>;
 
 type Folders = Vec<(ModuleVersion, PathBuf)>;
 
@@ -26,19 +24,8 @@ type Folders = Vec<(ModuleVersion, PathBuf)>;
 /// that look like a module and are none.
 pub(super) fn hash_unpacked(cache: &Path) -> io::Result<(Hashes, Vec<PathBuf>)> {
     let (found, odd) = find(cache)?;
-    let (next, hashes) = (AtomicUsize::new(0), Mutex::new(Hashes::new()));
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                while let Some((module, path)) = found.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let hash = hash_dir(path, &module.to_string()).map_err(|error| in_full(&error));
-                    hashes.lock().unwrap_or_else(PoisonError::into_inner).insert(module.clone(), hash);
-                }
-            });
-        }
-    });
-    Ok((hashes.into_inner().unwrap_or_else(PoisonError::into_inner), odd))
+    let hashes = each(&found, |(module, path)| (module.clone(), hash_dir(path, &module.to_string())));
+    Ok((hashes.into_iter().collect(), odd))
 }
 
 /// Folders `PATH@VERSION`, and those of such a name that no `go` command makes.

@@ -1,12 +1,13 @@
 //! `sumgate.toml` as it is written → a checked [`Policy`], or everything that is wrong with it, each with its place.
 
+use std::fmt;
 use std::time::Duration;
 
 use jiff::civil::Date;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{At, Exception, Policy, Range, Rule, Selection};
+use super::{At, Exception, Policy, Range, RangeError, Rule, Selection};
 use crate::goversion::GoVersion;
 use crate::module::Version;
 use crate::toml_file::{self, Complaints, Reader, Text, patterns};
@@ -118,7 +119,11 @@ impl Reader<'_> {
         }
     }
 
-    fn value<T>(&mut self, text: Option<&Text>, parse: impl Fn(&str) -> Result<T, String>) -> Option<At<T>> {
+    fn value<T, E: fmt::Display>(
+        &mut self,
+        text: Option<&Text>,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<At<T>> {
         let text = text?;
         self.checked(text, parse).map(|value| At { value, line: self.line_of(text) })
     }
@@ -130,16 +135,12 @@ impl Reader<'_> {
 
     fn selection(&mut self, module: &Text, versions: Option<&Text>, reason: &Text, line: u32) -> Selection {
         let modules = self.value(Some(module), patterns);
-        let versions = self.value(versions, |text| {
-            let version = |text: &str| Version::parse(text).map_err(|error| error.to_string());
-            Range::parse(text, version, Version::precedence).map_err(|error| error.to_string())
-        });
+        let versions =
+            self.value(versions, |text| Range::parse(text, |text| Ok(Version::parse(text)?), Version::precedence));
         let reason = self.value(Some(reason), |text| match text.trim() {
-            "" => Err("give a reason: it is shown to whoever is refused".to_owned()),
-            text if text.chars().any(char::is_control) => Err("write the reason on one line".to_owned()),
-            text if text.chars().count() > MAX_REASON => {
-                Err(format!("the reason has more than {MAX_REASON} characters, and go shows only some 600 bytes"))
-            }
+            "" => Err(ValueError::NoReason),
+            text if text.chars().any(char::is_control) => Err(ValueError::Lines),
+            text if text.chars().count() > MAX_REASON => Err(ValueError::LongReason),
             text => Ok(text.to_owned()),
         });
         Selection {
@@ -172,9 +173,32 @@ impl Reader<'_> {
     }
 }
 
-fn rule(text: &str) -> Result<Rule, String> {
-    let names = || Rule::ALL.map(Rule::name).join(", ");
-    Rule::ALL.into_iter().find(|rule| rule.name() == text).ok_or_else(|| format!("{text:?} is no rule: {}", names()))
+/// Why a value means nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ValueError {
+    /// Of an exception.
+    #[error("{0:?} is no rule: {names}", names = Rule::all().map(Rule::name).collect::<Vec<_>>().join(", "))]
+    Rule(String),
+    /// Of a record.
+    #[error("{0:?} is no age: write a number and h, d or w, such as \"7d\"")]
+    Age(String),
+    /// Of a zip.
+    #[error("{0:?} is no size: write a number and kB, MB, GB, KiB, MiB or GiB, such as \"100MB\"")]
+    Size(String),
+    /// Of a refusal: none.
+    #[error("give a reason: it is shown to whoever is refused")]
+    NoReason,
+    /// Of a refusal: on several lines.
+    #[error("write the reason on one line")]
+    Lines,
+    /// Of a refusal: more than is shown.
+    #[error("the reason has more than {MAX_REASON} characters, and go shows only some 600 bytes")]
+    LongReason,
+}
+
+fn rule(text: &str) -> Result<Rule, ValueError> {
+    Rule::all().find(|rule| rule.name() == text).ok_or_else(|| ValueError::Rule(text.to_owned()))
 }
 
 /// Reads an age: `7d`, `36h`, `2w`.
@@ -183,8 +207,8 @@ fn rule(text: &str) -> Result<Rule, String> {
 /// assert_eq!(sumgate::policy::age("2d"), sumgate::policy::age("48h"));
 /// assert!(sumgate::policy::age("2").is_err());
 /// ```
-pub fn age(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is no age: write a number and h, d or w, such as \"7d\"");
+pub fn age(text: &str) -> Result<Duration, ValueError> {
+    let wrong = || ValueError::Age(text.to_owned());
     let (number, hours) = match text.split_at_checked(text.len().wrapping_sub(1)) {
         Some((number, "h")) => (number, 1),
         Some((number, "d")) => (number, 24),
@@ -196,20 +220,16 @@ pub fn age(text: &str) -> Result<Duration, String> {
 }
 
 /// `100MB`, `64MiB`, or bytes.
-fn size(text: &str) -> Result<u64, String> {
+fn size(text: &str) -> Result<u64, ValueError> {
     const UNITS: [(&str, u64); 6] =
         [("kB", 1000), ("MB", 1_000_000), ("GB", 1_000_000_000), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
     let unit = UNITS.iter().find_map(|(unit, bytes)| Some((text.strip_suffix(unit)?, *bytes)));
     let (number, bytes) = unit.unwrap_or((text, 1));
     let number: Option<u64> = number.trim().parse().ok();
-    number.and_then(|number| number.checked_mul(bytes)).ok_or_else(|| {
-        format!("{text:?} is no size: write a number and kB, MB, GB, KiB, MiB or GiB, such as \"100MB\"")
-    })
+    number.and_then(|number| number.checked_mul(bytes)).ok_or_else(|| ValueError::Size(text.to_owned()))
 }
 
-fn toolchain(text: &str) -> Result<Range<GoVersion>, String> {
-    let version = |text: &str| {
-        GoVersion::parse(text).ok_or_else(|| format!("{text:?} is no version of go: write it as in \">=go1.26.6\""))
-    };
-    Range::parse(text, version, GoVersion::cmp).map_err(|error| error.to_string())
+fn toolchain(text: &str) -> Result<Range<GoVersion>, RangeError> {
+    let version = |text: &str| GoVersion::parse(text).ok_or_else(|| RangeError::GoVersion(text.to_owned()));
+    Range::parse(text, version, GoVersion::cmp)
 }

@@ -4,6 +4,8 @@
 
 use std::cmp::Ordering;
 
+use crate::module::VersionError;
+
 /// More alternatives than a person writes.
 const MAX_COMPARISONS: usize = 100;
 
@@ -34,31 +36,43 @@ const COMPARATORS: [(&str, Comparator); 5] = [
 
 /// Why a text is no range.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct RangeError(String);
+#[non_exhaustive]
+pub enum RangeError {
+    /// More than a person writes.
+    #[error("it has more than {MAX_COMPARISONS} comparisons")]
+    TooMany,
+    /// A rule that is never obeyed.
+    #[error("no version is in {0:?}: a comma means and, write || for or")]
+    Nothing(String),
+    /// A version of a module.
+    #[error(transparent)]
+    Version(#[from] VersionError),
+    /// A version of go.
+    #[error("{0:?} is no version of go: write it as in \">=go1.26.6\"")]
+    GoVersion(String),
+}
 
 impl<V> Range<V> {
     /// Parses a range whose versions `parse` reads and `compare` orders. One that no version can be in is refused: it
     /// would be a rule that is never obeyed, and nobody would notice.
     pub fn parse(
         text: &str,
-        parse: impl Fn(&str) -> Result<V, String>,
+        parse: impl Fn(&str) -> Result<V, RangeError>,
         compare: impl Fn(&V, &V) -> Ordering,
     ) -> Result<Self, RangeError> {
         let comparison = |text: &str| {
             let text = text.trim();
             let named = COMPARATORS.iter().find_map(|(sign, comparator)| Some((text.strip_prefix(sign)?, *comparator)));
             let (version, comparator) = named.unwrap_or((text, Comparator::Equal));
-            parse(version.trim()).map(|version| (comparator, version)).map_err(RangeError)
+            parse(version.trim()).map(|version| (comparator, version))
         };
         if text.split([',', '|']).count() > MAX_COMPARISONS {
-            return Err(RangeError(format!("it has more than {MAX_COMPARISONS} comparisons")));
+            return Err(RangeError::TooMany);
         }
         let all = |text: &str| {
             let all = text.split(',').map(comparison).collect::<Result<Vec<_>, _>>()?;
             if contradicts(&all, &compare) {
-                let text = text.trim();
-                return Err(RangeError(format!("no version is in {text:?}: a comma means and, write || for or")));
+                return Err(RangeError::Nothing(text.trim().to_owned()));
             }
             Ok(all)
         };
@@ -103,7 +117,7 @@ mod tests {
     use crate::module::Version;
 
     fn parse(text: &str) -> Result<Range<Version>, RangeError> {
-        Range::parse(text, |text| Version::parse(text).map_err(|error| error.to_string()), Version::precedence)
+        Range::parse(text, |text| Ok(Version::parse(text)?), Version::precedence)
     }
 
     #[test]

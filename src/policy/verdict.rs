@@ -126,7 +126,7 @@ impl Policy {
     /// Judges a module version on a day.
     pub fn judge(&self, facts: &Facts, today: Date) -> Verdict {
         let mut verdict = Verdict { decision: Decision::Allowed, steps: Vec::new(), used: Vec::new() };
-        for rule in Rule::ALL {
+        for rule in Rule::all() {
             let Some(outcome) = self.outcome(rule, facts) else { continue };
             let step = match outcome {
                 Outcome::Denies(denial) => self.lift(facts, denial, today, &mut verdict.used),

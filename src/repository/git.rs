@@ -77,6 +77,11 @@ pub(super) struct Git {
     folder: PathBuf,
 }
 
+/// What git said when it failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Said(pub(super) String);
+
 impl Git {
     /// Finds the command. One that lies in the work tree belongs to whoever wrote the tree.
     pub(super) fn find(work_tree: PathBuf, folder: PathBuf) -> Result<Self, BaseError> {
@@ -114,10 +119,10 @@ impl Git {
     }
 
     /// The first line that it prints; or, if it fails, what it said.
-    pub(super) fn line(&self, words: &[&str]) -> Result<Result<String, String>, BaseError> {
+    pub(super) fn line(&self, words: &[&str]) -> Result<Result<String, Said>, BaseError> {
         let output = self.run(words)?;
         if !output.status.success() {
-            return Ok(Err(words_of(&output.stderr)));
+            return Ok(Err(Said(words_of(&output.stderr))));
         }
         let text = String::from_utf8_lossy(&output.stdout);
         Ok(Ok(text.lines().next().unwrap_or_default().to_owned()))

@@ -46,7 +46,7 @@ pub(super) fn resolve(git: &Git, revision: &str) -> Result<String, BaseError> {
         }
         Ok(hash) if is_hash(&hash) => hash,
         Ok(_) => return Err(unusable(revision, "expected one commit. Name one, such as origin/main")),
-        Err(words) => return Err(unknown(git, revision, words)?),
+        Err(said) => return Err(unknown(git, revision, said.0)?),
     };
     match git.line(&["cat-file", "-t", &hash])? {
         Ok(kind) if kind == "commit" => Ok(hash),
@@ -54,7 +54,7 @@ pub(super) fn resolve(git: &Git, revision: &str) -> Result<String, BaseError> {
             let kind = crate::finding::safe(&kind);
             Err(unusable(revision, &format!("expected a commit, found a {kind}. Name a commit, such as origin/main")))
         }
-        Err(words) => Err(git.failed(words)),
+        Err(said) => Err(git.failed(said.0)),
     }
 }
 

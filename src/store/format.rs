@@ -136,7 +136,7 @@ mod tests {
     const CASE: &str = "quarantine/a.example-zip-0123456789abcdef";
 
     /// A folder without a marker that has these files; a name that ends with `/` is a folder.
-    fn opened(names: &[&str]) -> Result<Store, String> {
+    fn opened(names: &[&str]) -> Result<Store, StoreError> {
         let data = tempfile::tempdir().unwrap();
         for name in names {
             let place = data.path().join(name);
@@ -145,7 +145,7 @@ mod tests {
                 fs::write(place, "").unwrap();
             }
         }
-        Store::open(data.path()).map_err(|error| error.to_string())
+        Store::open(data.path())
     }
 
     #[test]
@@ -167,7 +167,7 @@ mod tests {
             &["staging/lock/"],
             &["staging/deploy.sh"],
         ] {
-            let error = opened(names).unwrap_err();
+            let error = opened(names).unwrap_err().to_string();
             let folder = names[0].split('/').next().unwrap();
             let is_named = error.contains(&format!("found {folder}/")) && error.contains("--data DIR");
             assert!(

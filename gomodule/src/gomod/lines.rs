@@ -1,5 +1,7 @@
 //! The lines of a go.mod or go.work in words, as `golang.org/x/mod/modfile` reads them.
 
+use crate::module::{ModuleVersionError, VersionError};
+
 /// What is kept of a comment, in characters: `go` shows no more of a rationale than 500 bytes.
 pub(super) const MAX_COMMENT: usize = 200;
 
@@ -10,7 +12,30 @@ pub struct GoModError {
     /// Where, from 1.
     pub line: u32,
     /// What is wrong with it.
-    pub(super) why: String,
+    pub(super) why: Flaw,
+}
+
+/// What is wrong with a line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Flaw {
+    #[error("a quote is not closed")]
+    OpenQuote,
+    #[error("a quoted word that is no UTF-8")]
+    NotUtf8,
+    #[error("an escape in quotes that go does not know")]
+    Escape,
+    #[error("{0:?} has {1} words")]
+    Words(String, usize),
+    #[error("a replacement needs =>")]
+    NoArrow,
+    #[error("a side of => is a path and perhaps a version")]
+    Side,
+    #[error("a retraction is a version or [LOW, HIGH]")]
+    Retraction,
+    #[error(transparent)]
+    Module(#[from] ModuleVersionError),
+    #[error(transparent)]
+    Version(#[from] VersionError),
 }
 
 /// A line in words, with the comment that belongs to it. A line of a block has the verb of the block before it.
@@ -103,7 +128,7 @@ impl Word {
 }
 
 /// The words of a line and its comment.
-fn words(line: &str) -> Result<(Vec<Word>, String), String> {
+fn words(line: &str) -> Result<(Vec<Word>, String), Flaw> {
     let mut words = Vec::new();
     let mut rest = line.trim_start();
     while !rest.is_empty() {
@@ -113,7 +138,7 @@ fn words(line: &str) -> Result<(Vec<Word>, String), String> {
         let (text, behind) = match rest.chars().next() {
             Some('"') => interpreted(&rest[1..])?,
             Some('`') => {
-                let (word, behind) = rest[1..].split_once('`').ok_or("a quote is not closed")?;
+                let (word, behind) = rest[1..].split_once('`').ok_or(Flaw::OpenQuote)?;
                 (word.to_owned(), behind)
             }
             _ => {
@@ -138,12 +163,12 @@ fn end_of_word(rest: &str) -> usize {
 
 /// What stands behind a `"`, up to the next, with its escapes replaced (<https://go.dev/ref/spec#String_literals>); and
 /// what follows.
-fn interpreted(rest: &str) -> Result<(String, &str), String> {
+fn interpreted(rest: &str) -> Result<(String, &str), Flaw> {
     let (mut bytes, mut chars) = (Vec::new(), rest.char_indices());
     while let Some((at, c)) = chars.next() {
         match c {
             '"' => {
-                let text = String::from_utf8(bytes).map_err(|_| "a quoted word that is no UTF-8")?;
+                let text = String::from_utf8(bytes).map_err(|_| Flaw::NotUtf8)?;
                 return Ok((text, &rest[at + 1..]));
             }
             '\\' => {
@@ -163,12 +188,12 @@ fn interpreted(rest: &str) -> Result<(String, &str), String> {
                     Some(other) => simple_escape(other).map(|byte| vec![byte]),
                     None => None,
                 };
-                bytes.extend(read.ok_or("an escape in quotes that go does not know")?);
+                bytes.extend(read.ok_or(Flaw::Escape)?);
             }
             _ => bytes.extend(c.encode_utf8(&mut [0; 4]).bytes()),
         }
     }
-    Err("a quote is not closed".to_owned())
+    Err(Flaw::OpenQuote)
 }
 
 fn simple_escape(c: char) -> Option<u8> {

@@ -8,7 +8,7 @@ use std::fmt;
 
 use crate::artifact::Kind;
 use crate::dirhash::{H1, hash_go_mod};
-use crate::module::{ModulePath, ModuleVersion, Version};
+use crate::module::{ModulePath, ModuleVersion};
 
 /// A line of go.sum that says something.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,9 +105,9 @@ fn parse_line(line: &[u8]) -> Option<SumContent> {
         Some(version) => (version, Kind::Mod),
         None => (version, Kind::Zip),
     };
-    let module = match module(path, version) {
+    let module = match ModuleVersion::of(path, version) {
         Ok(module) => module,
-        Err(why) => return malformed(why),
+        Err(error) => return malformed(error.to_string()),
     };
     let hash = match hash.split_once(':') {
         Some(("h1", _)) => match H1::parse(hash) {
@@ -121,12 +121,6 @@ fn parse_line(line: &[u8]) -> Option<SumContent> {
         return Some(SumContent::Dropped(module));
     }
     Some(SumContent::Hash(SumHash { module, kind, hash }))
-}
-
-fn module(path: &str, version: &str) -> Result<ModuleVersion, String> {
-    let path = ModulePath::parse(path).map_err(|error| error.to_string())?;
-    let version = Version::parse(version).map_err(|error| error.to_string())?;
-    ModuleVersion::new(path, version).map_err(|error| error.to_string())
 }
 
 fn is_algorithm(text: &str) -> bool {

@@ -6,8 +6,7 @@
 
 use std::fmt;
 
-use super::escape::{escape, unescape};
-use super::version::Version;
+use super::version::{Version, escape, unescape};
 
 /// A checked module path.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -62,7 +62,7 @@ impl Tour {
         say("1. An honest module: example.com/hello@v1.0.0\n");
         let honest = self.expect("example.com/hello@v1.0.0", None, say).await?;
         say("   The proof, as the mirror serves it: record number, hashes, and the signed tree head\n");
-        let lookup = self.get("lookup/example.com/hello@v1.0.0").await.unwrap_or_else(|error| error);
+        let lookup = self.get("lookup/example.com/hello@v1.0.0").await.unwrap_or_else(|error| error.to_string());
         say(&indented(&lookup));
 
         say("2. A zip with a back door in it: example.com/dep/v2@v2.0.1\n");
@@ -182,9 +182,9 @@ impl Tour {
         }
     }
 
-    async fn get(&self, path: &str) -> Result<String, String> {
-        let url = Url::parse(&format!("{}/{path}", self.mirror.url())).map_err(|error| error.to_string())?;
-        let body = self.http.get_small(url, MAX_ANSWER).await.map_err(|error| error.to_string())?;
+    async fn get(&self, path: &str) -> Result<String> {
+        let url = Url::parse(&format!("{}/{path}", self.mirror.url()))?;
+        let body = self.http.get_small(url, MAX_ANSWER).await?;
         Ok(String::from_utf8_lossy(&body).into_owned())
     }
 }

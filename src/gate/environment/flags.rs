@@ -3,51 +3,11 @@
 use super::table::Decision;
 
 /// Flags that choose what is built or shown, and bring no code in (`go help build`, `go help testflag`).
-const PLAIN: [&str; 43] = [
-    "a",
-    "p",
-    "v",
-    "x",
-    "race",
-    "msan",
-    "asan",
-    "cover",
-    "covermode",
-    "coverpkg",
-    "coverprofile",
-    "work",
-    "json",
-    "trimpath",
-    "buildvcs",
-    "buildmode",
-    "tags",
-    "mod",
-    "modcacherw",
-    "count",
-    "run",
-    "skip",
-    "bench",
-    "benchtime",
-    "benchmem",
-    "short",
-    "timeout",
-    "failfast",
-    "fullpath",
-    "parallel",
-    "cpu",
-    "shuffle",
-    "list",
-    "vet",
-    "installsuffix",
-    "linkshared",
-    "pgo",
-    "e",
-    "test",
-    "deps",
-    "find",
-    "fuzz",
-    "fuzztime",
-];
+const PLAIN: &str = "
+a p v x race msan asan cover covermode coverpkg coverprofile work json trimpath buildvcs buildmode tags mod modcacherw
+count run skip bench benchtime benchmem short timeout failfast fullpath parallel cpu shuffle list vet installsuffix
+linkshared pgo e test deps find fuzz fuzztime
+";
 /// Flags that replace files or programs of the build.
 const OVERRIDES: [&str; 8] = ["toolexec", "overlay", "modfile", "exec", "vettool", "pkgdir", "compiler", "gccgoflags"];
 /// Flags of the linker that set strings and leave out debug data.
@@ -76,7 +36,7 @@ fn decide(flag: &str) -> Decision {
     match name {
         "ldflags" => decide_parts(value, &PLAIN_OF_LINKER, &["extld"]),
         "gcflags" | "asmflags" => decide_parts(value, &PLAIN_OF_COMPILER, &[]),
-        name if PLAIN.contains(&name) => Decision::Kept,
+        name if PLAIN.split_whitespace().any(|plain| plain == name) => Decision::Kept,
         name if OVERRIDES.contains(&name) => Decision::Override,
         _ => Decision::Note,
     }

@@ -7,40 +7,10 @@ use crate::finding::{Code, Finding, safe};
 use crate::gate::distrusted;
 
 /// Programs that `go`, git and the C compilers run.
-const TOOLS: [&str; 32] = [
-    "go",
-    "git",
-    "git-lfs",
-    "git-remote-http",
-    "git-remote-https",
-    "hg",
-    "svn",
-    "bzr",
-    "fossil",
-    "ssh",
-    "cc",
-    "c++",
-    "gcc",
-    "g++",
-    "clang",
-    "clang++",
-    "gfortran",
-    "gccgo",
-    "as",
-    "ld",
-    "ld.bfd",
-    "ld.gold",
-    "ld.lld",
-    "collect2",
-    "ar",
-    "objdump",
-    "strip",
-    "dsymutil",
-    "xcrun",
-    "swig",
-    "pkg-config",
-    "pkgconf",
-];
+const TOOLS: &str = "
+go git git-lfs git-remote-http git-remote-https hg svn bzr fossil ssh cc c++ gcc g++ clang clang++ gfortran gccgo as
+ld ld.bfd ld.gold ld.lld collect2 ar objdump strip dsymutil xcrun swig pkg-config pkgconf
+";
 /// Below a home or a folder of settings: what programs that take part in a build obey, and the gate does not read. It reads
 /// the settings of git and of `go`.
 const SETTINGS: [&str; 12] = [
@@ -164,7 +134,7 @@ impl Inside {
 
     /// Programs of a build that PATH finds in the repository by a link, or where `go install` puts programs.
     fn tools(&self) -> Vec<(&'static str, PathBuf)> {
-        let known = TOOLS.iter().filter_map(|name| Some((*name, self.find(name)?)));
+        let known = TOOLS.split_whitespace().filter_map(|name| Some((name, self.find(name)?)));
         let told = known.filter(|(_, program)| {
             let folder = program.parent().unwrap_or(program);
             // A folder that lies in the repository is told as a whole.
