@@ -18,6 +18,7 @@ use crate::proxy_request::Request;
 pub const MAX_NAME: usize = 1024;
 /// Entries: a go.sum of the largest monorepos has ten thousand versions, with three files, a lookup and a tile each.
 pub const MAX_ENTRIES: usize = 200_000;
+
 /// Something that is carried.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
