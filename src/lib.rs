@@ -1,9 +1,8 @@
 //! sumgate: a Go module mirror that proves every byte against the checksum database before it lets it out.
 //!
-//! The transparency log itself is the library [`tlog`]. Here are the rooms around it. Pure ones, without files, sockets,
-//! clock or async: [`module`], [`dirhash`], [`gosum`], [`artifact`],
-//! [`proxy_request`], [`database_request`], [`fault`], [`sumdb::lookup`]. Ones that touch the
-//! world: [`origin`] (where bytes come from), [`store`] (what lies on disk), [`sumdb`] (what the database says), and
+//! The transparency log itself is the library [`tlog`], and Go's rules are the library [`gomodule`]. Here are the rooms around
+//! them. Pure ones, without files, sockets, clock or async: [`database_request`], [`fault`], [`sumdb::lookup`]. Ones that touch
+//! the world: [`origin`] (where bytes come from), [`store`] (what lies on disk), [`sumdb`] (what the database says), and
 //! [`mirror`], which puts them together. [`cli`] turns typed words into calls.
 //!
 //! # Invariants
