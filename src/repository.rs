@@ -6,10 +6,10 @@
 mod error;
 mod git;
 mod name;
+mod object_name;
 mod objects;
 mod owner;
 mod place;
-mod sha1;
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;

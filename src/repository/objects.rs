@@ -13,7 +13,7 @@ use std::process::ChildStdout;
 
 use super::error::BaseError;
 use super::git::{Git, MAX_COMPLAINTS, TIME, words_of};
-use super::sha1::has_name;
+use super::object_name::has_name;
 use crate::process::{Dialogue, ProcessError};
 
 /// The go.sum of a very large monorepo has one megabyte; a go.mod may have 16 MiB (`golang.org/x/mod/zip`: MaxGoMod).
