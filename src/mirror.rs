@@ -13,6 +13,7 @@ mod advisory;
 mod ahead;
 mod answer;
 mod basis;
+mod blocking;
 mod body;
 mod error;
 mod expected_hash;
@@ -42,6 +43,7 @@ mod socket;
 mod sources;
 mod status;
 mod trail;
+mod versions;
 mod words;
 
 pub use absence::{Absent, NoRecord};

@@ -9,13 +9,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::answer::answer;
+use super::blocking::blocking;
 use super::error::MirrorError;
 use super::fresh::{Dated, Fresh, State};
 use super::info::{Info, InfoError};
-use super::pipeline::{Pipeline, Shared, blocking};
+use super::pipeline::{Pipeline, Shared};
 use crate::artifact::{Artifact, Kind};
 use crate::flight::Flights;
-use crate::module::{ModulePath, ModuleVersion, Version};
+use crate::module::{ModulePath, ModuleVersion};
 use crate::origin::{Advisory, OriginError, Sources};
 use crate::proxy_request::Request;
 use crate::store::Store;
@@ -93,12 +94,6 @@ pub(super) fn named(path: &ModulePath, info: &[u8]) -> Result<ModuleVersion, Mir
     let nonsense = |why: InfoError| OriginError::Nonsense { origin: "that was asked".to_owned(), why: why.to_string() };
     let version = Info::read(info).map_err(nonsense)?.version;
     Ok(ModuleVersion { path: path.clone(), version })
-}
-
-/// The versions that a list names.
-pub(super) fn versions_of(list: &[u8]) -> Vec<Version> {
-    let firsts = std::str::from_utf8(list).unwrap_or_default().lines();
-    firsts.filter_map(|line| Version::parse(line.split_whitespace().next()?).ok()).collect()
 }
 
 /// The kept `.info`, read again: a damaged one is as good as absent. What an earlier version kept as it came is written anew;

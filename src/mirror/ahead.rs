@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use super::advisory::stored_info;
+use super::blocking::blocking;
 use super::error::MirrorError;
 use super::fresh::State;
 use super::obtain::ByteSource;
-use super::pipeline::{Pipeline, blocking};
+use super::pipeline::Pipeline;
 use crate::artifact::{Artifact, Kind};
 use crate::dirhash::H1;
 use crate::module::ModuleVersion;

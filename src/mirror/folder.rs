@@ -8,9 +8,10 @@ use std::time::Duration;
 use moka::sync::Cache;
 
 use super::absence::Absent;
+use super::blocking::blocking;
 use super::error::MirrorError;
-use super::listed::newest_of;
-use super::pipeline::{Pipeline, blocking};
+use super::pipeline::Pipeline;
+use super::versions::newest_of;
 use crate::artifact::{Artifact, Kind};
 use crate::dirhash::{ZipLimits, names_in_zip};
 use crate::fault::Fault;

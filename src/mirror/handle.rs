@@ -8,11 +8,12 @@ use hyper::{Method, Response, StatusCode, Uri};
 
 use super::absence::NoRecord;
 use super::basis::Basis;
+use super::blocking::blocking;
 use super::body::Body;
 use super::error::MirrorError;
 use super::fresh::State;
 use super::hot::{Head, Hot, MAX_ANSWER};
-use super::pipeline::{Pipeline, blocking};
+use super::pipeline::Pipeline;
 use super::released::Released;
 use super::respond::{self, Small};
 use super::route::{BasePath, Route, route};

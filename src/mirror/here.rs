@@ -11,11 +11,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::advisory::stored_info;
+use super::blocking::blocking;
 use super::error::MirrorError;
 use super::fresh::{Dated, State};
 use super::info::Info;
-use super::listed::newest_of;
-use super::pipeline::{Pipeline, blocking};
+use super::pipeline::Pipeline;
+use super::versions::{named_by, newest_of};
 use crate::artifact::{Artifact, Kind};
 use crate::module::{ModulePath, ModuleVersion, Query, Version};
 use crate::proxy_request::Request;
@@ -99,51 +100,5 @@ impl Pipeline {
     pub(super) async fn resolve_here(&self, path: &ModulePath, query: &str) -> Result<Option<Version>, MirrorError> {
         let (store, path, query) = (Arc::clone(&self.shared.store), path.clone(), query.to_owned());
         blocking(move || Ok(named_by(&query, &store.go_mods_here(&path)?))).await
-    }
-}
-
-/// The version among these that a query names.
-fn named_by(query: &str, versions: &[Version]) -> Option<Version> {
-    let incompatible = format!("{query}+incompatible");
-    let by_name = |version: &&Version| version.as_ref() == query || version.as_ref() == incompatible;
-    if let Some(version) = versions.iter().find(by_name) {
-        return Some(version.clone());
-    }
-    // `go` itself takes seven characters of a commit for too few to be sure of.
-    let is_commit = query.len() >= 7 && query.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-    let of_commit = |version: &&Version| {
-        let commit = version.commit().filter(|_| is_commit);
-        commit.is_some_and(|commit| query.starts_with(commit) || commit.starts_with(query))
-    };
-    let mut found = versions.iter().filter(of_commit);
-    let first = found.next().cloned();
-    // Two commits that begin alike: nobody knows which one is meant.
-    first.filter(|_| found.next().is_none())
-}
-
-#[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may panic")]
-
-    use super::*;
-
-    #[test]
-    fn queries_are_answered_by_versions_that_are_here() {
-        let versions: Vec<Version> = [
-            "v1.0.0",
-            "v2.3.0+incompatible",
-            "v0.0.0-20260102030405-0123456789ab",
-            "v0.0.0-20260102030406-0123456ffff0",
-        ]
-        .map(|version| Version::parse(version).unwrap())
-        .into();
-        let named = |query: &str| named_by(query, &versions).map(|version| version.to_string());
-        assert_eq!(named("v1.0.0").as_deref(), Some("v1.0.0"));
-        assert_eq!(named("v2.3.0").as_deref(), Some("v2.3.0+incompatible"));
-        let commit = "0123456789abcdef0123456789abcdef01234567";
-        assert_eq!(named(commit).as_deref(), Some("v0.0.0-20260102030405-0123456789ab"));
-        assert_eq!(named("01234567").as_deref(), Some("v0.0.0-20260102030405-0123456789ab"));
-        assert_eq!(named("0123456"), None, "two of them");
-        assert_eq!([named("main"), named("v3.0.0"), named("012345"), named("v1")], [None, None, None, None]);
     }
 }

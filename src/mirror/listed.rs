@@ -10,11 +10,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::advisory::{named, versions_of};
+use super::advisory::named;
+use super::blocking::blocking;
 use super::error::MirrorError;
 use super::fresh::{Dated, State};
-use super::pipeline::{Pipeline, blocking};
+use super::pipeline::Pipeline;
 use super::retracted::Retractions;
+use super::versions::{newest_of, versions_of};
 use crate::artifact::{Artifact, Kind};
 use crate::fault::Fault;
 use crate::module::{ModulePath, ModuleVersion, Version};
@@ -140,10 +142,4 @@ impl Pipeline {
         versions.retain(|version| !retractions.iter().any(|retraction| retraction.covers(version)));
         Ok(Shown { versions, something_left_out: true, newest_is_known })
     }
-}
-
-/// The newest release; without any, the newest pre-release.
-pub(super) fn newest_of(versions: &[Version]) -> Option<Version> {
-    let releases = versions.iter().filter(|version| !version.is_prerelease());
-    releases.max().or_else(|| versions.iter().max()).cloned()
 }

@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use super::advisory::named;
 use super::ahead::Ahead;
+use super::blocking::blocking;
 use super::error::MirrorError;
 use super::info::Info;
-use super::pipeline::{Pipeline, blocking};
-use super::retracted::speakers;
+use super::pipeline::Pipeline;
+use super::versions::speakers;
 use crate::artifact::{Artifact, Kind};
 use crate::fault::Fault;
 use crate::module::{ModulePath, ModuleVersion, Version};

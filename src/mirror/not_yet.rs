@@ -25,8 +25,6 @@ const POLL: Duration = Duration::from_secs(3);
 /// Versions that are waited for at the same time. Each asks every few seconds; a larger number of new versions at once is
 /// somebody's mistake, or malice.
 const MAX_HELD: usize = 256;
-/// When a client may ask again after it was told that there is no record yet.
-pub(super) const RETRY_AFTER: Duration = Duration::from_mins(1);
 
 /// Which database is waited for: any of them, or the one that a lookup names.
 pub(super) type Only = Option<usize>;

@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 
 use super::admit::Admission;
 use super::advisory::Advisories;
+use super::blocking::blocking;
 use super::error::MirrorError;
 use super::expected_hash::{Expected, Vouchers};
 use super::folder::{Folders, folders};
@@ -195,11 +196,4 @@ impl Shared {
         })
         .await
     }
-}
-
-/// Runs file work off the async threads.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, MirrorError> + Send + 'static,
-) -> Result<T, MirrorError> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| BrokenOff)?
 }

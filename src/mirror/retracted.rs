@@ -9,18 +9,17 @@ use std::sync::Arc;
 
 use moka::sync::Cache;
 
+use super::blocking::blocking;
 use super::error::MirrorError;
 use super::fresh::State;
-use super::pipeline::{Pipeline, blocking};
+use super::pipeline::Pipeline;
+use super::versions::speakers;
 use crate::artifact::{Artifact, Kind};
 use crate::fault::{Fault, in_full};
 use crate::gomod::{self, Retraction};
 use crate::module::{ModulePath, ModuleVersion, Version};
 use crate::store::StoreError;
 
-/// Versions that are asked for what a module takes back, if the database does not know the newest ones. A hundred releases
-/// in the time that the database takes to learn of one are nobody's.
-const MAX_SPEAKERS: usize = 10;
 /// What is remembered of retractions, in bytes: some 10,000 versions with a few each.
 const MEMORY: u64 = 16 << 20;
 
@@ -117,32 +116,5 @@ impl Pipeline {
             self.shared.retractions.insert(module, Arc::clone(&found));
         }
         Ok(found)
-    }
-}
-
-/// The versions whose go.mod may say what is taken back: releases, or else pre-releases, newest first. One that is
-/// `+incompatible` has no go.mod, so it would say that nothing is.
-pub(super) fn speakers(mut versions: Vec<Version>) -> impl Iterator<Item = Version> {
-    versions.retain(|version| !version.is_incompatible());
-    if versions.iter().any(|version| !version.is_prerelease()) {
-        versions.retain(|version| !version.is_prerelease());
-    }
-    versions.sort();
-    versions.into_iter().rev().take(MAX_SPEAKERS)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::mirror::advisory::versions_of;
-
-    #[test]
-    fn releases_say_what_is_taken_back_newest_first_and_incompatible_ones_never() {
-        let speakers =
-            |list: &str| speakers(versions_of(list.as_bytes())).map(|one| one.to_string()).collect::<Vec<_>>();
-        assert_eq!(speakers("v1.9.0\nv1.10.0\nv2.0.0+incompatible\nv1.11.0-rc.1\n"), ["v1.10.0", "v1.9.0"]);
-        assert_eq!(speakers("v1.0.0-rc.1\nv1.0.0-rc.2\n"), ["v1.0.0-rc.2", "v1.0.0-rc.1"]);
-        assert_eq!(speakers("v2.0.0+incompatible\n"), [""; 0]);
-        assert_eq!(speakers(&(0..100).map(|nth| format!("v1.0.{nth}\n")).collect::<String>()).len(), MAX_SPEAKERS);
     }
 }

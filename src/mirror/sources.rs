@@ -4,11 +4,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::basis::Basis;
+use super::blocking::blocking;
 use super::error::MirrorError;
 use super::expected_hash::Expected;
 use super::hash::{Flaw, Unfit, hash};
 use super::obtain::{Handle, Unproved, obtain};
-use super::pipeline::{Shared, blocking};
+use super::pipeline::Shared;
 use super::prove::{Verified, prove};
 use super::released::Released;
 use crate::artifact::Artifact;
