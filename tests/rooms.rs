@@ -44,25 +44,7 @@ const ROOMS: [&str; 26] = [
 ];
 
 /// Circles that are not yet untied, by their files.
-const CIRCLES: [&[&str]; 4] = [
-    &[
-        "mirror/admit",
-        "mirror/advisory",
-        "mirror/error",
-        "mirror/expected_hash",
-        "mirror/folder",
-        "mirror/fresh",
-        "mirror/hash",
-        "mirror/listed",
-        "mirror/not_yet",
-        "mirror/obtain",
-        "mirror/pipeline",
-        "mirror/prove",
-        "mirror/released",
-        "mirror/retracted",
-        "mirror/sources",
-        "mirror/trail",
-    ],
+const CIRCLES: [&[&str]; 3] = [
     &[
         "origin/chain",
         "origin/dialer",

@@ -4,49 +4,61 @@
 //! what could be read of it (see `info`). That of a canonical version is kept, since it never changes; the others are kept
 //! for a while (see `fresh`). Nothing is kept of what a source said that had wrong bytes not long ago. What clients see of them is decided in `listed`.
 
+use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::answer::answer;
+use super::blocking::blocking;
+use super::context::Context;
 use super::error::MirrorError;
 use super::fresh::{Dated, Fresh, State};
 use super::info::{Info, InfoError};
-use super::pipeline::{Pipeline, Shared, blocking};
+use super::versions::versions_of;
 use crate::artifact::{Artifact, Kind};
 use crate::flight::Flights;
 use crate::module::{ModulePath, ModuleVersion, Version};
-use crate::origin::{Advisory, OriginError, Sources};
+use crate::origin::{Advisory, OriginError};
 use crate::proxy_request::Request;
 use crate::store::Store;
 use crate::tree::read_bounded;
 
+/// A list before anything is left out.
+pub(super) struct Whole {
+    pub(super) dated: Dated,
+    pub(super) versions: Vec<Version>,
+    /// It has all that sources list. Else it has what was released here, which is a shortened list.
+    pub(super) complete: bool,
+}
+
 /// One request upstream for each path that is being asked, and what changes, for a while.
 #[derive(Clone)]
 pub(super) struct Advisories {
+    context: Arc<Context>,
     flights: Flights<Artifact, Result<Dated, Arc<MirrorError>>>,
     fresh: Fresh,
 }
 
 impl Advisories {
-    pub(super) fn new(sources: &Sources) -> Self {
-        Self { flights: Flights::default(), fresh: Fresh::new(sources.waits()) }
+    pub(super) fn new(context: Arc<Context>) -> Self {
+        Self { flights: Flights::default(), fresh: Fresh::new(context.sources.waits()), context }
     }
 
     /// The `.info` of a canonical version, from disk or upstream.
-    pub(super) async fn info(&self, pipeline: &Pipeline, artifact: &Artifact) -> Result<Dated, Arc<MirrorError>> {
-        let (pipeline, artifact, wanted) = (pipeline.clone(), artifact.clone(), artifact.clone());
+    pub(super) async fn info(&self, artifact: &Artifact) -> Result<Dated, Arc<MirrorError>> {
+        let (context, artifact, wanted) = (Arc::clone(&self.context), artifact.clone(), artifact.clone());
         let work = async move || {
-            let shared = pipeline.shared;
-            let (store, wanted) = (Arc::clone(&shared.store), artifact.clone());
+            let (store, wanted) = (Arc::clone(&context.store), artifact.clone());
             if let Some(info) = blocking(move || stored_info(&store, &wanted)).await? {
                 return Ok(Dated::now(info));
             }
-            if shared.offline {
+            if context.offline {
                 return Err(MirrorError::Offline(artifact.to_string()));
             }
-            foresee(&shared, &artifact.module);
-            let (origin, request) = (shared.sources.of(&artifact.module.path), Request::File(artifact.clone()));
+            foresee(&context, &artifact.module);
+            let (origin, request) = (context.sources.of(&artifact.module.path), Request::File(artifact.clone()));
             let said = origin.small(&request, |body| answer(&request, body)).await?;
             let Advisory { value: info, distrusted, .. } = said;
             if distrusted {
@@ -54,7 +66,7 @@ impl Advisories {
             }
             let body = info.clone();
             blocking(move || {
-                shared.store.try_to_keep(&artifact, &body);
+                context.store.try_to_keep(&artifact, &body);
                 Ok(())
             })
             .await?;
@@ -66,25 +78,55 @@ impl Advisories {
 
     /// What changes: `@v/list` with one version a line; or the `.info` of a query or `@latest`, which names a version of the
     /// module.
-    pub(super) async fn ask(&self, pipeline: &Pipeline, request: Request) -> Result<Dated, Arc<MirrorError>> {
+    pub(super) async fn ask(&self, request: Request) -> Result<Dated, Arc<MirrorError>> {
         let path = request.module();
-        if pipeline.shared.offline {
+        if self.context.offline {
             let what = match &request {
                 Request::Query(_, query) => format!("the answer to {path}@{}", query.escaped()),
                 _ => format!("any version of {path}"),
             };
             return Err(MirrorError::Offline(what).into());
         }
-        self.fresh.get(&pipeline.shared.sources.of(path), &request).await
+        self.fresh.get(&self.context.sources.of(path), &request).await
+    }
+
+    /// What sources list, and behind it what was released here and they do not list; or what was released here alone, if no
+    /// source answers or the module is gone there.
+    pub(super) async fn whole_list(&self, path: &ModulePath) -> Result<Whole, Arc<MirrorError>> {
+        let listed = self.ask(Request::List(path.clone())).await;
+        let is_trouble = listed.as_ref().is_err_and(|error| error.is_trouble());
+        let (store, wanted) = (Arc::clone(&self.context.store), path.clone());
+        let here = blocking(move || {
+            let released = store.released(&wanted)?;
+            // Pseudo-versions are in no list, and whoever asks for one of them wants to know that the module is here.
+            let any = !released.is_empty() || (is_trouble && !store.versions_here(&wanted)?.is_empty());
+            Ok((released, any))
+        });
+        let (mut released, any_here) = here.await?;
+        let (listed, age, state, complete) = match listed {
+            Ok(dated) => (dated.body, dated.age, dated.state, true),
+            Err(error) if !any_here || !error.leads_here() => return Err(error),
+            Err(_) if is_trouble => (Bytes::new(), Duration::ZERO, self.context.state_here(), false),
+            Err(_) => (Bytes::new(), Duration::ZERO, State::Fresh, false),
+        };
+        let known: HashSet<Version> = versions_of(&listed).into_iter().collect();
+        released.retain(|version| !known.contains(version));
+        let mut body = listed.to_vec();
+        if !body.is_empty() && !body.ends_with(b"\n") {
+            body.push(b'\n');
+        }
+        body.extend(released.iter().flat_map(|version| format!("{version}\n").into_bytes()));
+        let versions = versions_of(&body);
+        Ok(Whole { dated: Dated { body: body.into(), age, state }, versions, complete })
     }
 }
 
 /// Looks the version up meanwhile: who asks for the `.info` of a version asks for its `.mod` next, and that needs the
 /// record. Whatever comes of it is told to whoever asks then.
-fn foresee(shared: &Arc<Shared>, module: &ModuleVersion) {
-    let (shared, module) = (Arc::clone(shared), module.clone());
+fn foresee(context: &Arc<Context>, module: &ModuleVersion) {
+    let (context, module) = (Arc::clone(context), module.clone());
     tokio::spawn(async move {
-        let _ = shared.vouchers.record(&module).await;
+        let _ = context.vouchers.record(&module).await;
     });
 }
 
@@ -93,12 +135,6 @@ pub(super) fn named(path: &ModulePath, info: &[u8]) -> Result<ModuleVersion, Mir
     let nonsense = |why: InfoError| OriginError::Nonsense { origin: "that was asked".to_owned(), why: why.to_string() };
     let version = Info::read(info).map_err(nonsense)?.version;
     Ok(ModuleVersion { path: path.clone(), version })
-}
-
-/// The versions that a list names.
-pub(super) fn versions_of(list: &[u8]) -> Vec<Version> {
-    let firsts = std::str::from_utf8(list).unwrap_or_default().lines();
-    firsts.filter_map(|line| Version::parse(line.split_whitespace().next()?).ok()).collect()
 }
 
 /// The kept `.info`, read again: a damaged one is as good as absent. What an earlier version kept as it came is written anew;

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use super::advisory::stored_info;
+use super::blocking::blocking;
 use super::error::MirrorError;
 use super::fresh::State;
 use super::obtain::ByteSource;
-use super::pipeline::{Pipeline, blocking};
+use super::pipeline::Pipeline;
 use crate::artifact::{Artifact, Kind};
 use crate::dirhash::H1;
 use crate::module::ModuleVersion;
@@ -35,7 +36,7 @@ impl Pipeline {
     /// Proves the records of `modules`, all under one head, and keeps them. What is wrong with one is told when a file of
     /// it is asked for. Counts in `decided`.
     pub async fn prove_ahead(&self, modules: &[ModuleVersion], decided: &AtomicUsize) {
-        let vouchers = &self.shared.vouchers;
+        let vouchers = &self.context.vouchers;
         let mut open: Vec<ModuleVersion> =
             modules.iter().filter(|module| !vouchers.exempts(&module.path)).cloned().collect();
         for client in &vouchers.databases {
@@ -47,7 +48,7 @@ impl Pipeline {
 
     /// The proved record of `module`, and the place of its database in the order of the databases.
     pub async fn record_of(&self, module: &ModuleVersion) -> Result<(Arc<Attested>, usize), MirrorError> {
-        let vouchers = &self.shared.vouchers;
+        let vouchers = &self.context.vouchers;
         let (attested, client) = vouchers.record(module).await?;
         let nth = vouchers.databases.iter().position(|other| other.database().name() == client.database().name());
         Ok((attested, nth.unwrap_or_default()))
@@ -57,7 +58,7 @@ impl Pipeline {
     pub async fn get_ahead(&self, artifact: &Artifact) -> Result<Ahead, Arc<MirrorError>> {
         if artifact.kind == Kind::Info {
             let was_here = self.kept_info(artifact).await?.is_some();
-            let info = self.shared.advisories.info(self, artifact).await?;
+            let info = self.advisories.info(artifact).await?;
             if info.state == State::Unkept {
                 let why = "it had wrong bytes not long ago, and its .info is not kept".to_owned();
                 let origin = "the source of the .info".to_owned();
@@ -78,7 +79,7 @@ impl Pipeline {
 
     /// The `.info` that is kept, if there is one.
     pub async fn kept_info(&self, artifact: &Artifact) -> Result<Option<bytes::Bytes>, MirrorError> {
-        let (store, artifact) = (Arc::clone(&self.shared.store), artifact.clone());
+        let (store, artifact) = (Arc::clone(&self.context.store), artifact.clone());
         blocking(move || stored_info(&store, &artifact)).await
     }
 }

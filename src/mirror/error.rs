@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::absence::{Absent, NoRecord};
 use super::basis::Basis;
-use super::not_yet::RETRY_AFTER;
 use super::route::RouteError;
 use crate::artifact::Artifact;
 use crate::fault::Fault;
@@ -15,6 +14,9 @@ use crate::origin::OriginError;
 use crate::policy::Denial;
 use crate::store::StoreError;
 use crate::sumdb::SumdbError;
+
+/// When a client may ask again after it was told that there is no record yet.
+const RETRY_AFTER: Duration = Duration::from_mins(1);
 
 /// Why a request was not answered with what it asked for.
 #[derive(Debug, thiserror::Error)]

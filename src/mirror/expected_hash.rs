@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::absence::NoRecord;
 use super::basis::Basis;
+use super::blocking::blocking;
 use super::error::MirrorError;
 use crate::artifact::Artifact;
 use crate::module::{ModulePath, ModuleVersion, Patterns};
@@ -104,7 +105,7 @@ impl Vouchers {
     pub(super) async fn expect(&self, artifact: &Artifact, store: &Arc<Store>) -> Result<Expected, MirrorError> {
         if self.exempts(&artifact.module.path) {
             let (store, artifact) = (Arc::clone(store), artifact.clone());
-            let pin = super::pipeline::blocking(move || Ok(store.pin(&artifact)?)).await?;
+            let pin = blocking(move || Ok(store.pin(&artifact)?)).await?;
             return Ok(pin.map_or(Expected::Unseen, |h1| Expected::Known(Basis::Pinned(h1))));
         }
         let (attested, _) = self.record(&artifact.module).await?;

@@ -8,9 +8,11 @@ use std::time::Duration;
 use moka::sync::Cache;
 
 use super::absence::Absent;
+use super::blocking::blocking;
+use super::context::Context;
 use super::error::MirrorError;
-use super::listed::newest_of;
-use super::pipeline::{Pipeline, blocking};
+use super::proved::ProvedFiles;
+use super::versions::newest_of;
 use crate::artifact::{Artifact, Kind};
 use crate::dirhash::{ZipLimits, names_in_zip};
 use crate::fault::Fault;
@@ -23,14 +25,20 @@ const REMEMBERED: Duration = Duration::from_secs(10);
 /// Answers that are remembered: about 300 bytes each.
 const MAX_REMEMBERED: u64 = 10_000;
 
-/// What was found out: for a path, and the version that was asked for.
-pub(super) type Folders = Cache<(ModulePath, Option<String>), Option<Absent>>;
-
-pub(super) fn folders() -> Folders {
-    Cache::builder().max_capacity(MAX_REMEMBERED).time_to_live(REMEMBERED).build()
+/// Looks for folders, and remembers what it found.
+pub(super) struct Folders {
+    context: Arc<Context>,
+    proved: Arc<ProvedFiles>,
+    /// What was found out: for a path, and the version that was asked for.
+    known: Cache<(ModulePath, Option<String>), Option<Absent>>,
 }
 
-impl Pipeline {
+impl Folders {
+    pub(super) fn new(context: Arc<Context>, proved: Arc<ProvedFiles>) -> Self {
+        let known = Cache::builder().max_capacity(MAX_REMEMBERED).time_to_live(REMEMBERED).build();
+        Self { context, proved, known }
+    }
+
     /// The error to tell: `error`, or that the path is a folder of a module that is here.
     pub(super) async fn or_a_folder(
         &self,
@@ -44,11 +52,11 @@ impl Pipeline {
         }
         // Nothing speaks against a private module that was made yesterday, and `go` would ask somebody else for it. An
         // offline mirror is asked by clients that have nobody else.
-        if self.shared.vouchers.exempts(path) && !self.shared.offline {
+        if self.context.vouchers.exempts(path) && !self.context.offline {
             return error;
         }
         let asked = (path.clone(), query.map(str::to_owned));
-        if let Some(known) = self.shared.folders.get(&asked) {
+        if let Some(known) = self.known.get(&asked) {
             return known.map_or(error, |absent| Arc::new(MirrorError::Absent(absent)));
         }
         let found = match self.folder_here(path, query).await {
@@ -56,7 +64,7 @@ impl Pipeline {
             Err(other) if matches!(other.fault(), Fault::Host | Fault::Misbehaviour) => return other,
             Err(_) => None,
         };
-        self.shared.folders.insert(asked, found.clone());
+        self.known.insert(asked, found.clone());
         found.map_or(error, |absent| Arc::new(MirrorError::Absent(absent)))
     }
 
@@ -64,15 +72,15 @@ impl Pipeline {
     /// something of a module of that path was ever seen here, it is none: a folder may have become one later.
     async fn folder_here(&self, path: &ModulePath, query: Option<&str>) -> Result<Option<Absent>, Arc<MirrorError>> {
         for (above, _) in path.prefixes() {
-            let (store, wanted) = (Arc::clone(&self.shared.store), above.clone());
+            let (store, wanted) = (Arc::clone(&self.context.store), above.clone());
             let version = if let Some(query) = query {
-                self.resolve_here(&above, query).await?
+                self.context.resolve_here(&above, query).await?
             } else {
                 blocking(move || Ok(newest_of(&store.versions_here(&wanted)?))).await?
             };
             let Some(of) = version.and_then(|version| ModuleVersion::new(above, version).ok()) else { continue };
-            let (shared, wanted) = (Arc::clone(&self.shared), path.clone());
-            let seen = blocking(move || shared.vouchers.has_seen(&shared.store, &wanted)).await?;
+            let (context, wanted) = (Arc::clone(&self.context), path.clone());
+            let seen = blocking(move || context.vouchers.has_seen(&context.store, &wanted)).await?;
             if seen {
                 return Ok(None);
             }
@@ -87,13 +95,13 @@ impl Pipeline {
     /// The names in the zip of a module version, if it is here; it is proved before.
     async fn names_here(&self, module: &ModuleVersion) -> Result<Vec<String>, Arc<MirrorError>> {
         let artifact = Artifact { module: module.clone(), kind: Kind::Zip };
-        let (store, wanted) = (Arc::clone(&self.shared.store), artifact.clone());
+        let (store, wanted) = (Arc::clone(&self.context.store), artifact.clone());
         if blocking(move || Ok(store.open_artifact(&wanted)?.is_none())).await? {
             return Ok(Vec::new());
         }
-        let zip = self.release_proved(&artifact).await?;
+        let zip = self.proved.release(&artifact).await?;
         // Directories are as large as zips are: some 100,000 names.
-        let _turn = self.shared.hashing.acquire().await.map_err(|_| MirrorError::from(BrokenOff))?;
+        let _turn = self.context.hashing.acquire().await.map_err(|_| MirrorError::from(BrokenOff))?;
         let names = blocking(move || {
             let names = names_in_zip(zip.file(), &ZipLimits::default());
             names.map_err(|error| MirrorError::read(&artifact, std::io::Error::other(error)))

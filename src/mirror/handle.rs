@@ -8,11 +8,12 @@ use hyper::{Method, Response, StatusCode, Uri};
 
 use super::absence::NoRecord;
 use super::basis::Basis;
+use super::blocking::blocking;
 use super::body::Body;
 use super::error::MirrorError;
 use super::fresh::State;
 use super::hot::{Head, Hot, MAX_ANSWER};
-use super::pipeline::{Pipeline, blocking};
+use super::pipeline::Pipeline;
 use super::released::Released;
 use super::respond::{self, Small};
 use super::route::{BasePath, Route, route};
@@ -38,7 +39,7 @@ impl Handler {
     /// Answers a request; every error is an answer too.
     pub(super) async fn answer(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Response<Body> {
         let response = if matches!(*method, Method::GET | Method::HEAD) {
-            let data = self.pipeline.shared.store.root();
+            let data = self.pipeline.context.store.root();
             self.get(uri, headers).await.unwrap_or_else(|error| {
                 log_trouble_here(&error);
                 respond::error(&error, data)
@@ -53,7 +54,7 @@ impl Handler {
     }
 
     async fn get(&self, uri: &Uri, headers: &HeaderMap) -> Result<Response<Body>, Arc<MirrorError>> {
-        let databases = &self.pipeline.shared.vouchers.databases;
+        let databases = &self.pipeline.context.vouchers.databases;
         let trusted = |database: usize| Some(databases.get(database)?.trusted_size()?.get());
         if let Some(hot) = self.hot.get(uri.path(), headers, trusted) {
             return Ok(hot);
@@ -63,10 +64,10 @@ impl Handler {
         Ok(match route {
             Route::Home => respond::small(Small::Text, self.home()),
             Route::Module(Request::File(artifact)) if artifact.kind == Kind::Info => {
-                let info = self.pipeline.info(&artifact.module).await?;
+                let info = self.pipeline.infos.info(&artifact.module).await?;
                 // What is pinned can be forgotten by a person, and its .info goes with it; what was made is replaced once a
                 // source answers.
-                let pinned = self.pipeline.shared.vouchers.exempts(&artifact.module.path);
+                let pinned = self.pipeline.context.vouchers.exempts(&artifact.module.path);
                 match info.state {
                     State::Fresh if pinned => respond::small(Small::Info, info.body),
                     State::Fresh => self.hot.keep(uri.path(), respond::small(Small::Info, info.body), None),
@@ -82,16 +83,18 @@ impl Handler {
                 }
             }
             Route::Module(Request::Query(path, query)) => {
-                respond::dated(Small::Resolved, self.pipeline.query(&path, &query).await?)
+                respond::dated(Small::Resolved, self.pipeline.infos.query(&path, &query).await?)
             }
-            Route::Module(Request::List(path)) => respond::dated(Small::Text, self.pipeline.list(&path).await?),
-            Route::Module(Request::Latest(path)) => respond::dated(Small::Resolved, self.pipeline.latest(&path).await?),
+            Route::Module(Request::List(path)) => respond::dated(Small::Text, self.pipeline.lists.list(&path).await?),
+            Route::Module(Request::Latest(path)) => {
+                respond::dated(Small::Resolved, self.pipeline.lists.latest(&path).await?)
+            }
             Route::Database(nth, asked) => self.sumdb(uri.path(), nth, asked).await?,
         })
     }
 
     async fn sumdb(&self, path: &str, nth: usize, asked: DatabaseRequest) -> Result<Response<Body>, Arc<MirrorError>> {
-        let client = &self.pipeline.shared.vouchers.databases[nth];
+        let client = &self.pipeline.context.vouchers.databases[nth];
         Ok(match asked {
             DatabaseRequest::Supported => respond::small(Small::Text, Bytes::new()),
             DatabaseRequest::Latest => {
@@ -136,14 +139,14 @@ impl Handler {
         client: &Client,
         module: &ModuleVersion,
     ) -> Result<(String, u64), Arc<MirrorError>> {
-        let shared = &self.pipeline.shared;
-        if shared.vouchers.exempts(&module.path) {
+        let pipeline = &self.pipeline;
+        if pipeline.context.vouchers.exempts(&module.path) {
             return Err(MirrorError::Exempt(module.to_string()).into());
         }
         let attested = match client.lookup(module).await {
             Err(error) => match NoRecord::of(module, &[Arc::clone(&error)]) {
                 Some(none) => {
-                    shared.wait_for_record(module, Some(nth), &none).await?;
+                    pipeline.holds.wait_for_record(module, Some(nth), &none).await?;
                     client.lookup(module).await.map_err(MirrorError::from)?
                 }
                 None => return Err(MirrorError::from(error).into()),
@@ -161,7 +164,7 @@ impl Handler {
 
     fn home(&self) -> Bytes {
         let mut text = self.welcome.clone();
-        for client in &self.pipeline.shared.vouchers.databases {
+        for client in &self.pipeline.context.vouchers.databases {
             let size = client.trusted().map_or_else(|| "none yet".to_owned(), |head| head.size().to_string());
             text.push_str(&format!("{}: trusted tree size {size}", client.database().name()));
             if let Some(evidence) = client.fork() {
@@ -169,7 +172,7 @@ impl Handler {
             }
             text.push('\n');
         }
-        Bytes::from(words::for_client(&text, self.pipeline.shared.store.root()))
+        Bytes::from(words::for_client(&text, self.pipeline.context.store.root()))
     }
 }
 

@@ -10,25 +10,35 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::advisory::stored_info;
+use super::advisory::{Advisories, stored_info};
+use super::blocking::blocking;
+use super::context::Context;
 use super::error::MirrorError;
-use super::fresh::{Dated, State};
+use super::folder::Folders;
+use super::fresh::Dated;
 use super::info::Info;
-use super::listed::newest_of;
-use super::pipeline::{Pipeline, blocking};
+use super::proved::ProvedFiles;
 use crate::artifact::{Artifact, Kind};
-use crate::module::{ModulePath, ModuleVersion, Query, Version};
+use crate::module::{ModulePath, ModuleVersion, Query};
 use crate::proxy_request::Request;
 
-impl Pipeline {
+/// The `.info` of versions and queries.
+pub(super) struct Infos {
+    pub(super) context: Arc<Context>,
+    pub(super) advisories: Advisories,
+    pub(super) proved: Arc<ProvedFiles>,
+    pub(super) folders: Arc<Folders>,
+}
+
+impl Infos {
     /// The `.info` of a canonical version.
     pub(super) async fn info(&self, module: &ModuleVersion) -> Result<Dated, Arc<MirrorError>> {
         let artifact = Artifact { module: module.clone(), kind: Kind::Info };
-        match self.shared.advisories.info(self, &artifact).await {
+        match self.advisories.info(&artifact).await {
             Ok(info) => Ok(info),
             Err(error) if error.leads_here() => match self.info_here(module).await? {
-                Some(body) => Ok(Dated { state: self.state_here(), ..Dated::now(body) }),
-                None => Err(self.or_a_folder(&module.path, Some(module.version.as_ref()), error).await),
+                Some(body) => Ok(Dated { state: self.context.state_here(), ..Dated::now(body) }),
+                None => Err(self.folders.or_a_folder(&module.path, Some(module.version.as_ref()), error).await),
             },
             Err(error) => Err(error),
         }
@@ -36,114 +46,34 @@ impl Pipeline {
 
     /// The `.info` of a query.
     pub(super) async fn query(&self, path: &ModulePath, query: &Query) -> Result<Dated, Arc<MirrorError>> {
-        match self.shared.advisories.ask(self, Request::Query(path.clone(), query.clone())).await {
+        match self.advisories.ask(Request::Query(path.clone(), query.clone())).await {
             Err(error) if error.leads_here() => {
-                if let Some(version) = self.resolve_here(path, query.as_ref()).await?
+                if let Some(version) = self.context.resolve_here(path, query.as_ref()).await?
                     && let Some(body) = self.info_here(&ModuleVersion { path: path.clone(), version }).await?
                 {
-                    return Ok(Dated { state: self.state_here(), ..Dated::now(body) });
+                    return Ok(Dated { state: self.context.state_here(), ..Dated::now(body) });
                 }
-                Err(self.or_a_folder(path, Some(query.as_ref()), error).await)
+                Err(self.folders.or_a_folder(path, Some(query.as_ref()), error).await)
             }
             answer => answer,
         }
     }
 
-    /// `@latest` of what is here: the newest release; without any, the newest pre-release; without any, the newest
-    /// pseudo-version. `error` says why no source was asked.
-    pub(super) async fn latest_here(
-        &self,
-        path: &ModulePath,
-        error: Arc<MirrorError>,
-    ) -> Result<Dated, Arc<MirrorError>> {
-        let (store, wanted) = (Arc::clone(&self.shared.store), path.clone());
-        let (released, here) = blocking(move || Ok((store.released(&wanted)?, store.versions_here(&wanted)?))).await?;
-        let versions = if released.is_empty() { here } else { released };
-        if versions.is_empty() {
-            return Err(self.or_a_folder(path, None, error).await);
-        }
-        let dated = Dated { state: self.state_here(), ..Dated::now(Bytes::new()) };
-        let whole = super::listed::Whole { dated: dated.clone(), versions, complete: false };
-        let shown = self.shown(path, &whole).await?;
-        let newest = newest_of(&shown.versions).ok_or_else(|| MirrorError::NothingLeft(path.clone()))?;
-        match self.info_here(&ModuleVersion { path: path.clone(), version: newest }).await? {
-            Some(body) => Ok(Dated { body, ..dated }.with_newest(shown.newest_is_known)),
-            None => Err(error),
-        }
-    }
-
-    /// How an answer from here is marked.
-    pub(super) fn state_here(&self) -> State {
-        if self.shared.offline { State::Here } else { State::SourcesDown }
-    }
-
     /// The `.info` that is kept, or one that is made of a version that is proved; `None` if there is neither.
-    async fn info_here(&self, module: &ModuleVersion) -> Result<Option<Bytes>, Arc<MirrorError>> {
+    pub(super) async fn info_here(&self, module: &ModuleVersion) -> Result<Option<Bytes>, Arc<MirrorError>> {
         let artifact = Artifact { module: module.clone(), kind: Kind::Info };
         let go_mod = Artifact { module: module.clone(), kind: Kind::Mod };
-        let (store, wanted, least) = (Arc::clone(&self.shared.store), artifact, go_mod.clone());
+        let (store, wanted, least) = (Arc::clone(&self.context.store), artifact, go_mod.clone());
         let (info, is_here) =
             blocking(move || Ok((stored_info(&store, &wanted)?, store.open_artifact(&least)?.is_some()))).await?;
         // The go.mod is the least that is here of every version that was let in.
         if info.is_some() || !is_here {
             return Ok(info);
         }
-        match self.release_proved(&go_mod).await {
+        match self.proved.release(&go_mod).await {
             Ok(_) => Ok(Some(Info::of(module.version.clone()).text())),
             Err(error) if error.is_trouble() => Ok(None),
             Err(error) => Err(error),
         }
-    }
-
-    /// The version here that a query names: the version itself, its `+incompatible` form, or the pseudo-version of a commit.
-    pub(super) async fn resolve_here(&self, path: &ModulePath, query: &str) -> Result<Option<Version>, MirrorError> {
-        let (store, path, query) = (Arc::clone(&self.shared.store), path.clone(), query.to_owned());
-        blocking(move || Ok(named_by(&query, &store.go_mods_here(&path)?))).await
-    }
-}
-
-/// The version among these that a query names.
-fn named_by(query: &str, versions: &[Version]) -> Option<Version> {
-    let incompatible = format!("{query}+incompatible");
-    let by_name = |version: &&Version| version.as_ref() == query || version.as_ref() == incompatible;
-    if let Some(version) = versions.iter().find(by_name) {
-        return Some(version.clone());
-    }
-    // `go` itself takes seven characters of a commit for too few to be sure of.
-    let is_commit = query.len() >= 7 && query.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-    let of_commit = |version: &&Version| {
-        let commit = version.commit().filter(|_| is_commit);
-        commit.is_some_and(|commit| query.starts_with(commit) || commit.starts_with(query))
-    };
-    let mut found = versions.iter().filter(of_commit);
-    let first = found.next().cloned();
-    // Two commits that begin alike: nobody knows which one is meant.
-    first.filter(|_| found.next().is_none())
-}
-
-#[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may panic")]
-
-    use super::*;
-
-    #[test]
-    fn queries_are_answered_by_versions_that_are_here() {
-        let versions: Vec<Version> = [
-            "v1.0.0",
-            "v2.3.0+incompatible",
-            "v0.0.0-20260102030405-0123456789ab",
-            "v0.0.0-20260102030406-0123456ffff0",
-        ]
-        .map(|version| Version::parse(version).unwrap())
-        .into();
-        let named = |query: &str| named_by(query, &versions).map(|version| version.to_string());
-        assert_eq!(named("v1.0.0").as_deref(), Some("v1.0.0"));
-        assert_eq!(named("v2.3.0").as_deref(), Some("v2.3.0+incompatible"));
-        let commit = "0123456789abcdef0123456789abcdef01234567";
-        assert_eq!(named(commit).as_deref(), Some("v0.0.0-20260102030405-0123456789ab"));
-        assert_eq!(named("01234567").as_deref(), Some("v0.0.0-20260102030405-0123456789ab"));
-        assert_eq!(named("0123456"), None, "two of them");
-        assert_eq!([named("main"), named("v3.0.0"), named("012345"), named("v1")], [None, None, None, None]);
     }
 }

@@ -4,43 +4,48 @@
 //! the go.mod of the highest version *listed*. So what the whole list's newest version takes back is left out here, and where
 //! that cannot be proved there is no list at all.
 
-use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::advisory::{named, versions_of};
+use super::admit::Admission;
+use super::advisory::{Advisories, Whole, named};
+use super::blocking::blocking;
+use super::context::Context;
 use super::error::MirrorError;
-use super::fresh::{Dated, State};
-use super::pipeline::{Pipeline, blocking};
-use super::retracted::Retractions;
+use super::folder::Folders;
+use super::fresh::Dated;
+use super::here::Infos;
+use super::retracted::{Retracted, Retractions};
+use super::versions::newest_of;
 use crate::artifact::{Artifact, Kind};
 use crate::fault::Fault;
 use crate::module::{ModulePath, ModuleVersion, Version};
 use crate::proxy_request::Request;
 
-/// A list before anything is left out.
-pub(super) struct Whole {
-    pub(super) dated: Dated,
-    pub(super) versions: Vec<Version>,
-    /// It has all that sources list. Else it has what was released here, which is a shortened list.
-    pub(super) complete: bool,
-}
-
 /// The versions that are shown of a list.
-pub(super) struct Shown {
-    pub(super) versions: Vec<Version>,
+struct Shown {
+    versions: Vec<Version>,
     something_left_out: bool,
     /// The newest version of the module is known, and with it what the module takes back.
-    pub(super) newest_is_known: bool,
+    newest_is_known: bool,
 }
 
-impl Pipeline {
+/// Lists and `@latest`, as clients see them.
+pub(super) struct Lists {
+    pub(super) context: Arc<Context>,
+    pub(super) advisories: Advisories,
+    pub(super) admission: Option<Arc<Admission>>,
+    pub(super) retracted: Arc<Retracted>,
+    pub(super) folders: Arc<Folders>,
+    pub(super) infos: Arc<Infos>,
+}
+
+impl Lists {
     /// `@v/list`: one version a line.
     pub(super) async fn list(&self, path: &ModulePath) -> Result<Dated, Arc<MirrorError>> {
-        let whole = match self.whole_list(path).await {
-            Err(error) => return Err(self.or_a_folder(path, None, error).await),
+        let whole = match self.advisories.whole_list(path).await {
+            Err(error) => return Err(self.folders.or_a_folder(path, None, error).await),
             whole => whole?,
         };
         let shown = self.shown(path, &whole).await?;
@@ -54,13 +59,13 @@ impl Pipeline {
     /// `@latest`: the `.info` of the version that a source holds for the newest; or, if anything is left out of the list, of
     /// the newest that is shown.
     pub(super) async fn latest(&self, path: &ModulePath) -> Result<Dated, Arc<MirrorError>> {
-        let latest = match self.shared.advisories.ask(self, Request::Latest(path.clone())).await {
+        let latest = match self.advisories.ask(Request::Latest(path.clone())).await {
             Err(error) if error.leads_here() => return self.latest_here(path, error).await,
             latest => latest?,
         };
-        let Some(admission) = &self.shared.admission else { return Ok(latest) };
+        let Some(admission) = &self.admission else { return Ok(latest) };
         let newest = named(path, &latest.body)?;
-        let whole = match self.whole_list(path).await {
+        let whole = match self.advisories.whole_list(path).await {
             // It has no tagged version.
             Err(error) if error.fault() == Fault::Absent => None,
             whole => Some(whole?),
@@ -69,7 +74,7 @@ impl Pipeline {
             Some(whole) => Some(self.shown(path, whole).await?),
             None => None,
         };
-        let vouchers = &self.shared.vouchers;
+        let vouchers = &self.context.vouchers;
         let is_allowed = !admission.allowed(path, vec![newest.version.clone()], vouchers).await.is_empty();
         let left_out = shown.as_ref().is_some_and(|shown| shown.something_left_out);
         if is_allowed && !left_out {
@@ -85,45 +90,34 @@ impl Pipeline {
             return Ok(latest);
         }
         let module = ModuleVersion { path: path.clone(), version };
-        let body = self.shared.advisories.info(self, &Artifact { module, kind: Kind::Info }).await?.body;
+        let body = self.advisories.info(&Artifact { module, kind: Kind::Info }).await?.body;
         let whole = whole.map_or(latest, |whole| whole.dated);
         Ok(Dated { body, ..whole }.with_newest(newest_is_known))
     }
 
-    /// What sources list, and behind it what was released here and they do not list; or what was released here alone, if no
-    /// source answers or the module is gone there.
-    pub(super) async fn whole_list(&self, path: &ModulePath) -> Result<Whole, Arc<MirrorError>> {
-        let listed = self.shared.advisories.ask(self, Request::List(path.clone())).await;
-        let is_trouble = listed.as_ref().is_err_and(|error| error.is_trouble());
-        let (store, wanted) = (Arc::clone(&self.shared.store), path.clone());
-        let here = blocking(move || {
-            let released = store.released(&wanted)?;
-            // Pseudo-versions are in no list, and whoever asks for one of them wants to know that the module is here.
-            let any = !released.is_empty() || (is_trouble && !store.versions_here(&wanted)?.is_empty());
-            Ok((released, any))
-        });
-        let (mut released, any_here) = here.await?;
-        let (listed, age, state, complete) = match listed {
-            Ok(dated) => (dated.body, dated.age, dated.state, true),
-            Err(error) if !any_here || !error.leads_here() => return Err(error),
-            Err(_) if is_trouble => (Bytes::new(), Duration::ZERO, self.state_here(), false),
-            Err(_) => (Bytes::new(), Duration::ZERO, State::Fresh, false),
-        };
-        let known: HashSet<Version> = versions_of(&listed).into_iter().collect();
-        released.retain(|version| !known.contains(version));
-        let mut body = listed.to_vec();
-        if !body.is_empty() && !body.ends_with(b"\n") {
-            body.push(b'\n');
+    /// `@latest` of what is here: the newest release; without any, the newest pre-release; without any, the newest
+    /// pseudo-version. `error` says why no source was asked.
+    async fn latest_here(&self, path: &ModulePath, error: Arc<MirrorError>) -> Result<Dated, Arc<MirrorError>> {
+        let (store, wanted) = (Arc::clone(&self.context.store), path.clone());
+        let (released, here) = blocking(move || Ok((store.released(&wanted)?, store.versions_here(&wanted)?))).await?;
+        let versions = if released.is_empty() { here } else { released };
+        if versions.is_empty() {
+            return Err(self.folders.or_a_folder(path, None, error).await);
         }
-        body.extend(released.iter().flat_map(|version| format!("{version}\n").into_bytes()));
-        let versions = versions_of(&body);
-        Ok(Whole { dated: Dated { body: body.into(), age, state }, versions, complete })
+        let dated = Dated { state: self.context.state_here(), ..Dated::now(Bytes::new()) };
+        let whole = Whole { dated: dated.clone(), versions, complete: false };
+        let shown = self.shown(path, &whole).await?;
+        let newest = newest_of(&shown.versions).ok_or_else(|| MirrorError::NothingLeft(path.clone()))?;
+        match self.infos.info_here(&ModuleVersion { path: path.clone(), version: newest }).await? {
+            Some(body) => Ok(Dated { body, ..dated }.with_newest(shown.newest_is_known)),
+            None => Err(error),
+        }
     }
 
     /// What is shown of a list.
-    pub(super) async fn shown(&self, path: &ModulePath, whole: &Whole) -> Result<Shown, Arc<MirrorError>> {
-        let mut versions = match &self.shared.admission {
-            Some(admission) => admission.allowed(path, whole.versions.clone(), &self.shared.vouchers).await,
+    async fn shown(&self, path: &ModulePath, whole: &Whole) -> Result<Shown, Arc<MirrorError>> {
+        let mut versions = match &self.admission {
+            Some(admission) => admission.allowed(path, whole.versions.clone(), &self.context.vouchers).await,
             None => whole.versions.clone(),
         };
         if whole.complete && versions.len() == whole.versions.len() {
@@ -133,17 +127,11 @@ impl Pipeline {
             // No toolchain has a go.mod that could take others back.
             (Retractions::default(), true)
         } else if whole.complete {
-            (self.retractions_of(path, whole.versions.clone()).await?, true)
+            (self.retracted.by_versions(path, whole.versions.clone()).await?, true)
         } else {
-            self.retractions_here(path).await?.unwrap_or_default()
+            self.retracted.by_stored(path).await?.unwrap_or_default()
         };
         versions.retain(|version| !retractions.iter().any(|retraction| retraction.covers(version)));
         Ok(Shown { versions, something_left_out: true, newest_is_known })
     }
-}
-
-/// The newest release; without any, the newest pre-release.
-pub(super) fn newest_of(versions: &[Version]) -> Option<Version> {
-    let releases = versions.iter().filter(|version| !version.is_prerelease());
-    releases.max().or_else(|| versions.iter().max()).cloned()
 }

@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use super::advisory::named;
 use super::ahead::Ahead;
+use super::blocking::blocking;
 use super::error::MirrorError;
 use super::info::Info;
-use super::pipeline::{Pipeline, blocking};
-use super::retracted::speakers;
+use super::pipeline::Pipeline;
+use super::versions::speakers;
 use crate::artifact::{Artifact, Kind};
 use crate::fault::Fault;
 use crate::module::{ModulePath, ModuleVersion, Version};
@@ -24,7 +25,7 @@ impl Pipeline {
         let mut came = Vec::new();
         for kind in [Kind::Mod, Kind::Info] {
             let artifact = Artifact { module: newest.clone(), kind };
-            let (store, wanted) = (Arc::clone(&self.shared.store), artifact.clone());
+            let (store, wanted) = (Arc::clone(&self.context.store), artifact.clone());
             let was_here = blocking(move || Ok(store.open_artifact(&wanted)?.is_some())).await?;
             match self.get_ahead(&artifact).await {
                 Ok(_) if was_here => {}
@@ -41,15 +42,15 @@ impl Pipeline {
     /// Notes the newest version that the one source, a folder that was carried here, has of a module, if its go.mod is proved.
     pub async fn take_newest(&self, path: &ModulePath) -> Result<(), Arc<MirrorError>> {
         let asked = Request::Latest(path.clone());
-        let said = self.shared.sources.of(path).small(&asked, |body| Info::read(&body)).await;
+        let said = self.context.sources.of(path).small(&asked, |body| Info::read(&body)).await;
         let newest = ModuleVersion { path: path.clone(), version: said.map_err(MirrorError::from)?.value.version };
-        self.release_proved(&Artifact { module: newest.clone(), kind: Kind::Mod }).await?;
+        self.proved.release(&Artifact { module: newest.clone(), kind: Kind::Mod }).await?;
         self.note_newest(newest).await
     }
 
     /// The newest version of a module that was noted, or is here.
     pub async fn newest_here(&self, path: &ModulePath) -> Result<Option<ModuleVersion>, MirrorError> {
-        let (store, wanted) = (Arc::clone(&self.shared.store), path.clone());
+        let (store, wanted) = (Arc::clone(&self.context.store), path.clone());
         let newest = blocking(move || {
             let Some(noted) = store.newest(&wanted)? else { return Ok(None) };
             let mut all = store.go_mods_here(&wanted)?;
@@ -62,21 +63,21 @@ impl Pipeline {
 
     /// The newest version that `go` would read retractions from, among those that the database knows.
     async fn newest_of_sources(&self, path: &ModulePath) -> Result<Option<ModuleVersion>, Arc<MirrorError>> {
-        let listed = match self.whole_list(path).await {
+        let listed = match self.advisories.whole_list(path).await {
             Err(error) if error.fault() == Fault::Absent => Vec::new(),
             Ok(whole) if !whole.complete => return Ok(None),
             whole => whole?.versions,
         };
         let mut newest: Vec<Version> = speakers(listed).collect();
         if newest.is_empty() {
-            match self.shared.advisories.ask(self, Request::Latest(path.clone())).await {
+            match self.advisories.ask(Request::Latest(path.clone())).await {
                 Err(error) if error.fault() == Fault::Absent => return Ok(None),
                 latest => newest.push(named(path, &latest?.body)?.version),
             }
         }
         for version in newest {
             let Ok(module) = ModuleVersion::new(path.clone(), version) else { continue };
-            match self.shared.vouchers.record(&module).await {
+            match self.context.vouchers.record(&module).await {
                 // Too new, or made up.
                 Err(MirrorError::NoRecord(_)) => {}
                 Ok(_) | Err(MirrorError::Exempt(_)) => return Ok(Some(module)),
@@ -90,7 +91,7 @@ impl Pipeline {
     async fn note_newest(&self, newest: ModuleVersion) -> Result<(), Arc<MirrorError>> {
         let kept = self.kept_info(&Artifact { module: newest.clone(), kind: Kind::Info }).await?;
         let made = || Info::of(newest.version.clone()).text();
-        let (store, info) = (Arc::clone(&self.shared.store), kept.unwrap_or_else(made));
+        let (store, info) = (Arc::clone(&self.context.store), kept.unwrap_or_else(made));
         let noted = blocking(move || {
             let before = store.newest(&newest.path)?;
             let both = before.iter().chain([&newest.version]).cloned().collect();

@@ -6,15 +6,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::absence::{Absent, NoRecord};
 use super::answer::answer;
+use super::context::Context;
 use super::error::MirrorError;
-use super::pipeline::Shared;
 use crate::artifact::{Artifact, Kind};
 use crate::fault::Fault;
-use crate::flight::BrokenOff;
+use crate::flight::{BrokenOff, Flights};
 use crate::module::ModuleVersion;
 use crate::origin::{Nowhere, OriginError};
 use crate::proxy_request::Request;
@@ -25,18 +26,22 @@ const POLL: Duration = Duration::from_secs(3);
 /// Versions that are waited for at the same time. Each asks every few seconds; a larger number of new versions at once is
 /// somebody's mistake, or malice.
 const MAX_HELD: usize = 256;
-/// When a client may ask again after it was told that there is no record yet.
-pub(super) const RETRY_AFTER: Duration = Duration::from_mins(1);
 
 /// Which database is waited for: any of them, or the one that a lookup names.
-pub(super) type Only = Option<usize>;
+type Only = Option<usize>;
 
-/// Places for those that wait.
-pub(super) fn places() -> Arc<tokio::sync::Semaphore> {
-    Arc::new(tokio::sync::Semaphore::new(MAX_HELD))
+/// The versions whose record is waited for.
+pub(super) struct Holds {
+    context: Arc<Context>,
+    flights: Flights<(Only, ModuleVersion), Result<bool, Arc<MirrorError>>>,
+    places: Arc<Semaphore>,
 }
 
-impl Shared {
+impl Holds {
+    pub(super) fn new(context: Arc<Context>) -> Self {
+        Self { context, flights: Flights::default(), places: Arc::new(Semaphore::new(MAX_HELD)) }
+    }
+
     /// Returns once the database has a record of `module`; else says what is to be said of it.
     pub(super) async fn wait_for_record(
         self: &Arc<Self>,
@@ -44,14 +49,14 @@ impl Shared {
         only: Only,
         none: &NoRecord,
     ) -> Result<(), Arc<MirrorError>> {
-        let Some(hold) = self.sources.waits().hold.filter(|_| !self.offline) else {
+        let Some(hold) = self.context.sources.waits().hold.filter(|_| !self.context.offline) else {
             return Err(Arc::new(MirrorError::NoRecord(none.clone())));
         };
         let deadline = Instant::now() + hold;
         let flight = || {
-            let (shared, wanted, none) = (Arc::clone(self), module.clone(), none.clone());
-            let hold = async move || shared.hold(&wanted, only, &none, deadline).await.map_err(Arc::new);
-            self.holds.join((only, module.clone()), hold)
+            let (holds, wanted, none) = (Arc::clone(self), module.clone(), none.clone());
+            let hold = async move || holds.hold(&wanted, only, &none, deadline).await.map_err(Arc::new);
+            self.flights.join((only, module.clone()), hold)
         };
         // Whoever began the flight did so before, and waits no longer than this request may.
         let mut has_record = flight().await.map_err(MirrorError::from)??;
@@ -66,7 +71,7 @@ impl Shared {
 
     /// Whether there is a record before the deadline.
     async fn hold(
-        self: &Arc<Self>,
+        &self,
         module: &ModuleVersion,
         only: Only,
         none: &NoRecord,
@@ -75,16 +80,17 @@ impl Shared {
         if let Some(nowhere) = self.is_nowhere(module).await? {
             return Err(MirrorError::Absent(Absent::no_record(none, &nowhere)));
         }
-        let databases = self.vouchers.databases(only);
+        let databases = self.context.vouchers.databases(only);
         if let Some(absent) = Absent::overdue(none, first_asked(databases, module).await?) {
             return Err(MirrorError::Absent(absent));
         }
-        let Ok(_place) = Arc::clone(&self.held).try_acquire_owned() else { return Err(not_yet(module, none)) };
+        let Ok(_place) = Arc::clone(&self.places).try_acquire_owned() else { return Err(not_yet(module, none)) };
         loop {
             if tokio::time::timeout_at(deadline, tokio::time::sleep(POLL)).await.is_err() {
                 return Ok(false);
             }
-            let Ok(answer) = tokio::time::timeout_at(deadline, self.vouchers.record_anew(module, only)).await else {
+            let Ok(answer) = tokio::time::timeout_at(deadline, self.context.vouchers.record_anew(module, only)).await
+            else {
                 return Ok(false);
             };
             match answer {
@@ -99,7 +105,7 @@ impl Shared {
     /// Whether each source says that it does not have the version. Trees that are made by hand often have no `.info`, and
     /// toolchains may come as a `.zip` alone.
     async fn is_nowhere(&self, module: &ModuleVersion) -> Result<Option<Nowhere>, OriginError> {
-        let origin = self.sources.of(&module.path);
+        let origin = self.context.sources.of(&module.path);
         let mut nowhere = None;
         for kind in [Kind::Info, Kind::Mod, Kind::Zip] {
             let file = Request::File(Artifact { module: module.clone(), kind });

@@ -9,46 +9,56 @@ use std::sync::Arc;
 
 use moka::sync::Cache;
 
+use super::advisory::Advisories;
+use super::blocking::blocking;
+use super::context::Context;
 use super::error::MirrorError;
 use super::fresh::State;
-use super::pipeline::{Pipeline, blocking};
+use super::proved::ProvedFiles;
+use super::versions::speakers;
 use crate::artifact::{Artifact, Kind};
 use crate::fault::{Fault, in_full};
 use crate::gomod::{self, Retraction};
 use crate::module::{ModulePath, ModuleVersion, Version};
 use crate::store::StoreError;
 
-/// Versions that are asked for what a module takes back, if the database does not know the newest ones. A hundred releases
-/// in the time that the database takes to learn of one are nobody's.
-const MAX_SPEAKERS: usize = 10;
 /// What is remembered of retractions, in bytes: some 10,000 versions with a few each.
 const MEMORY: u64 = 16 << 20;
 
 /// What a module takes back.
 pub(super) type Retractions = Arc<Vec<Retraction>>;
 
-/// What single versions take back, which never changes.
-pub(super) fn remembered() -> Cache<ModuleVersion, Retractions> {
-    let weigh = |_: &ModuleVersion, retractions: &Retractions| {
-        // Two versions and a reason each, and 300 bytes for the name and the entry.
-        let bytes = retractions.iter().map(|one| one.rationale.len() + 200).sum::<usize>() + 300;
-        u32::try_from(bytes).unwrap_or(u32::MAX)
-    };
-    Cache::builder().max_capacity(MEMORY).weigher(weigh).build()
+/// What modules take back.
+pub(super) struct Retracted {
+    context: Arc<Context>,
+    advisories: Advisories,
+    proved: Arc<ProvedFiles>,
+    /// What single versions take back, which never changes.
+    known: Cache<ModuleVersion, Retractions>,
 }
 
-impl Pipeline {
+impl Retracted {
+    pub(super) fn new(context: Arc<Context>, advisories: Advisories, proved: Arc<ProvedFiles>) -> Self {
+        let weigh = |_: &ModuleVersion, retractions: &Retractions| {
+            // Two versions and a reason each, and 300 bytes for the name and the entry.
+            let bytes = retractions.iter().map(|one| one.rationale.len() + 200).sum::<usize>() + 300;
+            u32::try_from(bytes).unwrap_or(u32::MAX)
+        };
+        let known = Cache::builder().max_capacity(MEMORY).weigher(weigh).build();
+        Self { context, advisories, proved, known }
+    }
+
     /// What a module takes back, by what its sources list.
-    pub(super) async fn find_retractions(&self, path: &ModulePath) -> Result<Retractions, Arc<MirrorError>> {
-        match self.whole_list(path).await {
+    pub(super) async fn of(&self, path: &ModulePath) -> Result<Retractions, Arc<MirrorError>> {
+        match self.advisories.whole_list(path).await {
             Err(error) if error.fault() == Fault::Absent => Ok(Retractions::default()),
             Err(error) => Err(error),
             // Where no source lists it any more, its go.mod files may still come from there.
             Ok(whole) if whole.complete || whole.dated.state == State::Fresh => {
-                self.retractions_of(path, whole.versions).await
+                self.by_versions(path, whole.versions).await
             }
             Ok(_) => {
-                let here = self.retractions_here(path).await?;
+                let here = self.by_stored(path).await?;
                 let why = || "no source can be asked, and no go.mod of it is here".to_owned();
                 let unknown = || MirrorError::UnknownRetractions { path: path.clone(), why: why() };
                 Ok(here.ok_or_else(unknown)?.0)
@@ -57,7 +67,7 @@ impl Pipeline {
     }
 
     /// What a module with these versions takes back: the newest that the database knows says so.
-    pub(super) async fn retractions_of(
+    pub(super) async fn by_versions(
         &self,
         path: &ModulePath,
         versions: Vec<Version>,
@@ -66,9 +76,9 @@ impl Pipeline {
         for version in speakers(versions) {
             let Ok(module) = ModuleVersion::new(path.clone(), version) else { continue };
             // A list proves nothing: a version in it was tagged just now, or made up. It is not waited for.
-            match self.shared.vouchers.record(&module).await {
+            match self.context.vouchers.record(&module).await {
                 Err(MirrorError::NoRecord(_)) => unknown = Some(module),
-                Ok(_) | Err(MirrorError::Exempt(_)) => return self.retractions_in(module).await,
+                Ok(_) | Err(MirrorError::Exempt(_)) => return self.in_go_mod(module).await,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -83,23 +93,20 @@ impl Pipeline {
 
     /// The same by what is here, where no source can be asked, and whether the newest version is known here at all; `None`
     /// if nothing of the module is here that says what it takes back.
-    pub(super) async fn retractions_here(
-        &self,
-        path: &ModulePath,
-    ) -> Result<Option<(Retractions, bool)>, Arc<MirrorError>> {
-        let (store, wanted) = (Arc::clone(&self.shared.store), path.clone());
+    pub(super) async fn by_stored(&self, path: &ModulePath) -> Result<Option<(Retractions, bool)>, Arc<MirrorError>> {
+        let (store, wanted) = (Arc::clone(&self.context.store), path.clone());
         let (versions, newest) = blocking(move || Ok((store.go_mods_here(&wanted)?, store.newest(&wanted)?))).await?;
         let Some(speaker) = speakers(versions).next() else { return Ok(None) };
         let is_known = newest.is_some_and(|newest| newest <= speaker);
         let Ok(speaker) = ModuleVersion::new(path.clone(), speaker) else { return Ok(None) };
-        Ok(Some((self.retractions_in(speaker).await?, is_known)))
+        Ok(Some((self.in_go_mod(speaker).await?, is_known)))
     }
 
-    async fn retractions_in(&self, module: ModuleVersion) -> Result<Retractions, Arc<MirrorError>> {
-        if let Some(known) = self.shared.retractions.get(&module) {
+    async fn in_go_mod(&self, module: ModuleVersion) -> Result<Retractions, Arc<MirrorError>> {
+        if let Some(known) = self.known.get(&module) {
             return Ok(known);
         }
-        let go_mod = self.release_proved(&Artifact { module: module.clone(), kind: Kind::Mod }).await;
+        let go_mod = self.proved.release(&Artifact { module: module.clone(), kind: Kind::Mod }).await;
         // Neither absence nor a refusal of that file is one of what was asked for.
         let go_mod = go_mod.map_err(|error| match error.fault() {
             Fault::Host | Fault::Misbehaviour => error,
@@ -113,36 +120,9 @@ impl Pipeline {
         })?;
         let found = Arc::new(found);
         // What is pinned can be forgotten by a person.
-        if !self.shared.vouchers.exempts(&module.path) {
-            self.shared.retractions.insert(module, Arc::clone(&found));
+        if !self.context.vouchers.exempts(&module.path) {
+            self.known.insert(module, Arc::clone(&found));
         }
         Ok(found)
-    }
-}
-
-/// The versions whose go.mod may say what is taken back: releases, or else pre-releases, newest first. One that is
-/// `+incompatible` has no go.mod, so it would say that nothing is.
-pub(super) fn speakers(mut versions: Vec<Version>) -> impl Iterator<Item = Version> {
-    versions.retain(|version| !version.is_incompatible());
-    if versions.iter().any(|version| !version.is_prerelease()) {
-        versions.retain(|version| !version.is_prerelease());
-    }
-    versions.sort();
-    versions.into_iter().rev().take(MAX_SPEAKERS)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::mirror::advisory::versions_of;
-
-    #[test]
-    fn releases_say_what_is_taken_back_newest_first_and_incompatible_ones_never() {
-        let speakers =
-            |list: &str| speakers(versions_of(list.as_bytes())).map(|one| one.to_string()).collect::<Vec<_>>();
-        assert_eq!(speakers("v1.9.0\nv1.10.0\nv2.0.0+incompatible\nv1.11.0-rc.1\n"), ["v1.10.0", "v1.9.0"]);
-        assert_eq!(speakers("v1.0.0-rc.1\nv1.0.0-rc.2\n"), ["v1.0.0-rc.2", "v1.0.0-rc.1"]);
-        assert_eq!(speakers("v2.0.0+incompatible\n"), [""; 0]);
-        assert_eq!(speakers(&(0..100).map(|nth| format!("v1.0.{nth}\n")).collect::<String>()).len(), MAX_SPEAKERS);
     }
 }

@@ -1,14 +1,15 @@
-//! Sources until one has the right bytes: hedged where a proof decides, in order where a name must not spread.
+//! What lies here, if it is right; else sources until one has the right bytes: hedged where a proof decides, in order where a name must not spread.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::basis::Basis;
+use super::blocking::blocking;
+use super::context::Context;
 use super::error::MirrorError;
 use super::expected_hash::Expected;
 use super::hash::{Flaw, Unfit, hash};
 use super::obtain::{Handle, Unproved, obtain};
-use super::pipeline::{Shared, blocking};
 use super::prove::{Verified, prove};
 use super::released::Released;
 use crate::artifact::Artifact;
@@ -18,14 +19,42 @@ use crate::origin::{Origin, OriginError, Progress, Search, UpstreamId, Wanted};
 use crate::proxy_request::Request;
 use crate::store::Facts;
 
-impl Shared {
-    /// Sources until one has the right bytes, in rounds while trouble may pass.
-    pub(super) async fn from_upstream(
-        self: &Arc<Self>,
+/// Files from wherever they are, if their bytes are right. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Fetcher {
+    context: Arc<Context>,
+}
+
+impl Fetcher {
+    pub(super) fn new(context: Arc<Context>) -> Self {
+        Self { context }
+    }
+
+    /// Proves what lies at the artifact's place. Wrong bytes are set aside, and `None` says to fetch anew.
+    pub(super) async fn stored(
+        &self,
         artifact: &Artifact,
         expected: &Arc<Expected>,
-    ) -> Result<Released, MirrorError> {
-        let origin = &self.sources.of(&artifact.module.path);
+    ) -> Result<Option<Released>, MirrorError> {
+        let _turn = self.context.hashing.acquire().await.map_err(|_| BrokenOff)?;
+        let (fetcher, artifact, expected) = (self.clone(), artifact.clone(), Arc::clone(expected));
+        blocking(move || {
+            let Some(stored) = Unproved::stored(&artifact, &fetcher.context.store)? else { return Ok(None) };
+            match fetcher.judge(stored, &expected)? {
+                Ok(verified) => Released::commit(verified, &fetcher.context.store).map(Some),
+                // It may be right. A source may have a zip of the version that is not over the bound.
+                Err(Lost::OverBound(why)) if fetcher.context.offline => {
+                    Err(MirrorError::UnsupportedZip { artifact: Box::new(artifact), tried: vec![why] })
+                }
+                Err(_) => Ok(None),
+            }
+        })
+        .await
+    }
+
+    /// Sources until one has the right bytes, in rounds while trouble may pass.
+    pub(super) async fn fetch(&self, artifact: &Artifact, expected: &Arc<Expected>) -> Result<Released, MirrorError> {
+        let origin = &self.context.sources.of(&artifact.module.path);
         // What was had in an earlier round counts, whatever the last one ended with.
         let had = Mutex::new(Vec::new());
         let round = || async {
@@ -40,7 +69,7 @@ impl Shared {
         };
         let lost = match origin.in_rounds(round, passes).await {
             Ok(verified) => {
-                let store = Arc::clone(&self.store);
+                let store = Arc::clone(&self.context.store);
                 return blocking(move || Released::commit(verified, &store)).await;
             }
             Err(lost) => lost,
@@ -73,7 +102,7 @@ impl Shared {
     /// Each source once. Bytes that a record proves may come from whoever is fast among those that `go` may ask: their
     /// module is public. The name of one that is exempt goes to the next source only when `go` would let it.
     async fn round(
-        self: &Arc<Self>,
+        &self,
         origin: &Origin,
         artifact: &Artifact,
         expected: &Arc<Expected>,
@@ -105,19 +134,20 @@ impl Shared {
 
     /// Bytes from one source, hashed and proved; wrong ones are set aside, and count against the source.
     async fn attempt(
-        self: &Arc<Self>,
+        &self,
         (origin, id): (&Origin, UpstreamId),
         artifact: &Artifact,
         expected: &Arc<Expected>,
         progress: Progress,
     ) -> Result<Verified, Lost> {
-        let unproved = obtain(origin, id, artifact, &self.store, &progress).await.map_err(|error| match error {
-            MirrorError::Origin(error) => Lost::Failed(error),
-            error => Lost::Here(error),
-        })?;
-        let _turn = self.hashing.acquire().await.map_err(|_| Lost::Here(BrokenOff.into()))?;
-        let (shared, expected) = (Arc::clone(self), Arc::clone(expected));
-        let judged = blocking(move || shared.judge(unproved, &expected)).await.map_err(Lost::Here)?;
+        let unproved =
+            obtain(origin, id, artifact, &self.context.store, &progress).await.map_err(|error| match error {
+                MirrorError::Origin(error) => Lost::Failed(error),
+                error => Lost::Here(error),
+            })?;
+        let _turn = self.context.hashing.acquire().await.map_err(|_| Lost::Here(BrokenOff.into()))?;
+        let (fetcher, expected) = (self.clone(), Arc::clone(expected));
+        let judged = blocking(move || fetcher.judge(unproved, &expected)).await.map_err(Lost::Here)?;
         judged.inspect_err(|lost| {
             if matches!(lost, Lost::Wrong(_)) {
                 origin.had_wrong(id, &wanted(artifact));
@@ -127,10 +157,10 @@ impl Shared {
 
     /// Hash and prove; or set aside, with a line that says what was wrong. A zip over a bound may be right: it is not set
     /// aside. Blocks.
-    pub(super) fn judge(&self, unproved: Unproved, expected: &Expected) -> Result<Result<Verified, Lost>, MirrorError> {
+    fn judge(&self, unproved: Unproved, expected: &Expected) -> Result<Result<Verified, Lost>, MirrorError> {
         let source = unproved.source.clone();
         let proved = match hash(unproved) {
-            Ok(hashed) => prove(hashed, expected, &self.store)?,
+            Ok(hashed) => prove(hashed, expected, &self.context.store)?,
             Err(unfit) => Err(unfit),
         };
         let Unfit { unproved, flaw } = match proved {
@@ -168,7 +198,7 @@ fn wanted(artifact: &Artifact) -> Wanted {
 }
 
 /// Why a source did not give the right bytes.
-pub(super) enum Lost {
+enum Lost {
     /// It gave none.
     Failed(OriginError),
     /// It gave wrong ones: what was wrong, in a line.
@@ -199,7 +229,7 @@ impl Lost {
     }
 }
 
-impl Shared {
+impl Fetcher {
     /// Bytes and facts into quarantine. Blocks.
     fn set_aside(
         &self,
@@ -211,7 +241,7 @@ impl Shared {
         let Unproved { artifact, handle, source, .. } = unproved;
         let file = match handle {
             Handle::Staging(staged) => Some(staged),
-            Handle::Stored(..) => self.store.take_out(&artifact)?,
+            Handle::Stored(..) => self.context.store.take_out(&artifact)?,
         };
         let Some(file) = file else { return Ok(()) };
         let expected = match expected {
@@ -226,8 +256,8 @@ impl Shared {
             found: found.map(H1::to_string),
             reason: reason.to_owned(),
         };
-        let case = self.store.quarantine(file, &facts)?;
-        self.trail.quarantined(&artifact, case.clone());
+        let case = self.context.store.quarantine(file, &facts)?;
+        self.context.trail.quarantined(&artifact, case.clone());
         tracing::warn!(
             target: "trail", module = facts.module, kind = facts.kind, source = facts.source,
             expected = facts.expected, found = facts.found, reason, case = %case.display(), "set aside"
