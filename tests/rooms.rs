@@ -44,7 +44,7 @@ const ROOMS: [&str; 26] = [
 ];
 
 /// Circles that are not yet untied, by their files.
-const CIRCLES: [&[&str]; 3] = [
+const CIRCLES: [&[&str]; 2] = [
     &[
         "mirror/admit",
         "mirror/advisory",
@@ -73,7 +73,6 @@ const CIRCLES: [&[&str]; 3] = [
         "origin/landing",
         "origin/search",
     ],
-    &["origin/fetch", "origin/upstream"],
 ];
 
 /// The words between `::`.
