@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::chain::{Chain, Link};
-use super::error::OriginError;
+use super::error::{OriginError, Search};
 use super::http::{HttpClient, HttpError};
 use super::landing::Landing;
 use super::race::{self, Progress};
 use super::retry;
-use super::search::Search;
 use super::times::Waits;
 use super::upstream::{Small, Upstream};
 use super::wanted::{UpstreamId, Wanted};
