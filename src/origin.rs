@@ -31,7 +31,7 @@ pub use fetch::{Advisory, Origin};
 pub use folder::trouble_of_root;
 pub use http::{Answer, HttpClient, HttpError};
 pub use landing::{Landing, Piece};
-pub use login::{Credentials, Login, Secret, may_log_in};
+pub use login::{Credentials, Login, LoginError, Secret, may_log_in};
 pub use race::Progress;
 pub(crate) use secret::typed_without_logins;
 pub use sources::Sources;
