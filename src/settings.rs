@@ -14,7 +14,7 @@ use toml::Spanned;
 use url::Url;
 
 use crate::module::Patterns;
-use crate::origin::{Chain, Credentials, Link, Login, Secret, Source, Timeouts, may_log_in};
+use crate::origin::{Chain, Credentials, Link, Login, LoginError, Secret, Source, Timeouts, may_log_in};
 use crate::toml_file::{self, Complaints, Reader, Text, patterns};
 
 /// More rules than a company has servers; each request looks at all of them.
@@ -44,7 +44,7 @@ pub enum Private {
 }
 
 /// Reads a secret, or says why it cannot be read.
-type Secrets<'a> = &'a dyn Fn(&Login, &Url) -> Result<Credentials, String>;
+type Secrets<'a> = &'a dyn Fn(&Login, &Url) -> Result<Credentials, LoginError>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -213,7 +213,7 @@ impl Reader<'_> {
         folder: &Path,
         secrets: Secrets<'_>,
     ) -> Option<Link> {
-        let source = self.checked(url, |text| Source::parse(text).map_err(|error| error.to_string()))?;
+        let source = self.checked(url, Source::parse)?;
         let credentials = match (self.login(login, folder).ok()?, &source) {
             (None, _) => None,
             (Some((at, login)), Source::Http(address)) => {
@@ -225,7 +225,7 @@ impl Reader<'_> {
                     self.complain(at, "a login is not sent over plain http: make the url https");
                     return None;
                 }
-                Some(secrets(&login, address).map_err(|words| self.complain(at, words)).ok()?)
+                Some(secrets(&login, address).map_err(|error| self.complain(at, error.to_string())).ok()?)
             }
             (Some((at, _)), _) => {
                 self.complain(at, "a folder needs no login");
@@ -319,7 +319,7 @@ mod tests {
     fn read(text: &str) -> Result<Settings, Complaints> {
         let secret = |login: &Login, url: &Url| match login {
             Login::Bearer(Secret::Variable(name)) if name == "ABSENT" => {
-                Err("the variable ABSENT is not set".to_owned())
+                Err(LoginError::NotSet(Secret::Variable(name.clone())))
             }
             Login::Bearer(Secret::File(path)) => Login::Bearer(Secret::File(path.clone())).read(url),
             _ => Login::Bearer(Secret::Variable("PATH".to_owned())).read(url),

@@ -9,6 +9,7 @@ mod anchor;
 mod asked;
 mod attested;
 mod batch;
+mod blocking;
 mod carried;
 mod client;
 mod database;

@@ -73,7 +73,7 @@ impl Contents {
             if !meta.is_file() {
                 return Err(refused("is no plain file".to_owned()));
             }
-            let entry = Entry::parse(&name, databases).map_err(&refused)?;
+            let entry = Entry::parse(&name, databases).map_err(|why| refused(why.to_string()))?;
             if meta.len() > entry.max_len() {
                 return Err(refused(format!("is longer than {} bytes", entry.max_len())));
             }

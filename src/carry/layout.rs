@@ -28,6 +28,20 @@ pub enum Entry {
     Database(String, DatabaseRequest),
 }
 
+/// Why a name is that of no entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EntryError {
+    /// Longer than any.
+    #[error("is longer than {MAX_NAME} bytes")]
+    TooLong,
+    /// Of a database that is not known here.
+    #[error("is of a database that is not named here (--sumdb)")]
+    UnknownDatabase,
+    /// Anything else.
+    #[error("is nothing that an export has")]
+    Foreign,
+}
+
 impl Entry {
     /// Reads a name; `databases` are the names of those that are known here.
     ///
@@ -38,13 +52,13 @@ impl Entry {
     /// assert_eq!(Entry::parse(name, &databases).unwrap().name(), name);
     /// assert!(Entry::parse("../rsc.io/quote/@v/v1.5.2.zip", &databases).is_err());
     /// ```
-    pub fn parse(name: &str, databases: &[String]) -> Result<Self, String> {
+    pub fn parse(name: &str, databases: &[String]) -> Result<Self, EntryError> {
         if name.len() > MAX_NAME {
-            return Err(format!("is longer than {MAX_NAME} bytes"));
+            return Err(EntryError::TooLong);
         }
         let entry = if let Some(rest) = name.strip_prefix("sumdb/") {
             let of = |database: &&String| rest.strip_prefix(database.as_str()).is_some_and(|r| r.starts_with('/'));
-            let database = databases.iter().find(of).ok_or("is of a database that is not named here (--sumdb)")?;
+            let database = databases.iter().find(of).ok_or(EntryError::UnknownDatabase)?;
             let request = DatabaseRequest::parse(&rest[database.len() + 1..]).ok();
             let request = request.filter(|request| *request != DatabaseRequest::Supported);
             request.map(|request| Self::Database(database.clone(), request))
@@ -52,7 +66,7 @@ impl Entry {
             let request = Request::parse(name).ok();
             request.filter(|it| matches!(it, Request::File(_) | Request::Latest(_))).map(Self::Module)
         };
-        entry.filter(|entry| entry.name() == name).ok_or_else(|| "is nothing that an export has".to_owned())
+        entry.filter(|entry| entry.name() == name).ok_or(EntryError::Foreign)
     }
 
     /// Its one name.

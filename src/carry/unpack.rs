@@ -79,7 +79,7 @@ pub fn unpack_from(
         if kind != EntryType::Regular {
             return Err(refused("is no plain file".to_owned()));
         }
-        let limit = Entry::parse(&name, databases).map_err(&refused)?.max_len();
+        let limit = Entry::parse(&name, databases).map_err(|why| refused(why.to_string()))?.max_len();
         if entry.size() > limit {
             return Err(refused(format!("is longer than {limit} bytes")));
         }

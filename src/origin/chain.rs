@@ -12,9 +12,9 @@ use std::path::PathBuf;
 use url::Url;
 
 use super::direct;
-use super::http::Timeouts;
 use super::login::{Credentials, has_login, may_log_in};
 use super::secret::typed_without_logins;
+use super::times::Timeouts;
 use crate::module::Patterns;
 
 /// One place that serves the GOPROXY protocol. Its `Debug` is its `Display`, which has no login.

@@ -14,8 +14,8 @@ use reqwest::redirect;
 use tokio::sync::OnceCell;
 use url::Url;
 
-use super::http::Timeouts;
 use super::inside::{is_inside, literal, names_this_machine};
+use super::times::Timeouts;
 
 /// Enough for the 256 tiles that an audit asks for at once; idle connections beyond are closed.
 const MAX_IDLE_PER_HOST: usize = 256;

@@ -6,6 +6,7 @@
 //! all three files of a version; it is kept for a moment, since whoever asks for one of them asks for the next.
 
 mod command;
+mod error;
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -18,14 +19,15 @@ use bytes::Bytes;
 use moka::sync::Cache;
 use serde::Deserialize;
 
+pub use self::command::Settings;
 use self::command::{GoCommand, Printed};
+pub use self::error::DirectError;
 use super::error::OriginError;
 use super::landing::Landing;
 use super::wanted::Wanted;
 use crate::artifact::{Artifact, Kind};
-use crate::fault::Fault;
 use crate::flight::{BrokenOff, Flights};
-use crate::module::{ModulePath, ModuleVersion, Patterns};
+use crate::module::{ModulePath, ModuleVersion};
 use crate::proxy_request::Request;
 
 /// How long the files of a version are kept for whoever asks for the next one: `go` does so within a second or two, and
@@ -39,94 +41,6 @@ const MAX_READABLE: u64 = 1000;
 const MAX_PREFIXES: usize = 8;
 /// Bytes copied at a time.
 const PIECE: usize = 256 << 10;
-
-/// A large repository, cloned over a slow line.
-const PATIENCE: Duration = Duration::from_mins(5);
-
-/// How modules are fetched from version control.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// Where temporary folders may be made.
-    pub scratch: PathBuf,
-    /// How long one run of `go` may take.
-    pub patience: Duration,
-    /// The modules that come from there. No other path is ever asked for.
-    pub patterns: Patterns,
-}
-
-impl Settings {
-    /// With the usual patience, unless another one is given.
-    pub fn new(scratch: &Path, patience: Option<Duration>, patterns: Patterns) -> Self {
-        Self { scratch: scratch.to_owned(), patience: patience.unwrap_or(PATIENCE), patterns }
-    }
-}
-
-/// Why version control gave nothing.
-#[derive(Clone, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DirectError {
-    /// Nothing can be fetched without it.
-    #[error(
-        "there is no `go` command on the PATH of this mirror, and a private module goes `direct`, which needs it and git: \
-         install them there, or give the module an upstream with [[private]] and url"
-    )]
-    NoGo,
-    /// This machine did not let it run.
-    #[error("cannot run `go` for a private module: {0}")]
-    Host(String),
-    /// It took too long.
-    #[error("`{what}` did not end within {} seconds", patience.as_secs())]
-    Timeout {
-        /// What ran.
-        what: String,
-        /// For how long.
-        patience: Duration,
-    },
-    /// There is no such thing: the repository was read.
-    #[error("{0}")]
-    Absent(String),
-    /// The host says that it has no such thing, or shows a page that names no repository. To a stranger it says the same of
-    /// what it hides.
-    #[error(
-        "{words}. The host may say so to a stranger only: check the login of this mirror for {host} (netrc, git \
-         credentials, an ssh key, GOAUTH)"
-    )]
-    Hidden {
-        /// Where a login may be missing.
-        host: String,
-        /// What was said.
-        words: String,
-    },
-    /// It failed.
-    #[error("`{what}` failed: {words}")]
-    Failed {
-        /// What ran.
-        what: String,
-        /// What it said.
-        words: String,
-    },
-}
-
-impl DirectError {
-    /// Whose fault it is.
-    pub fn fault(&self) -> Fault {
-        match self {
-            Self::NoGo | Self::Host(_) => Fault::Host,
-            Self::Timeout { .. } => Fault::Timeout,
-            Self::Absent(_) => Fault::Absent,
-            Self::Hidden { .. } | Self::Failed { .. } => Fault::Upstream,
-        }
-    }
-}
-
-impl From<DirectError> for OriginError {
-    fn from(error: DirectError) -> Self {
-        match error {
-            DirectError::Absent(words) => Self::NotFound(words),
-            error => Self::Direct(error),
-        }
-    }
-}
 
 /// Version control, asked as if it were a proxy.
 pub(super) struct Direct {
@@ -210,7 +124,7 @@ impl Direct {
             Kind::Zip => fetched.zip.as_ref().map_err(DirectError::clone)?,
             _ => &fetched.go_mod,
         };
-        let file = Arc::new(file.try_clone().map_err(|error| host("open what was fetched", &error))?);
+        let file = Arc::new(file.try_clone().map_err(|error| DirectError::host("open what was fetched", &error))?);
         let length = copy(file, landing, kind.max_len() as u64).await?;
         if *kind == Kind::Zip {
             // The last that anybody asks for.
@@ -253,7 +167,7 @@ impl Direct {
             let listed = listed(&go, &["list", "-m", "-json", "-versions", "-retracted", wanted.as_ref()]).await?;
             Ok(listed.versions.iter().flat_map(|version| format!("{version}\n").into_bytes()).collect())
         });
-        flight.await.map_err(|broken| host("run", &broken))?
+        flight.await.map_err(|broken| DirectError::host("run", &broken))?
     }
 
     async fn query(&self, module: &ModulePath, query: &str) -> Result<Vec<u8>, DirectError> {
@@ -274,7 +188,7 @@ impl Direct {
         let flight = self.flights.join(module.clone(), || async move {
             let printed = go.run(&["mod", "download", "-json", &wanted.to_string()]).await?;
             let read = tokio::task::spawn_blocking(move || read(&printed));
-            let fetched = Arc::new(read.await.map_err(|_| host("read what was fetched", &BrokenOff))??);
+            let fetched = Arc::new(read.await.map_err(|_| DirectError::host("read what was fetched", &BrokenOff))??);
             let mut all = locked(&kept);
             if all.len() < MAX_KEPT {
                 all.insert(wanted.clone(), Arc::clone(&fetched));
@@ -286,7 +200,7 @@ impl Direct {
             }
             Ok(fetched)
         });
-        flight.await.map_err(|broken| host("run", &broken))?
+        flight.await.map_err(|broken| DirectError::host("run", &broken))?
     }
 }
 
@@ -295,20 +209,21 @@ async fn listed(go: &GoCommand, words: &[&str]) -> Result<Listed, DirectError> {
     let printed = go.run(words).await?;
     // The folder goes with it, and has a clone in it.
     let read = tokio::task::spawn_blocking(move || printed.json());
-    read.await.map_err(|_| host("read what go printed", &BrokenOff))?
+    read.await.map_err(|_| DirectError::host("read what go printed", &BrokenOff))?
 }
 
 /// Opens what `go` downloaded, and removes the folder it lies in. Blocks.
 fn read(printed: &Printed) -> Result<Fetched, DirectError> {
     let downloaded: Downloaded = printed.json()?;
     let failed = || printed.failed(&downloaded.error);
-    let open = |path: &Path| File::open(path).map_err(|error| host(&format!("open {}", path.display()), &error));
+    let open =
+        |path: &Path| File::open(path).map_err(|error| DirectError::host(&format!("open {}", path.display()), &error));
     let (Some(info), Some(go_mod)) = (&downloaded.info, &downloaded.go_mod) else { return Err(failed()) };
-    let length = fs::metadata(info).map_err(|error| host("look at the .info", &error))?.len();
+    let length = fs::metadata(info).map_err(|error| DirectError::host("look at the .info", &error))?.len();
     if length > Kind::Info.max_len() as u64 {
         return Err(printed.failed(&format!("its .info has {length} bytes")));
     }
-    let info = fs::read(info).map_err(|error| host("read the .info", &error))?;
+    let info = fs::read(info).map_err(|error| DirectError::host("read the .info", &error))?;
     let zip = downloaded.zip.as_deref().ok_or_else(failed).and_then(open);
     Ok(Fetched { info, go_mod: open(go_mod)?, zip })
 }
@@ -324,8 +239,8 @@ async fn copy(file: Arc<File>, landing: &mut Landing, limit: u64) -> Result<u64,
             piece.truncate(read);
             Ok::<_, std::io::Error>(Bytes::from(piece))
         });
-        let piece = read.await.map_err(|_| host("read what was fetched", &BrokenOff))?;
-        let piece = piece.map_err(|error| host("read what was fetched", &error))?;
+        let piece = read.await.map_err(|_| DirectError::host("read what was fetched", &BrokenOff))?;
+        let piece = piece.map_err(|error| DirectError::host("read what was fetched", &error))?;
         if piece.is_empty() {
             landing.flush().await?;
             return Ok(written);
@@ -348,10 +263,6 @@ fn asked(wanted: &Wanted) -> Result<&Request, OriginError> {
             Err(OriginError::Nonsense { origin: "direct".to_owned(), why })
         }
     }
-}
-
-fn host(doing: &str, error: &dyn std::error::Error) -> DirectError {
-    DirectError::Host(format!("cannot {doing}: {error}"))
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

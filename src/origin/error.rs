@@ -1,11 +1,13 @@
 //! Why a source, or all sources together, gave nothing.
 
+mod search;
+
 use std::io;
 use std::time::Duration;
 
+pub(crate) use self::search::Search;
 use super::direct::DirectError;
 use super::http::HttpError;
-use super::search::Nowhere;
 use crate::fault::Fault;
 use crate::proxy_request::Request;
 
@@ -98,6 +100,13 @@ pub enum OriginError {
     },
 }
 
+/// Every source that may have something answered 404 or 410. [`Search::conclude`] alone makes one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no upstream has it: {words}")]
+pub struct Nowhere {
+    words: String,
+}
+
 impl OriginError {
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
@@ -130,5 +139,14 @@ impl OriginError {
     /// Whether a source said that it does not give it out, rather than that something is wrong.
     pub(crate) fn is_refusal(&self) -> bool {
         matches!(self, Self::Refused { .. } | Self::LoginNeeded { .. } | Self::Hidden { .. })
+    }
+}
+
+impl From<DirectError> for OriginError {
+    fn from(error: DirectError) -> Self {
+        match error {
+            DirectError::Absent(words) => Self::NotFound(words),
+            error => Self::Direct(error),
+        }
     }
 }

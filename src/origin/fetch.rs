@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::chain::{Chain, Link};
-use super::error::OriginError;
+use super::error::{OriginError, Search};
 use super::http::{HttpClient, HttpError};
 use super::landing::Landing;
 use super::race::{self, Progress};
 use super::retry;
-use super::search::Search;
+use super::times::Waits;
 use super::upstream::{Small, Upstream};
 use super::wanted::{UpstreamId, Wanted};
 use crate::module::ModulePath;
@@ -42,33 +42,6 @@ impl<T> Advisory<T> {
     /// As an answer that may have been "unchanged", but was not.
     pub(crate) fn some(self) -> Advisory<Option<T>> {
         Advisory { value: Some(self.value), source: self.source, tag: self.tag, distrusted: self.distrusted }
-    }
-}
-
-/// How long what cannot be proved is believed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Waits {
-    /// A source's 404 or 410.
-    pub absent: Duration,
-    /// A version list, `@latest` or a query, without asking whether it changed.
-    pub fresh: Duration,
-    /// The same, while no source answers.
-    pub stale: Duration,
-    /// How long a request waits for the record of a version that a source has and the database does not have yet. Without
-    /// it such a version is refused at once.
-    pub hold: Option<Duration>,
-}
-
-impl Default for Waits {
-    fn default() -> Self {
-        // `go get a/b/c` asks for every prefix, in every build; a version that was just tagged is wanted within minutes.
-        Self {
-            absent: Duration::from_mins(1),
-            fresh: Duration::from_mins(1),
-            // A night and a morning: somebody mends the network.
-            stale: Duration::from_hours(24),
-            hold: None,
-        }
     }
 }
 

@@ -13,30 +13,7 @@ use url::Url;
 use super::chain::{Link, Source};
 use super::dialer::{Dialer, Network};
 use super::login::Credentials;
-
-/// How long each part of a request may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timeouts {
-    /// The handshake. One that takes longer does not get better by waiting; below Go's own 30 s dial time-out.
-    pub connect: Duration,
-    /// From the request to the head of the answer. A proxy may have to clone a repository first.
-    pub first_byte: Duration,
-    /// Between two pieces of a body. Longer than a TCP connection takes to recover from a lost route.
-    pub stall: Duration,
-    /// All of it: a module zip of the largest size (500 MiB) at 1 MB/s, rounded up.
-    pub whole: Duration,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(10),
-            first_byte: Duration::from_mins(1),
-            stall: Duration::from_secs(30),
-            whole: Duration::from_mins(15),
-        }
-    }
-}
+use super::times::Timeouts;
 
 /// A refusal's reason is for a person; `go` itself shows about 600 bytes.
 const MAX_REASON: usize = 600;

@@ -7,7 +7,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
@@ -44,6 +44,60 @@ pub enum Secret {
     Variable(String),
 }
 
+impl fmt::Display for Secret {
+    /// The place, and nothing of what stands there.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Variable(name) => write!(f, "the variable {name}"),
+        }
+    }
+}
+
+/// Why there is no login.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoginError {
+    /// Nobody says where `.netrc` is.
+    #[error("there is no home folder, and NETRC is not set")]
+    NoHome,
+    /// `.netrc` does not name the host, or not with both.
+    #[error("{} has no login and password for {host}", netrc.display())]
+    NotInNetrc {
+        /// Which file.
+        netrc: PathBuf,
+        /// Whom it should name.
+        host: String,
+    },
+    /// There is no such variable, or it is not text.
+    #[error("{0} is not set")]
+    NotSet(Secret),
+    /// The file cannot be opened.
+    #[error("cannot read {}: {cause}", path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
+    /// The file is not text.
+    #[error("{} is not text", .0.display())]
+    NotText(PathBuf),
+    /// The file is larger than the bound.
+    #[error("{} has more than {MAX_SECRET} bytes", .0.display())]
+    TooLarge(PathBuf),
+    /// There is nothing in it.
+    #[error("{0} is empty")]
+    Empty(Secret),
+    /// A token that is none.
+    #[error("{0} has white space in it, and no token has")]
+    WhiteSpace(Secret),
+    /// A control character.
+    #[error("the secret has characters that no header can have")]
+    NoHeader,
+}
+
 /// What is sent.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials(HeaderValue);
@@ -55,15 +109,14 @@ impl fmt::Debug for Credentials {
 }
 
 impl Credentials {
-    fn new(scheme: &str, secret: &str) -> Result<Self, String> {
-        let mut value = HeaderValue::from_str(&format!("{scheme} {secret}"))
-            .map_err(|_| "the secret has characters that no header can have".to_owned())?;
+    fn new(scheme: &str, secret: &str) -> Result<Self, LoginError> {
+        let mut value = HeaderValue::from_str(&format!("{scheme} {secret}")).map_err(|_| LoginError::NoHeader)?;
         // Libraries show it in no log.
         value.set_sensitive(true);
         Ok(Self(value))
     }
 
-    fn basic(user: &str, password: &str) -> Result<Self, String> {
+    fn basic(user: &str, password: &str) -> Result<Self, LoginError> {
         Self::new("Basic", &STANDARD.encode(format!("{user}:{password}")))
     }
 
@@ -81,20 +134,20 @@ impl Credentials {
 
 impl Login {
     /// Reads the secret for the source at `url`. Blocks.
-    pub fn read(&self, url: &Url) -> Result<Credentials, String> {
+    pub fn read(&self, url: &Url) -> Result<Credentials, LoginError> {
         match self {
             Self::Netrc => {
-                let path = netrc_path().ok_or("there is no home folder, and NETRC is not set")?;
+                let path = netrc_path().ok_or(LoginError::NoHome)?;
                 let host = url.host_str().unwrap_or_default();
                 match netrc(&read(&path)?, host) {
                     Some((user, password)) => Credentials::basic(&user, &password),
-                    None => Err(format!("{} has no login and password for {host}", path.display())),
+                    None => Err(LoginError::NotInNetrc { netrc: path, host: host.to_owned() }),
                 }
             }
             Self::Bearer(secret) => {
                 let token = secret.read()?;
                 if token.contains(char::is_whitespace) {
-                    return Err(format!("{} has white space in it, and no token has", secret.place()));
+                    return Err(LoginError::WhiteSpace(secret.clone()));
                 }
                 Credentials::new("Bearer", &token)
             }
@@ -104,30 +157,23 @@ impl Login {
 }
 
 impl Secret {
-    fn place(&self) -> String {
-        match self {
-            Self::File(path) => path.display().to_string(),
-            Self::Variable(name) => format!("the variable {name}"),
-        }
-    }
-
-    fn read(&self) -> Result<String, String> {
+    fn read(&self) -> Result<String, LoginError> {
         let text = match self {
             Self::File(path) => read(path)?,
-            Self::Variable(name) => std::env::var(name).map_err(|_| format!("the variable {name} is not set"))?,
+            Self::Variable(name) => std::env::var(name).map_err(|_| LoginError::NotSet(self.clone()))?,
         };
         // Editors end a file with a new line.
         let text = text.trim_end_matches(['\n', '\r']);
-        if text.is_empty() { Err(format!("{} is empty", self.place())) } else { Ok(text.to_owned()) }
+        if text.is_empty() { Err(LoginError::Empty(self.clone())) } else { Ok(text.to_owned()) }
     }
 }
 
-fn read(path: &Path) -> Result<String, String> {
+fn read(path: &Path) -> Result<String, LoginError> {
     let mut text = String::new();
-    let file = File::open(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-    file.take(MAX_SECRET + 1).read_to_string(&mut text).map_err(|_| format!("{} is not text", path.display()))?;
+    let file = File::open(path).map_err(|cause| LoginError::Unreadable { path: path.to_owned(), cause })?;
+    file.take(MAX_SECRET + 1).read_to_string(&mut text).map_err(|_| LoginError::NotText(path.to_owned()))?;
     if text.len() as u64 > MAX_SECRET {
-        return Err(format!("{} has more than {MAX_SECRET} bytes", path.display()));
+        return Err(LoginError::TooLarge(path.to_owned()));
     }
     Ok(text)
 }
@@ -219,7 +265,7 @@ mod tests {
         let basic = Login::Basic { user: "me".to_owned(), password: write("password", "open sesame") };
         assert_eq!(basic.read(&url).unwrap().header(), "Basic bWU6b3BlbiBzZXNhbWU=");
         for wrong in ["", "\n", "abc 123", "abc\n123\n", "abc\u{1}23"] {
-            let words = Login::Bearer(write("wrong", wrong)).read(&url).unwrap_err();
+            let words = Login::Bearer(write("wrong", wrong)).read(&url).unwrap_err().to_string();
             assert!(!words.contains("123"), "{words}");
         }
         assert!(Login::Bearer(Secret::File(folder.path().join("nothing"))).read(&url).is_err());

@@ -109,7 +109,7 @@ mod tests {
 
     use super::super::chain::{Link, Source};
     use super::super::dialer::Network;
-    use super::super::http::Timeouts;
+    use super::super::times::Timeouts;
     use super::*;
 
     /// All of 127.0.0.0/8 is this machine; in these tests its first address is inside, and all others are public.

@@ -6,7 +6,8 @@
 
 use std::sync::Arc;
 
-use super::fetch::{Origin, Waits};
+use super::fetch::Origin;
+use super::times::Waits;
 use crate::module::{ModulePath, Patterns};
 
 /// All sources. Cheap to clone; clones share what was learned.

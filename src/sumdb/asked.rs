@@ -8,12 +8,10 @@
 //! A line of whoever can write to the file is believed: who can do that can take the head away, too.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::client::Client;
 use super::error::SumdbError;
-use super::tiles::blocking;
 use crate::module::{ModulePath, ModuleVersion};
 use crate::store::StateDir;
 
@@ -85,19 +83,6 @@ impl FirstAsked {
     }
 }
 
-impl Client {
-    /// Whether a record of some version of `path` is kept here, or was asked for in vain. Blocks on the disk.
-    pub fn has_met(&self, path: &ModulePath) -> Result<bool, SumdbError> {
-        Ok(self.shared.asked.has_any_of(path)? || self.shared.state.has_record(&format!("{}@", path.escaped()))?)
-    }
-
-    /// When this installation first asked the database for `module`, as far as is known: now, if never.
-    pub async fn first_asked(&self, module: &ModuleVersion, now: Now) -> Result<FirstAsked, Arc<SumdbError>> {
-        let (shared, module) = (Arc::clone(&self.shared), module.clone());
-        blocking(move || shared.asked.first(&module, now)).await
-    }
-}
-
 impl Asked {
     pub(super) fn new(state: StateDir) -> Self {
         Self { state, noted: Mutex::default() }
@@ -132,7 +117,8 @@ impl Asked {
         Ok(FirstAsked(Duration::ZERO))
     }
 
-    fn has_any_of(&self, path: &ModulePath) -> Result<bool, SumdbError> {
+    /// Whether some version of `path` was asked for. Blocks on the disk.
+    pub(super) fn has_any_of(&self, path: &ModulePath) -> Result<bool, SumdbError> {
         let noted = self.noted()?;
         let is_of = |name: &String| name.strip_prefix(path.as_ref()).is_some_and(|rest| rest.starts_with('@'));
         Ok(noted.as_ref().is_some_and(|noted| noted.order.iter().any(is_of)))

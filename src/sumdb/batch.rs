@@ -10,7 +10,6 @@ use super::attested::Attested;
 use super::client::Client;
 use super::error::SumdbError;
 use super::lookup::Reply;
-use super::offline::not_here;
 use crate::module::ModuleVersion;
 
 /// What becomes of one module version.
@@ -56,7 +55,7 @@ impl Client {
         answered: &AtomicUsize,
     ) -> Vec<(ModuleVersion, Answer)> {
         if self.shared.offline {
-            return modules.iter().map(|module| (module.clone(), Err(not_here(module)))).collect();
+            return modules.iter().map(|module| (module.clone(), Err(SumdbError::offline(module)))).collect();
         }
         if let Err(error) = self.shared.ready().await {
             return modules.iter().map(|module| (module.clone(), Err(Arc::clone(&error)))).collect();

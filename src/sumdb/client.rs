@@ -1,6 +1,5 @@
 //! Drives the lookup machine for one database: memory, disk, network, in this order.
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -9,19 +8,20 @@ use moka::sync::Cache;
 use tlog::{Node, RecordId, SUMDB_ORIGIN, SignedCheckpoint, Tile, TileHeight, TilePlan, TreeSize};
 
 use super::anchor::Anchor;
-use super::asked::Asked;
+use super::asked::{Asked, FirstAsked, Now};
 use super::attested::Attested;
+use super::blocking::blocking;
 use super::database::Database;
 use super::error::SumdbError;
 use super::lookup::{self, Conclusion, LookupError, Proved, Read, Reply};
 use super::record::RecordLines;
 use super::remote::{Door, Remote};
-use super::tiles::{Tiles, blocking};
+use super::tiles::Tiles;
 use super::trusted::{Advance, Trusted};
 use crate::database_request::escaped;
 use crate::fault::Fault;
 use crate::flight::Flights;
-use crate::module::ModuleVersion;
+use crate::module::{ModulePath, ModuleVersion};
 use crate::origin::HttpClient;
 use crate::policy::Age;
 use crate::store::{StateDir, Store, Untrusted};
@@ -118,15 +118,15 @@ impl Client {
         self.shared.trusted.dropped()
     }
 
-    /// Where the evidence lies, if this database was seen to sign two histories.
-    pub fn fork(&self) -> Option<PathBuf> {
-        self.shared.state.fork()
+    /// Whether a record of some version of `path` is kept here, or was asked for in vain. Blocks on the disk.
+    pub fn has_met(&self, path: &ModulePath) -> Result<bool, SumdbError> {
+        Ok(self.shared.asked.has_any_of(path)? || self.shared.state.has_record(&format!("{}@", path.escaped()))?)
     }
 
-    /// The same as the error that it is.
-    pub fn fork_error(&self) -> Option<SumdbError> {
-        let database = self.shared.database.name().to_owned();
-        self.fork().map(|evidence| SumdbError::Fork { database, evidence })
+    /// When this installation first asked the database for `module`, as far as is known: now, if never.
+    pub async fn first_asked(&self, module: &ModuleVersion, now: Now) -> Result<FirstAsked, Arc<SumdbError>> {
+        let (shared, module) = (Arc::clone(&self.shared), module.clone());
+        blocking(move || shared.asked.first(&module, now)).await
     }
 
     /// What `module` hashes to, proved. That there is no record is remembered for some seconds.

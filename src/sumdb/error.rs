@@ -1,5 +1,6 @@
 //! Why a question to the database has no answer.
 
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -154,6 +155,11 @@ pub enum NotShown {
 }
 
 impl SumdbError {
+    /// The one answer for everything that is not kept.
+    pub(super) fn offline(what: impl Display) -> Arc<Self> {
+        Arc::new(Self::Offline { what: what.to_string() })
+    }
+
     /// Whether another database may have the record that this one does not have, or that was not carried here.
     pub fn leads_to_the_next(&self) -> bool {
         matches!(self, Self::NoRecord { .. } | Self::NotCarried { .. })

@@ -1,15 +1,29 @@
 //! How a signed head becomes the trusted one, and what happens when it contradicts it.
 
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use std::time::SystemTime;
 
 use tlog::{Decision, ForkEvidence, Observation, SignedCheckpoint, Timeline, TreeSize};
 
+use super::blocking::blocking;
 use super::client::{Client, MAX_MOVES, Shared};
 use super::error::SumdbError;
 use super::lookup::LookupError;
-use super::tiles::blocking;
 use super::trusted::Advance;
+
+impl Client {
+    /// Where the evidence lies, if this database was seen to sign two histories.
+    pub fn fork(&self) -> Option<PathBuf> {
+        self.shared.state.fork()
+    }
+
+    /// The same as the error that it is.
+    pub fn fork_error(&self) -> Option<SumdbError> {
+        let database = self.shared.database.name().to_owned();
+        self.fork().map(|evidence| SumdbError::Fork { database, evidence })
+    }
+}
 
 impl Shared {
     /// Merges a signed head into the timeline: proves it consistent with the trusted one, and moves on if it is newer.

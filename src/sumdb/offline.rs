@@ -7,9 +7,9 @@
 use std::fmt::Display;
 use std::sync::Arc;
 
+use super::blocking::blocking;
 use super::client::{Client, Shared};
 use super::error::SumdbError;
-use super::tiles::blocking;
 
 impl Client {
     /// Takes up the head that another process may have stored meanwhile: an import into the folder of a mirror that runs.
@@ -22,17 +22,12 @@ impl Client {
     pub(super) async fn newer_here(&self) -> Result<(), Arc<SumdbError>> {
         let before = self.trusted_size();
         self.catch_up().await?;
-        if self.trusted_size() > before { Ok(()) } else { Err(not_here("a newer tree head")) }
+        if self.trusted_size() > before { Ok(()) } else { Err(SumdbError::offline("a newer tree head")) }
     }
 }
 
 impl Shared {
     pub(super) fn refuse_if_offline(&self, what: impl Display) -> Result<(), Arc<SumdbError>> {
-        if self.offline { Err(not_here(what)) } else { Ok(()) }
+        if self.offline { Err(SumdbError::offline(what)) } else { Ok(()) }
     }
-}
-
-/// The one answer for everything that is not kept.
-pub(super) fn not_here(what: impl Display) -> Arc<SumdbError> {
-    Arc::new(SumdbError::Offline { what: what.to_string() })
 }

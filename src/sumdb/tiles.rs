@@ -12,8 +12,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use moka::sync::Cache;
 use tlog::{AuthenticTiles, Tile, TilePlan};
 
+use super::blocking::blocking;
 use super::error::SumdbError;
-use super::offline::not_here;
 use super::remote::{Door, Remote};
 use crate::flight::Flights;
 use crate::store::StateDir;
@@ -151,7 +151,7 @@ impl Tiles {
     /// One request for one tile, however many plans want it now.
     async fn fetch(&self, tile: Tile) -> Result<Bytes, Arc<SumdbError>> {
         if self.offline {
-            return Err(not_here(tile));
+            return Err(SumdbError::offline(tile));
         }
         let remote = self.remote.clone();
         let flight = self
@@ -162,15 +162,5 @@ impl Tiles {
 
     fn refused(&self, plan: &TilePlan, error: tlog::TileError) -> SumdbError {
         self.remote.unverified(&format!("tiles of the tree of {} records", plan.head().size), error)
-    }
-}
-
-/// Runs file work off the async threads.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, SumdbError> + Send + 'static,
-) -> Result<T, Arc<SumdbError>> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done.map_err(Arc::new),
-        Err(broken) => Err(Arc::new(SumdbError::BrokenOff(broken.to_string()))),
     }
 }

@@ -1,16 +1,18 @@
 //! The `go` command as a child: a clean environment, a module cache of its own, and bounds for time and output.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::sync::Semaphore;
 
-use super::{DirectError, Settings, host};
+use super::error::DirectError;
 use crate::goenv::go_on_path;
+use crate::module::Patterns;
 use crate::origin::secret::without_logins;
 use crate::process::{self, Limits, Output, ProcessError};
 use crate::store::private_folder;
@@ -19,6 +21,8 @@ use crate::store::private_folder;
 /// network as there is.
 const AT_ONCE: usize = 4;
 static PLACES: Semaphore = Semaphore::const_new(AT_ONCE);
+/// A large repository, cloned over a slow line.
+const PATIENCE: Duration = Duration::from_mins(5);
 /// What is read of the output: the largest list known is below 1 MB.
 const MAX_OUTPUT: u64 = 8 << 20;
 /// What is read of the complaints; the rest falls away.
@@ -120,6 +124,24 @@ const HIDDEN: [&str; 4] = [
     "invalid github.com/ import path",
 ];
 
+/// How modules are fetched from version control.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Where temporary folders may be made.
+    pub scratch: PathBuf,
+    /// How long one run of `go` may take.
+    pub patience: Duration,
+    /// The modules that come from there. No other path is ever asked for.
+    pub patterns: Patterns,
+}
+
+impl Settings {
+    /// With the usual patience, unless another one is given.
+    pub fn new(scratch: &Path, patience: Option<Duration>, patterns: Patterns) -> Self {
+        Self { scratch: scratch.to_owned(), patience: patience.unwrap_or(PATIENCE), patterns }
+    }
+}
+
 /// Runs `go`.
 #[derive(Debug)]
 pub(super) struct GoCommand {
@@ -147,13 +169,13 @@ impl GoCommand {
 
     /// Runs `go` with these words to its end, whichever that is.
     pub(super) async fn run(&self, words: &[&str]) -> Result<Printed, DirectError> {
-        let _place = PLACES.acquire().await.map_err(|error| host("wait for a place", &error))?;
+        let _place = PLACES.acquire().await.map_err(|error| DirectError::host("wait for a place", &error))?;
         let go = go_on_path().ok_or(DirectError::NoGo)?;
         let folder = private_folder(&self.settings.scratch, "direct-");
-        let folder = folder.map_err(|error| host("make a temporary folder", &error))?;
+        let folder = folder.map_err(|error| DirectError::host("make a temporary folder", &error))?;
         let work = folder.path().join("work");
         let made = std::fs::create_dir(&work).and_then(|()| std::fs::write(work.join("go.mod"), NO_MODULE));
-        made.map_err(|error| host("make a temporary folder", &error))?;
+        made.map_err(|error| DirectError::host("make a temporary folder", &error))?;
         let mut command = Command::new(&go);
         command.args(words).current_dir(&work).env_clear().envs(environment(std::env::vars_os(), folder.path()));
         let what = format!("go {}", words.join(" "));
@@ -168,7 +190,7 @@ impl GoCommand {
                 let _ = tokio::task::spawn_blocking(move || drop(folder)).await;
                 Err(DirectError::Timeout { what, patience })
             }
-            Err(error) => Err(host(&format!("run {}", go.display()), &error)),
+            Err(error) => Err(DirectError::host(&format!("run {}", go.display()), &error)),
         }
     }
 }

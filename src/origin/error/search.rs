@@ -4,16 +4,9 @@
 //! (<https://go.dev/ref/mod#environment-variables>, GOPROXY). So a chain says that something is nowhere only if each of its
 //! sources was asked and said so. A source that was left out, rests, refuses or is in trouble may have it.
 
-use super::error::OriginError;
-use super::wanted::UpstreamId;
+use super::{Nowhere, OriginError};
+use crate::origin::wanted::UpstreamId;
 use crate::proxy_request::Request;
-
-/// Every source that may have something answered 404 or 410. `Search::conclude` alone makes one.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no upstream has it: {words}")]
-pub struct Nowhere {
-    words: String,
-}
 
 /// What each source said so far.
 #[derive(Debug)]
