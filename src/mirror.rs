@@ -5,7 +5,7 @@
 //! ```
 //!
 //! One file per arrow. Each takes the thing on its left by value, so a step that is left out does not compile.
-//! `pipeline` puts them in order; what no proof covers takes the way of `advisory` and never meets a `prove::Verified`.
+//! `proved` puts them in order; what no proof covers takes the way of `advisory` and never meets a `prove::Verified`.
 
 mod absence;
 mod admit;

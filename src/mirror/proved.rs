@@ -32,7 +32,7 @@ pub(super) struct ProvedFiles {
 impl ProvedFiles {
     pub(super) fn new(context: Arc<Context>, holds: Arc<Holds>) -> Self {
         Self {
-            fetcher: Fetcher::new(Arc::clone(&context)),
+            fetcher: Fetcher { context: Arc::clone(&context) },
             context,
             holds,
             known: Cache::new(MAX_KNOWN),

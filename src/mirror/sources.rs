@@ -22,14 +22,10 @@ use crate::store::Facts;
 /// Files from wherever they are, if their bytes are right. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Fetcher {
-    context: Arc<Context>,
+    pub(super) context: Arc<Context>,
 }
 
 impl Fetcher {
-    pub(super) fn new(context: Arc<Context>) -> Self {
-        Self { context }
-    }
-
     /// Proves what lies at the artifact's place. Wrong bytes are set aside, and `None` says to fetch anew.
     pub(super) async fn stored(
         &self,
