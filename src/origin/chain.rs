@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use url::Url;
 
 use super::direct;
-use super::login::{Credentials, has_login, may_log_in};
+use super::login::{Credentials, has_login, may_log_in, without_login};
 use super::secret::typed_without_logins;
 use super::times::Timeouts;
 use crate::module::Patterns;
@@ -37,13 +37,7 @@ impl fmt::Debug for Source {
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Http(url) => {
-                // Credentials belong in no log and no answer.
-                let mut url = url.clone();
-                let _ = url.set_password(None);
-                let _ = url.set_username("");
-                f.write_str(url.as_str().trim_end_matches('/'))
-            }
+            Self::Http(url) => f.write_str(without_login(url).as_str().trim_end_matches('/')),
             Self::Dir(dir) => write!(f, "file://{}", dir.display()),
             Self::Direct(_) => f.write_str("direct"),
         }

@@ -2,6 +2,8 @@
 //!
 //! Everything that dials does so through [`HttpClient`], so that a bound written here holds everywhere.
 
+mod error;
+
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -10,9 +12,11 @@ use reqwest::header::{self, HeaderMap, HeaderValue};
 use tokio::time::timeout;
 use url::Url;
 
+pub use self::error::HttpError;
 use super::chain::{Link, Source};
 use super::dialer::{Dialer, Network};
-use super::login::Credentials;
+use super::login::{Credentials, without_login};
+use super::redirect::follow;
 use super::times::Timeouts;
 
 /// A refusal's reason is for a person; `go` itself shows about 600 bytes.
@@ -27,87 +31,6 @@ pub struct HttpClient {
     credentials: Option<Credentials>,
     /// A public server may redirect to an address inside.
     pub(super) redirects_inside: bool,
-}
-
-/// Why a url gave no body.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum HttpError {
-    /// 404 or 410.
-    #[error("{url}: not found{reason}")]
-    Absent {
-        /// What was asked.
-        url: String,
-        /// `: ` and the server's words, or empty.
-        reason: String,
-    },
-    /// Any other status than 200.
-    #[error("{url}: HTTP status {status}{reason}")]
-    Status {
-        /// What was asked.
-        url: String,
-        /// The status.
-        status: u16,
-        /// `: ` and the server's words, or empty.
-        reason: String,
-        /// When it wants to be asked again (RFC 9110 section 10.2.3), if it says so in seconds.
-        retry_after: Option<Duration>,
-    },
-    /// Larger than the bound for this kind of answer.
-    #[error("{url}: the answer is larger than {limit} bytes")]
-    TooLarge {
-        /// What was asked.
-        url: String,
-        /// The bound.
-        limit: u64,
-    },
-    /// Not in time.
-    #[error("{url}: no answer in time")]
-    Timeout {
-        /// What was asked.
-        url: String,
-    },
-    /// Nothing may be dialled.
-    #[error("not here, and nothing is asked of the network (offline): {url}")]
-    Offline {
-        /// What would have been asked.
-        url: String,
-    },
-    /// Redirected too often, or to where it must not go.
-    #[error("{url}: {cause}")]
-    Redirect {
-        /// What was asked.
-        url: String,
-        /// Which rule forbids it.
-        cause: String,
-    },
-    /// No connection, or it broke.
-    #[error("{url}: {cause}")]
-    Transport {
-        /// What was asked.
-        url: String,
-        /// The library's words, with all its causes.
-        cause: String,
-    },
-}
-
-impl HttpError {
-    /// Whether the same request may do better soon: too many requests, trouble of the server, a broken connection.
-    pub fn passes(&self) -> bool {
-        match self {
-            Self::Status { status, .. } => *status == 429 || *status >= 500,
-            Self::Timeout { .. } | Self::Transport { .. } => true,
-            Self::Absent { .. } | Self::TooLarge { .. } | Self::Offline { .. } | Self::Redirect { .. } => false,
-        }
-    }
-
-    /// When the server wants to be asked again, if it said so.
-    pub fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Status { retry_after, .. } => *retry_after,
-            _ => None,
-        }
-    }
 }
 
 /// An answer whose body is still to come.
@@ -204,7 +127,7 @@ impl HttpClient {
 
     /// Asks `url` under `conditions`: an answer is status 200, or what the conditions allow.
     pub(super) async fn ask(&self, url: Url, conditions: &Conditions) -> Result<Answer, HttpError> {
-        let address = without_credentials(&url);
+        let address = without_login(&url);
         let shown = address.to_string();
         let Some(dialer) = &self.inner else { return Err(HttpError::Offline { url: shown }) };
         let Timeouts { connect, first_byte, stall, .. } = self.timeouts;
@@ -213,7 +136,7 @@ impl HttpClient {
         if let Some(credentials) = &credentials {
             headers.insert(header::AUTHORIZATION, credentials.header());
         }
-        let answered = self.follow(dialer, address, headers);
+        let answered = follow(dialer, address, headers, self.redirects_inside);
         let Ok(answered) = timeout(connect + first_byte, answered).await else {
             return Err(HttpError::Timeout { url: shown });
         };
@@ -242,7 +165,7 @@ impl Answer {
     /// The next piece of the body; `None` at its end. A body shorter than its announced length is an error.
     pub async fn chunk(&mut self) -> Result<Option<bytes::Bytes>, HttpError> {
         match timeout(self.stall, self.response.chunk()).await {
-            Ok(chunk) => chunk.map_err(|error| transport(&self.url, &error)),
+            Ok(chunk) => chunk.map_err(|error| HttpError::transport(&self.url, &error)),
             Err(_) => Err(HttpError::Timeout { url: self.url.clone() }),
         }
     }
@@ -301,15 +224,6 @@ fn not_built(error: &reqwest::Error) -> HttpError {
     HttpError::Transport { url: "HTTP client".to_owned(), cause: crate::fault::in_full(error) }
 }
 
-pub(super) fn transport(url: &str, error: &reqwest::Error) -> HttpError {
-    if error.is_timeout() {
-        return HttpError::Timeout { url: url.to_owned() };
-    }
-    // The library puts the url into its words, with the credentials; only the causes are kept.
-    let cause = std::error::Error::source(error).map_or_else(|| "the request failed".to_owned(), crate::fault::in_full);
-    HttpError::Transport { url: url.to_owned(), cause }
-}
-
 /// The beginning of a refusal's body, on one line, if it is text. Of a server that got a login nothing is shown: it may
 /// repeat what it got. Nor of one that another server named: it may be none that the client could ask.
 async fn reason(response: reqwest::Response, stall: Duration, silent: bool) -> String {
@@ -332,11 +246,4 @@ async fn reason(response: reqwest::Response, stall: Duration, silent: bool) -> S
         return String::new();
     }
     format!(": {}", words.join(" "))
-}
-
-pub(super) fn without_credentials(url: &Url) -> Url {
-    let mut url = url.clone();
-    let _ = url.set_password(None);
-    let _ = url.set_username("");
-    url
 }

@@ -229,6 +229,14 @@ pub fn may_log_in(url: &Url) -> bool {
     url.scheme() == "https" || (url.scheme() == "http" && here)
 }
 
+/// A url without its login, which belongs in no log and no answer.
+pub(super) fn without_login(url: &Url) -> Url {
+    let mut url = url.clone();
+    let _ = url.set_password(None);
+    let _ = url.set_username("");
+    url
+}
+
 /// Whether a login stands in the url itself.
 pub(super) fn has_login(url: &Url) -> bool {
     !url.username().is_empty() || url.password().is_some()

@@ -9,51 +9,50 @@ use reqwest::{Response, StatusCode};
 use url::Url;
 
 use super::dialer::{Dialer, Unanswered};
-use super::http::{HttpClient, HttpError, transport, without_credentials};
+use super::http::HttpError;
+use super::login::without_login;
 
 /// Go's `net/http` follows ten.
 const MAX_REDIRECTS: usize = 10;
 
-impl HttpClient {
-    /// The answer for `url`, and whether another server gave it.
-    pub(super) async fn follow(
-        &self,
-        dialer: &Dialer,
-        url: Url,
-        mut headers: HeaderMap,
-    ) -> Result<(Response, bool), HttpError> {
-        let (asked, mut url) = (url.to_string(), url);
-        let (mut elsewhere, mut from_outside) = (false, false);
-        let refused = |cause: &str| HttpError::Redirect { url: asked.clone(), cause: cause.to_owned() };
-        for _ in 0..=MAX_REDIRECTS {
-            let answered = if from_outside && !self.redirects_inside {
-                dialer.get_outside(&url, headers.clone()).await
-            } else {
-                dialer.get(&url, headers.clone()).await
-            };
-            let response = answered.map_err(|error| match error {
-                Unanswered::Inside(why) => {
-                    tracing::warn!(url = asked, why, "a redirect from outside to an address inside is not followed");
-                    refused(
-                        "it redirects from a public address to one of this machine or of a private network, which is not \
-                         followed; if it may do so, set redirects-inside = true in its [[upstream]] or [[private]]",
-                    )
-                }
-                Unanswered::Failed(error) => behind(transport(&asked, &error), elsewhere),
-            })?;
-            let Some(next) = target(&url, &response) else { return Ok((response, elsewhere)) };
-            if let Some(why) = forbidden(&url, &next) {
-                return Err(refused(why));
+/// The answer for `url`, and whether another server gave it. A public server leads inside only if it `may_go_inside`.
+pub(super) async fn follow(
+    dialer: &Dialer,
+    url: Url,
+    mut headers: HeaderMap,
+    may_go_inside: bool,
+) -> Result<(Response, bool), HttpError> {
+    let (asked, mut url) = (url.to_string(), url);
+    let (mut elsewhere, mut from_outside) = (false, false);
+    let refused = |cause: &str| HttpError::Redirect { url: asked.clone(), cause: cause.to_owned() };
+    for _ in 0..=MAX_REDIRECTS {
+        let answered = if from_outside && !may_go_inside {
+            dialer.get_outside(&url, headers.clone()).await
+        } else {
+            dialer.get(&url, headers.clone()).await
+        };
+        let response = answered.map_err(|error| match error {
+            Unanswered::Inside(why) => {
+                tracing::warn!(url = asked, why, "a redirect from outside to an address inside is not followed");
+                refused(
+                    "it redirects from a public address to one of this machine or of a private network, which is not \
+                     followed; if it may do so, set redirects-inside = true in its [[upstream]] or [[private]]",
+                )
             }
-            from_outside = dialer.came_from_outside(&url, &response);
-            if is_another(&url, &next) {
-                elsewhere = true;
-                headers.remove(header::AUTHORIZATION);
-            }
-            url = next;
+            Unanswered::Failed(error) => behind(HttpError::transport(&asked, &error), elsewhere),
+        })?;
+        let Some(next) = target(&url, &response) else { return Ok((response, elsewhere)) };
+        if let Some(why) = forbidden(&url, &next) {
+            return Err(refused(why));
         }
-        Err(refused("too many redirects"))
+        from_outside = dialer.came_from_outside(&url, &response);
+        if is_another(&url, &next) {
+            elsewhere = true;
+            headers.remove(header::AUTHORIZATION);
+        }
+        url = next;
     }
+    Err(refused("too many redirects"))
 }
 
 /// Where an answer leads (RFC 9110 section 15.4), without the login that may stand there: logins are in settings.
@@ -67,7 +66,7 @@ fn target(url: &Url, response: &Response) -> Option<Url> {
             | StatusCode::PERMANENT_REDIRECT
     );
     let to = response.headers().get(header::LOCATION).filter(|_| redirects)?.to_str().ok()?;
-    url.join(to).ok().map(|next| without_credentials(&next))
+    url.join(to).ok().map(|next| without_login(&next))
 }
 
 /// Why a redirect is not followed wherever it leads.
@@ -109,6 +108,7 @@ mod tests {
 
     use super::super::chain::{Link, Source};
     use super::super::dialer::Network;
+    use super::super::http::HttpClient;
     use super::super::times::Timeouts;
     use super::*;
 
