@@ -7,7 +7,7 @@ use sumgate::module::ModuleVersion;
 use testkit::{Fault, Origin, World};
 use tlog::Tile;
 
-use crate::fixture::{Go, Mirror, files, get, go_and_shared_trial, go_trial, origin, run, trial};
+use crate::fixture::{Go, Mirror, files, get, go_trial, origin, run, trial};
 
 const HELLO: &str = "example.com/hello@v1.0.0";
 const ZIP: &str = "/example.com/hello/@v/v1.0.0.zip";
@@ -45,7 +45,7 @@ pub fn trials() -> Vec<Trial> {
         trial("attack: a record without a hash for the file is a refusal", half_record),
         trial("attack: a first head that does not fit the anchor", a_first_head_against_the_anchor),
         trial("attack: a file changed on disk is set aside and fetched anew", changed_on_disk),
-        go_and_shared_trial("attack: every case of lookup-attacks.json", "vectors", lookup_vectors),
+        go_trial("attack: every case of lookup-attacks.json", lookup_vectors),
     ]
 }
 
@@ -239,9 +239,9 @@ fn changed_on_disk() {
     assert!(mirror.quarantine().values().any(|bytes| *bytes == changed));
 }
 
-fn lookup_vectors(go: &Path, folder: &Path) {
-    let vectors = std::fs::read_to_string(folder.join("lookup-attacks.json")).unwrap();
-    let vectors: serde_json::Value = serde_json::from_str(&vectors).unwrap();
+fn lookup_vectors(go: &Path) {
+    let vectors: serde_json::Value =
+        serde_json::from_str(include_str!("../../testdata/vectors/lookup-attacks.json")).unwrap();
     let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
     let tile = hex::decode(text(&vectors["tile_8_0_000_p_1_hex"])).unwrap();
     let cases = vectors["cases"].as_array().unwrap();

@@ -39,13 +39,6 @@ pub fn shared_trial(name: &str, folder: &str, run: fn(&Path)) -> Trial {
     needing(name, Some(path).filter(|path| path.is_dir()), "SUMGATE_REQUIRE_SHARED", run)
 }
 
-/// A trial that needs both.
-pub fn go_and_shared_trial(name: &str, folder: &str, run: fn(&Path, &Path)) -> Trial {
-    let Some(go) = go() else { return needing(name, None, "SUMGATE_REQUIRE_GO", |_| {}) };
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared").join(folder);
-    needing(name, Some(path).filter(|path| path.is_dir()), "SUMGATE_REQUIRE_SHARED", move |folder| run(&go, folder))
-}
-
 /// A trial that gives files away; where that is not allowed it is ignored.
 pub fn root_trial(name: &str, run: fn()) -> Trial {
     trial(name, run).with_ignored_flag(!rustix::process::geteuid().is_root())
