@@ -236,11 +236,11 @@ impl Retraction {
 }
 
 fn replace(words: &[&str]) -> Result<Replace, Flaw> {
-    let arrow = words.iter().position(|word| *word == "=>").ok_or(Flaw::NoArrow)?;
+    let arrow = words.iter().position(|word| *word == "=>").ok_or(Flaw::Form("a replacement needs =>"))?;
     let side = |words: &[&str]| match words {
         [path] => Ok(((*path).to_owned(), None)),
         [path, version] => Ok(((*path).to_owned(), Some((*version).to_owned()))),
-        _ => Err(Flaw::Side),
+        _ => Err(Flaw::Form("a side of => is a path and perhaps a version")),
     };
     Ok(Replace { old: side(&words[..arrow])?, new: side(&words[arrow + 1..])? })
 }
@@ -252,7 +252,7 @@ fn retraction(words: &[&str], rationale: &str) -> Result<Retraction, Flaw> {
         match text.strip_prefix('[').map(|rest| rest.strip_suffix(']').and_then(|rest| rest.split_once(','))) {
             None => (text.as_str(), text.as_str()),
             Some(Some((low, high))) => (low, high),
-            Some(None) => return Err(Flaw::Retraction),
+            Some(None) => return Err(Flaw::Form("a retraction is a version or [LOW, HIGH]")),
         };
     Ok(Retraction { low: Version::parse(low)?, high: Version::parse(high)?, rationale: rationale.to_owned() })
 }

@@ -27,7 +27,7 @@ impl Bases {
         if let Some(at) = self.open.iter().position(|base| base.work_tree() == work_tree) {
             return Ok(&self.open[at]);
         }
-        let base = Base::open(&self.revision, path).map_err(|error| Failure::usage(&error))?;
+        let base = Base::open(&self.revision, path).map_err(Failure::usage)?;
         if base.is_head() {
             let words = "is the commit that is checked out: only changes that are not committed are new";
             out::complain(&format!("--base {:?} {words} ({})", self.revision, base.commit()));
@@ -46,7 +46,7 @@ impl Bases {
 
 /// The top folder of the repository that `path` is audited in.
 pub(super) fn work_tree_of(path: &Path) -> Result<PathBuf, Failure> {
-    Base::work_tree_of(path).map_err(|error| Failure::usage(&error))
+    Base::work_tree_of(path).map_err(Failure::usage)
 }
 
 /// Whether a name stays in the repository that its words lead into. A pull request may turn a folder on the way into a link.

@@ -188,7 +188,7 @@ fn earlier(named: Option<&Path>, bases: &mut Bases, paths: &[PathBuf]) -> Result
         return Ok(at_base(path, &inside, base));
     }
     let inside = words.strip_prefix(&top_words).unwrap_or(Path::new(""));
-    let folder = base.folder(inside).map_err(|error| Failure::usage(&error))?;
+    let folder = base.folder(inside).map_err(Failure::usage)?;
     for folder in top.join(folder).ancestors() {
         let path = folder.join(NAME);
         // One in the working folder is shown by its name alone.
