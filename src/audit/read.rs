@@ -10,7 +10,7 @@ use super::toolchain::GoHere;
 use super::{Entry, HashAt};
 use crate::artifact::Kind;
 use crate::finding::{Code, Finding, Place, Unaudited};
-use crate::gomod::{GoMod, may_be_a_workspace, names_a_module, used_folders};
+use crate::gomod::{GoMod, folders, may_be_a_workspace, names_a_module};
 use crate::gosum::{SumContent, SumLine, go_sum_lines};
 use crate::module::ModuleVersion;
 use crate::repository::{Base, BaseError};
@@ -138,7 +138,7 @@ impl Reader<'_> {
             let bytes = self.around(path, &mut Vec::new()).ok().flatten()?;
             Some(String::from_utf8_lossy(&bytes).into_owned())
         };
-        let folders = text(&workspace.join("go.work")).map(|text| used_folders(&text)).unwrap_or_default();
+        let folders = text(&workspace.join("go.work")).map(|text| folders(&text).used).unwrap_or_default();
         // Each once, however often it is named, and under however many names.
         let folders = folders.into_iter().filter_map(|folder| workspace.join(folder).canonicalize().ok());
         let folders: BTreeSet<PathBuf> = folders.take(MAX_USED).collect();
