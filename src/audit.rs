@@ -9,7 +9,6 @@
 
 mod above;
 mod cache;
-mod counts;
 mod entry;
 mod find;
 mod judge;

@@ -79,24 +79,14 @@ impl Rule {
     }
 
     /// Its name in the file.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Deny => "deny",
-            Self::Default => "default",
-            Self::Toolchains => "toolchains",
-            Self::PseudoVersions => "pseudo-versions",
-            Self::PreReleases => "pre-releases",
-            Self::UnknownModules => "unknown-modules",
-            Self::MinAge => "min-age",
-            Self::Retracted => "retracted",
-            Self::MaxZipSize => "max-zip-size",
-        }
+    pub fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }
 }
 
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        f.write_str(&self.name())
     }
 }
 

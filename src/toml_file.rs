@@ -103,18 +103,14 @@ impl Reader<'_> {
 pub(crate) enum DeadPattern {
     #[error("{0:?} is a url; a module path has no \"https://\"")]
     Url(String),
-    #[error("separate patterns by commas")]
-    Space,
     #[error("{0:?} is in no module path; versions go into versions = \"…\"")]
     Character(char),
     #[error("{0:?} has upper case letters; the first element of a module path has none")]
     UpperCase(String),
-    #[error("a pattern covers what is below it; leave the /... out")]
-    Below,
     #[error("{0:?} is not possible there in a module path")]
     Element(String),
-    #[error("name at least one module pattern")]
-    None,
+    #[error("{0}")]
+    Form(&'static str),
     #[error(transparent)]
     Syntax(#[from] PatternError),
 }
@@ -128,12 +124,12 @@ pub(crate) fn patterns(text: &str) -> Result<Patterns, DeadPattern> {
         }
         match glob.chars().find(|c| !possible(c)) {
             None => dead_element(glob).map_or(Ok(()), Err)?,
-            Some(c) if c.is_whitespace() => return Err(DeadPattern::Space),
+            Some(c) if c.is_whitespace() => return Err(DeadPattern::Form("separate patterns by commas")),
             Some(c) => return Err(DeadPattern::Character(c)),
         }
     }
     let patterns = Patterns::parse(text)?;
-    if patterns.is_empty() { Err(DeadPattern::None) } else { Ok(patterns) }
+    if patterns.is_empty() { Err(DeadPattern::Form("name at least one module pattern")) } else { Ok(patterns) }
 }
 
 /// Why no module path has an element of `glob` in its place, if so. Only elements without wildcards are looked at.
@@ -148,7 +144,7 @@ fn dead_element(glob: &str) -> Option<DeadPattern> {
             let path = if nth == 0 { format!("{element}/x.v1") } else { format!("example.com/{element}/x") };
             match element {
                 "" => None, // Patterns::parse says so.
-                "..." => Some(DeadPattern::Below),
+                "..." => Some(DeadPattern::Form("a pattern covers what is below it; leave the /... out")),
                 _ => ModulePath::parse(&path).err().map(|_| DeadPattern::Element(element.to_owned())),
             }
         },

@@ -185,15 +185,10 @@ fn scanned(line: &str, number: u32) -> Option<ToolchainLine> {
     Some(ToolchainLine { verb, name, line: number })
 }
 
-/// The folders of the modules that a go.work uses (<https://go.dev/ref/mod#go-work-file>), as written there.
-pub fn used_folders(go_work: &str) -> Vec<String> {
-    folders(go_work).used
-}
-
 /// The folders that a go.mod or a go.work takes modules from, as written there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Folders {
-    /// Modules of the workspace.
+    /// Modules of the workspace (<https://go.dev/ref/mod#go-work-file>).
     pub used: Vec<String>,
     /// What is replaced, and by which folder.
     pub replaced: Vec<(String, String)>,
@@ -236,11 +231,11 @@ impl Retraction {
 }
 
 fn replace(words: &[&str]) -> Result<Replace, Flaw> {
-    let arrow = words.iter().position(|word| *word == "=>").ok_or(Flaw::NoArrow)?;
+    let arrow = words.iter().position(|word| *word == "=>").ok_or(Flaw::Form("a replacement needs =>"))?;
     let side = |words: &[&str]| match words {
         [path] => Ok(((*path).to_owned(), None)),
         [path, version] => Ok(((*path).to_owned(), Some((*version).to_owned()))),
-        _ => Err(Flaw::Side),
+        _ => Err(Flaw::Form("a side of => is a path and perhaps a version")),
     };
     Ok(Replace { old: side(&words[..arrow])?, new: side(&words[arrow + 1..])? })
 }
@@ -252,7 +247,7 @@ fn retraction(words: &[&str], rationale: &str) -> Result<Retraction, Flaw> {
         match text.strip_prefix('[').map(|rest| rest.strip_suffix(']').and_then(|rest| rest.split_once(','))) {
             None => (text.as_str(), text.as_str()),
             Some(Some((low, high))) => (low, high),
-            Some(None) => return Err(Flaw::Retraction),
+            Some(None) => return Err(Flaw::Form("a retraction is a version or [LOW, HIGH]")),
         };
     Ok(Retraction { low: Version::parse(low)?, high: Version::parse(high)?, rationale: rationale.to_owned() })
 }
@@ -347,7 +342,7 @@ retract (
     #[test]
     fn a_go_work_uses_folders() {
         let text = "go 1.26\n\nuse ./a // one\nuse (\n\t.\n\t\"../b\"\n)\nreplace c.com/d => ./d\n";
-        assert_eq!(used_folders(text), ["./a", ".", "../b"]);
+        assert_eq!(folders(text).used, ["./a", ".", "../b"]);
     }
 
     #[test]
@@ -367,10 +362,10 @@ retract (
             let text = format!("{opens}\nrequire c.com/d v1.0.0\nretract v1.0.0\nuse ./a\n");
             assert_eq!(GoMod::parse(&text).unwrap().requires.len(), 1, "{text}");
             assert_eq!(retractions(&text).unwrap().len(), 1, "{text}");
-            assert_eq!(used_folders(&text), ["./a"], "{text}");
+            assert_eq!(folders(&text).used, ["./a"], "{text}");
         }
-        assert_eq!(used_folders("use (\n\t\")\"\n\t./a\n)\n"), [")", "./a"], "a quoted one closes no block");
-        assert_eq!(used_folders("use a (\n\t./b\n)\nuse ./c\n"), ["./c"], "a block of two words is none of its verb");
+        assert_eq!(folders("use (\n\t\")\"\n\t./a\n)\n").used, [")", "./a"], "a quoted one closes no block");
+        assert_eq!(folders("use a (\n\t./b\n)\nuse ./c\n").used, ["./c"], "a block of two words is none of its verb");
     }
 
     #[test]

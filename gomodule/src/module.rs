@@ -9,6 +9,7 @@ mod version;
 
 use std::fmt;
 
+pub(crate) use path::DEVICES;
 pub use path::{ModulePath, PathError};
 pub use pattern::{PatternError, Patterns};
 pub use version::{Query, Version, VersionError};

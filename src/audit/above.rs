@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::target::{Found, MAX_FILE, MAX_USED, Target, targets};
-use crate::gomod::used_folders;
+use crate::gomod::folders;
 use crate::tree::{Tree, read_bounded};
 
 /// Names of `go`'s own files for a module, and for a workspace.
@@ -53,8 +53,8 @@ pub(super) fn used(tree: &Tree, go_work: &Path) -> HashSet<PathBuf> {
     };
     let beside = Path::new(".").join(go_work.parent().unwrap_or(Path::new("")));
     // Each once, however often it is named: a file of 16 MiB may name a million.
-    let folders: HashSet<String> = used_folders(&String::from_utf8_lossy(&text)).into_iter().take(MAX_USED).collect();
-    folders.into_iter().filter_map(|folder| beside.join(folder).canonicalize().ok()).collect()
+    let used: HashSet<String> = folders(&String::from_utf8_lossy(&text)).used.into_iter().take(MAX_USED).collect();
+    used.into_iter().filter_map(|folder| beside.join(folder).canonicalize().ok()).collect()
 }
 
 /// A folder as a person would write it in the working folder.

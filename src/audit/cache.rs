@@ -5,10 +5,13 @@
 //! zip: `go` takes it for whole as soon as there is a `.ziphash`, with or without the zip (`cmd/go/internal/modfetch`,
 //! DownloadDir). What the `.ziphash` says is not read: whoever can change a zip can change that.
 
+use std::error::Error;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+use walkdir::{DirEntry, WalkDir};
 
 use super::{Entry, HashAt};
 use crate::artifact::{Artifact, Kind};
@@ -53,11 +56,7 @@ enum Content {
 /// Hashes everything in the module cache `root`, in the order of the names. Blocks, on all processors. Counts in `hashed`.
 /// What the toolchain in `goroot` brings along and unpacks there by itself is no download, and left out if it is as there.
 pub fn read_module_cache(root: &Path, goroot: Option<&Path>, hashed: &AtomicUsize) -> Result<Vec<Entry>, CacheError> {
-    let download = root.join("cache/download");
-    let mut walk = Walk { root, download: &download, found: Vec::new(), odd: Vec::new() };
-    walk.odd.extend(not_a_folder(root, Path::new("cache/download")));
-    walk.folder(&download, 0)?;
-    let Walk { mut found, mut odd, .. } = walk;
+    let (mut found, mut odd) = walk(root)?;
     found.sort_unstable_by(|a, b| a.path.cmp(&b.path));
     found.dedup_by(|a, b| a.path == b.path);
     odd.sort_unstable();
@@ -89,52 +88,44 @@ pub(crate) fn of_toolchain(goroots: &[PathBuf], module: &ModuleVersion) -> Optio
     hash_module_zip(&zip, module, &ZipLimits::default()).ok().map(|report| report.h1)
 }
 
-struct Walk<'a> {
-    root: &'a Path,
-    download: &'a Path,
-    found: Vec<Cached>,
-    /// Links, and what else is neither a file nor a folder.
-    odd: Vec<PathBuf>,
-}
-
-impl Walk<'_> {
-    fn folder(&mut self, folder: &Path, depth: usize) -> Result<(), CacheError> {
-        let failed = |cause| CacheError { path: folder.to_owned(), cause };
-        if depth > MAX_DEPTH {
-            return Err(failed(io::Error::other("its folders are nested too deeply")));
-        }
-        for entry in fs::read_dir(folder).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let path = entry.path();
-            let kind = entry.file_type().map_err(failed)?;
-            if kind.is_dir() {
-                // Lookups and tiles of the go command, not modules.
-                if path != self.download.join("sumdb") {
-                    self.folder(&path, depth + 1)?;
-                }
-            } else if !kind.is_file() {
-                self.odd.push(path);
-            } else if let Some((module, content)) = cached(self.download, &path) {
-                if matches!(content, Content::Zip | Content::Unpacked) {
-                    self.unpacked(&module);
-                }
-                if !matches!(content, Content::Unpacked) {
-                    self.found.push(Cached { path, module, content });
+/// What there is to hash, and links and whatever else is neither a file nor a folder.
+fn walk(root: &Path) -> Result<(Vec<Cached>, Vec<PathBuf>), CacheError> {
+    let download = root.join("cache/download");
+    let (mut found, mut odd) = (Vec::new(), Vec::from_iter(not_a_folder(root, Path::new("cache/download"))));
+    // Lookups and tiles of the go command, not modules.
+    let tiles = download.join("sumdb");
+    let is_wanted = |entry: &DirEntry| !entry.file_type().is_dir() || entry.path() != tiles;
+    fs::read_dir(&download).map_err(|cause| CacheError { path: download.clone(), cause })?;
+    for entry in WalkDir::new(&download).into_iter().filter_entry(is_wanted) {
+        let entry = entry.map_err(|error| {
+            let path = error.path().unwrap_or(&download).to_owned();
+            CacheError { path, cause: error.into_io_error().unwrap_or_else(|| io::ErrorKind::Other.into()) }
+        })?;
+        let (path, kind) = (entry.path().to_owned(), entry.file_type());
+        if kind.is_dir() {
+            if entry.depth() > MAX_DEPTH {
+                return Err(CacheError { path, cause: io::Error::other("its folders are nested too deeply") });
+            }
+        } else if !kind.is_file() {
+            odd.push(path);
+        } else if let Some((module, content)) = cached(&download, &path) {
+            if matches!(content, Content::Zip | Content::Unpacked) {
+                let name = format!("{}@{}", module.path.escaped(), module.version.escaped());
+                let unpacked = root.join(&name);
+                match not_a_folder(root, Path::new(&name)) {
+                    Some(link) => odd.push(link),
+                    None if unpacked.is_dir() => {
+                        found.push(Cached { path: unpacked, module: module.clone(), content: Content::Unpacked });
+                    }
+                    None => {}
                 }
             }
-        }
-        Ok(())
-    }
-
-    fn unpacked(&mut self, module: &ModuleVersion) {
-        let name = format!("{}@{}", module.path.escaped(), module.version.escaped());
-        if let Some(odd) = not_a_folder(self.root, Path::new(&name)) {
-            self.odd.push(odd);
-        } else if self.root.join(&name).is_dir() {
-            let (path, module) = (self.root.join(&name), module.clone());
-            self.found.push(Cached { path, module, content: Content::Unpacked });
+            if !matches!(content, Content::Unpacked) {
+                found.push(Cached { path, module, content });
+            }
         }
     }
+    Ok((found, odd))
 }
 
 /// The first part of `below` that is there and is no folder: `go` would follow a link.
@@ -173,49 +164,27 @@ fn entry(cached: &Cached, goroots: &[PathBuf]) -> Option<Entry> {
     match hash(cached) {
         Ok(h1) if kind == Kind::Zip && of_toolchain(goroots, &cached.module) == Some(h1) => None,
         Ok(h1) => Some(Entry::Hash(HashAt { place, module: cached.module.clone(), kind, hash: AnyHash::H1(h1) })),
-        Err(Flaw::OverBound(reason)) => {
-            Some(Entry::Unchecked(Unaudited { place, module: cached.module.to_string(), reason }))
+        // A bound that `go` does not have.
+        Err(error) if error.downcast_ref().is_some_and(ZipError::is_over_bound) => {
+            Some(Entry::Unchecked(Unaudited { place, module: cached.module.to_string(), reason: in_full(&*error) }))
         }
-        Err(Flaw::Wrong(why)) => Some(Entry::Finding(Finding {
+        Err(error) => Some(Entry::Finding(Finding {
             place: Some(place),
             module: Some(cached.module.to_string()),
-            message: format!("cannot be hashed: {why}"),
+            message: format!("cannot be hashed: {}", in_full(&*error)),
             ..Finding::of(Code::UnreadableFile)
         })),
     }
 }
 
-/// Why something has no hash.
-enum Flaw {
-    /// It is not what `go` makes.
-    Wrong(String),
-    /// A zip over a bound that `go` does not have.
-    OverBound(String),
-}
-
-impl From<String> for Flaw {
-    fn from(why: String) -> Self {
-        Self::Wrong(why)
-    }
-}
-
-impl From<ZipError> for Flaw {
-    fn from(error: ZipError) -> Self {
-        if error.is_over_bound() { Self::OverBound(in_full(&error)) } else { Self::Wrong(in_full(&error)) }
-    }
-}
-
-fn hash(cached: &Cached) -> Result<H1, Flaw> {
-    let open = || -> Result<File, Flaw> {
-        let opened = open_regular(&cached.path).map_err(|error| error.to_string())?;
-        opened.ok_or_else(|| "it is not a regular file, and go makes no others: remove it".to_owned().into())
+fn hash(cached: &Cached) -> Result<H1, Box<dyn Error>> {
+    let open = || -> Result<File, Box<dyn Error>> {
+        let opened = open_regular(&cached.path)?;
+        opened.ok_or_else(|| "it is not a regular file, and go makes no others: remove it".into())
     };
-    match cached.content {
-        Content::Zip => Ok(hash_module_zip(&open()?, &cached.module, &ZipLimits::default())?.h1),
-        Content::GoMod => {
-            let bytes = read_bounded(open()?, MAX_GO_MOD).map_err(|error| error.to_string())?;
-            bytes.map(|bytes| hash_go_mod(&bytes)).ok_or_else(|| Flaw::Wrong("larger than a go.mod may be".to_owned()))
-        }
-        Content::Unpacked => hash_dir(&cached.path, &cached.module.to_string()).map_err(|error| in_full(&error).into()),
-    }
+    Ok(match cached.content {
+        Content::Zip => hash_module_zip(&open()?, &cached.module, &ZipLimits::default())?.h1,
+        Content::GoMod => hash_go_mod(&read_bounded(open()?, MAX_GO_MOD)?.ok_or("larger than a go.mod may be")?),
+        Content::Unpacked => hash_dir(&cached.path, &cached.module.to_string())?,
+    })
 }

@@ -10,8 +10,8 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use super::above;
-use super::counts::{is_go_mod, is_go_work, is_standard};
-use super::target::{Found, MAX_FILE, Target, targets, with, without};
+use super::target::{Found, MAX_FILE, Target, is_standard, targets, with, without};
+use crate::gomod::{may_be_a_workspace, names_a_module};
 use crate::module::{PatternError, Patterns};
 use crate::tree::{Tree, read_bounded};
 
@@ -74,21 +74,15 @@ pub enum FindError {
         top: PathBuf,
     },
     /// A folder without any of the files.
-    #[error("there is no go.sum, go.work.sum or go.mod in {} or below it", path.display())]
-    Nothing {
-        /// Which folder.
-        path: PathBuf,
-    },
+    #[error("there is no go.sum, go.work.sum or go.mod in {} or below it", .0.display())]
+    Nothing(PathBuf),
     /// More than anybody has.
     #[error(
         "{} has more files, or is deeper, than any source tree: name the go.sum files one by one, or leave folders out \
          with --exclude",
-        path.display()
+        .0.display()
     )]
-    TooMuch {
-        /// Which folder.
-        path: PathBuf,
-    },
+    TooMuch(PathBuf),
 }
 
 impl LeftOut {
@@ -147,7 +141,7 @@ pub fn find(path: &Path, left_out: &LeftOut) -> Result<Found, FindError> {
     let top = above::add(&mut found, path, &real).unwrap_or_else(|| tidy(path).join("go.mod"));
     found.leave_out_other_files();
     if found.targets.is_empty() && found.unread.is_empty() {
-        return Err(FindError::Nothing { path: path.to_owned() });
+        return Err(FindError::Nothing(path.to_owned()));
     }
     if found.targets.iter().all(|target| target.sum.is_none())
         && let Some(target) = found.targets.iter_mut().find(|target| target.go_mod.as_ref() == Some(&top))
@@ -179,16 +173,16 @@ fn tidy(path: &Path) -> PathBuf {
 impl Found {
     /// Other programs have files X.mod and X.work, too, with sums of their own beside them.
     fn leave_out_other_files(&mut self) {
-        let is = |path: &PathBuf, what: fn(&[u8]) -> bool| match self.tree.open(path).map(|f| read_bounded(f, MAX_FILE))
+        let is = |path: &PathBuf, what: fn(&str) -> bool| match self.tree.open(path).map(|f| read_bounded(f, MAX_FILE))
         {
-            Ok(Ok(Some(bytes))) => what(&bytes),
+            Ok(Ok(Some(bytes))) => what(&String::from_utf8_lossy(&bytes)),
             // What cannot be read is told by whoever audits it.
             _ => true,
         };
         self.targets.retain_mut(|target| {
             let keep_if = |path: Option<PathBuf>, what| path.filter(|path| is_standard(path) || is(path, what));
-            target.go_mod = keep_if(target.go_mod.take(), is_go_mod);
-            target.go_work = keep_if(target.go_work.take(), is_go_work);
+            target.go_mod = keep_if(target.go_mod.take(), names_a_module);
+            target.go_work = keep_if(target.go_work.take(), may_be_a_workspace);
             target.is_named || is_standard(&target.file()) || target.go_mod.is_some() || target.go_work.is_some()
         });
     }
@@ -225,7 +219,7 @@ impl Walk<'_> {
         let folder = self.root.join(below);
         self.folders += 1;
         if depth > MAX_DEPTH || self.folders > MAX_FOLDERS || self.found.targets.len() > MAX_FILES {
-            return Err(FindError::TooMuch { path: folder });
+            return Err(FindError::TooMuch(folder));
         }
         // One folder that cannot be read says nothing of the others.
         let entries = match entries(&folder) {

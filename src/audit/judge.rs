@@ -1,7 +1,6 @@
 //! Entries and answers → report. Pure.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
 use std::path::PathBuf;
 
 use super::entry::{MAX_FINDINGS, more};
@@ -10,7 +9,7 @@ use super::{Entry, HashAt, NamedAt};
 use crate::artifact::Kind;
 use crate::dirhash::H1;
 use crate::fault::{Fault, in_full};
-use crate::finding::{Code, Finding, Report, Unaudited};
+use crate::finding::{Code, Finding, Place, Report, Unaudited};
 use crate::gosum::AnyHash;
 use crate::module::{ModuleVersion, Patterns};
 use crate::policy::Denial;
@@ -42,32 +41,32 @@ pub(super) fn judge(
     answers: &HashMap<ModuleVersion, Answer>,
     denials: &HashMap<ModuleVersion, Denial>,
 ) -> Report {
-    let mut report = Report::default();
+    let mut judge = Judge { rules, answers, denials, report: Report::default() };
     // For each file of a version the first hash of go.sum, and where it stands.
     let mut counts = Counts::default();
     let mut first: HashMap<(&ModuleVersion, Kind), &HashAt> = HashMap::new();
     for entry in entries {
-        let at = match entry {
-            Entry::Hash(at) => at,
-            Entry::Named(at) => {
-                named(at, answers, denials, &mut report);
-                continue;
+        match entry {
+            Entry::Hash(at) => {
+                let told = judge.report.findings.len();
+                judge.hash(at, first.entry((&at.module, at.kind)).or_insert(at));
+                counts.bound(&mut judge.report, told);
             }
-            Entry::Finding(finding) => {
-                report.findings.push(finding.clone());
-                continue;
-            }
-            Entry::Unchecked(unchecked) => {
-                report.unchecked.push(unchecked.clone());
-                continue;
-            }
-        };
-        let told = report.findings.len();
-        hash(rules, at, first.entry((&at.module, at.kind)).or_insert(at), answers, denials, &mut report);
-        counts.bound(&mut report, told);
+            Entry::Named(at) => judge.named(at),
+            Entry::Finding(finding) => judge.report.findings.push(finding.clone()),
+            Entry::Unchecked(unchecked) => judge.report.unchecked.push(unchecked.clone()),
+        }
     }
-    report.findings.extend(counts.more());
-    report
+    judge.report.findings.extend(counts.more());
+    judge.report
+}
+
+/// By what entries are judged, and what is said of those that were.
+struct Judge<'a> {
+    rules: &'a Rules<'a>,
+    answers: &'a HashMap<ModuleVersion, Answer>,
+    denials: &'a HashMap<ModuleVersion, Denial>,
+    report: Report,
 }
 
 /// How many findings each file has of each code.
@@ -93,116 +92,108 @@ impl Counts {
     }
 }
 
-/// Holds one hash against the record. `earlier` is the first one of go.sum for the same file of that version.
-fn hash(
-    rules: &Rules<'_>,
-    at: &HashAt,
-    earlier: &HashAt,
-    answers: &HashMap<ModuleVersion, Answer>,
-    denials: &HashMap<ModuleVersion, Denial>,
-    report: &mut Report,
-) {
-    let other_file = earlier.place.file != at.place.file;
-    if earlier.hash != at.hash && !other_file && matches!((&earlier.hash, &at.hash), (AnyHash::H1(_), AnyHash::H1(_))) {
-        report.findings.push(conflict(at, earlier));
-    }
-    if let (Kind::Zip, Some(denial)) = (at.kind, denials.get(&at.module)) {
-        report.findings.push(finding(Code::PolicyDenied, at, format!("{} is {denial}", at.module)));
-    }
-    if !rules.is_asked(at) {
-        not_asked(rules, at, report);
-        return;
-    }
-    match answers.get(&at.module) {
-        Some(Ok(attested)) => {
-            let record = attested.record().id().get();
-            compare(at, attested.lines(), record, answers, report);
+impl Judge<'_> {
+    /// Holds one hash against the record. `earlier` is the first one of go.sum for the same file of that version.
+    fn hash(&mut self, at: &HashAt, earlier: &HashAt) {
+        let other_file = earlier.place.file != at.place.file;
+        if earlier.hash != at.hash
+            && !other_file
+            && matches!((&earlier.hash, &at.hash), (AnyHash::H1(_), AnyHash::H1(_)))
+        {
+            self.report.findings.push(conflict(at, earlier));
         }
-        Some(Err(error)) if error.fault() == Fault::Absent => report.findings.push(unknown(at, error)),
-        Some(Err(error)) => unchecked(at, &in_full(&**error), report),
-        None => unchecked(at, &"nobody was asked about it", report),
+        if let (Kind::Zip, Some(denial)) = (at.kind, self.denials.get(&at.module)) {
+            self.report.findings.push(finding(Code::PolicyDenied, at, format!("{} is {denial}", at.module)));
+        }
+        if !self.rules.is_asked(at) {
+            return self.not_asked(at);
+        }
+        match self.answers.get(&at.module) {
+            Some(Ok(attested)) => self.compare(at, attested.lines(), attested.record().id().get()),
+            Some(Err(error)) if error.fault() == Fault::Absent => self.report.findings.push(unknown(at, error)),
+            answer => self.unchecked(&at.place, &at.module, answer),
+        }
     }
-}
 
-/// What a line makes `go` download has to be in the database, and allowed. Its hash is held against the record by `go`.
-fn named(
-    at: &NamedAt,
-    answers: &HashMap<ModuleVersion, Answer>,
-    denials: &HashMap<ModuleVersion, Denial>,
-    report: &mut Report,
-) {
-    let (place, module) = (at.place.clone(), at.module.to_string());
-    let finding = |code, message| {
-        let (place, module) = (Some(place.clone()), Some(module.clone()));
-        let facts = vec![("line".to_owned(), at.line.clone())];
-        Finding { place, module, message, facts, ..Finding::of(code) }
-    };
-    if let Some(denial) = denials.get(&at.module) {
-        report.findings.push(finding(Code::PolicyDenied, format!("{module} is {denial}")));
-    }
-    match answers.get(&at.module) {
-        Some(Ok(_)) => {}
-        Some(Err(error)) if error.fault() == Fault::Absent => {
-            report.findings.push(finding(Code::UnknownVersion, format!("the database has no record of {module}")));
+    /// What a line makes `go` download has to be in the database, and allowed. Its hash is held against the record by `go`.
+    fn named(&mut self, at: &NamedAt) {
+        let module = at.module.to_string();
+        let finding = |code, message| {
+            let (place, module) = (Some(at.place.clone()), Some(module.clone()));
+            let facts = vec![("line".to_owned(), at.line.clone())];
+            Finding { place, module, message, facts, ..Finding::of(code) }
+        };
+        if let Some(denial) = self.denials.get(&at.module) {
+            self.report.findings.push(finding(Code::PolicyDenied, format!("{module} is {denial}")));
         }
-        answer => {
-            let why = answer.and_then(|answer| answer.as_ref().err()).map(|error| in_full(&**error));
-            let reason = why.unwrap_or_else(|| "nobody was asked about it".to_owned());
-            report.unchecked.push(Unaudited { place: place.clone(), module: module.clone(), reason });
+        match self.answers.get(&at.module) {
+            Some(Ok(_)) => {}
+            Some(Err(error)) if error.fault() == Fault::Absent => {
+                let message = format!("the database has no record of {module}");
+                self.report.findings.push(finding(Code::UnknownVersion, message));
+            }
+            answer => self.unchecked(&at.place, &at.module, answer),
         }
     }
-}
 
-fn not_asked(rules: &Rules<'_>, at: &HashAt, report: &mut Report) {
-    if rules.exempt.exempts(&at.module.path) {
-        let reason = "exempt from the checksum database (GONOSUMDB, GOPRIVATE, --nosumdb)".to_owned();
-        report.skipped.push(Unaudited { place: at.place.clone(), module: at.module.to_string(), reason });
-        return;
-    }
-    let (code, message) = match &at.hash {
-        AnyHash::Unknown(hash) => {
-            (Code::UnknownAlgorithm, format!("the hash {} is of an algorithm that cannot be checked", shown(hash)))
+    fn not_asked(&mut self, at: &HashAt) {
+        if self.rules.exempt.exempts(&at.module.path) {
+            let reason = "exempt from the checksum database (GONOSUMDB, GOPRIVATE, --nosumdb)".to_owned();
+            self.report.skipped.push(Unaudited { place: at.place.clone(), module: at.module.to_string(), reason });
+            return;
         }
-        AnyHash::H1(_) => (Code::PrivateName, format!("{} looks private, and was not sent to the database", at.module)),
-    };
-    report.findings.push(finding(code, at, message));
-}
+        let (code, message) = match &at.hash {
+            AnyHash::Unknown(hash) => {
+                let shown: String = hash.chars().take(60).collect();
+                (Code::UnknownAlgorithm, format!("the hash {shown} is of an algorithm that cannot be checked"))
+            }
+            AnyHash::H1(_) => {
+                (Code::PrivateName, format!("{} looks private, and was not sent to the database", at.module))
+            }
+        };
+        self.report.findings.push(finding(code, at, message));
+    }
 
-fn compare(
-    at: &HashAt,
-    lines: &RecordLines,
-    record: u64,
-    answers: &HashMap<ModuleVersion, Answer>,
-    report: &mut Report,
-) {
-    let AnyHash::H1(found) = at.hash else { return };
-    match lines.h1(at.kind) {
-        Some(proved) if proved == found => report.proved += 1,
-        Some(proved) => report.findings.push(mismatch(at, &found, &proved, record, answers)),
-        None => {
-            let message = format!("record {record} of the database has no hash for {}", what(at));
-            report.findings.push(finding(Code::UnknownVersion, at, message));
+    fn compare(&mut self, at: &HashAt, lines: &RecordLines, record: u64) {
+        let AnyHash::H1(found) = at.hash else { return };
+        let finding = match lines.h1(at.kind) {
+            Some(proved) if proved == found => {
+                self.report.proved += 1;
+                return;
+            }
+            Some(proved) => self.mismatch(at, found, proved, record),
+            None => {
+                let message = format!("record {record} of the database has no hash for {}", what(at));
+                finding(Code::UnknownVersion, at, message)
+            }
+        };
+        self.report.findings.push(finding);
+    }
+
+    fn mismatch(&self, at: &HashAt, found: H1, proved: H1, record: u64) -> Finding {
+        let mut mismatch = finding(Code::HashMismatch, at, format!("the hash of {} is not the proved one", what(at)));
+        mismatch.facts.push(("found".to_owned(), found.to_string()));
+        mismatch.facts.push(("proved".to_owned(), format!("{proved} (record {record})")));
+        let owner = |wanted: H1| {
+            let attested = self.answers.values().filter_map(|answer| answer.as_ref().ok());
+            let others = attested.filter(|attested| *attested.module() != at.module);
+            let has = |lines: &RecordLines| [Kind::Zip, Kind::Mod].map(|kind| lines.h1(kind)).contains(&Some(wanted));
+            others.filter(|attested| has(attested.lines())).map(|attested| attested.module().clone()).min()
+        };
+        if let Some(owner) = owner(found) {
+            mismatch.facts.push(("the found hash is".to_owned(), format!("the proved one of {owner}")));
         }
+        if let Some(owner) = owner(proved) {
+            mismatch.facts.push(("the proved hash is".to_owned(), format!("also that of {owner}")));
+        }
+        mismatch
     }
-}
 
-fn mismatch(at: &HashAt, found: &H1, proved: &H1, record: u64, answers: &HashMap<ModuleVersion, Answer>) -> Finding {
-    let mut mismatch = finding(Code::HashMismatch, at, format!("the hash of {} is not the proved one", what(at)));
-    mismatch.facts.push(("found".to_owned(), found.to_string()));
-    mismatch.facts.push(("proved".to_owned(), format!("{proved} (record {record})")));
-    let owner = |wanted: &H1| {
-        let attested = answers.values().filter_map(|answer| answer.as_ref().ok());
-        let others = attested.filter(|attested| *attested.module() != at.module);
-        let has = |lines: &RecordLines| [Kind::Zip, Kind::Mod].map(|kind| lines.h1(kind)).contains(&Some(*wanted));
-        others.filter(|attested| has(attested.lines())).map(|attested| attested.module().clone()).min()
-    };
-    if let Some(owner) = owner(found) {
-        mismatch.facts.push(("the found hash is".to_owned(), format!("the proved one of {owner}")));
+    fn unchecked(&mut self, place: &Place, module: &ModuleVersion, answer: Option<&Answer>) {
+        let why = answer.and_then(|answer| answer.as_ref().err()).map(|error| in_full(&**error));
+        let reason = why.unwrap_or_else(|| "nobody was asked about it".to_owned());
+        self.report.unchecked.push(Unaudited { place: place.clone(), module: module.to_string(), reason });
     }
-    if let Some(owner) = owner(proved) {
-        mismatch.facts.push(("the proved hash is".to_owned(), format!("also that of {owner}")));
-    }
-    mismatch
 }
 
 fn conflict(at: &HashAt, earlier: &HashAt) -> Finding {
@@ -221,11 +212,6 @@ fn unknown(at: &HashAt, error: &SumdbError) -> Finding {
     unknown
 }
 
-fn unchecked(at: &HashAt, reason: &impl fmt::Display, report: &mut Report) {
-    let (place, module) = (at.place.clone(), at.module.to_string());
-    report.unchecked.push(Unaudited { place, module, reason: reason.to_string() });
-}
-
 fn finding(code: Code, at: &HashAt, message: String) -> Finding {
     let (place, module) = (Some(at.place.clone()), Some(at.module.to_string()));
     Finding { place, module, message, ..Finding::of(code) }
@@ -236,8 +222,4 @@ fn what(at: &HashAt) -> String {
         Kind::Mod => format!("the go.mod of {}", at.module),
         Kind::Zip | Kind::Info => at.module.to_string(),
     }
-}
-
-fn shown(hash: &str) -> String {
-    hash.chars().take(60).collect()
 }

@@ -4,14 +4,13 @@ use std::collections::{BTreeSet, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::counts::{is_go_mod, is_go_work, is_standard};
 use super::entry::{MAX_FINDINGS, more};
-use super::target::{MAX_FILE, MAX_USED, Target};
+use super::target::{MAX_FILE, MAX_USED, Target, is_standard};
 use super::toolchain::GoHere;
 use super::{Entry, HashAt};
 use crate::artifact::Kind;
 use crate::finding::{Code, Finding, Place, Unaudited};
-use crate::gomod::{GoMod, used_folders};
+use crate::gomod::{GoMod, folders, may_be_a_workspace, names_a_module};
 use crate::gosum::{SumContent, SumLine, go_sum_lines};
 use crate::module::ModuleVersion;
 use crate::repository::{Base, BaseError};
@@ -36,11 +35,8 @@ pub enum ReadError {
         cause: io::Error,
     },
     /// Larger than such a file may be.
-    #[error("{} has more than {MAX_FILE} bytes", path.display())]
-    TooLarge {
-        /// Which file.
-        path: PathBuf,
-    },
+    #[error("{} has more than {MAX_FILE} bytes", .0.display())]
+    TooLarge(PathBuf),
     /// The earlier state of the file.
     #[error(transparent)]
     Base(#[from] BaseError),
@@ -142,7 +138,7 @@ impl Reader<'_> {
             let bytes = self.around(path, &mut Vec::new()).ok().flatten()?;
             Some(String::from_utf8_lossy(&bytes).into_owned())
         };
-        let folders = text(&workspace.join("go.work")).map(|text| used_folders(&text)).unwrap_or_default();
+        let folders = text(&workspace.join("go.work")).map(|text| folders(&text).used).unwrap_or_default();
         // Each once, however often it is named, and under however many names.
         let folders = folders.into_iter().filter_map(|folder| workspace.join(folder).canonicalize().ok());
         let folders: BTreeSet<PathBuf> = folders.take(MAX_USED).collect();
@@ -169,7 +165,7 @@ impl Reader<'_> {
         };
         let read =
             read_bounded(file, MAX_FILE).map_err(|cause| ReadError::Unreadable { path: path.to_owned(), cause })?;
-        read.ok_or_else(|| ReadError::TooLarge { path: path.to_owned() }).map(Some)
+        read.ok_or_else(|| ReadError::TooLarge(path.to_owned())).map(Some)
     }
 }
 
@@ -199,9 +195,14 @@ impl Files {
     /// Whether `audit` looked at the sum then: a sum that `go` reads only where it is told to, with `-modfile` or GOWORK, counts
     /// beside a go.mod or go.work alone. Lines that came before that were never judged.
     fn counts(&self, target: &Target) -> bool {
-        let is = |file: &Option<Vec<u8>>, what: fn(&[u8]) -> bool| file.as_deref().is_some_and(what);
+        let is = |file: &Option<Vec<u8>>, what: fn(&str) -> bool| {
+            file.as_deref().is_some_and(|bytes| what(&String::from_utf8_lossy(bytes)))
+        };
         let stands_alone = target.go_mod.is_none() && target.go_work.is_none();
-        stands_alone || is_standard(&target.file()) || is(&self.go_mod, is_go_mod) || is(&self.go_work, is_go_work)
+        stands_alone
+            || is_standard(&target.file())
+            || is(&self.go_mod, names_a_module)
+            || is(&self.go_work, may_be_a_workspace)
     }
 
     fn entries(&self, target: &Target, old_lines: &HashSet<String>, missing: &[Missing], entries: &mut Vec<Entry>) {

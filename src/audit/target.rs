@@ -6,7 +6,6 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::counts::is_standard;
 use crate::gomod::MAX_GO_MOD;
 use crate::tree::Tree;
 
@@ -85,6 +84,11 @@ pub(super) fn targets(folder: &Path, names: &BTreeSet<OsString>) -> Vec<Target> 
         }
     };
     names.iter().filter_map(target).collect()
+}
+
+/// Whether `go` reads the sum without being told to.
+pub(super) fn is_standard(sum: &Path) -> bool {
+    sum.file_name().is_some_and(|name| ["go.sum", "go.work.sum", "go.mod", "go.work"].iter().any(|one| name == *one))
 }
 
 /// A name without its end; `None` if it ends otherwise. A name may be any bytes.

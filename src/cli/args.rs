@@ -13,8 +13,8 @@ use clap::{Parser, Subcommand};
 use crate::finding::{Format, Severity};
 use crate::policy::{Age, ValueError};
 
-pub(super) use closed::{ClosedArgs, ExportArgs, FetchArgs, ImportArgs};
-pub(super) use pins::{PinsArgs, PinsCommand};
+pub(super) use closed::{ExportArgs, FetchArgs, ImportArgs};
+pub(super) use pins::PinsCommand;
 pub(super) use run::{Cache, KeygenArgs, RunArgs};
 pub(super) use serve::{AddressArgs, HoldArgs, ServeArgs};
 pub(super) use shared::{AnchorArgs, DEFAULT_UPSTREAM, DatabaseArgs, PolicyArgs, StateArgs, SurroundingArgs};
@@ -81,9 +81,11 @@ pub(super) enum Command {
     /// hash of each file. What was exported is taken up without any network.
     Import(Box<ImportArgs>),
     /// Check a policy, or explain what it says to a module version
-    Policy(PolicyCommandArgs),
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// List or forget what is pinned of modules that no database vouches for
-    Pins(PinsArgs),
+    #[command(subcommand)]
+    Pins(PinsCommand),
     /// Look for settings that weaken the checks of `go`
     Doctor(DoctorArgs),
     /// Print the h1 of a module zip, a go.mod file, or an unpacked module
@@ -137,12 +139,6 @@ pub(super) struct AuditArgs {
     pub(super) surrounding: SurroundingArgs,
     #[command(flatten)]
     pub(super) state: StateArgs,
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct PolicyCommandArgs {
-    #[command(subcommand)]
-    pub(super) command: PolicyCommand,
 }
 
 #[derive(Debug, Subcommand)]

@@ -89,7 +89,7 @@ fn go_sums(args: &AuditArgs, go: &GoEnv, mut bases: Option<&mut Bases>) -> Resul
     let left_out = left_out(go, &args.exclude, args.state.data.as_deref())?;
     let (mut seen, mut given, go) = (HashSet::new(), Given::default(), GoHere::of(go));
     for path in &args.paths {
-        let found = find(path, &left_out).map_err(|error| Failure::usage(&error))?;
+        let found = find(path, &left_out).map_err(Failure::usage)?;
         given.unchecked.extend(found.unread.iter().filter(|(path, _)| seen.insert(path.clone())).map(unread));
         let base = bases.as_mut().map(|bases| bases.at(path)).transpose()?;
         let reader = Reader { tree: &found.tree, base, go: &go };
@@ -105,7 +105,7 @@ fn go_sums(args: &AuditArgs, go: &GoEnv, mut bases: Option<&mut Bases>) -> Resul
             }
             match reader.read(&target) {
                 Ok(entries) => given.entries.extend(entries),
-                Err(error @ ReadError::Base(_)) => return Err(Failure::usage(&error)),
+                Err(error @ ReadError::Base(_)) => return Err(Failure::usage(error)),
                 Err(error) => given.unchecked.push(not_read(target.file(), &error)),
             }
             given.files.push(target.file());
@@ -156,7 +156,7 @@ pub(super) fn left_out(go: &GoEnv, exclude: &[String], data: Option<&Path>) -> R
         (config::data_folder(data).ok(), "the data folder of sumgate"),
     ];
     let folders: Vec<_> = folders.into_iter().filter_map(|(folder, what)| Some((folder?, what))).collect();
-    LeftOut::new(exclude, &folders).map_err(|error| Failure::usage(&error))
+    LeftOut::new(exclude, &folders).map_err(Failure::usage)
 }
 
 fn vendor(list: PathBuf) -> Finding {
@@ -168,8 +168,7 @@ fn vendor(list: PathBuf) -> Finding {
 fn module_cache(go: &GoEnv) -> Result<Given, Failure> {
     let nowhere = || Failure::new(Fault::Request, "there is no module cache: set GOMODCACHE to where it is");
     let cache = go.module_cache().ok_or_else(nowhere)?;
-    let entries =
-        read_module_cache(&cache, go.goroot(), &AtomicUsize::new(0)).map_err(|error| Failure::usage(&error))?;
+    let entries = read_module_cache(&cache, go.goroot(), &AtomicUsize::new(0)).map_err(Failure::usage)?;
     if entries.is_empty() {
         let words = format!("there is nothing in the module cache {}: run `go mod download` first", cache.display());
         return Err(Failure::new(Fault::Request, words));

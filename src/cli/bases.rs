@@ -1,6 +1,6 @@
 //! The commits that `--base` names: one for each repository, however many paths lie in it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::exit::Failure;
 use super::out;
@@ -23,11 +23,11 @@ impl Bases {
 
     /// The base in the repository that `path` is audited in.
     pub(super) fn at(&mut self, path: &Path) -> Result<&Base, Failure> {
-        let work_tree = work_tree_of(path)?;
+        let work_tree = Base::work_tree_of(path).map_err(Failure::usage)?;
         if let Some(at) = self.open.iter().position(|base| base.work_tree() == work_tree) {
             return Ok(&self.open[at]);
         }
-        let base = Base::open(&self.revision, path).map_err(|error| Failure::usage(&error))?;
+        let base = Base::open(&self.revision, path).map_err(Failure::usage)?;
         if base.is_head() {
             let words = "is the commit that is checked out: only changes that are not committed are new";
             out::complain(&format!("--base {:?} {words} ({})", self.revision, base.commit()));
@@ -42,11 +42,6 @@ impl Bases {
             |base: &Base| ComparedWith { work_tree: base.work_tree().to_owned(), commit: base.commit().to_owned() };
         self.open.iter().map(of).collect()
     }
-}
-
-/// The top folder of the repository that `path` is audited in.
-pub(super) fn work_tree_of(path: &Path) -> Result<PathBuf, Failure> {
-    Base::work_tree_of(path).map_err(|error| Failure::usage(&error))
 }
 
 /// Whether a name stays in the repository that its words lead into. A pull request may turn a folder on the way into a link.

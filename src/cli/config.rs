@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use etcetera::BaseStrategy;
 
 use super::ages;
-use super::args::{AddressArgs, AnchorArgs, ClosedArgs, DatabaseArgs, SurroundingArgs};
+use super::args::{AddressArgs, AnchorArgs, DatabaseArgs, SurroundingArgs};
 use super::exit::Failure;
 use crate::carry::{self, Refusal, Wanted};
 use crate::fault::Fault;
@@ -28,7 +28,7 @@ const MAX_GO_SUM: u64 = 16 << 20;
 pub(super) fn databases(args: &DatabaseArgs) -> Result<Vec<Database>, Failure> {
     let mut databases: Vec<Database> = Vec::new();
     for text in &args.sumdb {
-        let database = Database::parse(text).map_err(|error| Failure::usage(&error))?;
+        let database = Database::parse(text).map_err(Failure::usage)?;
         if databases.iter().any(|other| other.name() == database.name()) {
             return Err(Failure::new(Fault::Request, format!("the database {} is named twice", database.name())));
         }
@@ -52,19 +52,19 @@ pub(super) fn surrounding_databases(args: &SurroundingArgs, go: &GoEnv) -> Resul
             Fault::Request,
             "GOSUMDB is off here, so there is nothing to check against: name a database, such as --sumdb sum.golang.org",
         ),
-        error => Failure::usage(&error),
+        error => Failure::usage(error),
     })?;
     // A GOPROXY that names no proxy (`direct`, `off`) passes nothing on.
     Ok(vec![match Chain::parse(go.get("GOPROXY")) {
         Ok(chain) => found.through(&chain),
         Err(ChainError::Empty(_)) => found,
-        Err(error) => return Err(Failure::usage(&error)),
+        Err(error) => return Err(Failure::usage(error)),
     }])
 }
 
 /// The modules that `go` would not ask about, and those of `--nosumdb`.
 pub(super) fn surrounding_exempt(nosumdb: &str, go: &GoEnv) -> Result<Patterns, Failure> {
-    let parse = |text: &str| Patterns::parse(text).map_err(|error| Failure::usage(&error));
+    let parse = |text: &str| Patterns::parse(text).map_err(Failure::usage);
     Ok(parse(go.get("GONOSUMDB"))?.with(parse(nosumdb)?))
 }
 
@@ -93,8 +93,8 @@ pub(super) fn clients(
     http: &HttpClient,
     policies: &[Policy],
 ) -> Result<Vec<Client>, Failure> {
-    let anchor = Anchor::read(&anchor.anchor).map_err(|error| Failure::usage(&error))?;
-    anchor.check(databases.iter().map(Database::key)).map_err(|error| Failure::usage(&error))?;
+    let anchor = Anchor::read(&anchor.anchor).map_err(Failure::usage)?;
+    anchor.check(databases.iter().map(Database::key)).map_err(Failure::usage)?;
     let open = |database| Ok(Client::open(database, store, &anchor, http.clone())?);
     let clients = databases.into_iter().map(open).collect::<Result<Vec<_>, Failure>>()?;
     ages::tell(&clients, policies);
@@ -122,16 +122,16 @@ pub(super) fn wanted_of(named: Option<&Path>, otherwise: &str) -> Result<(Wanted
     Ok(carry::of_go_sum(&shown, &bytes))
 }
 
-/// The modules that no database is asked about: those of `--nosumdb` and `--private`.
-pub(super) fn closed_exempt(args: &ClosedArgs) -> Result<Patterns, Failure> {
-    Ok(patterns("--nosumdb", &args.nosumdb)?.with(patterns("--private", &args.private)?))
+/// The modules that no database is asked about.
+pub(super) fn exempt(nosumdb: &str, private: &str) -> Result<Patterns, Failure> {
+    Ok(patterns("--nosumdb", nosumdb)?.with(patterns("--private", private)?))
 }
 
 /// Leaves out of `wanted` what `go` here would name to no proxy or no database, unless it is among those that were `named`
 /// on the command line: a go.sum has private modules in it, too. That they are missing has to be told.
 pub(super) fn unnamed_private(wanted: &mut Wanted, named: &Patterns) -> Result<Vec<Refusal>, Failure> {
     let go = go_env()?;
-    let patterns = |setting| Patterns::parse(go.get(setting)).map_err(|error| Failure::usage(&error));
+    let patterns = |setting| Patterns::parse(go.get(setting)).map_err(Failure::usage);
     let left_out = wanted.leave_out(&patterns("GONOPROXY")?.with(patterns("GONOSUMDB")?), named);
     let why = "GONOPROXY or GONOSUMDB of `go` here (by default GOPRIVATE) covers it, so nobody was asked: \
                --private PATTERNS fetches it direct, --nosumdb PATTERNS from --upstream and unproved";
@@ -146,8 +146,8 @@ pub(super) fn nowhere(waits: Waits) -> Result<Origin, Failure> {
 
 /// The base path and the exempt modules.
 pub(super) fn address(args: &AddressArgs) -> Result<(BasePath, Patterns), Failure> {
-    let base = BasePath::parse(&args.base_path).map_err(|error| Failure::usage(&error))?;
-    Ok((base, patterns("--nosumdb", &args.nosumdb)?.with(patterns("--private", &args.private)?)))
+    let base = BasePath::parse(&args.base_path).map_err(Failure::usage)?;
+    Ok((base, exempt(&args.nosumdb, &args.private)?))
 }
 
 /// Patterns that can match, or none at all. A typed one that cannot would name private modules to everybody.

@@ -67,8 +67,8 @@ impl Failure {
     }
 
     /// The words the user typed cannot be used.
-    pub(crate) fn usage(error: &dyn std::error::Error) -> Self {
-        Self::new(Fault::Request, in_full(error))
+    pub(crate) fn usage(error: impl std::error::Error) -> Self {
+        Self::new(Fault::Request, in_full(&error))
     }
 
     /// This machine did not do what was asked of it.

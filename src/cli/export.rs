@@ -16,7 +16,7 @@ use crate::store::Access;
 
 pub(super) fn run(args: &ExportArgs) -> Result<Exit, Failure> {
     let databases = config::databases(&args.closed.databases)?;
-    let exempt = config::closed_exempt(&args.closed)?;
+    let exempt = config::exempt(&args.closed.nosumdb, &args.closed.private)?;
     let (wanted, malformed) = config::wanted_of(args.go_sum.as_deref(), ": name another one with --for FILE")?;
     let store = Arc::new(config::store(args.closed.state.data.as_deref(), Access::Read)?);
     let clients = config::clients(databases, &args.closed.state.anchor, &store, &HttpClient::offline(), &[])?;

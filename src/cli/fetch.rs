@@ -18,12 +18,12 @@ const OTHERWISE: &str = ": name another one with -m FILE, or module versions";
 
 pub(super) fn run(args: &FetchArgs) -> Result<Exit, Failure> {
     let modules: Result<Vec<_>, _> = args.modules.iter().map(|name| ModuleVersion::parse(name)).collect();
-    let modules = modules.map_err(|error| Failure::usage(&error))?;
+    let modules = modules.map_err(Failure::usage)?;
     let direct = config::patterns("--private", &args.closed.private)?;
     let said = sources::said(args.config.as_deref(), &args.upstream, direct)?;
     let databases = config::databases(&args.closed.databases)?;
     let databases = databases.into_iter().map(|database| database.or_through(&said.chain)).collect();
-    let exempt = config::closed_exempt(&args.closed)?.with(said.private());
+    let exempt = config::exempt(&args.closed.nosumdb, &args.closed.private)?.with(said.private());
     let policy = args.policy.as_deref().map(config::read_policy).transpose()?;
     let (mut wanted, malformed) = if modules.is_empty() {
         config::wanted_of(args.go_sum.as_deref(), OTHERWISE)?

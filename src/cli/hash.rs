@@ -14,8 +14,7 @@ use crate::tree::{hash_dir, read_bounded};
 
 pub(super) fn run(args: &HashArgs) -> Result<Exit, Failure> {
     let path = &args.path;
-    let module =
-        args.module.as_deref().map(ModuleVersion::parse).transpose().map_err(|error| Failure::usage(&error))?;
+    let module = args.module.as_deref().map(ModuleVersion::parse).transpose().map_err(Failure::usage)?;
     let kind = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?;
     let h1 = if kind.is_dir() {
         let module = module.or_else(|| in_module_cache(path)).ok_or_else(|| {

@@ -20,7 +20,7 @@ use crate::sumdb::{Database, Taken};
 
 pub(super) fn run(args: &ImportArgs) -> Result<Exit, Failure> {
     let databases = config::databases(&args.closed.databases)?;
-    let exempt = config::closed_exempt(&args.closed)?;
+    let exempt = config::exempt(&args.closed.nosumdb, &args.closed.private)?;
     let store = Arc::new(config::store(args.closed.state.data.as_deref(), Access::Download)?);
     out::start_log(out::QUIET);
     match &args.input {
@@ -114,7 +114,7 @@ fn module_cache(
         let words = format!("{} is no module cache: it has no file of a module version", download.display());
         return Err(Failure::new(Fault::Request, words));
     }
-    let private = Patterns::parse(go.get("GONOSUMDB")).map_err(|error| Failure::usage(&error))?;
+    let private = Patterns::parse(go.get("GONOSUMDB")).map_err(Failure::usage)?;
     let left_out = wanted.leave_out(&private, &exempt).len();
     let http = if args.offline { HttpClient::offline() } else { config::http()? };
     let clients = config::clients(databases, &args.closed.state.anchor, store, &http, &[])?;

@@ -9,7 +9,7 @@ use crate::module::ModuleVersion;
 use crate::store::Access;
 
 pub(super) fn run(args: &LookupArgs) -> Result<Exit, Failure> {
-    let module = ModuleVersion::parse(&args.module).map_err(|error| Failure::usage(&error))?;
+    let module = ModuleVersion::parse(&args.module).map_err(Failure::usage)?;
     let databases = config::databases(&args.databases)?;
     let store = config::store(args.state.data.as_deref(), Access::Write)?;
     let clients = config::clients(databases, &args.state.anchor, &store, &config::http()?, &[])?;

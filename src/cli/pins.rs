@@ -21,7 +21,7 @@ pub(super) fn run(command: &PinsCommand) -> Result<Exit, Failure> {
             Ok(Exit::Fine)
         }
         PinsCommand::Forget { module, data } => {
-            let module = ModuleVersion::parse(module).map_err(|error| Failure::usage(&error))?;
+            let module = ModuleVersion::parse(module).map_err(Failure::usage)?;
             let store = config::store(data.data.as_deref(), Access::Write)?;
             let forgotten = store.forget(&module)?;
             if forgotten.is_empty() {

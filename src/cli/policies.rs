@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::args::PolicyArgs;
-use super::bases::{Bases, stay_inside, work_tree_of};
+use super::bases::{Bases, stay_inside};
 use super::config::{Come, check_policy, find_policy, policy_in};
 use super::exit::Failure;
 use super::out;
@@ -176,7 +176,7 @@ fn earlier(named: Option<&Path>, bases: &mut Bases, paths: &[PathBuf]) -> Result
         return Err(Failure::new(Fault::Request, words));
     }
     // What is not audited is not of the pull request.
-    if !paths.iter().any(|path| work_tree_of(path).is_ok_and(|audited| audited == top)) {
+    if !paths.iter().any(|path| Base::work_tree_of(path).is_ok_and(|audited| audited == top)) {
         return Ok(None);
     }
     // A repository that nobody audits may still not be usable.
@@ -188,7 +188,7 @@ fn earlier(named: Option<&Path>, bases: &mut Bases, paths: &[PathBuf]) -> Result
         return Ok(at_base(path, &inside, base));
     }
     let inside = words.strip_prefix(&top_words).unwrap_or(Path::new(""));
-    let folder = base.folder(inside).map_err(|error| Failure::usage(&error))?;
+    let folder = base.folder(inside).map_err(Failure::usage)?;
     for folder in top.join(folder).ancestors() {
         let path = folder.join(NAME);
         // One in the working folder is shown by its name alone.

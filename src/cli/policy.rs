@@ -41,7 +41,7 @@ fn explain(module: &str, policy: Option<&PathBuf>, age: Option<Age>) -> Result<E
     let (path, how) = named(policy)?;
     let policy = config::check_policy(&path, how)?;
     let policy = policy.map_err(|complaints| Failure::new(Fault::Request, complaints.join("\n")))?;
-    let module = ModuleVersion::parse(module).map_err(|error| Failure::usage(&error))?;
+    let module = ModuleVersion::parse(module).map_err(Failure::usage)?;
     let mut facts = Facts::of(module.clone());
     facts.age = age;
     let verdict = policy.judge(&facts, crate::policy::day(SystemTime::now()));

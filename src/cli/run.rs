@@ -117,7 +117,7 @@ impl<'a> Setting<'a> {
         let mut direct = config::patterns("--private", &args.private)?;
         if args.gate_private {
             for name in ["GOPRIVATE", "GONOPROXY"] {
-                direct = direct.with(Patterns::parse(go.get(name)).map_err(|error| Failure::usage(&error))?);
+                direct = direct.with(Patterns::parse(go.get(name)).map_err(Failure::usage)?);
             }
         }
         let said = said(args, &go, direct)?;
@@ -344,7 +344,7 @@ fn refuse_go_of(workspace: &Path) -> Result<(), Failure> {
 fn secret_path() -> Result<BasePath, Failure> {
     let mut bytes = [0; PATH_BYTES];
     getrandom::fill(&mut bytes).map_err(|error| Failure::host("get random bytes", &error))?;
-    BasePath::parse(&hex::encode(bytes)).map_err(|error| Failure::usage(&error))
+    BasePath::parse(&hex::encode(bytes)).map_err(Failure::usage)
 }
 
 fn state(client: &Client) -> DatabaseState {

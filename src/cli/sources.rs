@@ -24,7 +24,7 @@ pub(super) fn said(config: Option<&Path>, upstream: &str, direct: Patterns) -> R
     let settings = config.map(read).transpose()?.unwrap_or_default();
     let chain = match settings.chain {
         Some(chain) => chain,
-        None => Chain::parse(upstream).map_err(|error| Failure::usage(&error))?,
+        None => Chain::parse(upstream).map_err(Failure::usage)?,
     };
     let mut private = settings.private;
     if !direct.is_empty() {

@@ -46,7 +46,7 @@ pub async fn gather(go: GoEnv, folder: &Path, left_out: &LeftOut, http: &HttpCli
             unsearched.extend(found.unread.into_iter().map(|(path, error)| (path, error.to_string())));
             found.targets
         }
-        Err(FindError::Nothing { .. }) => Vec::new(),
+        Err(FindError::Nothing(_)) => Vec::new(),
         Err(error) => {
             unsearched.push((folder.to_owned(), error.to_string()));
             Vec::new()

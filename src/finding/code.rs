@@ -1,5 +1,7 @@
 //! The codes. A code never changes its meaning, and one that is given up is not given out again.
 
+use std::sync::LazyLock;
+
 use clap::ValueEnum;
 
 use super::severity::Severity;
@@ -83,6 +85,11 @@ pub enum Code {
     NotExamined,
 }
 
+/// The stable names: those of the variants, as clap writes them.
+static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
+    Code::all().iter().filter_map(|code| Some(code.to_possible_value()?.get_name().to_owned())).collect()
+});
+
 impl Code {
     /// All codes, in the order of the documentation.
     pub fn all() -> &'static [Self] {
@@ -91,29 +98,28 @@ impl Code {
 
     /// The stable name.
     pub fn name(self) -> &'static str {
-        self.facts().0
+        &NAMES[self as usize]
     }
 
     /// How bad it is.
     pub fn severity(self) -> Severity {
-        self.facts().1
+        self.facts().0
     }
 
     /// What it means, in one sentence.
     pub fn meaning(self) -> &'static str {
-        self.facts().2
+        self.facts().1
     }
 
     /// What to do about it.
     pub fn help(self) -> &'static str {
-        self.facts().3
+        self.facts().2
     }
 
-    fn facts(self) -> (&'static str, Severity, &'static str, &'static str) {
+    fn facts(self) -> (Severity, &'static str, &'static str) {
         use Severity::{Error, Note, Warning};
         match self {
             Self::HashMismatch => (
-                "hash-mismatch",
                 Error,
                 "The hash is not the one that the checksum database has for this version.",
                 "The usual causes: the line was edited by hand, or the tag was moved upstream after somebody had downloaded \
@@ -121,219 +127,177 @@ impl Code {
                  changed in the module.",
             ),
             Self::UnknownVersion => (
-                "unknown-version",
                 Error,
                 "The checksum database has no record of this module version, so nobody vouches for its hash.",
                 "If the module is private, exempt it: GOPRIVATE or --nosumdb. If it is public, check that the version exists.",
             ),
             Self::ConflictingLines => (
-                "conflicting-lines",
                 Error,
                 "Two lines give different hashes for the same file; `go` goes by the first of them.",
                 "Remove the line that is not proved.",
             ),
             Self::MalformedLine => (
-                "malformed-line",
                 Error,
                 "The line is no hash line: a module path, a version, and a hash.",
                 "Most often a merge went wrong: remove the line and run `go mod tidy`.",
             ),
             Self::UnknownAlgorithm => (
-                "unknown-algorithm",
                 Warning,
                 "The hash is of an algorithm that neither `go` nor sumgate knows, so it protects nothing.",
                 "Remove the line and run `go mod tidy`, which writes an h1 line.",
             ),
             Self::MissingLine => (
-                "missing-line",
                 Warning,
                 "go.mod requires a version that go.sum has no line for: a build fails, or adds a line by itself.",
                 "Run `go mod tidy` and commit go.sum.",
             ),
             Self::PrivateName => (
-                "private-name",
                 Warning,
                 "The name looks private, and no pattern exempts it; `go` would send it to the public database.",
                 "Set GOPRIVATE (or --nosumdb) to a pattern that covers it.",
             ),
-            Self::DroppedLine => (
-                "dropped-line",
-                Note,
-                "Every `go` command of today ignores this line, so it protects nothing.",
-                "Run `go mod tidy`.",
-            ),
+            Self::DroppedLine => {
+                (Note, "Every `go` command of today ignores this line, so it protects nothing.", "Run `go mod tidy`.")
+            }
             Self::UnreadableFile => (
-                "unreadable-file",
                 Error,
                 "The file in the module cache cannot be hashed as `go` would.",
                 "Remove it with `go clean -modcache`; `go` downloads it anew.",
             ),
             Self::NotARegularFile => (
-                "not-a-regular-file",
                 Error,
                 "The file is a link that leads elsewhere, a FIFO or a device; it was not opened.",
                 "Commit a regular file in its place. In the module cache, remove it: `go` makes none there.",
             ),
             Self::TrackedCache => (
-                "tracked-cache",
                 Error,
                 "Git tracks files in a folder that the audit leaves out, so a pull request can write them.",
                 "Set GOMODCACHE, GOCACHE or the data folder to a place outside of the repository, or remove the files from git.",
             ),
             Self::PolicyDenied => (
-                "policy-denied",
                 Error,
                 "The policy refuses this version.",
                 "Take another version, or ask the owner of the policy for an exception.",
             ),
             Self::UnusedException => (
-                "unused-exception",
                 Warning,
                 "An exception of the policy matched nothing.",
                 "Remove it, so that it cannot let something through later.",
             ),
             Self::PolicyLoosened => (
-                "policy-loosened",
                 Error,
                 "The policy may let in what the policy at the base refuses.",
                 "Both decide until the change is accepted: have somebody who may decide that start the job with \
                  --accept-policy-change.",
             ),
             Self::SumdbOff => (
-                "sumdb-off",
                 Error,
                 "GOSUMDB is off: `go` takes whatever it downloads first.",
                 "Unset GOSUMDB, and exempt private modules with GOPRIVATE.",
             ),
             Self::WideNosumdb => (
-                "wide-nosumdb",
                 Error,
                 "GONOSUMDB exempts public modules from the checksum database.",
                 "Name your own modules only, such as github.com/your-organisation/*.",
             ),
             Self::WidePrivate => (
-                "wide-private",
                 Error,
                 "GOPRIVATE exempts public modules from proxy and checksum database.",
                 "Name your own modules only, such as github.com/your-organisation/*.",
             ),
             Self::DirectBehindMirror => (
-                "direct-behind-mirror",
                 Warning,
                 "GOPROXY goes on behind the mirror, so `go` can walk round it.",
                 "Let GOPROXY name the mirror alone.",
             ),
             Self::FileProxy => (
-                "file-proxy",
                 Warning,
                 "GOPROXY is a folder: `go` does not ask the database about toolchains that come from there.",
                 "Serve the folder with `sumgate serve`, or set GOTOOLCHAIN=local.",
             ),
             Self::OldGo => (
-                "old-go",
                 Error,
                 "This `go` command verifies the checksum database with code that was broken (CVE-2026-56864, CVE-2026-56865).",
                 "Update to go1.25.13, go1.26.6, or newer.",
             ),
             Self::MirrorBehind => (
-                "mirror-behind",
                 Warning,
                 "The client remembers a newer tree head than the mirror has; every verification fails until it catches up.",
                 "Let the mirror reach the checksum database once.",
             ),
             Self::SumWithoutMod => (
-                "sum-without-mod",
                 Warning,
                 "There is no go.mod beside this go.sum, so `go` never reads it.",
                 "Remove it, or put it where its go.mod is.",
             ),
-            Self::MirrorUnreachable => (
-                "mirror-unreachable",
-                Error,
-                "The mirror that GOPROXY names does not answer.",
-                "Start it, or correct the address.",
-            ),
-            Self::Insecure => (
-                "insecure",
-                Note,
-                "GOINSECURE takes TLS away for the modules it names.",
-                "Unset it, or name your own hosts only.",
-            ),
+            Self::MirrorUnreachable => {
+                (Error, "The mirror that GOPROXY names does not answer.", "Start it, or correct the address.")
+            }
+            Self::Insecure => {
+                (Note, "GOINSECURE takes TLS away for the modules it names.", "Unset it, or name your own hosts only.")
+            }
             Self::ModuleNotReleased => (
-                "module-not-released",
                 Error,
                 "A module in a program or in the module cache did not come through the gate, or is not what came through it.",
                 "The module came from a cache, another proxy, or a setting of the command itself. Find out which; the message names the hashes.",
             ),
             Self::VendorUnproved => (
-                "vendor-unproved",
                 Note,
                 "Dependencies come from a vendor folder, whose files no hash covers.",
                 "Build with -mod=mod or -mod=readonly, so that they come through the gate.",
             ),
             Self::ReplacedUnproved => (
-                "replaced-unproved",
                 Note,
                 "A replace directive takes a dependency from a folder, whose files no hash covers.",
                 "Check that go.mod and go.work replace only what you wrote yourself.",
             ),
             Self::PrivateUnproved => (
-                "private-unproved",
                 Note,
                 "Private modules were fetched by `go` itself, past the gate (GONOPROXY, GOPRIVATE).",
                 "Add --gate-private, so that they come through the gate and are pinned on first use.",
             ),
             Self::InheritedBuildCache => (
-                "inherited-build-cache",
                 Note,
                 "The build cache was there before the run: what is linked from it cannot be proved.",
                 "Leave out --build-cache inherit; or keep the caches of the gate between jobs with --cache-key.",
             ),
             Self::NothingReleased => (
-                "nothing-released",
                 Note,
                 "A program contains modules, and none of them came through the gate in this run, or was proved before it.",
                 "Check that the command uses the module cache and the GOPROXY that the gate set for it.",
             ),
             Self::BuildEnvironment => (
-                "build-environment",
                 Note,
                 "A variable lets other programs or files take part in the build.",
                 "Unset it if the build does not need it.",
             ),
             Self::BuildOverride => (
-                "build-override",
                 Warning,
                 "A variable, a go.work or a folder around the repository chooses programs or files of the build.",
                 "Unset it, or let it lead to a file outside the repository.",
             ),
             Self::RepositoryProgram => (
-                "repository-program",
                 Warning,
                 "The repository's own settings of version control run programs when `go` stamps a version into a program.",
                 "Remove the setting with `git config --unset`.",
             ),
             Self::OtherDatabase => (
-                "other-database",
                 Warning,
                 "GOSUMDB, and nobody who started the gate, chose a checksum database other than sum.golang.org.",
                 "If you trust this database, name it with --sumdb; else unset GOSUMDB.",
             ),
             Self::ProcessLeft => (
-                "process-left",
                 Note,
                 "A process of the command is still running: what it does from now on, the gate does not see.",
                 "Let the command wait for it.",
             ),
             Self::ProgramNotBuilt => (
-                "program-not-built",
                 Warning,
                 "A program was there before the command, and the command did not write it anew: `go` compares its build ID, not \
                  its content.",
                 "Delete it before the build.",
             ),
             Self::NotExamined => (
-                "not-examined",
                 Warning,
                 "Programs, or modules, could not be compared with what was released.",
                 "Read the message; name programs with --subject FILE.",

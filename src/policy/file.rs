@@ -138,8 +138,8 @@ impl Reader<'_> {
         let versions =
             self.value(versions, |text| Range::parse(text, |text| Ok(Version::parse(text)?), Version::precedence));
         let reason = self.value(Some(reason), |text| match text.trim() {
-            "" => Err(ValueError::NoReason),
-            text if text.chars().any(char::is_control) => Err(ValueError::Lines),
+            "" => Err(ValueError::Reason("give a reason: it is shown to whoever is refused")),
+            text if text.chars().any(char::is_control) => Err(ValueError::Reason("write the reason on one line")),
             text if text.chars().count() > MAX_REASON => Err(ValueError::LongReason),
             text => Ok(text.to_owned()),
         });
@@ -186,12 +186,9 @@ pub enum ValueError {
     /// Of a zip.
     #[error("{0:?} is no size: write a number and kB, MB, GB, KiB, MiB or GiB, such as \"100MB\"")]
     Size(String),
-    /// Of a refusal: none.
-    #[error("give a reason: it is shown to whoever is refused")]
-    NoReason,
-    /// Of a refusal: on several lines.
-    #[error("write the reason on one line")]
-    Lines,
+    /// Of a refusal: none, or one on several lines.
+    #[error("{0}")]
+    Reason(&'static str),
     /// Of a refusal: more than is shown.
     #[error("the reason has more than {MAX_REASON} characters, and go shows only some 600 bytes")]
     LongReason,

@@ -16,23 +16,18 @@ pub struct Range<V> {
     any: Vec<Vec<(Comparator, V)>>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Comparator {
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
-    Equal,
-}
+/// How a version may stand to a bound.
+type Comparator = &'static [Ordering];
 
 /// Longest first: `<=` begins with `<`.
 const COMPARATORS: [(&str, Comparator); 5] = [
-    ("<=", Comparator::LessOrEqual),
-    (">=", Comparator::GreaterOrEqual),
-    ("<", Comparator::Less),
-    (">", Comparator::Greater),
-    ("=", Comparator::Equal),
+    ("<=", &[Ordering::Less, Ordering::Equal]),
+    (">=", &[Ordering::Greater, Ordering::Equal]),
+    ("<", &[Ordering::Less]),
+    (">", &[Ordering::Greater]),
+    ("=", EQUAL),
 ];
+const EQUAL: Comparator = &[Ordering::Equal];
 
 /// Why a text is no range.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,7 +58,7 @@ impl<V> Range<V> {
         let comparison = |text: &str| {
             let text = text.trim();
             let named = COMPARATORS.iter().find_map(|(sign, comparator)| Some((text.strip_prefix(sign)?, *comparator)));
-            let (version, comparator) = named.unwrap_or((text, Comparator::Equal));
+            let (version, comparator) = named.unwrap_or((text, EQUAL));
             parse(version.trim()).map(|version| (comparator, version))
         };
         if text.split([',', '|']).count() > MAX_COMPARISONS {
@@ -81,29 +76,19 @@ impl<V> Range<V> {
 
     /// Whether a version is in it, given how that version compares to a bound.
     pub fn contains(&self, compare: impl Fn(&V) -> Ordering) -> bool {
-        let holds = |(comparator, bound): &(Comparator, V)| {
-            let order = compare(bound);
-            match comparator {
-                Comparator::Less => order == Ordering::Less,
-                Comparator::LessOrEqual => order != Ordering::Greater,
-                Comparator::Greater => order == Ordering::Greater,
-                Comparator::GreaterOrEqual => order != Ordering::Less,
-                Comparator::Equal => order == Ordering::Equal,
-            }
-        };
+        let holds = |(comparator, bound): &(Comparator, V)| comparator.contains(&compare(bound));
         self.any.iter().any(|all| all.iter().all(holds))
     }
 }
 
 /// Whether one comparison ends where another begins.
 fn contradicts<V>(all: &[(Comparator, V)], compare: &impl Fn(&V, &V) -> Ordering) -> bool {
-    use Comparator::{Equal, Greater, GreaterOrEqual, Less, LessOrEqual};
-    let from = all.iter().filter(|(comparator, _)| matches!(comparator, Greater | GreaterOrEqual | Equal));
+    let from = all.iter().filter(|(comparator, _)| !comparator.contains(&Ordering::Less));
     from.into_iter().any(|(from, low)| {
-        let mut to = all.iter().filter(|(comparator, _)| matches!(comparator, Less | LessOrEqual | Equal));
+        let mut to = all.iter().filter(|(comparator, _)| !comparator.contains(&Ordering::Greater));
         to.any(|(to, high)| match compare(low, high) {
             Ordering::Less => false,
-            Ordering::Equal => *from == Greater || *to == Less,
+            Ordering::Equal => !from.contains(&Ordering::Equal) || !to.contains(&Ordering::Equal),
             Ordering::Greater => true,
         })
     })

@@ -6,8 +6,8 @@
 
 use alloc::vec::Vec;
 
-use crate::hash::{Hash, empty_root, node_hash};
-use crate::inclusion::{ProofError, join, split};
+use crate::hash::{Hash, empty_root};
+use crate::inclusion::{ProofError, climb, join, split};
 use crate::tree::{Node, TreeHead, TreeSize, range_nodes};
 
 /// The hashes that lead to both roots.
@@ -97,25 +97,7 @@ impl ConsistencyProof {
             let (start, rest) = self.hashes.split_first().ok_or(wrong)?;
             (*start, rest)
         };
-        let (mut to_older, mut to_newer) = (start, start);
-        for hash in rest {
-            if last == 0 {
-                return Err(wrong);
-            }
-            if place & 1 == 1 || place == last {
-                to_older = node_hash(hash, &to_older);
-                to_newer = node_hash(hash, &to_newer);
-                while place & 1 == 0 && place != 0 {
-                    (place, last) = (place >> 1, last >> 1);
-                }
-            } else {
-                to_newer = node_hash(&to_newer, hash);
-            }
-            (place, last) = (place >> 1, last >> 1);
-        }
-        if last != 0 {
-            return Err(wrong);
-        }
+        let (to_older, to_newer) = climb(start, place, last, rest).ok_or(wrong)?;
         same(to_older, older.root)?;
         same(to_newer, newer.root)
     }

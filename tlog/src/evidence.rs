@@ -37,10 +37,10 @@ const SENTENCE: &str = "One key signed two tree heads that cannot belong to one 
 /// [`ForkEvidence::verify`] make it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForkEvidence {
-    older: SignedCheckpoint,
-    newer: SignedCheckpoint,
+    pub(crate) older: SignedCheckpoint,
+    pub(crate) newer: SignedCheckpoint,
     /// For heads of two sizes: the root that the newer tree has at the older size, and the proof of that.
-    fork: Option<(Hash, ConsistencyProof)>,
+    pub(crate) fork: Option<(Hash, ConsistencyProof)>,
 }
 
 /// Why a file is no evidence.
@@ -68,19 +68,6 @@ pub enum EvidenceError {
 }
 
 impl ForkEvidence {
-    pub(crate) fn same_size(older: SignedCheckpoint, newer: SignedCheckpoint) -> Self {
-        Self { older, newer, fork: None }
-    }
-
-    pub(crate) fn two_sizes(
-        older: SignedCheckpoint,
-        newer: SignedCheckpoint,
-        root: Hash,
-        proof: ConsistencyProof,
-    ) -> Self {
-        Self { older, newer, fork: Some((root, proof)) }
-    }
-
     /// The head of the smaller tree; of two equal ones, the one that was trusted.
     pub fn older(&self) -> &SignedCheckpoint {
         &self.older

@@ -82,6 +82,29 @@ pub(crate) fn join(ranges: &[(u64, u64)], hashes: &[Hash]) -> Result<Vec<Hash>, 
     if rest.is_empty() { Ok(joined) } else { Err(wrong) }
 }
 
+/// Climbs from a node, which has the number `place` in a row that ends at `last`, to the root: of the tree that ends with the
+/// node, and of the whole tree. `None` if the hashes are too few or too many.
+pub(crate) fn climb(node: Hash, mut place: u64, mut last: u64, hashes: &[Hash]) -> Option<(Hash, Hash)> {
+    let (mut ending, mut whole) = (node, node);
+    for hash in hashes {
+        if last == 0 {
+            return None;
+        }
+        if place & 1 == 1 || place == last {
+            ending = node_hash(hash, &ending);
+            whole = node_hash(hash, &whole);
+            // At the right edge a node without a sibling is handed up as it is.
+            while place & 1 == 0 && place != 0 {
+                (place, last) = (place >> 1, last >> 1);
+            }
+        } else {
+            whole = node_hash(&whole, hash);
+        }
+        (place, last) = (place >> 1, last >> 1);
+    }
+    (last == 0).then_some((ending, whole))
+}
+
 impl InclusionProof {
     /// A proof from its hashes, from the leaf up. Proves nothing before [`InclusionProof::verify`].
     pub fn from_hashes(hashes: Vec<Hash>) -> Self {
@@ -110,27 +133,8 @@ impl InclusionProof {
         if !head.size.contains(id) {
             return Err(ProofError::OutsideTree { asked: id.get(), size: head.size });
         }
-        let wrong = ProofError::WrongLength { given: self.hashes.len() };
-        let (mut place, mut last) = (id.get(), head.size.get() - 1);
-        let mut found = *leaf;
-        for hash in &self.hashes {
-            if last == 0 {
-                return Err(wrong);
-            }
-            if place & 1 == 1 || place == last {
-                found = node_hash(hash, &found);
-                // At the right edge a node without a sibling is handed up as it is.
-                while place & 1 == 0 && place != 0 {
-                    (place, last) = (place >> 1, last >> 1);
-                }
-            } else {
-                found = node_hash(&found, hash);
-            }
-            (place, last) = (place >> 1, last >> 1);
-        }
-        if last != 0 {
-            return Err(wrong);
-        }
+        let (_, found) = climb(*leaf, id.get(), head.size.get() - 1, &self.hashes)
+            .ok_or(ProofError::WrongLength { given: self.hashes.len() })?;
         if found == head.root { Ok(()) } else { Err(ProofError::WrongRoot { found, expected: head.root }) }
     }
 }

@@ -96,9 +96,7 @@ impl LookupReply {
             return Err(RecordError::TooLong(text.len()));
         }
         let text = core::str::from_utf8(text).map_err(|_| RecordError::Malformed("the record is not UTF-8"))?;
-        if !is_record_text(text) {
-            return Err(RecordError::Malformed("the record is not lines of plain text"));
-        }
+        check_text(text)?;
         Ok(Self { id, text: text.to_string(), note })
     }
 
@@ -161,20 +159,19 @@ impl ProvenRecord {
     }
 }
 
-/// Lines of UTF-8 that end in a newline, none empty, no control character but newline.
-fn is_record_text(text: &str) -> bool {
+/// Not too long; lines of UTF-8 that end in a newline, none empty, no control character but newline.
+fn check_text(text: &str) -> Result<(), RecordError> {
+    if text.len() > MAX_RECORD_LEN {
+        return Err(RecordError::TooLong(text.len()));
+    }
     let plain = text.bytes().all(|byte| byte >= 0x20 || byte == b'\n');
-    plain && text.ends_with('\n') && !text.starts_with('\n') && !text.contains("\n\n")
+    let is_right = plain && text.ends_with('\n') && !text.starts_with('\n') && !text.contains("\n\n");
+    is_right.then_some(()).ok_or(RecordError::Malformed("the record is not lines of plain text"))
 }
 
 /// A record as a log writes it before the note of a lookup reply: number, text, blank line.
 #[doc(alias = "FormatRecord")]
 pub fn format_record(id: RecordId, text: &str) -> Result<String, RecordError> {
-    if text.len() > MAX_RECORD_LEN {
-        return Err(RecordError::TooLong(text.len()));
-    }
-    if !is_record_text(text) {
-        return Err(RecordError::Malformed("the record is not lines of plain text"));
-    }
+    check_text(text)?;
     Ok(format!("{id}\n{text}\n"))
 }

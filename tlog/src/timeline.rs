@@ -85,7 +85,9 @@ impl Timeline {
         match seen.size().cmp(&trusted.size()) {
             core::cmp::Ordering::Less => Observation::Past(Comparison { older: seen, newer: trusted }),
             core::cmp::Ordering::Greater => Observation::Ahead(Comparison { older: trusted, newer: seen }),
-            core::cmp::Ordering::Equal => Observation::Fork(Box::new(ForkEvidence::same_size(trusted, seen))),
+            core::cmp::Ordering::Equal => {
+                Observation::Fork(Box::new(ForkEvidence { older: trusted, newer: seen, fork: None }))
+            }
         }
     }
 }
@@ -124,6 +126,7 @@ impl Comparison {
         let nodes = ConsistencyProof::nodes(older, newer).map_err(|_| ComparisonError::NotPlanned)?;
         let hashes = tiles.hashes(&nodes).ok_or(ComparisonError::NotPlanned)?;
         let proof = ConsistencyProof::prove(older, newer, &hashes).map_err(|_| ComparisonError::NotPlanned)?;
-        Ok(Decision::Fork(Box::new(ForkEvidence::two_sizes(self.older, self.newer, root, proof))))
+        let fork = Some((root, proof));
+        Ok(Decision::Fork(Box::new(ForkEvidence { older: self.older, newer: self.newer, fork })))
     }
 }

@@ -1,5 +1,7 @@
 //! What the files of a module may be called (`module.CheckFilePath` and `zip.CheckZip` of `golang.org/x/mod`).
 
+use crate::module::DEVICES;
+
 /// Why a name is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -33,10 +35,6 @@ pub(super) const MAX_ELEMENT: usize = 255;
 
 /// Punctuation that file names may have; the rest of ASCII means something to some shell or file system.
 const PUNCTUATION: &str = "!#$%&()+,-.=@[]^_{}~ ";
-const DEVICES: [&str; 22] = [
-    "con", "prn", "aux", "nul", "com1", "com2", "com3", "com4", "com5", "com6", "com7", "com8", "com9", "lpt1", "lpt2",
-    "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9",
-];
 
 /// Checks a stored name by itself. Returns the part behind `prefix`.
 pub(super) fn check<'n>(stored: &'n str, prefix: &str) -> Result<&'n str, NameError> {

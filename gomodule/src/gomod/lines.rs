@@ -18,25 +18,17 @@ pub struct GoModError {
 /// What is wrong with a line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Flaw {
-    #[error("a quote is not closed")]
-    OpenQuote,
-    #[error("a quoted word that is no UTF-8")]
-    NotUtf8,
-    #[error("an escape in quotes that go does not know")]
-    Escape,
+    #[error("{0}")]
+    Form(&'static str),
     #[error("{0:?} has {1} words")]
     Words(String, usize),
-    #[error("a replacement needs =>")]
-    NoArrow,
-    #[error("a side of => is a path and perhaps a version")]
-    Side,
-    #[error("a retraction is a version or [LOW, HIGH]")]
-    Retraction,
     #[error(transparent)]
     Module(#[from] ModuleVersionError),
     #[error(transparent)]
     Version(#[from] VersionError),
 }
+
+const OPEN_QUOTE: Flaw = Flaw::Form("a quote is not closed");
 
 /// A line in words, with the comment that belongs to it. A line of a block has the verb of the block before it.
 pub(super) struct Line {
@@ -138,7 +130,7 @@ fn words(line: &str) -> Result<(Vec<Word>, String), Flaw> {
         let (text, behind) = match rest.chars().next() {
             Some('"') => interpreted(&rest[1..])?,
             Some('`') => {
-                let (word, behind) = rest[1..].split_once('`').ok_or(Flaw::OpenQuote)?;
+                let (word, behind) = rest[1..].split_once('`').ok_or(OPEN_QUOTE)?;
                 (word.to_owned(), behind)
             }
             _ => {
@@ -168,7 +160,7 @@ fn interpreted(rest: &str) -> Result<(String, &str), Flaw> {
     while let Some((at, c)) = chars.next() {
         match c {
             '"' => {
-                let text = String::from_utf8(bytes).map_err(|_| Flaw::NotUtf8)?;
+                let text = String::from_utf8(bytes).map_err(|_| Flaw::Form("a quoted word that is no UTF-8"))?;
                 return Ok((text, &rest[at + 1..]));
             }
             '\\' => {
@@ -188,12 +180,12 @@ fn interpreted(rest: &str) -> Result<(String, &str), Flaw> {
                     Some(other) => simple_escape(other).map(|byte| vec![byte]),
                     None => None,
                 };
-                bytes.extend(read.ok_or(Flaw::Escape)?);
+                bytes.extend(read.ok_or(Flaw::Form("an escape in quotes that go does not know"))?);
             }
             _ => bytes.extend(c.encode_utf8(&mut [0; 4]).bytes()),
         }
     }
-    Err(Flaw::OpenQuote)
+    Err(OPEN_QUOTE)
 }
 
 fn simple_escape(c: char) -> Option<u8> {

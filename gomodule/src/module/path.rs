@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use super::version::{Version, escape, unescape};
+use super::version::{Version, escape, is_number, unescape};
 
 /// A checked module path.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -26,7 +26,7 @@ const MAX_ELEMENT: usize = 120;
 const MAX_PATH: usize = 500;
 
 /// Names that Windows takes for devices, with any ending.
-const DEVICES: [&str; 22] = [
+pub(crate) const DEVICES: [&str; 22] = [
     "con", "prn", "aux", "nul", "com1", "com2", "com3", "com4", "com5", "com6", "com7", "com8", "com9", "lpt1", "lpt2",
     "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9",
 ];
@@ -90,17 +90,12 @@ impl ModulePath {
             return self.0.rfind(".v").map(|at| &self.0[at..]);
         }
         let at = self.0.rfind('/')?;
-        self.0[at + 1..].strip_prefix('v').filter(|digits| is_major(digits)).map(|_| &self.0[at..])
+        self.0[at + 1..].strip_prefix('v').filter(|digits| is_number(digits)).map(|_| &self.0[at..])
     }
 }
 
 fn is_v000_pseudo(version: &Version) -> bool {
     version.is_pseudo() && version.as_ref().starts_with("v0.0.0-")
-}
-
-/// Digits without a leading zero.
-fn is_major(digits: &str) -> bool {
-    !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) && (digits == "0" || !digits.starts_with('0'))
 }
 
 fn flaw(path: &str) -> Option<&'static str> {
@@ -121,13 +116,13 @@ fn flaw(path: &str) -> Option<&'static str> {
     }
     if path.starts_with("gopkg.in/") {
         let major = path.rsplit_once(".v").map(|(_, major)| major.trim_end_matches("-unstable"));
-        return (!major.is_some_and(is_major)).then_some("below gopkg.in it must end with .vN");
+        return (!major.is_some_and(is_number)).then_some("below gopkg.in it must end with .vN");
     }
     let last = path.rsplit('/').next().unwrap_or_default();
     let suffix = last.strip_prefix('v').filter(|digits| digits.bytes().all(|b| b.is_ascii_digit() || b == b'.'));
     match suffix {
         Some(digits) if elements.clone().next().is_some() && !digits.is_empty() => {
-            let right = is_major(digits) && digits != "0" && digits != "1";
+            let right = is_number(digits) && digits != "0" && digits != "1";
             (!right).then_some("a version at its end must be /v2 or higher, without leading zeros or dots")
         }
         _ => None,

@@ -136,7 +136,8 @@ fn flaw(text: &str) -> Option<&'static str> {
     }
 }
 
-fn is_number(text: &str) -> bool {
+/// Digits without a leading zero.
+pub(super) fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) && (text == "0" || !text.starts_with('0'))
 }
 
@@ -147,30 +148,11 @@ fn compare_numbers(a: &str, b: &str) -> Ordering {
 
 /// Semver section 11: a release is above its pre-releases; numbers below words; more parts above fewer.
 fn compare_prerelease(a: &str, b: &str) -> Ordering {
-    match (a.is_empty(), b.is_empty()) {
-        (true, true) => return Ordering::Equal,
-        (true, false) => return Ordering::Greater,
-        (false, true) => return Ordering::Less,
-        (false, false) => {}
+    if a.is_empty() || b.is_empty() {
+        return a.is_empty().cmp(&b.is_empty());
     }
-    let (mut a, mut b) = (a.split('.'), b.split('.'));
-    loop {
-        let (a, b) = match (a.next(), b.next()) {
-            (None, None) => return Ordering::Equal,
-            (None, Some(_)) => return Ordering::Less,
-            (Some(_), None) => return Ordering::Greater,
-            (Some(a), Some(b)) => (a, b),
-        };
-        let order = match (is_number(a), is_number(b)) {
-            (true, true) => compare_numbers(a, b),
-            (true, false) => Ordering::Less,
-            (false, true) => Ordering::Greater,
-            (false, false) => a.cmp(b),
-        };
-        if order != Ordering::Equal {
-            return order;
-        }
-    }
+    let part = |text| (!is_number(text), if is_number(text) { text.len() } else { 0 }, text);
+    a.split('.').map(part).cmp(b.split('.').map(part))
 }
 
 impl Ord for Version {

@@ -4,12 +4,6 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-#[derive(Debug, clap::Args)]
-pub(in crate::cli) struct PinsArgs {
-    #[command(subcommand)]
-    pub(in crate::cli) command: PinsCommand,
-}
-
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum PinsCommand {
     /// Print what is pinned, as lines of a go.sum

@@ -142,7 +142,7 @@ impl Kept {
             let work = move || read_module_cache(&cache, goroot.as_deref(), &AtomicUsize::new(0));
             let read = spawn_blocking(work).await;
             let read = read.map_err(|error| Failure::host("read the module cache", &error))?;
-            read.map_err(|error| Failure::usage(&error))?
+            read.map_err(Failure::usage)?
         } else {
             Vec::new()
         };
