@@ -8,9 +8,8 @@ use hyper::{Method, Response, StatusCode, Uri};
 
 use super::absence::NoRecord;
 use super::basis::Basis;
-use super::blocking::blocking;
 use super::body::Body;
-use super::error::MirrorError;
+use super::error::{MirrorError, blocking};
 use super::fresh::State;
 use super::hot::{Head, Hot, MAX_ANSWER};
 use super::pipeline::Pipeline;

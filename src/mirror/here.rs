@@ -11,9 +11,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::advisory::{Advisories, stored_info};
-use super::blocking::blocking;
 use super::context::Context;
-use super::error::MirrorError;
+use super::error::{MirrorError, blocking};
 use super::folder::Folders;
 use super::fresh::Dated;
 use super::info::Info;

@@ -10,9 +10,8 @@ use bytes::Bytes;
 
 use super::admit::Admission;
 use super::advisory::{Advisories, Whole, named};
-use super::blocking::blocking;
 use super::context::Context;
-use super::error::MirrorError;
+use super::error::{MirrorError, blocking};
 use super::folder::Folders;
 use super::fresh::Dated;
 use super::here::Infos;

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use moka::sync::Cache;
 use tokio::sync::Semaphore;
 
-use super::blocking::blocking;
 use super::context::Context;
-use super::error::MirrorError;
+use super::error::{MirrorError, blocking};
 use super::not_yet::Holds;
 use super::released::{Known, Released};
 use super::sources::Fetcher;

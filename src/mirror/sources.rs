@@ -4,9 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::basis::Basis;
-use super::blocking::blocking;
 use super::context::Context;
-use super::error::MirrorError;
+use super::error::{MirrorError, blocking};
 use super::expected_hash::Expected;
 use super::hash::{Flaw, Unfit, hash};
 use super::obtain::{Handle, Unproved, obtain};
