@@ -26,7 +26,7 @@ pub(super) struct Infos {
     pub(super) context: Arc<Context>,
     pub(super) advisories: Advisories,
     pub(super) proved: Arc<ProvedFiles>,
-    pub(super) folders: Arc<Folders>,
+    pub(super) folders: Folders,
 }
 
 impl Infos {

@@ -13,6 +13,7 @@ use url::Url;
 use super::chain::{Link, Source};
 use super::dialer::{Dialer, Network};
 use super::login::Credentials;
+use super::secret::{one_line, without_credentials};
 use super::times::Timeouts;
 
 /// A refusal's reason is for a person; `go` itself shows about 600 bytes.
@@ -62,17 +63,11 @@ pub enum HttpError {
         limit: u64,
     },
     /// Not in time.
-    #[error("{url}: no answer in time")]
-    Timeout {
-        /// What was asked.
-        url: String,
-    },
+    #[error("{0}: no answer in time")]
+    Timeout(String),
     /// Nothing may be dialled.
-    #[error("not here, and nothing is asked of the network (offline): {url}")]
-    Offline {
-        /// What would have been asked.
-        url: String,
-    },
+    #[error("not here, and nothing is asked of the network (offline): {0}")]
+    Offline(String),
     /// Redirected too often, or to where it must not go.
     #[error("{url}: {cause}")]
     Redirect {
@@ -116,7 +111,8 @@ pub struct Answer {
     url: String,
     response: reqwest::Response,
     stall: Duration,
-    elsewhere: bool,
+    /// It came from another server than the one that was asked: nothing of it is to be quoted.
+    pub(super) elsewhere: bool,
 }
 
 /// What is asked besides the url.
@@ -206,7 +202,7 @@ impl HttpClient {
     pub(super) async fn ask(&self, url: Url, conditions: &Conditions) -> Result<Answer, HttpError> {
         let address = without_credentials(&url);
         let shown = address.to_string();
-        let Some(dialer) = &self.inner else { return Err(HttpError::Offline { url: shown }) };
+        let Some(dialer) = &self.inner else { return Err(HttpError::Offline(shown)) };
         let Timeouts { connect, first_byte, stall, .. } = self.timeouts;
         let credentials = self.credentials.clone().or_else(|| Credentials::in_url(&url));
         let mut headers = conditions.headers();
@@ -215,7 +211,7 @@ impl HttpClient {
         }
         let answered = self.follow(dialer, address, headers);
         let Ok(answered) = timeout(connect + first_byte, answered).await else {
-            return Err(HttpError::Timeout { url: shown });
+            return Err(HttpError::Timeout(shown));
         };
         let (response, elsewhere) = answered?;
         let silent = credentials.is_some() || elsewhere;
@@ -243,7 +239,7 @@ impl Answer {
     pub async fn chunk(&mut self) -> Result<Option<bytes::Bytes>, HttpError> {
         match timeout(self.stall, self.response.chunk()).await {
             Ok(chunk) => chunk.map_err(|error| transport(&self.url, &error)),
-            Err(_) => Err(HttpError::Timeout { url: self.url.clone() }),
+            Err(_) => Err(HttpError::Timeout(self.url.clone())),
         }
     }
 
@@ -281,11 +277,6 @@ impl Answer {
         range.strip_prefix("bytes ")?.split_once('-')?.0.parse().ok()
     }
 
-    /// Whether it came from another server than the one that was asked: nothing of it is to be quoted.
-    pub(super) fn is_from_elsewhere(&self) -> bool {
-        self.elsewhere
-    }
-
     /// What was asked, without credentials.
     pub fn url(&self) -> &str {
         &self.url
@@ -303,7 +294,7 @@ fn not_built(error: &reqwest::Error) -> HttpError {
 
 pub(super) fn transport(url: &str, error: &reqwest::Error) -> HttpError {
     if error.is_timeout() {
-        return HttpError::Timeout { url: url.to_owned() };
+        return HttpError::Timeout(url.to_owned());
     }
     // The library puts the url into its words, with the credentials; only the causes are kept.
     let cause = std::error::Error::source(error).map_or_else(|| "the request failed".to_owned(), crate::fault::in_full);
@@ -325,18 +316,7 @@ async fn reason(response: reqwest::Response, stall: Duration, silent: bool) -> S
             break;
         }
     }
-    let words = String::from_utf8_lossy(&words);
-    let words: Vec<&str> =
-        words.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()).collect();
-    if words.is_empty() || words.iter().any(|word| word.starts_with('<')) {
-        return String::new();
-    }
-    format!(": {}", words.join(" "))
-}
-
-pub(super) fn without_credentials(url: &Url) -> Url {
-    let mut url = url.clone();
-    let _ = url.set_password(None);
-    let _ = url.set_username("");
-    url
+    let words = one_line(&String::from_utf8_lossy(&words));
+    let is_page = words.split(' ').any(|word| word.starts_with('<'));
+    if words.is_empty() || is_page { String::new() } else { format!(": {words}") }
 }

@@ -9,7 +9,8 @@ use reqwest::{Response, StatusCode};
 use url::Url;
 
 use super::dialer::{Dialer, Unanswered};
-use super::http::{HttpClient, HttpError, transport, without_credentials};
+use super::http::{HttpClient, HttpError, transport};
+use super::secret::without_credentials;
 
 /// Go's `net/http` follows ten.
 const MAX_REDIRECTS: usize = 10;
@@ -81,8 +82,7 @@ fn forbidden(url: &Url, next: &Url) -> Option<&'static str> {
 }
 
 fn is_another(url: &Url, next: &Url) -> bool {
-    let server = |url: &Url| (url.scheme().to_owned(), url.host_str().map(str::to_owned), url.port_or_known_default());
-    server(url) != server(next)
+    url.origin() != next.origin()
 }
 
 /// The library's words may quote what a server sent, such as the names in its certificate. Of another server than the one
