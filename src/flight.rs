@@ -45,30 +45,23 @@ where
     where
         F: Future<Output = V> + Send + 'static,
     {
-        let mut answer = self.join_or_start(key, work);
+        let start = || {
+            let (landed, answer) = watch::channel(None);
+            let (landing, work) = (Landing { flights: self.clone(), key: key.clone() }, work());
+            tokio::spawn(async move {
+                let value = work.await;
+                // Off the list first: who comes now starts anew rather than getting an old answer.
+                drop(landing);
+                landed.send_replace(Some(value));
+            });
+            answer
+        };
+        let mut answer = {
+            let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+            under_way.entry(key.clone()).or_insert_with(start).clone()
+        };
         let answer = answer.wait_for(Option::is_some).await.map_err(|_| BrokenOff)?;
         answer.clone().ok_or(BrokenOff)
-    }
-
-    fn join_or_start<F>(&self, key: K, work: impl FnOnce() -> F + Send) -> watch::Receiver<Option<V>>
-    where
-        F: Future<Output = V> + Send + 'static,
-    {
-        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(answer) = under_way.get(&key) {
-            return answer.clone();
-        }
-        let (landed, answer) = watch::channel(None);
-        under_way.insert(key.clone(), answer.clone());
-        let landing = Landing { flights: self.clone(), key };
-        let work = work();
-        tokio::spawn(async move {
-            let value = work.await;
-            // Off the list first: who comes now starts anew rather than getting an old answer.
-            drop(landing);
-            landed.send_replace(Some(value));
-        });
-        answer
     }
 }
 

@@ -13,7 +13,6 @@ mod advisory;
 mod ahead;
 mod answer;
 mod basis;
-mod blocking;
 mod body;
 mod context;
 mod error;

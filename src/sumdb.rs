@@ -9,7 +9,6 @@ mod anchor;
 mod asked;
 mod attested;
 mod batch;
-mod blocking;
 mod carried;
 mod client;
 mod database;

@@ -15,7 +15,6 @@
 //! Four other answers are 404 and say nothing about a module ([`crate::fault::Fault::NotServed`]): `supported` of a database
 //! that is not served here, the lookup of an exempt module, data tiles, and paths that are no requests for a module.
 
-use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,19 +28,15 @@ use crate::sumdb::{FirstAsked, SumdbError};
 pub(super) const INDEXED_WITHIN: Duration = Duration::from_hours(2);
 
 /// Something does not exist, by one of the rules of this module.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{words}")]
 pub struct Absent {
     words: String,
 }
 
-impl fmt::Display for Absent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.words)
-    }
-}
-
 /// Each database that may vouch says that it has no record of a module version.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{said}")]
 pub struct NoRecord {
     module: ModuleVersion,
     said: Arc<SumdbError>,
@@ -54,12 +49,6 @@ impl NoRecord {
         let all = answers.iter().all(|error| matches!(**error, SumdbError::NoRecord { .. }));
         let said = answers.first().filter(|_| all)?;
         Some(Self { module: module.clone(), said: Arc::clone(said) })
-    }
-}
-
-impl fmt::Display for NoRecord {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.said.fmt(f)
     }
 }
 

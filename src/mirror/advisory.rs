@@ -11,9 +11,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::answer::answer;
-use super::blocking::blocking;
 use super::context::Context;
-use super::error::MirrorError;
+use super::error::{MirrorError, blocking};
 use super::fresh::{Dated, Fresh, State};
 use super::info::{Info, InfoError};
 use super::versions::versions_of;

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use super::advisory::stored_info;
-use super::blocking::blocking;
-use super::error::MirrorError;
+use super::error::{MirrorError, blocking};
 use super::fresh::State;
 use super::obtain::ByteSource;
 use super::pipeline::Pipeline;

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use super::blocking::blocking;
-use super::error::MirrorError;
+use super::error::{MirrorError, blocking};
 use super::expected_hash::Vouchers;
 use super::fresh::State;
 use super::trail::Trail;

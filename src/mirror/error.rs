@@ -118,6 +118,13 @@ pub enum MirrorError {
     BrokenOff(#[from] BrokenOff),
 }
 
+/// Runs file work off the async threads.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, MirrorError> + Send + 'static,
+) -> Result<T, MirrorError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| BrokenOff)?
+}
+
 /// Every line short, no blank line, the hashes first: `go` shows eight lines and about 600 bytes.
 fn refusal(artifact: &Artifact, basis: &Basis, tried: &[String]) -> String {
     let mut text = format!("{artifact} refused: no upstream has the right bytes\n");
@@ -126,10 +133,7 @@ fn refusal(artifact: &Artifact, basis: &Basis, tried: &[String]) -> String {
         Basis::Pinned(_) => ("pinned:  ", format!("; if the change is meant: sumgate pins forget {}", artifact.module)),
     };
     text.push_str(&format!("{label} {} ({basis})\n", basis.h1()));
-    for line in tried {
-        text.push_str(line);
-        text.push('\n');
-    }
+    text.extend(tried.iter().map(|line| format!("{line}\n")));
     text.push_str(&format!("the wrong bytes are in the mirror's quarantine folder{hint}"));
     text
 }
@@ -137,7 +141,7 @@ fn refusal(artifact: &Artifact, basis: &Basis, tried: &[String]) -> String {
 impl From<Arc<SumdbError>> for MirrorError {
     fn from(error: Arc<SumdbError>) -> Self {
         match &*error {
-            SumdbError::Offline { what } => Self::Offline(what.clone()),
+            SumdbError::Offline(what) => Self::Offline(what.clone()),
             _ => Self::Sumdb(error),
         }
     }

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use super::absence::NoRecord;
 use super::basis::Basis;
-use super::blocking::blocking;
-use super::error::MirrorError;
+use super::error::{MirrorError, blocking};
 use crate::artifact::Artifact;
 use crate::module::{ModulePath, ModuleVersion, Patterns};
 use crate::store::Store;

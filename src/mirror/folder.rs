@@ -8,9 +8,8 @@ use std::time::Duration;
 use moka::sync::Cache;
 
 use super::absence::Absent;
-use super::blocking::blocking;
 use super::context::Context;
-use super::error::MirrorError;
+use super::error::{MirrorError, blocking};
 use super::proved::ProvedFiles;
 use super::versions::newest_of;
 use crate::artifact::{Artifact, Kind};

@@ -8,9 +8,8 @@ use hyper::{Method, Response, StatusCode, Uri};
 
 use super::absence::NoRecord;
 use super::basis::Basis;
-use super::blocking::blocking;
 use super::body::Body;
-use super::error::MirrorError;
+use super::error::{MirrorError, blocking};
 use super::fresh::State;
 use super::hot::{Head, Hot, MAX_ANSWER};
 use super::pipeline::Pipeline;
@@ -41,7 +40,10 @@ impl Handler {
         let response = if matches!(*method, Method::GET | Method::HEAD) {
             let data = self.pipeline.context.store.root();
             self.get(uri, headers).await.unwrap_or_else(|error| {
-                log_trouble_here(&error);
+                // The client is not told where the data folder is; whoever has to act is.
+                if error.fault() == Fault::Host {
+                    tracing::error!("{}", safe(&crate::fault::in_full(&*error)));
+                }
                 respond::error(&error, data)
             })
         } else {
@@ -173,13 +175,6 @@ impl Handler {
             text.push('\n');
         }
         Bytes::from(words::for_client(&text, self.pipeline.context.store.root()))
-    }
-}
-
-/// The client is not told where the data folder is; whoever has to act is.
-fn log_trouble_here(error: &MirrorError) {
-    if error.fault() == Fault::Host {
-        tracing::error!("{}", safe(&crate::fault::in_full(error)));
     }
 }
 

@@ -11,9 +11,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::advisory::{Advisories, stored_info};
-use super::blocking::blocking;
 use super::context::Context;
-use super::error::MirrorError;
+use super::error::{MirrorError, blocking};
 use super::folder::Folders;
 use super::fresh::Dated;
 use super::info::Info;
@@ -27,7 +26,7 @@ pub(super) struct Infos {
     pub(super) context: Arc<Context>,
     pub(super) advisories: Advisories,
     pub(super) proved: Arc<ProvedFiles>,
-    pub(super) folders: Arc<Folders>,
+    pub(super) folders: Folders,
 }
 
 impl Infos {

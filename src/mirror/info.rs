@@ -119,14 +119,8 @@ fn time(value: &RawValue) -> Result<Option<String>, InfoError> {
 /// `YYYY-MM-DDThh:mm:ss[.fraction](Z|±hh:mm)`, with each number in its range (Go's `parseRFC3339`).
 fn is_rfc_3339(text: &str) -> bool {
     let Some((seconds, rest)) = text.split_at_checked(19) else { return false };
-    let Some([year, month, day, hour, minute, second]) = numbers(seconds, "####-##-##T##:##:##") else { return false };
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let days = match month {
-        2 => 28 + u16::from(leap),
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    };
-    let date = (1..=12).contains(&month) && (1..=days).contains(&day) && hour < 24 && minute < 60 && second < 60;
+    let Some([_, _, _, hour, minute, second]) = numbers(seconds, "####-##-##T##:##:##") else { return false };
+    let date = seconds[..10].parse::<jiff::civil::Date>().is_ok() && hour < 24 && minute < 60 && second < 60;
     let zone = match rest.strip_prefix('.') {
         Some(fraction) => {
             let zone = fraction.trim_start_matches(|c: char| c.is_ascii_digit());

@@ -9,11 +9,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::admit::Admission;
-use super::advisory::{Advisories, Whole, named};
-use super::blocking::blocking;
-use super::context::Context;
-use super::error::MirrorError;
-use super::folder::Folders;
+use super::advisory::{Whole, named};
+use super::error::{MirrorError, blocking};
 use super::fresh::Dated;
 use super::here::Infos;
 use super::retracted::{Retracted, Retractions};
@@ -33,19 +30,16 @@ struct Shown {
 
 /// Lists and `@latest`, as clients see them.
 pub(super) struct Lists {
-    pub(super) context: Arc<Context>,
-    pub(super) advisories: Advisories,
     pub(super) admission: Option<Arc<Admission>>,
     pub(super) retracted: Arc<Retracted>,
-    pub(super) folders: Arc<Folders>,
     pub(super) infos: Arc<Infos>,
 }
 
 impl Lists {
     /// `@v/list`: one version a line.
     pub(super) async fn list(&self, path: &ModulePath) -> Result<Dated, Arc<MirrorError>> {
-        let whole = match self.advisories.whole_list(path).await {
-            Err(error) => return Err(self.folders.or_a_folder(path, None, error).await),
+        let whole = match self.infos.advisories.whole_list(path).await {
+            Err(error) => return Err(self.infos.folders.or_a_folder(path, None, error).await),
             whole => whole?,
         };
         let shown = self.shown(path, &whole).await?;
@@ -59,13 +53,13 @@ impl Lists {
     /// `@latest`: the `.info` of the version that a source holds for the newest; or, if anything is left out of the list, of
     /// the newest that is shown.
     pub(super) async fn latest(&self, path: &ModulePath) -> Result<Dated, Arc<MirrorError>> {
-        let latest = match self.advisories.ask(Request::Latest(path.clone())).await {
+        let latest = match self.infos.advisories.ask(Request::Latest(path.clone())).await {
             Err(error) if error.leads_here() => return self.latest_here(path, error).await,
             latest => latest?,
         };
         let Some(admission) = &self.admission else { return Ok(latest) };
         let newest = named(path, &latest.body)?;
-        let whole = match self.advisories.whole_list(path).await {
+        let whole = match self.infos.advisories.whole_list(path).await {
             // It has no tagged version.
             Err(error) if error.fault() == Fault::Absent => None,
             whole => Some(whole?),
@@ -74,7 +68,7 @@ impl Lists {
             Some(whole) => Some(self.shown(path, whole).await?),
             None => None,
         };
-        let vouchers = &self.context.vouchers;
+        let vouchers = &self.infos.context.vouchers;
         let is_allowed = !admission.allowed(path, vec![newest.version.clone()], vouchers).await.is_empty();
         let left_out = shown.as_ref().is_some_and(|shown| shown.something_left_out);
         if is_allowed && !left_out {
@@ -90,7 +84,7 @@ impl Lists {
             return Ok(latest);
         }
         let module = ModuleVersion { path: path.clone(), version };
-        let body = self.advisories.info(&Artifact { module, kind: Kind::Info }).await?.body;
+        let body = self.infos.advisories.info(&Artifact { module, kind: Kind::Info }).await?.body;
         let whole = whole.map_or(latest, |whole| whole.dated);
         Ok(Dated { body, ..whole }.with_newest(newest_is_known))
     }
@@ -98,13 +92,13 @@ impl Lists {
     /// `@latest` of what is here: the newest release; without any, the newest pre-release; without any, the newest
     /// pseudo-version. `error` says why no source was asked.
     async fn latest_here(&self, path: &ModulePath, error: Arc<MirrorError>) -> Result<Dated, Arc<MirrorError>> {
-        let (store, wanted) = (Arc::clone(&self.context.store), path.clone());
+        let (store, wanted) = (Arc::clone(&self.infos.context.store), path.clone());
         let (released, here) = blocking(move || Ok((store.released(&wanted)?, store.versions_here(&wanted)?))).await?;
         let versions = if released.is_empty() { here } else { released };
         if versions.is_empty() {
-            return Err(self.folders.or_a_folder(path, None, error).await);
+            return Err(self.infos.folders.or_a_folder(path, None, error).await);
         }
-        let dated = Dated { state: self.context.state_here(), ..Dated::now(Bytes::new()) };
+        let dated = Dated { state: self.infos.context.state_here(), ..Dated::now(Bytes::new()) };
         let whole = Whole { dated: dated.clone(), versions, complete: false };
         let shown = self.shown(path, &whole).await?;
         let newest = newest_of(&shown.versions).ok_or_else(|| MirrorError::NothingLeft(path.clone()))?;
@@ -117,7 +111,7 @@ impl Lists {
     /// What is shown of a list.
     async fn shown(&self, path: &ModulePath, whole: &Whole) -> Result<Shown, Arc<MirrorError>> {
         let mut versions = match &self.admission {
-            Some(admission) => admission.allowed(path, whole.versions.clone(), &self.context.vouchers).await,
+            Some(admission) => admission.allowed(path, whole.versions.clone(), &self.infos.context.vouchers).await,
             None => whole.versions.clone(),
         };
         if whole.complete && versions.len() == whole.versions.len() {

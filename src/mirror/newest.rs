@@ -7,8 +7,7 @@ use std::sync::Arc;
 
 use super::advisory::named;
 use super::ahead::Ahead;
-use super::blocking::blocking;
-use super::error::MirrorError;
+use super::error::{MirrorError, blocking};
 use super::info::Info;
 use super::pipeline::Pipeline;
 use super::versions::speakers;

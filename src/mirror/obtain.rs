@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::blocking::blocking;
-use super::error::MirrorError;
+use super::error::{MirrorError, blocking};
 use crate::artifact::{Artifact, Kind};
 use crate::dirhash::{ReadAlong, ZipLimits};
 use crate::origin::{Landing, Origin, Piece, Progress, UpstreamId};

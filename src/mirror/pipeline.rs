@@ -48,19 +48,15 @@ impl Pipeline {
         let proved = Arc::new(ProvedFiles::new(Arc::clone(context), Arc::clone(&holds)));
         let retracted = Arc::new(Retracted::new(Arc::clone(context), advisories.clone(), Arc::clone(&proved)));
         let admission = Admission::new(policies).map(Arc::new);
-        let folders = Arc::new(Folders::new(Arc::clone(context), Arc::clone(&proved)));
         let infos = Arc::new(Infos {
             context: Arc::clone(context),
             advisories: advisories.clone(),
             proved: Arc::clone(&proved),
-            folders: Arc::clone(&folders),
+            folders: Folders::new(Arc::clone(context), Arc::clone(&proved)),
         });
         let lists = Arc::new(Lists {
-            context: Arc::clone(context),
-            advisories: advisories.clone(),
             admission: admission.clone(),
             retracted: Arc::clone(&retracted),
-            folders,
             infos: Arc::clone(&infos),
         });
         Self { context: Arc::clone(context), holds, advisories, proved, infos, lists, retracted, admission }

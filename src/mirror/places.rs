@@ -49,15 +49,9 @@ pub(super) struct Place {
     _claim: Option<Claim>,
 }
 
-/// The turn of one request. It ends when its answer was sent.
+/// One more that an address holds: a connection, or the turn of a request, which ends when its answer was sent.
 #[derive(Debug)]
-pub(super) struct Turn {
-    _claim: Claim,
-}
-
-/// One more that an address holds.
-#[derive(Debug)]
-struct Claim {
+pub(super) struct Claim {
     places: Arc<Places>,
     address: IpAddr,
     share: Arc<Share>,
@@ -129,12 +123,12 @@ impl Places {
     }
 
     /// The turn of a request from `address`, or `None` after a bounded wait.
-    pub(super) async fn turn(self: &Arc<Self>, address: IpAddr) -> Option<Turn> {
+    pub(super) async fn turn(self: &Arc<Self>, address: IpAddr) -> Option<Claim> {
         let until = Instant::now() + WAIT;
         loop {
             let most = if self.is_scarce() { (self.all / 4).max(1) } else { usize::MAX };
             if let Some(claim) = self.claim(address, |share| &share.requests, most) {
-                return Some(Turn { _claim: claim });
+                return Some(claim);
             }
             if Instant::now() >= until {
                 return None;

@@ -5,12 +5,10 @@ use std::sync::Arc;
 use moka::sync::Cache;
 use tokio::sync::Semaphore;
 
-use super::blocking::blocking;
 use super::context::Context;
-use super::error::MirrorError;
+use super::error::{MirrorError, blocking};
 use super::not_yet::Holds;
 use super::released::{Known, Released};
-use super::sources::Fetcher;
 use crate::artifact::Artifact;
 use crate::flight::{BrokenOff, Flights};
 
@@ -22,7 +20,6 @@ const MAX_DOWNLOADS: usize = 64;
 /// The proved files, whatever a policy says of them.
 pub(super) struct ProvedFiles {
     context: Arc<Context>,
-    fetcher: Fetcher,
     holds: Arc<Holds>,
     known: Cache<Artifact, Known>,
     flights: Flights<Artifact, Result<Released, Arc<MirrorError>>>,
@@ -32,7 +29,6 @@ pub(super) struct ProvedFiles {
 impl ProvedFiles {
     pub(super) fn new(context: Arc<Context>, holds: Arc<Holds>) -> Self {
         Self {
-            fetcher: Fetcher { context: Arc::clone(&context) },
             context,
             holds,
             known: Cache::new(MAX_KNOWN),
@@ -82,13 +78,13 @@ impl ProvedFiles {
 
     async fn release_anew(&self, artifact: &Artifact) -> Result<Released, Arc<MirrorError>> {
         let expected = Arc::new(self.context.vouchers.expect(artifact, &self.context.store).await?);
-        if let Some(released) = self.fetcher.stored(artifact, &expected).await? {
+        if let Some(released) = self.context.stored(artifact, &expected).await? {
             return Ok(released);
         }
         if self.context.offline {
             return Err(MirrorError::Offline(artifact.to_string()).into());
         }
         let _turn = self.downloads.acquire().await.map_err(|_| MirrorError::from(BrokenOff))?;
-        Ok(self.fetcher.fetch(artifact, &expected).await?)
+        Ok(self.context.fetch(artifact, &expected).await?)
     }
 }

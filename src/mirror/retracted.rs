@@ -10,9 +10,8 @@ use std::sync::Arc;
 use moka::sync::Cache;
 
 use super::advisory::Advisories;
-use super::blocking::blocking;
 use super::context::Context;
-use super::error::MirrorError;
+use super::error::{MirrorError, blocking};
 use super::fresh::State;
 use super::proved::ProvedFiles;
 use super::versions::speakers;

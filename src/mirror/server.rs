@@ -22,7 +22,7 @@ use super::handle::Handler;
 use super::host::Hosts;
 use super::hot::Hot;
 use super::pipeline::Pipeline;
-use super::places::{self, Place, Places, Turn};
+use super::places::{self, Claim, Place, Places};
 use super::respond;
 use super::route::BasePath;
 use super::socket::{Outgoing, Socket};
@@ -190,7 +190,7 @@ impl Audience {
 
 impl Door {
     /// The answer to a request, and its turn, which ends when the answer was sent.
-    async fn answer(&self, peer: IpAddr, head: &Parts) -> (Response<Body>, Option<Turn>) {
+    async fn answer(&self, peer: IpAddr, head: &Parts) -> (Response<Body>, Option<Claim>) {
         if let Some(why) = self.audience.hosts.refuses(head) {
             return (respond::misdirected(&head.method, &why), None);
         }

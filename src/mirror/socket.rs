@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 use super::body::Body;
-use super::places::Turn;
+use super::places::Claim;
 
 /// Bytes that wait in the system to be sent to one client. Without a bound it takes 2.6 MB, and a thousand clients that never
 /// read take what the system has for all connections (a tenth of the memory).
@@ -35,7 +35,7 @@ pub(super) struct Outgoing {
     body: Body,
     stream: Arc<TcpStream>,
     stall: Stall,
-    _turn: Option<Turn>,
+    _turn: Option<Claim>,
 }
 
 /// A wait for room in the socket, and how long it may take.
@@ -132,7 +132,7 @@ impl AsyncWrite for Socket {
 }
 
 impl Outgoing {
-    pub(super) fn to(stream: Arc<TcpStream>, stall: Duration, body: Body, turn: Option<Turn>) -> Self {
+    pub(super) fn to(stream: Arc<TcpStream>, stall: Duration, body: Body, turn: Option<Claim>) -> Self {
         Self { body, stream, stall: Stall { most: stall, until: None }, _turn: turn }
     }
 }

@@ -4,9 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::basis::Basis;
-use super::blocking::blocking;
 use super::context::Context;
-use super::error::MirrorError;
+use super::error::{MirrorError, blocking};
 use super::expected_hash::Expected;
 use super::hash::{Flaw, Unfit, hash};
 use super::obtain::{Handle, Unproved, obtain};
@@ -19,27 +18,21 @@ use crate::origin::{Origin, OriginError, Progress, Search, UpstreamId, Wanted};
 use crate::proxy_request::Request;
 use crate::store::Facts;
 
-/// Files from wherever they are, if their bytes are right. Cheap to clone.
-#[derive(Clone)]
-pub(super) struct Fetcher {
-    pub(super) context: Arc<Context>,
-}
-
-impl Fetcher {
+impl Context {
     /// Proves what lies at the artifact's place. Wrong bytes are set aside, and `None` says to fetch anew.
     pub(super) async fn stored(
-        &self,
+        self: &Arc<Self>,
         artifact: &Artifact,
         expected: &Arc<Expected>,
     ) -> Result<Option<Released>, MirrorError> {
-        let _turn = self.context.hashing.acquire().await.map_err(|_| BrokenOff)?;
-        let (fetcher, artifact, expected) = (self.clone(), artifact.clone(), Arc::clone(expected));
+        let _turn = self.hashing.acquire().await.map_err(|_| BrokenOff)?;
+        let (context, artifact, expected) = (Arc::clone(self), artifact.clone(), Arc::clone(expected));
         blocking(move || {
-            let Some(stored) = Unproved::stored(&artifact, &fetcher.context.store)? else { return Ok(None) };
-            match fetcher.judge(stored, &expected)? {
-                Ok(verified) => Released::commit(verified, &fetcher.context.store).map(Some),
+            let Some(stored) = Unproved::stored(&artifact, &context.store)? else { return Ok(None) };
+            match context.judge(stored, &expected)? {
+                Ok(verified) => Released::commit(verified, &context.store).map(Some),
                 // It may be right. A source may have a zip of the version that is not over the bound.
-                Err(Lost::OverBound(why)) if fetcher.context.offline => {
+                Err(Lost::OverBound(why)) if context.offline => {
                     Err(MirrorError::UnsupportedZip { artifact: Box::new(artifact), tried: vec![why] })
                 }
                 Err(_) => Ok(None),
@@ -49,8 +42,12 @@ impl Fetcher {
     }
 
     /// Sources until one has the right bytes, in rounds while trouble may pass.
-    pub(super) async fn fetch(&self, artifact: &Artifact, expected: &Arc<Expected>) -> Result<Released, MirrorError> {
-        let origin = &self.context.sources.of(&artifact.module.path);
+    pub(super) async fn fetch(
+        self: &Arc<Self>,
+        artifact: &Artifact,
+        expected: &Arc<Expected>,
+    ) -> Result<Released, MirrorError> {
+        let origin = &self.sources.of(&artifact.module.path);
         // What was had in an earlier round counts, whatever the last one ended with.
         let had = Mutex::new(Vec::new());
         let round = || async {
@@ -65,7 +62,7 @@ impl Fetcher {
         };
         let lost = match origin.in_rounds(round, passes).await {
             Ok(verified) => {
-                let store = Arc::clone(&self.context.store);
+                let store = Arc::clone(&self.store);
                 return blocking(move || Released::commit(verified, &store)).await;
             }
             Err(lost) => lost,
@@ -98,7 +95,7 @@ impl Fetcher {
     /// Each source once. Bytes that a record proves may come from whoever is fast among those that `go` may ask: their
     /// module is public. The name of one that is exempt goes to the next source only when `go` would let it.
     async fn round(
-        &self,
+        self: &Arc<Self>,
         origin: &Origin,
         artifact: &Artifact,
         expected: &Arc<Expected>,
@@ -130,20 +127,19 @@ impl Fetcher {
 
     /// Bytes from one source, hashed and proved; wrong ones are set aside, and count against the source.
     async fn attempt(
-        &self,
+        self: &Arc<Self>,
         (origin, id): (&Origin, UpstreamId),
         artifact: &Artifact,
         expected: &Arc<Expected>,
         progress: Progress,
     ) -> Result<Verified, Lost> {
-        let unproved =
-            obtain(origin, id, artifact, &self.context.store, &progress).await.map_err(|error| match error {
-                MirrorError::Origin(error) => Lost::Failed(error),
-                error => Lost::Here(error),
-            })?;
-        let _turn = self.context.hashing.acquire().await.map_err(|_| Lost::Here(BrokenOff.into()))?;
-        let (fetcher, expected) = (self.clone(), Arc::clone(expected));
-        let judged = blocking(move || fetcher.judge(unproved, &expected)).await.map_err(Lost::Here)?;
+        let unproved = obtain(origin, id, artifact, &self.store, &progress).await.map_err(|error| match error {
+            MirrorError::Origin(error) => Lost::Failed(error),
+            error => Lost::Here(error),
+        })?;
+        let _turn = self.hashing.acquire().await.map_err(|_| Lost::Here(BrokenOff.into()))?;
+        let (context, expected) = (Arc::clone(self), Arc::clone(expected));
+        let judged = blocking(move || context.judge(unproved, &expected)).await.map_err(Lost::Here)?;
         judged.inspect_err(|lost| {
             if matches!(lost, Lost::Wrong(_)) {
                 origin.had_wrong(id, &wanted(artifact));
@@ -156,7 +152,7 @@ impl Fetcher {
     fn judge(&self, unproved: Unproved, expected: &Expected) -> Result<Result<Verified, Lost>, MirrorError> {
         let source = unproved.source.clone();
         let proved = match hash(unproved) {
-            Ok(hashed) => prove(hashed, expected, &self.context.store)?,
+            Ok(hashed) => prove(hashed, expected, &self.store)?,
             Err(unfit) => Err(unfit),
         };
         let Unfit { unproved, flaw } = match proved {
@@ -225,7 +221,7 @@ impl Lost {
     }
 }
 
-impl Fetcher {
+impl Context {
     /// Bytes and facts into quarantine. Blocks.
     fn set_aside(
         &self,
@@ -237,7 +233,7 @@ impl Fetcher {
         let Unproved { artifact, handle, source, .. } = unproved;
         let file = match handle {
             Handle::Staging(staged) => Some(staged),
-            Handle::Stored(..) => self.context.store.take_out(&artifact)?,
+            Handle::Stored(..) => self.store.take_out(&artifact)?,
         };
         let Some(file) = file else { return Ok(()) };
         let expected = match expected {
@@ -252,8 +248,8 @@ impl Fetcher {
             found: found.map(H1::to_string),
             reason: reason.to_owned(),
         };
-        let case = self.context.store.quarantine(file, &facts)?;
-        self.context.trail.quarantined(&artifact, case.clone());
+        let case = self.store.quarantine(file, &facts)?;
+        self.trail.quarantined(&artifact, case.clone());
         tracing::warn!(
             target: "trail", module = facts.module, kind = facts.kind, source = facts.source,
             expected = facts.expected, found = facts.found, reason, case = %case.display(), "set aside"

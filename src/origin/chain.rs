@@ -12,8 +12,8 @@ use std::path::PathBuf;
 use url::Url;
 
 use super::direct;
-use super::login::{Credentials, has_login, may_log_in, without_login};
-use super::secret::typed_without_logins;
+use super::login::{Credentials, has_login, may_log_in};
+use super::secret::{typed_without_logins, without_credentials};
 use super::times::Timeouts;
 use crate::module::Patterns;
 
@@ -37,7 +37,8 @@ impl fmt::Debug for Source {
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Http(url) => f.write_str(without_login(url).as_str().trim_end_matches('/')),
+            // Credentials belong in no log and no answer.
+            Self::Http(url) => f.write_str(without_credentials(url).as_str().trim_end_matches('/')),
             Self::Dir(dir) => write!(f, "file://{}", dir.display()),
             Self::Direct(_) => f.write_str("direct"),
         }
@@ -68,14 +69,13 @@ pub struct Link {
 impl Link {
     /// A source that is asked like any other.
     pub fn plain(source: Source, on_any_failure: bool) -> Self {
-        let (serves, timeouts, credentials) = (Patterns::default(), None, None);
         Self {
             source,
             on_any_failure,
-            serves,
+            serves: Patterns::default(),
             weight: 1,
-            timeouts,
-            credentials,
+            timeouts: None,
+            credentials: None,
             private: false,
             redirects_inside: false,
         }

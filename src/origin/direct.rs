@@ -19,8 +19,8 @@ use bytes::Bytes;
 use moka::sync::Cache;
 use serde::Deserialize;
 
+use self::command::Printed;
 pub use self::command::Settings;
-use self::command::{GoCommand, Printed};
 pub use self::error::DirectError;
 use super::error::OriginError;
 use super::landing::Landing;
@@ -44,7 +44,7 @@ const PIECE: usize = 256 << 10;
 
 /// Version control, asked as if it were a proxy.
 pub(super) struct Direct {
-    go: Arc<GoCommand>,
+    go: Arc<Settings>,
     flights: Flights<ModuleVersion, Result<Arc<Fetched>, DirectError>>,
     kept: Arc<Mutex<HashMap<ModuleVersion, Arc<Fetched>>>>,
     lists: Flights<ModulePath, Result<Vec<u8>, DirectError>>,
@@ -91,7 +91,7 @@ impl std::fmt::Debug for Direct {
 
 impl Direct {
     pub(super) fn new(settings: &Settings) -> Self {
-        let go = Arc::new(GoCommand::new(settings.clone()));
+        let go = Arc::new(settings.clone());
         let readable = Cache::builder().max_capacity(MAX_READABLE).time_to_live(KEPT_FOR).build();
         Self { go, flights: Flights::default(), kept: Arc::default(), lists: Flights::default(), readable }
     }
@@ -140,7 +140,7 @@ impl Direct {
             Err(DirectError::Hidden { words, .. }) => words,
             answer => return answer,
         };
-        let patterns = &self.go.settings().patterns;
+        let patterns = &self.go.patterns;
         let shorter = module.prefixes().map(|(above, _)| above).filter(|above| patterns.exempts(above));
         for above in shorter.take(MAX_PREFIXES) {
             if self.is_readable(&above).await {
@@ -205,7 +205,7 @@ impl Direct {
 }
 
 /// What `go list` with these words prints.
-async fn listed(go: &GoCommand, words: &[&str]) -> Result<Listed, DirectError> {
+async fn listed(go: &Settings, words: &[&str]) -> Result<Listed, DirectError> {
     let printed = go.run(words).await?;
     // The folder goes with it, and has a clone in it.
     let read = tokio::task::spawn_blocking(move || printed.json());

@@ -15,8 +15,9 @@ use url::Url;
 pub use self::error::HttpError;
 use super::chain::{Link, Source};
 use super::dialer::{Dialer, Network};
-use super::login::{Credentials, without_login};
+use super::login::Credentials;
 use super::redirect::follow;
+use super::secret::{one_line, without_credentials};
 use super::times::Timeouts;
 
 /// A refusal's reason is for a person; `go` itself shows about 600 bytes.
@@ -39,7 +40,8 @@ pub struct Answer {
     url: String,
     response: reqwest::Response,
     stall: Duration,
-    elsewhere: bool,
+    /// It came from another server than the one that was asked: nothing of it is to be quoted.
+    pub(super) elsewhere: bool,
 }
 
 /// What is asked besides the url.
@@ -127,9 +129,9 @@ impl HttpClient {
 
     /// Asks `url` under `conditions`: an answer is status 200, or what the conditions allow.
     pub(super) async fn ask(&self, url: Url, conditions: &Conditions) -> Result<Answer, HttpError> {
-        let address = without_login(&url);
+        let address = without_credentials(&url);
         let shown = address.to_string();
-        let Some(dialer) = &self.inner else { return Err(HttpError::Offline { url: shown }) };
+        let Some(dialer) = &self.inner else { return Err(HttpError::Offline(shown)) };
         let Timeouts { connect, first_byte, stall, .. } = self.timeouts;
         let credentials = self.credentials.clone().or_else(|| Credentials::in_url(&url));
         let mut headers = conditions.headers();
@@ -138,7 +140,7 @@ impl HttpClient {
         }
         let answered = follow(dialer, address, headers, self.redirects_inside);
         let Ok(answered) = timeout(connect + first_byte, answered).await else {
-            return Err(HttpError::Timeout { url: shown });
+            return Err(HttpError::Timeout(shown));
         };
         let (response, elsewhere) = answered?;
         let silent = credentials.is_some() || elsewhere;
@@ -166,7 +168,7 @@ impl Answer {
     pub async fn chunk(&mut self) -> Result<Option<bytes::Bytes>, HttpError> {
         match timeout(self.stall, self.response.chunk()).await {
             Ok(chunk) => chunk.map_err(|error| HttpError::transport(&self.url, &error)),
-            Err(_) => Err(HttpError::Timeout { url: self.url.clone() }),
+            Err(_) => Err(HttpError::Timeout(self.url.clone())),
         }
     }
 
@@ -204,11 +206,6 @@ impl Answer {
         range.strip_prefix("bytes ")?.split_once('-')?.0.parse().ok()
     }
 
-    /// Whether it came from another server than the one that was asked: nothing of it is to be quoted.
-    pub(super) fn is_from_elsewhere(&self) -> bool {
-        self.elsewhere
-    }
-
     /// What was asked, without credentials.
     pub fn url(&self) -> &str {
         &self.url
@@ -239,11 +236,7 @@ async fn reason(response: reqwest::Response, stall: Duration, silent: bool) -> S
             break;
         }
     }
-    let words = String::from_utf8_lossy(&words);
-    let words: Vec<&str> =
-        words.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()).collect();
-    if words.is_empty() || words.iter().any(|word| word.starts_with('<')) {
-        return String::new();
-    }
-    format!(": {}", words.join(" "))
+    let words = one_line(&String::from_utf8_lossy(&words));
+    let is_page = words.split(' ').any(|word| word.starts_with('<'));
+    if words.is_empty() || is_page { String::new() } else { format!(": {words}") }
 }

@@ -14,7 +14,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
 use reqwest::header::HeaderValue;
-use url::{Host, Url};
+use url::Url;
+
+use super::inside::literal;
 
 /// Tokens have up to some thousand bytes; a `.netrc` has some lines for each host.
 const MAX_SECRET: u64 = 64 << 10;
@@ -220,21 +222,8 @@ fn netrc(text: &str, host: &str) -> Option<(String, String)> {
 
 /// Whether a login may be sent to this address.
 pub fn may_log_in(url: &Url) -> bool {
-    let here = match url.host() {
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
-    };
+    let here = literal(url).is_some_and(|ip| ip.is_loopback()) || url.host_str() == Some("localhost");
     url.scheme() == "https" || (url.scheme() == "http" && here)
-}
-
-/// A url without its login, which belongs in no log and no answer.
-pub(super) fn without_login(url: &Url) -> Url {
-    let mut url = url.clone();
-    let _ = url.set_password(None);
-    let _ = url.set_username("");
-    url
 }
 
 /// Whether a login stands in the url itself.

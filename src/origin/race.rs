@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::Notify;
+use tokio::sync::SetOnce;
 
 use super::wanted::UpstreamId;
 
@@ -27,8 +27,7 @@ struct Way {
     /// When the attempt was made, or the request went out.
     started: Mutex<Instant>,
     bytes: AtomicU64,
-    began: AtomicBool,
-    has_begun: Notify,
+    began: SetOnce<()>,
     arrived: AtomicBool,
 }
 
@@ -37,8 +36,7 @@ impl Default for Way {
         Self {
             started: Mutex::new(Instant::now()),
             bytes: AtomicU64::default(),
-            began: AtomicBool::default(),
-            has_begun: Notify::new(),
+            began: SetOnce::new(),
             arrived: AtomicBool::default(),
         }
     }
@@ -53,8 +51,8 @@ impl Progress {
 
     /// The source says that it has it, and begins to send.
     pub(super) fn began(&self) {
-        self.0.began.store(true, Ordering::Release);
-        self.0.has_begun.notify_waiters();
+        // It may be told more than once.
+        let _ = self.0.began.set(());
     }
 
     /// So many bytes have come since the start.
@@ -66,14 +64,6 @@ impl Progress {
     pub(super) fn arrived(&self) {
         self.began();
         self.0.arrived.store(true, Ordering::Relaxed);
-    }
-
-    async fn has_begun(&self) {
-        // Made before the look, so that a beginning in between is not missed.
-        let told = self.0.has_begun.notified();
-        if !self.0.began.load(Ordering::Acquire) {
-            told.await;
-        }
     }
 
     /// How long until it is slower than `patience` allows, counted from its start or a later moment; `None` while it cannot
@@ -155,7 +145,7 @@ async fn may_begin(
 ) {
     let mut from = None;
     for earlier in running.iter().filter(|one| one.stage < stage) {
-        earlier.progress.has_begun().await;
+        earlier.progress.0.began.wait().await;
         // However late it begins, it gets its time for the rest.
         from = Some(Instant::now());
     }
@@ -174,6 +164,8 @@ async fn may_begin(
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use tokio::sync::Notify;
 
     use super::*;
 

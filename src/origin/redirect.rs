@@ -10,7 +10,7 @@ use url::Url;
 
 use super::dialer::{Dialer, Unanswered};
 use super::http::HttpError;
-use super::login::without_login;
+use super::secret::without_credentials;
 
 /// Go's `net/http` follows ten.
 const MAX_REDIRECTS: usize = 10;
@@ -66,7 +66,7 @@ fn target(url: &Url, response: &Response) -> Option<Url> {
             | StatusCode::PERMANENT_REDIRECT
     );
     let to = response.headers().get(header::LOCATION).filter(|_| redirects)?.to_str().ok()?;
-    url.join(to).ok().map(|next| without_login(&next))
+    url.join(to).ok().map(|next| without_credentials(&next))
 }
 
 /// Why a redirect is not followed wherever it leads.
@@ -80,8 +80,7 @@ fn forbidden(url: &Url, next: &Url) -> Option<&'static str> {
 }
 
 fn is_another(url: &Url, next: &Url) -> bool {
-    let server = |url: &Url| (url.scheme().to_owned(), url.host_str().map(str::to_owned), url.port_or_known_default());
-    server(url) != server(next)
+    url.origin() != next.origin()
 }
 
 /// The library's words may quote what a server sent, such as the names in its certificate. Of another server than the one

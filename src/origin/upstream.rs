@@ -134,7 +134,7 @@ impl Upstream {
             if answer.status() == StatusCode::NOT_MODIFIED {
                 return Ok((first_byte, Small::Unchanged));
             }
-            let (tag, elsewhere) = (answer.any_tag(), answer.is_from_elsewhere());
+            let (tag, elsewhere) = (answer.any_tag(), answer.elsewhere);
             Ok((first_byte, Small::Body(answer.small(wanted.max_len()).await?, tag, elsewhere)))
         };
         match answered.await {
@@ -241,7 +241,7 @@ impl Upstream {
     /// The HTTP client looks for itself; `go` would not.
     fn may_dial(&self, wanted: &Wanted) -> Result<(), OriginError> {
         let url = || format!("{}: {wanted}", self.link.source);
-        if self.http.is_offline() { Err(OriginError::Failed(HttpError::Offline { url: url() })) } else { Ok(()) }
+        if self.http.is_offline() { Err(OriginError::Failed(HttpError::Offline(url()))) } else { Ok(()) }
     }
 
     /// That something is absent is remembered.

@@ -10,9 +10,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tlog::{ConsistencyProof, Node, RecordId, SUMDB_ORIGIN, SignedCheckpoint, TreeSize, subtree_roots};
 
-use super::blocking::blocking;
 use super::client::Client;
-use super::error::SumdbError;
+use super::error::{SumdbError, blocking};
 use crate::fault::{Fault, in_full};
 
 /// Earlier exports that a new one connects to: one a day for most of a year. Each may cost a tile, 8 KiB.

@@ -10,10 +10,9 @@ use tlog::{Node, RecordId, SUMDB_ORIGIN, SignedCheckpoint, Tile, TileHeight, Til
 use super::anchor::Anchor;
 use super::asked::{Asked, FirstAsked, Now};
 use super::attested::Attested;
-use super::blocking::blocking;
 use super::database::Database;
-use super::error::SumdbError;
-use super::lookup::{self, Conclusion, LookupError, Proved, Read, Reply};
+use super::error::{SumdbError, blocking};
+use super::lookup::{self, LookupError, Proved, Reply, Step};
 use super::record::RecordLines;
 use super::remote::{Door, Remote};
 use super::tiles::Tiles;
@@ -69,7 +68,7 @@ impl Client {
             trusted.head().is_some_and(|head| head.note() != anchor.note())
                 && compared.as_deref() != Some(anchor.note())
         });
-        let offline = http.is_offline() && database.carried().is_none();
+        let offline = http.is_offline() && database.carried.is_none();
         let remote = Remote::new(database.clone(), http);
         let shared = Shared {
             tiles: Tiles::new(state.clone(), remote.clone(), offline),
@@ -110,12 +109,12 @@ impl Client {
 
     /// Why no time that was written down in the data folder counts, if none does.
     pub fn uncounted(&self) -> Option<&Untrusted> {
-        self.shared.trusted.uncounted()
+        self.shared.trusted.uncounted.as_ref()
     }
 
     /// What there is to tell of times that were written down and do not count.
     pub fn dropped(&self) -> &[String] {
-        self.shared.trusted.dropped()
+        &self.shared.trusted.dropped
     }
 
     /// Whether a record of some version of `path` is kept here, or was asked for in vain. Blocks on the disk.
@@ -257,7 +256,7 @@ impl Shared {
     pub(super) async fn ready(self: &Arc<Self>) -> Result<(), Arc<SumdbError>> {
         self.refuse_if_forked().await?;
         self.remote.ready().await?;
-        let carried = self.database.carried().is_some();
+        let carried = self.database.carried.is_some();
         match self.compare_anchor().await {
             // Whoever carried this did not know that the program here has a newer anchor by now; it stays due.
             Err(error) if carried && error.fault() == Fault::Upstream => Ok(()),
@@ -266,7 +265,9 @@ impl Shared {
     }
 
     async fn from_network(self: &Arc<Self>, module: &ModuleVersion) -> Result<Attested, Arc<SumdbError>> {
-        self.refuse_if_offline(module)?;
+        if self.offline {
+            return Err(SumdbError::offline(module));
+        }
         self.ready().await?;
         let proved = self.prove_one(self.reply(module, None).await?).await;
         let doors = self.remote.all_doors().await?;
@@ -296,7 +297,7 @@ impl Shared {
             Reply::read(module, &bytes, self.database.key()).map_err(|error| self.failed(module, error))
         };
         let reply = self.remote.lookup(module, only, read).await?;
-        Ok(match (self.database.carried(), self.trusted.head()) {
+        Ok(match (&self.database.carried, self.trusted.head()) {
             (Some(_), Some(trusted)) => reply.under_newer(trusted),
             _ => reply,
         })
@@ -313,19 +314,19 @@ impl Shared {
         for _ in 0..MAX_MOVES {
             let trusted = self.trusted.now();
             let reading = match lookup::plan(replies.clone(), trusted.as_ref()).map_err(failed)? {
-                Read::Needs(reading) => reading,
-                Read::Forked(evidence) => return Err(self.forked(*evidence).await),
+                Step::Done(reading) => reading,
+                Step::Forked(evidence) => return Err(self.forked(*evidence).await),
             };
             let tiles = self.tiles.authentic(reading.plan()).await?;
             let (head, proved) = match reading.conclude(&tiles).map_err(failed)? {
-                Conclusion::Proved(head, proved) => (head, proved),
-                Conclusion::Forked(evidence) => return Err(self.forked(*evidence).await),
+                Step::Done(conclusion) => conclusion,
+                Step::Forked(evidence) => return Err(self.forked(*evidence).await),
             };
             // Of answers that are all wrong nothing is taken, not even a head that would fit.
             if !proved.iter().any(Result::is_ok) {
                 return self.keep_records(&modules, proved).await;
             }
-            if self.advance(trusted, (*head).clone()).await? == Advance::Moved {
+            if self.advance(trusted, head.clone()).await? == Advance::Moved {
                 continue;
             }
             if replies.iter().any(|reply| reply.shows(&head)) {

@@ -24,11 +24,11 @@ pub struct Database {
     /// The url was given, rather than derived from the name.
     url_given: bool,
     /// Proxies that may pass it on, to be asked before the url that was not given.
-    proxies: Vec<Link>,
+    pub(super) proxies: Vec<Link>,
     /// Proxies that may pass it on, to be asked where the url does not answer.
-    behind: Vec<Link>,
+    pub(super) behind: Vec<Link>,
     /// A folder with what somebody carried here; asked instead of any address.
-    carried: Option<PathBuf>,
+    pub(super) carried: Option<PathBuf>,
 }
 
 /// Why a database setting cannot be used.
@@ -117,14 +117,6 @@ impl Database {
         self
     }
 
-    pub(super) fn carried(&self) -> Option<&PathBuf> {
-        self.carried.as_ref()
-    }
-
-    pub(super) fn behind(&self) -> &[Link] {
-        &self.behind
-    }
-
     /// Its own addresses: the one that was given alone; else the one of its name, and for the public one its other name.
     pub(super) fn urls(&self) -> Vec<Url> {
         let mut urls = vec![self.url.clone()];
@@ -133,10 +125,6 @@ impl Database {
             urls.extend(names.into_iter().flatten().filter(|url| *url != self.url));
         }
         urls
-    }
-
-    pub(super) fn proxies(&self) -> &[Link] {
-        &self.proxies
     }
 
     /// The key that signs its heads.

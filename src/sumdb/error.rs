@@ -1,16 +1,14 @@
 //! Why a question to the database has no answer.
 
+use std::error::Error;
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tlog::CheckpointError;
-
 use super::lookup::LookupError;
 use super::record::RecordLinesError;
 use crate::fault::Fault;
-use crate::flight::BrokenOff;
-use crate::origin::{HttpError, OriginError};
+use crate::origin::HttpError;
 use crate::store::StoreError;
 
 /// Why a question to the database has no answer.
@@ -51,11 +49,8 @@ pub enum SumdbError {
         cause: HttpError,
     },
     /// Not kept here, and the network is not asked.
-    #[error("the proof of {what} is not kept here, and nothing is asked of the network (offline)")]
-    Offline {
-        /// What is not here.
-        what: String,
-    },
+    #[error("the proof of {0} is not kept here, and nothing is asked of the network (offline)")]
+    Offline(String),
     /// It is not among what was carried here, and nobody else is asked.
     #[error("what was carried here of the checksum database {database} has no {what}")]
     NotCarried {
@@ -88,7 +83,7 @@ pub enum SumdbError {
         address: String,
         /// Why it has shown no head.
         #[source]
-        cause: Arc<NotShown>,
+        cause: NotShown,
     },
     /// The proved record is not for the module that was asked for, or not readable as hash lines.
     #[error("the checksum database {database} answered for {what} with a record that is not its own: {cause}")]
@@ -140,24 +135,22 @@ pub enum SumdbError {
 }
 
 /// Why an address has shown no signed head.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum NotShown {
-    /// It gave none.
-    #[error(transparent)]
-    Origin(#[from] OriginError),
-    /// What it gave is no head of the database.
-    #[error(transparent)]
-    Head(#[from] CheckpointError),
-    /// The question was not finished.
-    #[error(transparent)]
-    BrokenOff(#[from] BrokenOff),
+pub type NotShown = Arc<dyn Error + Send + Sync>;
+
+/// Runs file work off the async threads.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, SumdbError> + Send + 'static,
+) -> Result<T, Arc<SumdbError>> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done.map_err(Arc::new),
+        Err(broken) => Err(Arc::new(SumdbError::BrokenOff(broken.to_string()))),
+    }
 }
 
 impl SumdbError {
     /// The one answer for everything that is not kept.
     pub(super) fn offline(what: impl Display) -> Arc<Self> {
-        Arc::new(Self::Offline { what: what.to_string() })
+        Arc::new(Self::Offline(what.to_string()))
     }
 
     /// Whether another database may have the record that this one does not have, or that was not carried here.

@@ -37,23 +37,17 @@ pub struct Reading {
     plan: TilePlan,
 }
 
-/// How planning ended.
+/// How a step of the lookup ended.
 #[derive(Debug)]
-pub enum Read {
-    /// Tiles are needed.
-    Needs(Box<Reading>),
-    /// Two of the heads contradict each other already.
-    Forked(Box<ForkEvidence>),
-}
-
-/// How a lookup ended.
-#[derive(Debug)]
-pub enum Conclusion {
-    /// All heads fit together. The head they all fit, and what is proved of each reply, in the order of the replies.
-    Proved(Box<SignedCheckpoint>, Vec<Result<Proved, LookupError>>),
+pub enum Step<T> {
+    /// With what the next step needs.
+    Done(T),
     /// Two of the heads contradict each other.
     Forked(Box<ForkEvidence>),
 }
+
+/// The head that all heads fit, and what is proved of each reply, in the order of the replies.
+pub type Conclusion = (SignedCheckpoint, Vec<Result<Proved, LookupError>>);
 
 /// A proved answer.
 #[derive(Debug)]
@@ -84,13 +78,8 @@ pub enum LookupError {
     #[error(transparent)]
     Comparison(#[from] ComparisonError),
     /// A number that the tree of the reply does not have.
-    #[error("record {id} is not in the tree of {size} records that came with it")]
-    NotInItsTree {
-        /// The number.
-        id: RecordId,
-        /// The size of the tree.
-        size: TreeSize,
-    },
+    #[error("record {0} is not in the tree of {1} records that came with it")]
+    NotInItsTree(RecordId, TreeSize),
     /// The tiles were not planned for the record.
     #[error("the tiles give no inclusion proof for record {0}")]
     NoInclusionProof(RecordId),
@@ -114,7 +103,7 @@ impl Reply {
         let reply = LookupReply::parse(reply)?;
         let seen = SignedCheckpoint::open(reply.note(), SUMDB_ORIGIN, key)?;
         if !seen.size().contains(reply.id()) {
-            return Err(LookupError::NotInItsTree { id: reply.id(), size: seen.size() });
+            return Err(LookupError::NotInItsTree(reply.id(), seen.size()));
         }
         Ok(Self { module: module.clone(), record: reply, seen })
     }
@@ -148,7 +137,7 @@ impl Reply {
 
 /// Plans the proof of `replies`, of which there is at least one. `trusted` is the timeline so far; `None` only where there
 /// is neither memory nor anchor.
-pub fn plan(replies: Vec<Reply>, trusted: Option<&Timeline>) -> Result<Read, LookupError> {
+pub fn plan(replies: Vec<Reply>, trusted: Option<&Timeline>) -> Result<Step<Reading>, LookupError> {
     let mut heads: Vec<&SignedCheckpoint> = replies.iter().map(|reply| &reply.seen).collect();
     heads.extend(trusted.map(Timeline::trusted));
     heads.sort_by_key(|head| head.size());
@@ -161,14 +150,14 @@ pub fn plan(replies: Vec<Reply>, trusted: Option<&Timeline>) -> Result<Read, Loo
         match timeline.observe(head.clone()) {
             Observation::Same => {}
             Observation::Past(comparison) | Observation::Ahead(comparison) => comparisons.push(comparison),
-            Observation::Fork(evidence) => return Ok(Read::Forked(evidence)),
+            Observation::Fork(evidence) => return Ok(Step::Forked(evidence)),
             Observation::OtherLog => return Err(LookupError::OtherLog),
         }
     }
     let mut nodes: Vec<Node> = replies.iter().map(|reply| Node { level: 0, index: reply.record.id().get() }).collect();
     nodes.extend(comparisons.iter().flat_map(Comparison::nodes));
     let plan = TilePlan::new(*newest.head(), TileHeight::SUMDB, &nodes)?;
-    Ok(Read::Needs(Box::new(Reading { replies, newest, comparisons, plan })))
+    Ok(Step::Done(Reading { replies, newest, comparisons, plan }))
 }
 
 impl Reading {
@@ -178,15 +167,15 @@ impl Reading {
     }
 
     /// Proves the records with the tiles of the plan, authenticated.
-    pub fn conclude(self, tiles: &AuthenticTiles) -> Result<Conclusion, LookupError> {
+    pub fn conclude(self, tiles: &AuthenticTiles) -> Result<Step<Conclusion>, LookupError> {
         for comparison in self.comparisons {
             match comparison.decide(tiles)? {
                 Decision::Consistent(_) => {}
-                Decision::Fork(evidence) => return Ok(Conclusion::Forked(evidence)),
+                Decision::Fork(evidence) => return Ok(Step::Forked(evidence)),
             }
         }
         let proved = self.replies.into_iter().map(|reply| reply.prove(tiles, &self.newest)).collect();
-        Ok(Conclusion::Proved(Box::new(self.newest), proved))
+        Ok(Step::Done((self.newest, proved)))
     }
 }
 
@@ -217,7 +206,7 @@ mod tests {
             let refused = plan(vec![reply.clone()], Some(&timeline(&log(2, more).0))).unwrap_err();
             assert!(matches!(refused, LookupError::OtherLog), "{more}: {refused}");
             let own = plan(vec![reply.clone()], Some(&timeline(&log(1, more).0)));
-            assert!(matches!(own, Ok(Read::Needs(_))), "{more}");
+            assert!(matches!(own, Ok(Step::Done(_))), "{more}");
         }
     }
 }

@@ -6,9 +6,8 @@ use std::time::SystemTime;
 
 use tlog::{Decision, ForkEvidence, Observation, SignedCheckpoint, Timeline, TreeSize};
 
-use super::blocking::blocking;
 use super::client::{Client, MAX_MOVES, Shared};
-use super::error::SumdbError;
+use super::error::{SumdbError, blocking};
 use super::lookup::LookupError;
 use super::trusted::Advance;
 
@@ -86,7 +85,7 @@ impl Shared {
     /// Takes down that the database still shows the head of this size: a log that rests is watched, too. A carried head
     /// says nothing of today.
     pub(super) async fn shown_again(self: &Arc<Self>, size: TreeSize) -> Result<(), Arc<SumdbError>> {
-        if self.database.carried().is_some() || !self.trusted.ages().is_due(size.get(), SystemTime::now()) {
+        if self.database.carried.is_some() || !self.trusted.ages().is_due(size.get(), SystemTime::now()) {
             return Ok(());
         }
         let shared = Arc::clone(self);

@@ -4,12 +4,10 @@
 //! node on the right edge of the older tree as wide as the newer one has it. So each record that was proved once can be
 //! proved again under every later trusted head, and so can each earlier head, without the network.
 
-use std::fmt::Display;
 use std::sync::Arc;
 
-use super::blocking::blocking;
-use super::client::{Client, Shared};
-use super::error::SumdbError;
+use super::client::Client;
+use super::error::{SumdbError, blocking};
 
 impl Client {
     /// Takes up the head that another process may have stored meanwhile: an import into the folder of a mirror that runs.
@@ -23,11 +21,5 @@ impl Client {
         let before = self.trusted_size();
         self.catch_up().await?;
         if self.trusted_size() > before { Ok(()) } else { Err(SumdbError::offline("a newer tree head")) }
-    }
-}
-
-impl Shared {
-    pub(super) fn refuse_if_offline(&self, what: impl Display) -> Result<(), Arc<SumdbError>> {
-        if self.offline { Err(SumdbError::offline(what)) } else { Ok(()) }
     }
 }

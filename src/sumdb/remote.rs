@@ -57,13 +57,13 @@ enum Kind {
 #[derive(Default)]
 struct Own {
     has_shown: AtomicBool,
-    asking: Flights<(), Result<(), Arc<NotShown>>>,
+    asking: Flights<(), Result<(), NotShown>>,
 }
 
 /// Why a door did not help.
 enum Closed {
-    /// It says that the log has no record.
-    NoRecord(String),
+    /// It says that the log has no record of a module version.
+    NoRecord(String, String),
     /// It did not answer, or does not have it.
     Origin(OriginError),
     /// What it said is wrong.
@@ -103,14 +103,14 @@ impl Remote {
             };
             // A record that is absent now may be there in a second.
             let waits = Waits { absent: Duration::ZERO, ..Waits::default() };
-            if let Some(folder) = database.carried() {
+            if let Some(folder) = &database.carried {
                 let carried = Link::plain(Source::Dir(folder.clone()), false);
                 let origin = Origin::of_links(&[carried], &self.http, waits, AT_ONCE);
                 let origin = origin.map_err(|cause| self.unreachable(cause))?;
                 return Ok(Doors { origin, kinds: vec![Kind::Carried] });
             }
             let mut own = None;
-            for link in database.proxies() {
+            for link in &database.proxies {
                 let Some(base) = through(&link.source) else { continue };
                 // As a source like any other: a login in its url goes to nobody else.
                 let door = Link::plain(Source::Http(base.clone()), link.on_any_failure);
@@ -126,7 +126,7 @@ impl Remote {
             }
             let urls = own.map_or_else(|| database.urls(), |own| vec![own]);
             let own = |url| (Link::plain(Source::Http(url), true), Kind::Own(Arc::default()));
-            let behind = database.behind().iter().filter_map(|link| {
+            let behind = database.behind.iter().filter_map(|link| {
                 let door = Link { source: Source::Http(through(&link.source)?), on_any_failure: true, ..link.clone() };
                 Some((door, Kind::Proxy(OnceCell::new())))
             });
@@ -144,16 +144,7 @@ impl Remote {
         only: Option<Door>,
         check: impl Fn(Vec<u8>) -> Result<T, SumdbError>,
     ) -> Result<T, SumdbError> {
-        let answer = self.ask(DatabaseRequest::Lookup(module.clone()), only, check).await;
-        answer.map_err(|error| match error {
-            SumdbError::NoRecord { database, reason, .. } => {
-                SumdbError::NoRecord { database, what: module.to_string(), reason }
-            }
-            SumdbError::NotCarried { database, .. } => {
-                SumdbError::NotCarried { database, what: format!("record of {module}") }
-            }
-            error => error,
-        })
+        self.ask(DatabaseRequest::Lookup(module.clone()), only, check).await
     }
 
     /// `latest`: the newest signed head it wants to show.
@@ -197,7 +188,7 @@ impl Remote {
             let through = self.through(doors, id, wanted, &check);
             async move {
                 match through.await {
-                    Err(closed @ Closed::NoRecord(_)) => Ok(Err(closed)),
+                    Err(closed @ Closed::NoRecord(..)) => Ok(Err(closed)),
                     answer => answer.map(Ok),
                 }
             }
@@ -223,7 +214,8 @@ impl Remote {
         check: &impl Fn(Vec<u8>) -> Result<T, SumdbError>,
     ) -> Result<T, Closed> {
         let answer = doors.through(id, wanted, check).await;
-        let (Wanted::Database(DatabaseRequest::Lookup(_)), Kind::Own(own)) = (wanted, &doors.kinds[id.index()]) else {
+        let (Wanted::Database(DatabaseRequest::Lookup(module)), Kind::Own(own)) = (wanted, &doors.kinds[id.index()])
+        else {
             return answer;
         };
         match answer {
@@ -234,7 +226,7 @@ impl Remote {
             }
             Err(Closed::Origin(OriginError::NotFound(words))) => {
                 self.must_have_shown(doors, id, own).await?;
-                Err(Closed::NoRecord(words))
+                Err(Closed::NoRecord(module.to_string(), words))
             }
             Err(closed) => Err(closed),
         }
@@ -248,12 +240,12 @@ impl Remote {
         let (origin, own, key) = (doors.origin.clone(), Arc::clone(own), self.database.key().clone());
         let asking = Arc::clone(&own);
         let shown = asking.asking.join((), move || async move {
-            let note = origin.small_from(id, &LATEST).await.map_err(NotShown::from)?;
-            SignedCheckpoint::open(&note, SUMDB_ORIGIN, &key).map_err(NotShown::from)?;
+            let note = origin.small_from(id, &LATEST).await.map_err(|why| Arc::new(why) as NotShown)?;
+            SignedCheckpoint::open(&note, SUMDB_ORIGIN, &key).map_err(|why| Arc::new(why) as NotShown)?;
             own.has_shown.store(true, Ordering::Relaxed);
             Ok(())
         });
-        let shown = shown.await.unwrap_or_else(|broken| Err(Arc::new(broken.into())));
+        let shown = shown.await.unwrap_or_else(|broken| Err(Arc::new(broken)));
         shown.map_err(|cause| {
             let (database, address) = (self.database.name().to_owned(), doors.origin.name(id));
             Closed::Wrong(SumdbError::NotTheDatabase { database, address, cause })
@@ -267,10 +259,13 @@ impl Remote {
         let (mut wrong, mut missing, mut failed) = (None, None, None);
         for (id, closed) in closed {
             match closed {
-                Closed::NoRecord(reason) => return SumdbError::NoRecord { database, what, reason },
+                Closed::NoRecord(what, reason) => return SumdbError::NoRecord { database, what, reason },
                 Closed::Origin(OriginError::NotFound(_) | OriginError::EmptyRoot { .. })
                     if matches!(doors.kinds[id.index()], Kind::Carried) =>
                 {
+                    let of = |module: &ModuleVersion| format!("record of {module}");
+                    let what =
+                        if let Wanted::Database(DatabaseRequest::Lookup(module)) = wanted { of(module) } else { what };
                     return SumdbError::NotCarried { database, what };
                 }
                 Closed::Origin(OriginError::NotFound(reason)) => missing = missing.or(Some(reason)),

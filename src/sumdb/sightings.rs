@@ -35,41 +35,27 @@ impl Seen {
 }
 
 /// Why a line does not count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub(super) enum Why {
-    /// It is not a time and a size.
+    #[error("expected `UNIX-SECONDS SIZE`, and it is something else; remove it")]
     Unreadable,
-    /// Its time is later than the clock.
+    #[error(
+        "its time is later than the clock of this machine. If the clock is wrong, set it; if the clock was wrong when the \
+         line was written, there is nothing to do"
+    )]
     Later,
-    /// The clock was set back behind it while the program ran.
+    /// While the program ran.
+    #[error(
+        "the clock of this machine was set back behind its time. Nothing more is written down until the clock has passed \
+         it, or the program starts anew"
+    )]
     Behind,
-    /// It contradicts a row of the built-in table.
+    #[error(
+        "it contradicts the sizes that this database is known to have had. Look whether the clock of this machine is right"
+    )]
     Table,
-    /// It contradicts the other lines.
+    #[error("it contradicts the other lines: a log only grows. Look whether the clock of this machine is right")]
     Order,
-}
-
-impl fmt::Display for Why {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Unreadable => "expected `UNIX-SECONDS SIZE`, and it is something else; remove it",
-            Self::Later => {
-                "its time is later than the clock of this machine. If the clock is wrong, set it; if the clock was wrong \
-                 when the line was written, there is nothing to do"
-            }
-            Self::Behind => {
-                "the clock of this machine was set back behind its time. Nothing more is written down until the clock has \
-                 passed it, or the program starts anew"
-            }
-            Self::Table => {
-                "it contradicts the sizes that this database is known to have had. Look whether the clock of this \
-                 machine is right"
-            }
-            Self::Order => {
-                "it contradicts the other lines: a log only grows. Look whether the clock of this machine is right"
-            }
-        })
-    }
 }
 
 /// What does not count of one file: why, how many lines, and the first of them where it could be read.

@@ -12,8 +12,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use moka::sync::Cache;
 use tlog::{AuthenticTiles, Tile, TilePlan};
 
-use super::blocking::blocking;
-use super::error::SumdbError;
+use super::error::{SumdbError, blocking};
 use super::remote::{Door, Remote};
 use crate::flight::Flights;
 use crate::store::StateDir;

@@ -1,6 +1,5 @@
 //! The trusted head of one database: in memory, on disk, and never backwards.
 
-use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::SystemTime;
 
@@ -18,9 +17,9 @@ pub(super) struct Trusted {
     now: RwLock<Option<Timeline>>,
     ages: Mutex<Ages>,
     /// Why no time that was written down counts, if none does.
-    uncounted: Option<Untrusted>,
-    /// What is to be told of the lines that do not count.
-    dropped: Vec<String>,
+    pub(super) uncounted: Option<Untrusted>,
+    /// What is to be told of the lines that did not count when this was opened.
+    pub(super) dropped: Vec<String>,
 }
 
 /// How an attempt to advance ended.
@@ -124,16 +123,6 @@ impl Trusted {
         self.ages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Why no time that was written down counts, if none does.
-    pub(super) fn uncounted(&self) -> Option<&Untrusted> {
-        self.uncounted.as_ref()
-    }
-
-    /// What is to be told of the lines that did not count when this was opened.
-    pub(super) fn dropped(&self) -> &[String] {
-        &self.dropped
-    }
-
     /// Writes down that a tree of this size is there now. Blocks on the disk.
     pub(super) fn write_down(&self, size: TreeSize) {
         let mut ages = self.ages();
@@ -158,7 +147,7 @@ impl Trusted {
         let head = SignedCheckpoint::open(stored.as_bytes(), SUMDB_ORIGIN, &self.key).map_err(|error| {
             SumdbError::DamagedHead {
                 database: self.key.name().to_owned(),
-                path: self.head_path(),
+                path: self.state.fork_path().with_file_name("head"),
                 why: error.to_string(),
             }
         })?;
@@ -172,9 +161,5 @@ impl Trusted {
         if now.as_ref().is_none_or(|now| now.trusted().size() < head.size()) {
             *now = Some(Timeline::resume(head));
         }
-    }
-
-    fn head_path(&self) -> PathBuf {
-        self.state.fork_path().with_file_name("head")
     }
 }

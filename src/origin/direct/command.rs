@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use super::error::DirectError;
 use crate::goenv::go_on_path;
 use crate::module::Patterns;
-use crate::origin::secret::without_logins;
+use crate::origin::secret::{one_line, without_logins};
 use crate::process::{self, Limits, Output, ProcessError};
 use crate::store::private_folder;
 
@@ -142,12 +142,6 @@ impl Settings {
     }
 }
 
-/// Runs `go`.
-#[derive(Debug)]
-pub(super) struct GoCommand {
-    settings: Settings,
-}
-
 /// What a run printed, and the folder in which it worked; it is removed when this is dropped.
 #[derive(Debug)]
 pub(super) struct Printed {
@@ -158,20 +152,12 @@ pub(super) struct Printed {
     folder: TempDir,
 }
 
-impl GoCommand {
-    pub(super) fn new(settings: Settings) -> Self {
-        Self { settings }
-    }
-
-    pub(super) fn settings(&self) -> &Settings {
-        &self.settings
-    }
-
+impl Settings {
     /// Runs `go` with these words to its end, whichever that is.
     pub(super) async fn run(&self, words: &[&str]) -> Result<Printed, DirectError> {
         let _place = PLACES.acquire().await.map_err(|error| DirectError::host("wait for a place", &error))?;
         let go = go_on_path().ok_or(DirectError::NoGo)?;
-        let folder = private_folder(&self.settings.scratch, "direct-");
+        let folder = private_folder(&self.scratch, "direct-");
         let folder = folder.map_err(|error| DirectError::host("make a temporary folder", &error))?;
         let work = folder.path().join("work");
         let made = std::fs::create_dir(&work).and_then(|()| std::fs::write(work.join("go.mod"), NO_MODULE));
@@ -179,7 +165,7 @@ impl GoCommand {
         let mut command = Command::new(&go);
         command.args(words).current_dir(&work).env_clear().envs(environment(std::env::vars_os(), folder.path()));
         let what = format!("go {}", words.join(" "));
-        let limits = Limits { time: self.settings.patience, stdout: MAX_OUTPUT, stderr: MAX_COMPLAINTS };
+        let limits = Limits { time: self.patience, stdout: MAX_OUTPUT, stderr: MAX_COMPLAINTS };
         match process::run(command, limits).await {
             Ok(Output { status, stdout, stderr, .. }) => {
                 let complaints = String::from_utf8_lossy(&stderr).into_owned();
@@ -210,15 +196,7 @@ impl Printed {
         let words = if words.is_empty() { &self.complaints } else { words };
         let folder = self.folder.path().display().to_string();
         let shown = without_logins(words).replace(&folder, "…");
-        let shown: Vec<&str> = shown.split(|c: char| c.is_whitespace() || c.is_control()).collect();
-        let mut shown: String = shown
-            .into_iter()
-            .filter(|word| !word.is_empty())
-            .collect::<Vec<_>>()
-            .join(" ")
-            .chars()
-            .take(MAX_WORDS)
-            .collect();
+        let mut shown: String = one_line(&shown).chars().take(MAX_WORDS).collect();
         if shown.is_empty() {
             shown = format!("it ended with {}", self.status);
         }

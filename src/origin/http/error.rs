@@ -37,17 +37,11 @@ pub enum HttpError {
         limit: u64,
     },
     /// Not in time.
-    #[error("{url}: no answer in time")]
-    Timeout {
-        /// What was asked.
-        url: String,
-    },
+    #[error("{0}: no answer in time")]
+    Timeout(String),
     /// Nothing may be dialled.
-    #[error("not here, and nothing is asked of the network (offline): {url}")]
-    Offline {
-        /// What would have been asked.
-        url: String,
-    },
+    #[error("not here, and nothing is asked of the network (offline): {0}")]
+    Offline(String),
     /// Redirected too often, or to where it must not go.
     #[error("{url}: {cause}")]
     Redirect {
@@ -87,7 +81,7 @@ impl HttpError {
     /// That the request for `url` failed.
     pub(in crate::origin) fn transport(url: &str, error: &reqwest::Error) -> Self {
         if error.is_timeout() {
-            return Self::Timeout { url: url.to_owned() };
+            return Self::Timeout(url.to_owned());
         }
         // The library puts the url into its words, with the credentials; only the causes are kept.
         let cause = std::error::Error::source(error).map_or_else(|| "the request failed".to_owned(), in_full);
