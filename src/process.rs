@@ -69,6 +69,13 @@ pub fn on_path(name: &str) -> Option<PathBuf> {
     folders.map(|folder| folder.join(name)).find(|program| is_program(program))
 }
 
+/// One word for a shell, whatever is in it. Commands are printed to be pasted, and names of files are a stranger's.
+pub fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._/:=+@,".contains(c);
+    let needs_none = !word.is_empty() && word.chars().all(is_plain);
+    if needs_none { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
 /// Whether a file can be executed, as far as its permissions say.
 fn is_program(file: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
