@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::durable::{self, Durability};
 use super::lock::lock;
-use super::open::{is_absent, open, read};
+use super::open::{entries, is_absent, open, read};
 use super::staging::StagingFile;
 use super::{Store, StoreError};
 use crate::artifact::Artifact;
@@ -125,13 +125,8 @@ impl Store {
     fn versions_with(&self, path: &ModulePath, extension: &str) -> Result<Vec<Version>, StoreError> {
         let folder = self.root.join("proxy").join(path.escaped()).join("@v");
         let failed = |cause| StoreError::new("read", &folder, cause);
-        let entries = match fs::read_dir(&folder) {
-            Ok(entries) => entries,
-            Err(error) if is_absent(&error) => return Ok(Vec::new()),
-            Err(cause) => return Err(failed(cause)),
-        };
         let mut versions = Vec::new();
-        for entry in entries {
+        for entry in entries(&folder).map_err(failed)? {
             let name = entry.map_err(failed)?.file_name();
             versions.extend(name.to_str().and_then(|name| Version::unescape(name.strip_suffix(extension)?).ok()));
         }
@@ -169,11 +164,7 @@ impl Store {
 
     fn write_list(&self, path: &ModulePath, versions: &[Version]) -> Result<(), StoreError> {
         let lines: String = versions.iter().map(|version| format!("{version}\n")).collect();
-        durable::write(
-            &self.place_of(&Request::List(path.clone())),
-            lines.as_bytes(),
-            Durability::Synced,
-            self.keeping.modes,
-        )
+        let place = self.place_of(&Request::List(path.clone()));
+        durable::write(&place, lines.as_bytes(), Durability::Synced, self.keeping.modes)
     }
 }
