@@ -111,7 +111,7 @@ pub async fn run(mut command: Command, limits: Limits) -> Result<Output, Process
     command.process_group(0).kill_on_drop(true);
     clean(command.as_std_mut());
     let mut child = command.spawn().map_err(ProcessError::Start)?;
-    let group = Group::of(child.id());
+    let mut group = Group::of(child.id());
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let all = async { tokio::join!(up_to(stdout, limits.stdout), up_to(stderr, limits.stderr), child.wait()) };
     let Ok((stdout, stderr, status)) = tokio::time::timeout(limits.time, all).await else {
@@ -119,7 +119,7 @@ pub async fn run(mut command: Command, limits: Limits) -> Result<Output, Process
         let _ = child.wait().await;
         return Err(ProcessError::Timeout(limits.time));
     };
-    group.ended();
+    group.forget();
     let status = status.map_err(ProcessError::Wait)?;
     Ok(Output { status, stdout: stdout.0, stderr: stderr.0, stdout_cut: stdout.1 })
 }
@@ -141,10 +141,6 @@ impl Group {
     fn of(id: Option<u32>) -> Self {
         running().extend(id);
         Self(id)
-    }
-
-    fn ended(mut self) {
-        self.forget();
     }
 
     fn forget(&mut self) -> Option<u32> {

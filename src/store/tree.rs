@@ -137,32 +137,28 @@ impl Store {
     /// again.
     pub(crate) fn add_to_list(&self, module: &ModuleVersion) {
         if !module.version.is_pseudo() {
-            self.keeping.try_to(|| self.write_to_list(module));
+            self.keeping.try_to(|| self.change_list(module, true));
         }
-    }
-
-    fn write_to_list(&self, module: &ModuleVersion) -> Result<(), StoreError> {
-        // One lock for all lists: it is held for a few milliseconds, once per version.
-        let _held = lock(&self.root.join("list.lock"))?;
-        let mut versions = self.released(&module.path)?;
-        if versions.contains(&module.version) {
-            return Ok(());
-        }
-        versions.push(module.version.clone());
-        versions.sort();
-        self.write_list(&module.path, &versions)
     }
 
     /// Takes a version off its module's list, if it is there.
     pub(super) fn take_off_list(&self, module: &ModuleVersion) -> Result<(), StoreError> {
-        let _held = lock(&self.root.join("list.lock"))?;
-        let mut versions = self.released(&module.path)?;
-        let before = versions.len();
-        versions.retain(|version| *version != module.version);
-        if versions.len() == before { Ok(()) } else { self.write_list(&module.path, &versions) }
+        self.change_list(module, false)
     }
 
-    fn write_list(&self, path: &ModulePath, versions: &[Version]) -> Result<(), StoreError> {
+    fn change_list(&self, ModuleVersion { path, version }: &ModuleVersion, is_on: bool) -> Result<(), StoreError> {
+        // One lock for all lists: it is held for a few milliseconds, once per version.
+        let _held = lock(&self.root.join("list.lock"))?;
+        let mut versions = self.released(path)?;
+        if versions.contains(version) == is_on {
+            return Ok(());
+        }
+        if is_on {
+            versions.push(version.clone());
+            versions.sort();
+        } else {
+            versions.retain(|other| other != version);
+        }
         let lines: String = versions.iter().map(|version| format!("{version}\n")).collect();
         let place = self.place_of(&Request::List(path.clone()));
         durable::write(&place, lines.as_bytes(), Durability::Synced, self.keeping.modes)
