@@ -21,6 +21,11 @@ pub fn account_home() -> Option<PathBuf> {
     found.or_else(|| std::env::home_dir().filter(|_| cfg!(not(target_os = "linux"))))
 }
 
+/// The same without links, if it exists.
+pub(crate) fn real_home() -> Option<PathBuf> {
+    account_home()?.canonicalize().ok()
+}
+
 /// The sixth field of the first line with this number (passwd(5)).
 fn home_of(accounts: &str, id: u32) -> Option<PathBuf> {
     let fields = accounts.lines().map(|line| line.split(':').collect::<Vec<_>>());

@@ -11,6 +11,7 @@ use gather::own_mirror;
 use crate::finding::{Code, Finding, Place};
 use crate::goenv::GoEnv;
 use crate::goversion::GoVersion;
+use crate::process::quoted;
 use crate::wide::two_public;
 
 /// The first releases of their lines whose verifier is mended.
@@ -81,16 +82,6 @@ pub fn mend(finding: &Finding, go: &GoEnv) -> Option<String> {
             Some(format!("git rm -- {}", quoted(file)))
         }
         _ => None,
-    }
-}
-
-/// One word for a shell, whatever is in it. The commands are there to be pasted, and names of files are a stranger's.
-fn quoted(word: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._/:=+@,".contains(&b);
-    if !word.is_empty() && word.bytes().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }
 

@@ -69,6 +69,13 @@ pub fn on_path(name: &str) -> Option<PathBuf> {
     folders.map(|folder| folder.join(name)).find(|program| is_program(program))
 }
 
+/// One word for a shell, whatever is in it. Commands are printed to be pasted, and names of files are a stranger's.
+pub fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._/:=+@,".contains(c);
+    let needs_none = !word.is_empty() && word.chars().all(is_plain);
+    if needs_none { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
 /// Whether a file can be executed, as far as its permissions say.
 fn is_program(file: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
@@ -104,7 +111,7 @@ pub async fn run(mut command: Command, limits: Limits) -> Result<Output, Process
     command.process_group(0).kill_on_drop(true);
     clean(command.as_std_mut());
     let mut child = command.spawn().map_err(ProcessError::Start)?;
-    let group = Group::of(child.id());
+    let mut group = Group::of(child.id());
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let all = async { tokio::join!(up_to(stdout, limits.stdout), up_to(stderr, limits.stderr), child.wait()) };
     let Ok((stdout, stderr, status)) = tokio::time::timeout(limits.time, all).await else {
@@ -112,7 +119,7 @@ pub async fn run(mut command: Command, limits: Limits) -> Result<Output, Process
         let _ = child.wait().await;
         return Err(ProcessError::Timeout(limits.time));
     };
-    group.ended();
+    group.forget();
     let status = status.map_err(ProcessError::Wait)?;
     Ok(Output { status, stdout: stdout.0, stderr: stderr.0, stdout_cut: stdout.1 })
 }
@@ -134,10 +141,6 @@ impl Group {
     fn of(id: Option<u32>) -> Self {
         running().extend(id);
         Self(id)
-    }
-
-    fn ended(mut self) {
-        self.forget();
     }
 
     fn forget(&mut self) -> Option<u32> {

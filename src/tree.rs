@@ -12,10 +12,11 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 
+pub(crate) use dirhash::sha256_of;
 pub use dirhash::{DirError, hash_dir};
 pub use named::{lexical, repository_by_words, working_folder};
 
-use crate::account::account_home;
+use crate::account::real_home;
 
 /// A tree under audit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,8 +52,7 @@ impl Tree {
     /// The tree that `folder` lies in: the work tree of its repository, else the folder itself. A repository that holds the
     /// home folder does not count: what lies in a home is not all of one author.
     pub fn around(folder: &Path) -> io::Result<Self> {
-        let home = account_home().and_then(|home| home.canonicalize().ok());
-        Ok(Self::below_home(&folder.canonicalize()?, home.as_deref()))
+        Ok(Self::below_home(&folder.canonicalize()?, real_home().as_deref()))
     }
 
     fn below_home(folder: &Path, home: Option<&Path>) -> Self {
@@ -62,8 +62,7 @@ impl Tree {
 
     /// Whether it is no repository and holds the home folder. What lies there is not of one author.
     pub fn is_of_the_user(&self) -> bool {
-        let home = account_home().and_then(|home| home.canonicalize().ok());
-        holds_home(&self.root, home.as_deref()) && !self.is_repository()
+        holds_home(&self.root, real_home().as_deref()) && !self.is_repository()
     }
 
     /// Whether it is the work tree of a repository.

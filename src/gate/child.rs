@@ -1,11 +1,13 @@
 //! The command itself: its program, its environment, its signals, its end, and what it leaves running.
 
 use std::ffi::{OsStr, OsString};
+use std::future::poll_fn;
 use std::io::{self, IsTerminal};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use rustix::process::{
@@ -92,7 +94,7 @@ pub async fn run(command: &[OsString], environment: &Environment, signals: &mut 
         tokio::select! {
             // A signal that came before the end of the command was meant for the command.
             biased;
-            signal = signals.next() => pass_on(&child, signal),
+            (signal, _) = signals.next() => pass_on(&child, signal),
             ended = child.wait() => return Ok(how(ended.map_err(ChildError::Watch)?)),
         }
     }
@@ -181,51 +183,39 @@ fn pass_on(child: &Child, signal: Signal) {
     }
 }
 
-/// The signals that ask a program to do something. From the first one of these on, the system no longer ends this process by
-/// itself when one comes: whoever holds them has to listen.
+/// The signals that ask a program to do something.
+const ASKING: [(Signal, &str); 6] = [
+    (Signal::INT, "SIGINT"),
+    (Signal::QUIT, "SIGQUIT"),
+    (Signal::TERM, "SIGTERM"),
+    (Signal::HUP, "SIGHUP"),
+    (Signal::USR1, "SIGUSR1"),
+    (Signal::USR2, "SIGUSR2"),
+];
+
+/// From the first one of these on, the system no longer ends this process by itself when one of them comes: whoever holds them
+/// has to listen.
 #[derive(Debug)]
-pub struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    quit: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-    hangup: tokio::signal::unix::Signal,
-    user_one: tokio::signal::unix::Signal,
-    user_two: tokio::signal::unix::Signal,
-}
+pub struct Signals(Vec<tokio::signal::unix::Signal>);
 
 impl Signals {
     /// Listens from now on.
     pub fn new() -> io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            quit: signal(SignalKind::quit())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-            user_one: signal(SignalKind::user_defined1())?,
-            user_two: signal(SignalKind::user_defined2())?,
-        })
+        let all = ASKING.iter().map(|(asked, _)| signal(SignalKind::from_raw(asked.as_raw())));
+        all.collect::<io::Result<_>>().map(Self)
     }
 
     /// Waits for one; returns its name.
     pub async fn name_of_next(&mut self) -> &'static str {
-        match self.next().await {
-            Signal::INT => "SIGINT",
-            Signal::QUIT => "SIGQUIT",
-            Signal::TERM => "SIGTERM",
-            Signal::HUP => "SIGHUP",
-            Signal::USR1 => "SIGUSR1",
-            _ => "SIGUSR2",
-        }
+        self.next().await.1
     }
 
-    async fn next(&mut self) -> Signal {
-        tokio::select! {
-            _ = self.interrupt.recv() => Signal::INT,
-            _ = self.quit.recv() => Signal::QUIT,
-            _ = self.terminate.recv() => Signal::TERM,
-            _ = self.hangup.recv() => Signal::HUP,
-            _ = self.user_one.recv() => Signal::USR1,
-            _ = self.user_two.recv() => Signal::USR2,
-        }
+    async fn next(&mut self) -> (Signal, &'static str) {
+        poll_fn(|context| {
+            let mut all = self.0.iter_mut().zip(ASKING);
+            let came = all.find_map(|(signal, asked)| signal.poll_recv(context).is_ready().then_some(asked));
+            came.map_or(Poll::Pending, Poll::Ready)
+        })
+        .await
     }
 }

@@ -78,13 +78,7 @@ impl Accepted {
             wrong.push(Finding { message, ..Finding::of(Code::ModuleNotReleased) });
         }
         let mut findings = cut(wrong);
-        findings.extend(together(
-            Code::PrivateUnproved,
-            None,
-            &private,
-            "was fetched past the gate",
-            "were fetched past the gate",
-        ));
+        findings.extend(past_the_gate(None, &private));
         findings
     }
 
@@ -120,7 +114,7 @@ impl Accepted {
         };
         all(Code::VendorUnproved, &vendored, "comes from a vendor folder", "come from a vendor folder");
         all(Code::ReplacedUnproved, &replaced, "is replaced by a folder", "are replaced by folders");
-        all(Code::PrivateUnproved, &private, "was fetched past the gate", "were fetched past the gate");
+        findings.extend(past_the_gate(Some(&place), &private));
         if any && !any_right {
             let message = "none of its modules is known to the gate".to_owned();
             findings.push(Finding { place: Some(place), message, ..Finding::of(Code::NothingReleased) });
@@ -172,6 +166,10 @@ pub fn unproved(outcome: &Outcome, known: &Known) -> Option<Finding> {
         "Check that nothing public is exempt. The bytes are those that were seen first: `sumgate pins` lists them.";
     let told = together(Code::PrivateUnproved, None, &names, &one, &many)?;
     Some(Finding { help: Some(help.to_owned()), ..told })
+}
+
+fn past_the_gate(place: Option<&Place>, names: &[String]) -> Option<Finding> {
+    together(Code::PrivateUnproved, place, names, "was fetched past the gate", "were fetched past the gate")
 }
 
 /// One finding for several modules.

@@ -71,7 +71,7 @@ pub struct Environment {
 
 /// Whether the table decides about a variable by its own name, rather than as an unknown one.
 pub fn is_decided(name: &str) -> bool {
-    table::TABLE.iter().any(|(entry, ..)| *entry != "GIT_*" && table::fits(entry, name))
+    table::entries().any(|(entry, ..)| entry != "GIT_*" && table::fits(entry, name))
 }
 
 impl Environment {

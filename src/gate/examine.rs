@@ -11,11 +11,12 @@ use walkdir::WalkDir;
 
 use super::compare::Accepted;
 use super::magic::{MAX_PROGRAMS, is_program};
+use super::modfiles::told;
 use super::programs::{MAX_FILES, New, Snapshot};
 use super::unpacked::{Hashes, hash_unpacked};
 use crate::audit::of_toolchain;
 use crate::buildinfo::BuildInfo;
-use crate::finding::{Code, Finding, Place};
+use crate::finding::{Code, Finding};
 
 /// Runs of `go version` at the same time.
 const AT_ONCE: usize = 4;
@@ -99,7 +100,9 @@ impl Examination {
         }
         let read = stream::iter(stale).map(|program| self.program(program, &accepted)).buffered(AT_ONCE);
         for (program, findings) in read.filter_map(async |read| read).collect::<Vec<_>>().await {
-            examined.findings.push(not_built(program));
+            // `go` found its output up to date, by the build ID alone.
+            let message = "it was there before the command, and the command did not write it anew".to_owned();
+            examined.findings.push(told(Code::ProgramNotBuilt, &program, message));
             examined.findings.extend(findings);
         }
         let read = stream::iter(all).map(|program| self.program(program, &accepted)).buffered(AT_ONCE);
@@ -142,34 +145,25 @@ impl Examination {
 
     /// A program and what is wrong with it; `None` if it is no Go program.
     async fn program(&self, program: PathBuf, accepted: &Accepted) -> Option<(PathBuf, Vec<Finding>)> {
-        let unread = |why: String| {
-            let place = Some(Place { file: program.clone(), line: None });
-            vec![Finding { place, message: why, ..Finding::of(Code::NotExamined) }]
+        let findings = match self.build_info(&program).await {
+            Ok(info) => accepted.program(&program, &info?),
+            Err(why) => vec![told(Code::NotExamined, &program, why)],
         };
-        let Some(go) = &self.go else {
-            let findings = unread("there is no `go` command on the PATH to read it with".to_owned());
-            return Some((program, findings));
-        };
+        Some((program, findings))
+    }
+
+    async fn build_info(&self, program: &Path) -> Result<Option<BuildInfo>, String> {
+        let go = self.go.as_ref().ok_or("there is no `go` command on the PATH to read it with")?;
         // `go version` reads all programs of a folder, and waits for whatever a FIFO has to say.
         if !program.is_file() {
             let why = if program.exists() { "it is not a regular file" } else { "the program does not exist" };
-            let findings = unread(why.to_owned());
-            return Some((program, findings));
+            return Err(why.to_owned());
         }
-        match BuildInfo::read(go, &program).await {
-            Ok(Some(info)) => {
-                let findings = accepted.program(&program, &info);
-                Some((program, findings))
+        match BuildInfo::read(go, program).await {
+            Ok(None) if self.subjects.iter().any(|subject| subject == program) => {
+                Err("it is not a Go program with build information".to_owned())
             }
-            Ok(None) if self.subjects.contains(&program) => {
-                let findings = unread("it is not a Go program with build information".to_owned());
-                Some((program, findings))
-            }
-            Ok(None) => None,
-            Err(error) => {
-                let findings = unread(format!("`go version -m` gave no answer: {error}"));
-                Some((program, findings))
-            }
+            read => read.map_err(|error| format!("`go version -m` gave no answer: {error}")),
         }
     }
 
@@ -189,15 +183,8 @@ impl Examination {
             0 => "builds of this module take its dependencies from here".to_owned(),
             more => format!("builds take dependencies from here, and from {more} more vendor folders"),
         };
-        let place = Some(Place { file: first.clone(), line: None });
-        findings.push(Finding { place, message, ..Finding::of(Code::VendorUnproved) });
+        findings.push(told(Code::VendorUnproved, first, message));
     }
-}
-
-/// `go` found its output up to date, by the build ID alone.
-fn not_built(program: PathBuf) -> Finding {
-    let message = "it was there before the command, and the command did not write it anew".to_owned();
-    Finding { place: Some(Place { file: program, line: None }), message, ..Finding::of(Code::ProgramNotBuilt) }
 }
 
 /// What of the new programs is not looked at.
@@ -211,9 +198,8 @@ fn unseen(new: &New) -> Vec<Finding> {
         findings.push(Finding { message, ..Finding::of(Code::NotExamined) });
     }
     for path in new.unreadable.iter().take(MAX_TOLD) {
-        let place = Some(Place { file: path.clone(), line: None });
         let message = "the command made it, or changed it, and it cannot be read".to_owned();
-        findings.push(Finding { place, message, ..Finding::of(Code::NotExamined) });
+        findings.push(told(Code::NotExamined, path, message));
     }
     if let (Some(last), true) = (findings.last_mut(), new.unreadable.len() > MAX_TOLD) {
         last.facts.push(("more of them".to_owned(), (new.unreadable.len() - MAX_TOLD).to_string()));

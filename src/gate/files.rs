@@ -1,21 +1,17 @@
 //! The files of caches: names and sizes first, and then the digests of those that are asked for.
 
 use std::collections::BTreeMap;
-use std::fs::{self, DirEntry, File, Metadata};
-use std::io::{self, Read};
+use std::fs::{self, DirEntry, Metadata};
+use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-
 use crate::parallel::each;
 use crate::store::remove::open_up;
-use crate::tree::open_regular;
+use crate::tree::{open_regular, sha256_of};
 
 /// Files and folders together. A build cache of a large monorepo has some 100,000 files.
 const MAX_ENTRIES: usize = 2_000_000;
-/// Bytes read at a time.
-const PIECE: usize = 128 << 10;
 /// What the owner needs in order to look into a folder.
 const READABLE: u32 = 0o500;
 
@@ -110,29 +106,16 @@ fn content(path: &Path) -> io::Result<Option<(Content, Stamp)>> {
     let Some(file) = open_regular(path)? else { return Ok(None) };
     let metadata = file.metadata()?;
     let shape = shape(&metadata);
-    let digest = sha256(&file, shape.size)?;
-    Ok(digest.map(|digest| (Content { digest, shape }, stamp_of(&metadata))))
-}
-
-/// Reads no more than the size that the file had; `None` if that is not all, or if there is less.
-fn sha256(file: &File, size: u64) -> io::Result<Option<[u8; 32]>> {
-    let (mut hasher, mut piece, mut read) = (Sha256::new(), vec![0; PIECE], 0);
-    let mut file = file.take(size.saturating_add(1));
-    loop {
-        match file.read(&mut piece)? {
-            0 => break,
-            some => {
-                hasher.update(&piece[..some]);
-                read += some as u64;
-            }
-        }
-    }
-    Ok((read == size).then(|| hasher.finalize().into()))
+    // No more than the size that the file had; it has no content if that is not all, or if there is less.
+    let (read, digest) = sha256_of(&file, shape.size.saturating_add(1))?;
+    Ok((read == shape.size).then(|| (Content { digest, shape }, stamp_of(&metadata))))
 }
 
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use sha2::{Digest, Sha256};
 
     use super::*;
 

@@ -109,7 +109,8 @@ fn vendored(file: &Path) -> Option<Finding> {
     folder.join("modules.txt").is_file().then(|| told(Code::VendorUnproved, &folder, message))
 }
 
-fn told(code: Code, file: &Path, message: String) -> Finding {
+/// A finding about a file.
+pub(super) fn told(code: Code, file: &Path, message: String) -> Finding {
     Finding { place: Some(Place { file: file.to_owned(), line: None }), message, ..Finding::of(code) }
 }
 

@@ -1,6 +1,6 @@
 //! The words after `--base`: which one commit they name, or what is wrong with them and what to do.
 
-use super::error::BaseError;
+use super::error::{BaseError, shown};
 use super::git::Git;
 
 /// How a ref is looked for by a short name, in git's order (`gitrevisions`); the name itself stands between.
@@ -21,20 +21,23 @@ pub(super) fn resolve(git: &Git, revision: &str) -> Result<String, BaseError> {
         // In full: nothing else is looked for where it is absent.
         name if name == "HEAD" || name.starts_with("refs/") => {
             if !exists(git, name)? {
-                return Err(unknown(git, revision, "there is no ref of this name".to_owned())?);
+                return Err(unknown(git, revision, "there is no ref of this name")?);
             }
             revision.to_owned()
         }
         name => match (candidates(git, name)?.as_slice(), suffix.starts_with("@{")) {
             ([], _) if name.starts_with('-') => {
-                return Err(unknown(git, revision, "no short name begins with -".to_owned())?);
+                return Err(unknown(git, revision, "no short name begins with -")?);
             }
             // The reflog and the branch it follows are found by the short name only.
             ([], _) | ([_], true) => revision.to_owned(),
             ([full], false) => format!("{full}{suffix}"),
             (several, _) => {
-                let (revision, name, candidates) = (revision.to_owned(), name.to_owned(), several.to_vec());
-                return Err(BaseError::Ambiguous { revision, name, candidates });
+                let last = several.last().map_or("", String::as_str);
+                return Err(BaseError::Unusable(format!(
+                    "--base {revision:?} is ambiguous: {name:?} is {}. Name the one that you mean in full, such as --base {last}",
+                    several.join(" and ")
+                )));
             }
         },
     };
@@ -46,7 +49,7 @@ pub(super) fn resolve(git: &Git, revision: &str) -> Result<String, BaseError> {
         }
         Ok(hash) if is_hash(&hash) => hash,
         Ok(_) => return Err(unusable(revision, "expected one commit. Name one, such as origin/main")),
-        Err(said) => return Err(unknown(git, revision, said.0)?),
+        Err(said) => return Err(unknown(git, revision, &said.0)?),
     };
     match git.line(&["cat-file", "-t", &hash])? {
         Ok(kind) if kind == "commit" => Ok(hash),
@@ -87,7 +90,7 @@ fn without_times(revision: &str) -> String {
 }
 
 fn unusable(revision: &str, why: &str) -> BaseError {
-    BaseError::Unusable { revision: revision.to_owned(), why: why.to_owned() }
+    BaseError::Unusable(format!("--base {revision:?} cannot be used: {why}"))
 }
 
 /// Everything that a short name may stand for. With one more than the first that git finds, a tag `origin/main` would stand
@@ -128,7 +131,7 @@ fn exists(git: &Git, full: &str) -> Result<bool, BaseError> {
 }
 
 /// A revision that is not there: in a shallow clone that may be all that is wrong.
-fn unknown(git: &Git, revision: &str, words: String) -> Result<BaseError, BaseError> {
+fn unknown(git: &Git, revision: &str, words: &str) -> Result<BaseError, BaseError> {
     let is_shallow = git.line(&["rev-parse", "--is-shallow-repository"])?.is_ok_and(|answer| answer == "true");
     let remedy = if is_shallow {
         "This is a shallow clone, which has only the newest commits: fetch the base too (actions/checkout: fetch-depth: 0; \
@@ -136,8 +139,8 @@ fn unknown(git: &Git, revision: &str, words: String) -> Result<BaseError, BaseEr
     } else {
         "This clone is not shallow: check the name (git branch --all, git tag), and fetch it if it is new (git fetch)"
     };
-    let (revision, folder, remedy) = (revision.to_owned(), git.work_tree.clone(), remedy.to_owned());
-    Ok(BaseError::NoRevision { revision, folder, words, remedy })
+    let folder = shown(&git.work_tree);
+    Ok(BaseError::Unusable(format!("git knows no revision {revision:?} in {folder}: {words}. {remedy}")))
 }
 
 fn is_hash(text: &str) -> bool {

@@ -11,7 +11,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::process::ChildStdout;
 
-use super::error::BaseError;
+use super::error::{BaseError, quoted, shown};
 use super::git::{Git, MAX_COMPLAINTS, TIME, words_of};
 use super::object_name::has_name;
 use crate::process::{Dialogue, ProcessError};
@@ -154,8 +154,9 @@ impl Objects {
                 is_right.then_some(content).ok_or_else(|| failed(git, path, words()))
             }
             Ok(Answer::Object { .. }) => Err(failed(git, path, format!("expected a {expected} at {wanted}"))),
-            Ok(Answer::TooLarge { size: found, limit }) => {
-                Err(BaseError::TooLarge { path: git.work_tree.join(path), found, limit })
+            Ok(Answer::TooLarge { size, limit }) => {
+                let path = shown(&git.work_tree.join(path));
+                Err(BaseError::Unusable(format!("{path} at the base has {size} bytes; expected at most {limit}")))
             }
             Ok(Answer::Missing) => Err(missing(git, path, wanted, format!("the object {wanted} is missing"))),
             // A promised object that is not fetched ends the command.
@@ -228,8 +229,13 @@ fn failed(git: &Git, path: &Path, words: String) -> BaseError {
 /// An object is not there: in a partial clone that is how it is meant.
 fn missing(git: &Git, path: &Path, wanted: &str, words: String) -> BaseError {
     let Some((remote, filter)) = promisor(git) else { return failed(git, path, words) };
-    let (path, work_tree) = (git.work_tree.join(path), git.work_tree.clone());
-    BaseError::Partial { path, work_tree, object: wanted.to_owned(), filter, remote }
+    BaseError::Unusable(format!(
+        "cannot read {} at the base: this is a partial clone ({filter}), and it lacks the object {wanted}. Programs of the \
+         repository are not run to fetch it. Clone without a filter, or fetch what is missing:\n\n    \
+         git -C {} fetch --refetch --no-filter {remote}",
+        shown(&git.work_tree.join(path)),
+        quoted(&git.work_tree)
+    ))
 }
 
 /// The remote that a partial clone comes from, and what it leaves out.

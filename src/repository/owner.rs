@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::error::BaseError;
+use super::error::{BaseError, quoted, shown};
 use super::git::Git;
 
 /// The work tree, its `.git` and the folder that this leads to belong to this user, or the user's own settings list the
@@ -18,8 +18,13 @@ pub(super) fn check(git: &Git, git_folder: &Path) -> Result<(), BaseError> {
     for path in [work_tree, &work_tree.join(".git"), git_folder] {
         let found = path.symlink_metadata().map_err(|error| git.failed(error.to_string()))?.uid();
         if found != user && Some(found) != sudo && !is_safe(&git.protected_paths("safe.directory")?, work_tree) {
-            let (work_tree, path) = (work_tree.clone(), path.to_owned());
-            return Err(BaseError::Owner { work_tree, path, expected: user, found });
+            return Err(BaseError::Unusable(format!(
+                "the git repository {} is not used, for {} belongs to another user (expected uid {user}, found {found}). If \
+                 you trust whoever made it, run:\n\n    git config --global --add safe.directory {}",
+                shown(work_tree),
+                shown(path),
+                quoted(work_tree)
+            )));
         }
     }
     Ok(())

@@ -3,9 +3,9 @@
 //! The folder may have been restored from a cache, be mounted read-only, or belong to somebody else. So each of its fixed
 //! places is a real folder or a regular file, and whoever writes owns it. Whoever only reads takes it as it is.
 
-use std::fs::{self, DirBuilder};
+use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::StoreError;
@@ -69,14 +69,7 @@ pub(super) fn real_root(root: &Path, modes: Modes) -> Result<PathBuf, StoreError
         if let Some(parent) = root.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             fs::create_dir_all(parent).map_err(failed)?;
         }
-        match DirBuilder::new().mode(modes.folder()).create(root) {
-            // Another process made it meanwhile.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && root.is_dir() => {}
-            made => {
-                made.map_err(failed)?;
-                fs::set_permissions(root, fs::Permissions::from_mode(modes.folder())).map_err(failed)?;
-            }
-        }
+        modes.make(root).map_err(failed)?;
     }
     root.canonicalize().map_err(|cause| StoreError::new("find the data folder", root, cause))
 }

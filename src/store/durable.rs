@@ -40,7 +40,16 @@ pub enum Modes {
 }
 
 impl Modes {
-    pub(super) fn folder(self) -> u32 {
+    /// Makes a folder, whatever the umask is.
+    pub(super) fn make(self, folder: &Path) -> io::Result<()> {
+        match DirBuilder::new().mode(self.folder()).create(folder) {
+            // Another task or process may have made it meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
+            made => made.and_then(|()| fs::set_permissions(folder, fs::Permissions::from_mode(self.folder()))),
+        }
+    }
+
+    fn folder(self) -> u32 {
         match self {
             Self::Private => 0o700,
             Self::Shared => 0o755,
@@ -133,15 +142,7 @@ fn make_missing(dir: &Path, modes: Modes) -> Result<(), StoreError> {
     let failed = |cause| StoreError::new("make the folder", dir, cause);
     let above = parent(dir).map_err(failed)?;
     make_missing(above, modes)?;
-    match DirBuilder::new().mode(modes.folder()).create(dir) {
-        // Another task or process may have made it meanwhile.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => {}
-        made => {
-            made.map_err(failed)?;
-            // Whatever the umask is.
-            fs::set_permissions(dir, fs::Permissions::from_mode(modes.folder())).map_err(failed)?;
-        }
-    }
+    modes.make(dir).map_err(failed)?;
     sync_dir(above).map_err(failed)
 }
 

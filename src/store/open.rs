@@ -3,7 +3,7 @@
 //! What is no regular file was not written by this program. It is as good as absent, and nobody waits for it; whatever is put
 //! in its place goes over it.
 
-use std::fs::{self, File};
+use std::fs::{self, DirEntry, File};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -29,6 +29,15 @@ pub(super) fn open(path: &Path) -> io::Result<Option<File>> {
 /// Reads a file; `None` if there is none, or if it has more than `max` bytes.
 pub(super) fn read(path: &Path, max: usize) -> io::Result<Option<Vec<u8>>> {
     open(path)?.map_or(Ok(None), |file| read_bounded(file, max as u64))
+}
+
+/// What lies in a folder; nothing, if there is none.
+pub(super) fn entries(folder: &Path) -> io::Result<impl Iterator<Item = io::Result<DirEntry>>> {
+    match fs::read_dir(folder) {
+        Err(error) if is_absent(&error) => Ok(None),
+        found => found.map(Some),
+    }
+    .map(|entries| entries.into_iter().flatten())
 }
 
 /// Opens a file to write to it, as `how` says. A link, a pipe or the like in its place is removed.

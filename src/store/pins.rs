@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use super::open::{is_absent, open};
+use super::open::{entries, is_absent, open};
 use super::owner::{Untrusted, check_owner};
 use super::{Store, StoreError, durable};
 use crate::artifact::{Artifact, Kind};
@@ -80,7 +80,9 @@ impl Store {
         let mut found = Vec::new();
         let mut folders = vec![root.clone()];
         while let Some(folder) = folders.pop() {
-            for path in entries(&folder)? {
+            let failed = |cause| StoreError::new("read the folder", &folder, cause);
+            for entry in entries(&folder).map_err(failed)? {
+                let path = entry.map_err(failed)?.path();
                 // A link leads to folders of others.
                 if path.is_dir() && !path.is_symlink() {
                     folders.push(path);
@@ -128,15 +130,5 @@ impl Store {
             durable::sync_dir(path.parent().unwrap_or(&self.root)).map_err(failed)?;
         }
         Ok(forgotten)
-    }
-}
-
-/// What lies in a folder; nothing, if there is none.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
-    let failed = |cause| StoreError::new("read the folder", folder, cause);
-    match fs::read_dir(folder) {
-        Ok(entries) => entries.map(|entry| entry.map(|entry| entry.path()).map_err(failed)).collect(),
-        Err(error) if is_absent(&error) => Ok(Vec::new()),
-        Err(cause) => Err(failed(cause)),
     }
 }

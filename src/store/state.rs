@@ -15,7 +15,6 @@
 //! changed key must never meet an old head. Tiles and records are checked again whenever they are read, so they need
 //! no sync; head and evidence are synced.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -26,7 +25,7 @@ use super::StoreError;
 use super::access::{Access, Keeping, check_place, kind};
 use super::durable::{self, Durability};
 use super::lock::lock;
-use super::open::{self, is_absent};
+use super::open;
 use super::owner::{Untrusted, check_folder, check_owner};
 use crate::tree::{Tree, read_bounded};
 
@@ -229,12 +228,7 @@ impl StateDir {
         let may_be_long = start.len() + MAX_VERSION > MAX_NAME;
         let dir = self.dir.join("record");
         let failed = |cause| StoreError::new("read", &dir, cause);
-        let entries = match fs::read_dir(&dir) {
-            Ok(entries) => entries,
-            Err(error) if is_absent(&error) => return Ok(false),
-            Err(cause) => return Err(failed(cause)),
-        };
-        for entry in entries {
+        for entry in open::entries(&dir).map_err(failed)? {
             let name = entry.map_err(failed)?.file_name();
             if name.to_str().is_some_and(|name| name.starts_with(&start) || (may_be_long && !name.contains('@'))) {
                 return Ok(true);
@@ -318,6 +312,8 @@ fn text(bytes: Option<Vec<u8>>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::fs;
 
     use rustix::fs::{FileType, Mode};
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::durable::{self, Durability};
 use super::lock::lock;
-use super::open::{is_absent, open, read};
+use super::open::{entries, is_absent, open, read};
 use super::staging::StagingFile;
 use super::{Store, StoreError};
 use crate::artifact::Artifact;
@@ -125,13 +125,8 @@ impl Store {
     fn versions_with(&self, path: &ModulePath, extension: &str) -> Result<Vec<Version>, StoreError> {
         let folder = self.root.join("proxy").join(path.escaped()).join("@v");
         let failed = |cause| StoreError::new("read", &folder, cause);
-        let entries = match fs::read_dir(&folder) {
-            Ok(entries) => entries,
-            Err(error) if is_absent(&error) => return Ok(Vec::new()),
-            Err(cause) => return Err(failed(cause)),
-        };
         let mut versions = Vec::new();
-        for entry in entries {
+        for entry in entries(&folder).map_err(failed)? {
             let name = entry.map_err(failed)?.file_name();
             versions.extend(name.to_str().and_then(|name| Version::unescape(name.strip_suffix(extension)?).ok()));
         }
@@ -142,38 +137,30 @@ impl Store {
     /// again.
     pub(crate) fn add_to_list(&self, module: &ModuleVersion) {
         if !module.version.is_pseudo() {
-            self.keeping.try_to(|| self.write_to_list(module));
+            self.keeping.try_to(|| self.change_list(module, true));
         }
-    }
-
-    fn write_to_list(&self, module: &ModuleVersion) -> Result<(), StoreError> {
-        // One lock for all lists: it is held for a few milliseconds, once per version.
-        let _held = lock(&self.root.join("list.lock"))?;
-        let mut versions = self.released(&module.path)?;
-        if versions.contains(&module.version) {
-            return Ok(());
-        }
-        versions.push(module.version.clone());
-        versions.sort();
-        self.write_list(&module.path, &versions)
     }
 
     /// Takes a version off its module's list, if it is there.
     pub(super) fn take_off_list(&self, module: &ModuleVersion) -> Result<(), StoreError> {
-        let _held = lock(&self.root.join("list.lock"))?;
-        let mut versions = self.released(&module.path)?;
-        let before = versions.len();
-        versions.retain(|version| *version != module.version);
-        if versions.len() == before { Ok(()) } else { self.write_list(&module.path, &versions) }
+        self.change_list(module, false)
     }
 
-    fn write_list(&self, path: &ModulePath, versions: &[Version]) -> Result<(), StoreError> {
+    fn change_list(&self, ModuleVersion { path, version }: &ModuleVersion, is_on: bool) -> Result<(), StoreError> {
+        // One lock for all lists: it is held for a few milliseconds, once per version.
+        let _held = lock(&self.root.join("list.lock"))?;
+        let mut versions = self.released(path)?;
+        if versions.contains(version) == is_on {
+            return Ok(());
+        }
+        if is_on {
+            versions.push(version.clone());
+            versions.sort();
+        } else {
+            versions.retain(|other| other != version);
+        }
         let lines: String = versions.iter().map(|version| format!("{version}\n")).collect();
-        durable::write(
-            &self.place_of(&Request::List(path.clone())),
-            lines.as_bytes(),
-            Durability::Synced,
-            self.keeping.modes,
-        )
+        let place = self.place_of(&Request::List(path.clone()));
+        durable::write(&place, lines.as_bytes(), Durability::Synced, self.keeping.modes)
     }
 }

@@ -1,6 +1,6 @@
 //! The h1 of an unpacked module (`dirhash.HashDir`).
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -35,6 +35,8 @@ pub enum DirError {
     TooLarge(u64),
 }
 
+/// Bytes read at a time.
+const PIECE: u64 = 64 << 10;
 /// The largest modules known have about 50,000 files.
 const MAX_FILES: usize = 1_000_000;
 
@@ -89,25 +91,23 @@ struct Budget {
 impl Budget {
     fn sha256_of(&mut self, path: &Path) -> Result<[u8; 32], DirError> {
         let read = |cause| DirError::Read { path: path.to_owned(), cause };
-        let mut file = open_regular(path).map_err(read)?.ok_or_else(|| DirError::NotRegular(path.to_owned()))?;
-        let mut hash = Sha256::new();
-        let bytes = io::copy(&mut (&mut file).take(self.left + 1), &mut HashWriter(&mut hash)).map_err(read)?;
+        let file = open_regular(path).map_err(read)?.ok_or_else(|| DirError::NotRegular(path.to_owned()))?;
+        let (bytes, digest) = sha256_of(&file, self.left + 1).map_err(read)?;
         self.left = self.left.checked_sub(bytes).ok_or(DirError::TooLarge(self.limit))?;
-        Ok(hash.finalize().into())
+        Ok(digest)
     }
 }
 
-struct HashWriter<'h>(&'h mut Sha256);
-
-impl io::Write for HashWriter<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
+/// How many bytes a file has, and their SHA-256, as far as `max` bytes.
+pub(crate) fn sha256_of(file: &File, max: u64) -> io::Result<(u64, [u8; 32])> {
+    let (mut hash, mut bytes, mut piece) = (Sha256::new(), 0, Vec::new());
+    let mut file = file.take(max);
+    while file.by_ref().take(PIECE).read_to_end(&mut piece)? > 0 {
+        hash.update(&piece);
+        bytes += piece.len() as u64;
+        piece.clear();
     }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+    Ok((bytes, hash.finalize().into()))
 }
 
 #[cfg(test)]

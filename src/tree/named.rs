@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use super::{Tree, holds_home};
-use crate::account::account_home;
+use crate::account::real_home;
 
 /// The working folder by the words that led to it: `PWD`, which shells keep so, if it names the same folder (POSIX, `pwd -L`);
 /// else the folder without links.
@@ -39,7 +39,7 @@ pub fn lexical(path: &Path) -> PathBuf {
 /// The top folder of the repository that an absolute path lies in by its words. Behind a link of a repository nothing else
 /// is looked for: what lies there was chosen by whoever made the link. A repository that holds the home folder does not count.
 pub fn repository_by_words(path: &Path) -> Option<PathBuf> {
-    repository(path, account_home().and_then(|home| home.canonicalize().ok()).as_deref())
+    repository(path, real_home().as_deref())
 }
 
 fn repository(path: &Path, home: Option<&Path>) -> Option<PathBuf> {

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::{Git, MAX_REPOSITORIES, Setting, TIME, fits};
-use crate::finding::{Code, Finding, Place, safe};
+use crate::finding::{Code, Finding, safe};
+use crate::gate::modfiles::told;
 
 /// Where they are in a module cache.
 const FOLDER: &str = "cache/vcs";
@@ -38,16 +39,10 @@ impl Git<'_> {
         let mut findings = Vec::new();
         for clone in clones.iter().take(MAX_REPOSITORIES) {
             if let Some(why) = self.oddity(clone, until).await {
-                let place = Some(Place { file: clone.clone(), line: None });
                 let message =
                     format!("{why}: `go` fetches private modules with this clone of the inherited module cache");
-                let help = "Remove it, or fetch private modules through the gate (--gate-private).";
-                findings.push(Finding {
-                    place,
-                    message,
-                    help: Some(help.into()),
-                    ..Finding::of(Code::RepositoryProgram)
-                });
+                let help = Some("Remove it, or fetch private modules through the gate (--gate-private).".to_owned());
+                findings.push(Finding { help, ..told(Code::RepositoryProgram, clone, message) });
             }
         }
         if clones.len() > MAX_REPOSITORIES {
