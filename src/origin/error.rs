@@ -100,7 +100,7 @@ pub enum OriginError {
     },
 }
 
-/// Every source that may have something answered 404 or 410. [`Search::conclude`] alone makes one.
+/// Every source that may have something answered 404 or 410. `Search::conclude` alone makes one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no upstream has it: {words}")]
 pub struct Nowhere {
