@@ -195,7 +195,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(Store::open(folder.path()).unwrap());
         let (origin, http) =
-            (testkit::Origin::start(testkit::World::demo()).await.unwrap(), HttpClient::new().unwrap());
+            (testkit::Origin::start(testkit::World::demo()).await.unwrap(), HttpClient::past_proxies());
         let database = Database::parse(&origin.gosumdb()).unwrap();
         let databases = vec![Client::open(database, &store, &Anchor::None, http.clone()).unwrap()];
         let upstream = Origin::new(&Chain::parse(&origin.url()).unwrap(), &http, Waits::default()).unwrap();

@@ -13,6 +13,7 @@ use super::absence::{Absent, NoRecord};
 use super::answer::answer;
 use super::context::Context;
 use super::error::MirrorError;
+use super::info::Info;
 use crate::artifact::{Artifact, Kind};
 use crate::fault::Fault;
 use crate::flight::{BrokenOff, Flights};
@@ -110,7 +111,9 @@ impl Holds {
         for kind in [Kind::Info, Kind::Mod, Kind::Zip] {
             let file = Request::File(Artifact { module: module.clone(), kind });
             let here = match kind {
-                Kind::Info | Kind::Mod => origin.small(&file, |body| answer(&file, body).map(drop)).await.map(drop),
+                // One that names another version is an answer, too.
+                Kind::Info => origin.small(&file, |body| Info::read(&body).map(drop)).await.map(drop),
+                Kind::Mod => origin.small(&file, |body| answer(&file, body).map(drop)).await.map(drop),
                 Kind::Zip => origin.exists(&file).await,
             };
             match here {

@@ -97,6 +97,13 @@ impl HttpClient {
         Ok(Self { inner: Some(dialer), timeouts, credentials: None, redirects_inside: false })
     }
 
+    /// A client for unit tests: the proxies of the environment must not change them.
+    #[cfg(test)]
+    #[expect(clippy::unwrap_used, reason = "a test may panic")]
+    pub(crate) fn past_proxies() -> Self {
+        Self::within(Timeouts::default(), false, Network::REAL).unwrap()
+    }
+
     /// A client for one source: with its time-outs and its login. What is as usual is shared.
     pub(super) fn for_link(&self, link: &Link) -> Result<Self, HttpError> {
         let timeouts = link.timeouts.unwrap_or(self.timeouts);

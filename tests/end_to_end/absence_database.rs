@@ -182,6 +182,11 @@ fn not_yet() {
         assert_eq!(answer.status, 502, "{}", answer.text());
         assert!(answer.header("retry-after").is_some(), "{}", answer.head);
         assert!(answer.text().contains("try again"), "{}", answer.text());
+        // A source whose .info names another version has something, too.
+        origin.misbehave("/example.com/fresh/@v/v1.0.0.info", Fault::Body(r#"{"Version":"v1.0.1"}"#.into()));
+        let (_other, confused) = self::mirror(&origin, &[]);
+        let answer = get(&confused.url, path);
+        assert!(answer.status == 502 && answer.header("retry-after").is_some(), "{}", answer.head);
         // A tree without .info files says so as well.
         origin.misbehave("/example.com/fresh/@v/v1.0.0.info", NOT_FOUND);
         assert_status(&mirror, path, 502);
