@@ -16,15 +16,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
+use gomodule::module::Patterns;
 use http_body_util::Full;
 use hyper::service::service_fn;
 use hyper::{Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use sumgate::audit::{Audit, GoHere, LeftOut, Reader, find};
-use sumgate::module::Patterns;
-use sumgate::origin::HttpClient;
 use sumgate::store::Store;
 use sumgate::sumdb::{Anchor, Client, Database};
+use sumgate::upstream::HttpClient;
 use tlog::Tile;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -95,7 +95,7 @@ async fn audit(go_sum: &Path, data: &Path, url: &str, at_once: usize) -> Duratio
     let database = Database::parse(&format!("{KEY} {url}")).unwrap();
     let client = Client::open(database, &store, &Anchor::BuiltIn, HttpClient::new().unwrap()).unwrap();
     let found = find(go_sum, &LeftOut::default()).unwrap();
-    let go = GoHere::of(&sumgate::goenv::GoEnv::default());
+    let go = GoHere::of(&sumgate::go::environment::GoEnv::default());
     let entries = Reader { tree: &found.tree, base: None, go: &go }.read(&found.targets[0]).unwrap();
     let now = SystemTime::now();
     let audit =

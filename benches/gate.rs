@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use sumgate::module::{ModulePath, ModuleVersion, Version};
+use gomodule::module::{ModulePath, ModuleVersion, Version};
 use testkit::{Origin, World};
 
 const RUNS: usize = 3;

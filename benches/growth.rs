@@ -18,9 +18,9 @@ use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use gomodule::dirhash::{ZipLimits, hash_module_zip};
+use gomodule::module::ModuleVersion;
 use mirror::Mirror;
-use sumgate::dirhash::{ZipLimits, hash_module_zip};
-use sumgate::module::ModuleVersion;
 use testkit::{Origin, World};
 
 /// Something that grows: how much of it, and what it cost in milliseconds.

@@ -13,8 +13,8 @@ use std::fs::File;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use sumgate::dirhash::{H1, ReadAlong, ZipLimits, hash_module_zip, hash_module_zip_read};
-use sumgate::module::ModuleVersion;
+use gomodule::dirhash::{H1, ReadAlong, ZipLimits, hash_module_zip, hash_module_zip_read};
+use gomodule::module::ModuleVersion;
 use zips::module_zip;
 
 const RUNS: u32 = 10;

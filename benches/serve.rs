@@ -17,8 +17,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use gomodule::module::ModuleVersion;
 use mirror::Mirror;
-use sumgate::module::ModuleVersion;
 use testkit::{Origin, World};
 use zip::CompressionMethod;
 use zip::write::SimpleFileOptions;

@@ -32,12 +32,12 @@ pub use toolchain::GoHere;
 
 use judge::{Rules, judge};
 
-use crate::artifact::Kind;
-use crate::fault::Fault;
+use crate::base::fault::Fault;
 use crate::finding::{Code, Finding, Misbehaviour, Place, Report};
-use crate::module::{ModuleVersion, Patterns};
 use crate::policy::{Age, Decision, Denial, Facts, Policy};
 use crate::sumdb::{Answer, Client, SumdbError};
+use gomodule::artifact::Kind;
+use gomodule::module::{ModuleVersion, Patterns};
 
 /// With what an audit is done.
 pub struct Audit {

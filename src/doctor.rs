@@ -8,11 +8,11 @@ pub use gather::{Heads, Surroundings, gather};
 
 use gather::own_mirror;
 
+use crate::base::process::quoted;
 use crate::finding::{Code, Finding, Place};
-use crate::goenv::GoEnv;
-use crate::goversion::GoVersion;
-use crate::process::quoted;
-use crate::wide::two_public;
+use crate::go::environment::GoEnv;
+use crate::policy::two_public;
+use gomodule::goversion::GoVersion;
 
 /// The first releases of their lines whose verifier is mended.
 const MENDED: [&str; 2] = ["go1.25.13", "go1.26.6"];

@@ -32,7 +32,7 @@ mod unpacked;
 
 use std::path::{Path, PathBuf};
 
-pub use crate::account::account_home;
+pub use crate::base::account::account_home;
 pub use attest::attestation;
 pub use child::{ChildError, Ended, Signals, hide, left_running, run};
 pub(crate) use compare::cut;

@@ -1,8 +1,8 @@
 //! sumgate: a Go module mirror that proves every byte against the checksum database before it lets it out.
 //!
 //! The transparency log itself is the library [`tlog`], and Go's rules are the library [`gomodule`]. Here are the rooms around
-//! them. Pure ones, without files, sockets, clock or async: [`database_request`], [`fault`], [`sumdb::lookup`]. Ones that touch
-//! the world: [`origin`] (where bytes come from), [`store`] (what lies on disk), [`sumdb`] (what the database says), and
+//! them. Pure ones, without files, sockets, clock or async: [`base::fault`], [`sumdb::lookup`]. Ones that touch the world:
+//! [`upstream`] (where bytes come from), [`store`] (what lies on disk), [`sumdb`] (what the database says), and
 //! [`mirror`], which puts them together. [`cli`] turns typed words into calls.
 //!
 //! # Invariants
@@ -15,32 +15,20 @@
 //! 4. The trusted head only moves forward, by compare-and-swap, durably (`sumdb/trusted`, `store/state`).
 //! 5. After a fork nothing new is released and the evidence is on disk (`sumdb/client`, `tests/attacks.rs`).
 //! 6. 404 means absent; a refusal is 403, trouble is 5xx (`mirror/status`).
-//! 7. An error is never remembered as an answer (`flight`).
+//! 7. An error is never remembered as an answer (`base/flight`).
 
-pub mod account;
+pub mod airgap;
 pub mod audit;
-pub mod buildinfo;
-pub mod carry;
+pub mod base;
 pub mod cli;
-pub mod database_request;
 pub mod doctor;
-pub mod fault;
 pub mod finding;
-pub mod flight;
 pub mod gate;
-pub mod goenv;
-pub mod gosum;
+pub mod go;
 pub mod mirror;
-pub mod origin;
-mod parallel;
 pub mod policy;
-pub mod process;
 pub mod repository;
 pub mod settings;
 pub mod store;
 pub mod sumdb;
-pub mod toml_file;
-pub mod tree;
-pub mod wide;
-
-pub use gomodule::{artifact, dirhash, gomod, goversion, module, proxy_request};
+pub mod upstream;

@@ -11,6 +11,7 @@ mod file;
 mod loosened;
 mod range;
 mod verdict;
+mod wide;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -23,9 +24,10 @@ pub use file::{ValueError, age};
 pub use loosened::loosened;
 pub use range::{Range, RangeError};
 pub use verdict::{Age, Decision, Denial, Facts, Outcome, Step, Verdict};
+pub(crate) use wide::two_public;
 
-use crate::goversion::GoVersion;
-use crate::module::{ModuleVersion, Patterns, Version};
+use gomodule::goversion::GoVersion;
+use gomodule::module::{ModuleVersion, Patterns, Version};
 
 /// The policies that decide. Each may refuse.
 #[derive(Clone, Debug, Default)]

@@ -19,7 +19,7 @@ pub use error::BaseError;
 use git::Git;
 use objects::Objects;
 
-use crate::tree::work_tree;
+use crate::base::tree::work_tree;
 
 /// Whether git tracks a file in the folder: whoever wrote the repository wrote it. `folder` has no links; where it lies in
 /// no repository nobody tracks it.

@@ -13,9 +13,9 @@ use serde::Deserialize;
 use toml::Spanned;
 use url::Url;
 
-use crate::module::Patterns;
-use crate::origin::{Chain, Credentials, Link, Login, LoginError, Secret, Source, Timeouts, may_log_in};
-use crate::toml_file::{self, Complaints, Reader, Text, patterns};
+use crate::base::toml_file::{self, Complaints, Reader, Text, patterns};
+use crate::upstream::{Chain, Credentials, Link, Login, LoginError, Secret, Source, Timeouts, may_log_in};
+use gomodule::module::Patterns;
 
 /// More rules than a company has servers; each request looks at all of them.
 const MAX_PRIVATE: usize = 100;

@@ -43,7 +43,7 @@ pub use staging::StagingFile;
 pub(crate) use staging::private_folder;
 pub use state::{HeadSwap, Heads, StateDir};
 
-use crate::tree::Tree;
+use crate::base::tree::Tree;
 use access::Keeping;
 use losses::Losses;
 use staging::Staging;

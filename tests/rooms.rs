@@ -8,25 +8,15 @@ use std::fs;
 use std::path::Path;
 
 /// From the lowest to the highest: a room imports the rooms before it alone.
-const ROOMS: [&str; 26] = [
-    "wide",
-    "account",
-    "tree",
-    "gosum",
-    "database_request",
-    "fault",
-    "flight",
-    "parallel",
-    "process",
-    "toml_file",
-    "finding",
+const ROOMS: [&str; 16] = [
+    "base",
     // What a program says of itself is made safe for a terminal.
-    "buildinfo",
-    "goenv",
+    "finding",
+    "go",
     "policy",
     "store",
     // `direct` unpacks below the data folder.
-    "origin",
+    "upstream",
     // It names upstreams with their logins.
     "settings",
     // It is asked through upstreams, and the age of a record is one of the policy.
@@ -34,7 +24,7 @@ const ROOMS: [&str; 26] = [
     "mirror",
     "repository",
     "audit",
-    "carry",
+    "airgap",
     // It passes over what a toolchain brings along, as the audit of a module cache does.
     "gate",
     // It looks for go.sum files as the audit does.

@@ -5,7 +5,7 @@ use std::io::{Cursor, Write};
 use std::path::Path;
 use std::process::Command;
 
-use sumgate::module::ModuleVersion;
+use gomodule::module::ModuleVersion;
 use zip::write::SimpleFileOptions;
 
 /// The files of GOROOT/src, in the order of their paths; `None`, with a word, where there is no `go`.

@@ -6,10 +6,10 @@
 use std::io::Write;
 use std::path::Path;
 
-use sumgate::artifact::Kind;
-use sumgate::carry::{Contents, unpack_from};
-use sumgate::dirhash::{ZipLimits, hash_any_zip};
-use sumgate::module::{ModulePath, ModuleVersion, Patterns, Query, Version};
+use gomodule::artifact::Kind;
+use sumgate::airgap::{Contents, unpack_from};
+use gomodule::dirhash::{ZipLimits, hash_any_zip};
+use gomodule::module::{ModulePath, ModuleVersion, Patterns, Query, Version};
 use sumgate::sumdb::RecordLines;
 use tlog::{
     Checkpoint, ForkEvidence, InclusionProof, LookupReply, SUM_GOLANG_ORG, SUMDB_ORIGIN, SignedCheckpoint, Signer,

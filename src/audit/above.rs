@@ -6,8 +6,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::target::{Found, MAX_FILE, MAX_USED, Target, targets};
-use crate::gomod::folders;
-use crate::tree::{Tree, read_bounded};
+use crate::base::tree::{Tree, read_bounded};
+use gomodule::gomod::folders;
 
 /// Names of `go`'s own files for a module, and for a workspace.
 const OF_MODULE: [&str; 2] = ["go.mod", "go.sum"];

@@ -14,16 +14,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use walkdir::{DirEntry, WalkDir};
 
 use super::{Entry, HashAt};
-use crate::artifact::{Artifact, Kind};
-use crate::dirhash::{H1, ZipError, ZipLimits, hash_go_mod, hash_module_zip};
-use crate::fault::in_full;
+use crate::base::fault::in_full;
+use crate::base::parallel::each;
+use crate::base::tree::{hash_dir, open_regular, read_bounded};
 use crate::finding::{Code, Finding, Place, Unaudited};
-use crate::gomod::MAX_GO_MOD;
-use crate::gosum::AnyHash;
-use crate::module::ModuleVersion;
-use crate::parallel::each;
-use crate::proxy_request::Request;
-use crate::tree::{hash_dir, open_regular, read_bounded};
+use gomodule::artifact::{Artifact, Kind};
+use gomodule::dirhash::{H1, ZipError, ZipLimits, hash_go_mod, hash_module_zip};
+use gomodule::gomod::MAX_GO_MOD;
+use gomodule::gosum::AnyHash;
+use gomodule::module::ModuleVersion;
+use gomodule::proxy_request::Request;
 
 /// No module path is deeper: paths have at most 1,000 bytes or so on any proxy.
 const MAX_DEPTH: usize = 256;

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use crate::artifact::Kind;
 use crate::finding::{Code, Finding, Place, Unaudited};
-use crate::gosum::AnyHash;
-use crate::module::ModuleVersion;
+use gomodule::artifact::Kind;
+use gomodule::gosum::AnyHash;
+use gomodule::module::ModuleVersion;
 
 /// Nobody mends more by hand than this, and a file of 16 MiB may have 8 million wrong lines. A constant of ours.
 pub(super) const MAX_FINDINGS: usize = 100;

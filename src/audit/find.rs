@@ -11,9 +11,9 @@ use std::path::{Component, Path, PathBuf};
 
 use super::above;
 use super::target::{Found, MAX_FILE, Target, is_standard, targets, with, without};
-use crate::gomod::{may_be_a_workspace, names_a_module};
-use crate::module::{PatternError, Patterns};
-use crate::tree::{Tree, read_bounded};
+use crate::base::tree::{Tree, read_bounded};
+use gomodule::gomod::{may_be_a_workspace, names_a_module};
+use gomodule::module::{PatternError, Patterns};
 
 /// The largest monorepos have some thousand modules.
 const MAX_FILES: usize = 100_000;

@@ -6,14 +6,14 @@ use std::path::PathBuf;
 use super::entry::{MAX_FINDINGS, more};
 use super::private::looks_private;
 use super::{Entry, HashAt, NamedAt};
-use crate::artifact::Kind;
-use crate::dirhash::H1;
-use crate::fault::{Fault, in_full};
+use crate::base::fault::{Fault, in_full};
 use crate::finding::{Code, Finding, Place, Report, Unaudited};
-use crate::gosum::AnyHash;
-use crate::module::{ModuleVersion, Patterns};
 use crate::policy::Denial;
 use crate::sumdb::{Answer, RecordLines, SumdbError};
+use gomodule::artifact::Kind;
+use gomodule::dirhash::H1;
+use gomodule::gosum::AnyHash;
+use gomodule::module::{ModuleVersion, Patterns};
 
 /// Which modules are asked about.
 #[derive(Clone, Copy, Debug)]

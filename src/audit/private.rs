@@ -3,7 +3,7 @@
 //! A module path begins with a host name. Hosts below these names are not in the public DNS, so no public proxy can have
 //! fetched from there, and the database's answer would be "not found" at the price of telling it the name.
 
-use crate::module::ModulePath;
+use gomodule::module::ModulePath;
 
 /// Reserved or customary for private networks: RFC 6761, 6762 and 8375, RFC 2606 but for `example`, ICANN's `internal`,
 /// and RFC 6762 appendix G.

@@ -8,13 +8,13 @@ use super::entry::{MAX_FINDINGS, more};
 use super::target::{MAX_FILE, MAX_USED, Target, is_standard};
 use super::toolchain::GoHere;
 use super::{Entry, HashAt};
-use crate::artifact::Kind;
+use crate::base::tree::{Tree, TreeError, open_named, read_bounded};
 use crate::finding::{Code, Finding, Place, Unaudited};
-use crate::gomod::{GoMod, folders, may_be_a_workspace, names_a_module};
-use crate::gosum::{SumContent, SumLine, go_sum_lines};
-use crate::module::ModuleVersion;
 use crate::repository::{Base, BaseError};
-use crate::tree::{Tree, TreeError, open_named, read_bounded};
+use gomodule::artifact::Kind;
+use gomodule::gomod::{GoMod, folders, may_be_a_workspace, names_a_module};
+use gomodule::gosum::{SumContent, SumLine, go_sum_lines};
+use gomodule::module::ModuleVersion;
 
 /// Beside the go.work of a workspace. `go` looks there too.
 const WORK_SUM: &str = "go.work.sum";

@@ -6,8 +6,8 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::gomod::MAX_GO_MOD;
-use crate::tree::Tree;
+use crate::base::tree::Tree;
+use gomodule::gomod::MAX_GO_MOD;
 
 /// The go.sum of a very large monorepo has one megabyte; a go.mod may have 16 MiB.
 pub(super) const MAX_FILE: u64 = MAX_GO_MOD;

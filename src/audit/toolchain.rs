@@ -11,10 +11,10 @@ use std::path::Path;
 use super::entry::{MAX_FINDINGS, more};
 use super::{Entry, NamedAt};
 use crate::finding::{Code, Finding, Place};
-use crate::goenv::GoEnv;
-use crate::gomod::{ToolchainLine, toolchain_lines};
-use crate::goversion::GoVersion;
-use crate::module::{ModulePath, ModuleVersion, Version};
+use crate::go::environment::GoEnv;
+use gomodule::gomod::{ToolchainLine, toolchain_lines};
+use gomodule::goversion::GoVersion;
+use gomodule::module::{ModulePath, ModuleVersion, Version};
 
 /// The first `go` that switches toolchains, and whose releases have a third number.
 const FIRST: &str = "go1.21.0";

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use super::exit::Failure;
 use super::out;
+use crate::base::tree::Tree;
 use crate::finding::safe;
 use crate::policy::Policy;
 use crate::sumdb::Client;
-use crate::tree::Tree;
 
 /// The tree around the working folder, if others may have written it.
 pub(super) fn trees_here() -> Result<Vec<Tree>, Failure> {

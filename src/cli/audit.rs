@@ -13,12 +13,12 @@ use super::exit::{Exit, Failure};
 use super::out;
 use super::policies::Policies;
 use crate::audit::{Audit, Entry, GoHere, LeftOut, ReadError, Reader, find, read_module_cache};
-use crate::fault::{Fault, in_full};
+use crate::base::fault::{Fault, in_full};
 use crate::finding::{Code, Ending, Finding, Place, RenderOptions, Report, Unaudited, render};
-use crate::goenv::GoEnv;
-use crate::origin::HttpClient;
+use crate::go::environment::GoEnv;
 use crate::repository::tracks;
 use crate::store::Access;
+use crate::upstream::HttpClient;
 
 pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
     let go = config::go_env()?;

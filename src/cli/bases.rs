@@ -4,10 +4,10 @@ use std::path::Path;
 
 use super::exit::Failure;
 use super::out;
-use crate::fault::Fault;
+use crate::base::fault::Fault;
+use crate::base::tree::Tree;
 use crate::finding::{ComparedWith, safe};
 use crate::repository::Base;
-use crate::tree::Tree;
 
 /// A revision, and what it is in each repository that was asked for.
 #[derive(Debug)]

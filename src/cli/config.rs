@@ -9,17 +9,17 @@ use etcetera::BaseStrategy;
 use super::ages;
 use super::args::{AddressArgs, AnchorArgs, DatabaseArgs, SurroundingArgs};
 use super::exit::Failure;
-use crate::carry::{self, Refusal, Wanted};
-use crate::fault::Fault;
-use crate::goenv::GoEnv;
+use crate::airgap::{self, Refusal, Wanted};
+use crate::base::fault::Fault;
+use crate::base::toml_file::{self, Complaint, Complaints, MAX_FILE};
+use crate::base::tree::{Tree, TreeError, open_named, read_bounded, work_tree};
+use crate::go::environment::GoEnv;
 use crate::mirror::BasePath;
-use crate::module::{ModuleVersion, Patterns};
-use crate::origin::{Chain, ChainError, HttpClient, Origin, Waits};
 use crate::policy::Policy;
 use crate::store::{Access, Modes, Store};
 use crate::sumdb::{Anchor, Client, Database, DatabaseError};
-use crate::toml_file::{self, Complaint, Complaints, MAX_FILE};
-use crate::tree::{Tree, TreeError, open_named, read_bounded, work_tree};
+use crate::upstream::{Chain, ChainError, HttpClient, Origin, Waits};
+use gomodule::module::{ModuleVersion, Patterns};
 
 /// As for an audit: the go.sum of a very large monorepo has one megabyte.
 const MAX_GO_SUM: u64 = 16 << 20;
@@ -119,7 +119,7 @@ pub(super) fn wanted_of(named: Option<&Path>, otherwise: &str) -> Result<(Wanted
     let bytes = read_bounded(file, MAX_GO_SUM).map_err(|error| Failure::host(&format!("read {shown}"), &error))?;
     let bytes =
         bytes.ok_or_else(|| Failure::new(Fault::Request, format!("{shown} has more than {MAX_GO_SUM} bytes")))?;
-    Ok(carry::of_go_sum(&shown, &bytes))
+    Ok(airgap::of_go_sum(&shown, &bytes))
 }
 
 /// The modules that no database is asked about.

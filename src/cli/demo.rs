@@ -8,8 +8,8 @@ use super::args::DemoArgs;
 use super::config;
 use super::exit::{Exit, Failure};
 use super::out;
-use crate::fault::Fault;
-use crate::goenv::go_on_path;
+use crate::base::fault::Fault;
+use crate::go::environment::go_on_path;
 
 pub(super) fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     let failed = |error: anyhow::Error| Failure::new(Fault::Host, format!("the demo could not finish: {error:#}"));

@@ -4,7 +4,7 @@ use super::args::EnvArgs;
 use super::config;
 use super::exit::{Exit, Failure};
 use super::out;
-use crate::fault::Fault;
+use crate::base::fault::Fault;
 
 pub(super) fn run(args: &EnvArgs) -> Result<Exit, Failure> {
     let databases = config::databases(&args.databases)?;

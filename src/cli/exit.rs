@@ -4,7 +4,7 @@ use std::fmt;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use crate::fault::{Fault, in_full};
+use crate::base::fault::{Fault, in_full};
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,8 +106,8 @@ impl From<Arc<crate::sumdb::SumdbError>> for Failure {
     }
 }
 
-impl From<crate::carry::CarryError> for Failure {
-    fn from(error: crate::carry::CarryError) -> Self {
+impl From<crate::airgap::CarryError> for Failure {
+    fn from(error: crate::airgap::CarryError) -> Self {
         Self::new(error.fault(), in_full(&error))
     }
 }

@@ -8,11 +8,11 @@ use super::config;
 use super::exit::{Exit, Failure};
 use super::fetch::complain;
 use super::out;
-use crate::carry::{Pack, Refusal, export};
+use crate::airgap::{Pack, Refusal, export};
 use crate::mirror::{Pipeline, Trail, Vouchers};
-use crate::origin::{HttpClient, Waits};
 use crate::policy::InForce;
 use crate::store::Access;
+use crate::upstream::{HttpClient, Waits};
 
 pub(super) fn run(args: &ExportArgs) -> Result<Exit, Failure> {
     let databases = config::databases(&args.closed.databases)?;

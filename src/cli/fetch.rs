@@ -8,11 +8,11 @@ use super::args::FetchArgs;
 use super::config;
 use super::exit::{Exit, Failure};
 use super::{out, sources};
-use crate::carry::{Filled, Refusal, fill, fill_newest, of_names};
+use crate::airgap::{Filled, Refusal, fill, fill_newest, of_names};
 use crate::mirror::{Pipeline, Trail, Vouchers};
-use crate::module::ModuleVersion;
-use crate::origin::Waits;
 use crate::store::Access;
+use crate::upstream::Waits;
+use gomodule::module::ModuleVersion;
 
 const OTHERWISE: &str = ": name another one with -m FILE, or module versions";
 

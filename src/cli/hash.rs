@@ -6,11 +6,11 @@ use std::path::Path;
 use super::args::HashArgs;
 use super::exit::{Exit, Failure};
 use super::out;
-use crate::dirhash::{ZipLimits, hash_any_zip, hash_go_mod, hash_module_zip};
-use crate::fault::Fault;
-use crate::gomod::MAX_GO_MOD;
-use crate::module::{ModulePath, ModuleVersion, Version};
-use crate::tree::{hash_dir, read_bounded};
+use crate::base::fault::Fault;
+use crate::base::tree::{hash_dir, read_bounded};
+use gomodule::dirhash::{ZipLimits, hash_any_zip, hash_go_mod, hash_module_zip};
+use gomodule::gomod::MAX_GO_MOD;
+use gomodule::module::{ModulePath, ModuleVersion, Version};
 
 pub(super) fn run(args: &HashArgs) -> Result<Exit, Failure> {
     let path = &args.path;
@@ -43,7 +43,7 @@ fn unreadable(path: &Path, error: &dyn std::error::Error) -> Failure {
 }
 
 fn refused(path: &Path, error: &dyn std::error::Error) -> Failure {
-    Failure::new(Fault::Refused, format!("{}: {}", path.display(), crate::fault::in_full(error)))
+    Failure::new(Fault::Refused, format!("{}: {}", path.display(), crate::base::fault::in_full(error)))
 }
 
 /// The module version that a folder of a module cache holds: `GOMODCACHE/PATH@VERSION`, upper case escaped.

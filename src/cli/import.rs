@@ -9,14 +9,14 @@ use super::config;
 use super::exit::{Exit, Failure};
 use super::fetch::{complain, verdict};
 use super::out;
-use crate::carry::{Contents, Imported, Refusal, files_of, fill, import, unpack};
-use crate::fault::Fault;
+use crate::airgap::{Contents, Imported, Refusal, files_of, fill, import, unpack};
+use crate::base::fault::Fault;
 use crate::mirror::{Pipeline, Trail, Vouchers};
-use crate::module::Patterns;
-use crate::origin::{HttpClient, Link, Origin, Source, Sources, Waits};
 use crate::policy::InForce;
 use crate::store::{Access, Store};
 use crate::sumdb::{Database, Taken};
+use crate::upstream::{HttpClient, Link, Origin, Source, Sources, Waits};
+use gomodule::module::Patterns;
 
 pub(super) fn run(args: &ImportArgs) -> Result<Exit, Failure> {
     let databases = config::databases(&args.closed.databases)?;

@@ -4,9 +4,9 @@ use super::args::LookupArgs;
 use super::config;
 use super::exit::{Exit, Failure};
 use super::out;
-use crate::fault::Fault;
-use crate::module::ModuleVersion;
+use crate::base::fault::Fault;
 use crate::store::Access;
+use gomodule::module::ModuleVersion;
 
 pub(super) fn run(args: &LookupArgs) -> Result<Exit, Failure> {
     let module = ModuleVersion::parse(&args.module).map_err(Failure::usage)?;

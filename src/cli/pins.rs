@@ -4,10 +4,10 @@ use super::args::PinsCommand;
 use super::config;
 use super::exit::{Exit, Failure};
 use super::out;
-use crate::artifact::{Artifact, Kind};
-use crate::dirhash::H1;
-use crate::module::ModuleVersion;
 use crate::store::Access;
+use gomodule::artifact::{Artifact, Kind};
+use gomodule::dirhash::H1;
+use gomodule::module::ModuleVersion;
 
 pub(super) fn run(command: &PinsCommand) -> Result<Exit, Failure> {
     match command {

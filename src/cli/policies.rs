@@ -11,12 +11,12 @@ use super::bases::{Bases, stay_inside};
 use super::config::{Come, check_policy, find_policy, policy_in};
 use super::exit::Failure;
 use super::out;
-use crate::fault::{Fault, in_full};
+use crate::base::fault::{Fault, in_full};
+use crate::base::toml_file::MAX_FILE;
+use crate::base::tree::{lexical, repository_by_words, work_tree, working_folder};
 use crate::finding::{Code, Finding, Place, PoliciesInForce, safe};
 use crate::policy::{Decision, Denial, Facts, InForce, Policy, loosened};
 use crate::repository::{Base, BaseError};
-use crate::toml_file::MAX_FILE;
-use crate::tree::{lexical, repository_by_words, work_tree, working_folder};
 
 const NAME: &str = "sumgate.toml";
 

@@ -7,9 +7,9 @@ use super::args::PolicyCommand;
 use super::config::{self, Come};
 use super::exit::{Exit, Failure};
 use super::out;
-use crate::fault::Fault;
-use crate::module::ModuleVersion;
+use crate::base::fault::Fault;
 use crate::policy::{Age, Decision, Denial, Facts, Outcome, Rule, Step};
+use gomodule::module::ModuleVersion;
 
 pub(super) fn run(command: &PolicyCommand) -> Result<Exit, Failure> {
     match command {

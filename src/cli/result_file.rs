@@ -14,8 +14,8 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{AtFlags, Mode, OFlags};
 
 use super::exit::Failure;
-use crate::fault::Fault;
-use crate::tree::Tree;
+use crate::base::fault::Fault;
+use crate::base::tree::Tree;
 
 /// As other programs make files, less what the umask takes.
 const MODE: Mode = Mode::from_raw_mode(0o666);

@@ -17,18 +17,18 @@ use super::exit::{Exit, Failure};
 use super::policies::Policies;
 use super::sources::Said;
 use super::{ages, bases, config, out, sources};
-use crate::fault::Fault;
+use crate::base::fault::Fault;
 use crate::finding::{Code, Finding};
 use crate::gate::{
     self, Accepted, DatabaseState, Ended, Environment, Examination, Examined, Given, Outcome, Signals, Snapshot, Whose,
     code,
 };
-use crate::goenv::{GoEnv, go_on_path};
+use crate::go::environment::{GoEnv, go_on_path};
 use crate::mirror::{BasePath, Mirror, Pipeline, Trail, Trails, Vouchers};
-use crate::module::Patterns;
-use crate::origin::{Chain, ChainError, HttpClient, Waits};
 use crate::store::{Access, Store};
 use crate::sumdb::{Client, Database};
+use crate::upstream::{Chain, ChainError, HttpClient, Waits};
+use gomodule::module::Patterns;
 
 /// Bytes of randomness in the path of the mirror: nobody guesses 128 bits.
 const PATH_BYTES: usize = 16;
@@ -110,7 +110,7 @@ impl<'a> Setting<'a> {
         let workspace = gate::workspace(&here, account.as_deref());
         if let Some(distrusted) = gate::distrusted(&workspace, home.as_deref()) {
             refuse_go_of(distrusted)?;
-            crate::process::distrust(distrusted);
+            crate::base::process::distrust(distrusted);
         }
         let go = config::go_env()?;
         let written = go.written().map_err(|error| Failure::host("read the file of `go env -w` (GOENV)", &error))?;

@@ -8,10 +8,10 @@ use super::args::ServeArgs;
 use super::config;
 use super::exit::{Exit, Failure};
 use super::{out, sources};
-use crate::fault::Fault;
+use crate::base::fault::Fault;
 use crate::mirror::{Audience, Hosts, Mirror, Pipeline, Trail, TrustedProxies, Vouchers};
-use crate::origin::HttpClient;
 use crate::store::{Access, Modes, Store};
+use crate::upstream::HttpClient;
 
 pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
     let direct = config::patterns("--private", &args.address.private)?;

@@ -4,12 +4,12 @@ use std::path::Path;
 
 use super::config;
 use super::exit::Failure;
-use crate::fault::Fault;
-use crate::goenv::go_on_path;
-use crate::module::Patterns;
-use crate::origin::{Chain, DirectSettings, HttpClient, Link, Origin, Source, Sources, Waits, trouble_of_root};
+use crate::base::fault::Fault;
+use crate::go::environment::go_on_path;
 use crate::settings::{Private, Settings};
 use crate::store::Store;
+use crate::upstream::{Chain, DirectSettings, HttpClient, Link, Origin, Source, Sources, Waits, trouble_of_root};
+use gomodule::module::Patterns;
 
 /// What is said of sources, on the command line and in the file.
 pub(super) struct Said {

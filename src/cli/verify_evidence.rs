@@ -9,7 +9,7 @@ use super::args::VerifyEvidenceArgs;
 use super::config;
 use super::exit::{Exit, Failure};
 use super::out;
-use crate::fault::Fault;
+use crate::base::fault::Fault;
 use crate::sumdb::Database;
 
 pub(super) fn run(args: &VerifyEvidenceArgs) -> Result<Exit, Failure> {

@@ -7,9 +7,9 @@ use tlog::{SUMDB_ORIGIN, SignedCheckpoint};
 use url::Url;
 
 use crate::audit::{FindError, LeftOut, find};
-use crate::goenv::GoEnv;
-use crate::origin::{HttpClient, HttpError};
+use crate::go::environment::GoEnv;
 use crate::sumdb::Database;
+use crate::upstream::{HttpClient, HttpError};
 
 /// What was seen of an environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -8,9 +8,9 @@
 use serde_json::{Value, json};
 
 use super::Outcome;
-use crate::artifact::Kind;
 use crate::mirror::ReleasedFile;
-use crate::module::ModuleVersion;
+use gomodule::artifact::Kind;
+use gomodule::module::ModuleVersion;
 
 /// Names the predicate below.
 const PREDICATE: &str = "urn:sumgate:predicate:proved-modules:v1";

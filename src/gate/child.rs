@@ -18,8 +18,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{JoinError, spawn_blocking};
 
 use super::environment::Environment;
+use crate::base::process::is_ours;
 use crate::finding::{Code, Finding, safe};
-use crate::process::is_ours;
 
 /// How long processes that are about to end may take.
 const GRACE: Duration = Duration::from_secs(1);

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use super::Outcome;
 use super::known::Known;
 use super::unpacked::Hashes;
-use crate::buildinfo::{BuildInfo, BuiltModule};
-use crate::dirhash::H1;
-use crate::fault::in_full;
+use crate::base::fault::in_full;
 use crate::finding::{Code, Finding, Place, safe};
+use crate::go::buildinfo::{BuildInfo, BuiltModule};
 use crate::mirror::Basis;
-use crate::module::{ModulePath, ModuleVersion, Patterns, Version};
+use gomodule::dirhash::H1;
+use gomodule::module::{ModulePath, ModuleVersion, Patterns, Version};
 
 /// Findings of one code that are told for one program or cache; the last one says how many there are more.
 const MAX_TOLD: usize = 20;
@@ -199,7 +199,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
     use super::*;
-    use crate::tree::DirError;
+    use crate::base::tree::DirError;
 
     const ONE: &str = "h1:qgOY6WgZOaTkIIMiVjBQcw93ERBE4m30iBm00nkL0i8=";
     const OTHER: &str = "h1:w5fcysjrx7yqtD/aO+QwRjYZOKnaM9Uh2b40tElTs3Y=";

@@ -10,15 +10,15 @@ use std::string::FromUtf8Error;
 use super::compare::cut;
 use super::files;
 use super::known::Known;
-use crate::artifact::{Artifact, Kind};
-use crate::dirhash::{H1, H1Error, ZipError, ZipLimits, hash_go_mod, hash_module_zip};
-use crate::fault::in_full;
+use crate::base::fault::in_full;
+use crate::base::parallel::each;
+use crate::base::tree::{open_regular, read_bounded};
 use crate::finding::{Code, Finding, Place};
-use crate::gomod::MAX_GO_MOD;
-use crate::module::{ModuleVersion, Patterns};
-use crate::parallel::each;
-use crate::proxy_request::Request;
-use crate::tree::{open_regular, read_bounded};
+use gomodule::artifact::{Artifact, Kind};
+use gomodule::dirhash::{H1, H1Error, ZipError, ZipLimits, hash_go_mod, hash_module_zip};
+use gomodule::gomod::MAX_GO_MOD;
+use gomodule::module::{ModuleVersion, Patterns};
+use gomodule::proxy_request::Request;
 
 /// Where downloads are in a module cache.
 const FOLDER: &str = "cache/download";

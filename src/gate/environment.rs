@@ -15,10 +15,10 @@ use self::inside::Inside;
 use self::table::{Decision, decision};
 use super::folder::Caches;
 use crate::finding::{Code, Finding, safe};
-use crate::goenv::GoEnv;
-use crate::module::Patterns;
+use crate::go::environment::GoEnv;
+use crate::policy::two_public;
 use crate::sumdb::Database;
-use crate::wide::two_public;
+use gomodule::module::Patterns;
 
 /// Matches no module: `go` takes an empty variable for one that is not set, and would use GOPRIVATE.
 const NOTHING: &str = "none";

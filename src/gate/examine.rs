@@ -15,8 +15,8 @@ use super::modfiles::told;
 use super::programs::{MAX_FILES, New, Snapshot};
 use super::unpacked::{Hashes, hash_unpacked};
 use crate::audit::of_toolchain;
-use crate::buildinfo::BuildInfo;
 use crate::finding::{Code, Finding};
+use crate::go::buildinfo::BuildInfo;
 
 /// Runs of `go version` at the same time.
 const AT_ONCE: usize = 4;

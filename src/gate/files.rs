@@ -6,9 +6,9 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::parallel::each;
+use crate::base::parallel::each;
+use crate::base::tree::{open_regular, sha256_of};
 use crate::store::remove::open_up;
-use crate::tree::{open_regular, sha256_of};
 
 /// Files and folders together. A build cache of a large monorepo has some 100,000 files.
 const MAX_ENTRIES: usize = 2_000_000;

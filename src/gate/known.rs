@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::artifact::Kind;
-use crate::dirhash::H1;
 use crate::mirror::Trails;
-use crate::module::ModuleVersion;
+use gomodule::artifact::Kind;
+use gomodule::dirhash::H1;
+use gomodule::module::ModuleVersion;
 
 /// What is known of a zip or a go.mod file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::path::Path;
 
-use crate::tree::open_regular;
+use crate::base::tree::open_regular;
 
 /// New programs that are read. Each costs a run of `go version`, some 20 ms.
 pub(super) const MAX_PROGRAMS: usize = 1000;

@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 
 use super::files::{Content, Shape};
 use super::known::{Known, KnownFile};
-use crate::artifact::Kind;
-use crate::dirhash::H1;
-use crate::module::ModuleVersion;
+use gomodule::artifact::Kind;
+use gomodule::dirhash::H1;
+use gomodule::module::ModuleVersion;
 
 const HEADER: &str = "sumgate cache manifest v2";
 /// The text of 2,000,000 files, which is the most that is listed.

@@ -5,9 +5,9 @@
 use std::path::{Path, PathBuf};
 
 use super::programs::Snapshot;
+use crate::base::tree::{open_regular, read_bounded};
 use crate::finding::{Code, Finding, Place, safe};
-use crate::gomod::{self, Folders};
-use crate::tree::{open_regular, read_bounded};
+use gomodule::gomod::{self, Folders};
 
 /// Files that are read. The repositories with the most modules have about a thousand.
 const MAX_FILES: usize = 10_000;

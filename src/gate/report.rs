@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::{CacheUse, Outcome};
-use crate::artifact::Kind;
 use crate::mirror::ReleasedFile;
-use crate::module::ModuleVersion;
+use gomodule::artifact::Kind;
+use gomodule::module::ModuleVersion;
 
 /// The name of the form below.
 const SCHEMA: &str = "sumgate/run/1";

@@ -15,8 +15,8 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use tokio::process::Command;
 
+use crate::base::process::{self, Limits};
 use crate::finding::{Code, Finding, Place, safe};
-use crate::process::{self, Limits};
 
 /// Repositories that are looked at: submodules and vendored ones, too.
 const MAX_REPOSITORIES: usize = 100;

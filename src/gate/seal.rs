@@ -17,12 +17,12 @@ use super::files::{self, Listed, Stamp};
 use super::known::Known;
 use super::manifest::{MAX_LEN, Manifest};
 use super::unpacked;
-use crate::artifact::{Artifact, Kind};
-use crate::module::ModuleVersion;
-use crate::proxy_request::Request;
+use crate::base::tree::{open_regular, read_bounded};
 use crate::store::remove::remove;
 use crate::store::{Modes, StoreError, durable};
-use crate::tree::{open_regular, read_bounded};
+use gomodule::artifact::{Artifact, Kind};
+use gomodule::module::ModuleVersion;
+use gomodule::proxy_request::Request;
 
 const HEADER: &str = "sumgate cache seal v2";
 /// The folders that are sealed.
@@ -237,7 +237,7 @@ mod tests {
     ];
 
     fn known(module: &str) -> Known {
-        let h1 = crate::dirhash::hash_go_mod(b"");
+        let h1 = gomodule::dirhash::hash_go_mod(b"");
         let key = (ModuleVersion::parse(module).unwrap(), Kind::Zip);
         [(key, KnownFile { h1, proved: true })].into()
     }

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
-use crate::dirhash::H1;
-use crate::module::ModuleVersion;
-use crate::parallel::each;
-use crate::proxy_request::{module_path, module_version};
-use crate::tree::{DirError, hash_dir};
+use crate::base::parallel::each;
+use crate::base::tree::{DirError, hash_dir};
+use gomodule::dirhash::H1;
+use gomodule::module::ModuleVersion;
+use gomodule::proxy_request::{module_path, module_version};
 
 /// Folders and files that are passed on the way to the modules. Large caches have 10,000 modules and as many folders.
 const MAX_ENTRIES: usize = 1_000_000;

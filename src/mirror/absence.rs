@@ -12,16 +12,16 @@
 //!    asked for has Go files in that folder, and nothing of a module of that path was ever seen here. `go` asks for every
 //!    prefix of a package path, so this decides between `.info`, lists and `@latest` alone, never a `.mod` or `.zip`.
 //!
-//! Four other answers are 404 and say nothing about a module ([`crate::fault::Fault::NotServed`]): `supported` of a database
+//! Four other answers are 404 and say nothing about a module ([`crate::base::fault::Fault::NotServed`]): `supported` of a database
 //! that is not served here, the lookup of an exempt module, data tiles, and paths that are no requests for a module.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::module::{ModulePath, ModuleVersion};
-use crate::origin::Nowhere;
 use crate::sumdb::{FirstAsked, SumdbError};
+use crate::upstream::Nowhere;
+use gomodule::module::{ModulePath, ModuleVersion};
 
 /// How long a database may take to show a record after it was first asked for a version: minutes to an hour were seen
 /// (<https://go.dev/issue/70042>), and a busy day takes longer.

@@ -11,8 +11,8 @@ use futures_util::{StreamExt, stream};
 
 use super::error::MirrorError;
 use super::expected_hash::Vouchers;
-use crate::module::{ModulePath, ModuleVersion, Version};
 use crate::policy::{self, Age, Decision, Exception, Facts, InForce, Policy};
+use gomodule::module::{ModulePath, ModuleVersion, Version};
 
 /// Versions of a list that are judged, newest first; older ones stay in. Each may cost a lookup, once.
 const MAX_JUDGED: usize = 300;

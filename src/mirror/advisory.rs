@@ -16,13 +16,13 @@ use super::error::{MirrorError, blocking};
 use super::fresh::{Dated, Fresh, State};
 use super::info::{Info, InfoError};
 use super::versions::versions_of;
-use crate::artifact::{Artifact, Kind};
-use crate::flight::Flights;
-use crate::module::{ModulePath, ModuleVersion, Version};
-use crate::origin::{Advisory, OriginError};
-use crate::proxy_request::Request;
+use crate::base::flight::Flights;
+use crate::base::tree::read_bounded;
 use crate::store::Store;
-use crate::tree::read_bounded;
+use crate::upstream::{Advisory, OriginError};
+use gomodule::artifact::{Artifact, Kind};
+use gomodule::module::{ModulePath, ModuleVersion, Version};
+use gomodule::proxy_request::Request;
 
 /// A list before anything is left out.
 pub(super) struct Whole {

@@ -11,11 +11,11 @@ use super::error::{MirrorError, blocking};
 use super::fresh::State;
 use super::obtain::ByteSource;
 use super::pipeline::Pipeline;
-use crate::artifact::{Artifact, Kind};
-use crate::dirhash::H1;
-use crate::module::ModuleVersion;
-use crate::origin::OriginError;
 use crate::sumdb::Attested;
+use crate::upstream::OriginError;
+use gomodule::artifact::{Artifact, Kind};
+use gomodule::dirhash::H1;
+use gomodule::module::ModuleVersion;
 
 /// Lookups at the same time: as many as an audit makes.
 const LOOKUPS: usize = 128;

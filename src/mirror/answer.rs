@@ -4,10 +4,10 @@ use bytes::Bytes;
 
 use super::info::{Info, InfoError};
 use super::words::plain_list;
-use crate::artifact::{Artifact, Kind};
-use crate::gomod;
-use crate::module::{ModuleVersion, ModuleVersionError, Version};
-use crate::proxy_request::Request;
+use gomodule::artifact::{Artifact, Kind};
+use gomodule::gomod;
+use gomodule::module::{ModuleVersion, ModuleVersionError, Version};
+use gomodule::proxy_request::Request;
 
 /// Why a body answers no request.
 #[derive(Debug, thiserror::Error)]

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::dirhash::H1;
 use crate::sumdb::{Attested, ProvenHash};
+use gomodule::dirhash::H1;
 
 /// The right h1 of a file, and on what basis it is right.
 #[derive(Clone, Debug, PartialEq, Eq)]

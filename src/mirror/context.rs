@@ -9,9 +9,9 @@ use super::expected_hash::Vouchers;
 use super::fresh::State;
 use super::trail::Trail;
 use super::versions::named_by;
-use crate::module::{ModulePath, Version};
-use crate::origin::Sources;
 use crate::store::Store;
+use crate::upstream::Sources;
+use gomodule::module::{ModulePath, Version};
 
 /// Zips being hashed at once, over all requests: each already uses the cores.
 const MAX_HASHING: usize = 4;

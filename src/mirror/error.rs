@@ -6,14 +6,14 @@ use std::time::Duration;
 use super::absence::{Absent, NoRecord};
 use super::basis::Basis;
 use super::route::RouteError;
-use crate::artifact::Artifact;
-use crate::fault::Fault;
-use crate::flight::BrokenOff;
-use crate::module::{ModulePath, ModuleVersion};
-use crate::origin::OriginError;
+use crate::base::fault::Fault;
+use crate::base::flight::BrokenOff;
 use crate::policy::Denial;
 use crate::store::StoreError;
 use crate::sumdb::SumdbError;
+use crate::upstream::OriginError;
+use gomodule::artifact::Artifact;
+use gomodule::module::{ModulePath, ModuleVersion};
 
 /// When a client may ask again after it was told that there is no record yet.
 const RETRY_AFTER: Duration = Duration::from_mins(1);

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use super::absence::NoRecord;
 use super::basis::Basis;
 use super::error::{MirrorError, blocking};
-use crate::artifact::Artifact;
-use crate::module::{ModulePath, ModuleVersion, Patterns};
 use crate::store::Store;
 use crate::sumdb::{Attested, Client, ProvenHash, SumdbError};
+use gomodule::artifact::Artifact;
+use gomodule::module::{ModulePath, ModuleVersion, Patterns};
 
 /// The databases that are asked, in order, and the modules that are exempt.
 pub struct Vouchers {
@@ -120,7 +120,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
     use super::*;
-    use crate::fault::Fault;
+    use crate::base::fault::Fault;
 
     #[tokio::test]
     async fn without_a_database_nothing_is_absent() {

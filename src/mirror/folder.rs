@@ -12,12 +12,12 @@ use super::context::Context;
 use super::error::{MirrorError, blocking};
 use super::proved::ProvedFiles;
 use super::versions::newest_of;
-use crate::artifact::{Artifact, Kind};
-use crate::dirhash::{ZipLimits, names_in_zip};
-use crate::fault::Fault;
-use crate::flight::BrokenOff;
-use crate::module::{ModulePath, ModuleVersion};
-use crate::origin::OriginError;
+use crate::base::fault::Fault;
+use crate::base::flight::BrokenOff;
+use crate::upstream::OriginError;
+use gomodule::artifact::{Artifact, Kind};
+use gomodule::dirhash::{ZipLimits, names_in_zip};
+use gomodule::module::{ModulePath, ModuleVersion};
 
 /// How long an answer is remembered: the `go` command asks for the same path with several requests, one after the other.
 const REMEMBERED: Duration = Duration::from_secs(10);

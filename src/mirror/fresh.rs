@@ -12,10 +12,10 @@ use moka::sync::Cache;
 
 use super::answer::answer;
 use super::error::MirrorError;
-use crate::fault::Fault;
-use crate::flight::Flights;
-use crate::origin::{Advisory, Origin, UpstreamId, Waits};
-use crate::proxy_request::Request;
+use crate::base::fault::Fault;
+use crate::base::flight::Flights;
+use crate::upstream::{Advisory, Origin, UpstreamId, Waits};
+use gomodule::proxy_request::Request;
 
 /// All answers kept, in bytes. A list has 1 to 50 KiB: some thousand modules.
 const MEMORY: u64 = 64 << 20;

@@ -17,13 +17,13 @@ use super::released::Released;
 use super::respond::{self, Small};
 use super::route::{BasePath, Route, route};
 use super::words;
-use crate::artifact::{Artifact, Kind};
-use crate::database_request::DatabaseRequest;
-use crate::fault::Fault;
+use crate::base::fault::Fault;
 use crate::finding::safe;
-use crate::module::ModuleVersion;
-use crate::proxy_request::Request;
 use crate::sumdb::Client;
+use crate::upstream::database_request::DatabaseRequest;
+use gomodule::artifact::{Artifact, Kind};
+use gomodule::module::ModuleVersion;
+use gomodule::proxy_request::Request;
 
 /// Everything that a request may need.
 pub(super) struct Handler {
@@ -42,7 +42,7 @@ impl Handler {
             self.get(uri, headers).await.unwrap_or_else(|error| {
                 // The client is not told where the data folder is; whoever has to act is.
                 if error.fault() == Fault::Host {
-                    tracing::error!("{}", safe(&crate::fault::in_full(&*error)));
+                    tracing::error!("{}", safe(&crate::base::fault::in_full(&*error)));
                 }
                 respond::error(&error, data)
             })
@@ -184,11 +184,11 @@ mod tests {
 
     use super::*;
     use crate::mirror::{Trail, Vouchers};
-    use crate::module::Patterns;
-    use crate::origin::{Chain, HttpClient, Origin, Waits};
     use crate::policy::InForce;
     use crate::store::Store;
     use crate::sumdb::{Anchor, Database};
+    use crate::upstream::{Chain, HttpClient, Origin, Waits};
+    use gomodule::module::Patterns;
 
     #[tokio::test]
     async fn a_go_mod_that_changed_between_its_hash_and_its_way_out_stays() {

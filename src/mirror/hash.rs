@@ -5,10 +5,10 @@ use std::io::{self, Seek, SeekFrom};
 
 use super::basis::Basis;
 use super::obtain::Unproved;
-use crate::artifact::{Artifact, Kind};
-use crate::dirhash::{H1, ZipError, ZipLimits, ZipReport, hash_go_mod, hash_module_zip, hash_module_zip_read};
-use crate::gomod;
-use crate::tree::read_bounded;
+use crate::base::tree::read_bounded;
+use gomodule::artifact::{Artifact, Kind};
+use gomodule::dirhash::{H1, ZipError, ZipLimits, ZipReport, hash_go_mod, hash_module_zip, hash_module_zip_read};
+use gomodule::gomod;
 
 /// Bytes whose h1 is known.
 #[derive(Debug)]

@@ -17,9 +17,9 @@ use super::folder::Folders;
 use super::fresh::Dated;
 use super::info::Info;
 use super::proved::ProvedFiles;
-use crate::artifact::{Artifact, Kind};
-use crate::module::{ModulePath, ModuleVersion, Query};
-use crate::proxy_request::Request;
+use gomodule::artifact::{Artifact, Kind};
+use gomodule::module::{ModulePath, ModuleVersion, Query};
+use gomodule::proxy_request::Request;
 
 /// The `.info` of versions and queries.
 pub(super) struct Infos {

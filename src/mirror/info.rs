@@ -11,8 +11,8 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::words::plain_json;
-use crate::artifact::Kind;
-use crate::module::{Version, VersionError};
+use gomodule::artifact::Kind;
+use gomodule::module::{Version, VersionError};
 
 /// What is read of an answer; what is kept of it has some ten kilobytes at most.
 const MAX_INFO: usize = Kind::Info.max_len();

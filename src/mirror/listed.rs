@@ -15,10 +15,10 @@ use super::fresh::Dated;
 use super::here::Infos;
 use super::retracted::{Retracted, Retractions};
 use super::versions::newest_of;
-use crate::artifact::{Artifact, Kind};
-use crate::fault::Fault;
-use crate::module::{ModulePath, ModuleVersion, Version};
-use crate::proxy_request::Request;
+use crate::base::fault::Fault;
+use gomodule::artifact::{Artifact, Kind};
+use gomodule::module::{ModulePath, ModuleVersion, Version};
+use gomodule::proxy_request::Request;
 
 /// The versions that are shown of a list.
 struct Shown {

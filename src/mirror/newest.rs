@@ -11,10 +11,10 @@ use super::error::{MirrorError, blocking};
 use super::info::Info;
 use super::pipeline::Pipeline;
 use super::versions::speakers;
-use crate::artifact::{Artifact, Kind};
-use crate::fault::Fault;
-use crate::module::{ModulePath, ModuleVersion, Version};
-use crate::proxy_request::Request;
+use crate::base::fault::Fault;
+use gomodule::artifact::{Artifact, Kind};
+use gomodule::module::{ModulePath, ModuleVersion, Version};
+use gomodule::proxy_request::Request;
 
 impl Pipeline {
     /// Gets go.mod and `.info` of the newest version that the database knows, and notes it. Returns what that added to the

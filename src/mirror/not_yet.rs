@@ -14,13 +14,13 @@ use super::answer::answer;
 use super::context::Context;
 use super::error::MirrorError;
 use super::info::Info;
-use crate::artifact::{Artifact, Kind};
-use crate::fault::Fault;
-use crate::flight::{BrokenOff, Flights};
-use crate::module::ModuleVersion;
-use crate::origin::{Nowhere, OriginError};
-use crate::proxy_request::Request;
+use crate::base::fault::Fault;
+use crate::base::flight::{BrokenOff, Flights};
 use crate::sumdb::{Client, FirstAsked, Now};
+use crate::upstream::{Nowhere, OriginError};
+use gomodule::artifact::{Artifact, Kind};
+use gomodule::module::ModuleVersion;
+use gomodule::proxy_request::Request;
 
 /// Between two questions for one version; a public database is not to be pressed.
 const POLL: Duration = Duration::from_secs(3);

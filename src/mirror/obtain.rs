@@ -7,11 +7,11 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::error::{MirrorError, blocking};
-use crate::artifact::{Artifact, Kind};
-use crate::dirhash::{ReadAlong, ZipLimits};
-use crate::origin::{Landing, Origin, Piece, Progress, UpstreamId};
-use crate::proxy_request::Request;
 use crate::store::{Identity, StagingFile, Store};
+use crate::upstream::{Landing, Origin, Piece, Progress, UpstreamId};
+use gomodule::artifact::{Artifact, Kind};
+use gomodule::dirhash::{ReadAlong, ZipLimits};
+use gomodule::proxy_request::Request;
 
 /// Pieces of a download that wait for whoever reads along: half a megabyte or so, and the network fills it anew while a
 /// core inflates what it holds.

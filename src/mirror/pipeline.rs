@@ -16,10 +16,10 @@ use super::proved::ProvedFiles;
 use super::released::Released;
 use super::retracted::Retracted;
 use super::trail::Trail;
-use crate::artifact::{Artifact, Kind};
-use crate::origin::Sources;
 use crate::policy::{Exception, InForce};
 use crate::store::Store;
+use crate::upstream::Sources;
+use gomodule::artifact::{Artifact, Kind};
 
 /// The way of an artifact, from expect to commit, and the answers that no proof covers. Cheap to clone; clones share all
 /// state.

@@ -9,8 +9,8 @@ use super::context::Context;
 use super::error::{MirrorError, blocking};
 use super::not_yet::Holds;
 use super::released::{Known, Released};
-use crate::artifact::Artifact;
-use crate::flight::{BrokenOff, Flights};
+use crate::base::flight::{BrokenOff, Flights};
+use gomodule::artifact::Artifact;
 
 /// Files whose identity is remembered since they were hashed: about 300 bytes each. One that falls out is hashed again.
 const MAX_KNOWN: u64 = 50_000;

@@ -11,9 +11,9 @@ use super::basis::Basis;
 use super::error::MirrorError;
 use super::obtain::{ByteSource, Handle, Unproved};
 use super::prove::Verified;
-use crate::artifact::Kind;
-use crate::dirhash::{H1, hash_go_mod};
 use crate::store::{Identity, Store};
+use gomodule::artifact::Kind;
+use gomodule::dirhash::{H1, hash_go_mod};
 
 /// A file that may go out: the very file that was hashed, open, and what it was when it was hashed. It is made of what
 /// `prove` gives ([`Released::commit`]), or of a file that was released before and is the same still ([`Known::reopened`]).

@@ -13,7 +13,7 @@ use super::fresh::{Dated, State};
 use super::released::Released;
 use super::status::status;
 use super::words;
-use crate::artifact::Kind;
+use gomodule::artifact::Kind;
 
 /// What a proved hash stands for never changes.
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
@@ -75,7 +75,7 @@ pub(super) fn dated(kind: Small, dated: Dated) -> Response<Body> {
 
 /// An error: `text/plain`, since `go` shows nothing else to its user. Paths in it are relative to the folder `data`.
 pub(super) fn error(error: &MirrorError, data: &Path) -> Response<Body> {
-    let words = words::for_client(&crate::fault::in_full(error), data);
+    let words = words::for_client(&crate::base::fault::in_full(error), data);
     let mut response = refusal(status(error.fault()), &words);
     if let Some((code, _)) = error.refusal() {
         set(response.headers_mut(), REFUSED, code);

@@ -15,11 +15,11 @@ use super::error::{MirrorError, blocking};
 use super::fresh::State;
 use super::proved::ProvedFiles;
 use super::versions::speakers;
-use crate::artifact::{Artifact, Kind};
-use crate::fault::{Fault, in_full};
-use crate::gomod::{self, Retraction};
-use crate::module::{ModulePath, ModuleVersion, Version};
+use crate::base::fault::{Fault, in_full};
 use crate::store::StoreError;
+use gomodule::artifact::{Artifact, Kind};
+use gomodule::gomod::{self, Retraction};
+use gomodule::module::{ModulePath, ModuleVersion, Version};
 
 /// What is remembered of retractions, in bytes: some 10,000 versions with a few each.
 const MEMORY: u64 = 16 << 20;

@@ -6,9 +6,9 @@
 
 use percent_encoding::percent_decode_str;
 
-use crate::database_request::{DatabaseRequest, DatabaseRequestError};
-use crate::fault::Fault;
-use crate::proxy_request::{Request, RequestError};
+use crate::base::fault::Fault;
+use crate::upstream::database_request::{DatabaseRequest, DatabaseRequestError};
+use gomodule::proxy_request::{Request, RequestError};
 
 /// Twice the longest path that `go` can ask for: module paths and versions have bounds of their own below this.
 const MAX_PATH: usize = 2048;
@@ -164,8 +164,8 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
     use super::*;
-    use crate::artifact::{Artifact, Kind};
-    use crate::module::{ModulePath, ModuleVersion};
+    use gomodule::artifact::{Artifact, Kind};
+    use gomodule::module::{ModulePath, ModuleVersion};
 
     const DATABASES: [&str; 2] = ["localhost.localdev/sumdb", "localhost.localdev"];
 

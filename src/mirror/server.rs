@@ -26,7 +26,7 @@ use super::places::{self, Claim, Place, Places};
 use super::respond;
 use super::route::BasePath;
 use super::socket::{Outgoing, Socket};
-use crate::fault::Fault;
+use crate::base::fault::Fault;
 
 /// What a request head may take: `go` sends about 200 bytes.
 const MAX_HEADER_BUFFER: usize = 16 << 10;

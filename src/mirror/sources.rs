@@ -11,12 +11,12 @@ use super::hash::{Flaw, Unfit, hash};
 use super::obtain::{Handle, Unproved, obtain};
 use super::prove::{Verified, prove};
 use super::released::Released;
-use crate::artifact::Artifact;
-use crate::dirhash::H1;
-use crate::flight::BrokenOff;
-use crate::origin::{Origin, OriginError, Progress, Search, UpstreamId, Wanted};
-use crate::proxy_request::Request;
+use crate::base::flight::BrokenOff;
 use crate::store::Facts;
+use crate::upstream::{Origin, OriginError, Progress, Search, UpstreamId, Wanted};
+use gomodule::artifact::Artifact;
+use gomodule::dirhash::H1;
+use gomodule::proxy_request::Request;
 
 impl Context {
     /// Proves what lies at the artifact's place. Wrong bytes are set aside, and `None` says to fetch anew.

@@ -6,7 +6,7 @@
 
 use hyper::StatusCode;
 
-use crate::fault::Fault;
+use crate::base::fault::Fault;
 
 /// The status for a fault.
 pub(super) fn status(fault: Fault) -> StatusCode {

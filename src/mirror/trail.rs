@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::basis::Basis;
 use super::error::MirrorError;
 use super::obtain::ByteSource;
-use crate::artifact::{Artifact, Kind};
-use crate::fault::in_full;
-use crate::module::ModuleVersion;
+use crate::base::fault::in_full;
+use gomodule::artifact::{Artifact, Kind};
+use gomodule::module::ModuleVersion;
 
 /// More module files than any build has; what comes behind is in the log only, and [`Trails::dropped`] counts it. Each list
 /// has a bound of its own: no number of releases crowds out a refusal.
@@ -148,7 +148,7 @@ mod tests {
             module: ModuleVersion::parse(&format!("example.com/m@v1.0.{nth}")).unwrap(),
             kind: Kind::Zip,
         };
-        let h1 = crate::dirhash::H1::parse("h1:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=").unwrap();
+        let h1 = gomodule::dirhash::H1::parse("h1:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=").unwrap();
         let pinned = Basis::Pinned(h1);
         for nth in 0..=MAX_KEPT {
             trail.released(&artifact(nth), &pinned, 1, &ByteSource::Disk);

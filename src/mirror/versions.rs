@@ -1,6 +1,6 @@
 //! Which of several versions is meant: the newest, the one that a query names, those whose go.mod has the retractions.
 
-use crate::module::Version;
+use gomodule::module::Version;
 
 /// Versions that are asked for what a module takes back, if the database does not know the newest ones. A hundred releases
 /// in the time that the database takes to learn of one are nobody's.

@@ -8,9 +8,9 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{At, Exception, Policy, Range, RangeError, Rule, Selection};
-use crate::goversion::GoVersion;
-use crate::module::Version;
-use crate::toml_file::{self, Complaints, Reader, Text, patterns};
+use crate::base::toml_file::{self, Complaints, Reader, Text, patterns};
+use gomodule::goversion::GoVersion;
+use gomodule::module::Version;
 
 /// `go` shows about 600 bytes of a refusal, with the name and our own words in it.
 const MAX_REASON: usize = 300;

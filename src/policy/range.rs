@@ -4,7 +4,7 @@
 
 use std::cmp::Ordering;
 
-use crate::module::VersionError;
+use gomodule::module::VersionError;
 
 /// More alternatives than a person writes.
 const MAX_COMPARISONS: usize = 100;
@@ -99,7 +99,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
     use super::*;
-    use crate::module::Version;
+    use gomodule::module::Version;
 
     fn parse(text: &str) -> Result<Range<Version>, RangeError> {
         Range::parse(text, |text| Ok(Version::parse(text)?), Version::precedence)

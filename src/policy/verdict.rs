@@ -7,9 +7,9 @@ use std::time::Duration;
 use jiff::civil::Date;
 
 use super::{Policy, Rule};
-use crate::goversion::GoVersion;
-use crate::module::ModuleVersion;
-use crate::toml_file::is_printable;
+use crate::base::toml_file::is_printable;
+use gomodule::goversion::GoVersion;
+use gomodule::module::ModuleVersion;
 
 /// `go` shows about 600 bytes of a refusal, with the name and our own words in it.
 const MAX_RATIONALE: usize = 200;

@@ -39,7 +39,7 @@ pub(super) fn shown(path: &Path) -> String {
 
 /// A path as a word of a shell.
 pub(super) fn quoted(path: &Path) -> String {
-    crate::process::quoted(&shown(path))
+    crate::base::process::quoted(&shown(path))
 }
 
 #[cfg(test)]

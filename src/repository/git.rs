@@ -6,8 +6,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::error::BaseError;
+use crate::base::process::{self, Limits, Output};
 use crate::finding::safe;
-use crate::process::{self, Limits, Output};
 
 /// git answers in milliseconds; a network file system that nobody has read from yet may take seconds.
 pub(super) const TIME: Duration = Duration::from_secs(20);

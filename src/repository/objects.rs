@@ -14,7 +14,7 @@ use std::process::ChildStdout;
 use super::error::{BaseError, quoted, shown};
 use super::git::{Git, MAX_COMPLAINTS, TIME, words_of};
 use super::object_name::has_name;
-use crate::process::{Dialogue, ProcessError};
+use crate::base::process::{Dialogue, ProcessError};
 
 /// The go.sum of a very large monorepo has one megabyte; a go.mod may have 16 MiB (`golang.org/x/mod/zip`: MaxGoMod).
 const MAX_FILE: u64 = 16 << 20;

@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use crate::tree::{open_regular, work_tree};
+use crate::base::tree::{open_regular, work_tree};
 
 /// The `.git` file of a worktree or submodule has one path; a path has at most 4096 bytes (`PATH_MAX`).
 const MAX_LINK: u64 = 8 << 10;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::fault::Fault;
+use crate::base::fault::Fault;
 
 /// What to do where a place in the data folder is unfit.
 pub(super) const OTHERWISE: &str = "or name another data folder with --data DIR or SUMGATE_DATA";

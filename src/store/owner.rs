@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::geteuid;
 
-use crate::tree::Tree;
+use crate::base::tree::Tree;
 
 /// Why something in the data folder does not count.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,11 +13,11 @@ use tempfile::NamedTempFile;
 use super::open::{entries, is_absent, open};
 use super::owner::{Untrusted, check_owner};
 use super::{Store, StoreError, durable};
-use crate::artifact::{Artifact, Kind};
-use crate::dirhash::H1;
-use crate::module::ModuleVersion;
-use crate::proxy_request::Request;
-use crate::tree::read_bounded;
+use crate::base::tree::read_bounded;
+use gomodule::artifact::{Artifact, Kind};
+use gomodule::dirhash::H1;
+use gomodule::module::ModuleVersion;
+use gomodule::proxy_request::Request;
 
 /// An h1 and a line end have 48 bytes.
 const MAX_PIN: usize = 1 << 10;

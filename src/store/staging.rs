@@ -184,9 +184,9 @@ mod tests {
 
     #[test]
     fn folders_on_their_way_are_for_this_user_and_what_is_placed_for_its_readers() {
-        use crate::artifact::{Artifact, Kind};
-        use crate::module::ModuleVersion;
         use crate::store::Store;
+        use gomodule::artifact::{Artifact, Kind};
+        use gomodule::module::ModuleVersion;
 
         let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
         for (modes, folder, file) in [(Modes::Private, 0o700, 0o600), (Modes::Shared, 0o755, 0o644)] {

@@ -27,7 +27,7 @@ use super::durable::{self, Durability};
 use super::lock::lock;
 use super::open;
 use super::owner::{Untrusted, check_folder, check_owner};
-use crate::tree::{Tree, read_bounded};
+use crate::base::tree::{Tree, read_bounded};
 
 /// Database names may contain `/`; a folder name must not.
 const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_');

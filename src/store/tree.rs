@@ -11,9 +11,9 @@ use super::lock::lock;
 use super::open::{entries, is_absent, open, read};
 use super::staging::StagingFile;
 use super::{Store, StoreError};
-use crate::artifact::Artifact;
-use crate::module::{ModulePath, ModuleVersion, Version};
-use crate::proxy_request::Request;
+use gomodule::artifact::Artifact;
+use gomodule::module::{ModulePath, ModuleVersion, Version};
+use gomodule::proxy_request::Request;
 
 #[derive(Deserialize)]
 struct Latest {

@@ -12,8 +12,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::error::SumdbError;
-use crate::module::{ModulePath, ModuleVersion};
 use crate::store::StateDir;
+use gomodule::module::{ModulePath, ModuleVersion};
 
 /// Versions that are remembered; the oldest makes room for the newest. A large company meets some new ones a day.
 const MAX_ASKED: usize = 10_000;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use tlog::{ProvenRecord, TreeSize};
 
 use super::record::RecordLines;
-use crate::artifact::Kind;
-use crate::dirhash::H1;
-use crate::module::ModuleVersion;
+use gomodule::artifact::Kind;
+use gomodule::dirhash::H1;
+use gomodule::module::ModuleVersion;
 
 /// What a module version hashes to, proved by the database. There is no other way to get one than a [`super::Client`].
 #[derive(Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use super::attested::Attested;
 use super::client::Client;
 use super::error::SumdbError;
 use super::lookup::Reply;
-use crate::module::ModuleVersion;
+use gomodule::module::ModuleVersion;
 
 /// What becomes of one module version.
 pub type Answer = Result<Arc<Attested>, Arc<SumdbError>>;

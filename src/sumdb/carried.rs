@@ -12,7 +12,7 @@ use tlog::{ConsistencyProof, Node, RecordId, SUMDB_ORIGIN, SignedCheckpoint, Tre
 
 use super::client::Client;
 use super::error::{SumdbError, blocking};
-use crate::fault::{Fault, in_full};
+use crate::base::fault::{Fault, in_full};
 
 /// Earlier exports that a new one connects to: one a day for most of a year. Each may cost a tile, 8 KiB.
 const MAX_EXPORTED: usize = 256;

@@ -17,13 +17,13 @@ use super::record::RecordLines;
 use super::remote::{Door, Remote};
 use super::tiles::Tiles;
 use super::trusted::{Advance, Trusted};
-use crate::database_request::escaped;
-use crate::fault::Fault;
-use crate::flight::Flights;
-use crate::module::{ModulePath, ModuleVersion};
-use crate::origin::HttpClient;
+use crate::base::fault::Fault;
+use crate::base::flight::Flights;
 use crate::policy::Age;
 use crate::store::{StateDir, Store, Untrusted};
+use crate::upstream::HttpClient;
+use crate::upstream::database_request::escaped;
+use gomodule::module::{ModulePath, ModuleVersion};
 
 /// Proved answers kept in memory: about half a kilobyte each.
 const MAX_ATTESTED: u64 = 10_000;

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use tlog::VerifierKey;
 use url::Url;
 
-use crate::origin::{Chain, Link, typed_without_logins};
+use crate::upstream::{Chain, Link, typed_without_logins};
 
 /// The key of sum.golang.org, as `go` has it built in (`cmd/go/internal/modfetch/key.go`).
 const SUM_GOLANG_ORG: &str = tlog::SUM_GOLANG_ORG;

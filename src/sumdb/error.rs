@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use super::lookup::LookupError;
 use super::record::RecordLinesError;
-use crate::fault::Fault;
-use crate::origin::HttpError;
+use crate::base::fault::Fault;
 use crate::store::StoreError;
+use crate::upstream::HttpError;
 
 /// Why a question to the database has no answer.
 #[derive(Debug, thiserror::Error)]

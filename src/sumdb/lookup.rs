@@ -17,7 +17,7 @@ use tlog::{
 };
 
 use super::record::{RecordLines, RecordLinesError};
-use crate::module::ModuleVersion;
+use gomodule::module::ModuleVersion;
 
 /// A reply that has the right form and whose head is signed. Nothing of its record can be read yet.
 #[derive(Clone, Debug)]

@@ -5,9 +5,9 @@
 
 use tlog::ProvenRecord;
 
-use crate::artifact::Kind;
-use crate::dirhash::H1;
-use crate::module::ModuleVersion;
+use gomodule::artifact::Kind;
+use gomodule::dirhash::H1;
+use gomodule::module::ModuleVersion;
 
 /// What the proved record of a module version says. Only [`RecordLines::of`] makes one, of a record that the log proves.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -16,11 +16,11 @@ use tokio::sync::OnceCell;
 use super::database::Database;
 use super::error::{NotShown, SumdbError};
 use super::lookup::LookupError;
-use crate::database_request::DatabaseRequest;
-use crate::flight::Flights;
-use crate::module::ModuleVersion;
-pub(super) use crate::origin::UpstreamId as Door;
-use crate::origin::{HttpClient, HttpError, Link, Origin, OriginError, Source, Waits, Wanted};
+use crate::base::flight::Flights;
+pub(super) use crate::upstream::UpstreamId as Door;
+use crate::upstream::database_request::DatabaseRequest;
+use crate::upstream::{HttpClient, HttpError, Link, Origin, OriginError, Source, Waits, Wanted};
+use gomodule::module::ModuleVersion;
 
 const SUPPORTED: Wanted = Wanted::Database(DatabaseRequest::Supported);
 const LATEST: Wanted = Wanted::Database(DatabaseRequest::Latest);

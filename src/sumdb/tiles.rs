@@ -14,7 +14,7 @@ use tlog::{AuthenticTiles, Tile, TilePlan};
 
 use super::error::{SumdbError, blocking};
 use super::remote::{Door, Remote};
-use crate::flight::Flights;
+use crate::base::flight::Flights;
 use crate::store::StateDir;
 
 /// Tiles kept in memory, in bytes. The right edge of a log of 60 million records and the hot part of its upper levels

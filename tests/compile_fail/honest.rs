@@ -1,6 +1,6 @@
 //! compiles: a record that was proved under a signed head has lines, and a head that was signed is trusted.
 
-use sumgate::module::ModuleVersion;
+use gomodule::module::ModuleVersion;
 use sumgate::sumdb::{RecordLines, RecordLinesError};
 use tlog::{AuthenticTiles, LookupReply, RecordError, SignedCheckpoint, Timeline};
 

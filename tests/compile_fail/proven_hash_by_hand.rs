@@ -2,6 +2,6 @@
 
 use sumgate::sumdb::ProvenHash;
 
-pub fn forge(honest: ProvenHash, h1: sumgate::dirhash::H1) -> ProvenHash {
+pub fn forge(honest: ProvenHash, h1: gomodule::dirhash::H1) -> ProvenHash {
     ProvenHash { h1, ..honest }
 }

@@ -165,7 +165,7 @@ fn with_new(module: &str) -> Origin {
     let origin = origin(World::demo());
     origin.world().add_simple(module, "", "package fresh\n");
     let (path, version) = module.split_once('@').unwrap();
-    let escaped = sumgate::module::ModulePath::parse(path).unwrap().escaped();
+    let escaped = gomodule::module::ModulePath::parse(path).unwrap().escaped();
     origin.misbehave(&format!("/lookup/{escaped}@{version}"), NOT_FOUND);
     origin
 }

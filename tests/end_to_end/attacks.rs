@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use gomodule::module::ModuleVersion;
 use libtest_mimic::Trial;
-use sumgate::module::ModuleVersion;
 use testkit::{Fault, Origin, World};
 use tlog::Tile;
 
@@ -100,7 +100,7 @@ fn half_record() {
     let (origin, _folder, mirror) = setting();
     let half = ModuleVersion::parse("example.com/half@v1.0.0").unwrap();
     let go_mod = "module example.com/half\n";
-    let line = format!("example.com/half v1.0.0/go.mod {}\n", sumgate::dirhash::hash_go_mod(go_mod.as_bytes()));
+    let line = format!("example.com/half v1.0.0/go.mod {}\n", gomodule::dirhash::hash_go_mod(go_mod.as_bytes()));
     let zip = origin.world().module(&ModuleVersion::parse(HELLO).unwrap()).unwrap().zip.clone();
     origin.world().add_with_record(&half, go_mod, zip, line);
     assert_eq!(get(&mirror.url, "/example.com/half/@v/v1.0.0.mod").status, 200);

@@ -234,7 +234,8 @@ fn not_finished() {
     assert!(output.contains("NOT FINISHED, 2 not checked") && output.contains("12 proved"), "{output}");
     assert!(output.contains("not checked: example.com/dep/v2@v2.0.1") && output.contains("on fire"), "{output}");
     // Another module's proved record is no answer, and no finding either.
-    let other = origin.world().lookup(&sumgate::module::ModuleVersion::parse("example.com/hello@v1.0.0").unwrap(), 607);
+    let other =
+        origin.world().lookup(&gomodule::module::ModuleVersion::parse("example.com/hello@v1.0.0").unwrap(), 607);
     origin.misbehave("/lookup/example.com/dep/v2@v2.0.1", Fault::Body(other.unwrap().into()));
     let (code, output) = audit(&home, &[]);
     assert_eq!((code, output.contains("a record that is not its own")), (Some(2), true), "{output}");

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use gomodule::module::ModuleVersion;
 use libtest_mimic::Trial;
-use sumgate::module::ModuleVersion;
 use testkit::World;
 
 use crate::fixture::{Mirror, Running, files, get, origin, run, trial};

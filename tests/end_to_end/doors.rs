@@ -49,7 +49,7 @@ fn down() {
 fn lying() {
     let (tile, other) = {
         let world = World::demo();
-        let other = sumgate::module::ModuleVersion::parse("example.com/dep/v2@v2.0.1").unwrap();
+        let other = gomodule::module::ModuleVersion::parse("example.com/dep/v2@v2.0.1").unwrap();
         ("/tile/8/0/001", world.lookup(&other, world.size()).unwrap())
     };
     let lies = [

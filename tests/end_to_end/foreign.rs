@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use bytes::Bytes;
+use gomodule::module::ModuleVersion;
 use libtest_mimic::Trial;
-use sumgate::module::ModuleVersion;
 use testkit::{Fault, Origin, World};
 
 use crate::fixture::{Go, Mirror, files, get, go_trial, origin, run, trial};

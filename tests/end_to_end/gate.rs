@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
+use gomodule::dirhash::H1;
+use gomodule::module::ModuleVersion;
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
-use sumgate::dirhash::H1;
-use sumgate::module::ModuleVersion;
 use testkit::{Fault, Origin, World};
 
 use crate::fixture::{Go, Mirror, files, go_trial, origin, trial};

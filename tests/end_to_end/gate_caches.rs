@@ -299,7 +299,7 @@ fn variables_of_go(go: &Path) {
     // Those that it takes from the file of `go env -w`.
     let source = std::fs::read_to_string(Path::new(goroot).join("src/internal/cfg/cfg.go")).unwrap();
     let known: Vec<&str> = source.lines().filter_map(|line| line.strip_prefix('\t')).collect();
-    let unknown: Vec<&&str> = known.iter().filter(|name| !sumgate::goenv::is_known(name)).collect();
+    let unknown: Vec<&&str> = known.iter().filter(|name| !sumgate::go::environment::is_known(name)).collect();
     assert!(known.len() > 50 && unknown.is_empty(), "{unknown:?}");
     let mut read = BTreeSet::new();
     for folder in ["cmd/go", "internal/cfg", "internal/buildcfg", "go/build"] {

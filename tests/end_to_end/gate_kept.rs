@@ -71,7 +71,7 @@ fn planted_hash(go: &Path) {
     let forged = tempfile::tempdir().unwrap();
     std::fs::write(forged.path().join("a.go"), "package mark\n\nfunc Mark() string { return \"FORGED-MARK\" }\n")
         .unwrap();
-    let h1 = sumgate::tree::hash_dir(forged.path(), MARK).unwrap();
+    let h1 = sumgate::base::tree::hash_dir(forged.path(), MARK).unwrap();
     let plant =
         format!("d=$GOMODCACHE/cache/download/example.com/mark/@v; mkdir -p $d && echo {h1} >$d/v1.0.0.ziphash");
     let first = jobs.run(SECRET, &["--", "sh", "-c", &plant]);

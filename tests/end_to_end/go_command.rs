@@ -85,8 +85,8 @@ fn with_direct_behind(go: &Path) {
     go.must_fail(&["mod", "download", "example.com/hello@v1.0.0"], "403 Forbidden");
 }
 
-fn hello(version: &str) -> sumgate::module::ModuleVersion {
-    sumgate::module::ModuleVersion::parse(&format!("example.com/hello@{version}")).unwrap()
+fn hello(version: &str) -> gomodule::module::ModuleVersion {
+    gomodule::module::ModuleVersion::parse(&format!("example.com/hello@{version}")).unwrap()
 }
 
 fn a_toolchain(go: &Path) {

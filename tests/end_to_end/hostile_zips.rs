@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use gomodule::module::ModuleVersion;
 use libtest_mimic::Trial;
-use sumgate::module::ModuleVersion;
 use testkit::{Fault, Origin, World};
 
 use crate::audit::{audit, findings};

@@ -296,8 +296,8 @@ fn hidden() {
     assert_eq!(get(&open.mirror(&public).url, nobodys[0]).status, 404);
 }
 
-fn hello(version: &str) -> sumgate::module::ModuleVersion {
-    sumgate::module::ModuleVersion::parse(&format!("example.com/hello@{version}")).unwrap()
+fn hello(version: &str) -> gomodule::module::ModuleVersion {
+    gomodule::module::ModuleVersion::parse(&format!("example.com/hello@{version}")).unwrap()
 }
 
 fn timeouts() {

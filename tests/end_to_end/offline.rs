@@ -4,8 +4,8 @@
 
 use std::path::Path;
 
+use gomodule::module::ModuleVersion;
 use libtest_mimic::Trial;
-use sumgate::module::ModuleVersion;
 use testkit::{Origin, World};
 
 use crate::carried::{exported_from, import, nowhere};

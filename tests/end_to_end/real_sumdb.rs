@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use gomodule::module::{ModulePath, ModuleVersion, Version};
 use libtest_mimic::Trial;
-use sumgate::module::{ModulePath, ModuleVersion, Version};
-use sumgate::origin::HttpClient;
 use sumgate::store::Store;
 use sumgate::sumdb::{Anchor, Client, Database};
+use sumgate::upstream::HttpClient;
 use tlog::Tile;
 
 use crate::fixture::{Go, files, run, runtime, shared_trial};

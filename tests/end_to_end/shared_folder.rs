@@ -4,11 +4,11 @@
 
 use std::path::Path;
 
+use gomodule::module::ModuleVersion;
 use libtest_mimic::Trial;
-use sumgate::module::ModuleVersion;
-use sumgate::origin::HttpClient;
 use sumgate::store::{StateDir, Store};
 use sumgate::sumdb::{Anchor, Client, Database};
+use sumgate::upstream::HttpClient;
 use testkit::{Fault, Origin, World};
 use tlog::{SUMDB_ORIGIN, SignedCheckpoint, VerifierKey};
 

@@ -57,12 +57,12 @@ fn assert_served(answer: &Answer, origin: &Origin) {
 }
 
 trait ParseModule {
-    fn parse_module(&self) -> sumgate::module::ModuleVersion;
+    fn parse_module(&self) -> gomodule::module::ModuleVersion;
 }
 
 impl ParseModule for str {
-    fn parse_module(&self) -> sumgate::module::ModuleVersion {
-        sumgate::module::ModuleVersion::parse(self).unwrap()
+    fn parse_module(&self) -> gomodule::module::ModuleVersion {
+        gomodule::module::ModuleVersion::parse(self).unwrap()
     }
 }
 

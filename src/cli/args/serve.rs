@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{DEFAULT_UPSTREAM, DatabaseArgs, StateArgs};
-use crate::origin::Waits;
 use crate::settings::duration;
+use crate::upstream::Waits;
 
 /// Below the 60 seconds after which most proxies in front of a mirror give up.
 const HOLD: &str = "45s";

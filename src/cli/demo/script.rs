@@ -12,11 +12,11 @@ use tokio::process::Command;
 use url::Url;
 
 use crate::mirror::{Audience, BasePath, Mirror, Pipeline, Trail, Vouchers};
-use crate::module::{ModuleVersion, Patterns};
-use crate::origin::{Chain, HttpClient, Origin as Upstreams, Waits};
 use crate::policy::InForce;
 use crate::store::Store;
 use crate::sumdb::{Anchor, Client, Database};
+use crate::upstream::{Chain, HttpClient, Origin as Upstreams, Waits};
+use gomodule::module::{ModuleVersion, Patterns};
 
 /// Ten times what the slowest step takes on a small machine; a `go` that hangs must not hang the tour.
 const PATIENCE: Duration = Duration::from_mins(1);

@@ -9,22 +9,22 @@ use tlog::{Signer, VerifierKey};
 use tokio::task::spawn_blocking;
 
 use super::{Cache, RunArgs};
-use crate::artifact::{Artifact, Kind};
 use crate::audit::{Audit, Entry, read_module_cache};
+use crate::base::fault::Fault;
 use crate::cli::exit::Failure;
 use crate::cli::out;
 use crate::cli::policies::Policies;
-use crate::dirhash::H1;
-use crate::fault::Fault;
 use crate::finding::{Code, Finding, Severity};
 use crate::gate::seal::Sealed;
 use crate::gate::{self, CacheUse, Caches, Known, KnownFile, ModuleCache, Outcome, RunFolder, Whose, cut, seal};
-use crate::goenv::GoEnv;
-use crate::gosum::AnyHash;
-use crate::module::{ModuleVersion, Patterns};
+use crate::go::environment::GoEnv;
 use crate::policy::{Age, Facts};
 use crate::store::Store;
 use crate::sumdb::Client;
+use gomodule::artifact::{Artifact, Kind};
+use gomodule::dirhash::H1;
+use gomodule::gosum::AnyHash;
+use gomodule::module::{ModuleVersion, Patterns};
 
 /// The variable with the secret key itself.
 const KEY_VARIABLE: &str = "SUMGATE_CACHE_KEY";

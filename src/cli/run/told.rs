@@ -1,9 +1,9 @@
 //! What the gate says on stderr: the output is the command's.
 
 use super::caches::Kept;
+use crate::base::fault::in_full;
 use crate::cli::exit::Failure;
 use crate::cli::out;
-use crate::fault::in_full;
 use crate::finding::{Finding, Severity, safe};
 use crate::gate::{ChildError, Ended, Outcome, code};
 use crate::mirror::RefusedFile;
@@ -68,7 +68,7 @@ pub(super) fn not_started(error: &ChildError) -> Result<Ended, Failure> {
     let code = match error {
         ChildError::NotFound(_) => code::NOT_FOUND,
         ChildError::NotExecutable { .. } => code::NOT_EXECUTABLE,
-        ChildError::Watch(_) => return Err(Failure::new(crate::fault::Fault::Host, in_full(error))),
+        ChildError::Watch(_) => return Err(Failure::new(crate::base::fault::Fault::Host, in_full(error))),
     };
     out::complain(&in_full(error));
     Ok(Ended::NotStarted(code))

@@ -7,8 +7,8 @@ use std::time::Duration;
 use jiff::civil::Date;
 
 use super::loosened;
-use crate::module::ModuleVersion;
 use crate::policy::{Age, Decision, Facts, Policy};
+use gomodule::module::ModuleVersion;
 
 const PAIRS: u64 = 2_000;
 const FACTS: u64 = 60;

@@ -1,0 +1,163 @@
+//! The store → what is carried: heads, records and tiles first, then the files, each hashed again on its way out.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use tokio::task::block_in_place;
+
+use super::error::{CarryError, Refusal};
+use super::layout::Entry;
+use super::pack::Pack;
+use super::wanted::{Wanted, WantedFile};
+use crate::base::fault::{Fault, in_full};
+use crate::mirror::{MirrorError, Pipeline};
+use crate::sumdb::{Attested, Client};
+use crate::upstream::database_request::DatabaseRequest;
+use gomodule::artifact::{Artifact, Kind};
+use gomodule::module::ModulePath;
+use gomodule::proxy_request::Request;
+
+/// What was exported.
+#[derive(Clone, Debug, Default)]
+pub struct Exported {
+    /// Files of modules.
+    pub files: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Records.
+    pub records: usize,
+    /// What is not there to be exported.
+    pub refused: Vec<Refusal>,
+}
+
+impl Exported {
+    fn refuse(&mut self, what: String, why: String, fault: Fault) {
+        self.refused.push(Refusal { what, why, fault });
+    }
+}
+
+/// Exports what is `wanted` from the store of `pipeline`, whose databases `clients` are, in their order. Counts files in
+/// `done`. Needs a runtime with several threads.
+pub async fn export(
+    pipeline: &Pipeline,
+    clients: &[Client],
+    wanted: &Wanted,
+    mut pack: Pack,
+    done: &AtomicUsize,
+) -> Result<Exported, CarryError> {
+    let mut exported = Exported::default();
+    let (wanted, newest) = with_newest(pipeline, wanted, &mut exported).await;
+    records(pipeline, clients, &wanted, &mut pack, &mut exported).await?;
+    for (module, files) in &wanted.modules {
+        for (kind, wanted) in files {
+            file(pipeline, Artifact { module: module.clone(), kind: *kind }, wanted, &mut pack, &mut exported).await?;
+            done.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    block_in_place(|| {
+        newest.iter().try_for_each(|(path, info)| pack.add(&Request::Latest(path.clone()).to_string(), info))?;
+        pack.finish()
+    })?;
+    Ok(exported)
+}
+
+/// What is wanted, and the go.mod and `.info` of the newest version of each module, as far as it was noted; and what says
+/// which version that is.
+async fn with_newest(
+    pipeline: &Pipeline,
+    wanted: &Wanted,
+    exported: &mut Exported,
+) -> (Wanted, Vec<(ModulePath, Bytes)>) {
+    let (mut all, mut newest) = (wanted.clone(), Vec::new());
+    for path in wanted.paths() {
+        match pipeline.newest_here(&path).await {
+            Ok(Some(module)) => {
+                for kind in [Kind::Mod, Kind::Info] {
+                    all.add(&module, kind);
+                }
+                let info = serde_json::json!({ "Version": module.version.as_ref() }).to_string();
+                newest.push((path, info.into()));
+            }
+            Ok(None) => {}
+            Err(error) => exported.refuse(format!("the newest version of {path}"), in_full(&error), error.fault()),
+        }
+    }
+    (all, newest)
+}
+
+/// The records of all modules, by database, with what proves them.
+async fn records(
+    pipeline: &Pipeline,
+    clients: &[Client],
+    wanted: &Wanted,
+    pack: &mut Pack,
+    exported: &mut Exported,
+) -> Result<(), CarryError> {
+    let mut of: BTreeMap<usize, Vec<_>> = BTreeMap::new();
+    for module in wanted.modules.keys() {
+        // What is wrong with the record of a module is told once for each of its files.
+        if let Ok((attested, nth)) = pipeline.record_of(module).await {
+            of.entry(nth).or_default().push(attested);
+        }
+    }
+    for (nth, attested) in of {
+        let database = clients[nth].database().name();
+        let ids: Vec<_> = attested.iter().map(|attested| attested.record().id()).collect();
+        let carried = match clients[nth].carry(&ids).await {
+            Ok(carried) => carried,
+            Err(error) => {
+                exported.refuse(format!("the tree head of {database}"), in_full(&*error), error.fault());
+                continue;
+            }
+        };
+        let name_of = |asked| Entry::Database(database.to_owned(), asked).name();
+        let reply = |attested: &Attested| attested.record().format_reply(&carried.head);
+        block_in_place(|| {
+            pack.add(&name_of(DatabaseRequest::Latest), carried.head.note().as_bytes())?;
+            for attested in &attested {
+                pack.add(&name_of(DatabaseRequest::Lookup(attested.module().clone())), reply(attested).as_bytes())?;
+            }
+            carried.tiles.iter().try_for_each(|(tile, bytes)| pack.add(&format!("sumdb/{database}/{tile}"), bytes))
+        })?;
+        exported.records += attested.len();
+    }
+    Ok(())
+}
+
+async fn file(
+    pipeline: &Pipeline,
+    artifact: Artifact,
+    wanted: &WantedFile,
+    pack: &mut Pack,
+    exported: &mut Exported,
+) -> Result<(), CarryError> {
+    let name = artifact.path();
+    if artifact.kind == Kind::Info {
+        // Where none is kept, one is made over there (`mirror/offline`).
+        if let Ok(Some(info)) = pipeline.kept_info(&artifact).await {
+            block_in_place(|| pack.add(&name, &info))?;
+            exported.files += 1;
+            exported.bytes += info.len() as u64;
+        }
+        return Ok(());
+    }
+    match pipeline.open_proved(&artifact).await {
+        Ok((file, len, h1)) => {
+            block_in_place(|| pack.add_file(&name, &file, len))?;
+            // It would be found out over there, where a go.sum is harder to mend.
+            exported.refused.extend(wanted.contradicts(&artifact, h1));
+            exported.files += 1;
+            exported.bytes += len;
+        }
+        Err(error) => match &*error {
+            // Whoever exports does not look for a mirror.
+            MirrorError::Offline(what) => {
+                let why = format!("{what} is not in the store: run `sumgate fetch` first");
+                exported.refuse(artifact.to_string(), why, Fault::Absent);
+            }
+            error => exported.refuse(artifact.to_string(), in_full(error), error.fault()),
+        },
+    }
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! Wanted files into the store, through the pipeline, so many at a time.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures_util::{StreamExt, stream};
+
+use super::error::Refusal;
+use super::wanted::{Wanted, WantedFile};
+use crate::base::fault::in_full;
+use crate::mirror::{Ahead, MirrorError, Pipeline};
+use gomodule::artifact::{Artifact, Kind};
+use gomodule::module::ModuleVersion;
+
+/// Modules under way: what two or three `go mod download` ask for.
+const AT_ONCE: usize = 24;
+
+/// What became of wanted files.
+#[derive(Clone, Debug, Default)]
+pub struct Filled {
+    /// Files that came.
+    pub came: usize,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Files that were there.
+    pub were_here: usize,
+    /// What did not get in, in the order of the names.
+    pub refused: Vec<Refusal>,
+}
+
+/// Fills the store of `pipeline` with what is `wanted`. Counts files in `done`.
+pub async fn fill(pipeline: &Pipeline, wanted: &Wanted, done: &AtomicUsize) -> Filled {
+    // The files tell what is wrong with a lookup.
+    pipeline.prove_ahead(&wanted.modules(), &AtomicUsize::new(0)).await;
+    let modules = wanted.modules.iter().map(|(module, files)| async move {
+        let mut filled = Filled::default();
+        // The `.info`, which no proof covers, comes last: it is kept only of a version that is proved.
+        for kind in [Kind::Mod, Kind::Zip, Kind::Info] {
+            if let Some(file) = files.get(&kind) {
+                let proved = filled.came + filled.were_here > 0;
+                if kind != Kind::Info || proved {
+                    filled.one(pipeline, module, kind, file).await;
+                }
+                done.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        filled
+    });
+    let each: Vec<Filled> = stream::iter(modules).buffered(AT_ONCE).collect().await;
+    each.into_iter().fold(Filled::default(), Filled::and)
+}
+
+/// Fills the store with the go.mod and `.info` of the newest version of each module that is `wanted`: without them a list
+/// that is made there could make a version look current that the module takes back.
+pub async fn fill_newest(pipeline: &Pipeline, wanted: &Wanted) -> Filled {
+    let each = wanted.paths().into_iter().filter(|path| !path.is_toolchain()).map(|path| async move {
+        let mut filled = Filled::default();
+        match pipeline.fetch_newest(&path).await {
+            Ok(files) => {
+                filled.came = files.len();
+                filled.bytes = files.iter().map(|file| file.bytes).sum();
+            }
+            Err(error) => {
+                let (what, why) = (format!("the newest version of {path}"), in_full(&*error));
+                filled.refused.push(Refusal { what, why, fault: error.fault() });
+            }
+        }
+        filled
+    });
+    let each: Vec<Filled> = stream::iter(each).buffered(AT_ONCE).collect().await;
+    each.into_iter().fold(Filled::default(), Filled::and)
+}
+
+impl Filled {
+    async fn one(&mut self, pipeline: &Pipeline, module: &ModuleVersion, kind: Kind, wanted: &WantedFile) {
+        let artifact = Artifact { module: module.clone(), kind };
+        match pipeline.get_ahead(&artifact).await {
+            Ok(Ahead { h1, bytes, was_here }) => {
+                if was_here {
+                    self.were_here += 1;
+                } else {
+                    self.came += 1;
+                    self.bytes += bytes;
+                }
+                self.refused.extend(h1.and_then(|h1| wanted.contradicts(&artifact, h1)));
+            }
+            // Where it is missing, one is made of the proved version (`mirror/offline`).
+            Err(_) if kind == Kind::Info => {}
+            Err(error) if matches!(*error, MirrorError::Offline(_)) => {
+                // Whoever fills a store does not look for a mirror.
+                let why = format!("{module} was not proved here before, and nothing is asked (offline)");
+                self.refused.push(Refusal { what: artifact.to_string(), why, fault: error.fault() });
+            }
+            Err(error) => {
+                let (why, fault) = (in_full(&*error), error.fault());
+                self.refused.push(Refusal { what: artifact.to_string(), why, fault });
+            }
+        }
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.came += other.came;
+        self.bytes += other.bytes;
+        self.were_here += other.were_here;
+        self.refused.extend(other.refused);
+        self
+    }
+}

@@ -1,0 +1,67 @@
+//! What was carried here → the store: heads, then records under one head, then files, by the way of every download.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use super::contents::Contents;
+use super::error::Refusal;
+use super::fill::{Filled, fill};
+use crate::base::fault::{Fault, in_full};
+use crate::mirror::Pipeline;
+use crate::sumdb::{Client, SumdbError, Taken};
+
+/// What became of what was carried.
+#[derive(Clone, Debug, Default)]
+pub struct Imported {
+    /// The heads, by the name of their database.
+    pub heads: Vec<(String, Taken)>,
+    /// Records that are proved now.
+    pub records: usize,
+    /// The files, and all that was refused.
+    pub filled: Filled,
+}
+
+/// Takes up `contents`. `clients` read their databases from the folder (`Database::carried_in`), and `pipeline` has these
+/// clients, and the folder for its one source. Counts files in `done`. An error is one of everything: a fork, or trouble
+/// of this machine.
+pub async fn import(
+    pipeline: &Pipeline,
+    clients: &[Client],
+    contents: &Contents,
+    done: &AtomicUsize,
+) -> Result<Imported, Arc<SumdbError>> {
+    let mut imported = Imported::default();
+    let mut refused = Vec::new();
+    for client in clients {
+        let name = client.database().name();
+        if !contents.heads.iter().any(|carried| carried == name) {
+            continue;
+        }
+        let taken = client.take_head().await?;
+        if let Taken::Unproved(why) = &taken {
+            let (what, why) = (format!("the tree head of {name}"), why.clone());
+            refused.push(Refusal { what, why, fault: Fault::Refused });
+        }
+        imported.heads.push((name.to_owned(), taken));
+    }
+    pipeline.prove_ahead(&contents.records, &AtomicUsize::new(0)).await;
+    for module in &contents.records {
+        match pipeline.record_of(module).await {
+            Ok(_) => imported.records += 1,
+            Err(error) => {
+                let (why, fault) = (in_full(&error), error.fault());
+                refused.push(Refusal { what: format!("the record of {module}"), why, fault });
+            }
+        }
+    }
+    imported.filled = fill(pipeline, &contents.files, done).await;
+    for path in &contents.newest {
+        if let Err(error) = pipeline.take_newest(path).await {
+            let (what, why) = (format!("the newest version of {path}"), in_full(&*error));
+            refused.push(Refusal { what, why, fault: error.fault() });
+        }
+    }
+    refused.append(&mut imported.filled.refused);
+    imported.filled.refused = refused;
+    Ok(imported)
+}

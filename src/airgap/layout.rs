@@ -1,0 +1,128 @@
+//! What is carried, by name: a GOPROXY tree, with each database behind it as a proxy passes it on.
+//!
+//! ```text
+//! M/@v/V.{info,mod,zip}              `go help goproxy`
+//! M/@latest                          the same: the .info of the newest version, whose .mod and .info are there, too
+//! sumdb/NAME/latest                  the signed head
+//! sumdb/NAME/lookup/M@V              a record, and the head again
+//! sumdb/NAME/tile/8/LEVEL/INDEX…     tiles (https://go.dev/design/25530-sumdb)
+//! ```
+//!
+//! A name has one spelling: what is read is written again and compared. So a name with `..`, with a second escaping, or
+//! with anything else that a file system might take for another one, is none.
+
+use crate::upstream::database_request::DatabaseRequest;
+use gomodule::proxy_request::Request;
+
+/// The longest name: a module path and a version are bounded far below.
+pub const MAX_NAME: usize = 1024;
+/// Entries: a go.sum of the largest monorepos has ten thousand versions, with three files, a lookup and a tile each.
+pub const MAX_ENTRIES: usize = 200_000;
+
+/// Something that is carried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// A file of a module version, or the `.info` of the newest one.
+    Module(Request),
+    /// The signed head, a record or a tile of a database, by its name.
+    Database(String, DatabaseRequest),
+}
+
+/// Why a name is that of no entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EntryError {
+    /// Longer than any.
+    #[error("is longer than {MAX_NAME} bytes")]
+    TooLong,
+    /// Of a database that is not known here.
+    #[error("is of a database that is not named here (--sumdb)")]
+    UnknownDatabase,
+    /// Anything else.
+    #[error("is nothing that an export has")]
+    Foreign,
+}
+
+impl Entry {
+    /// Reads a name; `databases` are the names of those that are known here.
+    ///
+    /// ```
+    /// use sumgate::airgap::layout::Entry;
+    /// let databases = ["sum.golang.org".to_owned()];
+    /// let name = "rsc.io/quote/@v/v1.5.2.zip";
+    /// assert_eq!(Entry::parse(name, &databases).unwrap().name(), name);
+    /// assert!(Entry::parse("../rsc.io/quote/@v/v1.5.2.zip", &databases).is_err());
+    /// ```
+    pub fn parse(name: &str, databases: &[String]) -> Result<Self, EntryError> {
+        if name.len() > MAX_NAME {
+            return Err(EntryError::TooLong);
+        }
+        let entry = if let Some(rest) = name.strip_prefix("sumdb/") {
+            let of = |database: &&String| rest.strip_prefix(database.as_str()).is_some_and(|r| r.starts_with('/'));
+            let database = databases.iter().find(of).ok_or(EntryError::UnknownDatabase)?;
+            let request = DatabaseRequest::parse(&rest[database.len() + 1..]).ok();
+            let request = request.filter(|request| *request != DatabaseRequest::Supported);
+            request.map(|request| Self::Database(database.clone(), request))
+        } else {
+            let request = Request::parse(name).ok();
+            request.filter(|it| matches!(it, Request::File(_) | Request::Latest(_))).map(Self::Module)
+        };
+        entry.filter(|entry| entry.name() == name).ok_or(EntryError::Foreign)
+    }
+
+    /// Its one name.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Module(request) => request.to_string(),
+            Self::Database(database, request) => format!("sumdb/{database}/{request}"),
+        }
+    }
+
+    /// How long it may be.
+    pub fn max_len(&self) -> u64 {
+        match self {
+            Self::Module(request) => request.max_len() as u64,
+            Self::Database(_, DatabaseRequest::Tile(tile)) => tile.byte_len() as u64,
+            Self::Database(_, request) => request.max_len() as u64,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_one_spelling() {
+        let databases = ["localhost.localdev/sumdb".to_owned()];
+        for name in [
+            "example.com/!upper/@v/v1.0.0.mod",
+            "example.com/!upper/@latest",
+            "sumdb/localhost.localdev/sumdb/latest",
+            "sumdb/localhost.localdev/sumdb/lookup/example.com/!upper@v1.0.0",
+            "sumdb/localhost.localdev/sumdb/tile/8/0/x001/234.p/56",
+        ] {
+            assert_eq!(Entry::parse(name, &databases).map(|entry| entry.name()), Ok(name.to_owned()));
+        }
+        for name in [
+            "",
+            "/example.com/a/@v/v1.0.0.mod",
+            "example.com/a/../a/@v/v1.0.0.mod",
+            "example.com/./a/@v/v1.0.0.mod",
+            "example.com//a/@v/v1.0.0.mod",
+            "example.com/Upper/@v/v1.0.0.mod",
+            "example.com/a/@v/v1.0.0.mod/",
+            "example.com/a/@v/v1.0.0.ziphash",
+            "example.com/a/@v/list",
+            "example.com/a/@v/main.info",
+            "example.com\\a/@v/v1.0.0.mod",
+            "sumdb/localhost.localdev/sumdb",
+            "sumdb/localhost.localdev/sumdb/../latest",
+            "sumdb/other.example/latest",
+            "sumdb/localhost.localdev/sumdb/tile/8/0/1",
+            "sumdb/localhost.localdev/sumdb/supported",
+        ] {
+            assert!(Entry::parse(name, &databases).is_err(), "{name}");
+        }
+        assert!(Entry::parse(&format!("example.com/{}/@v/v1.0.0.mod", "a".repeat(2000)), &databases).is_err());
+    }
+}

@@ -1,0 +1,161 @@
+//! Files of settings, written by people in TOML: read into a shape, then checked value by value, and everything that is
+//! wrong told with its place, not the first thing alone. Pure.
+
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+use toml::Spanned;
+
+use gomodule::module::{ModulePath, PatternError, Patterns};
+
+/// Largest file, in bytes. One that a person wrote is smaller.
+pub const MAX_FILE: usize = 1 << 20;
+
+/// A text and its place.
+pub(crate) type Text = Spanned<String>;
+
+/// One thing that is wrong with a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Complaint {
+    /// From 1.
+    pub line: u32,
+    /// From 1, in characters.
+    pub column: u32,
+    /// What is wrong, and what to write.
+    pub words: String,
+}
+
+/// Everything that is wrong with a file, in the order of its lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Complaints(pub Vec<Complaint>);
+
+impl fmt::Display for Complaints {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<String> = self.0.iter().map(|c| format!("{}:{}: {}", c.line, c.column, c.words)).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+impl std::error::Error for Complaints {}
+
+/// Reads a file of the shape `F`, which is called `what`; `check` makes of it what is meant.
+pub(crate) fn read<'t, F: DeserializeOwned, T>(
+    text: &'t str,
+    what: &str,
+    check: impl FnOnce(&mut Reader<'t>, &F) -> T,
+) -> Result<T, Complaints> {
+    let mut reader = Reader { text, complaints: Vec::new() };
+    if text.len() > MAX_FILE {
+        reader.complain(0, format!("the {what} has more than {MAX_FILE} bytes"));
+        return Err(Complaints(reader.complaints));
+    }
+    let file: F = match toml::from_str(text) {
+        Ok(file) => file,
+        Err(error) => {
+            reader.complain(error.span().map_or(0, |span| span.start), error.message().to_owned());
+            return Err(Complaints(reader.complaints));
+        }
+    };
+    let meant = check(&mut reader, &file);
+    if reader.complaints.is_empty() {
+        return Ok(meant);
+    }
+    reader.complaints.sort_by_key(|complaint| (complaint.line, complaint.column));
+    Err(Complaints(reader.complaints))
+}
+
+/// Checks value after value, and collects what is wrong instead of stopping at the first.
+pub(crate) struct Reader<'t> {
+    text: &'t str,
+    complaints: Vec<Complaint>,
+}
+
+impl Reader<'_> {
+    /// Says what is wrong with what stands at this byte.
+    pub(crate) fn complain(&mut self, at: usize, words: impl Into<String>) {
+        let before = self.text.get(..at).unwrap_or_default();
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let column = count(before.rsplit('\n').next().unwrap_or_default().chars().count() + 1);
+        // Words of the file stand in it, and go to terminals.
+        let words: String = words.into();
+        let words = words.trim().replace('\n', ", ").chars().map(escaped).collect();
+        self.complaints.push(Complaint { line: self.line(at), column, words });
+    }
+
+    /// The line of this byte, from 1.
+    pub(crate) fn line(&self, at: usize) -> u32 {
+        let before = self.text.get(..at).unwrap_or_default();
+        u32::try_from(before.matches('\n').count() + 1).unwrap_or(u32::MAX)
+    }
+
+    /// What a text means, unless it means nothing, which is complained about.
+    pub(crate) fn checked<T, E: fmt::Display>(
+        &mut self,
+        text: &Text,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        parse(text.get_ref()).map_err(|error| self.complain(text.span().start, error.to_string())).ok()
+    }
+}
+
+/// Why patterns match nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum DeadPattern {
+    #[error("{0:?} is a url; a module path has no \"https://\"")]
+    Url(String),
+    #[error("{0:?} is in no module path; versions go into versions = \"…\"")]
+    Character(char),
+    #[error("{0:?} has upper case letters; the first element of a module path has none")]
+    UpperCase(String),
+    #[error("{0:?} is not possible there in a module path")]
+    Element(String),
+    #[error("{0}")]
+    Form(&'static str),
+    #[error(transparent)]
+    Syntax(#[from] PatternError),
+}
+
+/// Patterns that can match. One that cannot would be a rule that is never obeyed, and nobody would notice.
+pub(crate) fn patterns(text: &str) -> Result<Patterns, DeadPattern> {
+    let possible = |c: &char| c.is_ascii_alphanumeric() || "-._~/*?[]^\\".contains(*c);
+    for glob in text.split(',').map(|glob| glob.trim().trim_end_matches('/')).filter(|glob| !glob.is_empty()) {
+        if glob.contains("://") {
+            return Err(DeadPattern::Url(glob.to_owned()));
+        }
+        match glob.chars().find(|c| !possible(c)) {
+            None => dead_element(glob).map_or(Ok(()), Err)?,
+            Some(c) if c.is_whitespace() => return Err(DeadPattern::Form("separate patterns by commas")),
+            Some(c) => return Err(DeadPattern::Character(c)),
+        }
+    }
+    let patterns = Patterns::parse(text)?;
+    if patterns.is_empty() { Err(DeadPattern::Form("name at least one module pattern")) } else { Ok(patterns) }
+}
+
+/// Why no module path has an element of `glob` in its place, if so. Only elements without wildcards are looked at.
+fn dead_element(glob: &str) -> Option<DeadPattern> {
+    let first = glob.split('/').next().unwrap_or_default();
+    if first.chars().any(|c| c.is_ascii_uppercase()) {
+        return Some(DeadPattern::UpperCase(first.to_owned()));
+    }
+    glob.split('/').enumerate().filter(|(_, element)| !element.contains(['*', '?', '[', '\\'])).find_map(
+        |(nth, element)| {
+            // What follows makes it a path below gopkg.in as well, where the last element ends with a version.
+            let path = if nth == 0 { format!("{element}/x.v1") } else { format!("example.com/{element}/x") };
+            match element {
+                "" => None, // Patterns::parse says so.
+                "..." => Some(DeadPattern::Form("a pattern covers what is below it; leave the /... out")),
+                _ => ModulePath::parse(&path).err().map(|_| DeadPattern::Element(element.to_owned())),
+            }
+        },
+    )
+}
+
+/// Whether a character may go to a terminal as it is: it neither moves the cursor nor turns the text round.
+pub(crate) fn is_printable(c: char) -> bool {
+    "\"'\\".contains(c) || c.escape_debug().len() == 1
+}
+
+fn escaped(c: char) -> String {
+    if is_printable(c) { c.to_string() } else { c.escape_unicode().to_string() }
+}

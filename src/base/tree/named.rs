@@ -1,0 +1,116 @@
+//! Where a name lies by its words, before links are followed.
+//!
+//! A job names `sub`, or stands in it, and means the folder of its repository. A pull request may turn `sub` into a link.
+//! What the name leads to then is its choice; the repository that the words lead into is not.
+
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+
+use super::{Tree, holds_home};
+use crate::base::account::real_home;
+
+/// The working folder by the words that led to it: `PWD`, which shells keep so, if it names the same folder (POSIX, `pwd -L`);
+/// else the folder without links.
+pub fn working_folder() -> io::Result<PathBuf> {
+    let real = std::env::current_dir()?;
+    Ok(std::env::var_os("PWD").map(PathBuf::from).filter(|words| names(words, &real)).unwrap_or(real))
+}
+
+fn names(words: &Path, real: &Path) -> bool {
+    let is_plain = words.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
+    let place = |path: &Path| path.metadata().ok().map(|found| (found.dev(), found.ino()));
+    words.is_absolute() && is_plain && place(words).is_some() && place(words) == place(real)
+}
+
+/// A path without `.` and `..`, by its words.
+pub fn lexical(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => drop(plain.pop()),
+            part => plain.push(part),
+        }
+    }
+    plain
+}
+
+/// The top folder of the repository that an absolute path lies in by its words. Behind a link of a repository nothing else
+/// is looked for: what lies there was chosen by whoever made the link. A repository that holds the home folder does not count.
+pub fn repository_by_words(path: &Path) -> Option<PathBuf> {
+    repository(path, real_home().as_deref())
+}
+
+fn repository(path: &Path, home: Option<&Path>) -> Option<PathBuf> {
+    let path = lexical(path);
+    let mut top = None;
+    let mut folders: Vec<&Path> = path.ancestors().collect();
+    while let Some(folder) = folders.pop() {
+        if top.is_some() && folder.is_symlink() {
+            break;
+        }
+        let has_git = folder.join(".git").symlink_metadata().is_ok();
+        if has_git && !folder.canonicalize().is_ok_and(|real| holds_home(&real, home)) {
+            top = Some(folder);
+        }
+    }
+    top.map(Path::to_owned)
+}
+
+impl Tree {
+    /// The repository that a name lies in by its words, seen from the working folder; `None` if it lies in none.
+    pub fn by_words(path: &Path) -> io::Result<Option<Self>> {
+        let top = repository_by_words(&working_folder()?.join(path));
+        top.map(|top| Ok(Self { root: top.canonicalize()? })).transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn no_link_of_a_repository_leads_the_words_out_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        for path in ["home/.git", "home/work/.git", "home/work/module/.git", "home/other/.git", "home/plain", "opt"] {
+            fs::create_dir_all(root.join(path)).unwrap();
+        }
+        symlink("home/work", root.join("to-work")).unwrap();
+        for (link, target) in [("out", "../../opt"), ("other", "../other"), ("self", "."), ("to-module", "module")] {
+            symlink(target, root.join("home/work").join(link)).unwrap();
+        }
+        let home = root.join("home");
+        let of = |path: &str| {
+            let found = repository(&root.join(path), Some(&home))?;
+            Some(found.strip_prefix(&root).unwrap().to_str().unwrap().to_owned())
+        };
+        for path in ["", "/x", "/out", "/out/x", "/other", "/other/x", "/self/x", "/to-module/x", "/module/../x"] {
+            assert_eq!(of(&format!("home/work{path}")).unwrap(), "home/work", "{path}");
+        }
+        assert_eq!(of("home/work/module/x").unwrap(), "home/work/module");
+        assert_eq!(of("to-work/out/x").unwrap(), "to-work");
+        // A repository around the home folder claims nothing in it.
+        assert_eq!((of("home"), of("home/plain/x"), of("opt")), (None, None, None));
+        assert!(repository(&root.join("home/plain"), None).is_some());
+    }
+
+    #[test]
+    fn the_words_of_pwd_count_if_they_name_the_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let real = folder.path().canonicalize().unwrap().join("real");
+        fs::create_dir(&real).unwrap();
+        let link = real.with_file_name("link");
+        symlink("real", &link).unwrap();
+        assert!(names(&link, &real) && names(&real, &real));
+        for wrong in [real.with_file_name("none"), real.with_file_name(""), real.join("../link"), "real".into()] {
+            assert!(!names(&wrong, &real), "{}", wrong.display());
+        }
+    }
+}

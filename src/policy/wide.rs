@@ -1,0 +1,52 @@
+//! Patterns that exempt more than an organisation's own modules.
+
+use gomodule::module::{ModulePath, Patterns};
+
+/// Public modules of many owners. Patterns for an organisation's own modules match one of them at most, by chance or
+/// because it is theirs; patterns that match two are too wide.
+const PUBLIC: [&str; 10] = [
+    "github.com/google/uuid",
+    "github.com/stretchr/testify",
+    "github.com/spf13/cobra",
+    "gitlab.com/gitlab-org/labkit",
+    "golang.org/x/net",
+    "golang.org/x/text",
+    "gopkg.in/check.v1",
+    "gopkg.in/yaml.v3",
+    "go.uber.org/zap",
+    "k8s.io/api",
+];
+/// Hosts where anybody can have repositories: a pattern that matches two made-up owners matches them all.
+const HOSTS: [&str; 6] = ["bitbucket.org", "codeberg.org", "git.sr.ht", "gitee.com", "github.com", "gitlab.com"];
+const OWNERS: [&str; 2] = ["owner-one/name-one", "other-two/name-two"];
+
+/// Two public modules of different owners that `patterns`, comma-separated, cover.
+pub(crate) fn two_public(patterns: &str) -> Option<[String; 2]> {
+    // A glob that cannot be read matches nothing for `go`, and the others still count.
+    let globs: Vec<Patterns> = patterns.split(',').filter_map(|glob| Patterns::parse(glob).ok()).collect();
+    let covered =
+        |name: &String| ModulePath::parse(name).is_ok_and(|path| globs.iter().any(|glob| glob.matches(&path)));
+    let mut known = PUBLIC.iter().map(|name| (*name).to_owned()).filter(covered);
+    if let (Some(first), Some(second)) = (known.next(), known.next()) {
+        return Some([first, second]);
+    }
+    let both = HOSTS.iter().map(|host| OWNERS.map(|owner| format!("{host}/{owner}")));
+    both.into_iter().find(|both| both.iter().all(covered))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::two_public;
+
+    #[test]
+    fn whole_hosts_are_wide_and_organisations_are_not() {
+        for wide in ["*", "github.com", "github.com/*", "*.org", "gitlab.com", "golang.org/*/*", "[,git.sr.ht/*/*"] {
+            assert!(two_public(wide).is_some(), "{wide}");
+        }
+        for own in
+            ["", "none", "corp.example", "github.com/us/*", "github.com/us,gitlab.com/us,*.corp.example", "k8s.io"]
+        {
+            assert_eq!(two_public(own), None, "{own}");
+        }
+    }
+}

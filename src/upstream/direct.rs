@@ -1,0 +1,270 @@
+//! `direct`: modules from version control, by the `go` command with git.
+//!
+//! What a proxy would answer is made of what `go` prints: `.info`, `.mod` and `.zip` by `go mod download -json M@V`
+//! (<https://go.dev/ref/mod#go-mod-download>), lists and queries by `go list -m -json` (<https://go.dev/ref/mod#go-list-m>).
+//! Nothing of it is trusted more than what a proxy says: the zip takes the same way through the pipeline. One run gives
+//! all three files of a version; it is kept for a moment, since whoever asks for one of them asks for the next.
+
+mod command;
+mod error;
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use moka::sync::Cache;
+use serde::Deserialize;
+
+use self::command::Printed;
+pub use self::command::Settings;
+pub use self::error::DirectError;
+use super::error::OriginError;
+use super::landing::Landing;
+use super::wanted::Wanted;
+use crate::base::flight::{BrokenOff, Flights};
+use gomodule::artifact::{Artifact, Kind};
+use gomodule::module::{ModulePath, ModuleVersion};
+use gomodule::proxy_request::Request;
+
+/// How long the files of a version are kept for whoever asks for the next one: `go` does so within a second or two, and
+/// whoever moved a tag does not wait for long.
+const KEPT_FOR: Duration = Duration::from_secs(10);
+/// Versions whose files are kept at the same time; with the largest zips 4 GB. More are not kept.
+const MAX_KEPT: usize = 8;
+/// Paths of which it is remembered whether they lead to a repository: about 150 bytes each.
+const MAX_READABLE: u64 = 1000;
+/// Shorter paths that are tried. Each is a run of `go`; hosts with deeper groups have a page for each path.
+const MAX_PREFIXES: usize = 8;
+/// Bytes copied at a time.
+const PIECE: usize = 256 << 10;
+
+/// Version control, asked as if it were a proxy.
+pub(super) struct Direct {
+    go: Arc<Settings>,
+    flights: Flights<ModuleVersion, Result<Arc<Fetched>, DirectError>>,
+    kept: Arc<Mutex<HashMap<ModuleVersion, Arc<Fetched>>>>,
+    lists: Flights<ModulePath, Result<Vec<u8>, DirectError>>,
+    /// Whether a path leads to a repository that can be read here, for a moment: `go get` asks for every prefix.
+    readable: Cache<ModulePath, bool>,
+}
+
+/// The files of a version, open; their folder is gone already.
+#[derive(Debug)]
+struct Fetched {
+    info: Vec<u8>,
+    go_mod: File,
+    /// `go` may be older than what the go.mod asks for; then there is no zip.
+    zip: Result<File, DirectError>,
+}
+
+/// What `go mod download -json` prints.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Downloaded {
+    #[serde(default)]
+    error: String,
+    info: Option<PathBuf>,
+    go_mod: Option<PathBuf>,
+    zip: Option<PathBuf>,
+}
+
+/// What `go list -m -json` prints.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Listed {
+    #[serde(default)]
+    version: String,
+    time: Option<String>,
+    #[serde(default)]
+    versions: Vec<String>,
+}
+
+impl std::fmt::Debug for Direct {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("direct")
+    }
+}
+
+impl Direct {
+    pub(super) fn new(settings: &Settings) -> Self {
+        let go = Arc::new(settings.clone());
+        let readable = Cache::builder().max_capacity(MAX_READABLE).time_to_live(KEPT_FOR).build();
+        Self { go, flights: Flights::default(), kept: Arc::default(), lists: Flights::default(), readable }
+    }
+
+    /// A small answer.
+    pub(super) async fn small(&self, wanted: &Wanted) -> Result<Vec<u8>, OriginError> {
+        let body = match asked(wanted)? {
+            Request::List(module) => self.seen(module, self.list(module).await).await?,
+            Request::Latest(module) => self.seen(module, self.query(module, "latest").await).await?,
+            Request::Query(module, query) => self.seen(module, self.query(module, query.as_ref()).await).await?,
+            Request::File(Artifact { module, kind: Kind::Info }) => {
+                self.seen(&module.path, self.fetch(module).await).await?.info.clone()
+            }
+            Request::File(_) => return Err(OriginError::NotFound(wanted.to_string())),
+        };
+        if body.len() > wanted.max_len() {
+            let why = format!("what it says of {wanted} has more than {} bytes", wanted.max_len());
+            return Err(OriginError::Nonsense { origin: "direct".to_owned(), why });
+        }
+        Ok(body)
+    }
+
+    /// Writes a file to `landing`. Returns the length.
+    pub(super) async fn download(&self, wanted: &Wanted, landing: &mut Landing) -> Result<u64, OriginError> {
+        let Request::File(Artifact { module, kind: kind @ (Kind::Mod | Kind::Zip) }) = asked(wanted)? else {
+            return Err(OriginError::NotFound(wanted.to_string()));
+        };
+        let fetched = self.seen(&module.path, self.fetch(module).await).await?;
+        let file = match kind {
+            Kind::Zip => fetched.zip.as_ref().map_err(DirectError::clone)?,
+            _ => &fetched.go_mod,
+        };
+        let file = Arc::new(file.try_clone().map_err(|error| DirectError::host("open what was fetched", &error))?);
+        let length = copy(file, landing, kind.max_len() as u64).await?;
+        if *kind == Kind::Zip {
+            // The last that anybody asks for.
+            locked(&self.kept).remove(module);
+        }
+        Ok(length)
+    }
+
+    /// An answer about `module`, where a host that shows nothing is believed if it showed a repository that can be read here
+    /// for a shorter path of the same pattern. Plain hosts have a page for the root of a module only.
+    async fn seen<T>(&self, module: &ModulePath, answer: Result<T, DirectError>) -> Result<T, DirectError> {
+        let words = match answer {
+            Err(DirectError::Hidden { words, .. }) => words,
+            answer => return answer,
+        };
+        let patterns = &self.go.patterns;
+        let shorter = module.prefixes().map(|(above, _)| above).filter(|above| patterns.exempts(above));
+        for above in shorter.take(MAX_PREFIXES) {
+            if self.is_readable(&above).await {
+                return Err(DirectError::Absent(format!("{words}; {above} is a repository that this mirror can read")));
+            }
+        }
+        let host = module.as_ref().split('/').next().unwrap_or_default().to_owned();
+        Err(DirectError::Hidden { host, words })
+    }
+
+    async fn is_readable(&self, module: &ModulePath) -> bool {
+        if let Some(known) = self.readable.get(module) {
+            return known;
+        }
+        let readable = self.list(module).await.is_ok();
+        self.readable.insert(module.clone(), readable);
+        readable
+    }
+
+    async fn list(&self, module: &ModulePath) -> Result<Vec<u8>, DirectError> {
+        let (go, wanted) = (Arc::clone(&self.go), module.clone());
+        let flight = self.lists.join(module.clone(), || async move {
+            // As a proxy: a client leaves retracted versions out by itself.
+            let listed = listed(&go, &["list", "-m", "-json", "-versions", "-retracted", wanted.as_ref()]).await?;
+            Ok(listed.versions.iter().flat_map(|version| format!("{version}\n").into_bytes()).collect())
+        });
+        flight.await.map_err(|broken| DirectError::host("run", &broken))?
+    }
+
+    async fn query(&self, module: &ModulePath, query: &str) -> Result<Vec<u8>, DirectError> {
+        let listed = listed(&self.go, &["list", "-m", "-json", "-retracted", &format!("{module}@{query}")]).await?;
+        let mut info = serde_json::json!({ "Version": listed.version });
+        if let (Some(info), Some(time)) = (info.as_object_mut(), listed.time) {
+            info.insert("Time".to_owned(), time.into());
+        }
+        Ok(info.to_string().into_bytes())
+    }
+
+    /// The files of a version; requests at the same time share one run.
+    async fn fetch(&self, module: &ModuleVersion) -> Result<Arc<Fetched>, DirectError> {
+        if let Some(fetched) = locked(&self.kept).get(module) {
+            return Ok(Arc::clone(fetched));
+        }
+        let (go, kept, wanted) = (Arc::clone(&self.go), Arc::clone(&self.kept), module.clone());
+        let flight = self.flights.join(module.clone(), || async move {
+            let printed = go.run(&["mod", "download", "-json", &wanted.to_string()]).await?;
+            let read = tokio::task::spawn_blocking(move || read(&printed));
+            let fetched = Arc::new(read.await.map_err(|_| DirectError::host("read what was fetched", &BrokenOff))??);
+            let mut all = locked(&kept);
+            if all.len() < MAX_KEPT {
+                all.insert(wanted.clone(), Arc::clone(&fetched));
+                let kept = Arc::clone(&kept);
+                tokio::spawn(async move {
+                    tokio::time::sleep(KEPT_FOR).await;
+                    locked(&kept).remove(&wanted);
+                });
+            }
+            Ok(fetched)
+        });
+        flight.await.map_err(|broken| DirectError::host("run", &broken))?
+    }
+}
+
+/// What `go list` with these words prints.
+async fn listed(go: &Settings, words: &[&str]) -> Result<Listed, DirectError> {
+    let printed = go.run(words).await?;
+    // The folder goes with it, and has a clone in it.
+    let read = tokio::task::spawn_blocking(move || printed.json());
+    read.await.map_err(|_| DirectError::host("read what go printed", &BrokenOff))?
+}
+
+/// Opens what `go` downloaded, and removes the folder it lies in. Blocks.
+fn read(printed: &Printed) -> Result<Fetched, DirectError> {
+    let downloaded: Downloaded = printed.json()?;
+    let failed = || printed.failed(&downloaded.error);
+    let open =
+        |path: &Path| File::open(path).map_err(|error| DirectError::host(&format!("open {}", path.display()), &error));
+    let (Some(info), Some(go_mod)) = (&downloaded.info, &downloaded.go_mod) else { return Err(failed()) };
+    let length = fs::metadata(info).map_err(|error| DirectError::host("look at the .info", &error))?.len();
+    if length > Kind::Info.max_len() as u64 {
+        return Err(printed.failed(&format!("its .info has {length} bytes")));
+    }
+    let info = fs::read(info).map_err(|error| DirectError::host("read the .info", &error))?;
+    let zip = downloaded.zip.as_deref().ok_or_else(failed).and_then(open);
+    Ok(Fetched { info, go_mod: open(go_mod)?, zip })
+}
+
+/// A file, from its beginning, whoever else reads it.
+async fn copy(file: Arc<File>, landing: &mut Landing, limit: u64) -> Result<u64, OriginError> {
+    let mut written = 0;
+    loop {
+        let file = Arc::clone(&file);
+        let read = tokio::task::spawn_blocking(move || {
+            let mut piece = vec![0; PIECE];
+            let read = file.read_at(&mut piece, written)?;
+            piece.truncate(read);
+            Ok::<_, std::io::Error>(Bytes::from(piece))
+        });
+        let piece = read.await.map_err(|_| DirectError::host("read what was fetched", &BrokenOff))?;
+        let piece = piece.map_err(|error| DirectError::host("read what was fetched", &error))?;
+        if piece.is_empty() {
+            landing.flush().await?;
+            return Ok(written);
+        }
+        written += piece.len() as u64;
+        if written > limit {
+            let why = format!("a file of it has more than {limit} bytes");
+            return Err(OriginError::Nonsense { origin: "direct".to_owned(), why });
+        }
+        landing.take(piece).await?;
+    }
+}
+
+/// What `go` can be asked for: it fetches modules alone.
+fn asked(wanted: &Wanted) -> Result<&Request, OriginError> {
+    match wanted {
+        Wanted::Module(request) => Ok(request),
+        Wanted::Database(_) => {
+            let why = "version control has no checksum database".to_owned();
+            Err(OriginError::Nonsense { origin: "direct".to_owned(), why })
+        }
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

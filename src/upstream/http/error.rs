@@ -1,0 +1,90 @@
+//! Why a url gave no body.
+
+use std::time::Duration;
+
+use crate::base::fault::in_full;
+
+/// Why a url gave no body.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HttpError {
+    /// 404 or 410.
+    #[error("{url}: not found{reason}")]
+    Absent {
+        /// What was asked.
+        url: String,
+        /// `: ` and the server's words, or empty.
+        reason: String,
+    },
+    /// Any other status than 200.
+    #[error("{url}: HTTP status {status}{reason}")]
+    Status {
+        /// What was asked.
+        url: String,
+        /// The status.
+        status: u16,
+        /// `: ` and the server's words, or empty.
+        reason: String,
+        /// When it wants to be asked again (RFC 9110 section 10.2.3), if it says so in seconds.
+        retry_after: Option<Duration>,
+    },
+    /// Larger than the bound for this kind of answer.
+    #[error("{url}: the answer is larger than {limit} bytes")]
+    TooLarge {
+        /// What was asked.
+        url: String,
+        /// The bound.
+        limit: u64,
+    },
+    /// Not in time.
+    #[error("{0}: no answer in time")]
+    Timeout(String),
+    /// Nothing may be dialled.
+    #[error("not here, and nothing is asked of the network (offline): {0}")]
+    Offline(String),
+    /// Redirected too often, or to where it must not go.
+    #[error("{url}: {cause}")]
+    Redirect {
+        /// What was asked.
+        url: String,
+        /// Which rule forbids it.
+        cause: String,
+    },
+    /// No connection, or it broke.
+    #[error("{url}: {cause}")]
+    Transport {
+        /// What was asked.
+        url: String,
+        /// The library's words, with all its causes.
+        cause: String,
+    },
+}
+
+impl HttpError {
+    /// Whether the same request may do better soon: too many requests, trouble of the server, a broken connection.
+    pub fn passes(&self) -> bool {
+        match self {
+            Self::Status { status, .. } => *status == 429 || *status >= 500,
+            Self::Timeout { .. } | Self::Transport { .. } => true,
+            Self::Absent { .. } | Self::TooLarge { .. } | Self::Offline { .. } | Self::Redirect { .. } => false,
+        }
+    }
+
+    /// When the server wants to be asked again, if it said so.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// That the request for `url` failed.
+    pub(in crate::upstream) fn transport(url: &str, error: &reqwest::Error) -> Self {
+        if error.is_timeout() {
+            return Self::Timeout(url.to_owned());
+        }
+        // The library puts the url into its words, with the credentials; only the causes are kept.
+        let cause = std::error::Error::source(error).map_or_else(|| "the request failed".to_owned(), in_full);
+        Self::Transport { url: url.to_owned(), cause }
+    }
+}

@@ -1,0 +1,54 @@
+//! What is asked of a source, and which source it is.
+
+use std::fmt;
+
+use crate::upstream::database_request::DatabaseRequest;
+use gomodule::proxy_request::Request;
+
+/// What a source is asked for. Its `Display` is the escaped path below the address of the source.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Wanted {
+    /// Something of a module proxy.
+    Module(Request),
+    /// Something of a checksum database.
+    Database(DatabaseRequest),
+}
+
+impl Wanted {
+    /// The most bytes that the answer may have.
+    pub(super) fn max_len(&self) -> usize {
+        match self {
+            Self::Module(request) => request.max_len(),
+            Self::Database(request) => request.max_len(),
+        }
+    }
+}
+
+impl From<&Request> for Wanted {
+    fn from(request: &Request) -> Self {
+        Self::Module(request.clone())
+    }
+}
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Module(request) => request.fmt(f),
+            Self::Database(request) => request.fmt(f),
+        }
+    }
+}
+
+/// One source of an [`Origin`](super::Origin). It means the same to every origin for the same module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UpstreamId(pub(super) usize);
+
+impl UpstreamId {
+    /// The first of a chain.
+    pub(crate) const FIRST: Self = Self(0);
+
+    /// Its place among the sources.
+    pub(crate) fn index(self) -> usize {
+        self.0
+    }
+}
