@@ -133,7 +133,7 @@ impl Audit {
         for module in modules {
             // What could not be looked up is reported as such, and its name alone may be forbidden, as at the mirror.
             let facts = self.facts(policy, module, answers).unwrap_or_else(|| Facts::of((*module).clone()));
-            let verdict = policy.judge(&facts, today);
+            let verdict = crate::policy::judge(policy, &facts, today);
             used.extend(verdict.used);
             if let Decision::Denied(denial) = verdict.decision {
                 denials.insert((*module).clone(), denial);

@@ -47,7 +47,7 @@ pub use modfiles::Modules;
 pub use outcome::{CacheUse, DatabaseState, Outcome, Whose, code};
 pub use programs::{New, Snapshot};
 pub use report::report;
-pub use repository::Git;
+pub use repository::{Clones, Git};
 
 /// The folder of the repository that `folder` lies in: the outermost with a `.git`, since one in between may be a submodule,
 /// or planted; but none that holds the home folder. Else `folder` itself.

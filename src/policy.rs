@@ -20,10 +20,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::ValueEnum;
 use jiff::civil::Date;
 
-pub use file::{ValueError, age};
+pub use file::{ValueError, age, parse};
 pub use loosened::loosened;
 pub use range::{Range, RangeError};
-pub use verdict::{Age, Decision, Denial, Facts, Outcome, Step, Verdict};
+pub use verdict::{Age, Decision, Denial, Facts, Outcome, Step, Verdict, judge};
 pub(crate) use wide::two_public;
 
 use gomodule::goversion::GoVersion;
@@ -139,6 +139,11 @@ impl Selection {
         // By precedence: `<=v2.0.0` is also about v2.0.0+incompatible.
         let in_range = |range: &Range<Version>| range.contains(|bound| module.version.precedence(bound));
         self.modules.matches(&module.path) && self.versions.as_ref().is_none_or(in_range)
+    }
+
+    /// The same modules and versions. Reasons are for people.
+    fn is_like(&self, other: &Self) -> bool {
+        self.modules == other.modules && self.versions == other.versions
     }
 }
 

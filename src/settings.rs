@@ -113,30 +113,37 @@ impl Settings {
 
     fn read_with(text: &str, folder: &Path, secrets: Secrets<'_>) -> Result<Self, Complaints> {
         toml_file::read(text, "configuration", |reader, file: &File| {
-            let links: Vec<Link> =
-                file.upstream.iter().filter_map(|one| reader.upstream(one, folder, secrets)).collect();
+            let mut tables = Tables { reader, folder, secrets };
+            let links: Vec<Link> = file.upstream.iter().filter_map(|one| tables.upstream(one)).collect();
             // What could not be read was complained about.
             let chain = (links.len() == file.upstream.len() && !links.is_empty()).then(|| Chain::of(links));
             let chain = chain.transpose().unwrap_or_else(|error| {
-                reader.complain(file.upstream.last().map_or(0, |one| one.span().start), error.to_string());
+                tables.reader.complain(file.upstream.last().map_or(0, |one| one.span().start), error.to_string());
                 None
             });
             if let Some(one) = file.private.get(MAX_PRIVATE) {
-                reader.complain(one.span().start, format!("there are more than {MAX_PRIVATE} [[private]]"));
+                tables.reader.complain(one.span().start, format!("there are more than {MAX_PRIVATE} [[private]]"));
             }
-            let private = file.private.iter().filter_map(|one| reader.private(one, folder, secrets)).collect();
+            let private = file.private.iter().filter_map(|one| tables.private(one)).collect();
             Self { chain, private }
         })
     }
 }
 
-impl Reader<'_> {
-    fn upstream(&mut self, one: &Spanned<Upstream>, folder: &Path, secrets: Secrets<'_>) -> Option<Link> {
+/// Makes of each table what is meant.
+struct Tables<'a, 't> {
+    reader: &'a mut Reader<'t>,
+    folder: &'a Path,
+    secrets: Secrets<'a>,
+}
+
+impl Tables<'_, '_> {
+    fn upstream(&mut self, one: &Spanned<Upstream>) -> Option<Link> {
         let it = one.get_ref();
-        let serves = it.serves.as_ref().map(|text| self.checked(text, patterns));
+        let serves = it.serves.as_ref().map(|text| self.reader.checked(text, patterns));
         let weight = it.weight.as_ref().map_or(1, |weight| {
             if !(1..=MAX_WEIGHT).contains(weight.get_ref()) {
-                self.complain(
+                self.reader.complain(
                     weight.span().start,
                     format!("a weight is 1 to {MAX_WEIGHT}: twice the weight is half the time"),
                 );
@@ -151,20 +158,15 @@ impl Reader<'_> {
         };
         let timeouts =
             self.timeouts([it.connect.as_ref(), it.first_byte.as_ref(), it.stall.as_ref(), it.whole.as_ref()]);
-        let link = self.link(&it.url, &login, timeouts, folder, secrets)?;
+        let link = self.link(&it.url, &login, timeouts)?;
         let serves = serves.unwrap_or(Some(Patterns::default()))?;
         let (on_any_failure, redirects_inside) = (it.on_any_failure, it.redirects_inside);
         Some(Link { on_any_failure, serves, weight, redirects_inside, ..link })
     }
 
-    fn private(
-        &mut self,
-        one: &Spanned<PrivateModules>,
-        folder: &Path,
-        secrets: Secrets<'_>,
-    ) -> Option<(Patterns, Private)> {
+    fn private(&mut self, one: &Spanned<PrivateModules>) -> Option<(Patterns, Private)> {
         let it = one.get_ref();
-        let matching = self.checked(&it.patterns, patterns);
+        let matching = self.reader.checked(&it.patterns, patterns);
         let login = LoginFields {
             netrc: it.netrc.as_ref(),
             token: [it.token_file.as_ref(), it.token_env.as_ref()],
@@ -177,25 +179,25 @@ impl Reader<'_> {
             (Some(url), false) => {
                 let timeouts = self.timeouts(times);
                 let redirects_inside = it.redirects_inside.as_ref().is_some_and(|inside| *inside.get_ref());
-                let link = self.link(url, &login, timeouts, folder, secrets)?;
+                let link = self.link(url, &login, timeouts)?;
                 Some(Private::Proxy(Box::new(Link { redirects_inside, ..link })))
             }
             (None, true) => {
                 let not_ours = times[..3].iter().copied().flatten().chain(login.texts()).map(|text| text.span().start);
                 if let Some(at) = not_ours.chain(login.netrc.map(|netrc| netrc.span().start)).min() {
-                    self.complain(at, "`go` and git log in by themselves, and know one time only: whole");
+                    self.reader.complain(at, "`go` and git log in by themselves, and know one time only: whole");
                 }
                 if let Some(inside) = &it.redirects_inside {
-                    self.complain(
+                    self.reader.complain(
                         inside.span().start,
                         "redirects-inside is for a url: `go` and git follow their own rules",
                     );
                 }
-                let patience = it.whole.as_ref().map(|text| self.checked(text, time));
+                let patience = it.whole.as_ref().map(|text| self.reader.checked(text, time));
                 Some(Private::Direct(patience.flatten()))
             }
             _ => {
-                self.complain(
+                self.reader.complain(
                     one.span().start,
                     "say where it comes from: either url = \"https://…\", or direct = true",
                 );
@@ -205,30 +207,27 @@ impl Reader<'_> {
         Some((matching?, to?))
     }
 
-    fn link(
-        &mut self,
-        url: &Text,
-        login: &LoginFields<'_>,
-        timeouts: Option<Timeouts>,
-        folder: &Path,
-        secrets: Secrets<'_>,
-    ) -> Option<Link> {
-        let source = self.checked(url, Source::parse)?;
-        let credentials = match (self.login(login, folder).ok()?, &source) {
+    fn link(&mut self, url: &Text, login: &LoginFields<'_>, timeouts: Option<Timeouts>) -> Option<Link> {
+        let source = self.reader.checked(url, Source::parse)?;
+        let credentials = match (self.login(login).ok()?, &source) {
             (None, _) => None,
             (Some((at, login)), Source::Http(address)) => {
                 if !address.username().is_empty() || address.password().is_some() {
-                    self.complain(url.span().start, "a login stands in the url, and another one beside it");
+                    self.reader.complain(url.span().start, "a login stands in the url, and another one beside it");
                     return None;
                 }
                 if !may_log_in(address) {
-                    self.complain(at, "a login is not sent over plain http: make the url https");
+                    self.reader.complain(at, "a login is not sent over plain http: make the url https");
                     return None;
                 }
-                Some(secrets(&login, address).map_err(|error| self.complain(at, error.to_string())).ok()?)
+                Some(
+                    (self.secrets)(&login, address)
+                        .map_err(|error| self.reader.complain(at, error.to_string()))
+                        .ok()?,
+                )
             }
             (Some((at, _)), _) => {
-                self.complain(at, "a folder needs no login");
+                self.reader.complain(at, "a folder needs no login");
                 return None;
             }
         };
@@ -236,9 +235,9 @@ impl Reader<'_> {
     }
 
     /// The login that is described, if one is, and where; an error was complained about.
-    fn login(&mut self, fields: &LoginFields<'_>, folder: &Path) -> Result<Option<(usize, Login)>, ()> {
+    fn login(&mut self, fields: &LoginFields<'_>) -> Result<Option<(usize, Login)>, ()> {
         let secret = |places: [Option<&Text>; 2]| {
-            let file = places[0].map(|text| Secret::File(folder.join(text.get_ref())));
+            let file = places[0].map(|text| Secret::File(self.folder.join(text.get_ref())));
             file.or_else(|| places[1].map(|text| Secret::Variable(text.get_ref().clone())))
         };
         let netrc = fields.netrc.filter(|netrc| *netrc.get_ref());
@@ -256,7 +255,7 @@ impl Reader<'_> {
         if login.is_none() {
             let words = "log in in one way: netrc = true; or token-file or token-env; or user, and password-file or \
                          password-env (no user name has a colon)";
-            self.complain(at, words);
+            self.reader.complain(at, words);
         }
         login.map(|login| Some((at, login))).ok_or(())
     }
@@ -264,7 +263,8 @@ impl Reader<'_> {
     /// The time-outs, if one differs from the usual.
     fn timeouts(&mut self, times: [Option<&Text>; 4]) -> Option<Timeouts> {
         let usual = Timeouts::default();
-        let [connect, first_byte, stall, whole] = times.map(|text| text.and_then(|text| self.checked(text, time)));
+        let [connect, first_byte, stall, whole] =
+            times.map(|text| text.and_then(|text| self.reader.checked(text, time)));
         let timeouts = Timeouts {
             connect: connect.unwrap_or(usual.connect),
             first_byte: first_byte.unwrap_or(usual.first_byte),

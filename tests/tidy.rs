@@ -107,7 +107,7 @@ fn the_readme_lists_every_code_with_its_severity() {
 fn the_policy_in_the_readme_can_be_used() {
     let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
     let policy = readme.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
-    sumgate::policy::Policy::parse(policy).unwrap();
+    sumgate::policy::parse(policy).unwrap();
 }
 
 /// The names of what lies in a folder, without extensions.

@@ -11,7 +11,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::above;
 use super::target::{Found, MAX_FILE, Target, is_standard, targets, with, without};
-use crate::base::tree::{Tree, read_bounded};
+use crate::base::tree::{Tree, read_bounded, tree_by_words};
 use gomodule::gomod::{may_be_a_workspace, names_a_module};
 use gomodule::module::{PatternError, Patterns};
 
@@ -116,7 +116,7 @@ impl LeftOut {
 /// followed. Where there is a go.mod alone, that is the target: whatever it requires has no line.
 pub fn find(path: &Path, left_out: &LeftOut) -> Result<Found, FindError> {
     let unreadable = |cause| FindError::Unreadable { path: path.to_owned(), cause };
-    let by_words = Tree::by_words(path).map_err(unreadable)?;
+    let by_words = tree_by_words(path).map_err(unreadable)?;
     if !fs::metadata(path).map_err(unreadable)?.is_dir() {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut targets: Vec<Target> = named(&tidy(path));
@@ -126,7 +126,7 @@ pub fn find(path: &Path, left_out: &LeftOut) -> Result<Found, FindError> {
         }
         let tree = by_words.map_or_else(|| Tree::around(folder), Ok).map_err(unreadable)?;
         let mut found = Found::of(tree, targets);
-        found.leave_out_other_files();
+        leave_out_other_files(&mut found);
         return Ok(found);
     }
     if let Some(tree) = by_words.filter(|tree| !tree.holds(path)) {
@@ -139,7 +139,7 @@ pub fn find(path: &Path, left_out: &LeftOut) -> Result<Found, FindError> {
     walk.folder(Path::new(""), 0, None)?;
     let mut found = walk.found;
     let top = above::add(&mut found, path, &real).unwrap_or_else(|| tidy(path).join("go.mod"));
-    found.leave_out_other_files();
+    leave_out_other_files(&mut found);
     if found.targets.is_empty() && found.unread.is_empty() {
         return Err(FindError::Nothing(path.to_owned()));
     }
@@ -148,7 +148,7 @@ pub fn find(path: &Path, left_out: &LeftOut) -> Result<Found, FindError> {
     {
         target.sum = Some(top.with_file_name("go.sum"));
     }
-    found.count_what_workspaces_use();
+    count_what_workspaces_use(&mut found);
     Ok(found)
 }
 
@@ -170,35 +170,32 @@ fn tidy(path: &Path) -> PathBuf {
     path.components().filter(|part| *part != Component::CurDir).collect()
 }
 
-impl Found {
-    /// Other programs have files X.mod and X.work, too, with sums of their own beside them.
-    fn leave_out_other_files(&mut self) {
-        let is = |path: &PathBuf, what: fn(&str) -> bool| match self.tree.open(path).map(|f| read_bounded(f, MAX_FILE))
-        {
-            Ok(Ok(Some(bytes))) => what(&String::from_utf8_lossy(&bytes)),
-            // What cannot be read is told by whoever audits it.
-            _ => true,
-        };
-        self.targets.retain_mut(|target| {
-            let keep_if = |path: Option<PathBuf>, what| path.filter(|path| is_standard(path) || is(path, what));
-            target.go_mod = keep_if(target.go_mod.take(), names_a_module);
-            target.go_work = keep_if(target.go_work.take(), may_be_a_workspace);
-            target.is_named || is_standard(&target.file()) || target.go_mod.is_some() || target.go_work.is_some()
-        });
-    }
+/// Other programs have files X.mod and X.work, too, with sums of their own beside them.
+fn leave_out_other_files(found: &mut Found) {
+    let is = |path: &PathBuf, what: fn(&str) -> bool| match found.tree.open(path).map(|f| read_bounded(f, MAX_FILE)) {
+        Ok(Ok(Some(bytes))) => what(&String::from_utf8_lossy(&bytes)),
+        // What cannot be read is told by whoever audits it.
+        _ => true,
+    };
+    found.targets.retain_mut(|target| {
+        let keep_if = |path: Option<PathBuf>, what| path.filter(|path| is_standard(path) || is(path, what));
+        target.go_mod = keep_if(target.go_mod.take(), names_a_module);
+        target.go_work = keep_if(target.go_work.take(), may_be_a_workspace);
+        target.is_named || is_standard(&target.file()) || target.go_mod.is_some() || target.go_work.is_some()
+    });
+}
 
-    /// What a go.work uses is read by `go`, wherever it lies.
-    fn count_what_workspaces_use(&mut self) {
-        if self.targets.iter().all(|target| target.apart.is_none()) {
-            return;
-        }
-        let go_works = self.targets.iter().filter(|one| one.apart.is_none()).filter_map(|one| one.go_work.as_ref());
-        let used: HashSet<PathBuf> = go_works.flat_map(|go_work| above::used(&self.tree, go_work)).collect();
-        for target in &mut self.targets {
-            let folder = target.file().parent().and_then(|folder| Path::new(".").join(folder).canonicalize().ok());
-            if folder.is_some_and(|folder| used.contains(&folder)) {
-                target.apart = None;
-            }
+/// What a go.work uses is read by `go`, wherever it lies.
+fn count_what_workspaces_use(found: &mut Found) {
+    if found.targets.iter().all(|target| target.apart.is_none()) {
+        return;
+    }
+    let go_works = found.targets.iter().filter(|one| one.apart.is_none()).filter_map(|one| one.go_work.as_ref());
+    let used: HashSet<PathBuf> = go_works.flat_map(|go_work| above::used(&found.tree, go_work)).collect();
+    for target in &mut found.targets {
+        let folder = target.file().parent().and_then(|folder| Path::new(".").join(folder).canonicalize().ok());
+        if folder.is_some_and(|folder| used.contains(&folder)) {
+            target.apart = None;
         }
     }
 }

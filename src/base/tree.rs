@@ -14,7 +14,7 @@ use rustix::fs::{Mode, OFlags};
 
 pub(crate) use dirhash::sha256_of;
 pub use dirhash::{DirError, hash_dir};
-pub use named::{lexical, repository_by_words, working_folder};
+pub use named::{lexical, repository_by_words, tree_by_words, working_folder};
 
 use crate::base::account::real_home;
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::exit::Failure;
 use super::out;
 use crate::base::fault::Fault;
-use crate::base::tree::Tree;
+use crate::base::tree::tree_by_words;
 use crate::finding::{ComparedWith, safe};
 use crate::repository::Base;
 
@@ -46,7 +46,7 @@ impl Bases {
 
 /// Whether a name stays in the repository that its words lead into. A pull request may turn a folder on the way into a link.
 pub(super) fn stay_inside(path: &Path) -> Result<(), Failure> {
-    let by_words = Tree::by_words(path).map_err(|error| Failure::host("find the working folder", &error))?;
+    let by_words = tree_by_words(path).map_err(|error| Failure::host("find the working folder", &error))?;
     let Some(tree) = by_words.filter(|tree| path.exists() && !tree.holds(path)) else { return Ok(()) };
     let (path, top) = (safe(&path.to_string_lossy()), safe(&tree.root().to_string_lossy()));
     let words = format!(

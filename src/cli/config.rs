@@ -12,10 +12,10 @@ use super::exit::Failure;
 use crate::airgap::{self, Refusal, Wanted};
 use crate::base::fault::Fault;
 use crate::base::toml_file::{self, Complaint, Complaints, MAX_FILE};
-use crate::base::tree::{Tree, TreeError, open_named, read_bounded, work_tree};
+use crate::base::tree::{Tree, TreeError, open_named, read_bounded, tree_by_words, work_tree};
 use crate::go::environment::GoEnv;
 use crate::mirror::BasePath;
-use crate::policy::Policy;
+use crate::policy::{self, Policy};
 use crate::store::{Access, Modes, Store};
 use crate::sumdb::{Anchor, Client, Database, DatabaseError};
 use crate::upstream::{Chain, ChainError, HttpClient, Origin, Waits};
@@ -180,7 +180,7 @@ pub(super) fn check_policy(path: &Path, how: Come) -> Result<Result<Policy, Vec<
 
 /// The policy in a text that came from this file.
 pub(super) fn policy_in(path: &Path, text: &str) -> Result<Policy, Vec<String>> {
-    Policy::parse(text).map_err(|complaints| complaints_of(path, complaints))
+    policy::parse(text).map_err(|complaints| complaints_of(path, complaints))
 }
 
 /// Reads a file of settings, which is called `what` and was named by a person.
@@ -218,7 +218,7 @@ pub(super) enum Come {
 fn open(path: &Path, how: Come) -> Result<File, TreeError> {
     let unreadable = |cause| TreeError::Unreadable { path: path.to_owned(), cause };
     if how == Come::Named {
-        return match Tree::by_words(path).map_err(unreadable)? {
+        return match tree_by_words(path).map_err(unreadable)? {
             Some(tree) => tree.open(path),
             None => open_named(path),
         };

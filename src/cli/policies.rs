@@ -98,7 +98,7 @@ impl Policies {
     pub(super) fn denied(&self, known: &[Facts]) -> Vec<Finding> {
         let today = crate::policy::day(SystemTime::now());
         let denial = |policy: &Option<(PathBuf, Policy)>, facts: &Facts| {
-            let verdict = policy.as_ref().map(|(_, policy)| policy.judge(facts, today).decision);
+            let verdict = policy.as_ref().map(|(_, policy)| crate::policy::judge(policy, facts, today).decision);
             verdict.and_then(|decision| if let Decision::Denied(denial) = decision { Some(denial) } else { None })
         };
         let one = |facts: &Facts| {

@@ -44,7 +44,7 @@ fn explain(module: &str, policy: Option<&PathBuf>, age: Option<Age>) -> Result<E
     let module = ModuleVersion::parse(module).map_err(Failure::usage)?;
     let mut facts = Facts::of(module.clone());
     facts.age = age;
-    let verdict = policy.judge(&facts, crate::policy::day(SystemTime::now()));
+    let verdict = crate::policy::judge(&policy, &facts, crate::policy::day(SystemTime::now()));
     let mut text = String::new();
     for Step { rule, outcome, expired } in &verdict.steps {
         let mut words = match outcome {

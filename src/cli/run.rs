@@ -20,8 +20,8 @@ use super::{ages, bases, config, out, sources};
 use crate::base::fault::Fault;
 use crate::finding::{Code, Finding};
 use crate::gate::{
-    self, Accepted, DatabaseState, Ended, Environment, Examination, Examined, Given, Outcome, Signals, Snapshot, Whose,
-    code,
+    self, Accepted, Clones, DatabaseState, Ended, Environment, Examination, Examined, Given, Outcome, Signals,
+    Snapshot, Whose, code,
 };
 use crate::go::environment::{GoEnv, go_on_path};
 use crate::mirror::{BasePath, Mirror, Pipeline, Trail, Trails, Vouchers};
@@ -159,7 +159,7 @@ impl<'a> Setting<'a> {
         let git = gate::Git { variables, fetches, distrusted };
         findings.extend(git.programs(&self.workspace, before.repositories()).await);
         if kept.usage.modules == Whose::Inherited {
-            findings.extend(git.clones(kept.caches.modules.path()).await);
+            findings.extend(Clones(&git).examine(kept.caches.modules.path()).await);
         }
         told::removed(&environment.removed);
         told::findings(&findings);

@@ -6,6 +6,8 @@
 
 mod clones;
 
+pub use clones::Clones;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

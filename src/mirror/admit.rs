@@ -64,14 +64,14 @@ impl Admission {
             Err(MirrorError::Denied { module: Box::new(facts.module.clone()), denial: Box::new(denial) })
         };
         if let Some(policy) = &self.policies.now {
-            let verdict = policy.judge(&known.now, today);
+            let verdict = policy::judge(policy, &known.now, today);
             self.used.lock().unwrap_or_else(PoisonError::into_inner).extend(&verdict.used);
             if let Decision::Denied(denial) = verdict.decision {
                 return denied(denial, &known.now);
             }
         }
         if let Some(policy) = &self.policies.base
-            && let Decision::Denied(denial) = policy.judge(&known.base, today).decision
+            && let Decision::Denied(denial) = policy::judge(policy, &known.base, today).decision
         {
             return denied(denial.at_the_base(), &known.base);
         }

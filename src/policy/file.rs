@@ -60,21 +60,21 @@ struct Excepted {
     expires: Spanned<toml::value::Datetime>,
 }
 
-impl Policy {
-    /// Reads `sumgate.toml`.
-    ///
-    /// ```
-    /// use sumgate::policy::Policy;
-    /// assert!(Policy::parse("[policy]\nmin-age = \"7d\"\n").is_ok());
-    /// let errors = Policy::parse("[policy]\nmin-age = \"soon\"\n").unwrap_err();
-    /// assert!(errors.to_string().starts_with("2:11: "));
-    /// ```
-    pub fn parse(text: &str) -> Result<Self, Complaints> {
-        toml_file::read(text, "policy", Reader::policy)
-    }
+/// Reads `sumgate.toml`.
+///
+/// ```
+/// use sumgate::policy;
+/// assert!(policy::parse("[policy]\nmin-age = \"7d\"\n").is_ok());
+/// let errors = policy::parse("[policy]\nmin-age = \"soon\"\n").unwrap_err();
+/// assert!(errors.to_string().starts_with("2:11: "));
+/// ```
+pub fn parse(text: &str) -> Result<Policy, Complaints> {
+    toml_file::read(text, "policy", |reader, file| PolicyReader(reader).policy(file))
 }
 
-impl Reader<'_> {
+struct PolicyReader<'a, 't>(&'a mut Reader<'t>);
+
+impl PolicyReader<'_, '_> {
     fn policy(&mut self, file: &File) -> Policy {
         let settings = &file.policy;
         let policy = Policy {
@@ -97,13 +97,13 @@ impl Reader<'_> {
         if let (None, Some(allow)) = (policy.default_deny, file.allow.first()) {
             let words =
                 "an [[allow]] means nothing unless everything else is denied: set default = \"deny\" in [policy]";
-            self.complain(allow.span().start, words);
+            self.0.complain(allow.span().start, words);
         }
         policy
     }
 
     fn line_of<T>(&self, value: &Spanned<T>) -> u32 {
-        self.line(value.span().start)
+        self.0.line(value.span().start)
     }
 
     /// The line of a setting that has the word `yes`; a third word is a complaint.
@@ -113,7 +113,7 @@ impl Reader<'_> {
             word if word == yes => Some(self.line_of(text)),
             word if word == no => None,
             word => {
-                self.complain(text.span().start, format!("{word:?} is neither \"{yes}\" nor \"{no}\""));
+                self.0.complain(text.span().start, format!("{word:?} is neither \"{yes}\" nor \"{no}\""));
                 None
             }
         }
@@ -125,12 +125,12 @@ impl Reader<'_> {
         parse: impl Fn(&str) -> Result<T, E>,
     ) -> Option<At<T>> {
         let text = text?;
-        self.checked(text, parse).map(|value| At { value, line: self.line_of(text) })
+        self.0.checked(text, parse).map(|value| At { value, line: self.line_of(text) })
     }
 
     fn chosen(&mut self, chosen: &Spanned<Chosen>) -> Selection {
         let Chosen { module, versions, reason } = chosen.get_ref();
-        self.selection(module, versions.as_ref(), reason, self.line(chosen.span().start))
+        self.selection(module, versions.as_ref(), reason, self.0.line(chosen.span().start))
     }
 
     fn selection(&mut self, module: &Text, versions: Option<&Text>, reason: &Text, line: u32) -> Selection {
@@ -153,10 +153,10 @@ impl Reader<'_> {
 
     fn excepted(&mut self, excepted: &Spanned<Excepted>) -> Exception {
         let Excepted { module, versions, from, reason, expires } = excepted.get_ref();
-        let selection = self.selection(module, versions.as_ref(), reason, self.line(excepted.span().start));
+        let selection = self.selection(module, versions.as_ref(), reason, self.0.line(excepted.span().start));
         let rules = from.iter().filter_map(|text| self.value(Some(text), rule)).map(|at| at.value).collect::<Vec<_>>();
         if from.is_empty() {
-            self.complain(excepted.span().start, "from names no rule, so the exception lifts nothing");
+            self.0.complain(excepted.span().start, "from names no rule, so the exception lifts nothing");
         }
         let date = match expires.get_ref() {
             toml::value::Datetime { date: Some(date), time: None, offset: None } => {
@@ -167,7 +167,7 @@ impl Reader<'_> {
             _ => None,
         };
         if date.is_none() {
-            self.complain(expires.span().start, "expires is a day, such as 2027-01-31");
+            self.0.complain(expires.span().start, "expires is a day, such as 2027-01-31");
         }
         Exception { selection, from: rules, expires: date.unwrap_or(Date::MIN) }
     }

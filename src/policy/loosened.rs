@@ -4,7 +4,7 @@
 //! a new `[[deny]]`, an `[[allow]]` or `[[exception]]` less, an exception that ends earlier or lifts fewer rules, a rule
 //! that was not there, a larger `min-age`, a smaller `max-zip-size`.
 
-use super::{Exception, Policy, Rule, Selection};
+use super::{Exception, Policy, Rule};
 
 /// The differences between the policy `base` and the policy `now` that may loosen it, in words.
 pub fn loosened(base: &Policy, now: &Policy) -> Vec<String> {
@@ -88,13 +88,6 @@ fn toolchains(base: &Policy, now: &Policy, found: &mut Vec<String>) {
             found.push("toolchains is new, and lifts default = \"deny\" for those that it allows".to_owned());
         }
         _ => {}
-    }
-}
-
-impl Selection {
-    /// The same modules and versions. Reasons are for people.
-    fn is_like(&self, other: &Self) -> bool {
-        self.modules == other.modules && self.versions == other.versions
     }
 }
 

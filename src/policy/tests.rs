@@ -14,7 +14,7 @@ fn today() -> Date {
 }
 
 fn judge(policy: &str, facts: &Facts) -> Decision {
-    Policy::parse(policy).unwrap().judge(facts, today()).decision
+    super::judge(&parse(policy).unwrap(), facts, today()).decision
 }
 
 /// The rule and the line that deny, and the words.
@@ -36,7 +36,7 @@ fn named(text: &str) -> Facts {
 #[test]
 fn an_empty_policy_allows_everything() {
     allowed("", &named("a.com/b@v1.0.0"));
-    assert!(Policy::parse("").unwrap().judge(&named("a.com/b@v1.0.0"), today()).steps.is_empty());
+    assert!(super::judge(&parse("").unwrap(), &named("a.com/b@v1.0.0"), today()).steps.is_empty());
 }
 
 #[test]
@@ -124,15 +124,17 @@ const EXCEPTION: &str = "[policy]\npseudo-versions = \"deny\"\nmin-age = \"7d\"\
 
 #[test]
 fn an_exception_lifts_its_rules_until_its_day_is_over() {
-    let policy = Policy::parse(EXCEPTION).unwrap();
+    let policy = parse(EXCEPTION).unwrap();
     let facts = named("a.com/b@v0.0.0-20200101000000-0123456789ab");
-    let verdict = policy.judge(&facts, today());
+    let verdict = super::judge(&policy, &facts, today());
     assert_eq!((verdict.decision, verdict.used.as_slice()), (Decision::Allowed, &[0][..]));
     assert!(matches!(
         verdict.steps[0],
         Step { rule: Rule::PseudoVersions, outcome: Outcome::Lifted { line: 5, .. }, .. }
     ));
-    let Decision::Denied(denial) = policy.judge(&facts, today().tomorrow().unwrap()).decision else { panic!() };
+    let Decision::Denied(denial) = super::judge(&policy, &facts, today().tomorrow().unwrap()).decision else {
+        panic!()
+    };
     assert!(denial.reason.ends_with("(an exception for it expired on 2026-11-20)"), "{denial}");
     // It lifts no other rule, and nothing for other modules.
     let young = Facts { age: Some(Age::Unknown), ..facts };
@@ -142,8 +144,8 @@ fn an_exception_lifts_its_rules_until_its_day_is_over() {
 
 #[test]
 fn an_exception_that_lifted_nothing_is_told() {
-    let policy = Policy::parse(EXCEPTION).unwrap();
-    let used: BTreeSet<usize> = policy.judge(&named("a.com/b@v1.0.0"), today()).used.into_iter().collect();
+    let policy = parse(EXCEPTION).unwrap();
+    let used: BTreeSet<usize> = super::judge(&policy, &named("a.com/b@v1.0.0"), today()).used.into_iter().collect();
     let unused = policy.unused(&used);
     assert_eq!(unused.iter().map(|one| (one.line(), one.modules())).collect::<Vec<_>>(), [(5, "a.com/b".to_owned())]);
     assert!(policy.unused(&BTreeSet::from([0])).is_empty());
@@ -193,7 +195,7 @@ fn every_complaint_points_at_its_place() {
         ),
         ("[[exception]]\nmodule = \"a.com\"\nfrom = [\"deny\"]\nreason = \"x\"\n", (1, 1), "expires"),
     ] {
-        let errors = Policy::parse(text).unwrap_err();
+        let errors = parse(text).unwrap_err();
         let first = &errors.0[0];
         assert_eq!((first.line, first.column), place, "{text:?}: {errors}");
         assert!(first.words.contains(words), "{text:?}: {errors}");
@@ -206,13 +208,13 @@ fn patterns_that_can_match_are_none_to_complain_about() {
         ["*", "*.com", "gopkg.in/yaml.v3", "gopkg.in/user", "a.com/b/v2", "a.com/B_c/", "a.com/*/v1", "[a-c].com/\\\\x"]
     {
         let policy = format!("[[deny]]\nmodule = \"{module}\"\nreason = \"x\"\n");
-        assert!(Policy::parse(&policy).is_ok(), "{policy}");
+        assert!(parse(&policy).is_ok(), "{policy}");
     }
 }
 
 #[test]
 fn all_complaints_come_at_once() {
-    let errors = Policy::parse("[policy]\nmin-age = \"x\"\nretracted = \"y\"\n").unwrap_err();
+    let errors = parse("[policy]\nmin-age = \"x\"\nretracted = \"y\"\n").unwrap_err();
     assert_eq!(errors.0.iter().map(|complaint| complaint.line).collect::<Vec<_>>(), [2, 3]);
 }
 
@@ -257,8 +259,8 @@ fn two_exceptions_for_one_thing_are_both_used_and_the_last_day_of_any_counts() {
     let facts = named("a.com/b@v1.0.0-rc.1");
     let judge = |days: [&str; 3]| {
         let text = format!("[policy]\npre-releases = \"deny\"\n{}", days.map(exception).concat());
-        let policy = Policy::parse(&text).unwrap();
-        let verdict = policy.judge(&facts, today());
+        let policy = parse(&text).unwrap();
+        let verdict = super::judge(&policy, &facts, today());
         assert_eq!(policy.unused(&verdict.used.iter().copied().collect()), Vec::<&Exception>::new());
         verdict
     };
@@ -284,7 +286,7 @@ fn what_is_written_in_a_policy_reaches_no_terminal_as_it_is() {
         "[policy\n\n",
         "a = \n\u{202e}",
     ] {
-        let errors = Policy::parse(text).unwrap_err();
+        let errors = parse(text).unwrap_err();
         for complaint in &errors.0 {
             let words = &complaint.words;
             assert!(!words.chars().any(|c| c.is_control() || c == '\u{202e}'), "{text:?}: {words:?}");

@@ -122,42 +122,49 @@ pub enum Outcome {
     },
 }
 
-impl Policy {
-    /// Judges a module version on a day.
-    pub fn judge(&self, facts: &Facts, today: Date) -> Verdict {
-        let mut verdict = Verdict { decision: Decision::Allowed, steps: Vec::new(), used: Vec::new() };
-        for rule in Rule::all() {
-            let Some(outcome) = self.outcome(rule, facts) else { continue };
-            let step = match outcome {
-                Outcome::Denies(denial) => self.lift(facts, denial, today, &mut verdict.used),
-                outcome => Step { rule, outcome, expired: None },
-            };
-            if let (Decision::Allowed, Outcome::Denies(denial)) = (&verdict.decision, &step.outcome) {
-                verdict.decision = Decision::Denied(denial.clone());
-            }
-            verdict.steps.push(step);
+/// Judges a module version on a day.
+pub fn judge(policy: &Policy, facts: &Facts, today: Date) -> Verdict {
+    let mut verdict = Verdict { decision: Decision::Allowed, steps: Vec::new(), used: Vec::new() };
+    let case = Case { policy, facts };
+    for rule in Rule::all() {
+        let Some(outcome) = case.outcome(rule) else { continue };
+        let step = match outcome {
+            Outcome::Denies(denial) => case.lift(denial, today, &mut verdict.used),
+            outcome => Step { rule, outcome, expired: None },
+        };
+        if let (Decision::Allowed, Outcome::Denies(denial)) = (&verdict.decision, &step.outcome) {
+            verdict.decision = Decision::Denied(denial.clone());
         }
-        verdict
+        verdict.steps.push(step);
     }
+    verdict
+}
 
+/// A module version before a policy.
+struct Case<'a> {
+    policy: &'a Policy,
+    facts: &'a Facts,
+}
+
+impl Case<'_> {
     /// What a rule says; `None` if the policy does not have it.
-    fn outcome(&self, rule: Rule, facts: &Facts) -> Option<Outcome> {
-        let module = &facts.module;
+    fn outcome(&self, rule: Rule) -> Option<Outcome> {
+        let module = &self.facts.module;
         let denied = |reason: String, line: u32| Outcome::Denies(Denial { rule, reason, line });
         let is_toolchain = module.path.is_toolchain();
         let when =
             |is: bool, reason: &str, line: u32| if is { denied(reason.to_owned(), line) } else { Outcome::Passed };
         Some(match rule {
-            Rule::Deny if self.deny.is_empty() => return None,
-            Rule::Deny => match self.deny.iter().find(|selection| selection.covers(module)) {
+            Rule::Deny if self.policy.deny.is_empty() => return None,
+            Rule::Deny => match self.policy.deny.iter().find(|selection| selection.covers(module)) {
                 Some(selection) => denied(selection.reason.clone(), selection.line),
                 None => Outcome::Passed,
             },
             Rule::Default => {
-                let line = self.default_deny?;
+                let line = self.policy.default_deny?;
                 // Which toolchains may come in has a rule of its own.
-                let allowed = self.allow.iter().any(|selection| selection.covers(module))
-                    || (is_toolchain && self.toolchains.is_some());
+                let allowed = self.policy.allow.iter().any(|selection| selection.covers(module))
+                    || (is_toolchain && self.policy.toolchains.is_some());
                 when(!allowed, "it is not among the modules that are allowed", line)
             }
             Rule::Toolchains => self.toolchain(module)?,
@@ -166,24 +173,24 @@ impl Policy {
             Rule::PseudoVersions => when(
                 module.version.is_pseudo(),
                 "it is a commit without a tag (a pseudo-version)",
-                self.pseudo_versions?,
+                self.policy.pseudo_versions?,
             ),
             Rule::PreReleases => {
-                let line = self.pre_releases?;
+                let line = self.policy.pre_releases?;
                 let is = module.version.is_prerelease() && !module.version.is_pseudo();
                 when(is, "it is a pre-release", line)
             }
             Rule::UnknownModules => {
-                let line = self.unknown_modules?;
-                match facts.in_database {
+                let line = self.policy.unknown_modules?;
+                match self.facts.in_database {
                     None => Outcome::NotKnown,
                     Some(known) => when(!known, "the checksum database does not know it", line),
                 }
             }
-            Rule::MinAge => self.age(facts)?,
+            Rule::MinAge => self.age()?,
             Rule::Retracted => {
-                let line = self.retracted?;
-                match &facts.retracted {
+                let line = self.policy.retracted?;
+                match &self.facts.retracted {
                     None => Outcome::NotKnown,
                     Some(None) => Outcome::Passed,
                     Some(Some(words)) if words.is_empty() => denied("its author retracted it".to_owned(), line),
@@ -191,8 +198,8 @@ impl Policy {
                 }
             }
             Rule::MaxZipSize => {
-                let bound = self.max_zip_size.as_ref()?;
-                match facts.zip_size {
+                let bound = self.policy.max_zip_size.as_ref()?;
+                match self.facts.zip_size {
                     None => Outcome::NotKnown,
                     Some(size) => {
                         let reason = format!("its zip has {size} bytes, {} are allowed", bound.value);
@@ -204,7 +211,7 @@ impl Policy {
     }
 
     fn toolchain(&self, module: &ModuleVersion) -> Option<Outcome> {
-        let ranges = self.toolchains.as_ref().filter(|_| module.path.is_toolchain())?;
+        let ranges = self.policy.toolchains.as_ref().filter(|_| module.path.is_toolchain())?;
         let version = GoVersion::of_toolchain(module);
         let allowed = |version: &GoVersion| ranges.value.iter().any(|range| range.contains(|bound| version.cmp(bound)));
         // What names no version of go cannot be compared, so it is in no range.
@@ -216,19 +223,19 @@ impl Policy {
         Some(Outcome::Denies(Denial { rule: Rule::Toolchains, reason, line: ranges.line }))
     }
 
-    fn age(&self, facts: &Facts) -> Option<Outcome> {
-        let min = self.min_age.as_ref()?;
+    fn age(&self) -> Option<Outcome> {
+        let min = self.policy.min_age.as_ref()?;
         let denied = |reason: String| Outcome::Denies(Denial { rule: Rule::MinAge, reason, line: min.line });
-        Some(match facts.age {
+        Some(match self.facts.age {
             None => Outcome::NotKnown,
             Some(Age::AtLeast(age)) if age >= min.value => Outcome::Passed,
             Some(Age::AtLeast(age)) => {
                 let (age, required) = (in_words(age), in_words(min.value));
                 denied(format!("it is in the log for {age} as far as is known, {required} are required"))
             }
-            Some(Age::Unknown) if self.unknown_age_is_old => Outcome::Passed,
+            Some(Age::Unknown) if self.policy.unknown_age_is_old => Outcome::Passed,
             // The database does not know it: no head will ever tell.
-            Some(Age::Unknown) if facts.in_database == Some(false) => denied(format!(
+            Some(Age::Unknown) if self.facts.in_database == Some(false) => denied(format!(
                 "the checksum database has no record of it, so nothing tells its age, and {} are required: an \
                  [[exception]] lets in this module, unknown-age = \"old\" everything of unknown age",
                 in_words(min.value)
@@ -244,10 +251,10 @@ impl Policy {
     }
 
     /// The exception that lifts a denial longest decides; every one that names it is used, or taking one out would look safe.
-    fn lift(&self, facts: &Facts, mut denial: Denial, today: Date, used: &mut Vec<usize>) -> Step {
+    fn lift(&self, mut denial: Denial, today: Date, used: &mut Vec<usize>) -> Step {
         let rule = denial.rule;
-        let named = self.exceptions.iter().enumerate();
-        let named = named.filter(|(_, one)| one.from.contains(&rule) && one.selection.covers(&facts.module));
+        let named = self.policy.exceptions.iter().enumerate();
+        let named = named.filter(|(_, one)| one.from.contains(&rule) && one.selection.covers(&self.facts.module));
         let named: Vec<_> = named.inspect(|(nth, _)| used.push(*nth)).map(|(_, exception)| exception).collect();
         // Of equal ones the first in the file.
         let Some(longest) = named.into_iter().min_by_key(|exception| Reverse(exception.expires)) else {

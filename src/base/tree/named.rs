@@ -58,12 +58,10 @@ fn repository(path: &Path, home: Option<&Path>) -> Option<PathBuf> {
     top.map(Path::to_owned)
 }
 
-impl Tree {
-    /// The repository that a name lies in by its words, seen from the working folder; `None` if it lies in none.
-    pub fn by_words(path: &Path) -> io::Result<Option<Self>> {
-        let top = repository_by_words(&working_folder()?.join(path));
-        top.map(|top| Ok(Self { root: top.canonicalize()? })).transpose()
-    }
+/// The repository that a name lies in by its words, seen from the working folder; `None` if it lies in none.
+pub fn tree_by_words(path: &Path) -> io::Result<Option<Tree>> {
+    let top = repository_by_words(&working_folder()?.join(path));
+    top.map(|top| Ok(Tree { root: top.canonicalize()? })).transpose()
 }
 
 #[cfg(test)]

@@ -25,12 +25,15 @@ const PLAIN: [&str; 9] = [
 /// Programs that git runs, also when it fetches; those of its template end with `.sample`.
 const HOOKS: &str = "hooks";
 
-impl Git<'_> {
+/// The clones of an inherited module cache.
+pub struct Clones<'a>(pub &'a Git<'a>);
+
+impl Clones<'_> {
     /// What in the clones of an inherited module cache `go` did not write. Nothing, if the command does not fetch with git.
-    pub async fn clones(&self, module_cache: &Path) -> Vec<Finding> {
+    pub async fn examine(&self, module_cache: &Path) -> Vec<Finding> {
         let until = Instant::now() + TIME;
         let Ok(entries) = module_cache.join(FOLDER).read_dir() else { return Vec::new() };
-        if !self.fetches {
+        if !self.0.fetches {
             return Vec::new();
         }
         // Beside each clone lie its lock and its description.
@@ -64,7 +67,7 @@ impl Git<'_> {
         {
             return Some(format!("it has the hook {}", safe(&hook.to_string_lossy())));
         }
-        match self.settings(clone, until).await {
+        match self.0.settings(clone, until).await {
             Ok(settings) => {
                 let own = settings.iter().filter(|setting| matches!(setting.scope.as_str(), "local" | "worktree"));
                 let odd = own.filter(|setting| !is_plain(setting)).map(|setting| safe(&setting.name)).next();

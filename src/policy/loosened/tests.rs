@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::civil::Date;
 
 use super::loosened;
-use crate::policy::{Age, Decision, Facts, Policy};
+use crate::policy::{Age, Decision, Facts, Policy, judge, parse};
 use gomodule::module::ModuleVersion;
 
 const PAIRS: u64 = 2_000;
@@ -111,7 +111,7 @@ impl Sketch {
 
     fn policy(&self) -> Policy {
         let text = self.text();
-        Policy::parse(&text).unwrap_or_else(|error| panic!("{text}{error}"))
+        parse(&text).unwrap_or_else(|error| panic!("{text}{error}"))
     }
 }
 
@@ -245,7 +245,7 @@ impl Truth {
 
     fn is_denied(&self, sketch: &Sketch, policy: &Policy) -> bool {
         let age = Some(self.age(sketch.min_age.unwrap_or_default() * 7));
-        let verdict = policy.judge(&Facts { age, ..self.facts.clone() }, self.today);
+        let verdict = judge(&policy, &Facts { age, ..self.facts.clone() }, self.today);
         matches!(verdict.decision, Decision::Denied(_))
     }
 }
@@ -300,7 +300,7 @@ fn other_versions_are_another_selection() {
         let text = format!(
             "[policy]\ndefault = \"deny\"\n[[{list}]]\nmodule = \"a.com\"\nversions = \"{versions}\"\nreason = \"r\"\n"
         );
-        Policy::parse(&text).unwrap()
+        parse(&text).unwrap()
     };
     for list in ["deny", "allow"] {
         let (one, other) = (policy(list, "<v1.2.0"), policy(list, "<v1.3.0"));
@@ -311,14 +311,14 @@ fn other_versions_are_another_selection() {
 #[test]
 fn reasons_and_lines_are_no_difference() {
     let text = "[policy]\nmin-age = \"7d\"\n[[deny]]\nmodule = \"a.com\"\nreason = \"r\"\n";
-    let policy = |text: &str| Policy::parse(text).unwrap();
+    let policy = |text: &str| parse(text).unwrap();
     let other = text.replace("\"r\"", "\"another\"").replace("[[deny]]", "# A comment.\n\n[[deny]]");
     assert_eq!(loosened(&policy(text), &policy(&other)), Vec::<String>::new());
 }
 
 #[test]
 fn toolchains_that_are_allowed_anew_lift_the_default() {
-    let policy = |text: &str| Policy::parse(&format!("[policy]\n{text}\n")).unwrap();
+    let policy = |text: &str| parse(&format!("[policy]\n{text}\n")).unwrap();
     let of = |base: &str, now: &str| loosened(&policy(base), &policy(now)).len();
     assert_eq!(of("default = \"deny\"", "default = \"deny\"\ntoolchains = [\">=go1.26.0\"]"), 1);
     assert_eq!(of("", "toolchains = [\">=go1.26.0\"]"), 0);
