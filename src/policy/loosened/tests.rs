@@ -245,7 +245,7 @@ impl Truth {
 
     fn is_denied(&self, sketch: &Sketch, policy: &Policy) -> bool {
         let age = Some(self.age(sketch.min_age.unwrap_or_default() * 7));
-        let verdict = judge(&policy, &Facts { age, ..self.facts.clone() }, self.today);
+        let verdict = judge(policy, &Facts { age, ..self.facts.clone() }, self.today);
         matches!(verdict.decision, Decision::Denied(_))
     }
 }
