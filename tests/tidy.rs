@@ -171,3 +171,26 @@ fn every_attack_that_is_tested_stands_in_security() {
     }
     assert!(attacks > 40, "only {attacks} attacks were found");
 }
+
+/// There is no public address yet: what needs one has it from one place.
+#[test]
+fn the_home_of_the_project_stands_in_one_place() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let home = fs::read_to_string(root.join("packaging/home")).unwrap();
+    assert_eq!(home.lines().count(), 1);
+    let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    assert!(manifest.contains(&format!("repository = {:?}\n", home.trim_end())), "Cargo.toml names another repository");
+}
+
+/// Whoever gets a package gets what they may do with it.
+#[test]
+fn every_package_has_its_licenses_and_a_readme() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for package in ["", "gomodule", "testkit", "tlog"] {
+        for name in ["LICENSE-APACHE", "LICENSE-MIT"] {
+            let own = fs::read(root.join(package).join(name)).unwrap();
+            assert_eq!(own, fs::read(root.join(name)).unwrap(), "{package}/{name}");
+        }
+        assert!(root.join(package).join("README.md").is_file(), "{package} has no README.md");
+    }
+}

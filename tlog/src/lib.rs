@@ -27,6 +27,11 @@
 
 extern crate alloc;
 
+/// The example of the README is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 pub mod bundle;
 mod checkpoint;
 mod consistency;
