@@ -18,7 +18,7 @@ use crate::mirror::BasePath;
 use crate::policy::Policy;
 use crate::store::{Access, Modes, Store};
 use crate::sumdb::{Anchor, Client, Database, DatabaseError};
-use crate::upstream::{Chain, ChainError, HttpClient, Origin, Waits};
+use crate::upstream::{HttpClient, ProxyList, ProxyListError, Ttls, UpstreamPool};
 use gomodule::module::{ModuleVersion, Patterns};
 
 /// As for an audit: the go.sum of a very large monorepo has one megabyte.
@@ -55,9 +55,9 @@ pub(super) fn surrounding_databases(args: &SurroundingArgs, go: &GoEnv) -> Resul
         error => Failure::usage(error),
     })?;
     // A GOPROXY that names no proxy (`direct`, `off`) passes nothing on.
-    Ok(vec![match Chain::parse(go.get("GOPROXY")) {
+    Ok(vec![match ProxyList::parse(go.get("GOPROXY")) {
         Ok(chain) => found.through(&chain),
-        Err(ChainError::Empty(_)) => found,
+        Err(ProxyListError::Empty(_)) => found,
         Err(error) => return Err(Failure::usage(error)),
     }])
 }
@@ -140,8 +140,9 @@ pub(super) fn unnamed_private(wanted: &mut Wanted, named: &Patterns) -> Result<V
 }
 
 /// An origin without any source: what is not in the store is then asked of nobody.
-pub(super) fn nowhere(waits: Waits) -> Result<Origin, Failure> {
-    Origin::of_links(&[], &HttpClient::offline(), waits, 1).map_err(|error| Failure::host("set up no upstream", &error))
+pub(super) fn nowhere(waits: Ttls) -> Result<UpstreamPool, Failure> {
+    UpstreamPool::of_links(&[], &HttpClient::offline(), waits, 1)
+        .map_err(|error| Failure::host("set up no upstream", &error))
 }
 
 /// The base path and the exempt modules.

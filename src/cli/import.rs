@@ -15,7 +15,7 @@ use crate::mirror::{Pipeline, Trail, Vouchers};
 use crate::policy::InForce;
 use crate::store::{Access, Store};
 use crate::sumdb::{Database, Taken};
-use crate::upstream::{HttpClient, Link, Origin, Source, Sources, Waits};
+use crate::upstream::{HttpClient, Router, Source, Ttls, UpstreamConfig, UpstreamPool};
 use gomodule::module::Patterns;
 
 pub(super) fn run(args: &ImportArgs) -> Result<Exit, Failure> {
@@ -134,8 +134,8 @@ fn module_cache(
 }
 
 /// The folder as the one source.
-fn of_folder(folder: PathBuf) -> Result<Sources, Failure> {
-    let link = Link::plain(Source::Dir(folder), false);
-    let origin = Origin::alone(link, &HttpClient::offline(), Waits::default());
+fn of_folder(folder: PathBuf) -> Result<Router, Failure> {
+    let link = UpstreamConfig::plain(Source::Dir(folder), false);
+    let origin = UpstreamPool::alone(link, &HttpClient::offline(), Ttls::default());
     Ok(origin.map_err(|error| Failure::host("set up the folder as a source", &error))?.into())
 }

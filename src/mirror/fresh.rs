@@ -14,7 +14,7 @@ use super::answer::answer;
 use super::error::MirrorError;
 use crate::base::fault::Fault;
 use crate::base::flight::Flights;
-use crate::upstream::{Advisory, Origin, UpstreamId, Waits};
+use crate::upstream::{Advisory, Ttls, UpstreamId, UpstreamPool};
 use gomodule::proxy_request::Request;
 
 /// All answers kept, in bytes. A list has 1 to 50 KiB: some thousand modules.
@@ -79,7 +79,7 @@ struct Kept {
 }
 
 impl Fresh {
-    pub(super) fn new(waits: Waits) -> Self {
+    pub(super) fn new(waits: Ttls) -> Self {
         let kept = Cache::builder()
             .max_capacity(MEMORY)
             .weigher(|request: &Request, kept: &Arc<Kept>| {
@@ -91,7 +91,7 @@ impl Fresh {
     }
 
     /// The answer to `request`.
-    pub(super) async fn get(&self, origin: &Origin, request: &Request) -> Result<Dated, Arc<MirrorError>> {
+    pub(super) async fn get(&self, origin: &UpstreamPool, request: &Request) -> Result<Dated, Arc<MirrorError>> {
         // What a source said before its bytes went wrong is worth no more than what it says now.
         let kept = self.kept.get(request).filter(|kept| !origin.distrusts(kept.source));
         if let Some(kept) = kept.as_ref().filter(|kept| kept.said.elapsed() < self.believed) {

@@ -5,8 +5,8 @@
 //! Nothing of it is trusted more than what a proxy says: the zip takes the same way through the pipeline. One run gives
 //! all three files of a version; it is kept for a moment, since whoever asks for one of them asks for the next.
 
-mod command;
-mod error;
+pub(super) mod command;
+pub(super) mod error;
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -19,10 +19,9 @@ use bytes::Bytes;
 use moka::sync::Cache;
 use serde::Deserialize;
 
-use self::command::Printed;
-pub use self::command::Settings;
-pub use self::error::DirectError;
-use super::error::OriginError;
+use self::command::{Printed, Settings};
+use self::error::DirectError;
+use super::error::UpstreamError;
 use super::landing::Landing;
 use super::wanted::Wanted;
 use crate::base::flight::{BrokenOff, Flights};
@@ -97,7 +96,7 @@ impl Direct {
     }
 
     /// A small answer.
-    pub(super) async fn small(&self, wanted: &Wanted) -> Result<Vec<u8>, OriginError> {
+    pub(super) async fn small(&self, wanted: &Wanted) -> Result<Vec<u8>, UpstreamError> {
         let body = match asked(wanted)? {
             Request::List(module) => self.seen(module, self.list(module).await).await?,
             Request::Latest(module) => self.seen(module, self.query(module, "latest").await).await?,
@@ -105,19 +104,19 @@ impl Direct {
             Request::File(Artifact { module, kind: Kind::Info }) => {
                 self.seen(&module.path, self.fetch(module).await).await?.info.clone()
             }
-            Request::File(_) => return Err(OriginError::NotFound(wanted.to_string())),
+            Request::File(_) => return Err(UpstreamError::NotFound(wanted.to_string())),
         };
         if body.len() > wanted.max_len() {
             let why = format!("what it says of {wanted} has more than {} bytes", wanted.max_len());
-            return Err(OriginError::Nonsense { origin: "direct".to_owned(), why });
+            return Err(UpstreamError::Nonsense { origin: "direct".to_owned(), why });
         }
         Ok(body)
     }
 
     /// Writes a file to `landing`. Returns the length.
-    pub(super) async fn download(&self, wanted: &Wanted, landing: &mut Landing) -> Result<u64, OriginError> {
+    pub(super) async fn download(&self, wanted: &Wanted, landing: &mut Landing) -> Result<u64, UpstreamError> {
         let Request::File(Artifact { module, kind: kind @ (Kind::Mod | Kind::Zip) }) = asked(wanted)? else {
-            return Err(OriginError::NotFound(wanted.to_string()));
+            return Err(UpstreamError::NotFound(wanted.to_string()));
         };
         let fetched = self.seen(&module.path, self.fetch(module).await).await?;
         let file = match kind {
@@ -229,7 +228,7 @@ fn read(printed: &Printed) -> Result<Fetched, DirectError> {
 }
 
 /// A file, from its beginning, whoever else reads it.
-async fn copy(file: Arc<File>, landing: &mut Landing, limit: u64) -> Result<u64, OriginError> {
+async fn copy(file: Arc<File>, landing: &mut Landing, limit: u64) -> Result<u64, UpstreamError> {
     let mut written = 0;
     loop {
         let file = Arc::clone(&file);
@@ -248,19 +247,19 @@ async fn copy(file: Arc<File>, landing: &mut Landing, limit: u64) -> Result<u64,
         written += piece.len() as u64;
         if written > limit {
             let why = format!("a file of it has more than {limit} bytes");
-            return Err(OriginError::Nonsense { origin: "direct".to_owned(), why });
+            return Err(UpstreamError::Nonsense { origin: "direct".to_owned(), why });
         }
         landing.take(piece).await?;
     }
 }
 
 /// What `go` can be asked for: it fetches modules alone.
-fn asked(wanted: &Wanted) -> Result<&Request, OriginError> {
+fn asked(wanted: &Wanted) -> Result<&Request, UpstreamError> {
     match wanted {
         Wanted::Module(request) => Ok(request),
         Wanted::Database(_) => {
             let why = "version control has no checksum database".to_owned();
-            Err(OriginError::Nonsense { origin: "direct".to_owned(), why })
+            Err(UpstreamError::Nonsense { origin: "direct".to_owned(), why })
         }
     }
 }

@@ -6,7 +6,7 @@ use std::io;
 use std::time::Duration;
 
 pub(crate) use self::search::Search;
-use super::direct::DirectError;
+use super::direct::error::DirectError;
 use super::http::HttpError;
 use crate::base::fault::Fault;
 use gomodule::proxy_request::Request;
@@ -14,7 +14,7 @@ use gomodule::proxy_request::Request;
 /// Why a source, or all sources together, gave nothing.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum OriginError {
+pub enum UpstreamError {
     /// One source answered 404 or 410. Whether anything follows from that, the search of all sources decides.
     #[error("not found: {0}")]
     NotFound(String),
@@ -107,7 +107,7 @@ pub struct Nowhere {
     words: String,
 }
 
-impl OriginError {
+impl UpstreamError {
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
@@ -142,7 +142,7 @@ impl OriginError {
     }
 }
 
-impl From<DirectError> for OriginError {
+impl From<DirectError> for UpstreamError {
     fn from(error: DirectError) -> Self {
         match error {
             DirectError::Absent(words) => Self::NotFound(words),

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use url::Url;
 
 pub use self::error::HttpError;
-use super::chain::{Link, Source};
+use super::config::{Source, UpstreamConfig};
 use super::dialer::{Dialer, Network};
 use super::login::Credentials;
 use super::redirect::follow;
@@ -105,7 +105,7 @@ impl HttpClient {
     }
 
     /// A client for one source: with its time-outs and its login. What is as usual is shared.
-    pub(super) fn for_link(&self, link: &Link) -> Result<Self, HttpError> {
+    pub(super) fn for_upstream(&self, link: &UpstreamConfig) -> Result<Self, HttpError> {
         let timeouts = link.timeouts.unwrap_or(self.timeouts);
         // A login over plain http goes to this machine itself; a proxy would be somewhere on the wire.
         let plain = link.logs_in() && matches!(&link.source, Source::Http(url) if url.scheme() == "http");

@@ -8,15 +8,15 @@ use reqwest::StatusCode;
 use tokio::sync::Semaphore;
 use url::Url;
 
-use super::chain::{Link, Source};
+use super::config::{Source, UpstreamConfig};
 use super::direct::Direct;
-use super::error::OriginError;
+use super::error::UpstreamError;
 use super::folder::Folder;
 use super::health::Health;
 use super::http::{Answer, Conditions, HttpClient, HttpError};
 use super::landing::Landing;
 use super::race::Progress;
-use super::times::Waits;
+use super::times::Ttls;
 use super::wanted::Wanted;
 use gomodule::module::ModulePath;
 use gomodule::proxy_request::Request;
@@ -39,7 +39,7 @@ const TOLD_EVERY: u64 = 16 << 20;
 /// A source, the client it is asked with, and how it has been doing.
 #[derive(Debug)]
 pub(super) struct Upstream {
-    pub(super) link: Link,
+    pub(super) link: UpstreamConfig,
     http: HttpClient,
     health: Mutex<Health>,
     last_failure: Mutex<String>,
@@ -70,8 +70,8 @@ pub(super) enum Small {
 
 impl Upstream {
     /// A source with at most `at_once` requests under way.
-    pub(super) fn new(link: Link, http: &HttpClient, waits: Waits, at_once: usize) -> Result<Self, HttpError> {
-        let http = http.for_link(&link)?;
+    pub(super) fn new(link: UpstreamConfig, http: &HttpClient, waits: Ttls, at_once: usize) -> Result<Self, HttpError> {
+        let http = http.for_upstream(&link)?;
         let absent = Cache::builder().max_capacity(MAX_ABSENT).time_to_live(waits.absent).build();
         let wrong = Cache::builder().max_capacity(MAX_WRONG).time_to_live(WRONG_FOR).build();
         let way = match &link.source {
@@ -114,7 +114,7 @@ impl Upstream {
     }
 
     /// Asks for a small body, unless it still has the entity tag `unless`.
-    pub(super) async fn small(&self, wanted: &Wanted, unless: Option<String>) -> Result<Small, OriginError> {
+    pub(super) async fn small(&self, wanted: &Wanted, unless: Option<String>) -> Result<Small, UpstreamError> {
         self.remembered_absent(wanted)?;
         let base = match &self.way {
             Way::Http(base) => base,
@@ -147,7 +147,7 @@ impl Upstream {
     }
 
     /// Whether it gives out the file that is `wanted`. No byte of it is read.
-    pub(super) async fn exists(&self, wanted: &Wanted) -> Result<(), OriginError> {
+    pub(super) async fn exists(&self, wanted: &Wanted) -> Result<(), UpstreamError> {
         self.remembered_absent(wanted)?;
         let base = match &self.way {
             Way::Http(base) => base,
@@ -167,11 +167,11 @@ impl Upstream {
 
     /// What it said of what is `wanted`. That something is not there is remembered; but where it may hide things from a login that it
     /// does not accept, it must have given out something for that login: if not this, then the list of that module, or of a shorter path.
-    async fn checked(&self, wanted: &Wanted, error: OriginError) -> OriginError {
-        if !matches!(error, OriginError::NotFound(_)) || !self.may_hide() || self.shows_a_list(wanted).await {
+    async fn checked(&self, wanted: &Wanted, error: UpstreamError) -> UpstreamError {
+        if !matches!(error, UpstreamError::NotFound(_)) || !self.may_hide() || self.shows_a_list(wanted).await {
             return self.remember(wanted, error);
         }
-        OriginError::Hidden { origin: self.link.source.to_string(), words: error.to_string() }
+        UpstreamError::Hidden { origin: self.link.source.to_string(), words: error.to_string() }
     }
 
     /// It has given out what was asked for.
@@ -208,7 +208,7 @@ impl Upstream {
         wanted: &Wanted,
         landing: &mut Landing,
         progress: &Progress,
-    ) -> Result<u64, OriginError> {
+    ) -> Result<u64, UpstreamError> {
         self.remembered_absent(wanted)?;
         let base = match &self.way {
             Way::Http(base) => base,
@@ -234,29 +234,29 @@ impl Upstream {
         }
     }
 
-    fn remembered_absent(&self, wanted: &Wanted) -> Result<(), OriginError> {
-        self.absent.get(wanted).map_or(Ok(()), |words| Err(OriginError::NotFound(words)))
+    fn remembered_absent(&self, wanted: &Wanted) -> Result<(), UpstreamError> {
+        self.absent.get(wanted).map_or(Ok(()), |words| Err(UpstreamError::NotFound(words)))
     }
 
     /// The HTTP client looks for itself; `go` would not.
-    fn may_dial(&self, wanted: &Wanted) -> Result<(), OriginError> {
+    fn may_dial(&self, wanted: &Wanted) -> Result<(), UpstreamError> {
         let url = || format!("{}: {wanted}", self.link.source);
-        if self.http.is_offline() { Err(OriginError::Failed(HttpError::Offline(url()))) } else { Ok(()) }
+        if self.http.is_offline() { Err(UpstreamError::Failed(HttpError::Offline(url()))) } else { Ok(()) }
     }
 
     /// That something is absent is remembered.
-    fn remember(&self, wanted: &Wanted, error: OriginError) -> OriginError {
-        if let OriginError::NotFound(words) = &error {
+    fn remember(&self, wanted: &Wanted, error: UpstreamError) -> UpstreamError {
+        if let UpstreamError::NotFound(words) = &error {
             self.absent.insert(wanted.clone(), words.clone());
         }
         error
     }
 
     /// A place among the requests under way, if the source is not resting.
-    async fn ask(&self) -> Result<Asking<'_>, OriginError> {
+    async fn ask(&self) -> Result<Asking<'_>, UpstreamError> {
         let resting = |rest| {
             let why = self.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            OriginError::Resting { origin: self.link.source.to_string(), why, rest }
+            UpstreamError::Resting { origin: self.link.source.to_string(), why, rest }
         };
         // A source that rests is not waited for in the queue, and may have begun to rest in the meantime.
         let place = self.places.acquire().await.map_err(|_| resting(Duration::ZERO))?;
@@ -278,20 +278,20 @@ impl Asking<'_> {
         self.upstream.health(|health| health.answered(Instant::now(), first_byte, bytes, body));
     }
 
-    fn failed(mut self, error: HttpError) -> OriginError {
+    fn failed(mut self, error: HttpError) -> UpstreamError {
         self.known = true;
         match error {
             HttpError::Absent { .. } => {
                 self.upstream.health(Health::reached);
-                OriginError::NotFound(error.to_string())
+                UpstreamError::NotFound(error.to_string())
             }
             HttpError::Status { status: status @ (401 | 403 | 451), reason, .. } => {
                 // It is there, and will say the same again.
                 self.upstream.health(Health::reached);
                 let origin = self.upstream.link.source.to_string();
                 match status {
-                    401 => OriginError::LoginNeeded { origin, reason },
-                    _ => OriginError::Refused { origin, status, reason },
+                    401 => UpstreamError::LoginNeeded { origin, reason },
+                    _ => UpstreamError::Refused { origin, status, reason },
                 }
             }
             error => {
@@ -304,7 +304,7 @@ impl Asking<'_> {
                         health.reached();
                     }
                 });
-                OriginError::Failed(error)
+                UpstreamError::Failed(error)
             }
         }
     }
@@ -329,7 +329,7 @@ struct Download<'a> {
 
 enum Broken {
     Http(HttpError),
-    Staging(OriginError),
+    Staging(UpstreamError),
 }
 
 impl Download<'_> {

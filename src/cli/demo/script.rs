@@ -15,7 +15,7 @@ use crate::mirror::{Audience, BasePath, Mirror, Pipeline, Trail, Vouchers};
 use crate::policy::InForce;
 use crate::store::Store;
 use crate::sumdb::{Anchor, Client, Database};
-use crate::upstream::{Chain, HttpClient, Origin as Upstreams, Waits};
+use crate::upstream::{HttpClient, ProxyList, Ttls, UpstreamPool};
 use gomodule::module::{ModuleVersion, Patterns};
 
 /// Ten times what the slowest step takes on a small machine; a `go` that hangs must not hang the tour.
@@ -42,7 +42,7 @@ impl Tour {
         let store = Arc::new(Store::open(&folder.path().join("data"))?);
         let database = Database::parse(&origin.gosumdb())?;
         let client = Client::open(database, &store, &Anchor::None, http.clone())?;
-        let upstreams = Upstreams::new(&Chain::parse(&origin.url())?, &http, Waits::default())?;
+        let upstreams = UpstreamPool::new(&ProxyList::parse(&origin.url())?, &http, Ttls::default())?;
         let vouchers = Vouchers { databases: vec![client.clone()], exempt: Patterns::default() };
         let pipeline = Pipeline::new(store, upstreams.into(), vouchers, InForce::default(), Trail::default());
         let mirror =

@@ -5,13 +5,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::chain::{Chain, Link};
-use super::error::{OriginError, Search};
+use super::config::UpstreamConfig;
+use super::error::{Search, UpstreamError};
 use super::http::{HttpClient, HttpError};
 use super::landing::Landing;
+use super::proxy_list::ProxyList;
 use super::race::{self, Progress};
 use super::retry;
-use super::times::Waits;
+use super::times::Ttls;
 use super::upstream::{Small, Upstream};
 use super::wanted::{UpstreamId, Wanted};
 use gomodule::module::ModulePath;
@@ -47,19 +48,19 @@ impl<T> Advisory<T> {
 
 /// The sources, and how each has been doing. Cheap to clone; clones share what was learned.
 #[derive(Clone, Debug)]
-pub struct Origin {
+pub struct UpstreamPool {
     upstreams: Arc<[Arc<Upstream>]>,
-    waits: Waits,
+    waits: Ttls,
 }
 
-impl Origin {
+impl UpstreamPool {
     /// An origin that asks `chain` through `http`.
-    pub fn new(chain: &Chain, http: &HttpClient, waits: Waits) -> Result<Self, HttpError> {
-        Self::of_links(chain.links(), http, waits, AT_ONCE)
+    pub fn new(chain: &ProxyList, http: &HttpClient, waits: Ttls) -> Result<Self, HttpError> {
+        Self::of_links(chain.upstreams(), http, waits, AT_ONCE)
     }
 
     /// An origin that asks one source.
-    pub fn alone(link: Link, http: &HttpClient, waits: Waits) -> Result<Self, HttpError> {
+    pub fn alone(link: UpstreamConfig, http: &HttpClient, waits: Ttls) -> Result<Self, HttpError> {
         Self::of_links(&[link], http, waits, AT_ONCE)
     }
 
@@ -73,14 +74,19 @@ impl Origin {
     }
 
     /// The same of links, with at most `at_once` requests under way to each.
-    pub(crate) fn of_links(links: &[Link], http: &HttpClient, waits: Waits, at_once: usize) -> Result<Self, HttpError> {
-        let upstream = |link: &Link| Upstream::new(link.clone(), http, waits, at_once).map(Arc::new);
+    pub(crate) fn of_links(
+        links: &[UpstreamConfig],
+        http: &HttpClient,
+        waits: Ttls,
+        at_once: usize,
+    ) -> Result<Self, HttpError> {
+        let upstream = |link: &UpstreamConfig| Upstream::new(link.clone(), http, waits, at_once).map(Arc::new);
         Ok(Self { upstreams: links.iter().map(upstream).collect::<Result<_, _>>()?, waits })
     }
 
     /// Whether the failure `error` of a source leads on to the next one, as `go` would have it.
-    pub fn leads_on(&self, id: UpstreamId, error: &OriginError) -> bool {
-        matches!(error, OriginError::NotFound(_)) || self.leads_on_always(id)
+    pub fn leads_on(&self, id: UpstreamId, error: &UpstreamError) -> bool {
+        matches!(error, UpstreamError::NotFound(_)) || self.leads_on_always(id)
     }
 
     /// Whether any failure of a source leads on to the next one: a `|` stands behind it.
@@ -89,7 +95,7 @@ impl Origin {
     }
 
     /// How long what cannot be proved is believed.
-    pub fn waits(&self) -> Waits {
+    pub fn ttls(&self) -> Ttls {
         self.waits
     }
 
@@ -105,12 +111,12 @@ impl Origin {
         &self,
         request: &Request,
         check: impl Fn(Vec<u8>) -> Result<T, E>,
-    ) -> Result<Advisory<T>, OriginError> {
+    ) -> Result<Advisory<T>, UpstreamError> {
         let round = || self.renew(request, None, &check);
-        let Advisory { value, source, tag, distrusted } = self.in_rounds(round, OriginError::passes).await?;
+        let Advisory { value, source, tag, distrusted } = self.in_rounds(round, UpstreamError::passes).await?;
         match value {
             Some(value) => Ok(Advisory { value, source, tag, distrusted }),
-            None => Err(OriginError::Nonsense { origin: self.name(source), why: UNASKED_304.to_owned() }),
+            None => Err(UpstreamError::Nonsense { origin: self.name(source), why: UNASKED_304.to_owned() }),
         }
     }
 
@@ -121,12 +127,12 @@ impl Origin {
         request: &Request,
         kept: Option<(UpstreamId, &str)>,
         check: &impl Fn(Vec<u8>) -> Result<T, E>,
-    ) -> Result<Advisory<Option<T>>, OriginError> {
+    ) -> Result<Advisory<Option<T>>, UpstreamError> {
         let wanted = &Wanted::from(request);
         self.in_order(request, |source| async move {
             let (upstream, distrusted) = (self.at(source), || self.distrusts(source));
             let unless = kept.filter(|(from, _)| *from == source).map(|(_, tag)| tag.to_owned());
-            let nonsense = |why| Err(OriginError::Nonsense { origin: self.name(source), why });
+            let nonsense = |why| Err(UpstreamError::Nonsense { origin: self.name(source), why });
             match upstream.small(wanted, unless.clone()).await? {
                 Small::Unchanged => Ok(Advisory { value: None, source, tag: unless, distrusted: distrusted() }),
                 Small::Body(body, tag, elsewhere) => match check(body) {
@@ -150,18 +156,18 @@ impl Origin {
     }
 
     /// Whether a source gives out what is asked for. No byte of it is read.
-    pub(crate) async fn exists(&self, request: &Request) -> Result<(), OriginError> {
+    pub(crate) async fn exists(&self, request: &Request) -> Result<(), UpstreamError> {
         let wanted = &Wanted::from(request);
         let round = || self.in_order(request, |source| async move { self.at(source).exists(wanted).await });
-        self.in_rounds(round, OriginError::passes).await
+        self.in_rounds(round, UpstreamError::passes).await
     }
 
     /// The first answer of the sources, asked one after the other as `go` would.
-    async fn in_order<T, F: Future<Output = Result<T, OriginError>>>(
+    async fn in_order<T, F: Future<Output = Result<T, UpstreamError>>>(
         &self,
         request: &Request,
         ask: impl Fn(UpstreamId) -> F,
-    ) -> Result<T, OriginError> {
+    ) -> Result<T, UpstreamError> {
         let mut search = Search::among(self.upstreams.len());
         for id in self.sources() {
             match ask(id).await {
@@ -242,10 +248,10 @@ impl Origin {
     }
 
     /// Asks one source alone, once, for a small body.
-    pub(crate) async fn small_from(&self, id: UpstreamId, wanted: &Wanted) -> Result<Vec<u8>, OriginError> {
+    pub(crate) async fn small_from(&self, id: UpstreamId, wanted: &Wanted) -> Result<Vec<u8>, UpstreamError> {
         match self.at(id).small(wanted, None).await? {
             Small::Body(body, ..) => Ok(body),
-            Small::Unchanged => Err(OriginError::Nonsense { origin: self.name(id), why: UNASKED_304.to_owned() }),
+            Small::Unchanged => Err(UpstreamError::Nonsense { origin: self.name(id), why: UNASKED_304.to_owned() }),
         }
     }
 
@@ -271,7 +277,7 @@ impl Origin {
         request: &Request,
         landing: &mut Landing,
         progress: &Progress,
-    ) -> Result<u64, OriginError> {
+    ) -> Result<u64, UpstreamError> {
         let length = self.at(id).download(&request.into(), landing, progress).await?;
         progress.arrived();
         Ok(length)

@@ -1,37 +1,37 @@
 //! Which sources may hear of a module: decided by its name alone, before anything is asked.
 //!
 //! A private module has a source of its own, its upstream or `direct`, and nobody else is asked about it, whatever that
-//! source answers. All others go to the chain. Whoever wants to ask has to come by here for an [`Origin`], with the path as
+//! source answers. All others go to the chain. Whoever wants to ask has to come by here for an [`UpstreamPool`], with the path as
 //! `go` matches it: unescaped (`go help private`).
 
 use std::sync::Arc;
 
-use super::fetch::Origin;
-use super::times::Waits;
+use super::pool::UpstreamPool;
+use super::times::Ttls;
 use gomodule::module::{ModulePath, Patterns};
 
 /// All sources. Cheap to clone; clones share what was learned.
 #[derive(Clone, Debug)]
-pub struct Sources {
-    public: Origin,
-    private: Arc<[(Patterns, Origin)]>,
+pub struct Router {
+    public: UpstreamPool,
+    private: Arc<[(Patterns, UpstreamPool)]>,
 }
 
-impl From<Origin> for Sources {
+impl From<UpstreamPool> for Router {
     /// One chain for every module.
-    fn from(public: Origin) -> Self {
+    fn from(public: UpstreamPool) -> Self {
         Self { public, private: Arc::default() }
     }
 }
 
-impl Sources {
+impl Router {
     /// The chain, and the sources of private modules: the first whose patterns match counts.
-    pub fn new(public: Origin, private: Vec<(Patterns, Origin)>) -> Self {
+    pub fn new(public: UpstreamPool, private: Vec<(Patterns, UpstreamPool)>) -> Self {
         Self { public, private: private.into() }
     }
 
     /// The sources that may be asked about a module.
-    pub fn of(&self, path: &ModulePath) -> Origin {
+    pub fn of(&self, path: &ModulePath) -> UpstreamPool {
         // Toolchains are public, whatever the patterns say, as for the database.
         let own = self.private.iter().find(|(patterns, _)| patterns.exempts(path));
         own.map_or_else(|| self.public.serving(path), |(_, origin)| origin.clone())
@@ -48,8 +48,8 @@ impl Sources {
     }
 
     /// How long what cannot be proved is believed.
-    pub fn waits(&self) -> Waits {
-        self.public.waits()
+    pub fn ttls(&self) -> Ttls {
+        self.public.ttls()
     }
 }
 
@@ -58,26 +58,27 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
     use super::*;
-    use crate::upstream::{Chain, DirectSettings, HttpClient, Link, OriginError, Source};
+    use crate::upstream::{DirectSettings, HttpClient, ProxyList, Source, UpstreamConfig, UpstreamError};
     use gomodule::proxy_request::Request;
 
     fn patterns(text: &str) -> Patterns {
         Patterns::parse(text).unwrap()
     }
 
-    fn link(url: &str, serves: &str) -> Link {
-        Link { serves: patterns(serves), ..Link::plain(Source::parse(url).unwrap(), false) }
+    fn link(url: &str, serves: &str) -> UpstreamConfig {
+        UpstreamConfig { serves: patterns(serves), ..UpstreamConfig::plain(Source::parse(url).unwrap(), false) }
     }
 
-    fn sources() -> Sources {
-        let (http, waits) = (HttpClient::offline(), Waits::default());
-        let chain = Chain::of(vec![link("https://a.example", "corp.example"), link("https://b.example", "")]).unwrap();
-        let own = Origin::alone(link("https://own.example", ""), &http, waits).unwrap();
+    fn sources() -> Router {
+        let (http, waits) = (HttpClient::offline(), Ttls::default());
+        let chain =
+            ProxyList::of(vec![link("https://a.example", "corp.example"), link("https://b.example", "")]).unwrap();
+        let own = UpstreamPool::alone(link("https://own.example", ""), &http, waits).unwrap();
         let of_direct = patterns("corp.example/*,golang.org");
         let direct = Source::Direct(DirectSettings::new(std::path::Path::new("/nowhere"), None, of_direct.clone()));
-        let direct = Origin::alone(Link::plain(direct, false), &http, waits).unwrap();
+        let direct = UpstreamPool::alone(UpstreamConfig::plain(direct, false), &http, waits).unwrap();
         let private = vec![(patterns("corp.example/Secret"), own), (of_direct, direct)];
-        Sources::new(Origin::new(&chain, &http, waits).unwrap(), private)
+        Router::new(UpstreamPool::new(&chain, &http, waits).unwrap(), private)
     }
 
     #[test]
@@ -100,7 +101,7 @@ mod tests {
         let origin = sources().of(&ModulePath::parse("corp.example/x").unwrap());
         let asked = origin.small(&Request::parse("corp.example/x/@v/list").unwrap(), Ok::<_, String>).await;
         assert!(
-            matches!(&asked, Err(OriginError::Failed(error)) if error.to_string().contains("offline")),
+            matches!(&asked, Err(UpstreamError::Failed(error)) if error.to_string().contains("offline")),
             "{asked:?}"
         );
     }
