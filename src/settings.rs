@@ -15,7 +15,7 @@ use url::Url;
 
 use crate::base::toml_file::{self, Complaints, Reader, Text, patterns};
 use crate::upstream::{
-    Credentials, Login, LoginError, ProxyList, Secret, Source, Timeouts, UpstreamConfig, may_log_in,
+    Credentials, Login, LoginError, ProxyList, Scope, Secret, Source, Timeouts, UpstreamConfig, may_log_in,
 };
 use gomodule::module::Patterns;
 
@@ -156,7 +156,8 @@ impl Reader<'_> {
         let link = self.link(&it.url, &login, timeouts, folder, secrets)?;
         let serves = serves.unwrap_or(Some(Patterns::default()))?;
         let (on_any_failure, redirects_inside) = (it.on_any_failure, it.redirects_inside);
-        Some(UpstreamConfig { on_any_failure, serves, weight, redirects_inside, ..link })
+        let scope = Scope::Public(serves);
+        Some(UpstreamConfig { on_any_failure, scope, weight, redirects_inside, ..link })
     }
 
     fn private(
@@ -343,7 +344,8 @@ mod tests {
         let chain = settings.chain.unwrap();
         assert_eq!(chain.to_string(), "https://a.example/go|https://proxy.golang.org");
         let first = &chain.upstreams()[0];
-        assert_eq!((first.serves.to_string().as_str(), first.weight), ("*.corp.example,github.com/our", 2));
+        let serves = Scope::Public(Patterns::parse("*.corp.example,github.com/our").unwrap());
+        assert_eq!((&first.scope, first.weight), (&serves, 2));
         assert!(first.credentials.is_some() && first.redirects_inside);
         let usual = Timeouts::default();
         let times = Timeouts { connect: Duration::from_secs(2), whole: Duration::from_hours(1), ..usual };

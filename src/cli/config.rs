@@ -10,6 +10,7 @@ use super::ages;
 use super::args::{AddressArgs, AnchorArgs, DatabaseArgs, SurroundingArgs};
 use super::exit::Failure;
 use crate::airgap::{self, Refusal, Wanted};
+use crate::base::clock::Clock;
 use crate::base::fault::Fault;
 use crate::base::toml_file::{self, Complaint, Complaints, MAX_FILE};
 use crate::base::tree::{Tree, TreeError, open_named, read_bounded, work_tree};
@@ -141,7 +142,7 @@ pub(super) fn unnamed_private(wanted: &mut Wanted, named: &Patterns) -> Result<V
 
 /// An origin without any source: what is not in the store is then asked of nobody.
 pub(super) fn nowhere(waits: Ttls) -> Result<UpstreamPool, Failure> {
-    UpstreamPool::of_links(&[], &HttpClient::offline(), waits, 1)
+    UpstreamPool::of_links(&[], &HttpClient::offline(), waits, 1, Clock::System)
         .map_err(|error| Failure::host("set up no upstream", &error))
 }
 

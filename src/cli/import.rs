@@ -10,6 +10,7 @@ use super::exit::{Exit, Failure};
 use super::fetch::{complain, verdict};
 use super::out;
 use crate::airgap::{Contents, Imported, Refusal, files_of, fill, import, unpack};
+use crate::base::clock::Clock;
 use crate::base::fault::Fault;
 use crate::mirror::{Pipeline, Trail, Vouchers};
 use crate::policy::InForce;
@@ -136,6 +137,6 @@ fn module_cache(
 /// The folder as the one source.
 fn of_folder(folder: PathBuf) -> Result<Router, Failure> {
     let link = UpstreamConfig::plain(Source::Dir(folder), false);
-    let origin = UpstreamPool::alone(link, &HttpClient::offline(), Ttls::default());
+    let origin = UpstreamPool::alone(link, &HttpClient::offline(), Ttls::default(), Clock::System);
     Ok(origin.map_err(|error| Failure::host("set up the folder as a source", &error))?.into())
 }

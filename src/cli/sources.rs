@@ -4,12 +4,13 @@ use std::path::Path;
 
 use super::config;
 use super::exit::Failure;
+use crate::base::clock::Clock;
 use crate::base::fault::Fault;
 use crate::go::environment::go_on_path;
 use crate::settings::{Private, Settings};
 use crate::store::Store;
 use crate::upstream::{
-    DirectSettings, HttpClient, ProxyList, Router, Source, Ttls, UpstreamConfig, UpstreamPool, trouble_of_root,
+    DirectSettings, HttpClient, ProxyList, Router, Scope, Source, Ttls, UpstreamConfig, UpstreamPool, trouble_of_root,
 };
 use gomodule::module::Patterns;
 
@@ -53,13 +54,14 @@ impl Said {
         let failed = |error| Failure::host("set up the upstreams", &error);
         let own = |(patterns, private): &(Patterns, Private)| {
             let link = match private {
-                Private::Proxy(link) => UpstreamConfig { serves: patterns.clone(), private: true, ..(**link).clone() },
+                Private::Proxy(link) => (**link).clone(),
                 Private::Direct(patience) => {
-                    let settings = DirectSettings::new(store.scratch()?, *patience, patterns.clone());
+                    let settings = DirectSettings::new(store.scratch()?, *patience);
                     UpstreamConfig::plain(Source::Direct(settings), false)
                 }
             };
-            Ok((patterns.clone(), UpstreamPool::alone(link, http, waits).map_err(failed)?))
+            let config = UpstreamConfig { scope: Scope::Private(patterns.clone()), ..link };
+            UpstreamPool::alone(config, http, waits, Clock::System).map_err(failed)
         };
         let private = self.private.iter().map(own).collect::<Result<Vec<_>, Failure>>()?;
         if self.private.iter().any(|(_, private)| matches!(private, Private::Direct(_))) && go_on_path().is_none() {
@@ -74,7 +76,7 @@ impl Said {
             // Every request will be answered with that, too.
             tracing::warn!("{why}");
         }
-        Ok(Router::new(UpstreamPool::new(&self.chain, http, waits).map_err(failed)?, private))
+        Ok(Router::new(UpstreamPool::new(&self.chain, http, waits, Clock::System).map_err(failed)?, private))
     }
 }
 

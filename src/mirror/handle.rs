@@ -198,7 +198,13 @@ mod tests {
             (testkit::Origin::start(testkit::World::demo()).await.unwrap(), HttpClient::past_proxies());
         let database = Database::parse(&origin.gosumdb()).unwrap();
         let databases = vec![Client::open(database, &store, &Anchor::None, http.clone()).unwrap()];
-        let upstream = UpstreamPool::new(&ProxyList::parse(&origin.url()).unwrap(), &http, Ttls::default()).unwrap();
+        let upstream = UpstreamPool::new(
+            &ProxyList::parse(&origin.url()).unwrap(),
+            &http,
+            Ttls::default(),
+            crate::base::clock::Clock::System,
+        )
+        .unwrap();
         let vouchers = Vouchers { databases, exempt: Patterns::default() };
         let pipeline = Pipeline::new(store, upstream.into(), vouchers, InForce::default(), Trail::default());
         let handler = Handler { pipeline, base: BasePath::default(), welcome: String::new(), hot: Hot::default() };

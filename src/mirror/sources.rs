@@ -108,7 +108,7 @@ impl Context {
         }
         let mut all = Vec::new();
         for id in origin.sources() {
-            let lost = match attempt(id, Progress::default()).await {
+            let lost = match attempt(id, origin.progress()).await {
                 Ok(verified) => return Ok(verified),
                 Err(lost) => lost,
             };

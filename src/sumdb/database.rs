@@ -106,7 +106,7 @@ impl Database {
     #[must_use]
     pub fn or_through(mut self, chain: &ProxyList) -> Self {
         // Lookups name modules, and some proxies may not hear of all of them.
-        self.behind = chain.upstreams().iter().filter(|link| link.serves.is_empty()).cloned().collect();
+        self.behind = chain.upstreams().iter().filter(|link| link.scope.is_everything()).cloned().collect();
         self
     }
 

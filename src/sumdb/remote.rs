@@ -16,6 +16,7 @@ use tokio::sync::OnceCell;
 use super::database::Database;
 use super::error::{NotShown, SumdbError};
 use super::lookup::LookupError;
+use crate::base::clock::Clock;
 use crate::base::flight::Flights;
 pub(super) use crate::upstream::UpstreamId as Door;
 use crate::upstream::database_request::DatabaseRequest;
@@ -105,7 +106,7 @@ impl Remote {
             let waits = Ttls { absent: Duration::ZERO, ..Ttls::default() };
             if let Some(folder) = &database.carried {
                 let carried = UpstreamConfig::plain(Source::Dir(folder.clone()), false);
-                let origin = UpstreamPool::of_links(&[carried], &self.http, waits, AT_ONCE);
+                let origin = UpstreamPool::of_links(&[carried], &self.http, waits, AT_ONCE, Clock::System);
                 let origin = origin.map_err(|cause| self.unreachable(cause))?;
                 return Ok(Doors { origin, kinds: vec![Kind::Carried] });
             }
@@ -114,7 +115,8 @@ impl Remote {
                 let Some(base) = through(&link.source) else { continue };
                 // As a source like any other: a login in its url goes to nobody else.
                 let door = UpstreamConfig::plain(Source::Http(base.clone()), link.on_any_failure);
-                let door = UpstreamPool::alone(door, &self.http, waits).map_err(|cause| self.unreachable(cause))?;
+                let door = UpstreamPool::alone(door, &self.http, waits, Clock::System)
+                    .map_err(|cause| self.unreachable(cause))?;
                 match door.small_from(Door::FIRST, &SUPPORTED).await {
                     Ok(_) => {
                         own = Some(base);
@@ -135,7 +137,7 @@ impl Remote {
                 Some((door, Kind::Proxy(OnceCell::new())))
             });
             let (links, kinds): (Vec<UpstreamConfig>, Vec<Kind>) = urls.into_iter().map(own).chain(behind).unzip();
-            let origin = UpstreamPool::of_links(&links, &self.http, waits, AT_ONCE);
+            let origin = UpstreamPool::of_links(&links, &self.http, waits, AT_ONCE, Clock::System);
             Ok(Doors { origin: origin.map_err(|cause| self.unreachable(cause))?, kinds })
         };
         self.doors.get_or_try_init(find).await

@@ -7,9 +7,9 @@ use url::Url;
 
 use super::direct::command::Settings;
 use super::login::{Credentials, has_login, may_log_in};
+use super::scope::Scope;
 use super::secret::{typed_without_logins, without_credentials};
 use super::times::Timeouts;
-use gomodule::module::Patterns;
 
 /// One place that serves the GOPROXY protocol. Its `Debug` is its `Display`, which has no login.
 #[derive(Clone, PartialEq, Eq)]
@@ -82,16 +82,14 @@ pub struct UpstreamConfig {
     pub source: Source,
     /// Whether any failure of it (not only 404 and 410) leads on to the next: a `|` follows it.
     pub on_any_failure: bool,
-    /// The modules that it is asked about; no pattern means all of them.
-    pub serves: Patterns,
+    /// The modules that it is asked about.
+    pub scope: Scope,
     /// Counts for the ranking: twice the weight, half the time.
     pub weight: u16,
     /// How long it may take, if that is not the usual.
     pub timeouts: Option<Timeouts>,
     /// What it wants to know before it answers.
     pub credentials: Option<Credentials>,
-    /// Its modules are private: to a login that it does not accept, it may say that they do not exist.
-    pub private: bool,
     /// It may redirect to an address inside, even if it has a public address itself.
     pub redirects_inside: bool,
 }
@@ -102,11 +100,10 @@ impl UpstreamConfig {
         Self {
             source,
             on_any_failure,
-            serves: Patterns::default(),
+            scope: Scope::everything(),
             weight: 1,
             timeouts: None,
             credentials: None,
-            private: false,
             redirects_inside: false,
         }
     }

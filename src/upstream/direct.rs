@@ -16,14 +16,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use moka::sync::Cache;
 use serde::Deserialize;
 
 use self::command::{Printed, Settings};
 use self::error::DirectError;
 use super::error::UpstreamError;
 use super::landing::Landing;
+use super::recent::Recent;
+use super::scope::Scope;
 use super::wanted::Wanted;
+use crate::base::clock::Clock;
 use crate::base::flight::{BrokenOff, Flights};
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::{ModulePath, ModuleVersion};
@@ -36,19 +38,19 @@ const KEPT_FOR: Duration = Duration::from_secs(10);
 const MAX_KEPT: usize = 8;
 /// Paths of which it is remembered whether they lead to a repository: about 150 bytes each.
 const MAX_READABLE: u64 = 1000;
-/// Shorter paths that are tried. Each is a run of `go`; hosts with deeper groups have a page for each path.
-const MAX_PREFIXES: usize = 8;
 /// Bytes copied at a time.
 const PIECE: usize = 256 << 10;
 
 /// Version control, asked as if it were a proxy.
 pub(super) struct Direct {
     go: Arc<Settings>,
+    /// No other path is ever asked for.
+    scope: Scope,
     flights: Flights<ModuleVersion, Result<Arc<Fetched>, DirectError>>,
     kept: Arc<Mutex<HashMap<ModuleVersion, Arc<Fetched>>>>,
     lists: Flights<ModulePath, Result<Vec<u8>, DirectError>>,
     /// Whether a path leads to a repository that can be read here, for a moment: `go get` asks for every prefix.
-    readable: Cache<ModulePath, bool>,
+    readable: Recent<ModulePath, bool>,
 }
 
 /// The files of a version, open; their folder is gone already.
@@ -89,10 +91,10 @@ impl std::fmt::Debug for Direct {
 }
 
 impl Direct {
-    pub(super) fn new(settings: &Settings) -> Self {
+    pub(super) fn new(settings: &Settings, scope: Scope, clock: Clock) -> Self {
         let go = Arc::new(settings.clone());
-        let readable = Cache::builder().max_capacity(MAX_READABLE).time_to_live(KEPT_FOR).build();
-        Self { go, flights: Flights::default(), kept: Arc::default(), lists: Flights::default(), readable }
+        let readable = Recent::new(MAX_READABLE, KEPT_FOR, clock);
+        Self { go, scope, flights: Flights::default(), kept: Arc::default(), lists: Flights::default(), readable }
     }
 
     /// A small answer.
@@ -139,9 +141,7 @@ impl Direct {
             Err(DirectError::Hidden { words, .. }) => words,
             answer => return answer,
         };
-        let patterns = &self.go.patterns;
-        let shorter = module.prefixes().map(|(above, _)| above).filter(|above| patterns.exempts(above));
-        for above in shorter.take(MAX_PREFIXES) {
+        for above in self.scope.above(module) {
             if self.is_readable(&above).await {
                 return Err(DirectError::Absent(format!("{words}; {above} is a repository that this mirror can read")));
             }

@@ -60,15 +60,15 @@ pub enum UpstreamError {
     /// A source failed, and the chain does not lead on from a failure.
     #[error("the upstream failed: {0}")]
     Failed(#[source] HttpError),
-    /// A source failed so often that it is left alone for a while.
-    #[error("the upstream {origin} is left alone for {} ms; it failed before: {why}", rest.as_millis())]
-    Resting {
+    /// A source failed so often that it is left alone for a while: its circuit breaker is open.
+    #[error("the upstream {origin} is left alone for {} ms; it failed before: {why}", open_for.as_millis())]
+    CircuitOpen {
         /// Which source.
         origin: String,
         /// Its last failure.
         why: String,
         /// For how long.
-        rest: Duration,
+        open_for: Duration,
     },
     /// A source answered something that no Go module proxy would.
     #[error("the upstream {origin} does not answer like a Go module proxy: {why}")]
@@ -120,7 +120,7 @@ impl UpstreamError {
             | Self::Hidden { .. }
             | Self::Failed(_)
             | Self::Nonsense { .. }
-            | Self::Resting { .. }
+            | Self::CircuitOpen { .. }
             | Self::EmptyRoot { .. } => Fault::Upstream,
             Self::Direct(error) => error.fault(),
             Self::Io { .. } => Fault::Host,
@@ -131,7 +131,7 @@ impl UpstreamError {
     pub(crate) fn passes(&self) -> Option<Duration> {
         match self {
             Self::Failed(error) if error.passes() => Some(error.retry_after().unwrap_or_default()),
-            Self::Resting { rest, .. } => Some(*rest),
+            Self::CircuitOpen { open_for, .. } => Some(*open_for),
             _ => None,
         }
     }

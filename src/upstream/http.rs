@@ -26,12 +26,30 @@ const MAX_REASON: usize = 600;
 /// The client. Cheap to clone; clones share one connection pool.
 #[derive(Clone, Debug)]
 pub struct HttpClient {
-    /// None where nothing may be dialled.
-    inner: Option<Dialer>,
+    wire: Wire,
     timeouts: Timeouts,
     credentials: Option<Credentials>,
     /// A public server may redirect to an address inside.
     pub(super) redirects_inside: bool,
+}
+
+/// Answers in the place of servers, in a unit test.
+#[cfg(test)]
+pub(super) trait Script: std::fmt::Debug + Send + Sync {
+    /// The answer for `url`, and how long it takes.
+    fn answer(&self, url: &Url) -> (Duration, reqwest::Response);
+}
+
+/// Who answers.
+#[derive(Clone, Debug)]
+enum Wire {
+    /// Nobody: nothing may be dialled.
+    Offline,
+    /// Servers.
+    Dialer(Dialer),
+    /// A unit test.
+    #[cfg(test)]
+    Script(std::sync::Arc<dyn Script>),
 }
 
 /// An answer whose body is still to come.
@@ -94,7 +112,7 @@ impl HttpClient {
     /// The same in another network, or past the proxies of the environment.
     pub(super) fn within(timeouts: Timeouts, through_proxies: bool, network: Network) -> Result<Self, HttpError> {
         let dialer = Dialer::new(timeouts, through_proxies, network).map_err(|error| not_built(&error))?;
-        Ok(Self { inner: Some(dialer), timeouts, credentials: None, redirects_inside: false })
+        Ok(Self { wire: Wire::Dialer(dialer), timeouts, credentials: None, redirects_inside: false })
     }
 
     /// A client for unit tests: the proxies of the environment must not change them.
@@ -104,29 +122,35 @@ impl HttpClient {
         Self::within(Timeouts::default(), false, Network::REAL).unwrap()
     }
 
+    /// A client for unit tests that asks a script.
+    #[cfg(test)]
+    pub(super) fn scripted(script: std::sync::Arc<dyn Script>) -> Self {
+        Self { wire: Wire::Script(script), ..Self::offline() }
+    }
+
     /// A client for one source: with its time-outs and its login. What is as usual is shared.
     pub(super) fn for_upstream(&self, link: &UpstreamConfig) -> Result<Self, HttpError> {
         let timeouts = link.timeouts.unwrap_or(self.timeouts);
         // A login over plain http goes to this machine itself; a proxy would be somewhere on the wire.
         let plain = link.logs_in() && matches!(&link.source, Source::Http(url) if url.scheme() == "http");
-        let inner = match &self.inner {
-            Some(dialer) if timeouts != self.timeouts || plain => {
-                Some(dialer.remade(timeouts, !plain).map_err(|error| not_built(&error))?)
+        let wire = match &self.wire {
+            Wire::Dialer(dialer) if timeouts != self.timeouts || plain => {
+                Wire::Dialer(dialer.remade(timeouts, !plain).map_err(|error| not_built(&error))?)
             }
-            inner => inner.clone(),
+            wire => wire.clone(),
         };
         let (credentials, redirects_inside) = (link.credentials.clone(), link.redirects_inside);
-        Ok(Self { inner, timeouts, credentials, redirects_inside })
+        Ok(Self { wire, timeouts, credentials, redirects_inside })
     }
 
     /// A client that never dials.
     pub fn offline() -> Self {
-        Self { inner: None, timeouts: Timeouts::default(), credentials: None, redirects_inside: false }
+        Self { wire: Wire::Offline, timeouts: Timeouts::default(), credentials: None, redirects_inside: false }
     }
 
     /// Whether it never dials.
     pub fn is_offline(&self) -> bool {
-        self.inner.is_none()
+        matches!(self.wire, Wire::Offline)
     }
 
     /// Asks `url`; an answer is status 200, everything else is an error.
@@ -138,14 +162,24 @@ impl HttpClient {
     pub(super) async fn ask(&self, url: Url, conditions: &Conditions) -> Result<Answer, HttpError> {
         let address = without_credentials(&url);
         let shown = address.to_string();
-        let Some(dialer) = &self.inner else { return Err(HttpError::Offline(shown)) };
         let Timeouts { connect, first_byte, stall, .. } = self.timeouts;
         let credentials = self.credentials.clone().or_else(|| Credentials::in_url(&url));
         let mut headers = conditions.headers();
         if let Some(credentials) = &credentials {
             headers.insert(header::AUTHORIZATION, credentials.header());
         }
-        let answered = follow(dialer, address, headers, self.redirects_inside);
+        let answered = async {
+            match &self.wire {
+                Wire::Offline => Err(HttpError::Offline(shown.clone())),
+                Wire::Dialer(dialer) => follow(dialer, address, headers, self.redirects_inside).await,
+                #[cfg(test)]
+                Wire::Script(script) => {
+                    let (after, response) = script.answer(&address);
+                    tokio::time::sleep(after).await;
+                    Ok((response, false))
+                }
+            }
+        };
         let Ok(answered) = timeout(connect + first_byte, answered).await else {
             return Err(HttpError::Timeout(shown));
         };

@@ -2,8 +2,8 @@
 //! joined by `|` in the order of health.
 
 use std::fmt;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::config::UpstreamConfig;
 use super::error::{Search, UpstreamError};
@@ -15,7 +15,8 @@ use super::retry;
 use super::times::Ttls;
 use super::upstream::{Small, Upstream};
 use super::wanted::{UpstreamId, Wanted};
-use gomodule::module::ModulePath;
+use crate::base::clock::Clock;
+use gomodule::module::{ModulePath, Patterns};
 use gomodule::proxy_request::Request;
 
 /// Requests under way to one source. HTTP/2 servers allow 100 streams or more; a `go` command asks for about ten things.
@@ -50,38 +51,56 @@ impl<T> Advisory<T> {
 #[derive(Clone, Debug)]
 pub struct UpstreamPool {
     upstreams: Arc<[Arc<Upstream>]>,
-    waits: Ttls,
+    ttls: Ttls,
+    clock: Clock,
+    /// For the jitter of pauses.
+    dice: Arc<Mutex<fastrand::Rng>>,
 }
 
 impl UpstreamPool {
-    /// An origin that asks `chain` through `http`.
-    pub fn new(chain: &ProxyList, http: &HttpClient, waits: Ttls) -> Result<Self, HttpError> {
-        Self::of_links(chain.upstreams(), http, waits, AT_ONCE)
+    /// A pool that asks the sources of `list` through `http`. With a seeded clock its pauses are the same in each run.
+    pub fn new(list: &ProxyList, http: &HttpClient, ttls: Ttls, clock: Clock) -> Result<Self, HttpError> {
+        Self::of_links(list.upstreams(), http, ttls, AT_ONCE, clock)
     }
 
-    /// An origin that asks one source.
-    pub fn alone(link: UpstreamConfig, http: &HttpClient, waits: Ttls) -> Result<Self, HttpError> {
-        Self::of_links(&[link], http, waits, AT_ONCE)
+    /// A pool that asks one source.
+    pub fn alone(config: UpstreamConfig, http: &HttpClient, ttls: Ttls, clock: Clock) -> Result<Self, HttpError> {
+        Self::of_links(&[config], http, ttls, AT_ONCE, clock)
     }
 
     /// The sources among these that may hear of a module.
     pub(super) fn serving(&self, path: &ModulePath) -> Self {
-        if self.upstreams.iter().all(|upstream| upstream.serves(path)) {
-            return self.clone();
-        }
-        let upstreams = self.upstreams.iter().filter(|upstream| upstream.serves(path)).cloned().collect();
-        Self { upstreams, waits: self.waits }
+        let serves = |upstream: &&Arc<Upstream>| upstream.config.scope.has(path);
+        Self { upstreams: self.upstreams.iter().filter(serves).cloned().collect(), ..self.clone() }
     }
 
-    /// The same of links, with at most `at_once` requests under way to each.
+    /// All patterns of private modules.
+    pub(super) fn private(&self) -> Patterns {
+        let private = self.upstreams.iter().filter_map(|upstream| upstream.config.scope.private());
+        private.fold(Patterns::default(), |all, patterns| all.with(patterns.clone()))
+    }
+
+    /// Whether there is nobody to ask.
+    pub(super) fn is_empty(&self) -> bool {
+        self.upstreams.is_empty()
+    }
+
+    /// A pool of these sources, with at most `at_once` requests under way to each.
     pub(crate) fn of_links(
-        links: &[UpstreamConfig],
+        configs: &[UpstreamConfig],
         http: &HttpClient,
-        waits: Ttls,
+        ttls: Ttls,
         at_once: usize,
+        clock: Clock,
     ) -> Result<Self, HttpError> {
-        let upstream = |link: &UpstreamConfig| Upstream::new(link.clone(), http, waits, at_once).map(Arc::new);
-        Ok(Self { upstreams: links.iter().map(upstream).collect::<Result<_, _>>()?, waits })
+        let upstream =
+            |config: &UpstreamConfig| Upstream::new(config.clone(), http, ttls, at_once, clock).map(Arc::new);
+        let dice = match clock {
+            Clock::System => fastrand::Rng::new(),
+            Clock::Seeded { .. } => fastrand::Rng::with_seed(0),
+        };
+        let upstreams = configs.iter().map(upstream).collect::<Result<_, _>>()?;
+        Ok(Self { upstreams, ttls, clock, dice: Arc::new(Mutex::new(dice)) })
     }
 
     /// Whether the failure `error` of a source leads on to the next one, as `go` would have it.
@@ -91,12 +110,12 @@ impl UpstreamPool {
 
     /// Whether any failure of a source leads on to the next one: a `|` stands behind it.
     pub(crate) fn leads_on_always(&self, id: UpstreamId) -> bool {
-        self.at(id).link.on_any_failure
+        self.at(id).config.on_any_failure
     }
 
     /// How long what cannot be proved is believed.
     pub fn ttls(&self) -> Ttls {
-        self.waits
+        self.ttls
     }
 
     /// The sources, in the order of the chain.
@@ -197,7 +216,7 @@ impl UpstreamPool {
                 Ok(done) => return Ok(done),
                 Err(error) => error,
             };
-            let pause = passes(&error).and_then(|soonest| retry::pause(nth, soonest, fastrand::f64()));
+            let pause = passes(&error).and_then(|soonest| retry::pause(nth, soonest, self.dice()));
             match pause {
                 Some(pause) => tokio::time::sleep(pause).await,
                 None => return Err(error),
@@ -206,10 +225,14 @@ impl UpstreamPool {
         }
     }
 
+    fn dice(&self) -> f64 {
+        self.dice.lock().unwrap_or_else(PoisonError::into_inner).f64()
+    }
+
     /// The sources for a file that can be proved, in stages: those that are joined by `|`, best first, before the ones
     /// behind a `,`. Those that had wrong bytes for it come last.
     pub(crate) fn stages(&self, wanted: &Wanted) -> Vec<Vec<UpstreamId>> {
-        let now = Instant::now();
+        let now = self.clock.steady();
         let (mut stages, mut stage, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
         for id in self.sources() {
             if self.at(id).had_wrong(wanted) { &mut wrong } else { &mut stage }.push(id);
@@ -222,7 +245,7 @@ impl UpstreamPool {
         for stage in &mut stages {
             stage.sort_by_key(|id| {
                 let upstream = &self.at(*id);
-                upstream.health(|health| health.rank(now, f64::from(upstream.link.weight)))
+                upstream.health(|health| health.rank(now, f64::from(upstream.config.weight)))
             });
         }
         stages
@@ -237,14 +260,20 @@ impl UpstreamPool {
         ends: impl Fn(UpstreamId, &E) -> bool,
         attempt: impl Fn(UpstreamId, Progress) -> F,
     ) -> Result<(UpstreamId, T), Vec<(UpstreamId, E)>> {
-        let patience =
-            |id: UpstreamId, bytes| self.at(id).health(|health| health.patience(Instant::now(), bytes)).max(at_least);
-        race::race(stages, patience, ends, attempt).await
+        let hedge_after = |id: UpstreamId, bytes| {
+            self.at(id).health(|health| health.hedge_after(self.clock.steady(), bytes)).max(at_least)
+        };
+        race::race(stages, self.clock, hedge_after, ends, attempt).await
+    }
+
+    /// How far an attempt outside of a race has come.
+    pub(crate) fn progress(&self) -> Progress {
+        Progress::new(self.clock)
     }
 
     /// A source, without credentials.
     pub(crate) fn name(&self, id: UpstreamId) -> String {
-        self.at(id).link.source.to_string()
+        self.at(id).config.source.to_string()
     }
 
     /// Asks one source alone, once, for a small body.
@@ -257,12 +286,12 @@ impl UpstreamPool {
 
     /// Whether a source had wrong bytes not long ago: nothing that it said is to be believed without a proof.
     pub(crate) fn distrusts(&self, id: UpstreamId) -> bool {
-        self.at(id).health(|health| health.is_distrusted(Instant::now()))
+        self.at(id).health(|health| health.is_distrusted(self.clock.steady()))
     }
 
     /// What a source said does not fit together with what others said.
     pub(crate) fn distrust(&self, id: UpstreamId) {
-        self.at(id).health(|health| health.distrust(Instant::now()));
+        self.at(id).health(|health| health.distrust(self.clock.steady()));
     }
 
     /// A source had wrong bytes for what is `wanted`.
@@ -282,7 +311,11 @@ impl UpstreamPool {
         progress.arrived();
         Ok(length)
     }
+
     fn at(&self, id: UpstreamId) -> &Upstream {
         &self.upstreams[id.0]
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,11 @@
 //! One source at run time: asked within its bounds, and its health written down.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use moka::sync::Cache;
 use reqwest::StatusCode;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use url::Url;
 
 use super::config::{Source, UpstreamConfig};
@@ -16,9 +16,10 @@ use super::health::Health;
 use super::http::{Answer, Conditions, HttpClient, HttpError};
 use super::landing::Landing;
 use super::race::Progress;
+use super::recent::Recent;
 use super::times::Ttls;
 use super::wanted::Wanted;
-use gomodule::module::ModulePath;
+use crate::base::clock::Clock;
 use gomodule::proxy_request::Request;
 
 /// Paths of one source that are remembered as absent: about 150 bytes each.
@@ -29,8 +30,6 @@ const WRONG_FOR: Duration = Duration::from_hours(1);
 const MAX_WRONG: u64 = 10_000;
 /// How long a login counts as accepted after something came for it: one that expires is noticed after that.
 const ACCEPTED_FOR: Duration = Duration::from_mins(10);
-/// Paths whose list is asked for to see whether a login is accepted.
-const MAX_PREFIXES: usize = 8;
 /// How often a download that broke off is taken up again, if each time more bytes had come.
 const MAX_RESUMES: u32 = 8;
 /// A download of this size is written down in the log each time so much more of it has come.
@@ -39,15 +38,16 @@ const TOLD_EVERY: u64 = 16 << 20;
 /// A source, the client it is asked with, and how it has been doing.
 #[derive(Debug)]
 pub(super) struct Upstream {
-    pub(super) link: UpstreamConfig,
+    pub(super) config: UpstreamConfig,
     http: HttpClient,
+    clock: Clock,
     health: Mutex<Health>,
     last_failure: Mutex<String>,
     places: Semaphore,
-    absent: Cache<Wanted, String>,
+    absent: Recent<Wanted, String>,
     /// When it last gave out something for the login that is sent to it.
     login_accepted: Mutex<Option<Instant>>,
-    wrong: Cache<Wanted, ()>,
+    wrong: Recent<Wanted, ()>,
     way: Way,
 }
 
@@ -70,42 +70,41 @@ pub(super) enum Small {
 
 impl Upstream {
     /// A source with at most `at_once` requests under way.
-    pub(super) fn new(link: UpstreamConfig, http: &HttpClient, waits: Ttls, at_once: usize) -> Result<Self, HttpError> {
-        let http = http.for_upstream(&link)?;
-        let absent = Cache::builder().max_capacity(MAX_ABSENT).time_to_live(waits.absent).build();
-        let wrong = Cache::builder().max_capacity(MAX_WRONG).time_to_live(WRONG_FOR).build();
-        let way = match &link.source {
+    pub(super) fn new(
+        config: UpstreamConfig,
+        http: &HttpClient,
+        ttls: Ttls,
+        at_once: usize,
+        clock: Clock,
+    ) -> Result<Self, HttpError> {
+        let way = match &config.source {
             Source::Http(base) => Way::Http(base.clone()),
             Source::Dir(root) => Way::Folder(Folder(root.clone())),
-            Source::Direct(settings) => Way::Direct(Direct::new(settings)),
+            Source::Direct(settings) => Way::Direct(Direct::new(settings, config.scope.clone(), clock)),
         };
         Ok(Self {
-            link,
-            http,
+            http: http.for_upstream(&config)?,
+            config,
+            clock,
             health: Mutex::default(),
             last_failure: Mutex::default(),
             places: Semaphore::new(at_once),
-            absent,
+            absent: Recent::new(MAX_ABSENT, ttls.absent, clock),
             login_accepted: Mutex::default(),
-            wrong,
+            wrong: Recent::new(MAX_WRONG, WRONG_FOR, clock),
             way,
         })
-    }
-
-    /// Whether it may hear of a module.
-    pub(super) fn serves(&self, path: &ModulePath) -> bool {
-        self.link.serves.is_empty() || self.link.serves.matches(path)
     }
 
     /// It had wrong bytes for what is `wanted`.
     pub(super) fn distrust(&self, wanted: &Wanted) {
         self.wrong.insert(wanted.clone(), ());
-        self.health(|health| health.distrust(Instant::now()));
+        self.health(|health| health.distrust(self.clock.steady()));
     }
 
     /// Whether it had wrong bytes for what is `wanted`.
     pub(super) fn had_wrong(&self, wanted: &Wanted) -> bool {
-        self.wrong.contains_key(wanted)
+        self.wrong.get(wanted).is_some()
     }
 
     /// What is said of its health.
@@ -126,11 +125,11 @@ impl Upstream {
             }
         };
         let asking = self.ask().await?;
-        let started = Instant::now();
+        let started = self.clock.steady();
         let conditions = Conditions { unless, from: None };
         let answered = async {
             let answer = self.http.ask(join(base, wanted), &conditions).await?;
-            let first_byte = started.elapsed();
+            let first_byte = self.clock.steady() - started;
             if answer.status() == StatusCode::NOT_MODIFIED {
                 return Ok((first_byte, Small::Unchanged));
             }
@@ -155,10 +154,10 @@ impl Upstream {
             Way::Direct(_) => return self.small(wanted, None).await.map(|_| ()),
         };
         let asking = self.ask().await?;
-        let started = Instant::now();
+        let started = self.clock.steady();
         match self.http.ask(join(base, wanted), &Conditions::default()).await {
             Ok(_) => {
-                asking.answered(started.elapsed(), 0, Duration::ZERO);
+                asking.answered(self.clock.steady() - started, 0, Duration::ZERO);
                 Ok(())
             }
             Err(error) => Err(self.checked(wanted, asking.failed(error)).await),
@@ -171,26 +170,27 @@ impl Upstream {
         if !matches!(error, UpstreamError::NotFound(_)) || !self.may_hide() || self.shows_a_list(wanted).await {
             return self.remember(wanted, error);
         }
-        UpstreamError::Hidden { origin: self.link.source.to_string(), words: error.to_string() }
+        UpstreamError::Hidden { origin: self.config.source.to_string(), words: error.to_string() }
     }
 
     /// It has given out what was asked for.
     pub(super) fn login_is_accepted(&self) {
-        *self.login_accepted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        *self.login_accepted.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.clock.steady());
     }
 
     fn may_hide(&self) -> bool {
         let accepted = *self.login_accepted.lock().unwrap_or_else(PoisonError::into_inner);
-        self.link.private && self.link.logs_in() && accepted.is_none_or(|accepted| accepted.elapsed() > ACCEPTED_FOR)
+        self.config.scope.private().is_some()
+            && self.config.logs_in()
+            && accepted.is_none_or(|accepted| self.clock.steady() - accepted > ACCEPTED_FOR)
     }
 
     async fn shows_a_list(&self, wanted: &Wanted) -> bool {
         let Way::Http(base) = &self.way else { return true };
         let Wanted::Module(request) = wanted else { return false };
         let module = request.module();
-        let paths = std::iter::once(module.clone()).chain(module.prefixes().map(|(above, _)| above));
-        let lists =
-            paths.filter(|path| self.serves(path)).take(MAX_PREFIXES).map(|path| Wanted::Module(Request::List(path)));
+        let paths = std::iter::once(module.clone()).chain(self.config.scope.above(module));
+        let lists = paths.map(|path| Wanted::Module(Request::List(path)));
         for list in lists.filter(|list| list != wanted) {
             let list = self.http.get_small(join(base, &list), list.max_len()).await;
             // A page that asks for a login is none.
@@ -220,13 +220,13 @@ impl Upstream {
         };
         let asking = self.ask().await?;
         progress.start();
-        let started = Instant::now();
+        let started = self.clock.steady();
         let (url, limit) = (join(base, wanted), wanted.max_len() as u64);
-        let mut download = Download { url, limit, written: 0, first_byte: None, progress };
-        match download.run(&self.http, landing, started).await {
+        let mut download = Download { url, limit, written: 0, first_byte: started, progress, clock: self.clock };
+        match download.run(&self.http, landing).await {
             Ok(()) => {
-                let first_byte = download.first_byte.unwrap_or_default();
-                asking.answered(first_byte, download.written, started.elapsed().saturating_sub(first_byte));
+                let body = self.clock.steady() - download.first_byte;
+                asking.answered(download.first_byte - started, download.written, body);
                 Ok(download.written)
             }
             Err(Broken::Http(error)) => Err(self.checked(wanted, asking.failed(error)).await),
@@ -240,7 +240,7 @@ impl Upstream {
 
     /// The HTTP client looks for itself; `go` would not.
     fn may_dial(&self, wanted: &Wanted) -> Result<(), UpstreamError> {
-        let url = || format!("{}: {wanted}", self.link.source);
+        let url = || format!("{}: {wanted}", self.config.source);
         if self.http.is_offline() { Err(UpstreamError::Failed(HttpError::Offline(url()))) } else { Ok(()) }
     }
 
@@ -252,15 +252,15 @@ impl Upstream {
         error
     }
 
-    /// A place among the requests under way, if the source is not resting.
+    /// A place among the requests under way, if the circuit breaker is not open.
     async fn ask(&self) -> Result<Asking<'_>, UpstreamError> {
-        let resting = |rest| {
+        let open = |open_for| {
             let why = self.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            UpstreamError::Resting { origin: self.link.source.to_string(), why, rest }
+            UpstreamError::CircuitOpen { origin: self.config.source.to_string(), why, open_for }
         };
-        // A source that rests is not waited for in the queue, and may have begun to rest in the meantime.
-        let place = self.places.acquire().await.map_err(|_| resting(Duration::ZERO))?;
-        self.health(|health| health.ask(Instant::now())).map_err(resting)?;
+        // An open breaker is not waited for in the queue, and it may have opened in the meantime.
+        let place = self.places.acquire().await.map_err(|_| open(Duration::ZERO))?;
+        self.health(|health| health.ask(self.clock.steady())).map_err(open)?;
         Ok(Asking { upstream: self, known: false, _place: place })
     }
 }
@@ -275,7 +275,7 @@ struct Asking<'a> {
 impl Asking<'_> {
     fn answered(mut self, first_byte: Duration, bytes: u64, body: Duration) {
         self.known = true;
-        self.upstream.health(|health| health.answered(Instant::now(), first_byte, bytes, body));
+        self.upstream.health(|health| health.answered(self.upstream.clock.steady(), first_byte, bytes, body));
     }
 
     fn failed(mut self, error: HttpError) -> UpstreamError {
@@ -288,7 +288,7 @@ impl Asking<'_> {
             HttpError::Status { status: status @ (401 | 403 | 451), reason, .. } => {
                 // It is there, and will say the same again.
                 self.upstream.health(Health::reached);
-                let origin = self.upstream.link.source.to_string();
+                let origin = self.upstream.config.source.to_string();
                 match status {
                     401 => UpstreamError::LoginNeeded { origin, reason },
                     _ => UpstreamError::Refused { origin, status, reason },
@@ -299,7 +299,7 @@ impl Asking<'_> {
                 *self.upstream.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = error.to_string();
                 self.upstream.health(|health| {
                     if passes {
-                        health.failed(Instant::now(), error.retry_after());
+                        health.failed(self.upstream.clock.steady(), error.retry_after());
                     } else {
                         health.reached();
                     }
@@ -313,7 +313,7 @@ impl Asking<'_> {
 impl Drop for Asking<'_> {
     fn drop(&mut self) {
         if !self.known {
-            self.upstream.health(Health::let_go);
+            self.upstream.health(Health::half_open);
         }
     }
 }
@@ -323,8 +323,9 @@ struct Download<'a> {
     url: Url,
     limit: u64,
     written: u64,
-    first_byte: Option<Duration>,
+    first_byte: Instant,
     progress: &'a Progress,
+    clock: Clock,
 }
 
 enum Broken {
@@ -335,9 +336,9 @@ enum Broken {
 impl Download<'_> {
     /// One request, and more for the rest if it broke off and the source can go on where it was: the same entity tag, a
     /// strong one (RFC 9110 section 14.2).
-    async fn run(&mut self, http: &HttpClient, landing: &mut Landing, started: Instant) -> Result<(), Broken> {
+    async fn run(&mut self, http: &HttpClient, landing: &mut Landing) -> Result<(), Broken> {
         let mut answer = http.ask(self.url.clone(), &Conditions::default()).await.map_err(Broken::Http)?;
-        self.first_byte = Some(started.elapsed());
+        self.first_byte = self.clock.steady();
         self.progress.began();
         for _ in 0..MAX_RESUMES {
             let (before, tag) = (self.written, answer.tag());

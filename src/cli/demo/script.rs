@@ -11,6 +11,7 @@ use tlog::{Tile, TileHeight, TreeSize};
 use tokio::process::Command;
 use url::Url;
 
+use crate::base::clock::Clock;
 use crate::mirror::{Audience, BasePath, Mirror, Pipeline, Trail, Vouchers};
 use crate::policy::InForce;
 use crate::store::Store;
@@ -42,7 +43,7 @@ impl Tour {
         let store = Arc::new(Store::open(&folder.path().join("data"))?);
         let database = Database::parse(&origin.gosumdb())?;
         let client = Client::open(database, &store, &Anchor::None, http.clone())?;
-        let upstreams = UpstreamPool::new(&ProxyList::parse(&origin.url())?, &http, Ttls::default())?;
+        let upstreams = UpstreamPool::new(&ProxyList::parse(&origin.url())?, &http, Ttls::default(), Clock::System)?;
         let vouchers = Vouchers { databases: vec![client.clone()], exempt: Patterns::default() };
         let pipeline = Pipeline::new(store, upstreams.into(), vouchers, InForce::default(), Trail::default());
         let mirror =

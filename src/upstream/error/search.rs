@@ -2,7 +2,7 @@
 //!
 //! After 404 and 410 the next source is asked; after anything else only where a `|` follows, as `go` does
 //! (<https://go.dev/ref/mod#environment-variables>, GOPROXY). So a chain says that something is nowhere only if each of its
-//! sources was asked and said so. A source that was left out, rests, refuses or is in trouble may have it.
+//! sources was asked and said so. A source that was left out, is left alone, refuses or is in trouble may have it.
 
 use super::{Nowhere, UpstreamError};
 use crate::upstream::wanted::UpstreamId;
@@ -75,14 +75,16 @@ mod tests {
         Request::parse("example.com/a/@v/list").unwrap()
     }
 
-    /// What a source may say, by a letter: not found, refused, trouble, resting, not asked.
+    /// What a source may say, by a letter: not found, refused, trouble, left alone, not asked.
     fn said(letter: char) -> Option<UpstreamError> {
         let origin = || "https://a.example".to_owned();
         match letter {
             'n' => Some(UpstreamError::NotFound("a: not found".to_owned())),
             'r' => Some(UpstreamError::Refused { origin: origin(), status: 403, reason: String::new() }),
             't' => Some(UpstreamError::Nonsense { origin: origin(), why: "a page".to_owned() }),
-            'z' => Some(UpstreamError::Resting { origin: origin(), why: "down".to_owned(), rest: Duration::ZERO }),
+            'z' => {
+                Some(UpstreamError::CircuitOpen { origin: origin(), why: "down".to_owned(), open_for: Duration::ZERO })
+            }
             _ => None,
         }
     }
