@@ -34,7 +34,7 @@ pub use direct::error::DirectError;
 pub(crate) use error::Search;
 pub use error::{Nowhere, UpstreamError};
 pub use folder::trouble_of_root;
-pub use http::{Answer, HttpClient, HttpError};
+pub use http::{HttpClient, HttpError};
 pub use landing::{Landing, Piece};
 pub use login::{Credentials, Login, LoginError, Secret, may_log_in};
 pub use pool::{Advisory, UpstreamPool};

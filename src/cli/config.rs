@@ -19,7 +19,7 @@ use crate::mirror::BasePath;
 use crate::policy::Policy;
 use crate::store::{Access, Modes, Store};
 use crate::sumdb::{Anchor, Client, Database, DatabaseError};
-use crate::upstream::{HttpClient, ProxyList, ProxyListError, Ttls, UpstreamPool};
+use crate::upstream::{HttpClient, ProxyList, ProxyListError, Router, Ttls, UpstreamPool};
 use gomodule::module::{ModuleVersion, Patterns};
 
 /// As for an audit: the go.sum of a very large monorepo has one megabyte.
@@ -140,10 +140,10 @@ pub(super) fn unnamed_private(wanted: &mut Wanted, named: &Patterns) -> Result<V
     Ok(left_out.into_iter().map(refusal).collect())
 }
 
-/// An origin without any source: what is not in the store is then asked of nobody.
-pub(super) fn nowhere(waits: Ttls) -> Result<UpstreamPool, Failure> {
-    UpstreamPool::of_links(&[], &HttpClient::offline(), waits, 1, Clock::System)
-        .map_err(|error| Failure::host("set up no upstream", &error))
+/// No source at all: what is not in the store is then asked of nobody.
+pub(super) fn nowhere(waits: Ttls) -> Result<Router, Failure> {
+    let pool = UpstreamPool::new(&[], &HttpClient::offline(), waits, Clock::System);
+    Ok(Router::new(pool.map_err(|error| Failure::host("set up no upstream", &error))?, Vec::new()))
 }
 
 /// The base path and the exempt modules.

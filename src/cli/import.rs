@@ -137,6 +137,7 @@ fn module_cache(
 /// The folder as the one source.
 fn of_folder(folder: PathBuf) -> Result<Router, Failure> {
     let link = UpstreamConfig::plain(Source::Dir(folder), false);
-    let origin = UpstreamPool::alone(link, &HttpClient::offline(), Ttls::default(), Clock::System);
-    Ok(origin.map_err(|error| Failure::host("set up the folder as a source", &error))?.into())
+    let origin = UpstreamPool::new(&[link], &HttpClient::offline(), Ttls::default(), Clock::System);
+    let origin = origin.map_err(|error| Failure::host("set up the folder as a source", &error))?;
+    Ok(Router::new(origin, Vec::new()))
 }

@@ -205,7 +205,7 @@ impl<'a> Setting<'a> {
     ) -> Result<(Pipeline, Trail), Failure> {
         let waits = Ttls { hold: Some(self.args.hold.hold), ..Ttls::default() };
         let sources = if self.args.offline {
-            config::nowhere(waits)?.into()
+            config::nowhere(waits)?
         } else {
             sources::troubles(self.said.chain.upstreams()).for_each(|why| out::complain(&why));
             self.said.sources(waits, http, store)?

@@ -61,7 +61,7 @@ impl Said {
                 }
             };
             let config = UpstreamConfig { scope: Scope::Private(patterns.clone()), ..link };
-            UpstreamPool::alone(config, http, waits, Clock::System).map_err(failed)
+            UpstreamPool::new(&[config], http, waits, Clock::System).map_err(failed)
         };
         let private = self.private.iter().map(own).collect::<Result<Vec<_>, Failure>>()?;
         if self.private.iter().any(|(_, private)| matches!(private, Private::Direct(_))) && go_on_path().is_none() {
@@ -76,7 +76,7 @@ impl Said {
             // Every request will be answered with that, too.
             tracing::warn!("{why}");
         }
-        Ok(Router::new(UpstreamPool::new(&self.chain, http, waits, Clock::System).map_err(failed)?, private))
+        Ok(Router::new(UpstreamPool::new(self.chain.upstreams(), http, waits, Clock::System).map_err(failed)?, private))
     }
 }
 

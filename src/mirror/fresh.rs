@@ -99,13 +99,13 @@ impl Fresh {
         }
         let (this, origin, asked, known) = (self.clone(), origin.clone(), request.clone(), kept.clone());
         let refresh = self.refreshes.join(request.clone(), move || async move {
-            let check = |body| answer(&asked, body);
+            let check = |body: Option<Vec<u8>>| body.map(|body| answer(&asked, body)).transpose();
             let answered = match &known {
                 Some(kept) => {
                     let tag = kept.tag.as_deref().map(|tag| (kept.source, tag));
                     origin.renew(&asked, tag, &check).await
                 }
-                None => origin.small(&asked, check).await.map(Advisory::some),
+                None => origin.small(&asked, |body| answer(&asked, body).map(Some)).await,
             };
             let Advisory { value, source, tag, distrusted } = answered.map_err(MirrorError::from)?;
             let body = value.or_else(|| known.as_ref().map(|kept| kept.body.clone())).unwrap_or_default();

@@ -115,7 +115,7 @@ impl Remote {
                 let Some(base) = through(&link.source) else { continue };
                 // As a source like any other: a login in its url goes to nobody else.
                 let door = UpstreamConfig::plain(Source::Http(base.clone()), link.on_any_failure);
-                let door = UpstreamPool::alone(door, &self.http, waits, Clock::System)
+                let door = UpstreamPool::new(&[door], &self.http, waits, Clock::System)
                     .map_err(|cause| self.unreachable(cause))?;
                 match door.small_from(Door::FIRST, &SUPPORTED).await {
                     Ok(_) => {

@@ -38,6 +38,9 @@ pub(super) struct Health {
     open_until: Option<Instant>,
     probing: bool,
     distrusted_until: Option<Instant>,
+    pub(super) last_failure: String,
+    /// When it last gave out something for the login that is sent to it.
+    pub(super) login_accepted: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug)]

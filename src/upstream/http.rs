@@ -6,7 +6,6 @@ mod error;
 
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use reqwest::StatusCode;
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use tokio::time::timeout;
@@ -54,8 +53,9 @@ enum Wire {
 
 /// An answer whose body is still to come.
 #[derive(Debug)]
-pub struct Answer {
-    url: String,
+pub(super) struct Answer {
+    /// What was asked, without credentials.
+    pub(super) url: String,
     response: reqwest::Response,
     stall: Duration,
     /// It came from another server than the one that was asked: nothing of it is to be quoted.
@@ -63,50 +63,36 @@ pub struct Answer {
 }
 
 /// What is asked besides the url.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Conditions {
+#[derive(Clone, Debug)]
+pub(super) enum Condition {
+    /// Nothing.
+    None,
     /// Only what is not the body of this entity tag (RFC 9110 section 13.1.2). The answer may be 304.
-    pub(super) unless: Option<String>,
+    Unless(String),
     /// From this byte on, if the body still has this entity tag (sections 13.1.5 and 14.2). The answer may be 206.
-    pub(super) from: Option<(u64, String)>,
+    From(u64, String),
 }
 
-impl Conditions {
+impl Condition {
     fn headers(&self) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        let mut set = |name, value: &str| {
-            // The tags came in a header, so they can go out in one.
-            HeaderValue::from_str(value).map(|value| headers.insert(name, value)).ok();
+        let headers = match self {
+            Self::None => vec![],
+            Self::Unless(tag) => vec![(header::IF_NONE_MATCH, tag.clone())],
+            Self::From(first, tag) => vec![(header::RANGE, format!("bytes={first}-")), (header::IF_RANGE, tag.clone())],
         };
-        if let Some(tag) = &self.unless {
-            set(header::IF_NONE_MATCH, tag);
-        }
-        if let Some((first, tag)) = &self.from {
-            set(header::RANGE, &format!("bytes={first}-"));
-            set(header::IF_RANGE, tag);
-        }
-        headers
+        // The tags came in a header, so they can go out in one.
+        headers.into_iter().filter_map(|(name, value)| Some((name, HeaderValue::from_str(&value).ok()?))).collect()
     }
 
     fn met(&self, status: StatusCode) -> bool {
-        match status {
-            StatusCode::OK => true,
-            StatusCode::NOT_MODIFIED => self.unless.is_some(),
-            StatusCode::PARTIAL_CONTENT => self.from.is_some(),
-            _ => false,
-        }
+        matches!((self, status.as_u16()), (_, 200) | (Self::Unless(_), 304) | (Self::From(..), 206))
     }
 }
 
 impl HttpClient {
     /// Builds the client: rustls with the system's roots, `HTTP(S)_PROXY` and `NO_PROXY` honoured.
     pub fn new() -> Result<Self, HttpError> {
-        Self::with(Timeouts::default())
-    }
-
-    /// The same with other time-outs.
-    pub fn with(timeouts: Timeouts) -> Result<Self, HttpError> {
-        Self::within(timeouts, true, Network::REAL)
+        Self::within(Timeouts::default(), true, Network::REAL)
     }
 
     /// The same in another network, or past the proxies of the environment.
@@ -153,18 +139,13 @@ impl HttpClient {
         matches!(self.wire, Wire::Offline)
     }
 
-    /// Asks `url`; an answer is status 200, everything else is an error.
-    pub async fn get(&self, url: Url) -> Result<Answer, HttpError> {
-        self.ask(url, &Conditions::default()).await
-    }
-
-    /// Asks `url` under `conditions`: an answer is status 200, or what the conditions allow.
-    pub(super) async fn ask(&self, url: Url, conditions: &Conditions) -> Result<Answer, HttpError> {
+    /// Asks `url` under a condition: an answer is status 200, or what the condition allows; everything else is an error.
+    pub(super) async fn ask(&self, url: Url, condition: &Condition) -> Result<Answer, HttpError> {
         let address = without_credentials(&url);
         let shown = address.to_string();
         let Timeouts { connect, first_byte, stall, .. } = self.timeouts;
         let credentials = self.credentials.clone().or_else(|| Credentials::in_url(&url));
-        let mut headers = conditions.headers();
+        let mut headers = condition.headers();
         if let Some(credentials) = &credentials {
             headers.insert(header::AUTHORIZATION, credentials.header());
         }
@@ -185,28 +166,29 @@ impl HttpClient {
         };
         let (response, elsewhere) = answered?;
         let silent = credentials.is_some() || elsewhere;
-        match response.status() {
-            status if conditions.met(status) => Ok(Answer { url: shown, response, stall, elsewhere }),
-            StatusCode::NOT_FOUND | StatusCode::GONE => {
-                Err(HttpError::Absent { url: shown, reason: reason(response, stall, silent).await })
-            }
-            status => {
-                let retry_after = seconds(response.headers().get(header::RETRY_AFTER));
-                let reason = reason(response, stall, silent).await;
-                Err(HttpError::Status { url: shown, status: status.as_u16(), reason, retry_after })
-            }
+        let mut answer = Answer { url: shown, response, stall, elsewhere };
+        let status = answer.status();
+        if condition.met(status) {
+            return Ok(answer);
         }
+        let reason = if silent { String::new() } else { answer.reason().await };
+        let url = answer.url;
+        if matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE) {
+            return Err(HttpError::Absent { url, reason });
+        }
+        let retry_after = seconds(answer.response.headers().get(header::RETRY_AFTER));
+        Err(HttpError::Status { url, status: status.as_u16(), reason, retry_after })
     }
 
     /// Asks `url` for a small body, at most `limit` bytes.
     pub async fn get_small(&self, url: Url, limit: usize) -> Result<Vec<u8>, HttpError> {
-        self.get(url).await?.small(limit).await
+        self.ask(url, &Condition::None).await?.small(limit).await
     }
 }
 
 impl Answer {
     /// The next piece of the body; `None` at its end. A body shorter than its announced length is an error.
-    pub async fn chunk(&mut self) -> Result<Option<bytes::Bytes>, HttpError> {
+    pub(super) async fn chunk(&mut self) -> Result<Option<bytes::Bytes>, HttpError> {
         match timeout(self.stall, self.response.chunk()).await {
             Ok(chunk) => chunk.map_err(|error| HttpError::transport(&self.url, &error)),
             Err(_) => Err(HttpError::Timeout(self.url.clone())),
@@ -214,7 +196,7 @@ impl Answer {
     }
 
     /// The whole body, at most `limit` bytes.
-    pub async fn small(mut self, limit: usize) -> Result<Vec<u8>, HttpError> {
+    pub(super) async fn small(mut self, limit: usize) -> Result<Vec<u8>, HttpError> {
         let mut body = Vec::new();
         while let Some(chunk) = self.chunk().await? {
             if body.len() + chunk.len() > limit {
@@ -225,7 +207,22 @@ impl Answer {
         Ok(body)
     }
 
-    /// The status: 200, or what the conditions allowed.
+    /// The beginning of a refusal's body, on one line, if it is text. Of a server that got a login nothing is shown: it may
+    /// repeat what it got. Nor of one that another server named: it may be none that the client could ask.
+    async fn reason(&mut self) -> String {
+        let mut words = Vec::new();
+        while words.len() < MAX_REASON
+            && let Ok(Some(chunk)) = self.chunk().await
+        {
+            words.extend_from_slice(&chunk);
+        }
+        words.truncate(MAX_REASON);
+        let words = one_line(&String::from_utf8_lossy(&words));
+        let is_page = words.split(' ').any(|word| word.starts_with('<'));
+        if words.is_empty() || is_page { String::new() } else { format!(": {words}") }
+    }
+
+    /// The status: 200, or what the condition allowed.
     pub(super) fn status(&self) -> StatusCode {
         self.response.status()
     }
@@ -246,11 +243,6 @@ impl Answer {
         let range = self.response.headers().get(header::CONTENT_RANGE)?.to_str().ok()?;
         range.strip_prefix("bytes ")?.split_once('-')?.0.parse().ok()
     }
-
-    /// What was asked, without credentials.
-    pub fn url(&self) -> &str {
-        &self.url
-    }
 }
 
 /// `Retry-After` in seconds. Dates are rare, and need a clock that agrees with the server's.
@@ -260,24 +252,4 @@ fn seconds(value: Option<&HeaderValue>) -> Option<Duration> {
 
 fn not_built(error: &reqwest::Error) -> HttpError {
     HttpError::Transport { url: "HTTP client".to_owned(), cause: crate::base::fault::in_full(error) }
-}
-
-/// The beginning of a refusal's body, on one line, if it is text. Of a server that got a login nothing is shown: it may
-/// repeat what it got. Nor of one that another server named: it may be none that the client could ask.
-async fn reason(response: reqwest::Response, stall: Duration, silent: bool) -> String {
-    if silent {
-        return String::new();
-    }
-    let mut body = response.bytes_stream();
-    let mut words = Vec::new();
-    while let Ok(Some(Ok(chunk))) = timeout(stall, body.next()).await {
-        words.extend_from_slice(&chunk);
-        if words.len() >= MAX_REASON {
-            words.truncate(MAX_REASON);
-            break;
-        }
-    }
-    let words = one_line(&String::from_utf8_lossy(&words));
-    let is_page = words.split(' ').any(|word| word.starts_with('<'));
-    if words.is_empty() || is_page { String::new() } else { format!(": {words}") }
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use super::config::UpstreamConfig;
 use super::error::{Search, UpstreamError};
+use super::health::Health;
 use super::http::{HttpClient, HttpError};
 use super::landing::Landing;
-use super::proxy_list::ProxyList;
 use super::race::{self, Progress};
 use super::retry;
 use super::times::Ttls;
@@ -40,13 +40,6 @@ pub struct Advisory<T> {
     pub distrusted: bool,
 }
 
-impl<T> Advisory<T> {
-    /// As an answer that may have been "unchanged", but was not.
-    pub(crate) fn some(self) -> Advisory<Option<T>> {
-        Advisory { value: Some(self.value), source: self.source, tag: self.tag, distrusted: self.distrusted }
-    }
-}
-
 /// The sources, and how each has been doing. Cheap to clone; clones share what was learned.
 #[derive(Clone, Debug)]
 pub struct UpstreamPool {
@@ -58,14 +51,9 @@ pub struct UpstreamPool {
 }
 
 impl UpstreamPool {
-    /// A pool that asks the sources of `list` through `http`. With a seeded clock its pauses are the same in each run.
-    pub fn new(list: &ProxyList, http: &HttpClient, ttls: Ttls, clock: Clock) -> Result<Self, HttpError> {
-        Self::of_links(list.upstreams(), http, ttls, AT_ONCE, clock)
-    }
-
-    /// A pool that asks one source.
-    pub fn alone(config: UpstreamConfig, http: &HttpClient, ttls: Ttls, clock: Clock) -> Result<Self, HttpError> {
-        Self::of_links(&[config], http, ttls, AT_ONCE, clock)
+    /// A pool that asks these sources through `http`. With a seeded clock its pauses are the same in each run.
+    pub fn new(configs: &[UpstreamConfig], http: &HttpClient, ttls: Ttls, clock: Clock) -> Result<Self, HttpError> {
+        Self::of_links(configs, http, ttls, AT_ONCE, clock)
     }
 
     /// The sources among these that may hear of a module.
@@ -78,11 +66,6 @@ impl UpstreamPool {
     pub(super) fn private(&self) -> Patterns {
         let private = self.upstreams.iter().filter_map(|upstream| upstream.config.scope.private());
         private.fold(Patterns::default(), |all, patterns| all.with(patterns.clone()))
-    }
-
-    /// Whether there is nobody to ask.
-    pub(super) fn is_empty(&self) -> bool {
-        self.upstreams.is_empty()
     }
 
     /// A pool of these sources, with at most `at_once` requests under way to each.
@@ -131,45 +114,42 @@ impl UpstreamPool {
         request: &Request,
         check: impl Fn(Vec<u8>) -> Result<T, E>,
     ) -> Result<Advisory<T>, UpstreamError> {
-        let round = || self.renew(request, None, &check);
-        let Advisory { value, source, tag, distrusted } = self.in_rounds(round, UpstreamError::passes).await?;
-        match value {
-            Some(value) => Ok(Advisory { value, source, tag, distrusted }),
-            None => Err(UpstreamError::Nonsense { origin: self.name(source), why: UNASKED_304.to_owned() }),
-        }
+        let check = |body: Option<Vec<u8>>| match body {
+            Some(body) => check(body).map_err(|why| why.to_string()),
+            None => Err(UNASKED_304.to_owned()),
+        };
+        self.in_rounds(|| self.renew(request, None, &check), UpstreamError::passes).await
     }
 
-    /// The same for an answer that is kept from earlier, with the source and entity tag of that time, if it had one: `None`
+    /// The same for an answer that is kept from earlier, with the source and entity tag of that time, if it had one: no body
     /// says that it is still right. The tag is shown to that source alone. Asks once: what is kept can go out.
     pub async fn renew<T, E: fmt::Display>(
         &self,
         request: &Request,
         kept: Option<(UpstreamId, &str)>,
-        check: &impl Fn(Vec<u8>) -> Result<T, E>,
-    ) -> Result<Advisory<Option<T>>, UpstreamError> {
+        check: &impl Fn(Option<Vec<u8>>) -> Result<T, E>,
+    ) -> Result<Advisory<T>, UpstreamError> {
         let wanted = &Wanted::from(request);
         self.in_order(request, |source| async move {
-            let (upstream, distrusted) = (self.at(source), || self.distrusts(source));
+            let upstream = self.at(source);
             let unless = kept.filter(|(from, _)| *from == source).map(|(_, tag)| tag.to_owned());
-            let nonsense = |why| Err(UpstreamError::Nonsense { origin: self.name(source), why });
-            match upstream.small(wanted, unless.clone()).await? {
-                Small::Unchanged => Ok(Advisory { value: None, source, tag: unless, distrusted: distrusted() }),
-                Small::Body(body, tag, elsewhere) => match check(body) {
-                    Ok(value) => {
+            let Small { body, tag, elsewhere } = upstream.small(wanted, unless).await?;
+            let is_shown = body.is_some();
+            let why = match check(body) {
+                Ok(value) => {
+                    if is_shown {
                         upstream.login_is_accepted();
-                        Ok(Advisory { value: Some(value), source, tag, distrusted: distrusted() })
                     }
-                    Err(why) if elsewhere => {
-                        tracing::warn!(
-                            source = self.name(source),
-                            why = why.to_string(),
-                            "a redirect leads to what was not asked for"
-                        );
-                        nonsense(BEHIND_REDIRECT.to_owned())
-                    }
-                    Err(why) => nonsense(why.to_string()),
-                },
-            }
+                    return Ok(Advisory { value, source, tag, distrusted: self.distrusts(source) });
+                }
+                Err(why) if elsewhere => {
+                    let (source, why) = (self.name(source), why.to_string());
+                    tracing::warn!(source, why, "a redirect leads to what was not asked for");
+                    BEHIND_REDIRECT.to_owned()
+                }
+                Err(why) => why.to_string(),
+            };
+            Err(UpstreamError::Nonsense { origin: self.name(source), why })
         })
         .await
     }
@@ -232,7 +212,6 @@ impl UpstreamPool {
     /// The sources for a file that can be proved, in stages: those that are joined by `|`, best first, before the ones
     /// behind a `,`. Those that had wrong bytes for it come last.
     pub(crate) fn stages(&self, wanted: &Wanted) -> Vec<Vec<UpstreamId>> {
-        let now = self.clock.steady();
         let (mut stages, mut stage, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
         for id in self.sources() {
             if self.at(id).had_wrong(wanted) { &mut wrong } else { &mut stage }.push(id);
@@ -245,7 +224,7 @@ impl UpstreamPool {
         for stage in &mut stages {
             stage.sort_by_key(|id| {
                 let upstream = &self.at(*id);
-                upstream.health(|health| health.rank(now, f64::from(upstream.config.weight)))
+                upstream.health(|health, now| health.rank(now, f64::from(upstream.config.weight)))
             });
         }
         stages
@@ -260,9 +239,8 @@ impl UpstreamPool {
         ends: impl Fn(UpstreamId, &E) -> bool,
         attempt: impl Fn(UpstreamId, Progress) -> F,
     ) -> Result<(UpstreamId, T), Vec<(UpstreamId, E)>> {
-        let hedge_after = |id: UpstreamId, bytes| {
-            self.at(id).health(|health| health.hedge_after(self.clock.steady(), bytes)).max(at_least)
-        };
+        let hedge_after =
+            |id: UpstreamId, bytes| self.at(id).health(|health, now| health.hedge_after(now, bytes)).max(at_least);
         race::race(stages, self.clock, hedge_after, ends, attempt).await
     }
 
@@ -278,20 +256,18 @@ impl UpstreamPool {
 
     /// Asks one source alone, once, for a small body.
     pub(crate) async fn small_from(&self, id: UpstreamId, wanted: &Wanted) -> Result<Vec<u8>, UpstreamError> {
-        match self.at(id).small(wanted, None).await? {
-            Small::Body(body, ..) => Ok(body),
-            Small::Unchanged => Err(UpstreamError::Nonsense { origin: self.name(id), why: UNASKED_304.to_owned() }),
-        }
+        let unasked = || UpstreamError::Nonsense { origin: self.name(id), why: UNASKED_304.to_owned() };
+        self.at(id).small(wanted, None).await?.body.ok_or_else(unasked)
     }
 
     /// Whether a source had wrong bytes not long ago: nothing that it said is to be believed without a proof.
     pub(crate) fn distrusts(&self, id: UpstreamId) -> bool {
-        self.at(id).health(|health| health.is_distrusted(self.clock.steady()))
+        self.at(id).health(|health, now| health.is_distrusted(now))
     }
 
     /// What a source said does not fit together with what others said.
     pub(crate) fn distrust(&self, id: UpstreamId) {
-        self.at(id).health(|health| health.distrust(self.clock.steady()));
+        self.at(id).health(Health::distrust);
     }
 
     /// A source had wrong bytes for what is `wanted`.

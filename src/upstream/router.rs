@@ -17,13 +17,6 @@ pub struct Router {
     private: Arc<[UpstreamPool]>,
 }
 
-impl From<UpstreamPool> for Router {
-    /// One chain for every module.
-    fn from(public: UpstreamPool) -> Self {
-        Self { public, private: Arc::default() }
-    }
-}
-
 impl Router {
     /// The chain, and the sources of private modules: the first whose patterns match counts.
     pub fn new(public: UpstreamPool, private: Vec<UpstreamPool>) -> Self {
@@ -32,13 +25,13 @@ impl Router {
 
     /// The sources that may be asked about a module.
     pub fn of(&self, path: &ModulePath) -> UpstreamPool {
-        let own = self.private.iter().map(|pool| pool.serving(path)).find(|pool| !pool.is_empty());
+        let own = self.private.iter().map(|pool| pool.serving(path)).find(|pool| pool.sources().len() > 0);
         own.unwrap_or_else(|| self.public.serving(path))
     }
 
     /// Whether there is nobody to ask.
     pub fn is_empty(&self) -> bool {
-        self.public.is_empty() && self.private.is_empty()
+        self.public.sources().len() == 0 && self.private.is_empty()
     }
 
     /// All patterns of private modules.
@@ -72,12 +65,13 @@ mod tests {
 
     fn private(source: Source, of: &str) -> UpstreamPool {
         let config = UpstreamConfig { scope: Scope::Private(patterns(of)), ..UpstreamConfig::plain(source, false) };
-        UpstreamPool::alone(config, &HttpClient::offline(), Ttls::default(), Clock::System).unwrap()
+        UpstreamPool::new(&[config], &HttpClient::offline(), Ttls::default(), Clock::System).unwrap()
     }
 
     fn router() -> Router {
         let list = ProxyList::of(vec![public("https://a.example", "corp.example"), public("https://b.example", "")]);
-        let chain = UpstreamPool::new(&list.unwrap(), &HttpClient::offline(), Ttls::default(), Clock::System);
+        let chain =
+            UpstreamPool::new(list.unwrap().upstreams(), &HttpClient::offline(), Ttls::default(), Clock::System);
         let own = private(Source::parse("https://own.example").unwrap(), "corp.example/Secret");
         let direct = Source::Direct(DirectSettings::new(std::path::Path::new("/nowhere"), None));
         Router::new(chain.unwrap(), vec![own, private(direct, "corp.example/*,golang.org")])

@@ -13,7 +13,7 @@ use super::direct::Direct;
 use super::error::UpstreamError;
 use super::folder::Folder;
 use super::health::Health;
-use super::http::{Answer, Conditions, HttpClient, HttpError};
+use super::http::{Answer, Condition, HttpClient, HttpError};
 use super::landing::Landing;
 use super::race::Progress;
 use super::recent::Recent;
@@ -42,11 +42,8 @@ pub(super) struct Upstream {
     http: HttpClient,
     clock: Clock,
     health: Mutex<Health>,
-    last_failure: Mutex<String>,
     places: Semaphore,
     absent: Recent<Wanted, String>,
-    /// When it last gave out something for the login that is sent to it.
-    login_accepted: Mutex<Option<Instant>>,
     wrong: Recent<Wanted, ()>,
     way: Way,
 }
@@ -61,11 +58,13 @@ enum Way {
 
 /// A small answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Small {
-    /// The body, its entity tag, and whether another server than the source sent it.
-    Body(Vec<u8>, Option<String>, bool),
-    /// What the caller has is still right.
-    Unchanged,
+pub(super) struct Small {
+    /// None if what the caller has is still right.
+    pub(super) body: Option<Vec<u8>>,
+    /// The entity tag of the body.
+    pub(super) tag: Option<String>,
+    /// Another server than the source sent it.
+    pub(super) elsewhere: bool,
 }
 
 impl Upstream {
@@ -87,10 +86,8 @@ impl Upstream {
             config,
             clock,
             health: Mutex::default(),
-            last_failure: Mutex::default(),
             places: Semaphore::new(at_once),
             absent: Recent::new(MAX_ABSENT, ttls.absent, clock),
-            login_accepted: Mutex::default(),
             wrong: Recent::new(MAX_WRONG, WRONG_FOR, clock),
             way,
         })
@@ -99,7 +96,7 @@ impl Upstream {
     /// It had wrong bytes for what is `wanted`.
     pub(super) fn distrust(&self, wanted: &Wanted) {
         self.wrong.insert(wanted.clone(), ());
-        self.health(|health| health.distrust(self.clock.steady()));
+        self.health(Health::distrust);
     }
 
     /// Whether it had wrong bytes for what is `wanted`.
@@ -107,58 +104,62 @@ impl Upstream {
         self.wrong.get(wanted).is_some()
     }
 
-    /// What is said of its health.
-    pub(super) fn health<T>(&self, say: impl FnOnce(&mut Health) -> T) -> T {
-        say(&mut self.health.lock().unwrap_or_else(PoisonError::into_inner))
+    /// What is said of its health now.
+    pub(super) fn health<T>(&self, say: impl FnOnce(&mut Health, Instant) -> T) -> T {
+        say(&mut self.health.lock().unwrap_or_else(PoisonError::into_inner), self.clock.steady())
     }
 
     /// Asks for a small body, unless it still has the entity tag `unless`.
     pub(super) async fn small(&self, wanted: &Wanted, unless: Option<String>) -> Result<Small, UpstreamError> {
         self.remembered_absent(wanted)?;
+        let whole = |body| Small { body: Some(body), tag: None, elsewhere: false };
         let base = match &self.way {
             Way::Http(base) => base,
-            Way::Folder(folder) => return folder.small(wanted).await.map(|body| Small::Body(body, None, false)),
+            Way::Folder(folder) => return Ok(whole(folder.small(wanted).await?)),
             Way::Direct(direct) => {
                 self.may_dial(wanted)?;
                 let body = direct.small(wanted).await.map_err(|error| self.remember(wanted, error))?;
-                return Ok(Small::Body(body, None, false));
+                return Ok(whole(body));
             }
         };
-        let asking = self.ask().await?;
-        let started = self.clock.steady();
-        let conditions = Conditions { unless, from: None };
-        let answered = async {
-            let answer = self.http.ask(join(base, wanted), &conditions).await?;
-            let first_byte = self.clock.steady() - started;
-            if answer.status() == StatusCode::NOT_MODIFIED {
-                return Ok((first_byte, Small::Unchanged));
-            }
+        let condition = unless.clone().map_or(Condition::None, Condition::Unless);
+        let read = async |answer: Answer| {
             let (tag, elsewhere) = (answer.any_tag(), answer.elsewhere);
-            Ok((first_byte, Small::Body(answer.small(wanted.max_len()).await?, tag, elsewhere)))
-        };
-        match answered.await {
-            Ok((first_byte, small)) => {
-                asking.answered(first_byte, 0, Duration::ZERO);
-                Ok(small)
+            if answer.status() == StatusCode::NOT_MODIFIED {
+                return Ok(Small { body: None, tag: unless, elsewhere });
             }
-            Err(error) => Err(self.checked(wanted, asking.failed(error)).await),
-        }
+            Ok(Small { body: Some(answer.small(wanted.max_len()).await?), tag, elsewhere })
+        };
+        self.answer(base, wanted, &condition, read).await
     }
 
     /// Whether it gives out the file that is `wanted`. No byte of it is read.
     pub(super) async fn exists(&self, wanted: &Wanted) -> Result<(), UpstreamError> {
         self.remembered_absent(wanted)?;
-        let base = match &self.way {
-            Way::Http(base) => base,
-            Way::Folder(folder) => return folder.open(wanted).await.map(|_| ()),
-            Way::Direct(_) => return self.small(wanted, None).await.map(|_| ()),
+        match &self.way {
+            Way::Http(base) => self.answer(base, wanted, &Condition::None, async |_| Ok(())).await,
+            Way::Folder(folder) => folder.open(wanted).await.map(|_| ()),
+            Way::Direct(_) => self.small(wanted, None).await.map(|_| ()),
+        }
+    }
+
+    /// What `read` makes of a small answer over HTTP.
+    async fn answer<T>(
+        &self,
+        base: &Url,
+        wanted: &Wanted,
+        condition: &Condition,
+        read: impl AsyncFnOnce(Answer) -> Result<T, HttpError>,
+    ) -> Result<T, UpstreamError> {
+        let (asking, started) = (self.ask().await?, self.clock.steady());
+        let answered = async {
+            let answer = self.http.ask(join(base, wanted), condition).await?;
+            Ok((self.clock.steady() - started, read(answer).await?))
         };
-        let asking = self.ask().await?;
-        let started = self.clock.steady();
-        match self.http.ask(join(base, wanted), &Conditions::default()).await {
-            Ok(_) => {
-                asking.answered(self.clock.steady() - started, 0, Duration::ZERO);
-                Ok(())
+        match answered.await {
+            Ok((first_byte, answer)) => {
+                asking.answered(first_byte, 0, Duration::ZERO);
+                Ok(answer)
             }
             Err(error) => Err(self.checked(wanted, asking.failed(error)).await),
         }
@@ -175,14 +176,12 @@ impl Upstream {
 
     /// It has given out what was asked for.
     pub(super) fn login_is_accepted(&self) {
-        *self.login_accepted.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.clock.steady());
+        self.health(|health, now| health.login_accepted = Some(now));
     }
 
     fn may_hide(&self) -> bool {
-        let accepted = *self.login_accepted.lock().unwrap_or_else(PoisonError::into_inner);
-        self.config.scope.private().is_some()
-            && self.config.logs_in()
-            && accepted.is_none_or(|accepted| self.clock.steady() - accepted > ACCEPTED_FOR)
+        let is_old = |health: &mut Health, now| health.login_accepted.is_none_or(|then| now - then > ACCEPTED_FOR);
+        self.config.scope.private().is_some() && self.config.logs_in() && self.health(is_old)
     }
 
     async fn shows_a_list(&self, wanted: &Wanted) -> bool {
@@ -255,12 +254,12 @@ impl Upstream {
     /// A place among the requests under way, if the circuit breaker is not open.
     async fn ask(&self) -> Result<Asking<'_>, UpstreamError> {
         let open = |open_for| {
-            let why = self.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let why = self.health(|health, _| health.last_failure.clone());
             UpstreamError::CircuitOpen { origin: self.config.source.to_string(), why, open_for }
         };
         // An open breaker is not waited for in the queue, and it may have opened in the meantime.
         let place = self.places.acquire().await.map_err(|_| open(Duration::ZERO))?;
-        self.health(|health| health.ask(self.clock.steady())).map_err(open)?;
+        self.health(Health::ask).map_err(open)?;
         Ok(Asking { upstream: self, known: false, _place: place })
     }
 }
@@ -275,19 +274,19 @@ struct Asking<'a> {
 impl Asking<'_> {
     fn answered(mut self, first_byte: Duration, bytes: u64, body: Duration) {
         self.known = true;
-        self.upstream.health(|health| health.answered(self.upstream.clock.steady(), first_byte, bytes, body));
+        self.upstream.health(|health, now| health.answered(now, first_byte, bytes, body));
     }
 
     fn failed(mut self, error: HttpError) -> UpstreamError {
         self.known = true;
         match error {
             HttpError::Absent { .. } => {
-                self.upstream.health(Health::reached);
+                self.upstream.health(|health, _| health.reached());
                 UpstreamError::NotFound(error.to_string())
             }
             HttpError::Status { status: status @ (401 | 403 | 451), reason, .. } => {
                 // It is there, and will say the same again.
-                self.upstream.health(Health::reached);
+                self.upstream.health(|health, _| health.reached());
                 let origin = self.upstream.config.source.to_string();
                 match status {
                     401 => UpstreamError::LoginNeeded { origin, reason },
@@ -295,11 +294,10 @@ impl Asking<'_> {
                 }
             }
             error => {
-                let passes = error.passes();
-                *self.upstream.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = error.to_string();
-                self.upstream.health(|health| {
-                    if passes {
-                        health.failed(self.upstream.clock.steady(), error.retry_after());
+                self.upstream.health(|health, now| {
+                    health.last_failure = error.to_string();
+                    if error.passes() {
+                        health.failed(now, error.retry_after());
                     } else {
                         health.reached();
                     }
@@ -313,7 +311,7 @@ impl Asking<'_> {
 impl Drop for Asking<'_> {
     fn drop(&mut self) {
         if !self.known {
-            self.upstream.health(Health::half_open);
+            self.upstream.health(|health, _| health.half_open());
         }
     }
 }
@@ -337,7 +335,7 @@ impl Download<'_> {
     /// One request, and more for the rest if it broke off and the source can go on where it was: the same entity tag, a
     /// strong one (RFC 9110 section 14.2).
     async fn run(&mut self, http: &HttpClient, landing: &mut Landing) -> Result<(), Broken> {
-        let mut answer = http.ask(self.url.clone(), &Conditions::default()).await.map_err(Broken::Http)?;
+        let mut answer = http.ask(self.url.clone(), &Condition::None).await.map_err(Broken::Http)?;
         self.first_byte = self.clock.steady();
         self.progress.began();
         for _ in 0..MAX_RESUMES {
@@ -345,9 +343,9 @@ impl Download<'_> {
             match (self.body(&mut answer, landing).await, tag) {
                 (Ok(()), _) => return landing.flush().await.map_err(Broken::Staging),
                 (Err(Broken::Http(error)), Some(tag)) if error.passes() && self.written > before => {
-                    tracing::info!(url = answer.url(), bytes = self.written, %error, "a download goes on after a break");
-                    let conditions = Conditions { unless: None, from: Some((self.written, tag)) };
-                    answer = http.ask(self.url.clone(), &conditions).await.map_err(Broken::Http)?;
+                    tracing::info!(url = answer.url, bytes = self.written, %error, "a download goes on after a break");
+                    let condition = Condition::From(self.written, tag);
+                    answer = http.ask(self.url.clone(), &condition).await.map_err(Broken::Http)?;
                     // The whole again, or another part than was asked for: start over.
                     if answer.status() != StatusCode::PARTIAL_CONTENT || answer.first_byte() != Some(self.written) {
                         if answer.status() == StatusCode::PARTIAL_CONTENT {
@@ -361,7 +359,7 @@ impl Download<'_> {
             }
         }
         Err(Broken::Http(HttpError::Transport {
-            url: answer.url().to_owned(),
+            url: answer.url.clone(),
             cause: format!("it broke off {MAX_RESUMES} times"),
         }))
     }
@@ -371,12 +369,12 @@ impl Download<'_> {
             let before = self.written;
             self.written += chunk.len() as u64;
             if self.written > self.limit {
-                return Err(Broken::Http(HttpError::TooLarge { url: answer.url().to_owned(), limit: self.limit }));
+                return Err(Broken::Http(HttpError::TooLarge { url: answer.url.clone(), limit: self.limit }));
             }
             self.progress.came(chunk.len() as u64);
             landing.take(chunk).await.map_err(Broken::Staging)?;
             if before / TOLD_EVERY != self.written / TOLD_EVERY {
-                tracing::info!(url = answer.url(), megabytes = self.written >> 20, "downloading");
+                tracing::info!(url = answer.url, megabytes = self.written >> 20, "downloading");
             }
         }
         Ok(())

@@ -68,7 +68,7 @@ impl Servers {
 fn pool(configs: &[UpstreamConfig]) -> (Arc<Servers>, UpstreamPool) {
     let servers = Arc::new(Servers::default());
     let (http, clock) = (HttpClient::scripted(servers.clone()), Clock::seeded(SystemTime::UNIX_EPOCH));
-    let pool = UpstreamPool::of_links(configs, &http, Ttls::default(), AT_ONCE, clock).unwrap();
+    let pool = UpstreamPool::new(configs, &http, Ttls::default(), clock).unwrap();
     (servers, pool)
 }
 
@@ -225,7 +225,7 @@ async fn the_second_source_is_asked_when_the_first_is_slower_than_it_may_be() {
     let won = pool.race(pool.stages(&file), Duration::ZERO, |_, _| false, attempt).await;
     assert_eq!(won.unwrap().0, SECOND);
     let asked = servers.asked();
-    let usual = pool.at(FIRST).health(|health| health.hedge_after(asked[0], 0));
+    let usual = pool.at(FIRST).health(|health, _| health.hedge_after(asked[0], 0));
     // A timer of tokio may be a millisecond late.
     assert!((usual..=usual + MS(1)).contains(&(asked[1] - asked[0])), "{asked:?}, not {usual:?}");
 }
