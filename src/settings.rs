@@ -14,7 +14,9 @@ use toml::Spanned;
 use url::Url;
 
 use crate::base::toml_file::{self, Complaints, Reader, Text, patterns};
-use crate::upstream::{Chain, Credentials, Link, Login, LoginError, Secret, Source, Timeouts, may_log_in};
+use crate::upstream::{
+    Credentials, Login, LoginError, ProxyList, Scope, Secret, Source, Timeouts, UpstreamConfig, may_log_in,
+};
 use gomodule::module::Patterns;
 
 /// More rules than a company has servers; each request looks at all of them.
@@ -29,7 +31,7 @@ const LONGEST: Duration = Duration::from_hours(366 * 24);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
     /// The upstreams, if it names some.
-    pub chain: Option<Chain>,
+    pub chain: Option<ProxyList>,
     /// Private modules, and where each comes from. The first that matches counts.
     pub private: Vec<(Patterns, Private)>,
 }
@@ -38,7 +40,7 @@ pub struct Settings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Private {
     /// A proxy of their own.
-    Proxy(Box<Link>),
+    Proxy(Box<UpstreamConfig>),
     /// Version control; and how long it may take, if that is said.
     Direct(Option<Duration>),
 }
@@ -114,9 +116,9 @@ impl Settings {
     fn read_with(text: &str, folder: &Path, secrets: Secrets<'_>) -> Result<Self, Complaints> {
         toml_file::read(text, "configuration", |reader, file: &File| {
             let mut tables = Tables { reader, folder, secrets };
-            let links: Vec<Link> = file.upstream.iter().filter_map(|one| tables.upstream(one)).collect();
+            let links: Vec<UpstreamConfig> = file.upstream.iter().filter_map(|one| tables.upstream(one)).collect();
             // What could not be read was complained about.
-            let chain = (links.len() == file.upstream.len() && !links.is_empty()).then(|| Chain::of(links));
+            let chain = (links.len() == file.upstream.len() && !links.is_empty()).then(|| ProxyList::of(links));
             let chain = chain.transpose().unwrap_or_else(|error| {
                 tables.reader.complain(file.upstream.last().map_or(0, |one| one.span().start), error.to_string());
                 None
@@ -138,7 +140,7 @@ struct Tables<'a, 't> {
 }
 
 impl Tables<'_, '_> {
-    fn upstream(&mut self, one: &Spanned<Upstream>) -> Option<Link> {
+    fn upstream(&mut self, one: &Spanned<Upstream>) -> Option<UpstreamConfig> {
         let it = one.get_ref();
         let serves = it.serves.as_ref().map(|text| self.reader.checked(text, patterns));
         let weight = it.weight.as_ref().map_or(1, |weight| {
@@ -161,7 +163,8 @@ impl Tables<'_, '_> {
         let link = self.link(&it.url, &login, timeouts)?;
         let serves = serves.unwrap_or(Some(Patterns::default()))?;
         let (on_any_failure, redirects_inside) = (it.on_any_failure, it.redirects_inside);
-        Some(Link { on_any_failure, serves, weight, redirects_inside, ..link })
+        let scope = Scope::Public(serves);
+        Some(UpstreamConfig { on_any_failure, scope, weight, redirects_inside, ..link })
     }
 
     fn private(&mut self, one: &Spanned<PrivateModules>) -> Option<(Patterns, Private)> {
@@ -180,7 +183,7 @@ impl Tables<'_, '_> {
                 let timeouts = self.timeouts(times);
                 let redirects_inside = it.redirects_inside.as_ref().is_some_and(|inside| *inside.get_ref());
                 let link = self.link(url, &login, timeouts)?;
-                Some(Private::Proxy(Box::new(Link { redirects_inside, ..link })))
+                Some(Private::Proxy(Box::new(UpstreamConfig { redirects_inside, ..link })))
             }
             (None, true) => {
                 let not_ours = times[..3].iter().copied().flatten().chain(login.texts()).map(|text| text.span().start);
@@ -207,7 +210,7 @@ impl Tables<'_, '_> {
         Some((matching?, to?))
     }
 
-    fn link(&mut self, url: &Text, login: &LoginFields<'_>, timeouts: Option<Timeouts>) -> Option<Link> {
+    fn link(&mut self, url: &Text, login: &LoginFields<'_>, timeouts: Option<Timeouts>) -> Option<UpstreamConfig> {
         let source = self.reader.checked(url, Source::parse)?;
         let credentials = match (self.login(login).ok()?, &source) {
             (None, _) => None,
@@ -231,7 +234,7 @@ impl Tables<'_, '_> {
                 return None;
             }
         };
-        Some(Link { timeouts, credentials, ..Link::plain(source, false) })
+        Some(UpstreamConfig { timeouts, credentials, ..UpstreamConfig::plain(source, false) })
     }
 
     /// The login that is described, if one is, and where; an error was complained about.
@@ -340,13 +343,17 @@ mod tests {
         .unwrap();
         let chain = settings.chain.unwrap();
         assert_eq!(chain.to_string(), "https://a.example/go|https://proxy.golang.org");
-        let first = &chain.links()[0];
-        assert_eq!((first.serves.to_string().as_str(), first.weight), ("*.corp.example,github.com/our", 2));
+        let first = &chain.upstreams()[0];
+        let serves = Scope::Public(Patterns::parse("*.corp.example,github.com/our").unwrap());
+        assert_eq!((&first.scope, first.weight), (&serves, 2));
         assert!(first.credentials.is_some() && first.redirects_inside);
         let usual = Timeouts::default();
         let times = Timeouts { connect: Duration::from_secs(2), whole: Duration::from_hours(1), ..usual };
         assert_eq!(first.timeouts, Some(times));
-        assert_eq!(chain.links()[1], Link::plain(Source::parse("https://proxy.golang.org").unwrap(), false));
+        assert_eq!(
+            chain.upstreams()[1],
+            UpstreamConfig::plain(Source::parse("https://proxy.golang.org").unwrap(), false)
+        );
         assert_eq!(settings.private.len(), 2);
         assert_eq!(settings.private[0].1, Private::Direct(Some(Duration::from_mins(2))));
         assert!(
@@ -410,7 +417,7 @@ mod tests {
         let text = blocks.filter(|block| block.contains("[[private]]")).collect::<Vec<_>>().concat();
         let any = |_: &Login, url: &Url| Login::Bearer(Secret::Variable("PATH".to_owned())).read(url);
         let settings = Settings::read_with(&text, Path::new("/"), &any).unwrap();
-        assert_eq!((settings.chain.unwrap().links().len(), settings.private.len()), (2, 2));
+        assert_eq!((settings.chain.unwrap().upstreams().len(), settings.private.len()), (2, 2));
     }
 
     #[test]

@@ -1,42 +1,48 @@
 //! Where bytes come from: the chain of upstream proxies, and for private modules a source of their own.
 //!
-//! Which sources may hear of a module is decided by its name, before anything is asked ([`Sources`]). Nothing here is
+//! Which sources may hear of a module is decided by its name, before anything is asked ([`Router`]). Nothing here is
 //! trusted. A `.zip` or `.mod` is only ever written to a staging file, whose hash decides; what no hash covers (`.info`, lists, `@latest`) travels as [`Advisory`], so that it cannot be mistaken for proved.
 
-mod chain;
+mod config;
 pub mod database_request;
 mod dialer;
 mod direct;
 mod error;
-mod fetch;
 mod folder;
 mod health;
 mod http;
 mod inside;
 mod landing;
 mod login;
+mod pool;
+mod proxy_list;
 mod race;
+mod recent;
 mod redirect;
 mod retry;
+mod router;
+mod scope;
 mod secret;
-mod sources;
 mod times;
 #[expect(clippy::module_inception, reason = "the file holds the type that gives the room its name")]
 mod upstream;
 mod wanted;
 
-pub use chain::{Chain, ChainError, Link, Source};
-pub use direct::{DirectError, Settings as DirectSettings};
+pub use config::{Source, SourceError, UpstreamConfig};
+pub use direct::command::Settings as DirectSettings;
+pub use direct::error::DirectError;
 pub(crate) use error::Search;
-pub use error::{Nowhere, OriginError};
-pub use fetch::{Advisory, Origin};
+pub use error::{Nowhere, UpstreamError};
 pub use folder::trouble_of_root;
-pub use http::{Answer, HttpClient, HttpError};
+pub use http::{HttpClient, HttpError};
 pub use landing::{Landing, Piece};
 pub use login::{Credentials, Login, LoginError, Secret, may_log_in};
+pub use pool::{Advisory, UpstreamPool};
+pub use proxy_list::{ProxyList, ProxyListError};
 pub use race::Progress;
+pub use router::Router;
+pub use scope::Scope;
 pub(crate) use secret::typed_without_logins;
-pub use sources::Sources;
-pub use times::{Timeouts, Waits};
+pub use times::{Timeouts, Ttls};
 pub use wanted::UpstreamId;
 pub(crate) use wanted::Wanted;

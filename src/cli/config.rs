@@ -10,6 +10,7 @@ use super::ages;
 use super::args::{AddressArgs, AnchorArgs, DatabaseArgs, SurroundingArgs};
 use super::exit::Failure;
 use crate::airgap::{self, Refusal, Wanted};
+use crate::base::clock::Clock;
 use crate::base::fault::Fault;
 use crate::base::toml_file::{self, Complaint, Complaints, MAX_FILE};
 use crate::base::tree::{Tree, TreeError, open_named, read_bounded, tree_by_words, work_tree};
@@ -18,7 +19,7 @@ use crate::mirror::BasePath;
 use crate::policy::{self, Policy};
 use crate::store::{Access, Modes, Store};
 use crate::sumdb::{Anchor, Client, Database, DatabaseError};
-use crate::upstream::{Chain, ChainError, HttpClient, Origin, Waits};
+use crate::upstream::{HttpClient, ProxyList, ProxyListError, Router, Ttls, UpstreamPool};
 use gomodule::module::{ModuleVersion, Patterns};
 
 /// As for an audit: the go.sum of a very large monorepo has one megabyte.
@@ -55,9 +56,9 @@ pub(super) fn surrounding_databases(args: &SurroundingArgs, go: &GoEnv) -> Resul
         error => Failure::usage(error),
     })?;
     // A GOPROXY that names no proxy (`direct`, `off`) passes nothing on.
-    Ok(vec![match Chain::parse(go.get("GOPROXY")) {
+    Ok(vec![match ProxyList::parse(go.get("GOPROXY")) {
         Ok(chain) => found.through(&chain),
-        Err(ChainError::Empty(_)) => found,
+        Err(ProxyListError::Empty(_)) => found,
         Err(error) => return Err(Failure::usage(error)),
     }])
 }
@@ -139,9 +140,10 @@ pub(super) fn unnamed_private(wanted: &mut Wanted, named: &Patterns) -> Result<V
     Ok(left_out.into_iter().map(refusal).collect())
 }
 
-/// An origin without any source: what is not in the store is then asked of nobody.
-pub(super) fn nowhere(waits: Waits) -> Result<Origin, Failure> {
-    Origin::of_links(&[], &HttpClient::offline(), waits, 1).map_err(|error| Failure::host("set up no upstream", &error))
+/// No source at all: what is not in the store is then asked of nobody.
+pub(super) fn nowhere(waits: Ttls) -> Result<Router, Failure> {
+    let pool = UpstreamPool::new(&[], &HttpClient::offline(), waits, Clock::System);
+    Ok(Router::new(pool.map_err(|error| Failure::host("set up no upstream", &error))?, Vec::new()))
 }
 
 /// The base path and the exempt modules.

@@ -12,7 +12,7 @@ use crate::airgap::{Pack, Refusal, export};
 use crate::mirror::{Pipeline, Trail, Vouchers};
 use crate::policy::InForce;
 use crate::store::Access;
-use crate::upstream::{HttpClient, Waits};
+use crate::upstream::{HttpClient, Ttls};
 
 pub(super) fn run(args: &ExportArgs) -> Result<Exit, Failure> {
     let databases = config::databases(&args.closed.databases)?;
@@ -25,7 +25,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<Exit, Failure> {
     let pack = Pack::create(&args.out)?;
     let vouchers = Vouchers { databases: clients.clone(), exempt };
     let pipeline =
-        Pipeline::new(store, config::nowhere(Waits::default())?.into(), vouchers, InForce::default(), Trail::default());
+        Pipeline::new(store, config::nowhere(Ttls::default())?, vouchers, InForce::default(), Trail::default());
     let done = AtomicUsize::new(0);
     let work = export(&pipeline, &clients, &wanted, pack, &done);
     let exported = config::runtime()?.block_on(out::with_progress("exporting", wanted.files(), &done, work))?;

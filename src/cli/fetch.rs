@@ -11,7 +11,7 @@ use super::{out, sources};
 use crate::airgap::{Filled, Refusal, fill, fill_newest, of_names};
 use crate::mirror::{Pipeline, Trail, Vouchers};
 use crate::store::Access;
-use crate::upstream::Waits;
+use crate::upstream::Ttls;
 use gomodule::module::ModuleVersion;
 
 const OTHERWISE: &str = ": name another one with -m FILE, or module versions";
@@ -38,7 +38,7 @@ pub(super) fn run(args: &FetchArgs) -> Result<Exit, Failure> {
 
     let vouchers = Vouchers { databases: clients, exempt };
     // What is not in the database yet is told at once.
-    let waits = Waits { hold: Some(Duration::ZERO), ..Waits::default() };
+    let waits = Ttls { hold: Some(Duration::ZERO), ..Ttls::default() };
     let sources = said.sources(waits, &http, &store)?;
     let pipeline = Pipeline::new(store, sources, vouchers, policy.into(), Trail::default());
     let done = AtomicUsize::new(0);

@@ -10,12 +10,13 @@ use super::exit::{Exit, Failure};
 use super::fetch::{complain, verdict};
 use super::out;
 use crate::airgap::{Contents, Imported, Refusal, files_of, fill, import, unpack};
+use crate::base::clock::Clock;
 use crate::base::fault::Fault;
 use crate::mirror::{Pipeline, Trail, Vouchers};
 use crate::policy::InForce;
 use crate::store::{Access, Store};
 use crate::sumdb::{Database, Taken};
-use crate::upstream::{HttpClient, Link, Origin, Source, Sources, Waits};
+use crate::upstream::{HttpClient, Router, Source, Ttls, UpstreamConfig, UpstreamPool};
 use gomodule::module::Patterns;
 
 pub(super) fn run(args: &ImportArgs) -> Result<Exit, Failure> {
@@ -134,8 +135,9 @@ fn module_cache(
 }
 
 /// The folder as the one source.
-fn of_folder(folder: PathBuf) -> Result<Sources, Failure> {
-    let link = Link::plain(Source::Dir(folder), false);
-    let origin = Origin::alone(link, &HttpClient::offline(), Waits::default());
-    Ok(origin.map_err(|error| Failure::host("set up the folder as a source", &error))?.into())
+fn of_folder(folder: PathBuf) -> Result<Router, Failure> {
+    let link = UpstreamConfig::plain(Source::Dir(folder), false);
+    let origin = UpstreamPool::new(&[link], &HttpClient::offline(), Ttls::default(), Clock::System);
+    let origin = origin.map_err(|error| Failure::host("set up the folder as a source", &error))?;
+    Ok(Router::new(origin, Vec::new()))
 }

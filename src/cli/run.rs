@@ -27,7 +27,7 @@ use crate::go::environment::{GoEnv, go_on_path};
 use crate::mirror::{BasePath, Mirror, Pipeline, Trail, Trails, Vouchers};
 use crate::store::{Access, Store};
 use crate::sumdb::{Client, Database};
-use crate::upstream::{Chain, ChainError, HttpClient, Waits};
+use crate::upstream::{HttpClient, ProxyList, ProxyListError, Ttls};
 use gomodule::module::Patterns;
 
 /// Bytes of randomness in the path of the mirror: nobody guesses 128 bits.
@@ -203,11 +203,11 @@ impl<'a> Setting<'a> {
         store: &Arc<Store>,
         http: &HttpClient,
     ) -> Result<(Pipeline, Trail), Failure> {
-        let waits = Waits { hold: Some(self.args.hold.hold), ..Waits::default() };
+        let waits = Ttls { hold: Some(self.args.hold.hold), ..Ttls::default() };
         let sources = if self.args.offline {
-            config::nowhere(waits)?.into()
+            config::nowhere(waits)?
         } else {
-            sources::troubles(self.said.chain.links()).for_each(|why| out::complain(&why));
+            sources::troubles(self.said.chain.upstreams()).for_each(|why| out::complain(&why));
             self.said.sources(waits, http, store)?
         };
         let trail = Trail::kept(told::refusal);
@@ -311,7 +311,7 @@ impl<'a> Setting<'a> {
 /// Where bytes come from: as named, else the job's own GOPROXY, whose `direct` and `off` fall away.
 fn said(args: &RunArgs, go: &GoEnv, direct: Patterns) -> Result<Said, Failure> {
     let text = args.upstream.as_deref().unwrap_or_else(|| go.get("GOPROXY"));
-    let names_none = matches!(Chain::parse(text), Err(ChainError::Empty(_)));
+    let names_none = matches!(ProxyList::parse(text), Err(ProxyListError::Empty(_)));
     // Offline nobody is asked.
     let text = if args.offline && names_none { super::args::DEFAULT_UPSTREAM } else { text };
     sources::said(args.config.as_deref(), text, direct).map_err(|failure| {

@@ -39,7 +39,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
     out::start_log("info");
 
     let waits = args.waits.get();
-    let sources = if args.offline { config::nowhere(waits)?.into() } else { said.sources(waits, &http, &store)? };
+    let sources = if args.offline { config::nowhere(waits)? } else { said.sources(waits, &http, &store)? };
     let private = said.private();
     let exempt = exempt.with(private.clone());
     let vouchers = Vouchers { databases: clients.clone(), exempt: exempt.clone() };

@@ -4,17 +4,20 @@ use std::path::Path;
 
 use super::config;
 use super::exit::Failure;
+use crate::base::clock::Clock;
 use crate::base::fault::Fault;
 use crate::go::environment::go_on_path;
 use crate::settings::{Private, Settings};
 use crate::store::Store;
-use crate::upstream::{Chain, DirectSettings, HttpClient, Link, Origin, Source, Sources, Waits, trouble_of_root};
+use crate::upstream::{
+    DirectSettings, HttpClient, ProxyList, Router, Scope, Source, Ttls, UpstreamConfig, UpstreamPool, trouble_of_root,
+};
 use gomodule::module::Patterns;
 
 /// What is said of sources, on the command line and in the file.
 pub(super) struct Said {
     /// The upstreams.
-    pub(super) chain: Chain,
+    pub(super) chain: ProxyList,
     private: Vec<(Patterns, Private)>,
 }
 
@@ -24,7 +27,7 @@ pub(super) fn said(config: Option<&Path>, upstream: &str, direct: Patterns) -> R
     let settings = config.map(read).transpose()?.unwrap_or_default();
     let chain = match settings.chain {
         Some(chain) => chain,
-        None => Chain::parse(upstream).map_err(Failure::usage)?,
+        None => ProxyList::parse(upstream).map_err(Failure::usage)?,
     };
     let mut private = settings.private;
     if !direct.is_empty() {
@@ -47,17 +50,18 @@ impl Said {
     }
 
     /// The sources of every module.
-    pub(super) fn sources(&self, waits: Waits, http: &HttpClient, store: &Store) -> Result<Sources, Failure> {
+    pub(super) fn sources(&self, waits: Ttls, http: &HttpClient, store: &Store) -> Result<Router, Failure> {
         let failed = |error| Failure::host("set up the upstreams", &error);
         let own = |(patterns, private): &(Patterns, Private)| {
             let link = match private {
-                Private::Proxy(link) => Link { serves: patterns.clone(), private: true, ..(**link).clone() },
+                Private::Proxy(link) => (**link).clone(),
                 Private::Direct(patience) => {
-                    let settings = DirectSettings::new(store.scratch()?, *patience, patterns.clone());
-                    Link::plain(Source::Direct(settings), false)
+                    let settings = DirectSettings::new(store.scratch()?, *patience);
+                    UpstreamConfig::plain(Source::Direct(settings), false)
                 }
             };
-            Ok((patterns.clone(), Origin::alone(link, http, waits).map_err(failed)?))
+            let config = UpstreamConfig { scope: Scope::Private(patterns.clone()), ..link };
+            UpstreamPool::new(&[config], http, waits, Clock::System).map_err(failed)
         };
         let private = self.private.iter().map(own).collect::<Result<Vec<_>, Failure>>()?;
         if self.private.iter().any(|(_, private)| matches!(private, Private::Direct(_))) && go_on_path().is_none() {
@@ -68,16 +72,16 @@ impl Said {
             Private::Proxy(link) => Some(&**link),
             Private::Direct(_) => None,
         });
-        for why in troubles(self.chain.links().iter().chain(proxies)) {
+        for why in troubles(self.chain.upstreams().iter().chain(proxies)) {
             // Every request will be answered with that, too.
             tracing::warn!("{why}");
         }
-        Ok(Sources::new(Origin::new(&self.chain, http, waits).map_err(failed)?, private))
+        Ok(Router::new(UpstreamPool::new(self.chain.upstreams(), http, waits, Clock::System).map_err(failed)?, private))
     }
 }
 
 /// What is wrong with folders that are sources.
-pub(super) fn troubles<'a>(links: impl IntoIterator<Item = &'a Link>) -> impl Iterator<Item = String> {
+pub(super) fn troubles<'a>(links: impl IntoIterator<Item = &'a UpstreamConfig>) -> impl Iterator<Item = String> {
     let trouble = |source: &Source| match source {
         Source::Dir(root) => Some(format!("the upstream {source} cannot be used: {}", trouble_of_root(root)?)),
         _ => None,

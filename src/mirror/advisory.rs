@@ -19,7 +19,7 @@ use super::versions::versions_of;
 use crate::base::flight::Flights;
 use crate::base::tree::read_bounded;
 use crate::store::Store;
-use crate::upstream::{Advisory, OriginError};
+use crate::upstream::{Advisory, UpstreamError};
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::{ModulePath, ModuleVersion, Version};
 use gomodule::proxy_request::Request;
@@ -42,7 +42,7 @@ pub(super) struct Advisories {
 
 impl Advisories {
     pub(super) fn new(context: Arc<Context>) -> Self {
-        Self { flights: Flights::default(), fresh: Fresh::new(context.sources.waits()), context }
+        Self { flights: Flights::default(), fresh: Fresh::new(context.sources.ttls()), context }
     }
 
     /// The `.info` of a canonical version, from disk or upstream.
@@ -131,7 +131,8 @@ fn foresee(context: &Arc<Context>, module: &ModuleVersion) {
 
 /// The module version that an `.info` names.
 pub(super) fn named(path: &ModulePath, info: &[u8]) -> Result<ModuleVersion, MirrorError> {
-    let nonsense = |why: InfoError| OriginError::Nonsense { origin: "that was asked".to_owned(), why: why.to_string() };
+    let nonsense =
+        |why: InfoError| UpstreamError::Nonsense { origin: "that was asked".to_owned(), why: why.to_string() };
     let version = Info::read(info).map_err(nonsense)?.version;
     Ok(ModuleVersion { path: path.clone(), version })
 }

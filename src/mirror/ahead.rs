@@ -12,7 +12,7 @@ use super::fresh::State;
 use super::obtain::ByteSource;
 use super::pipeline::Pipeline;
 use crate::sumdb::Attested;
-use crate::upstream::OriginError;
+use crate::upstream::UpstreamError;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::dirhash::H1;
 use gomodule::module::ModuleVersion;
@@ -61,7 +61,7 @@ impl Pipeline {
             if info.state == State::Unkept {
                 let why = "it had wrong bytes not long ago, and its .info is not kept".to_owned();
                 let origin = "the source of the .info".to_owned();
-                return Err(MirrorError::from(OriginError::Nonsense { origin, why }).into());
+                return Err(MirrorError::from(UpstreamError::Nonsense { origin, why }).into());
             }
             return Ok(Ahead { h1: None, bytes: info.body.len() as u64, was_here });
         }

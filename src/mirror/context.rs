@@ -10,7 +10,7 @@ use super::fresh::State;
 use super::trail::Trail;
 use super::versions::named_by;
 use crate::store::Store;
-use crate::upstream::Sources;
+use crate::upstream::Router;
 use gomodule::module::{ModulePath, Version};
 
 /// Zips being hashed at once, over all requests: each already uses the cores.
@@ -19,7 +19,7 @@ const MAX_HASHING: usize = 4;
 /// What each step works with.
 pub(super) struct Context {
     pub(super) store: Arc<Store>,
-    pub(super) sources: Sources,
+    pub(super) sources: Router,
     pub(super) vouchers: Vouchers,
     /// What is not in `store` is asked of nobody.
     pub(super) offline: bool,
@@ -30,7 +30,7 @@ pub(super) struct Context {
 
 impl Context {
     /// What is private is exempt from the databases. Without any source the mirror is offline.
-    pub(super) fn new(store: Arc<Store>, sources: Sources, mut vouchers: Vouchers, trail: Trail) -> Self {
+    pub(super) fn new(store: Arc<Store>, sources: Router, mut vouchers: Vouchers, trail: Trail) -> Self {
         vouchers.exempt = vouchers.exempt.with(sources.private());
         let (offline, hashing) = (sources.is_empty(), Semaphore::new(MAX_HASHING));
         Self { store, sources, vouchers, offline, trail, hashing }

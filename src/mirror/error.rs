@@ -11,7 +11,7 @@ use crate::base::flight::BrokenOff;
 use crate::policy::Denial;
 use crate::store::StoreError;
 use crate::sumdb::SumdbError;
-use crate::upstream::OriginError;
+use crate::upstream::UpstreamError;
 use gomodule::artifact::Artifact;
 use gomodule::module::{ModulePath, ModuleVersion};
 
@@ -101,7 +101,7 @@ pub enum MirrorError {
     Sumdb(Arc<SumdbError>),
     /// The upstreams have no answer.
     #[error(transparent)]
-    Origin(OriginError),
+    Origin(UpstreamError),
     /// The disk refused.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -147,10 +147,10 @@ impl From<Arc<SumdbError>> for MirrorError {
     }
 }
 
-impl From<OriginError> for MirrorError {
-    fn from(error: OriginError) -> Self {
+impl From<UpstreamError> for MirrorError {
+    fn from(error: UpstreamError) -> Self {
         match error {
-            OriginError::Nowhere(nowhere) => Self::Absent(Absent::nowhere(&nowhere)),
+            UpstreamError::Nowhere(nowhere) => Self::Absent(Absent::nowhere(&nowhere)),
             error => Self::Origin(error),
         }
     }
@@ -205,7 +205,7 @@ impl MirrorError {
             Self::Denied { .. } => ("policy-denied", "take another version, or ask the owner of the policy"),
             Self::NothingLeft(_) => ("nothing-left", "name a version, or ask the owner of the policy"),
             Self::NoRecord(_) => ("no-record", "check the version; if the module is private, exempt it"),
-            Self::Origin(OriginError::NoSource(_)) => ("no-source", "configure an upstream for the module"),
+            Self::Origin(UpstreamError::NoSource(_)) => ("no-source", "configure an upstream for the module"),
             Self::Origin(_) => ("upstream-refused", "ask the owner of the upstream"),
             Self::Sumdb(_) => ("database-misbehaved", "keep the evidence; trust nothing new from this database"),
             _ => ("refused", "read the reason"),
@@ -234,6 +234,6 @@ mod tests {
         let no_record = SumdbError::NoRecord { database, what, reason: "not found".to_owned() };
         assert_eq!(no_record.fault(), Fault::Absent);
         assert_eq!(MirrorError::Sumdb(Arc::new(no_record)).fault(), Fault::Upstream);
-        assert_eq!(MirrorError::Origin(OriginError::NotFound("a: not found".to_owned())).fault(), Fault::Upstream);
+        assert_eq!(MirrorError::Origin(UpstreamError::NotFound("a: not found".to_owned())).fault(), Fault::Upstream);
     }
 }

@@ -14,7 +14,7 @@ use super::proved::ProvedFiles;
 use super::versions::newest_of;
 use crate::base::fault::Fault;
 use crate::base::flight::BrokenOff;
-use crate::upstream::OriginError;
+use crate::upstream::UpstreamError;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::dirhash::{ZipLimits, names_in_zip};
 use gomodule::module::{ModulePath, ModuleVersion};
@@ -46,7 +46,7 @@ impl Folders {
         error: Arc<MirrorError>,
     ) -> Arc<MirrorError> {
         // Of version control nobody knows whether it is down, or hides what it has from a mirror without a login.
-        if !error.is_trouble() || matches!(*error, MirrorError::Origin(OriginError::Direct(_))) {
+        if !error.is_trouble() || matches!(*error, MirrorError::Origin(UpstreamError::Direct(_))) {
             return error;
         }
         // Nothing speaks against a private module that was made yesterday, and `go` would ask somebody else for it. An

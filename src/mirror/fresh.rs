@@ -14,7 +14,7 @@ use super::answer::answer;
 use super::error::MirrorError;
 use crate::base::fault::Fault;
 use crate::base::flight::Flights;
-use crate::upstream::{Advisory, Origin, UpstreamId, Waits};
+use crate::upstream::{Advisory, Ttls, UpstreamId, UpstreamPool};
 use gomodule::proxy_request::Request;
 
 /// All answers kept, in bytes. A list has 1 to 50 KiB: some thousand modules.
@@ -79,7 +79,7 @@ struct Kept {
 }
 
 impl Fresh {
-    pub(super) fn new(waits: Waits) -> Self {
+    pub(super) fn new(waits: Ttls) -> Self {
         let kept = Cache::builder()
             .max_capacity(MEMORY)
             .weigher(|request: &Request, kept: &Arc<Kept>| {
@@ -91,7 +91,7 @@ impl Fresh {
     }
 
     /// The answer to `request`.
-    pub(super) async fn get(&self, origin: &Origin, request: &Request) -> Result<Dated, Arc<MirrorError>> {
+    pub(super) async fn get(&self, origin: &UpstreamPool, request: &Request) -> Result<Dated, Arc<MirrorError>> {
         // What a source said before its bytes went wrong is worth no more than what it says now.
         let kept = self.kept.get(request).filter(|kept| !origin.distrusts(kept.source));
         if let Some(kept) = kept.as_ref().filter(|kept| kept.said.elapsed() < self.believed) {
@@ -99,13 +99,13 @@ impl Fresh {
         }
         let (this, origin, asked, known) = (self.clone(), origin.clone(), request.clone(), kept.clone());
         let refresh = self.refreshes.join(request.clone(), move || async move {
-            let check = |body| answer(&asked, body);
+            let check = |body: Option<Vec<u8>>| body.map(|body| answer(&asked, body)).transpose();
             let answered = match &known {
                 Some(kept) => {
                     let tag = kept.tag.as_deref().map(|tag| (kept.source, tag));
                     origin.renew(&asked, tag, &check).await
                 }
-                None => origin.small(&asked, check).await.map(Advisory::some),
+                None => origin.small(&asked, |body| answer(&asked, body).map(Some)).await,
             };
             let Advisory { value, source, tag, distrusted } = answered.map_err(MirrorError::from)?;
             let body = value.or_else(|| known.as_ref().map(|kept| kept.body.clone())).unwrap_or_default();

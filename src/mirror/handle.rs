@@ -187,7 +187,7 @@ mod tests {
     use crate::policy::InForce;
     use crate::store::Store;
     use crate::sumdb::{Anchor, Database};
-    use crate::upstream::{Chain, HttpClient, Origin, Waits};
+    use crate::upstream::{HttpClient, ProxyList, Router, Ttls, UpstreamPool};
     use gomodule::module::Patterns;
 
     #[tokio::test]
@@ -198,9 +198,16 @@ mod tests {
             (testkit::Origin::start(testkit::World::demo()).await.unwrap(), HttpClient::past_proxies());
         let database = Database::parse(&origin.gosumdb()).unwrap();
         let databases = vec![Client::open(database, &store, &Anchor::None, http.clone()).unwrap()];
-        let upstream = Origin::new(&Chain::parse(&origin.url()).unwrap(), &http, Waits::default()).unwrap();
+        let upstream = UpstreamPool::new(
+            ProxyList::parse(&origin.url()).unwrap().upstreams(),
+            &http,
+            Ttls::default(),
+            crate::base::clock::Clock::System,
+        )
+        .unwrap();
         let vouchers = Vouchers { databases, exempt: Patterns::default() };
-        let pipeline = Pipeline::new(store, upstream.into(), vouchers, InForce::default(), Trail::default());
+        let pipeline =
+            Pipeline::new(store, Router::new(upstream, Vec::new()), vouchers, InForce::default(), Trail::default());
         let handler = Handler { pipeline, base: BasePath::default(), welcome: String::new(), hot: Hot::default() };
         let module = ModuleVersion::parse("example.com/hello@v1.0.0").unwrap();
         let artifact = Artifact { module, kind: Kind::Mod };

@@ -17,7 +17,7 @@ use super::info::Info;
 use crate::base::fault::Fault;
 use crate::base::flight::{BrokenOff, Flights};
 use crate::sumdb::{Client, FirstAsked, Now};
-use crate::upstream::{Nowhere, OriginError};
+use crate::upstream::{Nowhere, UpstreamError};
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::ModuleVersion;
 use gomodule::proxy_request::Request;
@@ -50,7 +50,7 @@ impl Holds {
         only: Only,
         none: &NoRecord,
     ) -> Result<(), Arc<MirrorError>> {
-        let Some(hold) = self.context.sources.waits().hold.filter(|_| !self.context.offline) else {
+        let Some(hold) = self.context.sources.ttls().hold.filter(|_| !self.context.offline) else {
             return Err(Arc::new(MirrorError::NoRecord(none.clone())));
         };
         let deadline = Instant::now() + hold;
@@ -105,7 +105,7 @@ impl Holds {
 
     /// Whether each source says that it does not have the version. Trees that are made by hand often have no `.info`, and
     /// toolchains may come as a `.zip` alone.
-    async fn is_nowhere(&self, module: &ModuleVersion) -> Result<Option<Nowhere>, OriginError> {
+    async fn is_nowhere(&self, module: &ModuleVersion) -> Result<Option<Nowhere>, UpstreamError> {
         let origin = self.context.sources.of(&module.path);
         let mut nowhere = None;
         for kind in [Kind::Info, Kind::Mod, Kind::Zip] {
@@ -118,7 +118,7 @@ impl Holds {
             };
             match here {
                 Ok(()) => return Ok(None),
-                Err(OriginError::Nowhere(said)) => nowhere = Some(said),
+                Err(UpstreamError::Nowhere(said)) => nowhere = Some(said),
                 Err(error) => return Err(error),
             }
         }

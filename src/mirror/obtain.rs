@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::error::{MirrorError, blocking};
 use crate::store::{Identity, StagingFile, Store};
-use crate::upstream::{Landing, Origin, Piece, Progress, UpstreamId};
+use crate::upstream::{Landing, Piece, Progress, UpstreamId, UpstreamPool};
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::dirhash::{ReadAlong, ZipLimits};
 use gomodule::proxy_request::Request;
@@ -74,7 +74,7 @@ impl Unproved {
 
 /// Downloads `artifact` from one source of `origin`.
 pub(super) async fn obtain(
-    origin: &Origin,
+    origin: &UpstreamPool,
     id: UpstreamId,
     artifact: &Artifact,
     store: &Arc<Store>,

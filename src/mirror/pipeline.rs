@@ -18,7 +18,7 @@ use super::retracted::Retracted;
 use super::trail::Trail;
 use crate::policy::{Exception, InForce};
 use crate::store::Store;
-use crate::upstream::Sources;
+use crate::upstream::Router;
 use gomodule::artifact::{Artifact, Kind};
 
 /// The way of an artifact, from expect to commit, and the answers that no proof covers. Cheap to clone; clones share all
@@ -40,7 +40,7 @@ impl Pipeline {
     /// `trail` what it releases and refuses. What is private is exempt from the databases.
     ///
     /// Without any source the pipeline is offline: what is not in `store` is asked of nobody.
-    pub fn new(store: Arc<Store>, sources: Sources, vouchers: Vouchers, policies: InForce, trail: Trail) -> Self {
+    pub fn new(store: Arc<Store>, sources: Router, vouchers: Vouchers, policies: InForce, trail: Trail) -> Self {
         let context = &Arc::new(Context::new(store, sources, vouchers, trail));
         // Each needs some of those before it, and none of those after it.
         let advisories = Advisories::new(Arc::clone(context));

@@ -13,7 +13,7 @@ use super::prove::{Verified, prove};
 use super::released::Released;
 use crate::base::flight::BrokenOff;
 use crate::store::Facts;
-use crate::upstream::{Origin, OriginError, Progress, Search, UpstreamId, Wanted};
+use crate::upstream::{Progress, Search, UpstreamError, UpstreamId, UpstreamPool, Wanted};
 use gomodule::artifact::Artifact;
 use gomodule::dirhash::H1;
 use gomodule::proxy_request::Request;
@@ -76,7 +76,7 @@ impl Context {
                 Lost::Here(error) => return Err(error),
                 Lost::Failed(error) => search.failed(id, error, ends),
                 Lost::Wrong(why) | Lost::OverBound(why) => {
-                    search.failed(id, OriginError::Nonsense { origin: origin.name(id), why }, false);
+                    search.failed(id, UpstreamError::Nonsense { origin: origin.name(id), why }, false);
                 }
             }
         }
@@ -96,7 +96,7 @@ impl Context {
     /// module is public. The name of one that is exempt goes to the next source only when `go` would let it.
     async fn round(
         self: &Arc<Self>,
-        origin: &Origin,
+        origin: &UpstreamPool,
         artifact: &Artifact,
         expected: &Arc<Expected>,
     ) -> Result<Verified, Vec<(UpstreamId, Lost)>> {
@@ -108,7 +108,7 @@ impl Context {
         }
         let mut all = Vec::new();
         for id in origin.sources() {
-            let lost = match attempt(id, Progress::default()).await {
+            let lost = match attempt(id, origin.progress()).await {
                 Ok(verified) => return Ok(verified),
                 Err(lost) => lost,
             };
@@ -128,7 +128,7 @@ impl Context {
     /// Bytes from one source, hashed and proved; wrong ones are set aside, and count against the source.
     async fn attempt(
         self: &Arc<Self>,
-        (origin, id): (&Origin, UpstreamId),
+        (origin, id): (&UpstreamPool, UpstreamId),
         artifact: &Artifact,
         expected: &Arc<Expected>,
         progress: Progress,
@@ -192,7 +192,7 @@ fn wanted(artifact: &Artifact) -> Wanted {
 /// Why a source did not give the right bytes.
 enum Lost {
     /// It gave none.
-    Failed(OriginError),
+    Failed(UpstreamError),
     /// It gave wrong ones: what was wrong, in a line.
     Wrong(String),
     /// It gave a zip that is not read here: over which bound, in a line.
@@ -202,8 +202,8 @@ enum Lost {
 }
 
 /// Whether nobody is asked after that: the source refuses, and no `|` stands behind it.
-fn ends(origin: &Origin, id: UpstreamId, lost: &Lost) -> bool {
-    lost.failure().is_some_and(OriginError::is_refusal) && !origin.leads_on_always(id)
+fn ends(origin: &UpstreamPool, id: UpstreamId, lost: &Lost) -> bool {
+    lost.failure().is_some_and(UpstreamError::is_refusal) && !origin.leads_on_always(id)
 }
 
 impl Lost {
@@ -216,7 +216,7 @@ impl Lost {
         }
     }
 
-    fn failure(&self) -> Option<&OriginError> {
+    fn failure(&self) -> Option<&UpstreamError> {
         if let Self::Failed(error) = self { Some(error) } else { None }
     }
 }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use tlog::VerifierKey;
 use url::Url;
 
-use crate::upstream::{Chain, Link, typed_without_logins};
+use crate::upstream::{ProxyList, UpstreamConfig, typed_without_logins};
 
 /// The key of sum.golang.org, as `go` has it built in (`cmd/go/internal/modfetch/key.go`).
 const SUM_GOLANG_ORG: &str = tlog::SUM_GOLANG_ORG;
@@ -24,9 +24,9 @@ pub struct Database {
     /// The url was given, rather than derived from the name.
     url_given: bool,
     /// Proxies that may pass it on, to be asked before the url that was not given.
-    pub(super) proxies: Vec<Link>,
+    pub(super) proxies: Vec<UpstreamConfig>,
     /// Proxies that may pass it on, to be asked where the url does not answer.
-    pub(super) behind: Vec<Link>,
+    pub(super) behind: Vec<UpstreamConfig>,
     /// A folder with what somebody carried here; asked instead of any address.
     pub(super) carried: Option<PathBuf>,
 }
@@ -95,18 +95,18 @@ impl Database {
 
     /// Lets the proxies of a chain pass the database on, as `go` does unless GOSUMDB has a url.
     #[must_use]
-    pub fn through(mut self, chain: &Chain) -> Self {
+    pub fn through(mut self, chain: &ProxyList) -> Self {
         if !self.url_given {
-            self.proxies = chain.links().to_vec();
+            self.proxies = chain.upstreams().to_vec();
         }
         self
     }
 
     /// Lets the proxies of a chain pass the database on where its own address does not answer.
     #[must_use]
-    pub fn or_through(mut self, chain: &Chain) -> Self {
+    pub fn or_through(mut self, chain: &ProxyList) -> Self {
         // Lookups name modules, and some proxies may not hear of all of them.
-        self.behind = chain.links().iter().filter(|link| link.serves.is_empty()).cloned().collect();
+        self.behind = chain.upstreams().iter().filter(|link| link.scope.is_everything()).cloned().collect();
         self
     }
 

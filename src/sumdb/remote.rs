@@ -16,10 +16,11 @@ use tokio::sync::OnceCell;
 use super::database::Database;
 use super::error::{NotShown, SumdbError};
 use super::lookup::LookupError;
+use crate::base::clock::Clock;
 use crate::base::flight::Flights;
 pub(super) use crate::upstream::UpstreamId as Door;
 use crate::upstream::database_request::DatabaseRequest;
-use crate::upstream::{HttpClient, HttpError, Link, Origin, OriginError, Source, Waits, Wanted};
+use crate::upstream::{HttpClient, HttpError, Source, Ttls, UpstreamConfig, UpstreamError, UpstreamPool, Wanted};
 use gomodule::module::ModuleVersion;
 
 const SUPPORTED: Wanted = Wanted::Database(DatabaseRequest::Supported);
@@ -39,7 +40,7 @@ pub(super) struct Remote {
 }
 
 struct Doors {
-    origin: Origin,
+    origin: UpstreamPool,
     kinds: Vec<Kind>,
 }
 
@@ -65,7 +66,7 @@ enum Closed {
     /// It says that the log has no record of a module version.
     NoRecord(String, String),
     /// It did not answer, or does not have it.
-    Origin(OriginError),
+    Origin(UpstreamError),
     /// What it said is wrong.
     Wrong(SumdbError),
     /// It is a proxy that does not pass the database on.
@@ -102,10 +103,10 @@ impl Remote {
                 Source::Dir(_) | Source::Direct(_) => None,
             };
             // A record that is absent now may be there in a second.
-            let waits = Waits { absent: Duration::ZERO, ..Waits::default() };
+            let waits = Ttls { absent: Duration::ZERO, ..Ttls::default() };
             if let Some(folder) = &database.carried {
-                let carried = Link::plain(Source::Dir(folder.clone()), false);
-                let origin = Origin::of_links(&[carried], &self.http, waits, AT_ONCE);
+                let carried = UpstreamConfig::plain(Source::Dir(folder.clone()), false);
+                let origin = UpstreamPool::of_links(&[carried], &self.http, waits, AT_ONCE, Clock::System);
                 let origin = origin.map_err(|cause| self.unreachable(cause))?;
                 return Ok(Doors { origin, kinds: vec![Kind::Carried] });
             }
@@ -113,8 +114,9 @@ impl Remote {
             for link in &database.proxies {
                 let Some(base) = through(&link.source) else { continue };
                 // As a source like any other: a login in its url goes to nobody else.
-                let door = Link::plain(Source::Http(base.clone()), link.on_any_failure);
-                let door = Origin::alone(door, &self.http, waits).map_err(|cause| self.unreachable(cause))?;
+                let door = UpstreamConfig::plain(Source::Http(base.clone()), link.on_any_failure);
+                let door = UpstreamPool::new(&[door], &self.http, waits, Clock::System)
+                    .map_err(|cause| self.unreachable(cause))?;
                 match door.small_from(Door::FIRST, &SUPPORTED).await {
                     Ok(_) => {
                         own = Some(base);
@@ -125,13 +127,17 @@ impl Remote {
                 }
             }
             let urls = own.map_or_else(|| database.urls(), |own| vec![own]);
-            let own = |url| (Link::plain(Source::Http(url), true), Kind::Own(Arc::default()));
+            let own = |url| (UpstreamConfig::plain(Source::Http(url), true), Kind::Own(Arc::default()));
             let behind = database.behind.iter().filter_map(|link| {
-                let door = Link { source: Source::Http(through(&link.source)?), on_any_failure: true, ..link.clone() };
+                let door = UpstreamConfig {
+                    source: Source::Http(through(&link.source)?),
+                    on_any_failure: true,
+                    ..link.clone()
+                };
                 Some((door, Kind::Proxy(OnceCell::new())))
             });
-            let (links, kinds): (Vec<Link>, Vec<Kind>) = urls.into_iter().map(own).chain(behind).unzip();
-            let origin = Origin::of_links(&links, &self.http, waits, AT_ONCE);
+            let (links, kinds): (Vec<UpstreamConfig>, Vec<Kind>) = urls.into_iter().map(own).chain(behind).unzip();
+            let origin = UpstreamPool::of_links(&links, &self.http, waits, AT_ONCE, Clock::System);
             Ok(Doors { origin: origin.map_err(|cause| self.unreachable(cause))?, kinds })
         };
         self.doors.get_or_try_init(find).await
@@ -224,7 +230,7 @@ impl Remote {
                 own.has_shown.store(true, Ordering::Relaxed);
                 Ok(answer)
             }
-            Err(Closed::Origin(OriginError::NotFound(words))) => {
+            Err(Closed::Origin(UpstreamError::NotFound(words))) => {
                 self.must_have_shown(doors, id, own).await?;
                 Err(Closed::NoRecord(module.to_string(), words))
             }
@@ -260,7 +266,7 @@ impl Remote {
         for (id, closed) in closed {
             match closed {
                 Closed::NoRecord(what, reason) => return SumdbError::NoRecord { database, what, reason },
-                Closed::Origin(OriginError::NotFound(_) | OriginError::EmptyRoot { .. })
+                Closed::Origin(UpstreamError::NotFound(_) | UpstreamError::EmptyRoot { .. })
                     if matches!(doors.kinds[id.index()], Kind::Carried) =>
                 {
                     let of = |module: &ModuleVersion| format!("record of {module}");
@@ -268,7 +274,7 @@ impl Remote {
                         if let Wanted::Database(DatabaseRequest::Lookup(module)) = wanted { of(module) } else { what };
                     return SumdbError::NotCarried { database, what };
                 }
-                Closed::Origin(OriginError::NotFound(reason)) => missing = missing.or(Some(reason)),
+                Closed::Origin(UpstreamError::NotFound(reason)) => missing = missing.or(Some(reason)),
                 Closed::Wrong(error) => wrong = wrong.or(Some(error)),
                 Closed::Origin(error) => failed = failed.or_else(|| Some(cause_of(error, doors.origin.name(id)))),
                 Closed::NoDoor => {}
@@ -304,7 +310,7 @@ impl Doors {
             let asked = || async {
                 match self.origin.small_from(id, &SUPPORTED).await {
                     Ok(_) => Ok(true),
-                    Err(OriginError::NotFound(_)) => Ok(false),
+                    Err(UpstreamError::NotFound(_)) => Ok(false),
                     Err(error) => Err(Closed::Origin(error)),
                 }
             };
@@ -327,9 +333,9 @@ impl Closed {
 }
 
 /// What failed at the door with this address.
-fn cause_of(error: OriginError, url: String) -> HttpError {
+fn cause_of(error: UpstreamError, url: String) -> HttpError {
     match error {
-        OriginError::Failed(cause) => cause,
+        UpstreamError::Failed(cause) => cause,
         error => HttpError::Transport { url, cause: error.to_string() },
     }
 }

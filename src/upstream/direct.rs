@@ -5,8 +5,8 @@
 //! Nothing of it is trusted more than what a proxy says: the zip takes the same way through the pipeline. One run gives
 //! all three files of a version; it is kept for a moment, since whoever asks for one of them asks for the next.
 
-mod command;
-mod error;
+pub(super) mod command;
+pub(super) mod error;
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -16,15 +16,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use moka::sync::Cache;
 use serde::Deserialize;
 
-use self::command::Printed;
-pub use self::command::Settings;
-pub use self::error::DirectError;
-use super::error::OriginError;
+use self::command::{Printed, Settings};
+use self::error::DirectError;
+use super::error::UpstreamError;
 use super::landing::Landing;
+use super::recent::Recent;
+use super::scope::Scope;
 use super::wanted::Wanted;
+use crate::base::clock::Clock;
 use crate::base::flight::{BrokenOff, Flights};
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::{ModulePath, ModuleVersion};
@@ -37,19 +38,19 @@ const KEPT_FOR: Duration = Duration::from_secs(10);
 const MAX_KEPT: usize = 8;
 /// Paths of which it is remembered whether they lead to a repository: about 150 bytes each.
 const MAX_READABLE: u64 = 1000;
-/// Shorter paths that are tried. Each is a run of `go`; hosts with deeper groups have a page for each path.
-const MAX_PREFIXES: usize = 8;
 /// Bytes copied at a time.
 const PIECE: usize = 256 << 10;
 
 /// Version control, asked as if it were a proxy.
 pub(super) struct Direct {
     go: Arc<Settings>,
+    /// No other path is ever asked for.
+    scope: Scope,
     flights: Flights<ModuleVersion, Result<Arc<Fetched>, DirectError>>,
     kept: Arc<Mutex<HashMap<ModuleVersion, Arc<Fetched>>>>,
     lists: Flights<ModulePath, Result<Vec<u8>, DirectError>>,
     /// Whether a path leads to a repository that can be read here, for a moment: `go get` asks for every prefix.
-    readable: Cache<ModulePath, bool>,
+    readable: Recent<ModulePath, bool>,
 }
 
 /// The files of a version, open; their folder is gone already.
@@ -90,14 +91,14 @@ impl std::fmt::Debug for Direct {
 }
 
 impl Direct {
-    pub(super) fn new(settings: &Settings) -> Self {
+    pub(super) fn new(settings: &Settings, scope: Scope, clock: Clock) -> Self {
         let go = Arc::new(settings.clone());
-        let readable = Cache::builder().max_capacity(MAX_READABLE).time_to_live(KEPT_FOR).build();
-        Self { go, flights: Flights::default(), kept: Arc::default(), lists: Flights::default(), readable }
+        let readable = Recent::new(MAX_READABLE, KEPT_FOR, clock);
+        Self { go, scope, flights: Flights::default(), kept: Arc::default(), lists: Flights::default(), readable }
     }
 
     /// A small answer.
-    pub(super) async fn small(&self, wanted: &Wanted) -> Result<Vec<u8>, OriginError> {
+    pub(super) async fn small(&self, wanted: &Wanted) -> Result<Vec<u8>, UpstreamError> {
         let body = match asked(wanted)? {
             Request::List(module) => self.seen(module, self.list(module).await).await?,
             Request::Latest(module) => self.seen(module, self.query(module, "latest").await).await?,
@@ -105,19 +106,19 @@ impl Direct {
             Request::File(Artifact { module, kind: Kind::Info }) => {
                 self.seen(&module.path, self.fetch(module).await).await?.info.clone()
             }
-            Request::File(_) => return Err(OriginError::NotFound(wanted.to_string())),
+            Request::File(_) => return Err(UpstreamError::NotFound(wanted.to_string())),
         };
         if body.len() > wanted.max_len() {
             let why = format!("what it says of {wanted} has more than {} bytes", wanted.max_len());
-            return Err(OriginError::Nonsense { origin: "direct".to_owned(), why });
+            return Err(UpstreamError::Nonsense { origin: "direct".to_owned(), why });
         }
         Ok(body)
     }
 
     /// Writes a file to `landing`. Returns the length.
-    pub(super) async fn download(&self, wanted: &Wanted, landing: &mut Landing) -> Result<u64, OriginError> {
+    pub(super) async fn download(&self, wanted: &Wanted, landing: &mut Landing) -> Result<u64, UpstreamError> {
         let Request::File(Artifact { module, kind: kind @ (Kind::Mod | Kind::Zip) }) = asked(wanted)? else {
-            return Err(OriginError::NotFound(wanted.to_string()));
+            return Err(UpstreamError::NotFound(wanted.to_string()));
         };
         let fetched = self.seen(&module.path, self.fetch(module).await).await?;
         let file = match kind {
@@ -140,9 +141,7 @@ impl Direct {
             Err(DirectError::Hidden { words, .. }) => words,
             answer => return answer,
         };
-        let patterns = &self.go.patterns;
-        let shorter = module.prefixes().map(|(above, _)| above).filter(|above| patterns.exempts(above));
-        for above in shorter.take(MAX_PREFIXES) {
+        for above in self.scope.above(module) {
             if self.is_readable(&above).await {
                 return Err(DirectError::Absent(format!("{words}; {above} is a repository that this mirror can read")));
             }
@@ -229,7 +228,7 @@ fn read(printed: &Printed) -> Result<Fetched, DirectError> {
 }
 
 /// A file, from its beginning, whoever else reads it.
-async fn copy(file: Arc<File>, landing: &mut Landing, limit: u64) -> Result<u64, OriginError> {
+async fn copy(file: Arc<File>, landing: &mut Landing, limit: u64) -> Result<u64, UpstreamError> {
     let mut written = 0;
     loop {
         let file = Arc::clone(&file);
@@ -248,19 +247,19 @@ async fn copy(file: Arc<File>, landing: &mut Landing, limit: u64) -> Result<u64,
         written += piece.len() as u64;
         if written > limit {
             let why = format!("a file of it has more than {limit} bytes");
-            return Err(OriginError::Nonsense { origin: "direct".to_owned(), why });
+            return Err(UpstreamError::Nonsense { origin: "direct".to_owned(), why });
         }
         landing.take(piece).await?;
     }
 }
 
 /// What `go` can be asked for: it fetches modules alone.
-fn asked(wanted: &Wanted) -> Result<&Request, OriginError> {
+fn asked(wanted: &Wanted) -> Result<&Request, UpstreamError> {
     match wanted {
         Wanted::Module(request) => Ok(request),
         Wanted::Database(_) => {
             let why = "version control has no checksum database".to_owned();
-            Err(OriginError::Nonsense { origin: "direct".to_owned(), why })
+            Err(UpstreamError::Nonsense { origin: "direct".to_owned(), why })
         }
     }
 }

@@ -6,7 +6,7 @@ use std::io;
 use std::time::Duration;
 
 pub(crate) use self::search::Search;
-use super::direct::DirectError;
+use super::direct::error::DirectError;
 use super::http::HttpError;
 use crate::base::fault::Fault;
 use gomodule::proxy_request::Request;
@@ -14,7 +14,7 @@ use gomodule::proxy_request::Request;
 /// Why a source, or all sources together, gave nothing.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum OriginError {
+pub enum UpstreamError {
     /// One source answered 404 or 410. Whether anything follows from that, the search of all sources decides.
     #[error("not found: {0}")]
     NotFound(String),
@@ -60,15 +60,15 @@ pub enum OriginError {
     /// A source failed, and the chain does not lead on from a failure.
     #[error("the upstream failed: {0}")]
     Failed(#[source] HttpError),
-    /// A source failed so often that it is left alone for a while.
-    #[error("the upstream {origin} is left alone for {} ms; it failed before: {why}", rest.as_millis())]
-    Resting {
+    /// A source failed so often that it is left alone for a while: its circuit breaker is open.
+    #[error("the upstream {origin} is left alone for {} ms; it failed before: {why}", open_for.as_millis())]
+    CircuitOpen {
         /// Which source.
         origin: String,
         /// Its last failure.
         why: String,
         /// For how long.
-        rest: Duration,
+        open_for: Duration,
     },
     /// A source answered something that no Go module proxy would.
     #[error("the upstream {origin} does not answer like a Go module proxy: {why}")]
@@ -107,7 +107,7 @@ pub struct Nowhere {
     words: String,
 }
 
-impl OriginError {
+impl UpstreamError {
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
@@ -120,7 +120,7 @@ impl OriginError {
             | Self::Hidden { .. }
             | Self::Failed(_)
             | Self::Nonsense { .. }
-            | Self::Resting { .. }
+            | Self::CircuitOpen { .. }
             | Self::EmptyRoot { .. } => Fault::Upstream,
             Self::Direct(error) => error.fault(),
             Self::Io { .. } => Fault::Host,
@@ -131,7 +131,7 @@ impl OriginError {
     pub(crate) fn passes(&self) -> Option<Duration> {
         match self {
             Self::Failed(error) if error.passes() => Some(error.retry_after().unwrap_or_default()),
-            Self::Resting { rest, .. } => Some(*rest),
+            Self::CircuitOpen { open_for, .. } => Some(*open_for),
             _ => None,
         }
     }
@@ -142,7 +142,7 @@ impl OriginError {
     }
 }
 
-impl From<DirectError> for OriginError {
+impl From<DirectError> for UpstreamError {
     fn from(error: DirectError) -> Self {
         match error {
             DirectError::Absent(words) => Self::NotFound(words),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 
-use super::error::OriginError;
+use super::error::UpstreamError;
 use super::http::HttpError;
 use super::race::Progress;
 use super::wanted::Wanted;
@@ -17,44 +17,44 @@ pub(super) struct Folder(pub(super) PathBuf);
 
 impl Folder {
     /// The small file that is `wanted`.
-    pub(super) async fn small(&self, wanted: &Wanted) -> Result<Vec<u8>, OriginError> {
+    pub(super) async fn small(&self, wanted: &Wanted) -> Result<Vec<u8>, UpstreamError> {
         let file = self.open(wanted).await?;
         let mut body = Vec::new();
         // One byte more than allowed tells a file that is too large from one that just fits.
         let read = file.take(wanted.max_len() as u64 + 1).read_to_end(&mut body).await;
-        let read = read.map_err(|cause| OriginError::Io { what: format!("cannot read {wanted}"), cause })?;
+        let read = read.map_err(|cause| UpstreamError::Io { what: format!("cannot read {wanted}"), cause })?;
         if read > wanted.max_len() { Err(self.too_large(wanted)) } else { Ok(body) }
     }
 
     /// Copies the file that is `wanted`. Returns the length.
-    pub(super) async fn copy(&self, wanted: &Wanted, to: &mut File, progress: &Progress) -> Result<u64, OriginError> {
+    pub(super) async fn copy(&self, wanted: &Wanted, to: &mut File, progress: &Progress) -> Result<u64, UpstreamError> {
         let (from, limit) = (self.open(wanted).await?, wanted.max_len() as u64);
         progress.began();
         let copied = tokio::io::copy(&mut from.take(limit + 1), to).await;
-        let copied = copied.map_err(|cause| OriginError::Io { what: format!("cannot copy {wanted}"), cause })?;
+        let copied = copied.map_err(|cause| UpstreamError::Io { what: format!("cannot copy {wanted}"), cause })?;
         if copied > limit { Err(self.too_large(wanted)) } else { Ok(copied) }
     }
 
     /// Opens the file that is `wanted`.
-    pub(super) async fn open(&self, wanted: &Wanted) -> Result<File, OriginError> {
+    pub(super) async fn open(&self, wanted: &Wanted) -> Result<File, UpstreamError> {
         let path = self.0.join(wanted.to_string());
         let cause = match File::open(&path).await {
             Ok(file) => return Ok(file),
             Err(cause) => cause,
         };
         if !matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
-            return Err(OriginError::Io { what: format!("cannot open {}", path.display()), cause });
+            return Err(UpstreamError::Io { what: format!("cannot open {}", path.display()), cause });
         }
         let root = self.0.clone();
         let trouble = tokio::task::spawn_blocking(move || trouble_of_root(&root)).await;
         match trouble.unwrap_or_else(|_| Some("a task of ours was broken off".to_owned())) {
-            Some(why) => Err(OriginError::EmptyRoot { origin: self.name(), why }),
-            None => Err(OriginError::NotFound(format!("{}: not found", path.display()))),
+            Some(why) => Err(UpstreamError::EmptyRoot { origin: self.name(), why }),
+            None => Err(UpstreamError::NotFound(format!("{}: not found", path.display()))),
         }
     }
 
-    fn too_large(&self, wanted: &Wanted) -> OriginError {
-        OriginError::Failed(HttpError::TooLarge {
+    fn too_large(&self, wanted: &Wanted) -> UpstreamError {
+        UpstreamError::Failed(HttpError::TooLarge {
             url: format!("{}/{wanted}", self.name()),
             limit: wanted.max_len() as u64,
         })

@@ -1,11 +1,13 @@
 //! How a source has been doing: what it usually takes, whether it may be asked, and its place among the others.
 //!
 //! Pure: the time is an argument. What a source takes is smoothed as TCP smooths its round trips (RFC 6298): a mean and a
-//! mean deviation, and patience is the mean and four deviations. What was learned fades, so that a source that was slow
-//! once is tried again. A source that fails time after time rests (a circuit breaker): nobody asks it until the rest is
-//! over, then one does, and its answer decides.
+//! mean deviation; after the mean and four deviations another source may be asked as well. What was learned fades, so that a source that was slow
+//! once is tried again. The circuit breaker of a source that fails time after time opens: nobody asks it for a
+//! while. Then the breaker is half-open: one request goes out, and its answer decides.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// The first byte of a source nobody asked yet: a public proxy on the same continent.
 const PRIOR_FIRST_BYTE: f64 = 0.06;
@@ -13,18 +15,18 @@ const PRIOR_FIRST_BYTE: f64 = 0.06;
 const PRIOR_RATE: f64 = 2_097_152.0;
 /// What was learned counts half after so many seconds.
 const FADES: f64 = 60.0;
-/// Failures in a row after which a source rests. One is chance; in three an honest retry has failed too.
-const RESTS_AFTER: u32 = 3;
-/// The first rest; each further one is twice as long.
-const FIRST_REST: Duration = Duration::from_millis(500);
+/// Failures in a row after which the breaker opens. One is chance; in three an honest retry has failed too.
+const OPENS_AFTER: u32 = 3;
+/// How long it is open the first time; each further time is twice as long.
+const FIRST_OPEN: Duration = Duration::from_millis(500);
 /// The longest: a source that is back is found within ten seconds.
-const LONGEST_REST: Duration = Duration::from_secs(10);
+const LONGEST_OPEN: Duration = Duration::from_secs(10);
 /// The longest that a source is left alone because it asked for it (Retry-After).
-const LONGEST_WISH: Duration = Duration::from_mins(5);
+const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(5);
 /// How long a source with wrong bytes stands behind all others: long enough for a person to see the trail.
 const DISTRUST: Duration = Duration::from_mins(10);
-/// Bounds of patience for a first byte: below, the clock is coarser than the network; above, nobody waits.
-const PATIENCE: (f64, f64) = (0.05, 2.0);
+/// Bounds of the wait for a first byte: below, the clock is coarser than the network; above, nobody waits.
+const HEDGE_AFTER: (f64, f64) = (0.05, 2.0);
 /// A body may come so many times slower than usual before another source is asked for it as well.
 const SLOWER: f64 = 4.0;
 
@@ -33,9 +35,12 @@ const SLOWER: f64 = 4.0;
 pub(super) struct Health {
     learned: Option<Learned>,
     failures: u32,
-    rests_until: Option<Instant>,
-    probed: bool,
+    open_until: Option<Instant>,
+    probing: bool,
     distrusted_until: Option<Instant>,
+    pub(super) last_failure: String,
+    /// When it last gave out something for the login that is sent to it.
+    pub(super) login_accepted: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -49,13 +54,13 @@ struct Learned {
 }
 
 impl Health {
-    /// Whether it may be asked now, or how long it still rests. After a rest only one may ask until that one knows more.
+    /// Whether it may be asked now, or how long the breaker is still open. Then only one may ask until that one knows more.
     pub(super) fn ask(&mut self, now: Instant) -> Result<(), Duration> {
-        match self.rests_until {
+        match self.open_until {
             Some(until) if now < until => Err(until - now),
-            Some(_) if self.probed => Err(FIRST_REST),
+            Some(_) if self.probing => Err(FIRST_OPEN),
             Some(_) => {
-                self.probed = true;
+                self.probing = true;
                 Ok(())
             }
             None => Ok(()),
@@ -83,23 +88,23 @@ impl Health {
 
     /// It said that it does not have it, or was not let finish: it is there, and that is all.
     pub(super) fn reached(&mut self) {
-        (self.failures, self.rests_until, self.probed) = (0, None, false);
+        (self.failures, self.open_until, self.probing) = (0, None, false);
     }
 
-    /// The one that asked went away before it knew.
-    pub(super) fn let_go(&mut self) {
-        self.probed = false;
+    /// The one that asked went away before it knew: another one may.
+    pub(super) fn half_open(&mut self) {
+        self.probing = false;
     }
 
     /// It failed. It may say when it wants to be asked again.
-    pub(super) fn failed(&mut self, now: Instant, wish: Option<Duration>) {
+    pub(super) fn failed(&mut self, now: Instant, retry_after: Option<Duration>) {
         self.failures = self.failures.saturating_add(1);
-        self.probed = false;
-        let broken = self.failures.checked_sub(RESTS_AFTER);
-        let broken = broken.map(|nth| FIRST_REST.saturating_mul(1 << nth.min(16)).min(LONGEST_REST));
-        // Whoever says "at once" each time, and fails each time, rests all the same.
-        let rest = wish.map(|wish| wish.min(LONGEST_WISH)).max(broken);
-        self.rests_until = rest.map(|rest| now + rest);
+        self.probing = false;
+        let broken = self.failures.checked_sub(OPENS_AFTER);
+        let broken = broken.map(|nth| FIRST_OPEN.saturating_mul(1 << nth.min(16)).min(LONGEST_OPEN));
+        // The breaker opens also for whoever says "at once" each time, and fails each time.
+        let open = retry_after.map(|wait| wait.min(LONGEST_RETRY_AFTER)).max(broken);
+        self.open_until = open.map(|open| now + open);
     }
 
     /// Whether it had wrong bytes not long ago.
@@ -112,20 +117,20 @@ impl Health {
         self.distrusted_until = Some(now + DISTRUST);
     }
 
-    /// Its place: smaller is asked earlier. Distrusted and resting sources come last, then what they are expected to take.
+    /// Its place: smaller is asked earlier. Distrusted sources and open breakers come last, then what they are expected to take.
     pub(super) fn rank(&self, now: Instant, weight: f64) -> (bool, bool, Duration) {
         let distrusted = self.is_distrusted(now);
-        let resting = self.rests_until.is_some_and(|until| now < until);
+        let open = self.open_until.is_some_and(|until| now < until);
         let usual = self.usual(now);
-        // Failures in a row make it dearer even before it rests.
-        let expected = usual.first_byte * f64::from(1 + self.failures.min(RESTS_AFTER)) / weight;
-        (distrusted, resting, Duration::from_secs_f64(expected))
+        // Failures in a row make it dearer even before the breaker opens.
+        let expected = usual.first_byte * f64::from(1 + self.failures.min(OPENS_AFTER)) / weight;
+        (distrusted, open, Duration::from_secs_f64(expected))
     }
 
     /// How long it may take until `bytes` have come, before it counts as slower than usual.
-    pub(super) fn patience(&self, now: Instant, bytes: u64) -> Duration {
+    pub(super) fn hedge_after(&self, now: Instant, bytes: u64) -> Duration {
         let usual = self.usual(now);
-        let first_byte = (usual.first_byte + 4.0 * usual.deviation).clamp(PATIENCE.0, PATIENCE.1);
+        let first_byte = (usual.first_byte + 4.0 * usual.deviation).clamp(HEDGE_AFTER.0, HEDGE_AFTER.1);
         Duration::from_secs_f64(first_byte + float(bytes) * SLOWER / usual.rate)
     }
 
@@ -166,61 +171,61 @@ mod tests {
     }
 
     #[test]
-    fn a_source_rests_after_three_failures_then_one_probe_decides() {
+    fn the_breaker_opens_after_three_failures_then_one_probe_decides() {
         let (mut health, start) = (Health::default(), Instant::now());
         for _ in 0..2 {
             health.failed(start, None);
             assert_eq!(health.ask(start), Ok(()));
         }
         health.failed(start, None);
-        assert_eq!(health.ask(start), Err(FIRST_REST));
-        let later = start + FIRST_REST;
+        assert_eq!(health.ask(start), Err(FIRST_OPEN));
+        let later = start + FIRST_OPEN;
         assert_eq!(health.ask(later), Ok(()), "the probe");
-        assert_eq!(health.ask(later), Err(FIRST_REST), "nobody else while it is out");
+        assert_eq!(health.ask(later), Err(FIRST_OPEN), "nobody else while it is out");
         health.failed(later, None);
-        assert_eq!(health.ask(later), Err(FIRST_REST * 2), "the next rest is longer");
-        let later = later + FIRST_REST * 2;
+        assert_eq!(health.ask(later), Err(FIRST_OPEN * 2), "the next time is longer");
+        let later = later + FIRST_OPEN * 2;
         assert_eq!(health.ask(later), Ok(()));
-        health.let_go();
+        health.half_open();
         assert_eq!(health.ask(later), Ok(()), "a probe that went away makes room for another");
         health.reached();
         assert_eq!((health.ask(later), health.ask(later)), (Ok(()), Ok(())));
     }
 
     #[test]
-    fn rests_are_bounded() {
+    fn an_open_breaker_is_bounded() {
         let (mut health, now) = (Health::default(), Instant::now());
         for _ in 0..100 {
             health.failed(now, None);
         }
-        assert_eq!(health.ask(now), Err(LONGEST_REST));
+        assert_eq!(health.ask(now), Err(LONGEST_OPEN));
         health.failed(now, Some(Duration::from_hours(24)));
-        assert_eq!(health.ask(now), Err(LONGEST_WISH));
+        assert_eq!(health.ask(now), Err(LONGEST_RETRY_AFTER));
     }
 
     #[test]
-    fn a_wish_to_be_left_alone_is_kept_at_once() {
+    fn retry_after_is_obeyed_at_once() {
         let (mut health, now) = (Health::default(), Instant::now());
         health.failed(now, Some(MS(7000)));
         assert_eq!(health.ask(now + MS(6999)), Err(MS(1)));
         assert_eq!(health.ask(now + MS(7000)), Ok(()));
         let mut eager = Health::default();
         (0..3).for_each(|_| eager.failed(now, Some(MS(0))));
-        assert_eq!(eager.ask(now), Err(FIRST_REST), "who fails each time rests, whatever it wishes");
+        assert_eq!(eager.ask(now), Err(FIRST_OPEN), "who fails each time is left alone, whatever it says");
     }
 
     #[test]
-    fn the_faster_comes_first_then_the_resting_then_the_distrusted() {
+    fn the_faster_comes_first_then_open_breakers_then_the_distrusted() {
         let now = Instant::now();
         let (fast, slow, unknown) = (taught(now, MS(20)), taught(now, MS(300)), Health::default());
         assert!(fast.rank(now, 1.0) < unknown.rank(now, 1.0) && unknown.rank(now, 1.0) < slow.rank(now, 1.0));
         assert!(slow.rank(now, 20.0) < fast.rank(now, 1.0), "a weight outweighs time");
-        let mut resting = taught(now, MS(1));
-        (0..3).for_each(|_| resting.failed(now, None));
-        assert!(slow.rank(now, 1.0) < resting.rank(now, 1.0));
+        let mut open = taught(now, MS(1));
+        (0..3).for_each(|_| open.failed(now, None));
+        assert!(slow.rank(now, 1.0) < open.rank(now, 1.0));
         let mut liar = taught(now, MS(1));
         liar.distrust(now);
-        assert!(resting.rank(now, 1.0) < liar.rank(now, 1.0));
+        assert!(open.rank(now, 1.0) < liar.rank(now, 1.0));
         assert!(liar.rank(now + DISTRUST, 1.0) < fast.rank(now + DISTRUST, 1.0), "not for ever");
     }
 
@@ -234,14 +239,14 @@ mod tests {
     }
 
     #[test]
-    fn patience_follows_what_is_usual_and_grows_with_the_bytes() {
+    fn the_hedge_follows_what_is_usual_and_grows_with_the_bytes() {
         let now = Instant::now();
-        assert_eq!(Health::default().patience(now, 0), MS(180));
-        assert!(taught(now, MS(20)).patience(now, 0) <= MS(60));
-        assert_eq!(taught(now, MS(9000)).patience(now, 0), MS(2000));
-        assert_eq!(Health::default().patience(now, 1 << 20), MS(180 + 2000));
+        assert_eq!(Health::default().hedge_after(now, 0), MS(180));
+        assert!(taught(now, MS(20)).hedge_after(now, 0) <= MS(60));
+        assert_eq!(taught(now, MS(9000)).hedge_after(now, 0), MS(2000));
+        assert_eq!(Health::default().hedge_after(now, 1 << 20), MS(180 + 2000));
         let mut quick = taught(now, MS(20));
         (0..20).for_each(|_| quick.answered(now, MS(20), 100 << 20, Duration::from_secs(1)));
-        assert!(quick.patience(now, 100 << 20) < Duration::from_secs(5));
+        assert!(quick.hedge_after(now, 100 << 20) < Duration::from_secs(5));
     }
 }

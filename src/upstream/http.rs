@@ -6,14 +6,13 @@ mod error;
 
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use reqwest::StatusCode;
 use reqwest::header::{self, HeaderMap, HeaderValue};
 use tokio::time::timeout;
 use url::Url;
 
 pub use self::error::HttpError;
-use super::chain::{Link, Source};
+use super::config::{Source, UpstreamConfig};
 use super::dialer::{Dialer, Network};
 use super::login::Credentials;
 use super::redirect::follow;
@@ -26,18 +25,37 @@ const MAX_REASON: usize = 600;
 /// The client. Cheap to clone; clones share one connection pool.
 #[derive(Clone, Debug)]
 pub struct HttpClient {
-    /// None where nothing may be dialled.
-    inner: Option<Dialer>,
+    wire: Wire,
     timeouts: Timeouts,
     credentials: Option<Credentials>,
     /// A public server may redirect to an address inside.
     pub(super) redirects_inside: bool,
 }
 
+/// Answers in the place of servers, in a unit test.
+#[cfg(test)]
+pub(super) trait Script: std::fmt::Debug + Send + Sync {
+    /// The answer for `url`, and how long it takes.
+    fn answer(&self, url: &Url) -> (Duration, reqwest::Response);
+}
+
+/// Who answers.
+#[derive(Clone, Debug)]
+enum Wire {
+    /// Nobody: nothing may be dialled.
+    Offline,
+    /// Servers.
+    Dialer(Dialer),
+    /// A unit test.
+    #[cfg(test)]
+    Script(std::sync::Arc<dyn Script>),
+}
+
 /// An answer whose body is still to come.
 #[derive(Debug)]
-pub struct Answer {
-    url: String,
+pub(super) struct Answer {
+    /// What was asked, without credentials.
+    pub(super) url: String,
     response: reqwest::Response,
     stall: Duration,
     /// It came from another server than the one that was asked: nothing of it is to be quoted.
@@ -45,56 +63,42 @@ pub struct Answer {
 }
 
 /// What is asked besides the url.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Conditions {
+#[derive(Clone, Debug)]
+pub(super) enum Condition {
+    /// Nothing.
+    None,
     /// Only what is not the body of this entity tag (RFC 9110 section 13.1.2). The answer may be 304.
-    pub(super) unless: Option<String>,
+    Unless(String),
     /// From this byte on, if the body still has this entity tag (sections 13.1.5 and 14.2). The answer may be 206.
-    pub(super) from: Option<(u64, String)>,
+    From(u64, String),
 }
 
-impl Conditions {
+impl Condition {
     fn headers(&self) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        let mut set = |name, value: &str| {
-            // The tags came in a header, so they can go out in one.
-            HeaderValue::from_str(value).map(|value| headers.insert(name, value)).ok();
+        let headers = match self {
+            Self::None => vec![],
+            Self::Unless(tag) => vec![(header::IF_NONE_MATCH, tag.clone())],
+            Self::From(first, tag) => vec![(header::RANGE, format!("bytes={first}-")), (header::IF_RANGE, tag.clone())],
         };
-        if let Some(tag) = &self.unless {
-            set(header::IF_NONE_MATCH, tag);
-        }
-        if let Some((first, tag)) = &self.from {
-            set(header::RANGE, &format!("bytes={first}-"));
-            set(header::IF_RANGE, tag);
-        }
-        headers
+        // The tags came in a header, so they can go out in one.
+        headers.into_iter().filter_map(|(name, value)| Some((name, HeaderValue::from_str(&value).ok()?))).collect()
     }
 
     fn met(&self, status: StatusCode) -> bool {
-        match status {
-            StatusCode::OK => true,
-            StatusCode::NOT_MODIFIED => self.unless.is_some(),
-            StatusCode::PARTIAL_CONTENT => self.from.is_some(),
-            _ => false,
-        }
+        matches!((self, status.as_u16()), (_, 200) | (Self::Unless(_), 304) | (Self::From(..), 206))
     }
 }
 
 impl HttpClient {
     /// Builds the client: rustls with the system's roots, `HTTP(S)_PROXY` and `NO_PROXY` honoured.
     pub fn new() -> Result<Self, HttpError> {
-        Self::with(Timeouts::default())
-    }
-
-    /// The same with other time-outs.
-    pub fn with(timeouts: Timeouts) -> Result<Self, HttpError> {
-        Self::within(timeouts, true, Network::REAL)
+        Self::within(Timeouts::default(), true, Network::REAL)
     }
 
     /// The same in another network, or past the proxies of the environment.
     pub(super) fn within(timeouts: Timeouts, through_proxies: bool, network: Network) -> Result<Self, HttpError> {
         let dialer = Dialer::new(timeouts, through_proxies, network).map_err(|error| not_built(&error))?;
-        Ok(Self { inner: Some(dialer), timeouts, credentials: None, redirects_inside: false })
+        Ok(Self { wire: Wire::Dialer(dialer), timeouts, credentials: None, redirects_inside: false })
     }
 
     /// A client for unit tests: the proxies of the environment must not change them.
@@ -104,75 +108,87 @@ impl HttpClient {
         Self::within(Timeouts::default(), false, Network::REAL).unwrap()
     }
 
+    /// A client for unit tests that asks a script.
+    #[cfg(test)]
+    pub(super) fn scripted(script: std::sync::Arc<dyn Script>) -> Self {
+        Self { wire: Wire::Script(script), ..Self::offline() }
+    }
+
     /// A client for one source: with its time-outs and its login. What is as usual is shared.
-    pub(super) fn for_link(&self, link: &Link) -> Result<Self, HttpError> {
+    pub(super) fn for_upstream(&self, link: &UpstreamConfig) -> Result<Self, HttpError> {
         let timeouts = link.timeouts.unwrap_or(self.timeouts);
         // A login over plain http goes to this machine itself; a proxy would be somewhere on the wire.
         let plain = link.logs_in() && matches!(&link.source, Source::Http(url) if url.scheme() == "http");
-        let inner = match &self.inner {
-            Some(dialer) if timeouts != self.timeouts || plain => {
-                Some(dialer.remade(timeouts, !plain).map_err(|error| not_built(&error))?)
+        let wire = match &self.wire {
+            Wire::Dialer(dialer) if timeouts != self.timeouts || plain => {
+                Wire::Dialer(dialer.remade(timeouts, !plain).map_err(|error| not_built(&error))?)
             }
-            inner => inner.clone(),
+            wire => wire.clone(),
         };
         let (credentials, redirects_inside) = (link.credentials.clone(), link.redirects_inside);
-        Ok(Self { inner, timeouts, credentials, redirects_inside })
+        Ok(Self { wire, timeouts, credentials, redirects_inside })
     }
 
     /// A client that never dials.
     pub fn offline() -> Self {
-        Self { inner: None, timeouts: Timeouts::default(), credentials: None, redirects_inside: false }
+        Self { wire: Wire::Offline, timeouts: Timeouts::default(), credentials: None, redirects_inside: false }
     }
 
     /// Whether it never dials.
     pub fn is_offline(&self) -> bool {
-        self.inner.is_none()
+        matches!(self.wire, Wire::Offline)
     }
 
-    /// Asks `url`; an answer is status 200, everything else is an error.
-    pub async fn get(&self, url: Url) -> Result<Answer, HttpError> {
-        self.ask(url, &Conditions::default()).await
-    }
-
-    /// Asks `url` under `conditions`: an answer is status 200, or what the conditions allow.
-    pub(super) async fn ask(&self, url: Url, conditions: &Conditions) -> Result<Answer, HttpError> {
+    /// Asks `url` under a condition: an answer is status 200, or what the condition allows; everything else is an error.
+    pub(super) async fn ask(&self, url: Url, condition: &Condition) -> Result<Answer, HttpError> {
         let address = without_credentials(&url);
         let shown = address.to_string();
-        let Some(dialer) = &self.inner else { return Err(HttpError::Offline(shown)) };
         let Timeouts { connect, first_byte, stall, .. } = self.timeouts;
         let credentials = self.credentials.clone().or_else(|| Credentials::in_url(&url));
-        let mut headers = conditions.headers();
+        let mut headers = condition.headers();
         if let Some(credentials) = &credentials {
             headers.insert(header::AUTHORIZATION, credentials.header());
         }
-        let answered = follow(dialer, address, headers, self.redirects_inside);
+        let answered = async {
+            match &self.wire {
+                Wire::Offline => Err(HttpError::Offline(shown.clone())),
+                Wire::Dialer(dialer) => follow(dialer, address, headers, self.redirects_inside).await,
+                #[cfg(test)]
+                Wire::Script(script) => {
+                    let (after, response) = script.answer(&address);
+                    tokio::time::sleep(after).await;
+                    Ok((response, false))
+                }
+            }
+        };
         let Ok(answered) = timeout(connect + first_byte, answered).await else {
             return Err(HttpError::Timeout(shown));
         };
         let (response, elsewhere) = answered?;
         let silent = credentials.is_some() || elsewhere;
-        match response.status() {
-            status if conditions.met(status) => Ok(Answer { url: shown, response, stall, elsewhere }),
-            StatusCode::NOT_FOUND | StatusCode::GONE => {
-                Err(HttpError::Absent { url: shown, reason: reason(response, stall, silent).await })
-            }
-            status => {
-                let retry_after = seconds(response.headers().get(header::RETRY_AFTER));
-                let reason = reason(response, stall, silent).await;
-                Err(HttpError::Status { url: shown, status: status.as_u16(), reason, retry_after })
-            }
+        let mut answer = Answer { url: shown, response, stall, elsewhere };
+        let status = answer.status();
+        if condition.met(status) {
+            return Ok(answer);
         }
+        let reason = if silent { String::new() } else { answer.reason().await };
+        let url = answer.url;
+        if matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE) {
+            return Err(HttpError::Absent { url, reason });
+        }
+        let retry_after = seconds(answer.response.headers().get(header::RETRY_AFTER));
+        Err(HttpError::Status { url, status: status.as_u16(), reason, retry_after })
     }
 
     /// Asks `url` for a small body, at most `limit` bytes.
     pub async fn get_small(&self, url: Url, limit: usize) -> Result<Vec<u8>, HttpError> {
-        self.get(url).await?.small(limit).await
+        self.ask(url, &Condition::None).await?.small(limit).await
     }
 }
 
 impl Answer {
     /// The next piece of the body; `None` at its end. A body shorter than its announced length is an error.
-    pub async fn chunk(&mut self) -> Result<Option<bytes::Bytes>, HttpError> {
+    pub(super) async fn chunk(&mut self) -> Result<Option<bytes::Bytes>, HttpError> {
         match timeout(self.stall, self.response.chunk()).await {
             Ok(chunk) => chunk.map_err(|error| HttpError::transport(&self.url, &error)),
             Err(_) => Err(HttpError::Timeout(self.url.clone())),
@@ -180,7 +196,7 @@ impl Answer {
     }
 
     /// The whole body, at most `limit` bytes.
-    pub async fn small(mut self, limit: usize) -> Result<Vec<u8>, HttpError> {
+    pub(super) async fn small(mut self, limit: usize) -> Result<Vec<u8>, HttpError> {
         let mut body = Vec::new();
         while let Some(chunk) = self.chunk().await? {
             if body.len() + chunk.len() > limit {
@@ -191,7 +207,22 @@ impl Answer {
         Ok(body)
     }
 
-    /// The status: 200, or what the conditions allowed.
+    /// The beginning of a refusal's body, on one line, if it is text. Of a server that got a login nothing is shown: it may
+    /// repeat what it got. Nor of one that another server named: it may be none that the client could ask.
+    async fn reason(&mut self) -> String {
+        let mut words = Vec::new();
+        while words.len() < MAX_REASON
+            && let Ok(Some(chunk)) = self.chunk().await
+        {
+            words.extend_from_slice(&chunk);
+        }
+        words.truncate(MAX_REASON);
+        let words = one_line(&String::from_utf8_lossy(&words));
+        let is_page = words.split(' ').any(|word| word.starts_with('<'));
+        if words.is_empty() || is_page { String::new() } else { format!(": {words}") }
+    }
+
+    /// The status: 200, or what the condition allowed.
     pub(super) fn status(&self) -> StatusCode {
         self.response.status()
     }
@@ -212,11 +243,6 @@ impl Answer {
         let range = self.response.headers().get(header::CONTENT_RANGE)?.to_str().ok()?;
         range.strip_prefix("bytes ")?.split_once('-')?.0.parse().ok()
     }
-
-    /// What was asked, without credentials.
-    pub fn url(&self) -> &str {
-        &self.url
-    }
 }
 
 /// `Retry-After` in seconds. Dates are rare, and need a clock that agrees with the server's.
@@ -226,24 +252,4 @@ fn seconds(value: Option<&HeaderValue>) -> Option<Duration> {
 
 fn not_built(error: &reqwest::Error) -> HttpError {
     HttpError::Transport { url: "HTTP client".to_owned(), cause: crate::base::fault::in_full(error) }
-}
-
-/// The beginning of a refusal's body, on one line, if it is text. Of a server that got a login nothing is shown: it may
-/// repeat what it got. Nor of one that another server named: it may be none that the client could ask.
-async fn reason(response: reqwest::Response, stall: Duration, silent: bool) -> String {
-    if silent {
-        return String::new();
-    }
-    let mut body = response.bytes_stream();
-    let mut words = Vec::new();
-    while let Ok(Some(Ok(chunk))) = timeout(stall, body.next()).await {
-        words.extend_from_slice(&chunk);
-        if words.len() >= MAX_REASON {
-            words.truncate(MAX_REASON);
-            break;
-        }
-    }
-    let words = one_line(&String::from_utf8_lossy(&words));
-    let is_page = words.split(' ').any(|word| word.starts_with('<'));
-    if words.is_empty() || is_page { String::new() } else { format!(": {words}") }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 
-use super::error::OriginError;
+use super::error::UpstreamError;
 
 /// Where a download goes.
 #[derive(Debug)]
@@ -27,17 +27,17 @@ pub enum Piece {
 }
 
 impl Landing {
-    pub(super) async fn take(&mut self, chunk: Bytes) -> Result<(), OriginError> {
+    pub(super) async fn take(&mut self, chunk: Bytes) -> Result<(), UpstreamError> {
         self.file.write_all(&chunk).await.map_err(staging)?;
         self.tell(Piece::Next(chunk)).await;
         Ok(())
     }
 
-    pub(super) async fn flush(&mut self) -> Result<(), OriginError> {
+    pub(super) async fn flush(&mut self) -> Result<(), UpstreamError> {
         self.file.flush().await.map_err(staging)
     }
 
-    pub(super) async fn start_over(&mut self) -> Result<(), OriginError> {
+    pub(super) async fn start_over(&mut self) -> Result<(), UpstreamError> {
         self.file.set_len(0).await.map_err(staging)?;
         self.file.seek(SeekFrom::Start(0)).await.map_err(staging)?;
         self.tell(Piece::StartOver).await;
@@ -53,6 +53,6 @@ impl Landing {
     }
 }
 
-fn staging(cause: io::Error) -> OriginError {
-    OriginError::Io { what: "cannot write the staging file".to_owned(), cause }
+fn staging(cause: io::Error) -> UpstreamError {
+    UpstreamError::Io { what: "cannot write the staging file".to_owned(), cause }
 }

@@ -7,23 +7,26 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::SetOnce;
+use tokio::time::Instant;
 
 use super::wanted::UpstreamId;
+use crate::base::clock::Clock;
 
 /// Sources asked for one thing at the same time. The third is for the case that the second is slow as well.
 const AT_ONCE: usize = 3;
 
 /// How far an attempt has come. Shared between the attempt and the race.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Progress(Arc<Way>);
 
 #[derive(Debug)]
 struct Way {
+    clock: Clock,
     /// When the attempt was made, or the request went out.
     started: Mutex<Instant>,
     bytes: AtomicU64,
@@ -31,22 +34,23 @@ struct Way {
     arrived: AtomicBool,
 }
 
-impl Default for Way {
-    fn default() -> Self {
-        Self {
-            started: Mutex::new(Instant::now()),
+impl Progress {
+    /// Of an attempt that is made now.
+    pub(super) fn new(clock: Clock) -> Self {
+        let started = Mutex::new(clock.steady());
+        Self(Arc::new(Way {
+            clock,
+            started,
             bytes: AtomicU64::default(),
             began: SetOnce::new(),
             arrived: AtomicBool::default(),
-        }
+        }))
     }
-}
 
-impl Progress {
     /// The request goes out now: a wait for a place that was shorter than the source may take does not count against it.
     /// A longer one does, since whoever holds the places may wait for a source that is silent.
     pub(super) fn start(&self) {
-        *self.0.started.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        *self.0.started.lock().unwrap_or_else(PoisonError::into_inner) = self.0.clock.steady();
     }
 
     /// The source says that it has it, and begins to send.
@@ -66,16 +70,16 @@ impl Progress {
         self.0.arrived.store(true, Ordering::Relaxed);
     }
 
-    /// How long until it is slower than `patience` allows, counted from its start or a later moment; `None` while it cannot
+    /// How long until it is slower than `hedge_after` allows, counted from its start or a later moment; `None` while it cannot
     /// be.
-    fn slow_in(&self, from: Option<Instant>, patience: impl Fn(u64) -> Duration) -> Option<Duration> {
+    fn slow_in(&self, from: Option<Instant>, hedge_after: impl Fn(u64) -> Duration) -> Option<Duration> {
         if self.0.arrived.load(Ordering::Relaxed) {
             return None;
         }
         let started = *self.0.started.lock().unwrap_or_else(PoisonError::into_inner);
         let started = from.map_or(started, |from| from.max(started));
-        let allowed = patience(self.0.bytes.load(Ordering::Relaxed));
-        Some(allowed.saturating_sub(started.elapsed()))
+        let allowed = hedge_after(self.0.bytes.load(Ordering::Relaxed));
+        Some(allowed.saturating_sub(self.0.clock.steady() - started))
     }
 }
 
@@ -86,13 +90,14 @@ struct Running {
     progress: Progress,
 }
 
-/// Lets the sources of `stages` race for one thing. `patience` says how long a source may take for so many bytes, and `ends`
+/// Lets the sources of `stages` race for one thing. `hedge_after` says how long a source may take for so many bytes, and `ends`
 /// after which error no source of a later stage is asked.
 ///
 /// The answer is the first success, with its source; or all failures, in the order in which they came.
 pub(crate) async fn race<T, E, F: Future<Output = Result<T, E>>>(
     stages: Vec<Vec<UpstreamId>>,
-    patience: impl Fn(UpstreamId, u64) -> Duration,
+    clock: Clock,
+    hedge_after: impl Fn(UpstreamId, u64) -> Duration,
     ends: impl Fn(UpstreamId, &E) -> bool,
     attempt: impl Fn(UpstreamId, Progress) -> F,
 ) -> Result<(UpstreamId, T), Vec<(UpstreamId, E)>> {
@@ -122,9 +127,9 @@ pub(crate) async fn race<T, E, F: Future<Output = Result<T, E>>>(
                     }
                 }
             },
-            () = may_begin(next.unwrap_or_default(), &running, failed, &patience), if next.is_some() => {
+            () = may_begin(next.unwrap_or_default(), &running, failed, &hedge_after), if next.is_some() => {
                 let Some((stage, id)) = waiting.pop_front() else { continue };
-                let progress = Progress::default();
+                let progress = Progress::new(clock);
                 let attempt = attempt(id, progress.clone());
                 attempts.push(async move { (id, attempt.await) });
                 running.push(Running { stage, id, progress });
@@ -141,18 +146,18 @@ async fn may_begin(
     stage: usize,
     running: &[Running],
     failed: Option<usize>,
-    patience: impl Fn(UpstreamId, u64) -> Duration,
+    hedge_after: impl Fn(UpstreamId, u64) -> Duration,
 ) {
     let mut from = None;
     for earlier in running.iter().filter(|one| one.stage < stage) {
         earlier.progress.0.began.wait().await;
         // However late it begins, it gets its time for the rest.
-        from = Some(Instant::now());
+        from = Some(earlier.progress.0.clock.steady());
     }
     let Some(newest) = running.last().filter(|_| failed != Some(stage)) else { return };
     // Bytes that come in the meantime put it off.
     loop {
-        match newest.progress.slow_in(from, |bytes| patience(newest.id, bytes)) {
+        match newest.progress.slow_in(from, |bytes| hedge_after(newest.id, bytes)) {
             // Our own work: there is nothing to hedge.
             None => return std::future::pending().await,
             Some(Duration::ZERO) => return,
@@ -186,7 +191,7 @@ mod tests {
         let stages = stages.into_iter().map(|stage| stage.into_iter().map(UpstreamId).collect()).collect();
         let ends = |id: UpstreamId, error: &E| ends(id.0, error);
         let attempt = |id: UpstreamId, progress| attempt(id.0, progress);
-        let raced = super::race(stages, |id, bytes| patience(id.0, bytes), ends, attempt).await;
+        let raced = super::race(stages, Clock::System, |id, bytes| patience(id.0, bytes), ends, attempt).await;
         raced.map(|(id, won)| (id.0, won)).map_err(|lost| lost.into_iter().map(|(id, error)| (id.0, error)).collect())
     }
 
@@ -195,7 +200,7 @@ mod tests {
         false
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn the_next_is_asked_only_after_the_first_failed() {
         let asked = Mutex::new(Vec::new());
         let won = race(one_stage(4), NEVER, go_on, |nth, _| {
@@ -206,7 +211,7 @@ mod tests {
         assert_eq!((won, asked.into_inner().unwrap()), (Ok((2, "right")), vec![0, 1, 2]));
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_slow_one_is_overtaken_and_dropped() {
         let dropped = Arc::new(Notify::new());
         let won = race(one_stage(2), IMPATIENT, go_on, |nth, _| {
@@ -231,7 +236,7 @@ mod tests {
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn one_that_never_begins_is_overtaken_too() {
         let short = |_, _| Duration::from_millis(1);
         let race = race(one_stage(2), short, go_on, |nth, _| async move {
@@ -244,7 +249,7 @@ mod tests {
         assert_eq!(won.unwrap(), Ok((1, 1)));
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn no_more_than_three_at_a_time_and_every_failure_is_told() {
         let (asked, end_one) = (Mutex::new(0), Notify::new());
         let race = race(one_stage(5), IMPATIENT, go_on, |nth, _| {
@@ -268,7 +273,7 @@ mod tests {
         assert_eq!(ended.unwrap_err().len(), 5);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn own_work_after_the_last_byte_is_not_hedged() {
         let won = race(one_stage(2), IMPATIENT, go_on, |nth, progress| async move {
             progress.arrived();
@@ -281,12 +286,12 @@ mod tests {
         assert_eq!(won, Ok((0, 0)));
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn without_sources_nobody_wins() {
         assert_eq!(race(Vec::new(), NEVER, go_on, |_, _| async { Ok::<(), ()>(()) }).await, Err(Vec::new()));
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn after_a_failure_the_next_stage_still_waits_for_one_that_sends() {
         let asked = Mutex::new(Vec::new());
         // The first is slow once, so that the second is asked, and then is not any more.
@@ -306,7 +311,7 @@ mod tests {
         assert_eq!(asked.into_inner().unwrap(), [0, 1]);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_later_stage_waits_until_the_earlier_one_begins_or_fails() {
         for begins in [true, false] {
             let (asked, tell) = (Mutex::new(Vec::new()), Notify::new());
@@ -339,7 +344,7 @@ mod tests {
         }
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn an_error_that_ends_the_search_leaves_the_rest_of_its_stage() {
         let asked = Mutex::new(Vec::new());
         let lost = race(

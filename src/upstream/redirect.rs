@@ -105,7 +105,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::{Arc, Mutex};
 
-    use super::super::chain::{Link, Source};
+    use super::super::config::{Source, UpstreamConfig};
     use super::super::dialer::Network;
     use super::super::http::HttpClient;
     use super::super::times::Timeouts;
@@ -231,8 +231,8 @@ mod tests {
         assert_eq!(ask(&client(false), INSIDE, &own).await.unwrap(), "the neighbour");
         // The setting of a source reaches its client.
         let source = Source::parse("https://a.example").unwrap();
-        let link = Link { redirects_inside: true, ..Link::plain(source, false) };
-        assert!(client(false).for_link(&link).unwrap().redirects_inside);
+        let link = UpstreamConfig { redirects_inside: true, ..UpstreamConfig::plain(source, false) };
+        assert!(client(false).for_upstream(&link).unwrap().redirects_inside);
     }
 
     #[tokio::test]

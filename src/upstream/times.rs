@@ -28,7 +28,7 @@ impl Default for Timeouts {
 
 /// How long what cannot be proved is believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Waits {
+pub struct Ttls {
     /// A source's 404 or 410.
     pub absent: Duration,
     /// A version list, `@latest` or a query, without asking whether it changed.
@@ -40,7 +40,7 @@ pub struct Waits {
     pub hold: Option<Duration>,
 }
 
-impl Default for Waits {
+impl Default for Ttls {
     fn default() -> Self {
         // `go get a/b/c` asks for every prefix, in every build; a version that was just tagged is wanted within minutes.
         Self {

@@ -1,24 +1,25 @@
 //! One source at run time: asked within its bounds, and its health written down.
 
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use moka::sync::Cache;
 use reqwest::StatusCode;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use url::Url;
 
-use super::chain::{Link, Source};
+use super::config::{Source, UpstreamConfig};
 use super::direct::Direct;
-use super::error::OriginError;
+use super::error::UpstreamError;
 use super::folder::Folder;
 use super::health::Health;
-use super::http::{Answer, Conditions, HttpClient, HttpError};
+use super::http::{Answer, Condition, HttpClient, HttpError};
 use super::landing::Landing;
 use super::race::Progress;
-use super::times::Waits;
+use super::recent::Recent;
+use super::times::Ttls;
 use super::wanted::Wanted;
-use gomodule::module::ModulePath;
+use crate::base::clock::Clock;
 use gomodule::proxy_request::Request;
 
 /// Paths of one source that are remembered as absent: about 150 bytes each.
@@ -29,8 +30,6 @@ const WRONG_FOR: Duration = Duration::from_hours(1);
 const MAX_WRONG: u64 = 10_000;
 /// How long a login counts as accepted after something came for it: one that expires is noticed after that.
 const ACCEPTED_FOR: Duration = Duration::from_mins(10);
-/// Paths whose list is asked for to see whether a login is accepted.
-const MAX_PREFIXES: usize = 8;
 /// How often a download that broke off is taken up again, if each time more bytes had come.
 const MAX_RESUMES: u32 = 8;
 /// A download of this size is written down in the log each time so much more of it has come.
@@ -39,15 +38,13 @@ const TOLD_EVERY: u64 = 16 << 20;
 /// A source, the client it is asked with, and how it has been doing.
 #[derive(Debug)]
 pub(super) struct Upstream {
-    pub(super) link: Link,
+    pub(super) config: UpstreamConfig,
     http: HttpClient,
+    clock: Clock,
     health: Mutex<Health>,
-    last_failure: Mutex<String>,
     places: Semaphore,
-    absent: Cache<Wanted, String>,
-    /// When it last gave out something for the login that is sent to it.
-    login_accepted: Mutex<Option<Instant>>,
-    wrong: Cache<Wanted, ()>,
+    absent: Recent<Wanted, String>,
+    wrong: Recent<Wanted, ()>,
     way: Way,
 }
 
@@ -61,105 +58,108 @@ enum Way {
 
 /// A small answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Small {
-    /// The body, its entity tag, and whether another server than the source sent it.
-    Body(Vec<u8>, Option<String>, bool),
-    /// What the caller has is still right.
-    Unchanged,
+pub(super) struct Small {
+    /// None if what the caller has is still right.
+    pub(super) body: Option<Vec<u8>>,
+    /// The entity tag of the body.
+    pub(super) tag: Option<String>,
+    /// Another server than the source sent it.
+    pub(super) elsewhere: bool,
 }
 
 impl Upstream {
     /// A source with at most `at_once` requests under way.
-    pub(super) fn new(link: Link, http: &HttpClient, waits: Waits, at_once: usize) -> Result<Self, HttpError> {
-        let http = http.for_link(&link)?;
-        let absent = Cache::builder().max_capacity(MAX_ABSENT).time_to_live(waits.absent).build();
-        let wrong = Cache::builder().max_capacity(MAX_WRONG).time_to_live(WRONG_FOR).build();
-        let way = match &link.source {
+    pub(super) fn new(
+        config: UpstreamConfig,
+        http: &HttpClient,
+        ttls: Ttls,
+        at_once: usize,
+        clock: Clock,
+    ) -> Result<Self, HttpError> {
+        let way = match &config.source {
             Source::Http(base) => Way::Http(base.clone()),
             Source::Dir(root) => Way::Folder(Folder(root.clone())),
-            Source::Direct(settings) => Way::Direct(Direct::new(settings)),
+            Source::Direct(settings) => Way::Direct(Direct::new(settings, config.scope.clone(), clock)),
         };
         Ok(Self {
-            link,
-            http,
+            http: http.for_upstream(&config)?,
+            config,
+            clock,
             health: Mutex::default(),
-            last_failure: Mutex::default(),
             places: Semaphore::new(at_once),
-            absent,
-            login_accepted: Mutex::default(),
-            wrong,
+            absent: Recent::new(MAX_ABSENT, ttls.absent, clock),
+            wrong: Recent::new(MAX_WRONG, WRONG_FOR, clock),
             way,
         })
-    }
-
-    /// Whether it may hear of a module.
-    pub(super) fn serves(&self, path: &ModulePath) -> bool {
-        self.link.serves.is_empty() || self.link.serves.matches(path)
     }
 
     /// It had wrong bytes for what is `wanted`.
     pub(super) fn distrust(&self, wanted: &Wanted) {
         self.wrong.insert(wanted.clone(), ());
-        self.health(|health| health.distrust(Instant::now()));
+        self.health(Health::distrust);
     }
 
     /// Whether it had wrong bytes for what is `wanted`.
     pub(super) fn had_wrong(&self, wanted: &Wanted) -> bool {
-        self.wrong.contains_key(wanted)
+        self.wrong.get(wanted).is_some()
     }
 
-    /// What is said of its health.
-    pub(super) fn health<T>(&self, say: impl FnOnce(&mut Health) -> T) -> T {
-        say(&mut self.health.lock().unwrap_or_else(PoisonError::into_inner))
+    /// What is said of its health now.
+    pub(super) fn health<T>(&self, say: impl FnOnce(&mut Health, Instant) -> T) -> T {
+        say(&mut self.health.lock().unwrap_or_else(PoisonError::into_inner), self.clock.steady())
     }
 
     /// Asks for a small body, unless it still has the entity tag `unless`.
-    pub(super) async fn small(&self, wanted: &Wanted, unless: Option<String>) -> Result<Small, OriginError> {
+    pub(super) async fn small(&self, wanted: &Wanted, unless: Option<String>) -> Result<Small, UpstreamError> {
         self.remembered_absent(wanted)?;
+        let whole = |body| Small { body: Some(body), tag: None, elsewhere: false };
         let base = match &self.way {
             Way::Http(base) => base,
-            Way::Folder(folder) => return folder.small(wanted).await.map(|body| Small::Body(body, None, false)),
+            Way::Folder(folder) => return Ok(whole(folder.small(wanted).await?)),
             Way::Direct(direct) => {
                 self.may_dial(wanted)?;
                 let body = direct.small(wanted).await.map_err(|error| self.remember(wanted, error))?;
-                return Ok(Small::Body(body, None, false));
+                return Ok(whole(body));
             }
         };
-        let asking = self.ask().await?;
-        let started = Instant::now();
-        let conditions = Conditions { unless, from: None };
-        let answered = async {
-            let answer = self.http.ask(join(base, wanted), &conditions).await?;
-            let first_byte = started.elapsed();
-            if answer.status() == StatusCode::NOT_MODIFIED {
-                return Ok((first_byte, Small::Unchanged));
-            }
+        let condition = unless.clone().map_or(Condition::None, Condition::Unless);
+        let read = async |answer: Answer| {
             let (tag, elsewhere) = (answer.any_tag(), answer.elsewhere);
-            Ok((first_byte, Small::Body(answer.small(wanted.max_len()).await?, tag, elsewhere)))
-        };
-        match answered.await {
-            Ok((first_byte, small)) => {
-                asking.answered(first_byte, 0, Duration::ZERO);
-                Ok(small)
+            if answer.status() == StatusCode::NOT_MODIFIED {
+                return Ok(Small { body: None, tag: unless, elsewhere });
             }
-            Err(error) => Err(self.checked(wanted, asking.failed(error)).await),
-        }
+            Ok(Small { body: Some(answer.small(wanted.max_len()).await?), tag, elsewhere })
+        };
+        self.answer(base, wanted, &condition, read).await
     }
 
     /// Whether it gives out the file that is `wanted`. No byte of it is read.
-    pub(super) async fn exists(&self, wanted: &Wanted) -> Result<(), OriginError> {
+    pub(super) async fn exists(&self, wanted: &Wanted) -> Result<(), UpstreamError> {
         self.remembered_absent(wanted)?;
-        let base = match &self.way {
-            Way::Http(base) => base,
-            Way::Folder(folder) => return folder.open(wanted).await.map(|_| ()),
-            Way::Direct(_) => return self.small(wanted, None).await.map(|_| ()),
+        match &self.way {
+            Way::Http(base) => self.answer(base, wanted, &Condition::None, async |_| Ok(())).await,
+            Way::Folder(folder) => folder.open(wanted).await.map(|_| ()),
+            Way::Direct(_) => self.small(wanted, None).await.map(|_| ()),
+        }
+    }
+
+    /// What `read` makes of a small answer over HTTP.
+    async fn answer<T>(
+        &self,
+        base: &Url,
+        wanted: &Wanted,
+        condition: &Condition,
+        read: impl AsyncFnOnce(Answer) -> Result<T, HttpError>,
+    ) -> Result<T, UpstreamError> {
+        let (asking, started) = (self.ask().await?, self.clock.steady());
+        let answered = async {
+            let answer = self.http.ask(join(base, wanted), condition).await?;
+            Ok((self.clock.steady() - started, read(answer).await?))
         };
-        let asking = self.ask().await?;
-        let started = Instant::now();
-        match self.http.ask(join(base, wanted), &Conditions::default()).await {
-            Ok(_) => {
-                asking.answered(started.elapsed(), 0, Duration::ZERO);
-                Ok(())
+        match answered.await {
+            Ok((first_byte, answer)) => {
+                asking.answered(first_byte, 0, Duration::ZERO);
+                Ok(answer)
             }
             Err(error) => Err(self.checked(wanted, asking.failed(error)).await),
         }
@@ -167,30 +167,29 @@ impl Upstream {
 
     /// What it said of what is `wanted`. That something is not there is remembered; but where it may hide things from a login that it
     /// does not accept, it must have given out something for that login: if not this, then the list of that module, or of a shorter path.
-    async fn checked(&self, wanted: &Wanted, error: OriginError) -> OriginError {
-        if !matches!(error, OriginError::NotFound(_)) || !self.may_hide() || self.shows_a_list(wanted).await {
+    async fn checked(&self, wanted: &Wanted, error: UpstreamError) -> UpstreamError {
+        if !matches!(error, UpstreamError::NotFound(_)) || !self.may_hide() || self.shows_a_list(wanted).await {
             return self.remember(wanted, error);
         }
-        OriginError::Hidden { origin: self.link.source.to_string(), words: error.to_string() }
+        UpstreamError::Hidden { origin: self.config.source.to_string(), words: error.to_string() }
     }
 
     /// It has given out what was asked for.
     pub(super) fn login_is_accepted(&self) {
-        *self.login_accepted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        self.health(|health, now| health.login_accepted = Some(now));
     }
 
     fn may_hide(&self) -> bool {
-        let accepted = *self.login_accepted.lock().unwrap_or_else(PoisonError::into_inner);
-        self.link.private && self.link.logs_in() && accepted.is_none_or(|accepted| accepted.elapsed() > ACCEPTED_FOR)
+        let is_old = |health: &mut Health, now| health.login_accepted.is_none_or(|then| now - then > ACCEPTED_FOR);
+        self.config.scope.private().is_some() && self.config.logs_in() && self.health(is_old)
     }
 
     async fn shows_a_list(&self, wanted: &Wanted) -> bool {
         let Way::Http(base) = &self.way else { return true };
         let Wanted::Module(request) = wanted else { return false };
         let module = request.module();
-        let paths = std::iter::once(module.clone()).chain(module.prefixes().map(|(above, _)| above));
-        let lists =
-            paths.filter(|path| self.serves(path)).take(MAX_PREFIXES).map(|path| Wanted::Module(Request::List(path)));
+        let paths = std::iter::once(module.clone()).chain(self.config.scope.above(module));
+        let lists = paths.map(|path| Wanted::Module(Request::List(path)));
         for list in lists.filter(|list| list != wanted) {
             let list = self.http.get_small(join(base, &list), list.max_len()).await;
             // A page that asks for a login is none.
@@ -208,7 +207,7 @@ impl Upstream {
         wanted: &Wanted,
         landing: &mut Landing,
         progress: &Progress,
-    ) -> Result<u64, OriginError> {
+    ) -> Result<u64, UpstreamError> {
         self.remembered_absent(wanted)?;
         let base = match &self.way {
             Way::Http(base) => base,
@@ -220,13 +219,13 @@ impl Upstream {
         };
         let asking = self.ask().await?;
         progress.start();
-        let started = Instant::now();
+        let started = self.clock.steady();
         let (url, limit) = (join(base, wanted), wanted.max_len() as u64);
-        let mut download = Download { url, limit, written: 0, first_byte: None, progress };
-        match download.run(&self.http, landing, started).await {
+        let mut download = Download { url, limit, written: 0, first_byte: started, progress, clock: self.clock };
+        match download.run(&self.http, landing).await {
             Ok(()) => {
-                let first_byte = download.first_byte.unwrap_or_default();
-                asking.answered(first_byte, download.written, started.elapsed().saturating_sub(first_byte));
+                let body = self.clock.steady() - download.first_byte;
+                asking.answered(download.first_byte - started, download.written, body);
                 Ok(download.written)
             }
             Err(Broken::Http(error)) => Err(self.checked(wanted, asking.failed(error)).await),
@@ -234,33 +233,33 @@ impl Upstream {
         }
     }
 
-    fn remembered_absent(&self, wanted: &Wanted) -> Result<(), OriginError> {
-        self.absent.get(wanted).map_or(Ok(()), |words| Err(OriginError::NotFound(words)))
+    fn remembered_absent(&self, wanted: &Wanted) -> Result<(), UpstreamError> {
+        self.absent.get(wanted).map_or(Ok(()), |words| Err(UpstreamError::NotFound(words)))
     }
 
     /// The HTTP client looks for itself; `go` would not.
-    fn may_dial(&self, wanted: &Wanted) -> Result<(), OriginError> {
-        let url = || format!("{}: {wanted}", self.link.source);
-        if self.http.is_offline() { Err(OriginError::Failed(HttpError::Offline(url()))) } else { Ok(()) }
+    fn may_dial(&self, wanted: &Wanted) -> Result<(), UpstreamError> {
+        let url = || format!("{}: {wanted}", self.config.source);
+        if self.http.is_offline() { Err(UpstreamError::Failed(HttpError::Offline(url()))) } else { Ok(()) }
     }
 
     /// That something is absent is remembered.
-    fn remember(&self, wanted: &Wanted, error: OriginError) -> OriginError {
-        if let OriginError::NotFound(words) = &error {
+    fn remember(&self, wanted: &Wanted, error: UpstreamError) -> UpstreamError {
+        if let UpstreamError::NotFound(words) = &error {
             self.absent.insert(wanted.clone(), words.clone());
         }
         error
     }
 
-    /// A place among the requests under way, if the source is not resting.
-    async fn ask(&self) -> Result<Asking<'_>, OriginError> {
-        let resting = |rest| {
-            let why = self.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            OriginError::Resting { origin: self.link.source.to_string(), why, rest }
+    /// A place among the requests under way, if the circuit breaker is not open.
+    async fn ask(&self) -> Result<Asking<'_>, UpstreamError> {
+        let open = |open_for| {
+            let why = self.health(|health, _| health.last_failure.clone());
+            UpstreamError::CircuitOpen { origin: self.config.source.to_string(), why, open_for }
         };
-        // A source that rests is not waited for in the queue, and may have begun to rest in the meantime.
-        let place = self.places.acquire().await.map_err(|_| resting(Duration::ZERO))?;
-        self.health(|health| health.ask(Instant::now())).map_err(resting)?;
+        // An open breaker is not waited for in the queue, and it may have opened in the meantime.
+        let place = self.places.acquire().await.map_err(|_| open(Duration::ZERO))?;
+        self.health(Health::ask).map_err(open)?;
         Ok(Asking { upstream: self, known: false, _place: place })
     }
 }
@@ -275,36 +274,35 @@ struct Asking<'a> {
 impl Asking<'_> {
     fn answered(mut self, first_byte: Duration, bytes: u64, body: Duration) {
         self.known = true;
-        self.upstream.health(|health| health.answered(Instant::now(), first_byte, bytes, body));
+        self.upstream.health(|health, now| health.answered(now, first_byte, bytes, body));
     }
 
-    fn failed(mut self, error: HttpError) -> OriginError {
+    fn failed(mut self, error: HttpError) -> UpstreamError {
         self.known = true;
         match error {
             HttpError::Absent { .. } => {
-                self.upstream.health(Health::reached);
-                OriginError::NotFound(error.to_string())
+                self.upstream.health(|health, _| health.reached());
+                UpstreamError::NotFound(error.to_string())
             }
             HttpError::Status { status: status @ (401 | 403 | 451), reason, .. } => {
                 // It is there, and will say the same again.
-                self.upstream.health(Health::reached);
-                let origin = self.upstream.link.source.to_string();
+                self.upstream.health(|health, _| health.reached());
+                let origin = self.upstream.config.source.to_string();
                 match status {
-                    401 => OriginError::LoginNeeded { origin, reason },
-                    _ => OriginError::Refused { origin, status, reason },
+                    401 => UpstreamError::LoginNeeded { origin, reason },
+                    _ => UpstreamError::Refused { origin, status, reason },
                 }
             }
             error => {
-                let passes = error.passes();
-                *self.upstream.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = error.to_string();
-                self.upstream.health(|health| {
-                    if passes {
-                        health.failed(Instant::now(), error.retry_after());
+                self.upstream.health(|health, now| {
+                    health.last_failure = error.to_string();
+                    if error.passes() {
+                        health.failed(now, error.retry_after());
                     } else {
                         health.reached();
                     }
                 });
-                OriginError::Failed(error)
+                UpstreamError::Failed(error)
             }
         }
     }
@@ -313,7 +311,7 @@ impl Asking<'_> {
 impl Drop for Asking<'_> {
     fn drop(&mut self) {
         if !self.known {
-            self.upstream.health(Health::let_go);
+            self.upstream.health(|health, _| health.half_open());
         }
     }
 }
@@ -323,30 +321,31 @@ struct Download<'a> {
     url: Url,
     limit: u64,
     written: u64,
-    first_byte: Option<Duration>,
+    first_byte: Instant,
     progress: &'a Progress,
+    clock: Clock,
 }
 
 enum Broken {
     Http(HttpError),
-    Staging(OriginError),
+    Staging(UpstreamError),
 }
 
 impl Download<'_> {
     /// One request, and more for the rest if it broke off and the source can go on where it was: the same entity tag, a
     /// strong one (RFC 9110 section 14.2).
-    async fn run(&mut self, http: &HttpClient, landing: &mut Landing, started: Instant) -> Result<(), Broken> {
-        let mut answer = http.ask(self.url.clone(), &Conditions::default()).await.map_err(Broken::Http)?;
-        self.first_byte = Some(started.elapsed());
+    async fn run(&mut self, http: &HttpClient, landing: &mut Landing) -> Result<(), Broken> {
+        let mut answer = http.ask(self.url.clone(), &Condition::None).await.map_err(Broken::Http)?;
+        self.first_byte = self.clock.steady();
         self.progress.began();
         for _ in 0..MAX_RESUMES {
             let (before, tag) = (self.written, answer.tag());
             match (self.body(&mut answer, landing).await, tag) {
                 (Ok(()), _) => return landing.flush().await.map_err(Broken::Staging),
                 (Err(Broken::Http(error)), Some(tag)) if error.passes() && self.written > before => {
-                    tracing::info!(url = answer.url(), bytes = self.written, %error, "a download goes on after a break");
-                    let conditions = Conditions { unless: None, from: Some((self.written, tag)) };
-                    answer = http.ask(self.url.clone(), &conditions).await.map_err(Broken::Http)?;
+                    tracing::info!(url = answer.url, bytes = self.written, %error, "a download goes on after a break");
+                    let condition = Condition::From(self.written, tag);
+                    answer = http.ask(self.url.clone(), &condition).await.map_err(Broken::Http)?;
                     // The whole again, or another part than was asked for: start over.
                     if answer.status() != StatusCode::PARTIAL_CONTENT || answer.first_byte() != Some(self.written) {
                         if answer.status() == StatusCode::PARTIAL_CONTENT {
@@ -360,7 +359,7 @@ impl Download<'_> {
             }
         }
         Err(Broken::Http(HttpError::Transport {
-            url: answer.url().to_owned(),
+            url: answer.url.clone(),
             cause: format!("it broke off {MAX_RESUMES} times"),
         }))
     }
@@ -370,12 +369,12 @@ impl Download<'_> {
             let before = self.written;
             self.written += chunk.len() as u64;
             if self.written > self.limit {
-                return Err(Broken::Http(HttpError::TooLarge { url: answer.url().to_owned(), limit: self.limit }));
+                return Err(Broken::Http(HttpError::TooLarge { url: answer.url.clone(), limit: self.limit }));
             }
             self.progress.came(chunk.len() as u64);
             landing.take(chunk).await.map_err(Broken::Staging)?;
             if before / TOLD_EVERY != self.written / TOLD_EVERY {
-                tracing::info!(url = answer.url(), megabytes = self.written >> 20, "downloading");
+                tracing::info!(url = answer.url, megabytes = self.written >> 20, "downloading");
             }
         }
         Ok(())

@@ -39,7 +39,7 @@ impl fmt::Display for Wanted {
     }
 }
 
-/// One source of an [`Origin`](super::Origin). It means the same to every origin for the same module.
+/// One source of an [`UpstreamPool`](super::UpstreamPool). It means the same to every pool for the same module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UpstreamId(pub(super) usize);
 

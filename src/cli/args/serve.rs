@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{DEFAULT_UPSTREAM, DatabaseArgs, StateArgs};
 use crate::settings::duration;
-use crate::upstream::Waits;
+use crate::upstream::Ttls;
 
 /// Below the 60 seconds after which most proxies in front of a mirror give up.
 const HOLD: &str = "45s";
@@ -117,7 +117,7 @@ pub(in crate::cli) struct HoldArgs {
 }
 
 impl WaitsArgs {
-    pub(in crate::cli) fn get(&self) -> Waits {
-        Waits { absent: self.absent, fresh: self.fresh, stale: self.stale, hold: Some(self.hold.hold) }
+    pub(in crate::cli) fn get(&self) -> Ttls {
+        Ttls { absent: self.absent, fresh: self.fresh, stale: self.stale, hold: Some(self.hold.hold) }
     }
 }

@@ -11,11 +11,12 @@ use tlog::{Tile, TileHeight, TreeSize};
 use tokio::process::Command;
 use url::Url;
 
+use crate::base::clock::Clock;
 use crate::mirror::{Audience, BasePath, Mirror, Pipeline, Trail, Vouchers};
 use crate::policy::InForce;
 use crate::store::Store;
 use crate::sumdb::{Anchor, Client, Database};
-use crate::upstream::{Chain, HttpClient, Origin as Upstreams, Waits};
+use crate::upstream::{HttpClient, ProxyList, Router, Ttls, UpstreamPool};
 use gomodule::module::{ModuleVersion, Patterns};
 
 /// Ten times what the slowest step takes on a small machine; a `go` that hangs must not hang the tour.
@@ -42,9 +43,11 @@ impl Tour {
         let store = Arc::new(Store::open(&folder.path().join("data"))?);
         let database = Database::parse(&origin.gosumdb())?;
         let client = Client::open(database, &store, &Anchor::None, http.clone())?;
-        let upstreams = Upstreams::new(&Chain::parse(&origin.url())?, &http, Waits::default())?;
+        let upstreams =
+            UpstreamPool::new(ProxyList::parse(&origin.url())?.upstreams(), &http, Ttls::default(), Clock::System)?;
         let vouchers = Vouchers { databases: vec![client.clone()], exempt: Patterns::default() };
-        let pipeline = Pipeline::new(store, upstreams.into(), vouchers, InForce::default(), Trail::default());
+        let pipeline =
+            Pipeline::new(store, Router::new(upstreams, Vec::new()), vouchers, InForce::default(), Trail::default());
         let mirror =
             Mirror::start(pipeline, ([127, 0, 0, 1], 0).into(), BasePath::default(), Audience::default()).await?;
         Ok(Self { origin, mirror, client, http, go, folder })

@@ -15,7 +15,6 @@ use crate::base::process::{self, Limits, Output, ProcessError};
 use crate::go::environment::go_on_path;
 use crate::store::private_folder;
 use crate::upstream::secret::{one_line, without_logins};
-use gomodule::module::Patterns;
 
 /// Runs at the same time, for all private modules together. Each clones a repository, which takes a core and as much
 /// network as there is.
@@ -131,14 +130,12 @@ pub struct Settings {
     pub scratch: PathBuf,
     /// How long one run of `go` may take.
     pub patience: Duration,
-    /// The modules that come from there. No other path is ever asked for.
-    pub patterns: Patterns,
 }
 
 impl Settings {
     /// With the usual patience, unless another one is given.
-    pub fn new(scratch: &Path, patience: Option<Duration>, patterns: Patterns) -> Self {
-        Self { scratch: scratch.to_owned(), patience: patience.unwrap_or(PATIENCE), patterns }
+    pub fn new(scratch: &Path, patience: Option<Duration>) -> Self {
+        Self { scratch: scratch.to_owned(), patience: patience.unwrap_or(PATIENCE) }
     }
 }
 

@@ -2,16 +2,16 @@
 //!
 //! After 404 and 410 the next source is asked; after anything else only where a `|` follows, as `go` does
 //! (<https://go.dev/ref/mod#environment-variables>, GOPROXY). So a chain says that something is nowhere only if each of its
-//! sources was asked and said so. A source that was left out, rests, refuses or is in trouble may have it.
+//! sources was asked and said so. A source that was left out, is left alone, refuses or is in trouble may have it.
 
-use super::{Nowhere, OriginError};
+use super::{Nowhere, UpstreamError};
 use crate::upstream::wanted::UpstreamId;
 use gomodule::proxy_request::Request;
 
 /// What each source said so far.
 #[derive(Debug)]
 pub(crate) struct Search {
-    failures: Vec<Option<OriginError>>,
+    failures: Vec<Option<UpstreamError>>,
     ended_by: Option<UpstreamId>,
 }
 
@@ -22,7 +22,7 @@ impl Search {
     }
 
     /// A source gave nothing; it `ends` the search if none may be asked after that.
-    pub(crate) fn failed(&mut self, id: UpstreamId, error: OriginError, ends: bool) {
+    pub(crate) fn failed(&mut self, id: UpstreamId, error: UpstreamError, ends: bool) {
         if ends {
             self.ended_by = self.ended_by.or(Some(id));
         }
@@ -33,9 +33,9 @@ impl Search {
 
     /// Why nothing was found: what ended the search; else trouble, which may pass; else a refusal; else that it
     /// is nowhere.
-    pub(crate) fn conclude(mut self, request: &Request) -> OriginError {
+    pub(crate) fn conclude(mut self, request: &Request) -> UpstreamError {
         if self.failures.is_empty() {
-            return OriginError::NoSource(request.clone());
+            return UpstreamError::NoSource(request.clone());
         }
         if let Some(error) = self.ended_by.and_then(|id| self.failures.get_mut(id.0)?.take()) {
             return error;
@@ -45,7 +45,7 @@ impl Search {
         let mut each_said_so = true;
         for failure in self.failures {
             match failure {
-                Some(OriginError::NotFound(said)) => words = Some(said),
+                Some(UpstreamError::NotFound(said)) => words = Some(said),
                 Some(error) if error.is_refusal() => refusal = refusal.or(Some(error)),
                 Some(error) => return error,
                 None => each_said_so = false,
@@ -53,10 +53,10 @@ impl Search {
         }
         match (refusal, words) {
             (Some(refusal), _) => refusal,
-            (None, Some(words)) if each_said_so => OriginError::Nowhere(Nowhere { words }),
+            (None, Some(words)) if each_said_so => UpstreamError::Nowhere(Nowhere { words }),
             _ => {
                 let why = format!("not every source was asked for {request}");
-                OriginError::Nonsense { origin: "that was asked".to_owned(), why }
+                UpstreamError::Nonsense { origin: "that was asked".to_owned(), why }
             }
         }
     }
@@ -75,14 +75,16 @@ mod tests {
         Request::parse("example.com/a/@v/list").unwrap()
     }
 
-    /// What a source may say, by a letter: not found, refused, trouble, resting, not asked.
-    fn said(letter: char) -> Option<OriginError> {
+    /// What a source may say, by a letter: not found, refused, trouble, left alone, not asked.
+    fn said(letter: char) -> Option<UpstreamError> {
         let origin = || "https://a.example".to_owned();
         match letter {
-            'n' => Some(OriginError::NotFound("a: not found".to_owned())),
-            'r' => Some(OriginError::Refused { origin: origin(), status: 403, reason: String::new() }),
-            't' => Some(OriginError::Nonsense { origin: origin(), why: "a page".to_owned() }),
-            'z' => Some(OriginError::Resting { origin: origin(), why: "down".to_owned(), rest: Duration::ZERO }),
+            'n' => Some(UpstreamError::NotFound("a: not found".to_owned())),
+            'r' => Some(UpstreamError::Refused { origin: origin(), status: 403, reason: String::new() }),
+            't' => Some(UpstreamError::Nonsense { origin: origin(), why: "a page".to_owned() }),
+            'z' => {
+                Some(UpstreamError::CircuitOpen { origin: origin(), why: "down".to_owned(), open_for: Duration::ZERO })
+            }
             _ => None,
         }
     }

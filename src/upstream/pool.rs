@@ -2,19 +2,21 @@
 //! joined by `|` in the order of health.
 
 use std::fmt;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use super::chain::{Chain, Link};
-use super::error::{OriginError, Search};
+use super::config::UpstreamConfig;
+use super::error::{Search, UpstreamError};
+use super::health::Health;
 use super::http::{HttpClient, HttpError};
 use super::landing::Landing;
 use super::race::{self, Progress};
 use super::retry;
-use super::times::Waits;
+use super::times::Ttls;
 use super::upstream::{Small, Upstream};
 use super::wanted::{UpstreamId, Wanted};
-use gomodule::module::ModulePath;
+use crate::base::clock::Clock;
+use gomodule::module::{ModulePath, Patterns};
 use gomodule::proxy_request::Request;
 
 /// Requests under way to one source. HTTP/2 servers allow 100 streams or more; a `go` command asks for about ten things.
@@ -38,59 +40,65 @@ pub struct Advisory<T> {
     pub distrusted: bool,
 }
 
-impl<T> Advisory<T> {
-    /// As an answer that may have been "unchanged", but was not.
-    pub(crate) fn some(self) -> Advisory<Option<T>> {
-        Advisory { value: Some(self.value), source: self.source, tag: self.tag, distrusted: self.distrusted }
-    }
-}
-
 /// The sources, and how each has been doing. Cheap to clone; clones share what was learned.
 #[derive(Clone, Debug)]
-pub struct Origin {
+pub struct UpstreamPool {
     upstreams: Arc<[Arc<Upstream>]>,
-    waits: Waits,
+    ttls: Ttls,
+    clock: Clock,
+    /// For the jitter of pauses.
+    dice: Arc<Mutex<fastrand::Rng>>,
 }
 
-impl Origin {
-    /// An origin that asks `chain` through `http`.
-    pub fn new(chain: &Chain, http: &HttpClient, waits: Waits) -> Result<Self, HttpError> {
-        Self::of_links(chain.links(), http, waits, AT_ONCE)
-    }
-
-    /// An origin that asks one source.
-    pub fn alone(link: Link, http: &HttpClient, waits: Waits) -> Result<Self, HttpError> {
-        Self::of_links(&[link], http, waits, AT_ONCE)
+impl UpstreamPool {
+    /// A pool that asks these sources through `http`. With a seeded clock its pauses are the same in each run.
+    pub fn new(configs: &[UpstreamConfig], http: &HttpClient, ttls: Ttls, clock: Clock) -> Result<Self, HttpError> {
+        Self::of_links(configs, http, ttls, AT_ONCE, clock)
     }
 
     /// The sources among these that may hear of a module.
     pub(super) fn serving(&self, path: &ModulePath) -> Self {
-        if self.upstreams.iter().all(|upstream| upstream.serves(path)) {
-            return self.clone();
-        }
-        let upstreams = self.upstreams.iter().filter(|upstream| upstream.serves(path)).cloned().collect();
-        Self { upstreams, waits: self.waits }
+        let serves = |upstream: &&Arc<Upstream>| upstream.config.scope.has(path);
+        Self { upstreams: self.upstreams.iter().filter(serves).cloned().collect(), ..self.clone() }
     }
 
-    /// The same of links, with at most `at_once` requests under way to each.
-    pub(crate) fn of_links(links: &[Link], http: &HttpClient, waits: Waits, at_once: usize) -> Result<Self, HttpError> {
-        let upstream = |link: &Link| Upstream::new(link.clone(), http, waits, at_once).map(Arc::new);
-        Ok(Self { upstreams: links.iter().map(upstream).collect::<Result<_, _>>()?, waits })
+    /// All patterns of private modules.
+    pub(super) fn private(&self) -> Patterns {
+        let private = self.upstreams.iter().filter_map(|upstream| upstream.config.scope.private());
+        private.fold(Patterns::default(), |all, patterns| all.with(patterns.clone()))
+    }
+
+    /// A pool of these sources, with at most `at_once` requests under way to each.
+    pub(crate) fn of_links(
+        configs: &[UpstreamConfig],
+        http: &HttpClient,
+        ttls: Ttls,
+        at_once: usize,
+        clock: Clock,
+    ) -> Result<Self, HttpError> {
+        let upstream =
+            |config: &UpstreamConfig| Upstream::new(config.clone(), http, ttls, at_once, clock).map(Arc::new);
+        let dice = match clock {
+            Clock::System => fastrand::Rng::new(),
+            Clock::Seeded { .. } => fastrand::Rng::with_seed(0),
+        };
+        let upstreams = configs.iter().map(upstream).collect::<Result<_, _>>()?;
+        Ok(Self { upstreams, ttls, clock, dice: Arc::new(Mutex::new(dice)) })
     }
 
     /// Whether the failure `error` of a source leads on to the next one, as `go` would have it.
-    pub fn leads_on(&self, id: UpstreamId, error: &OriginError) -> bool {
-        matches!(error, OriginError::NotFound(_)) || self.leads_on_always(id)
+    pub fn leads_on(&self, id: UpstreamId, error: &UpstreamError) -> bool {
+        matches!(error, UpstreamError::NotFound(_)) || self.leads_on_always(id)
     }
 
     /// Whether any failure of a source leads on to the next one: a `|` stands behind it.
     pub(crate) fn leads_on_always(&self, id: UpstreamId) -> bool {
-        self.at(id).link.on_any_failure
+        self.at(id).config.on_any_failure
     }
 
     /// How long what cannot be proved is believed.
-    pub fn waits(&self) -> Waits {
-        self.waits
+    pub fn ttls(&self) -> Ttls {
+        self.ttls
     }
 
     /// The sources, in the order of the chain.
@@ -105,63 +113,60 @@ impl Origin {
         &self,
         request: &Request,
         check: impl Fn(Vec<u8>) -> Result<T, E>,
-    ) -> Result<Advisory<T>, OriginError> {
-        let round = || self.renew(request, None, &check);
-        let Advisory { value, source, tag, distrusted } = self.in_rounds(round, OriginError::passes).await?;
-        match value {
-            Some(value) => Ok(Advisory { value, source, tag, distrusted }),
-            None => Err(OriginError::Nonsense { origin: self.name(source), why: UNASKED_304.to_owned() }),
-        }
+    ) -> Result<Advisory<T>, UpstreamError> {
+        let check = |body: Option<Vec<u8>>| match body {
+            Some(body) => check(body).map_err(|why| why.to_string()),
+            None => Err(UNASKED_304.to_owned()),
+        };
+        self.in_rounds(|| self.renew(request, None, &check), UpstreamError::passes).await
     }
 
-    /// The same for an answer that is kept from earlier, with the source and entity tag of that time, if it had one: `None`
+    /// The same for an answer that is kept from earlier, with the source and entity tag of that time, if it had one: no body
     /// says that it is still right. The tag is shown to that source alone. Asks once: what is kept can go out.
     pub async fn renew<T, E: fmt::Display>(
         &self,
         request: &Request,
         kept: Option<(UpstreamId, &str)>,
-        check: &impl Fn(Vec<u8>) -> Result<T, E>,
-    ) -> Result<Advisory<Option<T>>, OriginError> {
+        check: &impl Fn(Option<Vec<u8>>) -> Result<T, E>,
+    ) -> Result<Advisory<T>, UpstreamError> {
         let wanted = &Wanted::from(request);
         self.in_order(request, |source| async move {
-            let (upstream, distrusted) = (self.at(source), || self.distrusts(source));
+            let upstream = self.at(source);
             let unless = kept.filter(|(from, _)| *from == source).map(|(_, tag)| tag.to_owned());
-            let nonsense = |why| Err(OriginError::Nonsense { origin: self.name(source), why });
-            match upstream.small(wanted, unless.clone()).await? {
-                Small::Unchanged => Ok(Advisory { value: None, source, tag: unless, distrusted: distrusted() }),
-                Small::Body(body, tag, elsewhere) => match check(body) {
-                    Ok(value) => {
+            let Small { body, tag, elsewhere } = upstream.small(wanted, unless).await?;
+            let is_shown = body.is_some();
+            let why = match check(body) {
+                Ok(value) => {
+                    if is_shown {
                         upstream.login_is_accepted();
-                        Ok(Advisory { value: Some(value), source, tag, distrusted: distrusted() })
                     }
-                    Err(why) if elsewhere => {
-                        tracing::warn!(
-                            source = self.name(source),
-                            why = why.to_string(),
-                            "a redirect leads to what was not asked for"
-                        );
-                        nonsense(BEHIND_REDIRECT.to_owned())
-                    }
-                    Err(why) => nonsense(why.to_string()),
-                },
-            }
+                    return Ok(Advisory { value, source, tag, distrusted: self.distrusts(source) });
+                }
+                Err(why) if elsewhere => {
+                    let (source, why) = (self.name(source), why.to_string());
+                    tracing::warn!(source, why, "a redirect leads to what was not asked for");
+                    BEHIND_REDIRECT.to_owned()
+                }
+                Err(why) => why.to_string(),
+            };
+            Err(UpstreamError::Nonsense { origin: self.name(source), why })
         })
         .await
     }
 
     /// Whether a source gives out what is asked for. No byte of it is read.
-    pub(crate) async fn exists(&self, request: &Request) -> Result<(), OriginError> {
+    pub(crate) async fn exists(&self, request: &Request) -> Result<(), UpstreamError> {
         let wanted = &Wanted::from(request);
         let round = || self.in_order(request, |source| async move { self.at(source).exists(wanted).await });
-        self.in_rounds(round, OriginError::passes).await
+        self.in_rounds(round, UpstreamError::passes).await
     }
 
     /// The first answer of the sources, asked one after the other as `go` would.
-    async fn in_order<T, F: Future<Output = Result<T, OriginError>>>(
+    async fn in_order<T, F: Future<Output = Result<T, UpstreamError>>>(
         &self,
         request: &Request,
         ask: impl Fn(UpstreamId) -> F,
-    ) -> Result<T, OriginError> {
+    ) -> Result<T, UpstreamError> {
         let mut search = Search::among(self.upstreams.len());
         for id in self.sources() {
             match ask(id).await {
@@ -191,7 +196,7 @@ impl Origin {
                 Ok(done) => return Ok(done),
                 Err(error) => error,
             };
-            let pause = passes(&error).and_then(|soonest| retry::pause(nth, soonest, fastrand::f64()));
+            let pause = passes(&error).and_then(|soonest| retry::pause(nth, soonest, self.dice()));
             match pause {
                 Some(pause) => tokio::time::sleep(pause).await,
                 None => return Err(error),
@@ -200,10 +205,13 @@ impl Origin {
         }
     }
 
+    fn dice(&self) -> f64 {
+        self.dice.lock().unwrap_or_else(PoisonError::into_inner).f64()
+    }
+
     /// The sources for a file that can be proved, in stages: those that are joined by `|`, best first, before the ones
     /// behind a `,`. Those that had wrong bytes for it come last.
     pub(crate) fn stages(&self, wanted: &Wanted) -> Vec<Vec<UpstreamId>> {
-        let now = Instant::now();
         let (mut stages, mut stage, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
         for id in self.sources() {
             if self.at(id).had_wrong(wanted) { &mut wrong } else { &mut stage }.push(id);
@@ -216,7 +224,7 @@ impl Origin {
         for stage in &mut stages {
             stage.sort_by_key(|id| {
                 let upstream = &self.at(*id);
-                upstream.health(|health| health.rank(now, f64::from(upstream.link.weight)))
+                upstream.health(|health, now| health.rank(now, f64::from(upstream.config.weight)))
             });
         }
         stages
@@ -231,32 +239,35 @@ impl Origin {
         ends: impl Fn(UpstreamId, &E) -> bool,
         attempt: impl Fn(UpstreamId, Progress) -> F,
     ) -> Result<(UpstreamId, T), Vec<(UpstreamId, E)>> {
-        let patience =
-            |id: UpstreamId, bytes| self.at(id).health(|health| health.patience(Instant::now(), bytes)).max(at_least);
-        race::race(stages, patience, ends, attempt).await
+        let hedge_after =
+            |id: UpstreamId, bytes| self.at(id).health(|health, now| health.hedge_after(now, bytes)).max(at_least);
+        race::race(stages, self.clock, hedge_after, ends, attempt).await
+    }
+
+    /// How far an attempt outside of a race has come.
+    pub(crate) fn progress(&self) -> Progress {
+        Progress::new(self.clock)
     }
 
     /// A source, without credentials.
     pub(crate) fn name(&self, id: UpstreamId) -> String {
-        self.at(id).link.source.to_string()
+        self.at(id).config.source.to_string()
     }
 
     /// Asks one source alone, once, for a small body.
-    pub(crate) async fn small_from(&self, id: UpstreamId, wanted: &Wanted) -> Result<Vec<u8>, OriginError> {
-        match self.at(id).small(wanted, None).await? {
-            Small::Body(body, ..) => Ok(body),
-            Small::Unchanged => Err(OriginError::Nonsense { origin: self.name(id), why: UNASKED_304.to_owned() }),
-        }
+    pub(crate) async fn small_from(&self, id: UpstreamId, wanted: &Wanted) -> Result<Vec<u8>, UpstreamError> {
+        let unasked = || UpstreamError::Nonsense { origin: self.name(id), why: UNASKED_304.to_owned() };
+        self.at(id).small(wanted, None).await?.body.ok_or_else(unasked)
     }
 
     /// Whether a source had wrong bytes not long ago: nothing that it said is to be believed without a proof.
     pub(crate) fn distrusts(&self, id: UpstreamId) -> bool {
-        self.at(id).health(|health| health.is_distrusted(Instant::now()))
+        self.at(id).health(|health, now| health.is_distrusted(now))
     }
 
     /// What a source said does not fit together with what others said.
     pub(crate) fn distrust(&self, id: UpstreamId) {
-        self.at(id).health(|health| health.distrust(Instant::now()));
+        self.at(id).health(Health::distrust);
     }
 
     /// A source had wrong bytes for what is `wanted`.
@@ -271,12 +282,16 @@ impl Origin {
         request: &Request,
         landing: &mut Landing,
         progress: &Progress,
-    ) -> Result<u64, OriginError> {
+    ) -> Result<u64, UpstreamError> {
         let length = self.at(id).download(&request.into(), landing, progress).await?;
         progress.arrived();
         Ok(length)
     }
+
     fn at(&self, id: UpstreamId) -> &Upstream {
         &self.upstreams[id.0]
     }
 }
+
+#[cfg(test)]
+mod tests;

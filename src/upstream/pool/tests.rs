@@ -1,0 +1,247 @@
+//! Sources that fail and come back, in a time that passes only while the test waits.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::collections::HashMap;
+use std::time::SystemTime;
+
+use hyper::header::RETRY_AFTER;
+use tokio::time::{Instant, advance};
+use url::Url;
+
+use super::*;
+use crate::upstream::config::Source;
+use crate::upstream::http::Script;
+use crate::upstream::scope::Scope;
+
+const LIST: &str = "/example.com/a/@v/list";
+const FIRST: UpstreamId = UpstreamId(0);
+const SECOND: UpstreamId = UpstreamId(1);
+const MS: fn(u64) -> Duration = Duration::from_millis;
+
+/// What a server says to a request.
+#[derive(Clone, Copy, Debug, Default)]
+struct Reply {
+    status: u16,
+    after: Duration,
+    retry_after: Option<u64>,
+}
+
+fn status(status: u16) -> Reply {
+    Reply { status, ..Reply::default() }
+}
+
+/// Servers: each url says the same until the test changes it, and what has no answer is not found.
+#[derive(Debug, Default)]
+struct Servers {
+    replies: Mutex<HashMap<String, Reply>>,
+    asked: Mutex<Vec<(Instant, String)>>,
+}
+
+impl Script for Servers {
+    fn answer(&self, url: &Url) -> (Duration, reqwest::Response) {
+        self.asked.lock().unwrap().push((Instant::now(), url.to_string()));
+        let reply = self.replies.lock().unwrap().get(url.as_str()).copied().unwrap_or(status(404));
+        let mut response = hyper::Response::new("v1.0.0\n");
+        *response.status_mut() = hyper::StatusCode::from_u16(reply.status).unwrap();
+        response.headers_mut().extend(reply.retry_after.map(|seconds| (RETRY_AFTER, seconds.into())));
+        (reply.after, response.into())
+    }
+}
+
+impl Servers {
+    fn say(&self, url: &str, reply: Reply) {
+        self.replies.lock().unwrap().insert(url.to_owned(), reply);
+    }
+
+    /// When somebody was asked since the last call.
+    fn asked(&self) -> Vec<Instant> {
+        std::mem::take(&mut *self.asked.lock().unwrap()).into_iter().map(|(when, _)| when).collect()
+    }
+
+    /// How often somebody was.
+    fn times(&self) -> usize {
+        self.asked().len()
+    }
+}
+
+fn pool(configs: &[UpstreamConfig]) -> (Arc<Servers>, UpstreamPool) {
+    let servers = Arc::new(Servers::default());
+    let (http, clock) = (HttpClient::scripted(servers.clone()), Clock::seeded(SystemTime::UNIX_EPOCH));
+    let pool = UpstreamPool::new(configs, &http, Ttls::default(), clock).unwrap();
+    (servers, pool)
+}
+
+/// `https://a.example` and `https://b.example`, joined by `|`.
+fn two() -> (Arc<Servers>, UpstreamPool) {
+    let config = |url| UpstreamConfig::plain(Source::parse(url).unwrap(), true);
+    pool(&[config("https://a.example"), config("https://b.example")])
+}
+
+fn one() -> (Arc<Servers>, UpstreamPool) {
+    pool(&[UpstreamConfig::plain(Source::parse("https://a.example").unwrap(), false)])
+}
+
+fn request(path: &str) -> Request {
+    Request::parse(&path[1..]).unwrap()
+}
+
+fn a(path: &str) -> String {
+    format!("https://a.example{path}")
+}
+
+/// Asks the first source alone, once; for how long its breaker is open, if it was not asked.
+async fn first(pool: &UpstreamPool) -> Result<bool, Duration> {
+    match pool.small_from(FIRST, &(&request(LIST)).into()).await {
+        Ok(_) => Ok(true),
+        Err(UpstreamError::CircuitOpen { open_for, .. }) => Err(open_for),
+        Err(_) => Ok(false),
+    }
+}
+
+/// Asks all for a small answer, in rounds.
+async fn ask(pool: &UpstreamPool, path: &str) -> Result<(), UpstreamError> {
+    pool.small(&request(path), Ok::<_, String>).await.map(|_| ())
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_three_failures_a_source_is_left_alone_then_one_request_decides() {
+    let (servers, pool) = one();
+    servers.say(&a(LIST), status(500));
+    for _ in 0..3 {
+        assert_eq!(first(&pool).await, Ok(false));
+    }
+    assert_eq!((first(&pool).await, servers.times()), (Err(MS(500)), 3));
+    advance(MS(500)).await;
+    servers.say(&a(LIST), Reply { after: MS(40), ..status(200) });
+    let asked = tokio::join!(first(&pool), first(&pool));
+    assert_eq!((asked, servers.times()), ((Ok(true), Err(MS(500))), 1), "one goes out, the other one does not wait");
+    let asked = tokio::join!(first(&pool), first(&pool));
+    assert_eq!((asked, servers.times()), ((Ok(true), Ok(true)), 2), "its answer was right");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_dropped_makes_room_for_another_one() {
+    let (servers, pool) = one();
+    servers.say(&a(LIST), status(500));
+    for _ in 0..3 {
+        assert_eq!(first(&pool).await, Ok(false));
+    }
+    advance(MS(500)).await;
+    servers.say(&a(LIST), Reply { after: MS(40), ..status(200) });
+    assert!(tokio::time::timeout(MS(10), first(&pool)).await.is_err());
+    assert_eq!(first(&pool).await, Ok(true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn retry_after_is_obeyed_up_to_a_bound() {
+    for (said, obeyed) in [(7, 7), (24 * 3600, 300)] {
+        let (servers, pool) = one();
+        servers.say(&a(LIST), Reply { retry_after: Some(said), ..status(429) });
+        assert_eq!(first(&pool).await, Ok(false));
+        assert_eq!(first(&pool).await, Err(Duration::from_secs(obeyed)));
+        servers.say(&a(LIST), status(200));
+        advance(Duration::from_secs(obeyed).saturating_sub(MS(1))).await;
+        assert_eq!((first(&pool).await, servers.times()), (Err(MS(1)), 1));
+        advance(MS(1)).await;
+        assert_eq!((first(&pool).await, servers.times()), (Ok(true), 1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_round_comes_when_the_source_wants_it_or_never() {
+    for (said, rounds) in [(3, 3), (11, 1)] {
+        let (servers, pool) = one();
+        servers.say(&a(LIST), Reply { retry_after: Some(said), ..status(503) });
+        assert!(matches!(ask(&pool, LIST).await, Err(UpstreamError::Failed(_))));
+        let asked = servers.asked();
+        assert_eq!(asked.len(), rounds, "nobody waits for {said} s");
+        assert!(asked.windows(2).all(|two| (MS(3025)..MS(3101)).contains(&(two[1] - two[0]))), "{asked:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_pauses_between_rounds_are_jittered_and_replay() {
+    let run = async || {
+        let (servers, pool) = one();
+        servers.say(&a(LIST), status(503));
+        assert!(ask(&pool, LIST).await.is_err());
+        let asked = servers.asked();
+        [asked[1] - asked[0], asked[2] - asked[1]]
+    };
+    let [first, second] = run().await;
+    assert!((MS(100)..=MS(201)).contains(&first) && (MS(200)..=MS(401)).contains(&second), "{first:?} {second:?}");
+    // A timer of tokio may be a millisecond late.
+    assert!(second.abs_diff(first * 2) > MS(3), "{first:?} {second:?}");
+    assert_eq!([first, second], run().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_absent_path_is_remembered_for_its_time_and_nothing_else_is() {
+    let (servers, pool) = one();
+    for _ in 0..3 {
+        assert!(matches!(ask(&pool, LIST).await, Err(UpstreamError::Nowhere(_))));
+    }
+    assert_eq!(servers.times(), 1);
+    advance(Ttls::default().absent.saturating_sub(MS(1))).await;
+    assert_eq!((ask(&pool, LIST).await.is_err(), servers.times()), (true, 0));
+    advance(MS(1)).await;
+    assert_eq!((ask(&pool, LIST).await.is_err(), servers.times()), (true, 1));
+
+    let other = "/example.com/b/@v/list";
+    servers.say(&a(other), status(403));
+    assert!(matches!(ask(&pool, other).await, Err(UpstreamError::Refused { .. })));
+    servers.say(&a(other), status(200));
+    assert!(ask(&pool, other).await.is_ok(), "a refusal is forgotten at once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_that_was_wrong_is_asked_of_others_first_for_an_hour() {
+    let (_, pool) = two();
+    let [file, other] =
+        ["/example.com/a/@v/v1.0.0.zip", "/example.com/b/@v/v1.0.0.zip"].map(|path| Wanted::from(&request(path)));
+    pool.had_wrong(FIRST, &file);
+    assert_eq!(pool.stages(&file), [[SECOND], [FIRST]]);
+    assert_eq!(pool.stages(&other), [[SECOND, FIRST]], "in what else it has it is behind, not last");
+    advance(Duration::from_hours(1).saturating_sub(MS(1))).await;
+    assert_eq!((pool.stages(&file), pool.distrusts(FIRST)), (vec![vec![SECOND], vec![FIRST]], false));
+    advance(MS(1)).await;
+    assert_eq!(pool.stages(&file), [[FIRST, SECOND]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_second_source_is_asked_when_the_first_is_slower_than_it_may_be() {
+    let (servers, pool) = two();
+    let file = Wanted::from(&request("/example.com/a/@v/v1.0.0.info"));
+    for (url, after) in [("https://a.example", MS(10_000)), ("https://b.example", MS(30))] {
+        servers.say(&format!("{url}/{file}"), Reply { after, ..status(200) });
+    }
+    let attempt = |id, _| pool.small_from(id, &file);
+    let won = pool.race(pool.stages(&file), Duration::ZERO, |_, _| false, attempt).await;
+    assert_eq!(won.unwrap().0, SECOND);
+    let asked = servers.asked();
+    let usual = pool.at(FIRST).health(|health, _| health.hedge_after(asked[0], 0));
+    // A timer of tokio may be a millisecond late.
+    assert!((usual..=usual + MS(1)).contains(&(asked[1] - asked[0])), "{asked:?}, not {usual:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_counts_as_accepted_for_ten_minutes() {
+    let config = UpstreamConfig {
+        scope: Scope::Private(gomodule::module::Patterns::parse("corp.example/*").unwrap()),
+        ..UpstreamConfig::plain(Source::parse("https://user:word@a.example").unwrap(), false)
+    };
+    let (servers, pool) = pool(&[config]);
+    let [list, absent, later] =
+        ["/corp.example/a/@v/list", "/corp.example/a/@v/v1.0.0.info", "/corp.example/a/@v/v1.1.0.info"];
+    assert!(matches!(ask(&pool, absent).await, Err(UpstreamError::Hidden { .. })), "the login was never accepted");
+    servers.say(&a(list), status(200));
+    assert!(ask(&pool, list).await.is_ok());
+    servers.say(&a(list), status(404));
+    advance(Duration::from_mins(10)).await;
+    assert!(matches!(ask(&pool, absent).await, Err(UpstreamError::Nowhere(_))));
+    advance(MS(1)).await;
+    assert!(matches!(ask(&pool, later).await, Err(UpstreamError::Hidden { .. })));
+    servers.say(&a(list), status(200));
+    assert!(matches!(ask(&pool, later).await, Err(UpstreamError::Nowhere(_))), "it shows a list for this login");
+}

@@ -1,0 +1,159 @@
+//! The chain of upstreams, written as `go` writes GOPROXY.
+//!
+//! `https://a,https://b|file:///c`: sources in order. Behind a `,` the next source is asked only when this one says
+//! 404 or 410; behind a `|` after any failure (`go help goproxy`). A `direct` at the end of a chain is what `go`'s own
+//! default has; it names the origin repositories, which this mirror fetches private modules from and no others: a public
+//! module that no proxy has is then reported absent, and a client with `,direct` of its own goes there itself. `off` ends
+//! the chain.
+
+use std::fmt;
+
+use super::config::{Source, SourceError, UpstreamConfig};
+use super::secret::typed_without_logins;
+
+/// Sources in the order to ask them. Never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxyList {
+    links: Vec<UpstreamConfig>,
+}
+
+/// More sources than anybody has mirrors. Bounds the time one absent module can take.
+const MAX_SOURCES: usize = 16;
+
+/// Why a chain cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProxyListError {
+    /// No proxy in it.
+    #[error("the upstream {0:?} names no proxy: give at least one url, such as https://proxy.golang.org")]
+    Empty(String),
+    /// One of its sources cannot be asked.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A `direct` or `off` with something behind it.
+    #[error("the upstream chain goes on after {0:?}: `go` would never reach {1:?}; drop one of them")]
+    AfterEnd(String, String),
+    /// Longer than the bound.
+    #[error("the upstream chain has more than {MAX_SOURCES} sources")]
+    TooMany,
+}
+
+impl ProxyList {
+    /// Parses GOPROXY syntax.
+    ///
+    /// ```
+    /// use sumgate::upstream::ProxyList;
+    /// let chain = ProxyList::parse("https://proxy.golang.org|https://example.com/go/,direct").unwrap();
+    /// assert_eq!(chain.to_string(), "https://proxy.golang.org|https://example.com/go");
+    /// assert!(ProxyList::parse("direct").is_err());
+    /// ```
+    pub fn parse(text: &str) -> Result<Self, ProxyListError> {
+        let mut links = Vec::new();
+        let mut ended: Option<&str> = None;
+        for piece in text.split_inclusive([',', '|']) {
+            let on_any_failure = piece.ends_with('|');
+            let name = piece.trim_end_matches([',', '|']).trim();
+            if name.is_empty() {
+                continue;
+            }
+            if let Some(end) = ended {
+                return Err(ProxyListError::AfterEnd(end.to_owned(), typed_without_logins(name)));
+            }
+            if matches!(name, "direct" | "off") {
+                ended = Some(name);
+                continue;
+            }
+            links.push(UpstreamConfig::plain(Source::parse(name)?, on_any_failure));
+        }
+        if links.is_empty() { Err(ProxyListError::Empty(typed_without_logins(text))) } else { Self::of(links) }
+    }
+
+    /// A chain of these links.
+    pub fn of(links: Vec<UpstreamConfig>) -> Result<Self, ProxyListError> {
+        match links.len() {
+            0 => Err(ProxyListError::Empty(String::new())),
+            1..=MAX_SOURCES => Ok(Self { links }),
+            _ => Err(ProxyListError::TooMany),
+        }
+    }
+
+    /// The links, in the order to ask them.
+    pub(crate) fn upstreams(&self) -> &[UpstreamConfig] {
+        &self.links
+    }
+}
+
+impl fmt::Display for ProxyList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, link) in self.links.iter().enumerate() {
+            write!(f, "{}", link.source)?;
+            if i + 1 < self.links.len() {
+                f.write_str(if link.on_any_failure { "|" } else { "," })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn separators_keep_their_meaning() {
+        let chain = ProxyList::parse("https://a.example|http://b.example/x/,file:///tree").unwrap();
+        let any: Vec<bool> = chain.upstreams().iter().map(|link| link.on_any_failure).collect();
+        assert_eq!(any, [true, false, false]);
+        assert_eq!(chain.to_string(), "https://a.example|http://b.example/x,file:///tree");
+    }
+
+    #[test]
+    fn gos_own_default_is_understood() {
+        assert_eq!(
+            ProxyList::parse("https://proxy.golang.org,direct").unwrap().to_string(),
+            "https://proxy.golang.org"
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_asked_is_said() {
+        let link = UpstreamConfig::plain(Source::parse("https://u:word@a.example").unwrap(), false);
+        assert!(!format!("{link:?}").contains("word"), "{link:?}");
+        assert_eq!(ProxyList::parse(" "), Err(ProxyListError::Empty(" ".to_owned())));
+        assert_eq!(ProxyList::parse("off"), Err(ProxyListError::Empty("off".to_owned())));
+        assert_eq!(
+            ProxyList::parse("proxy.golang.org"),
+            Err(SourceError::NotAUrl("proxy.golang.org".to_owned()).into())
+        );
+        assert_eq!(ProxyList::parse("ftp://a.example"), Err(SourceError::NotAUrl("ftp://a.example".to_owned()).into()));
+        assert_eq!(
+            ProxyList::parse("https://u:word@a.example/x?token"),
+            Err(SourceError::QueryOrFragment("https://a.example/x".to_owned()).into())
+        );
+        assert_eq!(
+            ProxyList::parse("off,https://a.example"),
+            Err(ProxyListError::AfterEnd("off".to_owned(), "https://a.example".to_owned()))
+        );
+        assert_eq!(ProxyList::parse(&"https://a.example,".repeat(17)), Err(ProxyListError::TooMany));
+    }
+
+    #[test]
+    fn credentials_are_never_shown() {
+        let chain = ProxyList::parse("https://user:secret@a.example/go").unwrap();
+        assert_eq!(chain.to_string(), "https://a.example/go");
+        for wrong in [
+            "htps://user:secret@a.example",
+            "https://user:secret@a.example?x",
+            "https://user:se/cret@a.example",
+            "http://user:secret@a.example",
+        ] {
+            let words = ProxyList::parse(wrong).unwrap_err().to_string();
+            assert!(words.contains("a.example") && !words.contains("cret"), "{words}");
+        }
+        let words = ProxyList::parse("off,https://user:secret@a.example").unwrap_err().to_string();
+        assert!(!words.contains("secret"), "{words}");
+        assert!(ProxyList::parse("http://user:secret@127.0.0.1:8080").is_ok(), "it stays on this machine");
+    }
+}

@@ -1,0 +1,104 @@
+//! Which sources may hear of a module: decided by its name alone, before anything is asked.
+//!
+//! A private module has a source of its own, its upstream or `direct`, and nobody else is asked about it, whatever that
+//! source answers. All others go to the chain. Each source has a [`Scope`](super::Scope); whoever wants to ask has to come
+//! by here for an [`UpstreamPool`] of those that may hear of the module.
+
+use std::sync::Arc;
+
+use super::pool::UpstreamPool;
+use super::times::Ttls;
+use gomodule::module::{ModulePath, Patterns};
+
+/// All sources. Cheap to clone; clones share what was learned.
+#[derive(Clone, Debug)]
+pub struct Router {
+    public: UpstreamPool,
+    private: Arc<[UpstreamPool]>,
+}
+
+impl Router {
+    /// The chain, and the sources of private modules: the first whose patterns match counts.
+    pub fn new(public: UpstreamPool, private: Vec<UpstreamPool>) -> Self {
+        Self { public, private: private.into() }
+    }
+
+    /// The sources that may be asked about a module.
+    pub fn of(&self, path: &ModulePath) -> UpstreamPool {
+        let own = self.private.iter().map(|pool| pool.serving(path)).find(|pool| pool.sources().len() > 0);
+        own.unwrap_or_else(|| self.public.serving(path))
+    }
+
+    /// Whether there is nobody to ask.
+    pub fn is_empty(&self) -> bool {
+        self.public.sources().len() == 0 && self.private.is_empty()
+    }
+
+    /// All patterns of private modules.
+    pub fn private(&self) -> Patterns {
+        self.private.iter().fold(Patterns::default(), |all, pool| all.with(pool.private()))
+    }
+
+    /// How long what cannot be proved is believed.
+    pub fn ttls(&self) -> Ttls {
+        self.public.ttls()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+    use crate::base::clock::Clock;
+    use crate::upstream::{DirectSettings, HttpClient, ProxyList, Scope, Source, UpstreamConfig, UpstreamError};
+    use gomodule::proxy_request::Request;
+
+    fn patterns(text: &str) -> Patterns {
+        Patterns::parse(text).unwrap()
+    }
+
+    fn public(url: &str, serves: &str) -> UpstreamConfig {
+        let scope = Scope::Public(patterns(serves));
+        UpstreamConfig { scope, ..UpstreamConfig::plain(Source::parse(url).unwrap(), false) }
+    }
+
+    fn private(source: Source, of: &str) -> UpstreamPool {
+        let config = UpstreamConfig { scope: Scope::Private(patterns(of)), ..UpstreamConfig::plain(source, false) };
+        UpstreamPool::new(&[config], &HttpClient::offline(), Ttls::default(), Clock::System).unwrap()
+    }
+
+    fn router() -> Router {
+        let list = ProxyList::of(vec![public("https://a.example", "corp.example"), public("https://b.example", "")]);
+        let chain =
+            UpstreamPool::new(list.unwrap().upstreams(), &HttpClient::offline(), Ttls::default(), Clock::System);
+        let own = private(Source::parse("https://own.example").unwrap(), "corp.example/Secret");
+        let direct = Source::Direct(DirectSettings::new(std::path::Path::new("/nowhere"), None));
+        Router::new(chain.unwrap(), vec![own, private(direct, "corp.example/*,golang.org")])
+    }
+
+    #[test]
+    fn the_name_alone_decides_who_hears_of_a_module() {
+        let asked = |path: &str| {
+            let origin = router().of(&ModulePath::parse(path).unwrap());
+            origin.sources().map(|id| origin.name(id)).collect::<Vec<_>>()
+        };
+        assert_eq!(asked("corp.example/Secret/x"), ["https://own.example"]);
+        assert_eq!(asked("corp.example/secret/x"), ["direct"], "case counts, and the first that matches");
+        assert_eq!(asked("golang.org/x/text"), ["direct"]);
+        assert_eq!(asked("golang.org/toolchain"), ["https://b.example"], "a toolchain is public");
+        assert_eq!(asked("corp.example"), ["https://a.example", "https://b.example"]);
+        assert_eq!(asked("example.org/x"), ["https://b.example"]);
+        assert_eq!(router().private().to_string(), "corp.example/Secret,corp.example/*,golang.org");
+    }
+
+    #[tokio::test]
+    async fn where_nothing_may_be_dialled_version_control_is_not_asked_either() {
+        let origin = router().of(&ModulePath::parse("corp.example/x").unwrap());
+        let asked = origin.small(&Request::parse("corp.example/x/@v/list").unwrap(), Ok::<_, String>).await;
+        assert!(
+            matches!(&asked, Err(UpstreamError::Failed(error)) if error.to_string().contains("offline")),
+            "{asked:?}"
+        );
+    }
+}
