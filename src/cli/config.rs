@@ -10,6 +10,7 @@ use super::ages;
 use super::args::{AddressArgs, AnchorArgs, DatabaseArgs, SurroundingArgs};
 use super::exit::Failure;
 use crate::airgap::{self, Refusal, Wanted};
+use crate::base::clock::Clock;
 use crate::base::fault::Fault;
 use crate::base::toml_file::{self, Complaint, Complaints, MAX_FILE};
 use crate::base::tree::{Tree, TreeError, open_named, read_bounded, work_tree};
@@ -70,7 +71,7 @@ pub(super) fn surrounding_exempt(nosumdb: &str, go: &GoEnv) -> Result<Patterns, 
 
 /// The data folder, opened for what a command does there.
 pub(super) fn store(data: Option<&Path>, access: Access) -> Result<Store, Failure> {
-    Ok(Store::open_for(&data_folder(data)?, access, Modes::Private)?)
+    Ok(Store::open_for(&data_folder(data)?, access, Modes::Private, Clock::System)?)
 }
 
 /// The data folder: as named, or the one of this user.
