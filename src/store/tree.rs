@@ -1,4 +1,8 @@
 //! The GOPROXY tree: immutable files at the places where `go` looks for them with `GOPROXY=file://DATA/proxy`.
+//!
+//! Module zips and go.mod files go by [`Blobs`]. An `.info`, which is read again and written anew, and `list` and `@latest`,
+//! which change, are files of this disk: `go` reads them where they lie, so a lock must not lie beside them. Changes of lists
+//! are made under one lease.
 
 use std::fs::File;
 use std::io::Write;

@@ -40,9 +40,6 @@ impl LocalBlobs {
     /// Moves the file at `key` into staging, if it is there: the very file, however large it is.
     pub(in crate::store) fn take_out(&self, key: &str, to: &Staging) -> Result<Option<StagingFile>, StoreError> {
         let path = key::place(&self.dir, key)?;
-        if self.get(key)?.is_none() && path.symlink_metadata().is_err() {
-            return Ok(None);
-        }
         let staged = to.file()?;
         match fs::rename(&path, &staged.place) {
             Ok(()) => {}
