@@ -1,7 +1,8 @@
-//! Immutable files by key: module zips and go.mod files, and pins.
+//! Immutable files by key: pins, and the files of modules, which are got, listed and deleted so, and put by a step of their own
+//! (`tree`).
 //!
-//! What else lies in the data folder is no blob. An `.info` and the files `list` and `@latest` are replaced (`tree`), as is a
-//! tile by a wider one (`database`). A refused file is moved to its case, not copied (`quarantine`).
+//! What else lies in the data folder is no blob. A tile is replaced by a wider one (`database`). A refused file is moved to its
+//! case, not copied (`quarantine`).
 
 pub(super) mod local;
 #[cfg(test)]
@@ -18,7 +19,7 @@ use super::{StagingFile, StoreError};
 /// A key is a relative path of at most 1,280 bytes without empty elements, `.` and `..`; another one is an error. A file is as
 /// large as whoever staged it allowed (500 MiB for a zip), so no method takes or gives a whole one in memory.
 ///
-/// Nothing here is trusted: whoever gets a file hashes it before anybody sees it.
+/// Nothing here is trusted: a module file is hashed and the owner of a pin is checked, both of the open file, before it counts.
 pub trait Blobs: Send + Sync {
     /// Puts a staged file at `key` unless a file is there: of several, at the same time too, the first stays. Gives back the
     /// staged file, still open, also where another one stays. When this returns, the one that stays survives a power cut; a

@@ -1,8 +1,9 @@
 //! The GOPROXY tree: immutable files at the places where `go` looks for them with `GOPROXY=file://DATA/proxy`.
 //!
-//! Module zips and go.mod files go by [`Blobs`]. An `.info`, which is read again and written anew, and `list` and `@latest`,
-//! which change, are files of this disk: `go` reads them where they lie, so a lock must not lie beside them. Changes of lists
-//! are made under one lease.
+//! Files are got, listed and deleted as [`Blobs`]. They are not put as such: a proved file goes over one that lay there and
+//! could not be proved, in one step, for `go` may read it at any time (a zip over a bound is not set aside first, and an
+//! `.info` is written anew). `list` and `@latest` change, and `go` reads them where they lie, so no lock may lie beside them:
+//! lists are changed under one lease.
 
 use std::fs::File;
 use std::io::Write;
@@ -66,12 +67,11 @@ impl ProxyTree {
         self.files.get(&artifact.path())
     }
 
-    /// Puts a staged file at the place of `artifact`, durably, unless another process was first. Returns the file, still open:
-    /// it is as good as the one that lies there.
+    /// Puts a staged file at the place of `artifact`, durably, over what was there. Returns the file, still open.
     ///
-    /// Only the stage that holds a proof (`mirror/released`) calls this.
+    /// Only the stage that holds a proof (`mirror/released`) and the one that holds a checked `.info` call this.
     pub(crate) fn keep(&self, staged: StagingFile, artifact: &Artifact) -> Result<File, StoreError> {
-        self.files.put(&artifact.path(), staged)
+        self.files.replace(&artifact.path(), staged)
     }
 
     /// Keeps a checked `.info`, which can be had again, if there is room. It goes over one that was there.
@@ -79,7 +79,7 @@ impl ProxyTree {
         self.keeping.try_to(|| {
             let mut staged = self.staging.file()?;
             staged.file.write_all(body).map_err(|cause| StoreError::new("write", &staged.place, cause))?;
-            self.files.replace(&artifact.path(), staged).map(drop)
+            self.keep(staged, artifact).map(drop)
         });
     }
 
