@@ -10,14 +10,22 @@
 //! DATA/sumgate-format                      the marker: this is a data folder, in that format
 //! ```
 //!
+//! Each has a type of its own (`tree`, `pins`, `quarantine`, `database`). Immutable files go by the trait [`Blobs`], and small
+//! values by [`State`], so that both can lie elsewhere than on this disk; `conformance` is what each implementation is held to.
+//!
 //! Everything here blocks: async callers go through `spawn_blocking`. A crash at any instant leaves the old state or the
 //! new one: files are written in staging, synced, renamed, and the folder is synced (see `durable`).
 
 mod access;
+mod blobs;
+#[cfg(test)]
+mod conformance;
+mod database;
 pub(crate) mod durable;
 mod error;
 mod format;
 mod identity;
+mod key;
 mod lock;
 mod losses;
 mod open;
@@ -30,22 +38,27 @@ mod state;
 mod tree;
 
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
 pub use access::Access;
+pub use blobs::Blobs;
+pub use database::{HeadSwap, Heads, StateDir};
 pub use durable::Modes;
 pub use error::StoreError;
 pub use identity::Identity;
 pub(crate) use lock::open_lock;
 pub use owner::Untrusted;
+pub use pins::Pins;
 pub use quarantine::Facts;
 pub use staging::StagingFile;
 pub(crate) use staging::private_folder;
-pub use state::{HeadSwap, Heads, StateDir};
+pub use state::{Lease, State, Swap};
+pub use tree::ProxyTree;
 
+use crate::base::clock::Clock;
 use crate::base::tree::Tree;
 use access::Keeping;
 use losses::Losses;
+use quarantine::Quarantine;
 use staging::Staging;
 
 /// The data folder of one process. Several processes may share a folder.
@@ -54,8 +67,10 @@ pub struct Store {
     root: PathBuf,
     access: Access,
     keeping: Keeping,
-    /// Made when the first file is on its way.
-    staging: OnceLock<Staging>,
+    staging: Staging,
+    tree: ProxyTree,
+    pins: Pins,
+    quarantine: Quarantine,
     /// What is under audit.
     trees: Vec<Tree>,
 }
@@ -63,22 +78,31 @@ pub struct Store {
 impl Store {
     /// Opens the data folder `root` for this user to download to.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
-        Self::open_for(root, Access::Download, Modes::Private)
+        Self::open_for(root, Access::Download, Modes::Private, Clock::System)
     }
 
     /// Opens the data folder `root` for what a command does, and makes it if it is not there. What is made there is for the
     /// readers that `modes` names. A folder that is not ours, and one with places in it that are none of a data folder, is
     /// refused.
-    pub fn open_for(root: &Path, access: Access, modes: Modes) -> Result<Self, StoreError> {
+    pub fn open_for(root: &Path, access: Access, modes: Modes, clock: Clock) -> Result<Self, StoreError> {
         let root = access::real_root(root, modes)?;
         let writes = access::check_places(&root, access)?;
-        let keeping = Keeping { modes, writes, losses: Losses::default() };
+        let keeping = Keeping { modes, writes, losses: Losses::default(), clock };
         format::check(&root, &keeping, access != Access::Read)?;
-        let store = Self { root, access, keeping, staging: OnceLock::new(), trees: Vec::new() };
+        let staging = Staging::new(&root, access, &keeping);
         if access == Access::Download {
-            store.staging()?;
+            staging.dir()?;
         }
-        Ok(store)
+        Ok(Self {
+            tree: ProxyTree::new(&root, &staging, &keeping),
+            pins: Pins::new(&root, &keeping),
+            quarantine: Quarantine::new(&root, &keeping),
+            root,
+            access,
+            keeping,
+            staging,
+            trees: Vec::new(),
+        })
     }
 
     /// The same folder, while `trees` are under audit: what lies in one of them may have been written by its author, so the
@@ -95,28 +119,32 @@ impl Store {
 
     /// A new empty file to write into.
     pub fn stage(&self) -> Result<StagingFile, StoreError> {
-        self.staging()?.file()
+        self.staging.file()
     }
 
     /// A new empty folder to unpack into; removed when dropped.
     pub fn stage_folder(&self) -> Result<tempfile::TempDir, StoreError> {
-        self.staging()?.folder()
+        self.staging.folder()
     }
 
     /// A folder for temporary ones: it is gone when the process is, or at the next start.
     pub fn scratch(&self) -> Result<&Path, StoreError> {
-        Ok(self.staging()?.dir())
+        self.staging.dir()
     }
 
-    fn staging(&self) -> Result<&Staging, StoreError> {
-        if let Some(staging) = self.staging.get() {
-            return Ok(staging);
-        }
-        let all = self.root.join("staging");
-        self.keeping.check(&all)?;
-        let made = Staging::open(&all, self.access, self.keeping.modes)?;
-        // Of two that are made at the same time one is dropped, and its folder removed.
-        Ok(self.staging.get_or_init(|| made))
+    /// The GOPROXY tree.
+    pub fn tree(&self) -> &ProxyTree {
+        &self.tree
+    }
+
+    /// What was seen first of exempt modules.
+    pub fn pins(&self) -> &Pins {
+        &self.pins
+    }
+
+    /// What was refused.
+    pub(crate) fn quarantine(&self) -> &Quarantine {
+        &self.quarantine
     }
 
     /// The state folder of the database with this verifier key text.

@@ -71,7 +71,7 @@ pub(super) fn surrounding_exempt(nosumdb: &str, go: &GoEnv) -> Result<Patterns, 
 
 /// The data folder, opened for what a command does there.
 pub(super) fn store(data: Option<&Path>, access: Access) -> Result<Store, Failure> {
-    Ok(Store::open_for(&data_folder(data)?, access, Modes::Private)?)
+    Ok(Store::open_for(&data_folder(data)?, access, Modes::Private, Clock::System)?)
 }
 
 /// The data folder: as named, or the one of this user.

@@ -13,17 +13,17 @@ pub(super) fn run(command: &PinsCommand) -> Result<Exit, Failure> {
     match command {
         PinsCommand::List { data } => {
             let store = config::store(data.data.as_deref(), Access::Read)?;
-            if let Some(why) = store.pins_of_others() {
+            if let Some(why) = store.pins().of_others() {
                 out::complain(&format!("what is pinned there does not count: {why}"));
             }
-            let pins = store.pins()?;
+            let pins = store.pins().all()?;
             out::print(&pins.iter().map(line).collect::<String>());
             Ok(Exit::Fine)
         }
         PinsCommand::Forget { module, data } => {
             let module = ModuleVersion::parse(module).map_err(Failure::usage)?;
             let store = config::store(data.data.as_deref(), Access::Write)?;
-            let forgotten = store.forget(&module)?;
+            let forgotten = store.pins().forget(store.tree(), &module)?;
             if forgotten.is_empty() {
                 // Most often it is the wrong folder.
                 out::complain(&format!("nothing is pinned for {module} in {}", store.root().display()));

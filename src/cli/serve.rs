@@ -8,6 +8,7 @@ use super::args::ServeArgs;
 use super::config;
 use super::exit::{Exit, Failure};
 use super::{out, sources};
+use crate::base::clock::Clock;
 use crate::base::fault::Fault;
 use crate::mirror::{Audience, Hosts, Mirror, Pipeline, Trail, TrustedProxies, Vouchers};
 use crate::store::{Access, Modes, Store};
@@ -33,7 +34,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
         return Err(Failure::new(Fault::Request, words));
     }
     let access = if args.offline { Access::Read } else { Access::Download };
-    let store = Store::open_for(&config::data_folder(args.state.data.as_deref())?, access, modes)?;
+    let store = Store::open_for(&config::data_folder(args.state.data.as_deref())?, access, modes, Clock::System)?;
     let store = Arc::new(store);
     let clients = config::clients(databases, &args.state.anchor, &store, &http, policy.as_slice())?;
     out::start_log("info");

@@ -65,7 +65,7 @@ impl Advisories {
             }
             let body = info.clone();
             blocking(move || {
-                context.store.try_to_keep(&artifact, &body);
+                context.store.tree().try_to_keep(&artifact, &body);
                 Ok(())
             })
             .await?;
@@ -96,9 +96,9 @@ impl Advisories {
         let is_trouble = listed.as_ref().is_err_and(|error| error.is_trouble());
         let (store, wanted) = (Arc::clone(&self.context.store), path.clone());
         let here = blocking(move || {
-            let released = store.released(&wanted)?;
+            let released = store.tree().released(&wanted)?;
             // Pseudo-versions are in no list, and whoever asks for one of them wants to know that the module is here.
-            let any = !released.is_empty() || (is_trouble && !store.versions_here(&wanted)?.is_empty());
+            let any = !released.is_empty() || (is_trouble && !store.tree().versions_here(&wanted)?.is_empty());
             Ok((released, any))
         });
         let (mut released, any_here) = here.await?;
@@ -140,7 +140,7 @@ pub(super) fn named(path: &ModulePath, info: &[u8]) -> Result<ModuleVersion, Mir
 /// The kept `.info`, read again: a damaged one is as good as absent. What an earlier version kept as it came is written anew;
 /// where that fails, as on read-only media, it goes out anew all the same.
 pub(super) fn stored_info(store: &Store, artifact: &Artifact) -> Result<Option<Bytes>, MirrorError> {
-    let Some(file) = store.open_artifact(artifact)? else {
+    let Some(file) = store.tree().open_artifact(artifact)? else {
         return Ok(None);
     };
     let body = read_bounded(file, Kind::Info.max_len() as u64)
@@ -149,7 +149,7 @@ pub(super) fn stored_info(store: &Store, artifact: &Artifact) -> Result<Option<B
     let info = Info::read(&body).ok().filter(|info| info.version == artifact.module.version);
     let text = info.map(|info| info.text());
     if let Some(text) = text.as_ref().filter(|text| **text != body) {
-        store.try_to_keep(artifact, text);
+        store.tree().try_to_keep(artifact, text);
     }
     Ok(text)
 }

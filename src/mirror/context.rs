@@ -44,6 +44,6 @@ impl Context {
     /// The version here that a query names: the version itself, its `+incompatible` form, or the pseudo-version of a commit.
     pub(super) async fn resolve_here(&self, path: &ModulePath, query: &str) -> Result<Option<Version>, MirrorError> {
         let (store, path, query) = (Arc::clone(&self.store), path.clone(), query.to_owned());
-        blocking(move || Ok(named_by(&query, &store.go_mods_here(&path)?))).await
+        blocking(move || Ok(named_by(&query, &store.tree().go_mods_here(&path)?))).await
     }
 }

@@ -36,7 +36,7 @@ impl Vouchers {
     /// Whether anything of a module of this path was ever seen here: a file, a pin, a record, a question
     /// for one. Blocks.
     pub(super) fn has_seen(&self, store: &Store, path: &ModulePath) -> Result<bool, MirrorError> {
-        if store.has_module(path)? {
+        if store.tree().has_module(path)? || store.pins().has_module(path)? {
             return Ok(true);
         }
         for database in &self.databases {
@@ -104,7 +104,7 @@ impl Vouchers {
     pub(super) async fn expect(&self, artifact: &Artifact, store: &Arc<Store>) -> Result<Expected, MirrorError> {
         if self.exempts(&artifact.module.path) {
             let (store, artifact) = (Arc::clone(store), artifact.clone());
-            let pin = blocking(move || Ok(store.pin(&artifact)?)).await?;
+            let pin = blocking(move || Ok(store.pins().of(&artifact)?)).await?;
             return Ok(pin.map_or(Expected::Unseen, |h1| Expected::Known(Basis::Pinned(h1))));
         }
         let (attested, _) = self.record(&artifact.module).await?;

@@ -75,7 +75,7 @@ impl Folders {
             let version = if let Some(query) = query {
                 self.context.resolve_here(&above, query).await?
             } else {
-                blocking(move || Ok(newest_of(&store.versions_here(&wanted)?))).await?
+                blocking(move || Ok(newest_of(&store.tree().versions_here(&wanted)?))).await?
             };
             let Some(of) = version.and_then(|version| ModuleVersion::new(above, version).ok()) else { continue };
             let (context, wanted) = (Arc::clone(&self.context), path.clone());
@@ -95,7 +95,7 @@ impl Folders {
     async fn names_here(&self, module: &ModuleVersion) -> Result<Vec<String>, Arc<MirrorError>> {
         let artifact = Artifact { module: module.clone(), kind: Kind::Zip };
         let (store, wanted) = (Arc::clone(&self.context.store), artifact.clone());
-        if blocking(move || Ok(store.open_artifact(&wanted)?.is_none())).await? {
+        if blocking(move || Ok(store.tree().open_artifact(&wanted)?.is_none())).await? {
             return Ok(Vec::new());
         }
         let zip = self.proved.release(&artifact).await?;

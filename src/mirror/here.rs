@@ -64,7 +64,8 @@ impl Infos {
         let go_mod = Artifact { module: module.clone(), kind: Kind::Mod };
         let (store, wanted, least) = (Arc::clone(&self.context.store), artifact, go_mod.clone());
         let (info, is_here) =
-            blocking(move || Ok((stored_info(&store, &wanted)?, store.open_artifact(&least)?.is_some()))).await?;
+            blocking(move || Ok((stored_info(&store, &wanted)?, store.tree().open_artifact(&least)?.is_some())))
+                .await?;
         // The go.mod is the least that is here of every version that was let in.
         if info.is_some() || !is_here {
             return Ok(info);

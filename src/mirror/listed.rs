@@ -93,7 +93,8 @@ impl Lists {
     /// pseudo-version. `error` says why no source was asked.
     async fn latest_here(&self, path: &ModulePath, error: Arc<MirrorError>) -> Result<Dated, Arc<MirrorError>> {
         let (store, wanted) = (Arc::clone(&self.infos.context.store), path.clone());
-        let (released, here) = blocking(move || Ok((store.released(&wanted)?, store.versions_here(&wanted)?))).await?;
+        let (released, here) =
+            blocking(move || Ok((store.tree().released(&wanted)?, store.tree().versions_here(&wanted)?))).await?;
         let versions = if released.is_empty() { here } else { released };
         if versions.is_empty() {
             return Err(self.infos.folders.or_a_folder(path, None, error).await);

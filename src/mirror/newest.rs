@@ -25,7 +25,7 @@ impl Pipeline {
         for kind in [Kind::Mod, Kind::Info] {
             let artifact = Artifact { module: newest.clone(), kind };
             let (store, wanted) = (Arc::clone(&self.context.store), artifact.clone());
-            let was_here = blocking(move || Ok(store.open_artifact(&wanted)?.is_some())).await?;
+            let was_here = blocking(move || Ok(store.tree().open_artifact(&wanted)?.is_some())).await?;
             match self.get_ahead(&artifact).await {
                 Ok(_) if was_here => {}
                 Ok(file) => came.push(file),
@@ -51,8 +51,8 @@ impl Pipeline {
     pub async fn newest_here(&self, path: &ModulePath) -> Result<Option<ModuleVersion>, MirrorError> {
         let (store, wanted) = (Arc::clone(&self.context.store), path.clone());
         let newest = blocking(move || {
-            let Some(noted) = store.newest(&wanted)? else { return Ok(None) };
-            let mut all = store.go_mods_here(&wanted)?;
+            let Some(noted) = store.tree().newest(&wanted)? else { return Ok(None) };
+            let mut all = store.tree().go_mods_here(&wanted)?;
             all.push(noted);
             Ok(speakers(all).next())
         });
@@ -92,10 +92,10 @@ impl Pipeline {
         let made = || Info::of(newest.version.clone()).text();
         let (store, info) = (Arc::clone(&self.context.store), kept.unwrap_or_else(made));
         let noted = blocking(move || {
-            let before = store.newest(&newest.path)?;
+            let before = store.tree().newest(&newest.path)?;
             let both = before.iter().chain([&newest.version]).cloned().collect();
             if speakers(both).next().is_none_or(|newer| Some(newer) != before) {
-                store.set_newest(&newest.path, &info)?;
+                store.tree().set_newest(&newest.path, &info)?;
             }
             Ok(())
         });

@@ -57,7 +57,7 @@ pub(super) enum Handle {
 impl Unproved {
     /// What lies at the place of `artifact`. Blocks.
     pub(super) fn stored(artifact: &Artifact, store: &Store) -> Result<Option<Self>, MirrorError> {
-        let Some(file) = store.open_artifact(artifact)? else { return Ok(None) };
+        let Some(file) = store.tree().open_artifact(artifact)? else { return Ok(None) };
         let identity = Identity::of(&file).map_err(|cause| MirrorError::read(artifact, cause))?;
         let handle = Handle::Stored(file, identity);
         Ok(Some(Self { artifact: artifact.clone(), handle, source: ByteSource::Disk, along: None }))

@@ -25,7 +25,7 @@ pub(super) fn prove(
         Expected::Known(basis) => (hashed, basis.clone()),
         Expected::Unseen => match fit_to_pin(hashed) {
             Ok(hashed) => {
-                let pinned = store.pin_first(hashed.artifact(), &hashed.h1())?;
+                let pinned = store.pins().first(hashed.artifact(), &hashed.h1())?;
                 (hashed, Basis::Pinned(pinned))
             }
             Err(unfit) => return Ok(Err(unfit)),

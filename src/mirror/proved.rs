@@ -69,7 +69,7 @@ impl ProvedFiles {
     async fn unchanged(&self, artifact: &Artifact) -> Result<Option<Released>, MirrorError> {
         let Some(known) = self.known.get(artifact) else { return Ok(None) };
         let (store, artifact) = (Arc::clone(&self.context.store), artifact.clone());
-        blocking(move || match store.open_artifact(&artifact)? {
+        blocking(move || match store.tree().open_artifact(&artifact)? {
             Some(file) => known.reopened(file).map_err(|cause| MirrorError::read(&artifact, cause)),
             None => Ok(None),
         })

@@ -43,7 +43,7 @@ impl Released {
         let (file, identity) = match handle {
             Handle::Stored(file, identity) => (file, identity),
             Handle::Staging(staged) => {
-                let file = store.keep(staged, &artifact)?;
+                let file = store.tree().keep(staged, &artifact)?;
                 let identity = Identity::of(&file).map_err(|cause| MirrorError::read(&artifact, cause))?;
                 tracing::info!(
                     target: "trail", module = %artifact.module, kind = artifact.kind.extension(), h1 = %basis.h1(),
@@ -54,7 +54,7 @@ impl Released {
         };
         if artifact.kind == Kind::Zip {
             // Also of one that lay there: the disk may have been full when it came.
-            store.add_to_list(&artifact.module);
+            store.tree().add_to_list(&artifact.module);
         }
         Ok(Self { file: Arc::new(file), identity, basis, source })
     }

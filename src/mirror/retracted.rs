@@ -94,7 +94,8 @@ impl Retracted {
     /// if nothing of the module is here that says what it takes back.
     pub(super) async fn by_stored(&self, path: &ModulePath) -> Result<Option<(Retractions, bool)>, Arc<MirrorError>> {
         let (store, wanted) = (Arc::clone(&self.context.store), path.clone());
-        let (versions, newest) = blocking(move || Ok((store.go_mods_here(&wanted)?, store.newest(&wanted)?))).await?;
+        let (versions, newest) =
+            blocking(move || Ok((store.tree().go_mods_here(&wanted)?, store.tree().newest(&wanted)?))).await?;
         let Some(speaker) = speakers(versions).next() else { return Ok(None) };
         let is_known = newest.is_some_and(|newest| newest <= speaker);
         let Ok(speaker) = ModuleVersion::new(path.clone(), speaker) else { return Ok(None) };

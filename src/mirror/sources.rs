@@ -233,7 +233,7 @@ impl Context {
         let Unproved { artifact, handle, source, .. } = unproved;
         let file = match handle {
             Handle::Staging(staged) => Some(staged),
-            Handle::Stored(..) => self.store.take_out(&artifact)?,
+            Handle::Stored(..) => self.store.tree().take_out(&artifact)?,
         };
         let Some(file) = file else { return Ok(()) };
         let expected = match expected {
@@ -248,7 +248,7 @@ impl Context {
             found: found.map(H1::to_string),
             reason: reason.to_owned(),
         };
-        let case = self.store.quarantine(file, &facts)?;
+        let case = self.store.quarantine().add(file, &facts)?;
         self.trail.quarantined(&artifact, case.clone());
         tracing::warn!(
             target: "trail", module = facts.module, kind = facts.kind, source = facts.source,

@@ -13,6 +13,7 @@ use super::durable::Modes;
 use super::error::OTHERWISE;
 use super::losses::Losses;
 use super::owner::check_owner;
+use crate::base::clock::Clock;
 
 /// The name of the marker.
 pub(super) const MARKER: &str = "sumgate-format";
@@ -39,6 +40,8 @@ pub(super) struct Keeping {
     pub(super) writes: bool,
     /// Where is told what could not be kept.
     pub(super) losses: Losses,
+    /// Says when.
+    pub(super) clock: Clock,
 }
 
 impl Keeping {
@@ -57,7 +60,7 @@ impl Keeping {
         if self.writes
             && let Err(error) = keep()
         {
-            self.losses.tell(&error);
+            self.losses.tell(&error, self.clock.steady());
         }
     }
 }

@@ -116,11 +116,23 @@ fn create_new(path: &Path, modes: Modes) -> io::Result<Option<File>> {
 
 /// Moves a synced file to `path`, whose folder is made if need be.
 pub(crate) fn place(temp: TempPath, path: &Path, modes: Modes) -> Result<(), StoreError> {
+    place_by(path, modes, || temp.persist(path).map_err(|error| error.error))
+}
+
+/// The same, unless a regular file is there: the first stays, also of several at the same time.
+pub(super) fn place_first(temp: TempPath, path: &Path, modes: Modes) -> Result<(), StoreError> {
+    place_by(path, modes, || match temp.persist_noclobber(path) {
+        Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => Err(error.error),
+        Err(error) if !path.symlink_metadata()?.is_file() => error.path.persist(path).map_err(|error| error.error),
+        _ => Ok(()),
+    })
+}
+
+fn place_by(path: &Path, modes: Modes, rename: impl FnOnce() -> io::Result<()>) -> Result<(), StoreError> {
     let failed = |cause| StoreError::new("put in place", path, cause);
     let parent = parent(path).map_err(failed)?;
     make_dir(parent, modes)?;
-    temp.persist(path).map_err(|error| failed(error.error))?;
-    sync_dir(parent).map_err(failed)
+    rename().and_then(|()| sync_dir(parent)).map_err(failed)
 }
 
 /// Makes a folder and what is missing above it, each synced into its parent. No link is followed on the way.

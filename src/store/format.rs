@@ -198,7 +198,7 @@ mod tests {
             found: None,
             reason: "it has no hash".to_owned(),
         };
-        store.quarantine(store.stage().unwrap(), &facts).unwrap();
+        store.quarantine().add(store.stage().unwrap(), &facts).unwrap();
         fs::remove_file(data.path().join(MARKER)).unwrap();
         Store::open(data.path()).unwrap();
         assert!(data.path().join(MARKER).is_file());

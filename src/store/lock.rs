@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::StoreError;
 use super::error::OTHERWISE;
@@ -46,22 +46,21 @@ pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
 
 fn lock_within(path: &Path, patience: Duration) -> Result<File, StoreError> {
     let failed = |cause| StoreError::new("lock", path, cause);
-    let (file, start) = (open_lock(path)?, Instant::now());
-    loop {
+    let file = open_lock(path)?;
+    // No clock is read: the pauses alone are that long.
+    for _ in 0..=patience.as_millis() / PAUSE.as_millis() {
         match file.try_lock() {
             Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) if start.elapsed() < patience => sleep(PAUSE),
-            Err(TryLockError::WouldBlock) => {
-                let words = format!(
-                    "expected it to be free within {} s, found it held: another sumgate with this data folder may hold it, \
-                     or a program that opened the file (`fuser -v` shows which): end it, {OTHERWISE}",
-                    patience.as_secs()
-                );
-                return Err(failed(io::Error::new(io::ErrorKind::TimedOut, words)));
-            }
+            Err(TryLockError::WouldBlock) => sleep(PAUSE),
             Err(TryLockError::Error(cause)) => return Err(failed(cause)),
         }
     }
+    let words = format!(
+        "expected it to be free within {} s, found it held: another sumgate with this data folder may hold it, or a program \
+         that opened the file (`fuser -v` shows which): end it, {OTHERWISE}",
+        patience.as_secs()
+    );
+    Err(failed(io::Error::new(io::ErrorKind::TimedOut, words)))
 }
 
 #[cfg(test)]

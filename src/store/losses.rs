@@ -1,7 +1,9 @@
 //! What could not be kept although it was good: a full disk must not take answers away that can be given without it.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::StoreError;
 
@@ -20,9 +22,9 @@ struct Told {
 }
 
 impl Losses {
-    /// Something was not kept.
-    pub(super) fn tell(&self, error: &StoreError) {
-        if let Some(silent) = self.is_due(Instant::now()) {
+    /// Something was not kept at this moment.
+    pub(super) fn tell(&self, error: &StoreError, now: Instant) {
+        if let Some(silent) = self.is_due(now) {
             let since = if silent > 0 { format!(" ({silent} more since the last such line)") } else { String::new() };
             tracing::warn!("answers go out, and are not kept for the next time: {error}{since}");
         }

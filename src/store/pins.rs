@@ -4,35 +4,50 @@
 //! The first h1 is therefore written down, durably and once; later bytes must match it, until a person says that the
 //! change is meant.
 
-use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use super::open::{entries, is_absent, open};
+use super::access::Keeping;
+use super::blobs::Blobs;
+use super::blobs::local::LocalBlobs;
 use super::owner::{Untrusted, check_owner};
-use super::{Store, StoreError, durable};
+use super::tree::ProxyTree;
+use super::{StagingFile, StoreError, durable};
 use crate::base::tree::read_bounded;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::dirhash::H1;
-use gomodule::module::ModuleVersion;
+use gomodule::module::{ModulePath, ModuleVersion};
 use gomodule::proxy_request::Request;
 
 /// An h1 and a line end have 48 bytes.
 const MAX_PIN: usize = 1 << 10;
+/// Listed, each has some hundred bytes in memory: 100 MB.
+const MAX_PINS: usize = 1_000_000;
 
-impl Store {
-    fn pin_of(&self, artifact: &Artifact) -> PathBuf {
-        self.root.join("pins").join(artifact.path())
+/// The pins of a data folder.
+#[derive(Debug)]
+pub struct Pins {
+    files: LocalBlobs,
+    keeping: Keeping,
+}
+
+impl Pins {
+    pub(super) fn new(root: &Path, keeping: &Keeping) -> Self {
+        Self { files: LocalBlobs::new(root.join("pins"), keeping.modes), keeping: keeping.clone() }
+    }
+
+    fn place_of(&self, artifact: &Artifact) -> PathBuf {
+        self.files.dir().join(artifact.path())
     }
 
     /// The pinned h1 of `artifact`, if one was pinned. What others pinned does not count where things are only read.
-    pub fn pin(&self, artifact: &Artifact) -> Result<Option<H1>, StoreError> {
-        let path = self.pin_of(artifact);
+    pub fn of(&self, artifact: &Artifact) -> Result<Option<H1>, StoreError> {
+        let path = self.place_of(artifact);
         let failed = |cause| StoreError::new("read the pin", &path, cause);
         // What cannot be read must not count as absent: other bytes would be pinned.
-        let file = open(&path).map_err(failed)?;
+        let file = self.files.get(&artifact.path()).map_err(|error| failed(error.cause))?;
         if let Some(file) = &file
             && let Some(foreign) = check_owner(&path, &file.metadata().map_err(failed)?)
         {
@@ -51,50 +66,44 @@ impl Store {
     }
 
     /// Pins `h1` for `artifact` unless something is pinned already; returns what is pinned now.
-    pub(crate) fn pin_first(&self, artifact: &Artifact, h1: &H1) -> Result<H1, StoreError> {
-        let path = self.pin_of(artifact);
+    pub(crate) fn first(&self, artifact: &Artifact, h1: &H1) -> Result<H1, StoreError> {
+        let path = self.place_of(artifact);
         let failed = |cause| StoreError::new("write the pin", &path, cause);
         self.keeping.check(&path)?;
-        let dir = path.parent().unwrap_or(&self.root);
-        durable::make_dir(dir, self.keeping.modes)?;
-        let mut file = NamedTempFile::new_in(dir).map_err(failed)?;
-        writeln!(file, "{h1}").map_err(failed)?;
-        file.as_file().sync_all().map_err(failed)?;
-        match file.persist_noclobber(&path) {
-            Ok(_) => durable::sync_dir(dir).map_err(failed).map(|()| *h1),
-            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(self.pin(artifact)?.unwrap_or(*h1)),
-            Err(error) => Err(failed(error.error)),
+        // Also for what is no pin, and must not make room for one.
+        if let Some(pinned) = self.of(artifact)? {
+            return Ok(pinned);
         }
+        let dir = path.parent().unwrap_or(self.files.dir());
+        durable::make_dir(dir, self.keeping.modes)?;
+        // For this user alone, unlike files in staging.
+        let (mut file, place) = NamedTempFile::new_in(dir).map_err(failed)?.into_parts();
+        writeln!(file, "{h1}").map_err(failed)?;
+        self.files.put(&artifact.path(), StagingFile { file, place }).map_err(|error| failed(error.cause))?;
+        Ok(self.of(artifact)?.unwrap_or(*h1))
+    }
+
+    /// Whether anything of a module is pinned.
+    pub fn has_module(&self, path: &ModulePath) -> Result<bool, StoreError> {
+        self.files.has_folder(&format!("{}/@v", path.escaped()))
     }
 
     /// Why no pin counts, if none does.
-    pub fn pins_of_others(&self) -> Option<Untrusted> {
-        let folder = self.root.join("pins");
+    pub fn of_others(&self) -> Option<Untrusted> {
+        let folder = self.files.dir();
         let found = folder.symlink_metadata().ok().filter(|_| !self.keeping.writes)?;
-        check_owner(&folder, &found)
+        check_owner(folder, &found)
     }
 
     /// Everything that is pinned, in the order of modules, versions and files.
-    pub fn pins(&self) -> Result<Vec<(Artifact, H1)>, StoreError> {
-        let root = self.root.join("pins");
+    pub fn all(&self) -> Result<Vec<(Artifact, H1)>, StoreError> {
         let mut found = Vec::new();
-        let mut folders = vec![root.clone()];
-        while let Some(folder) = folders.pop() {
-            let failed = |cause| StoreError::new("read the folder", &folder, cause);
-            for entry in entries(&folder).map_err(failed)? {
-                let path = entry.map_err(failed)?.path();
-                // A link leads to folders of others.
-                if path.is_dir() && !path.is_symlink() {
-                    folders.push(path);
-                    continue;
-                }
-                // Other names are those of files on their way.
-                let name = path.strip_prefix(&root).ok().and_then(Path::to_str);
-                if let Some(artifact) = name.and_then(|name| Request::parse(name).ok()?.file())
-                    && let Some(h1) = self.pin(&artifact)?
-                {
-                    found.push((artifact, h1));
-                }
+        for name in self.files.list("", MAX_PINS)? {
+            // Other names are those of files on their way.
+            if let Some(artifact) = Request::parse(&name).ok().and_then(Request::file)
+                && let Some(h1) = self.of(&artifact)?
+            {
+                found.push((artifact, h1));
             }
         }
         found.sort_by(|(a, _), (b, _)| (&a.module, a.kind).cmp(&(&b.module, b.kind)));
@@ -105,11 +114,11 @@ impl Store {
     ///
     /// What is stored of it goes first: without it, the old bytes would be pinned anew, and a crash in between leaves the
     /// old pins.
-    pub fn forget(&self, module: &ModuleVersion) -> Result<Vec<(Artifact, H1)>, StoreError> {
+    pub fn forget(&self, tree: &ProxyTree, module: &ModuleVersion) -> Result<Vec<(Artifact, H1)>, StoreError> {
         let files = [Kind::Info, Kind::Mod, Kind::Zip].map(|kind| Artifact { module: module.clone(), kind });
         let mut forgotten = Vec::new();
         for artifact in &files {
-            if let Some(h1) = self.pin(artifact)? {
+            if let Some(h1) = self.of(artifact)? {
                 forgotten.push((artifact.clone(), h1));
             }
         }
@@ -117,17 +126,12 @@ impl Store {
             return Ok(forgotten);
         }
         for artifact in &files {
-            self.take_out(artifact)?;
+            tree.delete(artifact)?;
         }
-        self.take_off_list(module)?;
+        tree.take_off_list(module)?;
         for (artifact, _) in &forgotten {
-            let path = self.pin_of(artifact);
-            let failed = |cause| StoreError::new("forget the pin", &path, cause);
-            match fs::remove_file(&path) {
-                Err(error) if is_absent(&error) => {}
-                removed => removed.map_err(failed)?,
-            }
-            durable::sync_dir(path.parent().unwrap_or(&self.root)).map_err(failed)?;
+            let failed = |error: StoreError| StoreError::new("forget the pin", &self.place_of(artifact), error.cause);
+            self.files.delete(&artifact.path()).map_err(failed)?;
         }
         Ok(forgotten)
     }

@@ -4,16 +4,17 @@
 //! place are one case however often they come. Never served.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use serde::Serialize;
 
+use super::StoreError;
+use super::access::Keeping;
 use super::durable::{self, Durability};
 use super::format::is_case;
 use super::remove::remove;
 use super::staging::StagingFile;
-use super::{Store, StoreError};
 
 /// At the largest module zip (500 MiB) this is 16 GiB. The oldest case makes room for the newest.
 const MAX_CASES: usize = 32;
@@ -35,17 +36,28 @@ pub struct Facts {
     pub reason: String,
 }
 
-impl Store {
+/// The cases.
+#[derive(Debug)]
+pub(crate) struct Quarantine {
+    all: PathBuf,
+    keeping: Keeping,
+}
+
+impl Quarantine {
+    pub(super) fn new(root: &Path, keeping: &Keeping) -> Self {
+        Self { all: root.join("quarantine"), keeping: keeping.clone() }
+    }
+
     /// Sets `staged` aside. Returns the folder of the case.
-    pub(crate) fn quarantine(&self, staged: StagingFile, facts: &Facts) -> Result<PathBuf, StoreError> {
-        let all = self.root.join("quarantine");
-        durable::make_dir(&all, self.keeping.modes)?;
-        let case = all.join(case_name(facts));
+    pub(crate) fn add(&self, staged: StagingFile, facts: &Facts) -> Result<PathBuf, StoreError> {
+        durable::make_dir(&self.all, self.keeping.modes)?;
+        let case = self.all.join(case_name(facts));
         let failed = |cause| StoreError::new("write the quarantine case", &case, cause);
-        make_room(&all)?;
+        make_room(&self.all)?;
         durable::make_dir(&case, self.keeping.modes)?;
         staged.file.sync_all().map_err(failed)?;
-        let seen = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let seen =
+            self.keeping.clock.now().wall.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let facts = serde_json::json!({ "seen_unix_seconds": seen, "facts": facts });
         let text = serde_json::to_vec_pretty(&facts).map_err(|error| failed(error.into()))?;
         // The facts first: without them a folder is no case, and whatever lies in it would never make room.
@@ -70,7 +82,7 @@ fn case_name(facts: &Facts) -> String {
 }
 
 /// Removes the oldest cases until one more fits. What is no case stays, and does not count.
-fn make_room(all: &std::path::Path) -> Result<(), StoreError> {
+fn make_room(all: &Path) -> Result<(), StoreError> {
     let failed = |cause| StoreError::new("read the quarantine", all, cause);
     let mut cases = Vec::new();
     for entry in fs::read_dir(all).map_err(failed)? {
@@ -94,6 +106,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
     use super::*;
+    use crate::store::Store;
 
     fn facts(source: &str) -> Facts {
         Facts {
@@ -114,7 +127,7 @@ mod tests {
         }
         let store = Store::open(data.path()).unwrap();
         std::os::unix::fs::symlink(other.path(), data.path().join("quarantine")).unwrap();
-        let error = store.quarantine(store.stage().unwrap(), &facts("https://a.example")).unwrap_err();
+        let error = store.quarantine().add(store.stage().unwrap(), &facts("https://a.example")).unwrap_err();
         assert!(error.to_string().contains("found a link on the way: remove it"), "{error}");
         assert_eq!(fs::read_dir(other.path()).unwrap().count(), MAX_CASES + 1);
     }
@@ -135,7 +148,7 @@ mod tests {
             }
         }
         for nth in 0..MAX_CASES + 5 {
-            store.quarantine(store.stage().unwrap(), &facts(&format!("https://{nth}.example"))).unwrap();
+            store.quarantine().add(store.stage().unwrap(), &facts(&format!("https://{nth}.example"))).unwrap();
         }
         for name in others {
             assert!(all.join(name).is_file(), "{name}");
@@ -150,7 +163,7 @@ mod tests {
         let store = Store::open(data.path()).unwrap();
         let case = data.path().join("quarantine").join(case_name(&facts("https://a.example")));
         fs::create_dir_all(case.join("facts.json")).unwrap();
-        assert!(store.quarantine(store.stage().unwrap(), &facts("https://a.example")).is_err());
+        assert!(store.quarantine().add(store.stage().unwrap(), &facts("https://a.example")).is_err());
         assert!(!case.join("bytes").exists(), "bytes without facts would never make room");
     }
 
@@ -158,11 +171,11 @@ mod tests {
     fn the_same_wrong_bytes_are_one_case_and_the_number_of_cases_is_bounded() {
         let data = tempfile::tempdir().unwrap();
         let store = Store::open(data.path()).unwrap();
-        let first = store.quarantine(store.stage().unwrap(), &facts("https://a.example")).unwrap();
-        let again = store.quarantine(store.stage().unwrap(), &facts("https://a.example")).unwrap();
+        let first = store.quarantine().add(store.stage().unwrap(), &facts("https://a.example")).unwrap();
+        let again = store.quarantine().add(store.stage().unwrap(), &facts("https://a.example")).unwrap();
         assert_eq!(first, again);
         for nth in 0..MAX_CASES + 5 {
-            store.quarantine(store.stage().unwrap(), &facts(&format!("https://{nth}.example"))).unwrap();
+            store.quarantine().add(store.stage().unwrap(), &facts(&format!("https://{nth}.example"))).unwrap();
         }
         assert_eq!(fs::read_dir(data.path().join("quarantine")).unwrap().count(), MAX_CASES);
         assert_eq!(fs::read_dir(data.path().join("staging")).unwrap().count(), 2, "the lock and this run's folder");

@@ -8,11 +8,12 @@ use std::fs::{self, DirEntry, File, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use tempfile::{NamedTempFile, TempDir, TempPath};
 
 use super::StoreError;
-use super::access::Access;
+use super::access::{Access, Keeping};
 use super::durable::{self, Modes};
 use super::lock::lock;
 use super::open::open;
@@ -22,9 +23,18 @@ use super::remove::{PRIVATE, remove};
 /// How the name of such a folder begins.
 const RUN: &str = "run-";
 
-/// This process's staging folder; removed when dropped.
-#[derive(Debug)]
+/// This process's staging folder, made when the first file is on its way. Clones share it.
+#[derive(Clone, Debug)]
 pub(super) struct Staging {
+    all: PathBuf,
+    access: Access,
+    keeping: Keeping,
+    own: Arc<OnceLock<RunFolder>>,
+}
+
+/// The folder; removed when dropped.
+#[derive(Debug)]
+struct RunFolder {
     dir: PathBuf,
     modes: Modes,
     _lock: File,
@@ -46,7 +56,39 @@ impl StagingFile {
 }
 
 impl Staging {
-    pub(super) fn open(all: &Path, access: Access, modes: Modes) -> Result<Self, StoreError> {
+    pub(super) fn new(root: &Path, access: Access, keeping: &Keeping) -> Self {
+        Self { all: root.join("staging"), access, keeping: keeping.clone(), own: Arc::default() }
+    }
+
+    fn own(&self) -> Result<&RunFolder, StoreError> {
+        if let Some(own) = self.own.get() {
+            return Ok(own);
+        }
+        self.keeping.check(&self.all)?;
+        let made = RunFolder::open(&self.all, self.access, self.keeping.modes)?;
+        // Of two that are made at the same time one is dropped, and its folder removed.
+        Ok(self.own.get_or_init(|| made))
+    }
+
+    /// The folder.
+    pub(super) fn dir(&self) -> Result<&Path, StoreError> {
+        Ok(&self.own()?.dir)
+    }
+
+    /// A new empty file.
+    pub(super) fn file(&self) -> Result<StagingFile, StoreError> {
+        self.own()?.file()
+    }
+
+    /// A new empty folder.
+    pub(super) fn folder(&self) -> Result<TempDir, StoreError> {
+        let dir = self.dir()?;
+        private_folder(dir, "carried-").map_err(|cause| StoreError::new("make a staging folder in", dir, cause))
+    }
+}
+
+impl RunFolder {
+    fn open(all: &Path, access: Access, modes: Modes) -> Result<Self, StoreError> {
         durable::make_dir(all, modes)?;
         // Held while folders come and go, so that no sweep meets a folder whose lock is not taken yet.
         let _door = lock(&all.join("lock"))?;
@@ -59,25 +101,16 @@ impl Staging {
         Ok(Self { dir, modes, _lock: own })
     }
 
-    pub(super) fn dir(&self) -> &Path {
-        &self.dir
-    }
-
-    pub(super) fn file(&self) -> Result<StagingFile, StoreError> {
+    fn file(&self) -> Result<StagingFile, StoreError> {
         let failed = |cause| StoreError::new("make a staging file in", &self.dir, cause);
         let file = NamedTempFile::new_in(&self.dir).map_err(failed)?;
         self.modes.give(file.as_file()).map_err(failed)?;
         let (file, place) = file.into_parts();
         Ok(StagingFile { file, place })
     }
-
-    pub(super) fn folder(&self) -> Result<TempDir, StoreError> {
-        let failed = |cause| StoreError::new("make a staging folder in", &self.dir, cause);
-        private_folder(&self.dir, "carried-").map_err(failed)
-    }
 }
 
-impl Drop for Staging {
+impl Drop for RunFolder {
     fn drop(&mut self) {
         // What cannot be removed now is swept at the next start.
         let _ = remove(&self.dir);
@@ -134,14 +167,14 @@ mod tests {
     #[test]
     fn leftovers_of_a_dead_process_are_swept_and_those_of_a_living_one_kept() {
         let all = tempfile::tempdir().unwrap();
-        let living = Staging::open(all.path(), Access::Download, Modes::Private).unwrap();
+        let living = RunFolder::open(all.path(), Access::Download, Modes::Private).unwrap();
         let kept = living.file().unwrap();
         let dead = all.path().join("run-dead");
         fs::create_dir(&dead).unwrap();
         fs::write(dead.join("lock"), "").unwrap();
         fs::write(dead.join("half-a-zip"), "PK").unwrap();
 
-        let _second = Staging::open(all.path(), Access::Download, Modes::Private).unwrap();
+        let _second = RunFolder::open(all.path(), Access::Download, Modes::Private).unwrap();
 
         assert!(!dead.exists());
         assert!(kept.place.exists());
@@ -155,9 +188,9 @@ mod tests {
         fs::write(victim.join("lock"), "").unwrap();
         let all = data.path().join("staging");
         symlink(other.path(), &all).unwrap();
-        assert!(Staging::open(&all, Access::Download, Modes::Private).is_err());
+        assert!(RunFolder::open(&all, Access::Download, Modes::Private).is_err());
         fs::remove_file(&all).unwrap();
-        drop(Staging::open(&all, Access::Download, Modes::Private).unwrap());
+        drop(RunFolder::open(&all, Access::Download, Modes::Private).unwrap());
 
         // A link; another name; no lock file; one with something in it; one that is a link, or a pipe.
         symlink(&victim, all.join("run-link")).unwrap();
@@ -174,7 +207,7 @@ mod tests {
         fs::remove_file(all.join("lock")).unwrap();
         symlink(victim.join("lock"), all.join("lock")).unwrap();
 
-        let _staging = Staging::open(&all, Access::Download, Modes::Private).unwrap();
+        let _staging = RunFolder::open(&all, Access::Download, Modes::Private).unwrap();
         for name in ["run-link", "important", "run-none", "run-other", "run-linked", "run-pipe"] {
             assert!(all.join(name).symlink_metadata().is_ok(), "{name}");
         }
@@ -184,6 +217,7 @@ mod tests {
 
     #[test]
     fn folders_on_their_way_are_for_this_user_and_what_is_placed_for_its_readers() {
+        use crate::base::clock::Clock;
         use crate::store::Store;
         use gomodule::artifact::{Artifact, Kind};
         use gomodule::module::ModuleVersion;
@@ -191,17 +225,17 @@ mod tests {
         let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
         for (modes, folder, file) in [(Modes::Private, 0o700, 0o600), (Modes::Shared, 0o755, 0o644)] {
             let data = tempfile::tempdir().unwrap();
-            let store = Store::open_for(data.path(), Access::Download, modes).unwrap();
+            let store = Store::open_for(data.path(), Access::Download, modes, Clock::System).unwrap();
             let (scratch, carried) = (store.scratch().unwrap(), store.stage_folder().unwrap());
             let direct = private_folder(scratch, "direct-").unwrap();
             assert_eq!([mode(scratch), mode(carried.path()), mode(direct.path())], [0o700; 3], "{modes:?}");
             let module = ModuleVersion::parse("example.com/hello@v1.0.0").unwrap();
             let artifact = Artifact { module, kind: Kind::Zip };
-            store.keep(store.stage().unwrap(), &artifact).unwrap();
+            store.tree().keep(store.stage().unwrap(), &artifact).unwrap();
             let place = data.path().join("proxy").join(artifact.path());
             assert_eq!([mode(&place), mode(place.parent().unwrap())], [file, folder], "{modes:?}");
-            let taken = store.take_out(&artifact).unwrap().unwrap();
-            store.keep(taken, &artifact).unwrap();
+            let taken = store.tree().take_out(&artifact).unwrap().unwrap();
+            store.tree().keep(taken, &artifact).unwrap();
             assert_eq!(mode(&place), file, "{modes:?}");
         }
     }
@@ -209,7 +243,7 @@ mod tests {
     #[test]
     fn a_dropped_staging_file_leaves_nothing() {
         let all = tempfile::tempdir().unwrap();
-        let staging = Staging::open(all.path(), Access::Download, Modes::Private).unwrap();
+        let staging = RunFolder::open(all.path(), Access::Download, Modes::Private).unwrap();
         let file = staging.file().unwrap();
         let place = file.place.to_path_buf();
         drop(file);

@@ -1,16 +1,25 @@
 //! The GOPROXY tree: immutable files at the places where `go` looks for them with `GOPROXY=file://DATA/proxy`.
+//!
+//! Files are got, listed and deleted as [`Blobs`]. They are not put as such: a proved file goes over one that lay there and
+//! could not be proved, in one step, for `go` may read it at any time (a zip over a bound is not set aside first, and an
+//! `.info` is written anew). `list` and `@latest` change, and `go` reads them where they lie, so no lock may lie beside them:
+//! lists are changed under one lease.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::StoreError;
+use super::access::Keeping;
+use super::blobs::Blobs;
+use super::blobs::local::LocalBlobs;
 use super::durable::{self, Durability};
-use super::lock::lock;
-use super::open::{entries, is_absent, open, read};
-use super::staging::StagingFile;
-use super::{Store, StoreError};
+use super::open::read;
+use super::staging::{Staging, StagingFile};
+use super::state::State;
+use super::state::local::LocalState;
 use gomodule::artifact::Artifact;
 use gomodule::module::{ModulePath, ModuleVersion, Version};
 use gomodule::proxy_request::Request;
@@ -21,13 +30,31 @@ struct Latest {
     version: String,
 }
 
-impl Store {
-    fn place_of(&self, request: &Request) -> PathBuf {
-        self.root.join("proxy").join(request.to_string())
+/// Four a version: as many versions as a list of the longest length has lines of seven bytes.
+const MAX_FILES: usize = 4 << 20;
+
+/// The tree of a data folder.
+#[derive(Debug)]
+pub struct ProxyTree {
+    files: LocalBlobs,
+    /// What holds the lease of all lists.
+    leases: LocalState,
+    staging: Staging,
+    keeping: Keeping,
+}
+
+impl ProxyTree {
+    pub(super) fn new(root: &Path, staging: &Staging, keeping: &Keeping) -> Self {
+        Self {
+            files: LocalBlobs::new(root.join("proxy"), keeping.modes),
+            leases: LocalState::new(root.to_owned(), keeping.modes),
+            staging: staging.clone(),
+            keeping: keeping.clone(),
+        }
     }
 
-    fn place_of_file(&self, artifact: &Artifact) -> PathBuf {
-        self.place_of(&Request::File(artifact.clone()))
+    fn place_of(&self, request: &Request) -> PathBuf {
+        self.files.dir().join(request.to_string())
     }
 
     fn read(&self, request: &Request) -> Result<Option<Vec<u8>>, StoreError> {
@@ -37,24 +64,20 @@ impl Store {
 
     /// Opens the file of `artifact`, if it is there. Whether it is right is for the caller to hash.
     pub fn open_artifact(&self, artifact: &Artifact) -> Result<Option<File>, StoreError> {
-        let path = self.place_of_file(artifact);
-        open(&path).map_err(|cause| StoreError::new("open", &path, cause))
+        self.files.get(&artifact.path())
     }
 
     /// Puts a staged file at the place of `artifact`, durably, over what was there. Returns the file, still open.
     ///
     /// Only the stage that holds a proof (`mirror/released`) and the one that holds a checked `.info` call this.
     pub(crate) fn keep(&self, staged: StagingFile, artifact: &Artifact) -> Result<File, StoreError> {
-        let path = self.place_of_file(artifact);
-        staged.file.sync_all().map_err(|cause| StoreError::new("sync", &path, cause))?;
-        durable::place(staged.place, &path, self.keeping.modes)?;
-        Ok(staged.file)
+        self.files.replace(&artifact.path(), staged)
     }
 
-    /// Keeps what can be had again, if there is room.
+    /// Keeps a checked `.info`, which can be had again, if there is room. It goes over one that was there.
     pub(crate) fn try_to_keep(&self, artifact: &Artifact, body: &[u8]) {
         self.keeping.try_to(|| {
-            let mut staged = self.stage()?;
+            let mut staged = self.staging.file()?;
             staged.file.write_all(body).map_err(|cause| StoreError::new("write", &staged.place, cause))?;
             self.keep(staged, artifact).map(drop)
         });
@@ -62,18 +85,12 @@ impl Store {
 
     /// Takes the file of `artifact` out of the tree into staging, if it is there.
     pub(crate) fn take_out(&self, artifact: &Artifact) -> Result<Option<StagingFile>, StoreError> {
-        let path = self.place_of_file(artifact);
-        if self.open_artifact(artifact)?.is_none() && path.symlink_metadata().is_err() {
-            return Ok(None);
-        }
-        let staged = self.stage()?;
-        match fs::rename(&path, &staged.place) {
-            Ok(()) => {}
-            Err(error) if is_absent(&error) => return Ok(None),
-            Err(cause) => return Err(StoreError::new("set aside", &path, cause)),
-        }
-        let file = open(&staged.place).map_err(|cause| StoreError::new("open", &staged.place, cause))?;
-        Ok(file.map(|file| StagingFile { file, place: staged.place }))
+        self.files.take_out(&artifact.path(), &self.staging)
+    }
+
+    /// Deletes the file of `artifact`, if it is there.
+    pub(super) fn delete(&self, artifact: &Artifact) -> Result<(), StoreError> {
+        self.files.delete(&artifact.path())
     }
 
     /// The versions that were released here, in semver order. Pseudo-versions are in no list.
@@ -93,17 +110,9 @@ impl Store {
         self.versions_with(path, ".mod")
     }
 
-    /// Whether anything of a module lies here, or is pinned.
+    /// Whether anything of a module lies here.
     pub fn has_module(&self, path: &ModulePath) -> Result<bool, StoreError> {
-        let folders = ["proxy", "pins"].map(|tree| self.root.join(tree).join(path.escaped()).join("@v"));
-        for folder in folders {
-            match fs::symlink_metadata(&folder) {
-                Ok(_) => return Ok(true),
-                Err(error) if is_absent(&error) => {}
-                Err(cause) => return Err(StoreError::new("look at", &folder, cause)),
-            }
-        }
-        Ok(self.newest(path)?.is_some())
+        Ok(self.files.has_folder(&format!("{}/@v", path.escaped()))? || self.newest(path)?.is_some())
     }
 
     /// The newest version of a module, if that was noted: as `M/@latest`, which has the `.info` of that version
@@ -118,19 +127,14 @@ impl Store {
     pub(crate) fn set_newest(&self, path: &ModulePath, info: &[u8]) -> Result<(), StoreError> {
         let place = self.place_of(&Request::Latest(path.clone()));
         self.keeping.check(&place)?;
-        durable::make_dir(place.parent().unwrap_or(&self.root), self.keeping.modes)?;
+        durable::make_dir(place.parent().unwrap_or(self.files.dir()), self.keeping.modes)?;
         durable::write(&place, info, Durability::Synced, self.keeping.modes)
     }
 
     fn versions_with(&self, path: &ModulePath, extension: &str) -> Result<Vec<Version>, StoreError> {
-        let folder = self.root.join("proxy").join(path.escaped()).join("@v");
-        let failed = |cause| StoreError::new("read", &folder, cause);
-        let mut versions = Vec::new();
-        for entry in entries(&folder).map_err(failed)? {
-            let name = entry.map_err(failed)?.file_name();
-            versions.extend(name.to_str().and_then(|name| Version::unescape(name.strip_suffix(extension)?).ok()));
-        }
-        Ok(versions)
+        let folder = format!("{}/@v", path.escaped());
+        let version = |key: &String| Version::unescape(key[folder.len() + 1..].strip_suffix(extension)?).ok();
+        Ok(self.files.list(&folder, MAX_FILES)?.iter().filter_map(version).collect())
     }
 
     /// Adds a released version to its module's list. One that cannot be written down lacks it, until the version is released
@@ -148,7 +152,7 @@ impl Store {
 
     fn change_list(&self, ModuleVersion { path, version }: &ModuleVersion, is_on: bool) -> Result<(), StoreError> {
         // One lock for all lists: it is held for a few milliseconds, once per version.
-        let _held = lock(&self.root.join("list.lock"))?;
+        let _held = self.leases.lease("list")?;
         let mut versions = self.released(path)?;
         if versions.contains(version) == is_on {
             return Ok(());

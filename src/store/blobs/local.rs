@@ -1,0 +1,122 @@
+//! Blobs as files below one folder.
+//!
+//! No link is followed on the way to a file. What lies at its place and is no regular file was not put there by this program:
+//! it is as good as absent, and a file that is put goes over it.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::Blobs;
+use crate::store::durable::{self, Modes};
+use crate::store::open::{entries, is_absent, is_linked, open};
+use crate::store::staging::Staging;
+use crate::store::{StagingFile, StoreError, key};
+
+/// The files below one folder. Folders on the way to a file are made for the readers that `modes` names.
+#[derive(Clone, Debug)]
+pub(in crate::store) struct LocalBlobs {
+    dir: PathBuf,
+    modes: Modes,
+}
+
+impl LocalBlobs {
+    pub(in crate::store) fn new(dir: PathBuf, modes: Modes) -> Self {
+        Self { dir, modes }
+    }
+
+    /// The folder.
+    pub(in crate::store) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Puts a staged file at `key`, durably, over what was there. Returns the file, still open.
+    pub(in crate::store) fn replace(&self, key: &str, staged: StagingFile) -> Result<File, StoreError> {
+        let path = self.synced(key, &staged)?;
+        durable::place(staged.place, &path, self.modes)?;
+        Ok(staged.file)
+    }
+
+    /// Moves the file at `key` into staging, if it is there: the very file, however large it is.
+    pub(in crate::store) fn take_out(&self, key: &str, to: &Staging) -> Result<Option<StagingFile>, StoreError> {
+        let path = key::place(&self.dir, key)?;
+        let staged = to.file()?;
+        match fs::rename(&path, &staged.place) {
+            Ok(()) => {}
+            Err(error) if is_absent(&error) => return Ok(None),
+            Err(cause) => return Err(StoreError::new("set aside", &path, cause)),
+        }
+        let file = open(&staged.place).map_err(|cause| StoreError::new("open", &staged.place, cause))?;
+        Ok(file.map(|file| StagingFile { file, place: staged.place }))
+    }
+
+    /// Whether there is such a folder, or something in its place.
+    pub(in crate::store) fn has_folder(&self, folder: &str) -> Result<bool, StoreError> {
+        let path = key::place(&self.dir, folder)?;
+        match path.symlink_metadata() {
+            Ok(_) => Ok(true),
+            Err(error) if is_absent(&error) => Ok(false),
+            Err(cause) => Err(StoreError::new("look at", &path, cause)),
+        }
+    }
+
+    /// The place of a file whose bytes are on disk now.
+    fn synced(&self, key: &str, staged: &StagingFile) -> Result<PathBuf, StoreError> {
+        let path = key::place(&self.dir, key)?;
+        staged.file.sync_all().map_err(|cause| StoreError::new("sync", &path, cause))?;
+        Ok(path)
+    }
+}
+
+impl Blobs for LocalBlobs {
+    fn put(&self, key: &str, staged: StagingFile) -> Result<File, StoreError> {
+        let path = self.synced(key, &staged)?;
+        durable::place_first(staged.place, &path, self.modes)?;
+        Ok(staged.file)
+    }
+
+    fn get(&self, key: &str) -> Result<Option<File>, StoreError> {
+        let path = key::place(&self.dir, key)?;
+        open(&path).map_err(|cause| StoreError::new("open", &path, cause))
+    }
+
+    fn delete(&self, key: &str) -> Result<(), StoreError> {
+        let path = key::place(&self.dir, key)?;
+        let failed = |cause| StoreError::new("delete", &path, cause);
+        let folder = path.parent().unwrap_or(&self.dir);
+        if is_linked(folder).map_err(failed)? || path.symlink_metadata().is_ok_and(|found| found.is_dir()) {
+            return Ok(());
+        }
+        match fs::remove_file(&path) {
+            Err(error) if is_absent(&error) => Ok(()),
+            removed => removed.and_then(|()| durable::sync_dir(folder)).map_err(failed),
+        }
+    }
+
+    fn list(&self, folder: &str, max: usize) -> Result<Vec<String>, StoreError> {
+        let top = if folder.is_empty() { self.dir.clone() } else { key::place(&self.dir, folder)? };
+        let mut found = Vec::new();
+        let mut folders = vec![top.clone()];
+        if is_linked(&top).map_err(|cause| StoreError::new("read the folder", &top, cause))? {
+            return Ok(found);
+        }
+        while let Some(folder) = folders.pop() {
+            let failed = |cause| StoreError::new("read the folder", &folder, cause);
+            for entry in entries(&folder).map_err(failed)? {
+                let entry = entry.map_err(failed)?;
+                if entry.file_type().map_err(failed)?.is_dir() {
+                    folders.push(entry.path());
+                    continue;
+                }
+                // No key is anything but text.
+                found.extend(entry.path().strip_prefix(&self.dir).ok().and_then(Path::to_str).map(str::to_owned));
+                if found.len() > max {
+                    let words = format!("expected at most {max} files, found more: look into what put them there");
+                    return Err(failed(io::Error::other(words)));
+                }
+            }
+        }
+        found.sort_unstable();
+        Ok(found)
+    }
+}

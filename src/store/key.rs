@@ -1,0 +1,33 @@
+//! Keys of files and names of values: relative paths that lead nowhere else, for every implementation alike.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::StoreError;
+
+/// The longest is that of a zip: a module path of 500 bytes and a version of 120, each twice as long where all is upper case,
+/// and `/@v/` and `.zip` (`gomodule`).
+const MAX_KEY: usize = 1280;
+
+/// The place of the file with this key below `dir`. A key is elements with `/` between them; none is empty, `.` or `..`.
+pub(super) fn place(dir: &Path, key: &str) -> Result<PathBuf, StoreError> {
+    let is_element = |element: &str| !["", ".", ".."].contains(&element) && !element.contains('\0');
+    if key.len() <= MAX_KEY && key.split('/').all(is_element) {
+        return Ok(dir.join(key));
+    }
+    let start: String = key.chars().take(100).collect();
+    let words = format!(
+        "expected a relative path of at most {MAX_KEY} bytes without empty elements, `.` and `..`, found {} bytes: {start:?}",
+        key.len()
+    );
+    Err(StoreError::new("use a key below", dir, io::Error::new(io::ErrorKind::InvalidInput, words)))
+}
+
+/// The place of the value of this name in `dir`: a key of one element.
+pub(super) fn place_of_value(dir: &Path, name: &str) -> Result<PathBuf, StoreError> {
+    if name.contains('/') {
+        let words = format!("expected one element, found {name:?}");
+        return Err(StoreError::new("use a name in", dir, io::Error::new(io::ErrorKind::InvalidInput, words)));
+    }
+    place(dir, name)
+}
