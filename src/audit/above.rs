@@ -5,8 +5,10 @@ use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::target::{Found, MAX_FILE, MAX_USED, Target, targets};
-use crate::base::tree::{Tree, read_bounded};
+use super::target::{Found, MAX_USED, Target, targets};
+use crate::base::bounded::read_bounded;
+use crate::base::limits::MAX_SUM;
+use crate::base::tree::Tree;
 use gomodule::gomod::folders;
 
 /// Names of `go`'s own files for a module, and for a workspace.
@@ -48,7 +50,7 @@ fn there(folder: &Path, names: &[&str]) -> Vec<Target> {
 
 /// Folders that a go.work uses, without links. What cannot be read is reported by whoever audits the file.
 pub(super) fn used(tree: &Tree, go_work: &Path) -> HashSet<PathBuf> {
-    let Some(Ok(Some(text))) = tree.open(go_work).ok().map(|file| read_bounded(file, MAX_FILE)) else {
+    let Some(Ok(Some(text))) = tree.open(go_work).ok().map(|file| read_bounded(file, MAX_SUM)) else {
         return HashSet::new();
     };
     let beside = Path::new(".").join(go_work.parent().unwrap_or(Path::new("")));

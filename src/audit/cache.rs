@@ -14,9 +14,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use walkdir::{DirEntry, WalkDir};
 
 use super::{Entry, HashAt};
+use crate::base::bounded::read_bounded;
 use crate::base::fault::in_full;
 use crate::base::parallel::each;
-use crate::base::tree::{hash_dir, open_regular, read_bounded};
+use crate::base::tree::{hash_dir, open_regular};
 use crate::finding::{Code, Finding, Place, Unaudited};
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::dirhash::{H1, ZipError, ZipLimits, hash_go_mod, hash_module_zip};

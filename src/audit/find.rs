@@ -10,8 +10,10 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use super::above;
-use super::target::{Found, MAX_FILE, Target, is_standard, targets, with, without};
-use crate::base::tree::{Tree, read_bounded};
+use super::target::{Found, Target, is_standard, targets, with, without};
+use crate::base::bounded::read_bounded;
+use crate::base::limits::MAX_SUM;
+use crate::base::tree::Tree;
 use gomodule::gomod::{may_be_a_workspace, names_a_module};
 use gomodule::module::{PatternError, Patterns};
 
@@ -173,8 +175,7 @@ fn tidy(path: &Path) -> PathBuf {
 impl Found {
     /// Other programs have files X.mod and X.work, too, with sums of their own beside them.
     fn leave_out_other_files(&mut self) {
-        let is = |path: &PathBuf, what: fn(&str) -> bool| match self.tree.open(path).map(|f| read_bounded(f, MAX_FILE))
-        {
+        let is = |path: &PathBuf, what: fn(&str) -> bool| match self.tree.open(path).map(|f| read_bounded(f, MAX_SUM)) {
             Ok(Ok(Some(bytes))) => what(&String::from_utf8_lossy(&bytes)),
             // What cannot be read is told by whoever audits it.
             _ => true,

@@ -5,10 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::entry::{MAX_FINDINGS, more};
-use super::target::{MAX_FILE, MAX_USED, Target, is_standard};
+use super::target::{MAX_USED, Target, is_standard};
 use super::toolchain::GoHere;
 use super::{Entry, HashAt};
-use crate::base::tree::{Tree, TreeError, open_named, read_bounded};
+use crate::base::bounded::read_bounded;
+use crate::base::limits::MAX_SUM;
+use crate::base::tree::{Tree, TreeError, open_named};
 use crate::finding::{Code, Finding, Place, Unaudited};
 use crate::repository::{Base, BaseError};
 use gomodule::artifact::Kind;
@@ -35,7 +37,7 @@ pub enum ReadError {
         cause: io::Error,
     },
     /// Larger than such a file may be.
-    #[error("{} has more than {MAX_FILE} bytes", .0.display())]
+    #[error("{} has more than {MAX_SUM} bytes", .0.display())]
     TooLarge(PathBuf),
     /// The earlier state of the file.
     #[error(transparent)]
@@ -164,7 +166,7 @@ impl Reader<'_> {
             Err(TreeError::Unreadable { path, cause }) => return Err(ReadError::Unreadable { path, cause }),
         };
         let read =
-            read_bounded(file, MAX_FILE).map_err(|cause| ReadError::Unreadable { path: path.to_owned(), cause })?;
+            read_bounded(file, MAX_SUM).map_err(|cause| ReadError::Unreadable { path: path.to_owned(), cause })?;
         read.ok_or_else(|| ReadError::TooLarge(path.to_owned())).map(Some)
     }
 }

@@ -7,10 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::base::tree::Tree;
-use gomodule::gomod::MAX_GO_MOD;
 
-/// The go.sum of a very large monorepo has one megabyte; a go.mod may have 16 MiB.
-pub(super) const MAX_FILE: u64 = MAX_GO_MOD;
 /// As many folders as the largest monorepos have modules, ten times over.
 pub(super) const MAX_USED: usize = 10_000;
 

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::exit::Failure;
 use super::out;
+use crate::base::text::safe;
 use crate::base::tree::Tree;
-use crate::finding::safe;
 use crate::policy::Policy;
 use crate::sumdb::Client;
 

@@ -10,9 +10,11 @@ use super::ages;
 use super::args::{AddressArgs, AnchorArgs, DatabaseArgs, SurroundingArgs};
 use super::exit::Failure;
 use crate::airgap::{self, Refusal, Wanted};
+use crate::base::bounded::read_bounded;
 use crate::base::fault::Fault;
+use crate::base::limits::MAX_SUM;
 use crate::base::toml_file::{self, Complaint, Complaints, MAX_FILE};
-use crate::base::tree::{Tree, TreeError, open_named, read_bounded, work_tree};
+use crate::base::tree::{Tree, TreeError, open_named, work_tree};
 use crate::go::environment::GoEnv;
 use crate::mirror::BasePath;
 use crate::policy::Policy;
@@ -20,9 +22,6 @@ use crate::store::{Access, Modes, Store};
 use crate::sumdb::{Anchor, Client, Database, DatabaseError};
 use crate::upstream::{Chain, ChainError, HttpClient, Origin, Waits};
 use gomodule::module::{ModuleVersion, Patterns};
-
-/// As for an audit: the go.sum of a very large monorepo has one megabyte.
-const MAX_GO_SUM: u64 = 16 << 20;
 
 /// The databases, in the order they were named. No two have one name: paths lead to them by name.
 pub(super) fn databases(args: &DatabaseArgs) -> Result<Vec<Database>, Failure> {
@@ -116,9 +115,8 @@ pub(super) fn wanted_of(named: Option<&Path>, otherwise: &str) -> Result<(Wanted
             matches!(&error, TreeError::Unreadable { cause, .. } if cause.kind() == io::ErrorKind::NotFound);
         Failure::new(Fault::Host, format!("{error}{}", if is_absent { otherwise } else { "" }))
     })?;
-    let bytes = read_bounded(file, MAX_GO_SUM).map_err(|error| Failure::host(&format!("read {shown}"), &error))?;
-    let bytes =
-        bytes.ok_or_else(|| Failure::new(Fault::Request, format!("{shown} has more than {MAX_GO_SUM} bytes")))?;
+    let bytes = read_bounded(file, MAX_SUM).map_err(|error| Failure::host(&format!("read {shown}"), &error))?;
+    let bytes = bytes.ok_or_else(|| Failure::new(Fault::Request, format!("{shown} has more than {MAX_SUM} bytes")))?;
     Ok(airgap::of_go_sum(&shown, &bytes))
 }
 

@@ -12,9 +12,10 @@ use super::config::{Come, check_policy, find_policy, policy_in};
 use super::exit::Failure;
 use super::out;
 use crate::base::fault::{Fault, in_full};
+use crate::base::text::safe_path;
 use crate::base::toml_file::MAX_FILE;
 use crate::base::tree::{lexical, repository_by_words, work_tree, working_folder};
-use crate::finding::{Code, Finding, Place, PoliciesInForce, safe};
+use crate::finding::{Code, Finding, Place, PoliciesInForce};
 use crate::policy::{Decision, Denial, Facts, InForce, Policy, loosened};
 use crate::repository::{Base, BaseError};
 
@@ -168,7 +169,7 @@ fn earlier(named: Option<&Path>, bases: &mut Bases, paths: &[PathBuf]) -> Result
     let top = top_words.canonicalize().map_err(failed)?;
     stay_inside(Path::new("."))?;
     if work_tree(&here) != Some(&*top) {
-        let (here, top) = (safe(&here.to_string_lossy()), safe(&top.to_string_lossy()));
+        let (here, top) = (safe_path(&here), safe_path(&top));
         let words = format!(
             "the working folder is a link of the repository {top} that leads to {here}, in another repository: what was \
              there at the base is not known. Go to the folder itself, and start again"

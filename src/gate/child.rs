@@ -18,14 +18,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{JoinError, spawn_blocking};
 
 use super::environment::Environment;
+use crate::base::limits::MAX_TOLD;
 use crate::base::process::is_ours;
-use crate::finding::{Code, Finding, safe};
+use crate::base::text::safe;
+use crate::finding::{Code, Finding};
 
 /// How long processes that are about to end may take.
 const GRACE: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_millis(20);
-/// Processes that are named.
-const MAX_NAMED: usize = 20;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,7 +141,7 @@ pub async fn left_running() -> Result<Vec<Finding>, JoinError> {
                 let message = format!("the process {id} ({}) is still running, and the mirror is gone", safe(&name));
                 Finding { message, ..Finding::of(Code::ProcessLeft) }
             };
-            return Ok(left.into_iter().take(MAX_NAMED).map(finding).collect());
+            return Ok(left.into_iter().take(MAX_TOLD).map(finding).collect());
         }
         tokio::time::sleep(POLL).await;
     }

@@ -9,7 +9,7 @@ use futures_util::stream;
 use tokio::task::{JoinError, spawn_blocking};
 use walkdir::WalkDir;
 
-use super::compare::Accepted;
+use super::compare::{Accepted, cut};
 use super::magic::{MAX_PROGRAMS, is_program};
 use super::modfiles::told;
 use super::programs::{MAX_FILES, New, Snapshot};
@@ -20,8 +20,6 @@ use crate::go::buildinfo::BuildInfo;
 
 /// Runs of `go version` at the same time.
 const AT_ONCE: usize = 4;
-/// Files that cannot be read and are named.
-const MAX_TOLD: usize = 20;
 
 /// What is looked at.
 #[derive(Clone, Debug)]
@@ -197,13 +195,9 @@ fn unseen(new: &New) -> Vec<Finding> {
         );
         findings.push(Finding { message, ..Finding::of(Code::NotExamined) });
     }
-    for path in new.unreadable.iter().take(MAX_TOLD) {
-        let message = "the command made it, or changed it, and it cannot be read".to_owned();
-        findings.push(told(Code::NotExamined, path, message));
-    }
-    if let (Some(last), true) = (findings.last_mut(), new.unreadable.len() > MAX_TOLD) {
-        last.facts.push(("more of them".to_owned(), (new.unreadable.len() - MAX_TOLD).to_string()));
-    }
+    let message = "the command made it, or changed it, and it cannot be read";
+    let unreadable = new.unreadable.iter().map(|path| told(Code::NotExamined, path, message.to_owned()));
+    findings.extend(cut(unreadable.collect()));
     findings
 }
 

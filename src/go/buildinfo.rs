@@ -7,16 +7,15 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
+use crate::base::limits::MAX_COMPLAINTS;
 use crate::base::process::{self, Limits, Output, ProcessError};
-use crate::finding::safe;
+use crate::base::text::safe;
 use gomodule::dirhash::H1;
 
 /// A program of a gigabyte on a slow disk.
 const TIME: Duration = Duration::from_secs(30);
 /// Ten thousand dependencies with 300 bytes each.
 const MAX_OUTPUT: u64 = 4 << 20;
-/// One line of it is shown.
-const MAX_COMPLAINTS: u64 = 4 << 10;
 
 /// Why it is not known what is in a program.
 #[derive(Debug, thiserror::Error)]

@@ -112,7 +112,7 @@ fn the_other_facts_decide_once_they_are_known() {
     let retracted = "[policy]\nretracted = \"deny\"\n";
     allowed(retracted, &Facts { retracted: Some(None), ..facts.clone() });
     let words = denied(retracted, &Facts { retracted: Some(Some("bad\n\x1b[2Jbug".to_owned())), ..facts.clone() }).2;
-    assert_eq!(words, "its author retracted it: bad  [2Jbug");
+    assert_eq!(words, "its author retracted it: bad [2Jbug");
 
     let size = "[policy]\nmax-zip-size = \"1kB\"\n";
     allowed(size, &Facts { zip_size: Some(1000), ..facts.clone() });

@@ -13,7 +13,7 @@ use tempfile::NamedTempFile;
 use super::open::{entries, is_absent, open};
 use super::owner::{Untrusted, check_owner};
 use super::{Store, StoreError, durable};
-use crate::base::tree::read_bounded;
+use crate::base::bounded::read_bounded;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::dirhash::H1;
 use gomodule::module::ModuleVersion;
