@@ -3,6 +3,7 @@
 pub mod account;
 pub mod bounded;
 pub mod clock;
+pub(crate) mod duration;
 pub mod fault;
 pub mod flight;
 pub mod limits;

@@ -10,7 +10,7 @@ use super::toolchain::GoHere;
 use super::{Entry, HashAt};
 use crate::base::bounded::read_bounded;
 use crate::base::limits::MAX_SUM;
-use crate::base::tree::{Tree, TreeError, open_named};
+use crate::base::tree::{Tree, TreeError, folder_of, open_named};
 use crate::finding::{Code, Finding, Place, Unaudited};
 use crate::repository::{Base, BaseError};
 use gomodule::artifact::Kind;
@@ -300,8 +300,6 @@ fn too_many(file: &Path, found: usize) -> Option<Entry> {
 
 /// The folder of the workspace that a go.mod lies in: that of the nearest go.work above it.
 fn workspace(target: &Target) -> Option<PathBuf> {
-    let folder = target.go_mod.as_ref()?.parent()?;
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    let folder = folder.canonicalize().ok()?;
+    let folder = folder_of(target.go_mod.as_ref()?).canonicalize().ok()?;
     folder.ancestors().find(|folder| folder.join("go.work").is_file()).map(Path::to_owned)
 }

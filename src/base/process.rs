@@ -13,7 +13,8 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 
-pub use clean::{clean, distrust};
+use clean::clean;
+pub use clean::distrust;
 pub use dialogue::Dialogue;
 
 /// What a child process may use.
@@ -77,7 +78,7 @@ pub fn quoted(word: &str) -> String {
 }
 
 /// Whether a file can be executed, as far as its permissions say.
-fn is_program(file: &Path) -> bool {
+pub(crate) fn is_program(file: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     file.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }

@@ -5,6 +5,7 @@
 
 mod dirhash;
 mod named;
+mod walk;
 
 use std::fs::File;
 use std::io;
@@ -14,7 +15,8 @@ use rustix::fs::{Mode, OFlags};
 
 pub(crate) use dirhash::sha256_of;
 pub use dirhash::{DirError, hash_dir};
-pub use named::{lexical, repository_by_words, working_folder};
+pub use named::{folder_of, lexical, repository_by_words, working_folder};
+pub(crate) use walk::{below, name_below};
 
 use crate::base::account::real_home;
 

@@ -14,7 +14,7 @@ use super::out;
 use crate::base::fault::{Fault, in_full};
 use crate::base::text::safe_path;
 use crate::base::toml_file::MAX_FILE;
-use crate::base::tree::{lexical, repository_by_words, work_tree, working_folder};
+use crate::base::tree::{folder_of, lexical, repository_by_words, work_tree, working_folder};
 use crate::finding::{Code, Finding, Place, PoliciesInForce};
 use crate::policy::{Decision, Denial, Facts, InForce, Policy, loosened};
 use crate::repository::{Base, BaseError};
@@ -139,10 +139,7 @@ fn changes(path: &Path, then: Result<&Policy, &Unreadable>, file: Option<&Path>,
 
 /// Whether two names lead to one place; the file itself need not exist.
 fn is_same(one: &Path, other: &Path) -> bool {
-    let folder = |path: &Path| {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        folder.canonicalize().ok()
-    };
+    let folder = |path: &Path| folder_of(path).canonicalize().ok();
     one == other || (one.file_name() == other.file_name() && folder(one).is_some_and(|one| Some(one) == folder(other)))
 }
 

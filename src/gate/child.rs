@@ -3,9 +3,8 @@
 use std::ffi::{OsStr, OsString};
 use std::future::poll_fn;
 use std::io::{self, IsTerminal};
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -20,6 +19,7 @@ use tokio::task::{JoinError, spawn_blocking};
 use super::environment::Environment;
 use crate::base::limits::MAX_TOLD;
 use crate::base::process::is_ours;
+use crate::base::process::is_program;
 use crate::base::text::safe;
 use crate::finding::{Code, Finding};
 
@@ -110,7 +110,7 @@ fn find(program: &OsStr, environment: &Environment) -> Result<PathBuf, ChildErro
     let folders = path.map(|path| std::env::split_paths(path).collect::<Vec<_>>()).unwrap_or_default();
     let all = folders.into_iter().map(|folder| folder.join(program)).filter(|file| file.is_file());
     let all: Vec<PathBuf> = all.collect();
-    match all.iter().find(|file| is_executable(file)) {
+    match all.iter().find(|file| is_program(file)) {
         Some(file) => Ok(file.clone()),
         None if all.is_empty() => Err(ChildError::NotFound(name())),
         None => {
@@ -118,10 +118,6 @@ fn find(program: &OsStr, environment: &Environment) -> Result<PathBuf, ChildErro
             Err(ChildError::NotExecutable { program: name(), cause })
         }
     }
-}
-
-fn is_executable(file: &Path) -> bool {
-    file.metadata().is_ok_and(|found| found.permissions().mode() & 0o111 != 0)
 }
 
 /// Nobody but root can look into this process from now on: its memory and its first environment may hold the key of a seal.

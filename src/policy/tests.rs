@@ -155,6 +155,8 @@ fn every_complaint_points_at_its_place() {
         ("[policy]\nmin-age = \"soon\"\n", (2, 11), "no age"),
         ("[policy]\nmin-age = \"7é\"\n", (2, 11), "no age"),
         ("[policy]\nmin-age = \"\"\n", (2, 11), "no age"),
+        // Ages are told in hours.
+        ("[policy]\nmin-age = \"90m\"\n", (2, 11), "no age"),
         ("[policy]\ndefault = \"maybe\"\n", (2, 11), "neither"),
         ("[policy]\n# ä\nretracted = \"no\"\n", (3, 13), "neither \"deny\" nor \"allow\""),
         ("[policy]\nmax-zip-size = \"big\"\n", (2, 16), "no size"),

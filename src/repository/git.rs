@@ -164,7 +164,6 @@ impl Git {
     /// `git` without the variables of git. It stands at the root, where the tree has no files.
     fn bare(&self, is_kept: impl Fn(&str) -> bool) -> Command {
         let mut command = Command::new(&self.program);
-        process::clean(&mut command);
         for (name, _) in std::env::vars_os() {
             if name.as_encoded_bytes().starts_with(b"GIT_") && !name.to_str().is_some_and(&is_kept) {
                 command.env_remove(name);

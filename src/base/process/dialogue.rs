@@ -6,6 +6,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
+use super::clean::clean;
 use super::{Group, ProcessError};
 
 /// How long is waited for the last words of a child that has closed its output.
@@ -23,7 +24,7 @@ pub struct Dialogue<T> {
 }
 
 impl<T: Send + 'static> Dialogue<T> {
-    /// Starts `command`. `read` reads one answer, and bounds its length; each may take `time`. Of the standard error
+    /// Starts `command` with a clean environment. `read` reads one answer, and bounds its length; each may take `time`. Of the standard error
     /// `stderr` bytes are kept.
     pub fn start(
         mut command: Command,
@@ -32,6 +33,7 @@ impl<T: Send + 'static> Dialogue<T> {
         mut read: impl FnMut(&mut BufReader<ChildStdout>) -> std::io::Result<T> + Send + 'static,
     ) -> Result<Self, ProcessError> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        clean(&mut command);
         let mut child = command.spawn().map_err(ProcessError::Start)?;
         let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (Some(stdin), Some(stdout), Some(complaints)) = pipes else {
@@ -98,7 +100,7 @@ mod tests {
 
     fn shell(script: &str, time: Duration) -> Dialogue<String> {
         let mut command = Command::new("sh");
-        command.args(["-c", script]);
+        command.args(["-c", script]).env("SUMGATE_CACHE_KEY", "secret");
         let read = |from: &mut BufReader<ChildStdout>| {
             let mut line = String::new();
             match from.take(100).read_line(&mut line)? {
@@ -119,6 +121,12 @@ mod tests {
         let ended = child.ask(b"c\n").unwrap_err();
         assert!(matches!(&ended, ProcessError::Ended(said) if *said == [0; 10]), "{ended:?}");
         assert!(matches!(child.ask(b"d\n"), Err(ProcessError::Ended(_))));
+    }
+
+    #[test]
+    fn it_gets_no_secret() {
+        let mut child = shell("read x; echo \"<$SUMGATE_CACHE_KEY>\"", LONG);
+        assert_eq!(child.ask(b"a\n").unwrap(), "<>");
     }
 
     #[test]

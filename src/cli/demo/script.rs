@@ -1,7 +1,6 @@
 //! The guided tour: an honest module, then a forged zip, a forged tile and a forked log, each refused and why.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +10,8 @@ use tlog::{Tile, TileHeight, TreeSize};
 use tokio::process::Command;
 use url::Url;
 
+use crate::base::limits::MAX_COMPLAINTS;
+use crate::base::process::{self, Limits};
 use crate::mirror::{Audience, BasePath, Mirror, Pipeline, Trail, Vouchers};
 use crate::policy::InForce;
 use crate::store::Store;
@@ -159,7 +160,7 @@ impl Tour {
     async fn go_download(&self, go: &Path, module: &str) -> Result<(bool, String)> {
         let home = tempfile::tempdir_in(self.folder.path())?;
         let mut command = Command::new(go);
-        command.args(["mod", "download", module]).current_dir(home.path()).kill_on_drop(true).stdin(Stdio::null());
+        command.args(["mod", "download", module]).current_dir(home.path());
         command
             .env("HOME", home.path())
             .env("GOPATH", home.path().join("path"))
@@ -167,7 +168,8 @@ impl Tour {
         command.env("GOENV", "off").env("GOFLAGS", "-modcacherw").env("GOTOOLCHAIN", "local").env("GONOSUMDB", "");
         command.env("GOPRIVATE", "").env("GONOPROXY", "").env("GOPROXY", self.mirror.url()).env_remove("GOWORK");
         command.env("GOSUMDB", format!("{} {}", self.origin.key(), self.mirror.url()));
-        let output = tokio::time::timeout(PATIENCE, command.output()).await.context("go did not end in time")??;
+        let limits = Limits { time: PATIENCE, stdout: MAX_COMPLAINTS, stderr: MAX_COMPLAINTS };
+        let output = process::run(command, limits).await.context("go mod download")?;
         let mut text = format!("$ go mod download {module}\n");
         text.push_str(&String::from_utf8_lossy(&output.stderr));
         Ok((output.status.success(), text))
