@@ -18,6 +18,7 @@ use crate::base::limits::MAX_DEPTH;
 use crate::base::parallel::each;
 use crate::base::tree::{below, hash_dir, open_regular};
 use crate::finding::{Code, Finding, Place, Unaudited};
+use crate::upstream::database_request::escaped;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::dirhash::{H1, ZipError, ZipLimits, hash_go_mod, hash_module_zip};
 use gomodule::gomod::MAX_GO_MOD;
@@ -102,7 +103,7 @@ fn walk(root: &Path) -> Result<(Vec<Cached>, Vec<PathBuf>), CacheError> {
             odd.push(path);
         } else if let Some((module, content)) = cached(&download, &path) {
             if matches!(content, Content::Zip | Content::Unpacked) {
-                let name = format!("{}@{}", module.path.escaped(), module.version.escaped());
+                let name = escaped(&module);
                 let unpacked = root.join(&name);
                 match not_a_folder(root, Path::new(&name)) {
                     Some(link) => odd.push(link),

@@ -7,9 +7,6 @@ pub const MAX_SUM: u64 = MAX_GO_MOD;
 /// How deep the folders of a module cache, or of what was carried, are. No module path is deeper: paths have at most 1,000
 /// bytes or so on any proxy, and the layout puts five elements or so around them.
 pub const MAX_DEPTH: usize = 256;
-/// What is kept of the complaints of a child process, in bytes; a line or two of them is shown. Enough for an error and the
-/// warnings before it.
-pub const MAX_COMPLAINTS: u64 = 64 << 10;
 /// What a child process prints in answer to a question about settings or names, in bytes: some kilobytes.
 pub const MAX_ANSWER: u64 = 1 << 20;
 /// Findings of one kind that are told. More of them tell nothing new.

@@ -17,6 +17,7 @@ use super::unpacked::{Hashes, hash_unpacked};
 use crate::audit::of_toolchain;
 use crate::finding::{Code, Finding};
 use crate::go::buildinfo::BuildInfo;
+use crate::upstream::database_request::escaped;
 
 /// Runs of `go version` at the same time.
 const AT_ONCE: usize = 4;
@@ -136,8 +137,7 @@ impl Examination {
     /// The toolchain on the PATH, and those that came through the gate.
     fn goroots(&self, accepted: &Accepted) -> Vec<PathBuf> {
         let switched = accepted.hashes.keys().filter(|module| module.path.is_toolchain());
-        let switched =
-            switched.map(|module| self.modules.join(format!("{}@{}", module.path.escaped(), module.version.escaped())));
+        let switched = switched.map(|module| self.modules.join(escaped(module)));
         self.goroot.iter().cloned().chain(switched).collect()
     }
 

@@ -15,7 +15,7 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use tokio::process::Command;
 
-use crate::base::limits::{MAX_ANSWER, MAX_COMPLAINTS, MAX_TOLD};
+use crate::base::limits::{MAX_ANSWER, MAX_TOLD};
 use crate::base::process::{self, Limits};
 use crate::base::text::{safe, safe_path, safe_start};
 use crate::finding::{Code, Finding, Place};
@@ -164,7 +164,7 @@ impl Git<'_> {
         command.env_clear().envs(self.variables);
         // `git config` alone would read another file.
         command.env_remove("GIT_CONFIG");
-        let limits = Limits { time, stdout: MAX_ANSWER, stderr: MAX_COMPLAINTS };
+        let limits = Limits { time, stdout: MAX_ANSWER };
         let output = match process::run(command, limits).await {
             // `go` cannot run it either.
             Err(process::ProcessError::Start(_)) => return Ok(Vec::new()),

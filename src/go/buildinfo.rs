@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
-use crate::base::limits::MAX_COMPLAINTS;
 use crate::base::process::{self, Limits, Output, ProcessError};
 use crate::base::text::safe;
 use gomodule::dirhash::H1;
@@ -67,7 +66,7 @@ impl BuildInfo {
         let kept = ["PATH", "HOME"].map(|name| (name, std::env::var_os(name).unwrap_or_default()));
         let set = [("GOENV", "off"), ("GOTOOLCHAIN", "local"), ("GOTELEMETRY", "off"), ("GO111MODULE", "on")];
         command.envs(kept).envs(set.map(|(name, value)| (name, OsString::from(value))));
-        let limits = Limits { time: TIME, stdout: MAX_OUTPUT, stderr: MAX_COMPLAINTS };
+        let limits = Limits { time: TIME, stdout: MAX_OUTPUT };
         let Output { stdout, stderr, status, stdout_cut } = process::run(command, limits).await?;
         if stdout_cut {
             return Err(BuildInfoError::TooLong);

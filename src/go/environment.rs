@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::process::Command;
 
 use crate::base::bounded::text_bounded;
-use crate::base::limits::{MAX_ANSWER, MAX_COMPLAINTS};
+use crate::base::limits::MAX_ANSWER;
 use crate::base::process::{Limits, ProcessError, run_blocking};
 
 /// Go's defaults of what is asked for here (`go help environment`).
@@ -39,7 +39,7 @@ GOPRIVATE GOPROXY GORISCV64 GOROOT GOSUMDB GOTMPDIR GOTOOLCHAIN GOTOOLDIR GOVCS 
 const MAX_FILE: u64 = 1 << 20;
 /// `go env` takes some milliseconds; one that switches toolchains may first want to download one. All of `go env -json` has
 /// about 3 kB.
-const LIMITS: Limits = Limits { time: Duration::from_secs(10), stdout: MAX_ANSWER, stderr: MAX_COMPLAINTS };
+const LIMITS: Limits = Limits { time: Duration::from_secs(10), stdout: MAX_ANSWER };
 
 /// `go` is there, and does not say what its settings are. To go on with defaults would be to forget GOPRIVATE.
 #[derive(Debug, thiserror::Error)]

@@ -6,14 +6,14 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::error::BaseError;
-use crate::base::limits::{MAX_ANSWER, MAX_COMPLAINTS};
+use crate::base::limits::MAX_ANSWER;
 use crate::base::process::{self, Limits, Output};
 use crate::base::text::{safe_path, safe_start};
 
 /// git answers in milliseconds; a network file system that nobody has read from yet may take seconds.
 pub(super) const TIME: Duration = Duration::from_secs(20);
 /// What is asked for here are hashes and a few settings.
-const LIMITS: Limits = Limits { time: TIME, stdout: MAX_ANSWER, stderr: MAX_COMPLAINTS };
+const LIMITS: Limits = Limits { time: TIME, stdout: MAX_ANSWER };
 /// A line of a terminal or two.
 const MAX_WORDS: usize = 300;
 

@@ -15,7 +15,7 @@ use super::error::{BaseError, quoted};
 use super::git::{Git, TIME, words_of};
 use super::object_name::has_name;
 use crate::base::bounded;
-use crate::base::limits::{MAX_COMPLAINTS, MAX_SUM};
+use crate::base::limits::MAX_SUM;
 use crate::base::process::{Dialogue, ProcessError};
 use crate::base::text::{safe_path, safe_start};
 
@@ -56,7 +56,7 @@ pub(super) struct Objects {
 impl Objects {
     pub(super) fn start(git: &Git) -> Result<Self, BaseError> {
         let command = git.command(&["cat-file", "--batch"]);
-        let started = Dialogue::start(command, TIME, MAX_COMPLAINTS, answer);
+        let started = Dialogue::start(command, TIME, answer);
         Ok(Self { git: started.map_err(|error| git.failed(error.to_string()))? })
     }
 

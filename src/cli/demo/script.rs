@@ -10,7 +10,7 @@ use tlog::{Tile, TileHeight, TreeSize};
 use tokio::process::Command;
 use url::Url;
 
-use crate::base::limits::MAX_COMPLAINTS;
+use crate::base::limits::MAX_ANSWER;
 use crate::base::process::{self, Limits};
 use crate::mirror::{Audience, BasePath, Mirror, Pipeline, Trail, Vouchers};
 use crate::policy::InForce;
@@ -22,7 +22,7 @@ use gomodule::module::{ModuleVersion, Patterns};
 /// Ten times what the slowest step takes on a small machine; a `go` that hangs must not hang the tour.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// A refusal's reason, or a small module.
-const MAX_ANSWER: usize = 1 << 20;
+const MAX_BODY: usize = 1 << 20;
 
 /// The tour, running: an origin, a mirror over it, and a client.
 pub(super) struct Tour {
@@ -168,7 +168,7 @@ impl Tour {
         command.env("GOENV", "off").env("GOFLAGS", "-modcacherw").env("GOTOOLCHAIN", "local").env("GONOSUMDB", "");
         command.env("GOPRIVATE", "").env("GONOPROXY", "").env("GOPROXY", self.mirror.url()).env_remove("GOWORK");
         command.env("GOSUMDB", format!("{} {}", self.origin.key(), self.mirror.url()));
-        let limits = Limits { time: PATIENCE, stdout: MAX_COMPLAINTS, stderr: MAX_COMPLAINTS };
+        let limits = Limits { time: PATIENCE, stdout: MAX_ANSWER };
         let output = process::run(command, limits).await.context("go mod download")?;
         let mut text = format!("$ go mod download {module}\n");
         text.push_str(&String::from_utf8_lossy(&output.stderr));
@@ -186,7 +186,7 @@ impl Tour {
 
     async fn get(&self, path: &str) -> Result<String> {
         let url = Url::parse(&format!("{}/{path}", self.mirror.url()))?;
-        let body = self.http.get_small(url, MAX_ANSWER).await?;
+        let body = self.http.get_small(url, MAX_BODY).await?;
         Ok(String::from_utf8_lossy(&body).into_owned())
     }
 }

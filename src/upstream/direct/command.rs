@@ -11,7 +11,6 @@ use tokio::process::Command;
 use tokio::sync::Semaphore;
 
 use super::error::DirectError;
-use crate::base::limits::MAX_COMPLAINTS;
 use crate::base::process::{self, Limits, Output, ProcessError};
 use crate::base::text::one_line;
 use crate::go::environment::go_on_path;
@@ -165,7 +164,7 @@ impl Settings {
         let mut command = Command::new(&go);
         command.args(words).current_dir(&work).env_clear().envs(environment(std::env::vars_os(), folder.path()));
         let what = format!("go {}", words.join(" "));
-        let limits = Limits { time: self.patience, stdout: MAX_OUTPUT, stderr: MAX_COMPLAINTS };
+        let limits = Limits { time: self.patience, stdout: MAX_OUTPUT };
         match process::run(command, limits).await {
             Ok(Output { status, stdout, stderr, .. }) => {
                 let complaints = String::from_utf8_lossy(&stderr).into_owned();
