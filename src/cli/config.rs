@@ -188,19 +188,17 @@ pub(super) fn read_file(what: &str, path: &Path) -> Result<String, Failure> {
 
 /// The text of a file of settings. One byte more than it may have is read, so that too large is told from cut off.
 fn text_of(what: &str, path: &Path, how: Come) -> Result<String, Failure> {
-    let file = open(path, how).map_err(|error| match error {
+    let file = format!("the {what} {}", path.display());
+    let unreadable = |cause: &io::Error| Failure::host(&format!("read {file}"), cause);
+    let opened = open(path, how).map_err(|error| match error {
         TreeError::NotRegular { found, .. } => {
-            let shown = path.display();
-            let words =
-                format!("cannot read the {what} {shown} [not-a-regular-file]: expected a regular file, found {found}");
+            let words = format!("cannot read {file} [not-a-regular-file]: expected a regular file, found {found}");
             Failure::new(Fault::Request, words)
         }
-        TreeError::Unreadable { cause, .. } => Failure::host(&format!("read the {what} {}", path.display()), &cause),
+        TreeError::Unreadable { cause, .. } => unreadable(&cause),
     })?;
     let mut text = String::new();
-    file.take(MAX_FILE as u64 + 1)
-        .read_to_string(&mut text)
-        .map_err(|error| Failure::host(&format!("read the {what} {}", path.display()), &error))?;
+    opened.take(MAX_FILE as u64 + 1).read_to_string(&mut text).map_err(|error| unreadable(&error))?;
     Ok(text)
 }
 

@@ -108,8 +108,7 @@ fn find(program: &OsStr, environment: &Environment) -> Result<PathBuf, ChildErro
     }
     let path = environment.variables.get(OsStr::new("PATH"));
     let folders = path.map(|path| std::env::split_paths(path).collect::<Vec<_>>()).unwrap_or_default();
-    let all = folders.into_iter().map(|folder| folder.join(program)).filter(|file| file.is_file());
-    let all: Vec<PathBuf> = all.collect();
+    let all: Vec<PathBuf> = folders.iter().map(|folder| folder.join(program)).filter(|file| file.is_file()).collect();
     match all.iter().find(|file| is_program(file)) {
         Some(file) => Ok(file.clone()),
         None if all.is_empty() => Err(ChildError::NotFound(name())),
