@@ -9,7 +9,6 @@ mod human;
 mod json;
 mod junit;
 mod render;
-mod safe;
 mod sarif;
 mod severity;
 
@@ -17,10 +16,11 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 
+use crate::base::text::safe_path;
+
 pub use code::Code;
 pub use json::SCHEMA as AUDIT_SCHEMA;
 pub use render::{Format, render};
-pub(crate) use safe::{is_plain, safe};
 pub use severity::Severity;
 
 /// Where something stands.
@@ -107,8 +107,7 @@ pub struct PoliciesInForce {
 
 impl fmt::Display for PoliciesInForce {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = |path: &PathBuf| safe(&path.display().to_string());
-        match (self.now.as_ref().map(shown), self.base.as_ref().map(shown)) {
+        match (self.now.as_deref().map(safe_path), self.base.as_deref().map(safe_path)) {
             (None, None) => f.write_str("no policy"),
             (Some(now), None) => write!(f, "policy {now}"),
             (None, Some(base)) => write!(f, "policy {base} at the base"),

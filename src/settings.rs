@@ -13,6 +13,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use url::Url;
 
+use crate::base::duration;
 use crate::base::toml_file::{self, Complaints, Reader, Text, patterns};
 use crate::upstream::{
     Credentials, Login, LoginError, ProxyList, Scope, Secret, Source, Timeouts, UpstreamConfig, may_log_in,
@@ -307,9 +308,7 @@ fn time(text: &str) -> Result<Duration, TimeError> {
 
 /// A time such as `60s`, `1m 30s` or `24h`.
 pub(crate) fn duration(text: &str) -> Result<Duration, TimeError> {
-    let wrong = |_| TimeError::Unreadable(text.to_owned());
-    let time: jiff::SignedDuration = text.parse().map_err(wrong)?;
-    let time = time.try_into().map_err(wrong)?;
+    let time = duration::duration(text).ok_or_else(|| TimeError::Unreadable(text.to_owned()))?;
     if time > LONGEST { Err(TimeError::TooLong(text.to_owned())) } else { Ok(time) }
 }
 

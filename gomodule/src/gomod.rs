@@ -7,14 +7,15 @@ mod lines;
 
 use std::collections::{HashMap, HashSet};
 
+use crate::artifact::Kind;
 use crate::module::{ModuleVersion, Version};
 
 pub use lines::GoModError;
 
 use lines::{Flaw, Line, Lines};
 
-/// The largest go.mod, in bytes (`golang.org/x/mod/zip`: MaxGoMod).
-pub const MAX_GO_MOD: u64 = 16 << 20;
+/// The largest go.mod, in bytes.
+pub const MAX_GO_MOD: u64 = Kind::Mod.max_len() as u64;
 /// The verbs of lines that name a version of `go`.
 const TOOLCHAIN_VERBS: [&str; 2] = ["go", "toolchain"];
 /// A hundred times what the go.mod with the most that is known has.

@@ -69,6 +69,12 @@ impl ModuleVersion {
         Self::of(path, version)
     }
 
+    /// Reads `path@version` as it stands in names of folders, upper case escaped.
+    pub fn unescape(name: &str) -> Option<Self> {
+        let (path, version) = name.rsplit_once('@')?;
+        Self::new(ModulePath::unescape(path).ok()?, Version::unescape(version).ok()?).ok()
+    }
+
     /// Parses the two parts.
     pub fn of(path: &str, version: &str) -> Result<Self, ModuleVersionError> {
         Self::new(ModulePath::parse(path)?, Version::parse(version)?)

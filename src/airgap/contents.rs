@@ -1,17 +1,15 @@
 //! What lies in a folder that was carried here, by its names alone.
 
-use std::fs;
 use std::path::Path;
 
 use super::error::CarryError;
 use super::layout::{Entry, MAX_ENTRIES};
 use super::wanted::Wanted;
+use crate::base::limits::MAX_DEPTH;
+use crate::base::tree::{below, name_below};
 use crate::upstream::database_request::DatabaseRequest;
 use gomodule::module::{ModulePath, ModuleVersion};
 use gomodule::proxy_request::Request;
-
-/// Module paths have at most some dozen elements; the layout puts five or so around them.
-const MAX_DEPTH: usize = 256;
 
 /// What was carried.
 #[derive(Clone, Debug, Default)]
@@ -36,50 +34,32 @@ impl Contents {
     /// Blocks.
     pub fn read(folder: &Path, databases: &[String]) -> Result<Self, CarryError> {
         let mut contents = Self::default();
-        let mut left = MAX_ENTRIES;
-        contents.walk(folder, "", databases, 0, &mut left)?;
-        contents.records.sort_unstable();
-        contents.records.dedup();
-        Ok(contents)
-    }
-
-    fn walk(
-        &mut self,
-        root: &Path,
-        below: &str,
-        databases: &[String],
-        depth: usize,
-        left: &mut usize,
-    ) -> Result<(), CarryError> {
-        let folder = root.join(below);
-        let failed = |cause| CarryError::io("read", &folder)(cause);
-        let too = |why: &str| CarryError::malformed(root, below, why);
-        if depth > MAX_DEPTH {
-            return Err(too("is nested too deeply"));
-        }
-        for entry in fs::read_dir(&folder).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            *left = left.checked_sub(1).ok_or_else(|| too("and the rest are too many entries"))?;
-            let own = entry.file_name();
-            let own = own.to_str().ok_or_else(|| too("has an entry whose name is not UTF-8"))?;
-            let name = if below.is_empty() { own.to_owned() } else { format!("{below}/{own}") };
-            let refused = |why: String| CarryError::malformed(root, &name, why);
+        for (count, entry) in below(folder, |_| true).enumerate() {
+            let entry = entry.map_err(|(path, cause)| CarryError::io("read", &path)(cause))?;
+            let lossy = entry.path().strip_prefix(folder).unwrap_or(entry.path()).to_string_lossy();
+            let refused = |why: String| CarryError::malformed(folder, &lossy, why);
+            let name = name_below(folder, &entry).ok_or_else(|| refused("has a name that is not UTF-8".to_owned()))?;
+            if count >= MAX_ENTRIES {
+                return Err(refused("and the rest are too many entries".to_owned()));
+            }
             // Of the entry itself, not of what a link leads to.
-            let meta = entry.metadata().map_err(failed)?;
-            if meta.is_dir() {
-                self.walk(root, &name, databases, depth + 1, left)?;
+            let meta = entry.metadata().map_err(|error| CarryError::io("read", entry.path())(error.into()))?;
+            if meta.is_dir() && entry.depth() <= MAX_DEPTH {
                 continue;
             }
             if !meta.is_file() {
-                return Err(refused("is no plain file".to_owned()));
+                let why = if meta.is_dir() { "is nested too deeply" } else { "is no plain file" };
+                return Err(refused(why.to_owned()));
             }
-            let entry = Entry::parse(&name, databases).map_err(|why| refused(why.to_string()))?;
+            let entry = Entry::parse(name, databases).map_err(|why| refused(why.to_string()))?;
             if meta.len() > entry.max_len() {
                 return Err(refused(format!("is longer than {} bytes", entry.max_len())));
             }
-            self.take(entry);
+            contents.take(entry);
         }
-        Ok(())
+        contents.records.sort_unstable();
+        contents.records.dedup();
+        Ok(contents)
     }
 
     fn take(&mut self, entry: Entry) {

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 use super::error::CarryError;
+use crate::base::tree::folder_of;
 
 /// The fastest level: module zips are compressed already.
 const LEVEL: i32 = 1;
@@ -39,8 +40,7 @@ impl Pack {
             if path.is_dir() {
                 return Err(failed("make")(io::ErrorKind::IsADirectory.into()));
             }
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            let file = NamedTempFile::new_in(folder).map_err(failed("make"))?;
+            let file = NamedTempFile::new_in(folder_of(path)).map_err(failed("make"))?;
             crate::store::durable::readable_by_all(file.as_file()).map_err(failed("make"))?;
             let mut encoder = zstd::Encoder::new(file, LEVEL).map_err(failed("make"))?;
             encoder.include_checksum(true).map_err(failed("make"))?;

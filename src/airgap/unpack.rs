@@ -14,6 +14,7 @@ use tar::EntryType;
 
 use super::error::CarryError;
 use super::layout::{Entry, MAX_ENTRIES, MAX_NAME};
+use crate::base::bounded::{first, read_bounded};
 
 /// Everything unpacked. Module caches of whole companies have less.
 const MAX_TOTAL: u64 = 64 << 30;
@@ -92,12 +93,8 @@ pub fn unpack_from(
         }
     }
     // To the end: only there the checksum of the whole is compared.
-    let mut rest = tar.into_inner().take(MAX_PADDING + 1);
-    let read = io::copy(&mut rest, &mut io::sink()).map_err(|error| damaged("the end", &error))?;
-    if read > MAX_PADDING {
-        return Err(CarryError::malformed(archive, "the end", "is followed by something else"));
-    }
-    Ok(())
+    let rest = read_bounded(tar.into_inner(), MAX_PADDING).map_err(|error| damaged("the end", &error))?;
+    rest.map(drop).ok_or_else(|| CarryError::malformed(archive, "the end", "is followed by something else"))
 }
 
 /// What comes out of the decoder, to a limit.
@@ -117,8 +114,7 @@ impl<R: Read> Read for Bounded<R> {
 
 /// The content of a GNU long name: the name, and a NUL.
 fn read_name(entry: &mut impl Read) -> io::Result<String> {
-    let mut name = Vec::new();
-    entry.take(MAX_NAME as u64 + 1).read_to_end(&mut name)?;
+    let name = first(entry, MAX_NAME as u64 + 1)?;
     let name = name.strip_suffix(&[0]).unwrap_or(&name);
     String::from_utf8(name.to_vec()).map_err(io::Error::other)
 }

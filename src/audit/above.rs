@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::target::{Found, MAX_FILE, MAX_USED, Target, targets};
-use crate::base::tree::{Tree, read_bounded};
+use super::target::{Found, MAX_USED, Target, targets, text_of};
+use crate::base::tree::{Tree, folder_of};
 use gomodule::gomod::folders;
 
 /// Names of `go`'s own files for a module, and for a workspace.
@@ -48,13 +48,10 @@ fn there(folder: &Path, names: &[&str]) -> Vec<Target> {
 
 /// Folders that a go.work uses, without links. What cannot be read is reported by whoever audits the file.
 pub(super) fn used(tree: &Tree, go_work: &Path) -> HashSet<PathBuf> {
-    let Some(Ok(Some(text))) = tree.open(go_work).ok().map(|file| read_bounded(file, MAX_FILE)) else {
-        return HashSet::new();
-    };
-    let beside = Path::new(".").join(go_work.parent().unwrap_or(Path::new("")));
+    let Some(text) = text_of(tree, go_work) else { return HashSet::new() };
     // Each once, however often it is named: a file of 16 MiB may name a million.
-    let used: HashSet<String> = folders(&String::from_utf8_lossy(&text)).used.into_iter().take(MAX_USED).collect();
-    used.into_iter().filter_map(|folder| beside.join(folder).canonicalize().ok()).collect()
+    let used: HashSet<String> = folders(&text).used.into_iter().take(MAX_USED).collect();
+    used.into_iter().filter_map(|folder| folder_of(go_work).join(folder).canonicalize().ok()).collect()
 }
 
 /// A folder as a person would write it in the working folder.

@@ -6,27 +6,25 @@
 //! DownloadDir). What the `.ziphash` says is not read: whoever can change a zip can change that.
 
 use std::error::Error;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use walkdir::{DirEntry, WalkDir};
-
 use super::{Entry, HashAt};
+use crate::base::bounded::read_bounded;
 use crate::base::fault::in_full;
+use crate::base::limits::MAX_DEPTH;
 use crate::base::parallel::each;
-use crate::base::tree::{hash_dir, open_regular, read_bounded};
+use crate::base::tree::{below, hash_dir, open_regular};
 use crate::finding::{Code, Finding, Place, Unaudited};
+use crate::upstream::database_request::escaped;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::dirhash::{H1, ZipError, ZipLimits, hash_go_mod, hash_module_zip};
 use gomodule::gomod::MAX_GO_MOD;
 use gomodule::gosum::AnyHash;
 use gomodule::module::ModuleVersion;
 use gomodule::proxy_request::Request;
-
-/// No module path is deeper: paths have at most 1,000 bytes or so on any proxy.
-const MAX_DEPTH: usize = 256;
 
 /// The module that a toolchain brings along, and unpacks by itself (`go help environment`, GOFIPS140).
 const FIPS: &str = "golang.org/fips140";
@@ -94,13 +92,8 @@ fn walk(root: &Path) -> Result<(Vec<Cached>, Vec<PathBuf>), CacheError> {
     let (mut found, mut odd) = (Vec::new(), Vec::from_iter(not_a_folder(root, Path::new("cache/download"))));
     // Lookups and tiles of the go command, not modules.
     let tiles = download.join("sumdb");
-    let is_wanted = |entry: &DirEntry| !entry.file_type().is_dir() || entry.path() != tiles;
-    fs::read_dir(&download).map_err(|cause| CacheError { path: download.clone(), cause })?;
-    for entry in WalkDir::new(&download).into_iter().filter_entry(is_wanted) {
-        let entry = entry.map_err(|error| {
-            let path = error.path().unwrap_or(&download).to_owned();
-            CacheError { path, cause: error.into_io_error().unwrap_or_else(|| io::ErrorKind::Other.into()) }
-        })?;
+    for entry in below(&download, |entry| entry.path() != tiles) {
+        let entry = entry.map_err(|(path, cause)| CacheError { path, cause })?;
         let (path, kind) = (entry.path().to_owned(), entry.file_type());
         if kind.is_dir() {
             if entry.depth() > MAX_DEPTH {
@@ -110,7 +103,7 @@ fn walk(root: &Path) -> Result<(Vec<Cached>, Vec<PathBuf>), CacheError> {
             odd.push(path);
         } else if let Some((module, content)) = cached(&download, &path) {
             if matches!(content, Content::Zip | Content::Unpacked) {
-                let name = format!("{}@{}", module.path.escaped(), module.version.escaped());
+                let name = escaped(&module);
                 let unpacked = root.join(&name);
                 match not_a_folder(root, Path::new(&name)) {
                     Some(link) => odd.push(link),

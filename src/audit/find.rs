@@ -10,8 +10,8 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use super::above;
-use super::target::{Found, MAX_FILE, Target, is_standard, targets, with, without};
-use crate::base::tree::{Tree, read_bounded, tree_by_words};
+use super::target::{Found, Target, is_standard, targets, text_of, with, without};
+use crate::base::tree::{Tree, folder_of, tree_by_words};
 use gomodule::gomod::{may_be_a_workspace, names_a_module};
 use gomodule::module::{PatternError, Patterns};
 
@@ -118,13 +118,12 @@ pub fn find(path: &Path, left_out: &LeftOut) -> Result<Found, FindError> {
     let unreadable = |cause| FindError::Unreadable { path: path.to_owned(), cause };
     let by_words = tree_by_words(path).map_err(unreadable)?;
     if !fs::metadata(path).map_err(unreadable)?.is_dir() {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut targets: Vec<Target> = named(&tidy(path));
         for target in &mut targets {
             target.is_named = true;
             target.may_lie_elsewhere = by_words.is_none();
         }
-        let tree = by_words.map_or_else(|| Tree::around(folder), Ok).map_err(unreadable)?;
+        let tree = by_words.map_or_else(|| Tree::around(folder_of(path)), Ok).map_err(unreadable)?;
         let mut found = Found::of(tree, targets);
         leave_out_other_files(&mut found);
         return Ok(found);
@@ -172,11 +171,8 @@ fn tidy(path: &Path) -> PathBuf {
 
 /// Other programs have files X.mod and X.work, too, with sums of their own beside them.
 fn leave_out_other_files(found: &mut Found) {
-    let is = |path: &PathBuf, what: fn(&str) -> bool| match found.tree.open(path).map(|f| read_bounded(f, MAX_FILE)) {
-        Ok(Ok(Some(bytes))) => what(&String::from_utf8_lossy(&bytes)),
-        // What cannot be read is told by whoever audits it.
-        _ => true,
-    };
+    // What cannot be read is told by whoever audits it.
+    let is = |path: &PathBuf, what: fn(&str) -> bool| text_of(&found.tree, path).is_none_or(|text| what(&text));
     found.targets.retain_mut(|target| {
         let keep_if = |path: Option<PathBuf>, what| path.filter(|path| is_standard(path) || is(path, what));
         target.go_mod = keep_if(target.go_mod.take(), names_a_module);
@@ -193,8 +189,7 @@ fn count_what_workspaces_use(found: &mut Found) {
     let go_works = found.targets.iter().filter(|one| one.apart.is_none()).filter_map(|one| one.go_work.as_ref());
     let used: HashSet<PathBuf> = go_works.flat_map(|go_work| above::used(&found.tree, go_work)).collect();
     for target in &mut found.targets {
-        let folder = target.file().parent().and_then(|folder| Path::new(".").join(folder).canonicalize().ok());
-        if folder.is_some_and(|folder| used.contains(&folder)) {
+        if folder_of(&target.file()).canonicalize().is_ok_and(|folder| used.contains(&folder)) {
             target.apart = None;
         }
     }

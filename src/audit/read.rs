@@ -5,10 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::entry::{MAX_FINDINGS, more};
-use super::target::{MAX_FILE, MAX_USED, Target, is_standard};
+use super::target::{MAX_USED, Target, is_standard};
 use super::toolchain::GoHere;
 use super::{Entry, HashAt};
-use crate::base::tree::{Tree, TreeError, open_named, read_bounded};
+use crate::base::bounded::read_bounded;
+use crate::base::limits::MAX_SUM;
+use crate::base::tree::{Tree, TreeError, folder_of, open_named};
 use crate::finding::{Code, Finding, Place, Unaudited};
 use crate::repository::{Base, BaseError};
 use gomodule::artifact::Kind;
@@ -35,7 +37,7 @@ pub enum ReadError {
         cause: io::Error,
     },
     /// Larger than such a file may be.
-    #[error("{} has more than {MAX_FILE} bytes", .0.display())]
+    #[error("{} has more than {MAX_SUM} bytes", .0.display())]
     TooLarge(PathBuf),
     /// The earlier state of the file.
     #[error(transparent)]
@@ -164,7 +166,7 @@ impl Reader<'_> {
             Err(TreeError::Unreadable { path, cause }) => return Err(ReadError::Unreadable { path, cause }),
         };
         let read =
-            read_bounded(file, MAX_FILE).map_err(|cause| ReadError::Unreadable { path: path.to_owned(), cause })?;
+            read_bounded(file, MAX_SUM).map_err(|cause| ReadError::Unreadable { path: path.to_owned(), cause })?;
         read.ok_or_else(|| ReadError::TooLarge(path.to_owned())).map(Some)
     }
 }
@@ -298,8 +300,6 @@ fn too_many(file: &Path, found: usize) -> Option<Entry> {
 
 /// The folder of the workspace that a go.mod lies in: that of the nearest go.work above it.
 fn workspace(target: &Target) -> Option<PathBuf> {
-    let folder = target.go_mod.as_ref()?.parent()?;
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    let folder = folder.canonicalize().ok()?;
+    let folder = folder_of(target.go_mod.as_ref()?).canonicalize().ok()?;
     folder.ancestors().find(|folder| folder.join("go.work").is_file()).map(Path::to_owned)
 }

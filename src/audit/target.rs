@@ -6,13 +6,18 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use crate::base::bounded::read_bounded;
+use crate::base::limits::MAX_SUM;
 use crate::base::tree::Tree;
-use gomodule::gomod::MAX_GO_MOD;
 
-/// The go.sum of a very large monorepo has one megabyte; a go.mod may have 16 MiB.
-pub(super) const MAX_FILE: u64 = MAX_GO_MOD;
 /// As many folders as the largest monorepos have modules, ten times over.
 pub(super) const MAX_USED: usize = 10_000;
+
+/// The text of a file of the tree, if it can be read.
+pub(super) fn text_of(tree: &Tree, path: &Path) -> Option<String> {
+    let bytes = read_bounded(tree.open(path).ok()?, MAX_SUM).ok()??;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
 
 /// Files to audit that belong together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,10 +1,11 @@
 //! The home folder of the account, as the system has it.
 
 use std::fs::File;
-use std::io::Read;
 use std::path::PathBuf;
 
 use rustix::process::getuid;
+
+use super::bounded::first;
 
 /// Where accounts are. Those of a directory service are not there; macOS has none of persons there.
 const ACCOUNTS: &str = "/etc/passwd";
@@ -14,9 +15,8 @@ const MAX_BYTES: u64 = 4 << 20;
 /// The home folder that the system gives this account. Where it has none in its file, that of the environment counts on
 /// systems other than Linux.
 pub fn account_home() -> Option<PathBuf> {
-    let mut text = Vec::new();
     // What cannot be read names no home.
-    let _ = File::open(ACCOUNTS).map(|file| file.take(MAX_BYTES).read_to_end(&mut text));
+    let text = File::open(ACCOUNTS).and_then(|file| first(file, MAX_BYTES)).unwrap_or_default();
     let found = home_of(&String::from_utf8_lossy(&text), getuid().as_raw());
     found.or_else(|| std::env::home_dir().filter(|_| cfg!(not(target_os = "linux"))))
 }

@@ -13,8 +13,12 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 
-pub use clean::{clean, distrust};
+use clean::clean;
+pub use clean::distrust;
 pub use dialogue::Dialogue;
+
+/// How much of its standard error is kept, in bytes: an error, of which a line or two is shown, and the warnings before it.
+const MAX_COMPLAINTS: u64 = 64 << 10;
 
 /// What a child process may use.
 #[derive(Clone, Copy, Debug)]
@@ -23,8 +27,6 @@ pub struct Limits {
     pub time: Duration,
     /// How much of its standard output is kept, in bytes.
     pub stdout: u64,
-    /// How much of its standard error is kept, in bytes.
-    pub stderr: u64,
 }
 
 /// What a child process printed, and how it ended.
@@ -77,7 +79,7 @@ pub fn quoted(word: &str) -> String {
 }
 
 /// Whether a file can be executed, as far as its permissions say.
-fn is_program(file: &Path) -> bool {
+pub(crate) fn is_program(file: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     file.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
@@ -113,7 +115,7 @@ pub async fn run(mut command: Command, limits: Limits) -> Result<Output, Process
     let mut child = command.spawn().map_err(ProcessError::Start)?;
     let mut group = Group::of(child.id());
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let all = async { tokio::join!(up_to(stdout, limits.stdout), up_to(stderr, limits.stderr), child.wait()) };
+    let all = async { tokio::join!(up_to(stdout, limits.stdout), up_to(stderr, MAX_COMPLAINTS), child.wait()) };
     let Ok((stdout, stderr, status)) = tokio::time::timeout(limits.time, all).await else {
         drop(group);
         let _ = child.wait().await;
@@ -174,13 +176,13 @@ mod tests {
         command
     }
 
-    const LIMITS: Limits = Limits { time: Duration::from_secs(10), stdout: 4, stderr: 4 };
+    const LIMITS: Limits = Limits { time: Duration::from_secs(10), stdout: 4 };
 
     #[tokio::test]
     async fn output_is_cut_and_a_full_pipe_does_not_block() {
         let script = "head -c 300000 /dev/zero >&2; echo 123456; exit 3";
         let output = run(shell(script), LIMITS).await.unwrap();
-        assert_eq!((output.stdout.as_slice(), output.stdout_cut, output.stderr.len()), (&b"1234"[..], true, 4));
+        assert_eq!((output.stdout.as_slice(), output.stdout_cut, output.stderr.len()), (&b"1234"[..], true, 65_536));
         assert_eq!(output.status.code(), Some(3));
     }
 

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::de::DeserializeOwned;
 use toml::Spanned;
 
+use super::text::safe;
 use gomodule::module::{ModulePath, PatternError, Patterns};
 
 /// Largest file, in bytes. One that a person wrote is smaller.
@@ -78,7 +79,7 @@ impl Reader<'_> {
         let column = count(before.rsplit('\n').next().unwrap_or_default().chars().count() + 1);
         // Words of the file stand in it, and go to terminals.
         let words: String = words.into();
-        let words = words.trim().replace('\n', ", ").chars().map(escaped).collect();
+        let words = safe(&words.trim().replace('\n', ", "));
         self.complaints.push(Complaint { line: self.line(at), column, words });
     }
 
@@ -149,13 +150,4 @@ fn dead_element(glob: &str) -> Option<DeadPattern> {
             }
         },
     )
-}
-
-/// Whether a character may go to a terminal as it is: it neither moves the cursor nor turns the text round.
-pub(crate) fn is_printable(c: char) -> bool {
-    "\"'\\".contains(c) || c.escape_debug().len() == 1
-}
-
-fn escaped(c: char) -> String {
-    if is_printable(c) { c.to_string() } else { c.escape_unicode().to_string() }
 }

@@ -5,16 +5,18 @@
 
 mod dirhash;
 mod named;
+mod walk;
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 
 pub(crate) use dirhash::sha256_of;
 pub use dirhash::{DirError, hash_dir};
-pub use named::{lexical, repository_by_words, tree_by_words, working_folder};
+pub use named::{folder_of, lexical, repository_by_words, tree_by_words, working_folder};
+pub(crate) use walk::{below, name_below};
 
 use crate::base::account::real_home;
 
@@ -95,13 +97,6 @@ impl Tree {
 /// Opens a regular file that a person named: it may lie anywhere. Never blocks on a FIFO or a device.
 pub fn open_named(path: &Path) -> Result<File, TreeError> {
     open_real(path, &real(path)?)
-}
-
-/// Reads a file to its end, as far as `max` bytes; `None` if it has more.
-pub fn read_bounded(file: impl Read, max: u64) -> io::Result<Option<Vec<u8>>> {
-    let mut bytes = Vec::new();
-    file.take(max.saturating_add(1)).read_to_end(&mut bytes)?;
-    Ok((bytes.len() as u64 <= max).then_some(bytes))
 }
 
 /// Where a path leads.
@@ -197,14 +192,5 @@ mod tests {
             assert_eq!(of(path, Some(&home)), root.join(path));
             assert_eq!(of(path, None), home);
         }
-    }
-
-    #[test]
-    fn a_file_is_read_to_its_bound() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("x");
-        fs::write(&path, "12345").unwrap();
-        let read = |max| read_bounded(open_named(&path).unwrap(), max).unwrap();
-        assert_eq!((read(5), read(4)), (Some(b"12345".to_vec()), None));
     }
 }

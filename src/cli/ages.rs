@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::exit::Failure;
 use super::out;
-use crate::base::tree::Tree;
-use crate::finding::safe;
+use crate::base::text::safe;
+use crate::base::tree::{Tree, folder_of};
 use crate::policy::Policy;
 use crate::sumdb::Client;
 
@@ -26,8 +26,7 @@ pub(super) fn trees_of(paths: &[PathBuf]) -> Result<Vec<Tree>, Failure> {
 }
 
 fn tree_around(path: &Path) -> Result<Tree, Failure> {
-    let folder = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let folder = if path.is_dir() { path } else { folder_of(path) };
     Tree::around(folder).map_err(|error| Failure::host(&format!("find the folder {}", folder.display()), &error))
 }
 

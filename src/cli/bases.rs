@@ -5,8 +5,9 @@ use std::path::Path;
 use super::exit::Failure;
 use super::out;
 use crate::base::fault::Fault;
+use crate::base::text::safe_path;
 use crate::base::tree::tree_by_words;
-use crate::finding::{ComparedWith, safe};
+use crate::finding::ComparedWith;
 use crate::repository::Base;
 
 /// A revision, and what it is in each repository that was asked for.
@@ -48,7 +49,7 @@ impl Bases {
 pub(super) fn stay_inside(path: &Path) -> Result<(), Failure> {
     let by_words = tree_by_words(path).map_err(|error| Failure::host("find the working folder", &error))?;
     let Some(tree) = by_words.filter(|tree| path.exists() && !tree.holds(path)) else { return Ok(()) };
-    let (path, top) = (safe(&path.to_string_lossy()), safe(&tree.root().to_string_lossy()));
+    let (path, top) = (safe_path(path), safe_path(tree.root()));
     let words = format!(
         "{path} is a link, or is reached by one, that leads out of the repository {top}: expected a folder in it. Remove the \
          link; or, if you mean what it leads to, go there and start again"

@@ -10,10 +10,12 @@ use super::ages;
 use super::args::{AddressArgs, AnchorArgs, DatabaseArgs, SurroundingArgs};
 use super::exit::Failure;
 use crate::airgap::{self, Refusal, Wanted};
+use crate::base::bounded::read_bounded;
 use crate::base::clock::Clock;
 use crate::base::fault::Fault;
+use crate::base::limits::MAX_SUM;
 use crate::base::toml_file::{self, Complaint, Complaints, MAX_FILE};
-use crate::base::tree::{Tree, TreeError, open_named, read_bounded, tree_by_words, work_tree};
+use crate::base::tree::{Tree, TreeError, open_named, tree_by_words, work_tree};
 use crate::go::environment::GoEnv;
 use crate::mirror::BasePath;
 use crate::policy::{self, Policy};
@@ -21,9 +23,6 @@ use crate::store::{Access, Modes, Store};
 use crate::sumdb::{Anchor, Client, Database, DatabaseError};
 use crate::upstream::{HttpClient, ProxyList, ProxyListError, Router, Ttls, UpstreamPool};
 use gomodule::module::{ModuleVersion, Patterns};
-
-/// As for an audit: the go.sum of a very large monorepo has one megabyte.
-const MAX_GO_SUM: u64 = 16 << 20;
 
 /// The databases, in the order they were named. No two have one name: paths lead to them by name.
 pub(super) fn databases(args: &DatabaseArgs) -> Result<Vec<Database>, Failure> {
@@ -117,9 +116,8 @@ pub(super) fn wanted_of(named: Option<&Path>, otherwise: &str) -> Result<(Wanted
             matches!(&error, TreeError::Unreadable { cause, .. } if cause.kind() == io::ErrorKind::NotFound);
         Failure::new(Fault::Host, format!("{error}{}", if is_absent { otherwise } else { "" }))
     })?;
-    let bytes = read_bounded(file, MAX_GO_SUM).map_err(|error| Failure::host(&format!("read {shown}"), &error))?;
-    let bytes =
-        bytes.ok_or_else(|| Failure::new(Fault::Request, format!("{shown} has more than {MAX_GO_SUM} bytes")))?;
+    let bytes = read_bounded(file, MAX_SUM).map_err(|error| Failure::host(&format!("read {shown}"), &error))?;
+    let bytes = bytes.ok_or_else(|| Failure::new(Fault::Request, format!("{shown} has more than {MAX_SUM} bytes")))?;
     Ok(airgap::of_go_sum(&shown, &bytes))
 }
 
@@ -192,19 +190,17 @@ pub(super) fn read_file(what: &str, path: &Path) -> Result<String, Failure> {
 
 /// The text of a file of settings. One byte more than it may have is read, so that too large is told from cut off.
 fn text_of(what: &str, path: &Path, how: Come) -> Result<String, Failure> {
-    let file = open(path, how).map_err(|error| match error {
+    let file = format!("the {what} {}", path.display());
+    let unreadable = |cause: &io::Error| Failure::host(&format!("read {file}"), cause);
+    let opened = open(path, how).map_err(|error| match error {
         TreeError::NotRegular { found, .. } => {
-            let shown = path.display();
-            let words =
-                format!("cannot read the {what} {shown} [not-a-regular-file]: expected a regular file, found {found}");
+            let words = format!("cannot read {file} [not-a-regular-file]: expected a regular file, found {found}");
             Failure::new(Fault::Request, words)
         }
-        TreeError::Unreadable { cause, .. } => Failure::host(&format!("read the {what} {}", path.display()), &cause),
+        TreeError::Unreadable { cause, .. } => unreadable(&cause),
     })?;
     let mut text = String::new();
-    file.take(MAX_FILE as u64 + 1)
-        .read_to_string(&mut text)
-        .map_err(|error| Failure::host(&format!("read the {what} {}", path.display()), &error))?;
+    opened.take(MAX_FILE as u64 + 1).read_to_string(&mut text).map_err(|error| unreadable(&error))?;
     Ok(text)
 }
 

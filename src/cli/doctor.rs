@@ -7,8 +7,9 @@ use super::audit::{ending, left_out, not_read, show};
 use super::config;
 use super::exit::{Exit, Failure};
 use super::out;
+use crate::base::text::safe;
 use crate::doctor::{examine, gather, mend};
-use crate::finding::{Report, safe};
+use crate::finding::Report;
 
 pub(super) fn run(args: &DoctorArgs) -> Result<Exit, Failure> {
     let http = config::http()?;

@@ -6,11 +6,12 @@ use std::path::Path;
 use super::args::HashArgs;
 use super::exit::{Exit, Failure};
 use super::out;
+use crate::base::bounded::read_bounded;
 use crate::base::fault::Fault;
-use crate::base::tree::{hash_dir, read_bounded};
+use crate::base::tree::hash_dir;
 use gomodule::dirhash::{ZipLimits, hash_any_zip, hash_go_mod, hash_module_zip};
 use gomodule::gomod::MAX_GO_MOD;
-use gomodule::module::{ModulePath, ModuleVersion, Version};
+use gomodule::module::ModuleVersion;
 
 pub(super) fn run(args: &HashArgs) -> Result<Exit, Failure> {
     let path = &args.path;
@@ -51,8 +52,6 @@ fn in_module_cache(dir: &Path) -> Option<ModuleVersion> {
     let dir = dir.canonicalize().ok()?;
     // By its usual place, or by the downloads that it has.
     let is_cache = |folder: &&Path| folder.ends_with("pkg/mod") || folder.join("cache/download").is_dir();
-    dir.ancestors().skip(1).filter(is_cache).find_map(|cache| {
-        let (path, version) = dir.strip_prefix(cache).ok()?.to_str()?.rsplit_once('@')?;
-        ModuleVersion::new(ModulePath::unescape(path).ok()?, Version::unescape(version).ok()?).ok()
-    })
+    let mut caches = dir.ancestors().skip(1).filter(is_cache);
+    caches.find_map(|cache| ModuleVersion::unescape(dir.strip_prefix(cache).ok()?.to_str()?))
 }

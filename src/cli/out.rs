@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::args::Colour;
 use super::exit::Failure;
-use crate::finding::safe;
+use crate::base::text::safe_lines;
 
 /// Ten times a second is smooth enough for a person.
 const REDRAW: Duration = Duration::from_millis(100);
@@ -32,8 +32,7 @@ pub(super) fn deliver(text: &str) -> Result<(), Failure> {
 /// Says why a command did not end well. Names of files stand in it, which others may have chosen: a line of it must neither
 /// command a terminal nor be taken for a workflow command, which begins a line (white space before it does not count).
 pub(super) fn complain(text: &str) {
-    let lines: Vec<String> = text.split('\n').map(safe).collect();
-    let _ = writeln!(io::stderr().lock(), "sumgate: {}", lines.join("\nsumgate:   "));
+    let _ = writeln!(io::stderr().lock(), "sumgate: {}", safe_lines(text).replace('\n', "\nsumgate:   "));
 }
 
 /// The log of a command that tells by itself what went wrong. That something good could not be kept it does not know.

@@ -12,9 +12,10 @@ use super::config::{Come, check_policy, find_policy, policy_in};
 use super::exit::Failure;
 use super::out;
 use crate::base::fault::{Fault, in_full};
+use crate::base::text::safe_path;
 use crate::base::toml_file::MAX_FILE;
-use crate::base::tree::{lexical, repository_by_words, work_tree, working_folder};
-use crate::finding::{Code, Finding, Place, PoliciesInForce, safe};
+use crate::base::tree::{folder_of, lexical, repository_by_words, work_tree, working_folder};
+use crate::finding::{Code, Finding, Place, PoliciesInForce};
 use crate::policy::{Decision, Denial, Facts, InForce, Policy, loosened};
 use crate::repository::{Base, BaseError};
 
@@ -138,10 +139,7 @@ fn changes(path: &Path, then: Result<&Policy, &Unreadable>, file: Option<&Path>,
 
 /// Whether two names lead to one place; the file itself need not exist.
 fn is_same(one: &Path, other: &Path) -> bool {
-    let folder = |path: &Path| {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        folder.canonicalize().ok()
-    };
+    let folder = |path: &Path| folder_of(path).canonicalize().ok();
     one == other || (one.file_name() == other.file_name() && folder(one).is_some_and(|one| Some(one) == folder(other)))
 }
 
@@ -168,7 +166,7 @@ fn earlier(named: Option<&Path>, bases: &mut Bases, paths: &[PathBuf]) -> Result
     let top = top_words.canonicalize().map_err(failed)?;
     stay_inside(Path::new("."))?;
     if work_tree(&here) != Some(&*top) {
-        let (here, top) = (safe(&here.to_string_lossy()), safe(&top.to_string_lossy()));
+        let (here, top) = (safe_path(&here), safe_path(&top));
         let words = format!(
             "the working folder is a link of the repository {top} that leads to {here}, in another repository: what was \
              there at the base is not known. Go to the folder itself, and start again"

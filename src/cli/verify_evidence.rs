@@ -1,7 +1,6 @@
 //! `sumgate verify-evidence`: does a file prove that a database signed two histories? Offline.
 
 use std::fs::File;
-use std::io::Read;
 
 use tlog::ForkEvidence;
 
@@ -9,16 +8,16 @@ use super::args::VerifyEvidenceArgs;
 use super::config;
 use super::exit::{Exit, Failure};
 use super::out;
+use crate::base::bounded::first;
 use crate::base::fault::Fault;
 use crate::sumdb::Database;
 
 pub(super) fn run(args: &VerifyEvidenceArgs) -> Result<Exit, Failure> {
     let databases = config::databases(&args.databases)?;
     let shown = args.file.display();
-    let mut bytes = Vec::new();
-    let read = File::open(&args.file)
-        .and_then(|file| file.take(tlog::limits::MAX_EVIDENCE_LEN as u64 + 1).read_to_end(&mut bytes));
-    read.map_err(|error| Failure::host(&format!("read {shown}"), &error))?;
+    // One byte more: that a file is too long is told by whoever verifies it.
+    let bytes = File::open(&args.file).and_then(|file| first(file, tlog::limits::MAX_EVIDENCE_LEN as u64 + 1));
+    let bytes = bytes.map_err(|error| Failure::host(&format!("read {shown}"), &error))?;
     let evidence = ForkEvidence::verify(&bytes)
         .map_err(|error| Failure::new(Fault::Refused, format!("{shown} proves nothing: {error}")))?;
     let key = evidence.key();

@@ -2,8 +2,8 @@
 //! (<https://docs.github.com/actions/reference/workflow-commands-for-github-actions>).
 
 use super::human::verdict;
-use super::safe::safe;
 use super::{Place, RenderOptions, Report, Severity};
+use crate::base::text::{safe, safe_path};
 
 pub(super) fn render(report: &Report, options: RenderOptions) -> String {
     let mut text = String::new();
@@ -35,7 +35,7 @@ pub(super) fn render(report: &Report, options: RenderOptions) -> String {
 fn annotation(command: &str, place: Option<&Place>, title: &str, message: &str) -> String {
     let mut properties = Vec::new();
     if let Some(place) = place {
-        properties.push(format!("file={}", property(&safe(&place.file.display().to_string()))));
+        properties.push(format!("file={}", property(&safe_path(&place.file))));
         properties.extend(place.line.map(|line| format!("line={line}")));
     }
     properties.push(format!("title={}", property(title)));

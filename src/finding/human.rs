@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use clap::builder::styling::{AnsiColor, Style};
 
-use super::safe::safe;
 use super::{Ending, Finding, RenderOptions, Report, Severity, Unaudited};
+use crate::base::text::{safe, safe_path};
 
 pub(super) fn render(report: &Report, options: RenderOptions) -> String {
     let mut text = String::new();
@@ -26,7 +26,7 @@ pub(super) fn render(report: &Report, options: RenderOptions) -> String {
         report.skipped.iter().for_each(|skipped| text.push_str(&unaudited("skipped", skipped)));
     }
     for (path, why) in &report.excluded {
-        text.push_str(&format!("{}: left out ({})\n", safe(&path.display().to_string()), safe(why)));
+        text.push_str(&format!("{}: left out ({})\n", safe_path(path), safe(why)));
     }
     report.unchecked.iter().for_each(|unchecked| text.push_str(&unaudited("not checked", unchecked)));
     text.push_str(&verdict(report, options));

@@ -3,9 +3,8 @@
 use std::ffi::{OsStr, OsString};
 use std::future::poll_fn;
 use std::io::{self, IsTerminal};
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -18,14 +17,15 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{JoinError, spawn_blocking};
 
 use super::environment::Environment;
+use crate::base::limits::MAX_TOLD;
 use crate::base::process::is_ours;
-use crate::finding::{Code, Finding, safe};
+use crate::base::process::is_program;
+use crate::base::text::safe;
+use crate::finding::{Code, Finding};
 
 /// How long processes that are about to end may take.
 const GRACE: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_millis(20);
-/// Processes that are named.
-const MAX_NAMED: usize = 20;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,9 +108,8 @@ fn find(program: &OsStr, environment: &Environment) -> Result<PathBuf, ChildErro
     }
     let path = environment.variables.get(OsStr::new("PATH"));
     let folders = path.map(|path| std::env::split_paths(path).collect::<Vec<_>>()).unwrap_or_default();
-    let all = folders.into_iter().map(|folder| folder.join(program)).filter(|file| file.is_file());
-    let all: Vec<PathBuf> = all.collect();
-    match all.iter().find(|file| is_executable(file)) {
+    let all: Vec<PathBuf> = folders.iter().map(|folder| folder.join(program)).filter(|file| file.is_file()).collect();
+    match all.iter().find(|file| is_program(file)) {
         Some(file) => Ok(file.clone()),
         None if all.is_empty() => Err(ChildError::NotFound(name())),
         None => {
@@ -118,10 +117,6 @@ fn find(program: &OsStr, environment: &Environment) -> Result<PathBuf, ChildErro
             Err(ChildError::NotExecutable { program: name(), cause })
         }
     }
-}
-
-fn is_executable(file: &Path) -> bool {
-    file.metadata().is_ok_and(|found| found.permissions().mode() & 0o111 != 0)
 }
 
 /// Nobody but root can look into this process from now on: its memory and its first environment may hold the key of a seal.
@@ -141,7 +136,7 @@ pub async fn left_running() -> Result<Vec<Finding>, JoinError> {
                 let message = format!("the process {id} ({}) is still running, and the mirror is gone", safe(&name));
                 Finding { message, ..Finding::of(Code::ProcessLeft) }
             };
-            return Ok(left.into_iter().take(MAX_NAMED).map(finding).collect());
+            return Ok(left.into_iter().take(MAX_TOLD).map(finding).collect());
         }
         tokio::time::sleep(POLL).await;
     }

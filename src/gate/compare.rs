@@ -7,16 +7,14 @@ use super::Outcome;
 use super::known::Known;
 use super::unpacked::Hashes;
 use crate::base::fault::in_full;
-use crate::finding::{Code, Finding, Place, safe};
+use crate::base::limits::MAX_TOLD;
+use crate::base::text::{safe, some_of};
+use crate::finding::{Code, Finding, Place};
 use crate::go::buildinfo::{BuildInfo, BuiltModule};
 use crate::mirror::Basis;
 use gomodule::dirhash::H1;
 use gomodule::module::{ModulePath, ModuleVersion, Patterns, Version};
 
-/// Findings of one code that are told for one program or cache; the last one says how many there are more.
-const MAX_TOLD: usize = 20;
-/// Names that stand in one message.
-const MAX_NAMES: usize = 3;
 /// `go` writes it for a module that lies in a folder of the workspace.
 const DEVEL: &str = "(devel)";
 
@@ -174,14 +172,8 @@ fn past_the_gate(place: Option<&Place>, names: &[String]) -> Option<Finding> {
 
 /// One finding for several modules.
 fn together(code: Code, place: Option<&Place>, names: &[String], one: &str, many: &str) -> Option<Finding> {
-    let shown = names.iter().take(MAX_NAMES).map(|name| safe(name)).collect::<Vec<_>>().join(", ");
-    let message = match names.len() {
-        0 => return None,
-        1 => format!("{shown} {one}"),
-        count if count <= MAX_NAMES => format!("{shown} {many}"),
-        count => format!("{shown} and {} more {many}", count - MAX_NAMES),
-    };
-    Some(Finding { place: place.cloned(), message, ..Finding::of(code) })
+    let message = format!("{} {}", some_of(names), if names.len() == 1 { one } else { many });
+    (!names.is_empty()).then(|| Finding { place: place.cloned(), message, ..Finding::of(code) })
 }
 
 /// The first findings of many; the last one of them says how many there are more.

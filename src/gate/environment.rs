@@ -14,7 +14,8 @@ use std::path::Path;
 use self::inside::Inside;
 use self::table::{Decision, decision};
 use super::folder::Caches;
-use crate::finding::{Code, Finding, safe};
+use crate::base::text::{safe, safe_path, safe_start};
+use crate::finding::{Code, Finding};
 use crate::go::environment::GoEnv;
 use crate::policy::two_public;
 use crate::sumdb::Database;
@@ -130,7 +131,7 @@ impl Environment {
             Decision::Output if !is_switch(&shown) => self.tell(Code::BuildEnvironment, &text, &shown, why),
             Decision::Home => {
                 if let Some(settings) = inside.settings_in(&value) {
-                    let why = format!("it lies in the repository, and {} has {why}", safe(&settings.to_string_lossy()));
+                    let why = format!("it lies in the repository, and {} has {why}", safe_path(&settings));
                     self.tell(Code::BuildOverride, &text, &shown, &why);
                 }
             }
@@ -157,7 +158,7 @@ impl Environment {
     }
 
     fn tell(&mut self, code: Code, name: &str, value: &str, why: &str) {
-        let value: String = safe(value).chars().take(MAX_SHOWN).collect();
+        let value = safe_start(value, MAX_SHOWN);
         self.findings.push(Finding { message: format!("{name} is {value:?}: {why}"), ..Finding::of(code) });
     }
 

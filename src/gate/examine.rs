@@ -9,7 +9,7 @@ use futures_util::stream;
 use tokio::task::{JoinError, spawn_blocking};
 use walkdir::WalkDir;
 
-use super::compare::Accepted;
+use super::compare::{Accepted, cut};
 use super::magic::{MAX_PROGRAMS, is_program};
 use super::modfiles::told;
 use super::programs::{MAX_FILES, New, Snapshot};
@@ -17,11 +17,10 @@ use super::unpacked::{Hashes, hash_unpacked};
 use crate::audit::of_toolchain;
 use crate::finding::{Code, Finding};
 use crate::go::buildinfo::BuildInfo;
+use crate::upstream::database_request::escaped;
 
 /// Runs of `go version` at the same time.
 const AT_ONCE: usize = 4;
-/// Files that cannot be read and are named.
-const MAX_TOLD: usize = 20;
 
 /// What is looked at.
 #[derive(Clone, Debug)]
@@ -138,8 +137,7 @@ impl Examination {
     /// The toolchain on the PATH, and those that came through the gate.
     fn goroots(&self, accepted: &Accepted) -> Vec<PathBuf> {
         let switched = accepted.hashes.keys().filter(|module| module.path.is_toolchain());
-        let switched =
-            switched.map(|module| self.modules.join(format!("{}@{}", module.path.escaped(), module.version.escaped())));
+        let switched = switched.map(|module| self.modules.join(escaped(module)));
         self.goroot.iter().cloned().chain(switched).collect()
     }
 
@@ -197,13 +195,9 @@ fn unseen(new: &New) -> Vec<Finding> {
         );
         findings.push(Finding { message, ..Finding::of(Code::NotExamined) });
     }
-    for path in new.unreadable.iter().take(MAX_TOLD) {
-        let message = "the command made it, or changed it, and it cannot be read".to_owned();
-        findings.push(told(Code::NotExamined, path, message));
-    }
-    if let (Some(last), true) = (findings.last_mut(), new.unreadable.len() > MAX_TOLD) {
-        last.facts.push(("more of them".to_owned(), (new.unreadable.len() - MAX_TOLD).to_string()));
-    }
+    let message = "the command made it, or changed it, and it cannot be read";
+    let unreadable = new.unreadable.iter().map(|path| told(Code::NotExamined, path, message.to_owned()));
+    findings.extend(cut(unreadable.collect()));
     findings
 }
 

@@ -1,8 +1,9 @@
 //! Which files are programs, by their first bytes.
 
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
+use crate::base::bounded::first;
 use crate::base::tree::open_regular;
 
 /// New programs that are read. Each costs a run of `go version`, some 20 ms.
@@ -23,9 +24,8 @@ const MAGICS: [&[u8]; 10] = [
 
 /// Whether a file begins as a program does. What is no regular file does not.
 pub(super) fn is_program(path: &Path) -> io::Result<bool> {
-    let mut first = Vec::new();
     let Some(file) = open_regular(path)? else { return Ok(false) };
-    file.take(4).read_to_end(&mut first)?;
+    let first = first(file, 4)?;
     Ok(MAGICS.iter().any(|magic| first.starts_with(magic)))
 }
 

@@ -5,18 +5,17 @@
 use std::path::{Path, PathBuf};
 
 use super::programs::Snapshot;
-use crate::base::tree::{open_regular, read_bounded};
-use crate::finding::{Code, Finding, Place, safe};
+use crate::base::bounded::read_bounded;
+use crate::base::limits::MAX_TOLD;
+use crate::base::text::{safe, some_of};
+use crate::base::tree::open_regular;
+use crate::finding::{Code, Finding, Place};
 use gomodule::gomod::{self, Folders};
 
 /// Files that are read. The repositories with the most modules have about a thousand.
 const MAX_FILES: usize = 10_000;
 /// The largest go.mod known has about 100 kB.
 const MAX_BYTES: u64 = 1 << 20;
-/// Findings about folders outside the repository, and about files that cannot be read.
-const MAX_TOLD: usize = 20;
-/// Names that stand in one message.
-const MAX_NAMES: usize = 3;
 
 /// What the go.mod and go.work files of a build say.
 #[derive(Debug, Default)]
@@ -93,11 +92,10 @@ impl Modules {
     /// The one note about what is replaced by folders.
     pub fn replaced(&self) -> Option<Finding> {
         let (_, file) = self.replaced.first()?;
-        let names: std::collections::BTreeSet<&str> = self.replaced.iter().map(|(old, _)| old.as_str()).collect();
-        let shown = names.iter().take(MAX_NAMES).map(|name| safe(name)).collect::<Vec<_>>().join(", ");
-        let more = names.len().saturating_sub(MAX_NAMES);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        let message = format!("builds take {shown}{more} from folders");
+        let mut names: Vec<&str> = self.replaced.iter().map(|(old, _)| old.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        let message = format!("builds take {} from folders", some_of(&names));
         Some(told(Code::ReplacedUnproved, file, message))
     }
 }

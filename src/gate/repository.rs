@@ -17,8 +17,10 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use tokio::process::Command;
 
+use crate::base::limits::{MAX_ANSWER, MAX_TOLD};
 use crate::base::process::{self, Limits};
-use crate::finding::{Code, Finding, Place, safe};
+use crate::base::text::{safe, safe_path, safe_start};
+use crate::finding::{Code, Finding, Place};
 
 /// Repositories that are looked at: submodules and vendored ones, too.
 const MAX_REPOSITORIES: usize = 100;
@@ -26,14 +28,8 @@ const MAX_REPOSITORIES: usize = 100;
 const AT_ONCE: usize = 8;
 /// For all repositories together: `git config` takes some milliseconds, and where a `.git/config` is a FIFO, it waits for ever.
 const TIME: Duration = Duration::from_secs(10);
-/// All settings of a repository have some kilobytes.
-const MAX_OUTPUT: u64 = 1 << 20;
-/// One line of it is shown.
-const MAX_COMPLAINTS: u64 = 4 << 10;
 /// How much of a value is shown.
 const MAX_SHOWN: usize = 100;
-/// Settings of the user that are told. More of them tell nothing new.
-const MAX_TOLD: usize = 20;
 /// Settings that name a program that `git status` runs. `*` stands for a name in between.
 const AT_STATUS: [&str; 4] = ["core.fsmonitor", "filter.*.clean", "filter.*.smudge", "filter.*.process"];
 /// Settings that name a program that git runs when it fetches. `go` does so for private modules, in folders of its own; in
@@ -170,7 +166,7 @@ impl Git<'_> {
         command.env_clear().envs(self.variables);
         // `git config` alone would read another file.
         command.env_remove("GIT_CONFIG");
-        let limits = Limits { time, stdout: MAX_OUTPUT, stderr: MAX_COMPLAINTS };
+        let limits = Limits { time, stdout: MAX_ANSWER };
         let output = match process::run(command, limits).await {
             // `go` cannot run it either.
             Err(process::ProcessError::Start(_)) => return Ok(Vec::new()),
@@ -180,7 +176,7 @@ impl Git<'_> {
             output => output.map_err(|error| Unread::Unanswered(error.to_string()))?,
         };
         if output.stdout_cut {
-            return Err(Unread::Unanswered(format!("they have more than {MAX_OUTPUT} bytes")));
+            return Err(Unread::Unanswered(format!("they have more than {MAX_ANSWER} bytes")));
         }
         if !output.status.success() {
             let words = String::from_utf8_lossy(&output.stderr);
@@ -247,7 +243,7 @@ fn is_partial(settings: &[Setting]) -> bool {
 fn old_remotes(repository: &Path) -> Option<String> {
     let has_files = |folder: &PathBuf| folder.read_dir().is_ok_and(|mut entries| entries.next().is_some());
     let folder = OLD_REMOTES.iter().map(|name| repository.join(name)).find(has_files)?;
-    Some(format!("{} has addresses of remotes, which the gate does not read", safe(&folder.to_string_lossy())))
+    Some(format!("{} has addresses of remotes, which the gate does not read", safe_path(&folder)))
 }
 
 /// What of a repository's own settings runs a program.
@@ -262,7 +258,7 @@ fn told(settings: &[Setting]) -> impl Iterator<Item = String> {
 }
 
 fn says(who: &str, setting: &Setting) -> String {
-    let shown = |text: &str| safe(text).chars().take(MAX_SHOWN).collect::<String>();
+    let shown = |text: &str| safe_start(text, MAX_SHOWN);
     format!("{who} sets {} to {:?}, which git runs", shown(&setting.name), shown(&setting.value))
 }
 

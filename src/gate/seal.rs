@@ -16,8 +16,8 @@ use tlog::{Signer, VerifierKey, note};
 use super::files::{self, Listed, Stamp};
 use super::known::Known;
 use super::manifest::{MAX_LEN, Manifest};
-use super::unpacked;
-use crate::base::tree::{open_regular, read_bounded};
+use crate::base::bounded::read_bounded;
+use crate::base::tree::open_regular;
 use crate::store::remove::remove;
 use crate::store::{Modes, StoreError, durable};
 use gomodule::artifact::{Artifact, Kind};
@@ -196,7 +196,7 @@ enum Owner {
 
 fn owner(name: &str) -> Owner {
     if let Some(folder) = module_folder(name) {
-        let module = folder.strip_prefix("mod/").and_then(unpacked::module);
+        let module = folder.strip_prefix("mod/").and_then(ModuleVersion::unescape);
         return module.map_or(Owner::Unknown, |module| Owner::Module(module, &[Kind::Zip]));
     }
     downloaded(name).map_or(Owner::Nobody, |(module, kinds)| Owner::Module(module, kinds))

@@ -10,7 +10,6 @@ use crate::base::parallel::each;
 use crate::base::tree::{DirError, hash_dir};
 use gomodule::dirhash::H1;
 use gomodule::module::ModuleVersion;
-use gomodule::proxy_request::{module_path, module_version};
 
 /// Folders and files that are passed on the way to the modules. Large caches have 10,000 modules and as many folders.
 const MAX_ENTRIES: usize = 1_000_000;
@@ -63,7 +62,7 @@ fn find(cache: &Path) -> io::Result<(Folders, Vec<PathBuf>)> {
             continue;
         }
         let name = entry.path().strip_prefix(cache).ok().and_then(Path::to_str);
-        match name.and_then(module) {
+        match name.and_then(ModuleVersion::unescape) {
             Some(module) if entry.file_type().is_dir() => found.push((module, entry.path().to_owned())),
             _ => odd.push(entry.path().to_owned()),
         }
@@ -72,11 +71,6 @@ fn find(cache: &Path) -> io::Result<(Folders, Vec<PathBuf>)> {
         }
     }
     Ok((found, odd))
-}
-
-pub(super) fn module(name: &str) -> Option<ModuleVersion> {
-    let (path, version) = name.rsplit_once('@')?;
-    module_version(&module_path(path).ok()?, version).ok()
 }
 
 #[cfg(test)]

@@ -8,15 +8,13 @@ use std::time::Duration;
 use tokio::process::Command;
 
 use crate::base::process::{self, Limits, Output, ProcessError};
-use crate::finding::safe;
+use crate::base::text::safe;
 use gomodule::dirhash::H1;
 
 /// A program of a gigabyte on a slow disk.
 const TIME: Duration = Duration::from_secs(30);
 /// Ten thousand dependencies with 300 bytes each.
 const MAX_OUTPUT: u64 = 4 << 20;
-/// One line of it is shown.
-const MAX_COMPLAINTS: u64 = 4 << 10;
 
 /// Why it is not known what is in a program.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +66,7 @@ impl BuildInfo {
         let kept = ["PATH", "HOME"].map(|name| (name, std::env::var_os(name).unwrap_or_default()));
         let set = [("GOENV", "off"), ("GOTOOLCHAIN", "local"), ("GOTELEMETRY", "off"), ("GO111MODULE", "on")];
         command.envs(kept).envs(set.map(|(name, value)| (name, OsString::from(value))));
-        let limits = Limits { time: TIME, stdout: MAX_OUTPUT, stderr: MAX_COMPLAINTS };
+        let limits = Limits { time: TIME, stdout: MAX_OUTPUT };
         let Output { stdout, stderr, status, stdout_cut } = process::run(command, limits).await?;
         if stdout_cut {
             return Err(BuildInfoError::TooLong);

@@ -5,13 +5,14 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
 use tokio::process::Command;
 
+use crate::base::bounded::text_bounded;
+use crate::base::limits::MAX_ANSWER;
 use crate::base::process::{Limits, ProcessError, run_blocking};
 
 /// Go's defaults of what is asked for here (`go help environment`).
@@ -38,7 +39,7 @@ GOPRIVATE GOPROXY GORISCV64 GOROOT GOSUMDB GOTMPDIR GOTOOLCHAIN GOTOOLDIR GOVCS 
 const MAX_FILE: u64 = 1 << 20;
 /// `go env` takes some milliseconds; one that switches toolchains may first want to download one. All of `go env -json` has
 /// about 3 kB.
-const LIMITS: Limits = Limits { time: Duration::from_secs(10), stdout: 1 << 20, stderr: 1 << 20 };
+const LIMITS: Limits = Limits { time: Duration::from_secs(10), stdout: MAX_ANSWER };
 
 /// `go` is there, and does not say what its settings are. To go on with defaults would be to forget GOPRIVATE.
 #[derive(Debug, thiserror::Error)]
@@ -114,16 +115,12 @@ impl GoEnv {
         if matches!(path, "" | "off") {
             return Ok(Vec::new());
         }
-        let mut text = String::new();
-        match std::fs::File::open(path) {
-            Ok(file) => file.take(MAX_FILE + 1).read_to_string(&mut text)?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
-            Err(error) => return Err(error),
+        let text = match std::fs::File::open(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            opened => text_bounded(opened?, MAX_FILE)?,
         };
-        if text.len() as u64 > MAX_FILE {
-            let words = format!("{path} has more than {MAX_FILE} bytes");
-            return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, words));
-        }
+        let too_large = || std::io::Error::other(format!("{path} has more than {MAX_FILE} bytes"));
+        let text = text.ok_or_else(too_large)?;
         let entries = text.split('\n').filter(|line| line.starts_with(|first: char| first.is_ascii_uppercase()));
         let entries = entries.filter_map(|line| line.split_once('='));
         let entries = entries.filter(|(name, _)| is_known(name));

@@ -18,7 +18,7 @@ use super::respond::{self, Small};
 use super::route::{BasePath, Route, route};
 use super::words;
 use crate::base::fault::Fault;
-use crate::finding::safe;
+use crate::base::text::safe;
 use crate::sumdb::Client;
 use crate::upstream::database_request::DatabaseRequest;
 use gomodule::artifact::{Artifact, Kind};

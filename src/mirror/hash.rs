@@ -5,7 +5,7 @@ use std::io::{self, Seek, SeekFrom};
 
 use super::basis::Basis;
 use super::obtain::Unproved;
-use crate::base::tree::read_bounded;
+use crate::base::bounded::read_bounded;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::dirhash::{H1, ZipError, ZipLimits, ZipReport, hash_go_mod, hash_module_zip, hash_module_zip_read};
 use gomodule::gomod;

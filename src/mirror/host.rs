@@ -10,7 +10,7 @@ use hyper::header::{HOST, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::http::uri::Authority;
 
-use crate::finding::safe;
+use crate::base::text::safe_start;
 
 /// A DNS name has at most 253 characters (RFC 1035, 2.3.4, in text form).
 const MAX_NAME: usize = 253;
@@ -65,7 +65,7 @@ impl Hosts {
         Some(match self {
             Self::Own(_) => "this mirror answers only requests for its own address".to_owned(),
             Self::Named(_) => {
-                let shown: String = safe(wrong).chars().take(MAX_NAME).collect();
+                let shown = safe_start(wrong, MAX_NAME);
                 format!(
                     "this mirror does not go by the host name {shown:?}: expected an IP address, localhost, or a name given \
                      with --host NAME. If the name is its own, start it with that flag (SUMGATE_HOST)"

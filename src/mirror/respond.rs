@@ -103,7 +103,7 @@ pub(super) fn busy(method: &Method) -> Response<Body> {
 
 /// A status with a reason, which may quote what a stranger said.
 pub(super) fn refusal(status: StatusCode, reason: &str) -> Response<Body> {
-    let mut response = small(Small::Text, Bytes::from(words::safe_lines(reason) + "\n"));
+    let mut response = small(Small::Text, Bytes::from(crate::base::text::safe_lines(reason) + "\n"));
     *response.status_mut() = status;
     set(response.headers_mut(), header::CACHE_CONTROL, "no-store");
     response

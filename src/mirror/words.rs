@@ -2,17 +2,12 @@
 
 use std::path::Path;
 
-use crate::finding::{is_plain, safe};
+use crate::base::text::{is_plain, safe_lines};
 
 /// A text for a client: paths are relative to the data folder, whose place on this machine is none of its business, and
 /// nothing in it commands a terminal.
 pub(super) fn for_client(text: &str, data: &Path) -> String {
     safe_lines(&relative(text, data))
-}
-
-/// A text of which each line is safe for a terminal.
-pub(super) fn safe_lines(text: &str) -> String {
-    text.split('\n').map(safe).collect::<Vec<_>>().join("\n")
 }
 
 /// A list without the characters that command a terminal or turn the direction of the text round.

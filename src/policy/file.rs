@@ -8,6 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{At, Exception, Policy, Range, RangeError, Rule, Selection};
+use crate::base::duration::duration;
 use crate::base::toml_file::{self, Complaints, Reader, Text, patterns};
 use gomodule::goversion::GoVersion;
 use gomodule::module::Version;
@@ -198,22 +199,15 @@ fn rule(text: &str) -> Result<Rule, ValueError> {
     Rule::all().find(|rule| rule.name() == text).ok_or_else(|| ValueError::Rule(text.to_owned()))
 }
 
-/// Reads an age: `7d`, `36h`, `2w`.
+/// Reads an age in whole hours: `7d`, `36h`, `2w`.
 ///
 /// ```
 /// assert_eq!(sumgate::policy::age("2d"), sumgate::policy::age("48h"));
-/// assert!(sumgate::policy::age("2").is_err());
+/// assert!(sumgate::policy::age("2").is_err() && sumgate::policy::age("90m").is_err());
 /// ```
 pub fn age(text: &str) -> Result<Duration, ValueError> {
-    let wrong = || ValueError::Age(text.to_owned());
-    let (number, hours) = match text.split_at_checked(text.len().wrapping_sub(1)) {
-        Some((number, "h")) => (number, 1),
-        Some((number, "d")) => (number, 24),
-        Some((number, "w")) => (number, 7 * 24),
-        _ => return Err(wrong()),
-    };
-    let number: u32 = number.trim().parse().map_err(|_| wrong())?;
-    Ok(Duration::from_secs(u64::from(number) * hours * 3600))
+    let whole_hours = |age: &Duration| age.subsec_nanos() == 0 && age.as_secs().is_multiple_of(3600);
+    duration(text).filter(whole_hours).ok_or_else(|| ValueError::Age(text.to_owned()))
 }
 
 /// `100MB`, `64MiB`, or bytes.

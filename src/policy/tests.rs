@@ -112,7 +112,7 @@ fn the_other_facts_decide_once_they_are_known() {
     let retracted = "[policy]\nretracted = \"deny\"\n";
     allowed(retracted, &Facts { retracted: Some(None), ..facts.clone() });
     let words = denied(retracted, &Facts { retracted: Some(Some("bad\n\x1b[2Jbug".to_owned())), ..facts.clone() }).2;
-    assert_eq!(words, "its author retracted it: bad  [2Jbug");
+    assert_eq!(words, "its author retracted it: bad [2Jbug");
 
     let size = "[policy]\nmax-zip-size = \"1kB\"\n";
     allowed(size, &Facts { zip_size: Some(1000), ..facts.clone() });
@@ -157,6 +157,8 @@ fn every_complaint_points_at_its_place() {
         ("[policy]\nmin-age = \"soon\"\n", (2, 11), "no age"),
         ("[policy]\nmin-age = \"7é\"\n", (2, 11), "no age"),
         ("[policy]\nmin-age = \"\"\n", (2, 11), "no age"),
+        // Ages are told in hours.
+        ("[policy]\nmin-age = \"90m\"\n", (2, 11), "no age"),
         ("[policy]\ndefault = \"maybe\"\n", (2, 11), "neither"),
         ("[policy]\n# ä\nretracted = \"no\"\n", (3, 13), "neither \"deny\" nor \"allow\""),
         ("[policy]\nmax-zip-size = \"big\"\n", (2, 16), "no size"),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::civil::Date;
 
 use super::{Policy, Rule};
-use crate::base::toml_file::is_printable;
+use crate::base::text::one_line;
 use gomodule::goversion::GoVersion;
 use gomodule::module::ModuleVersion;
 
@@ -194,7 +194,9 @@ impl Case<'_> {
                     None => Outcome::NotKnown,
                     Some(None) => Outcome::Passed,
                     Some(Some(words)) if words.is_empty() => denied("its author retracted it".to_owned(), line),
-                    Some(Some(words)) => denied(format!("its author retracted it: {}", one_line(words)), line),
+                    Some(Some(words)) => {
+                        denied(format!("its author retracted it: {}", one_line(words, MAX_RATIONALE)), line)
+                    }
                 }
             }
             Rule::MaxZipSize => {
@@ -273,10 +275,4 @@ impl Case<'_> {
 fn in_words(age: Duration) -> String {
     let hours = age.as_secs() / 3600;
     if hours < 48 { format!("{hours} hours") } else { format!("{} days", hours / 24) }
-}
-
-/// What an author wrote must not break out of its line, nor turn it round.
-fn one_line(words: &str) -> String {
-    let plain = |c: char| is_printable(c) || c.is_alphanumeric();
-    words.chars().map(|c| if plain(c) { c } else { ' ' }).take(MAX_RATIONALE).collect()
 }

@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::finding::safe;
+use crate::base::text::safe_path;
 
 /// Why the earlier state of a file is not known.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BaseError {
     /// There is nothing to compare with.
-    #[error("cannot compare with the base, for {} is in no git repository that can be used: {why}", shown(path))]
+    #[error("cannot compare with the base, for {} is in no git repository that can be used: {why}", safe_path(path))]
     NoRepository {
         /// What was to be compared.
         path: PathBuf,
@@ -23,7 +23,7 @@ pub enum BaseError {
     #[error("{0}")]
     Unusable(String),
     /// git gave no answer.
-    #[error("cannot ask git about {}: {words}", shown(path))]
+    #[error("cannot ask git about {}: {words}", safe_path(path))]
     Git {
         /// Which file.
         path: PathBuf,
@@ -32,14 +32,9 @@ pub enum BaseError {
     },
 }
 
-/// A path for a person. Whoever wrote the tree chose its names.
-pub(super) fn shown(path: &Path) -> String {
-    safe(&path.to_string_lossy())
-}
-
 /// A path as a word of a shell.
 pub(super) fn quoted(path: &Path) -> String {
-    crate::base::process::quoted(&shown(path))
+    crate::base::process::quoted(&safe_path(path))
 }
 
 #[cfg(test)]

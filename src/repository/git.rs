@@ -6,15 +6,14 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::error::BaseError;
+use crate::base::limits::MAX_ANSWER;
 use crate::base::process::{self, Limits, Output};
-use crate::finding::safe;
+use crate::base::text::{safe_path, safe_start};
 
 /// git answers in milliseconds; a network file system that nobody has read from yet may take seconds.
 pub(super) const TIME: Duration = Duration::from_secs(20);
-/// Enough for an error and the warnings before it.
-pub(super) const MAX_COMPLAINTS: u64 = 16 << 10;
 /// What is asked for here are hashes and a few settings.
-const LIMITS: Limits = Limits { time: TIME, stdout: 1 << 20, stderr: MAX_COMPLAINTS };
+const LIMITS: Limits = Limits { time: TIME, stdout: MAX_ANSWER };
 /// A line of a terminal or two.
 const MAX_WORDS: usize = 300;
 
@@ -89,7 +88,7 @@ impl Git {
             || BaseError::NoGit("no absolute folder of PATH has it. Install git, or add its folder to PATH".into());
         let program = process::on_path("git").ok_or_else(none)?;
         if program.canonicalize().is_ok_and(|real| real.starts_with(&work_tree)) {
-            let program = safe(&program.to_string_lossy());
+            let program = safe_path(&program);
             let words =
                 format!("PATH leads to {program}, which lies in the tree under audit. Remove that folder from PATH");
             return Err(BaseError::NoGit(words));
@@ -165,7 +164,6 @@ impl Git {
     /// `git` without the variables of git. It stands at the root, where the tree has no files.
     fn bare(&self, is_kept: impl Fn(&str) -> bool) -> Command {
         let mut command = Command::new(&self.program);
-        process::clean(&mut command);
         for (name, _) in std::env::vars_os() {
             if name.as_encoded_bytes().starts_with(b"GIT_") && !name.to_str().is_some_and(&is_kept) {
                 command.env_remove(name);
@@ -177,7 +175,7 @@ impl Git {
 
     fn end(&self, command: Command) -> Result<Output, BaseError> {
         let ended = process::run_blocking(command.into(), LIMITS);
-        ended.map_err(|error| self.failed(format!("{}: {error}", safe(&self.program.to_string_lossy()))))
+        ended.map_err(|error| self.failed(format!("{}: {error}", safe_path(&self.program))))
     }
 }
 
@@ -193,7 +191,7 @@ pub(super) fn words_of(stderr: &[u8]) -> String {
     let mut lines = text.lines().filter(|line| !line.trim().is_empty());
     let first = lines.clone().next().unwrap_or("it failed without a word");
     let error = lines.find(|line| line.starts_with("fatal: ") || line.starts_with("error: ")).unwrap_or(first);
-    safe(error).chars().take(MAX_WORDS).collect()
+    safe_start(error, MAX_WORDS)
 }
 
 #[cfg(test)]

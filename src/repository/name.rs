@@ -1,7 +1,8 @@
 //! The words after `--base`: which one commit they name, or what is wrong with them and what to do.
 
-use super::error::{BaseError, shown};
+use super::error::BaseError;
 use super::git::Git;
+use crate::base::text::{safe, safe_path};
 
 /// How a ref is looked for by a short name, in git's order (`gitrevisions`); the name itself stands between.
 const RULES: [(&str, &str); 5] =
@@ -54,7 +55,7 @@ pub(super) fn resolve(git: &Git, revision: &str) -> Result<String, BaseError> {
     match git.line(&["cat-file", "-t", &hash])? {
         Ok(kind) if kind == "commit" => Ok(hash),
         Ok(kind) => {
-            let kind = crate::finding::safe(&kind);
+            let kind = safe(&kind);
             Err(unusable(revision, &format!("expected a commit, found a {kind}. Name a commit, such as origin/main")))
         }
         Err(said) => Err(git.failed(said.0)),
@@ -139,7 +140,7 @@ fn unknown(git: &Git, revision: &str, words: &str) -> Result<BaseError, BaseErro
     } else {
         "This clone is not shallow: check the name (git branch --all, git tag), and fetch it if it is new (git fetch)"
     };
-    let folder = shown(&git.work_tree);
+    let folder = safe_path(&git.work_tree);
     Ok(BaseError::Unusable(format!("git knows no revision {revision:?} in {folder}: {words}. {remedy}")))
 }
 

@@ -11,19 +11,22 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::process::ChildStdout;
 
-use super::error::{BaseError, quoted, shown};
-use super::git::{Git, MAX_COMPLAINTS, TIME, words_of};
+use super::error::{BaseError, quoted};
+use super::git::{Git, TIME, words_of};
 use super::object_name::has_name;
+use crate::base::bounded;
+use crate::base::limits::MAX_SUM;
 use crate::base::process::{Dialogue, ProcessError};
+use crate::base::text::{safe_path, safe_start};
 
-/// The go.sum of a very large monorepo has one megabyte; a go.mod may have 16 MiB (`golang.org/x/mod/zip`: MaxGoMod).
-const MAX_FILE: u64 = 16 << 20;
 /// A folder with a million files has 40 MB.
 const MAX_TREE: u64 = 64 << 20;
 /// As the kernel follows them (`MAXSYMLINKS`).
 const MAX_LINKS: usize = 40;
 /// A hash has at most 64 digits, a kind 6 letters, a size 20 digits.
 const MAX_HEADER: u64 = 256;
+/// How much of a filter is shown, in characters. `blob:limit=1m` and the like are shorter.
+const MAX_FILTER: usize = 100;
 
 /// An answer of `git cat-file --batch`.
 #[derive(Debug)]
@@ -53,7 +56,7 @@ pub(super) struct Objects {
 impl Objects {
     pub(super) fn start(git: &Git) -> Result<Self, BaseError> {
         let command = git.command(&["cat-file", "--batch"]);
-        let started = Dialogue::start(command, TIME, MAX_COMPLAINTS, answer);
+        let started = Dialogue::start(command, TIME, answer);
         Ok(Self { git: started.map_err(|error| git.failed(error.to_string()))? })
     }
 
@@ -155,7 +158,7 @@ impl Objects {
             }
             Ok(Answer::Object { .. }) => Err(failed(git, path, format!("expected a {expected} at {wanted}"))),
             Ok(Answer::TooLarge { size, limit }) => {
-                let path = shown(&git.work_tree.join(path));
+                let path = safe_path(&git.work_tree.join(path));
                 Err(BaseError::Unusable(format!("{path} at the base has {size} bytes; expected at most {limit}")))
             }
             Ok(Answer::Missing) => Err(missing(git, path, wanted, format!("the object {wanted} is missing"))),
@@ -180,13 +183,12 @@ fn answer(from: &mut BufReader<ChildStdout>) -> io::Result<Answer> {
     }
     let [_, kind, size] = header.split(' ').collect::<Vec<_>>()[..] else { return Err(invalid()) };
     let size: u64 = size.parse().map_err(|_| invalid())?;
-    let limit = if kind == "tree" { MAX_TREE } else { MAX_FILE };
+    let limit = if kind == "tree" { MAX_TREE } else { MAX_SUM };
     if size > limit {
         // The rest is in the way of the next answer; nobody asks for one.
         return Ok(Answer::TooLarge { size, limit });
     }
-    let mut content = Vec::new();
-    from.take(size + 1).read_to_end(&mut content)?;
+    let mut content = bounded::first(from, size + 1)?;
     // The newline behind it: without it the content was cut off.
     match content.pop() {
         Some(b'\n') if content.len() as u64 == size => Ok(Answer::Object { kind: kind.to_owned(), content }),
@@ -233,7 +235,7 @@ fn missing(git: &Git, path: &Path, wanted: &str, words: String) -> BaseError {
         "cannot read {} at the base: this is a partial clone ({filter}), and it lacks the object {wanted}. Programs of the \
          repository are not run to fetch it. Clone without a filter, or fetch what is missing:\n\n    \
          git -C {} fetch --refetch --no-filter {remote}",
-        shown(&git.work_tree.join(path)),
+        safe_path(&git.work_tree.join(path)),
         quoted(&git.work_tree)
     ))
 }
@@ -253,7 +255,7 @@ fn promisor(git: &Git) -> Option<(String, String)> {
     // Both are written by whoever wrote the settings, and one becomes a word of a command.
     let is_word = remote.chars().all(|c| c.is_ascii_alphanumeric() || "._-/".contains(c)) && !remote.starts_with('-');
     let remote = if is_word { remote } else { "REMOTE" };
-    Some((remote.to_owned(), crate::finding::safe(&filter.chars().take(100).collect::<String>())))
+    Some((remote.to_owned(), safe_start(&filter, MAX_FILTER)))
 }
 
 #[cfg(test)]

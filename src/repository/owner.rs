@@ -6,8 +6,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::error::{BaseError, quoted, shown};
+use super::error::{BaseError, quoted};
 use super::git::Git;
+use crate::base::text::safe_path;
 
 /// The work tree, its `.git` and the folder that this leads to belong to this user, or the user's own settings list the
 /// work tree as safe.
@@ -21,8 +22,8 @@ pub(super) fn check(git: &Git, git_folder: &Path) -> Result<(), BaseError> {
             return Err(BaseError::Unusable(format!(
                 "the git repository {} is not used, for {} belongs to another user (expected uid {user}, found {found}). If \
                  you trust whoever made it, run:\n\n    git config --global --add safe.directory {}",
-                shown(work_tree),
-                shown(path),
+                safe_path(work_tree),
+                safe_path(path),
                 quoted(work_tree)
             )));
         }

@@ -4,10 +4,11 @@
 //! request can add such a folder, with settings of its own.
 
 use std::ffi::OsStr;
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
+use crate::base::bounded::first;
 use crate::base::tree::{open_regular, work_tree};
 
 /// The `.git` file of a worktree or submodule has one path; a path has at most 4096 bytes (`PATH_MAX`).
@@ -50,9 +51,7 @@ pub(super) fn git_folder(work_tree: &Path) -> io::Result<PathBuf> {
         return dot_git.canonicalize();
     }
     let neither = || io::Error::other(".git is neither a folder nor a file");
-    let mut text = Vec::new();
-    let file = open_regular(&dot_git)?.ok_or_else(neither)?;
-    file.take(MAX_LINK).read_to_end(&mut text)?;
+    let text = first(open_regular(&dot_git)?.ok_or_else(neither)?, MAX_LINK)?;
     // As git reads it (setup.c, read_gitfile_gently). What else stands there is not shown: it may be anything.
     let target = text.strip_prefix(b"gitdir: ").ok_or_else(|| io::Error::other("the file .git names no gitdir"))?;
     let end = target.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r')).map_or(0, |last| last + 1);

@@ -33,7 +33,8 @@ use super::open;
 use super::owner::{Untrusted, check_folder, check_owner};
 use super::state::local::LocalState;
 use super::state::{State, Swap};
-use crate::base::tree::{Tree, read_bounded};
+use crate::base::bounded::read_bounded;
+use crate::base::tree::Tree;
 
 /// Database names may contain `/`; a folder name must not.
 const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_');

@@ -10,7 +10,8 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-use crate::base::tree::{open_regular, read_bounded};
+use crate::base::bounded::read_bounded;
+use crate::base::tree::open_regular;
 
 /// No link is opened, and no pipe is waited for.
 const FLAGS: i32 = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits().cast_signed();

@@ -15,7 +15,7 @@ use super::blobs::local::LocalBlobs;
 use super::owner::{Untrusted, check_owner};
 use super::tree::ProxyTree;
 use super::{StagingFile, StoreError, durable};
-use crate::base::tree::read_bounded;
+use crate::base::bounded::read_bounded;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::dirhash::H1;
 use gomodule::module::{ModulePath, ModuleVersion};

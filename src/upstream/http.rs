@@ -16,8 +16,9 @@ use super::config::{Source, UpstreamConfig};
 use super::dialer::{Dialer, Network};
 use super::login::Credentials;
 use super::redirect::follow;
-use super::secret::{one_line, without_credentials};
+use super::secret::without_credentials;
 use super::times::Timeouts;
+use crate::base::text::one_line;
 
 /// A refusal's reason is for a person; `go` itself shows about 600 bytes.
 const MAX_REASON: usize = 600;
@@ -217,7 +218,7 @@ impl Answer {
             words.extend_from_slice(&chunk);
         }
         words.truncate(MAX_REASON);
-        let words = one_line(&String::from_utf8_lossy(&words));
+        let words = one_line(&String::from_utf8_lossy(&words), MAX_REASON);
         let is_page = words.split(' ').any(|word| word.starts_with('<'));
         if words.is_empty() || is_page { String::new() } else { format!(": {words}") }
     }

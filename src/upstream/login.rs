@@ -7,7 +7,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
@@ -17,6 +17,7 @@ use reqwest::header::HeaderValue;
 use url::Url;
 
 use super::inside::literal;
+use crate::base::bounded::text_bounded;
 
 /// Tokens have up to some thousand bytes; a `.netrc` has some lines for each host.
 const MAX_SECRET: u64 = 64 << 10;
@@ -171,13 +172,9 @@ impl Secret {
 }
 
 fn read(path: &Path) -> Result<String, LoginError> {
-    let mut text = String::new();
     let file = File::open(path).map_err(|cause| LoginError::Unreadable { path: path.to_owned(), cause })?;
-    file.take(MAX_SECRET + 1).read_to_string(&mut text).map_err(|_| LoginError::NotText(path.to_owned()))?;
-    if text.len() as u64 > MAX_SECRET {
-        return Err(LoginError::TooLarge(path.to_owned()));
-    }
-    Ok(text)
+    let text = text_bounded(file, MAX_SECRET).map_err(|_| LoginError::NotText(path.to_owned()))?;
+    text.ok_or_else(|| LoginError::TooLarge(path.to_owned()))
 }
 
 /// As `go` finds it: NETRC, else `~/.netrc`.

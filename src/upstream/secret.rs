@@ -10,12 +10,6 @@ pub(super) fn without_credentials(url: &Url) -> Url {
     url
 }
 
-/// The words of somebody else on one line.
-pub(super) fn one_line(words: &str) -> String {
-    let words = words.split(|c: char| c.is_whitespace() || c.is_control());
-    words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
-}
-
 /// The words of a program without the logins of the urls in them: `https://user:word@host/` becomes `https://host/`.
 pub(super) fn without_logins(words: &str) -> String {
     // The authority ends at the first of these (RFC 3986 section 3.2), or with the sentence's own punctuation.

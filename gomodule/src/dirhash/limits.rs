@@ -2,6 +2,9 @@
 
 use std::thread;
 
+use crate::artifact::Kind;
+use crate::gomod::MAX_GO_MOD;
+
 /// One read, and one piece of inflated data: fits the second-level cache together.
 pub(super) const PIECE: usize = 64 << 10;
 
@@ -19,6 +22,6 @@ pub struct ZipLimits {
 impl Default for ZipLimits {
     fn default() -> Self {
         let threads = thread::available_parallelism().map_or(1, usize::from).min(4);
-        Self { zip: 500 << 20, single: 16 << 20, threads }
+        Self { zip: Kind::Zip.max_len() as u64, single: MAX_GO_MOD, threads }
     }
 }

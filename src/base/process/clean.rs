@@ -37,7 +37,7 @@ pub fn distrust(folder: &Path) {
 }
 
 /// Cleans the environment of a child. To be called after its variables are set.
-pub fn clean(command: &mut Command) {
+pub(super) fn clean(command: &mut Command) {
     let given = command.get_envs().map(|(name, _)| name.to_owned());
     let names: Vec<OsString> = std::env::vars_os().map(|(name, _)| name).chain(given).collect();
     for name in names.iter().filter(|name| is_unwanted(name)) {

@@ -6,7 +6,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use super::{Group, ProcessError};
+use super::clean::clean;
+use super::{Group, MAX_COMPLAINTS, ProcessError};
 
 /// How long is waited for the last words of a child that has closed its output.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -23,15 +24,14 @@ pub struct Dialogue<T> {
 }
 
 impl<T: Send + 'static> Dialogue<T> {
-    /// Starts `command`. `read` reads one answer, and bounds its length; each may take `time`. Of the standard error
-    /// `stderr` bytes are kept.
+    /// Starts `command` with a clean environment. `read` reads one answer, and bounds its length; each may take `time`.
     pub fn start(
         mut command: Command,
         time: Duration,
-        stderr: u64,
         mut read: impl FnMut(&mut BufReader<ChildStdout>) -> std::io::Result<T> + Send + 'static,
     ) -> Result<Self, ProcessError> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        clean(&mut command);
         let mut child = command.spawn().map_err(ProcessError::Start)?;
         let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (Some(stdin), Some(stdout), Some(complaints)) = pipes else {
@@ -54,7 +54,7 @@ impl<T: Send + 'static> Dialogue<T> {
         std::thread::spawn(move || {
             let (mut complaints, mut kept) = (complaints, Vec::new());
             // An error means that the pipe is closed. What is over the limit is read and dropped, so that the child goes on.
-            let _ = (&mut complaints).take(stderr).read_to_end(&mut kept);
+            let _ = (&mut complaints).take(MAX_COMPLAINTS).read_to_end(&mut kept);
             let _ = std::io::copy(&mut complaints, &mut std::io::sink());
             let _ = sender.send(kept);
         });
@@ -98,7 +98,7 @@ mod tests {
 
     fn shell(script: &str, time: Duration) -> Dialogue<String> {
         let mut command = Command::new("sh");
-        command.args(["-c", script]);
+        command.args(["-c", script]).env("SUMGATE_CACHE_KEY", "secret");
         let read = |from: &mut BufReader<ChildStdout>| {
             let mut line = String::new();
             match from.take(100).read_line(&mut line)? {
@@ -106,7 +106,7 @@ mod tests {
                 _ => Ok(line.trim_end().to_owned()),
             }
         };
-        Dialogue::start(command, time, 10, read).unwrap()
+        Dialogue::start(command, time, read).unwrap()
     }
 
     const LONG: Duration = Duration::from_secs(10);
@@ -117,8 +117,14 @@ mod tests {
         let mut child = shell(script, LONG);
         assert_eq!((child.ask(b"a\n").unwrap(), child.ask(b"b\n").unwrap()), ("1a".to_owned(), "2b".to_owned()));
         let ended = child.ask(b"c\n").unwrap_err();
-        assert!(matches!(&ended, ProcessError::Ended(said) if *said == [0; 10]), "{ended:?}");
+        assert!(matches!(&ended, ProcessError::Ended(said) if said.len() == 65_536), "{ended:?}");
         assert!(matches!(child.ask(b"d\n"), Err(ProcessError::Ended(_))));
+    }
+
+    #[test]
+    fn it_gets_no_secret() {
+        let mut child = shell("read x; echo \"<$SUMGATE_CACHE_KEY>\"", LONG);
+        assert_eq!(child.ask(b"a\n").unwrap(), "<>");
     }
 
     #[test]

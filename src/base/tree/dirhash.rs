@@ -1,12 +1,12 @@
 //! The h1 of an unpacked module (`dirhash.HashDir`).
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::open_regular;
+use super::{below, name_below, open_regular};
 use gomodule::dirhash::{FileList, H1, ZipLimits};
 
 /// Why a folder has no h1.
@@ -52,25 +52,16 @@ pub fn hash_dir(dir: &Path, prefix: &str) -> Result<H1, DirError> {
 fn hash_up_to(dir: &Path, prefix: &str, limit: u64) -> Result<H1, DirError> {
     let mut budget = Budget { limit, left: limit };
     let mut list = FileList::default();
-    let mut folders = vec![(dir.to_owned(), prefix.to_owned())];
     let is_toolchain = prefix.starts_with("golang.org/toolchain@");
-    let mut count = 0;
-    while let Some((folder, name)) = folders.pop() {
-        let read = |cause| DirError::Read { path: folder.clone(), cause };
-        for entry in fs::read_dir(&folder).map_err(read)? {
-            let entry = entry.map_err(read)?;
-            let (path, kind) = (entry.path(), entry.file_type().map_err(read)?);
-            let file_name = path.file_name().and_then(|name| name.to_str()).filter(|name| !name.contains('\n'));
-            let name = format!("{name}/{}", file_name.ok_or_else(|| DirError::BadName(path.clone()))?);
-            count += 1;
-            if count > MAX_FILES {
-                return Err(DirError::TooManyFiles);
-            }
-            if kind.is_dir() {
-                folders.push((path, name));
-            } else if !(is_toolchain && is_copied_go_mod(&path, &mut budget)) {
-                list.add(name, budget.sha256_of(&path)?);
-            }
+    for (count, entry) in below(dir, |_| true).enumerate() {
+        let entry = entry.map_err(|(path, cause)| DirError::Read { path, cause })?;
+        let (path, name) = (entry.path(), name_below(dir, &entry).filter(|name| !name.contains('\n')));
+        let name = name.ok_or_else(|| DirError::BadName(path.to_owned()))?;
+        if count >= MAX_FILES {
+            return Err(DirError::TooManyFiles);
+        }
+        if !(entry.file_type().is_dir() || is_toolchain && is_copied_go_mod(path, &mut budget)) {
+            list.add(format!("{prefix}/{name}"), budget.sha256_of(path)?);
         }
     }
     Ok(list.h1())
@@ -113,6 +104,8 @@ pub(crate) fn sha256_of(file: &File, max: u64) -> io::Result<(u64, [u8; 32])> {
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::fs;
 
     use super::*;
 

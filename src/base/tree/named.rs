@@ -36,6 +36,11 @@ pub fn lexical(path: &Path) -> PathBuf {
     plain
 }
 
+/// The folder that a file lies in, as named: the working folder, where no other is named.
+pub fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// The top folder of the repository that an absolute path lies in by its words. Behind a link of a repository nothing else
 /// is looked for: what lies there was chosen by whoever made the link. A repository that holds the home folder does not count.
 pub fn repository_by_words(path: &Path) -> Option<PathBuf> {

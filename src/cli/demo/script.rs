@@ -1,7 +1,6 @@
 //! The guided tour: an honest module, then a forged zip, a forged tile and a forked log, each refused and why.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +11,8 @@ use tokio::process::Command;
 use url::Url;
 
 use crate::base::clock::Clock;
+use crate::base::limits::MAX_ANSWER;
+use crate::base::process::{self, Limits};
 use crate::mirror::{Audience, BasePath, Mirror, Pipeline, Trail, Vouchers};
 use crate::policy::InForce;
 use crate::store::Store;
@@ -22,7 +23,7 @@ use gomodule::module::{ModuleVersion, Patterns};
 /// Ten times what the slowest step takes on a small machine; a `go` that hangs must not hang the tour.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// A refusal's reason, or a small module.
-const MAX_ANSWER: usize = 1 << 20;
+const MAX_BODY: usize = 1 << 20;
 
 /// The tour, running: an origin, a mirror over it, and a client.
 pub(super) struct Tour {
@@ -162,7 +163,7 @@ impl Tour {
     async fn go_download(&self, go: &Path, module: &str) -> Result<(bool, String)> {
         let home = tempfile::tempdir_in(self.folder.path())?;
         let mut command = Command::new(go);
-        command.args(["mod", "download", module]).current_dir(home.path()).kill_on_drop(true).stdin(Stdio::null());
+        command.args(["mod", "download", module]).current_dir(home.path());
         command
             .env("HOME", home.path())
             .env("GOPATH", home.path().join("path"))
@@ -170,7 +171,8 @@ impl Tour {
         command.env("GOENV", "off").env("GOFLAGS", "-modcacherw").env("GOTOOLCHAIN", "local").env("GONOSUMDB", "");
         command.env("GOPRIVATE", "").env("GONOPROXY", "").env("GOPROXY", self.mirror.url()).env_remove("GOWORK");
         command.env("GOSUMDB", format!("{} {}", self.origin.key(), self.mirror.url()));
-        let output = tokio::time::timeout(PATIENCE, command.output()).await.context("go did not end in time")??;
+        let limits = Limits { time: PATIENCE, stdout: MAX_ANSWER };
+        let output = process::run(command, limits).await.context("go mod download")?;
         let mut text = format!("$ go mod download {module}\n");
         text.push_str(&String::from_utf8_lossy(&output.stderr));
         Ok((output.status.success(), text))
@@ -187,7 +189,7 @@ impl Tour {
 
     async fn get(&self, path: &str) -> Result<String> {
         let url = Url::parse(&format!("{}/{path}", self.mirror.url()))?;
-        let body = self.http.get_small(url, MAX_ANSWER).await?;
+        let body = self.http.get_small(url, MAX_BODY).await?;
         Ok(String::from_utf8_lossy(&body).into_owned())
     }
 }

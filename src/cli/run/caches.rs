@@ -10,6 +10,7 @@ use tokio::task::spawn_blocking;
 
 use super::{Cache, RunArgs};
 use crate::audit::{Audit, Entry, read_module_cache};
+use crate::base::bounded::text_bounded;
 use crate::base::fault::Fault;
 use crate::cli::exit::Failure;
 use crate::cli::out;
@@ -31,7 +32,7 @@ const KEY_VARIABLE: &str = "SUMGATE_CACHE_KEY";
 /// Lookups at the same time, as for an audit.
 const AT_ONCE: usize = 128;
 /// A key has about 100 bytes.
-const MAX_KEY_FILE: usize = 4 << 10;
+const MAX_KEY_FILE: u64 = 4 << 10;
 
 /// The caches of this run, and what is known of them before the command.
 pub(super) struct Kept {
@@ -273,10 +274,10 @@ fn signer(args: &RunArgs) -> Result<Option<Signer>, Failure> {
 }
 
 fn read_key(path: &Path) -> Result<String, Failure> {
-    use std::io::Read;
-    let mut text = String::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(MAX_KEY_FILE as u64).read_to_string(&mut text));
-    read.map_err(|error| Failure::host(&format!("read the cache key {}", path.display()), &error))?;
+    let text = std::fs::File::open(path).and_then(|file| text_bounded(file, MAX_KEY_FILE));
+    let text = text.map_err(|error| Failure::host(&format!("read the cache key {}", path.display()), &error))?;
+    let too_large = || format!("the cache key {} has more than {MAX_KEY_FILE} bytes", path.display());
+    let text = text.ok_or_else(|| Failure::new(Fault::Request, too_large()))?;
     if path.is_file() {
         out::complain(&format!(
             "the command can read the cache key {}: give it through a pipe, or in {KEY_VARIABLE}",

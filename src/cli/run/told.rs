@@ -2,14 +2,13 @@
 
 use super::caches::Kept;
 use crate::base::fault::in_full;
+use crate::base::limits::MAX_NAMED;
+use crate::base::text::{safe, safe_path};
 use crate::cli::exit::Failure;
 use crate::cli::out;
-use crate::finding::{Finding, Severity, safe};
+use crate::finding::{Finding, Severity};
 use crate::gate::{ChildError, Ended, Outcome, code};
 use crate::mirror::RefusedFile;
-
-/// Files that are named when some were thrown away.
-const MAX_NAMED: usize = 3;
 
 /// A refusal, in one line, at the moment when it happens.
 pub(super) fn refusal(file: &RefusedFile) {
@@ -89,7 +88,7 @@ pub(super) fn summary(outcome: &Outcome) {
         out::complain(&format!("the exception in line {line} of the policy ({modules}) lifted nothing"));
     }
     for program in &outcome.installed {
-        out::complain(&format!("installed {}", safe(&program.to_string_lossy())));
+        out::complain(&format!("installed {}", safe_path(program)));
     }
     out::complain(&figures(outcome));
 }

@@ -3,7 +3,8 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use crate::finding::{Code, Finding, safe};
+use crate::base::text::{safe, safe_path};
+use crate::finding::{Code, Finding};
 use crate::gate::distrusted;
 
 /// Programs that `go`, git and the C compilers run.
@@ -118,13 +119,13 @@ impl Inside {
         let mut findings: Vec<Finding> = here
             .take(MAX_TOLD)
             .map(|folder| {
-                let message = format!("PATH has {}: it lies in the repository", shown(folder));
+                let message = format!("PATH has {}: it lies in the repository", safe_path(folder));
                 Finding { message, ..Finding::of(Code::BuildOverride) }
             })
             .collect();
         for (name, program) in self.tools() {
             let why = if self.lies_here(&program) { "it lies in the repository" } else { "`go install` put it there" };
-            let message = format!("PATH leads to {} for {name}: {why}", shown(&program));
+            let message = format!("PATH leads to {} for {name}: {why}", safe_path(&program));
             findings.push(Finding { message, ..Finding::of(Code::BuildOverride) });
         }
         let others = self.folders.iter().filter(|folder| !self.lies_here(folder));
@@ -150,7 +151,7 @@ impl Inside {
         let names = seen.map(|entry| entry.file_name().to_string_lossy().into_owned());
         let mut names: Vec<String> = names.filter(|name| name.starts_with(TOOLCHAIN)).collect();
         if entries.next().is_some() {
-            let message = format!("{} has more than {MAX_ENTRIES} programs: not all were looked at", shown(folder));
+            let message = format!("{} has more than {MAX_ENTRIES} programs: not all were looked at", safe_path(folder));
             return Some(Finding { message, ..Finding::of(Code::NotExamined) });
         }
         names.sort();
@@ -161,7 +162,7 @@ impl Inside {
         let message = format!(
             "PATH has {} in {}: `go` runs such a program for a toolchain line in go.mod before it downloads one",
             all.join(", "),
-            shown(folder)
+            safe_path(folder)
         );
         (!names.is_empty()).then(|| Finding { message, ..Finding::of(code) })
     }
@@ -184,10 +185,6 @@ fn real(path: &Path) -> PathBuf {
         || path.to_owned(),
         |(known, rest)| if rest.as_os_str().is_empty() { known } else { known.join(rest) },
     )
-}
-
-fn shown(path: &Path) -> String {
-    safe(&path.to_string_lossy())
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::{Git, MAX_REPOSITORIES, Setting, TIME, fits};
-use crate::finding::{Code, Finding, safe};
+use crate::base::text::safe;
+use crate::finding::{Code, Finding};
 use crate::gate::modfiles::told;
 
 /// Where they are in a module cache.

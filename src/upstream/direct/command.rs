@@ -12,9 +12,10 @@ use tokio::sync::Semaphore;
 
 use super::error::DirectError;
 use crate::base::process::{self, Limits, Output, ProcessError};
+use crate::base::text::one_line;
 use crate::go::environment::go_on_path;
 use crate::store::private_folder;
-use crate::upstream::secret::{one_line, without_logins};
+use crate::upstream::secret::without_logins;
 
 /// Runs at the same time, for all private modules together. Each clones a repository, which takes a core and as much
 /// network as there is.
@@ -24,8 +25,6 @@ static PLACES: Semaphore = Semaphore::const_new(AT_ONCE);
 const PATIENCE: Duration = Duration::from_mins(5);
 /// What is read of the output: the largest list known is below 1 MB.
 const MAX_OUTPUT: u64 = 8 << 20;
-/// What is read of the complaints; the rest falls away.
-const MAX_COMPLAINTS: u64 = 64 << 10;
 /// What is told of them: `go` at the other end shows about 600 bytes.
 const MAX_WORDS: usize = 600;
 
@@ -162,7 +161,7 @@ impl Settings {
         let mut command = Command::new(&go);
         command.args(words).current_dir(&work).env_clear().envs(environment(std::env::vars_os(), folder.path()));
         let what = format!("go {}", words.join(" "));
-        let limits = Limits { time: self.patience, stdout: MAX_OUTPUT, stderr: MAX_COMPLAINTS };
+        let limits = Limits { time: self.patience, stdout: MAX_OUTPUT };
         match process::run(command, limits).await {
             Ok(Output { status, stdout, stderr, .. }) => {
                 let complaints = String::from_utf8_lossy(&stderr).into_owned();
@@ -193,7 +192,7 @@ impl Printed {
         let words = if words.is_empty() { &self.complaints } else { words };
         let folder = self.folder.path().display().to_string();
         let shown = without_logins(words).replace(&folder, "…");
-        let mut shown: String = one_line(&shown).chars().take(MAX_WORDS).collect();
+        let mut shown = one_line(&shown, MAX_WORDS);
         if shown.is_empty() {
             shown = format!("it ended with {}", self.status);
         }

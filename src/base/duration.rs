@@ -1,0 +1,37 @@
+//! Lengths of time, as people write them.
+
+use std::time::Duration;
+
+use jiff::{Span, SpanRelativeTo};
+
+/// A length such as `60s`, `1m 30s`, `24h`, `7d` or `2w`. A day has 24 hours; months and years have no length of their own.
+/// How long is too long, or too fine, is for the caller to say.
+pub(crate) fn duration(text: &str) -> Option<Duration> {
+    let span: Span = text.parse().ok()?;
+    span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_has_units_of_one_length() {
+        const HOUR: u64 = 3600;
+        for (text, seconds) in [
+            ("0s", 0),
+            ("60s", 60),
+            ("1m 30s", 90),
+            ("24h", 24 * HOUR),
+            ("7d", 7 * 24 * HOUR),
+            ("7 d", 7 * 24 * HOUR),
+            ("1d 12h", 36 * HOUR),
+            ("2w", 14 * 24 * HOUR),
+        ] {
+            assert_eq!(duration(text), Some(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "7", "soon", "1mo", "1y", "-7d", "7d ago", "7d,", "9999999999999h"] {
+            assert_eq!(duration(text), None, "{text}");
+        }
+    }
+}
