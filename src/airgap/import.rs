@@ -8,13 +8,13 @@ use super::error::Refusal;
 use super::fill::{Filled, fill};
 use crate::base::fault::{Fault, in_full};
 use crate::mirror::Pipeline;
-use crate::sumdb::{Client, SumdbError, Taken};
+use crate::sumdb::{Client, HeadImport, SumdbError};
 
 /// What became of what was carried.
 #[derive(Clone, Debug, Default)]
 pub struct Imported {
     /// The heads, by the name of their database.
-    pub heads: Vec<(String, Taken)>,
+    pub heads: Vec<(String, HeadImport)>,
     /// Records that are proved now.
     pub records: usize,
     /// The files, and all that was refused.
@@ -38,7 +38,7 @@ pub async fn import(
             continue;
         }
         let taken = client.take_head().await?;
-        if let Taken::Unproved(why) = &taken {
+        if let HeadImport::Unproved(why) = &taken {
             let (what, why) = (format!("the tree head of {name}"), why.clone());
             refused.push(Refusal { what, why, fault: Fault::Refused });
         }

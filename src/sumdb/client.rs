@@ -14,7 +14,7 @@ use super::database::Database;
 use super::error::{SumdbError, blocking};
 use super::lookup::{self, LookupError, Proved, Reply, Step};
 use super::record::RecordLines;
-use super::remote::{Door, Remote};
+use super::remote::{Endpoint, Remote};
 use super::tiles::Tiles;
 use super::trusted::{Advance, Trusted};
 use crate::base::fault::Fault;
@@ -270,15 +270,15 @@ impl Shared {
         }
         self.ready().await?;
         let proved = self.prove_one(self.reply(module, None).await?).await;
-        let doors = self.remote.all_doors().await?;
-        if doors.len() == 1 || !proved.as_ref().is_err_and(|error| error.blames_the_answer()) {
+        let endpoints = self.remote.all_endpoints().await?;
+        if endpoints.len() == 1 || !proved.as_ref().is_err_and(|error| error.blames_the_answer()) {
             return proved;
         }
-        // One door lied, and which one is not known: each alone.
-        for door in doors {
-            let Ok(reply) = self.reply(module, Some(door)).await else { continue };
+        // One endpoint lied, and which one is not known: each alone.
+        for endpoint in endpoints {
+            let Ok(reply) = self.reply(module, Some(endpoint)).await else { continue };
             match self.prove_one(reply).await {
-                Err(error) if error.blames_the_answer() => self.remote.distrust(door).await,
+                Err(error) if error.blames_the_answer() => self.remote.distrust(endpoint).await,
                 proved => return proved,
             }
         }
@@ -290,9 +290,9 @@ impl Shared {
         proved.into_iter().next().unwrap_or_else(|| Err(self.contention()))
     }
 
-    /// Asks for a module version, through one door or any. What comes back is signed and has the right form, and nothing
+    /// Asks for a module version, through one endpoint or any. What comes back is signed and has the right form, and nothing
     /// more is known of it.
-    pub(super) async fn reply(&self, module: &ModuleVersion, only: Option<Door>) -> Result<Reply, Arc<SumdbError>> {
+    pub(super) async fn reply(&self, module: &ModuleVersion, only: Option<Endpoint>) -> Result<Reply, Arc<SumdbError>> {
         let read = |bytes: Vec<u8>| {
             Reply::read(module, &bytes, self.database.key()).map_err(|error| self.failed(module, error))
         };

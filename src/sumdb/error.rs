@@ -158,7 +158,7 @@ impl SumdbError {
         matches!(self, Self::NoRecord { .. } | Self::NotCarried { .. })
     }
 
-    /// Whether what a door answered is wrong, so that another door may have the right answer.
+    /// Whether what an endpoint answered is wrong, so that another endpoint may have the right answer.
     pub(super) fn blames_the_answer(&self) -> bool {
         matches!(self, Self::Unverified { .. } | Self::NotTheDatabase { .. } | Self::WrongRecord { .. })
     }

@@ -1,8 +1,8 @@
-//! What the database is asked over the network, through whichever door answers. All of it comes back untrusted.
+//! What the database is asked over the network, through whichever endpoint answers. All of it comes back untrusted.
 //!
-//! The database itself, the alias of the public one, and proxies that pass it on are doors to one log. What comes through
-//! any of them is proved, so a door that is behind, down or lying costs time and nothing else: the next one is asked. That
-//! the log has no record counts only as the answer to a lookup, from a door that is the database's own and has shown a head
+//! The database itself, the alias of the public one, and proxies that pass it on are endpoints to one log. What comes through
+//! any of them is proved, so an endpoint that is behind, down or lying costs time and nothing else: the next one is asked. That
+//! the log has no record counts only as the answer to a lookup, from an endpoint that is the database's own and has shown a head
 //! that the database signed, and then nobody else is asked: the name may be one that nobody else should hear. Any other 404
 //! (a tile, a head) leaves unproved what it was needed for.
 
@@ -17,16 +17,16 @@ use super::database::Database;
 use super::error::{NotShown, SumdbError};
 use super::lookup::LookupError;
 use crate::base::flight::Flights;
-pub(super) use crate::upstream::UpstreamId as Door;
+pub(super) use crate::upstream::UpstreamId as Endpoint;
 use crate::upstream::database_request::DatabaseRequest;
 use crate::upstream::{HttpClient, HttpError, Link, Origin, OriginError, Source, Waits, Wanted};
 use gomodule::module::ModuleVersion;
 
 const SUPPORTED: Wanted = Wanted::Database(DatabaseRequest::Supported);
 const LATEST: Wanted = Wanted::Database(DatabaseRequest::Latest);
-/// Requests under way to one door: all tiles of a plan that an audit asks for at once (`sumdb/tiles.rs`).
+/// Requests under way to one endpoint: all tiles of a plan that an audit asks for at once (`sumdb/tiles.rs`).
 const AT_ONCE: usize = 512;
-/// No door is overtaken before: a second one must not double the load on a public service whenever it is a little slow.
+/// No endpoint is overtaken before: a second one must not double the load on a public service whenever it is a little slow.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The database at the other end.
@@ -35,10 +35,10 @@ pub(super) struct Remote {
     database: Arc<Database>,
     http: HttpClient,
     /// Where it is asked, once that is known.
-    doors: Arc<OnceCell<Doors>>,
+    endpoints: Arc<OnceCell<Endpoints>>,
 }
 
-struct Doors {
+struct Endpoints {
     origin: Origin,
     kinds: Vec<Kind>,
 }
@@ -60,7 +60,7 @@ struct Own {
     asking: Flights<(), Result<(), NotShown>>,
 }
 
-/// Why a door did not help.
+/// Why an endpoint did not help.
 enum Closed {
     /// It says that the log has no record of a module version.
     NoRecord(String, String),
@@ -69,28 +69,28 @@ enum Closed {
     /// What it said is wrong.
     Wrong(SumdbError),
     /// It is a proxy that does not pass the database on.
-    NoDoor,
+    NotPassedOn,
 }
 
 impl Remote {
     pub(super) fn new(database: Database, http: HttpClient) -> Self {
-        Self { database: Arc::new(database), http, doors: Arc::default() }
+        Self { database: Arc::new(database), http, endpoints: Arc::default() }
     }
 
     /// Settles where to ask.
     pub(super) async fn ready(&self) -> Result<(), SumdbError> {
-        self.doors().await.map(|_| ())
+        self.endpoints().await.map(|_| ())
     }
 
-    /// All doors.
-    pub(super) async fn all_doors(&self) -> Result<impl ExactSizeIterator<Item = Door> + use<>, SumdbError> {
-        Ok(self.doors().await?.origin.sources())
+    /// All endpoints.
+    pub(super) async fn all_endpoints(&self) -> Result<impl ExactSizeIterator<Item = Endpoint> + use<>, SumdbError> {
+        Ok(self.endpoints().await?.origin.sources())
     }
 
     /// Proxies that pass the database on are tried first where `go` would do so
     /// (<https://go.dev/design/25530-sumdb#proxying-a-checksum-database>): a 200 settles it, absence leads on, and any
     /// other failure is one, unless a `|` stands behind that proxy. Other proxies that may pass it on stand behind it.
-    async fn doors(&self) -> Result<&Doors, SumdbError> {
+    async fn endpoints(&self) -> Result<&Endpoints, SumdbError> {
         let find = || async {
             let database = &self.database;
             let through = |source: &Source| match source {
@@ -107,41 +107,42 @@ impl Remote {
                 let carried = Link::plain(Source::Dir(folder.clone()), false);
                 let origin = Origin::of_links(&[carried], &self.http, waits, AT_ONCE);
                 let origin = origin.map_err(|cause| self.unreachable(cause))?;
-                return Ok(Doors { origin, kinds: vec![Kind::Carried] });
+                return Ok(Endpoints { origin, kinds: vec![Kind::Carried] });
             }
             let mut own = None;
             for link in &database.proxies {
                 let Some(base) = through(&link.source) else { continue };
                 // As a source like any other: a login in its url goes to nobody else.
-                let door = Link::plain(Source::Http(base.clone()), link.on_any_failure);
-                let door = Origin::alone(door, &self.http, waits).map_err(|cause| self.unreachable(cause))?;
-                match door.small_from(Door::FIRST, &SUPPORTED).await {
+                let endpoint = Link::plain(Source::Http(base.clone()), link.on_any_failure);
+                let endpoint = Origin::alone(endpoint, &self.http, waits).map_err(|cause| self.unreachable(cause))?;
+                match endpoint.small_from(Endpoint::FIRST, &SUPPORTED).await {
                     Ok(_) => {
                         own = Some(base);
                         break;
                     }
-                    Err(error) if door.leads_on(Door::FIRST, &error) => {}
-                    Err(error) => return Err(self.unreachable(cause_of(error, door.name(Door::FIRST)))),
+                    Err(error) if endpoint.leads_on(Endpoint::FIRST, &error) => {}
+                    Err(error) => return Err(self.unreachable(cause_of(error, endpoint.name(Endpoint::FIRST)))),
                 }
             }
             let urls = own.map_or_else(|| database.urls(), |own| vec![own]);
             let own = |url| (Link::plain(Source::Http(url), true), Kind::Own(Arc::default()));
             let behind = database.behind.iter().filter_map(|link| {
-                let door = Link { source: Source::Http(through(&link.source)?), on_any_failure: true, ..link.clone() };
-                Some((door, Kind::Proxy(OnceCell::new())))
+                let endpoint =
+                    Link { source: Source::Http(through(&link.source)?), on_any_failure: true, ..link.clone() };
+                Some((endpoint, Kind::Proxy(OnceCell::new())))
             });
             let (links, kinds): (Vec<Link>, Vec<Kind>) = urls.into_iter().map(own).chain(behind).unzip();
             let origin = Origin::of_links(&links, &self.http, waits, AT_ONCE);
-            Ok(Doors { origin: origin.map_err(|cause| self.unreachable(cause))?, kinds })
+            Ok(Endpoints { origin: origin.map_err(|cause| self.unreachable(cause))?, kinds })
         };
-        self.doors.get_or_try_init(find).await
+        self.endpoints.get_or_try_init(find).await
     }
 
-    /// `lookup/M@V`: a record and a signed head, if `check` accepts them. With `only`, through that door alone.
+    /// `lookup/M@V`: a record and a signed head, if `check` accepts them. With `only`, through that endpoint alone.
     pub(super) async fn lookup<T>(
         &self,
         module: &ModuleVersion,
-        only: Option<Door>,
+        only: Option<Endpoint>,
         check: impl Fn(Vec<u8>) -> Result<T, SumdbError>,
     ) -> Result<T, SumdbError> {
         self.ask(DatabaseRequest::Lookup(module.clone()), only, check).await
@@ -154,7 +155,7 @@ impl Remote {
 
     /// A tile of exactly the width asked for. A partial tile may have vanished once the full one exists
     /// (<https://c2sp.org/tlog-tiles>), so any failure of a partial one leads to the full one, cut.
-    pub(super) async fn tile(&self, tile: &Tile, only: Option<Door>) -> Result<Vec<u8>, SumdbError> {
+    pub(super) async fn tile(&self, tile: &Tile, only: Option<Endpoint>) -> Result<Vec<u8>, SumdbError> {
         let exact = self.ask(DatabaseRequest::Tile(*tile), only, Ok).await;
         if tile.is_full() || exact.is_ok() {
             return exact;
@@ -169,23 +170,23 @@ impl Remote {
         self.ask(DatabaseRequest::Tile(full), only, check).await
     }
 
-    /// Everything that came through a door alone does not fit together.
-    pub(super) async fn distrust(&self, id: Door) {
-        if let Ok(doors) = self.doors().await {
-            doors.origin.distrust(id);
+    /// Everything that came through an endpoint alone does not fit together.
+    pub(super) async fn distrust(&self, id: Endpoint) {
+        if let Ok(endpoints) = self.endpoints().await {
+            endpoints.origin.distrust(id);
         }
     }
 
     async fn ask<T>(
         &self,
         asked: DatabaseRequest,
-        only: Option<Door>,
+        only: Option<Endpoint>,
         check: impl Fn(Vec<u8>) -> Result<T, SumdbError>,
     ) -> Result<T, SumdbError> {
-        let doors = self.doors().await?;
+        let endpoints = self.endpoints().await?;
         let wanted = &Wanted::Database(asked);
         let attempt = |id, _progress| {
-            let through = self.through(doors, id, wanted, &check);
+            let through = self.through(endpoints, id, wanted, &check);
             async move {
                 match through.await {
                     Err(closed @ Closed::NoRecord(..)) => Ok(Err(closed)),
@@ -194,27 +195,28 @@ impl Remote {
             }
         };
         let round = || async {
-            let order = only.map_or_else(|| doors.origin.stages(wanted), |id| vec![vec![id]]);
-            doors.origin.race(order, PATIENCE, |_, _| false, attempt).await
+            let order = only.map_or_else(|| endpoints.origin.stages(wanted), |id| vec![vec![id]]);
+            endpoints.origin.race(order, PATIENCE, |_, _| false, attempt).await
         };
-        let passes = |closed: &Vec<(Door, Closed)>| closed.iter().filter_map(|(_, closed)| closed.passes()).min();
-        match doors.origin.in_rounds(round, passes).await {
+        let passes = |closed: &Vec<(Endpoint, Closed)>| closed.iter().filter_map(|(_, closed)| closed.passes()).min();
+        match endpoints.origin.in_rounds(round, passes).await {
             Ok((_, Ok(answer))) => Ok(answer),
-            Ok((id, Err(closed))) => Err(self.why(doors, wanted, vec![(id, closed)])),
-            Err(closed) => Err(self.why(doors, wanted, closed)),
+            Ok((id, Err(closed))) => Err(self.why(endpoints, wanted, vec![(id, closed)])),
+            Err(closed) => Err(self.why(endpoints, wanted, closed)),
         }
     }
 
-    /// Asks a door, and whether its 404 counts: that of a lookup alone says something.
+    /// Asks an endpoint, and whether its 404 counts: that of a lookup alone says something.
     async fn through<T>(
         &self,
-        doors: &Doors,
-        id: Door,
+        endpoints: &Endpoints,
+        id: Endpoint,
         wanted: &Wanted,
         check: &impl Fn(Vec<u8>) -> Result<T, SumdbError>,
     ) -> Result<T, Closed> {
-        let answer = doors.through(id, wanted, check).await;
-        let (Wanted::Database(DatabaseRequest::Lookup(module)), Kind::Own(own)) = (wanted, &doors.kinds[id.index()])
+        let answer = endpoints.through(id, wanted, check).await;
+        let (Wanted::Database(DatabaseRequest::Lookup(module)), Kind::Own(own)) =
+            (wanted, &endpoints.kinds[id.index()])
         else {
             return answer;
         };
@@ -225,19 +227,19 @@ impl Remote {
                 Ok(answer)
             }
             Err(Closed::Origin(OriginError::NotFound(words))) => {
-                self.must_have_shown(doors, id, own).await?;
+                self.must_have_shown(endpoints, id, own).await?;
                 Err(Closed::NoRecord(module.to_string(), words))
             }
             Err(closed) => Err(closed),
         }
     }
 
-    /// Whether a door has shown a signed head, of whatever size; if not, it is asked for one.
-    async fn must_have_shown(&self, doors: &Doors, id: Door, own: &Arc<Own>) -> Result<(), Closed> {
+    /// Whether an endpoint has shown a signed head, of whatever size; if not, it is asked for one.
+    async fn must_have_shown(&self, endpoints: &Endpoints, id: Endpoint, own: &Arc<Own>) -> Result<(), Closed> {
         if own.has_shown.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let (origin, own, key) = (doors.origin.clone(), Arc::clone(own), self.database.key().clone());
+        let (origin, own, key) = (endpoints.origin.clone(), Arc::clone(own), self.database.key().clone());
         let asking = Arc::clone(&own);
         let shown = asking.asking.join((), move || async move {
             let note = origin.small_from(id, &LATEST).await.map_err(|why| Arc::new(why) as NotShown)?;
@@ -247,21 +249,21 @@ impl Remote {
         });
         let shown = shown.await.unwrap_or_else(|broken| Err(Arc::new(broken)));
         shown.map_err(|cause| {
-            let (database, address) = (self.database.name().to_owned(), doors.origin.name(id));
+            let (database, address) = (self.database.name().to_owned(), endpoints.origin.name(id));
             Closed::Wrong(SumdbError::NotTheDatabase { database, address, cause })
         })
     }
 
-    /// Of the reasons of all doors the one to tell: no record, if a door says so that knows; then what is wrong; then what
+    /// Of the reasons of all endpoints the one to tell: no record, if an endpoint says so that knows; then what is wrong; then what
     /// failed.
-    fn why(&self, doors: &Doors, wanted: &Wanted, closed: Vec<(Door, Closed)>) -> SumdbError {
+    fn why(&self, endpoints: &Endpoints, wanted: &Wanted, closed: Vec<(Endpoint, Closed)>) -> SumdbError {
         let (database, what) = (self.database.name().to_owned(), wanted.to_string());
         let (mut wrong, mut missing, mut failed) = (None, None, None);
         for (id, closed) in closed {
             match closed {
                 Closed::NoRecord(what, reason) => return SumdbError::NoRecord { database, what, reason },
                 Closed::Origin(OriginError::NotFound(_) | OriginError::EmptyRoot { .. })
-                    if matches!(doors.kinds[id.index()], Kind::Carried) =>
+                    if matches!(endpoints.kinds[id.index()], Kind::Carried) =>
                 {
                     let of = |module: &ModuleVersion| format!("record of {module}");
                     let what =
@@ -270,8 +272,8 @@ impl Remote {
                 }
                 Closed::Origin(OriginError::NotFound(reason)) => missing = missing.or(Some(reason)),
                 Closed::Wrong(error) => wrong = wrong.or(Some(error)),
-                Closed::Origin(error) => failed = failed.or_else(|| Some(cause_of(error, doors.origin.name(id)))),
-                Closed::NoDoor => {}
+                Closed::Origin(error) => failed = failed.or_else(|| Some(cause_of(error, endpoints.origin.name(id)))),
+                Closed::NotPassedOn => {}
             }
         }
         let nobody = || HttpError::Transport { url: wanted.to_string(), cause: "nobody could be asked".to_owned() };
@@ -293,10 +295,10 @@ impl Remote {
     }
 }
 
-impl Doors {
+impl Endpoints {
     async fn through<T>(
         &self,
-        id: Door,
+        id: Endpoint,
         wanted: &Wanted,
         check: &impl Fn(Vec<u8>) -> Result<T, SumdbError>,
     ) -> Result<T, Closed> {
@@ -309,7 +311,7 @@ impl Doors {
                 }
             };
             if !*supported.get_or_try_init(asked).await? {
-                return Err(Closed::NoDoor);
+                return Err(Closed::NotPassedOn);
             }
         }
         let body = self.origin.small_from(id, wanted).await.map_err(Closed::Origin)?;
@@ -326,7 +328,7 @@ impl Closed {
     }
 }
 
-/// What failed at the door with this address.
+/// What failed at the endpoint with this address.
 fn cause_of(error: OriginError, url: String) -> HttpError {
     match error {
         OriginError::Failed(cause) => cause,

@@ -1,8 +1,8 @@
 //! Tiles: from memory, disk, or the database, and none used before it is authenticated.
 //!
 //! A plan is filled from the caches first and from the network second, then authenticated as a whole. If that fails and
-//! a cache took part, or there are several doors, everything is fetched anew through one door after the other: a cache may
-//! be damaged, or belong to the other side of a fork, and a door may lie.
+//! a cache took part, or there are several endpoints, everything is fetched anew through one endpoint after the other: a cache may
+//! be damaged, or belong to the other side of a fork, and an endpoint may lie.
 //! Only [`Tiles::keep`] writes, and it takes what the caller found consistent with the trusted head.
 
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use moka::sync::Cache;
 use tlog::{AuthenticTiles, Tile, TilePlan};
 
 use super::error::{SumdbError, blocking};
-use super::remote::{Door, Remote};
+use super::remote::{Endpoint, Remote};
 use crate::base::flight::Flights;
 use crate::store::StateDir;
 
@@ -61,22 +61,22 @@ impl Tiles {
         if self.offline {
             return Err(self.refused(plan, error).into());
         }
-        let doors = self.remote.all_doors().await?;
-        if any_cached || doors.len() > 1 {
-            for door in doors {
-                let Ok(bytes) = self.fill_from(plan.tiles(), door).await else { continue };
+        let endpoints = self.remote.all_endpoints().await?;
+        if any_cached || endpoints.len() > 1 {
+            for endpoint in endpoints {
+                let Ok(bytes) = self.fill_from(plan.tiles(), endpoint).await else { continue };
                 match plan.authenticate(&bytes) {
                     Ok(tiles) => return Ok(tiles),
-                    Err(_) => self.remote.distrust(door).await,
+                    Err(_) => self.remote.distrust(endpoint).await,
                 }
             }
         }
         Err(self.refused(plan, error).into())
     }
 
-    /// All of them anew, through one door.
-    async fn fill_from(&self, tiles: &[Tile], door: Door) -> Result<Vec<Bytes>, SumdbError> {
-        let fetched = tiles.iter().copied().map(|tile| async move { self.remote.tile(&tile, Some(door)).await });
+    /// All of them anew, through one endpoint.
+    async fn fill_from(&self, tiles: &[Tile], endpoint: Endpoint) -> Result<Vec<Bytes>, SumdbError> {
+        let fetched = tiles.iter().copied().map(|tile| async move { self.remote.tile(&tile, Some(endpoint)).await });
         let bytes: Vec<Vec<u8>> = stream::iter(fetched).buffered(AT_ONCE).try_collect().await?;
         Ok(bytes.into_iter().map(Bytes::from).collect())
     }

@@ -19,7 +19,7 @@ const MAX_EXPORTED: usize = 256;
 
 /// What is carried of one database.
 #[derive(Clone, Debug)]
-pub struct Carried {
+pub struct ProofSet {
     /// The trusted head.
     pub head: SignedCheckpoint,
     /// The tiles, by path, as the tree of that head has them.
@@ -28,7 +28,7 @@ pub struct Carried {
 
 /// What became of a carried head.
 #[derive(Clone, Debug)]
-pub enum Taken {
+pub enum HeadImport {
     /// It is covered by the trusted one now: the size of that tree.
     Trusted(u64),
     /// It is older than the trusted one, and was not compared with it for want of tiles: its size, and the trusted size.
@@ -39,7 +39,7 @@ pub enum Taken {
 
 impl Client {
     /// The trusted head, with the tiles that prove `records` under it. Writes down that this head was carried away.
-    pub async fn carry(&self, records: &[RecordId]) -> Result<Carried, Arc<SumdbError>> {
+    pub async fn carry(&self, records: &[RecordId]) -> Result<ProofSet, Arc<SumdbError>> {
         let head = self.head().await?;
         let records: Vec<Node> = records.iter().map(|id| Node { level: 0, index: id.get() }).collect();
         let mut tiles = BTreeMap::new();
@@ -68,7 +68,7 @@ impl Client {
             Ok(())
         })
         .await?;
-        Ok(Carried { head, tiles })
+        Ok(ProofSet { head, tiles })
     }
 
     /// The size of the tree whose head was the last anchor.
@@ -87,23 +87,23 @@ impl Client {
 
     /// Merges the head that was carried here. Only a fork and trouble of this machine are errors: records may be provable
     /// whatever becomes of the head.
-    pub async fn take_head(&self) -> Result<Taken, Arc<SumdbError>> {
+    pub async fn take_head(&self) -> Result<HeadImport, Arc<SumdbError>> {
         let shared = &self.shared;
         let note = match shared.remote.latest().await {
             Ok(note) => note,
-            Err(error) => return Ok(Taken::Unproved(in_full(&error))),
+            Err(error) => return Ok(HeadImport::Unproved(in_full(&error))),
         };
         let seen = match SignedCheckpoint::open(&note, SUMDB_ORIGIN, shared.database.key()) {
             Ok(seen) => seen,
-            Err(error) => return Ok(Taken::Unproved(error.to_string())),
+            Err(error) => return Ok(HeadImport::Unproved(error.to_string())),
         };
         let size = seen.size();
         let trusted = || self.trusted().map_or(0, |head| head.size().get());
         match shared.merge(seen).await {
-            Ok(()) => Ok(Taken::Trusted(trusted())),
+            Ok(()) => Ok(HeadImport::Trusted(trusted())),
             Err(error) if matches!(error.fault(), Fault::Misbehaviour | Fault::Host) => Err(error),
-            Err(_) if trusted() > size.get() => Ok(Taken::Older(size.get(), trusted())),
-            Err(error) => Ok(Taken::Unproved(format!(
+            Err(_) if trusted() > size.get() => Ok(HeadImport::Older(size.get(), trusted())),
+            Err(error) => Ok(HeadImport::Unproved(format!(
                 "nothing here or carried proves it consistent with the trusted one of {} records: {}",
                 trusted(),
                 in_full(&*error)
