@@ -10,6 +10,7 @@ use super::ages;
 use super::args::{AddressArgs, AnchorArgs, DatabaseArgs, SurroundingArgs};
 use super::exit::Failure;
 use crate::airgap::{self, Refusal, Wanted};
+use crate::base::clock::Clock;
 use crate::base::fault::Fault;
 use crate::base::toml_file::{self, Complaint, Complaints, MAX_FILE};
 use crate::base::tree::{Tree, TreeError, open_named, read_bounded, work_tree};
@@ -17,7 +18,7 @@ use crate::go::environment::GoEnv;
 use crate::mirror::BasePath;
 use crate::policy::Policy;
 use crate::store::{Access, Modes, Store};
-use crate::sumdb::{Anchor, Client, Database, DatabaseError};
+use crate::sumdb::{Anchor, Client, Database, DatabaseError, Databases};
 use crate::upstream::{Chain, ChainError, HttpClient, Origin, Waits};
 use gomodule::module::{ModuleVersion, Patterns};
 
@@ -92,13 +93,14 @@ pub(super) fn clients(
     store: &Store,
     http: &HttpClient,
     policies: &[Policy],
-) -> Result<Vec<Client>, Failure> {
+) -> Result<Databases, Failure> {
     let anchor = Anchor::read(&anchor.anchor).map_err(Failure::usage)?;
     anchor.check(databases.iter().map(Database::key)).map_err(Failure::usage)?;
-    let open = |database| Ok(Client::open(database, store, &anchor, http.clone())?);
+    let open = |database| Ok(Client::open(database, store, &anchor, http.clone(), Clock::System)?);
     let clients = databases.into_iter().map(open).collect::<Result<Vec<_>, Failure>>()?;
-    ages::tell(&clients, policies);
-    Ok(clients)
+    let databases = Databases::new(clients).ok_or_else(|| Failure::new(Fault::Request, "no database is named"))?;
+    ages::tell(&databases, policies);
+    Ok(databases)
 }
 
 /// The HTTP client.

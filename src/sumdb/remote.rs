@@ -10,12 +10,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tlog::{SUMDB_ORIGIN, SignedCheckpoint, Tile, TileError};
 use tokio::sync::OnceCell;
 
 use super::database::Database;
 use super::error::{NotShown, SumdbError};
-use super::lookup::LookupError;
 use crate::base::flight::Flights;
 pub(super) use crate::upstream::UpstreamId as Endpoint;
 use crate::upstream::database_request::DatabaseRequest;
@@ -32,10 +32,22 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The database at the other end.
 #[derive(Clone)]
 pub(super) struct Remote {
-    database: Arc<Database>,
+    pub(super) database: Arc<Database>,
+    /// Nothing is asked of the network.
+    pub(super) offline: bool,
     http: HttpClient,
+    pub(super) wire: Wire,
     /// Where it is asked, once that is known.
     endpoints: Arc<OnceCell<Endpoints>>,
+}
+
+/// Asks one endpoint of a pool: over the network, or by the script of a test.
+pub(super) type Wire = Arc<dyn for<'a> Fn(&'a Origin, Endpoint, &'a Wanted) -> Body<'a> + Send + Sync>;
+/// What comes back.
+pub(super) type Body<'a> = BoxFuture<'a, Result<Vec<u8>, OriginError>>;
+
+fn network<'a>(pool: &'a Origin, id: Endpoint, wanted: &'a Wanted) -> Body<'a> {
+    Box::pin(pool.small_from(id, wanted))
 }
 
 struct Endpoints {
@@ -74,7 +86,8 @@ enum Closed {
 
 impl Remote {
     pub(super) fn new(database: Database, http: HttpClient) -> Self {
-        Self { database: Arc::new(database), http, endpoints: Arc::default() }
+        let offline = http.is_offline() && database.carried.is_none();
+        Self { database: Arc::new(database), offline, http, wire: Arc::new(network), endpoints: Arc::default() }
     }
 
     /// Settles where to ask.
@@ -115,7 +128,7 @@ impl Remote {
                 // As a source like any other: a login in its url goes to nobody else.
                 let endpoint = Link::plain(Source::Http(base.clone()), link.on_any_failure);
                 let endpoint = Origin::alone(endpoint, &self.http, waits).map_err(|cause| self.unreachable(cause))?;
-                match endpoint.small_from(Endpoint::FIRST, &SUPPORTED).await {
+                match (self.wire)(&endpoint, Endpoint::FIRST, &SUPPORTED).await {
                     Ok(_) => {
                         own = Some(base);
                         break;
@@ -133,7 +146,8 @@ impl Remote {
             });
             let (links, kinds): (Vec<Link>, Vec<Kind>) = urls.into_iter().map(own).chain(behind).unzip();
             let origin = Origin::of_links(&links, &self.http, waits, AT_ONCE);
-            Ok(Endpoints { origin: origin.map_err(|cause| self.unreachable(cause))?, kinds })
+            let origin = origin.map_err(|cause| self.unreachable(cause))?;
+            Ok(Endpoints { origin, kinds })
         };
         self.endpoints.get_or_try_init(find).await
     }
@@ -165,7 +179,7 @@ impl Remote {
             let (found, expected) = (bytes.len(), full.byte_len());
             let cut = tile.cut(&bytes).filter(|_| found == expected).map(<[u8]>::to_vec);
             let wrong = || TileError::WrongLength { tile: full, found, expected };
-            cut.ok_or_else(|| self.unverified(&full.to_string(), wrong()))
+            cut.ok_or_else(|| self.database.unverified(&full.to_string(), wrong()))
         };
         self.ask(DatabaseRequest::Tile(full), only, check).await
     }
@@ -214,23 +228,36 @@ impl Remote {
         wanted: &Wanted,
         check: &impl Fn(Vec<u8>) -> Result<T, SumdbError>,
     ) -> Result<T, Closed> {
-        let answer = endpoints.through(id, wanted, check).await;
-        let (Wanted::Database(DatabaseRequest::Lookup(module)), Kind::Own(own)) =
-            (wanted, &endpoints.kinds[id.index()])
-        else {
-            return answer;
-        };
-        match answer {
-            Ok(answer) => {
-                // With the record came a signed head: `check` opened it.
-                own.has_shown.store(true, Ordering::Relaxed);
+        let (origin, kind) = (&endpoints.origin, &endpoints.kinds[id.index()]);
+        if let Kind::Proxy(supported) = kind {
+            let asked = || async {
+                match (self.wire)(origin, id, &SUPPORTED).await {
+                    Ok(_) => Ok(true),
+                    Err(OriginError::NotFound(_)) => Ok(false),
+                    Err(error) => Err(Closed::Origin(error)),
+                }
+            };
+            if !*supported.get_or_try_init(asked).await? {
+                return Err(Closed::NotPassedOn);
+            }
+        }
+        match ((self.wire)(origin, id, wanted).await, kind, wanted) {
+            (Ok(body), ..) => {
+                let answer = check(body).map_err(|error| {
+                    origin.had_wrong(id, wanted);
+                    Closed::Wrong(error)
+                })?;
+                if let (Kind::Own(own), Wanted::Database(DatabaseRequest::Lookup(_))) = (kind, wanted) {
+                    // With the record came a signed head: `check` opened it.
+                    own.has_shown.store(true, Ordering::Relaxed);
+                }
                 Ok(answer)
             }
-            Err(Closed::Origin(OriginError::NotFound(words))) => {
+            (Err(OriginError::NotFound(words)), Kind::Own(own), Wanted::Database(DatabaseRequest::Lookup(module))) => {
                 self.must_have_shown(endpoints, id, own).await?;
                 Err(Closed::NoRecord(module.to_string(), words))
             }
-            Err(closed) => Err(closed),
+            (Err(error), ..) => Err(Closed::Origin(error)),
         }
     }
 
@@ -239,10 +266,11 @@ impl Remote {
         if own.has_shown.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let (origin, own, key) = (endpoints.origin.clone(), Arc::clone(own), self.database.key().clone());
+        let (wire, origin) = (Arc::clone(&self.wire), endpoints.origin.clone());
+        let (own, key) = (Arc::clone(own), self.database.key().clone());
         let asking = Arc::clone(&own);
         let shown = asking.asking.join((), move || async move {
-            let note = origin.small_from(id, &LATEST).await.map_err(|why| Arc::new(why) as NotShown)?;
+            let note = wire(&origin, id, &LATEST).await.map_err(|why| Arc::new(why) as NotShown)?;
             SignedCheckpoint::open(&note, SUMDB_ORIGIN, &key).map_err(|why| Arc::new(why) as NotShown)?;
             own.has_shown.store(true, Ordering::Relaxed);
             Ok(())
@@ -285,40 +313,8 @@ impl Remote {
         }
     }
 
-    pub(super) fn unverified(&self, what: &str, cause: impl Into<LookupError>) -> SumdbError {
-        let (database, what) = (self.database.name().to_owned(), what.to_owned());
-        SumdbError::Unverified { database, what, cause: cause.into() }
-    }
-
     fn unreachable(&self, cause: HttpError) -> SumdbError {
         SumdbError::Unreachable { database: self.database.name().to_owned(), cause }
-    }
-}
-
-impl Endpoints {
-    async fn through<T>(
-        &self,
-        id: Endpoint,
-        wanted: &Wanted,
-        check: &impl Fn(Vec<u8>) -> Result<T, SumdbError>,
-    ) -> Result<T, Closed> {
-        if let Kind::Proxy(supported) = &self.kinds[id.index()] {
-            let asked = || async {
-                match self.origin.small_from(id, &SUPPORTED).await {
-                    Ok(_) => Ok(true),
-                    Err(OriginError::NotFound(_)) => Ok(false),
-                    Err(error) => Err(Closed::Origin(error)),
-                }
-            };
-            if !*supported.get_or_try_init(asked).await? {
-                return Err(Closed::NotPassedOn);
-            }
-        }
-        let body = self.origin.small_from(id, wanted).await.map_err(Closed::Origin)?;
-        check(body).map_err(|error| {
-            self.origin.had_wrong(id, wanted);
-            Closed::Wrong(error)
-        })
     }
 }
 

@@ -11,10 +11,11 @@ use tlog::{Tile, TileHeight, TreeSize};
 use tokio::process::Command;
 use url::Url;
 
+use crate::base::clock::Clock;
 use crate::mirror::{Audience, BasePath, Mirror, Pipeline, Trail, Vouchers};
 use crate::policy::InForce;
 use crate::store::Store;
-use crate::sumdb::{Anchor, Client, Database};
+use crate::sumdb::{Anchor, Client, Database, Databases};
 use crate::upstream::{Chain, HttpClient, Origin as Upstreams, Waits};
 use gomodule::module::{ModuleVersion, Patterns};
 
@@ -41,9 +42,10 @@ impl Tour {
         let http = HttpClient::new()?;
         let store = Arc::new(Store::open(&folder.path().join("data"))?);
         let database = Database::parse(&origin.gosumdb())?;
-        let client = Client::open(database, &store, &Anchor::None, http.clone())?;
+        let client = Client::open(database, &store, &Anchor::None, http.clone(), Clock::System)?;
+        let databases = Databases::new(vec![client.clone()]).context("there is one database")?;
         let upstreams = Upstreams::new(&Chain::parse(&origin.url())?, &http, Waits::default())?;
-        let vouchers = Vouchers { databases: vec![client.clone()], exempt: Patterns::default() };
+        let vouchers = Vouchers { databases, exempt: Patterns::default() };
         let pipeline = Pipeline::new(store, upstreams.into(), vouchers, InForce::default(), Trail::default());
         let mirror =
             Mirror::start(pipeline, ([127, 0, 0, 1], 0).into(), BasePath::default(), Audience::default()).await?;
