@@ -235,3 +235,6 @@ fn no_such_tile(database: &Database, tile: &Tile, head: &SignedCheckpoint) -> Ar
         reason: format!("the newest trusted tree has {} records", head.size()),
     })
 }
+
+#[cfg(test)]
+mod tests;
