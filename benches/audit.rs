@@ -22,8 +22,9 @@ use hyper::service::service_fn;
 use hyper::{Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use sumgate::audit::{Audit, GoHere, LeftOut, Reader, find};
+use sumgate::base::clock::Clock;
 use sumgate::store::Store;
-use sumgate::sumdb::{Anchor, Client, Database};
+use sumgate::sumdb::{Anchor, Client, Database, Databases};
 use sumgate::upstream::HttpClient;
 use tlog::Tile;
 use tokio::net::{TcpListener, TcpStream};
@@ -93,13 +94,13 @@ async fn audit(go_sum: &Path, data: &Path, url: &str, at_once: usize) -> Duratio
     let start = Instant::now();
     let store = Store::open(data).unwrap();
     let database = Database::parse(&format!("{KEY} {url}")).unwrap();
-    let client = Client::open(database, &store, &Anchor::BuiltIn, HttpClient::new().unwrap()).unwrap();
+    let client = Client::open(database, &store, &Anchor::BuiltIn, HttpClient::new().unwrap(), Clock::System).unwrap();
     let found = find(go_sum, &LeftOut::default()).unwrap();
     let go = GoHere::of(&sumgate::go::environment::GoEnv::default());
     let entries = Reader { tree: &found.tree, base: None, go: &go }.read(&found.targets[0]).unwrap();
+    let databases = Databases::new(vec![client]).unwrap();
     let now = SystemTime::now();
-    let audit =
-        Audit { clients: vec![client], exempt: Patterns::default(), at_once, policy: None, base_policy: None, now };
+    let audit = Audit { databases, exempt: Patterns::default(), at_once, policy: None, base_policy: None, now };
     let report = audit.run(&entries, &AtomicUsize::new(0)).await;
     assert_eq!((report.proved, report.findings.len(), report.unchecked.len()), (LINES, 0, 0));
     start.elapsed()

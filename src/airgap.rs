@@ -5,7 +5,7 @@
 //! ```
 //!
 //! What is carried is laid out as a proxy would serve it ([`layout`]), so that the pipeline reads it like any other
-//! upstream, and the client of the database like any other door. Nothing is believed because it was carried.
+//! upstream, and the client of the database like any other endpoint. Nothing is believed because it was carried.
 
 mod contents;
 mod error;

@@ -35,14 +35,14 @@ use judge::{Rules, judge};
 use crate::base::fault::Fault;
 use crate::finding::{Code, Finding, Misbehaviour, Place, Report};
 use crate::policy::{Age, Decision, Denial, Facts, Policy};
-use crate::sumdb::{Answer, Client, SumdbError};
+use crate::sumdb::{Answer, DatabaseId, Databases, SumdbError};
 use gomodule::artifact::Kind;
 use gomodule::module::{ModuleVersion, Patterns};
 
 /// With what an audit is done.
 pub struct Audit {
-    /// The databases; the first that has a record vouches. Never empty.
-    pub clients: Vec<Client>,
+    /// The databases; the first that has a record vouches.
+    pub databases: Databases,
     /// Modules that are not audited and whose names are sent nowhere.
     pub exempt: Patterns,
     /// Lookups at the same time.
@@ -71,17 +71,16 @@ impl Audit {
     /// Audits `entries`. Counts in `answered` the module versions that are decided.
     pub async fn run(&self, entries: &[Entry], answered: &AtomicUsize) -> Report {
         let wanted = self.wanted(entries);
-        let answers = self.ask(&wanted, answered).await;
+        let answers = self.databases.lookup_all(&wanted, self.at_once, answered).await;
         let (denials, unused) = self.denials(entries, &answers);
         let mut report = judge(&self.rules(), entries, &answers, &denials);
         report.findings.extend(unused);
         report.misbehaviour = answers.values().find_map(|answer| misbehaviour(answer.as_ref().err()?));
         if !wanted.is_empty() {
             // Kept proofs may be from either history.
-            let forks = || self.clients.iter().find_map(|client| misbehaviour(&client.fork_error()?));
+            let forks = || self.databases.iter().find_map(|client| misbehaviour(&client.fork_error()?));
             report.misbehaviour = report.misbehaviour.or_else(forks);
-        }
-        if let (false, Some(client)) = (wanted.is_empty(), self.clients.first()) {
+            let client = self.databases.at(DatabaseId::FIRST);
             let size = client.trusted().map_or(0, |head| head.size().get());
             report.database = Some((client.database().name().to_owned(), size));
         }
@@ -89,7 +88,7 @@ impl Audit {
     }
 
     fn rules(&self) -> Rules<'_> {
-        let public = self.clients.iter().any(|client| client.database().is_public());
+        let public = self.databases.iter().any(|client| client.database().is_public());
         Rules { exempt: &self.exempt, hold_back_private: public }
     }
 
@@ -153,9 +152,8 @@ impl Audit {
         facts.in_database = Some(false);
         match (answers.get(module), self.exempt.exempts(&module.path)) {
             (Some(Ok(attested)), _) => {
-                let client = self.clients.iter().find(|client| client.database().name() == attested.database());
                 let min = policy.min_age().unwrap_or_default();
-                facts.age = client.map(|client| client.age(attested.record().id(), min, self.now));
+                facts.age = Some(self.databases.age(attested, min, self.now));
                 facts.in_database = Some(true);
                 Some(facts)
             }
@@ -164,22 +162,6 @@ impl Audit {
             (None, true) => Some(facts),
             _ => None,
         }
-    }
-
-    /// The first database is asked about everything, the next about what that one does not have.
-    async fn ask(&self, wanted: &[ModuleVersion], answered: &AtomicUsize) -> HashMap<ModuleVersion, Answer> {
-        let mut answers = HashMap::new();
-        let mut open = wanted.to_vec();
-        for client in &self.clients {
-            let counted = AtomicUsize::new(0);
-            // Only the first round is shown: later ones ask again about what was counted.
-            let counted = if answers.is_empty() { answered } else { &counted };
-            let round = client.lookup_all(&open, self.at_once, counted).await;
-            answers.extend(open.drain(..).zip(round));
-            let is_absent = |answer: &Answer| answer.as_ref().is_err_and(|error| error.leads_to_the_next());
-            open.extend(answers.iter().filter(|(_, answer)| is_absent(answer)).map(|(module, _)| module.clone()));
-        }
-        answers
     }
 }
 

@@ -47,7 +47,7 @@ mod trail;
 mod versions;
 mod words;
 
-pub use absence::{Absent, NoRecord};
+pub use absence::Absent;
 pub use ahead::Ahead;
 pub use basis::Basis;
 pub use error::MirrorError;

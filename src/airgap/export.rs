@@ -12,7 +12,7 @@ use super::pack::Pack;
 use super::wanted::{Wanted, WantedFile};
 use crate::base::fault::{Fault, in_full};
 use crate::mirror::{MirrorError, Pipeline};
-use crate::sumdb::{Attested, Client};
+use crate::sumdb::{Attested, DatabaseId, Databases, ProofSet};
 use crate::upstream::database_request::DatabaseRequest;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::ModulePath;
@@ -37,18 +37,18 @@ impl Exported {
     }
 }
 
-/// Exports what is `wanted` from the store of `pipeline`, whose databases `clients` are, in their order. Counts files in
-/// `done`. Needs a runtime with several threads.
+/// Exports what is `wanted` from the store of `pipeline`, which has these databases. Counts files in `done`. Needs a runtime
+/// with several threads.
 pub async fn export(
     pipeline: &Pipeline,
-    clients: &[Client],
+    databases: &Databases,
     wanted: &Wanted,
     mut pack: Pack,
     done: &AtomicUsize,
 ) -> Result<Exported, CarryError> {
     let mut exported = Exported::default();
     let (wanted, newest) = with_newest(pipeline, wanted, &mut exported).await;
-    records(pipeline, clients, &wanted, &mut pack, &mut exported).await?;
+    records(pipeline, databases, &wanted, &mut pack, &mut exported).await?;
     for (module, files) in &wanted.modules {
         for (kind, wanted) in files {
             file(pipeline, Artifact { module: module.clone(), kind: *kind }, wanted, &mut pack, &mut exported).await?;
@@ -89,22 +89,23 @@ async fn with_newest(
 /// The records of all modules, by database, with what proves them.
 async fn records(
     pipeline: &Pipeline,
-    clients: &[Client],
+    databases: &Databases,
     wanted: &Wanted,
     pack: &mut Pack,
     exported: &mut Exported,
 ) -> Result<(), CarryError> {
-    let mut of: BTreeMap<usize, Vec<_>> = BTreeMap::new();
+    let mut of: BTreeMap<DatabaseId, Vec<_>> = BTreeMap::new();
     for module in wanted.modules.keys() {
         // What is wrong with the record of a module is told once for each of its files.
-        if let Ok((attested, nth)) = pipeline.record_of(module).await {
-            of.entry(nth).or_default().push(attested);
+        if let Ok((attested, id)) = pipeline.record_of(module).await {
+            of.entry(id).or_default().push(attested);
         }
     }
-    for (nth, attested) in of {
-        let database = clients[nth].database().name();
+    for (id, attested) in of {
+        let client = databases.at(id);
+        let database = client.database().name();
         let ids: Vec<_> = attested.iter().map(|attested| attested.record().id()).collect();
-        let carried = match clients[nth].carry(&ids).await {
+        let carried = match ProofSet::of(client, &ids).await {
             Ok(carried) => carried,
             Err(error) => {
                 exported.refuse(format!("the tree head of {database}"), in_full(&*error), error.fault());

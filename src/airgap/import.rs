@@ -8,37 +8,37 @@ use super::error::Refusal;
 use super::fill::{Filled, fill};
 use crate::base::fault::{Fault, in_full};
 use crate::mirror::Pipeline;
-use crate::sumdb::{Client, SumdbError, Taken};
+use crate::sumdb::{Databases, HeadImport, SumdbError};
 
 /// What became of what was carried.
 #[derive(Clone, Debug, Default)]
 pub struct Imported {
     /// The heads, by the name of their database.
-    pub heads: Vec<(String, Taken)>,
+    pub heads: Vec<(String, HeadImport)>,
     /// Records that are proved now.
     pub records: usize,
     /// The files, and all that was refused.
     pub filled: Filled,
 }
 
-/// Takes up `contents`. `clients` read their databases from the folder (`Database::carried_in`), and `pipeline` has these
-/// clients, and the folder for its one source. Counts files in `done`. An error is one of everything: a fork, or trouble
+/// Takes up `contents`. `databases` are read from the folder (`Database::carried_in`), and `pipeline` has these
+/// databases, and the folder for its one source. Counts files in `done`. An error is one of everything: a fork, or trouble
 /// of this machine.
 pub async fn import(
     pipeline: &Pipeline,
-    clients: &[Client],
+    databases: &Databases,
     contents: &Contents,
     done: &AtomicUsize,
 ) -> Result<Imported, Arc<SumdbError>> {
     let mut imported = Imported::default();
     let mut refused = Vec::new();
-    for client in clients {
+    for client in databases.iter() {
         let name = client.database().name();
         if !contents.heads.iter().any(|carried| carried == name) {
             continue;
         }
-        let taken = client.take_head().await?;
-        if let Taken::Unproved(why) = &taken {
+        let taken = HeadImport::of(client).await?;
+        if let HeadImport::Unproved(why) = &taken {
             let (what, why) = (format!("the tree head of {name}"), why.clone());
             refused.push(Refusal { what, why, fault: Fault::Refused });
         }

@@ -8,7 +8,7 @@ use super::out;
 use crate::base::text::safe;
 use crate::base::tree::{Tree, folder_of};
 use crate::policy::Policy;
-use crate::sumdb::Client;
+use crate::sumdb::{Client, Databases};
 
 /// The tree around the working folder, if others may have written it.
 pub(super) fn trees_here() -> Result<Vec<Tree>, Failure> {
@@ -31,10 +31,10 @@ fn tree_around(path: &Path) -> Result<Tree, Failure> {
 }
 
 /// Says which times of heads do not count. That none of a folder counts is of interest only where ages are asked for.
-pub(super) fn tell(clients: &[Client], policies: &[Policy]) {
-    let mut messages: BTreeSet<String> = clients.iter().flat_map(|client| client.dropped().iter().cloned()).collect();
+pub(super) fn tell(databases: &Databases, policies: &[Policy]) {
+    let mut messages: BTreeSet<String> = databases.iter().flat_map(|client| client.dropped().iter().cloned()).collect();
     if policies.iter().any(|policy| policy.min_age().is_some()) {
-        let uncounted = clients.iter().filter_map(Client::uncounted);
+        let uncounted = databases.iter().filter_map(Client::uncounted);
         messages.extend(uncounted.map(|why| format!("what was seen of the log does not count for min-age: {why}")));
     }
     for message in messages {

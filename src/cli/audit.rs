@@ -31,13 +31,13 @@ pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
     let http = if args.offline { HttpClient::offline() } else { config::http()? };
     let access = if args.offline { Access::Read } else { Access::Write };
     let store = config::store(args.state.data.as_deref(), access)?.auditing(ages::trees_of(&args.paths)?);
-    let clients = config::clients(databases, &args.state.anchor, &store, &http, &policies.all())?;
+    let databases = config::clients(databases, &args.state.anchor, &store, &http, &policies.all())?;
     out::start_log(out::QUIET);
     let at_once = usize::from(args.concurrency);
     let in_force = policies.in_force();
     let Policies { now: policy, base, findings } = policies;
     let base_policy = base.map(|(_, policy)| policy);
-    let audit = Audit { clients, exempt, at_once, policy, base_policy, now: SystemTime::now() };
+    let audit = Audit { databases, exempt, at_once, policy, base_policy, now: SystemTime::now() };
     let answered = AtomicUsize::new(0);
     let total = audit.wanted(&given.entries).len();
     let work = audit.run(&given.entries, &answered);

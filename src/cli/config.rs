@@ -20,7 +20,7 @@ use crate::go::environment::GoEnv;
 use crate::mirror::BasePath;
 use crate::policy::{self, Policy};
 use crate::store::{Access, Modes, Store};
-use crate::sumdb::{Anchor, Client, Database, DatabaseError};
+use crate::sumdb::{Anchor, Client, Database, DatabaseError, Databases};
 use crate::upstream::{HttpClient, ProxyList, ProxyListError, Router, Ttls, UpstreamPool};
 use gomodule::module::{ModuleVersion, Patterns};
 
@@ -92,13 +92,14 @@ pub(super) fn clients(
     store: &Store,
     http: &HttpClient,
     policies: &[Policy],
-) -> Result<Vec<Client>, Failure> {
+) -> Result<Databases, Failure> {
     let anchor = Anchor::read(&anchor.anchor).map_err(Failure::usage)?;
     anchor.check(databases.iter().map(Database::key)).map_err(Failure::usage)?;
-    let open = |database| Ok(Client::open(database, store, &anchor, http.clone())?);
+    let open = |database| Ok(Client::open(database, store, &anchor, http.clone(), Clock::System)?);
     let clients = databases.into_iter().map(open).collect::<Result<Vec<_>, Failure>>()?;
-    ages::tell(&clients, policies);
-    Ok(clients)
+    let databases = Databases::new(clients).ok_or_else(|| Failure::new(Fault::Request, "no database is named"))?;
+    ages::tell(&databases, policies);
+    Ok(databases)
 }
 
 /// The HTTP client.

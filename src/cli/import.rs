@@ -15,7 +15,7 @@ use crate::base::fault::Fault;
 use crate::mirror::{Pipeline, Trail, Vouchers};
 use crate::policy::InForce;
 use crate::store::{Access, Store};
-use crate::sumdb::{Database, Taken};
+use crate::sumdb::{Database, HeadImport};
 use crate::upstream::{HttpClient, Router, Source, Ttls, UpstreamConfig, UpstreamPool};
 use gomodule::module::Patterns;
 
@@ -73,11 +73,11 @@ fn tell(imported: &Imported) -> Exit {
     line.insert_str(line.len() - 1, &format!(", {} records proved", imported.records));
     for (name, taken) in &imported.heads {
         let said = match taken {
-            Taken::Trusted(size) => format!(", {name} trusted at {size} records"),
-            Taken::Older(size, trusted) => {
+            HeadImport::Trusted(size) => format!(", {name} trusted at {size} records"),
+            HeadImport::Older(size, trusted) => {
                 format!(", the head of {name} ({size} records) not taken: the trusted one is newer ({trusted} records)")
             }
-            Taken::Unproved(_) => continue,
+            HeadImport::Unproved(_) => continue,
         };
         line.insert_str(line.len() - 1, &said);
     }

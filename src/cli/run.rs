@@ -26,7 +26,7 @@ use crate::gate::{
 use crate::go::environment::{GoEnv, go_on_path};
 use crate::mirror::{BasePath, Mirror, Pipeline, Trail, Trails, Vouchers};
 use crate::store::{Access, Store};
-use crate::sumdb::{Client, Database};
+use crate::sumdb::{Client, Database, DatabaseId, Databases};
 use crate::upstream::{HttpClient, ProxyList, ProxyListError, Ttls};
 use gomodule::module::Patterns;
 
@@ -141,14 +141,14 @@ impl<'a> Setting<'a> {
     async fn behind_the_gate(
         &self,
         kept: &Kept,
-        clients: &[Client],
+        clients: &Databases,
         store: &Arc<Store>,
         http: &HttpClient,
     ) -> Result<Outcome, Failure> {
         let (pipeline, trail) = self.pipeline(clients, store, http)?;
         let gatekeeper = pipeline.clone();
         let mirror = Mirror::start_alone(pipeline, secret_path()?).await?;
-        let environment = self.environment(kept, mirror.url(), clients[0].database());
+        let environment = self.environment(kept, mirror.url(), clients.at(DatabaseId::FIRST).database());
         let before = self.snapshot(store).await?;
         let mut findings =
             [self.policies.findings.clone(), kept.findings.clone(), environment.findings.clone()].concat();
@@ -199,7 +199,7 @@ impl<'a> Setting<'a> {
 
     fn pipeline(
         &self,
-        clients: &[Client],
+        clients: &Databases,
         store: &Arc<Store>,
         http: &HttpClient,
     ) -> Result<(Pipeline, Trail), Failure> {
@@ -211,7 +211,7 @@ impl<'a> Setting<'a> {
             self.said.sources(waits, http, store)?
         };
         let trail = Trail::kept(told::refusal);
-        let vouchers = Vouchers { databases: clients.to_vec(), exempt: self.exempt.clone() };
+        let vouchers = Vouchers { databases: clients.clone(), exempt: self.exempt.clone() };
         Ok((Pipeline::new(Arc::clone(store), sources, vouchers, self.policies.deciding(), trail.clone()), trail))
     }
 
@@ -250,7 +250,7 @@ impl<'a> Setting<'a> {
     }
 
     /// What is known without the command.
-    fn outcome(&self, kept: &Kept, clients: &[Client]) -> Outcome {
+    fn outcome(&self, kept: &Kept, clients: &Databases) -> Outcome {
         Outcome {
             command: self.args.command.iter().map(|word| word.to_string_lossy().into_owned()).collect(),
             databases: clients.iter().map(state).collect(),

@@ -12,6 +12,7 @@ use crate::base::clock::Clock;
 use crate::base::fault::Fault;
 use crate::mirror::{Audience, Hosts, Mirror, Pipeline, Trail, TrustedProxies, Vouchers};
 use crate::store::{Access, Modes, Store};
+use crate::sumdb::DatabaseId;
 use crate::upstream::HttpClient;
 
 pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
@@ -56,7 +57,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
         let mut text = format!("sumgate {} listening on {}\n", env!("CARGO_PKG_VERSION"), mirror.url());
         let from = if args.offline { "none: offline".to_owned() } else { chain.to_string() };
         text.push_str(&format!("  data      {}\n  upstream  {from}\n", store.root().display()));
-        for client in &clients {
+        for client in clients.iter() {
             text.push_str(&format!("  database  {}\n", client.database()));
         }
         if !exempt.is_empty() {
@@ -65,7 +66,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
         if !private.is_empty() {
             text.push_str(&format!("  private   {private}\n"));
         }
-        let line = config::go_env_line(mirror.url(), clients[0].database(), &exempt);
+        let line = config::go_env_line(mirror.url(), clients.at(DatabaseId::FIRST).database(), &exempt);
         text.push_str(&format!("To use it:\n  {line}\n"));
         out::print(&text);
         tokio::select! {

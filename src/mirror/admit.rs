@@ -4,7 +4,7 @@
 //! retractions would not work; lists leave it out, so that `go get -u` picks another one.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use futures_util::{StreamExt, stream};
@@ -12,6 +12,7 @@ use futures_util::{StreamExt, stream};
 use super::error::MirrorError;
 use super::expected_hash::Vouchers;
 use crate::policy::{self, Age, Decision, Exception, Facts, InForce, Policy};
+use crate::sumdb::Attested;
 use gomodule::module::{ModulePath, ModuleVersion, Version};
 
 /// Versions of a list that are judged, newest first; older ones stay in. Each may cost a lookup, once.
@@ -101,10 +102,8 @@ impl Admission {
         for (policy, facts) in [(&self.policies.now, &mut known.now), (&self.policies.base, &mut known.base)] {
             let min = policy.as_ref().and_then(Policy::min_age).unwrap_or_default();
             facts.in_database = Some(record.is_some());
-            facts.age =
-                Some(record.as_ref().map_or(Age::Unknown, |(attested, client)| {
-                    client.age(attested.record().id(), min, SystemTime::now())
-                }));
+            let age = |(attested, _): &(Arc<Attested>, _)| vouchers.databases.age(attested, min, SystemTime::now());
+            facts.age = Some(record.as_ref().map_or(Age::Unknown, age));
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use super::error::{MirrorError, blocking};
 use super::fresh::State;
 use super::obtain::ByteSource;
 use super::pipeline::Pipeline;
-use crate::sumdb::Attested;
+use crate::sumdb::{Attested, DatabaseId};
 use crate::upstream::UpstreamError;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::dirhash::H1;
@@ -36,21 +36,14 @@ impl Pipeline {
     /// it is asked for. Counts in `decided`.
     pub async fn prove_ahead(&self, modules: &[ModuleVersion], decided: &AtomicUsize) {
         let vouchers = &self.context.vouchers;
-        let mut open: Vec<ModuleVersion> =
+        let open: Vec<ModuleVersion> =
             modules.iter().filter(|module| !vouchers.exempts(&module.path)).cloned().collect();
-        for client in &vouchers.databases {
-            let answers = client.lookup_all(&open, LOOKUPS, decided).await;
-            let mut answers = answers.into_iter();
-            open.retain(|_| answers.next().is_some_and(|answer| answer.is_err_and(|error| error.leads_to_the_next())));
-        }
+        vouchers.databases.lookup_all(&open, LOOKUPS, decided).await;
     }
 
-    /// The proved record of `module`, and the place of its database in the order of the databases.
-    pub async fn record_of(&self, module: &ModuleVersion) -> Result<(Arc<Attested>, usize), MirrorError> {
-        let vouchers = &self.context.vouchers;
-        let (attested, client) = vouchers.record(module).await?;
-        let nth = vouchers.databases.iter().position(|other| other.database().name() == client.database().name());
-        Ok((attested, nth.unwrap_or_default()))
+    /// The proved record of `module`, and its database.
+    pub async fn record_of(&self, module: &ModuleVersion) -> Result<(Arc<Attested>, DatabaseId), MirrorError> {
+        self.context.vouchers.record(module).await
     }
 
     /// Sees to it that a file is in the store.

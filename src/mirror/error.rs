@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::absence::{Absent, NoRecord};
+use super::absence::Absent;
 use super::basis::Basis;
 use super::route::RouteError;
 use crate::base::fault::Fault;
 use crate::base::flight::BrokenOff;
 use crate::policy::Denial;
 use crate::store::StoreError;
-use crate::sumdb::SumdbError;
+use crate::sumdb::{NoRecord, SumdbError, Unproved};
 use crate::upstream::UpstreamError;
 use gomodule::artifact::Artifact;
 use gomodule::module::{ModulePath, ModuleVersion};
@@ -90,9 +90,6 @@ pub enum MirrorError {
     /// Exempt modules are never asked of the database.
     #[error("{0} is exempt from the checksum database here, and is never asked of it")]
     Exempt(String),
-    /// Nobody can say what it must hash to. The settings always name a database.
-    #[error("no checksum database is configured, so {0} cannot be proved")]
-    NoDatabase(String),
     /// Not kept here, and the network is not asked. Nobody knows whether it exists, so this is no absence.
     #[error("{0} is not in the mirror, and the mirror is offline")]
     Offline(String),
@@ -138,6 +135,15 @@ fn refusal(artifact: &Artifact, basis: &Basis, tried: &[String]) -> String {
     text
 }
 
+impl From<Unproved> for MirrorError {
+    fn from(error: Unproved) -> Self {
+        match error {
+            Unproved::NoRecord(none) => Self::NoRecord(none),
+            Unproved::Failed(error) => error.into(),
+        }
+    }
+}
+
 impl From<Arc<SumdbError>> for MirrorError {
     fn from(error: Arc<SumdbError>) -> Self {
         match &*error {
@@ -177,7 +183,7 @@ impl MirrorError {
             Self::Sumdb(error) => error.fault(),
             Self::Origin(error) => error.fault(),
             Self::Store(error) => error.fault(),
-            Self::Read { .. } | Self::BrokenOff(_) | Self::NoDatabase(_) => Fault::Host,
+            Self::Read { .. } | Self::BrokenOff(_) => Fault::Host,
         };
         if fault == Fault::Absent { Fault::Upstream } else { fault }
     }

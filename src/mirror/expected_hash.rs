@@ -2,18 +2,17 @@
 
 use std::sync::Arc;
 
-use super::absence::NoRecord;
 use super::basis::Basis;
 use super::error::{MirrorError, blocking};
 use crate::store::Store;
-use crate::sumdb::{Attested, Client, ProvenHash, SumdbError};
+use crate::sumdb::{Attested, DatabaseId, Databases, ProvenHash};
 use gomodule::artifact::Artifact;
 use gomodule::module::{ModulePath, ModuleVersion, Patterns};
 
 /// The databases that are asked, in order, and the modules that are exempt.
 pub struct Vouchers {
-    /// Never empty. The first that has a record vouches.
-    pub databases: Vec<Client>,
+    /// The first that has a record vouches.
+    pub databases: Databases,
     /// Modules that no database is asked about (GONOSUMDB patterns).
     pub exempt: Patterns,
 }
@@ -39,7 +38,7 @@ impl Vouchers {
         if store.tree().has_module(path)? || store.pins().has_module(path)? {
             return Ok(true);
         }
-        for database in &self.databases {
+        for database in self.databases.iter() {
             if database.has_met(path).map_err(Arc::new)? {
                 return Ok(true);
             }
@@ -47,57 +46,12 @@ impl Vouchers {
         Ok(false)
     }
 
-    /// All databases, or the one with this place among them.
-    pub(super) fn databases(&self, only: Option<usize>) -> &[Client] {
-        match only {
-            Some(nth) => self.databases.get(nth..=nth).unwrap_or_default(),
-            None => &self.databases,
-        }
-    }
-
-    /// The proved record of `module`, with its database, from the first database that has one.
-    pub(super) async fn record(&self, module: &ModuleVersion) -> Result<(Arc<Attested>, &Client), MirrorError> {
-        self.record_by(module, None, false).await
-    }
-
-    /// The same, and what is remembered of missing records does not count.
-    pub(super) async fn record_anew(
-        &self,
-        module: &ModuleVersion,
-        only: Option<usize>,
-    ) -> Result<(Arc<Attested>, &Client), MirrorError> {
-        self.record_by(module, only, true).await
-    }
-
-    async fn record_by(
-        &self,
-        module: &ModuleVersion,
-        only: Option<usize>,
-        anew: bool,
-    ) -> Result<(Arc<Attested>, &Client), MirrorError> {
+    /// The proved record of `module`, from the first database that has one.
+    pub(super) async fn record(&self, module: &ModuleVersion) -> Result<(Arc<Attested>, DatabaseId), MirrorError> {
         if self.exempts(&module.path) {
             return Err(MirrorError::Exempt(module.to_string()));
         }
-        let mut answers = Vec::new();
-        for database in self.databases(only) {
-            let answer = if anew { database.lookup_anew(module).await } else { database.lookup(module).await };
-            match answer {
-                Ok(attested) => return Ok((attested, database)),
-                Err(error) => match *error {
-                    // Another one may have been asked while there was a network, or have been carried here.
-                    SumdbError::NoRecord { .. } | SumdbError::NotCarried { .. } | SumdbError::Offline { .. } => {
-                        answers.push(error);
-                    }
-                    // Where one cannot be verified, the next one does not decide.
-                    _ => return Err(error.into()),
-                },
-            }
-        }
-        if let Some(none) = NoRecord::of(module, &answers) {
-            return Err(MirrorError::NoRecord(none));
-        }
-        let doubtful = answers.into_iter().find(|error| !matches!(**error, SumdbError::NoRecord { .. }));
-        Err(doubtful.map_or_else(|| MirrorError::NoDatabase(module.to_string()), MirrorError::from))
+        Ok(self.databases.lookup(module, None).await?)
     }
 
     /// What the file of `artifact` must hash to.
@@ -112,20 +66,5 @@ impl Vouchers {
             || MirrorError::NoHash { artifact: Box::new(artifact.clone()), record: attested.record().id().get() };
         let proven = ProvenHash::of(&attested, artifact.kind).ok_or_else(no_hash)?;
         Ok(Expected::Known(Basis::Proven(proven)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may panic")]
-
-    use super::*;
-    use crate::base::fault::Fault;
-
-    #[tokio::test]
-    async fn without_a_database_nothing_is_absent() {
-        let vouchers = Vouchers { databases: Vec::new(), exempt: Patterns::default() };
-        let module = ModuleVersion::parse("example.com/a@v1.0.0").unwrap();
-        assert_eq!(vouchers.record(&module).await.err().unwrap().fault(), Fault::Host);
     }
 }

@@ -6,7 +6,6 @@ use bytes::Bytes;
 use hyper::header::HeaderMap;
 use hyper::{Method, Response, StatusCode, Uri};
 
-use super::absence::NoRecord;
 use super::basis::Basis;
 use super::body::Body;
 use super::error::{MirrorError, blocking};
@@ -19,7 +18,7 @@ use super::route::{BasePath, Route, route};
 use super::words;
 use crate::base::fault::Fault;
 use crate::base::text::safe;
-use crate::sumdb::Client;
+use crate::sumdb::{DatabaseId, Unproved};
 use crate::upstream::database_request::DatabaseRequest;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::ModuleVersion;
@@ -57,12 +56,11 @@ impl Handler {
 
     async fn get(&self, uri: &Uri, headers: &HeaderMap) -> Result<Response<Body>, Arc<MirrorError>> {
         let databases = &self.pipeline.context.vouchers.databases;
-        let trusted = |database: usize| Some(databases.get(database)?.trusted_size()?.get());
+        let trusted = |id| Some(databases.at(id).trusted_size()?.get());
         if let Some(hot) = self.hot.get(uri.path(), headers, trusted) {
             return Ok(hot);
         }
-        let names: Vec<&str> = databases.iter().map(|client| client.database().name()).collect();
-        let route = route(uri.path(), &self.base, &names).map_err(MirrorError::from)?;
+        let route = route(uri.path(), &self.base, &databases.names()).map_err(MirrorError::from)?;
         Ok(match route {
             Route::Home => respond::small(Small::Text, self.home()),
             Route::Module(Request::File(artifact)) if artifact.kind == Kind::Info => {
@@ -91,12 +89,17 @@ impl Handler {
             Route::Module(Request::Latest(path)) => {
                 respond::dated(Small::Resolved, self.pipeline.lists.latest(&path).await?)
             }
-            Route::Database(nth, asked) => self.sumdb(uri.path(), nth, asked).await?,
+            Route::Database(id, asked) => self.sumdb(uri.path(), id, asked).await?,
         })
     }
 
-    async fn sumdb(&self, path: &str, nth: usize, asked: DatabaseRequest) -> Result<Response<Body>, Arc<MirrorError>> {
-        let client = &self.pipeline.context.vouchers.databases[nth];
+    async fn sumdb(
+        &self,
+        path: &str,
+        id: DatabaseId,
+        asked: DatabaseRequest,
+    ) -> Result<Response<Body>, Arc<MirrorError>> {
+        let client = &self.pipeline.context.vouchers.databases.at(id);
         Ok(match asked {
             DatabaseRequest::Supported => respond::small(Small::Text, Bytes::new()),
             DatabaseRequest::Latest => {
@@ -104,9 +107,9 @@ impl Handler {
                 respond::small(Small::Text, Bytes::copy_from_slice(head.note().as_bytes()))
             }
             DatabaseRequest::Lookup(module) => {
-                let (reply, size) = self.lookup(nth, client, &module).await?;
+                let (reply, size) = self.lookup(id, &module).await?;
                 let response = respond::small(Small::Text, Bytes::from(reply));
-                self.hot.keep(path, response, Some(Head { database: nth, size }))
+                self.hot.keep(path, response, Some(Head { database: id, size }))
             }
             DatabaseRequest::Tile(tile) => {
                 let bytes = client.tile(&tile).await.map_err(MirrorError::from)?;
@@ -135,25 +138,19 @@ impl Handler {
     }
 
     /// The record under the newest trusted head, so that all clients converge on one head.
-    async fn lookup(
-        &self,
-        nth: usize,
-        client: &Client,
-        module: &ModuleVersion,
-    ) -> Result<(String, u64), Arc<MirrorError>> {
+    async fn lookup(&self, id: DatabaseId, module: &ModuleVersion) -> Result<(String, u64), Arc<MirrorError>> {
         let pipeline = &self.pipeline;
         if pipeline.context.vouchers.exempts(&module.path) {
             return Err(MirrorError::Exempt(module.to_string()).into());
         }
-        let attested = match client.lookup(module).await {
-            Err(error) => match NoRecord::of(module, &[Arc::clone(&error)]) {
-                Some(none) => {
-                    pipeline.holds.wait_for_record(module, Some(nth), &none).await?;
-                    client.lookup(module).await.map_err(MirrorError::from)?
-                }
-                None => return Err(MirrorError::from(error).into()),
-            },
-            Ok(attested) => attested,
+        let databases = &pipeline.context.vouchers.databases;
+        let client = databases.at(id);
+        let attested = match databases.lookup(module, Some(id)).await {
+            Err(Unproved::NoRecord(none)) => {
+                pipeline.holds.wait_for_record(module, Some(id), &none).await?;
+                client.lookup(module).await.map_err(MirrorError::from)?
+            }
+            answer => answer.map_err(MirrorError::from)?.0,
         };
         let mut head = client.head().await.map_err(MirrorError::from)?;
         if head.size() < attested.proved_in() {
@@ -166,7 +163,7 @@ impl Handler {
 
     fn home(&self) -> Bytes {
         let mut text = self.welcome.clone();
-        for client in &self.pipeline.context.vouchers.databases {
+        for client in self.pipeline.context.vouchers.databases.iter() {
             let size = client.trusted().map_or_else(|| "none yet".to_owned(), |head| head.size().to_string());
             text.push_str(&format!("{}: trusted tree size {size}", client.database().name()));
             if let Some(evidence) = client.fork() {
@@ -183,10 +180,11 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
     use super::*;
+    use crate::base::clock::Clock;
     use crate::mirror::{Trail, Vouchers};
     use crate::policy::InForce;
     use crate::store::Store;
-    use crate::sumdb::{Anchor, Database};
+    use crate::sumdb::{Anchor, Client, Database, Databases};
     use crate::upstream::{HttpClient, ProxyList, Router, Ttls, UpstreamPool};
     use gomodule::module::Patterns;
 
@@ -197,14 +195,10 @@ mod tests {
         let (origin, http) =
             (testkit::Origin::start(testkit::World::demo()).await.unwrap(), HttpClient::past_proxies());
         let database = Database::parse(&origin.gosumdb()).unwrap();
-        let databases = vec![Client::open(database, &store, &Anchor::None, http.clone()).unwrap()];
-        let upstream = UpstreamPool::new(
-            ProxyList::parse(&origin.url()).unwrap().upstreams(),
-            &http,
-            Ttls::default(),
-            crate::base::clock::Clock::System,
-        )
-        .unwrap();
+        let client = Client::open(database, &store, &Anchor::None, http.clone(), Clock::System).unwrap();
+        let databases = Databases::new(vec![client]).unwrap();
+        let upstreams = ProxyList::parse(&origin.url()).unwrap();
+        let upstream = UpstreamPool::new(upstreams.upstreams(), &http, Ttls::default(), Clock::System).unwrap();
         let vouchers = Vouchers { databases, exempt: Patterns::default() };
         let pipeline =
             Pipeline::new(store, Router::new(upstream, Vec::new()), vouchers, InForce::default(), Trail::default());

@@ -14,6 +14,7 @@ use moka::sync::Cache;
 
 use super::body::Body;
 use super::respond;
+use crate::sumdb::DatabaseId;
 
 /// All of them, in bytes: about 20,000 answers.
 const MEMORY: u64 = 16 << 20;
@@ -34,10 +35,10 @@ struct Answer {
     under: Option<Head>,
 }
 
-/// The trusted head of a database, by its place among the databases and its tree size.
+/// The trusted head of a database, by its tree size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Head {
-    pub(super) database: usize,
+    pub(super) database: DatabaseId,
     pub(super) size: u64,
 }
 
@@ -59,7 +60,7 @@ impl Hot {
         &self,
         path: &str,
         request: &HeaderMap,
-        trusted: impl FnOnce(usize) -> Option<u64>,
+        trusted: impl FnOnce(DatabaseId) -> Option<u64>,
     ) -> Option<Response<Body>> {
         if request.contains_key(header::RANGE) || request.contains_key(header::IF_NONE_MATCH) {
             return None;

@@ -9,14 +9,14 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::absence::{Absent, NoRecord};
+use super::absence::Absent;
 use super::answer::answer;
 use super::context::Context;
 use super::error::MirrorError;
 use super::info::Info;
 use crate::base::fault::Fault;
-use crate::base::flight::{BrokenOff, Flights};
-use crate::sumdb::{Client, FirstAsked, Now};
+use crate::base::flight::Flights;
+use crate::sumdb::{DatabaseId, NoRecord, Unproved};
 use crate::upstream::{Nowhere, UpstreamError};
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::ModuleVersion;
@@ -29,7 +29,7 @@ const POLL: Duration = Duration::from_secs(3);
 const MAX_HELD: usize = 256;
 
 /// Which database is waited for: any of them, or the one that a lookup names.
-type Only = Option<usize>;
+type Only = Option<DatabaseId>;
 
 /// The versions whose record is waited for.
 pub(super) struct Holds {
@@ -81,8 +81,8 @@ impl Holds {
         if let Some(nowhere) = self.is_nowhere(module).await? {
             return Err(MirrorError::Absent(Absent::no_record(none, &nowhere)));
         }
-        let databases = self.context.vouchers.databases(only);
-        if let Some(absent) = Absent::overdue(none, first_asked(databases, module).await?) {
+        let databases = &self.context.vouchers.databases;
+        if let Some(absent) = Absent::overdue(none, databases.first_asked(module, only).await?) {
             return Err(MirrorError::Absent(absent));
         }
         let Ok(_place) = Arc::clone(&self.places).try_acquire_owned() else { return Err(not_yet(module, none)) };
@@ -90,13 +90,14 @@ impl Holds {
             if tokio::time::timeout_at(deadline, tokio::time::sleep(POLL)).await.is_err() {
                 return Ok(false);
             }
-            let Ok(answer) = tokio::time::timeout_at(deadline, self.context.vouchers.record_anew(module, only)).await
-            else {
+            let Ok(answer) = tokio::time::timeout_at(deadline, databases.lookup_anew(module, only)).await else {
                 return Ok(false);
             };
             match answer {
                 Ok(_) => return Ok(true),
-                Err(error) if matches!(error.fault(), Fault::Misbehaviour | Fault::Host) => return Err(error),
+                Err(Unproved::Failed(error)) if matches!(error.fault(), Fault::Misbehaviour | Fault::Host) => {
+                    return Err(error.into());
+                }
                 // No record still, or trouble, which passes.
                 Err(_) => {}
             }
@@ -128,14 +129,4 @@ impl Holds {
 
 fn not_yet(module: &ModuleVersion, none: &NoRecord) -> MirrorError {
     MirrorError::NotYet { module: Box::new(module.clone()), why: none.to_string() }
-}
-
-/// When the last of the databases was first asked: a record may be on its way in that one.
-async fn first_asked(databases: &[Client], module: &ModuleVersion) -> Result<FirstAsked, MirrorError> {
-    let mut latest = None;
-    for database in databases {
-        let asked = database.first_asked(module, Now::read()).await?;
-        latest = Some(latest.map_or(asked, |other: FirstAsked| other.later(asked)));
-    }
-    latest.ok_or_else(|| BrokenOff.into())
 }

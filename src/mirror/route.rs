@@ -7,6 +7,7 @@
 use percent_encoding::percent_decode_str;
 
 use crate::base::fault::Fault;
+use crate::sumdb::DatabaseId;
 use crate::upstream::database_request::{DatabaseRequest, DatabaseRequestError};
 use gomodule::proxy_request::{Request, RequestError};
 
@@ -54,7 +55,7 @@ pub(super) enum Route {
     /// Something of a module.
     Module(Request),
     /// Something of the database with this index.
-    Database(usize, DatabaseRequest),
+    Database(DatabaseId, DatabaseRequest),
 }
 
 /// Why a path leads nowhere.
@@ -104,8 +105,8 @@ impl RouteError {
     }
 }
 
-/// Finds out what `raw`, the path as it stands in the request, asks for. `databases` are the names, first one first.
-pub(super) fn route(raw: &str, base: &BasePath, databases: &[&str]) -> Result<Route, RouteError> {
+/// Finds out what `raw`, the path as it stands in the request, asks for. `databases` are the names.
+pub(super) fn route(raw: &str, base: &BasePath, databases: &[(DatabaseId, &str)]) -> Result<Route, RouteError> {
     let path = decode(raw)?;
     let Some(path) = path.strip_prefix(base.as_str()).filter(|rest| rest.is_empty() || rest.starts_with('/')) else {
         return Err(RequestError::NoSuchPath(path).into());
@@ -118,16 +119,15 @@ pub(super) fn route(raw: &str, base: &BasePath, databases: &[&str]) -> Result<Ro
         // Names may contain `/`, so one may be a prefix of another: the longest that fits.
         let named = databases
             .iter()
-            .enumerate()
-            .filter_map(|(i, name)| Some((i, *name, rest.strip_prefix(name)?.strip_prefix('/')?)))
+            .filter_map(|(id, name)| Some((*id, *name, rest.strip_prefix(name)?.strip_prefix('/')?)))
             .max_by_key(|(_, name, _)| name.len());
         return match named {
-            Some((i, _, rest)) => Ok(Route::Database(i, DatabaseRequest::parse(rest)?)),
+            Some((id, _, rest)) => Ok(Route::Database(id, DatabaseRequest::parse(rest)?)),
             None => Err(RouteError::NoSuchDatabase(rest.to_owned())),
         };
     }
     if path == "latest" || path.starts_with("lookup/") || path.starts_with("tile/") {
-        return Ok(Route::Database(0, DatabaseRequest::parse(path)?));
+        return Ok(Route::Database(DatabaseId::FIRST, DatabaseRequest::parse(path)?));
     }
     Ok(Route::Module(Request::parse(path)?))
 }
@@ -167,7 +167,8 @@ mod tests {
     use gomodule::artifact::{Artifact, Kind};
     use gomodule::module::{ModulePath, ModuleVersion};
 
-    const DATABASES: [&str; 2] = ["localhost.localdev/sumdb", "localhost.localdev"];
+    const DATABASES: [(DatabaseId, &str); 2] =
+        [(DatabaseId::FIRST, "localhost.localdev/sumdb"), (DatabaseId::nth(1), "localhost.localdev")];
 
     fn at(path: &str) -> Result<Route, RouteError> {
         route(path, &BasePath::default(), &DATABASES)
@@ -193,13 +194,19 @@ mod tests {
 
     #[test]
     fn the_database_by_name_and_at_the_root() {
-        let supported = Route::Database(0, DatabaseRequest::Supported);
+        let supported = Route::Database(DatabaseId::FIRST, DatabaseRequest::Supported);
         assert_eq!(at("/sumdb/localhost.localdev/sumdb/supported"), Ok(supported));
-        assert_eq!(at("/sumdb/localhost.localdev/latest"), Ok(Route::Database(1, DatabaseRequest::Latest)));
-        assert_eq!(at("/latest"), Ok(Route::Database(0, DatabaseRequest::Latest)));
+        assert_eq!(
+            at("/sumdb/localhost.localdev/latest"),
+            Ok(Route::Database(DatabaseId::nth(1), DatabaseRequest::Latest))
+        );
+        assert_eq!(at("/latest"), Ok(Route::Database(DatabaseId::FIRST, DatabaseRequest::Latest)));
         let lookup = DatabaseRequest::Lookup(ModuleVersion::parse("example.com/Up@v1.0.0").unwrap());
-        assert_eq!(at("/lookup/example.com/!up@v1.0.0"), Ok(Route::Database(0, lookup)));
-        assert!(matches!(at("/tile/8/0/x001/234.p/5"), Ok(Route::Database(0, DatabaseRequest::Tile(_)))));
+        assert_eq!(at("/lookup/example.com/!up@v1.0.0"), Ok(Route::Database(DatabaseId::FIRST, lookup)));
+        assert!(matches!(
+            at("/tile/8/0/x001/234.p/5"),
+            Ok(Route::Database(DatabaseId::FIRST, DatabaseRequest::Tile(_)))
+        ));
         assert!(matches!(at("/tile/8/0/x1/234"), Err(RouteError::Database(DatabaseRequestError::BadTile(..)))));
         assert!(matches!(at("/tile/4/0/001"), Err(RouteError::Database(DatabaseRequestError::Height(_)))));
         assert_eq!(at("/tile/8/data/001"), Err(DatabaseRequestError::DataTile.into()));
@@ -211,7 +218,10 @@ mod tests {
     fn a_base_path_is_part_of_every_path() {
         let base = BasePath::parse("go/mirror/").unwrap();
         assert_eq!(base.as_str(), "/go/mirror");
-        assert_eq!(route("/go/mirror/latest", &base, &DATABASES), Ok(Route::Database(0, DatabaseRequest::Latest)));
+        assert_eq!(
+            route("/go/mirror/latest", &base, &DATABASES),
+            Ok(Route::Database(DatabaseId::FIRST, DatabaseRequest::Latest))
+        );
         assert_eq!(route("/go/mirror", &base, &DATABASES), Ok(Route::Home));
         assert!(matches!(route("/latest", &base, &DATABASES), Err(RouteError::Module(RequestError::NoSuchPath(_)))));
         assert!(matches!(

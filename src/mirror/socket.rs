@@ -45,7 +45,7 @@ struct Stall {
 }
 
 impl Stall {
-    /// Waits for a readiness; an error if that takes too long.
+    /// Ttls for a readiness; an error if that takes too long.
     fn bound<T>(&mut self, ready: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
         if ready.is_ready() {
             self.until = None;

@@ -41,7 +41,7 @@ impl Context {
         .await
     }
 
-    /// Sources until one has the right bytes, in rounds while trouble may pass.
+    /// Router until one has the right bytes, in rounds while trouble may pass.
     pub(super) async fn fetch(
         self: &Arc<Self>,
         artifact: &Artifact,

@@ -309,7 +309,7 @@ const MAX_HEADS_LEN: usize = 1 << 20;
 /// 20,000 lines of a time and a module version, of which the longest has some hundred bytes. What is longer was written by
 /// others, and is as good as absent.
 const MAX_FIRST_ASKED_LEN: usize = 8 << 20;
-/// 256 lines of a size (`sumdb/carried`).
+/// 256 lines of a size (`sumdb/proof_set`).
 const MAX_EXPORTED_LEN: usize = 8 << 10;
 /// 256 hashes of 32 bytes: the widest tile of height 8.
 const MAX_TILE_LEN: usize = 256 * 32;

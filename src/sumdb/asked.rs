@@ -8,10 +8,13 @@
 //! A line of whoever can write to the file is believed: who can do that can take the head away, too.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, UNIX_EPOCH};
+
+use tokio::time::Instant;
 
 use super::error::SumdbError;
+use crate::base::clock::Now;
 use crate::store::StateDir;
 use gomodule::module::{ModulePath, ModuleVersion};
 
@@ -23,7 +26,7 @@ const EARLIEST: u64 = 1_773_964_800;
 /// The moments, of one database.
 #[derive(Debug)]
 pub(super) struct Asked {
-    state: StateDir,
+    state: Arc<StateDir>,
     /// None until somebody asks.
     noted: Mutex<Option<Noted>>,
 }
@@ -44,22 +47,6 @@ struct Moment {
     steady: Option<Instant>,
 }
 
-/// This moment, by both clocks.
-#[derive(Clone, Copy, Debug)]
-pub struct Now {
-    /// By the clock on the wall.
-    pub wall: SystemTime,
-    /// By the one that is never set.
-    pub steady: Instant,
-}
-
-impl Now {
-    /// Reads the clocks.
-    pub fn read() -> Self {
-        Self { wall: SystemTime::now(), steady: Instant::now() }
-    }
-}
-
 /// When a database was first asked for a version: so long ago.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FirstAsked(Duration);
@@ -75,16 +62,10 @@ impl FirstAsked {
     pub fn later(self, other: Self) -> Self {
         Self(self.0.min(other.0))
     }
-
-    /// For tests of what follows from it.
-    #[cfg(test)]
-    pub(crate) fn of(ago: Duration) -> Self {
-        Self(ago)
-    }
 }
 
 impl Asked {
-    pub(super) fn new(state: StateDir) -> Self {
+    pub(super) fn new(state: Arc<StateDir>) -> Self {
         Self { state, noted: Mutex::default() }
     }
 
@@ -175,6 +156,13 @@ mod tests {
     use super::*;
     use crate::store::Store;
 
+    impl FirstAsked {
+        /// For tests of what follows from it.
+        pub(crate) fn of(ago: Duration) -> Self {
+            Self(ago)
+        }
+    }
+
     /// So many seconds after the earliest, by both clocks.
     fn at(seconds: u64) -> Now {
         static START: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
@@ -186,8 +174,8 @@ mod tests {
         ModuleVersion::parse(&format!("example.com/a@v1.0.{nth}")).unwrap()
     }
 
-    fn state(folder: &tempfile::TempDir) -> StateDir {
-        Store::open(folder.path()).unwrap().database("a.example", "a.example+00000000+AA").unwrap()
+    fn state(folder: &tempfile::TempDir) -> Arc<StateDir> {
+        Store::open(folder.path()).unwrap().database("a.example", "a.example+00000000+AA").unwrap().into()
     }
 
     fn ago(asked: &Asked, nth: usize, now: Now) -> u64 {

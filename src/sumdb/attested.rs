@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tlog::{ProvenRecord, TreeSize};
 
+use super::error::SumdbError;
 use super::record::RecordLines;
 use gomodule::artifact::Kind;
 use gomodule::dirhash::H1;
@@ -23,6 +24,9 @@ pub struct ProvenHash {
     attested: Arc<Attested>,
     h1: H1,
 }
+
+/// What becomes of the lookup of one module version.
+pub type Answer = Result<Arc<Attested>, Arc<SumdbError>>;
 
 impl Attested {
     pub(super) fn new(lines: RecordLines, database: Arc<str>) -> Self {

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use tlog::VerifierKey;
 use url::Url;
 
+use super::error::SumdbError;
+use super::lookup::LookupError;
 use crate::upstream::{ProxyList, UpstreamConfig, typed_without_logins};
 
 /// The key of sum.golang.org, as `go` has it built in (`cmd/go/internal/modfetch/key.go`).
@@ -145,6 +147,12 @@ impl Database {
     /// Whether it is the one for everybody, which must not be told private names.
     pub fn is_public(&self) -> bool {
         self.key.to_string() == SUM_GOLANG_ORG
+    }
+
+    /// That an answer of it does not verify.
+    pub(super) fn unverified(&self, what: &str, cause: impl Into<LookupError>) -> SumdbError {
+        let (database, what) = (self.name().to_owned(), what.to_owned());
+        SumdbError::Unverified { database, what, cause: cause.into() }
     }
 
     /// How `go` must be told of it: the bare name where `go` knows the key, else the whole key.

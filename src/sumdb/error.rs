@@ -137,11 +137,16 @@ pub enum SumdbError {
 /// Why an address has shown no signed head.
 pub type NotShown = Arc<dyn Error + Send + Sync>;
 
-/// Runs file work off the async threads.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, SumdbError> + Send + 'static,
-) -> Result<T, Arc<SumdbError>> {
-    match tokio::task::spawn_blocking(work).await {
+/// What callers at the same time get.
+pub(super) type Shared<T> = Result<T, Arc<SumdbError>>;
+
+/// Runs file work with `on` off the async threads.
+pub(super) async fn blocking<S: Send + Sync + 'static, T: Send + 'static>(
+    on: &Arc<S>,
+    work: impl FnOnce(&S) -> Result<T, SumdbError> + Send + 'static,
+) -> Shared<T> {
+    let on = Arc::clone(on);
+    match tokio::task::spawn_blocking(move || work(&on)).await {
         Ok(done) => done.map_err(Arc::new),
         Err(broken) => Err(Arc::new(SumdbError::BrokenOff(broken.to_string()))),
     }
@@ -153,12 +158,7 @@ impl SumdbError {
         Arc::new(Self::Offline(what.to_string()))
     }
 
-    /// Whether another database may have the record that this one does not have, or that was not carried here.
-    pub fn leads_to_the_next(&self) -> bool {
-        matches!(self, Self::NoRecord { .. } | Self::NotCarried { .. })
-    }
-
-    /// Whether what a door answered is wrong, so that another door may have the right answer.
+    /// Whether what an endpoint answered is wrong, so that another endpoint may have the right answer.
     pub(super) fn blames_the_answer(&self) -> bool {
         matches!(self, Self::Unverified { .. } | Self::NotTheDatabase { .. } | Self::WrongRecord { .. })
     }

@@ -1,32 +1,57 @@
 //! How a signed head becomes the trusted one, and what happens when it contradicts it.
+//!
+//! What is kept is enough to prove again, without the network, each record that was proved once, and each earlier head. The
+//! head moves only together with the tiles that prove it consistent, and those hold every node on the right edge of the older
+//! tree as wide as the newer one has it.
 
-use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
-use std::time::SystemTime;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tlog::{Decision, ForkEvidence, Observation, SignedCheckpoint, Timeline, TreeSize};
 
-use super::client::{Client, MAX_MOVES, Shared};
-use super::error::{SumdbError, blocking};
+use super::anchor::Anchor;
+use super::database::Database;
+use super::error::{Shared, SumdbError, blocking};
 use super::lookup::LookupError;
-use super::trusted::Advance;
+use super::tiles::Tiles;
+use super::trusted::{Advance, Trusted};
+use crate::base::clock::Clock;
+use crate::store::StateDir;
 
-impl Client {
-    /// Where the evidence lies, if this database was seen to sign two histories.
-    pub fn fork(&self) -> Option<PathBuf> {
-        self.shared.state.fork()
-    }
+/// How often a moved head is compared again. Heads come every few minutes; ten moves during one lookup mean a fault.
+pub(super) const MAX_MOVES: u32 = 10;
 
-    /// The same as the error that it is.
-    pub fn fork_error(&self) -> Option<SumdbError> {
-        let database = self.shared.database.name().to_owned();
-        self.fork().map(|evidence| SumdbError::Fork { database, evidence })
-    }
+/// Moves the trusted head of one database.
+pub(super) struct Merger {
+    database: Arc<Database>,
+    state: Arc<StateDir>,
+    tiles: Tiles,
+    /// The head.
+    pub(super) trusted: Trusted,
+    /// An anchor that the stored head was not compared with yet.
+    anchor_due: Mutex<Option<SignedCheckpoint>>,
 }
 
-impl Shared {
+impl Merger {
+    /// Takes up the stored head. Blocks on the disk.
+    pub(super) fn open(
+        database: Arc<Database>,
+        state: Arc<StateDir>,
+        tiles: Tiles,
+        anchor: &Anchor,
+        clock: Clock,
+    ) -> Result<Self, SumdbError> {
+        let anchor = anchor.for_key(database.key());
+        let trusted = Trusted::open(state.clone(), database.key().clone(), anchor.as_ref(), clock)?;
+        let compared = state.anchor()?;
+        let anchor_due = Mutex::new(anchor.filter(|anchor| {
+            trusted.head().is_some_and(|head| head.note() != anchor.note())
+                && compared.as_deref() != Some(anchor.note())
+        }));
+        Ok(Self { database, state, tiles, trusted, anchor_due })
+    }
+
     /// Merges a signed head into the timeline: proves it consistent with the trusted one, and moves on if it is newer.
-    pub(super) async fn merge(self: &Arc<Self>, seen: SignedCheckpoint) -> Result<(), Arc<SumdbError>> {
+    pub(super) async fn merge(self: &Arc<Self>, seen: SignedCheckpoint) -> Shared<()> {
         self.refuse_if_forked().await?;
         for _ in 0..MAX_MOVES {
             let trusted = self.trusted.now();
@@ -37,13 +62,13 @@ impl Shared {
                 Some(Observation::Same) => return self.shown_again(seen.size()).await,
                 Some(Observation::Fork(evidence)) => return Err(self.forked(*evidence).await),
                 Some(Observation::OtherLog) => {
-                    return Err(self.remote.unverified("tree head", LookupError::OtherLog).into());
+                    return Err(self.database.unverified("tree head", LookupError::OtherLog).into());
                 }
                 Some(Observation::Past(comparison) | Observation::Ahead(comparison)) => {
                     let newer = comparison.newer().clone();
-                    let tiles = self.authentic(&newer, &comparison.nodes()).await?;
+                    let tiles = self.tiles.of_nodes(&newer, &comparison.nodes()).await?;
                     let decision = comparison.decide(&tiles);
-                    let decision = decision.map_err(|error| self.remote.unverified("tree head", error))?;
+                    let decision = decision.map_err(|error| self.database.unverified("tree head", error))?;
                     if let Decision::Fork(evidence) = decision {
                         return Err(self.forked(*evidence).await);
                     }
@@ -59,12 +84,11 @@ impl Shared {
     }
 
     /// Compares the anchor with the stored head, once per anchor: the program may have been updated since.
-    pub(super) async fn compare_anchor(self: &Arc<Self>) -> Result<(), Arc<SumdbError>> {
+    pub(super) async fn compare_anchor(self: &Arc<Self>) -> Shared<()> {
         let due = self.anchor_due.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(anchor) = due else { return Ok(()) };
         self.merge(anchor.clone()).await?;
-        let state = self.state.clone();
-        blocking(move || {
+        blocking(&self.state, move |state| {
             state.set_anchor(anchor.note());
             Ok(())
         })
@@ -73,40 +97,40 @@ impl Shared {
         Ok(())
     }
 
-    pub(super) async fn advance(
-        self: &Arc<Self>,
-        from: Option<Timeline>,
-        to: SignedCheckpoint,
-    ) -> Result<Advance, Arc<SumdbError>> {
-        let shared = Arc::clone(self);
-        blocking(move || shared.trusted.advance(from.as_ref(), &to)).await
+    /// Moves the head from `from` to `to`, which was proved consistent with it.
+    pub(super) async fn advance(self: &Arc<Self>, from: Option<Timeline>, to: SignedCheckpoint) -> Shared<Advance> {
+        blocking(self, move |merger| merger.trusted.advance(from.as_ref(), &to)).await
     }
 
     /// Takes down that the database still shows the head of this size: a log that rests is watched, too. A carried head
     /// says nothing of today.
-    pub(super) async fn shown_again(self: &Arc<Self>, size: TreeSize) -> Result<(), Arc<SumdbError>> {
-        if self.database.carried.is_some() || !self.trusted.ages().is_due(size.get(), SystemTime::now()) {
+    pub(super) async fn shown_again(self: &Arc<Self>, size: TreeSize) -> Shared<()> {
+        if self.database.carried.is_some() || !self.trusted.is_due(size) {
             return Ok(());
         }
-        let shared = Arc::clone(self);
-        blocking(move || {
-            shared.trusted.write_down(size);
+        blocking(self, move |merger| {
+            merger.trusted.write_down(size);
             Ok(())
         })
         .await
     }
 
-    /// After a fork nothing new is attested, until a person removed the evidence. Also when another process found it.
-    pub(super) async fn refuse_if_forked(self: &Arc<Self>) -> Result<(), Arc<SumdbError>> {
-        let shared = Arc::clone(self);
-        blocking(move || (Client { shared }).fork_error().map_or(Ok(()), Err)).await
+    /// That this database was seen to sign two histories, if it was.
+    pub(super) fn fork(&self) -> Option<SumdbError> {
+        let database = self.database.name().to_owned();
+        self.state.fork().map(|evidence| SumdbError::Fork { database, evidence })
     }
 
+    /// After a fork nothing new is attested, until a person removed the evidence. Also when another process found it.
+    pub(super) async fn refuse_if_forked(self: &Arc<Self>) -> Shared<()> {
+        blocking(self, |merger| merger.fork().map_or(Ok(()), Err)).await
+    }
+
+    /// Writes down two heads that contradict each other.
     pub(super) async fn forked(self: &Arc<Self>, evidence: ForkEvidence) -> Arc<SumdbError> {
-        let shared = Arc::clone(self);
-        let written = blocking(move || {
-            let path = shared.state.write_fork(&evidence.to_string())?;
-            Ok(SumdbError::Fork { database: shared.database.name().to_owned(), evidence: path })
+        let written = blocking(self, move |merger| {
+            let path = merger.state.write_fork(&evidence.to_string())?;
+            Ok(SumdbError::Fork { database: merger.database.name().to_owned(), evidence: path })
         });
         match written.await {
             Ok(fork) => {
@@ -115,5 +139,9 @@ impl Shared {
             }
             Err(error) => error,
         }
+    }
+
+    pub(super) fn contention(&self) -> Arc<SumdbError> {
+        Arc::new(SumdbError::Contention { database: self.database.name().to_owned(), tries: MAX_MOVES })
     }
 }

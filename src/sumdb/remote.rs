@@ -1,8 +1,8 @@
-//! What the database is asked over the network, through whichever door answers. All of it comes back untrusted.
+//! What the database is asked over the network, through whichever endpoint answers. All of it comes back untrusted.
 //!
-//! The database itself, the alias of the public one, and proxies that pass it on are doors to one log. What comes through
-//! any of them is proved, so a door that is behind, down or lying costs time and nothing else: the next one is asked. That
-//! the log has no record counts only as the answer to a lookup, from a door that is the database's own and has shown a head
+//! The database itself, the alias of the public one, and proxies that pass it on are endpoints to one log. What comes through
+//! any of them is proved, so an endpoint that is behind, down or lying costs time and nothing else: the next one is asked. That
+//! the log has no record counts only as the answer to a lookup, from an endpoint that is the database's own and has shown a head
 //! that the database signed, and then nobody else is asked: the name may be one that nobody else should hear. Any other 404
 //! (a tile, a head) leaves unproved what it was needed for.
 
@@ -10,36 +10,49 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tlog::{SUMDB_ORIGIN, SignedCheckpoint, Tile, TileError};
 use tokio::sync::OnceCell;
 
 use super::database::Database;
 use super::error::{NotShown, SumdbError};
-use super::lookup::LookupError;
 use crate::base::clock::Clock;
 use crate::base::flight::Flights;
-pub(super) use crate::upstream::UpstreamId as Door;
+pub(super) use crate::upstream::UpstreamId as Endpoint;
 use crate::upstream::database_request::DatabaseRequest;
 use crate::upstream::{HttpClient, HttpError, Source, Ttls, UpstreamConfig, UpstreamError, UpstreamPool, Wanted};
 use gomodule::module::ModuleVersion;
 
 const SUPPORTED: Wanted = Wanted::Database(DatabaseRequest::Supported);
 const LATEST: Wanted = Wanted::Database(DatabaseRequest::Latest);
-/// Requests under way to one door: all tiles of a plan that an audit asks for at once (`sumdb/tiles.rs`).
+/// Requests under way to one endpoint: all tiles of a plan that an audit asks for at once (`sumdb/tiles.rs`).
 const AT_ONCE: usize = 512;
-/// No door is overtaken before: a second one must not double the load on a public service whenever it is a little slow.
+/// No endpoint is overtaken before: a second one must not double the load on a public service whenever it is a little slow.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The database at the other end.
 #[derive(Clone)]
 pub(super) struct Remote {
-    database: Arc<Database>,
+    pub(super) database: Arc<Database>,
+    /// Nothing is asked of the network.
+    pub(super) offline: bool,
     http: HttpClient,
+    clock: Clock,
+    pub(super) wire: Wire,
     /// Where it is asked, once that is known.
-    doors: Arc<OnceCell<Doors>>,
+    endpoints: Arc<OnceCell<Endpoints>>,
 }
 
-struct Doors {
+/// Asks one endpoint of a pool: over the network, or by the script of a test.
+pub(super) type Wire = Arc<dyn for<'a> Fn(&'a UpstreamPool, Endpoint, &'a Wanted) -> Body<'a> + Send + Sync>;
+/// What comes back.
+pub(super) type Body<'a> = BoxFuture<'a, Result<Vec<u8>, UpstreamError>>;
+
+fn network<'a>(pool: &'a UpstreamPool, id: Endpoint, wanted: &'a Wanted) -> Body<'a> {
+    Box::pin(pool.small_from(id, wanted))
+}
+
+struct Endpoints {
     origin: UpstreamPool,
     kinds: Vec<Kind>,
 }
@@ -61,7 +74,7 @@ struct Own {
     asking: Flights<(), Result<(), NotShown>>,
 }
 
-/// Why a door did not help.
+/// Why an endpoint did not help.
 enum Closed {
     /// It says that the log has no record of a module version.
     NoRecord(String, String),
@@ -70,28 +83,29 @@ enum Closed {
     /// What it said is wrong.
     Wrong(SumdbError),
     /// It is a proxy that does not pass the database on.
-    NoDoor,
+    NotPassedOn,
 }
 
 impl Remote {
-    pub(super) fn new(database: Database, http: HttpClient) -> Self {
-        Self { database: Arc::new(database), http, doors: Arc::default() }
+    pub(super) fn new(database: Database, http: HttpClient, clock: Clock) -> Self {
+        let offline = http.is_offline() && database.carried.is_none();
+        Self { database: Arc::new(database), offline, http, clock, wire: Arc::new(network), endpoints: Arc::default() }
     }
 
     /// Settles where to ask.
     pub(super) async fn ready(&self) -> Result<(), SumdbError> {
-        self.doors().await.map(|_| ())
+        self.endpoints().await.map(|_| ())
     }
 
-    /// All doors.
-    pub(super) async fn all_doors(&self) -> Result<impl ExactSizeIterator<Item = Door> + use<>, SumdbError> {
-        Ok(self.doors().await?.origin.sources())
+    /// All endpoints.
+    pub(super) async fn all_endpoints(&self) -> Result<impl ExactSizeIterator<Item = Endpoint> + use<>, SumdbError> {
+        Ok(self.endpoints().await?.origin.sources())
     }
 
     /// Proxies that pass the database on are tried first where `go` would do so
     /// (<https://go.dev/design/25530-sumdb#proxying-a-checksum-database>): a 200 settles it, absence leads on, and any
     /// other failure is one, unless a `|` stands behind that proxy. Other proxies that may pass it on stand behind it.
-    async fn doors(&self) -> Result<&Doors, SumdbError> {
+    async fn endpoints(&self) -> Result<&Endpoints, SumdbError> {
         let find = || async {
             let database = &self.database;
             let through = |source: &Source| match source {
@@ -106,48 +120,49 @@ impl Remote {
             let waits = Ttls { absent: Duration::ZERO, ..Ttls::default() };
             if let Some(folder) = &database.carried {
                 let carried = UpstreamConfig::plain(Source::Dir(folder.clone()), false);
-                let origin = UpstreamPool::of_links(&[carried], &self.http, waits, AT_ONCE, Clock::System);
+                let origin = UpstreamPool::of_links(&[carried], &self.http, waits, AT_ONCE, self.clock);
                 let origin = origin.map_err(|cause| self.unreachable(cause))?;
-                return Ok(Doors { origin, kinds: vec![Kind::Carried] });
+                return Ok(Endpoints { origin, kinds: vec![Kind::Carried] });
             }
             let mut own = None;
             for link in &database.proxies {
                 let Some(base) = through(&link.source) else { continue };
                 // As a source like any other: a login in its url goes to nobody else.
-                let door = UpstreamConfig::plain(Source::Http(base.clone()), link.on_any_failure);
-                let door = UpstreamPool::new(&[door], &self.http, waits, Clock::System)
+                let endpoint = UpstreamConfig::plain(Source::Http(base.clone()), link.on_any_failure);
+                let endpoint = UpstreamPool::new(&[endpoint], &self.http, waits, self.clock)
                     .map_err(|cause| self.unreachable(cause))?;
-                match door.small_from(Door::FIRST, &SUPPORTED).await {
+                match (self.wire)(&endpoint, Endpoint::FIRST, &SUPPORTED).await {
                     Ok(_) => {
                         own = Some(base);
                         break;
                     }
-                    Err(error) if door.leads_on(Door::FIRST, &error) => {}
-                    Err(error) => return Err(self.unreachable(cause_of(error, door.name(Door::FIRST)))),
+                    Err(error) if endpoint.leads_on(Endpoint::FIRST, &error) => {}
+                    Err(error) => return Err(self.unreachable(cause_of(error, endpoint.name(Endpoint::FIRST)))),
                 }
             }
             let urls = own.map_or_else(|| database.urls(), |own| vec![own]);
             let own = |url| (UpstreamConfig::plain(Source::Http(url), true), Kind::Own(Arc::default()));
             let behind = database.behind.iter().filter_map(|link| {
-                let door = UpstreamConfig {
+                let endpoint = UpstreamConfig {
                     source: Source::Http(through(&link.source)?),
                     on_any_failure: true,
                     ..link.clone()
                 };
-                Some((door, Kind::Proxy(OnceCell::new())))
+                Some((endpoint, Kind::Proxy(OnceCell::new())))
             });
             let (links, kinds): (Vec<UpstreamConfig>, Vec<Kind>) = urls.into_iter().map(own).chain(behind).unzip();
-            let origin = UpstreamPool::of_links(&links, &self.http, waits, AT_ONCE, Clock::System);
-            Ok(Doors { origin: origin.map_err(|cause| self.unreachable(cause))?, kinds })
+            let origin = UpstreamPool::of_links(&links, &self.http, waits, AT_ONCE, self.clock);
+            let origin = origin.map_err(|cause| self.unreachable(cause))?;
+            Ok(Endpoints { origin, kinds })
         };
-        self.doors.get_or_try_init(find).await
+        self.endpoints.get_or_try_init(find).await
     }
 
-    /// `lookup/M@V`: a record and a signed head, if `check` accepts them. With `only`, through that door alone.
+    /// `lookup/M@V`: a record and a signed head, if `check` accepts them. With `only`, through that endpoint alone.
     pub(super) async fn lookup<T>(
         &self,
         module: &ModuleVersion,
-        only: Option<Door>,
+        only: Option<Endpoint>,
         check: impl Fn(Vec<u8>) -> Result<T, SumdbError>,
     ) -> Result<T, SumdbError> {
         self.ask(DatabaseRequest::Lookup(module.clone()), only, check).await
@@ -160,7 +175,7 @@ impl Remote {
 
     /// A tile of exactly the width asked for. A partial tile may have vanished once the full one exists
     /// (<https://c2sp.org/tlog-tiles>), so any failure of a partial one leads to the full one, cut.
-    pub(super) async fn tile(&self, tile: &Tile, only: Option<Door>) -> Result<Vec<u8>, SumdbError> {
+    pub(super) async fn tile(&self, tile: &Tile, only: Option<Endpoint>) -> Result<Vec<u8>, SumdbError> {
         let exact = self.ask(DatabaseRequest::Tile(*tile), only, Ok).await;
         if tile.is_full() || exact.is_ok() {
             return exact;
@@ -170,28 +185,28 @@ impl Remote {
             let (found, expected) = (bytes.len(), full.byte_len());
             let cut = tile.cut(&bytes).filter(|_| found == expected).map(<[u8]>::to_vec);
             let wrong = || TileError::WrongLength { tile: full, found, expected };
-            cut.ok_or_else(|| self.unverified(&full.to_string(), wrong()))
+            cut.ok_or_else(|| self.database.unverified(&full.to_string(), wrong()))
         };
         self.ask(DatabaseRequest::Tile(full), only, check).await
     }
 
-    /// Everything that came through a door alone does not fit together.
-    pub(super) async fn distrust(&self, id: Door) {
-        if let Ok(doors) = self.doors().await {
-            doors.origin.distrust(id);
+    /// Everything that came through an endpoint alone does not fit together.
+    pub(super) async fn distrust(&self, id: Endpoint) {
+        if let Ok(endpoints) = self.endpoints().await {
+            endpoints.origin.distrust(id);
         }
     }
 
     async fn ask<T>(
         &self,
         asked: DatabaseRequest,
-        only: Option<Door>,
+        only: Option<Endpoint>,
         check: impl Fn(Vec<u8>) -> Result<T, SumdbError>,
     ) -> Result<T, SumdbError> {
-        let doors = self.doors().await?;
+        let endpoints = self.endpoints().await?;
         let wanted = &Wanted::Database(asked);
         let attempt = |id, _progress| {
-            let through = self.through(doors, id, wanted, &check);
+            let through = self.through(endpoints, id, wanted, &check);
             async move {
                 match through.await {
                     Err(closed @ Closed::NoRecord(..)) => Ok(Err(closed)),
@@ -200,74 +215,93 @@ impl Remote {
             }
         };
         let round = || async {
-            let order = only.map_or_else(|| doors.origin.stages(wanted), |id| vec![vec![id]]);
-            doors.origin.race(order, PATIENCE, |_, _| false, attempt).await
+            let order = only.map_or_else(|| endpoints.origin.stages(wanted), |id| vec![vec![id]]);
+            endpoints.origin.race(order, PATIENCE, |_, _| false, attempt).await
         };
-        let passes = |closed: &Vec<(Door, Closed)>| closed.iter().filter_map(|(_, closed)| closed.passes()).min();
-        match doors.origin.in_rounds(round, passes).await {
+        let passes = |closed: &Vec<(Endpoint, Closed)>| closed.iter().filter_map(|(_, closed)| closed.passes()).min();
+        match endpoints.origin.in_rounds(round, passes).await {
             Ok((_, Ok(answer))) => Ok(answer),
-            Ok((id, Err(closed))) => Err(self.why(doors, wanted, vec![(id, closed)])),
-            Err(closed) => Err(self.why(doors, wanted, closed)),
+            Ok((id, Err(closed))) => Err(self.why(endpoints, wanted, vec![(id, closed)])),
+            Err(closed) => Err(self.why(endpoints, wanted, closed)),
         }
     }
 
-    /// Asks a door, and whether its 404 counts: that of a lookup alone says something.
+    /// Asks an endpoint, and whether its 404 counts: that of a lookup alone says something.
     async fn through<T>(
         &self,
-        doors: &Doors,
-        id: Door,
+        endpoints: &Endpoints,
+        id: Endpoint,
         wanted: &Wanted,
         check: &impl Fn(Vec<u8>) -> Result<T, SumdbError>,
     ) -> Result<T, Closed> {
-        let answer = doors.through(id, wanted, check).await;
-        let (Wanted::Database(DatabaseRequest::Lookup(module)), Kind::Own(own)) = (wanted, &doors.kinds[id.index()])
-        else {
-            return answer;
-        };
-        match answer {
-            Ok(answer) => {
-                // With the record came a signed head: `check` opened it.
-                own.has_shown.store(true, Ordering::Relaxed);
+        let (origin, kind) = (&endpoints.origin, &endpoints.kinds[id.index()]);
+        if let Kind::Proxy(supported) = kind {
+            let asked = || async {
+                match (self.wire)(origin, id, &SUPPORTED).await {
+                    Ok(_) => Ok(true),
+                    Err(UpstreamError::NotFound(_)) => Ok(false),
+                    Err(error) => Err(Closed::Origin(error)),
+                }
+            };
+            if !*supported.get_or_try_init(asked).await? {
+                return Err(Closed::NotPassedOn);
+            }
+        }
+        match ((self.wire)(origin, id, wanted).await, kind, wanted) {
+            (Ok(body), ..) => {
+                let answer = check(body).map_err(|error| {
+                    origin.had_wrong(id, wanted);
+                    Closed::Wrong(error)
+                })?;
+                if let (Kind::Own(own), Wanted::Database(DatabaseRequest::Lookup(_))) = (kind, wanted) {
+                    // With the record came a signed head: `check` opened it.
+                    own.has_shown.store(true, Ordering::Relaxed);
+                }
                 Ok(answer)
             }
-            Err(Closed::Origin(UpstreamError::NotFound(words))) => {
-                self.must_have_shown(doors, id, own).await?;
+            (
+                Err(UpstreamError::NotFound(words)),
+                Kind::Own(own),
+                Wanted::Database(DatabaseRequest::Lookup(module)),
+            ) => {
+                self.must_have_shown(endpoints, id, own).await?;
                 Err(Closed::NoRecord(module.to_string(), words))
             }
-            Err(closed) => Err(closed),
+            (Err(error), ..) => Err(Closed::Origin(error)),
         }
     }
 
-    /// Whether a door has shown a signed head, of whatever size; if not, it is asked for one.
-    async fn must_have_shown(&self, doors: &Doors, id: Door, own: &Arc<Own>) -> Result<(), Closed> {
+    /// Whether an endpoint has shown a signed head, of whatever size; if not, it is asked for one.
+    async fn must_have_shown(&self, endpoints: &Endpoints, id: Endpoint, own: &Arc<Own>) -> Result<(), Closed> {
         if own.has_shown.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let (origin, own, key) = (doors.origin.clone(), Arc::clone(own), self.database.key().clone());
+        let (wire, origin) = (Arc::clone(&self.wire), endpoints.origin.clone());
+        let (own, key) = (Arc::clone(own), self.database.key().clone());
         let asking = Arc::clone(&own);
         let shown = asking.asking.join((), move || async move {
-            let note = origin.small_from(id, &LATEST).await.map_err(|why| Arc::new(why) as NotShown)?;
+            let note = wire(&origin, id, &LATEST).await.map_err(|why| Arc::new(why) as NotShown)?;
             SignedCheckpoint::open(&note, SUMDB_ORIGIN, &key).map_err(|why| Arc::new(why) as NotShown)?;
             own.has_shown.store(true, Ordering::Relaxed);
             Ok(())
         });
         let shown = shown.await.unwrap_or_else(|broken| Err(Arc::new(broken)));
         shown.map_err(|cause| {
-            let (database, address) = (self.database.name().to_owned(), doors.origin.name(id));
+            let (database, address) = (self.database.name().to_owned(), endpoints.origin.name(id));
             Closed::Wrong(SumdbError::NotTheDatabase { database, address, cause })
         })
     }
 
-    /// Of the reasons of all doors the one to tell: no record, if a door says so that knows; then what is wrong; then what
+    /// Of the reasons of all endpoints the one to tell: no record, if an endpoint says so that knows; then what is wrong; then what
     /// failed.
-    fn why(&self, doors: &Doors, wanted: &Wanted, closed: Vec<(Door, Closed)>) -> SumdbError {
+    fn why(&self, endpoints: &Endpoints, wanted: &Wanted, closed: Vec<(Endpoint, Closed)>) -> SumdbError {
         let (database, what) = (self.database.name().to_owned(), wanted.to_string());
         let (mut wrong, mut missing, mut failed) = (None, None, None);
         for (id, closed) in closed {
             match closed {
                 Closed::NoRecord(what, reason) => return SumdbError::NoRecord { database, what, reason },
                 Closed::Origin(UpstreamError::NotFound(_) | UpstreamError::EmptyRoot { .. })
-                    if matches!(doors.kinds[id.index()], Kind::Carried) =>
+                    if matches!(endpoints.kinds[id.index()], Kind::Carried) =>
                 {
                     let of = |module: &ModuleVersion| format!("record of {module}");
                     let what =
@@ -276,8 +310,8 @@ impl Remote {
                 }
                 Closed::Origin(UpstreamError::NotFound(reason)) => missing = missing.or(Some(reason)),
                 Closed::Wrong(error) => wrong = wrong.or(Some(error)),
-                Closed::Origin(error) => failed = failed.or_else(|| Some(cause_of(error, doors.origin.name(id)))),
-                Closed::NoDoor => {}
+                Closed::Origin(error) => failed = failed.or_else(|| Some(cause_of(error, endpoints.origin.name(id)))),
+                Closed::NotPassedOn => {}
             }
         }
         let nobody = || HttpError::Transport { url: wanted.to_string(), cause: "nobody could be asked".to_owned() };
@@ -289,40 +323,8 @@ impl Remote {
         }
     }
 
-    pub(super) fn unverified(&self, what: &str, cause: impl Into<LookupError>) -> SumdbError {
-        let (database, what) = (self.database.name().to_owned(), what.to_owned());
-        SumdbError::Unverified { database, what, cause: cause.into() }
-    }
-
     fn unreachable(&self, cause: HttpError) -> SumdbError {
         SumdbError::Unreachable { database: self.database.name().to_owned(), cause }
-    }
-}
-
-impl Doors {
-    async fn through<T>(
-        &self,
-        id: Door,
-        wanted: &Wanted,
-        check: &impl Fn(Vec<u8>) -> Result<T, SumdbError>,
-    ) -> Result<T, Closed> {
-        if let Kind::Proxy(supported) = &self.kinds[id.index()] {
-            let asked = || async {
-                match self.origin.small_from(id, &SUPPORTED).await {
-                    Ok(_) => Ok(true),
-                    Err(UpstreamError::NotFound(_)) => Ok(false),
-                    Err(error) => Err(Closed::Origin(error)),
-                }
-            };
-            if !*supported.get_or_try_init(asked).await? {
-                return Err(Closed::NoDoor);
-            }
-        }
-        let body = self.origin.small_from(id, wanted).await.map_err(Closed::Origin)?;
-        check(body).map_err(|error| {
-            self.origin.had_wrong(id, wanted);
-            Closed::Wrong(error)
-        })
     }
 }
 
@@ -332,7 +334,7 @@ impl Closed {
     }
 }
 
-/// What failed at the door with this address.
+/// What failed at the endpoint with this address.
 fn cause_of(error: UpstreamError, url: String) -> HttpError {
     match error {
         UpstreamError::Failed(cause) => cause,

@@ -1,8 +1,8 @@
 //! Tiles: from memory, disk, or the database, and none used before it is authenticated.
 //!
 //! A plan is filled from the caches first and from the network second, then authenticated as a whole. If that fails and
-//! a cache took part, or there are several doors, everything is fetched anew through one door after the other: a cache may
-//! be damaged, or belong to the other side of a fork, and a door may lie.
+//! a cache took part, or there are several endpoints, everything is fetched anew through one endpoint after the other: a cache may
+//! be damaged, or belong to the other side of a fork, and an endpoint may lie.
 //! Only [`Tiles::keep`] writes, and it takes what the caller found consistent with the trusted head.
 
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use moka::sync::Cache;
-use tlog::{AuthenticTiles, Tile, TilePlan};
+use tlog::{AuthenticTiles, Node, SignedCheckpoint, Tile, TileHeight, TilePlan};
 
-use super::error::{SumdbError, blocking};
-use super::remote::{Door, Remote};
+use super::error::{Shared, SumdbError, blocking};
+use super::remote::{Endpoint, Remote};
 use crate::base::flight::Flights;
 use crate::store::StateDir;
 
@@ -26,21 +26,20 @@ const AT_ONCE: usize = 512;
 /// The tiles of one database.
 #[derive(Clone)]
 pub(super) struct Tiles {
-    state: StateDir,
+    state: Arc<StateDir>,
     remote: Remote,
-    offline: bool,
     /// Authentic under a head that was trusted; the widest seen, by level and index.
     memory: Cache<(u8, u64), Bytes>,
-    flights: Flights<Tile, Result<Bytes, Arc<SumdbError>>>,
+    flights: Flights<Tile, Shared<Bytes>>,
 }
 
 impl Tiles {
-    pub(super) fn new(state: StateDir, remote: Remote, offline: bool) -> Self {
+    pub(super) fn new(state: Arc<StateDir>, remote: Remote) -> Self {
         let memory = Cache::builder()
             .max_capacity(MEMORY)
             .weigher(|_, bytes: &Bytes| u32::try_from(bytes.len()).unwrap_or(u32::MAX))
             .build();
-        Self { state, remote, offline, memory, flights: Flights::default() }
+        Self { state, remote, memory, flights: Flights::default() }
     }
 
     /// The bytes of `tile` from memory, where they lie authenticated.
@@ -50,7 +49,7 @@ impl Tiles {
     }
 
     /// Gets and authenticates the tiles of `plan`.
-    pub(super) async fn authentic(&self, plan: &TilePlan) -> Result<AuthenticTiles, Arc<SumdbError>> {
+    pub(super) async fn authentic(&self, plan: &TilePlan) -> Shared<AuthenticTiles> {
         let cached = self.cached(plan).await?;
         let any_cached = cached.iter().any(Option::is_some);
         let bytes = self.fill(plan.tiles(), cached).await?;
@@ -58,31 +57,38 @@ impl Tiles {
             Ok(tiles) => return Ok(tiles),
             Err(error) => error,
         };
-        if self.offline {
+        if self.remote.offline {
             return Err(self.refused(plan, error).into());
         }
-        let doors = self.remote.all_doors().await?;
-        if any_cached || doors.len() > 1 {
-            for door in doors {
-                let Ok(bytes) = self.fill_from(plan.tiles(), door).await else { continue };
+        let endpoints = self.remote.all_endpoints().await?;
+        if any_cached || endpoints.len() > 1 {
+            for endpoint in endpoints {
+                let Ok(bytes) = self.fill_from(plan.tiles(), endpoint).await else { continue };
                 match plan.authenticate(&bytes) {
                     Ok(tiles) => return Ok(tiles),
-                    Err(_) => self.remote.distrust(door).await,
+                    Err(_) => self.remote.distrust(endpoint).await,
                 }
             }
         }
         Err(self.refused(plan, error).into())
     }
 
-    /// All of them anew, through one door.
-    async fn fill_from(&self, tiles: &[Tile], door: Door) -> Result<Vec<Bytes>, SumdbError> {
-        let fetched = tiles.iter().copied().map(|tile| async move { self.remote.tile(&tile, Some(door)).await });
+    /// The tiles that authenticate `nodes` of the tree of `head`.
+    pub(super) async fn of_nodes(&self, head: &SignedCheckpoint, nodes: &[Node]) -> Shared<AuthenticTiles> {
+        let plan = TilePlan::new(*head.head(), TileHeight::SUMDB, nodes)
+            .map_err(|error| self.remote.database.unverified("tree head", error))?;
+        self.authentic(&plan).await
+    }
+
+    /// All of them anew, through one endpoint.
+    async fn fill_from(&self, tiles: &[Tile], endpoint: Endpoint) -> Result<Vec<Bytes>, SumdbError> {
+        let fetched = tiles.iter().copied().map(|tile| async move { self.remote.tile(&tile, Some(endpoint)).await });
         let bytes: Vec<Vec<u8>> = stream::iter(fetched).buffered(AT_ONCE).try_collect().await?;
         Ok(bytes.into_iter().map(Bytes::from).collect())
     }
 
     /// Keeps tiles that are authentic under a head consistent with the trusted one.
-    pub(super) async fn keep(&self, tiles: &AuthenticTiles) -> Result<(), Arc<SumdbError>> {
+    pub(super) async fn keep(&self, tiles: &AuthenticTiles) -> Shared<()> {
         let mut fresh = Vec::new();
         for (tile, bytes) in tiles.tiles() {
             if self.in_memory(tile).is_none() {
@@ -94,8 +100,7 @@ impl Tiles {
         if fresh.is_empty() {
             return Ok(());
         }
-        let state = self.state.clone();
-        blocking(move || {
+        blocking(&self.state, move |state| {
             for (tile, bytes) in &fresh {
                 let name = tile.full().to_string();
                 let stored = state.tile(&name)?;
@@ -108,15 +113,14 @@ impl Tiles {
         .await
     }
 
-    async fn cached(&self, plan: &TilePlan) -> Result<Vec<Option<Bytes>>, Arc<SumdbError>> {
+    async fn cached(&self, plan: &TilePlan) -> Shared<Vec<Option<Bytes>>> {
         let mut cached: Vec<Option<Bytes>> = plan.tiles().iter().map(|tile| self.in_memory(tile)).collect();
         let absent: Vec<(usize, Tile)> =
             plan.tiles().iter().enumerate().filter(|(i, _)| cached[*i].is_none()).map(|(i, tile)| (i, *tile)).collect();
         if absent.is_empty() {
             return Ok(cached);
         }
-        let state = self.state.clone();
-        let from_disk = blocking(move || {
+        let from_disk = blocking(&self.state, move |state| {
             let mut found = Vec::new();
             for (i, tile) in absent {
                 let stored = state.tile(&tile.full().to_string())?;
@@ -133,7 +137,7 @@ impl Tiles {
         Ok(cached)
     }
 
-    async fn fill(&self, tiles: &[Tile], cached: Vec<Option<Bytes>>) -> Result<Vec<Bytes>, Arc<SumdbError>> {
+    async fn fill(&self, tiles: &[Tile], cached: Vec<Option<Bytes>>) -> Shared<Vec<Bytes>> {
         let wanted = tiles.iter().copied().zip(cached);
         stream::iter(wanted)
             .map(|(tile, cached)| async move {
@@ -148,8 +152,8 @@ impl Tiles {
     }
 
     /// One request for one tile, however many plans want it now.
-    async fn fetch(&self, tile: Tile) -> Result<Bytes, Arc<SumdbError>> {
-        if self.offline {
+    async fn fetch(&self, tile: Tile) -> Shared<Bytes> {
+        if self.remote.offline {
             return Err(SumdbError::offline(tile));
         }
         let remote = self.remote.clone();
@@ -160,6 +164,6 @@ impl Tiles {
     }
 
     fn refused(&self, plan: &TilePlan, error: tlog::TileError) -> SumdbError {
-        self.remote.unverified(&format!("tiles of the tree of {} records", plan.head().size), error)
+        self.remote.database.unverified(&format!("tiles of the tree of {} records", plan.head().size), error)
     }
 }

@@ -1,19 +1,20 @@
 //! The trusted head of one database: in memory, on disk, and never backwards.
 
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::SystemTime;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use tlog::{SUMDB_ORIGIN, SignedCheckpoint, Timeline, TreeSize, VerifierKey};
 
 use super::ages::{Ages, SUM_GOLANG_ORG};
 use super::error::SumdbError;
+use crate::base::clock::Clock;
 use crate::store::{HeadSwap, Heads, StateDir, Untrusted};
 
 /// The trusted head. Every change is durable on disk before it is visible in memory.
 #[derive(Debug)]
 pub(super) struct Trusted {
-    state: StateDir,
+    state: Arc<StateDir>,
     key: VerifierKey,
+    clock: Clock,
     now: RwLock<Option<Timeline>>,
     ages: Mutex<Ages>,
     /// Why no time that was written down counts, if none does.
@@ -34,19 +35,20 @@ pub(super) enum Advance {
 impl Trusted {
     /// Takes up the stored head; where there is none, the anchor, which is stored at once.
     pub(super) fn open(
-        state: StateDir,
+        state: Arc<StateDir>,
         key: VerifierKey,
         anchor: Option<&SignedCheckpoint>,
+        clock: Clock,
     ) -> Result<Self, SumdbError> {
         let table = if key.to_string() == tlog::SUM_GOLANG_ORG { &SUM_GOLANG_ORG[..] } else { &[] };
         let (ages, dropped, uncounted) = match state.heads()? {
             Heads::Counted(text) => {
-                let (ages, dropped) = Ages::read(&text, table, SystemTime::now());
+                let (ages, dropped) = Ages::read(&text, table, clock.now().wall);
                 (ages, dropped.messages().map(|message| state.about_heads(&message)).collect(), None)
             }
             Heads::Uncounted(why) => (Ages::of_table(table), Vec::new(), Some(why)),
         };
-        let trusted = Self { state, key, now: RwLock::new(None), ages: Mutex::new(ages), uncounted, dropped };
+        let trusted = Self { state, key, clock, now: RwLock::new(None), ages: Mutex::new(ages), uncounted, dropped };
         let mut stored = trusted.state.head()?;
         if let (None, Some(anchor)) = (&stored, anchor) {
             stored = match trusted.state.swap_head(|now| now.is_none(), anchor.note())? {
@@ -123,10 +125,15 @@ impl Trusted {
         self.ages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether that the head of this size is shown again is worth writing down.
+    pub(super) fn is_due(&self, size: TreeSize) -> bool {
+        self.ages().is_due(size.get(), self.clock.now().wall)
+    }
+
     /// Writes down that a tree of this size is there now. Blocks on the disk.
     pub(super) fn write_down(&self, size: TreeSize) {
         let mut ages = self.ages();
-        let (changed, dropped) = ages.add(size.get(), SystemTime::now());
+        let (changed, dropped) = ages.add(size.get(), self.clock.now().wall);
         for message in dropped.messages() {
             tracing::warn!("{}", self.state.about_heads(&message));
         }

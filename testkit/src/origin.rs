@@ -200,10 +200,10 @@ impl State {
         })
     }
 
-    /// The fault for a path. A fault of the database is there behind both its doors.
+    /// The fault for a path. A fault of the database is there behind both its endpoints.
     fn fault(&self, path: &str) -> Option<Fault> {
-        let door = format!("/sumdb/{}", locked(&self.world).name());
-        let paths = [path, path.strip_prefix(&door).unwrap_or(path)];
+        let endpoint = format!("/sumdb/{}", locked(&self.world).name());
+        let paths = [path, path.strip_prefix(&endpoint).unwrap_or(path)];
         let mut faults = locked(&self.faults);
         let covers = |key: &&String| {
             paths.iter().any(|path| key.strip_suffix('*').map_or(*path == **key, |start| path.starts_with(start)))

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use gomodule::module::{ModulePath, ModuleVersion, Version};
 use libtest_mimic::Trial;
+use sumgate::base::clock::Clock;
 use sumgate::store::Store;
 use sumgate::sumdb::{Anchor, Client, Database};
 use sumgate::upstream::HttpClient;
@@ -33,7 +34,8 @@ fn all_of_it(folder: &Path) {
     let prove_all = || {
         let store = Store::open(data.path()).unwrap();
         let database = Database::parse(&gosumdb).unwrap();
-        let client = Client::open(database, &store, &Anchor::BuiltIn, HttpClient::new().unwrap()).unwrap();
+        let client =
+            Client::open(database, &store, &Anchor::BuiltIn, HttpClient::new().unwrap(), Clock::System).unwrap();
         let mut lines = Vec::new();
         for module in &modules {
             // Each lookup also merges the head that came with it: 223 different ones, all against the anchor.

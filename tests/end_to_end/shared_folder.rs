@@ -6,6 +6,7 @@ use std::path::Path;
 
 use gomodule::module::ModuleVersion;
 use libtest_mimic::Trial;
+use sumgate::base::clock::Clock;
 use sumgate::store::{StateDir, Store};
 use sumgate::sumdb::{Anchor, Client, Database};
 use sumgate::upstream::HttpClient;
@@ -23,7 +24,8 @@ pub fn trials() -> Vec<Trial> {
 
 fn client(origin: &Origin, data: &Path) -> Client {
     let database = Database::parse(&origin.gosumdb()).unwrap();
-    Client::open(database, &Store::open(data).unwrap(), &Anchor::None, HttpClient::new().unwrap()).unwrap()
+    Client::open(database, &Store::open(data).unwrap(), &Anchor::None, HttpClient::new().unwrap(), Clock::System)
+        .unwrap()
 }
 
 fn state(origin: &Origin, data: &Path) -> StateDir {

@@ -16,7 +16,7 @@ use crate::base::process::{self, Limits};
 use crate::mirror::{Audience, BasePath, Mirror, Pipeline, Trail, Vouchers};
 use crate::policy::InForce;
 use crate::store::Store;
-use crate::sumdb::{Anchor, Client, Database};
+use crate::sumdb::{Anchor, Client, Database, Databases};
 use crate::upstream::{HttpClient, ProxyList, Router, Ttls, UpstreamPool};
 use gomodule::module::{ModuleVersion, Patterns};
 
@@ -43,12 +43,13 @@ impl Tour {
         let http = HttpClient::new()?;
         let store = Arc::new(Store::open(&folder.path().join("data"))?);
         let database = Database::parse(&origin.gosumdb())?;
-        let client = Client::open(database, &store, &Anchor::None, http.clone())?;
-        let upstreams =
-            UpstreamPool::new(ProxyList::parse(&origin.url())?.upstreams(), &http, Ttls::default(), Clock::System)?;
-        let vouchers = Vouchers { databases: vec![client.clone()], exempt: Patterns::default() };
-        let pipeline =
-            Pipeline::new(store, Router::new(upstreams, Vec::new()), vouchers, InForce::default(), Trail::default());
+        let client = Client::open(database, &store, &Anchor::None, http.clone(), Clock::System)?;
+        let databases = Databases::new(vec![client.clone()]).context("there is one database")?;
+        let list = ProxyList::parse(&origin.url())?;
+        let upstreams = UpstreamPool::new(list.upstreams(), &http, Ttls::default(), Clock::System)?;
+        let router = Router::new(upstreams, Vec::new());
+        let vouchers = Vouchers { databases, exempt: Patterns::default() };
+        let pipeline = Pipeline::new(store, router, vouchers, InForce::default(), Trail::default());
         let mirror =
             Mirror::start(pipeline, ([127, 0, 0, 1], 0).into(), BasePath::default(), Audience::default()).await?;
         Ok(Self { origin, mirror, client, http, go, folder })

@@ -21,7 +21,7 @@ use crate::gate::{self, CacheUse, Caches, Known, KnownFile, ModuleCache, Outcome
 use crate::go::environment::GoEnv;
 use crate::policy::{Age, Facts};
 use crate::store::Store;
-use crate::sumdb::Client;
+use crate::sumdb::Databases;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::dirhash::H1;
 use gomodule::gosum::AnyHash;
@@ -131,7 +131,7 @@ impl Kept {
     pub(super) async fn prove_inherited(
         &mut self,
         go: &GoEnv,
-        clients: &[Client],
+        clients: &Databases,
         exempt: &Patterns,
         policies: &Policies,
         deny: Severity,
@@ -148,9 +148,9 @@ impl Kept {
             Vec::new()
         };
         self.exempt = exempt.clone();
-        let (clients, exempt) = (clients.to_vec(), exempt.clone());
+        let (databases, exempt) = (clients.clone(), exempt.clone());
         let (policy, base_policy) = (policies.now.clone(), policies.base.clone().map(|(_, policy)| policy));
-        let audit = Audit { clients, exempt, at_once: AT_ONCE, policy, base_policy, now: SystemTime::now() };
+        let audit = Audit { databases, exempt, at_once: AT_ONCE, policy, base_policy, now: SystemTime::now() };
         let mut report = audit.run(&entries, &AtomicUsize::new(0)).await;
         // An exception may be for what comes through the gate.
         report.findings.retain(|finding| finding.code != Code::UnusedException);

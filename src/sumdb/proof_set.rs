@@ -5,21 +5,21 @@
 //! says (`Database::carried_in`): a head that is older than the trusted one is no step back, and is not taken.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use bytes::Bytes;
-use tlog::{ConsistencyProof, Node, RecordId, SUMDB_ORIGIN, SignedCheckpoint, TreeSize, subtree_roots};
+use tlog::{AuthenticTiles, ConsistencyProof, Node, RecordId, SUMDB_ORIGIN, SignedCheckpoint, TreeSize, subtree_roots};
 
 use super::client::Client;
-use super::error::{SumdbError, blocking};
+use super::error::{Shared, blocking};
 use crate::base::fault::{Fault, in_full};
+use crate::store::StateDir;
 
 /// Earlier exports that a new one connects to: one a day for most of a year. Each may cost a tile, 8 KiB.
 const MAX_EXPORTED: usize = 256;
 
 /// What is carried of one database.
 #[derive(Clone, Debug)]
-pub struct Carried {
+pub struct ProofSet {
     /// The trusted head.
     pub head: SignedCheckpoint,
     /// The tiles, by path, as the tree of that head has them.
@@ -28,7 +28,7 @@ pub struct Carried {
 
 /// What became of a carried head.
 #[derive(Clone, Debug)]
-pub enum Taken {
+pub enum HeadImport {
     /// It is covered by the trusted one now: the size of that tree.
     Trusted(u64),
     /// It is older than the trusted one, and was not compared with it for want of tiles: its size, and the trusted size.
@@ -37,73 +37,64 @@ pub enum Taken {
     Unproved(String),
 }
 
-impl Client {
-    /// The trusted head, with the tiles that prove `records` under it. Writes down that this head was carried away.
-    pub async fn carry(&self, records: &[RecordId]) -> Result<Carried, Arc<SumdbError>> {
-        let head = self.head().await?;
+impl ProofSet {
+    /// The trusted head of a client, with the tiles that prove `records` under it. Writes down that this head was carried
+    /// away.
+    pub async fn of(client: &Client, records: &[RecordId]) -> Shared<Self> {
+        let Client { merger, tiles: kept, state, .. } = client;
+        let head = client.head().await?;
         let records: Vec<Node> = records.iter().map(|id| Node { level: 0, index: id.get() }).collect();
         let mut tiles = BTreeMap::new();
-        let mut add = |authentic: tlog::AuthenticTiles| {
+        let mut add = |authentic: AuthenticTiles| {
             let named = authentic.tiles().map(|(tile, bytes)| (tile.to_string(), Bytes::copy_from_slice(bytes)));
             tiles.extend(named);
         };
-        add(self.shared.authentic(&head, &records).await?);
-        let mut sizes = self.exported().await?;
+        add(kept.of_nodes(&head, &records).await?);
+        let read = |state: &StateDir| Ok((state.exported()?.unwrap_or_default(), state.anchor()?));
+        let (exported, anchor) = blocking(state, read).await?;
+        let mut sizes: Vec<u64> = exported.lines().filter_map(|line| line.parse().ok()).take(MAX_EXPORTED).collect();
         // A new store over there begins where everything here began, or at an anchor that was compared since.
-        let first = self.shared.trusted.ages().first();
-        let anchor = self.anchor().await?;
-        for size in sizes.iter().copied().chain(first).chain(anchor) {
+        let first = merger.trusted.ages().first();
+        let anchor =
+            anchor.and_then(|note| SignedCheckpoint::open(note.as_bytes(), SUMDB_ORIGIN, client.database().key()).ok());
+        for size in sizes.iter().copied().chain(first).chain(anchor.map(|anchor| anchor.size().get())) {
             // One whose tiles are not here cannot be connected; whoever stands there is told when they import.
             let Some(nodes) = connecting(size, head.size()) else { continue };
-            if let Ok(authentic) = self.shared.authentic(&head, &nodes).await {
+            if let Ok(authentic) = kept.of_nodes(&head, &nodes).await {
                 add(authentic);
             }
         }
         sizes.retain(|size| *size != head.size().get());
         sizes.push(head.size().get());
         let lines: String = sizes.iter().rev().take(MAX_EXPORTED).rev().map(|size| format!("{size}\n")).collect();
-        let state = self.shared.state.clone();
-        blocking(move || {
+        blocking(state, move |state| {
             state.set_exported(&lines);
             Ok(())
         })
         .await?;
-        Ok(Carried { head, tiles })
+        Ok(Self { head, tiles })
     }
+}
 
-    /// The size of the tree whose head was the last anchor.
-    async fn anchor(&self) -> Result<Option<u64>, Arc<SumdbError>> {
-        let (state, key) = (self.shared.state.clone(), self.shared.database.key().clone());
-        let note = blocking(move || Ok(state.anchor()?)).await?;
-        let anchor = note.and_then(|note| SignedCheckpoint::open(note.as_bytes(), SUMDB_ORIGIN, &key).ok());
-        Ok(anchor.map(|anchor| anchor.size().get()))
-    }
-
-    async fn exported(&self) -> Result<Vec<u64>, Arc<SumdbError>> {
-        let state = self.shared.state.clone();
-        let text = blocking(move || Ok(state.exported()?)).await?.unwrap_or_default();
-        Ok(text.lines().filter_map(|line| line.parse().ok()).take(MAX_EXPORTED).collect())
-    }
-
+impl HeadImport {
     /// Merges the head that was carried here. Only a fork and trouble of this machine are errors: records may be provable
     /// whatever becomes of the head.
-    pub async fn take_head(&self) -> Result<Taken, Arc<SumdbError>> {
-        let shared = &self.shared;
-        let note = match shared.remote.latest().await {
+    pub async fn of(client: &Client) -> Shared<Self> {
+        let note = match client.remote.latest().await {
             Ok(note) => note,
-            Err(error) => return Ok(Taken::Unproved(in_full(&error))),
+            Err(error) => return Ok(Self::Unproved(in_full(&error))),
         };
-        let seen = match SignedCheckpoint::open(&note, SUMDB_ORIGIN, shared.database.key()) {
+        let seen = match SignedCheckpoint::open(&note, SUMDB_ORIGIN, client.database().key()) {
             Ok(seen) => seen,
-            Err(error) => return Ok(Taken::Unproved(error.to_string())),
+            Err(error) => return Ok(Self::Unproved(error.to_string())),
         };
         let size = seen.size();
-        let trusted = || self.trusted().map_or(0, |head| head.size().get());
-        match shared.merge(seen).await {
-            Ok(()) => Ok(Taken::Trusted(trusted())),
+        let trusted = || client.trusted_size().map_or(0, TreeSize::get);
+        match client.merger.merge(seen).await {
+            Ok(()) => Ok(Self::Trusted(trusted())),
             Err(error) if matches!(error.fault(), Fault::Misbehaviour | Fault::Host) => Err(error),
-            Err(_) if trusted() > size.get() => Ok(Taken::Older(size.get(), trusted())),
-            Err(error) => Ok(Taken::Unproved(format!(
+            Err(_) if trusted() > size.get() => Ok(Self::Older(size.get(), trusted())),
+            Err(error) => Ok(Self::Unproved(format!(
                 "nothing here or carried proves it consistent with the trusted one of {} records: {}",
                 trusted(),
                 in_full(&*error)

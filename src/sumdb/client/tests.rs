@@ -1,0 +1,229 @@
+//! A client of a log in memory, under a clock that moves when the test says so.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::sync::{Mutex, MutexGuard};
+use std::time::SystemTime;
+
+use testkit::World;
+use tokio::time::advance;
+
+use super::*;
+use crate::base::fault::Fault;
+use crate::policy::Age;
+use crate::sumdb::Databases;
+use crate::sumdb::remote::{Body, Endpoint};
+use crate::upstream::database_request::DatabaseRequest;
+use crate::upstream::{ProxyList, UpstreamError, UpstreamPool, Wanted};
+
+const HELLO: &str = "example.com/hello@v1.0.0";
+const DAY: Duration = Duration::from_hours(24);
+const WEEK: Duration = Duration::from_hours(7 * 24);
+
+/// What the endpoints answer.
+struct Script {
+    world: World,
+    /// No record is there yet.
+    absent: bool,
+    /// An endpoint whose tiles have a wrong bit.
+    lies: Option<usize>,
+    /// So often another process moves the head by one record while a tile is on its way.
+    moves: u64,
+    state: Option<Arc<StateDir>>,
+    /// The endpoint, and what it was asked.
+    asked: Vec<(usize, String)>,
+}
+
+impl Script {
+    fn answer(&mut self, id: Endpoint, asked: &DatabaseRequest) -> Result<Vec<u8>, UpstreamError> {
+        self.asked.push((id.index(), asked.to_string()));
+        let (world, size) = (&self.world, self.world.size());
+        let found = match asked {
+            DatabaseRequest::Supported => Some(Vec::new()),
+            DatabaseRequest::Latest => world.head_at(size).map(String::into_bytes),
+            DatabaseRequest::Lookup(_) if self.absent => None,
+            DatabaseRequest::Lookup(module) => world.lookup(module, size).map(String::into_bytes),
+            DatabaseRequest::Tile(tile) => world.tile(tile),
+        };
+        let mut found = found.ok_or_else(|| UpstreamError::NotFound("not found".to_owned()))?;
+        if matches!(asked, DatabaseRequest::Tile(_)) {
+            if self.lies == Some(id.index()) {
+                found[0] ^= 1;
+            }
+            if let Some(state) = self.state.as_ref().filter(|_| self.moves > 0) {
+                self.moves -= 1;
+                let head = SignedCheckpoint::open(state.head().unwrap().unwrap().as_bytes(), SUMDB_ORIGIN, world.key());
+                let next = world.head_at(head.unwrap().size().get() + 1).unwrap();
+                state.swap_head(|_| true, &next).unwrap();
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// One data folder, one clock, and one database with two endpoints: its own, and a proxy that passes it on.
+struct Bench {
+    folder: tempfile::TempDir,
+    script: Arc<Mutex<Script>>,
+    clock: Clock,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let (absent, lies, moves, state, asked) = (false, None, 0, None, Vec::new());
+        let script = Script { world: World::demo(), absent, lies, moves, state, asked };
+        let clock = Clock::seeded(SystemTime::UNIX_EPOCH + Duration::from_secs(1_780_000_000));
+        Self { folder: tempfile::tempdir().unwrap(), script: Arc::new(Mutex::new(script)), clock }
+    }
+
+    /// A client as a process that starts now opens it.
+    fn client(&self) -> Client {
+        fn as_wire<F: for<'a> Fn(&'a UpstreamPool, Endpoint, &'a Wanted) -> Body<'a>>(wire: F) -> F {
+            wire
+        }
+        let key = self.script().world.key().to_string();
+        let database = Database::parse(&format!("{key} http://one.invalid")).unwrap();
+        let database = database.or_through(&ProxyList::parse("http://two.invalid").unwrap());
+        let script = Arc::clone(&self.script);
+        let wire = as_wire(move |_, id, wanted| {
+            let Wanted::Database(asked) = wanted else { panic!("a database is asked for {wanted}") };
+            Box::pin(std::future::ready(script.lock().unwrap().answer(id, asked)))
+        });
+        let mut remote = Remote::new(database, HttpClient::past_proxies(), self.clock);
+        remote.wire = Arc::new(wire);
+        let store = Store::open(self.folder.path()).unwrap();
+        Client::over(remote, &store, &Anchor::None, self.clock).unwrap()
+    }
+
+    fn script(&self) -> MutexGuard<'_, Script> {
+        self.script.lock().unwrap()
+    }
+
+    /// How often the database was asked for records since the last time.
+    fn lookups(&self) -> usize {
+        self.script().asked.drain(..).filter(|(_, asked)| asked.starts_with("lookup/")).count()
+    }
+
+    /// The age of a record, for a rule of one week.
+    async fn age(&self, client: &Client, module: &ModuleVersion) -> Age {
+        let attested = client.lookup(module).await.unwrap();
+        Databases::new(vec![client.clone()]).unwrap().age(&attested, WEEK, self.clock.now().wall)
+    }
+}
+
+fn hello() -> ModuleVersion {
+    ModuleVersion::parse(HELLO).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_becomes_old_when_the_clock_moves_on() {
+    let bench = Bench::new();
+    let client = bench.client();
+    assert_eq!(bench.age(&client, &hello()).await, Age::Unknown);
+    advance(8 * DAY).await;
+    assert_eq!(bench.age(&client, &hello()).await, Age::AtLeast(8 * DAY));
+    // A process that starts now knows it, too.
+    assert_eq!(bench.age(&bench.client(), &hello()).await, Age::AtLeast(8 * DAY));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_is_shown_again_tells_what_came_after_it() {
+    for (shown_again, age) in [(true, Age::AtLeast(Duration::ZERO)), (false, Age::Unknown)] {
+        let bench = Bench::new();
+        let client = bench.client();
+        client.refresh().await.unwrap();
+        advance(10 * DAY).await;
+        if shown_again {
+            client.refresh().await.unwrap();
+        }
+        advance(8 * DAY).await;
+        let new = bench.script().world.add_simple("example.com/new@v1.0.0", "", "package new\n");
+        assert_eq!(bench.age(&client, &new).await, age);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_there_is_no_record_is_remembered_for_five_seconds() {
+    let bench = Bench::new();
+    let client = bench.client();
+    bench.script().absent = true;
+    assert_eq!(client.lookup(&hello()).await.unwrap_err().fault(), Fault::Absent);
+    bench.script().absent = false;
+    advance(Duration::from_millis(4_900)).await;
+    assert_eq!(client.lookup(&hello()).await.unwrap_err().fault(), Fault::Absent);
+    assert_eq!(bench.lookups(), 1);
+    advance(Duration::from_millis(100)).await;
+    assert_eq!(*client.lookup(&hello()).await.unwrap().module(), hello());
+    assert_eq!(bench.lookups(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_asks_anew_does_not_wait_for_that() {
+    let bench = Bench::new();
+    let client = bench.client();
+    bench.script().absent = true;
+    client.lookup(&hello()).await.unwrap_err();
+    bench.script().absent = false;
+    client.lookup_anew(&hello()).await.unwrap();
+    // What is proved by now counts.
+    client.lookup(&hello()).await.unwrap();
+    assert_eq!(bench.lookups(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_question_counts_also_after_a_start() {
+    let bench = Bench::new();
+    assert_eq!(bench.client().first_asked(&hello()).await.unwrap().ago(), Duration::ZERO);
+    advance(Duration::from_hours(3)).await;
+    assert_eq!(bench.client().first_asked(&hello()).await.unwrap().ago(), Duration::from_hours(3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_moves_while_a_lookup_runs_is_compared_again() {
+    for (moves, ends_well) in [(1, true), (200, false)] {
+        let bench = Bench::new();
+        let client = bench.client();
+        client.refresh().await.unwrap();
+        let before = client.trusted_size().unwrap();
+        bench.script().world.pad(400);
+        let state = Arc::clone(&client.state);
+        (bench.script().moves, bench.script().state) = (moves, Some(state));
+        match client.lookup(&hello()).await {
+            Ok(_) => assert!(ends_well && client.trusted_size().unwrap().get() == before.get() + 400),
+            Err(error) => assert!(!ends_well && matches!(*error, SumdbError::Contention { .. }), "{error}"),
+        }
+        assert!(client.trusted_size() > Some(before), "it never goes backwards");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_lies_is_found_and_avoided() {
+    let bench = Bench::new();
+    let client = bench.client();
+    bench.script().lies = Some(0);
+    client.lookup(&hello()).await.unwrap();
+    bench.script().asked.clear();
+    let other = ModuleVersion::parse("example.com/dep/v2@v2.0.1").unwrap();
+    client.lookup(&other).await.unwrap();
+    assert!(bench.script().asked.iter().all(|(endpoint, _)| *endpoint == 1), "{:?}", bench.script().asked);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fork_writes_the_evidence_and_stops_everything_new() {
+    let bench = Bench::new();
+    let client = bench.client();
+    client.lookup(&hello()).await.unwrap();
+    let size = usize::try_from(bench.script().world.size()).unwrap();
+    let fork = bench.script().world.fork(size - 100, 200);
+    bench.script().world = fork;
+    assert_eq!(client.refresh().await.unwrap_err().fault(), Fault::Misbehaviour);
+    let evidence = std::fs::read_to_string(client.fork().unwrap()).unwrap();
+    assert!(evidence.starts_with("sumgate fork evidence v1\n"), "{evidence}");
+    bench.script().asked.clear();
+    let other = ModuleVersion::parse("example.com/dep/v2@v2.0.1").unwrap();
+    // Also in a process that starts later. What was proved before stays proved.
+    for client in [client, bench.client()] {
+        assert_eq!(client.lookup(&other).await.unwrap_err().fault(), Fault::Misbehaviour);
+        client.lookup(&hello()).await.unwrap();
+    }
+    assert_eq!(bench.script().asked, Vec::new());
+}
