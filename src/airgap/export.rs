@@ -11,7 +11,7 @@ use super::layout::Entry;
 use super::pack::Pack;
 use super::wanted::{Wanted, WantedFile};
 use crate::base::fault::{Fault, in_full};
-use crate::mirror::{MirrorError, Pipeline};
+use crate::mirror::Pipeline;
 use crate::sumdb::{Attested, Client};
 use crate::upstream::database_request::DatabaseRequest;
 use gomodule::artifact::{Artifact, Kind};
@@ -150,13 +150,13 @@ async fn file(
             exported.files += 1;
             exported.bytes += len;
         }
-        Err(error) => match &*error {
+        Err(error) => match error.missing_offline() {
             // Whoever exports does not look for a mirror.
-            MirrorError::Offline(what) => {
+            Some(what) => {
                 let why = format!("{what} is not in the store: run `sumgate fetch` first");
                 exported.refuse(artifact.to_string(), why, Fault::Absent);
             }
-            error => exported.refuse(artifact.to_string(), in_full(error), error.fault()),
+            None => exported.refuse(artifact.to_string(), in_full(&*error), error.fault()),
         },
     }
     Ok(())

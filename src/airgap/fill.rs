@@ -7,7 +7,7 @@ use futures_util::{StreamExt, stream};
 use super::error::Refusal;
 use super::wanted::{Wanted, WantedFile};
 use crate::base::fault::in_full;
-use crate::mirror::{Ahead, MirrorError, Pipeline};
+use crate::mirror::{Ahead, Pipeline};
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::ModuleVersion;
 
@@ -85,7 +85,7 @@ impl Filled {
             }
             // Where it is missing, one is made of the proved version (`mirror/offline`).
             Err(_) if kind == Kind::Info => {}
-            Err(error) if matches!(*error, MirrorError::Offline(_)) => {
+            Err(error) if error.missing_offline().is_some() => {
                 // Whoever fills a store does not look for a mirror.
                 let why = format!("{module} was not proved here before, and nothing is asked (offline)");
                 self.refused.push(Refusal { what: artifact.to_string(), why, fault: error.fault() });

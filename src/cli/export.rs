@@ -9,8 +9,9 @@ use super::exit::{Exit, Failure};
 use super::fetch::complain;
 use super::out;
 use crate::airgap::{Pack, Refusal, export};
-use crate::mirror::{Pipeline, Trail, Vouchers};
+use crate::mirror::Pipeline;
 use crate::policy::InForce;
+use crate::release::{EventLog, Vouchers};
 use crate::store::Access;
 use crate::upstream::{HttpClient, Waits};
 
@@ -24,8 +25,13 @@ pub(super) fn run(args: &ExportArgs) -> Result<Exit, Failure> {
 
     let pack = Pack::create(&args.out)?;
     let vouchers = Vouchers { databases: clients.clone(), exempt };
-    let pipeline =
-        Pipeline::new(store, config::nowhere(Waits::default())?.into(), vouchers, InForce::default(), Trail::default());
+    let pipeline = Pipeline::new(
+        store,
+        config::nowhere(Waits::default())?.into(),
+        vouchers,
+        InForce::default(),
+        EventLog::default(),
+    );
     let done = AtomicUsize::new(0);
     let work = export(&pipeline, &clients, &wanted, pack, &done);
     let exported = config::runtime()?.block_on(out::with_progress("exporting", wanted.files(), &done, work))?;

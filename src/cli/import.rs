@@ -11,8 +11,9 @@ use super::fetch::{complain, verdict};
 use super::out;
 use crate::airgap::{Contents, Imported, Refusal, files_of, fill, import, unpack};
 use crate::base::fault::Fault;
-use crate::mirror::{Pipeline, Trail, Vouchers};
+use crate::mirror::Pipeline;
 use crate::policy::InForce;
+use crate::release::{EventLog, Vouchers};
 use crate::store::{Access, Store};
 use crate::sumdb::{Database, Taken};
 use crate::upstream::{HttpClient, Link, Origin, Source, Sources, Waits};
@@ -57,7 +58,8 @@ fn carried(
     let databases = databases.into_iter().map(in_folder).collect();
     let clients = config::clients(databases, &args.closed.state.anchor, store, &HttpClient::offline(), &[])?;
     let vouchers = Vouchers { databases: clients.clone(), exempt };
-    let pipeline = Pipeline::new(Arc::clone(store), of_folder(folder)?, vouchers, InForce::default(), Trail::default());
+    let pipeline =
+        Pipeline::new(Arc::clone(store), of_folder(folder)?, vouchers, InForce::default(), EventLog::default());
     let done = AtomicUsize::new(0);
     let work = import(&pipeline, &clients, &contents, &done);
     let total = contents.files.files();
@@ -120,7 +122,7 @@ fn module_cache(
     let clients = config::clients(databases, &args.closed.state.anchor, store, &http, &[])?;
     let vouchers = Vouchers { databases: clients, exempt };
     let pipeline =
-        Pipeline::new(Arc::clone(store), of_folder(download)?, vouchers, InForce::default(), Trail::default());
+        Pipeline::new(Arc::clone(store), of_folder(download)?, vouchers, InForce::default(), EventLog::default());
     let done = AtomicUsize::new(0);
     let work = fill(&pipeline, &wanted, &done);
     let filled = config::runtime()?.block_on(out::with_progress("importing", wanted.files(), &done, work));

@@ -24,7 +24,8 @@ use crate::gate::{
     code,
 };
 use crate::go::environment::{GoEnv, go_on_path};
-use crate::mirror::{BasePath, Mirror, Pipeline, Trail, Trails, Vouchers};
+use crate::mirror::{BasePath, Mirror, Pipeline};
+use crate::release::{EventLog, Events, Vouchers};
 use crate::store::{Access, Store};
 use crate::sumdb::{Client, Database};
 use crate::upstream::{Chain, ChainError, HttpClient, Waits};
@@ -145,7 +146,7 @@ impl<'a> Setting<'a> {
         store: &Arc<Store>,
         http: &HttpClient,
     ) -> Result<Outcome, Failure> {
-        let (pipeline, trail) = self.pipeline(clients, store, http)?;
+        let (pipeline, events) = self.pipeline(clients, store, http)?;
         let gatekeeper = pipeline.clone();
         let mirror = Mirror::start_alone(pipeline, secret_path()?).await?;
         let environment = self.environment(kept, mirror.url(), clients[0].database());
@@ -171,7 +172,7 @@ impl<'a> Setting<'a> {
         let ended = ended.or_else(|error| told::not_started(&error))?;
         // Signals were the command's while it ran. Now they are ours.
         let examined = tokio::select! {
-            examined = self.afterwards(mirror, examination, kept, &environment, &trail) => examined?,
+            examined = self.afterwards(mirror, examination, kept, &environment, &events) => examined?,
             signal = signals.name_of_next() => {
                 let words = format!("{signal} came before it was known what the command left: nothing is proved");
                 return Err(Failure::new(Fault::Host, words));
@@ -186,7 +187,7 @@ impl<'a> Setting<'a> {
         Ok(Outcome {
             ended,
             took: start.elapsed(),
-            trails: trail.so_far(),
+            events: events.so_far(),
             kept: environment.kept,
             removed: environment.removed,
             programs: examined.programs,
@@ -202,7 +203,7 @@ impl<'a> Setting<'a> {
         clients: &[Client],
         store: &Arc<Store>,
         http: &HttpClient,
-    ) -> Result<(Pipeline, Trail), Failure> {
+    ) -> Result<(Pipeline, EventLog), Failure> {
         let waits = Waits { hold: Some(self.args.hold.hold), ..Waits::default() };
         let sources = if self.args.offline {
             config::nowhere(waits)?.into()
@@ -210,9 +211,9 @@ impl<'a> Setting<'a> {
             sources::troubles(self.said.chain.links()).for_each(|why| out::complain(&why));
             self.said.sources(waits, http, store)?
         };
-        let trail = Trail::kept(told::refusal);
+        let events = EventLog::kept(told::refusal);
         let vouchers = Vouchers { databases: clients.to_vec(), exempt: self.exempt.clone() };
-        Ok((Pipeline::new(Arc::clone(store), sources, vouchers, self.policies.deciding(), trail.clone()), trail))
+        Ok((Pipeline::new(Arc::clone(store), sources, vouchers, self.policies.deciding(), events.clone()), events))
     }
 
     /// What is looked at afterwards, as it is named before the command can change what the names mean.
@@ -236,13 +237,13 @@ impl<'a> Setting<'a> {
         examination: Examination,
         kept: &Kept,
         environment: &Environment,
-        trail: &Trail,
+        events: &EventLog,
     ) -> Result<Examined, Failure> {
         let failed = |error| Failure::host("examine what the command left", &error);
         mirror.stop().await;
         let mut findings = gate::left_running().await.map_err(failed)?;
         let mut hashes = kept.accepted.clone();
-        hashes.extend(gate::released_zips(&trail.so_far()));
+        hashes.extend(gate::released_zips(&events.so_far()));
         let accepted = Accepted { hashes, private: self.private(kept, environment) };
         let examined = examination.run(accepted).await.map_err(failed)?;
         findings.extend(examined.findings);
@@ -259,7 +260,7 @@ impl<'a> Setting<'a> {
             policies: self.policies.in_force(),
             ended: Ended::NotStarted(code::NOT_DONE),
             took: Duration::ZERO,
-            trails: Trails::default(),
+            events: Events::default(),
             kept: Vec::new(),
             removed: Vec::new(),
             programs: Vec::new(),

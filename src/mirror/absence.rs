@@ -16,10 +16,10 @@
 //! that is not served here, the lookup of an exempt module, data tiles, and paths that are no requests for a module.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use crate::sumdb::{FirstAsked, SumdbError};
+use crate::release::NoRecord;
+use crate::sumdb::FirstAsked;
 use crate::upstream::Nowhere;
 use gomodule::module::{ModulePath, ModuleVersion};
 
@@ -32,24 +32,6 @@ pub(super) const INDEXED_WITHIN: Duration = Duration::from_hours(2);
 #[error("{words}")]
 pub struct Absent {
     words: String,
-}
-
-/// Each database that may vouch says that it has no record of a module version.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{said}")]
-pub struct NoRecord {
-    module: ModuleVersion,
-    said: Arc<SumdbError>,
-}
-
-impl NoRecord {
-    /// The conclusion of lookups in all databases that may vouch: `None` if one of the answers is another error, or if there
-    /// is none.
-    pub(super) fn of(module: &ModuleVersion, answers: &[Arc<SumdbError>]) -> Option<Self> {
-        let all = answers.iter().all(|error| matches!(**error, SumdbError::NoRecord { .. }));
-        let said = answers.first().filter(|_| all)?;
-        Some(Self { module: module.clone(), said: Arc::clone(said) })
-    }
 }
 
 impl Absent {
@@ -65,7 +47,7 @@ impl Absent {
 
     /// By rule 2, if the database was first asked so long ago.
     pub(super) fn overdue(none: &NoRecord, first_asked: FirstAsked) -> Option<Self> {
-        let (module, hours) = (&none.module, first_asked.ago().as_secs() / 3600);
+        let (module, hours) = (none.module(), first_asked.ago().as_secs() / 3600);
         let words = format!("{none} (this mirror first asked for {module} {hours} hours ago)");
         (first_asked.ago() > INDEXED_WITHIN).then_some(Self { words })
     }
@@ -85,33 +67,17 @@ impl Absent {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+    use std::sync::Arc;
+
     use super::*;
-
-    fn error(no_record: bool) -> Arc<SumdbError> {
-        let (database, what) = ("a.example".to_owned(), "example.com/a@v1.0.0".to_owned());
-        let reason = "not found".to_owned();
-        Arc::new(if no_record {
-            SumdbError::NoRecord { database, what, reason }
-        } else {
-            SumdbError::Missing { database, what, reason }
-        })
-    }
-
-    #[test]
-    fn no_record_is_what_every_database_says() {
-        let module = ModuleVersion::parse("example.com/a@v1.0.0").unwrap();
-        let of = |answers: &[bool]| {
-            let answers: Vec<_> = answers.iter().map(|no_record| error(*no_record)).collect();
-            NoRecord::of(&module, &answers).is_some()
-        };
-        assert!(of(&[true]) && of(&[true, true]));
-        assert!(!of(&[]) && !of(&[false]) && !of(&[true, false]) && !of(&[false, true]));
-    }
+    use crate::sumdb::SumdbError;
 
     #[test]
     fn two_hours_must_have_passed() {
         let module = ModuleVersion::parse("example.com/a@v1.0.0").unwrap();
-        let none = NoRecord::of(&module, &[error(true)]).unwrap();
+        let (database, what, reason) = ("a.example".to_owned(), module.to_string(), "not found".to_owned());
+        let said = Arc::new(SumdbError::NoRecord { database, what, reason });
+        let none = NoRecord::of(&module, &[said]).unwrap();
         assert_eq!(Absent::overdue(&none, FirstAsked::of(INDEXED_WITHIN)), None);
         let overdue = Absent::overdue(&none, FirstAsked::of(INDEXED_WITHIN + Duration::from_secs(1))).unwrap();
         assert!(overdue.to_string().contains("2 hours ago"), "{overdue}");

@@ -10,8 +10,8 @@ use std::time::SystemTime;
 use futures_util::{StreamExt, stream};
 
 use super::error::MirrorError;
-use super::expected_hash::Vouchers;
 use crate::policy::{self, Age, Decision, Exception, Facts, InForce, Policy};
+use crate::release::{ReleaseError, Vouchers};
 use gomodule::module::{ModulePath, ModuleVersion, Version};
 
 /// Versions of a list that are judged, newest first; older ones stay in. Each may cost a lookup, once.
@@ -95,8 +95,8 @@ impl Admission {
     async fn date(&self, known: &mut Known, module: &ModuleVersion, vouchers: &Vouchers) -> Result<(), MirrorError> {
         let record = match vouchers.record(module).await {
             Ok(record) => Some(record),
-            Err(MirrorError::NoRecord(_) | MirrorError::Exempt(_)) => None,
-            Err(error) => return Err(error),
+            Err(ReleaseError::NoRecord(_) | ReleaseError::Exempt(_)) => None,
+            Err(error) => return Err(error.into()),
         };
         for (policy, facts) in [(&self.policies.now, &mut known.now), (&self.policies.base, &mut known.base)] {
             let min = policy.as_ref().and_then(Policy::min_age).unwrap_or_default();

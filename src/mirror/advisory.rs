@@ -11,13 +11,13 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::answer::answer;
-use super::context::Context;
 use super::error::{MirrorError, blocking};
 use super::fresh::{Dated, Fresh, State};
 use super::info::{Info, InfoError};
 use super::versions::versions_of;
 use crate::base::flight::Flights;
 use crate::base::tree::read_bounded;
+use crate::release::{Context, ReleaseError};
 use crate::store::Store;
 use crate::upstream::{Advisory, OriginError};
 use gomodule::artifact::{Artifact, Kind};
@@ -54,7 +54,7 @@ impl Advisories {
                 return Ok(Dated::now(info));
             }
             if context.offline {
-                return Err(MirrorError::Offline(artifact.to_string()));
+                return Err(ReleaseError::Offline(artifact.to_string()).into());
             }
             foresee(&context, &artifact.module);
             let (origin, request) = (context.sources.of(&artifact.module.path), Request::File(artifact.clone()));
@@ -84,7 +84,7 @@ impl Advisories {
                 Request::Query(_, query) => format!("the answer to {path}@{}", query.escaped()),
                 _ => format!("any version of {path}"),
             };
-            return Err(MirrorError::Offline(what).into());
+            return Err(Arc::new(ReleaseError::Offline(what).into()));
         }
         self.fresh.get(&self.context.sources.of(path), &request).await
     }
@@ -105,7 +105,7 @@ impl Advisories {
         let (listed, age, state, complete) = match listed {
             Ok(dated) => (dated.body, dated.age, dated.state, true),
             Err(error) if !any_here || !error.leads_here() => return Err(error),
-            Err(_) if is_trouble => (Bytes::new(), Duration::ZERO, self.context.state_here(), false),
+            Err(_) if is_trouble => (Bytes::new(), Duration::ZERO, State::here(self.context.offline), false),
             Err(_) => (Bytes::new(), Duration::ZERO, State::Fresh, false),
         };
         let known: HashSet<Version> = versions_of(&listed).into_iter().collect();
@@ -138,12 +138,12 @@ pub(super) fn named(path: &ModulePath, info: &[u8]) -> Result<ModuleVersion, Mir
 
 /// The kept `.info`, read again: a damaged one is as good as absent. What an earlier version kept as it came is written anew;
 /// where that fails, as on read-only media, it goes out anew all the same.
-pub(super) fn stored_info(store: &Store, artifact: &Artifact) -> Result<Option<Bytes>, MirrorError> {
+pub(super) fn stored_info(store: &Store, artifact: &Artifact) -> Result<Option<Bytes>, ReleaseError> {
     let Some(file) = store.open_artifact(artifact)? else {
         return Ok(None);
     };
     let body = read_bounded(file, Kind::Info.max_len() as u64)
-        .map_err(|cause| MirrorError::Read { artifact: Box::new(artifact.clone()), cause })?
+        .map_err(|cause| ReleaseError::read(artifact, cause))?
         .unwrap_or_default();
     let info = Info::read(&body).ok().filter(|info| info.version == artifact.module.version);
     let text = info.map(|info| info.text());

@@ -8,16 +8,15 @@ use std::time::Duration;
 use moka::sync::Cache;
 
 use super::absence::Absent;
-use super::context::Context;
 use super::error::{MirrorError, blocking};
-use super::proved::ProvedFiles;
-use super::versions::newest_of;
+use super::not_yet::Holds;
+use super::versions::{named_by, newest_of};
 use crate::base::fault::Fault;
-use crate::base::flight::BrokenOff;
+use crate::release::{Context, ReleaseError};
 use crate::upstream::OriginError;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::dirhash::{ZipLimits, names_in_zip};
-use gomodule::module::{ModulePath, ModuleVersion};
+use gomodule::module::{ModulePath, ModuleVersion, Version};
 
 /// How long an answer is remembered: the `go` command asks for the same path with several requests, one after the other.
 const REMEMBERED: Duration = Duration::from_secs(10);
@@ -27,15 +26,15 @@ const MAX_REMEMBERED: u64 = 10_000;
 /// Looks for folders, and remembers what it found.
 pub(super) struct Folders {
     context: Arc<Context>,
-    proved: Arc<ProvedFiles>,
+    holds: Arc<Holds>,
     /// What was found out: for a path, and the version that was asked for.
     known: Cache<(ModulePath, Option<String>), Option<Absent>>,
 }
 
 impl Folders {
-    pub(super) fn new(context: Arc<Context>, proved: Arc<ProvedFiles>) -> Self {
+    pub(super) fn new(context: Arc<Context>, holds: Arc<Holds>) -> Self {
         let known = Cache::builder().max_capacity(MAX_REMEMBERED).time_to_live(REMEMBERED).build();
-        Self { context, proved, known }
+        Self { context, holds, known }
     }
 
     /// The error to tell: `error`, or that the path is a folder of a module that is here.
@@ -46,7 +45,7 @@ impl Folders {
         error: Arc<MirrorError>,
     ) -> Arc<MirrorError> {
         // Of version control nobody knows whether it is down, or hides what it has from a mirror without a login.
-        if !error.is_trouble() || matches!(*error, MirrorError::Origin(OriginError::Direct(_))) {
+        if !error.is_trouble() || matches!(error.of_upstreams(), Some(OriginError::Direct(_))) {
             return error;
         }
         // Nothing speaks against a private module that was made yesterday, and `go` would ask somebody else for it. An
@@ -67,13 +66,19 @@ impl Folders {
         found.map_or(error, |absent| Arc::new(MirrorError::Absent(absent)))
     }
 
+    /// The version here that a query names: the version itself, its `+incompatible` form, or the pseudo-version of a commit.
+    pub(super) async fn version_here(&self, path: &ModulePath, query: &str) -> Result<Option<Version>, MirrorError> {
+        let (store, path, query) = (Arc::clone(&self.context.store), path.clone(), query.to_owned());
+        blocking(move || Ok(named_by(&query, &store.go_mods_here(&path)?))).await
+    }
+
     /// Looks at the nearest module above the path that is here, in the version that `query` names, or else in its newest. If
     /// something of a module of that path was ever seen here, it is none: a folder may have become one later.
     async fn folder_here(&self, path: &ModulePath, query: Option<&str>) -> Result<Option<Absent>, Arc<MirrorError>> {
         for (above, _) in path.prefixes() {
             let (store, wanted) = (Arc::clone(&self.context.store), above.clone());
             let version = if let Some(query) = query {
-                self.context.resolve_here(&above, query).await?
+                self.version_here(&above, query).await?
             } else {
                 blocking(move || Ok(newest_of(&store.versions_here(&wanted)?))).await?
             };
@@ -98,12 +103,12 @@ impl Folders {
         if blocking(move || Ok(store.open_artifact(&wanted)?.is_none())).await? {
             return Ok(Vec::new());
         }
-        let zip = self.proved.release(&artifact).await?;
+        let zip = self.holds.release(&artifact).await?;
         // Directories are as large as zips are: some 100,000 names.
-        let _turn = self.context.hashing.acquire().await.map_err(|_| MirrorError::from(BrokenOff))?;
+        let _turn = self.context.turn_to_hash().await.map_err(MirrorError::from)?;
         let names = blocking(move || {
             let names = names_in_zip(zip.file(), &ZipLimits::default());
-            names.map_err(|error| MirrorError::read(&artifact, std::io::Error::other(error)))
+            names.map_err(|error| ReleaseError::read(&artifact, std::io::Error::other(error)))
         });
         Ok(names.await?)
     }

@@ -63,6 +63,13 @@ pub(super) enum State {
     NewestUnknown,
 }
 
+impl State {
+    /// Of an answer from here.
+    pub(super) fn here(offline: bool) -> Self {
+        if offline { Self::Here } else { Self::SourcesDown }
+    }
+}
+
 /// The answers that are kept. Cheap to clone; clones share them.
 #[derive(Clone)]
 pub(super) struct Fresh {

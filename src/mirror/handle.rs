@@ -6,19 +6,17 @@ use bytes::Bytes;
 use hyper::header::HeaderMap;
 use hyper::{Method, Response, StatusCode, Uri};
 
-use super::absence::NoRecord;
-use super::basis::Basis;
 use super::body::Body;
 use super::error::{MirrorError, blocking};
 use super::fresh::State;
 use super::hot::{Head, Hot, MAX_ANSWER};
 use super::pipeline::Pipeline;
-use super::released::Released;
 use super::respond::{self, Small};
 use super::route::{BasePath, Route, route};
 use super::words;
 use crate::base::fault::Fault;
 use crate::finding::safe;
+use crate::release::{Basis, NoRecord, ReleaseError, Released};
 use crate::sumdb::Client;
 use crate::upstream::database_request::DatabaseRequest;
 use gomodule::artifact::{Artifact, Kind};
@@ -129,7 +127,7 @@ impl Handler {
             return Ok(response);
         }
         // One that is another now must not go out as the open file either.
-        let go_mod = blocking(move || released.go_mod().map_err(|cause| MirrorError::read(&artifact, cause)));
+        let go_mod = blocking(move || released.go_mod().map_err(|cause| ReleaseError::read(&artifact, cause)));
         *response.body_mut() = Body::Memory(go_mod.await?);
         Ok(self.hot.keep(path, response, None))
     }
@@ -143,7 +141,7 @@ impl Handler {
     ) -> Result<(String, u64), Arc<MirrorError>> {
         let pipeline = &self.pipeline;
         if pipeline.context.vouchers.exempts(&module.path) {
-            return Err(MirrorError::Exempt(module.to_string()).into());
+            return Err(Arc::new(ReleaseError::Exempt(module.to_string()).into()));
         }
         let attested = match client.lookup(module).await {
             Err(error) => match NoRecord::of(module, &[Arc::clone(&error)]) {
@@ -183,8 +181,8 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
     use super::*;
-    use crate::mirror::{Trail, Vouchers};
     use crate::policy::InForce;
+    use crate::release::{EventLog, Vouchers};
     use crate::store::Store;
     use crate::sumdb::{Anchor, Database};
     use crate::upstream::{Chain, HttpClient, Origin, Waits};
@@ -200,7 +198,7 @@ mod tests {
         let databases = vec![Client::open(database, &store, &Anchor::None, http.clone()).unwrap()];
         let upstream = Origin::new(&Chain::parse(&origin.url()).unwrap(), &http, Waits::default()).unwrap();
         let vouchers = Vouchers { databases, exempt: Patterns::default() };
-        let pipeline = Pipeline::new(store, upstream.into(), vouchers, InForce::default(), Trail::default());
+        let pipeline = Pipeline::new(store, upstream.into(), vouchers, InForce::default(), EventLog::default());
         let handler = Handler { pipeline, base: BasePath::default(), welcome: String::new(), hot: Hot::default() };
         let module = ModuleVersion::parse("example.com/hello@v1.0.0").unwrap();
         let artifact = Artifact { module, kind: Kind::Mod };

@@ -11,12 +11,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::advisory::{Advisories, stored_info};
-use super::context::Context;
 use super::error::{MirrorError, blocking};
 use super::folder::Folders;
-use super::fresh::Dated;
+use super::fresh::{Dated, State};
 use super::info::Info;
-use super::proved::ProvedFiles;
+use super::not_yet::Holds;
+use crate::release::Context;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::{ModulePath, ModuleVersion, Query};
 use gomodule::proxy_request::Request;
@@ -25,7 +25,7 @@ use gomodule::proxy_request::Request;
 pub(super) struct Infos {
     pub(super) context: Arc<Context>,
     pub(super) advisories: Advisories,
-    pub(super) proved: Arc<ProvedFiles>,
+    pub(super) holds: Arc<Holds>,
     pub(super) folders: Folders,
 }
 
@@ -36,7 +36,7 @@ impl Infos {
         match self.advisories.info(&artifact).await {
             Ok(info) => Ok(info),
             Err(error) if error.leads_here() => match self.info_here(module).await? {
-                Some(body) => Ok(Dated { state: self.context.state_here(), ..Dated::now(body) }),
+                Some(body) => Ok(Dated { state: State::here(self.context.offline), ..Dated::now(body) }),
                 None => Err(self.folders.or_a_folder(&module.path, Some(module.version.as_ref()), error).await),
             },
             Err(error) => Err(error),
@@ -47,10 +47,10 @@ impl Infos {
     pub(super) async fn query(&self, path: &ModulePath, query: &Query) -> Result<Dated, Arc<MirrorError>> {
         match self.advisories.ask(Request::Query(path.clone(), query.clone())).await {
             Err(error) if error.leads_here() => {
-                if let Some(version) = self.context.resolve_here(path, query.as_ref()).await?
+                if let Some(version) = self.folders.version_here(path, query.as_ref()).await?
                     && let Some(body) = self.info_here(&ModuleVersion { path: path.clone(), version }).await?
                 {
-                    return Ok(Dated { state: self.context.state_here(), ..Dated::now(body) });
+                    return Ok(Dated { state: State::here(self.context.offline), ..Dated::now(body) });
                 }
                 Err(self.folders.or_a_folder(path, Some(query.as_ref()), error).await)
             }
@@ -69,7 +69,7 @@ impl Infos {
         if info.is_some() || !is_here {
             return Ok(info);
         }
-        match self.proved.release(&go_mod).await {
+        match self.holds.release(&go_mod).await {
             Ok(_) => Ok(Some(Info::of(module.version.clone()).text())),
             Err(error) if error.is_trouble() => Ok(None),
             Err(error) => Err(error),

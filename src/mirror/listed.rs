@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::admit::Admission;
 use super::advisory::{Whole, named};
 use super::error::{MirrorError, blocking};
-use super::fresh::Dated;
+use super::fresh::{Dated, State};
 use super::here::Infos;
 use super::retracted::{Retracted, Retractions};
 use super::versions::newest_of;
@@ -98,7 +98,7 @@ impl Lists {
         if versions.is_empty() {
             return Err(self.infos.folders.or_a_folder(path, None, error).await);
         }
-        let dated = Dated { state: self.infos.context.state_here(), ..Dated::now(Bytes::new()) };
+        let dated = Dated { state: State::here(self.infos.context.offline), ..Dated::now(Bytes::new()) };
         let whole = Whole { dated: dated.clone(), versions, complete: false };
         let shown = self.shown(path, &whole).await?;
         let newest = newest_of(&shown.versions).ok_or_else(|| MirrorError::NothingLeft(path.clone()))?;

@@ -12,6 +12,7 @@ use super::info::Info;
 use super::pipeline::Pipeline;
 use super::versions::speakers;
 use crate::base::fault::Fault;
+use crate::release::ReleaseError;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::{ModulePath, ModuleVersion, Version};
 use gomodule::proxy_request::Request;
@@ -43,7 +44,7 @@ impl Pipeline {
         let asked = Request::Latest(path.clone());
         let said = self.context.sources.of(path).small(&asked, |body| Info::read(&body)).await;
         let newest = ModuleVersion { path: path.clone(), version: said.map_err(MirrorError::from)?.value.version };
-        self.proved.release(&Artifact { module: newest.clone(), kind: Kind::Mod }).await?;
+        self.holds.release(&Artifact { module: newest.clone(), kind: Kind::Mod }).await?;
         self.note_newest(newest).await
     }
 
@@ -78,9 +79,9 @@ impl Pipeline {
             let Ok(module) = ModuleVersion::new(path.clone(), version) else { continue };
             match self.context.vouchers.record(&module).await {
                 // Too new, or made up.
-                Err(MirrorError::NoRecord(_)) => {}
-                Ok(_) | Err(MirrorError::Exempt(_)) => return Ok(Some(module)),
-                Err(error) => return Err(error.into()),
+                Err(ReleaseError::NoRecord(_)) => {}
+                Ok(_) | Err(ReleaseError::Exempt(_)) => return Ok(Some(module)),
+                Err(error) => return Err(MirrorError::from(error).into()),
             }
         }
         Ok(None)

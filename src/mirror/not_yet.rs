@@ -9,13 +9,13 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::absence::{Absent, NoRecord};
+use super::absence::Absent;
 use super::answer::answer;
-use super::context::Context;
 use super::error::MirrorError;
 use super::info::Info;
 use crate::base::fault::Fault;
 use crate::base::flight::{BrokenOff, Flights};
+use crate::release::{Context, NoRecord, ProvedFiles, ReleaseError, Released};
 use crate::sumdb::{Client, FirstAsked, Now};
 use crate::upstream::{Nowhere, OriginError};
 use gomodule::artifact::{Artifact, Kind};
@@ -31,16 +31,30 @@ const MAX_HELD: usize = 256;
 /// Which database is waited for: any of them, or the one that a lookup names.
 type Only = Option<usize>;
 
-/// The versions whose record is waited for.
+/// The proved files, and the versions whose record is waited for.
 pub(super) struct Holds {
     context: Arc<Context>,
+    proved: Arc<ProvedFiles>,
     flights: Flights<(Only, ModuleVersion), Result<bool, Arc<MirrorError>>>,
     places: Arc<Semaphore>,
 }
 
 impl Holds {
     pub(super) fn new(context: Arc<Context>) -> Self {
-        Self { context, flights: Flights::default(), places: Arc::new(Semaphore::new(MAX_HELD)) }
+        let (proved, places) = (Arc::new(ProvedFiles::new(Arc::clone(&context))), Arc::new(Semaphore::new(MAX_HELD)));
+        Self { context, proved, flights: Flights::default(), places }
+    }
+
+    /// The proved file of `artifact`, open. Where the database has no record yet, each request waits for its own time.
+    pub(super) async fn release(self: &Arc<Self>, artifact: &Artifact) -> Result<Released, Arc<MirrorError>> {
+        let mut released = self.proved.release(artifact).await;
+        if let Err(error) = &released
+            && let ReleaseError::NoRecord(none) = &**error
+        {
+            self.wait_for_record(&artifact.module, None, none).await?;
+            released = self.proved.release(artifact).await;
+        }
+        Ok(released.map_err(MirrorError::from)?)
     }
 
     /// Returns once the database has a record of `module`; else says what is to be said of it.
@@ -51,7 +65,7 @@ impl Holds {
         none: &NoRecord,
     ) -> Result<(), Arc<MirrorError>> {
         let Some(hold) = self.context.sources.waits().hold.filter(|_| !self.context.offline) else {
-            return Err(Arc::new(MirrorError::NoRecord(none.clone())));
+            return Err(Arc::new(ReleaseError::NoRecord(none.clone()).into()));
         };
         let deadline = Instant::now() + hold;
         let flight = || {
@@ -96,7 +110,7 @@ impl Holds {
             };
             match answer {
                 Ok(_) => return Ok(true),
-                Err(error) if matches!(error.fault(), Fault::Misbehaviour | Fault::Host) => return Err(error),
+                Err(error) if matches!(error.fault(), Fault::Misbehaviour | Fault::Host) => return Err(error.into()),
                 // No record still, or trouble, which passes.
                 Err(_) => {}
             }

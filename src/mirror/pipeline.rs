@@ -5,18 +5,14 @@ use std::sync::Arc;
 
 use super::admit::Admission;
 use super::advisory::Advisories;
-use super::context::Context;
 use super::error::MirrorError;
-use super::expected_hash::Vouchers;
 use super::folder::Folders;
 use super::here::Infos;
 use super::listed::Lists;
 use super::not_yet::Holds;
-use super::proved::ProvedFiles;
-use super::released::Released;
 use super::retracted::Retracted;
-use super::trail::Trail;
 use crate::policy::{Exception, InForce};
+use crate::release::{Context, EventLog, Released, Vouchers};
 use crate::store::Store;
 use crate::upstream::Sources;
 use gomodule::artifact::{Artifact, Kind};
@@ -28,7 +24,6 @@ pub struct Pipeline {
     pub(super) context: Arc<Context>,
     pub(super) holds: Arc<Holds>,
     pub(super) advisories: Advisories,
-    pub(super) proved: Arc<ProvedFiles>,
     pub(super) infos: Arc<Infos>,
     pub(super) lists: Arc<Lists>,
     retracted: Arc<Retracted>,
@@ -37,29 +32,28 @@ pub struct Pipeline {
 
 impl Pipeline {
     /// A pipeline that keeps in `store`, fetches from `sources`, believes `vouchers`, obeys `policies`, and writes down in
-    /// `trail` what it releases and refuses. What is private is exempt from the databases.
+    /// `events` what it releases and refuses. What is private is exempt from the databases.
     ///
     /// Without any source the pipeline is offline: what is not in `store` is asked of nobody.
-    pub fn new(store: Arc<Store>, sources: Sources, vouchers: Vouchers, policies: InForce, trail: Trail) -> Self {
-        let context = &Arc::new(Context::new(store, sources, vouchers, trail));
+    pub fn new(store: Arc<Store>, sources: Sources, vouchers: Vouchers, policies: InForce, events: EventLog) -> Self {
+        let context = &Arc::new(Context::new(store, sources, vouchers, events));
         // Each needs some of those before it, and none of those after it.
         let advisories = Advisories::new(Arc::clone(context));
         let holds = Arc::new(Holds::new(Arc::clone(context)));
-        let proved = Arc::new(ProvedFiles::new(Arc::clone(context), Arc::clone(&holds)));
-        let retracted = Arc::new(Retracted::new(Arc::clone(context), advisories.clone(), Arc::clone(&proved)));
+        let retracted = Arc::new(Retracted::new(Arc::clone(context), advisories.clone(), Arc::clone(&holds)));
         let admission = Admission::new(policies).map(Arc::new);
         let infos = Arc::new(Infos {
             context: Arc::clone(context),
             advisories: advisories.clone(),
-            proved: Arc::clone(&proved),
-            folders: Folders::new(Arc::clone(context), Arc::clone(&proved)),
+            holds: Arc::clone(&holds),
+            folders: Folders::new(Arc::clone(context), Arc::clone(&holds)),
         });
         let lists = Arc::new(Lists {
             admission: admission.clone(),
             retracted: Arc::clone(&retracted),
             infos: Arc::clone(&infos),
         });
-        Self { context: Arc::clone(context), holds, advisories, proved, infos, lists, retracted, admission }
+        Self { context: Arc::clone(context), holds, advisories, infos, lists, retracted, admission }
     }
 
     /// The exceptions of the policy that lifted nothing so far.
@@ -73,16 +67,16 @@ impl Pipeline {
         match &released {
             Ok(released) => {
                 let (bytes, source) = (released.identity().size(), released.source());
-                self.context.trail.released(artifact, released.basis(), bytes, source);
+                self.context.events.released(artifact, released.basis(), bytes, source);
             }
-            Err(error) => self.context.trail.refused(artifact, error),
+            Err(error) => self.context.events.refused(artifact, &**error, error.refusal()),
         }
         released
     }
 
     async fn release_admitted(&self, artifact: &Artifact) -> Result<Released, Arc<MirrorError>> {
         let (Kind::Zip, Some(admission)) = (artifact.kind, &self.admission) else {
-            return self.proved.release(artifact).await;
+            return self.holds.release(artifact).await;
         };
         let mut known = admission.examine(&artifact.module, &self.context.vouchers).await?;
         if admission.needs_retractions() {
@@ -93,7 +87,7 @@ impl Pipeline {
             known.learn(|facts| facts.retracted = Some(retracted.clone()));
             admission.check(&known)?;
         }
-        let released = self.proved.release(artifact).await?;
+        let released = self.holds.release(artifact).await?;
         known.learn(|facts| facts.zip_size = Some(released.identity().size()));
         admission.check(&known)?;
         Ok(released)

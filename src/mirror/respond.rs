@@ -10,9 +10,9 @@ use hyper::{Method, Response, StatusCode};
 use super::body::Body;
 use super::error::MirrorError;
 use super::fresh::{Dated, State};
-use super::released::Released;
 use super::status::status;
 use super::words;
+use crate::release::Released;
 use gomodule::artifact::Kind;
 
 /// What a proved hash stands for never changes.

@@ -10,12 +10,12 @@ use std::sync::Arc;
 use moka::sync::Cache;
 
 use super::advisory::Advisories;
-use super::context::Context;
 use super::error::{MirrorError, blocking};
 use super::fresh::State;
-use super::proved::ProvedFiles;
+use super::not_yet::Holds;
 use super::versions::speakers;
 use crate::base::fault::{Fault, in_full};
+use crate::release::{Context, ReleaseError};
 use crate::store::StoreError;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::gomod::{self, Retraction};
@@ -31,20 +31,20 @@ pub(super) type Retractions = Arc<Vec<Retraction>>;
 pub(super) struct Retracted {
     context: Arc<Context>,
     advisories: Advisories,
-    proved: Arc<ProvedFiles>,
+    holds: Arc<Holds>,
     /// What single versions take back, which never changes.
     known: Cache<ModuleVersion, Retractions>,
 }
 
 impl Retracted {
-    pub(super) fn new(context: Arc<Context>, advisories: Advisories, proved: Arc<ProvedFiles>) -> Self {
+    pub(super) fn new(context: Arc<Context>, advisories: Advisories, holds: Arc<Holds>) -> Self {
         let weigh = |_: &ModuleVersion, retractions: &Retractions| {
             // Two versions and a reason each, and 300 bytes for the name and the entry.
             let bytes = retractions.iter().map(|one| one.rationale.len() + 200).sum::<usize>() + 300;
             u32::try_from(bytes).unwrap_or(u32::MAX)
         };
         let known = Cache::builder().max_capacity(MEMORY).weigher(weigh).build();
-        Self { context, advisories, proved, known }
+        Self { context, advisories, holds, known }
     }
 
     /// What a module takes back, by what its sources list.
@@ -76,9 +76,9 @@ impl Retracted {
             let Ok(module) = ModuleVersion::new(path.clone(), version) else { continue };
             // A list proves nothing: a version in it was tagged just now, or made up. It is not waited for.
             match self.context.vouchers.record(&module).await {
-                Err(MirrorError::NoRecord(_)) => unknown = Some(module),
-                Ok(_) | Err(MirrorError::Exempt(_)) => return self.in_go_mod(module).await,
-                Err(error) => return Err(error.into()),
+                Err(ReleaseError::NoRecord(_)) => unknown = Some(module),
+                Ok(_) | Err(ReleaseError::Exempt(_)) => return self.in_go_mod(module).await,
+                Err(error) => return Err(MirrorError::from(error).into()),
             }
         }
         match unknown {
@@ -105,13 +105,13 @@ impl Retracted {
         if let Some(known) = self.known.get(&module) {
             return Ok(known);
         }
-        let go_mod = self.proved.release(&Artifact { module: module.clone(), kind: Kind::Mod }).await;
+        let go_mod = self.holds.release(&Artifact { module: module.clone(), kind: Kind::Mod }).await;
         // Neither absence nor a refusal of that file is one of what was asked for.
         let go_mod = go_mod.map_err(|error| match error.fault() {
             Fault::Host | Fault::Misbehaviour => error,
             _ => MirrorError::UnknownRetractions { path: module.path.clone(), why: in_full(&*error) }.into(),
         })?;
-        let failed = |cause| MirrorError::from(StoreError::new("read", Path::new("the newest go.mod"), cause));
+        let failed = |cause| ReleaseError::from(StoreError::new("read", Path::new("the newest go.mod"), cause));
         let text = blocking(move || go_mod.go_mod().map_err(failed)).await?;
         let found = gomod::retractions(&String::from_utf8_lossy(&text)).map_err(|error| {
             let why = format!("{module}: {error}");

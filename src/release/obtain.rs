@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::error::{MirrorError, blocking};
+use super::error::{ReleaseError, blocking};
 use crate::store::{Identity, StagingFile, Store};
 use crate::upstream::{Landing, Origin, Piece, Progress, UpstreamId};
 use gomodule::artifact::{Artifact, Kind};
@@ -56,9 +56,9 @@ pub(super) enum Handle {
 
 impl Unproved {
     /// What lies at the place of `artifact`. Blocks.
-    pub(super) fn stored(artifact: &Artifact, store: &Store) -> Result<Option<Self>, MirrorError> {
+    pub(super) fn stored(artifact: &Artifact, store: &Store) -> Result<Option<Self>, ReleaseError> {
         let Some(file) = store.open_artifact(artifact)? else { return Ok(None) };
-        let identity = Identity::of(&file).map_err(|cause| MirrorError::read(artifact, cause))?;
+        let identity = Identity::of(&file).map_err(|cause| ReleaseError::read(artifact, cause))?;
         let handle = Handle::Stored(file, identity);
         Ok(Some(Self { artifact: artifact.clone(), handle, source: ByteSource::Disk, along: None }))
     }
@@ -79,7 +79,7 @@ pub(super) async fn obtain(
     artifact: &Artifact,
     store: &Arc<Store>,
     progress: &Progress,
-) -> Result<Unproved, MirrorError> {
+) -> Result<Unproved, ReleaseError> {
     let store = Arc::clone(store);
     let (staged, writer) = blocking(move || {
         let staged = store.stage()?;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::absence::NoRecord;
 use super::basis::Basis;
-use super::error::{MirrorError, blocking};
+use super::error::{ReleaseError, blocking};
+use super::no_record::NoRecord;
 use crate::store::Store;
 use crate::sumdb::{Attested, Client, ProvenHash, SumdbError};
 use gomodule::artifact::Artifact;
@@ -29,13 +29,13 @@ pub(super) enum Expected {
 
 impl Vouchers {
     /// Whether a module is exempt.
-    pub(super) fn exempts(&self, path: &ModulePath) -> bool {
+    pub(crate) fn exempts(&self, path: &ModulePath) -> bool {
         self.exempt.exempts(path)
     }
 
     /// Whether anything of a module of this path was ever seen here: a file, a pin, a record, a question
     /// for one. Blocks.
-    pub(super) fn has_seen(&self, store: &Store, path: &ModulePath) -> Result<bool, MirrorError> {
+    pub(crate) fn has_seen(&self, store: &Store, path: &ModulePath) -> Result<bool, ReleaseError> {
         if store.has_module(path)? {
             return Ok(true);
         }
@@ -48,7 +48,7 @@ impl Vouchers {
     }
 
     /// All databases, or the one with this place among them.
-    pub(super) fn databases(&self, only: Option<usize>) -> &[Client] {
+    pub(crate) fn databases(&self, only: Option<usize>) -> &[Client] {
         match only {
             Some(nth) => self.databases.get(nth..=nth).unwrap_or_default(),
             None => &self.databases,
@@ -56,16 +56,16 @@ impl Vouchers {
     }
 
     /// The proved record of `module`, with its database, from the first database that has one.
-    pub(super) async fn record(&self, module: &ModuleVersion) -> Result<(Arc<Attested>, &Client), MirrorError> {
+    pub(crate) async fn record(&self, module: &ModuleVersion) -> Result<(Arc<Attested>, &Client), ReleaseError> {
         self.record_by(module, None, false).await
     }
 
     /// The same, and what is remembered of missing records does not count.
-    pub(super) async fn record_anew(
+    pub(crate) async fn record_anew(
         &self,
         module: &ModuleVersion,
         only: Option<usize>,
-    ) -> Result<(Arc<Attested>, &Client), MirrorError> {
+    ) -> Result<(Arc<Attested>, &Client), ReleaseError> {
         self.record_by(module, only, true).await
     }
 
@@ -74,9 +74,9 @@ impl Vouchers {
         module: &ModuleVersion,
         only: Option<usize>,
         anew: bool,
-    ) -> Result<(Arc<Attested>, &Client), MirrorError> {
+    ) -> Result<(Arc<Attested>, &Client), ReleaseError> {
         if self.exempts(&module.path) {
-            return Err(MirrorError::Exempt(module.to_string()));
+            return Err(ReleaseError::Exempt(module.to_string()));
         }
         let mut answers = Vec::new();
         for database in self.databases(only) {
@@ -94,14 +94,14 @@ impl Vouchers {
             }
         }
         if let Some(none) = NoRecord::of(module, &answers) {
-            return Err(MirrorError::NoRecord(none));
+            return Err(ReleaseError::NoRecord(none));
         }
         let doubtful = answers.into_iter().find(|error| !matches!(**error, SumdbError::NoRecord { .. }));
-        Err(doubtful.map_or_else(|| MirrorError::NoDatabase(module.to_string()), MirrorError::from))
+        Err(doubtful.map_or_else(|| ReleaseError::NoDatabase(module.to_string()), ReleaseError::from))
     }
 
     /// What the file of `artifact` must hash to.
-    pub(super) async fn expect(&self, artifact: &Artifact, store: &Arc<Store>) -> Result<Expected, MirrorError> {
+    pub(super) async fn expect(&self, artifact: &Artifact, store: &Arc<Store>) -> Result<Expected, ReleaseError> {
         if self.exempts(&artifact.module.path) {
             let (store, artifact) = (Arc::clone(store), artifact.clone());
             let pin = blocking(move || Ok(store.pin(&artifact)?)).await?;
@@ -109,7 +109,7 @@ impl Vouchers {
         }
         let (attested, _) = self.record(&artifact.module).await?;
         let no_hash =
-            || MirrorError::NoHash { artifact: Box::new(artifact.clone()), record: attested.record().id().get() };
+            || ReleaseError::NoHash { artifact: Box::new(artifact.clone()), record: attested.record().id().get() };
         let proven = ProvenHash::of(&attested, artifact.kind).ok_or_else(no_hash)?;
         Ok(Expected::Known(Basis::Proven(proven)))
     }
