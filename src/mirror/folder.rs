@@ -105,7 +105,7 @@ impl Folders {
         }
         let zip = self.holds.release(&artifact).await?;
         // Directories are as large as zips are: some 100,000 names.
-        let _turn = self.context.turn_to_hash().await.map_err(MirrorError::from)?;
+        let _turn = self.context.turn_to_read(artifact.kind).await.map_err(MirrorError::from)?;
         let names = blocking(move || {
             let names = names_in_zip(zip.file(), &ZipLimits::default());
             names.map_err(|error| ReleaseError::read(&artifact, std::io::Error::other(error)))

@@ -10,6 +10,7 @@ use super::expected_hash::Vouchers;
 use crate::base::flight::BrokenOff;
 use crate::store::Store;
 use crate::upstream::Sources;
+use gomodule::artifact::Kind;
 
 /// Zips being hashed at once, over all requests: each already uses the cores.
 const MAX_HASHING: usize = 4;
@@ -33,8 +34,11 @@ impl Context {
         Self { store, sources, vouchers, offline, events, hashing }
     }
 
-    /// A turn to read a whole zip.
-    pub(crate) async fn turn_to_hash(&self) -> Result<SemaphorePermit<'_>, ReleaseError> {
-        self.hashing.acquire().await.map_err(|_| BrokenOff.into())
+    /// A turn to read a whole zip. A go.mod is small, and needs none.
+    pub(crate) async fn turn_to_read(&self, kind: Kind) -> Result<Option<SemaphorePermit<'_>>, ReleaseError> {
+        if kind != Kind::Zip {
+            return Ok(None);
+        }
+        Ok(Some(self.hashing.acquire().await.map_err(|_| BrokenOff)?))
     }
 }

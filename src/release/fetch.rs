@@ -117,7 +117,7 @@ impl Fetch {
     /// Bytes from one source, hashed, proved and put in place; wrong ones are set aside, and count against the source.
     async fn attempt(&self, id: UpstreamId, progress: Progress) -> Result<Released, Lost> {
         let unproved = obtain(&self.origin, id, &self.artifact, &self.context.store, &progress).await?;
-        let _turn = self.context.turn_to_hash().await?;
+        let _turn = self.context.turn_to_read(self.artifact.kind).await?;
         let (context, expected, released) =
             (Arc::clone(&self.context), Arc::clone(&self.expected), Arc::clone(&self.released));
         let judged = blocking(move || match judge(&context, unproved, &expected)? {

@@ -13,7 +13,7 @@ use super::judge::{Rejected, judge};
 use super::obtain::Unproved;
 use super::released::{Known, Released};
 use crate::base::flight::{BrokenOff, Flights};
-use gomodule::artifact::Artifact;
+use gomodule::artifact::{Artifact, Kind};
 
 /// Files whose identity is remembered since they were hashed: about 300 bytes each. One that falls out is hashed again.
 const MAX_KNOWN: u64 = 50_000;
@@ -80,7 +80,12 @@ impl ProvedFiles {
 
     /// Proves what lies at the artifact's place. Wrong bytes are set aside, and `None` says to fetch anew.
     async fn stored(&self, artifact: &Artifact, expected: &Arc<Expected>) -> Result<Option<Released>, ReleaseError> {
-        let _turn = self.context.turn_to_hash().await?;
+        let (store, wanted) = (Arc::clone(&self.context.store), artifact.clone());
+        // A turn is for a zip that is there: nobody waits for one to learn that there is none.
+        if artifact.kind == Kind::Zip && !blocking(move || Ok(store.open_artifact(&wanted)?.is_some())).await? {
+            return Ok(None);
+        }
+        let _turn = self.context.turn_to_read(artifact.kind).await?;
         let (context, artifact, expected) = (Arc::clone(&self.context), artifact.clone(), Arc::clone(expected));
         blocking(move || {
             let Some(stored) = Unproved::stored(&artifact, &context.store)? else { return Ok(None) };
@@ -94,5 +99,48 @@ impl ProvedFiles {
             }
         })
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::release::{EventLog, Vouchers};
+    use crate::store::Store;
+    use crate::sumdb::{Anchor, Client, Database};
+    use crate::upstream::{Chain, HttpClient, Origin, Waits};
+    use gomodule::module::{ModuleVersion, Patterns};
+
+    #[tokio::test]
+    async fn a_cold_go_mod_waits_for_no_zip_that_is_hashed() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::open(folder.path()).unwrap());
+        let (world, http) = (testkit::Origin::start(testkit::World::demo()).await.unwrap(), HttpClient::past_proxies());
+        let database = Database::parse(&world.gosumdb()).unwrap();
+        let databases = vec![Client::open(database, &store, &Anchor::None, http.clone()).unwrap()];
+        let origin = Origin::new(&Chain::parse(&world.url()).unwrap(), &http, Waits::default()).unwrap();
+        let vouchers = Vouchers { databases, exempt: Patterns::default() };
+        let context = Arc::new(Context::new(store, origin.into(), vouchers, EventLog::default()));
+        let files = Arc::new(ProvedFiles::new(Arc::clone(&context)));
+        let module = ModuleVersion::parse("example.com/hello@v1.0.0").unwrap();
+        let [go_mod, zip] = [Kind::Mod, Kind::Zip].map(|kind| Artifact { module: module.clone(), kind });
+        let mut turns = Vec::new();
+        while let Ok(turn) = timeout(Duration::from_millis(10), context.turn_to_read(Kind::Zip)).await {
+            turns.push(turn.unwrap());
+        }
+        assert_eq!(turns.len(), 4, "zips that are being hashed");
+        let in_time = Duration::from_secs(20);
+        timeout(in_time, files.release(&go_mod)).await.expect("it waits for no turn").unwrap();
+        let expected = Arc::new(context.vouchers.expect(&zip, &context.store).await.unwrap());
+        let stored = timeout(in_time, files.stored(&zip, &expected)).await;
+        assert!(stored.expect("that there is no zip waits for no turn").unwrap().is_none());
+        turns.clear();
+        files.release(&zip).await.unwrap();
     }
 }
