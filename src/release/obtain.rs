@@ -2,20 +2,22 @@
 
 use std::fmt;
 use std::fs::File;
+use std::io::{self, Seek, Write};
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::error::{ReleaseError, blocking};
+use super::error::ReleaseError;
+use crate::base::flight::BrokenOff;
 use crate::store::{Identity, StagingFile, Store};
-use crate::upstream::{Landing, Origin, Piece, Progress, UpstreamId};
+use crate::upstream::{DownloadSink, Origin, OriginError, Part, Progress, UpstreamId};
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::dirhash::{ReadAlong, ZipLimits};
 use gomodule::proxy_request::Request;
 
-/// Pieces of a download that wait for whoever reads along: half a megabyte or so, and the network fills it anew while a
-/// core inflates what it holds.
-const PIECES: usize = 32;
+/// Bytes copied at a time.
+const PIECE: usize = 256 << 10;
 
 /// Where bytes came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,40 +82,99 @@ pub(super) async fn obtain(
     store: &Arc<Store>,
     progress: &Progress,
 ) -> Result<Unproved, ReleaseError> {
-    let store = Arc::clone(store);
-    let (staged, writer) = blocking(move || {
-        let staged = store.stage()?;
-        let writer = staged.writer()?;
-        Ok((staged, writer))
-    })
-    .await?;
-    let mut landing = Landing { file: tokio::fs::File::from_std(writer), along: None };
-    let reader = (artifact.kind == Kind::Zip).then(|| {
-        let (along, pieces) = mpsc::channel(PIECES);
-        landing.along = Some(along);
-        tokio::task::spawn_blocking(|| read_along(pieces))
-    });
-    origin.download(id, &Request::File(artifact.clone()), &mut landing, progress).await?;
-    // The channel closes, and the reader ends.
-    drop(landing);
-    let along = match reader {
-        // A reader that panicked has hashed nothing.
-        Some(reader) => reader.await.ok(),
-        None => None,
-    };
+    let (sink, parts) = DownloadSink::new();
+    let (store, wanted) = (Arc::clone(store), artifact.clone());
+    let writer = tokio::task::spawn_blocking(move || write(&store, &wanted, parts));
+    let downloaded = origin.download(id, &Request::File(artifact.clone()), &sink, progress).await;
+    // The writer ends. What stopped it stopped the download, too.
+    drop(sink);
+    let (staged, along) = writer.await.map_err(|_| BrokenOff)??;
+    downloaded?;
     let source = ByteSource::Upstream(origin.name(id).into());
     Ok(Unproved { artifact: artifact.clone(), handle: Handle::Staging(staged), source, along })
 }
 
-/// Hashes what can be hashed while it comes. Blocks.
-fn read_along(mut pieces: mpsc::Receiver<Piece>) -> ReadAlong {
+/// Writes what comes into a staging file, and hashes what can be hashed of a zip while it comes. Blocks.
+fn write(
+    store: &Store,
+    artifact: &Artifact,
+    mut parts: mpsc::Receiver<Part>,
+) -> Result<(StagingFile, Option<ReadAlong>), ReleaseError> {
     let limits = ZipLimits::default();
-    let mut along = ReadAlong::new(&limits);
-    while let Some(piece) = pieces.blocking_recv() {
-        match piece {
-            Piece::Next(bytes) => along.feed(&bytes),
-            Piece::StartOver => along = ReadAlong::new(&limits),
+    let anew = || (artifact.kind == Kind::Zip).then(|| ReadAlong::new(&limits));
+    let (mut staged, mut along) = (store.stage()?, anew());
+    while let Some(part) = parts.blocking_recv() {
+        let file = &mut staged.file;
+        match part {
+            Part::Bytes(bytes) => {
+                file.write_all(&bytes).map_err(OriginError::unwritten)?;
+                along.iter_mut().for_each(|along| along.feed(&bytes));
+            }
+            // It is hashed as a whole afterwards: by all cores, where the network would have kept one waiting.
+            Part::File(from) => copy(&from, file, artifact.kind.max_len() as u64).map_err(|cause| OriginError::Io {
+                what: format!("cannot copy {}", Request::File(artifact.clone())),
+                cause,
+            })?,
+            Part::StartOver => {
+                file.set_len(0).and_then(|()| file.rewind()).map_err(OriginError::unwritten)?;
+                along = anew();
+            }
         }
     }
-    along
+    Ok((staged, along))
+}
+
+/// Copies a file, wherever another reader of it is, and not far beyond `limit` if it grows. Blocks.
+fn copy(from: &File, to: &mut File, limit: u64) -> io::Result<()> {
+    let (mut piece, mut copied) = (vec![0; PIECE], 0);
+    while copied < limit {
+        let read = from.read_at(&mut piece, copied)?;
+        if read == 0 {
+            break;
+        }
+        to.write_all(&piece[..read])?;
+        copied += read as u64;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+    use gomodule::dirhash::{hash_module_zip, hash_module_zip_read};
+    use gomodule::module::ModuleVersion;
+
+    #[test]
+    fn what_came_before_a_new_start_is_neither_kept_nor_hashed() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let module = ModuleVersion::parse("example.com/hello@v1.0.0").unwrap();
+        let zip = testkit::World::demo().module(&module).unwrap().zip.clone();
+        let (parts, received) = mpsc::channel(4);
+        for part in [Part::Bytes(zip[..100].to_vec().into()), Part::StartOver, Part::Bytes(zip.clone().into())] {
+            parts.try_send(part).unwrap();
+        }
+        drop(parts);
+        let artifact = Artifact { module: module.clone(), kind: Kind::Zip };
+        let (staged, along) = write(&store, &artifact, received).unwrap();
+        let mut whole = vec![0; zip.len() + 1];
+        assert_eq!(staged.file.read_at(&mut whole, 0).unwrap(), zip.len());
+        assert_eq!(whole[..zip.len()], zip);
+        let limits = ZipLimits::default();
+        let anew = hash_module_zip(&staged.file, &module, &limits).unwrap();
+        assert_eq!(hash_module_zip_read(&staged.file, &module, &limits, &along.unwrap()).unwrap().h1, anew.h1);
+    }
+
+    #[test]
+    fn a_file_is_copied_from_its_beginning_up_to_the_limit() {
+        let (mut from, mut to) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
+        from.write_all(&vec![7; 2 * PIECE + 1]).unwrap();
+        copy(&from, &mut to, u64::MAX).unwrap();
+        assert_eq!(to.metadata().unwrap().len(), 2 * PIECE as u64 + 1);
+        to.set_len(0).unwrap();
+        copy(&from, &mut to, PIECE as u64).unwrap();
+        assert_eq!(to.stream_position().unwrap(), 3 * PIECE as u64 + 1);
+    }
 }

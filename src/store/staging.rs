@@ -38,13 +38,6 @@ pub struct StagingFile {
     pub(super) place: TempPath,
 }
 
-impl StagingFile {
-    /// A second handle to write through. The first one stays, to hash and to serve what was written.
-    pub(crate) fn writer(&self) -> Result<File, StoreError> {
-        self.file.try_clone().map_err(|cause| StoreError::new("open", &self.place, cause))
-    }
-}
-
 impl Staging {
     pub(super) fn open(all: &Path, access: Access, modes: Modes) -> Result<Self, StoreError> {
         durable::make_dir(all, modes)?;

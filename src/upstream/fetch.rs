@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use super::chain::{Chain, Link};
 use super::error::{OriginError, Search};
 use super::http::{HttpClient, HttpError};
-use super::landing::Landing;
 use super::race::{self, Progress};
 use super::retry;
+use super::sink::DownloadSink;
 use super::times::Waits;
 use super::upstream::{Small, Upstream};
 use super::wanted::{UpstreamId, Wanted};
@@ -264,17 +264,17 @@ impl Origin {
         self.at(id).distrust(wanted);
     }
 
-    /// Writes a file of one source to `landing`. Returns the length.
-    pub async fn download(
+    /// Sends a file of one source to `sink`.
+    pub(crate) async fn download(
         &self,
         id: UpstreamId,
         request: &Request,
-        landing: &mut Landing,
+        sink: &DownloadSink,
         progress: &Progress,
-    ) -> Result<u64, OriginError> {
-        let length = self.at(id).download(&request.into(), landing, progress).await?;
+    ) -> Result<(), OriginError> {
+        self.at(id).download(&request.into(), sink, progress).await?;
         progress.arrived();
-        Ok(length)
+        Ok(())
     }
     fn at(&self, id: UpstreamId) -> &Upstream {
         &self.upstreams[id.0]

@@ -14,8 +14,8 @@ use super::error::OriginError;
 use super::folder::Folder;
 use super::health::Health;
 use super::http::{Answer, Conditions, HttpClient, HttpError};
-use super::landing::Landing;
 use super::race::Progress;
+use super::sink::{DownloadSink, Part};
 use super::times::Waits;
 use super::wanted::Wanted;
 use gomodule::module::ModulePath;
@@ -202,20 +202,20 @@ impl Upstream {
         false
     }
 
-    /// Writes the file that is `wanted` to `landing`. Returns the length.
+    /// Sends the file that is `wanted` to `sink`.
     pub(super) async fn download(
         &self,
         wanted: &Wanted,
-        landing: &mut Landing,
+        sink: &DownloadSink,
         progress: &Progress,
-    ) -> Result<u64, OriginError> {
+    ) -> Result<(), OriginError> {
         self.remembered_absent(wanted)?;
         let base = match &self.way {
             Way::Http(base) => base,
-            Way::Folder(folder) => return folder.copy(wanted, &mut landing.file, progress).await,
+            Way::Folder(folder) => return folder.send(wanted, sink, progress).await,
             Way::Direct(direct) => {
                 self.may_dial(wanted)?;
-                return direct.download(wanted, landing).await.map_err(|error| self.remember(wanted, error));
+                return direct.download(wanted, sink).await.map_err(|error| self.remember(wanted, error));
             }
         };
         let asking = self.ask().await?;
@@ -223,11 +223,11 @@ impl Upstream {
         let started = Instant::now();
         let (url, limit) = (join(base, wanted), wanted.max_len() as u64);
         let mut download = Download { url, limit, written: 0, first_byte: None, progress };
-        match download.run(&self.http, landing, started).await {
+        match download.run(&self.http, sink, started).await {
             Ok(()) => {
                 let first_byte = download.first_byte.unwrap_or_default();
                 asking.answered(first_byte, download.written, started.elapsed().saturating_sub(first_byte));
-                Ok(download.written)
+                Ok(())
             }
             Err(Broken::Http(error)) => Err(self.checked(wanted, asking.failed(error)).await),
             Err(Broken::Staging(error)) => Err(error),
@@ -335,14 +335,14 @@ enum Broken {
 impl Download<'_> {
     /// One request, and more for the rest if it broke off and the source can go on where it was: the same entity tag, a
     /// strong one (RFC 9110 section 14.2).
-    async fn run(&mut self, http: &HttpClient, landing: &mut Landing, started: Instant) -> Result<(), Broken> {
+    async fn run(&mut self, http: &HttpClient, sink: &DownloadSink, started: Instant) -> Result<(), Broken> {
         let mut answer = http.ask(self.url.clone(), &Conditions::default()).await.map_err(Broken::Http)?;
         self.first_byte = Some(started.elapsed());
         self.progress.began();
         for _ in 0..MAX_RESUMES {
             let (before, tag) = (self.written, answer.tag());
-            match (self.body(&mut answer, landing).await, tag) {
-                (Ok(()), _) => return landing.flush().await.map_err(Broken::Staging),
+            match (self.body(&mut answer, sink).await, tag) {
+                (Ok(()), _) => return Ok(()),
                 (Err(Broken::Http(error)), Some(tag)) if error.passes() && self.written > before => {
                     tracing::info!(url = answer.url(), bytes = self.written, %error, "a download goes on after a break");
                     let conditions = Conditions { unless: None, from: Some((self.written, tag)) };
@@ -353,7 +353,7 @@ impl Download<'_> {
                             return Err(Broken::Http(error));
                         }
                         self.written = 0;
-                        landing.start_over().await.map_err(Broken::Staging)?;
+                        sink.send(Part::StartOver).await.map_err(Broken::Staging)?;
                     }
                 }
                 (Err(error), _) => return Err(error),
@@ -365,7 +365,7 @@ impl Download<'_> {
         }))
     }
 
-    async fn body(&mut self, answer: &mut Answer, landing: &mut Landing) -> Result<(), Broken> {
+    async fn body(&mut self, answer: &mut Answer, sink: &DownloadSink) -> Result<(), Broken> {
         while let Some(chunk) = answer.chunk().await.map_err(Broken::Http)? {
             let before = self.written;
             self.written += chunk.len() as u64;
@@ -373,7 +373,7 @@ impl Download<'_> {
                 return Err(Broken::Http(HttpError::TooLarge { url: answer.url().to_owned(), limit: self.limit }));
             }
             self.progress.came(chunk.len() as u64);
-            landing.take(chunk).await.map_err(Broken::Staging)?;
+            sink.send(Part::Bytes(chunk)).await.map_err(Broken::Staging)?;
             if before / TOLD_EVERY != self.written / TOLD_EVERY {
                 tracing::info!(url = answer.url(), megabytes = self.written >> 20, "downloading");
             }
