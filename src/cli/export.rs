@@ -9,6 +9,7 @@ use super::exit::{Exit, Failure};
 use super::fetch::complain;
 use super::out;
 use crate::airgap::{Pack, Refusal, export};
+use crate::base::clock::Clock;
 use crate::mirror::Pipeline;
 use crate::policy::InForce;
 use crate::release::{EventLog, Vouchers};
@@ -31,6 +32,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<Exit, Failure> {
         vouchers,
         InForce::default(),
         EventLog::default(),
+        Clock::System,
     );
     let done = AtomicUsize::new(0);
     let work = export(&pipeline, &clients, &wanted, pack, &done);

@@ -9,6 +9,7 @@ use super::config;
 use super::exit::{Exit, Failure};
 use super::{out, sources};
 use crate::airgap::{Filled, Refusal, fill, fill_newest, of_names};
+use crate::base::clock::Clock;
 use crate::mirror::Pipeline;
 use crate::release::{EventLog, Vouchers};
 use crate::store::Access;
@@ -41,7 +42,7 @@ pub(super) fn run(args: &FetchArgs) -> Result<Exit, Failure> {
     // What is not in the database yet is told at once.
     let waits = Waits { hold: Some(Duration::ZERO), ..Waits::default() };
     let sources = said.sources(waits, &http, &store)?;
-    let pipeline = Pipeline::new(store, sources, vouchers, policy.into(), EventLog::default());
+    let pipeline = Pipeline::new(store, sources, vouchers, policy.into(), EventLog::default(), Clock::System);
     let done = AtomicUsize::new(0);
     let work = async { fill(&pipeline, &wanted, &done).await.and(fill_newest(&pipeline, &wanted).await) };
     let filled = config::runtime()?.block_on(out::with_progress("fetching", wanted.files(), &done, work));

@@ -10,6 +10,7 @@ use super::exit::{Exit, Failure};
 use super::fetch::{complain, verdict};
 use super::out;
 use crate::airgap::{Contents, Imported, Refusal, files_of, fill, import, unpack};
+use crate::base::clock::Clock;
 use crate::base::fault::Fault;
 use crate::mirror::Pipeline;
 use crate::policy::InForce;
@@ -58,8 +59,14 @@ fn carried(
     let databases = databases.into_iter().map(in_folder).collect();
     let clients = config::clients(databases, &args.closed.state.anchor, store, &HttpClient::offline(), &[])?;
     let vouchers = Vouchers { databases: clients.clone(), exempt };
-    let pipeline =
-        Pipeline::new(Arc::clone(store), of_folder(folder)?, vouchers, InForce::default(), EventLog::default());
+    let pipeline = Pipeline::new(
+        Arc::clone(store),
+        of_folder(folder)?,
+        vouchers,
+        InForce::default(),
+        EventLog::default(),
+        Clock::System,
+    );
     let done = AtomicUsize::new(0);
     let work = import(&pipeline, &clients, &contents, &done);
     let total = contents.files.files();
@@ -121,8 +128,14 @@ fn module_cache(
     let http = if args.offline { HttpClient::offline() } else { config::http()? };
     let clients = config::clients(databases, &args.closed.state.anchor, store, &http, &[])?;
     let vouchers = Vouchers { databases: clients, exempt };
-    let pipeline =
-        Pipeline::new(Arc::clone(store), of_folder(download)?, vouchers, InForce::default(), EventLog::default());
+    let pipeline = Pipeline::new(
+        Arc::clone(store),
+        of_folder(download)?,
+        vouchers,
+        InForce::default(),
+        EventLog::default(),
+        Clock::System,
+    );
     let done = AtomicUsize::new(0);
     let work = fill(&pipeline, &wanted, &done);
     let filled = config::runtime()?.block_on(out::with_progress("importing", wanted.files(), &done, work));

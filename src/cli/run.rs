@@ -17,6 +17,7 @@ use super::exit::{Exit, Failure};
 use super::policies::Policies;
 use super::sources::Said;
 use super::{ages, bases, config, out, sources};
+use crate::base::clock::Clock;
 use crate::base::fault::Fault;
 use crate::finding::{Code, Finding};
 use crate::gate::{
@@ -213,7 +214,17 @@ impl<'a> Setting<'a> {
         };
         let events = EventLog::kept(told::refusal);
         let vouchers = Vouchers { databases: clients.to_vec(), exempt: self.exempt.clone() };
-        Ok((Pipeline::new(Arc::clone(store), sources, vouchers, self.policies.deciding(), events.clone()), events))
+        Ok((
+            Pipeline::new(
+                Arc::clone(store),
+                sources,
+                vouchers,
+                self.policies.deciding(),
+                events.clone(),
+                Clock::System,
+            ),
+            events,
+        ))
     }
 
     /// What is looked at afterwards, as it is named before the command can change what the names mean.

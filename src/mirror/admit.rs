@@ -5,11 +5,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
 
 use futures_util::{StreamExt, stream};
 
 use super::error::MirrorError;
+use crate::base::clock::Clock;
 use crate::policy::{self, Age, Decision, Exception, Facts, InForce, Policy};
 use crate::release::{ReleaseError, Vouchers};
 use gomodule::module::{ModulePath, ModuleVersion, Version};
@@ -22,6 +22,7 @@ const AT_ONCE: usize = 32;
 /// The policies, each of which may refuse, and what was found out for them.
 pub(super) struct Admission {
     policies: InForce,
+    clock: Clock,
     /// The exceptions of the present one that lifted a rule so far, by number.
     used: Mutex<BTreeSet<usize>>,
 }
@@ -41,9 +42,9 @@ impl Known {
 
 impl Admission {
     /// `None` where there is no policy to obey.
-    pub(super) fn new(policies: InForce) -> Option<Self> {
+    pub(super) fn new(policies: InForce, clock: Clock) -> Option<Self> {
         let is_any = policies.all().next().is_some();
-        is_any.then_some(Self { policies, used: Mutex::default() })
+        is_any.then_some(Self { policies, clock, used: Mutex::default() })
     }
 
     /// Whether a policy has to know which versions are retracted.
@@ -59,7 +60,7 @@ impl Admission {
 
     /// Refuses what a policy forbids, by all that is known.
     pub(super) fn check(&self, known: &Known) -> Result<(), MirrorError> {
-        let today = policy::day(SystemTime::now());
+        let today = policy::day(self.clock.now().wall);
         let denied = |denial, facts: &Facts| {
             Err(MirrorError::Denied { module: Box::new(facts.module.clone()), denial: Box::new(denial) })
         };
@@ -101,10 +102,9 @@ impl Admission {
         for (policy, facts) in [(&self.policies.now, &mut known.now), (&self.policies.base, &mut known.base)] {
             let min = policy.as_ref().and_then(Policy::min_age).unwrap_or_default();
             facts.in_database = Some(record.is_some());
-            facts.age =
-                Some(record.as_ref().map_or(Age::Unknown, |(attested, client)| {
-                    client.age(attested.record().id(), min, SystemTime::now())
-                }));
+            facts.age = Some(record.as_ref().map_or(Age::Unknown, |(attested, client)| {
+                client.age(attested.record().id(), min, self.clock.now().wall)
+            }));
         }
         Ok(())
     }
@@ -126,5 +126,42 @@ impl Admission {
         let module = ModuleVersion::new(path.clone(), version.clone()).ok()?;
         let examined = self.examine(&module, vouchers).await;
         matches!(examined, Err(MirrorError::Denied { .. })).then_some(version)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::sync::Arc;
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+    use crate::store::Store;
+    use crate::sumdb::{Anchor, Client, Database};
+    use crate::upstream::HttpClient;
+    use gomodule::module::Patterns;
+
+    #[tokio::test]
+    async fn min_age_denies_until_the_clock_has_moved() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::open(folder.path()).unwrap());
+        let world = testkit::Origin::start(testkit::World::demo()).await.unwrap();
+        let database = Database::parse(&world.gosumdb()).unwrap();
+        let databases = vec![Client::open(database, &store, &Anchor::None, HttpClient::past_proxies()).unwrap()];
+        let vouchers = Vouchers { databases, exempt: Patterns::default() };
+        let module = ModuleVersion::parse("example.com/hello@v1.0.0").unwrap();
+        vouchers.record(&module).await.unwrap();
+        // The record is here; from now on nothing waits for the network, and the clock moves when the test says so.
+        tokio::time::pause();
+        let policy = Policy::parse("[policy]\nmin-age = \"7d\"\n").unwrap();
+        let clock = Clock::seeded(SystemTime::now());
+        let admission = Admission::new(Some(policy).into(), clock).unwrap();
+        let examine = async || admission.examine(&module, &vouchers).await.map(drop);
+        let week = Duration::from_hours(7 * 24);
+        tokio::time::advance(week - Duration::from_mins(1)).await;
+        assert!(matches!(examine().await, Err(MirrorError::Denied { .. })));
+        tokio::time::advance(Duration::from_mins(2)).await;
+        examine().await.unwrap();
     }
 }

@@ -15,6 +15,7 @@ use super::error::{MirrorError, blocking};
 use super::fresh::{Dated, Fresh, State};
 use super::info::{Info, InfoError};
 use super::versions::versions_of;
+use crate::base::clock::Clock;
 use crate::base::flight::Flights;
 use crate::base::tree::read_bounded;
 use crate::release::{Context, ReleaseError};
@@ -41,8 +42,8 @@ pub(super) struct Advisories {
 }
 
 impl Advisories {
-    pub(super) fn new(context: Arc<Context>) -> Self {
-        Self { flights: Flights::default(), fresh: Fresh::new(context.sources.waits()), context }
+    pub(super) fn new(context: Arc<Context>, clock: Clock) -> Self {
+        Self { flights: Flights::default(), fresh: Fresh::new(context.sources.waits(), clock), context }
     }
 
     /// The `.info` of a canonical version, from disk or upstream.

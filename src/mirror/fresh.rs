@@ -5,13 +5,15 @@
 //! answers, up to a bound, with `Age` and `Warning`, so that a person can tell. An error is never kept.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use moka::sync::Cache;
+use tokio::time::Instant;
 
 use super::answer::answer;
 use super::error::MirrorError;
+use crate::base::clock::Clock;
 use crate::base::fault::Fault;
 use crate::base::flight::Flights;
 use crate::upstream::{Advisory, Origin, UpstreamId, Waits};
@@ -75,7 +77,8 @@ impl State {
 pub(super) struct Fresh {
     kept: Cache<Request, Arc<Kept>>,
     refreshes: Flights<Request, Result<Arc<Kept>, Arc<MirrorError>>>,
-    believed: Duration,
+    waits: Waits,
+    clock: Clock,
 }
 
 struct Kept {
@@ -86,23 +89,23 @@ struct Kept {
 }
 
 impl Fresh {
-    pub(super) fn new(waits: Waits) -> Self {
+    pub(super) fn new(waits: Waits, clock: Clock) -> Self {
         let kept = Cache::builder()
             .max_capacity(MEMORY)
             .weigher(|request: &Request, kept: &Arc<Kept>| {
                 u32::try_from(request.to_string().len() + kept.body.len()).unwrap_or(u32::MAX)
             })
-            .time_to_live(waits.stale)
             .build();
-        Self { kept, refreshes: Flights::default(), believed: waits.fresh }
+        Self { kept, refreshes: Flights::default(), waits, clock }
     }
 
     /// The answer to `request`.
     pub(super) async fn get(&self, origin: &Origin, request: &Request) -> Result<Dated, Arc<MirrorError>> {
         // What a source said before its bytes went wrong is worth no more than what it says now.
-        let kept = self.kept.get(request).filter(|kept| !origin.distrusts(kept.source));
-        if let Some(kept) = kept.as_ref().filter(|kept| kept.said.elapsed() < self.believed) {
-            return Ok(kept.dated(State::Fresh));
+        let believed = |kept: &Arc<Kept>| self.age(kept) < self.waits.stale && !origin.distrusts(kept.source);
+        let kept = self.kept.get(request).filter(believed);
+        if let Some(kept) = kept.as_ref().filter(|kept| self.age(kept) < self.waits.fresh) {
+            return Ok(self.dated(kept, State::Fresh));
         }
         let (this, origin, asked, known) = (self.clone(), origin.clone(), request.clone(), kept.clone());
         let refresh = self.refreshes.join(request.clone(), move || async move {
@@ -116,30 +119,73 @@ impl Fresh {
             };
             let Advisory { value, source, tag, distrusted } = answered.map_err(MirrorError::from)?;
             let body = value.or_else(|| known.as_ref().map(|kept| kept.body.clone())).unwrap_or_default();
-            let kept = Arc::new(Kept { body, source, tag, said: Instant::now() });
+            let kept = Arc::new(Kept { body, source, tag, said: this.clock.steady() });
             if !distrusted {
                 this.kept.insert(asked, Arc::clone(&kept));
             }
             Ok(kept)
         });
         let Some(kept) = kept else {
-            return refresh.await.map_err(MirrorError::from)?.map(|new| new.dated(State::Fresh));
+            return refresh.await.map_err(MirrorError::from)?.map(|new| self.dated(&new, State::Fresh));
         };
         match tokio::time::timeout(PATIENCE, refresh).await {
-            Ok(Ok(Ok(new))) => Ok(new.dated(State::Fresh)),
+            Ok(Ok(Ok(new))) => Ok(self.dated(&new, State::Fresh)),
             // That it is gone, or not given out any more, is an answer, too.
             Ok(Ok(Err(error))) if matches!(error.fault(), Fault::Absent | Fault::Refused) => {
                 self.kept.invalidate(request);
                 Err(error)
             }
-            Ok(_) => Ok(kept.dated(State::SourcesDown)),
-            Err(_) => Ok(kept.dated(State::Refreshing)),
+            Ok(_) => Ok(self.dated(&kept, State::SourcesDown)),
+            Err(_) => Ok(self.dated(&kept, State::Refreshing)),
         }
+    }
+
+    fn age(&self, kept: &Kept) -> Duration {
+        self.clock.steady() - kept.said
+    }
+
+    fn dated(&self, kept: &Kept, state: State) -> Dated {
+        Dated { body: kept.body.clone(), age: self.age(kept), state }
     }
 }
 
-impl Kept {
-    fn dated(&self, state: State) -> Dated {
-        Dated { body: self.body.clone(), age: self.said.elapsed(), state }
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::fs;
+
+    use tokio::time::advance;
+
+    use super::*;
+    use crate::upstream::{Chain, HttpClient};
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_believed_for_a_while_and_longer_while_no_source_answers() {
+        let folder = tempfile::tempdir().unwrap();
+        let list = folder.path().join("example.com/a/@v/list");
+        fs::create_dir_all(list.parent().unwrap()).unwrap();
+        let waits = Waits::default();
+        let chain = Chain::parse(&format!("file://{}", folder.path().display())).unwrap();
+        let origin = Origin::new(&chain, &HttpClient::offline(), waits).unwrap();
+        let fresh = Fresh::new(waits, Clock::System);
+        let request = Request::parse("example.com/a/@v/list").unwrap();
+        let get = async || fresh.get(&origin, &request).await;
+        let dated = |body: &'static str, age, state| Dated { body: body.into(), age, state };
+        let moment = Duration::from_secs(1);
+
+        fs::write(&list, "v1.0.0\n").unwrap();
+        assert_eq!(get().await.unwrap(), dated("v1.0.0\n", Duration::ZERO, State::Fresh));
+        fs::write(&list, "v1.1.0\n").unwrap();
+        advance(waits.fresh - moment).await;
+        assert_eq!(get().await.unwrap(), dated("v1.0.0\n", waits.fresh - moment, State::Fresh));
+        advance(moment).await;
+        assert_eq!(get().await.unwrap(), dated("v1.1.0\n", Duration::ZERO, State::Fresh));
+
+        fs::remove_dir_all(folder.path().join("example.com")).unwrap();
+        advance(waits.stale - moment).await;
+        assert_eq!(get().await.unwrap(), dated("v1.1.0\n", waits.stale - moment, State::SourcesDown));
+        advance(moment).await;
+        assert_eq!(get().await.unwrap_err().fault(), Fault::Upstream);
     }
 }

@@ -181,6 +181,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
     use super::*;
+    use crate::base::clock::Clock;
     use crate::policy::InForce;
     use crate::release::{EventLog, Vouchers};
     use crate::store::Store;
@@ -198,7 +199,8 @@ mod tests {
         let databases = vec![Client::open(database, &store, &Anchor::None, http.clone()).unwrap()];
         let upstream = Origin::new(&Chain::parse(&origin.url()).unwrap(), &http, Waits::default()).unwrap();
         let vouchers = Vouchers { databases, exempt: Patterns::default() };
-        let pipeline = Pipeline::new(store, upstream.into(), vouchers, InForce::default(), EventLog::default());
+        let pipeline =
+            Pipeline::new(store, upstream.into(), vouchers, InForce::default(), EventLog::default(), Clock::System);
         let handler = Handler { pipeline, base: BasePath::default(), welcome: String::new(), hot: Hot::default() };
         let module = ModuleVersion::parse("example.com/hello@v1.0.0").unwrap();
         let artifact = Artifact { module, kind: Kind::Mod };

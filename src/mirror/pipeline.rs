@@ -11,6 +11,7 @@ use super::here::Infos;
 use super::listed::Lists;
 use super::not_yet::Holds;
 use super::retracted::Retracted;
+use crate::base::clock::Clock;
 use crate::policy::{Exception, InForce};
 use crate::release::{Context, EventLog, Released, Vouchers};
 use crate::store::Store;
@@ -35,13 +36,20 @@ impl Pipeline {
     /// `events` what it releases and refuses. What is private is exempt from the databases.
     ///
     /// Without any source the pipeline is offline: what is not in `store` is asked of nobody.
-    pub fn new(store: Arc<Store>, sources: Sources, vouchers: Vouchers, policies: InForce, events: EventLog) -> Self {
+    pub fn new(
+        store: Arc<Store>,
+        sources: Sources,
+        vouchers: Vouchers,
+        policies: InForce,
+        events: EventLog,
+        clock: Clock,
+    ) -> Self {
         let context = &Arc::new(Context::new(store, sources, vouchers, events));
         // Each needs some of those before it, and none of those after it.
-        let advisories = Advisories::new(Arc::clone(context));
+        let advisories = Advisories::new(Arc::clone(context), clock);
         let holds = Arc::new(Holds::new(Arc::clone(context)));
         let retracted = Arc::new(Retracted::new(Arc::clone(context), advisories.clone(), Arc::clone(&holds)));
-        let admission = Admission::new(policies).map(Arc::new);
+        let admission = Admission::new(policies, clock).map(Arc::new);
         let infos = Arc::new(Infos {
             context: Arc::clone(context),
             advisories: advisories.clone(),

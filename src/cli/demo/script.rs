@@ -11,6 +11,7 @@ use tlog::{Tile, TileHeight, TreeSize};
 use tokio::process::Command;
 use url::Url;
 
+use crate::base::clock::Clock;
 use crate::mirror::{Audience, BasePath, Mirror, Pipeline};
 use crate::policy::InForce;
 use crate::release::{EventLog, Vouchers};
@@ -45,7 +46,8 @@ impl Tour {
         let client = Client::open(database, &store, &Anchor::None, http.clone())?;
         let upstreams = Upstreams::new(&Chain::parse(&origin.url())?, &http, Waits::default())?;
         let vouchers = Vouchers { databases: vec![client.clone()], exempt: Patterns::default() };
-        let pipeline = Pipeline::new(store, upstreams.into(), vouchers, InForce::default(), EventLog::default());
+        let pipeline =
+            Pipeline::new(store, upstreams.into(), vouchers, InForce::default(), EventLog::default(), Clock::System);
         let mirror =
             Mirror::start(pipeline, ([127, 0, 0, 1], 0).into(), BasePath::default(), Audience::default()).await?;
         Ok(Self { origin, mirror, client, http, go, folder })
