@@ -1,42 +1,28 @@
 //! The mirror: proof first, then bytes from anywhere.
 //!
-//! `release` gives the proved files; what no proof covers takes the way of `advisory` and never meets one.
+//! Its floors, each of which calls lower ones only: what sources say (`metadata`); files whose record may have to be waited
+//! for (`not_yet`); what modules take back and policies let in (`admission`); what clients see of it (`listed`, `here`,
+//! `pipeline`) and what is had before they ask (`prefetch`, `newest`); requests and answers (`http`). `release` gives the
+//! proved files; what no proof covers never meets one.
 
 mod absence;
-mod admit;
-mod advisory;
-mod ahead;
-mod answer;
-mod body;
+mod admission;
 mod error;
 mod folder;
-mod forwarded;
-mod fresh;
-mod handle;
 mod here;
-mod host;
-mod hot;
-mod info;
+mod http;
 mod listed;
+mod metadata;
 mod newest;
 mod not_yet;
-mod piece;
 mod pipeline;
-mod places;
-mod respond;
-mod retracted;
+mod prefetch;
 mod route;
-mod server;
-mod socket;
-mod status;
-mod versions;
-mod words;
 
 pub use absence::Absent;
-pub use ahead::Ahead;
 pub use error::MirrorError;
-pub use forwarded::TrustedProxies;
-pub use host::{HostError, Hosts};
+pub use http::{Audience, HostError, Hosts, Mirror, StartError, TrustedProxies};
+pub use newest::Newest;
 pub use pipeline::Pipeline;
+pub use prefetch::{Prefetch, Prefetched};
 pub use route::{BasePath, BasePathError, RouteError};
-pub use server::{Audience, Mirror, StartError};

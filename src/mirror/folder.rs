@@ -9,8 +9,8 @@ use moka::sync::Cache;
 
 use super::absence::Absent;
 use super::error::{MirrorError, blocking};
+use super::metadata::versions::{named_by, newest_of};
 use super::not_yet::Holds;
-use super::versions::{named_by, newest_of};
 use crate::base::fault::Fault;
 use crate::release::{Context, ReleaseError};
 use crate::upstream::OriginError;

@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::advisory::{Advisories, stored_info};
 use super::error::{MirrorError, blocking};
 use super::folder::Folders;
-use super::fresh::{Dated, State};
-use super::info::Info;
+use super::metadata::cache::{Cached, State};
+use super::metadata::info::Info;
+use super::metadata::raw::{RawMetadata, stored_info};
 use super::not_yet::Holds;
 use crate::release::Context;
 use gomodule::artifact::{Artifact, Kind};
@@ -24,19 +24,19 @@ use gomodule::proxy_request::Request;
 /// The `.info` of versions and queries.
 pub(super) struct Infos {
     pub(super) context: Arc<Context>,
-    pub(super) advisories: Advisories,
+    pub(super) metadata: RawMetadata,
     pub(super) holds: Arc<Holds>,
     pub(super) folders: Folders,
 }
 
 impl Infos {
     /// The `.info` of a canonical version.
-    pub(super) async fn info(&self, module: &ModuleVersion) -> Result<Dated, Arc<MirrorError>> {
+    pub(super) async fn info(&self, module: &ModuleVersion) -> Result<Cached, Arc<MirrorError>> {
         let artifact = Artifact { module: module.clone(), kind: Kind::Info };
-        match self.advisories.info(&artifact).await {
+        match self.metadata.info(&artifact).await {
             Ok(info) => Ok(info),
             Err(error) if error.leads_here() => match self.info_here(module).await? {
-                Some(body) => Ok(Dated { state: State::here(self.context.offline), ..Dated::now(body) }),
+                Some(body) => Ok(Cached { state: State::here(self.context.offline), ..Cached::now(body) }),
                 None => Err(self.folders.or_a_folder(&module.path, Some(module.version.as_ref()), error).await),
             },
             Err(error) => Err(error),
@@ -44,13 +44,13 @@ impl Infos {
     }
 
     /// The `.info` of a query.
-    pub(super) async fn query(&self, path: &ModulePath, query: &Query) -> Result<Dated, Arc<MirrorError>> {
-        match self.advisories.ask(Request::Query(path.clone(), query.clone())).await {
+    pub(super) async fn query(&self, path: &ModulePath, query: &Query) -> Result<Cached, Arc<MirrorError>> {
+        match self.metadata.ask(Request::Query(path.clone(), query.clone())).await {
             Err(error) if error.leads_here() => {
                 if let Some(version) = self.folders.version_here(path, query.as_ref()).await?
                     && let Some(body) = self.info_here(&ModuleVersion { path: path.clone(), version }).await?
                 {
-                    return Ok(Dated { state: State::here(self.context.offline), ..Dated::now(body) });
+                    return Ok(Cached { state: State::here(self.context.offline), ..Cached::now(body) });
                 }
                 Err(self.folders.or_a_folder(path, Some(query.as_ref()), error).await)
             }

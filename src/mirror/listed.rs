@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::admit::Admission;
-use super::advisory::{Whole, named};
+use super::admission::policy::Admission;
+use super::admission::retractions::{Retracted, Retractions};
 use super::error::{MirrorError, blocking};
-use super::fresh::{Dated, State};
 use super::here::Infos;
-use super::retracted::{Retracted, Retractions};
-use super::versions::newest_of;
+use super::metadata::cache::{Cached, State};
+use super::metadata::raw::{Whole, named};
+use super::metadata::versions::newest_of;
 use crate::base::fault::Fault;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::{ModulePath, ModuleVersion, Version};
@@ -37,8 +37,8 @@ pub(super) struct Lists {
 
 impl Lists {
     /// `@v/list`: one version a line.
-    pub(super) async fn list(&self, path: &ModulePath) -> Result<Dated, Arc<MirrorError>> {
-        let whole = match self.infos.advisories.whole_list(path).await {
+    pub(super) async fn list(&self, path: &ModulePath) -> Result<Cached, Arc<MirrorError>> {
+        let whole = match self.infos.metadata.whole_list(path).await {
             Err(error) => return Err(self.infos.folders.or_a_folder(path, None, error).await),
             whole => whole?,
         };
@@ -47,19 +47,19 @@ impl Lists {
             return Ok(whole.dated);
         }
         let body = Bytes::from(shown.versions.iter().map(|version| format!("{version}\n")).collect::<String>());
-        Ok(Dated { body, ..whole.dated }.with_newest(shown.newest_is_known))
+        Ok(Cached { body, ..whole.dated }.with_newest(shown.newest_is_known))
     }
 
     /// `@latest`: the `.info` of the version that a source holds for the newest; or, if anything is left out of the list, of
     /// the newest that is shown.
-    pub(super) async fn latest(&self, path: &ModulePath) -> Result<Dated, Arc<MirrorError>> {
-        let latest = match self.infos.advisories.ask(Request::Latest(path.clone())).await {
+    pub(super) async fn latest(&self, path: &ModulePath) -> Result<Cached, Arc<MirrorError>> {
+        let latest = match self.infos.metadata.ask(Request::Latest(path.clone())).await {
             Err(error) if error.leads_here() => return self.latest_here(path, error).await,
             latest => latest?,
         };
         let Some(admission) = &self.admission else { return Ok(latest) };
         let newest = named(path, &latest.body)?;
-        let whole = match self.infos.advisories.whole_list(path).await {
+        let whole = match self.infos.metadata.whole_list(path).await {
             // It has no tagged version.
             Err(error) if error.fault() == Fault::Absent => None,
             whole => Some(whole?),
@@ -84,26 +84,26 @@ impl Lists {
             return Ok(latest);
         }
         let module = ModuleVersion { path: path.clone(), version };
-        let body = self.infos.advisories.info(&Artifact { module, kind: Kind::Info }).await?.body;
+        let body = self.infos.metadata.info(&Artifact { module, kind: Kind::Info }).await?.body;
         let whole = whole.map_or(latest, |whole| whole.dated);
-        Ok(Dated { body, ..whole }.with_newest(newest_is_known))
+        Ok(Cached { body, ..whole }.with_newest(newest_is_known))
     }
 
     /// `@latest` of what is here: the newest release; without any, the newest pre-release; without any, the newest
     /// pseudo-version. `error` says why no source was asked.
-    async fn latest_here(&self, path: &ModulePath, error: Arc<MirrorError>) -> Result<Dated, Arc<MirrorError>> {
+    async fn latest_here(&self, path: &ModulePath, error: Arc<MirrorError>) -> Result<Cached, Arc<MirrorError>> {
         let (store, wanted) = (Arc::clone(&self.infos.context.store), path.clone());
         let (released, here) = blocking(move || Ok((store.released(&wanted)?, store.versions_here(&wanted)?))).await?;
         let versions = if released.is_empty() { here } else { released };
         if versions.is_empty() {
             return Err(self.infos.folders.or_a_folder(path, None, error).await);
         }
-        let dated = Dated { state: State::here(self.infos.context.offline), ..Dated::now(Bytes::new()) };
+        let dated = Cached { state: State::here(self.infos.context.offline), ..Cached::now(Bytes::new()) };
         let whole = Whole { dated: dated.clone(), versions, complete: false };
         let shown = self.shown(path, &whole).await?;
         let newest = newest_of(&shown.versions).ok_or_else(|| MirrorError::NothingLeft(path.clone()))?;
         match self.infos.info_here(&ModuleVersion { path: path.clone(), version: newest }).await? {
-            Some(body) => Ok(Dated { body, ..dated }.with_newest(shown.newest_is_known)),
+            Some(body) => Ok(Cached { body, ..dated }.with_newest(shown.newest_is_known)),
             None => Err(error),
         }
     }

@@ -10,9 +10,9 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::absence::Absent;
-use super::answer::answer;
 use super::error::MirrorError;
-use super::info::Info;
+use super::metadata::answer::answer;
+use super::metadata::info::Info;
 use crate::base::fault::Fault;
 use crate::base::flight::{BrokenOff, Flights};
 use crate::release::{Context, NoRecord, ProvedFiles, ReleaseError, Released};

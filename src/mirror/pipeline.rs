@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use super::admit::Admission;
-use super::advisory::Advisories;
+use super::admission::policy::Admission;
+use super::admission::retractions::Retracted;
 use super::error::MirrorError;
 use super::folder::Folders;
 use super::here::Infos;
 use super::listed::Lists;
+use super::metadata::raw::RawMetadata;
 use super::not_yet::Holds;
-use super::retracted::Retracted;
 use crate::base::clock::Clock;
 use crate::policy::{Exception, InForce};
 use crate::release::{Context, EventLog, Released, Vouchers};
@@ -24,7 +24,7 @@ use gomodule::artifact::{Artifact, Kind};
 pub struct Pipeline {
     pub(super) context: Arc<Context>,
     pub(super) holds: Arc<Holds>,
-    pub(super) advisories: Advisories,
+    pub(super) metadata: RawMetadata,
     pub(super) infos: Arc<Infos>,
     pub(super) lists: Arc<Lists>,
     retracted: Arc<Retracted>,
@@ -46,13 +46,13 @@ impl Pipeline {
     ) -> Self {
         let context = &Arc::new(Context::new(store, sources, vouchers, events));
         // Each needs some of those before it, and none of those after it.
-        let advisories = Advisories::new(Arc::clone(context), clock);
+        let metadata = RawMetadata::new(Arc::clone(context), clock);
         let holds = Arc::new(Holds::new(Arc::clone(context)));
-        let retracted = Arc::new(Retracted::new(Arc::clone(context), advisories.clone(), Arc::clone(&holds)));
+        let retracted = Arc::new(Retracted::new(Arc::clone(context), metadata.clone(), Arc::clone(&holds)));
         let admission = Admission::new(policies, clock).map(Arc::new);
         let infos = Arc::new(Infos {
             context: Arc::clone(context),
-            advisories: advisories.clone(),
+            metadata: metadata.clone(),
             holds: Arc::clone(&holds),
             folders: Folders::new(Arc::clone(context), Arc::clone(&holds)),
         });
@@ -61,7 +61,7 @@ impl Pipeline {
             retracted: Arc::clone(&retracted),
             infos: Arc::clone(&infos),
         });
-        Self { context: Arc::clone(context), holds, advisories, infos, lists, retracted, admission }
+        Self { context: Arc::clone(context), holds, metadata, infos, lists, retracted, admission }
     }
 
     /// The exceptions of the policy that lifted nothing so far.

@@ -7,7 +7,7 @@ use super::basis::Basis;
 use super::context::Context;
 use super::error::{ReleaseError, blocking};
 use super::expected_hash::Expected;
-use super::judge::{Rejected, judge};
+use super::judge::{Lost, judge};
 use super::obtain::obtain;
 use super::released::Released;
 use crate::upstream::{Origin, OriginError, Progress, Search, UpstreamId, Wanted};
@@ -22,18 +22,6 @@ pub(super) struct Fetch {
     expected: Arc<Expected>,
     /// What the first source with the right bytes led to. Held while those are put in place: a second one has lost.
     released: Arc<Mutex<Option<Released>>>,
-}
-
-/// Why a source did not give the right bytes.
-enum Lost {
-    /// It gave none.
-    Failed(OriginError),
-    /// It gave wrong ones: what was wrong, in a line.
-    Wrong(String),
-    /// It gave a zip that is not read here: over which bound, in a line.
-    OverBound(String),
-    /// It was not the source's fault.
-    Here(ReleaseError),
 }
 
 impl Fetch {
@@ -120,24 +108,21 @@ impl Fetch {
         let _turn = self.context.turn_to_read(self.artifact.kind).await?;
         let (context, expected, released) =
             (Arc::clone(&self.context), Arc::clone(&self.expected), Arc::clone(&self.released));
-        let judged = blocking(move || match judge(&context, unproved, &expected)? {
-            Err(rejected) => Ok(Err(rejected)),
-            Ok(verified) => {
+        let judged = blocking(move || {
+            let judged = judge(&context, unproved, &expected).and_then(|verified| {
                 let mut released = released.lock().unwrap_or_else(PoisonError::into_inner);
                 let first = match released.take() {
                     Some(first) => first,
                     None => Released::commit(verified, &context.store)?,
                 };
-                Ok(Ok(released.insert(first).clone()))
-            }
+                Ok(released.insert(first).clone())
+            });
+            Ok(judged)
         });
-        judged.await?.map_err(|rejected| match rejected {
-            Rejected::Wrong(why) => {
+        judged.await?.inspect_err(|lost| {
+            if matches!(lost, Lost::Wrong(_)) {
                 self.origin.had_wrong(id, &self.wanted());
-                Lost::Wrong(why)
             }
-            Rejected::OverBound(why) => Lost::OverBound(why),
-            Rejected::Overtaken(error) => Lost::Here(error),
         })
     }
 
@@ -149,15 +134,6 @@ impl Fetch {
     fn ends(&self, id: UpstreamId, lost: &Lost) -> bool {
         let refuses = lost.failure().is_some_and(OriginError::is_refusal) && !self.origin.leads_on_always(id);
         refuses || matches!(lost, Lost::Here(_))
-    }
-}
-
-impl From<ReleaseError> for Lost {
-    fn from(error: ReleaseError) -> Self {
-        match error {
-            ReleaseError::Origin(error) => Self::Failed(error),
-            error => Self::Here(error),
-        }
     }
 }
 

@@ -7,39 +7,47 @@ use super::hash::{Flaw, Unfit, hash};
 use super::obtain::{Handle, Unproved};
 use super::prove::{Verified, prove};
 use crate::store::Facts;
+use crate::upstream::OriginError;
 use gomodule::dirhash::H1;
 
-/// Why bytes are not released.
-pub(super) enum Rejected {
+/// Why there are no right bytes.
+pub(super) enum Lost {
+    /// The source gave none.
+    Failed(OriginError),
     /// They are wrong: what was wrong, in a line.
     Wrong(String),
     /// A zip that is not read here: over which bound, in a line.
     OverBound(String),
-    /// Another process pinned other bytes since we looked.
-    Overtaken(ReleaseError),
+    /// It was not the source's fault.
+    Here(ReleaseError),
+}
+
+impl From<ReleaseError> for Lost {
+    fn from(error: ReleaseError) -> Self {
+        match error {
+            ReleaseError::Origin(error) => Self::Failed(error),
+            error => Self::Here(error),
+        }
+    }
 }
 
 /// Hash and prove; or set aside, with a line that says what was wrong. A zip over a bound may be right: it is not set
 /// aside. Blocks.
-pub(super) fn judge(
-    context: &Context,
-    unproved: Unproved,
-    expected: &Expected,
-) -> Result<Result<Verified, Rejected>, ReleaseError> {
+pub(super) fn judge(context: &Context, unproved: Unproved, expected: &Expected) -> Result<Verified, Lost> {
     let source = unproved.source.clone();
     let proved = match hash(unproved) {
         Ok(hashed) => prove(hashed, expected, &context.store)?,
         Err(unfit) => Err(unfit),
     };
     let Unfit { unproved, flaw } = match proved {
-        Ok(verified) => return Ok(Ok(verified)),
+        Ok(verified) => return Ok(verified),
         Err(unfit) => unfit,
     };
-    Ok(Err(match flaw {
-        Flaw::OverBound(why) => Rejected::OverBound(format!("{source}: {why}")),
+    Err(match flaw {
+        Flaw::OverBound(why) => Lost::OverBound(format!("{source}: {why}")),
         Flaw::Wrong(why) => {
             set_aside(context, unproved, expected, None, &why)?;
-            Rejected::Wrong(format!("{source}: {why}"))
+            Lost::Wrong(format!("{source}: {why}"))
         }
         Flaw::Other(h1, basis) => {
             let reason = match unproved.handle {
@@ -49,14 +57,15 @@ pub(super) fn judge(
             let artifact = Box::new(unproved.artifact.clone());
             set_aside(context, unproved, expected, Some(&h1), &reason)?;
             match expected {
-                Expected::Known(_) => Rejected::Wrong(format!("upstream: {h1} ({source})")),
+                Expected::Known(_) => Lost::Wrong(format!("upstream: {h1} ({source})")),
+                // Another process pinned other bytes since we looked.
                 Expected::Unseen => {
                     let tried = vec![format!("{source}: {h1}")];
-                    Rejected::Overtaken(ReleaseError::WrongBytes { artifact, basis, tried })
+                    Lost::Here(ReleaseError::WrongBytes { artifact, basis, tried })
                 }
             }
         }
-    }))
+    })
 }
 
 /// Bytes and facts into quarantine. Blocks.

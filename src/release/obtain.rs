@@ -108,7 +108,9 @@ fn write(
         match part {
             Part::Bytes(bytes) => {
                 file.write_all(&bytes).map_err(OriginError::unwritten)?;
-                along.iter_mut().for_each(|along| along.feed(&bytes));
+                if let Some(along) = &mut along {
+                    along.feed(&bytes);
+                }
             }
             // It is hashed as a whole afterwards: by all cores, where the network would have kept one waiting.
             Part::File(from) => copy(&from, file, artifact.kind.max_len() as u64).map_err(|cause| OriginError::Io {

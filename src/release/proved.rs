@@ -9,7 +9,7 @@ use super::context::Context;
 use super::error::{ReleaseError, blocking};
 use super::expected_hash::Expected;
 use super::fetch::Fetch;
-use super::judge::{Rejected, judge};
+use super::judge::{Lost, judge};
 use super::obtain::Unproved;
 use super::released::{Known, Released};
 use crate::base::flight::{BrokenOff, Flights};
@@ -89,13 +89,15 @@ impl ProvedFiles {
         let (context, artifact, expected) = (Arc::clone(&self.context), artifact.clone(), Arc::clone(expected));
         blocking(move || {
             let Some(stored) = Unproved::stored(&artifact, &context.store)? else { return Ok(None) };
-            match judge(&context, stored, &expected)? {
+            match judge(&context, stored, &expected) {
                 Ok(verified) => Released::commit(verified, &context.store).map(Some),
                 // It may be right. A source may have a zip of the version that is not over the bound.
-                Err(Rejected::OverBound(why)) if context.offline => {
+                Err(Lost::OverBound(why)) if context.offline => {
                     Err(ReleaseError::UnsupportedZip { artifact: Box::new(artifact), tried: vec![why] })
                 }
-                Err(_) => Ok(None),
+                Err(Lost::Wrong(_) | Lost::OverBound(_) | Lost::Here(ReleaseError::WrongBytes { .. })) => Ok(None),
+                Err(Lost::Here(error)) => Err(error),
+                Err(Lost::Failed(error)) => Err(error.into()),
             }
         })
         .await

@@ -8,8 +8,8 @@ use std::sync::{Mutex, PoisonError};
 
 use futures_util::{StreamExt, stream};
 
-use super::error::MirrorError;
 use crate::base::clock::Clock;
+use crate::mirror::error::MirrorError;
 use crate::policy::{self, Age, Decision, Exception, Facts, InForce, Policy};
 use crate::release::{ReleaseError, Vouchers};
 use gomodule::module::{ModulePath, ModuleVersion, Version};
@@ -20,7 +20,7 @@ const MAX_JUDGED: usize = 300;
 const AT_ONCE: usize = 32;
 
 /// The policies, each of which may refuse, and what was found out for them.
-pub(super) struct Admission {
+pub(crate) struct Admission {
     policies: InForce,
     clock: Clock,
     /// The exceptions of the present one that lifted a rule so far, by number.
@@ -28,38 +28,38 @@ pub(super) struct Admission {
 }
 
 /// What is known of a module version, for each policy: how old is old enough differs.
-pub(super) struct Known {
+pub(crate) struct Known {
     now: Facts,
     base: Facts,
 }
 
 impl Known {
     /// Adds a fact that is the same for all.
-    pub(super) fn learn(&mut self, fact: impl Fn(&mut Facts)) {
+    pub(crate) fn learn(&mut self, fact: impl Fn(&mut Facts)) {
         [&mut self.now, &mut self.base].into_iter().for_each(fact);
     }
 }
 
 impl Admission {
     /// `None` where there is no policy to obey.
-    pub(super) fn new(policies: InForce, clock: Clock) -> Option<Self> {
+    pub(crate) fn new(policies: InForce, clock: Clock) -> Option<Self> {
         let is_any = policies.all().next().is_some();
         is_any.then_some(Self { policies, clock, used: Mutex::default() })
     }
 
     /// Whether a policy has to know which versions are retracted.
-    pub(super) fn needs_retractions(&self) -> bool {
+    pub(crate) fn needs_retractions(&self) -> bool {
         self.policies.all().any(Policy::needs_retractions)
     }
 
     /// The exceptions of the present policy that lifted nothing so far.
-    pub(super) fn unused(&self) -> Vec<Exception> {
+    pub(crate) fn unused(&self) -> Vec<Exception> {
         let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         self.policies.now.iter().flat_map(|policy| policy.unused(&used)).cloned().collect()
     }
 
     /// Refuses what a policy forbids, by all that is known.
-    pub(super) fn check(&self, known: &Known) -> Result<(), MirrorError> {
+    pub(crate) fn check(&self, known: &Known) -> Result<(), MirrorError> {
         let today = policy::day(self.clock.now().wall);
         let denied = |denial, facts: &Facts| {
             Err(MirrorError::Denied { module: Box::new(facts.module.clone()), denial: Box::new(denial) })
@@ -80,7 +80,7 @@ impl Admission {
     }
 
     /// Refuses by name, and by what the database says of the version. Returns what is known then.
-    pub(super) async fn examine(&self, module: &ModuleVersion, vouchers: &Vouchers) -> Result<Known, MirrorError> {
+    pub(crate) async fn examine(&self, module: &ModuleVersion, vouchers: &Vouchers) -> Result<Known, MirrorError> {
         let mut known = Known { now: Facts::of(module.clone()), base: Facts::of(module.clone()) };
         // What the name alone forbids is asked of nobody.
         self.check(&known)?;
@@ -110,7 +110,7 @@ impl Admission {
     }
 
     /// The versions of a list that may come in, in their order.
-    pub(super) async fn allowed(&self, path: &ModulePath, versions: Vec<Version>, vouchers: &Vouchers) -> Vec<Version> {
+    pub(crate) async fn allowed(&self, path: &ModulePath, versions: Vec<Version>, vouchers: &Vouchers) -> Vec<Version> {
         let mut newest = versions.clone();
         newest.sort();
         let judged: Vec<Version> = newest.into_iter().rev().take(MAX_JUDGED).collect();
@@ -158,8 +158,7 @@ mod tests {
         let clock = Clock::seeded(SystemTime::now());
         let admission = Admission::new(Some(policy).into(), clock).unwrap();
         let examine = async || admission.examine(&module, &vouchers).await.map(drop);
-        let week = Duration::from_hours(7 * 24);
-        tokio::time::advance(week - Duration::from_mins(1)).await;
+        tokio::time::advance(Duration::from_mins(7 * 24 * 60 - 1)).await;
         assert!(matches!(examine().await, Err(MirrorError::Denied { .. })));
         tokio::time::advance(Duration::from_mins(2)).await;
         examine().await.unwrap();

@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use moka::sync::Cache;
 
-use super::advisory::Advisories;
-use super::error::{MirrorError, blocking};
-use super::fresh::State;
-use super::not_yet::Holds;
-use super::versions::speakers;
 use crate::base::fault::{Fault, in_full};
+use crate::mirror::error::{MirrorError, blocking};
+use crate::mirror::metadata::cache::State;
+use crate::mirror::metadata::raw::RawMetadata;
+use crate::mirror::metadata::versions::speakers;
+use crate::mirror::not_yet::Holds;
 use crate::release::{Context, ReleaseError};
 use crate::store::StoreError;
 use gomodule::artifact::{Artifact, Kind};
@@ -25,31 +25,31 @@ use gomodule::module::{ModulePath, ModuleVersion, Version};
 const MEMORY: u64 = 16 << 20;
 
 /// What a module takes back.
-pub(super) type Retractions = Arc<Vec<Retraction>>;
+pub(crate) type Retractions = Arc<Vec<Retraction>>;
 
 /// What modules take back.
-pub(super) struct Retracted {
+pub(crate) struct Retracted {
     context: Arc<Context>,
-    advisories: Advisories,
+    metadata: RawMetadata,
     holds: Arc<Holds>,
     /// What single versions take back, which never changes.
     known: Cache<ModuleVersion, Retractions>,
 }
 
 impl Retracted {
-    pub(super) fn new(context: Arc<Context>, advisories: Advisories, holds: Arc<Holds>) -> Self {
+    pub(crate) fn new(context: Arc<Context>, metadata: RawMetadata, holds: Arc<Holds>) -> Self {
         let weigh = |_: &ModuleVersion, retractions: &Retractions| {
             // Two versions and a reason each, and 300 bytes for the name and the entry.
             let bytes = retractions.iter().map(|one| one.rationale.len() + 200).sum::<usize>() + 300;
             u32::try_from(bytes).unwrap_or(u32::MAX)
         };
         let known = Cache::builder().max_capacity(MEMORY).weigher(weigh).build();
-        Self { context, advisories, holds, known }
+        Self { context, metadata, holds, known }
     }
 
     /// What a module takes back, by what its sources list.
-    pub(super) async fn of(&self, path: &ModulePath) -> Result<Retractions, Arc<MirrorError>> {
-        match self.advisories.whole_list(path).await {
+    pub(crate) async fn of(&self, path: &ModulePath) -> Result<Retractions, Arc<MirrorError>> {
+        match self.metadata.whole_list(path).await {
             Err(error) if error.fault() == Fault::Absent => Ok(Retractions::default()),
             Err(error) => Err(error),
             // Where no source lists it any more, its go.mod files may still come from there.
@@ -66,7 +66,7 @@ impl Retracted {
     }
 
     /// What a module with these versions takes back: the newest that the database knows says so.
-    pub(super) async fn by_versions(
+    pub(crate) async fn by_versions(
         &self,
         path: &ModulePath,
         versions: Vec<Version>,
@@ -92,7 +92,7 @@ impl Retracted {
 
     /// The same by what is here, where no source can be asked, and whether the newest version is known here at all; `None`
     /// if nothing of the module is here that says what it takes back.
-    pub(super) async fn by_stored(&self, path: &ModulePath) -> Result<Option<(Retractions, bool)>, Arc<MirrorError>> {
+    pub(crate) async fn by_stored(&self, path: &ModulePath) -> Result<Option<(Retractions, bool)>, Arc<MirrorError>> {
         let (store, wanted) = (Arc::clone(&self.context.store), path.clone());
         let (versions, newest) = blocking(move || Ok((store.go_mods_here(&wanted)?, store.newest(&wanted)?))).await?;
         let Some(speaker) = speakers(versions).next() else { return Ok(None) };

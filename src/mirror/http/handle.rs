@@ -7,15 +7,15 @@ use hyper::header::HeaderMap;
 use hyper::{Method, Response, StatusCode, Uri};
 
 use super::body::Body;
-use super::error::{MirrorError, blocking};
-use super::fresh::State;
-use super::hot::{Head, Hot, MAX_ANSWER};
-use super::pipeline::Pipeline;
 use super::respond::{self, Small};
-use super::route::{BasePath, Route, route};
-use super::words;
+use super::response_cache::{Head, MAX_ANSWER, ResponseCache};
 use crate::base::fault::Fault;
 use crate::finding::safe;
+use crate::mirror::error::{MirrorError, blocking};
+use crate::mirror::metadata::cache::State;
+use crate::mirror::metadata::words;
+use crate::mirror::pipeline::Pipeline;
+use crate::mirror::route::{BasePath, Route, route};
 use crate::release::{Basis, NoRecord, ReleaseError, Released};
 use crate::sumdb::Client;
 use crate::upstream::database_request::DatabaseRequest;
@@ -29,7 +29,7 @@ pub(super) struct Handler {
     pub(super) base: BasePath,
     /// What `GET /` says.
     pub(super) welcome: String,
-    pub(super) hot: Hot,
+    pub(super) kept: ResponseCache,
 }
 
 impl Handler {
@@ -56,8 +56,8 @@ impl Handler {
     async fn get(&self, uri: &Uri, headers: &HeaderMap) -> Result<Response<Body>, Arc<MirrorError>> {
         let databases = &self.pipeline.context.vouchers.databases;
         let trusted = |database: usize| Some(databases.get(database)?.trusted_size()?.get());
-        if let Some(hot) = self.hot.get(uri.path(), headers, trusted) {
-            return Ok(hot);
+        if let Some(response) = self.kept.get(uri.path(), headers, trusted) {
+            return Ok(response);
         }
         let names: Vec<&str> = databases.iter().map(|client| client.database().name()).collect();
         let route = route(uri.path(), &self.base, &names).map_err(MirrorError::from)?;
@@ -70,7 +70,7 @@ impl Handler {
                 let pinned = self.pipeline.context.vouchers.exempts(&artifact.module.path);
                 match info.state {
                     State::Fresh if pinned => respond::small(Small::Info, info.body),
-                    State::Fresh => self.hot.keep(uri.path(), respond::small(Small::Info, info.body), None),
+                    State::Fresh => self.kept.keep(uri.path(), respond::small(Small::Info, info.body), None),
                     _ => respond::dated(Small::Resolved, info),
                 }
             }
@@ -104,11 +104,11 @@ impl Handler {
             DatabaseRequest::Lookup(module) => {
                 let (reply, size) = self.lookup(nth, client, &module).await?;
                 let response = respond::small(Small::Text, Bytes::from(reply));
-                self.hot.keep(path, response, Some(Head { database: nth, size }))
+                self.kept.keep(path, response, Some(Head { database: nth, size }))
             }
             DatabaseRequest::Tile(tile) => {
                 let bytes = client.tile(&tile).await.map_err(MirrorError::from)?;
-                self.hot.keep(path, respond::small(Small::Tile, bytes), None)
+                self.kept.keep(path, respond::small(Small::Tile, bytes), None)
             }
         })
     }
@@ -129,7 +129,7 @@ impl Handler {
         // One that is another now must not go out as the open file either.
         let go_mod = blocking(move || released.go_mod().map_err(|cause| ReleaseError::read(&artifact, cause)));
         *response.body_mut() = Body::Memory(go_mod.await?);
-        Ok(self.hot.keep(path, response, None))
+        Ok(self.kept.keep(path, response, None))
     }
 
     /// The record under the newest trusted head, so that all clients converge on one head.
@@ -201,7 +201,8 @@ mod tests {
         let vouchers = Vouchers { databases, exempt: Patterns::default() };
         let pipeline =
             Pipeline::new(store, upstream.into(), vouchers, InForce::default(), EventLog::default(), Clock::System);
-        let handler = Handler { pipeline, base: BasePath::default(), welcome: String::new(), hot: Hot::default() };
+        let handler =
+            Handler { pipeline, base: BasePath::default(), welcome: String::new(), kept: ResponseCache::default() };
         let module = ModuleVersion::parse("example.com/hello@v1.0.0").unwrap();
         let artifact = Artifact { module, kind: Kind::Mod };
         let released = handler.pipeline.release(&artifact).await.unwrap();

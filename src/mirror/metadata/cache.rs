@@ -12,10 +12,10 @@ use moka::sync::Cache;
 use tokio::time::Instant;
 
 use super::answer::answer;
-use super::error::MirrorError;
 use crate::base::clock::Clock;
 use crate::base::fault::Fault;
 use crate::base::flight::Flights;
+use crate::mirror::error::MirrorError;
 use crate::upstream::{Advisory, Origin, UpstreamId, Waits};
 use gomodule::proxy_request::Request;
 
@@ -26,21 +26,21 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// An answer that may have changed since.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Dated {
-    pub(super) body: Bytes,
+pub(crate) struct Cached {
+    pub(crate) body: Bytes,
     /// Since a source said it.
-    pub(super) age: Duration,
-    pub(super) state: State,
+    pub(crate) age: Duration,
+    pub(crate) state: State,
 }
 
-impl Dated {
+impl Cached {
     /// An answer of this moment.
-    pub(super) fn now(body: Bytes) -> Self {
+    pub(crate) fn now(body: Bytes) -> Self {
         Self { body, age: Duration::ZERO, state: State::Fresh }
     }
 
     /// The same, and whether the newest version of the module is known to whoever made it.
-    pub(super) fn with_newest(self, is_known: bool) -> Self {
+    pub(crate) fn with_newest(self, is_known: bool) -> Self {
         match self.state {
             State::Fresh | State::Unkept | State::Here if !is_known => Self { state: State::NewestUnknown, ..self },
             _ => self,
@@ -50,7 +50,7 @@ impl Dated {
 
 /// Whether an answer is older than it should be, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum State {
+pub(crate) enum State {
     /// It is not.
     Fresh,
     /// It is not, and it is not kept: its source had wrong bytes not long ago.
@@ -67,14 +67,14 @@ pub(super) enum State {
 
 impl State {
     /// Of an answer from here.
-    pub(super) fn here(offline: bool) -> Self {
+    pub(crate) fn here(offline: bool) -> Self {
         if offline { Self::Here } else { Self::SourcesDown }
     }
 }
 
 /// The answers that are kept. Cheap to clone; clones share them.
 #[derive(Clone)]
-pub(super) struct Fresh {
+pub(crate) struct MetadataCache {
     kept: Cache<Request, Arc<Kept>>,
     refreshes: Flights<Request, Result<Arc<Kept>, Arc<MirrorError>>>,
     waits: Waits,
@@ -88,8 +88,8 @@ struct Kept {
     said: Instant,
 }
 
-impl Fresh {
-    pub(super) fn new(waits: Waits, clock: Clock) -> Self {
+impl MetadataCache {
+    pub(crate) fn new(waits: Waits, clock: Clock) -> Self {
         let kept = Cache::builder()
             .max_capacity(MEMORY)
             .weigher(|request: &Request, kept: &Arc<Kept>| {
@@ -100,7 +100,7 @@ impl Fresh {
     }
 
     /// The answer to `request`.
-    pub(super) async fn get(&self, origin: &Origin, request: &Request) -> Result<Dated, Arc<MirrorError>> {
+    pub(crate) async fn get(&self, origin: &Origin, request: &Request) -> Result<Cached, Arc<MirrorError>> {
         // What a source said before its bytes went wrong is worth no more than what it says now.
         let believed = |kept: &Arc<Kept>| self.age(kept) < self.waits.stale && !origin.distrusts(kept.source);
         let kept = self.kept.get(request).filter(believed);
@@ -144,8 +144,8 @@ impl Fresh {
         self.clock.steady() - kept.said
     }
 
-    fn dated(&self, kept: &Kept, state: State) -> Dated {
-        Dated { body: kept.body.clone(), age: self.age(kept), state }
+    fn dated(&self, kept: &Kept, state: State) -> Cached {
+        Cached { body: kept.body.clone(), age: self.age(kept), state }
     }
 }
 
@@ -168,24 +168,25 @@ mod tests {
         let waits = Waits::default();
         let chain = Chain::parse(&format!("file://{}", folder.path().display())).unwrap();
         let origin = Origin::new(&chain, &HttpClient::offline(), waits).unwrap();
-        let fresh = Fresh::new(waits, Clock::System);
+        let cache = MetadataCache::new(waits, Clock::System);
         let request = Request::parse("example.com/a/@v/list").unwrap();
-        let get = async || fresh.get(&origin, &request).await;
-        let dated = |body: &'static str, age, state| Dated { body: body.into(), age, state };
-        let moment = Duration::from_secs(1);
+        let get = async || cache.get(&origin, &request).await;
+        let dated = |body: &'static str, age, state| Cached { body: body.into(), age, state };
+        let [almost_old, almost_over] = [waits.fresh, waits.stale].map(|end| end.mul_f64(0.9));
+        let rest = |end: Duration| end.mul_f64(0.1) + Duration::from_millis(1);
 
         fs::write(&list, "v1.0.0\n").unwrap();
         assert_eq!(get().await.unwrap(), dated("v1.0.0\n", Duration::ZERO, State::Fresh));
         fs::write(&list, "v1.1.0\n").unwrap();
-        advance(waits.fresh - moment).await;
-        assert_eq!(get().await.unwrap(), dated("v1.0.0\n", waits.fresh - moment, State::Fresh));
-        advance(moment).await;
+        advance(almost_old).await;
+        assert_eq!(get().await.unwrap(), dated("v1.0.0\n", almost_old, State::Fresh));
+        advance(rest(waits.fresh)).await;
         assert_eq!(get().await.unwrap(), dated("v1.1.0\n", Duration::ZERO, State::Fresh));
 
         fs::remove_dir_all(folder.path().join("example.com")).unwrap();
-        advance(waits.stale - moment).await;
-        assert_eq!(get().await.unwrap(), dated("v1.1.0\n", waits.stale - moment, State::SourcesDown));
-        advance(moment).await;
+        advance(almost_over).await;
+        assert_eq!(get().await.unwrap(), dated("v1.1.0\n", almost_over, State::SourcesDown));
+        advance(rest(waits.stale)).await;
         assert_eq!(get().await.unwrap_err().fault(), Fault::Upstream);
     }
 }
