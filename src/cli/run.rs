@@ -214,17 +214,9 @@ impl<'a> Setting<'a> {
         };
         let events = EventLog::kept(told::refusal);
         let vouchers = Vouchers { databases: clients.to_vec(), exempt: self.exempt.clone() };
-        Ok((
-            Pipeline::new(
-                Arc::clone(store),
-                sources,
-                vouchers,
-                self.policies.deciding(),
-                events.clone(),
-                Clock::System,
-            ),
-            events,
-        ))
+        let policies = self.policies.deciding();
+        let pipeline = Pipeline::new(Arc::clone(store), sources, vouchers, policies, events.clone(), Clock::System);
+        Ok((pipeline, events))
     }
 
     /// What is looked at afterwards, as it is named before the command can change what the names mean.

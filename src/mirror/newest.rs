@@ -11,7 +11,6 @@ use super::metadata::raw::named;
 use super::metadata::versions::speakers;
 use super::prefetch::{Prefetch, Prefetched};
 use crate::base::fault::Fault;
-use crate::release::ReleaseError;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::{ModulePath, ModuleVersion, Version};
 use gomodule::proxy_request::Request;
@@ -77,16 +76,8 @@ impl Newest<'_> {
                 latest => newest.push(named(path, &latest?.body)?.version),
             }
         }
-        for version in newest {
-            let Ok(module) = ModuleVersion::new(path.clone(), version) else { continue };
-            match self.0.pipeline.context.vouchers.record(&module).await {
-                // Too new, or made up.
-                Err(ReleaseError::NoRecord(_)) => {}
-                Ok(_) | Err(ReleaseError::Exempt(_)) => return Ok(Some(module)),
-                Err(error) => return Err(MirrorError::from(error).into()),
-            }
-        }
-        Ok(None)
+        let first = self.0.pipeline.context.vouchers.first_known(path, newest.into_iter()).await;
+        Ok(first.map_err(MirrorError::from)?.ok())
     }
 
     /// What was noted is replaced by a newer version only: an older export may be imported after a newer one.

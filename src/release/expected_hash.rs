@@ -8,7 +8,7 @@ use super::no_record::NoRecord;
 use crate::store::Store;
 use crate::sumdb::{Attested, Client, ProvenHash, SumdbError};
 use gomodule::artifact::Artifact;
-use gomodule::module::{ModulePath, ModuleVersion, Patterns};
+use gomodule::module::{ModulePath, ModuleVersion, Patterns, Version};
 
 /// The databases that are asked, in order, and the modules that are exempt.
 pub struct Vouchers {
@@ -98,6 +98,24 @@ impl Vouchers {
         }
         let doubtful = answers.into_iter().find(|error| !matches!(**error, SumdbError::NoRecord { .. }));
         Err(doubtful.map_or_else(|| ReleaseError::NoDatabase(module.to_string()), ReleaseError::from))
+    }
+
+    /// The first of these versions that a database knows, or that is exempt; else the last that none knows, if any is. A list
+    /// proves nothing: a version in it was tagged just now, or made up. It is not waited for.
+    pub(crate) async fn first_known(
+        &self,
+        path: &ModulePath,
+        versions: impl Iterator<Item = Version>,
+    ) -> Result<Result<ModuleVersion, Option<ModuleVersion>>, ReleaseError> {
+        let mut unknown = None;
+        for module in versions.filter_map(|version| ModuleVersion::new(path.clone(), version).ok()) {
+            match self.record(&module).await {
+                Err(ReleaseError::NoRecord(_)) => unknown = Some(module),
+                Ok(_) | Err(ReleaseError::Exempt(_)) => return Ok(Ok(module)),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Err(unknown))
     }
 
     /// What the file of `artifact` must hash to.

@@ -61,20 +61,18 @@ impl Admission {
     /// Refuses what a policy forbids, by all that is known.
     pub(crate) fn check(&self, known: &Known) -> Result<(), MirrorError> {
         let today = policy::day(self.clock.now().wall);
-        let denied = |denial, facts: &Facts| {
-            Err(MirrorError::Denied { module: Box::new(facts.module.clone()), denial: Box::new(denial) })
-        };
-        if let Some(policy) = &self.policies.now {
-            let verdict = policy.judge(&known.now, today);
-            self.used.lock().unwrap_or_else(PoisonError::into_inner).extend(&verdict.used);
-            if let Decision::Denied(denial) = verdict.decision {
-                return denied(denial, &known.now);
-            }
-        }
-        if let Some(policy) = &self.policies.base
-            && let Decision::Denied(denial) = policy.judge(&known.base, today).decision
+        for (policy, facts, is_base) in
+            [(&self.policies.now, &known.now, false), (&self.policies.base, &known.base, true)]
         {
-            return denied(denial.at_the_base(), &known.base);
+            let Some(policy) = policy else { continue };
+            let verdict = policy.judge(facts, today);
+            if !is_base {
+                self.used.lock().unwrap_or_else(PoisonError::into_inner).extend(&verdict.used);
+            }
+            if let Decision::Denied(denial) = verdict.decision {
+                let denial = Box::new(if is_base { denial.at_the_base() } else { denial });
+                return Err(MirrorError::Denied { module: Box::new(facts.module.clone()), denial });
+            }
         }
         Ok(())
     }

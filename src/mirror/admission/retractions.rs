@@ -71,19 +71,11 @@ impl Retracted {
         path: &ModulePath,
         versions: Vec<Version>,
     ) -> Result<Retractions, Arc<MirrorError>> {
-        let mut unknown = None;
-        for version in speakers(versions) {
-            let Ok(module) = ModuleVersion::new(path.clone(), version) else { continue };
-            // A list proves nothing: a version in it was tagged just now, or made up. It is not waited for.
-            match self.context.vouchers.record(&module).await {
-                Err(ReleaseError::NoRecord(_)) => unknown = Some(module),
-                Ok(_) | Err(ReleaseError::Exempt(_)) => return self.in_go_mod(module).await,
-                Err(error) => return Err(MirrorError::from(error).into()),
-            }
-        }
-        match unknown {
-            None => Ok(Retractions::default()),
-            Some(module) => {
+        let first = self.context.vouchers.first_known(path, speakers(versions)).await;
+        match first.map_err(MirrorError::from)? {
+            Ok(module) => self.in_go_mod(module).await,
+            Err(None) => Ok(Retractions::default()),
+            Err(Some(module)) => {
                 let why = format!("the database knows nothing that is listed, down to {module}");
                 Err(MirrorError::UnknownRetractions { path: path.clone(), why }.into())
             }
