@@ -107,7 +107,7 @@ async fn records(
         let carried = match clients[nth].carry(&ids).await {
             Ok(carried) => carried,
             Err(error) => {
-                exported.refuse(format!("the tree head of {database}"), in_full(&*error), error.fault());
+                exported.refuse(format!("the tree head of {database}"), in_full(&error), error.fault());
                 continue;
             }
         };
@@ -156,7 +156,7 @@ async fn file(
                 let why = format!("{what} is not in the store: run `sumgate fetch` first");
                 exported.refuse(artifact.to_string(), why, Fault::Absent);
             }
-            None => exported.refuse(artifact.to_string(), in_full(&*error), error.fault()),
+            None => exported.refuse(artifact.to_string(), in_full(&error), error.fault()),
         },
     }
     Ok(())

@@ -60,7 +60,7 @@ pub async fn fill_newest(prefetch: &Prefetch, wanted: &Wanted) -> Filled {
                 filled.bytes = files.iter().map(|file| file.bytes).sum();
             }
             Err(error) => {
-                let (what, why) = (format!("the newest version of {path}"), in_full(&*error));
+                let (what, why) = (format!("the newest version of {path}"), in_full(&error));
                 filled.refused.push(Refusal { what, why, fault: error.fault() });
             }
         }
@@ -91,7 +91,7 @@ impl Filled {
                 self.refused.push(Refusal { what: artifact.to_string(), why, fault: error.fault() });
             }
             Err(error) => {
-                let (why, fault) = (in_full(&*error), error.fault());
+                let (why, fault) = (in_full(&error), error.fault());
                 self.refused.push(Refusal { what: artifact.to_string(), why, fault });
             }
         }

@@ -57,7 +57,7 @@ pub async fn import(
     imported.filled = fill(prefetch, &contents.files, done).await;
     for path in &contents.newest {
         if let Err(error) = Newest(prefetch).take(path).await {
-            let (what, why) = (format!("the newest version of {path}"), in_full(&*error));
+            let (what, why) = (format!("the newest version of {path}"), in_full(&error));
             refused.push(Refusal { what, why, fault: error.fault() });
         }
     }

@@ -15,7 +15,7 @@ use gomodule::module::{ModulePath, ModuleVersion};
 const RETRY_AFTER: Duration = Duration::from_mins(1);
 
 /// Why a request was not answered with what it asked for.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MirrorError {
     /// The request itself is malformed.

@@ -38,12 +38,7 @@ impl Folders {
     }
 
     /// The error to tell: `error`, or that the path is a folder of a module that is here.
-    pub(super) async fn or_a_folder(
-        &self,
-        path: &ModulePath,
-        query: Option<&str>,
-        error: Arc<MirrorError>,
-    ) -> Arc<MirrorError> {
+    pub(super) async fn or_a_folder(&self, path: &ModulePath, query: Option<&str>, error: MirrorError) -> MirrorError {
         // Of version control nobody knows whether it is down, or hides what it has from a mirror without a login.
         if !error.is_trouble() || matches!(error.of_upstreams(), Some(OriginError::Direct(_))) {
             return error;
@@ -55,7 +50,7 @@ impl Folders {
         }
         let asked = (path.clone(), query.map(str::to_owned));
         if let Some(known) = self.known.get(&asked) {
-            return known.map_or(error, |absent| Arc::new(MirrorError::Absent(absent)));
+            return known.map_or(error, MirrorError::Absent);
         }
         let found = match self.folder_here(path, query).await {
             Ok(found) => found,
@@ -63,7 +58,7 @@ impl Folders {
             Err(_) => None,
         };
         self.known.insert(asked, found.clone());
-        found.map_or(error, |absent| Arc::new(MirrorError::Absent(absent)))
+        found.map_or(error, MirrorError::Absent)
     }
 
     /// The version here that a query names: the version itself, its `+incompatible` form, or the pseudo-version of a commit.
@@ -74,7 +69,7 @@ impl Folders {
 
     /// Looks at the nearest module above the path that is here, in the version that `query` names, or else in its newest. If
     /// something of a module of that path was ever seen here, it is none: a folder may have become one later.
-    async fn folder_here(&self, path: &ModulePath, query: Option<&str>) -> Result<Option<Absent>, Arc<MirrorError>> {
+    async fn folder_here(&self, path: &ModulePath, query: Option<&str>) -> Result<Option<Absent>, MirrorError> {
         for (above, _) in path.prefixes() {
             let (store, wanted) = (Arc::clone(&self.context.store), above.clone());
             let version = if let Some(query) = query {
@@ -97,7 +92,7 @@ impl Folders {
     }
 
     /// The names in the zip of a module version, if it is here; it is proved before.
-    async fn names_here(&self, module: &ModuleVersion) -> Result<Vec<String>, Arc<MirrorError>> {
+    async fn names_here(&self, module: &ModuleVersion) -> Result<Vec<String>, MirrorError> {
         let artifact = Artifact { module: module.clone(), kind: Kind::Zip };
         let (store, wanted) = (Arc::clone(&self.context.store), artifact.clone());
         if blocking(move || Ok(store.open_artifact(&wanted)?.is_none())).await? {
@@ -105,11 +100,11 @@ impl Folders {
         }
         let zip = self.holds.release(&artifact).await?;
         // Directories are as large as zips are: some 100,000 names.
-        let _turn = self.context.turn_to_read(artifact.kind).await.map_err(MirrorError::from)?;
+        let _turn = self.context.turn_to_read(artifact.kind).await?;
         let names = blocking(move || {
             let names = names_in_zip(zip.file(), &ZipLimits::default());
             names.map_err(|error| ReleaseError::read(&artifact, std::io::Error::other(error)))
         });
-        Ok(names.await?)
+        names.await
     }
 }

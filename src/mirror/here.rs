@@ -31,7 +31,7 @@ pub(super) struct Infos {
 
 impl Infos {
     /// The `.info` of a canonical version.
-    pub(super) async fn info(&self, module: &ModuleVersion) -> Result<Cached, Arc<MirrorError>> {
+    pub(super) async fn info(&self, module: &ModuleVersion) -> Result<Cached, MirrorError> {
         let artifact = Artifact { module: module.clone(), kind: Kind::Info };
         match self.metadata.info(&artifact).await {
             Ok(info) => Ok(info),
@@ -44,7 +44,7 @@ impl Infos {
     }
 
     /// The `.info` of a query.
-    pub(super) async fn query(&self, path: &ModulePath, query: &Query) -> Result<Cached, Arc<MirrorError>> {
+    pub(super) async fn query(&self, path: &ModulePath, query: &Query) -> Result<Cached, MirrorError> {
         match self.metadata.ask(Request::Query(path.clone(), query.clone())).await {
             Err(error) if error.leads_here() => {
                 if let Some(version) = self.folders.version_here(path, query.as_ref()).await?
@@ -59,7 +59,7 @@ impl Infos {
     }
 
     /// The `.info` that is kept, or one that is made of a version that is proved; `None` if there is neither.
-    pub(super) async fn info_here(&self, module: &ModuleVersion) -> Result<Option<Bytes>, Arc<MirrorError>> {
+    pub(super) async fn info_here(&self, module: &ModuleVersion) -> Result<Option<Bytes>, MirrorError> {
         let artifact = Artifact { module: module.clone(), kind: Kind::Info };
         let go_mod = Artifact { module: module.clone(), kind: Kind::Mod };
         let (store, wanted, least) = (Arc::clone(&self.context.store), artifact, go_mod.clone());

@@ -37,7 +37,7 @@ pub(super) struct Lists {
 
 impl Lists {
     /// `@v/list`: one version a line.
-    pub(super) async fn list(&self, path: &ModulePath) -> Result<Cached, Arc<MirrorError>> {
+    pub(super) async fn list(&self, path: &ModulePath) -> Result<Cached, MirrorError> {
         let whole = match self.infos.metadata.whole_list(path).await {
             Err(error) => return Err(self.infos.folders.or_a_folder(path, None, error).await),
             whole => whole?,
@@ -52,7 +52,7 @@ impl Lists {
 
     /// `@latest`: the `.info` of the version that a source holds for the newest; or, if anything is left out of the list, of
     /// the newest that is shown.
-    pub(super) async fn latest(&self, path: &ModulePath) -> Result<Cached, Arc<MirrorError>> {
+    pub(super) async fn latest(&self, path: &ModulePath) -> Result<Cached, MirrorError> {
         let latest = match self.infos.metadata.ask(Request::Latest(path.clone())).await {
             Err(error) if error.leads_here() => return self.latest_here(path, error).await,
             latest => latest?,
@@ -78,7 +78,7 @@ impl Lists {
         let Some(version) = shown.and_then(|shown| newest_of(&shown.versions)) else {
             // Nothing is left: say what the policy has against the newest.
             admission.examine(&newest, vouchers).await?;
-            return Err(MirrorError::NothingLeft(path.clone()).into());
+            return Err(MirrorError::NothingLeft(path.clone()));
         };
         if version == newest.version {
             return Ok(latest);
@@ -91,7 +91,7 @@ impl Lists {
 
     /// `@latest` of what is here: the newest release; without any, the newest pre-release; without any, the newest
     /// pseudo-version. `error` says why no source was asked.
-    async fn latest_here(&self, path: &ModulePath, error: Arc<MirrorError>) -> Result<Cached, Arc<MirrorError>> {
+    async fn latest_here(&self, path: &ModulePath, error: MirrorError) -> Result<Cached, MirrorError> {
         let (store, wanted) = (Arc::clone(&self.infos.context.store), path.clone());
         let (released, here) = blocking(move || Ok((store.released(&wanted)?, store.versions_here(&wanted)?))).await?;
         let versions = if released.is_empty() { here } else { released };
@@ -109,7 +109,7 @@ impl Lists {
     }
 
     /// What is shown of a list.
-    async fn shown(&self, path: &ModulePath, whole: &Whole) -> Result<Shown, Arc<MirrorError>> {
+    async fn shown(&self, path: &ModulePath, whole: &Whole) -> Result<Shown, MirrorError> {
         let mut versions = match &self.admission {
             Some(admission) => admission.allowed(path, whole.versions.clone(), &self.infos.context.vouchers).await,
             None => whole.versions.clone(),

@@ -21,7 +21,7 @@ pub struct Newest<'a>(pub &'a Prefetch);
 impl Newest<'_> {
     /// Gets go.mod and `.info` of the newest version that the database knows, and notes it. Returns what that added to the
     /// store: nothing, where no source lists the module.
-    pub async fn fetch(&self, path: &ModulePath) -> Result<Vec<Prefetched>, Arc<MirrorError>> {
+    pub async fn fetch(&self, path: &ModulePath) -> Result<Vec<Prefetched>, MirrorError> {
         let Some(newest) = self.of_sources(path).await? else { return Ok(Vec::new()) };
         let mut came = Vec::new();
         for kind in [Kind::Mod, Kind::Info] {
@@ -41,10 +41,10 @@ impl Newest<'_> {
     }
 
     /// Notes the newest version that the one source, a folder that was carried here, has of a module, if its go.mod is proved.
-    pub async fn take(&self, path: &ModulePath) -> Result<(), Arc<MirrorError>> {
+    pub async fn take(&self, path: &ModulePath) -> Result<(), MirrorError> {
         let asked = Request::Latest(path.clone());
         let said = self.0.pipeline.context.sources.of(path).small(&asked, |body| Info::read(&body)).await;
-        let newest = ModuleVersion { path: path.clone(), version: said.map_err(MirrorError::from)?.value.version };
+        let newest = ModuleVersion { path: path.clone(), version: said?.value.version };
         self.0.pipeline.holds.release(&Artifact { module: newest.clone(), kind: Kind::Mod }).await?;
         self.note(newest).await
     }
@@ -63,7 +63,7 @@ impl Newest<'_> {
     }
 
     /// The newest version that `go` would read retractions from, among those that the database knows.
-    async fn of_sources(&self, path: &ModulePath) -> Result<Option<ModuleVersion>, Arc<MirrorError>> {
+    async fn of_sources(&self, path: &ModulePath) -> Result<Option<ModuleVersion>, MirrorError> {
         let listed = match self.0.pipeline.metadata.whole_list(path).await {
             Err(error) if error.fault() == Fault::Absent => Vec::new(),
             Ok(whole) if !whole.complete => return Ok(None),
@@ -77,11 +77,11 @@ impl Newest<'_> {
             }
         }
         let first = self.0.pipeline.context.vouchers.first_known(path, newest.into_iter()).await;
-        Ok(first.map_err(MirrorError::from)?.ok())
+        Ok(first?.ok())
     }
 
     /// What was noted is replaced by a newer version only: an older export may be imported after a newer one.
-    async fn note(&self, newest: ModuleVersion) -> Result<(), Arc<MirrorError>> {
+    async fn note(&self, newest: ModuleVersion) -> Result<(), MirrorError> {
         let kept = self.0.kept_info(&Artifact { module: newest.clone(), kind: Kind::Info }).await?;
         let made = || Info::of(newest.version.clone()).text();
         let (store, info) = (Arc::clone(&self.0.pipeline.context.store), kept.unwrap_or_else(made));
@@ -93,6 +93,6 @@ impl Newest<'_> {
             }
             Ok(())
         });
-        Ok(noted.await?)
+        noted.await
     }
 }

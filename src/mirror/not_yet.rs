@@ -35,7 +35,7 @@ type Only = Option<usize>;
 pub(super) struct Holds {
     context: Arc<Context>,
     proved: Arc<ProvedFiles>,
-    flights: Flights<(Only, ModuleVersion), Result<bool, Arc<MirrorError>>>,
+    flights: Flights<(Only, ModuleVersion), Result<bool, MirrorError>>,
     places: Arc<Semaphore>,
 }
 
@@ -46,7 +46,7 @@ impl Holds {
     }
 
     /// The proved file of `artifact`, open. Where the database has no record yet, each request waits for its own time.
-    pub(super) async fn release(self: &Arc<Self>, artifact: &Artifact) -> Result<Released, Arc<MirrorError>> {
+    pub(super) async fn release(self: &Arc<Self>, artifact: &Artifact) -> Result<Released, MirrorError> {
         let mut released = self.proved.release(artifact).await;
         if let Err(error) = &released
             && let ReleaseError::NoRecord(none) = &**error
@@ -54,7 +54,7 @@ impl Holds {
             self.wait_for_record(&artifact.module, None, none).await?;
             released = self.proved.release(artifact).await;
         }
-        Ok(released.map_err(MirrorError::from)?)
+        Ok(released?)
     }
 
     /// Returns once the database has a record of `module`; else says what is to be said of it.
@@ -63,25 +63,25 @@ impl Holds {
         module: &ModuleVersion,
         only: Only,
         none: &NoRecord,
-    ) -> Result<(), Arc<MirrorError>> {
+    ) -> Result<(), MirrorError> {
         let Some(hold) = self.context.sources.waits().hold.filter(|_| !self.context.offline) else {
-            return Err(Arc::new(ReleaseError::NoRecord(none.clone()).into()));
+            return Err(ReleaseError::NoRecord(none.clone()).into());
         };
         let deadline = Instant::now() + hold;
         let flight = || {
             let (holds, wanted, none) = (Arc::clone(self), module.clone(), none.clone());
-            let hold = async move || holds.hold(&wanted, only, &none, deadline).await.map_err(Arc::new);
+            let hold = async move || holds.hold(&wanted, only, &none, deadline).await;
             self.flights.join((only, module.clone()), hold)
         };
         // Whoever began the flight did so before, and waits no longer than this request may.
-        let mut has_record = flight().await.map_err(MirrorError::from)??;
+        let mut has_record = flight().await??;
         while !has_record && Instant::now() < deadline {
             has_record = match tokio::time::timeout_at(deadline, flight()).await {
-                Ok(ended) => ended.map_err(MirrorError::from)??,
+                Ok(ended) => ended??,
                 Err(_) => false,
             };
         }
-        if has_record { Ok(()) } else { Err(not_yet(module, none).into()) }
+        if has_record { Ok(()) } else { Err(not_yet(module, none)) }
     }
 
     /// Whether there is a record before the deadline.

@@ -70,19 +70,19 @@ impl Pipeline {
     }
 
     /// The proved file of `artifact`, open, if the policy lets it in.
-    pub(super) async fn release(&self, artifact: &Artifact) -> Result<Released, Arc<MirrorError>> {
+    pub(super) async fn release(&self, artifact: &Artifact) -> Result<Released, MirrorError> {
         let released = self.release_admitted(artifact).await;
         match &released {
             Ok(released) => {
                 let (bytes, source) = (released.identity().size(), released.source());
                 self.context.events.released(artifact, released.basis(), bytes, source);
             }
-            Err(error) => self.context.events.refused(artifact, &**error, error.refusal()),
+            Err(error) => self.context.events.refused(artifact, error, error.refusal()),
         }
         released
     }
 
-    async fn release_admitted(&self, artifact: &Artifact) -> Result<Released, Arc<MirrorError>> {
+    async fn release_admitted(&self, artifact: &Artifact) -> Result<Released, MirrorError> {
         let (Kind::Zip, Some(admission)) = (artifact.kind, &self.admission) else {
             return self.holds.release(artifact).await;
         };

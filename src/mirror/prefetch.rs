@@ -67,14 +67,14 @@ impl Prefetch {
     }
 
     /// Sees to it that a file is in the store.
-    pub async fn get(&self, artifact: &Artifact) -> Result<Prefetched, Arc<MirrorError>> {
+    pub async fn get(&self, artifact: &Artifact) -> Result<Prefetched, MirrorError> {
         if artifact.kind == Kind::Info {
             let was_here = self.kept_info(artifact).await?.is_some();
             let info = self.pipeline.metadata.info(artifact).await?;
             if info.state == State::Unkept {
                 let why = "it had wrong bytes not long ago, and its .info is not kept".to_owned();
                 let origin = "the source of the .info".to_owned();
-                return Err(MirrorError::from(OriginError::Nonsense { origin, why }).into());
+                return Err(OriginError::Nonsense { origin, why }.into());
             }
             return Ok(Prefetched { h1: None, bytes: info.body.len() as u64, was_here });
         }
@@ -84,7 +84,7 @@ impl Prefetch {
     }
 
     /// The proved file of `artifact`, open, with its length and its h1.
-    pub async fn open_proved(&self, artifact: &Artifact) -> Result<(Arc<File>, u64, H1), Arc<MirrorError>> {
+    pub async fn open_proved(&self, artifact: &Artifact) -> Result<(Arc<File>, u64, H1), MirrorError> {
         let released = self.pipeline.release(artifact).await?;
         Ok((Arc::clone(released.file()), released.identity().size(), released.h1()))
     }

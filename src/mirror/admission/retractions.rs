@@ -48,7 +48,7 @@ impl Retracted {
     }
 
     /// What a module takes back, by what its sources list.
-    pub(crate) async fn of(&self, path: &ModulePath) -> Result<Retractions, Arc<MirrorError>> {
+    pub(crate) async fn of(&self, path: &ModulePath) -> Result<Retractions, MirrorError> {
         match self.metadata.whole_list(path).await {
             Err(error) if error.fault() == Fault::Absent => Ok(Retractions::default()),
             Err(error) => Err(error),
@@ -70,21 +70,21 @@ impl Retracted {
         &self,
         path: &ModulePath,
         versions: Vec<Version>,
-    ) -> Result<Retractions, Arc<MirrorError>> {
+    ) -> Result<Retractions, MirrorError> {
         let first = self.context.vouchers.first_known(path, speakers(versions)).await;
-        match first.map_err(MirrorError::from)? {
+        match first? {
             Ok(module) => self.in_go_mod(module).await,
             Err(None) => Ok(Retractions::default()),
             Err(Some(module)) => {
                 let why = format!("the database knows nothing that is listed, down to {module}");
-                Err(MirrorError::UnknownRetractions { path: path.clone(), why }.into())
+                Err(MirrorError::UnknownRetractions { path: path.clone(), why })
             }
         }
     }
 
     /// The same by what is here, where no source can be asked, and whether the newest version is known here at all; `None`
     /// if nothing of the module is here that says what it takes back.
-    pub(crate) async fn by_stored(&self, path: &ModulePath) -> Result<Option<(Retractions, bool)>, Arc<MirrorError>> {
+    pub(crate) async fn by_stored(&self, path: &ModulePath) -> Result<Option<(Retractions, bool)>, MirrorError> {
         let (store, wanted) = (Arc::clone(&self.context.store), path.clone());
         let (versions, newest) = blocking(move || Ok((store.go_mods_here(&wanted)?, store.newest(&wanted)?))).await?;
         let Some(speaker) = speakers(versions).next() else { return Ok(None) };
@@ -93,7 +93,7 @@ impl Retracted {
         Ok(Some((self.in_go_mod(speaker).await?, is_known)))
     }
 
-    async fn in_go_mod(&self, module: ModuleVersion) -> Result<Retractions, Arc<MirrorError>> {
+    async fn in_go_mod(&self, module: ModuleVersion) -> Result<Retractions, MirrorError> {
         if let Some(known) = self.known.get(&module) {
             return Ok(known);
         }
@@ -101,7 +101,7 @@ impl Retracted {
         // Neither absence nor a refusal of that file is one of what was asked for.
         let go_mod = go_mod.map_err(|error| match error.fault() {
             Fault::Host | Fault::Misbehaviour => error,
-            _ => MirrorError::UnknownRetractions { path: module.path.clone(), why: in_full(&*error) }.into(),
+            _ => MirrorError::UnknownRetractions { path: module.path.clone(), why: in_full(&error) },
         })?;
         let failed = |cause| ReleaseError::from(StoreError::new("read", Path::new("the newest go.mod"), cause));
         let text = blocking(move || go_mod.go_mod().map_err(failed)).await?;

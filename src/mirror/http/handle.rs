@@ -40,7 +40,7 @@ impl Handler {
             self.get(uri, headers).await.unwrap_or_else(|error| {
                 // The client is not told where the data folder is; whoever has to act is.
                 if error.fault() == Fault::Host {
-                    tracing::error!("{}", safe(&crate::base::fault::in_full(&*error)));
+                    tracing::error!("{}", safe(&crate::base::fault::in_full(&error)));
                 }
                 respond::error(&error, data)
             })
@@ -53,14 +53,14 @@ impl Handler {
         respond::finish(method, response)
     }
 
-    async fn get(&self, uri: &Uri, headers: &HeaderMap) -> Result<Response<Body>, Arc<MirrorError>> {
+    async fn get(&self, uri: &Uri, headers: &HeaderMap) -> Result<Response<Body>, MirrorError> {
         let databases = &self.pipeline.context.vouchers.databases;
         let trusted = |database: usize| Some(databases.get(database)?.trusted_size()?.get());
         if let Some(response) = self.kept.get(uri.path(), headers, trusted) {
             return Ok(response);
         }
         let names: Vec<&str> = databases.iter().map(|client| client.database().name()).collect();
-        let route = route(uri.path(), &self.base, &names).map_err(MirrorError::from)?;
+        let route = route(uri.path(), &self.base, &names)?;
         Ok(match route {
             Route::Home => respond::small(Small::Text, self.home()),
             Route::Module(Request::File(artifact)) if artifact.kind == Kind::Info => {
@@ -93,12 +93,12 @@ impl Handler {
         })
     }
 
-    async fn sumdb(&self, path: &str, nth: usize, asked: DatabaseRequest) -> Result<Response<Body>, Arc<MirrorError>> {
+    async fn sumdb(&self, path: &str, nth: usize, asked: DatabaseRequest) -> Result<Response<Body>, MirrorError> {
         let client = &self.pipeline.context.vouchers.databases[nth];
         Ok(match asked {
             DatabaseRequest::Supported => respond::small(Small::Text, Bytes::new()),
             DatabaseRequest::Latest => {
-                let head = client.head().await.map_err(MirrorError::from)?;
+                let head = client.head().await?;
                 respond::small(Small::Text, Bytes::copy_from_slice(head.note().as_bytes()))
             }
             DatabaseRequest::Lookup(module) => {
@@ -107,7 +107,7 @@ impl Handler {
                 self.kept.keep(path, response, Some(Head { database: nth, size }))
             }
             DatabaseRequest::Tile(tile) => {
-                let bytes = client.tile(&tile).await.map_err(MirrorError::from)?;
+                let bytes = client.tile(&tile).await?;
                 self.kept.keep(path, respond::small(Small::Tile, bytes), None)
             }
         })
@@ -133,31 +133,26 @@ impl Handler {
     }
 
     /// The record under the newest trusted head, so that all clients converge on one head.
-    async fn lookup(
-        &self,
-        nth: usize,
-        client: &Client,
-        module: &ModuleVersion,
-    ) -> Result<(String, u64), Arc<MirrorError>> {
+    async fn lookup(&self, nth: usize, client: &Client, module: &ModuleVersion) -> Result<(String, u64), MirrorError> {
         let pipeline = &self.pipeline;
         if pipeline.context.vouchers.exempts(&module.path) {
-            return Err(Arc::new(ReleaseError::Exempt(module.to_string()).into()));
+            return Err(ReleaseError::Exempt(module.to_string()).into());
         }
         let attested = match client.lookup(module).await {
             Err(error) => match NoRecord::of(module, &[Arc::clone(&error)]) {
                 Some(none) => {
                     pipeline.holds.wait_for_record(module, Some(nth), &none).await?;
-                    client.lookup(module).await.map_err(MirrorError::from)?
+                    client.lookup(module).await?
                 }
-                None => return Err(MirrorError::from(error).into()),
+                None => return Err(error.into()),
             },
             Ok(attested) => attested,
         };
-        let mut head = client.head().await.map_err(MirrorError::from)?;
+        let mut head = client.head().await?;
         if head.size() < attested.proved_in() {
             // Another process proved it, and stored the head under it.
-            client.catch_up().await.map_err(MirrorError::from)?;
-            head = client.head().await.map_err(MirrorError::from)?;
+            client.catch_up().await?;
+            head = client.head().await?;
         }
         Ok((attested.record().format_reply(&head), head.size().get()))
     }

@@ -76,7 +76,7 @@ impl State {
 #[derive(Clone)]
 pub(crate) struct MetadataCache {
     kept: Cache<Request, Arc<Kept>>,
-    refreshes: Flights<Request, Result<Arc<Kept>, Arc<MirrorError>>>,
+    refreshes: Flights<Request, Result<Arc<Kept>, MirrorError>>,
     waits: Waits,
     clock: Clock,
 }
@@ -100,7 +100,7 @@ impl MetadataCache {
     }
 
     /// The answer to `request`.
-    pub(crate) async fn get(&self, origin: &Origin, request: &Request) -> Result<Cached, Arc<MirrorError>> {
+    pub(crate) async fn get(&self, origin: &Origin, request: &Request) -> Result<Cached, MirrorError> {
         // What a source said before its bytes went wrong is worth no more than what it says now.
         let believed = |kept: &Arc<Kept>| self.age(kept) < self.waits.stale && !origin.distrusts(kept.source);
         let kept = self.kept.get(request).filter(believed);
@@ -117,7 +117,7 @@ impl MetadataCache {
                 }
                 None => origin.small(&asked, check).await.map(Advisory::some),
             };
-            let Advisory { value, source, tag, distrusted } = answered.map_err(MirrorError::from)?;
+            let Advisory { value, source, tag, distrusted } = answered?;
             let body = value.or_else(|| known.as_ref().map(|kept| kept.body.clone())).unwrap_or_default();
             let kept = Arc::new(Kept { body, source, tag, said: this.clock.steady() });
             if !distrusted {
@@ -126,7 +126,7 @@ impl MetadataCache {
             Ok(kept)
         });
         let Some(kept) = kept else {
-            return refresh.await.map_err(MirrorError::from)?.map(|new| self.dated(&new, State::Fresh));
+            return refresh.await?.map(|new| self.dated(&new, State::Fresh));
         };
         match tokio::time::timeout(PATIENCE, refresh).await {
             Ok(Ok(Ok(new))) => Ok(self.dated(&new, State::Fresh)),

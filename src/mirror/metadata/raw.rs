@@ -37,7 +37,7 @@ pub(crate) struct Whole {
 #[derive(Clone)]
 pub(crate) struct RawMetadata {
     context: Arc<Context>,
-    flights: Flights<Artifact, Result<Cached, Arc<MirrorError>>>,
+    flights: Flights<Artifact, Result<Cached, MirrorError>>,
     cache: MetadataCache,
 }
 
@@ -47,7 +47,7 @@ impl RawMetadata {
     }
 
     /// The `.info` of a canonical version, from disk or upstream.
-    pub(crate) async fn info(&self, artifact: &Artifact) -> Result<Cached, Arc<MirrorError>> {
+    pub(crate) async fn info(&self, artifact: &Artifact) -> Result<Cached, MirrorError> {
         let (context, artifact, wanted) = (Arc::clone(&self.context), artifact.clone(), artifact.clone());
         let work = async move || {
             let (store, wanted) = (Arc::clone(&context.store), artifact.clone());
@@ -72,29 +72,29 @@ impl RawMetadata {
             .await?;
             Ok(Cached::now(info))
         };
-        let flight = self.flights.join(wanted, async move || work().await.map_err(Arc::new));
-        flight.await.map_err(|broken| Arc::new(MirrorError::from(broken)))?
+        let flight = self.flights.join(wanted, work);
+        flight.await?
     }
 
     /// What changes: `@v/list` with one version a line; or the `.info` of a query or `@latest`, which names a version of the
     /// module.
-    pub(crate) async fn ask(&self, request: Request) -> Result<Cached, Arc<MirrorError>> {
+    pub(crate) async fn ask(&self, request: Request) -> Result<Cached, MirrorError> {
         let path = request.module();
         if self.context.offline {
             let what = match &request {
                 Request::Query(_, query) => format!("the answer to {path}@{}", query.escaped()),
                 _ => format!("any version of {path}"),
             };
-            return Err(Arc::new(ReleaseError::Offline(what).into()));
+            return Err(ReleaseError::Offline(what).into());
         }
         self.cache.get(&self.context.sources.of(path), &request).await
     }
 
     /// What sources list, and behind it what was released here and they do not list; or what was released here alone, if no
     /// source answers or the module is gone there.
-    pub(crate) async fn whole_list(&self, path: &ModulePath) -> Result<Whole, Arc<MirrorError>> {
+    pub(crate) async fn whole_list(&self, path: &ModulePath) -> Result<Whole, MirrorError> {
         let listed = self.ask(Request::List(path.clone())).await;
-        let is_trouble = listed.as_ref().is_err_and(|error| error.is_trouble());
+        let is_trouble = listed.as_ref().is_err_and(super::super::error::MirrorError::is_trouble);
         let (store, wanted) = (Arc::clone(&self.context.store), path.clone());
         let here = blocking(move || {
             let released = store.released(&wanted)?;
