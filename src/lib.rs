@@ -2,15 +2,15 @@
 //!
 //! The transparency log itself is the library [`tlog`], and Go's rules are the library [`gomodule`]. Here are the rooms around
 //! them. Pure ones, without files, sockets, clock or async: [`base::fault`], [`sumdb::lookup`]. Ones that touch the world:
-//! [`upstream`] (where bytes come from), [`store`] (what lies on disk), [`sumdb`] (what the database says), and
-//! [`mirror`], which puts them together. [`cli`] turns typed words into calls.
+//! [`upstream`] (where bytes come from), [`store`] (what lies on disk), [`sumdb`] (what the database says), [`release`] (the
+//! only way to a proved file), and [`mirror`], which answers requests. [`cli`] turns typed words into calls.
 //!
 //! # Invariants
 //!
 //! 1. No byte of a `.zip` or `.mod` leaves before its h1 equals the one in a proved record, or an explicit rule exempts
-//!    the module and the trail says so (`mirror/prove`, `tests/attacks.rs`).
+//!    the module and the trail says so (`release/prove`, `tests/attacks.rs`).
 //! 2. What is hashed is what is served: one open file; a file on disk is hashed again after a start and whenever its
-//!    identity changed (`mirror/pipeline`).
+//!    identity changed (`release/proved`).
 //! 3. Nothing from the network is kept before it is authenticated (`sumdb/tiles`, `tests/attacks.rs`).
 //! 4. The trusted head only moves forward, by compare-and-swap, durably (`sumdb/trusted`, `store/state`).
 //! 5. After a fork nothing new is released and the evidence is on disk (`sumdb/client`, `tests/attacks.rs`).
@@ -27,6 +27,7 @@ pub mod gate;
 pub mod go;
 pub mod mirror;
 pub mod policy;
+pub mod release;
 pub mod repository;
 pub mod settings;
 pub mod store;

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 /// From the lowest to the highest: a room imports the rooms before it alone.
-const ROOMS: [&str; 16] = [
+const ROOMS: [&str; 17] = [
     "base",
     // What a program says of itself is made safe for a terminal.
     "finding",
@@ -21,6 +21,7 @@ const ROOMS: [&str; 16] = [
     "settings",
     // It is asked through upstreams, and the age of a record is one of the policy.
     "sumdb",
+    "release",
     "mirror",
     "repository",
     "audit",

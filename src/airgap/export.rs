@@ -11,7 +11,7 @@ use super::layout::Entry;
 use super::pack::Pack;
 use super::wanted::{Wanted, WantedFile};
 use crate::base::fault::{Fault, in_full};
-use crate::mirror::{MirrorError, Pipeline};
+use crate::mirror::{Newest, Prefetch};
 use crate::sumdb::{Attested, DatabaseId, Databases, ProofSet};
 use crate::upstream::database_request::DatabaseRequest;
 use gomodule::artifact::{Artifact, Kind};
@@ -37,21 +37,21 @@ impl Exported {
     }
 }
 
-/// Exports what is `wanted` from the store of `pipeline`, which has these databases. Counts files in `done`. Needs a runtime
+/// Exports what is `wanted` from the store of `prefetch`, which has these databases. Counts files in `done`. Needs a runtime
 /// with several threads.
 pub async fn export(
-    pipeline: &Pipeline,
+    prefetch: &Prefetch,
     databases: &Databases,
     wanted: &Wanted,
     mut pack: Pack,
     done: &AtomicUsize,
 ) -> Result<Exported, CarryError> {
     let mut exported = Exported::default();
-    let (wanted, newest) = with_newest(pipeline, wanted, &mut exported).await;
-    records(pipeline, databases, &wanted, &mut pack, &mut exported).await?;
+    let (wanted, newest) = with_newest(prefetch, wanted, &mut exported).await;
+    records(prefetch, databases, &wanted, &mut pack, &mut exported).await?;
     for (module, files) in &wanted.modules {
         for (kind, wanted) in files {
-            file(pipeline, Artifact { module: module.clone(), kind: *kind }, wanted, &mut pack, &mut exported).await?;
+            file(prefetch, Artifact { module: module.clone(), kind: *kind }, wanted, &mut pack, &mut exported).await?;
             done.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -65,13 +65,13 @@ pub async fn export(
 /// What is wanted, and the go.mod and `.info` of the newest version of each module, as far as it was noted; and what says
 /// which version that is.
 async fn with_newest(
-    pipeline: &Pipeline,
+    prefetch: &Prefetch,
     wanted: &Wanted,
     exported: &mut Exported,
 ) -> (Wanted, Vec<(ModulePath, Bytes)>) {
     let (mut all, mut newest) = (wanted.clone(), Vec::new());
     for path in wanted.paths() {
-        match pipeline.newest_here(&path).await {
+        match Newest(prefetch).here(&path).await {
             Ok(Some(module)) => {
                 for kind in [Kind::Mod, Kind::Info] {
                     all.add(&module, kind);
@@ -88,7 +88,7 @@ async fn with_newest(
 
 /// The records of all modules, by database, with what proves them.
 async fn records(
-    pipeline: &Pipeline,
+    prefetch: &Prefetch,
     databases: &Databases,
     wanted: &Wanted,
     pack: &mut Pack,
@@ -97,7 +97,7 @@ async fn records(
     let mut of: BTreeMap<DatabaseId, Vec<_>> = BTreeMap::new();
     for module in wanted.modules.keys() {
         // What is wrong with the record of a module is told once for each of its files.
-        if let Ok((attested, id)) = pipeline.record_of(module).await {
+        if let Ok((attested, id)) = prefetch.record_of(module).await {
             of.entry(id).or_default().push(attested);
         }
     }
@@ -108,7 +108,7 @@ async fn records(
         let carried = match ProofSet::of(client, &ids).await {
             Ok(carried) => carried,
             Err(error) => {
-                exported.refuse(format!("the tree head of {database}"), in_full(&*error), error.fault());
+                exported.refuse(format!("the tree head of {database}"), in_full(&error), error.fault());
                 continue;
             }
         };
@@ -127,7 +127,7 @@ async fn records(
 }
 
 async fn file(
-    pipeline: &Pipeline,
+    prefetch: &Prefetch,
     artifact: Artifact,
     wanted: &WantedFile,
     pack: &mut Pack,
@@ -136,14 +136,14 @@ async fn file(
     let name = artifact.path();
     if artifact.kind == Kind::Info {
         // Where none is kept, one is made over there (`mirror/offline`).
-        if let Ok(Some(info)) = pipeline.kept_info(&artifact).await {
+        if let Ok(Some(info)) = prefetch.kept_info(&artifact).await {
             block_in_place(|| pack.add(&name, &info))?;
             exported.files += 1;
             exported.bytes += info.len() as u64;
         }
         return Ok(());
     }
-    match pipeline.open_proved(&artifact).await {
+    match prefetch.open_proved(&artifact).await {
         Ok((file, len, h1)) => {
             block_in_place(|| pack.add_file(&name, &file, len))?;
             // It would be found out over there, where a go.sum is harder to mend.
@@ -151,13 +151,13 @@ async fn file(
             exported.files += 1;
             exported.bytes += len;
         }
-        Err(error) => match &*error {
+        Err(error) => match error.missing_offline() {
             // Whoever exports does not look for a mirror.
-            MirrorError::Offline(what) => {
+            Some(what) => {
                 let why = format!("{what} is not in the store: run `sumgate fetch` first");
                 exported.refuse(artifact.to_string(), why, Fault::Absent);
             }
-            error => exported.refuse(artifact.to_string(), in_full(error), error.fault()),
+            None => exported.refuse(artifact.to_string(), in_full(&error), error.fault()),
         },
     }
     Ok(())

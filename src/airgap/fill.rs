@@ -7,7 +7,7 @@ use futures_util::{StreamExt, stream};
 use super::error::Refusal;
 use super::wanted::{Wanted, WantedFile};
 use crate::base::fault::in_full;
-use crate::mirror::{Ahead, MirrorError, Pipeline};
+use crate::mirror::{Newest, Prefetch, Prefetched};
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::ModuleVersion;
 
@@ -27,10 +27,10 @@ pub struct Filled {
     pub refused: Vec<Refusal>,
 }
 
-/// Fills the store of `pipeline` with what is `wanted`. Counts files in `done`.
-pub async fn fill(pipeline: &Pipeline, wanted: &Wanted, done: &AtomicUsize) -> Filled {
+/// Fills the store of `prefetch` with what is `wanted`. Counts files in `done`.
+pub async fn fill(prefetch: &Prefetch, wanted: &Wanted, done: &AtomicUsize) -> Filled {
     // The files tell what is wrong with a lookup.
-    pipeline.prove_ahead(&wanted.modules(), &AtomicUsize::new(0)).await;
+    prefetch.prove(&wanted.modules(), &AtomicUsize::new(0)).await;
     let modules = wanted.modules.iter().map(|(module, files)| async move {
         let mut filled = Filled::default();
         // The `.info`, which no proof covers, comes last: it is kept only of a version that is proved.
@@ -38,7 +38,7 @@ pub async fn fill(pipeline: &Pipeline, wanted: &Wanted, done: &AtomicUsize) -> F
             if let Some(file) = files.get(&kind) {
                 let proved = filled.came + filled.were_here > 0;
                 if kind != Kind::Info || proved {
-                    filled.one(pipeline, module, kind, file).await;
+                    filled.one(prefetch, module, kind, file).await;
                 }
                 done.fetch_add(1, Ordering::Relaxed);
             }
@@ -51,16 +51,16 @@ pub async fn fill(pipeline: &Pipeline, wanted: &Wanted, done: &AtomicUsize) -> F
 
 /// Fills the store with the go.mod and `.info` of the newest version of each module that is `wanted`: without them a list
 /// that is made there could make a version look current that the module takes back.
-pub async fn fill_newest(pipeline: &Pipeline, wanted: &Wanted) -> Filled {
+pub async fn fill_newest(prefetch: &Prefetch, wanted: &Wanted) -> Filled {
     let each = wanted.paths().into_iter().filter(|path| !path.is_toolchain()).map(|path| async move {
         let mut filled = Filled::default();
-        match pipeline.fetch_newest(&path).await {
+        match Newest(prefetch).fetch(&path).await {
             Ok(files) => {
                 filled.came = files.len();
                 filled.bytes = files.iter().map(|file| file.bytes).sum();
             }
             Err(error) => {
-                let (what, why) = (format!("the newest version of {path}"), in_full(&*error));
+                let (what, why) = (format!("the newest version of {path}"), in_full(&error));
                 filled.refused.push(Refusal { what, why, fault: error.fault() });
             }
         }
@@ -71,10 +71,10 @@ pub async fn fill_newest(pipeline: &Pipeline, wanted: &Wanted) -> Filled {
 }
 
 impl Filled {
-    async fn one(&mut self, pipeline: &Pipeline, module: &ModuleVersion, kind: Kind, wanted: &WantedFile) {
+    async fn one(&mut self, prefetch: &Prefetch, module: &ModuleVersion, kind: Kind, wanted: &WantedFile) {
         let artifact = Artifact { module: module.clone(), kind };
-        match pipeline.get_ahead(&artifact).await {
-            Ok(Ahead { h1, bytes, was_here }) => {
+        match prefetch.get(&artifact).await {
+            Ok(Prefetched { h1, bytes, was_here }) => {
                 if was_here {
                     self.were_here += 1;
                 } else {
@@ -85,13 +85,13 @@ impl Filled {
             }
             // Where it is missing, one is made of the proved version (`mirror/offline`).
             Err(_) if kind == Kind::Info => {}
-            Err(error) if matches!(*error, MirrorError::Offline(_)) => {
+            Err(error) if error.missing_offline().is_some() => {
                 // Whoever fills a store does not look for a mirror.
                 let why = format!("{module} was not proved here before, and nothing is asked (offline)");
                 self.refused.push(Refusal { what: artifact.to_string(), why, fault: error.fault() });
             }
             Err(error) => {
-                let (why, fault) = (in_full(&*error), error.fault());
+                let (why, fault) = (in_full(&error), error.fault());
                 self.refused.push(Refusal { what: artifact.to_string(), why, fault });
             }
         }

@@ -7,7 +7,7 @@ use super::contents::Contents;
 use super::error::Refusal;
 use super::fill::{Filled, fill};
 use crate::base::fault::{Fault, in_full};
-use crate::mirror::Pipeline;
+use crate::mirror::{Newest, Prefetch};
 use crate::sumdb::{Databases, HeadImport, SumdbError};
 
 /// What became of what was carried.
@@ -21,11 +21,11 @@ pub struct Imported {
     pub filled: Filled,
 }
 
-/// Takes up `contents`. `databases` are read from the folder (`Database::carried_in`), and `pipeline` has these
+/// Takes up `contents`. `databases` are read from the folder (`Database::carried_in`), and `prefetch` has these
 /// databases, and the folder for its one source. Counts files in `done`. An error is one of everything: a fork, or trouble
 /// of this machine.
 pub async fn import(
-    pipeline: &Pipeline,
+    prefetch: &Prefetch,
     databases: &Databases,
     contents: &Contents,
     done: &AtomicUsize,
@@ -44,9 +44,9 @@ pub async fn import(
         }
         imported.heads.push((name.to_owned(), taken));
     }
-    pipeline.prove_ahead(&contents.records, &AtomicUsize::new(0)).await;
+    prefetch.prove(&contents.records, &AtomicUsize::new(0)).await;
     for module in &contents.records {
-        match pipeline.record_of(module).await {
+        match prefetch.record_of(module).await {
             Ok(_) => imported.records += 1,
             Err(error) => {
                 let (why, fault) = (in_full(&error), error.fault());
@@ -54,10 +54,10 @@ pub async fn import(
             }
         }
     }
-    imported.filled = fill(pipeline, &contents.files, done).await;
+    imported.filled = fill(prefetch, &contents.files, done).await;
     for path in &contents.newest {
-        if let Err(error) = pipeline.take_newest(path).await {
-            let (what, why) = (format!("the newest version of {path}"), in_full(&*error));
+        if let Err(error) = Newest(prefetch).take(path).await {
+            let (what, why) = (format!("the newest version of {path}"), in_full(&error));
             refused.push(Refusal { what, why, fault: error.fault() });
         }
     }

@@ -9,8 +9,10 @@ use super::exit::{Exit, Failure};
 use super::fetch::complain;
 use super::out;
 use crate::airgap::{Pack, Refusal, export};
-use crate::mirror::{Pipeline, Trail, Vouchers};
+use crate::base::clock::Clock;
+use crate::mirror::Prefetch;
 use crate::policy::InForce;
+use crate::release::Vouchers;
 use crate::store::Access;
 use crate::upstream::{HttpClient, Ttls};
 
@@ -24,10 +26,10 @@ pub(super) fn run(args: &ExportArgs) -> Result<Exit, Failure> {
 
     let pack = Pack::create(&args.out)?;
     let vouchers = Vouchers { databases: clients.clone(), exempt };
-    let pipeline =
-        Pipeline::new(store, config::nowhere(Ttls::default())?, vouchers, InForce::default(), Trail::default());
+    let sources = config::nowhere(Ttls::default())?;
+    let prefetch = Prefetch::new(store, sources, vouchers, InForce::default(), Clock::System);
     let done = AtomicUsize::new(0);
-    let work = export(&pipeline, &clients, &wanted, pack, &done);
+    let work = export(&prefetch, &clients, &wanted, pack, &done);
     let exported = config::runtime()?.block_on(out::with_progress("exporting", wanted.files(), &done, work))?;
     let refused: Vec<Refusal> = malformed.into_iter().chain(exported.refused.iter().cloned()).collect();
     complain(&refused);

@@ -9,7 +9,9 @@ use super::config;
 use super::exit::{Exit, Failure};
 use super::{out, sources};
 use crate::airgap::{Filled, Refusal, fill, fill_newest, of_names};
-use crate::mirror::{Pipeline, Trail, Vouchers};
+use crate::base::clock::Clock;
+use crate::mirror::Prefetch;
+use crate::release::Vouchers;
 use crate::store::Access;
 use crate::upstream::Ttls;
 use gomodule::module::ModuleVersion;
@@ -40,9 +42,9 @@ pub(super) fn run(args: &FetchArgs) -> Result<Exit, Failure> {
     // What is not in the database yet is told at once.
     let waits = Ttls { hold: Some(Duration::ZERO), ..Ttls::default() };
     let sources = said.sources(waits, &http, &store)?;
-    let pipeline = Pipeline::new(store, sources, vouchers, policy.into(), Trail::default());
+    let prefetch = Prefetch::new(store, sources, vouchers, policy.into(), Clock::System);
     let done = AtomicUsize::new(0);
-    let work = async { fill(&pipeline, &wanted, &done).await.and(fill_newest(&pipeline, &wanted).await) };
+    let work = async { fill(&prefetch, &wanted, &done).await.and(fill_newest(&prefetch, &wanted).await) };
     let filled = config::runtime()?.block_on(out::with_progress("fetching", wanted.files(), &done, work));
     let refused: Vec<Refusal> = malformed.into_iter().chain(private).chain(filled.refused.iter().cloned()).collect();
     complain(&refused);

@@ -12,8 +12,9 @@ use super::out;
 use crate::airgap::{Contents, Imported, Refusal, files_of, fill, import, unpack};
 use crate::base::clock::Clock;
 use crate::base::fault::Fault;
-use crate::mirror::{Pipeline, Trail, Vouchers};
+use crate::mirror::Prefetch;
 use crate::policy::InForce;
+use crate::release::Vouchers;
 use crate::store::{Access, Store};
 use crate::sumdb::{Database, HeadImport};
 use crate::upstream::{HttpClient, Router, Source, Ttls, UpstreamConfig, UpstreamPool};
@@ -58,9 +59,10 @@ fn carried(
     let databases = databases.into_iter().map(in_folder).collect();
     let clients = config::clients(databases, &args.closed.state.anchor, store, &HttpClient::offline(), &[])?;
     let vouchers = Vouchers { databases: clients.clone(), exempt };
-    let pipeline = Pipeline::new(Arc::clone(store), of_folder(folder)?, vouchers, InForce::default(), Trail::default());
+    let sources = of_folder(folder)?;
+    let prefetch = Prefetch::new(Arc::clone(store), sources, vouchers, InForce::default(), Clock::System);
     let done = AtomicUsize::new(0);
-    let work = import(&pipeline, &clients, &contents, &done);
+    let work = import(&prefetch, &clients, &contents, &done);
     let total = contents.files.files();
     let imported = config::runtime()?.block_on(out::with_progress("importing", total, &done, work))?;
     Ok(tell(&imported))
@@ -120,10 +122,10 @@ fn module_cache(
     let http = if args.offline { HttpClient::offline() } else { config::http()? };
     let clients = config::clients(databases, &args.closed.state.anchor, store, &http, &[])?;
     let vouchers = Vouchers { databases: clients, exempt };
-    let pipeline =
-        Pipeline::new(Arc::clone(store), of_folder(download)?, vouchers, InForce::default(), Trail::default());
+    let sources = of_folder(download)?;
+    let prefetch = Prefetch::new(Arc::clone(store), sources, vouchers, InForce::default(), Clock::System);
     let done = AtomicUsize::new(0);
-    let work = fill(&pipeline, &wanted, &done);
+    let work = fill(&prefetch, &wanted, &done);
     let filled = config::runtime()?.block_on(out::with_progress("importing", wanted.files(), &done, work));
     complain(&filled.refused);
     let mut line = verdict("imported", &filled, filled.refused.len());

@@ -17,6 +17,7 @@ use super::exit::{Exit, Failure};
 use super::policies::Policies;
 use super::sources::Said;
 use super::{ages, bases, config, out, sources};
+use crate::base::clock::Clock;
 use crate::base::fault::Fault;
 use crate::finding::{Code, Finding};
 use crate::gate::{
@@ -24,7 +25,8 @@ use crate::gate::{
     Snapshot, Whose, code,
 };
 use crate::go::environment::{GoEnv, go_on_path};
-use crate::mirror::{BasePath, Mirror, Pipeline, Trail, Trails, Vouchers};
+use crate::mirror::{BasePath, Mirror, Pipeline};
+use crate::release::{EventLog, Events, Vouchers};
 use crate::store::{Access, Store};
 use crate::sumdb::{Client, Database, DatabaseId, Databases};
 use crate::upstream::{HttpClient, ProxyList, ProxyListError, Ttls};
@@ -145,7 +147,7 @@ impl<'a> Setting<'a> {
         store: &Arc<Store>,
         http: &HttpClient,
     ) -> Result<Outcome, Failure> {
-        let (pipeline, trail) = self.pipeline(clients, store, http)?;
+        let (pipeline, events) = self.pipeline(clients, store, http)?;
         let gatekeeper = pipeline.clone();
         let mirror = Mirror::start_alone(pipeline, secret_path()?).await?;
         let environment = self.environment(kept, mirror.url(), clients.at(DatabaseId::FIRST).database());
@@ -171,7 +173,7 @@ impl<'a> Setting<'a> {
         let ended = ended.or_else(|error| told::not_started(&error))?;
         // Signals were the command's while it ran. Now they are ours.
         let examined = tokio::select! {
-            examined = self.afterwards(mirror, examination, kept, &environment, &trail) => examined?,
+            examined = self.afterwards(mirror, examination, kept, &environment, &events) => examined?,
             signal = signals.name_of_next() => {
                 let words = format!("{signal} came before it was known what the command left: nothing is proved");
                 return Err(Failure::new(Fault::Host, words));
@@ -186,7 +188,7 @@ impl<'a> Setting<'a> {
         Ok(Outcome {
             ended,
             took: start.elapsed(),
-            trails: trail.so_far(),
+            events: events.so_far(),
             kept: environment.kept,
             removed: environment.removed,
             programs: examined.programs,
@@ -202,7 +204,7 @@ impl<'a> Setting<'a> {
         clients: &Databases,
         store: &Arc<Store>,
         http: &HttpClient,
-    ) -> Result<(Pipeline, Trail), Failure> {
+    ) -> Result<(Pipeline, EventLog), Failure> {
         let waits = Ttls { hold: Some(self.args.hold.hold), ..Ttls::default() };
         let sources = if self.args.offline {
             config::nowhere(waits)?
@@ -210,9 +212,11 @@ impl<'a> Setting<'a> {
             sources::troubles(self.said.chain.upstreams()).for_each(|why| out::complain(&why));
             self.said.sources(waits, http, store)?
         };
-        let trail = Trail::kept(told::refusal);
+        let events = EventLog::kept(told::refusal);
         let vouchers = Vouchers { databases: clients.clone(), exempt: self.exempt.clone() };
-        Ok((Pipeline::new(Arc::clone(store), sources, vouchers, self.policies.deciding(), trail.clone()), trail))
+        let policies = self.policies.deciding();
+        let pipeline = Pipeline::new(Arc::clone(store), sources, vouchers, policies, events.clone(), Clock::System);
+        Ok((pipeline, events))
     }
 
     /// What is looked at afterwards, as it is named before the command can change what the names mean.
@@ -236,13 +240,13 @@ impl<'a> Setting<'a> {
         examination: Examination,
         kept: &Kept,
         environment: &Environment,
-        trail: &Trail,
+        events: &EventLog,
     ) -> Result<Examined, Failure> {
         let failed = |error| Failure::host("examine what the command left", &error);
         mirror.stop().await;
         let mut findings = gate::left_running().await.map_err(failed)?;
         let mut hashes = kept.accepted.clone();
-        hashes.extend(gate::released_zips(&trail.so_far()));
+        hashes.extend(gate::released_zips(&events.so_far()));
         let accepted = Accepted { hashes, private: self.private(kept, environment) };
         let examined = examination.run(accepted).await.map_err(failed)?;
         findings.extend(examined.findings);
@@ -259,7 +263,7 @@ impl<'a> Setting<'a> {
             policies: self.policies.in_force(),
             ended: Ended::NotStarted(code::NOT_DONE),
             took: Duration::ZERO,
-            trails: Trails::default(),
+            events: Events::default(),
             kept: Vec::new(),
             removed: Vec::new(),
             programs: Vec::new(),

@@ -10,7 +10,8 @@ use super::exit::{Exit, Failure};
 use super::{out, sources};
 use crate::base::clock::Clock;
 use crate::base::fault::Fault;
-use crate::mirror::{Audience, Hosts, Mirror, Pipeline, Trail, TrustedProxies, Vouchers};
+use crate::mirror::{Audience, Hosts, Mirror, Pipeline, TrustedProxies};
+use crate::release::{EventLog, Vouchers};
 use crate::store::{Access, Modes, Store};
 use crate::sumdb::DatabaseId;
 use crate::upstream::HttpClient;
@@ -51,7 +52,8 @@ pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
             signal(SignalKind::terminate()).map_err(|error| Failure::host("wait for SIGTERM", &error))?;
         let mut interrupt =
             signal(SignalKind::interrupt()).map_err(|error| Failure::host("wait for SIGINT", &error))?;
-        let pipeline = Pipeline::new(Arc::clone(&store), sources, vouchers, policy.into(), Trail::default());
+        let pipeline =
+            Pipeline::new(Arc::clone(&store), sources, vouchers, policy.into(), EventLog::default(), Clock::System);
         let audience = Audience { hosts, proxies: TrustedProxies(args.trusted_proxy.clone()) };
         let mirror = Mirror::start(pipeline, args.address.listen, base, audience).await?;
         let mut text = format!("sumgate {} listening on {}\n", env!("CARGO_PKG_VERSION"), mirror.url());

@@ -8,7 +8,7 @@
 use serde_json::{Value, json};
 
 use super::Outcome;
-use crate::mirror::ReleasedFile;
+use crate::release::ReleasedFile;
 use gomodule::artifact::Kind;
 use gomodule::module::ModuleVersion;
 
@@ -17,7 +17,7 @@ const PREDICATE: &str = "urn:sumgate:predicate:proved-modules:v1";
 
 /// The statement of a run.
 pub fn attestation(outcome: &Outcome) -> Value {
-    let released = &outcome.trails.released;
+    let released = &outcome.events.released;
     let subjects = released.iter().map(|((module, kind), file)| {
         json!({"name": name(module, *kind), "digest": {"dirHash": hex::encode(file.basis.h1().as_bytes())}})
     });
@@ -34,7 +34,7 @@ pub fn attestation(outcome: &Outcome) -> Value {
             "commandExitCode": outcome.ended.code(),
             "treeHeads": heads.collect::<Vec<_>>(),
             "modules": released.iter().map(|(key, file)| module(key, file)).collect::<Vec<_>>(),
-            "refused": outcome.trails.refused.keys().map(|(module, kind)| name(module, *kind)).collect::<Vec<_>>(),
+            "refused": outcome.events.refused.keys().map(|(module, kind)| name(module, *kind)).collect::<Vec<_>>(),
         },
     })
 }

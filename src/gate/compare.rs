@@ -11,7 +11,7 @@ use crate::base::limits::MAX_TOLD;
 use crate::base::text::{safe, some_of};
 use crate::finding::{Code, Finding, Place};
 use crate::go::buildinfo::{BuildInfo, BuiltModule};
-use crate::mirror::Basis;
+use crate::release::Basis;
 use gomodule::dirhash::H1;
 use gomodule::module::{ModulePath, ModuleVersion, Patterns, Version};
 
@@ -153,7 +153,7 @@ fn read(built: &BuiltModule) -> Built {
 
 /// One note for all that came through the gate, in this run or in one that sealed its caches, with nobody to vouch for it.
 pub fn unproved(outcome: &Outcome, known: &Known) -> Option<Finding> {
-    let released = outcome.trails.released.iter();
+    let released = outcome.events.released.iter();
     let released = released.filter(|(_, file)| matches!(file.basis, Basis::Pinned(_))).map(|((module, _), _)| module);
     let sealed = known.iter().filter(|(_, file)| !file.proved).map(|((module, _), _)| module);
     let names: BTreeSet<String> = released.chain(sealed).map(ToString::to_string).collect();

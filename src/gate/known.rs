@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::mirror::Trails;
+use crate::release::Events;
 use gomodule::artifact::Kind;
 use gomodule::dirhash::H1;
 use gomodule::module::ModuleVersion;
@@ -20,14 +20,14 @@ pub struct KnownFile {
 pub type Known = BTreeMap<(ModuleVersion, Kind), KnownFile>;
 
 /// The zips that were released, with their h1.
-pub fn released_zips(trails: &Trails) -> BTreeMap<ModuleVersion, H1> {
-    let zips = trails.released.iter().filter(|((_, kind), _)| *kind == Kind::Zip);
+pub fn released_zips(events: &Events) -> BTreeMap<ModuleVersion, H1> {
+    let zips = events.released.iter().filter(|((_, kind), _)| *kind == Kind::Zip);
     zips.map(|((module, _), file)| (module.clone(), file.basis.h1())).collect()
 }
 
 /// What is known at the end of a run: what was known `before`, and what was released.
-pub fn known(before: &Known, trails: &Trails) -> Known {
-    let released = trails.released.iter().map(|(key, file)| {
+pub fn known(before: &Known, events: &Events) -> Known {
+    let released = events.released.iter().map(|(key, file)| {
         let proved = file.basis.record().is_some();
         (key.clone(), KnownFile { h1: file.basis.h1(), proved })
     });

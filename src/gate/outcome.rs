@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::child::Ended;
 use crate::finding::{Code, Finding, PoliciesInForce, Severity};
-use crate::mirror::{Basis, Trails};
 use crate::policy::Exception;
+use crate::release::{Basis, Events};
 
 /// Exit codes of `sumgate run` that are not the command's: they stay clear of those that commands use.
 pub mod code {
@@ -32,7 +32,7 @@ pub struct Outcome {
     /// How long it took.
     pub took: Duration,
     /// What was released and refused.
-    pub trails: Trails,
+    pub events: Events,
     /// The databases that vouched.
     pub databases: Vec<DatabaseState>,
     /// Where the bytes came from.
@@ -101,7 +101,7 @@ impl Outcome {
 
     /// How many of the released files nobody vouches for, since they are exempt.
     pub fn unproved(&self) -> usize {
-        self.trails.released.values().filter(|file| matches!(file.basis, Basis::Pinned(_))).count()
+        self.events.released.values().filter(|file| matches!(file.basis, Basis::Pinned(_))).count()
     }
 
     /// The code of the gate, if it comes before that of the command. Findings at least as bad as `deny` are denied.
@@ -110,7 +110,7 @@ impl Outcome {
         match self.ended {
             _ if self.forked() => Some(code::MISBEHAVIOUR),
             Ended::NotStarted(code) => Some(code),
-            _ if is_denied || !self.trails.refused.is_empty() => Some(code::FINDINGS),
+            _ if is_denied || !self.events.refused.is_empty() => Some(code::FINDINGS),
             _ => None,
         }
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::{CacheUse, Outcome};
-use crate::mirror::ReleasedFile;
+use crate::release::ReleasedFile;
 use gomodule::artifact::Kind;
 use gomodule::module::ModuleVersion;
 
@@ -14,8 +14,8 @@ const SCHEMA: &str = "sumgate/run/1";
 
 /// The report of a run.
 pub fn report(outcome: &Outcome) -> Value {
-    let released = outcome.trails.released.iter().map(|(key, file)| released(key, file));
-    let refused = outcome.trails.refused.iter().map(|((module, kind), file)| {
+    let released = outcome.events.released.iter().map(|(key, file)| released(key, file));
+    let refused = outcome.events.refused.iter().map(|((module, kind), file)| {
         json!({
             "module": module.path.as_ref(),
             "version": module.version.as_ref(),
@@ -63,7 +63,7 @@ pub fn report(outcome: &Outcome) -> Value {
         "released": released.collect::<Vec<_>>(),
         "refused": refused.collect::<Vec<_>>(),
         "unused_exceptions": unused.collect::<Vec<_>>(),
-        "not_listed": outcome.trails.dropped,
+        "not_listed": outcome.events.dropped,
     })
 }
 

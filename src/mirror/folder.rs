@@ -8,16 +8,15 @@ use std::time::Duration;
 use moka::sync::Cache;
 
 use super::absence::Absent;
-use super::context::Context;
 use super::error::{MirrorError, blocking};
-use super::proved::ProvedFiles;
-use super::versions::newest_of;
+use super::metadata::versions::{named_by, newest_of};
+use super::not_yet::Holds;
 use crate::base::fault::Fault;
-use crate::base::flight::BrokenOff;
+use crate::release::{Context, ReleaseError};
 use crate::upstream::UpstreamError;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::dirhash::{ZipLimits, names_in_zip};
-use gomodule::module::{ModulePath, ModuleVersion};
+use gomodule::module::{ModulePath, ModuleVersion, Version};
 
 /// How long an answer is remembered: the `go` command asks for the same path with several requests, one after the other.
 const REMEMBERED: Duration = Duration::from_secs(10);
@@ -27,26 +26,21 @@ const MAX_REMEMBERED: u64 = 10_000;
 /// Looks for folders, and remembers what it found.
 pub(super) struct Folders {
     context: Arc<Context>,
-    proved: Arc<ProvedFiles>,
+    holds: Arc<Holds>,
     /// What was found out: for a path, and the version that was asked for.
     known: Cache<(ModulePath, Option<String>), Option<Absent>>,
 }
 
 impl Folders {
-    pub(super) fn new(context: Arc<Context>, proved: Arc<ProvedFiles>) -> Self {
+    pub(super) fn new(context: Arc<Context>, holds: Arc<Holds>) -> Self {
         let known = Cache::builder().max_capacity(MAX_REMEMBERED).time_to_live(REMEMBERED).build();
-        Self { context, proved, known }
+        Self { context, holds, known }
     }
 
     /// The error to tell: `error`, or that the path is a folder of a module that is here.
-    pub(super) async fn or_a_folder(
-        &self,
-        path: &ModulePath,
-        query: Option<&str>,
-        error: Arc<MirrorError>,
-    ) -> Arc<MirrorError> {
+    pub(super) async fn or_a_folder(&self, path: &ModulePath, query: Option<&str>, error: MirrorError) -> MirrorError {
         // Of version control nobody knows whether it is down, or hides what it has from a mirror without a login.
-        if !error.is_trouble() || matches!(*error, MirrorError::Origin(UpstreamError::Direct(_))) {
+        if !error.is_trouble() || matches!(error.of_upstreams(), Some(UpstreamError::Direct(_))) {
             return error;
         }
         // Nothing speaks against a private module that was made yesterday, and `go` would ask somebody else for it. An
@@ -56,7 +50,7 @@ impl Folders {
         }
         let asked = (path.clone(), query.map(str::to_owned));
         if let Some(known) = self.known.get(&asked) {
-            return known.map_or(error, |absent| Arc::new(MirrorError::Absent(absent)));
+            return known.map_or(error, MirrorError::Absent);
         }
         let found = match self.folder_here(path, query).await {
             Ok(found) => found,
@@ -64,16 +58,22 @@ impl Folders {
             Err(_) => None,
         };
         self.known.insert(asked, found.clone());
-        found.map_or(error, |absent| Arc::new(MirrorError::Absent(absent)))
+        found.map_or(error, MirrorError::Absent)
+    }
+
+    /// The version here that a query names: the version itself, its `+incompatible` form, or the pseudo-version of a commit.
+    pub(super) async fn version_here(&self, path: &ModulePath, query: &str) -> Result<Option<Version>, MirrorError> {
+        let (store, path, query) = (Arc::clone(&self.context.store), path.clone(), query.to_owned());
+        blocking(move || Ok(named_by(&query, &store.tree().go_mods_here(&path)?))).await
     }
 
     /// Looks at the nearest module above the path that is here, in the version that `query` names, or else in its newest. If
     /// something of a module of that path was ever seen here, it is none: a folder may have become one later.
-    async fn folder_here(&self, path: &ModulePath, query: Option<&str>) -> Result<Option<Absent>, Arc<MirrorError>> {
+    async fn folder_here(&self, path: &ModulePath, query: Option<&str>) -> Result<Option<Absent>, MirrorError> {
         for (above, _) in path.prefixes() {
             let (store, wanted) = (Arc::clone(&self.context.store), above.clone());
             let version = if let Some(query) = query {
-                self.context.resolve_here(&above, query).await?
+                self.version_here(&above, query).await?
             } else {
                 blocking(move || Ok(newest_of(&store.tree().versions_here(&wanted)?))).await?
             };
@@ -92,19 +92,19 @@ impl Folders {
     }
 
     /// The names in the zip of a module version, if it is here; it is proved before.
-    async fn names_here(&self, module: &ModuleVersion) -> Result<Vec<String>, Arc<MirrorError>> {
+    async fn names_here(&self, module: &ModuleVersion) -> Result<Vec<String>, MirrorError> {
         let artifact = Artifact { module: module.clone(), kind: Kind::Zip };
         let (store, wanted) = (Arc::clone(&self.context.store), artifact.clone());
         if blocking(move || Ok(store.tree().open_artifact(&wanted)?.is_none())).await? {
             return Ok(Vec::new());
         }
-        let zip = self.proved.release(&artifact).await?;
+        let zip = self.holds.release(&artifact).await?;
         // Directories are as large as zips are: some 100,000 names.
-        let _turn = self.context.hashing.acquire().await.map_err(|_| MirrorError::from(BrokenOff))?;
+        let _turn = self.context.turn_to_read(artifact.kind).await?;
         let names = blocking(move || {
             let names = names_in_zip(zip.file(), &ZipLimits::default());
-            names.map_err(|error| MirrorError::read(&artifact, std::io::Error::other(error)))
+            names.map_err(|error| ReleaseError::read(&artifact, std::io::Error::other(error)))
         });
-        Ok(names.await?)
+        names.await
     }
 }

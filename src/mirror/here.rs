@@ -10,13 +10,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::advisory::{Advisories, stored_info};
-use super::context::Context;
 use super::error::{MirrorError, blocking};
 use super::folder::Folders;
-use super::fresh::Dated;
-use super::info::Info;
-use super::proved::ProvedFiles;
+use super::metadata::cache::{Cached, State};
+use super::metadata::info::Info;
+use super::metadata::raw::{RawMetadata, stored_info};
+use super::not_yet::Holds;
+use crate::release::Context;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::{ModulePath, ModuleVersion, Query};
 use gomodule::proxy_request::Request;
@@ -24,19 +24,19 @@ use gomodule::proxy_request::Request;
 /// The `.info` of versions and queries.
 pub(super) struct Infos {
     pub(super) context: Arc<Context>,
-    pub(super) advisories: Advisories,
-    pub(super) proved: Arc<ProvedFiles>,
+    pub(super) metadata: RawMetadata,
+    pub(super) holds: Arc<Holds>,
     pub(super) folders: Folders,
 }
 
 impl Infos {
     /// The `.info` of a canonical version.
-    pub(super) async fn info(&self, module: &ModuleVersion) -> Result<Dated, Arc<MirrorError>> {
+    pub(super) async fn info(&self, module: &ModuleVersion) -> Result<Cached, MirrorError> {
         let artifact = Artifact { module: module.clone(), kind: Kind::Info };
-        match self.advisories.info(&artifact).await {
+        match self.metadata.info(&artifact).await {
             Ok(info) => Ok(info),
             Err(error) if error.leads_here() => match self.info_here(module).await? {
-                Some(body) => Ok(Dated { state: self.context.state_here(), ..Dated::now(body) }),
+                Some(body) => Ok(Cached { state: State::here(self.context.offline), ..Cached::now(body) }),
                 None => Err(self.folders.or_a_folder(&module.path, Some(module.version.as_ref()), error).await),
             },
             Err(error) => Err(error),
@@ -44,13 +44,13 @@ impl Infos {
     }
 
     /// The `.info` of a query.
-    pub(super) async fn query(&self, path: &ModulePath, query: &Query) -> Result<Dated, Arc<MirrorError>> {
-        match self.advisories.ask(Request::Query(path.clone(), query.clone())).await {
+    pub(super) async fn query(&self, path: &ModulePath, query: &Query) -> Result<Cached, MirrorError> {
+        match self.metadata.ask(Request::Query(path.clone(), query.clone())).await {
             Err(error) if error.leads_here() => {
-                if let Some(version) = self.context.resolve_here(path, query.as_ref()).await?
+                if let Some(version) = self.folders.version_here(path, query.as_ref()).await?
                     && let Some(body) = self.info_here(&ModuleVersion { path: path.clone(), version }).await?
                 {
-                    return Ok(Dated { state: self.context.state_here(), ..Dated::now(body) });
+                    return Ok(Cached { state: State::here(self.context.offline), ..Cached::now(body) });
                 }
                 Err(self.folders.or_a_folder(path, Some(query.as_ref()), error).await)
             }
@@ -59,7 +59,7 @@ impl Infos {
     }
 
     /// The `.info` that is kept, or one that is made of a version that is proved; `None` if there is neither.
-    pub(super) async fn info_here(&self, module: &ModuleVersion) -> Result<Option<Bytes>, Arc<MirrorError>> {
+    pub(super) async fn info_here(&self, module: &ModuleVersion) -> Result<Option<Bytes>, MirrorError> {
         let artifact = Artifact { module: module.clone(), kind: Kind::Info };
         let go_mod = Artifact { module: module.clone(), kind: Kind::Mod };
         let (store, wanted, least) = (Arc::clone(&self.context.store), artifact, go_mod.clone());
@@ -70,7 +70,7 @@ impl Infos {
         if info.is_some() || !is_here {
             return Ok(info);
         }
-        match self.proved.release(&go_mod).await {
+        match self.holds.release(&go_mod).await {
             Ok(_) => Ok(Some(Info::of(module.version.clone()).text())),
             Err(error) if error.is_trouble() => Ok(None),
             Err(error) => Err(error),

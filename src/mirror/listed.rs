@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::admit::Admission;
-use super::advisory::{Whole, named};
+use super::admission::policy::Admission;
+use super::admission::retractions::{Retracted, Retractions};
 use super::error::{MirrorError, blocking};
-use super::fresh::Dated;
 use super::here::Infos;
-use super::retracted::{Retracted, Retractions};
-use super::versions::newest_of;
+use super::metadata::cache::{Cached, State};
+use super::metadata::raw::{Whole, named};
+use super::metadata::versions::newest_of;
 use crate::base::fault::Fault;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::{ModulePath, ModuleVersion, Version};
@@ -37,8 +37,8 @@ pub(super) struct Lists {
 
 impl Lists {
     /// `@v/list`: one version a line.
-    pub(super) async fn list(&self, path: &ModulePath) -> Result<Dated, Arc<MirrorError>> {
-        let whole = match self.infos.advisories.whole_list(path).await {
+    pub(super) async fn list(&self, path: &ModulePath) -> Result<Cached, MirrorError> {
+        let whole = match self.infos.metadata.whole_list(path).await {
             Err(error) => return Err(self.infos.folders.or_a_folder(path, None, error).await),
             whole => whole?,
         };
@@ -47,19 +47,19 @@ impl Lists {
             return Ok(whole.dated);
         }
         let body = Bytes::from(shown.versions.iter().map(|version| format!("{version}\n")).collect::<String>());
-        Ok(Dated { body, ..whole.dated }.with_newest(shown.newest_is_known))
+        Ok(Cached { body, ..whole.dated }.with_newest(shown.newest_is_known))
     }
 
     /// `@latest`: the `.info` of the version that a source holds for the newest; or, if anything is left out of the list, of
     /// the newest that is shown.
-    pub(super) async fn latest(&self, path: &ModulePath) -> Result<Dated, Arc<MirrorError>> {
-        let latest = match self.infos.advisories.ask(Request::Latest(path.clone())).await {
+    pub(super) async fn latest(&self, path: &ModulePath) -> Result<Cached, MirrorError> {
+        let latest = match self.infos.metadata.ask(Request::Latest(path.clone())).await {
             Err(error) if error.leads_here() => return self.latest_here(path, error).await,
             latest => latest?,
         };
         let Some(admission) = &self.admission else { return Ok(latest) };
         let newest = named(path, &latest.body)?;
-        let whole = match self.infos.advisories.whole_list(path).await {
+        let whole = match self.infos.metadata.whole_list(path).await {
             // It has no tagged version.
             Err(error) if error.fault() == Fault::Absent => None,
             whole => Some(whole?),
@@ -78,20 +78,20 @@ impl Lists {
         let Some(version) = shown.and_then(|shown| newest_of(&shown.versions)) else {
             // Nothing is left: say what the policy has against the newest.
             admission.examine(&newest, vouchers).await?;
-            return Err(MirrorError::NothingLeft(path.clone()).into());
+            return Err(MirrorError::NothingLeft(path.clone()));
         };
         if version == newest.version {
             return Ok(latest);
         }
         let module = ModuleVersion { path: path.clone(), version };
-        let body = self.infos.advisories.info(&Artifact { module, kind: Kind::Info }).await?.body;
+        let body = self.infos.metadata.info(&Artifact { module, kind: Kind::Info }).await?.body;
         let whole = whole.map_or(latest, |whole| whole.dated);
-        Ok(Dated { body, ..whole }.with_newest(newest_is_known))
+        Ok(Cached { body, ..whole }.with_newest(newest_is_known))
     }
 
     /// `@latest` of what is here: the newest release; without any, the newest pre-release; without any, the newest
     /// pseudo-version. `error` says why no source was asked.
-    async fn latest_here(&self, path: &ModulePath, error: Arc<MirrorError>) -> Result<Dated, Arc<MirrorError>> {
+    async fn latest_here(&self, path: &ModulePath, error: MirrorError) -> Result<Cached, MirrorError> {
         let (store, wanted) = (Arc::clone(&self.infos.context.store), path.clone());
         let (released, here) =
             blocking(move || Ok((store.tree().released(&wanted)?, store.tree().versions_here(&wanted)?))).await?;
@@ -99,18 +99,18 @@ impl Lists {
         if versions.is_empty() {
             return Err(self.infos.folders.or_a_folder(path, None, error).await);
         }
-        let dated = Dated { state: self.infos.context.state_here(), ..Dated::now(Bytes::new()) };
+        let dated = Cached { state: State::here(self.infos.context.offline), ..Cached::now(Bytes::new()) };
         let whole = Whole { dated: dated.clone(), versions, complete: false };
         let shown = self.shown(path, &whole).await?;
         let newest = newest_of(&shown.versions).ok_or_else(|| MirrorError::NothingLeft(path.clone()))?;
         match self.infos.info_here(&ModuleVersion { path: path.clone(), version: newest }).await? {
-            Some(body) => Ok(Dated { body, ..dated }.with_newest(shown.newest_is_known)),
+            Some(body) => Ok(Cached { body, ..dated }.with_newest(shown.newest_is_known)),
             None => Err(error),
         }
     }
 
     /// What is shown of a list.
-    async fn shown(&self, path: &ModulePath, whole: &Whole) -> Result<Shown, Arc<MirrorError>> {
+    async fn shown(&self, path: &ModulePath, whole: &Whole) -> Result<Shown, MirrorError> {
         let mut versions = match &self.admission {
             Some(admission) => admission.allowed(path, whole.versions.clone(), &self.infos.context.vouchers).await,
             None => whole.versions.clone(),

@@ -5,28 +5,30 @@
 
 use std::sync::Arc;
 
-use super::advisory::named;
-use super::ahead::Ahead;
 use super::error::{MirrorError, blocking};
-use super::info::Info;
-use super::pipeline::Pipeline;
-use super::versions::speakers;
+use super::metadata::info::Info;
+use super::metadata::raw::named;
+use super::metadata::versions::speakers;
+use super::prefetch::{Prefetch, Prefetched};
 use crate::base::fault::Fault;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::{ModulePath, ModuleVersion, Version};
 use gomodule::proxy_request::Request;
 
-impl Pipeline {
+/// The newest versions of modules, had ahead.
+pub struct Newest<'a>(pub &'a Prefetch);
+
+impl Newest<'_> {
     /// Gets go.mod and `.info` of the newest version that the database knows, and notes it. Returns what that added to the
     /// store: nothing, where no source lists the module.
-    pub async fn fetch_newest(&self, path: &ModulePath) -> Result<Vec<Ahead>, Arc<MirrorError>> {
-        let Some(newest) = self.newest_of_sources(path).await? else { return Ok(Vec::new()) };
+    pub async fn fetch(&self, path: &ModulePath) -> Result<Vec<Prefetched>, MirrorError> {
+        let Some(newest) = self.of_sources(path).await? else { return Ok(Vec::new()) };
         let mut came = Vec::new();
         for kind in [Kind::Mod, Kind::Info] {
             let artifact = Artifact { module: newest.clone(), kind };
-            let (store, wanted) = (Arc::clone(&self.context.store), artifact.clone());
+            let (store, wanted) = (Arc::clone(&self.0.pipeline.context.store), artifact.clone());
             let was_here = blocking(move || Ok(store.tree().open_artifact(&wanted)?.is_some())).await?;
-            match self.get_ahead(&artifact).await {
+            match self.0.get(&artifact).await {
                 Ok(_) if was_here => {}
                 Ok(file) => came.push(file),
                 // Where it is missing, one is made of the proved version (`mirror/here`).
@@ -34,22 +36,22 @@ impl Pipeline {
                 Err(error) => return Err(error),
             }
         }
-        self.note_newest(newest).await?;
+        self.note(newest).await?;
         Ok(came)
     }
 
     /// Notes the newest version that the one source, a folder that was carried here, has of a module, if its go.mod is proved.
-    pub async fn take_newest(&self, path: &ModulePath) -> Result<(), Arc<MirrorError>> {
+    pub async fn take(&self, path: &ModulePath) -> Result<(), MirrorError> {
         let asked = Request::Latest(path.clone());
-        let said = self.context.sources.of(path).small(&asked, |body| Info::read(&body)).await;
-        let newest = ModuleVersion { path: path.clone(), version: said.map_err(MirrorError::from)?.value.version };
-        self.proved.release(&Artifact { module: newest.clone(), kind: Kind::Mod }).await?;
-        self.note_newest(newest).await
+        let said = self.0.pipeline.context.sources.of(path).small(&asked, |body| Info::read(&body)).await;
+        let newest = ModuleVersion { path: path.clone(), version: said?.value.version };
+        self.0.pipeline.holds.release(&Artifact { module: newest.clone(), kind: Kind::Mod }).await?;
+        self.note(newest).await
     }
 
     /// The newest version of a module that was noted, or is here.
-    pub async fn newest_here(&self, path: &ModulePath) -> Result<Option<ModuleVersion>, MirrorError> {
-        let (store, wanted) = (Arc::clone(&self.context.store), path.clone());
+    pub async fn here(&self, path: &ModulePath) -> Result<Option<ModuleVersion>, MirrorError> {
+        let (store, wanted) = (Arc::clone(&self.0.pipeline.context.store), path.clone());
         let newest = blocking(move || {
             let Some(noted) = store.tree().newest(&wanted)? else { return Ok(None) };
             let mut all = store.tree().go_mods_here(&wanted)?;
@@ -61,36 +63,28 @@ impl Pipeline {
     }
 
     /// The newest version that `go` would read retractions from, among those that the database knows.
-    async fn newest_of_sources(&self, path: &ModulePath) -> Result<Option<ModuleVersion>, Arc<MirrorError>> {
-        let listed = match self.advisories.whole_list(path).await {
+    async fn of_sources(&self, path: &ModulePath) -> Result<Option<ModuleVersion>, MirrorError> {
+        let listed = match self.0.pipeline.metadata.whole_list(path).await {
             Err(error) if error.fault() == Fault::Absent => Vec::new(),
             Ok(whole) if !whole.complete => return Ok(None),
             whole => whole?.versions,
         };
         let mut newest: Vec<Version> = speakers(listed).collect();
         if newest.is_empty() {
-            match self.advisories.ask(Request::Latest(path.clone())).await {
+            match self.0.pipeline.metadata.ask(Request::Latest(path.clone())).await {
                 Err(error) if error.fault() == Fault::Absent => return Ok(None),
                 latest => newest.push(named(path, &latest?.body)?.version),
             }
         }
-        for version in newest {
-            let Ok(module) = ModuleVersion::new(path.clone(), version) else { continue };
-            match self.context.vouchers.record(&module).await {
-                // Too new, or made up.
-                Err(MirrorError::NoRecord(_)) => {}
-                Ok(_) | Err(MirrorError::Exempt(_)) => return Ok(Some(module)),
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(None)
+        let first = self.0.pipeline.context.vouchers.first_known(path, newest.into_iter()).await;
+        Ok(first?.ok())
     }
 
     /// What was noted is replaced by a newer version only: an older export may be imported after a newer one.
-    async fn note_newest(&self, newest: ModuleVersion) -> Result<(), Arc<MirrorError>> {
-        let kept = self.kept_info(&Artifact { module: newest.clone(), kind: Kind::Info }).await?;
+    async fn note(&self, newest: ModuleVersion) -> Result<(), MirrorError> {
+        let kept = self.0.kept_info(&Artifact { module: newest.clone(), kind: Kind::Info }).await?;
         let made = || Info::of(newest.version.clone()).text();
-        let (store, info) = (Arc::clone(&self.context.store), kept.unwrap_or_else(made));
+        let (store, info) = (Arc::clone(&self.0.pipeline.context.store), kept.unwrap_or_else(made));
         let noted = blocking(move || {
             let before = store.tree().newest(&newest.path)?;
             let both = before.iter().chain([&newest.version]).cloned().collect();
@@ -99,6 +93,6 @@ impl Pipeline {
             }
             Ok(())
         });
-        Ok(noted.await?)
+        noted.await
     }
 }

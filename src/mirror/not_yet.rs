@@ -10,12 +10,12 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::absence::Absent;
-use super::answer::answer;
-use super::context::Context;
 use super::error::MirrorError;
-use super::info::Info;
+use super::metadata::answer::answer;
+use super::metadata::info::Info;
 use crate::base::fault::Fault;
 use crate::base::flight::Flights;
+use crate::release::{Context, ProvedFiles, ReleaseError, Released};
 use crate::sumdb::{DatabaseId, NoRecord, Unproved};
 use crate::upstream::{Nowhere, UpstreamError};
 use gomodule::artifact::{Artifact, Kind};
@@ -31,16 +31,30 @@ const MAX_HELD: usize = 256;
 /// Which database is waited for: any of them, or the one that a lookup names.
 type Only = Option<DatabaseId>;
 
-/// The versions whose record is waited for.
+/// The proved files, and the versions whose record is waited for.
 pub(super) struct Holds {
     context: Arc<Context>,
-    flights: Flights<(Only, ModuleVersion), Result<bool, Arc<MirrorError>>>,
+    proved: Arc<ProvedFiles>,
+    flights: Flights<(Only, ModuleVersion), Result<bool, MirrorError>>,
     places: Arc<Semaphore>,
 }
 
 impl Holds {
     pub(super) fn new(context: Arc<Context>) -> Self {
-        Self { context, flights: Flights::default(), places: Arc::new(Semaphore::new(MAX_HELD)) }
+        let (proved, places) = (Arc::new(ProvedFiles::new(Arc::clone(&context))), Arc::new(Semaphore::new(MAX_HELD)));
+        Self { context, proved, flights: Flights::default(), places }
+    }
+
+    /// The proved file of `artifact`, open. Where the database has no record yet, each request waits for its own time.
+    pub(super) async fn release(self: &Arc<Self>, artifact: &Artifact) -> Result<Released, MirrorError> {
+        let mut released = self.proved.release(artifact).await;
+        if let Err(error) = &released
+            && let ReleaseError::NoRecord(none) = &**error
+        {
+            self.wait_for_record(&artifact.module, None, none).await?;
+            released = self.proved.release(artifact).await;
+        }
+        Ok(released?)
     }
 
     /// Returns once the database has a record of `module`; else says what is to be said of it.
@@ -49,25 +63,25 @@ impl Holds {
         module: &ModuleVersion,
         only: Only,
         none: &NoRecord,
-    ) -> Result<(), Arc<MirrorError>> {
+    ) -> Result<(), MirrorError> {
         let Some(hold) = self.context.sources.ttls().hold.filter(|_| !self.context.offline) else {
-            return Err(Arc::new(MirrorError::NoRecord(none.clone())));
+            return Err(ReleaseError::NoRecord(none.clone()).into());
         };
         let deadline = Instant::now() + hold;
         let flight = || {
             let (holds, wanted, none) = (Arc::clone(self), module.clone(), none.clone());
-            let hold = async move || holds.hold(&wanted, only, &none, deadline).await.map_err(Arc::new);
+            let hold = async move || holds.hold(&wanted, only, &none, deadline).await;
             self.flights.join((only, module.clone()), hold)
         };
         // Whoever began the flight did so before, and waits no longer than this request may.
-        let mut has_record = flight().await.map_err(MirrorError::from)??;
+        let mut has_record = flight().await??;
         while !has_record && Instant::now() < deadline {
             has_record = match tokio::time::timeout_at(deadline, flight()).await {
-                Ok(ended) => ended.map_err(MirrorError::from)??,
+                Ok(ended) => ended??,
                 Err(_) => false,
             };
         }
-        if has_record { Ok(()) } else { Err(not_yet(module, none).into()) }
+        if has_record { Ok(()) } else { Err(not_yet(module, none)) }
     }
 
     /// Whether there is a record before the deadline.

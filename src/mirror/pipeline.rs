@@ -3,20 +3,17 @@
 
 use std::sync::Arc;
 
-use super::admit::Admission;
-use super::advisory::Advisories;
-use super::context::Context;
+use super::admission::policy::Admission;
+use super::admission::retractions::Retracted;
 use super::error::MirrorError;
-use super::expected_hash::Vouchers;
 use super::folder::Folders;
 use super::here::Infos;
 use super::listed::Lists;
+use super::metadata::raw::RawMetadata;
 use super::not_yet::Holds;
-use super::proved::ProvedFiles;
-use super::released::Released;
-use super::retracted::Retracted;
-use super::trail::Trail;
+use crate::base::clock::Clock;
 use crate::policy::{Exception, InForce};
+use crate::release::{Context, EventLog, Released, Vouchers};
 use crate::store::Store;
 use crate::upstream::Router;
 use gomodule::artifact::{Artifact, Kind};
@@ -27,8 +24,7 @@ use gomodule::artifact::{Artifact, Kind};
 pub struct Pipeline {
     pub(super) context: Arc<Context>,
     pub(super) holds: Arc<Holds>,
-    pub(super) advisories: Advisories,
-    pub(super) proved: Arc<ProvedFiles>,
+    pub(super) metadata: RawMetadata,
     pub(super) infos: Arc<Infos>,
     pub(super) lists: Arc<Lists>,
     retracted: Arc<Retracted>,
@@ -37,29 +33,35 @@ pub struct Pipeline {
 
 impl Pipeline {
     /// A pipeline that keeps in `store`, fetches from `sources`, believes `vouchers`, obeys `policies`, and writes down in
-    /// `trail` what it releases and refuses. What is private is exempt from the databases.
+    /// `events` what it releases and refuses. What is private is exempt from the databases.
     ///
     /// Without any source the pipeline is offline: what is not in `store` is asked of nobody.
-    pub fn new(store: Arc<Store>, sources: Router, vouchers: Vouchers, policies: InForce, trail: Trail) -> Self {
-        let context = &Arc::new(Context::new(store, sources, vouchers, trail));
+    pub fn new(
+        store: Arc<Store>,
+        sources: Router,
+        vouchers: Vouchers,
+        policies: InForce,
+        events: EventLog,
+        clock: Clock,
+    ) -> Self {
+        let context = &Arc::new(Context::new(store, sources, vouchers, events));
         // Each needs some of those before it, and none of those after it.
-        let advisories = Advisories::new(Arc::clone(context));
+        let metadata = RawMetadata::new(Arc::clone(context), clock);
         let holds = Arc::new(Holds::new(Arc::clone(context)));
-        let proved = Arc::new(ProvedFiles::new(Arc::clone(context), Arc::clone(&holds)));
-        let retracted = Arc::new(Retracted::new(Arc::clone(context), advisories.clone(), Arc::clone(&proved)));
-        let admission = Admission::new(policies).map(Arc::new);
+        let retracted = Arc::new(Retracted::new(Arc::clone(context), metadata.clone(), Arc::clone(&holds)));
+        let admission = Admission::new(policies, clock).map(Arc::new);
         let infos = Arc::new(Infos {
             context: Arc::clone(context),
-            advisories: advisories.clone(),
-            proved: Arc::clone(&proved),
-            folders: Folders::new(Arc::clone(context), Arc::clone(&proved)),
+            metadata: metadata.clone(),
+            holds: Arc::clone(&holds),
+            folders: Folders::new(Arc::clone(context), Arc::clone(&holds)),
         });
         let lists = Arc::new(Lists {
             admission: admission.clone(),
             retracted: Arc::clone(&retracted),
             infos: Arc::clone(&infos),
         });
-        Self { context: Arc::clone(context), holds, advisories, proved, infos, lists, retracted, admission }
+        Self { context: Arc::clone(context), holds, metadata, infos, lists, retracted, admission }
     }
 
     /// The exceptions of the policy that lifted nothing so far.
@@ -68,21 +70,21 @@ impl Pipeline {
     }
 
     /// The proved file of `artifact`, open, if the policy lets it in.
-    pub(super) async fn release(&self, artifact: &Artifact) -> Result<Released, Arc<MirrorError>> {
+    pub(super) async fn release(&self, artifact: &Artifact) -> Result<Released, MirrorError> {
         let released = self.release_admitted(artifact).await;
         match &released {
             Ok(released) => {
                 let (bytes, source) = (released.identity().size(), released.source());
-                self.context.trail.released(artifact, released.basis(), bytes, source);
+                self.context.events.released(artifact, released.basis(), bytes, source);
             }
-            Err(error) => self.context.trail.refused(artifact, error),
+            Err(error) => self.context.events.refused(artifact, error, error.refusal()),
         }
         released
     }
 
-    async fn release_admitted(&self, artifact: &Artifact) -> Result<Released, Arc<MirrorError>> {
+    async fn release_admitted(&self, artifact: &Artifact) -> Result<Released, MirrorError> {
         let (Kind::Zip, Some(admission)) = (artifact.kind, &self.admission) else {
-            return self.proved.release(artifact).await;
+            return self.holds.release(artifact).await;
         };
         let mut known = admission.examine(&artifact.module, &self.context.vouchers).await?;
         if admission.needs_retractions() {
@@ -93,7 +95,7 @@ impl Pipeline {
             known.learn(|facts| facts.retracted = Some(retracted.clone()));
             admission.check(&known)?;
         }
-        let released = self.proved.release(artifact).await?;
+        let released = self.holds.release(artifact).await?;
         known.learn(|facts| facts.zip_size = Some(released.identity().size()));
         admission.check(&known)?;
         Ok(released)

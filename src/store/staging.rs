@@ -48,13 +48,6 @@ pub struct StagingFile {
     pub(super) place: TempPath,
 }
 
-impl StagingFile {
-    /// A second handle to write through. The first one stays, to hash and to serve what was written.
-    pub(crate) fn writer(&self) -> Result<File, StoreError> {
-        self.file.try_clone().map_err(|cause| StoreError::new("open", &self.place, cause))
-    }
-}
-
 impl Staging {
     pub(super) fn new(root: &Path, access: Access, keeping: &Keeping) -> Self {
         Self { all: root.join("staging"), access, keeping: keeping.clone(), own: Arc::default() }

@@ -10,20 +10,18 @@ pub(super) mod error;
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use serde::Deserialize;
 
 use self::command::{Printed, Settings};
 use self::error::DirectError;
 use super::error::UpstreamError;
-use super::landing::Landing;
 use super::recent::Recent;
 use super::scope::Scope;
+use super::sink::{DownloadSink, Part};
 use super::wanted::Wanted;
 use crate::base::clock::Clock;
 use crate::base::flight::{BrokenOff, Flights};
@@ -38,8 +36,6 @@ const KEPT_FOR: Duration = Duration::from_secs(10);
 const MAX_KEPT: usize = 8;
 /// Paths of which it is remembered whether they lead to a repository: about 150 bytes each.
 const MAX_READABLE: u64 = 1000;
-/// Bytes copied at a time.
-const PIECE: usize = 256 << 10;
 
 /// Version control, asked as if it were a proxy.
 pub(super) struct Direct {
@@ -57,10 +53,13 @@ pub(super) struct Direct {
 #[derive(Debug)]
 struct Fetched {
     info: Vec<u8>,
-    go_mod: File,
+    go_mod: OpenFile,
     /// `go` may be older than what the go.mod asks for; then there is no zip.
-    zip: Result<File, DirectError>,
+    zip: Result<OpenFile, DirectError>,
 }
+
+/// An open file, and its length.
+type OpenFile = (Arc<File>, u64);
 
 /// What `go mod download -json` prints.
 #[derive(Deserialize)]
@@ -115,23 +114,27 @@ impl Direct {
         Ok(body)
     }
 
-    /// Writes a file to `landing`. Returns the length.
-    pub(super) async fn download(&self, wanted: &Wanted, landing: &mut Landing) -> Result<u64, UpstreamError> {
+    /// Sends a file to `sink`.
+    pub(super) async fn download(&self, wanted: &Wanted, sink: &DownloadSink) -> Result<(), UpstreamError> {
         let Request::File(Artifact { module, kind: kind @ (Kind::Mod | Kind::Zip) }) = asked(wanted)? else {
             return Err(UpstreamError::NotFound(wanted.to_string()));
         };
         let fetched = self.seen(&module.path, self.fetch(module).await).await?;
-        let file = match kind {
+        let (file, length) = match kind {
             Kind::Zip => fetched.zip.as_ref().map_err(DirectError::clone)?,
             _ => &fetched.go_mod,
         };
-        let file = Arc::new(file.try_clone().map_err(|error| DirectError::host("open what was fetched", &error))?);
-        let length = copy(file, landing, kind.max_len() as u64).await?;
+        let limit = kind.max_len() as u64;
+        if *length > limit {
+            let why = format!("a file of it has more than {limit} bytes");
+            return Err(UpstreamError::Nonsense { origin: "direct".to_owned(), why });
+        }
+        sink.send(Part::File(Arc::clone(file))).await?;
         if *kind == Kind::Zip {
             // The last that anybody asks for.
             locked(&self.kept).remove(module);
         }
-        Ok(length)
+        Ok(())
     }
 
     /// An answer about `module`, where a host that shows nothing is believed if it showed a repository that can be read here
@@ -215,8 +218,11 @@ async fn listed(go: &Settings, words: &[&str]) -> Result<Listed, DirectError> {
 fn read(printed: &Printed) -> Result<Fetched, DirectError> {
     let downloaded: Downloaded = printed.json()?;
     let failed = || printed.failed(&downloaded.error);
-    let open =
-        |path: &Path| File::open(path).map_err(|error| DirectError::host(&format!("open {}", path.display()), &error));
+    let open = |path: &Path| {
+        let file = File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
+        let file = file.map_err(|error| DirectError::host(&format!("open {}", path.display()), &error));
+        file.map(|(length, file)| (Arc::new(file), length))
+    };
     let (Some(info), Some(go_mod)) = (&downloaded.info, &downloaded.go_mod) else { return Err(failed()) };
     let length = fs::metadata(info).map_err(|error| DirectError::host("look at the .info", &error))?.len();
     if length > Kind::Info.max_len() as u64 {
@@ -225,32 +231,6 @@ fn read(printed: &Printed) -> Result<Fetched, DirectError> {
     let info = fs::read(info).map_err(|error| DirectError::host("read the .info", &error))?;
     let zip = downloaded.zip.as_deref().ok_or_else(failed).and_then(open);
     Ok(Fetched { info, go_mod: open(go_mod)?, zip })
-}
-
-/// A file, from its beginning, whoever else reads it.
-async fn copy(file: Arc<File>, landing: &mut Landing, limit: u64) -> Result<u64, UpstreamError> {
-    let mut written = 0;
-    loop {
-        let file = Arc::clone(&file);
-        let read = tokio::task::spawn_blocking(move || {
-            let mut piece = vec![0; PIECE];
-            let read = file.read_at(&mut piece, written)?;
-            piece.truncate(read);
-            Ok::<_, std::io::Error>(Bytes::from(piece))
-        });
-        let piece = read.await.map_err(|_| DirectError::host("read what was fetched", &BrokenOff))?;
-        let piece = piece.map_err(|error| DirectError::host("read what was fetched", &error))?;
-        if piece.is_empty() {
-            landing.flush().await?;
-            return Ok(written);
-        }
-        written += piece.len() as u64;
-        if written > limit {
-            let why = format!("a file of it has more than {limit} bytes");
-            return Err(UpstreamError::Nonsense { origin: "direct".to_owned(), why });
-        }
-        landing.take(piece).await?;
-    }
 }
 
 /// What `go` can be asked for: it fetches modules alone.

@@ -127,6 +127,11 @@ impl UpstreamError {
         }
     }
 
+    /// The staging file cannot be written.
+    pub(crate) fn unwritten(cause: io::Error) -> Self {
+        Self::Io { what: "cannot write the staging file".to_owned(), cause }
+    }
+
     /// How soon the same source may do better; `None` if it will say the same again.
     pub(crate) fn passes(&self) -> Option<Duration> {
         match self {

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
@@ -9,6 +10,7 @@ use tokio::io::AsyncReadExt;
 use super::error::UpstreamError;
 use super::http::HttpError;
 use super::race::Progress;
+use super::sink::{DownloadSink, Part};
 use super::wanted::Wanted;
 
 /// The folder.
@@ -26,13 +28,21 @@ impl Folder {
         if read > wanted.max_len() { Err(self.too_large(wanted)) } else { Ok(body) }
     }
 
-    /// Copies the file that is `wanted`. Returns the length.
-    pub(super) async fn copy(&self, wanted: &Wanted, to: &mut File, progress: &Progress) -> Result<u64, UpstreamError> {
-        let (from, limit) = (self.open(wanted).await?, wanted.max_len() as u64);
+    /// Sends the file that is `wanted` to `sink`.
+    pub(super) async fn send(
+        &self,
+        wanted: &Wanted,
+        sink: &DownloadSink,
+        progress: &Progress,
+    ) -> Result<(), UpstreamError> {
+        let file = self.open(wanted).await?;
         progress.began();
-        let copied = tokio::io::copy(&mut from.take(limit + 1), to).await;
-        let copied = copied.map_err(|cause| UpstreamError::Io { what: format!("cannot copy {wanted}"), cause })?;
-        if copied > limit { Err(self.too_large(wanted)) } else { Ok(copied) }
+        let found = file.metadata().await;
+        let found = found.map_err(|cause| UpstreamError::Io { what: format!("cannot copy {wanted}"), cause })?;
+        if found.len() > wanted.max_len() as u64 {
+            return Err(self.too_large(wanted));
+        }
+        sink.send(Part::File(Arc::new(file.into_std().await))).await
     }
 
     /// Opens the file that is `wanted`.

@@ -9,9 +9,9 @@ use super::config::UpstreamConfig;
 use super::error::{Search, UpstreamError};
 use super::health::Health;
 use super::http::{HttpClient, HttpError};
-use super::landing::Landing;
 use super::race::{self, Progress};
 use super::retry;
+use super::sink::DownloadSink;
 use super::times::Ttls;
 use super::upstream::{Small, Upstream};
 use super::wanted::{UpstreamId, Wanted};
@@ -275,17 +275,17 @@ impl UpstreamPool {
         self.at(id).distrust(wanted);
     }
 
-    /// Writes a file of one source to `landing`. Returns the length.
-    pub async fn download(
+    /// Sends a file of one source to `sink`.
+    pub(crate) async fn download(
         &self,
         id: UpstreamId,
         request: &Request,
-        landing: &mut Landing,
+        sink: &DownloadSink,
         progress: &Progress,
-    ) -> Result<u64, UpstreamError> {
-        let length = self.at(id).download(&request.into(), landing, progress).await?;
+    ) -> Result<(), UpstreamError> {
+        self.at(id).download(&request.into(), sink, progress).await?;
         progress.arrived();
-        Ok(length)
+        Ok(())
     }
 
     fn at(&self, id: UpstreamId) -> &Upstream {

@@ -11,7 +11,7 @@ use std::fmt;
 use super::config::{Source, SourceError, UpstreamConfig};
 use super::secret::typed_without_logins;
 
-/// Sources in the order to ask them. Never empty.
+/// Router in the order to ask them. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProxyList {
     links: Vec<UpstreamConfig>,

@@ -1,7 +1,7 @@
 //! The hedged race: one source is asked, and the next only when that one fails or is slower than usual.
 //!
 //! For answers that can be proved alone: the first right one wins, whoever it came from, and the others are dropped,
-//! which breaks their connections off. Sources stand in stages. A source of a later stage is asked only once each source of
+//! which breaks their connections off. Router stand in stages. A source of a later stage is asked only once each source of
 //! the earlier ones has failed or begun to send: until then it might still refuse.
 
 use std::collections::VecDeque;
@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::wanted::UpstreamId;
 use crate::base::clock::Clock;
 
-/// Sources asked for one thing at the same time. The third is for the case that the second is slow as well.
+/// Router asked for one thing at the same time. The third is for the case that the second is slow as well.
 const AT_ONCE: usize = 3;
 
 /// How far an attempt has come. Shared between the attempt and the race.
@@ -140,7 +140,7 @@ pub(crate) async fn race<T, E, F: Future<Output = Result<T, E>>>(
     }
 }
 
-/// Waits until a source of `stage` may be asked: each of an earlier stage has begun to send, and the newest attempt is
+/// Ttls until a source of `stage` may be asked: each of an earlier stage has begun to send, and the newest attempt is
 /// slower than it may be, unless one of this stage has just failed.
 async fn may_begin(
     stage: usize,

@@ -14,9 +14,9 @@ use super::error::UpstreamError;
 use super::folder::Folder;
 use super::health::Health;
 use super::http::{Answer, Condition, HttpClient, HttpError};
-use super::landing::Landing;
 use super::race::Progress;
 use super::recent::Recent;
+use super::sink::{DownloadSink, Part};
 use super::times::Ttls;
 use super::wanted::Wanted;
 use crate::base::clock::Clock;
@@ -201,20 +201,20 @@ impl Upstream {
         false
     }
 
-    /// Writes the file that is `wanted` to `landing`. Returns the length.
+    /// Sends the file that is `wanted` to `sink`.
     pub(super) async fn download(
         &self,
         wanted: &Wanted,
-        landing: &mut Landing,
+        sink: &DownloadSink,
         progress: &Progress,
-    ) -> Result<u64, UpstreamError> {
+    ) -> Result<(), UpstreamError> {
         self.remembered_absent(wanted)?;
         let base = match &self.way {
             Way::Http(base) => base,
-            Way::Folder(folder) => return folder.copy(wanted, &mut landing.file, progress).await,
+            Way::Folder(folder) => return folder.send(wanted, sink, progress).await,
             Way::Direct(direct) => {
                 self.may_dial(wanted)?;
-                return direct.download(wanted, landing).await.map_err(|error| self.remember(wanted, error));
+                return direct.download(wanted, sink).await.map_err(|error| self.remember(wanted, error));
             }
         };
         let asking = self.ask().await?;
@@ -222,11 +222,11 @@ impl Upstream {
         let started = self.clock.steady();
         let (url, limit) = (join(base, wanted), wanted.max_len() as u64);
         let mut download = Download { url, limit, written: 0, first_byte: started, progress, clock: self.clock };
-        match download.run(&self.http, landing).await {
+        match download.run(&self.http, sink).await {
             Ok(()) => {
                 let body = self.clock.steady() - download.first_byte;
                 asking.answered(download.first_byte - started, download.written, body);
-                Ok(download.written)
+                Ok(())
             }
             Err(Broken::Http(error)) => Err(self.checked(wanted, asking.failed(error)).await),
             Err(Broken::Staging(error)) => Err(error),
@@ -334,14 +334,14 @@ enum Broken {
 impl Download<'_> {
     /// One request, and more for the rest if it broke off and the source can go on where it was: the same entity tag, a
     /// strong one (RFC 9110 section 14.2).
-    async fn run(&mut self, http: &HttpClient, landing: &mut Landing) -> Result<(), Broken> {
+    async fn run(&mut self, http: &HttpClient, sink: &DownloadSink) -> Result<(), Broken> {
         let mut answer = http.ask(self.url.clone(), &Condition::None).await.map_err(Broken::Http)?;
         self.first_byte = self.clock.steady();
         self.progress.began();
         for _ in 0..MAX_RESUMES {
             let (before, tag) = (self.written, answer.tag());
-            match (self.body(&mut answer, landing).await, tag) {
-                (Ok(()), _) => return landing.flush().await.map_err(Broken::Staging),
+            match (self.body(&mut answer, sink).await, tag) {
+                (Ok(()), _) => return Ok(()),
                 (Err(Broken::Http(error)), Some(tag)) if error.passes() && self.written > before => {
                     tracing::info!(url = answer.url, bytes = self.written, %error, "a download goes on after a break");
                     let condition = Condition::From(self.written, tag);
@@ -352,7 +352,7 @@ impl Download<'_> {
                             return Err(Broken::Http(error));
                         }
                         self.written = 0;
-                        landing.start_over().await.map_err(Broken::Staging)?;
+                        sink.send(Part::StartOver).await.map_err(Broken::Staging)?;
                     }
                 }
                 (Err(error), _) => return Err(error),
@@ -364,7 +364,7 @@ impl Download<'_> {
         }))
     }
 
-    async fn body(&mut self, answer: &mut Answer, landing: &mut Landing) -> Result<(), Broken> {
+    async fn body(&mut self, answer: &mut Answer, sink: &DownloadSink) -> Result<(), Broken> {
         while let Some(chunk) = answer.chunk().await.map_err(Broken::Http)? {
             let before = self.written;
             self.written += chunk.len() as u64;
@@ -372,7 +372,7 @@ impl Download<'_> {
                 return Err(Broken::Http(HttpError::TooLarge { url: answer.url.clone(), limit: self.limit }));
             }
             self.progress.came(chunk.len() as u64);
-            landing.take(chunk).await.map_err(Broken::Staging)?;
+            sink.send(Part::Bytes(chunk)).await.map_err(Broken::Staging)?;
             if before / TOLD_EVERY != self.written / TOLD_EVERY {
                 tracing::info!(url = answer.url, megabytes = self.written >> 20, "downloading");
             }

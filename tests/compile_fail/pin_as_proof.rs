@@ -1,5 +1,5 @@
 //! E0308: a hash that was seen first is not a proved one.
 
-pub fn forge(h1: gomodule::dirhash::H1) -> sumgate::mirror::Basis {
-    sumgate::mirror::Basis::Proven(h1)
+pub fn forge(h1: gomodule::dirhash::H1) -> sumgate::release::Basis {
+    sumgate::release::Basis::Proven(h1)
 }

@@ -193,7 +193,7 @@ impl Kept {
     /// What is wrong with the downloads that the command left behind, where later commands use them; and what came through the
     /// gate unproved. Blocks.
     pub(super) fn findings_after(&self, outcome: &Outcome) -> Vec<Finding> {
-        let known = gate::known(&self.known, &outcome.trails);
+        let known = gate::known(&self.known, &outcome.events);
         let past = outcome.kept.iter().find(|(name, _)| name == "GONOPROXY").map_or("", |(_, value)| value);
         let private = Patterns::parse(past).unwrap_or_default().with(self.exempt.clone());
         let is_inherited = matches!(self.caches.modules, ModuleCache::Inherited(_));
@@ -237,7 +237,7 @@ impl Kept {
         }
         // Nothing of the seal's own cache was used or checked.
         let known = match self.caches.modules {
-            ModuleCache::Own(_) => gate::known(&self.known, &outcome.trails),
+            ModuleCache::Own(_) => gate::known(&self.known, &outcome.events),
             ModuleCache::Inherited(_) => self.sealed.known.clone(),
         };
         let files = seal::close(self.folder.root(), &signer, &known)?;

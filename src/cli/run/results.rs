@@ -28,7 +28,7 @@ impl Results {
             _ => Ok(()),
         };
         let report = put(&mut self.report, Some(&gate::report(outcome)));
-        let statement = (!outcome.trails.released.is_empty()).then(|| gate::attestation(outcome));
+        let statement = (!outcome.events.released.is_empty()).then(|| gate::attestation(outcome));
         if self.attest.is_some() && statement.is_none() {
             out::complain("no attestation was written: nothing was released");
         }

@@ -8,7 +8,7 @@ use crate::cli::exit::Failure;
 use crate::cli::out;
 use crate::finding::{Finding, Severity};
 use crate::gate::{ChildError, Ended, Outcome, code};
-use crate::mirror::RefusedFile;
+use crate::release::RefusedFile;
 
 /// A refusal, in one line, at the moment when it happens.
 pub(super) fn refusal(file: &RefusedFile) {
@@ -75,7 +75,7 @@ pub(super) fn not_started(error: &ChildError) -> Result<Ended, Failure> {
 
 /// Everything that was refused, in full, and a line of figures.
 pub(super) fn summary(outcome: &Outcome) {
-    for file in outcome.trails.refused.values() {
+    for file in outcome.events.refused.values() {
         let mut lines: Vec<String> = file.reason.lines().map(safe).collect();
         lines.extend(file.quarantine.iter().map(|case| format!("quarantine: {}", case.display())));
         out::complain(&lines.join("\n"));
@@ -94,7 +94,7 @@ pub(super) fn summary(outcome: &Outcome) {
 }
 
 fn figures(outcome: &Outcome) -> String {
-    let (released, refused) = (&outcome.trails.released, outcome.trails.refused.len());
+    let (released, refused) = (&outcome.events.released, outcome.events.refused.len());
     let bytes: u64 = released.values().map(|file| file.bytes).sum();
     let unproved = outcome.unproved();
     let mut line = format!("{} files proved and released", released.len() - unproved);
@@ -102,8 +102,8 @@ fn figures(outcome: &Outcome) -> String {
         line.push_str(&format!(", {unproved} exempt ones released UNPROVED"));
     }
     line.push_str(&format!(" ({bytes} bytes), {refused} refused, {} findings", outcome.findings.len()));
-    if outcome.trails.dropped > 0 {
-        line.push_str(&format!(", {} not listed", outcome.trails.dropped));
+    if outcome.events.dropped > 0 {
+        line.push_str(&format!(", {} not listed", outcome.events.dropped));
     }
     if outcome.caches.sealed_files > 0 {
         line.push_str(&format!(", {} cached files sealed", outcome.caches.sealed_files));

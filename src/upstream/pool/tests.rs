@@ -1,4 +1,4 @@
-//! Sources that fail and come back, in a time that passes only while the test waits.
+//! Router that fail and come back, in a time that passes only while the test waits.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 

@@ -20,13 +20,13 @@ use super::body::Body;
 use super::forwarded::TrustedProxies;
 use super::handle::Handler;
 use super::host::Hosts;
-use super::hot::Hot;
-use super::pipeline::Pipeline;
 use super::places::{self, Claim, Place, Places};
 use super::respond;
-use super::route::BasePath;
+use super::response_cache::ResponseCache;
 use super::socket::{Outgoing, Socket};
 use crate::base::fault::Fault;
+use crate::mirror::pipeline::Pipeline;
+use crate::mirror::route::BasePath;
 
 /// What a request head may take: `go` sends about 200 bytes.
 const MAX_HEADER_BUFFER: usize = 16 << 10;
@@ -112,7 +112,7 @@ impl Mirror {
         let bound = listener.local_addr().map_err(failed)?;
         let url = format!("http://{}{}", reachable(bound), base.as_str());
         let welcome = format!("sumgate {}: a Go module mirror that proves what it serves\n", env!("CARGO_PKG_VERSION"));
-        let handler = Handler { pipeline, base, welcome, hot: Hot::default() };
+        let handler = Handler { pipeline, base, welcome, kept: ResponseCache::default() };
         let own = || Audience { hosts: Hosts::Own(bound.to_string()), ..Audience::default() };
         let audience = audience.unwrap_or_else(own);
         let door = Arc::new(Door { handler, audience, places: Places::of_this_process() });

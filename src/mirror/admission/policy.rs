@@ -5,13 +5,13 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
 
 use futures_util::{StreamExt, stream};
 
-use super::error::MirrorError;
-use super::expected_hash::Vouchers;
+use crate::base::clock::Clock;
+use crate::mirror::error::MirrorError;
 use crate::policy::{self, Age, Decision, Exception, Facts, InForce, Policy};
+use crate::release::{ReleaseError, Vouchers};
 use crate::sumdb::Attested;
 use gomodule::module::{ModulePath, ModuleVersion, Version};
 
@@ -21,66 +21,65 @@ const MAX_JUDGED: usize = 300;
 const AT_ONCE: usize = 32;
 
 /// The policies, each of which may refuse, and what was found out for them.
-pub(super) struct Admission {
+pub(crate) struct Admission {
     policies: InForce,
+    clock: Clock,
     /// The exceptions of the present one that lifted a rule so far, by number.
     used: Mutex<BTreeSet<usize>>,
 }
 
 /// What is known of a module version, for each policy: how old is old enough differs.
-pub(super) struct Known {
+pub(crate) struct Known {
     now: Facts,
     base: Facts,
 }
 
 impl Known {
     /// Adds a fact that is the same for all.
-    pub(super) fn learn(&mut self, fact: impl Fn(&mut Facts)) {
+    pub(crate) fn learn(&mut self, fact: impl Fn(&mut Facts)) {
         [&mut self.now, &mut self.base].into_iter().for_each(fact);
     }
 }
 
 impl Admission {
     /// `None` where there is no policy to obey.
-    pub(super) fn new(policies: InForce) -> Option<Self> {
+    pub(crate) fn new(policies: InForce, clock: Clock) -> Option<Self> {
         let is_any = policies.all().next().is_some();
-        is_any.then_some(Self { policies, used: Mutex::default() })
+        is_any.then_some(Self { policies, clock, used: Mutex::default() })
     }
 
     /// Whether a policy has to know which versions are retracted.
-    pub(super) fn needs_retractions(&self) -> bool {
+    pub(crate) fn needs_retractions(&self) -> bool {
         self.policies.all().any(Policy::needs_retractions)
     }
 
     /// The exceptions of the present policy that lifted nothing so far.
-    pub(super) fn unused(&self) -> Vec<Exception> {
+    pub(crate) fn unused(&self) -> Vec<Exception> {
         let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         self.policies.now.iter().flat_map(|policy| policy.unused(&used)).cloned().collect()
     }
 
     /// Refuses what a policy forbids, by all that is known.
-    pub(super) fn check(&self, known: &Known) -> Result<(), MirrorError> {
-        let today = policy::day(SystemTime::now());
-        let denied = |denial, facts: &Facts| {
-            Err(MirrorError::Denied { module: Box::new(facts.module.clone()), denial: Box::new(denial) })
-        };
-        if let Some(policy) = &self.policies.now {
-            let verdict = policy::judge(policy, &known.now, today);
-            self.used.lock().unwrap_or_else(PoisonError::into_inner).extend(&verdict.used);
-            if let Decision::Denied(denial) = verdict.decision {
-                return denied(denial, &known.now);
-            }
-        }
-        if let Some(policy) = &self.policies.base
-            && let Decision::Denied(denial) = policy::judge(policy, &known.base, today).decision
+    pub(crate) fn check(&self, known: &Known) -> Result<(), MirrorError> {
+        let today = policy::day(self.clock.now().wall);
+        for (policy, facts, is_base) in
+            [(&self.policies.now, &known.now, false), (&self.policies.base, &known.base, true)]
         {
-            return denied(denial.at_the_base(), &known.base);
+            let Some(policy) = policy else { continue };
+            let verdict = policy::judge(policy, facts, today);
+            if !is_base {
+                self.used.lock().unwrap_or_else(PoisonError::into_inner).extend(&verdict.used);
+            }
+            if let Decision::Denied(denial) = verdict.decision {
+                let denial = Box::new(if is_base { denial.at_the_base() } else { denial });
+                return Err(MirrorError::Denied { module: Box::new(facts.module.clone()), denial });
+            }
         }
         Ok(())
     }
 
     /// Refuses by name, and by what the database says of the version. Returns what is known then.
-    pub(super) async fn examine(&self, module: &ModuleVersion, vouchers: &Vouchers) -> Result<Known, MirrorError> {
+    pub(crate) async fn examine(&self, module: &ModuleVersion, vouchers: &Vouchers) -> Result<Known, MirrorError> {
         let mut known = Known { now: Facts::of(module.clone()), base: Facts::of(module.clone()) };
         // What the name alone forbids is asked of nobody.
         self.check(&known)?;
@@ -96,20 +95,20 @@ impl Admission {
     async fn date(&self, known: &mut Known, module: &ModuleVersion, vouchers: &Vouchers) -> Result<(), MirrorError> {
         let record = match vouchers.record(module).await {
             Ok(record) => Some(record),
-            Err(MirrorError::NoRecord(_) | MirrorError::Exempt(_)) => None,
-            Err(error) => return Err(error),
+            Err(ReleaseError::NoRecord(_) | ReleaseError::Exempt(_)) => None,
+            Err(error) => return Err(error.into()),
         };
         for (policy, facts) in [(&self.policies.now, &mut known.now), (&self.policies.base, &mut known.base)] {
             let min = policy.as_ref().and_then(Policy::min_age).unwrap_or_default();
             facts.in_database = Some(record.is_some());
-            let age = |(attested, _): &(Arc<Attested>, _)| vouchers.databases.age(attested, min, SystemTime::now());
+            let age = |(attested, _): &(Arc<Attested>, _)| vouchers.databases.age(attested, min, self.clock.now().wall);
             facts.age = Some(record.as_ref().map_or(Age::Unknown, age));
         }
         Ok(())
     }
 
     /// The versions of a list that may come in, in their order.
-    pub(super) async fn allowed(&self, path: &ModulePath, versions: Vec<Version>, vouchers: &Vouchers) -> Vec<Version> {
+    pub(crate) async fn allowed(&self, path: &ModulePath, versions: Vec<Version>, vouchers: &Vouchers) -> Vec<Version> {
         let mut newest = versions.clone();
         newest.sort();
         let judged: Vec<Version> = newest.into_iter().rev().take(MAX_JUDGED).collect();
@@ -125,5 +124,41 @@ impl Admission {
         let module = ModuleVersion::new(path.clone(), version.clone()).ok()?;
         let examined = self.examine(&module, vouchers).await;
         matches!(examined, Err(MirrorError::Denied { .. })).then_some(version)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+    use crate::store::Store;
+    use crate::sumdb::{Anchor, Client, Database, Databases};
+    use crate::upstream::HttpClient;
+    use gomodule::module::Patterns;
+
+    #[tokio::test]
+    async fn min_age_denies_until_the_clock_has_moved() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::open(folder.path()).unwrap());
+        let world = testkit::Origin::start(testkit::World::demo()).await.unwrap();
+        let database = Database::parse(&world.gosumdb()).unwrap();
+        let clock = Clock::seeded(SystemTime::UNIX_EPOCH + Duration::from_secs(1_780_000_000));
+        let client = Client::open(database, &store, &Anchor::None, HttpClient::past_proxies(), clock).unwrap();
+        let databases = Databases::new(vec![client]).unwrap();
+        let vouchers = Vouchers { databases, exempt: Patterns::default() };
+        let module = ModuleVersion::parse("example.com/hello@v1.0.0").unwrap();
+        vouchers.record(&module).await.unwrap();
+        // The record is here; from now on nothing waits for the network, and the clock moves when the test says so.
+        tokio::time::pause();
+        let policy = policy::parse("[policy]\nmin-age = \"7d\"\n").unwrap();
+        let admission = Admission::new(Some(policy).into(), clock).unwrap();
+        let examine = async || admission.examine(&module, &vouchers).await.map(drop);
+        tokio::time::advance(Duration::from_mins(7 * 24 * 60 - 1)).await;
+        assert!(matches!(examine().await, Err(MirrorError::Denied { .. })));
+        tokio::time::advance(Duration::from_mins(2)).await;
+        examine().await.unwrap();
     }
 }

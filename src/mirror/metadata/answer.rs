@@ -11,7 +11,7 @@ use gomodule::proxy_request::Request;
 
 /// Why a body answers no request.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum AnswerError {
+pub(crate) enum AnswerError {
     #[error(transparent)]
     Info(#[from] InfoError),
     #[error(transparent)]
@@ -27,7 +27,7 @@ pub(super) enum AnswerError {
 }
 
 /// The answer in the form in which it is kept and passed on. A zip is for its hash to judge.
-pub(super) fn answer(request: &Request, body: Vec<u8>) -> Result<Bytes, AnswerError> {
+pub(crate) fn answer(request: &Request, body: Vec<u8>) -> Result<Bytes, AnswerError> {
     match request {
         Request::List(_) => list(&body),
         Request::Latest(path) | Request::Query(path, _) => {

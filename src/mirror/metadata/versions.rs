@@ -6,20 +6,20 @@ use gomodule::module::Version;
 /// in the time that the database takes to learn of one are nobody's.
 const MAX_SPEAKERS: usize = 10;
 /// The versions that a list names.
-pub(super) fn versions_of(list: &[u8]) -> Vec<Version> {
+pub(crate) fn versions_of(list: &[u8]) -> Vec<Version> {
     let firsts = std::str::from_utf8(list).unwrap_or_default().lines();
     firsts.filter_map(|line| Version::parse(line.split_whitespace().next()?).ok()).collect()
 }
 
 /// The newest release; without any, the newest pre-release.
-pub(super) fn newest_of(versions: &[Version]) -> Option<Version> {
+pub(crate) fn newest_of(versions: &[Version]) -> Option<Version> {
     let releases = versions.iter().filter(|version| !version.is_prerelease());
     releases.max().or_else(|| versions.iter().max()).cloned()
 }
 
 /// The versions whose go.mod may say what is taken back: releases, or else pre-releases, newest first. One that is
 /// `+incompatible` has no go.mod, so it would say that nothing is.
-pub(super) fn speakers(mut versions: Vec<Version>) -> impl Iterator<Item = Version> {
+pub(crate) fn speakers(mut versions: Vec<Version>) -> impl Iterator<Item = Version> {
     versions.retain(|version| !version.is_incompatible());
     if versions.iter().any(|version| !version.is_prerelease()) {
         versions.retain(|version| !version.is_prerelease());
@@ -29,7 +29,7 @@ pub(super) fn speakers(mut versions: Vec<Version>) -> impl Iterator<Item = Versi
 }
 
 /// The version among these that a query names.
-pub(super) fn named_by(query: &str, versions: &[Version]) -> Option<Version> {
+pub(crate) fn named_by(query: &str, versions: &[Version]) -> Option<Version> {
     let incompatible = format!("{query}+incompatible");
     let by_name = |version: &&Version| version.as_ref() == query || version.as_ref() == incompatible;
     if let Some(version) = versions.iter().find(by_name) {

@@ -1,23 +1,20 @@
 //! One request: route it, ask the right room, answer.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use hyper::header::HeaderMap;
 use hyper::{Method, Response, StatusCode, Uri};
 
-use super::basis::Basis;
 use super::body::Body;
-use super::error::{MirrorError, blocking};
-use super::fresh::State;
-use super::hot::{Head, Hot, MAX_ANSWER};
-use super::pipeline::Pipeline;
-use super::released::Released;
 use super::respond::{self, Small};
-use super::route::{BasePath, Route, route};
-use super::words;
+use super::response_cache::{Head, MAX_ANSWER, ResponseCache};
 use crate::base::fault::Fault;
 use crate::base::text::safe;
+use crate::mirror::error::{MirrorError, blocking};
+use crate::mirror::metadata::cache::State;
+use crate::mirror::metadata::words;
+use crate::mirror::pipeline::Pipeline;
+use crate::mirror::route::{BasePath, Route, route};
+use crate::release::{Basis, ReleaseError, Released};
 use crate::sumdb::{DatabaseId, Unproved};
 use crate::upstream::database_request::DatabaseRequest;
 use gomodule::artifact::{Artifact, Kind};
@@ -30,7 +27,7 @@ pub(super) struct Handler {
     pub(super) base: BasePath,
     /// What `GET /` says.
     pub(super) welcome: String,
-    pub(super) hot: Hot,
+    pub(super) kept: ResponseCache,
 }
 
 impl Handler {
@@ -41,7 +38,7 @@ impl Handler {
             self.get(uri, headers).await.unwrap_or_else(|error| {
                 // The client is not told where the data folder is; whoever has to act is.
                 if error.fault() == Fault::Host {
-                    tracing::error!("{}", safe(&crate::base::fault::in_full(&*error)));
+                    tracing::error!("{}", safe(&crate::base::fault::in_full(&error)));
                 }
                 respond::error(&error, data)
             })
@@ -54,13 +51,13 @@ impl Handler {
         respond::finish(method, response)
     }
 
-    async fn get(&self, uri: &Uri, headers: &HeaderMap) -> Result<Response<Body>, Arc<MirrorError>> {
+    async fn get(&self, uri: &Uri, headers: &HeaderMap) -> Result<Response<Body>, MirrorError> {
         let databases = &self.pipeline.context.vouchers.databases;
         let trusted = |id| Some(databases.at(id).trusted_size()?.get());
-        if let Some(hot) = self.hot.get(uri.path(), headers, trusted) {
-            return Ok(hot);
+        if let Some(response) = self.kept.get(uri.path(), headers, trusted) {
+            return Ok(response);
         }
-        let route = route(uri.path(), &self.base, &databases.names()).map_err(MirrorError::from)?;
+        let route = route(uri.path(), &self.base, &databases.names())?;
         Ok(match route {
             Route::Home => respond::small(Small::Text, self.home()),
             Route::Module(Request::File(artifact)) if artifact.kind == Kind::Info => {
@@ -70,7 +67,7 @@ impl Handler {
                 let pinned = self.pipeline.context.vouchers.exempts(&artifact.module.path);
                 match info.state {
                     State::Fresh if pinned => respond::small(Small::Info, info.body),
-                    State::Fresh => self.hot.keep(uri.path(), respond::small(Small::Info, info.body), None),
+                    State::Fresh => self.kept.keep(uri.path(), respond::small(Small::Info, info.body), None),
                     _ => respond::dated(Small::Resolved, info),
                 }
             }
@@ -93,27 +90,22 @@ impl Handler {
         })
     }
 
-    async fn sumdb(
-        &self,
-        path: &str,
-        id: DatabaseId,
-        asked: DatabaseRequest,
-    ) -> Result<Response<Body>, Arc<MirrorError>> {
+    async fn sumdb(&self, path: &str, id: DatabaseId, asked: DatabaseRequest) -> Result<Response<Body>, MirrorError> {
         let client = &self.pipeline.context.vouchers.databases.at(id);
         Ok(match asked {
             DatabaseRequest::Supported => respond::small(Small::Text, Bytes::new()),
             DatabaseRequest::Latest => {
-                let head = client.head().await.map_err(MirrorError::from)?;
+                let head = client.head().await?;
                 respond::small(Small::Text, Bytes::copy_from_slice(head.note().as_bytes()))
             }
             DatabaseRequest::Lookup(module) => {
                 let (reply, size) = self.lookup(id, &module).await?;
                 let response = respond::small(Small::Text, Bytes::from(reply));
-                self.hot.keep(path, response, Some(Head { database: id, size }))
+                self.kept.keep(path, response, Some(Head { database: id, size }))
             }
             DatabaseRequest::Tile(tile) => {
-                let bytes = client.tile(&tile).await.map_err(MirrorError::from)?;
-                self.hot.keep(path, respond::small(Small::Tile, bytes), None)
+                let bytes = client.tile(&tile).await?;
+                self.kept.keep(path, respond::small(Small::Tile, bytes), None)
             }
         })
     }
@@ -132,31 +124,31 @@ impl Handler {
             return Ok(response);
         }
         // One that is another now must not go out as the open file either.
-        let go_mod = blocking(move || released.go_mod().map_err(|cause| MirrorError::read(&artifact, cause)));
+        let go_mod = blocking(move || released.go_mod().map_err(|cause| ReleaseError::read(&artifact, cause)));
         *response.body_mut() = Body::Memory(go_mod.await?);
-        Ok(self.hot.keep(path, response, None))
+        Ok(self.kept.keep(path, response, None))
     }
 
     /// The record under the newest trusted head, so that all clients converge on one head.
-    async fn lookup(&self, id: DatabaseId, module: &ModuleVersion) -> Result<(String, u64), Arc<MirrorError>> {
+    async fn lookup(&self, id: DatabaseId, module: &ModuleVersion) -> Result<(String, u64), MirrorError> {
         let pipeline = &self.pipeline;
         if pipeline.context.vouchers.exempts(&module.path) {
-            return Err(MirrorError::Exempt(module.to_string()).into());
+            return Err(ReleaseError::Exempt(module.to_string()).into());
         }
         let databases = &pipeline.context.vouchers.databases;
         let client = databases.at(id);
         let attested = match databases.lookup(module, Some(id)).await {
             Err(Unproved::NoRecord(none)) => {
                 pipeline.holds.wait_for_record(module, Some(id), &none).await?;
-                client.lookup(module).await.map_err(MirrorError::from)?
+                client.lookup(module).await?
             }
-            answer => answer.map_err(MirrorError::from)?.0,
+            answer => answer?.0,
         };
-        let mut head = client.head().await.map_err(MirrorError::from)?;
+        let mut head = client.head().await?;
         if head.size() < attested.proved_in() {
             // Another process proved it, and stored the head under it.
-            client.catch_up().await.map_err(MirrorError::from)?;
-            head = client.head().await.map_err(MirrorError::from)?;
+            client.catch_up().await?;
+            head = client.head().await?;
         }
         Ok((attested.record().format_reply(&head), head.size().get()))
     }
@@ -179,10 +171,12 @@ impl Handler {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+    use std::sync::Arc;
+
     use super::*;
     use crate::base::clock::Clock;
-    use crate::mirror::{Trail, Vouchers};
     use crate::policy::InForce;
+    use crate::release::{EventLog, Vouchers};
     use crate::store::Store;
     use crate::sumdb::{Anchor, Client, Database, Databases};
     use crate::upstream::{HttpClient, ProxyList, Router, Ttls, UpstreamPool};
@@ -200,9 +194,10 @@ mod tests {
         let upstreams = ProxyList::parse(&origin.url()).unwrap();
         let upstream = UpstreamPool::new(upstreams.upstreams(), &http, Ttls::default(), Clock::System).unwrap();
         let vouchers = Vouchers { databases, exempt: Patterns::default() };
-        let pipeline =
-            Pipeline::new(store, Router::new(upstream, Vec::new()), vouchers, InForce::default(), Trail::default());
-        let handler = Handler { pipeline, base: BasePath::default(), welcome: String::new(), hot: Hot::default() };
+        let router = Router::new(upstream, Vec::new());
+        let pipeline = Pipeline::new(store, router, vouchers, InForce::default(), EventLog::default(), Clock::System);
+        let handler =
+            Handler { pipeline, base: BasePath::default(), welcome: String::new(), kept: ResponseCache::default() };
         let module = ModuleVersion::parse("example.com/hello@v1.0.0").unwrap();
         let artifact = Artifact { module, kind: Kind::Mod };
         let released = handler.pipeline.release(&artifact).await.unwrap();

@@ -28,7 +28,7 @@ const ORIGIN: [&str; 8] = ["VCS", "URL", "Subdir", "Hash", "TagPrefix", "TagSum"
 
 /// What is wrong with an `.info`.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum InfoError {
+pub(crate) enum InfoError {
     #[error("its .info cannot be read: {0}")]
     Unreadable(#[from] serde_json::Error),
     #[error("its .info: expected at most {MAX_INFO} bytes, found {0}")]
@@ -53,8 +53,8 @@ pub(super) enum InfoError {
 
 /// What an `.info` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Info {
-    pub(super) version: Version,
+pub(crate) struct Info {
+    pub(crate) version: Version,
     /// As it was written.
     time: Option<String>,
     origin: Option<Map<String, Value>>,
@@ -62,7 +62,7 @@ pub(super) struct Info {
 
 impl Info {
     /// Reads an `.info`, or says what is wrong with it.
-    pub(super) fn read(body: &[u8]) -> Result<Self, InfoError> {
+    pub(crate) fn read(body: &[u8]) -> Result<Self, InfoError> {
         if body.len() > MAX_INFO {
             return Err(InfoError::Long(body.len()));
         }
@@ -76,12 +76,12 @@ impl Info {
     }
 
     /// The least that an `.info` says.
-    pub(super) fn of(version: Version) -> Self {
+    pub(crate) fn of(version: Version) -> Self {
         Self { version, time: None, origin: None }
     }
 
     /// Written anew: what could be read, and no more.
-    pub(super) fn text(&self) -> Bytes {
+    pub(crate) fn text(&self) -> Bytes {
         let mut fields = Map::new();
         fields.insert("Version".to_owned(), self.version.as_ref().into());
         fields.extend(self.time.clone().map(|time| ("Time".to_owned(), time.into())));

@@ -2,7 +2,7 @@
 //!
 //! They can misname a version, but what is downloaded under that name is proved all the same. An `.info` is written anew of
 //! what could be read of it (see `info`). That of a canonical version is kept, since it never changes; the others are kept
-//! for a while (see `fresh`). Nothing is kept of what a source said that had wrong bytes not long ago. What clients see of them is decided in `listed`.
+//! for a while (see `cache`). Nothing is kept of what a source said that had wrong bytes not long ago. What clients see of them is decided in `listed`.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -11,13 +11,14 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::answer::answer;
-use super::context::Context;
-use super::error::{MirrorError, blocking};
-use super::fresh::{Dated, Fresh, State};
+use super::cache::{Cached, MetadataCache, State};
 use super::info::{Info, InfoError};
 use super::versions::versions_of;
 use crate::base::bounded::read_bounded;
+use crate::base::clock::Clock;
 use crate::base::flight::Flights;
+use crate::mirror::error::{MirrorError, blocking};
+use crate::release::{Context, ReleaseError};
 use crate::store::Store;
 use crate::upstream::{Advisory, UpstreamError};
 use gomodule::artifact::{Artifact, Kind};
@@ -25,43 +26,43 @@ use gomodule::module::{ModulePath, ModuleVersion, Version};
 use gomodule::proxy_request::Request;
 
 /// A list before anything is left out.
-pub(super) struct Whole {
-    pub(super) dated: Dated,
-    pub(super) versions: Vec<Version>,
+pub(crate) struct Whole {
+    pub(crate) dated: Cached,
+    pub(crate) versions: Vec<Version>,
     /// It has all that sources list. Else it has what was released here, which is a shortened list.
-    pub(super) complete: bool,
+    pub(crate) complete: bool,
 }
 
 /// One request upstream for each path that is being asked, and what changes, for a while.
 #[derive(Clone)]
-pub(super) struct Advisories {
+pub(crate) struct RawMetadata {
     context: Arc<Context>,
-    flights: Flights<Artifact, Result<Dated, Arc<MirrorError>>>,
-    fresh: Fresh,
+    flights: Flights<Artifact, Result<Cached, MirrorError>>,
+    cache: MetadataCache,
 }
 
-impl Advisories {
-    pub(super) fn new(context: Arc<Context>) -> Self {
-        Self { flights: Flights::default(), fresh: Fresh::new(context.sources.ttls()), context }
+impl RawMetadata {
+    pub(crate) fn new(context: Arc<Context>, clock: Clock) -> Self {
+        Self { flights: Flights::default(), cache: MetadataCache::new(context.sources.ttls(), clock), context }
     }
 
     /// The `.info` of a canonical version, from disk or upstream.
-    pub(super) async fn info(&self, artifact: &Artifact) -> Result<Dated, Arc<MirrorError>> {
+    pub(crate) async fn info(&self, artifact: &Artifact) -> Result<Cached, MirrorError> {
         let (context, artifact, wanted) = (Arc::clone(&self.context), artifact.clone(), artifact.clone());
         let work = async move || {
             let (store, wanted) = (Arc::clone(&context.store), artifact.clone());
             if let Some(info) = blocking(move || stored_info(&store, &wanted)).await? {
-                return Ok(Dated::now(info));
+                return Ok(Cached::now(info));
             }
             if context.offline {
-                return Err(MirrorError::Offline(artifact.to_string()));
+                return Err(ReleaseError::Offline(artifact.to_string()).into());
             }
             foresee(&context, &artifact.module);
             let (origin, request) = (context.sources.of(&artifact.module.path), Request::File(artifact.clone()));
             let said = origin.small(&request, |body| answer(&request, body)).await?;
             let Advisory { value: info, distrusted, .. } = said;
             if distrusted {
-                return Ok(Dated { state: State::Unkept, ..Dated::now(info) });
+                return Ok(Cached { state: State::Unkept, ..Cached::now(info) });
             }
             let body = info.clone();
             blocking(move || {
@@ -69,31 +70,31 @@ impl Advisories {
                 Ok(())
             })
             .await?;
-            Ok(Dated::now(info))
+            Ok(Cached::now(info))
         };
-        let flight = self.flights.join(wanted, async move || work().await.map_err(Arc::new));
-        flight.await.map_err(|broken| Arc::new(MirrorError::from(broken)))?
+        let flight = self.flights.join(wanted, work);
+        flight.await?
     }
 
     /// What changes: `@v/list` with one version a line; or the `.info` of a query or `@latest`, which names a version of the
     /// module.
-    pub(super) async fn ask(&self, request: Request) -> Result<Dated, Arc<MirrorError>> {
+    pub(crate) async fn ask(&self, request: Request) -> Result<Cached, MirrorError> {
         let path = request.module();
         if self.context.offline {
             let what = match &request {
                 Request::Query(_, query) => format!("the answer to {path}@{}", query.escaped()),
                 _ => format!("any version of {path}"),
             };
-            return Err(MirrorError::Offline(what).into());
+            return Err(ReleaseError::Offline(what).into());
         }
-        self.fresh.get(&self.context.sources.of(path), &request).await
+        self.cache.get(&self.context.sources.of(path), &request).await
     }
 
     /// What sources list, and behind it what was released here and they do not list; or what was released here alone, if no
     /// source answers or the module is gone there.
-    pub(super) async fn whole_list(&self, path: &ModulePath) -> Result<Whole, Arc<MirrorError>> {
+    pub(crate) async fn whole_list(&self, path: &ModulePath) -> Result<Whole, MirrorError> {
         let listed = self.ask(Request::List(path.clone())).await;
-        let is_trouble = listed.as_ref().is_err_and(|error| error.is_trouble());
+        let is_trouble = listed.as_ref().is_err_and(super::super::error::MirrorError::is_trouble);
         let (store, wanted) = (Arc::clone(&self.context.store), path.clone());
         let here = blocking(move || {
             let released = store.tree().released(&wanted)?;
@@ -105,7 +106,7 @@ impl Advisories {
         let (listed, age, state, complete) = match listed {
             Ok(dated) => (dated.body, dated.age, dated.state, true),
             Err(error) if !any_here || !error.leads_here() => return Err(error),
-            Err(_) if is_trouble => (Bytes::new(), Duration::ZERO, self.context.state_here(), false),
+            Err(_) if is_trouble => (Bytes::new(), Duration::ZERO, State::here(self.context.offline), false),
             Err(_) => (Bytes::new(), Duration::ZERO, State::Fresh, false),
         };
         let known: HashSet<Version> = versions_of(&listed).into_iter().collect();
@@ -116,7 +117,7 @@ impl Advisories {
         }
         body.extend(released.iter().flat_map(|version| format!("{version}\n").into_bytes()));
         let versions = versions_of(&body);
-        Ok(Whole { dated: Dated { body: body.into(), age, state }, versions, complete })
+        Ok(Whole { dated: Cached { body: body.into(), age, state }, versions, complete })
     }
 }
 
@@ -130,7 +131,7 @@ fn foresee(context: &Arc<Context>, module: &ModuleVersion) {
 }
 
 /// The module version that an `.info` names.
-pub(super) fn named(path: &ModulePath, info: &[u8]) -> Result<ModuleVersion, MirrorError> {
+pub(crate) fn named(path: &ModulePath, info: &[u8]) -> Result<ModuleVersion, MirrorError> {
     let nonsense =
         |why: InfoError| UpstreamError::Nonsense { origin: "that was asked".to_owned(), why: why.to_string() };
     let version = Info::read(info).map_err(nonsense)?.version;
@@ -139,12 +140,12 @@ pub(super) fn named(path: &ModulePath, info: &[u8]) -> Result<ModuleVersion, Mir
 
 /// The kept `.info`, read again: a damaged one is as good as absent. What an earlier version kept as it came is written anew;
 /// where that fails, as on read-only media, it goes out anew all the same.
-pub(super) fn stored_info(store: &Store, artifact: &Artifact) -> Result<Option<Bytes>, MirrorError> {
+pub(crate) fn stored_info(store: &Store, artifact: &Artifact) -> Result<Option<Bytes>, ReleaseError> {
     let Some(file) = store.tree().open_artifact(artifact)? else {
         return Ok(None);
     };
     let body = read_bounded(file, Kind::Info.max_len() as u64)
-        .map_err(|cause| MirrorError::Read { artifact: Box::new(artifact.clone()), cause })?
+        .map_err(|cause| ReleaseError::read(artifact, cause))?
         .unwrap_or_default();
     let info = Info::read(&body).ok().filter(|info| info.version == artifact.module.version);
     let text = info.map(|info| info.text());

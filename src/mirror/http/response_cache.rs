@@ -25,7 +25,7 @@ const OVERHEAD: usize = 600;
 const KEPT: Duration = Duration::from_mins(1);
 
 /// The answers, by path.
-pub(super) struct Hot {
+pub(super) struct ResponseCache {
     answers: Cache<String, Arc<Answer>>,
 }
 
@@ -42,7 +42,7 @@ pub(super) struct Head {
     pub(super) size: u64,
 }
 
-impl Default for Hot {
+impl Default for ResponseCache {
     fn default() -> Self {
         let weigh = |path: &String, answer: &Arc<Answer>| path.len() + answer.body.len() + OVERHEAD;
         let answers = Cache::builder()
@@ -54,7 +54,7 @@ impl Default for Hot {
     }
 }
 
-impl Hot {
+impl ResponseCache {
     /// The answer for `path`, if the database still trusts the head under it. Parts and conditions take the long way.
     pub(super) fn get(
         &self,

@@ -1,29 +1,30 @@
-//! The trail: what was released and what was refused, in the log and, for whoever asked for it, as a list.
+//! The event log: what was released and what was refused, in the log and, for whoever asked for it, as a list.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::basis::Basis;
-use super::error::MirrorError;
+use super::error::Refusal;
 use super::obtain::ByteSource;
 use crate::base::fault::in_full;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::ModuleVersion;
 
-/// More module files than any build has; what comes behind is in the log only, and [`Trails::dropped`] counts it. Each list
+/// More module files than any build has; what comes behind is in the log only, and [`Events::dropped`] counts it. Each list
 /// has a bound of its own: no number of releases crowds out a refusal.
 const MAX_KEPT: usize = 100_000;
 
 /// Where steps are written down. Cheap to clone; clones share the list.
 #[derive(Clone, Default)]
-pub struct Trail {
+pub struct EventLog {
     kept: Option<Arc<Kept>>,
 }
 
 struct Kept {
-    trails: Mutex<Trails>,
+    events: Mutex<Events>,
     on_refusal: fn(&RefusedFile),
 }
 
@@ -55,7 +56,7 @@ pub struct ReleasedFile {
 
 /// Everything that was written down, each file once.
 #[derive(Clone, Debug, Default)]
-pub struct Trails {
+pub struct Events {
     /// What was released.
     pub released: BTreeMap<(ModuleVersion, Kind), ReleasedFile>,
     /// What was refused, and why.
@@ -66,62 +67,64 @@ pub struct Trails {
     pub dropped: usize,
 }
 
-impl Trail {
-    /// A trail that can be looked at. The first refusal of each file is told at once.
+impl EventLog {
+    /// A log that can be looked at. The first refusal of each file is told at once.
     pub fn kept(on_refusal: fn(&RefusedFile)) -> Self {
-        Self { kept: Some(Arc::new(Kept { trails: Mutex::default(), on_refusal })) }
+        Self { kept: Some(Arc::new(Kept { events: Mutex::default(), on_refusal })) }
     }
 
     /// What was written down so far.
-    pub fn so_far(&self) -> Trails {
-        let trails = |kept: &Arc<Kept>| kept.trails.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        self.kept.as_ref().map(trails).unwrap_or_default()
+    pub fn so_far(&self) -> Events {
+        let events = |kept: &Arc<Kept>| kept.events.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.kept.as_ref().map(events).unwrap_or_default()
     }
 
     /// Bytes of a file were set aside at `case`.
     pub(super) fn quarantined(&self, artifact: &Artifact, case: PathBuf) {
-        self.write(|trails| {
-            let room = trails.quarantine.len() < MAX_KEPT;
-            let cases = trails.quarantine.entry((artifact.module.clone(), artifact.kind)).or_default();
+        self.write(|events| {
+            let room = events.quarantine.len() < MAX_KEPT;
+            let cases = events.quarantine.entry((artifact.module.clone(), artifact.kind)).or_default();
             if room && !cases.contains(&case) {
                 cases.push(case);
             }
         });
     }
 
-    pub(super) fn released(&self, artifact: &Artifact, basis: &Basis, bytes: u64, source: &ByteSource) {
-        self.write(|trails| {
+    /// A file was released.
+    pub(crate) fn released(&self, artifact: &Artifact, basis: &Basis, bytes: u64, source: &ByteSource) {
+        self.write(|events| {
             let file = ReleasedFile { basis: basis.clone(), bytes, source: source.clone() };
-            trails.dropped += usize::from(!insert(&mut trails.released, artifact, file));
+            events.dropped += usize::from(!insert(&mut events.released, artifact, file));
         });
     }
 
-    /// A refusal counts as one only if the bytes, a rule or the database forbid the release; trouble and absence do not.
-    pub(super) fn refused(&self, artifact: &Artifact, error: &MirrorError) {
+    /// A file was not released. It counts as a `refusal` only if the bytes, a rule or the database forbid the release; trouble
+    /// and absence do not.
+    pub(crate) fn refused(&self, artifact: &Artifact, error: &dyn Error, refusal: Option<Refusal>) {
         tracing::warn!(target: "trail", %artifact, %error, "refused");
-        let (Some(kept), Some((code, advice))) = (&self.kept, error.refusal()) else { return };
+        let (Some(kept), Some((code, advice))) = (&self.kept, refusal) else { return };
         let file = {
-            let mut trails = kept.trails.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut events = kept.events.lock().unwrap_or_else(PoisonError::into_inner);
             let key = (artifact.module.clone(), artifact.kind);
-            let quarantine = trails.quarantine.get(&key).cloned().unwrap_or_default();
+            let quarantine = events.quarantine.get(&key).cloned().unwrap_or_default();
             let file = RefusedFile { artifact: artifact.clone(), code, reason: in_full(error), advice, quarantine };
-            let is_first = !trails.refused.contains_key(&key);
-            trails.dropped += usize::from(!insert(&mut trails.refused, artifact, file.clone()));
+            let is_first = !events.refused.contains_key(&key);
+            events.dropped += usize::from(!insert(&mut events.refused, artifact, file.clone()));
             is_first.then_some(file)
         };
         file.iter().for_each(kept.on_refusal);
     }
 
-    fn write(&self, write: impl FnOnce(&mut Trails)) {
+    fn write(&self, write: impl FnOnce(&mut Events)) {
         if let Some(kept) = &self.kept {
-            write(&mut kept.trails.lock().unwrap_or_else(PoisonError::into_inner));
+            write(&mut kept.events.lock().unwrap_or_else(PoisonError::into_inner));
         }
     }
 }
 
-impl fmt::Debug for Trail {
+impl fmt::Debug for EventLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.kept.is_some() { "Trail(kept)" } else { "Trail" })
+        f.write_str(if self.kept.is_some() { "EventLog(kept)" } else { "EventLog" })
     }
 }
 
@@ -143,7 +146,7 @@ mod tests {
 
     #[test]
     fn no_number_of_releases_crowds_out_a_refusal() {
-        let trail = Trail::kept(|_| {});
+        let log = EventLog::kept(|_| {});
         let artifact = |nth: usize| Artifact {
             module: ModuleVersion::parse(&format!("example.com/m@v1.0.{nth}")).unwrap(),
             kind: Kind::Zip,
@@ -151,12 +154,12 @@ mod tests {
         let h1 = gomodule::dirhash::H1::parse("h1:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=").unwrap();
         let pinned = Basis::Pinned(h1);
         for nth in 0..=MAX_KEPT {
-            trail.released(&artifact(nth), &pinned, 1, &ByteSource::Disk);
+            log.released(&artifact(nth), &pinned, 1, &ByteSource::Disk);
         }
-        trail.released(&artifact(0), &pinned, 1, &ByteSource::Upstream("again".into()));
+        log.released(&artifact(0), &pinned, 1, &ByteSource::Upstream("again".into()));
         let refused = artifact(MAX_KEPT + 1);
-        trail.refused(&refused, &MirrorError::NoHash { artifact: Box::new(refused.clone()), record: 1 });
-        let trails = trail.so_far();
-        assert_eq!((trails.released.len(), trails.refused.len(), trails.dropped), (MAX_KEPT, 1, 1));
+        log.refused(&refused, &fmt::Error, Some(("no-hash", "take another version")));
+        let events = log.so_far();
+        assert_eq!((events.released.len(), events.refused.len(), events.dropped), (MAX_KEPT, 1, 1));
     }
 }

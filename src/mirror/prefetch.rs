@@ -6,13 +6,16 @@ use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use super::advisory::stored_info;
 use super::error::{MirrorError, blocking};
-use super::fresh::State;
-use super::obtain::ByteSource;
+use super::metadata::cache::State;
+use super::metadata::raw::stored_info;
 use super::pipeline::Pipeline;
+use crate::base::clock::Clock;
+use crate::policy::InForce;
+use crate::release::{ByteSource, EventLog, Vouchers};
+use crate::store::Store;
 use crate::sumdb::{Attested, DatabaseId};
-use crate::upstream::UpstreamError;
+use crate::upstream::{Router, UpstreamError};
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::dirhash::H1;
 use gomodule::module::ModuleVersion;
@@ -22,7 +25,7 @@ const LOOKUPS: usize = 128;
 
 /// A file that is in the store now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ahead {
+pub struct Prefetched {
     /// Its h1; an `.info` has none.
     pub h1: Option<H1>,
     /// Its length.
@@ -31,11 +34,21 @@ pub struct Ahead {
     pub was_here: bool,
 }
 
-impl Pipeline {
+/// Files that are wanted ahead, by the way of a request.
+pub struct Prefetch {
+    pub(super) pipeline: Pipeline,
+}
+
+impl Prefetch {
+    /// A pipeline of its own, whose events nobody wants to know: see [`Pipeline::new`].
+    pub fn new(store: Arc<Store>, sources: Router, vouchers: Vouchers, policies: InForce, clock: Clock) -> Self {
+        Self { pipeline: Pipeline::new(store, sources, vouchers, policies, EventLog::default(), clock) }
+    }
+
     /// Proves the records of `modules`, all under one head, and keeps them. What is wrong with one is told when a file of
     /// it is asked for. Counts in `decided`.
-    pub async fn prove_ahead(&self, modules: &[ModuleVersion], decided: &AtomicUsize) {
-        let vouchers = &self.context.vouchers;
+    pub async fn prove(&self, modules: &[ModuleVersion], decided: &AtomicUsize) {
+        let vouchers = &self.pipeline.context.vouchers;
         let open: Vec<ModuleVersion> =
             modules.iter().filter(|module| !vouchers.exempts(&module.path)).cloned().collect();
         vouchers.databases.lookup_all(&open, LOOKUPS, decided).await;
@@ -43,35 +56,35 @@ impl Pipeline {
 
     /// The proved record of `module`, and its database.
     pub async fn record_of(&self, module: &ModuleVersion) -> Result<(Arc<Attested>, DatabaseId), MirrorError> {
-        self.context.vouchers.record(module).await
+        Ok(self.pipeline.context.vouchers.record(module).await?)
     }
 
     /// Sees to it that a file is in the store.
-    pub async fn get_ahead(&self, artifact: &Artifact) -> Result<Ahead, Arc<MirrorError>> {
+    pub async fn get(&self, artifact: &Artifact) -> Result<Prefetched, MirrorError> {
         if artifact.kind == Kind::Info {
             let was_here = self.kept_info(artifact).await?.is_some();
-            let info = self.advisories.info(artifact).await?;
+            let info = self.pipeline.metadata.info(artifact).await?;
             if info.state == State::Unkept {
                 let why = "it had wrong bytes not long ago, and its .info is not kept".to_owned();
                 let origin = "the source of the .info".to_owned();
-                return Err(MirrorError::from(UpstreamError::Nonsense { origin, why }).into());
+                return Err(UpstreamError::Nonsense { origin, why }.into());
             }
-            return Ok(Ahead { h1: None, bytes: info.body.len() as u64, was_here });
+            return Ok(Prefetched { h1: None, bytes: info.body.len() as u64, was_here });
         }
-        let released = self.release(artifact).await?;
+        let released = self.pipeline.release(artifact).await?;
         let was_here = *released.source() == ByteSource::Disk;
-        Ok(Ahead { h1: Some(released.h1()), bytes: released.identity().size(), was_here })
+        Ok(Prefetched { h1: Some(released.h1()), bytes: released.identity().size(), was_here })
     }
 
     /// The proved file of `artifact`, open, with its length and its h1.
-    pub async fn open_proved(&self, artifact: &Artifact) -> Result<(Arc<File>, u64, H1), Arc<MirrorError>> {
-        let released = self.release(artifact).await?;
+    pub async fn open_proved(&self, artifact: &Artifact) -> Result<(Arc<File>, u64, H1), MirrorError> {
+        let released = self.pipeline.release(artifact).await?;
         Ok((Arc::clone(released.file()), released.identity().size(), released.h1()))
     }
 
     /// The `.info` that is kept, if there is one.
     pub async fn kept_info(&self, artifact: &Artifact) -> Result<Option<bytes::Bytes>, MirrorError> {
-        let (store, artifact) = (Arc::clone(&self.context.store), artifact.clone());
+        let (store, artifact) = (Arc::clone(&self.pipeline.context.store), artifact.clone());
         blocking(move || stored_info(&store, &artifact)).await
     }
 }

@@ -6,18 +6,18 @@ use crate::base::text::{is_plain, safe_lines};
 
 /// A text for a client: paths are relative to the data folder, whose place on this machine is none of its business, and
 /// nothing in it commands a terminal.
-pub(super) fn for_client(text: &str, data: &Path) -> String {
+pub(crate) fn for_client(text: &str, data: &Path) -> String {
     safe_lines(&relative(text, data))
 }
 
 /// A list without the characters that command a terminal or turn the direction of the text round.
-pub(super) fn plain_list(text: &str) -> String {
+pub(crate) fn plain_list(text: &str) -> String {
     let plain = |c: &char| *c == '\n' || is_plain(*c);
     text.chars().map(|c| if c == '\t' { ' ' } else { c }).filter(plain).collect()
 }
 
 /// A text of JSON that says the same, with those characters escaped (RFC 8259 section 7). They stand in strings alone.
-pub(super) fn plain_json(text: &str) -> String {
+pub(crate) fn plain_json(text: &str) -> String {
     let escaped = |c: char| c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect();
     text.chars().map(|c| if is_plain(c) { c.to_string() } else { escaped(c) }).collect()
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use bytes::Bytes;
 
 use super::basis::Basis;
-use super::error::MirrorError;
+use super::error::ReleaseError;
 use super::obtain::{ByteSource, Handle, Unproved};
 use super::prove::Verified;
 use crate::store::{Identity, Store};
@@ -18,7 +18,7 @@ use gomodule::dirhash::{H1, hash_go_mod};
 /// A file that may go out: the very file that was hashed, open, and what it was when it was hashed. It is made of what
 /// `prove` gives ([`Released::commit`]), or of a file that was released before and is the same still ([`Known::reopened`]).
 #[derive(Clone, Debug)]
-pub(super) struct Released {
+pub(crate) struct Released {
     file: Arc<File>,
     identity: Identity,
     basis: Basis,
@@ -38,13 +38,13 @@ pub(super) struct Known {
 
 impl Released {
     /// Puts verified bytes in place, unless they lie there. Blocks.
-    pub(super) fn commit(verified: Verified, store: &Store) -> Result<Self, MirrorError> {
+    pub(super) fn commit(verified: Verified, store: &Store) -> Result<Self, ReleaseError> {
         let (Unproved { artifact, handle, source, .. }, basis) = verified.into_parts();
         let (file, identity) = match handle {
             Handle::Stored(file, identity) => (file, identity),
             Handle::Staging(staged) => {
                 let file = store.tree().keep(staged, &artifact)?;
-                let identity = Identity::of(&file).map_err(|cause| MirrorError::read(&artifact, cause))?;
+                let identity = Identity::of(&file).map_err(|cause| ReleaseError::read(&artifact, cause))?;
                 tracing::info!(
                     target: "trail", module = %artifact.module, kind = artifact.kind.extension(), h1 = %basis.h1(),
                     bytes = identity.size(), %source, by = %basis, "released"
@@ -60,32 +60,32 @@ impl Released {
     }
 
     /// The open file.
-    pub(super) fn file(&self) -> &Arc<File> {
+    pub(crate) fn file(&self) -> &Arc<File> {
         &self.file
     }
 
     /// What it was when it was hashed.
-    pub(super) fn identity(&self) -> &Identity {
+    pub(crate) fn identity(&self) -> &Identity {
         &self.identity
     }
 
     /// Its h1.
-    pub(super) fn h1(&self) -> H1 {
+    pub(crate) fn h1(&self) -> H1 {
         self.basis.h1()
     }
 
     /// Why that is the right one.
-    pub(super) fn basis(&self) -> &Basis {
+    pub(crate) fn basis(&self) -> &Basis {
         &self.basis
     }
 
     /// Where the bytes came from.
-    pub(super) fn source(&self) -> &ByteSource {
+    pub(crate) fn source(&self) -> &ByteSource {
         &self.source
     }
 
     /// The bytes of a go.mod, if they still have its h1. Blocks.
-    pub(super) fn go_mod(&self) -> io::Result<Bytes> {
+    pub(crate) fn go_mod(&self) -> io::Result<Bytes> {
         // It was hashed, so it is no larger than a go.mod may be.
         let mut bytes = vec![0; usize::try_from(self.identity.size()).unwrap_or(0)];
         self.file.read_exact_at(&mut bytes, 0)?;

@@ -8,11 +8,11 @@ use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Response, StatusCode};
 
 use super::body::Body;
-use super::error::MirrorError;
-use super::fresh::{Dated, State};
-use super::released::Released;
 use super::status::status;
-use super::words;
+use crate::mirror::error::MirrorError;
+use crate::mirror::metadata::cache::{Cached, State};
+use crate::mirror::metadata::words;
+use crate::release::Released;
 use gomodule::artifact::Kind;
 
 /// What a proved hash stands for never changes.
@@ -54,7 +54,7 @@ pub(super) fn small(kind: Small, body: Bytes) -> Response<Body> {
 
 /// An answer that may have changed since: with its `Age`, and a `Warning` (RFC 7234 section 5.5) if it is older than it
 /// should be.
-pub(super) fn dated(kind: Small, dated: Dated) -> Response<Body> {
+pub(super) fn dated(kind: Small, dated: Cached) -> Response<Body> {
     let mut response = small(kind, dated.body);
     let warning = match dated.state {
         State::Fresh | State::Unkept | State::Here => None,

@@ -1,7 +1,7 @@
 //! Stage `prove`: the h1 of the bytes is the right one. The one place that decides so, wherever the bytes came from.
 
 use super::basis::Basis;
-use super::error::MirrorError;
+use super::error::ReleaseError;
 use super::expected_hash::Expected;
 use super::hash::{Flaw, Hashed, Unfit, fit_to_pin};
 use super::obtain::Unproved;
@@ -20,7 +20,7 @@ pub(super) fn prove(
     hashed: Hashed,
     expected: &Expected,
     store: &Store,
-) -> Result<Result<Verified, Unfit>, MirrorError> {
+) -> Result<Result<Verified, Unfit>, ReleaseError> {
     let (hashed, basis) = match expected {
         Expected::Known(basis) => (hashed, basis.clone()),
         Expected::Unseen => match fit_to_pin(hashed) {

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 use tokio::task::JoinHandle;
 
-use super::piece;
+use super::buffer_pool;
 
 /// The body of a response.
 #[derive(Debug)]
@@ -82,11 +82,11 @@ impl FileBody {
             let piece = ready!(Pin::new(reading).poll(context));
             self.reading = None;
             piece.map_err(io::Error::other).flatten()
-        } else if let Some(piece) = piece::read_cached(&self.file, self.offset, self.left) {
+        } else if let Some(piece) = buffer_pool::read_cached(&self.file, self.offset, self.left) {
             piece
         } else {
             let (file, offset, left) = (Arc::clone(&self.file), self.offset, self.left);
-            self.reading = Some(tokio::task::spawn_blocking(move || piece::read(&file, offset, left)));
+            self.reading = Some(tokio::task::spawn_blocking(move || buffer_pool::read(&file, offset, left)));
             return self.poll_piece(context);
         };
         if let Ok(bytes) = &piece {

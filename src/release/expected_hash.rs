@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::basis::Basis;
-use super::error::{MirrorError, blocking};
+use super::error::{ReleaseError, blocking};
 use crate::store::Store;
 use crate::sumdb::{Attested, DatabaseId, Databases, ProvenHash};
 use gomodule::artifact::Artifact;
-use gomodule::module::{ModulePath, ModuleVersion, Patterns};
+use gomodule::module::{ModulePath, ModuleVersion, Patterns, Version};
 
 /// The databases that are asked, in order, and the modules that are exempt.
 pub struct Vouchers {
@@ -28,13 +28,13 @@ pub(super) enum Expected {
 
 impl Vouchers {
     /// Whether a module is exempt.
-    pub(super) fn exempts(&self, path: &ModulePath) -> bool {
+    pub(crate) fn exempts(&self, path: &ModulePath) -> bool {
         self.exempt.exempts(path)
     }
 
     /// Whether anything of a module of this path was ever seen here: a file, a pin, a record, a question
     /// for one. Blocks.
-    pub(super) fn has_seen(&self, store: &Store, path: &ModulePath) -> Result<bool, MirrorError> {
+    pub(crate) fn has_seen(&self, store: &Store, path: &ModulePath) -> Result<bool, ReleaseError> {
         if store.tree().has_module(path)? || store.pins().has_module(path)? {
             return Ok(true);
         }
@@ -47,15 +47,33 @@ impl Vouchers {
     }
 
     /// The proved record of `module`, from the first database that has one.
-    pub(super) async fn record(&self, module: &ModuleVersion) -> Result<(Arc<Attested>, DatabaseId), MirrorError> {
+    pub(crate) async fn record(&self, module: &ModuleVersion) -> Result<(Arc<Attested>, DatabaseId), ReleaseError> {
         if self.exempts(&module.path) {
-            return Err(MirrorError::Exempt(module.to_string()));
+            return Err(ReleaseError::Exempt(module.to_string()));
         }
         Ok(self.databases.lookup(module, None).await?)
     }
 
+    /// The first of these versions that a database knows, or that is exempt; else the last that none knows, if any is. A list
+    /// proves nothing: a version in it was tagged just now, or made up. It is not waited for.
+    pub(crate) async fn first_known(
+        &self,
+        path: &ModulePath,
+        versions: impl Iterator<Item = Version>,
+    ) -> Result<Result<ModuleVersion, Option<ModuleVersion>>, ReleaseError> {
+        let mut unknown = None;
+        for module in versions.filter_map(|version| ModuleVersion::new(path.clone(), version).ok()) {
+            match self.record(&module).await {
+                Err(ReleaseError::NoRecord(_)) => unknown = Some(module),
+                Ok(_) | Err(ReleaseError::Exempt(_)) => return Ok(Ok(module)),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Err(unknown))
+    }
+
     /// What the file of `artifact` must hash to.
-    pub(super) async fn expect(&self, artifact: &Artifact, store: &Arc<Store>) -> Result<Expected, MirrorError> {
+    pub(super) async fn expect(&self, artifact: &Artifact, store: &Arc<Store>) -> Result<Expected, ReleaseError> {
         if self.exempts(&artifact.module.path) {
             let (store, artifact) = (Arc::clone(store), artifact.clone());
             let pin = blocking(move || Ok(store.pins().of(&artifact)?)).await?;
@@ -63,7 +81,7 @@ impl Vouchers {
         }
         let (attested, _) = self.record(&artifact.module).await?;
         let no_hash =
-            || MirrorError::NoHash { artifact: Box::new(artifact.clone()), record: attested.record().id().get() };
+            || ReleaseError::NoHash { artifact: Box::new(artifact.clone()), record: attested.record().id().get() };
         let proven = ProvenHash::of(&attested, artifact.kind).ok_or_else(no_hash)?;
         Ok(Expected::Known(Basis::Proven(proven)))
     }

@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 use moka::sync::Cache;
 
-use super::advisory::Advisories;
-use super::context::Context;
-use super::error::{MirrorError, blocking};
-use super::fresh::State;
-use super::proved::ProvedFiles;
-use super::versions::speakers;
 use crate::base::fault::{Fault, in_full};
+use crate::mirror::error::{MirrorError, blocking};
+use crate::mirror::metadata::cache::State;
+use crate::mirror::metadata::raw::RawMetadata;
+use crate::mirror::metadata::versions::speakers;
+use crate::mirror::not_yet::Holds;
+use crate::release::{Context, ReleaseError};
 use crate::store::StoreError;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::gomod::{self, Retraction};
@@ -25,31 +25,31 @@ use gomodule::module::{ModulePath, ModuleVersion, Version};
 const MEMORY: u64 = 16 << 20;
 
 /// What a module takes back.
-pub(super) type Retractions = Arc<Vec<Retraction>>;
+pub(crate) type Retractions = Arc<Vec<Retraction>>;
 
 /// What modules take back.
-pub(super) struct Retracted {
+pub(crate) struct Retracted {
     context: Arc<Context>,
-    advisories: Advisories,
-    proved: Arc<ProvedFiles>,
+    metadata: RawMetadata,
+    holds: Arc<Holds>,
     /// What single versions take back, which never changes.
     known: Cache<ModuleVersion, Retractions>,
 }
 
 impl Retracted {
-    pub(super) fn new(context: Arc<Context>, advisories: Advisories, proved: Arc<ProvedFiles>) -> Self {
+    pub(crate) fn new(context: Arc<Context>, metadata: RawMetadata, holds: Arc<Holds>) -> Self {
         let weigh = |_: &ModuleVersion, retractions: &Retractions| {
             // Two versions and a reason each, and 300 bytes for the name and the entry.
             let bytes = retractions.iter().map(|one| one.rationale.len() + 200).sum::<usize>() + 300;
             u32::try_from(bytes).unwrap_or(u32::MAX)
         };
         let known = Cache::builder().max_capacity(MEMORY).weigher(weigh).build();
-        Self { context, advisories, proved, known }
+        Self { context, metadata, holds, known }
     }
 
     /// What a module takes back, by what its sources list.
-    pub(super) async fn of(&self, path: &ModulePath) -> Result<Retractions, Arc<MirrorError>> {
-        match self.advisories.whole_list(path).await {
+    pub(crate) async fn of(&self, path: &ModulePath) -> Result<Retractions, MirrorError> {
+        match self.metadata.whole_list(path).await {
             Err(error) if error.fault() == Fault::Absent => Ok(Retractions::default()),
             Err(error) => Err(error),
             // Where no source lists it any more, its go.mod files may still come from there.
@@ -66,33 +66,25 @@ impl Retracted {
     }
 
     /// What a module with these versions takes back: the newest that the database knows says so.
-    pub(super) async fn by_versions(
+    pub(crate) async fn by_versions(
         &self,
         path: &ModulePath,
         versions: Vec<Version>,
-    ) -> Result<Retractions, Arc<MirrorError>> {
-        let mut unknown = None;
-        for version in speakers(versions) {
-            let Ok(module) = ModuleVersion::new(path.clone(), version) else { continue };
-            // A list proves nothing: a version in it was tagged just now, or made up. It is not waited for.
-            match self.context.vouchers.record(&module).await {
-                Err(MirrorError::NoRecord(_)) => unknown = Some(module),
-                Ok(_) | Err(MirrorError::Exempt(_)) => return self.in_go_mod(module).await,
-                Err(error) => return Err(error.into()),
-            }
-        }
-        match unknown {
-            None => Ok(Retractions::default()),
-            Some(module) => {
+    ) -> Result<Retractions, MirrorError> {
+        let first = self.context.vouchers.first_known(path, speakers(versions)).await;
+        match first? {
+            Ok(module) => self.in_go_mod(module).await,
+            Err(None) => Ok(Retractions::default()),
+            Err(Some(module)) => {
                 let why = format!("the database knows nothing that is listed, down to {module}");
-                Err(MirrorError::UnknownRetractions { path: path.clone(), why }.into())
+                Err(MirrorError::UnknownRetractions { path: path.clone(), why })
             }
         }
     }
 
     /// The same by what is here, where no source can be asked, and whether the newest version is known here at all; `None`
     /// if nothing of the module is here that says what it takes back.
-    pub(super) async fn by_stored(&self, path: &ModulePath) -> Result<Option<(Retractions, bool)>, Arc<MirrorError>> {
+    pub(crate) async fn by_stored(&self, path: &ModulePath) -> Result<Option<(Retractions, bool)>, MirrorError> {
         let (store, wanted) = (Arc::clone(&self.context.store), path.clone());
         let (versions, newest) =
             blocking(move || Ok((store.tree().go_mods_here(&wanted)?, store.tree().newest(&wanted)?))).await?;
@@ -102,17 +94,17 @@ impl Retracted {
         Ok(Some((self.in_go_mod(speaker).await?, is_known)))
     }
 
-    async fn in_go_mod(&self, module: ModuleVersion) -> Result<Retractions, Arc<MirrorError>> {
+    async fn in_go_mod(&self, module: ModuleVersion) -> Result<Retractions, MirrorError> {
         if let Some(known) = self.known.get(&module) {
             return Ok(known);
         }
-        let go_mod = self.proved.release(&Artifact { module: module.clone(), kind: Kind::Mod }).await;
+        let go_mod = self.holds.release(&Artifact { module: module.clone(), kind: Kind::Mod }).await;
         // Neither absence nor a refusal of that file is one of what was asked for.
         let go_mod = go_mod.map_err(|error| match error.fault() {
             Fault::Host | Fault::Misbehaviour => error,
-            _ => MirrorError::UnknownRetractions { path: module.path.clone(), why: in_full(&*error) }.into(),
+            _ => MirrorError::UnknownRetractions { path: module.path.clone(), why: in_full(&error) },
         })?;
-        let failed = |cause| MirrorError::from(StoreError::new("read", Path::new("the newest go.mod"), cause));
+        let failed = |cause| ReleaseError::from(StoreError::new("read", Path::new("the newest go.mod"), cause));
         let text = blocking(move || go_mod.go_mod().map_err(failed)).await?;
         let found = gomod::retractions(&String::from_utf8_lossy(&text)).map_err(|error| {
             let why = format!("{module}: {error}");

@@ -1,0 +1,17 @@
+//! Requests and answers: connections, hosts, places, bodies, and the small answers that are kept.
+
+mod body;
+mod buffer_pool;
+mod forwarded;
+mod handle;
+mod host;
+mod places;
+mod respond;
+mod response_cache;
+mod server;
+mod socket;
+mod status;
+
+pub use forwarded::TrustedProxies;
+pub use host::{HostError, Hosts};
+pub use server::{Audience, Mirror, StartError};

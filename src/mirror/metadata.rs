@@ -1,0 +1,8 @@
+//! What no proof covers, as sources say it: read, cached for a while, and written anew. Nothing is left out yet.
+
+pub(super) mod answer;
+pub(super) mod cache;
+pub(super) mod info;
+pub(super) mod raw;
+pub(super) mod versions;
+pub(super) mod words;

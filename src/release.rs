@@ -1,0 +1,31 @@
+//! Proved files: the only way to one, below everything that needs one.
+//!
+//! ```text
+//! Artifact ─expect→ Expected ─obtain→ Unproved ─hash→ Hashed ─prove→ Verified ─commit→ Released
+//! ```
+//!
+//! One file per arrow. Each takes the thing on its left by value, so a step that is left out does not compile.
+//! `proved` puts them in order.
+
+mod basis;
+mod context;
+mod error;
+mod event_log;
+mod expected_hash;
+mod fetch;
+mod hash;
+mod judge;
+mod obtain;
+mod prove;
+mod proved;
+mod released;
+
+pub use basis::Basis;
+pub(crate) use context::Context;
+pub(crate) use error::blocking;
+pub use error::{Refusal, ReleaseError};
+pub use event_log::{EventLog, Events, RefusedFile, ReleasedFile};
+pub use expected_hash::Vouchers;
+pub use obtain::ByteSource;
+pub(crate) use proved::ProvedFiles;
+pub(crate) use released::Released;

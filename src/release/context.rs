@@ -1,0 +1,44 @@
+//! What each step works with: the store, the sources, the databases.
+
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::error::ReleaseError;
+use super::event_log::EventLog;
+use super::expected_hash::Vouchers;
+use crate::base::flight::BrokenOff;
+use crate::store::Store;
+use crate::upstream::Router;
+use gomodule::artifact::Kind;
+
+/// Zips being hashed at once, over all requests: each already uses the cores.
+const MAX_HASHING: usize = 4;
+
+/// What each step works with.
+pub(crate) struct Context {
+    pub(crate) store: Arc<Store>,
+    pub(crate) sources: Router,
+    pub(crate) vouchers: Vouchers,
+    /// What is not in `store` is asked of nobody.
+    pub(crate) offline: bool,
+    pub(crate) events: EventLog,
+    hashing: Semaphore,
+}
+
+impl Context {
+    /// What is private is exempt from the databases. Without any source the mirror is offline.
+    pub(crate) fn new(store: Arc<Store>, sources: Router, mut vouchers: Vouchers, events: EventLog) -> Self {
+        vouchers.exempt = vouchers.exempt.with(sources.private());
+        let (offline, hashing) = (sources.is_empty(), Semaphore::new(MAX_HASHING));
+        Self { store, sources, vouchers, offline, events, hashing }
+    }
+
+    /// A turn to read a whole zip. A go.mod is small, and needs none.
+    pub(crate) async fn turn_to_read(&self, kind: Kind) -> Result<Option<SemaphorePermit<'_>>, ReleaseError> {
+        if kind != Kind::Zip {
+            return Ok(None);
+        }
+        Ok(Some(self.hashing.acquire().await.map_err(|_| BrokenOff)?))
+    }
+}

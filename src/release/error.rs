@@ -1,0 +1,173 @@
+//! Why there is no proved file.
+
+use std::io;
+use std::sync::Arc;
+
+use super::basis::Basis;
+use crate::base::fault::Fault;
+use crate::base::flight::BrokenOff;
+use crate::store::StoreError;
+use crate::sumdb::{NoRecord, SumdbError, Unproved};
+use crate::upstream::UpstreamError;
+use gomodule::artifact::Artifact;
+
+/// Why there is no proved file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReleaseError {
+    /// No upstream has the bytes that were proved right.
+    #[error("{}", wrong_bytes(artifact, basis, tried))]
+    WrongBytes {
+        /// Which file.
+        artifact: Box<Artifact>,
+        /// The h1 that it must have, and why.
+        basis: Basis,
+        /// What each upstream had instead.
+        tried: Vec<String>,
+    },
+    /// The database has a record of the version, but no hash for this file of it.
+    #[error("{artifact} refused: record {record} of the checksum database has no hash for it")]
+    NoHash {
+        /// Which file.
+        artifact: Box<Artifact>,
+        /// The record.
+        record: u64,
+    },
+    /// The only zips that sources have are over a bound that `go` does not have. They may be right.
+    #[error("{artifact} refused: sumgate does not read this zip, although `go` may\n{}", tried.join("\n"))]
+    UnsupportedZip {
+        /// Which file.
+        artifact: Box<Artifact>,
+        /// What each upstream had.
+        tried: Vec<String>,
+    },
+    /// The database has no record of it.
+    #[error("{0}")]
+    NoRecord(NoRecord),
+    /// Exempt modules are never asked of the database.
+    #[error("{0} is exempt from the checksum database here, and is never asked of it")]
+    Exempt(String),
+    /// Not kept here, and the network is not asked. Nobody knows whether it exists, so this is no absence.
+    #[error("{0} is not in the mirror, and the mirror is offline")]
+    Offline(String),
+    /// The database has no answer.
+    #[error(transparent)]
+    Sumdb(Arc<SumdbError>),
+    /// The upstreams have no answer.
+    #[error(transparent)]
+    Origin(#[from] UpstreamError),
+    /// The disk refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The file on disk could not be read.
+    #[error("cannot read the stored file of {artifact}: {cause}")]
+    Read {
+        /// Which file.
+        artifact: Box<Artifact>,
+        /// Why.
+        cause: io::Error,
+    },
+    /// A task of ours ended without an answer.
+    #[error("the request was not finished: {0}")]
+    BrokenOff(#[from] BrokenOff),
+}
+
+/// The stable name of a refusal, and what to do about it.
+pub type Refusal = (&'static str, &'static str);
+
+/// Runs file work off the async threads.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ReleaseError> + Send + 'static,
+) -> Result<T, ReleaseError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| BrokenOff)?
+}
+
+/// Every line short, no blank line, the hashes first: `go` shows eight lines and about 600 bytes.
+fn wrong_bytes(artifact: &Artifact, basis: &Basis, tried: &[String]) -> String {
+    let mut text = format!("{artifact} refused: no upstream has the right bytes\n");
+    let (label, hint) = match basis {
+        Basis::Proven(_) => ("proved:  ", String::new()),
+        Basis::Pinned(_) => ("pinned:  ", format!("; if the change is meant: sumgate pins forget {}", artifact.module)),
+    };
+    text.push_str(&format!("{label} {} ({basis})\n", basis.h1()));
+    text.extend(tried.iter().map(|line| format!("{line}\n")));
+    text.push_str(&format!("the wrong bytes are in the mirror's quarantine folder{hint}"));
+    text
+}
+
+impl From<Arc<SumdbError>> for ReleaseError {
+    fn from(error: Arc<SumdbError>) -> Self {
+        match &*error {
+            SumdbError::Offline(what) => Self::Offline(what.clone()),
+            _ => Self::Sumdb(error),
+        }
+    }
+}
+
+impl From<Unproved> for ReleaseError {
+    fn from(error: Unproved) -> Self {
+        match error {
+            Unproved::NoRecord(none) => Self::NoRecord(none),
+            Unproved::Failed(error) => error.into(),
+        }
+    }
+}
+
+impl ReleaseError {
+    pub(crate) fn read(artifact: &Artifact, cause: io::Error) -> Self {
+        Self::Read { artifact: Box::new(artifact.clone()), cause }
+    }
+
+    /// Whose fault it is. None of these says that something is absent: that is for the mirror to conclude.
+    pub fn fault(&self) -> Fault {
+        let fault = match self {
+            Self::Exempt(_) => Fault::NotServed,
+            Self::WrongBytes { .. } | Self::UnsupportedZip { .. } | Self::NoHash { .. } | Self::NoRecord(_) => {
+                Fault::Refused
+            }
+            Self::Offline(_) => Fault::Upstream,
+            Self::Sumdb(error) => error.fault(),
+            Self::Origin(error) => error.fault(),
+            Self::Store(error) => error.fault(),
+            Self::Read { .. } | Self::BrokenOff(_) => Fault::Host,
+        };
+        if fault == Fault::Absent { Fault::Upstream } else { fault }
+    }
+
+    /// The stable name of a refusal and what to do about it; `None` for trouble.
+    pub(crate) fn refusal(&self) -> Option<Refusal> {
+        Some(match self {
+            Self::WrongBytes { basis: Basis::Pinned(_), .. } => (
+                "not-the-pinned-bytes",
+                "find out who moved the tag; if the change is meant, run `sumgate pins forget`",
+            ),
+            Self::WrongBytes { .. } => {
+                ("wrong-bytes", "do not use this source; another upstream may have the right bytes (--upstream)")
+            }
+            Self::UnsupportedZip { .. } => {
+                ("unsupported-zip", "take another version; docs/refused.md says which zips are not read")
+            }
+            Self::NoHash { .. } => ("no-hash", "take another version: the database has no hash for this file"),
+            Self::NoRecord(_) => ("no-record", "check the version; if the module is private, exempt it"),
+            Self::Origin(UpstreamError::NoSource(_)) => ("no-source", "configure an upstream for the module"),
+            Self::Origin(_) => ("upstream-refused", "ask the owner of the upstream"),
+            Self::Sumdb(_) => ("database-misbehaved", "keep the evidence; trust nothing new from this database"),
+            _ => ("refused", "read the reason"),
+        })
+        .filter(|_| matches!(self.fault(), Fault::Refused | Fault::Misbehaviour))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_absent() {
+        let (database, what) = ("a.example".to_owned(), "example.com/a@v1.0.0".to_owned());
+        let no_record = SumdbError::NoRecord { database, what, reason: "not found".to_owned() };
+        assert_eq!(no_record.fault(), Fault::Absent);
+        assert_eq!(ReleaseError::Sumdb(Arc::new(no_record)).fault(), Fault::Upstream);
+        assert_eq!(ReleaseError::Origin(UpstreamError::NotFound("a: not found".to_owned())).fault(), Fault::Upstream);
+    }
+}

@@ -1,0 +1,153 @@
+//! Router until one has the right bytes: hedged where a proof decides, in order where a name must not spread.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::basis::Basis;
+use super::context::Context;
+use super::error::{ReleaseError, blocking};
+use super::expected_hash::Expected;
+use super::judge::{Lost, judge};
+use super::obtain::obtain;
+use super::released::Released;
+use crate::upstream::{Progress, Search, UpstreamError, UpstreamId, UpstreamPool, Wanted};
+use gomodule::artifact::Artifact;
+use gomodule::proxy_request::Request;
+
+/// An artifact that is looked for at its sources.
+pub(super) struct Fetch {
+    context: Arc<Context>,
+    origin: UpstreamPool,
+    artifact: Artifact,
+    expected: Arc<Expected>,
+    /// What the first source with the right bytes led to. Held while those are put in place: a second one has lost.
+    released: Arc<Mutex<Option<Released>>>,
+}
+
+impl Fetch {
+    pub(super) fn of(context: &Arc<Context>, artifact: &Artifact, expected: &Arc<Expected>) -> Self {
+        let origin = context.sources.of(&artifact.module.path);
+        let (artifact, expected) = (artifact.clone(), Arc::clone(expected));
+        Self { context: Arc::clone(context), origin, artifact, expected, released: Arc::default() }
+    }
+
+    /// Router until one has the right bytes, in rounds while trouble may pass.
+    pub(super) async fn run(self) -> Result<Released, ReleaseError> {
+        // What was had in an earlier round counts, whatever the last one ended with.
+        let had = Mutex::new(Vec::new());
+        let round = || async {
+            let released = self.round().await;
+            let lines = released.as_ref().err().into_iter().flatten().filter_map(|(_, lost)| lost.bytes());
+            had.lock().unwrap_or_else(PoisonError::into_inner).extend(lines);
+            released
+        };
+        let passes = |lost: &Vec<(UpstreamId, Lost)>| {
+            let refused = lost.iter().any(|(id, lost)| self.ends(*id, lost));
+            lost.iter().filter_map(|(_, lost)| lost.failure()?.passes()).min().filter(|_| !refused)
+        };
+        let lost = match self.origin.in_rounds(round, passes).await {
+            Ok(released) => return Ok(released),
+            Err(lost) => lost,
+        };
+        let mut had = had.into_inner().unwrap_or_else(PoisonError::into_inner);
+        had.dedup();
+        let mut search = Search::among(self.origin.sources().len());
+        for (id, lost) in lost {
+            let ends = self.ends(id, &lost);
+            match lost {
+                Lost::Here(error) => return Err(error),
+                Lost::Failed(error) => search.failed(id, error, ends),
+                Lost::Wrong(why) | Lost::OverBound(why) => {
+                    search.failed(id, UpstreamError::Nonsense { origin: self.origin.name(id), why }, false);
+                }
+            }
+        }
+        let (any_wrong, any_over) = (had.iter().any(|(wrong, _)| *wrong), had.iter().any(|(wrong, _)| !wrong));
+        let tried = had.into_iter().map(|(_, line)| line).collect();
+        let artifact = Box::new(self.artifact);
+        match &*self.expected {
+            Expected::Known(basis) if any_wrong => {
+                Err(ReleaseError::WrongBytes { artifact, basis: basis.clone(), tried })
+            }
+            _ if any_over => Err(ReleaseError::UnsupportedZip { artifact, tried }),
+            _ => Err(search.conclude(&Request::File(*artifact)).into()),
+        }
+    }
+
+    /// Each source once. Bytes that a record proves may come from whoever is fast among those that `go` may ask: their
+    /// module is public. The name of one that is exempt goes to the next source only when `go` would let it.
+    async fn round(&self) -> Result<Released, Vec<(UpstreamId, Lost)>> {
+        let attempt = |id, progress| self.attempt(id, progress);
+        if let Expected::Known(Basis::Proven(_)) = *self.expected {
+            let ends = |id, lost: &Lost| self.ends(id, lost);
+            let raced = self.origin.race(self.origin.stages(&self.wanted()), Duration::ZERO, ends, attempt);
+            return raced.await.map(|(_, released)| released);
+        }
+        let mut all = Vec::new();
+        for id in self.origin.sources() {
+            let lost = match attempt(id, self.origin.progress()).await {
+                Ok(released) => return Ok(released),
+                Err(lost) => lost,
+            };
+            let leads_on = match &lost {
+                Lost::Failed(error) => self.origin.leads_on(id, error),
+                Lost::Wrong(_) | Lost::OverBound(_) => self.origin.leads_on_always(id),
+                Lost::Here(_) => false,
+            };
+            all.push((id, lost));
+            if !leads_on {
+                break;
+            }
+        }
+        Err(all)
+    }
+
+    /// Bytes from one source, hashed, proved and put in place; wrong ones are set aside, and count against the source.
+    async fn attempt(&self, id: UpstreamId, progress: Progress) -> Result<Released, Lost> {
+        let unproved = obtain(&self.origin, id, &self.artifact, &self.context.store, &progress).await?;
+        let _turn = self.context.turn_to_read(self.artifact.kind).await?;
+        let (context, expected, released) =
+            (Arc::clone(&self.context), Arc::clone(&self.expected), Arc::clone(&self.released));
+        let judged = blocking(move || {
+            let judged = judge(&context, unproved, &expected).and_then(|verified| {
+                let mut released = released.lock().unwrap_or_else(PoisonError::into_inner);
+                let first = match released.take() {
+                    Some(first) => first,
+                    None => Released::commit(verified, &context.store)?,
+                };
+                Ok(released.insert(first).clone())
+            });
+            Ok(judged)
+        });
+        judged.await?.inspect_err(|lost| {
+            if matches!(lost, Lost::Wrong(_)) {
+                self.origin.had_wrong(id, &self.wanted());
+            }
+        })
+    }
+
+    fn wanted(&self) -> Wanted {
+        Wanted::Module(Request::File(self.artifact.clone()))
+    }
+
+    /// Whether nobody is asked after that: another source would not help, or this one refuses and no `|` stands behind it.
+    fn ends(&self, id: UpstreamId, lost: &Lost) -> bool {
+        let refuses = lost.failure().is_some_and(UpstreamError::is_refusal) && !self.origin.leads_on_always(id);
+        refuses || matches!(lost, Lost::Here(_))
+    }
+}
+
+impl Lost {
+    /// What is to be told of the bytes that it gave, and whether they are wrong.
+    fn bytes(&self) -> Option<(bool, String)> {
+        match self {
+            Self::Wrong(line) => Some((true, line.clone())),
+            Self::OverBound(line) => Some((false, line.clone())),
+            Self::Failed(_) | Self::Here(_) => None,
+        }
+    }
+
+    fn failure(&self) -> Option<&UpstreamError> {
+        if let Self::Failed(error) = self { Some(error) } else { None }
+    }
+}

@@ -1,0 +1,181 @@
+//! Stage `obtain`: bytes from one upstream into a staging file, never whole in memory.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Seek, Write};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::error::ReleaseError;
+use crate::base::flight::BrokenOff;
+use crate::store::{Identity, StagingFile, Store};
+use crate::upstream::{DownloadSink, Part, Progress, UpstreamError, UpstreamId, UpstreamPool};
+use gomodule::artifact::{Artifact, Kind};
+use gomodule::dirhash::{ReadAlong, ZipLimits};
+use gomodule::proxy_request::Request;
+
+/// Bytes copied at a time.
+const PIECE: usize = 256 << 10;
+
+/// Where bytes came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ByteSource {
+    /// They lay in the store already.
+    Disk,
+    /// An upstream, by its name without credentials.
+    Upstream(Arc<str>),
+}
+
+impl fmt::Display for ByteSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disk => f.write_str("this mirror's own disk"),
+            Self::Upstream(name) => f.write_str(name),
+        }
+    }
+}
+
+/// Bytes that nobody compared with anything yet.
+#[derive(Debug)]
+pub(super) struct Unproved {
+    pub(super) artifact: Artifact,
+    pub(super) handle: Handle,
+    pub(super) source: ByteSource,
+    /// What was hashed while they came.
+    pub(super) along: Option<ReadAlong>,
+}
+
+/// Where the bytes are, open.
+#[derive(Debug)]
+pub(super) enum Handle {
+    /// At the place of the artifact, and what the file was when it was opened.
+    Stored(File, Identity),
+    /// On their way there.
+    Staging(StagingFile),
+}
+
+impl Unproved {
+    /// What lies at the place of `artifact`. Blocks.
+    pub(super) fn stored(artifact: &Artifact, store: &Store) -> Result<Option<Self>, ReleaseError> {
+        let Some(file) = store.tree().open_artifact(artifact)? else { return Ok(None) };
+        let identity = Identity::of(&file).map_err(|cause| ReleaseError::read(artifact, cause))?;
+        let handle = Handle::Stored(file, identity);
+        Ok(Some(Self { artifact: artifact.clone(), handle, source: ByteSource::Disk, along: None }))
+    }
+
+    /// The open file.
+    pub(super) fn file(&self) -> &File {
+        match &self.handle {
+            Handle::Stored(file, _) => file,
+            Handle::Staging(staged) => &staged.file,
+        }
+    }
+}
+
+/// Downloads `artifact` from one source of `origin`.
+pub(super) async fn obtain(
+    origin: &UpstreamPool,
+    id: UpstreamId,
+    artifact: &Artifact,
+    store: &Arc<Store>,
+    progress: &Progress,
+) -> Result<Unproved, ReleaseError> {
+    let (sink, parts) = DownloadSink::new();
+    let (store, wanted) = (Arc::clone(store), artifact.clone());
+    let writer = tokio::task::spawn_blocking(move || write(&store, &wanted, parts));
+    let downloaded = origin.download(id, &Request::File(artifact.clone()), &sink, progress).await;
+    // The writer ends. What stopped it stopped the download, too.
+    drop(sink);
+    let (staged, along) = writer.await.map_err(|_| BrokenOff)??;
+    downloaded?;
+    let source = ByteSource::Upstream(origin.name(id).into());
+    Ok(Unproved { artifact: artifact.clone(), handle: Handle::Staging(staged), source, along })
+}
+
+/// Writes what comes into a staging file, and hashes what can be hashed of a zip while it comes. Blocks.
+fn write(
+    store: &Store,
+    artifact: &Artifact,
+    mut parts: mpsc::Receiver<Part>,
+) -> Result<(StagingFile, Option<ReadAlong>), ReleaseError> {
+    let limits = ZipLimits::default();
+    let anew = || (artifact.kind == Kind::Zip).then(|| ReadAlong::new(&limits));
+    let (mut staged, mut along) = (store.stage()?, anew());
+    while let Some(part) = parts.blocking_recv() {
+        let file = &mut staged.file;
+        match part {
+            Part::Bytes(bytes) => {
+                file.write_all(&bytes).map_err(UpstreamError::unwritten)?;
+                if let Some(along) = &mut along {
+                    along.feed(&bytes);
+                }
+            }
+            // It is hashed as a whole afterwards: by all cores, where the network would have kept one waiting.
+            Part::File(from) => copy(&from, file, artifact.kind.max_len() as u64).map_err(|cause| {
+                UpstreamError::Io { what: format!("cannot copy {}", Request::File(artifact.clone())), cause }
+            })?,
+            Part::StartOver => {
+                file.set_len(0).and_then(|()| file.rewind()).map_err(UpstreamError::unwritten)?;
+                along = anew();
+            }
+        }
+    }
+    Ok((staged, along))
+}
+
+/// Copies a file, wherever another reader of it is, and not far beyond `limit` if it grows. Blocks.
+fn copy(from: &File, to: &mut File, limit: u64) -> io::Result<()> {
+    let (mut piece, mut copied) = (vec![0; PIECE], 0);
+    while copied < limit {
+        let read = from.read_at(&mut piece, copied)?;
+        if read == 0 {
+            break;
+        }
+        to.write_all(&piece[..read])?;
+        copied += read as u64;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+    use gomodule::dirhash::{hash_module_zip, hash_module_zip_read};
+    use gomodule::module::ModuleVersion;
+
+    #[test]
+    fn what_came_before_a_new_start_is_neither_kept_nor_hashed() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let module = ModuleVersion::parse("example.com/hello@v1.0.0").unwrap();
+        let zip = testkit::World::demo().module(&module).unwrap().zip.clone();
+        let (parts, received) = mpsc::channel(4);
+        for part in [Part::Bytes(zip[..100].to_vec().into()), Part::StartOver, Part::Bytes(zip.clone().into())] {
+            parts.try_send(part).unwrap();
+        }
+        drop(parts);
+        let artifact = Artifact { module: module.clone(), kind: Kind::Zip };
+        let (staged, along) = write(&store, &artifact, received).unwrap();
+        let mut whole = vec![0; zip.len() + 1];
+        assert_eq!(staged.file.read_at(&mut whole, 0).unwrap(), zip.len());
+        assert_eq!(whole[..zip.len()], zip);
+        let limits = ZipLimits::default();
+        let anew = hash_module_zip(&staged.file, &module, &limits).unwrap();
+        assert_eq!(hash_module_zip_read(&staged.file, &module, &limits, &along.unwrap()).unwrap().h1, anew.h1);
+    }
+
+    #[test]
+    fn a_file_is_copied_from_its_beginning_up_to_the_limit() {
+        let (mut from, mut to) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
+        from.write_all(&vec![7; 2 * PIECE + 1]).unwrap();
+        copy(&from, &mut to, u64::MAX).unwrap();
+        assert_eq!(to.metadata().unwrap().len(), 2 * PIECE as u64 + 1);
+        to.set_len(0).unwrap();
+        copy(&from, &mut to, PIECE as u64).unwrap();
+        assert_eq!(to.stream_position().unwrap(), 3 * PIECE as u64 + 1);
+    }
+}

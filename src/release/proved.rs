@@ -1,0 +1,151 @@
+//! The proved files: what lies here already, else upstream after upstream until the bytes are right.
+
+use std::sync::Arc;
+
+use moka::sync::Cache;
+use tokio::sync::Semaphore;
+
+use super::context::Context;
+use super::error::{ReleaseError, blocking};
+use super::expected_hash::Expected;
+use super::fetch::Fetch;
+use super::judge::{Lost, judge};
+use super::obtain::Unproved;
+use super::released::{Known, Released};
+use crate::base::flight::{BrokenOff, Flights};
+use gomodule::artifact::{Artifact, Kind};
+
+/// Files whose identity is remembered since they were hashed: about 300 bytes each. One that falls out is hashed again.
+const MAX_KNOWN: u64 = 50_000;
+/// Downloads under way. A `go` command asks for about ten at once.
+const MAX_DOWNLOADS: usize = 64;
+
+/// The proved files, whatever a policy says of them.
+pub(crate) struct ProvedFiles {
+    context: Arc<Context>,
+    known: Cache<Artifact, Known>,
+    flights: Flights<Artifact, Result<Released, Arc<ReleaseError>>>,
+    downloads: Semaphore,
+}
+
+impl ProvedFiles {
+    pub(crate) fn new(context: Arc<Context>) -> Self {
+        let (flights, downloads) = (Flights::default(), Semaphore::new(MAX_DOWNLOADS));
+        Self { context, known: Cache::new(MAX_KNOWN), flights, downloads }
+    }
+
+    /// The proved file of `artifact`, open.
+    pub(crate) async fn release(self: &Arc<Self>, artifact: &Artifact) -> Result<Released, Arc<ReleaseError>> {
+        match self.unchanged(artifact).await? {
+            Some(released) => Ok(released),
+            None => self.release_together(artifact).await,
+        }
+    }
+
+    /// Requests for one artifact at the same time share one flight.
+    async fn release_together(self: &Arc<Self>, artifact: &Artifact) -> Result<Released, Arc<ReleaseError>> {
+        let (files, wanted) = (Arc::clone(self), artifact.clone());
+        let flight = self.flights.join(artifact.clone(), move || async move {
+            let released = files.release_anew(&wanted).await;
+            if let Ok(released) = &released {
+                files.known.insert(wanted, Known::of(released));
+            }
+            released
+        });
+        flight.await.map_err(|broken| Arc::new(ReleaseError::from(broken)))?
+    }
+
+    /// The file at its place, if it is the very one that was hashed before.
+    async fn unchanged(&self, artifact: &Artifact) -> Result<Option<Released>, ReleaseError> {
+        let Some(known) = self.known.get(artifact) else { return Ok(None) };
+        let (store, artifact) = (Arc::clone(&self.context.store), artifact.clone());
+        blocking(move || match store.tree().open_artifact(&artifact)? {
+            Some(file) => known.reopened(file).map_err(|cause| ReleaseError::read(&artifact, cause)),
+            None => Ok(None),
+        })
+        .await
+    }
+
+    async fn release_anew(&self, artifact: &Artifact) -> Result<Released, Arc<ReleaseError>> {
+        let expected = Arc::new(self.context.vouchers.expect(artifact, &self.context.store).await?);
+        if let Some(released) = self.stored(artifact, &expected).await? {
+            return Ok(released);
+        }
+        if self.context.offline {
+            return Err(ReleaseError::Offline(artifact.to_string()).into());
+        }
+        let _turn = self.downloads.acquire().await.map_err(|_| ReleaseError::from(BrokenOff))?;
+        Ok(Fetch::of(&self.context, artifact, &expected).run().await?)
+    }
+
+    /// Proves what lies at the artifact's place. Wrong bytes are set aside, and `None` says to fetch anew.
+    async fn stored(&self, artifact: &Artifact, expected: &Arc<Expected>) -> Result<Option<Released>, ReleaseError> {
+        let (store, wanted) = (Arc::clone(&self.context.store), artifact.clone());
+        // A turn is for a zip that is there: nobody waits for one to learn that there is none.
+        if artifact.kind == Kind::Zip && !blocking(move || Ok(store.tree().open_artifact(&wanted)?.is_some())).await? {
+            return Ok(None);
+        }
+        let _turn = self.context.turn_to_read(artifact.kind).await?;
+        let (context, artifact, expected) = (Arc::clone(&self.context), artifact.clone(), Arc::clone(expected));
+        blocking(move || {
+            let Some(stored) = Unproved::stored(&artifact, &context.store)? else { return Ok(None) };
+            match judge(&context, stored, &expected) {
+                Ok(verified) => Released::commit(verified, &context.store).map(Some),
+                // It may be right. A source may have a zip of the version that is not over the bound.
+                Err(Lost::OverBound(why)) if context.offline => {
+                    Err(ReleaseError::UnsupportedZip { artifact: Box::new(artifact), tried: vec![why] })
+                }
+                Err(Lost::Wrong(_) | Lost::OverBound(_) | Lost::Here(ReleaseError::WrongBytes { .. })) => Ok(None),
+                Err(Lost::Here(error)) => Err(error),
+                Err(Lost::Failed(error)) => Err(error.into()),
+            }
+        })
+        .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::base::clock::Clock;
+    use crate::release::{EventLog, Vouchers};
+    use crate::store::Store;
+    use crate::sumdb::{Anchor, Client, Database, Databases};
+    use crate::upstream::{HttpClient, ProxyList, Router, Ttls, UpstreamPool};
+    use gomodule::module::{ModuleVersion, Patterns};
+
+    #[tokio::test]
+    async fn a_cold_go_mod_waits_for_no_zip_that_is_hashed() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::open(folder.path()).unwrap());
+        let (world, http) = (testkit::Origin::start(testkit::World::demo()).await.unwrap(), HttpClient::past_proxies());
+        let database = Database::parse(&world.gosumdb()).unwrap();
+        let client = Client::open(database, &store, &Anchor::None, http.clone(), Clock::System).unwrap();
+        let databases = Databases::new(vec![client]).unwrap();
+        let list = ProxyList::parse(&world.url()).unwrap();
+        let pool = UpstreamPool::new(list.upstreams(), &http, Ttls::default(), Clock::System).unwrap();
+        let vouchers = Vouchers { databases, exempt: Patterns::default() };
+        let context = Arc::new(Context::new(store, Router::new(pool, Vec::new()), vouchers, EventLog::default()));
+        let files = Arc::new(ProvedFiles::new(Arc::clone(&context)));
+        let module = ModuleVersion::parse("example.com/hello@v1.0.0").unwrap();
+        let [go_mod, zip] = [Kind::Mod, Kind::Zip].map(|kind| Artifact { module: module.clone(), kind });
+        let mut turns = Vec::new();
+        while let Ok(turn) = timeout(Duration::from_millis(10), context.turn_to_read(Kind::Zip)).await {
+            turns.push(turn.unwrap());
+        }
+        assert_eq!(turns.len(), 4, "zips that are being hashed");
+        let in_time = Duration::from_secs(20);
+        timeout(in_time, files.release(&go_mod)).await.expect("it waits for no turn").unwrap();
+        let expected = Arc::new(context.vouchers.expect(&zip, &context.store).await.unwrap());
+        let stored = timeout(in_time, files.stored(&zip, &expected)).await;
+        assert!(stored.expect("that there is no zip waits for no turn").unwrap().is_none());
+        turns.clear();
+        files.release(&zip).await.unwrap();
+    }
+}

@@ -1,0 +1,42 @@
+//! Where a download goes: to the one task that writes and hashes it.
+
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use super::error::UpstreamError;
+
+/// Parts that wait for the writer: half a megabyte or so, and the network fills it anew while a core inflates what it holds.
+const PARTS: usize = 32;
+
+/// Takes what a source gives. A writer that is slower than the network slows the download down.
+#[derive(Debug)]
+pub(crate) struct DownloadSink(mpsc::Sender<Part>);
+
+/// What the writer is told. The end is that nothing comes any more.
+#[derive(Debug)]
+pub(crate) enum Part {
+    /// The next bytes.
+    Bytes(Bytes),
+    /// The whole of a file that lies here, from its beginning, whoever else reads it.
+    File(Arc<File>),
+    /// All that came is void: the download starts over.
+    StartOver,
+}
+
+impl DownloadSink {
+    /// A sink, and what its writer receives from.
+    pub(crate) fn new() -> (Self, mpsc::Receiver<Part>) {
+        let (sender, parts) = mpsc::channel(PARTS);
+        (Self(sender), parts)
+    }
+
+    pub(super) async fn send(&self, part: Part) -> Result<(), UpstreamError> {
+        // A writer that is gone tells itself what ended it.
+        let gone = |_| UpstreamError::unwritten(io::ErrorKind::BrokenPipe.into());
+        self.0.send(part).await.map_err(gone)
+    }
+}
