@@ -16,6 +16,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 /// The libraries, as rustc is told of them.
 struct Libraries {
     folder: PathBuf,
+    gomodule: PathBuf,
     tlog: PathBuf,
     sumgate: PathBuf,
 }
@@ -51,9 +52,13 @@ fn libraries() -> Result<Libraries, Failed> {
     let folder = std::env::current_exe()?.parent().ok_or("the test lies in no folder")?.to_owned();
     let honest = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compile_fail/honest.rs");
     let mut said = String::new();
-    for sumgate in newest_first(&folder, "libsumgate-")? {
-        for tlog in newest_first(&folder, "libtlog-")? {
-            let libraries = Libraries { folder: folder.clone(), tlog, sumgate: sumgate.clone() };
+    let [sumgates, tlogs, gomodules] =
+        ["libsumgate-", "libtlog-", "libgomodule-"].map(|prefix| newest_first(&folder, prefix));
+    let (tlogs, gomodules) = (tlogs?, gomodules?);
+    for sumgate in sumgates? {
+        for (tlog, gomodule) in tlogs.iter().flat_map(|tlog| gomodules.iter().map(move |gomodule| (tlog, gomodule))) {
+            let (folder, sumgate) = (folder.clone(), sumgate.clone());
+            let libraries = Libraries { folder, gomodule: gomodule.clone(), tlog: tlog.clone(), sumgate };
             let (found, words) = compile(&honest, &libraries);
             if found.is_empty() {
                 return Ok(libraries);
@@ -83,7 +88,8 @@ fn compile(program: &Path, libraries: &Libraries) -> (BTreeSet<String>, String) 
     let output = Command::new(rustc())
         .args(["--edition=2024", "--crate-type=lib", "--emit=metadata", "--error-format=short", "-o", "-"])
         .arg(format!("-Ldependency={}", libraries.folder.display()))
-        .args(["--extern", &library("tlog", &libraries.tlog), "--extern", &library("sumgate", &libraries.sumgate)])
+        .args(["--extern", &library("gomodule", &libraries.gomodule), "--extern", &library("tlog", &libraries.tlog)])
+        .args(["--extern", &library("sumgate", &libraries.sumgate)])
         .arg(program)
         .stdout(Stdio::null())
         .output()

@@ -46,6 +46,10 @@ struct Source {
     used: Vec<Names>,
     /// Like `used`, of the tests at the end of the file.
     tests: Vec<Names>,
+    /// The types that are defined here.
+    types: BTreeSet<String>,
+    /// The types that have functions of their own here.
+    implemented: BTreeSet<String>,
 }
 
 /// Every file of a package, by its module path.
@@ -153,8 +157,30 @@ impl Source {
             .used
             .extend(exported.into_iter().filter(|(name, _)| words.contains(name.as_str())).map(|(_, path)| path));
         source.tests = tests_of(tests);
+        let defined = tokens.windows(2).filter(|pair| ["struct", "enum", "union"].contains(&pair[0]));
+        source.types = defined.map(|pair| pair[1].to_owned()).collect();
+        // Elsewhere it stands in the type of an argument or a result.
+        let is_item = |at: usize| at == 0 || ["}", ";", "]", "{"].contains(&tokens[at - 1]);
+        let starts = (0..tokens.len()).filter(|&at| tokens[at] == "impl" && is_item(at));
+        source.implemented = starts.filter_map(|at| implemented(&tokens[at + 1..])).collect();
         source
     }
+}
+
+/// The type that has functions of its own behind an `impl`; none for the functions of a trait.
+fn implemented(tokens: &[&str]) -> Option<String> {
+    let (mut depth, mut name) = (0, None);
+    for token in tokens {
+        match *token {
+            "<" => depth += 1,
+            ">" => depth -= 1,
+            "{" | "where" => break,
+            "for" if depth == 0 => return None,
+            word if depth == 0 => name = Some(word.to_owned()),
+            _ => {}
+        }
+    }
+    name
 }
 
 /// The paths from the root of the crate in the tests of a file.
@@ -300,5 +326,19 @@ fn no_room_imports_a_higher_one() {
             let is_higher = path.first().and_then(level).is_some_and(|other| other > own);
             assert!(!is_higher, "{} imports {}, a higher room", shown(file), path.join("::"));
         }
+    }
+}
+
+/// A type is one idea, and a file is one idea: functions of a type that stand in other files are another idea.
+#[test]
+fn every_function_of_a_type_stands_in_its_file() {
+    for package in ["", "tlog", "gomodule", "testkit"] {
+        let sources = Sources::read(package);
+        let all: Vec<_> =
+            sources.0.iter().flat_map(|(file, source)| source.implemented.iter().map(move |of| (file, of))).collect();
+        assert!(all.len() > 5, "no functions were found in {package:?}");
+        let scattered = all.iter().filter(|(file, of)| !sources.0[*file].types.contains(*of));
+        let scattered: Vec<_> = scattered.map(|(file, of)| format!("{of} in {}", shown(file))).collect();
+        assert_eq!(scattered, Vec::<String>::new(), "{package}");
     }
 }

@@ -7,7 +7,7 @@ use super::basis::Basis;
 use super::context::Context;
 use super::error::{ReleaseError, blocking};
 use super::expected_hash::Expected;
-use super::judge::{Lost, judge};
+use super::judge::{AttemptError, judge};
 use super::obtain::obtain;
 use super::released::Released;
 use crate::upstream::{Progress, Search, UpstreamError, UpstreamId, UpstreamPool, Wanted};
@@ -41,7 +41,7 @@ impl Fetch {
             had.lock().unwrap_or_else(PoisonError::into_inner).extend(lines);
             released
         };
-        let passes = |lost: &Vec<(UpstreamId, Lost)>| {
+        let passes = |lost: &Vec<(UpstreamId, AttemptError)>| {
             let refused = lost.iter().any(|(id, lost)| self.ends(*id, lost));
             lost.iter().filter_map(|(_, lost)| lost.failure()?.passes()).min().filter(|_| !refused)
         };
@@ -55,9 +55,9 @@ impl Fetch {
         for (id, lost) in lost {
             let ends = self.ends(id, &lost);
             match lost {
-                Lost::Here(error) => return Err(error),
-                Lost::Failed(error) => search.failed(id, error, ends),
-                Lost::Wrong(why) | Lost::OverBound(why) => {
+                AttemptError::Here(error) => return Err(error),
+                AttemptError::Failed(error) => search.failed(id, error, ends),
+                AttemptError::Wrong(why) | AttemptError::OverBound(why) => {
                     search.failed(id, UpstreamError::Nonsense { origin: self.origin.name(id), why }, false);
                 }
             }
@@ -76,10 +76,10 @@ impl Fetch {
 
     /// Each source once. Bytes that a record proves may come from whoever is fast among those that `go` may ask: their
     /// module is public. The name of one that is exempt goes to the next source only when `go` would let it.
-    async fn round(&self) -> Result<Released, Vec<(UpstreamId, Lost)>> {
+    async fn round(&self) -> Result<Released, Vec<(UpstreamId, AttemptError)>> {
         let attempt = |id, progress| self.attempt(id, progress);
         if let Expected::Known(Basis::Proven(_)) = *self.expected {
-            let ends = |id, lost: &Lost| self.ends(id, lost);
+            let ends = |id, lost: &AttemptError| self.ends(id, lost);
             let raced = self.origin.race(self.origin.stages(&self.wanted()), Duration::ZERO, ends, attempt);
             return raced.await.map(|(_, released)| released);
         }
@@ -90,9 +90,9 @@ impl Fetch {
                 Err(lost) => lost,
             };
             let leads_on = match &lost {
-                Lost::Failed(error) => self.origin.leads_on(id, error),
-                Lost::Wrong(_) | Lost::OverBound(_) => self.origin.leads_on_always(id),
-                Lost::Here(_) => false,
+                AttemptError::Failed(error) => self.origin.leads_on(id, error),
+                AttemptError::Wrong(_) | AttemptError::OverBound(_) => self.origin.leads_on_always(id),
+                AttemptError::Here(_) => false,
             };
             all.push((id, lost));
             if !leads_on {
@@ -103,7 +103,7 @@ impl Fetch {
     }
 
     /// Bytes from one source, hashed, proved and put in place; wrong ones are set aside, and count against the source.
-    async fn attempt(&self, id: UpstreamId, progress: Progress) -> Result<Released, Lost> {
+    async fn attempt(&self, id: UpstreamId, progress: Progress) -> Result<Released, AttemptError> {
         let unproved = obtain(&self.origin, id, &self.artifact, &self.context.store, &progress).await?;
         let _turn = self.context.turn_to_read(self.artifact.kind).await?;
         let (context, expected, released) =
@@ -120,7 +120,7 @@ impl Fetch {
             Ok(judged)
         });
         judged.await?.inspect_err(|lost| {
-            if matches!(lost, Lost::Wrong(_)) {
+            if matches!(lost, AttemptError::Wrong(_)) {
                 self.origin.had_wrong(id, &self.wanted());
             }
         })
@@ -131,23 +131,8 @@ impl Fetch {
     }
 
     /// Whether nobody is asked after that: another source would not help, or this one refuses and no `|` stands behind it.
-    fn ends(&self, id: UpstreamId, lost: &Lost) -> bool {
+    fn ends(&self, id: UpstreamId, lost: &AttemptError) -> bool {
         let refuses = lost.failure().is_some_and(UpstreamError::is_refusal) && !self.origin.leads_on_always(id);
-        refuses || matches!(lost, Lost::Here(_))
-    }
-}
-
-impl Lost {
-    /// What is to be told of the bytes that it gave, and whether they are wrong.
-    fn bytes(&self) -> Option<(bool, String)> {
-        match self {
-            Self::Wrong(line) => Some((true, line.clone())),
-            Self::OverBound(line) => Some((false, line.clone())),
-            Self::Failed(_) | Self::Here(_) => None,
-        }
-    }
-
-    fn failure(&self) -> Option<&UpstreamError> {
-        if let Self::Failed(error) = self { Some(error) } else { None }
+        refuses || matches!(lost, AttemptError::Here(_))
     }
 }

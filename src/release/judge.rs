@@ -11,7 +11,7 @@ use crate::upstream::UpstreamError;
 use gomodule::dirhash::H1;
 
 /// Why there are no right bytes.
-pub(super) enum Lost {
+pub(super) enum AttemptError {
     /// The source gave none.
     Failed(UpstreamError),
     /// They are wrong: what was wrong, in a line.
@@ -22,7 +22,22 @@ pub(super) enum Lost {
     Here(ReleaseError),
 }
 
-impl From<ReleaseError> for Lost {
+impl AttemptError {
+    /// What is to be told of the bytes that it gave, and whether they are wrong.
+    pub(super) fn bytes(&self) -> Option<(bool, String)> {
+        match self {
+            Self::Wrong(line) => Some((true, line.clone())),
+            Self::OverBound(line) => Some((false, line.clone())),
+            Self::Failed(_) | Self::Here(_) => None,
+        }
+    }
+
+    pub(super) fn failure(&self) -> Option<&UpstreamError> {
+        if let Self::Failed(error) = self { Some(error) } else { None }
+    }
+}
+
+impl From<ReleaseError> for AttemptError {
     fn from(error: ReleaseError) -> Self {
         match error {
             ReleaseError::Origin(error) => Self::Failed(error),
@@ -33,7 +48,7 @@ impl From<ReleaseError> for Lost {
 
 /// Hash and prove; or set aside, with a line that says what was wrong. A zip over a bound may be right: it is not set
 /// aside. Blocks.
-pub(super) fn judge(context: &Context, unproved: Unproved, expected: &Expected) -> Result<Verified, Lost> {
+pub(super) fn judge(context: &Context, unproved: Unproved, expected: &Expected) -> Result<Verified, AttemptError> {
     let source = unproved.source.clone();
     let proved = match hash(unproved) {
         Ok(hashed) => prove(hashed, expected, &context.store)?,
@@ -44,10 +59,10 @@ pub(super) fn judge(context: &Context, unproved: Unproved, expected: &Expected) 
         Err(unfit) => unfit,
     };
     Err(match flaw {
-        Flaw::OverBound(why) => Lost::OverBound(format!("{source}: {why}")),
+        Flaw::OverBound(why) => AttemptError::OverBound(format!("{source}: {why}")),
         Flaw::Wrong(why) => {
             set_aside(context, unproved, expected, None, &why)?;
-            Lost::Wrong(format!("{source}: {why}"))
+            AttemptError::Wrong(format!("{source}: {why}"))
         }
         Flaw::Other(h1, basis) => {
             let reason = match unproved.handle {
@@ -57,11 +72,11 @@ pub(super) fn judge(context: &Context, unproved: Unproved, expected: &Expected) 
             let artifact = Box::new(unproved.artifact.clone());
             set_aside(context, unproved, expected, Some(&h1), &reason)?;
             match expected {
-                Expected::Known(_) => Lost::Wrong(format!("upstream: {h1} ({source})")),
+                Expected::Known(_) => AttemptError::Wrong(format!("upstream: {h1} ({source})")),
                 // Another process pinned other bytes since we looked.
                 Expected::Unseen => {
                     let tried = vec![format!("{source}: {h1}")];
-                    Lost::Here(ReleaseError::WrongBytes { artifact, basis, tried })
+                    AttemptError::Here(ReleaseError::WrongBytes { artifact, basis, tried })
                 }
             }
         }

@@ -9,7 +9,7 @@ use super::context::Context;
 use super::error::{ReleaseError, blocking};
 use super::expected_hash::Expected;
 use super::fetch::Fetch;
-use super::judge::{Lost, judge};
+use super::judge::{AttemptError, judge};
 use super::obtain::Unproved;
 use super::released::{Known, Released};
 use crate::base::flight::{BrokenOff, Flights};
@@ -92,12 +92,16 @@ impl ProvedFiles {
             match judge(&context, stored, &expected) {
                 Ok(verified) => Released::commit(verified, &context.store).map(Some),
                 // It may be right. A source may have a zip of the version that is not over the bound.
-                Err(Lost::OverBound(why)) if context.offline => {
+                Err(AttemptError::OverBound(why)) if context.offline => {
                     Err(ReleaseError::UnsupportedZip { artifact: Box::new(artifact), tried: vec![why] })
                 }
-                Err(Lost::Wrong(_) | Lost::OverBound(_) | Lost::Here(ReleaseError::WrongBytes { .. })) => Ok(None),
-                Err(Lost::Here(error)) => Err(error),
-                Err(Lost::Failed(error)) => Err(error.into()),
+                Err(
+                    AttemptError::Wrong(_)
+                    | AttemptError::OverBound(_)
+                    | AttemptError::Here(ReleaseError::WrongBytes { .. }),
+                ) => Ok(None),
+                Err(AttemptError::Here(error)) => Err(error),
+                Err(AttemptError::Failed(error)) => Err(error.into()),
             }
         })
         .await
