@@ -1,14 +1,18 @@
 //! What every room stands on: child processes, files that others may have chosen, work that is shared, whose fault an error is.
 
+#[expect(clippy::disallowed_methods, reason = "it reads the list of accounts")]
 pub mod account;
 pub mod bounded;
+#[expect(clippy::disallowed_methods, reason = "it is the clock")]
 pub mod clock;
 pub(crate) mod duration;
 pub mod fault;
 pub mod flight;
 pub mod limits;
 pub(crate) mod parallel;
+#[expect(clippy::disallowed_methods, reason = "it finds programs and starts them")]
 pub mod process;
 pub(crate) mod text;
 pub mod toml_file;
+#[expect(clippy::disallowed_methods, reason = "it opens the files of a tree under audit")]
 pub mod tree;

@@ -2,6 +2,7 @@
 //!
 //! [`gather`] looks, [`examine`] judges what was seen and touches nothing.
 
+#[expect(clippy::disallowed_methods, reason = "it reads the file that has the state of the go command")]
 mod gather;
 
 pub use gather::{Heads, Surroundings, gather};

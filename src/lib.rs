@@ -17,19 +17,26 @@
 //! 6. 404 means absent; a refusal is 403, trouble is 5xx (`mirror/status`).
 //! 7. An error is never remembered as an answer (`base/flight`).
 
+#[expect(clippy::disallowed_methods, reason = "it reads and writes exports")]
 pub mod airgap;
+#[expect(clippy::disallowed_methods, reason = "it reads the tree under audit")]
 pub mod audit;
 pub mod base;
+#[expect(clippy::disallowed_methods, reason = "it reads what its user names: files, variables, the clock")]
 pub mod cli;
 pub mod doctor;
 pub mod finding;
+#[expect(clippy::disallowed_methods, reason = "it starts the command and looks at what the command left")]
 pub mod gate;
+#[expect(clippy::disallowed_methods, reason = "it asks the go command, and reads its files")]
 pub mod go;
 pub mod mirror;
 pub mod policy;
 pub mod release;
+#[expect(clippy::disallowed_methods, reason = "it asks git, and looks at its folders")]
 pub mod repository;
 pub mod settings;
+#[expect(clippy::disallowed_methods, reason = "it is the disk")]
 pub mod store;
 pub mod sumdb;
 pub mod upstream;

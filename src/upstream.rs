@@ -5,13 +5,17 @@
 
 mod config;
 pub mod database_request;
+#[expect(clippy::disallowed_methods, reason = "it connects")]
 mod dialer;
+#[expect(clippy::disallowed_methods, reason = "it runs the go command, and reads what it fetched")]
 mod direct;
 mod error;
+#[expect(clippy::disallowed_methods, reason = "its source is a folder")]
 mod folder;
 mod health;
 mod http;
 mod inside;
+#[expect(clippy::disallowed_methods, reason = "it reads secrets from files and variables")]
 mod login;
 mod pool;
 mod proxy_list;

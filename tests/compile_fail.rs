@@ -3,7 +3,7 @@
 //!
 //! They are compiled against the libraries that cargo built for this test. What the mirror keeps to itself (`Verified`,
 //! `Released`) cannot be named from here; there, the privacy of fields is all that holds.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test may touch the world, and panic")]
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};

@@ -336,7 +336,7 @@ fn every_function_of_a_type_stands_in_its_file() {
         let sources = Sources::read(package);
         let all: Vec<_> =
             sources.0.iter().flat_map(|(file, source)| source.implemented.iter().map(move |of| (file, of))).collect();
-        assert!(all.len() > 5, "no functions were found in {package:?}");
+        assert!(all.len() > 2, "no functions were found in {package:?}");
         let scattered = all.iter().filter(|(file, of)| !sources.0[*file].types.contains(*of));
         let scattered: Vec<_> = scattered.map(|(file, of)| format!("{of} in {}", shown(file))).collect();
         assert_eq!(scattered, Vec::<String>::new(), "{package}");
