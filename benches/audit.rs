@@ -4,7 +4,7 @@
 //! Yardstick: the client of the `go` command, with a request for everything at once (benches/yardstick/gosumcheck), over
 //! the same stand-in, in turns with ours. Its library is copied out of the source of `go` into a temporary module; where
 //! there is none, times and requests stand alone.
-#![expect(clippy::unwrap_used, reason = "a benchmark may panic")]
+#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a benchmark may panic")]
 
 use std::collections::HashMap;
 use std::convert::Infallible;

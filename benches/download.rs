@@ -3,7 +3,7 @@
 //! one healthy source.
 //!
 //! Yardstick: `go` without a mirror in the same run. Needs the `go` command; says so where there is none.
-#![expect(clippy::unwrap_used, reason = "a benchmark may panic")]
+#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a benchmark may panic")]
 
 #[path = "shared/mirror.rs"]
 mod mirror;

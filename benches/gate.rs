@@ -3,7 +3,7 @@
 //! Yardstick: `go` alone in the same run, with empty and with warm caches, from an origin on this machine. The program is a
 //! small one, unless SUMGATE_BENCH_PROJECT names the folder of a real one, SUMGATE_BENCH_PACKAGE its package, and
 //! SUMGATE_BENCH_MODCACHE a module cache with everything that it needs. Needs the `go` command; says so where there is none.
-#![expect(clippy::unwrap_used, reason = "a benchmark may panic")]
+#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a benchmark may panic")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -2,7 +2,7 @@
 //!
 //! Prints a table and, for BENCHMARKS.md, a chart of the cost of one unit relative to the cheapest: a line that stays low is
 //! growth in proportion, one that rises shows what bends.
-#![expect(clippy::unwrap_used, reason = "a benchmark may panic")]
+#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a benchmark may panic")]
 #![expect(clippy::cast_precision_loss, reason = "counts and milliseconds are far below 2^52")]
 
 #[path = "shared/mirror.rs"]

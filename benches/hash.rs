@@ -2,7 +2,7 @@
 //! work is left once the last byte is here.
 //!
 //! Yardstick: `yardstick/hashzip`, built and run here. Where there is no `go`, the times stand alone.
-#![expect(clippy::unwrap_used, reason = "a benchmark may panic")]
+#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a benchmark may panic")]
 
 #[path = "shared/yardstick.rs"]
 mod yardstick;

@@ -3,7 +3,7 @@
 //!
 //! Yardstick: the packages that the `go` command itself carries (`cmd/vendor/golang.org/x/mod/sumdb`), built and run here
 //! on the same tree. Where there is no `go`, the times stand alone.
-#![expect(clippy::unwrap_used, reason = "a benchmark may panic")]
+#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a benchmark may panic")]
 
 #[path = "shared/yardstick.rs"]
 mod yardstick;

@@ -3,7 +3,7 @@
 //!
 //! Yardstick: nginx with sendfile, serving the same bytes as files, asked by the same wrk in turns. Where nginx or wrk is
 //! missing the bench says so, and tells what it can without them.
-#![expect(clippy::unwrap_used, reason = "a benchmark may panic")]
+#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a benchmark may panic")]
 
 #[path = "shared/mirror.rs"]
 mod mirror;

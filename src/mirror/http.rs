@@ -5,6 +5,7 @@ mod buffer_pool;
 mod forwarded;
 mod handle;
 mod host;
+#[expect(clippy::disallowed_methods, reason = "it waits for a place")]
 mod places;
 mod respond;
 mod response_cache;

@@ -13,6 +13,7 @@ use super::absence::Absent;
 use super::error::MirrorError;
 use super::metadata::answer::answer;
 use super::metadata::info::Info;
+use crate::base::clock::Clock;
 use crate::base::fault::Fault;
 use crate::base::flight::Flights;
 use crate::release::{Context, ProvedFiles, ReleaseError, Released};
@@ -34,15 +35,16 @@ type Only = Option<DatabaseId>;
 /// The proved files, and the versions whose record is waited for.
 pub(super) struct Holds {
     context: Arc<Context>,
+    clock: Clock,
     proved: Arc<ProvedFiles>,
     flights: Flights<(Only, ModuleVersion), Result<bool, MirrorError>>,
     places: Arc<Semaphore>,
 }
 
 impl Holds {
-    pub(super) fn new(context: Arc<Context>) -> Self {
+    pub(super) fn new(context: Arc<Context>, clock: Clock) -> Self {
         let (proved, places) = (Arc::new(ProvedFiles::new(Arc::clone(&context))), Arc::new(Semaphore::new(MAX_HELD)));
-        Self { context, proved, flights: Flights::default(), places }
+        Self { context, clock, proved, flights: Flights::default(), places }
     }
 
     /// The proved file of `artifact`, open. Where the database has no record yet, each request waits for its own time.
@@ -67,7 +69,7 @@ impl Holds {
         let Some(hold) = self.context.sources.ttls().hold.filter(|_| !self.context.offline) else {
             return Err(ReleaseError::NoRecord(none.clone()).into());
         };
-        let deadline = Instant::now() + hold;
+        let deadline = self.clock.steady() + hold;
         let flight = || {
             let (holds, wanted, none) = (Arc::clone(self), module.clone(), none.clone());
             let hold = async move || holds.hold(&wanted, only, &none, deadline).await;
@@ -75,7 +77,7 @@ impl Holds {
         };
         // Whoever began the flight did so before, and waits no longer than this request may.
         let mut has_record = flight().await??;
-        while !has_record && Instant::now() < deadline {
+        while !has_record && self.clock.steady() < deadline {
             has_record = match tokio::time::timeout_at(deadline, flight()).await {
                 Ok(ended) => ended??,
                 Err(_) => false,

@@ -47,7 +47,7 @@ impl Pipeline {
         let context = &Arc::new(Context::new(store, sources, vouchers, events));
         // Each needs some of those before it, and none of those after it.
         let metadata = RawMetadata::new(Arc::clone(context), clock);
-        let holds = Arc::new(Holds::new(Arc::clone(context)));
+        let holds = Arc::new(Holds::new(Arc::clone(context), clock));
         let retracted = Arc::new(Retracted::new(Arc::clone(context), metadata.clone(), Arc::clone(&holds)));
         let admission = Admission::new(policies, clock).map(Arc::new);
         let infos = Arc::new(Infos {

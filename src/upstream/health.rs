@@ -158,6 +158,8 @@ fn float(bytes: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::disallowed_methods, reason = "a moment to count from")]
+
     use super::*;
 
     const MS: fn(u64) -> Duration = Duration::from_millis;

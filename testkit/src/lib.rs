@@ -4,6 +4,7 @@
 
 mod fault;
 mod modzip;
+#[expect(clippy::disallowed_methods, reason = "it listens on loopback")]
 mod origin;
 mod world;
 

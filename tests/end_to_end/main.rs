@@ -3,7 +3,7 @@
 //! Trials that need `go` use the one on the PATH. Where there is none they are *ignored*, or fail if
 //! `SUMGATE_REQUIRE_GO=1`. Trials on the shared data are ignored where `../shared` is absent, or fail if
 //! `SUMGATE_REQUIRE_SHARED=1`.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test may panic")]
 #![expect(clippy::case_sensitive_file_extension_comparisons, reason = "files are named by our own code")]
 #![expect(unreachable_pub, reason = "modules of one test binary")]
 

@@ -1,7 +1,7 @@
 //! Vectors of others: RFC 6962 proofs, real signed notes, forged tiles, forged replies, and a piece of the real database.
 //!
 //! Each is a trial of its own. They lie in `testdata/vectors`, and its README says where each comes from.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test may panic")]
 
 use std::path::{Path, PathBuf};
 
