@@ -6,7 +6,7 @@
 //! DownloadDir). What the `.ziphash` says is not read: whoever can change a zip can change that.
 
 use std::error::Error;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -118,7 +118,29 @@ fn walk(root: &Path) -> Result<(Vec<Cached>, Vec<PathBuf>), CacheError> {
             }
         }
     }
+    without_ziphash(root, &mut found, &mut odd)?;
     Ok((found, odd))
+}
+
+/// The module of the toolchain, unpacked: `go` uses it without the `.ziphash` that all others need, and before go1.27 wrote none
+/// (`cmd/go/internal/modfetch/cache.go`, DownloadDir).
+fn without_ziphash(root: &Path, found: &mut Vec<Cached>, odd: &mut Vec<PathBuf>) -> Result<(), CacheError> {
+    let Some((host, _)) = FIPS.split_once('/').filter(|(host, _)| root.join(host).is_dir()) else { return Ok(()) };
+    let folder = root.join(host);
+    odd.extend(not_a_folder(root, Path::new(host)));
+    let failed = |cause| CacheError { path: folder.clone(), cause };
+    for entry in fs::read_dir(&folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let module = entry.file_name().to_str().and_then(|name| ModuleVersion::unescape(&format!("{host}/{name}")));
+        match module.filter(|module| module.path.as_ref() == FIPS) {
+            Some(module) if entry.file_type().map_err(failed)?.is_dir() => {
+                found.push(Cached { path: entry.path(), module, content: Content::Unpacked });
+            }
+            Some(_) => odd.push(entry.path()),
+            None => {}
+        }
+    }
+    Ok(())
 }
 
 /// The first part of `below` that is there and is no folder: `go` would follow a link.

@@ -137,8 +137,14 @@ fn of_the_toolchain(go: &Path) {
     let fips: Vec<_> = folders.map(|entry| entry.unwrap().path()).collect();
     assert_eq!(fips.len(), 1, "go unpacked it: {fips:?}");
     assert_eq!(audit(&home, &["--modcache"]).0, Some(0));
-    // Not by its name: by what it is.
+    // Not by its name: by what it is; with what `go` wrote beside the downloads, and without.
     std::fs::write(fips[0].join("evil.go"), "package evil\n").unwrap();
-    let (code, found) = findings(&home, &["--modcache"]);
-    assert_eq!((code, found.len(), found[0].0.as_str()), (Some(1), 1, "unknown-version"), "{found:?}");
+    let download = home.module_cache().join("cache/download/golang.org");
+    for is_left in [true, false] {
+        if !is_left {
+            std::fs::remove_dir_all(&download).unwrap();
+        }
+        let (code, found) = findings(&home, &["--modcache"]);
+        assert_eq!((code, found.len(), found[0].0.as_str()), (Some(1), 1, "unknown-version"), "{found:?}");
+    }
 }
