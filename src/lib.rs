@@ -8,13 +8,13 @@
 //! # Invariants
 //!
 //! 1. No byte of a `.zip` or `.mod` leaves before its h1 equals the one in a proved record, or an explicit rule exempts
-//!    the module and the trail says so (`release/prove`, `tests/attacks.rs`).
+//!    the module and the trail says so (`release/prove`, `tests/end_to_end/attacks.rs`).
 //! 2. What is hashed is what is served: one open file; a file on disk is hashed again after a start and whenever its
 //!    identity changed (`release/proved`).
-//! 3. Nothing from the network is kept before it is authenticated (`sumdb/tiles`, `tests/attacks.rs`).
+//! 3. Nothing from the network is kept before it is authenticated (`sumdb/tiles`, `tests/end_to_end/attacks.rs`).
 //! 4. The trusted head only moves forward, by compare-and-swap, durably (`sumdb/trusted`, `store/state`).
-//! 5. After a fork nothing new is released and the evidence is on disk (`sumdb/client`, `tests/attacks.rs`).
-//! 6. 404 means absent; a refusal is 403, trouble is 5xx (`mirror/status`).
+//! 5. After a fork nothing new is released and the evidence is on disk (`sumdb/merge`, `tests/end_to_end/attacks.rs`).
+//! 6. 404 means absent; a refusal is 403, trouble is 5xx (`mirror/http/status`).
 //! 7. An error is never remembered as an answer (`base/flight`).
 
 #[expect(clippy::disallowed_methods, reason = "it reads and writes exports")]

@@ -194,3 +194,38 @@ fn every_package_has_its_licenses_and_a_readme() {
         assert!(root.join(package).join("README.md").is_file(), "{package} has no README.md");
     }
 }
+
+/// Whether this is the name of a file or folder of the project: from the top, below `src`, or below the `src` of a package.
+fn is_there(root: &Path, beside: &Path, name: &str) -> bool {
+    let package = root.join(beside.components().next().unwrap());
+    let places = [root.to_owned(), root.join("src"), root.join(beside).parent().unwrap().to_owned(), package];
+    places.iter().any(|place| place.join(name).exists() || place.join(format!("{name}.rs")).exists())
+}
+
+/// A name that leads nowhere sends its reader on a search.
+#[test]
+fn the_files_that_texts_name_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let rooms = stems(&root.join("src"));
+    let mut texts = sources();
+    for name in ["ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "BENCHMARKS.md", "README.md"] {
+        texts.push((name.into(), fs::read_to_string(root.join(name)).unwrap()));
+    }
+    let mut named = 0;
+    for (path, text) in texts {
+        let is_code = path.extension().is_some_and(|extension| extension == "rs");
+        let comments = text.lines().filter(|line| !is_code || line.trim_start().starts_with("//"));
+        for span in comments.flat_map(|line| line.split('`').skip(1).step_by(2)) {
+            let plain = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
+            let (first, rest) = span.split_once('/').unwrap_or((span, ""));
+            let is_file = span.chars().all(plain) && !rest.is_empty() && !rest.ends_with('/');
+            let is_ours =
+                ["src", "tests", "benches", "docs", "testdata", "gomodule", "tlog", "testkit"].contains(&first);
+            if is_file && (is_ours || rooms.contains(first)) {
+                named += 1;
+                assert!(is_there(root, &path, span), "{} names {span}, which does not exist", path.display());
+            }
+        }
+    }
+    assert!(named > 100, "only {named} names of files were found");
+}

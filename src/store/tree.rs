@@ -69,7 +69,7 @@ impl ProxyTree {
 
     /// Puts a staged file at the place of `artifact`, durably, over what was there. Returns the file, still open.
     ///
-    /// Only the stage that holds a proof (`mirror/released`) and the one that holds a checked `.info` call this.
+    /// Only the stage that holds a proof (`release/released`) and the one that holds a checked `.info` call this.
     pub(crate) fn keep(&self, staged: StagingFile, artifact: &Artifact) -> Result<File, StoreError> {
         self.files.replace(&artifact.path(), staged)
     }
