@@ -32,7 +32,6 @@ pub fn trials() -> Vec<Trial> {
         trial("absence: after two hours the database's 404 counts", overdue),
         trial("absence: a version that fell out of the bounded notes counts as new", evicted),
         trial("absence: a source that cannot be asked makes nothing absent", sources_down),
-        trial("absence: an absent lookup is remembered for some seconds", remembered),
         trial("absence: of two databases both must say so", two_databases),
         go_trial("absence: go get waits for the record of a new version", go_waits),
         go_trial("absence: go ends soon where a version does not exist", go_ends),
@@ -304,17 +303,6 @@ fn sources_down() {
             assert_status(&mirror, path, 502);
         }
     }
-}
-
-fn remembered() {
-    let origin = origin(World::demo());
-    let (_folder, mirror) = mirror(&origin, &[]);
-    let start = Instant::now();
-    for _ in 0..100 {
-        assert_status(&mirror, NOBODY[2], 404);
-    }
-    let most = 1 + usize::try_from(start.elapsed().as_secs() / 5).unwrap();
-    assert!(origin.asked(NOBODY[2]) <= most, "{} times", origin.asked(NOBODY[2]));
 }
 
 fn two_databases() {
