@@ -9,8 +9,9 @@ use tokio::sync::mpsc;
 
 use super::error::UpstreamError;
 
-/// Parts that wait for the writer: half a megabyte or so, and the network fills it anew while a core inflates what it holds.
-const PARTS: usize = 32;
+/// Parts that wait for the writer: 16 KiB (HTTP/2) to 400 KiB (the largest read of hyper, HTTP/1) each. The network fills them anew
+/// while a core inflates what the writer holds.
+const PARTS: usize = 8;
 
 /// Takes what a source gives. A writer that is slower than the network slows the download down.
 #[derive(Debug)]
