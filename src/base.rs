@@ -4,6 +4,7 @@ pub mod account;
 pub mod clock;
 pub mod fault;
 pub mod flight;
+pub(crate) mod nearest;
 pub(crate) mod parallel;
 pub mod process;
 pub mod toml_file;

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use toml::Spanned;
 use url::Url;
 
@@ -49,6 +50,9 @@ type Secrets<'a> = &'a dyn Fn(&Login, &Url) -> Result<Credentials, LoginError>;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
+    /// Flags of `serve`: the command line reads and checks them (`cli/serve_file`).
+    #[serde(default, rename = "serve")]
+    _serve: IgnoredAny,
     #[serde(default)]
     upstream: Vec<Spanned<Upstream>>,
     #[serde(default)]
@@ -358,8 +362,8 @@ mod tests {
     #[test]
     fn everything_that_is_wrong_is_told_with_its_place() {
         for (text, complaint) in [
-            ("[[upstream]]\nurl = \"https://a.example\"\nurls = 1\n", "3:1: unknown field `urls`"),
-            ("[[upstreams]]\n", "1:3: unknown field `upstreams`"),
+            ("[[upstream]]\nurl = \"https://a.example\"\nurls = 1\n", "3:1: unknown key `urls`: did you mean `url`?"),
+            ("[[upstreams]]\n", "1:3: unknown key `upstreams`: did you mean `upstream`?"),
             ("[[upstream]]\nurl = \"a.example\"\n", "2:7: the upstream \"a.example\" is not a url"),
             (
                 "[[upstream]]\nurl = \"http://a.example\"\ntoken-env = \"X\"\n",

@@ -153,7 +153,7 @@ async fn file(
         Err(error) => match &*error {
             // Whoever exports does not look for a mirror.
             MirrorError::Offline(what) => {
-                let why = format!("{what} is not in the store: run `sumgate fetch` first");
+                let why = format!("{what} is not in the store: run `sumgate cache fetch` first");
                 exported.refuse(artifact.to_string(), why, Fault::Absent);
             }
             error => exported.refuse(artifact.to_string(), in_full(error), error.fault()),

@@ -93,12 +93,18 @@ pub(super) fn clients(
     http: &HttpClient,
     policies: &[Policy],
 ) -> Result<Vec<Client>, Failure> {
-    let anchor = Anchor::read(&anchor.anchor).map_err(Failure::usage)?;
-    anchor.check(databases.iter().map(Database::key)).map_err(Failure::usage)?;
+    let anchor = anchors(anchor, &databases)?;
     let open = |database| Ok(Client::open(database, store, &anchor, http.clone())?);
     let clients = databases.into_iter().map(open).collect::<Result<Vec<_>, Failure>>()?;
     ages::tell(&clients, policies);
     Ok(clients)
+}
+
+/// The anchors, each of which has to be for one of the databases.
+pub(super) fn anchors(args: &AnchorArgs, databases: &[Database]) -> Result<Anchor, Failure> {
+    let anchor = Anchor::read(&args.anchor).map_err(Failure::usage)?;
+    anchor.check(databases.iter().map(Database::key)).map_err(Failure::usage)?;
+    Ok(anchor)
 }
 
 /// The HTTP client.

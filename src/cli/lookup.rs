@@ -1,12 +1,17 @@
-//! `sumgate lookup M@V`: what the database says, proved.
+//! `sumgate sumdb lookup M@V`: what the database says, proved; and the same for the commands that build on it.
 
-use super::args::LookupArgs;
+use tlog::ProvenRecord;
+
+use super::args::{LookupArgs, ProofArgs};
 use super::config;
 use super::exit::{Exit, Failure};
 use super::out;
 use crate::base::fault::Fault;
-use crate::store::Access;
-use gomodule::module::ModuleVersion;
+use crate::policy::Policy;
+use crate::store::{Access, Store};
+use crate::sumdb::{Answer, Client};
+use crate::upstream::HttpClient;
+use gomodule::module::{ModuleVersion, Patterns};
 
 pub(super) fn run(args: &LookupArgs) -> Result<Exit, Failure> {
     let module = ModuleVersion::parse(&args.module).map_err(Failure::usage)?;
@@ -14,25 +19,54 @@ pub(super) fn run(args: &LookupArgs) -> Result<Exit, Failure> {
     let store = config::store(args.state.data.as_deref(), Access::Write)?;
     let clients = config::clients(databases, &args.state.anchor, &store, &config::http()?, &[])?;
     out::start_log(out::QUIET);
-    config::runtime()?.block_on(async {
-        let mut absent = None;
-        for client in &clients {
-            match client.lookup(&module).await {
-                Ok(attested) => {
-                    let record = attested.record();
-                    out::print(&format!(
-                        "{}record {}, verified: it is in the tree of {} records that {} signed\n",
-                        record.text(),
-                        record.id(),
-                        attested.proved_in(),
-                        client.database().name()
-                    ));
-                    return Ok(Exit::Fine);
-                }
-                Err(error) if error.leads_to_the_next() => absent = Some(error),
-                Err(error) => return Err(error.into()),
-            }
+    let attested = config::runtime()?.block_on(ask(&clients, &module))??;
+    out::print(&format!("{}{}\n", attested.record().text(), proved(attested.record(), attested.database())));
+    Ok(Exit::Fine)
+}
+
+/// Where a record was proved.
+pub(super) fn proved(record: &ProvenRecord, database: &str) -> String {
+    let (id, size) = (record.id(), record.head().size);
+    format!("record {id}, verified: it is in the tree of {size} records that {database} signed")
+}
+
+/// What the first database says that has a record of `module`.
+pub(super) async fn ask(clients: &[Client], module: &ModuleVersion) -> Result<Answer, Failure> {
+    let mut answer = Err(Failure::new(Fault::Request, "no database is named"));
+    for client in clients {
+        let said = client.lookup(module).await;
+        let goes_on = said.as_ref().is_err_and(|error| error.leads_to_the_next());
+        answer = Ok(said);
+        if !goes_on {
+            break;
         }
-        Err(absent.map_or_else(|| Failure::new(Fault::Request, "no database is named"), Failure::from))
-    })
+    }
+    answer
+}
+
+/// What proves a module version here: the store, and the databases through it.
+pub(super) struct Prover {
+    pub(super) store: Store,
+    pub(super) clients: Vec<Client>,
+    pub(super) exempt: Patterns,
+}
+
+impl Prover {
+    pub(super) fn of(args: &ProofArgs, policy: Option<&Policy>) -> Result<Self, Failure> {
+        let go = config::go_env()?;
+        let databases = config::surrounding_databases(&args.surrounding, &go)?;
+        let exempt = config::surrounding_exempt(&args.surrounding.nosumdb, &go)?;
+        let (http, access) =
+            if args.offline { (HttpClient::offline(), Access::Read) } else { (config::http()?, Access::Write) };
+        let store = config::store(args.state.data.as_deref(), access)?;
+        let policies: Vec<Policy> = policy.cloned().into_iter().collect();
+        let clients = config::clients(databases, &args.state.anchor, &store, &http, &policies)?;
+        out::start_log(out::QUIET);
+        Ok(Self { store, clients, exempt })
+    }
+
+    /// What the databases say of `module`; nothing, if it is exempt.
+    pub(super) async fn ask(&self, module: &ModuleVersion) -> Result<Option<Answer>, Failure> {
+        if self.exempt.exempts(&module.path) { Ok(None) } else { ask(&self.clients, module).await.map(Some) }
+    }
 }
