@@ -59,11 +59,11 @@ pub fn main() -> ExitCode {
         Command::Sumdb(SumdbCommand::Lookup(args)) => lookup::run(&args),
         Command::Hash(args) => hash::run(&args),
     };
-    ended.unwrap_or_else(failed).into()
+    ended.unwrap_or_else(|failure| failed(&failure)).into()
 }
 
 /// Says why a command did not end well.
-fn failed(failure: Failure) -> Exit {
+fn failed(failure: &Failure) -> Exit {
     out::complain(&failure.to_string());
     failure.exit()
 }
@@ -72,7 +72,7 @@ fn failed(failure: Failure) -> Exit {
 fn parse() -> Result<Args, ExitCode> {
     let mut matches = tree().try_get_matches().map_err(|error| not_parsed(&error))?;
     if let Some(file) = matches.subcommand_matches("serve").and_then(|serve| serve.get_one::<PathBuf>("config")) {
-        let tree = serve_file::tree_with(file).map_err(|failure| ExitCode::from(failed(failure)))?;
+        let tree = serve_file::tree_with(file).map_err(|failure| ExitCode::from(failed(&failure)))?;
         matches = tree.try_get_matches().map_err(|error| not_parsed(&error))?;
     }
     Args::from_arg_matches(&matches).map_err(|error| not_parsed(&error))

@@ -217,7 +217,7 @@ impl Tables<'_, '_> {
             (None, _) => None,
             (Some((at, login)), Source::Http(address)) => {
                 if !address.username().is_empty() || address.password().is_some() {
-                    self.reader.complain(url.span().start, "a login stands in the url, and another one beside it");
+                    self.reader.complain(url.span().start, "credentials given twice: in the url and in the table");
                     return None;
                 }
                 if !may_log_in(address) {
@@ -290,11 +290,11 @@ impl<'f> LoginFields<'f> {
 /// Why a text is no time that something may take.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TimeError {
-    #[error("{0:?} is no time: write it as in 60s, 5m or 24h")]
+    #[error("{0:?} is not a valid duration: expected a value such as 60s, 5m or 24h")]
     Unreadable(String),
     #[error("{0:?} is longer than a year")]
     TooLong(String),
-    #[error("nothing is done in no time")]
+    #[error("must be greater than zero")]
     Zero,
 }
 
@@ -388,8 +388,8 @@ mod tests {
             ("[[upstream]]\nurl = \"https://a.example\"\nnetrc = true\ntoken-env = \"X\"\n", "3:9: log in in one way"),
             ("[[upstream]]\nurl = \"https://a.example\"\nserves = \"a b\"\n", "3:10: separate patterns by commas"),
             ("[[upstream]]\nurl = \"https://a.example\"\nweight = 0\n", "3:10: a weight is 1 to 1000"),
-            ("[[upstream]]\nurl = \"https://a.example\"\nstall = \"soon\"\n", "3:9: \"soon\" is no time"),
-            ("[[upstream]]\nurl = \"https://a.example\"\nwhole = \"0s\"\n", "3:9: nothing is done in no time"),
+            ("[[upstream]]\nurl = \"https://a.example\"\nstall = \"soon\"\n", "3:9: \"soon\" is not a valid duration"),
+            ("[[upstream]]\nurl = \"https://a.example\"\nwhole = \"0s\"\n", "3:9: must be greater than zero"),
             (
                 "[[upstream]]\nurl = \"https://a.example\"\nwhole = \"9000000h\"\n",
                 "3:9: \"9000000h\" is longer than a year",

@@ -162,7 +162,7 @@ fn every_complaint_points_at_its_place() {
         ("[policy]\nmax-zip-size = \"big\"\n", (2, 16), "no size"),
         ("[policy]\nmax-zip-size = \"99999999999GB\"\n", (2, 16), "no size"),
         ("[policy]\ntoolchains = [\"go1.26.6\", \"1.27\"]\n", (2, 27), "no version of go"),
-        ("[policy]\nminage = \"7d\"\n", (2, 1), "unknown field"),
+        ("[policy]\nminage = \"7d\"\n", (2, 1), "did you mean `min-age`?"),
         ("[policy]\nmin-age = 7\n", (2, 11), "expected a string"),
         ("[policy\n", (1, 8), "unclosed"),
         ("[[deny]]\nmodule = \"a.com/[\"\nreason = \"x\"\n", (2, 10), "is not a pattern"),
@@ -186,7 +186,7 @@ fn every_complaint_points_at_its_place() {
         (
             "[[exception]]\nmodule = \"a.com\"\nfrom = [\"age\"]\nreason = \"x\"\nexpires = 2027-01-01\n",
             (3, 9),
-            "is no rule: deny, default",
+            "is not a rule: expected one of deny, default",
         ),
         (
             "[[exception]]\nmodule = \"a.com\"\nfrom = [\"deny\"]\nreason = \"x\"\nexpires = 2027-01-01T00:00:00Z\n",

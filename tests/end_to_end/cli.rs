@@ -49,7 +49,7 @@ fn bad_flags() {
     fails(&["sumdb", "lookup", "example.com/hello@v1"], 2, "canonical version");
     fails(&["sumdb", "lookup", "example.com/hello@v2.0.0"], 2, "major versions differ");
     fails(&["sumdb", "lookup"], 2, "required");
-    fails(&["env", "--url", "mirror:8080"], 2, "no http(s) url");
+    fails(&["env", "--url", "mirror:8080"], 2, "not an http(s) url");
     let folder = tempfile::tempdir().unwrap();
     let (anchor, data) = (folder.path().join("anchor"), folder.path().join("data"));
     std::fs::write(&anchor, "go.sum database tree\n").unwrap();
