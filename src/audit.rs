@@ -131,7 +131,8 @@ impl Audit {
         let today = crate::policy::day(self.now);
         for module in modules {
             // What could not be looked up is reported as such, and its name alone may be forbidden, as at the mirror.
-            let facts = self.facts(policy, module, answers).unwrap_or_else(|| Facts::of((*module).clone()));
+            let facts =
+                self.facts(policy, module, answers.get(*module)).unwrap_or_else(|| Facts::of((*module).clone()));
             let verdict = crate::policy::judge(policy, &facts, today);
             used.extend(verdict.used);
             if let Decision::Denied(denial) = verdict.decision {
@@ -141,16 +142,12 @@ impl Audit {
         (denials, used)
     }
 
-    fn facts(
-        &self,
-        policy: &Policy,
-        module: &ModuleVersion,
-        answers: &HashMap<ModuleVersion, Answer>,
-    ) -> Option<Facts> {
+    /// What is known of a module version for `policy`, if its database answered or is not to be asked.
+    pub(crate) fn facts(&self, policy: &Policy, module: &ModuleVersion, answer: Option<&Answer>) -> Option<Facts> {
         let mut facts = Facts::of(module.clone());
         facts.age = Some(Age::Unknown);
         facts.in_database = Some(false);
-        match (answers.get(module), self.exempt.exempts(&module.path)) {
+        match (answer, self.exempt.exempts(&module.path)) {
             (Some(Ok(attested)), _) => {
                 let min = policy.min_age().unwrap_or_default();
                 facts.age = Some(self.databases.age(attested, min, self.now));

@@ -22,52 +22,69 @@ mod policy;
 mod result_file;
 mod run;
 mod serve;
+mod serve_file;
 mod sources;
-mod verify_evidence;
+mod verify;
+mod why;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::FromArgMatches;
 
-use args::{Args, Command};
+use args::{Args, CacheCommand, Command, SumdbCommand, tree, unknown_command};
 pub use exit::{Exit, Failure};
 
 /// Reads the command line, runs the command, and says how it ended.
 pub fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let args = match parse() {
         Ok(args) => args,
-        Err(error) => return not_parsed(&error),
+        Err(code) => return code,
     };
     let ended = match args.command {
         Command::Serve(args) => serve::run(&args),
-        Command::Lookup(args) => lookup::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Run(args) => Ok(run::run(&args)),
-        Command::Keygen(args) => keygen::run(&args),
-        Command::Fetch(args) => fetch::run(&args),
-        Command::Export(args) => export::run(&args),
-        Command::Import(args) => import::run(&args),
-        Command::Policy(command) => policy::run(&command),
         Command::Doctor(args) => doctor::run(&args),
-        Command::Pins(command) => pins::run(&command),
-        Command::Hash(args) => hash::run(&args),
-        Command::VerifyEvidence(args) => verify_evidence::run(&args),
+        Command::Why(args) => why::run(&args),
+        Command::Verify(args) => verify::run(&args),
         Command::Env(args) => env::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Cache(CacheCommand::Fetch(args)) => fetch::run(&args),
+        Command::Cache(CacheCommand::Export(args)) => export::run(&args),
+        Command::Cache(CacheCommand::Import(args)) => import::run(&args),
+        Command::Cache(CacheCommand::Pins(command)) => pins::run(&command),
+        Command::Cache(CacheCommand::Keygen(args)) => keygen::run(&args),
+        Command::Policy(command) => policy::run(&command),
+        Command::Sumdb(SumdbCommand::Lookup(args)) => lookup::run(&args),
+        Command::Hash(args) => hash::run(&args),
     };
-    match ended {
-        Ok(exit) => exit.into(),
-        Err(failure) => {
-            out::complain(&failure.to_string());
-            failure.exit().into()
-        }
+    ended.unwrap_or_else(|failure| failed(&failure)).into()
+}
+
+/// Says why a command did not end well.
+fn failed(failure: &Failure) -> Exit {
+    out::complain(&failure.to_string());
+    failure.exit()
+}
+
+/// The command line; the configuration file of `serve` may hold flags of it. What cannot be parsed is told.
+fn parse() -> Result<Args, ExitCode> {
+    let mut matches = tree().try_get_matches().map_err(|error| not_parsed(&error))?;
+    if let Some(file) = matches.subcommand_matches("serve").and_then(|serve| serve.get_one::<PathBuf>("config")) {
+        let tree = serve_file::tree_with(file).map_err(|failure| ExitCode::from(failed(&failure)))?;
+        matches = tree.try_get_matches().map_err(|error| not_parsed(&error))?;
     }
+    Args::from_arg_matches(&matches).map_err(|error| not_parsed(&error))
 }
 
 /// Prints the help, or what is wrong with the words. `run` has exit codes of its own.
 fn not_parsed(error: &clap::Error) -> ExitCode {
-    // Nobody is left to tell if that fails.
-    let _ = error.print();
+    match unknown_command(error) {
+        Some(words) => out::complain(&words),
+        // Nobody is left to tell if that fails.
+        None => drop(error.print()),
+    }
     let is_run = std::env::args_os().nth(1).is_some_and(|word| word == "run");
     match error.exit_code() {
         0 => ExitCode::SUCCESS,

@@ -23,6 +23,7 @@ use jiff::civil::Date;
 pub use file::{ValueError, age, parse};
 pub use loosened::loosened;
 pub use range::{Range, RangeError};
+pub(crate) use verdict::in_words;
 pub use verdict::{Age, Decision, Denial, Facts, Outcome, Step, Verdict, judge};
 pub(crate) use wide::two_public;
 

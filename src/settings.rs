@@ -10,6 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use toml::Spanned;
 use url::Url;
 
@@ -52,6 +53,9 @@ type Secrets<'a> = &'a dyn Fn(&Login, &Url) -> Result<Credentials, LoginError>;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
+    /// Flags of `serve`: the command line reads and checks them (`cli/serve_file`).
+    #[serde(default, rename = "serve")]
+    _serve: IgnoredAny,
     #[serde(default)]
     upstream: Vec<Spanned<Upstream>>,
     #[serde(default)]
@@ -217,7 +221,7 @@ impl Tables<'_, '_> {
             (None, _) => None,
             (Some((at, login)), Source::Http(address)) => {
                 if !address.username().is_empty() || address.password().is_some() {
-                    self.reader.complain(url.span().start, "a login stands in the url, and another one beside it");
+                    self.reader.complain(url.span().start, "credentials given twice: in the url and in the table");
                     return None;
                 }
                 if !may_log_in(address) {
@@ -290,11 +294,11 @@ impl<'f> LoginFields<'f> {
 /// Why a text is no time that something may take.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TimeError {
-    #[error("{0:?} is no time: write it as in 60s, 5m or 24h")]
+    #[error("{0:?} is not a valid duration: expected a value such as 60s, 5m or 24h")]
     Unreadable(String),
     #[error("{0:?} is longer than a year")]
     TooLong(String),
-    #[error("nothing is done in no time")]
+    #[error("must be greater than zero")]
     Zero,
 }
 
@@ -364,8 +368,8 @@ mod tests {
     #[test]
     fn everything_that_is_wrong_is_told_with_its_place() {
         for (text, complaint) in [
-            ("[[upstream]]\nurl = \"https://a.example\"\nurls = 1\n", "3:1: unknown field `urls`"),
-            ("[[upstreams]]\n", "1:3: unknown field `upstreams`"),
+            ("[[upstream]]\nurl = \"https://a.example\"\nurls = 1\n", "3:1: unknown key `urls`: did you mean `url`?"),
+            ("[[upstreams]]\n", "1:3: unknown key `upstreams`: did you mean `upstream`?"),
             ("[[upstream]]\nurl = \"a.example\"\n", "2:7: the upstream \"a.example\" is not a url"),
             (
                 "[[upstream]]\nurl = \"http://a.example\"\ntoken-env = \"X\"\n",
@@ -390,8 +394,8 @@ mod tests {
             ("[[upstream]]\nurl = \"https://a.example\"\nnetrc = true\ntoken-env = \"X\"\n", "3:9: log in in one way"),
             ("[[upstream]]\nurl = \"https://a.example\"\nserves = \"a b\"\n", "3:10: separate patterns by commas"),
             ("[[upstream]]\nurl = \"https://a.example\"\nweight = 0\n", "3:10: a weight is 1 to 1000"),
-            ("[[upstream]]\nurl = \"https://a.example\"\nstall = \"soon\"\n", "3:9: \"soon\" is no time"),
-            ("[[upstream]]\nurl = \"https://a.example\"\nwhole = \"0s\"\n", "3:9: nothing is done in no time"),
+            ("[[upstream]]\nurl = \"https://a.example\"\nstall = \"soon\"\n", "3:9: \"soon\" is not a valid duration"),
+            ("[[upstream]]\nurl = \"https://a.example\"\nwhole = \"0s\"\n", "3:9: must be greater than zero"),
             (
                 "[[upstream]]\nurl = \"https://a.example\"\nwhole = \"9000000h\"\n",
                 "3:9: \"9000000h\" is longer than a year",

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use gomodule::artifact::Kind;
 use sumgate::airgap::{Contents, unpack_from};
-use gomodule::dirhash::{ZipLimits, hash_any_zip};
+use gomodule::dirhash::{ZipLimits, hash_module_zip, module_in_zip};
 use gomodule::module::{ModulePath, ModuleVersion, Patterns, Query, Version};
 use sumgate::sumdb::RecordLines;
 use tlog::{
@@ -134,7 +134,8 @@ pub fn zip(bytes: &[u8]) {
         return;
     }
     let limits = ZipLimits { zip: 1 << 20, single: 1 << 16, threads: 1 };
-    if let Ok(report) = hash_any_zip(&file, &limits) {
+    let Ok(module) = module_in_zip(&file, &limits) else { return };
+    if let Ok(report) = hash_module_zip(&file, &module, &limits) {
         assert_eq!(report.packed, bytes.len() as u64);
         assert!(report.unpacked <= limits.zip);
     }

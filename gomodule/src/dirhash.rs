@@ -19,4 +19,4 @@ pub use directory::ZipError;
 pub use h1::{FileList, H1, H1Error, hash_go_mod};
 pub use limits::ZipLimits;
 pub use names::NameError;
-pub use zip::{ZipReport, hash_any_zip, hash_module_zip, hash_module_zip_read, names_in_zip};
+pub use zip::{ZipReport, hash_module_zip, hash_module_zip_read, module_in_zip, names_in_zip};

@@ -154,7 +154,7 @@ async fn file(
         Err(error) => match error.missing_offline() {
             // Whoever exports does not look for a mirror.
             Some(what) => {
-                let why = format!("{what} is not in the store: run `sumgate fetch` first");
+                let why = format!("{what} is not in the store: run `sumgate cache fetch` first");
                 exported.refuse(artifact.to_string(), why, Fault::Absent);
             }
             None => exported.refuse(artifact.to_string(), in_full(&error), error.fault()),

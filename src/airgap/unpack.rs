@@ -59,7 +59,7 @@ pub fn unpack_from(
             if count > 0 {
                 return damaged("an entry", &error);
             }
-            let why = format!("cannot be read: {error}; is it a .tar.zst that `sumgate export` wrote?");
+            let why = format!("cannot be read: {error}; is it a .tar.zst that `sumgate cache export` wrote?");
             CarryError::malformed(archive, "the beginning", why)
         })?;
         // Each long name is an entry of its own.

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::de::DeserializeOwned;
 use toml::Spanned;
 
+use super::nearest::nearest;
 use super::text::safe;
 use gomodule::module::{ModulePath, PatternError, Patterns};
 
@@ -53,7 +54,7 @@ pub(crate) fn read<'t, F: DeserializeOwned, T>(
     let file: F = match toml::from_str(text) {
         Ok(file) => file,
         Err(error) => {
-            reader.complain(error.span().map_or(0, |span| span.start), error.message().to_owned());
+            reader.complain(error.span().map_or(0, |span| span.start), words_of(error.message()));
             return Err(Complaints(reader.complaints));
         }
     };
@@ -63,6 +64,22 @@ pub(crate) fn read<'t, F: DeserializeOwned, T>(
     }
     reader.complaints.sort_by_key(|complaint| (complaint.line, complaint.column));
     Err(Complaints(reader.complaints))
+}
+
+/// What to say of a key that is none of `known`.
+pub(crate) fn unknown_key(found: &str, known: &[&str]) -> String {
+    let hint = nearest(found, known.iter().copied()).map(|name| format!("did you mean `{name}`?"));
+    let all = || format!("expected one of `{}`", known.join("`, `"));
+    format!("unknown key `{found}`: {}", hint.unwrap_or_else(all))
+}
+
+/// The words of serde, which names a key that it does not know, and then those that it knows.
+fn words_of(message: &str) -> String {
+    let names: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    match names[..] {
+        [found, ref known @ ..] if message.starts_with("unknown field `") => unknown_key(found, known),
+        _ => message.to_owned(),
+    }
 }
 
 /// Checks value after value, and collects what is wrong instead of stopping at the first.

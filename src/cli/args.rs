@@ -1,41 +1,45 @@
 //! The words that can be typed. Reading them touches nothing; [`super::config`] checks what they mean.
 
-mod closed;
-mod pins;
+mod audit;
+mod cache;
 mod run;
 mod serve;
 mod shared;
+mod tree;
 
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::finding::{Format, Severity};
 use crate::policy::{Age, ValueError};
 
-pub(super) use closed::{ExportArgs, FetchArgs, ImportArgs};
-pub(super) use pins::PinsCommand;
-pub(super) use run::{Cache, KeygenArgs, RunArgs};
+pub(super) use audit::{AuditArgs, Colour, DoctorArgs, OutputArgs};
+pub(super) use cache::{CacheCommand, ExportArgs, FetchArgs, ImportArgs, KeygenArgs, PinsCommand};
+pub(super) use run::{Cache, RunArgs};
 pub(super) use serve::{AddressArgs, HoldArgs, ServeArgs};
 pub(super) use shared::{AnchorArgs, DEFAULT_UPSTREAM, DatabaseArgs, PolicyArgs, StateArgs, SurroundingArgs};
+pub(super) use tree::{tree, unknown_command};
 
-const ABOUT: &str = "A Go module mirror that proves every byte against the checksum database before it lets it out";
+const ABOUT: &str =
+    "A verifying Go module mirror: nothing is served before its hash is proved in the checksum database.";
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  done, and nothing is wrong
-  1  done, and something is wrong with what was looked at
-  2  not done: bad arguments, no network, no disk
+  0  success
+  1  a problem was found in what was checked
+  2  not finished: invalid arguments, no network, no disk
   3  the checksum database signed two histories; the evidence was written
 
 Start here:
   sumgate demo     see it work, without any network
-  sumgate serve    run the mirror; it prints the `go env -w` line to use it";
+  sumgate serve    run the mirror; it prints the `go env -w` line to use it
+
+`sumgate COMMAND --help` has details and examples.";
 
 /// The command line.
 #[derive(Debug, Parser)]
 #[command(name = "sumgate", version, about = ABOUT, after_help = EXIT_CODES)]
-#[command(help_expected = true, propagate_version = true)]
+#[command(help_expected = true, propagate_version = true, subcommand_required = true)]
 pub(super) struct Args {
     #[command(subcommand)]
     pub(super) command: Command,
@@ -45,113 +49,78 @@ pub(super) struct Args {
 pub(super) enum Command {
     /// Run the mirror
     ///
-    /// Works without any configuration. A module version is first proved against the checksum database; then its bytes
-    /// are fetched, hashed, compared, stored, and only then released. Prints the line that points `go` at it. Stops on
-    /// SIGTERM and SIGINT, after the answers under way.
+    /// Works without any configuration. Each module version is first proved in the checksum database; then its bytes are
+    /// fetched, hashed, compared, stored, and only then served. Prints the command that points `go` at the mirror. Stops on
+    /// SIGTERM and SIGINT, after the requests in progress.
+    #[command(after_long_help = "Examples:\n  sumgate serve\n  sumgate serve --config serve.toml --check")]
     Serve(Box<ServeArgs>),
-    /// Ask the checksum database what a module version hashes to, and prove the answer
-    Lookup(LookupArgs),
-    /// Hold every line of go.sum against the checksum database
+    /// Verify every go.sum entry against the checksum database
     ///
-    /// A line that is once in go.sum is never checked again by `go`; this does it. Below a folder, each go.sum, go.work.sum
-    /// and X.sum beside an X.mod is read, in hidden folders, too. Files below testdata, vendor, node_modules and folders
-    /// whose names begin with _ are reported apart, as warnings. Exempt modules (GONOSUMDB, GOPRIVATE,
-    /// --nosumdb) are skipped, and their names are sent nowhere. What was proved once is kept, so that a second run asks
-    /// nobody.
+    /// `go` never checks an entry again once it is in go.sum; this command does. It reads each go.sum, go.work.sum and X.sum
+    /// beside an X.mod below a folder, also in hidden folders. Files below testdata, vendor, node_modules and folders whose
+    /// names begin with _ are reported separately, as warnings. Exempt modules (GONOSUMDB, GOPRIVATE, --nosumdb) are skipped;
+    /// their names are never sent anywhere. Proofs are kept, so a second run makes no requests.
+    #[command(after_long_help = "Examples:\n  sumgate audit\n  sumgate audit --base origin/main --format json")]
     Audit(Box<AuditArgs>),
     /// Run a command that gets Go modules only through a mirror of its own
     ///
-    /// The command sees a GOPROXY and GOSUMDB of its own, an empty module cache and an empty build cache. Afterwards the
-    /// modules that it unpacked, and the modules inside the programs that it built, are compared with what was released.
-    #[command(after_help = run::EXIT_CODES)]
+    /// The command gets a GOPROXY and GOSUMDB of its own, an empty module cache and an empty build cache. Afterwards the
+    /// modules that it unpacked, and the modules in the programs that it built, are compared with what was served.
+    #[command(after_help = run::EXIT_CODES, after_long_help = run::LONG_HELP)]
     Run(Box<RunArgs>),
-    /// Make a key that seals the caches of `sumgate run` between jobs
-    Keygen(KeygenArgs),
-    /// Fill the store ahead of time, for go.sum or module versions
+    /// Find settings that weaken the checks of `go`
+    #[command(after_long_help = "Examples:\n  sumgate doctor\n  sumgate doctor --fix")]
+    Doctor(DoctorArgs),
+    /// Explain a module version: log, age, policy, store and pins
     ///
-    /// Each file takes the way of a request to the mirror: nothing enters unproved.
-    Fetch(Box<FetchArgs>),
-    /// Write what a go.sum needs from the store into a folder or a .tar.zst, to be carried to a closed network
+    /// Says whether the checksum database has a record of the version, which hashes it has and under which tree head it was
+    /// proved; since when this installation knows it; which policy rule decides; which files are stored, and what is pinned.
+    /// Exits with 1 if the version is denied, not in the database, or stored with another hash than the proved one.
+    #[command(after_long_help = "Examples:\n  sumgate why golang.org/x/text@v0.3.0")]
+    Why(WhyArgs),
+    /// Verify a file: evidence of a fork, a record proof or a module zip
     ///
-    /// Modules, their records, the tiles that prove the records, and the signed tree head. Asks nothing of any network.
-    Export(Box<ExportArgs>),
-    /// Take up what was exported elsewhere, or a module cache
+    /// The content tells what the file is. Evidence proves that a database signed two histories that contradict each other;
+    /// a record proof proves one record of a database. Both are verified offline, with the key of the database. A module zip
+    /// is hashed by the strict rules and compared with its record. Exits with 1 if the file is not valid.
+    #[command(after_long_help = "Examples:\n  sumgate verify text.zip\n  sumgate verify --offline text.zip")]
+    Verify(VerifyArgs),
+    /// Print the `go env -w` command that points `go` at a mirror
+    #[command(after_long_help = "Examples:\n  sumgate env\n  sumgate env --url https://go.example.com")]
+    Env(EnvArgs),
+    /// Show how it works, without any network
     ///
-    /// Everything is proved again: the head's signature, that it fits the head trusted here, each record under it, and the
-    /// hash of each file. What was exported is taken up without any network.
-    Import(Box<ImportArgs>),
-    /// Check a policy, or explain what it says to a module version
+    /// Starts an origin with a few modules and a signed log, and a mirror of it; downloads an honest module, then a forged
+    /// zip, a forged tile and a forked log, which the mirror refuses. Uses the `go` on the PATH, if there is one.
+    #[command(after_long_help = "Examples:\n  sumgate demo")]
+    Demo(DemoArgs),
+    /// Fill, export and import the store; pins and cache keys
+    #[command(subcommand)]
+    Cache(CacheCommand),
+    /// Check a policy, or explain what it decides
     #[command(subcommand)]
     Policy(PolicyCommand),
-    /// List or forget what is pinned of modules that no database vouches for
+    /// Ask the checksum database
     #[command(subcommand)]
-    Pins(PinsCommand),
-    /// Look for settings that weaken the checks of `go`
-    Doctor(DoctorArgs),
+    Sumdb(SumdbCommand),
     /// Print the h1 of a module zip, a go.mod file, or an unpacked module
+    #[command(after_long_help = "Examples:\n  sumgate hash go.mod\n  sumgate hash text.zip")]
     Hash(HashArgs),
-    /// Check evidence of a fork, offline
-    ///
-    /// Exits with 0 if the file proves that a database you trust signed two histories that contradict each other, and
-    /// with 1 if it does not.
-    VerifyEvidence(VerifyEvidenceArgs),
-    /// Print the `go env -w` line that points `go` at a mirror
-    Env(EnvArgs),
-    /// Show what it does, on a machine without any network
-    ///
-    /// Starts an origin with a few modules and a signed log, and a mirror over it; downloads an honest module, then meets
-    /// a forged zip, a forged tile and a forked log. Uses the `go` on the PATH, if there is one.
-    Demo(DemoArgs),
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct AuditArgs {
-    /// A go.sum, a go.work.sum, or a folder with some of them below it
-    #[arg(value_name = "PATH", default_value = ".")]
-    pub(super) paths: Vec<PathBuf>,
-
-    /// Hash every zip, go.mod and unpacked folder of the module cache (GOMODCACHE) again and prove those
-    #[arg(long, conflicts_with_all = ["paths", "base"])]
-    pub(super) modcache: bool,
-
-    /// Leave out a file or folder, and all below it: a path below PATH, in which `*` and `?` stand for any characters but
-    /// `/`; repeatable. What is left out is listed
-    #[arg(long, value_name = "PATTERN", conflicts_with = "modcache")]
-    pub(super) exclude: Vec<String>,
-
-    /// Audit only the lines added since this git revision, such as origin/main, and obey its policy, too
-    #[arg(long, value_name = "REV")]
-    pub(super) base: Option<String>,
-
-    /// Ask nothing of the network: what was proved before is proved, the rest is reported as not checked
-    #[arg(long)]
-    pub(super) offline: bool,
-
-    /// Lookups at the same time
-    #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub(super) concurrency: u16,
-
-    #[command(flatten)]
-    pub(super) output: OutputArgs,
-    #[command(flatten)]
-    pub(super) policy: PolicyArgs,
-    #[command(flatten)]
-    pub(super) surrounding: SurroundingArgs,
-    #[command(flatten)]
-    pub(super) state: StateArgs,
 }
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PolicyCommand {
-    /// Say whether a policy can be used, and if not, what is wrong in which line and column
+    /// Check that a policy is valid; report each error with its line and column
+    #[command(after_long_help = "Examples:\n  sumgate policy check sumgate.toml")]
     Check {
         /// The policy [default: the nearest sumgate.toml at or above the working folder]
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
     },
-    /// Say which rule decides about a module version, and why
+    /// Explain which rule decides about a module version, and why
     ///
-    /// Only the name is looked at, unless the age in the log is given: nobody is asked.
+    /// Only the name is evaluated, and the age if it is given. No network requests are made.
+    #[command(after_long_help = "Examples:\n  sumgate policy explain golang.org/x/text@v0.3.0 --age 6d")]
     Explain {
         /// Module version, such as golang.org/x/text@v0.3.0
         #[arg(value_name = "MODULE@VERSION")]
@@ -159,7 +128,7 @@ pub(super) enum PolicyCommand {
         /// The policy [default: the nearest sumgate.toml at or above the working folder]
         #[arg(long, value_name = "FILE", env = "SUMGATE_POLICY")]
         policy: Option<PathBuf>,
-        /// How long it is in the log, such as 6d or 36h; a number alone means days; `unknown`: nobody watched long enough
+        /// Age of its record in the log, such as 6d or 36h; a number alone is in days; `unknown`: not observed long enough
         #[arg(long, value_name = "AGE", value_parser = age)]
         age: Option<Age>,
     },
@@ -175,45 +144,11 @@ fn age(text: &str) -> Result<Age, ValueError> {
     age.map(Age::AtLeast)
 }
 
-#[derive(Debug, clap::Args)]
-pub(super) struct DoctorArgs {
-    /// Folder to look for go.sum files in
-    #[arg(value_name = "PATH", default_value = ".")]
-    pub(super) path: PathBuf,
-
-    /// Print commands that would mend what was found; none is run
-    #[arg(long)]
-    pub(super) fix: bool,
-
-    #[command(flatten)]
-    pub(super) output: OutputArgs,
-}
-
-/// How findings are shown, and which of them fail the run.
-#[derive(Debug, clap::Args)]
-pub(super) struct OutputArgs {
-    /// What to print
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    pub(super) format: Format,
-
-    /// The least severity that makes the exit code 1
-    #[arg(long, value_enum, value_name = "SEVERITY", default_value_t = Severity::Warning)]
-    pub(super) deny: Severity,
-
-    /// Whether to use colours [auto: on a terminal, unless NO_COLOR is set]
-    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Colour::Auto)]
-    pub(super) color: Colour,
-
-    /// List what was skipped, too
-    #[arg(long, short)]
-    pub(super) verbose: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Colour {
-    Auto,
-    Always,
-    Never,
+#[derive(Debug, Subcommand)]
+pub(super) enum SumdbCommand {
+    /// Print the record of a module version, proved
+    #[command(after_long_help = "Examples:\n  sumgate sumdb lookup golang.org/x/text@v0.3.0")]
+    Lookup(LookupArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -228,48 +163,63 @@ pub(super) struct LookupArgs {
 }
 
 #[derive(Debug, clap::Args)]
+pub(super) struct WhyArgs {
+    /// Module version, such as golang.org/x/text@v0.3.0
+    #[arg(value_name = "MODULE@VERSION")]
+    pub(super) module: String,
+    /// The policy [default: the nearest sumgate.toml at or above the working folder]
+    #[arg(long, value_name = "FILE", env = "SUMGATE_POLICY")]
+    pub(super) policy: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) proof: ProofArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct VerifyArgs {
+    /// The file
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    #[command(flatten)]
+    pub(super) proof: ProofArgs,
+}
+
+/// How a module version is proved.
+#[derive(Debug, clap::Args)]
+pub(super) struct ProofArgs {
+    /// Make no network requests; use the proofs in the store
+    #[arg(long, env = "SUMGATE_OFFLINE", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(super) offline: bool,
+    #[command(flatten)]
+    pub(super) surrounding: SurroundingArgs,
+    #[command(flatten)]
+    pub(super) state: StateArgs,
+}
+
+#[derive(Debug, clap::Args)]
 pub(super) struct HashArgs {
     /// A module zip, a go.mod file, or the folder of an unpacked module
     #[arg(value_name = "FILE.zip|go.mod|DIR")]
     pub(super) path: PathBuf,
 
-    /// Which module version it is; for a folder, whose hash covers its name, needed unless it lies in a module cache
+    /// Its module version; required for a folder outside of a module cache, because the hash covers the name
     #[arg(long, value_name = "MODULE@VERSION")]
     pub(super) module: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
-pub(super) struct VerifyEvidenceArgs {
-    /// The evidence file
-    #[arg(value_name = "FILE")]
-    pub(super) file: PathBuf,
-    #[command(flatten)]
-    pub(super) databases: DatabaseArgs,
-}
-
-#[derive(Debug, clap::Args)]
 pub(super) struct DemoArgs {
-    /// Leave an honest origin and a mirror running afterwards, to be tried by hand
+    /// Leave an honest origin and a mirror running afterwards, to try by hand
     #[arg(long)]
     pub(super) keep: bool,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct EnvArgs {
-    /// Url of the mirror, for one that runs elsewhere [default: made of --listen and --base-path]
+    /// Url of the mirror, if it runs elsewhere [default: from --listen and --base-path]
     #[arg(long, value_name = "URL")]
     pub(super) url: Option<String>,
     #[command(flatten)]
     pub(super) address: AddressArgs,
     #[command(flatten)]
     pub(super) databases: DatabaseArgs,
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn every_flag_has_help_and_no_two_collide() {
-        use clap::CommandFactory;
-        super::Args::command().debug_assert();
-    }
 }

@@ -93,13 +93,19 @@ pub(super) fn clients(
     http: &HttpClient,
     policies: &[Policy],
 ) -> Result<Databases, Failure> {
-    let anchor = Anchor::read(&anchor.anchor).map_err(Failure::usage)?;
-    anchor.check(databases.iter().map(Database::key)).map_err(Failure::usage)?;
+    let anchor = anchors(anchor, &databases)?;
     let open = |database| Ok(Client::open(database, store, &anchor, http.clone(), Clock::System)?);
     let clients = databases.into_iter().map(open).collect::<Result<Vec<_>, Failure>>()?;
     let databases = Databases::new(clients).ok_or_else(|| Failure::new(Fault::Request, "no database is named"))?;
     ages::tell(&databases, policies);
     Ok(databases)
+}
+
+/// The anchors, each of which has to be for one of the databases.
+pub(super) fn anchors(args: &AnchorArgs, databases: &[Database]) -> Result<Anchor, Failure> {
+    let anchor = Anchor::read(&args.anchor).map_err(Failure::usage)?;
+    anchor.check(databases.iter().map(Database::key)).map_err(Failure::usage)?;
+    Ok(anchor)
 }
 
 /// The HTTP client.

@@ -13,7 +13,7 @@ pub(super) fn run(args: &EnvArgs) -> Result<Exit, Failure> {
         Some(url) => {
             let parsed = url::Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
             if parsed.is_none() {
-                return Err(Failure::new(Fault::Request, format!("{url:?} is no http(s) url")));
+                return Err(Failure::new(Fault::Request, format!("{url:?} is not an http(s) url")));
             }
             url.trim_end_matches('/').to_owned()
         }

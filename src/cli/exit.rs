@@ -34,9 +34,9 @@ impl From<Exit> for ExitCode {
 }
 
 impl Exit {
-    /// The worst that one of `faults` leads to: misbehaviour before what was not done, that before findings.
-    pub(super) fn worst(faults: impl Iterator<Item = Fault>) -> Self {
-        let exits: Vec<Self> = faults.map(Self::from).collect();
+    /// The worst of `exits`: misbehaviour before what was not done, that before findings.
+    pub(super) fn worst(exits: impl IntoIterator<Item = impl Into<Self>>) -> Self {
+        let exits: Vec<Self> = exits.into_iter().map(Into::into).collect();
         let worst =
             [Self::Misbehaviour, Self::NotFinished, Self::Findings].into_iter().find(|exit| exits.contains(exit));
         worst.unwrap_or(Self::Fine)

@@ -1,4 +1,4 @@
-//! `sumgate export`: what a go.sum needs, from the store, to be carried elsewhere.
+//! `sumgate cache export`: what a go.sum needs, from the store, to be carried elsewhere.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;

@@ -1,4 +1,4 @@
-//! `sumgate fetch`: the store, filled ahead of time.
+//! `sumgate cache fetch`: the store, filled ahead of time.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;

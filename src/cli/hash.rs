@@ -9,7 +9,7 @@ use super::out;
 use crate::base::bounded::read_bounded;
 use crate::base::fault::Fault;
 use crate::base::tree::hash_dir;
-use gomodule::dirhash::{ZipLimits, hash_any_zip, hash_go_mod, hash_module_zip};
+use gomodule::dirhash::{H1, ZipLimits, hash_go_mod, hash_module_zip, module_in_zip};
 use gomodule::gomod::MAX_GO_MOD;
 use gomodule::module::ModuleVersion;
 
@@ -24,19 +24,31 @@ pub(super) fn run(args: &HashArgs) -> Result<Exit, Failure> {
         })?;
         hash_dir(path, &module.to_string()).map_err(|error| refused(path, &error))?
     } else if path.extension().is_some_and(|extension| extension == "mod") {
-        let read = File::open(path).and_then(|file| read_bounded(file, MAX_GO_MOD));
-        let too_large = || Failure::new(Fault::Refused, format!("{}: larger than a go.mod may be", path.display()));
-        hash_go_mod(&read.map_err(|error| unreadable(path, &error))?.ok_or_else(too_large)?)
+        go_mod(path, File::open(path).map_err(|error| unreadable(path, &error))?)?
     } else {
         let file = File::open(path).map_err(|error| unreadable(path, &error))?;
-        let report = match &module {
-            Some(module) => hash_module_zip(&file, module, &ZipLimits::default()),
-            None => hash_any_zip(&file, &ZipLimits::default()),
-        };
-        report.map_err(|error| refused(path, &error))?.h1
+        let module = module.map_or_else(|| module_of(path, &file), Ok)?;
+        zip(path, &file, &module)?
     };
     out::print(&format!("{h1}  {}\n", path.display()));
     Ok(Exit::Fine)
+}
+
+/// The h1 of a go.mod.
+pub(super) fn go_mod(path: &Path, file: File) -> Result<H1, Failure> {
+    let read = read_bounded(file, MAX_GO_MOD).map_err(|error| unreadable(path, &error))?;
+    let too_large = || Failure::new(Fault::Refused, format!("{}: larger than a go.mod may be", path.display()));
+    Ok(hash_go_mod(&read.ok_or_else(too_large)?))
+}
+
+/// The h1 of the zip of a module.
+pub(super) fn zip(path: &Path, file: &File, module: &ModuleVersion) -> Result<H1, Failure> {
+    Ok(hash_module_zip(file, module, &ZipLimits::default()).map_err(|error| refused(path, &error))?.h1)
+}
+
+/// The module version of a zip, by the names in it.
+pub(super) fn module_of(path: &Path, zip: &File) -> Result<ModuleVersion, Failure> {
+    module_in_zip(zip, &ZipLimits::default()).map_err(|error| refused(path, &error))
 }
 
 fn unreadable(path: &Path, error: &dyn std::error::Error) -> Failure {

@@ -1,4 +1,4 @@
-//! `sumgate import`: what was carried here, or a module cache, proved and taken up.
+//! `sumgate cache import`: what was carried here, or a module cache, proved and taken up.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! `sumgate pins`: what was seen first of modules that no database vouches for.
+//! `sumgate cache pins`: the hashes that were pinned on first use, of modules that no database proves.
 
 use super::args::PinsCommand;
 use super::config;
@@ -36,7 +36,7 @@ pub(super) fn run(command: &PinsCommand) -> Result<Exit, Failure> {
 }
 
 /// A line as go.sum has it.
-fn line((artifact, h1): &(Artifact, H1)) -> String {
+pub(super) fn line((artifact, h1): &(Artifact, H1)) -> String {
     let ModuleVersion { path, version } = &artifact.module;
     let file = if artifact.kind == Kind::Mod { "/go.mod" } else { "" };
     format!("{path} {version}{file} {h1}\n")

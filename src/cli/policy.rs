@@ -1,6 +1,6 @@
 //! `sumgate policy`: check one, or explain what it says.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::args::PolicyCommand;
@@ -8,16 +8,16 @@ use super::config::{self, Come};
 use super::exit::{Exit, Failure};
 use super::out;
 use crate::base::fault::Fault;
-use crate::policy::{Age, Decision, Denial, Facts, Outcome, Rule, Step};
+use crate::policy::{Age, Decision, Denial, Facts, Outcome, Policy, Rule, Step, Verdict};
 use gomodule::module::ModuleVersion;
 
 pub(super) fn run(command: &PolicyCommand) -> Result<Exit, Failure> {
     match command {
         PolicyCommand::Check { file } => {
-            let (path, how) = named(file.as_ref())?;
+            let (path, how) = found(file.as_ref()).ok_or_else(none)?;
             Ok(match config::check_policy(&path, how)? {
                 Ok(_) => {
-                    out::print(&format!("{} can be used\n", path.display()));
+                    out::print(&format!("{} is valid\n", path.display()));
                     Exit::Fine
                 }
                 Err(complaints) => {
@@ -30,17 +30,27 @@ pub(super) fn run(command: &PolicyCommand) -> Result<Exit, Failure> {
     }
 }
 
-fn named(file: Option<&PathBuf>) -> Result<(PathBuf, Come), Failure> {
+fn found(file: Option<&PathBuf>) -> Option<(PathBuf, Come)> {
     let found = || config::find_policy().map(|path| (path, Come::Found));
-    file.map(|path| (path.clone(), Come::Named))
-        .or_else(found)
-        .ok_or_else(|| Failure::new(Fault::Request, "there is no sumgate.toml here or above; name the file"))
+    file.map(|path| (path.clone(), Come::Named)).or_else(found)
+}
+
+fn none() -> Failure {
+    Failure::new(Fault::Request, "there is no sumgate.toml here or above; name the file")
+}
+
+/// The policy that is named, else the nearest one, if there is one.
+pub(super) fn in_force(file: Option<&PathBuf>) -> Result<Option<(PathBuf, Policy)>, Failure> {
+    let read = |(path, how): (PathBuf, Come)| {
+        let policy = config::check_policy(&path, how)?;
+        let policy = policy.map_err(|complaints| Failure::new(Fault::Request, complaints.join("\n")))?;
+        Ok((path, policy))
+    };
+    found(file).map(read).transpose()
 }
 
 fn explain(module: &str, policy: Option<&PathBuf>, age: Option<Age>) -> Result<Exit, Failure> {
-    let (path, how) = named(policy)?;
-    let policy = config::check_policy(&path, how)?;
-    let policy = policy.map_err(|complaints| Failure::new(Fault::Request, complaints.join("\n")))?;
+    let (path, policy) = in_force(policy)?.ok_or_else(none)?;
     let module = ModuleVersion::parse(module).map_err(Failure::usage)?;
     let mut facts = Facts::of(module.clone());
     facts.age = age;
@@ -48,13 +58,13 @@ fn explain(module: &str, policy: Option<&PathBuf>, age: Option<Age>) -> Result<E
     let mut text = String::new();
     for Step { rule, outcome, expired } in &verdict.steps {
         let mut words = match outcome {
-            Outcome::Passed => "nothing against it".to_owned(),
+            Outcome::Passed => "allows it".to_owned(),
             Outcome::NotKnown if *rule == Rule::MinAge => {
-                "decides when it is downloaded, by the tree heads that were seen: --age 6d shows what it says to a record of \
-                 that age, --age unknown what it says where no head was seen long enough ago"
+                "not evaluated (decided at download time): --age 6d evaluates it for a record of that age, --age unknown for \
+                 one whose age is unknown"
                     .to_owned()
             }
-            Outcome::NotKnown => "decides when it is downloaded: what it asks for is not known here".to_owned(),
+            Outcome::NotKnown => "not evaluated (decided at download time)".to_owned(),
             Outcome::Denies(denial) => format!("denies ({}:{}): {}", path.display(), denial.line, denial.reason),
             Outcome::Lifted { denial: Denial { line: own, reason, .. }, line, until } => {
                 let file = path.display();
@@ -66,13 +76,27 @@ fn explain(module: &str, policy: Option<&PathBuf>, age: Option<Age>) -> Result<E
         }
         text.push_str(&format!("{:16} {words}\n", rule.name()));
     }
-    let (exit, verdict) = match &verdict.decision {
-        Decision::Denied(denial) => (Exit::Findings, format!("denied by {}", denial.rule)),
-        Decision::Allowed if verdict.steps.iter().any(|step| step.outcome == Outcome::NotKnown) => {
-            (Exit::Fine, "allowed, as far as is known here".to_owned())
-        }
-        Decision::Allowed => (Exit::Fine, "allowed".to_owned()),
-    };
-    out::print(&format!("{text}{module}: {verdict}\n"));
+    let (exit, words) = decided(&path, &verdict);
+    out::print(&format!("{text}{module}: {words}\n"));
     Ok(exit)
+}
+
+/// What a policy decides, by which rule, and where that stands; and how a command ends with it.
+pub(super) fn decided(path: &Path, verdict: &Verdict) -> (Exit, String) {
+    let file = path.display();
+    if let Decision::Denied(Denial { rule, reason, line }) = &verdict.decision {
+        return (Exit::Findings, format!("denied by {rule} ({file}:{line}): {reason}"));
+    }
+    let mut words = format!("allowed by {file}");
+    for step in &verdict.steps {
+        if let Outcome::Lifted { denial, line, until } = &step.outcome {
+            words.push_str(&format!("; the exception in line {line} lifts {} until {until}", denial.rule));
+        }
+    }
+    let open = verdict.steps.iter().filter(|step| step.outcome == Outcome::NotKnown).map(|step| step.rule.name());
+    let open: Vec<String> = open.collect();
+    if !open.is_empty() {
+        words.push_str(&format!("; not evaluated: {}", open.join(", ")));
+    }
+    (Exit::Fine, words)
 }

@@ -1,5 +1,6 @@
 //! `sumgate serve`: the mirror, until a signal.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -21,7 +22,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
     let said = sources::said(args.config.as_deref(), &args.upstream, direct)?;
     let chain = &said.chain;
     let databases = config::databases(&args.databases)?;
-    let databases = databases.into_iter().map(|database| database.or_through(chain)).collect();
+    let databases: Vec<_> = databases.into_iter().map(|database| database.or_through(chain)).collect();
     let (base, exempt) = config::address(&args.address)?;
     let hosts = Hosts::named(&args.host).map_err(|error| Failure::new(Fault::Request, format!("--host {error}")))?;
     let policy = args.policy.as_deref().map(config::read_policy).transpose()?;
@@ -34,6 +35,12 @@ pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
             said.private()
         );
         return Err(Failure::new(Fault::Request, words));
+    }
+    if args.check {
+        config::anchors(&args.state.anchor, &databases)?;
+        check_data(args)?;
+        out::print("the settings are valid\n");
+        return Ok(Exit::Fine);
     }
     let access = if args.offline { Access::Read } else { Access::Download };
     let store = Store::open_for(&config::data_folder(args.state.data.as_deref())?, access, modes, Clock::System)?;
@@ -84,4 +91,21 @@ pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
         }
         Ok(Exit::Fine)
     })
+}
+
+/// Whether the data folder can be used, or else made; nothing is written.
+fn check_data(args: &ServeArgs) -> Result<(), Failure> {
+    let data = config::data_folder(args.state.data.as_deref())?;
+    if data.is_dir() {
+        Store::open_for(&data, Access::Read, Modes::Private, Clock::System)?;
+    }
+    let absolute = std::path::absolute(&data).map_err(|error| Failure::host("find the data folder", &error))?;
+    let there = absolute.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("/"));
+    let may_write = rustix::fs::access(there, rustix::fs::Access::WRITE_OK).is_ok();
+    if there.is_dir() && (may_write || (args.offline && data.is_dir())) {
+        return Ok(());
+    }
+    let (data, there) = (data.display(), there.display());
+    let words = format!("cannot write to the data folder {data}: expected a folder of this user, found {there}");
+    Err(Failure::new(Fault::Host, words))
 }

@@ -1,9 +1,9 @@
-//! Where `sumgate serve` and `sumgate fetch` get files from: the chain for what is public, and what is private.
+//! Where `sumgate serve` and `sumgate cache fetch` get files from: the chain for what is public, and what is private.
 
 use std::path::Path;
 
-use super::config;
 use super::exit::Failure;
+use super::{config, serve_file};
 use crate::base::clock::Clock;
 use crate::base::fault::Fault;
 use crate::go::environment::go_on_path;
@@ -39,7 +39,8 @@ pub(super) fn said(config: Option<&Path>, upstream: &str, direct: Patterns) -> R
 fn read(path: &Path) -> Result<Settings, Failure> {
     let text = config::read_file("configuration", path)?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    Settings::read(&text, folder)
+    serve_file::flags(&text, folder)
+        .and_then(|_| Settings::read(&text, folder))
         .map_err(|wrong| Failure::new(Fault::Request, config::complaints_of(path, wrong).join("\n")))
 }
 

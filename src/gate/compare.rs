@@ -160,8 +160,7 @@ pub fn unproved(outcome: &Outcome, known: &Known) -> Option<Finding> {
     let names: Vec<String> = names.into_iter().collect();
     let [one, many] = ["was", "were"]
         .map(|verb| format!("{verb} released unproved: no database vouches for what is exempt (GONOSUMDB, --private)"));
-    let help =
-        "Check that nothing public is exempt. The bytes are those that were seen first: `sumgate pins` lists them.";
+    let help = "Check that nothing public is exempt. The bytes are those that were seen first: `sumgate cache pins` lists them.";
     let told = together(Code::PrivateUnproved, None, &names, &one, &many)?;
     Some(Finding { help: Some(help.to_owned()), ..told })
 }

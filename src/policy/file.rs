@@ -179,13 +179,13 @@ impl PolicyReader<'_, '_> {
 #[non_exhaustive]
 pub enum ValueError {
     /// Of an exception.
-    #[error("{0:?} is no rule: {names}", names = Rule::all().map(Rule::name).collect::<Vec<_>>().join(", "))]
+    #[error("{0:?} is not a rule: expected one of {names}", names = Rule::all().map(Rule::name).collect::<Vec<_>>().join(", "))]
     Rule(String),
     /// Of a record.
-    #[error("{0:?} is no age: write a number and h, d or w, such as \"7d\"")]
+    #[error("{0:?} is not a valid age: expected a number and h, d or w, such as \"7d\"")]
     Age(String),
     /// Of a zip.
-    #[error("{0:?} is no size: write a number and kB, MB, GB, KiB, MiB or GiB, such as \"100MB\"")]
+    #[error("{0:?} is not a valid size: expected a number and kB, MB, GB, KiB, MiB or GiB, such as \"100MB\"")]
     Size(String),
     /// Of a refusal: none, or one on several lines.
     #[error("{0}")]

@@ -154,17 +154,17 @@ fn an_exception_that_lifted_nothing_is_told() {
 #[test]
 fn every_complaint_points_at_its_place() {
     for (text, place, words) in [
-        ("[policy]\nmin-age = \"soon\"\n", (2, 11), "no age"),
-        ("[policy]\nmin-age = \"7é\"\n", (2, 11), "no age"),
-        ("[policy]\nmin-age = \"\"\n", (2, 11), "no age"),
+        ("[policy]\nmin-age = \"soon\"\n", (2, 11), "not a valid age"),
+        ("[policy]\nmin-age = \"7é\"\n", (2, 11), "not a valid age"),
+        ("[policy]\nmin-age = \"\"\n", (2, 11), "not a valid age"),
         // Ages are told in hours.
-        ("[policy]\nmin-age = \"90m\"\n", (2, 11), "no age"),
+        ("[policy]\nmin-age = \"90m\"\n", (2, 11), "not a valid age"),
         ("[policy]\ndefault = \"maybe\"\n", (2, 11), "neither"),
         ("[policy]\n# ä\nretracted = \"no\"\n", (3, 13), "neither \"deny\" nor \"allow\""),
-        ("[policy]\nmax-zip-size = \"big\"\n", (2, 16), "no size"),
-        ("[policy]\nmax-zip-size = \"99999999999GB\"\n", (2, 16), "no size"),
+        ("[policy]\nmax-zip-size = \"big\"\n", (2, 16), "not a valid size"),
+        ("[policy]\nmax-zip-size = \"99999999999GB\"\n", (2, 16), "not a valid size"),
         ("[policy]\ntoolchains = [\"go1.26.6\", \"1.27\"]\n", (2, 27), "no version of go"),
-        ("[policy]\nminage = \"7d\"\n", (2, 1), "unknown field"),
+        ("[policy]\nminage = \"7d\"\n", (2, 1), "did you mean `min-age`?"),
         ("[policy]\nmin-age = 7\n", (2, 11), "expected a string"),
         ("[policy\n", (1, 8), "unclosed"),
         ("[[deny]]\nmodule = \"a.com/[\"\nreason = \"x\"\n", (2, 10), "is not a pattern"),
@@ -182,13 +182,13 @@ fn every_complaint_points_at_its_place() {
         ("[[deny]]\nmodule = \"a.com\"\n", (1, 1), "reason"),
         ("[[deny]]\nmodule = \"a.com\"\nreason = \" \"\n", (3, 10), "give a reason"),
         ("[[deny]]\nmodule = \"a.com\"\nreason = \"a\\nb\"\n", (3, 10), "one line"),
-        ("\u{feff}[policy]\r\nmin-age = \"x\"\r\n", (2, 11), "no age"),
+        ("\u{feff}[policy]\r\nmin-age = \"x\"\r\n", (2, 11), "not a valid age"),
         ("[[deny]]\nmodule = \"a.com\"\nversions = \"<1.2\"\nreason = \"x\"\n", (3, 12), "canonical version"),
         ("[[allow]]\nmodule = \"a.com\"\nreason = \"x\"\n", (1, 1), "default = \"deny\""),
         (
             "[[exception]]\nmodule = \"a.com\"\nfrom = [\"age\"]\nreason = \"x\"\nexpires = 2027-01-01\n",
             (3, 9),
-            "is no rule: deny, default",
+            "is not a rule: expected one of deny, default",
         ),
         (
             "[[exception]]\nmodule = \"a.com\"\nfrom = [\"deny\"]\nreason = \"x\"\nexpires = 2027-01-01T00:00:00Z\n",

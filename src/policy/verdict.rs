@@ -272,7 +272,7 @@ impl Case<'_> {
 }
 
 /// Whole days, or hours below two of them.
-fn in_words(age: Duration) -> String {
+pub(crate) fn in_words(age: Duration) -> String {
     let hours = age.as_secs() / 3600;
     if hours < 48 { format!("{hours} hours") } else { format!("{} days", hours / 24) }
 }

@@ -87,7 +87,9 @@ fn wrong_bytes(artifact: &Artifact, basis: &Basis, tried: &[String]) -> String {
     let mut text = format!("{artifact} refused: no upstream has the right bytes\n");
     let (label, hint) = match basis {
         Basis::Proven(_) => ("proved:  ", String::new()),
-        Basis::Pinned(_) => ("pinned:  ", format!("; if the change is meant: sumgate pins forget {}", artifact.module)),
+        Basis::Pinned(_) => {
+            ("pinned:  ", format!("; if the change is meant: sumgate cache pins forget {}", artifact.module))
+        }
     };
     text.push_str(&format!("{label} {} ({basis})\n", basis.h1()));
     text.extend(tried.iter().map(|line| format!("{line}\n")));
@@ -139,7 +141,7 @@ impl ReleaseError {
         Some(match self {
             Self::WrongBytes { basis: Basis::Pinned(_), .. } => (
                 "not-the-pinned-bytes",
-                "find out who moved the tag; if the change is meant, run `sumgate pins forget`",
+                "find out who moved the tag; if the change is meant, run `sumgate cache pins forget`",
             ),
             Self::WrongBytes { .. } => {
                 ("wrong-bytes", "do not use this source; another upstream may have the right bytes (--upstream)")

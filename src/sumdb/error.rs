@@ -99,7 +99,7 @@ pub enum SumdbError {
     /// Two signed heads that cannot belong to one history.
     #[error(
         "the checksum database {database} signed two histories that contradict each other; nothing new is released. \
-         The evidence is in {} (check it with: sumgate verify-evidence FILE)",
+         The evidence is in {} (check it with: sumgate verify FILE)",
         evidence.display()
     )]
     Fork {

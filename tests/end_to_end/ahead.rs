@@ -118,7 +118,7 @@ fn kept_from_others(go: &Path) {
         (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap(), named)
     };
     let go_sum = go_sum(&origin, folder.path(), &["example.com/hello@v1.0.0", "example.com/dep/v2@v2.0.1"]);
-    let fetch = ["fetch", "--upstream", &proxy, "-m", &go_sum];
+    let fetch = ["cache", "fetch", "--upstream", &proxy, "-m", &go_sum];
     let (code, said, named) = private("a", &fetch);
     assert_eq!((code, named), (Some(1), Vec::new()), "{said}");
     assert!(said.contains("fetched 5 files") && said.contains("1 REFUSED OR ABSENT"), "{said}");
@@ -132,7 +132,7 @@ fn kept_from_others(go: &Path) {
     home.must(&["mod", "download", "example.com/hello@v1.0.0", "example.com/dep/v2@v2.0.1"]);
     origin.take_requests();
     let cache = home.module_cache();
-    let import = ["import", "--modcache", cache.to_str().unwrap()];
+    let import = ["cache", "import", "--modcache", cache.to_str().unwrap()];
     let (code, said, named) = private("c", &import);
     assert_eq!((code, named), (Some(0), Vec::new()), "{said}");
     assert!(said.contains("imported 3 files") && said.contains("1 private versions passed over"), "{said}");
@@ -153,7 +153,7 @@ fn module_cache(go: &Path) {
     std::fs::write(&zip, &wrong).unwrap();
     origin.take_requests();
     let data = folder.path().join("data");
-    let import = ["import", "--modcache", cache.to_str().unwrap()];
+    let import = ["cache", "import", "--modcache", cache.to_str().unwrap()];
     let (code, said) = sumgate(&data, &origin.gosumdb(), &import);
     assert!(code == Some(1) && said.contains("example.com/hello@v1.0.0 .zip refused"), "{said}");
     // Nothing without a proof is kept of a cache that has wrong bytes: what came before they showed may be.
@@ -171,7 +171,7 @@ fn module_cache(go: &Path) {
     let (code, said) = sumgate(&data, &origin.gosumdb(), &[&import[..], &["--offline"]].concat());
     let rest = ["imported 2 files (", "imported 3 files ("];
     assert!(code == Some(0) && rest.iter().any(|words| said.starts_with(words)), "{said}");
-    let no_cache = ["import", "--modcache", folder.path().to_str().unwrap()];
+    let no_cache = ["cache", "import", "--modcache", folder.path().to_str().unwrap()];
     let (code, said) = sumgate(&data, &origin.gosumdb(), &no_cache);
     assert!(code == Some(2) && said.contains("is no module cache"), "{said}");
     // What go would not ask about is asked about by nobody here.

@@ -173,12 +173,12 @@ fn fork(go: &Path, keep: usize, more: usize) {
 
     // Anybody can check it, and a damaged one proves nothing.
     let key = origin.key();
-    assert_eq!(run(&["verify-evidence", &evidence, "--sumdb", &key]).status.code(), Some(0));
-    assert_eq!(run(&["verify-evidence", &evidence]).status.code(), Some(1), "another key than the trusted one");
+    assert_eq!(run(&["verify", &evidence, "--sumdb", &key]).status.code(), Some(0));
+    assert_eq!(run(&["verify", &evidence]).status.code(), Some(1), "another key than the trusted one");
     let text = std::fs::read_to_string(&evidence).unwrap();
     let damaged = folder.path().join("damaged.txt");
     std::fs::write(&damaged, text.replacen("older", "oldest", 1)).unwrap();
-    assert_eq!(run(&["verify-evidence", damaged.to_str().unwrap(), "--sumdb", &key]).status.code(), Some(1));
+    assert_eq!(run(&["verify", damaged.to_str().unwrap(), "--sumdb", &key]).status.code(), Some(1));
 
     // What was proved before is still served; the fork is remembered over a restart, also by other commands.
     assert_eq!(get(&mirror.url, "/example.com/dep/v2/@v/v2.0.1.zip").status, 200);
@@ -187,7 +187,7 @@ fn fork(go: &Path, keep: usize, more: usize) {
     let mirror = Mirror::start(&origin, &folder.path().join("data"));
     assert_eq!(get(&mirror.url, ZIP).status, 503);
     let data = mirror.data.to_str().unwrap();
-    let lookup = run(&["lookup", HELLO, "--data", data, "--sumdb", &origin.gosumdb()]);
+    let lookup = run(&["sumdb", "lookup", HELLO, "--data", data, "--sumdb", &origin.gosumdb()]);
     assert_eq!(lookup.status.code(), Some(3));
 }
 
@@ -208,7 +208,7 @@ fn a_first_head_against_the_anchor() {
     let (anchor, sumdb) = (anchor.to_str().unwrap().to_owned(), origin.gosumdb());
     let lookup = |data: &str, anchor: &str| {
         let data = folder.path().join(data);
-        run(&["lookup", HELLO, "--data", data.to_str().unwrap(), "--sumdb", &sumdb, "--anchor", anchor])
+        run(&["sumdb", "lookup", HELLO, "--data", data.to_str().unwrap(), "--sumdb", &sumdb, "--anchor", anchor])
     };
     assert_eq!(lookup("honest", &anchor).status.code(), Some(0));
     let fork = origin.world().fork(400, 300);
@@ -218,7 +218,7 @@ fn a_first_head_against_the_anchor() {
     assert_eq!(lookup("trusting", "none").status.code(), Some(0));
     // A machine that trusted the other history first notices as soon as it is given the anchor.
     assert_eq!(lookup("trusting", &anchor).status.code(), Some(0), "a kept proof needs no network");
-    let other = ["lookup", "example.com/dep/v2@v2.0.1", "--sumdb", &sumdb, "--anchor", &anchor, "--data"];
+    let other = ["sumdb", "lookup", "example.com/dep/v2@v2.0.1", "--sumdb", &sumdb, "--anchor", &anchor, "--data"];
     let data = folder.path().join("trusting");
     let mut words = other.to_vec();
     words.push(data.to_str().unwrap());
@@ -253,8 +253,15 @@ fn lookup_vectors(go: &Path) {
         origin.misbehave("/tile/8/0/000.p/1", Fault::Body(tile.clone().into()));
         let sumdb = format!("{} {}", text(&vectors["vkey"]), origin.url());
         let data = data.path().join("data");
-        let output =
-            run(&["lookup", &format!("{path}@{version}"), "--data", data.to_str().unwrap(), "--sumdb", &sumdb]);
+        let output = run(&[
+            "sumdb",
+            "lookup",
+            &format!("{path}@{version}"),
+            "--data",
+            data.to_str().unwrap(),
+            "--sumdb",
+            &sumdb,
+        ]);
         let expected = if text(&case["want"]) == "ok" { 0 } else { 2 };
         assert_eq!(output.status.code(), Some(expected), "{}: {output:?}", case["name"]);
         let kept = files(&data).into_keys().any(|name| name.contains("/record/") || name.contains("/tile/"));

@@ -263,7 +263,7 @@ fn forked() {
     assert_eq!(code, Some(3), "{output}");
     let evidence = output.lines().last().unwrap().split("evidence in ").nth(1).unwrap();
     let evidence = &evidence[..evidence.find("fork.txt").unwrap() + 8];
-    let (code, output) = home.sumgate(&["verify-evidence", evidence, "--sumdb", &origin.key()]);
+    let (code, output) = home.sumgate(&["verify", evidence, "--sumdb", &origin.key()]);
     assert_eq!(code, Some(0), "{output}");
     // While the evidence lies there, a proof that was kept is no reason to be silent: it may be of either history.
     home.write("go.sum", line_of(&lines, "example.com/hello v1.0.0 "));

@@ -111,7 +111,7 @@ fn fifos_and_devices() {
         fifo(&home.home().join(file));
     }
     let upstream = ["--upstream", &origin.url(), "--sumdb", &origin.gosumdb()].map(str::to_owned);
-    let fetch: Vec<&str> = ["fetch"].into_iter().chain(upstream.iter().map(String::as_str)).collect();
+    let fetch: Vec<&str> = ["cache", "fetch"].into_iter().chain(upstream.iter().map(String::as_str)).collect();
     for words in [
         &["audit", "--offline"][..],
         &["policy", "check"],
@@ -119,7 +119,7 @@ fn fifos_and_devices() {
         &["run", "--upstream", "http://127.0.0.1:9", "--", "true"],
         &fetch,
         &[&fetch[..], &["-m", "go.sum"]].concat(),
-        &["export", "x.tar.zst"],
+        &["cache", "export", "x.tar.zst"],
     ] {
         let (code, output) = home.sumgate(words);
         assert!(matches!(code, Some(2 | 121)), "{words:?}: {output}");
@@ -164,7 +164,7 @@ fn lines_of_secrets() {
         assert!(output.contains("its first field is no module path"), "{output}");
     }
     assert_eq!(findings(&home, &[]).1.len(), 5);
-    let (_, output) = home.sumgate(&["export", "x.tar.zst"]);
+    let (_, output) = home.sumgate(&["cache", "export", "x.tar.zst"]);
     assert!(output.contains("not a hash line") && !output.contains("SECRET"), "{output}");
     home.write("go.sum", "example.com/x v1.0.0 SHOWN SHOWN\n");
     let (_, output) = audit(&home, &[]);

@@ -37,7 +37,7 @@ pub fn sumgate(data: &Path, sumdb: &str, arguments: &[&str]) -> (Option<i32>, St
 }
 
 pub fn fetch(origin: &Origin, data: &Path, what: &[&str]) -> (Option<i32>, String) {
-    sumgate(data, &origin.gosumdb(), &[&["fetch", "--upstream", &origin.url()], what].concat())
+    sumgate(data, &origin.gosumdb(), &[&["cache", "fetch", "--upstream", &origin.url()], what].concat())
 }
 
 /// The lines of these modules, in a file.
@@ -66,14 +66,14 @@ pub fn exported_from(store: &str, origin: &Origin, folder: &Path, name: &str, mo
     assert_eq!(code, Some(0), "{said}");
     let out = folder.join(name).to_str().unwrap().to_owned();
     origin.take_requests();
-    let (code, said) = sumgate(&data, &origin.gosumdb(), &["export", "--for", &go_sum, &out]);
+    let (code, said) = sumgate(&data, &origin.gosumdb(), &["cache", "export", "--for", &go_sum, &out]);
     assert_eq!(code, Some(0), "{said}");
     assert_eq!(origin.take_requests(), Vec::<String>::new());
     out
 }
 
 pub fn import(origin: &Origin, data: &Path, from: &str) -> (Option<i32>, String) {
-    let imported = sumgate(data, &nowhere(origin), &["import", from]);
+    let imported = sumgate(data, &nowhere(origin), &["cache", "import", from]);
     assert_eq!(origin.take_requests(), Vec::<String>::new());
     imported
 }
@@ -96,10 +96,11 @@ fn build_over_there(go: &Path) {
     let name = origin.world().name().to_owned();
     drop(origin);
 
-    let (code, said) = sumgate(&here, &sumdb, &["export", "--for", sums.to_str().unwrap(), out.to_str().unwrap()]);
+    let (code, said) =
+        sumgate(&here, &sumdb, &["cache", "export", "--for", sums.to_str().unwrap(), out.to_str().unwrap()]);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.starts_with("exported ") && said.ends_with(" and 3 records\n"), "{said}");
-    let (code, said) = sumgate(&there, &closed, &["import", out.to_str().unwrap()]);
+    let (code, said) = sumgate(&there, &closed, &["cache", "import", out.to_str().unwrap()]);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains(&format!(", 3 records proved, {name} trusted at 607 records")), "{said}");
 
@@ -156,7 +157,7 @@ fn twice() {
     // What is the same exports the same, and an export overwrites no folder.
     let (out, data) = (folder.path().join("modules"), folder.path().join("store-of-modules"));
     let sums = folder.path().join("go.sum");
-    let words = ["export", "--for", sums.to_str().unwrap(), out.to_str().unwrap()];
+    let words = ["cache", "export", "--for", sums.to_str().unwrap(), out.to_str().unwrap()];
     let (code, said) = sumgate(&data, &origin.gosumdb(), &words);
     assert!(code == Some(2) && said.contains("is not empty"), "{said}");
 }
@@ -289,7 +290,7 @@ fn forked_head() {
     assert!(!files(&there.join("proxy")).contains_key("example.com/dep/v2/@v/v2.0.1.zip"));
     let evidence = files(&there.join("sumdb")).into_keys().find(|name| name.ends_with("fork.txt")).unwrap();
     let evidence = there.join("sumdb").join(evidence);
-    let checked = run(&["verify-evidence", evidence.to_str().unwrap(), "--sumdb", &nowhere(&honest_origin)]);
+    let checked = run(&["verify", evidence.to_str().unwrap(), "--sumdb", &nowhere(&honest_origin)]);
     assert_eq!(checked.status.code(), Some(0));
     // Nothing new is taken until a person removed the evidence.
     assert_eq!(import(&honest_origin, &there, &theirs).0, Some(3));
@@ -303,10 +304,10 @@ fn export_of_absent() {
     origin.take_requests();
     let go_sum = go_sum(&origin, folder.path(), &TWO);
     let out = folder.path().join("out");
-    let (code, said) = sumgate(&data, &origin.gosumdb(), &["export", "--for", &go_sum, out.to_str().unwrap()]);
+    let (code, said) = sumgate(&data, &origin.gosumdb(), &["cache", "export", "--for", &go_sum, out.to_str().unwrap()]);
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("exported 5 files (") && said.contains(" and 2 records, 2 ABSENT OR REFUSED"), "{said}");
-    assert!(said.contains("run `sumgate fetch` first"), "{said}");
+    assert!(said.contains("run `sumgate cache fetch` first"), "{said}");
     assert_eq!(origin.take_requests(), Vec::<String>::new());
 }
 
@@ -318,7 +319,7 @@ fn told_early() {
     let go_sum = go_sum(&origin, folder.path(), &TWO);
     assert_eq!(fetch(&origin, &data, &["-m", &go_sum]).0, Some(0));
     origin.take_requests();
-    let export = |out: &str| sumgate(&data, &nowhere(&origin), &["export", "--for", &go_sum, out]);
+    let export = |out: &str| sumgate(&data, &nowhere(&origin), &["cache", "export", "--for", &go_sum, out]);
     let lines = std::fs::read_to_string(&go_sum).unwrap();
     let mut h1s = lines.lines().map(|line| line.rsplit(' ').next().unwrap());
     let (first, second) = (h1s.next().unwrap(), h1s.next().unwrap());
@@ -349,10 +350,10 @@ fn exempt() {
     let asked = origin.take_requests();
     assert!(!asked.iter().any(|path| path.starts_with("/lookup/example.com/dep")), "{asked:?}");
     let out = folder.path().join("out");
-    let words = [&["export", "--for", &go_sum, out.to_str().unwrap()], &exempt[..]].concat();
+    let words = [&["cache", "export", "--for", &go_sum, out.to_str().unwrap()], &exempt[..]].concat();
     let (code, said) = sumgate(&here, &nowhere(&origin), &words);
     assert!(code == Some(0) && said.contains("exported 8 files") && said.contains(" and 2 records"), "{said}");
-    let words = ["import", out.to_str().unwrap()];
+    let words = ["cache", "import", out.to_str().unwrap()];
     let (code, said) = sumgate(&there, &nowhere(&origin), &words);
     assert!(code == Some(1) && said.contains("imported 5 files"), "nothing vouches for the other three: {said}");
     assert!(said.contains("has no record of example.com/dep/v2@v2.0.1"), "{said}");

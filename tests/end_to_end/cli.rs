@@ -17,7 +17,7 @@ pub fn trials() -> Vec<Trial> {
         trial("cli: upstreams that are none", upstreams_that_are_none),
         trial("cli: lookup of what the database does not know", unknown_module),
         trial("cli: hash of zips, go.mod and folders", hashes),
-        trial("cli: verify-evidence of what is none", no_evidence),
+        trial("cli: verify of what is none of the three", no_evidence),
         trial("cli: env prints the line to use", env_line),
         trial("cli: demo without go", demo_without_go),
         trial("cli: demo --keep leaves an honest mirror behind, and the forked one to be looked at", demo_kept),
@@ -45,15 +45,16 @@ fn bad_flags() {
     fails(&["serve", "--listen", "8080"], 2, "invalid socket address");
     fails(&["serve", "--anchor", "/no/such/file"], 2, "cannot read the anchor");
     fails(&["serve", "--no-such-flag"], 2, "unexpected argument");
-    fails(&["lookup", "example.com/hello"], 2, "MODULE@VERSION");
-    fails(&["lookup", "example.com/hello@v1"], 2, "canonical version");
-    fails(&["lookup", "example.com/hello@v2.0.0"], 2, "major versions differ");
-    fails(&["lookup"], 2, "required");
-    fails(&["env", "--url", "mirror:8080"], 2, "no http(s) url");
+    fails(&["sumdb", "lookup", "example.com/hello"], 2, "MODULE@VERSION");
+    fails(&["sumdb", "lookup", "example.com/hello@v1"], 2, "canonical version");
+    fails(&["sumdb", "lookup", "example.com/hello@v2.0.0"], 2, "major versions differ");
+    fails(&["sumdb", "lookup"], 2, "required");
+    fails(&["env", "--url", "mirror:8080"], 2, "not an http(s) url");
     let folder = tempfile::tempdir().unwrap();
     let (anchor, data) = (folder.path().join("anchor"), folder.path().join("data"));
     std::fs::write(&anchor, "go.sum database tree\n").unwrap();
-    let words = ["lookup", "a.com/b@v1.0.0", "--anchor", anchor.to_str().unwrap(), "--data", data.to_str().unwrap()];
+    let words =
+        ["sumdb", "lookup", "a.com/b@v1.0.0", "--anchor", anchor.to_str().unwrap(), "--data", data.to_str().unwrap()];
     fails(&words, 2, "not a tree head signed by any database in use (sum.golang.org)");
 }
 
@@ -79,7 +80,7 @@ fn damaged_head() {
     let (origin, folder) = (origin(World::demo()), tempfile::tempdir().unwrap());
     let data = folder.path().join("data");
     let (data, sumdb) = (data.to_str().unwrap(), origin.gosumdb());
-    let lookup = ["lookup", "example.com/hello@v1.0.0", "--data", data, "--sumdb", &sumdb];
+    let lookup = ["sumdb", "lookup", "example.com/hello@v1.0.0", "--data", data, "--sumdb", &sumdb];
     assert_eq!(run(&lookup).status.code(), Some(0));
     let head = files(Path::new(data)).into_keys().find(|name| name.ends_with("/head")).unwrap();
     let head = Path::new(data).join(head);
@@ -111,7 +112,7 @@ fn unknown_module() {
     let (origin, folder) = (origin(World::demo()), tempfile::tempdir().unwrap());
     let data = folder.path().join("data");
     let sumdb = origin.gosumdb();
-    let words = ["lookup", "example.com/hello@v1.9.9", "--data", data.to_str().unwrap(), "--sumdb", &sumdb];
+    let words = ["sumdb", "lookup", "example.com/hello@v1.9.9", "--data", data.to_str().unwrap(), "--sumdb", &sumdb];
     fails(&words, 1, "does not have example.com/hello@v1.9.9");
 }
 
@@ -155,8 +156,12 @@ fn no_evidence() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("evidence.txt");
     std::fs::write(&file, "nothing").unwrap();
-    fails(&["verify-evidence", file.to_str().unwrap()], 1, "proves nothing");
-    fails(&["verify-evidence", "/no/such/file"], 2, "cannot read");
+    fails(
+        &["verify", file.to_str().unwrap()],
+        2,
+        "expected evidence, a record proof or a module zip, found a file that begins",
+    );
+    fails(&["verify", "/no/such/file"], 2, "cannot read");
 }
 
 fn env_line() {
@@ -187,7 +192,7 @@ fn demo_kept() {
     );
     let mut stdout = std::io::BufReader::new(demo.0.stdout.take().unwrap());
     let (mut honest, mut forked, mut last) = (String::new(), String::new(), String::new());
-    while !last.contains("sumgate verify-evidence --sumdb ") {
+    while !last.contains("sumgate verify --sumdb ") {
         last.clear();
         assert_ne!(std::io::BufRead::read_line(&mut stdout, &mut last).unwrap(), 0, "no line to try the evidence");
         let words: Vec<&str> = last.split_whitespace().collect();

@@ -40,7 +40,7 @@ fn with(data: &Path, words: &[&str]) -> (Option<i32>, String) {
 }
 
 fn lookup(data: &Path, origin: &Origin) -> (Option<i32>, String) {
-    with(data, &["lookup", HELLO, "--sumdb", &origin.gosumdb()])
+    with(data, &["sumdb", "lookup", HELLO, "--sumdb", &origin.gosumdb()])
 }
 
 /// Starts and stops a mirror over the folder.
@@ -64,13 +64,13 @@ fn files_of_others() {
     let before = files(&project);
     let (sum, out) = (go_sum.to_str().unwrap(), folder.path().join("out"));
     let commands: [&[&str]; 9] = [
-        &["pins", "list"],
-        &["pins", "forget", HELLO],
-        &["lookup", HELLO, "--sumdb", &sumdb],
+        &["cache", "pins", "list"],
+        &["cache", "pins", "forget", HELLO],
+        &["sumdb", "lookup", HELLO, "--sumdb", &sumdb],
         &["audit", sum, "--sumdb", &sumdb],
         &["audit", sum, "--offline", "--sumdb", &sumdb],
-        &["fetch", HELLO, "--sumdb", &sumdb, "--upstream", &origin.url()],
-        &["export", "--for", sum, out.to_str().unwrap(), "--sumdb", &sumdb],
+        &["cache", "fetch", HELLO, "--sumdb", &sumdb, "--upstream", &origin.url()],
+        &["cache", "export", "--for", sum, out.to_str().unwrap(), "--sumdb", &sumdb],
         &["serve", "--listen", "127.0.0.1:0", "--sumdb", &sumdb],
         &["serve", "--listen", "127.0.0.1:0", "--offline", "--sumdb", &sumdb],
     ];
@@ -91,8 +91,8 @@ fn folders_like_ours(go: &Path) {
         write(&data.join(name), "precious");
         let data = data.to_str().unwrap();
         let commands: [&[&str]; 3] = [
-            &["pins", "list", "--data", data],
-            &["fetch", HELLO, "--upstream", &origin.url(), "--data", data],
+            &["cache", "pins", "list", "--data", data],
+            &["cache", "fetch", HELLO, "--upstream", &origin.url(), "--data", data],
             &["run", "--upstream", &origin.url(), "--data", data, "--", "true"],
         ];
         for words in commands {
@@ -105,7 +105,7 @@ fn folders_like_ours(go: &Path) {
     }
     // A folder with the marker is ours, and in staging and in quarantine all that others put there stays.
     let data = folder.path().join("data");
-    assert_eq!(with(&data, &["pins", "list"]).0, Some(0));
+    assert_eq!(with(&data, &["cache", "pins", "list"]).0, Some(0));
     serve(&data, &origin);
     let names = ["staging/important/a", "staging/run-1/a", "staging/run-2/lock", "quarantine/2019/a"];
     for name in names {
@@ -126,7 +126,7 @@ fn swept() {
     write(&dead.join("half-a-zip"), "PK");
     symlink(&dead, data.join("staging/run-link")).unwrap();
     lookup(&data, &origin);
-    for words in [&["pins", "list"][..], &["pins", "forget", HELLO]] {
+    for words in [&["cache", "pins", "list"][..], &["cache", "pins", "forget", HELLO]] {
         with(&data, words);
     }
     assert!(dead.is_dir(), "these do not download");
@@ -152,7 +152,7 @@ fn links() {
         let aside = folder.path().join("aside");
         let was_there = fs::rename(place, &aside).is_ok();
         symlink(&home, place).unwrap();
-        for said in [lookup(&real, &origin), with(&real, &["fetch", HELLO, "--sumdb", &origin.gosumdb()])] {
+        for said in [lookup(&real, &origin), with(&real, &["cache", "fetch", HELLO, "--sumdb", &origin.gosumdb()])] {
             let is_told = said.1.contains("expected a folder, found a link: remove it") && said.1.contains("--data");
             assert!(said.0 == Some(2) && is_told, "{}: {said:?}", place.display());
         }
@@ -188,8 +188,10 @@ fn pipes() {
     let evidence = fs::read_dir(data.join("sumdb")).unwrap().next().unwrap().unwrap().path().join("fork.txt");
     fifo(&evidence);
     let start = Instant::now();
-    for words in [&["lookup", HELLO, "--sumdb", &origin.gosumdb()][..], &["fetch", HELLO, "--sumdb", &origin.gosumdb()]]
-    {
+    for words in [
+        &["sumdb", "lookup", HELLO, "--sumdb", &origin.gosumdb()][..],
+        &["cache", "fetch", HELLO, "--sumdb", &origin.gosumdb()],
+    ] {
         let (code, said) = with(&data, words);
         let is_told = said.contains("fork.txt: expected a file with the evidence of a fork, or nothing, found a pipe");
         assert!(code == Some(2) && is_told, "{words:?}: {code:?} {said}");
@@ -221,7 +223,7 @@ fn marker() {
     assert_eq!(lookup(&data, &origin).0, Some(0));
     for (text, words) in [("2\n", "expected format 1 in sumgate-format, found 2"), ("x", "expected a format number")] {
         fs::write(&marker, text).unwrap();
-        for said in [lookup(&data, &origin), with(&data, &["pins", "list"])] {
+        for said in [lookup(&data, &origin), with(&data, &["cache", "pins", "list"])] {
             let is_told = said.1.contains(words) && said.1.contains("--data");
             assert!(said.0 == Some(2) && is_told, "{said:?}");
         }
@@ -245,8 +247,8 @@ fn owners() {
     give(&data, NOBODY);
     let before: Vec<_> = files(&data).into_iter().collect();
     let words: [&[&str]; 3] = [
-        &["lookup", HELLO, "--sumdb", &sumdb],
-        &["pins", "forget", HELLO],
+        &["sumdb", "lookup", HELLO, "--sumdb", &sumdb],
+        &["cache", "pins", "forget", HELLO],
         &["serve", "--listen", "127.0.0.1:0", "--sumdb", &sumdb],
     ];
     for words in words {
@@ -281,10 +283,10 @@ fn pins_of_others() {
     let mirror = Mirror::start_with(&data, &words);
     assert_eq!(get(&mirror.url, ZIP).status, 200);
     drop(mirror);
-    let (code, listed) = with(&data, &["pins", "list"]);
+    let (code, listed) = with(&data, &["cache", "pins", "list"]);
     assert!(code == Some(0) && listed.starts_with("example.com/hello v1.0.0 h1:"), "{listed}");
     give(&data, NOBODY);
-    let (code, said) = with(&data, &["pins", "list"]);
+    let (code, said) = with(&data, &["cache", "pins", "list"]);
     let is_told = said.contains("does not count") && said.contains("belongs to user 65534");
     assert!(code == Some(0) && is_told && !said.contains("h1:"), "{said}");
     // Nothing says which bytes were the first, and nothing can be written down.
@@ -357,7 +359,10 @@ fn modes() {
 fn by_file(go: &Path) {
     let (origin, folder) = (origin(World::demo()), tempfile::tempdir().unwrap());
     let data = folder.path().join("data");
-    assert_eq!(with(&data, &["fetch", HELLO, "--sumdb", &origin.gosumdb(), "--upstream", &origin.url()]).0, Some(0));
+    assert_eq!(
+        with(&data, &["cache", "fetch", HELLO, "--sumdb", &origin.gosumdb(), "--upstream", &origin.url()]).0,
+        Some(0)
+    );
     let app = Go::new(go, &format!("file://{}/proxy", data.display()), "off");
     app.write("go.mod", "module a.example/app\n");
     app.must(&["mod", "download", HELLO]);
@@ -387,7 +392,7 @@ fn errors() {
     let file = folder.path().join("file");
     fs::write(&file, "precious").unwrap();
     for data in [file.as_path(), &file.join("below"), Path::new("/proc/sys")] {
-        let (code, said) = with(data, &["pins", "forget", HELLO]);
+        let (code, said) = with(data, &["cache", "pins", "forget", HELLO]);
         assert!(code == Some(2) && said.contains(data.to_str().unwrap()) && said.contains("--data"), "{said}");
     }
 }

@@ -81,7 +81,7 @@ fn stored_head() {
     let data = folder.path().join("data");
     let lookup = |module: &ModuleVersion| {
         let (sumdb, module) = (origin.gosumdb(), module.to_string());
-        let output = run(&["lookup", "--data", data.to_str().unwrap(), "--sumdb", &sumdb, &module]);
+        let output = run(&["sumdb", "lookup", "--data", data.to_str().unwrap(), "--sumdb", &sumdb, &module]);
         assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     };
     lookup(&module);

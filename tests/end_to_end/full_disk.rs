@@ -153,7 +153,7 @@ fn read_only() {
     assert!(!log.contains("Read-only file system"), "nothing is lost where nothing is kept: {log}");
     // Who writes is told.
     let mut fetch = here();
-    fetch.args(["fetch", "example.com/m1@v1.0.0", "--sumdb", &origin.gosumdb(), "--data"]).arg(&data);
+    fetch.args(["cache", "fetch", "example.com/m1@v1.0.0", "--sumdb", &origin.gosumdb(), "--data"]).arg(&data);
     let told = fetch.output().unwrap();
     let said = String::from_utf8_lossy(&told.stderr).into_owned();
     assert!(

@@ -23,7 +23,7 @@ pub fn trials() -> Vec<Trial> {
 }
 
 const NOT_BUILT: &str = "program-not-built";
-/// Made by `sumgate keygen`; it is good for nothing else.
+/// Made by `sumgate cache keygen`; it is good for nothing else.
 const SECRET: &str = "PRIVATE+KEY+ci.example.com+3ec65fd6+AQMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMD";
 
 #[track_caller]

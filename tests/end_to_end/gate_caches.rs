@@ -26,7 +26,7 @@ pub fn trials() -> Vec<Trial> {
 const GO_MOD: &str = "module example.org/app\n\ngo 1.21\n\nrequire example.com/mark v1.0.0\n";
 const MAIN: &str = "package main\n\nimport \"example.com/mark\"\n\nfunc main() { println(mark.Mark()) }\n";
 pub const BUILD: [&str; 6] = ["--", "go", "build", "-o", "app", "."];
-/// Made by `sumgate keygen`; they are good for nothing else.
+/// Made by `sumgate cache keygen`; they are good for nothing else.
 pub const SECRET: &str = "PRIVATE+KEY+ci.example.com+3ec65fd6+AQMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMD";
 
 fn world() -> World {
@@ -263,7 +263,7 @@ fn hidden_key() {
 fn keygen() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("key");
-    let keygen = || sumgate().args(["keygen", "ci.example.com", "--out"]).arg(&file).output().unwrap();
+    let keygen = || sumgate().args(["cache", "keygen", "ci.example.com", "--out"]).arg(&file).output().unwrap();
     let first = keygen();
     assert!(first.status.success());
     let secret = std::fs::read_to_string(&file).unwrap();

@@ -33,7 +33,7 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-/// Made by `sumgate keygen`; it is good for nothing else.
+/// Made by `sumgate cache keygen`; it is good for nothing else.
 const SECRET: &str = "PRIVATE+KEY+ci.example.com+3ec65fd6+AQMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMD";
 /// An examination that a signal does not end goes on for longer.
 const SOON: Duration = Duration::from_secs(5);

@@ -1,4 +1,4 @@
-//! `sumgate run --report` and `--attest`, and `sumgate keygen --out`: results are written where a person wants them, and
+//! `sumgate run --report` and `--attest`, and `sumgate cache keygen --out`: results are written where a person wants them, and
 //! nowhere else, whoever wrote the working folder and whatever the command does to it.
 
 use std::io::Read;
@@ -168,10 +168,10 @@ fn keys() {
     symlink(outside.join("new.key"), home.home().join("key")).unwrap();
     symlink(&outside, home.home().join("out")).unwrap();
     for path in ["key", "out/new.key"] {
-        let (code, output) = home.sumgate(&["keygen", "ci.example.com", "--out", path]);
+        let (code, output) = home.sumgate(&["cache", "keygen", "ci.example.com", "--out", path]);
         assert_eq!((code, output.contains("link")), (Some(2), true), "{path}: {output}");
         is_unharmed(&outside);
     }
     fifo(&home.home().join("pipe"));
-    assert_eq!(home.sumgate(&["keygen", "ci.example.com", "--out", "pipe"]).0, Some(2));
+    assert_eq!(home.sumgate(&["cache", "keygen", "ci.example.com", "--out", "pipe"]).0, Some(2));
 }

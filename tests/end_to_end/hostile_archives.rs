@@ -166,7 +166,12 @@ fn cut_and_flipped() {
         must_refuse(&origin, folder.path(), broken.to_str().unwrap(), "cannot be read");
     }
     std::fs::write(&broken, "module example.com/hello\n").unwrap();
-    must_refuse(&origin, folder.path(), broken.to_str().unwrap(), "is it a .tar.zst that `sumgate export` wrote?");
+    must_refuse(
+        &origin,
+        folder.path(),
+        broken.to_str().unwrap(),
+        "is it a .tar.zst that `sumgate cache export` wrote?",
+    );
     for at in [0, whole.len() / 2, whole.len() - 1] {
         let mut flipped = whole.clone();
         flipped[at] ^= 1;

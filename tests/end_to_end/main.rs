@@ -27,6 +27,7 @@ mod base_git;
 mod base_name;
 mod carried;
 mod cli;
+mod commands;
 mod crash;
 mod crowd;
 mod data_folder;
@@ -96,6 +97,7 @@ fn main() {
         base_name::trials(),
         carried::trials(),
         cli::trials(),
+        commands::trials(),
         crash::trials(),
         crowd::trials(),
         data_folder::trials(),

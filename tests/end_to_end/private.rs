@@ -154,7 +154,7 @@ fn ahead(go: &Path) {
         assert_eq!(output.status.code(), Some(0), "{said}");
         said
     };
-    let modules = ["fetch", "--private", "*.test", "example.test/repo.git@v1.0.0", "example.com/hello@v1.0.0"];
+    let modules = ["cache", "fetch", "--private", "*.test", "example.test/repo.git@v1.0.0", "example.com/hello@v1.0.0"];
     let said = run("fetched", &modules, ["--upstream", &origin.url()]);
     assert!(said.starts_with("fetched 8 files"), "{said}");
     assert_eq!(private_requests(&origin), Vec::<String>::new());
@@ -163,7 +163,7 @@ fn ahead(go: &Path) {
     let client = client(go, &origin, &mirror).set("GONOSUMDB", "*.test");
     client.must(&["mod", "download"]);
     origin.take_requests();
-    let said = run("imported", &["import"], ["--modcache", client.module_cache().to_str().unwrap()]);
+    let said = run("imported", &["cache", "import"], ["--modcache", client.module_cache().to_str().unwrap()]);
     assert!(said.starts_with("imported "), "{said}");
     assert_eq!(private_requests(&origin), Vec::<String>::new());
 }
@@ -255,25 +255,25 @@ fn carried(_go: &Path) {
     let in_store = |store: &str, words: &[&str]| {
         let mut command = repositories.with_home(sumgate());
         command.args(words).arg("--data").arg(folder.path().join(store));
-        if words[0] != "pins" {
+        if words[1] != "pins" {
             command.args(["--private", "*.test", "--sumdb", &origin.gosumdb()]);
         }
         let output = command.output().unwrap();
         (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
     };
     let modules = ["example.test/repo.git@v1.0.0", "example.com/hello@v1.0.0"];
-    let (code, said) = in_store("here", &["fetch", "--upstream", &origin.url(), modules[0], modules[1]]);
+    let (code, said) = in_store("here", &["cache", "fetch", "--upstream", &origin.url(), modules[0], modules[1]]);
     assert!(code == Some(0) && said.contains("fetched 8 files"), "{said}");
     assert_eq!(private_requests(&origin), Vec::<String>::new());
 
     // What the pins say is what a go.sum has.
-    let listed = in_store("here", &["pins", "list"]).1;
+    let listed = in_store("here", &["cache", "pins", "list"]).1;
     assert_eq!(listed.lines().count(), 2, "{listed}");
     let go_sum = folder.path().join("go.sum");
     std::fs::write(&go_sum, &listed).unwrap();
-    let (code, said) = in_store("here", &["export", "--for", go_sum.to_str().unwrap(), out]);
+    let (code, said) = in_store("here", &["cache", "export", "--for", go_sum.to_str().unwrap(), out]);
     assert!(code == Some(0) && said.contains("exported 3 files"), "{said}");
-    let (code, said) = in_store("there", &["import", out]);
+    let (code, said) = in_store("there", &["cache", "import", out]);
     assert!(code == Some(0) && said.contains("imported 3 files"), "{said}");
     assert_eq!(origin.take_requests(), Vec::<String>::new());
 }
@@ -299,7 +299,7 @@ fn moved_tag(go: &Path) {
     assert_eq!(hashes.len(), 2, "{}", refused.text());
     assert_eq!(hashes[0], pinned.trim());
     assert_ne!(hashes[0], hashes[1]);
-    assert!(refused.text().contains("sumgate pins forget example.test/repo.git@v1.0.0"), "{}", refused.text());
+    assert!(refused.text().contains("sumgate cache pins forget example.test/repo.git@v1.0.0"), "{}", refused.text());
     assert_eq!(get(&mirror.url, GO_MOD).body, go_mod.body, "that file is the same");
     assert!(!mirror.tree().contains_key(&ZIP[1..]));
     let shown = client(go, &origin, &mirror).set("GONOSUMDB", "*.test").must_fail(&["mod", "download"], "403");
@@ -328,7 +328,7 @@ fn pins(_go: &Path) {
     assert_eq!(get(&mirror.url, "/example.com/hello/@v/v1.0.0.zip").status, 200);
 
     let pins = |words: &[&str]| {
-        let output = sumgate().arg("pins").args(words).arg("--data").arg(&data).output().unwrap();
+        let output = sumgate().args(["cache", "pins"]).args(words).arg("--data").arg(&data).output().unwrap();
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
     };
     let (code, listed) = pins(&["list"]);

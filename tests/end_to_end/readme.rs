@@ -95,7 +95,7 @@ fn shell(home: &Go, line: &str, environment: &[(&str, &str)]) -> (Option<i32>, S
 }
 
 /// A program with a go.sum, whose `origin/main` lacks the last lines of it.
-fn repository(go: &Path, origin: &Origin) -> Go {
+pub fn repository(go: &Path, origin: &Origin) -> Go {
     let home = Go::new(go, &origin.url(), &origin.gosumdb()).set("SUMGATE_SUMDB", &origin.gosumdb());
     home.write("main.go", "package main\n\nimport \"example.com/hello\"\n\nfunc main() { println(hello.Text()) }\n");
     home.write("go.mod", "module example.org/app\n\ngo 1.21\n\nrequire example.com/hello v1.1.0\n");

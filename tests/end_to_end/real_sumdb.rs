@@ -59,7 +59,7 @@ fn all_of_it(folder: &Path) {
     prove_all();
     assert_eq!(requests.load(Ordering::SeqCst), 0, "a second run asks nobody");
 
-    let words = ["lookup", "github.com/BurntSushi/toml@v1.3.2", "--sumdb", &gosumdb, "--data"];
+    let words = ["sumdb", "lookup", "github.com/BurntSushi/toml@v1.3.2", "--sumdb", &gosumdb, "--data"];
     let output = run(&[&words[..], &[data.path().to_str().unwrap()]].concat());
     let printed = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{printed}");

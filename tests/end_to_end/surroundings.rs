@@ -14,8 +14,9 @@ pub const INSTALLED: (&str, &str) = ("GODEBUG", "installgoroot=all");
 const IMPORTED: [&str; 9] =
     ["bufio", "encoding/json", "fmt", "os", "strings", "time", "testing", "testing/internal/testdeps", "runtime/cgo"];
 
-/// What else of the environment the trials may see.
-const KEPT: [&str; 5] = ["RUST_BACKTRACE", "SUMGATE_REQUIRE_GO", "SUMGATE_REQUIRE_SHARED", "TERM", "TMPDIR"];
+/// What else of the environment the trials may see. In CI (`CI` is set) no snapshot is written.
+const KEPT: [&str; 7] =
+    ["CI", "INSTA_UPDATE", "RUST_BACKTRACE", "SUMGATE_REQUIRE_GO", "SUMGATE_REQUIRE_SHARED", "TERM", "TMPDIR"];
 
 const ENTERED: &str = "SUMGATE_TESTS_ENTERED";
 

@@ -54,16 +54,14 @@ pub fn names_in_zip(file: &File, limits: &ZipLimits) -> Result<Vec<String>, ZipE
     Ok(directory(file, limits)?.names().map(str::to_owned).collect())
 }
 
-/// The same, for whatever module the first name says.
-pub fn hash_any_zip(file: &File, limits: &ZipLimits) -> Result<ZipReport, ZipError> {
+/// The module version that the first name in a zip says.
+pub fn module_in_zip(file: &File, limits: &ZipLimits) -> Result<ModuleVersion, ZipError> {
     let directory = directory(file, limits)?;
     let first = directory.names().next().unwrap_or_default();
     // `path@version/file`: the path may have slashes, the version has none.
-    let prefix = first.split_once('@').and_then(|(path, rest)| Some(format!("{path}@{}/", rest.split_once('/')?.0)));
-    let other = || NameError::OtherModule(first.to_owned());
-    let prefix =
-        prefix.filter(|prefix| ModuleVersion::parse(prefix.trim_end_matches('/')).is_ok()).ok_or_else(other)?;
-    hash_entries(file, &directory, &prefix, limits, |_| None)
+    let name = first.split_once('@').and_then(|(path, rest)| Some(format!("{path}@{}", rest.split_once('/')?.0)));
+    let module = name.and_then(|name| ModuleVersion::parse(&name).ok());
+    Ok(module.ok_or_else(|| NameError::OtherModule(first.to_owned()))?)
 }
 
 fn directory(file: &File, limits: &ZipLimits) -> Result<Directory, ZipError> {

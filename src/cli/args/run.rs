@@ -1,4 +1,4 @@
-//! The words of `sumgate run` and `sumgate keygen`.
+//! The words of `sumgate run`.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -8,21 +8,27 @@ use clap::builder::{OsStringValueParser, TypedValueParser};
 use super::{HoldArgs, PolicyArgs, StateArgs, SurroundingArgs};
 use crate::finding::Severity;
 
-pub(super) const EXIT_CODES: &str = "\
+macro_rules! exit_codes {
+    () => {
+        "\
 Exit codes:
   the code of the command, unless one of these comes first:
   120  something was refused, or a finding is at least as severe as --deny
   121  the gate could not do its work: bad arguments, no network, no disk
   122  the checksum database signed two histories; the evidence was written
   126  the command cannot be executed
-  127  the command is not found";
+  127  the command is not found"
+    };
+}
+pub(super) const EXIT_CODES: &str = exit_codes!();
+pub(super) const LONG_HELP: &str = concat!(exit_codes!(), "\n\nExamples:\n  sumgate run -- go build ./...");
 
 /// Whose cache the command uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(in crate::cli) enum Cache {
-    /// One of its own, empty at the start unless a seal covers it
+    /// A new one, empty at the start unless a seal covers it
     Own,
-    /// The one that `go` uses outside
+    /// The one that `go` uses otherwise
     Inherit,
 }
 
@@ -36,42 +42,42 @@ pub(in crate::cli) struct RunArgs {
     #[arg(long, value_name = "GOPROXY", env = "SUMGATE_UPSTREAM")]
     pub(in crate::cli) upstream: Option<String>,
 
-    /// Upstreams and private modules in a file, as for `sumgate serve` (see the README)
+    /// The configuration file of `sumgate serve`: upstreams and private modules (see the README)
     ///
     /// Its [[upstream]] replace --upstream, and its [[private]] come before --private.
     #[arg(long, value_name = "FILE", env = "SUMGATE_CONFIG")]
     pub(in crate::cli) config: Option<PathBuf>,
 
-    /// Private modules, in the syntax of GOPRIVATE, that come through the gate: fetched by `go` with git, pinned on first use
+    /// Private modules, in the syntax of GOPRIVATE, to gate: fetched by `go` with git, pinned on first use
     #[arg(long, value_name = "PATTERNS", env = "SUMGATE_PRIVATE", default_value = "")]
     pub(in crate::cli) private: String,
 
-    /// What GOPRIVATE and GONOPROXY name comes through the gate, too, as if it were named by --private
+    /// Gate the modules of GOPRIVATE and GONOPROXY, too, as if --private named them
     ///
-    /// Without it the command fetches these modules itself, and the report says that they are unproved.
+    /// Without this flag the command fetches these modules itself, and the report lists them as unproved.
     #[arg(long)]
     pub(in crate::cli) gate_private: bool,
 
-    /// Serve only from the data folder; make no network requests
+    /// Serve only from the local store; make no network requests
     #[arg(long, env = "SUMGATE_OFFLINE", value_parser = clap::builder::FalseyValueParser::new())]
     pub(in crate::cli) offline: bool,
 
     /// The module cache of the command
     ///
-    /// One that is inherited is hashed and proved before the command starts, and compared afterwards.
+    /// An inherited cache is hashed and proved before the command starts, and compared afterwards.
     #[arg(long, value_enum, value_name = "WHOSE", default_value_t = Cache::Own)]
     pub(in crate::cli) module_cache: Cache,
 
     /// The build cache of the command
     ///
-    /// One that is inherited cannot be proved: a program may be linked from what somebody put there.
+    /// An inherited cache cannot be proved: a program may be linked from files that somebody else put there.
     #[arg(long, value_enum, value_name = "WHOSE", default_value_t = Cache::Own)]
     pub(in crate::cli) build_cache: Cache,
 
     /// Keep both caches between jobs: use what the seal of this key covers, and seal them at the end
     ///
-    /// FILE has a key of `sumgate keygen`; the variable SUMGATE_CACHE_KEY has the key itself. For protected branches only: a
-    /// job with the key vouches for everything that its command writes. The command must not be able to read the file.
+    /// FILE holds a key of `sumgate cache keygen`; the variable SUMGATE_CACHE_KEY holds the key itself. For protected branches
+    /// only: a job with the key vouches for everything that its command writes. The command must not be able to read the file.
     #[arg(long, value_name = "FILE", conflicts_with = "cache_public_key")]
     pub(in crate::cli) cache_key: Option<PathBuf>,
 
@@ -79,34 +85,34 @@ pub(in crate::cli) struct RunArgs {
     #[arg(long, value_name = "KEY", env = "SUMGATE_CACHE_PUBLIC_KEY")]
     pub(in crate::cli) cache_public_key: Option<String>,
 
-    /// A program to check that the command writes elsewhere than in the repository or GOBIN; repeatable
+    /// A program that the command writes outside of the repository and GOBIN, to check; repeatable
     // It is read in another working folder.
     #[arg(long, value_name = "FILE", value_parser = OsStringValueParser::new().try_map(std::path::absolute))]
     pub(in crate::cli) subject: Vec<PathBuf>,
 
-    /// The least severity that makes the exit code 120
+    /// The lowest severity that makes the exit code 120
     #[arg(long, value_enum, value_name = "SEVERITY", default_value_t = Severity::Warning)]
     pub(in crate::cli) deny: Severity,
 
     #[command(flatten)]
     pub(in crate::cli) hold: HoldArgs,
 
-    /// Write what was released, refused and found as JSON
+    /// Write a report of what was served, refused and found, as JSON
     ///
-    /// A regular file, or `fd:N` for a descriptor that is open, such as `--report fd:3 3>FIFO`. An older file is removed
-    /// before the command starts. No folder in the work tree may be a link on the way.
+    /// FILE is a regular file, or `fd:N` for an open descriptor, such as `--report fd:3 3>FIFO`. An older file is removed
+    /// before the command starts. No folder of the path in the work tree may be a link.
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) report: Option<PathBuf>,
 
-    /// Write an in-toto statement of every module with its hash, its record and the tree head
+    /// Write an in-toto statement: every module with its hash, its record and the tree head
     ///
-    /// Nothing is written if nothing was released. FILE as for --report.
+    /// Nothing is written if nothing was served. FILE as for --report.
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) attest: Option<PathBuf>,
 
-    /// Obey the policy of this git revision, such as origin/main, too
+    /// Obey also the policy of this git revision, such as origin/main
     ///
-    /// The stricter of the two decides. A pull request can change the policy in its own tree, and not this one.
+    /// The stricter of the two decides. A pull request can change the policy in its own tree, but not this one.
     #[arg(long, value_name = "REV")]
     pub(in crate::cli) base: Option<String>,
 
@@ -116,15 +122,4 @@ pub(in crate::cli) struct RunArgs {
     pub(in crate::cli) surrounding: SurroundingArgs,
     #[command(flatten)]
     pub(in crate::cli) state: StateArgs,
-}
-
-#[derive(Debug, clap::Args)]
-pub(in crate::cli) struct KeygenArgs {
-    /// Name of the key, such as ci.example.com/cache: no white space, no `+`
-    #[arg(value_name = "NAME")]
-    pub(in crate::cli) name: String,
-
-    /// File for the secret key; it must not exist. The public key is printed
-    #[arg(long, value_name = "FILE")]
-    pub(in crate::cli) out: PathBuf,
 }

@@ -7,7 +7,7 @@ pub(in crate::cli) const DEFAULT_UPSTREAM: &str = "https://proxy.golang.org,dire
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct StateArgs {
-    /// Folder for everything that is kept [default: sumgate in the platform's data folder]
+    /// The data folder: store, proofs and pins [default: sumgate in the platform's data folder]
     #[arg(long, value_name = "DIR", env = "SUMGATE_DATA")]
     pub(in crate::cli) data: Option<PathBuf>,
 
@@ -17,20 +17,20 @@ pub(in crate::cli) struct StateArgs {
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct AnchorArgs {
-    /// Signed tree head that the database must be consistent with, or `none`; repeatable [default: the one of
-    /// sum.golang.org that this program carries]
+    /// Signed tree head that the database must be consistent with, or `none`; repeatable [default: the built-in one of
+    /// sum.golang.org]
     ///
-    /// A machine that remembers nothing would otherwise trust whatever head it is shown first. For a database of your
-    /// own, save its /latest once and give that file.
+    /// Without an anchor, a new installation trusts the first tree head that it gets. For a database of your own, save its
+    /// /latest once and name that file.
     #[arg(long, value_name = "FILE|none", env = "SUMGATE_ANCHOR", value_delimiter = ';')]
     pub(in crate::cli) anchor: Vec<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct DatabaseArgs {
-    /// Checksum database, in the syntax of GOSUMDB: NAME, NAME+HASH+KEY, either with " URL" behind it; repeatable
+    /// Checksum database, in the syntax of GOSUMDB: NAME or NAME+HASH+KEY, with or without " URL"; repeatable
     ///
-    /// The first one is also served at the root of the mirror. A module is vouched for by the first that has it.
+    /// The first one is also served at the root of the mirror. A module is proved by the first one that has it.
     #[arg(
         long,
         value_name = "GOSUMDB",
@@ -49,7 +49,7 @@ pub(in crate::cli) struct SurroundingArgs {
     #[arg(long, value_name = "GOSUMDB", env = "SUMGATE_SUMDB", value_delimiter = ';')]
     pub(in crate::cli) sumdb: Vec<String>,
 
-    /// Modules that the database is never asked about, besides those of GONOSUMDB and GOPRIVATE: comma-separated patterns
+    /// Modules that are never looked up, besides those of GONOSUMDB and GOPRIVATE: comma-separated patterns
     #[arg(long, value_name = "PATTERNS", env = "SUMGATE_NOSUMDB", default_value = "")]
     pub(in crate::cli) nosumdb: String,
 }
@@ -61,14 +61,14 @@ pub(in crate::cli) struct PolicyArgs {
     #[arg(long, value_name = "FILE", env = "SUMGATE_POLICY")]
     pub(in crate::cli) policy: Option<PathBuf>,
 
-    /// Obey no policy, whatever --policy, SUMGATE_POLICY or a sumgate.toml say
+    /// Ignore --policy, SUMGATE_POLICY and sumgate.toml
     // No conflict with --policy: for that the variable would count as typed, and could not be overruled.
     #[arg(long)]
     pub(in crate::cli) no_policy: bool,
 
-    /// Let the present policy decide alone, although it may let in what the one at --base refuses
+    /// Accept a policy that allows more than the one at --base
     ///
-    /// Set it where the author of the change cannot: without it such a change is the finding policy-loosened.
+    /// Set it where the author of the change cannot. Without it, such a change is the finding policy-loosened.
     #[arg(long, env = "SUMGATE_ACCEPT_POLICY_CHANGE", value_parser = clap::builder::FalseyValueParser::new())]
     pub(in crate::cli) accept_policy_change: bool,
 }

@@ -113,7 +113,7 @@ impl Tour {
             text.push_str(&format!(
                 "The mirror of the tour releases nothing new, and says why; its evidence holds for anybody:\n  \
                  curl {}/example.com/legacy/@v/v2.0.0+incompatible.zip\n  \
-                 sumgate verify-evidence --sumdb {key} '{}'\n",
+                 sumgate verify --sumdb {key} '{}'\n",
                 self.mirror.url(),
                 evidence.display()
             ));

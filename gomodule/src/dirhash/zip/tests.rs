@@ -309,8 +309,7 @@ fn names_are_checked() {
     assert!(matches!(hash(&[part("a.com/m@v1.0.0/../x", b"")]), Err(ZipError::Name(NameError::Bad { .. }))));
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(&build(&honest(), 2)).unwrap();
-    let any = hash_any_zip(&file, &ZipLimits::default()).unwrap();
-    assert_eq!(any.h1, hash(&honest()).unwrap().h1);
+    assert_eq!(module_in_zip(&file, &ZipLimits::default()).unwrap().to_string(), "a.com/m@v1.0.0");
 }
 
 #[test]

@@ -1,0 +1,85 @@
+//! The words of `sumgate audit` and `sumgate doctor`.
+
+use std::path::PathBuf;
+
+use super::{PolicyArgs, StateArgs, SurroundingArgs};
+use crate::finding::{Format, Severity};
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct AuditArgs {
+    /// A go.sum, a go.work.sum, or a folder that contains them
+    #[arg(value_name = "PATH", default_value = ".")]
+    pub(in crate::cli) paths: Vec<PathBuf>,
+
+    /// Verify the module cache (GOMODCACHE) instead: hash every zip, go.mod and unpacked folder again
+    #[arg(long, conflicts_with_all = ["paths", "base"])]
+    pub(in crate::cli) modcache: bool,
+
+    /// Exclude a file or folder, and all below it; repeatable
+    ///
+    /// A path below PATH, in which `*` and `?` match any characters but `/`. The report lists what is excluded.
+    #[arg(long, value_name = "PATTERN", conflicts_with = "modcache")]
+    pub(in crate::cli) exclude: Vec<String>,
+
+    /// Audit only the lines added since this git revision, such as origin/main, and obey its policy, too
+    #[arg(long, value_name = "REV")]
+    pub(in crate::cli) base: Option<String>,
+
+    /// Make no network requests; use cached proofs and report the rest as unchecked
+    #[arg(long)]
+    pub(in crate::cli) offline: bool,
+
+    /// Number of lookups at the same time
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(in crate::cli) concurrency: u16,
+
+    #[command(flatten)]
+    pub(in crate::cli) output: OutputArgs,
+    #[command(flatten)]
+    pub(in crate::cli) policy: PolicyArgs,
+    #[command(flatten)]
+    pub(in crate::cli) surrounding: SurroundingArgs,
+    #[command(flatten)]
+    pub(in crate::cli) state: StateArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct DoctorArgs {
+    /// Folder to search for go.sum files
+    #[arg(value_name = "PATH", default_value = ".")]
+    pub(in crate::cli) path: PathBuf,
+
+    /// Print the commands that fix the findings; none is run
+    #[arg(long)]
+    pub(in crate::cli) fix: bool,
+
+    #[command(flatten)]
+    pub(in crate::cli) output: OutputArgs,
+}
+
+/// How findings are shown, and which of them fail the run.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct OutputArgs {
+    /// Output format
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub(in crate::cli) format: Format,
+
+    /// The lowest severity that makes the exit code 1
+    #[arg(long, value_enum, value_name = "SEVERITY", default_value_t = Severity::Warning)]
+    pub(in crate::cli) deny: Severity,
+
+    /// When to use colours [auto: on a terminal, unless NO_COLOR is set]
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Colour::Auto)]
+    pub(in crate::cli) color: Colour,
+
+    /// List also what was skipped
+    #[arg(long, short)]
+    pub(in crate::cli) verbose: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(in crate::cli) enum Colour {
+    Auto,
+    Always,
+    Never,
+}

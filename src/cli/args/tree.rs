@@ -1,0 +1,116 @@
+//! The command tree: its help in groups, and the way from an unknown word to the command that was meant.
+
+use clap::CommandFactory;
+use clap::error::{ContextKind, ContextValue};
+
+use super::Args;
+use crate::base::nearest::nearest;
+
+/// The commands, as `--help` lists them.
+const GROUPS: [(&str, &[&str]); 4] = [
+    ("Serve and build", &["serve", "run", "env"]),
+    ("Check", &["audit", "doctor", "why", "verify", "hash"]),
+    ("Data", &["cache", "policy", "sumdb"]),
+    ("Learn", &["demo", "help"]),
+];
+
+/// The command line. clap lists subcommands in one group, so that the list of the top level is made here.
+pub(in crate::cli) fn tree() -> clap::Command {
+    let mut built = Args::command();
+    built.build();
+    let about = |name: &&str| built.find_subcommand(name).and_then(clap::Command::get_about).cloned();
+    let line = |name: &&str| format!("  {name:<8} {}\n", about(name).unwrap_or_default());
+    let group =
+        |(title, names): &(&str, &[&str])| format!("{title}:\n{}\n", names.iter().map(line).collect::<String>());
+    let list: String = GROUPS.iter().map(group).collect();
+    Args::command()
+        .help_template(format!("{{about}}\n\n{{usage-heading}} {{usage}}\n\n{list}Options:\n{{options}}{{after-help}}"))
+}
+
+/// What to say of a word that is no command: the full name of the command that is most like it.
+pub(in crate::cli) fn unknown_command(error: &clap::Error) -> Option<String> {
+    let Some(ContextValue::String(found)) = error.get(ContextKind::InvalidSubcommand) else { return None };
+    let paths = paths(&Args::command(), "sumgate");
+    let last = |path: &str| path.rsplit(' ').next().unwrap_or_default().to_owned();
+    let names: Vec<String> = paths.iter().map(|path| last(path)).collect();
+    let meant = nearest(found, names.iter().map(String::as_str));
+    let meant = meant.and_then(|name| paths.iter().find(|path| last(path) == name));
+    let hint = meant.map_or("see `sumgate --help`".to_owned(), |path| format!("did you mean `{path}`?"));
+    Some(format!("expected a command, found `{found}`: {hint}"))
+}
+
+/// The full names of all commands below one that has the name `before`.
+fn paths(command: &clap::Command, before: &str) -> Vec<String> {
+    let below = command.get_subcommands().flat_map(|command| {
+        let path = format!("{before} {}", command.get_name());
+        [vec![path.clone()], paths(command, &path)].concat()
+    });
+    below.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    #[test]
+    fn every_flag_has_help_and_no_two_collide() {
+        tree().debug_assert();
+    }
+
+    #[test]
+    fn the_help_lists_every_command_once_in_lines_of_a_terminal() {
+        let help = tree().term_width(80).render_help().to_string();
+        let (list, _) = help.split_once("Options:").unwrap();
+        let mut built = Args::command();
+        built.build();
+        for command in built.get_subcommands() {
+            let line = format!("  {:<8} {}\n", command.get_name(), command.get_about().unwrap());
+            assert_eq!(list.matches(&line).count(), 1, "{line}{list}");
+        }
+        let lines = list.lines().filter(|line| line.starts_with("  "));
+        assert_eq!(lines.count(), built.get_subcommands().count(), "{list}");
+        assert!(help.lines().all(|line| line.len() <= 80), "{help}");
+    }
+
+    #[test]
+    fn a_word_that_is_no_command_leads_to_the_command_that_was_meant() {
+        for (words, meant) in [
+            ("lookup", "`lookup`: did you mean `sumgate sumdb lookup`?"),
+            ("pins list", "`pins`: did you mean `sumgate cache pins`?"),
+            ("fetch -m go.sum", "`fetch`: did you mean `sumgate cache fetch`?"),
+            ("export x", "`export`: did you mean `sumgate cache export`?"),
+            ("import x", "`import`: did you mean `sumgate cache import`?"),
+            ("keygen x", "`keygen`: did you mean `sumgate cache keygen`?"),
+            ("verify-evidence x", "`verify-evidence`: did you mean `sumgate verify`?"),
+            ("cache fetsh", "`fetsh`: did you mean `sumgate cache fetch`?"),
+            ("xyzzy", "`xyzzy`: see `sumgate --help`"),
+        ] {
+            let words = format!("sumgate {words}");
+            let error = tree().try_get_matches_from(words.split(' ')).unwrap_err();
+            assert_eq!(unknown_command(&error).unwrap(), format!("expected a command, found {meant}"), "{words}");
+        }
+        let other = tree().try_get_matches_from(["sumgate", "serve", "--xyzzy"]).unwrap_err();
+        assert_eq!(unknown_command(&other), None);
+    }
+
+    #[test]
+    fn every_example_can_be_parsed_and_every_command_has_one() {
+        fn examples(command: &clap::Command, found: &mut Vec<String>) {
+            let help = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
+            let lines =
+                help.split_once("Examples:\n").map(|(_, lines)| lines.lines().map(|line| line.trim().to_owned()));
+            let before = found.len();
+            found.extend(lines.into_iter().flatten());
+            let is_group = command.has_subcommands();
+            assert!(is_group || (1..=2).contains(&(found.len() - before)), "{} has no example", command.get_name());
+            command.get_subcommands().for_each(|below| examples(below, found));
+        }
+        let mut found = Vec::new();
+        examples(&tree(), &mut found);
+        for example in found {
+            assert!(tree().try_get_matches_from(example.split(' ')).is_ok(), "{example}");
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! `sumgate verify FILE`: evidence of a fork, a record proof or a module zip; the content tells which.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use tlog::{ForkEvidence, SUMDB_ORIGIN};
+
+use super::args::VerifyArgs;
+use super::config;
+use super::exit::{Exit, Failure};
+use super::lookup::{Prover, proved};
+use super::{hash, out};
+use crate::base::bounded::read_bounded;
+use crate::base::fault::{Fault, in_full};
+use crate::sumdb::{Database, RecordLines};
+use gomodule::artifact::{Artifact, Kind};
+use gomodule::dirhash::H1;
+use gomodule::module::ModuleVersion;
+
+/// How each begins. The first two are whole lines.
+const EVIDENCE: &[u8] = b"sumgate fork evidence v1\n";
+const PROOF: &[u8] = b"c2sp.org/tlog-proof@v1\n";
+const ZIP: &[u8] = b"PK\x03\x04";
+
+/// Characters that are shown of a file that is none of them.
+const SHOWN: usize = 40;
+
+pub(super) fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
+    let path = &args.file;
+    let unreadable = |error: &dyn std::error::Error| Failure::host(&format!("read {}", path.display()), error);
+    let file = File::open(path).map_err(|error| unreadable(&error))?;
+    let mut start = [0; SHOWN];
+    let is_folder = file.metadata().map_err(|error| unreadable(&error))?.is_dir();
+    let length = if is_folder { 0 } else { file.read_at(&mut start, 0).map_err(|error| unreadable(&error))? };
+    let start = &start[..length];
+    let text = |max: usize| {
+        let read = read_bounded(&file, max as u64).map_err(|error| unreadable(&error))?;
+        read.ok_or_else(|| invalid(path, &format!("expected at most {max} bytes, found more")))
+    };
+    let words = if start.starts_with(EVIDENCE) {
+        evidence(path, &text(tlog::limits::MAX_EVIDENCE_LEN)?, &databases(args)?)?
+    } else if start.starts_with(PROOF) {
+        record(path, &text(tlog::limits::MAX_BUNDLE_LEN)?, &databases(args)?)?
+    } else if start.starts_with(ZIP) {
+        zip(args, &file)?
+    } else {
+        let found = match start {
+            _ if is_folder => "a folder".to_owned(),
+            [] => "an empty file".to_owned(),
+            start => format!("a file that begins with {:?}", String::from_utf8_lossy(start)),
+        };
+        let words = format!("{}: expected evidence, a record proof or a module zip, found {found}", path.display());
+        return Err(Failure::new(Fault::Request, words));
+    };
+    out::print(&format!("{}: {words}\n", path.display()));
+    Ok(Exit::Fine)
+}
+
+fn invalid(path: &Path, why: &str) -> Failure {
+    Failure::new(Fault::Refused, format!("{} is invalid: {why}", path.display()))
+}
+
+fn databases(args: &VerifyArgs) -> Result<Vec<Database>, Failure> {
+    config::surrounding_databases(&args.proof.surrounding, &config::go_env()?)
+}
+
+fn evidence(path: &Path, bytes: &[u8], databases: &[Database]) -> Result<String, Failure> {
+    let evidence = ForkEvidence::verify(bytes).map_err(|error| invalid(path, &error.to_string()))?;
+    let key = evidence.key();
+    if !databases.iter().map(Database::key).any(|trusted| trusted == key) {
+        let words = format!(
+            "it is signed by {key}, which is not the key of a database in use; anybody can make such a file with a key of \
+             their own. If you trust that key, add --sumdb '{key}'"
+        );
+        return Err(invalid(path, &words));
+    }
+    let (older, newer) = (evidence.older().head(), evidence.newer().head());
+    Ok(format!(
+        "valid evidence: {} signed two tree heads that contradict each other\n  {} records, root {}\n  {} records, root {}",
+        key.name(),
+        older.size,
+        older.root,
+        newer.size,
+        newer.root
+    ))
+}
+
+fn record(path: &Path, bytes: &[u8], databases: &[Database]) -> Result<String, Failure> {
+    let mut why = "no database is named".to_owned();
+    for database in databases {
+        match tlog::bundle::open(bytes, SUMDB_ORIGIN, database.key()) {
+            Ok((record, _)) => {
+                let module =
+                    module_of(record.text()).ok_or_else(|| invalid(path, "its record names no module version"))?;
+                let lines = RecordLines::of(record, &module).map_err(|error| invalid(path, &error.to_string()))?;
+                let (text, by) = (lines.record().text(), proved(lines.record(), database.name()));
+                return Ok(format!("valid record proof of {module}\n{text}{by}"));
+            }
+            Err(error) => why = format!("with the key of {}: {error}", database.name()),
+        }
+    }
+    Err(invalid(path, &why))
+}
+
+/// The module version of the first line of a record.
+fn module_of(record: &str) -> Option<ModuleVersion> {
+    let (path, rest) = record.lines().next()?.split_once(' ')?;
+    let version = rest.split(' ').next()?;
+    ModuleVersion::of(path, version.strip_suffix("/go.mod").unwrap_or(version)).ok()
+}
+
+fn zip(args: &VerifyArgs, file: &File) -> Result<String, Failure> {
+    let path = &args.file;
+    let module = hash::module_of(path, file)?;
+    let h1 = hash::zip(path, file, &module)?;
+    let prover = Prover::of(&args.proof, None)?;
+    let (expected, by) = match config::runtime()?.block_on(prover.ask(&module)) {
+        Some(Ok(attested)) => (attested.lines().h1(Kind::Zip), proved(attested.record(), attested.database())),
+        Some(Err(error)) => return Err(Failure::new(error.fault(), in_full(&*error))),
+        None => {
+            let pin = prover.store.pins().of(&Artifact { module: module.clone(), kind: Kind::Zip })?;
+            (pin, "pinned on first use; not covered by the database".to_owned())
+        }
+    };
+    let shown = |h1: Option<H1>| h1.map_or("none".to_owned(), |h1| h1.to_string());
+    match expected {
+        Some(expected) if expected == h1 => Ok(format!("valid module zip of {module}\n{h1}\n{by}")),
+        None if prover.exempt.exempts(&module.path) => {
+            let words =
+                format!("{}: {module} is exempt from the database, and no hash is pinned for it", path.display());
+            Err(Failure::new(Fault::Request, words))
+        }
+        other => Err(invalid(path, &format!("expected {} for {module} ({by}), found {h1}", shown(other)))),
+    }
+}

@@ -1,0 +1,134 @@
+//! `sumgate why M@V`: what the log says, since when, what the policy decides, and what is stored and pinned here.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use super::args::WhyArgs;
+use super::exit::{Exit, Failure};
+use super::lookup::{Prover, proved};
+use super::{config, hash, out, pins, policy};
+use crate::audit::Audit;
+use crate::base::fault::in_full;
+use crate::base::text::safe;
+use crate::policy::{Age, Facts, Policy, day, in_words, judge};
+use crate::store::Store;
+use crate::sumdb::Answer;
+use gomodule::artifact::{Artifact, Kind};
+use gomodule::dirhash::H1;
+use gomodule::module::ModuleVersion;
+
+/// The files of a version that have a hash.
+const KINDS: [Kind; 2] = [Kind::Mod, Kind::Zip];
+
+pub(super) fn run(args: &WhyArgs) -> Result<Exit, Failure> {
+    let module = ModuleVersion::parse(&args.module).map_err(Failure::usage)?;
+    let in_force = policy::in_force(args.policy.as_ref())?;
+    let prover = Prover::of(&args.proof, in_force.as_ref().map(|(_, policy)| policy))?;
+    let answer = config::runtime()?.block_on(prover.ask(&module));
+    let Prover { store, databases, exempt } = prover;
+    // The audit knows what follows from an answer for a policy.
+    let audit = Audit { databases, exempt, at_once: 1, policy: None, base_policy: None, now: SystemTime::now() };
+    let mut answers = Answers { module: &module, exits: Vec::new(), text: format!("{module}\n") };
+    answers.log(answer.as_ref());
+    answers.age(&audit, answer.as_ref());
+    answers.policy(in_force.as_ref().map(|(path, policy)| (path.as_path(), policy)), &audit, answer.as_ref());
+    answers.here(&store, answer.as_ref())?;
+    out::deliver(&answers.text)?;
+    Ok(Exit::worst(answers.exits))
+}
+
+/// What was asked, answered one after the other.
+struct Answers<'a> {
+    module: &'a ModuleVersion,
+    exits: Vec<Exit>,
+    text: String,
+}
+
+impl Answers<'_> {
+    /// One answer: its name before the first line, the others below it.
+    fn say(&mut self, name: &str, lines: &[String]) {
+        for (nth, line) in lines.iter().enumerate() {
+            let name = if nth == 0 { name } else { "" };
+            self.text.push_str(&format!("  {name:<7} {}\n", safe(line)));
+        }
+    }
+
+    fn log(&mut self, answer: Option<&Answer>) {
+        let lines = match answer {
+            None => vec!["exempt: the database is not asked (GONOSUMDB, GOPRIVATE or --nosumdb)".to_owned()],
+            Some(Ok(attested)) => {
+                let hashes = attested.record().text().lines().map(str::to_owned);
+                std::iter::once(proved(attested.record(), attested.database())).chain(hashes).collect()
+            }
+            Some(Err(error)) => {
+                self.exits.push(error.fault().into());
+                vec![in_full(&**error)]
+            }
+        };
+        self.say("log", &lines);
+    }
+
+    fn age(&mut self, audit: &Audit, answer: Option<&Answer>) {
+        let Some(Ok(attested)) = answer else { return };
+        let words = match audit.databases.age(attested, Duration::ZERO, audit.now) {
+            // Less than an hour is what the lookup itself has seen.
+            Age::AtLeast(age) if age >= Duration::from_hours(1) => {
+                format!("in the log for at least {}", in_words(age))
+            }
+            _ => "unknown: this installation has not observed the log long enough".to_owned(),
+        };
+        self.say("age", &[words]);
+    }
+
+    fn policy(&mut self, in_force: Option<(&Path, &Policy)>, audit: &Audit, answer: Option<&Answer>) {
+        let Some((path, policy)) = in_force else {
+            return self.say("policy", &["none: there is no sumgate.toml here or above".to_owned()]);
+        };
+        let facts = audit.facts(policy, self.module, answer).unwrap_or_else(|| Facts::of(self.module.clone()));
+        let (exit, words) = policy::decided(path, &judge(policy, &facts, day(audit.now)));
+        self.exits.push(exit);
+        self.say("policy", &[words]);
+    }
+
+    /// What is stored and pinned, and whether it is what was proved, or else pinned.
+    fn here(&mut self, store: &Store, answer: Option<&Answer>) -> Result<(), Failure> {
+        let (mut stored, mut pinned) = (Vec::new(), Vec::new());
+        for kind in KINDS {
+            let artifact = Artifact { module: self.module.clone(), kind };
+            let pin = store.pins().of(&artifact)?;
+            let expected = match answer {
+                Some(Ok(attested)) => attested.lines().h1(kind),
+                _ => pin,
+            };
+            if let Some(line) = self.stored(store, &artifact, expected)? {
+                stored.push(line);
+            }
+            pinned.extend(pin.map(|h1| pins::line(&(artifact, h1)).trim_end().to_owned()));
+        }
+        for (name, mut lines) in [("stored", stored), ("pinned", pinned)] {
+            if lines.is_empty() {
+                lines.push("nothing".to_owned());
+            }
+            self.say(name, &lines);
+        }
+        Ok(())
+    }
+
+    fn stored(&mut self, store: &Store, artifact: &Artifact, expected: Option<H1>) -> Result<Option<String>, Failure> {
+        let Some(file) = store.tree().open_artifact(artifact)? else { return Ok(None) };
+        let place = store.root().join("proxy").join(artifact.path());
+        let hashed = match artifact.kind {
+            Kind::Zip => hash::zip(&place, &file, self.module),
+            Kind::Mod | Kind::Info => hash::go_mod(&place, file),
+        };
+        let (shown, is_right) = match hashed {
+            Ok(h1) => (h1.to_string(), expected.is_none_or(|expected| expected == h1)),
+            Err(failure) => (failure.to_string(), false),
+        };
+        let wrong = if is_right { "" } else { " (not the expected file: the mirror will fetch it again)" };
+        if !is_right {
+            self.exits.push(Exit::Findings);
+        }
+        Ok(Some(format!("{} {shown}{wrong}", place.display())))
+    }
+}
