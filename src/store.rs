@@ -41,7 +41,7 @@ use std::path::{Path, PathBuf};
 
 pub use access::Access;
 pub use blobs::Blobs;
-pub use database::{HeadSwap, Heads, StateDir};
+pub use database::{HeadSwap, StateDir};
 pub use durable::Modes;
 pub use error::StoreError;
 pub use identity::Identity;

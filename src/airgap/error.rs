@@ -3,7 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::base::fault::Fault;
+use crate::base::fault::{Fault, in_full};
+use crate::mirror::MirrorError;
 use crate::store::StoreError;
 
 /// Something that did not get in, or not out.
@@ -15,6 +16,12 @@ pub struct Refusal {
     pub why: String,
     /// Whose fault it is.
     pub fault: Fault,
+}
+
+impl Refusal {
+    pub(super) fn of(what: String, error: &MirrorError) -> Self {
+        Self { what, why: in_full(error), fault: error.fault() }
+    }
 }
 
 /// Why nothing, or no more, was carried.

@@ -6,7 +6,6 @@ use futures_util::{StreamExt, stream};
 
 use super::error::Refusal;
 use super::wanted::{Wanted, WantedFile};
-use crate::base::fault::in_full;
 use crate::mirror::{Newest, Prefetch, Prefetched};
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::ModuleVersion;
@@ -60,8 +59,7 @@ pub async fn fill_newest(prefetch: &Prefetch, wanted: &Wanted) -> Filled {
                 filled.bytes = files.iter().map(|file| file.bytes).sum();
             }
             Err(error) => {
-                let (what, why) = (format!("the newest version of {path}"), in_full(&error));
-                filled.refused.push(Refusal { what, why, fault: error.fault() });
+                filled.refused.push(Refusal::of(format!("the newest version of {path}"), &error));
             }
         }
         filled
@@ -90,10 +88,7 @@ impl Filled {
                 let why = format!("{module} was not proved here before, and nothing is asked (offline)");
                 self.refused.push(Refusal { what: artifact.to_string(), why, fault: error.fault() });
             }
-            Err(error) => {
-                let (why, fault) = (in_full(&error), error.fault());
-                self.refused.push(Refusal { what: artifact.to_string(), why, fault });
-            }
+            Err(error) => self.refused.push(Refusal::of(artifact.to_string(), &error)),
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicUsize;
 use super::contents::Contents;
 use super::error::Refusal;
 use super::fill::{Filled, fill};
-use crate::base::fault::{Fault, in_full};
+use crate::base::fault::Fault;
 use crate::mirror::{Newest, Prefetch};
 use crate::sumdb::{Databases, HeadImport, SumdbError};
 
@@ -48,17 +48,13 @@ pub async fn import(
     for module in &contents.records {
         match prefetch.record_of(module).await {
             Ok(_) => imported.records += 1,
-            Err(error) => {
-                let (why, fault) = (in_full(&error), error.fault());
-                refused.push(Refusal { what: format!("the record of {module}"), why, fault });
-            }
+            Err(error) => refused.push(Refusal::of(format!("the record of {module}"), &error)),
         }
     }
     imported.filled = fill(prefetch, &contents.files, done).await;
     for path in &contents.newest {
         if let Err(error) = Newest(prefetch).take(path).await {
-            let (what, why) = (format!("the newest version of {path}"), in_full(&error));
-            refused.push(Refusal { what, why, fault: error.fault() });
+            refused.push(Refusal::of(format!("the newest version of {path}"), &error));
         }
     }
     refused.append(&mut imported.filled.refused);

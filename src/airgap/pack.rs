@@ -5,13 +5,14 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
 use super::error::CarryError;
+use crate::base::bounded::from_start;
 use crate::base::tree::folder_of;
+use crate::store::Modes;
 
 /// The fastest level: module zips are compressed already.
 const LEVEL: i32 = 1;
@@ -41,7 +42,8 @@ impl Pack {
                 return Err(failed("make")(io::ErrorKind::IsADirectory.into()));
             }
             let file = NamedTempFile::new_in(folder_of(path)).map_err(failed("make"))?;
-            crate::store::durable::readable_by_all(file.as_file()).map_err(failed("make"))?;
+            // Others read what is carried away; temporary files are private by default.
+            Modes::Shared.give(file.as_file()).map_err(failed("make"))?;
             let mut encoder = zstd::Encoder::new(file, LEVEL).map_err(failed("make"))?;
             encoder.include_checksum(true).map_err(failed("make"))?;
             Out::Archive(Box::new(tar::Builder::new(encoder)))
@@ -64,7 +66,7 @@ impl Pack {
 
     /// Adds an entry from the first `len` bytes of an open file.
     pub fn add_file(&mut self, name: &str, file: &File, len: u64) -> Result<(), CarryError> {
-        self.write(name, FromStart { file, at: 0 }.take(len), len)
+        self.write(name, from_start(file).take(len), len)
     }
 
     fn write(&mut self, name: &str, mut from: impl Read, len: u64) -> Result<(), CarryError> {
@@ -94,19 +96,5 @@ impl Pack {
         file.as_file().sync_all().map_err(failed)?;
         file.persist(&self.path).map_err(|error| failed(error.error))?;
         Ok(())
-    }
-}
-
-/// Reads a file that others may have open, wherever they are in it.
-struct FromStart<'f> {
-    file: &'f File,
-    at: u64,
-}
-
-impl Read for FromStart<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read_at(buffer, self.at)?;
-        self.at += read as u64;
-        Ok(read)
     }
 }

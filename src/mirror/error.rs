@@ -7,7 +7,7 @@ use super::absence::Absent;
 use super::route::RouteError;
 use crate::base::fault::Fault;
 use crate::policy::Denial;
-use crate::release::{self, Refusal, ReleaseError};
+use crate::release::{Refusal, ReleaseError};
 use crate::upstream::UpstreamError;
 use gomodule::module::{ModulePath, ModuleVersion};
 
@@ -57,13 +57,6 @@ pub enum MirrorError {
         /// Why they are not known.
         why: String,
     },
-}
-
-/// Runs file work off the async threads.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, ReleaseError> + Send + 'static,
-) -> Result<T, MirrorError> {
-    Ok(release::blocking(work).await?)
 }
 
 impl<E: Into<ReleaseError>> From<E> for MirrorError {

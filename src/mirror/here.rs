@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::error::{MirrorError, blocking};
+use super::error::MirrorError;
 use super::folder::Folders;
 use super::metadata::cache::{Cached, State};
 use super::metadata::info::Info;
@@ -60,14 +60,10 @@ impl Infos {
 
     /// The `.info` that is kept, or one that is made of a version that is proved; `None` if there is neither.
     pub(super) async fn info_here(&self, module: &ModuleVersion) -> Result<Option<Bytes>, MirrorError> {
-        let artifact = Artifact { module: module.clone(), kind: Kind::Info };
-        let go_mod = Artifact { module: module.clone(), kind: Kind::Mod };
-        let (store, wanted, least) = (Arc::clone(&self.context.store), artifact, go_mod.clone());
-        let (info, is_here) =
-            blocking(move || Ok((stored_info(&store, &wanted)?, store.tree().open_artifact(&least)?.is_some())))
-                .await?;
+        let [artifact, go_mod] = [Kind::Info, Kind::Mod].map(|kind| Artifact { module: module.clone(), kind });
+        let info = stored_info(&self.context.store, &artifact).await?;
         // The go.mod is the least that is here of every version that was let in.
-        if info.is_some() || !is_here {
+        if info.is_some() || !self.context.has(&go_mod).await? {
             return Ok(info);
         }
         match self.holds.release(&go_mod).await {

@@ -12,7 +12,6 @@ mod response_cache;
 #[expect(clippy::disallowed_methods, reason = "it listens")]
 mod server;
 mod socket;
-mod status;
 
 pub use forwarded::TrustedProxies;
 pub use host::{HostError, Hosts};

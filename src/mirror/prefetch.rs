@@ -6,7 +6,7 @@ use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use super::error::{MirrorError, blocking};
+use super::error::MirrorError;
 use super::metadata::cache::State;
 use super::metadata::raw::stored_info;
 use super::pipeline::Pipeline;
@@ -84,7 +84,6 @@ impl Prefetch {
 
     /// The `.info` that is kept, if there is one.
     pub async fn kept_info(&self, artifact: &Artifact) -> Result<Option<bytes::Bytes>, MirrorError> {
-        let (store, artifact) = (Arc::clone(&self.pipeline.context.store), artifact.clone());
-        blocking(move || stored_info(&store, &artifact)).await
+        Ok(stored_info(&self.pipeline.context.store, artifact).await?)
     }
 }

@@ -75,11 +75,13 @@ pub enum ReleaseError {
 /// The stable name of a refusal, and what to do about it.
 pub type Refusal = (&'static str, &'static str);
 
-/// Runs file work off the async threads.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, ReleaseError> + Send + 'static,
+/// Runs file work with `on` off the async threads.
+pub(crate) async fn blocking<S: Send + Sync + 'static, T: Send + 'static>(
+    on: &Arc<S>,
+    work: impl FnOnce(&S) -> Result<T, ReleaseError> + Send + 'static,
 ) -> Result<T, ReleaseError> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| BrokenOff)?
+    let on = Arc::clone(on);
+    tokio::task::spawn_blocking(move || work(&on)).await.map_err(|_| BrokenOff)?
 }
 
 /// Every line short, no blank line, the hashes first: `go` shows eight lines and about 600 bytes.

@@ -75,8 +75,8 @@ impl Vouchers {
     /// What the file of `artifact` must hash to.
     pub(super) async fn expect(&self, artifact: &Artifact, store: &Arc<Store>) -> Result<Expected, ReleaseError> {
         if self.exempts(&artifact.module.path) {
-            let (store, artifact) = (Arc::clone(store), artifact.clone());
-            let pin = blocking(move || Ok(store.pins().of(&artifact)?)).await?;
+            let artifact = artifact.clone();
+            let pin = blocking(store, move |store| Ok(store.pins().of(&artifact)?)).await?;
             return Ok(pin.map_or(Expected::Unseen, |h1| Expected::Known(Basis::Pinned(h1))));
         }
         let (attested, _) = self.record(&artifact.module).await?;

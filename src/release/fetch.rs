@@ -106,10 +106,9 @@ impl Fetch {
     async fn attempt(&self, id: UpstreamId, progress: Progress) -> Result<Released, AttemptError> {
         let unproved = obtain(&self.origin, id, &self.artifact, &self.context.store, &progress).await?;
         let _turn = self.context.turn_to_read(self.artifact.kind).await?;
-        let (context, expected, released) =
-            (Arc::clone(&self.context), Arc::clone(&self.expected), Arc::clone(&self.released));
-        let judged = blocking(move || {
-            let judged = judge(&context, unproved, &expected).and_then(|verified| {
+        let (expected, released) = (Arc::clone(&self.expected), Arc::clone(&self.released));
+        let judged = blocking(&self.context, move |context| {
+            let judged = judge(context, unproved, &expected).and_then(|verified| {
                 let mut released = released.lock().unwrap_or_else(PoisonError::into_inner);
                 let first = match released.take() {
                     Some(first) => first,

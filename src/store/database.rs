@@ -49,15 +49,6 @@ pub struct StateDir {
     untrusted: Option<Untrusted>,
 }
 
-/// The sizes and times of heads, as they were written down.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Heads {
-    /// By this user, or nothing yet.
-    Counted(String),
-    /// Perhaps by others.
-    Uncounted(Untrusted),
-}
-
 /// How a compare-and-swap of the head ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HeadSwap {
@@ -140,18 +131,18 @@ impl StateDir {
     }
 
     /// The sizes and times of heads, as they were written down. Nothing proves the times, so they count only where no
-    /// other than this user could write them.
-    pub fn heads(&self) -> Result<Heads, StoreError> {
+    /// other than this user could write them; else it is said why they do not.
+    pub fn heads(&self) -> Result<Result<String, Untrusted>, StoreError> {
         if let Some(why) = &self.untrusted {
-            return Ok(Heads::Uncounted(why.clone()));
+            return Ok(Err(why.clone()));
         }
         let path = self.dir.join("heads");
         let failed = |cause| StoreError::new("read", &path, cause);
-        let Some(file) = open::open(&path).map_err(failed)? else { return Ok(Heads::Counted(String::new())) };
+        let Some(file) = open::open(&path).map_err(failed)? else { return Ok(Ok(String::new())) };
         if let Some(why) = check_owner(&path, &file.metadata().map_err(failed)?) {
-            return Ok(Heads::Uncounted(why));
+            return Ok(Err(why));
         }
-        Ok(Heads::Counted(text(read_bounded(file, MAX_HEADS_LEN as u64).map_err(failed)?).unwrap_or_default()))
+        Ok(Ok(text(read_bounded(file, MAX_HEADS_LEN as u64).map_err(failed)?).unwrap_or_default()))
     }
 
     /// A message about the file of heads, with its place.
@@ -379,15 +370,15 @@ mod tests {
         let all = tempfile::tempdir().unwrap();
         let state = state(all.path(), "a.example", "k");
         let heads = || state.heads().unwrap();
-        assert_eq!(heads(), Heads::Counted(String::new()));
+        assert_eq!(heads(), Ok(String::new()));
         state.set_heads("1 2\n");
-        assert_eq!(heads(), Heads::Counted("1 2\n".to_owned()));
+        assert_eq!(heads(), Ok("1 2\n".to_owned()));
         // A link, to whatever it leads, and a file that is too large were not written by this program.
         fs::rename(state.dir.join("heads"), all.path().join("elsewhere")).unwrap();
         std::os::unix::fs::symlink(all.path().join("elsewhere"), state.dir.join("heads")).unwrap();
-        assert_eq!(heads(), Heads::Counted(String::new()));
+        assert_eq!(heads(), Ok(String::new()));
         state.set_heads(&"1 2\n".repeat(MAX_HEADS_LEN / 4 + 1));
-        assert_eq!(heads(), Heads::Counted(String::new()));
+        assert_eq!(heads(), Ok(String::new()));
     }
 
     #[test]

@@ -64,7 +64,7 @@ impl Modes {
     }
 
     /// Whatever the umask is, and whatever a temporary file begins with.
-    pub(super) fn give(self, file: &File) -> io::Result<()> {
+    pub(crate) fn give(self, file: &File) -> io::Result<()> {
         file.set_permissions(fs::Permissions::from_mode(self.file()))
     }
 }
@@ -156,11 +156,6 @@ fn make_missing(dir: &Path, modes: Modes) -> Result<(), StoreError> {
     make_missing(above, modes)?;
     modes.make(dir).map_err(failed)?;
     sync_dir(above).map_err(failed)
-}
-
-/// What is carried away is read by others, too; temporary files are private by default.
-pub(crate) fn readable_by_all(file: &File) -> io::Result<()> {
-    Modes::Shared.give(file)
 }
 
 pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {

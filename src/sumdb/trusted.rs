@@ -7,7 +7,7 @@ use tlog::{SUMDB_ORIGIN, SignedCheckpoint, Timeline, TreeSize, VerifierKey};
 use super::ages::{Ages, SUM_GOLANG_ORG};
 use super::error::SumdbError;
 use crate::base::clock::Clock;
-use crate::store::{HeadSwap, Heads, StateDir, Untrusted};
+use crate::store::{HeadSwap, StateDir, Untrusted};
 
 /// The trusted head. Every change is durable on disk before it is visible in memory.
 #[derive(Debug)]
@@ -42,11 +42,11 @@ impl Trusted {
     ) -> Result<Self, SumdbError> {
         let table = if key.to_string() == tlog::SUM_GOLANG_ORG { &SUM_GOLANG_ORG[..] } else { &[] };
         let (ages, dropped, uncounted) = match state.heads()? {
-            Heads::Counted(text) => {
+            Ok(text) => {
                 let (ages, dropped) = Ages::read(&text, table, clock.now().wall);
                 (ages, dropped.messages().map(|message| state.about_heads(&message)).collect(), None)
             }
-            Heads::Uncounted(why) => (Ages::of_table(table), Vec::new(), Some(why)),
+            Err(why) => (Ages::of_table(table), Vec::new(), Some(why)),
         };
         let trusted = Self { state, key, clock, now: RwLock::new(None), ages: Mutex::new(ages), uncounted, dropped };
         let mut stored = trusted.state.head()?;

@@ -1,5 +1,7 @@
 //! One request: route it, ask the right room, answer.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use hyper::header::HeaderMap;
 use hyper::{Method, Response, StatusCode, Uri};
@@ -9,12 +11,12 @@ use super::respond::{self, Small};
 use super::response_cache::{Head, MAX_ANSWER, ResponseCache};
 use crate::base::fault::Fault;
 use crate::base::text::safe;
-use crate::mirror::error::{MirrorError, blocking};
+use crate::mirror::error::MirrorError;
 use crate::mirror::metadata::cache::State;
 use crate::mirror::metadata::words;
 use crate::mirror::pipeline::Pipeline;
 use crate::mirror::route::{BasePath, Route, route};
-use crate::release::{Basis, ReleaseError, Released};
+use crate::release::{Basis, ReleaseError, Released, blocking};
 use crate::sumdb::{DatabaseId, Unproved};
 use crate::upstream::database_request::DatabaseRequest;
 use gomodule::artifact::{Artifact, Kind};
@@ -124,8 +126,9 @@ impl Handler {
             return Ok(response);
         }
         // One that is another now must not go out as the open file either.
-        let go_mod = blocking(move || released.go_mod().map_err(|cause| ReleaseError::read(&artifact, cause)));
-        *response.body_mut() = Body::Memory(go_mod.await?);
+        let failed = move |cause| ReleaseError::read(&artifact, cause);
+        let go_mod = blocking(&Arc::new(released), move |released| released.go_mod().map_err(failed)).await?;
+        *response.body_mut() = Body::Memory(go_mod);
         Ok(self.kept.keep(path, response, None))
     }
 
