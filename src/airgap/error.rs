@@ -9,13 +9,11 @@ use crate::store::StoreError;
 
 /// Something that did not get in, or not out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub(crate) struct Refusal {
     /// A file, a line, a tree head.
-    pub what: String,
-    /// Why.
-    pub why: String,
-    /// Whose fault it is.
-    pub fault: Fault,
+    pub(crate) what: String,
+    pub(crate) why: String,
+    pub(crate) fault: Fault,
 }
 
 impl Refusal {
@@ -26,7 +24,6 @@ impl Refusal {
 
 /// Why nothing, or no more, was carried.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum CarryError {
     /// A file operation failed.
     #[error("cannot {doing} {}: {cause}", path.display())]
@@ -71,8 +68,7 @@ impl CarryError {
         Self::Malformed { path: path.to_owned(), entry, why: why.into() }
     }
 
-    /// Whose fault it is.
-    pub fn fault(&self) -> Fault {
+    pub(crate) fn fault(&self) -> Fault {
         match self {
             Self::Io { .. } | Self::Store(_) => Fault::Host,
             Self::NotEmpty(_) | Self::OtherArchive(_) => Fault::Request,

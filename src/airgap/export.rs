@@ -18,22 +18,18 @@ use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::ModulePath;
 use gomodule::proxy_request::Request;
 
-/// What was exported.
 #[derive(Clone, Debug, Default)]
-pub struct Exported {
-    /// Files of modules.
-    pub files: usize,
-    /// Their bytes.
-    pub bytes: u64,
-    /// Records.
-    pub records: usize,
+pub(crate) struct Exported {
+    pub(crate) files: usize,
+    pub(crate) bytes: u64,
+    pub(crate) records: usize,
     /// What is not there to be exported.
-    pub refused: Vec<Refusal>,
+    pub(crate) refused: Vec<Refusal>,
 }
 
 /// Exports what is `wanted` from the store of `prefetch`, which has these databases. Counts files in `done`. Needs a runtime
 /// with several threads.
-pub async fn export(
+pub(crate) async fn export(
     prefetch: &Prefetch,
     databases: &Databases,
     wanted: &Wanted,

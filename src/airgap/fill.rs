@@ -15,19 +15,16 @@ const AT_ONCE: usize = 24;
 
 /// What became of wanted files.
 #[derive(Clone, Debug, Default)]
-pub struct Filled {
-    /// Files that came.
-    pub came: usize,
-    /// Their bytes.
-    pub bytes: u64,
-    /// Files that were there.
-    pub were_here: usize,
+pub(crate) struct Filled {
+    pub(crate) came: usize,
+    pub(crate) bytes: u64,
+    pub(crate) were_here: usize,
     /// What did not get in, in the order of the names.
-    pub refused: Vec<Refusal>,
+    pub(crate) refused: Vec<Refusal>,
 }
 
 /// Fills the store of `prefetch` with what is `wanted`. Counts files in `done`.
-pub async fn fill(prefetch: &Prefetch, wanted: &Wanted, done: &AtomicUsize) -> Filled {
+pub(crate) async fn fill(prefetch: &Prefetch, wanted: &Wanted, done: &AtomicUsize) -> Filled {
     // The files tell what is wrong with a lookup.
     prefetch.prove(&wanted.modules(), &AtomicUsize::new(0)).await;
     let modules = wanted.modules.iter().map(|(module, files)| async move {
@@ -50,7 +47,7 @@ pub async fn fill(prefetch: &Prefetch, wanted: &Wanted, done: &AtomicUsize) -> F
 
 /// Fills the store with the go.mod and `.info` of the newest version of each module that is `wanted`: without them a list
 /// that is made there could make a version look current that the module takes back.
-pub async fn fill_newest(prefetch: &Prefetch, wanted: &Wanted) -> Filled {
+pub(crate) async fn fill_newest(prefetch: &Prefetch, wanted: &Wanted) -> Filled {
     let each = wanted.paths().into_iter().filter(|path| !path.is_toolchain()).map(|path| async move {
         let mut filled = Filled::default();
         match Newest(prefetch).fetch(&path).await {
@@ -92,9 +89,8 @@ impl Filled {
         }
     }
 
-    /// Both together.
     #[must_use]
-    pub fn and(mut self, other: Self) -> Self {
+    pub(crate) fn and(mut self, other: Self) -> Self {
         self.came += other.came;
         self.bytes += other.bytes;
         self.were_here += other.were_here;

@@ -12,19 +12,18 @@ use crate::sumdb::{Databases, HeadImport, SumdbError};
 
 /// What became of what was carried.
 #[derive(Clone, Debug, Default)]
-pub struct Imported {
+pub(crate) struct Imported {
     /// The heads, by the name of their database.
-    pub heads: Vec<(String, HeadImport)>,
-    /// Records that are proved now.
-    pub records: usize,
+    pub(crate) heads: Vec<(String, HeadImport)>,
+    pub(crate) records: usize,
     /// The files, and all that was refused.
-    pub filled: Filled,
+    pub(crate) filled: Filled,
 }
 
 /// Takes up `contents`. `databases` are read from the folder (`Database::carried_in`), and `prefetch` has these
 /// databases, and the folder for its one source. Counts files in `done`. An error is one of everything: a fork, or trouble
 /// of this machine.
-pub async fn import(
+pub(crate) async fn import(
     prefetch: &Prefetch,
     databases: &Databases,
     contents: &Contents,

@@ -21,7 +21,7 @@ const LEVEL: i32 = 1;
 const OTHER_ARCHIVES: [&str; 7] = [".tar", ".tgz", ".tar.gz", ".tar.xz", ".tar.bz2", ".zst", ".zip"];
 
 /// What is carried, being written.
-pub struct Pack {
+pub(crate) struct Pack {
     path: PathBuf,
     out: Out,
 }
@@ -33,7 +33,7 @@ enum Out {
 
 impl Pack {
     /// Begins a file, if the name ends in `.tar.zst`, else a folder, which must be new or empty. Blocks, as all here.
-    pub fn create(path: &Path) -> Result<Self, CarryError> {
+    pub(crate) fn create(path: &Path) -> Result<Self, CarryError> {
         let failed = |doing| CarryError::io(doing, path);
         let name = path.to_string_lossy();
         let out = if name.ends_with(".tar.zst") {
@@ -60,12 +60,12 @@ impl Pack {
     }
 
     /// Adds an entry.
-    pub fn add(&mut self, name: &str, bytes: &[u8]) -> Result<(), CarryError> {
+    pub(crate) fn add(&mut self, name: &str, bytes: &[u8]) -> Result<(), CarryError> {
         self.write(name, bytes, bytes.len() as u64)
     }
 
     /// Adds an entry from the first `len` bytes of an open file.
-    pub fn add_file(&mut self, name: &str, file: &File, len: u64) -> Result<(), CarryError> {
+    pub(crate) fn add_file(&mut self, name: &str, file: &File, len: u64) -> Result<(), CarryError> {
         self.write(name, from_start(file).take(len), len)
     }
 
@@ -89,7 +89,7 @@ impl Pack {
     }
 
     /// Ends it. An archive is on disk then, under its name.
-    pub fn finish(self) -> Result<(), CarryError> {
+    pub(crate) fn finish(self) -> Result<(), CarryError> {
         let Out::Archive(archive) = self.out else { return Ok(()) };
         let failed = |cause| CarryError::io("write", &self.path)(cause);
         let file = archive.into_inner().and_then(zstd::Encoder::finish).map_err(failed)?;

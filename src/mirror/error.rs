@@ -16,47 +16,25 @@ const RETRY_AFTER: Duration = Duration::from_mins(1);
 
 /// Why a request was not answered with what it asked for.
 #[derive(Clone, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum MirrorError {
-    /// The request itself is malformed.
+pub(crate) enum MirrorError {
     #[error(transparent)]
     Request(#[from] RouteError),
     /// There is no proved file, or no answer that one could be made of.
     #[error(transparent)]
     Release(Arc<ReleaseError>),
-    /// The policy refuses the version.
     #[error("{module} refused: {denial}\n(policy, line {})", denial.line)]
-    Denied {
-        /// Which version.
-        module: Box<ModuleVersion>,
-        /// By which rule, and why.
-        denial: Box<Denial>,
-    },
-    /// It does not exist.
+    Denied { module: Box<ModuleVersion>, denial: Box<Denial> },
     #[error("{0}")]
     Absent(Absent),
-    /// A source has it, and the database does not have a record of it yet.
     #[error(
         "{module} is not in the checksum database yet, and a source has it. The database shows new versions after some \
          minutes: try again then ({why})"
     )]
-    NotYet {
-        /// Which version.
-        module: Box<ModuleVersion>,
-        /// What the database says.
-        why: String,
-    },
-    /// The policy denies some versions of a module, and the module takes back all others.
+    NotYet { module: Box<ModuleVersion>, why: String },
     #[error("no version of {0} is left: its newest go.mod retracts each version that the policy allows")]
     NothingLeft(ModulePath),
-    /// A list without some versions needs to know what the module takes back.
     #[error("no version of {path} is listed, for what its newest version retracts cannot be proved: {why}")]
-    UnknownRetractions {
-        /// Of which module.
-        path: ModulePath,
-        /// Why they are not known.
-        why: String,
-    },
+    UnknownRetractions { path: ModulePath, why: String },
 }
 
 impl<E: Into<ReleaseError>> From<E> for MirrorError {
@@ -76,7 +54,7 @@ impl From<Arc<ReleaseError>> for MirrorError {
 
 impl MirrorError {
     /// Whose fault it is. Something is absent by an [`Absent`], and by nothing else.
-    pub fn fault(&self) -> Fault {
+    pub(crate) fn fault(&self) -> Fault {
         match self {
             Self::Absent(_) => Fault::Absent,
             Self::Request(error) => error.fault(),
@@ -86,7 +64,6 @@ impl MirrorError {
         }
     }
 
-    /// What the upstreams said, if it is theirs.
     pub(super) fn of_upstreams(&self) -> Option<&UpstreamError> {
         match self {
             Self::Release(error) if let ReleaseError::Origin(error) = &**error => Some(error),
@@ -94,7 +71,6 @@ impl MirrorError {
         }
     }
 
-    /// What is not in the mirror, if the mirror is offline.
     pub(crate) fn missing_offline(&self) -> Option<&str> {
         match self {
             Self::Release(error) if let ReleaseError::Offline(what) = &**error => Some(what),
@@ -123,7 +99,6 @@ impl MirrorError {
         self.is_trouble() || self.fault() == Fault::Absent
     }
 
-    /// When it makes sense to ask again, if that is known.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         matches!(self, Self::NotYet { .. }).then_some(RETRY_AFTER)
     }

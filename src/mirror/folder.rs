@@ -23,7 +23,6 @@ const REMEMBERED: Duration = Duration::from_secs(10);
 /// Answers that are remembered: about 300 bytes each.
 const MAX_REMEMBERED: u64 = 10_000;
 
-/// Looks for folders, and remembers what it found.
 pub(super) struct Folders {
     context: Arc<Context>,
     holds: Arc<Holds>,

@@ -21,7 +21,6 @@ use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::{ModulePath, ModuleVersion, Query};
 use gomodule::proxy_request::Request;
 
-/// The `.info` of versions and queries.
 pub(super) struct Infos {
     pub(super) context: Arc<Context>,
     pub(super) metadata: RawMetadata,
@@ -30,7 +29,6 @@ pub(super) struct Infos {
 }
 
 impl Infos {
-    /// The `.info` of a canonical version.
     pub(super) async fn info(&self, module: &ModuleVersion) -> Result<Cached, MirrorError> {
         let artifact = Artifact { module: module.clone(), kind: Kind::Info };
         match self.metadata.info(&artifact).await {
@@ -43,7 +41,6 @@ impl Infos {
         }
     }
 
-    /// The `.info` of a query.
     pub(super) async fn query(&self, path: &ModulePath, query: &Query) -> Result<Cached, MirrorError> {
         match self.metadata.ask(Request::Query(path.clone(), query.clone())).await {
             Err(error) if error.leads_here() => {

@@ -13,6 +13,6 @@ mod response_cache;
 mod server;
 mod socket;
 
-pub use forwarded::TrustedProxies;
-pub use host::{HostError, Hosts};
-pub use server::{Audience, Mirror, StartError};
+pub(crate) use forwarded::TrustedProxies;
+pub(crate) use host::Hosts;
+pub(crate) use server::{Audience, Mirror, StartError};

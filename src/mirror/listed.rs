@@ -21,7 +21,6 @@ use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::{ModulePath, ModuleVersion, Version};
 use gomodule::proxy_request::Request;
 
-/// The versions that are shown of a list.
 struct Shown {
     versions: Vec<Version>,
     something_left_out: bool,
@@ -29,7 +28,6 @@ struct Shown {
     newest_is_known: bool,
 }
 
-/// Lists and `@latest`, as clients see them.
 pub(super) struct Lists {
     pub(super) admission: Option<Arc<Admission>>,
     pub(super) retracted: Arc<Retracted>,
@@ -112,7 +110,6 @@ impl Lists {
         }
     }
 
-    /// What is shown of a list.
     async fn shown(&self, path: &ModulePath, whole: &Whole) -> Result<Shown, MirrorError> {
         let mut versions = match &self.admission {
             Some(admission) => admission.allowed(path, whole.versions.clone(), &self.infos.context.vouchers).await,

@@ -15,12 +15,12 @@ use gomodule::module::{ModulePath, ModuleVersion, Version};
 use gomodule::proxy_request::Request;
 
 /// The newest versions of modules, had ahead.
-pub struct Newest<'a>(pub &'a Prefetch);
+pub(crate) struct Newest<'a>(pub &'a Prefetch);
 
 impl Newest<'_> {
     /// Gets go.mod and `.info` of the newest version that the database knows, and notes it. Returns what that added to the
     /// store: nothing, where no source lists the module.
-    pub async fn fetch(&self, path: &ModulePath) -> Result<Vec<Prefetched>, MirrorError> {
+    pub(crate) async fn fetch(&self, path: &ModulePath) -> Result<Vec<Prefetched>, MirrorError> {
         let Some(newest) = self.of_sources(path).await? else { return Ok(Vec::new()) };
         let mut came = Vec::new();
         for kind in [Kind::Mod, Kind::Info] {
@@ -39,7 +39,7 @@ impl Newest<'_> {
     }
 
     /// Notes the newest version that the one source, a folder that was carried here, has of a module, if its go.mod is proved.
-    pub async fn take(&self, path: &ModulePath) -> Result<(), MirrorError> {
+    pub(crate) async fn take(&self, path: &ModulePath) -> Result<(), MirrorError> {
         let asked = Request::Latest(path.clone());
         let said = self.0.pipeline.context.sources.of(path).small(&asked, |body| Info::read(&body)).await;
         let newest = ModuleVersion { path: path.clone(), version: said?.value.version };
@@ -48,7 +48,7 @@ impl Newest<'_> {
     }
 
     /// The newest version of a module that was noted, or is here.
-    pub async fn here(&self, path: &ModulePath) -> Result<Option<ModuleVersion>, MirrorError> {
+    pub(crate) async fn here(&self, path: &ModulePath) -> Result<Option<ModuleVersion>, MirrorError> {
         let wanted = path.clone();
         let newest = blocking(&self.0.pipeline.context.store, move |store| {
             let Some(noted) = store.tree().newest(&wanted)? else { return Ok(None) };

@@ -15,7 +15,6 @@ use gomodule::artifact::{Artifact, Kind};
 /// Zips being hashed at once, over all requests: each already uses the cores.
 const MAX_HASHING: usize = 4;
 
-/// What each step works with.
 pub(crate) struct Context {
     pub(crate) store: Arc<Store>,
     pub(crate) sources: Router,

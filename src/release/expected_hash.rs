@@ -10,14 +10,13 @@ use gomodule::artifact::Artifact;
 use gomodule::module::{ModulePath, ModuleVersion, Patterns, Version};
 
 /// The databases that are asked, in order, and the modules that are exempt.
-pub struct Vouchers {
+pub(crate) struct Vouchers {
     /// The first that has a record vouches.
-    pub databases: Databases,
+    pub(crate) databases: Databases,
     /// Modules that no database is asked about (GONOSUMDB patterns).
-    pub exempt: Patterns,
+    pub(crate) exempt: Patterns,
 }
 
-/// What a file must hash to.
 #[derive(Debug)]
 pub(super) enum Expected {
     /// To this h1.
@@ -27,7 +26,6 @@ pub(super) enum Expected {
 }
 
 impl Vouchers {
-    /// Whether a module is exempt.
     pub(crate) fn exempts(&self, path: &ModulePath) -> bool {
         self.exempt.exempts(path)
     }
@@ -72,7 +70,6 @@ impl Vouchers {
         Ok(Err(unknown))
     }
 
-    /// What the file of `artifact` must hash to.
     pub(super) async fn expect(&self, artifact: &Artifact, store: &Arc<Store>) -> Result<Expected, ReleaseError> {
         if self.exempts(&artifact.module.path) {
             let artifact = artifact.clone();

@@ -16,12 +16,10 @@ use gomodule::artifact::{Artifact, Kind};
 use gomodule::dirhash::{ReadAlong, ZipLimits};
 use gomodule::proxy_request::Request;
 
-/// Bytes copied at a time.
 const PIECE: usize = 256 << 10;
 
-/// Where bytes came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ByteSource {
+pub(crate) enum ByteSource {
     /// They lay in the store already.
     Disk,
     /// An upstream, by its name without credentials.
@@ -43,7 +41,6 @@ pub(super) struct Unproved {
     pub(super) artifact: Artifact,
     pub(super) handle: Handle,
     pub(super) source: ByteSource,
-    /// What was hashed while they came.
     pub(super) along: Option<ReadAlong>,
 }
 
@@ -65,7 +62,6 @@ impl Unproved {
         Ok(Some(Self { artifact: artifact.clone(), handle, source: ByteSource::Disk, along: None }))
     }
 
-    /// The open file.
     pub(super) fn file(&self) -> &File {
         match &self.handle {
             Handle::Stored(file, _) => file,

@@ -34,7 +34,6 @@ impl ProvedFiles {
         Self { context, known: Cache::new(MAX_KNOWN), flights, downloads }
     }
 
-    /// The proved file of `artifact`, open.
     pub(crate) async fn release(self: &Arc<Self>, artifact: &Artifact) -> Result<Released, Arc<ReleaseError>> {
         match self.unchanged(artifact).await? {
             Some(released) => Ok(released),

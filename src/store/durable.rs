@@ -32,7 +32,7 @@ pub(crate) enum Durability {
 
 /// Who may read what is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Modes {
+pub(crate) enum Modes {
     /// This user.
     Private,
     /// Everybody on this machine.

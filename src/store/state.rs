@@ -38,11 +38,11 @@ pub trait State: Send + Sync {
 
 /// How a compare-and-swap ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Swap {
+pub enum Swap<V = Vec<u8>> {
     /// The new value is there, durably.
     Swapped,
     /// Another one was first; this is what is there now.
-    Conflict(Option<Vec<u8>>),
+    Conflict(Option<V>),
 }
 
 /// Held until it is dropped.

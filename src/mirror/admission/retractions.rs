@@ -27,7 +27,6 @@ const MEMORY: u64 = 16 << 20;
 /// What a module takes back.
 pub(crate) type Retractions = Arc<Vec<Retraction>>;
 
-/// What modules take back.
 pub(crate) struct Retracted {
     context: Arc<Context>,
     metadata: RawMetadata,

@@ -42,7 +42,6 @@ impl Body {
         }
     }
 
-    /// `length` bytes of `file` from `offset` on.
     pub(super) fn file(file: Arc<File>, offset: u64, length: u64) -> Self {
         Self::File(FileBody { file, offset, left: length, reading: None })
     }

@@ -23,11 +23,9 @@ use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::ModuleVersion;
 use gomodule::proxy_request::Request;
 
-/// Everything that a request may need.
 pub(super) struct Handler {
     pub(super) pipeline: Pipeline,
     pub(super) base: BasePath,
-    /// What `GET /` says.
     pub(super) welcome: String,
     pub(super) kept: ResponseCache,
 }

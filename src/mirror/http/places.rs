@@ -26,7 +26,6 @@ const WAIT: Duration = Duration::from_secs(30);
 /// How often a request that waits looks whether places are plenty again.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// The places of a mirror.
 #[derive(Debug)]
 pub(super) struct Places {
     connections: Arc<Semaphore>,

@@ -26,7 +26,6 @@ const REFUSED: HeaderName = HeaderName::from_static("x-sumgate-refused");
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 
-/// Which kind of small answer, for its headers.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Small {
     /// `.info` of a canonical version.
@@ -35,11 +34,9 @@ pub(super) enum Small {
     Resolved,
     /// `@v/list`, a signed head, a lookup: newer ones follow.
     Text,
-    /// A tile.
     Tile,
 }
 
-/// An answer that is in memory.
 pub(super) fn small(kind: Small, body: Bytes) -> Response<Body> {
     let (content_type, cache) = match kind {
         Small::Info => (JSON, IMMUTABLE),

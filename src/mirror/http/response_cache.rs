@@ -24,7 +24,6 @@ pub(super) const MAX_ANSWER: usize = 64 << 10;
 const OVERHEAD: usize = 600;
 const KEPT: Duration = Duration::from_mins(1);
 
-/// The answers, by path.
 pub(super) struct ResponseCache {
     answers: Cache<String, (Arc<Response<Bytes>>, Option<Head>)>,
 }

@@ -24,7 +24,6 @@ use super::places::Claim;
 /// read take what the system has for all connections (a tenth of the memory).
 const UNSENT: u32 = 256 << 10;
 
-/// The connection of a client.
 pub(super) struct Socket {
     stream: Arc<TcpStream>,
     stall: Stall,

@@ -26,7 +26,6 @@ const MAX_TIME: usize = 64;
 /// The fields of `Origin` that `go` has (`cmd/go/internal/modfetch/codehost`, Origin, as of 1.27): all are strings.
 const ORIGIN: [&str; 8] = ["VCS", "URL", "Subdir", "Hash", "TagPrefix", "TagSum", "Ref", "RepoSum"];
 
-/// What is wrong with an `.info`.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InfoError {
     #[error("its .info cannot be read: {0}")]
@@ -51,7 +50,6 @@ pub(crate) enum InfoError {
     Character(&'static str, char),
 }
 
-/// What an `.info` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Info {
     pub(crate) version: Version,
@@ -61,7 +59,6 @@ pub(crate) struct Info {
 }
 
 impl Info {
-    /// Reads an `.info`, or says what is wrong with it.
     pub(crate) fn read(body: &[u8]) -> Result<Self, InfoError> {
         if body.len() > MAX_INFO {
             return Err(InfoError::Long(body.len()));

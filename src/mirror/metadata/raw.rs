@@ -129,7 +129,6 @@ fn foresee(context: &Arc<Context>, module: &ModuleVersion) {
     });
 }
 
-/// The module version that an `.info` names.
 pub(crate) fn named(path: &ModulePath, info: &[u8]) -> Result<ModuleVersion, MirrorError> {
     let nonsense =
         |why: InfoError| UpstreamError::Nonsense { origin: "that was asked".to_owned(), why: why.to_string() };
