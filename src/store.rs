@@ -115,7 +115,6 @@ impl Store {
         &self.root
     }
 
-    /// A new empty file to write into.
     pub(crate) fn stage(&self) -> Result<StagingFile, StoreError> {
         self.staging.file()
     }
@@ -130,17 +129,14 @@ impl Store {
         self.staging.dir()
     }
 
-    /// The GOPROXY tree.
     pub(crate) fn tree(&self) -> &ProxyTree {
         &self.tree
     }
 
-    /// What was seen first of exempt modules.
     pub(crate) fn pins(&self) -> &Pins {
         &self.pins
     }
 
-    /// What was refused.
     pub(crate) fn quarantine(&self) -> &Quarantine {
         &self.quarantine
     }

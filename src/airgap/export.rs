@@ -126,7 +126,7 @@ async fn file(
 ) -> Result<(), CarryError> {
     let name = artifact.path();
     if artifact.kind == Kind::Info {
-        // Where none is kept, one is made over there (`mirror/offline`).
+        // Where none is kept, one is made over there (`mirror/here`).
         if let Ok(Some(info)) = prefetch.kept_info(&artifact).await {
             block_in_place(|| pack.add(&name, &info))?;
             exported.files += 1;

@@ -41,8 +41,7 @@ pub(crate) async fn fill(prefetch: &Prefetch, wanted: &Wanted, done: &AtomicUsiz
         }
         filled
     });
-    let each: Vec<Filled> = stream::iter(modules).buffered(AT_ONCE).collect().await;
-    each.into_iter().fold(Filled::default(), Filled::and)
+    stream::iter(modules).buffered(AT_ONCE).fold(Filled::default(), async |all, one| all.and(one)).await
 }
 
 /// Fills the store with the go.mod and `.info` of the newest version of each module that is `wanted`: without them a list
@@ -61,8 +60,7 @@ pub(crate) async fn fill_newest(prefetch: &Prefetch, wanted: &Wanted) -> Filled 
         }
         filled
     });
-    let each: Vec<Filled> = stream::iter(each).buffered(AT_ONCE).collect().await;
-    each.into_iter().fold(Filled::default(), Filled::and)
+    stream::iter(each).buffered(AT_ONCE).fold(Filled::default(), async |all, one| all.and(one)).await
 }
 
 impl Filled {
@@ -78,7 +76,7 @@ impl Filled {
                 }
                 self.refused.extend(h1.and_then(|h1| wanted.contradicts(&artifact, h1)));
             }
-            // Where it is missing, one is made of the proved version (`mirror/offline`).
+            // Where it is missing, one is made of the proved version (`mirror/here`).
             Err(_) if kind == Kind::Info => {}
             Err(error) if error.missing_offline().is_some() => {
                 // Whoever fills a store does not look for a mirror.

@@ -1,7 +1,6 @@
 //! Why a request was not answered with what it asked for.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::absence::Absent;
 use super::route::RouteError;
@@ -11,10 +10,6 @@ use crate::release::{Refusal, ReleaseError};
 use crate::upstream::UpstreamError;
 use gomodule::module::{ModulePath, ModuleVersion};
 
-/// When a client may ask again after it was told that there is no record yet.
-const RETRY_AFTER: Duration = Duration::from_mins(1);
-
-/// Why a request was not answered with what it asked for.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum MirrorError {
     #[error(transparent)]
@@ -97,9 +92,5 @@ impl MirrorError {
     /// Whether what lies here may be the answer: nobody could be asked, or nobody has it any more.
     pub(super) fn leads_here(&self) -> bool {
         self.is_trouble() || self.fault() == Fault::Absent
-    }
-
-    pub(super) fn retry_after(&self) -> Option<Duration> {
-        matches!(self, Self::NotYet { .. }).then_some(RETRY_AFTER)
     }
 }

@@ -44,7 +44,7 @@ impl Folders {
         }
         // Nothing speaks against a private module that was made yesterday, and `go` would ask somebody else for it. An
         // offline mirror is asked by clients that have nobody else.
-        if self.context.vouchers.exempts(path) && !self.context.offline {
+        if self.context.vouchers.exempt.exempts(path) && !self.context.offline {
             return error;
         }
         let asked = (path.clone(), query.map(str::to_owned));
@@ -93,7 +93,6 @@ impl Folders {
         Ok(None)
     }
 
-    /// The names in the zip of a module version, if it is here; it is proved before.
     async fn names_here(&self, module: &ModuleVersion) -> Result<Vec<String>, MirrorError> {
         let artifact = Artifact { module: module.clone(), kind: Kind::Zip };
         if !self.context.has(&artifact).await? {

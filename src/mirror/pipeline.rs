@@ -1,5 +1,4 @@
-//! The floors of the mirror, built in order: what sources say, proved files, what modules take back, what the policy admits,
-//! what clients see. Each calls lower ones only.
+//! The floors of the mirror, built in order: each calls lower ones only.
 
 use std::sync::Arc;
 
@@ -64,7 +63,6 @@ impl Pipeline {
         Self { context: Arc::clone(context), holds, metadata, infos, lists, retracted, admission }
     }
 
-    /// The exceptions of the policy that lifted nothing so far.
     pub(crate) fn unused_exceptions(&self) -> Vec<Exception> {
         self.admission.as_ref().map(|admission| admission.unused()).unwrap_or_default()
     }

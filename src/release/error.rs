@@ -11,7 +11,6 @@ use crate::sumdb::{NoRecord, SumdbError, Unproved};
 use crate::upstream::UpstreamError;
 use gomodule::artifact::Artifact;
 
-/// Why there is no proved file.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReleaseError {
     #[error("{}", wrong_bytes(artifact, basis, tried))]

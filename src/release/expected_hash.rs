@@ -26,10 +26,6 @@ pub(super) enum Expected {
 }
 
 impl Vouchers {
-    pub(crate) fn exempts(&self, path: &ModulePath) -> bool {
-        self.exempt.exempts(path)
-    }
-
     /// Whether anything of a module of this path was ever seen here: a file, a pin, a record, a question
     /// for one. Blocks.
     pub(crate) fn has_seen(&self, store: &Store, path: &ModulePath) -> Result<bool, ReleaseError> {
@@ -46,7 +42,7 @@ impl Vouchers {
 
     /// The proved record of `module`, from the first database that has one.
     pub(crate) async fn record(&self, module: &ModuleVersion) -> Result<(Arc<Attested>, DatabaseId), ReleaseError> {
-        if self.exempts(&module.path) {
+        if self.exempt.exempts(&module.path) {
             return Err(ReleaseError::Exempt(module.to_string()));
         }
         Ok(self.databases.lookup(module, None).await?)
@@ -71,7 +67,7 @@ impl Vouchers {
     }
 
     pub(super) async fn expect(&self, artifact: &Artifact, store: &Arc<Store>) -> Result<Expected, ReleaseError> {
-        if self.exempts(&artifact.module.path) {
+        if self.exempt.exempts(&artifact.module.path) {
             let artifact = artifact.clone();
             let pin = blocking(store, move |store| Ok(store.pins().of(&artifact)?)).await?;
             return Ok(pin.map_or(Expected::Unseen, |h1| Expected::Known(Basis::Pinned(h1))));

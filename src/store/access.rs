@@ -104,7 +104,7 @@ pub(super) fn check_place(path: &Path, access: Access, is_folder: bool) -> Resul
         return Err(failed(io::Error::other(words)));
     }
     match check_owner(path, &found) {
-        Some(foreign) if access != Access::Read => Err(failed(io::Error::other(foreign.to_string()))),
+        Some(foreign) if access != Access::Read => Err(failed(io::Error::other(foreign))),
         foreign => Ok(foreign.is_none()),
     }
 }

@@ -170,7 +170,6 @@ impl StateDir {
         self.keeping.try_to(|| self.state.append("first-asked", line.as_bytes()));
     }
 
-    /// Replaces all lines.
     pub(crate) fn set_first_asked(&self, lines: &str) {
         self.try_to_write("first-asked", lines, Durability::Atomic);
     }
@@ -208,7 +207,6 @@ impl StateDir {
         self.read(&flat("tile", name), MAX_TILE_LEN)
     }
 
-    /// Stores an authenticated tile, if there is room.
     pub(crate) fn set_tile(&self, name: &str, bytes: &[u8]) {
         self.keeping.try_to(|| self.write_authenticated(&self.dir.join(flat("tile", name)), bytes));
     }
@@ -234,7 +232,6 @@ impl StateDir {
         Ok(false)
     }
 
-    /// Stores a record with its proof, if there is room.
     pub(crate) fn set_record(&self, name: &str, bundle: &str) {
         self.keeping.try_to(|| self.write_authenticated(&self.dir.join(flat("record", name)), bundle.as_bytes()));
     }

@@ -30,7 +30,6 @@ pub(crate) enum Durability {
     Authenticated,
 }
 
-/// Who may read what is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Modes {
     /// This user.
@@ -144,7 +143,7 @@ pub(crate) fn make_dir(dir: &Path, modes: Modes) -> Result<(), StoreError> {
     }
     make_missing(dir, modes)?;
     let found = dir.symlink_metadata().map_err(failed)?;
-    check_owner(dir, &found).map_or(Ok(()), |foreign| Err(failed(io::Error::other(foreign.to_string()))))
+    check_owner(dir, &found).map_or(Ok(()), |foreign| Err(failed(io::Error::other(foreign))))
 }
 
 fn make_missing(dir: &Path, modes: Modes) -> Result<(), StoreError> {

@@ -58,7 +58,6 @@ pub(super) fn check(root: &Path, keeping: &Keeping) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Something in the folder that this program did not make.
 fn foreign(root: &Path) -> io::Result<Option<PathBuf>> {
     for entry in fs::read_dir(root)? {
         let name = entry?.file_name();

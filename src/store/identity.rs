@@ -17,7 +17,6 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// Reads the identity of an open file.
     pub(crate) fn of(file: &File) -> io::Result<Self> {
         let meta = file.metadata()?;
         Ok(Self {
@@ -29,7 +28,6 @@ impl Identity {
         })
     }
 
-    /// The length of the file, in bytes.
     pub(crate) fn size(&self) -> u64 {
         self.size
     }

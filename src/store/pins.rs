@@ -26,7 +26,6 @@ const MAX_PIN: usize = 1 << 10;
 /// Listed, each has some hundred bytes in memory: 100 MB.
 const MAX_PINS: usize = 1_000_000;
 
-/// The pins of a data folder.
 #[derive(Debug)]
 pub(crate) struct Pins {
     files: LocalBlobs,
@@ -51,7 +50,7 @@ impl Pins {
         if let Some(file) = &file
             && let Some(foreign) = check_owner(&path, &file.metadata().map_err(failed)?)
         {
-            let refused = Err(failed(io::Error::other(foreign.to_string())));
+            let refused = Err(failed(io::Error::other(foreign)));
             return if self.keeping.writes { refused } else { Ok(None) };
         }
         let bytes = file.map_or(Ok(None), |file| read_bounded(file, MAX_PIN as u64)).map_err(failed)?;
@@ -83,7 +82,6 @@ impl Pins {
         Ok(self.of(artifact)?.unwrap_or(*h1))
     }
 
-    /// Whether anything of a module is pinned.
     pub(crate) fn has_module(&self, path: &ModulePath) -> Result<bool, StoreError> {
         self.files.has_folder(&format!("{}/@v", path.escaped()))
     }

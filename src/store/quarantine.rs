@@ -19,20 +19,16 @@ use super::staging::StagingFile;
 /// At the largest module zip (500 MiB) this is 16 GiB. The oldest case makes room for the newest.
 const MAX_CASES: usize = 32;
 
-/// What is known about refused bytes.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Facts {
     /// `path@version`.
     pub(crate) module: String,
     /// `mod` or `zip`.
     pub(crate) kind: &'static str,
-    /// Where the bytes came from.
     pub(crate) source: String,
-    /// The h1 that the bytes should have.
     pub(crate) expected: String,
     /// The h1 that they have; `None` where they could not be hashed.
     pub(crate) found: Option<String>,
-    /// Why they were refused, in words.
     pub(crate) reason: String,
 }
 

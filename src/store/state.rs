@@ -1,7 +1,4 @@
 //! Small named values that change: the trusted head of a database, and what was first asked for.
-//!
-//! What is written without looking at what was there is not written through this: the anchor, the sizes of heads and of exports
-//! may be lost and are found again, so they take no lock, and two of them no sync (`database`).
 
 pub(super) mod local;
 #[cfg(test)]

@@ -33,7 +33,6 @@ struct Latest {
 /// Four a version: as many versions as a list of the longest length has lines of seven bytes.
 const MAX_FILES: usize = 4 << 20;
 
-/// The tree of a data folder.
 #[derive(Debug)]
 pub(crate) struct ProxyTree {
     files: LocalBlobs,
@@ -69,7 +68,7 @@ impl ProxyTree {
 
     /// Puts a staged file at the place of `artifact`, durably, over what was there. Returns the file, still open.
     ///
-    /// Only the stage that holds a proof (`mirror/released`) and the one that holds a checked `.info` call this.
+    /// Only the stage that holds a proof (`release/released`) and the one that holds a checked `.info` call this.
     pub(crate) fn keep(&self, staged: StagingFile, artifact: &Artifact) -> Result<File, StoreError> {
         self.files.replace(&artifact.path(), staged)
     }
@@ -109,7 +108,6 @@ impl ProxyTree {
         self.versions_with(path, ".mod")
     }
 
-    /// Whether anything of a module lies here.
     pub(crate) fn has_module(&self, path: &ModulePath) -> Result<bool, StoreError> {
         Ok(self.files.has_folder(&format!("{}/@v", path.escaped()))? || self.newest(path)?.is_some())
     }
@@ -143,7 +141,6 @@ impl ProxyTree {
         }
     }
 
-    /// Takes a version off its module's list, if it is there.
     pub(super) fn take_off_list(&self, module: &ModuleVersion) -> Result<(), StoreError> {
         self.change_list(module, false)
     }

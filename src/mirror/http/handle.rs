@@ -8,7 +8,7 @@ use hyper::{Method, Response, StatusCode, Uri};
 
 use super::body::Body;
 use super::respond::{self, Small};
-use super::response_cache::{Head, MAX_ANSWER, ResponseCache};
+use super::response_cache::{MAX_ANSWER, ResponseCache};
 use crate::base::fault::Fault;
 use crate::base::text::safe;
 use crate::mirror::error::MirrorError;
@@ -64,7 +64,7 @@ impl Handler {
                 let info = self.pipeline.infos.info(&artifact.module).await?;
                 // What is pinned can be forgotten by a person, and its .info goes with it; what was made is replaced once a
                 // source answers.
-                let pinned = self.pipeline.context.vouchers.exempts(&artifact.module.path);
+                let pinned = self.pipeline.context.vouchers.exempt.exempts(&artifact.module.path);
                 match info.state {
                     State::Fresh if pinned => respond::small(Small::Info, info.body),
                     State::Fresh => self.kept.keep(uri.path(), respond::small(Small::Info, info.body), None),
@@ -101,7 +101,7 @@ impl Handler {
             DatabaseRequest::Lookup(module) => {
                 let (reply, size) = self.lookup(id, &module).await?;
                 let response = respond::small(Small::Text, Bytes::from(reply));
-                self.kept.keep(path, response, Some(Head { database: id, size }))
+                self.kept.keep(path, response, Some((id, size)))
             }
             DatabaseRequest::Tile(tile) => {
                 let bytes = client.tile(&tile).await?;
@@ -133,7 +133,7 @@ impl Handler {
     /// The record under the newest trusted head, so that all clients converge on one head.
     async fn lookup(&self, id: DatabaseId, module: &ModuleVersion) -> Result<(String, u64), MirrorError> {
         let pipeline = &self.pipeline;
-        if pipeline.context.vouchers.exempts(&module.path) {
+        if pipeline.context.vouchers.exempt.exempts(&module.path) {
             return Err(ReleaseError::Exempt(module.to_string()).into());
         }
         let databases = &pipeline.context.vouchers.databases;

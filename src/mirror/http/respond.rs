@@ -78,8 +78,9 @@ pub(super) fn error(error: &MirrorError, data: &Path) -> Response<Body> {
     if let Some((code, _)) = error.refusal() {
         set(response.headers_mut(), REFUSED, code);
     }
-    if let Some(after) = error.retry_after() {
-        set(response.headers_mut(), header::RETRY_AFTER, &after.as_secs().to_string());
+    if let MirrorError::NotYet { .. } = error {
+        // Seconds. The database shows new versions after some minutes.
+        set(response.headers_mut(), header::RETRY_AFTER, "60");
     }
     response
 }
@@ -97,11 +98,6 @@ fn status(fault: Fault) -> StatusCode {
         Fault::Misbehaviour => StatusCode::SERVICE_UNAVAILABLE,
         Fault::Host => StatusCode::INTERNAL_SERVER_ERROR,
     }
-}
-
-/// The answer to a request for another host.
-pub(super) fn misdirected(method: &Method, why: &str) -> Response<Body> {
-    finish(method, refusal(StatusCode::MISDIRECTED_REQUEST, why))
 }
 
 /// The answer to one request too many of one client.

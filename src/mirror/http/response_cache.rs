@@ -29,11 +29,7 @@ pub(super) struct ResponseCache {
 }
 
 /// The trusted head of a database, by its tree size.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Head {
-    pub(super) database: DatabaseId,
-    pub(super) size: u64,
-}
+pub(super) type Head = (DatabaseId, u64);
 
 impl Default for ResponseCache {
     fn default() -> Self {
@@ -56,7 +52,7 @@ impl ResponseCache {
             return None;
         }
         let (answer, under) = self.answers.get(path)?;
-        let is_trusted = under.is_none_or(|head| trusted(head.database) == Some(head.size));
+        let is_trusted = under.is_none_or(|(database, size)| trusted(database) == Some(size));
         is_trusted.then(|| Response::clone(&answer).map(Body::Memory))
     }
 

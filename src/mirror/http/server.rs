@@ -6,10 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::Response;
 use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::{Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
@@ -170,18 +170,12 @@ async fn accept(listener: TcpListener, door: Arc<Door>, mut stopped: oneshot::Re
     }
 }
 
-impl Audience {
-    /// The address, if it is that of one client. A proxy stands for many, and the mirror of a run has one.
-    fn one_client(&self, peer: IpAddr) -> Option<IpAddr> {
-        (matches!(self.hosts, Hosts::Named(_)) && !self.proxies.trusts(peer.to_canonical())).then_some(peer)
-    }
-}
-
 impl Door {
     /// The answer to a request, and its turn, which ends when the answer was sent.
     async fn answer(&self, peer: IpAddr, head: &Parts) -> (Response<Body>, Option<Claim>) {
         if let Some(why) = self.audience.hosts.refuses(head) {
-            return (respond::misdirected(&head.method, &why), None);
+            let refusal = respond::refusal(StatusCode::MISDIRECTED_REQUEST, &why);
+            return (respond::finish(&head.method, refusal), None);
         }
         let turn = self.places.turn(self.audience.proxies.client(peer, &head.headers)).await;
         if turn.is_none() {
@@ -202,7 +196,10 @@ async fn next(listener: &TcpListener, door: &Door) -> Option<(TcpStream, IpAddr,
                 return None;
             }
         };
-        match door.places.place(permit, door.audience.one_client(peer)) {
+        // A proxy stands for many clients, and the mirror of a run has one.
+        let Audience { hosts, proxies } = &door.audience;
+        let is_one_client = matches!(hosts, Hosts::Named(_)) && !proxies.trusts(peer.to_canonical());
+        match door.places.place(permit, is_one_client.then_some(peer)) {
             Ok(place) => {
                 // Small answers must not wait for an acknowledgement; a socket that refuses the option still works.
                 let _ = stream.set_nodelay(true);
