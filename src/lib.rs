@@ -14,7 +14,7 @@
 //! 3. Nothing from the network is kept before it is authenticated (`sumdb/tiles`, `tests/end_to_end/attacks.rs`).
 //! 4. The trusted head only moves forward, by compare-and-swap, durably (`sumdb/trusted`, `store/state`).
 //! 5. After a fork nothing new is released and the evidence is on disk (`sumdb/merge`, `tests/end_to_end/attacks.rs`).
-//! 6. 404 means absent; a refusal is 403, trouble is 5xx (`mirror/http/status`).
+//! 6. 404 means absent; a refusal is 403, trouble is 5xx (`mirror/http/respond`).
 //! 7. An error is never remembered as an answer (`base/flight`).
 
 #[expect(clippy::disallowed_methods, reason = "it reads and writes exports")]

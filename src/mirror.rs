@@ -20,9 +20,9 @@ mod prefetch;
 mod route;
 
 pub use absence::Absent;
-pub use error::MirrorError;
-pub use http::{Audience, HostError, Hosts, Mirror, StartError, TrustedProxies};
-pub use newest::Newest;
-pub use pipeline::Pipeline;
-pub use prefetch::{Prefetch, Prefetched};
-pub use route::{BasePath, BasePathError, RouteError};
+pub(crate) use error::MirrorError;
+pub(crate) use http::{Audience, Hosts, Mirror, StartError, TrustedProxies};
+pub(crate) use newest::Newest;
+pub(crate) use pipeline::Pipeline;
+pub(crate) use prefetch::{Prefetch, Prefetched};
+pub(crate) use route::BasePath;

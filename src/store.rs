@@ -39,20 +39,20 @@ mod tree;
 
 use std::path::{Path, PathBuf};
 
-pub use access::Access;
+pub(crate) use access::Access;
 pub use blobs::Blobs;
-pub use database::{HeadSwap, Heads, StateDir};
-pub use durable::Modes;
+pub use database::StateDir;
+pub(crate) use durable::Modes;
 pub use error::StoreError;
-pub use identity::Identity;
+pub(crate) use identity::Identity;
 pub(crate) use lock::open_lock;
 pub use owner::Untrusted;
-pub use pins::Pins;
-pub use quarantine::Facts;
+pub(crate) use pins::Pins;
+pub(crate) use quarantine::Facts;
 pub use staging::StagingFile;
 pub(crate) use staging::private_folder;
 pub use state::{Lease, State, Swap};
-pub use tree::ProxyTree;
+pub(crate) use tree::ProxyTree;
 
 use crate::base::clock::Clock;
 use crate::base::tree::Tree;
@@ -65,7 +65,6 @@ use staging::Staging;
 #[derive(Debug)]
 pub struct Store {
     root: PathBuf,
-    access: Access,
     keeping: Keeping,
     staging: Staging,
     tree: ProxyTree,
@@ -84,12 +83,12 @@ impl Store {
     /// Opens the data folder `root` for what a command does, and makes it if it is not there. What is made there is for the
     /// readers that `modes` names. A folder that is not ours, and one with places in it that are none of a data folder, is
     /// refused.
-    pub fn open_for(root: &Path, access: Access, modes: Modes, clock: Clock) -> Result<Self, StoreError> {
+    pub(crate) fn open_for(root: &Path, access: Access, modes: Modes, clock: Clock) -> Result<Self, StoreError> {
         let root = access::real_root(root, modes)?;
         let writes = access::check_places(&root, access)?;
-        let keeping = Keeping { modes, writes, losses: Losses::default(), clock };
-        format::check(&root, &keeping, access != Access::Read)?;
-        let staging = Staging::new(&root, access, &keeping);
+        let keeping = Keeping { modes, access, writes, losses: Losses::default(), clock };
+        format::check(&root, &keeping)?;
+        let staging = Staging::new(&root, &keeping);
         if access == Access::Download {
             staging.dir()?;
         }
@@ -98,7 +97,6 @@ impl Store {
             pins: Pins::new(&root, &keeping),
             quarantine: Quarantine::new(&root, &keeping),
             root,
-            access,
             keeping,
             staging,
             trees: Vec::new(),
@@ -108,47 +106,43 @@ impl Store {
     /// The same folder, while `trees` are under audit: what lies in one of them may have been written by its author, so the
     /// times of heads in it do not count.
     #[must_use]
-    pub fn auditing(self, trees: Vec<Tree>) -> Self {
+    pub(crate) fn auditing(self, trees: Vec<Tree>) -> Self {
         Self { trees, ..self }
     }
 
     /// The data folder, absolute.
-    pub fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
-    /// A new empty file to write into.
-    pub fn stage(&self) -> Result<StagingFile, StoreError> {
+    pub(crate) fn stage(&self) -> Result<StagingFile, StoreError> {
         self.staging.file()
     }
 
     /// A new empty folder to unpack into; removed when dropped.
-    pub fn stage_folder(&self) -> Result<tempfile::TempDir, StoreError> {
+    pub(crate) fn stage_folder(&self) -> Result<tempfile::TempDir, StoreError> {
         self.staging.folder()
     }
 
     /// A folder for temporary ones: it is gone when the process is, or at the next start.
-    pub fn scratch(&self) -> Result<&Path, StoreError> {
+    pub(crate) fn scratch(&self) -> Result<&Path, StoreError> {
         self.staging.dir()
     }
 
-    /// The GOPROXY tree.
-    pub fn tree(&self) -> &ProxyTree {
+    pub(crate) fn tree(&self) -> &ProxyTree {
         &self.tree
     }
 
-    /// What was seen first of exempt modules.
-    pub fn pins(&self) -> &Pins {
+    pub(crate) fn pins(&self) -> &Pins {
         &self.pins
     }
 
-    /// What was refused.
     pub(crate) fn quarantine(&self) -> &Quarantine {
         &self.quarantine
     }
 
     /// The state folder of the database with this verifier key text.
     pub fn database(&self, name: &str, verifier_key: &str) -> Result<StateDir, StoreError> {
-        StateDir::open(&self.root, name, verifier_key, &self.trees, self.access, &self.keeping)
+        StateDir::open(&self.root, name, verifier_key, &self.trees, &self.keeping)
     }
 }

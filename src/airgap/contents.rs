@@ -15,13 +15,13 @@ use gomodule::proxy_request::Request;
 #[derive(Clone, Debug, Default)]
 pub struct Contents {
     /// The files of modules.
-    pub files: Wanted,
+    pub(crate) files: Wanted,
     /// The modules whose newest version is named.
-    pub newest: Vec<ModulePath>,
+    pub(crate) newest: Vec<ModulePath>,
     /// The databases whose heads are there, by name.
-    pub heads: Vec<String>,
+    pub(crate) heads: Vec<String>,
     /// The module versions with a record.
-    pub records: Vec<ModuleVersion>,
+    pub(crate) records: Vec<ModuleVersion>,
 }
 
 impl Contents {

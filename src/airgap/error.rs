@@ -3,23 +3,27 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::base::fault::Fault;
+use crate::base::fault::{Fault, in_full};
+use crate::mirror::MirrorError;
 use crate::store::StoreError;
 
 /// Something that did not get in, or not out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub(crate) struct Refusal {
     /// A file, a line, a tree head.
-    pub what: String,
-    /// Why.
-    pub why: String,
-    /// Whose fault it is.
-    pub fault: Fault,
+    pub(crate) what: String,
+    pub(crate) why: String,
+    pub(crate) fault: Fault,
+}
+
+impl Refusal {
+    pub(super) fn of(what: String, error: &MirrorError) -> Self {
+        Self { what, why: in_full(error), fault: error.fault() }
+    }
 }
 
 /// Why nothing, or no more, was carried.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum CarryError {
     /// A file operation failed.
     #[error("cannot {doing} {}: {cause}", path.display())]
@@ -64,8 +68,7 @@ impl CarryError {
         Self::Malformed { path: path.to_owned(), entry, why: why.into() }
     }
 
-    /// Whose fault it is.
-    pub fn fault(&self) -> Fault {
+    pub(crate) fn fault(&self) -> Fault {
         match self {
             Self::Io { .. } | Self::Store(_) => Fault::Host,
             Self::NotEmpty(_) | Self::OtherArchive(_) => Fault::Request,

@@ -18,28 +18,18 @@ use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::ModulePath;
 use gomodule::proxy_request::Request;
 
-/// What was exported.
 #[derive(Clone, Debug, Default)]
-pub struct Exported {
-    /// Files of modules.
-    pub files: usize,
-    /// Their bytes.
-    pub bytes: u64,
-    /// Records.
-    pub records: usize,
+pub(crate) struct Exported {
+    pub(crate) files: usize,
+    pub(crate) bytes: u64,
+    pub(crate) records: usize,
     /// What is not there to be exported.
-    pub refused: Vec<Refusal>,
-}
-
-impl Exported {
-    fn refuse(&mut self, what: String, why: String, fault: Fault) {
-        self.refused.push(Refusal { what, why, fault });
-    }
+    pub(crate) refused: Vec<Refusal>,
 }
 
 /// Exports what is `wanted` from the store of `prefetch`, which has these databases. Counts files in `done`. Needs a runtime
 /// with several threads.
-pub async fn export(
+pub(crate) async fn export(
     prefetch: &Prefetch,
     databases: &Databases,
     wanted: &Wanted,
@@ -80,7 +70,7 @@ async fn with_newest(
                 newest.push((path, info.into()));
             }
             Ok(None) => {}
-            Err(error) => exported.refuse(format!("the newest version of {path}"), in_full(&error), error.fault()),
+            Err(error) => exported.refused.push(Refusal::of(format!("the newest version of {path}"), &error)),
         }
     }
     (all, newest)
@@ -108,7 +98,8 @@ async fn records(
         let carried = match ProofSet::of(client, &ids).await {
             Ok(carried) => carried,
             Err(error) => {
-                exported.refuse(format!("the tree head of {database}"), in_full(&error), error.fault());
+                let what = format!("the tree head of {database}");
+                exported.refused.push(Refusal { what, why: in_full(&error), fault: error.fault() });
                 continue;
             }
         };
@@ -155,9 +146,9 @@ async fn file(
             // Whoever exports does not look for a mirror.
             Some(what) => {
                 let why = format!("{what} is not in the store: run `sumgate cache fetch` first");
-                exported.refuse(artifact.to_string(), why, Fault::Absent);
+                exported.refused.push(Refusal { what: artifact.to_string(), why, fault: Fault::Absent });
             }
-            None => exported.refuse(artifact.to_string(), in_full(&error), error.fault()),
+            None => exported.refused.push(Refusal::of(artifact.to_string(), &error)),
         },
     }
     Ok(())

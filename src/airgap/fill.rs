@@ -6,7 +6,6 @@ use futures_util::{StreamExt, stream};
 
 use super::error::Refusal;
 use super::wanted::{Wanted, WantedFile};
-use crate::base::fault::in_full;
 use crate::mirror::{Newest, Prefetch, Prefetched};
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::ModuleVersion;
@@ -16,19 +15,16 @@ const AT_ONCE: usize = 24;
 
 /// What became of wanted files.
 #[derive(Clone, Debug, Default)]
-pub struct Filled {
-    /// Files that came.
-    pub came: usize,
-    /// Their bytes.
-    pub bytes: u64,
-    /// Files that were there.
-    pub were_here: usize,
+pub(crate) struct Filled {
+    pub(crate) came: usize,
+    pub(crate) bytes: u64,
+    pub(crate) were_here: usize,
     /// What did not get in, in the order of the names.
-    pub refused: Vec<Refusal>,
+    pub(crate) refused: Vec<Refusal>,
 }
 
 /// Fills the store of `prefetch` with what is `wanted`. Counts files in `done`.
-pub async fn fill(prefetch: &Prefetch, wanted: &Wanted, done: &AtomicUsize) -> Filled {
+pub(crate) async fn fill(prefetch: &Prefetch, wanted: &Wanted, done: &AtomicUsize) -> Filled {
     // The files tell what is wrong with a lookup.
     prefetch.prove(&wanted.modules(), &AtomicUsize::new(0)).await;
     let modules = wanted.modules.iter().map(|(module, files)| async move {
@@ -45,13 +41,12 @@ pub async fn fill(prefetch: &Prefetch, wanted: &Wanted, done: &AtomicUsize) -> F
         }
         filled
     });
-    let each: Vec<Filled> = stream::iter(modules).buffered(AT_ONCE).collect().await;
-    each.into_iter().fold(Filled::default(), Filled::and)
+    stream::iter(modules).buffered(AT_ONCE).fold(Filled::default(), async |all, one| all.and(one)).await
 }
 
 /// Fills the store with the go.mod and `.info` of the newest version of each module that is `wanted`: without them a list
 /// that is made there could make a version look current that the module takes back.
-pub async fn fill_newest(prefetch: &Prefetch, wanted: &Wanted) -> Filled {
+pub(crate) async fn fill_newest(prefetch: &Prefetch, wanted: &Wanted) -> Filled {
     let each = wanted.paths().into_iter().filter(|path| !path.is_toolchain()).map(|path| async move {
         let mut filled = Filled::default();
         match Newest(prefetch).fetch(&path).await {
@@ -60,14 +55,12 @@ pub async fn fill_newest(prefetch: &Prefetch, wanted: &Wanted) -> Filled {
                 filled.bytes = files.iter().map(|file| file.bytes).sum();
             }
             Err(error) => {
-                let (what, why) = (format!("the newest version of {path}"), in_full(&error));
-                filled.refused.push(Refusal { what, why, fault: error.fault() });
+                filled.refused.push(Refusal::of(format!("the newest version of {path}"), &error));
             }
         }
         filled
     });
-    let each: Vec<Filled> = stream::iter(each).buffered(AT_ONCE).collect().await;
-    each.into_iter().fold(Filled::default(), Filled::and)
+    stream::iter(each).buffered(AT_ONCE).fold(Filled::default(), async |all, one| all.and(one)).await
 }
 
 impl Filled {
@@ -90,16 +83,12 @@ impl Filled {
                 let why = format!("{module} was not proved here before, and nothing is asked (offline)");
                 self.refused.push(Refusal { what: artifact.to_string(), why, fault: error.fault() });
             }
-            Err(error) => {
-                let (why, fault) = (in_full(&error), error.fault());
-                self.refused.push(Refusal { what: artifact.to_string(), why, fault });
-            }
+            Err(error) => self.refused.push(Refusal::of(artifact.to_string(), &error)),
         }
     }
 
-    /// Both together.
     #[must_use]
-    pub fn and(mut self, other: Self) -> Self {
+    pub(crate) fn and(mut self, other: Self) -> Self {
         self.came += other.came;
         self.bytes += other.bytes;
         self.were_here += other.were_here;

@@ -6,25 +6,24 @@ use std::sync::atomic::AtomicUsize;
 use super::contents::Contents;
 use super::error::Refusal;
 use super::fill::{Filled, fill};
-use crate::base::fault::{Fault, in_full};
+use crate::base::fault::Fault;
 use crate::mirror::{Newest, Prefetch};
 use crate::sumdb::{Databases, HeadImport, SumdbError};
 
 /// What became of what was carried.
 #[derive(Clone, Debug, Default)]
-pub struct Imported {
+pub(crate) struct Imported {
     /// The heads, by the name of their database.
-    pub heads: Vec<(String, HeadImport)>,
-    /// Records that are proved now.
-    pub records: usize,
+    pub(crate) heads: Vec<(String, HeadImport)>,
+    pub(crate) records: usize,
     /// The files, and all that was refused.
-    pub filled: Filled,
+    pub(crate) filled: Filled,
 }
 
 /// Takes up `contents`. `databases` are read from the folder (`Database::carried_in`), and `prefetch` has these
 /// databases, and the folder for its one source. Counts files in `done`. An error is one of everything: a fork, or trouble
 /// of this machine.
-pub async fn import(
+pub(crate) async fn import(
     prefetch: &Prefetch,
     databases: &Databases,
     contents: &Contents,
@@ -48,17 +47,13 @@ pub async fn import(
     for module in &contents.records {
         match prefetch.record_of(module).await {
             Ok(_) => imported.records += 1,
-            Err(error) => {
-                let (why, fault) = (in_full(&error), error.fault());
-                refused.push(Refusal { what: format!("the record of {module}"), why, fault });
-            }
+            Err(error) => refused.push(Refusal::of(format!("the record of {module}"), &error)),
         }
     }
     imported.filled = fill(prefetch, &contents.files, done).await;
     for path in &contents.newest {
         if let Err(error) = Newest(prefetch).take(path).await {
-            let (what, why) = (format!("the newest version of {path}"), in_full(&error));
-            refused.push(Refusal { what, why, fault: error.fault() });
+            refused.push(Refusal::of(format!("the newest version of {path}"), &error));
         }
     }
     refused.append(&mut imported.filled.refused);

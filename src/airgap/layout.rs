@@ -15,13 +15,13 @@ use crate::upstream::database_request::DatabaseRequest;
 use gomodule::proxy_request::Request;
 
 /// The longest name: a module path and a version are bounded far below.
-pub const MAX_NAME: usize = 1024;
+pub(crate) const MAX_NAME: usize = 1024;
 /// Entries: a go.sum of the largest monorepos has ten thousand versions, with three files, a lookup and a tile each.
-pub const MAX_ENTRIES: usize = 200_000;
+pub(crate) const MAX_ENTRIES: usize = 200_000;
 
 /// Something that is carried.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Entry {
+pub(crate) enum Entry {
     /// A file of a module version, or the `.info` of the newest one.
     Module(Request),
     /// The signed head, a record or a tile of a database, by its name.
@@ -30,29 +30,18 @@ pub enum Entry {
 
 /// Why a name is that of no entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EntryError {
-    /// Longer than any.
+pub(crate) enum EntryError {
     #[error("is longer than {MAX_NAME} bytes")]
     TooLong,
-    /// Of a database that is not known here.
     #[error("is of a database that is not named here (--sumdb)")]
     UnknownDatabase,
-    /// Anything else.
     #[error("is nothing that an export has")]
     Foreign,
 }
 
 impl Entry {
     /// Reads a name; `databases` are the names of those that are known here.
-    ///
-    /// ```
-    /// use sumgate::airgap::layout::Entry;
-    /// let databases = ["sum.golang.org".to_owned()];
-    /// let name = "rsc.io/quote/@v/v1.5.2.zip";
-    /// assert_eq!(Entry::parse(name, &databases).unwrap().name(), name);
-    /// assert!(Entry::parse("../rsc.io/quote/@v/v1.5.2.zip", &databases).is_err());
-    /// ```
-    pub fn parse(name: &str, databases: &[String]) -> Result<Self, EntryError> {
+    pub(crate) fn parse(name: &str, databases: &[String]) -> Result<Self, EntryError> {
         if name.len() > MAX_NAME {
             return Err(EntryError::TooLong);
         }
@@ -70,15 +59,14 @@ impl Entry {
     }
 
     /// Its one name.
-    pub fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         match self {
             Self::Module(request) => request.to_string(),
             Self::Database(database, request) => format!("sumdb/{database}/{request}"),
         }
     }
 
-    /// How long it may be.
-    pub fn max_len(&self) -> u64 {
+    pub(crate) fn max_len(&self) -> u64 {
         match self {
             Self::Module(request) => request.max_len() as u64,
             Self::Database(_, DatabaseRequest::Tile(tile)) => tile.byte_len() as u64,
@@ -105,6 +93,7 @@ mod tests {
         }
         for name in [
             "",
+            "../example.com/a/@v/v1.0.0.zip",
             "/example.com/a/@v/v1.0.0.mod",
             "example.com/a/../a/@v/v1.0.0.mod",
             "example.com/./a/@v/v1.0.0.mod",

@@ -13,7 +13,7 @@ use crate::base::tree::{below, name_below};
 use gomodule::proxy_request::Request;
 
 /// The files of module versions in the download folder of a module cache. Blocks.
-pub fn files_of(download: &Path) -> Result<Wanted, CarryError> {
+pub(crate) fn files_of(download: &Path) -> Result<Wanted, CarryError> {
     let mut wanted = Wanted::default();
     for entry in below(download, |_| true) {
         let entry = entry.map_err(|(path, cause)| CarryError::io("read", &path)(cause))?;

@@ -5,13 +5,14 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
 use super::error::CarryError;
+use crate::base::bounded::from_start;
 use crate::base::tree::folder_of;
+use crate::store::Modes;
 
 /// The fastest level: module zips are compressed already.
 const LEVEL: i32 = 1;
@@ -20,7 +21,7 @@ const LEVEL: i32 = 1;
 const OTHER_ARCHIVES: [&str; 7] = [".tar", ".tgz", ".tar.gz", ".tar.xz", ".tar.bz2", ".zst", ".zip"];
 
 /// What is carried, being written.
-pub struct Pack {
+pub(crate) struct Pack {
     path: PathBuf,
     out: Out,
 }
@@ -32,7 +33,7 @@ enum Out {
 
 impl Pack {
     /// Begins a file, if the name ends in `.tar.zst`, else a folder, which must be new or empty. Blocks, as all here.
-    pub fn create(path: &Path) -> Result<Self, CarryError> {
+    pub(crate) fn create(path: &Path) -> Result<Self, CarryError> {
         let failed = |doing| CarryError::io(doing, path);
         let name = path.to_string_lossy();
         let out = if name.ends_with(".tar.zst") {
@@ -41,7 +42,8 @@ impl Pack {
                 return Err(failed("make")(io::ErrorKind::IsADirectory.into()));
             }
             let file = NamedTempFile::new_in(folder_of(path)).map_err(failed("make"))?;
-            crate::store::durable::readable_by_all(file.as_file()).map_err(failed("make"))?;
+            // Others read what is carried away; temporary files are private by default.
+            Modes::Shared.give(file.as_file()).map_err(failed("make"))?;
             let mut encoder = zstd::Encoder::new(file, LEVEL).map_err(failed("make"))?;
             encoder.include_checksum(true).map_err(failed("make"))?;
             Out::Archive(Box::new(tar::Builder::new(encoder)))
@@ -58,13 +60,13 @@ impl Pack {
     }
 
     /// Adds an entry.
-    pub fn add(&mut self, name: &str, bytes: &[u8]) -> Result<(), CarryError> {
+    pub(crate) fn add(&mut self, name: &str, bytes: &[u8]) -> Result<(), CarryError> {
         self.write(name, bytes, bytes.len() as u64)
     }
 
     /// Adds an entry from the first `len` bytes of an open file.
-    pub fn add_file(&mut self, name: &str, file: &File, len: u64) -> Result<(), CarryError> {
-        self.write(name, FromStart { file, at: 0 }.take(len), len)
+    pub(crate) fn add_file(&mut self, name: &str, file: &File, len: u64) -> Result<(), CarryError> {
+        self.write(name, from_start(file).take(len), len)
     }
 
     fn write(&mut self, name: &str, mut from: impl Read, len: u64) -> Result<(), CarryError> {
@@ -87,26 +89,12 @@ impl Pack {
     }
 
     /// Ends it. An archive is on disk then, under its name.
-    pub fn finish(self) -> Result<(), CarryError> {
+    pub(crate) fn finish(self) -> Result<(), CarryError> {
         let Out::Archive(archive) = self.out else { return Ok(()) };
         let failed = |cause| CarryError::io("write", &self.path)(cause);
         let file = archive.into_inner().and_then(zstd::Encoder::finish).map_err(failed)?;
         file.as_file().sync_all().map_err(failed)?;
         file.persist(&self.path).map_err(|error| failed(error.error))?;
         Ok(())
-    }
-}
-
-/// Reads a file that others may have open, wherever they are in it.
-struct FromStart<'f> {
-    file: &'f File,
-    at: u64,
-}
-
-impl Read for FromStart<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read_at(buffer, self.at)?;
-        self.at += read as u64;
-        Ok(read)
     }
 }

@@ -29,7 +29,7 @@ const MAX_PADDING: u64 = 64 << 10;
 const CHUNK: usize = 64 << 10;
 
 /// Unpacks `archive` into the empty folder `into`. Blocks.
-pub fn unpack(archive: &Path, into: &Path, databases: &[String]) -> Result<(), CarryError> {
+pub(crate) fn unpack(archive: &Path, into: &Path, databases: &[String]) -> Result<(), CarryError> {
     let file = File::open(archive).map_err(CarryError::io("open", archive))?;
     let len = file.metadata().map_err(CarryError::io("open", archive))?.len();
     unpack_from(file, len, archive, into, databases)

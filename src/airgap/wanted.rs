@@ -14,25 +14,24 @@ use gomodule::module::{ModulePath, ModuleVersion, Patterns};
 
 /// What is wanted of each module version.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wanted {
+pub(crate) struct Wanted {
     pub(super) modules: BTreeMap<ModuleVersion, BTreeMap<Kind, WantedFile>>,
 }
 
 /// What is known of a wanted file beforehand.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct WantedFile {
+pub(crate) struct WantedFile {
     /// The h1 that lines say it has, and the lines' numbers.
-    pub claims: Vec<(u32, H1)>,
+    pub(crate) claims: Vec<(u32, H1)>,
 }
 
 impl Wanted {
-    /// Adds a file.
-    pub fn add(&mut self, module: &ModuleVersion, kind: Kind) -> &mut WantedFile {
+    pub(crate) fn add(&mut self, module: &ModuleVersion, kind: Kind) -> &mut WantedFile {
         self.modules.entry(module.clone()).or_default().entry(kind).or_default()
     }
 
     /// Leaves out the modules of `patterns`, unless they are in `but`. Returns what was left out.
-    pub fn leave_out(&mut self, patterns: &Patterns, but: &Patterns) -> Vec<ModuleVersion> {
+    pub(crate) fn leave_out(&mut self, patterns: &Patterns, but: &Patterns) -> Vec<ModuleVersion> {
         let left_out = |module: &ModuleVersion| patterns.exempts(&module.path) && !but.exempts(&module.path);
         let all = std::mem::take(&mut self.modules).into_iter();
         let (out, rest): (BTreeMap<_, _>, _) = all.partition(|(module, _)| left_out(module));
@@ -40,18 +39,15 @@ impl Wanted {
         out.into_keys().collect()
     }
 
-    /// The module versions.
-    pub fn modules(&self) -> Vec<ModuleVersion> {
+    pub(crate) fn modules(&self) -> Vec<ModuleVersion> {
         self.modules.keys().cloned().collect()
     }
 
-    /// The modules.
-    pub fn paths(&self) -> BTreeSet<ModulePath> {
+    pub(crate) fn paths(&self) -> BTreeSet<ModulePath> {
         self.modules.keys().map(|module| module.path.clone()).collect()
     }
 
-    /// How many files there are.
-    pub fn files(&self) -> usize {
+    pub(crate) fn files(&self) -> usize {
         self.modules.values().map(BTreeMap::len).sum()
     }
 }
@@ -66,7 +62,7 @@ impl WantedFile {
 }
 
 /// What the lines of a go.sum need, and the lines that say nothing.
-pub fn of_go_sum(shown: &str, bytes: &[u8]) -> (Wanted, Vec<Refusal>) {
+pub(crate) fn of_go_sum(shown: &str, bytes: &[u8]) -> (Wanted, Vec<Refusal>) {
     let (mut wanted, mut refused) = (Wanted::default(), Vec::new());
     for line in parse_go_sum(bytes) {
         match line.content {
@@ -90,8 +86,7 @@ pub fn of_go_sum(shown: &str, bytes: &[u8]) -> (Wanted, Vec<Refusal>) {
     (wanted, refused)
 }
 
-/// All files of module versions.
-pub fn of_names(modules: &[ModuleVersion]) -> Wanted {
+pub(crate) fn of_names(modules: &[ModuleVersion]) -> Wanted {
     let mut wanted = Wanted::default();
     for module in modules {
         for kind in [Kind::Info, Kind::Mod, Kind::Zip] {

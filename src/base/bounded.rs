@@ -1,6 +1,8 @@
 //! Reads that end: whoever wrote a file must not choose how much of it is kept.
 
+use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
 
 /// The beginning of what is read, `max` bytes at most.
 pub fn first(from: impl Read, max: u64) -> io::Result<Vec<u8>> {
@@ -19,6 +21,19 @@ pub fn read_bounded(from: impl Read, max: u64) -> io::Result<Option<Vec<u8>>> {
 pub fn text_bounded(from: impl Read, max: u64) -> io::Result<Option<String>> {
     let not_text = |_| io::Error::new(io::ErrorKind::InvalidData, "stream did not contain valid UTF-8");
     read_bounded(from, max)?.map(|bytes| String::from_utf8(bytes).map_err(not_text)).transpose()
+}
+
+/// Reads a file that others may have open, wherever they are in it.
+pub fn from_start(file: &File) -> impl Read {
+    struct FromStart<'f>(&'f File, u64);
+    impl Read for FromStart<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let read = self.0.read_at(buffer, self.1)?;
+            self.1 += read as u64;
+            Ok(read)
+        }
+    }
+    FromStart(file, 0)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Whose fault an error is, and whether a retry helps.
 //!
-//! Every error of the program answers `fault()`. The HTTP status (`mirror/http/status`) and the exit code (`cli/exit`)
+//! Every error of the program answers `fault()`. The HTTP status (`mirror/http/respond`) and the exit code (`cli/exit`)
 //! are derived from that answer alone, each in one place, so that the two can never disagree about one error.
 
 /// Whose fault an error is.

@@ -114,7 +114,7 @@ impl From<crate::airgap::CarryError> for Failure {
 
 impl From<crate::mirror::StartError> for Failure {
     fn from(error: crate::mirror::StartError) -> Self {
-        Self::new(error.fault(), in_full(&error))
+        Self::new(Fault::Host, in_full(&error))
     }
 }
 

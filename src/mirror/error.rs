@@ -1,69 +1,35 @@
 //! Why a request was not answered with what it asked for.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::absence::Absent;
 use super::route::RouteError;
 use crate::base::fault::Fault;
 use crate::policy::Denial;
-use crate::release::{self, Refusal, ReleaseError};
+use crate::release::{Refusal, ReleaseError};
 use crate::upstream::UpstreamError;
 use gomodule::module::{ModulePath, ModuleVersion};
 
-/// When a client may ask again after it was told that there is no record yet.
-const RETRY_AFTER: Duration = Duration::from_mins(1);
-
-/// Why a request was not answered with what it asked for.
 #[derive(Clone, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum MirrorError {
-    /// The request itself is malformed.
+pub(crate) enum MirrorError {
     #[error(transparent)]
     Request(#[from] RouteError),
     /// There is no proved file, or no answer that one could be made of.
     #[error(transparent)]
     Release(Arc<ReleaseError>),
-    /// The policy refuses the version.
     #[error("{module} refused: {denial}\n(policy, line {})", denial.line)]
-    Denied {
-        /// Which version.
-        module: Box<ModuleVersion>,
-        /// By which rule, and why.
-        denial: Box<Denial>,
-    },
-    /// It does not exist.
+    Denied { module: Box<ModuleVersion>, denial: Box<Denial> },
     #[error("{0}")]
     Absent(Absent),
-    /// A source has it, and the database does not have a record of it yet.
     #[error(
         "{module} is not in the checksum database yet, and a source has it. The database shows new versions after some \
          minutes: try again then ({why})"
     )]
-    NotYet {
-        /// Which version.
-        module: Box<ModuleVersion>,
-        /// What the database says.
-        why: String,
-    },
-    /// The policy denies some versions of a module, and the module takes back all others.
+    NotYet { module: Box<ModuleVersion>, why: String },
     #[error("no version of {0} is left: its newest go.mod retracts each version that the policy allows")]
     NothingLeft(ModulePath),
-    /// A list without some versions needs to know what the module takes back.
     #[error("no version of {path} is listed, for what its newest version retracts cannot be proved: {why}")]
-    UnknownRetractions {
-        /// Of which module.
-        path: ModulePath,
-        /// Why they are not known.
-        why: String,
-    },
-}
-
-/// Runs file work off the async threads.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, ReleaseError> + Send + 'static,
-) -> Result<T, MirrorError> {
-    Ok(release::blocking(work).await?)
+    UnknownRetractions { path: ModulePath, why: String },
 }
 
 impl<E: Into<ReleaseError>> From<E> for MirrorError {
@@ -83,7 +49,7 @@ impl From<Arc<ReleaseError>> for MirrorError {
 
 impl MirrorError {
     /// Whose fault it is. Something is absent by an [`Absent`], and by nothing else.
-    pub fn fault(&self) -> Fault {
+    pub(crate) fn fault(&self) -> Fault {
         match self {
             Self::Absent(_) => Fault::Absent,
             Self::Request(error) => error.fault(),
@@ -93,7 +59,6 @@ impl MirrorError {
         }
     }
 
-    /// What the upstreams said, if it is theirs.
     pub(super) fn of_upstreams(&self) -> Option<&UpstreamError> {
         match self {
             Self::Release(error) if let ReleaseError::Origin(error) = &**error => Some(error),
@@ -101,7 +66,6 @@ impl MirrorError {
         }
     }
 
-    /// What is not in the mirror, if the mirror is offline.
     pub(crate) fn missing_offline(&self) -> Option<&str> {
         match self {
             Self::Release(error) if let ReleaseError::Offline(what) = &**error => Some(what),
@@ -128,10 +92,5 @@ impl MirrorError {
     /// Whether what lies here may be the answer: nobody could be asked, or nobody has it any more.
     pub(super) fn leads_here(&self) -> bool {
         self.is_trouble() || self.fault() == Fault::Absent
-    }
-
-    /// When it makes sense to ask again, if that is known.
-    pub(super) fn retry_after(&self) -> Option<Duration> {
-        matches!(self, Self::NotYet { .. }).then_some(RETRY_AFTER)
     }
 }

@@ -8,11 +8,11 @@ use std::time::Duration;
 use moka::sync::Cache;
 
 use super::absence::Absent;
-use super::error::{MirrorError, blocking};
+use super::error::MirrorError;
 use super::metadata::versions::{named_by, newest_of};
 use super::not_yet::Holds;
 use crate::base::fault::Fault;
-use crate::release::{Context, ReleaseError};
+use crate::release::{Context, ReleaseError, blocking};
 use crate::upstream::UpstreamError;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::dirhash::{ZipLimits, names_in_zip};
@@ -23,7 +23,6 @@ const REMEMBERED: Duration = Duration::from_secs(10);
 /// Answers that are remembered: about 300 bytes each.
 const MAX_REMEMBERED: u64 = 10_000;
 
-/// Looks for folders, and remembers what it found.
 pub(super) struct Folders {
     context: Arc<Context>,
     holds: Arc<Holds>,
@@ -45,7 +44,7 @@ impl Folders {
         }
         // Nothing speaks against a private module that was made yesterday, and `go` would ask somebody else for it. An
         // offline mirror is asked by clients that have nobody else.
-        if self.context.vouchers.exempts(path) && !self.context.offline {
+        if self.context.vouchers.exempt.exempts(path) && !self.context.offline {
             return error;
         }
         let asked = (path.clone(), query.map(str::to_owned));
@@ -63,23 +62,26 @@ impl Folders {
 
     /// The version here that a query names: the version itself, its `+incompatible` form, or the pseudo-version of a commit.
     pub(super) async fn version_here(&self, path: &ModulePath, query: &str) -> Result<Option<Version>, MirrorError> {
-        let (store, path, query) = (Arc::clone(&self.context.store), path.clone(), query.to_owned());
-        blocking(move || Ok(named_by(&query, &store.tree().go_mods_here(&path)?))).await
+        let path = path.clone();
+        let here = blocking(&self.context.store, move |store| Ok(store.tree().go_mods_here(&path)?)).await?;
+        Ok(named_by(query, &here))
     }
 
     /// Looks at the nearest module above the path that is here, in the version that `query` names, or else in its newest. If
     /// something of a module of that path was ever seen here, it is none: a folder may have become one later.
     async fn folder_here(&self, path: &ModulePath, query: Option<&str>) -> Result<Option<Absent>, MirrorError> {
         for (above, _) in path.prefixes() {
-            let (store, wanted) = (Arc::clone(&self.context.store), above.clone());
             let version = if let Some(query) = query {
                 self.version_here(&above, query).await?
             } else {
-                blocking(move || Ok(newest_of(&store.tree().versions_here(&wanted)?))).await?
+                let wanted = above.clone();
+                let zips = blocking(&self.context.store, move |store| Ok(store.tree().versions_here(&wanted)?));
+                newest_of(&zips.await?)
             };
             let Some(of) = version.and_then(|version| ModuleVersion::new(above, version).ok()) else { continue };
-            let (context, wanted) = (Arc::clone(&self.context), path.clone());
-            let seen = blocking(move || context.vouchers.has_seen(&context.store, &wanted)).await?;
+            let wanted = path.clone();
+            let seen = blocking(&self.context, move |context| context.vouchers.has_seen(&context.store, &wanted));
+            let seen = seen.await?;
             if seen {
                 return Ok(None);
             }
@@ -91,20 +93,18 @@ impl Folders {
         Ok(None)
     }
 
-    /// The names in the zip of a module version, if it is here; it is proved before.
     async fn names_here(&self, module: &ModuleVersion) -> Result<Vec<String>, MirrorError> {
         let artifact = Artifact { module: module.clone(), kind: Kind::Zip };
-        let (store, wanted) = (Arc::clone(&self.context.store), artifact.clone());
-        if blocking(move || Ok(store.tree().open_artifact(&wanted)?.is_none())).await? {
+        if !self.context.has(&artifact).await? {
             return Ok(Vec::new());
         }
         let zip = self.holds.release(&artifact).await?;
         // Directories are as large as zips are: some 100,000 names.
         let _turn = self.context.turn_to_read(artifact.kind).await?;
-        let names = blocking(move || {
-            let names = names_in_zip(zip.file(), &ZipLimits::default());
+        let names = blocking(zip.file(), move |zip| {
+            let names = names_in_zip(zip, &ZipLimits::default());
             names.map_err(|error| ReleaseError::read(&artifact, std::io::Error::other(error)))
         });
-        names.await
+        Ok(names.await?)
     }
 }

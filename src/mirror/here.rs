@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::error::{MirrorError, blocking};
+use super::error::MirrorError;
 use super::folder::Folders;
 use super::metadata::cache::{Cached, State};
 use super::metadata::info::Info;
@@ -21,7 +21,6 @@ use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::{ModulePath, ModuleVersion, Query};
 use gomodule::proxy_request::Request;
 
-/// The `.info` of versions and queries.
 pub(super) struct Infos {
     pub(super) context: Arc<Context>,
     pub(super) metadata: RawMetadata,
@@ -30,7 +29,6 @@ pub(super) struct Infos {
 }
 
 impl Infos {
-    /// The `.info` of a canonical version.
     pub(super) async fn info(&self, module: &ModuleVersion) -> Result<Cached, MirrorError> {
         let artifact = Artifact { module: module.clone(), kind: Kind::Info };
         match self.metadata.info(&artifact).await {
@@ -43,7 +41,6 @@ impl Infos {
         }
     }
 
-    /// The `.info` of a query.
     pub(super) async fn query(&self, path: &ModulePath, query: &Query) -> Result<Cached, MirrorError> {
         match self.metadata.ask(Request::Query(path.clone(), query.clone())).await {
             Err(error) if error.leads_here() => {
@@ -60,14 +57,10 @@ impl Infos {
 
     /// The `.info` that is kept, or one that is made of a version that is proved; `None` if there is neither.
     pub(super) async fn info_here(&self, module: &ModuleVersion) -> Result<Option<Bytes>, MirrorError> {
-        let artifact = Artifact { module: module.clone(), kind: Kind::Info };
-        let go_mod = Artifact { module: module.clone(), kind: Kind::Mod };
-        let (store, wanted, least) = (Arc::clone(&self.context.store), artifact, go_mod.clone());
-        let (info, is_here) =
-            blocking(move || Ok((stored_info(&store, &wanted)?, store.tree().open_artifact(&least)?.is_some())))
-                .await?;
+        let [artifact, go_mod] = [Kind::Info, Kind::Mod].map(|kind| Artifact { module: module.clone(), kind });
+        let info = stored_info(&self.context.store, &artifact).await?;
         // The go.mod is the least that is here of every version that was let in.
-        if info.is_some() || !is_here {
+        if info.is_some() || !self.context.has(&go_mod).await? {
             return Ok(info);
         }
         match self.holds.release(&go_mod).await {

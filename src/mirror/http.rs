@@ -12,8 +12,7 @@ mod response_cache;
 #[expect(clippy::disallowed_methods, reason = "it listens")]
 mod server;
 mod socket;
-mod status;
 
-pub use forwarded::TrustedProxies;
-pub use host::{HostError, Hosts};
-pub use server::{Audience, Mirror, StartError};
+pub(crate) use forwarded::TrustedProxies;
+pub(crate) use host::Hosts;
+pub(crate) use server::{Audience, Mirror, StartError};

@@ -10,17 +10,17 @@ use bytes::Bytes;
 
 use super::admission::policy::Admission;
 use super::admission::retractions::{Retracted, Retractions};
-use super::error::{MirrorError, blocking};
+use super::error::MirrorError;
 use super::here::Infos;
 use super::metadata::cache::{Cached, State};
 use super::metadata::raw::{Whole, named};
 use super::metadata::versions::newest_of;
 use crate::base::fault::Fault;
+use crate::release::blocking;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::{ModulePath, ModuleVersion, Version};
 use gomodule::proxy_request::Request;
 
-/// The versions that are shown of a list.
 struct Shown {
     versions: Vec<Version>,
     something_left_out: bool,
@@ -28,7 +28,6 @@ struct Shown {
     newest_is_known: bool,
 }
 
-/// Lists and `@latest`, as clients see them.
 pub(super) struct Lists {
     pub(super) admission: Option<Arc<Admission>>,
     pub(super) retracted: Arc<Retracted>,
@@ -92,10 +91,12 @@ impl Lists {
     /// `@latest` of what is here: the newest release; without any, the newest pre-release; without any, the newest
     /// pseudo-version. `error` says why no source was asked.
     async fn latest_here(&self, path: &ModulePath, error: MirrorError) -> Result<Cached, MirrorError> {
-        let (store, wanted) = (Arc::clone(&self.infos.context.store), path.clone());
-        let (released, here) =
-            blocking(move || Ok((store.tree().released(&wanted)?, store.tree().versions_here(&wanted)?))).await?;
-        let versions = if released.is_empty() { here } else { released };
+        let wanted = path.clone();
+        let here = blocking(&self.infos.context.store, move |store| {
+            let released = store.tree().released(&wanted)?;
+            Ok(if released.is_empty() { store.tree().versions_here(&wanted)? } else { released })
+        });
+        let versions = here.await?;
         if versions.is_empty() {
             return Err(self.infos.folders.or_a_folder(path, None, error).await);
         }
@@ -109,7 +110,6 @@ impl Lists {
         }
     }
 
-    /// What is shown of a list.
     async fn shown(&self, path: &ModulePath, whole: &Whole) -> Result<Shown, MirrorError> {
         let mut versions = match &self.admission {
             Some(admission) => admission.allowed(path, whole.versions.clone(), &self.infos.context.vouchers).await,

@@ -3,31 +3,29 @@
 //! A list that is made of what lies here hides versions, and with them what they take back. So the go.mod and `.info` of the
 //! newest version come along, and which version that is stands where a proxy would say it, in `M/@latest`.
 
-use std::sync::Arc;
-
-use super::error::{MirrorError, blocking};
+use super::error::MirrorError;
 use super::metadata::info::Info;
 use super::metadata::raw::named;
 use super::metadata::versions::speakers;
 use super::prefetch::{Prefetch, Prefetched};
 use crate::base::fault::Fault;
+use crate::release::blocking;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::{ModulePath, ModuleVersion, Version};
 use gomodule::proxy_request::Request;
 
 /// The newest versions of modules, had ahead.
-pub struct Newest<'a>(pub &'a Prefetch);
+pub(crate) struct Newest<'a>(pub &'a Prefetch);
 
 impl Newest<'_> {
     /// Gets go.mod and `.info` of the newest version that the database knows, and notes it. Returns what that added to the
     /// store: nothing, where no source lists the module.
-    pub async fn fetch(&self, path: &ModulePath) -> Result<Vec<Prefetched>, MirrorError> {
+    pub(crate) async fn fetch(&self, path: &ModulePath) -> Result<Vec<Prefetched>, MirrorError> {
         let Some(newest) = self.of_sources(path).await? else { return Ok(Vec::new()) };
         let mut came = Vec::new();
         for kind in [Kind::Mod, Kind::Info] {
             let artifact = Artifact { module: newest.clone(), kind };
-            let (store, wanted) = (Arc::clone(&self.0.pipeline.context.store), artifact.clone());
-            let was_here = blocking(move || Ok(store.tree().open_artifact(&wanted)?.is_some())).await?;
+            let was_here = self.0.pipeline.context.has(&artifact).await?;
             match self.0.get(&artifact).await {
                 Ok(_) if was_here => {}
                 Ok(file) => came.push(file),
@@ -41,7 +39,7 @@ impl Newest<'_> {
     }
 
     /// Notes the newest version that the one source, a folder that was carried here, has of a module, if its go.mod is proved.
-    pub async fn take(&self, path: &ModulePath) -> Result<(), MirrorError> {
+    pub(crate) async fn take(&self, path: &ModulePath) -> Result<(), MirrorError> {
         let asked = Request::Latest(path.clone());
         let said = self.0.pipeline.context.sources.of(path).small(&asked, |body| Info::read(&body)).await;
         let newest = ModuleVersion { path: path.clone(), version: said?.value.version };
@@ -50,9 +48,9 @@ impl Newest<'_> {
     }
 
     /// The newest version of a module that was noted, or is here.
-    pub async fn here(&self, path: &ModulePath) -> Result<Option<ModuleVersion>, MirrorError> {
-        let (store, wanted) = (Arc::clone(&self.0.pipeline.context.store), path.clone());
-        let newest = blocking(move || {
+    pub(crate) async fn here(&self, path: &ModulePath) -> Result<Option<ModuleVersion>, MirrorError> {
+        let wanted = path.clone();
+        let newest = blocking(&self.0.pipeline.context.store, move |store| {
             let Some(noted) = store.tree().newest(&wanted)? else { return Ok(None) };
             let mut all = store.tree().go_mods_here(&wanted)?;
             all.push(noted);
@@ -84,8 +82,8 @@ impl Newest<'_> {
     async fn note(&self, newest: ModuleVersion) -> Result<(), MirrorError> {
         let kept = self.0.kept_info(&Artifact { module: newest.clone(), kind: Kind::Info }).await?;
         let made = || Info::of(newest.version.clone()).text();
-        let (store, info) = (Arc::clone(&self.0.pipeline.context.store), kept.unwrap_or_else(made));
-        let noted = blocking(move || {
+        let info = kept.unwrap_or_else(made);
+        let noted = blocking(&self.0.pipeline.context.store, move |store| {
             let before = store.tree().newest(&newest.path)?;
             let both = before.iter().chain([&newest.version]).cloned().collect();
             if speakers(both).next().is_none_or(|newer| Some(newer) != before) {
@@ -93,6 +91,6 @@ impl Newest<'_> {
             }
             Ok(())
         });
-        noted.await
+        Ok(noted.await?)
     }
 }

@@ -1,5 +1,4 @@
-//! The floors of the mirror, built in order: what sources say, proved files, what modules take back, what the policy admits,
-//! what clients see. Each calls lower ones only.
+//! The floors of the mirror, built in order: each calls lower ones only.
 
 use std::sync::Arc;
 
@@ -21,7 +20,7 @@ use gomodule::artifact::{Artifact, Kind};
 /// The way of an artifact, from expect to commit, and the answers that no proof covers. Cheap to clone; clones share all
 /// state.
 #[derive(Clone)]
-pub struct Pipeline {
+pub(crate) struct Pipeline {
     pub(super) context: Arc<Context>,
     pub(super) holds: Arc<Holds>,
     pub(super) metadata: RawMetadata,
@@ -36,7 +35,7 @@ impl Pipeline {
     /// `events` what it releases and refuses. What is private is exempt from the databases.
     ///
     /// Without any source the pipeline is offline: what is not in `store` is asked of nobody.
-    pub fn new(
+    pub(crate) fn new(
         store: Arc<Store>,
         sources: Router,
         vouchers: Vouchers,
@@ -64,8 +63,7 @@ impl Pipeline {
         Self { context: Arc::clone(context), holds, metadata, infos, lists, retracted, admission }
     }
 
-    /// The exceptions of the policy that lifted nothing so far.
-    pub fn unused_exceptions(&self) -> Vec<Exception> {
+    pub(crate) fn unused_exceptions(&self) -> Vec<Exception> {
         self.admission.as_ref().map(|admission| admission.unused()).unwrap_or_default()
     }
 

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
-use super::error::{MirrorError, blocking};
+use super::error::MirrorError;
 use super::metadata::cache::State;
 use super::metadata::raw::stored_info;
 use super::pipeline::Pipeline;
@@ -25,42 +25,39 @@ const LOOKUPS: usize = 128;
 
 /// A file that is in the store now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Prefetched {
+pub(crate) struct Prefetched {
     /// Its h1; an `.info` has none.
-    pub h1: Option<H1>,
-    /// Its length.
-    pub bytes: u64,
-    /// It lay here already.
-    pub was_here: bool,
+    pub(crate) h1: Option<H1>,
+    pub(crate) bytes: u64,
+    pub(crate) was_here: bool,
 }
 
 /// Files that are wanted ahead, by the way of a request.
-pub struct Prefetch {
+pub(crate) struct Prefetch {
     pub(super) pipeline: Pipeline,
 }
 
 impl Prefetch {
     /// A pipeline of its own, whose events nobody wants to know: see [`Pipeline::new`].
-    pub fn new(store: Arc<Store>, sources: Router, vouchers: Vouchers, policies: InForce, clock: Clock) -> Self {
+    pub(crate) fn new(store: Arc<Store>, sources: Router, vouchers: Vouchers, policies: InForce, clock: Clock) -> Self {
         Self { pipeline: Pipeline::new(store, sources, vouchers, policies, EventLog::default(), clock) }
     }
 
     /// Proves the records of `modules`, all under one head, and keeps them. What is wrong with one is told when a file of
     /// it is asked for. Counts in `decided`.
-    pub async fn prove(&self, modules: &[ModuleVersion], decided: &AtomicUsize) {
+    pub(crate) async fn prove(&self, modules: &[ModuleVersion], decided: &AtomicUsize) {
         let vouchers = &self.pipeline.context.vouchers;
         let open: Vec<ModuleVersion> =
-            modules.iter().filter(|module| !vouchers.exempts(&module.path)).cloned().collect();
+            modules.iter().filter(|module| !vouchers.exempt.exempts(&module.path)).cloned().collect();
         vouchers.databases.lookup_all(&open, LOOKUPS, decided).await;
     }
 
-    /// The proved record of `module`, and its database.
-    pub async fn record_of(&self, module: &ModuleVersion) -> Result<(Arc<Attested>, DatabaseId), MirrorError> {
+    pub(crate) async fn record_of(&self, module: &ModuleVersion) -> Result<(Arc<Attested>, DatabaseId), MirrorError> {
         Ok(self.pipeline.context.vouchers.record(module).await?)
     }
 
     /// Sees to it that a file is in the store.
-    pub async fn get(&self, artifact: &Artifact) -> Result<Prefetched, MirrorError> {
+    pub(crate) async fn get(&self, artifact: &Artifact) -> Result<Prefetched, MirrorError> {
         if artifact.kind == Kind::Info {
             let was_here = self.kept_info(artifact).await?.is_some();
             let info = self.pipeline.metadata.info(artifact).await?;
@@ -77,14 +74,12 @@ impl Prefetch {
     }
 
     /// The proved file of `artifact`, open, with its length and its h1.
-    pub async fn open_proved(&self, artifact: &Artifact) -> Result<(Arc<File>, u64, H1), MirrorError> {
+    pub(crate) async fn open_proved(&self, artifact: &Artifact) -> Result<(Arc<File>, u64, H1), MirrorError> {
         let released = self.pipeline.release(artifact).await?;
         Ok((Arc::clone(released.file()), released.identity().size(), released.h1()))
     }
 
-    /// The `.info` that is kept, if there is one.
-    pub async fn kept_info(&self, artifact: &Artifact) -> Result<Option<bytes::Bytes>, MirrorError> {
-        let (store, artifact) = (Arc::clone(&self.pipeline.context.store), artifact.clone());
-        blocking(move || stored_info(&store, &artifact)).await
+    pub(crate) async fn kept_info(&self, artifact: &Artifact) -> Result<Option<bytes::Bytes>, MirrorError> {
+        Ok(stored_info(&self.pipeline.context.store, artifact).await?)
     }
 }

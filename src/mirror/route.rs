@@ -16,16 +16,15 @@ const MAX_PATH: usize = 2048;
 
 /// The prefix of all paths of the mirror: empty, or `/a/b`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct BasePath(String);
+pub(crate) struct BasePath(String);
 
-/// Not usable as a base path.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the base path {0:?} cannot be used: write /like/this, letters, digits, '-', '_', '.' and '~' only")]
-pub struct BasePathError(String);
+pub(crate) struct BasePathError(String);
 
 impl BasePath {
     /// Parses `/a/b`, with or without the outer slashes.
-    pub fn parse(text: &str) -> Result<Self, BasePathError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, BasePathError> {
         let trimmed = text.trim_matches('/');
         if trimmed.is_empty() {
             return Ok(Self::default());
@@ -41,8 +40,7 @@ impl BasePath {
         }
     }
 
-    /// Empty, or `/a/b`.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
@@ -52,7 +50,6 @@ impl BasePath {
 pub(super) enum Route {
     /// The mirror itself.
     Home,
-    /// Something of a module.
     Module(Request),
     /// Something of the database with this index.
     Database(DatabaseId, DatabaseRequest),
@@ -60,40 +57,31 @@ pub(super) enum Route {
 
 /// Why a path leads nowhere.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RouteError {
+pub(crate) enum RouteError {
     /// A database that this mirror does not serve. 404 sends `go` on to the next proxy, or to the database itself.
     #[error("not found: this mirror serves no checksum database at {0:?}")]
     NoSuchDatabase(String),
-    /// Longer than any path `go` asks for.
     #[error("the path is longer than {MAX_PATH} bytes")]
     TooLong,
-    /// Not UTF-8 behind the percent signs.
     #[error("the path is not UTF-8 once it is percent-decoded")]
     NotUtf8,
-    /// A percent sign without two hex digits.
     #[error("the path has a '%' without two hex digits behind it")]
     BadPercent,
-    /// NUL, another control character, or a backslash.
     #[error("the path has a character that no path may have: {0:?}")]
     BadCharacter(char),
     /// An encoded `/` would make one element look like two.
     #[error("the path has an encoded '/' (%2F)")]
     EncodedSlash,
-    /// `..`, `.` or an empty element, encoded or not.
     #[error("the path has an element {0:?}; write the path out")]
     BadElement(String),
-    /// Nothing of a module proxy.
     #[error(transparent)]
     Module(#[from] RequestError),
-    /// Nothing of a checksum database.
     #[error(transparent)]
     Database(#[from] DatabaseRequestError),
 }
 
 impl RouteError {
-    /// Whose fault it is.
-    pub fn fault(&self) -> Fault {
+    pub(crate) fn fault(&self) -> Fault {
         match self {
             Self::NoSuchDatabase(_)
             | Self::Module(RequestError::NoSuchPath(_))

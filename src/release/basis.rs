@@ -15,16 +15,14 @@ pub enum Basis {
 }
 
 impl Basis {
-    /// The h1.
-    pub fn h1(&self) -> H1 {
+    pub(crate) fn h1(&self) -> H1 {
         match self {
             Self::Proven(proven) => proven.h1(),
             Self::Pinned(h1) => *h1,
         }
     }
 
-    /// The proved record, if there is one.
-    pub fn record(&self) -> Option<&Attested> {
+    pub(crate) fn record(&self) -> Option<&Attested> {
         if let Self::Proven(proven) = self { Some(proven.attested()) } else { None }
     }
 }

@@ -4,18 +4,17 @@ use std::sync::Arc;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::error::ReleaseError;
+use super::error::{ReleaseError, blocking};
 use super::event_log::EventLog;
 use super::expected_hash::Vouchers;
 use crate::base::flight::BrokenOff;
 use crate::store::Store;
 use crate::upstream::Router;
-use gomodule::artifact::Kind;
+use gomodule::artifact::{Artifact, Kind};
 
 /// Zips being hashed at once, over all requests: each already uses the cores.
 const MAX_HASHING: usize = 4;
 
-/// What each step works with.
 pub(crate) struct Context {
     pub(crate) store: Arc<Store>,
     pub(crate) sources: Router,
@@ -32,6 +31,12 @@ impl Context {
         vouchers.exempt = vouchers.exempt.with(sources.private());
         let (offline, hashing) = (sources.is_empty(), Semaphore::new(MAX_HASHING));
         Self { store, sources, vouchers, offline, events, hashing }
+    }
+
+    /// Whether the file of `artifact` is here, right or wrong.
+    pub(crate) async fn has(&self, artifact: &Artifact) -> Result<bool, ReleaseError> {
+        let artifact = artifact.clone();
+        blocking(&self.store, move |store| Ok(store.tree().open_artifact(&artifact)?.is_some())).await
     }
 
     /// A turn to read a whole zip. A go.mod is small, and needs none.

@@ -11,75 +11,51 @@ use crate::sumdb::{NoRecord, SumdbError, Unproved};
 use crate::upstream::UpstreamError;
 use gomodule::artifact::Artifact;
 
-/// Why there is no proved file.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ReleaseError {
-    /// No upstream has the bytes that were proved right.
+pub(crate) enum ReleaseError {
     #[error("{}", wrong_bytes(artifact, basis, tried))]
     WrongBytes {
-        /// Which file.
         artifact: Box<Artifact>,
         /// The h1 that it must have, and why.
         basis: Basis,
         /// What each upstream had instead.
         tried: Vec<String>,
     },
-    /// The database has a record of the version, but no hash for this file of it.
     #[error("{artifact} refused: record {record} of the checksum database has no hash for it")]
-    NoHash {
-        /// Which file.
-        artifact: Box<Artifact>,
-        /// The record.
-        record: u64,
-    },
+    NoHash { artifact: Box<Artifact>, record: u64 },
     /// The only zips that sources have are over a bound that `go` does not have. They may be right.
     #[error("{artifact} refused: sumgate does not read this zip, although `go` may\n{}", tried.join("\n"))]
-    UnsupportedZip {
-        /// Which file.
-        artifact: Box<Artifact>,
-        /// What each upstream had.
-        tried: Vec<String>,
-    },
-    /// The database has no record of it.
+    UnsupportedZip { artifact: Box<Artifact>, tried: Vec<String> },
     #[error("{0}")]
     NoRecord(NoRecord),
-    /// Exempt modules are never asked of the database.
     #[error("{0} is exempt from the checksum database here, and is never asked of it")]
     Exempt(String),
     /// Not kept here, and the network is not asked. Nobody knows whether it exists, so this is no absence.
     #[error("{0} is not in the mirror, and the mirror is offline")]
     Offline(String),
-    /// The database has no answer.
     #[error(transparent)]
     Sumdb(Arc<SumdbError>),
-    /// The upstreams have no answer.
     #[error(transparent)]
     Origin(#[from] UpstreamError),
-    /// The disk refused.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The file on disk could not be read.
     #[error("cannot read the stored file of {artifact}: {cause}")]
-    Read {
-        /// Which file.
-        artifact: Box<Artifact>,
-        /// Why.
-        cause: io::Error,
-    },
+    Read { artifact: Box<Artifact>, cause: io::Error },
     /// A task of ours ended without an answer.
     #[error("the request was not finished: {0}")]
     BrokenOff(#[from] BrokenOff),
 }
 
 /// The stable name of a refusal, and what to do about it.
-pub type Refusal = (&'static str, &'static str);
+pub(crate) type Refusal = (&'static str, &'static str);
 
-/// Runs file work off the async threads.
-pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, ReleaseError> + Send + 'static,
+/// Runs file work with `on` off the async threads.
+pub(crate) async fn blocking<S: Send + Sync + 'static, T: Send + 'static>(
+    on: &Arc<S>,
+    work: impl FnOnce(&S) -> Result<T, ReleaseError> + Send + 'static,
 ) -> Result<T, ReleaseError> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| BrokenOff)?
+    let on = Arc::clone(on);
+    tokio::task::spawn_blocking(move || work(&on)).await.map_err(|_| BrokenOff)?
 }
 
 /// Every line short, no blank line, the hashes first: `go` shows eight lines and about 600 bytes.
@@ -121,7 +97,7 @@ impl ReleaseError {
     }
 
     /// Whose fault it is. None of these says that something is absent: that is for the mirror to conclude.
-    pub fn fault(&self) -> Fault {
+    pub(crate) fn fault(&self) -> Fault {
         let fault = match self {
             Self::Exempt(_) => Fault::NotServed,
             Self::WrongBytes { .. } | Self::UnsupportedZip { .. } | Self::NoHash { .. } | Self::NoRecord(_) => {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -19,7 +18,7 @@ const MAX_KEPT: usize = 100_000;
 
 /// Where steps are written down. Cheap to clone; clones share the list.
 #[derive(Clone, Default)]
-pub struct EventLog {
+pub(crate) struct EventLog {
     kept: Option<Arc<Kept>>,
 }
 
@@ -28,58 +27,44 @@ struct Kept {
     on_refusal: fn(&RefusedFile),
 }
 
-/// A file that was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RefusedFile {
-    /// Which.
-    pub artifact: Artifact,
+pub(crate) struct RefusedFile {
+    pub(crate) artifact: Artifact,
     /// The stable name of the cause, as in the header `X-Sumgate-Refused`.
-    pub code: &'static str,
-    /// The cause, in words.
-    pub reason: String,
-    /// What to do.
-    pub advice: &'static str,
-    /// Where the refused bytes are.
-    pub quarantine: Vec<PathBuf>,
+    pub(crate) code: &'static str,
+    pub(crate) reason: String,
+    pub(crate) advice: &'static str,
+    pub(crate) quarantine: Vec<PathBuf>,
 }
 
-/// A file that was released.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReleasedFile {
-    /// Its h1, and why that is the right one.
-    pub basis: Basis,
-    /// Its length.
-    pub bytes: u64,
-    /// Where the bytes came from.
-    pub source: ByteSource,
+pub(crate) struct ReleasedFile {
+    pub(crate) basis: Basis,
+    pub(crate) bytes: u64,
+    pub(crate) source: ByteSource,
 }
 
 /// Everything that was written down, each file once.
 #[derive(Clone, Debug, Default)]
 pub struct Events {
-    /// What was released.
-    pub released: BTreeMap<(ModuleVersion, Kind), ReleasedFile>,
-    /// What was refused, and why.
-    pub refused: BTreeMap<(ModuleVersion, Kind), RefusedFile>,
-    /// Where bytes are that were set aside.
+    pub(crate) released: BTreeMap<(ModuleVersion, Kind), ReleasedFile>,
+    pub(crate) refused: BTreeMap<(ModuleVersion, Kind), RefusedFile>,
     quarantine: BTreeMap<(ModuleVersion, Kind), Vec<PathBuf>>,
     /// Steps that were too many to be kept.
-    pub dropped: usize,
+    pub(crate) dropped: usize,
 }
 
 impl EventLog {
     /// A log that can be looked at. The first refusal of each file is told at once.
-    pub fn kept(on_refusal: fn(&RefusedFile)) -> Self {
+    pub(crate) fn kept(on_refusal: fn(&RefusedFile)) -> Self {
         Self { kept: Some(Arc::new(Kept { events: Mutex::default(), on_refusal })) }
     }
 
-    /// What was written down so far.
-    pub fn so_far(&self) -> Events {
+    pub(crate) fn so_far(&self) -> Events {
         let events = |kept: &Arc<Kept>| kept.events.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.kept.as_ref().map(events).unwrap_or_default()
     }
 
-    /// Bytes of a file were set aside at `case`.
     pub(super) fn quarantined(&self, artifact: &Artifact, case: PathBuf) {
         self.write(|events| {
             let room = events.quarantine.len() < MAX_KEPT;
@@ -90,7 +75,6 @@ impl EventLog {
         });
     }
 
-    /// A file was released.
     pub(crate) fn released(&self, artifact: &Artifact, basis: &Basis, bytes: u64, source: &ByteSource) {
         self.write(|events| {
             let file = ReleasedFile { basis: basis.clone(), bytes, source: source.clone() };
@@ -119,12 +103,6 @@ impl EventLog {
         if let Some(kept) = &self.kept {
             write(&mut kept.events.lock().unwrap_or_else(PoisonError::into_inner));
         }
-    }
-}
-
-impl fmt::Debug for EventLog {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.kept.is_some() { "EventLog(kept)" } else { "EventLog" })
     }
 }
 
@@ -158,7 +136,7 @@ mod tests {
         }
         log.released(&artifact(0), &pinned, 1, &ByteSource::Upstream("again".into()));
         let refused = artifact(MAX_KEPT + 1);
-        log.refused(&refused, &fmt::Error, Some(("no-hash", "take another version")));
+        log.refused(&refused, &std::fmt::Error, Some(("no-hash", "take another version")));
         let events = log.so_far();
         assert_eq!((events.released.len(), events.refused.len(), events.dropped), (MAX_KEPT, 1, 1));
     }

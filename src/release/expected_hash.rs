@@ -10,14 +10,13 @@ use gomodule::artifact::Artifact;
 use gomodule::module::{ModulePath, ModuleVersion, Patterns, Version};
 
 /// The databases that are asked, in order, and the modules that are exempt.
-pub struct Vouchers {
+pub(crate) struct Vouchers {
     /// The first that has a record vouches.
-    pub databases: Databases,
+    pub(crate) databases: Databases,
     /// Modules that no database is asked about (GONOSUMDB patterns).
-    pub exempt: Patterns,
+    pub(crate) exempt: Patterns,
 }
 
-/// What a file must hash to.
 #[derive(Debug)]
 pub(super) enum Expected {
     /// To this h1.
@@ -27,11 +26,6 @@ pub(super) enum Expected {
 }
 
 impl Vouchers {
-    /// Whether a module is exempt.
-    pub(crate) fn exempts(&self, path: &ModulePath) -> bool {
-        self.exempt.exempts(path)
-    }
-
     /// Whether anything of a module of this path was ever seen here: a file, a pin, a record, a question
     /// for one. Blocks.
     pub(crate) fn has_seen(&self, store: &Store, path: &ModulePath) -> Result<bool, ReleaseError> {
@@ -48,7 +42,7 @@ impl Vouchers {
 
     /// The proved record of `module`, from the first database that has one.
     pub(crate) async fn record(&self, module: &ModuleVersion) -> Result<(Arc<Attested>, DatabaseId), ReleaseError> {
-        if self.exempts(&module.path) {
+        if self.exempt.exempts(&module.path) {
             return Err(ReleaseError::Exempt(module.to_string()));
         }
         Ok(self.databases.lookup(module, None).await?)
@@ -72,11 +66,10 @@ impl Vouchers {
         Ok(Err(unknown))
     }
 
-    /// What the file of `artifact` must hash to.
     pub(super) async fn expect(&self, artifact: &Artifact, store: &Arc<Store>) -> Result<Expected, ReleaseError> {
-        if self.exempts(&artifact.module.path) {
-            let (store, artifact) = (Arc::clone(store), artifact.clone());
-            let pin = blocking(move || Ok(store.pins().of(&artifact)?)).await?;
+        if self.exempt.exempts(&artifact.module.path) {
+            let artifact = artifact.clone();
+            let pin = blocking(store, move |store| Ok(store.pins().of(&artifact)?)).await?;
             return Ok(pin.map_or(Expected::Unseen, |h1| Expected::Known(Basis::Pinned(h1))));
         }
         let (attested, _) = self.record(&artifact.module).await?;

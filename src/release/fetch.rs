@@ -1,4 +1,4 @@
-//! Router until one has the right bytes: hedged where a proof decides, in order where a name must not spread.
+//! Sources until one has the right bytes: hedged where a proof decides, in order where a name must not spread.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,7 +14,6 @@ use crate::upstream::{Progress, Search, UpstreamError, UpstreamId, UpstreamPool,
 use gomodule::artifact::Artifact;
 use gomodule::proxy_request::Request;
 
-/// An artifact that is looked for at its sources.
 pub(super) struct Fetch {
     context: Arc<Context>,
     origin: UpstreamPool,
@@ -31,13 +30,18 @@ impl Fetch {
         Self { context: Arc::clone(context), origin, artifact, expected, released: Arc::default() }
     }
 
-    /// Router until one has the right bytes, in rounds while trouble may pass.
+    /// Source after source until one has the right bytes, in rounds while trouble may pass.
     pub(super) async fn run(self) -> Result<Released, ReleaseError> {
         // What was had in an earlier round counts, whatever the last one ended with.
         let had = Mutex::new(Vec::new());
         let round = || async {
             let released = self.round().await;
-            let lines = released.as_ref().err().into_iter().flatten().filter_map(|(_, lost)| lost.bytes());
+            // What is to be told of the bytes that came, and whether they are wrong.
+            let lines = released.as_ref().err().into_iter().flatten().filter_map(|(_, lost)| match lost {
+                AttemptError::Wrong(line) => Some((true, line.clone())),
+                AttemptError::OverBound(line) => Some((false, line.clone())),
+                AttemptError::Failed(_) | AttemptError::Here(_) => None,
+            });
             had.lock().unwrap_or_else(PoisonError::into_inner).extend(lines);
             released
         };
@@ -106,10 +110,9 @@ impl Fetch {
     async fn attempt(&self, id: UpstreamId, progress: Progress) -> Result<Released, AttemptError> {
         let unproved = obtain(&self.origin, id, &self.artifact, &self.context.store, &progress).await?;
         let _turn = self.context.turn_to_read(self.artifact.kind).await?;
-        let (context, expected, released) =
-            (Arc::clone(&self.context), Arc::clone(&self.expected), Arc::clone(&self.released));
-        let judged = blocking(move || {
-            let judged = judge(&context, unproved, &expected).and_then(|verified| {
+        let (expected, released) = (Arc::clone(&self.expected), Arc::clone(&self.released));
+        let judged = blocking(&self.context, move |context| {
+            let judged = judge(context, unproved, &expected).and_then(|verified| {
                 let mut released = released.lock().unwrap_or_else(PoisonError::into_inner);
                 let first = match released.take() {
                     Some(first) => first,

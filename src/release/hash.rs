@@ -24,7 +24,6 @@ pub(super) struct Unfit {
     pub(super) flaw: Flaw,
 }
 
-/// Why not.
 #[derive(Debug)]
 pub(super) enum Flaw {
     /// It is not what it should be.

@@ -10,7 +10,6 @@ use crate::store::Facts;
 use crate::upstream::UpstreamError;
 use gomodule::dirhash::H1;
 
-/// Why there are no right bytes.
 pub(super) enum AttemptError {
     /// The source gave none.
     Failed(UpstreamError),
@@ -23,15 +22,6 @@ pub(super) enum AttemptError {
 }
 
 impl AttemptError {
-    /// What is to be told of the bytes that it gave, and whether they are wrong.
-    pub(super) fn bytes(&self) -> Option<(bool, String)> {
-        match self {
-            Self::Wrong(line) => Some((true, line.clone())),
-            Self::OverBound(line) => Some((false, line.clone())),
-            Self::Failed(_) | Self::Here(_) => None,
-        }
-    }
-
     pub(super) fn failure(&self) -> Option<&UpstreamError> {
         if let Self::Failed(error) = self { Some(error) } else { None }
     }

@@ -2,13 +2,13 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Seek, Write};
-use std::os::unix::fs::FileExt;
+use std::io::{self, BufReader, Read, Seek, Write};
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
 use super::error::ReleaseError;
+use crate::base::bounded::from_start;
 use crate::base::flight::BrokenOff;
 use crate::store::{Identity, StagingFile, Store};
 use crate::upstream::{DownloadSink, Part, Progress, UpstreamError, UpstreamId, UpstreamPool};
@@ -16,12 +16,10 @@ use gomodule::artifact::{Artifact, Kind};
 use gomodule::dirhash::{ReadAlong, ZipLimits};
 use gomodule::proxy_request::Request;
 
-/// Bytes copied at a time.
 const PIECE: usize = 256 << 10;
 
-/// Where bytes came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ByteSource {
+pub(crate) enum ByteSource {
     /// They lay in the store already.
     Disk,
     /// An upstream, by its name without credentials.
@@ -43,7 +41,6 @@ pub(super) struct Unproved {
     pub(super) artifact: Artifact,
     pub(super) handle: Handle,
     pub(super) source: ByteSource,
-    /// What was hashed while they came.
     pub(super) along: Option<ReadAlong>,
 }
 
@@ -65,7 +62,6 @@ impl Unproved {
         Ok(Some(Self { artifact: artifact.clone(), handle, source: ByteSource::Disk, along: None }))
     }
 
-    /// The open file.
     pub(super) fn file(&self) -> &File {
         match &self.handle {
             Handle::Stored(file, _) => file,
@@ -125,23 +121,16 @@ fn write(
     Ok((staged, along))
 }
 
-/// Copies a file, wherever another reader of it is, and not far beyond `limit` if it grows. Blocks.
+/// Copies a file, wherever another reader of it is, up to `limit`. Blocks.
 fn copy(from: &File, to: &mut File, limit: u64) -> io::Result<()> {
-    let (mut piece, mut copied) = (vec![0; PIECE], 0);
-    while copied < limit {
-        let read = from.read_at(&mut piece, copied)?;
-        if read == 0 {
-            break;
-        }
-        to.write_all(&piece[..read])?;
-        copied += read as u64;
-    }
-    Ok(())
+    io::copy(&mut BufReader::with_capacity(PIECE, from_start(from)).take(limit), to).map(drop)
 }
 
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::os::unix::fs::FileExt;
 
     use super::*;
     use gomodule::dirhash::{hash_module_zip, hash_module_zip_read};

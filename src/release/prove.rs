@@ -37,7 +37,6 @@ pub(super) fn prove(
 }
 
 impl Verified {
-    /// The bytes, and why they are right.
     pub(super) fn into_parts(self) -> (Unproved, Basis) {
         (self.unproved, self.basis)
     }

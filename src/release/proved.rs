@@ -34,7 +34,6 @@ impl ProvedFiles {
         Self { context, known: Cache::new(MAX_KNOWN), flights, downloads }
     }
 
-    /// The proved file of `artifact`, open.
     pub(crate) async fn release(self: &Arc<Self>, artifact: &Artifact) -> Result<Released, Arc<ReleaseError>> {
         match self.unchanged(artifact).await? {
             Some(released) => Ok(released),
@@ -58,8 +57,8 @@ impl ProvedFiles {
     /// The file at its place, if it is the very one that was hashed before.
     async fn unchanged(&self, artifact: &Artifact) -> Result<Option<Released>, ReleaseError> {
         let Some(known) = self.known.get(artifact) else { return Ok(None) };
-        let (store, artifact) = (Arc::clone(&self.context.store), artifact.clone());
-        blocking(move || match store.tree().open_artifact(&artifact)? {
+        let artifact = artifact.clone();
+        blocking(&self.context.store, move |store| match store.tree().open_artifact(&artifact)? {
             Some(file) => known.reopened(file).map_err(|cause| ReleaseError::read(&artifact, cause)),
             None => Ok(None),
         })
@@ -80,16 +79,15 @@ impl ProvedFiles {
 
     /// Proves what lies at the artifact's place. Wrong bytes are set aside, and `None` says to fetch anew.
     async fn stored(&self, artifact: &Artifact, expected: &Arc<Expected>) -> Result<Option<Released>, ReleaseError> {
-        let (store, wanted) = (Arc::clone(&self.context.store), artifact.clone());
         // A turn is for a zip that is there: nobody waits for one to learn that there is none.
-        if artifact.kind == Kind::Zip && !blocking(move || Ok(store.tree().open_artifact(&wanted)?.is_some())).await? {
+        if artifact.kind == Kind::Zip && !self.context.has(artifact).await? {
             return Ok(None);
         }
         let _turn = self.context.turn_to_read(artifact.kind).await?;
-        let (context, artifact, expected) = (Arc::clone(&self.context), artifact.clone(), Arc::clone(expected));
-        blocking(move || {
+        let (artifact, expected) = (artifact.clone(), Arc::clone(expected));
+        blocking(&self.context, move |context| {
             let Some(stored) = Unproved::stored(&artifact, &context.store)? else { return Ok(None) };
-            match judge(&context, stored, &expected) {
+            match judge(context, stored, &expected) {
                 Ok(verified) => Released::commit(verified, &context.store).map(Some),
                 // It may be right. A source may have a zip of the version that is not over the bound.
                 Err(AttemptError::OverBound(why)) if context.offline => {

@@ -22,7 +22,6 @@ pub(crate) struct Released {
     file: Arc<File>,
     identity: Identity,
     basis: Basis,
-    /// Where the bytes came from.
     source: ByteSource,
 }
 
@@ -59,27 +58,22 @@ impl Released {
         Ok(Self { file: Arc::new(file), identity, basis, source })
     }
 
-    /// The open file.
     pub(crate) fn file(&self) -> &Arc<File> {
         &self.file
     }
 
-    /// What it was when it was hashed.
     pub(crate) fn identity(&self) -> &Identity {
         &self.identity
     }
 
-    /// Its h1.
     pub(crate) fn h1(&self) -> H1 {
         self.basis.h1()
     }
 
-    /// Why that is the right one.
     pub(crate) fn basis(&self) -> &Basis {
         &self.basis
     }
 
-    /// Where the bytes came from.
     pub(crate) fn source(&self) -> &ByteSource {
         &self.source
     }

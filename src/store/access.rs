@@ -15,14 +15,13 @@ use super::losses::Losses;
 use super::owner::check_owner;
 use crate::base::clock::Clock;
 
-/// The name of the marker.
 pub(super) const MARKER: &str = "sumgate-format";
 /// Folders of ours.
 pub(super) const FOLDERS: [&str; 6] = ["proxy", "sumdb", "pins", "quarantine", "staging", "run"];
 
 /// What a command does in the data folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
+pub(crate) enum Access {
     /// Only reads. It writes where it may, and does without where it may not.
     Read,
     /// Writes.
@@ -34,13 +33,11 @@ pub enum Access {
 /// How things are kept in the data folder.
 #[derive(Clone, Debug)]
 pub(super) struct Keeping {
-    /// Who may read what is made.
     pub(super) modes: Modes,
-    /// Whether anything is written at all.
+    pub(super) access: Access,
     pub(super) writes: bool,
     /// Where is told what could not be kept.
     pub(super) losses: Losses,
-    /// Says when.
     pub(super) clock: Clock,
 }
 
@@ -107,7 +104,7 @@ pub(super) fn check_place(path: &Path, access: Access, is_folder: bool) -> Resul
         return Err(failed(io::Error::other(words)));
     }
     match check_owner(path, &found) {
-        Some(foreign) if access != Access::Read => Err(failed(io::Error::other(foreign.to_string()))),
+        Some(foreign) if access != Access::Read => Err(failed(io::Error::other(foreign))),
         foreign => Ok(foreign.is_none()),
     }
 }

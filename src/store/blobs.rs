@@ -1,8 +1,5 @@
 //! Immutable files by key: pins, and the files of modules, which are got, listed and deleted so, and put by a step of their own
-//! (`tree`).
-//!
-//! What else lies in the data folder is no blob. A tile is replaced by a wider one (`database`). A refused file is moved to its
-//! case, not copied (`quarantine`).
+//! (`tree`). A refused file is moved to its case, not copied, so it is no blob (`quarantine`).
 
 pub(super) mod local;
 #[cfg(test)]

@@ -27,7 +27,7 @@ use sha2::{Digest, Sha256};
 use tlog::limits::{MAX_NOTE_LEN, MAX_RECORD_LEN};
 
 use super::StoreError;
-use super::access::{Access, Keeping, check_place, kind};
+use super::access::{Keeping, check_place, kind};
 use super::durable::{self, Durability};
 use super::open;
 use super::owner::{Untrusted, check_folder, check_owner};
@@ -49,31 +49,12 @@ pub struct StateDir {
     untrusted: Option<Untrusted>,
 }
 
-/// The sizes and times of heads, as they were written down.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Heads {
-    /// By this user, or nothing yet.
-    Counted(String),
-    /// Perhaps by others.
-    Uncounted(Untrusted),
-}
-
-/// How a compare-and-swap of the head ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HeadSwap {
-    /// The new head is on disk, durably.
-    Swapped,
-    /// Another process was first; this is what lies there now.
-    Conflict(Option<String>),
-}
-
 impl StateDir {
     pub(super) fn open(
         root: &Path,
         name: &str,
         verifier_key: &str,
         trees: &[Tree],
-        access: Access,
         keeping: &Keeping,
     ) -> Result<Self, StoreError> {
         let digest = hex::encode(&Sha256::digest(verifier_key.as_bytes())[..8]);
@@ -81,12 +62,12 @@ impl StateDir {
         let name = utf8_percent_encode(name, NAME);
         let all = root.join("sumdb");
         let dir = all.join(format!("{name}+{key_hash}+{digest}"));
-        let mut is_own = check_place(&dir, access, true)?;
+        let mut is_own = check_place(&dir, keeping.access, true)?;
         for name in FOLDERS {
-            is_own &= check_place(&dir.join(name), access, true)?;
+            is_own &= check_place(&dir.join(name), keeping.access, true)?;
         }
         for name in FILES {
-            is_own &= check_place(&dir.join(name), access, false)?;
+            is_own &= check_place(&dir.join(name), keeping.access, false)?;
         }
         let fork = dir.join(FORK);
         if let Some(found) = fork.symlink_metadata().ok().filter(|found| !found.is_file()) {
@@ -113,80 +94,83 @@ impl StateDir {
 
     /// Replaces the head by `new` if `is_expected` says so of what is there, durably, across processes. Where things are only
     /// read, it is replaced for this process alone, which asks nobody for a newer one.
-    pub fn swap_head(&self, is_expected: impl FnOnce(Option<&str>) -> bool, new: &str) -> Result<HeadSwap, StoreError> {
+    pub(crate) fn swap_head(
+        &self,
+        is_expected: impl FnOnce(Option<&str>) -> bool,
+        new: &str,
+    ) -> Result<Swap<String>, StoreError> {
         if !self.keeping.writes {
-            return Ok(HeadSwap::Swapped);
+            return Ok(Swap::Swapped);
         }
         let current = self.state.get("head", MAX_NOTE_LEN)?;
         let words = text(current.clone());
         if !is_expected(words.as_deref()) {
-            return Ok(HeadSwap::Conflict(words));
+            return Ok(Swap::Conflict(words));
         }
         let swap = self.state.compare_and_swap("head", MAX_NOTE_LEN, current.as_deref(), new.as_bytes())?;
         Ok(match swap {
-            Swap::Swapped => HeadSwap::Swapped,
-            Swap::Conflict(other) => HeadSwap::Conflict(text(other)),
+            Swap::Swapped => Swap::Swapped,
+            Swap::Conflict(other) => Swap::Conflict(text(other)),
         })
     }
 
     /// The anchor that was last proved consistent with the head.
-    pub fn anchor(&self) -> Result<Option<String>, StoreError> {
+    pub(crate) fn anchor(&self) -> Result<Option<String>, StoreError> {
         self.state.get("anchor", MAX_NOTE_LEN).map(text)
     }
 
     /// Remembers that `anchor` was proved consistent with the head. One that is lost is compared again.
-    pub fn set_anchor(&self, anchor: &str) {
+    pub(crate) fn set_anchor(&self, anchor: &str) {
         self.try_to_write("anchor", anchor, Durability::Synced);
     }
 
     /// The sizes and times of heads, as they were written down. Nothing proves the times, so they count only where no
-    /// other than this user could write them.
-    pub fn heads(&self) -> Result<Heads, StoreError> {
+    /// other than this user could write them; else it is said why they do not.
+    pub(crate) fn heads(&self) -> Result<Result<String, Untrusted>, StoreError> {
         if let Some(why) = &self.untrusted {
-            return Ok(Heads::Uncounted(why.clone()));
+            return Ok(Err(why.clone()));
         }
         let path = self.dir.join("heads");
         let failed = |cause| StoreError::new("read", &path, cause);
-        let Some(file) = open::open(&path).map_err(failed)? else { return Ok(Heads::Counted(String::new())) };
+        let Some(file) = open::open(&path).map_err(failed)? else { return Ok(Ok(String::new())) };
         if let Some(why) = check_owner(&path, &file.metadata().map_err(failed)?) {
-            return Ok(Heads::Uncounted(why));
+            return Ok(Err(why));
         }
-        Ok(Heads::Counted(text(read_bounded(file, MAX_HEADS_LEN as u64).map_err(failed)?).unwrap_or_default()))
+        Ok(Ok(text(read_bounded(file, MAX_HEADS_LEN as u64).map_err(failed)?).unwrap_or_default()))
     }
 
     /// A message about the file of heads, with its place.
-    pub fn about_heads(&self, message: &str) -> String {
+    pub(crate) fn about_heads(&self, message: &str) -> String {
         format!("{}: {message}", self.dir.join("heads").display())
     }
 
     /// Writes down the sizes and times of heads. One that is lost makes records look younger, never older.
-    pub fn set_heads(&self, heads: &str) {
+    pub(crate) fn set_heads(&self, heads: &str) {
         self.try_to_write("heads", heads, Durability::Atomic);
     }
 
     /// The sizes of the trees whose heads were carried away, as they were written down.
-    pub fn exported(&self) -> Result<Option<String>, StoreError> {
+    pub(crate) fn exported(&self) -> Result<Option<String>, StoreError> {
         self.state.get("exported", MAX_EXPORTED_LEN).map(text)
     }
 
     /// Writes down the sizes of the trees whose heads were carried away. Without one that is lost, a later export brings no
     /// tiles for whoever stands at that head, and they are told.
-    pub fn set_exported(&self, sizes: &str) {
+    pub(crate) fn set_exported(&self, sizes: &str) {
         self.try_to_write("exported", sizes, Durability::Atomic);
     }
 
     /// The versions that were asked for, as they were written down.
-    pub fn first_asked(&self) -> Result<Option<String>, StoreError> {
+    pub(crate) fn first_asked(&self) -> Result<Option<String>, StoreError> {
         self.state.get("first-asked", MAX_FIRST_ASKED_LEN).map(text)
     }
 
     /// Writes a line down behind the others. One that is lost makes a version look younger after a restart.
-    pub fn add_first_asked(&self, line: &str) {
+    pub(crate) fn add_first_asked(&self, line: &str) {
         self.keeping.try_to(|| self.state.append("first-asked", line.as_bytes()));
     }
 
-    /// Replaces all lines.
-    pub fn set_first_asked(&self, lines: &str) {
+    pub(crate) fn set_first_asked(&self, lines: &str) {
         self.try_to_write("first-asked", lines, Durability::Atomic);
     }
 
@@ -195,18 +179,18 @@ impl StateDir {
     }
 
     /// Where evidence of a fork lies, or would lie.
-    pub fn fork_path(&self) -> PathBuf {
+    pub(crate) fn fork_path(&self) -> PathBuf {
         self.dir.join(FORK)
     }
 
     /// Where evidence of a fork lies, if there is some. It is a regular file, also one that this user may not read.
-    pub fn fork(&self) -> Option<PathBuf> {
+    pub(crate) fn fork(&self) -> Option<PathBuf> {
         Some(self.fork_path()).filter(|path| path.symlink_metadata().is_ok_and(|found| found.is_file()))
     }
 
     /// Writes evidence of a fork, unless some is there already: the first is enough. What is no regular file is no evidence, and
     /// makes room. Returns its path.
-    pub fn write_fork(&self, evidence: &str) -> Result<PathBuf, StoreError> {
+    pub(crate) fn write_fork(&self, evidence: &str) -> Result<PathBuf, StoreError> {
         if let Some(path) = self.fork() {
             return Ok(path);
         }
@@ -219,23 +203,22 @@ impl StateDir {
     }
 
     /// A tile's bytes as stored under its name (`tile/8/0/x001/234`, no width), to be authenticated by the caller.
-    pub fn tile(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    pub(crate) fn tile(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
         self.read(&flat("tile", name), MAX_TILE_LEN)
     }
 
-    /// Stores an authenticated tile, if there is room.
-    pub fn set_tile(&self, name: &str, bytes: &[u8]) {
+    pub(crate) fn set_tile(&self, name: &str, bytes: &[u8]) {
         self.keeping.try_to(|| self.write_authenticated(&self.dir.join(flat("tile", name)), bytes));
     }
 
     /// A record with its proof, under the escaped `path@version`, to be checked by the caller.
-    pub fn record(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    pub(crate) fn record(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
         self.read(&flat("record", name), MAX_BUNDLE_LEN)
     }
 
     /// Whether there is a record whose name begins so. One whose name is too long for a file system cannot be told by its
     /// beginning, so each of these may be one.
-    pub fn has_record(&self, start: &str) -> Result<bool, StoreError> {
+    pub(crate) fn has_record(&self, start: &str) -> Result<bool, StoreError> {
         let start = start.replace('/', ",");
         let may_be_long = start.len() + MAX_VERSION > MAX_NAME;
         let dir = self.dir.join("record");
@@ -249,8 +232,7 @@ impl StateDir {
         Ok(false)
     }
 
-    /// Stores a record with its proof, if there is room.
-    pub fn set_record(&self, name: &str, bundle: &str) {
+    pub(crate) fn set_record(&self, name: &str, bundle: &str) {
         self.keeping.try_to(|| self.write_authenticated(&self.dir.join(flat("record", name)), bundle.as_bytes()));
     }
 
@@ -331,21 +313,28 @@ mod tests {
 
     use super::*;
     use crate::base::clock::Clock;
+    use crate::store::Access;
     use crate::store::durable::Modes;
     use crate::store::losses::Losses;
 
     fn state(all: &Path, name: &str, key: &str) -> StateDir {
-        let keeping = Keeping { modes: Modes::Private, writes: true, losses: Losses::default(), clock: Clock::System };
-        StateDir::open(all, name, key, &[], Access::Write, &keeping).unwrap()
+        let keeping = Keeping {
+            modes: Modes::Private,
+            access: Access::Write,
+            writes: true,
+            losses: Losses::default(),
+            clock: Clock::System,
+        };
+        StateDir::open(all, name, key, &[], &keeping).unwrap()
     }
 
     #[test]
     fn of_two_swaps_from_one_head_only_the_first_wins() {
         let all = tempfile::tempdir().unwrap();
         let (one, two) = (state(all.path(), "a.example", "k"), state(all.path(), "a.example", "k"));
-        assert_eq!(one.swap_head(|now| now.is_none(), "first").unwrap(), HeadSwap::Swapped);
-        assert_eq!(two.swap_head(|now| now.is_none(), "other").unwrap(), HeadSwap::Conflict(Some("first".to_owned())));
-        assert_eq!(two.swap_head(|now| now == Some("first"), "second").unwrap(), HeadSwap::Swapped);
+        assert_eq!(one.swap_head(|now| now.is_none(), "first").unwrap(), Swap::Swapped);
+        assert_eq!(two.swap_head(|now| now.is_none(), "other").unwrap(), Swap::Conflict(Some("first".to_owned())));
+        assert_eq!(two.swap_head(|now| now == Some("first"), "second").unwrap(), Swap::Swapped);
         assert_eq!(one.head().unwrap().as_deref(), Some("second"));
     }
 
@@ -353,9 +342,15 @@ mod tests {
     fn where_things_are_only_read_a_head_is_swapped_for_this_process_alone() {
         let all = tempfile::tempdir().unwrap();
         state(all.path(), "a.example", "k").swap_head(|_| true, "first").unwrap();
-        let keeping = Keeping { modes: Modes::Private, writes: false, losses: Losses::default(), clock: Clock::System };
-        let reads = StateDir::open(all.path(), "a.example", "k", &[], Access::Read, &keeping).unwrap();
-        assert_eq!(reads.swap_head(|now| now == Some("first"), "second").unwrap(), HeadSwap::Swapped);
+        let keeping = Keeping {
+            modes: Modes::Private,
+            access: Access::Read,
+            writes: false,
+            losses: Losses::default(),
+            clock: Clock::System,
+        };
+        let reads = StateDir::open(all.path(), "a.example", "k", &[], &keeping).unwrap();
+        assert_eq!(reads.swap_head(|now| now == Some("first"), "second").unwrap(), Swap::Swapped);
         assert_eq!(reads.head().unwrap().as_deref(), Some("first"));
     }
 
@@ -379,15 +374,15 @@ mod tests {
         let all = tempfile::tempdir().unwrap();
         let state = state(all.path(), "a.example", "k");
         let heads = || state.heads().unwrap();
-        assert_eq!(heads(), Heads::Counted(String::new()));
+        assert_eq!(heads(), Ok(String::new()));
         state.set_heads("1 2\n");
-        assert_eq!(heads(), Heads::Counted("1 2\n".to_owned()));
+        assert_eq!(heads(), Ok("1 2\n".to_owned()));
         // A link, to whatever it leads, and a file that is too large were not written by this program.
         fs::rename(state.dir.join("heads"), all.path().join("elsewhere")).unwrap();
         std::os::unix::fs::symlink(all.path().join("elsewhere"), state.dir.join("heads")).unwrap();
-        assert_eq!(heads(), Heads::Counted(String::new()));
+        assert_eq!(heads(), Ok(String::new()));
         state.set_heads(&"1 2\n".repeat(MAX_HEADS_LEN / 4 + 1));
-        assert_eq!(heads(), Heads::Counted(String::new()));
+        assert_eq!(heads(), Ok(String::new()));
     }
 
     #[test]
@@ -445,9 +440,14 @@ mod tests {
         let all = tempfile::tempdir().unwrap();
         let path = state(all.path(), "a.example", "k").fork_path();
         let open = || {
-            let keeping =
-                Keeping { modes: Modes::Private, writes: true, losses: Losses::default(), clock: Clock::System };
-            StateDir::open(all.path(), "a.example", "k", &[], Access::Read, &keeping).map_err(|error| error.to_string())
+            let keeping = Keeping {
+                modes: Modes::Private,
+                access: Access::Read,
+                writes: true,
+                losses: Losses::default(),
+                clock: Clock::System,
+            };
+            StateDir::open(all.path(), "a.example", "k", &[], &keeping).map_err(|error| error.to_string())
         };
         rustix::fs::mknodat(rustix::fs::CWD, &path, FileType::Fifo, Mode::RWXU, 0).unwrap();
         let told = |what: &str| {

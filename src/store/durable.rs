@@ -30,9 +30,8 @@ pub(crate) enum Durability {
     Authenticated,
 }
 
-/// Who may read what is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Modes {
+pub(crate) enum Modes {
     /// This user.
     Private,
     /// Everybody on this machine.
@@ -64,7 +63,7 @@ impl Modes {
     }
 
     /// Whatever the umask is, and whatever a temporary file begins with.
-    pub(super) fn give(self, file: &File) -> io::Result<()> {
+    pub(crate) fn give(self, file: &File) -> io::Result<()> {
         file.set_permissions(fs::Permissions::from_mode(self.file()))
     }
 }
@@ -144,7 +143,7 @@ pub(crate) fn make_dir(dir: &Path, modes: Modes) -> Result<(), StoreError> {
     }
     make_missing(dir, modes)?;
     let found = dir.symlink_metadata().map_err(failed)?;
-    check_owner(dir, &found).map_or(Ok(()), |foreign| Err(failed(io::Error::other(foreign.to_string()))))
+    check_owner(dir, &found).map_or(Ok(()), |foreign| Err(failed(io::Error::other(foreign))))
 }
 
 fn make_missing(dir: &Path, modes: Modes) -> Result<(), StoreError> {
@@ -156,11 +155,6 @@ fn make_missing(dir: &Path, modes: Modes) -> Result<(), StoreError> {
     make_missing(above, modes)?;
     modes.make(dir).map_err(failed)?;
     sync_dir(above).map_err(failed)
-}
-
-/// What is carried away is read by others, too; temporary files are private by default.
-pub(crate) fn readable_by_all(file: &File) -> io::Result<()> {
-    Modes::Shared.give(file)
 }
 
 pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {

@@ -1,6 +1,5 @@
 //! The error of this room: a file operation that this machine refused, and what to do about it.
 
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +10,7 @@ pub(super) const OTHERWISE: &str = "or name another data folder with --data DIR 
 
 /// A file operation that this machine refused.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {doing} {}: {cause}{}", path.display(), Hint(cause))]
+#[error("cannot {doing} {}: {cause}{}", path.display(), hint(cause))]
 pub struct StoreError {
     doing: &'static str,
     path: PathBuf,
@@ -30,18 +29,14 @@ impl StoreError {
 }
 
 /// What to do about a cause that concerns the data folder as a whole.
-struct Hint<'a>(&'a io::Error);
-
-impl fmt::Display for Hint<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let todo = match self.0.kind() {
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => "let this user write there",
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room there",
-            io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
-                "expected a folder, found something else: remove it"
-            }
-            _ => return Ok(()),
-        };
-        write!(f, ": {todo}, {OTHERWISE}")
-    }
+fn hint(cause: &io::Error) -> String {
+    let todo = match cause.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => "let this user write there",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room there",
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+            "expected a folder, found something else: remove it"
+        }
+        _ => return String::new(),
+    };
+    format!(": {todo}, {OTHERWISE}")
 }

@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::StoreError;
-use super::access::{FOLDERS, Keeping, MARKER};
+use super::access::{Access, FOLDERS, Keeping, MARKER};
 use super::durable::{self, Durability};
 use super::error::OTHERWISE;
 use super::open::read;
@@ -23,7 +23,7 @@ const FORMAT: u64 = 1;
 const MAX_MARKER: usize = 64;
 
 /// Refuses a folder that is not ours, or of a newer format. A folder of ours gets the marker if it is written to.
-pub(super) fn check(root: &Path, keeping: &Keeping, writes: bool) -> Result<(), StoreError> {
+pub(super) fn check(root: &Path, keeping: &Keeping) -> Result<(), StoreError> {
     let marker = root.join(MARKER);
     let failed = |cause| StoreError::new("use the data folder", root, cause);
     let bytes = read(&marker, MAX_MARKER).map_err(failed)?.unwrap_or_default();
@@ -52,13 +52,12 @@ pub(super) fn check(root: &Path, keeping: &Keeping, writes: bool) -> Result<(), 
         );
         return Err(failed(io::Error::other(words)));
     }
-    if writes {
+    if keeping.access != Access::Read {
         durable::write(&marker, format!("{FORMAT}\n").as_bytes(), Durability::Synced, keeping.modes)?;
     }
     Ok(())
 }
 
-/// Something in the folder that this program did not make.
 fn foreign(root: &Path) -> io::Result<Option<PathBuf>> {
     for entry in fs::read_dir(root)? {
         let name = entry?.file_name();

@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt;
 ///
 /// `ctime` cannot be set by a program, so a write that puts `mtime` back still shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Identity {
+pub(crate) struct Identity {
     device: u64,
     inode: u64,
     size: u64,
@@ -17,8 +17,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Reads the identity of an open file.
-    pub fn of(file: &File) -> io::Result<Self> {
+    pub(crate) fn of(file: &File) -> io::Result<Self> {
         let meta = file.metadata()?;
         Ok(Self {
             device: meta.dev(),
@@ -29,13 +28,12 @@ impl Identity {
         })
     }
 
-    /// The length of the file, in bytes.
-    pub fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         self.size
     }
 
     /// A short text that differs between two files put at one place one after the other; for entity tags.
-    pub fn stamp(&self) -> String {
+    pub(crate) fn stamp(&self) -> String {
         format!("{:x}-{:x}-{:x}{:08x}", self.inode, self.size, self.modified.0, self.modified.1)
     }
 }

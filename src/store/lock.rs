@@ -29,7 +29,7 @@ pub(crate) fn open_lock(path: &Path) -> Result<File, StoreError> {
     let file = open_to_write(path, &mut how).map_err(failed)?;
     let found = file.metadata().map_err(failed)?;
     if let Some(foreign) = check_owner(path, &found) {
-        return Err(failed(io::Error::other(foreign.to_string())));
+        return Err(failed(io::Error::other(foreign)));
     }
     // Version 0.1 made them readable by all.
     if found.permissions().mode() & 0o077 != 0 {

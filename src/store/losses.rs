@@ -17,12 +17,10 @@ pub(super) struct Losses(Arc<Mutex<Told>>);
 #[derive(Debug, Default)]
 struct Told {
     last: Option<Instant>,
-    /// Losses since then.
     silent: u64,
 }
 
 impl Losses {
-    /// Something was not kept at this moment.
     pub(super) fn tell(&self, error: &StoreError, now: Instant) {
         if let Some(silent) = self.is_due(now) {
             let since = if silent > 0 { format!(" ({silent} more since the last such line)") } else { String::new() };

@@ -3,7 +3,6 @@
 //! Heads, records and tiles are proved whenever they are read. The time beside a head is not: whoever can write it decides
 //! how old records look. So it counts only in folders of this user, outside of every tree under audit.
 
-use std::fmt;
 use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -14,9 +13,14 @@ use rustix::process::geteuid;
 use crate::base::tree::Tree;
 
 /// Why something in the data folder does not count.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Untrusted {
     /// It lies inside a tree under audit.
+    #[error(
+        "{} lies inside the tree under audit ({}), whose author could have written it: put the data folder outside the \
+         checkout with --data DIR or SUMGATE_DATA",
+        path.display(), tree.display()
+    )]
     Inside {
         /// What does.
         path: PathBuf,
@@ -24,6 +28,11 @@ pub enum Untrusted {
         tree: PathBuf,
     },
     /// It belongs to another user.
+    #[error(
+        "{} belongs to user {owner}, expected the user of this process, {user}: remove it or change its owner, or name \
+         another data folder with --data DIR or SUMGATE_DATA",
+        path.display()
+    )]
     Foreign {
         /// What does.
         path: PathBuf,
@@ -34,27 +43,6 @@ pub enum Untrusted {
     },
 }
 
-impl fmt::Display for Untrusted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Inside { path, tree } => write!(
-                f,
-                "{} lies inside the tree under audit ({}), whose author could have written it: put the data folder \
-                 outside the checkout with --data DIR or SUMGATE_DATA",
-                path.display(),
-                tree.display()
-            ),
-            Self::Foreign { path, owner, user } => write!(
-                f,
-                "{} belongs to user {owner}, expected the user of this process, {user}: remove it or change its owner, \
-                 or name another data folder with --data DIR or SUMGATE_DATA",
-                path.display()
-            ),
-        }
-    }
-}
-
-/// Why what lies in a folder does not count, if it does not.
 pub(super) fn check_folder(folder: &Path, trees: &[Tree]) -> io::Result<Option<Untrusted>> {
     if let Some(tree) = trees.iter().find(|tree| tree.holds(folder)) {
         return Ok(Some(Untrusted::Inside { path: folder.to_owned(), tree: tree.root().to_owned() }));

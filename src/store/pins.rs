@@ -26,9 +26,8 @@ const MAX_PIN: usize = 1 << 10;
 /// Listed, each has some hundred bytes in memory: 100 MB.
 const MAX_PINS: usize = 1_000_000;
 
-/// The pins of a data folder.
 #[derive(Debug)]
-pub struct Pins {
+pub(crate) struct Pins {
     files: LocalBlobs,
     keeping: Keeping,
 }
@@ -43,7 +42,7 @@ impl Pins {
     }
 
     /// The pinned h1 of `artifact`, if one was pinned. What others pinned does not count where things are only read.
-    pub fn of(&self, artifact: &Artifact) -> Result<Option<H1>, StoreError> {
+    pub(crate) fn of(&self, artifact: &Artifact) -> Result<Option<H1>, StoreError> {
         let path = self.place_of(artifact);
         let failed = |cause| StoreError::new("read the pin", &path, cause);
         // What cannot be read must not count as absent: other bytes would be pinned.
@@ -51,7 +50,7 @@ impl Pins {
         if let Some(file) = &file
             && let Some(foreign) = check_owner(&path, &file.metadata().map_err(failed)?)
         {
-            let refused = Err(failed(io::Error::other(foreign.to_string())));
+            let refused = Err(failed(io::Error::other(foreign)));
             return if self.keeping.writes { refused } else { Ok(None) };
         }
         let bytes = file.map_or(Ok(None), |file| read_bounded(file, MAX_PIN as u64)).map_err(failed)?;
@@ -83,20 +82,19 @@ impl Pins {
         Ok(self.of(artifact)?.unwrap_or(*h1))
     }
 
-    /// Whether anything of a module is pinned.
-    pub fn has_module(&self, path: &ModulePath) -> Result<bool, StoreError> {
+    pub(crate) fn has_module(&self, path: &ModulePath) -> Result<bool, StoreError> {
         self.files.has_folder(&format!("{}/@v", path.escaped()))
     }
 
     /// Why no pin counts, if none does.
-    pub fn of_others(&self) -> Option<Untrusted> {
+    pub(crate) fn of_others(&self) -> Option<Untrusted> {
         let folder = self.files.dir();
         let found = folder.symlink_metadata().ok().filter(|_| !self.keeping.writes)?;
         check_owner(folder, &found)
     }
 
     /// Everything that is pinned, in the order of modules, versions and files.
-    pub fn all(&self) -> Result<Vec<(Artifact, H1)>, StoreError> {
+    pub(crate) fn all(&self) -> Result<Vec<(Artifact, H1)>, StoreError> {
         let mut found = Vec::new();
         for name in self.files.list("", MAX_PINS)? {
             // Other names are those of files on their way.
@@ -114,7 +112,7 @@ impl Pins {
     ///
     /// What is stored of it goes first: without it, the old bytes would be pinned anew, and a crash in between leaves the
     /// old pins.
-    pub fn forget(&self, tree: &ProxyTree, module: &ModuleVersion) -> Result<Vec<(Artifact, H1)>, StoreError> {
+    pub(crate) fn forget(&self, tree: &ProxyTree, module: &ModuleVersion) -> Result<Vec<(Artifact, H1)>, StoreError> {
         let files = [Kind::Info, Kind::Mod, Kind::Zip].map(|kind| Artifact { module: module.clone(), kind });
         let mut forgotten = Vec::new();
         for artifact in &files {

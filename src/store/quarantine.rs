@@ -19,24 +19,19 @@ use super::staging::StagingFile;
 /// At the largest module zip (500 MiB) this is 16 GiB. The oldest case makes room for the newest.
 const MAX_CASES: usize = 32;
 
-/// What is known about refused bytes.
 #[derive(Clone, Debug, Serialize)]
-pub struct Facts {
+pub(crate) struct Facts {
     /// `path@version`.
-    pub module: String,
+    pub(crate) module: String,
     /// `mod` or `zip`.
-    pub kind: &'static str,
-    /// Where the bytes came from.
-    pub source: String,
-    /// The h1 that the bytes should have.
-    pub expected: String,
+    pub(crate) kind: &'static str,
+    pub(crate) source: String,
+    pub(crate) expected: String,
     /// The h1 that they have; `None` where they could not be hashed.
-    pub found: Option<String>,
-    /// Why they were refused, in words.
-    pub reason: String,
+    pub(crate) found: Option<String>,
+    pub(crate) reason: String,
 }
 
-/// The cases.
 #[derive(Debug)]
 pub(crate) struct Quarantine {
     all: PathBuf,

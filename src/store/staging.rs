@@ -27,12 +27,10 @@ const RUN: &str = "run-";
 #[derive(Clone, Debug)]
 pub(super) struct Staging {
     all: PathBuf,
-    access: Access,
     keeping: Keeping,
     own: Arc<OnceLock<RunFolder>>,
 }
 
-/// The folder; removed when dropped.
 #[derive(Debug)]
 struct RunFolder {
     dir: PathBuf,
@@ -49,8 +47,8 @@ pub struct StagingFile {
 }
 
 impl Staging {
-    pub(super) fn new(root: &Path, access: Access, keeping: &Keeping) -> Self {
-        Self { all: root.join("staging"), access, keeping: keeping.clone(), own: Arc::default() }
+    pub(super) fn new(root: &Path, keeping: &Keeping) -> Self {
+        Self { all: root.join("staging"), keeping: keeping.clone(), own: Arc::default() }
     }
 
     fn own(&self) -> Result<&RunFolder, StoreError> {
@@ -58,22 +56,19 @@ impl Staging {
             return Ok(own);
         }
         self.keeping.check(&self.all)?;
-        let made = RunFolder::open(&self.all, self.access, self.keeping.modes)?;
+        let made = RunFolder::open(&self.all, self.keeping.access, self.keeping.modes)?;
         // Of two that are made at the same time one is dropped, and its folder removed.
         Ok(self.own.get_or_init(|| made))
     }
 
-    /// The folder.
     pub(super) fn dir(&self) -> Result<&Path, StoreError> {
         Ok(&self.own()?.dir)
     }
 
-    /// A new empty file.
     pub(super) fn file(&self) -> Result<StagingFile, StoreError> {
         self.own()?.file()
     }
 
-    /// A new empty folder.
     pub(super) fn folder(&self) -> Result<TempDir, StoreError> {
         let dir = self.dir()?;
         private_folder(dir, "carried-").map_err(|cause| StoreError::new("make a staging folder in", dir, cause))

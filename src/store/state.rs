@@ -1,7 +1,4 @@
 //! Small named values that change: the trusted head of a database, and what was first asked for.
-//!
-//! What is written without looking at what was there is not written through this: the anchor, the sizes of heads and of exports
-//! may be lost and are found again, so they take no lock, and two of them no sync (`database`).
 
 pub(super) mod local;
 #[cfg(test)]
@@ -38,11 +35,11 @@ pub trait State: Send + Sync {
 
 /// How a compare-and-swap ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Swap {
+pub enum Swap<V = Vec<u8>> {
     /// The new value is there, durably.
     Swapped,
     /// Another one was first; this is what is there now.
-    Conflict(Option<Vec<u8>>),
+    Conflict(Option<V>),
 }
 
 /// Held until it is dropped.

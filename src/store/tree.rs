@@ -33,9 +33,8 @@ struct Latest {
 /// Four a version: as many versions as a list of the longest length has lines of seven bytes.
 const MAX_FILES: usize = 4 << 20;
 
-/// The tree of a data folder.
 #[derive(Debug)]
-pub struct ProxyTree {
+pub(crate) struct ProxyTree {
     files: LocalBlobs,
     /// What holds the lease of all lists.
     leases: LocalState,
@@ -63,7 +62,7 @@ impl ProxyTree {
     }
 
     /// Opens the file of `artifact`, if it is there. Whether it is right is for the caller to hash.
-    pub fn open_artifact(&self, artifact: &Artifact) -> Result<Option<File>, StoreError> {
+    pub(crate) fn open_artifact(&self, artifact: &Artifact) -> Result<Option<File>, StoreError> {
         self.files.get(&artifact.path())
     }
 
@@ -88,42 +87,39 @@ impl ProxyTree {
         self.files.take_out(&artifact.path(), &self.staging)
     }
 
-    /// Deletes the file of `artifact`, if it is there.
     pub(super) fn delete(&self, artifact: &Artifact) -> Result<(), StoreError> {
         self.files.delete(&artifact.path())
     }
 
     /// The versions that were released here, in semver order. Pseudo-versions are in no list.
-    pub fn released(&self, path: &ModulePath) -> Result<Vec<Version>, StoreError> {
+    pub(crate) fn released(&self, path: &ModulePath) -> Result<Vec<Version>, StoreError> {
         let bytes = self.read(&Request::List(path.clone()))?.unwrap_or_default();
         // A line that is no version can only come from somebody's hand; it helps nobody.
         Ok(String::from_utf8_lossy(&bytes).lines().filter_map(|line| Version::parse(line).ok()).collect())
     }
 
     /// The versions whose zip lies here, pseudo-versions too, in no order.
-    pub fn versions_here(&self, path: &ModulePath) -> Result<Vec<Version>, StoreError> {
+    pub(crate) fn versions_here(&self, path: &ModulePath) -> Result<Vec<Version>, StoreError> {
         self.versions_with(path, ".zip")
     }
 
     /// The versions whose go.mod lies here: those, and others that were part of a module graph.
-    pub fn go_mods_here(&self, path: &ModulePath) -> Result<Vec<Version>, StoreError> {
+    pub(crate) fn go_mods_here(&self, path: &ModulePath) -> Result<Vec<Version>, StoreError> {
         self.versions_with(path, ".mod")
     }
 
-    /// Whether anything of a module lies here.
-    pub fn has_module(&self, path: &ModulePath) -> Result<bool, StoreError> {
+    pub(crate) fn has_module(&self, path: &ModulePath) -> Result<bool, StoreError> {
         Ok(self.files.has_folder(&format!("{}/@v", path.escaped()))? || self.newest(path)?.is_some())
     }
 
     /// The newest version of a module, if that was noted: as `M/@latest`, which has the `.info` of that version
     /// (`go help goproxy`). What cannot be read is as good as absent.
-    pub fn newest(&self, path: &ModulePath) -> Result<Option<Version>, StoreError> {
+    pub(crate) fn newest(&self, path: &ModulePath) -> Result<Option<Version>, StoreError> {
         let bytes = self.read(&Request::Latest(path.clone()))?;
         let info = bytes.and_then(|bytes| serde_json::from_slice::<Latest>(&bytes).ok());
         Ok(info.and_then(|info| Version::parse(&info.version).ok()))
     }
 
-    /// Notes the newest version of a module, whose `.info` this is.
     pub(crate) fn set_newest(&self, path: &ModulePath, info: &[u8]) -> Result<(), StoreError> {
         let place = self.place_of(&Request::Latest(path.clone()));
         self.keeping.check(&place)?;
@@ -145,7 +141,6 @@ impl ProxyTree {
         }
     }
 
-    /// Takes a version off its module's list, if it is there.
     pub(super) fn take_off_list(&self, module: &ModuleVersion) -> Result<(), StoreError> {
         self.change_list(module, false)
     }

@@ -7,7 +7,7 @@ use tlog::{SUMDB_ORIGIN, SignedCheckpoint, Timeline, TreeSize, VerifierKey};
 use super::ages::{Ages, SUM_GOLANG_ORG};
 use super::error::SumdbError;
 use crate::base::clock::Clock;
-use crate::store::{HeadSwap, Heads, StateDir, Untrusted};
+use crate::store::{StateDir, Swap, Untrusted};
 
 /// The trusted head. Every change is durable on disk before it is visible in memory.
 #[derive(Debug)]
@@ -42,18 +42,18 @@ impl Trusted {
     ) -> Result<Self, SumdbError> {
         let table = if key.to_string() == tlog::SUM_GOLANG_ORG { &SUM_GOLANG_ORG[..] } else { &[] };
         let (ages, dropped, uncounted) = match state.heads()? {
-            Heads::Counted(text) => {
+            Ok(text) => {
                 let (ages, dropped) = Ages::read(&text, table, clock.now().wall);
                 (ages, dropped.messages().map(|message| state.about_heads(&message)).collect(), None)
             }
-            Heads::Uncounted(why) => (Ages::of_table(table), Vec::new(), Some(why)),
+            Err(why) => (Ages::of_table(table), Vec::new(), Some(why)),
         };
         let trusted = Self { state, key, clock, now: RwLock::new(None), ages: Mutex::new(ages), uncounted, dropped };
         let mut stored = trusted.state.head()?;
         if let (None, Some(anchor)) = (&stored, anchor) {
             stored = match trusted.state.swap_head(|now| now.is_none(), anchor.note())? {
-                HeadSwap::Swapped => Some(anchor.note().to_owned()),
-                HeadSwap::Conflict(other) => other,
+                Swap::Swapped => Some(anchor.note().to_owned()),
+                Swap::Conflict(other) => other,
             };
         }
         trusted.take_up(stored.as_deref())?;
@@ -86,12 +86,12 @@ impl Trusted {
             return Ok(Advance::Done);
         }
         match self.state.swap_head(|now| self.is(now, from), to.note())? {
-            HeadSwap::Swapped => {
+            Swap::Swapped => {
                 self.set(to.clone());
                 self.write_down(to.size());
                 Ok(Advance::Done)
             }
-            HeadSwap::Conflict(stored) => {
+            Swap::Conflict(stored) => {
                 self.take_up(stored.as_deref())?;
                 Ok(Advance::Moved)
             }

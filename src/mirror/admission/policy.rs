@@ -59,7 +59,6 @@ impl Admission {
         self.policies.now.iter().flat_map(|policy| policy.unused(&used)).cloned().collect()
     }
 
-    /// Refuses what a policy forbids, by all that is known.
     pub(crate) fn check(&self, known: &Known) -> Result<(), MirrorError> {
         let today = policy::day(self.clock.now().wall);
         for (policy, facts, is_base) in

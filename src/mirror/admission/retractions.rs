@@ -10,13 +10,13 @@ use std::sync::Arc;
 use moka::sync::Cache;
 
 use crate::base::fault::{Fault, in_full};
-use crate::mirror::error::{MirrorError, blocking};
+use crate::mirror::error::MirrorError;
 use crate::mirror::metadata::cache::State;
 use crate::mirror::metadata::raw::RawMetadata;
 use crate::mirror::metadata::versions::speakers;
 use crate::mirror::not_yet::Holds;
-use crate::release::{Context, ReleaseError};
-use crate::store::StoreError;
+use crate::release::{Context, ReleaseError, blocking};
+use crate::store::{Store, StoreError};
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::gomod::{self, Retraction};
 use gomodule::module::{ModulePath, ModuleVersion, Version};
@@ -27,7 +27,6 @@ const MEMORY: u64 = 16 << 20;
 /// What a module takes back.
 pub(crate) type Retractions = Arc<Vec<Retraction>>;
 
-/// What modules take back.
 pub(crate) struct Retracted {
     context: Arc<Context>,
     metadata: RawMetadata,
@@ -85,9 +84,9 @@ impl Retracted {
     /// The same by what is here, where no source can be asked, and whether the newest version is known here at all; `None`
     /// if nothing of the module is here that says what it takes back.
     pub(crate) async fn by_stored(&self, path: &ModulePath) -> Result<Option<(Retractions, bool)>, MirrorError> {
-        let (store, wanted) = (Arc::clone(&self.context.store), path.clone());
-        let (versions, newest) =
-            blocking(move || Ok((store.tree().go_mods_here(&wanted)?, store.tree().newest(&wanted)?))).await?;
+        let wanted = path.clone();
+        let here = move |store: &Store| Ok((store.tree().go_mods_here(&wanted)?, store.tree().newest(&wanted)?));
+        let (versions, newest) = blocking(&self.context.store, here).await?;
         let Some(speaker) = speakers(versions).next() else { return Ok(None) };
         let is_known = newest.is_some_and(|newest| newest <= speaker);
         let Ok(speaker) = ModuleVersion::new(path.clone(), speaker) else { return Ok(None) };
@@ -105,14 +104,14 @@ impl Retracted {
             _ => MirrorError::UnknownRetractions { path: module.path.clone(), why: in_full(&error) },
         })?;
         let failed = |cause| ReleaseError::from(StoreError::new("read", Path::new("the newest go.mod"), cause));
-        let text = blocking(move || go_mod.go_mod().map_err(failed)).await?;
+        let text = blocking(&Arc::new(go_mod), move |go_mod| go_mod.go_mod().map_err(failed)).await?;
         let found = gomod::retractions(&String::from_utf8_lossy(&text)).map_err(|error| {
             let why = format!("{module}: {error}");
             MirrorError::UnknownRetractions { path: module.path.clone(), why }
         })?;
         let found = Arc::new(found);
         // What is pinned can be forgotten by a person.
-        if !self.context.vouchers.exempts(&module.path) {
+        if !self.context.vouchers.exempt.exempts(&module.path) {
             self.known.insert(module, Arc::clone(&found));
         }
         Ok(found)

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use hyper::body::{Frame, SizeHint};
+use hyper::body::Frame;
 use tokio::task::JoinHandle;
 
 use super::buffer_pool;
 
-/// The body of a response.
+/// What is left of the body of a response.
 #[derive(Debug)]
 pub(super) enum Body {
     Memory(Bytes),
@@ -34,46 +34,24 @@ impl Body {
         Self::Memory(Bytes::new())
     }
 
-    /// `length` bytes of `file` from `offset` on.
+    /// How much of it is still to come.
+    pub(super) fn len(&self) -> u64 {
+        match self {
+            Self::Memory(bytes) => bytes.len() as u64,
+            Self::File(file) => file.left,
+        }
+    }
+
     pub(super) fn file(file: Arc<File>, offset: u64, length: u64) -> Self {
         Self::File(FileBody { file, offset, left: length, reading: None })
     }
 }
 
-impl hyper::body::Body for Body {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        match self.get_mut() {
-            Self::Memory(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Self::Memory(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Self::File(file) => file.poll_piece(context),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Memory(bytes) => bytes.is_empty(),
-            Self::File(file) => file.left == 0,
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Memory(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Self::File(file) => SizeHint::with_exact(file.left),
-        }
-    }
-}
-
 impl FileBody {
-    /// Whether a piece is on its way from the disk.
     pub(super) fn is_reading(&self) -> bool {
         self.reading.is_some()
     }
 
-    /// The next piece.
     pub(super) fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         if self.left == 0 {
             return Poll::Ready(None);

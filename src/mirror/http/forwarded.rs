@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 /// Proxies whose `X-Forwarded-For` counts.
 #[derive(Clone, Debug, Default)]
-pub struct TrustedProxies(pub Vec<IpNet>);
+pub(crate) struct TrustedProxies(pub Vec<IpNet>);
 
 impl TrustedProxies {
     /// The address of the client: the last one in the header that is no trusted proxy's. What stands before it was written by
@@ -29,7 +29,6 @@ impl TrustedProxies {
         client
     }
 
-    /// Whether this is such a proxy.
     pub(super) fn trusts(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
     }

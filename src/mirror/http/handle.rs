@@ -1,31 +1,31 @@
 //! One request: route it, ask the right room, answer.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use hyper::header::HeaderMap;
 use hyper::{Method, Response, StatusCode, Uri};
 
 use super::body::Body;
 use super::respond::{self, Small};
-use super::response_cache::{Head, MAX_ANSWER, ResponseCache};
+use super::response_cache::{MAX_ANSWER, ResponseCache};
 use crate::base::fault::Fault;
 use crate::base::text::safe;
-use crate::mirror::error::{MirrorError, blocking};
+use crate::mirror::error::MirrorError;
 use crate::mirror::metadata::cache::State;
 use crate::mirror::metadata::words;
 use crate::mirror::pipeline::Pipeline;
 use crate::mirror::route::{BasePath, Route, route};
-use crate::release::{Basis, ReleaseError, Released};
+use crate::release::{Basis, ReleaseError, Released, blocking};
 use crate::sumdb::{DatabaseId, Unproved};
 use crate::upstream::database_request::DatabaseRequest;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::ModuleVersion;
 use gomodule::proxy_request::Request;
 
-/// Everything that a request may need.
 pub(super) struct Handler {
     pub(super) pipeline: Pipeline,
     pub(super) base: BasePath,
-    /// What `GET /` says.
     pub(super) welcome: String,
     pub(super) kept: ResponseCache,
 }
@@ -64,7 +64,7 @@ impl Handler {
                 let info = self.pipeline.infos.info(&artifact.module).await?;
                 // What is pinned can be forgotten by a person, and its .info goes with it; what was made is replaced once a
                 // source answers.
-                let pinned = self.pipeline.context.vouchers.exempts(&artifact.module.path);
+                let pinned = self.pipeline.context.vouchers.exempt.exempts(&artifact.module.path);
                 match info.state {
                     State::Fresh if pinned => respond::small(Small::Info, info.body),
                     State::Fresh => self.kept.keep(uri.path(), respond::small(Small::Info, info.body), None),
@@ -101,7 +101,7 @@ impl Handler {
             DatabaseRequest::Lookup(module) => {
                 let (reply, size) = self.lookup(id, &module).await?;
                 let response = respond::small(Small::Text, Bytes::from(reply));
-                self.kept.keep(path, response, Some(Head { database: id, size }))
+                self.kept.keep(path, response, Some((id, size)))
             }
             DatabaseRequest::Tile(tile) => {
                 let bytes = client.tile(&tile).await?;
@@ -124,15 +124,16 @@ impl Handler {
             return Ok(response);
         }
         // One that is another now must not go out as the open file either.
-        let go_mod = blocking(move || released.go_mod().map_err(|cause| ReleaseError::read(&artifact, cause)));
-        *response.body_mut() = Body::Memory(go_mod.await?);
+        let failed = move |cause| ReleaseError::read(&artifact, cause);
+        let go_mod = blocking(&Arc::new(released), move |released| released.go_mod().map_err(failed)).await?;
+        *response.body_mut() = Body::Memory(go_mod);
         Ok(self.kept.keep(path, response, None))
     }
 
     /// The record under the newest trusted head, so that all clients converge on one head.
     async fn lookup(&self, id: DatabaseId, module: &ModuleVersion) -> Result<(String, u64), MirrorError> {
         let pipeline = &self.pipeline;
-        if pipeline.context.vouchers.exempts(&module.path) {
+        if pipeline.context.vouchers.exempt.exempts(&module.path) {
             return Err(ReleaseError::Exempt(module.to_string()).into());
         }
         let databases = &pipeline.context.vouchers.databases;

@@ -15,9 +15,8 @@ use crate::base::text::safe_start;
 /// A DNS name has at most 253 characters (RFC 1035, 2.3.4, in text form).
 const MAX_NAME: usize = 253;
 
-/// The hosts that requests may name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Hosts {
+pub(crate) enum Hosts {
     /// Every IP address, which no page can have for a name of its own; `localhost`; and these names.
     Named(Vec<String>),
     /// This very host and port.
@@ -25,20 +24,18 @@ pub enum Hosts {
 }
 
 impl Default for Hosts {
-    /// No names.
     fn default() -> Self {
         Self::Named(Vec::new())
     }
 }
 
-/// A text that is no host name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no host name: expected one such as mirror.example.com, without scheme, port and path")]
-pub struct HostError(String);
+pub(crate) struct HostError(String);
 
 impl Hosts {
     /// Those of a mirror that goes by these names.
-    pub fn named(names: &[String]) -> Result<Self, HostError> {
+    pub(crate) fn named(names: &[String]) -> Result<Self, HostError> {
         let is_name = |name: &str| {
             let of_name = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
             (1..=MAX_NAME).contains(&name.len()) && name.chars().all(of_name)

@@ -26,7 +26,6 @@ const WAIT: Duration = Duration::from_secs(30);
 /// How often a request that waits looks whether places are plenty again.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// The places of a mirror.
 #[derive(Debug)]
 pub(super) struct Places {
     connections: Arc<Semaphore>,
@@ -42,12 +41,8 @@ struct Share {
     freed: Notify,
 }
 
-/// The place of one connection.
-#[derive(Debug)]
-pub(super) struct Place {
-    _permit: OwnedSemaphorePermit,
-    _claim: Option<Claim>,
-}
+/// The place of one connection, held until it is dropped.
+pub(super) type Place = (OwnedSemaphorePermit, Option<Claim>);
 
 /// One more that an address holds: a connection, or the turn of a request, which ends when its answer was sent.
 #[derive(Debug)]
@@ -109,10 +104,9 @@ impl Places {
         permit: OwnedSemaphorePermit,
         address: Option<IpAddr>,
     ) -> Result<Place, OwnedSemaphorePermit> {
-        let Some(address) = address else { return Ok(Place { _permit: permit, _claim: None }) };
-        let claim = self.claim(address, |share| &share.connections, (self.all / 2).max(1));
-        match claim {
-            Some(claim) => Ok(Place { _permit: permit, _claim: Some(claim) }),
+        let Some(address) = address else { return Ok((permit, None)) };
+        match self.claim(address, |share| &share.connections, (self.all / 2).max(1)) {
+            Some(claim) => Ok((permit, Some(claim))),
             None => Err(permit),
         }
     }
@@ -214,7 +208,7 @@ mod tests {
         // A proxy stands for many.
         let permit = places.next().await.unwrap();
         held.push(places.place(permit, None).unwrap());
-        held.remove(0);
+        drop(held.remove(0));
         held.push(connection(&places, GREEDY).await.unwrap());
         held.clear();
         assert!(places.shares().is_empty());

@@ -8,7 +8,8 @@ use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Response, StatusCode};
 
 use super::body::Body;
-use super::status::status;
+use crate::base::fault::{Fault, in_full};
+use crate::base::text::safe_lines;
 use crate::mirror::error::MirrorError;
 use crate::mirror::metadata::cache::{Cached, State};
 use crate::mirror::metadata::words;
@@ -25,7 +26,6 @@ const REFUSED: HeaderName = HeaderName::from_static("x-sumgate-refused");
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 
-/// Which kind of small answer, for its headers.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Small {
     /// `.info` of a canonical version.
@@ -34,11 +34,9 @@ pub(super) enum Small {
     Resolved,
     /// `@v/list`, a signed head, a lookup: newer ones follow.
     Text,
-    /// A tile.
     Tile,
 }
 
-/// An answer that is in memory.
 pub(super) fn small(kind: Small, body: Bytes) -> Response<Body> {
     let (content_type, cache) = match kind {
         Small::Info => (JSON, IMMUTABLE),
@@ -75,20 +73,31 @@ pub(super) fn dated(kind: Small, dated: Cached) -> Response<Body> {
 
 /// An error: `text/plain`, since `go` shows nothing else to its user. Paths in it are relative to the folder `data`.
 pub(super) fn error(error: &MirrorError, data: &Path) -> Response<Body> {
-    let words = words::for_client(&crate::base::fault::in_full(error), data);
+    let words = words::for_client(&in_full(error), data);
     let mut response = refusal(status(error.fault()), &words);
     if let Some((code, _)) = error.refusal() {
         set(response.headers_mut(), REFUSED, code);
     }
-    if let Some(after) = error.retry_after() {
-        set(response.headers_mut(), header::RETRY_AFTER, &after.as_secs().to_string());
+    if let MirrorError::NotYet { .. } = error {
+        // Seconds. The database shows new versions after some minutes.
+        set(response.headers_mut(), header::RETRY_AFTER, "60");
     }
     response
 }
 
-/// The answer to a request for another host.
-pub(super) fn misdirected(method: &Method, why: &str) -> Response<Body> {
-    finish(method, refusal(StatusCode::MISDIRECTED_REQUEST, why))
+/// The one place where a fault becomes a status. With a `,` in GOPROXY the `go` command moves on after 404 and 410 only. So 404
+/// means absent, by the rules of `mirror/absence`, or that the request is for nothing that is served here; a refusal answered
+/// with 404 would let `,direct` walk round the mirror.
+fn status(fault: Fault) -> StatusCode {
+    match fault {
+        Fault::Request => StatusCode::BAD_REQUEST,
+        Fault::Absent | Fault::NotServed => StatusCode::NOT_FOUND,
+        Fault::Refused => StatusCode::FORBIDDEN,
+        Fault::Upstream => StatusCode::BAD_GATEWAY,
+        Fault::Timeout => StatusCode::GATEWAY_TIMEOUT,
+        Fault::Misbehaviour => StatusCode::SERVICE_UNAVAILABLE,
+        Fault::Host => StatusCode::INTERNAL_SERVER_ERROR,
+    }
 }
 
 /// The answer to one request too many of one client.
@@ -103,7 +112,7 @@ pub(super) fn busy(method: &Method) -> Response<Body> {
 
 /// A status with a reason, which may quote what a stranger said.
 pub(super) fn refusal(status: StatusCode, reason: &str) -> Response<Body> {
-    let mut response = small(Small::Text, Bytes::from(crate::base::text::safe_lines(reason) + "\n"));
+    let mut response = small(Small::Text, Bytes::from(safe_lines(reason) + "\n"));
     *response.status_mut() = status;
     set(response.headers_mut(), header::CACHE_CONTROL, "no-store");
     response
@@ -143,11 +152,9 @@ pub(super) fn file(request: &HeaderMap, kind: Kind, released: &Released) -> Resp
 
 /// Sets what every answer has, and takes the body off the answer to a HEAD.
 pub(super) fn finish(method: &Method, mut response: Response<Body>) -> Response<Body> {
-    use hyper::body::Body as _;
-    let length = response.body().size_hint().exact().unwrap_or(0);
-    let without_body = response.status() == StatusCode::NOT_MODIFIED;
-    if !without_body {
-        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    if response.status() != StatusCode::NOT_MODIFIED {
+        let length = HeaderValue::from(response.body().len());
+        response.headers_mut().insert(header::CONTENT_LENGTH, length);
     }
     set(response.headers_mut(), header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     if *method == Method::HEAD {
@@ -190,9 +197,7 @@ fn asked_part(request: &HeaderMap, tag: &str, length: u64) -> Part {
 }
 
 fn any_matches(tags: &HeaderValue, tag: &str) -> bool {
-    let Ok(tags) = tags.to_str() else {
-        return false;
-    };
+    let tags = tags.to_str().unwrap_or_default();
     tags.split(',').map(|one| one.trim().trim_start_matches("W/")).any(|one| one == tag || one == "*")
 }
 

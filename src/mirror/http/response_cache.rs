@@ -24,33 +24,19 @@ pub(super) const MAX_ANSWER: usize = 64 << 10;
 const OVERHEAD: usize = 600;
 const KEPT: Duration = Duration::from_mins(1);
 
-/// The answers, by path.
 pub(super) struct ResponseCache {
-    answers: Cache<String, Arc<Answer>>,
-}
-
-struct Answer {
-    headers: HeaderMap,
-    body: Bytes,
-    under: Option<Head>,
+    answers: Cache<String, (Arc<Response<Bytes>>, Option<Head>)>,
 }
 
 /// The trusted head of a database, by its tree size.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Head {
-    pub(super) database: DatabaseId,
-    pub(super) size: u64,
-}
+pub(super) type Head = (DatabaseId, u64);
 
 impl Default for ResponseCache {
     fn default() -> Self {
-        let weigh = |path: &String, answer: &Arc<Answer>| path.len() + answer.body.len() + OVERHEAD;
-        let answers = Cache::builder()
-            .max_capacity(MEMORY)
-            .weigher(move |path, answer| u32::try_from(weigh(path, answer)).unwrap_or(u32::MAX))
-            .time_to_live(KEPT)
-            .build();
-        Self { answers }
+        let weigh = |path: &String, (answer, _): &(Arc<Response<Bytes>>, _)| {
+            u32::try_from(path.len() + answer.body().len() + OVERHEAD).unwrap_or(u32::MAX)
+        };
+        Self { answers: Cache::builder().max_capacity(MEMORY).weigher(weigh).time_to_live(KEPT).build() }
     }
 }
 
@@ -65,13 +51,9 @@ impl ResponseCache {
         if request.contains_key(header::RANGE) || request.contains_key(header::IF_NONE_MATCH) {
             return None;
         }
-        let answer = self.answers.get(path)?;
-        if answer.under.is_some_and(|head| trusted(head.database) != Some(head.size)) {
-            return None;
-        }
-        let mut response = Response::new(Body::Memory(answer.body.clone()));
-        response.headers_mut().clone_from(&answer.headers);
-        Some(response)
+        let (answer, under) = self.answers.get(path)?;
+        let is_trusted = under.is_none_or(|(database, size)| trusted(database) == Some(size));
+        is_trusted.then(|| Response::clone(&answer).map(Body::Memory))
     }
 
     /// Keeps a whole answer, if it is small.
@@ -81,8 +63,9 @@ impl ResponseCache {
             && body.len() <= MAX_ANSWER
             && response.status().is_success()
         {
-            let answer = Answer { headers: response.headers().clone(), body: body.clone(), under };
-            self.answers.insert(path.to_owned(), Arc::new(answer));
+            let mut answer = Response::new(body.clone());
+            answer.headers_mut().clone_from(response.headers());
+            self.answers.insert(path.to_owned(), (Arc::new(answer), under));
         }
         response
     }

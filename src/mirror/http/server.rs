@@ -6,10 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::Response;
 use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::{Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
@@ -24,7 +24,6 @@ use super::places::{self, Claim, Place, Places};
 use super::respond;
 use super::response_cache::ResponseCache;
 use super::socket::{Outgoing, Socket};
-use crate::base::fault::Fault;
 use crate::mirror::pipeline::Pipeline;
 use crate::mirror::route::BasePath;
 
@@ -37,11 +36,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Whose requests are answered.
 #[derive(Clone, Debug, Default)]
-pub struct Audience {
-    /// The hosts that requests may name.
-    pub hosts: Hosts,
+pub(crate) struct Audience {
+    pub(crate) hosts: Hosts,
     /// Proxies that stand in front, and say whose requests they pass on.
-    pub proxies: TrustedProxies,
+    pub(crate) proxies: TrustedProxies,
 }
 
 /// What a request passes before it is answered.
@@ -51,27 +49,18 @@ struct Door {
     places: Arc<Places>,
 }
 
-/// A running mirror.
 #[derive(Debug)]
-pub struct Mirror {
+pub(crate) struct Mirror {
     url: String,
     stop: oneshot::Sender<()>,
     running: JoinHandle<()>,
 }
 
-/// Why the mirror did not start.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address}: {cause}{}", hint(cause))]
-pub struct StartError {
+pub(crate) struct StartError {
     address: SocketAddr,
     cause: io::Error,
-}
-
-impl StartError {
-    /// Whose fault it is.
-    pub fn fault(&self) -> Fault {
-        Fault::Host
-    }
 }
 
 fn hint(cause: &io::Error) -> &'static str {
@@ -85,7 +74,7 @@ fn hint(cause: &io::Error) -> &'static str {
 
 impl Mirror {
     /// Listens on `address` and serves `pipeline` below `base` to this audience, until [`Mirror::stop`].
-    pub async fn start(
+    pub(crate) async fn start(
         pipeline: Pipeline,
         address: SocketAddr,
         base: BasePath,
@@ -97,7 +86,7 @@ impl Mirror {
 
     /// Listens on a free loopback port below `base`, a path that others on this machine cannot guess, and answers only
     /// requests for its own host, which a page in a browser cannot make.
-    pub async fn start_alone(pipeline: Pipeline, base: BasePath) -> Result<Self, StartError> {
+    pub(crate) async fn start_alone(pipeline: Pipeline, base: BasePath) -> Result<Self, StartError> {
         Self::start_for(pipeline, (Ipv4Addr::LOCALHOST, 0).into(), base, None).await
     }
 
@@ -122,12 +111,12 @@ impl Mirror {
     }
 
     /// The url to give to clients, without a trailing `/`.
-    pub fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
     /// Stops accepting, lets the answers under way finish for a bounded time, and returns.
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         // Both fail only if the server has ended already.
         let _ = self.stop.send(());
         let _ = self.running.await;
@@ -181,18 +170,12 @@ async fn accept(listener: TcpListener, door: Arc<Door>, mut stopped: oneshot::Re
     }
 }
 
-impl Audience {
-    /// The address, if it is that of one client. A proxy stands for many, and the mirror of a run has one.
-    fn one_client(&self, peer: IpAddr) -> Option<IpAddr> {
-        (matches!(self.hosts, Hosts::Named(_)) && !self.proxies.trusts(peer.to_canonical())).then_some(peer)
-    }
-}
-
 impl Door {
     /// The answer to a request, and its turn, which ends when the answer was sent.
     async fn answer(&self, peer: IpAddr, head: &Parts) -> (Response<Body>, Option<Claim>) {
         if let Some(why) = self.audience.hosts.refuses(head) {
-            return (respond::misdirected(&head.method, &why), None);
+            let refusal = respond::refusal(StatusCode::MISDIRECTED_REQUEST, &why);
+            return (respond::finish(&head.method, refusal), None);
         }
         let turn = self.places.turn(self.audience.proxies.client(peer, &head.headers)).await;
         if turn.is_none() {
@@ -213,7 +196,10 @@ async fn next(listener: &TcpListener, door: &Door) -> Option<(TcpStream, IpAddr,
                 return None;
             }
         };
-        match door.places.place(permit, door.audience.one_client(peer)) {
+        // A proxy stands for many clients, and the mirror of a run has one.
+        let Audience { hosts, proxies } = &door.audience;
+        let is_one_client = matches!(hosts, Hosts::Named(_)) && !proxies.trusts(peer.to_canonical());
+        match door.places.place(permit, is_one_client.then_some(peer)) {
             Ok(place) => {
                 // Small answers must not wait for an acknowledgement; a socket that refuses the option still works.
                 let _ = stream.set_nodelay(true);

@@ -24,7 +24,6 @@ use super::places::Claim;
 /// read take what the system has for all connections (a tenth of the memory).
 const UNSENT: u32 = 256 << 10;
 
-/// The connection of a client.
 pub(super) struct Socket {
     stream: Arc<TcpStream>,
     stall: Stall,
@@ -45,7 +44,7 @@ struct Stall {
 }
 
 impl Stall {
-    /// Ttls for a readiness; an error if that takes too long.
+    /// Waits for a readiness; an error if that takes too long.
     fn bound<T>(&mut self, ready: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
         if ready.is_ready() {
             self.until = None;
@@ -143,7 +142,11 @@ impl hyper::body::Body for Outgoing {
 
     fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let this = self.get_mut();
-        let Body::File(file) = &mut this.body else { return Pin::new(&mut this.body).poll_frame(context) };
+        let file = match &mut this.body {
+            Body::Memory(bytes) if bytes.is_empty() => return Poll::Ready(None),
+            Body::Memory(bytes) => return Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Body::File(file) => file,
+        };
         if !file.is_reading() {
             let stream = &this.stream;
             let room = poll_send(stream, context, || stream.try_io(Interest::WRITABLE, || has_room(stream)));
@@ -155,11 +158,11 @@ impl hyper::body::Body for Outgoing {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.body.len() == 0
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        SizeHint::with_exact(self.body.len())
     }
 }
 

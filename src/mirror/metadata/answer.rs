@@ -9,7 +9,6 @@ use gomodule::gomod;
 use gomodule::module::{ModuleVersion, ModuleVersionError, Version};
 use gomodule::proxy_request::Request;
 
-/// Why a body answers no request.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AnswerError {
     #[error(transparent)]

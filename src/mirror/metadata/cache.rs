@@ -24,7 +24,6 @@ const MEMORY: u64 = 64 << 20;
 /// How long a caller waits for the new answer while an old one is here. A healthy source needs a tenth of it.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// An answer that may have changed since.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cached {
     pub(crate) body: Bytes,
@@ -34,7 +33,6 @@ pub(crate) struct Cached {
 }
 
 impl Cached {
-    /// An answer of this moment.
     pub(crate) fn now(body: Bytes) -> Self {
         Self { body, age: Duration::ZERO, state: State::Fresh }
     }
@@ -99,7 +97,6 @@ impl MetadataCache {
         Self { kept, refreshes: Flights::default(), waits, clock }
     }
 
-    /// The answer to `request`.
     pub(crate) async fn get(&self, origin: &UpstreamPool, request: &Request) -> Result<Cached, MirrorError> {
         // What a source said before its bytes went wrong is worth no more than what it says now.
         let believed = |kept: &Arc<Kept>| self.age(kept) < self.waits.stale && !origin.distrusts(kept.source);

@@ -26,7 +26,6 @@ const MAX_TIME: usize = 64;
 /// The fields of `Origin` that `go` has (`cmd/go/internal/modfetch/codehost`, Origin, as of 1.27): all are strings.
 const ORIGIN: [&str; 8] = ["VCS", "URL", "Subdir", "Hash", "TagPrefix", "TagSum", "Ref", "RepoSum"];
 
-/// What is wrong with an `.info`.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InfoError {
     #[error("its .info cannot be read: {0}")]
@@ -51,7 +50,6 @@ pub(crate) enum InfoError {
     Character(&'static str, char),
 }
 
-/// What an `.info` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Info {
     pub(crate) version: Version,
@@ -61,7 +59,6 @@ pub(crate) struct Info {
 }
 
 impl Info {
-    /// Reads an `.info`, or says what is wrong with it.
     pub(crate) fn read(body: &[u8]) -> Result<Self, InfoError> {
         if body.len() > MAX_INFO {
             return Err(InfoError::Long(body.len()));
@@ -119,8 +116,10 @@ fn time(value: &RawValue) -> Result<Option<String>, InfoError> {
 /// `YYYY-MM-DDThh:mm:ss[.fraction](Z|±hh:mm)`, with each number in its range (Go's `parseRFC3339`).
 fn is_rfc_3339(text: &str) -> bool {
     let Some((seconds, rest)) = text.split_at_checked(19) else { return false };
-    let Some([_, _, _, hour, minute, second]) = numbers(seconds, "####-##-##T##:##:##") else { return false };
-    let date = seconds[..10].parse::<jiff::civil::Date>().is_ok() && hour < 24 && minute < 60 && second < 60;
+    if !has_form(seconds, "####-##-##T##:##:##") || seconds[..10].parse::<jiff::civil::Date>().is_err() {
+        return false;
+    }
+    let is_time = &seconds[11..13] < "24" && &seconds[14..16] < "60" && &seconds[17..] < "60";
     let zone = match rest.strip_prefix('.') {
         Some(fraction) => {
             let zone = fraction.trim_start_matches(|c: char| c.is_ascii_digit());
@@ -131,17 +130,14 @@ fn is_rfc_3339(text: &str) -> bool {
         }
         None => rest,
     };
-    let offset = zone.strip_prefix(['+', '-']).and_then(|offset| numbers(offset, "##:##"));
-    date && (zone == "Z" || offset.is_some_and(|[hours, minutes]| hours < 24 && minutes < 60))
+    let is_offset = |offset: &str| has_form(offset, "##:##") && &offset[..2] < "24" && &offset[3..] < "60";
+    is_time && (zone == "Z" || zone.strip_prefix(['+', '-']).is_some_and(is_offset))
 }
 
-/// The numbers of a text that has this form, in which `#` stands for a digit.
-fn numbers<const N: usize>(text: &str, form: &str) -> Option<[u16; N]> {
+/// Whether a text has this form, in which `#` stands for a digit.
+fn has_form(text: &str, form: &str) -> bool {
     let fits = |(c, f): (u8, u8)| if f == b'#' { c.is_ascii_digit() } else { c == f };
-    let right = text.len() == form.len() && text.bytes().zip(form.bytes()).all(fits);
-    let mut numbers = text.split(|c: char| !c.is_ascii_digit()).filter_map(|number| number.parse().ok());
-    let all: Vec<u16> = if right { numbers.by_ref().collect() } else { Vec::new() };
-    all.try_into().ok()
+    text.len() == form.len() && text.bytes().zip(form.bytes()).all(fits)
 }
 
 /// Where the version comes from, as far as `go` has a field for it.

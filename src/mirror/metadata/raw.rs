@@ -17,8 +17,8 @@ use super::versions::versions_of;
 use crate::base::bounded::read_bounded;
 use crate::base::clock::Clock;
 use crate::base::flight::Flights;
-use crate::mirror::error::{MirrorError, blocking};
-use crate::release::{Context, ReleaseError};
+use crate::mirror::error::MirrorError;
+use crate::release::{Context, ReleaseError, blocking};
 use crate::store::Store;
 use crate::upstream::{Advisory, UpstreamError};
 use gomodule::artifact::{Artifact, Kind};
@@ -50,8 +50,7 @@ impl RawMetadata {
     pub(crate) async fn info(&self, artifact: &Artifact) -> Result<Cached, MirrorError> {
         let (context, artifact, wanted) = (Arc::clone(&self.context), artifact.clone(), artifact.clone());
         let work = async move || {
-            let (store, wanted) = (Arc::clone(&context.store), artifact.clone());
-            if let Some(info) = blocking(move || stored_info(&store, &wanted)).await? {
+            if let Some(info) = stored_info(&context.store, &artifact).await? {
                 return Ok(Cached::now(info));
             }
             if context.offline {
@@ -65,11 +64,11 @@ impl RawMetadata {
                 return Ok(Cached { state: State::Unkept, ..Cached::now(info) });
             }
             let body = info.clone();
-            blocking(move || {
-                context.store.tree().try_to_keep(&artifact, &body);
+            let keep = move |store: &Store| {
+                store.tree().try_to_keep(&artifact, &body);
                 Ok(())
-            })
-            .await?;
+            };
+            blocking(&context.store, keep).await?;
             Ok(Cached::now(info))
         };
         let flight = self.flights.join(wanted, work);
@@ -94,9 +93,9 @@ impl RawMetadata {
     /// source answers or the module is gone there.
     pub(crate) async fn whole_list(&self, path: &ModulePath) -> Result<Whole, MirrorError> {
         let listed = self.ask(Request::List(path.clone())).await;
-        let is_trouble = listed.as_ref().is_err_and(super::super::error::MirrorError::is_trouble);
-        let (store, wanted) = (Arc::clone(&self.context.store), path.clone());
-        let here = blocking(move || {
+        let is_trouble = listed.as_ref().is_err_and(MirrorError::is_trouble);
+        let wanted = path.clone();
+        let here = blocking(&self.context.store, move |store| {
             let released = store.tree().released(&wanted)?;
             // Pseudo-versions are in no list, and whoever asks for one of them wants to know that the module is here.
             let any = !released.is_empty() || (is_trouble && !store.tree().versions_here(&wanted)?.is_empty());
@@ -130,7 +129,6 @@ fn foresee(context: &Arc<Context>, module: &ModuleVersion) {
     });
 }
 
-/// The module version that an `.info` names.
 pub(crate) fn named(path: &ModulePath, info: &[u8]) -> Result<ModuleVersion, MirrorError> {
     let nonsense =
         |why: InfoError| UpstreamError::Nonsense { origin: "that was asked".to_owned(), why: why.to_string() };
@@ -140,17 +138,18 @@ pub(crate) fn named(path: &ModulePath, info: &[u8]) -> Result<ModuleVersion, Mir
 
 /// The kept `.info`, read again: a damaged one is as good as absent. What an earlier version kept as it came is written anew;
 /// where that fails, as on read-only media, it goes out anew all the same.
-pub(crate) fn stored_info(store: &Store, artifact: &Artifact) -> Result<Option<Bytes>, ReleaseError> {
-    let Some(file) = store.tree().open_artifact(artifact)? else {
-        return Ok(None);
+pub(crate) async fn stored_info(store: &Arc<Store>, artifact: &Artifact) -> Result<Option<Bytes>, ReleaseError> {
+    let artifact = artifact.clone();
+    let read = move |store: &Store| {
+        let Some(file) = store.tree().open_artifact(&artifact)? else { return Ok(None) };
+        let body = read_bounded(file, Kind::Info.max_len() as u64);
+        let body = body.map_err(|cause| ReleaseError::read(&artifact, cause))?.unwrap_or_default();
+        let info = Info::read(&body).ok().filter(|info| info.version == artifact.module.version);
+        let text = info.map(|info| info.text());
+        if let Some(text) = text.as_ref().filter(|text| **text != body) {
+            store.tree().try_to_keep(&artifact, text);
+        }
+        Ok(text)
     };
-    let body = read_bounded(file, Kind::Info.max_len() as u64)
-        .map_err(|cause| ReleaseError::read(artifact, cause))?
-        .unwrap_or_default();
-    let info = Info::read(&body).ok().filter(|info| info.version == artifact.module.version);
-    let text = info.map(|info| info.text());
-    if let Some(text) = text.as_ref().filter(|text| **text != body) {
-        store.tree().try_to_keep(artifact, text);
-    }
-    Ok(text)
+    blocking(store, read).await
 }

@@ -5,7 +5,6 @@ use gomodule::module::Version;
 /// Versions that are asked for what a module takes back, if the database does not know the newest ones. A hundred releases
 /// in the time that the database takes to learn of one are nobody's.
 const MAX_SPEAKERS: usize = 10;
-/// The versions that a list names.
 pub(crate) fn versions_of(list: &[u8]) -> Vec<Version> {
     let firsts = std::str::from_utf8(list).unwrap_or_default().lines();
     firsts.filter_map(|line| Version::parse(line.split_whitespace().next()?).ok()).collect()

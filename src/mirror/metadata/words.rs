@@ -7,7 +7,17 @@ use crate::base::text::{is_plain, safe_lines};
 /// A text for a client: paths are relative to the data folder, whose place on this machine is none of its business, and
 /// nothing in it commands a terminal.
 pub(crate) fn for_client(text: &str, data: &Path) -> String {
-    safe_lines(&relative(text, data))
+    let shown = data.display().to_string();
+    // As it stands in quotes.
+    let quoted = format!("{shown:?}");
+    let mut text = text.to_owned();
+    for root in [quoted.trim_matches('"'), &shown] {
+        // Every path begins with a `/`: nothing would be told.
+        if root.len() > 1 {
+            text = without_root(&text, root);
+        }
+    }
+    safe_lines(&text)
 }
 
 /// A list without the characters that command a terminal or turn the direction of the text round.
@@ -22,21 +32,7 @@ pub(crate) fn plain_json(text: &str) -> String {
     text.chars().map(|c| if is_plain(c) { c.to_string() } else { escaped(c) }).collect()
 }
 
-/// The text with `data` cut off the paths in it.
-fn relative(text: &str, data: &Path) -> String {
-    let shown = data.display().to_string();
-    // As it stands in quotes.
-    let quoted = format!("{shown:?}");
-    let mut text = text.to_owned();
-    for root in [quoted.trim_matches('"'), &shown] {
-        // Every path begins with a `/`: nothing would be told.
-        if root.len() > 1 {
-            text = without_root(&text, root);
-        }
-    }
-    text
-}
-
+/// The text with the folder `root` cut off the paths in it.
 fn without_root(text: &str, root: &str) -> String {
     let is_of_name = |c: char| c.is_alphanumeric() || "-._~%+/".contains(c);
     let (mut done, mut rest) = (String::with_capacity(text.len()), text);

@@ -25,7 +25,6 @@ impl LocalBlobs {
         Self { dir, modes }
     }
 
-    /// The folder.
     pub(in crate::store) fn dir(&self) -> &Path {
         &self.dir
     }
