@@ -60,10 +60,7 @@ impl Client {
         http: HttpClient,
         clock: Clock,
     ) -> Result<Self, SumdbError> {
-        Self::over(Remote::new(database, http, clock), store, anchor, clock)
-    }
-
-    fn over(remote: Remote, store: &Store, anchor: &Anchor, clock: Clock) -> Result<Self, SumdbError> {
+        let remote = Remote::new(database, http, clock);
         let database = Arc::clone(&remote.database);
         let state = Arc::new(store.database(database.name(), &database.key().to_string())?);
         let tiles = Tiles::new(Arc::clone(&state), remote.clone());

@@ -11,6 +11,9 @@ use crate::base::fault::Fault;
 use crate::store::StoreError;
 use crate::upstream::HttpError;
 
+/// How often a moved head is compared again. Heads come every few minutes; ten moves during one lookup mean a fault.
+pub(super) const MAX_MOVES: u32 = 10;
+
 /// Why a question to the database has no answer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -109,13 +112,8 @@ pub enum SumdbError {
         evidence: PathBuf,
     },
     /// Another process kept moving the head while this one tried to.
-    #[error("the trusted head of {database} moved {tries} times while it was being advanced; try again")]
-    Contention {
-        /// Which database.
-        database: String,
-        /// How often it was tried.
-        tries: u32,
-    },
+    #[error("the trusted head of {0} moved {MAX_MOVES} times while it was being advanced; try again")]
+    Contention(String),
     /// The stored head is damaged or foreign.
     #[error("the stored head of {database} in {} does not verify: {why}. If you know why, remove that file", path.display())]
     DamagedHead {
@@ -176,7 +174,7 @@ impl SumdbError {
             | Self::NotTheDatabase { .. }
             | Self::WrongRecord { .. } => Fault::Upstream,
             Self::Fork { .. } => Fault::Misbehaviour,
-            Self::Contention { .. } | Self::DamagedHead { .. } | Self::BrokenOff(_) => Fault::Host,
+            Self::Contention(_) | Self::DamagedHead { .. } | Self::BrokenOff(_) => Fault::Host,
             Self::Store(error) => error.fault(),
         }
     }

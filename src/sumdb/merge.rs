@@ -10,15 +10,12 @@ use tlog::{Decision, ForkEvidence, Observation, SignedCheckpoint, Timeline, Tree
 
 use super::anchor::Anchor;
 use super::database::Database;
-use super::error::{Shared, SumdbError, blocking};
+use super::error::{MAX_MOVES, Shared, SumdbError, blocking};
 use super::lookup::LookupError;
 use super::tiles::Tiles;
 use super::trusted::{Advance, Trusted};
 use crate::base::clock::Clock;
 use crate::store::StateDir;
-
-/// How often a moved head is compared again. Heads come every few minutes; ten moves during one lookup mean a fault.
-pub(super) const MAX_MOVES: u32 = 10;
 
 /// Moves the trusted head of one database.
 pub(super) struct Merger {
@@ -142,6 +139,6 @@ impl Merger {
     }
 
     pub(super) fn contention(&self) -> Arc<SumdbError> {
-        Arc::new(SumdbError::Contention { database: self.database.name().to_owned(), tries: MAX_MOVES })
+        Arc::new(SumdbError::Contention(self.database.name().to_owned()))
     }
 }

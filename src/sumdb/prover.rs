@@ -6,9 +6,9 @@ use tlog::SUMDB_ORIGIN;
 
 use super::attested::{Answer, Attested};
 use super::database::Database;
-use super::error::{Shared, SumdbError, blocking};
-use super::lookup::{self, LookupError, Proved, Reply, Step};
-use super::merge::{MAX_MOVES, Merger};
+use super::error::{MAX_MOVES, Shared, SumdbError, blocking};
+use super::lookup::{self, LookupError, Proved, Reply};
+use super::merge::Merger;
 use super::record::RecordLines;
 use super::remote::{Endpoint, Remote};
 use super::tiles::Tiles;
@@ -123,17 +123,20 @@ impl Prover {
     /// of all of them: a tile that did not come or does not fit, a fork.
     pub(super) async fn prove(self: &Arc<Self>, replies: Vec<Reply>) -> Shared<Vec<Answer>> {
         let modules: Vec<ModuleVersion> = replies.iter().map(|reply| reply.module().clone()).collect();
-        let failed = |error| Arc::new(self.failed(&modules[0], error));
+        let failed = async |error| match error {
+            LookupError::Forked(evidence) => self.merger.forked(*evidence).await,
+            error => Arc::new(self.failed(&modules[0], error)),
+        };
         for _ in 0..MAX_MOVES {
             let trusted = self.merger.trusted.now();
-            let reading = match lookup::plan(replies.clone(), trusted.as_ref()).map_err(failed)? {
-                Step::Done(reading) => reading,
-                Step::Forked(evidence) => return Err(self.merger.forked(*evidence).await),
+            let reading = match lookup::plan(replies.clone(), trusted.as_ref()) {
+                Ok(reading) => reading,
+                Err(error) => return Err(failed(error).await),
             };
             let tiles = self.tiles.authentic(reading.plan()).await?;
-            let (head, proved) = match reading.conclude(&tiles).map_err(failed)? {
-                Step::Done(conclusion) => conclusion,
-                Step::Forked(evidence) => return Err(self.merger.forked(*evidence).await),
+            let (head, proved) = match reading.conclude(&tiles) {
+                Ok(conclusion) => conclusion,
+                Err(error) => return Err(failed(error).await),
             };
             // Of answers that are all wrong nothing is taken, not even a head that would fit.
             if !proved.iter().any(Result::is_ok) {

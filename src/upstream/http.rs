@@ -35,7 +35,7 @@ pub struct HttpClient {
 
 /// Answers in the place of servers, in a unit test.
 #[cfg(test)]
-pub(super) trait Script: std::fmt::Debug + Send + Sync {
+pub(crate) trait Script: std::fmt::Debug + Send + Sync {
     /// The answer for `url`, and how long it takes.
     fn answer(&self, url: &Url) -> (Duration, reqwest::Response);
 }
@@ -111,7 +111,7 @@ impl HttpClient {
 
     /// A client for unit tests that asks a script.
     #[cfg(test)]
-    pub(super) fn scripted(script: std::sync::Arc<dyn Script>) -> Self {
+    pub(crate) fn scripted(script: std::sync::Arc<dyn Script>) -> Self {
         Self { wire: Wire::Script(script), ..Self::offline() }
     }
 

@@ -26,7 +26,8 @@ use tokio::task::JoinHandle;
 
 use super::fault::Fault;
 use super::world::World;
-use gomodule::module::{ModulePath, ModuleVersion, Version};
+use gomodule::artifact::{Artifact, Kind};
+use gomodule::proxy_request::{Request, module_path, module_version};
 
 /// The running origin. Stops when dropped.
 pub struct Origin {
@@ -156,14 +157,12 @@ impl State {
         let path = percent_decode_str(raw).decode_utf8_lossy();
         let honest = self.honest(path.strip_prefix('/').unwrap_or_default());
         let mut fault = self.fault(raw);
-        if let Some(Fault::Delayed(delay, then)) = fault {
+        if let Some(Fault::Delay(delay, then)) = fault {
             tokio::time::sleep(delay).await;
-            fault = Some(*then);
+            fault = then.map(|then| *then);
         }
-        match fault {
-            Some(Fault::Hold) => self.go_on.notified().await,
-            Some(Fault::Delay(delay)) => tokio::time::sleep(delay).await,
-            _ => {}
+        if let Some(Fault::Hold) = fault {
+            self.go_on.notified().await;
         }
         Ok(match (fault, honest) {
             (Some(Fault::Reset), _) => return Err(io::Error::other("reset on purpose")),
@@ -194,7 +193,7 @@ impl State {
             (Some(Fault::Break(after)), Some(body)) => in_pieces(&body, broken_off(&body, after)),
             (Some(Fault::Stall(after)), Some(body)) => in_pieces(&body, self.stalled(&body, after)),
             (Some(Fault::Trickle(rate)), Some(body)) => in_pieces(&body, trickling(&body, rate)),
-            (None | Some(Fault::Hold | Fault::Delay(_) | Fault::Delayed(..) | Fault::Times(..)), Some(body)) => {
+            (None | Some(Fault::Hold | Fault::Delay(..) | Fault::Times(..)), Some(body)) => {
                 asked_part(body, request.headers())
             }
         })
@@ -242,41 +241,29 @@ impl State {
             path => {
                 if let Some(name) = path.strip_prefix("lookup/") {
                     let (path, version) = name.rsplit_once('@')?;
-                    return world.lookup(&module(path, version)?, size).map(String::into_bytes);
+                    let module = module_version(&module_path(path).ok()?, version).ok()?;
+                    return world.lookup(&module, size).map(String::into_bytes);
                 }
             }
         }
-        if let Some(path) = path.strip_suffix("/@latest") {
-            let path = ModulePath::unescape(path).ok()?;
-            let newest = world.modules().filter(|m| m.path == path).max()?;
-            return world.module(newest).map(|files| files.info.clone().into_bytes());
-        }
-        let (path, file) = path.split_once("/@v/")?;
-        if file == "list" {
-            let path = ModulePath::unescape(path).ok()?;
-            let of_path: Vec<_> = world.modules().filter(|m| m.path == path).collect();
-            let tagged = of_path.iter().filter(|m| !m.version.is_pseudo());
-            return (!of_path.is_empty())
-                .then(|| tagged.map(|m| format!("{}\n", m.version)).collect::<String>().into_bytes());
-        }
-        let (version, extension) = file.rsplit_once('.')?;
-        if extension == "info" && version == "main" {
-            let path = ModulePath::unescape(path).ok()?;
-            let newest = world.modules().filter(|m| m.path == path).max()?;
-            return world.module(newest).map(|files| files.info.clone().into_bytes());
-        }
-        let files = world.module(&module(path, version)?)?;
-        match extension {
-            "info" => Some(files.info.clone().into_bytes()),
-            "mod" => Some(files.go_mod.clone().into_bytes()),
-            "zip" => Some(files.zip.clone()),
-            _ => None,
+        let of = |path| world.modules().filter(move |module| module.path == path);
+        let info = |module| world.module(module).map(|files| files.info.clone().into_bytes());
+        match Request::parse(path).ok()? {
+            Request::List(path) => {
+                of(path.clone()).next()?;
+                let tagged = of(path).filter(|module| !module.version.is_pseudo());
+                Some(tagged.map(|module| format!("{}\n", module.version)).collect::<String>().into_bytes())
+            }
+            Request::Latest(path) => info(of(path).max()?),
+            Request::Query(path, query) if query.as_ref() == "main" => info(of(path).max()?),
+            Request::Query(..) => None,
+            Request::File(Artifact { module, kind: Kind::Info }) => info(&module),
+            Request::File(Artifact { module, kind: Kind::Mod }) => {
+                Some(world.module(&module)?.go_mod.clone().into_bytes())
+            }
+            Request::File(Artifact { module, kind: Kind::Zip }) => Some(world.module(&module)?.zip.clone()),
         }
     }
-}
-
-fn module(path: &str, version: &str) -> Option<ModuleVersion> {
-    ModuleVersion::new(ModulePath::unescape(path).ok()?, Version::unescape(version).ok()?).ok()
 }
 
 fn respond(status: u16, body: Vec<u8>) -> Response<AnyBody> {
