@@ -23,7 +23,6 @@ const MAX_ASKED: usize = 10_000;
 /// 2026-03-20, before any version of this program that writes the file; a clock that says less is wrong. In seconds.
 const EARLIEST: u64 = 1_773_964_800;
 
-/// The moments, of one database.
 #[derive(Debug)]
 pub(super) struct Asked {
     state: Arc<StateDir>,

@@ -226,11 +226,8 @@ fn widest(tile: &Tile, head: &SignedCheckpoint) -> Option<Tile> {
 }
 
 fn no_such_tile(database: &Database, tile: &Tile, head: &SignedCheckpoint) -> Arc<SumdbError> {
-    Arc::new(SumdbError::Missing {
-        database: database.name().to_owned(),
-        what: tile.to_string(),
-        reason: format!("the newest trusted tree has {} records", head.size()),
-    })
+    let reason = format!("the newest trusted tree has {} records", head.size());
+    Arc::new(SumdbError::Missing(database.asked_for(tile), reason))
 }
 
 #[cfg(test)]

@@ -17,12 +17,10 @@ use super::trusted::{Advance, Trusted};
 use crate::base::clock::Clock;
 use crate::store::StateDir;
 
-/// Moves the trusted head of one database.
 pub(super) struct Merger {
     database: Arc<Database>,
     state: Arc<StateDir>,
     tiles: Tiles,
-    /// The head.
     pub(super) trusted: Trusted,
     /// An anchor that the stored head was not compared with yet.
     anchor_due: Mutex<Option<SignedCheckpoint>>,
@@ -123,7 +121,6 @@ impl Merger {
         blocking(self, |merger| merger.fork().map_or(Ok(()), Err)).await
     }
 
-    /// Writes down two heads that contradict each other.
     pub(super) async fn forked(self: &Arc<Self>, evidence: ForkEvidence) -> Arc<SumdbError> {
         let written = blocking(self, move |merger| {
             let path = merger.state.write_fork(&evidence.to_string())?;

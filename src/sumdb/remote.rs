@@ -29,7 +29,6 @@ const AT_ONCE: usize = 512;
 /// No endpoint is overtaken before: a second one must not double the load on a public service whenever it is a little slow.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The database at the other end.
 #[derive(Clone)]
 pub(super) struct Remote {
     pub(super) database: Arc<Database>,
@@ -65,8 +64,8 @@ struct Own {
 
 /// Why an endpoint did not help.
 enum Closed {
-    /// It says that the log has no record of a module version.
-    NoRecord(String, String),
+    /// It says that the log has no record of the module version.
+    NoRecord(String),
     /// It did not answer, or does not have it.
     Upstream(UpstreamError),
     /// What it said is wrong.
@@ -81,12 +80,10 @@ impl Remote {
         Self { database: Arc::new(database), offline, http, clock, endpoints: Arc::default() }
     }
 
-    /// Settles where to ask.
     pub(super) async fn ready(&self) -> Result<(), SumdbError> {
         self.endpoints().await.map(|_| ())
     }
 
-    /// All endpoints.
     pub(super) async fn all_endpoints(&self) -> Result<impl ExactSizeIterator<Item = Endpoint> + use<>, SumdbError> {
         Ok(self.endpoints().await?.pool.sources())
     }
@@ -171,7 +168,7 @@ impl Remote {
             let (found, expected) = (bytes.len(), full.byte_len());
             let cut = tile.cut(&bytes).filter(|_| found == expected).map(<[u8]>::to_vec);
             let wrong = || TileError::WrongLength { tile: full, found, expected };
-            cut.ok_or_else(|| self.database.unverified(&full.to_string(), wrong()))
+            cut.ok_or_else(|| self.database.unverified(full, wrong()))
         };
         self.ask(DatabaseRequest::Tile(full), only, check).await
     }
@@ -245,13 +242,9 @@ impl Remote {
                 }
                 Ok(answer)
             }
-            (
-                Err(UpstreamError::NotFound(words)),
-                Kind::Own(own),
-                Wanted::Database(DatabaseRequest::Lookup(module)),
-            ) => {
+            (Err(UpstreamError::NotFound(words)), Kind::Own(own), Wanted::Database(DatabaseRequest::Lookup(_))) => {
                 self.must_have_shown(endpoints, id, own).await?;
-                Err(Closed::NoRecord(module.to_string(), words))
+                Err(Closed::NoRecord(words))
             }
             (Err(error), ..) => Err(Closed::Upstream(error)),
         }
@@ -279,18 +272,22 @@ impl Remote {
     /// Of the reasons of all endpoints the one to tell: no record, if an endpoint says so that knows; then what is wrong; then what
     /// failed.
     fn why(&self, endpoints: &Endpoints, wanted: &Wanted, closed: Vec<(Endpoint, Closed)>) -> SumdbError {
-        let (database, what) = (self.database.name().to_owned(), wanted.to_string());
+        let module = match wanted {
+            Wanted::Database(DatabaseRequest::Lookup(module)) => Some(module),
+            _ => None,
+        };
         let (mut wrong, mut missing, mut failed) = (None, None, None);
         for (id, closed) in closed {
             match closed {
-                Closed::NoRecord(what, reason) => return SumdbError::NoRecord { database, what, reason },
+                Closed::NoRecord(reason) => {
+                    let what = module.map_or_else(|| wanted.to_string(), ModuleVersion::to_string);
+                    return SumdbError::NoRecord(self.database.asked_for(what), reason);
+                }
                 Closed::Upstream(UpstreamError::NotFound(_) | UpstreamError::EmptyRoot { .. })
                     if matches!(endpoints.kinds[id.index()], Kind::Folder) =>
                 {
-                    let of = |module: &ModuleVersion| format!("record of {module}");
-                    let what =
-                        if let Wanted::Database(DatabaseRequest::Lookup(module)) = wanted { of(module) } else { what };
-                    return SumdbError::NotCarried { database, what };
+                    let what = module.map_or_else(|| wanted.to_string(), |module| format!("record of {module}"));
+                    return SumdbError::NotCarried(self.database.asked_for(what));
                 }
                 Closed::Upstream(UpstreamError::NotFound(reason)) => missing = missing.or(Some(reason)),
                 Closed::Wrong(error) => wrong = wrong.or(Some(error)),
@@ -302,7 +299,7 @@ impl Remote {
         match (wrong, failed, missing) {
             (Some(wrong), ..) => wrong,
             (None, Some(failed), _) => self.unreachable(failed),
-            (None, None, Some(reason)) => SumdbError::Missing { database, what, reason },
+            (None, None, Some(reason)) => SumdbError::Missing(self.database.asked_for(wanted), reason),
             (None, None, None) => self.unreachable(nobody()),
         }
     }

@@ -62,7 +62,6 @@ impl UpstreamPool {
         Self { upstreams: self.upstreams.iter().filter(serves).cloned().collect(), ..self.clone() }
     }
 
-    /// All patterns of private modules.
     pub(super) fn private(&self) -> Patterns {
         let private = self.upstreams.iter().filter_map(|upstream| upstream.config.scope.private());
         private.fold(Patterns::default(), |all, patterns| all.with(patterns.clone()))
@@ -269,7 +268,6 @@ impl UpstreamPool {
         self.at(id).distrust(wanted);
     }
 
-    /// Sends a file of one source to `sink`.
     pub(crate) async fn download(
         &self,
         id: UpstreamId,

@@ -86,7 +86,6 @@ impl Progress {
     }
 }
 
-/// An attempt under way.
 struct Running {
     stage: usize,
     id: UpstreamId,

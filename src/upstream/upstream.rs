@@ -48,7 +48,6 @@ pub(super) struct Upstream {
     way: Way,
 }
 
-/// How it is asked.
 #[derive(Debug)]
 enum Way {
     Http(Url),
@@ -56,7 +55,6 @@ enum Way {
     Direct(Direct),
 }
 
-/// A small answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Small {
     /// None if what the caller has is still right.
@@ -93,13 +91,11 @@ impl Upstream {
         })
     }
 
-    /// It had wrong bytes for what is `wanted`.
     pub(super) fn distrust(&self, wanted: &Wanted) {
         self.wrong.insert(wanted.clone(), ());
         self.health(Health::distrust);
     }
 
-    /// Whether it had wrong bytes for what is `wanted`.
     pub(super) fn had_wrong(&self, wanted: &Wanted) -> bool {
         self.wrong.get(wanted).is_some()
     }
@@ -174,7 +170,6 @@ impl Upstream {
         UpstreamError::Hidden { origin: self.config.source.to_string(), words: error.to_string() }
     }
 
-    /// It has given out what was asked for.
     pub(super) fn login_is_accepted(&self) {
         self.health(|health, now| health.login_accepted = Some(now));
     }
@@ -201,7 +196,6 @@ impl Upstream {
         false
     }
 
-    /// Sends the file that is `wanted` to `sink`.
     pub(super) async fn download(
         &self,
         wanted: &Wanted,
@@ -243,7 +237,6 @@ impl Upstream {
         if self.http.is_offline() { Err(UpstreamError::Failed(HttpError::Offline(url()))) } else { Ok(()) }
     }
 
-    /// That something is absent is remembered.
     fn remember(&self, wanted: &Wanted, error: UpstreamError) -> UpstreamError {
         if let UpstreamError::NotFound(words) = &error {
             self.absent.insert(wanted.clone(), words.clone());
@@ -316,7 +309,6 @@ impl Drop for Asking<'_> {
     }
 }
 
-/// A file on its way.
 struct Download<'a> {
     url: Url,
     limit: u64,

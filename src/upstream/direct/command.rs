@@ -178,7 +178,6 @@ impl Settings {
 }
 
 impl Printed {
-    /// What was printed, read as JSON.
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, DirectError> {
         match serde_json::from_slice(&self.output) {
             Ok(value) => Ok(value),
