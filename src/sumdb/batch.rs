@@ -27,7 +27,6 @@ pub(super) struct Batch<'a> {
 }
 
 impl Batch<'_> {
-    /// What each of `modules` hashes to, proved; in their order.
     pub(super) async fn lookup(&self, modules: &[ModuleVersion]) -> Vec<Answer> {
         let mut answers: HashMap<ModuleVersion, Answer> = HashMap::new();
         let kept = self.kept(modules).await;

@@ -110,7 +110,6 @@ impl Merger {
         .await
     }
 
-    /// That this database was seen to sign two histories, if it was.
     pub(super) fn fork(&self) -> Option<SumdbError> {
         let database = self.database.name().to_owned();
         self.state.fork().map(|evidence| SumdbError::Fork { database, evidence })

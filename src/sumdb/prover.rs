@@ -29,7 +29,6 @@ impl Prover {
         Self { state, remote, tiles, merger }
     }
 
-    /// What `module` hashes to, proved: by what is kept on disk, else by the database.
     pub(super) async fn lookup(self: &Arc<Self>, module: &ModuleVersion) -> Answer {
         match self.kept_of(vec![module.clone()]).await.pop() {
             Some((_, answer)) => answer,

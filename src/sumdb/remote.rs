@@ -65,7 +65,7 @@ struct Own {
 /// Why an endpoint did not help.
 enum Closed {
     /// It says that the log has no record of the module version.
-    NoRecord(String),
+    NoRecord(SumdbError),
     /// It did not answer, or does not have it.
     Upstream(UpstreamError),
     /// What it said is wrong.
@@ -151,7 +151,6 @@ impl Remote {
         self.ask(DatabaseRequest::Lookup(module.clone()), only, check).await
     }
 
-    /// `latest`: the newest signed head it wants to show.
     pub(super) async fn latest(&self) -> Result<Vec<u8>, SumdbError> {
         self.ask(DatabaseRequest::Latest, None, Ok).await
     }
@@ -242,9 +241,13 @@ impl Remote {
                 }
                 Ok(answer)
             }
-            (Err(UpstreamError::NotFound(words)), Kind::Own(own), Wanted::Database(DatabaseRequest::Lookup(_))) => {
+            (
+                Err(UpstreamError::NotFound(words)),
+                Kind::Own(own),
+                Wanted::Database(DatabaseRequest::Lookup(module)),
+            ) => {
                 self.must_have_shown(endpoints, id, own).await?;
-                Err(Closed::NoRecord(words))
+                Err(Closed::NoRecord(SumdbError::NoRecord(self.database.asked_for(module), words)))
             }
             (Err(error), ..) => Err(Closed::Upstream(error)),
         }
@@ -272,22 +275,19 @@ impl Remote {
     /// Of the reasons of all endpoints the one to tell: no record, if an endpoint says so that knows; then what is wrong; then what
     /// failed.
     fn why(&self, endpoints: &Endpoints, wanted: &Wanted, closed: Vec<(Endpoint, Closed)>) -> SumdbError {
-        let module = match wanted {
-            Wanted::Database(DatabaseRequest::Lookup(module)) => Some(module),
-            _ => None,
-        };
         let (mut wrong, mut missing, mut failed) = (None, None, None);
         for (id, closed) in closed {
             match closed {
-                Closed::NoRecord(reason) => {
-                    let what = module.map_or_else(|| wanted.to_string(), ModuleVersion::to_string);
-                    return SumdbError::NoRecord(self.database.asked_for(what), reason);
-                }
+                Closed::NoRecord(error) => return error,
                 Closed::Upstream(UpstreamError::NotFound(_) | UpstreamError::EmptyRoot { .. })
                     if matches!(endpoints.kinds[id.index()], Kind::Folder) =>
                 {
-                    let what = module.map_or_else(|| wanted.to_string(), |module| format!("record of {module}"));
-                    return SumdbError::NotCarried(self.database.asked_for(what));
+                    return SumdbError::NotCarried(match wanted {
+                        Wanted::Database(DatabaseRequest::Lookup(module)) => {
+                            self.database.asked_for(format!("record of {module}"))
+                        }
+                        wanted => self.database.asked_for(wanted),
+                    });
                 }
                 Closed::Upstream(UpstreamError::NotFound(reason)) => missing = missing.or(Some(reason)),
                 Closed::Wrong(error) => wrong = wrong.or(Some(error)),
@@ -315,7 +315,6 @@ impl Closed {
     }
 }
 
-/// What failed at the endpoint with this address.
 fn cause_of(error: UpstreamError, url: String) -> HttpError {
     match error {
         UpstreamError::Failed(cause) => cause,

@@ -81,8 +81,7 @@ impl Tiles {
     /// All of them anew, through one endpoint.
     async fn fill_from(&self, tiles: &[Tile], endpoint: Endpoint) -> Result<Vec<Bytes>, SumdbError> {
         let fetched = tiles.iter().copied().map(|tile| async move { self.remote.tile(&tile, Some(endpoint)).await });
-        let bytes: Vec<Vec<u8>> = stream::iter(fetched).buffered(AT_ONCE).try_collect().await?;
-        Ok(bytes.into_iter().map(Bytes::from).collect())
+        stream::iter(fetched).buffered(AT_ONCE).map_ok(Bytes::from).try_collect().await
     }
 
     /// Keeps tiles that are authentic under a head consistent with the trusted one.

@@ -135,8 +135,7 @@ impl Resolve for Names {
         Box::pin(async move {
             let host = name.as_str().to_owned();
             let found = tokio::task::spawn_blocking(move || addresses(name.as_str())).await??;
-            let inside = found.iter().find(|address| outside_only && is_inside(address.ip()));
-            match inside {
+            match found.iter().find(|address| outside_only && is_inside(address.ip())) {
                 Some(address) => Err(Inside(host, address.ip()).into()),
                 None => Ok(Box::new(found.into_iter()) as Addrs),
             }

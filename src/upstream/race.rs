@@ -38,7 +38,6 @@ struct Way {
 }
 
 impl Progress {
-    /// Of an attempt that is made now.
     pub(super) fn new(clock: Clock) -> Self {
         let started = Mutex::new(clock.steady());
         Self(Arc::new(Way {

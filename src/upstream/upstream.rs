@@ -35,7 +35,6 @@ const MAX_RESUMES: u32 = 8;
 /// A download of this size is written down in the log each time so much more of it has come.
 const TOLD_EVERY: u64 = 16 << 20;
 
-/// A source, the client it is asked with, and how it has been doing.
 #[derive(Debug)]
 pub(super) struct Upstream {
     pub(super) config: UpstreamConfig,
@@ -59,14 +58,12 @@ enum Way {
 pub(super) struct Small {
     /// None if what the caller has is still right.
     pub(super) body: Option<Vec<u8>>,
-    /// The entity tag of the body.
     pub(super) tag: Option<String>,
     /// Another server than the source sent it.
     pub(super) elsewhere: bool,
 }
 
 impl Upstream {
-    /// A source with at most `at_once` requests under way.
     pub(super) fn new(
         config: UpstreamConfig,
         http: &HttpClient,
@@ -338,22 +335,19 @@ impl Download<'_> {
                     tracing::info!(url = answer.url, bytes = self.written, %error, "a download goes on after a break");
                     let condition = Condition::From(self.written, tag);
                     answer = http.ask(self.url.clone(), &condition).await.map_err(Broken::Http)?;
-                    // The whole again, or another part than was asked for: start over.
-                    if answer.status() != StatusCode::PARTIAL_CONTENT || answer.first_byte() != Some(self.written) {
-                        if answer.status() == StatusCode::PARTIAL_CONTENT {
-                            return Err(Broken::Http(error));
-                        }
+                    if answer.status() != StatusCode::PARTIAL_CONTENT {
+                        // The whole again.
                         self.written = 0;
                         sink.send(Part::StartOver).await.map_err(Broken::Staging)?;
+                    } else if answer.first_byte() != Some(self.written) {
+                        return Err(Broken::Http(error));
                     }
                 }
                 (Err(error), _) => return Err(error),
             }
         }
-        Err(Broken::Http(HttpError::Transport {
-            url: answer.url.clone(),
-            cause: format!("it broke off {MAX_RESUMES} times"),
-        }))
+        let cause = format!("it broke off {MAX_RESUMES} times");
+        Err(Broken::Http(HttpError::Transport { url: answer.url, cause }))
     }
 
     async fn body(&mut self, answer: &mut Answer, sink: &DownloadSink) -> Result<(), Broken> {

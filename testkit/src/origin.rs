@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
 use hyper::body::Frame;
-use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -168,15 +168,11 @@ impl State {
             (Some(Fault::Reset), _) => return Err(io::Error::other("reset on purpose")),
             (Some(Fault::Status(status, text)), _) => respond(status, text.as_bytes().to_vec()),
             (Some(Fault::RetryAfter(status, seconds)), _) => {
-                let mut response = respond(status, b"come back later\n".to_vec());
-                response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
-                response
+                with(respond(status, b"come back later\n".to_vec()), header::RETRY_AFTER, seconds.into())
             }
             (Some(Fault::Redirect(to)), _) => {
-                let mut response = respond(302, Vec::new());
                 let to = HeaderValue::from_str(&to).map_err(io::Error::other)?;
-                response.headers_mut().insert(header::LOCATION, to);
-                response
+                with(respond(302, Vec::new()), header::LOCATION, to)
             }
             (Some(Fault::Body(body)), _) => respond(200, body.to_vec()),
             (_, None) => respond(404, format!("not found: {path}\n").into_bytes()),
@@ -269,7 +265,11 @@ impl State {
 fn respond(status: u16, body: Vec<u8>) -> Response<AnyBody> {
     let mut response = Response::new(Full::new(Bytes::from(body)).map_err(|never| match never {}).boxed());
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    response.headers_mut().insert("content-type", hyper::header::HeaderValue::from_static("text/plain; charset=utf-8"));
+    with(response, header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"))
+}
+
+fn with(mut response: Response<AnyBody>, name: HeaderName, value: HeaderValue) -> Response<AnyBody> {
+    response.headers_mut().insert(name, value);
     response
 }
 
@@ -277,10 +277,8 @@ type Pieces = Pin<Box<dyn Stream<Item = io::Result<Frame<Bytes>>> + Send + Sync>
 
 /// An answer whose announced length is that of `body`.
 fn in_pieces(body: &[u8], pieces: Pieces) -> Response<AnyBody> {
-    let mut response = Response::new(BodyExt::boxed(StreamBody::new(pieces)));
-    response.headers_mut().insert(header::CONTENT_LENGTH, body.len().into());
-    response.headers_mut().insert(header::ETAG, tag(body));
-    response
+    let response = Response::new(BodyExt::boxed(StreamBody::new(pieces)));
+    with(with(response, header::CONTENT_LENGTH, body.len().into()), header::ETAG, tag(body))
 }
 
 fn broken_off(body: &[u8], after: usize) -> Pieces {
@@ -316,16 +314,13 @@ fn asked_part(body: Vec<u8>, request: &HeaderMap) -> Response<AnyBody> {
     }
     let first = request.get(header::RANGE).filter(|_| request.get(header::IF_RANGE) == Some(&tag));
     let first = first.and_then(|range| range.to_str().ok()?.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
-    let mut response = match first.filter(|first| *first < body.len()) {
+    let response = match first.filter(|first| *first < body.len()) {
         Some(first) => {
-            let mut response = respond(206, body[first..].to_vec());
             let range = format!("bytes {first}-{}/{}", body.len() - 1, body.len());
             let range = HeaderValue::from_str(&range).unwrap_or(HeaderValue::from_static(""));
-            response.headers_mut().insert(header::CONTENT_RANGE, range);
-            response
+            with(respond(206, body[first..].to_vec()), header::CONTENT_RANGE, range)
         }
         None => respond(200, body),
     };
-    response.headers_mut().insert(header::ETAG, tag);
-    response
+    with(response, header::ETAG, tag)
 }
