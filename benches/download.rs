@@ -28,7 +28,7 @@ fn main() {
     let origin = |delay: Option<Duration>| {
         let origin = runtime.block_on(Origin::start(world())).unwrap();
         if let Some(delay) = delay {
-            origin.misbehave("*", Fault::Delay(delay));
+            origin.misbehave("*", Fault::Delay(delay, None));
         }
         origin
     };

@@ -325,7 +325,7 @@ mod tests {
     fn read(text: &str) -> Result<Settings, Complaints> {
         let secret = |login: &Login, url: &Url| match login {
             Login::Bearer(Secret::Variable(name)) if name == "ABSENT" => {
-                Err(LoginError::NotSet(Secret::Variable(name.clone())))
+                Err(Secret::Variable(name.clone()).unfit("is not set"))
             }
             Login::Bearer(Secret::File(path)) => Login::Bearer(Secret::File(path.clone())).read(url),
             _ => Login::Bearer(Secret::Variable("PATH".to_owned())).read(url),

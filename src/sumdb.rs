@@ -30,6 +30,6 @@ pub use attested::{Answer, Attested, ProvenHash};
 pub use client::Client;
 pub use database::{Database, DatabaseError};
 pub use databases::{DatabaseId, Databases, NoRecord, Unproved};
-pub use error::{NotShown, SumdbError};
+pub use error::{NotShown, Question, SumdbError};
 pub use proof_set::{HeadImport, ProofSet};
 pub use record::{RecordLines, RecordLinesError};

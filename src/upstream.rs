@@ -38,10 +38,13 @@ pub use direct::error::DirectError;
 pub(crate) use error::Search;
 pub use error::{Nowhere, UpstreamError};
 pub use folder::trouble_of_root;
+#[cfg(test)]
+pub(crate) use http::Script;
 pub use http::{HttpClient, HttpError};
 pub use login::{Credentials, Login, LoginError, Secret, may_log_in};
 pub use pool::{Advisory, UpstreamPool};
 pub use proxy_list::{ProxyList, ProxyListError};
+pub(crate) use race::NEVER;
 pub use race::Progress;
 pub use router::Router;
 pub use scope::Scope;

@@ -206,7 +206,7 @@ fn conflict(at: &HashAt, earlier: &HashAt) -> Finding {
 
 fn unknown(at: &HashAt, error: &SumdbError) -> Finding {
     let mut unknown = finding(Code::UnknownVersion, at, format!("the database has no record of {}", at.module));
-    if let SumdbError::NoRecord { reason, .. } = error {
+    if let SumdbError::NoRecord(_, reason) = error {
         unknown.facts.push(("the database says".to_owned(), reason.clone()));
     }
     unknown

@@ -139,11 +139,12 @@ impl ReleaseError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sumdb::Question;
 
     #[test]
     fn nothing_is_absent() {
         let (database, what) = ("a.example".to_owned(), "example.com/a@v1.0.0".to_owned());
-        let no_record = SumdbError::NoRecord { database, what, reason: "not found".to_owned() };
+        let no_record = SumdbError::NoRecord(Question { database, what }, "not found".to_owned());
         assert_eq!(no_record.fault(), Fault::Absent);
         assert_eq!(ReleaseError::Sumdb(Arc::new(no_record)).fault(), Fault::Upstream);
         assert_eq!(ReleaseError::Origin(UpstreamError::NotFound("a: not found".to_owned())).fault(), Fault::Upstream);

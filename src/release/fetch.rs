@@ -10,13 +10,13 @@ use super::expected_hash::Expected;
 use super::judge::{AttemptError, judge};
 use super::obtain::obtain;
 use super::released::Released;
-use crate::upstream::{Progress, Search, UpstreamError, UpstreamId, UpstreamPool, Wanted};
+use crate::upstream::{NEVER, Progress, Search, UpstreamError, UpstreamId, UpstreamPool, Wanted};
 use gomodule::artifact::Artifact;
 use gomodule::proxy_request::Request;
 
 pub(super) struct Fetch {
     context: Arc<Context>,
-    origin: UpstreamPool,
+    pool: UpstreamPool,
     artifact: Artifact,
     expected: Arc<Expected>,
     /// What the first source with the right bytes led to. Held while those are put in place: a second one has lost.
@@ -25,12 +25,12 @@ pub(super) struct Fetch {
 
 impl Fetch {
     pub(super) fn of(context: &Arc<Context>, artifact: &Artifact, expected: &Arc<Expected>) -> Self {
-        let origin = context.sources.of(&artifact.module.path);
+        let pool = context.sources.of(&artifact.module.path);
         let (artifact, expected) = (artifact.clone(), Arc::clone(expected));
-        Self { context: Arc::clone(context), origin, artifact, expected, released: Arc::default() }
+        Self { context: Arc::clone(context), pool, artifact, expected, released: Arc::default() }
     }
 
-    /// Source after source until one has the right bytes, in rounds while trouble may pass.
+    /// Asks sources until one has the right bytes, in rounds while trouble may pass.
     pub(super) async fn run(self) -> Result<Released, ReleaseError> {
         // What was had in an earlier round counts, whatever the last one ended with.
         let had = Mutex::new(Vec::new());
@@ -49,20 +49,20 @@ impl Fetch {
             let refused = lost.iter().any(|(id, lost)| self.ends(*id, lost));
             lost.iter().filter_map(|(_, lost)| lost.failure()?.passes()).min().filter(|_| !refused)
         };
-        let lost = match self.origin.in_rounds(round, passes).await {
+        let lost = match self.pool.in_rounds(round, passes).await {
             Ok(released) => return Ok(released),
             Err(lost) => lost,
         };
         let mut had = had.into_inner().unwrap_or_else(PoisonError::into_inner);
         had.dedup();
-        let mut search = Search::among(self.origin.sources().len());
+        let mut search = Search::among(self.pool.sources().len());
         for (id, lost) in lost {
             let ends = self.ends(id, &lost);
             match lost {
                 AttemptError::Here(error) => return Err(error),
                 AttemptError::Failed(error) => search.failed(id, error, ends),
                 AttemptError::Wrong(why) | AttemptError::OverBound(why) => {
-                    search.failed(id, UpstreamError::Nonsense { origin: self.origin.name(id), why }, false);
+                    search.failed(id, UpstreamError::Nonsense { origin: self.pool.name(id), why }, false);
                 }
             }
         }
@@ -81,34 +81,25 @@ impl Fetch {
     /// Each source once. Bytes that a record proves may come from whoever is fast among those that `go` may ask: their
     /// module is public. The name of one that is exempt goes to the next source only when `go` would let it.
     async fn round(&self) -> Result<Released, Vec<(UpstreamId, AttemptError)>> {
-        let attempt = |id, progress| self.attempt(id, progress);
-        if let Expected::Known(Basis::Proven(_)) = *self.expected {
-            let ends = |id, lost: &AttemptError| self.ends(id, lost);
-            let raced = self.origin.race(self.origin.stages(&self.wanted()), Duration::ZERO, ends, attempt);
-            return raced.await.map(|(_, released)| released);
-        }
-        let mut all = Vec::new();
-        for id in self.origin.sources() {
-            let lost = match attempt(id, self.origin.progress()).await {
-                Ok(released) => return Ok(released),
-                Err(lost) => lost,
-            };
-            let leads_on = match &lost {
-                AttemptError::Failed(error) => self.origin.leads_on(id, error),
-                AttemptError::Wrong(_) | AttemptError::OverBound(_) => self.origin.leads_on_always(id),
-                AttemptError::Here(_) => false,
-            };
-            all.push((id, lost));
-            if !leads_on {
-                break;
-            }
-        }
-        Err(all)
+        let is_proven = matches!(*self.expected, Expected::Known(Basis::Proven(_)));
+        let (stages, at_least) = if is_proven {
+            (self.pool.stages(&self.wanted()), Duration::ZERO)
+        } else {
+            (self.pool.sources().map(|id| vec![id]).collect(), NEVER)
+        };
+        let ends = |id, lost: &AttemptError| match lost {
+            AttemptError::Here(_) => true,
+            _ if is_proven => self.ends(id, lost),
+            AttemptError::Failed(error) => !self.pool.leads_on(id, error),
+            AttemptError::Wrong(_) | AttemptError::OverBound(_) => !self.pool.leads_on_always(id),
+        };
+        let raced = self.pool.race(stages, at_least, ends, |id, progress| self.attempt(id, progress));
+        raced.await.map(|(_, released)| released)
     }
 
     /// Bytes from one source, hashed, proved and put in place; wrong ones are set aside, and count against the source.
     async fn attempt(&self, id: UpstreamId, progress: Progress) -> Result<Released, AttemptError> {
-        let unproved = obtain(&self.origin, id, &self.artifact, &self.context.store, &progress).await?;
+        let unproved = obtain(&self.pool, id, &self.artifact, &self.context.store, &progress).await?;
         let _turn = self.context.turn_to_read(self.artifact.kind).await?;
         let (expected, released) = (Arc::clone(&self.expected), Arc::clone(&self.released));
         let judged = blocking(&self.context, move |context| {
@@ -124,7 +115,7 @@ impl Fetch {
         });
         judged.await?.inspect_err(|lost| {
             if matches!(lost, AttemptError::Wrong(_)) {
-                self.origin.had_wrong(id, &self.wanted());
+                self.pool.had_wrong(id, &self.wanted());
             }
         })
     }
@@ -135,7 +126,7 @@ impl Fetch {
 
     /// Whether nobody is asked after that: another source would not help, or this one refuses and no `|` stands behind it.
     fn ends(&self, id: UpstreamId, lost: &AttemptError) -> bool {
-        let refuses = lost.failure().is_some_and(UpstreamError::is_refusal) && !self.origin.leads_on_always(id);
+        let refuses = lost.failure().is_some_and(UpstreamError::is_refusal) && !self.pool.leads_on_always(id);
         refuses || matches!(lost, AttemptError::Here(_))
     }
 }

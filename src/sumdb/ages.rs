@@ -50,7 +50,7 @@ impl Ages {
         if seen.len() > later.len() {
             later.clear();
         }
-        dropped.add(Why::Unreadable, &unreadable);
+        dropped.add(Why::Unreadable, unreadable.len(), None);
         (Self { known: known.to_vec(), seen, later, behind: false, closed: false }, dropped)
     }
 
@@ -63,12 +63,11 @@ impl Ages {
         }
         // So is one that is set back behind a time that this program took down, or was before. It is told once.
         if self.seen.last().is_some_and(|last| new.at < last.at) {
-            let first = self.seen.iter().copied().filter(|seen| seen.at > new.at).map(Some).collect::<Vec<_>>();
+            let ahead = &self.seen[self.seen.partition_point(|seen| seen.at <= new.at)..];
             let mut dropped = Dropped::default();
-            if !self.behind {
-                dropped.add(Why::Behind, &first);
+            if !std::mem::replace(&mut self.behind, true) {
+                dropped.add(Why::Behind, ahead.len(), ahead.first().copied());
             }
-            self.behind = true;
             return (false, dropped);
         }
         self.behind = false;
@@ -117,7 +116,6 @@ impl Ages {
         !self.closed && self.seen.last().is_some_and(|last| last.size == size && !is_soon(last, &now))
     }
 
-    /// The size of the first head that was seen.
     pub(super) fn first(&self) -> Option<u64> {
         self.seen.first().map(|seen| seen.size)
     }
@@ -138,7 +136,6 @@ impl Ages {
         if can_tell { Age::AtLeast(Duration::from_secs(known)) } else { Age::Unknown }
     }
 
-    /// The lines to write down.
     pub(super) fn text(&self) -> String {
         self.seen.iter().chain(&self.later).map(|seen| format!("{seen}\n")).collect()
     }

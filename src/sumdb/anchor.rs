@@ -51,14 +51,13 @@ impl Anchor {
         match values {
             [] => Ok(Self::BuiltIn),
             [one] if one == Path::new("none") => Ok(Self::None),
-            files => files
-                .iter()
-                .map(|path| match std::fs::read_to_string(path) {
+            files => {
+                let read = |path: &PathBuf| match std::fs::read_to_string(path) {
                     Ok(note) => Ok((path.clone(), note)),
                     Err(cause) => Err(AnchorError::Unreadable { path: path.clone(), cause }),
-                })
-                .collect::<Result<_, _>>()
-                .map(Self::Notes),
+                };
+                files.iter().map(read).collect::<Result<_, _>>().map(Self::Notes)
+            }
         }
     }
 

@@ -23,7 +23,6 @@ const MAX_ASKED: usize = 10_000;
 /// 2026-03-20, before any version of this program that writes the file; a clock that says less is wrong. In seconds.
 const EARLIEST: u64 = 1_773_964_800;
 
-/// The moments, of one database.
 #[derive(Debug)]
 pub(super) struct Asked {
     state: Arc<StateDir>,
@@ -79,14 +78,13 @@ impl Asked {
         let mut noted = self.noted()?;
         let Some(noted) = noted.as_mut() else { return Ok(FirstAsked(Duration::ZERO)) };
         let name = module.to_string();
-        match noted.at.get(&name) {
-            Some(Moment { wall, steady }) if *wall <= seconds => {
-                let by_wall = Duration::from_secs(seconds - wall);
-                let steady = steady.map(|steady| now.steady.saturating_duration_since(steady));
-                // A clock that is set while this runs makes nothing older.
-                return Ok(FirstAsked(steady.map_or(by_wall, |steady| steady.min(by_wall))));
-            }
-            _ => {}
+        if let Some(Moment { wall, steady }) = noted.at.get(&name)
+            && *wall <= seconds
+        {
+            let by_wall = Duration::from_secs(seconds - wall);
+            let steady = steady.map(|steady| now.steady.saturating_duration_since(steady));
+            // A clock that is set while this runs makes nothing older.
+            return Ok(FirstAsked(steady.map_or(by_wall, |steady| steady.min(by_wall))));
         }
         noted.add(name.clone(), Moment { wall: seconds, steady: Some(now.steady) });
         if noted.lines > 2 * MAX_ASKED {

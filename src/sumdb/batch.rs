@@ -19,17 +19,14 @@ const DISK_CHUNK: usize = 64;
 /// Replies proved one by one after a batch failed as a whole: enough to hide the network, few enough to stay polite.
 const SINGLY_AT_ONCE: usize = 16;
 
-/// Looks up many module versions in one database.
 pub(super) struct Batch<'a> {
     pub(super) prover: &'a Arc<Prover>,
     /// Questions at a time.
     pub(super) at_once: usize,
-    /// Counts what is decided.
     pub(super) answered: &'a AtomicUsize,
 }
 
 impl Batch<'_> {
-    /// What each of `modules` hashes to, proved; in their order.
     pub(super) async fn lookup(&self, modules: &[ModuleVersion]) -> Vec<Answer> {
         let mut answers: HashMap<ModuleVersion, Answer> = HashMap::new();
         let kept = self.kept(modules).await;

@@ -60,10 +60,7 @@ impl Client {
         http: HttpClient,
         clock: Clock,
     ) -> Result<Self, SumdbError> {
-        Self::over(Remote::new(database, http, clock), store, anchor, clock)
-    }
-
-    fn over(remote: Remote, store: &Store, anchor: &Anchor, clock: Clock) -> Result<Self, SumdbError> {
+        let remote = Remote::new(database, http, clock);
         let database = Arc::clone(&remote.database);
         let state = Arc::new(store.database(database.name(), &database.key().to_string())?);
         let tiles = Tiles::new(Arc::clone(&state), remote.clone());
@@ -229,11 +226,8 @@ fn widest(tile: &Tile, head: &SignedCheckpoint) -> Option<Tile> {
 }
 
 fn no_such_tile(database: &Database, tile: &Tile, head: &SignedCheckpoint) -> Arc<SumdbError> {
-    Arc::new(SumdbError::Missing {
-        database: database.name().to_owned(),
-        what: tile.to_string(),
-        reason: format!("the newest trusted tree has {} records", head.size()),
-    })
+    let reason = format!("the newest trusted tree has {} records", head.size());
+    Arc::new(SumdbError::Missing(database.asked_for(tile), reason))
 }
 
 #[cfg(test)]

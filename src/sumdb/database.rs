@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use tlog::VerifierKey;
 use url::Url;
 
-use super::error::SumdbError;
+use super::error::{Question, SumdbError};
 use super::lookup::LookupError;
 use crate::upstream::{ProxyList, UpstreamConfig, typed_without_logins};
 
@@ -108,7 +108,7 @@ impl Database {
     #[must_use]
     pub fn or_through(mut self, chain: &ProxyList) -> Self {
         // Lookups name modules, and some proxies may not hear of all of them.
-        self.behind = chain.upstreams().iter().filter(|link| link.scope.is_everything()).cloned().collect();
+        self.behind = chain.upstreams().iter().filter(|proxy| proxy.scope.is_everything()).cloned().collect();
         self
     }
 
@@ -149,10 +149,13 @@ impl Database {
         self.key.to_string() == SUM_GOLANG_ORG
     }
 
+    pub(super) fn asked_for(&self, what: impl fmt::Display) -> Question {
+        Question { database: self.name().to_owned(), what: what.to_string() }
+    }
+
     /// That an answer of it does not verify.
-    pub(super) fn unverified(&self, what: &str, cause: impl Into<LookupError>) -> SumdbError {
-        let (database, what) = (self.name().to_owned(), what.to_owned());
-        SumdbError::Unverified { database, what, cause: cause.into() }
+    pub(super) fn unverified(&self, what: impl fmt::Display, cause: impl Into<LookupError>) -> SumdbError {
+        SumdbError::Unverified(self.asked_for(what), cause.into())
     }
 
     /// How `go` must be told of it: the bare name where `go` knows the key, else the whole key.

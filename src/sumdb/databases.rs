@@ -199,6 +199,7 @@ fn together(before: Option<Answer>, next: Answer) -> Answer {
 mod tests {
     use super::*;
     use crate::base::fault::Fault;
+    use crate::sumdb::error::Question;
 
     impl DatabaseId {
         /// For tests of what names one.
@@ -214,19 +215,18 @@ mod tests {
         }
     }
 
+    fn question() -> Question {
+        Question { database: "a.example".to_owned(), what: "example.com/a@v1.0.0".to_owned() }
+    }
+
     fn no_record() -> Arc<SumdbError> {
-        let (database, what) = ("a.example".to_owned(), "example.com/a@v1.0.0".to_owned());
-        Arc::new(SumdbError::NoRecord { database, what, reason: "not found".to_owned() })
+        Arc::new(SumdbError::NoRecord(question(), "not found".to_owned()))
     }
 
     #[test]
     fn no_record_is_what_every_database_says() {
-        let missing: fn() -> Arc<SumdbError> = || {
-            let (database, what, reason) = (String::new(), String::new(), String::new());
-            Arc::new(SumdbError::Missing { database, what, reason })
-        };
-        let not_carried: fn() -> Arc<SumdbError> =
-            || Arc::new(SumdbError::NotCarried { database: String::new(), what: String::new() });
+        let missing: fn() -> Arc<SumdbError> = || Arc::new(SumdbError::Missing(question(), String::new()));
+        let not_carried: fn() -> Arc<SumdbError> = || Arc::new(SumdbError::NotCarried(question()));
         let is_no_record = |answer: &Answer| matches!(answer, Err(error) if error.fault() == Fault::Absent);
         let both =
             |before: Arc<SumdbError>, next: Arc<SumdbError>| is_no_record(&together(Some(Err(before)), Err(next)));

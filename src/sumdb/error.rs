@@ -11,34 +11,23 @@ use crate::base::fault::Fault;
 use crate::store::StoreError;
 use crate::upstream::HttpError;
 
+/// How often a moved head is compared again. Heads come every few minutes; ten moves during one lookup mean a fault.
+pub(super) const MAX_MOVES: u32 = 10;
+
 /// Why a question to the database has no answer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SumdbError {
-    /// The database says that it has no record of a module version. Whether the version is absent is another question: a
+    /// The database says, in these words, that it has no record of a module version. Whether the version is absent is another question: a
     /// record of a new version appears after minutes (`mirror/absence`).
-    #[error("the checksum database {database} does not have {what}: {reason}")]
-    NoRecord {
-        /// Which database.
-        database: String,
-        /// What was asked for.
-        what: String,
-        /// In the database's words.
-        reason: String,
-    },
-    /// A tile or a tree head, which every database has, is 404.
+    #[error("the checksum database {} does not have {}: {}", .0.database, .0.what, .1)]
+    NoRecord(Question, String),
+    /// A tile or a tree head, which every database has, is 404, with these words.
     #[error(
-        "an answer of the checksum database {database} cannot be verified: it does not give out {what}, which it must \
-         have: {reason}"
+        "an answer of the checksum database {} cannot be verified: it does not give out {}, which it must have: {}",
+        .0.database, .0.what, .1
     )]
-    Missing {
-        /// Which database.
-        database: String,
-        /// What was asked for.
-        what: String,
-        /// In the database's words.
-        reason: String,
-    },
+    Missing(Question, String),
     /// The database could not be asked.
     #[error("the checksum database {database} cannot be reached: {cause}")]
     Unreachable {
@@ -52,24 +41,11 @@ pub enum SumdbError {
     #[error("the proof of {0} is not kept here, and nothing is asked of the network (offline)")]
     Offline(String),
     /// It is not among what was carried here, and nobody else is asked.
-    #[error("what was carried here of the checksum database {database} has no {what}")]
-    NotCarried {
-        /// Which database.
-        database: String,
-        /// What was looked for.
-        what: String,
-    },
+    #[error("what was carried here of the checksum database {} has no {}", .0.database, .0.what)]
+    NotCarried(Question),
     /// It answered something that does not verify. Nothing of it was kept.
-    #[error("the checksum database {database} answered something that does not verify ({what}): {cause}")]
-    Unverified {
-        /// Which database.
-        database: String,
-        /// What was asked for.
-        what: String,
-        /// Which check failed.
-        #[source]
-        cause: LookupError,
-    },
+    #[error("the checksum database {} answered something that does not verify ({}): {}", .0.database, .0.what, .1)]
+    Unverified(Question, #[source] LookupError),
     /// An address says that there is no record, and has not shown a head of the database.
     #[error(
         "the checksum database {database} answered something that does not verify (latest): {address} answers 404 and \
@@ -86,16 +62,8 @@ pub enum SumdbError {
         cause: NotShown,
     },
     /// The proved record is not for the module that was asked for, or not readable as hash lines.
-    #[error("the checksum database {database} answered for {what} with a record that is not its own: {cause}")]
-    WrongRecord {
-        /// Which database.
-        database: String,
-        /// What was asked for.
-        what: String,
-        /// What the record is.
-        #[source]
-        cause: RecordLinesError,
-    },
+    #[error("the checksum database {} answered for {} with a record that is not its own: {}", .0.database, .0.what, .1)]
+    WrongRecord(Question, #[source] RecordLinesError),
     /// Two signed heads that cannot belong to one history.
     #[error(
         "the checksum database {database} signed two histories that contradict each other; nothing new is released. \
@@ -109,13 +77,8 @@ pub enum SumdbError {
         evidence: PathBuf,
     },
     /// Another process kept moving the head while this one tried to.
-    #[error("the trusted head of {database} moved {tries} times while it was being advanced; try again")]
-    Contention {
-        /// Which database.
-        database: String,
-        /// How often it was tried.
-        tries: u32,
-    },
+    #[error("the trusted head of {0} moved {MAX_MOVES} times while it was being advanced; try again")]
+    Contention(String),
     /// The stored head is damaged or foreign.
     #[error("the stored head of {database} in {} does not verify: {why}. If you know why, remove that file", path.display())]
     DamagedHead {
@@ -132,6 +95,15 @@ pub enum SumdbError {
     /// A task of ours ended without an answer.
     #[error("a lookup was broken off: {0}")]
     BrokenOff(String),
+}
+
+/// What was asked of which database.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// The name of the database.
+    pub database: String,
+    /// The module version, the tile, or what else.
+    pub what: String,
 }
 
 /// Why an address has shown no signed head.
@@ -171,12 +143,12 @@ impl SumdbError {
             Self::Missing { .. }
             | Self::Unreachable { .. }
             | Self::Offline { .. }
-            | Self::NotCarried { .. }
+            | Self::NotCarried(_)
             | Self::Unverified { .. }
             | Self::NotTheDatabase { .. }
             | Self::WrongRecord { .. } => Fault::Upstream,
             Self::Fork { .. } => Fault::Misbehaviour,
-            Self::Contention { .. } | Self::DamagedHead { .. } | Self::BrokenOff(_) => Fault::Host,
+            Self::Contention(_) | Self::DamagedHead { .. } | Self::BrokenOff(_) => Fault::Host,
             Self::Store(error) => error.fault(),
         }
     }

@@ -37,15 +37,6 @@ pub struct Reading {
     plan: TilePlan,
 }
 
-/// How a step of the lookup ended.
-#[derive(Debug)]
-pub enum Step<T> {
-    /// With what the next step needs.
-    Done(T),
-    /// Two of the heads contradict each other.
-    Forked(Box<ForkEvidence>),
-}
-
 /// The head that all heads fit, and what is proved of each reply, in the order of the replies.
 pub type Conclusion = (SignedCheckpoint, Vec<Result<Proved, LookupError>>);
 
@@ -92,6 +83,9 @@ pub enum LookupError {
     /// A database without a head.
     #[error("it shows no head")]
     NoHead,
+    /// Two of the heads contradict each other.
+    #[error("it signed two histories that contradict each other")]
+    Forked(Box<ForkEvidence>),
     /// The proved record is not for this module version.
     #[error(transparent)]
     WrongRecord(#[from] RecordLinesError),
@@ -137,7 +131,7 @@ impl Reply {
 
 /// Plans the proof of `replies`, of which there is at least one. `trusted` is the timeline so far; `None` only where there
 /// is neither memory nor anchor.
-pub fn plan(replies: Vec<Reply>, trusted: Option<&Timeline>) -> Result<Step<Reading>, LookupError> {
+pub fn plan(replies: Vec<Reply>, trusted: Option<&Timeline>) -> Result<Reading, LookupError> {
     let mut heads: Vec<&SignedCheckpoint> = replies.iter().map(|reply| &reply.seen).collect();
     heads.extend(trusted.map(Timeline::trusted));
     heads.sort_by_key(|head| head.size());
@@ -150,14 +144,14 @@ pub fn plan(replies: Vec<Reply>, trusted: Option<&Timeline>) -> Result<Step<Read
         match timeline.observe(head.clone()) {
             Observation::Same => {}
             Observation::Past(comparison) | Observation::Ahead(comparison) => comparisons.push(comparison),
-            Observation::Fork(evidence) => return Ok(Step::Forked(evidence)),
+            Observation::Fork(evidence) => return Err(LookupError::Forked(evidence)),
             Observation::OtherLog => return Err(LookupError::OtherLog),
         }
     }
     let mut nodes: Vec<Node> = replies.iter().map(|reply| Node { level: 0, index: reply.record.id().get() }).collect();
     nodes.extend(comparisons.iter().flat_map(Comparison::nodes));
     let plan = TilePlan::new(*newest.head(), TileHeight::SUMDB, &nodes)?;
-    Ok(Step::Done(Reading { replies, newest, comparisons, plan }))
+    Ok(Reading { replies, newest, comparisons, plan })
 }
 
 impl Reading {
@@ -167,15 +161,14 @@ impl Reading {
     }
 
     /// Proves the records with the tiles of the plan, authenticated.
-    pub fn conclude(self, tiles: &AuthenticTiles) -> Result<Step<Conclusion>, LookupError> {
+    pub fn conclude(self, tiles: &AuthenticTiles) -> Result<Conclusion, LookupError> {
         for comparison in self.comparisons {
-            match comparison.decide(tiles)? {
-                Decision::Consistent(_) => {}
-                Decision::Fork(evidence) => return Ok(Step::Forked(evidence)),
+            if let Decision::Fork(evidence) = comparison.decide(tiles)? {
+                return Err(LookupError::Forked(evidence));
             }
         }
         let proved = self.replies.into_iter().map(|reply| reply.prove(tiles, &self.newest)).collect();
-        Ok(Step::Done((self.newest, proved)))
+        Ok((self.newest, proved))
     }
 }
 
@@ -206,7 +199,7 @@ mod tests {
             let refused = plan(vec![reply.clone()], Some(&timeline(&log(2, more).0))).unwrap_err();
             assert!(matches!(refused, LookupError::OtherLog), "{more}: {refused}");
             let own = plan(vec![reply.clone()], Some(&timeline(&log(1, more).0)));
-            assert!(matches!(own, Ok(Step::Done(_))), "{more}");
+            assert!(own.is_ok(), "{more}");
         }
     }
 }

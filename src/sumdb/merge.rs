@@ -10,22 +10,17 @@ use tlog::{Decision, ForkEvidence, Observation, SignedCheckpoint, Timeline, Tree
 
 use super::anchor::Anchor;
 use super::database::Database;
-use super::error::{Shared, SumdbError, blocking};
+use super::error::{MAX_MOVES, Shared, SumdbError, blocking};
 use super::lookup::LookupError;
 use super::tiles::Tiles;
 use super::trusted::{Advance, Trusted};
 use crate::base::clock::Clock;
 use crate::store::StateDir;
 
-/// How often a moved head is compared again. Heads come every few minutes; ten moves during one lookup mean a fault.
-pub(super) const MAX_MOVES: u32 = 10;
-
-/// Moves the trusted head of one database.
 pub(super) struct Merger {
     database: Arc<Database>,
     state: Arc<StateDir>,
     tiles: Tiles,
-    /// The head.
     pub(super) trusted: Trusted,
     /// An anchor that the stored head was not compared with yet.
     anchor_due: Mutex<Option<SignedCheckpoint>>,
@@ -115,7 +110,6 @@ impl Merger {
         .await
     }
 
-    /// That this database was seen to sign two histories, if it was.
     pub(super) fn fork(&self) -> Option<SumdbError> {
         let database = self.database.name().to_owned();
         self.state.fork().map(|evidence| SumdbError::Fork { database, evidence })
@@ -126,7 +120,6 @@ impl Merger {
         blocking(self, |merger| merger.fork().map_or(Ok(()), Err)).await
     }
 
-    /// Writes down two heads that contradict each other.
     pub(super) async fn forked(self: &Arc<Self>, evidence: ForkEvidence) -> Arc<SumdbError> {
         let written = blocking(self, move |merger| {
             let path = merger.state.write_fork(&evidence.to_string())?;
@@ -142,6 +135,6 @@ impl Merger {
     }
 
     pub(super) fn contention(&self) -> Arc<SumdbError> {
-        Arc::new(SumdbError::Contention { database: self.database.name().to_owned(), tries: MAX_MOVES })
+        Arc::new(SumdbError::Contention(self.database.name().to_owned()))
     }
 }

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use tlog::SUMDB_ORIGIN;
 
 use super::attested::{Answer, Attested};
-use super::database::Database;
-use super::error::{Shared, SumdbError, blocking};
-use super::lookup::{self, LookupError, Proved, Reply, Step};
-use super::merge::{MAX_MOVES, Merger};
+use super::error::{MAX_MOVES, Shared, SumdbError, blocking};
+use super::lookup::{self, LookupError, Proved, Reply};
+use super::merge::Merger;
 use super::record::RecordLines;
 use super::remote::{Endpoint, Remote};
 use super::tiles::Tiles;
@@ -18,9 +17,7 @@ use crate::store::StateDir;
 use crate::upstream::database_request::escaped;
 use gomodule::module::ModuleVersion;
 
-/// Proves records of one database under its trusted head, and keeps them.
 pub(super) struct Prover {
-    database: Arc<Database>,
     state: Arc<StateDir>,
     remote: Remote,
     tiles: Tiles,
@@ -29,10 +26,9 @@ pub(super) struct Prover {
 
 impl Prover {
     pub(super) fn new(state: Arc<StateDir>, remote: Remote, tiles: Tiles, merger: Arc<Merger>) -> Self {
-        Self { database: Arc::clone(&remote.database), state, remote, tiles, merger }
+        Self { state, remote, tiles, merger }
     }
 
-    /// What `module` hashes to, proved: by what is kept on disk, else by the database.
     pub(super) async fn lookup(self: &Arc<Self>, module: &ModuleVersion) -> Answer {
         match self.kept_of(vec![module.clone()]).await.pop() {
             Some((_, answer)) => answer,
@@ -58,9 +54,9 @@ impl Prover {
         let Some(bundle) = self.state.record(&escaped(module))? else {
             return Ok(None);
         };
-        let opened = tlog::bundle::open(&bundle, SUMDB_ORIGIN, self.database.key());
+        let opened = tlog::bundle::open(&bundle, SUMDB_ORIGIN, self.remote.database.key());
         let lines = opened.ok().and_then(|(record, _)| RecordLines::of(record, module).ok());
-        Ok(lines.map(|lines| Attested::new(lines, self.database.name().into())))
+        Ok(lines.map(|lines| Attested::new(lines, self.remote.database.name().into())))
     }
 
     /// Whether the database may be asked: after a fork it may not, and an anchor comes first. Where to ask is settled here,
@@ -71,7 +67,7 @@ impl Prover {
         }
         self.merger.refuse_if_forked().await?;
         self.remote.ready().await?;
-        let carried = self.database.carried.is_some();
+        let carried = self.remote.database.carried.is_some();
         match self.merger.compare_anchor().await {
             // Whoever carried this did not know that the program here has a newer anchor by now; it stays due.
             Err(error) if carried && error.fault() == Fault::Upstream => Ok(()),
@@ -104,16 +100,15 @@ impl Prover {
             return Err(SumdbError::offline(module));
         }
         let read = |bytes: Vec<u8>| {
-            Reply::read(module, &bytes, self.database.key()).map_err(|error| self.failed(module, error))
+            Reply::read(module, &bytes, self.remote.database.key()).map_err(|error| self.failed(module, error))
         };
         let reply = self.remote.lookup(module, only, read).await?;
-        Ok(match (&self.database.carried, self.merger.trusted.head()) {
+        Ok(match (&self.remote.database.carried, self.merger.trusted.head()) {
             (Some(_), Some(trusted)) => reply.under_newer(trusted),
             _ => reply,
         })
     }
 
-    /// Proves one reply.
     pub(super) async fn prove_one(self: &Arc<Self>, reply: Reply) -> Answer {
         let proved = self.prove(vec![reply]).await?;
         proved.into_iter().next().unwrap_or_else(|| Err(self.merger.contention()))
@@ -123,17 +118,20 @@ impl Prover {
     /// of all of them: a tile that did not come or does not fit, a fork.
     pub(super) async fn prove(self: &Arc<Self>, replies: Vec<Reply>) -> Shared<Vec<Answer>> {
         let modules: Vec<ModuleVersion> = replies.iter().map(|reply| reply.module().clone()).collect();
-        let failed = |error| Arc::new(self.failed(&modules[0], error));
+        let failed = async |error| match error {
+            LookupError::Forked(evidence) => self.merger.forked(*evidence).await,
+            error => Arc::new(self.failed(&modules[0], error)),
+        };
         for _ in 0..MAX_MOVES {
             let trusted = self.merger.trusted.now();
-            let reading = match lookup::plan(replies.clone(), trusted.as_ref()).map_err(failed)? {
-                Step::Done(reading) => reading,
-                Step::Forked(evidence) => return Err(self.merger.forked(*evidence).await),
+            let reading = match lookup::plan(replies.clone(), trusted.as_ref()) {
+                Ok(reading) => reading,
+                Err(error) => return Err(failed(error).await),
             };
             let tiles = self.tiles.authentic(reading.plan()).await?;
-            let (head, proved) = match reading.conclude(&tiles).map_err(failed)? {
-                Step::Done(conclusion) => conclusion,
-                Step::Forked(evidence) => return Err(self.merger.forked(*evidence).await),
+            let (head, proved) = match reading.conclude(&tiles) {
+                Ok(conclusion) => conclusion,
+                Err(error) => return Err(failed(error).await),
             };
             // Of answers that are all wrong nothing is taken, not even a head that would fit.
             if !proved.iter().any(Result::is_ok) {
@@ -163,7 +161,7 @@ impl Prover {
             let keep = |(module, proved): (&ModuleVersion, Result<Proved, LookupError>)| {
                 let Proved { lines, bundle } = proved.map_err(|error| prover.failed(module, error))?;
                 prover.state.set_record(&escaped(module), &bundle);
-                Ok(Arc::new(Attested::new(lines, prover.database.name().into())))
+                Ok(Arc::new(Attested::new(lines, prover.remote.database.name().into())))
             };
             Ok(modules.iter().zip(found).map(|one| keep(one).map_err(Arc::<SumdbError>::new)).collect())
         })
@@ -171,12 +169,10 @@ impl Prover {
     }
 
     fn failed(&self, module: &ModuleVersion, error: LookupError) -> SumdbError {
-        let what = module.to_string();
+        let database = &self.remote.database;
         match error {
-            LookupError::WrongRecord(cause) => {
-                SumdbError::WrongRecord { database: self.database.name().to_owned(), what, cause }
-            }
-            cause => self.database.unverified(&what, cause),
+            LookupError::WrongRecord(cause) => SumdbError::WrongRecord(database.asked_for(module), cause),
+            cause => database.unverified(module, cause),
         }
     }
 }

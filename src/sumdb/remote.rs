@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use tlog::{SUMDB_ORIGIN, SignedCheckpoint, Tile, TileError};
 use tokio::sync::OnceCell;
 
@@ -30,7 +29,6 @@ const AT_ONCE: usize = 512;
 /// No endpoint is overtaken before: a second one must not double the load on a public service whenever it is a little slow.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The database at the other end.
 #[derive(Clone)]
 pub(super) struct Remote {
     pub(super) database: Arc<Database>,
@@ -38,22 +36,12 @@ pub(super) struct Remote {
     pub(super) offline: bool,
     http: HttpClient,
     clock: Clock,
-    pub(super) wire: Wire,
     /// Where it is asked, once that is known.
     endpoints: Arc<OnceCell<Endpoints>>,
 }
 
-/// Asks one endpoint of a pool: over the network, or by the script of a test.
-pub(super) type Wire = Arc<dyn for<'a> Fn(&'a UpstreamPool, Endpoint, &'a Wanted) -> Body<'a> + Send + Sync>;
-/// What comes back.
-pub(super) type Body<'a> = BoxFuture<'a, Result<Vec<u8>, UpstreamError>>;
-
-fn network<'a>(pool: &'a UpstreamPool, id: Endpoint, wanted: &'a Wanted) -> Body<'a> {
-    Box::pin(pool.small_from(id, wanted))
-}
-
 struct Endpoints {
-    origin: UpstreamPool,
+    pool: UpstreamPool,
     kinds: Vec<Kind>,
 }
 
@@ -61,7 +49,7 @@ enum Kind {
     /// The database's own address, if it has shown that it is one: it decides what is absent.
     Own(Arc<Own>),
     /// A folder with what was carried here: what is not in it may exist all the same.
-    Carried,
+    Folder,
     /// A proxy, and whether it passes the database on, once that is known.
     Proxy(OnceCell<bool>),
 }
@@ -76,10 +64,10 @@ struct Own {
 
 /// Why an endpoint did not help.
 enum Closed {
-    /// It says that the log has no record of a module version.
-    NoRecord(String, String),
+    /// It says that the log has no record of the module version.
+    NoRecord(SumdbError),
     /// It did not answer, or does not have it.
-    Origin(UpstreamError),
+    Upstream(UpstreamError),
     /// What it said is wrong.
     Wrong(SumdbError),
     /// It is a proxy that does not pass the database on.
@@ -89,17 +77,15 @@ enum Closed {
 impl Remote {
     pub(super) fn new(database: Database, http: HttpClient, clock: Clock) -> Self {
         let offline = http.is_offline() && database.carried.is_none();
-        Self { database: Arc::new(database), offline, http, clock, wire: Arc::new(network), endpoints: Arc::default() }
+        Self { database: Arc::new(database), offline, http, clock, endpoints: Arc::default() }
     }
 
-    /// Settles where to ask.
     pub(super) async fn ready(&self) -> Result<(), SumdbError> {
         self.endpoints().await.map(|_| ())
     }
 
-    /// All endpoints.
     pub(super) async fn all_endpoints(&self) -> Result<impl ExactSizeIterator<Item = Endpoint> + use<>, SumdbError> {
-        Ok(self.endpoints().await?.origin.sources())
+        Ok(self.endpoints().await?.pool.sources())
     }
 
     /// Proxies that pass the database on are tried first where `go` would do so
@@ -116,22 +102,17 @@ impl Remote {
                 }
                 Source::Dir(_) | Source::Direct(_) => None,
             };
-            // A record that is absent now may be there in a second.
-            let waits = Ttls { absent: Duration::ZERO, ..Ttls::default() };
             if let Some(folder) = &database.carried {
-                let carried = UpstreamConfig::plain(Source::Dir(folder.clone()), false);
-                let origin = UpstreamPool::of_links(&[carried], &self.http, waits, AT_ONCE, self.clock);
-                let origin = origin.map_err(|cause| self.unreachable(cause))?;
-                return Ok(Endpoints { origin, kinds: vec![Kind::Carried] });
+                let folder = UpstreamConfig::plain(Source::Dir(folder.clone()), false);
+                return Ok(Endpoints { pool: self.pool(&[folder])?, kinds: vec![Kind::Folder] });
             }
             let mut own = None;
-            for link in &database.proxies {
-                let Some(base) = through(&link.source) else { continue };
+            for proxy in &database.proxies {
+                let Some(base) = through(&proxy.source) else { continue };
                 // As a source like any other: a login in its url goes to nobody else.
-                let endpoint = UpstreamConfig::plain(Source::Http(base.clone()), link.on_any_failure);
-                let endpoint = UpstreamPool::new(&[endpoint], &self.http, waits, self.clock)
-                    .map_err(|cause| self.unreachable(cause))?;
-                match (self.wire)(&endpoint, Endpoint::FIRST, &SUPPORTED).await {
+                let endpoint = UpstreamConfig::plain(Source::Http(base.clone()), proxy.on_any_failure);
+                let endpoint = self.pool(&[endpoint])?;
+                match endpoint.small_from(Endpoint::FIRST, &SUPPORTED).await {
                     Ok(_) => {
                         own = Some(base);
                         break;
@@ -142,20 +123,22 @@ impl Remote {
             }
             let urls = own.map_or_else(|| database.urls(), |own| vec![own]);
             let own = |url| (UpstreamConfig::plain(Source::Http(url), true), Kind::Own(Arc::default()));
-            let behind = database.behind.iter().filter_map(|link| {
-                let endpoint = UpstreamConfig {
-                    source: Source::Http(through(&link.source)?),
-                    on_any_failure: true,
-                    ..link.clone()
-                };
+            let behind = database.behind.iter().filter_map(|proxy| {
+                let source = Source::Http(through(&proxy.source)?);
+                let endpoint = UpstreamConfig { source, on_any_failure: true, ..proxy.clone() };
                 Some((endpoint, Kind::Proxy(OnceCell::new())))
             });
-            let (links, kinds): (Vec<UpstreamConfig>, Vec<Kind>) = urls.into_iter().map(own).chain(behind).unzip();
-            let origin = UpstreamPool::of_links(&links, &self.http, waits, AT_ONCE, self.clock);
-            let origin = origin.map_err(|cause| self.unreachable(cause))?;
-            Ok(Endpoints { origin, kinds })
+            let (configs, kinds): (Vec<UpstreamConfig>, Vec<Kind>) = urls.into_iter().map(own).chain(behind).unzip();
+            Ok(Endpoints { pool: self.pool(&configs)?, kinds })
         };
         self.endpoints.get_or_try_init(find).await
+    }
+
+    fn pool(&self, configs: &[UpstreamConfig]) -> Result<UpstreamPool, SumdbError> {
+        // A record that is absent now may be there in a second.
+        let ttls = Ttls { absent: Duration::ZERO, ..Ttls::default() };
+        let pool = UpstreamPool::with_places(configs, &self.http, ttls, AT_ONCE, self.clock);
+        pool.map_err(|cause| self.unreachable(cause))
     }
 
     /// `lookup/M@V`: a record and a signed head, if `check` accepts them. With `only`, through that endpoint alone.
@@ -168,7 +151,6 @@ impl Remote {
         self.ask(DatabaseRequest::Lookup(module.clone()), only, check).await
     }
 
-    /// `latest`: the newest signed head it wants to show.
     pub(super) async fn latest(&self) -> Result<Vec<u8>, SumdbError> {
         self.ask(DatabaseRequest::Latest, None, Ok).await
     }
@@ -185,7 +167,7 @@ impl Remote {
             let (found, expected) = (bytes.len(), full.byte_len());
             let cut = tile.cut(&bytes).filter(|_| found == expected).map(<[u8]>::to_vec);
             let wrong = || TileError::WrongLength { tile: full, found, expected };
-            cut.ok_or_else(|| self.database.unverified(&full.to_string(), wrong()))
+            cut.ok_or_else(|| self.database.unverified(full, wrong()))
         };
         self.ask(DatabaseRequest::Tile(full), only, check).await
     }
@@ -193,7 +175,7 @@ impl Remote {
     /// Everything that came through an endpoint alone does not fit together.
     pub(super) async fn distrust(&self, id: Endpoint) {
         if let Ok(endpoints) = self.endpoints().await {
-            endpoints.origin.distrust(id);
+            endpoints.pool.distrust(id);
         }
     }
 
@@ -215,11 +197,11 @@ impl Remote {
             }
         };
         let round = || async {
-            let order = only.map_or_else(|| endpoints.origin.stages(wanted), |id| vec![vec![id]]);
-            endpoints.origin.race(order, PATIENCE, |_, _| false, attempt).await
+            let order = only.map_or_else(|| endpoints.pool.stages(wanted), |id| vec![vec![id]]);
+            endpoints.pool.race(order, PATIENCE, |_, _| false, attempt).await
         };
         let passes = |closed: &Vec<(Endpoint, Closed)>| closed.iter().filter_map(|(_, closed)| closed.passes()).min();
-        match endpoints.origin.in_rounds(round, passes).await {
+        match endpoints.pool.in_rounds(round, passes).await {
             Ok((_, Ok(answer))) => Ok(answer),
             Ok((id, Err(closed))) => Err(self.why(endpoints, wanted, vec![(id, closed)])),
             Err(closed) => Err(self.why(endpoints, wanted, closed)),
@@ -234,23 +216,23 @@ impl Remote {
         wanted: &Wanted,
         check: &impl Fn(Vec<u8>) -> Result<T, SumdbError>,
     ) -> Result<T, Closed> {
-        let (origin, kind) = (&endpoints.origin, &endpoints.kinds[id.index()]);
+        let (pool, kind) = (&endpoints.pool, &endpoints.kinds[id.index()]);
         if let Kind::Proxy(supported) = kind {
             let asked = || async {
-                match (self.wire)(origin, id, &SUPPORTED).await {
+                match pool.small_from(id, &SUPPORTED).await {
                     Ok(_) => Ok(true),
                     Err(UpstreamError::NotFound(_)) => Ok(false),
-                    Err(error) => Err(Closed::Origin(error)),
+                    Err(error) => Err(Closed::Upstream(error)),
                 }
             };
             if !*supported.get_or_try_init(asked).await? {
                 return Err(Closed::NotPassedOn);
             }
         }
-        match ((self.wire)(origin, id, wanted).await, kind, wanted) {
+        match (pool.small_from(id, wanted).await, kind, wanted) {
             (Ok(body), ..) => {
                 let answer = check(body).map_err(|error| {
-                    origin.had_wrong(id, wanted);
+                    pool.had_wrong(id, wanted);
                     Closed::Wrong(error)
                 })?;
                 if let (Kind::Own(own), Wanted::Database(DatabaseRequest::Lookup(_))) = (kind, wanted) {
@@ -265,9 +247,9 @@ impl Remote {
                 Wanted::Database(DatabaseRequest::Lookup(module)),
             ) => {
                 self.must_have_shown(endpoints, id, own).await?;
-                Err(Closed::NoRecord(module.to_string(), words))
+                Err(Closed::NoRecord(SumdbError::NoRecord(self.database.asked_for(module), words)))
             }
-            (Err(error), ..) => Err(Closed::Origin(error)),
+            (Err(error), ..) => Err(Closed::Upstream(error)),
         }
     }
 
@@ -276,18 +258,16 @@ impl Remote {
         if own.has_shown.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let (wire, origin) = (Arc::clone(&self.wire), endpoints.origin.clone());
-        let (own, key) = (Arc::clone(own), self.database.key().clone());
-        let asking = Arc::clone(&own);
-        let shown = asking.asking.join((), move || async move {
-            let note = wire(&origin, id, &LATEST).await.map_err(|why| Arc::new(why) as NotShown)?;
+        let (pool, asking, key) = (endpoints.pool.clone(), Arc::clone(own), self.database.key().clone());
+        let shown = own.asking.join((), move || async move {
+            let note = pool.small_from(id, &LATEST).await.map_err(|why| Arc::new(why) as NotShown)?;
             SignedCheckpoint::open(&note, SUMDB_ORIGIN, &key).map_err(|why| Arc::new(why) as NotShown)?;
-            own.has_shown.store(true, Ordering::Relaxed);
+            asking.has_shown.store(true, Ordering::Relaxed);
             Ok(())
         });
         let shown = shown.await.unwrap_or_else(|broken| Err(Arc::new(broken)));
         shown.map_err(|cause| {
-            let (database, address) = (self.database.name().to_owned(), endpoints.origin.name(id));
+            let (database, address) = (self.database.name().to_owned(), endpoints.pool.name(id));
             Closed::Wrong(SumdbError::NotTheDatabase { database, address, cause })
         })
     }
@@ -295,22 +275,23 @@ impl Remote {
     /// Of the reasons of all endpoints the one to tell: no record, if an endpoint says so that knows; then what is wrong; then what
     /// failed.
     fn why(&self, endpoints: &Endpoints, wanted: &Wanted, closed: Vec<(Endpoint, Closed)>) -> SumdbError {
-        let (database, what) = (self.database.name().to_owned(), wanted.to_string());
         let (mut wrong, mut missing, mut failed) = (None, None, None);
         for (id, closed) in closed {
             match closed {
-                Closed::NoRecord(what, reason) => return SumdbError::NoRecord { database, what, reason },
-                Closed::Origin(UpstreamError::NotFound(_) | UpstreamError::EmptyRoot { .. })
-                    if matches!(endpoints.kinds[id.index()], Kind::Carried) =>
+                Closed::NoRecord(error) => return error,
+                Closed::Upstream(UpstreamError::NotFound(_) | UpstreamError::EmptyRoot { .. })
+                    if matches!(endpoints.kinds[id.index()], Kind::Folder) =>
                 {
-                    let of = |module: &ModuleVersion| format!("record of {module}");
-                    let what =
-                        if let Wanted::Database(DatabaseRequest::Lookup(module)) = wanted { of(module) } else { what };
-                    return SumdbError::NotCarried { database, what };
+                    return SumdbError::NotCarried(match wanted {
+                        Wanted::Database(DatabaseRequest::Lookup(module)) => {
+                            self.database.asked_for(format!("record of {module}"))
+                        }
+                        wanted => self.database.asked_for(wanted),
+                    });
                 }
-                Closed::Origin(UpstreamError::NotFound(reason)) => missing = missing.or(Some(reason)),
+                Closed::Upstream(UpstreamError::NotFound(reason)) => missing = missing.or(Some(reason)),
                 Closed::Wrong(error) => wrong = wrong.or(Some(error)),
-                Closed::Origin(error) => failed = failed.or_else(|| Some(cause_of(error, endpoints.origin.name(id)))),
+                Closed::Upstream(error) => failed = failed.or_else(|| Some(cause_of(error, endpoints.pool.name(id)))),
                 Closed::NotPassedOn => {}
             }
         }
@@ -318,7 +299,7 @@ impl Remote {
         match (wrong, failed, missing) {
             (Some(wrong), ..) => wrong,
             (None, Some(failed), _) => self.unreachable(failed),
-            (None, None, Some(reason)) => SumdbError::Missing { database, what, reason },
+            (None, None, Some(reason)) => SumdbError::Missing(self.database.asked_for(wanted), reason),
             (None, None, None) => self.unreachable(nobody()),
         }
     }
@@ -330,11 +311,10 @@ impl Remote {
 
 impl Closed {
     fn passes(&self) -> Option<Duration> {
-        if let Self::Origin(error) = self { error.passes() } else { None }
+        if let Self::Upstream(error) = self { error.passes() } else { None }
     }
 }
 
-/// What failed at the endpoint with this address.
 fn cause_of(error: UpstreamError, url: String) -> HttpError {
     match error {
         UpstreamError::Failed(cause) => cause,

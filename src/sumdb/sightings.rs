@@ -63,13 +63,12 @@ pub(super) enum Why {
 pub(super) struct Dropped(Vec<(Why, usize, Option<Seen>)>);
 
 impl Dropped {
-    pub(super) fn add(&mut self, why: Why, lines: &[Option<Seen>]) {
-        if let Some(first) = lines.first() {
-            self.0.push((why, lines.len(), *first));
+    pub(super) fn add(&mut self, why: Why, count: usize, first: Option<Seen>) {
+        if count > 0 {
+            self.0.push((why, count, first));
         }
     }
 
-    /// One message for each reason.
     pub(super) fn messages(&self) -> impl Iterator<Item = String> {
         self.0.iter().map(|(why, count, first)| {
             let lines = if *count == 1 { "one line does".to_owned() } else { format!("{count} lines do") };
@@ -79,7 +78,6 @@ impl Dropped {
     }
 }
 
-/// Lines by what becomes of them.
 #[derive(Debug, Default)]
 pub(super) struct Settled {
     /// They count. Ascending in both.
@@ -101,7 +99,7 @@ pub(super) fn settle(lines: Vec<Seen>, known: &[Seen], now: u64) -> Settled {
     later.sort_unstable();
     let mut dropped = Dropped::default();
     for (why, lines) in [(Why::Later, &later), (Why::Table, &against), (Why::Order, &odd)] {
-        dropped.add(why, &lines.iter().copied().map(Some).collect::<Vec<_>>());
+        dropped.add(why, lines.len(), lines.first().copied());
     }
     later.truncate(MAX_SEEN);
     Settled { seen, later, dropped }

@@ -23,7 +23,6 @@ const MEMORY: u64 = 8 << 20;
 /// Requests under way for one plan. A plan for one record wants about six tiles, one for a whole go.sum some hundreds.
 const AT_ONCE: usize = 512;
 
-/// The tiles of one database.
 #[derive(Clone)]
 pub(super) struct Tiles {
     state: Arc<StateDir>,
@@ -48,7 +47,6 @@ impl Tiles {
         tile.cut(&wide).map(|cut| wide.slice_ref(cut))
     }
 
-    /// Gets and authenticates the tiles of `plan`.
     pub(super) async fn authentic(&self, plan: &TilePlan) -> Shared<AuthenticTiles> {
         let cached = self.cached(plan).await?;
         let any_cached = cached.iter().any(Option::is_some);
@@ -83,8 +81,7 @@ impl Tiles {
     /// All of them anew, through one endpoint.
     async fn fill_from(&self, tiles: &[Tile], endpoint: Endpoint) -> Result<Vec<Bytes>, SumdbError> {
         let fetched = tiles.iter().copied().map(|tile| async move { self.remote.tile(&tile, Some(endpoint)).await });
-        let bytes: Vec<Vec<u8>> = stream::iter(fetched).buffered(AT_ONCE).try_collect().await?;
-        Ok(bytes.into_iter().map(Bytes::from).collect())
+        stream::iter(fetched).buffered(AT_ONCE).map_ok(Bytes::from).try_collect().await
     }
 
     /// Keeps tiles that are authentic under a head consistent with the trusted one.
@@ -115,26 +112,18 @@ impl Tiles {
 
     async fn cached(&self, plan: &TilePlan) -> Shared<Vec<Option<Bytes>>> {
         let mut cached: Vec<Option<Bytes>> = plan.tiles().iter().map(|tile| self.in_memory(tile)).collect();
-        let absent: Vec<(usize, Tile)> =
-            plan.tiles().iter().enumerate().filter(|(i, _)| cached[*i].is_none()).map(|(i, tile)| (i, *tile)).collect();
-        if absent.is_empty() {
+        if cached.iter().all(Option::is_some) {
             return Ok(cached);
         }
-        let from_disk = blocking(&self.state, move |state| {
-            let mut found = Vec::new();
-            for (i, tile) in absent {
+        let tiles = plan.tiles().to_vec();
+        blocking(&self.state, move |state| {
+            for (tile, bytes) in tiles.iter().zip(&mut cached).filter(|(_, bytes)| bytes.is_none()) {
                 let stored = state.tile(&tile.full().to_string())?;
-                if let Some(cut) = stored.as_deref().and_then(|stored| tile.cut(stored)) {
-                    found.push((i, Bytes::copy_from_slice(cut)));
-                }
+                *bytes = stored.and_then(|stored| tile.cut(&stored).map(Bytes::copy_from_slice));
             }
-            Ok(found)
+            Ok(cached)
         })
-        .await?;
-        for (i, bytes) in from_disk {
-            cached[i] = Some(bytes);
-        }
-        Ok(cached)
+        .await
     }
 
     async fn fill(&self, tiles: &[Tile], cached: Vec<Option<Bytes>>) -> Shared<Vec<Bytes>> {
@@ -164,6 +153,6 @@ impl Tiles {
     }
 
     fn refused(&self, plan: &TilePlan, error: tlog::TileError) -> SumdbError {
-        self.remote.database.unverified(&format!("tiles of the tree of {} records", plan.head().size), error)
+        self.remote.database.unverified(format!("tiles of the tree of {} records", plan.head().size), error)
     }
 }

@@ -23,7 +23,6 @@ pub(super) struct Trusted {
     pub(super) dropped: Vec<String>,
 }
 
-/// How an attempt to advance ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Advance {
     /// The head that was proved is covered by the trusted one now.
@@ -64,17 +63,14 @@ impl Trusted {
         Ok(trusted)
     }
 
-    /// The timeline as it is now.
     pub(super) fn now(&self) -> Option<Timeline> {
         self.now.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The trusted head as it is now.
     pub(super) fn head(&self) -> Option<SignedCheckpoint> {
         self.now().map(|timeline| timeline.trusted().clone())
     }
 
-    /// The size of its tree.
     pub(super) fn size(&self) -> Option<TreeSize> {
         self.now.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(|timeline| timeline.trusted().size())
     }
@@ -120,7 +116,6 @@ impl Trusted {
         }
     }
 
-    /// The sizes of the heads that were seen, and when.
     pub(super) fn ages(&self) -> MutexGuard<'_, Ages> {
         self.ages.lock().unwrap_or_else(PoisonError::into_inner)
     }

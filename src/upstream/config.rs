@@ -10,6 +10,7 @@ use super::login::{Credentials, has_login, may_log_in};
 use super::scope::Scope;
 use super::secret::{typed_without_logins, without_credentials};
 use super::times::Timeouts;
+use gomodule::module::Patterns;
 
 /// One place that serves the GOPROXY protocol. Its `Debug` is its `Display`, which has no login.
 #[derive(Clone, PartialEq, Eq)]
@@ -100,7 +101,7 @@ impl UpstreamConfig {
         Self {
             source,
             on_any_failure,
-            scope: Scope::everything(),
+            scope: Scope::Public(Patterns::default()),
             weight: 1,
             timeouts: None,
             credentials: None,
@@ -108,7 +109,6 @@ impl UpstreamConfig {
         }
     }
 
-    /// Whether a login is sent to it.
     pub(super) fn logs_in(&self) -> bool {
         self.credentials.is_some() || matches!(&self.source, Source::Http(url) if has_login(url))
     }

@@ -2,7 +2,6 @@
 //!
 //! Redirects are followed elsewhere (`redirect`); nothing here follows one.
 
-use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
@@ -20,36 +19,23 @@ use super::times::Timeouts;
 /// Enough for the 256 tiles that an audit asks for at once; idle connections beyond are closed.
 const MAX_IDLE_PER_HOST: usize = 256;
 
-/// What is known of names and addresses.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Network {
     /// The addresses of a name. Blocks.
     pub(super) addresses: fn(&str) -> io::Result<Vec<SocketAddr>>,
-    /// Whether an address lies inside.
     pub(super) is_inside: fn(IpAddr) -> bool,
 }
 
 impl Network {
-    /// The one this machine is in.
     pub(super) const REAL: Self =
         Self { addresses: |name| (name, 0).to_socket_addrs().map(Iterator::collect), is_inside };
 }
 
-impl fmt::Debug for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Network")
-    }
-}
-
 /// Where a request must not go: it was sent there from outside, and there is inside.
 #[derive(Debug, thiserror::Error)]
-#[error("{host} lies inside: {what}")]
-struct Inside {
-    host: String,
-    what: String,
-}
+#[error("{0} lies inside: {1}")]
+struct Inside(String, IpAddr);
 
-/// Why a request was not answered.
 #[derive(Debug)]
 pub(super) enum Unanswered {
     /// It must not go there; the words are for the log, since they tell what a name stands for inside.
@@ -67,7 +53,7 @@ pub(super) struct Dialer {
     /// As [`reqwest`] reads the settings of this machine; `None` where no proxy is used.
     proxies: Option<Arc<Matcher>>,
     timeouts: Timeouts,
-    network: Network,
+    pub(super) network: Network,
 }
 
 impl Dialer {
@@ -83,12 +69,6 @@ impl Dialer {
         })
     }
 
-    /// The same with other time-outs, or without proxies. Connections are not shared.
-    pub(super) fn remade(&self, timeouts: Timeouts, through_proxies: bool) -> Result<Self, reqwest::Error> {
-        Self::new(timeouts, through_proxies, self.network)
-    }
-
-    /// Sends a request, wherever it goes.
     pub(super) async fn get(&self, url: &Url, headers: HeaderMap) -> Result<reqwest::Response, Unanswered> {
         self.anywhere.get(url.clone()).headers(headers).send().await.map_err(Unanswered::Failed)
     }
@@ -127,9 +107,8 @@ impl Dialer {
     }
 
     fn is_proxied(&self, url: &Url) -> bool {
-        let is_proxied =
-            |proxies: &Arc<Matcher>| url.as_str().parse().is_ok_and(|uri| proxies.intercept(&uri).is_some());
-        self.proxies.as_ref().is_some_and(is_proxied)
+        let Some(proxies) = &self.proxies else { return false };
+        url.as_str().parse().is_ok_and(|uri| proxies.intercept(&uri).is_some())
     }
 }
 
@@ -156,16 +135,14 @@ impl Resolve for Names {
         Box::pin(async move {
             let host = name.as_str().to_owned();
             let found = tokio::task::spawn_blocking(move || addresses(name.as_str())).await??;
-            let inside = found.iter().find(|address| outside_only && is_inside(address.ip()));
-            match inside {
-                Some(address) => Err(Inside { host, what: address.ip().to_string() }.into()),
+            match found.iter().find(|address| outside_only && is_inside(address.ip())) {
+                Some(address) => Err(Inside(host, address.ip()).into()),
                 None => Ok(Box::new(found.into_iter()) as Addrs),
             }
         })
     }
 }
 
-/// The address inside that an error is about.
 fn inside_among(error: &reqwest::Error) -> Option<&Inside> {
     let first: &(dyn std::error::Error + 'static) = error;
     std::iter::successors(Some(first), |error| error.source()).find_map(|error| error.downcast_ref())

@@ -37,7 +37,6 @@ const MAX_KEPT: usize = 8;
 /// Paths of which it is remembered whether they lead to a repository: about 150 bytes each.
 const MAX_READABLE: u64 = 1000;
 
-/// Version control, asked as if it were a proxy.
 pub(super) struct Direct {
     go: Arc<Settings>,
     /// No other path is ever asked for.
@@ -58,14 +57,12 @@ struct Fetched {
     zip: Result<OpenFile, DirectError>,
 }
 
-/// An open file, and its length.
 type OpenFile = (Arc<File>, u64);
 
 /// What `go mod download -json` prints.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
 struct Downloaded {
-    #[serde(default)]
     error: String,
     info: Option<PathBuf>,
     go_mod: Option<PathBuf>,
@@ -73,13 +70,11 @@ struct Downloaded {
 }
 
 /// What `go list -m -json` prints.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
 struct Listed {
-    #[serde(default)]
     version: String,
     time: Option<String>,
-    #[serde(default)]
     versions: Vec<String>,
 }
 
@@ -96,7 +91,6 @@ impl Direct {
         Self { go, scope, flights: Flights::default(), kept: Arc::default(), lists: Flights::default(), readable }
     }
 
-    /// A small answer.
     pub(super) async fn small(&self, wanted: &Wanted) -> Result<Vec<u8>, UpstreamError> {
         let body = match asked(wanted)? {
             Request::List(module) => self.seen(module, self.list(module).await).await?,
@@ -108,13 +102,11 @@ impl Direct {
             Request::File(_) => return Err(UpstreamError::NotFound(wanted.to_string())),
         };
         if body.len() > wanted.max_len() {
-            let why = format!("what it says of {wanted} has more than {} bytes", wanted.max_len());
-            return Err(UpstreamError::Nonsense { origin: "direct".to_owned(), why });
+            return Err(nonsense(format!("what it says of {wanted} has more than {} bytes", wanted.max_len())));
         }
         Ok(body)
     }
 
-    /// Sends a file to `sink`.
     pub(super) async fn download(&self, wanted: &Wanted, sink: &DownloadSink) -> Result<(), UpstreamError> {
         let Request::File(Artifact { module, kind: kind @ (Kind::Mod | Kind::Zip) }) = asked(wanted)? else {
             return Err(UpstreamError::NotFound(wanted.to_string()));
@@ -126,8 +118,7 @@ impl Direct {
         };
         let limit = kind.max_len() as u64;
         if *length > limit {
-            let why = format!("a file of it has more than {limit} bytes");
-            return Err(UpstreamError::Nonsense { origin: "direct".to_owned(), why });
+            return Err(nonsense(format!("a file of it has more than {limit} bytes")));
         }
         sink.send(Part::File(Arc::clone(file))).await?;
         if *kind == Kind::Zip {
@@ -206,7 +197,6 @@ impl Direct {
     }
 }
 
-/// What `go list` with these words prints.
 async fn listed(go: &Settings, words: &[&str]) -> Result<Listed, DirectError> {
     let printed = go.run(words).await?;
     // The folder goes with it, and has a clone in it.
@@ -237,11 +227,12 @@ fn read(printed: &Printed) -> Result<Fetched, DirectError> {
 fn asked(wanted: &Wanted) -> Result<&Request, UpstreamError> {
     match wanted {
         Wanted::Module(request) => Ok(request),
-        Wanted::Database(_) => {
-            let why = "version control has no checksum database".to_owned();
-            Err(UpstreamError::Nonsense { origin: "direct".to_owned(), why })
-        }
+        Wanted::Database(_) => Err(nonsense("version control has no checksum database".to_owned())),
     }
+}
+
+fn nonsense(why: String) -> UpstreamError {
+    UpstreamError::Nonsense { origin: "direct".to_owned(), why }
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -127,7 +127,6 @@ impl UpstreamError {
         }
     }
 
-    /// The staging file cannot be written.
     pub(crate) fn unwritten(cause: io::Error) -> Self {
         Self::Io { what: "cannot write the staging file".to_owned(), cause }
     }

@@ -13,12 +13,10 @@ use super::race::Progress;
 use super::sink::{DownloadSink, Part};
 use super::wanted::Wanted;
 
-/// The folder.
 #[derive(Debug)]
 pub(super) struct Folder(pub(super) PathBuf);
 
 impl Folder {
-    /// The small file that is `wanted`.
     pub(super) async fn small(&self, wanted: &Wanted) -> Result<Vec<u8>, UpstreamError> {
         let file = self.open(wanted).await?;
         let mut body = Vec::new();
@@ -28,7 +26,6 @@ impl Folder {
         if read > wanted.max_len() { Err(self.too_large(wanted)) } else { Ok(body) }
     }
 
-    /// Sends the file that is `wanted` to `sink`.
     pub(super) async fn send(
         &self,
         wanted: &Wanted,
@@ -45,7 +42,6 @@ impl Folder {
         sink.send(Part::File(Arc::new(file.into_std().await))).await
     }
 
-    /// Opens the file that is `wanted`.
     pub(super) async fn open(&self, wanted: &Wanted) -> Result<File, UpstreamError> {
         let path = self.0.join(wanted.to_string());
         let cause = match File::open(&path).await {

@@ -30,7 +30,6 @@ const HEDGE_AFTER: (f64, f64) = (0.05, 2.0);
 /// A body may come so many times slower than usual before another source is asked for it as well.
 const SLOWER: f64 = 4.0;
 
-/// What is known of one source.
 #[derive(Debug, Default)]
 pub(super) struct Health {
     learned: Option<Learned>,
@@ -107,12 +106,10 @@ impl Health {
         self.open_until = open.map(|open| now + open);
     }
 
-    /// Whether it had wrong bytes not long ago.
     pub(super) fn is_distrusted(&self, now: Instant) -> bool {
         self.distrusted_until.is_some_and(|until| now < until)
     }
 
-    /// It had wrong bytes.
     pub(super) fn distrust(&mut self, now: Instant) {
         self.distrusted_until = Some(now + DISTRUST);
     }

@@ -7,7 +7,7 @@ mod error;
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use reqwest::header::{self, HeaderMap, HeaderValue};
+use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use tokio::time::timeout;
 use url::Url;
 
@@ -35,12 +35,11 @@ pub struct HttpClient {
 
 /// Answers in the place of servers, in a unit test.
 #[cfg(test)]
-pub(super) trait Script: std::fmt::Debug + Send + Sync {
+pub(crate) trait Script: std::fmt::Debug + Send + Sync {
     /// The answer for `url`, and how long it takes.
     fn answer(&self, url: &Url) -> (Duration, reqwest::Response);
 }
 
-/// Who answers.
 #[derive(Clone, Debug)]
 enum Wire {
     /// Nobody: nothing may be dialled.
@@ -63,7 +62,6 @@ pub(super) struct Answer {
     pub(super) elsewhere: bool,
 }
 
-/// What is asked besides the url.
 #[derive(Clone, Debug)]
 pub(super) enum Condition {
     /// Nothing.
@@ -98,8 +96,11 @@ impl HttpClient {
 
     /// The same in another network, or past the proxies of the environment.
     pub(super) fn within(timeouts: Timeouts, through_proxies: bool, network: Network) -> Result<Self, HttpError> {
-        let dialer = Dialer::new(timeouts, through_proxies, network).map_err(|error| not_built(&error))?;
-        Ok(Self { wire: Wire::Dialer(dialer), timeouts, credentials: None, redirects_inside: false })
+        let dialer = Dialer::new(timeouts, through_proxies, network).map_err(|error| {
+            let (url, cause) = ("HTTP client".to_owned(), crate::base::fault::in_full(&error));
+            HttpError::Transport { url, cause }
+        })?;
+        Ok(Self { wire: Wire::Dialer(dialer), timeouts, ..Self::offline() })
     }
 
     /// A client for unit tests: the proxies of the environment must not change them.
@@ -111,23 +112,23 @@ impl HttpClient {
 
     /// A client for unit tests that asks a script.
     #[cfg(test)]
-    pub(super) fn scripted(script: std::sync::Arc<dyn Script>) -> Self {
+    pub(crate) fn scripted(script: std::sync::Arc<dyn Script>) -> Self {
         Self { wire: Wire::Script(script), ..Self::offline() }
     }
 
     /// A client for one source: with its time-outs and its login. What is as usual is shared.
-    pub(super) fn for_upstream(&self, link: &UpstreamConfig) -> Result<Self, HttpError> {
-        let timeouts = link.timeouts.unwrap_or(self.timeouts);
+    pub(super) fn for_upstream(&self, config: &UpstreamConfig) -> Result<Self, HttpError> {
+        let timeouts = config.timeouts.unwrap_or(self.timeouts);
         // A login over plain http goes to this machine itself; a proxy would be somewhere on the wire.
-        let plain = link.logs_in() && matches!(&link.source, Source::Http(url) if url.scheme() == "http");
-        let wire = match &self.wire {
+        let plain = config.logs_in() && matches!(&config.source, Source::Http(url) if url.scheme() == "http");
+        let client = match &self.wire {
             Wire::Dialer(dialer) if timeouts != self.timeouts || plain => {
-                Wire::Dialer(dialer.remade(timeouts, !plain).map_err(|error| not_built(&error))?)
+                Self::within(timeouts, !plain, dialer.network)?
             }
-            wire => wire.clone(),
+            _ => Self { timeouts, ..self.clone() },
         };
-        let (credentials, redirects_inside) = (link.credentials.clone(), link.redirects_inside);
-        Ok(Self { wire, timeouts, credentials, redirects_inside })
+        let (credentials, redirects_inside) = (config.credentials.clone(), config.redirects_inside);
+        Ok(Self { credentials, redirects_inside, ..client })
     }
 
     /// A client that never dials.
@@ -173,11 +174,13 @@ impl HttpClient {
             return Ok(answer);
         }
         let reason = if silent { String::new() } else { answer.reason().await };
-        let url = answer.url;
+        let url = answer.url.clone();
         if matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE) {
             return Err(HttpError::Absent { url, reason });
         }
-        let retry_after = seconds(answer.response.headers().get(header::RETRY_AFTER));
+        // Dates are rare, and need a clock that agrees with the server's.
+        let retry_after = answer.header(header::RETRY_AFTER).and_then(|wait| wait.trim().parse().ok());
+        let retry_after = retry_after.map(Duration::from_secs);
         Err(HttpError::Status { url, status: status.as_u16(), reason, retry_after })
     }
 
@@ -196,7 +199,6 @@ impl Answer {
         }
     }
 
-    /// The whole body, at most `limit` bytes.
     pub(super) async fn small(mut self, limit: usize) -> Result<Vec<u8>, HttpError> {
         let mut body = Vec::new();
         while let Some(chunk) = self.chunk().await? {
@@ -223,34 +225,26 @@ impl Answer {
         if words.is_empty() || is_page { String::new() } else { format!(": {words}") }
     }
 
-    /// The status: 200, or what the condition allowed.
     pub(super) fn status(&self) -> StatusCode {
         self.response.status()
     }
 
+    fn header(&self, name: HeaderName) -> Option<&str> {
+        self.response.headers().get(name)?.to_str().ok()
+    }
+
     /// The strong entity tag of the body, if it has one. A weak one does not tell two bodies apart byte by byte.
     pub(super) fn tag(&self) -> Option<String> {
-        let tag = self.response.headers().get(header::ETAG)?.to_str().ok()?;
-        tag.starts_with('"').then(|| tag.to_owned())
+        self.any_tag().filter(|tag| tag.starts_with('"'))
     }
 
     /// The entity tag, strong or weak: good enough to ask whether anything changed.
     pub(super) fn any_tag(&self) -> Option<String> {
-        Some(self.response.headers().get(header::ETAG)?.to_str().ok()?.to_owned())
+        self.header(header::ETAG).map(str::to_owned)
     }
 
     /// Where the body starts, if it is a part (`Content-Range: bytes FIRST-LAST/LENGTH`).
     pub(super) fn first_byte(&self) -> Option<u64> {
-        let range = self.response.headers().get(header::CONTENT_RANGE)?.to_str().ok()?;
-        range.strip_prefix("bytes ")?.split_once('-')?.0.parse().ok()
+        self.header(header::CONTENT_RANGE)?.strip_prefix("bytes ")?.split_once('-')?.0.parse().ok()
     }
-}
-
-/// `Retry-After` in seconds. Dates are rare, and need a clock that agrees with the server's.
-fn seconds(value: Option<&HeaderValue>) -> Option<Duration> {
-    value?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
-}
-
-fn not_built(error: &reqwest::Error) -> HttpError {
-    HttpError::Transport { url: "HTTP client".to_owned(), cause: crate::base::fault::in_full(error) }
 }

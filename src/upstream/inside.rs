@@ -21,7 +21,7 @@ fn is_inside_v4(v4: Ipv4Addr) -> bool {
     // protocols (192.0.0.0/24), and from 240.0.0.0 on what is reserved, with the broadcast.
     let special =
         first == 0 || (first == 100 && second & 0xc0 == 64) || (first, second, third) == (192, 0, 0) || first >= 240;
-    // UpstreamConfig-local addresses have the metadata services of clouds among them: 169.254.169.254.
+    // Link-local addresses have the metadata services of clouds among them: 169.254.169.254.
     special || v4.is_loopback() || v4.is_private() || v4.is_link_local() || v4.is_multicast()
 }
 

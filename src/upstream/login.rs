@@ -72,9 +72,9 @@ pub enum LoginError {
         /// Whom it should name.
         host: String,
     },
-    /// There is no such variable, or it is not text.
-    #[error("{0} is not set")]
-    NotSet(Secret),
+    /// What stands there can be no secret.
+    #[error("{0} {1}")]
+    Unfit(Secret, String),
     /// The file cannot be opened.
     #[error("cannot read {}: {cause}", path.display())]
     Unreadable {
@@ -84,18 +84,6 @@ pub enum LoginError {
         #[source]
         cause: io::Error,
     },
-    /// The file is not text.
-    #[error("{} is not text", .0.display())]
-    NotText(PathBuf),
-    /// The file is larger than the bound.
-    #[error("{} has more than {MAX_SECRET} bytes", .0.display())]
-    TooLarge(PathBuf),
-    /// There is nothing in it.
-    #[error("{0} is empty")]
-    Empty(Secret),
-    /// A token that is none.
-    #[error("{0} has white space in it, and no token has")]
-    WhiteSpace(Secret),
     /// A control character.
     #[error("the secret has characters that no header can have")]
     NoHeader,
@@ -150,7 +138,7 @@ impl Login {
             Self::Bearer(secret) => {
                 let token = secret.read()?;
                 if token.contains(char::is_whitespace) {
-                    return Err(LoginError::WhiteSpace(secret.clone()));
+                    return Err(secret.unfit("has white space in it, and no token has"));
                 }
                 Credentials::new("Bearer", &token)
             }
@@ -160,21 +148,27 @@ impl Login {
 }
 
 impl Secret {
+    /// That what stands there cannot be used: `why` goes on from the name of the place.
+    pub(crate) fn unfit(&self, why: &str) -> LoginError {
+        LoginError::Unfit(self.clone(), why.to_owned())
+    }
+
     fn read(&self) -> Result<String, LoginError> {
         let text = match self {
             Self::File(path) => read(path)?,
-            Self::Variable(name) => std::env::var(name).map_err(|_| LoginError::NotSet(self.clone()))?,
+            Self::Variable(name) => std::env::var(name).map_err(|_| self.unfit("is not set"))?,
         };
         // Editors end a file with a new line.
         let text = text.trim_end_matches(['\n', '\r']);
-        if text.is_empty() { Err(LoginError::Empty(self.clone())) } else { Ok(text.to_owned()) }
+        if text.is_empty() { Err(self.unfit("is empty")) } else { Ok(text.to_owned()) }
     }
 }
 
 fn read(path: &Path) -> Result<String, LoginError> {
     let file = File::open(path).map_err(|cause| LoginError::Unreadable { path: path.to_owned(), cause })?;
-    let text = text_bounded(file, MAX_SECRET).map_err(|_| LoginError::NotText(path.to_owned()))?;
-    text.ok_or_else(|| LoginError::TooLarge(path.to_owned()))
+    let unfit = |why: &str| Secret::File(path.to_owned()).unfit(why);
+    let text = text_bounded(file, MAX_SECRET).map_err(|_| unfit("is not text"))?;
+    text.ok_or_else(|| unfit(&format!("has more than {MAX_SECRET} bytes")))
 }
 
 /// As `go` finds it: NETRC, else `~/.netrc`.
@@ -223,7 +217,6 @@ pub fn may_log_in(url: &Url) -> bool {
     url.scheme() == "https" || (url.scheme() == "http" && here)
 }
 
-/// Whether a login stands in the url itself.
 pub(super) fn has_login(url: &Url) -> bool {
     !url.username().is_empty() || url.password().is_some()
 }

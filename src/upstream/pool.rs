@@ -53,7 +53,7 @@ pub struct UpstreamPool {
 impl UpstreamPool {
     /// A pool that asks these sources through `http`. With a seeded clock its pauses are the same in each run.
     pub fn new(configs: &[UpstreamConfig], http: &HttpClient, ttls: Ttls, clock: Clock) -> Result<Self, HttpError> {
-        Self::of_links(configs, http, ttls, AT_ONCE, clock)
+        Self::with_places(configs, http, ttls, AT_ONCE, clock)
     }
 
     /// The sources among these that may hear of a module.
@@ -62,14 +62,13 @@ impl UpstreamPool {
         Self { upstreams: self.upstreams.iter().filter(serves).cloned().collect(), ..self.clone() }
     }
 
-    /// All patterns of private modules.
     pub(super) fn private(&self) -> Patterns {
         let private = self.upstreams.iter().filter_map(|upstream| upstream.config.scope.private());
         private.fold(Patterns::default(), |all, patterns| all.with(patterns.clone()))
     }
 
     /// A pool of these sources, with at most `at_once` requests under way to each.
-    pub(crate) fn of_links(
+    pub(crate) fn with_places(
         configs: &[UpstreamConfig],
         http: &HttpClient,
         ttls: Ttls,
@@ -169,15 +168,14 @@ impl UpstreamPool {
     ) -> Result<T, UpstreamError> {
         let mut search = Search::among(self.upstreams.len());
         for id in self.sources() {
-            match ask(id).await {
+            let error = match ask(id).await {
                 Ok(answer) => return Ok(answer),
-                Err(error) => {
-                    let ends = !self.leads_on(id, &error);
-                    search.failed(id, error, ends);
-                    if ends {
-                        break;
-                    }
-                }
+                Err(error) => error,
+            };
+            let ends = !self.leads_on(id, &error);
+            search.failed(id, error, ends);
+            if ends {
+                break;
             }
         }
         Err(search.conclude(request))
@@ -244,11 +242,6 @@ impl UpstreamPool {
         race::race(stages, self.clock, hedge_after, ends, attempt).await
     }
 
-    /// How far an attempt outside of a race has come.
-    pub(crate) fn progress(&self) -> Progress {
-        Progress::new(self.clock)
-    }
-
     /// A source, without credentials.
     pub(crate) fn name(&self, id: UpstreamId) -> String {
         self.at(id).config.source.to_string()
@@ -275,7 +268,6 @@ impl UpstreamPool {
         self.at(id).distrust(wanted);
     }
 
-    /// Sends a file of one source to `sink`.
     pub(crate) async fn download(
         &self,
         id: UpstreamId,

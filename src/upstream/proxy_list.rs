@@ -11,10 +11,10 @@ use std::fmt;
 use super::config::{Source, SourceError, UpstreamConfig};
 use super::secret::typed_without_logins;
 
-/// Router in the order to ask them. Never empty.
+/// Sources in the order to ask them. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProxyList {
-    links: Vec<UpstreamConfig>,
+    upstreams: Vec<UpstreamConfig>,
 }
 
 /// More sources than anybody has mirrors. Bounds the time one absent module can take.
@@ -48,7 +48,7 @@ impl ProxyList {
     /// assert!(ProxyList::parse("direct").is_err());
     /// ```
     pub fn parse(text: &str) -> Result<Self, ProxyListError> {
-        let mut links = Vec::new();
+        let mut upstreams = Vec::new();
         let mut ended: Option<&str> = None;
         for piece in text.split_inclusive([',', '|']) {
             let on_any_failure = piece.ends_with('|');
@@ -63,32 +63,31 @@ impl ProxyList {
                 ended = Some(name);
                 continue;
             }
-            links.push(UpstreamConfig::plain(Source::parse(name)?, on_any_failure));
+            upstreams.push(UpstreamConfig::plain(Source::parse(name)?, on_any_failure));
         }
-        if links.is_empty() { Err(ProxyListError::Empty(typed_without_logins(text))) } else { Self::of(links) }
+        if upstreams.is_empty() { Err(ProxyListError::Empty(typed_without_logins(text))) } else { Self::of(upstreams) }
     }
 
-    /// A chain of these links.
-    pub fn of(links: Vec<UpstreamConfig>) -> Result<Self, ProxyListError> {
-        match links.len() {
+    /// A chain of these sources.
+    pub fn of(upstreams: Vec<UpstreamConfig>) -> Result<Self, ProxyListError> {
+        match upstreams.len() {
             0 => Err(ProxyListError::Empty(String::new())),
-            1..=MAX_SOURCES => Ok(Self { links }),
+            1..=MAX_SOURCES => Ok(Self { upstreams }),
             _ => Err(ProxyListError::TooMany),
         }
     }
 
-    /// The links, in the order to ask them.
     pub(crate) fn upstreams(&self) -> &[UpstreamConfig] {
-        &self.links
+        &self.upstreams
     }
 }
 
 impl fmt::Display for ProxyList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, link) in self.links.iter().enumerate() {
-            write!(f, "{}", link.source)?;
-            if i + 1 < self.links.len() {
-                f.write_str(if link.on_any_failure { "|" } else { "," })?;
+        for (i, upstream) in self.upstreams.iter().enumerate() {
+            write!(f, "{}", upstream.source)?;
+            if i + 1 < self.upstreams.len() {
+                f.write_str(if upstream.on_any_failure { "|" } else { "," })?;
             }
         }
         Ok(())
@@ -104,7 +103,7 @@ mod tests {
     #[test]
     fn separators_keep_their_meaning() {
         let chain = ProxyList::parse("https://a.example|http://b.example/x/,file:///tree").unwrap();
-        let any: Vec<bool> = chain.upstreams().iter().map(|link| link.on_any_failure).collect();
+        let any: Vec<bool> = chain.upstreams().iter().map(|upstream| upstream.on_any_failure).collect();
         assert_eq!(any, [true, false, false]);
         assert_eq!(chain.to_string(), "https://a.example|http://b.example/x,file:///tree");
     }
@@ -119,8 +118,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_asked_is_said() {
-        let link = UpstreamConfig::plain(Source::parse("https://u:word@a.example").unwrap(), false);
-        assert!(!format!("{link:?}").contains("word"), "{link:?}");
+        let config = UpstreamConfig::plain(Source::parse("https://u:word@a.example").unwrap(), false);
+        assert!(!format!("{config:?}").contains("word"), "{config:?}");
         assert_eq!(ProxyList::parse(" "), Err(ProxyListError::Empty(" ".to_owned())));
         assert_eq!(ProxyList::parse("off"), Err(ProxyListError::Empty("off".to_owned())));
         assert_eq!(

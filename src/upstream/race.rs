@@ -1,7 +1,7 @@
 //! The hedged race: one source is asked, and the next only when that one fails or is slower than usual.
 //!
 //! For answers that can be proved alone: the first right one wins, whoever it came from, and the others are dropped,
-//! which breaks their connections off. Router stand in stages. A source of a later stage is asked only once each source of
+//! which breaks their connections off. Sources stand in stages. A source of a later stage is asked only once each source of
 //! the earlier ones has failed or begun to send: until then it might still refuse.
 
 use std::collections::VecDeque;
@@ -17,8 +17,11 @@ use tokio::time::Instant;
 use super::wanted::UpstreamId;
 use crate::base::clock::Clock;
 
-/// Router asked for one thing at the same time. The third is for the case that the second is slow as well.
+/// Sources asked for one thing at the same time. The third is for the case that the second is slow as well.
 const AT_ONCE: usize = 3;
+
+/// For a race that asks one source after the other: longer than any source may take (`Timeouts::whole`).
+pub(crate) const NEVER: Duration = Duration::from_hours(24);
 
 /// How far an attempt has come. Shared between the attempt and the race.
 #[derive(Clone, Debug)]
@@ -35,7 +38,6 @@ struct Way {
 }
 
 impl Progress {
-    /// Of an attempt that is made now.
     pub(super) fn new(clock: Clock) -> Self {
         let started = Mutex::new(clock.steady());
         Self(Arc::new(Way {
@@ -83,7 +85,6 @@ impl Progress {
     }
 }
 
-/// An attempt under way.
 struct Running {
     stage: usize,
     id: UpstreamId,
@@ -140,7 +141,7 @@ pub(crate) async fn race<T, E, F: Future<Output = Result<T, E>>>(
     }
 }
 
-/// Ttls until a source of `stage` may be asked: each of an earlier stage has begun to send, and the newest attempt is
+/// Waits until a source of `stage` may be asked: each of an earlier stage has begun to send, and the newest attempt is
 /// slower than it may be, unless one of this stage has just failed.
 async fn may_begin(
     stage: usize,
@@ -174,7 +175,7 @@ mod tests {
 
     use super::*;
 
-    const NEVER: fn(usize, u64) -> Duration = |_, _| Duration::from_hours(1);
+    const PATIENT: fn(usize, u64) -> Duration = |_, _| Duration::from_hours(1);
     const IMPATIENT: fn(usize, u64) -> Duration = |_, _| Duration::ZERO;
 
     fn one_stage(sources: usize) -> Vec<Vec<usize>> {
@@ -203,7 +204,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_next_is_asked_only_after_the_first_failed() {
         let asked = Mutex::new(Vec::new());
-        let won = race(one_stage(4), NEVER, go_on, |nth, _| {
+        let won = race(one_stage(4), PATIENT, go_on, |nth, _| {
             asked.lock().unwrap().push(nth);
             async move { if nth == 2 { Ok("right") } else { Err("wrong") } }
         })
@@ -288,7 +289,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn without_sources_nobody_wins() {
-        assert_eq!(race(Vec::new(), NEVER, go_on, |_, _| async { Ok::<(), ()>(()) }).await, Err(Vec::new()));
+        assert_eq!(race(Vec::new(), PATIENT, go_on, |_, _| async { Ok::<(), ()>(()) }).await, Err(Vec::new()));
     }
 
     #[tokio::test(start_paused = true)]
@@ -349,7 +350,7 @@ mod tests {
         let asked = Mutex::new(Vec::new());
         let lost = race(
             vec![vec![1, 0], vec![2]],
-            NEVER,
+            PATIENT,
             |nth, _| nth == 1,
             |nth, _| {
                 asked.lock().unwrap().push(nth);

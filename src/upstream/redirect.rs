@@ -231,8 +231,8 @@ mod tests {
         assert_eq!(ask(&client(false), INSIDE, &own).await.unwrap(), "the neighbour");
         // The setting of a source reaches its client.
         let source = Source::parse("https://a.example").unwrap();
-        let link = UpstreamConfig { redirects_inside: true, ..UpstreamConfig::plain(source, false) };
-        assert!(client(false).for_upstream(&link).unwrap().redirects_inside);
+        let config = UpstreamConfig { redirects_inside: true, ..UpstreamConfig::plain(source, false) };
+        assert!(client(false).for_upstream(&config).unwrap().redirects_inside);
     }
 
     #[tokio::test]

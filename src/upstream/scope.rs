@@ -16,17 +16,10 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// Every public module.
-    pub(super) fn everything() -> Self {
-        Self::Public(Patterns::default())
-    }
-
-    /// Whether it is every public module.
     pub(crate) fn is_everything(&self) -> bool {
         matches!(self, Self::Public(patterns) if patterns.is_empty())
     }
 
-    /// Whether a source may hear of a module.
     pub(super) fn has(&self, path: &ModulePath) -> bool {
         match self {
             Self::Public(patterns) => patterns.is_empty() || patterns.matches(path),
@@ -35,7 +28,6 @@ impl Scope {
         }
     }
 
-    /// The patterns of private modules.
     pub(super) fn private(&self) -> Option<&Patterns> {
         if let Self::Private(patterns) = self { Some(patterns) } else { None }
     }

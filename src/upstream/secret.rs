@@ -2,7 +2,6 @@
 
 use url::Url;
 
-/// A url without the login in it.
 pub(super) fn without_credentials(url: &Url) -> Url {
     let mut url = url.clone();
     let _ = url.set_password(None);

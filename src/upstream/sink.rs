@@ -29,7 +29,6 @@ pub(crate) enum Part {
 }
 
 impl DownloadSink {
-    /// A sink, and what its writer receives from.
     pub(crate) fn new() -> (Self, mpsc::Receiver<Part>) {
         let (sender, parts) = mpsc::channel(PARTS);
         (Self(sender), parts)

@@ -35,7 +35,6 @@ const MAX_RESUMES: u32 = 8;
 /// A download of this size is written down in the log each time so much more of it has come.
 const TOLD_EVERY: u64 = 16 << 20;
 
-/// A source, the client it is asked with, and how it has been doing.
 #[derive(Debug)]
 pub(super) struct Upstream {
     pub(super) config: UpstreamConfig,
@@ -48,7 +47,6 @@ pub(super) struct Upstream {
     way: Way,
 }
 
-/// How it is asked.
 #[derive(Debug)]
 enum Way {
     Http(Url),
@@ -56,19 +54,16 @@ enum Way {
     Direct(Direct),
 }
 
-/// A small answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Small {
     /// None if what the caller has is still right.
     pub(super) body: Option<Vec<u8>>,
-    /// The entity tag of the body.
     pub(super) tag: Option<String>,
     /// Another server than the source sent it.
     pub(super) elsewhere: bool,
 }
 
 impl Upstream {
-    /// A source with at most `at_once` requests under way.
     pub(super) fn new(
         config: UpstreamConfig,
         http: &HttpClient,
@@ -93,13 +88,11 @@ impl Upstream {
         })
     }
 
-    /// It had wrong bytes for what is `wanted`.
     pub(super) fn distrust(&self, wanted: &Wanted) {
         self.wrong.insert(wanted.clone(), ());
         self.health(Health::distrust);
     }
 
-    /// Whether it had wrong bytes for what is `wanted`.
     pub(super) fn had_wrong(&self, wanted: &Wanted) -> bool {
         self.wrong.get(wanted).is_some()
     }
@@ -174,7 +167,6 @@ impl Upstream {
         UpstreamError::Hidden { origin: self.config.source.to_string(), words: error.to_string() }
     }
 
-    /// It has given out what was asked for.
     pub(super) fn login_is_accepted(&self) {
         self.health(|health, now| health.login_accepted = Some(now));
     }
@@ -201,7 +193,6 @@ impl Upstream {
         false
     }
 
-    /// Sends the file that is `wanted` to `sink`.
     pub(super) async fn download(
         &self,
         wanted: &Wanted,
@@ -243,7 +234,6 @@ impl Upstream {
         if self.http.is_offline() { Err(UpstreamError::Failed(HttpError::Offline(url()))) } else { Ok(()) }
     }
 
-    /// That something is absent is remembered.
     fn remember(&self, wanted: &Wanted, error: UpstreamError) -> UpstreamError {
         if let UpstreamError::NotFound(words) = &error {
             self.absent.insert(wanted.clone(), words.clone());
@@ -316,7 +306,6 @@ impl Drop for Asking<'_> {
     }
 }
 
-/// A file on its way.
 struct Download<'a> {
     url: Url,
     limit: u64,
@@ -346,22 +335,19 @@ impl Download<'_> {
                     tracing::info!(url = answer.url, bytes = self.written, %error, "a download goes on after a break");
                     let condition = Condition::From(self.written, tag);
                     answer = http.ask(self.url.clone(), &condition).await.map_err(Broken::Http)?;
-                    // The whole again, or another part than was asked for: start over.
-                    if answer.status() != StatusCode::PARTIAL_CONTENT || answer.first_byte() != Some(self.written) {
-                        if answer.status() == StatusCode::PARTIAL_CONTENT {
-                            return Err(Broken::Http(error));
-                        }
+                    if answer.status() != StatusCode::PARTIAL_CONTENT {
+                        // The whole again.
                         self.written = 0;
                         sink.send(Part::StartOver).await.map_err(Broken::Staging)?;
+                    } else if answer.first_byte() != Some(self.written) {
+                        return Err(Broken::Http(error));
                     }
                 }
                 (Err(error), _) => return Err(error),
             }
         }
-        Err(Broken::Http(HttpError::Transport {
-            url: answer.url.clone(),
-            cause: format!("it broke off {MAX_RESUMES} times"),
-        }))
+        let cause = format!("it broke off {MAX_RESUMES} times");
+        Err(Broken::Http(HttpError::Transport { url: answer.url, cause }))
     }
 
     async fn body(&mut self, answer: &mut Answer, sink: &DownloadSink) -> Result<(), Broken> {

@@ -15,7 +15,6 @@ pub(crate) enum Wanted {
 }
 
 impl Wanted {
-    /// The most bytes that the answer may have.
     pub(super) fn max_len(&self) -> usize {
         match self {
             Self::Module(request) => request.max_len(),
@@ -44,10 +43,8 @@ impl fmt::Display for Wanted {
 pub struct UpstreamId(pub(super) usize);
 
 impl UpstreamId {
-    /// The first of a chain.
     pub(crate) const FIRST: Self = Self(0);
 
-    /// Its place among the sources.
     pub(crate) fn index(self) -> usize {
         self.0
     }

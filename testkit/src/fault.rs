@@ -7,8 +7,8 @@ use bytes::Bytes;
 /// What is done to the honest answer for a path.
 #[derive(Clone, Debug)]
 pub enum Fault {
-    /// The honest answer, after a while.
-    Delay(Duration),
+    /// After a while this fault, or the honest answer.
+    Delay(Duration, Option<Box<Self>>),
     /// The honest answer, so many bytes in a second.
     Trickle(usize),
     /// The announced length is right, but after so many bytes nothing follows until the origin is told to go on.
@@ -21,8 +21,6 @@ pub enum Fault {
     Reset,
     /// This fault so many times, then honest.
     Times(u32, Box<Self>),
-    /// This fault, after a while.
-    Delayed(Duration, Box<Self>),
     /// Another body, with status 200.
     Body(Bytes),
     /// A status with a text.

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
 use hyper::body::Frame;
-use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -26,7 +26,8 @@ use tokio::task::JoinHandle;
 
 use super::fault::Fault;
 use super::world::World;
-use gomodule::module::{ModulePath, ModuleVersion, Version};
+use gomodule::artifact::{Artifact, Kind};
+use gomodule::proxy_request::{Request, module_path, module_version};
 
 /// The running origin. Stops when dropped.
 pub struct Origin {
@@ -156,28 +157,22 @@ impl State {
         let path = percent_decode_str(raw).decode_utf8_lossy();
         let honest = self.honest(path.strip_prefix('/').unwrap_or_default());
         let mut fault = self.fault(raw);
-        if let Some(Fault::Delayed(delay, then)) = fault {
+        if let Some(Fault::Delay(delay, then)) = fault {
             tokio::time::sleep(delay).await;
-            fault = Some(*then);
+            fault = then.map(|then| *then);
         }
-        match fault {
-            Some(Fault::Hold) => self.go_on.notified().await,
-            Some(Fault::Delay(delay)) => tokio::time::sleep(delay).await,
-            _ => {}
+        if let Some(Fault::Hold) = fault {
+            self.go_on.notified().await;
         }
         Ok(match (fault, honest) {
             (Some(Fault::Reset), _) => return Err(io::Error::other("reset on purpose")),
             (Some(Fault::Status(status, text)), _) => respond(status, text.as_bytes().to_vec()),
             (Some(Fault::RetryAfter(status, seconds)), _) => {
-                let mut response = respond(status, b"come back later\n".to_vec());
-                response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
-                response
+                with(respond(status, b"come back later\n".to_vec()), header::RETRY_AFTER, seconds.into())
             }
             (Some(Fault::Redirect(to)), _) => {
-                let mut response = respond(302, Vec::new());
                 let to = HeaderValue::from_str(&to).map_err(io::Error::other)?;
-                response.headers_mut().insert(header::LOCATION, to);
-                response
+                with(respond(302, Vec::new()), header::LOCATION, to)
             }
             (Some(Fault::Body(body)), _) => respond(200, body.to_vec()),
             (_, None) => respond(404, format!("not found: {path}\n").into_bytes()),
@@ -194,7 +189,7 @@ impl State {
             (Some(Fault::Break(after)), Some(body)) => in_pieces(&body, broken_off(&body, after)),
             (Some(Fault::Stall(after)), Some(body)) => in_pieces(&body, self.stalled(&body, after)),
             (Some(Fault::Trickle(rate)), Some(body)) => in_pieces(&body, trickling(&body, rate)),
-            (None | Some(Fault::Hold | Fault::Delay(_) | Fault::Delayed(..) | Fault::Times(..)), Some(body)) => {
+            (None | Some(Fault::Hold | Fault::Delay(..) | Fault::Times(..)), Some(body)) => {
                 asked_part(body, request.headers())
             }
         })
@@ -242,47 +237,39 @@ impl State {
             path => {
                 if let Some(name) = path.strip_prefix("lookup/") {
                     let (path, version) = name.rsplit_once('@')?;
-                    return world.lookup(&module(path, version)?, size).map(String::into_bytes);
+                    let module = module_version(&module_path(path).ok()?, version).ok()?;
+                    return world.lookup(&module, size).map(String::into_bytes);
                 }
             }
         }
-        if let Some(path) = path.strip_suffix("/@latest") {
-            let path = ModulePath::unescape(path).ok()?;
-            let newest = world.modules().filter(|m| m.path == path).max()?;
-            return world.module(newest).map(|files| files.info.clone().into_bytes());
-        }
-        let (path, file) = path.split_once("/@v/")?;
-        if file == "list" {
-            let path = ModulePath::unescape(path).ok()?;
-            let of_path: Vec<_> = world.modules().filter(|m| m.path == path).collect();
-            let tagged = of_path.iter().filter(|m| !m.version.is_pseudo());
-            return (!of_path.is_empty())
-                .then(|| tagged.map(|m| format!("{}\n", m.version)).collect::<String>().into_bytes());
-        }
-        let (version, extension) = file.rsplit_once('.')?;
-        if extension == "info" && version == "main" {
-            let path = ModulePath::unescape(path).ok()?;
-            let newest = world.modules().filter(|m| m.path == path).max()?;
-            return world.module(newest).map(|files| files.info.clone().into_bytes());
-        }
-        let files = world.module(&module(path, version)?)?;
-        match extension {
-            "info" => Some(files.info.clone().into_bytes()),
-            "mod" => Some(files.go_mod.clone().into_bytes()),
-            "zip" => Some(files.zip.clone()),
-            _ => None,
+        let of = |path| world.modules().filter(move |module| module.path == path);
+        let info = |module| world.module(module).map(|files| files.info.clone().into_bytes());
+        match Request::parse(path).ok()? {
+            Request::List(path) => {
+                of(path.clone()).next()?;
+                let tagged = of(path).filter(|module| !module.version.is_pseudo());
+                Some(tagged.map(|module| format!("{}\n", module.version)).collect::<String>().into_bytes())
+            }
+            Request::Latest(path) => info(of(path).max()?),
+            Request::Query(path, query) if query.as_ref() == "main" => info(of(path).max()?),
+            Request::Query(..) => None,
+            Request::File(Artifact { module, kind: Kind::Info }) => info(&module),
+            Request::File(Artifact { module, kind: Kind::Mod }) => {
+                Some(world.module(&module)?.go_mod.clone().into_bytes())
+            }
+            Request::File(Artifact { module, kind: Kind::Zip }) => Some(world.module(&module)?.zip.clone()),
         }
     }
-}
-
-fn module(path: &str, version: &str) -> Option<ModuleVersion> {
-    ModuleVersion::new(ModulePath::unescape(path).ok()?, Version::unescape(version).ok()?).ok()
 }
 
 fn respond(status: u16, body: Vec<u8>) -> Response<AnyBody> {
     let mut response = Response::new(Full::new(Bytes::from(body)).map_err(|never| match never {}).boxed());
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    response.headers_mut().insert("content-type", hyper::header::HeaderValue::from_static("text/plain; charset=utf-8"));
+    with(response, header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"))
+}
+
+fn with(mut response: Response<AnyBody>, name: HeaderName, value: HeaderValue) -> Response<AnyBody> {
+    response.headers_mut().insert(name, value);
     response
 }
 
@@ -290,10 +277,8 @@ type Pieces = Pin<Box<dyn Stream<Item = io::Result<Frame<Bytes>>> + Send + Sync>
 
 /// An answer whose announced length is that of `body`.
 fn in_pieces(body: &[u8], pieces: Pieces) -> Response<AnyBody> {
-    let mut response = Response::new(BodyExt::boxed(StreamBody::new(pieces)));
-    response.headers_mut().insert(header::CONTENT_LENGTH, body.len().into());
-    response.headers_mut().insert(header::ETAG, tag(body));
-    response
+    let response = Response::new(BodyExt::boxed(StreamBody::new(pieces)));
+    with(with(response, header::CONTENT_LENGTH, body.len().into()), header::ETAG, tag(body))
 }
 
 fn broken_off(body: &[u8], after: usize) -> Pieces {
@@ -329,16 +314,13 @@ fn asked_part(body: Vec<u8>, request: &HeaderMap) -> Response<AnyBody> {
     }
     let first = request.get(header::RANGE).filter(|_| request.get(header::IF_RANGE) == Some(&tag));
     let first = first.and_then(|range| range.to_str().ok()?.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
-    let mut response = match first.filter(|first| *first < body.len()) {
+    let response = match first.filter(|first| *first < body.len()) {
         Some(first) => {
-            let mut response = respond(206, body[first..].to_vec());
             let range = format!("bytes {first}-{}/{}", body.len() - 1, body.len());
             let range = HeaderValue::from_str(&range).unwrap_or(HeaderValue::from_static(""));
-            response.headers_mut().insert(header::CONTENT_RANGE, range);
-            response
+            with(respond(206, body[first..].to_vec()), header::CONTENT_RANGE, range)
         }
         None => respond(200, body),
     };
-    response.headers_mut().insert(header::ETAG, tag);
-    response
+    with(response, header::ETAG, tag)
 }

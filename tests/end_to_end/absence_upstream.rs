@@ -135,7 +135,7 @@ fn refusal_texts() {
 
 fn order() {
     let (slow, quick) = two();
-    slow.misbehave("/example.com/*", Fault::Delay(Duration::from_millis(300)));
+    slow.misbehave("/example.com/*", Fault::Delay(Duration::from_millis(300), None));
     for (separator, first) in [(",", &slow), ("|", &quick)] {
         let (_folder, mirror) = mirror(&slow, &joined(&[&slow, &quick], separator), &[]);
         // Both are asked here, one after the other: what is learned of them is the same.
@@ -156,7 +156,7 @@ fn comma_waits() {
     let (first, second) = two();
     let (_folder, mirror) = mirror(&first, &joined(&[&first, &second], ","), &[]);
     // Silent, then honest.
-    first.misbehave(ZIP, Fault::Delay(Duration::from_secs(4)));
+    first.misbehave(ZIP, Fault::Delay(Duration::from_secs(4), None));
     assert_status(&mirror, ZIP, 200);
     assert_eq!((first.asked(ZIP), second.asked(ZIP)), (1, 0));
     // It began to send, and stalls: the next one may help.
@@ -255,7 +255,7 @@ fn curated(go: &Path) {
     for file in ["info", "mod", "zip"] {
         assert_status(&mirror, &format!("/example.com/dep/v2/@v/v2.0.1.{file}"), 200);
     }
-    curator.misbehave(ZIP, Fault::Delayed(Duration::from_secs(3), Box::new(REFUSAL)));
+    curator.misbehave(ZIP, Fault::Delay(Duration::from_secs(3), Some(Box::new(REFUSAL))));
     let alone = Go::new(go, &upstream, &curator.gosumdb());
     alone.must_fail(&["mod", "download", HELLO], "403 Forbidden");
     let through = Go::new(go, &mirror.url, &format!("{} {}", curator.key(), mirror.url));

@@ -275,7 +275,7 @@ fn thirty_modules(go: &Path) {
     };
     let (dead, tamperer, slow, healthy) = (copy(), copy(), copy(), origin(world));
     dead.misbehave("*", Fault::Reset);
-    slow.misbehave("*", Fault::Delay(Duration::from_millis(500)));
+    slow.misbehave("*", Fault::Delay(Duration::from_millis(500), None));
     for module in &modules {
         let (path, version) = module.split_once('@').unwrap();
         tamperer.misbehave(&format!("/{path}/@v/{version}.zip"), Fault::FlipBit(60));

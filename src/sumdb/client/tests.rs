@@ -6,21 +6,21 @@ use std::time::SystemTime;
 
 use testkit::World;
 use tokio::time::advance;
+use url::Url;
 
 use super::*;
 use crate::base::fault::Fault;
 use crate::policy::Age;
 use crate::sumdb::Databases;
-use crate::sumdb::remote::{Body, Endpoint};
 use crate::upstream::database_request::DatabaseRequest;
-use crate::upstream::{ProxyList, UpstreamError, UpstreamPool, Wanted};
+use crate::upstream::{ProxyList, Script};
 
 const HELLO: &str = "example.com/hello@v1.0.0";
 const DAY: Duration = Duration::from_hours(24);
 const WEEK: Duration = Duration::from_hours(7 * 24);
 
 /// What the endpoints answer.
-struct Script {
+struct Answers {
     world: World,
     /// No record is there yet.
     absent: bool,
@@ -33,9 +33,9 @@ struct Script {
     asked: Vec<(usize, String)>,
 }
 
-impl Script {
-    fn answer(&mut self, id: Endpoint, asked: &DatabaseRequest) -> Result<Vec<u8>, UpstreamError> {
-        self.asked.push((id.index(), asked.to_string()));
+impl Answers {
+    fn answer(&mut self, endpoint: usize, asked: &DatabaseRequest) -> Option<Vec<u8>> {
+        self.asked.push((endpoint, asked.to_string()));
         let (world, size) = (&self.world, self.world.size());
         let found = match asked {
             DatabaseRequest::Supported => Some(Vec::new()),
@@ -44,9 +44,9 @@ impl Script {
             DatabaseRequest::Lookup(module) => world.lookup(module, size).map(String::into_bytes),
             DatabaseRequest::Tile(tile) => world.tile(tile),
         };
-        let mut found = found.ok_or_else(|| UpstreamError::NotFound("not found".to_owned()))?;
+        let mut found = found?;
         if matches!(asked, DatabaseRequest::Tile(_)) {
-            if self.lies == Some(id.index()) {
+            if self.lies == Some(endpoint) {
                 found[0] ^= 1;
             }
             if let Some(state) = self.state.as_ref().filter(|_| self.moves > 0) {
@@ -56,46 +56,60 @@ impl Script {
                 state.swap_head(|_| true, &next).unwrap();
             }
         }
-        Ok(found)
+        Some(found)
+    }
+}
+
+#[derive(Clone)]
+struct Shared(Arc<Mutex<Answers>>);
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Shared")
+    }
+}
+
+impl Script for Shared {
+    fn answer(&self, url: &Url) -> (Duration, reqwest::Response) {
+        let mut answers = self.0.lock().unwrap();
+        let base = format!("/sumdb/{}", answers.world.name());
+        let (endpoint, base) = if url.host_str() == Some("one.invalid") { (0, "") } else { (1, base.as_str()) };
+        let path = url.path().strip_prefix(base).unwrap().strip_prefix('/').unwrap();
+        let found = answers.answer(endpoint, &DatabaseRequest::parse(path).unwrap());
+        let status = if found.is_some() { 200 } else { 404 };
+        let mut response = hyper::Response::new(found.unwrap_or_default());
+        *response.status_mut() = hyper::StatusCode::from_u16(status).unwrap();
+        (Duration::ZERO, response.into())
     }
 }
 
 /// One data folder, one clock, and one database with two endpoints: its own, and a proxy that passes it on.
 struct Bench {
     folder: tempfile::TempDir,
-    script: Arc<Mutex<Script>>,
+    script: Shared,
     clock: Clock,
 }
 
 impl Bench {
     fn new() -> Self {
         let (absent, lies, moves, state, asked) = (false, None, 0, None, Vec::new());
-        let script = Script { world: World::demo(), absent, lies, moves, state, asked };
+        let script = Answers { world: World::demo(), absent, lies, moves, state, asked };
         let clock = Clock::seeded(SystemTime::UNIX_EPOCH + Duration::from_secs(1_780_000_000));
-        Self { folder: tempfile::tempdir().unwrap(), script: Arc::new(Mutex::new(script)), clock }
+        Self { folder: tempfile::tempdir().unwrap(), script: Shared(Arc::new(Mutex::new(script))), clock }
     }
 
     /// A client as a process that starts now opens it.
     fn client(&self) -> Client {
-        fn as_wire<F: for<'a> Fn(&'a UpstreamPool, Endpoint, &'a Wanted) -> Body<'a>>(wire: F) -> F {
-            wire
-        }
         let key = self.script().world.key().to_string();
         let database = Database::parse(&format!("{key} http://one.invalid")).unwrap();
         let database = database.or_through(&ProxyList::parse("http://two.invalid").unwrap());
-        let script = Arc::clone(&self.script);
-        let wire = as_wire(move |_, id, wanted| {
-            let Wanted::Database(asked) = wanted else { panic!("a database is asked for {wanted}") };
-            Box::pin(std::future::ready(script.lock().unwrap().answer(id, asked)))
-        });
-        let mut remote = Remote::new(database, HttpClient::past_proxies(), self.clock);
-        remote.wire = Arc::new(wire);
+        let http = HttpClient::scripted(Arc::new(self.script.clone()));
         let store = Store::open(self.folder.path()).unwrap();
-        Client::over(remote, &store, &Anchor::None, self.clock).unwrap()
+        Client::open(database, &store, &Anchor::None, http, self.clock).unwrap()
     }
 
-    fn script(&self) -> MutexGuard<'_, Script> {
-        self.script.lock().unwrap()
+    fn script(&self) -> MutexGuard<'_, Answers> {
+        self.script.0.lock().unwrap()
     }
 
     /// How often the database was asked for records since the last time.
@@ -189,7 +203,7 @@ async fn a_head_that_moves_while_a_lookup_runs_is_compared_again() {
         (bench.script().moves, bench.script().state) = (moves, Some(state));
         match client.lookup(&hello()).await {
             Ok(_) => assert!(ends_well && client.trusted_size().unwrap().get() == before.get() + 400),
-            Err(error) => assert!(!ends_well && matches!(*error, SumdbError::Contention { .. }), "{error}"),
+            Err(error) => assert!(!ends_well && matches!(*error, SumdbError::Contention(_)), "{error}"),
         }
         assert!(client.trusted_size() > Some(before), "it never goes backwards");
     }

@@ -178,7 +178,6 @@ impl Settings {
 }
 
 impl Printed {
-    /// What was printed, read as JSON.
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, DirectError> {
         match serde_json::from_slice(&self.output) {
             Ok(value) => Ok(value),
@@ -214,7 +213,6 @@ fn verdict(words: &str, what: &str, shown: String) -> DirectError {
     }
 }
 
-/// The variables of the child: some of `ours`, and what it is told.
 fn environment(ours: impl Iterator<Item = (OsString, OsString)>, folder: &Path) -> Vec<(OsString, OsString)> {
     let kept = |name: &str| KEPT.contains(&name) || KEPT_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
     let mut all: Vec<_> = ours.filter(|(name, _)| name.to_str().is_some_and(kept)).collect();

@@ -51,7 +51,6 @@ pub enum DirectError {
 }
 
 impl DirectError {
-    /// This machine did not let us do something.
     pub(super) fn host(doing: &str, error: &dyn std::error::Error) -> Self {
         Self::Host(format!("cannot {doing}: {error}"))
     }

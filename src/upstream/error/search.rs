@@ -8,7 +8,6 @@ use super::{Nowhere, UpstreamError};
 use crate::upstream::wanted::UpstreamId;
 use gomodule::proxy_request::Request;
 
-/// What each source said so far.
 #[derive(Debug)]
 pub(crate) struct Search {
     failures: Vec<Option<UpstreamError>>,
@@ -16,7 +15,6 @@ pub(crate) struct Search {
 }
 
 impl Search {
-    /// A search among so many sources.
     pub(crate) fn among(sources: usize) -> Self {
         Self { failures: (0..sources).map(|_| None).collect(), ended_by: None }
     }

@@ -72,10 +72,7 @@ impl HttpError {
 
     /// When the server wants to be asked again, if it said so.
     pub fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Status { retry_after, .. } => *retry_after,
-            _ => None,
-        }
+        if let Self::Status { retry_after, .. } = self { *retry_after } else { None }
     }
 
     /// That the request for `url` failed.

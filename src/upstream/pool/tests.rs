@@ -1,4 +1,4 @@
-//! Router that fail and come back, in a time that passes only while the test waits.
+//! Sources that fail and come back, in a time that passes only while the test waits.
 
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test may touch the world, and panic")]
 
