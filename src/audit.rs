@@ -115,7 +115,7 @@ impl Audit {
         let unused = policy.unused(&used).into_iter().map(|exception| {
             let place = Place { file: file.clone(), line: Some(exception.line()) };
             let message = format!("the exception for {} lifted nothing", exception.modules());
-            Finding { place: Some(place), message, ..Finding::of(Code::UnusedException) }
+            Finding::new(Code::UnusedException, message).at(place)
         });
         (denials, unused.collect())
     }

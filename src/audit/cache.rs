@@ -65,7 +65,7 @@ pub fn read_module_cache(root: &Path, goroot: Option<&Path>, hashed: &AtomicUsiz
         hashed.fetch_add(1, Ordering::Relaxed);
         entry
     });
-    Ok(odd.into_iter().map(odd_entry).chain(entries.into_iter().flatten()).collect())
+    Ok(odd.iter().map(|path| odd_entry(path)).chain(entries.into_iter().flatten()).collect())
 }
 
 /// The toolchain here, and those in the cache, which are audited with it.
@@ -152,10 +152,9 @@ fn not_a_folder(root: &Path, below: &Path) -> Option<PathBuf> {
     })
 }
 
-fn odd_entry(path: PathBuf) -> Entry {
-    let message = "the module cache has a link, or what is neither file nor folder: `go` makes none".to_owned();
-    let place = Some(Place { file: path, line: None });
-    Entry::Finding(Finding { place, message, ..Finding::of(Code::NotARegularFile) })
+fn odd_entry(path: &Path) -> Entry {
+    let message = "the module cache has a link, or what is neither file nor folder: `go` makes none";
+    Entry::Finding(Finding::new(Code::NotARegularFile, message).at(path))
 }
 
 /// Of what a file of the cache tells: a `.ziphash` tells of the unpacked folder.
@@ -174,7 +173,7 @@ fn cached(download: &Path, file: &Path) -> Option<(ModuleVersion, Content)> {
 
 /// `None` for what the toolchain brought along.
 fn entry(cached: &Cached, goroots: &[PathBuf]) -> Option<Entry> {
-    let place = Place { file: cached.path.clone(), line: None };
+    let place = Place::from(&cached.path);
     let kind = if matches!(cached.content, Content::GoMod) { Kind::Mod } else { Kind::Zip };
     match hash(cached) {
         Ok(h1) if kind == Kind::Zip && of_toolchain(goroots, &cached.module) == Some(h1) => None,
@@ -183,12 +182,10 @@ fn entry(cached: &Cached, goroots: &[PathBuf]) -> Option<Entry> {
         Err(error) if error.downcast_ref().is_some_and(ZipError::is_over_bound) => {
             Some(Entry::Unchecked(Unaudited { place, module: cached.module.to_string(), reason: in_full(&*error) }))
         }
-        Err(error) => Some(Entry::Finding(Finding {
-            place: Some(place),
-            module: Some(cached.module.to_string()),
-            message: format!("cannot be hashed: {}", in_full(&*error)),
-            ..Finding::of(Code::UnreadableFile)
-        })),
+        Err(error) => {
+            let finding = Finding::new(Code::UnreadableFile, format!("cannot be hashed: {}", in_full(&*error)));
+            Some(Entry::Finding(finding.at(place).about(&cached.module)))
+        }
     }
 }
 

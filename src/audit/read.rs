@@ -159,8 +159,7 @@ impl Reader<'_> {
             Ok(file) => file,
             Err(TreeError::NotRegular { path, found }) => {
                 let message = format!("expected a regular file of the tree under audit, found {found}");
-                let place = Place { file: path, line: None };
-                entries.push(Entry::Finding(finding(Code::NotARegularFile, place, None, message)));
+                entries.push(Entry::Finding(Finding::new(Code::NotARegularFile, message).at(&path)));
                 return Ok(None);
             }
             Err(TreeError::Unreadable { path, cause }) => return Err(ReadError::Unreadable { path, cause }),
@@ -226,13 +225,13 @@ impl Files {
         let go_mod = target.go_mod.clone().unwrap_or_default();
         if let Some(Err(error)) = self.go_mod.as_deref().map(parse_go_mod) {
             let place = Place { file: go_mod.clone(), line: Some(error.0) };
-            entries.push(Entry::Finding(finding(Code::MalformedLine, place, None, error.1)));
+            entries.push(Entry::Finding(Finding::new(Code::MalformedLine, error.1).at(place)));
         }
         for Missing { line, module, .. } in missing.iter().take(MAX_FINDINGS) {
             let place = Place { file: go_mod.clone(), line: Some(*line) };
             let sum = sum.file_name().unwrap_or_default().to_string_lossy();
             let message = format!("{module} is required, and {sum} has no line for its go.mod");
-            entries.push(Entry::Finding(finding(Code::MissingLine, place, Some(module), message)));
+            entries.push(Entry::Finding(Finding::new(Code::MissingLine, message).at(place).about(module)));
         }
         entries.extend(more(&go_mod, Code::MissingLine, missing.len()).map(Entry::Finding));
     }
@@ -264,20 +263,14 @@ fn entry(sum: &Path, line: SumLine) -> Entry {
     match line.content {
         SumContent::Hash(hash) => Entry::Hash(HashAt { place, module: hash.module, kind: hash.kind, hash: hash.hash }),
         SumContent::Malformed { text, why } => {
-            let mut malformed = finding(Code::MalformedLine, place, None, format!("not a hash line: {why}"));
-            malformed.facts.extend(text.map(|text| ("line".to_owned(), text)));
-            Entry::Finding(malformed)
+            let malformed = Finding::new(Code::MalformedLine, format!("not a hash line: {why}")).at(place);
+            Entry::Finding(text.into_iter().fold(malformed, |malformed, text| malformed.fact("line", text)))
         }
         SumContent::Dropped(module) => {
             let message = "the hash of an empty go.mod: an old go wrote it by mistake, and every go.mod has content";
-            Entry::Finding(finding(Code::DroppedLine, place, Some(&module), message.to_owned()))
+            Entry::Finding(Finding::new(Code::DroppedLine, message).at(place).about(&module))
         }
     }
-}
-
-fn finding(code: Code, place: Place, module: Option<&ModuleVersion>, message: String) -> Finding {
-    let module = module.map(ToString::to_string);
-    Finding { place: Some(place), module, message, ..Finding::of(code) }
 }
 
 /// The go.mod, or the line and the words of what is wrong with it.
@@ -294,8 +287,7 @@ fn words(line: &[u8]) -> String {
 fn too_many(file: &Path, found: usize) -> Option<Entry> {
     let unread = found.checked_sub(MAX_LINES).filter(|unread| *unread > 0)?;
     let reason = format!("expected at most {MAX_LINES} hash lines that are new, found {found}: no module has as many");
-    let place = Place { file: file.to_owned(), line: None };
-    Some(Entry::Unchecked(Unaudited { place, module: format!("its last {unread} lines"), reason }))
+    Some(Entry::Unchecked(Unaudited { place: file.into(), module: format!("its last {unread} lines"), reason }))
 }
 
 /// The folder of the workspace that a go.mod lies in: that of the nearest go.work above it.

@@ -15,7 +15,7 @@ use crate::base::fault::{Fault, in_full};
 use crate::base::text::safe_path;
 use crate::base::toml_file::MAX_FILE;
 use crate::base::tree::{folder_of, lexical, repository_by_words, work_tree, working_folder};
-use crate::finding::{Code, Finding, Place, PoliciesInForce};
+use crate::finding::{Code, Finding, PoliciesInForce};
 use crate::policy::{Decision, Denial, Facts, InForce, Policy, loosened};
 use crate::repository::{Base, BaseError};
 
@@ -104,9 +104,8 @@ impl Policies {
         };
         let one = |facts: &Facts| {
             let denial = denial(&self.now, facts).or_else(|| denial(&self.base, facts).map(Denial::at_the_base))?;
-            let module = facts.module.to_string();
-            let message = format!("{module} in the kept caches is {denial}");
-            Some(Finding { module: Some(module), message, ..Finding::of(Code::PolicyDenied) })
+            let message = format!("{} in the kept caches is {denial}", facts.module);
+            Some(Finding::new(Code::PolicyDenied, message).about(&facts.module))
         };
         known.iter().filter_map(one).collect()
     }
@@ -145,8 +144,8 @@ fn is_same(one: &Path, other: &Path) -> bool {
 
 fn finding(file: PathBuf, changes: Vec<String>) -> Finding {
     let facts = changes.into_iter().map(|change| ("change".to_owned(), change)).collect();
-    let message = "the policy may let in what the policy at the base refuses".to_owned();
-    Finding { place: Some(Place { file, line: None }), message, facts, ..Finding::of(Code::PolicyLoosened) }
+    let message = "the policy may let in what the policy at the base refuses";
+    Finding { facts, ..Finding::new(Code::PolicyLoosened, message).at(&file) }
 }
 
 /// The policy that was in force at the base: what the same search finds there, by names alone: what the tree has in their

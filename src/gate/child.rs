@@ -18,8 +18,7 @@ use tokio::task::{JoinError, spawn_blocking};
 
 use super::environment::Environment;
 use crate::base::limits::MAX_TOLD;
-use crate::base::process::is_ours;
-use crate::base::process::is_program;
+use crate::base::process::{is_ours, is_program};
 use crate::base::text::safe;
 use crate::finding::{Code, Finding};
 
@@ -134,7 +133,7 @@ pub async fn left_running() -> Result<Vec<Finding>, JoinError> {
         if left.is_empty() || start.elapsed() > GRACE {
             let finding = |(id, name): (i32, String)| {
                 let message = format!("the process {id} ({}) is still running, and the mirror is gone", safe(&name));
-                Finding { message, ..Finding::of(Code::ProcessLeft) }
+                Finding::new(Code::ProcessLeft, message)
             };
             return Ok(left.into_iter().take(MAX_TOLD).map(finding).collect());
         }

@@ -14,7 +14,7 @@ use crate::base::bounded::read_bounded;
 use crate::base::fault::in_full;
 use crate::base::parallel::each;
 use crate::base::tree::open_regular;
-use crate::finding::{Code, Finding, Place};
+use crate::finding::{Code, Finding};
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::dirhash::{H1, H1Error, ZipError, ZipLimits, hash_go_mod, hash_module_zip};
 use gomodule::gomod::MAX_GO_MOD;
@@ -90,18 +90,15 @@ fn wrong(found: &Download, known: &Known, private: &Patterns) -> Option<Finding>
     if known.is_some() && hash.as_ref().ok() == known.as_ref() {
         return None;
     }
-    let mut facts = Vec::new();
-    let message = match hash {
-        Err(why) => format!("the {what} of {module} in the module cache cannot be read: {}", in_full(&why)),
-        Ok(hash) => {
-            facts.push(("found".to_owned(), hash.to_string()));
-            let how = if known.is_some() { "is not what came" } else { "did not come" };
-            format!("the {what} of {module} in the module cache {how} through the gate")
-        }
+    let said = match &hash {
+        Err(why) => format!("cannot be read: {}", in_full(why)),
+        Ok(_) if known.is_some() => "is not what came through the gate".to_owned(),
+        Ok(_) => "did not come through the gate".to_owned(),
     };
-    facts.extend(known.map(|h1| ("released".to_owned(), h1.to_string())));
-    let (place, module) = (Some(Place { file: path.clone(), line: None }), Some(module.to_string()));
-    Some(Finding { place, module, message, facts, ..Finding::of(Code::ModuleNotReleased) })
+    let message = format!("the {what} of {module} in the module cache {said}");
+    let finding = Finding::new(Code::ModuleNotReleased, message).at(path).about(module);
+    let facts = hash.ok().map(|h1| ("found", h1)).into_iter().chain(known.map(|h1| ("released", h1)));
+    Some(facts.fold(finding, |finding, (name, h1)| finding.fact(name, h1)))
 }
 
 /// Why a file says nothing.

@@ -159,7 +159,7 @@ impl Environment {
 
     fn tell(&mut self, code: Code, name: &str, value: &str, why: &str) {
         let value = safe_start(value, MAX_SHOWN);
-        self.findings.push(Finding { message: format!("{name} is {value:?}: {why}"), ..Finding::of(code) });
+        self.findings.push(Finding::new(code, format!("{name} is {value:?}: {why}")));
     }
 
     /// What leads to the mirror and to the caches.
@@ -220,16 +220,10 @@ impl Environment {
         if given.is_named || given.database.is_public() {
             return;
         }
-        let (name, key) = (given.database.name(), given.database.key().to_string());
+        let (name, key) = (safe(given.database.name()), safe(&given.database.key().to_string()));
         let origin = if given.go.is_variable("GOSUMDB") { "the variable GOSUMDB" } else { "`go env -w` (GOENV)" };
-        self.findings.push(Finding {
-            message: format!(
-                "{origin} chose {} to vouch for modules: if you trust it, name it with --sumdb",
-                safe(name)
-            ),
-            facts: vec![("database".to_owned(), safe(name)), ("key".to_owned(), safe(&key))],
-            ..Finding::of(Code::OtherDatabase)
-        });
+        let message = format!("{origin} chose {name} to vouch for modules: if you trust it, name it with --sumdb");
+        self.findings.push(Finding::new(Code::OtherDatabase, message).fact("database", name).fact("key", key));
     }
 
     fn wide(&mut self, given: &Given<'_>) {
@@ -247,7 +241,7 @@ impl Environment {
             let told_before = named[..nth].iter().any(|(_, _, other)| other == patterns);
             if let Some([one, other]) = two_public(patterns).filter(|_| !told_before) {
                 let message = format!("{name} is {patterns}, which covers {one} and {other}");
-                self.findings.push(Finding { message, ..Finding::of(*code) });
+                self.findings.push(Finding::new(*code, message));
             }
         }
     }

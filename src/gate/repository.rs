@@ -20,7 +20,7 @@ use tokio::process::Command;
 use crate::base::limits::{MAX_ANSWER, MAX_TOLD};
 use crate::base::process::{self, Limits};
 use crate::base::text::{safe, safe_path, safe_start};
-use crate::finding::{Code, Finding, Place};
+use crate::finding::{Code, Finding};
 
 /// Repositories that are looked at: submodules and vendored ones, too.
 const MAX_REPOSITORIES: usize = 100;
@@ -117,7 +117,7 @@ impl Git<'_> {
             Ok(settings) => of_user.extend(settings),
             Err(why) => {
                 let message = format!("the settings of git cannot be read: {why}");
-                findings.push(Finding { message, ..Finding::of(Code::NotExamined) });
+                findings.push(Finding::new(Code::NotExamined, message));
             }
         }
         let looked = stream::iter(all.iter().take(MAX_REPOSITORIES)).map(|path| self.repository(path, until));
@@ -127,7 +127,7 @@ impl Git<'_> {
         }
         if all.len() > MAX_REPOSITORIES {
             let message = format!("there are more than {MAX_REPOSITORIES} repositories");
-            findings.push(Finding { message, ..Finding::of(Code::NotExamined) });
+            findings.push(Finding::new(Code::NotExamined, message));
         }
         findings.extend(of_user.iter().filter_map(|setting| self.of_user(setting)).take(MAX_TOLD));
         findings
@@ -135,8 +135,7 @@ impl Git<'_> {
 
     /// What is wrong with a repository, and the settings of others that hold in it.
     async fn repository(&self, repository: &Path, until: Instant) -> (Vec<Finding>, Vec<Setting>) {
-        let place = Some(Place { file: repository.to_owned(), line: None });
-        let finding = |message| Finding { place: place.clone(), message, ..Finding::of(Code::RepositoryProgram) };
+        let finding = |message: String| Finding::new(Code::RepositoryProgram, message).at(repository);
         if !repository.ends_with(".git") {
             let is_unknown = is_unknown(repository);
             let words = "its programs read settings of the repository that the gate does not know";
@@ -208,10 +207,10 @@ impl Git<'_> {
             Runs::AtFetch if !is_variable && !self.fetches => return None,
             _ => Code::BuildEnvironment,
         };
-        let place = place.map(|file| Place { file: file.into(), line: None });
+        let place = place.map(|file| file.into());
         let by =
             if is_variable { "a variable (GIT_CONFIG_COUNT, GIT_CONFIG_PARAMETERS)" } else { "the git of this user" };
-        Some(Finding { place, message: says(by, setting), ..Finding::of(code) })
+        Some(Finding { place, ..Finding::new(code, says(by, setting)) })
     }
 }
 

@@ -120,13 +120,13 @@ impl Inside {
             .take(MAX_TOLD)
             .map(|folder| {
                 let message = format!("PATH has {}: it lies in the repository", safe_path(folder));
-                Finding { message, ..Finding::of(Code::BuildOverride) }
+                Finding::new(Code::BuildOverride, message)
             })
             .collect();
         for (name, program) in self.tools() {
             let why = if self.lies_here(&program) { "it lies in the repository" } else { "`go install` put it there" };
             let message = format!("PATH leads to {} for {name}: {why}", safe_path(&program));
-            findings.push(Finding { message, ..Finding::of(Code::BuildOverride) });
+            findings.push(Finding::new(Code::BuildOverride, message));
         }
         let others = self.folders.iter().filter(|folder| !self.lies_here(folder));
         findings.extend(others.filter_map(|folder| self.toolchains(folder)));
@@ -152,7 +152,7 @@ impl Inside {
         let mut names: Vec<String> = names.filter(|name| name.starts_with(TOOLCHAIN)).collect();
         if entries.next().is_some() {
             let message = format!("{} has more than {MAX_ENTRIES} programs: not all were looked at", safe_path(folder));
-            return Some(Finding { message, ..Finding::of(Code::NotExamined) });
+            return Some(Finding::new(Code::NotExamined, message));
         }
         names.sort();
         let is_here = names.iter().any(|name| self.lies_here(&folder.join(name)));
@@ -164,7 +164,7 @@ impl Inside {
             all.join(", "),
             safe_path(folder)
         );
-        (!names.is_empty()).then(|| Finding { message, ..Finding::of(code) })
+        (!names.is_empty()).then(|| Finding::new(code, message))
     }
 
     fn find(&self, name: &str) -> Option<PathBuf> {
