@@ -34,7 +34,7 @@ use judge::{Rules, judge};
 
 use crate::base::fault::Fault;
 use crate::finding::{Code, Finding, Misbehaviour, Place, Report};
-use crate::policy::{Age, Decision, Denial, Facts, Policy};
+use crate::policy::{Age, Denial, Facts, Policy};
 use crate::sumdb::{Answer, DatabaseId, Databases, SumdbError};
 use gomodule::artifact::Kind;
 use gomodule::module::{ModuleVersion, Patterns};
@@ -134,7 +134,7 @@ impl Audit {
             let facts = self.facts(policy, module, answers).unwrap_or_else(|| Facts::of((*module).clone()));
             let verdict = crate::policy::judge(policy, &facts, today);
             used.extend(verdict.used);
-            if let Decision::Denied(denial) = verdict.decision {
+            if let Some(denial) = verdict.denial {
                 denials.insert((*module).clone(), denial);
             }
         }

@@ -16,6 +16,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 use crate::base::text::safe_path;
 use gomodule::module::ModuleVersion;
 
@@ -191,9 +193,11 @@ pub struct RenderOptions {
 }
 
 /// How an audit ended. A worse ending hides the ones before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Ending {
     /// Nothing denied was found; and nothing was proved, since no hash was there to be held against the record.
+    #[serde(rename = "nothing-to-check")]
     Nothing,
     /// Everything was checked, and nothing denied was found.
     Clean,

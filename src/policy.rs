@@ -23,7 +23,7 @@ use jiff::civil::Date;
 pub use file::{ValueError, age, parse};
 pub use loosened::loosened;
 pub use range::{Range, RangeError};
-pub use verdict::{Age, Decision, Denial, Facts, Outcome, Step, Verdict, judge};
+pub use verdict::{Age, Denial, Facts, Outcome, Step, Verdict, judge};
 pub(crate) use wide::two_public;
 
 use gomodule::goversion::GoVersion;

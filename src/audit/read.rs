@@ -10,7 +10,7 @@ use super::toolchain::GoHere;
 use super::{Entry, HashAt};
 use crate::base::bounded::read_bounded;
 use crate::base::limits::MAX_SUM;
-use crate::base::tree::{Tree, TreeError, folder_of, open_named};
+use crate::base::tree::{Tree, TreeError, Unreadable, folder_of, open_named};
 use crate::finding::{Code, Finding, Place, Unaudited};
 use crate::repository::{Base, BaseError};
 use gomodule::artifact::Kind;
@@ -29,13 +29,8 @@ const MAX_LINES: usize = 50_000;
 #[non_exhaustive]
 pub enum ReadError {
     /// The file system refuses.
-    #[error("cannot read {}: {cause}", path.display())]
-    Unreadable {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        cause: io::Error,
-    },
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
     /// Larger than such a file may be.
     #[error("{} has more than {MAX_SUM} bytes", .0.display())]
     TooLarge(PathBuf),
@@ -91,7 +86,7 @@ impl Reader<'_> {
         };
         // Beside a go.mod the go.sum may be absent.
         let sum = match text(&target.sum, target.may_lie_elsewhere) {
-            Err(ReadError::Unreadable { cause, .. })
+            Err(ReadError::Unreadable(Unreadable { cause, .. }))
                 if target.go_mod.is_some() && cause.kind() == io::ErrorKind::NotFound =>
             {
                 None
@@ -115,7 +110,7 @@ impl Reader<'_> {
         // A workspace may have thousands of modules: it is read only for those that need it.
         if let Some(workspace) = &workspace {
             let sum = match self.around(&workspace.join(WORK_SUM), entries) {
-                Err(ReadError::Unreadable { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => None,
+                Err(ReadError::Unreadable(Unreadable { cause, .. })) if cause.kind() == io::ErrorKind::NotFound => None,
                 sum => sum?,
             };
             let (has, own) = (go_mods_in(&sum.unwrap_or_default()), self.own_modules(workspace));
@@ -162,10 +157,9 @@ impl Reader<'_> {
                 entries.push(Entry::Finding(Finding::new(Code::NotARegularFile, message).at(&path)));
                 return Ok(None);
             }
-            Err(TreeError::Unreadable { path, cause }) => return Err(ReadError::Unreadable { path, cause }),
+            Err(TreeError::Unreadable(unreadable)) => return Err(unreadable.into()),
         };
-        let read =
-            read_bounded(file, MAX_SUM).map_err(|cause| ReadError::Unreadable { path: path.to_owned(), cause })?;
+        let read = read_bounded(file, MAX_SUM).map_err(Unreadable::at(path))?;
         read.ok_or_else(|| ReadError::TooLarge(path.to_owned())).map(Some)
     }
 }

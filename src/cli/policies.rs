@@ -16,7 +16,7 @@ use crate::base::text::safe_path;
 use crate::base::toml_file::MAX_FILE;
 use crate::base::tree::{folder_of, lexical, repository_by_words, work_tree, working_folder};
 use crate::finding::{Code, Finding, PoliciesInForce};
-use crate::policy::{Decision, Denial, Facts, InForce, Policy, loosened};
+use crate::policy::{Denial, Facts, InForce, Policy, loosened};
 use crate::repository::{Base, BaseError};
 
 const NAME: &str = "sumgate.toml";
@@ -99,8 +99,7 @@ impl Policies {
     pub(super) fn denied(&self, known: &[Facts]) -> Vec<Finding> {
         let today = crate::policy::day(SystemTime::now());
         let denial = |policy: &Option<(PathBuf, Policy)>, facts: &Facts| {
-            let verdict = policy.as_ref().map(|(_, policy)| crate::policy::judge(policy, facts, today).decision);
-            verdict.and_then(|decision| if let Decision::Denied(denial) = decision { Some(denial) } else { None })
+            policy.as_ref().and_then(|(_, policy)| crate::policy::judge(policy, facts, today).denial)
         };
         let one = |facts: &Facts| {
             let denial = denial(&self.now, facts).or_else(|| denial(&self.base, facts).map(Denial::at_the_base))?;

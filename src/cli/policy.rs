@@ -8,7 +8,7 @@ use super::config::{self, Come};
 use super::exit::{Exit, Failure};
 use super::out;
 use crate::base::fault::Fault;
-use crate::policy::{Age, Decision, Denial, Facts, Outcome, Rule, Step};
+use crate::policy::{Age, Denial, Facts, Outcome, Rule, Step};
 use gomodule::module::ModuleVersion;
 
 pub(super) fn run(command: &PolicyCommand) -> Result<Exit, Failure> {
@@ -66,12 +66,12 @@ fn explain(module: &str, policy: Option<&PathBuf>, age: Option<Age>) -> Result<E
         }
         text.push_str(&format!("{:16} {words}\n", rule.name()));
     }
-    let (exit, verdict) = match &verdict.decision {
-        Decision::Denied(denial) => (Exit::Findings, format!("denied by {}", denial.rule)),
-        Decision::Allowed if verdict.steps.iter().any(|step| step.outcome == Outcome::NotKnown) => {
+    let (exit, verdict) = match &verdict.denial {
+        Some(denial) => (Exit::Findings, format!("denied by {}", denial.rule)),
+        None if verdict.steps.iter().any(|step| step.outcome == Outcome::NotKnown) => {
             (Exit::Fine, "allowed, as far as is known here".to_owned())
         }
-        Decision::Allowed => (Exit::Fine, "allowed".to_owned()),
+        None => (Exit::Fine, "allowed".to_owned()),
     };
     out::print(&format!("{text}{module}: {verdict}\n"));
     Ok(exit)

@@ -199,15 +199,15 @@ impl Environment {
     fn path(&mut self, given: &Given<'_>, inside: &Inside) {
         let installed = given.go.gopath().map(|path| path.join("bin"));
         let mut folders = Vec::new();
-        for folder in inside.folders() {
+        for folder in &inside.folders {
             if Some(folder) == installed.as_ref() {
                 folders.push(given.caches.gopath.join("bin"));
             }
             folders.push(folder.clone());
         }
-        if inside.relative() {
-            self.removed
-                .push(("a relative folder of PATH".to_owned(), "whoever made the folder would choose the program"));
+        if inside.has_relative {
+            let why = "whoever made the folder would choose the program";
+            self.removed.push(("a relative folder of PATH".to_owned(), why));
         }
         if let Ok(path) = std::env::join_paths(folders) {
             self.variables.insert("PATH".into(), path);

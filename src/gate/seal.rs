@@ -50,7 +50,7 @@ pub struct Sealed {
 impl Sealed {
     /// Whether the file is another one than the seal covers.
     pub fn is_new(&self, path: &Path) -> bool {
-        self.stamps.get(path).is_none_or(|stamp| files::stamp(path) != Some(*stamp))
+        self.stamps.get(path).is_none_or(|stamp| Stamp::at(path) != Some(*stamp))
     }
 }
 

@@ -76,11 +76,6 @@ pub(super) struct Git {
     folder: PathBuf,
 }
 
-/// What git said when it failed.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct Said(pub(super) String);
-
 impl Git {
     /// Finds the command. One that lies in the work tree belongs to whoever wrote the tree.
     pub(super) fn find(work_tree: PathBuf, folder: PathBuf) -> Result<Self, BaseError> {
@@ -118,10 +113,10 @@ impl Git {
     }
 
     /// The first line that it prints; or, if it fails, what it said.
-    pub(super) fn line(&self, words: &[&str]) -> Result<Result<String, Said>, BaseError> {
+    pub(super) fn line(&self, words: &[&str]) -> Result<Result<String, String>, BaseError> {
         let output = self.run(words)?;
         if !output.status.success() {
-            return Ok(Err(Said(words_of(&output.stderr))));
+            return Ok(Err(words_of(&output.stderr)));
         }
         let text = String::from_utf8_lossy(&output.stdout);
         Ok(Ok(text.lines().next().unwrap_or_default().to_owned()))
@@ -158,7 +153,7 @@ impl Git {
 
     /// git was asked about the repository as a whole, and gave no answer.
     pub(super) fn failed(&self, words: String) -> BaseError {
-        BaseError::Git { path: self.work_tree.clone(), words }
+        BaseError::Git(self.work_tree.clone(), words)
     }
 
     /// `git` without the variables of git. It stands at the root, where the tree has no files.

@@ -50,7 +50,7 @@ pub(super) fn resolve(git: &Git, revision: &str) -> Result<String, BaseError> {
         }
         Ok(hash) if is_hash(&hash) => hash,
         Ok(_) => return Err(unusable(revision, "expected one commit. Name one, such as origin/main")),
-        Err(said) => return Err(unknown(git, revision, &said.0)?),
+        Err(said) => return Err(unknown(git, revision, &said)?),
     };
     match git.line(&["cat-file", "-t", &hash])? {
         Ok(kind) if kind == "commit" => Ok(hash),
@@ -58,7 +58,7 @@ pub(super) fn resolve(git: &Git, revision: &str) -> Result<String, BaseError> {
             let kind = safe(&kind);
             Err(unusable(revision, &format!("expected a commit, found a {kind}. Name a commit, such as origin/main")))
         }
-        Err(said) => Err(git.failed(said.0)),
+        Err(said) => Err(git.failed(said)),
     }
 }
 

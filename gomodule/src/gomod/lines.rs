@@ -37,6 +37,12 @@ pub(super) struct Line {
     pub(super) comment: String,
 }
 
+impl Line {
+    pub(super) fn words(&self) -> Vec<&str> {
+        self.words.iter().map(String::as_str).collect()
+    }
+}
+
 /// A word. Only unquoted brackets are brackets.
 struct Word {
     text: String,

@@ -40,9 +40,7 @@ const MAX_TOLD: usize = 10;
 pub(super) enum Program {
     /// It lies in the repository, or depends on the working folder.
     Inside,
-    /// More than a name: flags, or a program for the shell.
-    WithArguments,
-    /// A path that leads to no folder of PATH, or a program that somebody installed with `go`.
+    /// More than a name, a path that leads to no folder of PATH, or a program that somebody installed with `go`.
     Elsewhere,
     /// PATH leads to it, too; or it is nowhere.
     OnPath,
@@ -53,8 +51,10 @@ pub(super) enum Program {
 pub(super) struct Inside {
     /// `None` where no folder can be told from the rest of the user's home.
     workspace: Option<PathBuf>,
-    folders: Vec<PathBuf>,
-    relative: bool,
+    /// The absolute folders of PATH.
+    pub(super) folders: Vec<PathBuf>,
+    /// PATH has folders that depend on the working folder.
+    pub(super) has_relative: bool,
     /// Where `go install` puts programs: GOBIN, and `bin` of each folder of GOPATH.
     installed: Vec<PathBuf>,
 }
@@ -70,17 +70,7 @@ impl Inside {
         let (folders, relative): (Vec<_>, Vec<_>) = all.into_iter().partition(|folder| folder.is_absolute());
         let workspace = distrusted(workspace, home).map(Path::to_owned);
         let installed = installed.filter(|folder| folder.is_absolute()).map(|folder| real(&folder)).collect();
-        Self { workspace, folders, relative: !relative.is_empty(), installed }
-    }
-
-    /// The absolute folders of PATH.
-    pub(super) fn folders(&self) -> &[PathBuf] {
-        &self.folders
-    }
-
-    /// Whether PATH has folders that depend on the working folder.
-    pub(super) fn relative(&self) -> bool {
-        self.relative
+        Self { workspace, folders, has_relative: !relative.is_empty(), installed }
     }
 
     /// Whether a list of paths has one that lies in the repository.
@@ -106,7 +96,7 @@ impl Inside {
             return Program::Inside;
         }
         if words.next().is_some() {
-            return Program::WithArguments;
+            return Program::Elsewhere;
         }
         let Some(folder) = found.as_deref().and_then(Path::parent).map(real) else { return Program::OnPath };
         let is_on_path = self.folders.iter().any(|other| real(other) == folder);
@@ -229,8 +219,8 @@ mod tests {
         assert_eq!((of("gcc"), of(""), of("nowhere")), (Program::OnPath, Program::OnPath, Program::OnPath));
         assert_eq!(of(elsewhere.join("gcc").to_str().unwrap()), Program::OnPath);
         assert_eq!((of("linter"), of(unknown.join("cc").to_str().unwrap())), (Program::Elsewhere, Program::Elsewhere));
-        assert_eq!(of("gcc -m32"), Program::WithArguments);
-        assert!(inside.relative() && inside.folders().len() == 3);
+        assert_eq!(of("gcc -m32"), Program::Elsewhere);
+        assert!(inside.has_relative && inside.folders.len() == 3);
         assert!(inside.has(&repository.clone().into_os_string()) && !inside.has(&OsString::from("/etc/ssl")));
         assert!(inside.has(&OsString::from("/etc/ssl:certs")), "a relative one");
 
