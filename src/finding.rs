@@ -90,7 +90,7 @@ impl Finding {
 
     /// With one more fact to compare.
     #[must_use]
-    pub fn fact(mut self, name: &str, value: impl ToString) -> Self {
+    pub fn fact(mut self, name: &str, value: &(impl ToString + ?Sized)) -> Self {
         self.facts.push((name.to_owned(), value.to_string()));
         self
     }

@@ -92,7 +92,6 @@ impl fmt::Display for Rule {
     }
 }
 
-/// A value and the line it stands in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct At<T> {
     value: T,
@@ -117,7 +116,6 @@ pub struct Policy {
     toolchains: Option<At<Vec<Range<GoVersion>>>>,
 }
 
-/// Some modules, some of their versions, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Selection {
     modules: Patterns,

@@ -139,7 +139,6 @@ pub fn names_a_module(text: &str) -> bool {
     readable(text).any(|line| matches!(line.words()[..], ["module", _]))
 }
 
-/// The lines that can be read.
 fn readable(text: &str) -> impl Iterator<Item = Line> {
     Lines::of(text).filter_map(Result::ok)
 }

@@ -185,7 +185,6 @@ fn count_what_workspaces_use(found: &mut Found) {
 }
 
 struct Walk<'a> {
-    /// As named.
     root: &'a Path,
     /// Without links.
     real: PathBuf,
@@ -195,7 +194,6 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Searches the folder at `below` in the root.
     fn folder(&mut self, below: &Path, depth: usize, apart: Option<&'static str>) -> Result<(), FindError> {
         let folder = self.root.join(below);
         self.folders += 1;
@@ -253,7 +251,6 @@ impl Walk<'_> {
     }
 }
 
-/// What lies in a folder, by name, and whether it is a folder.
 fn entries(folder: &Path) -> io::Result<BTreeMap<OsString, bool>> {
     let entry =
         |entry: io::Result<fs::DirEntry>| entry.and_then(|one| Ok((one.file_name(), one.file_type()?.is_dir())));

@@ -15,10 +15,8 @@ use gomodule::dirhash::H1;
 use gomodule::gosum::AnyHash;
 use gomodule::module::{ModuleVersion, Patterns};
 
-/// Which modules are asked about.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules<'a> {
-    /// Modules that are skipped.
     pub(super) exempt: &'a Patterns,
     /// The database is a public one: a name that looks private is not sent to it.
     pub(super) hold_back_private: bool,
@@ -61,7 +59,6 @@ pub(super) fn judge(
     judge.report
 }
 
-/// By what entries are judged, and what is said of those that were.
 struct Judge<'a> {
     rules: &'a Rules<'a>,
     answers: &'a HashMap<ModuleVersion, Answer>,
@@ -69,7 +66,6 @@ struct Judge<'a> {
     report: Report,
 }
 
-/// How many findings each file has of each code.
 #[derive(Default)]
 struct Counts(BTreeMap<(PathBuf, Code), usize>);
 
@@ -86,7 +82,6 @@ impl Counts {
         }
     }
 
-    /// What is not told one by one.
     fn more(&self) -> impl Iterator<Item = Finding> {
         self.0.iter().filter_map(|((file, code), count)| more(file, *code, *count))
     }
@@ -169,8 +164,8 @@ impl Judge<'_> {
 
     fn mismatch(&self, at: &HashAt, found: H1, proved: H1, record: u64) -> Finding {
         let mut mismatch = finding(Code::HashMismatch, at, format!("the hash of {} is not the proved one", what(at)))
-            .fact("found", found)
-            .fact("proved", format!("{proved} (record {record})"));
+            .fact("found", &found)
+            .fact("proved", &format!("{proved} (record {record})"));
         let owner = |wanted: H1| {
             let attested = self.answers.values().filter_map(|answer| answer.as_ref().ok());
             let others = attested.filter(|attested| *attested.module() != at.module);
@@ -178,10 +173,10 @@ impl Judge<'_> {
             others.filter(|attested| has(attested.lines())).map(|attested| attested.module().clone()).min()
         };
         if let Some(owner) = owner(found) {
-            mismatch = mismatch.fact("the found hash is", format!("the proved one of {owner}"));
+            mismatch = mismatch.fact("the found hash is", &format!("the proved one of {owner}"));
         }
         if let Some(owner) = owner(proved) {
-            mismatch = mismatch.fact("the proved hash is", format!("also that of {owner}"));
+            mismatch = mismatch.fact("the proved hash is", &format!("also that of {owner}"));
         }
         mismatch
     }

@@ -97,7 +97,6 @@ impl Reader<'_> {
         Ok(Files { sum: sum.unwrap_or_default(), go_mod, go_work })
     }
 
-    /// What is missing and was not missing then.
     fn missing(
         &self,
         target: &Target,
@@ -258,7 +257,7 @@ fn entry(sum: &Path, line: SumLine) -> Entry {
         SumContent::Hash(hash) => Entry::Hash(HashAt { place, module: hash.module, kind: hash.kind, hash: hash.hash }),
         SumContent::Malformed { text, why } => {
             let malformed = Finding::new(Code::MalformedLine, format!("not a hash line: {why}")).at(place);
-            Entry::Finding(text.into_iter().fold(malformed, |malformed, text| malformed.fact("line", text)))
+            Entry::Finding(text.into_iter().fold(malformed, |malformed, text| malformed.fact("line", &text)))
         }
         SumContent::Dropped(module) => {
             let message = "the hash of an empty go.mod: an old go wrote it by mistake, and every go.mod has content";
@@ -277,7 +276,6 @@ fn words(line: &[u8]) -> String {
     String::from_utf8_lossy(line).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Says that hash lines of a file are not checked.
 fn too_many(file: &Path, found: usize) -> Option<Entry> {
     let unread = found.checked_sub(MAX_LINES).filter(|unread| *unread > 0)?;
     let reason = format!("expected at most {MAX_LINES} hash lines that are new, found {found}: no module has as many");

@@ -94,7 +94,6 @@ pub fn open_named(path: &Path) -> Result<File, TreeError> {
     open_real(path, &real(path)?)
 }
 
-/// Where a path leads.
 fn real(path: &Path) -> Result<PathBuf, TreeError> {
     path.canonicalize().map_err(|cause| {
         // What is absent today on this machine may be there on another.

@@ -27,7 +27,6 @@ pub struct Accepted {
     pub private: Patterns,
 }
 
-/// How a module that was found compares with what is accepted.
 enum Verdict {
     Right,
     Private,
@@ -78,7 +77,6 @@ impl Accepted {
         findings
     }
 
-    /// What is wrong with the modules of a program.
     pub(super) fn program(&self, program: &Path, info: &BuildInfo) -> Vec<Finding> {
         let place = Place::from(program);
         let (mut wrong, mut private, mut vendored, mut replaced) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -167,7 +165,6 @@ fn past_the_gate(place: Option<&Place>, names: &[String]) -> Option<Finding> {
     together(Code::PrivateUnproved, place, names, "was fetched past the gate", "were fetched past the gate")
 }
 
-/// One finding for several modules.
 fn together(code: Code, place: Option<&Place>, names: &[String], one: &str, many: &str) -> Option<Finding> {
     let message = format!("{} {}", some_of(names), if names.len() == 1 { one } else { many });
     (!names.is_empty()).then(|| Finding { place: place.cloned(), ..Finding::new(code, message) })

@@ -21,12 +21,10 @@ use gomodule::gomod::MAX_GO_MOD;
 use gomodule::module::{ModuleVersion, Patterns};
 use gomodule::proxy_request::{Cached, cached};
 
-/// Where downloads are in a module cache.
 const FOLDER: &str = "cache/download";
 /// A `.ziphash` has 47 bytes.
 const MAX_ZIPHASH: u64 = 1 << 10;
 
-/// A file that says something about a module.
 struct Download {
     path: PathBuf,
     module: ModuleVersion,
@@ -75,10 +73,9 @@ fn wrong(found: &Download, known: &Known, private: &Patterns) -> Option<Finding>
     let message = format!("the {what} of {module} in the module cache {said}");
     let finding = Finding::new(Code::ModuleNotReleased, message).at(path).about(module);
     let facts = hash.ok().map(|h1| ("found", h1)).into_iter().chain(known.map(|h1| ("released", h1)));
-    Some(facts.fold(finding, |finding, (name, h1)| finding.fact(name, h1)))
+    Some(facts.fold(finding, |finding, (name, h1)| finding.fact(name, &h1)))
 }
 
-/// Why a file says nothing.
 #[derive(Debug, thiserror::Error)]
 enum Unreadable {
     #[error(transparent)]

@@ -137,9 +137,10 @@ impl Environment {
             }
             Decision::Program | Decision::Helper => match inside.program(&shown) {
                 inside::Program::Inside => self.tell(Code::BuildOverride, &text, &shown, why),
-                inside::Program::OnPath => {}
-                _ if decision == Decision::Helper => {}
-                _ => self.tell(Code::BuildEnvironment, &text, &shown, why),
+                inside::Program::Elsewhere if decision == Decision::Program => {
+                    self.tell(Code::BuildEnvironment, &text, &shown, why);
+                }
+                inside::Program::Elsewhere | inside::Program::OnPath => {}
             },
             Decision::WorkFile if !matches!(shown.as_str(), "" | "off" | "auto") && !inside.has(&value) => {
                 self.tell(Code::BuildOverride, &text, &shown, why);
@@ -223,7 +224,7 @@ impl Environment {
         let (name, key) = (safe(given.database.name()), safe(&given.database.key().to_string()));
         let origin = if given.go.is_variable("GOSUMDB") { "the variable GOSUMDB" } else { "`go env -w` (GOENV)" };
         let message = format!("{origin} chose {name} to vouch for modules: if you trust it, name it with --sumdb");
-        self.findings.push(Finding::new(Code::OtherDatabase, message).fact("database", name).fact("key", key));
+        self.findings.push(Finding::new(Code::OtherDatabase, message).fact("database", &name).fact("key", &key));
     }
 
     fn wide(&mut self, given: &Given<'_>) {
@@ -247,7 +248,6 @@ impl Environment {
     }
 }
 
-/// The patterns of a list that are not among the others.
 fn left(list: &str, others: &Patterns) -> String {
     let others = others.to_string();
     let others: Vec<&str> = others.split(',').collect();

@@ -51,7 +51,6 @@ pub struct Examined {
     pub findings: Vec<Finding>,
 }
 
-/// What the disk has after the command.
 struct OnDisk {
     unpacked: io::Result<(Hashes, Vec<PathBuf>)>,
     new: New,

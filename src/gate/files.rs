@@ -23,7 +23,6 @@ pub(super) struct Shape {
     pub(super) executable: bool,
 }
 
-/// The content of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Content {
     pub(super) digest: [u8; 32],
@@ -122,7 +121,7 @@ fn content(path: &Path) -> io::Result<Option<(Content, Stamp)>> {
     let shape = stamp.shape;
     // No more than the size that the file had; it has no content if that is not all, or if there is less.
     let (read, digest) = sha256_of(&file, shape.size.saturating_add(1))?;
-    Ok((read == shape.size).then(|| (Content { digest, shape }, stamp)))
+    Ok((read == shape.size).then_some((Content { digest, shape }, stamp)))
 }
 
 #[cfg(test)]

@@ -112,7 +112,6 @@ fn lies_in(workspace: &Path, path: &Path) -> bool {
     path.canonicalize().map_or(true, |path| path.starts_with(workspace))
 }
 
-/// Why a file says nothing.
 #[derive(Debug, thiserror::Error)]
 enum Unread {
     #[error("{0}")]

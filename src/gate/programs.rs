@@ -183,7 +183,6 @@ impl Snapshot {
     }
 }
 
-/// One pass over files and folders.
 struct Walk<'a> {
     left_out: &'a [PathBuf],
     seen: usize,

@@ -9,7 +9,6 @@ use crate::release::ReleasedFile;
 use gomodule::artifact::Kind;
 use gomodule::module::ModuleVersion;
 
-/// The name of the form below.
 const SCHEMA: &str = "sumgate/run/1";
 
 /// The report of a run.

@@ -20,7 +20,7 @@ use tokio::process::Command;
 use crate::base::limits::{MAX_ANSWER, MAX_TOLD};
 use crate::base::process::{self, Limits};
 use crate::base::text::{safe, safe_path, safe_start};
-use crate::finding::{Code, Finding};
+use crate::finding::{Code, Finding, Place};
 
 /// Repositories that are looked at: submodules and vendored ones, too.
 const MAX_REPOSITORIES: usize = 100;
@@ -69,7 +69,6 @@ const FILTERS: [&str; 9] = [
 pub(super) const FOLDERS: [&str; 4] = [".git", ".hg", ".svn", ".bzr"];
 pub(super) const FILES: [&str; 2] = [".fslckout", "_FOSSIL_"];
 
-/// A setting of git.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Setting {
     /// `system`, `global`, `local`, `worktree`, or `command` for variables.
@@ -80,7 +79,6 @@ struct Setting {
     value: String,
 }
 
-/// When git runs the program of a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Runs {
     AtStatus,
@@ -207,14 +205,13 @@ impl Git<'_> {
             Runs::AtFetch if !is_variable && !self.fetches => return None,
             _ => Code::BuildEnvironment,
         };
-        let place = place.map(|file| file.into());
+        let place = place.map(Place::from);
         let by =
             if is_variable { "a variable (GIT_CONFIG_COUNT, GIT_CONFIG_PARAMETERS)" } else { "the git of this user" };
         Some(Finding { place, ..Finding::new(code, says(by, setting)) })
     }
 }
 
-/// Why there are no settings.
 #[derive(Debug, thiserror::Error)]
 enum Unread {
     /// git says no, and would for `go`.

@@ -17,7 +17,6 @@ const MIN_PLAIN: u64 = 64 << 10;
 /// Bytes of earlier programs that are hashed, in all: some seconds. What is more is told by the file alone.
 const MAX_HASHED: u64 = 4 << 30;
 
-/// The content of the programs that were there before the command.
 #[derive(Debug, Default)]
 pub(super) struct Earlier(BTreeMap<PathBuf, [u8; 32]>);
 

@@ -49,7 +49,6 @@ pub struct GoEnvError {
     why: Unasked,
 }
 
-/// Why `go env` told nothing.
 #[derive(Debug, thiserror::Error)]
 enum Unasked {
     #[error(transparent)]

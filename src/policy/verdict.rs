@@ -131,14 +131,12 @@ pub fn judge(policy: &Policy, facts: &Facts, today: Date) -> Verdict {
     verdict
 }
 
-/// A module version before a policy.
 struct Case<'a> {
     policy: &'a Policy,
     facts: &'a Facts,
 }
 
 impl Case<'_> {
-    /// What a rule says; `None` if the policy does not have it.
     fn outcome(&self, rule: Rule) -> Option<Outcome> {
         let module = &self.facts.module;
         let denied = |reason: String, line: u32| Outcome::Denies(Denial { rule, reason, line });

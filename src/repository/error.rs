@@ -22,7 +22,6 @@ pub enum BaseError {
     Git(PathBuf, String),
 }
 
-/// A path as a word of a shell.
 pub(super) fn quoted(path: &Path) -> String {
     crate::base::process::quoted(&safe_path(path))
 }

@@ -67,7 +67,6 @@ const KEPT_FOR_SETTINGS: [&str; 6] = [
 /// The two that are numbered.
 const KEPT_NUMBERED: [&str; 2] = ["GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_"];
 
-/// The `git` command for one repository.
 #[derive(Debug)]
 pub(super) struct Git {
     program: PathBuf,
@@ -91,7 +90,6 @@ impl Git {
         Ok(Self { program, work_tree, folder })
     }
 
-    /// `git` on the repository, with these words.
     pub(super) fn command(&self, words: &[&str]) -> Command {
         let mut command = self.bare(|_| false);
         command.envs(ENVIRONMENT).arg(option("--git-dir=", &self.folder));
@@ -100,7 +98,6 @@ impl Git {
         command
     }
 
-    /// Runs it to its end.
     pub(super) fn run(&self, words: &[&str]) -> Result<Output, BaseError> {
         self.end(self.command(words))
     }

@@ -12,7 +12,6 @@ const MIN_HASH: usize = 4;
 /// SHA-1 and SHA-256.
 const HASHES: [usize; 2] = [40, 64];
 
-/// The hash of the commit.
 pub(super) fn resolve(git: &Git, revision: &str) -> Result<String, BaseError> {
     check(revision)?;
     let ends = [revision.find(['~', '^']), revision.find("@{")];

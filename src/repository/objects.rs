@@ -28,7 +28,6 @@ const MAX_HEADER: u64 = 256;
 /// How much of a filter is shown, in characters. `blob:limit=1m` and the like are shorter.
 const MAX_FILTER: usize = 100;
 
-/// An answer of `git cat-file --batch`.
 #[derive(Debug)]
 enum Answer {
     Object { kind: String, content: Vec<u8> },
@@ -39,15 +38,12 @@ enum Answer {
 /// Where a walk by the names in a commit ends.
 enum End {
     Folder(PathBuf),
-    /// A file with this hash.
     File(String),
-    /// There is nothing of this name.
     Nothing(PathBuf),
     /// A link leads out of the tree, or in circles.
     Outside,
 }
 
-/// The running command.
 #[derive(Debug)]
 pub(super) struct Objects {
     git: Dialogue<Answer>,
@@ -186,10 +182,8 @@ fn answer(from: &mut BufReader<ChildStdout>) -> io::Result<Answer> {
     }
 }
 
-/// The mode and the hash of an entry.
 type Entry<'t> = (&'t [u8], &'t [u8]);
 
-/// The bytes are no tree.
 #[derive(Debug, PartialEq, Eq)]
 struct Damaged;
 

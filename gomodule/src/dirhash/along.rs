@@ -22,7 +22,6 @@ const MAX_NOTES: usize = MAX_ENTRIES as usize;
 pub struct ReadAlong {
     /// In the order of the file.
     notes: Vec<Note>,
-    /// Bytes that have come.
     at: u64,
     /// A header, or a descriptor, that has not come whole.
     part: Vec<u8>,
@@ -56,7 +55,6 @@ enum State {
     Over,
 }
 
-/// An entry whose data is passing.
 #[derive(Debug)]
 struct Passing {
     start: u64,
@@ -182,7 +180,6 @@ impl ReadAlong {
         &bytes[consumed..]
     }
 
-    /// The data of an entry has passed.
     fn end(&mut self) {
         let State::Data(passing) = std::mem::replace(&mut self.state, State::Header) else { return };
         if passing.described {

@@ -42,7 +42,6 @@ pub(super) const FLAG_DESCRIPTOR: u16 = 1 << 3;
 /// Deflate's level hints (bits 1 and 2), a descriptor behind the data (3), UTF-8 names (11). Nothing else is understood.
 const KNOWN_FLAGS: u16 = 0b0110 | FLAG_DESCRIPTOR | 1 << 11;
 
-/// How the data of an entry is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Method {
     Stored = 0,
@@ -72,14 +71,12 @@ pub(super) struct Entry {
     pub(super) crc: u32,
     pub(super) packed: u64,
     pub(super) unpacked: u64,
-    /// Offset of the data in the file.
     pub(super) data: u64,
     header: u32,
     flags: u16,
 }
 
 impl Directory {
-    /// The name of one of its entries.
     pub(super) fn name(&self, entry: &Entry) -> &str {
         let start = entry.name as usize;
         &self.names[start..start + usize::from(entry.name_len)]
@@ -234,7 +231,6 @@ fn central_entries(file: &File, place: &Place) -> Result<Directory, ZipError> {
     if directory.entries.len() as u64 == place.entries { Ok(directory) } else { Err(other_number) }
 }
 
-/// A file from some place on.
 struct At<'f> {
     file: &'f File,
     at: u64,

@@ -45,7 +45,6 @@ pub(super) fn check<'n>(stored: &'n str, prefix: &str) -> Result<&'n str, NameEr
     Ok(name)
 }
 
-/// A name beside its folded form.
 struct Noted<'n> {
     /// Without the `/` at the end of a folder.
     name: &'n str,

@@ -228,7 +228,6 @@ impl<'f> EntryReader<'f> {
     }
 }
 
-/// What came out of an entry so far.
 struct Content<'e> {
     entry: &'e Entry,
     name: &'e str,

@@ -68,7 +68,6 @@ fn is_copied_go_mod(path: &Path, budget: &mut Budget) -> bool {
     is_go_mod && same(&path.with_file_name("_go.mod")).unwrap_or(false)
 }
 
-/// How many bytes may still be read.
 struct Budget {
     limit: u64,
     left: u64,

@@ -35,7 +35,6 @@ const MAX_ENTRIES: usize = 100_000;
 /// Folders, and names in one message, that are told. More of them tell nothing new.
 const MAX_TOLD: usize = 10;
 
-/// A program that a variable names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Program {
     /// It lies in the repository, or depends on the working folder.
@@ -46,7 +45,6 @@ pub(super) enum Program {
     OnPath,
 }
 
-/// The repository, and the folders of PATH.
 #[derive(Debug)]
 pub(super) struct Inside {
     /// `None` where no folder can be told from the rest of the user's home.

@@ -8,7 +8,6 @@ use super::{Git, MAX_REPOSITORIES, Setting, TIME, fits};
 use crate::base::text::safe;
 use crate::finding::{Code, Finding};
 
-/// Where they are in a module cache.
 const FOLDER: &str = "cache/vcs";
 /// What `git init --bare` and `go` write into such a clone. Everything else may run a program.
 const PLAIN: [&str; 9] = [
