@@ -34,7 +34,7 @@ use judge::{Rules, judge};
 
 use crate::base::fault::Fault;
 use crate::finding::{Code, Finding, Misbehaviour, Place, Report};
-use crate::policy::{Age, Decision, Denial, Facts, Policy};
+use crate::policy::{Age, Denial, Facts, Policy};
 use crate::sumdb::{Answer, DatabaseId, Databases, SumdbError};
 use gomodule::artifact::Kind;
 use gomodule::module::{ModuleVersion, Patterns};
@@ -115,7 +115,7 @@ impl Audit {
         let unused = policy.unused(&used).into_iter().map(|exception| {
             let place = Place { file: file.clone(), line: Some(exception.line()) };
             let message = format!("the exception for {} lifted nothing", exception.modules());
-            Finding { place: Some(place), message, ..Finding::of(Code::UnusedException) }
+            Finding::new(Code::UnusedException, message).at(place)
         });
         (denials, unused.collect())
     }
@@ -135,7 +135,7 @@ impl Audit {
                 self.facts(policy, module, answers.get(*module)).unwrap_or_else(|| Facts::of((*module).clone()));
             let verdict = crate::policy::judge(policy, &facts, today);
             used.extend(verdict.used);
-            if let Decision::Denied(denial) = verdict.decision {
+            if let Some(denial) = verdict.denial {
                 denials.insert((*module).clone(), denial);
             }
         }

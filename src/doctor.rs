@@ -10,7 +10,7 @@ pub use gather::{Heads, Surroundings, gather};
 use gather::own_mirror;
 
 use crate::base::process::quoted;
-use crate::finding::{Code, Finding, Place};
+use crate::finding::{Code, Finding};
 use crate::go::environment::GoEnv;
 use crate::policy::two_public;
 use gomodule::goversion::GoVersion;
@@ -21,41 +21,42 @@ const MENDED: [&str; 2] = ["go1.25.13", "go1.26.6"];
 /// Judges what was seen.
 pub fn examine(seen: &Surroundings) -> Vec<Finding> {
     let go = &seen.go;
-    let finding = |code: Code, message: String| Finding { message, ..Finding::of(code) };
     let mut found = Vec::new();
     if go.get("GOSUMDB") == "off" {
-        found.push(finding(Code::SumdbOff, "GOSUMDB is off".to_owned()));
+        found.push(Finding::new(Code::SumdbOff, "GOSUMDB is off"));
     }
     for (code, name) in [(Code::WideNosumdb, "GONOSUMDB"), (Code::WidePrivate, "GOPRIVATE")] {
         let patterns = go.get(name);
         let inherited = name == "GONOSUMDB" && patterns == go.get("GOPRIVATE");
         if let Some([one, other]) = two_public(patterns).filter(|_| !inherited) {
-            found.push(finding(code, format!("{name} is {patterns}, which covers {one} and {other}")));
+            found.push(Finding::new(code, format!("{name} is {patterns}, which covers {one} and {other}")));
         }
     }
     let proxies = go.get("GOPROXY");
     if let (Some(mirror), true) = (own_mirror(go), goes_on(proxies)) {
-        found.push(finding(Code::DirectBehindMirror, format!("GOPROXY is {proxies}, which goes on behind {mirror}")));
+        found.push(Finding::new(
+            Code::DirectBehindMirror,
+            format!("GOPROXY is {proxies}, which goes on behind {mirror}"),
+        ));
     }
     if proxies.contains("file://") && go.get("GOTOOLCHAIN") != "local" {
-        found.push(finding(Code::FileProxy, format!("GOPROXY is {proxies}")));
+        found.push(Finding::new(Code::FileProxy, format!("GOPROXY is {proxies}")));
     }
     if let Some(version) = GoVersion::parse(go.get("GOVERSION")).filter(is_old).filter(|_| !chooses_mended(go)) {
-        found.push(finding(Code::OldGo, format!("the go command is {version}")));
+        found.push(Finding::new(Code::OldGo, format!("the go command is {version}")));
     }
     if let Some(Heads { client, mirror }) = seen.heads.filter(|heads| heads.client > heads.mirror) {
         let message = format!("go remembers a tree of {client} records here, and the mirror has {mirror}");
-        found.push(finding(Code::MirrorBehind, message));
+        found.push(Finding::new(Code::MirrorBehind, message));
     }
     for orphan in &seen.orphans {
-        let place = Some(Place { file: orphan.clone(), line: None });
-        found.push(Finding { place, ..finding(Code::SumWithoutMod, "it has no go.mod beside it".to_owned()) });
+        found.push(Finding::new(Code::SumWithoutMod, "it has no go.mod beside it").at(orphan));
     }
     if let Some(why) = &seen.silent_mirror {
-        found.push(finding(Code::MirrorUnreachable, why.clone()));
+        found.push(Finding::new(Code::MirrorUnreachable, why.clone()));
     }
     if !matches!(go.get("GOINSECURE"), "" | "none") {
-        found.push(finding(Code::Insecure, format!("GOINSECURE is {}", go.get("GOINSECURE"))));
+        found.push(Finding::new(Code::Insecure, format!("GOINSECURE is {}", go.get("GOINSECURE"))));
     }
     found
 }
@@ -106,8 +107,6 @@ fn is_old(version: &GoVersion) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
 
     fn codes(environment: &[(&str, &str)]) -> Vec<Code> {
@@ -163,14 +162,11 @@ mod tests {
     #[test]
     fn a_command_that_is_printed_can_be_pasted() {
         let go = GoEnv::default();
-        let orphan = |file: &str| {
-            let place = Some(Place { file: PathBuf::from(file), line: None });
-            mend(&Finding { place, ..Finding::of(Code::SumWithoutMod) }, &go)
-        };
+        let orphan = |file: &str| mend(&Finding::new(Code::SumWithoutMod, "").at(file), &go);
         assert_eq!(orphan("a/go.sum").unwrap_or_default(), "git rm -- a/go.sum");
         assert_eq!(orphan("a b;id #'/go.sum").unwrap_or_default(), r"git rm -- 'a b;id #'\''/go.sum'");
         let go = GoEnv::of(&[("GOPROXY", "http://m.example/$(id),direct")]);
-        let found = Finding::of(Code::DirectBehindMirror);
+        let found = Finding::new(Code::DirectBehindMirror, "");
         assert_eq!(mend(&found, &go).unwrap_or_default(), "export 'GOPROXY=http://m.example/$(id)'");
     }
 

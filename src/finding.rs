@@ -14,9 +14,12 @@ mod severity;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
 
 use crate::base::text::safe_path;
+use gomodule::module::ModuleVersion;
 
 pub use code::Code;
 pub use json::SCHEMA as AUDIT_SCHEMA;
@@ -30,6 +33,12 @@ pub struct Place {
     pub file: PathBuf,
     /// The line, from 1. Without one the whole file is meant.
     pub line: Option<u32>,
+}
+
+impl<P: AsRef<Path> + ?Sized> From<&P> for Place {
+    fn from(file: &P) -> Self {
+        Self { file: file.as_ref().to_owned(), line: None }
+    }
 }
 
 impl fmt::Display for Place {
@@ -59,9 +68,31 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// A finding of this kind, about nothing yet.
-    pub fn of(code: Code) -> Self {
-        Self { code, place: None, module: None, message: String::new(), facts: Vec::new(), help: None, apart: false }
+    /// A finding of this kind, about no place and no module yet.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        let (message, facts) = (message.into(), Vec::new());
+        Self { code, place: None, module: None, message, facts, help: None, apart: false }
+    }
+
+    /// It stands there: in a line, or in a file.
+    #[must_use]
+    pub fn at(mut self, place: impl Into<Place>) -> Self {
+        self.place = Some(place.into());
+        self
+    }
+
+    /// It is about this module version.
+    #[must_use]
+    pub fn about(mut self, module: &ModuleVersion) -> Self {
+        self.module = Some(module.to_string());
+        self
+    }
+
+    /// With one more fact to compare.
+    #[must_use]
+    pub fn fact(mut self, name: &str, value: &(impl ToString + ?Sized)) -> Self {
+        self.facts.push((name.to_owned(), value.to_string()));
+        self
     }
 
     /// How bad it is.
@@ -162,9 +193,11 @@ pub struct RenderOptions {
 }
 
 /// How an audit ended. A worse ending hides the ones before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Ending {
     /// Nothing denied was found; and nothing was proved, since no hash was there to be held against the record.
+    #[serde(rename = "nothing-to-check")]
     Nothing,
     /// Everything was checked, and nothing denied was found.
     Clean,

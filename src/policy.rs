@@ -24,7 +24,7 @@ pub use file::{ValueError, age, parse};
 pub use loosened::loosened;
 pub use range::{Range, RangeError};
 pub(crate) use verdict::in_words;
-pub use verdict::{Age, Decision, Denial, Facts, Outcome, Step, Verdict, judge};
+pub use verdict::{Age, Denial, Facts, Outcome, Step, Verdict, judge};
 pub(crate) use wide::two_public;
 
 use gomodule::goversion::GoVersion;
@@ -93,7 +93,6 @@ impl fmt::Display for Rule {
     }
 }
 
-/// A value and the line it stands in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct At<T> {
     value: T,
@@ -118,7 +117,6 @@ pub struct Policy {
     toolchains: Option<At<Vec<Range<GoVersion>>>>,
 }
 
-/// Some modules, some of their versions, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Selection {
     modules: Patterns,

@@ -32,12 +32,11 @@ pub fn tracks(folder: &Path) -> Result<bool, BaseError> {
 
 /// The `git` command for the repository with this work tree, which is this user's.
 fn usable(work_tree: PathBuf, path: &Path) -> Result<Git, BaseError> {
-    let unfit = |error: std::io::Error| BaseError::NoRepository { path: path.to_owned(), why: error.to_string() };
-    let git_folder = place::git_folder(&work_tree).map_err(unfit)?;
+    let unfit = |why: String| BaseError::NoRepository(path.to_owned(), why);
+    let git_folder = place::git_folder(&work_tree).map_err(|error| unfit(error.to_string()))?;
     let git = Git::find(work_tree, git_folder.clone())?;
     owner::check(&git, &git_folder)?;
-    let is_usable = git.line(&["rev-parse", "--git-dir"])?;
-    is_usable.map_err(|said| BaseError::NoRepository { path: path.to_owned(), why: said.0 })?;
+    git.line(&["rev-parse", "--git-dir"])?.map_err(unfit)?;
     Ok(git)
 }
 
@@ -67,23 +66,21 @@ impl Base {
     /// lies there, else the one that it lies in itself. So a name means the same commit for every file, and a submodule,
     /// whose own branches say nothing of what was reviewed here, has no earlier state.
     pub fn work_tree_of(path: &Path) -> Result<PathBuf, BaseError> {
-        let unfit = |error: std::io::Error| BaseError::NoRepository { path: path.to_owned(), why: error.to_string() };
-        place::work_tree_of(path).map_err(unfit)
+        place::work_tree_of(path).map_err(|error| BaseError::NoRepository(path.to_owned(), error.to_string()))
     }
 
     /// The file at that revision: of a link, where it leads. `None` if there was no file, or if it lies outside the work
     /// tree or in a submodule.
     pub fn earlier(&self, path: &Path) -> Result<Option<Vec<u8>>, BaseError> {
-        let failed = |error: std::io::Error| BaseError::Git { path: path.to_owned(), words: error.to_string() };
-        let place = place::place(path).map_err(failed)?;
+        let place = place::place(path).map_err(|error| BaseError::Git(path.to_owned(), error.to_string()))?;
         let Ok(inside) = place.strip_prefix(self.work_tree()) else { return Ok(None) };
-        self.ask(inside, |objects| objects.file(&self.git, &self.commit, inside))
+        self.ask(inside, |objects| objects.file(&self.git, &self.commit, inside, false))
     }
 
     /// The file of this name, seen from the top folder, at that revision. What lies in the work tree now has no say in it, and
     /// links lead on within the commit.
     pub fn file(&self, name: &Path) -> Result<Option<Vec<u8>>, BaseError> {
-        self.ask(name, |objects| objects.file_within(&self.git, &self.commit, name))
+        self.ask(name, |objects| objects.file(&self.git, &self.commit, name, true))
     }
 
     /// Where the folder of this name, seen from the top folder, lies at that revision, once links there are followed. What is
@@ -93,7 +90,7 @@ impl Base {
     }
 
     fn ask<T>(&self, path: &Path, question: impl FnOnce(&mut Objects) -> Result<T, BaseError>) -> Result<T, BaseError> {
-        let poisoned = |_| BaseError::Git { path: path.to_owned(), words: "an earlier question panicked".to_owned() };
+        let poisoned = |_| BaseError::Git(path.to_owned(), "an earlier question panicked".to_owned());
         let mut running = self.objects.lock().map_err(poisoned)?;
         let mut objects = match running.take() {
             Some(objects) => objects,

@@ -80,7 +80,7 @@ impl GoMod {
 
     fn take(&mut self, line: &Line) -> Result<(), GoModError> {
         let failed = |why: Flaw| GoModError { line: line.number, why };
-        let words: Vec<&str> = line.words.iter().map(String::as_str).collect();
+        let words = line.words();
         match words[..] {
             ["module", path] => self.module = Some(path.to_owned()),
             ["require", path, version] => {
@@ -125,27 +125,27 @@ pub struct TooManyRetractions;
 /// The retractions in the go.mod of a dependency. Lines that cannot be read are left out, as `go` leaves them out there:
 /// a go.mod may be older than the rules, or newer, and no line of it may hide what the others take back.
 pub fn retractions(text: &str) -> Result<Vec<Retraction>, TooManyRetractions> {
-    let read = |line: Line| match line.words.split_first() {
-        Some((verb, rest)) if verb == "retract" => {
-            let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
-            retraction(&rest, &line.comment).ok()
-        }
+    let read = |line: Line| match line.words()[..] {
+        ["retract", ref rest @ ..] => retraction(rest, &line.comment).ok(),
         _ => None,
     };
-    let found = Lines::of(text).filter_map(Result::ok).filter_map(read);
+    let found = readable(text).filter_map(read);
     let found: Vec<Retraction> = found.take(MAX_RETRACTIONS + 1).collect();
     if found.len() > MAX_RETRACTIONS { Err(TooManyRetractions) } else { Ok(found) }
 }
 
 /// Whether a text says which module it belongs to, as every go.mod does.
 pub fn names_a_module(text: &str) -> bool {
-    Lines::of(text).filter_map(Result::ok).any(|line| matches!(&line.words[..], [verb, _] if verb == "module"))
+    readable(text).any(|line| matches!(line.words()[..], ["module", _]))
+}
+
+fn readable(text: &str) -> impl Iterator<Item = Line> {
+    Lines::of(text).filter_map(Result::ok)
 }
 
 /// Whether a text may be a go.work: it uses a folder, or names a version of `go`.
 pub fn may_be_a_workspace(text: &str) -> bool {
-    let starts = |line: Line| line.words.first().is_some_and(|verb| verb == "use");
-    !toolchain_lines(text).is_empty() || Lines::of(text).filter_map(Result::ok).any(starts)
+    !toolchain_lines(text).is_empty() || readable(text).any(|line| matches!(line.words()[..], ["use", ..]))
 }
 
 /// A `go` or `toolchain` line of a go.mod or go.work.
@@ -167,7 +167,7 @@ pub fn toolchain_lines(text: &str) -> Vec<ToolchainLine> {
     let mut lines: Vec<ToolchainLine> =
         (1..).zip(text.split('\n')).filter_map(|(number, line)| scanned(line, number)).collect();
     let taken: HashSet<u32> = lines.iter().map(|line| line.line).collect();
-    let parsed = Lines::of(text).filter_map(Result::ok).filter(|line| !taken.contains(&line.number));
+    let parsed = readable(text).filter(|line| !taken.contains(&line.number));
     lines.extend(parsed.filter_map(|line| {
         let (first, rest) = line.words.split_first()?;
         let verb = TOOLCHAIN_VERBS.into_iter().find(|verb| verb == first)?;
@@ -208,8 +208,7 @@ pub fn folders(text: &str) -> Folders {
                 continue;
             }
         };
-        let words: Vec<&str> = line.words.iter().map(String::as_str).collect();
-        match words[..] {
+        match line.words()[..] {
             ["use", folder] => folders.used.push(folder.to_owned()),
             ["replace", ref rest @ ..] => match replace(rest) {
                 Ok(Replace { old, new: (folder, None) }) => folders.replaced.push((old.0, folder)),

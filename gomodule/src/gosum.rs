@@ -1,6 +1,196 @@
-//! The lines of go.sum files: `PATH VERSION[/go.mod] ALGORITHM:HASH`, separated by white space
-//! (<https://go.dev/ref/mod#go-sum-files>).
+//! go.sum and go.work.sum files, line by line.
+//!
+//! `PATH VERSION[/go.mod] ALGORITHM:HASH`, split at any white space (<https://go.dev/ref/mod#go-sum-files>); blank lines are
+//! skipped (`cmd/go/internal/modfetch/fetch.go`, readGoSum). One version may have several lines. Nothing here fails: a line that
+//! cannot be read is a line of its own kind, so that it can be reported with its number.
 
-mod file;
+use std::fmt;
 
-pub use file::{AnyHash, SumContent, SumHash, SumLine, go_sum_lines, parse_go_sum};
+use crate::artifact::Kind;
+use crate::dirhash::{H1, hash_go_mod};
+use crate::module::{ModulePath, ModuleVersion};
+
+/// A line of go.sum that says something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SumLine {
+    /// From 1.
+    pub number: u32,
+    /// What it says.
+    pub content: SumContent,
+}
+
+/// What a line says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SumContent {
+    /// A hash of one file of a module version.
+    Hash(SumHash),
+    /// Not a hash line.
+    Malformed {
+        /// The line, cut to a length for showing; `None` if its first field is no module path. Such a line may come from
+        /// a file that was never a go.sum, and nobody is shown what stands there.
+        text: Option<String>,
+        /// What is wrong with it. Has words of the line only where there is a `text`.
+        why: String,
+    },
+    /// The hash of an empty go.mod: an old `go` wrote such lines by mistake, and every newer one drops them.
+    Dropped(ModuleVersion),
+}
+
+/// A hash of one file of a module version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SumHash {
+    /// Which module version.
+    pub module: ModuleVersion,
+    /// Its zip or its go.mod.
+    pub kind: Kind,
+    /// The hash.
+    pub hash: AnyHash,
+}
+
+/// A hash, of the algorithm that we know or another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AnyHash {
+    /// SHA-256 over the file list.
+    H1(H1),
+    /// `ALGORITHM:…` of another algorithm.
+    Unknown(String),
+}
+
+impl fmt::Display for AnyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::H1(h1) => h1.fmt(f),
+            Self::Unknown(text) => f.write_str(text),
+        }
+    }
+}
+
+/// What of a malformed line is shown.
+const MAX_SHOWN: usize = 200;
+
+/// Reads a go.sum.
+///
+/// ```
+/// use gomodule::gosum::{SumContent, parse_go_sum};
+/// let lines = parse_go_sum(b"\na.com/b v1.0.0/go.mod h1:LzX7hefJvL54yjefDEDHNONDjII0t9xZLPXsUe+TKr0=\n<<<<<<< HEAD\n");
+/// assert_eq!(lines.len(), 2);
+/// assert!(matches!((lines[0].number, &lines[0].content), (2, SumContent::Hash(_))));
+/// assert!(matches!((lines[1].number, &lines[1].content), (3, SumContent::Malformed { .. })));
+/// ```
+pub fn parse_go_sum(bytes: &[u8]) -> Vec<SumLine> {
+    go_sum_lines(bytes).map(|(_, line)| line).collect()
+}
+
+/// As [`parse_go_sum`], one line after the other, each with its bytes: a hostile file may have millions.
+pub fn go_sum_lines(bytes: &[u8]) -> impl Iterator<Item = (&[u8], SumLine)> {
+    let lines = (1_u32..).zip(bytes.split(|byte| *byte == b'\n'));
+    lines.filter_map(|(number, line)| Some((line, SumLine { number, content: parse_line(line)? })))
+}
+
+fn parse_line(line: &[u8]) -> Option<SumContent> {
+    let text = String::from_utf8_lossy(line);
+    let malformed = |why: String| {
+        let text = text.trim().chars().take(MAX_SHOWN).collect();
+        Some(SumContent::Malformed { text: Some(text), why })
+    };
+    let fields: Vec<&str> = text.split_whitespace().collect();
+    let first = fields.first()?;
+    if ModulePath::parse(first).is_err() {
+        return Some(SumContent::Malformed { text: None, why: "its first field is no module path".to_owned() });
+    }
+    let [path, version, hash] = fields[..] else {
+        return malformed(format!("it has {} fields instead of 3", fields.len()));
+    };
+    let (version, kind) = match version.strip_suffix("/go.mod") {
+        Some(version) => (version, Kind::Mod),
+        None => (version, Kind::Zip),
+    };
+    let module = match ModuleVersion::of(path, version) {
+        Ok(module) => module,
+        Err(error) => return malformed(error.to_string()),
+    };
+    let hash = match hash.split_once(':') {
+        Some(("h1", _)) => match H1::parse(hash) {
+            Ok(h1) => AnyHash::H1(h1),
+            Err(error) => return malformed(error.to_string()),
+        },
+        Some((algorithm, _)) if is_algorithm(algorithm) => AnyHash::Unknown(hash.chars().take(MAX_SHOWN).collect()),
+        _ => return malformed("its third field is no hash".to_owned()),
+    };
+    if hash == AnyHash::H1(hash_go_mod(b"")) {
+        return Some(SumContent::Dropped(module));
+    }
+    Some(SumContent::Hash(SumHash { module, kind, hash }))
+}
+
+fn is_algorithm(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    const HASH: &str = "h1:w5fcysjrx7yqtD/aO+QwRjYZOKnaM9Uh2b40tElTs3Y=";
+
+    fn only(line: &str) -> SumContent {
+        let lines = parse_go_sum(line.as_bytes());
+        assert_eq!(lines.len(), 1, "{line:?}");
+        lines.into_iter().next().unwrap().content
+    }
+
+    #[test]
+    fn fields_are_split_at_any_white_space_and_numbers_count_blank_lines() {
+        let text = format!("\r\n\n a.com/b\tv1.0.0   {HASH}\r\n\na.com/b v1.0.0/go.mod {HASH}");
+        let lines = parse_go_sum(text.as_bytes());
+        assert_eq!(lines.iter().map(|line| line.number).collect::<Vec<_>>(), [3, 5]);
+        let kinds = lines.iter().map(|line| match &line.content {
+            SumContent::Hash(hash) => hash.kind,
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(kinds.collect::<Vec<_>>(), [Kind::Zip, Kind::Mod]);
+    }
+
+    #[test]
+    fn what_is_no_hash_line_says_why() {
+        for (line, why) in [
+            ("a.com/b v1.0.0".to_owned(), "2 fields"),
+            (format!("a.com/b v1.0.0 {HASH} x"), "4 fields"),
+            ("======= a b".to_owned(), "its first field"),
+            (format!("a.com/b v1.0 {HASH}"), "three numbers"),
+            (format!("a.com/b v2.0.0 {HASH}"), "major versions differ"),
+            (format!("nodot/b v1.0.0 {HASH}"), "its first field"),
+            ("a.com/b v1.0.0 h1:short".to_owned(), "44 characters"),
+            // Non-zero bits behind the last byte: a second spelling of one hash.
+            (format!("a.com/b v1.0.0 {}", HASH.replace("s3Y=", "s3Z=")), "canonical"),
+            ("a.com/b v1.0.0 nohash".to_owned(), "no hash"),
+            ("a.com/b v1.0.0 H1:AAAA".to_owned(), "no hash"),
+        ] {
+            let SumContent::Malformed { why: said, .. } = only(&line) else { panic!("{line}") };
+            assert!(said.contains(why), "{line}: {said}");
+        }
+        assert!(matches!(only("\u{1b}[31m x y z"), SumContent::Malformed { .. }));
+        let not_utf8 = parse_go_sum(b"a.com/\xff v1.0.0 h1:x\n");
+        assert!(matches!(not_utf8[0].content, SumContent::Malformed { .. }));
+    }
+
+    #[test]
+    fn nothing_of_a_line_is_shown_that_does_not_begin_with_a_module_path() {
+        for line in ["SECRET", "TOKEN=SECRET", "key: SECRET x", "SECRET v1.0.0 h1:SECRET", "user SECRET h1:SECRET a"] {
+            let SumContent::Malformed { text, why } = only(line) else { panic!("{line}") };
+            assert_eq!((text, why.contains("SECRET")), (None, false), "{line}: {why}");
+        }
+        let SumContent::Malformed { text, .. } = only("a.com/b  conflict") else { panic!() };
+        assert_eq!(text.as_deref(), Some("a.com/b  conflict"));
+    }
+
+    #[test]
+    fn other_algorithms_and_the_lines_that_go_drops_are_told_apart() {
+        let SumContent::Hash(hash) = only("a.com/b v1.0.0 h2:whatever") else { panic!() };
+        assert_eq!(hash.hash, AnyHash::Unknown("h2:whatever".to_owned()));
+        let dropped = only("a.com/b v1.0.0/go.mod h1:G7mAYYxgmS0lVkHyy2hEOLQCFB0DlQFTMLWggykrydY=");
+        assert!(matches!(dropped, SumContent::Dropped(_)));
+    }
+}

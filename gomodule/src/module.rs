@@ -37,13 +37,8 @@ pub enum ModuleVersionError {
     #[error(transparent)]
     Version(#[from] VersionError),
     /// `/v2` and v3, say.
-    #[error("{version} cannot be a version of {path}: the major versions differ")]
-    MajorMismatch {
-        /// The module.
-        path: ModulePath,
-        /// The version.
-        version: Version,
-    },
+    #[error("{1} cannot be a version of {0}: the major versions differ")]
+    MajorMismatch(ModulePath, Version),
 }
 
 impl ModuleVersion {
@@ -53,7 +48,7 @@ impl ModuleVersion {
         if path.takes(&version) {
             Ok(Self { path, version })
         } else {
-            Err(ModuleVersionError::MajorMismatch { path, version })
+            Err(ModuleVersionError::MajorMismatch(path, version))
         }
     }
 

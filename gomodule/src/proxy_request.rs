@@ -112,6 +112,30 @@ impl fmt::Display for Request {
     }
 }
 
+/// What a file in the download folder of a module cache has of a module version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cached {
+    /// The go.mod file.
+    Mod,
+    /// The module zip.
+    Zip,
+    /// The h1 of the zip, as `go` wrote it down when it unpacked it (`.ziphash`).
+    ZipHash,
+}
+
+/// Reads the name of such a file, below `cache/download`. Others, such as locks and lists, are of no version.
+pub fn cached(name: &str) -> Option<(ModuleVersion, Cached)> {
+    if let Some(version) = name.strip_suffix(".ziphash") {
+        return Some((Request::parse(&format!("{version}.zip")).ok()?.file()?.module, Cached::ZipHash));
+    }
+    let Artifact { module, kind } = Request::parse(name).ok()?.file()?;
+    match kind {
+        Kind::Mod => Some((module, Cached::Mod)),
+        Kind::Zip => Some((module, Cached::Zip)),
+        Kind::Info => None,
+    }
+}
+
 /// Reads an escaped module path.
 pub fn module_path(escaped: &str) -> Result<ModulePath, RequestError> {
     ModulePath::unescape(escaped).map_err(|why| RequestError::BadModule(escaped.to_owned(), why))

@@ -6,7 +6,7 @@ use super::error::CarryError;
 use super::layout::{Entry, MAX_ENTRIES};
 use super::wanted::Wanted;
 use crate::base::limits::MAX_DEPTH;
-use crate::base::tree::{below, name_below};
+use crate::base::tree::{Unreadable, below, name_below};
 use crate::upstream::database_request::DatabaseRequest;
 use gomodule::module::{ModulePath, ModuleVersion};
 use gomodule::proxy_request::Request;
@@ -35,7 +35,7 @@ impl Contents {
     pub fn read(folder: &Path, databases: &[String]) -> Result<Self, CarryError> {
         let mut contents = Self::default();
         for (count, entry) in below(folder, |_| true).enumerate() {
-            let entry = entry.map_err(|(path, cause)| CarryError::io("read", &path)(cause))?;
+            let entry = entry.map_err(|Unreadable { path, cause }| CarryError::io("read", &path)(cause))?;
             let lossy = entry.path().strip_prefix(folder).unwrap_or(entry.path()).to_string_lossy();
             let refused = |why: String| CarryError::malformed(folder, &lossy, why);
             let name = name_below(folder, &entry).ok_or_else(|| refused("has a name that is not UTF-8".to_owned()))?;

@@ -9,14 +9,14 @@ use super::error::CarryError;
 use super::layout::Entry;
 use super::wanted::Wanted;
 use crate::base::limits::MAX_DEPTH;
-use crate::base::tree::{below, name_below};
+use crate::base::tree::{Unreadable, below, name_below};
 use gomodule::proxy_request::Request;
 
 /// The files of module versions in the download folder of a module cache. Blocks.
 pub(crate) fn files_of(download: &Path) -> Result<Wanted, CarryError> {
     let mut wanted = Wanted::default();
     for entry in below(download, |_| true) {
-        let entry = entry.map_err(|(path, cause)| CarryError::io("read", &path)(cause))?;
+        let entry = entry.map_err(|Unreadable { path, cause }| CarryError::io("read", &path)(cause))?;
         let Some(name) = name_below(download, &entry) else { continue };
         let kind = entry.file_type();
         if kind.is_dir() && entry.depth() > MAX_DEPTH {

@@ -16,15 +16,15 @@ use crate::base::bounded::read_bounded;
 use crate::base::fault::in_full;
 use crate::base::limits::MAX_DEPTH;
 use crate::base::parallel::each;
-use crate::base::tree::{below, hash_dir, open_regular};
+use crate::base::tree::{Unreadable, below, hash_dir, name_below, open_regular};
 use crate::finding::{Code, Finding, Place, Unaudited};
 use crate::upstream::database_request::escaped;
-use gomodule::artifact::{Artifact, Kind};
+use gomodule::artifact::Kind;
 use gomodule::dirhash::{H1, ZipError, ZipLimits, hash_go_mod, hash_module_zip};
 use gomodule::gomod::MAX_GO_MOD;
 use gomodule::gosum::AnyHash;
 use gomodule::module::ModuleVersion;
-use gomodule::proxy_request::Request;
+use gomodule::proxy_request::{Cached, cached};
 
 /// The module that a toolchain brings along, and unpacks by itself (`go help environment`, GOFIPS140).
 const FIPS: &str = "golang.org/fips140";
@@ -38,17 +38,11 @@ pub struct CacheError {
 }
 
 /// A file or folder of the cache that has a hash.
-struct Cached {
+struct Hashable {
     path: PathBuf,
     module: ModuleVersion,
-    content: Content,
-}
-
-#[derive(Clone, Copy)]
-enum Content {
-    Zip,
-    GoMod,
-    Unpacked,
+    /// A `.ziphash` stands for the unpacked folder.
+    content: Cached,
 }
 
 /// Hashes everything in the module cache `root`, in the order of the names. Blocks, on all processors. Counts in `hashed`.
@@ -65,12 +59,12 @@ pub fn read_module_cache(root: &Path, goroot: Option<&Path>, hashed: &AtomicUsiz
         hashed.fetch_add(1, Ordering::Relaxed);
         entry
     });
-    Ok(odd.into_iter().map(odd_entry).chain(entries.into_iter().flatten()).collect())
+    Ok(odd.iter().map(|path| odd_entry(path)).chain(entries.into_iter().flatten()).collect())
 }
 
 /// The toolchain here, and those in the cache, which are audited with it.
-fn goroots(goroot: Option<&Path>, found: &[Cached]) -> Vec<PathBuf> {
-    let is_toolchain = |one: &&Cached| matches!(one.content, Content::Unpacked) && one.module.path.is_toolchain();
+fn goroots(goroot: Option<&Path>, found: &[Hashable]) -> Vec<PathBuf> {
+    let is_toolchain = |one: &&Hashable| one.content == Cached::ZipHash && one.module.path.is_toolchain();
     let unpacked = found.iter().filter(is_toolchain).map(|one| one.path.clone());
     goroot.map(Path::to_owned).into_iter().chain(unpacked).collect()
 }
@@ -87,13 +81,13 @@ pub(crate) fn of_toolchain(goroots: &[PathBuf], module: &ModuleVersion) -> Optio
 }
 
 /// What there is to hash, and links and whatever else is neither a file nor a folder.
-fn walk(root: &Path) -> Result<(Vec<Cached>, Vec<PathBuf>), CacheError> {
+fn walk(root: &Path) -> Result<(Vec<Hashable>, Vec<PathBuf>), CacheError> {
     let download = root.join("cache/download");
     let (mut found, mut odd) = (Vec::new(), Vec::from_iter(not_a_folder(root, Path::new("cache/download"))));
     // Lookups and tiles of the go command, not modules.
     let tiles = download.join("sumdb");
     for entry in below(&download, |entry| entry.path() != tiles) {
-        let entry = entry.map_err(|(path, cause)| CacheError { path, cause })?;
+        let entry = entry.map_err(|Unreadable { path, cause }| CacheError { path, cause })?;
         let (path, kind) = (entry.path().to_owned(), entry.file_type());
         if kind.is_dir() {
             if entry.depth() > MAX_DEPTH {
@@ -101,20 +95,20 @@ fn walk(root: &Path) -> Result<(Vec<Cached>, Vec<PathBuf>), CacheError> {
             }
         } else if !kind.is_file() {
             odd.push(path);
-        } else if let Some((module, content)) = cached(&download, &path) {
-            if matches!(content, Content::Zip | Content::Unpacked) {
+        } else if let Some((module, content)) = name_below(&download, &entry).and_then(cached) {
+            if content != Cached::Mod {
                 let name = escaped(&module);
                 let unpacked = root.join(&name);
                 match not_a_folder(root, Path::new(&name)) {
                     Some(link) => odd.push(link),
                     None if unpacked.is_dir() => {
-                        found.push(Cached { path: unpacked, module: module.clone(), content: Content::Unpacked });
+                        found.push(Hashable { path: unpacked, module: module.clone(), content: Cached::ZipHash });
                     }
                     None => {}
                 }
             }
-            if !matches!(content, Content::Unpacked) {
-                found.push(Cached { path, module, content });
+            if content != Cached::ZipHash {
+                found.push(Hashable { path, module, content });
             }
         }
     }
@@ -124,7 +118,7 @@ fn walk(root: &Path) -> Result<(Vec<Cached>, Vec<PathBuf>), CacheError> {
 
 /// The module of the toolchain, unpacked: `go` uses it without the `.ziphash` that all others need, and before go1.27 wrote none
 /// (`cmd/go/internal/modfetch/cache.go`, DownloadDir).
-fn without_ziphash(root: &Path, found: &mut Vec<Cached>, odd: &mut Vec<PathBuf>) -> Result<(), CacheError> {
+fn without_ziphash(root: &Path, found: &mut Vec<Hashable>, odd: &mut Vec<PathBuf>) -> Result<(), CacheError> {
     let Some((host, _)) = FIPS.split_once('/').filter(|(host, _)| root.join(host).is_dir()) else { return Ok(()) };
     let folder = root.join(host);
     odd.extend(not_a_folder(root, Path::new(host)));
@@ -134,7 +128,7 @@ fn without_ziphash(root: &Path, found: &mut Vec<Cached>, odd: &mut Vec<PathBuf>)
         let module = entry.file_name().to_str().and_then(|name| ModuleVersion::unescape(&format!("{host}/{name}")));
         match module.filter(|module| module.path.as_ref() == FIPS) {
             Some(module) if entry.file_type().map_err(failed)?.is_dir() => {
-                found.push(Cached { path: entry.path(), module, content: Content::Unpacked });
+                found.push(Hashable { path: entry.path(), module, content: Cached::ZipHash });
             }
             Some(_) => odd.push(entry.path()),
             None => {}
@@ -152,30 +146,15 @@ fn not_a_folder(root: &Path, below: &Path) -> Option<PathBuf> {
     })
 }
 
-fn odd_entry(path: PathBuf) -> Entry {
-    let message = "the module cache has a link, or what is neither file nor folder: `go` makes none".to_owned();
-    let place = Some(Place { file: path, line: None });
-    Entry::Finding(Finding { place, message, ..Finding::of(Code::NotARegularFile) })
-}
-
-/// Of what a file of the cache tells: a `.ziphash` tells of the unpacked folder.
-fn cached(download: &Path, file: &Path) -> Option<(ModuleVersion, Content)> {
-    let name = file.strip_prefix(download).ok()?.to_str()?;
-    if let Some(version) = name.strip_suffix(".ziphash") {
-        return Some((Request::parse(&format!("{version}.zip")).ok()?.file()?.module, Content::Unpacked));
-    }
-    let Artifact { module, kind } = Request::parse(name).ok()?.file()?;
-    match kind {
-        Kind::Zip => Some((module, Content::Zip)),
-        Kind::Mod => Some((module, Content::GoMod)),
-        Kind::Info => None,
-    }
+fn odd_entry(path: &Path) -> Entry {
+    let message = "the module cache has a link, or what is neither file nor folder: `go` makes none";
+    Entry::Finding(Finding::new(Code::NotARegularFile, message).at(path))
 }
 
 /// `None` for what the toolchain brought along.
-fn entry(cached: &Cached, goroots: &[PathBuf]) -> Option<Entry> {
-    let place = Place { file: cached.path.clone(), line: None };
-    let kind = if matches!(cached.content, Content::GoMod) { Kind::Mod } else { Kind::Zip };
+fn entry(cached: &Hashable, goroots: &[PathBuf]) -> Option<Entry> {
+    let place = Place::from(&cached.path);
+    let kind = if cached.content == Cached::Mod { Kind::Mod } else { Kind::Zip };
     match hash(cached) {
         Ok(h1) if kind == Kind::Zip && of_toolchain(goroots, &cached.module) == Some(h1) => None,
         Ok(h1) => Some(Entry::Hash(HashAt { place, module: cached.module.clone(), kind, hash: AnyHash::H1(h1) })),
@@ -183,23 +162,21 @@ fn entry(cached: &Cached, goroots: &[PathBuf]) -> Option<Entry> {
         Err(error) if error.downcast_ref().is_some_and(ZipError::is_over_bound) => {
             Some(Entry::Unchecked(Unaudited { place, module: cached.module.to_string(), reason: in_full(&*error) }))
         }
-        Err(error) => Some(Entry::Finding(Finding {
-            place: Some(place),
-            module: Some(cached.module.to_string()),
-            message: format!("cannot be hashed: {}", in_full(&*error)),
-            ..Finding::of(Code::UnreadableFile)
-        })),
+        Err(error) => {
+            let finding = Finding::new(Code::UnreadableFile, format!("cannot be hashed: {}", in_full(&*error)));
+            Some(Entry::Finding(finding.at(place).about(&cached.module)))
+        }
     }
 }
 
-fn hash(cached: &Cached) -> Result<H1, Box<dyn Error>> {
+fn hash(cached: &Hashable) -> Result<H1, Box<dyn Error>> {
     let open = || -> Result<File, Box<dyn Error>> {
         let opened = open_regular(&cached.path)?;
         opened.ok_or_else(|| "it is not a regular file, and go makes no others: remove it".into())
     };
     Ok(match cached.content {
-        Content::Zip => hash_module_zip(&open()?, &cached.module, &ZipLimits::default())?.h1,
-        Content::GoMod => hash_go_mod(&read_bounded(open()?, MAX_GO_MOD)?.ok_or("larger than a go.mod may be")?),
-        Content::Unpacked => hash_dir(&cached.path, &cached.module.to_string())?,
+        Cached::Zip => hash_module_zip(&open()?, &cached.module, &ZipLimits::default())?.h1,
+        Cached::Mod => hash_go_mod(&read_bounded(open()?, MAX_GO_MOD)?.ok_or("larger than a go.mod may be")?),
+        Cached::ZipHash => hash_dir(&cached.path, &cached.module.to_string())?,
     })
 }

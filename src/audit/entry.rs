@@ -52,6 +52,5 @@ pub(super) fn more(file: &Path, code: Code, found: usize) -> Option<Finding> {
     let untold = found.checked_sub(MAX_FINDINGS).filter(|untold| *untold > 0)?;
     let message =
         format!("{untold} more such lines in this file are not listed: expected at most {MAX_FINDINGS}, found {found}");
-    let place = Some(Place { file: file.to_owned(), line: None });
-    Some(Finding { place, message, ..Finding::of(code) })
+    Some(Finding::new(code, message).at(file))
 }

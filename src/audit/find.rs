@@ -29,14 +29,6 @@ pub struct LeftOut {
     folders: Vec<(PathBuf, &'static str)>,
 }
 
-/// Why something is left out.
-enum Why {
-    /// By a pattern of a person.
-    Excluded(String),
-    /// `go` or this program fill it.
-    Filled(&'static str),
-}
-
 /// A pattern of `--exclude` that means nothing.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -54,13 +46,8 @@ pub enum ExcludeError {
 #[non_exhaustive]
 pub enum FindError {
     /// No such path.
-    #[error("cannot look at {}: {cause}", path.display())]
-    Unreadable {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        cause: io::Error,
-    },
+    #[error("cannot look at {path}: {1}", path = .0.display())]
+    Unreadable(PathBuf, io::Error),
     /// Its words lead into a repository, and a link leads out of it.
     #[error(
         "{} is not audited [not-a-regular-file]: it is a link, or is reached by one, that leads out of the repository {}. \
@@ -102,20 +89,22 @@ impl LeftOut {
         Ok(Self { patterns: patterns.iter().map(pattern).collect::<Result<_, _>>()?, folders: folders.collect() })
     }
 
-    /// Why a file or folder is left out: `below` is its path in the folder under audit, `real` the one without links.
-    fn why(&self, below: &Path, real: &Path) -> Option<Why> {
+    /// Why a file or folder is left out, and whether `go` or this program fill it: `below` is its path in the folder under
+    /// audit, `real` the one without links.
+    fn why(&self, below: &Path, real: &Path) -> Option<(String, bool)> {
         let elements: Vec<_> = below.iter().map(|element| element.to_string_lossy()).collect();
         let matches = |globs: &Patterns| globs.match_elements(elements.iter().map(AsRef::as_ref));
         let pattern = self.patterns.iter().find(|(_, globs)| matches(globs));
         let folder = || self.folders.iter().find(|(folder, _)| folder == real);
-        pattern.map(|(text, _)| Why::Excluded(text.clone())).or_else(|| folder().map(|(_, what)| Why::Filled(what)))
+        let excluded = pattern.map(|(text, _)| (format!("--exclude {text}"), false));
+        excluded.or_else(|| folder().map(|(_, what)| ((*what).to_owned(), true)))
     }
 }
 
 /// The files to audit: `path` itself if it is no folder; else what is below it, in order. Links to folders are not
 /// followed. Where there is a go.mod alone, that is the target: whatever it requires has no line.
 pub fn find(path: &Path, left_out: &LeftOut) -> Result<Found, FindError> {
-    let unreadable = |cause| FindError::Unreadable { path: path.to_owned(), cause };
+    let unreadable = |cause| FindError::Unreadable(path.to_owned(), cause);
     let by_words = tree_by_words(path).map_err(unreadable)?;
     if !fs::metadata(path).map_err(unreadable)?.is_dir() {
         let mut targets: Vec<Target> = named(&tidy(path));
@@ -196,7 +185,6 @@ fn count_what_workspaces_use(found: &mut Found) {
 }
 
 struct Walk<'a> {
-    /// As named.
     root: &'a Path,
     /// Without links.
     real: PathBuf,
@@ -206,7 +194,6 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Searches the folder at `below` in the root.
     fn folder(&mut self, below: &Path, depth: usize, apart: Option<&'static str>) -> Result<(), FindError> {
         let folder = self.root.join(below);
         self.folders += 1;
@@ -228,15 +215,10 @@ impl Walk<'_> {
                 continue;
             }
             let inside = below.join(&name);
-            if let Some(why) = self.left_out.why(&inside, &self.real.join(&inside)) {
-                let why = match why {
-                    Why::Excluded(text) => format!("--exclude {text}"),
-                    Why::Filled(what) => {
-                        self.found.filled.push(tidy(&self.root.join(&inside)));
-                        what.to_owned()
-                    }
-                };
-                self.found.excluded.push((tidy(&self.root.join(inside)), why));
+            if let Some((why, is_filled)) = self.left_out.why(&inside, &self.real.join(&inside)) {
+                let path = tidy(&self.root.join(inside));
+                self.found.filled.extend(is_filled.then(|| path.clone()));
+                self.found.excluded.push((path, why));
             } else if is_folder {
                 folders.push(inside);
             } else {
@@ -269,7 +251,6 @@ impl Walk<'_> {
     }
 }
 
-/// What lies in a folder, by name, and whether it is a folder.
 fn entries(folder: &Path) -> io::Result<BTreeMap<OsString, bool>> {
     let entry =
         |entry: io::Result<fs::DirEntry>| entry.and_then(|one| Ok((one.file_name(), one.file_type()?.is_dir())));

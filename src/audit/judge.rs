@@ -15,10 +15,8 @@ use gomodule::dirhash::H1;
 use gomodule::gosum::AnyHash;
 use gomodule::module::{ModuleVersion, Patterns};
 
-/// Which modules are asked about.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules<'a> {
-    /// Modules that are skipped.
     pub(super) exempt: &'a Patterns,
     /// The database is a public one: a name that looks private is not sent to it.
     pub(super) hold_back_private: bool,
@@ -61,7 +59,6 @@ pub(super) fn judge(
     judge.report
 }
 
-/// By what entries are judged, and what is said of those that were.
 struct Judge<'a> {
     rules: &'a Rules<'a>,
     answers: &'a HashMap<ModuleVersion, Answer>,
@@ -69,7 +66,6 @@ struct Judge<'a> {
     report: Report,
 }
 
-/// How many findings each file has of each code.
 #[derive(Default)]
 struct Counts(BTreeMap<(PathBuf, Code), usize>);
 
@@ -86,7 +82,6 @@ impl Counts {
         }
     }
 
-    /// What is not told one by one.
     fn more(&self) -> impl Iterator<Item = Finding> {
         self.0.iter().filter_map(|((file, code), count)| more(file, *code, *count))
     }
@@ -117,19 +112,16 @@ impl Judge<'_> {
 
     /// What a line makes `go` download has to be in the database, and allowed. Its hash is held against the record by `go`.
     fn named(&mut self, at: &NamedAt) {
-        let module = at.module.to_string();
-        let finding = |code, message| {
-            let (place, module) = (Some(at.place.clone()), Some(module.clone()));
-            let facts = vec![("line".to_owned(), at.line.clone())];
-            Finding { place, module, message, facts, ..Finding::of(code) }
+        let finding = |code, message: String| {
+            Finding::new(code, message).at(at.place.clone()).about(&at.module).fact("line", &at.line)
         };
         if let Some(denial) = self.denials.get(&at.module) {
-            self.report.findings.push(finding(Code::PolicyDenied, format!("{module} is {denial}")));
+            self.report.findings.push(finding(Code::PolicyDenied, format!("{} is {denial}", at.module)));
         }
         match self.answers.get(&at.module) {
             Some(Ok(_)) => {}
             Some(Err(error)) if error.fault() == Fault::Absent => {
-                let message = format!("the database has no record of {module}");
+                let message = format!("the database has no record of {}", at.module);
                 self.report.findings.push(finding(Code::UnknownVersion, message));
             }
             answer => self.unchecked(&at.place, &at.module, answer),
@@ -171,9 +163,9 @@ impl Judge<'_> {
     }
 
     fn mismatch(&self, at: &HashAt, found: H1, proved: H1, record: u64) -> Finding {
-        let mut mismatch = finding(Code::HashMismatch, at, format!("the hash of {} is not the proved one", what(at)));
-        mismatch.facts.push(("found".to_owned(), found.to_string()));
-        mismatch.facts.push(("proved".to_owned(), format!("{proved} (record {record})")));
+        let mut mismatch = finding(Code::HashMismatch, at, format!("the hash of {} is not the proved one", what(at)))
+            .fact("found", &found)
+            .fact("proved", &format!("{proved} (record {record})"));
         let owner = |wanted: H1| {
             let attested = self.answers.values().filter_map(|answer| answer.as_ref().ok());
             let others = attested.filter(|attested| *attested.module() != at.module);
@@ -181,10 +173,10 @@ impl Judge<'_> {
             others.filter(|attested| has(attested.lines())).map(|attested| attested.module().clone()).min()
         };
         if let Some(owner) = owner(found) {
-            mismatch.facts.push(("the found hash is".to_owned(), format!("the proved one of {owner}")));
+            mismatch = mismatch.fact("the found hash is", &format!("the proved one of {owner}"));
         }
         if let Some(owner) = owner(proved) {
-            mismatch.facts.push(("the proved hash is".to_owned(), format!("also that of {owner}")));
+            mismatch = mismatch.fact("the proved hash is", &format!("also that of {owner}"));
         }
         mismatch
     }
@@ -198,23 +190,17 @@ impl Judge<'_> {
 
 fn conflict(at: &HashAt, earlier: &HashAt) -> Finding {
     let line = earlier.place.line.map_or_else(|| "another".to_owned(), |line| format!("line {line}"));
-    let mut conflict = finding(Code::ConflictingLines, at, format!("{line} has another hash for {}", what(at)));
-    conflict.facts.push((line, earlier.hash.to_string()));
-    conflict.facts.push(("this line".to_owned(), at.hash.to_string()));
-    conflict
+    let conflict = finding(Code::ConflictingLines, at, format!("{line} has another hash for {}", what(at)));
+    conflict.fact(&line, &earlier.hash).fact("this line", &at.hash)
 }
 
 fn unknown(at: &HashAt, error: &SumdbError) -> Finding {
-    let mut unknown = finding(Code::UnknownVersion, at, format!("the database has no record of {}", at.module));
-    if let SumdbError::NoRecord(_, reason) = error {
-        unknown.facts.push(("the database says".to_owned(), reason.clone()));
-    }
-    unknown
+    let unknown = finding(Code::UnknownVersion, at, format!("the database has no record of {}", at.module));
+    if let SumdbError::NoRecord(_, reason) = error { unknown.fact("the database says", reason) } else { unknown }
 }
 
 fn finding(code: Code, at: &HashAt, message: String) -> Finding {
-    let (place, module) = (Some(at.place.clone()), Some(at.module.to_string()));
-    Finding { place, module, message, ..Finding::of(code) }
+    Finding::new(code, message).at(at.place.clone()).about(&at.module)
 }
 
 fn what(at: &HashAt) -> String {

@@ -10,7 +10,7 @@ use super::toolchain::GoHere;
 use super::{Entry, HashAt};
 use crate::base::bounded::read_bounded;
 use crate::base::limits::MAX_SUM;
-use crate::base::tree::{Tree, TreeError, folder_of, open_named};
+use crate::base::tree::{Tree, TreeError, Unreadable, folder_of, open_named};
 use crate::finding::{Code, Finding, Place, Unaudited};
 use crate::repository::{Base, BaseError};
 use gomodule::artifact::Kind;
@@ -29,13 +29,8 @@ const MAX_LINES: usize = 50_000;
 #[non_exhaustive]
 pub enum ReadError {
     /// The file system refuses.
-    #[error("cannot read {}: {cause}", path.display())]
-    Unreadable {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        cause: io::Error,
-    },
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
     /// Larger than such a file may be.
     #[error("{} has more than {MAX_SUM} bytes", .0.display())]
     TooLarge(PathBuf),
@@ -91,7 +86,7 @@ impl Reader<'_> {
         };
         // Beside a go.mod the go.sum may be absent.
         let sum = match text(&target.sum, target.may_lie_elsewhere) {
-            Err(ReadError::Unreadable { cause, .. })
+            Err(ReadError::Unreadable(Unreadable { cause, .. }))
                 if target.go_mod.is_some() && cause.kind() == io::ErrorKind::NotFound =>
             {
                 None
@@ -102,7 +97,6 @@ impl Reader<'_> {
         Ok(Files { sum: sum.unwrap_or_default(), go_mod, go_work })
     }
 
-    /// What is missing and was not missing then.
     fn missing(
         &self,
         target: &Target,
@@ -115,7 +109,7 @@ impl Reader<'_> {
         // A workspace may have thousands of modules: it is read only for those that need it.
         if let Some(workspace) = &workspace {
             let sum = match self.around(&workspace.join(WORK_SUM), entries) {
-                Err(ReadError::Unreadable { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => None,
+                Err(ReadError::Unreadable(Unreadable { cause, .. })) if cause.kind() == io::ErrorKind::NotFound => None,
                 sum => sum?,
             };
             let (has, own) = (go_mods_in(&sum.unwrap_or_default()), self.own_modules(workspace));
@@ -159,14 +153,12 @@ impl Reader<'_> {
             Ok(file) => file,
             Err(TreeError::NotRegular { path, found }) => {
                 let message = format!("expected a regular file of the tree under audit, found {found}");
-                let place = Place { file: path, line: None };
-                entries.push(Entry::Finding(finding(Code::NotARegularFile, place, None, message)));
+                entries.push(Entry::Finding(Finding::new(Code::NotARegularFile, message).at(&path)));
                 return Ok(None);
             }
-            Err(TreeError::Unreadable { path, cause }) => return Err(ReadError::Unreadable { path, cause }),
+            Err(TreeError::Unreadable(unreadable)) => return Err(unreadable.into()),
         };
-        let read =
-            read_bounded(file, MAX_SUM).map_err(|cause| ReadError::Unreadable { path: path.to_owned(), cause })?;
+        let read = read_bounded(file, MAX_SUM).map_err(Unreadable::at(path))?;
         read.ok_or_else(|| ReadError::TooLarge(path.to_owned())).map(Some)
     }
 }
@@ -226,13 +218,13 @@ impl Files {
         let go_mod = target.go_mod.clone().unwrap_or_default();
         if let Some(Err(error)) = self.go_mod.as_deref().map(parse_go_mod) {
             let place = Place { file: go_mod.clone(), line: Some(error.0) };
-            entries.push(Entry::Finding(finding(Code::MalformedLine, place, None, error.1)));
+            entries.push(Entry::Finding(Finding::new(Code::MalformedLine, error.1).at(place)));
         }
         for Missing { line, module, .. } in missing.iter().take(MAX_FINDINGS) {
             let place = Place { file: go_mod.clone(), line: Some(*line) };
             let sum = sum.file_name().unwrap_or_default().to_string_lossy();
             let message = format!("{module} is required, and {sum} has no line for its go.mod");
-            entries.push(Entry::Finding(finding(Code::MissingLine, place, Some(module), message)));
+            entries.push(Entry::Finding(Finding::new(Code::MissingLine, message).at(place).about(module)));
         }
         entries.extend(more(&go_mod, Code::MissingLine, missing.len()).map(Entry::Finding));
     }
@@ -264,20 +256,14 @@ fn entry(sum: &Path, line: SumLine) -> Entry {
     match line.content {
         SumContent::Hash(hash) => Entry::Hash(HashAt { place, module: hash.module, kind: hash.kind, hash: hash.hash }),
         SumContent::Malformed { text, why } => {
-            let mut malformed = finding(Code::MalformedLine, place, None, format!("not a hash line: {why}"));
-            malformed.facts.extend(text.map(|text| ("line".to_owned(), text)));
-            Entry::Finding(malformed)
+            let malformed = Finding::new(Code::MalformedLine, format!("not a hash line: {why}")).at(place);
+            Entry::Finding(text.into_iter().fold(malformed, |malformed, text| malformed.fact("line", &text)))
         }
         SumContent::Dropped(module) => {
             let message = "the hash of an empty go.mod: an old go wrote it by mistake, and every go.mod has content";
-            Entry::Finding(finding(Code::DroppedLine, place, Some(&module), message.to_owned()))
+            Entry::Finding(Finding::new(Code::DroppedLine, message).at(place).about(&module))
         }
     }
-}
-
-fn finding(code: Code, place: Place, module: Option<&ModuleVersion>, message: String) -> Finding {
-    let module = module.map(ToString::to_string);
-    Finding { place: Some(place), module, message, ..Finding::of(code) }
 }
 
 /// The go.mod, or the line and the words of what is wrong with it.
@@ -290,12 +276,10 @@ fn words(line: &[u8]) -> String {
     String::from_utf8_lossy(line).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Says that hash lines of a file are not checked.
 fn too_many(file: &Path, found: usize) -> Option<Entry> {
     let unread = found.checked_sub(MAX_LINES).filter(|unread| *unread > 0)?;
     let reason = format!("expected at most {MAX_LINES} hash lines that are new, found {found}: no module has as many");
-    let place = Place { file: file.to_owned(), line: None };
-    Some(Entry::Unchecked(Unaudited { place, module: format!("its last {unread} lines"), reason }))
+    Some(Entry::Unchecked(Unaudited { place: file.into(), module: format!("its last {unread} lines"), reason }))
 }
 
 /// The folder of the workspace that a go.mod lies in: that of the nearest go.work above it.

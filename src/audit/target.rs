@@ -13,7 +13,6 @@ use crate::base::tree::Tree;
 /// As many folders as the largest monorepos have modules, ten times over.
 pub(super) const MAX_USED: usize = 10_000;
 
-/// The text of a file of the tree, if it can be read.
 pub(super) fn text_of(tree: &Tree, path: &Path) -> Option<String> {
     let bytes = read_bounded(tree.open(path).ok()?, MAX_SUM).ok()??;
     Some(String::from_utf8_lossy(&bytes).into_owned())
@@ -68,7 +67,6 @@ impl Found {
     }
 }
 
-/// The targets among the names of a folder.
 pub(super) fn targets(folder: &Path, names: &BTreeSet<OsString>) -> Vec<Target> {
     let path = |name: &OsStr| Some(folder.join(name));
     let there = |stem: &OsStr, end: &str| path(&with(stem, end)).filter(|_| names.contains(&with(stem, end)));

@@ -66,7 +66,7 @@ impl GoHere {
         let module = version.as_ref().and_then(|version| self.module(&name, version));
         let (Some(version), Some(module)) = (version, module) else {
             let message = format!("the {} line names no version of go", line.verb);
-            return Some(Entry::Finding(Finding { place: Some(place), message, ..Finding::of(Code::MalformedLine) }));
+            return Some(Entry::Finding(Finding::new(Code::MalformedLine, message).at(place)));
         };
         let here = self.version.clone().or_else(|| GoVersion::parse(FIRST));
         let is_judged = line.verb == "toolchain" || here.is_none_or(|here| version > here);

@@ -24,16 +24,6 @@ pub enum Fault {
     Host,
 }
 
-impl Fault {
-    /// Whether asking again, with nothing else changed, may succeed.
-    pub fn retry_helps(self) -> bool {
-        match self {
-            Self::Upstream | Self::Timeout | Self::Absent => true,
-            Self::Request | Self::NotServed | Self::Refused | Self::Misbehaviour | Self::Host => false,
-        }
-    }
-}
-
 /// The whole chain of causes in one line, for a person: `a: b: c`.
 ///
 /// A cause whose words the line already ends with is left out: many libraries repeat their source.

@@ -14,14 +14,9 @@ use tokio::sync::watch;
 /// Work under way, by key. Cheap to clone; clones share the flights.
 ///
 /// The number of flights is bounded by the number of callers, which the server bounds.
+#[derive(Clone)]
 pub struct Flights<K, V> {
     under_way: Arc<Mutex<HashMap<K, watch::Receiver<Option<V>>>>>,
-}
-
-impl<K, V> Clone for Flights<K, V> {
-    fn clone(&self) -> Self {
-        Self { under_way: Arc::clone(&self.under_way) }
-    }
 }
 
 impl<K, V> Default for Flights<K, V> {

@@ -15,12 +15,10 @@ pub(crate) fn safe_start(text: &str, max: usize) -> String {
     safe(text).chars().take(max).collect()
 }
 
-/// The same of each line.
 pub(crate) fn safe_lines(text: &str) -> String {
     text.split('\n').map(safe).collect::<Vec<_>>().join("\n")
 }
 
-/// A path on one line.
 pub(crate) fn safe_path(path: &Path) -> String {
     safe(&path.to_string_lossy())
 }
@@ -39,7 +37,6 @@ pub(crate) fn one_line(words: &str, max: usize) -> String {
     words.collect::<Vec<_>>().join(" ").chars().take(max).collect()
 }
 
-/// Whether a terminal shows a character as what it is.
 pub(crate) fn is_plain(c: char) -> bool {
     !c.is_control() && !is_unseen(c)
 }

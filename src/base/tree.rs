@@ -16,6 +16,7 @@ use rustix::fs::{Mode, OFlags};
 pub(crate) use dirhash::sha256_of;
 pub use dirhash::{DirError, hash_dir};
 pub use named::{folder_of, lexical, repository_by_words, tree_by_words, working_folder};
+pub use walk::Unreadable;
 pub(crate) use walk::{below, name_below};
 
 use crate::base::account::real_home;
@@ -40,14 +41,8 @@ pub enum TreeError {
         found: &'static str,
     },
     /// The file system refuses.
-    #[error("cannot read {}: {cause}", path.display())]
-    Unreadable {
-        /// Which, as named.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        cause: io::Error,
-    },
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
 }
 
 impl Tree {
@@ -99,20 +94,19 @@ pub fn open_named(path: &Path) -> Result<File, TreeError> {
     open_real(path, &real(path)?)
 }
 
-/// Where a path leads.
 fn real(path: &Path) -> Result<PathBuf, TreeError> {
     path.canonicalize().map_err(|cause| {
         // What is absent today on this machine may be there on another.
         if path.is_symlink() {
             TreeError::NotRegular { path: path.to_owned(), found: "a link that leads nowhere" }
         } else {
-            TreeError::Unreadable { path: path.to_owned(), cause }
+            Unreadable::at(path)(cause).into()
         }
     })
 }
 
 fn open_real(path: &Path, real: &Path) -> Result<File, TreeError> {
-    let opened = open_regular(real).map_err(|cause| TreeError::Unreadable { path: path.to_owned(), cause })?;
+    let opened = open_regular(real).map_err(Unreadable::at(path))?;
     opened.ok_or_else(|| TreeError::NotRegular { path: path.to_owned(), found: "a FIFO, a device or a folder" })
 }
 

@@ -114,7 +114,7 @@ fn go_sums(args: &AuditArgs, go: &GoEnv, mut bases: Option<&mut Bases>) -> Resul
         filled.for_each(|folder| given.filled(folder));
         given.excluded.extend(found.excluded.into_iter().filter(|(path, _)| seen.insert(path.clone())));
         let vendored = found.vendored.into_iter().filter(|path| seen.insert(path.clone()));
-        given.entries.extend(vendored.map(|path| Entry::Finding(vendor(path))));
+        given.entries.extend(vendored.map(|path| Entry::Finding(vendor(&path))));
     }
     Ok(given)
 }
@@ -127,8 +127,8 @@ impl Given {
         match asked.and_then(|real| tracks(&real).map_err(|error| in_full(&error))) {
             Ok(false) => {}
             Ok(true) => {
-                let message = "git tracks files in this folder, and nobody looked at them".to_owned();
-                let finding = Finding { place: Some(place), message, ..Finding::of(Code::TrackedCache) };
+                let message = "git tracks files in this folder, and nobody looked at them";
+                let finding = Finding::new(Code::TrackedCache, message).at(place);
                 self.entries.push(Entry::Finding(finding));
             }
             Err(why) => {
@@ -159,10 +159,8 @@ pub(super) fn left_out(go: &GoEnv, exclude: &[String], data: Option<&Path>) -> R
     LeftOut::new(exclude, &folders).map_err(Failure::usage)
 }
 
-fn vendor(list: PathBuf) -> Finding {
-    let message = "nobody checked the files of this vendor folder: no hash covers them".to_owned();
-    let place = Some(Place { file: list, line: None });
-    Finding { place, message, ..Finding::of(Code::VendorUnproved) }
+fn vendor(list: &Path) -> Finding {
+    Finding::new(Code::VendorUnproved, "nobody checked the files of this vendor folder: no hash covers them").at(list)
 }
 
 fn module_cache(go: &GoEnv) -> Result<Given, Failure> {

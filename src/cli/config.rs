@@ -15,7 +15,7 @@ use crate::base::clock::Clock;
 use crate::base::fault::Fault;
 use crate::base::limits::MAX_SUM;
 use crate::base::toml_file::{self, Complaint, Complaints, MAX_FILE};
-use crate::base::tree::{Tree, TreeError, open_named, tree_by_words, work_tree};
+use crate::base::tree::{Tree, TreeError, Unreadable, open_named, tree_by_words, work_tree};
 use crate::go::environment::GoEnv;
 use crate::mirror::BasePath;
 use crate::policy::{self, Policy};
@@ -120,7 +120,7 @@ pub(super) fn wanted_of(named: Option<&Path>, otherwise: &str) -> Result<(Wanted
     let shown = go_sum.display().to_string();
     let file = open(go_sum, how).map_err(|error| {
         let is_absent =
-            matches!(&error, TreeError::Unreadable { cause, .. } if cause.kind() == io::ErrorKind::NotFound);
+            matches!(&error, TreeError::Unreadable(Unreadable { cause, .. }) if cause.kind() == io::ErrorKind::NotFound);
         Failure::new(Fault::Host, format!("{error}{}", if is_absent { otherwise } else { "" }))
     })?;
     let bytes = read_bounded(file, MAX_SUM).map_err(|error| Failure::host(&format!("read {shown}"), &error))?;
@@ -204,7 +204,7 @@ fn text_of(what: &str, path: &Path, how: Come) -> Result<String, Failure> {
             let words = format!("cannot read {file} [not-a-regular-file]: expected a regular file, found {found}");
             Failure::new(Fault::Request, words)
         }
-        TreeError::Unreadable { cause, .. } => unreadable(&cause),
+        TreeError::Unreadable(Unreadable { cause, .. }) => unreadable(&cause),
     })?;
     let mut text = String::new();
     opened.take(MAX_FILE as u64 + 1).read_to_string(&mut text).map_err(|error| unreadable(&error))?;
@@ -221,7 +221,7 @@ pub(super) enum Come {
 }
 
 fn open(path: &Path, how: Come) -> Result<File, TreeError> {
-    let unreadable = |cause| TreeError::Unreadable { path: path.to_owned(), cause };
+    let unreadable = Unreadable::at(path);
     if how == Come::Named {
         return match tree_by_words(path).map_err(unreadable)? {
             Some(tree) => tree.open(path),

@@ -15,8 +15,8 @@ use crate::base::fault::{Fault, in_full};
 use crate::base::text::safe_path;
 use crate::base::toml_file::MAX_FILE;
 use crate::base::tree::{folder_of, lexical, repository_by_words, work_tree, working_folder};
-use crate::finding::{Code, Finding, Place, PoliciesInForce};
-use crate::policy::{Decision, Denial, Facts, InForce, Policy, loosened};
+use crate::finding::{Code, Finding, PoliciesInForce};
+use crate::policy::{Denial, Facts, InForce, Policy, loosened};
 use crate::repository::{Base, BaseError};
 
 const NAME: &str = "sumgate.toml";
@@ -85,7 +85,7 @@ impl Policies {
             changes = vec![format!("it cannot be read: {}", why.lines().next().unwrap_or_default())];
         }
         let findings =
-            if changes.is_empty() { Vec::new() } else { vec![finding(file.unwrap_or_else(|| path.clone()), changes)] };
+            if changes.is_empty() { Vec::new() } else { vec![finding(file.as_ref().unwrap_or(&path), changes)] };
         Ok(Self { now, base: then.ok().map(|policy| (path, policy)), findings })
     }
 
@@ -99,14 +99,12 @@ impl Policies {
     pub(super) fn denied(&self, known: &[Facts]) -> Vec<Finding> {
         let today = crate::policy::day(SystemTime::now());
         let denial = |policy: &Option<(PathBuf, Policy)>, facts: &Facts| {
-            let verdict = policy.as_ref().map(|(_, policy)| crate::policy::judge(policy, facts, today).decision);
-            verdict.and_then(|decision| if let Decision::Denied(denial) = decision { Some(denial) } else { None })
+            policy.as_ref().and_then(|(_, policy)| crate::policy::judge(policy, facts, today).denial)
         };
         let one = |facts: &Facts| {
             let denial = denial(&self.now, facts).or_else(|| denial(&self.base, facts).map(Denial::at_the_base))?;
-            let module = facts.module.to_string();
-            let message = format!("{module} in the kept caches is {denial}");
-            Some(Finding { module: Some(module), message, ..Finding::of(Code::PolicyDenied) })
+            let message = format!("{} in the kept caches is {denial}", facts.module);
+            Some(Finding::new(Code::PolicyDenied, message).about(&facts.module))
         };
         known.iter().filter_map(one).collect()
     }
@@ -143,10 +141,10 @@ fn is_same(one: &Path, other: &Path) -> bool {
     one == other || (one.file_name() == other.file_name() && folder(one).is_some_and(|one| Some(one) == folder(other)))
 }
 
-fn finding(file: PathBuf, changes: Vec<String>) -> Finding {
+fn finding(file: &Path, changes: Vec<String>) -> Finding {
     let facts = changes.into_iter().map(|change| ("change".to_owned(), change)).collect();
-    let message = "the policy may let in what the policy at the base refuses".to_owned();
-    Finding { place: Some(Place { file, line: None }), message, facts, ..Finding::of(Code::PolicyLoosened) }
+    let message = "the policy may let in what the policy at the base refuses";
+    Finding { facts, ..Finding::new(Code::PolicyLoosened, message).at(file) }
 }
 
 /// The policy that was in force at the base: what the same search finds there, by names alone: what the tree has in their

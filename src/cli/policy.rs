@@ -8,7 +8,7 @@ use super::config::{self, Come};
 use super::exit::{Exit, Failure};
 use super::out;
 use crate::base::fault::Fault;
-use crate::policy::{Age, Decision, Denial, Facts, Outcome, Policy, Rule, Step, Verdict};
+use crate::policy::{Age, Denial, Facts, Outcome, Policy, Rule, Step, Verdict};
 use gomodule::module::ModuleVersion;
 
 pub(super) fn run(command: &PolicyCommand) -> Result<Exit, Failure> {
@@ -84,7 +84,7 @@ fn explain(module: &str, policy: Option<&PathBuf>, age: Option<Age>) -> Result<E
 /// What a policy decides, by which rule, and where that stands; and how a command ends with it.
 pub(super) fn decided(path: &Path, verdict: &Verdict) -> (Exit, String) {
     let file = path.display();
-    if let Decision::Denied(Denial { rule, reason, line }) = &verdict.decision {
+    if let Some(Denial { rule, reason, line }) = &verdict.denial {
         return (Exit::Findings, format!("denied by {rule} ({file}:{line}): {reason}"));
     }
     let mut words = format!("allowed by {file}");

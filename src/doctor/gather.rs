@@ -75,7 +75,6 @@ pub(super) fn own_mirror(go: &GoEnv) -> Option<&str> {
     (is_http && first.trim_end_matches('/') != DEFAULT_PROXY).then_some(first)
 }
 
-/// Why a mirror does not answer.
 #[derive(Debug, thiserror::Error)]
 enum Silent {
     #[error("{0} is no url: {1}")]

@@ -6,83 +6,145 @@ use clap::ValueEnum;
 
 use super::severity::Severity;
 
-/// What kind of thing was found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum)]
-pub enum Code {
-    /// The hash in go.sum, or of a cached file, is not the proved one.
-    HashMismatch,
-    /// The database has no record of the module version.
-    UnknownVersion,
-    /// Two h1 lines for one file of one version that differ.
-    ConflictingLines,
-    /// A line that `go` would refuse.
-    MalformedLine,
-    /// A hash of an algorithm that nobody can check.
-    UnknownAlgorithm,
-    /// go.mod requires a version that go.sum has no line for.
-    MissingLine,
-    /// A name that looks private, and that no pattern exempts. It was not sent to the database.
-    PrivateName,
-    /// A line with the hash of an empty go.mod, which `go` drops.
-    DroppedLine,
-    /// A cached file that cannot be hashed.
-    UnreadableFile,
-    /// A file under audit that is a link to elsewhere, a FIFO or a device.
-    NotARegularFile,
-    /// Git tracks files in a folder that is left out of the audit.
-    TrackedCache,
-    /// The policy refuses the version.
-    PolicyDenied,
-    /// An exception of the policy that matched nothing.
-    UnusedException,
-    /// The policy may let in what the one at the base refuses.
-    PolicyLoosened,
-    /// GOSUMDB=off: `go` asks no database.
-    SumdbOff,
-    /// GONOSUMDB exempts more than an organisation's own modules.
-    WideNosumdb,
-    /// GOPRIVATE exempts more than an organisation's own modules.
-    WidePrivate,
-    /// `direct`, or a `|`, lets `go` walk round the mirror.
-    DirectBehindMirror,
-    /// GOPROXY is a `file://` tree: `go` does not check toolchains there.
-    FileProxy,
-    /// A `go` command with a verifier that was broken in 2026.
-    OldGo,
-    /// The client's remembered tree head is newer than the mirror's.
-    MirrorBehind,
-    /// A go.sum with no go.mod beside it: `go` never reads it.
-    SumWithoutMod,
-    /// The mirror does not answer.
-    MirrorUnreachable,
-    /// GOINSECURE, or GOFLAGS=-insecure, takes TLS away.
-    Insecure,
-    /// A module that did not come through the gate.
-    ModuleNotReleased,
-    /// Dependencies from a vendor folder.
-    VendorUnproved,
-    /// Dependencies that are replaced by folders.
-    ReplacedUnproved,
-    /// Private modules that `go` fetched itself.
-    PrivateUnproved,
-    /// The build cache was not the run's own.
-    InheritedBuildCache,
-    /// A program with modules, none of which is known to the gate.
-    NothingReleased,
-    /// A variable that takes part in a build.
-    BuildEnvironment,
-    /// A variable that replaces parts of a build.
-    BuildOverride,
-    /// Settings of version control that run programs.
-    RepositoryProgram,
-    /// A setting of `go` chose a database other than sum.golang.org.
-    OtherDatabase,
-    /// A process that is still running at the end.
-    ProcessLeft,
-    /// A program from before the command that only looks built.
-    ProgramNotBuilt,
-    /// Something could not be compared.
-    NotExamined,
+/// For each code: how bad it is, what it means in one sentence, and what to do about it.
+macro_rules! codes {
+    ($($code:ident $severity:ident $meaning:literal $help:literal;)*) => {
+        /// What kind of thing was found.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum)]
+        pub enum Code {
+            $(#[doc = $meaning] $code,)*
+        }
+
+        impl Code {
+            fn facts(self) -> (Severity, &'static str, &'static str) {
+                match self {
+                    $(Self::$code => (Severity::$severity, $meaning, $help),)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    HashMismatch Error
+        "The hash is not the one that the checksum database has for this version."
+        "The usual causes: the line was edited by hand, or the tag was moved upstream after somebody had downloaded \
+         it. Find out which before you take the proved hash: remove the line, run `go mod tidy`, and read what \
+         changed in the module.";
+    UnknownVersion Error
+        "The checksum database has no record of this module version, so nobody vouches for its hash."
+        "If the module is private, exempt it: GOPRIVATE or --nosumdb. If it is public, check that the version \
+         exists.";
+    ConflictingLines Error
+        "Two lines give different hashes for the same file; `go` goes by the first of them."
+        "Remove the line that is not proved.";
+    MalformedLine Error
+        "The line is no hash line: a module path, a version, and a hash."
+        "Most often a merge went wrong: remove the line and run `go mod tidy`.";
+    UnknownAlgorithm Warning
+        "The hash is of an algorithm that neither `go` nor sumgate knows, so it protects nothing."
+        "Remove the line and run `go mod tidy`, which writes an h1 line.";
+    MissingLine Warning
+        "go.mod requires a version that go.sum has no line for: a build fails, or adds a line by itself."
+        "Run `go mod tidy` and commit go.sum.";
+    PrivateName Warning
+        "The name looks private, and no pattern exempts it; `go` would send it to the public database."
+        "Set GOPRIVATE (or --nosumdb) to a pattern that covers it.";
+    DroppedLine Note
+        "Every `go` command of today ignores this line, so it protects nothing."
+        "Run `go mod tidy`.";
+    UnreadableFile Error
+        "The file in the module cache cannot be hashed as `go` would."
+        "Remove it with `go clean -modcache`; `go` downloads it anew.";
+    NotARegularFile Error
+        "The file is a link that leads elsewhere, a FIFO or a device; it was not opened."
+        "Commit a regular file in its place. In the module cache, remove it: `go` makes none there.";
+    TrackedCache Error
+        "Git tracks files in a folder that the audit leaves out, so a pull request can write them."
+        "Set GOMODCACHE, GOCACHE or the data folder to a place outside of the repository, or remove the files from \
+         git.";
+    PolicyDenied Error
+        "The policy refuses this version."
+        "Take another version, or ask the owner of the policy for an exception.";
+    UnusedException Warning
+        "An exception of the policy matched nothing."
+        "Remove it, so that it cannot let something through later.";
+    PolicyLoosened Error
+        "The policy may let in what the policy at the base refuses."
+        "Both decide until the change is accepted: have somebody who may decide that start the job with \
+         --accept-policy-change.";
+    SumdbOff Error
+        "GOSUMDB is off: `go` takes whatever it downloads first."
+        "Unset GOSUMDB, and exempt private modules with GOPRIVATE.";
+    WideNosumdb Error
+        "GONOSUMDB exempts public modules from the checksum database."
+        "Name your own modules only, such as github.com/your-organisation/*.";
+    WidePrivate Error
+        "GOPRIVATE exempts public modules from proxy and checksum database."
+        "Name your own modules only, such as github.com/your-organisation/*.";
+    DirectBehindMirror Warning
+        "GOPROXY goes on behind the mirror, so `go` can walk round it."
+        "Let GOPROXY name the mirror alone.";
+    FileProxy Warning
+        "GOPROXY is a folder: `go` does not ask the database about toolchains that come from there."
+        "Serve the folder with `sumgate serve`, or set GOTOOLCHAIN=local.";
+    OldGo Error
+        "This `go` command verifies the checksum database with code that was broken (CVE-2026-56864, \
+         CVE-2026-56865)."
+        "Update to go1.25.13, go1.26.6, or newer.";
+    MirrorBehind Warning
+        "The client remembers a newer tree head than the mirror has; every verification fails until it catches up."
+        "Let the mirror reach the checksum database once.";
+    SumWithoutMod Warning
+        "There is no go.mod beside this go.sum, so `go` never reads it."
+        "Remove it, or put it where its go.mod is.";
+    MirrorUnreachable Error
+        "The mirror that GOPROXY names does not answer."
+        "Start it, or correct the address.";
+    Insecure Note
+        "GOINSECURE takes TLS away for the modules it names."
+        "Unset it, or name your own hosts only.";
+    ModuleNotReleased Error
+        "A module in a program or in the module cache did not come through the gate, or is not what came through it."
+        "The module came from a cache, another proxy, or a setting of the command itself. Find out which; the message \
+         names the hashes.";
+    VendorUnproved Note
+        "Dependencies come from a vendor folder, whose files no hash covers."
+        "Build with -mod=mod or -mod=readonly, so that they come through the gate.";
+    ReplacedUnproved Note
+        "A replace directive takes a dependency from a folder, whose files no hash covers."
+        "Check that go.mod and go.work replace only what you wrote yourself.";
+    PrivateUnproved Note
+        "Private modules were fetched by `go` itself, past the gate (GONOPROXY, GOPRIVATE)."
+        "Add --gate-private, so that they come through the gate and are pinned on first use.";
+    InheritedBuildCache Note
+        "The build cache was there before the run: what is linked from it cannot be proved."
+        "Leave out --build-cache inherit; or keep the caches of the gate between jobs with --cache-key.";
+    NothingReleased Note
+        "A program contains modules, and none of them came through the gate in this run, or was proved before it."
+        "Check that the command uses the module cache and the GOPROXY that the gate set for it.";
+    BuildEnvironment Note
+        "A variable lets other programs or files take part in the build."
+        "Unset it if the build does not need it.";
+    BuildOverride Warning
+        "A variable, a go.work or a folder around the repository chooses programs or files of the build."
+        "Unset it, or let it lead to a file outside the repository.";
+    RepositoryProgram Warning
+        "The repository's own settings of version control run programs when `go` stamps a version into a program."
+        "Remove the setting with `git config --unset`.";
+    OtherDatabase Warning
+        "GOSUMDB, and nobody who started the gate, chose a checksum database other than sum.golang.org."
+        "If you trust this database, name it with --sumdb; else unset GOSUMDB.";
+    ProcessLeft Note
+        "A process of the command is still running: what it does from now on, the gate does not see."
+        "Let the command wait for it.";
+    ProgramNotBuilt Warning
+        "A program was there before the command, and the command did not write it anew: `go` compares its build ID, \
+         not its content."
+        "Delete it before the build.";
+    NotExamined Warning
+        "Programs, or modules, could not be compared with what was released."
+        "Read the message; name programs with --subject FILE.";
 }
 
 /// The stable names: those of the variants, as clap writes them.
@@ -114,195 +176,6 @@ impl Code {
     /// What to do about it.
     pub fn help(self) -> &'static str {
         self.facts().2
-    }
-
-    fn facts(self) -> (Severity, &'static str, &'static str) {
-        use Severity::{Error, Note, Warning};
-        match self {
-            Self::HashMismatch => (
-                Error,
-                "The hash is not the one that the checksum database has for this version.",
-                "The usual causes: the line was edited by hand, or the tag was moved upstream after somebody had downloaded \
-                 it. Find out which before you take the proved hash: remove the line, run `go mod tidy`, and read what \
-                 changed in the module.",
-            ),
-            Self::UnknownVersion => (
-                Error,
-                "The checksum database has no record of this module version, so nobody vouches for its hash.",
-                "If the module is private, exempt it: GOPRIVATE or --nosumdb. If it is public, check that the version exists.",
-            ),
-            Self::ConflictingLines => (
-                Error,
-                "Two lines give different hashes for the same file; `go` goes by the first of them.",
-                "Remove the line that is not proved.",
-            ),
-            Self::MalformedLine => (
-                Error,
-                "The line is no hash line: a module path, a version, and a hash.",
-                "Most often a merge went wrong: remove the line and run `go mod tidy`.",
-            ),
-            Self::UnknownAlgorithm => (
-                Warning,
-                "The hash is of an algorithm that neither `go` nor sumgate knows, so it protects nothing.",
-                "Remove the line and run `go mod tidy`, which writes an h1 line.",
-            ),
-            Self::MissingLine => (
-                Warning,
-                "go.mod requires a version that go.sum has no line for: a build fails, or adds a line by itself.",
-                "Run `go mod tidy` and commit go.sum.",
-            ),
-            Self::PrivateName => (
-                Warning,
-                "The name looks private, and no pattern exempts it; `go` would send it to the public database.",
-                "Set GOPRIVATE (or --nosumdb) to a pattern that covers it.",
-            ),
-            Self::DroppedLine => {
-                (Note, "Every `go` command of today ignores this line, so it protects nothing.", "Run `go mod tidy`.")
-            }
-            Self::UnreadableFile => (
-                Error,
-                "The file in the module cache cannot be hashed as `go` would.",
-                "Remove it with `go clean -modcache`; `go` downloads it anew.",
-            ),
-            Self::NotARegularFile => (
-                Error,
-                "The file is a link that leads elsewhere, a FIFO or a device; it was not opened.",
-                "Commit a regular file in its place. In the module cache, remove it: `go` makes none there.",
-            ),
-            Self::TrackedCache => (
-                Error,
-                "Git tracks files in a folder that the audit leaves out, so a pull request can write them.",
-                "Set GOMODCACHE, GOCACHE or the data folder to a place outside of the repository, or remove the files from git.",
-            ),
-            Self::PolicyDenied => (
-                Error,
-                "The policy refuses this version.",
-                "Take another version, or ask the owner of the policy for an exception.",
-            ),
-            Self::UnusedException => (
-                Warning,
-                "An exception of the policy matched nothing.",
-                "Remove it, so that it cannot let something through later.",
-            ),
-            Self::PolicyLoosened => (
-                Error,
-                "The policy may let in what the policy at the base refuses.",
-                "Both decide until the change is accepted: have somebody who may decide that start the job with \
-                 --accept-policy-change.",
-            ),
-            Self::SumdbOff => (
-                Error,
-                "GOSUMDB is off: `go` takes whatever it downloads first.",
-                "Unset GOSUMDB, and exempt private modules with GOPRIVATE.",
-            ),
-            Self::WideNosumdb => (
-                Error,
-                "GONOSUMDB exempts public modules from the checksum database.",
-                "Name your own modules only, such as github.com/your-organisation/*.",
-            ),
-            Self::WidePrivate => (
-                Error,
-                "GOPRIVATE exempts public modules from proxy and checksum database.",
-                "Name your own modules only, such as github.com/your-organisation/*.",
-            ),
-            Self::DirectBehindMirror => (
-                Warning,
-                "GOPROXY goes on behind the mirror, so `go` can walk round it.",
-                "Let GOPROXY name the mirror alone.",
-            ),
-            Self::FileProxy => (
-                Warning,
-                "GOPROXY is a folder: `go` does not ask the database about toolchains that come from there.",
-                "Serve the folder with `sumgate serve`, or set GOTOOLCHAIN=local.",
-            ),
-            Self::OldGo => (
-                Error,
-                "This `go` command verifies the checksum database with code that was broken (CVE-2026-56864, CVE-2026-56865).",
-                "Update to go1.25.13, go1.26.6, or newer.",
-            ),
-            Self::MirrorBehind => (
-                Warning,
-                "The client remembers a newer tree head than the mirror has; every verification fails until it catches up.",
-                "Let the mirror reach the checksum database once.",
-            ),
-            Self::SumWithoutMod => (
-                Warning,
-                "There is no go.mod beside this go.sum, so `go` never reads it.",
-                "Remove it, or put it where its go.mod is.",
-            ),
-            Self::MirrorUnreachable => {
-                (Error, "The mirror that GOPROXY names does not answer.", "Start it, or correct the address.")
-            }
-            Self::Insecure => {
-                (Note, "GOINSECURE takes TLS away for the modules it names.", "Unset it, or name your own hosts only.")
-            }
-            Self::ModuleNotReleased => (
-                Error,
-                "A module in a program or in the module cache did not come through the gate, or is not what came through it.",
-                "The module came from a cache, another proxy, or a setting of the command itself. Find out which; the message names the hashes.",
-            ),
-            Self::VendorUnproved => (
-                Note,
-                "Dependencies come from a vendor folder, whose files no hash covers.",
-                "Build with -mod=mod or -mod=readonly, so that they come through the gate.",
-            ),
-            Self::ReplacedUnproved => (
-                Note,
-                "A replace directive takes a dependency from a folder, whose files no hash covers.",
-                "Check that go.mod and go.work replace only what you wrote yourself.",
-            ),
-            Self::PrivateUnproved => (
-                Note,
-                "Private modules were fetched by `go` itself, past the gate (GONOPROXY, GOPRIVATE).",
-                "Add --gate-private, so that they come through the gate and are pinned on first use.",
-            ),
-            Self::InheritedBuildCache => (
-                Note,
-                "The build cache was there before the run: what is linked from it cannot be proved.",
-                "Leave out --build-cache inherit; or keep the caches of the gate between jobs with --cache-key.",
-            ),
-            Self::NothingReleased => (
-                Note,
-                "A program contains modules, and none of them came through the gate in this run, or was proved before it.",
-                "Check that the command uses the module cache and the GOPROXY that the gate set for it.",
-            ),
-            Self::BuildEnvironment => (
-                Note,
-                "A variable lets other programs or files take part in the build.",
-                "Unset it if the build does not need it.",
-            ),
-            Self::BuildOverride => (
-                Warning,
-                "A variable, a go.work or a folder around the repository chooses programs or files of the build.",
-                "Unset it, or let it lead to a file outside the repository.",
-            ),
-            Self::RepositoryProgram => (
-                Warning,
-                "The repository's own settings of version control run programs when `go` stamps a version into a program.",
-                "Remove the setting with `git config --unset`.",
-            ),
-            Self::OtherDatabase => (
-                Warning,
-                "GOSUMDB, and nobody who started the gate, chose a checksum database other than sum.golang.org.",
-                "If you trust this database, name it with --sumdb; else unset GOSUMDB.",
-            ),
-            Self::ProcessLeft => (
-                Note,
-                "A process of the command is still running: what it does from now on, the gate does not see.",
-                "Let the command wait for it.",
-            ),
-            Self::ProgramNotBuilt => (
-                Warning,
-                "A program was there before the command, and the command did not write it anew: `go` compares its build ID, not \
-                 its content.",
-                "Delete it before the build.",
-            ),
-            Self::NotExamined => (
-                Warning,
-                "Programs, or modules, could not be compared with what was released.",
-                "Read the message; name programs with --subject FILE.",
-            ),
-        }
     }
 }
 

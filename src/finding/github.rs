@@ -19,8 +19,7 @@ pub(super) fn render(report: &Report, options: RenderOptions) -> String {
         text.push_str(&annotation(command, finding.place.as_ref(), finding.code.name(), &message));
     }
     for (path, why) in &report.excluded {
-        let place = Place { file: path.clone(), line: None };
-        text.push_str(&annotation("notice", Some(&place), "left out", &safe(&format!("left out ({why})"))));
+        text.push_str(&annotation("notice", Some(&path.into()), "left out", &safe(&format!("left out ({why})"))));
     }
     for line in &report.unchecked {
         let message = format!("{}: {}", safe(&line.module), safe(&line.reason));

@@ -2,24 +2,17 @@
 
 use serde_json::{Value, json};
 
-use super::{Ending, Finding, Place, RenderOptions, Report, Unaudited};
+use super::{Finding, Place, RenderOptions, Report, Unaudited};
 
 /// The JSON Schema (draft 2020-12) of the document.
 pub const SCHEMA: &str = include_str!("audit.schema.json");
 
 pub(super) fn render(report: &Report, options: RenderOptions) -> String {
-    let ending = match report.ending(options.deny) {
-        Ending::Nothing => "nothing-to-check",
-        Ending::Clean => "clean",
-        Ending::Findings => "findings",
-        Ending::NotFinished => "not-finished",
-        Ending::Misbehaviour => "misbehaviour",
-    };
     let policies = report.policies.clone().unwrap_or_default();
     let document = json!({
         "schema": "sumgate/audit/1",
         "version": env!("CARGO_PKG_VERSION"),
-        "ending": ending,
+        "ending": report.ending(options.deny),
         "deny": options.deny.name(),
         "files": report.files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>(),
         "base": report.base.iter().map(|base| {

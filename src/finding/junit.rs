@@ -1,88 +1,69 @@
 //! For test reports: JUnit XML, as Jenkins and GitLab read it. One suite a file; every finding is a failed case, every line
 //! that could not be checked a broken one, and the proved lines together are one that passed.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::{Finding, Report, Unaudited};
+use super::{Place, Report};
 
 pub(super) fn render(report: &Report) -> String {
     let mut text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"sumgate audit\">\n".to_owned();
+    let is_in = |file: &Path, place: Option<&Place>| place.is_some_and(|place| place.file == file);
     for file in &report.files {
-        let findings = report.findings.iter().filter(|finding| file_of(finding) == Some(file.as_path()));
-        let unchecked = report.unchecked.iter().filter(|line| line.place.file == *file);
-        text.push_str(&suite(
-            &file.display().to_string(),
-            &findings.collect::<Vec<_>>(),
-            &unchecked.collect::<Vec<_>>(),
-        ));
+        text.push_str(&of_files(&file.display().to_string(), report, |place| is_in(file, place)));
     }
     // A go.mod beside a go.sum, a file of the module cache.
-    let elsewhere = |file: Option<&Path>| file.is_none_or(|file| !report.files.iter().any(|known| known == file));
-    let findings: Vec<_> = report.findings.iter().filter(|finding| elsewhere(file_of(finding))).collect();
-    let unchecked: Vec<_> = report.unchecked.iter().filter(|line| elsewhere(Some(&line.place.file))).collect();
-    if !findings.is_empty() || !unchecked.is_empty() {
-        text.push_str(&suite("other files", &findings, &unchecked));
+    let others = of_files("other files", report, |place| !report.files.iter().any(|file| is_in(file, place)));
+    text.push_str(if others.contains("<testcase") { &others } else { "" });
+    if !report.excluded.is_empty() {
+        // What nobody looked at, as tests that were skipped.
+        let count = report.excluded.len();
+        let case = |(path, why): &(PathBuf, String)| {
+            case(&path.display().to_string(), &format!("<skipped message=\"{}\"/>", escaped(why)))
+        };
+        let counts = format!("tests=\"{count}\" skipped=\"{count}\" failures=\"0\" errors=\"0\"");
+        text.push_str(&suite("left out", &counts, &report.excluded.iter().map(case).collect::<String>()));
     }
-    text.push_str(&left_out(report));
-    text.push_str("  <testsuite name=\"summary\" tests=\"1\"");
-    match &report.misbehaviour {
+    let (errors, case) = match &report.misbehaviour {
         None => {
             let policies = report.policies.as_ref().map(|policies| format!(", {policies}")).unwrap_or_default();
             let since: String = report.base.iter().map(|base| format!(", new since {}", base.commit)).collect();
             let proved = escaped(&format!("{} hashes proved{since}{policies}", report.proved));
-            text.push_str(&format!(" failures=\"0\" errors=\"0\">\n    <testcase name=\"{proved}\"/>\n"));
+            (0, format!("    <testcase name=\"{proved}\"/>\n"))
         }
         Some(one) => {
             let message = escaped(&format!("{} ({})", one.message, one.evidence.display()));
-            text.push_str(" failures=\"0\" errors=\"1\">\n    <testcase name=\"the database\">");
-            text.push_str(&format!("<error message=\"{message}\"/></testcase>\n"));
+            (1, case("the database", &format!("<error message=\"{message}\"/>")))
         }
-    }
-    text + "  </testsuite>\n</testsuites>\n"
+    };
+    text + &suite("summary", &format!("tests=\"1\" failures=\"0\" errors=\"{errors}\""), &case) + "</testsuites>\n"
 }
 
-/// What nobody looked at, as tests that were skipped.
-fn left_out(report: &Report) -> String {
-    let Some(count) = Some(report.excluded.len()).filter(|count| *count > 0) else { return String::new() };
-    let mut text =
-        format!("  <testsuite name=\"left out\" tests=\"{count}\" skipped=\"{count}\" failures=\"0\" errors=\"0\">\n");
-    for (path, why) in &report.excluded {
-        let (path, why) = (escaped(&path.display().to_string()), escaped(why));
-        text.push_str(&format!("    <testcase name=\"{path}\"><skipped message=\"{why}\"/></testcase>\n"));
-    }
-    text + "  </testsuite>\n"
-}
-
-fn file_of(finding: &Finding) -> Option<&Path> {
-    finding.place.as_ref().map(|place| place.file.as_path())
-}
-
-fn suite(name: &str, findings: &[&Finding], unchecked: &[&Unaudited]) -> String {
-    let (failures, errors) = (findings.len(), unchecked.len());
-    let mut text = format!(
-        "  <testsuite name=\"{}\" tests=\"{}\" failures=\"{failures}\" errors=\"{errors}\">\n",
-        escaped(name),
-        failures + errors
-    );
+/// The findings, and the lines that could not be checked, whose place `is_here`.
+fn of_files(name: &str, report: &Report, is_here: impl Fn(Option<&Place>) -> bool) -> String {
+    let findings: Vec<_> = report.findings.iter().filter(|finding| is_here(finding.place.as_ref())).collect();
+    let unchecked: Vec<_> = report.unchecked.iter().filter(|line| is_here(Some(&line.place))).collect();
+    let (failures, errors, mut cases) = (findings.len(), unchecked.len(), String::new());
     for finding in findings {
-        let place = finding.place.as_ref().map(ToString::to_string).unwrap_or_default();
+        let (place, code) = (finding.place.as_ref().map(ToString::to_string).unwrap_or_default(), finding.code.name());
         let facts: String = finding.facts.iter().map(|(name, value)| format!("{name}: {value}\n")).collect();
-        text.push_str(&format!(
-            "    <testcase name=\"{} {}\"><failure type=\"{}\" message=\"{}\">{}</failure></testcase>\n",
-            finding.code.name(),
-            escaped(&place),
-            finding.code.name(),
-            escaped(&finding.message),
-            escaped(&format!("{facts}{}", finding.advice()))
-        ));
+        let (message, text) = (escaped(&finding.message), escaped(&format!("{facts}{}", finding.advice())));
+        let failure = format!("<failure type=\"{code}\" message=\"{message}\">{text}</failure>");
+        cases.push_str(&case(&format!("{code} {place}"), &failure));
     }
     for line in unchecked {
-        let (place, module, reason) = (escaped(&line.place.to_string()), escaped(&line.module), escaped(&line.reason));
-        text.push_str(&format!(
-            "    <testcase name=\"{module} {place}\"><error message=\"not checked: {reason}\"/></testcase>\n"
-        ));
+        let error = format!("<error message=\"not checked: {}\"/>", escaped(&line.reason));
+        cases.push_str(&case(&format!("{} {}", line.module, line.place), &error));
     }
-    text + "  </testsuite>\n"
+    let counts = format!("tests=\"{}\" failures=\"{failures}\" errors=\"{errors}\"", failures + errors);
+    suite(name, &counts, &cases)
+}
+
+fn suite(name: &str, counts: &str, cases: &str) -> String {
+    format!("  <testsuite name=\"{}\" {counts}>\n{cases}  </testsuite>\n", escaped(name))
+}
+
+fn case(name: &str, result: &str) -> String {
+    format!("    <testcase name=\"{}\">{result}</testcase>\n", escaped(name))
 }
 
 /// For attributes and text alike. XML 1.0 has no way to write most control characters.

@@ -34,9 +34,8 @@ pub(super) fn render(report: &Report) -> String {
     }));
     let is_finished = notifications.is_empty();
     notifications.extend(report.excluded.iter().map(|(path, why)| {
-        let place = Place { file: path.clone(), line: None };
         let text = format!("{} was left out ({why})", path.display());
-        json!({"level": "note", "message": {"text": text}, "locations": [location(&place)]})
+        json!({"level": "note", "message": {"text": text}, "locations": [location(&path.into())]})
     }));
     let document = json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",

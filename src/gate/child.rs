@@ -18,8 +18,7 @@ use tokio::task::{JoinError, spawn_blocking};
 
 use super::environment::Environment;
 use crate::base::limits::MAX_TOLD;
-use crate::base::process::is_ours;
-use crate::base::process::is_program;
+use crate::base::process::{is_ours, is_program};
 use crate::base::text::safe;
 use crate::finding::{Code, Finding};
 
@@ -61,13 +60,8 @@ pub enum ChildError {
     #[error("cannot run {0}: it is not found on the PATH, whose relative folders are left out")]
     NotFound(String),
     /// It is there, and cannot be executed.
-    #[error("cannot run {program}: {cause}")]
-    NotExecutable {
-        /// The program.
-        program: String,
-        /// Why.
-        cause: io::Error,
-    },
+    #[error("cannot run {0}: {1}")]
+    NotExecutable(String, io::Error),
     /// It cannot be waited for, or signals cannot be passed on.
     #[error("cannot look after the command: {0}")]
     Watch(#[source] io::Error),
@@ -87,7 +81,7 @@ pub async fn run(command: &[OsString], environment: &Environment, signals: &mut 
         let program = program.to_string_lossy().into_owned();
         match cause.kind() {
             io::ErrorKind::NotFound => ChildError::NotFound(program),
-            _ => ChildError::NotExecutable { program, cause },
+            _ => ChildError::NotExecutable(program, cause),
         }
     })?;
     loop {
@@ -112,10 +106,7 @@ fn find(program: &OsStr, environment: &Environment) -> Result<PathBuf, ChildErro
     match all.iter().find(|file| is_program(file)) {
         Some(file) => Ok(file.clone()),
         None if all.is_empty() => Err(ChildError::NotFound(name())),
-        None => {
-            let cause = io::ErrorKind::PermissionDenied.into();
-            Err(ChildError::NotExecutable { program: name(), cause })
-        }
+        None => Err(ChildError::NotExecutable(name(), io::ErrorKind::PermissionDenied.into())),
     }
 }
 
@@ -134,7 +125,7 @@ pub async fn left_running() -> Result<Vec<Finding>, JoinError> {
         if left.is_empty() || start.elapsed() > GRACE {
             let finding = |(id, name): (i32, String)| {
                 let message = format!("the process {id} ({}) is still running, and the mirror is gone", safe(&name));
-                Finding { message, ..Finding::of(Code::ProcessLeft) }
+                Finding::new(Code::ProcessLeft, message)
             };
             return Ok(left.into_iter().take(MAX_TOLD).map(finding).collect());
         }

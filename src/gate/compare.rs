@@ -27,7 +27,6 @@ pub struct Accepted {
     pub private: Patterns,
 }
 
-/// How a module that was found compares with what is accepted.
 enum Verdict {
     Right,
     Private,
@@ -47,10 +46,9 @@ impl Accepted {
             Some(_) => format!("{module} is not what came through the gate"),
             None => format!("{module} did not come through the gate"),
         };
-        let mut facts = vec![("found".to_owned(), found.to_string())];
-        facts.extend(released.map(|h1| ("released".to_owned(), h1.to_string())));
-        let (place, module) = (place.cloned(), Some(module.to_string()));
-        Verdict::Wrong(Finding { place, module, message, facts, ..Finding::of(Code::ModuleNotReleased) })
+        let wrong = Finding::new(Code::ModuleNotReleased, message).about(module).fact("found", found);
+        let wrong = released.into_iter().fold(wrong, |wrong, h1| wrong.fact("released", h1));
+        Verdict::Wrong(Finding { place: place.cloned(), ..wrong })
     }
 
     /// What is wrong with the modules that are unpacked in the module cache `cache`.
@@ -65,24 +63,22 @@ impl Accepted {
                 },
                 Err(why) => {
                     let message = format!("{module} cannot be hashed: {}", in_full(why));
-                    let module = Some(module.to_string());
-                    wrong.push(Finding { module, message, ..Finding::of(Code::ModuleNotReleased) });
+                    wrong.push(Finding::new(Code::ModuleNotReleased, message).about(module));
                 }
             }
         }
         for path in odd {
             let shown = path.strip_prefix(cache).unwrap_or(path).to_string_lossy().into_owned();
             let message = format!("{} in the module cache is not a module that `go` unpacked", safe(&shown));
-            wrong.push(Finding { message, ..Finding::of(Code::ModuleNotReleased) });
+            wrong.push(Finding::new(Code::ModuleNotReleased, message));
         }
         let mut findings = cut(wrong);
         findings.extend(past_the_gate(None, &private));
         findings
     }
 
-    /// What is wrong with the modules of a program.
     pub(super) fn program(&self, program: &Path, info: &BuildInfo) -> Vec<Finding> {
-        let place = Place { file: program.to_owned(), line: None };
+        let place = Place::from(program);
         let (mut wrong, mut private, mut vendored, mut replaced) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let (mut any, mut any_right) = (false, false);
         // A main module has an h1 only where it was not built from a folder.
@@ -96,7 +92,7 @@ impl Accepted {
                 Built::Vendored => vendored.push(name),
                 Built::Odd => {
                     let message = format!("{} is not a module version that can be proved", safe(&name));
-                    wrong.push(Finding { place: Some(place.clone()), message, ..Finding::of(Code::ModuleNotReleased) });
+                    wrong.push(Finding::new(Code::ModuleNotReleased, message).at(place.clone()));
                 }
                 Built::Module(module, found) => match self.judge(&module, &found, Some(&place)) {
                     Verdict::Right => any_right = true,
@@ -114,8 +110,7 @@ impl Accepted {
         all(Code::ReplacedUnproved, &replaced, "is replaced by a folder", "are replaced by folders");
         findings.extend(past_the_gate(Some(&place), &private));
         if any && !any_right {
-            let message = "none of its modules is known to the gate".to_owned();
-            findings.push(Finding { place: Some(place), message, ..Finding::of(Code::NothingReleased) });
+            findings.push(Finding::new(Code::NothingReleased, "none of its modules is known to the gate").at(place));
         }
         findings
     }
@@ -169,10 +164,9 @@ fn past_the_gate(place: Option<&Place>, names: &[String]) -> Option<Finding> {
     together(Code::PrivateUnproved, place, names, "was fetched past the gate", "were fetched past the gate")
 }
 
-/// One finding for several modules.
 fn together(code: Code, place: Option<&Place>, names: &[String], one: &str, many: &str) -> Option<Finding> {
     let message = format!("{} {}", some_of(names), if names.len() == 1 { one } else { many });
-    (!names.is_empty()).then(|| Finding { place: place.cloned(), message, ..Finding::of(code) })
+    (!names.is_empty()).then(|| Finding { place: place.cloned(), ..Finding::new(code, message) })
 }
 
 /// The first findings of many; the last one of them says how many there are more.

@@ -14,31 +14,21 @@ use crate::base::bounded::read_bounded;
 use crate::base::fault::in_full;
 use crate::base::parallel::each;
 use crate::base::tree::open_regular;
-use crate::finding::{Code, Finding, Place};
-use gomodule::artifact::{Artifact, Kind};
+use crate::finding::{Code, Finding};
+use gomodule::artifact::Kind;
 use gomodule::dirhash::{H1, H1Error, ZipError, ZipLimits, hash_go_mod, hash_module_zip};
 use gomodule::gomod::MAX_GO_MOD;
 use gomodule::module::{ModuleVersion, Patterns};
-use gomodule::proxy_request::Request;
+use gomodule::proxy_request::{Cached, cached};
 
-/// Where downloads are in a module cache.
 const FOLDER: &str = "cache/download";
 /// A `.ziphash` has 47 bytes.
 const MAX_ZIPHASH: u64 = 1 << 10;
 
-/// A file that says something about a module.
 struct Download {
     path: PathBuf,
     module: ModuleVersion,
-    part: Part,
-}
-
-#[derive(Clone, Copy)]
-enum Part {
-    Mod,
-    Zip,
-    /// The h1 of the zip, as `go` wrote it down.
-    Hash,
+    content: Cached,
 }
 
 /// What is wrong with the downloads in the module cache `cache` that are `new`. Modules that are `private` and not known are
@@ -50,61 +40,42 @@ pub fn downloads(
     new: impl Fn(&Path) -> bool,
 ) -> io::Result<Vec<Finding>> {
     let listed = files::list(cache, &[FOLDER])?;
-    let found = listed.files.keys().filter_map(|name| download(cache, name)).filter(|found| new(&found.path));
-    let found: Vec<Download> = found.collect();
+    let download = |name: &PathBuf| {
+        let (module, content) = cached(name.strip_prefix(FOLDER).ok()?.to_str()?)?;
+        Some(Download { path: cache.join(name), module, content })
+    };
+    let found: Vec<Download> = listed.files.keys().filter_map(download).filter(|found| new(&found.path)).collect();
     let wrong = each(&found, |found| wrong(found, known, private));
     Ok(cut(wrong.into_iter().flatten().collect()))
 }
 
-fn download(cache: &Path, name: &Path) -> Option<Download> {
-    let path = cache.join(name);
-    let name = name.strip_prefix(FOLDER).ok()?.to_str()?;
-    if let Some(version) = name.strip_suffix(".ziphash") {
-        let module = Request::parse(&format!("{version}.zip")).ok()?.file()?.module;
-        return Some(Download { path, module, part: Part::Hash });
-    }
-    let Artifact { module, kind } = Request::parse(name).ok()?.file()?;
-    let part = match kind {
-        Kind::Mod => Part::Mod,
-        Kind::Zip => Part::Zip,
-        Kind::Info => return None,
-    };
-    Some(Download { path, module, part })
-}
-
 fn wrong(found: &Download, known: &Known, private: &Patterns) -> Option<Finding> {
-    let Download { path, module, part } = found;
-    let (kind, what) = match part {
-        Part::Mod => (Kind::Mod, "go.mod file"),
-        Part::Zip => (Kind::Zip, "zip"),
-        Part::Hash => (Kind::Zip, "hash"),
+    let Download { path, module, content } = found;
+    let (kind, what) = match content {
+        Cached::Mod => (Kind::Mod, "go.mod file"),
+        Cached::Zip => (Kind::Zip, "zip"),
+        Cached::ZipHash => (Kind::Zip, "hash"),
     };
     let known = known.get(&(module.clone(), kind)).map(|known| known.h1);
-    match (known, part) {
-        (None, _) if private.exempts(&module.path) => return None,
-        // It counts for nothing without a zip.
-        (None, Part::Hash) => return None,
-        _ => {}
+    // A hash counts for nothing without a zip.
+    if known.is_none() && (private.exempts(&module.path) || *content == Cached::ZipHash) {
+        return None;
     }
     let hash = hash(found);
     if known.is_some() && hash.as_ref().ok() == known.as_ref() {
         return None;
     }
-    let mut facts = Vec::new();
-    let message = match hash {
-        Err(why) => format!("the {what} of {module} in the module cache cannot be read: {}", in_full(&why)),
-        Ok(hash) => {
-            facts.push(("found".to_owned(), hash.to_string()));
-            let how = if known.is_some() { "is not what came" } else { "did not come" };
-            format!("the {what} of {module} in the module cache {how} through the gate")
-        }
+    let said = match &hash {
+        Err(why) => format!("cannot be read: {}", in_full(why)),
+        Ok(_) if known.is_some() => "is not what came through the gate".to_owned(),
+        Ok(_) => "did not come through the gate".to_owned(),
     };
-    facts.extend(known.map(|h1| ("released".to_owned(), h1.to_string())));
-    let (place, module) = (Some(Place { file: path.clone(), line: None }), Some(module.to_string()));
-    Some(Finding { place, module, message, facts, ..Finding::of(Code::ModuleNotReleased) })
+    let message = format!("the {what} of {module} in the module cache {said}");
+    let finding = Finding::new(Code::ModuleNotReleased, message).at(path).about(module);
+    let facts = hash.ok().map(|h1| ("found", h1)).into_iter().chain(known.map(|h1| ("released", h1)));
+    Some(facts.fold(finding, |finding, (name, h1)| finding.fact(name, &h1)))
 }
 
-/// Why a file says nothing.
 #[derive(Debug, thiserror::Error)]
 enum Unreadable {
     #[error(transparent)]
@@ -124,10 +95,10 @@ enum Unreadable {
 fn hash(found: &Download) -> Result<H1, Unreadable> {
     let file = open_regular(&found.path)?.ok_or(Unreadable::NotRegular)?;
     let all = |file, limit| read_bounded(file, limit)?.ok_or(Unreadable::TooLarge(limit));
-    match found.part {
-        Part::Mod => Ok(hash_go_mod(&all(file, MAX_GO_MOD)?)),
-        Part::Zip => Ok(hash_module_zip(&file, &found.module, &ZipLimits::default())?.h1),
-        Part::Hash => Ok(H1::parse(String::from_utf8(all(file, MAX_ZIPHASH)?)?.trim())?),
+    match found.content {
+        Cached::Mod => Ok(hash_go_mod(&all(file, MAX_GO_MOD)?)),
+        Cached::Zip => Ok(hash_module_zip(&file, &found.module, &ZipLimits::default())?.h1),
+        Cached::ZipHash => Ok(H1::parse(String::from_utf8(all(file, MAX_ZIPHASH)?)?.trim())?),
     }
 }
 

@@ -137,9 +137,10 @@ impl Environment {
             }
             Decision::Program | Decision::Helper => match inside.program(&shown) {
                 inside::Program::Inside => self.tell(Code::BuildOverride, &text, &shown, why),
-                inside::Program::OnPath => {}
-                _ if decision == Decision::Helper => {}
-                _ => self.tell(Code::BuildEnvironment, &text, &shown, why),
+                inside::Program::Elsewhere if decision == Decision::Program => {
+                    self.tell(Code::BuildEnvironment, &text, &shown, why);
+                }
+                inside::Program::Elsewhere | inside::Program::OnPath => {}
             },
             Decision::WorkFile if !matches!(shown.as_str(), "" | "off" | "auto") && !inside.has(&value) => {
                 self.tell(Code::BuildOverride, &text, &shown, why);
@@ -159,7 +160,7 @@ impl Environment {
 
     fn tell(&mut self, code: Code, name: &str, value: &str, why: &str) {
         let value = safe_start(value, MAX_SHOWN);
-        self.findings.push(Finding { message: format!("{name} is {value:?}: {why}"), ..Finding::of(code) });
+        self.findings.push(Finding::new(code, format!("{name} is {value:?}: {why}")));
     }
 
     /// What leads to the mirror and to the caches.
@@ -199,15 +200,15 @@ impl Environment {
     fn path(&mut self, given: &Given<'_>, inside: &Inside) {
         let installed = given.go.gopath().map(|path| path.join("bin"));
         let mut folders = Vec::new();
-        for folder in inside.folders() {
+        for folder in &inside.folders {
             if Some(folder) == installed.as_ref() {
                 folders.push(given.caches.gopath.join("bin"));
             }
             folders.push(folder.clone());
         }
-        if inside.relative() {
-            self.removed
-                .push(("a relative folder of PATH".to_owned(), "whoever made the folder would choose the program"));
+        if inside.has_relative {
+            let why = "whoever made the folder would choose the program";
+            self.removed.push(("a relative folder of PATH".to_owned(), why));
         }
         if let Ok(path) = std::env::join_paths(folders) {
             self.variables.insert("PATH".into(), path);
@@ -220,16 +221,10 @@ impl Environment {
         if given.is_named || given.database.is_public() {
             return;
         }
-        let (name, key) = (given.database.name(), given.database.key().to_string());
+        let (name, key) = (safe(given.database.name()), safe(&given.database.key().to_string()));
         let origin = if given.go.is_variable("GOSUMDB") { "the variable GOSUMDB" } else { "`go env -w` (GOENV)" };
-        self.findings.push(Finding {
-            message: format!(
-                "{origin} chose {} to vouch for modules: if you trust it, name it with --sumdb",
-                safe(name)
-            ),
-            facts: vec![("database".to_owned(), safe(name)), ("key".to_owned(), safe(&key))],
-            ..Finding::of(Code::OtherDatabase)
-        });
+        let message = format!("{origin} chose {name} to vouch for modules: if you trust it, name it with --sumdb");
+        self.findings.push(Finding::new(Code::OtherDatabase, message).fact("database", &name).fact("key", &key));
     }
 
     fn wide(&mut self, given: &Given<'_>) {
@@ -247,13 +242,12 @@ impl Environment {
             let told_before = named[..nth].iter().any(|(_, _, other)| other == patterns);
             if let Some([one, other]) = two_public(patterns).filter(|_| !told_before) {
                 let message = format!("{name} is {patterns}, which covers {one} and {other}");
-                self.findings.push(Finding { message, ..Finding::of(*code) });
+                self.findings.push(Finding::new(*code, message));
             }
         }
     }
 }
 
-/// The patterns of a list that are not among the others.
 fn left(list: &str, others: &Patterns) -> String {
     let others = others.to_string();
     let others: Vec<&str> = others.split(',').collect();

@@ -11,7 +11,6 @@ use walkdir::WalkDir;
 
 use super::compare::{Accepted, cut};
 use super::magic::{MAX_PROGRAMS, is_program};
-use super::modfiles::told;
 use super::programs::{MAX_FILES, New, Snapshot};
 use super::unpacked::{Hashes, hash_unpacked};
 use crate::audit::of_toolchain;
@@ -52,7 +51,6 @@ pub struct Examined {
     pub findings: Vec<Finding>,
 }
 
-/// What the disk has after the command.
 struct OnDisk {
     unpacked: io::Result<(Hashes, Vec<PathBuf>)>,
     new: New,
@@ -100,8 +98,8 @@ impl Examination {
         let read = stream::iter(stale).map(|program| self.program(program, &accepted)).buffered(AT_ONCE);
         for (program, findings) in read.filter_map(async |read| read).collect::<Vec<_>>().await {
             // `go` found its output up to date, by the build ID alone.
-            let message = "it was there before the command, and the command did not write it anew".to_owned();
-            examined.findings.push(told(Code::ProgramNotBuilt, &program, message));
+            let message = "it was there before the command, and the command did not write it anew";
+            examined.findings.push(Finding::new(Code::ProgramNotBuilt, message).at(&program));
             examined.findings.extend(findings);
         }
         let read = stream::iter(all).map(|program| self.program(program, &accepted)).buffered(AT_ONCE);
@@ -119,7 +117,7 @@ impl Examination {
             Ok(found) => found,
             Err(error) => {
                 let message = format!("cannot read the module cache {}: {error}", self.modules.display());
-                findings.push(Finding { message, ..Finding::of(Code::NotExamined) });
+                findings.push(Finding::new(Code::NotExamined, message));
                 return;
             }
         };
@@ -145,7 +143,7 @@ impl Examination {
     async fn program(&self, program: PathBuf, accepted: &Accepted) -> Option<(PathBuf, Vec<Finding>)> {
         let findings = match self.build_info(&program).await {
             Ok(info) => accepted.program(&program, &info?),
-            Err(why) => vec![told(Code::NotExamined, &program, why)],
+            Err(why) => vec![Finding::new(Code::NotExamined, why).at(&program)],
         };
         Some((program, findings))
     }
@@ -181,7 +179,7 @@ impl Examination {
             0 => "builds of this module take its dependencies from here".to_owned(),
             more => format!("builds take dependencies from here, and from {more} more vendor folders"),
         };
-        findings.push(told(Code::VendorUnproved, first, message));
+        findings.push(Finding::new(Code::VendorUnproved, message).at(first));
     }
 }
 
@@ -193,10 +191,10 @@ fn unseen(new: &New) -> Vec<Finding> {
             "the repository, with what its links lead to, has more than {MAX_FILES} files, or more than {MAX_PROGRAMS} new \
              programs: not all were looked at"
         );
-        findings.push(Finding { message, ..Finding::of(Code::NotExamined) });
+        findings.push(Finding::new(Code::NotExamined, message));
     }
     let message = "the command made it, or changed it, and it cannot be read";
-    let unreadable = new.unreadable.iter().map(|path| told(Code::NotExamined, path, message.to_owned()));
+    let unreadable = new.unreadable.iter().map(|path| Finding::new(Code::NotExamined, message).at(path));
     findings.extend(cut(unreadable.collect()));
     findings
 }

@@ -1,10 +1,11 @@
 //! The files of caches: names and sizes first, and then the digests of those that are asked for.
 
 use std::collections::BTreeMap;
-use std::fs::{self, DirEntry, Metadata};
+use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use crate::base::parallel::each;
 use crate::base::tree::{open_regular, sha256_of};
@@ -22,7 +23,6 @@ pub(super) struct Shape {
     pub(super) executable: bool,
 }
 
-/// The content of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Content {
     pub(super) digest: [u8; 32],
@@ -30,7 +30,33 @@ pub(super) struct Content {
 }
 
 /// A file as it was. Whatever writes to it, or puts another one in its place, changes that.
-pub(super) type Stamp = (u64, u64, i64, i64);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    dev: u64,
+    ino: u64,
+    /// Not every file system knows it.
+    born: Option<SystemTime>,
+    changed: (i64, i64),
+    pub(super) shape: Shape,
+}
+
+impl Stamp {
+    pub(super) fn of(file: &Metadata) -> Self {
+        let changed = (file.ctime(), file.ctime_nsec());
+        Self { dev: file.dev(), ino: file.ino(), born: file.created().ok(), changed, shape: shape(file) }
+    }
+
+    /// `None` if it cannot be had.
+    pub(super) fn at(path: &Path) -> Option<Self> {
+        path.symlink_metadata().ok().as_ref().map(Self::of)
+    }
+
+    /// Whether it is no other file than before, whatever was written to it.
+    pub(super) fn is_same_file(&self, other: &Self) -> bool {
+        let file = |stamp: &Self| (stamp.dev, stamp.ino, stamp.born, stamp.shape.size);
+        file(self) == file(other)
+    }
+}
 
 /// What lies in some folders, by its path below their root. What is no regular file, such as a link, has no shape.
 #[derive(Debug, Default)]
@@ -54,7 +80,7 @@ pub(super) fn list(root: &Path, names: &[&str]) -> io::Result<Listed> {
                 open.push(name.clone());
                 listed.folders.push(name);
             } else {
-                listed.files.insert(name, shape_of(&entry));
+                listed.files.insert(name, entry.metadata().ok().filter(Metadata::is_file).as_ref().map(shape));
             }
             if listed.files.len() + listed.folders.len() > MAX_ENTRIES {
                 return Err(io::Error::other(format!("there are more than {MAX_ENTRIES} files and folders")));
@@ -79,21 +105,8 @@ fn entries(folder: &Path) -> io::Result<Option<fs::ReadDir>> {
     fs::read_dir(folder).map(Some)
 }
 
-fn shape_of(entry: &DirEntry) -> Option<Shape> {
-    entry.metadata().ok().filter(Metadata::is_file).map(|metadata| shape(&metadata))
-}
-
 fn shape(metadata: &Metadata) -> Shape {
     Shape { size: metadata.len(), executable: metadata.mode() & 0o111 != 0 }
-}
-
-/// The stamp of a file; `None` if it cannot be had.
-pub(super) fn stamp(path: &Path) -> Option<Stamp> {
-    path.symlink_metadata().ok().as_ref().map(stamp_of)
-}
-
-fn stamp_of(metadata: &Metadata) -> Stamp {
-    (metadata.dev(), metadata.ino(), metadata.ctime(), metadata.ctime_nsec())
 }
 
 /// Hashes the files `names` below `root`, on all processors. Blocks. What cannot be read has no content.
@@ -104,11 +117,11 @@ pub(super) fn hash<'n>(root: &Path, names: &[&'n Path]) -> BTreeMap<&'n Path, (C
 
 fn content(path: &Path) -> io::Result<Option<(Content, Stamp)>> {
     let Some(file) = open_regular(path)? else { return Ok(None) };
-    let metadata = file.metadata()?;
-    let shape = shape(&metadata);
+    let stamp = Stamp::of(&file.metadata()?);
+    let shape = stamp.shape;
     // No more than the size that the file had; it has no content if that is not all, or if there is less.
     let (read, digest) = sha256_of(&file, shape.size.saturating_add(1))?;
-    Ok((read == shape.size).then(|| (Content { digest, shape }, stamp_of(&metadata))))
+    Ok((read == shape.size).then_some((Content { digest, shape }, stamp)))
 }
 
 #[cfg(test)]
@@ -145,6 +158,6 @@ mod tests {
         let hashed = hash(root.path(), &names);
         assert_eq!(hashed.keys().collect::<Vec<_>>(), [&Path::new("a")]);
         assert_eq!(hashed[Path::new("a")].0.digest, <[u8; 32]>::from(Sha256::digest("x")));
-        assert_eq!(hashed[Path::new("a")].1, stamp(&root.path().join("a")).unwrap());
+        assert_eq!(hashed[Path::new("a")].1, Stamp::at(&root.path().join("a")).unwrap());
     }
 }

@@ -18,14 +18,12 @@ const HEADER: &str = "sumgate cache manifest v2";
 /// The text of 2,000,000 files, which is the most that is listed.
 pub(super) const MAX_LEN: u64 = 512 << 20;
 
-/// Modules and files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Manifest {
     pub(super) modules: Known,
     pub(super) files: BTreeMap<String, Content>,
 }
 
-/// Why a text is no manifest.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line} of the manifest is not \"{}\"", if *line == 1 { HEADER } else { "module H1 proved|unproved mod|zip PATH@VERSION\" or \"file DIGEST SIZE x|- NAME" })]
 pub(super) struct ManifestError {
@@ -33,7 +31,6 @@ pub(super) struct ManifestError {
 }
 
 impl Manifest {
-    /// The text.
     pub(super) fn text(&self) -> String {
         let mut text = format!("{HEADER}\n");
         for ((module, kind), KnownFile { h1, proved }) in &self.modules {
@@ -47,7 +44,6 @@ impl Manifest {
         text
     }
 
-    /// Reads such a text.
     pub(super) fn parse(text: &str) -> Result<Self, ManifestError> {
         let mut lines = text.split_terminator('\n').zip(1..);
         if lines.next().is_none_or(|(first, _)| first != HEADER) {

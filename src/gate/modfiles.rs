@@ -44,7 +44,7 @@ impl Modules {
         if let Some(file) = found.iter().find(|file| matches!(gowork, "" | "auto") && !lies_in(workspace, file)) {
             let message = "`go` takes the modules of a build from here, and it lies outside the repository: set GOWORK=off, or \
                            start the gate in its folder";
-            this.findings.push(told(Code::BuildOverride, file, message.to_owned()));
+            this.findings.push(Finding::new(Code::BuildOverride, message).at(file));
         }
         // The module that is built may begin above the repository, or in a folder such as testdata.
         let module = here.ancestors().map(|folder| folder.join("go.mod")).find(|file| file.is_file());
@@ -57,7 +57,7 @@ impl Modules {
         }
         if all.len() > MAX_FILES {
             let message = format!("there are more than {MAX_FILES} go.mod files: not all were read");
-            this.findings.push(Finding { message, ..Finding::of(Code::NotExamined) });
+            this.findings.push(Finding::new(Code::NotExamined, message));
         }
         this.findings.truncate(MAX_TOLD);
         this
@@ -70,20 +70,20 @@ impl Modules {
             Err(Unread::File(error)) if error.kind() == std::io::ErrorKind::NotFound => return,
             Err(why) => {
                 let message = format!("which modules it takes from folders is not known: {why}");
-                self.findings.push(told(Code::NotExamined, file, message));
+                self.findings.push(Finding::new(Code::NotExamined, message).at(file));
                 return;
             }
         };
         if let Some(line) = folders.unread {
-            let place = Some(Place { file: file.to_owned(), line: Some(line) });
-            let message = "the line cannot be read: it may take a module from a folder".to_owned();
-            self.findings.push(Finding { place, message, ..Finding::of(Code::NotExamined) });
+            let place = Place { file: file.to_owned(), line: Some(line) };
+            let message = "the line cannot be read: it may take a module from a folder";
+            self.findings.push(Finding::new(Code::NotExamined, message).at(place));
         }
         let root = file.parent().unwrap_or(file);
         if is_work_file {
             for folder in folders.used.iter().filter(|folder| !lies_in(workspace, &root.join(folder))) {
                 let message = format!("it uses {}, which lies outside the repository", safe(folder));
-                self.findings.push(told(Code::BuildOverride, file, message));
+                self.findings.push(Finding::new(Code::BuildOverride, message).at(file));
             }
         }
         self.replaced.extend(folders.replaced.into_iter().map(|(old, _)| (old, file.to_owned())));
@@ -96,20 +96,15 @@ impl Modules {
         names.sort_unstable();
         names.dedup();
         let message = format!("builds take {} from folders", some_of(&names));
-        Some(told(Code::ReplacedUnproved, file, message))
+        Some(Finding::new(Code::ReplacedUnproved, message).at(file))
     }
 }
 
 /// The vendor folder beside a go.mod that lies above the repository.
 fn vendored(file: &Path) -> Option<Finding> {
     let folder = file.with_file_name("vendor");
-    let message = "builds of this module take its dependencies from here".to_owned();
-    folder.join("modules.txt").is_file().then(|| told(Code::VendorUnproved, &folder, message))
-}
-
-/// A finding about a file.
-pub(super) fn told(code: Code, file: &Path, message: String) -> Finding {
-    Finding { place: Some(Place { file: file.to_owned(), line: None }), message, ..Finding::of(code) }
+    let message = "builds of this module take its dependencies from here";
+    folder.join("modules.txt").is_file().then(|| Finding::new(Code::VendorUnproved, message).at(&folder))
 }
 
 /// Whether a path lies in the repository once links are followed. One that does not exist brings nothing in.
@@ -117,7 +112,6 @@ fn lies_in(workspace: &Path, path: &Path) -> bool {
     path.canonicalize().map_or(true, |path| path.starts_with(workspace))
 }
 
-/// Why a file says nothing.
 #[derive(Debug, thiserror::Error)]
 enum Unread {
     #[error("{0}")]

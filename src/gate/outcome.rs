@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::Serialize;
+
 use super::child::Ended;
 use crate::finding::{Code, Finding, PoliciesInForce, Severity};
 use crate::policy::Exception;
@@ -56,7 +58,8 @@ pub struct Outcome {
 }
 
 /// Whose a cache is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Whose {
     /// The run's own, empty at the start.
     #[default]
@@ -67,19 +70,8 @@ pub enum Whose {
     Inherited,
 }
 
-impl Whose {
-    /// The word in the report.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Own => "own",
-            Self::Sealed => "sealed",
-            Self::Inherited => "inherited",
-        }
-    }
-}
-
 /// The caches of a run.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct CacheUse {
     /// The module cache.
     pub modules: Whose,

@@ -13,9 +13,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use walkdir::{DirEntry, WalkDir};
 
+use super::files::Stamp;
 use super::magic::{MAX_PROGRAMS, is_program};
 use super::repository::{FILES, FOLDERS};
-use super::stale::{Earlier, Stamp};
+use super::stale::Earlier;
 
 /// Files that are looked at, those behind links included. The largest repositories known have about 500,000.
 pub(super) const MAX_FILES: usize = 1_000_000;
@@ -178,12 +179,10 @@ impl Snapshot {
 
     /// Whether the command left a program as it was. `path` has no links.
     pub(super) fn has_still(&self, path: &Path) -> bool {
-        let now = path.symlink_metadata().ok().map(|found| Stamp::of(&found));
-        now.zip(self.files.get(path)).is_some_and(|(now, before)| self.earlier.has(path, before, &now))
+        Stamp::at(path).zip(self.files.get(path)).is_some_and(|(now, before)| self.earlier.has(path, before, &now))
     }
 }
 
-/// One pass over files and folders.
 struct Walk<'a> {
     left_out: &'a [PathBuf],
     seen: usize,

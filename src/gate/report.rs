@@ -4,12 +4,11 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::{CacheUse, Outcome};
+use super::Outcome;
 use crate::release::ReleasedFile;
 use gomodule::artifact::Kind;
 use gomodule::module::ModuleVersion;
 
-/// The name of the form below.
 const SCHEMA: &str = "sumgate/run/1";
 
 /// The report of a run.
@@ -38,7 +37,6 @@ pub fn report(outcome: &Outcome) -> Value {
             "help": finding.advice(),
         })
     });
-    let CacheUse { modules, build, sealed_files, thrown_away, key } = &outcome.caches;
     let databases = outcome.databases.iter().map(|database| {
         json!({"name": database.name, "key": database.key, "head": database.head, "fork_evidence": database.fork.as_ref().map(|path| path.display().to_string())})
     });
@@ -56,7 +54,7 @@ pub fn report(outcome: &Outcome) -> Value {
         "databases": databases.collect::<Vec<_>>(),
         "kept_settings": outcome.kept.iter().map(|(name, value)| (name.clone(), json!(value))).collect::<serde_json::Map<_, _>>(),
         "removed_variables": outcome.removed.iter().map(|(name, why)| json!({"name": name, "why": why})).collect::<Vec<_>>(),
-        "caches": json!({"modules": modules.name(), "build": build.name(), "sealed_files": sealed_files, "thrown_away": thrown_away, "key": key}),
+        "caches": outcome.caches,
         "programs": paths(&outcome.programs),
         "installed": paths(&outcome.installed),
         "findings": findings.collect::<Vec<_>>(),

@@ -69,7 +69,6 @@ const FILTERS: [&str; 9] = [
 pub(super) const FOLDERS: [&str; 4] = [".git", ".hg", ".svn", ".bzr"];
 pub(super) const FILES: [&str; 2] = [".fslckout", "_FOSSIL_"];
 
-/// A setting of git.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Setting {
     /// `system`, `global`, `local`, `worktree`, or `command` for variables.
@@ -80,7 +79,6 @@ struct Setting {
     value: String,
 }
 
-/// When git runs the program of a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Runs {
     AtStatus,
@@ -117,7 +115,7 @@ impl Git<'_> {
             Ok(settings) => of_user.extend(settings),
             Err(why) => {
                 let message = format!("the settings of git cannot be read: {why}");
-                findings.push(Finding { message, ..Finding::of(Code::NotExamined) });
+                findings.push(Finding::new(Code::NotExamined, message));
             }
         }
         let looked = stream::iter(all.iter().take(MAX_REPOSITORIES)).map(|path| self.repository(path, until));
@@ -127,7 +125,7 @@ impl Git<'_> {
         }
         if all.len() > MAX_REPOSITORIES {
             let message = format!("there are more than {MAX_REPOSITORIES} repositories");
-            findings.push(Finding { message, ..Finding::of(Code::NotExamined) });
+            findings.push(Finding::new(Code::NotExamined, message));
         }
         findings.extend(of_user.iter().filter_map(|setting| self.of_user(setting)).take(MAX_TOLD));
         findings
@@ -135,8 +133,7 @@ impl Git<'_> {
 
     /// What is wrong with a repository, and the settings of others that hold in it.
     async fn repository(&self, repository: &Path, until: Instant) -> (Vec<Finding>, Vec<Setting>) {
-        let place = Some(Place { file: repository.to_owned(), line: None });
-        let finding = |message| Finding { place: place.clone(), message, ..Finding::of(Code::RepositoryProgram) };
+        let finding = |message: String| Finding::new(Code::RepositoryProgram, message).at(repository);
         if !repository.ends_with(".git") {
             let is_unknown = is_unknown(repository);
             let words = "its programs read settings of the repository that the gate does not know";
@@ -208,14 +205,13 @@ impl Git<'_> {
             Runs::AtFetch if !is_variable && !self.fetches => return None,
             _ => Code::BuildEnvironment,
         };
-        let place = place.map(|file| Place { file: file.into(), line: None });
+        let place = place.map(Place::from);
         let by =
             if is_variable { "a variable (GIT_CONFIG_COUNT, GIT_CONFIG_PARAMETERS)" } else { "the git of this user" };
-        Some(Finding { place, message: says(by, setting), ..Finding::of(code) })
+        Some(Finding { place, ..Finding::new(code, says(by, setting)) })
     }
 }
 
-/// Why there are no settings.
 #[derive(Debug, thiserror::Error)]
 enum Unread {
     /// git says no, and would for `go`.

@@ -25,7 +25,6 @@ use gomodule::module::ModuleVersion;
 use gomodule::proxy_request::Request;
 
 const HEADER: &str = "sumgate cache seal v2";
-/// The folders that are sealed.
 const SEALED: [&str; 2] = ["mod", "build"];
 /// All that stays in the folder of a run: folders, and files.
 pub(super) const KEPT: ([&str; 2], [&str; 2]) = (SEALED, [MANIFEST, SEAL]);
@@ -50,7 +49,7 @@ pub struct Sealed {
 impl Sealed {
     /// Whether the file is another one than the seal covers.
     pub fn is_new(&self, path: &Path) -> bool {
-        self.stamps.get(path).is_none_or(|stamp| files::stamp(path) != Some(*stamp))
+        self.stamps.get(path).is_none_or(|stamp| Stamp::at(path) != Some(*stamp))
     }
 }
 

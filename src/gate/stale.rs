@@ -7,12 +7,9 @@
 //! in place; then its content tells.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
-use super::files;
+use super::files::{self, Stamp};
 use super::magic::{MAX_PROGRAMS, is_program};
 
 /// The smallest file that is read although nobody may execute it. The smallest programs of `go` have a megabyte.
@@ -20,45 +17,18 @@ const MIN_PLAIN: u64 = 64 << 10;
 /// Bytes of earlier programs that are hashed, in all: some seconds. What is more is told by the file alone.
 const MAX_HASHED: u64 = 4 << 30;
 
-/// A file as it was. Whatever writes to it, or puts another one in its place, changes that.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
-    dev: u64,
-    ino: u64,
-    /// Not every file system knows it.
-    born: Option<SystemTime>,
-    changed: (i64, i64),
-    size: u64,
-    executable: bool,
-}
-
-impl Stamp {
-    pub(super) fn of(file: &Metadata) -> Self {
-        Self {
-            dev: file.dev(),
-            ino: file.ino(),
-            born: file.created().ok(),
-            changed: (file.ctime(), file.ctime_nsec()),
-            size: file.len(),
-            executable: file.mode() & 0o111 != 0,
-        }
-    }
-
-    fn is_same_file(&self, other: &Self) -> bool {
-        (self.dev, self.ino, self.born, self.size) == (other.dev, other.ino, other.born, other.size)
-    }
-}
-
-/// The content of the programs that were there before the command.
 #[derive(Debug, Default)]
 pub(super) struct Earlier(BTreeMap<PathBuf, [u8; 32]>);
 
 impl Earlier {
     /// Reads the programs among `files`. Blocks, on all processors.
     pub(super) fn of(files: &HashMap<PathBuf, Stamp>) -> Self {
-        let may_be = |stamp: &Stamp| stamp.executable || stamp.size >= MIN_PLAIN;
-        let mut programs: Vec<(&Path, u64)> =
-            files.iter().filter(|(_, stamp)| may_be(stamp)).map(|(path, stamp)| (path.as_path(), stamp.size)).collect();
+        let may_be = |stamp: &Stamp| stamp.shape.executable || stamp.shape.size >= MIN_PLAIN;
+        let mut programs: Vec<(&Path, u64)> = files
+            .iter()
+            .filter(|(_, stamp)| may_be(stamp))
+            .map(|(path, stamp)| (path.as_path(), stamp.shape.size))
+            .collect();
         programs.retain(|(path, _)| is_program(path).unwrap_or(false));
         programs.sort_unstable();
         let mut left = MAX_HASHED;

@@ -14,7 +14,6 @@ use gomodule::module::ModuleVersion;
 /// Folders and files that are passed on the way to the modules. Large caches have 10,000 modules and as many folders.
 const MAX_ENTRIES: usize = 1_000_000;
 
-/// What an unpacked module hashes to, or why it cannot be hashed.
 pub(super) type Hashes = BTreeMap<ModuleVersion, Result<H1, DirError>>;
 
 type Folders = Vec<(ModuleVersion, PathBuf)>;

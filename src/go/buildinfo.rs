@@ -27,13 +27,8 @@ pub enum BuildInfoError {
     #[error("it printed more than {MAX_OUTPUT} bytes")]
     TooLong,
     /// It said nothing about the program: neither what is in it, nor that it is no Go program.
-    #[error("it ended with {status}, and said {said:?}")]
-    NoAnswer {
-        /// How it ended.
-        status: ExitStatus,
-        /// The first line of its complaints.
-        said: String,
-    },
+    #[error("it ended with {0}, and said {1:?}")]
+    NoAnswer(ExitStatus, String),
 }
 
 /// A module within a program.
@@ -82,7 +77,7 @@ impl BuildInfo {
         if status.code().is_some() && text.is_empty() && is_about_it {
             return Ok(None);
         }
-        Err(BuildInfoError::NoAnswer { status, said: safe(said.lines().next().unwrap_or_default()) })
+        Err(BuildInfoError::NoAnswer(status, safe(said.lines().next().unwrap_or_default())))
     }
 
     /// Reads the lines behind the name of the program. Lines that are not known are left out.

@@ -49,7 +49,6 @@ pub struct GoEnvError {
     why: Unasked,
 }
 
-/// Why `go env` told nothing.
 #[derive(Debug, thiserror::Error)]
 enum Unasked {
     #[error(transparent)]
@@ -90,12 +89,9 @@ impl GoEnv {
 
     /// A setting, empty if it is not set and has no default. An empty variable is one that is not set, as for `go`.
     pub fn get(&self, name: &str) -> &str {
-        let set = |values: &HashMap<String, String>| values.get(name).is_some_and(|value| !value.is_empty());
-        if set(&self.environment) {
-            return &self.environment[name];
-        }
-        if set(&self.told) {
-            return &self.told[name];
+        let mut set = [&self.environment, &self.told].into_iter().filter_map(|values| values.get(name));
+        if let Some(value) = set.find(|value| !value.is_empty()) {
+            return value;
         }
         if LIKE_GOPRIVATE.contains(&name) {
             return self.get("GOPRIVATE");

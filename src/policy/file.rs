@@ -91,8 +91,8 @@ impl PolicyReader<'_, '_> {
             unknown_modules: self.one_of(settings.unknown_modules.as_ref(), "deny", "absent"),
             max_zip_size: self.value(settings.max_zip_size.as_ref(), size),
             toolchains: settings.toolchains.as_ref().map(|toolchains| {
-                let ranges = toolchains.get_ref().iter().filter_map(|text| self.value(Some(text), toolchain));
-                At { value: ranges.map(|at| at.value).collect(), line: self.line_of(toolchains) }
+                let ranges = toolchains.get_ref().iter().filter_map(|text| self.0.checked(text, toolchain));
+                At { value: ranges.collect(), line: self.line_of(toolchains) }
             }),
         };
         if let (None, Some(allow)) = (policy.default_deny, file.allow.first()) {
@@ -135,27 +135,22 @@ impl PolicyReader<'_, '_> {
     }
 
     fn selection(&mut self, module: &Text, versions: Option<&Text>, reason: &Text, line: u32) -> Selection {
-        let modules = self.value(Some(module), patterns);
-        let versions =
-            self.value(versions, |text| Range::parse(text, |text| Ok(Version::parse(text)?), Version::precedence));
-        let reason = self.value(Some(reason), |text| match text.trim() {
+        let modules = self.0.checked(module, patterns).unwrap_or_default();
+        let range = |text: &str| Range::parse(text, |text| Ok(Version::parse(text)?), Version::precedence);
+        let versions = versions.and_then(|text| self.0.checked(text, range));
+        let reason = self.0.checked(reason, |text| match text.trim() {
             "" => Err(ValueError::Reason("give a reason: it is shown to whoever is refused")),
             text if text.chars().any(char::is_control) => Err(ValueError::Reason("write the reason on one line")),
             text if text.chars().count() > MAX_REASON => Err(ValueError::LongReason),
             text => Ok(text.to_owned()),
         });
-        Selection {
-            modules: modules.map(|at| at.value).unwrap_or_default(),
-            versions: versions.map(|at| at.value),
-            reason: reason.map(|at| at.value).unwrap_or_default(),
-            line,
-        }
+        Selection { modules, versions, reason: reason.unwrap_or_default(), line }
     }
 
     fn excepted(&mut self, excepted: &Spanned<Excepted>) -> Exception {
         let Excepted { module, versions, from, reason, expires } = excepted.get_ref();
         let selection = self.selection(module, versions.as_ref(), reason, self.0.line(excepted.span().start));
-        let rules = from.iter().filter_map(|text| self.value(Some(text), rule)).map(|at| at.value).collect::<Vec<_>>();
+        let rules = from.iter().filter_map(|text| self.0.checked(text, rule)).collect();
         if from.is_empty() {
             self.0.complain(excepted.span().start, "from names no rule, so the exception lifts nothing");
         }

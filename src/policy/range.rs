@@ -16,7 +16,6 @@ pub struct Range<V> {
     any: Vec<Vec<(Comparator, V)>>,
 }
 
-/// How a version may stand to a bound.
 type Comparator = &'static [Ordering];
 
 /// Longest first: `<=` begins with `<`.

@@ -13,20 +13,20 @@ fn today() -> Date {
     Date::new(2026, 11, 20).unwrap()
 }
 
-fn judge(policy: &str, facts: &Facts) -> Decision {
-    super::judge(&parse(policy).unwrap(), facts, today()).decision
+fn judge(policy: &str, facts: &Facts) -> Option<Denial> {
+    super::judge(&parse(policy).unwrap(), facts, today()).denial
 }
 
 /// The rule and the line that deny, and the words.
 fn denied(policy: &str, facts: &Facts) -> (Rule, u32, String) {
     match judge(policy, facts) {
-        Decision::Denied(Denial { rule, line, reason }) => (rule, line, reason),
-        Decision::Allowed => panic!("allowed: {facts:?}"),
+        Some(Denial { rule, line, reason }) => (rule, line, reason),
+        None => panic!("allowed: {facts:?}"),
     }
 }
 
 fn allowed(policy: &str, facts: &Facts) {
-    assert_eq!(judge(policy, facts), Decision::Allowed, "{facts:?}");
+    assert_eq!(judge(policy, facts), None, "{facts:?}");
 }
 
 fn named(text: &str) -> Facts {
@@ -127,14 +127,12 @@ fn an_exception_lifts_its_rules_until_its_day_is_over() {
     let policy = parse(EXCEPTION).unwrap();
     let facts = named("a.com/b@v0.0.0-20200101000000-0123456789ab");
     let verdict = super::judge(&policy, &facts, today());
-    assert_eq!((verdict.decision, verdict.used.as_slice()), (Decision::Allowed, &[0][..]));
+    assert_eq!((verdict.denial, verdict.used.as_slice()), (None, &[0][..]));
     assert!(matches!(
         verdict.steps[0],
         Step { rule: Rule::PseudoVersions, outcome: Outcome::Lifted { line: 5, .. }, .. }
     ));
-    let Decision::Denied(denial) = super::judge(&policy, &facts, today().tomorrow().unwrap()).decision else {
-        panic!()
-    };
+    let Some(denial) = super::judge(&policy, &facts, today().tomorrow().unwrap()).denial else { panic!() };
     assert!(denial.reason.ends_with("(an exception for it expired on 2026-11-20)"), "{denial}");
     // It lifts no other rule, and nothing for other modules.
     let young = Facts { age: Some(Age::Unknown), ..facts };
@@ -267,7 +265,7 @@ fn two_exceptions_for_one_thing_are_both_used_and_the_last_day_of_any_counts() {
         verdict
     };
     let verdict = judge(["2026-01-01", "2026-12-01", "2027-12-01"]);
-    assert_eq!(verdict.decision, Decision::Allowed);
+    assert_eq!(verdict.denial, None);
     let until = Date::new(2027, 12, 1).unwrap();
     assert!(matches!(verdict.steps[0].outcome, Outcome::Lifted { line: 13, until: day, .. } if day == until));
     let verdict = judge(["2026-02-01", "2026-03-01", "2026-01-01"]);

@@ -48,21 +48,12 @@ impl Facts {
 /// What a policy says to a module version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// The end of it.
-    pub decision: Decision,
+    /// Why it may not come in, by the first rule that denies; `None` if it may, as far as is known.
+    pub denial: Option<Denial>,
     /// Every rule that was looked at, in order.
     pub steps: Vec<Step>,
     /// The numbers of the exceptions that name a rule which denies, expired ones too: they are not idle.
     pub used: Vec<usize>,
-}
-
-/// Whether a module version may come in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// As far as is known.
-    Allowed,
-    /// No.
-    Denied(Denial),
 }
 
 /// Why a module version may not come in.
@@ -124,7 +115,7 @@ pub enum Outcome {
 
 /// Judges a module version on a day.
 pub fn judge(policy: &Policy, facts: &Facts, today: Date) -> Verdict {
-    let mut verdict = Verdict { decision: Decision::Allowed, steps: Vec::new(), used: Vec::new() };
+    let mut verdict = Verdict { denial: None, steps: Vec::new(), used: Vec::new() };
     let case = Case { policy, facts };
     for rule in Rule::all() {
         let Some(outcome) = case.outcome(rule) else { continue };
@@ -132,22 +123,20 @@ pub fn judge(policy: &Policy, facts: &Facts, today: Date) -> Verdict {
             Outcome::Denies(denial) => case.lift(denial, today, &mut verdict.used),
             outcome => Step { rule, outcome, expired: None },
         };
-        if let (Decision::Allowed, Outcome::Denies(denial)) = (&verdict.decision, &step.outcome) {
-            verdict.decision = Decision::Denied(denial.clone());
+        if let Outcome::Denies(denial) = &step.outcome {
+            verdict.denial.get_or_insert_with(|| denial.clone());
         }
         verdict.steps.push(step);
     }
     verdict
 }
 
-/// A module version before a policy.
 struct Case<'a> {
     policy: &'a Policy,
     facts: &'a Facts,
 }
 
 impl Case<'_> {
-    /// What a rule says; `None` if the policy does not have it.
     fn outcome(&self, rule: Rule) -> Option<Outcome> {
         let module = &self.facts.module;
         let denied = |reason: String, line: u32| Outcome::Denies(Denial { rule, reason, line });

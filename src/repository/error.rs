@@ -9,13 +9,8 @@ use crate::base::text::safe_path;
 #[non_exhaustive]
 pub enum BaseError {
     /// There is nothing to compare with.
-    #[error("cannot compare with the base, for {} is in no git repository that can be used: {why}", safe_path(path))]
-    NoRepository {
-        /// What was to be compared.
-        path: PathBuf,
-        /// What is wrong.
-        why: String,
-    },
+    #[error("cannot compare with the base, for {path} is in no git repository that can be used: {1}", path = safe_path(.0))]
+    NoRepository(PathBuf, String),
     /// There is no git that can be run.
     #[error("cannot run git, which --base needs: {0}")]
     NoGit(String),
@@ -23,16 +18,10 @@ pub enum BaseError {
     #[error("{0}")]
     Unusable(String),
     /// git gave no answer.
-    #[error("cannot ask git about {}: {words}", safe_path(path))]
-    Git {
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong.
-        words: String,
-    },
+    #[error("cannot ask git about {path}: {1}", path = safe_path(.0))]
+    Git(PathBuf, String),
 }
 
-/// A path as a word of a shell.
 pub(super) fn quoted(path: &Path) -> String {
     crate::base::process::quoted(&safe_path(path))
 }

@@ -67,7 +67,6 @@ const KEPT_FOR_SETTINGS: [&str; 6] = [
 /// The two that are numbered.
 const KEPT_NUMBERED: [&str; 2] = ["GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_"];
 
-/// The `git` command for one repository.
 #[derive(Debug)]
 pub(super) struct Git {
     program: PathBuf,
@@ -75,11 +74,6 @@ pub(super) struct Git {
     /// Where the repository lies: `.git`, or what it leads to.
     folder: PathBuf,
 }
-
-/// What git said when it failed.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct Said(pub(super) String);
 
 impl Git {
     /// Finds the command. One that lies in the work tree belongs to whoever wrote the tree.
@@ -96,7 +90,6 @@ impl Git {
         Ok(Self { program, work_tree, folder })
     }
 
-    /// `git` on the repository, with these words.
     pub(super) fn command(&self, words: &[&str]) -> Command {
         let mut command = self.bare(|_| false);
         command.envs(ENVIRONMENT).arg(option("--git-dir=", &self.folder));
@@ -105,7 +98,6 @@ impl Git {
         command
     }
 
-    /// Runs it to its end.
     pub(super) fn run(&self, words: &[&str]) -> Result<Output, BaseError> {
         self.end(self.command(words))
     }
@@ -118,10 +110,10 @@ impl Git {
     }
 
     /// The first line that it prints; or, if it fails, what it said.
-    pub(super) fn line(&self, words: &[&str]) -> Result<Result<String, Said>, BaseError> {
+    pub(super) fn line(&self, words: &[&str]) -> Result<Result<String, String>, BaseError> {
         let output = self.run(words)?;
         if !output.status.success() {
-            return Ok(Err(Said(words_of(&output.stderr))));
+            return Ok(Err(words_of(&output.stderr)));
         }
         let text = String::from_utf8_lossy(&output.stdout);
         Ok(Ok(text.lines().next().unwrap_or_default().to_owned()))
@@ -158,7 +150,7 @@ impl Git {
 
     /// git was asked about the repository as a whole, and gave no answer.
     pub(super) fn failed(&self, words: String) -> BaseError {
-        BaseError::Git { path: self.work_tree.clone(), words }
+        BaseError::Git(self.work_tree.clone(), words)
     }
 
     /// `git` without the variables of git. It stands at the root, where the tree has no files.

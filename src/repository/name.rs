@@ -12,7 +12,6 @@ const MIN_HASH: usize = 4;
 /// SHA-1 and SHA-256.
 const HASHES: [usize; 2] = [40, 64];
 
-/// The hash of the commit.
 pub(super) fn resolve(git: &Git, revision: &str) -> Result<String, BaseError> {
     check(revision)?;
     let ends = [revision.find(['~', '^']), revision.find("@{")];
@@ -50,7 +49,7 @@ pub(super) fn resolve(git: &Git, revision: &str) -> Result<String, BaseError> {
         }
         Ok(hash) if is_hash(&hash) => hash,
         Ok(_) => return Err(unusable(revision, "expected one commit. Name one, such as origin/main")),
-        Err(said) => return Err(unknown(git, revision, &said.0)?),
+        Err(said) => return Err(unknown(git, revision, &said)?),
     };
     match git.line(&["cat-file", "-t", &hash])? {
         Ok(kind) if kind == "commit" => Ok(hash),
@@ -58,7 +57,7 @@ pub(super) fn resolve(git: &Git, revision: &str) -> Result<String, BaseError> {
             let kind = safe(&kind);
             Err(unusable(revision, &format!("expected a commit, found a {kind}. Name a commit, such as origin/main")))
         }
-        Err(said) => Err(git.failed(said.0)),
+        Err(said) => Err(git.failed(said)),
     }
 }
 

@@ -28,7 +28,6 @@ const MAX_HEADER: u64 = 256;
 /// How much of a filter is shown, in characters. `blob:limit=1m` and the like are shorter.
 const MAX_FILTER: usize = 100;
 
-/// An answer of `git cat-file --batch`.
 #[derive(Debug)]
 enum Answer {
     Object { kind: String, content: Vec<u8> },
@@ -39,15 +38,12 @@ enum Answer {
 /// Where a walk by the names in a commit ends.
 enum End {
     Folder(PathBuf),
-    /// A file with this hash.
     File(String),
-    /// There is nothing of this name.
     Nothing(PathBuf),
     /// A link leads out of the tree, or in circles.
     Outside,
 }
 
-/// The running command.
 #[derive(Debug)]
 pub(super) struct Objects {
     git: Dialogue<Answer>,
@@ -60,29 +56,17 @@ impl Objects {
         Ok(Self { git: started.map_err(|error| git.failed(error.to_string()))? })
     }
 
-    /// The file that lies at `path`, seen from the top folder, in a commit: of a link, where it leads. `None` if there is no
-    /// file. After an error nothing more can be asked.
-    pub(super) fn file(&mut self, git: &Git, commit: &str, path: &Path) -> Result<Option<Vec<u8>>, BaseError> {
-        let mut tree = self.root(git, commit, path)?;
-        let mut parts = path.iter().peekable();
-        while let Some(part) = parts.next() {
-            let entry = entry(&tree, part.as_bytes(), commit.len() / 2);
-            let entry = entry.map_err(|Damaged| failed(git, path, "a tree of the base is damaged".to_owned()))?;
-            match (entry, parts.peek()) {
-                (Some((b"40000", hash)), Some(_)) => tree = self.object(git, path, &hex::encode(hash), "tree")?,
-                (Some((mode, hash)), None) if mode.starts_with(b"100") || mode == b"120000" => {
-                    return self.object(git, path, &hex::encode(hash), "blob").map(Some);
-                }
-                // A folder, a submodule, or nothing.
-                _ => return Ok(None),
-            }
-        }
-        Ok(None)
-    }
-
-    /// The same, by the names in the commit alone: a link there leads on within the commit. A link out of it is an error.
-    pub(super) fn file_within(&mut self, git: &Git, commit: &str, path: &Path) -> Result<Option<Vec<u8>>, BaseError> {
-        match self.walk(git, commit, path)? {
+    /// The file that lies at `path`, seen from the top folder, in a commit; `None` if there is no file. Of a link it is where the
+    /// link leads, as text; or, if links are followed, the file there: a link out of the commit is an error then. After an error
+    /// nothing more can be asked.
+    pub(super) fn file(
+        &mut self,
+        git: &Git,
+        commit: &str,
+        path: &Path,
+        follows_links: bool,
+    ) -> Result<Option<Vec<u8>>, BaseError> {
+        match self.walk(git, commit, path, follows_links)? {
             End::File(hash) => self.object(git, path, &hash, "blob").map(Some),
             End::Folder(_) | End::Nothing(_) => Ok(None),
             End::Outside => Err(failed(git, path, "a link leads out of the tree there, or in circles".to_owned())),
@@ -91,13 +75,13 @@ impl Objects {
 
     /// Where a folder lies in a commit, without links. What is no folder there stays as it is named.
     pub(super) fn folder(&mut self, git: &Git, commit: &str, path: &Path) -> Result<PathBuf, BaseError> {
-        Ok(match self.walk(git, commit, path)? {
+        Ok(match self.walk(git, commit, path, true)? {
             End::Folder(place) | End::Nothing(place) => place,
             End::File(_) | End::Outside => path.to_owned(),
         })
     }
 
-    fn walk(&mut self, git: &Git, commit: &str, path: &Path) -> Result<End, BaseError> {
+    fn walk(&mut self, git: &Git, commit: &str, path: &Path, follows_links: bool) -> Result<End, BaseError> {
         let root = self.root(git, commit, path)?;
         let (mut trees, mut place) = (vec![root], PathBuf::new());
         let mut parts: VecDeque<OsString> = path.iter().map(OsStr::to_owned).collect();
@@ -116,7 +100,7 @@ impl Objects {
             let (mode, hash) = found.map_or((&b""[..], String::new()), |(mode, hash)| (mode, hex::encode(hash)));
             match mode {
                 b"40000" => trees.push(self.object(git, path, &hash, "tree")?),
-                b"120000" => {
+                b"120000" if follows_links => {
                     links += 1;
                     let target = self.object(git, path, &hash, "blob")?;
                     if links > MAX_LINKS || target.starts_with(b"/") {
@@ -126,7 +110,9 @@ impl Objects {
                     target.iter().rev().for_each(|part| parts.push_front(part.to_owned()));
                     continue;
                 }
-                mode if mode.starts_with(b"100") && parts.is_empty() => return Ok(End::File(hash)),
+                mode if parts.is_empty() && (mode.starts_with(b"100") || mode == b"120000") => {
+                    return Ok(End::File(hash));
+                }
                 // Nothing, a file where a folder should be, or a submodule.
                 _ => {
                     place.push(part);
@@ -196,10 +182,8 @@ fn answer(from: &mut BufReader<ChildStdout>) -> io::Result<Answer> {
     }
 }
 
-/// The mode and the hash of an entry.
 type Entry<'t> = (&'t [u8], &'t [u8]);
 
-/// The bytes are no tree.
 #[derive(Debug, PartialEq, Eq)]
 struct Damaged;
 
@@ -225,7 +209,7 @@ fn first(tree: &[u8], length: usize) -> Option<(&[u8], Entry<'_>, &[u8])> {
 }
 
 fn failed(git: &Git, path: &Path, words: String) -> BaseError {
-    BaseError::Git { path: git.work_tree.join(path), words }
+    BaseError::Git(git.work_tree.join(path), words)
 }
 
 /// An object is not there: in a partial clone that is how it is meant.

@@ -7,7 +7,7 @@
 //! file as if nobody had read along.
 
 use crc32fast::Hasher as Crc32;
-use flate2::{Decompress, FlushDecompress, Status};
+use flate2::{Decompress, DecompressError, FlushDecompress, Status};
 use sha2::{Digest, Sha256};
 
 use super::directory::{DESCRIPTOR, Entry, FLAG_DESCRIPTOR, Fields, LOCAL, LOCAL_LEN, MAX_ENTRIES, Method};
@@ -22,7 +22,6 @@ const MAX_NOTES: usize = MAX_ENTRIES as usize;
 pub struct ReadAlong {
     /// In the order of the file.
     notes: Vec<Note>,
-    /// Bytes that have come.
     at: u64,
     /// A header, or a descriptor, that has not come whole.
     part: Vec<u8>,
@@ -56,7 +55,6 @@ enum State {
     Over,
 }
 
-/// An entry whose data is passing.
 #[derive(Debug)]
 struct Passing {
     start: u64,
@@ -126,15 +124,9 @@ impl ReadAlong {
         let (packed, _unpacked) = (fields.u32(), fields.u32());
         let variable = usize::from(fields.u16()) + usize::from(fields.u16());
         let described = flags & FLAG_DESCRIPTOR != 0;
-        let method = match method {
-            _ if signature != LOCAL => None,
-            // Nothing says where it ends.
-            0 if described => None,
-            0 => Some(Method::Stored),
-            8 => Some(Method::Deflate),
-            _ => None,
-        };
-        let Some(method) = method.filter(|_| self.notes.len() < MAX_NOTES) else {
+        // Of stored data with a descriptor nothing says where it ends.
+        let is_known = |method: &Method| signature == LOCAL && !(described && *method == Method::Stored);
+        let Some(method) = Method::of(method).filter(is_known).filter(|_| self.notes.len() < MAX_NOTES) else {
             self.state = State::Over;
             return &[];
         };
@@ -174,10 +166,7 @@ impl ReadAlong {
 
     fn deflated<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
         let State::Data(passing) = &mut self.state else { return &[] };
-        let (consumed, produced) = (self.inflate.total_in(), self.inflate.total_out());
-        let status = self.inflate.decompress(bytes, &mut self.plain, FlushDecompress::None);
-        let consumed = usize::try_from(self.inflate.total_in() - consumed).unwrap_or(0);
-        let produced = usize::try_from(self.inflate.total_out() - produced).unwrap_or(0);
+        let (status, consumed, produced) = inflated(&mut self.inflate, bytes, &mut self.plain, FlushDecompress::None);
         passing.take(&self.plain[..produced]);
         self.at += consumed as u64;
         self.left = self.left.saturating_sub(produced as u64);
@@ -191,7 +180,6 @@ impl ReadAlong {
         &bytes[consumed..]
     }
 
-    /// The data of an entry has passed.
     fn end(&mut self) {
         let State::Data(passing) = std::mem::replace(&mut self.state, State::Header) else { return };
         if passing.described {
@@ -219,6 +207,19 @@ impl ReadAlong {
         }
         rest
     }
+}
+
+/// One step of inflating: how it ended, and how many bytes went in and came out.
+pub(super) fn inflated(
+    inflate: &mut Decompress,
+    packed: &[u8],
+    plain: &mut [u8],
+    flush: FlushDecompress,
+) -> (Result<Status, DecompressError>, usize, usize) {
+    let (consumed, produced) = (inflate.total_in(), inflate.total_out());
+    let status = inflate.decompress(packed, plain, flush);
+    let since = |now: u64, then: u64| usize::try_from(now - then).unwrap_or(0);
+    (status, since(inflate.total_in(), consumed), since(inflate.total_out(), produced))
 }
 
 impl Passing {

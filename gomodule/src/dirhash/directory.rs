@@ -42,11 +42,16 @@ pub(super) const FLAG_DESCRIPTOR: u16 = 1 << 3;
 /// Deflate's level hints (bits 1 and 2), a descriptor behind the data (3), UTF-8 names (11). Nothing else is understood.
 const KNOWN_FLAGS: u16 = 0b0110 | FLAG_DESCRIPTOR | 1 << 11;
 
-/// How the data of an entry is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Method {
-    Stored,
-    Deflate,
+    Stored = 0,
+    Deflate = 8,
+}
+
+impl Method {
+    pub(super) fn of(number: u16) -> Option<Self> {
+        [Self::Stored, Self::Deflate].into_iter().find(|method| *method as u16 == number)
+    }
 }
 
 /// The entries in the order of the file, and their names one behind the other: an entry costs 48 bytes and its name.
@@ -66,14 +71,12 @@ pub(super) struct Entry {
     pub(super) crc: u32,
     pub(super) packed: u64,
     pub(super) unpacked: u64,
-    /// Offset of the data in the file.
     pub(super) data: u64,
     header: u32,
     flags: u16,
 }
 
 impl Directory {
-    /// The name of one of its entries.
     pub(super) fn name(&self, entry: &Entry) -> &str {
         let start = entry.name as usize;
         &self.names[start..start + usize::from(entry.name_len)]
@@ -93,13 +96,8 @@ pub enum ZipError {
     #[error("cannot read the zip: {0}")]
     Read(#[from] io::Error),
     /// Larger than a module zip may be, packed or unpacked, or one of its files.
-    #[error("{what} is larger than {limit} bytes")]
-    TooLarge {
-        /// What.
-        what: String,
-        /// The bound.
-        limit: u64,
-    },
+    #[error("{0} is larger than {1} bytes")]
+    TooLarge(String, u64),
     /// No end record in the last 22 bytes: no zip, a comment, or something behind it.
     #[error("it is not a zip, is cut off, or has something behind its end record")]
     NoEnd,
@@ -129,13 +127,8 @@ pub enum ZipError {
     #[error("there is a gap or an overlap before byte {0}")]
     NotContiguous(u64),
     /// The data is not what the headers say.
-    #[error("{name:?}: {why}")]
-    BadData {
-        /// Which entry.
-        name: String,
-        /// What is wrong.
-        why: &'static str,
-    },
+    #[error("{0:?}: {1}")]
+    BadData(String, &'static str),
     /// A name.
     #[error(transparent)]
     Name(#[from] NameError),
@@ -238,7 +231,6 @@ fn central_entries(file: &File, place: &Place) -> Result<Directory, ZipError> {
     if directory.entries.len() as u64 == place.entries { Ok(directory) } else { Err(other_number) }
 }
 
-/// A file from some place on.
 struct At<'f> {
     file: &'f File,
     at: u64,
@@ -333,12 +325,7 @@ fn central_entry(reader: &mut impl Read, left: &mut u64, names: &mut String) -> 
     if packed == u32::MAX || unpacked == u32::MAX || header == u32::MAX {
         return Err(bad("an entry has zip64 sizes, which no module zip needs"));
     }
-    let how = match method {
-        0 => Some(Method::Stored),
-        8 => Some(Method::Deflate),
-        _ => None,
-    };
-    let Some(how) = how.filter(|_| flags & !KNOWN_FLAGS == 0) else {
+    let Some(how) = Method::of(method).filter(|_| flags & !KNOWN_FLAGS == 0) else {
         return Err(ZipError::UnknownPacking { name: name.to_owned(), flags, method });
     };
     let (packed, unpacked) = (packed.into(), unpacked.into());
@@ -387,8 +374,7 @@ fn local_part(
     let _time = fields.u32();
     let sizes = (fields.u32(), u64::from(fields.u32()), u64::from(fields.u32()));
     let (name_len, extra) = (usize::from(fields.u16()), u64::from(fields.u16()));
-    let expected_method = if entry.method == Method::Stored { 0 } else { 8 };
-    let same = signature == LOCAL && flags == entry.flags && method == expected_method;
+    let same = signature == LOCAL && flags == entry.flags && method == entry.method as u16;
     if !same || name_len != name.len() || bytes[LOCAL_LEN..] != *name.as_bytes() {
         return Err(disagree());
     }

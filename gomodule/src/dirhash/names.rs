@@ -10,13 +10,8 @@ pub enum NameError {
     #[error("{0:?} does not begin with the module's name and version")]
     OtherModule(String),
     /// Empty, `.` or `..` elements, characters, endings, devices.
-    #[error("{name:?} cannot be a file name: {why}")]
-    Bad {
-        /// The name.
-        name: String,
-        /// Which rule.
-        why: &'static str,
-    },
+    #[error("{0:?} cannot be a file name: {1}")]
+    Bad(String, &'static str),
     /// One name twice, or a file that is also a folder.
     #[error("{0:?} is there twice, or is both a file and a folder")]
     Twice(String),
@@ -41,7 +36,7 @@ pub(super) fn check<'n>(stored: &'n str, prefix: &str) -> Result<&'n str, NameEr
     let name = stored.strip_prefix(prefix).ok_or_else(|| NameError::OtherModule(stored.to_owned()))?;
     let (name, is_dir) = name.strip_suffix('/').map_or((name, false), |name| (name, true));
     if let Some(why) = flaw(name) {
-        return Err(NameError::Bad { name: stored.to_owned(), why });
+        return Err(NameError::Bad(stored.to_owned(), why));
     }
     let base = name.rsplit('/').next().unwrap_or(name);
     if !is_dir && base.eq_ignore_ascii_case("go.mod") && name != "go.mod" {
@@ -50,7 +45,6 @@ pub(super) fn check<'n>(stored: &'n str, prefix: &str) -> Result<&'n str, NameEr
     Ok(name)
 }
 
-/// A name beside its folded form.
 struct Noted<'n> {
     /// Without the `/` at the end of a folder.
     name: &'n str,

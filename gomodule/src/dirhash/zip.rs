@@ -9,7 +9,7 @@ use crc32fast::Hasher as Crc32;
 use flate2::{Decompress, FlushDecompress, Status};
 use sha2::{Digest, Sha256};
 
-use super::along::ReadAlong;
+use super::along::{ReadAlong, inflated};
 use super::directory::{self, Directory, Entry, Method, ZipError};
 use super::h1::{H1, h1_of_sorted};
 use super::limits::{PIECE, ZipLimits};
@@ -67,7 +67,7 @@ pub fn module_in_zip(file: &File, limits: &ZipLimits) -> Result<ModuleVersion, Z
 fn directory(file: &File, limits: &ZipLimits) -> Result<Directory, ZipError> {
     let length = file.metadata()?.len();
     if length > limits.zip {
-        return Err(ZipError::TooLarge { what: "the zip".to_owned(), limit: limits.zip });
+        return Err(ZipError::TooLarge("the zip".to_owned(), limits.zip));
     }
     directory::read(file, length)
 }
@@ -108,12 +108,12 @@ fn check(directory: &Directory, prefix: &str, limits: &ZipLimits) -> Result<u64,
         let stored = directory.name(entry);
         let name = names::check(stored, prefix)?;
         if matches!(name, "go.mod" | "LICENSE") && entry.unpacked > limits.single {
-            return Err(ZipError::TooLarge { what: stored.to_owned(), limit: limits.single });
+            return Err(ZipError::TooLarge(stored.to_owned(), limits.single));
         }
         unpacked += entry.unpacked;
     }
     if unpacked > limits.zip {
-        return Err(ZipError::TooLarge { what: "its content".to_owned(), limit: limits.zip });
+        return Err(ZipError::TooLarge("its content".to_owned(), limits.zip));
     }
     names::check_together(directory.names().map(|name| &name[prefix.len()..]))?;
     Ok(unpacked)
@@ -182,7 +182,7 @@ impl<'f> EntryReader<'f> {
     /// The hash of an entry, whose length and CRC-32 must be as declared.
     fn sha256(&mut self, entry: &Entry, name: &str) -> Result<[u8; 32], ZipError> {
         let mut content = Content { entry, name, hash: Sha256::new(), crc: Crc32::new(), length: 0 };
-        let bad = |why| ZipError::BadData { name: name.to_owned(), why };
+        let bad = |why| ZipError::BadData(name.to_owned(), why);
         if entry.method == Method::Deflate {
             self.inflate.reset(false);
         }
@@ -201,10 +201,8 @@ impl<'f> EntryReader<'f> {
                 if ended {
                     return Err(bad("its packed data goes on behind its end"));
                 }
-                let (consumed, produced) = (self.inflate.total_in(), self.inflate.total_out());
-                let status = self.inflate.decompress(input, &mut self.plain, FlushDecompress::None);
-                let consumed = usize::try_from(self.inflate.total_in() - consumed).unwrap_or(0);
-                let produced = usize::try_from(self.inflate.total_out() - produced).unwrap_or(0);
+                let (status, consumed, produced) =
+                    inflated(&mut self.inflate, input, &mut self.plain, FlushDecompress::None);
                 content.take(&self.plain[..produced])?;
                 input = &input[consumed..];
                 match status {
@@ -216,9 +214,7 @@ impl<'f> EntryReader<'f> {
         }
         // What the inflater still holds once all input is in.
         while !ended {
-            let produced = self.inflate.total_out();
-            let status = self.inflate.decompress(&[], &mut self.plain, FlushDecompress::Finish);
-            let produced = usize::try_from(self.inflate.total_out() - produced).unwrap_or(0);
+            let (status, _, produced) = inflated(&mut self.inflate, &[], &mut self.plain, FlushDecompress::Finish);
             content.take(&self.plain[..produced])?;
             match status {
                 Ok(Status::StreamEnd) => ended = true,
@@ -230,7 +226,6 @@ impl<'f> EntryReader<'f> {
     }
 }
 
-/// What came out of an entry so far.
 struct Content<'e> {
     entry: &'e Entry,
     name: &'e str,
@@ -262,7 +257,7 @@ impl Content<'_> {
     }
 
     fn bad(&self, why: &'static str) -> ZipError {
-        ZipError::BadData { name: self.name.to_owned(), why }
+        ZipError::BadData(self.name.to_owned(), why)
     }
 }
 

@@ -15,7 +15,6 @@ pub struct GoModError {
     pub(super) why: Flaw,
 }
 
-/// What is wrong with a line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Flaw {
     #[error("{0}")]
@@ -37,13 +36,18 @@ pub(super) struct Line {
     pub(super) comment: String,
 }
 
+impl Line {
+    pub(super) fn words(&self) -> Vec<&str> {
+        self.words.iter().map(String::as_str).collect()
+    }
+}
+
 /// A word. Only unquoted brackets are brackets.
 struct Word {
     text: String,
     is_quoted: bool,
 }
 
-/// The lines of a go.mod that say something.
 pub(super) struct Lines<'t> {
     texts: std::iter::Zip<std::ops::RangeFrom<u32>, std::str::Lines<'t>>,
     /// What stands before the bracket of the block (more than a verb in a block that `go` skips), and its comment.
@@ -119,7 +123,6 @@ impl Word {
     }
 }
 
-/// The words of a line and its comment.
 fn words(line: &str) -> Result<(Vec<Word>, String), Flaw> {
     let mut words = Vec::new();
     let mut rest = line.trim_start();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::{below, name_below, open_regular};
+use super::{Unreadable, below, name_below, open_regular};
 use gomodule::dirhash::{FileList, H1, ZipLimits};
 
 /// Why a folder has no h1.
@@ -14,13 +14,8 @@ use gomodule::dirhash::{FileList, H1, ZipLimits};
 #[non_exhaustive]
 pub enum DirError {
     /// A file or folder cannot be read.
-    #[error("cannot read {}: {cause}", path.display())]
-    Read {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        cause: io::Error,
-    },
+    #[error(transparent)]
+    Read(#[from] Unreadable),
     /// A name that cannot stand in the list.
     #[error("{} has a name that is not UTF-8 or has a newline", .0.display())]
     BadName(PathBuf),
@@ -54,7 +49,7 @@ fn hash_up_to(dir: &Path, prefix: &str, limit: u64) -> Result<H1, DirError> {
     let mut list = FileList::default();
     let is_toolchain = prefix.starts_with("golang.org/toolchain@");
     for (count, entry) in below(dir, |_| true).enumerate() {
-        let entry = entry.map_err(|(path, cause)| DirError::Read { path, cause })?;
+        let entry = entry?;
         let (path, name) = (entry.path(), name_below(dir, &entry).filter(|name| !name.contains('\n')));
         let name = name.ok_or_else(|| DirError::BadName(path.to_owned()))?;
         if count >= MAX_FILES {
@@ -73,7 +68,6 @@ fn is_copied_go_mod(path: &Path, budget: &mut Budget) -> bool {
     is_go_mod && same(&path.with_file_name("_go.mod")).unwrap_or(false)
 }
 
-/// How many bytes may still be read.
 struct Budget {
     limit: u64,
     left: u64,
@@ -81,9 +75,9 @@ struct Budget {
 
 impl Budget {
     fn sha256_of(&mut self, path: &Path) -> Result<[u8; 32], DirError> {
-        let read = |cause| DirError::Read { path: path.to_owned(), cause };
-        let file = open_regular(path).map_err(read)?.ok_or_else(|| DirError::NotRegular(path.to_owned()))?;
-        let (bytes, digest) = sha256_of(&file, self.left + 1).map_err(read)?;
+        let file =
+            open_regular(path).map_err(Unreadable::at(path))?.ok_or_else(|| DirError::NotRegular(path.to_owned()))?;
+        let (bytes, digest) = sha256_of(&file, self.left + 1).map_err(Unreadable::at(path))?;
         self.left = self.left.checked_sub(bytes).ok_or(DirError::TooLarge(self.limit))?;
         Ok(digest)
     }

@@ -6,19 +6,37 @@ use std::path::{Path, PathBuf};
 
 use walkdir::{DirEntry, WalkDir};
 
-/// What cannot be read, and why.
-type Unread = (PathBuf, io::Error);
+/// A file or folder that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read {}: {cause}", path.display())]
+pub struct Unreadable {
+    /// Which, as named.
+    pub path: PathBuf,
+    /// Why.
+    #[source]
+    pub cause: io::Error,
+}
+
+impl Unreadable {
+    /// Says why this one cannot be read.
+    pub fn at(path: &Path) -> impl Fn(io::Error) -> Self + Copy {
+        move |cause| Self { path: path.to_owned(), cause }
+    }
+}
 
 /// Everything below `root`, a folder before what lies in it. Folders that are not to be entered are left out. Blocks.
-pub(crate) fn below(root: &Path, enters: impl Fn(&DirEntry) -> bool) -> impl Iterator<Item = Result<DirEntry, Unread>> {
+pub(crate) fn below(
+    root: &Path,
+    enters: impl Fn(&DirEntry) -> bool,
+) -> impl Iterator<Item = Result<DirEntry, Unreadable>> {
     // A file has nothing below it, which would be no error.
-    let no_folder = fs::read_dir(root).err().map(|cause| Err((root.to_owned(), cause)));
+    let no_folder = fs::read_dir(root).err().map(|cause| Err(Unreadable::at(root)(cause)));
     let entries = WalkDir::new(root).min_depth(1).into_iter();
     let entries = entries.filter_entry(move |entry| !entry.file_type().is_dir() || enters(entry));
     no_folder.into_iter().chain(entries.map(|entry| {
         entry.map_err(|error| {
             let path = error.path().unwrap_or(root).to_owned();
-            (path, error.into_io_error().unwrap_or_else(|| io::ErrorKind::Other.into()))
+            Unreadable { path, cause: error.into_io_error().unwrap_or_else(|| io::ErrorKind::Other.into()) }
         })
     }))
 }
@@ -59,7 +77,7 @@ mod tests {
         );
         for missing in ["root/none", "root/a/file"] {
             let path = folder.path().join(missing);
-            assert_eq!(below(&path, |_| true).next().unwrap().unwrap_err().0, path);
+            assert_eq!(below(&path, |_| true).next().unwrap().unwrap_err().path, path);
         }
     }
 }

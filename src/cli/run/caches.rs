@@ -91,8 +91,8 @@ impl Kept {
         let accepted = zips.map(|((module, _), file)| (module.clone(), file.h1)).collect();
         let mut findings = Vec::new();
         if args.build_cache == Cache::Inherit {
-            let message = "the command uses a build cache that cannot be proved".to_owned();
-            findings.push(Finding { message, ..Finding::of(Code::InheritedBuildCache) });
+            let message = "the command uses a build cache that cannot be proved";
+            findings.push(Finding::new(Code::InheritedBuildCache, message));
         }
         let caches = Caches { modules, build, gopath: folder.gopath() };
         let exempt = Patterns::default();
@@ -205,7 +205,7 @@ impl Kept {
             let found = gate::downloads(cache, &known, &private, |path| self.sealed.is_new(path));
             findings.extend(found.unwrap_or_else(|error| {
                 let message = format!("cannot read the downloads in {}: {error}", cache.display());
-                vec![Finding { message, ..Finding::of(Code::NotExamined) }]
+                vec![Finding::new(Code::NotExamined, message)]
             }));
         }
         findings

@@ -66,7 +66,7 @@ pub(super) fn findings(findings: &[Finding]) {
 pub(super) fn not_started(error: &ChildError) -> Result<Ended, Failure> {
     let code = match error {
         ChildError::NotFound(_) => code::NOT_FOUND,
-        ChildError::NotExecutable { .. } => code::NOT_EXECUTABLE,
+        ChildError::NotExecutable(..) => code::NOT_EXECUTABLE,
         ChildError::Watch(_) => return Err(Failure::new(crate::base::fault::Fault::Host, in_full(error))),
     };
     out::complain(&in_full(error));

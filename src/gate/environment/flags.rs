@@ -63,7 +63,6 @@ fn decide_parts(value: &str, plain: &[&str], overrides: &[&str]) -> Decision {
     worst
 }
 
-/// Name and value of a flag with one or two dashes.
 fn split(flag: &str) -> (&str, &str) {
     let flag = flag.strip_prefix("--").or_else(|| flag.strip_prefix('-')).unwrap_or(flag);
     flag.split_once('=').unwrap_or((flag, ""))

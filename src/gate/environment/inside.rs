@@ -35,26 +35,24 @@ const MAX_ENTRIES: usize = 100_000;
 /// Folders, and names in one message, that are told. More of them tell nothing new.
 const MAX_TOLD: usize = 10;
 
-/// A program that a variable names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Program {
     /// It lies in the repository, or depends on the working folder.
     Inside,
-    /// More than a name: flags, or a program for the shell.
-    WithArguments,
-    /// A path that leads to no folder of PATH, or a program that somebody installed with `go`.
+    /// More than a name, a path that leads to no folder of PATH, or a program that somebody installed with `go`.
     Elsewhere,
     /// PATH leads to it, too; or it is nowhere.
     OnPath,
 }
 
-/// The repository, and the folders of PATH.
 #[derive(Debug)]
 pub(super) struct Inside {
     /// `None` where no folder can be told from the rest of the user's home.
     workspace: Option<PathBuf>,
-    folders: Vec<PathBuf>,
-    relative: bool,
+    /// The absolute folders of PATH.
+    pub(super) folders: Vec<PathBuf>,
+    /// PATH has folders that depend on the working folder.
+    pub(super) has_relative: bool,
     /// Where `go install` puts programs: GOBIN, and `bin` of each folder of GOPATH.
     installed: Vec<PathBuf>,
 }
@@ -70,17 +68,7 @@ impl Inside {
         let (folders, relative): (Vec<_>, Vec<_>) = all.into_iter().partition(|folder| folder.is_absolute());
         let workspace = distrusted(workspace, home).map(Path::to_owned);
         let installed = installed.filter(|folder| folder.is_absolute()).map(|folder| real(&folder)).collect();
-        Self { workspace, folders, relative: !relative.is_empty(), installed }
-    }
-
-    /// The absolute folders of PATH.
-    pub(super) fn folders(&self) -> &[PathBuf] {
-        &self.folders
-    }
-
-    /// Whether PATH has folders that depend on the working folder.
-    pub(super) fn relative(&self) -> bool {
-        self.relative
+        Self { workspace, folders, has_relative: !relative.is_empty(), installed }
     }
 
     /// Whether a list of paths has one that lies in the repository.
@@ -106,7 +94,7 @@ impl Inside {
             return Program::Inside;
         }
         if words.next().is_some() {
-            return Program::WithArguments;
+            return Program::Elsewhere;
         }
         let Some(folder) = found.as_deref().and_then(Path::parent).map(real) else { return Program::OnPath };
         let is_on_path = self.folders.iter().any(|other| real(other) == folder);
@@ -120,13 +108,13 @@ impl Inside {
             .take(MAX_TOLD)
             .map(|folder| {
                 let message = format!("PATH has {}: it lies in the repository", safe_path(folder));
-                Finding { message, ..Finding::of(Code::BuildOverride) }
+                Finding::new(Code::BuildOverride, message)
             })
             .collect();
         for (name, program) in self.tools() {
             let why = if self.lies_here(&program) { "it lies in the repository" } else { "`go install` put it there" };
             let message = format!("PATH leads to {} for {name}: {why}", safe_path(&program));
-            findings.push(Finding { message, ..Finding::of(Code::BuildOverride) });
+            findings.push(Finding::new(Code::BuildOverride, message));
         }
         let others = self.folders.iter().filter(|folder| !self.lies_here(folder));
         findings.extend(others.filter_map(|folder| self.toolchains(folder)));
@@ -152,7 +140,7 @@ impl Inside {
         let mut names: Vec<String> = names.filter(|name| name.starts_with(TOOLCHAIN)).collect();
         if entries.next().is_some() {
             let message = format!("{} has more than {MAX_ENTRIES} programs: not all were looked at", safe_path(folder));
-            return Some(Finding { message, ..Finding::of(Code::NotExamined) });
+            return Some(Finding::new(Code::NotExamined, message));
         }
         names.sort();
         let is_here = names.iter().any(|name| self.lies_here(&folder.join(name)));
@@ -164,7 +152,7 @@ impl Inside {
             all.join(", "),
             safe_path(folder)
         );
-        (!names.is_empty()).then(|| Finding { message, ..Finding::of(code) })
+        (!names.is_empty()).then(|| Finding::new(code, message))
     }
 
     fn find(&self, name: &str) -> Option<PathBuf> {
@@ -229,8 +217,8 @@ mod tests {
         assert_eq!((of("gcc"), of(""), of("nowhere")), (Program::OnPath, Program::OnPath, Program::OnPath));
         assert_eq!(of(elsewhere.join("gcc").to_str().unwrap()), Program::OnPath);
         assert_eq!((of("linter"), of(unknown.join("cc").to_str().unwrap())), (Program::Elsewhere, Program::Elsewhere));
-        assert_eq!(of("gcc -m32"), Program::WithArguments);
-        assert!(inside.relative() && inside.folders().len() == 3);
+        assert_eq!(of("gcc -m32"), Program::Elsewhere);
+        assert!(inside.has_relative && inside.folders.len() == 3);
         assert!(inside.has(&repository.clone().into_os_string()) && !inside.has(&OsString::from("/etc/ssl")));
         assert!(inside.has(&OsString::from("/etc/ssl:certs")), "a relative one");
 

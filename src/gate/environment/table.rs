@@ -4,7 +4,6 @@
 //! dynamic linker. A test compares the table with the sources of `go` and with the git program on the machine. A variable
 //! that is not in the table is passed on: the command may need it.
 
-/// What happens to a variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Decision {
     /// The gate sets it, whatever it was.
@@ -200,7 +199,6 @@ const TABLE: &[(&str, Decision, &str)] = &[
     ("SUMGATE_*", Cleared, "settings and keys of the gate"),
 ];
 
-/// The names of the table one by one.
 pub(super) fn entries() -> impl Iterator<Item = (&'static str, Decision, &'static str)> {
     TABLE.iter().flat_map(|(names, decision, why)| names.split(' ').map(|name| (name, *decision, *why)))
 }

@@ -7,9 +7,7 @@ use std::time::Instant;
 use super::{Git, MAX_REPOSITORIES, Setting, TIME, fits};
 use crate::base::text::safe;
 use crate::finding::{Code, Finding};
-use crate::gate::modfiles::told;
 
-/// Where they are in a module cache.
 const FOLDER: &str = "cache/vcs";
 /// What `git init --bare` and `go` write into such a clone. Everything else may run a program.
 const PLAIN: [&str; 9] = [
@@ -46,13 +44,13 @@ impl Clones<'_> {
                 let message =
                     format!("{why}: `go` fetches private modules with this clone of the inherited module cache");
                 let help = Some("Remove it, or fetch private modules through the gate (--gate-private).".to_owned());
-                findings.push(Finding { help, ..told(Code::RepositoryProgram, clone, message) });
+                findings.push(Finding { help, ..Finding::new(Code::RepositoryProgram, message).at(clone) });
             }
         }
         if clones.len() > MAX_REPOSITORIES {
             let message =
                 format!("there are more than {MAX_REPOSITORIES} clones in {}", module_cache.join(FOLDER).display());
-            findings.push(Finding { message, ..Finding::of(Code::NotExamined) });
+            findings.push(Finding::new(Code::NotExamined, message));
         }
         findings
     }

@@ -10,7 +10,7 @@ use futures_util::{StreamExt, stream};
 
 use crate::base::clock::Clock;
 use crate::mirror::error::MirrorError;
-use crate::policy::{self, Age, Decision, Exception, Facts, InForce, Policy};
+use crate::policy::{self, Age, Exception, Facts, InForce, Policy};
 use crate::release::{ReleaseError, Vouchers};
 use crate::sumdb::Attested;
 use gomodule::module::{ModulePath, ModuleVersion, Version};
@@ -69,7 +69,7 @@ impl Admission {
             if !is_base {
                 self.used.lock().unwrap_or_else(PoisonError::into_inner).extend(&verdict.used);
             }
-            if let Decision::Denied(denial) = verdict.decision {
+            if let Some(denial) = verdict.denial {
                 let denial = Box::new(if is_base { denial.at_the_base() } else { denial });
                 return Err(MirrorError::Denied { module: Box::new(facts.module.clone()), denial });
             }

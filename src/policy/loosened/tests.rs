@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::civil::Date;
 
 use super::loosened;
-use crate::policy::{Age, Decision, Facts, Policy, judge, parse};
+use crate::policy::{Age, Facts, Policy, judge, parse};
 use gomodule::module::ModuleVersion;
 
 const PAIRS: u64 = 2_000;
@@ -246,7 +246,7 @@ impl Truth {
     fn is_denied(&self, sketch: &Sketch, policy: &Policy) -> bool {
         let age = Some(self.age(sketch.min_age.unwrap_or_default() * 7));
         let verdict = judge(policy, &Facts { age, ..self.facts.clone() }, self.today);
-        matches!(verdict.decision, Decision::Denied(_))
+        verdict.denial.is_some()
     }
 }
 

@@ -269,7 +269,7 @@ fn encryption_and_other_methods_are_refused() {
 #[test]
 fn data_must_be_what_is_declared() {
     let bad = |zip: Result<ZipReport, ZipError>| match zip {
-        Err(ZipError::BadData { why, .. }) => why,
+        Err(ZipError::BadData(_, why)) => why,
         other => panic!("{other:?}"),
     };
     assert!(bad(spoilt(|part| part.unpacked -= 1)).contains("longer"));
@@ -291,7 +291,7 @@ fn too_large_is_refused_before_it_is_read() {
         hash_module_zip(&file, &module, limits)
     };
     let what = |result: Result<ZipReport, ZipError>| match result {
-        Err(ZipError::TooLarge { what, .. }) => what,
+        Err(ZipError::TooLarge(what, _)) => what,
         other => panic!("{other:?}"),
     };
     assert_eq!(what(with(&honest(), &ZipLimits { single: 100, ..limits })), "its content");
