@@ -17,6 +17,7 @@ mod http;
 mod inside;
 #[expect(clippy::disallowed_methods, reason = "it reads secrets from files and variables")]
 mod login;
+#[expect(clippy::disallowed_methods, reason = "its jitter has a seed of this process")]
 mod pool;
 mod proxy_list;
 mod race;

@@ -332,11 +332,11 @@ fn no_room_imports_a_higher_one() {
 /// A type is one idea, and a file is one idea: functions of a type that stand in other files are another idea.
 #[test]
 fn every_function_of_a_type_stands_in_its_file() {
-    for package in ["", "tlog", "gomodule", "testkit"] {
+    for (package, least) in [("", 150), ("tlog", 15), ("gomodule", 15), ("testkit", 3)] {
         let sources = Sources::read(package);
         let all: Vec<_> =
             sources.0.iter().flat_map(|(file, source)| source.implemented.iter().map(move |of| (file, of))).collect();
-        assert!(all.len() > 2, "no functions were found in {package:?}");
+        assert!(all.len() >= least, "the functions of {package:?} were not read: {}", all.len());
         let scattered = all.iter().filter(|(file, of)| !sources.0[*file].types.contains(*of));
         let scattered: Vec<_> = scattered.map(|(file, of)| format!("{of} in {}", shown(file))).collect();
         assert_eq!(scattered, Vec::<String>::new(), "{package}");

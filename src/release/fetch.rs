@@ -88,8 +88,8 @@ impl Fetch {
             (self.pool.sources().map(|id| vec![id]).collect(), NEVER)
         };
         let ends = |id, lost: &AttemptError| match lost {
-            AttemptError::Here(_) => true,
             _ if is_proven => self.ends(id, lost),
+            AttemptError::Here(_) => true,
             AttemptError::Failed(error) => !self.pool.leads_on(id, error),
             AttemptError::Wrong(_) | AttemptError::OverBound(_) => !self.pool.leads_on_always(id),
         };
@@ -124,9 +124,8 @@ impl Fetch {
         Wanted::Module(Request::File(self.artifact.clone()))
     }
 
-    /// Whether nobody is asked after that: another source would not help, or this one refuses and no `|` stands behind it.
+    /// Whether nobody is asked after that: the source refuses, and no `|` stands behind it.
     fn ends(&self, id: UpstreamId, lost: &AttemptError) -> bool {
-        let refuses = lost.failure().is_some_and(UpstreamError::is_refusal) && !self.pool.leads_on_always(id);
-        refuses || matches!(lost, AttemptError::Here(_))
+        lost.failure().is_some_and(UpstreamError::is_refusal) && !self.pool.leads_on_always(id)
     }
 }

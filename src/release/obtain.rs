@@ -80,12 +80,19 @@ pub(super) async fn obtain(
 ) -> Result<Unproved, ReleaseError> {
     let (sink, parts) = DownloadSink::new();
     let (store, wanted) = (Arc::clone(store), artifact.clone());
-    let writer = tokio::task::spawn_blocking(move || write(&store, &wanted, parts));
-    let downloaded = origin.download(id, &Request::File(artifact.clone()), &sink, progress).await;
+    let mut writer = tokio::task::spawn_blocking(move || write(&store, &wanted, parts));
+    let request = Request::File(artifact.clone());
+    let downloaded = tokio::select! {
+        downloaded = origin.download(id, &request, &sink, progress) => downloaded,
+        // The disk is full, or the like: nobody waits for the source.
+        stopped = &mut writer => return Err(stopped.map_err(|_| BrokenOff)?.err().unwrap_or_else(|| BrokenOff.into())),
+    };
     // The writer ends. What stopped it stopped the download, too.
     drop(sink);
     let (staged, along) = writer.await.map_err(|_| BrokenOff)??;
     downloaded?;
+    // Until here the source may be slow: a folder on a network is read by the writer.
+    progress.arrived();
     let source = ByteSource::Upstream(origin.name(id).into());
     Ok(Unproved { artifact: artifact.clone(), handle: Handle::Staging(staged), source, along })
 }
@@ -102,7 +109,7 @@ fn write(
     while let Some(part) = parts.blocking_recv() {
         let file = &mut staged.file;
         match part {
-            Part::Bytes(bytes) => {
+            Part::Bytes(bytes, _room) => {
                 file.write_all(&bytes).map_err(UpstreamError::unwritten)?;
                 if let Some(along) = &mut along {
                     along.feed(&bytes);
@@ -128,33 +135,67 @@ fn copy(from: &File, to: &mut File, limit: u64) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+    #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test may touch the world, and panic")]
 
     use std::os::unix::fs::FileExt;
 
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
     use super::*;
+    use crate::base::clock::Clock;
+    use crate::upstream::{HttpClient, ProxyList, Ttls};
     use gomodule::dirhash::{hash_module_zip, hash_module_zip_read};
     use gomodule::module::ModuleVersion;
 
-    #[test]
-    fn what_came_before_a_new_start_is_neither_kept_nor_hashed() {
+    #[tokio::test]
+    async fn what_came_before_a_new_start_is_neither_kept_nor_hashed() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
         let module = ModuleVersion::parse("example.com/hello@v1.0.0").unwrap();
         let zip = testkit::World::demo().module(&module).unwrap().zip.clone();
-        let (parts, received) = mpsc::channel(4);
-        for part in [Part::Bytes(zip[..100].to_vec().into()), Part::StartOver, Part::Bytes(zip.clone().into())] {
-            parts.try_send(part).unwrap();
-        }
-        drop(parts);
+        let (sink, received) = DownloadSink::new();
+        sink.send_bytes(zip[..100].to_vec().into()).await.unwrap();
+        sink.send(Part::StartOver).await.unwrap();
+        sink.send_bytes(zip.clone().into()).await.unwrap();
+        drop(sink);
         let artifact = Artifact { module: module.clone(), kind: Kind::Zip };
-        let (staged, along) = write(&store, &artifact, received).unwrap();
+        let written = tokio::task::spawn_blocking(move || write(&store, &artifact, received));
+        let (staged, along) = written.await.unwrap().unwrap();
         let mut whole = vec![0; zip.len() + 1];
         assert_eq!(staged.file.read_at(&mut whole, 0).unwrap(), zip.len());
         assert_eq!(whole[..zip.len()], zip);
         let limits = ZipLimits::default();
         let anew = hash_module_zip(&staged.file, &module, &limits).unwrap();
         assert_eq!(hash_module_zip_read(&staged.file, &module, &limits, &along.unwrap()).unwrap().h1, anew.h1);
+    }
+
+    #[tokio::test]
+    async fn bytes_wait_for_the_writer_up_to_half_a_megabyte() {
+        let (sink, mut received) = DownloadSink::new();
+        let piece = || bytes::Bytes::from(vec![0; 256 << 10]);
+        sink.send_bytes(piece()).await.unwrap();
+        sink.send_bytes(piece()).await.unwrap();
+        assert!(timeout(Duration::from_millis(50), sink.send_bytes(piece())).await.is_err());
+        drop(received.recv().await.unwrap());
+        sink.send_bytes(piece()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_refuses_ends_the_download_while_the_source_is_silent() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::open(folder.path()).unwrap());
+        let origin = testkit::Origin::start(testkit::World::demo()).await.unwrap();
+        origin.misbehave("*", testkit::Fault::Delay(Duration::from_mins(1), None));
+        let (list, http) = (ProxyList::parse(&origin.url()).unwrap(), HttpClient::past_proxies());
+        let pool = UpstreamPool::new(list.upstreams(), &http, Ttls::default(), Clock::System).unwrap();
+        std::fs::remove_dir_all(folder.path().join("staging")).unwrap();
+        let module = ModuleVersion::parse("example.com/hello@v1.0.0").unwrap();
+        let (artifact, progress) = (Artifact { module, kind: Kind::Zip }, Progress::new(Clock::System));
+        let id = pool.sources().next().unwrap();
+        let obtained = timeout(Duration::from_secs(20), obtain(&pool, id, &artifact, &store, &progress)).await;
+        assert!(matches!(obtained.expect("nobody waits for the source"), Err(ReleaseError::Store(_))));
     }
 
     #[test]

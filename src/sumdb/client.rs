@@ -71,7 +71,8 @@ impl Client {
             asked: Arc::new(Asked::new(Arc::clone(&state))),
             prover: Arc::new(prover),
             attested: Cache::new(MAX_ATTESTED),
-            no_record: Cache::new(MAX_NO_RECORD),
+            // What is over makes room by itself; that it is over the clock says.
+            no_record: Cache::builder().max_capacity(MAX_NO_RECORD).time_to_live(NO_RECORD_FOR).build(),
             lookups: Flights::default(),
             refreshes: Flights::default(),
             state,

@@ -276,7 +276,6 @@ impl UpstreamPool {
         progress: &Progress,
     ) -> Result<(), UpstreamError> {
         self.at(id).download(&request.into(), sink, progress).await?;
-        progress.arrived();
         Ok(())
     }
 

@@ -38,7 +38,7 @@ struct Way {
 }
 
 impl Progress {
-    pub(super) fn new(clock: Clock) -> Self {
+    pub(crate) fn new(clock: Clock) -> Self {
         let started = Mutex::new(clock.steady());
         Self(Arc::new(Way {
             clock,
@@ -67,7 +67,7 @@ impl Progress {
     }
 
     /// All bytes are here; what follows is our own work.
-    pub(super) fn arrived(&self) {
+    pub(crate) fn arrived(&self) {
         self.began();
         self.0.arrived.store(true, Ordering::Relaxed);
     }

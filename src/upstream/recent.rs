@@ -19,7 +19,9 @@ pub(super) struct Recent<K: Eq + Hash + Send + Sync + 'static, V: Clone + Send +
 impl<K: Eq + Hash + Send + Sync + 'static, V: Clone + Send + Sync + 'static> Recent<K, V> {
     /// At most so many values, each for so long.
     pub(super) fn new(most: u64, kept_for: Duration, clock: Clock) -> Self {
-        Self { kept: Cache::new(most), kept_for, clock }
+        // What is over makes room by itself; that it is over the clock says.
+        let kept = Cache::builder().max_capacity(most).time_to_live(kept_for).build();
+        Self { kept, kept_for, clock }
     }
 
     pub(super) fn get(&self, key: &K) -> Option<V> {

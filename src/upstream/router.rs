@@ -14,19 +14,19 @@ use gomodule::module::{ModulePath, Patterns};
 #[derive(Clone, Debug)]
 pub struct Router {
     public: UpstreamPool,
-    private: Arc<[UpstreamPool]>,
+    private: Arc<[(Patterns, UpstreamPool)]>,
 }
 
 impl Router {
     /// The chain, and the sources of private modules: the first whose patterns match counts.
     pub fn new(public: UpstreamPool, private: Vec<UpstreamPool>) -> Self {
-        Self { public, private: private.into() }
+        Self { public, private: private.into_iter().map(|pool| (pool.private(), pool)).collect() }
     }
 
     /// The sources that may be asked about a module.
     pub fn of(&self, path: &ModulePath) -> UpstreamPool {
-        let own = self.private.iter().map(|pool| pool.serving(path)).find(|pool| pool.sources().len() > 0);
-        own.unwrap_or_else(|| self.public.serving(path))
+        let own = self.private.iter().find(|(patterns, _)| patterns.exempts(path));
+        own.map_or(&self.public, |(_, pool)| pool).serving(path)
     }
 
     /// Whether there is nobody to ask.
@@ -36,7 +36,7 @@ impl Router {
 
     /// All patterns of private modules.
     pub fn private(&self) -> Patterns {
-        self.private.iter().fold(Patterns::default(), |all, pool| all.with(pool.private()))
+        self.private.iter().fold(Patterns::default(), |all, (patterns, _)| all.with(patterns.clone()))
     }
 
     /// How long what cannot be proved is believed.

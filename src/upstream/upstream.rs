@@ -358,7 +358,7 @@ impl Download<'_> {
                 return Err(Broken::Http(HttpError::TooLarge { url: answer.url.clone(), limit: self.limit }));
             }
             self.progress.came(chunk.len() as u64);
-            sink.send(Part::Bytes(chunk)).await.map_err(Broken::Staging)?;
+            sink.send_bytes(chunk).await.map_err(Broken::Staging)?;
             if before / TOLD_EVERY != self.written / TOLD_EVERY {
                 tracing::info!(url = answer.url, megabytes = self.written >> 20, "downloading");
             }

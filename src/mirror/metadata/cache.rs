@@ -93,6 +93,8 @@ impl MetadataCache {
             .weigher(|request: &Request, kept: &Arc<Kept>| {
                 u32::try_from(request.to_string().len() + kept.body.len()).unwrap_or(u32::MAX)
             })
+            // What is over makes room by itself; that it is over the clock says.
+            .time_to_live(waits.stale)
             .build();
         Self { kept, refreshes: Flights::default(), waits, clock }
     }

@@ -1,6 +1,8 @@
 //! A client of a log in memory, under a clock that moves when the test says so.
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test may touch the world, and panic")]
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard};
 use std::time::SystemTime;
 
@@ -110,6 +112,13 @@ impl Bench {
 
     fn script(&self) -> MutexGuard<'_, Answers> {
         self.script.0.lock().unwrap()
+    }
+
+    /// What is stored of tiles: names and bytes.
+    fn tiles(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let database = std::fs::read_dir(self.folder.path().join("sumdb")).unwrap().next().unwrap().unwrap();
+        let tiles = std::fs::read_dir(database.path().join("tile")).unwrap().map(|entry| entry.unwrap().path());
+        tiles.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
     }
 
     /// How often the database was asked for records since the last time.
@@ -229,9 +238,12 @@ async fn a_fork_writes_the_evidence_and_stops_everything_new() {
     let size = usize::try_from(bench.script().world.size()).unwrap();
     let fork = bench.script().world.fork(size - 100, 200);
     bench.script().world = fork;
+    let kept = bench.tiles();
+    assert!(!kept.is_empty());
     assert_eq!(client.refresh().await.unwrap_err().fault(), Fault::Misbehaviour);
     let evidence = std::fs::read_to_string(client.fork().unwrap()).unwrap();
     assert!(evidence.starts_with("sumgate fork evidence v1\n"), "{evidence}");
+    assert_eq!(bench.tiles(), kept, "no tile of the other history is kept");
     bench.script().asked.clear();
     let other = ModuleVersion::parse("example.com/dep/v2@v2.0.1").unwrap();
     // Also in a process that starts later. What was proved before stays proved.
