@@ -146,3 +146,6 @@ impl Holds {
 fn not_yet(module: &ModuleVersion, none: &NoRecord) -> MirrorError {
     MirrorError::NotYet { module: Box::new(module.clone()), why: none.to_string() }
 }
+
+#[cfg(test)]
+mod tests;
