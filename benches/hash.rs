@@ -13,7 +13,7 @@ use std::fs::File;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use gomodule::dirhash::{H1, ReadAlong, ZipLimits, hash_module_zip, hash_module_zip_read};
+use gomodule::dirhash::{H1, StreamHasher, ZipLimits, hash_module_zip, hash_module_zip_streamed};
 use gomodule::module::ModuleVersion;
 use zips::module_zip;
 
@@ -44,11 +44,11 @@ fn main() {
         );
         let one = best(runs, || hash_module_zip(&file, &module, &limits(1)).unwrap().h1, report.h1);
         let two = best(runs, || hash_module_zip(&file, &module, &limits(2)).unwrap().h1, report.h1);
-        let mut along = ReadAlong::new(&limits(1));
+        let mut along = StreamHasher::new(&limits(1));
         let start = Instant::now();
         zip.chunks(PIECE).for_each(|piece| along.feed(piece));
         let read = start.elapsed();
-        let rest = best(runs, || hash_module_zip_read(&file, &module, &limits(1), &along).unwrap().h1, report.h1);
+        let rest = best(runs, || hash_module_zip_streamed(&file, &module, &limits(1), &along).unwrap().h1, report.h1);
         println!(
             "  one thread {one:.1?}, two {two:.1?}; read along {read:.1?}, of which behind the last byte {rest:.1?} = {:.2} of one thread",
             ratio(rest, one)

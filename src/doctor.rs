@@ -5,7 +5,7 @@
 #[expect(clippy::disallowed_methods, reason = "it reads the file that has the state of the go command")]
 mod gather;
 
-pub use gather::{Heads, Surroundings, gather};
+pub use gather::{GoSettings, Heads, gather};
 
 use gather::own_mirror;
 
@@ -19,7 +19,7 @@ use gomodule::goversion::GoVersion;
 const MENDED: [&str; 2] = ["go1.25.13", "go1.26.6"];
 
 /// Judges what was seen.
-pub fn examine(seen: &Surroundings) -> Vec<Finding> {
+pub fn examine(seen: &GoSettings) -> Vec<Finding> {
     let go = &seen.go;
     let mut found = Vec::new();
     if go.get("GOSUMDB") == "off" {
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     fn codes(environment: &[(&str, &str)]) -> Vec<Code> {
-        let seen = Surroundings { go: GoEnv::of(environment), ..Surroundings::default() };
+        let seen = GoSettings { go: GoEnv::of(environment), ..GoSettings::default() };
         examine(&seen).iter().map(|finding| finding.code).collect()
     }
 
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn heads_are_compared_and_the_older_client_is_fine() {
-        let with = |client, mirror| Surroundings { heads: Some(Heads { client, mirror }), ..Surroundings::default() };
+        let with = |client, mirror| GoSettings { heads: Some(Heads { client, mirror }), ..GoSettings::default() };
         assert_eq!(examine(&with(10, 9)).len(), 1);
         assert_eq!(examine(&with(9, 9)).len(), 0);
     }

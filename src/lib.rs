@@ -1,4 +1,4 @@
-//! sumgate: a Go module mirror that proves every byte against the checksum database before it lets it out.
+//! sumgate: a verifying Go module mirror: nothing is served before its hash is proved in the checksum database.
 //!
 //! The transparency log itself is the library [`tlog`], and Go's rules are the library [`gomodule`]. Here are the rooms around
 //! them. Pure ones, without files, sockets, clock or async: [`base::fault`], [`sumdb::lookup`]. Ones that touch the world:

@@ -15,7 +15,7 @@ use toml::Spanned;
 use url::Url;
 
 use crate::base::duration;
-use crate::base::toml_file::{self, Complaints, Reader, Text, patterns};
+use crate::base::toml_file::{self, Diagnostics, Reader, Text, patterns};
 use crate::upstream::{
     Credentials, Login, LoginError, ProxyList, Scope, Secret, Source, Timeouts, UpstreamConfig, may_log_in,
 };
@@ -114,11 +114,11 @@ struct LoginFields<'f> {
 
 impl Settings {
     /// Reads settings. Paths in them are relative to `folder`.
-    pub fn read(text: &str, folder: &Path) -> Result<Self, Complaints> {
+    pub fn read(text: &str, folder: &Path) -> Result<Self, Diagnostics> {
         Self::read_with(text, folder, &|login, url| login.read(url))
     }
 
-    fn read_with(text: &str, folder: &Path, secrets: Secrets<'_>) -> Result<Self, Complaints> {
+    fn read_with(text: &str, folder: &Path, secrets: Secrets<'_>) -> Result<Self, Diagnostics> {
         toml_file::read(text, "configuration", |reader, file: &File| {
             let mut tables = Tables { reader, folder, secrets };
             let links: Vec<UpstreamConfig> = file.upstream.iter().filter_map(|one| tables.upstream(one)).collect();
@@ -322,7 +322,7 @@ mod tests {
 
     use super::*;
 
-    fn read(text: &str) -> Result<Settings, Complaints> {
+    fn read(text: &str) -> Result<Settings, Diagnostics> {
         let secret = |login: &Login, url: &Url| match login {
             Login::Bearer(Secret::Variable(name)) if name == "ABSENT" => {
                 Err(Secret::Variable(name.clone()).unfit("is not set"))

@@ -1,7 +1,7 @@
 //! Where bytes come from: the chain of upstream proxies, and for private modules a source of their own.
 //!
 //! Which sources may hear of a module is decided by its name, before anything is asked ([`Router`]). Nothing here is
-//! trusted. A `.zip` or `.mod` is only ever written to a staging file, whose hash decides; what no hash covers (`.info`, lists, `@latest`) travels as [`Advisory`], so that it cannot be mistaken for proved.
+//! trusted. A `.zip` or `.mod` is only ever written to a staging file, whose hash decides; what no hash covers (`.info`, lists, `@latest`) travels as [`Metadata`], so that it cannot be mistaken for proved.
 
 mod config;
 pub mod database_request;
@@ -43,7 +43,7 @@ pub use folder::trouble_of_root;
 pub(crate) use http::Script;
 pub use http::{HttpClient, HttpError};
 pub use login::{Credentials, Login, LoginError, Secret, may_log_in};
-pub use pool::{Advisory, UpstreamPool};
+pub use pool::{Metadata, UpstreamPool};
 pub use proxy_list::{ProxyList, ProxyListError};
 pub(crate) use race::NEVER;
 pub use race::Progress;

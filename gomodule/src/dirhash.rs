@@ -7,16 +7,16 @@
 //! `zip` hashes the entries, `along` those that can be hashed while the zip arrives. Where a zip could be read in two ways it is refused, so that no other reader can see other
 //! files in it than were hashed.
 
-mod along;
 mod directory;
 mod h1;
 mod limits;
 mod names;
+mod stream;
 mod zip;
 
-pub use along::ReadAlong;
 pub use directory::ZipError;
 pub use h1::{FileList, H1, H1Error, hash_go_mod};
 pub use limits::ZipLimits;
 pub use names::NameError;
-pub use zip::{ZipReport, hash_module_zip, hash_module_zip_read, module_in_zip, names_in_zip};
+pub use stream::StreamHasher;
+pub use zip::{ZipReport, hash_module_zip, hash_module_zip_streamed, module_in_zip, names_in_zip};

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::error::CarryError;
+use super::error::AirgapError;
+use super::fetch_plan::FetchPlan;
 use super::layout::{Entry, MAX_ENTRIES};
-use super::wanted::Wanted;
 use crate::base::limits::MAX_DEPTH;
 use crate::base::tree::{Unreadable, below, name_below};
 use crate::upstream::database_request::DatabaseRequest;
@@ -15,7 +15,7 @@ use gomodule::proxy_request::Request;
 #[derive(Clone, Debug, Default)]
 pub struct Contents {
     /// The files of modules.
-    pub(crate) files: Wanted,
+    pub(crate) files: FetchPlan,
     /// The modules whose newest version is named.
     pub(crate) newest: Vec<ModulePath>,
     /// The databases whose heads are there, by name.
@@ -32,18 +32,18 @@ impl Contents {
 
     /// Looks through `folder`. Anything in it that no export makes is an error: a link or a device could lead anywhere.
     /// Blocks.
-    pub fn read(folder: &Path, databases: &[String]) -> Result<Self, CarryError> {
+    pub fn read(folder: &Path, databases: &[String]) -> Result<Self, AirgapError> {
         let mut contents = Self::default();
         for (count, entry) in below(folder, |_| true).enumerate() {
-            let entry = entry.map_err(|Unreadable { path, cause }| CarryError::io("read", &path)(cause))?;
+            let entry = entry.map_err(|Unreadable { path, cause }| AirgapError::io("read", &path)(cause))?;
             let lossy = entry.path().strip_prefix(folder).unwrap_or(entry.path()).to_string_lossy();
-            let refused = |why: String| CarryError::malformed(folder, &lossy, why);
+            let refused = |why: String| AirgapError::malformed(folder, &lossy, why);
             let name = name_below(folder, &entry).ok_or_else(|| refused("has a name that is not UTF-8".to_owned()))?;
             if count >= MAX_ENTRIES {
                 return Err(refused("and the rest are too many entries".to_owned()));
             }
             // Of the entry itself, not of what a link leads to.
-            let meta = entry.metadata().map_err(|error| CarryError::io("read", entry.path())(error.into()))?;
+            let meta = entry.metadata().map_err(|error| AirgapError::io("read", entry.path())(error.into()))?;
             if meta.is_dir() && entry.depth() <= MAX_DEPTH {
                 continue;
             }

@@ -24,7 +24,7 @@ impl Refusal {
 
 /// Why nothing, or no more, was carried.
 #[derive(Debug, thiserror::Error)]
-pub enum CarryError {
+pub enum AirgapError {
     /// A file operation failed.
     #[error("cannot {doing} {}: {cause}", path.display())]
     Io {
@@ -56,7 +56,7 @@ pub enum CarryError {
     Store(#[from] StoreError),
 }
 
-impl CarryError {
+impl AirgapError {
     pub(super) fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |cause| Self::Io { doing, path, cause }

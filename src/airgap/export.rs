@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use tokio::task::block_in_place;
 
-use super::error::{CarryError, Refusal};
+use super::error::{AirgapError, Refusal};
+use super::export_writer::ExportWriter;
+use super::fetch_plan::{FetchPlan, WantedFile};
 use super::layout::Entry;
-use super::pack::Pack;
-use super::wanted::{Wanted, WantedFile};
 use crate::base::fault::{Fault, in_full};
 use crate::mirror::{Newest, Prefetch};
 use crate::sumdb::{Attested, DatabaseId, Databases, ProofSet};
@@ -32,10 +32,10 @@ pub(crate) struct Exported {
 pub(crate) async fn export(
     prefetch: &Prefetch,
     databases: &Databases,
-    wanted: &Wanted,
-    mut pack: Pack,
+    wanted: &FetchPlan,
+    mut pack: ExportWriter,
     done: &AtomicUsize,
-) -> Result<Exported, CarryError> {
+) -> Result<Exported, AirgapError> {
     let mut exported = Exported::default();
     let (wanted, newest) = with_newest(prefetch, wanted, &mut exported).await;
     records(prefetch, databases, &wanted, &mut pack, &mut exported).await?;
@@ -56,9 +56,9 @@ pub(crate) async fn export(
 /// which version that is.
 async fn with_newest(
     prefetch: &Prefetch,
-    wanted: &Wanted,
+    wanted: &FetchPlan,
     exported: &mut Exported,
-) -> (Wanted, Vec<(ModulePath, Bytes)>) {
+) -> (FetchPlan, Vec<(ModulePath, Bytes)>) {
     let (mut all, mut newest) = (wanted.clone(), Vec::new());
     for path in wanted.paths() {
         match Newest(prefetch).here(&path).await {
@@ -80,10 +80,10 @@ async fn with_newest(
 async fn records(
     prefetch: &Prefetch,
     databases: &Databases,
-    wanted: &Wanted,
-    pack: &mut Pack,
+    wanted: &FetchPlan,
+    pack: &mut ExportWriter,
     exported: &mut Exported,
-) -> Result<(), CarryError> {
+) -> Result<(), AirgapError> {
     let mut of: BTreeMap<DatabaseId, Vec<_>> = BTreeMap::new();
     for module in wanted.modules.keys() {
         // What is wrong with the record of a module is told once for each of its files.
@@ -121,9 +121,9 @@ async fn file(
     prefetch: &Prefetch,
     artifact: Artifact,
     wanted: &WantedFile,
-    pack: &mut Pack,
+    pack: &mut ExportWriter,
     exported: &mut Exported,
-) -> Result<(), CarryError> {
+) -> Result<(), AirgapError> {
     let name = artifact.path();
     if artifact.kind == Kind::Info {
         // Where none is kept, one is made over there (`mirror/here`).

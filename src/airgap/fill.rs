@@ -1,11 +1,11 @@
-//! Wanted files into the store, through the pipeline, so many at a time.
+//! FetchPlan files into the store, through the pipeline, so many at a time.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::{StreamExt, stream};
 
 use super::error::Refusal;
-use super::wanted::{Wanted, WantedFile};
+use super::fetch_plan::{FetchPlan, WantedFile};
 use crate::mirror::{Newest, Prefetch, Prefetched};
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::ModuleVersion;
@@ -24,7 +24,7 @@ pub(crate) struct Filled {
 }
 
 /// Fills the store of `prefetch` with what is `wanted`. Counts files in `done`.
-pub(crate) async fn fill(prefetch: &Prefetch, wanted: &Wanted, done: &AtomicUsize) -> Filled {
+pub(crate) async fn fill(prefetch: &Prefetch, wanted: &FetchPlan, done: &AtomicUsize) -> Filled {
     // The files tell what is wrong with a lookup.
     prefetch.prove(&wanted.modules(), &AtomicUsize::new(0)).await;
     let modules = wanted.modules.iter().map(|(module, files)| async move {
@@ -46,7 +46,7 @@ pub(crate) async fn fill(prefetch: &Prefetch, wanted: &Wanted, done: &AtomicUsiz
 
 /// Fills the store with the go.mod and `.info` of the newest version of each module that is `wanted`: without them a list
 /// that is made there could make a version look current that the module takes back.
-pub(crate) async fn fill_newest(prefetch: &Prefetch, wanted: &Wanted) -> Filled {
+pub(crate) async fn fill_newest(prefetch: &Prefetch, wanted: &FetchPlan) -> Filled {
     let each = wanted.paths().into_iter().filter(|path| !path.is_toolchain()).map(|path| async move {
         let mut filled = Filled::default();
         match Newest(prefetch).fetch(&path).await {

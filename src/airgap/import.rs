@@ -20,7 +20,7 @@ pub(crate) struct Imported {
     pub(crate) filled: Filled,
 }
 
-/// Takes up `contents`. `databases` are read from the folder (`Database::carried_in`), and `prefetch` has these
+/// Takes up `contents`. `databases` are read from the folder (`Database::exported_in`), and `prefetch` has these
 /// databases, and the folder for its one source. Counts files in `done`. An error is one of everything: a fork, or trouble
 /// of this machine.
 pub(crate) async fn import(

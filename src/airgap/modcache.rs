@@ -5,22 +5,22 @@
 
 use std::path::Path;
 
-use super::error::CarryError;
+use super::error::AirgapError;
+use super::fetch_plan::FetchPlan;
 use super::layout::Entry;
-use super::wanted::Wanted;
 use crate::base::limits::MAX_DEPTH;
 use crate::base::tree::{Unreadable, below, name_below};
 use gomodule::proxy_request::Request;
 
 /// The files of module versions in the download folder of a module cache. Blocks.
-pub(crate) fn files_of(download: &Path) -> Result<Wanted, CarryError> {
-    let mut wanted = Wanted::default();
+pub(crate) fn files_of(download: &Path) -> Result<FetchPlan, AirgapError> {
+    let mut wanted = FetchPlan::default();
     for entry in below(download, |_| true) {
-        let entry = entry.map_err(|Unreadable { path, cause }| CarryError::io("read", &path)(cause))?;
+        let entry = entry.map_err(|Unreadable { path, cause }| AirgapError::io("read", &path)(cause))?;
         let Some(name) = name_below(download, &entry) else { continue };
         let kind = entry.file_type();
         if kind.is_dir() && entry.depth() > MAX_DEPTH {
-            return Err(CarryError::malformed(download, name, "is nested too deeply"));
+            return Err(AirgapError::malformed(download, name, "is nested too deeply"));
         }
         if let (true, Ok(Entry::Module(Request::File(artifact)))) = (kind.is_file(), Entry::parse(name, &[])) {
             wanted.add(&artifact.module, artifact.kind);

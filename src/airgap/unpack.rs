@@ -12,7 +12,7 @@ use std::path::Path;
 
 use tar::EntryType;
 
-use super::error::CarryError;
+use super::error::AirgapError;
 use super::layout::{Entry, MAX_ENTRIES, MAX_NAME};
 use crate::base::bounded::{first, read_bounded};
 
@@ -29,9 +29,9 @@ const MAX_PADDING: u64 = 64 << 10;
 const CHUNK: usize = 64 << 10;
 
 /// Unpacks `archive` into the empty folder `into`. Blocks.
-pub(crate) fn unpack(archive: &Path, into: &Path, databases: &[String]) -> Result<(), CarryError> {
-    let file = File::open(archive).map_err(CarryError::io("open", archive))?;
-    let len = file.metadata().map_err(CarryError::io("open", archive))?.len();
+pub(crate) fn unpack(archive: &Path, into: &Path, databases: &[String]) -> Result<(), AirgapError> {
+    let file = File::open(archive).map_err(AirgapError::io("open", archive))?;
+    let len = file.metadata().map_err(AirgapError::io("open", archive))?.len();
     unpack_from(file, len, archive, into, databases)
 }
 
@@ -42,9 +42,9 @@ pub fn unpack_from(
     archive: &Path,
     into: &Path,
     databases: &[String],
-) -> Result<(), CarryError> {
+) -> Result<(), AirgapError> {
     let damaged =
-        |name: &str, error: &io::Error| CarryError::malformed(archive, name, format!("cannot be read: {error}"));
+        |name: &str, error: &io::Error| AirgapError::malformed(archive, name, format!("cannot be read: {error}"));
     let decoder = zstd::Decoder::new(stream).and_then(|mut decoder| {
         decoder.window_log_max(MAX_WINDOW)?;
         Ok(decoder)
@@ -60,23 +60,23 @@ pub fn unpack_from(
                 return damaged("an entry", &error);
             }
             let why = format!("cannot be read: {error}; is it a .tar.zst that `sumgate cache export` wrote?");
-            CarryError::malformed(archive, "the beginning", why)
+            AirgapError::malformed(archive, "the beginning", why)
         })?;
         // Each long name is an entry of its own.
         if count >= 2 * MAX_ENTRIES {
-            return Err(CarryError::malformed(archive, "it", format!("has more than {MAX_ENTRIES} entries")));
+            return Err(AirgapError::malformed(archive, "it", format!("has more than {MAX_ENTRIES} entries")));
         }
         let header = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         let kind = entry.header().entry_type();
         if kind == EntryType::GNULongName && long_name.is_none() {
             if entry.size() > MAX_NAME as u64 + 1 {
-                return Err(CarryError::malformed(archive, "a name", format!("is longer than {MAX_NAME} bytes")));
+                return Err(AirgapError::malformed(archive, "a name", format!("is longer than {MAX_NAME} bytes")));
             }
             long_name = Some(read_name(&mut entry).map_err(|error| damaged(&header, &error))?);
             continue;
         }
         let name = long_name.take().unwrap_or(header);
-        let refused = |why: String| CarryError::malformed(archive, &name, why);
+        let refused = |why: String| AirgapError::malformed(archive, &name, why);
         if kind != EntryType::Regular {
             return Err(refused("is no plain file".to_owned()));
         }
@@ -94,7 +94,7 @@ pub fn unpack_from(
     }
     // To the end: only there the checksum of the whole is compared.
     let rest = read_bounded(tar.into_inner(), MAX_PADDING).map_err(|error| damaged("the end", &error))?;
-    rest.map(drop).ok_or_else(|| CarryError::malformed(archive, "the end", "is followed by something else"))
+    rest.map(drop).ok_or_else(|| AirgapError::malformed(archive, "the end", "is followed by something else"))
 }
 
 /// What comes out of the decoder, to a limit.
@@ -119,8 +119,8 @@ fn read_name(entry: &mut impl Read) -> io::Result<String> {
     String::from_utf8(name.to_vec()).map_err(io::Error::other)
 }
 
-fn copy(from: &mut impl Read, to: &Path, damaged: impl Fn(io::Error) -> CarryError) -> Result<u64, CarryError> {
-    let failed = |cause| CarryError::io("write", to)(cause);
+fn copy(from: &mut impl Read, to: &Path, damaged: impl Fn(io::Error) -> AirgapError) -> Result<u64, AirgapError> {
+    let failed = |cause| AirgapError::io("write", to)(cause);
     fs::create_dir_all(to.parent().unwrap_or(to)).map_err(failed)?;
     let mut file = File::create_new(to).map_err(failed)?;
     let (mut chunk, mut copied) = (vec![0; CHUNK], 0);

@@ -28,7 +28,7 @@ impl<K, V> Default for Flights<K, V> {
 /// The task that did the work ended without an answer: it panicked, or the runtime is shutting down.
 #[derive(Debug, thiserror::Error)]
 #[error("the work was broken off before it had an answer")]
-pub struct BrokenOff;
+pub struct Cancelled;
 
 impl<K, V> Flights<K, V>
 where
@@ -36,17 +36,17 @@ where
     V: Clone + Send + Sync + 'static,
 {
     /// Joins the flight for `key`, or starts it with `work`, and waits for its answer.
-    pub async fn join<F>(&self, key: K, work: impl FnOnce() -> F + Send) -> Result<V, BrokenOff>
+    pub async fn join<F>(&self, key: K, work: impl FnOnce() -> F + Send) -> Result<V, Cancelled>
     where
         F: Future<Output = V> + Send + 'static,
     {
         let start = || {
             let (landed, answer) = watch::channel(None);
-            let (landing, work) = (Landing { flights: self.clone(), key: key.clone() }, work());
+            let (ending, work) = (Ending { flights: self.clone(), key: key.clone() }, work());
             tokio::spawn(async move {
                 let value = work.await;
                 // Off the list first: who comes now starts anew rather than getting an old answer.
-                drop(landing);
+                drop(ending);
                 landed.send_replace(Some(value));
             });
             answer
@@ -55,18 +55,18 @@ where
             let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
             under_way.entry(key.clone()).or_insert_with(start).clone()
         };
-        let answer = answer.wait_for(Option::is_some).await.map_err(|_| BrokenOff)?;
-        answer.clone().ok_or(BrokenOff)
+        let answer = answer.wait_for(Option::is_some).await.map_err(|_| Cancelled)?;
+        answer.clone().ok_or(Cancelled)
     }
 }
 
 /// Takes the flight off the list when dropped, also when the work panics.
-struct Landing<K: Eq + Hash, V> {
+struct Ending<K: Eq + Hash, V> {
     flights: Flights<K, V>,
     key: K,
 }
 
-impl<K: Eq + Hash, V> Drop for Landing<K, V> {
+impl<K: Eq + Hash, V> Drop for Ending<K, V> {
     fn drop(&mut self) {
         self.flights.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
     }

@@ -18,7 +18,7 @@ pub(crate) type Text = Spanned<String>;
 
 /// One thing that is wrong with a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Complaint {
+pub struct Diagnostic {
     /// From 1.
     pub line: u32,
     /// From 1, in characters.
@@ -29,33 +29,33 @@ pub struct Complaint {
 
 /// Everything that is wrong with a file, in the order of its lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Complaints(pub Vec<Complaint>);
+pub struct Diagnostics(pub Vec<Diagnostic>);
 
-impl fmt::Display for Complaints {
+impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lines: Vec<String> = self.0.iter().map(|c| format!("{}:{}: {}", c.line, c.column, c.words)).collect();
         f.write_str(&lines.join("\n"))
     }
 }
 
-impl std::error::Error for Complaints {}
+impl std::error::Error for Diagnostics {}
 
 /// Reads a file of the shape `F`, which is called `what`; `check` makes of it what is meant.
 pub(crate) fn read<'t, F: DeserializeOwned, T>(
     text: &'t str,
     what: &str,
     check: impl FnOnce(&mut Reader<'t>, &F) -> T,
-) -> Result<T, Complaints> {
+) -> Result<T, Diagnostics> {
     let mut reader = Reader { text, complaints: Vec::new() };
     if text.len() > MAX_FILE {
         reader.complain(0, format!("the {what} has more than {MAX_FILE} bytes"));
-        return Err(Complaints(reader.complaints));
+        return Err(Diagnostics(reader.complaints));
     }
     let file: F = match toml::from_str(text) {
         Ok(file) => file,
         Err(error) => {
             reader.complain(error.span().map_or(0, |span| span.start), words_of(error.message()));
-            return Err(Complaints(reader.complaints));
+            return Err(Diagnostics(reader.complaints));
         }
     };
     let meant = check(&mut reader, &file);
@@ -63,7 +63,7 @@ pub(crate) fn read<'t, F: DeserializeOwned, T>(
         return Ok(meant);
     }
     reader.complaints.sort_by_key(|complaint| (complaint.line, complaint.column));
-    Err(Complaints(reader.complaints))
+    Err(Diagnostics(reader.complaints))
 }
 
 /// What to say of a key that is none of `known`.
@@ -85,7 +85,7 @@ fn words_of(message: &str) -> String {
 /// Checks value after value, and collects what is wrong instead of stopping at the first.
 pub(crate) struct Reader<'t> {
     text: &'t str,
-    complaints: Vec<Complaint>,
+    complaints: Vec<Diagnostic>,
 }
 
 impl Reader<'_> {
@@ -97,7 +97,7 @@ impl Reader<'_> {
         // Words of the file stand in it, and go to terminals.
         let words: String = words.into();
         let words = safe(&words.trim().replace('\n', ", "));
-        self.complaints.push(Complaint { line: self.line(at), column, words });
+        self.complaints.push(Diagnostic { line: self.line(at), column, words });
     }
 
     /// The line of this byte, from 1.

@@ -17,7 +17,7 @@ pub(super) use audit::{AuditArgs, Colour, DoctorArgs, OutputArgs};
 pub(super) use cache::{CacheCommand, ExportArgs, FetchArgs, ImportArgs, KeygenArgs, PinsCommand};
 pub(super) use run::{Cache, RunArgs};
 pub(super) use serve::{AddressArgs, HoldArgs, ServeArgs};
-pub(super) use shared::{AnchorArgs, DEFAULT_UPSTREAM, DatabaseArgs, PolicyArgs, StateArgs, SurroundingArgs};
+pub(super) use shared::{AnchorArgs, DEFAULT_UPSTREAM, DatabaseArgs, GoSettingsArgs, PolicyArgs, StateArgs};
 pub(super) use tree::{tree, unknown_command};
 
 const ABOUT: &str =
@@ -190,7 +190,7 @@ pub(super) struct ProofArgs {
     #[arg(long, env = "SUMGATE_OFFLINE", value_parser = clap::builder::FalseyValueParser::new())]
     pub(super) offline: bool,
     #[command(flatten)]
-    pub(super) surrounding: SurroundingArgs,
+    pub(super) surrounding: GoSettingsArgs,
     #[command(flatten)]
     pub(super) state: StateArgs,
 }

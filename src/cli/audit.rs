@@ -70,7 +70,7 @@ pub(super) fn ending(report: &Report, output: &OutputArgs) -> Exit {
         Ending::Misbehaviour => Exit::Misbehaviour,
         Ending::NotFinished => Exit::NotFinished,
         Ending::Findings => Exit::Findings,
-        Ending::Clean | Ending::Nothing => Exit::Fine,
+        Ending::Clean | Ending::Nothing => Exit::Success,
     }
 }
 

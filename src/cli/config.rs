@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use etcetera::BaseStrategy;
 
 use super::ages;
-use super::args::{AddressArgs, AnchorArgs, DatabaseArgs, SurroundingArgs};
+use super::args::{AddressArgs, AnchorArgs, DatabaseArgs, GoSettingsArgs};
 use super::exit::Failure;
-use crate::airgap::{self, Refusal, Wanted};
+use crate::airgap::{self, FetchPlan, Refusal};
 use crate::base::bounded::read_bounded;
 use crate::base::clock::Clock;
 use crate::base::fault::Fault;
 use crate::base::limits::MAX_SUM;
-use crate::base::toml_file::{self, Complaint, Complaints, MAX_FILE};
+use crate::base::toml_file::{self, Diagnostic, Diagnostics, MAX_FILE};
 use crate::base::tree::{Tree, TreeError, Unreadable, open_named, tree_by_words, work_tree};
 use crate::go::environment::GoEnv;
 use crate::mirror::BasePath;
@@ -43,7 +43,7 @@ pub(super) fn go_env() -> Result<GoEnv, Failure> {
 }
 
 /// The databases that are named, else the one that `go` would ask, reached as `go` would reach it.
-pub(super) fn surrounding_databases(args: &SurroundingArgs, go: &GoEnv) -> Result<Vec<Database>, Failure> {
+pub(super) fn surrounding_databases(args: &GoSettingsArgs, go: &GoEnv) -> Result<Vec<Database>, Failure> {
     if !args.sumdb.is_empty() {
         return databases(&DatabaseArgs { sumdb: args.sumdb.clone() });
     }
@@ -115,7 +115,7 @@ pub(super) fn http() -> Result<HttpClient, Failure> {
 
 /// What a go.sum needs, and its lines that say nothing. One that nobody named lies in the tree around the working folder.
 /// `otherwise` says how to name another one.
-pub(super) fn wanted_of(named: Option<&Path>, otherwise: &str) -> Result<(Wanted, Vec<Refusal>), Failure> {
+pub(super) fn wanted_of(named: Option<&Path>, otherwise: &str) -> Result<(FetchPlan, Vec<Refusal>), Failure> {
     let (go_sum, how) = named.map_or((Path::new("go.sum"), Come::Found), |path| (path, Come::Named));
     let shown = go_sum.display().to_string();
     let file = open(go_sum, how).map_err(|error| {
@@ -135,7 +135,7 @@ pub(super) fn exempt(nosumdb: &str, private: &str) -> Result<Patterns, Failure> 
 
 /// Leaves out of `wanted` what `go` here would name to no proxy or no database, unless it is among those that were `named`
 /// on the command line: a go.sum has private modules in it, too. That they are missing has to be told.
-pub(super) fn unnamed_private(wanted: &mut Wanted, named: &Patterns) -> Result<Vec<Refusal>, Failure> {
+pub(super) fn unnamed_private(wanted: &mut FetchPlan, named: &Patterns) -> Result<Vec<Refusal>, Failure> {
     let go = go_env()?;
     let patterns = |setting| Patterns::parse(go.get(setting)).map_err(Failure::usage);
     let left_out = wanted.leave_out(&patterns("GONOPROXY")?.with(patterns("GONOSUMDB")?), named);
@@ -180,7 +180,7 @@ pub(super) fn read_policy(path: &Path) -> Result<Policy, Failure> {
     check_policy(path, Come::Named)?.map_err(|complaints| Failure::new(Fault::Request, complaints.join("\n")))
 }
 
-/// Reads a policy. Complaints have the file before line and column, as compilers have it.
+/// Reads a policy. Diagnostics have the file before line and column, as compilers have it.
 pub(super) fn check_policy(path: &Path, how: Come) -> Result<Result<Policy, Vec<String>>, Failure> {
     Ok(policy_in(path, &text_of("policy", path, how)?))
 }
@@ -241,9 +241,9 @@ fn open(path: &Path, how: Come) -> Result<File, TreeError> {
 }
 
 /// What is wrong with a file, each with the file before line and column.
-pub(super) fn complaints_of(path: &Path, complaints: Complaints) -> Vec<String> {
+pub(super) fn complaints_of(path: &Path, complaints: Diagnostics) -> Vec<String> {
     let shown = path.display();
-    let line = |c: Complaint| format!("{shown}:{}:{}: {}", c.line, c.column, c.words);
+    let line = |c: Diagnostic| format!("{shown}:{}:{}: {}", c.line, c.column, c.words);
     complaints.0.into_iter().map(line).collect()
 }
 

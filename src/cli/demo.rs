@@ -23,6 +23,6 @@ pub(super) fn run(args: &DemoArgs) -> Result<Exit, Failure> {
             fresh.stop().await;
         }
         tour.stop().await;
-        Ok(if fine { Exit::Fine } else { Exit::Findings })
+        Ok(if fine { Exit::Success } else { Exit::Findings })
     })
 }

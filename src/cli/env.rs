@@ -20,5 +20,5 @@ pub(super) fn run(args: &EnvArgs) -> Result<Exit, Failure> {
         None => format!("http://{}{}", args.address.listen, base.as_str()),
     };
     out::print(&format!("{}\n", config::go_env_line(&url, &databases[0], &exempt)));
-    Ok(Exit::Fine)
+    Ok(Exit::Success)
 }

@@ -10,7 +10,7 @@ use crate::base::fault::{Fault, in_full};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// 0: done, and nothing is wrong.
-    Fine,
+    Success,
     /// 1: done, and something is wrong with what was looked at.
     Findings,
     /// 2: not done: bad arguments, no network, no disk.
@@ -24,7 +24,7 @@ pub enum Exit {
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(match exit {
-            Exit::Fine => 0,
+            Exit::Success => 0,
             Exit::Findings => 1,
             Exit::NotFinished => 2,
             Exit::Misbehaviour => 3,
@@ -39,7 +39,7 @@ impl Exit {
         let exits: Vec<Self> = exits.into_iter().map(Into::into).collect();
         let worst =
             [Self::Misbehaviour, Self::NotFinished, Self::Findings].into_iter().find(|exit| exits.contains(exit));
-        worst.unwrap_or(Self::Fine)
+        worst.unwrap_or(Self::Success)
     }
 }
 
@@ -106,8 +106,8 @@ impl From<Arc<crate::sumdb::SumdbError>> for Failure {
     }
 }
 
-impl From<crate::airgap::CarryError> for Failure {
-    fn from(error: crate::airgap::CarryError) -> Self {
+impl From<crate::airgap::AirgapError> for Failure {
+    fn from(error: crate::airgap::AirgapError) -> Self {
         Self::new(error.fault(), in_full(&error))
     }
 }

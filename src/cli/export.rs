@@ -8,11 +8,11 @@ use super::config;
 use super::exit::{Exit, Failure};
 use super::fetch::complain;
 use super::out;
-use crate::airgap::{Pack, Refusal, export};
+use crate::airgap::{ExportWriter, Refusal, export};
 use crate::base::clock::Clock;
 use crate::mirror::Prefetch;
 use crate::policy::InForce;
-use crate::release::Vouchers;
+use crate::release::Expectations;
 use crate::store::Access;
 use crate::upstream::{HttpClient, Ttls};
 
@@ -24,10 +24,10 @@ pub(super) fn run(args: &ExportArgs) -> Result<Exit, Failure> {
     let clients = config::clients(databases, &args.closed.state.anchor, &store, &HttpClient::offline(), &[])?;
     out::start_log(out::QUIET);
 
-    let pack = Pack::create(&args.out)?;
-    let vouchers = Vouchers { databases: clients.clone(), exempt };
+    let pack = ExportWriter::create(&args.out)?;
+    let expectations = Expectations { databases: clients.clone(), exempt };
     let sources = config::nowhere(Ttls::default())?;
-    let prefetch = Prefetch::new(store, sources, vouchers, InForce::default(), Clock::System);
+    let prefetch = Prefetch::new(store, sources, expectations, InForce::default(), Clock::System);
     let done = AtomicUsize::new(0);
     let work = export(&prefetch, &clients, &wanted, pack, &done);
     let exported = config::runtime()?.block_on(out::with_progress("exporting", wanted.files(), &done, work))?;

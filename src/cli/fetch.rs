@@ -11,7 +11,7 @@ use super::{out, sources};
 use crate::airgap::{Filled, Refusal, fill, fill_newest, of_names};
 use crate::base::clock::Clock;
 use crate::mirror::Prefetch;
-use crate::release::Vouchers;
+use crate::release::Expectations;
 use crate::store::Access;
 use crate::upstream::Ttls;
 use gomodule::module::ModuleVersion;
@@ -38,11 +38,11 @@ pub(super) fn run(args: &FetchArgs) -> Result<Exit, Failure> {
     let clients = config::clients(databases, &args.closed.state.anchor, &store, &http, policy.as_slice())?;
     out::start_log(out::QUIET);
 
-    let vouchers = Vouchers { databases: clients, exempt };
+    let expectations = Expectations { databases: clients, exempt };
     // What is not in the database yet is told at once.
     let waits = Ttls { hold: Some(Duration::ZERO), ..Ttls::default() };
     let sources = said.sources(waits, &http, &store)?;
-    let prefetch = Prefetch::new(store, sources, vouchers, policy.into(), Clock::System);
+    let prefetch = Prefetch::new(store, sources, expectations, policy.into(), Clock::System);
     let done = AtomicUsize::new(0);
     let work = async { fill(&prefetch, &wanted, &done).await.and(fill_newest(&prefetch, &wanted).await) };
     let filled = config::runtime()?.block_on(out::with_progress("fetching", wanted.files(), &done, work));

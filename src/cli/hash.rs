@@ -31,7 +31,7 @@ pub(super) fn run(args: &HashArgs) -> Result<Exit, Failure> {
         zip(path, &file, &module)?
     };
     out::print(&format!("{h1}  {}\n", path.display()));
-    Ok(Exit::Fine)
+    Ok(Exit::Success)
 }
 
 /// The h1 of a go.mod.

@@ -14,7 +14,7 @@ use crate::base::clock::Clock;
 use crate::base::fault::Fault;
 use crate::mirror::Prefetch;
 use crate::policy::InForce;
-use crate::release::Vouchers;
+use crate::release::Expectations;
 use crate::store::{Access, Store};
 use crate::sumdb::{Database, HeadImport};
 use crate::upstream::{HttpClient, Router, Source, Ttls, UpstreamConfig, UpstreamPool};
@@ -54,13 +54,13 @@ fn carried(
     }
     let in_folder = |database: Database| {
         let place = folder.join("sumdb").join(database.name());
-        database.carried_in(place)
+        database.exported_in(place)
     };
     let databases = databases.into_iter().map(in_folder).collect();
     let clients = config::clients(databases, &args.closed.state.anchor, store, &HttpClient::offline(), &[])?;
-    let vouchers = Vouchers { databases: clients.clone(), exempt };
+    let expectations = Expectations { databases: clients.clone(), exempt };
     let sources = of_folder(folder)?;
-    let prefetch = Prefetch::new(Arc::clone(store), sources, vouchers, InForce::default(), Clock::System);
+    let prefetch = Prefetch::new(Arc::clone(store), sources, expectations, InForce::default(), Clock::System);
     let done = AtomicUsize::new(0);
     let work = import(&prefetch, &clients, &contents, &done);
     let total = contents.files.files();
@@ -121,9 +121,9 @@ fn module_cache(
     let left_out = wanted.leave_out(&private, &exempt).len();
     let http = if args.offline { HttpClient::offline() } else { config::http()? };
     let clients = config::clients(databases, &args.closed.state.anchor, store, &http, &[])?;
-    let vouchers = Vouchers { databases: clients, exempt };
+    let expectations = Expectations { databases: clients, exempt };
     let sources = of_folder(download)?;
-    let prefetch = Prefetch::new(Arc::clone(store), sources, vouchers, InForce::default(), Clock::System);
+    let prefetch = Prefetch::new(Arc::clone(store), sources, expectations, InForce::default(), Clock::System);
     let done = AtomicUsize::new(0);
     let work = fill(&prefetch, &wanted, &done);
     let filled = config::runtime()?.block_on(out::with_progress("importing", wanted.files(), &done, work));

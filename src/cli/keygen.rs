@@ -13,5 +13,5 @@ pub(super) fn run(args: &KeygenArgs) -> Result<Exit, Failure> {
     let signer = Signer::from_seed(&args.name, seed).map_err(Failure::usage)?;
     write_secret("--out", &args.out, &format!("{}\n", signer.to_secret_text()))?;
     out::deliver(&format!("{}\n", signer.verifier_key()))?;
-    Ok(Exit::Fine)
+    Ok(Exit::Success)
 }

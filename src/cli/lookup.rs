@@ -21,7 +21,7 @@ pub(super) fn run(args: &LookupArgs) -> Result<Exit, Failure> {
     let answer = config::runtime()?.block_on(databases.lookup(&module, None));
     let (attested, _) = answer.map_err(Unproved::into_error)?;
     out::print(&format!("{}{}\n", attested.record().text(), proved(attested.record(), attested.database())));
-    Ok(Exit::Fine)
+    Ok(Exit::Success)
 }
 
 /// Where a record was proved.

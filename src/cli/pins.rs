@@ -18,7 +18,7 @@ pub(super) fn run(command: &PinsCommand) -> Result<Exit, Failure> {
             }
             let pins = store.pins().all()?;
             out::print(&pins.iter().map(line).collect::<String>());
-            Ok(Exit::Fine)
+            Ok(Exit::Success)
         }
         PinsCommand::Forget { module, data } => {
             let module = ModuleVersion::parse(module).map_err(Failure::usage)?;
@@ -30,7 +30,7 @@ pub(super) fn run(command: &PinsCommand) -> Result<Exit, Failure> {
                 return Ok(Exit::Findings);
             }
             out::print(&forgotten.iter().map(line).collect::<String>());
-            Ok(Exit::Fine)
+            Ok(Exit::Success)
         }
     }
 }

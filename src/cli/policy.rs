@@ -18,7 +18,7 @@ pub(super) fn run(command: &PolicyCommand) -> Result<Exit, Failure> {
             Ok(match config::check_policy(&path, how)? {
                 Ok(_) => {
                     out::print(&format!("{} is valid\n", path.display()));
-                    Exit::Fine
+                    Exit::Success
                 }
                 Err(complaints) => {
                     out::print(&format!("{}\n", complaints.join("\n")));
@@ -98,5 +98,5 @@ pub(super) fn decided(path: &Path, verdict: &Verdict) -> (Exit, String) {
     if !open.is_empty() {
         words.push_str(&format!("; not evaluated: {}", open.join(", ")));
     }
-    (Exit::Fine, words)
+    (Exit::Success, words)
 }

@@ -15,7 +15,7 @@ use super::args::{Cache, RunArgs};
 use super::bases::Bases;
 use super::exit::{Exit, Failure};
 use super::policies::Policies;
-use super::sources::Said;
+use super::sources::SourceConfig;
 use super::{ages, bases, config, out, sources};
 use crate::base::clock::Clock;
 use crate::base::fault::Fault;
@@ -26,7 +26,7 @@ use crate::gate::{
 };
 use crate::go::environment::{GoEnv, go_on_path};
 use crate::mirror::{BasePath, Mirror, Pipeline};
-use crate::release::{EventLog, Events, Vouchers};
+use crate::release::{EventLog, Events, Expectations};
 use crate::store::{Access, Store};
 use crate::sumdb::{Client, Database, DatabaseId, Databases};
 use crate::upstream::{HttpClient, ProxyList, ProxyListError, Ttls};
@@ -65,7 +65,7 @@ struct Setting<'a> {
     args: &'a RunArgs,
     go: GoEnv,
     written: Vec<(String, String)>,
-    said: Said,
+    said: SourceConfig,
     exempt: Patterns,
     policies: Policies,
     here: PathBuf,
@@ -213,9 +213,9 @@ impl<'a> Setting<'a> {
             self.said.sources(waits, http, store)?
         };
         let events = EventLog::kept(told::refusal);
-        let vouchers = Vouchers { databases: clients.clone(), exempt: self.exempt.clone() };
+        let expectations = Expectations { databases: clients.clone(), exempt: self.exempt.clone() };
         let policies = self.policies.deciding();
-        let pipeline = Pipeline::new(Arc::clone(store), sources, vouchers, policies, events.clone(), Clock::System);
+        let pipeline = Pipeline::new(Arc::clone(store), sources, expectations, policies, events.clone(), Clock::System);
         Ok((pipeline, events))
     }
 
@@ -313,7 +313,7 @@ impl<'a> Setting<'a> {
 }
 
 /// Where bytes come from: as named, else the job's own GOPROXY, whose `direct` and `off` fall away.
-fn said(args: &RunArgs, go: &GoEnv, direct: Patterns) -> Result<Said, Failure> {
+fn said(args: &RunArgs, go: &GoEnv, direct: Patterns) -> Result<SourceConfig, Failure> {
     let text = args.upstream.as_deref().unwrap_or_else(|| go.get("GOPROXY"));
     let names_none = matches!(ProxyList::parse(text), Err(ProxyListError::Empty(_)));
     // Offline nobody is asked.

@@ -12,7 +12,7 @@ use super::{out, sources};
 use crate::base::clock::Clock;
 use crate::base::fault::Fault;
 use crate::mirror::{Audience, Hosts, Mirror, Pipeline, TrustedProxies};
-use crate::release::{EventLog, Vouchers};
+use crate::release::{EventLog, Expectations};
 use crate::store::{Access, Modes, Store};
 use crate::sumdb::DatabaseId;
 use crate::upstream::HttpClient;
@@ -40,7 +40,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
         config::anchors(&args.state.anchor, &databases)?;
         check_data(args)?;
         out::print("the settings are valid\n");
-        return Ok(Exit::Fine);
+        return Ok(Exit::Success);
     }
     let access = if args.offline { Access::Read } else { Access::Download };
     let store = Store::open_for(&config::data_folder(args.state.data.as_deref())?, access, modes, Clock::System)?;
@@ -52,7 +52,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
     let sources = if args.offline { config::nowhere(waits)? } else { said.sources(waits, &http, &store)? };
     let private = said.private();
     let exempt = exempt.with(private.clone());
-    let vouchers = Vouchers { databases: clients.clone(), exempt: exempt.clone() };
+    let expectations = Expectations { databases: clients.clone(), exempt: exempt.clone() };
     config::runtime()?.block_on(async {
         // Before the start: a signal that comes early must not be lost.
         let mut terminate =
@@ -60,7 +60,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
         let mut interrupt =
             signal(SignalKind::interrupt()).map_err(|error| Failure::host("wait for SIGINT", &error))?;
         let pipeline =
-            Pipeline::new(Arc::clone(&store), sources, vouchers, policy.into(), EventLog::default(), Clock::System);
+            Pipeline::new(Arc::clone(&store), sources, expectations, policy.into(), EventLog::default(), Clock::System);
         let audience = Audience { hosts, proxies: TrustedProxies(args.trusted_proxy.clone()) };
         let mirror = Mirror::start(pipeline, args.address.listen, base, audience).await?;
         let mut text = format!("sumgate {} listening on {}\n", env!("CARGO_PKG_VERSION"), mirror.url());
@@ -89,7 +89,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        Ok(Exit::Fine)
+        Ok(Exit::Success)
     })
 }
 

@@ -15,7 +15,7 @@ use super::args::tree;
 use super::config;
 use super::exit::Failure;
 use crate::base::fault::Fault;
-use crate::base::toml_file::{self, Complaints, unknown_key};
+use crate::base::toml_file::{self, Diagnostics, unknown_key};
 
 /// The flags that mean nothing in the file.
 const ON_THE_COMMAND_LINE: [&str; 4] = ["check", "config", "help", "version"];
@@ -46,7 +46,7 @@ pub(super) fn tree_with(path: &Path) -> Result<clap::Command, Failure> {
 }
 
 /// The flags of `serve` in the text of a file in `folder`.
-pub(super) fn flags(text: &str, folder: &Path) -> Result<Vec<Flag>, Complaints> {
+pub(super) fn flags(text: &str, folder: &Path) -> Result<Vec<Flag>, Diagnostics> {
     let tree = tree()
         .mut_subcommand("serve", |serve| serve.mut_args(|arg| arg.env(Resettable::<clap::builder::OsStr>::Reset)));
     let serve =

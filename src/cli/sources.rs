@@ -15,7 +15,7 @@ use crate::upstream::{
 use gomodule::module::Patterns;
 
 /// What is said of sources, on the command line and in the file.
-pub(super) struct Said {
+pub(super) struct SourceConfig {
     /// The upstreams.
     pub(super) chain: ProxyList,
     private: Vec<(Patterns, Private)>,
@@ -23,7 +23,7 @@ pub(super) struct Said {
 
 /// Reads what is said of sources; the file's upstreams count, if it names some, and its private modules come before those
 /// that come `direct`.
-pub(super) fn said(config: Option<&Path>, upstream: &str, direct: Patterns) -> Result<Said, Failure> {
+pub(super) fn said(config: Option<&Path>, upstream: &str, direct: Patterns) -> Result<SourceConfig, Failure> {
     let settings = config.map(read).transpose()?.unwrap_or_default();
     let chain = match settings.chain {
         Some(chain) => chain,
@@ -33,7 +33,7 @@ pub(super) fn said(config: Option<&Path>, upstream: &str, direct: Patterns) -> R
     if !direct.is_empty() {
         private.push((direct, Private::Direct(None)));
     }
-    Ok(Said { chain, private })
+    Ok(SourceConfig { chain, private })
 }
 
 fn read(path: &Path) -> Result<Settings, Failure> {
@@ -44,7 +44,7 @@ fn read(path: &Path) -> Result<Settings, Failure> {
         .map_err(|wrong| Failure::new(Fault::Request, config::complaints_of(path, wrong).join("\n")))
 }
 
-impl Said {
+impl SourceConfig {
     /// All patterns of private modules.
     pub(super) fn private(&self) -> Patterns {
         self.private.iter().fold(Patterns::default(), |all, (patterns, _)| all.with(patterns.clone()))

@@ -54,7 +54,7 @@ pub(super) fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
         return Err(Failure::new(Fault::Request, words));
     };
     out::print(&format!("{}: {words}\n", path.display()));
-    Ok(Exit::Fine)
+    Ok(Exit::Success)
 }
 
 fn invalid(path: &Path, why: &str) -> Failure {

@@ -13,7 +13,7 @@ use crate::upstream::{HttpClient, HttpError};
 
 /// What was seen of an environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Surroundings {
+pub struct GoSettings {
     /// The settings of `go`.
     pub go: GoEnv,
     /// go.sum files without a go.mod beside them.
@@ -39,7 +39,7 @@ pub struct Heads {
 const DEFAULT_PROXY: &str = "https://proxy.golang.org";
 
 /// Looks at the settings, at the files below `folder` but for what is left out, and at the mirror, if GOPROXY names one.
-pub async fn gather(go: GoEnv, folder: &Path, left_out: &LeftOut, http: &HttpClient) -> Surroundings {
+pub async fn gather(go: GoEnv, folder: &Path, left_out: &LeftOut, http: &HttpClient) -> GoSettings {
     let mut unsearched = Vec::new();
     let targets = match find(folder, left_out) {
         Ok(found) => {
@@ -65,7 +65,7 @@ pub async fn gather(go: GoEnv, folder: &Path, left_out: &LeftOut, http: &HttpCli
             Err(why) => silent_mirror = Some(why.to_string()),
         }
     }
-    Surroundings { go, orphans, unsearched, silent_mirror, heads }
+    GoSettings { go, orphans, unsearched, silent_mirror, heads }
 }
 
 /// The first proxy of GOPROXY, if it is not the one of `go`'s default.

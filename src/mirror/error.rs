@@ -41,7 +41,7 @@ impl<E: Into<ReleaseError>> From<E> for MirrorError {
 impl From<Arc<ReleaseError>> for MirrorError {
     fn from(error: Arc<ReleaseError>) -> Self {
         match &*error {
-            ReleaseError::Origin(UpstreamError::Nowhere(nowhere)) => Self::Absent(Absent::nowhere(nowhere)),
+            ReleaseError::Upstream(UpstreamError::Nowhere(nowhere)) => Self::Absent(Absent::nowhere(nowhere)),
             _ => Self::Release(error),
         }
     }
@@ -61,7 +61,7 @@ impl MirrorError {
 
     pub(super) fn of_upstreams(&self) -> Option<&UpstreamError> {
         match self {
-            Self::Release(error) if let ReleaseError::Origin(error) = &**error => Some(error),
+            Self::Release(error) if let ReleaseError::Upstream(error) = &**error => Some(error),
             _ => None,
         }
     }

@@ -44,7 +44,7 @@ impl Folders {
         }
         // Nothing speaks against a private module that was made yesterday, and `go` would ask somebody else for it. An
         // offline mirror is asked by clients that have nobody else.
-        if self.context.vouchers.exempt.exempts(path) && !self.context.offline {
+        if self.context.expectations.exempt.exempts(path) && !self.context.offline {
             return error;
         }
         let asked = (path.clone(), query.map(str::to_owned));
@@ -80,7 +80,7 @@ impl Folders {
             };
             let Some(of) = version.and_then(|version| ModuleVersion::new(above, version).ok()) else { continue };
             let wanted = path.clone();
-            let seen = blocking(&self.context, move |context| context.vouchers.has_seen(&context.store, &wanted));
+            let seen = blocking(&self.context, move |context| context.expectations.has_seen(&context.store, &wanted));
             let seen = seen.await?;
             if seen {
                 return Ok(None);

@@ -67,8 +67,8 @@ impl Lists {
             Some(whole) => Some(self.shown(path, whole).await?),
             None => None,
         };
-        let vouchers = &self.infos.context.vouchers;
-        let is_allowed = !admission.allowed(path, vec![newest.version.clone()], vouchers).await.is_empty();
+        let expectations = &self.infos.context.expectations;
+        let is_allowed = !admission.allowed(path, vec![newest.version.clone()], expectations).await.is_empty();
         let left_out = shown.as_ref().is_some_and(|shown| shown.something_left_out);
         if is_allowed && !left_out {
             return Ok(latest);
@@ -76,7 +76,7 @@ impl Lists {
         let newest_is_known = shown.as_ref().is_some_and(|shown| shown.newest_is_known);
         let Some(version) = shown.and_then(|shown| newest_of(&shown.versions)) else {
             // Nothing is left: say what the policy has against the newest.
-            admission.examine(&newest, vouchers).await?;
+            admission.examine(&newest, expectations).await?;
             return Err(MirrorError::NothingLeft(path.clone()));
         };
         if version == newest.version {
@@ -112,7 +112,7 @@ impl Lists {
 
     async fn shown(&self, path: &ModulePath, whole: &Whole) -> Result<Shown, MirrorError> {
         let mut versions = match &self.admission {
-            Some(admission) => admission.allowed(path, whole.versions.clone(), &self.infos.context.vouchers).await,
+            Some(admission) => admission.allowed(path, whole.versions.clone(), &self.infos.context.expectations).await,
             None => whole.versions.clone(),
         };
         if whole.complete && versions.len() == whole.versions.len() {

@@ -6,7 +6,7 @@
 use super::error::MirrorError;
 use super::metadata::info::Info;
 use super::metadata::raw::named;
-use super::metadata::versions::speakers;
+use super::metadata::versions::retraction_candidates;
 use super::prefetch::{Prefetch, Prefetched};
 use crate::base::fault::Fault;
 use crate::release::blocking;
@@ -54,7 +54,7 @@ impl Newest<'_> {
             let Some(noted) = store.tree().newest(&wanted)? else { return Ok(None) };
             let mut all = store.tree().go_mods_here(&wanted)?;
             all.push(noted);
-            Ok(speakers(all).next())
+            Ok(retraction_candidates(all).next())
         });
         let newest = newest.await?;
         Ok(newest.and_then(|version| ModuleVersion::new(path.clone(), version).ok()))
@@ -67,14 +67,14 @@ impl Newest<'_> {
             Ok(whole) if !whole.complete => return Ok(None),
             whole => whole?.versions,
         };
-        let mut newest: Vec<Version> = speakers(listed).collect();
+        let mut newest: Vec<Version> = retraction_candidates(listed).collect();
         if newest.is_empty() {
             match self.0.pipeline.metadata.ask(Request::Latest(path.clone())).await {
                 Err(error) if error.fault() == Fault::Absent => return Ok(None),
                 latest => newest.push(named(path, &latest?.body)?.version),
             }
         }
-        let first = self.0.pipeline.context.vouchers.first_known(path, newest.into_iter()).await;
+        let first = self.0.pipeline.context.expectations.first_known(path, newest.into_iter()).await;
         Ok(first?.ok())
     }
 
@@ -86,7 +86,7 @@ impl Newest<'_> {
         let noted = blocking(&self.0.pipeline.context.store, move |store| {
             let before = store.tree().newest(&newest.path)?;
             let both = before.iter().chain([&newest.version]).cloned().collect();
-            if speakers(both).next().is_none_or(|newer| Some(newer) != before) {
+            if retraction_candidates(both).next().is_none_or(|newer| Some(newer) != before) {
                 store.tree().set_newest(&newest.path, &info)?;
             }
             Ok(())

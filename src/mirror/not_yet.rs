@@ -97,7 +97,7 @@ impl Holds {
         if let Some(nowhere) = self.is_nowhere(module).await? {
             return Err(MirrorError::Absent(Absent::no_record(none, &nowhere)));
         }
-        let databases = &self.context.vouchers.databases;
+        let databases = &self.context.expectations.databases;
         if let Some(absent) = Absent::overdue(none, databases.first_asked(module, only).await?) {
             return Err(MirrorError::Absent(absent));
         }
@@ -123,15 +123,15 @@ impl Holds {
     /// Whether each source says that it does not have the version. Trees that are made by hand often have no `.info`, and
     /// toolchains may come as a `.zip` alone.
     async fn is_nowhere(&self, module: &ModuleVersion) -> Result<Option<Nowhere>, UpstreamError> {
-        let origin = self.context.sources.of(&module.path);
+        let pool = self.context.sources.of(&module.path);
         let mut nowhere = None;
         for kind in [Kind::Info, Kind::Mod, Kind::Zip] {
             let file = Request::File(Artifact { module: module.clone(), kind });
             let here = match kind {
                 // One that names another version is an answer, too.
-                Kind::Info => origin.small(&file, |body| Info::read(&body).map(drop)).await.map(drop),
-                Kind::Mod => origin.small(&file, |body| answer(&file, body).map(drop)).await.map(drop),
-                Kind::Zip => origin.exists(&file).await,
+                Kind::Info => pool.small(&file, |body| Info::read(&body).map(drop)).await.map(drop),
+                Kind::Mod => pool.small(&file, |body| answer(&file, body).map(drop)).await.map(drop),
+                Kind::Zip => pool.exists(&file).await,
             };
             match here {
                 Ok(()) => return Ok(None),

@@ -12,7 +12,7 @@ use super::metadata::raw::RawMetadata;
 use super::not_yet::Holds;
 use crate::base::clock::Clock;
 use crate::policy::{Exception, InForce};
-use crate::release::{Context, EventLog, Released, Vouchers};
+use crate::release::{Context, EventLog, Expectations, Released};
 use crate::store::Store;
 use crate::upstream::Router;
 use gomodule::artifact::{Artifact, Kind};
@@ -31,19 +31,19 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
-    /// A pipeline that keeps in `store`, fetches from `sources`, believes `vouchers`, obeys `policies`, and writes down in
+    /// A pipeline that keeps in `store`, fetches from `sources`, believes `expectations`, obeys `policies`, and writes down in
     /// `events` what it releases and refuses. What is private is exempt from the databases.
     ///
     /// Without any source the pipeline is offline: what is not in `store` is asked of nobody.
     pub(crate) fn new(
         store: Arc<Store>,
         sources: Router,
-        vouchers: Vouchers,
+        expectations: Expectations,
         policies: InForce,
         events: EventLog,
         clock: Clock,
     ) -> Self {
-        let context = &Arc::new(Context::new(store, sources, vouchers, events));
+        let context = &Arc::new(Context::new(store, sources, expectations, events));
         // Each needs some of those before it, and none of those after it.
         let metadata = RawMetadata::new(Arc::clone(context), clock);
         let holds = Arc::new(Holds::new(Arc::clone(context), clock));
@@ -84,7 +84,7 @@ impl Pipeline {
         let (Kind::Zip, Some(admission)) = (artifact.kind, &self.admission) else {
             return self.holds.release(artifact).await;
         };
-        let mut known = admission.examine(&artifact.module, &self.context.vouchers).await?;
+        let mut known = admission.examine(&artifact.module, &self.context.expectations).await?;
         if admission.needs_retractions() {
             let path = &artifact.module.path;
             let retractions = self.retracted.of(path).await?;

@@ -12,7 +12,7 @@ use super::metadata::raw::stored_info;
 use super::pipeline::Pipeline;
 use crate::base::clock::Clock;
 use crate::policy::InForce;
-use crate::release::{ByteSource, EventLog, Vouchers};
+use crate::release::{ByteSource, EventLog, Expectations};
 use crate::store::Store;
 use crate::sumdb::{Attested, DatabaseId};
 use crate::upstream::{Router, UpstreamError};
@@ -39,21 +39,27 @@ pub(crate) struct Prefetch {
 
 impl Prefetch {
     /// A pipeline of its own, whose events nobody wants to know: see [`Pipeline::new`].
-    pub(crate) fn new(store: Arc<Store>, sources: Router, vouchers: Vouchers, policies: InForce, clock: Clock) -> Self {
-        Self { pipeline: Pipeline::new(store, sources, vouchers, policies, EventLog::default(), clock) }
+    pub(crate) fn new(
+        store: Arc<Store>,
+        sources: Router,
+        expectations: Expectations,
+        policies: InForce,
+        clock: Clock,
+    ) -> Self {
+        Self { pipeline: Pipeline::new(store, sources, expectations, policies, EventLog::default(), clock) }
     }
 
     /// Proves the records of `modules`, all under one head, and keeps them. What is wrong with one is told when a file of
     /// it is asked for. Counts in `decided`.
     pub(crate) async fn prove(&self, modules: &[ModuleVersion], decided: &AtomicUsize) {
-        let vouchers = &self.pipeline.context.vouchers;
+        let expectations = &self.pipeline.context.expectations;
         let open: Vec<ModuleVersion> =
-            modules.iter().filter(|module| !vouchers.exempt.exempts(&module.path)).cloned().collect();
-        vouchers.databases.lookup_all(&open, LOOKUPS, decided).await;
+            modules.iter().filter(|module| !expectations.exempt.exempts(&module.path)).cloned().collect();
+        expectations.databases.lookup_all(&open, LOOKUPS, decided).await;
     }
 
     pub(crate) async fn record_of(&self, module: &ModuleVersion) -> Result<(Arc<Attested>, DatabaseId), MirrorError> {
-        Ok(self.pipeline.context.vouchers.record(module).await?)
+        Ok(self.pipeline.context.expectations.record(module).await?)
     }
 
     /// Sees to it that a file is in the store.
@@ -63,8 +69,8 @@ impl Prefetch {
             let info = self.pipeline.metadata.info(artifact).await?;
             if info.state == State::Unkept {
                 let why = "it had wrong bytes not long ago, and its .info is not kept".to_owned();
-                let origin = "the source of the .info".to_owned();
-                return Err(UpstreamError::Nonsense { origin, why }.into());
+                let upstream = "the source of the .info".to_owned();
+                return Err(UpstreamError::Nonsense { upstream, why }.into());
             }
             return Ok(Prefetched { h1: None, bytes: info.body.len() as u64, was_here });
         }

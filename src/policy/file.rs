@@ -9,7 +9,7 @@ use toml::Spanned;
 
 use super::{At, Exception, Policy, Range, RangeError, Rule, Selection};
 use crate::base::duration::duration;
-use crate::base::toml_file::{self, Complaints, Reader, Text, patterns};
+use crate::base::toml_file::{self, Diagnostics, Reader, Text, patterns};
 use gomodule::goversion::GoVersion;
 use gomodule::module::Version;
 
@@ -69,7 +69,7 @@ struct Excepted {
 /// let errors = policy::parse("[policy]\nmin-age = \"soon\"\n").unwrap_err();
 /// assert!(errors.to_string().starts_with("2:11: "));
 /// ```
-pub fn parse(text: &str) -> Result<Policy, Complaints> {
+pub fn parse(text: &str) -> Result<Policy, Diagnostics> {
     toml_file::read(text, "policy", |reader, file| PolicyReader(reader).policy(file))
 }
 

@@ -6,8 +6,8 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::error::{ReleaseError, blocking};
 use super::event_log::EventLog;
-use super::expected_hash::Vouchers;
-use crate::base::flight::BrokenOff;
+use super::expected_hash::Expectations;
+use crate::base::flight::Cancelled;
 use crate::store::Store;
 use crate::upstream::Router;
 use gomodule::artifact::{Artifact, Kind};
@@ -18,7 +18,7 @@ const MAX_HASHING: usize = 4;
 pub(crate) struct Context {
     pub(crate) store: Arc<Store>,
     pub(crate) sources: Router,
-    pub(crate) vouchers: Vouchers,
+    pub(crate) expectations: Expectations,
     /// What is not in `store` is asked of nobody.
     pub(crate) offline: bool,
     pub(crate) events: EventLog,
@@ -27,10 +27,10 @@ pub(crate) struct Context {
 
 impl Context {
     /// What is private is exempt from the databases. Without any source the mirror is offline.
-    pub(crate) fn new(store: Arc<Store>, sources: Router, mut vouchers: Vouchers, events: EventLog) -> Self {
-        vouchers.exempt = vouchers.exempt.with(sources.private());
+    pub(crate) fn new(store: Arc<Store>, sources: Router, mut expectations: Expectations, events: EventLog) -> Self {
+        expectations.exempt = expectations.exempt.with(sources.private());
         let (offline, hashing) = (sources.is_empty(), Semaphore::new(MAX_HASHING));
-        Self { store, sources, vouchers, offline, events, hashing }
+        Self { store, sources, expectations, offline, events, hashing }
     }
 
     /// Whether the file of `artifact` is here, right or wrong.
@@ -44,6 +44,6 @@ impl Context {
         if kind != Kind::Zip {
             return Ok(None);
         }
-        Ok(Some(self.hashing.acquire().await.map_err(|_| BrokenOff)?))
+        Ok(Some(self.hashing.acquire().await.map_err(|_| Cancelled)?))
     }
 }

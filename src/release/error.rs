@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::basis::Basis;
 use crate::base::fault::Fault;
-use crate::base::flight::BrokenOff;
+use crate::base::flight::Cancelled;
 use crate::store::StoreError;
 use crate::sumdb::{NoRecord, SumdbError, Unproved};
 use crate::upstream::UpstreamError;
@@ -36,14 +36,14 @@ pub(crate) enum ReleaseError {
     #[error(transparent)]
     Sumdb(Arc<SumdbError>),
     #[error(transparent)]
-    Origin(#[from] UpstreamError),
+    Upstream(#[from] UpstreamError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("cannot read the stored file of {artifact}: {cause}")]
     Read { artifact: Box<Artifact>, cause: io::Error },
     /// A task of ours ended without an answer.
     #[error("the request was not finished: {0}")]
-    BrokenOff(#[from] BrokenOff),
+    Cancelled(#[from] Cancelled),
 }
 
 /// The stable name of a refusal, and what to do about it.
@@ -55,7 +55,7 @@ pub(crate) async fn blocking<S: Send + Sync + 'static, T: Send + 'static>(
     work: impl FnOnce(&S) -> Result<T, ReleaseError> + Send + 'static,
 ) -> Result<T, ReleaseError> {
     let on = Arc::clone(on);
-    tokio::task::spawn_blocking(move || work(&on)).await.map_err(|_| BrokenOff)?
+    tokio::task::spawn_blocking(move || work(&on)).await.map_err(|_| Cancelled)?
 }
 
 /// Every line short, no blank line, the hashes first: `go` shows eight lines and about 600 bytes.
@@ -105,9 +105,9 @@ impl ReleaseError {
             }
             Self::Offline(_) => Fault::Upstream,
             Self::Sumdb(error) => error.fault(),
-            Self::Origin(error) => error.fault(),
+            Self::Upstream(error) => error.fault(),
             Self::Store(error) => error.fault(),
-            Self::Read { .. } | Self::BrokenOff(_) => Fault::Host,
+            Self::Read { .. } | Self::Cancelled(_) => Fault::Host,
         };
         if fault == Fault::Absent { Fault::Upstream } else { fault }
     }
@@ -127,8 +127,8 @@ impl ReleaseError {
             }
             Self::NoHash { .. } => ("no-hash", "take another version: the database has no hash for this file"),
             Self::NoRecord(_) => ("no-record", "check the version; if the module is private, exempt it"),
-            Self::Origin(UpstreamError::NoSource(_)) => ("no-source", "configure an upstream for the module"),
-            Self::Origin(_) => ("upstream-refused", "ask the owner of the upstream"),
+            Self::Upstream(UpstreamError::NoSource(_)) => ("no-source", "configure an upstream for the module"),
+            Self::Upstream(_) => ("upstream-refused", "ask the owner of the upstream"),
             Self::Sumdb(_) => ("database-misbehaved", "keep the evidence; trust nothing new from this database"),
             _ => ("refused", "read the reason"),
         })
@@ -147,6 +147,6 @@ mod tests {
         let no_record = SumdbError::NoRecord(Question { database, what }, "not found".to_owned());
         assert_eq!(no_record.fault(), Fault::Absent);
         assert_eq!(ReleaseError::Sumdb(Arc::new(no_record)).fault(), Fault::Upstream);
-        assert_eq!(ReleaseError::Origin(UpstreamError::NotFound("a: not found".to_owned())).fault(), Fault::Upstream);
+        assert_eq!(ReleaseError::Upstream(UpstreamError::NotFound("a: not found".to_owned())).fault(), Fault::Upstream);
     }
 }

@@ -85,7 +85,7 @@ impl EventLog {
     /// A file was not released. It counts as a `refusal` only if the bytes, a rule or the database forbid the release; trouble
     /// and absence do not.
     pub(crate) fn refused(&self, artifact: &Artifact, error: &dyn Error, refusal: Option<Refusal>) {
-        tracing::warn!(target: "trail", %artifact, %error, "refused");
+        tracing::warn!(target: "events", %artifact, %error, "refused");
         let (Some(kept), Some((code, advice))) = (&self.kept, refusal) else { return };
         let file = {
             let mut events = kept.events.lock().unwrap_or_else(PoisonError::into_inner);

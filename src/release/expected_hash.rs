@@ -10,7 +10,7 @@ use gomodule::artifact::Artifact;
 use gomodule::module::{ModulePath, ModuleVersion, Patterns, Version};
 
 /// The databases that are asked, in order, and the modules that are exempt.
-pub(crate) struct Vouchers {
+pub(crate) struct Expectations {
     /// The first that has a record vouches.
     pub(crate) databases: Databases,
     /// Modules that no database is asked about (GONOSUMDB patterns).
@@ -25,7 +25,7 @@ pub(super) enum Expected {
     Unseen,
 }
 
-impl Vouchers {
+impl Expectations {
     /// Whether anything of a module of this path was ever seen here: a file, a pin, a record, a question
     /// for one. Blocks.
     pub(crate) fn has_seen(&self, store: &Store, path: &ModulePath) -> Result<bool, ReleaseError> {

@@ -7,7 +7,7 @@ use super::basis::Basis;
 use super::obtain::Unproved;
 use crate::base::bounded::read_bounded;
 use gomodule::artifact::{Artifact, Kind};
-use gomodule::dirhash::{H1, ZipError, ZipLimits, ZipReport, hash_go_mod, hash_module_zip, hash_module_zip_read};
+use gomodule::dirhash::{H1, ZipError, ZipLimits, ZipReport, hash_go_mod, hash_module_zip, hash_module_zip_streamed};
 use gomodule::gomod;
 
 /// Bytes whose h1 is known.
@@ -19,7 +19,7 @@ pub(super) struct Hashed {
 
 /// Bytes that are not released.
 #[derive(Debug)]
-pub(super) struct Unfit {
+pub(super) struct Invalid {
     pub(super) unproved: Unproved,
     pub(super) flaw: Flaw,
 }
@@ -55,16 +55,16 @@ impl From<ZipError> for Flaw {
 }
 
 /// Hashes an open file; what was read along need not be read again. Blocks.
-pub(super) fn hash(unproved: Unproved) -> Result<Hashed, Unfit> {
+pub(super) fn hash(unproved: Unproved) -> Result<Hashed, Invalid> {
     match hash_file(&unproved) {
         Ok(h1) => Ok(Hashed { unproved, h1 }),
-        Err(flaw) => Err(Unfit { unproved, flaw }),
+        Err(flaw) => Err(Invalid { unproved, flaw }),
     }
 }
 
 /// What nobody vouches for is pinned, whatever it is; so a go.mod has to look like one. A page that asks for a login would
 /// be the first that was seen, and the right file refused ever after. A zip was read by its own rules.
-pub(super) fn fit_to_pin(hashed: Hashed) -> Result<Hashed, Unfit> {
+pub(super) fn fit_to_pin(hashed: Hashed) -> Result<Hashed, Invalid> {
     if hashed.artifact().kind != Kind::Mod {
         return Ok(hashed);
     }
@@ -74,15 +74,15 @@ pub(super) fn fit_to_pin(hashed: Hashed) -> Result<Hashed, Unfit> {
         Ok(false) => "it is no go.mod: no line of it names a module".to_owned(),
         Err(why) => why,
     };
-    Err(Unfit { unproved: hashed.unproved, flaw: Flaw::Wrong(why) })
+    Err(Invalid { unproved: hashed.unproved, flaw: Flaw::Wrong(why) })
 }
 
 fn hash_file(unproved: &Unproved) -> Result<H1, Flaw> {
     let (file, artifact) = (unproved.file(), &unproved.artifact);
     let limits = ZipLimits::default();
     let report = |report: Result<ZipReport, ZipError>| report.map(|zip| zip.h1).map_err(Flaw::from);
-    match (artifact.kind, &unproved.along) {
-        (Kind::Zip, Some(along)) => report(hash_module_zip_read(file, &artifact.module, &limits, along)),
+    match (artifact.kind, &unproved.stream) {
+        (Kind::Zip, Some(stream)) => report(hash_module_zip_streamed(file, &artifact.module, &limits, stream)),
         (Kind::Zip, None) => report(hash_module_zip(file, &artifact.module, &limits)),
         (Kind::Mod | Kind::Info, _) => {
             read_all(file).map(|bytes| hash_go_mod(&bytes)).map_err(|error| Flaw::Wrong(error.to_string()))

@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::error::ReleaseError;
 use super::expected_hash::Expected;
-use super::hash::{Flaw, Unfit, hash};
+use super::hash::{Flaw, Invalid, hash};
 use super::obtain::{Handle, Unproved};
 use super::prove::{Verified, prove};
 use crate::store::Facts;
@@ -30,7 +30,7 @@ impl AttemptError {
 impl From<ReleaseError> for AttemptError {
     fn from(error: ReleaseError) -> Self {
         match error {
-            ReleaseError::Origin(error) => Self::Failed(error),
+            ReleaseError::Upstream(error) => Self::Failed(error),
             error => Self::Here(error),
         }
     }
@@ -44,7 +44,7 @@ pub(super) fn judge(context: &Context, unproved: Unproved, expected: &Expected) 
         Ok(hashed) => prove(hashed, expected, &context.store)?,
         Err(unfit) => Err(unfit),
     };
-    let Unfit { unproved, flaw } = match proved {
+    let Invalid { unproved, flaw } = match proved {
         Ok(verified) => return Ok(verified),
         Err(unfit) => unfit,
     };
@@ -102,7 +102,7 @@ fn set_aside(
     let case = context.store.quarantine().add(file, &facts)?;
     context.events.quarantined(&artifact, case.clone());
     tracing::warn!(
-        target: "trail", module = facts.module, kind = facts.kind, source = facts.source,
+        target: "events", module = facts.module, kind = facts.kind, source = facts.source,
         expected = facts.expected, found = facts.found, reason, case = %case.display(), "set aside"
     );
     Ok(())

@@ -9,11 +9,11 @@ use tokio::sync::mpsc;
 
 use super::error::ReleaseError;
 use crate::base::bounded::from_start;
-use crate::base::flight::BrokenOff;
+use crate::base::flight::Cancelled;
 use crate::store::{Identity, StagingFile, Store};
 use crate::upstream::{DownloadSink, Part, Progress, UpstreamError, UpstreamId, UpstreamPool};
 use gomodule::artifact::{Artifact, Kind};
-use gomodule::dirhash::{ReadAlong, ZipLimits};
+use gomodule::dirhash::{StreamHasher, ZipLimits};
 use gomodule::proxy_request::Request;
 
 const PIECE: usize = 256 << 10;
@@ -41,7 +41,7 @@ pub(super) struct Unproved {
     pub(super) artifact: Artifact,
     pub(super) handle: Handle,
     pub(super) source: ByteSource,
-    pub(super) along: Option<ReadAlong>,
+    pub(super) stream: Option<StreamHasher>,
 }
 
 /// Where the bytes are, open.
@@ -59,7 +59,7 @@ impl Unproved {
         let Some(file) = store.tree().open_artifact(artifact)? else { return Ok(None) };
         let identity = Identity::of(&file).map_err(|cause| ReleaseError::read(artifact, cause))?;
         let handle = Handle::Stored(file, identity);
-        Ok(Some(Self { artifact: artifact.clone(), handle, source: ByteSource::Disk, along: None }))
+        Ok(Some(Self { artifact: artifact.clone(), handle, source: ByteSource::Disk, stream: None }))
     }
 
     pub(super) fn file(&self) -> &File {
@@ -70,9 +70,9 @@ impl Unproved {
     }
 }
 
-/// Downloads `artifact` from one source of `origin`.
+/// Downloads `artifact` from one source of `pool`.
 pub(super) async fn obtain(
-    origin: &UpstreamPool,
+    pool: &UpstreamPool,
     id: UpstreamId,
     artifact: &Artifact,
     store: &Arc<Store>,
@@ -83,18 +83,18 @@ pub(super) async fn obtain(
     let mut writer = tokio::task::spawn_blocking(move || write(&store, &wanted, parts));
     let request = Request::File(artifact.clone());
     let downloaded = tokio::select! {
-        downloaded = origin.download(id, &request, &sink, progress) => downloaded,
+        downloaded = pool.download(id, &request, &sink, progress) => downloaded,
         // The disk is full, or the like: nobody waits for the source.
-        stopped = &mut writer => return Err(stopped.map_err(|_| BrokenOff)?.err().unwrap_or_else(|| BrokenOff.into())),
+        stopped = &mut writer => return Err(stopped.map_err(|_| Cancelled)?.err().unwrap_or_else(|| Cancelled.into())),
     };
     // The writer ends. What stopped it stopped the download, too.
     drop(sink);
-    let (staged, along) = writer.await.map_err(|_| BrokenOff)??;
+    let (staged, stream) = writer.await.map_err(|_| Cancelled)??;
     downloaded?;
     // Until here the source may be slow: a folder on a network is read by the writer.
     progress.arrived();
-    let source = ByteSource::Upstream(origin.name(id).into());
-    Ok(Unproved { artifact: artifact.clone(), handle: Handle::Staging(staged), source, along })
+    let source = ByteSource::Upstream(pool.name(id).into());
+    Ok(Unproved { artifact: artifact.clone(), handle: Handle::Staging(staged), source, stream })
 }
 
 /// Writes what comes into a staging file, and hashes what can be hashed of a zip while it comes. Blocks.
@@ -102,17 +102,17 @@ fn write(
     store: &Store,
     artifact: &Artifact,
     mut parts: mpsc::Receiver<Part>,
-) -> Result<(StagingFile, Option<ReadAlong>), ReleaseError> {
+) -> Result<(StagingFile, Option<StreamHasher>), ReleaseError> {
     let limits = ZipLimits::default();
-    let anew = || (artifact.kind == Kind::Zip).then(|| ReadAlong::new(&limits));
-    let (mut staged, mut along) = (store.stage()?, anew());
+    let anew = || (artifact.kind == Kind::Zip).then(|| StreamHasher::new(&limits));
+    let (mut staged, mut stream) = (store.stage()?, anew());
     while let Some(part) = parts.blocking_recv() {
         let file = &mut staged.file;
         match part {
             Part::Bytes(bytes, _room) => {
                 file.write_all(&bytes).map_err(UpstreamError::unwritten)?;
-                if let Some(along) = &mut along {
-                    along.feed(&bytes);
+                if let Some(stream) = &mut stream {
+                    stream.feed(&bytes);
                 }
             }
             // It is hashed as a whole afterwards: by all cores, where the network would have kept one waiting.
@@ -121,11 +121,11 @@ fn write(
             })?,
             Part::StartOver => {
                 file.set_len(0).and_then(|()| file.rewind()).map_err(UpstreamError::unwritten)?;
-                along = anew();
+                stream = anew();
             }
         }
     }
-    Ok((staged, along))
+    Ok((staged, stream))
 }
 
 /// Copies a file, wherever another reader of it is, up to `limit`. Blocks.
@@ -146,7 +146,7 @@ mod tests {
     use super::*;
     use crate::base::clock::Clock;
     use crate::upstream::{HttpClient, ProxyList, Ttls};
-    use gomodule::dirhash::{hash_module_zip, hash_module_zip_read};
+    use gomodule::dirhash::{hash_module_zip, hash_module_zip_streamed};
     use gomodule::module::ModuleVersion;
 
     #[tokio::test]
@@ -162,13 +162,13 @@ mod tests {
         drop(sink);
         let artifact = Artifact { module: module.clone(), kind: Kind::Zip };
         let written = tokio::task::spawn_blocking(move || write(&store, &artifact, received));
-        let (staged, along) = written.await.unwrap().unwrap();
+        let (staged, stream) = written.await.unwrap().unwrap();
         let mut whole = vec![0; zip.len() + 1];
         assert_eq!(staged.file.read_at(&mut whole, 0).unwrap(), zip.len());
         assert_eq!(whole[..zip.len()], zip);
         let limits = ZipLimits::default();
         let anew = hash_module_zip(&staged.file, &module, &limits).unwrap();
-        assert_eq!(hash_module_zip_read(&staged.file, &module, &limits, &along.unwrap()).unwrap().h1, anew.h1);
+        assert_eq!(hash_module_zip_streamed(&staged.file, &module, &limits, &stream.unwrap()).unwrap().h1, anew.h1);
     }
 
     #[tokio::test]

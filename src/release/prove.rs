@@ -3,7 +3,7 @@
 use super::basis::Basis;
 use super::error::ReleaseError;
 use super::expected_hash::Expected;
-use super::hash::{Flaw, Hashed, Unfit, fit_to_pin};
+use super::hash::{Flaw, Hashed, Invalid, fit_to_pin};
 use super::obtain::Unproved;
 use crate::store::Store;
 
@@ -20,7 +20,7 @@ pub(super) fn prove(
     hashed: Hashed,
     expected: &Expected,
     store: &Store,
-) -> Result<Result<Verified, Unfit>, ReleaseError> {
+) -> Result<Result<Verified, Invalid>, ReleaseError> {
     let (hashed, basis) = match expected {
         Expected::Known(basis) => (hashed, basis.clone()),
         Expected::Unseen => match fit_to_pin(hashed) {
@@ -33,7 +33,11 @@ pub(super) fn prove(
     };
     let (unproved, h1) = hashed.into_parts();
     let is_right = basis.h1() == h1;
-    Ok(if is_right { Ok(Verified { unproved, basis }) } else { Err(Unfit { unproved, flaw: Flaw::Other(h1, basis) }) })
+    Ok(if is_right {
+        Ok(Verified { unproved, basis })
+    } else {
+        Err(Invalid { unproved, flaw: Flaw::Other(h1, basis) })
+    })
 }
 
 impl Verified {

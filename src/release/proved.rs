@@ -12,7 +12,7 @@ use super::fetch::Fetch;
 use super::judge::{AttemptError, judge};
 use super::obtain::Unproved;
 use super::released::{Known, Released};
-use crate::base::flight::{BrokenOff, Flights};
+use crate::base::flight::{Cancelled, Flights};
 use gomodule::artifact::{Artifact, Kind};
 
 /// Files whose identity is remembered since they were hashed: about 300 bytes each. One that falls out is hashed again.
@@ -66,14 +66,14 @@ impl ProvedFiles {
     }
 
     async fn release_anew(&self, artifact: &Artifact) -> Result<Released, Arc<ReleaseError>> {
-        let expected = Arc::new(self.context.vouchers.expect(artifact, &self.context.store).await?);
+        let expected = Arc::new(self.context.expectations.expect(artifact, &self.context.store).await?);
         if let Some(released) = self.stored(artifact, &expected).await? {
             return Ok(released);
         }
         if self.context.offline {
             return Err(ReleaseError::Offline(artifact.to_string()).into());
         }
-        let _turn = self.downloads.acquire().await.map_err(|_| ReleaseError::from(BrokenOff))?;
+        let _turn = self.downloads.acquire().await.map_err(|_| ReleaseError::from(Cancelled))?;
         Ok(Fetch::of(&self.context, artifact, &expected).run().await?)
     }
 
@@ -116,7 +116,7 @@ mod tests {
 
     use super::*;
     use crate::base::clock::Clock;
-    use crate::release::{EventLog, Vouchers};
+    use crate::release::{EventLog, Expectations};
     use crate::store::Store;
     use crate::sumdb::{Anchor, Client, Database, Databases};
     use crate::upstream::{HttpClient, ProxyList, Router, Ttls, UpstreamPool};
@@ -132,8 +132,8 @@ mod tests {
         let databases = Databases::new(vec![client]).unwrap();
         let list = ProxyList::parse(&world.url()).unwrap();
         let pool = UpstreamPool::new(list.upstreams(), &http, Ttls::default(), Clock::System).unwrap();
-        let vouchers = Vouchers { databases, exempt: Patterns::default() };
-        let context = Arc::new(Context::new(store, Router::new(pool, Vec::new()), vouchers, EventLog::default()));
+        let expectations = Expectations { databases, exempt: Patterns::default() };
+        let context = Arc::new(Context::new(store, Router::new(pool, Vec::new()), expectations, EventLog::default()));
         let files = Arc::new(ProvedFiles::new(Arc::clone(&context)));
         let module = ModuleVersion::parse("example.com/hello@v1.0.0").unwrap();
         let [go_mod, zip] = [Kind::Mod, Kind::Zip].map(|kind| Artifact { module: module.clone(), kind });
@@ -144,7 +144,7 @@ mod tests {
         assert_eq!(turns.len(), 4, "zips that are being hashed");
         let in_time = Duration::from_secs(20);
         timeout(in_time, files.release(&go_mod)).await.expect("it waits for no turn").unwrap();
-        let expected = Arc::new(context.vouchers.expect(&zip, &context.store).await.unwrap());
+        let expected = Arc::new(context.expectations.expect(&zip, &context.store).await.unwrap());
         let stored = timeout(in_time, files.stored(&zip, &expected)).await;
         assert!(stored.expect("that there is no zip waits for no turn").unwrap().is_none());
         turns.clear();

@@ -45,7 +45,7 @@ impl Released {
                 let file = store.tree().keep(staged, &artifact)?;
                 let identity = Identity::of(&file).map_err(|cause| ReleaseError::read(&artifact, cause))?;
                 tracing::info!(
-                    target: "trail", module = %artifact.module, kind = artifact.kind.extension(), h1 = %basis.h1(),
+                    target: "events", module = %artifact.module, kind = artifact.kind.extension(), h1 = %basis.h1(),
                     bytes = identity.size(), %source, by = %basis, "released"
                 );
                 (file, identity)

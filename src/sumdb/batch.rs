@@ -39,7 +39,7 @@ impl Batch<'_> {
         for batch in absent.chunks(MAX_BATCH) {
             answers.extend(self.fetch(batch).await);
         }
-        let broken_off = || Err(Arc::new(SumdbError::BrokenOff("it has no answer".to_owned())));
+        let broken_off = || Err(Arc::new(SumdbError::Cancelled("it has no answer".to_owned())));
         modules.iter().map(|module| answers.get(module).cloned().unwrap_or_else(broken_off)).collect()
     }
 

@@ -156,7 +156,7 @@ impl Client {
             }
             answer
         });
-        flight.await.map_err(|broken| Arc::new(SumdbError::BrokenOff(broken.to_string())))?
+        flight.await.map_err(|broken| Arc::new(SumdbError::Cancelled(broken.to_string())))?
     }
 
     /// What each of `modules` hashes to, proved; in their order. Asks for at most `at_once` at a time, and counts in
@@ -189,7 +189,7 @@ impl Client {
                 .map_err(|error| remote.database.unverified("latest", error))?;
             merger.merge(seen).await
         });
-        flight.await.map_err(|broken| Arc::new(SumdbError::BrokenOff(broken.to_string())))?
+        flight.await.map_err(|broken| Arc::new(SumdbError::Cancelled(broken.to_string())))?
     }
 
     /// Takes up the head that another process may have stored meanwhile: an import into the folder of a mirror that runs.

@@ -114,7 +114,7 @@ impl Database {
 
     /// The same database, read from a folder with `latest`, `lookup/…` and `tile/…` that was carried here.
     #[must_use]
-    pub fn carried_in(mut self, folder: PathBuf) -> Self {
+    pub fn exported_in(mut self, folder: PathBuf) -> Self {
         self.carried = Some(folder);
         self
     }

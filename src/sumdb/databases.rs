@@ -182,7 +182,7 @@ impl Databases {
 /// or it was not carried here. Where one cannot be verified, the next one does not decide.
 fn leads_on(answer: &Answer) -> bool {
     answer.as_ref().is_err_and(|error| {
-        matches!(**error, SumdbError::NoRecord { .. } | SumdbError::NotCarried { .. } | SumdbError::Offline { .. })
+        matches!(**error, SumdbError::NoRecord { .. } | SumdbError::NotExported { .. } | SumdbError::Offline { .. })
     })
 }
 
@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn no_record_is_what_every_database_says() {
         let missing: fn() -> Arc<SumdbError> = || Arc::new(SumdbError::Missing(question(), String::new()));
-        let not_carried: fn() -> Arc<SumdbError> = || Arc::new(SumdbError::NotCarried(question()));
+        let not_carried: fn() -> Arc<SumdbError> = || Arc::new(SumdbError::NotExported(question()));
         let is_no_record = |answer: &Answer| matches!(answer, Err(error) if error.fault() == Fault::Absent);
         let both =
             |before: Arc<SumdbError>, next: Arc<SumdbError>| is_no_record(&together(Some(Err(before)), Err(next)));

@@ -42,7 +42,7 @@ pub enum SumdbError {
     Offline(String),
     /// It is not among what was carried here, and nobody else is asked.
     #[error("what was carried here of the checksum database {} has no {}", .0.database, .0.what)]
-    NotCarried(Question),
+    NotExported(Question),
     /// It answered something that does not verify. Nothing of it was kept.
     #[error("the checksum database {} answered something that does not verify ({}): {}", .0.database, .0.what, .1)]
     Unverified(Question, #[source] LookupError),
@@ -94,7 +94,7 @@ pub enum SumdbError {
     Store(#[from] StoreError),
     /// A task of ours ended without an answer.
     #[error("a lookup was broken off: {0}")]
-    BrokenOff(String),
+    Cancelled(String),
 }
 
 /// What was asked of which database.
@@ -120,7 +120,7 @@ pub(super) async fn blocking<S: Send + Sync + 'static, T: Send + 'static>(
     let on = Arc::clone(on);
     match tokio::task::spawn_blocking(move || work(&on)).await {
         Ok(done) => done.map_err(Arc::new),
-        Err(broken) => Err(Arc::new(SumdbError::BrokenOff(broken.to_string()))),
+        Err(broken) => Err(Arc::new(SumdbError::Cancelled(broken.to_string()))),
     }
 }
 
@@ -143,12 +143,12 @@ impl SumdbError {
             Self::Missing { .. }
             | Self::Unreachable { .. }
             | Self::Offline { .. }
-            | Self::NotCarried(_)
+            | Self::NotExported(_)
             | Self::Unverified { .. }
             | Self::NotTheDatabase { .. }
             | Self::WrongRecord { .. } => Fault::Upstream,
             Self::Fork { .. } => Fault::Misbehaviour,
-            Self::Contention(_) | Self::DamagedHead { .. } | Self::BrokenOff(_) => Fault::Host,
+            Self::Contention(_) | Self::DamagedHead { .. } | Self::Cancelled(_) => Fault::Host,
             Self::Store(error) => error.fault(),
         }
     }

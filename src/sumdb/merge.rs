@@ -127,7 +127,7 @@ impl Merger {
         });
         match written.await {
             Ok(fork) => {
-                tracing::error!(target: "trail", error = %fork, "fork");
+                tracing::error!(target: "events", error = %fork, "fork");
                 Arc::new(fork)
             }
             Err(error) => error,

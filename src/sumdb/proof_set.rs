@@ -2,7 +2,7 @@
 //!
 //! With the tiles of the records go those that prove the heads of earlier exports consistent with this one, so that a
 //! second import finds its way from the head of the first. What arrives is merged and proved like anything that a server
-//! says (`Database::carried_in`): a head that is older than the trusted one is no step back, and is not taken.
+//! says (`Database::exported_in`): a head that is older than the trusted one is no step back, and is not taken.
 
 use std::collections::BTreeMap;
 

@@ -282,7 +282,7 @@ impl Remote {
                 Closed::Upstream(UpstreamError::NotFound(_) | UpstreamError::EmptyRoot { .. })
                     if matches!(endpoints.kinds[id.index()], Kind::Folder) =>
                 {
-                    return SumdbError::NotCarried(match wanted {
+                    return SumdbError::NotExported(match wanted {
                         Wanted::Database(DatabaseRequest::Lookup(module)) => {
                             self.database.asked_for(format!("record of {module}"))
                         }

@@ -149,7 +149,7 @@ impl Tiles {
         let flight = self
             .flights
             .join(tile, move || async move { remote.tile(&tile, None).await.map(Bytes::from).map_err(Arc::new) });
-        flight.await.map_err(|broken| Arc::new(SumdbError::BrokenOff(broken.to_string())))?
+        flight.await.map_err(|broken| Arc::new(SumdbError::Cancelled(broken.to_string())))?
     }
 
     fn refused(&self, plan: &TilePlan, error: tlog::TileError) -> SumdbError {

@@ -24,7 +24,7 @@ use super::scope::Scope;
 use super::sink::{DownloadSink, Part};
 use super::wanted::Wanted;
 use crate::base::clock::Clock;
-use crate::base::flight::{BrokenOff, Flights};
+use crate::base::flight::{Cancelled, Flights};
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::{ModulePath, ModuleVersion};
 use gomodule::proxy_request::Request;
@@ -181,7 +181,7 @@ impl Direct {
         let flight = self.flights.join(module.clone(), || async move {
             let printed = go.run(&["mod", "download", "-json", &wanted.to_string()]).await?;
             let read = tokio::task::spawn_blocking(move || read(&printed));
-            let fetched = Arc::new(read.await.map_err(|_| DirectError::host("read what was fetched", &BrokenOff))??);
+            let fetched = Arc::new(read.await.map_err(|_| DirectError::host("read what was fetched", &Cancelled))??);
             let mut all = locked(&kept);
             if all.len() < MAX_KEPT {
                 all.insert(wanted.clone(), Arc::clone(&fetched));
@@ -201,7 +201,7 @@ async fn listed(go: &Settings, words: &[&str]) -> Result<Listed, DirectError> {
     let printed = go.run(words).await?;
     // The folder goes with it, and has a clone in it.
     let read = tokio::task::spawn_blocking(move || printed.json());
-    read.await.map_err(|_| DirectError::host("read what go printed", &BrokenOff))?
+    read.await.map_err(|_| DirectError::host("read what go printed", &Cancelled))?
 }
 
 /// Opens what `go` downloaded, and removes the folder it lies in. Blocks.
@@ -232,7 +232,7 @@ fn asked(wanted: &Wanted) -> Result<&Request, UpstreamError> {
 }
 
 fn nonsense(why: String) -> UpstreamError {
-    UpstreamError::Nonsense { origin: "direct".to_owned(), why }
+    UpstreamError::Nonsense { upstream: "direct".to_owned(), why }
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -25,10 +25,10 @@ pub enum UpstreamError {
     #[error("no source is configured for {0}: every upstream has `serves` patterns, and none matches")]
     NoSource(Request),
     /// A source does not give it out.
-    #[error("the upstream {origin} refuses it (HTTP status {status}){reason}")]
+    #[error("the upstream {upstream} refuses it (HTTP status {status}){reason}")]
     Refused {
         /// Which source.
-        origin: String,
+        upstream: String,
         /// 403 or 451.
         status: u16,
         /// `: ` and the source's words, or empty.
@@ -36,24 +36,24 @@ pub enum UpstreamError {
     },
     /// A source wants a login, or another one.
     #[error(
-        "the upstream {origin} accepts no request without a valid login (HTTP status 401){reason}: check the login that \
+        "the upstream {upstream} accepts no request without a valid login (HTTP status 401){reason}: check the login that \
          this mirror sends there (token-file, token-env, user or netrc of its [[upstream]] or [[private]])"
     )]
     LoginNeeded {
         /// Which source.
-        origin: String,
+        upstream: String,
         /// `: ` and the source's words, or empty.
         reason: String,
     },
     /// A source of private modules says that there is no such thing, and has given out nothing yet for the login that is sent
     /// to it: it may say so of all that it hides.
     #[error(
-        "the upstream {origin} has not accepted the login of this mirror for anything yet, and may hide what the login may \
+        "the upstream {upstream} has not accepted the login of this mirror for anything yet, and may hide what the login may \
          not see: check the login ({words})"
     )]
     Hidden {
         /// Which source.
-        origin: String,
+        upstream: String,
         /// What it said.
         words: String,
     },
@@ -61,28 +61,28 @@ pub enum UpstreamError {
     #[error("the upstream failed: {0}")]
     Failed(#[source] HttpError),
     /// A source failed so often that it is left alone for a while: its circuit breaker is open.
-    #[error("the upstream {origin} is left alone for {} ms; it failed before: {why}", open_for.as_millis())]
+    #[error("the upstream {upstream} is left alone for {} ms; it failed before: {why}", open_for.as_millis())]
     CircuitOpen {
         /// Which source.
-        origin: String,
+        upstream: String,
         /// Its last failure.
         why: String,
         /// For how long.
         open_for: Duration,
     },
     /// A source answered something that no Go module proxy would.
-    #[error("the upstream {origin} does not answer like a Go module proxy: {why}")]
+    #[error("the upstream {upstream} does not answer like a Go module proxy: {why}")]
     Nonsense {
         /// Who answered.
-        origin: String,
+        upstream: String,
         /// What is wrong with it.
         why: String,
     },
     /// A `file://` source whose folder is missing or has nothing in it: a file system that is not mounted, most likely.
-    #[error("the upstream {origin} cannot be used: {why}")]
+    #[error("the upstream {upstream} cannot be used: {why}")]
     EmptyRoot {
         /// Which source.
-        origin: String,
+        upstream: String,
         /// What is wrong with it.
         why: String,
     },

@@ -74,7 +74,7 @@ pub enum LoginError {
     },
     /// What stands there can be no secret.
     #[error("{0} {1}")]
-    Unfit(Secret, String),
+    Invalid(Secret, String),
     /// The file cannot be opened.
     #[error("cannot read {}: {cause}", path.display())]
     Unreadable {
@@ -150,7 +150,7 @@ impl Login {
 impl Secret {
     /// That what stands there cannot be used: `why` goes on from the name of the place.
     pub(crate) fn unfit(&self, why: &str) -> LoginError {
-        LoginError::Unfit(self.clone(), why.to_owned())
+        LoginError::Invalid(self.clone(), why.to_owned())
     }
 
     fn read(&self) -> Result<String, LoginError> {

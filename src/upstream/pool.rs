@@ -29,7 +29,7 @@ const BEHIND_REDIRECT: &str = "it redirects to another server, whose answer is n
 
 /// Something that no proof covers, and who said it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Advisory<T> {
+pub struct Metadata<T> {
     /// What was said.
     pub value: T,
     /// The source that said it.
@@ -112,7 +112,7 @@ impl UpstreamPool {
         &self,
         request: &Request,
         check: impl Fn(Vec<u8>) -> Result<T, E>,
-    ) -> Result<Advisory<T>, UpstreamError> {
+    ) -> Result<Metadata<T>, UpstreamError> {
         let check = |body: Option<Vec<u8>>| match body {
             Some(body) => check(body).map_err(|why| why.to_string()),
             None => Err(UNASKED_304.to_owned()),
@@ -127,7 +127,7 @@ impl UpstreamPool {
         request: &Request,
         kept: Option<(UpstreamId, &str)>,
         check: &impl Fn(Option<Vec<u8>>) -> Result<T, E>,
-    ) -> Result<Advisory<T>, UpstreamError> {
+    ) -> Result<Metadata<T>, UpstreamError> {
         let wanted = &Wanted::from(request);
         self.in_order(request, |source| async move {
             let upstream = self.at(source);
@@ -139,7 +139,7 @@ impl UpstreamPool {
                     if is_shown {
                         upstream.login_is_accepted();
                     }
-                    return Ok(Advisory { value, source, tag, distrusted: self.distrusts(source) });
+                    return Ok(Metadata { value, source, tag, distrusted: self.distrusts(source) });
                 }
                 Err(why) if elsewhere => {
                     let (source, why) = (self.name(source), why.to_string());
@@ -148,7 +148,7 @@ impl UpstreamPool {
                 }
                 Err(why) => why.to_string(),
             };
-            Err(UpstreamError::Nonsense { origin: self.name(source), why })
+            Err(UpstreamError::Nonsense { upstream: self.name(source), why })
         })
         .await
     }
@@ -249,7 +249,7 @@ impl UpstreamPool {
 
     /// Asks one source alone, once, for a small body.
     pub(crate) async fn small_from(&self, id: UpstreamId, wanted: &Wanted) -> Result<Vec<u8>, UpstreamError> {
-        let unasked = || UpstreamError::Nonsense { origin: self.name(id), why: UNASKED_304.to_owned() };
+        let unasked = || UpstreamError::Nonsense { upstream: self.name(id), why: UNASKED_304.to_owned() };
         self.at(id).small(wanted, None).await?.body.ok_or_else(unasked)
     }
 

@@ -164,7 +164,7 @@ impl Upstream {
         if !matches!(error, UpstreamError::NotFound(_)) || !self.may_hide() || self.shows_a_list(wanted).await {
             return self.remember(wanted, error);
         }
-        UpstreamError::Hidden { origin: self.config.source.to_string(), words: error.to_string() }
+        UpstreamError::Hidden { upstream: self.config.source.to_string(), words: error.to_string() }
     }
 
     pub(super) fn login_is_accepted(&self) {
@@ -219,8 +219,8 @@ impl Upstream {
                 asking.answered(download.first_byte - started, download.written, body);
                 Ok(())
             }
-            Err(Broken::Http(error)) => Err(self.checked(wanted, asking.failed(error)).await),
-            Err(Broken::Staging(error)) => Err(error),
+            Err(DownloadError::Http(error)) => Err(self.checked(wanted, asking.failed(error)).await),
+            Err(DownloadError::Staging(error)) => Err(error),
         }
     }
 
@@ -245,7 +245,7 @@ impl Upstream {
     async fn ask(&self) -> Result<Asking<'_>, UpstreamError> {
         let open = |open_for| {
             let why = self.health(|health, _| health.last_failure.clone());
-            UpstreamError::CircuitOpen { origin: self.config.source.to_string(), why, open_for }
+            UpstreamError::CircuitOpen { upstream: self.config.source.to_string(), why, open_for }
         };
         // An open breaker is not waited for in the queue, and it may have opened in the meantime.
         let place = self.places.acquire().await.map_err(|_| open(Duration::ZERO))?;
@@ -277,10 +277,10 @@ impl Asking<'_> {
             HttpError::Status { status: status @ (401 | 403 | 451), reason, .. } => {
                 // It is there, and will say the same again.
                 self.upstream.health(|health, _| health.reached());
-                let origin = self.upstream.config.source.to_string();
+                let upstream = self.upstream.config.source.to_string();
                 match status {
-                    401 => UpstreamError::LoginNeeded { origin, reason },
-                    _ => UpstreamError::Refused { origin, status, reason },
+                    401 => UpstreamError::LoginNeeded { upstream, reason },
+                    _ => UpstreamError::Refused { upstream, status, reason },
                 }
             }
             error => {
@@ -315,7 +315,7 @@ struct Download<'a> {
     clock: Clock,
 }
 
-enum Broken {
+enum DownloadError {
     Http(HttpError),
     Staging(UpstreamError),
 }
@@ -323,42 +323,42 @@ enum Broken {
 impl Download<'_> {
     /// One request, and more for the rest if it broke off and the source can go on where it was: the same entity tag, a
     /// strong one (RFC 9110 section 14.2).
-    async fn run(&mut self, http: &HttpClient, sink: &DownloadSink) -> Result<(), Broken> {
-        let mut answer = http.ask(self.url.clone(), &Condition::None).await.map_err(Broken::Http)?;
+    async fn run(&mut self, http: &HttpClient, sink: &DownloadSink) -> Result<(), DownloadError> {
+        let mut answer = http.ask(self.url.clone(), &Condition::None).await.map_err(DownloadError::Http)?;
         self.first_byte = self.clock.steady();
         self.progress.began();
         for _ in 0..MAX_RESUMES {
             let (before, tag) = (self.written, answer.tag());
             match (self.body(&mut answer, sink).await, tag) {
                 (Ok(()), _) => return Ok(()),
-                (Err(Broken::Http(error)), Some(tag)) if error.passes() && self.written > before => {
+                (Err(DownloadError::Http(error)), Some(tag)) if error.passes() && self.written > before => {
                     tracing::info!(url = answer.url, bytes = self.written, %error, "a download goes on after a break");
                     let condition = Condition::From(self.written, tag);
-                    answer = http.ask(self.url.clone(), &condition).await.map_err(Broken::Http)?;
+                    answer = http.ask(self.url.clone(), &condition).await.map_err(DownloadError::Http)?;
                     if answer.status() != StatusCode::PARTIAL_CONTENT {
                         // The whole again.
                         self.written = 0;
-                        sink.send(Part::StartOver).await.map_err(Broken::Staging)?;
+                        sink.send(Part::StartOver).await.map_err(DownloadError::Staging)?;
                     } else if answer.first_byte() != Some(self.written) {
-                        return Err(Broken::Http(error));
+                        return Err(DownloadError::Http(error));
                     }
                 }
                 (Err(error), _) => return Err(error),
             }
         }
         let cause = format!("it broke off {MAX_RESUMES} times");
-        Err(Broken::Http(HttpError::Transport { url: answer.url, cause }))
+        Err(DownloadError::Http(HttpError::Transport { url: answer.url, cause }))
     }
 
-    async fn body(&mut self, answer: &mut Answer, sink: &DownloadSink) -> Result<(), Broken> {
-        while let Some(chunk) = answer.chunk().await.map_err(Broken::Http)? {
+    async fn body(&mut self, answer: &mut Answer, sink: &DownloadSink) -> Result<(), DownloadError> {
+        while let Some(chunk) = answer.chunk().await.map_err(DownloadError::Http)? {
             let before = self.written;
             self.written += chunk.len() as u64;
             if self.written > self.limit {
-                return Err(Broken::Http(HttpError::TooLarge { url: answer.url.clone(), limit: self.limit }));
+                return Err(DownloadError::Http(HttpError::TooLarge { url: answer.url.clone(), limit: self.limit }));
             }
             self.progress.came(chunk.len() as u64);
-            sink.send_bytes(chunk).await.map_err(Broken::Staging)?;
+            sink.send_bytes(chunk).await.map_err(DownloadError::Staging)?;
             if before / TOLD_EVERY != self.written / TOLD_EVERY {
                 tracing::info!(url = answer.url, megabytes = self.written >> 20, "downloading");
             }

@@ -13,7 +13,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("fetch: what go.sum needs, once, and nothing is asked again", fetch_go_sum),
         trial("fetch: every exit code", fetch_exits),
-        go_trial("fetch, module cache: what the settings of go keep from others is named to nobody", kept_from_others),
+        go_trial("fetch, module cache: what the settings of go keep from others is sent to nobody", kept_from_others),
         trial("fetch: a private name is told to no upstream and no database", fetch_private),
         go_trial("module cache: proved and taken up; a changed zip is refused", module_cache),
     ]

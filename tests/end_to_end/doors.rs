@@ -14,7 +14,7 @@ pub fn trials() -> Vec<Trial> {
         trial("door: a door that lies is passed by, whatever it lies about", lying),
         trial("door: a door that is behind changes nothing", behind),
         trial("door: a proxy that passes nothing on is none, and does not decide what is absent", no_door),
-        trial("door: what the database itself does not know is named to nobody else", absence_settles),
+        trial("door: what the database itself does not know is asked of nobody else", absence_settles),
         trial("door: heads of two doors that contradict each other are a fork", forked),
     ]
 }

@@ -316,7 +316,7 @@ fn timeouts() {
 fn complaints() {
     let told =
         Setting::new("[[upstream]]\nurl = \"https://a.example\"\n\n[[private]]\npattern = \"b.example\"\n").complaint();
-    assert!(told.contains("sources.toml:5:1: unknown field `pattern`"), "{told}");
+    assert!(told.contains("sources.toml:5:1: unknown key `pattern`: did you mean `patterns`?"), "{told}");
     let told = Setting::new("[[upstream]]\nurl = \"https://a.example\"\ntoken-env = \"NOT_SET_HERE\"\n").complaint();
     assert!(told.contains("sources.toml:3:13: the variable NOT_SET_HERE is not set"), "{told}");
 }

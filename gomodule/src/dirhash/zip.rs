@@ -9,11 +9,11 @@ use crc32fast::Hasher as Crc32;
 use flate2::{Decompress, FlushDecompress, Status};
 use sha2::{Digest, Sha256};
 
-use super::along::{ReadAlong, inflated};
 use super::directory::{self, Directory, Entry, Method, ZipError};
 use super::h1::{H1, h1_of_sorted};
 use super::limits::{PIECE, ZipLimits};
 use super::names::{self, NameError};
+use super::stream::{StreamHasher, inflated};
 use crate::module::ModuleVersion;
 
 /// What was found in a zip.
@@ -39,14 +39,14 @@ pub fn hash_module_zip(file: &File, module: &ModuleVersion, limits: &ZipLimits) 
 }
 
 /// The same of a file whose bytes were all read `along` when they were written: only what that could not hash is read.
-pub fn hash_module_zip_read(
+pub fn hash_module_zip_streamed(
     file: &File,
     module: &ModuleVersion,
     limits: &ZipLimits,
-    along: &ReadAlong,
+    stream: &StreamHasher,
 ) -> Result<ZipReport, ZipError> {
     let directory = directory(file, limits)?;
-    hash_entries(file, &directory, &format!("{module}/"), limits, |entry| along.sha256(entry))
+    hash_entries(file, &directory, &format!("{module}/"), limits, |entry| stream.sha256(entry))
 }
 
 /// The names in a zip.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{PolicyArgs, StateArgs, SurroundingArgs};
+use super::{GoSettingsArgs, PolicyArgs, StateArgs};
 use crate::finding::{Format, Severity};
 
 #[derive(Debug, clap::Args)]
@@ -38,7 +38,7 @@ pub(in crate::cli) struct AuditArgs {
     #[command(flatten)]
     pub(in crate::cli) policy: PolicyArgs,
     #[command(flatten)]
-    pub(in crate::cli) surrounding: SurroundingArgs,
+    pub(in crate::cli) surrounding: GoSettingsArgs,
     #[command(flatten)]
     pub(in crate::cli) state: StateArgs,
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
-use super::{HoldArgs, PolicyArgs, StateArgs, SurroundingArgs};
+use super::{GoSettingsArgs, HoldArgs, PolicyArgs, StateArgs};
 use crate::finding::Severity;
 
 macro_rules! exit_codes {
@@ -119,7 +119,7 @@ pub(in crate::cli) struct RunArgs {
     #[command(flatten)]
     pub(in crate::cli) policy: PolicyArgs,
     #[command(flatten)]
-    pub(in crate::cli) surrounding: SurroundingArgs,
+    pub(in crate::cli) surrounding: GoSettingsArgs,
     #[command(flatten)]
     pub(in crate::cli) state: StateArgs,
 }

@@ -43,7 +43,7 @@ pub(in crate::cli) struct DatabaseArgs {
 
 /// The database as `go` finds it, unless it is named.
 #[derive(Debug, clap::Args)]
-pub(in crate::cli) struct SurroundingArgs {
+pub(in crate::cli) struct GoSettingsArgs {
     /// Checksum database, in the syntax of GOSUMDB [default: the environment's GOSUMDB, through the proxies of GOPROXY
     /// that pass it on, as `go` does]; repeatable
     #[arg(long, value_name = "GOSUMDB", env = "SUMGATE_SUMDB", value_delimiter = ';')]

@@ -15,7 +15,7 @@ use crate::base::limits::MAX_ANSWER;
 use crate::base::process::{self, Limits};
 use crate::mirror::{Audience, BasePath, Mirror, Pipeline};
 use crate::policy::InForce;
-use crate::release::{EventLog, Vouchers};
+use crate::release::{EventLog, Expectations};
 use crate::store::Store;
 use crate::sumdb::{Anchor, Client, Database, Databases};
 use crate::upstream::{HttpClient, ProxyList, Router, Ttls, UpstreamPool};
@@ -49,8 +49,9 @@ impl Tour {
         let list = ProxyList::parse(&origin.url())?;
         let upstreams = UpstreamPool::new(list.upstreams(), &http, Ttls::default(), Clock::System)?;
         let router = Router::new(upstreams, Vec::new());
-        let vouchers = Vouchers { databases, exempt: Patterns::default() };
-        let pipeline = Pipeline::new(store, router, vouchers, InForce::default(), EventLog::default(), Clock::System);
+        let expectations = Expectations { databases, exempt: Patterns::default() };
+        let pipeline =
+            Pipeline::new(store, router, expectations, InForce::default(), EventLog::default(), Clock::System);
         let mirror =
             Mirror::start(pipeline, ([127, 0, 0, 1], 0).into(), BasePath::default(), Audience::default()).await?;
         Ok(Self { origin, mirror, client, http, go, folder })

@@ -11,7 +11,7 @@ use futures_util::{StreamExt, stream};
 use crate::base::clock::Clock;
 use crate::mirror::error::MirrorError;
 use crate::policy::{self, Age, Exception, Facts, InForce, Policy};
-use crate::release::{ReleaseError, Vouchers};
+use crate::release::{Expectations, ReleaseError};
 use crate::sumdb::Attested;
 use gomodule::module::{ModulePath, ModuleVersion, Version};
 
@@ -78,12 +78,16 @@ impl Admission {
     }
 
     /// Refuses by name, and by what the database says of the version. Returns what is known then.
-    pub(crate) async fn examine(&self, module: &ModuleVersion, vouchers: &Vouchers) -> Result<Known, MirrorError> {
+    pub(crate) async fn examine(
+        &self,
+        module: &ModuleVersion,
+        expectations: &Expectations,
+    ) -> Result<Known, MirrorError> {
         let mut known = Known { now: Facts::of(module.clone()), base: Facts::of(module.clone()) };
         // What the name alone forbids is asked of nobody.
         self.check(&known)?;
         if self.policies.all().any(Policy::needs_record) {
-            self.date(&mut known, module, vouchers).await?;
+            self.date(&mut known, module, expectations).await?;
             self.check(&known)?;
         }
         Ok(known)
@@ -91,8 +95,13 @@ impl Admission {
 
     /// Whether the database knows the version, and how long. A version that is exempt is one that it does not know: who
     /// sets GONOSUMDB must not be able to lift a rule with it.
-    async fn date(&self, known: &mut Known, module: &ModuleVersion, vouchers: &Vouchers) -> Result<(), MirrorError> {
-        let record = match vouchers.record(module).await {
+    async fn date(
+        &self,
+        known: &mut Known,
+        module: &ModuleVersion,
+        expectations: &Expectations,
+    ) -> Result<(), MirrorError> {
+        let record = match expectations.record(module).await {
             Ok(record) => Some(record),
             Err(ReleaseError::NoRecord(_) | ReleaseError::Exempt(_)) => None,
             Err(error) => return Err(error.into()),
@@ -100,18 +109,24 @@ impl Admission {
         for (policy, facts) in [(&self.policies.now, &mut known.now), (&self.policies.base, &mut known.base)] {
             let min = policy.as_ref().and_then(Policy::min_age).unwrap_or_default();
             facts.in_database = Some(record.is_some());
-            let age = |(attested, _): &(Arc<Attested>, _)| vouchers.databases.age(attested, min, self.clock.now().wall);
+            let age =
+                |(attested, _): &(Arc<Attested>, _)| expectations.databases.age(attested, min, self.clock.now().wall);
             facts.age = Some(record.as_ref().map_or(Age::Unknown, age));
         }
         Ok(())
     }
 
     /// The versions of a list that may come in, in their order.
-    pub(crate) async fn allowed(&self, path: &ModulePath, versions: Vec<Version>, vouchers: &Vouchers) -> Vec<Version> {
+    pub(crate) async fn allowed(
+        &self,
+        path: &ModulePath,
+        versions: Vec<Version>,
+        expectations: &Expectations,
+    ) -> Vec<Version> {
         let mut newest = versions.clone();
         newest.sort();
         let judged: Vec<Version> = newest.into_iter().rev().take(MAX_JUDGED).collect();
-        let denied = stream::iter(judged.into_iter().map(|version| self.denies(path, version, vouchers)));
+        let denied = stream::iter(judged.into_iter().map(|version| self.denies(path, version, expectations)));
         let denied: Vec<Option<Version>> = denied.buffer_unordered(AT_ONCE).collect().await;
         let denied: Vec<Version> = denied.into_iter().flatten().collect();
         versions.into_iter().filter(|version| !denied.contains(version)).collect()
@@ -119,9 +134,9 @@ impl Admission {
 
     /// The version, if it is denied by what is known of it. One that cannot be looked up now stays in the list; its zip is
     /// refused if it has to be.
-    async fn denies(&self, path: &ModulePath, version: Version, vouchers: &Vouchers) -> Option<Version> {
+    async fn denies(&self, path: &ModulePath, version: Version, expectations: &Expectations) -> Option<Version> {
         let module = ModuleVersion::new(path.clone(), version.clone()).ok()?;
-        let examined = self.examine(&module, vouchers).await;
+        let examined = self.examine(&module, expectations).await;
         matches!(examined, Err(MirrorError::Denied { .. })).then_some(version)
     }
 }
@@ -147,14 +162,14 @@ mod tests {
         let clock = Clock::seeded(SystemTime::UNIX_EPOCH + Duration::from_secs(1_780_000_000));
         let client = Client::open(database, &store, &Anchor::None, HttpClient::past_proxies(), clock).unwrap();
         let databases = Databases::new(vec![client]).unwrap();
-        let vouchers = Vouchers { databases, exempt: Patterns::default() };
+        let expectations = Expectations { databases, exempt: Patterns::default() };
         let module = ModuleVersion::parse("example.com/hello@v1.0.0").unwrap();
-        vouchers.record(&module).await.unwrap();
+        expectations.record(&module).await.unwrap();
         // The record is here; from now on nothing waits for the network, and the clock moves when the test says so.
         tokio::time::pause();
         let policy = policy::parse("[policy]\nmin-age = \"7d\"\n").unwrap();
         let admission = Admission::new(Some(policy).into(), clock).unwrap();
-        let examine = async || admission.examine(&module, &vouchers).await.map(drop);
+        let examine = async || admission.examine(&module, &expectations).await.map(drop);
         tokio::time::advance(Duration::from_mins(7 * 24 * 60 - 1)).await;
         assert!(matches!(examine().await, Err(MirrorError::Denied { .. })));
         tokio::time::advance(Duration::from_mins(2)).await;

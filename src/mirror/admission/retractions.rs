@@ -13,7 +13,7 @@ use crate::base::fault::{Fault, in_full};
 use crate::mirror::error::MirrorError;
 use crate::mirror::metadata::cache::State;
 use crate::mirror::metadata::raw::RawMetadata;
-use crate::mirror::metadata::versions::speakers;
+use crate::mirror::metadata::versions::retraction_candidates;
 use crate::mirror::not_yet::Holds;
 use crate::release::{Context, ReleaseError, blocking};
 use crate::store::{Store, StoreError};
@@ -70,7 +70,7 @@ impl Retracted {
         path: &ModulePath,
         versions: Vec<Version>,
     ) -> Result<Retractions, MirrorError> {
-        let first = self.context.vouchers.first_known(path, speakers(versions)).await;
+        let first = self.context.expectations.first_known(path, retraction_candidates(versions)).await;
         match first? {
             Ok(module) => self.in_go_mod(module).await,
             Err(None) => Ok(Retractions::default()),
@@ -87,10 +87,10 @@ impl Retracted {
         let wanted = path.clone();
         let here = move |store: &Store| Ok((store.tree().go_mods_here(&wanted)?, store.tree().newest(&wanted)?));
         let (versions, newest) = blocking(&self.context.store, here).await?;
-        let Some(speaker) = speakers(versions).next() else { return Ok(None) };
-        let is_known = newest.is_some_and(|newest| newest <= speaker);
-        let Ok(speaker) = ModuleVersion::new(path.clone(), speaker) else { return Ok(None) };
-        Ok(Some((self.in_go_mod(speaker).await?, is_known)))
+        let Some(candidate) = retraction_candidates(versions).next() else { return Ok(None) };
+        let is_known = newest.is_some_and(|newest| newest <= candidate);
+        let Ok(candidate) = ModuleVersion::new(path.clone(), candidate) else { return Ok(None) };
+        Ok(Some((self.in_go_mod(candidate).await?, is_known)))
     }
 
     async fn in_go_mod(&self, module: ModuleVersion) -> Result<Retractions, MirrorError> {
@@ -111,7 +111,7 @@ impl Retracted {
         })?;
         let found = Arc::new(found);
         // What is pinned can be forgotten by a person.
-        if !self.context.vouchers.exempt.exempts(&module.path) {
+        if !self.context.expectations.exempt.exempts(&module.path) {
             self.known.insert(module, Arc::clone(&found));
         }
         Ok(found)

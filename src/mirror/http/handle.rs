@@ -52,7 +52,7 @@ impl Handler {
     }
 
     async fn get(&self, uri: &Uri, headers: &HeaderMap) -> Result<Response<Body>, MirrorError> {
-        let databases = &self.pipeline.context.vouchers.databases;
+        let databases = &self.pipeline.context.expectations.databases;
         let trusted = |id| Some(databases.at(id).trusted_size()?.get());
         if let Some(response) = self.kept.get(uri.path(), headers, trusted) {
             return Ok(response);
@@ -64,7 +64,7 @@ impl Handler {
                 let info = self.pipeline.infos.info(&artifact.module).await?;
                 // What is pinned can be forgotten by a person, and its .info goes with it; what was made is replaced once a
                 // source answers.
-                let pinned = self.pipeline.context.vouchers.exempt.exempts(&artifact.module.path);
+                let pinned = self.pipeline.context.expectations.exempt.exempts(&artifact.module.path);
                 match info.state {
                     State::Fresh if pinned => respond::small(Small::Info, info.body),
                     State::Fresh => self.kept.keep(uri.path(), respond::small(Small::Info, info.body), None),
@@ -91,7 +91,7 @@ impl Handler {
     }
 
     async fn sumdb(&self, path: &str, id: DatabaseId, asked: DatabaseRequest) -> Result<Response<Body>, MirrorError> {
-        let client = &self.pipeline.context.vouchers.databases.at(id);
+        let client = &self.pipeline.context.expectations.databases.at(id);
         Ok(match asked {
             DatabaseRequest::Supported => respond::small(Small::Text, Bytes::new()),
             DatabaseRequest::Latest => {
@@ -133,10 +133,10 @@ impl Handler {
     /// The record under the newest trusted head, so that all clients converge on one head.
     async fn lookup(&self, id: DatabaseId, module: &ModuleVersion) -> Result<(String, u64), MirrorError> {
         let pipeline = &self.pipeline;
-        if pipeline.context.vouchers.exempt.exempts(&module.path) {
+        if pipeline.context.expectations.exempt.exempts(&module.path) {
             return Err(ReleaseError::Exempt(module.to_string()).into());
         }
-        let databases = &pipeline.context.vouchers.databases;
+        let databases = &pipeline.context.expectations.databases;
         let client = databases.at(id);
         let attested = match databases.lookup(module, Some(id)).await {
             Err(Unproved::NoRecord(none)) => {
@@ -156,7 +156,7 @@ impl Handler {
 
     fn home(&self) -> Bytes {
         let mut text = self.welcome.clone();
-        for client in self.pipeline.context.vouchers.databases.iter() {
+        for client in self.pipeline.context.expectations.databases.iter() {
             let size = client.trusted().map_or_else(|| "none yet".to_owned(), |head| head.size().to_string());
             text.push_str(&format!("{}: trusted tree size {size}", client.database().name()));
             if let Some(evidence) = client.fork() {
@@ -177,7 +177,7 @@ mod tests {
     use super::*;
     use crate::base::clock::Clock;
     use crate::policy::InForce;
-    use crate::release::{EventLog, Vouchers};
+    use crate::release::{EventLog, Expectations};
     use crate::store::Store;
     use crate::sumdb::{Anchor, Client, Database, Databases};
     use crate::upstream::{HttpClient, ProxyList, Router, Ttls, UpstreamPool};
@@ -194,9 +194,10 @@ mod tests {
         let databases = Databases::new(vec![client]).unwrap();
         let upstreams = ProxyList::parse(&origin.url()).unwrap();
         let upstream = UpstreamPool::new(upstreams.upstreams(), &http, Ttls::default(), Clock::System).unwrap();
-        let vouchers = Vouchers { databases, exempt: Patterns::default() };
+        let expectations = Expectations { databases, exempt: Patterns::default() };
         let router = Router::new(upstream, Vec::new());
-        let pipeline = Pipeline::new(store, router, vouchers, InForce::default(), EventLog::default(), Clock::System);
+        let pipeline =
+            Pipeline::new(store, router, expectations, InForce::default(), EventLog::default(), Clock::System);
         let handler =
             Handler { pipeline, base: BasePath::default(), welcome: String::new(), kept: ResponseCache::default() };
         let module = ModuleVersion::parse("example.com/hello@v1.0.0").unwrap();

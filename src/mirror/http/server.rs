@@ -43,7 +43,7 @@ pub(crate) struct Audience {
 }
 
 /// What a request passes before it is answered.
-struct Door {
+struct Listener {
     handler: Handler,
     audience: Audience,
     places: Arc<Places>,
@@ -104,9 +104,9 @@ impl Mirror {
         let handler = Handler { pipeline, base, welcome, kept: ResponseCache::default() };
         let own = || Audience { hosts: Hosts::Own(bound.to_string()), ..Audience::default() };
         let audience = audience.unwrap_or_else(own);
-        let door = Arc::new(Door { handler, audience, places: Places::of_this_process() });
+        let server = Arc::new(Listener { handler, audience, places: Places::of_this_process() });
         let (stop, stopped) = oneshot::channel();
-        let running = tokio::spawn(accept(listener, door, stopped));
+        let running = tokio::spawn(accept(listener, server, stopped));
         Ok(Self { url, stop, running })
     }
 
@@ -131,24 +131,24 @@ fn reachable(bound: SocketAddr) -> SocketAddr {
     }
 }
 
-async fn accept(listener: TcpListener, door: Arc<Door>, mut stopped: oneshot::Receiver<()>) {
+async fn accept(listener: TcpListener, server: Arc<Listener>, mut stopped: oneshot::Receiver<()>) {
     let graceful = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
-            accepted = next(&listener, &door) => accepted,
+            accepted = next(&listener, &server) => accepted,
             _ = &mut stopped => break,
         };
         let Some((stream, peer, place)) = accepted else {
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let (door, stream, patience) = (Arc::clone(&door), Arc::new(stream), door.places.patience());
+        let (server, stream, patience) = (Arc::clone(&server), Arc::new(stream), server.places.patience());
         let socket = TokioIo::new(Socket::of(Arc::clone(&stream), patience.stall));
         let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-            let (door, stream) = (Arc::clone(&door), Arc::clone(&stream));
+            let (server, stream) = (Arc::clone(&server), Arc::clone(&stream));
             async move {
                 let (head, _body) = request.into_parts();
-                let (response, turn) = door.answer(peer, &head).await;
+                let (response, turn) = server.answer(peer, &head).await;
                 Ok::<_, Infallible>(response.map(|body| Outgoing::to(stream, patience.stall, body, turn)))
             }
         });
@@ -170,7 +170,7 @@ async fn accept(listener: TcpListener, door: Arc<Door>, mut stopped: oneshot::Re
     }
 }
 
-impl Door {
+impl Listener {
     /// The answer to a request, and its turn, which ends when the answer was sent.
     async fn answer(&self, peer: IpAddr, head: &Parts) -> (Response<Body>, Option<Claim>) {
         if let Some(why) = self.audience.hosts.refuses(head) {
@@ -186,8 +186,8 @@ impl Door {
 }
 
 /// The next connection, once there is a place for it. Those of an address that has too many are closed.
-async fn next(listener: &TcpListener, door: &Door) -> Option<(TcpStream, IpAddr, Place)> {
-    let mut permit = door.places.next().await?;
+async fn next(listener: &TcpListener, server: &Listener) -> Option<(TcpStream, IpAddr, Place)> {
+    let mut permit = server.places.next().await?;
     loop {
         let (stream, peer) = match listener.accept().await {
             Ok((stream, peer)) => (stream, peer.ip()),
@@ -197,9 +197,9 @@ async fn next(listener: &TcpListener, door: &Door) -> Option<(TcpStream, IpAddr,
             }
         };
         // A proxy stands for many clients, and the mirror of a run has one.
-        let Audience { hosts, proxies } = &door.audience;
+        let Audience { hosts, proxies } = &server.audience;
         let is_one_client = matches!(hosts, Hosts::Named(_)) && !proxies.trusts(peer.to_canonical());
-        match door.places.place(permit, is_one_client.then_some(peer)) {
+        match server.places.place(permit, is_one_client.then_some(peer)) {
             Ok(place) => {
                 // Small answers must not wait for an acknowledgement; a socket that refuses the option still works.
                 let _ = stream.set_nodelay(true);

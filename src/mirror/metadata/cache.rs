@@ -16,12 +16,12 @@ use crate::base::clock::Clock;
 use crate::base::fault::Fault;
 use crate::base::flight::Flights;
 use crate::mirror::error::MirrorError;
-use crate::upstream::{Advisory, Ttls, UpstreamId, UpstreamPool};
+use crate::upstream::{Metadata, Ttls, UpstreamId, UpstreamPool};
 use gomodule::proxy_request::Request;
 
 /// All answers kept, in bytes. A list has 1 to 50 KiB: some thousand modules.
 const MEMORY: u64 = 64 << 20;
-/// How long a caller waits for the new answer while an old one is here. A healthy source needs a tenth of it.
+/// How long a caller ttls for the new answer while an old one is here. A healthy source needs a tenth of it.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +75,7 @@ impl State {
 pub(crate) struct MetadataCache {
     kept: Cache<Request, Arc<Kept>>,
     refreshes: Flights<Request, Result<Arc<Kept>, MirrorError>>,
-    waits: Ttls,
+    ttls: Ttls,
     clock: Clock,
 }
 
@@ -87,36 +87,36 @@ struct Kept {
 }
 
 impl MetadataCache {
-    pub(crate) fn new(waits: Ttls, clock: Clock) -> Self {
+    pub(crate) fn new(ttls: Ttls, clock: Clock) -> Self {
         let kept = Cache::builder()
             .max_capacity(MEMORY)
             .weigher(|request: &Request, kept: &Arc<Kept>| {
                 u32::try_from(request.to_string().len() + kept.body.len()).unwrap_or(u32::MAX)
             })
             // What is over makes room by itself; that it is over the clock says.
-            .time_to_live(waits.stale)
+            .time_to_live(ttls.stale)
             .build();
-        Self { kept, refreshes: Flights::default(), waits, clock }
+        Self { kept, refreshes: Flights::default(), ttls, clock }
     }
 
-    pub(crate) async fn get(&self, origin: &UpstreamPool, request: &Request) -> Result<Cached, MirrorError> {
+    pub(crate) async fn get(&self, pool: &UpstreamPool, request: &Request) -> Result<Cached, MirrorError> {
         // What a source said before its bytes went wrong is worth no more than what it says now.
-        let believed = |kept: &Arc<Kept>| self.age(kept) < self.waits.stale && !origin.distrusts(kept.source);
+        let believed = |kept: &Arc<Kept>| self.age(kept) < self.ttls.stale && !pool.distrusts(kept.source);
         let kept = self.kept.get(request).filter(believed);
-        if let Some(kept) = kept.as_ref().filter(|kept| self.age(kept) < self.waits.fresh) {
+        if let Some(kept) = kept.as_ref().filter(|kept| self.age(kept) < self.ttls.fresh) {
             return Ok(self.dated(kept, State::Fresh));
         }
-        let (this, origin, asked, known) = (self.clone(), origin.clone(), request.clone(), kept.clone());
+        let (this, pool, asked, known) = (self.clone(), pool.clone(), request.clone(), kept.clone());
         let refresh = self.refreshes.join(request.clone(), move || async move {
             let check = |body: Option<Vec<u8>>| body.map(|body| answer(&asked, body)).transpose();
             let answered = match &known {
                 Some(kept) => {
                     let tag = kept.tag.as_deref().map(|tag| (kept.source, tag));
-                    origin.renew(&asked, tag, &check).await
+                    pool.renew(&asked, tag, &check).await
                 }
-                None => origin.small(&asked, |body| answer(&asked, body).map(Some)).await,
+                None => pool.small(&asked, |body| answer(&asked, body).map(Some)).await,
             };
-            let Advisory { value, source, tag, distrusted } = answered?;
+            let Metadata { value, source, tag, distrusted } = answered?;
             let body = value.or_else(|| known.as_ref().map(|kept| kept.body.clone())).unwrap_or_default();
             let kept = Arc::new(Kept { body, source, tag, said: this.clock.steady() });
             if !distrusted {
@@ -164,14 +164,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let list = folder.path().join("example.com/a/@v/list");
         fs::create_dir_all(list.parent().unwrap()).unwrap();
-        let waits = Ttls::default();
+        let ttls = Ttls::default();
         let chain = ProxyList::parse(&format!("file://{}", folder.path().display())).unwrap();
-        let origin = UpstreamPool::new(chain.upstreams(), &HttpClient::offline(), waits, Clock::System).unwrap();
-        let cache = MetadataCache::new(waits, Clock::System);
+        let pool = UpstreamPool::new(chain.upstreams(), &HttpClient::offline(), ttls, Clock::System).unwrap();
+        let cache = MetadataCache::new(ttls, Clock::System);
         let request = Request::parse("example.com/a/@v/list").unwrap();
-        let get = async || cache.get(&origin, &request).await;
+        let get = async || cache.get(&pool, &request).await;
         let dated = |body: &'static str, age, state| Cached { body: body.into(), age, state };
-        let [almost_old, almost_over] = [waits.fresh, waits.stale].map(|end| end.mul_f64(0.9));
+        let [almost_old, almost_over] = [ttls.fresh, ttls.stale].map(|end| end.mul_f64(0.9));
         let rest = |end: Duration| end.mul_f64(0.1) + Duration::from_millis(1);
 
         fs::write(&list, "v1.0.0\n").unwrap();
@@ -179,13 +179,13 @@ mod tests {
         fs::write(&list, "v1.1.0\n").unwrap();
         advance(almost_old).await;
         assert_eq!(get().await.unwrap(), dated("v1.0.0\n", almost_old, State::Fresh));
-        advance(rest(waits.fresh)).await;
+        advance(rest(ttls.fresh)).await;
         assert_eq!(get().await.unwrap(), dated("v1.1.0\n", Duration::ZERO, State::Fresh));
 
         fs::remove_dir_all(folder.path().join("example.com")).unwrap();
         advance(almost_over).await;
         assert_eq!(get().await.unwrap(), dated("v1.1.0\n", almost_over, State::SourcesDown));
-        advance(rest(waits.stale)).await;
+        advance(rest(ttls.stale)).await;
         assert_eq!(get().await.unwrap_err().fault(), Fault::Upstream);
     }
 }

@@ -20,7 +20,7 @@ use crate::base::flight::Flights;
 use crate::mirror::error::MirrorError;
 use crate::release::{Context, ReleaseError, blocking};
 use crate::store::Store;
-use crate::upstream::{Advisory, UpstreamError};
+use crate::upstream::{Metadata, UpstreamError};
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::{ModulePath, ModuleVersion, Version};
 use gomodule::proxy_request::Request;
@@ -56,10 +56,10 @@ impl RawMetadata {
             if context.offline {
                 return Err(ReleaseError::Offline(artifact.to_string()).into());
             }
-            foresee(&context, &artifact.module);
-            let (origin, request) = (context.sources.of(&artifact.module.path), Request::File(artifact.clone()));
-            let said = origin.small(&request, |body| answer(&request, body)).await?;
-            let Advisory { value: info, distrusted, .. } = said;
+            prefetch_record(&context, &artifact.module);
+            let (pool, request) = (context.sources.of(&artifact.module.path), Request::File(artifact.clone()));
+            let said = pool.small(&request, |body| answer(&request, body)).await?;
+            let Metadata { value: info, distrusted, .. } = said;
             if distrusted {
                 return Ok(Cached { state: State::Unkept, ..Cached::now(info) });
             }
@@ -122,16 +122,16 @@ impl RawMetadata {
 
 /// Looks the version up meanwhile: who asks for the `.info` of a version asks for its `.mod` next, and that needs the
 /// record. Whatever comes of it is told to whoever asks then.
-fn foresee(context: &Arc<Context>, module: &ModuleVersion) {
+fn prefetch_record(context: &Arc<Context>, module: &ModuleVersion) {
     let (context, module) = (Arc::clone(context), module.clone());
     tokio::spawn(async move {
-        let _ = context.vouchers.record(&module).await;
+        let _ = context.expectations.record(&module).await;
     });
 }
 
 pub(crate) fn named(path: &ModulePath, info: &[u8]) -> Result<ModuleVersion, MirrorError> {
     let nonsense =
-        |why: InfoError| UpstreamError::Nonsense { origin: "that was asked".to_owned(), why: why.to_string() };
+        |why: InfoError| UpstreamError::Nonsense { upstream: "that was asked".to_owned(), why: why.to_string() };
     let version = Info::read(info).map_err(nonsense)?.version;
     Ok(ModuleVersion { path: path.clone(), version })
 }

@@ -4,7 +4,7 @@ use gomodule::module::Version;
 
 /// Versions that are asked for what a module takes back, if the database does not know the newest ones. A hundred releases
 /// in the time that the database takes to learn of one are nobody's.
-const MAX_SPEAKERS: usize = 10;
+const MAX_CANDIDATES: usize = 10;
 pub(crate) fn versions_of(list: &[u8]) -> Vec<Version> {
     let firsts = std::str::from_utf8(list).unwrap_or_default().lines();
     firsts.filter_map(|line| Version::parse(line.split_whitespace().next()?).ok()).collect()
@@ -18,13 +18,13 @@ pub(crate) fn newest_of(versions: &[Version]) -> Option<Version> {
 
 /// The versions whose go.mod may say what is taken back: releases, or else pre-releases, newest first. One that is
 /// `+incompatible` has no go.mod, so it would say that nothing is.
-pub(crate) fn speakers(mut versions: Vec<Version>) -> impl Iterator<Item = Version> {
+pub(crate) fn retraction_candidates(mut versions: Vec<Version>) -> impl Iterator<Item = Version> {
     versions.retain(|version| !version.is_incompatible());
     if versions.iter().any(|version| !version.is_prerelease()) {
         versions.retain(|version| !version.is_prerelease());
     }
     versions.sort();
-    versions.into_iter().rev().take(MAX_SPEAKERS)
+    versions.into_iter().rev().take(MAX_CANDIDATES)
 }
 
 /// The version among these that a query names.
@@ -54,12 +54,19 @@ mod tests {
 
     #[test]
     fn releases_say_what_is_taken_back_newest_first_and_incompatible_ones_never() {
-        let speakers =
-            |list: &str| speakers(versions_of(list.as_bytes())).map(|one| one.to_string()).collect::<Vec<_>>();
-        assert_eq!(speakers("v1.9.0\nv1.10.0\nv2.0.0+incompatible\nv1.11.0-rc.1\n"), ["v1.10.0", "v1.9.0"]);
-        assert_eq!(speakers("v1.0.0-rc.1\nv1.0.0-rc.2\n"), ["v1.0.0-rc.2", "v1.0.0-rc.1"]);
-        assert_eq!(speakers("v2.0.0+incompatible\n"), [""; 0]);
-        assert_eq!(speakers(&(0..100).map(|nth| format!("v1.0.{nth}\n")).collect::<String>()).len(), MAX_SPEAKERS);
+        let retraction_candidates = |list: &str| {
+            retraction_candidates(versions_of(list.as_bytes())).map(|one| one.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            retraction_candidates("v1.9.0\nv1.10.0\nv2.0.0+incompatible\nv1.11.0-rc.1\n"),
+            ["v1.10.0", "v1.9.0"]
+        );
+        assert_eq!(retraction_candidates("v1.0.0-rc.1\nv1.0.0-rc.2\n"), ["v1.0.0-rc.2", "v1.0.0-rc.1"]);
+        assert_eq!(retraction_candidates("v2.0.0+incompatible\n"), [""; 0]);
+        assert_eq!(
+            retraction_candidates(&(0..100).map(|nth| format!("v1.0.{nth}\n")).collect::<String>()).len(),
+            MAX_CANDIDATES
+        );
     }
 
     #[test]

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::*;
 use crate::policy::InForce;
-use crate::release::{EventLog, Vouchers};
+use crate::release::{EventLog, Expectations};
 use crate::store::Store;
 use crate::sumdb::{Anchor, Client, Database, Databases};
 use crate::upstream::database_request::DatabaseRequest;
@@ -70,9 +70,9 @@ async fn whoever_comes_late_waits_as_long_as_the_first() {
     let ttls = Ttls { hold: Some(HOLD), ..Ttls::default() };
     let proxies = ProxyList::parse("http://proxy.invalid").unwrap();
     let router = Router::new(UpstreamPool::new(proxies.upstreams(), &http, ttls, clock).unwrap(), Vec::new());
-    let vouchers = Vouchers { databases: Databases::new(vec![client]).unwrap(), exempt: Patterns::default() };
+    let expectations = Expectations { databases: Databases::new(vec![client]).unwrap(), exempt: Patterns::default() };
     let log = EventLog::default();
-    let holds = super::super::Pipeline::new(store, router, vouchers, InForce::default(), log, clock).holds;
+    let holds = super::super::Pipeline::new(store, router, expectations, InForce::default(), log, clock).holds;
     let module = ModuleVersion::parse("example.com/hello@v1.0.0").unwrap();
     let go_mod = Artifact { module, kind: Kind::Mod };
     let start = Instant::now();

@@ -99,7 +99,7 @@ const SET: [(&str, &str); 15] = [
     ("GOTOOLCHAIN", "local"),
     ("GOTELEMETRY", "off"),
     ("GIT_TERMINAL_PROMPT", "0"),
-    // Complaints are read by us, too.
+    // Diagnostics are read by us, too.
     ("LC_ALL", "C"),
 ];
 

@@ -54,7 +54,7 @@ impl Search {
             (None, Some(words)) if each_said_so => UpstreamError::Nowhere(Nowhere { words }),
             _ => {
                 let why = format!("not every source was asked for {request}");
-                UpstreamError::Nonsense { origin: "that was asked".to_owned(), why }
+                UpstreamError::Nonsense { upstream: "that was asked".to_owned(), why }
             }
         }
     }
@@ -75,14 +75,16 @@ mod tests {
 
     /// What a source may say, by a letter: not found, refused, trouble, left alone, not asked.
     fn said(letter: char) -> Option<UpstreamError> {
-        let origin = || "https://a.example".to_owned();
+        let upstream = || "https://a.example".to_owned();
         match letter {
             'n' => Some(UpstreamError::NotFound("a: not found".to_owned())),
-            'r' => Some(UpstreamError::Refused { origin: origin(), status: 403, reason: String::new() }),
-            't' => Some(UpstreamError::Nonsense { origin: origin(), why: "a page".to_owned() }),
-            'z' => {
-                Some(UpstreamError::CircuitOpen { origin: origin(), why: "down".to_owned(), open_for: Duration::ZERO })
-            }
+            'r' => Some(UpstreamError::Refused { upstream: upstream(), status: 403, reason: String::new() }),
+            't' => Some(UpstreamError::Nonsense { upstream: upstream(), why: "a page".to_owned() }),
+            'z' => Some(UpstreamError::CircuitOpen {
+                upstream: upstream(),
+                why: "down".to_owned(),
+                open_for: Duration::ZERO,
+            }),
             _ => None,
         }
     }

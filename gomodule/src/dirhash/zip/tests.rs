@@ -93,14 +93,14 @@ fn hash_bytes(zip: &[u8]) -> Result<ZipReport, ZipError> {
     let strict = hash_module_zip(&file, &module, &limits);
     // However the bytes come, whoever reads along finds the same.
     for piece in [1, 7, 64, zip.len().max(1)] {
-        let read = hash_module_zip_read(&file, &module, &limits, &along(zip, piece, &limits));
+        let read = hash_module_zip_streamed(&file, &module, &limits, &along(zip, piece, &limits));
         assert_eq!(format!("{read:?}"), format!("{strict:?}"), "in pieces of {piece}");
     }
     strict
 }
 
-fn along(zip: &[u8], piece: usize, limits: &ZipLimits) -> ReadAlong {
-    let mut along = ReadAlong::new(limits);
+fn along(zip: &[u8], piece: usize, limits: &ZipLimits) -> StreamHasher {
+    let mut along = StreamHasher::new(limits);
     zip.chunks(piece).for_each(|piece| along.feed(piece));
     along
 }
@@ -173,7 +173,7 @@ fn what_was_read_along_is_not_read_again() {
         without[data..data + packed].fill(0);
         hollow.write_all(&without).unwrap();
         for piece in [1, 5, zip.len()] {
-            let read = hash_module_zip_read(&hollow, &module, &limits, &along(&zip, piece, &limits));
+            let read = hash_module_zip_streamed(&hollow, &module, &limits, &along(&zip, piece, &limits));
             assert_eq!(read.unwrap(), expected);
         }
     }

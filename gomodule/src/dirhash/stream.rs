@@ -19,7 +19,7 @@ const MAX_NOTES: usize = MAX_ENTRIES as usize;
 
 /// Reads a zip along, from its first byte.
 #[derive(Debug)]
-pub struct ReadAlong {
+pub struct StreamHasher {
     /// In the order of the file.
     notes: Vec<Note>,
     at: u64,
@@ -67,7 +67,7 @@ struct Passing {
     unpacked: u64,
 }
 
-impl ReadAlong {
+impl StreamHasher {
     /// Before the first byte.
     pub fn new(limits: &ZipLimits) -> Self {
         Self {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use super::error::CarryError;
+use super::error::AirgapError;
 use crate::base::bounded::from_start;
 use crate::base::tree::folder_of;
 use crate::store::Modes;
@@ -21,7 +21,7 @@ const LEVEL: i32 = 1;
 const OTHER_ARCHIVES: [&str; 7] = [".tar", ".tgz", ".tar.gz", ".tar.xz", ".tar.bz2", ".zst", ".zip"];
 
 /// What is carried, being written.
-pub(crate) struct Pack {
+pub(crate) struct ExportWriter {
     path: PathBuf,
     out: Out,
 }
@@ -31,10 +31,10 @@ enum Out {
     Archive(Box<tar::Builder<zstd::Encoder<'static, NamedTempFile>>>),
 }
 
-impl Pack {
+impl ExportWriter {
     /// Begins a file, if the name ends in `.tar.zst`, else a folder, which must be new or empty. Blocks, as all here.
-    pub(crate) fn create(path: &Path) -> Result<Self, CarryError> {
-        let failed = |doing| CarryError::io(doing, path);
+    pub(crate) fn create(path: &Path) -> Result<Self, AirgapError> {
+        let failed = |doing| AirgapError::io(doing, path);
         let name = path.to_string_lossy();
         let out = if name.ends_with(".tar.zst") {
             // Told now rather than at the end, when nothing can take its place.
@@ -48,11 +48,11 @@ impl Pack {
             encoder.include_checksum(true).map_err(failed("make"))?;
             Out::Archive(Box::new(tar::Builder::new(encoder)))
         } else if OTHER_ARCHIVES.iter().any(|end| name.ends_with(end)) {
-            return Err(CarryError::OtherArchive(path.to_owned()));
+            return Err(AirgapError::OtherArchive(path.to_owned()));
         } else {
             fs::create_dir_all(path).map_err(failed("make"))?;
             if fs::read_dir(path).map_err(failed("read"))?.next().is_some() {
-                return Err(CarryError::NotEmpty(path.to_owned()));
+                return Err(AirgapError::NotEmpty(path.to_owned()));
             }
             Out::Folder
         };
@@ -60,20 +60,20 @@ impl Pack {
     }
 
     /// Adds an entry.
-    pub(crate) fn add(&mut self, name: &str, bytes: &[u8]) -> Result<(), CarryError> {
+    pub(crate) fn add(&mut self, name: &str, bytes: &[u8]) -> Result<(), AirgapError> {
         self.write(name, bytes, bytes.len() as u64)
     }
 
     /// Adds an entry from the first `len` bytes of an open file.
-    pub(crate) fn add_file(&mut self, name: &str, file: &File, len: u64) -> Result<(), CarryError> {
+    pub(crate) fn add_file(&mut self, name: &str, file: &File, len: u64) -> Result<(), AirgapError> {
         self.write(name, from_start(file).take(len), len)
     }
 
-    fn write(&mut self, name: &str, mut from: impl Read, len: u64) -> Result<(), CarryError> {
+    fn write(&mut self, name: &str, mut from: impl Read, len: u64) -> Result<(), AirgapError> {
         match &mut self.out {
             Out::Folder => {
                 let path = self.path.join(name);
-                let failed = |cause| CarryError::io("write", &path)(cause);
+                let failed = |cause| AirgapError::io("write", &path)(cause);
                 fs::create_dir_all(path.parent().unwrap_or(&self.path)).map_err(failed)?;
                 let copied = io::copy(&mut from, &mut File::create_new(&path).map_err(failed)?).map_err(failed)?;
                 if copied == len { Ok(()) } else { Err(failed(io::ErrorKind::UnexpectedEof.into())) }
@@ -83,15 +83,15 @@ impl Pack {
                 header.set_entry_type(tar::EntryType::Regular);
                 header.set_mode(0o644);
                 header.set_size(len);
-                archive.append_data(&mut header, name, from).map_err(CarryError::io("write", &self.path))
+                archive.append_data(&mut header, name, from).map_err(AirgapError::io("write", &self.path))
             }
         }
     }
 
     /// Ends it. An archive is on disk then, under its name.
-    pub(crate) fn finish(self) -> Result<(), CarryError> {
+    pub(crate) fn finish(self) -> Result<(), AirgapError> {
         let Out::Archive(archive) = self.out else { return Ok(()) };
-        let failed = |cause| CarryError::io("write", &self.path)(cause);
+        let failed = |cause| AirgapError::io("write", &self.path)(cause);
         let file = archive.into_inner().and_then(zstd::Encoder::finish).map_err(failed)?;
         file.as_file().sync_all().map_err(failed)?;
         file.persist(&self.path).map_err(|error| failed(error.error))?;

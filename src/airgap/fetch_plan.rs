@@ -14,7 +14,7 @@ use gomodule::module::{ModulePath, ModuleVersion, Patterns};
 
 /// What is wanted of each module version.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Wanted {
+pub(crate) struct FetchPlan {
     pub(super) modules: BTreeMap<ModuleVersion, BTreeMap<Kind, WantedFile>>,
 }
 
@@ -25,7 +25,7 @@ pub(crate) struct WantedFile {
     pub(crate) claims: Vec<(u32, H1)>,
 }
 
-impl Wanted {
+impl FetchPlan {
     pub(crate) fn add(&mut self, module: &ModuleVersion, kind: Kind) -> &mut WantedFile {
         self.modules.entry(module.clone()).or_default().entry(kind).or_default()
     }
@@ -62,8 +62,8 @@ impl WantedFile {
 }
 
 /// What the lines of a go.sum need, and the lines that say nothing.
-pub(crate) fn of_go_sum(shown: &str, bytes: &[u8]) -> (Wanted, Vec<Refusal>) {
-    let (mut wanted, mut refused) = (Wanted::default(), Vec::new());
+pub(crate) fn of_go_sum(shown: &str, bytes: &[u8]) -> (FetchPlan, Vec<Refusal>) {
+    let (mut wanted, mut refused) = (FetchPlan::default(), Vec::new());
     for line in parse_go_sum(bytes) {
         match line.content {
             SumContent::Hash(hash) => {
@@ -86,8 +86,8 @@ pub(crate) fn of_go_sum(shown: &str, bytes: &[u8]) -> (Wanted, Vec<Refusal>) {
     (wanted, refused)
 }
 
-pub(crate) fn of_names(modules: &[ModuleVersion]) -> Wanted {
-    let mut wanted = Wanted::default();
+pub(crate) fn of_names(modules: &[ModuleVersion]) -> FetchPlan {
+    let mut wanted = FetchPlan::default();
     for module in modules {
         for kind in [Kind::Info, Kind::Mod, Kind::Zip] {
             wanted.add(module, kind);
