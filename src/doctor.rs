@@ -36,7 +36,7 @@ pub fn examine(seen: &GoSettings) -> Vec<Finding> {
     if let (Some(mirror), true) = (own_mirror(go), goes_on(proxies)) {
         found.push(Finding::new(
             Code::DirectBehindMirror,
-            format!("GOPROXY is {proxies}, which goes on behind {mirror}"),
+            format!("GOPROXY is {proxies}: after {mirror} it lists a fallback"),
         ));
     }
     if proxies.contains("file://") && go.get("GOTOOLCHAIN") != "local" {

@@ -272,7 +272,7 @@ const OLD_NAMES: [&str; 29] = [
     "carried_in",
 ];
 /// Sentences that nobody understands who does not know them already.
-const OLD_WORDS: [&str; 8] = [
+const OLD_WORDS: [&str; 15] = [
     "lets it out",
     "Hold every line",
     "Take up what",
@@ -281,6 +281,13 @@ const OLD_WORDS: [&str; 8] = [
     "hears of these modules",
     "named to nobody",
     "only a wish",
+    "is not possible there",
+    "nobody could be asked",
+    "is no hash line",
+    "far more comes out",
+    "its first lines are others",
+    "is no Ed25519",
+    "failed without a word",
 ];
 
 #[test]

@@ -106,7 +106,7 @@ struct Bounded<R> {
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
-        let too_much = || io::Error::other("far more comes out of it than an export of its length holds");
+        let too_much = || io::Error::other("it decompresses to more than the limit for its length");
         self.left = self.left.checked_sub(read as u64).ok_or_else(too_much)?;
         Ok(read)
     }

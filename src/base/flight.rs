@@ -27,7 +27,7 @@ impl<K, V> Default for Flights<K, V> {
 
 /// The task that did the work ended without an answer: it panicked, or the runtime is shutting down.
 #[derive(Debug, thiserror::Error)]
-#[error("the work was broken off before it had an answer")]
+#[error("internal task was cancelled")]
 pub struct Cancelled;
 
 impl<K, V> Flights<K, V>

@@ -125,7 +125,7 @@ pub(crate) enum DeadPattern {
     Character(char),
     #[error("{0:?} has upper case letters; the first element of a module path has none")]
     UpperCase(String),
-    #[error("{0:?} is not possible there in a module path")]
+    #[error("{0:?} cannot be an element of a module path there")]
     Element(String),
     #[error("{0}")]
     Form(&'static str),

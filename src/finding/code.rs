@@ -39,7 +39,7 @@ codes! {
         "Two lines give different hashes for the same file; `go` goes by the first of them."
         "Remove the line that is not proved.";
     MalformedLine Error
-        "The line is no hash line: a module path, a version, and a hash."
+        "The line is not \"MODULE VERSION HASH\"."
         "Most often a merge went wrong: remove the line and run `go mod tidy`.";
     UnknownAlgorithm Warning
         "The hash is of an algorithm that neither `go` nor sumgate knows, so it protects nothing."
@@ -83,7 +83,7 @@ codes! {
         "GOPRIVATE exempts public modules from proxy and checksum database."
         "Name your own modules only, such as github.com/your-organisation/*.";
     DirectBehindMirror Warning
-        "GOPROXY goes on behind the mirror, so `go` can walk round it."
+        "GOPROXY lists a fallback after the mirror, so `go` can bypass it."
         "Let GOPROXY name the mirror alone.";
     FileProxy Warning
         "GOPROXY is a folder: `go` does not ask the database about toolchains that come from there."

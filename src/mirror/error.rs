@@ -73,7 +73,7 @@ impl MirrorError {
         }
     }
 
-    /// Whether nobody could be asked, so that what lies here may be the answer. A source that wants a login refuses.
+    /// Whether no source could be asked, so that what lies here may be the answer. A source that wants a login refuses.
     pub(super) fn is_trouble(&self) -> bool {
         let refuses = self.of_upstreams().is_some_and(UpstreamError::is_refusal);
         matches!(self.fault(), Fault::Upstream | Fault::Timeout) && !refuses
@@ -89,7 +89,7 @@ impl MirrorError {
         }
     }
 
-    /// Whether what lies here may be the answer: nobody could be asked, or nobody has it any more.
+    /// Whether what lies here may be the answer: no source could be asked, or nobody has it any more.
     pub(super) fn leads_here(&self) -> bool {
         self.is_trouble() || self.fault() == Fault::Absent
     }

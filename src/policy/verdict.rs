@@ -232,7 +232,7 @@ impl Case<'_> {
                 in_words(min.value)
             )),
             Some(Age::Unknown) => denied(format!(
-                "its age in the log is not known, and {} are required: no tree head was seen here between {} and {} ago. \
+                "its age is unknown, and {} are required: no tree head was seen here between {} and {} ago. \
                  Keep the data folder (--data) between runs, or set unknown-age = \"old\" in the policy",
                 in_words(min.value),
                 in_words(min.value),

@@ -31,7 +31,7 @@ impl fmt::Display for Basis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Proven(proven) => proven.fmt(f),
-            Self::Pinned(_) => f.write_str("the first that was seen; exempt from the database"),
+            Self::Pinned(_) => f.write_str("pinned on first use; not covered by the database"),
         }
     }
 }

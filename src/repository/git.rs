@@ -181,7 +181,7 @@ fn option(name: &str, path: &Path) -> OsString {
 pub(super) fn words_of(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
     let mut lines = text.lines().filter(|line| !line.trim().is_empty());
-    let first = lines.clone().next().unwrap_or("it failed without a word");
+    let first = lines.clone().next().unwrap_or("git exited without a message");
     let error = lines.find(|line| line.starts_with("fatal: ") || line.starts_with("error: ")).unwrap_or(first);
     safe_start(error, MAX_WORDS)
 }
@@ -194,7 +194,7 @@ mod tests {
     fn words_are_one_short_line_that_commands_no_terminal() {
         assert_eq!(words_of(b"warning: x\nfatal: \x1b[31mred\nmore\n"), "fatal: \\u{1b}[31mred");
         assert_eq!(words_of(b"\nhint\n"), "hint");
-        assert_eq!(words_of(b""), "it failed without a word");
+        assert_eq!(words_of(b""), "git exited without a message");
         assert_eq!(words_of("x".repeat(200_000).as_bytes()).len(), MAX_WORDS);
     }
 }

@@ -38,7 +38,7 @@ pub enum SumdbError {
         cause: HttpError,
     },
     /// Not kept here, and the network is not asked.
-    #[error("the proof of {0} is not kept here, and nothing is asked of the network (offline)")]
+    #[error("offline: the proof of {0} is not in the store")]
     Offline(String),
     /// It is not among what was carried here, and nobody else is asked.
     #[error("what was carried here of the checksum database {} has no {}", .0.database, .0.what)]
@@ -93,7 +93,7 @@ pub enum SumdbError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A task of ours ended without an answer.
-    #[error("a lookup was broken off: {0}")]
+    #[error("a lookup was cancelled: {0}")]
     Cancelled(String),
 }
 

@@ -295,7 +295,10 @@ impl Remote {
                 Closed::NotPassedOn => {}
             }
         }
-        let nobody = || HttpError::Transport { url: wanted.to_string(), cause: "nobody could be asked".to_owned() };
+        let nobody = || HttpError::Transport {
+            url: wanted.to_string(),
+            cause: "no endpoint of the database could be reached".to_owned(),
+        };
         match (wrong, failed, missing) {
             (Some(wrong), ..) => wrong,
             (None, Some(failed), _) => self.unreachable(failed),

@@ -61,7 +61,7 @@ pub enum UpstreamError {
     #[error("the upstream failed: {0}")]
     Failed(#[source] HttpError),
     /// A source failed so often that it is left alone for a while: its circuit breaker is open.
-    #[error("the upstream {upstream} is left alone for {} ms; it failed before: {why}", open_for.as_millis())]
+    #[error("the upstream {upstream} is temporarily disabled ({} ms left) after repeated failures: {why}", open_for.as_millis())]
     CircuitOpen {
         /// Which source.
         upstream: String,

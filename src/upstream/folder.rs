@@ -53,7 +53,7 @@ impl Folder {
         }
         let root = self.0.clone();
         let trouble = tokio::task::spawn_blocking(move || trouble_of_root(&root)).await;
-        match trouble.unwrap_or_else(|_| Some("a task of ours was broken off".to_owned())) {
+        match trouble.unwrap_or_else(|_| Some("internal task was cancelled".to_owned())) {
             Some(why) => Err(UpstreamError::EmptyRoot { upstream: self.name(), why }),
             None => Err(UpstreamError::NotFound(format!("{}: not found", path.display()))),
         }

@@ -249,7 +249,7 @@ fn heads_of_another_user() {
 fn a_fresh_machine() {
     let (origin, job) = job(MIN_AGE);
     let data = data(&job);
-    let words = "its age in the log is not known, and 7 days are required: no tree head was seen here between 7 days and 14 \
+    let words = "its age is unknown, and 7 days are required: no tree head was seen here between 7 days and 14 \
                  days ago. Keep the data folder (--data) between runs, or set unknown-age = \"old\" in the policy";
     let refused = || {
         let (code, said) = audit(&job, &["--data", &data]);

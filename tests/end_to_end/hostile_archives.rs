@@ -111,7 +111,7 @@ fn bomb() {
         }
     });
     assert!(std::fs::metadata(&from).unwrap().len() < 100 << 10);
-    must_refuse(&origin, folder.path(), &from, "far more comes out of it than an export of its length holds");
+    must_refuse(&origin, folder.path(), &from, "it decompresses to more than the limit for its length");
 }
 
 fn hostile_folders() {

@@ -101,7 +101,7 @@ fn retry_after() {
     let answer = get(&mirror.url, LATEST);
     assert_eq!((answer.status, origin.asked(LATEST)), (502, 1), "nobody waits for an hour: {}", answer.text());
     let answer = get(&mirror.url, INFO);
-    assert!(answer.text().contains("left alone"), "{}", answer.text());
+    assert!(answer.text().contains("temporarily disabled"), "{}", answer.text());
     assert!(answer.text().contains("come back later"), "the reason is told: {}", answer.text());
 }
 

@@ -115,7 +115,7 @@ fn parse(text: &str) -> Result<ForkEvidence, EvidenceError> {
     let malformed = EvidenceError::Malformed;
     let mut lines = text.lines().peekable();
     if (lines.next(), lines.next()) != (Some(FIRST_LINE), Some(SENTENCE)) {
-        return Err(malformed("its first lines are others"));
+        return Err(malformed("missing header `sumgate fork evidence v1`"));
     }
     let key = lines.next().and_then(|line| line.strip_prefix("key ")).ok_or(malformed("it has no key"))?;
     let key = VerifierKey::parse(key)?;

@@ -52,7 +52,7 @@ pub enum KeyError {
     #[error("the key has the algorithm {0}; only Ed25519 (1) is known")]
     UnknownAlgorithm(u8),
     /// Not a point of the curve.
-    #[error("the key is no Ed25519 public key")]
+    #[error("the key is not a valid Ed25519 public key")]
     BadKey,
     /// Name and key do not belong together.
     #[error("the key hash is {given:08x}, and name and key have {computed:08x}")]

@@ -40,7 +40,7 @@ pub enum HttpError {
     #[error("{0}: no answer in time")]
     Timeout(String),
     /// Nothing may be dialled.
-    #[error("not here, and nothing is asked of the network (offline): {0}")]
+    #[error("offline: not in the store: {0}")]
     Offline(String),
     /// Redirected too often, or to where it must not go.
     #[error("{url}: {cause}")]
