@@ -1,26 +1,32 @@
 //! What each fuzz target checks, as plain functions: the targets and the tests on the seeds share them.
 //!
-//! Every parser of outside bytes has one. None may panic, and what parses must print as it was: two spellings of one value
-//! would be two hashes.
+//! Every parser of outside bytes has one. None may panic, and what parses must print as it was, or be read as the same
+//! once it is written anew: two spellings of one value would be two hashes.
+
+mod files;
+mod traffic;
 
 use std::io::Write;
 use std::path::Path;
 
 use gomodule::artifact::Kind;
-use sumgate::airgap::{Contents, unpack_from};
 use gomodule::dirhash::{ZipLimits, hash_module_zip, module_in_zip};
 use gomodule::module::{ModulePath, ModuleVersion, Patterns, Query, Version};
+use sumgate::airgap::{Contents, unpack_from};
 use sumgate::sumdb::RecordLines;
 use tlog::{
     Checkpoint, ForkEvidence, InclusionProof, LookupReply, SUM_GOLANG_ORG, SUMDB_ORIGIN, SignedCheckpoint, Signer,
     Tile, VerifierKey, leaf_hash,
 };
 
+pub use files::{gomod, gosum, gowork, heads, netrc, policy, settings};
+pub use traffic::{answer, database, info, path, proxies, range, request, stream};
+
 /// A target: its name, and what it does with bytes.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 27] = [
     ("note", note),
     ("key", key),
     ("checkpoint", checkpoint),
@@ -33,6 +39,21 @@ pub const TARGETS: [Target; 12] = [
     ("record", record),
     ("zip", zip),
     ("archive", archive),
+    ("gosum", gosum),
+    ("gomod", gomod),
+    ("gowork", gowork),
+    ("policy", policy),
+    ("settings", settings),
+    ("netrc", netrc),
+    ("heads", heads),
+    ("path", path),
+    ("request", request),
+    ("range", range),
+    ("info", info),
+    ("answer", answer),
+    ("stream", stream),
+    ("database", database),
+    ("proxies", proxies),
 ];
 
 fn sum_golang_org() -> VerifierKey {
