@@ -7,6 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use hyper::header::{HeaderMap, HeaderValue, RANGE};
 
 use crate::base::toml_file::Diagnostics;
+use crate::gate::Manifest;
 use crate::mirror::{self, AskedPart, BasePath, Info, Route};
 use crate::settings::Settings;
 use crate::sumdb::{Ages, DatabaseId, KNOWN_SIZES};
@@ -52,6 +53,11 @@ pub fn versions(list: &[u8]) -> Vec<Version> {
 /// The configuration of `serve`; no secret is read for it, so what names one is an error.
 pub fn settings(text: &str) -> Result<Settings, Diagnostics> {
     Settings::read_with(text, Path::new("/"), &|_, _| Err(LoginError::NoHome))
+}
+
+/// A manifest of what a check saw, written anew.
+pub fn manifest(text: &str) -> Option<String> {
+    Some(Manifest::parse(text).ok()?.text())
 }
 
 /// Login and password of a host.

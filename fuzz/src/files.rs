@@ -5,6 +5,7 @@ use gomodule::dirhash::hash_go_mod;
 use gomodule::gomod::{self, GoMod};
 use gomodule::gosum::{SumContent, parse_go_sum};
 use sumgate::base::toml_file::{Diagnostics, MAX_FILE};
+use sumgate::go::buildinfo::{BuildInfo, BuiltModule};
 use sumgate::{fuzzing, policy};
 
 /// A line that can be read, written anew, is read as the same.
@@ -98,6 +99,30 @@ pub fn settings(bytes: &[u8]) {
             assert_eq!(fuzzing::settings(&format!("{text}\n# end\n")), Ok(settings));
         }
         Ok(_) => {}
+    }
+}
+
+/// What a program says of itself, written anew, is read as the same.
+pub fn buildinfo(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let info = BuildInfo::parse(text);
+    let line = |kind: &str, module: &BuiltModule| {
+        let h1 = module.h1.map(|h1| h1.to_string()).unwrap_or_default();
+        format!("\t{kind}\t{}\t{}\t{h1}\n", module.path, module.version)
+    };
+    let modules = info.main.iter().map(|main| ("mod", main)).chain(info.dependencies.iter().map(|one| ("dep", one)));
+    let written = modules.map(|(kind, module)| {
+        let stands: String = module.replaced_by.iter().map(|stands| line("=>", stands)).collect();
+        line(kind, module) + &stands
+    });
+    assert_eq!(BuildInfo::parse(&written.collect::<String>()), info);
+}
+
+/// A manifest, written anew, is read as the same.
+pub fn manifest(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Some(written) = fuzzing::manifest(text) {
+        assert_eq!(fuzzing::manifest(&written), Some(written));
     }
 }
 

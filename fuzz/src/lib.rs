@@ -19,14 +19,14 @@ use tlog::{
     Tile, VerifierKey, leaf_hash,
 };
 
-pub use files::{gomod, gosum, gowork, heads, netrc, policy, settings};
+pub use files::{buildinfo, gomod, gosum, gowork, heads, manifest, netrc, policy, settings};
 pub use traffic::{answer, database, info, path, proxies, range, request, stream};
 
 /// A target: its name, and what it does with bytes.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 27] = [
+pub const TARGETS: [Target; 29] = [
     ("note", note),
     ("key", key),
     ("checkpoint", checkpoint),
@@ -46,6 +46,8 @@ pub const TARGETS: [Target; 27] = [
     ("settings", settings),
     ("netrc", netrc),
     ("heads", heads),
+    ("buildinfo", buildinfo),
+    ("manifest", manifest),
     ("path", path),
     ("request", request),
     ("range", range),
