@@ -78,6 +78,11 @@ pub fn key(bytes: &[u8]) {
     if let Ok(key) = VerifierKey::parse(text) {
         assert_eq!(key.to_string(), text);
     }
+    // Its hash may be in capitals.
+    if let Ok(signer) = Signer::parse(text) {
+        let secret = signer.to_secret_text();
+        assert_eq!(Signer::parse(&secret).map(|again| again.to_secret_text()), Ok(secret));
+    }
 }
 
 pub fn checkpoint(bytes: &[u8]) {
