@@ -43,6 +43,7 @@ pub use examine::{Examination, Examined};
 pub use folder::{Caches, ModuleCache, RunFolder};
 pub use install::install;
 pub use known::{Known, KnownFile, known, released_zips};
+pub(crate) use manifest::Manifest;
 pub use modfiles::Modules;
 pub use outcome::{CacheUse, DatabaseState, Outcome, Whose, code};
 pub use programs::{New, Snapshot};

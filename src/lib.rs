@@ -26,6 +26,8 @@ pub mod base;
 pub mod cli;
 pub mod doctor;
 pub mod finding;
+#[doc(hidden)]
+pub mod fuzzing;
 #[expect(clippy::disallowed_methods, reason = "it starts the command and looks at what the command left")]
 pub mod gate;
 #[expect(clippy::disallowed_methods, reason = "it asks the go command, and reads its files")]

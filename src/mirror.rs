@@ -21,8 +21,9 @@ mod route;
 
 pub use absence::Absent;
 pub(crate) use error::MirrorError;
-pub(crate) use http::{Audience, Hosts, Mirror, StartError, TrustedProxies};
+pub(crate) use http::{AskedPart, Audience, Hosts, Mirror, StartError, TrustedProxies, asked_part};
+pub(crate) use metadata::{Info, answer, versions_of};
 pub(crate) use newest::Newest;
 pub(crate) use pipeline::Pipeline;
 pub(crate) use prefetch::{Prefetch, Prefetched};
-pub(crate) use route::BasePath;
+pub(crate) use route::{BasePath, Route, route};

@@ -118,7 +118,8 @@ impl Settings {
         Self::read_with(text, folder, &|login, url| login.read(url))
     }
 
-    fn read_with(text: &str, folder: &Path, secrets: Secrets<'_>) -> Result<Self, Diagnostics> {
+    /// Reads settings, and their secrets in this way.
+    pub(crate) fn read_with(text: &str, folder: &Path, secrets: Secrets<'_>) -> Result<Self, Diagnostics> {
         toml_file::read(text, "configuration", |reader, file: &File| {
             let mut tables = Tables { reader, folder, secrets };
             let links: Vec<UpstreamConfig> = file.upstream.iter().filter_map(|one| tables.upstream(one)).collect();

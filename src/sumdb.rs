@@ -24,6 +24,7 @@ mod sightings;
 mod tiles;
 mod trusted;
 
+pub(crate) use ages::{Ages, SUM_GOLANG_ORG as KNOWN_SIZES};
 pub use anchor::{Anchor, AnchorError};
 pub use asked::FirstAsked;
 pub use attested::{Answer, Attested, ProvenHash};

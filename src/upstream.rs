@@ -42,6 +42,7 @@ pub use folder::trouble_of_root;
 #[cfg(test)]
 pub(crate) use http::Script;
 pub use http::{HttpClient, HttpError};
+pub(crate) use login::netrc;
 pub use login::{Credentials, Login, LoginError, Secret, may_log_in};
 pub use pool::{Metadata, UpstreamPool};
 pub use proxy_list::{ProxyList, ProxyListError};

@@ -125,6 +125,64 @@ fn stems(folder: &Path) -> BTreeSet<String> {
     fs::read_dir(folder).unwrap().map(|entry| stem(entry.unwrap().path())).collect()
 }
 
+/// The files with parsers of texts and bytes, and the fuzz target that reaches them.
+const PARSERS: [(&str, &str); 31] = [
+    ("gomodule/src/dirhash/h1.rs", "gosum"),
+    ("gomodule/src/gomod.rs", "gomod"),
+    ("gomodule/src/gosum.rs", "gosum"),
+    ("gomodule/src/goversion.rs", "policy"),
+    ("gomodule/src/module.rs", "module"),
+    ("gomodule/src/module/path.rs", "module"),
+    ("gomodule/src/module/pattern.rs", "pattern"),
+    ("gomodule/src/module/version.rs", "module"),
+    ("gomodule/src/proxy_request.rs", "request"),
+    ("src/airgap/layout.rs", "archive"),
+    ("src/base/toml_file.rs", "policy"),
+    ("src/gate/manifest.rs", "manifest"),
+    ("src/go/buildinfo.rs", "buildinfo"),
+    ("src/mirror/metadata/info.rs", "info"),
+    ("src/mirror/route.rs", "path"),
+    ("src/policy/file.rs", "policy"),
+    ("src/policy/range.rs", "policy"),
+    ("src/settings.rs", "settings"),
+    ("src/sumdb/ages.rs", "heads"),
+    ("src/sumdb/database.rs", "database"),
+    ("src/sumdb/sightings.rs", "heads"),
+    ("src/upstream/config.rs", "proxies"),
+    ("src/upstream/database_request.rs", "request"),
+    ("src/upstream/proxy_list.rs", "proxies"),
+    ("tlog/src/checkpoint.rs", "checkpoint"),
+    ("tlog/src/hash.rs", "checkpoint"),
+    ("tlog/src/key.rs", "key"),
+    ("tlog/src/record.rs", "lookup"),
+    ("tlog/src/sign.rs", "key"),
+    ("tlog/src/tile.rs", "tile"),
+    ("tlog/src/tree.rs", "checkpoint"),
+];
+
+/// Whether a function for other files is called `parse…`, `read` or `unescape`, and takes a text or bytes first.
+fn has_parser(code: &str) -> bool {
+    code.split("\n#[cfg(test)]\nmod ").next().unwrap().split("fn ").collect::<Vec<_>>().windows(2).any(|pair| {
+        let (name, rest) = pair[1].split_once('(').unwrap_or_default();
+        let name = name.split('<').next().unwrap();
+        let argument = rest.split([',', ')']).next().unwrap();
+        let is_public = pair[0].ends_with("pub ") || pair[0].ends_with(") ");
+        let is_input = argument.contains(": &") && (argument.ends_with("str") || argument.ends_with("[u8]"));
+        is_public && is_input && (name.starts_with("parse") || matches!(name, "read" | "unescape"))
+    })
+}
+
+#[test]
+fn every_parser_has_a_fuzz_target() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let is_ours = |path: &Path| ["src", "gomodule/src", "tlog/src"].iter().any(|folder| path.starts_with(folder));
+    let sources = sources().into_iter().filter(|(path, text)| is_ours(path) && has_parser(text));
+    let found: BTreeSet<String> = sources.map(|(path, _)| path.to_str().unwrap().to_owned()).collect();
+    assert_eq!(found, PARSERS.map(|(file, _)| file.to_owned()).into(), "a parser without a fuzz target, or a gone one");
+    let targets = stems(&root.join("fuzz/fuzz_targets"));
+    assert!(PARSERS.iter().all(|(_, target)| targets.contains(*target)), "{targets:?}");
+}
+
 #[test]
 fn every_fuzz_target_has_its_program_and_its_seeds() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -19,19 +19,19 @@ const HEADER: &str = "sumgate cache manifest v2";
 pub(super) const MAX_LEN: u64 = 512 << 20;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Manifest {
+pub(crate) struct Manifest {
     pub(super) modules: Known,
     pub(super) files: BTreeMap<String, Content>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line} of the manifest is not \"{}\"", if *line == 1 { HEADER } else { "module H1 proved|unproved mod|zip PATH@VERSION\" or \"file DIGEST SIZE x|- NAME" })]
-pub(super) struct ManifestError {
+pub(crate) struct ManifestError {
     line: usize,
 }
 
 impl Manifest {
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut text = format!("{HEADER}\n");
         for ((module, kind), KnownFile { h1, proved }) in &self.modules {
             let proved = if *proved { "proved" } else { "unproved" };
@@ -44,7 +44,7 @@ impl Manifest {
         text
     }
 
-    pub(super) fn parse(text: &str) -> Result<Self, ManifestError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, ManifestError> {
         let mut lines = text.split_terminator('\n').zip(1..);
         if lines.next().is_none_or(|(first, _)| first != HEADER) {
             return Err(ManifestError { line: 1 });

@@ -15,4 +15,5 @@ mod socket;
 
 pub(crate) use forwarded::TrustedProxies;
 pub(crate) use host::Hosts;
+pub(crate) use respond::{Part as AskedPart, asked_part};
 pub(crate) use server::{Audience, Mirror, StartError};

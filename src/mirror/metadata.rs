@@ -6,3 +6,7 @@ pub(super) mod info;
 pub(super) mod raw;
 pub(super) mod versions;
 pub(super) mod words;
+
+pub(crate) use answer::answer;
+pub(crate) use info::Info;
+pub(crate) use versions::versions_of;

@@ -47,7 +47,7 @@ impl BasePath {
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Route {
+pub(crate) enum Route {
     /// The mirror itself.
     Home,
     Module(Request),
@@ -94,7 +94,7 @@ impl RouteError {
 }
 
 /// Finds out what `raw`, the path as it stands in the request, asks for. `databases` are the names.
-pub(super) fn route(raw: &str, base: &BasePath, databases: &[(DatabaseId, &str)]) -> Result<Route, RouteError> {
+pub(crate) fn route(raw: &str, base: &BasePath, databases: &[(DatabaseId, &str)]) -> Result<Route, RouteError> {
     let path = decode(raw)?;
     let Some(path) = path.strip_prefix(base.as_str()).filter(|rest| rest.is_empty() || rest.starts_with('/')) else {
         return Err(RequestError::NoSuchPath(path).into());

@@ -12,7 +12,7 @@ use super::sightings::{Dropped, MAX_SEEN, Seen, Settled, Why, settle};
 use crate::policy::Age;
 
 /// Sizes that sum.golang.org is known to have had at the end of a day (2025-07-27, 2025-10-30, 2026-03-20).
-pub(super) const SUM_GOLANG_ORG: [Seen; 3] = [
+pub(crate) const SUM_GOLANG_ORG: [Seen; 3] = [
     Seen { size: 41_265_000, at: 1_753_660_800 },
     Seen { size: 45_752_995, at: 1_761_868_800 },
     Seen { size: 51_312_332, at: 1_774_051_200 },
@@ -22,7 +22,7 @@ const RESOLUTION: u64 = 10 * 60;
 
 /// The sizes that were seen, and when. Both lists ascend in both.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Ages {
+pub(crate) struct Ages {
     /// What the program knows by itself.
     known: Vec<Seen>,
     /// What was written down.
@@ -43,7 +43,7 @@ impl Ages {
     }
 
     /// Reads what was written down; and what of it does not count.
-    pub(super) fn read(text: &str, known: &[Seen], now: SystemTime) -> (Self, Dropped) {
+    pub(crate) fn read(text: &str, known: &[Seen], now: SystemTime) -> (Self, Dropped) {
         let (lines, unreadable): (Vec<_>, Vec<_>) = text.lines().map(Seen::parse).partition(Option::is_some);
         let lines = lines.into_iter().flatten().collect();
         let Settled { seen, mut later, mut dropped } = settle(lines, known, seconds(now));
@@ -136,7 +136,7 @@ impl Ages {
         if can_tell { Age::AtLeast(Duration::from_secs(known)) } else { Age::Unknown }
     }
 
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         self.seen.iter().chain(&self.later).map(|seen| format!("{seen}\n")).collect()
     }
 }

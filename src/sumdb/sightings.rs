@@ -10,7 +10,7 @@ pub(super) const MAX_SEEN: usize = 20_000;
 
 /// A tree of `size` records existed at the time `at`. In the order of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Seen {
+pub(crate) struct Seen {
     /// Seconds since 1970.
     pub(super) at: u64,
     pub(super) size: u64,
@@ -36,7 +36,7 @@ impl Seen {
 
 /// Why a line does not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
-pub(super) enum Why {
+pub(crate) enum Why {
     #[error("expected `UNIX-SECONDS SIZE`, and it is something else; remove it")]
     Unreadable,
     #[error(
@@ -60,7 +60,7 @@ pub(super) enum Why {
 
 /// What does not count of one file: why, how many lines, and the first of them where it could be read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Dropped(Vec<(Why, usize, Option<Seen>)>);
+pub(crate) struct Dropped(Vec<(Why, usize, Option<Seen>)>);
 
 impl Dropped {
     pub(super) fn add(&mut self, why: Why, count: usize, first: Option<Seen>) {

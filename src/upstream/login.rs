@@ -181,7 +181,7 @@ fn netrc_path() -> Option<PathBuf> {
 
 /// Login and password of a host (`netrc(5)`, `cmd/go/internal/auth/netrc.go`): macros are skipped, and a `default` ends the
 /// list rather than hand a password to everybody.
-fn netrc(text: &str, host: &str) -> Option<(String, String)> {
+pub(crate) fn netrc(text: &str, host: &str) -> Option<(String, String)> {
     let (mut here, mut login, mut password) = (false, None, None);
     let mut in_macro = false;
     for line in text.lines() {

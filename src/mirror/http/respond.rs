@@ -164,7 +164,7 @@ pub(super) fn finish(method: &Method, mut response: Response<Body>) -> Response<
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Part {
+pub(crate) enum Part {
     Whole,
     /// First and last byte, both included.
     Range(u64, u64),
@@ -172,7 +172,7 @@ enum Part {
 }
 
 /// RFC 9110 section 14. Several ranges at once, and what cannot be parsed, may be answered with the whole.
-fn asked_part(request: &HeaderMap, tag: &str, length: u64) -> Part {
+pub(crate) fn asked_part(request: &HeaderMap, tag: &str, length: u64) -> Part {
     let Some(range) = request.get(header::RANGE).and_then(|value| value.to_str().ok()) else {
         return Part::Whole;
     };

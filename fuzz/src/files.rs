@@ -1,0 +1,153 @@
+//! Files that people, `go` and the mirror itself wrote.
+
+use gomodule::artifact::Kind;
+use gomodule::dirhash::hash_go_mod;
+use gomodule::gomod::{self, GoMod};
+use gomodule::gosum::{SumContent, parse_go_sum};
+use sumgate::base::toml_file::{Diagnostics, MAX_FILE};
+use sumgate::go::buildinfo::{BuildInfo, BuiltModule};
+use sumgate::{fuzzing, policy};
+
+/// A line that can be read, written anew, is read as the same.
+pub fn gosum(bytes: &[u8]) {
+    let count = bytes.split(|byte| *byte == b'\n').count();
+    let mut last = 0;
+    for line in parse_go_sum(bytes) {
+        let number = usize::try_from(line.number).expect("32 bits are no more than a word");
+        assert!(last < number && number <= count);
+        last = number;
+        let (module, kind, hash) = match &line.content {
+            SumContent::Hash(it) => (&it.module, it.kind, it.hash.to_string()),
+            SumContent::Dropped(module) => (module, Kind::Mod, hash_go_mod(b"").to_string()),
+            SumContent::Malformed { text, .. } => {
+                assert!(text.as_ref().is_none_or(|text| text.chars().count() <= 200));
+                continue;
+            }
+        };
+        let suffix = if kind == Kind::Mod { "/go.mod" } else { "" };
+        let again = parse_go_sum(format!("{} {}{suffix} {hash}", module.path, module.version).as_bytes());
+        assert!(matches!(&again[..], [again] if again.content == line.content), "{line:?} became {again:?}");
+    }
+}
+
+/// The readers of a go.mod agree with each other, and what is required, written anew, is read as the same.
+pub fn gomod(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let count = text.split('\n').count();
+    let in_text = |line: u32| (1..=count).contains(&usize::try_from(line).expect("32 bits are no more than a word"));
+    let lines = gomod::toolchain_lines(text);
+    assert!(lines.iter().all(|line| in_text(line.line)) && lines.is_sorted_by_key(|line| line.line));
+    let taken_back = gomod::retractions(text).expect("a seed is too small for so many");
+    assert!(taken_back.iter().all(|one| one.low.precedence(&one.high).is_gt() || one.covers(&one.low)));
+    let Ok(file) = GoMod::parse(text) else { return };
+    assert_eq!(file.retractions, taken_back);
+    assert_eq!(file.module.is_some(), gomod::names_a_module(text));
+    assert!(file.requires.iter().all(|require| in_text(require.line)));
+    assert_eq!(file.resolved().count(), file.requires.len());
+    let modules = |file: &GoMod| file.requires.iter().map(|require| require.module.clone()).collect::<Vec<_>>();
+    let required = modules(&file);
+    let written = required.iter().map(|module| format!("require {} {}\n", module.path, module.version));
+    let again = GoMod::parse(&written.collect::<String>()).map(|again| modules(&again));
+    assert_eq!(again, Ok(required));
+}
+
+/// The folders of a workspace, written anew, are read as the same.
+pub fn gowork(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let found = gomod::folders(text);
+    assert!(found.used.is_empty() || gomod::may_be_a_workspace(text));
+    let words = found.used.iter().chain(found.replaced.iter().flat_map(|(old, new)| [old, new]));
+    // What stands between back quotes stands for itself.
+    if words.into_iter().any(|word| word.contains(['`', '\n', '\r'])) {
+        return;
+    }
+    let used = found.used.iter().map(|folder| format!("use `{folder}`\n"));
+    let replaced = found.replaced.iter().map(|(old, new)| format!("replace `{old}` => `{new}`\n"));
+    let again = gomod::folders(&used.chain(replaced).collect::<String>());
+    assert_eq!((again.used, again.replaced, again.unread), (found.used, found.replaced, None));
+}
+
+/// What is wrong lies in the file, and is said in characters that command no terminal.
+fn assert_told(text: &str, told: &Diagnostics) {
+    let lines = u32::try_from(text.matches('\n').count() + 1).expect("a small text");
+    assert!(!told.0.is_empty());
+    for one in &told.0 {
+        assert!((1..=lines).contains(&one.line) && one.column >= 1, "{told}");
+        assert!(!one.words.contains(char::is_control), "{told}");
+    }
+}
+
+/// A policy is no looser than itself, and a comment changes nothing.
+pub fn policy(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    match policy::parse(text) {
+        Err(told) => assert_told(text, &told),
+        Ok(policy) if text.len() < MAX_FILE - 8 => {
+            assert_eq!(policy::loosened(&policy, &policy), [""; 0]);
+            assert_eq!(policy::parse(&format!("{text}\n# end\n")), Ok(policy));
+        }
+        Ok(_) => {}
+    }
+}
+
+/// A comment changes nothing.
+pub fn settings(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    match fuzzing::settings(text) {
+        Err(told) => assert_told(text, &told),
+        Ok(settings) if text.len() < MAX_FILE - 8 => {
+            assert_eq!(fuzzing::settings(&format!("{text}\n# end\n")), Ok(settings));
+        }
+        Ok(_) => {}
+    }
+}
+
+/// What a program says of itself, written anew, is read as the same.
+pub fn buildinfo(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let info = BuildInfo::parse(text);
+    let line = |kind: &str, module: &BuiltModule| {
+        let h1 = module.h1.map(|h1| h1.to_string()).unwrap_or_default();
+        format!("\t{kind}\t{}\t{}\t{h1}\n", module.path, module.version)
+    };
+    let modules = info.main.iter().map(|main| ("mod", main)).chain(info.dependencies.iter().map(|one| ("dep", one)));
+    let written = modules.map(|(kind, module)| {
+        let stands: String = module.replaced_by.iter().map(|stands| line("=>", stands)).collect();
+        line(kind, module) + &stands
+    });
+    assert_eq!(BuildInfo::parse(&written.collect::<String>()), info);
+}
+
+/// A manifest, written anew, is read as the same.
+pub fn manifest(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Some(written) = fuzzing::manifest(text) {
+        assert_eq!(fuzzing::manifest(&written), Some(written));
+    }
+}
+
+/// No host gets the login of another, or of everybody.
+pub fn netrc(bytes: &[u8]) {
+    const HOST: &str = "a.example";
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Some((login, password)) = fuzzing::netrc(text, HOST) {
+        for word in ["machine", HOST, &login, &password] {
+            assert!(text.split_whitespace().any(|one| one == word), "{word:?} is not in the file");
+        }
+    }
+    assert_eq!(fuzzing::netrc(&format!("default login me password mine\n{text}"), HOST), None);
+    let first = fuzzing::netrc(&format!("machine {HOST} login me password mine\n{text}"), HOST);
+    assert_eq!(first, Some(("me".to_owned(), "mine".to_owned())));
+}
+
+/// What is kept is in the order of time, and is all kept the next time.
+pub fn heads(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    // Between the sizes that are known, in 2026, and at both ends of time.
+    for now in [0, 1_770_000_000, 1_780_272_000, u64::from(u32::MAX)] {
+        let kept = fuzzing::heads(text, now);
+        let times = kept.lines().map(|line| line.split(' ').next().and_then(|time| time.parse::<u64>().ok()));
+        assert!(times.is_sorted() && kept.lines().count() <= text.lines().count());
+        assert_eq!(fuzzing::heads(&kept, now), kept);
+    }
+}

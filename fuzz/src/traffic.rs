@@ -1,0 +1,102 @@
+//! What clients ask, what sources answer, and the addresses of both.
+
+use std::io::Write;
+
+use gomodule::dirhash::{StreamHasher, ZipLimits, hash_module_zip, hash_module_zip_streamed, module_in_zip};
+use gomodule::proxy_request::Request;
+use sumgate::fuzzing;
+use sumgate::sumdb::Database;
+use sumgate::upstream::ProxyList;
+use sumgate::upstream::database_request::DatabaseRequest;
+
+/// What a path asks for, written anew, asks for the same.
+pub fn path(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Some(written) = fuzzing::path(text) {
+        assert_eq!(fuzzing::path(&written), Some(written));
+    }
+}
+
+/// A request prints as it was.
+pub fn request(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Ok(request) = Request::parse(text) {
+        assert_eq!(request.to_string(), text);
+        assert!(request.max_len() > 0);
+    }
+    if let Ok(request) = DatabaseRequest::parse(text) {
+        assert_eq!(request.to_string(), text);
+        assert!(request.max_len() > 0);
+    }
+}
+
+/// A part lies in the file, and is the part that its own bounds ask for.
+pub fn range(bytes: &[u8]) {
+    for length in [0, 1, 10, u64::MAX] {
+        if let Some((first, last)) = fuzzing::range(bytes, length) {
+            assert!(first <= last && last < length);
+            let again = fuzzing::range(format!("bytes={first}-{last}").as_bytes(), length);
+            assert_eq!(again, Some((first, last)));
+        }
+    }
+}
+
+/// What is passed on is read as the same.
+pub fn info(bytes: &[u8]) {
+    if let Some(written) = fuzzing::info(bytes) {
+        assert_eq!(fuzzing::info(&written), Some(written));
+    }
+}
+
+/// A request in the first line, and the answer behind it: what is passed on is passed on as it is by the next mirror.
+pub fn answer(bytes: &[u8]) {
+    let Some(at) = bytes.iter().position(|byte| *byte == b'\n') else { return };
+    let Some(request) = std::str::from_utf8(&bytes[..at]).ok().and_then(|path| Request::parse(path).ok()) else {
+        return;
+    };
+    let body = &bytes[at + 1..];
+    let Some(passed) = fuzzing::answer(&request, body) else { return };
+    let listed = String::from_utf8_lossy(&passed);
+    assert!(fuzzing::versions(&passed).iter().all(|version| listed.contains(version.as_ref())));
+    assert_eq!(fuzzing::answer(&request, &passed), Some(passed));
+}
+
+/// Whoever reads along finds the hash that is in the file, however the bytes come.
+pub fn stream(bytes: &[u8]) {
+    let Ok(mut file) = tempfile::tempfile() else { return };
+    if file.write_all(bytes).is_err() {
+        return;
+    }
+    let limits = ZipLimits { zip: 1 << 20, single: 1 << 16, threads: 1 };
+    let module = module_in_zip(&file, &limits);
+    for piece in [1, 7, bytes.len().max(1)] {
+        let mut along = StreamHasher::new(&limits);
+        bytes.chunks(piece).for_each(|bytes| along.feed(bytes));
+        // What is no zip must not stop the reader either.
+        let Ok(module) = &module else { continue };
+        let hashed = hash_module_zip_streamed(&file, module, &limits, &along).map(|report| report.h1);
+        let anew = hash_module_zip(&file, module, &limits).map(|report| report.h1);
+        assert_eq!(hashed.map_err(|error| error.to_string()), anew.map_err(|error| error.to_string()));
+    }
+}
+
+/// What `go` is told of a database, with its address, names the same database at the same address.
+pub fn database(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Ok(database) = Database::parse(text) {
+        let again =
+            Database::parse(&format!("{} {}", database.for_go(), database.url())).expect("it is one of GOSUMDB");
+        assert_eq!((again.key().to_string(), again.url()), (database.key().to_string(), database.url()));
+    }
+}
+
+/// A chain, written anew, is read as the same.
+pub fn proxies(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(chain) = ProxyList::parse(text) else { return };
+    let written = chain.to_string();
+    // A folder is shown as its path, not as a url.
+    if !written.contains("file:") {
+        assert_eq!(ProxyList::parse(&written).map(|again| again.to_string()), Ok(written));
+    }
+}
