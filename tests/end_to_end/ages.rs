@@ -110,7 +110,7 @@ fn one_start_in_the_past() {
     remember(&data, &[(300, size), (3, size - 40), (2, size - 30), (1, size - 20)]);
     let (code, said) = start();
     assert_eq!((code, said.matches("it contradicts the other lines").count()), (Some(1), 1), "{said}");
-    assert!(said.contains("its age in the log is not known"), "{said}");
+    assert!(said.contains("its age is unknown"), "{said}");
 }
 
 fn one_wrong_line() {
@@ -197,7 +197,7 @@ fn run_and_serve() {
         |data: &str| job.sumgate(&[&["run", "--data", data], &named[..], &["--", "python3", "-c", fetch]].concat());
     let (code, said) = run(".data");
     assert_eq!((code, said.matches(UNCOUNTED).count()), (Some(120), 1), "{said}");
-    assert!(said.contains("403 Forbidden") && said.contains("its age in the log is not known"), "{said}");
+    assert!(said.contains("403 Forbidden") && said.contains("its age is unknown"), "{said}");
     std::fs::rename(&data, job.root().join("data")).unwrap();
     let (code, said) = run(job.root().join("data").to_str().unwrap());
     assert_eq!((code, said.contains("200 OK"), said.contains(UNCOUNTED)), (Some(0), true, false), "{said}");
