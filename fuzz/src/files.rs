@@ -77,7 +77,7 @@ fn assert_told(text: &str, told: &Diagnostics) {
     }
 }
 
-/// A policy is no looser than itself, and a comment changes nothing.
+/// Asserts that a policy is not looser than itself, and that a comment changes nothing.
 pub fn policy(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     match policy::parse(text) {

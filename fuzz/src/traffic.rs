@@ -72,7 +72,7 @@ pub fn stream(bytes: &[u8]) {
     for piece in [1, 7, bytes.len().max(1)] {
         let mut along = StreamHasher::new(&limits);
         bytes.chunks(piece).for_each(|bytes| along.feed(bytes));
-        // What is no zip must not stop the reader either.
+        // Input that is not a zip must not stop the reader either.
         let Ok(module) = &module else { continue };
         let hashed = hash_module_zip_streamed(&file, module, &limits, &along).map(|report| report.h1);
         let anew = hash_module_zip(&file, module, &limits).map(|report| report.h1);

@@ -2,7 +2,7 @@
 //!
 //! Everything that dials does so through [`HttpClient`], so that a bound written here holds everywhere.
 
-mod error;
+pub(super) mod error;
 
 use std::time::Duration;
 

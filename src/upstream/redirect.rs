@@ -9,7 +9,7 @@ use reqwest::{Response, StatusCode};
 use url::Url;
 
 use super::dialer::{Dialer, Unanswered};
-use super::http::HttpError;
+use super::http::error::HttpError;
 use super::secret::without_credentials;
 
 /// Go's `net/http` follows ten.
