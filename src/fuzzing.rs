@@ -61,8 +61,8 @@ pub fn manifest(text: &str) -> Option<String> {
 }
 
 /// Login and password of a host.
-pub fn netrc(text: &str, host: &str) -> Option<(String, String)> {
-    upstream::netrc(text, host)
+pub fn netrc(text: &str, url: &str) -> Option<(String, String)> {
+    upstream::netrc(text, &url::Url::parse(url).ok()?)
 }
 
 /// What is kept of the heads that were seen of sum.golang.org, at this time.

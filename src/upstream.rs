@@ -17,9 +17,12 @@ mod http;
 mod inside;
 #[expect(clippy::disallowed_methods, reason = "it reads secrets from files and variables")]
 mod login;
+mod netrc;
 #[expect(clippy::disallowed_methods, reason = "its jitter has a seed of this process")]
 mod pool;
 mod proxy_list;
+#[expect(clippy::disallowed_methods, reason = "it reads the variables of the environment")]
+mod proxy_variables;
 mod race;
 mod recent;
 mod redirect;
@@ -42,8 +45,8 @@ pub use folder::trouble_of_root;
 #[cfg(test)]
 pub(crate) use http::Script;
 pub use http::{HttpClient, HttpError};
-pub(crate) use login::netrc;
 pub use login::{Credentials, Login, LoginError, Secret, may_log_in};
+pub(crate) use netrc::login_for as netrc;
 pub use pool::{Metadata, UpstreamPool};
 pub use proxy_list::{ProxyList, ProxyListError};
 pub(crate) use race::NEVER;

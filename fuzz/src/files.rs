@@ -129,14 +129,15 @@ pub fn manifest(bytes: &[u8]) {
 /// No host gets the login of another, or of everybody.
 pub fn netrc(bytes: &[u8]) {
     const HOST: &str = "a.example";
+    const URL: &str = "https://a.example/team/x";
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    if let Some((login, password)) = fuzzing::netrc(text, HOST) {
-        for word in ["machine", HOST, &login, &password] {
+    if let Some((login, password)) = fuzzing::netrc(text, URL) {
+        for word in ["machine", &login, &password] {
             assert!(text.split_whitespace().any(|one| one == word), "{word:?} is not in the file");
         }
     }
-    assert_eq!(fuzzing::netrc(&format!("default login me password mine\n{text}"), HOST), None);
-    let first = fuzzing::netrc(&format!("machine {HOST} login me password mine\n{text}"), HOST);
+    assert_eq!(fuzzing::netrc(&format!("default\n{text}"), URL), None);
+    let first = fuzzing::netrc(&format!("machine {HOST}/team/x login me password mine\n{text}"), URL);
     assert_eq!(first, Some(("me".to_owned(), "mine".to_owned())));
 }
 

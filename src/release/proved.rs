@@ -126,7 +126,7 @@ mod tests {
     async fn a_cold_go_mod_waits_for_no_zip_that_is_hashed() {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(Store::open(folder.path()).unwrap());
-        let (world, http) = (testkit::Origin::start(testkit::World::demo()).await.unwrap(), HttpClient::past_proxies());
+        let (world, http) = (testkit::Origin::start(testkit::World::demo()).await.unwrap(), HttpClient::new().unwrap());
         let database = Database::parse(&world.gosumdb()).unwrap();
         let client = Client::open(database, &store, &Anchor::None, http.clone(), Clock::System).unwrap();
         let databases = Databases::new(vec![client]).unwrap();

@@ -6,7 +6,6 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
-use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::HeaderMap;
 use reqwest::redirect;
@@ -14,6 +13,7 @@ use tokio::sync::OnceCell;
 use url::Url;
 
 use super::inside::{is_inside, literal, names_this_machine};
+use super::proxy_variables::ProxyVariables;
 use super::times::Timeouts;
 
 /// Enough for the 256 tiles that an audit asks for at once; idle connections beyond are closed.
@@ -50,20 +50,23 @@ pub(super) struct Dialer {
     anywhere: reqwest::Client,
     /// Made when it is first needed. Its connections are its own: those of `anywhere` were not checked.
     outside: Arc<OnceCell<reqwest::Client>>,
-    /// As [`reqwest`] reads the settings of this machine; `None` where no proxy is used.
-    proxies: Option<Arc<Matcher>>,
+    pub(super) proxies: Arc<ProxyVariables>,
     timeouts: Timeouts,
     pub(super) network: Network,
 }
 
 impl Dialer {
-    pub(super) fn new(timeouts: Timeouts, through_proxies: bool, network: Network) -> Result<Self, reqwest::Error> {
-        let builder = builder(timeouts);
-        let builder = if through_proxies { builder } else { builder.no_proxy() };
+    pub(super) fn new(
+        timeouts: Timeouts,
+        proxies: Arc<ProxyVariables>,
+        network: Network,
+    ) -> Result<Self, reqwest::Error> {
+        let of = Arc::clone(&proxies);
+        let proxy = reqwest::Proxy::custom(move |url| of.proxy(url).cloned());
         Ok(Self {
-            anywhere: builder.dns_resolver(Names { network, outside_only: false }).build()?,
+            anywhere: builder(timeouts).proxy(proxy).dns_resolver(Names { network, outside_only: false }).build()?,
             outside: Arc::default(),
-            proxies: through_proxies.then(|| Arc::new(Matcher::from_system())),
+            proxies,
             timeouts,
             network,
         })
@@ -84,7 +87,7 @@ impl Dialer {
         }
         let build = || async {
             let names = Names { network: self.network, outside_only: true };
-            builder(self.timeouts).no_proxy().dns_resolver(names).build()
+            builder(self.timeouts).dns_resolver(names).build()
         };
         let outside = self.outside.get_or_try_init(build).await.map_err(Unanswered::Failed)?;
         outside.get(url.clone()).headers(headers).send().await.map_err(|error| match inside_among(&error) {
@@ -107,8 +110,7 @@ impl Dialer {
     }
 
     fn is_proxied(&self, url: &Url) -> bool {
-        let Some(proxies) = &self.proxies else { return false };
-        url.as_str().parse().is_ok_and(|uri| proxies.intercept(&uri).is_some())
+        self.proxies.proxy(url).is_some()
     }
 }
 
@@ -121,6 +123,8 @@ fn builder(timeouts: Timeouts) -> reqwest::ClientBuilder {
         .timeout(timeouts.whole)
         .pool_max_idle_per_host(MAX_IDLE_PER_HOST)
         .redirect(redirect::Policy::none())
+        // Only what `ProxyVariables` says.
+        .no_proxy()
 }
 
 /// Looks names up; with `outside_only`, a name of which one address lies inside has none.

@@ -4,6 +4,7 @@
 
 pub(super) mod error;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::StatusCode;
@@ -12,9 +13,10 @@ use tokio::time::timeout;
 use url::Url;
 
 pub use self::error::HttpError;
-use super::config::{Source, UpstreamConfig};
+use super::config::UpstreamConfig;
 use super::dialer::{Dialer, Network};
 use super::login::Credentials;
+use super::proxy_variables::ProxyVariables;
 use super::redirect::follow;
 use super::secret::without_credentials;
 use super::times::Timeouts;
@@ -48,7 +50,7 @@ enum Wire {
     Dialer(Dialer),
     /// A unit test.
     #[cfg(test)]
-    Script(std::sync::Arc<dyn Script>),
+    Script(Arc<dyn Script>),
 }
 
 /// An answer whose body is still to come.
@@ -89,41 +91,34 @@ impl Condition {
 }
 
 impl HttpClient {
-    /// Builds the client: rustls with the system's roots, `HTTP(S)_PROXY` and `NO_PROXY` honoured.
+    /// Builds the client: rustls with the system's roots, and the proxies of the environment.
     pub fn new() -> Result<Self, HttpError> {
-        Self::within(Timeouts::default(), true, Network::REAL)
+        let proxies = ProxyVariables::of_environment().map_err(|error| HttpError::setup(&error))?;
+        Self::within(Timeouts::default(), Arc::new(proxies), Network::REAL)
     }
 
-    /// The same in another network, or past the proxies of the environment.
-    pub(super) fn within(timeouts: Timeouts, through_proxies: bool, network: Network) -> Result<Self, HttpError> {
-        let dialer = Dialer::new(timeouts, through_proxies, network).map_err(|error| {
-            let (url, cause) = ("HTTP client".to_owned(), crate::base::fault::in_full(&error));
-            HttpError::Transport { url, cause }
-        })?;
+    /// The same with other timeouts, proxies, or in another network.
+    pub(super) fn within(
+        timeouts: Timeouts,
+        proxies: Arc<ProxyVariables>,
+        network: Network,
+    ) -> Result<Self, HttpError> {
+        let dialer = Dialer::new(timeouts, proxies, network).map_err(|error| HttpError::setup(&error))?;
         Ok(Self { wire: Wire::Dialer(dialer), timeouts, ..Self::offline() })
-    }
-
-    /// A client for unit tests: the proxies of the environment must not change them.
-    #[cfg(test)]
-    #[expect(clippy::unwrap_used, reason = "a test may panic")]
-    pub(crate) fn past_proxies() -> Self {
-        Self::within(Timeouts::default(), false, Network::REAL).unwrap()
     }
 
     /// A client for unit tests that asks a script.
     #[cfg(test)]
-    pub(crate) fn scripted(script: std::sync::Arc<dyn Script>) -> Self {
+    pub(crate) fn scripted(script: Arc<dyn Script>) -> Self {
         Self { wire: Wire::Script(script), ..Self::offline() }
     }
 
     /// A client for one source: with its time-outs and its login. What is as usual is shared.
     pub(super) fn for_upstream(&self, config: &UpstreamConfig) -> Result<Self, HttpError> {
         let timeouts = config.timeouts.unwrap_or(self.timeouts);
-        // A login over plain http goes to this machine itself; a proxy would be somewhere on the wire.
-        let plain = config.logs_in() && matches!(&config.source, Source::Http(url) if url.scheme() == "http");
         let client = match &self.wire {
-            Wire::Dialer(dialer) if timeouts != self.timeouts || plain => {
-                Self::within(timeouts, !plain, dialer.network)?
+            Wire::Dialer(dialer) if timeouts != self.timeouts => {
+                Self::within(timeouts, Arc::clone(&dialer.proxies), dialer.network)?
             }
             _ => Self { timeouts, ..self.clone() },
         };

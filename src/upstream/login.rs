@@ -17,6 +17,7 @@ use reqwest::header::HeaderValue;
 use url::Url;
 
 use super::inside::literal;
+use super::netrc::{authority, login_for};
 use crate::base::bounded::text_bounded;
 
 /// Tokens have up to some thousand bytes; a `.netrc` has some lines for each host.
@@ -64,13 +65,16 @@ pub enum LoginError {
     /// Nobody says where `.netrc` is.
     #[error("there is no home folder, and NETRC is not set")]
     NoHome,
-    /// `.netrc` does not name the host, or not with both.
-    #[error("{} has no login and password for {host}", netrc.display())]
+    /// `.netrc` does not name the machine, or not with both.
+    #[error(
+        "{} has no login and password for {machine}: expected a line \"machine {machine} login NAME password PASSWORD\"",
+        netrc.display()
+    )]
     NotInNetrc {
         /// Which file.
         netrc: PathBuf,
-        /// Whom it should name.
-        host: String,
+        /// The host, with its port unless it is the usual one.
+        machine: String,
     },
     /// What stands there can be no secret.
     #[error("{0} {1}")]
@@ -129,10 +133,9 @@ impl Login {
         match self {
             Self::Netrc => {
                 let path = netrc_path().ok_or(LoginError::NoHome)?;
-                let host = url.host_str().unwrap_or_default();
-                match netrc(&read(&path)?, host) {
+                match login_for(&read(&path)?, url) {
                     Some((user, password)) => Credentials::basic(&user, &password),
-                    None => Err(LoginError::NotInNetrc { netrc: path, host: host.to_owned() }),
+                    None => Err(LoginError::NotInNetrc { netrc: path, machine: authority(url) }),
                 }
             }
             Self::Bearer(secret) => {
@@ -179,38 +182,6 @@ fn netrc_path() -> Option<PathBuf> {
     }
 }
 
-/// Login and password of a host (`netrc(5)`, `cmd/go/internal/auth/netrc.go`): macros are skipped, and a `default` ends the
-/// list rather than hand a password to everybody.
-pub(crate) fn netrc(text: &str, host: &str) -> Option<(String, String)> {
-    let (mut here, mut login, mut password) = (false, None, None);
-    let mut in_macro = false;
-    for line in text.lines() {
-        if in_macro {
-            in_macro = !line.trim().is_empty();
-            continue;
-        }
-        let mut words = line.split_whitespace();
-        while let Some(word) = words.next() {
-            match word {
-                "machine" => (here, login, password) = (words.next() == Some(host), None, None),
-                "default" => return None,
-                "login" => login = words.next(),
-                "password" => password = words.next(),
-                "account" => drop(words.next()),
-                "macdef" => {
-                    in_macro = true;
-                    break;
-                }
-                _ => {}
-            }
-            if let (true, Some(login), Some(password)) = (here, login, password) {
-                return Some((login.to_owned(), password.to_owned()));
-            }
-        }
-    }
-    None
-}
-
 /// Whether a login may be sent to this address.
 pub fn may_log_in(url: &Url) -> bool {
     let here = literal(url).is_some_and(|ip| ip.is_loopback()) || url.host_str() == Some("localhost");
@@ -226,17 +197,6 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
     use super::*;
-
-    #[test]
-    fn netrc_is_read_as_go_reads_it() {
-        let text = "machine a.example login me password one\nmacdef init\nmachine b.example login x password y\n\n\
-                    machine b.example\n\tlogin you\n\tpassword two\ndefault login all password everybody\n";
-        let of = |host| netrc(text, host).map(|(login, password)| format!("{login}:{password}"));
-        assert_eq!(of("a.example").as_deref(), Some("me:one"));
-        assert_eq!(of("b.example").as_deref(), Some("you:two"));
-        assert_eq!(of("c.example"), None);
-        assert_eq!(of("example"), None);
-    }
 
     #[test]
     fn secrets_are_read_and_not_shown() {

@@ -184,7 +184,7 @@ mod tests {
     }
 
     fn client(redirects_inside: bool) -> HttpClient {
-        let mut client = HttpClient::within(Timeouts::default(), false, NETWORK).unwrap();
+        let mut client = HttpClient::within(Timeouts::default(), Arc::default(), NETWORK).unwrap();
         client.redirects_inside = redirects_inside;
         client
     }

@@ -61,6 +61,7 @@ mod offline;
 mod policy;
 mod policy_base;
 mod private;
+mod proxies;
 mod readme;
 mod real_sumdb;
 mod redirects;
@@ -129,6 +130,7 @@ fn main() {
         policy::trials(),
         policy_base::trials(),
         private::trials(),
+        proxies::trials(),
         readme::trials(),
         real_sumdb::trials(),
         redirects::trials(),

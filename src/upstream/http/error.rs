@@ -75,6 +75,11 @@ impl HttpError {
         if let Self::Status { retry_after, .. } = self { *retry_after } else { None }
     }
 
+    /// That there is no client.
+    pub(in crate::upstream) fn setup(error: &(dyn std::error::Error + 'static)) -> Self {
+        Self::Transport { url: "HTTP client".to_owned(), cause: in_full(error) }
+    }
+
     /// That the request for `url` failed.
     pub(in crate::upstream) fn transport(url: &str, error: &reqwest::Error) -> Self {
         if error.is_timeout() {
