@@ -2,16 +2,19 @@
 //!
 //! Everything that dials does so through [`HttpClient`], so that a bound written here holds everywhere.
 
+mod coding;
 pub(super) mod error;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::StatusCode;
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use tokio::time::timeout;
 use url::Url;
 
+use self::coding::Gunzip;
 pub use self::error::HttpError;
 use super::config::UpstreamConfig;
 use super::dialer::{Dialer, Network};
@@ -22,6 +25,8 @@ use super::secret::without_credentials;
 use super::times::Timeouts;
 use crate::base::text::one_line;
 
+/// Names of codings are short (IANA's registry of HTTP codings).
+const MAX_CODING: usize = 40;
 /// A refusal's reason is for a person; `go` itself shows about 600 bytes.
 const MAX_REASON: usize = 600;
 
@@ -59,6 +64,8 @@ pub(super) struct Answer {
     /// What was asked, without credentials.
     pub(super) url: String,
     response: reqwest::Response,
+    /// The body is compressed, although that was not requested.
+    gunzip: Option<Gunzip>,
     stall: Duration,
     /// It came from another server than the one that was asked: nothing of it is to be quoted.
     pub(super) elsewhere: bool,
@@ -143,6 +150,7 @@ impl HttpClient {
         let Timeouts { connect, first_byte, stall, .. } = self.timeouts;
         let credentials = self.credentials.clone().or_else(|| Credentials::in_url(&url));
         let mut headers = condition.headers();
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if let Some(credentials) = &credentials {
             headers.insert(header::AUTHORIZATION, credentials.header());
         }
@@ -163,10 +171,10 @@ impl HttpClient {
         };
         let (response, elsewhere) = answered?;
         let silent = credentials.is_some() || elsewhere;
-        let mut answer = Answer { url: shown, response, stall, elsewhere };
+        let mut answer = Answer { url: shown, response, gunzip: None, stall, elsewhere };
         let status = answer.status();
         if condition.met(status) {
-            return Ok(answer);
+            return answer.decoded();
         }
         let reason = if silent { String::new() } else { answer.reason().await };
         let url = answer.url.clone();
@@ -186,11 +194,30 @@ impl HttpClient {
 }
 
 impl Answer {
-    /// The next piece of the body; `None` at its end. A body shorter than its announced length is an error.
-    pub(super) async fn chunk(&mut self) -> Result<Option<bytes::Bytes>, HttpError> {
-        match timeout(self.stall, self.response.chunk()).await {
-            Ok(chunk) => chunk.map_err(|error| HttpError::transport(&self.url, &error)),
-            Err(_) => Err(HttpError::Timeout(self.url.clone())),
+    /// The same with its body decoded. A part of a coded body cannot be decoded.
+    fn decoded(self) -> Result<Self, HttpError> {
+        let coding = self.header(header::CONTENT_ENCODING).unwrap_or("identity").trim().to_ascii_lowercase();
+        match &*coding {
+            "identity" | "" => Ok(self),
+            "gzip" | "x-gzip" if self.status() != StatusCode::PARTIAL_CONTENT => {
+                Ok(Self { gunzip: Some(Gunzip::new()), ..self })
+            }
+            _ => Err(HttpError::Coding { url: self.url, found: one_line(&coding, MAX_CODING) }),
+        }
+    }
+
+    /// The next bytes of the body; `None` at its end. A body shorter than its announced length is an error.
+    pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, HttpError> {
+        let Some(gunzip) = &mut self.gunzip else { return received(&mut self.response, &self.url, self.stall).await };
+        let invalid = |_| HttpError::Coding { url: self.url.clone(), found: "an invalid gzip body".to_owned() };
+        loop {
+            if let Some(decoded) = gunzip.next().map_err(invalid)? {
+                return Ok(Some(decoded));
+            }
+            match received(&mut self.response, &self.url, self.stall).await? {
+                Some(compressed) => gunzip.push(compressed),
+                None => return gunzip.finish().map_err(invalid),
+            }
         }
     }
 
@@ -228,9 +255,10 @@ impl Answer {
         self.response.headers().get(name)?.to_str().ok()
     }
 
-    /// The strong entity tag of the body, if it has one. A weak one does not tell two bodies apart byte by byte.
+    /// The strong entity tag of the body, if it has one and the bytes are those of the body. A weak one does not tell two
+    /// bodies apart byte by byte.
     pub(super) fn tag(&self) -> Option<String> {
-        self.any_tag().filter(|tag| tag.starts_with('"'))
+        self.any_tag().filter(|tag| tag.starts_with('"') && self.gunzip.is_none())
     }
 
     /// The entity tag, strong or weak: good enough to ask whether anything changed.
@@ -241,5 +269,13 @@ impl Answer {
     /// Where the body starts, if it is a part (`Content-Range: bytes FIRST-LAST/LENGTH`).
     pub(super) fn first_byte(&self) -> Option<u64> {
         self.header(header::CONTENT_RANGE)?.strip_prefix("bytes ")?.split_once('-')?.0.parse().ok()
+    }
+}
+
+/// The next bytes as they come, unless nothing comes for the time `stall`.
+async fn received(response: &mut reqwest::Response, url: &str, stall: Duration) -> Result<Option<Bytes>, HttpError> {
+    match timeout(stall, response.chunk()).await {
+        Ok(chunk) => chunk.map_err(|error| HttpError::transport(url, &error)),
+        Err(_) => Err(HttpError::Timeout(url.to_owned())),
     }
 }

@@ -23,6 +23,8 @@ pub enum Fault {
     Times(u32, Box<Self>),
     /// Another body, with status 200.
     Body(Bytes),
+    /// The honest body with this Content-Encoding; it is compressed if that is gzip.
+    Coding(&'static str),
     /// A status with a text.
     Status(u16, &'static str),
     /// One bit of the honest body, at this byte, is another.

@@ -29,6 +29,12 @@ use super::world::World;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::proxy_request::{Request, module_path, module_version};
 
+fn gzip(body: &[u8]) -> io::Result<Vec<u8>> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    io::Write::write_all(&mut encoder, body)?;
+    encoder.finish()
+}
+
 /// The running origin. Stops when dropped.
 pub struct Origin {
     address: SocketAddr,
@@ -176,6 +182,10 @@ impl State {
             }
             (Some(Fault::Body(body)), _) => respond(200, body.to_vec()),
             (_, None) => respond(404, format!("not found: {path}\n").into_bytes()),
+            (Some(Fault::Coding(coding)), Some(body)) => {
+                let body = if coding == "gzip" { gzip(&body)? } else { body };
+                with(respond(200, body), header::CONTENT_ENCODING, HeaderValue::from_static(coding))
+            }
             (Some(Fault::FlipBit(at)), Some(mut body)) => {
                 if let Some(byte) = body.get_mut(at) {
                     *byte ^= 1;

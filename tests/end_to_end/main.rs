@@ -27,6 +27,7 @@ mod base_git;
 mod base_name;
 mod carried;
 mod cli;
+mod codings;
 mod commands;
 mod crash;
 mod crowd;
@@ -98,6 +99,7 @@ fn main() {
         base_name::trials(),
         carried::trials(),
         cli::trials(),
+        codings::trials(),
         commands::trials(),
         crash::trials(),
         crowd::trials(),

@@ -108,7 +108,7 @@ fn socks_server(to: SocketAddr) -> (SocketAddr, std::sync::mpsc::Receiver<String
             let names = names.clone();
             std::thread::spawn(move || {
                 let mut client: TcpStream = client.unwrap();
-                let mut bytes = |count: usize, client: &mut TcpStream| {
+                let bytes = |count: usize, client: &mut TcpStream| {
                     let mut read = vec![0; count];
                     client.read_exact(&mut read).unwrap();
                     read

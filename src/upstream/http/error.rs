@@ -36,6 +36,14 @@ pub enum HttpError {
         /// The bound.
         limit: u64,
     },
+    /// The body has a coding that was not requested and cannot be decoded.
+    #[error("{url}: expected a body without Content-Encoding, or a gzip one, found {found}")]
+    Coding {
+        /// What was asked.
+        url: String,
+        /// Which one.
+        found: String,
+    },
     /// Not in time.
     #[error("{0}: no answer in time")]
     Timeout(String),
@@ -66,7 +74,11 @@ impl HttpError {
         match self {
             Self::Status { status, .. } => *status == 429 || *status >= 500,
             Self::Timeout { .. } | Self::Transport { .. } => true,
-            Self::Absent { .. } | Self::TooLarge { .. } | Self::Offline { .. } | Self::Redirect { .. } => false,
+            Self::Absent { .. }
+            | Self::Coding { .. }
+            | Self::TooLarge { .. }
+            | Self::Offline { .. }
+            | Self::Redirect { .. } => false,
         }
     }
 
