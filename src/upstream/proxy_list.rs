@@ -18,7 +18,7 @@ pub struct ProxyList {
 }
 
 /// More sources than anybody has mirrors. Bounds the time one absent module can take.
-const MAX_SOURCES: usize = 16;
+const MAX_SOURCES: usize = 32;
 
 /// Why a chain cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

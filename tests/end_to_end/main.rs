@@ -58,6 +58,7 @@ mod hosts;
 mod hot;
 mod http;
 mod logins;
+mod misbehaving;
 mod offline;
 mod policy;
 mod policy_base;
@@ -128,6 +129,7 @@ fn main() {
         hot::trials(),
         http::trials(),
         logins::trials(),
+        misbehaving::trials(),
         offline::trials(),
         policy::trials(),
         policy_base::trials(),
