@@ -9,7 +9,7 @@ use super::config;
 use super::exit::{Exit, Failure};
 use super::fetch::{complain, verdict};
 use super::out;
-use crate::airgap::{Contents, Imported, Refusal, files_of, fill, import, unpack};
+use crate::airgap::{Contents, Imported, Refusal, fill, import, module_cache_files, unpack};
 use crate::base::clock::Clock;
 use crate::base::fault::Fault;
 use crate::mirror::Prefetch;
@@ -112,7 +112,7 @@ fn module_cache(
         })?,
     };
     let download = Some(cache.join("cache/download")).filter(|download| download.is_dir()).unwrap_or(cache);
-    let mut wanted = files_of(&download)?;
+    let mut wanted = module_cache_files(&download)?;
     if wanted.files() == 0 {
         let words = format!("{} is no module cache: it has no file of a module version", download.display());
         return Err(Failure::new(Fault::Request, words));

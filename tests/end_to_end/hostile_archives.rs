@@ -84,13 +84,13 @@ fn refused_as_a_whole() {
     ];
     for kind in kinds {
         let from = archive(folder, |tar| entry(tar, kind, NAME, 0, b""));
-        must_refuse(&origin, folder, &from, "is no plain file");
+        must_refuse(&origin, folder, &from, "is not a regular file");
     }
     let from = archive(folder, |tar| {
         entry(tar, regular, NAME, 1, b"a");
         entry(tar, regular, NAME, 1, b"b");
     });
-    must_refuse(&origin, folder, &from, "is there twice");
+    must_refuse(&origin, folder, &from, "appears twice");
     // The header alone decides: nothing of so much is read.
     let sumdb = format!("sumdb/{}", origin.world().name());
     let tile = format!("{sumdb}/tile/8/0/000.p/2");
@@ -125,11 +125,11 @@ fn hostile_folders() {
     std::fs::write(&elsewhere, &right).unwrap();
     // Even one to the right bytes.
     std::os::unix::fs::symlink(&elsewhere, &place).unwrap();
-    must_refuse(&origin, folder.path(), &out, "is no plain file");
+    must_refuse(&origin, folder.path(), &out, "is not a regular file");
     std::fs::remove_file(&place).unwrap();
     std::fs::write(&place, &right).unwrap();
     std::fs::write(Path::new(&out).join("example.com/README"), "hello").unwrap();
-    must_refuse(&origin, folder.path(), &out, "\"example.com/README\" is nothing that an export has");
+    must_refuse(&origin, folder.path(), &out, "\"example.com/README\" is not a name that an export has");
     std::fs::remove_file(Path::new(&out).join("example.com/README")).unwrap();
     std::fs::write(&place, vec![0; (16 << 20) + 1]).unwrap();
     must_refuse(&origin, folder.path(), &out, "is longer than");
