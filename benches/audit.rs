@@ -21,7 +21,7 @@ use http_body_util::Full;
 use hyper::service::service_fn;
 use hyper::{Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use sumgate::audit::{Audit, GoHere, LeftOut, Reader, find};
+use sumgate::audit::{Audit, LocalGo, LeftOut, Reader, find};
 use sumgate::base::clock::Clock;
 use sumgate::store::Store;
 use sumgate::sumdb::{Anchor, Client, Database, Databases};
@@ -96,7 +96,7 @@ async fn audit(go_sum: &Path, data: &Path, url: &str, at_once: usize) -> Duratio
     let database = Database::parse(&format!("{KEY} {url}")).unwrap();
     let client = Client::open(database, &store, &Anchor::BuiltIn, HttpClient::new().unwrap(), Clock::System).unwrap();
     let found = find(go_sum, &LeftOut::default()).unwrap();
-    let go = GoHere::of(&sumgate::go::environment::GoEnv::default());
+    let go = LocalGo::of(&sumgate::go::environment::GoEnv::default());
     let entries = Reader { tree: &found.tree, base: None, go: &go }.read(&found.targets[0]).unwrap();
     let databases = Databases::new(vec![client]).unwrap();
     let now = SystemTime::now();

@@ -12,7 +12,7 @@ use super::config;
 use super::exit::{Exit, Failure};
 use super::out;
 use super::policies::Policies;
-use crate::audit::{Audit, Entry, GoHere, LeftOut, ReadError, Reader, find, read_module_cache};
+use crate::audit::{Audit, Entry, LeftOut, LocalGo, ReadError, Reader, find, read_module_cache};
 use crate::base::fault::{Fault, in_full};
 use crate::finding::{Code, Ending, Finding, Place, RenderOptions, Report, Unaudited, render};
 use crate::go::environment::GoEnv;
@@ -87,7 +87,7 @@ struct Given {
 
 fn go_sums(args: &AuditArgs, go: &GoEnv, mut bases: Option<&mut Bases>) -> Result<Given, Failure> {
     let left_out = left_out(go, &args.exclude, args.state.data.as_deref())?;
-    let (mut seen, mut given, go) = (HashSet::new(), Given::default(), GoHere::of(go));
+    let (mut seen, mut given, go) = (HashSet::new(), Given::default(), LocalGo::of(go));
     for path in &args.paths {
         let found = find(path, &left_out).map_err(Failure::usage)?;
         given.unchecked.extend(found.unread.iter().filter(|(path, _)| seen.insert(path.clone())).map(unread));

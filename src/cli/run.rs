@@ -21,8 +21,8 @@ use crate::base::clock::Clock;
 use crate::base::fault::Fault;
 use crate::finding::{Code, Finding};
 use crate::gate::{
-    self, Accepted, Clones, DatabaseState, Ended, Environment, Examination, Examined, Given, Outcome, Signals,
-    Snapshot, Whose, code,
+    self, Accepted, CacheOrigin, DatabaseState, Ended, Environment, EnvironmentInputs, Examination, Examined, Outcome,
+    Signals, Snapshot, code,
 };
 use crate::go::environment::{GoEnv, go_on_path};
 use crate::mirror::{BasePath, Mirror, Pipeline};
@@ -154,14 +154,14 @@ impl<'a> Setting<'a> {
         let before = self.snapshot(store).await?;
         let mut findings =
             [self.policies.findings.clone(), kept.findings.clone(), environment.findings.clone()].concat();
-        let modules = gate::Modules::read(&self.here, &self.workspace, &environment.work_file(), &before);
+        let modules = gate::ModuleFiles::read(&self.here, &self.workspace, &environment.work_file(), &before);
         findings.extend(modules.findings.clone());
         let (variables, fetches) = (&environment.variables, environment.fetches());
         let distrusted = gate::distrusted(&self.workspace, self.home.as_deref());
         let git = gate::Git { variables, fetches, distrusted };
         findings.extend(git.programs(&self.workspace, before.repositories()).await);
-        if kept.usage.modules == Whose::Inherited {
-            findings.extend(Clones(&git).examine(kept.caches.modules.path()).await);
+        if kept.usage.modules == CacheOrigin::Inherited {
+            findings.extend(gate::examine_clones(&git, &kept.caches.modules).await);
         }
         told::removed(&environment.removed);
         told::findings(&findings);
@@ -174,7 +174,7 @@ impl<'a> Setting<'a> {
         // Signals were the command's while it ran. Now they are ours.
         let examined = tokio::select! {
             examined = self.afterwards(mirror, examination, kept, &environment, &events) => examined?,
-            signal = signals.name_of_next() => {
+            (_, signal) = signals.next() => {
                 let words = format!("{signal} came before it was known what the command left: nothing is proved");
                 return Err(Failure::new(Fault::Host, words));
             }
@@ -221,11 +221,11 @@ impl<'a> Setting<'a> {
 
     /// What is looked at afterwards, as it is named before the command can change what the names mean.
     fn examination(&self, kept: &Kept, environment: &Environment, before: Snapshot) -> Examination {
-        let modules = kept.caches.modules.path();
+        let modules = &kept.caches.modules;
         Examination {
             go: go_on_path(),
             goroot: self.go.goroot().map(Path::to_owned),
-            modules: modules.canonicalize().unwrap_or_else(|_| modules.to_owned()),
+            modules: modules.canonicalize().unwrap_or_else(|_| modules.clone()),
             before: Arc::new(before),
             gopath: kept.caches.gopath.clone(),
             subjects: self.args.subject.clone(),
@@ -280,7 +280,7 @@ impl<'a> Setting<'a> {
 
     fn environment(&self, kept: &Kept, mirror: &str, database: &Database) -> Environment {
         let variables: Vec<(OsString, OsString)> = std::env::vars_os().collect();
-        Environment::of(&Given {
+        Environment::of(&EnvironmentInputs {
             variables: &variables,
             written: &self.written,
             go: &self.go,
@@ -308,7 +308,7 @@ impl<'a> Setting<'a> {
     fn private(&self, kept: &Kept, environment: &Environment) -> Patterns {
         let past = environment.kept.iter().find(|(name, _)| name == "GONOPROXY").map_or("", |(_, value)| value);
         let past = Patterns::parse(past).unwrap_or_default();
-        if kept.usage.modules == Whose::Inherited { past.with(self.exempt.clone()) } else { past }
+        if kept.usage.modules == CacheOrigin::Inherited { past.with(self.exempt.clone()) } else { past }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What went through the gate, as JSON. The schema is `sumgate/run/1`; fields are only ever added to it.
+//! The report of a run as JSON. The schema is `sumgate/run/1`: fields are added, never changed.
 
 use std::path::PathBuf;
 
@@ -29,7 +29,7 @@ pub fn report(outcome: &Outcome) -> Value {
         json!({
             "code": finding.code.name(),
             "severity": finding.severity().name(),
-            // Whatever place it is; the field is older than findings about other places.
+            // Any place; the field is older than findings about other places than programs.
             "program": finding.place.as_ref().map(ToString::to_string),
             "module": finding.module,
             "message": finding.message,

@@ -131,7 +131,7 @@ fn many_hashes() {
     for words in [
         "200 more such lines in this file are not listed: expected at most 100, found 300",
         "49600 more such lines in this file are not listed",
-        "go.sum: not checked: its last 10300 lines (expected at most 50000 hash lines that are new, found 60300",
+        "go.sum: not checked: its last 10300 lines (expected at most 50000 new hash lines, found 60300",
     ] {
         assert_eq!(told(words), 1, "{words}: {}", &output[output.len() - 3000..]);
     }

@@ -17,7 +17,7 @@ use crate::cli::out;
 use crate::cli::policies::Policies;
 use crate::finding::{Code, Finding, Severity};
 use crate::gate::seal::Sealed;
-use crate::gate::{self, CacheUse, Caches, Known, KnownFile, ModuleCache, Outcome, RunFolder, Whose, cut, seal};
+use crate::gate::{self, CacheOrigin, CacheUse, Caches, Known, KnownFile, Outcome, RunFolder, cut, seal};
 use crate::go::environment::GoEnv;
 use crate::policy::{Age, Facts};
 use crate::store::Store;
@@ -67,14 +67,14 @@ impl Kept {
         let sealed = key.as_ref().map(|key| seal::open(folder.root(), key)).transpose()?.unwrap_or_default();
         let bin = go.gopath().map(|path| path.join("bin"));
         let modules = match args.module_cache {
-            Cache::Own => ModuleCache::Own(folder.modules()),
-            Cache::Inherit => ModuleCache::Inherited(go.module_cache().ok_or_else(no_module_cache).map(real)?),
+            Cache::Own => folder.modules(),
+            Cache::Inherit => go.module_cache().ok_or_else(no_module_cache).map(real)?,
         };
         let build = (args.build_cache == Cache::Own).then(|| folder.build());
         let whose = |cache| match cache {
-            Cache::Inherit => Whose::Inherited,
-            Cache::Own if sealed.files > 0 => Whose::Sealed,
-            Cache::Own => Whose::Own,
+            Cache::Inherit => CacheOrigin::Inherited,
+            Cache::Own if sealed.files > 0 => CacheOrigin::Sealed,
+            Cache::Own => CacheOrigin::Own,
         };
         let usage = CacheUse {
             modules: whose(args.module_cache),
@@ -104,7 +104,10 @@ impl Kept {
     /// By name, by size, and by whether a database knows them: a record is not looked up again, so a `min-age` that grew since
     /// is not seen for what is proved.
     pub(super) fn judge_sealed(&mut self, policies: &Policies, deny: Severity) -> bool {
-        let ModuleCache::Own(cache) = &self.caches.modules else { return true };
+        if self.usage.modules == CacheOrigin::Inherited {
+            return true;
+        }
+        let cache = &self.caches.modules;
         let zips = self.known.iter().filter(|((_, kind), _)| *kind == Kind::Zip);
         let facts = zips.map(|((module, kind), file)| {
             let artifact = Artifact { module: module.clone(), kind: *kind };
@@ -136,7 +139,10 @@ impl Kept {
         policies: &Policies,
         deny: Severity,
     ) -> Result<bool, Failure> {
-        let ModuleCache::Inherited(cache) = self.caches.modules.clone() else { return Ok(true) };
+        if self.usage.modules != CacheOrigin::Inherited {
+            return Ok(true);
+        }
+        let cache = self.caches.modules.clone();
         // One that `go` has not made yet has nothing in it.
         let entries = if cache.join("cache/download").is_dir() {
             let goroot = go.goroot().map(Path::to_owned);
@@ -196,13 +202,13 @@ impl Kept {
         let known = gate::known(&self.known, &outcome.events);
         let past = outcome.kept.iter().find(|(name, _)| name == "GONOPROXY").map_or("", |(_, value)| value);
         let private = Patterns::parse(past).unwrap_or_default().with(self.exempt.clone());
-        let is_inherited = matches!(self.caches.modules, ModuleCache::Inherited(_));
+        let is_inherited = self.usage.modules == CacheOrigin::Inherited;
         // What is not proved in an inherited cache was told before the command.
         let told = if is_inherited { Known::new() } else { known.clone() };
         let mut findings: Vec<Finding> = gate::unproved(outcome, &told).into_iter().collect();
         if is_inherited || self.signer.is_some() {
-            let cache = self.caches.modules.path();
-            let found = gate::downloads(cache, &known, &private, |path| self.sealed.is_new(path));
+            let cache = &self.caches.modules;
+            let found = gate::check_downloads(cache, &known, &private, |path| self.sealed.is_new(path));
             findings.extend(found.unwrap_or_else(|error| {
                 let message = format!("cannot read the downloads in {}: {error}", cache.display());
                 vec![Finding::new(Code::NotExamined, message)]
@@ -236,9 +242,9 @@ impl Kept {
             return Ok(());
         }
         // Nothing of the seal's own cache was used or checked.
-        let known = match self.caches.modules {
-            ModuleCache::Own(_) => gate::known(&self.known, &outcome.events),
-            ModuleCache::Inherited(_) => self.sealed.known.clone(),
+        let known = match self.usage.modules {
+            CacheOrigin::Inherited => self.sealed.known.clone(),
+            CacheOrigin::Own | CacheOrigin::Sealed => gate::known(&self.known, &outcome.events),
         };
         let files = seal::close(self.folder.root(), &signer, &known)?;
         out::complain(&format!("sealed {files} files of the caches in {}", self.folder.root().display()));
