@@ -21,7 +21,7 @@ use http_body_util::Full;
 use hyper::service::service_fn;
 use hyper::{Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use sumgate::audit::{Audit, LocalGo, LeftOut, Reader, find};
+use sumgate::audit::{Audit, LeftOut, LocalGo, Reader, find};
 use sumgate::base::clock::Clock;
 use sumgate::store::Store;
 use sumgate::sumdb::{Anchor, Client, Database, Databases};

@@ -29,7 +29,6 @@ pub(crate) async fn import(
     done: &AtomicUsize,
 ) -> Result<Imported, Arc<SumdbError>> {
     let mut imported = Imported::default();
-    let mut refused = Vec::new();
     for client in databases.iter() {
         let name = client.database().name();
         if !contents.heads.iter().any(|head| head == name) {
@@ -38,7 +37,7 @@ pub(crate) async fn import(
         let head = HeadImport::of(client).await?;
         if let HeadImport::Unproved(why) = &head {
             let (what, why) = (format!("the tree head of {name}"), why.clone());
-            refused.push(Refusal { what, why, fault: Fault::Refused });
+            imported.filled.refused.push(Refusal { what, why, fault: Fault::Refused });
         }
         imported.heads.push((name.to_owned(), head));
     }
@@ -46,16 +45,14 @@ pub(crate) async fn import(
     for module in &contents.records {
         match prefetch.record_of(module).await {
             Ok(_) => imported.records += 1,
-            Err(error) => refused.push(Refusal::of(format!("the record of {module}"), &error)),
+            Err(error) => imported.filled.refused.push(Refusal::of(format!("the record of {module}"), &error)),
         }
     }
-    imported.filled = fill(prefetch, &contents.files, done).await;
+    imported.filled = imported.filled.and(fill(prefetch, &contents.files, done).await);
     for path in &contents.newest {
         if let Err(error) = Newest(prefetch).take(path).await {
-            refused.push(Refusal::of(format!("the newest version of {path}"), &error));
+            imported.filled.refused.push(Refusal::of(format!("the newest version of {path}"), &error));
         }
     }
-    refused.append(&mut imported.filled.refused);
-    imported.filled.refused = refused;
     Ok(imported)
 }

@@ -39,23 +39,19 @@ pub(super) fn judge(
     answers: &HashMap<ModuleVersion, Answer>,
     denials: &HashMap<ModuleVersion, Denial>,
 ) -> Report {
-    let mut judge = Judge { rules, answers, denials, report: Report::default() };
+    let mut judge = Judge { rules, answers, denials, report: Report::default(), counts: BTreeMap::new() };
     // The first hash of go.sum for each file of a module version.
-    let mut counts = Counts::default();
     let mut first: HashMap<(&ModuleVersion, Kind), &FoundHash> = HashMap::new();
     for entry in entries {
         match entry {
-            Entry::Hash(at) => {
-                let earlier = judge.report.findings.len();
-                judge.hash(at, first.entry((&at.module, at.kind)).or_insert(at));
-                counts.limit(&mut judge.report, earlier);
-            }
+            Entry::Hash(at) => judge.hash(at, first.entry((&at.module, at.kind)).or_insert(at)),
             Entry::Named(at) => judge.named(at),
             Entry::Finding(finding) => judge.report.findings.push(finding.clone()),
             Entry::Unchecked(unchecked) => judge.report.unchecked.push(unchecked.clone()),
         }
     }
-    judge.report.findings.extend(counts.more());
+    let more = judge.counts.iter().filter_map(|((file, code), count)| more(file, *code, *count));
+    judge.report.findings.extend(more);
     judge.report
 }
 
@@ -64,45 +60,35 @@ struct Judge<'a> {
     answers: &'a HashMap<ModuleVersion, Answer>,
     denials: &'a HashMap<ModuleVersion, Denial>,
     report: Report,
-}
-
-#[derive(Default)]
-struct Counts(BTreeMap<(PathBuf, Code), usize>);
-
-impl Counts {
-    /// Keeps at most [`MAX_FINDINGS`] of a kind for each file, among the findings from `new` on.
-    fn limit(&mut self, report: &mut Report, new: usize) {
-        for finding in report.findings.split_off(new) {
-            let file = finding.place.as_ref().map(|place| place.file.clone()).unwrap_or_default();
-            let count = self.0.entry((file, finding.code)).or_default();
-            *count += 1;
-            if *count <= MAX_FINDINGS {
-                report.findings.push(finding);
-            }
-        }
-    }
-
-    fn more(&self) -> impl Iterator<Item = Finding> {
-        self.0.iter().filter_map(|((file, code), count)| more(file, *code, *count))
-    }
+    counts: BTreeMap<(PathBuf, Code), usize>,
 }
 
 impl Judge<'_> {
+    /// Reports at most [`MAX_FINDINGS`] of a kind for each file.
+    fn report(&mut self, finding: Finding) {
+        let file = finding.place.as_ref().map(|place| place.file.clone()).unwrap_or_default();
+        let count = self.counts.entry((file, finding.code)).or_default();
+        *count += 1;
+        if *count <= MAX_FINDINGS {
+            self.report.findings.push(finding);
+        }
+    }
+
     /// Compares one hash with the record. `earlier` is the first one of go.sum for the same file of that version.
     fn hash(&mut self, at: &FoundHash, earlier: &FoundHash) {
         let are_h1 = matches!((&earlier.hash, &at.hash), (AnyHash::H1(_), AnyHash::H1(_)));
         if are_h1 && earlier.hash != at.hash && earlier.place.file == at.place.file {
-            self.report.findings.push(conflict(at, earlier));
+            self.report(conflict(at, earlier));
         }
         if let (Kind::Zip, Some(denial)) = (at.kind, self.denials.get(&at.module)) {
-            self.report.findings.push(finding(Code::PolicyDenied, at, format!("{} is {denial}", at.module)));
+            self.report(finding(Code::PolicyDenied, at, format!("{} is {denial}", at.module)));
         }
         if !self.rules.is_looked_up(at) {
             return self.not_looked_up(at);
         }
         match self.answers.get(&at.module) {
             Some(Ok(attested)) => self.compare(at, attested.lines(), attested.record().id().get()),
-            Some(Err(error)) if error.fault() == Fault::Absent => self.report.findings.push(unknown(at, error)),
+            Some(Err(error)) if error.fault() == Fault::Absent => self.report(unknown(at, error)),
             answer => self.unchecked(&at.place, &at.module, answer),
         }
     }
@@ -113,13 +99,13 @@ impl Judge<'_> {
             Finding::new(code, message).at(at.place.clone()).about(&at.module).fact("line", &at.line)
         };
         if let Some(denial) = self.denials.get(&at.module) {
-            self.report.findings.push(finding(Code::PolicyDenied, format!("{} is {denial}", at.module)));
+            self.report(finding(Code::PolicyDenied, format!("{} is {denial}", at.module)));
         }
         match self.answers.get(&at.module) {
             Some(Ok(_)) => {}
             Some(Err(error)) if error.fault() == Fault::Absent => {
                 let message = format!("the database has no record of {}", at.module);
-                self.report.findings.push(finding(Code::UnknownVersion, message));
+                self.report(finding(Code::UnknownVersion, message));
             }
             answer => self.unchecked(&at.place, &at.module, answer),
         }
@@ -140,7 +126,7 @@ impl Judge<'_> {
                 (Code::PrivateName, format!("{} looks private and was not sent to the database", at.module))
             }
         };
-        self.report.findings.push(finding(code, at, message));
+        self.report(finding(code, at, message));
     }
 
     fn compare(&mut self, at: &FoundHash, lines: &RecordLines, record: u64) {
@@ -156,7 +142,7 @@ impl Judge<'_> {
                 finding(Code::UnknownVersion, at, message)
             }
         };
-        self.report.findings.push(finding);
+        self.report(finding);
     }
 
     fn mismatch(&self, at: &FoundHash, found: H1, proved: H1, record: u64) -> Finding {

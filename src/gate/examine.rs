@@ -1,6 +1,5 @@
 //! Compares what the command unpacked, built and installed with the released modules.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,7 +11,7 @@ use walkdir::WalkDir;
 use super::compare::{Accepted, cut};
 use super::magic::{MAX_PROGRAMS, is_program};
 use super::programs::{MAX_FILES, NewPrograms, Snapshot};
-use super::unpacked::{Hashes, hash_unpacked};
+use super::unpacked::hash_unpacked;
 use crate::audit::bundled_with_toolchain;
 use crate::finding::{Code, Finding};
 use crate::go::buildinfo::BuildInfo;
@@ -51,43 +50,19 @@ pub struct Examined {
     pub findings: Vec<Finding>,
 }
 
-struct OnDisk {
-    unpacked: io::Result<(Hashes, Vec<PathBuf>)>,
-    new: NewPrograms,
-    installed: Vec<PathBuf>,
-}
-
-impl OnDisk {
-    /// Hashes the modules, and finds programs. Blocks.
-    fn read(examination: &Examination) -> Self {
-        let Examination { modules, before, gopath, subjects, .. } = examination;
-        let mut new = before.new_programs();
-        // A named program that the command did not touch is stale, too.
-        let is_unchanged = |subject: &&PathBuf| subject.canonicalize().is_ok_and(|real| before.has_unchanged(&real));
-        for subject in subjects.iter().filter(is_unchanged) {
-            if !new.stale.contains(subject) {
-                new.stale.push(subject.clone());
-            }
-        }
-        Self { unpacked: hash_unpacked(modules), new, installed: installed(gopath) }
-    }
-}
-
 impl Examination {
     /// Examines everything. Fails only if a thread panicked.
     pub async fn run(self, mut accepted: Accepted) -> Result<Examined, JoinError> {
-        let mut examined = Examined::default();
         let this = self.clone();
-        let (accepted, findings, found) = spawn_blocking(move || {
-            let (found, mut findings) = (OnDisk::read(&this), Vec::new());
-            this.modules(&found, &mut accepted, &mut findings);
-            (accepted, findings, found)
+        let (accepted, new, mut examined) = spawn_blocking(move || {
+            let new = this.new_programs();
+            let mut findings = this.modules(&mut accepted);
+            findings.extend(not_examined(&new));
+            let installed = installed(&this.gopath);
+            (accepted, new, Examined { programs: Vec::new(), installed, findings })
         })
         .await?;
-        examined.findings = findings;
-        examined.findings.extend(not_examined(&found.new));
-        examined.installed = found.installed;
-        let NewPrograms { programs: mut all, stale, .. } = found.new;
+        let NewPrograms { programs: mut all, stale, .. } = new;
         // One that cannot be opened is examined like the others, and reported.
         let installed = examined.installed.iter().filter(|path| is_program(path).unwrap_or(true));
         for program in installed.chain(&self.subjects) {
@@ -95,41 +70,48 @@ impl Examination {
                 all.push(program.clone());
             }
         }
-        let read = stream::iter(stale).map(|program| self.program(program, &accepted)).buffered(AT_ONCE);
-        for (program, findings) in read.filter_map(async |read| read).collect::<Vec<_>>().await {
-            // `go` compares only the build ID of an output.
-            let message = "it existed before the command, which did not write it again";
-            examined.findings.push(Finding::new(Code::ProgramNotBuilt, message).at(&program));
-            examined.findings.extend(findings);
-        }
-        let read = stream::iter(all).map(|program| self.program(program, &accepted)).buffered(AT_ONCE);
-        for (program, findings) in read.filter_map(async |read| read).collect::<Vec<_>>().await {
-            examined.programs.push(program);
+        let programs = stale.into_iter().map(|path| (path, true)).chain(all.into_iter().map(|path| (path, false)));
+        let examine = async |(path, is_stale)| self.program(path, is_stale, &accepted).await;
+        let read = stream::iter(programs).map(examine).buffered(AT_ONCE).collect::<Vec<_>>().await;
+        for (program, is_stale, findings) in read.into_iter().flatten() {
+            examined.programs.extend(Some(program).filter(|_| !is_stale));
             examined.findings.extend(findings);
         }
         self.vendored(&mut examined.findings);
         Ok(examined)
     }
 
+    /// The programs that the command wrote or touched, and the named ones that it did not touch. Blocks.
+    fn new_programs(&self) -> NewPrograms {
+        let mut new = self.before.new_programs();
+        let is_unchanged =
+            |subject: &&PathBuf| subject.canonicalize().is_ok_and(|real| self.before.has_unchanged(&real));
+        for subject in self.subjects.iter().filter(is_unchanged) {
+            if !new.stale.contains(subject) {
+                new.stale.push(subject.clone());
+            }
+        }
+        new
+    }
+
     /// Compares the unpacked modules with the accepted ones. Blocks.
-    fn modules(&self, found: &OnDisk, accepted: &mut Accepted, findings: &mut Vec<Finding>) {
-        let (hashes, odd) = match &found.unpacked {
+    fn modules(&self, accepted: &mut Accepted) -> Vec<Finding> {
+        let (hashes, odd) = match hash_unpacked(&self.modules) {
             Ok(found) => found,
             Err(error) => {
                 let message = format!("cannot read the module cache {}: {error}", self.modules.display());
-                findings.push(Finding::new(Code::NotExamined, message));
-                return;
+                return vec![Finding::new(Code::NotExamined, message)];
             }
         };
         let goroots = self.goroots(accepted);
-        for (module, found) in hashes {
+        for (module, found) in &hashes {
             if let (Ok(found), Some(h1)) = (found, bundled_with_toolchain(&goroots, module))
                 && *found == h1
             {
                 accepted.hashes.insert(module.clone(), h1);
             }
         }
-        findings.extend(accepted.cache(&self.modules, hashes, odd));
+        accepted.cache(&self.modules, &hashes, &odd)
     }
 
     /// The toolchain of `go` on the PATH, and those that came through the gate.
@@ -140,12 +122,22 @@ impl Examination {
     }
 
     /// A program with its findings; `None` if it is not a Go program.
-    async fn program(&self, program: PathBuf, accepted: &Accepted) -> Option<(PathBuf, Vec<Finding>)> {
-        let findings = match self.build_info(&program).await {
+    async fn program(
+        &self,
+        program: PathBuf,
+        is_stale: bool,
+        accepted: &Accepted,
+    ) -> Option<(PathBuf, bool, Vec<Finding>)> {
+        let mut findings = match self.build_info(&program).await {
             Ok(info) => accepted.program(&program, &info?),
             Err(why) => vec![Finding::new(Code::NotExamined, why).at(&program)],
         };
-        Some((program, findings))
+        if is_stale {
+            // `go` compares only the build ID of an output.
+            let message = "it existed before the command, which did not write it again";
+            findings.insert(0, Finding::new(Code::ProgramNotBuilt, message).at(&program));
+        }
+        Some((program, is_stale, findings))
     }
 
     async fn build_info(&self, program: &Path) -> Result<Option<BuildInfo>, String> {

@@ -353,7 +353,7 @@ fn paths_that_are_none() {
         assert_eq!((code, output.contains(why)), (Some(2), true), "{output}");
     };
     fails(&[], "there is no go.sum, go.work.sum or go.mod");
-    fails(&["no/such/go.sum"], "cannot look at no/such/go.sum");
+    fails(&["no/such/go.sum"], "cannot read no/such/go.sum");
     home.write("go.sum", "");
     fails(&["--concurrency", "0"], "concurrency");
     fails(&["--modcache", "--base", "main"], "cannot be used with");
