@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_zip_line_wants_all_files_and_a_go_mod_line_no_zip() {
+    fn a_zip_line_needs_all_files_and_a_go_mod_line_no_zip() {
         let h1 = "h1:LzX7hefJvL54yjefDEDHNONDjII0t9xZLPXsUe+TKr0=";
         let text = format!("a.com/b v1.0.0 {h1}\na.com/b v1.0.0/go.mod {h1}\na.com/c v1.0.0/go.mod {h1}\nrubbish\n");
         let (wanted, refused) = of_go_sum("go.sum", text.as_bytes());

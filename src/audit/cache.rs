@@ -68,7 +68,7 @@ impl CachedFile {
 }
 
 /// Hashes everything in the module cache `root`, in the order of the paths. Blocks, on all processors. Counts in `hashed`.
-/// The module that the toolchain in `goroot` brings along is left out if it is unchanged: no database has a record of it.
+/// The module that the toolchain in `goroot` brings along is left out if it is unchanged: it is not a download.
 pub fn read_module_cache(root: &Path, goroot: Option<&Path>, hashed: &AtomicUsize) -> Result<Vec<Entry>, CacheError> {
     let (mut found, mut odd) = walk(root)?;
     found.sort_unstable_by(|a, b| a.path.cmp(&b.path));
@@ -83,7 +83,10 @@ pub fn read_module_cache(root: &Path, goroot: Option<&Path>, hashed: &AtomicUsiz
         hashed.fetch_add(1, Ordering::Relaxed);
         entry
     });
-    Ok(odd.iter().map(|path| odd_entry(path)).chain(entries.into_iter().flatten()).collect())
+    let message =
+        "expected only files and folders in the module cache, found a link or a special file: `go` creates none";
+    let odd = odd.iter().map(|path| Entry::Finding(Finding::new(Code::NotARegularFile, message).at(path)));
+    Ok(odd.chain(entries.into_iter().flatten()).collect())
 }
 
 /// The h1 of a module that comes with a toolchain in one of `goroots`.
@@ -161,12 +164,6 @@ fn not_a_folder(root: &Path, below: &Path) -> Option<PathBuf> {
         path.push(part);
         path.symlink_metadata().is_ok_and(|found| !found.is_dir()).then(|| path.clone())
     })
-}
-
-fn odd_entry(path: &Path) -> Entry {
-    let message =
-        "expected only files and folders in the module cache, found a link or a special file: `go` creates none";
-    Entry::Finding(Finding::new(Code::NotARegularFile, message).at(path))
 }
 
 /// `None` for a module that comes with the toolchain.

@@ -69,9 +69,7 @@ impl Found {
 
 pub(super) fn targets(folder: &Path, names: &BTreeSet<OsString>) -> Vec<Target> {
     let path = |name: &OsStr| Some(folder.join(name));
-    let existing = |stem: &OsStr, suffix: &str| {
-        Some(append(stem, suffix)).filter(|name| names.contains(name)).and_then(|name| path(&name))
-    };
+    let existing = |stem: &OsStr, suffix: &str| names.get(&append(stem, suffix)).and_then(|name| path(name));
     let has = |name: &str| names.contains(OsStr::new(name));
     let target = |name: &OsString| {
         if let Some(stem) = strip_suffix(name, ".sum") {

@@ -27,20 +27,20 @@ pub struct Accepted {
     pub private: Patterns,
 }
 
-enum Verdict {
-    Right,
+enum Comparison {
+    Equal,
     Private,
-    Wrong(Finding),
+    Different(Finding),
 }
 
 impl Accepted {
-    fn judge(&self, module: &ModuleVersion, found: &H1, place: Option<&Place>) -> Verdict {
+    fn compare(&self, module: &ModuleVersion, found: &H1, place: Option<&Place>) -> Comparison {
         let released = self.hashes.get(module);
         if released == Some(found) {
-            return Verdict::Right;
+            return Comparison::Equal;
         }
         if released.is_none() && self.private.exempts(&module.path) {
-            return Verdict::Private;
+            return Comparison::Private;
         }
         let message = match released {
             Some(_) => format!("{module} is not what came through the gate"),
@@ -48,7 +48,7 @@ impl Accepted {
         };
         let wrong = Finding::new(Code::ModuleNotReleased, message).about(module).fact("found", found);
         let wrong = released.into_iter().fold(wrong, |wrong, h1| wrong.fact("released", h1));
-        Verdict::Wrong(Finding { place: place.cloned(), ..wrong })
+        Comparison::Different(Finding { place: place.cloned(), ..wrong })
     }
 
     /// Findings about the unpacked modules in the module cache `cache`.
@@ -56,10 +56,10 @@ impl Accepted {
         let (mut wrong, mut private) = (Vec::new(), Vec::new());
         for (module, hash) in hashes {
             match hash {
-                Ok(found) => match self.judge(module, found, None) {
-                    Verdict::Right => {}
-                    Verdict::Private => private.push(module.to_string()),
-                    Verdict::Wrong(finding) => wrong.push(finding),
+                Ok(found) => match self.compare(module, found, None) {
+                    Comparison::Equal => {}
+                    Comparison::Private => private.push(module.to_string()),
+                    Comparison::Different(finding) => wrong.push(finding),
                 },
                 Err(why) => {
                     let message = format!("{module} cannot be hashed: {}", in_full(why));
@@ -81,7 +81,7 @@ impl Accepted {
     pub(super) fn program(&self, program: &Path, info: &BuildInfo) -> Vec<Finding> {
         let place = Place::from(program);
         let (mut wrong, mut private, mut vendored, mut replaced) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let (mut any, mut any_right) = (false, false);
+        let (mut any, mut any_equal) = (false, false);
         // A main module has no h1 if it was built from a folder.
         let main = info.main.iter().filter(|main| main.h1.is_some());
         for built in main.chain(&info.dependencies) {
@@ -95,10 +95,10 @@ impl Accepted {
                     let message = format!("{} is not a valid module version", safe(&name));
                     wrong.push(Finding::new(Code::ModuleNotReleased, message).at(place.clone()));
                 }
-                Built::Module(module, found) => match self.judge(&module, &found, Some(&place)) {
-                    Verdict::Right => any_right = true,
-                    Verdict::Private => private.push(name),
-                    Verdict::Wrong(finding) => wrong.push(finding),
+                Built::Module(module, found) => match self.compare(&module, &found, Some(&place)) {
+                    Comparison::Equal => any_equal = true,
+                    Comparison::Private => private.push(name),
+                    Comparison::Different(finding) => wrong.push(finding),
                 },
             }
             any = true;
@@ -110,7 +110,7 @@ impl Accepted {
         all(Code::VendorUnproved, &vendored, "comes from a vendor folder", "come from a vendor folder");
         all(Code::ReplacedUnproved, &replaced, "is replaced by a folder", "are replaced by folders");
         findings.extend(past_the_gate(Some(&place), &private));
-        if any && !any_right {
+        if any && !any_equal {
             findings.push(Finding::new(Code::NothingReleased, "none of its modules is known to the gate").at(place));
         }
         findings

@@ -71,7 +71,7 @@ impl Examination {
             }
         }
         let programs = stale.into_iter().map(|path| (path, true)).chain(all.into_iter().map(|path| (path, false)));
-        let examine = async |(path, is_stale)| self.program(path, is_stale, &accepted).await;
+        let examine = |(path, is_stale)| self.program(path, is_stale, &accepted);
         let read = stream::iter(programs).map(examine).buffered(AT_ONCE).collect::<Vec<_>>().await;
         for (program, is_stale, findings) in read.into_iter().flatten() {
             examined.programs.extend(Some(program).filter(|_| !is_stale));
@@ -103,7 +103,10 @@ impl Examination {
                 return vec![Finding::new(Code::NotExamined, message)];
             }
         };
-        let goroots = self.goroots(accepted);
+        // The toolchain of `go` on the PATH, and those that came through the gate.
+        let toolchains = accepted.hashes.keys().filter(|module| module.path.is_toolchain());
+        let toolchains = toolchains.map(|module| self.modules.join(escaped(module)));
+        let goroots: Vec<PathBuf> = self.goroot.iter().cloned().chain(toolchains).collect();
         for (module, found) in &hashes {
             if let (Ok(found), Some(h1)) = (found, bundled_with_toolchain(&goroots, module))
                 && *found == h1
@@ -112,13 +115,6 @@ impl Examination {
             }
         }
         accepted.cache(&self.modules, &hashes, &odd)
-    }
-
-    /// The toolchain of `go` on the PATH, and those that came through the gate.
-    fn goroots(&self, accepted: &Accepted) -> Vec<PathBuf> {
-        let switched = accepted.hashes.keys().filter(|module| module.path.is_toolchain());
-        let switched = switched.map(|module| self.modules.join(escaped(module)));
-        self.goroot.iter().cloned().chain(switched).collect()
     }
 
     /// A program with its findings; `None` if it is not a Go program.

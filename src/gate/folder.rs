@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_a_folder_or_a_file_and_no_link() {
+    fn a_link_is_not_kept() {
         let (data, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         fs::write(other.path().join("kept"), "").unwrap();
         let mut folder = RunFolder::take(data.path()).unwrap();
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_not_free_while_a_process_that_was_started_in_it_runs() {
+    fn a_folder_is_locked_while_a_started_process_runs() {
         let data = tempfile::tempdir().unwrap();
         let folder = RunFolder::take(data.path()).unwrap();
         let mut left = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_is_a_link_becomes_a_folder() {
+    fn a_link_is_replaced_by_a_folder() {
         let (data, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         fs::create_dir(data.path().join("run")).unwrap();
         symlink(other.path(), data.path().join("run/1")).unwrap();

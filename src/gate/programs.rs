@@ -72,7 +72,7 @@ impl Snapshot {
         for folder in &folders {
             walk.below(folder, |entry| is_outside_git(entry) || entry.depth() < 2, |entry| this.record(entry));
         }
-        walk.behind(&this.linked, &folders, |entry| {
+        walk.link_targets(&this.linked, &folders, |entry| {
             this.files.extend(file(entry).map(|found| (entry.path().to_owned(), Stamp::of(&found))));
         });
         (this.complete, this.closed) = (walk.complete, walk.closed);
@@ -126,7 +126,7 @@ impl Snapshot {
         }
         // Everything would be new in the target of a link that the command created.
         let is_late = |found: &Metadata| found.ctime() >= self.taken - CLOCK_DIFFERENCE;
-        walk.behind(&linked, &self.folders, |entry| {
+        walk.link_targets(&linked, &self.folders, |entry| {
             self.compare(entry.path(), file(entry).filter(is_late), &mut new);
         });
         // The command cannot have written to a folder that could not be read before.
@@ -199,7 +199,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Visits the targets of links that lead out of `folders`.
-    fn behind(&mut self, linked: &BTreeSet<PathBuf>, folders: &[PathBuf], mut visit: impl FnMut(&DirEntry)) {
+    fn link_targets(&mut self, linked: &BTreeSet<PathBuf>, folders: &[PathBuf], mut visit: impl FnMut(&DirEntry)) {
         let mut walked: Vec<&Path> = self.left_out.iter().map(PathBuf::as_path).collect();
         // Sorted: a folder comes before its content.
         for place in linked {
