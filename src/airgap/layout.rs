@@ -33,7 +33,7 @@ pub(crate) enum ExportEntry {
 pub(crate) enum NameError {
     #[error("is longer than {MAX_NAME} bytes")]
     TooLong,
-    #[error("belongs to an unknown database: name it with --sumdb")]
+    #[error("is of an unknown database: name it with --sumdb")]
     UnknownDatabase,
     #[error("is not a name that an export has")]
     Unknown,
