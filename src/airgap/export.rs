@@ -12,7 +12,7 @@ use super::fetch_plan::{FetchPlan, WantedFile};
 use super::layout::Entry;
 use crate::base::fault::{Fault, in_full};
 use crate::mirror::{Newest, Prefetch};
-use crate::sumdb::{Attested, DatabaseId, Databases, ProofSet};
+use crate::sumdb::{DatabaseId, Databases, ModuleRecord, ProofSet};
 use crate::upstream::database_request::DatabaseRequest;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::ModulePath;
@@ -87,14 +87,14 @@ async fn records(
     let mut of: BTreeMap<DatabaseId, Vec<_>> = BTreeMap::new();
     for module in wanted.modules.keys() {
         // What is wrong with the record of a module is told once for each of its files.
-        if let Ok((attested, id)) = prefetch.record_of(module).await {
-            of.entry(id).or_default().push(attested);
+        if let Ok((record, id)) = prefetch.record_of(module).await {
+            of.entry(id).or_default().push(record);
         }
     }
-    for (id, attested) in of {
+    for (id, records) in of {
         let client = databases.at(id);
         let database = client.database().name();
-        let ids: Vec<_> = attested.iter().map(|attested| attested.record().id()).collect();
+        let ids: Vec<_> = records.iter().map(|record| record.proven().id()).collect();
         let carried = match ProofSet::of(client, &ids).await {
             Ok(carried) => carried,
             Err(error) => {
@@ -104,15 +104,15 @@ async fn records(
             }
         };
         let name_of = |asked| Entry::Database(database.to_owned(), asked).name();
-        let reply = |attested: &Attested| attested.record().format_reply(&carried.head);
+        let reply = |record: &ModuleRecord| record.proven().format_reply(&carried.head);
         block_in_place(|| {
             pack.add(&name_of(DatabaseRequest::Latest), carried.head.note().as_bytes())?;
-            for attested in &attested {
-                pack.add(&name_of(DatabaseRequest::Lookup(attested.module().clone())), reply(attested).as_bytes())?;
+            for record in &records {
+                pack.add(&name_of(DatabaseRequest::Lookup(record.module().clone())), reply(record).as_bytes())?;
             }
             carried.tiles.iter().try_for_each(|(tile, bytes)| pack.add(&format!("sumdb/{database}/{tile}"), bytes))
         })?;
-        exported.records += attested.len();
+        exported.records += records.len();
     }
     Ok(())
 }
