@@ -67,10 +67,11 @@ impl EventLog {
 
     pub(super) fn quarantined(&self, artifact: &Artifact, case: PathBuf) {
         self.write(|events| {
-            let room = events.quarantine.len() < MAX_KEPT;
-            let cases = events.quarantine.entry((artifact.module.clone(), artifact.kind)).or_default();
-            if room && !cases.contains(&case) {
-                cases.push(case);
+            if events.quarantine.len() < MAX_KEPT {
+                let cases = events.quarantine.entry((artifact.module.clone(), artifact.kind)).or_default();
+                if !cases.contains(&case) {
+                    cases.push(case);
+                }
             }
         });
     }

@@ -7,7 +7,7 @@ use super::basis::Basis;
 use super::obtain::Unproved;
 use crate::base::bounded::read_bounded;
 use gomodule::artifact::Kind;
-use gomodule::dirhash::{H1, ZipError, ZipLimits, ZipReport, hash_go_mod, hash_module_zip, hash_module_zip_streamed};
+use gomodule::dirhash::{H1, ZipError, ZipLimits, hash_go_mod, hash_module_zip, hash_module_zip_streamed};
 use gomodule::gomod;
 
 /// Bytes whose h1 is known.
@@ -68,10 +68,9 @@ pub(super) fn check_pinnable(unproved: &Unproved) -> Result<(), String> {
 fn hash_file(unproved: &Unproved) -> Result<H1, Flaw> {
     let (file, artifact) = (unproved.file(), &unproved.artifact);
     let limits = ZipLimits::default();
-    let report = |report: Result<ZipReport, ZipError>| report.map(|zip| zip.h1).map_err(Flaw::from);
     match (artifact.kind, &unproved.stream) {
-        (Kind::Zip, Some(stream)) => report(hash_module_zip_streamed(file, &artifact.module, &limits, stream)),
-        (Kind::Zip, None) => report(hash_module_zip(file, &artifact.module, &limits)),
+        (Kind::Zip, Some(stream)) => Ok(hash_module_zip_streamed(file, &artifact.module, &limits, stream)?.h1),
+        (Kind::Zip, None) => Ok(hash_module_zip(file, &artifact.module, &limits)?.h1),
         (Kind::Mod | Kind::Info, _) => {
             read_all(file).map(|bytes| hash_go_mod(&bytes)).map_err(|error| Flaw::Wrong(error.to_string()))
         }

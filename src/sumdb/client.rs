@@ -181,7 +181,11 @@ impl Client {
             // Another process may have stored a newer one.
             let before = self.trusted_size();
             self.catch_up().await?;
-            return if self.trusted_size() > before { Ok(()) } else { Err(SumdbError::offline("a newer tree head")) };
+            return if self.trusted_size() > before {
+                Ok(())
+            } else {
+                Err(SumdbError::Offline("a newer tree head".to_owned()).into())
+            };
         }
         let (remote, merger) = (self.remote.clone(), Arc::clone(&self.merger));
         let flight = self.refreshes.join((), move || async move {

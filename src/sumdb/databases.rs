@@ -53,13 +53,6 @@ impl NoRecord {
 }
 
 impl LookupFailure {
-    fn of(module: &ModuleVersion, error: Arc<SumdbError>) -> Self {
-        match *error {
-            SumdbError::NoRecord(..) => Self::NoRecord(NoRecord { module: module.clone(), error }),
-            _ => Self::Failed(error),
-        }
-    }
-
     /// The error of all databases together.
     pub fn into_error(self) -> Arc<SumdbError> {
         match self {
@@ -103,7 +96,10 @@ impl Databases {
             }
             (id, answer) = (nth, combine(Some(answer), self.0[nth].lookup(module).await));
         }
-        answer.map(|record| (record, DatabaseId(id))).map_err(|error| LookupFailure::of(module, error))
+        answer.map(|record| (record, DatabaseId(id))).map_err(|error| match *error {
+            SumdbError::NoRecord(..) => LookupFailure::NoRecord(NoRecord { module: module.clone(), error }),
+            _ => LookupFailure::Failed(error),
+        })
     }
 
     /// Makes the next lookup ask for a record that was missing some seconds ago.

@@ -1,9 +1,10 @@
 //! Why a request to the database has no proved answer.
 
 use std::error::Error;
-use std::fmt::Display;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+use tlog::CheckpointError;
 
 use super::lookup::LookupError;
 use super::record::{ModuleRecord, ModuleRecordError};
@@ -66,15 +67,8 @@ pub enum SumdbError {
     #[error("the trusted head of {0} moved {MAX_MOVES} times while it was being advanced; try again")]
     Contention(String),
     /// The stored head is damaged or signed by another key.
-    #[error("the stored head of {database} in {} does not verify: {why}. If you know why, remove that file", path.display())]
-    DamagedHead {
-        /// The database.
-        database: String,
-        /// The file.
-        path: PathBuf,
-        /// Which check failed.
-        why: String,
-    },
+    #[error("the stored head in {} does not verify: {}. If you know why, remove that file", .0.display(), .1)]
+    DamagedHead(PathBuf, #[source] CheckpointError),
     /// A file operation failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -112,11 +106,6 @@ pub(super) async fn blocking<S: Send + Sync + 'static, T: Send + 'static>(
 }
 
 impl SumdbError {
-    /// What is not in the store cannot be requested offline.
-    pub(super) fn offline(what: impl Display) -> Arc<Self> {
-        Arc::new(Self::Offline(what.to_string()))
-    }
-
     /// Whether the endpoint's answer is wrong, so that another endpoint may have the right one.
     pub(super) fn blames_the_answer(&self) -> bool {
         matches!(self, Self::Unverified(..) | Self::NotTheDatabase { .. } | Self::WrongRecord(..))
@@ -135,7 +124,7 @@ impl SumdbError {
             | Self::NotTheDatabase { .. }
             | Self::WrongRecord(..) => Fault::Upstream,
             Self::Fork(..) => Fault::Misbehaviour,
-            Self::Contention(_) | Self::DamagedHead { .. } | Self::Cancelled(_) => Fault::Host,
+            Self::Contention(_) | Self::DamagedHead(..) | Self::Cancelled(_) => Fault::Host,
             Self::Store(error) => error.fault(),
         }
     }

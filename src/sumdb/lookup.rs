@@ -23,7 +23,7 @@ use gomodule::module::ModuleVersion;
 #[derive(Clone, Debug)]
 pub struct Reply {
     module: ModuleVersion,
-    reply: LookupReply,
+    unproved: LookupReply,
     head: SignedCheckpoint,
 }
 
@@ -99,7 +99,7 @@ impl Reply {
         if !head.size().contains(reply.id()) {
             return Err(LookupError::NotInItsTree(reply.id(), head.size()));
         }
-        Ok(Self { module: module.clone(), reply, head })
+        Ok(Self { module: module.clone(), unproved: reply, head })
     }
 
     /// The requested module version.
@@ -120,8 +120,8 @@ impl Reply {
     }
 
     fn prove(self, tiles: &AuthenticTiles, newest: &SignedCheckpoint) -> Result<Proved, LookupError> {
-        let id = self.reply.id();
-        let record = ModuleRecord::of(self.reply.prove(tiles, newest)?, &self.module)?;
+        let id = self.unproved.id();
+        let record = ModuleRecord::of(self.unproved.prove(tiles, newest)?, &self.module)?;
         let proof = tiles.inclusion_proof(id).ok_or(LookupError::NoInclusionProof(id))?;
         let bundle = tlog::bundle::format(record.proven(), &proof, newest);
         Ok(Proved { record, bundle })
@@ -146,7 +146,8 @@ pub fn plan(replies: Vec<Reply>, trusted: Option<&Timeline>) -> Result<PlannedLo
             Observation::OtherLog => return Err(LookupError::OtherLog),
         }
     }
-    let mut nodes: Vec<Node> = replies.iter().map(|reply| Node { level: 0, index: reply.reply.id().get() }).collect();
+    let mut nodes: Vec<Node> =
+        replies.iter().map(|reply| Node { level: 0, index: reply.unproved.id().get() }).collect();
     nodes.extend(comparisons.iter().flat_map(Comparison::nodes));
     let plan = TilePlan::new(*newest.head(), TileHeight::SUMDB, &nodes)?;
     Ok(PlannedLookup { replies, newest, comparisons, plan })

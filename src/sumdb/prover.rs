@@ -13,7 +13,7 @@ use super::tiles::Tiles;
 use super::trusted::Advance;
 use crate::base::fault::Fault;
 use crate::store::StateDir;
-use crate::upstream::database_request::escaped;
+use crate::upstream::database_request::{DatabaseRequest, escaped};
 use gomodule::module::ModuleVersion;
 
 pub(super) struct Prover {
@@ -64,7 +64,7 @@ impl Prover {
             return Ok(());
         }
         self.merger.refuse_if_forked().await?;
-        self.remote.ready().await?;
+        self.remote.endpoints().await?;
         let is_export = self.remote.database.export.is_some();
         match self.merger.compare_anchor().await {
             // An export cannot prove a newer anchor than the one it was made with; the comparison stays due.
@@ -94,12 +94,12 @@ impl Prover {
     /// Requests the record of a module version, from one endpoint or any. The reply is well-formed and signed, not proved.
     pub(super) async fn reply(&self, module: &ModuleVersion, only: Option<Endpoint>) -> Shared<Reply> {
         if self.remote.offline {
-            return Err(SumdbError::offline(module));
+            return Err(SumdbError::Offline(module.to_string()).into());
         }
         let read = |bytes: Vec<u8>| {
             Reply::read(module, &bytes, self.remote.database.key()).map_err(|error| self.failed(module, error))
         };
-        let reply = self.remote.lookup(module, only, read).await?;
+        let reply = self.remote.ask(DatabaseRequest::Lookup(module.clone()), only, read).await?;
         Ok(match (&self.remote.database.export, self.merger.trusted.head()) {
             (Some(_), Some(trusted)) => reply.under_newer(trusted),
             _ => reply,

@@ -20,7 +20,6 @@ use crate::base::flight::Flights;
 pub(super) use crate::upstream::UpstreamId as Endpoint;
 use crate::upstream::database_request::DatabaseRequest;
 use crate::upstream::{HttpClient, HttpError, Source, Ttls, UpstreamConfig, UpstreamError, UpstreamPool, Wanted};
-use gomodule::module::ModuleVersion;
 
 const SUPPORTED: Wanted = Wanted::Database(DatabaseRequest::Supported);
 const LATEST: Wanted = Wanted::Database(DatabaseRequest::Latest);
@@ -40,7 +39,7 @@ pub(super) struct Remote {
     endpoints: Arc<OnceCell<Endpoints>>,
 }
 
-struct Endpoints {
+pub(super) struct Endpoints {
     pool: UpstreamPool,
     kinds: Vec<EndpointKind>,
 }
@@ -80,10 +79,6 @@ impl Remote {
         Self { database: Arc::new(database), offline, http, clock, endpoints: Arc::default() }
     }
 
-    pub(super) async fn ready(&self) -> Result<(), SumdbError> {
-        self.endpoints().await.map(|_| ())
-    }
-
     pub(super) async fn all_endpoints(&self) -> Result<impl ExactSizeIterator<Item = Endpoint> + use<>, SumdbError> {
         Ok(self.endpoints().await?.pool.sources())
     }
@@ -91,7 +86,7 @@ impl Remote {
     /// Proxies that pass the database on are tried first, as `go` does
     /// (<https://go.dev/design/25530-sumdb#proxying-a-checksum-database>): 200 selects the proxy, 404 leads to the next one,
     /// and any other failure is an error unless `|` follows the proxy. The fallback proxies come last.
-    async fn endpoints(&self) -> Result<&Endpoints, SumdbError> {
+    pub(super) async fn endpoints(&self) -> Result<&Endpoints, SumdbError> {
         let find = || async {
             let database = &self.database;
             let url_through = |source: &Source| match source {
@@ -141,16 +136,6 @@ impl Remote {
         pool.map_err(|cause| self.unreachable(cause))
     }
 
-    /// `lookup/M@V`: a record and a signed head, if `check` accepts them; only from endpoint `only`, if given.
-    pub(super) async fn lookup<T>(
-        &self,
-        module: &ModuleVersion,
-        only: Option<Endpoint>,
-        check: impl Fn(Vec<u8>) -> Result<T, SumdbError>,
-    ) -> Result<T, SumdbError> {
-        self.ask(DatabaseRequest::Lookup(module.clone()), only, check).await
-    }
-
     pub(super) async fn latest(&self) -> Result<Vec<u8>, SumdbError> {
         self.ask(DatabaseRequest::Latest, None, Ok).await
     }
@@ -179,7 +164,8 @@ impl Remote {
         }
     }
 
-    async fn ask<T>(
+    /// The answer to a request, if `check` accepts it; only from endpoint `only`, if given.
+    pub(super) async fn ask<T>(
         &self,
         request: DatabaseRequest,
         only: Option<Endpoint>,
@@ -298,7 +284,7 @@ impl Remote {
                 EndpointError::Upstream(UpstreamError::NotFound(reason)) => missing = missing.or(Some(reason)),
                 EndpointError::Wrong(error) => wrong = wrong.or(Some(error)),
                 EndpointError::Upstream(error) => {
-                    failed = failed.or_else(|| Some(cause_of(error, endpoints.pool.name(id))))
+                    failed = failed.or_else(|| Some(cause_of(error, endpoints.pool.name(id))));
                 }
                 EndpointError::NotPassedOn => {}
             }

@@ -143,7 +143,7 @@ impl Tiles {
     /// Fetches a tile; concurrent plans share the request.
     async fn fetch(&self, tile: Tile) -> Shared<Bytes> {
         if self.remote.offline {
-            return Err(SumdbError::offline(tile));
+            return Err(SumdbError::Offline(tile.to_string()).into());
         }
         let remote = self.remote.clone();
         let flight = self

@@ -145,14 +145,8 @@ impl Trusted {
     /// Loads a head that this or another process stored after proving it.
     fn load(&self, stored: Option<&str>) -> Result<(), SumdbError> {
         let Some(stored) = stored else { return Ok(()) };
-        let head = SignedCheckpoint::open(stored.as_bytes(), SUMDB_ORIGIN, &self.key).map_err(|error| {
-            SumdbError::DamagedHead {
-                database: self.key.name().to_owned(),
-                path: self.state.fork_path().with_file_name("head"),
-                why: error.to_string(),
-            }
-        })?;
-        self.set(head);
+        let damaged = |error| SumdbError::DamagedHead(self.state.fork_path().with_file_name("head"), error);
+        self.set(SignedCheckpoint::open(stored.as_bytes(), SUMDB_ORIGIN, &self.key).map_err(damaged)?);
         Ok(())
     }
 
