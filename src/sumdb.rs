@@ -7,12 +7,12 @@
 mod ages;
 #[expect(clippy::disallowed_methods, reason = "it reads the file that the user names")]
 mod anchor;
-mod asked;
 mod batch;
 mod client;
 mod database;
 mod databases;
 mod error;
+mod first_asked;
 pub mod lookup;
 mod merge;
 mod observations;
@@ -23,12 +23,12 @@ mod remote;
 mod tiles;
 mod trusted;
 
-pub(crate) use ages::{Ages, SUM_GOLANG_ORG as KNOWN_SIZES};
+pub(crate) use ages::{Ages, KNOWN_SIZES};
 pub use anchor::{Anchor, AnchorError};
-pub use asked::FirstAsked;
 pub use client::Client;
 pub use database::{Database, DatabaseError};
 pub use databases::{DatabaseId, Databases, LookupFailure, NoRecord};
 pub use error::{Answer, NotShown, Question, SumdbError};
+pub use first_asked::FirstAsked;
 pub use proof_set::{HeadImport, ProofSet};
 pub use record::{ModuleRecord, ModuleRecordError, ProvenHash};

@@ -19,10 +19,10 @@ const MAX_KEPT: usize = 100_000;
 /// Receives the events. Cheap to clone; clones share the list.
 #[derive(Clone, Default)]
 pub(crate) struct EventLog {
-    kept: Option<Arc<Kept>>,
+    list: Option<Arc<EventList>>,
 }
 
-struct Kept {
+struct EventList {
     events: Mutex<Events>,
     on_refusal: fn(&RefusedFile),
 }
@@ -57,12 +57,12 @@ pub struct Events {
 impl EventLog {
     /// A log with a list. `on_refusal` is called at the first refusal of each file.
     pub(crate) fn with_list(on_refusal: fn(&RefusedFile)) -> Self {
-        Self { kept: Some(Arc::new(Kept { events: Mutex::default(), on_refusal })) }
+        Self { list: Some(Arc::new(EventList { events: Mutex::default(), on_refusal })) }
     }
 
     pub(crate) fn snapshot(&self) -> Events {
-        let events = |kept: &Arc<Kept>| kept.events.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        self.kept.as_ref().map(events).unwrap_or_default()
+        let events = |list: &Arc<EventList>| list.events.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.list.as_ref().map(events).unwrap_or_default()
     }
 
     pub(super) fn quarantined(&self, artifact: &Artifact, case: PathBuf) {
@@ -87,9 +87,9 @@ impl EventLog {
     /// failure or absence.
     pub(crate) fn refused(&self, artifact: &Artifact, error: &dyn Error, refusal: Option<Refusal>) {
         tracing::warn!(target: "events", %artifact, %error, "refused");
-        let (Some(kept), Some((code, advice))) = (&self.kept, refusal) else { return };
+        let (Some(list), Some((code, advice))) = (&self.list, refusal) else { return };
         let file = {
-            let mut events = kept.events.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut events = list.events.lock().unwrap_or_else(PoisonError::into_inner);
             let key = (artifact.module.clone(), artifact.kind);
             let quarantine = events.quarantine.get(&key).cloned().unwrap_or_default();
             let file = RefusedFile { artifact: artifact.clone(), code, reason: in_full(error), advice, quarantine };
@@ -97,12 +97,12 @@ impl EventLog {
             events.dropped += usize::from(!insert(&mut events.refused, artifact, file.clone()));
             is_first.then_some(file)
         };
-        file.iter().for_each(kept.on_refusal);
+        file.iter().for_each(list.on_refusal);
     }
 
     fn write(&self, write: impl FnOnce(&mut Events)) {
-        if let Some(kept) = &self.kept {
-            write(&mut kept.events.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(list) = &self.list {
+            write(&mut list.events.lock().unwrap_or_else(PoisonError::into_inner));
         }
     }
 }

@@ -105,8 +105,8 @@ fn write(
     mut parts: mpsc::Receiver<Part>,
 ) -> Result<(StagingFile, Option<StreamHasher>), ReleaseError> {
     let limits = ZipLimits::default();
-    let anew = || (artifact.kind == Kind::Zip).then(|| StreamHasher::new(&limits));
-    let (mut staged, mut stream) = (store.stage()?, anew());
+    let new_hasher = || (artifact.kind == Kind::Zip).then(|| StreamHasher::new(&limits));
+    let (mut staged, mut stream) = (store.stage()?, new_hasher());
     while let Some(part) = parts.blocking_recv() {
         let file = &mut staged.file;
         match part {
@@ -122,7 +122,7 @@ fn write(
             })?,
             Part::StartOver => {
                 file.set_len(0).and_then(|()| file.rewind()).map_err(UpstreamError::unwritten)?;
-                stream = anew();
+                stream = new_hasher();
             }
         }
     }
@@ -168,8 +168,11 @@ mod tests {
         assert_eq!(staged.file.read_at(&mut whole, 0).unwrap(), zip.len());
         assert_eq!(whole[..zip.len()], zip);
         let limits = ZipLimits::default();
-        let anew = hash_module_zip(&staged.file, &module, &limits).unwrap();
-        assert_eq!(hash_module_zip_streamed(&staged.file, &module, &limits, &stream.unwrap()).unwrap().h1, anew.h1);
+        let whole_file = hash_module_zip(&staged.file, &module, &limits).unwrap();
+        assert_eq!(
+            hash_module_zip_streamed(&staged.file, &module, &limits, &stream.unwrap()).unwrap().h1,
+            whole_file.h1
+        );
     }
 
     #[tokio::test]

@@ -45,7 +45,7 @@ impl ProvedFiles {
     async fn release_together(self: &Arc<Self>, artifact: &Artifact) -> Result<Released, Arc<ReleaseError>> {
         let (files, wanted) = (Arc::clone(self), artifact.clone());
         let flight = self.flights.join(artifact.clone(), move || async move {
-            let released = files.release_anew(&wanted).await;
+            let released = files.prove_or_fetch(&wanted).await;
             if let Ok(released) = &released {
                 files.known.insert(wanted, KnownFile::of(released));
             }
@@ -65,7 +65,7 @@ impl ProvedFiles {
         .await
     }
 
-    async fn release_anew(&self, artifact: &Artifact) -> Result<Released, Arc<ReleaseError>> {
+    async fn prove_or_fetch(&self, artifact: &Artifact) -> Result<Released, Arc<ReleaseError>> {
         let expected = Arc::new(self.context.expectations.expect(artifact, &self.context.store).await?);
         if let Some(released) = self.stored(artifact, &expected).await? {
             return Ok(released);

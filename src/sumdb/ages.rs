@@ -12,7 +12,7 @@ use super::observations::{DropReason, Dropped, MAX_OBSERVATIONS, Observation, Se
 use crate::policy::Age;
 
 /// Known sizes of sum.golang.org at the end of a day (2025-07-27, 2025-10-30, 2026-03-20).
-pub(crate) const SUM_GOLANG_ORG: [Observation; 3] = [
+pub(crate) const KNOWN_SIZES: [Observation; 3] = [
     Observation { size: 41_265_000, at: 1_753_660_800 },
     Observation { size: 45_752_995, at: 1_761_868_800 },
     Observation { size: 51_312_332, at: 1_774_051_200 },

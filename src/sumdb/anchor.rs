@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use tlog::{SUMDB_ORIGIN, SignedCheckpoint, VerifierKey};
 
 /// Updated at each release: 51,312,332 records, observed in March 2026.
-const SUM_GOLANG_ORG: &str = include_str!("anchors/sum.golang.org");
+const BUILT_IN: &str = include_str!("anchors/sum.golang.org");
 
 /// The heads to start from.
 #[derive(Clone, Debug, Default)]
@@ -55,7 +55,7 @@ impl Anchor {
     pub fn for_key(&self, key: &VerifierKey) -> Option<SignedCheckpoint> {
         let open = |note: &str| SignedCheckpoint::open(note.as_bytes(), SUMDB_ORIGIN, key).ok();
         match self {
-            Self::BuiltIn => open(SUM_GOLANG_ORG),
+            Self::BuiltIn => open(BUILT_IN),
             Self::Notes(notes) => notes.iter().filter_map(|(_, note)| open(note)).max_by_key(SignedCheckpoint::size),
             Self::None => None,
         }

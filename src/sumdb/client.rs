@@ -11,10 +11,10 @@ use tlog::{SUMDB_ORIGIN, SignedCheckpoint, Tile, TreeSize};
 use tokio::time::Instant;
 
 use super::anchor::Anchor;
-use super::asked::{FirstAsked, FirstAskedList};
 use super::batch::Batch;
 use super::database::Database;
 use super::error::{Answer, SumdbError, blocking};
+use super::first_asked::{FirstAsked, FirstAskedList};
 use super::lookup::LookupError;
 use super::merge::Merger;
 use super::prover::Prover;

@@ -6,15 +6,13 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use tlog::VerifierKey;
+use tlog::{SUM_GOLANG_ORG, VerifierKey};
 use url::Url;
 
 use super::error::{Question, SumdbError};
 use super::lookup::LookupError;
 use crate::upstream::{ProxyList, UpstreamConfig, typed_without_logins};
 
-/// The key of sum.golang.org, as `go` has it built in (`cmd/go/internal/modfetch/key.go`).
-const SUM_GOLANG_ORG: &str = tlog::SUM_GOLANG_ORG;
 /// The alias for networks that cannot reach sum.golang.org: the same key, another address.
 const CHINA_ALIAS: &str = "sum.golang.google.cn";
 

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, SystemTime};
 
-use super::asked::FirstAsked;
 use super::client::Client;
 use super::error::{Answer, SumdbError};
+use super::first_asked::FirstAsked;
 use super::record::ModuleRecord;
 use crate::policy::Age;
 use gomodule::module::ModuleVersion;

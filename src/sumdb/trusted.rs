@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use tlog::{SUMDB_ORIGIN, SignedCheckpoint, Timeline, TreeSize, VerifierKey};
 
-use super::ages::{Ages, SUM_GOLANG_ORG};
+use super::ages::{Ages, KNOWN_SIZES};
 use super::error::SumdbError;
 use crate::base::clock::Clock;
 use crate::store::{StateDir, Swap, Untrusted};
@@ -39,7 +39,7 @@ impl Trusted {
         anchor: Option<&SignedCheckpoint>,
         clock: Clock,
     ) -> Result<Self, SumdbError> {
-        let table = if key.to_string() == tlog::SUM_GOLANG_ORG { &SUM_GOLANG_ORG[..] } else { &[] };
+        let table = if key.to_string() == tlog::SUM_GOLANG_ORG { &KNOWN_SIZES[..] } else { &[] };
         let (ages, dropped, uncounted) = match state.heads()? {
             Ok(text) => {
                 let (ages, dropped) = Ages::read(&text, table, clock.now().wall);

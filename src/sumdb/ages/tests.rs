@@ -65,8 +65,8 @@ fn only_the_age_of_a_record_without_evidence_can_be_unknown() {
 
 #[test]
 fn a_new_installation_knows_old_records_of_the_public_database() {
-    let (ages, _) = Ages::read("", &SUM_GOLANG_ORG, day(0));
-    let newest = SUM_GOLANG_ORG[2];
+    let (ages, _) = Ages::read("", &KNOWN_SIZES, day(0));
+    let newest = KNOWN_SIZES[2];
     let later = |days: u64| at(newest.at + days * DAY);
     let age = |id, since| ages.age(id, days(7), later(since));
     assert_eq!(age(newest.size - 1, 10), Age::AtLeast(days(10)));
@@ -163,12 +163,12 @@ fn one_wrong_line_is_the_only_one_that_is_dropped() {
 
 #[test]
 fn lines_that_contradict_the_table_are_dropped() {
-    let [_, before, newest] = SUM_GOLANG_ORG;
+    let [_, before, newest] = KNOWN_SIZES;
     // A larger tree before, a smaller one later; the same size later, and sizes between are right.
     let wrong = [(before.at - 1, before.size + 1), (newest.at - 9, newest.size + 1), (newest.at + 1, newest.size - 1)];
     let right = [(before.at + 5, before.size), (before.at + DAY, before.size + 7), (newest.at + 9, newest.size)];
     let text: String = wrong.iter().chain(&right).map(|(at, size)| format!("{at} {size}\n")).collect();
-    let (mut ages, dropped) = Ages::read(&text, &SUM_GOLANG_ORG, at(newest.at + DAY));
+    let (mut ages, dropped) = Ages::read(&text, &KNOWN_SIZES, at(newest.at + DAY));
     assert_eq!(ages.counted.iter().map(|seen| (seen.at, seen.size)).collect::<Vec<_>>(), right);
     let reported = messages(&dropped);
     assert!(
@@ -211,8 +211,8 @@ fn a_clock_that_was_early_at_one_start_makes_no_record_older() {
 
 #[test]
 fn nothing_is_added_while_the_clock_is_earlier_than_the_table() {
-    let newest = SUM_GOLANG_ORG[2];
-    let (mut ages, _) = Ages::read("", &SUM_GOLANG_ORG, at(newest.at - 1));
+    let newest = KNOWN_SIZES[2];
+    let (mut ages, _) = Ages::read("", &KNOWN_SIZES, at(newest.at - 1));
     assert!(!ages.add(newest.size + 5, at(newest.at - 1)).0);
     assert!(ages.add(newest.size + 5, at(newest.at)).0);
 }
@@ -295,7 +295,7 @@ fn the_text_is_read_again_and_stays_bounded() {
 #[test]
 fn unreadable_lines_are_reported() {
     let text = "8640000 20\nnonsense\n1 x\n-1 5\n18446744073709551615 18446744073709551615\n0 0\n\n";
-    let (ages, dropped) = Ages::read(text, &SUM_GOLANG_ORG, day(20_000));
+    let (ages, dropped) = Ages::read(text, &KNOWN_SIZES, day(20_000));
     assert_eq!(ages.text(), "0 0\n8640000 20\n");
     let reported = messages(&dropped);
     assert!(reported[0].starts_with("one line does") && reported[1].starts_with("4 lines do not"), "{reported:?}");
@@ -305,8 +305,8 @@ fn unreadable_lines_are_reported() {
 
 #[test]
 fn a_table_alone_is_neither_extended_nor_written() {
-    let mut ages = Ages::of_table(&SUM_GOLANG_ORG);
-    let now = at(SUM_GOLANG_ORG[2].at + 100 * DAY);
+    let mut ages = Ages::of_table(&KNOWN_SIZES);
+    let now = at(KNOWN_SIZES[2].at + 100 * DAY);
     assert!(!ages.add(60_000_000, now).0 && !ages.is_due(60_000_000, now));
     assert_eq!((ages.text(), ages.age(55_000_000, days(7), now)), (String::new(), Age::Unknown));
 }
