@@ -15,7 +15,7 @@ mod error;
 mod first_asked;
 pub mod lookup;
 mod merge;
-mod observations;
+mod observed_sizes;
 mod proof_set;
 mod prover;
 mod record;

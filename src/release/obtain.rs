@@ -30,7 +30,7 @@ pub(crate) enum ByteSource {
 impl fmt::Display for ByteSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Disk => f.write_str("this mirror's own disk"),
+            Self::Disk => f.write_str("the local store"),
             Self::Upstream(name) => f.write_str(name),
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! sumdb/NAME+hhhhhhhh+KEYDIGEST/head      the trusted signed head, replaced by compare-and-swap only
-//!                               heads     the sizes of trusted heads, and when they were seen; what of it counts: `sumdb/observations`
+//!                               heads     the sizes of trusted heads, and when they were seen; what of it counts: `sumdb/observed_sizes`
 //!                               exported  the sizes of the heads that `export` carried away, one a line
 //!                               anchor    the last anchor that was proved consistent with it
 //!                               first-asked  when versions were first asked for that it did not have (`sumdb/first_asked`)

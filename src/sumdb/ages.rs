@@ -4,18 +4,18 @@
 //! a head that was observed N days ago is at least N days old. So the size of every trusted head is written down with the
 //! time, one line `UNIX-SECONDS SIZE` each. A built-in table has earlier sizes of sum.golang.org, for new installations.
 //!
-//! This file is pure: the clock is an argument. `observations` decides which lines count.
+//! This file is pure: the clock is an argument. `observed_sizes` decides which lines count.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::observations::{DropReason, Dropped, MAX_OBSERVATIONS, Observation, Settled, settle};
+use super::observed_sizes::{DropReason, Dropped, MAX_OBSERVED_SIZES, ObservedSize, Settled, settle};
 use crate::policy::Age;
 
 /// Known sizes of sum.golang.org at the end of a day (2025-07-27, 2025-10-30, 2026-03-20).
-pub(crate) const KNOWN_SIZES: [Observation; 3] = [
-    Observation { size: 41_265_000, at: 1_753_660_800 },
-    Observation { size: 45_752_995, at: 1_761_868_800 },
-    Observation { size: 51_312_332, at: 1_774_051_200 },
+pub(crate) const KNOWN_SIZES: [ObservedSize; 3] = [
+    ObservedSize { size: 41_265_000, at: 1_753_660_800 },
+    ObservedSize { size: 45_752_995, at: 1_761_868_800 },
+    ObservedSize { size: 51_312_332, at: 1_774_051_200 },
 ];
 /// Heads come every few minutes; rules are in hours and days.
 const RESOLUTION: u64 = 10 * 60;
@@ -24,11 +24,11 @@ const RESOLUTION: u64 = 10 * 60;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ages {
     /// The built-in table.
-    known: Vec<Observation>,
+    known: Vec<ObservedSize>,
     /// The lines that count.
-    counted: Vec<Observation>,
+    counted: Vec<ObservedSize>,
     /// Lines later than the clock. The clock may be wrong, so they are kept until, at a start, more lines agree with the clock.
-    later: Vec<Observation>,
+    later: Vec<ObservedSize>,
     /// The clock is earlier than the newest of `counted`, and that was reported.
     clock_set_back: bool,
     /// No stored line counts, and none is written.
@@ -37,13 +37,13 @@ pub(crate) struct Ages {
 
 impl Ages {
     /// The table alone. Observed heads are not written down.
-    pub(super) fn of_table(known: &[Observation]) -> Self {
+    pub(super) fn of_table(known: &[ObservedSize]) -> Self {
         Self { known: known.to_vec(), table_only: true, ..Self::default() }
     }
 
     /// Reads the stored lines, and returns those that do not count.
-    pub(crate) fn read(text: &str, known: &[Observation], now: SystemTime) -> (Self, Dropped) {
-        let (lines, unreadable): (Vec<_>, Vec<_>) = text.lines().map(Observation::parse).partition(Option::is_some);
+    pub(crate) fn read(text: &str, known: &[ObservedSize], now: SystemTime) -> (Self, Dropped) {
+        let (lines, unreadable): (Vec<_>, Vec<_>) = text.lines().map(ObservedSize::parse).partition(Option::is_some);
         let lines = lines.into_iter().flatten().collect();
         let Settled { counted, mut later, mut dropped } = settle(lines, known, seconds(now));
         if counted.len() > later.len() {
@@ -55,7 +55,7 @@ impl Ages {
 
     /// Adds the size of a head. Returns whether the file must be written, and the lines that no longer count.
     pub(super) fn add(&mut self, size: u64, now: SystemTime) -> (bool, Dropped) {
-        let new = Observation { size, at: seconds(now) };
+        let new = ObservedSize { size, at: seconds(now) };
         // A clock earlier than the newest row of the table is wrong.
         if self.table_only || self.known.last().is_some_and(|newest| new.at < newest.at) {
             return (false, Dropped::default());
@@ -85,11 +85,11 @@ impl Ages {
         }
         self.counted.push(new);
         // Every other line of the older half is dropped.
-        if self.counted.len() > MAX_OBSERVATIONS {
+        if self.counted.len() > MAX_OBSERVED_SIZES {
             let mut nth = 0;
             self.counted.retain(|_| {
                 nth += 1;
-                nth > MAX_OBSERVATIONS / 2 || nth % 2 == 1
+                nth > MAX_OBSERVED_SIZES / 2 || nth % 2 == 1
             });
         }
         (true, dropped)
@@ -115,7 +115,7 @@ impl Ages {
 
     /// Whether the head of this size, observed again, must be written down again.
     pub(super) fn is_due(&self, size: u64, now: SystemTime) -> bool {
-        let now = Observation { size, at: seconds(now) };
+        let now = ObservedSize { size, at: seconds(now) };
         !self.table_only && self.counted.last().is_some_and(|last| last.size == size && !is_soon(last, &now))
     }
 
@@ -135,7 +135,7 @@ impl Ages {
         let at_least = covering.map(|line| now.saturating_sub(line.at)).max().unwrap_or_default();
         let until = now.checked_sub(min);
         let evidence =
-            |list: &&Vec<Observation>| list.partition_point(|line| until.is_some_and(|until| line.at <= until));
+            |list: &&Vec<ObservedSize>| list.partition_point(|line| until.is_some_and(|until| line.at <= until));
         let newest = both.iter().filter_map(|list| list[..evidence(list)].last()).map(|line| now - line.at).min();
         let is_known = at_least >= min || newest.is_some_and(|age| age <= min.saturating_mul(2));
         if is_known { Age::AtLeast(Duration::from_secs(at_least)) } else { Age::Unknown }
@@ -146,7 +146,7 @@ impl Ages {
     }
 }
 
-fn is_soon(before: &Observation, after: &Observation) -> bool {
+fn is_soon(before: &ObservedSize, after: &ObservedSize) -> bool {
     after.at < before.at.saturating_add(RESOLUTION)
 }
 

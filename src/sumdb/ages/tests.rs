@@ -81,20 +81,20 @@ fn age_agrees_with_a_naive_model() {
     let mut results = [0_u32; 3];
     for round in 0..20_000 {
         // A log that grows, observed at some times; the table has some of these.
-        let mut log: Vec<Observation> =
-            (0..random.usize(0..12)).map(|_| Observation { at: random.u64(0..60), size: 0 }).collect();
+        let mut log: Vec<ObservedSize> =
+            (0..random.usize(0..12)).map(|_| ObservedSize { at: random.u64(0..60), size: 0 }).collect();
         log.sort_unstable();
         let mut size = 0;
         for seen in &mut log {
             size += random.u64(0..4);
             seen.size = size;
         }
-        let (known, seen): (Vec<Observation>, Vec<Observation>) = log.iter().copied().partition(|_| random.bool());
+        let (known, seen): (Vec<ObservedSize>, Vec<ObservedSize>) = log.iter().copied().partition(|_| random.bool());
         let (min, now, id) = (random.u64(0..20), random.u64(0..80), random.u64(0..=size));
         let ages = Ages { known, counted: seen, ..Ages::default() };
 
         let covers: Vec<u64> = log.iter().filter(|seen| seen.size > id).map(|seen| seen.at).collect();
-        let evidence: Vec<&Observation> = log.iter().filter(|seen| seen.at + min <= now).collect();
+        let evidence: Vec<&ObservedSize> = log.iter().filter(|seen| seen.at + min <= now).collect();
         let best = covers.iter().map(|at| now.saturating_sub(*at)).max().unwrap_or(0);
         let is_old = min == 0 || evidence.iter().any(|seen| seen.size > id);
         let newest = evidence.iter().map(|seen| now - seen.at).min();
@@ -115,12 +115,12 @@ fn age_agrees_with_a_naive_model() {
 fn the_longest_consistent_sequence_with_the_smallest_trees_counts() {
     let mut random = fastrand::Rng::with_seed(8);
     for round in 0..3_000 {
-        let any = |random: &mut fastrand::Rng| Observation { at: random.u64(0..20), size: random.u64(0..20) };
-        let mut all: Vec<Observation> = (0..random.usize(0..9)).map(|_| any(&mut random)).collect();
-        let known = [Observation { at: 3, size: 4 }, Observation { at: 9, size: 10 }];
+        let any = |random: &mut fastrand::Rng| ObservedSize { at: random.u64(0..20), size: random.u64(0..20) };
+        let mut all: Vec<ObservedSize> = (0..random.usize(0..9)).map(|_| any(&mut random)).collect();
+        let known = [ObservedSize { at: 3, size: 4 }, ObservedSize { at: 9, size: 10 }];
         let now = random.u64(10..22);
         let settled = settle(all.clone(), &known, now);
-        let fits = |lines: &[Observation]| lines.iter().all(|a| lines.iter().all(|b| !a.contradicts(b)));
+        let fits = |lines: &[ObservedSize]| lines.iter().all(|a| lines.iter().all(|b| !a.contradicts(b)));
         assert!(settled.counted.is_sorted() && fits(&[&settled.counted[..], &known].concat()), "round {round}");
         assert!(settled.counted.iter().all(|seen| seen.at <= now) && settled.later.iter().all(|seen| seen.at > now));
 
@@ -132,11 +132,11 @@ fn the_longest_consistent_sequence_with_the_smallest_trees_counts() {
             let chosen = all.iter().enumerate().filter(|(nth, _)| bits >> nth & 1 == 1);
             chosen.map(|(_, line)| *line).collect::<Vec<_>>()
         });
-        let choices: Vec<Vec<Observation>> = choices.filter(|lines| fits(lines)).collect();
+        let choices: Vec<Vec<ObservedSize>> = choices.filter(|lines| fits(lines)).collect();
         let most = choices.iter().map(Vec::len).max().unwrap();
         assert_eq!(settled.counted.len(), most, "round {round}: {all:?}");
         // Of the longest subsets the one with the smallest trees, compared from the last line.
-        let backwards = |lines: &Vec<Observation>| lines.iter().rev().map(|seen| seen.size).collect::<Vec<_>>();
+        let backwards = |lines: &Vec<ObservedSize>| lines.iter().rev().map(|seen| seen.size).collect::<Vec<_>>();
         let smallest = choices.iter().filter(|lines| lines.len() == most).map(backwards).min().unwrap();
         assert_eq!(backwards(&settled.counted), smallest, "round {round}: {all:?}");
     }
@@ -288,7 +288,7 @@ fn the_text_is_read_again_and_stays_bounded() {
     for nth in 0..25_000 {
         ages.add(nth + 1, at(RESOLUTION * nth));
     }
-    assert!(ages.counted.len() <= MAX_OBSERVATIONS, "{}", ages.counted.len());
+    assert!(ages.counted.len() <= MAX_OBSERVED_SIZES, "{}", ages.counted.len());
     assert_eq!(Ages::read(&ages.text(), &[], day(1000)), (ages, Dropped::default()));
 }
 

@@ -1,4 +1,4 @@
-//! Observations of a log: which lines of the file `heads` agree with the clock, the built-in table and each other.
+//! Observed sizes of a log: which lines of the file `heads` agree with the clock, the built-in table and each other.
 //!
 //! A head's signature proves the size of its tree; nothing proves the time that is stored with it. A clock that was wrong once
 //! leaves wrong lines. These must not make a record older, nor invalidate the other lines.
@@ -6,23 +6,23 @@
 use std::fmt;
 
 /// Lines of one file: four months of heads that come every few minutes, 400 kB.
-pub(super) const MAX_OBSERVATIONS: usize = 20_000;
+pub(super) const MAX_OBSERVED_SIZES: usize = 20_000;
 
 /// A tree of `size` records existed at the time `at`. Ordered by time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Observation {
+pub(crate) struct ObservedSize {
     /// Seconds since 1970.
     pub(super) at: u64,
     pub(super) size: u64,
 }
 
-impl fmt::Display for Observation {
+impl fmt::Display for ObservedSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.at, self.size)
     }
 }
 
-impl Observation {
+impl ObservedSize {
     pub(super) fn parse(line: &str) -> Option<Self> {
         let (at, size) = line.split_once(' ')?;
         Some(Self { at: at.parse().ok()?, size: size.parse().ok()? })
@@ -37,7 +37,7 @@ impl Observation {
 /// Why a line does not count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub(crate) enum DropReason {
-    #[error("expected `UNIX-SECONDS SIZE`; remove other lines")]
+    #[error("expected `UNIX-SECONDS SIZE`, found other text; remove it")]
     Unreadable,
     #[error(
         "the time is later than the clock of this machine. If the clock is wrong, set it; if it was wrong when the line was \
@@ -57,10 +57,10 @@ pub(crate) enum DropReason {
 
 /// The lines of one file that do not count: why, how many, and the first if it could be read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Dropped(Vec<(DropReason, usize, Option<Observation>)>);
+pub(crate) struct Dropped(Vec<(DropReason, usize, Option<ObservedSize>)>);
 
 impl Dropped {
-    pub(super) fn add(&mut self, why: DropReason, count: usize, first: Option<Observation>) {
+    pub(super) fn add(&mut self, why: DropReason, count: usize, first: Option<ObservedSize>) {
         if count > 0 {
             self.0.push((why, count, first));
         }
@@ -78,15 +78,15 @@ impl Dropped {
 #[derive(Debug, Default)]
 pub(super) struct Settled {
     /// They count. Ascending in time and size.
-    pub(super) counted: Vec<Observation>,
+    pub(super) counted: Vec<ObservedSize>,
     /// Later than the clock. Ascending in time.
-    pub(super) later: Vec<Observation>,
+    pub(super) later: Vec<ObservedSize>,
     /// `later` and all others that do not count.
     pub(super) dropped: Dropped,
 }
 
 /// Decides which lines count at the time `now`. The rows of the table `known` always count.
-pub(super) fn settle(lines: Vec<Observation>, known: &[Observation], now: u64) -> Settled {
+pub(super) fn settle(lines: Vec<ObservedSize>, known: &[ObservedSize], now: u64) -> Settled {
     let (mut later, past): (Vec<_>, Vec<_>) = lines.into_iter().partition(|line| line.at > now);
     let (against_table, mut past): (Vec<_>, Vec<_>) =
         past.into_iter().partition(|line| known.iter().any(|row| line.contradicts(row)));
@@ -100,7 +100,7 @@ pub(super) fn settle(lines: Vec<Observation>, known: &[Observation], now: u64) -
     {
         dropped.add(why, lines.len(), lines.first().copied());
     }
-    later.truncate(MAX_OBSERVATIONS);
+    later.truncate(MAX_OBSERVED_SIZES);
     Settled { counted, later, dropped }
 }
 
@@ -108,7 +108,7 @@ pub(super) fn settle(lines: Vec<Observation>, known: &[Observation], now: u64) -
 ///
 /// A single wrong line among right ones is the only one that is dropped. Of several longest sequences the one with the smaller
 /// trees is taken, because it makes records younger.
-fn longest(lines: &[Observation]) -> (Vec<Observation>, Vec<Observation>) {
+fn longest(lines: &[ObservedSize]) -> (Vec<ObservedSize>, Vec<ObservedSize>) {
     // For each length: the index of the last line of the sequence with the smallest last tree.
     let mut ends: Vec<usize> = Vec::new();
     let mut before: Vec<Option<usize>> = Vec::with_capacity(lines.len());
