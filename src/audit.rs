@@ -150,9 +150,9 @@ impl Audit {
         facts.age = Some(Age::Unknown);
         facts.in_database = Some(false);
         match (answer, self.exempt.exempts(&module.path)) {
-            (Some(Ok(attested)), _) => {
+            (Some(Ok(record)), _) => {
                 let min = policy.min_age().unwrap_or_default();
-                facts.age = Some(self.databases.age(attested, min, self.now));
+                facts.age = Some(self.databases.age(record, min, self.now));
                 facts.in_database = Some(true);
                 Some(facts)
             }
@@ -166,9 +166,7 @@ impl Audit {
 
 fn misbehaviour(error: &SumdbError) -> Option<Misbehaviour> {
     match error {
-        SumdbError::Fork { evidence, .. } => {
-            Some(Misbehaviour { message: error.to_string(), evidence: evidence.clone() })
-        }
+        SumdbError::Fork(_, evidence) => Some(Misbehaviour { message: error.to_string(), evidence: evidence.clone() }),
         _ => None,
     }
 }

@@ -147,7 +147,7 @@ const PARSERS: [(&str, &str); 31] = [
     ("src/settings.rs", "settings"),
     ("src/sumdb/ages.rs", "heads"),
     ("src/sumdb/database.rs", "database"),
-    ("src/sumdb/sightings.rs", "heads"),
+    ("src/sumdb/observed_sizes.rs", "heads"),
     ("src/upstream/config.rs", "proxies"),
     ("src/upstream/database_request.rs", "request"),
     ("src/upstream/proxy_list.rs", "proxies"),

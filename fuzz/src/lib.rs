@@ -13,7 +13,7 @@ use gomodule::artifact::Kind;
 use gomodule::dirhash::{ZipLimits, hash_module_zip, module_in_zip};
 use gomodule::module::{ModulePath, ModuleVersion, Patterns, Query, Version};
 use sumgate::airgap::{Contents, unpack_from};
-use sumgate::sumdb::RecordLines;
+use sumgate::sumdb::ModuleRecord;
 use tlog::{
     Checkpoint, ForkEvidence, InclusionProof, LookupReply, SUM_GOLANG_ORG, SUMDB_ORIGIN, SignedCheckpoint, Signer,
     Tile, VerifierKey, leaf_hash,
@@ -150,8 +150,8 @@ pub fn record(bytes: &[u8]) {
     let head = SignedCheckpoint::open(note.as_bytes(), SUMDB_ORIGIN, example().verifier_key()).expect("a signed head");
     let Ok(reply) = LookupReply::parse(format!("0\n{text}\n{note}").as_bytes()) else { return };
     let Ok(record) = reply.prove_by(&InclusionProof::from_hashes(Vec::new()), &head) else { return };
-    if let Ok(lines) = RecordLines::of(record, &module) {
-        assert!([Kind::Zip, Kind::Mod].into_iter().any(|kind| lines.h1(kind).is_some()));
+    if let Ok(record) = ModuleRecord::of(record, &module) {
+        assert!([Kind::Zip, Kind::Mod].into_iter().any(|kind| record.h1(kind).is_some()));
         assert!(text.lines().all(|line| line.starts_with("a.com/b v1.0.0")));
     }
 }

@@ -12,7 +12,7 @@ use super::fetch_plan::{Claims, FetchPlan, contradiction};
 use super::layout::ExportEntry;
 use crate::base::fault::{Fault, in_full};
 use crate::mirror::{Newest, Prefetch};
-use crate::sumdb::{Attested, DatabaseId, Databases, ProofSet};
+use crate::sumdb::{DatabaseId, Databases, ModuleRecord, ProofSet};
 use crate::upstream::database_request::DatabaseRequest;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::ModulePath;
@@ -88,14 +88,14 @@ async fn records(
     let mut by_database: BTreeMap<DatabaseId, Vec<_>> = BTreeMap::new();
     for module in wanted.modules.keys() {
         // A failed lookup is reported with each file of the module.
-        if let Ok((attested, id)) = prefetch.record_of(module).await {
-            by_database.entry(id).or_default().push(attested);
+        if let Ok((record, id)) = prefetch.record_of(module).await {
+            by_database.entry(id).or_default().push(record);
         }
     }
-    for (id, attested) in by_database {
+    for (id, records) in by_database {
         let client = databases.at(id);
         let database = client.database().name();
-        let ids: Vec<_> = attested.iter().map(|attested| attested.record().id()).collect();
+        let ids: Vec<_> = records.iter().map(|record| record.proven().id()).collect();
         let proofs = match ProofSet::of(client, &ids).await {
             Ok(proofs) => proofs,
             Err(error) => {
@@ -105,15 +105,15 @@ async fn records(
             }
         };
         let name_of = |request| ExportEntry::Database(database.to_owned(), request).name();
-        let reply = |attested: &Attested| attested.record().format_reply(&proofs.head);
+        let reply = |record: &ModuleRecord| record.proven().format_reply(&proofs.head);
         block_in_place(|| {
             writer.add(&name_of(DatabaseRequest::Latest), proofs.head.note().as_bytes())?;
-            for attested in &attested {
-                writer.add(&name_of(DatabaseRequest::Lookup(attested.module().clone())), reply(attested).as_bytes())?;
+            for record in &records {
+                writer.add(&name_of(DatabaseRequest::Lookup(record.module().clone())), reply(record).as_bytes())?;
             }
             proofs.tiles.iter().try_for_each(|(tile, bytes)| writer.add(&format!("sumdb/{database}/{tile}"), bytes))
         })?;
-        exported.records += attested.len();
+        exported.records += records.len();
     }
     Ok(())
 }

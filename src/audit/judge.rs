@@ -9,7 +9,7 @@ use super::{Entry, FoundHash, NamedModule};
 use crate::base::fault::{Fault, in_full};
 use crate::finding::{Code, Finding, Place, Report, Unaudited};
 use crate::policy::Denial;
-use crate::sumdb::{Answer, RecordLines, SumdbError};
+use crate::sumdb::{Answer, ModuleRecord, SumdbError};
 use gomodule::artifact::Kind;
 use gomodule::dirhash::H1;
 use gomodule::gosum::AnyHash;
@@ -87,7 +87,7 @@ impl Judge<'_> {
             return self.not_looked_up(at);
         }
         match self.answers.get(&at.module) {
-            Some(Ok(attested)) => self.compare(at, attested.lines(), attested.record().id().get()),
+            Some(Ok(record)) => self.compare(at, record),
             Some(Err(error)) if error.fault() == Fault::Absent => self.report(unknown(at, error)),
             answer => self.unchecked(&at.place, &at.module, answer),
         }
@@ -129,16 +129,17 @@ impl Judge<'_> {
         self.report(finding(code, at, message));
     }
 
-    fn compare(&mut self, at: &FoundHash, lines: &RecordLines, record: u64) {
+    fn compare(&mut self, at: &FoundHash, record: &ModuleRecord) {
         let AnyHash::H1(found) = at.hash else { return };
-        let finding = match lines.h1(at.kind) {
+        let id = record.proven().id().get();
+        let finding = match record.h1(at.kind) {
             Some(proved) if proved == found => {
                 self.report.proved += 1;
                 return;
             }
-            Some(proved) => self.mismatch(at, found, proved, record),
+            Some(proved) => self.mismatch(at, found, proved, id),
             None => {
-                let message = format!("record {record} of the database has no hash for {}", what(at));
+                let message = format!("record {id} of the database has no hash for {}", what(at));
                 finding(Code::UnknownVersion, at, message)
             }
         };
@@ -150,10 +151,11 @@ impl Judge<'_> {
             .fact("found", &found)
             .fact("proved", &format!("{proved} (record {record})"));
         let owner = |wanted: H1| {
-            let attested = self.answers.values().filter_map(|answer| answer.as_ref().ok());
-            let others = attested.filter(|attested| *attested.module() != at.module);
-            let has = |lines: &RecordLines| [Kind::Zip, Kind::Mod].map(|kind| lines.h1(kind)).contains(&Some(wanted));
-            others.filter(|attested| has(attested.lines())).map(|attested| attested.module().clone()).min()
+            let records = self.answers.values().filter_map(|answer| answer.as_ref().ok());
+            let others = records.filter(|record| *record.module() != at.module);
+            let has_it =
+                others.filter(|record| [Kind::Zip, Kind::Mod].map(|kind| record.h1(kind)).contains(&Some(wanted)));
+            has_it.map(|record| record.module().clone()).min()
         };
         if let Some(owner) = owner(found) {
             mismatch = mismatch.fact("the found hash is", &format!("the proved one of {owner}"));

@@ -56,7 +56,7 @@ pub(super) fn surrounding_databases(args: &GoSettingsArgs, go: &GoEnv) -> Result
     })?;
     // A GOPROXY that names no proxy (`direct`, `off`) passes nothing on.
     Ok(vec![match ProxyList::parse(go.get("GOPROXY")) {
-        Ok(chain) => found.through(&chain),
+        Ok(chain) => found.through_proxies(&chain),
         Err(ProxyListError::Empty(_)) => found,
         Err(error) => return Err(Failure::usage(error)),
     }])

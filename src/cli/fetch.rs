@@ -24,7 +24,7 @@ pub(super) fn run(args: &FetchArgs) -> Result<Exit, Failure> {
     let direct = config::patterns("--private", &args.closed.private)?;
     let said = sources::said(args.config.as_deref(), &args.upstream, direct)?;
     let databases = config::databases(&args.closed.databases)?;
-    let databases = databases.into_iter().map(|database| database.or_through(&said.chain)).collect();
+    let databases = databases.into_iter().map(|database| database.with_fallbacks(&said.chain)).collect();
     let exempt = config::exempt(&args.closed.nosumdb, &args.closed.private)?.with(said.private());
     let policy = args.policy.as_deref().map(config::read_policy).transpose()?;
     let (mut wanted, malformed) = if modules.is_empty() {

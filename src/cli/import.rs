@@ -54,7 +54,7 @@ fn carried(
     }
     let in_folder = |database: Database| {
         let place = folder.join("sumdb").join(database.name());
-        database.exported_in(place)
+        database.from_export(place)
     };
     let databases = databases.into_iter().map(in_folder).collect();
     let clients = config::clients(databases, &args.closed.state.anchor, store, &HttpClient::offline(), &[])?;

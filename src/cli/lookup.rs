@@ -1,14 +1,12 @@
 //! `sumgate sumdb lookup M@V`: what the database says, proved; and the same for the commands that build on it.
 
-use tlog::ProvenRecord;
-
 use super::args::{LookupArgs, ProofArgs};
 use super::config;
 use super::exit::{Exit, Failure};
 use super::out;
 use crate::policy::Policy;
 use crate::store::{Access, Store};
-use crate::sumdb::{Answer, Databases, Unproved};
+use crate::sumdb::{Answer, Databases, LookupFailure, ModuleRecord};
 use crate::upstream::HttpClient;
 use gomodule::module::{ModuleVersion, Patterns};
 
@@ -19,14 +17,14 @@ pub(super) fn run(args: &LookupArgs) -> Result<Exit, Failure> {
     let databases = config::clients(databases, &args.state.anchor, &store, &config::http()?, &[])?;
     out::start_log(out::QUIET);
     let answer = config::runtime()?.block_on(databases.lookup(&module, None));
-    let (attested, _) = answer.map_err(Unproved::into_error)?;
-    out::print(&format!("{}{}\n", attested.record().text(), proved(attested.record(), attested.database())));
+    let (record, _) = answer.map_err(LookupFailure::into_error)?;
+    out::print(&format!("{}{}\n", record.proven().text(), proved(&record)));
     Ok(Exit::Success)
 }
 
 /// Where a record was proved.
-pub(super) fn proved(record: &ProvenRecord, database: &str) -> String {
-    let (id, size) = (record.id(), record.head().size);
+pub(super) fn proved(record: &ModuleRecord) -> String {
+    let (id, size, database) = (record.proven().id(), record.tree_size(), record.database());
     format!("record {id}, verified: it is in the tree of {size} records that {database} signed")
 }
 
@@ -57,6 +55,6 @@ impl Prover {
             return None;
         }
         let answer = self.databases.lookup(module, None).await;
-        Some(answer.map(|(attested, _)| attested).map_err(Unproved::into_error))
+        Some(answer.map(|(record, _)| record).map_err(LookupFailure::into_error))
     }
 }

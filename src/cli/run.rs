@@ -135,7 +135,7 @@ impl<'a> Setting<'a> {
         let databases = config::surrounding_databases(&self.args.surrounding, &self.go)?;
         // A database or an upstream that was named, and not found in the settings of `go`: then as `serve` has it.
         let is_named = self.args.upstream.is_some() || !self.args.surrounding.sumdb.is_empty();
-        let reached = |database: Database| if is_named { database.or_through(&self.said.chain) } else { database };
+        let reached = |database: Database| if is_named { database.with_fallbacks(&self.said.chain) } else { database };
         Ok(databases.into_iter().map(reached).collect())
     }
 
@@ -188,7 +188,7 @@ impl<'a> Setting<'a> {
         Ok(Outcome {
             ended,
             took: start.elapsed(),
-            events: events.so_far(),
+            events: events.snapshot(),
             kept: environment.kept,
             removed: environment.removed,
             programs: examined.programs,
@@ -212,7 +212,7 @@ impl<'a> Setting<'a> {
             sources::troubles(self.said.chain.upstreams()).for_each(|why| out::complain(&why));
             self.said.sources(waits, http, store)?
         };
-        let events = EventLog::kept(told::refusal);
+        let events = EventLog::with_list(told::refusal);
         let expectations = Expectations { databases: clients.clone(), exempt: self.exempt.clone() };
         let policies = self.policies.deciding();
         let pipeline = Pipeline::new(Arc::clone(store), sources, expectations, policies, events.clone(), Clock::System);
@@ -246,7 +246,7 @@ impl<'a> Setting<'a> {
         mirror.stop().await;
         let mut findings = gate::left_running().await.map_err(failed)?;
         let mut hashes = kept.accepted.clone();
-        hashes.extend(gate::released_zips(&events.so_far()));
+        hashes.extend(gate::released_zips(&events.snapshot()));
         let accepted = Accepted { hashes, private: self.private(kept, environment) };
         let examined = examination.run(accepted).await.map_err(failed)?;
         findings.extend(examined.findings);

@@ -22,7 +22,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
     let said = sources::said(args.config.as_deref(), &args.upstream, direct)?;
     let chain = &said.chain;
     let databases = config::databases(&args.databases)?;
-    let databases: Vec<_> = databases.into_iter().map(|database| database.or_through(chain)).collect();
+    let databases: Vec<_> = databases.into_iter().map(|database| database.with_fallbacks(chain)).collect();
     let (base, exempt) = config::address(&args.address)?;
     let hosts = Hosts::named(&args.host).map_err(|error| Failure::new(Fault::Request, format!("--host {error}")))?;
     let policy = args.policy.as_deref().map(config::read_policy).transpose()?;

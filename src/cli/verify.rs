@@ -13,7 +13,7 @@ use super::lookup::{Prover, proved};
 use super::{hash, out};
 use crate::base::bounded::read_bounded;
 use crate::base::fault::{Fault, in_full};
-use crate::sumdb::{Database, RecordLines};
+use crate::sumdb::{Database, ModuleRecord};
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::dirhash::H1;
 use gomodule::module::ModuleVersion;
@@ -93,8 +93,8 @@ fn record(path: &Path, bytes: &[u8], databases: &[Database]) -> Result<String, F
             Ok((record, _)) => {
                 let module =
                     module_of(record.text()).ok_or_else(|| invalid(path, "its record names no module version"))?;
-                let lines = RecordLines::of(record, &module).map_err(|error| invalid(path, &error.to_string()))?;
-                let (text, by) = (lines.record().text(), proved(lines.record(), database.name()));
+                let record = ModuleRecord::of(record, &module).map_err(|error| invalid(path, &error.to_string()))?;
+                let (text, by) = (record.proven().text(), proved(&record));
                 return Ok(format!("valid record proof of {module}\n{text}{by}"));
             }
             Err(error) => why = format!("with the key of {}: {error}", database.name()),
@@ -116,7 +116,7 @@ fn zip(args: &VerifyArgs, file: &File) -> Result<String, Failure> {
     let h1 = hash::zip(path, file, &module)?;
     let prover = Prover::of(&args.proof, None)?;
     let (expected, by) = match config::runtime()?.block_on(prover.ask(&module)) {
-        Some(Ok(attested)) => (attested.lines().h1(Kind::Zip), proved(attested.record(), attested.database())),
+        Some(Ok(record)) => (record.h1(Kind::Zip), proved(&record)),
         Some(Err(error)) => return Err(Failure::new(error.fault(), in_full(&*error))),
         None => {
             let pin = prover.store.pins().of(&Artifact { module: module.clone(), kind: Kind::Zip })?;

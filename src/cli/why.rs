@@ -56,9 +56,9 @@ impl Answers<'_> {
     fn log(&mut self, answer: Option<&Answer>) {
         let lines = match answer {
             None => vec!["exempt: the database is not asked (GONOSUMDB, GOPRIVATE or --nosumdb)".to_owned()],
-            Some(Ok(attested)) => {
-                let hashes = attested.record().text().lines().map(str::to_owned);
-                std::iter::once(proved(attested.record(), attested.database())).chain(hashes).collect()
+            Some(Ok(record)) => {
+                let hashes = record.proven().text().lines().map(str::to_owned);
+                std::iter::once(proved(record)).chain(hashes).collect()
             }
             Some(Err(error)) => {
                 self.exits.push(error.fault().into());
@@ -69,8 +69,8 @@ impl Answers<'_> {
     }
 
     fn age(&mut self, audit: &Audit, answer: Option<&Answer>) {
-        let Some(Ok(attested)) = answer else { return };
-        let words = match audit.databases.age(attested, Duration::ZERO, audit.now) {
+        let Some(Ok(record)) = answer else { return };
+        let words = match audit.databases.age(record, Duration::ZERO, audit.now) {
             // Less than an hour is what the lookup itself has seen.
             Age::AtLeast(age) if age >= Duration::from_hours(1) => {
                 format!("in the log for at least {}", in_words(age))
@@ -97,7 +97,7 @@ impl Answers<'_> {
             let artifact = Artifact { module: self.module.clone(), kind };
             let pin = store.pins().of(&artifact)?;
             let expected = match answer {
-                Some(Ok(attested)) => attested.lines().h1(kind),
+                Some(Ok(record)) => record.h1(kind),
                 _ => pin,
             };
             if let Some(line) = self.stored(store, &artifact, expected)? {

@@ -49,10 +49,10 @@ fn name(module: &ModuleVersion, kind: Kind) -> String {
 fn module((module, kind): &(ModuleVersion, Kind), file: &ReleasedFile) -> Value {
     let proved = file.basis.record().is_some();
     let mut value = json!({"name": name(module, *kind), "h1": file.basis.h1().to_string(), "source": file.source.to_string(), "proved": proved});
-    if let Some(attested) = file.basis.record() {
-        value["database"] = json!(attested.database());
-        value["record"] = json!(attested.record().id().get());
-        value["treeSize"] = json!(attested.proved_in().get());
+    if let Some(record) = file.basis.record() {
+        value["database"] = json!(record.database());
+        value["record"] = json!(record.proven().id().get());
+        value["treeSize"] = json!(record.tree_size().get());
     }
     value
 }

@@ -79,10 +79,10 @@ fn released((module, kind): &(ModuleVersion, Kind), file: &ReleasedFile) -> Valu
         "source": file.source.to_string(),
         "proved": file.basis.record().is_some(),
     });
-    if let Some(attested) = file.basis.record() {
-        value["record"] = json!(attested.record().id().get());
-        value["database"] = json!(attested.database());
-        value["tree_size"] = json!(attested.proved_in().get());
+    if let Some(record) = file.basis.record() {
+        value["record"] = json!(record.proven().id().get());
+        value["database"] = json!(record.database());
+        value["tree_size"] = json!(record.tree_size().get());
     }
     value
 }

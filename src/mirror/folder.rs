@@ -100,7 +100,7 @@ impl Folders {
         }
         let zip = self.holds.release(&artifact).await?;
         // Directories are as large as zips are: some 100,000 names.
-        let _turn = self.context.turn_to_read(artifact.kind).await?;
+        let _permit = self.context.hashing_permit(artifact.kind).await?;
         let names = blocking(zip.file(), move |zip| {
             let names = names_in_zip(zip, &ZipLimits::default());
             names.map_err(|error| ReleaseError::read(&artifact, std::io::Error::other(error)))

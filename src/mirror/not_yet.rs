@@ -17,7 +17,7 @@ use crate::base::clock::Clock;
 use crate::base::fault::Fault;
 use crate::base::flight::Flights;
 use crate::release::{Context, ProvedFiles, ReleaseError, Released};
-use crate::sumdb::{DatabaseId, NoRecord, Unproved};
+use crate::sumdb::{DatabaseId, LookupFailure, NoRecord};
 use crate::upstream::{Nowhere, UpstreamError};
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::ModuleVersion;
@@ -106,12 +106,13 @@ impl Holds {
             if tokio::time::timeout_at(deadline, tokio::time::sleep(POLL)).await.is_err() {
                 return Ok(false);
             }
-            let Ok(answer) = tokio::time::timeout_at(deadline, databases.lookup_anew(module, only)).await else {
+            databases.forget_no_record(module);
+            let Ok(answer) = tokio::time::timeout_at(deadline, databases.lookup(module, only)).await else {
                 return Ok(false);
             };
             match answer {
                 Ok(_) => return Ok(true),
-                Err(Unproved::Failed(error)) if matches!(error.fault(), Fault::Misbehaviour | Fault::Host) => {
+                Err(LookupFailure::Failed(error)) if matches!(error.fault(), Fault::Misbehaviour | Fault::Host) => {
                     return Err(error.into());
                 }
                 // No record still, or trouble, which passes.

@@ -14,7 +14,7 @@ use crate::base::clock::Clock;
 use crate::policy::InForce;
 use crate::release::{ByteSource, EventLog, Expectations};
 use crate::store::Store;
-use crate::sumdb::{Attested, DatabaseId};
+use crate::sumdb::{DatabaseId, ModuleRecord};
 use crate::upstream::{Router, UpstreamError};
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::dirhash::H1;
@@ -58,7 +58,10 @@ impl Prefetch {
         expectations.databases.lookup_all(&open, LOOKUPS, decided).await;
     }
 
-    pub(crate) async fn record_of(&self, module: &ModuleVersion) -> Result<(Arc<Attested>, DatabaseId), MirrorError> {
+    pub(crate) async fn record_of(
+        &self,
+        module: &ModuleVersion,
+    ) -> Result<(Arc<ModuleRecord>, DatabaseId), MirrorError> {
         Ok(self.pipeline.context.expectations.record(module).await?)
     }
 

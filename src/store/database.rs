@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! sumdb/NAME+hhhhhhhh+KEYDIGEST/head      the trusted signed head, replaced by compare-and-swap only
-//!                               heads     the sizes of trusted heads, and when they were seen; what of it counts: `sumdb/sightings`
+//!                               heads     the sizes of trusted heads, and when they were seen; what of it counts: `sumdb/observed_sizes`
 //!                               exported  the sizes of the heads that `export` carried away, one a line
 //!                               anchor    the last anchor that was proved consistent with it
-//!                               first-asked  when versions were first asked for that it did not have (`sumdb/asked`)
+//!                               first-asked  when versions were first asked for that it did not have (`sumdb/first_asked`)
 //!                               fork.txt  evidence that the database signed two histories; stays until removed by hand
 //!                               tile/…    authenticated tiles, the widest seen of each (`tile,8,0,x001,234`)
 //!                               record/…  records with their proofs (`a.example,x@v1.0.0`)

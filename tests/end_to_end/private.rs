@@ -177,7 +177,7 @@ fn page() {
     origin.misbehave(go_mod, testkit::Fault::Body("<html>\n<title>Log in</title>\n".into()));
     let answer = get(&mirror.url, go_mod);
     assert_eq!(answer.status, 502, "{}", answer.text());
-    assert!(answer.text().contains("it is no go.mod"), "{}", answer.text());
+    assert!(answer.text().contains("it is not a go.mod file"), "{}", answer.text());
     origin.behave();
     assert_eq!(get(&mirror.url, go_mod).status, 200, "the right one is the first that counts");
 }

@@ -77,9 +77,9 @@ fn slow_client() {
         assert_eq!(trusted(&slow), 310, "the slow one does not know yet");
 
         origin.behave();
-        let attested = lookup.await.unwrap().unwrap();
+        let record = lookup.await.unwrap().unwrap();
         assert_eq!(on_disk(&origin, &state), whole);
-        assert_eq!((trusted(&slow), attested.proved_in().get()), (whole, whole), "it was proved under the newer head");
+        assert_eq!((trusted(&slow), record.tree_size().get()), (whole, whole), "it was proved under the newer head");
         assert_eq!(slow.fork(), None);
     });
 }
@@ -101,10 +101,10 @@ fn two_clients() {
         let look_up = |which: u64, client: &Client| {
             origin.show(Some(100 + 40 * round + 10 * (which ^ (round & 1))));
             let module = ModuleVersion::parse(&name(2 * round + which)).unwrap();
-            let attested = runtime().block_on(client.lookup(&module)).unwrap();
+            let record = runtime().block_on(client.lookup(&module)).unwrap();
             let now = on_disk(&origin, &state);
             assert!(now >= last, "the head on disk went back from {last} to {now} records");
-            assert!(now >= attested.proved_in().get(), "the head on disk is older than one that was used");
+            assert!(now >= record.tree_size().get(), "the head on disk is older than one that was used");
             now
         };
         let seen = std::thread::scope(|scope| {

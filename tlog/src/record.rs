@@ -31,6 +31,7 @@ pub struct ProvenRecord {
     id: RecordId,
     text: String,
     head: TreeHead,
+    signer: String,
 }
 
 /// Why a reply is no reply, or its record not proved.
@@ -127,17 +128,21 @@ impl LookupReply {
         if found != expected {
             return Err(RecordError::WrongLeaf { id: self.id, found, expected });
         }
-        Ok(ProvenRecord { id: self.id, text: self.text, head: *head.head() })
+        Ok(ProvenRecord::new(self, head))
     }
 
     /// Proves the record by an inclusion proof for a signed head.
     pub fn prove_by(self, proof: &InclusionProof, head: &SignedCheckpoint) -> Result<ProvenRecord, RecordError> {
         proof.verify(self.id, &self.leaf_hash(), head.head())?;
-        Ok(ProvenRecord { id: self.id, text: self.text, head: *head.head() })
+        Ok(ProvenRecord::new(self, head))
     }
 }
 
 impl ProvenRecord {
+    fn new(reply: LookupReply, head: &SignedCheckpoint) -> Self {
+        Self { id: reply.id, text: reply.text, head: *head.head(), signer: head.key().name().into() }
+    }
+
     /// The number of the record.
     pub fn id(&self) -> RecordId {
         self.id
@@ -151,6 +156,11 @@ impl ProvenRecord {
     /// The head of the tree in which it was proved.
     pub fn head(&self) -> &TreeHead {
         &self.head
+    }
+
+    /// The name of the key that signed that head.
+    pub fn signer(&self) -> &str {
+        &self.signer
     }
 
     /// A lookup reply with this record and a signed head that covers it.

@@ -12,7 +12,7 @@ use crate::base::clock::Clock;
 use crate::mirror::error::MirrorError;
 use crate::policy::{self, Age, Exception, Facts, InForce, Policy};
 use crate::release::{Expectations, ReleaseError};
-use crate::sumdb::Attested;
+use crate::sumdb::ModuleRecord;
 use gomodule::module::{ModulePath, ModuleVersion, Version};
 
 /// Versions of a list that are judged, newest first; older ones stay in. Each may cost a lookup, once.
@@ -110,7 +110,7 @@ impl Admission {
             let min = policy.as_ref().and_then(Policy::min_age).unwrap_or_default();
             facts.in_database = Some(record.is_some());
             let age =
-                |(attested, _): &(Arc<Attested>, _)| expectations.databases.age(attested, min, self.clock.now().wall);
+                |(record, _): &(Arc<ModuleRecord>, _)| expectations.databases.age(record, min, self.clock.now().wall);
             facts.age = Some(record.as_ref().map_or(Age::Unknown, age));
         }
         Ok(())

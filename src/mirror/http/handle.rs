@@ -17,7 +17,7 @@ use crate::mirror::metadata::words;
 use crate::mirror::pipeline::Pipeline;
 use crate::mirror::route::{BasePath, Route, route};
 use crate::release::{Basis, ReleaseError, Released, blocking};
-use crate::sumdb::{DatabaseId, Unproved};
+use crate::sumdb::{DatabaseId, LookupFailure};
 use crate::upstream::database_request::DatabaseRequest;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::ModuleVersion;
@@ -138,20 +138,20 @@ impl Handler {
         }
         let databases = &pipeline.context.expectations.databases;
         let client = databases.at(id);
-        let attested = match databases.lookup(module, Some(id)).await {
-            Err(Unproved::NoRecord(none)) => {
+        let record = match databases.lookup(module, Some(id)).await {
+            Err(LookupFailure::NoRecord(none)) => {
                 pipeline.holds.wait_for_record(module, Some(id), &none).await?;
                 client.lookup(module).await?
             }
             answer => answer?.0,
         };
         let mut head = client.head().await?;
-        if head.size() < attested.proved_in() {
+        if head.size() < record.tree_size() {
             // Another process proved it, and stored the head under it.
             client.catch_up().await?;
             head = client.head().await?;
         }
-        Ok((attested.record().format_reply(&head), head.size().get()))
+        Ok((record.proven().format_reply(&head), head.size().get()))
     }
 
     fn home(&self) -> Bytes {
