@@ -62,7 +62,7 @@ impl Fetch {
                 AttemptError::Here(error) => return Err(error),
                 AttemptError::Failed(error) => search.failed(id, error, ends),
                 AttemptError::Wrong(why) | AttemptError::OverBound(why) => {
-                    search.failed(id, UpstreamError::Nonsense { upstream: self.pool.name(id), why }, false);
+                    search.failed(id, UpstreamError::invalid(self.pool.name(id), why), false);
                 }
             }
         }

@@ -19,7 +19,9 @@ use crate::base::clock::Clock;
 use crate::base::flight::Flights;
 pub(super) use crate::upstream::UpstreamId as Endpoint;
 use crate::upstream::database_request::DatabaseRequest;
-use crate::upstream::{HttpClient, HttpError, Source, Ttls, UpstreamConfig, UpstreamError, UpstreamPool, Wanted};
+use crate::upstream::{
+    HttpClient, HttpError, Source, SourceFailure, Ttls, UpstreamConfig, UpstreamError, UpstreamPool, Wanted,
+};
 use gomodule::module::ModuleVersion;
 
 const SUPPORTED: Wanted = Wanted::Database(DatabaseRequest::Supported);
@@ -279,9 +281,9 @@ impl Remote {
         for (id, closed) in closed {
             match closed {
                 Closed::NoRecord(error) => return error,
-                Closed::Upstream(UpstreamError::NotFound(_) | UpstreamError::EmptyRoot { .. })
-                    if matches!(endpoints.kinds[id.index()], Kind::Folder) =>
-                {
+                Closed::Upstream(
+                    UpstreamError::NotFound(_) | UpstreamError::Source(_, SourceFailure::EmptyRoot(_)),
+                ) if matches!(endpoints.kinds[id.index()], Kind::Folder) => {
                     return SumdbError::NotExported(match wanted {
                         Wanted::Database(DatabaseRequest::Lookup(module)) => {
                             self.database.asked_for(format!("record of {module}"))
