@@ -24,10 +24,10 @@ pub(crate) const NEVER: Duration = Duration::from_hours(24);
 
 /// The progress of one attempt, shared with the race.
 #[derive(Clone, Debug)]
-pub struct Progress(Arc<State>);
+pub struct Progress(Arc<ProgressState>);
 
 #[derive(Debug)]
-struct State {
+struct ProgressState {
     clock: Clock,
     /// When the attempt began, or its request was sent.
     started: Mutex<Instant>,
@@ -39,7 +39,7 @@ struct State {
 impl Progress {
     pub(crate) fn new(clock: Clock) -> Self {
         let started = Mutex::new(clock.steady());
-        Self(Arc::new(State {
+        Self(Arc::new(ProgressState {
             clock,
             started,
             bytes: AtomicU64::default(),

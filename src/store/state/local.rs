@@ -7,8 +7,7 @@ use crate::store::durable::{self, Durability, Modes};
 use crate::store::lock::lock;
 use crate::store::{StoreError, key, open};
 
-/// The values in one folder, which must be there before one is written. They are for the readers that `modes` names, and locks
-/// for this user alone.
+/// The values in one folder, which must exist before a write. Values have the mode of `modes`; only this user may open locks.
 #[derive(Clone, Debug)]
 pub(in crate::store) struct LocalState {
     dir: PathBuf,
@@ -36,7 +35,7 @@ impl State for LocalState {
     ) -> Result<Swap, StoreError> {
         let path = key::place_of_value(&self.dir, name)?;
         check_len(&path, new, max)?;
-        let _held = self.lease(name)?;
+        let _lease = self.lease(name)?;
         let found = self.get(name, max)?;
         if found.as_deref() != expected {
             return Ok(Swap::Conflict(found));
