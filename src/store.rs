@@ -83,7 +83,7 @@ impl Store {
     /// Opens the data folder `root`, or makes it. Refuses a folder that is not a data folder, or that has foreign files in it.
     pub(crate) fn open_for(root: &Path, access: Access, modes: Modes, clock: Clock) -> Result<Self, StoreError> {
         let root = access::real_root(root, modes)?;
-        let writes = access::check_places(&root, access)?;
+        let writes = access::check_entries(&root, access)?;
         let options = StoreOptions { modes, access, writes, write_failures: WriteFailures::default(), clock };
         format::check(&root, &options)?;
         let staging = Staging::new(&root, &options);

@@ -74,14 +74,14 @@ pub(super) fn real_root(root: &Path, modes: Modes) -> Result<PathBuf, StoreError
     root.canonicalize().map_err(|cause| StoreError::new("find the data folder", root, cause))
 }
 
-/// Checks all fixed entries with [`check_place`]. Returns whether the store may write.
-pub(super) fn check_places(root: &Path, access: Access) -> Result<bool, StoreError> {
+/// Checks all fixed entries with [`check_entry`]. Returns whether the store may write.
+pub(super) fn check_entries(root: &Path, access: Access) -> Result<bool, StoreError> {
     let mut is_own = true;
     for name in FOLDERS {
-        is_own &= check_place(&root.join(name), access, true)?;
+        is_own &= check_entry(&root.join(name), access, true)?;
     }
     for name in ["list.lock", MARKER] {
-        is_own &= check_place(&root.join(name), access, false)?;
+        is_own &= check_entry(&root.join(name), access, false)?;
     }
     if access != Access::Read {
         return Ok(true);
@@ -91,7 +91,7 @@ pub(super) fn check_places(root: &Path, access: Access) -> Result<bool, StoreErr
 
 /// Whether a fixed entry belongs to this user; for a command that writes, it must. A folder must be a real folder. Anything but
 /// a regular file in place of a file is treated as missing (`open`).
-pub(super) fn check_place(path: &Path, access: Access, is_folder: bool) -> Result<bool, StoreError> {
+pub(super) fn check_entry(path: &Path, access: Access, is_folder: bool) -> Result<bool, StoreError> {
     let failed = |cause| StoreError::new("use", path, cause);
     let found = match path.symlink_metadata() {
         Ok(found) => found,

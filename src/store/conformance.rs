@@ -55,9 +55,9 @@ fn state_in_memory_is_state() {
 }
 
 fn staged(text: &str) -> StagingFile {
-    let (mut file, place) = NamedTempFile::new().unwrap().into_parts();
+    let (mut file, path) = NamedTempFile::new().unwrap().into_parts();
     file.write_all(text.as_bytes()).unwrap();
-    StagingFile { file, place }
+    StagingFile { file, path }
 }
 
 fn put(blobs: &dyn Blobs, key: &str, text: &str) -> Result<File, StoreError> {

@@ -27,7 +27,7 @@ use sha2::{Digest, Sha256};
 use tlog::limits::{MAX_NOTE_LEN, MAX_RECORD_LEN};
 
 use super::StoreError;
-use super::access::{StoreOptions, check_place, kind};
+use super::access::{StoreOptions, check_entry, kind};
 use super::durable::{self, Durability};
 use super::open;
 use super::owner::{Untrusted, check_folder, check_owner};
@@ -62,12 +62,12 @@ impl StateDir {
         let name = utf8_percent_encode(name, NAME);
         let all = root.join("sumdb");
         let dir = all.join(format!("{name}+{key_hash}+{digest}"));
-        let mut is_own = check_place(&dir, options.access, true)?;
+        let mut is_own = check_entry(&dir, options.access, true)?;
         for name in FOLDERS {
-            is_own &= check_place(&dir.join(name), options.access, true)?;
+            is_own &= check_entry(&dir.join(name), options.access, true)?;
         }
         for name in FILES {
-            is_own &= check_place(&dir.join(name), options.access, false)?;
+            is_own &= check_entry(&dir.join(name), options.access, false)?;
         }
         let fork = dir.join(FORK);
         if let Some(found) = fork.symlink_metadata().ok().filter(|found| !found.is_file()) {

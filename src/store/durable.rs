@@ -109,21 +109,21 @@ fn create_new(path: &Path, modes: Modes) -> io::Result<Option<File>> {
 }
 
 /// Moves a synced file to `path`, and makes missing folders.
-pub(crate) fn place(temp: TempPath, path: &Path, modes: Modes) -> Result<(), StoreError> {
-    place_by(path, modes, || temp.persist(path).map_err(|error| error.error))
+pub(crate) fn persist(temp: TempPath, path: &Path, modes: Modes) -> Result<(), StoreError> {
+    persist_with(path, modes, || temp.persist(path).map_err(|error| error.error))
 }
 
 /// The same, unless there is a regular file: of concurrent moves too, the first file stays.
-pub(super) fn place_first(temp: TempPath, path: &Path, modes: Modes) -> Result<(), StoreError> {
-    place_by(path, modes, || match temp.persist_noclobber(path) {
+pub(super) fn persist_new(temp: TempPath, path: &Path, modes: Modes) -> Result<(), StoreError> {
+    persist_with(path, modes, || match temp.persist_noclobber(path) {
         Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => Err(error.error),
         Err(error) if !path.symlink_metadata()?.is_file() => error.path.persist(path).map_err(|error| error.error),
         _ => Ok(()),
     })
 }
 
-fn place_by(path: &Path, modes: Modes, rename: impl FnOnce() -> io::Result<()>) -> Result<(), StoreError> {
-    let failed = |cause| StoreError::new("put in place", path, cause);
+fn persist_with(path: &Path, modes: Modes, rename: impl FnOnce() -> io::Result<()>) -> Result<(), StoreError> {
+    let failed = |cause| StoreError::new("move a file to", path, cause);
     let parent = parent(path).map_err(failed)?;
     make_dir(parent, modes)?;
     rename().and_then(|()| sync_dir(parent)).map_err(failed)

@@ -10,7 +10,7 @@ use super::StoreError;
 const MAX_KEY: usize = 1280;
 
 /// The path of the file with this key below `dir`. The elements of a key are not empty, `.` or `..`.
-pub(super) fn place(dir: &Path, key: &str) -> Result<PathBuf, StoreError> {
+pub(super) fn file_path(dir: &Path, key: &str) -> Result<PathBuf, StoreError> {
     let is_element = |element: &str| !["", ".", ".."].contains(&element) && !element.contains('\0');
     if key.len() <= MAX_KEY && key.split('/').all(is_element) {
         return Ok(dir.join(key));
@@ -24,10 +24,10 @@ pub(super) fn place(dir: &Path, key: &str) -> Result<PathBuf, StoreError> {
 }
 
 /// The path of the value with this name in `dir`. A name is a key of one element.
-pub(super) fn place_of_value(dir: &Path, name: &str) -> Result<PathBuf, StoreError> {
+pub(super) fn value_path(dir: &Path, name: &str) -> Result<PathBuf, StoreError> {
     if name.contains('/') {
         let words = format!("expected one element, found {name:?}");
         return Err(StoreError::new("use a name in", dir, io::Error::new(io::ErrorKind::InvalidInput, words)));
     }
-    place(dir, name)
+    file_path(dir, name)
 }

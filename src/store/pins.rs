@@ -36,13 +36,13 @@ impl Pins {
         Self { files: LocalBlobs::new(root.join("pins"), options.modes), options: options.clone() }
     }
 
-    fn place_of(&self, artifact: &Artifact) -> PathBuf {
+    fn path_of(&self, artifact: &Artifact) -> PathBuf {
         self.files.dir().join(artifact.path())
     }
 
     /// The pinned h1 of `artifact`, if there is one. A read-only store ignores the pins of other users.
     pub(crate) fn of(&self, artifact: &Artifact) -> Result<Option<H1>, StoreError> {
-        let path = self.place_of(artifact);
+        let path = self.path_of(artifact);
         let failed = |cause| StoreError::new("read the pin", &path, cause);
         // An unreadable pin must not count as missing: other bytes would be pinned.
         let file = self.files.get(&artifact.path()).map_err(|error| failed(error.cause))?;
@@ -65,7 +65,7 @@ impl Pins {
 
     /// Pins `h1` for `artifact` unless it is pinned already; returns the pinned h1.
     pub(crate) fn first(&self, artifact: &Artifact, h1: &H1) -> Result<H1, StoreError> {
-        let path = self.place_of(artifact);
+        let path = self.path_of(artifact);
         let failed = |cause| StoreError::new("write the pin", &path, cause);
         self.options.check(&path)?;
         // Fails for an invalid pin, which must not be replaced.
@@ -75,9 +75,9 @@ impl Pins {
         let dir = path.parent().unwrap_or(self.files.dir());
         durable::make_dir(dir, self.options.modes)?;
         // Only for this user, unlike files in staging.
-        let (mut file, place) = NamedTempFile::new_in(dir).map_err(failed)?.into_parts();
+        let (mut file, path) = NamedTempFile::new_in(dir).map_err(failed)?.into_parts();
         writeln!(file, "{h1}").map_err(failed)?;
-        self.files.put(&artifact.path(), StagingFile { file, place }).map_err(|error| failed(error.cause))?;
+        self.files.put(&artifact.path(), StagingFile { file, path }).map_err(|error| failed(error.cause))?;
         Ok(self.of(artifact)?.unwrap_or(*h1))
     }
 
@@ -126,7 +126,7 @@ impl Pins {
         }
         tree.change_list(module, false)?;
         for (artifact, _) in &forgotten {
-            let failed = |error: StoreError| StoreError::new("forget the pin", &self.place_of(artifact), error.cause);
+            let failed = |error: StoreError| StoreError::new("forget the pin", &self.path_of(artifact), error.cause);
             self.files.delete(&artifact.path()).map_err(failed)?;
         }
         Ok(forgotten)

@@ -59,7 +59,7 @@ impl Quarantine {
         // The facts first: a folder without them is not a case, and its bytes would never be removed.
         let written = durable::write(&case.join("facts.json"), &text, Durability::Synced, self.options.modes);
         written.inspect_err(|_| drop(fs::remove_dir(&case)))?;
-        durable::place(staged.place, &case.join("bytes"), self.options.modes)?;
+        durable::persist(staged.path, &case.join("bytes"), self.options.modes)?;
         Ok(case)
     }
 }

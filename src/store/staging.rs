@@ -42,7 +42,7 @@ struct RunFolder {
 pub struct StagingFile {
     /// The open file: it is written, hashed, and served later.
     pub(crate) file: File,
-    pub(super) place: TempPath,
+    pub(super) path: TempPath,
 }
 
 impl Staging {
@@ -92,8 +92,8 @@ impl RunFolder {
         let failed = |cause| StoreError::new("make a staging file in", &self.dir, cause);
         let file = NamedTempFile::new_in(&self.dir).map_err(failed)?;
         self.modes.give(file.as_file()).map_err(failed)?;
-        let (file, place) = file.into_parts();
-        Ok(StagingFile { file, place })
+        let (file, path) = file.into_parts();
+        Ok(StagingFile { file, path })
     }
 }
 
@@ -163,7 +163,7 @@ mod tests {
         let _second = RunFolder::open(all.path(), Access::Download, Modes::Private).unwrap();
 
         assert!(!dead.exists());
-        assert!(kept.place.exists());
+        assert!(kept.path.exists());
     }
 
     #[test]
@@ -231,7 +231,7 @@ mod tests {
         let all = tempfile::tempdir().unwrap();
         let staging = RunFolder::open(all.path(), Access::Download, Modes::Private).unwrap();
         let file = staging.file().unwrap();
-        let place = file.place.to_path_buf();
+        let place = file.path.to_path_buf();
         drop(file);
         assert!(!place.exists());
     }

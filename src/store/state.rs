@@ -46,10 +46,10 @@ pub enum Swap<V = Vec<u8>> {
 pub type Lease = Box<dyn Send>;
 
 /// Refuses a value that could not be read again with the same limit.
-fn check_len(place: &Path, new: &[u8], max: usize) -> Result<(), StoreError> {
+fn check_len(path: &Path, new: &[u8], max: usize) -> Result<(), StoreError> {
     if new.len() <= max {
         return Ok(());
     }
     let words = format!("expected at most {max} bytes, found {}", new.len());
-    Err(StoreError::new("write", place, io::Error::new(io::ErrorKind::InvalidInput, words)))
+    Err(StoreError::new("write", path, io::Error::new(io::ErrorKind::InvalidInput, words)))
 }

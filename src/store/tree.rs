@@ -51,13 +51,13 @@ impl ProxyTree {
         }
     }
 
-    fn place_of(&self, request: &Request) -> PathBuf {
+    fn path_of(&self, request: &Request) -> PathBuf {
         self.files.dir().join(request.to_string())
     }
 
     fn read(&self, request: &Request) -> Result<Option<Vec<u8>>, StoreError> {
-        let place = self.place_of(request);
-        read(&place, request.max_len()).map_err(|cause| StoreError::new("read", &place, cause))
+        let target = self.path_of(request);
+        read(&target, request.max_len()).map_err(|cause| StoreError::new("read", &target, cause))
     }
 
     /// Opens the file of `artifact`, if there is one. The caller verifies its hash.
@@ -76,7 +76,7 @@ impl ProxyTree {
     pub(crate) fn try_to_keep(&self, artifact: &Artifact, body: &[u8]) {
         self.options.try_to(|| {
             let mut staged = self.staging.file()?;
-            staged.file.write_all(body).map_err(|cause| StoreError::new("write", &staged.place, cause))?;
+            staged.file.write_all(body).map_err(|cause| StoreError::new("write", &staged.path, cause))?;
             self.keep(staged, artifact).map(drop)
         });
     }
@@ -120,10 +120,10 @@ impl ProxyTree {
     }
 
     pub(crate) fn set_newest(&self, path: &ModulePath, info: &[u8]) -> Result<(), StoreError> {
-        let place = self.place_of(&Request::Latest(path.clone()));
-        self.options.check(&place)?;
-        durable::make_dir(place.parent().unwrap_or(self.files.dir()), self.options.modes)?;
-        durable::write(&place, info, Durability::Synced, self.options.modes)
+        let target = self.path_of(&Request::Latest(path.clone()));
+        self.options.check(&target)?;
+        durable::make_dir(target.parent().unwrap_or(self.files.dir()), self.options.modes)?;
+        durable::write(&target, info, Durability::Synced, self.options.modes)
     }
 
     fn versions_with(&self, path: &ModulePath, extension: &str) -> Result<Vec<Version>, StoreError> {
@@ -158,7 +158,7 @@ impl ProxyTree {
             versions.retain(|other| other != version);
         }
         let lines: String = versions.iter().map(|version| format!("{version}\n")).collect();
-        let place = self.place_of(&Request::List(path.clone()));
-        durable::write(&place, lines.as_bytes(), Durability::Synced, self.options.modes)
+        let target = self.path_of(&Request::List(path.clone()));
+        durable::write(&target, lines.as_bytes(), Durability::Synced, self.options.modes)
     }
 }

@@ -91,7 +91,7 @@ impl Health {
     }
 
     /// The probe was cancelled: another request may be the probe.
-    pub(super) fn half_open(&mut self) {
+    pub(super) fn probe_cancelled(&mut self) {
         self.probing = false;
     }
 
@@ -184,7 +184,7 @@ mod tests {
         assert_eq!(health.ask(later), Err(FIRST_OPEN * 2), "the next time is longer");
         let later = later + FIRST_OPEN * 2;
         assert_eq!(health.ask(later), Ok(()));
-        health.half_open();
+        health.probe_cancelled();
         assert_eq!(health.ask(later), Ok(()), "a probe that went away makes room for another");
         health.reached();
         assert_eq!((health.ask(later), health.ask(later)), (Ok(()), Ok(())));

@@ -13,7 +13,7 @@ use super::race::{self, Progress};
 use super::retry;
 use super::sink::DownloadSink;
 use super::times::Ttls;
-use super::upstream::{Small, Upstream};
+use super::upstream::{SmallAnswer, Upstream};
 use super::wanted::{UpstreamId, Wanted};
 use crate::base::clock::Clock;
 use gomodule::module::{ModulePath, Patterns};
@@ -129,7 +129,7 @@ impl UpstreamPool {
         self.in_order(request, |source| async move {
             let upstream = self.at(source);
             let unless = cached.filter(|(from, _)| *from == source).map(|(_, tag)| tag.to_owned());
-            let Small { body, tag, elsewhere } = upstream.small(wanted, unless).await?;
+            let SmallAnswer { body, tag, elsewhere } = upstream.small(wanted, unless).await?;
             let has_body = body.is_some();
             let why = match check(body) {
                 Ok(value) => {

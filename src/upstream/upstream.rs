@@ -41,7 +41,7 @@ pub(super) struct Upstream {
     http: HttpClient,
     clock: Clock,
     health: Mutex<Health>,
-    places: Semaphore,
+    slots: Semaphore,
     absent: Recent<Wanted, String>,
     wrong: Recent<Wanted, ()>,
     transport: Transport,
@@ -55,7 +55,7 @@ enum Transport {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Small {
+pub(super) struct SmallAnswer {
     /// `None` if the entity tag of the request is still current.
     pub(super) body: Option<Vec<u8>>,
     pub(super) tag: Option<String>,
@@ -81,7 +81,7 @@ impl Upstream {
             config,
             clock,
             health: Mutex::default(),
-            places: Semaphore::new(at_once),
+            slots: Semaphore::new(at_once),
             absent: Recent::new(MAX_ABSENT, ttls.absent, clock),
             wrong: Recent::new(MAX_WRONG, WRONG_FOR, clock),
             transport,
@@ -102,9 +102,9 @@ impl Upstream {
     }
 
     /// Requests a small body, unless its entity tag is still `unless`.
-    pub(super) async fn small(&self, wanted: &Wanted, unless: Option<String>) -> Result<Small, UpstreamError> {
+    pub(super) async fn small(&self, wanted: &Wanted, unless: Option<String>) -> Result<SmallAnswer, UpstreamError> {
         self.remembered_absent(wanted)?;
-        let whole = |body| Small { body: Some(body), tag: None, elsewhere: false };
+        let whole = |body| SmallAnswer { body: Some(body), tag: None, elsewhere: false };
         let base = match &self.transport {
             Transport::Http(base) => base,
             Transport::Folder(folder) => return Ok(whole(folder.small(wanted).await?)),
@@ -118,9 +118,9 @@ impl Upstream {
         let read = async |answer: Answer| {
             let (tag, elsewhere) = (answer.any_tag(), answer.elsewhere);
             if answer.status() == StatusCode::NOT_MODIFIED {
-                return Ok(Small { body: None, tag: unless, elsewhere });
+                return Ok(SmallAnswer { body: None, tag: unless, elsewhere });
             }
-            Ok(Small { body: Some(answer.small(wanted.max_len()).await?), tag, elsewhere })
+            Ok(SmallAnswer { body: Some(answer.small(wanted.max_len()).await?), tag, elsewhere })
         };
         self.answer(base, wanted, &condition, read).await
     }
@@ -143,17 +143,17 @@ impl Upstream {
         condition: &Condition,
         read: impl AsyncFnOnce(Answer) -> Result<T, HttpError>,
     ) -> Result<T, UpstreamError> {
-        let (asking, started) = (self.ask().await?, self.clock.steady());
+        let (pending, started) = (self.begin().await?, self.clock.steady());
         let answered = async {
             let answer = self.http.ask(join(base, wanted), condition).await?;
             Ok((self.clock.steady() - started, read(answer).await?))
         };
         match answered.await {
             Ok((first_byte, answer)) => {
-                asking.answered(first_byte, 0, Duration::ZERO);
+                pending.answered(first_byte, 0, Duration::ZERO);
                 Ok(answer)
             }
-            Err(error) => Err(self.checked(wanted, asking.failed(error)).await),
+            Err(error) => Err(self.checked(wanted, pending.failed(error)).await),
         }
     }
 
@@ -207,7 +207,7 @@ impl Upstream {
                 return direct.download(wanted, sink).await.map_err(|error| self.remember(wanted, error));
             }
         };
-        let asking = self.ask().await?;
+        let pending = self.begin().await?;
         progress.start();
         let started = self.clock.steady();
         let (url, limit) = (join(base, wanted), wanted.max_len() as u64);
@@ -215,10 +215,10 @@ impl Upstream {
         match download.run(&self.http, sink).await {
             Ok(()) => {
                 let body = self.clock.steady() - download.first_byte;
-                asking.answered(download.first_byte - started, download.written, body);
+                pending.answered(download.first_byte - started, download.written, body);
                 Ok(())
             }
-            Err(UpstreamError::Failed(error)) => Err(self.checked(wanted, asking.failed(error)).await),
+            Err(UpstreamError::Failed(error)) => Err(self.checked(wanted, pending.failed(error)).await),
             // The writer failed.
             Err(error) => Err(error),
         }
@@ -246,33 +246,33 @@ impl Upstream {
     }
 
     /// Waits for a request slot, unless the circuit breaker is open.
-    async fn ask(&self) -> Result<Asking<'_>, UpstreamError> {
+    async fn begin(&self) -> Result<PendingRequest<'_>, UpstreamError> {
         let open = |open_for| {
             let last_failure = self.health(|health, _| health.last_failure.clone());
             self.failure(SourceFailure::CircuitOpen { last_failure, open_for })
         };
         // The breaker is checked after the wait: it may have opened meanwhile.
-        let place = self.places.acquire().await.map_err(|_| open(Duration::ZERO))?;
+        let slot = self.slots.acquire().await.map_err(|_| open(Duration::ZERO))?;
         self.health(Health::ask).map_err(open)?;
-        Ok(Asking { upstream: self, known: false, _place: place })
+        Ok(PendingRequest { upstream: self, has_result: false, _slot: slot })
     }
 }
 
 /// A request in progress. Its result goes into the health; a cancelled one only makes room for the next probe.
-struct Asking<'a> {
+struct PendingRequest<'a> {
     upstream: &'a Upstream,
-    known: bool,
-    _place: tokio::sync::SemaphorePermit<'a>,
+    has_result: bool,
+    _slot: tokio::sync::SemaphorePermit<'a>,
 }
 
-impl Asking<'_> {
+impl PendingRequest<'_> {
     fn answered(mut self, first_byte: Duration, bytes: u64, body: Duration) {
-        self.known = true;
+        self.has_result = true;
         self.upstream.health(|health, now| health.answered(now, first_byte, bytes, body));
     }
 
     fn failed(mut self, error: HttpError) -> UpstreamError {
-        self.known = true;
+        self.has_result = true;
         match error {
             HttpError::Absent { .. } => {
                 self.upstream.health(|health, _| health.reached());
@@ -301,10 +301,10 @@ impl Asking<'_> {
     }
 }
 
-impl Drop for Asking<'_> {
+impl Drop for PendingRequest<'_> {
     fn drop(&mut self) {
-        if !self.known {
-            self.upstream.health(|health, _| health.half_open());
+        if !self.has_result {
+            self.upstream.health(|health, _| health.probe_cancelled());
         }
     }
 }

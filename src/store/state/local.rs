@@ -22,7 +22,7 @@ impl LocalState {
 
 impl State for LocalState {
     fn get(&self, name: &str, max: usize) -> Result<Option<Vec<u8>>, StoreError> {
-        let path = key::place_of_value(&self.dir, name)?;
+        let path = key::value_path(&self.dir, name)?;
         open::read(&path, max).map_err(|cause| StoreError::new("read", &path, cause))
     }
 
@@ -33,7 +33,7 @@ impl State for LocalState {
         expected: Option<&[u8]>,
         new: &[u8],
     ) -> Result<Swap, StoreError> {
-        let path = key::place_of_value(&self.dir, name)?;
+        let path = key::value_path(&self.dir, name)?;
         check_len(&path, new, max)?;
         let _lease = self.lease(name)?;
         let found = self.get(name, max)?;
@@ -45,11 +45,11 @@ impl State for LocalState {
     }
 
     fn append(&self, name: &str, line: &[u8]) -> Result<(), StoreError> {
-        durable::append(&key::place_of_value(&self.dir, name)?, line, self.modes)
+        durable::append(&key::value_path(&self.dir, name)?, line, self.modes)
     }
 
     fn lease(&self, name: &str) -> Result<Lease, StoreError> {
-        key::place_of_value(&self.dir, name)?;
+        key::value_path(&self.dir, name)?;
         Ok(Box::new(lock(&self.dir.join(format!("{name}.lock")))?))
     }
 }
