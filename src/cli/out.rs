@@ -36,7 +36,7 @@ pub(super) fn complain(text: &str) {
 }
 
 /// The log of a command that tells by itself what went wrong. That something good could not be kept it does not know.
-pub(super) const QUIET: &str = "off,sumgate::store::losses=warn";
+pub(super) const QUIET: &str = "off,sumgate::store::write_failures=warn";
 
 /// Sends the log to stderr, as much of it as `SUMGATE_LOG` asks for (`unless_told` if it does not; `debug` shows requests).
 pub(super) fn start_log(unless_told: &str) {

@@ -25,7 +25,7 @@ pub(super) struct SourceConfig {
 /// that come `direct`.
 pub(super) fn said(config: Option<&Path>, upstream: &str, direct: Patterns) -> Result<SourceConfig, Failure> {
     let settings = config.map(read).transpose()?.unwrap_or_default();
-    let chain = match settings.chain {
+    let chain = match settings.proxy_list {
         Some(chain) => chain,
         None => ProxyList::parse(upstream).map_err(Failure::usage)?,
     };

@@ -71,9 +71,8 @@ impl Prefetch {
             let was_here = self.kept_info(artifact).await?.is_some();
             let info = self.pipeline.metadata.info(artifact).await?;
             if info.state == State::Unkept {
-                let why = "it had wrong bytes not long ago, and its .info is not kept".to_owned();
-                let upstream = "the source of the .info".to_owned();
-                return Err(UpstreamError::Nonsense { upstream, why }.into());
+                let why = "it had wrong bytes not long ago, and its .info is not kept";
+                return Err(UpstreamError::invalid("that sent the .info", why).into());
             }
             return Ok(Prefetched { h1: None, bytes: info.body.len() as u64, was_here });
         }

@@ -61,7 +61,7 @@ impl Fetch {
                 AttemptError::Local(error) => return Err(error),
                 AttemptError::Failed(error) => search.failed(id, error, is_final),
                 AttemptError::Wrong(why) | AttemptError::OverLimit(why) => {
-                    search.failed(id, UpstreamError::Nonsense { upstream: self.pool.name(id), why }, false);
+                    search.failed(id, UpstreamError::invalid(self.pool.name(id), why), false);
                 }
             }
         }

@@ -19,7 +19,9 @@ use crate::base::clock::Clock;
 use crate::base::flight::Flights;
 pub(super) use crate::upstream::UpstreamId as Endpoint;
 use crate::upstream::database_request::DatabaseRequest;
-use crate::upstream::{HttpClient, HttpError, Source, Ttls, UpstreamConfig, UpstreamError, UpstreamPool, Wanted};
+use crate::upstream::{
+    HttpClient, HttpError, Source, SourceFailure, Ttls, UpstreamConfig, UpstreamError, UpstreamPool, Wanted,
+};
 
 const SUPPORTED: Wanted = Wanted::Database(DatabaseRequest::Supported);
 const LATEST: Wanted = Wanted::Database(DatabaseRequest::Latest);
@@ -271,9 +273,9 @@ impl Remote {
         for (id, error) in errors {
             match error {
                 EndpointError::NoRecord(error) => return error,
-                EndpointError::Upstream(UpstreamError::NotFound(_) | UpstreamError::EmptyRoot { .. })
-                    if matches!(endpoints.kinds[id.index()], EndpointKind::Export) =>
-                {
+                EndpointError::Upstream(
+                    UpstreamError::NotFound(_) | UpstreamError::Source(_, SourceFailure::EmptyRoot(_)),
+                ) if matches!(endpoints.kinds[id.index()], EndpointKind::Export) => {
                     return SumdbError::NotExported(match wanted {
                         Wanted::Database(DatabaseRequest::Lookup(module)) => {
                             self.database.asked_for(format!("the record of {module}"))

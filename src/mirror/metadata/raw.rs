@@ -130,9 +130,8 @@ fn prefetch_record(context: &Arc<Context>, module: &ModuleVersion) {
 }
 
 pub(crate) fn named(path: &ModulePath, info: &[u8]) -> Result<ModuleVersion, MirrorError> {
-    let nonsense =
-        |why: InfoError| UpstreamError::Nonsense { upstream: "that was asked".to_owned(), why: why.to_string() };
-    let version = Info::read(info).map_err(nonsense)?.version;
+    let invalid = |why: InfoError| UpstreamError::invalid("that was asked", why.to_string());
+    let version = Info::read(info).map_err(invalid)?.version;
     Ok(ModuleVersion { path: path.clone(), version })
 }
 
