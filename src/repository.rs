@@ -5,11 +5,11 @@
 
 mod error;
 mod git;
+mod locate;
 mod name;
 mod object_name;
 mod objects;
 mod owner;
-mod place;
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -33,7 +33,7 @@ pub fn tracks(folder: &Path) -> Result<bool, BaseError> {
 /// The `git` command for the repository with this work tree, which is this user's.
 fn usable(work_tree: PathBuf, path: &Path) -> Result<Git, BaseError> {
     let unfit = |why: String| BaseError::NoRepository(path.to_owned(), why);
-    let git_folder = place::git_folder(&work_tree).map_err(|error| unfit(error.to_string()))?;
+    let git_folder = locate::git_folder(&work_tree).map_err(|error| unfit(error.to_string()))?;
     let git = Git::find(work_tree, git_folder.clone())?;
     owner::check(&git, &git_folder)?;
     git.line(&["rev-parse", "--git-dir"])?.map_err(unfit)?;
@@ -66,13 +66,13 @@ impl Base {
     /// lies there, else the one that it lies in itself. So a name means the same commit for every file, and a submodule,
     /// whose own branches say nothing of what was reviewed here, has no earlier state.
     pub fn work_tree_of(path: &Path) -> Result<PathBuf, BaseError> {
-        place::work_tree_of(path).map_err(|error| BaseError::NoRepository(path.to_owned(), error.to_string()))
+        locate::work_tree_of(path).map_err(|error| BaseError::NoRepository(path.to_owned(), error.to_string()))
     }
 
     /// The file at that revision: of a link, where it leads. `None` if there was no file, or if it lies outside the work
     /// tree or in a submodule.
     pub fn earlier(&self, path: &Path) -> Result<Option<Vec<u8>>, BaseError> {
-        let place = place::place(path).map_err(|error| BaseError::Git(path.to_owned(), error.to_string()))?;
+        let place = locate::place(path).map_err(|error| BaseError::Git(path.to_owned(), error.to_string()))?;
         let Ok(inside) = place.strip_prefix(self.work_tree()) else { return Ok(None) };
         self.ask(inside, |objects| objects.file(&self.git, &self.commit, inside, false))
     }

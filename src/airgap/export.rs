@@ -61,7 +61,7 @@ async fn with_newest(
 ) -> (FetchPlan, Vec<(ModulePath, Bytes)>) {
     let (mut all, mut newest) = (wanted.clone(), Vec::new());
     for path in wanted.paths() {
-        match Newest(prefetch).here(&path).await {
+        match Newest(prefetch).stored(&path).await {
             Ok(Some(module)) => {
                 for kind in [Kind::Mod, Kind::Info] {
                     all.add(&module, kind);
@@ -126,7 +126,7 @@ async fn file(
 ) -> Result<(), AirgapError> {
     let name = artifact.path();
     if artifact.kind == Kind::Info {
-        // Where none is kept, one is made over there (`mirror/here`).
+        // Where none is kept, one is made over there (`mirror/infos`).
         if let Ok(Some(info)) = prefetch.kept_info(&artifact).await {
             block_in_place(|| pack.add(&name, &info))?;
             exported.files += 1;

@@ -76,7 +76,7 @@ impl Filled {
                 }
                 self.refused.extend(h1.and_then(|h1| wanted.contradicts(&artifact, h1)));
             }
-            // Where it is missing, one is made of the proved version (`mirror/here`).
+            // Where it is missing, one is made of the proved version (`mirror/infos`).
             Err(_) if kind == Kind::Info => {}
             Err(error) if error.missing_offline().is_some() => {
                 // Whoever fills a store does not look for a mirror.

@@ -52,7 +52,7 @@ pub(crate) async fn import(
     }
     imported.filled = fill(prefetch, &contents.files, done).await;
     for path in &contents.newest {
-        if let Err(error) = Newest(prefetch).take(path).await {
+        if let Err(error) = Newest(prefetch).import(path).await {
             refused.push(Refusal::of(format!("the newest version of {path}"), &error));
         }
     }

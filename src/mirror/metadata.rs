@@ -2,10 +2,10 @@
 
 pub(super) mod answer;
 pub(super) mod cache;
+pub(super) mod client_text;
 pub(super) mod info;
 pub(super) mod raw;
 pub(super) mod versions;
-pub(super) mod words;
 
 pub(crate) use answer::answer;
 pub(crate) use info::Info;

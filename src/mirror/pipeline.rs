@@ -1,15 +1,15 @@
-//! The floors of the mirror, built in order: each calls lower ones only.
+//! The layers of the mirror, built in order: each calls lower ones only.
 
 use std::sync::Arc;
 
-use super::admission::policy::Admission;
-use super::admission::retractions::Retracted;
+use super::admission::Admission;
 use super::error::MirrorError;
 use super::folder::Folders;
-use super::here::Infos;
-use super::listed::Lists;
+use super::infos::Infos;
+use super::lists::Lists;
 use super::metadata::raw::RawMetadata;
 use super::not_yet::Holds;
+use super::retractions::Retracted;
 use crate::base::clock::Clock;
 use crate::policy::{Exception, InForce};
 use crate::release::{Context, EventLog, Expectations, Released};
@@ -17,8 +17,7 @@ use crate::store::Store;
 use crate::upstream::Router;
 use gomodule::artifact::{Artifact, Kind};
 
-/// The way of an artifact, from expect to commit, and the answers that no proof covers. Cheap to clone; clones share all
-/// state.
+/// Cheap to clone; clones share all state.
 #[derive(Clone)]
 pub(crate) struct Pipeline {
     pub(super) context: Arc<Context>,
@@ -31,10 +30,9 @@ pub(crate) struct Pipeline {
 }
 
 impl Pipeline {
-    /// A pipeline that keeps in `store`, fetches from `sources`, believes `expectations`, obeys `policies`, and writes down in
-    /// `events` what it releases and refuses. What is private is exempt from the databases.
-    ///
-    /// Without any source the pipeline is offline: what is not in `store` is asked of nobody.
+    /// Files are kept in `store`, downloaded from `sources` and checked against `expectations` and `policies`; `events` records
+    /// what is released and refused. Private modules are exempt from the databases. Without any source the pipeline is offline:
+    /// it makes no requests.
     pub(crate) fn new(
         store: Arc<Store>,
         sources: Router,
@@ -44,7 +42,6 @@ impl Pipeline {
         clock: Clock,
     ) -> Self {
         let context = &Arc::new(Context::new(store, sources, expectations, events));
-        // Each needs some of those before it, and none of those after it.
         let metadata = RawMetadata::new(Arc::clone(context), clock);
         let holds = Arc::new(Holds::new(Arc::clone(context), clock));
         let retracted = Arc::new(Retracted::new(Arc::clone(context), metadata.clone(), Arc::clone(&holds)));

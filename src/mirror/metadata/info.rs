@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::words::plain_json;
+use super::client_text::plain_json;
 use gomodule::artifact::Kind;
 use gomodule::module::{Version, VersionError};
 
