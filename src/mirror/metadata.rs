@@ -1,4 +1,4 @@
-//! What no proof covers, as sources say it: read, cached for a while, and written anew. Nothing is left out yet.
+//! What upstreams say and no hash covers: read, checked, cached, and written anew. Nothing is filtered here.
 
 pub(super) mod answer;
 pub(super) mod cache;

@@ -65,7 +65,7 @@ mod tests {
             ("evidence in /srv/data/sumdb/x/fork.txt\n", "evidence in sumdb/x/fork.txt\n"),
             ("file:///srv/data/proxy: not found", "file://proxy: not found"),
             ("in /srv/data.", "in the data folder."),
-            // Of others.
+            // Other folders.
             ("https://a.example/srv/data/x", "https://a.example/srv/data/x"),
             ("cannot open /srv/database/x or /x/srv/data/y", "cannot open /srv/database/x or /x/srv/data/y"),
             ("", ""),
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_commands_a_terminal() {
+    fn answers_have_no_control_characters() {
         let text = "a\u{1b}[31mb\u{202e}c\rd\u{9b}e\u{2066}f\u{7f}\ng";
         let safe = for_client(text, Path::new("/d"));
         assert_eq!(safe, "a\\u{1b}[31mb\\u{202e}c\\rd\\u{9b}e\\u{2066}f\\u{7f}\ng");

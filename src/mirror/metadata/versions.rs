@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn releases_say_what_is_taken_back_newest_first_and_incompatible_ones_never() {
+    fn retractions_are_read_from_the_newest_compatible_releases() {
         let retraction_candidates = |list: &str| {
             retraction_candidates(versions_of(list.as_bytes())).map(|one| one.to_string()).collect::<Vec<_>>()
         };
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn queries_are_answered_by_versions_that_are_here() {
+    fn a_query_names_a_stored_version() {
         let versions: Vec<Version> = [
             "v1.0.0",
             "v2.3.0+incompatible",
