@@ -125,8 +125,7 @@ impl Admission {
         newest.sort();
         let judged: Vec<Version> = newest.into_iter().rev().take(MAX_JUDGED).collect();
         let denied = stream::iter(judged.into_iter().map(|version| self.denies(path, version, expectations)));
-        let denied: Vec<Option<Version>> = denied.buffer_unordered(AT_ONCE).collect().await;
-        let denied: Vec<Version> = denied.into_iter().flatten().collect();
+        let denied: Vec<Version> = denied.buffer_unordered(AT_ONCE).filter_map(std::future::ready).collect().await;
         versions.into_iter().filter(|version| !denied.contains(version)).collect()
     }
 

@@ -31,8 +31,8 @@ struct Filtered {
 }
 
 pub(super) struct Lists {
-    pub(super) admission: Option<Arc<Admission>>,
-    pub(super) retracted: Arc<Retracted>,
+    pub(super) admission: Option<Admission>,
+    pub(super) retracted: Retracted,
     pub(super) infos: Arc<Infos>,
 }
 

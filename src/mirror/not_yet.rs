@@ -29,15 +29,12 @@ const POLL: Duration = Duration::from_secs(3);
 /// or an attack.
 const MAX_HELD: usize = 256;
 
-/// Which database is waited for: any of them, or the one that a lookup names.
-type Only = Option<DatabaseId>;
-
 /// The proved files, and the versions whose record is waited for.
 pub(super) struct Holds {
     context: Arc<Context>,
     clock: Clock,
     proved: Arc<ProvedFiles>,
-    flights: Flights<(Only, ModuleVersion), Result<bool, MirrorError>>,
+    flights: Flights<(Option<DatabaseId>, ModuleVersion), Result<bool, MirrorError>>,
     slots: Semaphore,
 }
 
@@ -59,12 +56,12 @@ impl Holds {
         Ok(released?)
     }
 
-    /// Returns once the database has a record of `module`; after a bounded time, the error for the client. `none` is the first
-    /// answer of the database.
+    /// Returns once a database, or the database `only`, has a record of `module`; after a bounded time, the error for the client.
+    /// `none` is the first answer.
     pub(super) async fn wait_for_record(
         self: &Arc<Self>,
         module: &ModuleVersion,
-        only: Only,
+        only: Option<DatabaseId>,
         none: &NoRecord,
     ) -> Result<(), MirrorError> {
         let Some(hold) = self.context.sources.ttls().hold.filter(|_| !self.context.offline) else {
@@ -91,7 +88,7 @@ impl Holds {
     async fn hold(
         &self,
         module: &ModuleVersion,
-        only: Only,
+        only: Option<DatabaseId>,
         none: &NoRecord,
         deadline: Instant,
     ) -> Result<bool, MirrorError> {
@@ -104,12 +101,11 @@ impl Holds {
         }
         let Ok(_slot) = self.slots.try_acquire() else { return Err(not_yet(module, none)) };
         loop {
-            if tokio::time::timeout_at(deadline, tokio::time::sleep(POLL)).await.is_err() {
-                return Ok(false);
-            }
-            let Ok(answer) = tokio::time::timeout_at(deadline, databases.lookup_anew(module, only)).await else {
-                return Ok(false);
+            let next = async {
+                tokio::time::sleep(POLL).await;
+                databases.lookup_anew(module, only).await
             };
+            let Ok(answer) = tokio::time::timeout_at(deadline, next).await else { return Ok(false) };
             match answer {
                 Ok(_) => return Ok(true),
                 Err(Unproved::Failed(error)) if matches!(error.fault(), Fault::Misbehaviour | Fault::Host) => {

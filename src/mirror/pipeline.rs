@@ -25,8 +25,6 @@ pub(crate) struct Pipeline {
     pub(super) metadata: RawMetadata,
     pub(super) infos: Arc<Infos>,
     pub(super) lists: Arc<Lists>,
-    retracted: Arc<Retracted>,
-    admission: Option<Arc<Admission>>,
 }
 
 impl Pipeline {
@@ -44,8 +42,6 @@ impl Pipeline {
         let context = &Arc::new(Context::new(store, sources, expectations, events));
         let metadata = RawMetadata::new(Arc::clone(context), clock);
         let holds = Arc::new(Holds::new(Arc::clone(context), clock));
-        let retracted = Arc::new(Retracted::new(Arc::clone(context), metadata.clone(), Arc::clone(&holds)));
-        let admission = Admission::new(policies, clock).map(Arc::new);
         let infos = Arc::new(Infos {
             context: Arc::clone(context),
             metadata: metadata.clone(),
@@ -53,15 +49,15 @@ impl Pipeline {
             folders: Folders::new(Arc::clone(context), Arc::clone(&holds)),
         });
         let lists = Arc::new(Lists {
-            admission: admission.clone(),
-            retracted: Arc::clone(&retracted),
+            admission: Admission::new(policies, clock),
+            retracted: Retracted::new(Arc::clone(context), metadata.clone(), Arc::clone(&holds)),
             infos: Arc::clone(&infos),
         });
-        Self { context: Arc::clone(context), holds, metadata, infos, lists, retracted, admission }
+        Self { context: Arc::clone(context), holds, metadata, infos, lists }
     }
 
     pub(crate) fn unused_exceptions(&self) -> Vec<Exception> {
-        self.admission.as_ref().map(|admission| admission.unused()).unwrap_or_default()
+        self.lists.admission.as_ref().map(Admission::unused).unwrap_or_default()
     }
 
     /// The proved file of `artifact`, open, if the policy lets it in.
@@ -78,13 +74,13 @@ impl Pipeline {
     }
 
     async fn release_admitted(&self, artifact: &Artifact) -> Result<Released, MirrorError> {
-        let (Kind::Zip, Some(admission)) = (artifact.kind, &self.admission) else {
+        let (Kind::Zip, Some(admission)) = (artifact.kind, &self.lists.admission) else {
             return self.holds.release(artifact).await;
         };
         let mut known = admission.examine(&artifact.module, &self.context.expectations).await?;
         if admission.needs_retractions() {
             let path = &artifact.module.path;
-            let retractions = self.retracted.of(path).await?;
+            let retractions = self.lists.retracted.of(path).await?;
             let covering = retractions.iter().find(|retraction| retraction.covers(&artifact.module.version));
             let retracted = covering.map(|retraction| retraction.rationale.clone());
             known.learn(|facts| facts.retracted = Some(retracted.clone()));

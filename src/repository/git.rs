@@ -70,7 +70,7 @@ pub(super) struct Git {
     program: PathBuf,
     pub(super) work_tree: PathBuf,
     /// The repository: `.git`, or the folder that it names.
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
 }
 
 impl Git {
@@ -138,11 +138,6 @@ impl Git {
         let fields: Vec<&[u8]> = output.stdout.split(|byte| *byte == 0).collect();
         let is_protected = |scope: &[u8]| matches!(scope, b"system" | b"global" | b"command");
         Ok(fields.chunks_exact(2).filter(|pair| is_protected(pair[0])).map(|pair| pair[1].to_owned()).collect())
-    }
-
-    /// Whether a file of this name is beside HEAD.
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.folder.join(name).symlink_metadata().is_ok()
     }
 
     /// The error of a command about the repository as a whole.

@@ -103,7 +103,7 @@ fn candidates(git: &Git, name: &str) -> Result<Vec<String>, BaseError> {
         }
     }
     // FETCH_HEAD and the like are files beside HEAD, where git looks first.
-    if !found.is_empty() && name.ends_with("_HEAD") && git.has(name) {
+    if !found.is_empty() && name.ends_with("_HEAD") && git.folder.join(name).symlink_metadata().is_ok() {
         found.insert(0, name.to_owned());
     }
     let may_be_hash = name.len() >= MIN_HASH && name.bytes().all(|byte| byte.is_ascii_hexdigit());

@@ -23,10 +23,12 @@ use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::ModuleVersion;
 use gomodule::proxy_request::Request;
 
+const WELCOME: &str =
+    concat!("sumgate ", env!("CARGO_PKG_VERSION"), ": a Go module mirror that serves only proved files\n");
+
 pub(super) struct Handler {
     pub(super) pipeline: Pipeline,
     pub(super) base: BasePath,
-    pub(super) welcome: String,
     pub(super) cache: ResponseCache,
 }
 
@@ -157,7 +159,7 @@ impl Handler {
     }
 
     fn home(&self) -> Bytes {
-        let mut text = self.welcome.clone();
+        let mut text = WELCOME.to_owned();
         for client in self.pipeline.context.expectations.databases.iter() {
             let size = client.trusted().map_or_else(|| "none yet".to_owned(), |head| head.size().to_string());
             text.push_str(&format!("{}: trusted tree size {size}", client.database().name()));
@@ -200,8 +202,7 @@ mod tests {
         let router = Router::new(upstream, Vec::new());
         let pipeline =
             Pipeline::new(store, router, expectations, InForce::default(), EventLog::default(), Clock::System);
-        let handler =
-            Handler { pipeline, base: BasePath::default(), welcome: String::new(), cache: ResponseCache::default() };
+        let handler = Handler { pipeline, base: BasePath::default(), cache: ResponseCache::default() };
         let module = ModuleVersion::parse("example.com/hello@v1.0.0").unwrap();
         let artifact = Artifact { module, kind: Kind::Mod };
         let released = handler.pipeline.release(&artifact).await.unwrap();

@@ -96,9 +96,12 @@ impl Mirror {
         let failed = |cause| StartError { address, cause };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let bound = listener.local_addr().map_err(failed)?;
-        let url = format!("http://{}{}", reachable(bound), base.as_str());
-        let welcome = format!("sumgate {}: a Go module mirror that proves what it serves\n", env!("CARGO_PKG_VERSION"));
-        let handler = Handler { pipeline, base, welcome, cache: ResponseCache::default() };
+        let mut reachable = bound;
+        if bound.ip().is_unspecified() {
+            reachable.set_ip(Ipv4Addr::LOCALHOST.into());
+        }
+        let url = format!("http://{reachable}{}", base.as_str());
+        let handler = Handler { pipeline, base, cache: ResponseCache::default() };
         let own = || ServerOptions { hosts: Hosts::Own(bound.to_string()), ..ServerOptions::default() };
         let options = options.unwrap_or_else(own);
         let server = Arc::new(Listener { handler, options, limits: ConnectionLimits::of_this_process() });
@@ -117,14 +120,6 @@ impl Mirror {
         // Both fail only if the server has ended already.
         let _ = self.stop.send(());
         let _ = self.running.await;
-    }
-}
-
-/// An address that can be dialled: "all addresses" includes the loopback one.
-fn reachable(bound: SocketAddr) -> SocketAddr {
-    match bound.ip() {
-        ip if ip.is_unspecified() => SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), bound.port()),
-        _ => bound,
     }
 }
 
