@@ -64,10 +64,7 @@ impl Pipeline {
     pub(super) async fn release(&self, artifact: &Artifact) -> Result<Released, MirrorError> {
         let released = self.release_admitted(artifact).await;
         match &released {
-            Ok(released) => {
-                let (bytes, source) = (released.identity().size(), released.source());
-                self.context.events.released(artifact, released.basis(), bytes, source);
-            }
+            Ok(file) => self.context.events.released(artifact, file.basis(), file.identity().size(), file.source()),
             Err(error) => self.context.events.refused(artifact, error, error.refusal()),
         }
         released

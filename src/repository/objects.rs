@@ -55,9 +55,8 @@ impl Objects {
         Ok(Self { git: started.map_err(|error| git.failed(error.to_string()))? })
     }
 
-    /// The file at `path`, relative to the top folder, in a commit; `None` if there is no file. A link at its end is read as
-    /// text, or followed with `follows_links`: then a link out of the commit is an error. After an error nothing more can be
-    /// asked.
+    /// The file at `path`, relative to the top folder, in a commit; `None` if there is no file. A link is read as text, or
+    /// followed if `follows_links`: then a link out of the commit is an error. After an error nothing more can be asked.
     pub(super) fn file(
         &mut self,
         git: &Git,

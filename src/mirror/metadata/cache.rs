@@ -33,14 +33,14 @@ pub(crate) struct Cached {
 }
 
 impl Cached {
-    pub(crate) fn now(body: Bytes) -> Self {
+    pub(crate) fn fresh(body: Bytes) -> Self {
         Self { body, age: Duration::ZERO, freshness: Freshness::Fresh }
     }
 
     /// Made from the store.
     pub(crate) fn stored(body: Bytes, offline: bool) -> Self {
         let freshness = if offline { Freshness::Stored } else { Freshness::UpstreamsDown };
-        Self { freshness, ..Self::now(body) }
+        Self { freshness, ..Self::fresh(body) }
     }
 
     /// The same, marked if the newest version of the module was not known when it was made.

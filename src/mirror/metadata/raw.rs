@@ -50,15 +50,17 @@ impl RawMetadata {
         let (context, wanted) = (Arc::clone(&self.context), artifact.clone());
         let flight = self.flights.join(artifact.clone(), async move || {
             if let Some(info) = stored_info(&context.store, &wanted).await? {
-                return Ok(Cached::now(info));
+                return Ok(Cached::fresh(info));
             }
             if context.offline {
                 return Err(ReleaseError::Offline(wanted.to_string()).into());
             }
-            prefetch_record(&context, &wanted.module);
+            // The client asks for the `.mod` next, which needs the record. That request reports any error.
+            let (prefetch, module) = (Arc::clone(&context), wanted.module.clone());
+            tokio::spawn(async move { prefetch.expectations.record(&module).await.map(drop) });
             let (pool, request) = (context.sources.of(&wanted.module.path), Request::File(wanted.clone()));
             let Metadata { value, distrusted, .. } = pool.small(&request, |body| answer(&request, body)).await?;
-            let info = Cached::now(value);
+            let info = Cached::fresh(value);
             if distrusted {
                 return Ok(Cached { freshness: Freshness::Uncached, ..info });
             }
@@ -104,7 +106,7 @@ impl RawMetadata {
             Ok(listed) => (listed, true),
             Err(error) if !any_stored || !error.allows_stored_answer() => return Err(error),
             Err(_) if is_trouble => (Cached::stored(Bytes::new(), self.context.offline), false),
-            Err(_) => (Cached::now(Bytes::new()), false),
+            Err(_) => (Cached::fresh(Bytes::new()), false),
         };
         let known: HashSet<Version> = versions_of(&listed.body).into_iter().collect();
         released.retain(|version| !known.contains(version));
@@ -116,15 +118,6 @@ impl RawMetadata {
         let versions = versions_of(&body);
         Ok(WholeList { cached: Cached { body: body.into(), ..listed }, versions, complete })
     }
-}
-
-/// Looks up the record meanwhile: a client that asks for the `.info` of a version asks for its `.mod` next, which needs the
-/// record. That request reports any error.
-fn prefetch_record(context: &Arc<Context>, module: &ModuleVersion) {
-    let (context, module) = (Arc::clone(context), module.clone());
-    tokio::spawn(async move {
-        let _ = context.expectations.record(&module).await;
-    });
 }
 
 /// The version that the `.info` of an upstream names.
