@@ -91,8 +91,7 @@ impl Admission {
         Ok(known)
     }
 
-    /// Whether the database knows the version, and for how long. An exempt version counts as unknown: GONOSUMDB must not lift a
-    /// rule.
+    /// Looks up the record and its age. An exempt version counts as unknown: GONOSUMDB must not lift a rule.
     async fn date(
         &self,
         known: &mut Known,
@@ -129,8 +128,7 @@ impl Admission {
         versions.into_iter().filter(|version| !denied.contains(version)).collect()
     }
 
-    /// The version, if it is denied by what is known of it. A version that cannot be looked up now stays in the list; its zip is
-    /// checked when it is requested.
+    /// The version, if it is denied. One that cannot be looked up now stays in the list; its zip is checked on request.
     async fn denies(&self, path: &ModulePath, version: Version, expectations: &Expectations) -> Option<Version> {
         let module = ModuleVersion::new(path.clone(), version.clone()).ok()?;
         let examined = self.examine(&module, expectations).await;

@@ -25,8 +25,7 @@ use gomodule::proxy_request::Request;
 
 /// Between two lookups of one version, to keep the load on a public database low.
 const POLL: Duration = Duration::from_secs(3);
-/// Versions that are waited for at the same time, each with a lookup every few seconds. More new versions at once are a mistake
-/// or an attack.
+/// Versions that are waited for at once, each with a lookup every few seconds. More are a mistake or an attack.
 const MAX_HELD: usize = 256;
 
 /// The proved files, and the versions whose record is waited for.

@@ -58,7 +58,7 @@ pub(crate) enum Route {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RouteError {
     /// After 404 `go` asks the next proxy, or the database itself.
-    #[error("not found: this mirror serves no checksum database at {0:?}")]
+    #[error("not found: this mirror does not serve a checksum database at {0:?}")]
     NoSuchDatabase(String),
     #[error("the path is longer than {MAX_PATH} bytes")]
     TooLong,

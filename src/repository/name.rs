@@ -29,7 +29,7 @@ pub(super) fn resolve(git: &Git, revision: &str) -> Result<String, BaseError> {
             ([], _) if name.starts_with('-') => {
                 return Err(unknown(git, revision, "a short name cannot begin with -")?);
             }
-            // git finds a reflog, and the branch that a branch follows, by the short name only.
+            // git resolves `@{1}` and `@{upstream}` by the short name only.
             ([], _) | ([_], true) => revision.to_owned(),
             ([full], false) => format!("{full}{suffix}"),
             (several, _) => {

@@ -40,8 +40,7 @@ pub(super) fn read_cached(_: &File, _: u64, _: u64) -> Option<io::Result<Bytes>>
     None
 }
 
-/// Exactly a piece of `left` bytes. A file that got shorter is an error, so that the client does not take a part for the whole.
-/// Blocks.
+/// A piece of exactly `left` bytes. A file that got shorter is an error, or the client would accept a part. Blocks.
 pub(super) fn read(file: &File, offset: u64, left: u64) -> io::Result<Bytes> {
     let mut piece = Piece::of(left);
     file.read_exact_at(&mut piece.memory[..piece.length], offset)?;

@@ -10,8 +10,7 @@ use ipnet::IpNet;
 pub(crate) struct TrustedProxies(pub Vec<IpNet>);
 
 impl TrustedProxies {
-    /// The address of the client: the last one in the header that is not of a trusted proxy. The client may have written what
-    /// precedes it.
+    /// The client: the last address in the header that is not a trusted proxy. It may have written the ones before.
     pub(super) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut client = peer.to_canonical();
         if self.0.is_empty() {

@@ -64,8 +64,7 @@ impl Handler {
             Route::Home => respond::small(BodyKind::Text, self.home()),
             Route::Module(Request::File(artifact)) if artifact.kind == Kind::Info => {
                 let info = self.pipeline.infos.info(&artifact.module).await?;
-                // The operator can forget a pin, and the .info with it; one that was made here is replaced once an upstream
-                // answers.
+                // The operator can forget a pin, and the .info with it. One that was made here is only a substitute.
                 let pinned = self.pipeline.context.expectations.exempt.exempts(&artifact.module.path);
                 match info.freshness {
                     Freshness::Fresh if pinned => respond::small(BodyKind::Info, info.body),
@@ -76,10 +75,8 @@ impl Handler {
             Route::Module(Request::File(artifact)) => {
                 let released = self.pipeline.release(&artifact).await?;
                 let response = respond::file(headers, artifact.kind, &released);
-                match artifact.kind {
-                    Kind::Mod => self.go_mod(uri.path(), response, artifact, released).await?,
-                    _ => response,
-                }
+                let is_go_mod = artifact.kind == Kind::Mod;
+                if is_go_mod { self.go_mod(uri.path(), response, artifact, released).await? } else { response }
             }
             Route::Module(Request::Query(path, query)) => {
                 respond::cached(BodyKind::Resolved, self.pipeline.infos.query(&path, &query).await?)

@@ -193,7 +193,7 @@ async fn next(listener: &TcpListener, server: &Listener) -> Option<(TcpStream, I
         let is_one_client = matches!(hosts, Hosts::Named(_)) && !proxies.trusts(peer.to_canonical());
         match server.limits.connection_permit(permit, is_one_client.then_some(peer)) {
             Ok(place) => {
-                // BodyKind answers must not wait for an acknowledgement; a socket that refuses the option still works.
+                // Small answers must not wait for an acknowledgement. Without the option they are only slower.
                 let _ = stream.set_nodelay(true);
                 return Some((stream, peer, place));
             }
