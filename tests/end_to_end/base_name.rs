@@ -111,12 +111,12 @@ fn no_commit() {
     home.git(&["tag", "a-tree", &tree]);
     home.git(&["tag", "-a", "-m", "x", "a-blob", &blob]);
     for (revision, why) in [
-        ("", "the variable that it comes from is empty here"),
+        ("", "the variable that it comes from is empty"),
         (&zeros, "the branch is new"),
         ("main...change", "git merge-base"),
         ("main..change", "git merge-base"),
-        ("main:go.sum", "Name the commit alone"),
-        (":/base", "Name the commit alone"),
+        ("main:go.sum", "Name only the commit"),
+        (":/base", "Name only the commit"),
         ("^main", "without the ^"),
         ("a-tree", "found a tree"),
         (&tree, "found a tree"),
