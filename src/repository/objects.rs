@@ -185,8 +185,11 @@ fn read_answer(from: &mut BufReader<ChildStdout>) -> io::Result<Answer> {
 #[derive(Debug, PartialEq, Eq)]
 struct Damaged;
 
-/// Mode and hash of a name in a tree, which is a sequence of `MODE SP NAME NUL HASH`. A hash has `length` bytes.
-fn tree_entry<'t>(mut tree: &'t [u8], wanted: &[u8], length: usize) -> Result<Option<(&'t [u8], &'t [u8])>, Damaged> {
+/// Mode and hash.
+type TreeEntry<'t> = (&'t [u8], &'t [u8]);
+
+/// The entry of a name in a tree, which is a sequence of `MODE SP NAME NUL HASH`. A hash has `length` bytes.
+fn tree_entry<'t>(mut tree: &'t [u8], wanted: &[u8], length: usize) -> Result<Option<TreeEntry<'t>>, Damaged> {
     while !tree.is_empty() {
         let (mode, rest) = split_once(tree, b' ').ok_or(Damaged)?;
         let (name, rest) = split_once(rest, 0).ok_or(Damaged)?;
