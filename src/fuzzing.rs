@@ -8,7 +8,7 @@ use hyper::header::{HeaderMap, HeaderValue, RANGE};
 
 use crate::base::toml_file::Diagnostics;
 use crate::gate::Manifest;
-use crate::mirror::{self, AskedPart, BasePath, Info, Route};
+use crate::mirror::{self, BasePath, Info, RequestedRange, Route};
 use crate::settings::Settings;
 use crate::sumdb::{Ages, DatabaseId, KNOWN_SIZES};
 use crate::upstream::{self, LoginError};
@@ -29,9 +29,9 @@ pub fn path(raw: &str) -> Option<String> {
 /// The part of `length` bytes that a header `Range` asks for, if it asks for one that is there.
 pub fn range(header: &[u8], length: u64) -> Option<(u64, u64)> {
     let request = HeaderMap::from_iter([(RANGE, HeaderValue::from_bytes(header).ok()?)]);
-    match mirror::asked_part(&request, "\"tag\"", length) {
-        AskedPart::Range(first, last) => Some((first, last)),
-        AskedPart::Whole | AskedPart::Unsatisfiable => None,
+    match mirror::requested_range(&request, "\"tag\"", length) {
+        RequestedRange::Bytes(first, last) => Some((first, last)),
+        RequestedRange::Whole | RequestedRange::Unsatisfiable => None,
     }
 }
 

@@ -62,7 +62,7 @@ async fn with_newest(
 ) -> (FetchPlan, Vec<(ModulePath, Bytes)>) {
     let (mut all, mut newest) = (wanted.clone(), Vec::new());
     for path in wanted.paths() {
-        match Newest(prefetch).here(&path).await {
+        match Newest(prefetch).stored(&path).await {
             Ok(Some(module)) => {
                 for kind in [Kind::Mod, Kind::Info] {
                     all.add(&module, kind);
@@ -127,7 +127,7 @@ async fn file(
 ) -> Result<(), AirgapError> {
     let name = artifact.path();
     if artifact.kind == Kind::Info {
-        // An importing mirror makes a missing one from the version (`mirror/here`).
+        // An importing mirror makes a missing one from the version (`mirror/infos`).
         if let Ok(Some(info)) = prefetch.kept_info(&artifact).await {
             block_in_place(|| writer.add(&name, &info))?;
             exported.files += 1;

@@ -77,7 +77,7 @@ impl Filled {
                 }
                 self.refused.extend(h1.and_then(|h1| contradiction(claims, &artifact, h1)));
             }
-            // The mirror makes a missing one from the proved version (`mirror/here`).
+            // The mirror makes a missing one from the proved version (`mirror/infos`).
             Err(_) if kind == Kind::Info => {}
             Err(error) if error.missing_offline().is_some() => {
                 // The error itself gives advice for a mirror, not for an import.

@@ -50,7 +50,7 @@ pub(crate) async fn import(
     }
     imported.filled = imported.filled.and(fill(prefetch, &contents.files, done).await);
     for path in &contents.newest {
-        if let Err(error) = Newest(prefetch).take(path).await {
+        if let Err(error) = Newest(prefetch).import(path).await {
             imported.filled.refused.push(Refusal::of(format!("the newest version of {path}"), &error));
         }
     }

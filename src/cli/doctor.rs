@@ -8,7 +8,7 @@ use super::config;
 use super::exit::{Exit, Failure};
 use super::out;
 use crate::base::text::safe;
-use crate::doctor::{examine, gather, mend};
+use crate::doctor::{examine, fix, gather};
 use crate::finding::Report;
 
 pub(super) fn run(args: &DoctorArgs) -> Result<Exit, Failure> {
@@ -24,11 +24,11 @@ pub(super) fn run(args: &DoctorArgs) -> Result<Exit, Failure> {
         return show(&report, &args.output);
     }
     for finding in &report.findings {
-        if let Some(command) = mend(finding, &seen.go) {
+        if let Some(command) = fix(finding, &seen.go) {
             out::print(&format!("{}\n", safe(&command)));
         } else {
             let (code, message) = (finding.code.name(), safe(&finding.message));
-            out::complain(&format!("no command mends [{code}]: {message}; {}", finding.advice()));
+            out::complain(&format!("no command fixes [{code}]: {message}; {}", finding.advice()));
         }
     }
     for one in &report.unchecked {

@@ -11,7 +11,7 @@ use super::exit::{Exit, Failure};
 use super::{out, sources};
 use crate::base::clock::Clock;
 use crate::base::fault::Fault;
-use crate::mirror::{Audience, Hosts, Mirror, Pipeline, TrustedProxies};
+use crate::mirror::{Hosts, Mirror, Pipeline, ServerOptions, TrustedProxies};
 use crate::release::{EventLog, Expectations};
 use crate::store::{Access, Modes, Store};
 use crate::sumdb::DatabaseId;
@@ -61,7 +61,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
             signal(SignalKind::interrupt()).map_err(|error| Failure::host("wait for SIGINT", &error))?;
         let pipeline =
             Pipeline::new(Arc::clone(&store), sources, expectations, policy.into(), EventLog::default(), Clock::System);
-        let audience = Audience { hosts, proxies: TrustedProxies(args.trusted_proxy.clone()) };
+        let audience = ServerOptions { hosts, proxies: TrustedProxies(args.trusted_proxy.clone()) };
         let mirror = Mirror::start(pipeline, args.address.listen, base, audience).await?;
         let mut text = format!("sumgate {} listening on {}\n", env!("CARGO_PKG_VERSION"), mirror.url());
         let from = if args.offline { "none: offline".to_owned() } else { chain.to_string() };

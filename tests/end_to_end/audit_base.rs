@@ -56,7 +56,7 @@ fn since_a_revision() {
     }
     std::fs::remove_dir_all(home.home().join(".git")).unwrap();
     let (code, output) = audit(&home, &["--base", "main"]);
-    assert_eq!((code, output.contains("is in no git repository")), (Some(2), true), "{output}");
+    assert_eq!((code, output.contains("is not in a usable git repository")), (Some(2), true), "{output}");
 }
 
 /// A pull request that moves a submodule to what is on the `main` branch of *its* repository.

@@ -289,7 +289,7 @@ fn which_git() {
     assert!(!mark.exists(), "a program of the tree was run");
     let inside = format!("{}:{path}", home.home().join("bin").display());
     let home = home.set("PATH", &inside);
-    refused(&home, &["--base", "main"], &["bin/git, which lies in the tree under audit"]);
+    refused(&home, &["--base", "main"], &["bin/git, which is in the tree under audit"]);
     assert!(!mark.exists(), "a program of the tree was run");
     let nothing = format!("{}:relative", home.root().join("home").display());
     refused(&home.set("PATH", &nothing), &["--base", "main"], &["cannot run git", "Install git"]);

@@ -53,7 +53,7 @@ fn ambiguous() {
     // A time has colons; what stands behind it is a file all the same.
     only_new(&home, &["--base", "refs/heads/main@{2001-01-01 00:00:00}"]);
     refused(&home, &["--base", "refs/heads/main@{2001-01-01 00:00:00}:go.sum"], &["expected a commit, found a file"]);
-    refused(&home, &["--base", "change^{/base: x}"], &["words to search for"]);
+    refused(&home, &["--base", "change^{/base: x}"], &["a text to search for"]);
     // A tag with the name of a hash.
     home.git(&["tag", &commit[..12], "change"]);
     refused(&home, &["--base", &commit[..12]], &["ambiguous", &commit, "refs/tags/"]);
@@ -111,12 +111,12 @@ fn no_commit() {
     home.git(&["tag", "a-tree", &tree]);
     home.git(&["tag", "-a", "-m", "x", "a-blob", &blob]);
     for (revision, why) in [
-        ("", "the variable that it comes from is empty here"),
+        ("", "the variable that it comes from is empty"),
         (&zeros, "the branch is new"),
         ("main...change", "git merge-base"),
         ("main..change", "git merge-base"),
-        ("main:go.sum", "Name the commit alone"),
-        (":/base", "Name the commit alone"),
+        ("main:go.sum", "Name only the commit"),
+        (":/base", "Name only the commit"),
         ("^main", "without the ^"),
         ("a-tree", "found a tree"),
         (&tree, "found a tree"),
@@ -140,7 +140,7 @@ fn no_commit() {
     // Something that is called .git, and is none.
     fs::remove_dir_all(empty.home().join(".git")).unwrap();
     fs::create_dir(empty.home().join(".git")).unwrap();
-    refused(&empty, &["--base", "main"], &["is in no git repository that can be used"]);
+    refused(&empty, &["--base", "main"], &["is not in a usable git repository"]);
 }
 
 /// A clone of a repository, in the folder `clone` of a new home.

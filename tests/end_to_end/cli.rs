@@ -73,7 +73,7 @@ fn port_in_use() {
     let data = folder.path().join("data");
     let data = data.to_str().unwrap();
     fails(&["serve", "--listen", &address, "--data", data], 2, "another program has that port");
-    fails(&["serve", "--listen", "192.0.2.1:80", "--data", data], 2, "none of this machine's");
+    fails(&["serve", "--listen", "192.0.2.1:80", "--data", data], 2, "does not have that address");
 }
 
 fn damaged_head() {

@@ -90,7 +90,7 @@ fn a_silent_mirror() {
     let home = home(&format!("http://{address}"));
     assert!(home.sumgate(&["doctor"]).1.contains("[mirror-unreachable]"));
     let (exit, output) = home.sumgate(&["doctor", "--fix"]);
-    assert_eq!((exit, output.contains("no command mends [mirror-unreachable]")), (Some(1), true), "{output}");
+    assert_eq!((exit, output.contains("no command fixes [mirror-unreachable]")), (Some(1), true), "{output}");
 }
 
 /// A `go` that saw the database directly remembers what the mirror has not seen yet.
@@ -111,7 +111,7 @@ fn ahead_of_the_mirror(go: &Path) {
     let client = client.set("GOPROXY", &mirror.url).set("GOSUMDB", &key);
     let (exit, output) = client.sumgate(&["doctor"]);
     assert_eq!((exit, output.contains("[mirror-behind]")), (Some(1), true), "{output}");
-    assert!(output.contains("a tree of 607 records here, and the mirror has 400"), "{output}");
+    assert!(output.contains("a tree of 607 records, but the mirror has 400"), "{output}");
 }
 
 fn defaults(go: &Path) {

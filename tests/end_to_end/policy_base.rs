@@ -351,7 +351,11 @@ fn gate(go: &Path) {
     std::fs::rename(home.home().join(".git"), home.root().join("git")).unwrap();
     home.write("report.json", "{\"old\": true}");
     let (code, output, report) = run(&["--base", "main"]);
-    assert_eq!((code, output.contains("is in no git repository"), report), (Some(121), true, Value::Null), "{output}");
+    assert_eq!(
+        (code, output.contains("is not in a usable git repository"), report),
+        (Some(121), true, Value::Null),
+        "{output}"
+    );
     let (code, output, _) = run(&["--no-policy"]);
     assert_eq!((code, output.contains(", no policy")), (Some(0), true), "{output}");
 }

@@ -13,7 +13,7 @@ use url::Url;
 use crate::base::clock::Clock;
 use crate::base::limits::MAX_ANSWER;
 use crate::base::process::{self, Limits};
-use crate::mirror::{Audience, BasePath, Mirror, Pipeline};
+use crate::mirror::{BasePath, Mirror, Pipeline, ServerOptions};
 use crate::policy::InForce;
 use crate::release::{EventLog, Expectations};
 use crate::store::Store;
@@ -53,7 +53,7 @@ impl Tour {
         let pipeline =
             Pipeline::new(store, router, expectations, InForce::default(), EventLog::default(), Clock::System);
         let mirror =
-            Mirror::start(pipeline, ([127, 0, 0, 1], 0).into(), BasePath::default(), Audience::default()).await?;
+            Mirror::start(pipeline, ([127, 0, 0, 1], 0).into(), BasePath::default(), ServerOptions::default()).await?;
         Ok(Self { origin, mirror, client, http, go, folder })
     }
 
