@@ -37,6 +37,15 @@ fn sources() -> Vec<(PathBuf, String)> {
     found
 }
 
+/// The documents at the top and in `docs`, without the list of changes, which tells of the past.
+fn documents(root: &Path) -> Vec<(PathBuf, String)> {
+    let files = [root.to_owned(), root.join("docs")].into_iter().flat_map(|folder| fs::read_dir(folder).unwrap());
+    let files = files.map(|entry| entry.unwrap().path());
+    let files =
+        files.filter(|path| path.extension().is_some_and(|kind| kind == "md") && !path.ends_with("CHANGELOG.md"));
+    files.map(|path| (path.strip_prefix(root).unwrap().to_owned(), fs::read_to_string(&path).unwrap())).collect()
+}
+
 #[test]
 fn files_are_small_and_say_what_they_are() {
     for (path, text) in sources() {
@@ -275,9 +284,7 @@ fn the_files_that_texts_name_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let rooms = stems(&root.join("src"));
     let mut texts = sources();
-    for name in ["ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "BENCHMARKS.md", "README.md"] {
-        texts.push((name.into(), fs::read_to_string(root.join(name)).unwrap()));
-    }
+    texts.extend(documents(root));
     let mut named = 0;
     for (path, text) in texts {
         let is_code = path.extension().is_some_and(|extension| extension == "rs");
@@ -352,9 +359,8 @@ const OLD_WORDS: [&str; 15] = [
 fn old_names_and_words_do_not_come_back() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut texts = sources();
-    for name in ["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md", "SECURITY.md", "Cargo.toml"] {
-        texts.push((name.into(), fs::read_to_string(root.join(name)).unwrap()));
-    }
+    texts.extend(documents(root));
+    texts.push(("Cargo.toml".into(), fs::read_to_string(root.join("Cargo.toml")).unwrap()));
     for (path, text) in texts.into_iter().filter(|(path, _)| path != Path::new("tests/tidy.rs")) {
         let words: BTreeSet<&str> = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
         let name = OLD_NAMES.iter().find(|name| words.contains(*name));

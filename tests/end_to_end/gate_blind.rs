@@ -1,4 +1,4 @@
-//! What the gate cannot see: the list of the README, an example each. None of these ends in a finding.
+//! What the gate cannot see: one trial for each entry of that list in `docs/run.md`. None of them ends in a finding.
 
 use std::io::Write;
 use std::net::TcpListener;
