@@ -20,9 +20,9 @@ const BELOW: [&str; 4] = [
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        go_trial("absence, direct: below a repository that can be read, a path is absent", below_a_repository),
-        go_trial("absence, direct: a host that shows nothing, or a sign-in page, hides it, perhaps", hidden),
-        go_trial("absence, direct: shorter paths are asked for within the pattern only", within_the_pattern),
+        go_trial("absence, direct: a missing path below a readable repository is absent", below_a_repository),
+        go_trial("absence, direct: a host with a 404 or a sign-in page may hide a module", hidden),
+        go_trial("absence, direct: shorter paths are requested only if the pattern covers them", within_the_pattern),
         go_trial("absence, direct: go does not name a private module to the next proxy", go_stays),
     ]
 }

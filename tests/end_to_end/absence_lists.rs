@@ -5,19 +5,19 @@ use std::path::Path;
 use libtest_mimic::Trial;
 use testkit::{Fault, Origin, World};
 
-use crate::carried::{exported, fetch, import, nowhere};
+use crate::airgap::{exported, fetch, import, nowhere};
 use crate::fixture::{Go, Mirror, get, go_trial, origin, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("lists: a policy leaves out what the newest version takes back", left_out),
+        trial("lists: a list that a policy shortens omits what the newest version retracts", left_out),
         trial("lists: retractions that cannot be proved are 502", unproved),
-        trial("lists: a new version speaks as soon as it is listed", at_once),
+        trial("lists: the retractions of a new version apply as soon as it is listed", at_once),
         trial("lists: of an exempt module the pinned go.mod counts", exempt),
-        trial("lists: nothing that is left is a refusal", nothing_left),
-        trial("lists: while sources are down, what is known here is left out", sources_down),
-        trial("lists: fetched and carried, the newest version is known offline", carried),
-        go_trial("lists: go get does not install what was taken back", go_gets),
+        trial("lists: @latest of an empty list is a refusal", nothing_left),
+        trial("lists: while upstreams are down, stored retractions apply", sources_down),
+        trial("lists: fetch, export and import bring the newest version for offline use", carried),
+        go_trial("lists: go get does not install a retracted version", go_gets),
     ]
 }
 

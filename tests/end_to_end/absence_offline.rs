@@ -9,13 +9,13 @@ use crate::fixture::{Go, Mirror, get, go_trial, origin, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("absence, here: only .info, lists and @latest of a folder with Go files", folders),
-        trial("absence, here: a folder that was seen as a module is none", seen_as_a_module),
-        trial("absence, here: the zip of the version that is asked for decides", of_that_version),
-        trial("absence, here: of a private module nothing is a folder while its source is down", private_folders),
-        trial("here: what was released answers after it is gone from its source", gone),
-        trial("here: queries are answered by what lies here", queries),
-        go_trial("here: go install, run, get and tidy with packages below a module", go_commands),
+        trial("absence, offline: only .info, lists and @latest of a folder with Go files", folders),
+        trial("absence, offline: a folder that was once a module is not absent", seen_as_a_module),
+        trial("absence, offline: the zip of the requested version decides", of_that_version),
+        trial("absence, offline: no path below a private module is absent while its upstream is down", private_folders),
+        trial("stored: a released version is served after its upstream deleted it", gone),
+        trial("stored: queries are answered from the store", queries),
+        go_trial("stored: go install, run, get and tidy with packages below a module", go_commands),
     ]
 }
 

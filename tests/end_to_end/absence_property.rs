@@ -12,7 +12,7 @@ use testkit::{Fault, Origin, World};
 use crate::fixture::{Mirror, get, origin, trial};
 
 pub fn trials() -> Vec<Trial> {
-    vec![trial("absence: generated chains, answers and states", generated)]
+    vec![trial("absence: generated proxy lists, answers and states", generated)]
 }
 
 const MODULE: &str = "example.com/fresh@v1.0.0";

@@ -18,17 +18,17 @@ const DEP_ZIP: &str = "/example.com/dep/v2/@v/v2.0.1.zip";
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("absence: a source that once had wrong bytes is asked last, not left out", wrong_once),
-        trial("absence: a source that rests may have it", resting),
-        trial("absence: a path that no source serves is refused", no_source),
+        trial("absence: an upstream that once had wrong bytes is asked last, not skipped", wrong_once),
+        trial("absence: an upstream with an open circuit breaker may have the version", resting),
+        trial("absence: a path that no upstream serves is refused", no_source),
         trial("refusal: 401, 403 and 451 end the search, unless a | follows", refusals),
-        trial("refusal: the text is kept and made safe, a 401 names the login", refusal_texts),
-        trial("refusal: speed and rank choose only among sources joined by |", order),
-        trial("refusal: a source behind a comma waits for the one before it", comma_waits),
-        trial("absence: only if each source says so", every_combination),
-        trial("absence: a folder that is missing or empty says nothing", empty_root),
+        trial("refusal: the text is kept and made safe, a 401 mentions credentials", refusal_texts),
+        trial("refusal: speed decides only among upstreams joined by |", order),
+        trial("refusal: an upstream after a comma is asked after the one before it", comma_waits),
+        trial("absence: only if each upstream says so", every_combination),
+        trial("absence: a missing or empty folder makes nothing absent", empty_root),
         go_trial("refusal: go and the gate stop where a curating proxy says 403", curated),
-        go_trial("absence: go does not walk past a mirror whose source is in trouble", go_stays),
+        go_trial("absence: go does not bypass a mirror whose upstream fails", go_stays),
     ]
 }
 

@@ -17,13 +17,13 @@ const UNCOUNTED: &str = "what was seen of the log does not count for min-age";
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("ages: one start with a wrong clock does not break min-age", one_start_with_a_wrong_clock),
-        trial("ages: a start with a clock that is behind makes no record older", one_start_in_the_past),
-        trial("ages: one wrong line does not spoil the others", one_wrong_line),
+        trial("ages: a start with a slow clock makes no record older", one_start_in_the_past),
+        trial("ages: one invalid line does not invalidate the others", one_wrong_line),
         trial("ages: heads in the tree under audit do not count", forged_in_the_tree),
-        trial("ages: heads in the tree do not count for run, and for serve no tree is under audit", run_and_serve),
+        trial("ages: heads in the tree do not count for run, but count for serve", run_and_serve),
         root_trial("ages: heads of another user do not count", heads_of_another_user),
-        trial("ages: on a fresh machine unknown-age decides, and the refusal names the way out", a_fresh_machine),
-        trial("ages: a log that rests is watched, so that a new record in it is young", a_log_that_rests),
+        trial("ages: on a fresh machine unknown-age decides, and the refusal says what to do", a_fresh_machine),
+        trial("ages: an idle log is observed, so a new record in it is young", a_log_that_rests),
     ]
 }
 

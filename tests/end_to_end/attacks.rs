@@ -16,35 +16,35 @@ const LOOKUP: &str = "/lookup/example.com/hello@v1.0.0";
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        go_trial("attack: a bit of a zip", |go| {
+        go_trial("attack: a flipped bit in a zip", |go| {
             wrong_bytes(go, ZIP, Fault::FlipBit(200));
         }),
-        go_trial("attack: a bit of a go.mod", |go| {
+        go_trial("attack: a flipped bit in a go.mod", |go| {
             wrong_bytes(go, MOD, Fault::FlipBit(5));
         }),
-        go_trial("attack: a zip that is right for another version", |go| {
+        go_trial("attack: the zip of another version", |go| {
             let other = ModuleVersion::parse("example.com/hello@v1.1.0").unwrap();
             let zip = World::demo().module(&other).unwrap().zip.clone();
             wrong_bytes(go, ZIP, Fault::Body(zip.into()));
         }),
-        go_trial("attack: a zip cut short", |go| {
+        go_trial("attack: a truncated zip", |go| {
             wrong_bytes(go, ZIP, Fault::Cut(150));
         }),
-        go_trial("attack: a proved reply for another module", another_modules_reply),
+        go_trial("attack: a proved record of another module", another_modules_reply),
         go_trial("attack: a tile of wrong length", |go| {
             bad_tile(go, Fault::Cut(31));
         }),
-        go_trial("attack: a bit of a tile", |go| {
+        go_trial("attack: a flipped bit in a tile", |go| {
             bad_tile(go, Fault::FlipBit(1));
         }),
         go_trial("attack: a forged leaf in its tile", forged_leaf),
         go_trial("attack: a fork at equal size", |go| fork(go, 601, 6)),
         go_trial("attack: a fork at greater size", |go| fork(go, 601, 40)),
         go_trial("attack: a fork at lesser size", |go| fork(go, 310, 10)),
-        go_trial("attack: a rolled-back head is no fork, and never trusted", rolled_back),
+        go_trial("attack: an older head is not a fork, and is never trusted", rolled_back),
         trial("attack: a record without a hash for the file is a refusal", half_record),
-        trial("attack: a first head that does not fit the anchor", a_first_head_against_the_anchor),
-        trial("attack: a file changed on disk is set aside and fetched anew", changed_on_disk),
+        trial("attack: a first head that is inconsistent with the anchor", a_first_head_against_the_anchor),
+        trial("attack: a file changed on disk is quarantined and fetched again", changed_on_disk),
         go_trial("attack: every case of lookup-attacks.json", lookup_vectors),
     ]
 }

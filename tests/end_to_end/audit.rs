@@ -11,20 +11,20 @@ use crate::fixture::{Go, Mirror, origin, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("audit: clean, and a second run asks nobody, also offline", clean_then_silent),
-        trial("audit: offline without memory is exit 2 and names every line", offline_and_cold),
+        trial("audit: a clean audit, and a second one without requests", clean_then_silent),
+        trial("audit: offline without proofs is exit 2 and names every line", offline_and_cold),
         trial("audit: every finding has its code and its line", every_finding),
         trial("audit: severities and --deny", deny),
         trial("audit: every format", every_format),
         trial("audit: a name that looks private is not sent to the public database", private_looking),
-        trial("audit: exempt modules are skipped, counted, and never named on the wire", exempt),
+        trial("audit: exempt modules are skipped and counted, and their names are not sent", exempt),
         trial("audit: a lying or silent database is exit 2, and says which lines", not_finished),
         trial("audit: a forked database is exit 3 with evidence", forked),
-        trial("audit: against a mirror, as go would reach it", against_a_mirror),
-        trial("audit: a go that does not say its settings is exit 2, and nothing is sent", a_silent_go),
-        trial("audit: under a policy", under_a_policy),
-        trial("audit: paths that are none", paths_that_are_none),
-        trial("audit: a report that cannot be written is exit 2, one that nobody wants is not", lost_report),
+        trial("audit: through a mirror, as go would reach it", against_a_mirror),
+        trial("audit: if go env fails, exit 2, and no name is sent", a_silent_go),
+        trial("audit: with a policy", under_a_policy),
+        trial("audit: invalid paths", paths_that_are_none),
+        trial("audit: a report that cannot be written is exit 2, a closed pipe is not", lost_report),
     ]
 }
 

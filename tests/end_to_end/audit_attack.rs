@@ -12,14 +12,14 @@ use crate::fixture::{Go, origin, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("attack: no bracket or quote hides a toolchain line that go scans for", hidden_toolchains),
-        trial("attack: X.work.sum beside X.work.mod, and lines that came before their X.mod, are judged", late_mods),
-        trial("attack: names that are no text are told apart", names_of_bytes),
-        trial("attack: a file of wrong lines has a bounded number of findings", many_lines),
-        trial("attack: a file of hash lines has a bounded number of findings, and of lookups", many_hashes),
-        trial("attack: a vendor folder behind a link is told", linked_vendor),
-        trial("attack: sums of other programs are no go.sum", other_programs),
-        trial("attack: a go.work with escapes in quotes uses what go uses", escapes),
+        trial("attack: no bracket or quote hides a toolchain line from the audit", hidden_toolchains),
+        trial("attack: X.work.sum beside X.work.mod, and lines older than their X.mod, are audited", late_mods),
+        trial("attack: file names that are not UTF-8 are kept distinct", names_of_bytes),
+        trial("attack: a file of invalid lines has a bounded number of findings", many_lines),
+        trial("attack: a file of hash lines has a bounded number of findings and lookups", many_hashes),
+        trial("attack: a vendor folder behind a link is reported", linked_vendor),
+        trial("attack: .sum files of other programs are not read as go.sum", other_programs),
+        trial("attack: escapes in a go.work are read as go reads them", escapes),
     ]
 }
 

@@ -10,10 +10,10 @@ use crate::fixture::{origin, trial};
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("audit: only the lines added since a revision", since_a_revision),
-        trial("audit: a submodule is no part of the base, whatever its own branches are called", submodule),
+        trial("audit: a submodule is not part of the base, whatever its branches are called", submodule),
         trial("audit: the base is found through links and from anywhere", from_anywhere),
-        trial("base: worktrees have the base of their repository", worktrees),
-        trial("audit: a workspace has its own modules, which need no line", workspace),
+        trial("base: a worktree has the base of its repository", worktrees),
+        trial("audit: modules of a workspace need no line", workspace),
     ]
 }
 

@@ -10,10 +10,10 @@ use crate::fixture::{Go, fifo, files, go_trial, origin};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        go_trial("audit: the module cache, and every file of it that was changed", module_cache),
+        go_trial("audit: every changed file of the module cache is found", module_cache),
         go_trial("audit: links and FIFOs in the module cache are findings, also for run", links_and_fifos),
-        go_trial("audit: what the toolchain unpacks into the module cache is no finding", of_the_toolchain),
-        go_trial("audit: nothing in the module cache hides from the audit", hidden_in_module_cache),
+        go_trial("audit: what the toolchain unpacks into the module cache is not a finding", of_the_toolchain),
+        go_trial("audit: no file of the module cache escapes the audit", hidden_in_module_cache),
     ]
 }
 

@@ -12,17 +12,17 @@ use crate::fixture::{Go, fifo, origin, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("files: a link out of the tree is a finding, and prints nothing of what it leads to", linked),
-        trial("files: a FIFO or a device never hangs, and is a finding", fifos_and_devices),
-        trial("files: a file that is named may lie elsewhere", named_elsewhere),
-        trial("files: nothing of a line is shown that does not begin with a module path", lines_of_secrets),
-        trial("files: a policy that leads out of the tree is not read, one above the tree may", policies),
-        trial("files: every sum is opened, in hidden folders and beside any X.mod, too", every_sum),
-        trial("files: what is excluded is listed, and the folders of go and sumgate are left out", excluded),
-        trial("files: sums that go does not read are told apart, as warnings", apart),
-        trial("files: toolchain and go lines are judged by database and policy", toolchains),
-        trial("files: without a proof it is not called clean", nothing_to_check),
-        trial("files: a vendor folder that nobody checked is told", vendored),
+        trial("files: a link out of the tree is a finding, and its target is not printed", linked),
+        trial("files: a FIFO or a device is a finding, and does not block", fifos_and_devices),
+        trial("files: a named file can be outside the tree", named_elsewhere),
+        trial("files: a line that does not begin with a module path is not shown", lines_of_secrets),
+        trial("files: a policy that links out of the tree is not read, one above the tree is", policies),
+        trial("files: every sum file is read, also in hidden folders and beside any X.mod", every_sum),
+        trial("files: excluded paths are listed, and folders of go and sumgate are skipped", excluded),
+        trial("files: sums that go does not read are reported separately, as warnings", apart),
+        trial("files: toolchain and go lines are checked by database and policy", toolchains),
+        trial("files: without a proved hash the result is not called clean", nothing_to_check),
+        trial("files: a vendor folder is reported", vendored),
     ]
 }
 

@@ -8,8 +8,8 @@ use crate::fixture::{origin, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("audit: a hash that belongs to another version is said to", shared_hash),
-        trial("audit: a record of the go.mod alone proves no zip", half_record),
+        trial("audit: a hash of another version is reported as such", shared_hash),
+        trial("audit: a record with only a go.mod hash proves no zip", half_record),
     ]
 }
 

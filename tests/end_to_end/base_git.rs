@@ -15,15 +15,15 @@ pub fn trials() -> Vec<Trial> {
     // Only root can give a file to somebody else.
     let is_root = rustix::process::geteuid().is_root();
     vec![
-        trial("base: a bare repository planted in the tree is never the repository", planted),
-        trial("base: the programs that a repository names for fetching are not run", no_fetch),
+        trial("base: a bare repository planted in the tree is never used", planted),
+        trial("base: programs that a repository configures for fetching are not run", no_fetch),
         trial("base: a repository of another user is refused as git refuses it", owner).with_ignored_flag(!is_root),
-        trial("base: a git that floods its error output does not hang, and commands no terminal", flood),
-        trial("base: a git that never ends is killed", never_ends),
-        trial("base: git comes from an absolute folder of PATH, and not from the tree", which_git),
+        trial("base: git with endless error output does not block, and the output is made safe", flood),
+        trial("base: git is killed after its time limit", never_ends),
+        trial("base: git is run from an absolute folder of PATH outside the tree", which_git),
         trial("base: variables of git, replacements and grafts change nothing", other_objects),
         trial("base: one git process reads a thousand files", one_process),
-        trial("base: links, folders and odd names are what the commit says", odd_files),
+        trial("base: links, folders and unusual names are read from the commit", odd_files),
     ]
 }
 

@@ -10,17 +10,17 @@ use crate::fixture::{Mirror, Running, files, get, origin, run, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("cli: bad flags", bad_flags),
-        trial("cli: a data folder that cannot be one", bad_data_folder),
+        trial("cli: invalid flags", bad_flags),
+        trial("cli: an unusable data folder", bad_data_folder),
         trial("cli: a port in use", port_in_use),
-        trial("cli: a damaged head is not thrown away", damaged_head),
-        trial("cli: upstreams that are none", upstreams_that_are_none),
-        trial("cli: lookup of what the database does not know", unknown_module),
+        trial("cli: a damaged head is not deleted", damaged_head),
+        trial("cli: invalid upstreams", upstreams_that_are_none),
+        trial("cli: lookup of a version without a record", unknown_module),
         trial("cli: hash of zips, go.mod and folders", hashes),
-        trial("cli: verify of what is none of the three", no_evidence),
-        trial("cli: env prints the line to use", env_line),
+        trial("cli: verify of another kind of file", no_evidence),
+        trial("cli: env prints the go env command", env_line),
         trial("cli: demo without go", demo_without_go),
-        trial("cli: demo --keep leaves an honest mirror behind, and the forked one to be looked at", demo_kept),
+        trial("cli: demo --keep leaves an honest mirror and the forked one running", demo_kept),
         trial("cli: help and version", help),
     ]
 }

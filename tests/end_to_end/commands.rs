@@ -5,8 +5,8 @@ use std::path::Path;
 use libtest_mimic::Trial;
 use testkit::World;
 
+use crate::airgap::{fetch, nowhere, sumgate};
 use crate::audit::{home, honest, line_of};
-use crate::carried::{fetch, nowhere, sumgate};
 use crate::fixture::{Go, Mirror, files, go_trial, origin, run, trial};
 use crate::readme::repository;
 
@@ -40,12 +40,12 @@ const COMMANDS: [&str; 22] = [
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("commands: the help is that of the snapshots", help),
-        trial("commands: the reports of an audit are those of the snapshots", audit_reports),
-        go_trial("commands: the report of a run is that of the snapshot", run_report),
-        trial("commands: why says what is known of a version, and by which rule it is denied", why),
-        trial("commands: verify tells a record proof and a zip by their content", verify),
-        trial("commands: flag, variable, file and default of serve, in this order", order_of_settings),
+        trial("commands: help matches the snapshots", help),
+        trial("commands: audit reports match the snapshots", audit_reports),
+        go_trial("commands: the run report matches the snapshot", run_report),
+        trial("commands: why explains a version, and which rule denies it", why),
+        trial("commands: verify recognizes a record proof and a zip by content", verify),
+        trial("commands: serve prefers flag, variable, file and default in this order", order_of_settings),
         trial("commands: serve --check validates everything and changes nothing", check),
         go_trial("commands: every example of the help runs", examples),
     ]

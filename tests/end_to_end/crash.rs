@@ -13,12 +13,12 @@ const ZIP: &str = "/example.com/hello/@v/v1.0.0.zip";
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("crash: killed while it waits for bytes", || {
+        trial("crash: killed while waiting for bytes", || {
             killed_during(Fault::Hold);
         }),
-        trial("crash: killed at many moments of many downloads", killed_at_many_moments),
-        trial("crash: fifty cold requests are one upstream fetch, and a client may leave", fifty_cold_requests),
-        trial("crash: a body that breaks off is no answer and leaves nothing", broken_body),
+        trial("crash: killed at many points of many downloads", killed_at_many_moments),
+        trial("crash: fifty cold requests are one download, also if a client disconnects", fifty_cold_requests),
+        trial("crash: a truncated body is not an answer, and is not kept", broken_body),
     ]
 }
 

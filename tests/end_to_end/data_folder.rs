@@ -17,17 +17,17 @@ const NOBODY: u32 = 65_534;
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("data folder: no command removes files of others, and it says what is wrong", files_of_others),
-        go_trial("data folder: names like ours do not make a folder ours", folders_like_ours),
-        trial("data folder: only who downloads sweeps, and only staging folders of ours", swept),
-        trial("data folder: it may be a link, and no link in it is followed", links),
-        trial("data folder: a pipe in it holds nobody up", pipes),
+        trial("data folder: no command removes foreign files, and the error says what is wrong", files_of_others),
+        go_trial("data folder: names like those of sumgate do not make a folder a data folder", folders_like_ours),
+        trial("data folder: only commands that download clean up, and only staging folders of sumgate", swept),
+        trial("data folder: it can be a link, but no link in it is followed", links),
+        trial("data folder: a pipe in it does not block", pipes),
         trial("data folder: an empty one and one of 0.1 get the marker, a newer format is refused", marker),
-        root_trial("data folder: who writes owns it, who reads takes it as it is", owners),
-        root_trial("data folder: pins of others do not count", pins_of_others),
-        trial("data folder: what is made is for this user, or for all with --shared", modes),
+        root_trial("data folder: writers must own it, readers need not", owners),
+        root_trial("data folder: pins of another user do not count", pins_of_others),
+        trial("data folder: new files are for this user only, or for all with --shared", modes),
         go_trial("data folder: file:// works for the same user", by_file),
-        trial("data folder: a lock that is held is named after half a minute", held_lock),
+        trial("data folder: a lock that is held is reported after 30 s", held_lock),
         trial("data folder: errors name --data", errors),
     ]
 }

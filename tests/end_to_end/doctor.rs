@@ -10,12 +10,12 @@ use crate::fixture::{Go, Mirror, go_trial, origin, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("doctor: settings, each with its code and its command", settings),
+        trial("doctor: each setting has its code and its command", settings),
         trial("doctor: a go that is too old", an_old_go),
-        trial("doctor: a go that fails, or leaves a child behind, is told and waited for no longer", a_go_that_fails),
+        trial("doctor: a go that fails, or leaves a child, is reported and not waited for", a_go_that_fails),
         trial("doctor: go.sum files without a go.mod", orphans),
         trial("doctor: a mirror that does not answer", a_silent_mirror),
-        go_trial("doctor: a client that is ahead of its mirror", ahead_of_the_mirror),
+        go_trial("doctor: a client that has a newer head than its mirror", ahead_of_the_mirror),
         go_trial("doctor: go's own defaults are fine", defaults),
     ]
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use libtest_mimic::{Failed, Trial};
 use testkit::{Origin, World};
 
-use crate::surroundings::INSTALLED;
+use crate::environment::INSTALLED;
 
 /// Longer than anything here takes; what hangs is killed and fails its trial.
 const PATIENCE: Duration = Duration::from_mins(2);

@@ -12,12 +12,12 @@ use crate::fixture::{Go, Mirror, files, get, go_trial, origin, run, trial};
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("foreign lines: signatures of other keys are neither kept nor served", signatures),
-        trial("foreign lines: a stored head that has them is rewritten, and moves on", stored_head),
+        trial("foreign lines: a stored head with such lines is rewritten, and can advance", stored_head),
         trial("foreign fields: an .info is kept and served as Version, Time and Origin", info_anew),
-        trial("foreign fields: an .info that was kept as it came is written anew, or fetched anew", old_info),
-        trial("foreign fields: of a source that had wrong bytes nothing is kept", distrusted),
-        trial("foreign fields: nor of what it said before they showed", kept_before),
-        go_trial("foreign fields: whatever .info the mirror passes on, go can read", as_go_reads),
+        trial("foreign fields: an .info stored as received is normalized, or fetched again", old_info),
+        trial("foreign fields: nothing is kept of an upstream that had wrong bytes", distrusted),
+        trial("foreign fields: its earlier answers are not kept either", kept_before),
+        go_trial("foreign fields: go can read each .info that the mirror serves", as_go_reads),
     ]
 }
 

@@ -11,9 +11,9 @@ use crate::fixture::{Mirror, get, mount_trial, on_mount, origin};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        mount_trial("full disk: what can be answered without keeping it goes out, and the cause is told once", full),
-        mount_trial("full disk: no fork is forgotten, and the head stays", full_fork),
-        mount_trial("read-only disk: what is there is served and audited", read_only),
+        mount_trial("full disk: answers that need no storage are served, and the cause is logged once", full),
+        mount_trial("full disk: a fork is not forgotten, and the head does not move", full_fork),
+        mount_trial("read-only disk: stored files are served and audited", read_only),
     ]
 }
 

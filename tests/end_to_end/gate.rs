@@ -17,19 +17,16 @@ const DEP_ZIP: &str = "/example.com/dep/v2/@v/v2.0.1.zip";
 pub fn trials() -> Vec<Trial> {
     vec![
         go_trial("gate: a build passes, with report and attestation", a_build_passes),
-        go_trial("gate: a forged dependency fails the build, and nothing of it is kept", a_forged_dependency),
+        go_trial("gate: a forged dependency fails the build and is not kept", a_forged_dependency),
         go_trial("gate: a forked database is exit 122", a_forked_database),
-        go_trial("gate: a second job with the same data folder asks nobody for what is there", a_kept_cache),
+        go_trial("gate: a second job with the same data folder makes no requests", a_kept_cache),
         go_trial("gate: the job's own mirror becomes the upstream", behind_another_mirror),
-        go_trial("gate: what nobody vouches for is not called proved", exempt_modules),
-        go_trial("gate: an upstream that is named passes the database on, too", a_named_upstream),
-        go_trial("gate: a toolchain comes through it, too", a_toolchain),
-        trial("gate: results are written whatever comes, or the command does not start", results_are_written),
-        go_trial("gate: one result that cannot be written does not take the other with it", one_result_is_lost),
-        go_trial(
-            "gate: a refusal is told when it happens, with its code, in the header and in the report",
-            told_at_once,
-        ),
+        go_trial("gate: modules without a record are not called proved", exempt_modules),
+        go_trial("gate: a named upstream is also an endpoint of the database", a_named_upstream),
+        go_trial("gate: a toolchain comes through it", a_toolchain),
+        trial("gate: reports are always written, or the command does not start", results_are_written),
+        go_trial("gate: one report that cannot be written does not prevent the other", one_result_is_lost),
+        go_trial("gate: a refusal is reported at once, with its code, in the header and in the report", told_at_once),
     ]
 }
 

@@ -11,14 +11,14 @@ use crate::gate_ways::{BUILD, FORGED, HONEST, app, gate, gate_again, module_with
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        go_trial("gate, data: a program of an earlier build is not called built", stale_program),
-        go_trial("gate, data: an earlier program in GOBIN, or named, is not called built", stale_elsewhere),
-        go_trial("gate, data: a program that is linked anew is built, wherever it is written", linked_anew),
-        go_trial("gate, data: a sealed cache does not pass a policy that came later", sealed_and_denied),
-        go_trial("gate, data: an inherited cache does not pass a policy", inherited_and_denied),
-        go_trial("gate, data: no pipe and no device in the data folder holds a run up", pipes_and_devices),
-        go_trial("gate, data: no depth of folders stops the next run", deep_folders),
-        go_trial("gate, data: a replacement by a folder is told for what has no build information", no_information),
+        go_trial("gate, data: a program of an earlier build is not reported as built", stale_program),
+        go_trial("gate, data: an earlier program in GOBIN or of --subject is not reported as built", stale_elsewhere),
+        go_trial("gate, data: a program that is linked again is reported as built", linked_anew),
+        go_trial("gate, data: a sealed cache does not bypass a later policy", sealed_and_denied),
+        go_trial("gate, data: an inherited cache does not bypass a policy", inherited_and_denied),
+        go_trial("gate, data: a pipe or device in the data folder does not block a run", pipes_and_devices),
+        go_trial("gate, data: deeply nested folders do not stop the next run", deep_folders),
+        go_trial("gate, data: a replaced module is reported for output without build information", no_information),
     ]
 }
 

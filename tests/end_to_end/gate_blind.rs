@@ -16,8 +16,8 @@ pub fn trials() -> Vec<Trial> {
         go_trial("gate, blind: code that is already in the repository", already_there),
         go_trial("gate, blind: an inherited build cache", inherited_build_cache),
         go_trial("gate, blind: a program without build information", no_build_information),
-        go_trial("gate, blind: a program elsewhere that nobody names", elsewhere),
-        go_trial("gate, blind: a module that is changed for the build and put back", put_back),
+        go_trial("gate, blind: a program elsewhere that --subject does not name", elsewhere),
+        go_trial("gate, blind: a module that is changed for the build and restored", put_back),
         go_trial("gate, blind: the go command on the PATH", go_on_the_path),
     ]
 }

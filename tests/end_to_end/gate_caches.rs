@@ -11,15 +11,15 @@ use crate::fixture::{Go, files, go_trial, origin, sumgate, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        go_trial("gate, seal: the next job with the key uses what is sealed, and fetches nothing", sealed),
-        go_trial("gate, seal: what was changed, added or taken away is thrown away, and said", tampered),
-        go_trial("gate, seal: with the public key alone nothing is ever sealed", public_key),
-        go_trial("gate, seal: another key, no key, or a damaged seal: nothing is believed", not_believed),
-        go_trial("gate, seal: a run with a module that was not released is not sealed", not_sealed),
+        go_trial("gate, seal: the next job with the key uses sealed caches, and fetches nothing", sealed),
+        go_trial("gate, seal: changed, added and removed files are deleted and reported", tampered),
+        go_trial("gate, seal: the public key alone cannot seal", public_key),
+        go_trial("gate, seal: with another key, no key or a damaged seal nothing is used", not_believed),
+        go_trial("gate, seal: a run with an unreleased module is not sealed", not_sealed),
         trial("gate, seal: the command does not see the key, and no message shows it", hidden_key),
-        trial("gate, seal: a key is made for its owner alone", keygen),
-        go_trial("gate, environment: every variable that go reads was decided about", variables_of_go),
-        trial("gate, environment: every variable that git reads was decided about", variables_of_git),
+        trial("gate, seal: only its owner can read a key file", keygen),
+        go_trial("gate, environment: every variable that go reads has a decision", variables_of_go),
+        trial("gate, environment: every variable that git reads has a decision", variables_of_git),
     ]
 }
 

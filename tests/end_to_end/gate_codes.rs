@@ -11,11 +11,11 @@ use crate::gate::{here, read_json};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("gate: the code and the signals are the command's", codes_and_signals),
-        trial("gate: what cannot be started says why", what_cannot_start),
-        trial("gate: the mirror answers its own command alone", its_own_command_alone),
-        trial("gate: what the command leaves running is named", left_running),
-        trial("gate: a refusal wins over the code of the command, and both are told", whose_code),
+        trial("gate: exit code and signals are those of the command", codes_and_signals),
+        trial("gate: a command that cannot be started says why", what_cannot_start),
+        trial("gate: the mirror answers only its own command", its_own_command_alone),
+        trial("gate: processes that are still running are named", left_running),
+        trial("gate: a refusal overrides the code of the command, and both are reported", whose_code),
     ]
 }
 

@@ -17,7 +17,7 @@ pub fn trials() -> Vec<Trial> {
         go_trial("gate, honest: another toolchain", toolchain),
         go_trial("gate, honest: a tool that is installed is found on the PATH afterwards", tools),
         go_trial("gate, honest: private modules of go's own, and through the gate", private),
-        go_trial("gate, honest: offline, from what an earlier run left", offline),
+        go_trial("gate, honest: offline, from the store of an earlier run", offline),
         go_trial("gate, honest: another run at the same time has a folder of its own", two_at_once),
     ]
 }

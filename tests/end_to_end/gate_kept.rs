@@ -12,15 +12,15 @@ use crate::gate_caches::{BUILD, Ended, Jobs, SECRET, public};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("gate, kept: no link in the data folder leads out of it", links),
-        go_trial("gate, kept: a hash that the command planted makes no module known", planted_hash),
-        go_trial("gate, kept: what was released unproved is told by each job that uses it", unproved),
-        trial("gate, kept: private bytes of the data folder are told, offline too", private_offline),
-        go_trial("gate, kept: a run with a code of the gate is neither sealed nor installed", not_fit),
-        go_trial("gate, kept: a run that leaves a process is not sealed, and its folder is not used", process_left),
-        go_trial("gate, kept: no name, mode or empty folder blocks the next job", odd_names),
-        go_trial("gate, kept: the key whose seal counts is named", named_key),
-        go_trial("gate, kept: downloads that the command changed are told", downloads),
+        trial("gate, kept: no link out of the data folder is followed", links),
+        go_trial("gate, kept: a planted hash does not make a module known", planted_hash),
+        go_trial("gate, kept: unproved modules are reported by each job that uses them", unproved),
+        trial("gate, kept: private bytes in the data folder are reported, also offline", private_offline),
+        go_trial("gate, kept: a run that sumgate fails is neither sealed nor installed", not_fit),
+        go_trial("gate, kept: a run that leaves a process is not sealed, and its folder is not reused", process_left),
+        go_trial("gate, kept: no name, mode or empty folder stops the next job", odd_names),
+        go_trial("gate, kept: the key of the seal is named", named_key),
+        go_trial("gate, kept: changed downloads are reported", downloads),
     ]
 }
 

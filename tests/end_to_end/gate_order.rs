@@ -15,21 +15,21 @@ use crate::gate_ways::{BUILD, FORGED, HONEST, app, gate, module_with, patch, say
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        go_trial("gate, order: the key is hidden before any program is asked anything", key_is_hidden_first),
-        trial("gate, order: a go of the repository is not asked for its settings", go_of_the_repository),
-        trial("gate, order: a git of a relative folder of PATH is not asked", git_of_a_relative_folder),
-        go_trial("gate, order: a module cache that is wrong ends in a report", wrong_module_cache),
+        go_trial("gate, order: the key is hidden before any program runs", key_is_hidden_first),
+        trial("gate, order: a go command in the repository is not run", go_of_the_repository),
+        trial("gate, order: a git in a relative folder of PATH is not run", git_of_a_relative_folder),
+        go_trial("gate, order: an invalid module cache ends in a report", wrong_module_cache),
         trial("gate, order: --deny decides whether a module cache may be used", denied_module_cache),
         go_trial("gate, order: a fork that an inherited module cache shows is exit 122", fork_in_an_inherited_cache),
         go_trial("gate, order: FIFOs and devices in an inherited module cache", special_files_before),
-        go_trial("gate, order: FIFOs, devices and links in the module cache afterwards", special_files_after),
-        trial("gate, order: a signal after the command ends the gate", signal_afterwards),
-        go_trial("gate, order: the go of the mirror is not a process that was left", go_of_the_mirror),
-        trial("gate, order: the mirror is gone for what the command leaves running", mirror_is_gone),
+        go_trial("gate, order: FIFOs, devices and links in the module cache after the command", special_files_after),
+        trial("gate, order: a signal during the examination ends the gate", signal_afterwards),
+        go_trial("gate, order: the go process of the mirror is not reported as still running", go_of_the_mirror),
+        trial("gate, order: processes that are still running cannot use the mirror", mirror_is_gone),
         go_trial("gate, order: programs behind links that lead out of the repository", behind_links),
         go_trial("gate, order: a program that is named by a relative path", relative_subject),
         go_trial("gate, order: a program that the command made unreadable", unreadable_program),
-        trial("gate, order: a go that does not say what is in a program", go_without_an_answer),
+        trial("gate, order: a go that does not list the modules of a program", go_without_an_answer),
     ]
 }
 

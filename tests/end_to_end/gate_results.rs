@@ -14,10 +14,10 @@ use crate::fixture::{Go, fifo, trial, wait};
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("results: a planted link is not followed, neither the file nor a folder on the way", planted_links),
-        trial("results: what the command plants while it runs is not followed", planted_meanwhile),
-        trial("results: what an earlier run wrote is gone before the command starts", earlier_results),
-        trial("results: no output of the command, and a FIFO or device by its descriptor only", descriptors),
-        trial("results: a key goes through no link either", keys),
+        trial("results: links that the command plants are not followed", planted_meanwhile),
+        trial("results: an earlier report is removed before the command starts", earlier_results),
+        trial("results: a FIFO or device only as a descriptor, and not the output of the command", descriptors),
+        trial("results: a key file is not written through a link", keys),
     ]
 }
 

@@ -9,11 +9,11 @@ use crate::gate_ways::{BUILD, HONEST, MAIN, app, gate, module_with};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        go_trial("gate, ways: programs of the repository's git settings", git_settings),
+        go_trial("gate, ways: programs in the git settings of the repository", git_settings),
         trial("gate, ways: settings that exempt whole hosts", wide),
-        trial("gate, ways: variables that bring other code or programs", variables),
-        trial("gate, ways: what go env -w wrote down", written),
-        trial("gate, ways: programs of a build that lie in the repository", programs_in_the_repository),
+        trial("gate, ways: variables that add code or programs", variables),
+        trial("gate, ways: settings of go env -w", written),
+        trial("gate, ways: build tools in the repository", programs_in_the_repository),
     ]
 }
 

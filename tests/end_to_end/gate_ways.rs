@@ -11,16 +11,16 @@ use crate::fixture::{Go, files, go_trial, origin};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        go_trial("gate, ways: a module cache that somebody changed is not used", changed_module_cache),
-        go_trial("gate, ways: a build cache that somebody patched is not used", patched_build_cache),
-        go_trial("gate, ways: what was restored into the run's own folder is thrown away", restored_run_folder),
-        go_trial("gate, ways: a vendor folder is told", vendor),
-        go_trial("gate, ways: a child with a GOPROXY of its own", child_with_its_own_proxy),
-        go_trial("gate, ways: a child with a module cache of its own", child_with_its_own_cache),
-        go_trial("gate, ways: a module that is changed after it was unpacked", changed_after_unpacking),
-        go_trial("gate, ways: a replace directive that leads to a folder", replaced),
-        go_trial("gate, ways: a program that is installed is checked before it is there", installed),
-        go_trial("gate, ways: a program that lies elsewhere is checked if it is named", subject),
+        go_trial("gate, ways: a changed module cache is not used", changed_module_cache),
+        go_trial("gate, ways: a changed build cache is not used", patched_build_cache),
+        go_trial("gate, ways: files restored into the folder of the run are deleted", restored_run_folder),
+        go_trial("gate, ways: a vendor folder is reported", vendor),
+        go_trial("gate, ways: a child process with another GOPROXY", child_with_its_own_proxy),
+        go_trial("gate, ways: a child process with another module cache", child_with_its_own_cache),
+        go_trial("gate, ways: a module that is changed after it is unpacked", changed_after_unpacking),
+        go_trial("gate, ways: a replace directive to a folder", replaced),
+        go_trial("gate, ways: an installed program is checked before it is moved to GOPATH/bin", installed),
+        go_trial("gate, ways: a program elsewhere is checked if --subject names it", subject),
     ]
 }
 

@@ -23,13 +23,13 @@ pub fn trials() -> Vec<Trial> {
         go_trial("go: GOPROXY alone", goproxy_alone),
         go_trial("go: GOSUMDB with the mirror's url", gosumdb_with_url),
         go_trial("go: below a base path", below_a_base_path),
-        go_trial("go: with direct behind the mirror", with_direct_behind),
+        go_trial("go: with direct after the mirror", with_direct_behind),
         go_trial("go: a toolchain", a_toolchain),
         go_trial("go: builds, lists, and gets by query", builds_lists_and_queries),
         go_trial("go: file:// on the data folder when the mirror is down", file_tree_without_the_mirror),
-        go_trial("go: a warm mirror asks nobody", warm_asks_nobody),
-        go_trial("go: the printed line is the one to use", the_printed_line_works),
-        go_trial("go: an exempt module, and never a word of it to the database", exempt_modules),
+        go_trial("go: a warm mirror makes no requests", warm_asks_nobody),
+        go_trial("go: the printed go env command works", the_printed_line_works),
+        go_trial("go: the name of an exempt module is not sent to the database", exempt_modules),
     ]
 }
 

@@ -11,7 +11,7 @@ use crate::fixture::{Mirror, origin, run, sumgate, trial};
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("host names: addresses, localhost and --host are served, others get 421", own_names),
-        trial("host names: what is no name is refused at the start", no_names),
+        trial("host names: an invalid name is refused at the start", no_names),
     ]
 }
 

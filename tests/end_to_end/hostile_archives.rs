@@ -6,16 +6,19 @@ use libtest_mimic::Trial;
 use tar::{Builder, EntryType, Header};
 use testkit::{Origin, World};
 
-use crate::carried::{exported, import};
+use crate::airgap::{exported, import};
 use crate::fixture::{files, origin, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("hostile archives: names, links, sizes and doubles are refused as a whole", refused_as_a_whole),
-        trial("hostile archives: a folder with a link or a stranger in it is refused as a whole", hostile_folders),
-        trial("hostile archives: long names of GNU tar are read, within a bound", long_names),
-        trial("hostile archives: what swells without end is stopped", bomb),
-        trial("hostile archives: whatever is cut off or flipped is refused", cut_and_flipped),
+        trial(
+            "hostile archives: an archive with a wrong name, link, size or duplicate is refused as a whole",
+            refused_as_a_whole,
+        ),
+        trial("hostile archives: a folder with a link or an unknown file is refused as a whole", hostile_folders),
+        trial("hostile archives: long names of GNU tar are read, up to a limit", long_names),
+        trial("hostile archives: decompression stops at a limit", bomb),
+        trial("hostile archives: truncated or changed archives are refused", cut_and_flipped),
     ]
 }
 

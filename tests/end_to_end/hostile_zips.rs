@@ -13,12 +13,12 @@ use crate::fixture::{Answer, Go, Mirror, files, get, go_trial, origin, run, tria
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("hostile zips: whatever a zip of 10 MB holds, it costs less than 64 MB", memory),
-        trial("hostile zips: half a million entries hold no hashing slot", half_a_million_entries),
-        trial("hostile zips: one over a bound is refused, and neither kept nor held against its source", over_a_bound),
-        trial("hostile zips: where one source has one over a bound, the next has the right bytes", next_source),
-        trial("hostile zips: one over a bound in the store is fetched anew, and offline refused", in_the_store),
-        go_trial("hostile zips: audit lists one over a bound as not checked", audited),
+        trial("hostile zips: any zip of 10 MB costs less than 64 MB of memory", memory),
+        trial("hostile zips: half a million entries do not occupy a hashing slot", half_a_million_entries),
+        trial("hostile zips: one over a limit is refused and not kept, and its upstream is not marked", over_a_bound),
+        trial("hostile zips: after one over a limit the next upstream is asked", next_source),
+        trial("hostile zips: one over a limit in the store is fetched again, or refused offline", in_the_store),
+        go_trial("hostile zips: audit lists one over a limit as not checked", audited),
     ]
 }
 

@@ -8,18 +8,18 @@ use gomodule::module::ModuleVersion;
 use libtest_mimic::Trial;
 use testkit::{Origin, World};
 
-use crate::carried::{exported_from, import, nowhere};
+use crate::airgap::{exported_from, import, nowhere};
 use crate::fixture::{Go, Mirror, get, go_trial, origin, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        go_trial("offline: go builds from what is there, and nobody is asked", go_builds),
-        trial("offline: what is not there is no 404, and says why", what_is_not_there),
-        trial("offline: lists and @latest are of what was released here", lists),
+        go_trial("offline: go builds from the store, without requests", go_builds),
+        trial("offline: what is not in the store is 502 with a reason", what_is_not_there),
+        trial("offline: lists and @latest contain the released versions", lists),
         go_trial("offline: what is imported while the mirror runs is served", imported_meanwhile),
-        trial("offline: an .info that was never kept is made of the proved version", made_info),
+        trial("offline: a missing .info is generated from the proved version", made_info),
         trial("offline: a file that changed on disk is not served", changed_on_disk),
-        trial("offline: retractions are those of the newest version that is here", retractions),
+        trial("offline: retractions are those of the newest stored version", retractions),
     ]
 }
 

@@ -13,15 +13,18 @@ const MIN_AGE: &str = "[policy]\nmin-age = \"7d\"\n";
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        go_trial("policy: what is too young is refused, and go get picks an older one", too_young),
-        go_trial("policy: what is denied is refused with its reason, at the gate", denied_at_the_gate),
-        go_trial("policy: an exception lets in, an expired one does not, an unused one is told", exceptions),
-        trial("policy: each rule in the mirror is a 403 with its reason", each_rule_in_the_mirror),
-        trial("policy: a list that lies takes back nothing, and makes nothing absent", retractions_by_a_list_that_lies),
-        trial("policy: GONOSUMDB lifts no rule", exempt_is_not_allowed),
+        go_trial("policy: a version that is too young is refused, and go get picks an older one", too_young),
+        go_trial("policy: the gate refuses a denied version with its reason", denied_at_the_gate),
+        go_trial("policy: an exception allows, an expired one does not, an unused one is reported", exceptions),
+        trial("policy: each rule is a 403 of the mirror, with its reason", each_rule_in_the_mirror),
+        trial(
+            "policy: a false version list retracts nothing, and makes nothing absent",
+            retractions_by_a_list_that_lies,
+        ),
+        trial("policy: GONOSUMDB does not override a rule", exempt_is_not_allowed),
         trial("policy: check and explain", check_and_explain),
-        trial("policy: explain says which exception lifts, until when, and which one did", explain_exceptions),
-        trial("policy: one that cannot be read is no absent one", policy_that_cannot_be_read),
+        trial("policy: explain names the exception, its end, and an expired one", explain_exceptions),
+        trial("policy: an unreadable policy is an error", policy_that_cannot_be_read),
     ]
 }
 

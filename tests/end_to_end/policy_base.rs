@@ -12,15 +12,15 @@ use crate::fixture::{Go, go_trial, origin, trial};
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("policy, base: a pull request cannot empty, delete, shadow, break or loosen it", loosened),
-        trial("policy, base: a pull request can tighten it, and write the first one", tightened),
+        trial("policy, base: a pull request can tighten it, and add the first one", tightened),
         trial("policy, base: the change is accepted from outside the tree", accepted),
-        trial("policy, base: a policy that is named, inside and outside of the tree", named),
+        trial("policy, base: a policy of --policy, inside and outside the tree", named),
         trial("policy, base: every output names the policy in force", every_output),
-        trial("policy, base: links in the place of its folder change nothing", folder_becomes_link),
-        trial("policy, base: the folder that the job stands in becomes a link, or is gone", stands_in_link),
+        trial("policy, base: links that replace its folder change nothing", folder_becomes_link),
+        trial("policy, base: the working folder becomes a link, or the policy folder is removed", stands_in_link),
         trial("policy, base: a link within the tree is followed there", link_within),
-        trial("policy, base: that of the repository around a submodule counts", submodule),
-        go_trial("policy, base: the gate obeys both", gate),
+        trial("policy, base: the policy of the repository around a submodule applies", submodule),
+        go_trial("policy, base: the gate applies both", gate),
     ]
 }
 

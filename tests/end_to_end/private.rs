@@ -15,17 +15,17 @@ const GO_MOD: &str = "/example.test/repo.git/@v/v1.0.0.mod";
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        go_trial("private: a git repository reaches go, and nobody else hears its name", nobody_hears),
-        go_trial("private: a store filled ahead, or from a module cache, names it to nobody", ahead),
-        trial("private: a page in the place of a go.mod is not pinned", page),
-        trial("private: a page that lies in the store as a go.mod is not pinned", page_in_store),
-        trial("private: patterns that can match nothing are refused at the start", dead_patterns),
-        go_trial("private: what a proxy would answer is made of the repository", like_a_proxy),
-        go_trial("private: fetched ahead from git, carried, and nobody hears the name", carried),
+        go_trial("private: go gets a git repository, and its name is not sent to others", nobody_hears),
+        go_trial("private: fetch and module cache import do not send its name to others", ahead),
+        trial("private: an HTML page instead of a go.mod is not pinned", page),
+        trial("private: an HTML page in the store instead of a go.mod is not pinned", page_in_store),
+        trial("private: patterns that cannot match are refused at the start", dead_patterns),
+        go_trial("private: answers are generated from the repository", like_a_proxy),
+        go_trial("private: fetched from git, exported and imported, without sending the name", carried),
         go_trial("private: a moved tag is refused with both hashes", moved_tag),
-        go_trial("pins: listed, and forgotten when the change is meant", pins),
-        go_trial("private: trouble is no absence, and shows no login", trouble),
-        go_trial("private: without go on the PATH the mirror says so", without_go),
+        go_trial("pins: list and forget", pins),
+        go_trial("private: a failure is not absence, and shows no credentials", trouble),
+        go_trial("private: without go on the PATH the error says so", without_go),
     ]
 }
 

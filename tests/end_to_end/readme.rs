@@ -20,7 +20,7 @@ pub fn trials() -> Vec<Trial> {
             in_ci(go, &script_of_gitlab(), &[], "");
         }),
         go_trial("readme: a plain shell", |go| in_ci(go, &plain(), &[], "error[hash-mismatch]")),
-        trial("readme: the exit codes of run are those of its help", exit_codes),
+        trial("readme: the exit codes of run match its help", exit_codes),
     ]
 }
 

@@ -18,8 +18,12 @@ use crate::fixture::{Go, files, run, runtime, shared_trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        shared_trial("real: all records prove, all heads fit, and a second run asks nobody", "real-sumdb", all_of_it),
-        shared_trial("real: an audit asks for each thing once, and finds the one changed hash", "real-sumdb", audited),
+        shared_trial(
+            "real: all records and heads are proved, and a second run makes no requests",
+            "real-sumdb",
+            all_of_it,
+        ),
+        shared_trial("real: an audit makes each request once, and finds the one changed hash", "real-sumdb", audited),
     ]
 }
 

@@ -13,10 +13,10 @@ const ZIP: &str = "/example.com/hello/@v/v1.0.0.zip";
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("redirect: through a proxy, a public name leads to no address inside", proxied),
-        trial("redirect: no word of another server reaches the client", no_word),
-        trial("answer: no path of the data folder is told", no_path),
-        trial("answer: nothing commands a terminal", no_commands),
+        trial("redirect: through a proxy, a public host does not redirect to an internal address", proxied),
+        trial("redirect: error texts of another server do not reach the client", no_word),
+        trial("answer: the path of the data folder is not shown", no_path),
+        trial("answer: no control characters reach a terminal", no_commands),
     ]
 }
 

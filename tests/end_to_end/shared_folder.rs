@@ -17,8 +17,8 @@ use crate::fixture::{origin, runtime, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("shared folder: a slow client does not bring an older head back", slow_client),
-        trial("shared folder: two clients at the same time only move the head forwards", two_clients),
+        trial("shared folder: a slow client does not restore an older head", slow_client),
+        trial("shared folder: two concurrent clients only move the head forward", two_clients),
     ]
 }
 

@@ -16,19 +16,19 @@ const ZIP: &str = "/example.com/hello/@v/v1.0.0.zip";
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("upstream: trouble that passes is tried again", trouble_passes),
-        trial("upstream: a wish to be left alone is kept, or the wait is refused", retry_after),
-        trial("upstream: a download that broke off goes on where it was", resumed),
+        trial("upstream: temporary failures are retried", trouble_passes),
+        trial("upstream: Retry-After is respected, or the request fails", retry_after),
+        trial("upstream: an interrupted download is resumed", resumed),
         trial("upstream: a redirect loop is a failure, not a 404", redirect_loop),
-        trial("upstream: wrong bytes of one source are set aside, and the next one serves", tampered),
-        trial("upstream: a silent or stalled source is overtaken for what is proved", overtaken),
-        trial("upstream: a slow source is overtaken, a steady one is not", trickling),
-        trial("upstream: the name of an exempt module does not spread", exempt_stays),
-        trial("upstream: a 404 is remembered for a while, and nothing else is", absent),
-        trial("list: believed for a while, then revalidated", revalidated),
-        trial("list: served stale, and says so, while sources are slow or down", stale),
-        trial("list: a version that was released here stays in it", released_stays),
-        go_trial("upstream: thirty modules from a dead, a slow and a tampering source", thirty_modules),
+        trial("upstream: wrong bytes are quarantined, and the next upstream is asked", tampered),
+        trial("upstream: for proved files a silent or stalled upstream is overtaken", overtaken),
+        trial("upstream: a slow upstream is overtaken, a steady one is not", trickling),
+        trial("upstream: the name of an exempt module is not sent to a fallback", exempt_stays),
+        trial("upstream: a 404 is cached for a while, other failures are not", absent),
+        trial("list: cached for a while, then revalidated", revalidated),
+        trial("list: served stale, with a header, while upstreams are slow or down", stale),
+        trial("list: released versions stay in it", released_stays),
+        go_trial("upstream: thirty modules with a dead, a slow and a tampering upstream", thirty_modules),
     ]
 }
 

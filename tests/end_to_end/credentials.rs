@@ -16,16 +16,16 @@ const OTHER: &str = "/example.com/dep/v2/@v/v2.0.1.zip";
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("login: its upstream gets it, and nobody behind a redirect", redirects),
-        trial("login: of every kind, as the upstream expects it", kinds),
-        trial("login: neither log nor error shows it", never_shown),
-        trial("login: plain http is refused at the start", plain_http),
-        trial("config: an upstream hears of the modules that it serves, and of no others", patterns),
-        trial("config: a private module has its own upstream, is pinned, and goes nowhere else", own_upstream),
-        trial("login: a private proxy that gave out nothing yet may hide what it has", hidden),
+        trial("credentials: sent to their upstream, not to the target of a redirect", redirects),
+        trial("credentials: each kind, as the upstream expects it", kinds),
+        trial("credentials: not shown in logs or errors", never_shown),
+        trial("credentials: plain http is refused at the start", plain_http),
+        trial("config: an upstream is asked only for the modules that it serves", patterns),
+        trial("config: a private module is fetched only from its own upstream, and pinned", own_upstream),
+        trial("credentials: a private proxy that served nothing yet may hide what it has", hidden),
         trial("config: time-outs are those of the upstream", timeouts),
-        trial("config: what is wrong is told with its line", complaints),
-        go_trial("config: a repository that never answers is given up, with all that was started", hanging_git),
+        trial("config: errors name their line", complaints),
+        go_trial("config: a repository that never answers times out, and its processes are ended", hanging_git),
     ]
 }
 

@@ -5,17 +5,17 @@ use std::path::Path;
 use libtest_mimic::Trial;
 use testkit::{Fault, World};
 
+use crate::airgap::{fetch, go_sum, sumgate};
 use crate::audit::{honest, line_of};
-use crate::carried::{fetch, go_sum, sumgate};
 use crate::fixture::{Go, files, go_trial, origin, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("fetch: what go.sum needs, once, and nothing is asked again", fetch_go_sum),
+        trial("fetch: fetches what go.sum needs, once", fetch_go_sum),
         trial("fetch: every exit code", fetch_exits),
-        go_trial("fetch, module cache: what the settings of go keep from others is sent to nobody", kept_from_others),
-        trial("fetch: a private name is told to no upstream and no database", fetch_private),
-        go_trial("module cache: proved and taken up; a changed zip is refused", module_cache),
+        go_trial("fetch, module cache: modules of GOPRIVATE are not sent to third parties", kept_from_others),
+        trial("fetch: a private name is not sent to an upstream or a database", fetch_private),
+        go_trial("module cache: a proved zip is imported, a changed one is refused", module_cache),
     ]
 }
 

@@ -11,15 +11,15 @@ use crate::fixture::{Go, Mirror, files, get, go_trial, origin, run, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        go_trial("carried: exported, imported without a network, built and audited there", build_over_there),
-        trial("carried: an archive and a folder hold the same, and importing twice changes nothing", twice),
-        trial("carried: each damaged entry is refused, and what it does not prove", damaged),
-        trial("carried: a later export connects to the head of an earlier one", growth),
-        trial("carried: an older head is not taken, and its records still count", older_head),
-        trial("carried: a head that contradicts the trusted one is a fork", forked_head),
-        trial("carried: exempt modules are carried, and need the same word there", exempt),
-        trial("carried: a wrong line is told at the export, and nothing is not taken for something", told_early),
-        trial("carried: what is not in the store is not exported, and said", export_of_absent),
+        go_trial("airgap: export, import without a network, then build and audit", build_over_there),
+        trial("airgap: an archive equals a folder, and importing twice changes nothing", twice),
+        trial("airgap: each damaged entry is refused, and all that it would prove", damaged),
+        trial("airgap: a later export connects to the head of an earlier one", growth),
+        trial("airgap: an older head is not accepted, but its records count", older_head),
+        trial("airgap: a head that contradicts the trusted one is a fork", forked_head),
+        trial("airgap: exempt modules are exported, and must be exempt at the import", exempt),
+        trial("airgap: a wrong line is reported by the export, and an empty input is an error", told_early),
+        trial("airgap: what is not in the store is reported, not exported", export_of_absent),
     ]
 }
 

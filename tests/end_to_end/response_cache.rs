@@ -7,8 +7,8 @@ use crate::fixture::{Mirror, origin, request, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("hot: a lookup shows the newest trusted head, also the second time", newest_head),
-        trial("hot: a go.mod is what was proved, whatever happens to its file", proved_go_mod),
+        trial("response cache: a lookup has the newest trusted head, also the second time", newest_head),
+        trial("response cache: a go.mod is the proved one, whatever happens to its file", proved_go_mod),
     ]
 }
 

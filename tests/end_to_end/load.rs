@@ -15,17 +15,16 @@ use tokio::net::{TcpSocket, TcpStream};
 use crate::fixture::{Go, Mirror, go_trial, origin, runtime, trial};
 
 pub fn trials() -> Vec<Trial> {
-    let crowd =
-        go_trial("crowd: 5,000 clients that never read or never ask, from one address or fifty, leave room", crowd);
+    let crowd = go_trial(
+        "load: 5,000 clients that never read or never send, from one address or fifty, do not block others",
+        crowd,
+    );
     let has_files = getrlimit(Resource::Nofile).maximum.is_none_or(|maximum| maximum >= FILES);
     let crowd = if has_files { crowd } else { crowd.with_ignored_flag(true) };
     vec![
         crowd,
-        trial("crowd: one client with more connections than there are places leaves half of them", half),
-        trial(
-            "crowd: when places are short one client gets a quarter, and a trusted proxy says whose request it is",
-            shares,
-        ),
+        trial("load: one client gets at most half of the connections", half),
+        trial("load: under load one client gets a quarter, and a trusted proxy says which client it is", shares),
     ]
 }
 

@@ -13,13 +13,13 @@ use crate::fixture::{Go, origin, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("base: a name of more than one thing is refused", ambiguous),
-        trial("base: a full name is looked for nowhere else", full_names),
-        trial("base: an object that is not what its hash says is not believed", forged_objects),
-        trial("base: each revision that names no commit says what to do", no_commit),
-        trial("base: a shallow clone is named as one", shallow),
-        trial("base: a partial clone is named as one, with the fetch that brings the rest", partial),
-        trial("base: the commit is in every report, and HEAD is said to be HEAD", commit_is_told),
+        trial("base: an ambiguous name is refused", ambiguous),
+        trial("base: a full ref name is looked up only as such", full_names),
+        trial("base: an object that does not match its hash is refused", forged_objects),
+        trial("base: an invalid revision is refused, with what to do", no_commit),
+        trial("base: a shallow clone is reported as such", shallow),
+        trial("base: a partial clone is reported as such, with the fetch that completes it", partial),
+        trial("base: every report has the commit, and says if it is HEAD", commit_is_told),
     ]
 }
 

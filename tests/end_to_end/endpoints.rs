@@ -10,12 +10,12 @@ const MOD: &str = "/example.com/hello/@v/v1.0.0.mod";
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("door: the database is down, and a proxy passes it on", down),
-        trial("door: a door that lies is passed by, whatever it lies about", lying),
-        trial("door: a door that is behind changes nothing", behind),
-        trial("door: a proxy that passes nothing on is none, and does not decide what is absent", no_door),
-        trial("door: what the database itself does not know is asked of nobody else", absence_settles),
-        trial("door: heads of two doors that contradict each other are a fork", forked),
+        trial("endpoint: the database is down, and a proxy passes its replies on", down),
+        trial("endpoint: an endpoint that lies is skipped, whatever it lies about", lying),
+        trial("endpoint: an outdated endpoint changes nothing", behind),
+        trial("endpoint: a proxy without the database is not an endpoint, and makes nothing absent", no_door),
+        trial("endpoint: a missing record is not looked up elsewhere", absence_settles),
+        trial("endpoint: contradicting heads of two endpoints are a fork", forked),
     ]
 }
 

@@ -14,11 +14,11 @@ use crate::fixture::{Go, origin, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("files: a folder that is named, or stood in, does not lead out of the repository", folder_out),
-        trial("files: what go uses above the folder, and what its workspace uses, is audited, too", above),
-        trial("files: folders that go fills are listed in every format, and git must not track them", filled),
-        trial("files: a folder or file that cannot be read is named, and the others are audited", unreadable),
-        trial("files: whoever names a folder wants it looked at, in whatever order", order),
+        trial("files: named folders and the working folder do not lead out of the repository", folder_out),
+        trial("files: go.mod, go.work and used folders outside the folder are audited", above),
+        trial("files: skipped caches are listed in every format, and git must not track them", filled),
+        trial("files: an unreadable folder or file is listed, and the others are audited", unreadable),
+        trial("files: a folder that is named is audited in full, in any order of arguments", order),
     ]
 }
 
