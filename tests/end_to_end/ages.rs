@@ -12,7 +12,7 @@ use crate::fixture::{Go, Mirror, get, origin, root_trial, trial};
 
 const DAY: u64 = 86_400;
 const MIN_AGE: &str = "[policy]\nmin-age = \"7d\"\n";
-const UNCOUNTED: &str = "what was seen of the log does not count for min-age";
+const UNCOUNTED: &str = "the times of recorded tree heads do not count for min-age";
 
 pub fn trials() -> Vec<Trial> {
     vec![

@@ -145,7 +145,7 @@ fn twice() {
         let tree = files(&data.join("proxy"));
         let (code, said) = import(&origin, &data, &out);
         assert!(
-            code == Some(0) && said.starts_with("imported 0 files (0 bytes), 8 were here, 3 records proved"),
+            code == Some(0) && said.starts_with("imported 0 files (0 bytes), 8 were in the store, 3 records proved"),
             "{said}"
         );
         assert_eq!(files(&data.join("proxy")), tree);
@@ -261,7 +261,7 @@ fn older_head() {
     // Its record lies in a tile that is full in both trees; nothing shows how the heads belong together.
     let (code, said) = import(&origin, &there, &early);
     assert!(code == Some(0) && said.contains("1 records proved") && said.contains("imported 3 files"), "{said}");
-    assert!(said.contains("(310 records) not taken: the trusted one is newer (601 records)"), "{said}");
+    assert!(said.contains("(310 records) ignored: the trusted one is newer (601 records)"), "{said}");
     assert_eq!(head(files(&there.join("sumdb"))), before);
     // This one lies in a tile that has grown since, and the rest of it was carried by nobody.
     let (code, said) = import(&origin, &there, &middle);
@@ -306,7 +306,7 @@ fn export_of_absent() {
     let out = folder.path().join("out");
     let (code, said) = sumgate(&data, &origin.gosumdb(), &["cache", "export", "--for", &go_sum, out.to_str().unwrap()]);
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("exported 5 files (") && said.contains(" and 2 records, 2 ABSENT OR REFUSED"), "{said}");
+    assert!(said.contains("exported 5 files (") && said.contains(" and 2 records, 2 MISSING OR REFUSED"), "{said}");
     assert!(said.contains("run `sumgate cache fetch` first"), "{said}");
     assert_eq!(origin.take_requests(), Vec::<String>::new());
 }
@@ -336,7 +336,7 @@ fn told_early() {
     std::fs::create_dir(path("out.tar.zst")).unwrap();
     assert_eq!(export(&path("out.tar.zst")).0, Some(2));
     let (code, said) = import(&origin, &folder.path().join("there"), &path("out.tar.zst"));
-    assert!(code == Some(2) && said.contains("there is nothing in "), "{said}");
+    assert!(code == Some(2) && said.contains("is empty: expected an export"), "{said}");
 }
 
 fn exempt() {
@@ -358,7 +358,7 @@ fn exempt() {
     assert!(code == Some(1) && said.contains("imported 5 files"), "nothing vouches for the other three: {said}");
     assert!(said.contains("has no record of example.com/dep/v2@v2.0.1"), "{said}");
     let (code, said) = sumgate(&there, &nowhere(&origin), &[&words[..], &exempt].concat());
-    assert!(code == Some(0) && said.contains("imported 3 files") && said.contains("5 were here"), "{said}");
+    assert!(code == Some(0) && said.contains("imported 3 files") && said.contains("5 were in the store"), "{said}");
     assert_eq!(files(&there.join("pins")).len(), 2);
     assert_eq!(origin.take_requests(), Vec::<String>::new());
 }

@@ -71,7 +71,7 @@ fn hidden_in_module_cache(go: &Path) {
     assert_eq!(findings(&home, &["--modcache"]), (Some(1), vec![link]));
     std::fs::remove_file(cache.join("cache/download/example.com")).unwrap();
     let (code, output) = audit(&home, &["--modcache"]);
-    assert_eq!((code, output.contains("there is nothing in the module cache")), (Some(2), true), "{output}");
+    assert_eq!((code, output.contains("go mod download` first")), (Some(2), true), "{output}");
 }
 
 /// None of them ends the audit, and none is followed.

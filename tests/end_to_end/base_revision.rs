@@ -191,7 +191,7 @@ fn commit_is_told() {
     let [base, change] = ["main", "change"].map(|name| git(&home, &["rev-parse", name]));
     let (_, output) = audit(&home, &["--base", "main"]);
     assert!(output.lines().last().unwrap().contains(&format!("new since {base}")), "{output}");
-    assert!(!output.contains("is the commit that is checked out"), "{output}");
+    assert!(!output.contains("is the checked-out commit"), "{output}");
     let (_, output) = audit(&home, &["--base", "main", "--format", "github"]);
     assert!(output.contains(&base), "{output}");
     for format in ["sarif", "junit"] {
@@ -206,5 +206,5 @@ fn commit_is_told() {
     assert_eq!(serde_json::from_str::<Value>(&output).unwrap()["base"], serde_json::json!([]));
     let (code, output) = audit(&home, &["--base", "change"]);
     assert_eq!(code, Some(0), "{output}");
-    assert!(output.contains("\"change\" is the commit that is checked out") && output.contains(&change), "{output}");
+    assert!(output.contains("\"change\" is the checked-out commit") && output.contains(&change), "{output}");
 }

@@ -181,7 +181,7 @@ fn demo_without_go() {
     let output = crate::fixture::sumgate().arg("demo").env("PATH", "/nowhere").output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{text}");
-    assert!(text.contains("All five went as they should."), "{text}");
+    assert!(text.contains("All five steps had the expected result."), "{text}");
     assert_eq!(text.matches("→ refused, as it must be").count(), 3, "{text}");
 }
 

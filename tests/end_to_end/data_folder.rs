@@ -287,7 +287,7 @@ fn pins_of_others() {
     assert!(code == Some(0) && listed.starts_with("example.com/hello v1.0.0 h1:"), "{listed}");
     give(&data, NOBODY);
     let (code, said) = with(&data, &["cache", "pins", "list"]);
-    let is_told = said.contains("does not count") && said.contains("belongs to user 65534");
+    let is_told = said.contains("do not count") && said.contains("belongs to user 65534");
     assert!(code == Some(0) && is_told && !said.contains("h1:"), "{said}");
     // Nothing says which bytes were the first, and nothing can be written down.
     let mirror = Mirror::start_with(&data, &["--offline", "--nosumdb", "example.com", "--sumdb", &origin.gosumdb()]);

@@ -90,7 +90,7 @@ fn a_silent_mirror() {
     let home = home(&format!("http://{address}"));
     assert!(home.sumgate(&["doctor"]).1.contains("[mirror-unreachable]"));
     let (exit, output) = home.sumgate(&["doctor", "--fix"]);
-    assert_eq!((exit, output.contains("no command mends [mirror-unreachable]")), (Some(1), true), "{output}");
+    assert_eq!((exit, output.contains("no command fixes [mirror-unreachable]")), (Some(1), true), "{output}");
 }
 
 /// A `go` that saw the database directly remembers what the mirror has not seen yet.

@@ -40,7 +40,7 @@ fn fetch_go_sum() {
     assert_eq!(asked.iter().filter(|path| path.starts_with("/lookup/")).count(), 3, "{asked:?}");
 
     let (code, said) = fetch(&origin, &data, &["-m", &go_sum]);
-    assert_eq!((code, said.as_str()), (Some(0), "fetched 0 files (0 bytes), 8 were here\n"));
+    assert_eq!((code, said.as_str()), (Some(0), "fetched 0 files (0 bytes), 8 were in the store\n"));
     let lists = ["/example.com/dep/v2/@v/list", "/example.com/hello/@v/list"];
     let mut asked = origin.take_requests();
     asked.sort();
@@ -66,7 +66,7 @@ fn fetch_exits() {
     let said = |got: (Option<i32>, String), code: i32, words: &str| {
         assert!(got.0 == Some(code) && got.1.contains(words), "not {code} with {words:?}: {got:?}");
     };
-    said(fetch(&origin, &data("a"), &["example.com/nobody@v1.0.0"]), 1, "2 REFUSED OR ABSENT");
+    said(fetch(&origin, &data("a"), &["example.com/nobody@v1.0.0"]), 1, "2 MISSING OR REFUSED");
     said(fetch(&origin, &data("a"), &["example.com/nobody@main"]), 2, "main");
     // A source has it, and the database has no record yet.
     origin.world().add_simple("example.com/fresh@v1.0.0", "", "package fresh\n");
@@ -121,7 +121,7 @@ fn kept_from_others(go: &Path) {
     let fetch = ["cache", "fetch", "--upstream", &proxy, "-m", &go_sum];
     let (code, said, named) = private("a", &fetch);
     assert_eq!((code, named), (Some(1), Vec::new()), "{said}");
-    assert!(said.contains("fetched 5 files") && said.contains("1 REFUSED OR ABSENT"), "{said}");
+    assert!(said.contains("fetched 5 files") && said.contains("1 MISSING OR REFUSED"), "{said}");
     assert!(said.contains("example.com/dep/v2@v2.0.1: GONOPROXY or GONOSUMDB of `go` here"), "{said}");
     // Named by the user, it may go to the upstream, and still not to the database.
     let (code, said, named) = private("b", &[&fetch[..], &["--nosumdb", "example.com/dep"]].concat());
@@ -135,7 +135,7 @@ fn kept_from_others(go: &Path) {
     let import = ["cache", "import", "--modcache", cache.to_str().unwrap()];
     let (code, said, named) = private("c", &import);
     assert_eq!((code, named), (Some(0), Vec::new()), "{said}");
-    assert!(said.contains("imported 3 files") && said.contains("1 private versions passed over"), "{said}");
+    assert!(said.contains("imported 3 files") && said.contains("1 private versions skipped"), "{said}");
     let (code, said, named) = private("d", &[&import[..], &["--nosumdb", "example.com/dep"]].concat());
     assert_eq!((code, named), (Some(0), Vec::new()), "{said}");
 }
@@ -173,13 +173,13 @@ fn module_cache(go: &Path) {
     assert!(code == Some(0) && rest.iter().any(|words| said.starts_with(words)), "{said}");
     let no_cache = ["cache", "import", "--modcache", folder.path().to_str().unwrap()];
     let (code, said) = sumgate(&data, &origin.gosumdb(), &no_cache);
-    assert!(code == Some(2) && said.contains("is no module cache"), "{said}");
+    assert!(code == Some(2) && said.contains("is not a module cache"), "{said}");
     // What go would not ask about is asked about by nobody here.
     let private = Go::new(go, "off", "off").set("GOPRIVATE", "example.com/hello");
     let (data, sumdb) = (folder.path().join("private"), origin.gosumdb());
     let (code, said) = private.sumgate(&[&import[..], &["--data", data.to_str().unwrap(), "--sumdb", &sumdb]].concat());
     assert!(code == Some(0) && said.contains("imported 3 files"), "{said}");
-    assert!(said.contains("1 private versions passed over"), "{said}");
+    assert!(said.contains("1 private versions skipped"), "{said}");
     assert!(!origin.take_requests().iter().any(|path| path.contains("hello")));
     // Without any proof nothing enters.
     let (code, said) =

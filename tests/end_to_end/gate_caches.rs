@@ -180,7 +180,7 @@ fn tampered(go: &Path) {
         let next = jobs.build(SECRET);
         next.is_clean();
         assert!(
-            next.output.contains("thrown away, since the seal does not cover them") && next.output.contains(named),
+            next.output.contains("deleted, because the seal does not cover them") && next.output.contains(named),
             "{}",
             next.output
         );

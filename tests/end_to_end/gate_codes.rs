@@ -77,10 +77,13 @@ fn whose_code() {
     let (code, output) = home.sumgate(&words);
     assert_eq!(code, Some(120), "{output}");
     assert!(output.contains("REFUSED [no-source]"), "{output}");
-    assert!(output.contains("exit code 120 of sumgate") && output.contains("the command's own code is 3"), "{output}");
+    assert!(
+        output.contains("exit code 120 of sumgate") && output.contains("the exit code of the command is 3"),
+        "{output}"
+    );
     let (_, output) = home.sumgate(&[&words[..8], &[&ask.replace("SystemExit(3)", "SystemExit(120)")]].concat());
     assert!(
-        output.contains("exit code 120 of sumgate") && output.contains("the command's own code is 120"),
+        output.contains("exit code 120 of sumgate") && output.contains("the exit code of the command is 120"),
         "{output}"
     );
     // A code that is the command's is explained only where it could be the gate's.

@@ -167,7 +167,7 @@ fn named_key(go: &Path) {
     let next = jobs.run("", &[&["--cache-public-key", &public()], &BUILD[..]].concat());
     next.is_clean();
     assert_eq!(next.report["caches"]["key"], public());
-    assert!(next.output.contains("their seal is of the key ci.example.com+3ec65fd6\n"), "{}", next.output);
+    assert!(next.output.contains("sealed with the key ci.example.com+3ec65fd6\n"), "{}", next.output);
 }
 
 fn downloads(go: &Path) {

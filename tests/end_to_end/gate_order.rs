@@ -136,7 +136,7 @@ fn wrong_module_cache(go: &Path) {
     assert!(!app.home().join("ran").exists(), "{output}");
     let report = report(&app);
     assert_eq!((&report["command_exit_code"], &report["command"]), (&Value::Null, &json!(["touch", "ran"])));
-    let words = "exit code 120 of sumgate: something was refused or found; the command was not started";
+    let words = "exit code 120 of sumgate: something was refused, or there are findings; the command was not started";
     assert!(output.contains(words), "{output}");
 }
 
@@ -245,7 +245,7 @@ fn signal_afterwards() {
                  truncate -s 490M $GOMODCACHE/a.com/x@v1.$nth.0/x; done; echo ends";
     for signal in ["-TERM", "-INT"] {
         let (code, said) = ended_by(&here(), &["--", "sh", "-c", large], signal);
-        let words = format!("SIG{} came before it was known what the command left", &signal[1..]);
+        let words = format!("SIG{} ended the examination", &signal[1..]);
         assert!(code == Some(121) && said.contains(&words), "{code:?}: {said}");
     }
     // A `go` that takes its time to read a program.

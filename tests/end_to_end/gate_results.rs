@@ -127,11 +127,11 @@ fn descriptors() {
     fifo(&home.home().join("pipe"));
     home.write("folder/x", "");
     for (path, why) in [
-        ("-", "the output belongs to the command"),
+        ("-", "stdout belongs to the command"),
         ("pipe", "a FIFO: open it, and name the descriptor (--report fd:3 3>pipe)"),
         ("/dev/null", "name the descriptor (--report fd:3 3>/dev/null)"),
         ("folder", "found a folder"),
-        ("folder/..", "expected the name of a file"),
+        ("folder/..", "expected a file name"),
         ("fd:", "expected fd:N"),
         ("fd:-1", "expected fd:N"),
         ("fd:1", "belong to the command"),

@@ -117,12 +117,12 @@ fn exceptions(go: &Path) {
     let get = |policy: &str| gated(&app(go, &origin, policy), &folder, &["go", "get", "example.com/hello@v1.2.0"]);
     let (code, output) = get(&exception("example.com/hello", "2999-01-01"));
     assert_eq!(code, Some(0), "{output}");
-    assert!(!output.contains("lifted nothing"), "{output}");
+    assert!(!output.contains("matched nothing"), "{output}");
     let (code, output) = get(&exception("example.com/hello", "2026-01-01"));
     assert_eq!(code, Some(120), "{output}");
     assert!(output.contains("an exception for it expired on 2026-01-01"), "{output}");
     let (_, output) = get(&exception("example.com/other", "2999-01-01"));
-    assert!(output.contains("the exception in line 3 of the policy (example.com/other) lifted nothing"), "{output}");
+    assert!(output.contains("the exception in line 3 of the policy (example.com/other) matched nothing"), "{output}");
 }
 
 /// Lines that no `go` of today reads hide nothing.

@@ -90,7 +90,7 @@ fn loosened() {
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(codes(&report).contains(&"policy-loosened"), "{report:#}");
-    assert!(report["findings"][0].to_string().contains("is in force, and"), "{report:#}");
+    assert!(report["findings"][0].to_string().contains("is in force, but"), "{report:#}");
 }
 
 fn tightened() {
