@@ -1,4 +1,4 @@
-//! Private modules: what a host says to a stranger makes nothing absent.
+//! Private modules: answers of a host without credentials make nothing absent.
 
 use std::path::Path;
 
@@ -84,7 +84,7 @@ fn hidden(_go: &Path) {
             assert!(answer.text().contains("check the login of this mirror for code.test"), "{}", answer.text());
         }
     }
-    // The zip of the module is here, and has the folder: nobody knows whether the path became a module since.
+    // The stored zip has the folder, but the path may have become a module since.
     let setting = Setting::new();
     let mirror = setting.mirror("data", "code.test");
     for file in ["mod", "zip"] {
@@ -98,7 +98,7 @@ fn hidden(_go: &Path) {
         let answer = get(&mirror.url, path);
         assert_eq!(answer.status, 502, "{path}: {}", answer.text());
     }
-    // A page that names a repository which cannot be read is no better.
+    // The same for a page that names an unreadable repository.
     let setting = Setting::new();
     setting.hosts.at(ROOT, Page::Import(ROOT, "https://example.test/none.git"));
     let mirror = setting.mirror("data", "code.test");
@@ -131,7 +131,7 @@ fn go_stays(go: &Path) {
     client(&mirror).must(&["get", "code.test/team/tool/sub/pkg"]);
     named();
 
-    // The login expires.
+    // The credentials expire.
     setting.hosts.at(ROOT, Page::SignIn);
     setting.hosts.otherwise(Page::SignIn);
     let mirror = setting.mirror("other", "code.test");

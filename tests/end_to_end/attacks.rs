@@ -1,4 +1,4 @@
-//! Each attack is refused with the real `go` in front, and nothing of it is kept.
+//! Each attack is refused, with the real `go` as client, and nothing of it is stored.
 
 use std::path::Path;
 
@@ -132,7 +132,7 @@ fn bad_tile(go: &Path, fault: Fault) {
     client(go, &origin, &mirror).must(&["mod", "download", HELLO]);
 }
 
-/// CVE-2026-56865: everything honest but one leaf, whose tile the flawed reader never authenticated.
+/// CVE-2026-56865: everything is honest except one leaf, in a tile that the flawed reader did not authenticate.
 fn forged_leaf(go: &Path) {
     for (size, record) in [(301, 5_u64), (65_535, 300), (65_869, 5), (70_000, 1234), (70_001, 12_345)] {
         let mut world = World::demo();
@@ -171,7 +171,7 @@ fn fork(go: &Path, keep: usize, more: usize) {
     let evidence: Vec<_> = files(&sumdb).into_keys().filter(|name| name.ends_with("fork.txt")).collect();
     let evidence = sumdb.join(&evidence[0]).to_str().unwrap().to_owned();
 
-    // Anybody can check it, and a damaged one proves nothing.
+    // Anyone can verify it; a damaged one is invalid.
     let key = origin.key();
     assert_eq!(run(&["verify", &evidence, "--sumdb", &key]).status.code(), Some(0));
     assert_eq!(run(&["verify", &evidence]).status.code(), Some(1), "another key than the trusted one");
@@ -180,7 +180,7 @@ fn fork(go: &Path, keep: usize, more: usize) {
     std::fs::write(&damaged, text.replacen("older", "oldest", 1)).unwrap();
     assert_eq!(run(&["verify", damaged.to_str().unwrap(), "--sumdb", &key]).status.code(), Some(1));
 
-    // What was proved before is still served; the fork is remembered over a restart, also by other commands.
+    // Proved files are still served; the fork is remembered after a restart, also by other commands.
     assert_eq!(get(&mirror.url, "/example.com/dep/v2/@v/v2.0.1.zip").status, 200);
     assert!(get(&mirror.url, "/").text().contains("FORKED"));
     drop(mirror);
@@ -213,10 +213,10 @@ fn a_first_head_against_the_anchor() {
     assert_eq!(lookup("honest", &anchor).status.code(), Some(0));
     let fork = origin.world().fork(400, 300);
     *origin.world() = fork;
-    // A machine that remembers nothing: with the anchor it notices, without one it cannot.
+    // A new installation notices the fork only with the anchor.
     assert_eq!(lookup("fresh", &anchor).status.code(), Some(3));
     assert_eq!(lookup("trusting", "none").status.code(), Some(0));
-    // A machine that trusted the other history first notices as soon as it is given the anchor.
+    // An installation that trusted the other history first notices the fork once it has the anchor.
     assert_eq!(lookup("trusting", &anchor).status.code(), Some(0), "a kept proof needs no network");
     let other = ["sumdb", "lookup", "example.com/dep/v2@v2.0.1", "--sumdb", &sumdb, "--anchor", &anchor, "--data"];
     let data = folder.path().join("trusting");

@@ -1,4 +1,4 @@
-//! `sumgate audit --base`, and an attacker who may open pull requests and nothing else.
+//! `sumgate audit --base` against an attacker who can only open pull requests.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -120,7 +120,7 @@ fn many_hashes() {
     let origin = origin(World::demo());
     let home = home(&origin);
     let wrong = wrong(&origin);
-    // Each of its own, and of an algorithm that nobody knows: nobody is asked about them.
+    // Different modules with an unknown algorithm: they are not looked up.
     let odd: String = (0..60_000).map(|nth| format!("a.com/b v1.0.{nth} x:{nth}\n")).collect();
     home.write("go.sum", &format!("{}{odd}", wrong.repeat(300)));
     let start = std::time::Instant::now();

@@ -1,4 +1,4 @@
-//! `sumgate audit`: what records say that are not like the others.
+//! `sumgate audit`: unusual records.
 
 use libtest_mimic::Trial;
 use testkit::{Fault, World};
@@ -13,7 +13,7 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-/// Two versions of a module often have the same go.mod: then whose hash it is says little, and that is told.
+/// Two versions of a module often have the same go.mod: then the finding says that the hash is that of several versions.
 fn shared_hash() {
     let mut world = World::demo();
     world.add_simple("example.com/hello@v1.0.1", "", "package hello\n");

@@ -1,4 +1,4 @@
-//! Bad input is a clear error, each with its own message, and nothing is lost.
+//! Invalid arguments are clear errors, and nothing is lost.
 
 use std::path::Path;
 
@@ -25,7 +25,7 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-/// Runs the program, which must end with `code` and say `why` on stderr.
+/// Runs the program, which must exit with `code` and print `why` to stderr.
 fn fails(arguments: &[&str], code: i32, why: &str) {
     let output = run(arguments);
     let said = String::from_utf8(output.stderr).unwrap();
@@ -49,7 +49,7 @@ fn bad_flags() {
     fails(&["sumdb", "lookup", "example.com/hello@v1"], 2, "canonical version");
     fails(&["sumdb", "lookup", "example.com/hello@v2.0.0"], 2, "major versions differ");
     fails(&["sumdb", "lookup"], 2, "required");
-    fails(&["env", "--url", "mirror:8080"], 2, "not an http(s) url");
+    fails(&["env", "--url", "mirror:8080"], 2, "expected an http or https url");
     let folder = tempfile::tempdir().unwrap();
     let (anchor, data) = (folder.path().join("anchor"), folder.path().join("data"));
     std::fs::write(&anchor, "go.sum database tree\n").unwrap();
@@ -92,12 +92,12 @@ fn damaged_head() {
 fn upstreams_that_are_none() {
     let (origin, folder) = (origin(World::demo()), tempfile::tempdir().unwrap());
     let sumdb = origin.gosumdb();
-    // Nobody listens on the discard port of loopback.
+    // The discard port of loopback is closed.
     let more = ["--upstream", "http://127.0.0.1:9", "--sumdb", &sumdb];
     let mirror = Mirror::start_with(&folder.path().join("nobody"), &more);
     let answer = get(&mirror.url, "/example.com/hello/@v/v1.0.0.zip");
     assert_eq!(answer.status, 502, "{}", answer.text());
-    // A web server that says yes to everything is no proxy.
+    // A web server that answers 200 to everything is not a proxy.
     let page = testkit::Fault::Body("<html>welcome</html>".into());
     for path in ["/example.com/hello/@v/list", "/example.com/hello/@v/v1.0.0.info", "/example.com/hello/@latest"] {
         origin.misbehave(path, page.clone());
@@ -142,7 +142,7 @@ fn hashes() {
     let dir = dir.to_str().unwrap();
     assert_eq!(h1(&[dir, "--module", "example.com/hello@v1.0.0"]), of_zip);
     fails(&["hash", dir], 2, "--module");
-    // In a module cache, wherever that is, the folder says it.
+    // In a module cache, the path has the module version.
     write("mine/cache/download/x/@v/list", b"");
     let cached = write("mine/example.com/hello@v1.0.0/go.mod", files.go_mod.as_bytes());
     std::fs::copy(folder.path().join("dir/a.go"), Path::new(&cached).with_file_name("a.go")).unwrap();

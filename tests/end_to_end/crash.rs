@@ -1,4 +1,4 @@
-//! Killed at any point, a restart serves only whole, right files.
+//! After a kill at any point, a restart serves only complete, correct files.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,7 +91,7 @@ fn fifty_cold_requests() {
     let (origin, folder) = (origin(World::demo()), tempfile::tempdir().unwrap());
     let mirror = Mirror::start(&origin, &folder.path().join("data"));
     origin.misbehave(ZIP, Fault::Hold);
-    // The first client leaves as soon as its request is under way.
+    // The first client disconnects as soon as its request has started.
     let address = mirror.url.strip_prefix("http://").unwrap().to_owned();
     let mut leaver = std::net::TcpStream::connect(&address).unwrap();
     std::io::Write::write_all(&mut leaver, format!("GET {ZIP} HTTP/1.1\r\nhost: localhost\r\n\r\n").as_bytes())

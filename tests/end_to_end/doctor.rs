@@ -48,12 +48,12 @@ fn settings() {
     finds(&home(&format!("{mirror},direct")), "direct-behind-mirror", &format!("export GOPROXY={mirror}\n"));
 }
 
-/// A `go` that says of itself what a real one of that version would.
+/// A fake `go` of that version.
 fn an_old_go() {
     let script = "echo '{\"GOVERSION\": \"go1.26.5\", \"GOPROXY\": \"https://proxy.golang.org,direct\"}'";
     let home = home_with_go(script);
     finds(&home, "old-go", "export GOTOOLCHAIN=go1.26.6+auto\n");
-    // And that mends it.
+    // And this fixes it.
     assert_eq!(home.set("GOTOOLCHAIN", "go1.26.6+auto").sumgate(&["doctor"]).0, Some(0));
 }
 
@@ -93,7 +93,7 @@ fn a_silent_mirror() {
     assert_eq!((exit, output.contains("no command fixes [mirror-unreachable]")), (Some(1), true), "{output}");
 }
 
-/// A `go` that saw the database directly remembers what the mirror has not seen yet.
+/// A `go` that asked the database directly remembers a newer head than the mirror.
 fn ahead_of_the_mirror(go: &Path) {
     let (origin, data) = (origin(World::demo()), tempfile::tempdir().unwrap());
     origin.show(Some(400));

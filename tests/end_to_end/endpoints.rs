@@ -1,4 +1,4 @@
-//! One database through several doors: its own address, and proxies that pass it on.
+//! One database with several endpoints: its own address, and proxies that pass its replies on.
 
 use libtest_mimic::Trial;
 use testkit::{Fault, Origin, World};
@@ -65,7 +65,7 @@ fn lying() {
         own.misbehave(path, lie.clone());
         assert_eq!(get(&mirror.url, MOD).status, 200, "{path} {lie:?}");
         assert_eq!(get(&mirror.url, LOOKUP).status, 200);
-        // Both lie: refused, and nothing is believed.
+        // Both lie: refused.
         let (own, proxy) = two();
         let (_folder, mirror) = self::mirror(&own, &proxy);
         own.misbehave(path, lie.clone());

@@ -1,4 +1,4 @@
-//! A store filled ahead of time: from upstreams, or from a module cache.
+//! `sumgate cache fetch`, and the import of a module cache.
 
 use std::path::Path;
 
@@ -53,7 +53,7 @@ fn fetch_go_sum() {
 fn fetch_private() {
     let origin = origin(World::demo());
     let folder = tempfile::tempdir().unwrap();
-    // There is no such repository; what counts is who is told of its name.
+    // The repository does not exist; what matters is where its name is sent.
     let (code, said) = fetch(&origin, folder.path(), &["--private", "127.0.0.1", "127.0.0.1/hello@v1.0.0"]);
     assert_ne!(code, Some(0), "{said}");
     assert_eq!(origin.take_requests(), Vec::<String>::new());
@@ -68,7 +68,7 @@ fn fetch_exits() {
     };
     said(fetch(&origin, &data("a"), &["example.com/nobody@v1.0.0"]), 1, "2 MISSING OR REFUSED");
     said(fetch(&origin, &data("a"), &["example.com/nobody@main"]), 2, "main");
-    // A source has it, and the database has no record yet.
+    // An upstream has it, and the database has no record yet.
     origin.world().add_simple("example.com/fresh@v1.0.0", "", "package fresh\n");
     origin.misbehave("/lookup/example.com/fresh@v1.0.0", Fault::Status(404, "not found"));
     said(fetch(&origin, &data("a"), &["example.com/fresh@v1.0.0"]), 2, "try again");
@@ -76,7 +76,7 @@ fn fetch_exits() {
         "cannot read /nonexistent/go.sum: No such file or directory (os error 2): name another one with -m FILE";
     said(fetch(&origin, &data("a"), &["-m", "/nonexistent/go.sum"]), 2, no_such);
 
-    // A go.sum that says another hash, and a line that says nothing.
+    // A go.sum with another hash, and a malformed line.
     let lines = honest(&origin);
     let wrong = line_of(&lines, "example.com/hello v1.0.0 ").replace("v1.0.0", "v1.1.0");
     let planted = folder.path().join("planted.sum");
@@ -122,8 +122,11 @@ fn kept_from_others(go: &Path) {
     let (code, said, named) = private("a", &fetch);
     assert_eq!((code, named), (Some(1), Vec::new()), "{said}");
     assert!(said.contains("fetched 5 files") && said.contains("1 MISSING OR REFUSED"), "{said}");
-    assert!(said.contains("example.com/dep/v2@v2.0.1: GONOPROXY or GONOSUMDB of `go` here"), "{said}");
-    // Named by the user, it may go to the upstream, and still not to the database.
+    assert!(
+        said.contains("example.com/dep/v2@v2.0.1: GONOPROXY or GONOSUMDB (by default GOPRIVATE) covers it"),
+        "{said}"
+    );
+    // If a flag names it, it may be sent to the upstream, but not to the database.
     let (code, said, named) = private("b", &[&fetch[..], &["--nosumdb", "example.com/dep"]].concat());
     assert!(code == Some(0) && said.contains("fetched 8 files"), "{said}");
     assert!(!named.is_empty() && named.iter().all(|path| path.starts_with("/example.com/dep/v2/@v/")), "{named:?}");
@@ -156,7 +159,7 @@ fn module_cache(go: &Path) {
     let import = ["cache", "import", "--modcache", cache.to_str().unwrap()];
     let (code, said) = sumgate(&data, &origin.gosumdb(), &import);
     assert!(code == Some(1) && said.contains("example.com/hello@v1.0.0 .zip refused"), "{said}");
-    // Nothing without a proof is kept of a cache that has wrong bytes: what came before they showed may be.
+    // Nothing unproved is stored from a cache with wrong bytes, except files that were read before they were detected.
     assert!(["imported 3 files", "imported 4 files"].iter().any(|words| said.contains(words)), "{said}");
     assert!(!files(&data.join("proxy")).contains_key("example.com/hello/@v/v1.0.0.info"));
     let asked = origin.take_requests();
@@ -166,7 +169,7 @@ fn module_cache(go: &Path) {
     );
     assert!(!files(&data.join("proxy")).contains_key("example.com/hello/@v/v1.0.0.zip"));
 
-    // The records are proved now, so the right zip needs nobody.
+    // The records are proved now, so the right zip needs no request.
     std::fs::write(&zip, &right).unwrap();
     let (code, said) = sumgate(&data, &origin.gosumdb(), &[&import[..], &["--offline"]].concat());
     let rest = ["imported 2 files (", "imported 3 files ("];
@@ -174,14 +177,14 @@ fn module_cache(go: &Path) {
     let no_cache = ["cache", "import", "--modcache", folder.path().to_str().unwrap()];
     let (code, said) = sumgate(&data, &origin.gosumdb(), &no_cache);
     assert!(code == Some(2) && said.contains("is not a module cache"), "{said}");
-    // What go would not ask about is asked about by nobody here.
+    // Modules that go would not look up are not looked up.
     let private = Go::new(go, "off", "off").set("GOPRIVATE", "example.com/hello");
     let (data, sumdb) = (folder.path().join("private"), origin.gosumdb());
     let (code, said) = private.sumgate(&[&import[..], &["--data", data.to_str().unwrap(), "--sumdb", &sumdb]].concat());
     assert!(code == Some(0) && said.contains("imported 3 files"), "{said}");
     assert!(said.contains("1 private versions skipped"), "{said}");
     assert!(!origin.take_requests().iter().any(|path| path.contains("hello")));
-    // Without any proof nothing enters.
+    // Without a proof nothing is imported.
     let (code, said) =
         sumgate(&folder.path().join("empty"), &origin.gosumdb(), &[&import[..], &["--offline"]].concat());
     assert!(code == Some(2) && said.contains("was not proved here before, and nothing is asked"), "{said}");

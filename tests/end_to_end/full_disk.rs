@@ -1,4 +1,4 @@
-//! A disk without room: what only makes the next answer quicker may be lost; what a promise rests on may not.
+//! A full disk: caches may be lost; heads, pins and evidence may not.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -89,7 +89,7 @@ fn full() {
     let log = || fs::read_to_string(mount.with_extension("log")).unwrap();
     assert_eq!(log().matches("No space left on device").count(), 1, "{}", log());
 
-    // What nobody can vouch for is not served before its pin is on disk; a head is not trusted before it is.
+    // An exempt file is not served before its pin is on disk, and a head is not trusted before it is on disk.
     let unproved = at("/example.com/m39/@v/v1.0.0.mod");
     assert!(unproved.status == 500 && unproved.text().contains("pins/"), "{}", unproved.text());
     origin.show(None);
@@ -151,7 +151,7 @@ fn read_only() {
     drop(offline);
     let log = fs::read_to_string(data.with_extension("log")).unwrap();
     assert!(!log.contains("Read-only file system"), "nothing is lost where nothing is kept: {log}");
-    // Who writes is told.
+    // Commands that write fail.
     let mut fetch = here();
     fetch.args(["cache", "fetch", "example.com/m1@v1.0.0", "--sumdb", &origin.gosumdb(), "--data"]).arg(&data);
     let told = fetch.output().unwrap();

@@ -1,5 +1,5 @@
-//! Ways round the gate for somebody who has the environment, restored caches, and all files of the repository; and honest work
-//! that looks like one.
+//! Attacks on the gate by an attacker who controls the environment, restored caches and all files of the repository; and honest work
+//! that looks like an attack.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-/// A right secret key, and the public key of another one.
+/// A valid secret key, and the public key of another one.
 const SECRET: &str = "PRIVATE+KEY+ci.example.com+3ec65fd6+AQMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMD";
 const PUBLIC: &str = "ci.example.com+c38cb289+AYT8dzNGUeV1YW2nMjGyOVOaH+P5iVUE8WvzqFRZiSpH";
 
@@ -40,7 +40,7 @@ fn here() -> Go {
     Go::new(Path::new("/nonexistent"), "http://127.0.0.1:9", "sum.golang.org http://127.0.0.1:9")
 }
 
-/// Runs a command that does nothing; returns what was said.
+/// Runs a command that does nothing; returns the output.
 #[track_caller]
 fn tells(home: &Go, code: i32, findings: &[&str], why: &str) -> String {
     let (ended, output, found) = gate(home, &["--", "true"]);
@@ -91,7 +91,7 @@ fn two_keys() {
     assert!(output.contains("SUMGATE_CACHE_KEY") && output.contains("SUMGATE_CACHE_PUBLIC_KEY"), "{output}");
 }
 
-/// A `go` and a git that write down what they get.
+/// A `go` and a git that record their environment.
 fn children() {
     let home = here();
     let (bin, seen) = (home.root().join("bin"), home.root().join("seen"));
@@ -131,7 +131,7 @@ fn other_owner(go: &Path) {
     app.git(&["config", "core.fsmonitor", evil.to_str().unwrap()]);
     let settings = app.root().join("settings");
     std::fs::write(&settings, "[safe]\n\tdirectory = *\n").unwrap();
-    // What git itself has for its tests: all repositories are of somebody else.
+    // A variable of git's own tests: all repositories belong to another user.
     let app = app.set("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1").set("GIT_CONFIG_GLOBAL", settings.to_str().unwrap());
     let (code, output, findings) = gate(&app, &BUILD);
     assert_eq!((code, findings, mark.exists()), (Some(120), vec!["repository-program".to_owned()], true), "{output}");
@@ -167,7 +167,7 @@ fn old_remotes() {
     }
 }
 
-/// The compiler lies beside the folder of the job, and in its repository.
+/// The compiler is beside the working folder, in the same repository.
 fn smaller_repository() {
     let home = here();
     home.git(&["init", "-q"]);
@@ -233,7 +233,7 @@ fn linked_vendor(go: &Path) {
     assert_eq!((code, findings), (Some(0), vec!["vendor-unproved".to_owned()]), "{output}");
 }
 
-/// A `.git` that somebody planted makes the repository begin below its module.
+/// A planted `.git` makes the repository smaller than its module.
 fn module_above(go: &Path) {
     let origin = origin(module_with(HONEST));
     let app = app(go, &origin);
@@ -244,7 +244,7 @@ fn module_above(go: &Path) {
     std::fs::rename(app.home().join("main.go"), app.home().join("cmd/main.go")).unwrap();
     let mut command = app.command(Path::new(env!("CARGO_BIN_EXE_sumgate")));
     command.current_dir(app.home().join("cmd")).env("GOFLAGS", "-buildvcs=false").args(["run", "--"]);
-    // The program lies outside the small repository, so that nobody reads there what it was built from.
+    // The program is outside the small repository, so its modules are not read.
     let ended = command.args(["go", "build", "-o", "../app", "."]).output().unwrap();
     let output = String::from_utf8(ended.stderr).unwrap();
     assert!(ended.status.success(), "{output}");
@@ -308,7 +308,7 @@ fn honest_filters(go: &Path) {
     assert_eq!((code, findings), (Some(120), vec!["repository-program".to_owned()]), "{output}");
 }
 
-/// `go` fetches private modules with the clones that it keeps, and git obeys their settings and hooks.
+/// `go` fetches private modules with its clones, and git uses their settings and hooks.
 fn inherited_clone(go: &Path) {
     let origin = origin(testkit::World::demo());
     let (app, _) = with_private(go, &origin);

@@ -1,4 +1,4 @@
-//! `sumgate run` around any command: its codes, its signals, what it leaves running, and who may ask its mirror.
+//! `sumgate run` with any command: exit codes, signals, remaining processes, and requests of other clients to its mirror.
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -60,7 +60,7 @@ fn left_running() {
     assert!(output.contains("note[process-left]") && output.contains("(sleep)"), "{output}");
     assert_eq!(read_json(&home, "report.json")["findings"][0]["code"], "process-left");
     assert_eq!(home.sumgate(&["run", "--deny", "note", "--", "sh", "-c", "sleep 7 >/dev/null 2>&1 &"]).0, Some(120));
-    // One that is about to end is none.
+    // A process that is about to end is not reported.
     let (_, output) = home.sumgate(&["run", "--", "sh", "-c", "sleep 0.2 >/dev/null 2>&1 &"]);
     assert!(!output.contains("process-left"), "{output}");
 }
@@ -86,7 +86,7 @@ fn whose_code() {
         output.contains("exit code 120 of sumgate") && output.contains("the exit code of the command is 120"),
         "{output}"
     );
-    // A code that is the command's is explained only where it could be the gate's.
+    // The code of the command is explained only if it could be that of the gate.
     for (own, is_told) in [(3, false), (120, true), (121, true), (122, true), (123, false)] {
         let (code, output) = home.sumgate(&["run", "--", "sh", "-c", &format!("exit {own}")]);
         let told = output.contains(&format!("exit code {own} of the command"));
@@ -112,7 +112,7 @@ fn codes_and_signals() {
     assert!(output.starts_with(&format!("{url} sum.golang.org {url} none off\n")), "{output}");
     assert_eq!(url.rsplit('/').next().unwrap().len(), 32, "a path that nobody guesses: {url}");
 
-    // A signal goes to the command, which may take its time and choose its code.
+    // A signal is passed to the command, which may take time and choose its exit code.
     let script = "trap 'echo asked; exit 9' TERM; echo ready; while :; do sleep 0.01; done";
     let mut command = home.command(Path::new(env!("CARGO_BIN_EXE_sumgate")));
     let mut running =

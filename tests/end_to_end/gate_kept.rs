@@ -1,4 +1,4 @@
-//! What a data folder that was kept, or restored, can do to the next job; and what is sealed at all.
+//! Attacks on the next job by a kept or restored data folder, and which runs are sealed.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -37,7 +37,7 @@ fn is_not_sealed(jobs: &Jobs, ended: &Ended) {
     assert!(!jobs.folder().join("seal").exists(), "{}", ended.output);
 }
 
-/// A folder with folders of its own, and the links to it that somebody restored.
+/// A folder outside, and the restored links to it.
 fn links() {
     let jobs = Jobs::new(Path::new("/nonexistent"));
     let victim = tempfile::tempdir().unwrap();
@@ -107,7 +107,7 @@ fn private_offline() {
 
 fn not_fit(go: &Path) {
     let install = ["--", "sh", "-c", "go build -o app . && go install ."];
-    // A warning that is denied, and one that is not: the next job would not hear of it.
+    // Warnings, denied or not, prevent the seal: the next job would not see them.
     for (deny, code, is_installed) in [("warning", 120, false), ("error", 0, true)] {
         let jobs = Jobs::new(go);
         let app = jobs.home(SECRET);
@@ -121,7 +121,7 @@ fn not_fit(go: &Path) {
         assert!(output.contains("[build-override]") && output.contains("the caches were not sealed: "), "{output}");
         assert!(!jobs.folder().join("seal").exists(), "{output}");
     }
-    // A refusal is no finding.
+    // A refusal is not a finding.
     let jobs = Jobs::new(go);
     jobs.origin.misbehave("/example.com/mark/@v/v1.0.0.zip", testkit::Fault::FlipBit(200));
     let refused = jobs.run(SECRET, &["--", "sh", "-c", "go build -o app . || true"]);
@@ -182,7 +182,7 @@ fn downloads(go: &Path) {
             assert!(ended.output.contains(named), "{}", ended.output);
         }
         assert!(!jobs.folder().join("seal").exists());
-        // Nobody uses them again where nothing is kept.
+        // Without a key the caches are not used again.
         let ended = jobs.run("", &["--", "sh", "-c", change]);
         assert_eq!(ended.code, Some(0), "{}", ended.output);
     }

@@ -1,4 +1,4 @@
-//! Ways round the gate by settings: of the repository's git, of the environment, and of `go env -w`.
+//! Attacks on the gate by settings: of the repository's git, of the environment, and of `go env -w`.
 
 use std::path::{Path, PathBuf};
 
@@ -140,7 +140,7 @@ fn variables() {
         assert!(code == Some(0) && output.contains(&format!("removed {name} from the environment")), "{output}");
         assert!(!output.contains(&format!("\n{name}=")), "{output}");
     }
-    // With the build cache that `go` uses outside its program counts, too, and is told with it.
+    // With an inherited build cache, a program named there is reported, too.
     let home = here().set("GOCACHEPROG", "/tmp/prog");
     let (_, output, findings) = gate(&home, &["--build-cache", "inherit", "--", "env"]);
     assert!(output.contains("\nGOCACHEPROG=/tmp/prog\n"), "{output}");

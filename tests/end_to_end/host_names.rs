@@ -1,4 +1,4 @@
-//! Which host names the mirror answers to: a page in a browser can have its own name lead to this machine.
+//! Host names that the mirror answers to: the host name of a web page can resolve to this machine (DNS rebinding).
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -1,4 +1,4 @@
-//! Archives that no export made: each is refused as a whole, and nothing of it is left anywhere.
+//! Invalid archives: each is refused as a whole, and nothing of it is stored.
 
 use std::path::Path;
 
@@ -24,7 +24,7 @@ pub fn trials() -> Vec<Trial> {
 
 const NAME: &str = "example.com/hello/@v/v1.0.0.mod";
 
-/// An entry with exactly these words in its header.
+/// An entry with exactly this header.
 fn entry(tar: &mut Builder<Vec<u8>>, kind: EntryType, name: &str, size: u64, body: &[u8]) {
     let mut header = Header::new_gnu();
     header.as_gnu_mut().unwrap().name[..name.len()].copy_from_slice(name.as_bytes());
@@ -46,7 +46,7 @@ fn archive(folder: &Path, write: impl FnOnce(&mut Builder<Vec<u8>>)) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-/// It is refused with these words, and nothing is left of it.
+/// Checks that it is refused with this message, and that nothing is stored.
 fn must_refuse(origin: &Origin, folder: &Path, from: &str, words: &str) {
     let data = folder.join("data");
     let (code, said) = import(origin, &data, from);
@@ -94,7 +94,7 @@ fn refused_as_a_whole() {
         entry(tar, regular, NAME, 1, b"b");
     });
     must_refuse(&origin, folder, &from, "is there twice");
-    // The header alone decides: nothing of so much is read.
+    // Refused after its header, without reading the content.
     let sumdb = format!("sumdb/{}", origin.world().name());
     let tile = format!("{sumdb}/tile/8/0/000.p/2");
     for (name, size) in [(NAME, (16 << 20) + 1), ("example.com/hello/@v/v1.0.0.zip", u64::MAX >> 2), (&tile, 65)] {
@@ -126,7 +126,7 @@ fn hostile_folders() {
     std::fs::remove_file(&place).unwrap();
     let elsewhere = folder.path().join("elsewhere");
     std::fs::write(&elsewhere, &right).unwrap();
-    // Even one to the right bytes.
+    // Even a link to the right bytes.
     std::os::unix::fs::symlink(&elsewhere, &place).unwrap();
     must_refuse(&origin, folder.path(), &out, "is no plain file");
     std::fs::remove_file(&place).unwrap();

@@ -1,4 +1,4 @@
-//! Clients that hold what they can: connections that never read, and requests that never end.
+//! Load: connections that never read, and requests that never end.
 
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -29,7 +29,7 @@ pub fn trials() -> Vec<Trial> {
 }
 
 const HOSTILE: usize = 5_000;
-/// What the mirror needs for all of its places, and this test for its clients.
+/// Open files that the mirror needs for all connections, and this test for its clients.
 const FILES: u64 = 17_408;
 const LARGE: &str = "/example.com/large/@v/v1.0.0.zip";
 
@@ -75,7 +75,7 @@ fn crowd(go: &Path) {
     setrlimit(Resource::Nofile, Rlimit { current: current.max(Some(FILES)), maximum }).unwrap();
     let (origin, data) = (origin(world()), tempfile::tempdir().unwrap());
     let words = ["--upstream", &origin.url(), "--sumdb", &origin.gosumdb()];
-    // As most systems start a program.
+    // The usual limit.
     let mirror = mirror(data.path(), "-Sn 1024", &words);
     let download = || {
         let home = Go::new(go, &mirror.url, &origin.gosumdb());
@@ -113,7 +113,7 @@ fn crowd(go: &Path) {
     }
 }
 
-/// Whole requests, and parts of one, five times as many as there are places.
+/// Complete and partial requests, five times the limit.
 fn half() {
     let (origin, data) = (origin(world()), tempfile::tempdir().unwrap());
     let mirror = mirror(data.path(), "-n 256", &["--upstream", &origin.url(), "--sumdb", &origin.gosumdb()]);
@@ -146,7 +146,7 @@ async fn answered(clients: &[TcpStream]) -> usize {
 fn shares() {
     let (origin, data) = (origin(world()), tempfile::tempdir().unwrap());
     let words = ["--upstream", &origin.url(), "--sumdb", &origin.gosumdb(), "--trusted-proxy", "127.0.2.0/24"];
-    // 64 places.
+    // A limit of 64 requests.
     let mirror = mirror(data.path(), "-n 256", &words);
     let (greedy, modest, proxy) = (address(0), address(1), Ipv4Addr::new(127, 0, 2, 1));
     runtime().block_on(async {
@@ -165,7 +165,7 @@ fn shares() {
         for _ in 0..31 {
             hostile.push(client(&mirror, greedy, &get(LARGE, "")).await);
         }
-        // A quarter is 16; the others wait for their turn, and their connections keep the places short.
+        // A quarter is 16; the others wait, and their connections keep the load high.
         while answered(&hostile).await < 16 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }

@@ -138,7 +138,7 @@ fn main() {
     ];
     let trials: Vec<Trial> = trials.into_iter().flatten().collect();
     let mut arguments = Arguments::from_args();
-    // Most of a trial is waiting for other programs, or for a time-out.
+    // Trials mostly wait for other programs or time-outs.
     let at_once =
         || std::thread::available_parallelism().map_or(TRIALS_PER_CORE, |cores| cores.get() * TRIALS_PER_CORE);
     arguments.test_threads.get_or_insert_with(at_once);

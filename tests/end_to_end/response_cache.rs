@@ -1,4 +1,4 @@
-//! Answers that go out from memory.
+//! Answers from the response cache.
 
 use libtest_mimic::Trial;
 use testkit::World;
@@ -40,7 +40,7 @@ fn proved_go_mod() {
     let without_date =
         |head: &str| head.lines().filter(|l| !l.starts_with("date")).map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(without_date(&again.head), without_date(&first.head));
-    // A part is cut from the file, which is proved anew.
+    // A range is read from the file, which is proved again.
     let part = request(&mirror.url, "GET", path, "Range: bytes=0-5\r\n");
     assert_eq!((part.status, part.text().as_str()), (206, "module"));
     assert_eq!(mirror.quarantine().len(), 2, "what was put there is set aside, with the facts");
