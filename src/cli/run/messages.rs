@@ -117,7 +117,7 @@ pub(super) fn code(outcome: &Outcome, deny: Severity) -> u8 {
     let own = outcome.ended.code();
     let Some(code) = outcome.verdict(deny) else {
         if (code::FINDINGS..=code::MISBEHAVIOUR).contains(&own) {
-            out::message(&format!("exit code {own} is that of the command, not of sumgate"));
+            out::message(&format!("exit code {own} of the command: sumgate reports no problem"));
         }
         return own;
     };
