@@ -13,7 +13,7 @@ pub fn trials() -> Vec<Trial> {
         trial("endpoint: the database is down, and a proxy passes its replies on", down),
         trial("endpoint: an endpoint that lies is skipped, whatever it lies about", lying),
         trial("endpoint: an outdated endpoint changes nothing", behind),
-        trial("endpoint: a proxy without the database is not an endpoint, and makes nothing absent", no_door),
+        trial("endpoint: a proxy without the database is not an endpoint, and makes nothing absent", not_an_endpoint),
         trial("endpoint: a missing record is not looked up elsewhere", absence_settles),
         trial("endpoint: contradicting heads of two endpoints are a fork", forked),
     ]
@@ -86,7 +86,7 @@ fn behind() {
     assert_eq!(get(&mirror.url, "/latest").text(), newest, "the trusted head stays");
 }
 
-fn no_door() {
+fn not_an_endpoint() {
     let (own, proxy) = two();
     let (_folder, mirror) = mirror(&own, &proxy);
     proxy.misbehave(&through(&proxy, "/supported"), Fault::Status(404, "not here"));
