@@ -1,4 +1,4 @@
-//! Ways round the gate by settings: of the repository's git, of the environment, and of `go env -w`.
+//! Attacks on the gate by settings: of the repository's git, of the environment, and of `go env -w`.
 
 use std::path::{Path, PathBuf};
 
@@ -9,11 +9,11 @@ use crate::gate_ways::{BUILD, HONEST, MAIN, app, gate, module_with};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        go_trial("gate, ways: programs of the repository's git settings", git_settings),
+        go_trial("gate, ways: programs in the git settings of the repository", git_settings),
         trial("gate, ways: settings that exempt whole hosts", wide),
-        trial("gate, ways: variables that bring other code or programs", variables),
-        trial("gate, ways: what go env -w wrote down", written),
-        trial("gate, ways: programs of a build that lie in the repository", programs_in_the_repository),
+        trial("gate, ways: variables that add code or programs", variables),
+        trial("gate, ways: settings of go env -w", written),
+        trial("gate, ways: build tools in the repository", programs_in_the_repository),
     ]
 }
 
@@ -140,7 +140,7 @@ fn variables() {
         assert!(code == Some(0) && output.contains(&format!("removed {name} from the environment")), "{output}");
         assert!(!output.contains(&format!("\n{name}=")), "{output}");
     }
-    // With the build cache that `go` uses outside its program counts, too, and is told with it.
+    // With an inherited build cache, a program named there is reported, too.
     let home = here().set("GOCACHEPROG", "/tmp/prog");
     let (_, output, findings) = gate(&home, &["--build-cache", "inherit", "--", "env"]);
     assert!(output.contains("\nGOCACHEPROG=/tmp/prog\n"), "{output}");

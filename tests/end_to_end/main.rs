@@ -14,25 +14,26 @@ mod absence_offline;
 mod absence_property;
 mod absence_upstream;
 mod ages;
-mod ahead;
+mod airgap;
 mod attacks;
 mod audit;
-mod audit_around;
 mod audit_attack;
 mod audit_base;
 mod audit_cache;
 mod audit_files;
 mod audit_records;
+mod audit_scope;
 mod base_git;
-mod base_name;
-mod carried;
+mod base_revision;
 mod cli;
 mod commands;
 mod crash;
-mod crowd;
+mod credentials;
 mod data_folder;
 mod doctor;
-mod doors;
+mod endpoints;
+mod environment;
+mod fetch;
 mod fixture;
 mod foreign;
 mod full_disk;
@@ -54,9 +55,8 @@ mod host_names;
 mod hostile_archives;
 mod hostile_zips;
 mod hosts;
-mod hot;
 mod http;
-mod logins;
+mod load;
 mod offline;
 mod policy;
 mod policy_base;
@@ -64,8 +64,8 @@ mod private;
 mod readme;
 mod real_sumdb;
 mod redirects;
+mod response_cache;
 mod shared_folder;
-mod surroundings;
 mod upstreams;
 mod zips;
 
@@ -75,7 +75,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 fn main() {
-    surroundings::enter();
+    environment::enter();
     let trials = [
         absence_database::trials(),
         absence_direct::trials(),
@@ -84,25 +84,25 @@ fn main() {
         absence_property::trials(),
         absence_upstream::trials(),
         ages::trials(),
-        ahead::trials(),
+        airgap::trials(),
         attacks::trials(),
         audit::trials(),
-        audit_around::trials(),
         audit_attack::trials(),
         audit_base::trials(),
         audit_cache::trials(),
         audit_files::trials(),
         audit_records::trials(),
+        audit_scope::trials(),
         base_git::trials(),
-        base_name::trials(),
-        carried::trials(),
+        base_revision::trials(),
         cli::trials(),
         commands::trials(),
         crash::trials(),
-        crowd::trials(),
+        credentials::trials(),
         data_folder::trials(),
         doctor::trials(),
-        doors::trials(),
+        endpoints::trials(),
+        fetch::trials(),
         foreign::trials(),
         full_disk::trials(),
         gate::trials(),
@@ -122,9 +122,8 @@ fn main() {
         host_names::trials(),
         hostile_archives::trials(),
         hostile_zips::trials(),
-        hot::trials(),
         http::trials(),
-        logins::trials(),
+        load::trials(),
         offline::trials(),
         policy::trials(),
         policy_base::trials(),
@@ -132,13 +131,14 @@ fn main() {
         readme::trials(),
         real_sumdb::trials(),
         redirects::trials(),
+        response_cache::trials(),
         shared_folder::trials(),
         upstreams::trials(),
         zips::trials(),
     ];
     let trials: Vec<Trial> = trials.into_iter().flatten().collect();
     let mut arguments = Arguments::from_args();
-    // Most of a trial is waiting for other programs, or for a time-out.
+    // Trials mostly wait for other programs or time-outs.
     let at_once =
         || std::thread::available_parallelism().map_or(TRIALS_PER_CORE, |cores| cores.get() * TRIALS_PER_CORE);
     arguments.test_threads.get_or_insert_with(at_once);
