@@ -1,33 +1,35 @@
-//! Signed tree heads, inclusion and consistency proofs of a transparency log, verified without I/O.
+//! Verifies transparency logs: signed tree heads, inclusion proofs, consistency proofs and tiles, without I/O.
 //!
-//! The formats are those of the Go checksum database (<https://go.dev/design/25530-sumdb>) and of the C2SP documents it
-//! grew into: signed notes, checkpoints, tiles. The tree is the one of RFC 6962.
+//! The formats are those of the Go checksum database (<https://go.dev/design/25530-sumdb>) and of the C2SP specifications
+//! that followed it: [signed notes](https://c2sp.org/signed-note), [checkpoints](https://c2sp.org/tlog-checkpoint) and
+//! [tiles](https://c2sp.org/tlog-tiles). The Merkle tree is that of [RFC 6962](https://www.rfc-editor.org/rfc/rfc6962).
 //!
-//! | file | purpose |
-//! |---|---|
-//! | [`limits`] | every bound, with its source |
-//! | `hash`, `tree` | [`struct@Hash`], leaf, node and empty tree; [`TreeHead`], [`Node`] |
-//! | `inclusion`, `consistency` | [`InclusionProof`], [`ConsistencyProof`]: nodes needed, prove, verify |
-//! | `tile`, `plan` | [`Tile`]; [`TilePlan`] (what to fetch) → [`AuthenticTiles`] |
-//! | `key`, [`note`], `sign` | [`VerifierKey`], [`VerifiedNote`], [`Signer`] |
-//! | `checkpoint`, `record`, [`bundle`] | [`SignedCheckpoint`]; [`LookupReply`] → [`ProvenRecord`]; proofs as text |
-//! | `memory` | [`MemoryTree`]: a log that is written |
-//! | `timeline`, `evidence` | [`Timeline::observe`] → past, same, ahead, another log, or [`ForkEvidence`] |
+//! # How a record is verified
 //!
-//! # Invariants
+//! 1. [`LookupReply::parse`] reads the reply of a log, and [`SignedCheckpoint::open`] verifies its tree head.
+//! 2. [`Timeline::observe`] relates the tree head to the trusted one. [`TilePlan::new`] tells which tiles prove the record
+//!    and the consistency of the two heads.
+//! 3. The caller fetches these tiles.
+//! 4. [`TilePlan::authenticate`] checks every byte of them. [`LookupReply::prove`] returns the [`ProvenRecord`].
+//! 5. [`Comparison::decide`] returns the new trusted head, or [`ForkEvidence`].
 //!
-//! 1. No I/O, no clock, no async: planning is cut from authenticating at the fetch.
-//! 2. A verified thing is a type that cannot be made otherwise: a check that is left out does not compile.
-//! 3. Every tile of a plan takes part in the root or equals its hash in its parent; nothing else is handed out
-//!    (CVE-2026-56865; `tests/vectors.rs`, `tests/exhaustive.rs`).
-//! 4. The text of a record cannot be read before its inclusion under a signed head is proved (CVE-2026-56864).
-//! 5. Parsing is canonical: what parses prints as it was, or is refused.
-//! 6. Two signed heads that contradict each other become a value that anybody can check again, offline.
+//! The README has this as a complete example.
+//!
+//! # Guarantees
+//!
+//! 1. No I/O, no clock, no async: the caller fetches between planning and authentication.
+//! 2. A type whose name says that something is signed, authentic or proven is made only by the verification.
+//! 3. Every hash of every tile in a plan is checked before any hash can be read (CVE-2026-56865; `tests/vectors.rs`,
+//!    `tests/exhaustive.rs`).
+//! 4. The text of a record cannot be read before its inclusion under a signed tree head is proved (CVE-2026-56864).
+//! 5. Parsing is canonical: a parsed value prints as the text that was parsed.
+//! 6. Two signed tree heads that contradict each other become [`ForkEvidence`], which anyone can verify offline.
+//! 7. The length of every input is limited: see [`limits`].
 #![no_std]
 
 extern crate alloc;
 
-/// The example of the README is a test.
+/// Runs the example in the README as a test.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
@@ -36,6 +38,7 @@ pub mod bundle;
 mod checkpoint;
 mod consistency;
 mod evidence;
+mod from_str;
 mod hash;
 mod inclusion;
 mod key;
