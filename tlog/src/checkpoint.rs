@@ -24,6 +24,7 @@ use core::fmt;
 
 use crate::hash::{Hash, HashError, empty_root};
 use crate::key::VerifierKey;
+use crate::mismatch::Mismatch;
 use crate::note::{self, NoteError};
 use crate::tree::{TreeError, TreeHead, TreeSize};
 
@@ -58,13 +59,8 @@ pub enum CheckpointError {
     #[error("the tree size is 0, but the root hash is not that of the empty tree")]
     BadEmptyRoot,
     /// The checkpoint is of another log.
-    #[error("wrong origin line: expected {expected:?}, found {found:?}")]
-    WrongOrigin {
-        /// The origin line of the checkpoint.
-        found: String,
-        /// The origin line of the log.
-        expected: String,
-    },
+    #[error("wrong origin line: expected {:?}, found {:?}", .0.expected, .0.found)]
+    WrongOrigin(Mismatch<String>),
     /// The note or its signature.
     #[error(transparent)]
     Note(#[from] NoteError),
@@ -111,7 +107,7 @@ impl SignedCheckpoint {
         let opened = Self::open_any_origin(signed, key)?;
         if opened.checkpoint.origin != origin {
             let (found, expected) = (opened.checkpoint.origin, origin.to_string());
-            return Err(CheckpointError::WrongOrigin { found, expected });
+            return Err(CheckpointError::WrongOrigin(Mismatch { expected, found }));
         }
         Ok(opened)
     }

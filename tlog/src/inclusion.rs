@@ -6,6 +6,7 @@
 use alloc::vec::Vec;
 
 use crate::hash::{Hash, node_hash};
+use crate::mismatch::Mismatch;
 use crate::tree::{Node, RecordId, TreeHead, TreeSize, fold, range_nodes};
 
 /// The sibling hashes on the path from a leaf to the root.
@@ -31,13 +32,8 @@ pub enum ProofError {
     #[error("wrong number of hashes in the proof: {0}")]
     WrongLength(usize),
     /// The hashes give another root.
-    #[error("wrong root hash of the proof: expected {expected}, found {found}")]
-    WrongRoot {
-        /// The root computed from the proof.
-        found: Hash,
-        /// The root of the tree head.
-        expected: Hash,
-    },
+    #[error("wrong root hash of the proof: {0}")]
+    WrongRoot(Mismatch<Hash>),
 }
 
 /// A range of records: the first one, and the end.
@@ -106,7 +102,7 @@ pub(crate) fn roots(node: Hash, mut index: u64, mut last: u64, hashes: &[Hash]) 
 }
 
 pub(crate) fn expect_root(found: Hash, expected: Hash) -> Result<(), ProofError> {
-    if found == expected { Ok(()) } else { Err(ProofError::WrongRoot { found, expected }) }
+    if found == expected { Ok(()) } else { Err(ProofError::WrongRoot(Mismatch { expected, found })) }
 }
 
 impl InclusionProof {

@@ -19,6 +19,8 @@ use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signature, Verifier, VerifyingKey};
 use sha2::{Digest, Sha256};
 
+use crate::mismatch::Mismatch;
+
 /// The verifier key of sum.golang.org that is built into the `go` command.
 pub const SUM_GOLANG_ORG: &str = "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8";
 
@@ -55,13 +57,8 @@ pub enum KeyError {
     #[error("the key is not a valid Ed25519 public key")]
     BadKey,
     /// The key hash does not belong to the name and the key.
-    #[error("wrong key hash: expected {expected:08x}, found {found:08x}")]
-    WrongHash {
-        /// As written.
-        found: u32,
-        /// The hash of the name and the key.
-        expected: u32,
-    },
+    #[error("wrong key hash: expected {:08x}, found {:08x}", .0.expected, .0.found)]
+    WrongHash(Mismatch<u32>),
 }
 
 /// Whether a key may have this name.
@@ -84,7 +81,7 @@ impl VerifierKey {
     /// This key, if `hash` is its key hash in hexadecimal.
     pub(crate) fn with_hash(self, hash: &str) -> Result<Self, KeyError> {
         let found = u32::from_str_radix(hash, 16).ok().filter(|_| hash.len() == 8).ok_or(KeyError::BadHash)?;
-        if found == self.hash { Ok(self) } else { Err(KeyError::WrongHash { found, expected: self.hash }) }
+        if found == self.hash { Ok(self) } else { Err(KeyError::WrongHash(Mismatch { expected: self.hash, found })) }
     }
 
     pub(crate) fn new(name: &str, key: VerifyingKey) -> Result<Self, KeyError> {

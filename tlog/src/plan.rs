@@ -14,6 +14,7 @@ use core::cmp::Reverse;
 
 use crate::hash::Hash;
 use crate::inclusion::InclusionProof;
+use crate::mismatch::Mismatch;
 use crate::tile::{InnerNodes, Tile, TileError, TileHeight};
 use crate::tree::{Node, RecordId, TreeHead, TreeSize, root_from_subtrees, subtree_roots};
 
@@ -78,12 +79,12 @@ impl TilePlan {
     /// Checks every byte of every tile. `bytes` has the tiles in the order of [`TilePlan::tiles`].
     pub fn authenticate<B: AsRef<[u8]>>(&self, bytes: &[B]) -> Result<AuthenticTiles, TileError> {
         if bytes.len() != self.tiles.len() {
-            return Err(TileError::WrongCount { found: bytes.len(), expected: self.tiles.len() });
+            return Err(TileError::WrongCount(Mismatch { expected: self.tiles.len(), found: bytes.len() }));
         }
         for (tile, bytes) in self.tiles.iter().zip(bytes) {
             let (found, expected) = (bytes.as_ref().len(), tile.byte_len());
             if found != expected {
-                return Err(TileError::WrongLength { tile: *tile, found, expected });
+                return Err(TileError::WrongLength(*tile, Mismatch { expected, found }));
             }
         }
         let above = |(tile, own): (&Tile, &B)| InnerNodes::above(own.as_ref(), tile.width() as usize);
@@ -107,13 +108,13 @@ impl AuthenticTiles {
         let roots = self.hashes(&subtree_roots(self.head.size)).ok_or(TileError::OutsideEveryTree)?;
         let found = root_from_subtrees(self.head.size, &roots).map_err(|_| TileError::OutsideEveryTree)?;
         if found != self.head.root {
-            return Err(TileError::WrongRoot { found, expected: self.head.root });
+            return Err(TileError::WrongRoot(Mismatch { expected: self.head.root, found }));
         }
         for (tile, own) in self.tiles.iter().zip(&self.inner).filter(|(tile, _)| tile.is_full()) {
             let expected = self.hash(tile.as_node()).ok_or(TileError::NoParent(*tile))?;
             let found = own.over(0, tile.width() as usize).ok_or(TileError::NoParent(*tile))?;
             if found != expected {
-                return Err(TileError::WrongHash { tile: *tile, found, expected });
+                return Err(TileError::WrongHash(*tile, Mismatch { expected, found }));
             }
         }
         Ok(())

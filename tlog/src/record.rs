@@ -13,6 +13,7 @@ use crate::checkpoint::SignedCheckpoint;
 use crate::hash::{Hash, leaf_hash};
 use crate::inclusion::{InclusionProof, ProofError};
 use crate::limits::{MAX_LOOKUP_LEN, MAX_RECORD_LEN};
+use crate::mismatch::Mismatch;
 use crate::plan::AuthenticTiles;
 use crate::tree::{Node, RecordId, TreeError, TreeHead};
 
@@ -47,29 +48,14 @@ pub enum RecordError {
     #[error("invalid record number: {0}")]
     BadId(#[from] TreeError),
     /// The tiles were authenticated against a tree head other than the signed one.
-    #[error(
-        "the tiles are of another tree head: expected size {} and root {}, found size {} and root {}",
-        signed.size, signed.root, tiles.size, tiles.root
-    )]
-    OtherHead {
-        /// The tree head of the tiles.
-        tiles: TreeHead,
-        /// The signed tree head.
-        signed: TreeHead,
-    },
+    #[error("the tiles are of another tree head: {0}")]
+    OtherHead(Mismatch<TreeHead>),
     /// The tiles do not contain the leaf of this record.
     #[error("record {0} is not in the authenticated tiles")]
     NotPlanned(RecordId),
     /// The log has another record with this number.
-    #[error("wrong hash of record {id}: expected {expected} as in the log, found {found}")]
-    WrongLeaf {
-        /// The record number.
-        id: RecordId,
-        /// The hash of the text in the reply.
-        found: Hash,
-        /// The hash of the leaf in the log.
-        expected: Hash,
-    },
+    #[error("wrong hash of record {0}: {1}")]
+    WrongLeaf(RecordId, Mismatch<Hash>),
     /// The inclusion proof.
     #[error(transparent)]
     Proof(#[from] ProofError),
@@ -116,13 +102,13 @@ impl LookupReply {
     /// nothing without a signed head, because anyone can make a tree.
     pub fn prove(self, tiles: &AuthenticTiles, head: &SignedCheckpoint) -> Result<ProvenRecord, RecordError> {
         if tiles.head() != head.head() {
-            return Err(RecordError::OtherHead { tiles: *tiles.head(), signed: *head.head() });
+            return Err(RecordError::OtherHead(Mismatch { expected: *head.head(), found: *tiles.head() }));
         }
         let node = Node { level: 0, index: self.id.get() };
         let expected = tiles.hash(node).ok_or(RecordError::NotPlanned(self.id))?;
         let found = self.leaf_hash();
         if found != expected {
-            return Err(RecordError::WrongLeaf { id: self.id, found, expected });
+            return Err(RecordError::WrongLeaf(self.id, Mismatch { expected, found }));
         }
         Ok(ProvenRecord { id: self.id, text: self.text, head: *head.head() })
     }

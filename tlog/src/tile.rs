@@ -19,6 +19,7 @@ use core::fmt;
 
 use crate::hash::{Hash, node_hash};
 use crate::limits::{MAX_TILE_HEIGHT, MAX_TREE_SIZE};
+use crate::mismatch::Mismatch;
 use crate::tree::{Node, TreeSize, parse_decimal};
 
 /// The number of tree levels in a tile: 1 to 8.
@@ -48,41 +49,17 @@ pub enum TileError {
     #[error("{0:?} is not a canonical tile path")]
     BadPath(String),
     /// The number of bytes does not fit the width.
-    #[error("wrong length of {tile}: expected {expected} bytes, found {found}")]
-    WrongLength {
-        /// The tile.
-        tile: Tile,
-        /// The number of bytes given.
-        found: usize,
-        /// The length of the tile.
-        expected: usize,
-    },
+    #[error("wrong number of bytes in {0}: {1}")]
+    WrongLength(Tile, Mismatch<usize>),
     /// The number of tiles differs from the plan.
-    #[error("expected {expected} tiles, found {found}")]
-    WrongCount {
-        /// The number of tiles given.
-        found: usize,
-        /// The number of tiles planned.
-        expected: usize,
-    },
+    #[error("wrong number of tiles: {0}")]
+    WrongCount(Mismatch<usize>),
     /// The tiles at the right edge hash to another root.
-    #[error("wrong root hash of the tiles: expected {expected}, found {found}")]
-    WrongRoot {
-        /// The root computed from the tiles.
-        found: Hash,
-        /// The root of the tree head.
-        expected: Hash,
-    },
+    #[error("wrong root hash of the tiles: {0}")]
+    WrongRoot(Mismatch<Hash>),
     /// A full tile hashes to another node than its parent tile contains.
-    #[error("wrong hash of {tile}: expected {expected} as in its parent, found {found}")]
-    WrongHash {
-        /// The tile.
-        tile: Tile,
-        /// The hash computed from the tile.
-        found: Hash,
-        /// The hash in the parent.
-        expected: Hash,
-    },
+    #[error("wrong hash of {0}: {1}")]
+    WrongHash(Tile, Mismatch<Hash>),
     /// The plan lacks the parent of a tile, which is a bug in this library.
     #[error("bug: the plan has no parent of {0}")]
     NoParent(Tile),

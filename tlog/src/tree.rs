@@ -14,6 +14,7 @@ use core::fmt;
 
 use crate::hash::{Hash, empty_root, node_hash};
 use crate::limits::MAX_TREE_SIZE;
+use crate::mismatch::Mismatch;
 
 /// Why a tree size, a record number or a list of subtree hashes is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,13 +27,8 @@ pub enum TreeError {
     #[error("expected a decimal number without sign or leading zeros")]
     NotCanonical,
     /// The number of hashes differs from the number of subtrees.
-    #[error("expected {expected} subtree hashes, found {found}")]
-    WrongCount {
-        /// The number of hashes given.
-        found: usize,
-        /// The number of subtrees of the tree.
-        expected: usize,
-    },
+    #[error("wrong number of subtree hashes: {0}")]
+    WrongCount(Mismatch<usize>),
 }
 
 /// The number of records in a tree: 0 to 2^62.
@@ -116,6 +112,12 @@ pub struct TreeHead {
     pub root: Hash,
 }
 
+impl fmt::Display for TreeHead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} records with root {}", self.size, self.root)
+    }
+}
+
 /// A complete subtree: the records from `index << level` up to, but not including, `(index + 1) << level`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Node {
@@ -145,7 +147,7 @@ pub(crate) fn range_nodes(from: u64, to: u64) -> Vec<Node> {
 pub fn root_from_subtrees(size: TreeSize, hashes: &[Hash]) -> Result<Hash, TreeError> {
     let (found, expected) = (hashes.len(), size.get().count_ones() as usize);
     if found != expected {
-        return Err(TreeError::WrongCount { found, expected });
+        return Err(TreeError::WrongCount(Mismatch { expected, found }));
     }
     Ok(fold(hashes).unwrap_or_else(empty_root))
 }
