@@ -1,4 +1,4 @@
-//! For a person: findings by file, what to do about each kind once, and a verdict in the last line.
+//! Text for terminals: findings by file, the advice for each kind once, and a verdict in the last line.
 
 use std::collections::BTreeSet;
 
@@ -53,7 +53,7 @@ fn unaudited(what: &str, line: &Unaudited) -> String {
     format!("{}: {what}: {} ({})\n", safe(&line.place.to_string()), safe(&line.module), safe(&line.reason))
 }
 
-/// One line that says how it ended.
+/// One line with the ending and the counts.
 pub(super) fn verdict(report: &Report, options: RenderOptions) -> String {
     let mut words = Vec::new();
     let count = |severity| report.findings.iter().filter(|finding| finding.severity() == severity).count();
@@ -97,7 +97,7 @@ fn painted(text: &str, style: Style, options: RenderOptions) -> String {
     if options.colour { format!("{style}{text}{style:#}") } else { text.to_owned() }
 }
 
-/// Lines of at most 100 characters, indented.
+/// Wraps a text into indented lines of at most 100 characters.
 fn wrapped(text: &str) -> String {
     let mut lines = String::new();
     let mut line = String::new();

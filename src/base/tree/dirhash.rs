@@ -22,7 +22,7 @@ pub enum DirError {
     /// A link, a FIFO or a device, which module zips do not contain.
     #[error("{} is not a regular file; modules have no other files", .0.display())]
     NotRegular(PathBuf),
-    /// More than [`MAX_FILES`].
+    /// The folder has too many files.
     #[error("the folder has more than {MAX_FILES} files")]
     TooManyFiles,
     /// More bytes than a module can have.
