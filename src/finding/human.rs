@@ -34,13 +34,13 @@ pub(super) fn render(report: &Report, options: RenderOptions) -> String {
 }
 
 fn shown(finding: &Finding, options: RenderOptions) -> String {
-    let style = match finding.severity() {
-        Severity::Error => Style::new().bold().fg_color(Some(AnsiColor::Red.into())),
-        Severity::Warning => Style::new().bold().fg_color(Some(AnsiColor::Yellow.into())),
-        Severity::Note => Style::new().bold().fg_color(Some(AnsiColor::Cyan.into())),
+    let colour = match finding.severity() {
+        Severity::Error => AnsiColor::Red,
+        Severity::Warning => AnsiColor::Yellow,
+        Severity::Note => AnsiColor::Cyan,
     };
     let place = finding.place.as_ref().map_or_else(String::new, |place| format!("{}: ", safe(&place.to_string())));
-    let label = painted(&format!("{}[{}]", finding.severity(), finding.code.name()), style, options);
+    let label = painted(&format!("{}[{}]", finding.severity(), finding.code.name()), colour, options);
     let mut text = format!("{place}{label}: {}\n", safe(&finding.message));
     let width = finding.facts.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     for (name, value) in &finding.facts {
@@ -88,12 +88,12 @@ pub(super) fn verdict(report: &Report, options: RenderOptions) -> String {
         Ending::Clean => (AnsiColor::Green, "clean".to_owned()),
         Ending::Nothing => (AnsiColor::Yellow, "nothing to check".to_owned()),
     };
-    let style = Style::new().bold().fg_color(Some(colour.into()));
     let separator = if words.is_empty() { "" } else { ": " };
-    format!("{}{separator}{}\n", painted(&head, style, options), words.join(", "))
+    format!("{}{separator}{}\n", painted(&head, colour, options), words.join(", "))
 }
 
-fn painted(text: &str, style: Style, options: RenderOptions) -> String {
+fn painted(text: &str, colour: AnsiColor, options: RenderOptions) -> String {
+    let style = Style::new().bold().fg_color(Some(colour.into()));
     if options.colour { format!("{style}{text}{style:#}") } else { text.to_owned() }
 }
 

@@ -171,32 +171,25 @@ impl Case<'_> {
             }
             Rule::UnknownModules => {
                 let line = self.policy.unknown_modules?;
-                match self.facts.in_database {
-                    None => Outcome::NotKnown,
-                    Some(known) => when(!known, "the checksum database does not know it", line),
-                }
+                let Some(known) = self.facts.in_database else { return Some(Outcome::NotKnown) };
+                when(!known, "the checksum database does not know it", line)
             }
             Rule::MinAge => self.age()?,
             Rule::Retracted => {
                 let line = self.policy.retracted?;
+                let reason = "its author retracted it";
                 match &self.facts.retracted {
                     None => Outcome::NotKnown,
                     Some(None) => Outcome::Passed,
-                    Some(Some(words)) if words.is_empty() => denied("its author retracted it".to_owned(), line),
-                    Some(Some(words)) => {
-                        denied(format!("its author retracted it: {}", one_line(words, MAX_RATIONALE)), line)
-                    }
+                    Some(Some(words)) if words.is_empty() => denied(reason.to_owned(), line),
+                    Some(Some(words)) => denied(format!("{reason}: {}", one_line(words, MAX_RATIONALE)), line),
                 }
             }
             Rule::MaxZipSize => {
                 let bound = self.policy.max_zip_size.as_ref()?;
-                match self.facts.zip_size {
-                    None => Outcome::NotKnown,
-                    Some(size) => {
-                        let reason = format!("its zip has {size} bytes, {} are allowed", bound.value);
-                        when(size > bound.value, &reason, bound.line)
-                    }
-                }
+                let Some(size) = self.facts.zip_size else { return Some(Outcome::NotKnown) };
+                let reason = format!("its zip has {size} bytes, {} are allowed", bound.value);
+                when(size > bound.value, &reason, bound.line)
             }
         })
     }

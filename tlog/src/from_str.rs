@@ -2,12 +2,10 @@
 
 use core::str::FromStr;
 
-use crate::checkpoint::{Checkpoint, CheckpointError};
-use crate::hash::{Hash, HashError};
-use crate::key::{KeyError, VerifierKey};
-use crate::sign::Signer;
-use crate::tile::{Tile, TileError};
-use crate::tree::{RecordId, TreeError, TreeSize};
+use crate::{
+    Checkpoint, CheckpointError, Hash, HashError, KeyError, RecordId, Signer, Tile, TileError, TreeError, TreeSize,
+    VerifierKey,
+};
 
 macro_rules! from_str {
     ($($type:ident $error:ident)*) => {$(

@@ -103,8 +103,8 @@ impl Tile {
 
     /// Parses a tile path, which must be in its canonical form.
     pub fn parse(path: &str) -> Result<Self, TileError> {
-        let tile = parse_path(path).ok_or_else(|| TileError::BadPath(path.to_string()))?;
-        if tile.to_string() == path { Ok(tile) } else { Err(TileError::BadPath(path.to_string())) }
+        let tile = parse_path(path).filter(|tile| tile.to_string() == path);
+        tile.ok_or_else(|| TileError::BadPath(path.to_string()))
     }
 
     /// The number of tree levels in the tile.

@@ -198,18 +198,8 @@ fn interpreted(rest: &str) -> Result<(String, &str), Flaw> {
 }
 
 fn simple_escape(c: char) -> Option<u8> {
-    Some(match c {
-        'a' => 7,
-        'b' => 8,
-        't' => b'\t',
-        'n' => b'\n',
-        'v' => 11,
-        'f' => 12,
-        'r' => b'\r',
-        '\\' => b'\\',
-        '"' => b'"',
-        _ => return None,
-    })
+    let at = r#"abtnvfr\""#.find(c)?;
+    b"\x07\x08\t\n\x0b\x0c\r\\\"".get(at).copied()
 }
 
 #[cfg(test)]
