@@ -1,8 +1,7 @@
-//! One flight per key: many callers, one piece of work.
+//! Shared work: callers with the same key at the same time share one task (a flight).
 //!
-//! The work runs as a task of its own, so a caller that goes away does not cancel it for the others.
-//! Nothing is remembered: once the work has ended the next caller starts anew. An error is therefore
-//! never an answer to somebody who asked later.
+//! If a caller is dropped, the task continues for the others. Results are not cached: after the task has ended, the next
+//! caller starts a new one, so an error is never returned to later callers.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -11,21 +10,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
-/// Work under way, by key. Cheap to clone; clones share the flights.
-///
-/// The number of flights is bounded by the number of callers, which the server bounds.
+/// The running tasks by key. Clones share the tasks. There are at most as many as callers, whose number the server limits.
 #[derive(Clone)]
 pub struct Flights<K, V> {
-    under_way: Arc<Mutex<HashMap<K, watch::Receiver<Option<V>>>>>,
+    running: Arc<Mutex<HashMap<K, watch::Receiver<Option<V>>>>>,
 }
 
 impl<K, V> Default for Flights<K, V> {
     fn default() -> Self {
-        Self { under_way: Arc::default() }
+        Self { running: Arc::default() }
     }
 }
 
-/// The task that did the work ended without an answer: it panicked, or the runtime is shutting down.
+/// The task ended without a result: it panicked, or the runtime is shutting down.
 #[derive(Debug, thiserror::Error)]
 #[error("internal task was cancelled")]
 pub struct Cancelled;
@@ -35,40 +32,40 @@ where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// Joins the flight for `key`, or starts it with `work`, and waits for its answer.
+    /// Waits for the result of the running task for `key`, or starts one with `work`.
     pub async fn join<F>(&self, key: K, work: impl FnOnce() -> F + Send) -> Result<V, Cancelled>
     where
         F: Future<Output = V> + Send + 'static,
     {
         let start = || {
-            let (landed, answer) = watch::channel(None);
-            let (ending, work) = (Ending { flights: self.clone(), key: key.clone() }, work());
+            let (sender, result) = watch::channel(None);
+            let (removal, work) = (Removal { flights: self.clone(), key: key.clone() }, work());
             tokio::spawn(async move {
                 let value = work.await;
-                // Off the list first: who comes now starts anew rather than getting an old answer.
-                drop(ending);
-                landed.send_replace(Some(value));
+                // Removed before the result is sent, so that later callers start a new task.
+                drop(removal);
+                sender.send_replace(Some(value));
             });
-            answer
+            result
         };
-        let mut answer = {
-            let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-            under_way.entry(key.clone()).or_insert_with(start).clone()
+        let mut result = {
+            let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+            running.entry(key.clone()).or_insert_with(start).clone()
         };
-        let answer = answer.wait_for(Option::is_some).await.map_err(|_| Cancelled)?;
-        answer.clone().ok_or(Cancelled)
+        let result = result.wait_for(Option::is_some).await.map_err(|_| Cancelled)?;
+        result.clone().ok_or(Cancelled)
     }
 }
 
-/// Takes the flight off the list when dropped, also when the work panics.
-struct Ending<K: Eq + Hash, V> {
+/// Removes the task from the list when dropped, even if the work panics.
+struct Removal<K: Eq + Hash, V> {
     flights: Flights<K, V>,
     key: K,
 }
 
-impl<K: Eq + Hash, V> Drop for Ending<K, V> {
+impl<K: Eq + Hash, V> Drop for Removal<K, V> {
     fn drop(&mut self) {
-        self.flights.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+        self.flights.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
     }
 }
 
@@ -83,7 +80,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn fifty_callers_are_one_piece_of_work_and_the_next_starts_anew() {
+    async fn fifty_callers_share_one_task_and_the_next_starts_a_new_one() {
         let flights = Flights::<&str, u32>::default();
         let started = Arc::new(AtomicU32::new(0));
         let gate = Arc::new(Notify::new());
@@ -113,7 +110,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_caller_that_goes_away_does_not_cancel_the_work() {
+    async fn a_dropped_caller_does_not_cancel_the_work() {
         let flights = Flights::<(), u32>::default();
         let gate = Arc::new(Notify::new());
         let inner = Arc::clone(&gate);
@@ -128,7 +125,7 @@ mod tests {
                     .await
             }
         });
-        while flights.under_way.lock().unwrap().is_empty() {
+        while flights.running.lock().unwrap().is_empty() {
             tokio::task::yield_now().await;
         }
         first.abort();
@@ -138,7 +135,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn work_that_panics_is_broken_off_and_forgotten() {
+    async fn work_that_panics_is_cancelled_and_removed() {
         let flights = Flights::<(), u32>::default();
         assert!(flights.join((), || async { panic!("on purpose") }).await.is_err());
         assert_eq!(flights.join((), || async { 9 }).await.unwrap(), 9);

@@ -141,7 +141,7 @@ pub fn plan(replies: Vec<Reply>, trusted: Option<&Timeline>) -> Result<PlannedLo
     for head in heads {
         match timeline.observe(head.clone()) {
             Observation::Same => {}
-            Observation::Past(comparison) | Observation::Ahead(comparison) => comparisons.push(comparison),
+            Observation::Older(comparison) | Observation::Newer(comparison) => comparisons.push(comparison),
             Observation::Fork(evidence) => return Err(LookupError::Forked(evidence)),
             Observation::OtherLog => return Err(LookupError::OtherLog),
         }

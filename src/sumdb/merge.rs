@@ -59,7 +59,7 @@ impl Merger {
                 Some(Observation::OtherLog) => {
                     return Err(self.database.unverified("tree head", LookupError::OtherLog).into());
                 }
-                Some(Observation::Past(comparison) | Observation::Ahead(comparison)) => {
+                Some(Observation::Older(comparison) | Observation::Newer(comparison)) => {
                     let newer = comparison.newer().clone();
                     let tiles = self.tiles.of_nodes(&newer, &comparison.nodes()).await?;
                     let decision = comparison.decide(&tiles);

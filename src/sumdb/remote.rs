@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tlog::{SUMDB_ORIGIN, SignedCheckpoint, Tile, TileError};
+use tlog::{Mismatch, SUMDB_ORIGIN, SignedCheckpoint, Tile, TileError};
 use tokio::sync::OnceCell;
 
 use super::database::Database;
@@ -153,7 +153,7 @@ impl Remote {
         let check = |bytes: Vec<u8>| {
             let (found, expected) = (bytes.len(), full.byte_len());
             let cut = tile.cut(&bytes).filter(|_| found == expected).map(<[u8]>::to_vec);
-            let wrong = || TileError::WrongLength { tile: full, found, expected };
+            let wrong = || TileError::WrongLength(full, Mismatch { expected, found });
             cut.ok_or_else(|| self.database.unverified(full, wrong()))
         };
         self.ask(DatabaseRequest::Tile(full), only, check).await

@@ -305,7 +305,7 @@ fn a_silent_go() {
         std::fs::set_permissions(home.home().join("bin/go"), std::fs::Permissions::from_mode(0o755)).unwrap();
         let path = format!("{}:/usr/bin:/bin", home.home().join("bin").display());
         let (code, output) = audit(&home.set("PATH", &path), &[]);
-        assert_eq!((code, output.contains("cannot learn the settings of go")), (Some(2), true), "{output}");
+        assert_eq!((code, output.contains("cannot read the settings of go")), (Some(2), true), "{output}");
     }
     assert_eq!(origin.take_requests(), Vec::<String>::new());
 }

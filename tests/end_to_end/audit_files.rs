@@ -161,7 +161,7 @@ fn lines_of_secrets() {
     for format in FORMATS {
         let (code, output) = audit(&home, &["--format", format]);
         assert_eq!((code, output.contains("SECRET")), (Some(1), false), "{output}");
-        assert!(output.contains("its first field is no module path"), "{output}");
+        assert!(output.contains("its first field is not a module path"), "{output}");
     }
     assert_eq!(findings(&home, &[]).1.len(), 5);
     let (_, output) = home.sumgate(&["cache", "export", "x.tar.zst"]);

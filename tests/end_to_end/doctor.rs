@@ -69,7 +69,7 @@ fn home_with_go(script: &str) -> Go {
 fn a_go_that_fails() {
     let (exit, output) = home_with_go("echo 'go: bad flag -x' >&2; exit 1").sumgate(&["doctor"]);
     assert_eq!(exit, Some(2));
-    assert!(output.contains("exit status: 1, and said \"go: bad flag -x\""), "{output}");
+    assert!(output.contains("exit status: 1: \"go: bad flag -x\""), "{output}");
     let (exit, output) = home_with_go("sleep 60 & echo $! > left; exit 0").sumgate(&["doctor"]);
     assert_eq!((exit, output.contains("did not end within 10 seconds")), (Some(2), true), "{output}");
 }
