@@ -22,6 +22,7 @@ mod policy;
 mod result_file;
 mod run;
 mod serve;
+mod serve_check;
 mod serve_file;
 mod sources;
 mod verify;

@@ -24,7 +24,7 @@ const MAX_PRIVATE: usize = 100;
 const MAX_WEIGHT: u16 = 1000;
 
 /// A year: more than any timeout or TTL needs, and less than the thousand years that overflow a cache.
-const LONGEST: Duration = Duration::from_hours(366 * 24);
+const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// The content of the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -322,14 +322,14 @@ mod tests {
         assert_eq!((&first.scope, first.weight), (&serves, 2));
         assert!(first.credentials.is_some() && first.redirects_inside);
         let usual = Timeouts::default();
-        let times = Timeouts { connect: Duration::from_secs(2), whole: Duration::from_hours(1), ..usual };
+        let times = Timeouts { connect: Duration::from_secs(2), whole: Duration::from_secs(3600), ..usual };
         assert_eq!(first.timeouts, Some(times));
         assert_eq!(
             list.upstreams()[1],
             UpstreamConfig::plain(Source::parse("https://proxy.golang.org").unwrap(), false)
         );
         assert_eq!(settings.private.len(), 2);
-        assert_eq!(settings.private[0].1, Private::Direct(Some(Duration::from_mins(2))));
+        assert_eq!(settings.private[0].1, Private::Direct(Some(Duration::from_secs(2 * 60))));
         assert!(
             matches!(&settings.private[1].1, Private::Proxy(proxy) if proxy.credentials.is_some() && proxy.redirects_inside)
         );

@@ -208,7 +208,7 @@ impl<'a> RunContext<'a> {
         let router = if self.args.offline {
             config::offline_router(&[], ttls)?
         } else {
-            sources::unusable(self.source_config.upstreams.upstreams()).for_each(|why| out::message(&why));
+            self.source_config.problems().iter().for_each(|problem| out::message(problem));
             self.source_config.router(ttls, http, store)?
         };
         let events = EventLog::with_list(messages::refusal);

@@ -1,6 +1,5 @@
 //! `sumgate serve`: runs the mirror until a signal.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -8,14 +7,16 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::args::ServeArgs;
 use super::config::{self, PathSource};
 use super::exit::{Exit, Failure};
+use super::serve_check::check;
 use super::{out, sources};
 use crate::base::clock::Clock;
 use crate::base::fault::Fault;
 use crate::mirror::{Hosts, Mirror, Pipeline, ServerOptions, TrustedProxies};
 use crate::release::{EventLog, Expectations};
 use crate::store::{Access, Modes, Store};
-use crate::sumdb::DatabaseId;
+use crate::sumdb::{DatabaseId, Databases};
 use crate::upstream::Ttls;
+use gomodule::module::Patterns;
 
 pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
     let direct = config::patterns("--private", &args.address.exempt.private)?;
@@ -35,10 +36,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
         return Err(Failure::new(Fault::Request, message));
     }
     if args.check {
-        config::anchors(&args.state.anchor, &databases)?;
-        check_data(args)?;
-        out::print("the settings are valid\n");
-        return Ok(Exit::Success);
+        return check(args, &source_config, databases, policy.as_slice());
     }
     let access = if args.offline { Access::Read } else { Access::Download };
     let store = Store::open_for(&config::data_folder(args.state.data.as_deref())?, access, modes, Clock::System)?;
@@ -59,21 +57,8 @@ pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
             Pipeline::new(Arc::clone(&store), router, expectations, policy.into(), EventLog::default(), Clock::System);
         let audience = ServerOptions { hosts, proxies: TrustedProxies(args.trusted_proxy.clone()) };
         let mirror = Mirror::start(pipeline, args.address.listen, base, audience).await?;
-        let mut text = format!("sumgate {} listening on {}\n", env!("CARGO_PKG_VERSION"), mirror.url());
         let from = if args.offline { "none: offline".to_owned() } else { source_config.upstreams.to_string() };
-        text.push_str(&format!("  data      {}\n  upstream  {from}\n", store.root().display()));
-        for client in clients.iter() {
-            text.push_str(&format!("  database  {}\n", client.database()));
-        }
-        if !exempt.is_empty() {
-            text.push_str(&format!("  unproved  {exempt}\n"));
-        }
-        if !private.is_empty() {
-            text.push_str(&format!("  private   {private}\n"));
-        }
-        let line = config::go_env_line(mirror.url(), clients.at(DatabaseId::FIRST).database(), &exempt);
-        text.push_str(&format!("To use it:\n  {line}\n"));
-        out::print(&text);
+        out::print(&greeting(mirror.url(), &store, &from, &clients, &exempt, &private));
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
@@ -89,19 +74,25 @@ pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
     })
 }
 
-/// Checks that the data folder can be used or created, without writing.
-fn check_data(args: &ServeArgs) -> Result<(), Failure> {
-    let data = config::data_folder(args.state.data.as_deref())?;
-    if data.is_dir() {
-        Store::open_for(&data, Access::Read, Modes::Private, Clock::System)?;
+/// What is printed at the start: where everything comes from, and the line to paste.
+fn greeting(
+    url: &str,
+    store: &Store,
+    upstreams: &str,
+    clients: &Databases,
+    exempt: &Patterns,
+    private: &Patterns,
+) -> String {
+    let mut text = format!("sumgate {} listening on {url}\n", env!("CARGO_PKG_VERSION"));
+    text.push_str(&format!("  data      {}\n  upstream  {upstreams}\n", store.root().display()));
+    for client in clients.iter() {
+        text.push_str(&format!("  database  {}\n", client.database()));
     }
-    let absolute = std::path::absolute(&data).map_err(|error| Failure::host("find the data folder", &error))?;
-    let there = absolute.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("/"));
-    let may_write = rustix::fs::access(there, rustix::fs::Access::WRITE_OK).is_ok();
-    if there.is_dir() && (may_write || (args.offline && data.is_dir())) {
-        return Ok(());
+    for (name, patterns) in [("unproved", exempt), ("private ", private)] {
+        if !patterns.is_empty() {
+            text.push_str(&format!("  {name}  {patterns}\n"));
+        }
     }
-    let (data, there) = (data.display(), there.display());
-    let message = format!("cannot write to the data folder {data}: expected a folder of this user, found {there}");
-    Err(Failure::new(Fault::Host, message))
+    let line = config::go_env_line(url, clients.at(DatabaseId::FIRST).database(), exempt);
+    text + &format!("To use it:\n  {line}\n")
 }

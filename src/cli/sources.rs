@@ -72,26 +72,30 @@ impl SourceConfig {
             UpstreamPool::new(&[config], http, ttls, Clock::System).map_err(failed)
         };
         let private = self.private.iter().map(own).collect::<Result<Vec<_>, Failure>>()?;
-        if self.private.iter().any(|(_, private)| matches!(private, Private::Direct(_))) && go_on_path().is_none() {
-            tracing::warn!("there is no `go` command on the PATH: private modules cannot be fetched `direct`");
-        }
-        let proxies = self.private.iter().filter_map(|(_, private)| match private {
-            Private::Proxy(config) => Some(&**config),
-            Private::Direct(_) => None,
-        });
-        for why in unusable(self.upstreams.upstreams().iter().chain(proxies)) {
-            tracing::warn!("{why}");
+        for message in self.problems() {
+            tracing::warn!("{message}");
         }
         let public = UpstreamPool::new(self.upstreams.upstreams(), http, ttls, Clock::System).map_err(failed)?;
         Ok(Router::new(public, private))
     }
-}
 
-/// Messages about upstream folders that cannot be used.
-pub(super) fn unusable<'a>(configs: impl IntoIterator<Item = &'a UpstreamConfig>) -> impl Iterator<Item = String> {
-    let trouble = |source: &Source| match source {
-        Source::Dir(root) => Some(format!("the upstream {source} cannot be used: {}", trouble_of_root(root)?)),
-        _ => None,
-    };
-    configs.into_iter().filter_map(move |config| trouble(&config.source))
+    /// Messages about upstreams that cannot be used, because of something on this machine.
+    pub(super) fn problems(&self) -> Vec<String> {
+        let proxies = self.private.iter().filter_map(|(_, private)| match private {
+            Private::Proxy(config) => Some(&**config),
+            Private::Direct(_) => None,
+        });
+        let problem = |config: &UpstreamConfig| match &config.source {
+            Source::Dir(root) => {
+                Some(format!("the upstream {} cannot be used: {}", config.source, trouble_of_root(root)?))
+            }
+            _ => None,
+        };
+        let mut problems: Vec<String> = self.upstreams.upstreams().iter().chain(proxies).filter_map(problem).collect();
+        if self.private.iter().any(|(_, private)| matches!(private, Private::Direct(_))) && go_on_path().is_none() {
+            problems
+                .push("there is no `go` command on the PATH: private modules cannot be fetched `direct`".to_owned());
+        }
+        problems
+    }
 }

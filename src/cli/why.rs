@@ -72,7 +72,7 @@ impl Answers<'_> {
         let Some(Ok(record)) = answer else { return };
         let message = match audit.databases.age(record, Duration::ZERO, audit.now) {
             // Less than an hour may be the result of this lookup alone.
-            Age::AtLeast(age) if age >= Duration::from_hours(1) => {
+            Age::AtLeast(age) if age >= Duration::from_secs(3600) => {
                 format!("in the log for at least {}", in_words(age))
             }
             _ => "unknown: this installation has not observed the log long enough".to_owned(),

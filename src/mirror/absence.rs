@@ -24,7 +24,7 @@ use gomodule::module::{ModulePath, ModuleVersion};
 
 /// How long a database may take to show a record after it was first asked for a version: minutes to an hour were observed
 /// (<https://go.dev/issue/70042>), and a busy day takes longer.
-pub(super) const INDEXED_WITHIN: Duration = Duration::from_hours(2);
+pub(super) const INDEXED_WITHIN: Duration = Duration::from_secs(2 * 3600);
 
 /// Something does not exist, by one of the rules of this module.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

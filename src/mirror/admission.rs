@@ -165,9 +165,9 @@ mod tests {
         let policy = policy::parse("[policy]\nmin-age = \"7d\"\n").unwrap();
         let admission = Admission::new(Some(policy).into(), clock).unwrap();
         let examine = async || admission.examine(&module, &expectations).await.map(drop);
-        tokio::time::advance(Duration::from_mins(7 * 24 * 60 - 1)).await;
+        tokio::time::advance(Duration::from_secs((7 * 24 * 60 - 1) * 60)).await;
         assert!(matches!(examine().await, Err(MirrorError::Denied { .. })));
-        tokio::time::advance(Duration::from_mins(2)).await;
+        tokio::time::advance(Duration::from_secs(2 * 60)).await;
         examine().await.unwrap();
     }
 }

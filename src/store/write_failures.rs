@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::StoreError;
 
 /// A full disk fails thousands of writes a minute, all for the same cause.
-const PAUSE: Duration = Duration::from_mins(1);
+const PAUSE: Duration = Duration::from_secs(60);
 
 /// Logs failed writes, at most once a minute for all clones together.
 #[derive(Clone, Debug, Default)]

@@ -203,7 +203,7 @@ mod tests {
         assert_eq!(ago(&open(), 1, at(500)), 0);
         // It was not set, and then it is.
         let asked = open();
-        assert_eq!(ago(&asked, 2, Now { wall: UNIX_EPOCH + Duration::from_mins(1), ..at(0) }), 0);
+        assert_eq!(ago(&asked, 2, Now { wall: UNIX_EPOCH + Duration::from_secs(60), ..at(0) }), 0);
         assert_eq!(ago(&asked, 2, at(1000)), 0);
         // It jumps ahead by a day while a minute passes.
         assert_eq!(ago(&asked, 2, Now { wall: at(87_400).wall, ..at(1060) }), 60);

@@ -22,9 +22,9 @@ const FIRST_OPEN: Duration = Duration::from_millis(500);
 /// The longest time: a source that works again is found within ten seconds.
 const LONGEST_OPEN: Duration = Duration::from_secs(10);
 /// The longest `Retry-After` that is obeyed.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(5);
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(5 * 60);
 /// How long a source that sent wrong bytes ranks last: long enough for the operator to see it in the event log.
-const DISTRUST: Duration = Duration::from_mins(10);
+const DISTRUST: Duration = Duration::from_secs(10 * 60);
 /// Limits of the time to a first byte before the hedge, in seconds: less is noise of the network, more is too slow for a user.
 const HEDGE_AFTER: (f64, f64) = (0.05, 2.0);
 /// How many times slower than usual a body may be before another source is asked too.
@@ -197,7 +197,7 @@ mod tests {
             health.failed(now, None);
         }
         assert_eq!(health.ask(now), Err(LONGEST_OPEN));
-        health.failed(now, Some(Duration::from_hours(24)));
+        health.failed(now, Some(Duration::from_secs(24 * 3600)));
         assert_eq!(health.ask(now), Err(LONGEST_RETRY_AFTER));
     }
 
@@ -232,7 +232,7 @@ mod tests {
         let now = Instant::now();
         let slow = measured(now, MS(2000));
         assert!(slow.rank(now, 1.0) > Health::default().rank(now, 1.0));
-        let (_, _, later) = slow.rank(now + Duration::from_mins(10), 1.0);
+        let (_, _, later) = slow.rank(now + Duration::from_secs(10 * 60), 1.0);
         assert!(later < MS(63), "{later:?}");
     }
 

@@ -20,7 +20,7 @@ use crate::base::clock::Clock;
 const AT_ONCE: usize = 3;
 
 /// Disables the hedge: longer than any source may take (`Timeouts::whole`).
-pub(crate) const NEVER: Duration = Duration::from_hours(24);
+pub(crate) const NEVER: Duration = Duration::from_secs(24 * 3600);
 
 /// The progress of one attempt, shared with the race.
 #[derive(Clone, Debug)]
@@ -172,7 +172,7 @@ mod tests {
 
     use super::*;
 
-    const PATIENT: fn(usize, u64) -> Duration = |_, _| Duration::from_hours(1);
+    const PATIENT: fn(usize, u64) -> Duration = |_, _| Duration::from_secs(3600);
     const IMPATIENT: fn(usize, u64) -> Duration = |_, _| Duration::ZERO;
 
     fn one_stage(sources: usize) -> Vec<Vec<usize>> {
@@ -243,7 +243,7 @@ mod tests {
             }
             Ok::<_, ()>(nth)
         });
-        let won = tokio::time::timeout(Duration::from_mins(1), race).await;
+        let won = tokio::time::timeout(Duration::from_secs(60), race).await;
         assert_eq!(won.unwrap(), Ok((1, 1)));
     }
 
@@ -293,7 +293,8 @@ mod tests {
     async fn after_a_failure_the_next_stage_still_waits_for_a_source_that_sends() {
         let asked = Mutex::new(Vec::new());
         // The first is slow once, so that the second is asked, and then is not any more.
-        let hedge_after = |_, _| if asked.lock().unwrap().len() < 2 { Duration::ZERO } else { Duration::from_hours(1) };
+        let hedge_after =
+            |_, _| if asked.lock().unwrap().len() < 2 { Duration::ZERO } else { Duration::from_secs(3600) };
         let race = race(vec![vec![0, 1], vec![2]], hedge_after, go_on, |nth, progress| {
             asked.lock().unwrap().push(nth);
             async move {

@@ -19,9 +19,9 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
-            first_byte: Duration::from_mins(1),
+            first_byte: Duration::from_secs(60),
             stall: Duration::from_secs(30),
-            whole: Duration::from_mins(15),
+            whole: Duration::from_secs(15 * 60),
         }
     }
 }
@@ -44,10 +44,10 @@ impl Default for Ttls {
     fn default() -> Self {
         // Every `go get a/b/c` asks for all prefixes; a new version is wanted within minutes.
         Self {
-            absent: Duration::from_mins(1),
-            fresh: Duration::from_mins(1),
+            absent: Duration::from_secs(60),
+            fresh: Duration::from_secs(60),
             // An outage overnight.
-            stale: Duration::from_hours(24),
+            stale: Duration::from_secs(24 * 3600),
             hold: None,
         }
     }

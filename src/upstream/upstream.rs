@@ -25,11 +25,11 @@ use gomodule::proxy_request::Request;
 /// Paths of one source remembered as absent: about 150 bytes each.
 const MAX_ABSENT: u64 = 20_000;
 /// How long other sources are preferred for a file that had wrong bytes at this one.
-const WRONG_FOR: Duration = Duration::from_hours(1);
+const WRONG_FOR: Duration = Duration::from_secs(3600);
 /// Such files remembered: about 150 bytes each.
 const MAX_WRONG: u64 = 10_000;
 /// How long a login counts as accepted after a successful answer; then an expired one is noticed.
-const ACCEPTED_FOR: Duration = Duration::from_mins(10);
+const ACCEPTED_FOR: Duration = Duration::from_secs(10 * 60);
 /// Resumes of one interrupted download, each after at least one more byte arrived.
 const MAX_RESUMES: u32 = 8;
 /// The log reports a download each time another 16 MiB of it has arrived.

@@ -270,7 +270,7 @@ fn never_ends() {
         let home = wrapped(home, &script.replace("../pid", pid.to_str().unwrap()));
         let start = Instant::now();
         refused(&home, &["--base", "main"], &["cannot ask git about"]);
-        assert!(start.elapsed() < Duration::from_mins(1), "{:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
         let id = fs::read_to_string(&pid).unwrap();
         assert!(!Path::new("/proc").join(id.trim()).exists(), "{script}: it is still there");
     }

@@ -55,7 +55,7 @@ fn bad_flags() {
     std::fs::write(&anchor, "go.sum database tree\n").unwrap();
     let words =
         ["sumdb", "lookup", "a.com/b@v1.0.0", "--anchor", anchor.to_str().unwrap(), "--data", data.to_str().unwrap()];
-    fails(&words, 2, "not a tree head signed by any database in use (sum.golang.org)");
+    fails(&words, 2, "not a tree head signed by a configured database (sum.golang.org)");
 }
 
 fn bad_data_folder() {

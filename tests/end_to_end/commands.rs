@@ -151,6 +151,12 @@ fn why() {
     let (code, changed) = ask(&[HELLO]);
     assert_eq!(code, Some(1), "{changed}");
     assert!(changed.contains("not the expected hash"), "{changed}");
+
+    // The database signs another history.
+    let fork = origin.world().fork(601, 40);
+    *origin.world() = fork;
+    let (code, forked) = ask(&["example.com/Upper/CaseMod@v1.2.3"]);
+    assert_eq!((code, forked.contains("fork.txt")), (Some(3), true), "{forked}");
 }
 
 fn verify() {
@@ -257,6 +263,12 @@ fn check() {
         ),
         ("[[upstream]]\nurl = \"x\"\n", &[], "serve.toml:2:7: "),
         (valid, &["--anchor", "/no/such/file"], "cannot read the anchor"),
+        ("[[upstream]]\nurl = \"file:///no/such/folder\"\n", &[], "file:///no/such/folder cannot be used"),
+        (
+            "[[private]]\npatterns = \"corp.example\"\nurl = \"file:///no/such/folder\"\n",
+            &[],
+            "file:///no/such/folder cannot be used",
+        ),
         (valid, &["--data", "/dev/null/data"], "expected a folder of this user, found /dev/null"),
     ] {
         let (code, said) = ask(text, more);
@@ -267,6 +279,17 @@ fn check() {
     std::fs::write(data.join("thesis.tex"), "precious").unwrap();
     let (code, said) = ask(valid, &[]);
     assert_eq!((code, said.contains("expected an empty folder, or one that sumgate made")), (Some(2), true), "{said}");
+    // A trusted head that was damaged is found, and nothing is changed.
+    let (origin, used) = (origin(World::demo()), folder.path().join("used"));
+    assert_eq!(fetch(&origin, &used, &[HELLO]).0, Some(0));
+    let words = ["--data", used.to_str().unwrap(), "--sumdb", &origin.gosumdb()];
+    assert_eq!(ask(valid, &words), (Some(0), "the settings are valid\n".to_owned()));
+    let head = files(&used).into_keys().find(|name| name.ends_with("/head")).unwrap();
+    std::fs::write(used.join(head), "no head\n").unwrap();
+    let before = files(&used);
+    let (code, said) = ask(valid, &words);
+    assert_eq!((code, said.contains("/head")), (Some(2), true), "{said}");
+    assert_eq!(files(&used), before);
 }
 
 /// The working folder has what the examples need: a project, a policy, a configuration, a zip, and files of other examples.

@@ -341,7 +341,7 @@ fn hanging_git(_go: &Path) {
     let pid = std::fs::read_to_string(&pid).unwrap();
     let start = std::time::Instant::now();
     while Command::new("kill").args(["-0", pid.trim()]).output().unwrap().status.success() {
-        assert!(start.elapsed() < std::time::Duration::from_mins(1), "git outlives the request");
+        assert!(start.elapsed() < std::time::Duration::from_secs(60), "git outlives the request");
         std::thread::yield_now();
     }
 }

@@ -15,7 +15,7 @@ use testkit::{Origin, World};
 use crate::environment::INSTALLED;
 
 /// Longer than any program of a trial takes; one that hangs is killed, and its trial fails.
-const PATIENCE: Duration = Duration::from_mins(2);
+const PATIENCE: Duration = Duration::from_secs(2 * 60);
 
 /// The build cache of all homes: compiling the standard library for each would take most of the time.
 const BUILD_CACHE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/go-build");

@@ -22,7 +22,7 @@ use crate::upstream::{HttpClient, ProxyList, Router, Ttls, UpstreamPool};
 use gomodule::module::{ModuleVersion, Patterns};
 
 /// Ten times the slowest step on a small machine, so that a hanging `go` does not block the tour.
-const TIME_LIMIT: Duration = Duration::from_mins(1);
+const TIME_LIMIT: Duration = Duration::from_secs(60);
 /// The reason of a refusal, or a small module.
 const MAX_BODY: usize = 1 << 20;
 

@@ -64,7 +64,7 @@ pub(super) struct ClientTimeouts {
 
 /// `go` sends a head of 200 bytes at once. A socket has room again once half of its send buffer was sent (128 KB): a client that
 /// reads 2 KB/s is fast enough.
-const RELAXED: ClientTimeouts = ClientTimeouts { head: Duration::from_secs(30), stall: Duration::from_mins(1) };
+const RELAXED: ClientTimeouts = ClientTimeouts { head: Duration::from_secs(30), stall: Duration::from_secs(60) };
 /// Once half of the connections are in use: 13 KB/s.
 const STRICT: ClientTimeouts = ClientTimeouts { head: Duration::from_secs(5), stall: Duration::from_secs(10) };
 

@@ -22,7 +22,7 @@ const MEMORY: u64 = 16 << 20;
 pub(super) const MAX_ANSWER: usize = 64 << 10;
 /// The path, the headers and the entry in the cache.
 const OVERHEAD: usize = 600;
-const KEPT: Duration = Duration::from_mins(1);
+const KEPT: Duration = Duration::from_secs(60);
 
 pub(super) struct ResponseCache {
     answers: Cache<String, (Arc<Response<Bytes>>, Option<TrustedHead>)>,

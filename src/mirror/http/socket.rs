@@ -180,7 +180,7 @@ mod tests {
 
     use super::*;
 
-    const STALL: Duration = Duration::from_mins(1);
+    const STALL: Duration = Duration::from_secs(60);
 
     async fn pair() -> (TcpStream, Arc<TcpStream>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -147,16 +147,7 @@ fn change(random: &mut Random, base: &Sketch, now: &mut Sketch) -> Option<bool> 
             *year = if later { 2025 } else { 2019 };
             Some(later)
         }
-        7 => {
-            let old = base.min_age?;
-            now.min_age = *random.one(&[None, Some(old), Some(old + 1), old.checked_sub(1).filter(|age| *age > 0)]);
-            now.unknown_is_old = random.yes();
-            Some(match now.min_age {
-                Some(new) if new > old => now.unknown_is_old,
-                Some(new) if new == old => now.unknown_is_old && !base.unknown_is_old,
-                _ => true,
-            })
-        }
+        7 => change_min_age(random, base, now),
         8 => {
             let flag = *random.one(&FLAGS);
             let had = base.flags.contains(&flag);
@@ -183,6 +174,17 @@ fn change(random: &mut Random, base: &Sketch, now: &mut Sketch) -> Option<bool> 
             Some(larger)
         }
     }
+}
+
+fn change_min_age(random: &mut Random, base: &Sketch, now: &mut Sketch) -> Option<bool> {
+    let old = base.min_age?;
+    now.min_age = *random.one(&[None, Some(old), Some(old + 1), old.checked_sub(1).filter(|age| *age > 0)]);
+    now.unknown_is_old = random.yes();
+    Some(match now.min_age {
+        Some(new) if new > old => now.unknown_is_old,
+        Some(new) if new == old => now.unknown_is_old && !base.unknown_is_old,
+        _ => true,
+    })
 }
 
 /// Makes a few more changes that do not loosen.

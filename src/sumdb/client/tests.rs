@@ -18,8 +18,8 @@ use crate::upstream::database_request::DatabaseRequest;
 use crate::upstream::{ProxyList, Script};
 
 const HELLO: &str = "example.com/hello@v1.0.0";
-const DAY: Duration = Duration::from_hours(24);
-const WEEK: Duration = Duration::from_hours(7 * 24);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The answers of the endpoints.
 struct Answers {
@@ -197,8 +197,8 @@ async fn a_missing_record_that_is_forgotten_is_requested_again() {
 async fn the_first_lookup_counts_after_a_restart() {
     let bench = Bench::new();
     assert_eq!(bench.client().first_asked(&hello()).await.unwrap().ago(), Duration::ZERO);
-    advance(Duration::from_hours(3)).await;
-    assert_eq!(bench.client().first_asked(&hello()).await.unwrap().ago(), Duration::from_hours(3));
+    advance(Duration::from_secs(3 * 3600)).await;
+    assert_eq!(bench.client().first_asked(&hello()).await.unwrap().ago(), Duration::from_secs(3 * 3600));
 }
 
 #[tokio::test(start_paused = true)]

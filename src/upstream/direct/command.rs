@@ -21,7 +21,7 @@ use crate::upstream::secret::without_logins;
 const AT_ONCE: usize = 4;
 static SLOTS: Semaphore = Semaphore::const_new(AT_ONCE);
 /// Enough to clone a large repository over a slow line.
-const DEFAULT_TIMEOUT: Duration = Duration::from_mins(5);
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 /// Limit of the output: the largest known list is below 1 MB.
 const MAX_OUTPUT: u64 = 8 << 20;
 /// Limit of an error message: the `go` of the client shows about 600 bytes.

@@ -208,7 +208,7 @@ async fn for_an_hour_other_sources_come_first_for_a_wrong_file() {
     pool.had_wrong(FIRST, &file);
     assert_eq!(pool.stages(&file), [[SECOND], [FIRST]]);
     assert_eq!(pool.stages(&other), [[SECOND, FIRST]], "for its other files it ranks last within its stage");
-    advance(Duration::from_hours(1).saturating_sub(MS(1))).await;
+    advance(Duration::from_secs(3600).saturating_sub(MS(1))).await;
     assert_eq!((pool.stages(&file), pool.distrusts(FIRST)), (vec![vec![SECOND], vec![FIRST]], false));
     advance(MS(1)).await;
     assert_eq!(pool.stages(&file), [[FIRST, SECOND]]);
@@ -246,7 +246,7 @@ async fn a_login_counts_as_accepted_for_ten_minutes() {
     servers.set(&a(list), status(200));
     assert!(ask(&pool, list).await.is_ok());
     servers.set(&a(list), status(404));
-    advance(Duration::from_mins(10)).await;
+    advance(Duration::from_secs(10 * 60)).await;
     assert!(matches!(ask(&pool, absent).await, Err(UpstreamError::Nowhere(_))));
     advance(MS(1)).await;
     assert!(matches!(ask(&pool, later).await, Err(UpstreamError::Source(_, SourceFailure::Hidden(_)))));
