@@ -114,11 +114,11 @@ impl Settings {
             // The errors of an invalid table are reported already.
             let is_complete = upstreams.len() == file.upstream.len() && !upstreams.is_empty();
             let proxy_list = is_complete.then(|| ProxyList::of(upstreams)).transpose().unwrap_or_else(|error| {
-                tables.reader.complain(file.upstream.last().map_or(0, start), error.to_string());
+                tables.reader.report(file.upstream.last().map_or(0, start), error.to_string());
                 None
             });
             if let Some(one) = file.private.get(MAX_PRIVATE) {
-                tables.reader.complain(start(one), format!("expected at most {MAX_PRIVATE} [[private]], found more"));
+                tables.reader.report(start(one), format!("expected at most {MAX_PRIVATE} [[private]], found more"));
             }
             let private = file.private.iter().filter_map(|one| tables.private(one)).collect();
             Self { proxy_list, private }
@@ -145,10 +145,10 @@ impl Tables<'_, '_> {
         let weight = table.weight.as_ref().map_or(1, |weight| *weight.get_ref());
         if let Some(at) = table.weight.as_ref().map(start).filter(|_| !(1..=MAX_WEIGHT).contains(&weight)) {
             let words = format!("expected a weight from 1 to {MAX_WEIGHT}: twice the weight counts as half the time");
-            self.reader.complain(at, words);
+            self.reader.report(at, words);
         }
         if table.url.is_none() {
-            self.reader.complain(at, "the upstream has no url: add url = \"https://…\"");
+            self.reader.report(at, "the upstream has no url: add url = \"https://…\"");
         }
         let config = self.proxy(table.url.as_ref()?, table)?;
         let on_any_failure = is_set(table.on_any_failure.as_ref());
@@ -161,14 +161,14 @@ impl Tables<'_, '_> {
         let on_any_failure = ("on-any-failure", table.on_any_failure.as_ref().map(start));
         self.refuse("[[private]]", [("serves", table.serves.as_ref().map(start)), on_any_failure, weight]);
         if table.patterns.is_none() {
-            self.reader.complain(at, "the private modules have no patterns: add patterns = \"example.com/*\"");
+            self.reader.report(at, "the private modules have no patterns: add patterns = \"example.com/*\"");
         }
         let patterns = table.patterns.as_ref().and_then(|text| self.reader.checked(text, patterns));
         let private = match (&table.url, is_set(table.direct.as_ref())) {
             (Some(url), false) => Private::Proxy(Box::new(self.proxy(url, table)?)),
             (None, true) => Private::Direct(self.direct(table)),
             _ => {
-                self.reader.complain(at, "expected either url = \"https://…\" or direct = true");
+                self.reader.report(at, "expected either url = \"https://…\" or direct = true");
                 return None;
             }
         };
@@ -179,7 +179,7 @@ impl Tables<'_, '_> {
     fn refuse<const N: usize>(&mut self, table: &str, keys: [(&str, Option<usize>); N]) {
         for (key, at) in keys {
             if let Some(at) = at {
-                self.reader.complain(at, format!("{table} has no key `{key}`"));
+                self.reader.report(at, format!("{table} has no key `{key}`"));
             }
         }
     }
@@ -189,10 +189,10 @@ impl Tables<'_, '_> {
         let timeouts = [&table.connect, &table.first_byte, &table.stall].into_iter().flatten().map(start);
         if let Some(at) = timeouts.chain(table.login_texts().map(start)).chain(table.netrc.as_ref().map(start)).min() {
             self.reader
-                .complain(at, "with direct = true, `go` and git have their own logins, and whole is the only timeout");
+                .report(at, "with direct = true, `go` and git have their own logins, and whole is the only timeout");
         }
         if let Some(at) = table.redirects_inside.as_ref().map(start) {
-            self.reader.complain(at, "redirects-inside needs a url: `go` and git follow their own rules");
+            self.reader.report(at, "redirects-inside needs a url: `go` and git follow their own rules");
         }
         self.reader.checked(table.whole.as_ref()?, timeout)
     }
@@ -204,18 +204,18 @@ impl Tables<'_, '_> {
             (None, _) => None,
             (Some((at, login)), Source::Http(address)) => {
                 if !address.username().is_empty() || address.password().is_some() {
-                    self.reader.complain(start(url), "credentials given twice: in the url and in the table");
+                    self.reader.report(start(url), "credentials given twice: in the url and in the table");
                     return None;
                 }
                 if !may_log_in(address) {
-                    self.reader.complain(at, "a login is not sent over plain http: make the url https");
+                    self.reader.report(at, "a login is not sent over plain http: make the url https");
                     return None;
                 }
                 let credentials = (self.secrets)(&login, address);
-                Some(credentials.map_err(|error| self.reader.complain(at, error.to_string())).ok()?)
+                Some(credentials.map_err(|error| self.reader.report(at, error.to_string())).ok()?)
             }
             (Some((at, _)), _) => {
-                self.reader.complain(at, "a folder needs no login");
+                self.reader.report(at, "a folder needs no login");
                 return None;
             }
         };
@@ -245,7 +245,7 @@ impl Tables<'_, '_> {
         if login.is_none() {
             let words = "expected one login: netrc = true; or token-file or token-env; or user (without a colon) with \
                          password-file or password-env";
-            self.reader.complain(at, words);
+            self.reader.report(at, words);
         }
         login.map(|login| Some((at, login))).ok_or(())
     }

@@ -20,7 +20,7 @@ pub(crate) struct Imported {
     pub(crate) filled: Filled,
 }
 
-/// Imports `contents`. `databases` read from the folder (`Database::exported_in`); `prefetch` has these databases, and the
+/// Imports `contents`. `databases` read from the folder (`Database::from_export`); `prefetch` has these databases, and the
 /// folder as its only upstream. Counts files in `done`. An error ends the import: a fork, or a failure of this machine.
 pub(crate) async fn import(
     prefetch: &Prefetch,

@@ -47,13 +47,13 @@ pub(crate) fn read<'t, F: DeserializeOwned, T>(
 ) -> Result<T, Diagnostics> {
     let mut reader = Reader { text, diagnostics: Vec::new() };
     if text.len() > MAX_FILE {
-        reader.complain(0, format!("the {what} has more than {MAX_FILE} bytes"));
+        reader.report(0, format!("the {what} has more than {MAX_FILE} bytes"));
         return Err(Diagnostics(reader.diagnostics));
     }
     let file: F = match toml::from_str(text) {
         Ok(file) => file,
         Err(error) => {
-            reader.complain(error.span().map_or(0, |span| span.start), words_of(error.message()));
+            reader.report(error.span().map_or(0, |span| span.start), words_of(error.message()));
             return Err(Diagnostics(reader.diagnostics));
         }
     };
@@ -89,7 +89,7 @@ pub(crate) struct Reader<'t> {
 
 impl Reader<'_> {
     /// Reports an error at this byte.
-    pub(crate) fn complain(&mut self, at: usize, words: impl Into<String>) {
+    pub(crate) fn report(&mut self, at: usize, words: impl Into<String>) {
         let before = self.text.get(..at).unwrap_or_default();
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let column = count(before.rsplit('\n').next().unwrap_or_default().chars().count() + 1);
@@ -111,7 +111,7 @@ impl Reader<'_> {
         text: &Text,
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Option<T> {
-        parse(text.get_ref()).map_err(|error| self.complain(text.span().start, error.to_string())).ok()
+        parse(text.get_ref()).map_err(|error| self.report(text.span().start, error.to_string())).ok()
     }
 }
 

@@ -69,7 +69,7 @@ pub(super) fn flags(text: &str, folder: &Path) -> Result<Vec<Flag>, Diagnostics>
             };
             match checked {
                 Ok((arg, values)) => flags.push(Flag { id: arg.get_id().clone(), values }),
-                Err((at, message)) => reader.complain(at.start, message),
+                Err((at, message)) => reader.report(at.start, message),
             }
         }
         flags

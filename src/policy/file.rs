@@ -96,7 +96,7 @@ impl PolicyReader<'_, '_> {
             }),
         };
         if let (None, Some(allow)) = (policy.default_deny, file.allow.first()) {
-            self.0.complain(allow.span().start, "[[allow]] has no effect without default = \"deny\" in [policy]");
+            self.0.report(allow.span().start, "[[allow]] has no effect without default = \"deny\" in [policy]");
         }
         policy
     }
@@ -112,7 +112,7 @@ impl PolicyReader<'_, '_> {
             word if word == yes => Some(self.line_of(text)),
             word if word == no => None,
             word => {
-                self.0.complain(text.span().start, format!("expected \"{yes}\" or \"{no}\", found {word:?}"));
+                self.0.report(text.span().start, format!("expected \"{yes}\" or \"{no}\", found {word:?}"));
                 None
             }
         }
@@ -153,7 +153,7 @@ impl PolicyReader<'_, '_> {
         let selection = self.selection(module, versions.as_ref(), reason, self.line_of(table));
         let rules = from.iter().filter_map(|text| self.0.checked(text, rule)).collect();
         if from.is_empty() {
-            self.0.complain(table.span().start, "from is empty: expected at least one rule");
+            self.0.report(table.span().start, "from is empty: expected at least one rule");
         }
         let date = match expires.get_ref() {
             toml::value::Datetime { date: Some(date), time: None, offset: None } => {
@@ -164,7 +164,7 @@ impl PolicyReader<'_, '_> {
             _ => None,
         };
         if date.is_none() {
-            self.0.complain(expires.span().start, "expected a date such as 2027-01-31");
+            self.0.report(expires.span().start, "expected a date such as 2027-01-31");
         }
         Exception { selection, from: rules, expires: date.unwrap_or(Date::MIN) }
     }

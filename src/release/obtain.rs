@@ -192,7 +192,7 @@ mod tests {
         let store = Arc::new(Store::open(folder.path()).unwrap());
         let origin = testkit::Origin::start(testkit::World::demo()).await.unwrap();
         origin.misbehave("*", testkit::Fault::Delay(Duration::from_secs(60), None));
-        let (list, http) = (ProxyList::parse(&origin.url()).unwrap(), HttpClient::past_proxies());
+        let (list, http) = (ProxyList::parse(&origin.url()).unwrap(), HttpClient::without_proxies());
         let pool = UpstreamPool::new(list.upstreams(), &http, Ttls::default(), Clock::System).unwrap();
         std::fs::remove_dir_all(folder.path().join("staging")).unwrap();
         let module = ModuleVersion::parse("example.com/hello@v1.0.0").unwrap();

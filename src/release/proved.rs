@@ -126,7 +126,8 @@ mod tests {
     async fn a_go_mod_does_not_wait_for_zips_that_are_hashed() {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(Store::open(folder.path()).unwrap());
-        let (world, http) = (testkit::Origin::start(testkit::World::demo()).await.unwrap(), HttpClient::past_proxies());
+        let (world, http) =
+            (testkit::Origin::start(testkit::World::demo()).await.unwrap(), HttpClient::without_proxies());
         let database = Database::parse(&world.gosumdb()).unwrap();
         let client = Client::open(database, &store, &Anchor::None, http.clone(), Clock::System).unwrap();
         let databases = Databases::new(vec![client]).unwrap();

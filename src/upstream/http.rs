@@ -101,7 +101,7 @@ impl HttpClient {
     /// A client for unit tests, without the proxies of the environment.
     #[cfg(test)]
     #[expect(clippy::unwrap_used, reason = "a test may panic")]
-    pub(crate) fn past_proxies() -> Self {
+    pub(crate) fn without_proxies() -> Self {
         Self::within(Timeouts::default(), false, Network::REAL).unwrap()
     }
 

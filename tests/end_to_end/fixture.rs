@@ -15,7 +15,7 @@ use testkit::{Origin, World};
 use crate::environment::INSTALLED;
 
 /// Longer than any program of a trial takes; one that hangs is killed, and its trial fails.
-const PATIENCE: Duration = Duration::from_secs(2 * 60);
+const TIME_LIMIT: Duration = Duration::from_secs(2 * 60);
 
 /// The build cache of all homes: compiling the standard library for each would take most of the time.
 const BUILD_CACHE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/go-build");
@@ -113,7 +113,7 @@ pub fn wait(child: &mut Child) -> ExitStatus {
         if let Some(status) = child.try_wait().unwrap() {
             return status;
         }
-        assert!(start.elapsed() < PATIENCE, "the program did not end in time");
+        assert!(start.elapsed() < TIME_LIMIT, "the program did not end in time");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
@@ -349,7 +349,7 @@ pub fn try_request(url: &str, method: &str, path: &str, headers: &str) -> std::i
     let rest = url.strip_prefix("http://").unwrap();
     let (address, base) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
     let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(TIME_LIMIT))?;
     write!(stream, "{method} {base}{path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{headers}\r\n")?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes)?;

@@ -92,7 +92,7 @@ impl ZipEntry {
 }
 
 fn within(what: &'static str, limit: u64, found: u64) -> Result<(), ZipError> {
-    if found > limit { Err(ZipError::OverBound { what, limit, found }) } else { Ok(()) }
+    if found > limit { Err(ZipError::OverLimit { what, limit, found }) } else { Ok(()) }
 }
 
 /// Little-endian fields of a record, from left to right.

@@ -56,7 +56,7 @@ pub enum ZipError {
         "{what}: expected at most {limit}, found {found}. sumgate does not read such a zip, although `go` may \
          (docs/refused.md)"
     )]
-    OverBound {
+    OverLimit {
         /// What is limited.
         what: &'static str,
         /// The limit.
@@ -69,6 +69,6 @@ pub enum ZipError {
 impl ZipError {
     /// Whether the only known flaw of the zip is that it exceeds a limit.
     pub fn is_over_bound(&self) -> bool {
-        matches!(self, Self::OverBound { .. })
+        matches!(self, Self::OverLimit { .. })
     }
 }

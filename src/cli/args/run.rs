@@ -77,7 +77,7 @@ pub(in crate::cli) struct RunArgs {
     /// Keep both caches between jobs: use what the seal of this key covers, and seal the caches at the end
     ///
     /// FILE holds a key of `sumgate cache keygen`; the variable SUMGATE_CACHE_KEY holds the key itself. For protected branches
-    /// only: a job with the key vouches for everything that its command writes. The command must not be able to read the file.
+    /// only: a job with the key signs everything that its command writes. The command must not be able to read the file.
     #[arg(long, value_name = "FILE", conflicts_with = "cache_public_key")]
     pub(in crate::cli) cache_key: Option<PathBuf>,
 

@@ -189,7 +189,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(Store::open(folder.path()).unwrap());
         let (origin, http) =
-            (testkit::Origin::start(testkit::World::demo()).await.unwrap(), HttpClient::past_proxies());
+            (testkit::Origin::start(testkit::World::demo()).await.unwrap(), HttpClient::without_proxies());
         let database = Database::parse(&origin.gosumdb()).unwrap();
         let client = Client::open(database, &store, &Anchor::None, http.clone(), Clock::System).unwrap();
         let databases = Databases::new(vec![client]).unwrap();

@@ -319,7 +319,7 @@ fn names_are_checked() {
 fn limits_that_go_does_not_have_are_documented() {
     let page = include_str!("../../../../docs/refused.md");
     let over = |part: Part| match hash(&[part]) {
-        Err(ZipError::OverBound { what, limit, found }) => (what, limit, found),
+        Err(ZipError::OverLimit { what, limit, found }) => (what, limit, found),
         other => panic!("{other:?}"),
     };
     let named = |name: String| over(part(String::leak(name), b""));
@@ -336,5 +336,5 @@ fn limits_that_go_does_not_have_are_documented() {
     let all = "a".repeat(255);
     let parts: Vec<Part> =
         (0..65_000).map(|nth| part(String::leak(format!("a.com/m@v1.0.0/{nth}/{all}")), b"")).collect();
-    assert!(matches!(hash_once(&parts), Err(ZipError::OverBound { what: "bytes in all file names", .. })));
+    assert!(matches!(hash_once(&parts), Err(ZipError::OverLimit { what: "bytes in all file names", .. })));
 }
