@@ -21,7 +21,7 @@ use http_body_util::Full;
 use hyper::service::service_fn;
 use hyper::{Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use sumgate::audit::{Audit, GoHere, LeftOut, Reader, find};
+use sumgate::audit::{Audit, LeftOut, LocalGo, Reader, find};
 use sumgate::base::clock::Clock;
 use sumgate::store::Store;
 use sumgate::sumdb::{Anchor, Client, Database, Databases};
@@ -89,14 +89,14 @@ fn ms(time: Duration) -> String {
     format!("{:.1}", time.as_secs_f64() * 1000.0)
 }
 
-/// All that `sumgate audit` does but for the start of the process and the printing.
+/// All that `sumgate audit` does, except for starting the process and printing.
 async fn audit(go_sum: &Path, data: &Path, url: &str, at_once: usize) -> Duration {
     let start = Instant::now();
     let store = Store::open(data).unwrap();
     let database = Database::parse(&format!("{KEY} {url}")).unwrap();
     let client = Client::open(database, &store, &Anchor::BuiltIn, HttpClient::new().unwrap(), Clock::System).unwrap();
     let found = find(go_sum, &LeftOut::default()).unwrap();
-    let go = GoHere::of(&sumgate::go::environment::GoEnv::default());
+    let go = LocalGo::of(&sumgate::go::environment::GoEnv::default());
     let entries = Reader { tree: &found.tree, base: None, go: &go }.read(&found.targets[0]).unwrap();
     let databases = Databases::new(vec![client]).unwrap();
     let now = SystemTime::now();
@@ -106,7 +106,7 @@ async fn audit(go_sum: &Path, data: &Path, url: &str, at_once: usize) -> Duratio
     start.elapsed()
 }
 
-/// Runs the yardstick, which takes its own time as ours is taken: without the start of the process.
+/// Runs the yardstick, which measures its own time, without the start of the process.
 fn check(program: &Path, url: &str, go_sum: &Path) -> Duration {
     let output = Command::new(program).args([KEY, url]).arg(go_sum).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -159,7 +159,7 @@ fn copy(from: &Path, to: &Path) -> Option<()> {
     Some(())
 }
 
-/// Serves the folder from memory, on loopback and a thread of its own, every answer late. Counts the requests.
+/// Serves the folder from memory on loopback, in its own thread, with a delay. Counts the requests.
 fn stand_in(folder: &Path) -> (String, Arc<AtomicUsize>) {
     let mut stored = HashMap::new();
     load(folder, "", &mut stored);
@@ -194,7 +194,7 @@ async fn serve(stream: TcpStream, stored: Arc<HashMap<String, Bytes>>, requests:
             Ok::<_, Infallible>(response)
         }
     });
-    // A client that goes away is no event.
+    // A client may disconnect.
     let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 

@@ -1,4 +1,4 @@
-//! `sumgate run -- go build`, with caches of its own, sealed, and inherited, beside a plain `go build`.
+//! `sumgate run -- go build`, with its own, sealed and inherited caches, compared with a plain `go build`.
 //!
 //! Yardstick: `go` alone in the same run, with empty and with warm caches, from an origin on this machine. The program is a
 //! small one, unless SUMGATE_BENCH_PROJECT names the folder of a real one, SUMGATE_BENCH_PACKAGE its package, and
@@ -105,7 +105,7 @@ impl Bench {
         self.time(self.command(&self.go).args(["build", "-o", "program", &self.package]))
     }
 
-    /// With what was proved before in the store, as on a runner that keeps it.
+    /// With proved files in the store, as on a runner that keeps it.
     fn gated(&self, words: &[&str], with_key: bool) -> f64 {
         let mut command = self.command(Path::new(env!("CARGO_BIN_EXE_sumgate")));
         command.args(["run", "--data"]).arg(self.folder.join("data")).args(words);
@@ -127,7 +127,7 @@ fn secret() -> String {
     tlog::Signer::from_seed("bench.example.com", [1; 32]).unwrap().to_secret_text()
 }
 
-/// A world with every module whose zip lies in a module cache.
+/// A world with every module whose zip is in a module cache.
 fn world_of(modcache: &Path) -> World {
     let mut world = World::demo();
     let download = modcache.join("cache/download");

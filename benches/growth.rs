@@ -1,7 +1,7 @@
 //! How cost grows: modules in an audit, megabytes in a zip, connections to the mirror, versions on its disk.
 //!
-//! Prints a table and, for BENCHMARKS.md, a chart of the cost of one unit relative to the cheapest: a line that stays low is
-//! growth in proportion, one that rises shows what bends.
+//! Prints a table and, for BENCHMARKS.md, a chart of the cost of one unit relative to the cheapest: if the line stays low, the cost is
+//! proportional.
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a benchmark may panic")]
 #![expect(clippy::cast_precision_loss, reason = "counts and milliseconds are far below 2^52")]
 
@@ -23,7 +23,7 @@ use gomodule::module::ModuleVersion;
 use mirror::Mirror;
 use testkit::{Origin, World};
 
-/// Something that grows: how much of it, and what it cost in milliseconds.
+/// A measurement: numbers of units, and their cost in milliseconds.
 struct Growth {
     name: &'static str,
     points: Vec<(usize, f64)>,
@@ -112,7 +112,7 @@ fn versions(runtime: &tokio::runtime::Runtime, sizes: &[usize], part: usize) -> 
             let folder = data.path().join(format!("proxy/example.com/m{}/@v", made / 100));
             fs::create_dir_all(&folder).unwrap();
             let versions = made..made + 100;
-            // A million links cost less time than a million files, and a scan would meet as many names.
+            // A million links take less time than a million files, and a scan would find as many names.
             let first = folder.join("first");
             fs::write(&first, format!("module example.com/m{}\n", made / 100)).unwrap();
             versions.clone().for_each(|nth| fs::hard_link(&first, folder.join(format!("v1.0.{nth}.mod"))).unwrap());
@@ -120,7 +120,7 @@ fn versions(runtime: &tokio::runtime::Runtime, sizes: &[usize], part: usize) -> 
             made += 100;
         }
         let begin = Instant::now();
-        // A list is released once the newest version's go.mod is: no database knows these.
+        // A list needs the go.mod of the newest version; these have no record.
         let mirror =
             Mirror::start_with(&["--nosumdb", "example.com/m*"], data.path(), &origin.url(), &origin.gosumdb());
         let host = mirror.url.strip_prefix("http://").unwrap();
@@ -162,7 +162,7 @@ fn table(growth: &Growth) {
     println!("| | {} |\n", times.join(" | "));
 }
 
-/// A Mermaid chart of the cost of one unit; what does not grow with the units is shown as it is.
+/// A Mermaid chart of the cost of one unit, or of the total cost if it does not depend on the number.
 fn chart(growth: &Growth) {
     let per_unit = !growth.name.contains("connections") && !growth.name.contains("versions");
     let costs: Vec<f64> =

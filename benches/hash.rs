@@ -18,7 +18,7 @@ use gomodule::module::ModuleVersion;
 use zips::module_zip;
 
 const RUNS: u32 = 10;
-/// What a network delivers in one piece.
+/// The size of one read from a network.
 const PIECE: usize = 64 << 10;
 
 fn main() {

@@ -28,7 +28,7 @@ const HUGE: &str = "example.com/huge/@v/v1.0.0.zip";
 const TURNS: usize = 5;
 
 fn main() {
-    // A smoke test is short and says nothing of speed.
+    // A smoke test is short and does not measure speed.
     let smoke = std::env::args().any(|word| word == "--test");
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (large, huge) = if smoke { (1, 3) } else { (60, 300) };
@@ -212,7 +212,7 @@ impl Nginx {
 
 impl Drop for Nginx {
     fn drop(&mut self) {
-        // Its workers end with it only if it is asked to.
+        // Its workers end with it only after this signal.
         let _ = Command::new("kill").args(["-QUIT", &self.process.id().to_string()]).status();
         let _ = self.process.wait();
     }

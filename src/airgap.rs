@@ -1,11 +1,11 @@
-//! Modules ahead of need: fetched into a store, carried to a closed network, taken up there.
+//! Modules for networks without internet access: fetched into a store, exported, carried over, and imported there.
 //!
 //! ```text
 //! go.sum, M@V ─plan→ FetchPlan ─fill→ the store ─export→ folder or .tar.zst ─unpack→ folder ─contents→ FetchPlan ─fill→ the store there
 //! ```
 //!
-//! What is carried is laid out as a proxy would serve it (`layout`), so that the pipeline reads it like any other
-//! upstream, and the client of the database like any other endpoint. Nothing is believed because it was carried.
+//! An export has the layout of a module proxy (`layout`): the pipeline reads it like any other upstream, and the client of
+//! the database like any other endpoint. Everything in it is verified again.
 
 mod contents;
 mod error;
@@ -15,10 +15,10 @@ mod fetch_plan;
 mod fill;
 mod import;
 mod layout;
-mod modcache;
 mod unpack;
 
 pub use contents::Contents;
+pub(crate) use contents::module_cache_files;
 pub use error::AirgapError;
 pub(crate) use error::Refusal;
 pub(crate) use export::export;
@@ -26,6 +26,5 @@ pub(crate) use export_writer::ExportWriter;
 pub(crate) use fetch_plan::{FetchPlan, of_go_sum, of_names};
 pub(crate) use fill::{Filled, fill, fill_newest};
 pub(crate) use import::{Imported, import};
-pub(crate) use modcache::files_of;
 pub(crate) use unpack::unpack;
 pub use unpack::unpack_from;

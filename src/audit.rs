@@ -1,11 +1,11 @@
-//! The audit: every line of a go.sum, and every file of a module cache, held against the proved record.
+//! The audit: compares every line of a go.sum, and every file of a module cache, with the proved record.
 //!
 //! ```text
 //! paths ─find→ targets ─read→ entries ─lookup_all→ answers ─judge→ Report
 //! ```
 //!
-//! `find`, `read` and `cache` touch the disk (and `repository`, for `--base`); `judge` is pure. Entries keep the order of
-//! the files, and so does the report. A line that could not be checked is in [`Report::unchecked`], never silently right.
+//! `find`, `read` and `cache` read the disk (and `repository`, for `--base`); `judge` is pure. Entries and report keep the
+//! order of the files. A line that could not be checked is in [`Report::unchecked`]; it never passes silently.
 
 mod above;
 mod cache;
@@ -22,13 +22,13 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
 use std::time::SystemTime;
 
-pub(crate) use cache::of_toolchain;
 pub use cache::{CacheError, read_module_cache};
-pub use entry::{Entry, HashAt, NamedAt};
+pub(crate) use cache::{CachedFile, HashError, bundled_with_toolchain};
+pub use entry::{Entry, FoundHash, NamedModule};
 pub use find::{ExcludeError, FindError, LeftOut, find};
 pub use read::{ReadError, Reader};
 pub use target::{Found, Target};
-pub use toolchain::GoHere;
+pub use toolchain::LocalGo;
 
 use judge::{Rules, judge};
 
@@ -39,36 +39,36 @@ use crate::sumdb::{Answer, DatabaseId, Databases, SumdbError};
 use gomodule::artifact::Kind;
 use gomodule::module::{ModuleVersion, Patterns};
 
-/// With what an audit is done.
+/// The settings of an audit.
 pub struct Audit {
-    /// The databases; the first that has a record vouches.
+    /// The databases; the first that has a record counts.
     pub databases: Databases,
-    /// Modules that are not audited and whose names are sent nowhere.
+    /// Modules that are not audited, and whose names are not sent to a database.
     pub exempt: Patterns,
     /// Lookups at the same time.
     pub at_once: usize,
-    /// What may be built with, as far as name and log say it, and the file that says so.
+    /// The policy with its file: only rules about names and records apply.
     pub policy: Option<(PathBuf, Policy)>,
-    /// The policy at the base, which decides too.
+    /// The policy at the base revision, which applies too.
     pub base_policy: Option<Policy>,
     /// For the expiry of exceptions and the age of records.
     pub now: SystemTime,
 }
 
 impl Audit {
-    /// The module versions to ask about, each once, in the order of the entries.
+    /// The module versions to look up, each once, in the order of the entries.
     pub fn wanted(&self, entries: &[Entry]) -> Vec<ModuleVersion> {
         let rules = self.rules();
         let mut seen = HashSet::new();
-        let asked = entries.iter().filter_map(|entry| match entry {
-            Entry::Hash(at) => rules.is_asked(at).then_some(&at.module),
-            Entry::Named(at) => Some(&at.module),
+        let modules = entries.iter().filter_map(|entry| match entry {
+            Entry::Hash(found) => rules.is_looked_up(found).then_some(&found.module),
+            Entry::Named(named) => Some(&named.module),
             Entry::Finding(_) | Entry::Unchecked(_) => None,
         });
-        asked.filter(|module| seen.insert(*module)).cloned().collect()
+        modules.filter(|module| seen.insert(*module)).cloned().collect()
     }
 
-    /// Audits `entries`. Counts in `answered` the module versions that are decided.
+    /// Audits `entries`. Counts the module versions that were looked up in `answered`.
     pub async fn run(&self, entries: &[Entry], answered: &AtomicUsize) -> Report {
         let wanted = self.wanted(entries);
         let answers = self.databases.lookup_all(&wanted, self.at_once, answered).await;
@@ -77,7 +77,7 @@ impl Audit {
         report.findings.extend(unused);
         report.misbehaviour = answers.values().find_map(|answer| misbehaviour(answer.as_ref().err()?));
         if !wanted.is_empty() {
-            // Kept proofs may be from either history.
+            // Cached proofs may be from either history.
             let forks = || self.databases.iter().find_map(|client| misbehaviour(&client.fork_error()?));
             report.misbehaviour = report.misbehaviour.or_else(forks);
             let client = self.databases.at(DatabaseId::FIRST);
@@ -89,11 +89,11 @@ impl Audit {
 
     fn rules(&self) -> Rules<'_> {
         let public = self.databases.iter().any(|client| client.database().is_public());
-        Rules { exempt: &self.exempt, hold_back_private: public }
+        Rules { exempt: &self.exempt, withholds_private: public }
     }
 
-    /// What a policy denies, and the exceptions of the present one that lifted nothing. Only code counts, the zip: a go.mod is
-    /// read for the module graph, whatever comes of it.
+    /// What the policies deny, and the unused exceptions of the current one. Only zips are judged, which are code: `go` reads
+    /// a go.mod for the module graph even where the module is not used.
     fn denials(
         &self,
         entries: &[Entry],
@@ -101,7 +101,9 @@ impl Audit {
     ) -> (HashMap<ModuleVersion, Denial>, Vec<Finding>) {
         let mut denials = HashMap::new();
         let zips = entries.iter().filter_map(|entry| match entry {
-            Entry::Hash(HashAt { module, kind: Kind::Zip, .. }) | Entry::Named(NamedAt { module, .. }) => Some(module),
+            Entry::Hash(FoundHash { module, kind: Kind::Zip, .. }) | Entry::Named(NamedModule { module, .. }) => {
+                Some(module)
+            }
             _ => None,
         });
         let zips: Vec<&ModuleVersion> = zips.collect();
@@ -120,7 +122,7 @@ impl Audit {
         (denials, unused.collect())
     }
 
-    /// What one policy denies, and the numbers of the exceptions that it used.
+    /// What one policy denies, and the numbers of the exceptions that were used.
     fn judged(
         &self,
         policy: &Policy,
@@ -130,7 +132,7 @@ impl Audit {
         let (mut denials, mut used) = (HashMap::new(), BTreeSet::new());
         let today = crate::policy::day(self.now);
         for module in modules {
-            // What could not be looked up is reported as such, and its name alone may be forbidden, as at the mirror.
+            // A failed lookup is reported as unchecked; rules about names apply all the same, as in the mirror.
             let facts =
                 self.facts(policy, module, answers.get(*module)).unwrap_or_else(|| Facts::of((*module).clone()));
             let verdict = crate::policy::judge(policy, &facts, today);
@@ -142,20 +144,20 @@ impl Audit {
         (denials, used)
     }
 
-    /// What is known of a module version for `policy`, if its database answered or is not to be asked.
+    /// The facts about a module version for `policy`, if the database answered, or if the module is exempt.
     pub(crate) fn facts(&self, policy: &Policy, module: &ModuleVersion, answer: Option<&Answer>) -> Option<Facts> {
         let mut facts = Facts::of(module.clone());
         facts.age = Some(Age::Unknown);
         facts.in_database = Some(false);
         match (answer, self.exempt.exempts(&module.path)) {
-            (Some(Ok(attested)), _) => {
+            (Some(Ok(record)), _) => {
                 let min = policy.min_age().unwrap_or_default();
-                facts.age = Some(self.databases.age(attested, min, self.now));
+                facts.age = Some(self.databases.age(record, min, self.now));
                 facts.in_database = Some(true);
                 Some(facts)
             }
             (Some(Err(error)), _) if error.fault() == Fault::Absent => Some(facts),
-            // As at the gate: who exempts a module must not lift a rule with it.
+            // As at the gate: an exemption from the database is not an exemption from the policy.
             (None, true) => Some(facts),
             _ => None,
         }
@@ -164,9 +166,7 @@ impl Audit {
 
 fn misbehaviour(error: &SumdbError) -> Option<Misbehaviour> {
     match error {
-        SumdbError::Fork { evidence, .. } => {
-            Some(Misbehaviour { message: error.to_string(), evidence: evidence.clone() })
-        }
+        SumdbError::Fork(_, evidence) => Some(Misbehaviour { message: error.to_string(), evidence: evidence.clone() }),
         _ => None,
     }
 }

@@ -1,4 +1,4 @@
-//! What every room stands on: child processes, files that others may have chosen, work that is shared, whose fault an error is.
+//! What all rooms share: child processes, reads with limits, untrusted files and text, shared work, kinds of errors.
 
 #[expect(clippy::disallowed_methods, reason = "it reads the list of accounts")]
 pub mod account;

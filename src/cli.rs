@@ -1,4 +1,4 @@
-//! The command line: typed words (`args`) → checked settings (`config`) → one file per command.
+//! The command line: arguments (`args`) → checked settings (`config`) → one file per command.
 
 mod ages;
 mod args;
@@ -22,6 +22,7 @@ mod policy;
 mod result_file;
 mod run;
 mod serve;
+mod serve_check;
 mod serve_file;
 mod sources;
 mod verify;
@@ -62,13 +63,13 @@ pub fn main() -> ExitCode {
     ended.unwrap_or_else(|failure| failed(&failure)).into()
 }
 
-/// Says why a command did not end well.
+/// Prints why a command failed.
 fn failed(failure: &Failure) -> Exit {
-    out::complain(&failure.to_string());
+    out::message(&failure.to_string());
     failure.exit()
 }
 
-/// The command line; the configuration file of `serve` may hold flags of it. What cannot be parsed is told.
+/// Parses the command line; the configuration file of `serve` may contain flags, too.
 fn parse() -> Result<Args, ExitCode> {
     let mut matches = tree().try_get_matches().map_err(|error| not_parsed(&error))?;
     if let Some(file) = matches.subcommand_matches("serve").and_then(|serve| serve.get_one::<PathBuf>("config")) {
@@ -78,11 +79,11 @@ fn parse() -> Result<Args, ExitCode> {
     Args::from_arg_matches(&matches).map_err(|error| not_parsed(&error))
 }
 
-/// Prints the help, or what is wrong with the words. `run` has exit codes of its own.
+/// Prints the help, or what is wrong with the arguments. `run` has its own exit codes.
 fn not_parsed(error: &clap::Error) -> ExitCode {
     match unknown_command(error) {
-        Some(words) => out::complain(&words),
-        // Nobody is left to tell if that fails.
+        Some(message) => out::message(&message),
+        // If this fails, stderr cannot be used.
         None => drop(error.print()),
     }
     let is_run = std::env::args_os().nth(1).is_some_and(|word| word == "run");

@@ -1,6 +1,6 @@
-//! The doctor: what of an environment weakens the checks of `go`.
+//! The doctor: which settings of an environment weaken the checks of `go`.
 //!
-//! [`gather`] looks, [`examine`] judges what was seen and touches nothing.
+//! [`gather`] reads the environment; [`examine`] judges it, without I/O.
 
 #[expect(clippy::disallowed_methods, reason = "it reads the file that has the state of the go command")]
 mod gather;
@@ -15,54 +15,51 @@ use crate::go::environment::GoEnv;
 use crate::policy::two_public;
 use gomodule::goversion::GoVersion;
 
-/// The first releases of their lines whose verifier is mended.
-const MENDED: [&str; 2] = ["go1.25.13", "go1.26.6"];
+/// The first releases of their lines that verify the checksum database correctly.
+const FIXED: [&str; 2] = ["go1.25.13", "go1.26.6"];
 
-/// Judges what was seen.
-pub fn examine(seen: &GoSettings) -> Vec<Finding> {
-    let go = &seen.go;
+/// What is wrong with the settings.
+pub fn examine(settings: &GoSettings) -> Vec<Finding> {
+    let go = &settings.go;
     let mut found = Vec::new();
+    let mut add = |code, message: String| found.push(Finding::new(code, message));
     if go.get("GOSUMDB") == "off" {
-        found.push(Finding::new(Code::SumdbOff, "GOSUMDB is off"));
+        add(Code::SumdbOff, "GOSUMDB is off".to_owned());
     }
     for (code, name) in [(Code::WideNosumdb, "GONOSUMDB"), (Code::WidePrivate, "GOPRIVATE")] {
         let patterns = go.get(name);
         let inherited = name == "GONOSUMDB" && patterns == go.get("GOPRIVATE");
         if let Some([one, other]) = two_public(patterns).filter(|_| !inherited) {
-            found.push(Finding::new(code, format!("{name} is {patterns}, which covers {one} and {other}")));
+            add(code, format!("{name} is {patterns}, which covers {one} and {other}"));
         }
     }
     let proxies = go.get("GOPROXY");
-    if let (Some(mirror), true) = (own_mirror(go), goes_on(proxies)) {
-        found.push(Finding::new(
-            Code::DirectBehindMirror,
-            format!("GOPROXY is {proxies}: after {mirror} it lists a fallback"),
-        ));
+    if let (Some(mirror), true) = (own_mirror(go), has_fallback(proxies)) {
+        add(Code::DirectBehindMirror, format!("GOPROXY is {proxies}: after {mirror} it lists a fallback"));
     }
     if proxies.contains("file://") && go.get("GOTOOLCHAIN") != "local" {
-        found.push(Finding::new(Code::FileProxy, format!("GOPROXY is {proxies}")));
+        add(Code::FileProxy, format!("GOPROXY is {proxies}"));
     }
-    if let Some(version) = GoVersion::parse(go.get("GOVERSION")).filter(is_old).filter(|_| !chooses_mended(go)) {
-        found.push(Finding::new(Code::OldGo, format!("the go command is {version}")));
+    if let Some(version) = GoVersion::parse(go.get("GOVERSION")).filter(is_old).filter(|_| !chooses_fixed(go)) {
+        add(Code::OldGo, format!("the go command is {version}"));
     }
-    if let Some(Heads { client, mirror }) = seen.heads.filter(|heads| heads.client > heads.mirror) {
-        let message = format!("go remembers a tree of {client} records here, and the mirror has {mirror}");
-        found.push(Finding::new(Code::MirrorBehind, message));
+    if let Some(Heads { client, mirror }) = settings.heads.filter(|heads| heads.client > heads.mirror) {
+        let message = format!("go remembers a tree of {client} records, but the mirror has {mirror}");
+        add(Code::MirrorBehind, message);
     }
-    for orphan in &seen.orphans {
-        found.push(Finding::new(Code::SumWithoutMod, "it has no go.mod beside it").at(orphan));
-    }
-    if let Some(why) = &seen.silent_mirror {
-        found.push(Finding::new(Code::MirrorUnreachable, why.clone()));
+    if let Some(error) = &settings.mirror_error {
+        add(Code::MirrorUnreachable, error.clone());
     }
     if !matches!(go.get("GOINSECURE"), "" | "none") {
-        found.push(Finding::new(Code::Insecure, format!("GOINSECURE is {}", go.get("GOINSECURE"))));
+        add(Code::Insecure, format!("GOINSECURE is {}", go.get("GOINSECURE")));
     }
+    let orphans = settings.orphans.iter();
+    found.extend(orphans.map(|path| Finding::new(Code::SumWithoutMod, "it has no go.mod beside it").at(path)));
     found
 }
 
-/// A command that would mend a finding. It is printed, never run.
-pub fn mend(finding: &Finding, go: &GoEnv) -> Option<String> {
+/// A command that would fix a finding. It is printed, never run.
+pub fn fix(finding: &Finding, go: &GoEnv) -> Option<String> {
     let unset = |name: &str| {
         if go.is_variable(name) { format!("unset {name}") } else { format!("go env -u {name}") }
     };
@@ -71,38 +68,35 @@ pub fn mend(finding: &Finding, go: &GoEnv) -> Option<String> {
         if go.is_variable(name) { format!("export {set}") } else { format!("go env -w {set}") }
     };
     match finding.code {
-        // To unset it could bring an older "off" to light: of `go env -w`, or of the go.env of a distribution.
+        // Unsetting it could reveal an "off" of `go env -w`, or of the go.env of a distribution.
         Code::SumdbOff => Some(set("GOSUMDB", "sum.golang.org")),
         Code::WideNosumdb => Some(unset("GONOSUMDB")),
         Code::WidePrivate => Some(unset("GOPRIVATE")),
         Code::DirectBehindMirror => own_mirror(go).map(|mirror| set("GOPROXY", mirror)),
         Code::FileProxy => Some(set("GOTOOLCHAIN", "local")),
-        Code::OldGo => Some(set("GOTOOLCHAIN", &format!("{}+auto", MENDED[1]))),
+        Code::OldGo => Some(set("GOTOOLCHAIN", &format!("{}+auto", FIXED[1]))),
         Code::Insecure => Some(unset("GOINSECURE")),
-        Code::SumWithoutMod => {
-            let file = finding.place.as_ref()?.file.to_str()?;
-            Some(format!("git rm -- {}", quoted(file)))
-        }
+        Code::SumWithoutMod => Some(format!("git rm -- {}", quoted(finding.place.as_ref()?.file.to_str()?))),
         _ => None,
     }
 }
 
-/// Whether `go` asks something else after the first proxy. `off` is the end of it.
-fn goes_on(proxies: &str) -> bool {
-    let names = proxies.split([',', '|']).map(str::trim).filter(|name| !name.is_empty());
-    names.skip(1).take(1).any(|second| second != "off")
+/// Whether `go` asks anything after the first proxy. `off` ends the list.
+fn has_fallback(proxies: &str) -> bool {
+    let mut names = proxies.split([',', '|']).map(str::trim).filter(|name| !name.is_empty());
+    names.nth(1).is_some_and(|second| second != "off")
 }
 
-/// Whether GOTOOLCHAIN has `go` run a mended version in its own place (`go1.26.6`, `go1.26.6+auto`).
-fn chooses_mended(go: &GoEnv) -> bool {
+/// Whether GOTOOLCHAIN has `go` run a fixed version instead of itself (`go1.26.6`, `go1.26.6+auto`).
+fn chooses_fixed(go: &GoEnv) -> bool {
     let name = go.get("GOTOOLCHAIN").split('+').next().unwrap_or_default();
     GoVersion::parse(name).is_some_and(|version| !is_old(&version))
 }
 
 fn is_old(version: &GoVersion) -> bool {
-    let mended = MENDED.iter().filter_map(|text| GoVersion::parse(text));
-    let of_line = mended.clone().find(|mended| mended.line() == version.line());
-    of_line.or_else(|| mended.max()).is_some_and(|mended| *version < mended)
+    let fixed = FIXED.iter().filter_map(|text| GoVersion::parse(text));
+    let of_line = fixed.clone().find(|fixed| fixed.line() == version.line());
+    of_line.or_else(|| fixed.max()).is_some_and(|fixed| *version < fixed)
 }
 
 #[cfg(test)]
@@ -110,12 +104,12 @@ mod tests {
     use super::*;
 
     fn codes(environment: &[(&str, &str)]) -> Vec<Code> {
-        let seen = GoSettings { go: GoEnv::of(environment), ..GoSettings::default() };
-        examine(&seen).iter().map(|finding| finding.code).collect()
+        let settings = GoSettings { go: GoEnv::of(environment), ..GoSettings::default() };
+        examine(&settings).iter().map(|finding| finding.code).collect()
     }
 
     #[test]
-    fn gos_own_defaults_are_fine() {
+    fn the_defaults_of_go_have_no_finding() {
         assert_eq!(codes(&[]), []);
         assert_eq!(codes(&[("GOPROXY", "https://mirror.example"), ("GOPRIVATE", "corp.example,github.com/us/*")]), []);
     }
@@ -149,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn the_command_for_an_old_go_mends_it() {
+    fn the_command_for_an_old_go_fixes_it() {
         let old = ("GOVERSION", "go1.26.5");
         for toolchain in ["go1.26.6+auto", "go1.27.0"] {
             assert_eq!(codes(&[old, ("GOTOOLCHAIN", toolchain)]), [], "{toolchain}");
@@ -162,16 +156,16 @@ mod tests {
     #[test]
     fn a_command_that_is_printed_can_be_pasted() {
         let go = GoEnv::default();
-        let orphan = |file: &str| mend(&Finding::new(Code::SumWithoutMod, "").at(file), &go);
+        let orphan = |file: &str| fix(&Finding::new(Code::SumWithoutMod, "").at(file), &go);
         assert_eq!(orphan("a/go.sum").unwrap_or_default(), "git rm -- a/go.sum");
         assert_eq!(orphan("a b;id #'/go.sum").unwrap_or_default(), r"git rm -- 'a b;id #'\''/go.sum'");
         let go = GoEnv::of(&[("GOPROXY", "http://m.example/$(id),direct")]);
         let found = Finding::new(Code::DirectBehindMirror, "");
-        assert_eq!(mend(&found, &go).unwrap_or_default(), "export 'GOPROXY=http://m.example/$(id)'");
+        assert_eq!(fix(&found, &go).unwrap_or_default(), "export 'GOPROXY=http://m.example/$(id)'");
     }
 
     #[test]
-    fn heads_are_compared_and_the_older_client_is_fine() {
+    fn only_a_mirror_with_a_smaller_tree_is_a_finding() {
         let with = |client, mirror| GoSettings { heads: Some(Heads { client, mirror }), ..GoSettings::default() };
         assert_eq!(examine(&with(10, 9)).len(), 1);
         assert_eq!(examine(&with(9, 9)).len(), 0);

@@ -1,7 +1,6 @@
-//! What an audit or an examination found: a stable code, a severity, a place, what it means and what to do.
+//! Findings of an audit or an examination: each has a stable code, a severity, a place, a meaning and advice.
 //!
-//! A [`Report`] is plain data in the order of the files that were read. Its renderings are pure functions of it, one file
-//! each; which of them is printed, and the exit code, are for `cli` to say.
+//! A [`Report`] is plain data in the order of the files that were read, and is rendered by pure functions, one in each file.
 
 mod code;
 mod github;
@@ -26,12 +25,12 @@ pub use json::SCHEMA as AUDIT_SCHEMA;
 pub use render::{Format, render};
 pub use severity::Severity;
 
-/// Where something stands.
+/// A line of a file, or a whole file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
-    /// The file, as the user would name it: relative to the working folder where it lies below it.
+    /// The path, which is relative if the file is below the working folder.
     pub file: PathBuf,
-    /// The line, from 1. Without one the whole file is meant.
+    /// The line number, from 1; `None` for the whole file.
     pub line: Option<u32>,
 }
 
@@ -48,60 +47,60 @@ impl fmt::Display for Place {
     }
 }
 
-/// One thing that was found.
+/// A finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// What kind of thing.
+    /// The kind of finding.
     pub code: Code,
-    /// Where; a setting of the environment has no place.
+    /// The place; findings about the environment have none.
     pub place: Option<Place>,
-    /// The module version, as `path@version`, where it is about one.
+    /// The module version as `path@version`, if the finding is about one.
     pub module: Option<String>,
-    /// What is so, in one sentence without a full stop.
+    /// One sentence without a full stop.
     pub message: String,
-    /// Facts to compare, each with its name: `("go.sum", "h1:…")`, `("proved", "h1:…")`.
+    /// Named values to compare: `("go.sum", "h1:…")`, `("proved", "h1:…")`.
     pub facts: Vec<(String, String)>,
-    /// What to do, where more can be said than [`Code::help`] says.
+    /// Advice that is more specific than [`Code::help`].
     pub help: Option<String>,
-    /// It stands in a file that `go` does not read for this repository: a warning at most.
+    /// Whether it is in a file that `go` does not read for this repository. Such findings are warnings at most.
     pub apart: bool,
 }
 
 impl Finding {
-    /// A finding of this kind, about no place and no module yet.
+    /// Makes a finding without a place and a module.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         let (message, facts) = (message.into(), Vec::new());
         Self { code, place: None, module: None, message, facts, help: None, apart: false }
     }
 
-    /// It stands there: in a line, or in a file.
+    /// Sets the place.
     #[must_use]
     pub fn at(mut self, place: impl Into<Place>) -> Self {
         self.place = Some(place.into());
         self
     }
 
-    /// It is about this module version.
+    /// Sets the module version.
     #[must_use]
     pub fn about(mut self, module: &ModuleVersion) -> Self {
         self.module = Some(module.to_string());
         self
     }
 
-    /// With one more fact to compare.
+    /// Adds a named value to compare.
     #[must_use]
     pub fn fact(mut self, name: &str, value: &(impl ToString + ?Sized)) -> Self {
         self.facts.push((name.to_owned(), value.to_string()));
         self
     }
 
-    /// How bad it is.
+    /// The severity.
     pub fn severity(&self) -> Severity {
         let severity = self.code.severity();
         if self.apart { severity.min(Severity::Warning) } else { severity }
     }
 
-    /// What to do about it.
+    /// The advice.
     pub fn advice(&self) -> &str {
         self.help.as_deref().unwrap_or_else(|| self.code.help())
     }
@@ -110,29 +109,29 @@ impl Finding {
 /// A line that was not audited, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unaudited {
-    /// Where.
+    /// The line.
     pub place: Place,
-    /// The module version, as `path@version`.
+    /// The module version as `path@version`.
     pub module: String,
-    /// Why not.
+    /// The reason.
     pub reason: String,
 }
 
-/// The database signed two histories.
+/// A database that signed two histories.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Misbehaviour {
-    /// In words.
+    /// A description.
     pub message: String,
-    /// The file that proves it to anybody.
+    /// The file with the fork evidence.
     pub evidence: PathBuf,
 }
 
-/// The policies that decided.
+/// The files of the policies that applied.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PoliciesInForce {
-    /// The file in force.
+    /// The current policy.
     pub now: Option<PathBuf>,
-    /// The file at the base, which decided too.
+    /// The policy at the base.
     pub base: Option<PathBuf>,
 }
 
@@ -147,7 +146,7 @@ impl fmt::Display for PoliciesInForce {
     }
 }
 
-/// The commit that files were compared with.
+/// The commit with which files were compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ComparedWith {
     /// The top folder of the repository.
@@ -156,61 +155,61 @@ pub struct ComparedWith {
     pub commit: String,
 }
 
-/// Everything that an audit found.
+/// The result of an audit or an examination.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// What was read, in order.
+    /// The files that were read, in order.
     pub files: Vec<PathBuf>,
-    /// The commits that the files were compared with, one for each repository; only what is new since then was audited.
+    /// The commits with which files were compared, one for each repository. Only lines added since then were audited.
     pub base: Vec<ComparedWith>,
-    /// Files and folders that were left out of the search, and why.
+    /// Files and folders that were excluded, each with the reason.
     pub excluded: Vec<(PathBuf, String)>,
-    /// Lines (or cached files) that were proved to be right.
+    /// The number of lines or cached files that were proved.
     pub proved: usize,
-    /// What was found, in the order of the files.
+    /// The findings, in the order of the files.
     pub findings: Vec<Finding>,
-    /// Lines that a pattern exempts. No name among them was sent anywhere.
+    /// Lines that a pattern exempts. Their module paths were not sent to any server.
     pub skipped: Vec<Unaudited>,
-    /// Lines that could not be checked. While there is one, the audit is not finished.
+    /// Lines that could not be checked. If there are any, the audit is not finished.
     pub unchecked: Vec<Unaudited>,
-    /// Which database vouched, and the size of the tree everything was proved in; absent if none was needed.
+    /// The name of the database and the tree size of the proofs; `None` if no proof was needed.
     pub database: Option<(String, u64)>,
-    /// The policies that decided; absent where nothing is judged by one.
+    /// The policies that applied; `None` for commands without a policy.
     pub policies: Option<PoliciesInForce>,
-    /// The database signed two histories; nothing above it can be relied on.
+    /// A database signed two histories, so nothing else in the report is reliable.
     pub misbehaviour: Option<Misbehaviour>,
 }
 
-/// What of a report is shown, and how.
+/// Options for rendering a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RenderOptions {
-    /// With the colours of a terminal (human form only).
+    /// Whether to use terminal colours (human format only).
     pub colour: bool,
-    /// What was skipped is listed, too.
+    /// Whether to list exempt lines.
     pub verbose: bool,
-    /// The least severity that fails the run.
+    /// The lowest severity that fails the run.
     pub deny: Severity,
 }
 
-/// How an audit ended. A worse ending hides the ones before it.
+/// The result of a run. If several apply, the last one counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ending {
-    /// Nothing denied was found; and nothing was proved, since no hash was there to be held against the record.
+    /// There were no hashes to check, and no denied findings.
     #[serde(rename = "nothing-to-check")]
     Nothing,
-    /// Everything was checked, and nothing denied was found.
+    /// Everything was checked, and there are no denied findings.
     Clean,
-    /// Something denied was found.
+    /// There are denied findings.
     Findings,
-    /// Something could not be checked.
+    /// Some lines could not be checked.
     NotFinished,
-    /// The database signed two histories.
+    /// A database signed two histories.
     Misbehaviour,
 }
 
 impl Report {
-    /// How it ended, where findings at least as bad as `deny` are denied.
+    /// The ending, where findings of severity `deny` or higher are denied.
     pub fn ending(&self, deny: Severity) -> Ending {
         if self.misbehaviour.is_some() {
             Ending::Misbehaviour
@@ -219,14 +218,14 @@ impl Report {
         } else if self.findings.iter().any(|finding| finding.severity() >= deny) {
             Ending::Findings
         } else if self.proved == 0 && !self.files.is_empty() {
-            // Without files it is no audit.
+            // A report without files is not an audit.
             Ending::Nothing
         } else {
             Ending::Clean
         }
     }
 
-    /// Moves the findings in these files behind the others, as warnings at most, each with the reason.
+    /// Moves the findings in these files to the end, as warnings at most, each with the reason.
     pub fn put_apart(&mut self, files: &HashMap<PathBuf, &'static str>) {
         for finding in &mut self.findings {
             if let Some(why) = finding.place.as_ref().and_then(|place| files.get(&place.file)) {

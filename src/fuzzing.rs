@@ -1,5 +1,4 @@
-//! The door of the fuzz targets (`fuzz/src/lib.rs`) to parsers that are private to this crate. Nothing else uses it, and it
-//! may change with every release.
+//! Access for the fuzz targets (`fuzz/src/lib.rs`) to parsers that are private to this crate. Not a stable interface.
 
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
@@ -8,14 +7,14 @@ use hyper::header::{HeaderMap, HeaderValue, RANGE};
 
 use crate::base::toml_file::Diagnostics;
 use crate::gate::Manifest;
-use crate::mirror::{self, AskedPart, BasePath, Info, Route};
+use crate::mirror::{self, BasePath, Info, RequestedRange, Route};
 use crate::settings::Settings;
 use crate::sumdb::{Ages, DatabaseId, KNOWN_SIZES};
 use crate::upstream::{self, LoginError};
 use gomodule::module::Version;
 use gomodule::proxy_request::Request;
 
-/// What the path of an HTTP request asks for, written anew as the path that asks for it.
+/// Parses the path of an HTTP request, and formats it again.
 pub fn path(raw: &str) -> Option<String> {
     const NAME: &str = "sum.golang.org";
     let request = mirror::route(raw, &BasePath::default(), &[(DatabaseId::FIRST, NAME)]).ok()?;
@@ -26,36 +25,36 @@ pub fn path(raw: &str) -> Option<String> {
     })
 }
 
-/// The part of `length` bytes that a header `Range` asks for, if it asks for one that is there.
+/// The range that a `Range` header requests from `length` bytes, if it is satisfiable.
 pub fn range(header: &[u8], length: u64) -> Option<(u64, u64)> {
     let request = HeaderMap::from_iter([(RANGE, HeaderValue::from_bytes(header).ok()?)]);
-    match mirror::asked_part(&request, "\"tag\"", length) {
-        AskedPart::Range(first, last) => Some((first, last)),
-        AskedPart::Whole | AskedPart::Unsatisfiable => None,
+    match mirror::requested_range(&request, "\"tag\"", length) {
+        RequestedRange::Bytes(first, last) => Some((first, last)),
+        RequestedRange::Whole | RequestedRange::Unsatisfiable => None,
     }
 }
 
-/// An `.info`, written anew.
+/// Parses an `.info`, and formats it again.
 pub fn info(body: &[u8]) -> Option<Vec<u8>> {
     Some(Info::read(body).ok()?.text().to_vec())
 }
 
-/// What is passed on of the answer to a request.
+/// The body that the mirror passes on for this answer of an upstream.
 pub fn answer(request: &Request, body: &[u8]) -> Option<Vec<u8>> {
     Some(mirror::answer(request, body.to_vec()).ok()?.to_vec())
 }
 
-/// The versions in a list.
+/// The versions in a version list.
 pub fn versions(list: &[u8]) -> Vec<Version> {
     mirror::versions_of(list)
 }
 
-/// The configuration of `serve`; no secret is read for it, so what names one is an error.
+/// Parses the configuration of `serve`. References to secrets are errors, because no secrets are read.
 pub fn settings(text: &str) -> Result<Settings, Diagnostics> {
     Settings::read_with(text, Path::new("/"), &|_, _| Err(LoginError::NoHome))
 }
 
-/// A manifest of what a check saw, written anew.
+/// Parses the manifest of a cache, and formats it again.
 pub fn manifest(text: &str) -> Option<String> {
     Some(Manifest::parse(text).ok()?.text())
 }
@@ -65,7 +64,7 @@ pub fn netrc(text: &str, url: &str) -> Option<(String, String)> {
     upstream::netrc(text, &url::Url::parse(url).ok()?)
 }
 
-/// What is kept of the heads that were seen of sum.golang.org, at this time.
+/// The observed heads of sum.golang.org that are kept at this time.
 pub fn heads(text: &str, seconds: u64) -> String {
     Ages::read(text, &KNOWN_SIZES, UNIX_EPOCH + Duration::from_secs(seconds)).0.text()
 }

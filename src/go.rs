@@ -1,4 +1,4 @@
-//! The `go` command of this machine: its settings, and what it says of the programs that it built.
+//! The `go` command of this machine: its settings, and the build information of programs.
 
 pub mod buildinfo;
 pub mod environment;

@@ -1,27 +1,27 @@
-//! The mirror: proof first, then bytes from anywhere.
+//! The mirror: a file is served only after its hash is proved; the bytes may come from anywhere.
 //!
-//! Its floors, each of which calls lower ones only: what sources say (`metadata`); files whose record may have to be waited
-//! for (`not_yet`); what modules take back and policies let in (`admission`); what clients see of it (`listed`, `here`,
-//! `pipeline`) and what is had before they ask (`prefetch`, `newest`); requests and answers (`http`). `release` gives the
-//! proved files; what no proof covers never meets one.
+//! Layers, each of which calls lower ones only: what upstreams say (`metadata`); proved files, and the wait for a record
+//! (`not_yet`); `retractions` and policies (`admission`); what clients see (`lists`, `infos`, `pipeline`) and what is
+//! downloaded before they ask (`prefetch`, `newest`); HTTP (`http`). `release` provides the proved files.
 
 mod absence;
 mod admission;
 mod error;
 mod folder;
-mod here;
 mod http;
-mod listed;
+mod infos;
+mod lists;
 mod metadata;
 mod newest;
 mod not_yet;
 mod pipeline;
 mod prefetch;
+mod retractions;
 mod route;
 
 pub use absence::Absent;
 pub(crate) use error::MirrorError;
-pub(crate) use http::{AskedPart, Audience, Hosts, Mirror, StartError, TrustedProxies, asked_part};
+pub(crate) use http::{Hosts, Mirror, RequestedRange, ServerOptions, StartError, TrustedProxies, requested_range};
 pub(crate) use metadata::{Info, answer, versions_of};
 pub(crate) use newest::Newest;
 pub(crate) use pipeline::Pipeline;

@@ -1,11 +1,11 @@
-//! The policy: which proved modules may come in.
+//! The policy: which proved modules may be used.
 //!
 //! ```text
 //! sumgate.toml ─parse→ Policy ─judge(facts, today)→ Verdict
 //! ```
 //!
-//! Pure: what is asked of the log or an upstream comes in as [`Facts`]. A fact that was not asked for yet decides nothing,
-//! so one policy judges in stages: by name alone first, then by age, then by size. Values keep their place in the file.
+//! No I/O: facts from the log or an upstream are given as [`Facts`]. A rule whose fact is not known yet does not decide, so a
+//! policy can be evaluated in stages: first by name, then by age, then by size.
 
 mod file;
 mod loosened;
@@ -30,12 +30,12 @@ pub(crate) use wide::two_public;
 use gomodule::goversion::GoVersion;
 use gomodule::module::{ModuleVersion, Patterns, Version};
 
-/// The policies that decide. Each may refuse.
+/// The policies that apply. Each of them can deny.
 #[derive(Clone, Debug, Default)]
 pub struct InForce {
-    /// The present one; it may be gone.
+    /// The current policy, if there is one.
     pub now: Option<Policy>,
-    /// The one at the base of a change.
+    /// The policy at the base of a change.
     pub base: Option<Policy>,
 }
 
@@ -46,13 +46,13 @@ impl From<Option<Policy>> for InForce {
 }
 
 impl InForce {
-    /// All that there are.
+    /// The policies that exist.
     pub fn all(&self) -> impl Iterator<Item = &Policy> {
         self.now.iter().chain(&self.base)
     }
 }
 
-/// A rule, by the name that the file has for it.
+/// A rule, named as in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub enum Rule {
     /// `[[deny]]`.
@@ -76,12 +76,12 @@ pub enum Rule {
 }
 
 impl Rule {
-    /// All rules, in the order in which they are looked at.
+    /// All rules, in the order of evaluation.
     pub fn all() -> impl Iterator<Item = Self> {
         Self::value_variants().iter().copied()
     }
 
-    /// Its name in the file.
+    /// The name in the file.
     pub fn name(self) -> String {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }
@@ -93,13 +93,14 @@ impl fmt::Display for Rule {
     }
 }
 
+/// A value with its line in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct At<T> {
     value: T,
     line: u32,
 }
 
-/// A checked policy.
+/// A valid policy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
     deny: Vec<Selection>,
@@ -125,7 +126,7 @@ struct Selection {
     line: u32,
 }
 
-/// Lifts rules for some modules, for some time.
+/// An exception to rules for some modules until a date.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exception {
     selection: Selection,
@@ -135,12 +136,12 @@ pub struct Exception {
 
 impl Selection {
     fn covers(&self, module: &ModuleVersion) -> bool {
-        // By precedence: `<=v2.0.0` is also about v2.0.0+incompatible.
+        // By precedence, so that `<=v2.0.0` also covers v2.0.0+incompatible.
         let in_range = |range: &Range<Version>| range.contains(|bound| module.version.precedence(bound));
         self.modules.matches(&module.path) && self.versions.as_ref().is_none_or(in_range)
     }
 
-    /// The same modules and versions. Reasons are for people.
+    /// Whether it has the same modules and versions. The reason does not matter.
     fn is_like(&self, other: &Self) -> bool {
         self.modules == other.modules && self.versions == other.versions
     }
@@ -152,37 +153,35 @@ impl Exception {
         self.selection.line
     }
 
-    /// Its modules, as written.
+    /// The module patterns, as written.
     pub fn modules(&self) -> String {
         self.selection.modules.to_string()
     }
 
-    /// The last day on which it lifts anything.
+    /// The last day on which it applies.
     pub fn expires(&self) -> Date {
         self.expires
     }
 }
 
-/// The day of a moment, in UTC: an exception ends everywhere at once.
+/// The UTC date of a time, so that exceptions expire everywhere at once.
 pub fn day(at: SystemTime) -> Date {
-    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let seconds = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
-    let moment = jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::MAX);
-    moment.to_zoned(jiff::tz::TimeZone::UTC).date()
+    let timestamp = jiff::Timestamp::try_from(at.max(UNIX_EPOCH)).unwrap_or(jiff::Timestamp::MAX);
+    timestamp.to_zoned(jiff::tz::TimeZone::UTC).date()
 }
 
 impl Policy {
-    /// The age that is required, if one is: records need to be dated.
+    /// The required age of records, if there is one.
     pub fn min_age(&self) -> Option<Duration> {
         self.min_age.as_ref().map(|at| at.value)
     }
 
-    /// Whether it has to be known if the database has a record, and how old that is.
+    /// Whether a rule depends on the record in the database or its age.
     pub fn needs_record(&self) -> bool {
         self.min_age.is_some() || self.unknown_modules.is_some()
     }
 
-    /// Whether it has to be known which versions are retracted.
+    /// Whether a rule depends on retractions.
     pub fn needs_retractions(&self) -> bool {
         self.retracted.is_some()
     }
@@ -192,7 +191,7 @@ impl Policy {
         &self.exceptions
     }
 
-    /// The exceptions that no judged module needed, given the numbers of those in [`Verdict::used`].
+    /// The exceptions that are not in `used`, the union of [`Verdict::used`].
     pub fn unused(&self, used: &BTreeSet<usize>) -> Vec<&Exception> {
         self.exceptions.iter().enumerate().filter(|(nth, _)| !used.contains(nth)).map(|(_, one)| one).collect()
     }

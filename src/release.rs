@@ -1,11 +1,11 @@
-//! Proved files: the only way to one, below everything that needs one.
+//! Proved files, and the only way to make one.
 //!
 //! ```text
 //! Artifact ─expect→ Expected ─obtain→ Unproved ─hash→ Hashed ─prove→ Verified ─commit→ Released
 //! ```
 //!
-//! One file per arrow. Each takes the thing on its left by value, so a step that is left out does not compile.
-//! `proved` puts them in order.
+//! One file per arrow. Each step takes the value on its left, so code that leaves out a step does not compile. `proved` runs
+//! the steps in order.
 
 mod basis;
 mod context;

@@ -1,10 +1,7 @@
-//! The settings of `serve` in a file: upstreams and private modules, with what a line of GOPROXY has no room for.
+//! The configuration file of `serve`: upstreams and private modules, with settings that GOPROXY has no syntax for. The result has
+//! the logins in it, or the errors are all reported, each with its place.
 //!
-//! ```text
-//! text ─read→ Settings { chain, private } with logins, or everything that is wrong with it, each with its place
-//! ```
-//!
-//! Secrets stand in files and variables that the settings name, never in the settings.
+//! Secrets are in files and environment variables that the settings name, never in the settings.
 
 use std::path::Path;
 use std::time::Duration;
@@ -21,74 +18,59 @@ use crate::upstream::{
 };
 use gomodule::module::Patterns;
 
-/// More rules than a company has servers; each request looks at all of them.
+/// More than a company has servers; each request compares its path with all of them.
 const MAX_PRIVATE: usize = 100;
-/// The range of weights: from the same as others to a thousandth of their time.
+/// A source of this weight counts as a thousand times faster.
 const MAX_WEIGHT: u16 = 1000;
 
-/// Longer than anything here is waited for or believed; caches take no more than a thousand years.
-const LONGEST: Duration = Duration::from_hours(366 * 24);
+/// A year: more than any timeout or TTL needs, and less than the thousand years that overflow a cache.
+const LONGEST: Duration = Duration::from_secs(366 * 24 * 3600);
 
-/// What the file says.
+/// The content of the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
-    /// The upstreams, if it names some.
-    pub chain: Option<ProxyList>,
-    /// Private modules, and where each comes from. The first that matches counts.
+    /// The upstreams, if the file has some.
+    pub proxy_list: Option<ProxyList>,
+    /// Private modules and their sources; the first match is used.
     pub private: Vec<(Patterns, Private)>,
 }
 
-/// Where private modules come from.
+/// The source of private modules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Private {
     /// A proxy of their own.
     Proxy(Box<UpstreamConfig>),
-    /// Version control; and how long it may take, if that is said.
+    /// Version control, and its timeout, if not the default.
     Direct(Option<Duration>),
 }
 
-/// Reads a secret, or says why it cannot be read.
+/// Reads the secret of a login for a url.
 type Secrets<'a> = &'a dyn Fn(&Login, &Url) -> Result<Credentials, LoginError>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    /// Flags of `serve`: the command line reads and checks them (`cli/serve_file`).
+    /// Flags of `serve`: `cli/serve_file` reads and checks them.
     #[serde(default, rename = "serve")]
     _serve: IgnoredAny,
     #[serde(default)]
-    upstream: Vec<Spanned<Upstream>>,
+    upstream: Vec<Spanned<Table>>,
     #[serde(default)]
-    private: Vec<Spanned<PrivateModules>>,
+    private: Vec<Spanned<Table>>,
 }
 
+/// The keys of `[[upstream]]` and `[[private]]`. They have one shape, because serde cannot flatten a table that refuses unknown
+/// keys (<https://serde.rs/container-attrs.html#deny_unknown_fields>).
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Upstream {
-    url: Text,
-    serves: Option<Text>,
-    #[serde(default)]
-    on_any_failure: bool,
-    weight: Option<Spanned<u16>>,
-    netrc: Option<Spanned<bool>>,
-    token_file: Option<Text>,
-    token_env: Option<Text>,
-    user: Option<Text>,
-    password_file: Option<Text>,
-    password_env: Option<Text>,
-    connect: Option<Text>,
-    first_byte: Option<Text>,
-    stall: Option<Text>,
-    whole: Option<Text>,
-    #[serde(default)]
-    redirects_inside: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct PrivateModules {
-    patterns: Text,
+struct Table {
     url: Option<Text>,
+    /// Of `[[upstream]]` only, as the next two.
+    serves: Option<Text>,
+    on_any_failure: Option<Spanned<bool>>,
+    weight: Option<Spanned<u16>>,
+    /// Of `[[private]]` only, as the next one.
+    patterns: Option<Text>,
     direct: Option<Spanned<bool>>,
     netrc: Option<Spanned<bool>>,
     token_file: Option<Text>,
@@ -103,42 +85,48 @@ struct PrivateModules {
     redirects_inside: Option<Spanned<bool>>,
 }
 
-/// What is said about logging in: the fields that both tables have. They are written out in each, for serde cannot flatten
-/// a table that refuses unknown keys (<https://serde.rs/container-attrs.html#deny_unknown_fields>).
-struct LoginFields<'f> {
-    netrc: Option<&'f Spanned<bool>>,
-    token: [Option<&'f Text>; 2],
-    user: Option<&'f Text>,
-    password: [Option<&'f Text>; 2],
+impl Table {
+    /// The keys of a login, except `netrc`.
+    fn login_texts(&self) -> impl Iterator<Item = &Text> {
+        [&self.token_file, &self.token_env, &self.user, &self.password_file, &self.password_env].into_iter().flatten()
+    }
+}
+
+fn start<T>(value: &Spanned<T>) -> usize {
+    value.span().start
+}
+
+fn is_set(flag: Option<&Spanned<bool>>) -> bool {
+    flag.is_some_and(|flag| *flag.get_ref())
 }
 
 impl Settings {
-    /// Reads settings. Paths in them are relative to `folder`.
+    /// Reads settings. Relative paths in them start at `folder`.
     pub fn read(text: &str, folder: &Path) -> Result<Self, Diagnostics> {
         Self::read_with(text, folder, &|login, url| login.read(url))
     }
 
-    /// Reads settings, and their secrets in this way.
+    /// The same, with another way to read secrets.
     pub(crate) fn read_with(text: &str, folder: &Path, secrets: Secrets<'_>) -> Result<Self, Diagnostics> {
         toml_file::read(text, "configuration", |reader, file: &File| {
             let mut tables = Tables { reader, folder, secrets };
-            let links: Vec<UpstreamConfig> = file.upstream.iter().filter_map(|one| tables.upstream(one)).collect();
-            // What could not be read was complained about.
-            let chain = (links.len() == file.upstream.len() && !links.is_empty()).then(|| ProxyList::of(links));
-            let chain = chain.transpose().unwrap_or_else(|error| {
-                tables.reader.complain(file.upstream.last().map_or(0, |one| one.span().start), error.to_string());
+            let upstreams: Vec<UpstreamConfig> = file.upstream.iter().filter_map(|one| tables.upstream(one)).collect();
+            // The errors of an invalid table are reported already.
+            let is_complete = upstreams.len() == file.upstream.len() && !upstreams.is_empty();
+            let proxy_list = is_complete.then(|| ProxyList::of(upstreams)).transpose().unwrap_or_else(|error| {
+                tables.reader.report(file.upstream.last().map_or(0, start), error.to_string());
                 None
             });
             if let Some(one) = file.private.get(MAX_PRIVATE) {
-                tables.reader.complain(one.span().start, format!("there are more than {MAX_PRIVATE} [[private]]"));
+                tables.reader.report(start(one), format!("expected at most {MAX_PRIVATE} [[private]], found more"));
             }
             let private = file.private.iter().filter_map(|one| tables.private(one)).collect();
-            Self { chain, private }
+            Self { proxy_list, private }
         })
     }
 }
 
-/// Makes of each table what is meant.
+/// Converts tables, and reports their errors to `reader`.
 struct Tables<'a, 't> {
     reader: &'a mut Reader<'t>,
     folder: &'a Path,
@@ -146,175 +134,157 @@ struct Tables<'a, 't> {
 }
 
 impl Tables<'_, '_> {
-    fn upstream(&mut self, one: &Spanned<Upstream>) -> Option<UpstreamConfig> {
-        let it = one.get_ref();
-        let serves = it.serves.as_ref().map(|text| self.reader.checked(text, patterns));
-        let weight = it.weight.as_ref().map_or(1, |weight| {
-            if !(1..=MAX_WEIGHT).contains(weight.get_ref()) {
-                self.reader.complain(
-                    weight.span().start,
-                    format!("a weight is 1 to {MAX_WEIGHT}: twice the weight is half the time"),
-                );
-            }
-            *weight.get_ref()
-        });
-        let login = LoginFields {
-            netrc: it.netrc.as_ref(),
-            token: [it.token_file.as_ref(), it.token_env.as_ref()],
-            user: it.user.as_ref(),
-            password: [it.password_file.as_ref(), it.password_env.as_ref()],
-        };
-        let timeouts =
-            self.timeouts([it.connect.as_ref(), it.first_byte.as_ref(), it.stall.as_ref(), it.whole.as_ref()]);
-        let link = self.link(&it.url, &login, timeouts)?;
-        let serves = serves.unwrap_or(Some(Patterns::default()))?;
-        let (on_any_failure, redirects_inside) = (it.on_any_failure, it.redirects_inside);
-        let scope = Scope::Public(serves);
-        Some(UpstreamConfig { on_any_failure, scope, weight, redirects_inside, ..link })
+    fn upstream(&mut self, table: &Spanned<Table>) -> Option<UpstreamConfig> {
+        let (at, table) = (start(table), table.get_ref());
+        self.refuse(
+            "[[upstream]]",
+            [("patterns", table.patterns.as_ref().map(start)), ("direct", table.direct.as_ref().map(start))],
+        );
+        let serves =
+            table.serves.as_ref().map_or(Some(Patterns::default()), |text| self.reader.checked(text, patterns));
+        let weight = table.weight.as_ref().map_or(1, |weight| *weight.get_ref());
+        if let Some(at) = table.weight.as_ref().map(start).filter(|_| !(1..=MAX_WEIGHT).contains(&weight)) {
+            let words = format!("expected a weight from 1 to {MAX_WEIGHT}: twice the weight counts as half the time");
+            self.reader.report(at, words);
+        }
+        if table.url.is_none() {
+            self.reader.report(at, "the upstream has no url: add url = \"https://…\"");
+        }
+        let config = self.proxy(table.url.as_ref()?, table)?;
+        let on_any_failure = is_set(table.on_any_failure.as_ref());
+        Some(UpstreamConfig { on_any_failure, scope: Scope::Public(serves?), weight, ..config })
     }
 
-    fn private(&mut self, one: &Spanned<PrivateModules>) -> Option<(Patterns, Private)> {
-        let it = one.get_ref();
-        let matching = self.reader.checked(&it.patterns, patterns);
-        let login = LoginFields {
-            netrc: it.netrc.as_ref(),
-            token: [it.token_file.as_ref(), it.token_env.as_ref()],
-            user: it.user.as_ref(),
-            password: [it.password_file.as_ref(), it.password_env.as_ref()],
-        };
-        let times = [it.connect.as_ref(), it.first_byte.as_ref(), it.stall.as_ref(), it.whole.as_ref()];
-        let direct = it.direct.as_ref().is_some_and(|direct| *direct.get_ref());
-        let to = match (&it.url, direct) {
-            (Some(url), false) => {
-                let timeouts = self.timeouts(times);
-                let redirects_inside = it.redirects_inside.as_ref().is_some_and(|inside| *inside.get_ref());
-                let link = self.link(url, &login, timeouts)?;
-                Some(Private::Proxy(Box::new(UpstreamConfig { redirects_inside, ..link })))
-            }
-            (None, true) => {
-                let not_ours = times[..3].iter().copied().flatten().chain(login.texts()).map(|text| text.span().start);
-                if let Some(at) = not_ours.chain(login.netrc.map(|netrc| netrc.span().start)).min() {
-                    self.reader.complain(at, "`go` and git log in by themselves, and know one time only: whole");
-                }
-                if let Some(inside) = &it.redirects_inside {
-                    self.reader.complain(
-                        inside.span().start,
-                        "redirects-inside is for a url: `go` and git follow their own rules",
-                    );
-                }
-                let patience = it.whole.as_ref().map(|text| self.reader.checked(text, time));
-                Some(Private::Direct(patience.flatten()))
-            }
+    fn private(&mut self, table: &Spanned<Table>) -> Option<(Patterns, Private)> {
+        let (at, table) = (start(table), table.get_ref());
+        let weight = ("weight", table.weight.as_ref().map(start));
+        let on_any_failure = ("on-any-failure", table.on_any_failure.as_ref().map(start));
+        self.refuse("[[private]]", [("serves", table.serves.as_ref().map(start)), on_any_failure, weight]);
+        if table.patterns.is_none() {
+            self.reader.report(at, "the private modules have no patterns: add patterns = \"example.com/*\"");
+        }
+        let patterns = table.patterns.as_ref().and_then(|text| self.reader.checked(text, patterns));
+        let private = match (&table.url, is_set(table.direct.as_ref())) {
+            (Some(url), false) => Private::Proxy(Box::new(self.proxy(url, table)?)),
+            (None, true) => Private::Direct(self.direct(table)),
             _ => {
-                self.reader.complain(
-                    one.span().start,
-                    "say where it comes from: either url = \"https://…\", or direct = true",
-                );
-                None
-            }
-        };
-        Some((matching?, to?))
-    }
-
-    fn link(&mut self, url: &Text, login: &LoginFields<'_>, timeouts: Option<Timeouts>) -> Option<UpstreamConfig> {
-        let source = self.reader.checked(url, Source::parse)?;
-        let credentials = match (self.login(login).ok()?, &source) {
-            (None, _) => None,
-            (Some((at, login)), Source::Http(address)) => {
-                if !address.username().is_empty() || address.password().is_some() {
-                    self.reader.complain(url.span().start, "credentials given twice: in the url and in the table");
-                    return None;
-                }
-                if !may_log_in(address) {
-                    self.reader.complain(at, "a login is not sent over plain http: make the url https");
-                    return None;
-                }
-                Some(
-                    (self.secrets)(&login, address)
-                        .map_err(|error| self.reader.complain(at, error.to_string()))
-                        .ok()?,
-                )
-            }
-            (Some((at, _)), _) => {
-                self.reader.complain(at, "a folder needs no login");
+                self.reader.report(at, "expected either url = \"https://…\" or direct = true");
                 return None;
             }
         };
-        Some(UpstreamConfig { timeouts, credentials, ..UpstreamConfig::plain(source, false) })
+        Some((patterns?, private))
     }
 
-    /// The login that is described, if one is, and where; an error was complained about.
-    fn login(&mut self, fields: &LoginFields<'_>) -> Result<Option<(usize, Login)>, ()> {
-        let secret = |places: [Option<&Text>; 2]| {
-            let file = places[0].map(|text| Secret::File(self.folder.join(text.get_ref())));
-            file.or_else(|| places[1].map(|text| Secret::Variable(text.get_ref().clone())))
+    /// Reports the keys that belong to the other kind of table, at the places where they are set.
+    fn refuse<const N: usize>(&mut self, table: &str, keys: [(&str, Option<usize>); N]) {
+        for (key, at) in keys {
+            if let Some(at) = at {
+                self.reader.report(at, format!("{table} has no key `{key}`"));
+            }
+        }
+    }
+
+    /// The timeout of version control.
+    fn direct(&mut self, table: &Table) -> Option<Duration> {
+        let timeouts = [&table.connect, &table.first_byte, &table.stall].into_iter().flatten().map(start);
+        if let Some(at) = timeouts.chain(table.login_texts().map(start)).chain(table.netrc.as_ref().map(start)).min() {
+            self.reader
+                .report(at, "with direct = true, `go` and git have their own logins, and whole is the only timeout");
+        }
+        if let Some(at) = table.redirects_inside.as_ref().map(start) {
+            self.reader.report(at, "redirects-inside needs a url: `go` and git follow their own rules");
+        }
+        self.reader.checked(table.whole.as_ref()?, timeout)
+    }
+
+    fn proxy(&mut self, url: &Text, table: &Table) -> Option<UpstreamConfig> {
+        let timeouts = self.timeouts(table);
+        let source = self.reader.checked(url, Source::parse)?;
+        let credentials = match (self.login(table).ok()?, &source) {
+            (None, _) => None,
+            (Some((at, login)), Source::Http(address)) => {
+                if !address.username().is_empty() || address.password().is_some() {
+                    self.reader.report(start(url), "credentials given twice: in the url and in the table");
+                    return None;
+                }
+                if !may_log_in(address) {
+                    self.reader.report(at, "a login is not sent over plain http: make the url https");
+                    return None;
+                }
+                let credentials = (self.secrets)(&login, address);
+                Some(credentials.map_err(|error| self.reader.report(at, error.to_string())).ok()?)
+            }
+            (Some((at, _)), _) => {
+                self.reader.report(at, "a folder needs no login");
+                return None;
+            }
         };
-        let netrc = fields.netrc.filter(|netrc| *netrc.get_ref());
-        let firsts = fields.texts().map(|text| text.span().start).chain(netrc.map(|netrc| netrc.span().start));
-        let Some(at) = firsts.min() else { return Ok(None) };
-        let (texts, tokens) = (fields.texts().count(), fields.token.iter().flatten().count());
-        let login = match (netrc.is_some(), texts, tokens, fields.user) {
+        let redirects_inside = is_set(table.redirects_inside.as_ref());
+        Some(UpstreamConfig { timeouts, credentials, redirects_inside, ..UpstreamConfig::plain(source, false) })
+    }
+
+    /// The login of a table and its place, if it has one. An error is reported already.
+    fn login(&mut self, table: &Table) -> Result<Option<(usize, Login)>, ()> {
+        let secret = |file: Option<&Text>, variable: Option<&Text>| {
+            let file = file.map(|path| Secret::File(self.folder.join(path.get_ref())));
+            file.or_else(|| variable.map(|name| Secret::Variable(name.get_ref().clone())))
+        };
+        let netrc = table.netrc.as_ref().filter(|netrc| *netrc.get_ref());
+        let Some(at) = table.login_texts().map(start).chain(netrc.map(start)).min() else { return Ok(None) };
+        let texts = table.login_texts().count();
+        let tokens = [&table.token_file, &table.token_env].into_iter().flatten().count();
+        let login = match (netrc.is_some(), texts, tokens, &table.user) {
             (true, 0, ..) => Some(Login::Netrc),
-            (false, 1, 1, None) => secret(fields.token).map(Login::Bearer),
+            (false, 1, 1, None) => secret(table.token_file.as_ref(), table.token_env.as_ref()).map(Login::Bearer),
             (false, 2, 0, Some(user)) if !user.get_ref().contains(':') => {
-                secret(fields.password).map(|password| Login::Basic { user: user.get_ref().clone(), password })
+                let password = secret(table.password_file.as_ref(), table.password_env.as_ref());
+                password.map(|password| Login::Basic { user: user.get_ref().clone(), password })
             }
             _ => None,
         };
         if login.is_none() {
-            let words = "log in in one way: netrc = true; or token-file or token-env; or user, and password-file or \
-                         password-env (no user name has a colon)";
-            self.reader.complain(at, words);
+            let words = "expected one login: netrc = true; or token-file or token-env; or user (without a colon) with \
+                         password-file or password-env";
+            self.reader.report(at, words);
         }
         login.map(|login| Some((at, login))).ok_or(())
     }
 
-    /// The time-outs, if one differs from the usual.
-    fn timeouts(&mut self, times: [Option<&Text>; 4]) -> Option<Timeouts> {
-        let usual = Timeouts::default();
-        let [connect, first_byte, stall, whole] =
-            times.map(|text| text.and_then(|text| self.reader.checked(text, time)));
-        let timeouts = Timeouts {
-            connect: connect.unwrap_or(usual.connect),
-            first_byte: first_byte.unwrap_or(usual.first_byte),
-            stall: stall.unwrap_or(usual.stall),
-            whole: whole.unwrap_or(usual.whole),
+    /// The timeouts, if one differs from the default.
+    fn timeouts(&mut self, table: &Table) -> Option<Timeouts> {
+        let mut or = |text: &Option<Text>, default| {
+            text.as_ref().and_then(|text| self.reader.checked(text, timeout)).unwrap_or(default)
         };
-        (timeouts != usual).then_some(timeouts)
+        let defaults = Timeouts::default();
+        let timeouts = Timeouts {
+            connect: or(&table.connect, defaults.connect),
+            first_byte: or(&table.first_byte, defaults.first_byte),
+            stall: or(&table.stall, defaults.stall),
+            whole: or(&table.whole, defaults.whole),
+        };
+        (timeouts != defaults).then_some(timeouts)
     }
 }
 
-impl<'f> LoginFields<'f> {
-    fn texts(&self) -> impl Iterator<Item = &'f Text> + use<'f> {
-        let [token_file, token_env] = self.token;
-        let [password_file, password_env] = self.password;
-        [token_file, token_env, self.user, password_file, password_env].into_iter().flatten()
-    }
-}
-
-/// Why a text is no time that something may take.
+/// Why a text is not a valid duration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum TimeError {
+pub(crate) enum DurationError {
     #[error("{0:?} is not a valid duration: expected a value such as 60s, 5m or 24h")]
-    Unreadable(String),
+    Malformed(String),
     #[error("{0:?} is longer than a year")]
     TooLong(String),
     #[error("must be greater than zero")]
     Zero,
 }
 
-/// A time that something may take, such as `60s`, `1m 30s` or `24h`.
-fn time(text: &str) -> Result<Duration, TimeError> {
-    match duration(text) {
-        Ok(Duration::ZERO) => Err(TimeError::Zero),
-        time => time,
-    }
+fn timeout(text: &str) -> Result<Duration, DurationError> {
+    duration(text).and_then(|length| if length.is_zero() { Err(DurationError::Zero) } else { Ok(length) })
 }
 
-/// A time such as `60s`, `1m 30s` or `24h`.
-pub(crate) fn duration(text: &str) -> Result<Duration, TimeError> {
-    let time = duration::duration(text).ok_or_else(|| TimeError::Unreadable(text.to_owned()))?;
-    if time > LONGEST { Err(TimeError::TooLong(text.to_owned())) } else { Ok(time) }
+/// A duration such as `60s`, `1m 30s` or `24h`.
+pub(crate) fn duration(text: &str) -> Result<Duration, DurationError> {
+    let length = duration::duration(text).ok_or_else(|| DurationError::Malformed(text.to_owned()))?;
+    if length > LONGEST { Err(DurationError::TooLong(text.to_owned())) } else { Ok(length) }
 }
 
 #[cfg(test)]
@@ -326,7 +296,7 @@ mod tests {
     fn read(text: &str) -> Result<Settings, Diagnostics> {
         let secret = |login: &Login, url: &Url| match login {
             Login::Bearer(Secret::Variable(name)) if name == "ABSENT" => {
-                Err(Secret::Variable(name.clone()).unfit("is not set"))
+                Err(Secret::Variable(name.clone()).invalid("is not set"))
             }
             Login::Bearer(Secret::File(path)) => Login::Bearer(Secret::File(path.clone())).read(url),
             _ => Login::Bearer(Secret::Variable("PATH".to_owned())).read(url),
@@ -335,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_can_be_said() {
+    fn every_key_is_read() {
         let settings = read(
             "[[upstream]]\nurl = \"https://a.example/go/\"\nserves = \"*.corp.example, github.com/our\"\nweight = 2\n\
              on-any-failure = true\nuser = \"me\"\npassword-env = \"X\"\nconnect = \"2s\"\nwhole = \"1h\"\n\
@@ -345,31 +315,38 @@ mod tests {
              redirects-inside = true\n",
         )
         .unwrap();
-        let chain = settings.chain.unwrap();
-        assert_eq!(chain.to_string(), "https://a.example/go|https://proxy.golang.org");
-        let first = &chain.upstreams()[0];
+        let list = settings.proxy_list.unwrap();
+        assert_eq!(list.to_string(), "https://a.example/go|https://proxy.golang.org");
+        let first = &list.upstreams()[0];
         let serves = Scope::Public(Patterns::parse("*.corp.example,github.com/our").unwrap());
         assert_eq!((&first.scope, first.weight), (&serves, 2));
         assert!(first.credentials.is_some() && first.redirects_inside);
         let usual = Timeouts::default();
-        let times = Timeouts { connect: Duration::from_secs(2), whole: Duration::from_hours(1), ..usual };
+        let times = Timeouts { connect: Duration::from_secs(2), whole: Duration::from_secs(3600), ..usual };
         assert_eq!(first.timeouts, Some(times));
         assert_eq!(
-            chain.upstreams()[1],
+            list.upstreams()[1],
             UpstreamConfig::plain(Source::parse("https://proxy.golang.org").unwrap(), false)
         );
         assert_eq!(settings.private.len(), 2);
-        assert_eq!(settings.private[0].1, Private::Direct(Some(Duration::from_mins(2))));
+        assert_eq!(settings.private[0].1, Private::Direct(Some(Duration::from_secs(2 * 60))));
         assert!(
-            matches!(&settings.private[1].1, Private::Proxy(link) if link.credentials.is_some() && link.redirects_inside)
+            matches!(&settings.private[1].1, Private::Proxy(proxy) if proxy.credentials.is_some() && proxy.redirects_inside)
         );
         assert_eq!(read("").unwrap(), Settings::default());
     }
 
     #[test]
-    fn everything_that_is_wrong_is_told_with_its_place() {
-        for (text, complaint) in [
+    fn every_error_is_reported_with_its_place() {
+        for (text, expected) in [
             ("[[upstream]]\nurl = \"https://a.example\"\nurls = 1\n", "3:1: unknown key `urls`: did you mean `url`?"),
+            ("[[upstream]]\nweight = 2\n", "1:1: the upstream has no url"),
+            ("[[private]]\ndirect = true\n", "1:1: the private modules have no patterns"),
+            ("[[upstream]]\nurl = \"https://a.example\"\ndirect = true\n", "3:10: [[upstream]] has no key `direct`"),
+            (
+                "[[private]]\npatterns = \"a.example\"\ndirect = true\nweight = 2\n",
+                "4:10: [[private]] has no key `weight`",
+            ),
             ("[[upstreams]]\n", "1:3: unknown key `upstreams`: did you mean `upstream`?"),
             ("[[upstream]]\nurl = \"a.example\"\n", "2:7: the upstream \"a.example\" is not a url"),
             (
@@ -378,7 +355,7 @@ mod tests {
             ),
             (
                 "[[upstream]]\nurl = \"http://me:word@a.example\"\n",
-                "2:7: the upstream \"http://a.example\" would get a login",
+                "2:7: the upstream \"http://a.example\" has a login",
             ),
             (
                 "[[private]]\npatterns = \"a.example\"\nurl = \"http://a.example\"\nnetrc = true\n",
@@ -386,29 +363,38 @@ mod tests {
             ),
             (
                 "[[private]]\npatterns = \"a.example\"\ndirect = true\nredirects-inside = true\n",
-                "4:20: redirects-inside is for a url",
+                "4:20: redirects-inside needs a url",
             ),
             ("[[upstream]]\nurl = \"file:///go\"\ntoken-env = \"X\"\n", "3:13: a folder needs no login"),
             ("[[upstream]]\nurl = \"https://a.example\"\ntoken-env = \"ABSENT\"\n", "3:13: the variable ABSENT"),
             ("[[upstream]]\nurl = \"https://a.example\"\ntoken-file = \"t\"\n", "3:14: cannot read /nowhere/t"),
-            ("[[upstream]]\nurl = \"https://a.example\"\nuser = \"me\"\n", "3:8: log in in one way"),
-            ("[[upstream]]\nurl = \"https://a.example\"\nnetrc = true\ntoken-env = \"X\"\n", "3:9: log in in one way"),
+            ("[[upstream]]\nurl = \"https://a.example\"\nuser = \"me\"\n", "3:8: expected one login"),
+            ("[[upstream]]\nurl = \"https://a.example\"\nnetrc = true\ntoken-env = \"X\"\n", "3:9: expected one login"),
             ("[[upstream]]\nurl = \"https://a.example\"\nserves = \"a b\"\n", "3:10: separate patterns by commas"),
-            ("[[upstream]]\nurl = \"https://a.example\"\nweight = 0\n", "3:10: a weight is 1 to 1000"),
+            ("[[upstream]]\nurl = \"https://a.example\"\nweight = 0\n", "3:10: expected a weight from 1 to 1000"),
             ("[[upstream]]\nurl = \"https://a.example\"\nstall = \"soon\"\n", "3:9: \"soon\" is not a valid duration"),
             ("[[upstream]]\nurl = \"https://a.example\"\nwhole = \"0s\"\n", "3:9: must be greater than zero"),
             (
                 "[[upstream]]\nurl = \"https://a.example\"\nwhole = \"9000000h\"\n",
                 "3:9: \"9000000h\" is longer than a year",
             ),
-            ("[[private]]\npatterns = \"a.example\"\n", "1:1: say where it comes from"),
-            ("[[private]]\npatterns = \"a.example\"\nurl = \"https://b.example\"\ndirect = true\n", "1:1: say where"),
+            ("[[private]]\npatterns = \"a.example\"\n", "1:1: expected either url"),
+            (
+                "[[private]]\npatterns = \"a.example\"\nurl = \"https://b.example\"\ndirect = true\n",
+                "1:1: expected either",
+            ),
             ("[[private]]\npatterns = \"\"\ndirect = true\n", "2:12: name at least one module pattern"),
-            ("[[private]]\npatterns = \"a.example\"\ndirect = true\ntoken-env = \"X\"\n", "4:13: `go` and git log in"),
-            ("[[private]]\npatterns = \"a.example\"\ndirect = true\nconnect = \"1s\"\n", "4:11: `go` and git log in"),
+            (
+                "[[private]]\npatterns = \"a.example\"\ndirect = true\ntoken-env = \"X\"\n",
+                "4:13: with direct = true, `go` and git",
+            ),
+            (
+                "[[private]]\npatterns = \"a.example\"\ndirect = true\nconnect = \"1s\"\n",
+                "4:11: with direct = true, `go` and git",
+            ),
         ] {
             let told = read(text).unwrap_err().to_string();
-            assert!(told.starts_with(complaint), "{text}: {told}");
+            assert!(told.starts_with(expected), "{text}: {told}");
         }
         let two = read("[[upstream]]\nurl = \"x\"\n[[upstream]]\nurl = \"y\"\n").unwrap_err().to_string();
         assert_eq!(two.lines().count(), 2, "{two}");
@@ -421,7 +407,7 @@ mod tests {
         let text = blocks.filter(|block| block.contains("[[private]]")).collect::<Vec<_>>().concat();
         let any = |_: &Login, url: &Url| Login::Bearer(Secret::Variable("PATH".to_owned())).read(url);
         let settings = Settings::read_with(&text, Path::new("/"), &any).unwrap();
-        assert_eq!((settings.chain.unwrap().upstreams().len(), settings.private.len()), (2, 2));
+        assert_eq!((settings.proxy_list.unwrap().upstreams().len(), settings.private.len()), (2, 2));
     }
 
     #[test]

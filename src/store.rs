@@ -1,20 +1,20 @@
-//! What lies on disk: the GOPROXY tree, the state of each database, staging, quarantine, pins.
+//! The data folder: the GOPROXY tree, the state of each database, pins, quarantine and staging.
 //!
 //! ```text
 //! DATA/proxy/M/@v/V.{info,mod,zip}, list   a GOPROXY tree: GOPROXY=file://DATA/proxy works without the mirror
 //! DATA/sumdb/NAME+hash+…/                  one database under one key: head, anchor, tiles, record proofs, fork.txt
-//! DATA/pins/M/@v/V.{mod,zip}               the first h1 seen of what no database vouches for
-//! DATA/quarantine/…                        bytes that were refused, with the facts
-//! DATA/staging/…                           files on their way; swept when a command starts that downloads
+//! DATA/pins/M/@v/V.{mod,zip}               the first h1 of a file that no database covers
+//! DATA/quarantine/…                        refused bytes, with a report
+//! DATA/staging/…                           unfinished files; swept when a downloading command starts
 //! DATA/run/…                               the caches of `sumgate run` (`gate/folder`)
-//! DATA/sumgate-format                      the marker: this is a data folder, in that format
+//! DATA/sumgate-format                      the marker of a data folder, with the number of its format
 //! ```
 //!
-//! Each has a type of its own (`tree`, `pins`, `quarantine`, `database`). Immutable files go by the trait [`Blobs`], and small
-//! values by [`State`], so that both can lie elsewhere than on this disk; `conformance` is what each implementation is held to.
+//! Each part has its own type (`tree`, `pins`, `quarantine`, `database`). The traits [`Blobs`] (immutable files) and [`State`]
+//! (small values) allow other places than the local disk; `conformance` tests every implementation.
 //!
-//! Everything here blocks: async callers go through `spawn_blocking`. A crash at any instant leaves the old state or the
-//! new one: files are written in staging, synced, renamed, and the folder is synced (see `durable`).
+//! Everything here blocks: async callers use `spawn_blocking`. A crash at any time leaves the old state or the new one: files
+//! are written in staging, synced and renamed, and the folder is synced (`durable`).
 
 mod access;
 mod blobs;
@@ -27,7 +27,6 @@ mod format;
 mod identity;
 mod key;
 mod lock;
-mod losses;
 mod open;
 mod owner;
 mod pins;
@@ -36,6 +35,7 @@ pub(crate) mod remove;
 mod staging;
 mod state;
 mod tree;
+mod write_failures;
 
 use std::path::{Path, PathBuf};
 
@@ -56,55 +56,53 @@ pub(crate) use tree::ProxyTree;
 
 use crate::base::clock::Clock;
 use crate::base::tree::Tree;
-use access::Keeping;
-use losses::Losses;
+use access::StoreOptions;
 use quarantine::Quarantine;
 use staging::Staging;
+use write_failures::WriteFailures;
 
 /// The data folder of one process. Several processes may share a folder.
 #[derive(Debug)]
 pub struct Store {
     root: PathBuf,
-    keeping: Keeping,
+    options: StoreOptions,
     staging: Staging,
     tree: ProxyTree,
     pins: Pins,
     quarantine: Quarantine,
-    /// What is under audit.
+    /// The trees under audit.
     trees: Vec<Tree>,
 }
 
 impl Store {
-    /// Opens the data folder `root` for this user to download to.
+    /// Opens a data folder to download to, with files only for this user.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
         Self::open_for(root, Access::Download, Modes::Private, Clock::System)
     }
 
-    /// Opens the data folder `root` for what a command does, and makes it if it is not there. What is made there is for the
-    /// readers that `modes` names. A folder that is not ours, and one with places in it that are none of a data folder, is
-    /// refused.
+    /// Opens the data folder `root`, or makes it. Refuses a folder that is not a data folder, or that has foreign files in it.
     pub(crate) fn open_for(root: &Path, access: Access, modes: Modes, clock: Clock) -> Result<Self, StoreError> {
         let root = access::real_root(root, modes)?;
-        let writes = access::check_places(&root, access)?;
-        let keeping = Keeping { modes, access, writes, losses: Losses::default(), clock };
-        format::check(&root, &keeping)?;
-        let staging = Staging::new(&root, &keeping);
+        let writes = access::check_entries(&root, access)?;
+        let options = StoreOptions { modes, access, writes, write_failures: WriteFailures::default(), clock };
+        format::check(&root, &options)?;
+        let staging = Staging::new(&root, &options);
         if access == Access::Download {
             staging.dir()?;
         }
         Ok(Self {
-            tree: ProxyTree::new(&root, &staging, &keeping),
-            pins: Pins::new(&root, &keeping),
-            quarantine: Quarantine::new(&root, &keeping),
+            tree: ProxyTree::new(&root, &staging, &options),
+            pins: Pins::new(&root, &options),
+            quarantine: Quarantine::new(&root, &options),
             root,
-            keeping,
+            options,
             staging,
             trees: Vec::new(),
         })
     }
 
-    /// The same folder, while `trees` are under audit: what lies in one of them may have been written by its author, so the
-    /// times of heads in it do not count.
+    /// The same store during an audit of `trees`. Their authors may have written the files in them, so the times of tree heads
+    /// there are not trusted.
     #[must_use]
     pub(crate) fn auditing(self, trees: Vec<Tree>) -> Self {
         Self { trees, ..self }
@@ -124,7 +122,7 @@ impl Store {
         self.staging.folder()
     }
 
-    /// A folder for temporary ones: it is gone when the process is, or at the next start.
+    /// The staging folder of this process, removed at its end or swept at the next start.
     pub(crate) fn scratch(&self) -> Result<&Path, StoreError> {
         self.staging.dir()
     }
@@ -143,6 +141,6 @@ impl Store {
 
     /// The state folder of the database with this verifier key text.
     pub fn database(&self, name: &str, verifier_key: &str) -> Result<StateDir, StoreError> {
-        StateDir::open(&self.root, name, verifier_key, &self.trees, &self.keeping)
+        StateDir::open(&self.root, name, verifier_key, &self.trees, &self.options)
     }
 }

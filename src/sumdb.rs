@@ -1,36 +1,34 @@
-//! The checksum-database client: what a module version must hash to, proved.
+//! The client of the checksum database: the proved hashes of a module version.
 //!
-//! A lookup goes: proof on disk, else the network; the reply's signed head is merged into the trusted timeline, the
-//! record's inclusion proved, and only the proved text read. [`lookup`] is the decision as a pure machine, [`Client`]
-//! drives it and keeps the state. An error is never remembered.
+//! A lookup takes the proof from disk, else from the network: the reply's signed head is proved consistent with the trusted
+//! one, the record is proved in its tree, and only then its text is read. [`lookup`] decides, without I/O; [`Client`] makes
+//! the requests and keeps the state. Errors are not remembered, except for some seconds that a record is missing.
 
 mod ages;
 #[expect(clippy::disallowed_methods, reason = "it reads the file that the user names")]
 mod anchor;
-mod asked;
-mod attested;
 mod batch;
 mod client;
 mod database;
 mod databases;
 mod error;
+mod first_asked;
 pub mod lookup;
 mod merge;
+mod observed_sizes;
 mod proof_set;
 mod prover;
 mod record;
 mod remote;
-mod sightings;
 mod tiles;
 mod trusted;
 
-pub(crate) use ages::{Ages, SUM_GOLANG_ORG as KNOWN_SIZES};
+pub(crate) use ages::{Ages, KNOWN_SIZES};
 pub use anchor::{Anchor, AnchorError};
-pub use asked::FirstAsked;
-pub use attested::{Answer, Attested, ProvenHash};
 pub use client::Client;
 pub use database::{Database, DatabaseError};
-pub use databases::{DatabaseId, Databases, NoRecord, Unproved};
-pub use error::{NotShown, Question, SumdbError};
+pub use databases::{DatabaseId, Databases, LookupFailure, NoRecord};
+pub use error::{Answer, NotShown, Question, SumdbError};
+pub use first_asked::FirstAsked;
 pub use proof_set::{HeadImport, ProofSet};
-pub use record::{RecordLines, RecordLinesError};
+pub use record::{ModuleRecord, ModuleRecordError, ProvenHash};

@@ -1,7 +1,8 @@
-//! Where bytes come from: the chain of upstream proxies, and for private modules a source of their own.
+//! Downloads from upstreams: the proxy list for public modules, and for private modules a source of their own.
 //!
-//! Which sources may hear of a module is decided by its name, before anything is asked ([`Router`]). Nothing here is
-//! trusted. A `.zip` or `.mod` is only ever written to a staging file, whose hash decides; what no hash covers (`.info`, lists, `@latest`) travels as [`Metadata`], so that it cannot be mistaken for proved.
+//! The name of a module decides which sources may be asked about it, before any request ([`Router`]). Nothing here is trusted.
+//! A `.zip` or `.mod` goes to a staging file, whose hash decides. Answers that no hash covers (`.info`, lists, `@latest`) are
+//! [`Metadata`], so that they cannot be taken for proved.
 
 mod config;
 pub mod database_request;
@@ -37,10 +38,10 @@ mod upstream;
 mod wanted;
 
 pub use config::{Source, SourceError, UpstreamConfig};
-pub use direct::command::Settings as DirectSettings;
+pub use direct::command::DirectSettings;
 pub use direct::error::DirectError;
 pub(crate) use error::Search;
-pub use error::{Nowhere, UpstreamError};
+pub use error::{Nowhere, SourceFailure, UpstreamError};
 pub use folder::trouble_of_root;
 #[cfg(test)]
 pub(crate) use http::Script;

@@ -1,8 +1,8 @@
-//! What must not compile: a value that carries a proof, made without the proof. `compile_fail/*.rs` are small programs; the
-//! first line of each names the one error code that the compiler has for it.
+//! Programs that must not compile: they make a value that carries a proof without the proof. The first line of each of
+//! `compile_fail/*.rs` has the expected error code.
 //!
-//! They are compiled against the libraries that cargo built for this test. What the mirror keeps to itself (`Verified`,
-//! `Released`) cannot be named from here; there, the privacy of fields is all that holds.
+//! They are compiled against the libraries that cargo built for this test. Private types (`Verified`, `Released`) cannot be tested
+//! here; they rely on private fields.
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test may touch the world, and panic")]
 
 use std::collections::BTreeSet;
@@ -13,7 +13,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
-/// The libraries, as rustc is told of them.
+/// The libraries, as arguments of rustc.
 struct Libraries {
     folder: PathBuf,
     gomodule: PathBuf,
@@ -47,7 +47,7 @@ fn check(program: &Path) -> Result<(), Failed> {
     if found == expected { Ok(()) } else { Err(format!("expected {expected:?}, found {found:?}:\n{said}").into()) }
 }
 
-/// The libraries that fit each other: other builds may lie beside them. The newest are those of this test.
+/// The libraries of this test, which are the newest: the folder may have those of other builds.
 fn libraries() -> Result<Libraries, Failed> {
     let folder = std::env::current_exe()?.parent().ok_or("the test lies in no folder")?.to_owned();
     let honest = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compile_fail/honest.rs");
@@ -82,7 +82,7 @@ fn newest_first(folder: &Path, prefix: &str) -> Result<Vec<PathBuf>, Failed> {
     Ok(found.into_iter().rev().map(|(_, path)| path).collect())
 }
 
-/// The codes of all errors, and what the compiler said. An error without a code is one, too.
+/// The codes of all errors, and the output of the compiler. Includes errors without a code.
 fn compile(program: &Path, libraries: &Libraries) -> (BTreeSet<String>, String) {
     let library = |name: &str, path: &Path| format!("{name}={}", path.display());
     let output = Command::new(rustc())

@@ -1,4 +1,4 @@
-//! Directions: no file imports itself by way of others, and no room imports a higher one.
+//! Imports: no cycles between files, and no room imports a higher one.
 //!
 //! Names are followed to the file that defines them. A file that only declares modules and exports what they define imports
 //! nothing. The tests of a file may import all of its room.
@@ -7,30 +7,30 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-/// From the lowest to the highest: a room imports the rooms before it alone.
+/// From the lowest to the highest: a room imports only rooms before it.
 const ROOMS: [&str; 18] = [
     "base",
-    // What a program says of itself is made safe for a terminal.
+    // The output of programs is made safe for a terminal.
     "finding",
     "go",
     "policy",
     "store",
     // `direct` unpacks below the data folder.
     "upstream",
-    // It names upstreams with their logins.
+    // It has upstreams with their credentials.
     "settings",
-    // It is asked through upstreams, and the age of a record is one of the policy.
+    // It is reached through upstreams, and uses the age type of the policy.
     "sumdb",
     "release",
     "mirror",
     "repository",
     "audit",
     "airgap",
-    // It passes over what a toolchain brings along, as the audit of a module cache does.
+    // It skips modules of the toolchain, like the audit of a module cache.
     "gate",
-    // It looks for go.sum files as the audit does.
+    // It finds go.sum files like the audit.
     "doctor",
-    // It calls parsers of the rooms above for the fuzz targets.
+    // It calls parsers of all rooms for the fuzz targets.
     "fuzzing",
     "cli",
     "main",
@@ -39,7 +39,7 @@ const ROOMS: [&str; 18] = [
 /// The words between `::`.
 type Names = Vec<String>;
 
-/// What one file says about others.
+/// The imports of a file.
 #[derive(Default)]
 struct Source {
     /// What `use` brings, by its name here.
@@ -57,7 +57,7 @@ struct Source {
 /// Every file of a package, by its module path.
 struct Sources(BTreeMap<Names, Source>);
 
-/// Identifiers and single signs; comments, texts and lifetimes are left out.
+/// Identifiers and punctuation, without comments, strings and lifetimes.
 fn tokens(code: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let mut rest = code;
@@ -83,7 +83,7 @@ fn tokens(code: &str) -> Vec<&str> {
     found
 }
 
-/// The length of a text between two such quotes.
+/// The length of a string between two such quotes.
 fn closed(text: &str, quote: char) -> usize {
     let mut escaped = false;
     let end = text.char_indices().skip(1).find(|&(_, c)| {
@@ -94,7 +94,7 @@ fn closed(text: &str, quote: char) -> usize {
     end.unwrap().0 + 1
 }
 
-/// Reads one tree of a `use`, from `at` on; gives the place behind it.
+/// Reads one tree of a `use` from `at`; returns the position after it.
 fn use_tree(tokens: &[&str], mut at: usize, before: &Names, found: &mut Vec<(String, Names)>) -> usize {
     let mut path = before.clone();
     loop {
@@ -161,7 +161,7 @@ impl Source {
         source.tests = tests_of(tests);
         let defined = tokens.windows(2).filter(|pair| ["struct", "enum", "union"].contains(&pair[0]));
         source.types = defined.map(|pair| pair[1].to_owned()).collect();
-        // Elsewhere it stands in the type of an argument or a result.
+        // Elsewhere it is in the type of an argument or a result.
         let is_item = |at: usize| at == 0 || ["}", ";", "]", "{"].contains(&tokens[at - 1]);
         let starts = (0..tokens.len()).filter(|&at| tokens[at] == "impl" && is_item(at));
         source.implemented = starts.filter_map(|at| implemented(&tokens[at + 1..])).collect();
@@ -169,7 +169,7 @@ impl Source {
     }
 }
 
-/// The type that has functions of its own behind an `impl`; none for the functions of a trait.
+/// The type of an inherent `impl`; none for that of a trait.
 fn implemented(tokens: &[&str]) -> Option<String> {
     let (mut depth, mut name) = (0, None);
     for token in tokens {
@@ -225,7 +225,7 @@ impl Sources {
         Self(found)
     }
 
-    /// The path from the root of the crate, for one that stands in this file; none for what is not of this crate.
+    /// The path from the root of the crate for a path in this file; none for other crates.
     fn absolute(&self, path: &[String], file: &Names) -> Option<Names> {
         let (first, rest) = path.split_first()?;
         let mut from = match first.as_str() {
@@ -249,7 +249,7 @@ impl Sources {
         Some(from)
     }
 
-    /// The file that defines what the path names; none for a path that ends at a module.
+    /// The file that defines the item of a path; none for a module.
     fn defining(&self, path: &[String]) -> Option<Names> {
         let mut file = Names::new();
         for (at, name) in path.iter().enumerate() {
@@ -278,7 +278,7 @@ impl Sources {
     }
 }
 
-/// Everything that is reached from there.
+/// All files that are reachable.
 fn reached<'a>(from: &Names, imports: &'a BTreeMap<&Names, BTreeSet<Names>>) -> BTreeSet<&'a Names> {
     let mut found = BTreeSet::new();
     let mut open: Vec<&Names> = imports[from].iter().collect();
@@ -290,12 +290,12 @@ fn reached<'a>(from: &Names, imports: &'a BTreeMap<&Names, BTreeSet<Names>>) -> 
     found
 }
 
-/// As it is written in the tables.
+/// The name in the tables.
 fn shown(file: &Names) -> String {
     file.join("/")
 }
 
-/// The files of each circle.
+/// The files of each cycle.
 fn circles(package: &str, least_imports: usize) -> BTreeSet<BTreeSet<String>> {
     let sources = Sources::read(package);
     let imports = sources.imports();
@@ -331,7 +331,7 @@ fn no_room_imports_a_higher_one() {
     }
 }
 
-/// A type is one idea, and a file is one idea: functions of a type that stand in other files are another idea.
+/// A type is one idea, and a file is one idea, so the functions of a type are in one file.
 #[test]
 fn every_function_of_a_type_stands_in_its_file() {
     for (package, least) in [("", 150), ("tlog", 15), ("gomodule", 15), ("testkit", 3)] {

@@ -1,4 +1,4 @@
-//! wrk, the load.
+//! Load by wrk.
 
 use std::process::{Command, Stdio};
 
@@ -6,7 +6,7 @@ pub(crate) fn is_here() -> bool {
     Command::new("wrk").arg("--version").stdout(Stdio::null()).status().is_ok()
 }
 
-/// So many connections ask for `url` again and again; every answer must be a good one. Returns
+/// So many connections request `url` repeatedly; every answer must be successful. Returns
 /// answers and bytes in a second.
 pub(crate) fn run(url: &str, connections: u32, seconds: u32) -> (f64, f64) {
     let threads = connections.min(2);

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A program, and the folder it lies in.
+/// A program and its folder.
 pub(crate) struct Yardstick {
     folder: tempfile::TempDir,
 }
@@ -16,7 +16,7 @@ impl Yardstick {
     }
 }
 
-/// Builds `yardstick/NAME`; `None`, with a word, where no `go` can.
+/// Builds `yardstick/NAME`; `None`, with a message, without `go`.
 pub(crate) fn build(name: &str) -> Option<Yardstick> {
     let folder = tempfile::tempdir().unwrap();
     let goroot = Command::new("go").args(["env", "GOROOT"]).output().ok().filter(|output| output.status.success());

@@ -8,7 +8,7 @@ use std::process::Command;
 use gomodule::module::ModuleVersion;
 use zip::write::SimpleFileOptions;
 
-/// The files of GOROOT/src, in the order of their paths; `None`, with a word, where there is no `go`.
+/// The files of GOROOT/src, in the order of their paths; `None`, with a message, without `go`.
 pub(crate) fn sources() -> Option<Vec<Vec<u8>>> {
     let Some(output) = Command::new("go").args(["env", "GOROOT"]).output().ok().filter(|go| go.status.success()) else {
         println!("there is no go command on the PATH, whose source code is what is hashed");
@@ -32,7 +32,7 @@ fn collect(folder: &Path, files: &mut Vec<Vec<u8>>) {
     }
 }
 
-/// A zip of these files, packed as `go` packs them, under names that say nothing.
+/// A zip of these files under other names, compressed as by `go`.
 pub(crate) fn module_zip<'f>(module: &ModuleVersion, files: impl Iterator<Item = &'f Vec<u8>>) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
     for (nth, file) in files.enumerate() {

@@ -1,4 +1,4 @@
-//! Files that people, `go` and the mirror itself wrote.
+//! Targets for files of users, of `go` and of the mirror.
 
 use gomodule::artifact::Kind;
 use gomodule::dirhash::hash_go_mod;
@@ -8,7 +8,7 @@ use sumgate::base::toml_file::{Diagnostics, MAX_FILE};
 use sumgate::go::buildinfo::{BuildInfo, BuiltModule};
 use sumgate::{fuzzing, policy};
 
-/// A line that can be read, written anew, is read as the same.
+/// A valid line prints as an equal one.
 pub fn gosum(bytes: &[u8]) {
     let count = bytes.split(|byte| *byte == b'\n').count();
     let mut last = 0;
@@ -30,17 +30,17 @@ pub fn gosum(bytes: &[u8]) {
     }
 }
 
-/// The readers of a go.mod agree with each other, and what is required, written anew, is read as the same.
+/// The parsers of a go.mod agree with each other, and its requirements print as equal ones.
 pub fn gomod(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let count = text.split('\n').count();
     let in_text = |line: u32| (1..=count).contains(&usize::try_from(line).expect("32 bits are no more than a word"));
     let lines = gomod::toolchain_lines(text);
     assert!(lines.iter().all(|line| in_text(line.line)) && lines.is_sorted_by_key(|line| line.line));
-    let taken_back = gomod::retractions(text).expect("a seed is too small for so many");
-    assert!(taken_back.iter().all(|one| one.low.precedence(&one.high).is_gt() || one.covers(&one.low)));
+    let retracted = gomod::retractions(text).expect("a seed is too small for so many");
+    assert!(retracted.iter().all(|one| one.low.precedence(&one.high).is_gt() || one.covers(&one.low)));
     let Ok(file) = GoMod::parse(text) else { return };
-    assert_eq!(file.retractions, taken_back);
+    assert_eq!(file.retractions, retracted);
     assert_eq!(file.module.is_some(), gomod::names_a_module(text));
     assert!(file.requires.iter().all(|require| in_text(require.line)));
     assert_eq!(file.resolved().count(), file.requires.len());
@@ -51,13 +51,13 @@ pub fn gomod(bytes: &[u8]) {
     assert_eq!(again, Ok(required));
 }
 
-/// The folders of a workspace, written anew, are read as the same.
+/// The folders of a workspace print as equal ones.
 pub fn gowork(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let found = gomod::folders(text);
     assert!(found.used.is_empty() || gomod::may_be_a_workspace(text));
     let words = found.used.iter().chain(found.replaced.iter().flat_map(|(old, new)| [old, new]));
-    // What stands between back quotes stands for itself.
+    // Text in back quotes has no escapes.
     if words.into_iter().any(|word| word.contains(['`', '\n', '\r'])) {
         return;
     }
@@ -67,13 +67,13 @@ pub fn gowork(bytes: &[u8]) {
     assert_eq!((again.used, again.replaced, again.unread), (found.used, found.replaced, None));
 }
 
-/// What is wrong lies in the file, and is said in characters that command no terminal.
-fn assert_told(text: &str, told: &Diagnostics) {
+/// Errors have a position in the file, and messages without control characters.
+fn assert_positions(text: &str, errors: &Diagnostics) {
     let lines = u32::try_from(text.matches('\n').count() + 1).expect("a small text");
-    assert!(!told.0.is_empty());
-    for one in &told.0 {
-        assert!((1..=lines).contains(&one.line) && one.column >= 1, "{told}");
-        assert!(!one.words.contains(char::is_control), "{told}");
+    assert!(!errors.0.is_empty());
+    for one in &errors.0 {
+        assert!((1..=lines).contains(&one.line) && one.column >= 1, "{errors}");
+        assert!(!one.words.contains(char::is_control), "{errors}");
     }
 }
 
@@ -81,7 +81,7 @@ fn assert_told(text: &str, told: &Diagnostics) {
 pub fn policy(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     match policy::parse(text) {
-        Err(told) => assert_told(text, &told),
+        Err(errors) => assert_positions(text, &errors),
         Ok(policy) if text.len() < MAX_FILE - 8 => {
             assert_eq!(policy::loosened(&policy, &policy), [""; 0]);
             assert_eq!(policy::parse(&format!("{text}\n# end\n")), Ok(policy));
@@ -90,11 +90,11 @@ pub fn policy(bytes: &[u8]) {
     }
 }
 
-/// A comment changes nothing.
+/// A comment does not change the settings.
 pub fn settings(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     match fuzzing::settings(text) {
-        Err(told) => assert_told(text, &told),
+        Err(errors) => assert_positions(text, &errors),
         Ok(settings) if text.len() < MAX_FILE - 8 => {
             assert_eq!(fuzzing::settings(&format!("{text}\n# end\n")), Ok(settings));
         }
@@ -102,7 +102,7 @@ pub fn settings(bytes: &[u8]) {
     }
 }
 
-/// What a program says of itself, written anew, is read as the same.
+/// Build information prints as equal build information.
 pub fn buildinfo(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let info = BuildInfo::parse(text);
@@ -118,7 +118,7 @@ pub fn buildinfo(bytes: &[u8]) {
     assert_eq!(BuildInfo::parse(&written.collect::<String>()), info);
 }
 
-/// A manifest, written anew, is read as the same.
+/// A manifest prints as an equal one.
 pub fn manifest(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     if let Some(written) = fuzzing::manifest(text) {
@@ -126,7 +126,7 @@ pub fn manifest(bytes: &[u8]) {
     }
 }
 
-/// No host gets the login of another, or of everybody.
+/// A host never gets the login of another host or the default login.
 pub fn netrc(bytes: &[u8]) {
     const HOST: &str = "a.example";
     const URL: &str = "https://a.example/team/x";
@@ -141,10 +141,10 @@ pub fn netrc(bytes: &[u8]) {
     assert_eq!(first, Some(("me".to_owned(), "mine".to_owned())));
 }
 
-/// What is kept is in the order of time, and is all kept the next time.
+/// The kept heads are in the order of time, and are all kept when read again.
 pub fn heads(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    // Between the sizes that are known, in 2026, and at both ends of time.
+    // In 2026, between the known tree sizes, and at both ends of time.
     for now in [0, 1_770_000_000, 1_780_272_000, u64::from(u32::MAX)] {
         let kept = fuzzing::heads(text, now);
         let times = kept.lines().map(|line| line.split(' ').next().and_then(|time| time.parse::<u64>().ok()));

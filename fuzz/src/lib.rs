@@ -1,7 +1,7 @@
-//! What each fuzz target checks, as plain functions: the targets and the tests on the seeds share them.
+//! The fuzz targets as plain functions, which the fuzz programs and the tests on the seeds share.
 //!
-//! Every parser of outside bytes has one. None may panic, and what parses must print as it was, or be read as the same
-//! once it is written anew: two spellings of one value would be two hashes.
+//! Every parser of untrusted input has a target. It must not panic, and a parsed value must print as its input, or parse to
+//! the same value again.
 
 mod files;
 mod traffic;
@@ -13,7 +13,7 @@ use gomodule::artifact::Kind;
 use gomodule::dirhash::{ZipLimits, hash_module_zip, module_in_zip};
 use gomodule::module::{ModulePath, ModuleVersion, Patterns, Query, Version};
 use sumgate::airgap::{Contents, unpack_from};
-use sumgate::sumdb::RecordLines;
+use sumgate::sumdb::ModuleRecord;
 use tlog::{
     Checkpoint, ForkEvidence, InclusionProof, LookupReply, SUM_GOLANG_ORG, SUMDB_ORIGIN, SignedCheckpoint, Signer,
     Tile, VerifierKey, leaf_hash,
@@ -22,7 +22,7 @@ use tlog::{
 pub use files::{buildinfo, gomod, gosum, gowork, heads, manifest, netrc, policy, settings};
 pub use traffic::{answer, database, info, path, proxies, range, request, stream};
 
-/// A target: its name, and what it does with bytes.
+/// The name and the function of a target.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
@@ -59,12 +59,12 @@ pub const TARGETS: [Target; 29] = [
 ];
 
 fn sum_golang_org() -> VerifierKey {
-    VerifierKey::parse(SUM_GOLANG_ORG).expect("the built-in key is sound")
+    VerifierKey::parse(SUM_GOLANG_ORG).expect("the built-in key is valid")
 }
 
-/// The log of those seeds that verify, but cannot be had of sum.golang.org.
+/// The key that signed the seeds that are not from sum.golang.org.
 fn example() -> Signer {
-    Signer::from_seed("example.com/log", [1; 32]).expect("a sound name")
+    Signer::from_seed("example.com/log", [1; 32]).expect("a valid name")
 }
 
 pub fn note(bytes: &[u8]) {
@@ -78,7 +78,7 @@ pub fn key(bytes: &[u8]) {
     if let Ok(key) = VerifierKey::parse(text) {
         assert_eq!(key.to_string(), text);
     }
-    // Its hash may be in capitals.
+    // The key hash of a secret key may have upper case digits.
     if let Ok(signer) = Signer::parse(text) {
         let secret = signer.to_secret_text();
         assert_eq!(Signer::parse(&secret).map(|again| again.to_secret_text()), Ok(secret));
@@ -136,22 +136,22 @@ pub fn module(bytes: &[u8]) {
 pub fn pattern(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let Ok(patterns) = Patterns::parse(text) else { return };
-    let path = ModulePath::parse("git.example.com/Some/module/v2").expect("a sound path");
+    let path = ModulePath::parse("git.example.com/Some/module/v2").expect("a valid path");
     let again = Patterns::parse(&patterns.to_string());
     assert_eq!(again.map(|again| again.matches(&path)), Ok(patterns.matches(&path)));
 }
 
 pub fn record(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    let module = ModuleVersion::parse("a.com/b@v1.0.0").expect("a sound module");
-    // The only record of a log: its hash is the root.
+    let module = ModuleVersion::parse("a.com/b@v1.0.0").expect("a valid module");
+    // In a log with one record, the root is the hash of the record.
     let head = format!("{SUMDB_ORIGIN}\n1\n{}\n", leaf_hash(bytes));
-    let note = example().sign(&head).expect("a sound head");
+    let note = example().sign(&head).expect("a valid head");
     let head = SignedCheckpoint::open(note.as_bytes(), SUMDB_ORIGIN, example().verifier_key()).expect("a signed head");
     let Ok(reply) = LookupReply::parse(format!("0\n{text}\n{note}").as_bytes()) else { return };
     let Ok(record) = reply.prove_by(&InclusionProof::from_hashes(Vec::new()), &head) else { return };
-    if let Ok(lines) = RecordLines::of(record, &module) {
-        assert!([Kind::Zip, Kind::Mod].into_iter().any(|kind| lines.h1(kind).is_some()));
+    if let Ok(record) = ModuleRecord::of(record, &module) {
+        assert!([Kind::Zip, Kind::Mod].into_iter().any(|kind| record.h1(kind).is_some()));
         assert!(text.lines().all(|line| line.starts_with("a.com/b v1.0.0")));
     }
 }
@@ -169,7 +169,7 @@ pub fn zip(bytes: &[u8]) {
     }
 }
 
-/// What was unpacked has nothing in it but what an export has.
+/// An unpacked archive is a valid export, and no other files were written.
 pub fn archive(bytes: &[u8]) {
     let Ok(folder) = tempfile::tempdir() else { return };
     let databases = ["sum.golang.org".to_owned()];
@@ -180,16 +180,16 @@ pub fn archive(bytes: &[u8]) {
     if unpack_from(bytes, bytes.len() as u64, Path::new("archive"), &into, &databases).is_ok() {
         Contents::read(&into, &databases).expect("an archive that was unpacked can be read");
     }
-    assert_eq!(std::fs::read_dir(folder.path()).map_or(1, Iterator::count), 1, "nothing lies beside it");
+    assert_eq!(std::fs::read_dir(folder.path()).map_or(1, Iterator::count), 1, "no other files were written");
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
-    /// Every target has seeds, which pass, also with each of their bits changed: a small fuzzer without a fuzzer.
+    /// A small fuzzer: runs each target on its seeds, on all their prefixes, and with each of their bits changed.
     #[test]
-    fn seeds_pass_whole_cut_and_with_every_bit_changed() {
+    fn seeds_pass_unchanged_truncated_and_with_every_bit_changed() {
         for (name, target) in super::TARGETS {
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/fuzz").join(name);
             let mut seeds = 0;

@@ -1,4 +1,4 @@
-//! What clients ask, what sources answer, and the addresses of both.
+//! Targets for requests of clients, answers of upstreams, and addresses.
 
 use std::io::Write;
 
@@ -9,7 +9,7 @@ use sumgate::sumdb::Database;
 use sumgate::upstream::ProxyList;
 use sumgate::upstream::database_request::DatabaseRequest;
 
-/// What a path asks for, written anew, asks for the same.
+/// The request of a path prints as a path with the same request.
 pub fn path(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     if let Some(written) = fuzzing::path(text) {
@@ -17,7 +17,7 @@ pub fn path(bytes: &[u8]) {
     }
 }
 
-/// A request prints as it was.
+/// A request prints as its input.
 pub fn request(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     if let Ok(request) = Request::parse(text) {
@@ -30,7 +30,7 @@ pub fn request(bytes: &[u8]) {
     }
 }
 
-/// A part lies in the file, and is the part that its own bounds ask for.
+/// A range is inside the file, and a header with its bounds gives the same range.
 pub fn range(bytes: &[u8]) {
     for length in [0, 1, 10, u64::MAX] {
         if let Some((first, last)) = fuzzing::range(bytes, length) {
@@ -41,14 +41,14 @@ pub fn range(bytes: &[u8]) {
     }
 }
 
-/// What is passed on is read as the same.
+/// An `.info` prints as an equal one.
 pub fn info(bytes: &[u8]) {
     if let Some(written) = fuzzing::info(bytes) {
         assert_eq!(fuzzing::info(&written), Some(written));
     }
 }
 
-/// A request in the first line, and the answer behind it: what is passed on is passed on as it is by the next mirror.
+/// A request in the first line, then the answer. What one mirror passes on, another mirror passes on unchanged.
 pub fn answer(bytes: &[u8]) {
     let Some(at) = bytes.iter().position(|byte| *byte == b'\n') else { return };
     let Some(request) = std::str::from_utf8(&bytes[..at]).ok().and_then(|path| Request::parse(path).ok()) else {
@@ -61,7 +61,7 @@ pub fn answer(bytes: &[u8]) {
     assert_eq!(fuzzing::answer(&request, &passed), Some(passed));
 }
 
-/// Whoever reads along finds the hash that is in the file, however the bytes come.
+/// The stream hasher has the same result as the reader of the file, in whatever pieces the bytes arrive.
 pub fn stream(bytes: &[u8]) {
     let Ok(mut file) = tempfile::tempfile() else { return };
     if file.write_all(bytes).is_err() {
@@ -70,32 +70,32 @@ pub fn stream(bytes: &[u8]) {
     let limits = ZipLimits { zip: 1 << 20, single: 1 << 16, threads: 1 };
     let module = module_in_zip(&file, &limits);
     for piece in [1, 7, bytes.len().max(1)] {
-        let mut along = StreamHasher::new(&limits);
-        bytes.chunks(piece).for_each(|bytes| along.feed(bytes));
-        // Input that is not a zip must not stop the reader either.
+        let mut stream = StreamHasher::new(&limits);
+        bytes.chunks(piece).for_each(|bytes| stream.feed(bytes));
+        // Also feeds input that is not a zip.
         let Ok(module) = &module else { continue };
-        let hashed = hash_module_zip_streamed(&file, module, &limits, &along).map(|report| report.h1);
-        let anew = hash_module_zip(&file, module, &limits).map(|report| report.h1);
-        assert_eq!(hashed.map_err(|error| error.to_string()), anew.map_err(|error| error.to_string()));
+        let hashed = hash_module_zip_streamed(&file, module, &limits, &stream).map(|report| report.h1);
+        let read = hash_module_zip(&file, module, &limits).map(|report| report.h1);
+        assert_eq!(hashed.map_err(|error| error.to_string()), read.map_err(|error| error.to_string()));
     }
 }
 
-/// What `go` is told of a database, with its address, names the same database at the same address.
+/// The GOSUMDB value for `go`, with the URL, gives the same database at the same URL.
 pub fn database(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     if let Ok(database) = Database::parse(text) {
         let again =
-            Database::parse(&format!("{} {}", database.for_go(), database.url())).expect("it is one of GOSUMDB");
+            Database::parse(&format!("{} {}", database.for_go(), database.url())).expect("a valid GOSUMDB");
         assert_eq!((again.key().to_string(), again.url()), (database.key().to_string(), database.url()));
     }
 }
 
-/// A chain, written anew, is read as the same.
+/// A proxy list prints as an equal one.
 pub fn proxies(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    let Ok(chain) = ProxyList::parse(text) else { return };
-    let written = chain.to_string();
-    // A folder is shown as its path, not as a url.
+    let Ok(list) = ProxyList::parse(text) else { return };
+    let written = list.to_string();
+    // A folder prints as its path, not as a URL.
     if !written.contains("file:") {
         assert_eq!(ProxyList::parse(&written).map(|again| again.to_string()), Ok(written));
     }

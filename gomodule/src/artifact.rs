@@ -1,13 +1,13 @@
-//! One immutable file of a module version, and its place in a GOPROXY tree (`go help goproxy`).
+//! The immutable files of a module version, and their paths in a GOPROXY tree (`go help goproxy`).
 
 use std::fmt;
 
 use crate::module::ModuleVersion;
 
-/// Which of the three files of a version.
+/// One of the three files of a module version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
-    /// Metadata as JSON. Covered by no hash.
+    /// Metadata as JSON, which no hash covers.
     Info,
     /// The go.mod file.
     Mod,
@@ -16,7 +16,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The ending of the file, without the dot.
+    /// The file extension, without the dot.
     pub fn extension(self) -> &'static str {
         match self {
             Self::Info => "info",
@@ -25,8 +25,8 @@ impl Kind {
         }
     }
 
-    /// The most bytes that the file may have: MaxZipFile and MaxGoMod of `golang.org/x/mod/zip`. The largest `.info` seen
-    /// has a few kilobytes.
+    /// The largest file, in bytes: MaxZipFile and MaxGoMod of `golang.org/x/mod/zip`. The largest known `.info` has a few
+    /// kilobytes.
     pub const fn max_len(self) -> usize {
         match self {
             Self::Info => 1 << 20,
@@ -39,9 +39,9 @@ impl Kind {
 /// A file of a module version.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Artifact {
-    /// Whose file.
+    /// The module version.
     pub module: ModuleVersion,
-    /// Which file.
+    /// The kind of file.
     pub kind: Kind,
 }
 

@@ -1,7 +1,7 @@
-//! go.mod files, as far as checks need them: what is required, replaced and retracted.
+//! go.mod and go.work files: requirements, replacements, retractions, folders and toolchain lines.
 //!
-//! Lines of words; `//` begins a comment; words may be quoted with `"` or `` ` ``; `verb ( … )` holds one line each
-//! (<https://go.dev/ref/mod#go-mod-file>). Verbs that nobody here asks for are skipped.
+//! A line is a verb and words; `//` starts a comment; words may be quoted with `"` or `` ` ``; a block `verb ( … )` has one
+//! line for each entry (<https://go.dev/ref/mod#go-mod-file>). Other verbs are ignored.
 
 mod lines;
 
@@ -16,55 +16,55 @@ use lines::{Flaw, Line, Lines};
 
 /// The largest go.mod, in bytes.
 pub const MAX_GO_MOD: u64 = Kind::Mod.max_len() as u64;
-/// The verbs of lines that name a version of `go`.
+/// The verbs of lines with a version of `go`.
 const TOOLCHAIN_VERBS: [&str; 2] = ["go", "toolchain"];
-/// A hundred times what the go.mod with the most that is known has.
+/// A hundred times the largest known number of retractions in a go.mod.
 const MAX_RETRACTIONS: usize = 10_000;
 
-/// A go.mod.
+/// A parsed go.mod.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GoMod {
-    /// The module it belongs to, as written.
+    /// The module path, as written.
     pub module: Option<String>,
-    /// What it requires.
+    /// The requirements.
     pub requires: Vec<Require>,
-    /// What it replaces.
+    /// The replacements.
     pub replaces: Vec<Replace>,
-    /// Versions of its own module that it takes back.
+    /// The retracted versions of the module itself.
     pub retractions: Vec<Retraction>,
 }
 
 /// A requirement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Require {
-    /// What is required.
+    /// The required module version.
     pub module: ModuleVersion,
-    /// Where, from 1.
+    /// The line number, from 1.
     pub line: u32,
 }
 
 /// A replacement: `OLD [VERSION] => NEW [VERSION]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replace {
-    /// What is replaced; all versions of it if none is named.
+    /// The replaced module path, and the version unless all versions are replaced.
     pub old: (String, Option<String>),
-    /// By what. Without a version it is a folder.
+    /// The replacement: a module path with a version, or a folder without one.
     pub new: (String, Option<String>),
 }
 
-/// Versions taken back: from `low` to `high`, both included.
+/// Retracted versions: from `low` to `high`, inclusive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Retraction {
-    /// The first.
+    /// The lowest version.
     pub low: Version,
-    /// The last.
+    /// The highest version.
     pub high: Version,
-    /// The author's words, if there are any.
+    /// The author's rationale; empty if there is none.
     pub rationale: String,
 }
 
 impl GoMod {
-    /// Reads a go.mod.
+    /// Parses a go.mod.
     ///
     /// ```
     /// let go_mod = gomodule::gomod::GoMod::parse("module a.com/b\n\nrequire c.com/d v1.0.0 // indirect\n").unwrap();
@@ -73,33 +73,32 @@ impl GoMod {
     pub fn parse(text: &str) -> Result<Self, GoModError> {
         let mut go_mod = Self::default();
         for line in Lines::of(text) {
-            go_mod.take(&line?)?;
+            go_mod.add(&line?)?;
         }
         Ok(go_mod)
     }
 
-    fn take(&mut self, line: &Line) -> Result<(), GoModError> {
-        let failed = |why: Flaw| GoModError { line: line.number, why };
+    fn add(&mut self, line: &Line) -> Result<(), GoModError> {
         let words = line.words();
         match words[..] {
             ["module", path] => self.module = Some(path.to_owned()),
             ["require", path, version] => {
-                let module = ModuleVersion::of(path, version).map_err(|error| failed(error.into()))?;
+                let module = ModuleVersion::of(path, version).map_err(Flaw::from).map_err(line.invalid())?;
                 self.requires.push(Require { module, line: line.number });
             }
-            ["replace", ref rest @ ..] => self.replaces.push(replace(rest).map_err(failed)?),
+            ["replace", ref rest @ ..] => self.replaces.push(replace(rest).map_err(line.invalid())?),
             ["retract", ref rest @ ..] => {
-                self.retractions.push(retraction(rest, &line.comment).map_err(failed)?);
+                self.retractions.push(retraction(rest, &line.comment).map_err(line.invalid())?);
             }
-            ["module" | "require", ..] => return Err(failed(Flaw::Words(words[0].to_owned(), words.len()))),
+            ["module" | "require", ..] => return Err(line.invalid()(Flaw::Words(words[0].to_owned(), words.len()))),
             _ => {}
         }
         Ok(())
     }
 
-    /// The requirements with the module version that stands for each once replacements are applied; `None` for a folder.
+    /// The requirements, each with the module version after replacements; `None` for a folder.
     pub fn resolved(&self) -> impl Iterator<Item = (&Require, Option<ModuleVersion>)> {
-        // Of two replacements of the same, the first counts. A map: a file may have 100,000 of both.
+        // The first of several equal replacements counts. A map, because a file may have 100,000 of both.
         let mut replaces: HashMap<(&str, Option<&str>), &Replace> = HashMap::new();
         for replace in &self.replaces {
             replaces.entry((&replace.old.0, replace.old.1.as_deref())).or_insert(replace);
@@ -107,45 +106,44 @@ impl GoMod {
         self.requires.iter().map(move |require| {
             let (path, version) = (require.module.path.as_ref(), require.module.version.as_ref());
             let found = replaces.get(&(path, Some(version))).or_else(|| replaces.get(&(path, None)));
-            let stands = match found {
+            let resolved = match found {
                 None => Some(require.module.clone()),
                 Some(Replace { new: (path, Some(version)), .. }) => ModuleVersion::of(path, version).ok(),
                 Some(Replace { new: (_, None), .. }) => None,
             };
-            (require, stands)
+            (require, resolved)
         })
     }
 }
 
-/// A go.mod takes back more than anybody ever released.
+/// A go.mod has more retractions than any known module has versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("its go.mod has more than {MAX_RETRACTIONS} retractions")]
 pub struct TooManyRetractions;
 
-/// The retractions in the go.mod of a dependency. Lines that cannot be read are left out, as `go` leaves them out there:
-/// a go.mod may be older than the rules, or newer, and no line of it may hide what the others take back.
+/// The retractions in the go.mod of a dependency. Like `go`, it ignores malformed lines of dependencies: a go.mod may follow
+/// older or newer rules, and no line may hide the retractions in other lines.
 pub fn retractions(text: &str) -> Result<Vec<Retraction>, TooManyRetractions> {
     let read = |line: Line| match line.words()[..] {
         ["retract", ref rest @ ..] => retraction(rest, &line.comment).ok(),
         _ => None,
     };
-    let found = readable(text).filter_map(read);
-    let found: Vec<Retraction> = found.take(MAX_RETRACTIONS + 1).collect();
+    let found: Vec<Retraction> = valid_lines(text).filter_map(read).take(MAX_RETRACTIONS + 1).collect();
     if found.len() > MAX_RETRACTIONS { Err(TooManyRetractions) } else { Ok(found) }
 }
 
-/// Whether a text says which module it belongs to, as every go.mod does.
+/// Whether a text has a module line, as every go.mod does.
 pub fn names_a_module(text: &str) -> bool {
-    readable(text).any(|line| matches!(line.words()[..], ["module", _]))
+    valid_lines(text).any(|line| matches!(line.words()[..], ["module", _]))
 }
 
-fn readable(text: &str) -> impl Iterator<Item = Line> {
+fn valid_lines(text: &str) -> impl Iterator<Item = Line> {
     Lines::of(text).filter_map(Result::ok)
 }
 
-/// Whether a text may be a go.work: it uses a folder, or names a version of `go`.
+/// Whether a text may be a go.work: it has a `use` line or a toolchain line.
 pub fn may_be_a_workspace(text: &str) -> bool {
-    !toolchain_lines(text).is_empty() || readable(text).any(|line| matches!(line.words()[..], ["use", ..]))
+    !toolchain_lines(text).is_empty() || valid_lines(text).any(|line| matches!(line.words()[..], ["use", ..]))
 }
 
 /// A `go` or `toolchain` line of a go.mod or go.work.
@@ -153,21 +151,21 @@ pub fn may_be_a_workspace(text: &str) -> bool {
 pub struct ToolchainLine {
     /// `go` or `toolchain`.
     pub verb: &'static str,
-    /// What stands behind it.
+    /// The rest of the line: a version of `go`.
     pub name: String,
-    /// Where, from 1.
+    /// The line number, from 1.
     pub line: u32,
 }
 
-/// The lines that name a version of `go`, in order. As with retractions, no line hides the others.
+/// The lines with a version of `go`, in order. As with retractions, no line hides others.
 ///
-/// Before `go` parses the file, it looks for such lines with a scanner that knows no blocks and no quotes
-/// (`cmd/go/internal/gover`, GoModLookup). So a line counts if the scanner takes it, or else if the parser does.
+/// Before `go` parses the file, it scans for such lines without regard to blocks and quotes (`cmd/go/internal/gover`,
+/// GoModLookup). So a line counts if either the scanner or the parser accepts it.
 pub fn toolchain_lines(text: &str) -> Vec<ToolchainLine> {
     let mut lines: Vec<ToolchainLine> =
         (1..).zip(text.split('\n')).filter_map(|(number, line)| scanned(line, number)).collect();
-    let taken: HashSet<u32> = lines.iter().map(|line| line.line).collect();
-    let parsed = readable(text).filter(|line| !taken.contains(&line.number));
+    let found: HashSet<u32> = lines.iter().map(|line| line.line).collect();
+    let parsed = valid_lines(text).filter(|line| !found.contains(&line.number));
     lines.extend(parsed.filter_map(|line| {
         let (first, rest) = line.words.split_first()?;
         let verb = TOOLCHAIN_VERBS.into_iter().find(|verb| verb == first)?;
@@ -177,65 +175,62 @@ pub fn toolchain_lines(text: &str) -> Vec<ToolchainLine> {
     lines
 }
 
-/// As `go` scans: the verb first, white space behind it, and what stands before a comment.
+/// Scans a line like `go`: the verb, white space, and the text before a comment.
 fn scanned(line: &str, number: u32) -> Option<ToolchainLine> {
     let line = line.trim();
-    let behind = |verb: &str| line.strip_prefix(verb).filter(|rest| rest.starts_with([' ', '\t']));
-    let (verb, rest) = TOOLCHAIN_VERBS.into_iter().find_map(|verb| Some((verb, behind(verb)?)))?;
+    let after = |verb: &str| line.strip_prefix(verb).filter(|rest| rest.starts_with([' ', '\t']));
+    let (verb, rest) = TOOLCHAIN_VERBS.into_iter().find_map(|verb| Some((verb, after(verb)?)))?;
     let name = rest.split_once("//").map_or(rest, |(name, _)| name).trim().to_owned();
     Some(ToolchainLine { verb, name, line: number })
 }
 
-/// The folders that a go.mod or a go.work takes modules from, as written there.
+/// The folders in a go.mod or go.work that modules are read from, as written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Folders {
-    /// Modules of the workspace (<https://go.dev/ref/mod#go-work-file>).
+    /// The folders of `use` lines (<https://go.dev/ref/mod#go-work-file>).
     pub used: Vec<String>,
-    /// What is replaced, and by which folder.
+    /// The replaced module paths, each with the folder.
     pub replaced: Vec<(String, String)>,
-    /// The first line that cannot be read here: `go` may read it.
+    /// The number of the first malformed line, which `go` may still understand.
     pub unread: Option<u32>,
 }
 
-/// The folders of a go.mod or a go.work. Other lines may say anything.
+/// The folders in a go.mod or go.work. Other lines are ignored.
 pub fn folders(text: &str) -> Folders {
     let mut folders = Folders::default();
     for line in Lines::of(text) {
-        let line = match line {
-            Ok(line) => line,
-            Err(error) => {
-                folders.unread.get_or_insert(error.line);
-                continue;
-            }
-        };
-        match line.words()[..] {
-            ["use", folder] => folders.used.push(folder.to_owned()),
-            ["replace", ref rest @ ..] => match replace(rest) {
-                Ok(Replace { old, new: (folder, None) }) => folders.replaced.push((old.0, folder)),
-                Ok(_) => {}
-                Err(_) => {
-                    folders.unread.get_or_insert(line.number);
+        let added = line.and_then(|line| {
+            match line.words()[..] {
+                ["use", folder] => folders.used.push(folder.to_owned()),
+                ["replace", ref rest @ ..] => {
+                    if let Replace { old, new: (folder, None) } = replace(rest).map_err(line.invalid())? {
+                        folders.replaced.push((old.0, folder));
+                    }
                 }
-            },
-            _ => {}
+                _ => {}
+            }
+            Ok(())
+        });
+        if let Err(error) = added {
+            folders.unread.get_or_insert(error.line);
         }
     }
     folders
 }
 
 impl Retraction {
-    /// Whether it takes back `version`; v2.0.0 is also v2.0.0+incompatible.
+    /// Whether it retracts `version`. A retraction of v2.0.0 also covers v2.0.0+incompatible.
     pub fn covers(&self, version: &Version) -> bool {
         self.low.precedence(version).is_le() && version.precedence(&self.high).is_le()
     }
 }
 
 fn replace(words: &[&str]) -> Result<Replace, Flaw> {
-    let arrow = words.iter().position(|word| *word == "=>").ok_or(Flaw::Form("a replacement needs =>"))?;
+    let arrow = words.iter().position(|word| *word == "=>").ok_or(Flaw::Form("missing => in a replacement"))?;
     let side = |words: &[&str]| match words {
         [path] => Ok(((*path).to_owned(), None)),
         [path, version] => Ok(((*path).to_owned(), Some((*version).to_owned()))),
-        _ => Err(Flaw::Form("a side of => is a path and perhaps a version")),
+        _ => Err(Flaw::Form("expected a path and an optional version on each side of =>")),
     };
     Ok(Replace { old: side(&words[..arrow])?, new: side(&words[arrow + 1..])? })
 }
@@ -247,7 +242,7 @@ fn retraction(words: &[&str], rationale: &str) -> Result<Retraction, Flaw> {
         match text.strip_prefix('[').map(|rest| rest.strip_suffix(']').and_then(|rest| rest.split_once(','))) {
             None => (text.as_str(), text.as_str()),
             Some(Some((low, high))) => (low, high),
-            Some(None) => return Err(Flaw::Form("a retraction is a version or [LOW, HIGH]")),
+            Some(None) => return Err(Flaw::Form("expected a version or [LOW, HIGH] in a retraction")),
         };
     Ok(Retraction { low: Version::parse(low)?, high: Version::parse(high)?, rationale: rationale.to_owned() })
 }
@@ -284,13 +279,13 @@ retract (
 "#;
 
     #[test]
-    fn requirements_with_their_lines_and_what_replaces_them() {
+    fn requirements_have_lines_and_replacements() {
         let go_mod = GoMod::parse(TEXT).unwrap();
         assert_eq!(go_mod.module.as_deref(), Some("a.com/b"));
         let lines: Vec<u32> = go_mod.requires.iter().map(|require| require.line).collect();
         assert_eq!(lines, [6, 8, 9]);
         let resolved: Vec<Option<String>> =
-            go_mod.resolved().map(|(_, stands)| stands.map(|module| module.to_string())).collect();
+            go_mod.resolved().map(|(_, resolved)| resolved.map(|module| module.to_string())).collect();
         let expected = [
             None,
             Some("fork.com/f/v2@v2.1.1".to_owned()),
@@ -300,7 +295,7 @@ retract (
     }
 
     #[test]
-    fn retractions_with_their_reasons() {
+    fn retractions_have_a_rationale() {
         let go_mod = GoMod::parse(TEXT).unwrap();
         let retracted = |version: &str| {
             let version = Version::parse(version).unwrap();
@@ -313,17 +308,17 @@ retract (
     }
 
     #[test]
-    fn the_comment_over_a_block_is_the_reason_of_lines_without_one() {
+    fn the_comment_above_a_block_is_the_rationale_of_lines_without_one() {
         let text =
             "// They lost data.\nretract ( // all of them\n\tv1.0.0\n\t[v1.1.0, v1.2.0] // typo\n)\nretract v1.4.0\n";
         let found = retractions(text).unwrap();
-        let reasons: Vec<&str> = found.iter().map(|retraction| retraction.rationale.as_str()).collect();
-        assert_eq!(reasons, ["They lost data. all of them", "typo", ""]);
+        let rationales: Vec<&str> = found.iter().map(|retraction| retraction.rationale.as_str()).collect();
+        assert_eq!(rationales, ["They lost data. all of them", "typo", ""]);
         assert_eq!(GoMod::parse(text).unwrap().retractions, found);
     }
 
     #[test]
-    fn no_line_hides_the_retractions_of_others() {
+    fn no_line_hides_retractions_in_other_lines() {
         let text = "module \"open\nrequire x\nreplace y\nretract >=v1.9.0\nretract v1.0.0 // bad\n";
         let found = retractions(text).unwrap();
         assert_eq!(found.iter().map(|one| one.low.to_string()).collect::<Vec<_>>(), ["v1.0.0"]);
@@ -331,7 +326,7 @@ retract (
     }
 
     #[test]
-    fn a_comment_is_cut_and_more_retractions_than_anybody_makes_are_an_error() {
+    fn long_comments_are_cut_and_too_many_retractions_are_an_error() {
         let long = format!("// {}\nretract (\n\tv1.0.0\n\tv1.1.0\n)\n", "word ".repeat(100_000));
         let found = retractions(&long).unwrap();
         assert_eq!(found.iter().map(|one| one.rationale.chars().count()).collect::<Vec<_>>(), [lines::MAX_COMMENT; 2]);
@@ -340,18 +335,18 @@ retract (
     }
 
     #[test]
-    fn a_go_work_uses_folders() {
+    fn a_go_work_has_folders() {
         let text = "go 1.26\n\nuse ./a // one\nuse (\n\t.\n\t\"../b\"\n)\nreplace c.com/d => ./d\n";
         assert_eq!(folders(text).used, ["./a", ".", "../b"]);
     }
 
     #[test]
-    fn folders_are_read_whatever_the_other_lines_say() {
+    fn folders_are_found_among_malformed_lines() {
         let text = "require x nonsense\nuse ./a\nreplace (\n\tc.com/d => ./d\n\tc.com/e v1.0.0 => /e\n\tc.com/f => f.com/f v1.0.0\n)\n";
         let found = folders(text);
         let replaced = [("c.com/d", "./d"), ("c.com/e", "/e")].map(|(old, new)| (old.to_owned(), new.to_owned()));
         assert_eq!((found.used, found.replaced, found.unread), (vec!["./a".to_owned()], replaced.to_vec(), None));
-        // Escapes are read as `go` reads them, but for a path that is no text.
+        // Escapes are read like `go` reads them, except in paths that are not UTF-8.
         assert_eq!(folders("replace a.com/b => \"\\x2e/b\"\n").replaced, [("a.com/b".to_owned(), "./b".to_owned())]);
         assert_eq!(folders("go 1.26\nreplace a.com/b => \"\\xff/b\"\n").unread, Some(2));
     }
@@ -364,12 +359,16 @@ retract (
             assert_eq!(retractions(&text).unwrap().len(), 1, "{text}");
             assert_eq!(folders(&text).used, ["./a"], "{text}");
         }
-        assert_eq!(folders("use (\n\t\")\"\n\t./a\n)\n").used, [")", "./a"], "a quoted one closes no block");
-        assert_eq!(folders("use a (\n\t./b\n)\nuse ./c\n").used, ["./c"], "a block of two words is none of its verb");
+        assert_eq!(folders("use (\n\t\")\"\n\t./a\n)\n").used, [")", "./a"], "a quoted bracket closes no block");
+        assert_eq!(
+            folders("use a (\n\t./b\n)\nuse ./c\n").used,
+            ["./c"],
+            "the lines of a block with two words before the bracket have another verb"
+        );
     }
 
     #[test]
-    fn toolchain_lines_are_those_that_go_scans_for() {
+    fn toolchain_lines_are_found_like_go_scans_for_them() {
         let found = |text: &str| -> Vec<(u32, String)> {
             toolchain_lines(text).into_iter().map(|line| (line.line, format!("{} {}", line.verb, line.name))).collect()
         };
@@ -387,14 +386,14 @@ retract (
     }
 
     #[test]
-    fn incompatible_versions_are_taken_back_by_their_numbers() {
+    fn incompatible_versions_are_retracted_by_their_numbers() {
         let found = retractions("retract [v1.0.0, v2.0.0]\n").unwrap();
         assert!(found[0].covers(&Version::parse("v2.0.0+incompatible").unwrap()));
         assert!(!found[0].covers(&Version::parse("v2.0.1+incompatible").unwrap()));
     }
 
     #[test]
-    fn what_cannot_be_read_says_where() {
+    fn errors_have_the_line_number() {
         for (text, line) in [
             ("module a.com/b\nrequire c.com/d\n", 2),
             ("require (\n\tc.com/d v1\n)\n", 2),

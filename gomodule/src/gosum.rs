@@ -1,8 +1,8 @@
 //! go.sum and go.work.sum files, line by line.
 //!
-//! `PATH VERSION[/go.mod] ALGORITHM:HASH`, split at any white space (<https://go.dev/ref/mod#go-sum-files>); blank lines are
-//! skipped (`cmd/go/internal/modfetch/fetch.go`, readGoSum). One version may have several lines. Nothing here fails: a line that
-//! cannot be read is a line of its own kind, so that it can be reported with its number.
+//! `PATH VERSION[/go.mod] ALGORITHM:HASH`, separated by white space (<https://go.dev/ref/mod#go-sum-files>); blank lines are
+//! skipped (`cmd/go/internal/modfetch/fetch.go`, readGoSum). A version may have several lines. Parsing never fails: a malformed
+//! line is a [`SumContent::Malformed`] with its line number.
 
 use std::fmt;
 
@@ -10,47 +10,47 @@ use crate::artifact::Kind;
 use crate::dirhash::{H1, hash_go_mod};
 use crate::module::{ModulePath, ModuleVersion};
 
-/// A line of go.sum that says something.
+/// A nonblank line of go.sum.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SumLine {
-    /// From 1.
+    /// The line number, from 1.
     pub number: u32,
-    /// What it says.
+    /// The content of the line.
     pub content: SumContent,
 }
 
-/// What a line says.
+/// The content of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SumContent {
-    /// A hash of one file of a module version.
+    /// A hash.
     Hash(SumHash),
     /// Not a hash line.
     Malformed {
-        /// The line, cut to a length for showing; `None` if its first field is no module path. Such a line may come from
-        /// a file that was never a go.sum, and nobody is shown what stands there.
+        /// The beginning of the line; `None` if its first field is not a module path. Such a line may be from a file that is
+        /// not a go.sum, so its content must not be shown: it may be a secret.
         text: Option<String>,
-        /// What is wrong with it. Has words of the line only where there is a `text`.
+        /// Why the line is malformed. Quotes the line only if there is a `text`.
         why: String,
     },
-    /// The hash of an empty go.mod: an old `go` wrote such lines by mistake, and every newer one drops them.
+    /// The hash of an empty go.mod: old versions of `go` wrote such lines by mistake, and newer ones drop them.
     Dropped(ModuleVersion),
 }
 
 /// A hash of one file of a module version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SumHash {
-    /// Which module version.
+    /// The module version.
     pub module: ModuleVersion,
-    /// Its zip or its go.mod.
+    /// The zip or the go.mod.
     pub kind: Kind,
     /// The hash.
     pub hash: AnyHash,
 }
 
-/// A hash, of the algorithm that we know or another.
+/// A hash of any algorithm.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AnyHash {
-    /// SHA-256 over the file list.
+    /// The only algorithm that `go` knows.
     H1(H1),
     /// `ALGORITHM:…` of another algorithm.
     Unknown(String),
@@ -65,10 +65,10 @@ impl fmt::Display for AnyHash {
     }
 }
 
-/// What of a malformed line is shown.
+/// The longest part of a malformed line that is shown, in characters.
 const MAX_SHOWN: usize = 200;
 
-/// Reads a go.sum.
+/// Parses a go.sum.
 ///
 /// ```
 /// use gomodule::gosum::{SumContent, parse_go_sum};
@@ -81,7 +81,7 @@ pub fn parse_go_sum(bytes: &[u8]) -> Vec<SumLine> {
     go_sum_lines(bytes).map(|(_, line)| line).collect()
 }
 
-/// As [`parse_go_sum`], one line after the other, each with its bytes: a hostile file may have millions.
+/// Parses a go.sum like [`parse_go_sum`], but lazily: a hostile file may have millions of lines. Also returns their bytes.
 pub fn go_sum_lines(bytes: &[u8]) -> impl Iterator<Item = (&[u8], SumLine)> {
     let lines = (1_u32..).zip(bytes.split(|byte| *byte == b'\n'));
     lines.filter_map(|(number, line)| Some((line, SumLine { number, content: parse_line(line)? })))
@@ -96,10 +96,10 @@ fn parse_line(line: &[u8]) -> Option<SumContent> {
     let fields: Vec<&str> = text.split_whitespace().collect();
     let first = fields.first()?;
     if ModulePath::parse(first).is_err() {
-        return Some(SumContent::Malformed { text: None, why: "its first field is no module path".to_owned() });
+        return Some(SumContent::Malformed { text: None, why: "its first field is not a module path".to_owned() });
     }
     let [path, version, hash] = fields[..] else {
-        return malformed(format!("it has {} fields instead of 3", fields.len()));
+        return malformed(format!("expected 3 fields, found {}", fields.len()));
     };
     let (version, kind) = match version.strip_suffix("/go.mod") {
         Some(version) => (version, Kind::Mod),
@@ -115,7 +115,7 @@ fn parse_line(line: &[u8]) -> Option<SumContent> {
             Err(error) => return malformed(error.to_string()),
         },
         Some((algorithm, _)) if is_algorithm(algorithm) => AnyHash::Unknown(hash.chars().take(MAX_SHOWN).collect()),
-        _ => return malformed("its third field is no hash".to_owned()),
+        _ => return malformed("its third field is not a hash".to_owned()),
     };
     if hash == AnyHash::H1(hash_go_mod(b"")) {
         return Some(SumContent::Dropped(module));
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_split_at_any_white_space_and_numbers_count_blank_lines() {
+    fn fields_are_split_at_white_space_and_blank_lines_are_counted() {
         let text = format!("\r\n\n a.com/b\tv1.0.0   {HASH}\r\n\na.com/b v1.0.0/go.mod {HASH}");
         let lines = parse_go_sum(text.as_bytes());
         assert_eq!(lines.iter().map(|line| line.number).collect::<Vec<_>>(), [3, 5]);
@@ -154,22 +154,22 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_hash_line_says_why() {
-        for (line, why) in [
-            ("a.com/b v1.0.0".to_owned(), "2 fields"),
-            (format!("a.com/b v1.0.0 {HASH} x"), "4 fields"),
+    fn malformed_lines_have_a_reason() {
+        for (line, expected) in [
+            ("a.com/b v1.0.0".to_owned(), "3 fields, found 2"),
+            (format!("a.com/b v1.0.0 {HASH} x"), "3 fields, found 4"),
             ("======= a b".to_owned(), "its first field"),
             (format!("a.com/b v1.0 {HASH}"), "three numbers"),
             (format!("a.com/b v2.0.0 {HASH}"), "major versions differ"),
             (format!("nodot/b v1.0.0 {HASH}"), "its first field"),
             ("a.com/b v1.0.0 h1:short".to_owned(), "44 characters"),
-            // Non-zero bits behind the last byte: a second spelling of one hash.
+            // Trailing bits: a second spelling of the same hash.
             (format!("a.com/b v1.0.0 {}", HASH.replace("s3Y=", "s3Z=")), "canonical"),
-            ("a.com/b v1.0.0 nohash".to_owned(), "no hash"),
-            ("a.com/b v1.0.0 H1:AAAA".to_owned(), "no hash"),
+            ("a.com/b v1.0.0 nohash".to_owned(), "not a hash"),
+            ("a.com/b v1.0.0 H1:AAAA".to_owned(), "not a hash"),
         ] {
-            let SumContent::Malformed { why: said, .. } = only(&line) else { panic!("{line}") };
-            assert!(said.contains(why), "{line}: {said}");
+            let SumContent::Malformed { why, .. } = only(&line) else { panic!("{line}") };
+            assert!(why.contains(expected), "{line}: {why}");
         }
         assert!(matches!(only("\u{1b}[31m x y z"), SumContent::Malformed { .. }));
         let not_utf8 = parse_go_sum(b"a.com/\xff v1.0.0 h1:x\n");
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_a_line_is_shown_that_does_not_begin_with_a_module_path() {
+    fn a_line_that_does_not_start_with_a_module_path_is_not_shown() {
         for line in ["SECRET", "TOKEN=SECRET", "key: SECRET x", "SECRET v1.0.0 h1:SECRET", "user SECRET h1:SECRET a"] {
             let SumContent::Malformed { text, why } = only(line) else { panic!("{line}") };
             assert_eq!((text, why.contains("SECRET")), (None, false), "{line}: {why}");
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn other_algorithms_and_the_lines_that_go_drops_are_told_apart() {
+    fn other_algorithms_and_lines_that_go_drops_are_recognised() {
         let SumContent::Hash(hash) = only("a.com/b v1.0.0 h2:whatever") else { panic!() };
         assert_eq!(hash.hash, AnyHash::Unknown("h2:whatever".to_owned()));
         let dropped = only("a.com/b v1.0.0/go.mod h1:G7mAYYxgmS0lVkHyy2hEOLQCFB0DlQFTMLWggykrydY=");

@@ -20,7 +20,7 @@ enum Stage {
 }
 
 impl GoVersion {
-    /// Parses `go1.26.6`; what stands behind a space or a `-` (a vendor's mark) is left out.
+    /// Parses `go1.26.6`. Ignores a suffix after a space or `-`, which vendors add.
     ///
     /// ```
     /// use gomodule::goversion::GoVersion;
@@ -42,16 +42,13 @@ impl GoVersion {
         Some(Self { major: number(major)?, minor: number(minor)?, stage })
     }
 
-    /// The version that a toolchain module holds: `golang.org/toolchain@v0.0.1-go1.26.6.linux-amd64`.
+    /// The version of a toolchain module such as `golang.org/toolchain@v0.0.1-go1.26.6.linux-amd64`.
     pub fn of_toolchain(module: &ModuleVersion) -> Option<Self> {
-        if module.path.as_ref() != "golang.org/toolchain" {
-            return None;
-        }
-        let name = module.version.as_ref().strip_prefix("v0.0.1-")?;
+        let name = module.version.as_ref().strip_prefix("v0.0.1-").filter(|_| module.path.is_toolchain())?;
         Self::parse(name.rsplit_once('.')?.0)
     }
 
-    /// Major and minor version: the line of releases it belongs to.
+    /// Major and minor version, which all releases of one line share.
     pub fn line(&self) -> (u32, u32) {
         (self.major, self.minor)
     }
@@ -80,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_ordered_and_toolchains_name_theirs() {
+    fn versions_are_ordered_and_toolchains_have_one() {
         let order = ["go1.9.7", "go1.26beta1", "go1.26rc1", "go1.26rc2", "go1.26", "go1.26.1", "go1.26.10", "go1.27.0"];
         let parsed: Vec<GoVersion> = order.iter().map(|text| GoVersion::parse(text).unwrap()).collect();
         assert!(parsed.is_sorted());

@@ -1,7 +1,6 @@
-//! Module paths, versions, and patterns: what may be named, and how it is written in urls and file names.
+//! Module paths, versions and patterns, and their escaped forms in URLs and file names.
 //!
-//! The rules are those of `golang.org/x/mod/module` and `golang.org/x/mod/semver` (<https://go.dev/ref/mod>). Everything is
-//! parsed once, into a type; behind that nothing is checked again.
+//! The rules are those of `golang.org/x/mod/module` and `golang.org/x/mod/semver` (<https://go.dev/ref/mod>).
 
 mod path;
 mod pattern;
@@ -14,7 +13,7 @@ pub use path::{ModulePath, PathError};
 pub use pattern::{PatternError, Patterns};
 pub use version::{Query, Version, VersionError};
 
-/// A version of a module, whose major version fits its path.
+/// A module path with a version whose major version matches the path.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ModuleVersion {
     /// The module.
@@ -23,7 +22,7 @@ pub struct ModuleVersion {
     pub version: Version,
 }
 
-/// Why a text is no module version.
+/// Why a text is not a valid module version.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModuleVersionError {
@@ -36,16 +35,16 @@ pub enum ModuleVersionError {
     /// The version.
     #[error(transparent)]
     Version(#[from] VersionError),
-    /// `/v2` and v3, say.
+    /// Such as `example.com/a/v2` with `v3.0.0`.
     #[error("{1} cannot be a version of {0}: the major versions differ")]
     MajorMismatch(ModulePath, Version),
 }
 
 impl ModuleVersion {
-    /// A version of a module, if the major version fits: `/vN` for N ≥ 2, `gopkg.in/….vN`, v0, v1 or `+incompatible`
-    /// without either (`module.CheckPathMajor`).
+    /// Makes a module version if the major versions match (`module.CheckPathMajor`): a path with `/vN` or, below gopkg.in,
+    /// `.vN` needs version N; any other path needs v0, v1 or `+incompatible`.
     pub fn new(path: ModulePath, version: Version) -> Result<Self, ModuleVersionError> {
-        if path.takes(&version) {
+        if path.allows(&version) {
             Ok(Self { path, version })
         } else {
             Err(ModuleVersionError::MajorMismatch(path, version))
@@ -64,13 +63,13 @@ impl ModuleVersion {
         Self::of(path, version)
     }
 
-    /// Reads `path@version` as it stands in names of folders, upper case escaped.
+    /// Parses the escaped form of `path@version`, as in folder names of the module cache.
     pub fn unescape(name: &str) -> Option<Self> {
         let (path, version) = name.rsplit_once('@')?;
         Self::new(ModulePath::unescape(path).ok()?, Version::unescape(version).ok()?).ok()
     }
 
-    /// Parses the two parts.
+    /// Parses path and version.
     pub fn of(path: &str, version: &str) -> Result<Self, ModuleVersionError> {
         Self::new(ModulePath::parse(path)?, Version::parse(version)?)
     }
@@ -87,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_major_version_fits_the_path() {
+    fn the_major_version_matches_the_path() {
         for right in [
             "example.com/a@v0.1.0",
             "example.com/a@v1.0.0-rc.1",

@@ -1,60 +1,59 @@
-//! What is asked of a module proxy, as a value: the path below GOPROXY, read once and written once. Pure.
+//! Requests of the GOPROXY protocol: the paths below GOPROXY (<https://go.dev/ref/mod#goproxy-protocol>).
 //!
-//! <https://go.dev/ref/mod#goproxy-protocol>. The tree of a `file://` proxy and the download folder of the module cache have
-//! the same names.
+//! The folder of a `file://` proxy and the download folder of the module cache have the same file names.
 
 use std::fmt;
 
 use crate::artifact::{Artifact, Kind};
 use crate::module::{ModulePath, ModuleVersion, ModuleVersionError, PathError, Query, Version};
 
-/// A list of 8 MiB has half a million versions; the largest known has a few thousand.
+/// Largest version list, in bytes: half a million versions. The largest known list has a few thousand.
 const MAX_LIST: usize = 8 << 20;
 
-/// What is asked of a module proxy. Its `Display` is the escaped path below GOPROXY, without a leading `/`.
+/// A request to a module proxy. Its `Display` is the escaped path below GOPROXY, without a leading `/`.
 ///
 /// ```
 /// use gomodule::proxy_request::{Request, RequestError};
-/// // `!` and lower case stand for upper case, since file systems may not tell the cases apart.
+/// // Upper case is escaped as `!` and lower case.
 /// let request = Request::parse("github.com/!azure/azure-sdk-for-go/@v/list").unwrap();
 /// assert_eq!(request.module().to_string(), "github.com/Azure/azure-sdk-for-go");
 /// assert_eq!(request.to_string(), "github.com/!azure/azure-sdk-for-go/@v/list");
 /// assert!(matches!(Request::parse("golang.org/x/text/@latest"), Ok(Request::Latest(_))));
 /// assert!(matches!(Request::parse("golang.org/x/text/@v/v0.3.0.zip"), Ok(Request::File(_))));
 /// assert!(matches!(Request::parse("golang.org/x/text/@v/master.info"), Ok(Request::Query(..))));
-/// // A query has no file but `.info`.
+/// // Only `.info` can be requested for a query.
 /// assert!(matches!(Request::parse("golang.org/x/text/@v/master.zip"), Err(RequestError::BadVersion(..))));
 /// assert!(matches!(Request::parse("github.com/Azure/sdk/@latest"), Err(RequestError::BadModule(..))));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Request {
-    /// `M/@v/list`: the versions that have a tag, one a line.
+    /// `M/@v/list`: the tagged versions, one per line.
     List(ModulePath),
     /// `M/@latest`: the `.info` of the newest version.
     Latest(ModulePath),
-    /// `M/@v/QUERY.info`, where the query is no canonical version of the module.
+    /// `M/@v/QUERY.info`, for a query that is not a canonical version of the module.
     Query(ModulePath, Query),
     /// `M/@v/V.info`, `.mod` or `.zip`.
     File(Artifact),
 }
 
-/// Why a path asks for nothing.
+/// Why a path is not a valid request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequestError {
-    /// It has not the form of any request.
-    #[error("not found: {0:?} is no path of a Go module proxy or checksum database")]
+    /// Not the form of any request.
+    #[error("not found: {0:?} is not a path of a Go module proxy or checksum database")]
     NoSuchPath(String),
-    /// No Go module path.
+    /// The module path is invalid.
     #[error("{0:?} is not a Go module path: {1}")]
     BadModule(String, PathError),
-    /// No version, or not for this path.
+    /// The version is invalid, or does not match the path.
     #[error("{1:?} is not a version of {0}: {2}")]
     BadVersion(ModulePath, String, ModuleVersionError),
 }
 
 impl Request {
-    /// Reads an escaped path below GOPROXY, without a leading `/`.
+    /// Parses an escaped path below GOPROXY, without a leading `/`.
     pub fn parse(path: &str) -> Result<Self, RequestError> {
         if let Some(module) = path.strip_suffix("/@latest") {
             return Ok(Self::Latest(module_path(module)?));
@@ -70,7 +69,7 @@ impl Request {
         let kind = kinds.find(|kind| kind.extension() == extension).ok_or_else(nowhere)?;
         match module_version(&module, version) {
             Ok(module) => Ok(Self::File(Artifact { module, kind })),
-            // Only `.info` takes queries: branches, hashes, prefixes, and `v2.0.0` of a module without `/v2`.
+            // Only `.info` can be requested for queries: branches, hashes, prefixes, `v2.0.0` of a module without `/v2`.
             Err(error) if kind == Kind::Info => {
                 Query::unescape(version).map(|query| Self::Query(module, query)).map_err(|_| error)
             }
@@ -78,7 +77,7 @@ impl Request {
         }
     }
 
-    /// The module that is asked about.
+    /// The requested module.
     pub fn module(&self) -> &ModulePath {
         match self {
             Self::List(module) | Self::Latest(module) | Self::Query(module, _) => module,
@@ -86,7 +85,7 @@ impl Request {
         }
     }
 
-    /// The most bytes that the answer may have.
+    /// The largest answer, in bytes.
     pub fn max_len(&self) -> usize {
         match self {
             Self::List(_) => MAX_LIST,
@@ -95,7 +94,7 @@ impl Request {
         }
     }
 
-    /// The file of a version, if one is asked for.
+    /// The requested file of a version, if it is one.
     pub fn file(self) -> Option<Artifact> {
         if let Self::File(artifact) = self { Some(artifact) } else { None }
     }
@@ -112,18 +111,18 @@ impl fmt::Display for Request {
     }
 }
 
-/// What a file in the download folder of a module cache has of a module version.
+/// A file of a module version in the download folder of a module cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cached {
     /// The go.mod file.
     Mod,
     /// The module zip.
     Zip,
-    /// The h1 of the zip, as `go` wrote it down when it unpacked it (`.ziphash`).
+    /// The h1 of the zip (`.ziphash`), which `go` writes when it unpacks the zip.
     ZipHash,
 }
 
-/// Reads the name of such a file, below `cache/download`. Others, such as locks and lists, are of no version.
+/// Parses the path of such a file below `cache/download`; `None` for other files, such as locks and lists.
 pub fn cached(name: &str) -> Option<(ModuleVersion, Cached)> {
     if let Some(version) = name.strip_suffix(".ziphash") {
         return Some((Request::parse(&format!("{version}.zip")).ok()?.file()?.module, Cached::ZipHash));
@@ -136,12 +135,12 @@ pub fn cached(name: &str) -> Option<(ModuleVersion, Cached)> {
     }
 }
 
-/// Reads an escaped module path.
+/// Parses an escaped module path.
 pub fn module_path(escaped: &str) -> Result<ModulePath, RequestError> {
     ModulePath::unescape(escaped).map_err(|why| RequestError::BadModule(escaped.to_owned(), why))
 }
 
-/// Reads an escaped version of a module.
+/// Parses an escaped version of a module.
 pub fn module_version(path: &ModulePath, escaped: &str) -> Result<ModuleVersion, RequestError> {
     let version = Version::unescape(escaped).map_err(ModuleVersionError::from);
     version
@@ -156,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_read_is_written_again() {
+    fn a_request_prints_as_parsed() {
         for path in [
             "example.com/!up/@v/list",
             "example.com/!up/@latest",
@@ -172,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_asks_for_nothing_says_why() {
+    fn invalid_requests_have_a_reason() {
         for path in ["", "supported", "example.com/a", "example.com/a/@v/v1.0.0", "example.com/a/@v/v1.0.0.exe"] {
             assert_eq!(Request::parse(path), Err(RequestError::NoSuchPath(path.to_owned())));
         }

@@ -1,37 +1,36 @@
-//! What lies in a folder that was carried here, by its names alone.
+//! Lists the folder of an export, or the download folder of a module cache. No file is opened.
 
 use std::path::Path;
 
 use super::error::AirgapError;
 use super::fetch_plan::FetchPlan;
-use super::layout::{Entry, MAX_ENTRIES};
+use super::layout::{ExportEntry, MAX_ENTRIES};
 use crate::base::limits::MAX_DEPTH;
 use crate::base::tree::{Unreadable, below, name_below};
 use crate::upstream::database_request::DatabaseRequest;
 use gomodule::module::{ModulePath, ModuleVersion};
 use gomodule::proxy_request::Request;
 
-/// What was carried.
+/// What an export has.
 #[derive(Clone, Debug, Default)]
 pub struct Contents {
-    /// The files of modules.
+    /// The files of module versions.
     pub(crate) files: FetchPlan,
-    /// The modules whose newest version is named.
+    /// The modules with an `@latest`.
     pub(crate) newest: Vec<ModulePath>,
-    /// The databases whose heads are there, by name.
+    /// The names of the databases with a tree head.
     pub(crate) heads: Vec<String>,
     /// The module versions with a record.
     pub(crate) records: Vec<ModuleVersion>,
 }
 
 impl Contents {
-    /// Whether nothing was carried.
+    /// Whether there is nothing to import.
     pub fn is_empty(&self) -> bool {
         self.files.files() == 0 && self.heads.is_empty() && self.records.is_empty()
     }
 
-    /// Looks through `folder`. Anything in it that no export makes is an error: a link or a device could lead anywhere.
-    /// Blocks.
+    /// Lists `folder`. Anything that no export has is an error: a link or a device could lead anywhere. Blocks.
     pub fn read(folder: &Path, databases: &[String]) -> Result<Self, AirgapError> {
         let mut contents = Self::default();
         for (count, entry) in below(folder, |_| true).enumerate() {
@@ -40,38 +39,56 @@ impl Contents {
             let refused = |why: String| AirgapError::malformed(folder, &lossy, why);
             let name = name_below(folder, &entry).ok_or_else(|| refused("has a name that is not UTF-8".to_owned()))?;
             if count >= MAX_ENTRIES {
-                return Err(refused("and the rest are too many entries".to_owned()));
+                return Err(refused(format!("is one entry too many: expected at most {MAX_ENTRIES}")));
             }
-            // Of the entry itself, not of what a link leads to.
+            // Of the link, not of its target.
             let meta = entry.metadata().map_err(|error| AirgapError::io("read", entry.path())(error.into()))?;
             if meta.is_dir() && entry.depth() <= MAX_DEPTH {
                 continue;
             }
             if !meta.is_file() {
-                let why = if meta.is_dir() { "is nested too deeply" } else { "is no plain file" };
+                let why = if meta.is_dir() { "is nested too deeply" } else { "is not a regular file" };
                 return Err(refused(why.to_owned()));
             }
-            let entry = Entry::parse(name, databases).map_err(|why| refused(why.to_string()))?;
+            let entry = ExportEntry::parse(name, databases).map_err(|why| refused(why.to_string()))?;
             if meta.len() > entry.max_len() {
                 return Err(refused(format!("is longer than {} bytes", entry.max_len())));
             }
-            contents.take(entry);
+            contents.add(entry);
         }
         contents.records.sort_unstable();
         contents.records.dedup();
         Ok(contents)
     }
 
-    fn take(&mut self, entry: Entry) {
+    fn add(&mut self, entry: ExportEntry) {
         match entry {
-            Entry::Module(Request::File(artifact)) => {
-                self.files.add(&artifact.module, artifact.kind);
-            }
-            Entry::Module(Request::Latest(path)) => self.newest.push(path),
-            Entry::Database(database, DatabaseRequest::Latest) => self.heads.push(database),
-            Entry::Database(_, DatabaseRequest::Lookup(module)) => self.records.push(module),
-            // A tile is looked for when a proof needs it, and the others are in no export.
-            Entry::Database(..) | Entry::Module(_) => {}
+            ExportEntry::Module(Request::File(artifact)) => drop(self.files.add(&artifact.module, artifact.kind)),
+            ExportEntry::Module(Request::Latest(path)) => self.newest.push(path),
+            ExportEntry::Database(database, DatabaseRequest::Latest) => self.heads.push(database),
+            ExportEntry::Database(_, DatabaseRequest::Lookup(module)) => self.records.push(module),
+            // Tiles are read when a proof needs them; an export has no other requests.
+            ExportEntry::Database(..) | ExportEntry::Module(_) => {}
         }
     }
+}
+
+/// The files of module versions in `GOMODCACHE/cache/download`, which has the layout of a module proxy
+/// (<https://go.dev/ref/mod#module-cache>). Other files there (locks, `.ziphash`, tiles) are skipped. Blocks.
+pub(crate) fn module_cache_files(download: &Path) -> Result<FetchPlan, AirgapError> {
+    let mut files = FetchPlan::default();
+    for entry in below(download, |_| true) {
+        let entry = entry.map_err(|Unreadable { path, cause }| AirgapError::io("read", &path)(cause))?;
+        let Some(name) = name_below(download, &entry) else { continue };
+        let kind = entry.file_type();
+        if kind.is_dir() && entry.depth() > MAX_DEPTH {
+            return Err(AirgapError::malformed(download, name, "is nested too deeply"));
+        }
+        if let (true, Ok(ExportEntry::Module(Request::File(artifact)))) =
+            (kind.is_file(), ExportEntry::parse(name, &[]))
+        {
+            files.add(&artifact.module, artifact.kind);
+        }
+    }
+    Ok(files)
 }

@@ -1,4 +1,4 @@
-//! Why nothing, or no more, was carried.
+//! Why an export or import failed, as a whole or for one item.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use crate::base::fault::{Fault, in_full};
 use crate::mirror::MirrorError;
 use crate::store::StoreError;
 
-/// Something that did not get in, or not out.
+/// An item that was not exported or imported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     /// A file, a line, a tree head.
@@ -22,36 +22,36 @@ impl Refusal {
     }
 }
 
-/// Why nothing, or no more, was carried.
+/// Why an export or import failed as a whole.
 #[derive(Debug, thiserror::Error)]
 pub enum AirgapError {
     /// A file operation failed.
     #[error("cannot {doing} {}: {cause}", path.display())]
     Io {
-        /// What was tried.
+        /// The operation.
         doing: &'static str,
-        /// With which file.
+        /// The file.
         path: PathBuf,
-        /// Why it failed.
+        /// The cause.
         cause: io::Error,
     },
-    /// An export folder that is in use.
+    /// The export folder is not empty.
     #[error("{} is not empty: export into a new folder", .0.display())]
     NotEmpty(PathBuf),
-    /// An export to an archive of another form.
-    #[error("{} is neither a folder nor a .tar.zst: only these are written", .0.display())]
+    /// The export has the name of an archive of another format.
+    #[error("{} is neither a folder nor a .tar.zst: choose one of these", .0.display())]
     OtherArchive(PathBuf),
-    /// What lies there was made by no export, so none of it is taken.
+    /// The folder or archive has something that no export has, so none of it is imported.
     #[error("{} was refused as a whole: {entry:?} {why}", path.display())]
     Malformed {
         /// The folder or the archive.
         path: PathBuf,
-        /// Which entry.
+        /// The entry.
         entry: String,
         /// What is wrong with it.
         why: String,
     },
-    /// The store.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -63,7 +63,7 @@ impl AirgapError {
     }
 
     pub(super) fn malformed(path: &Path, entry: &str, why: impl Into<String>) -> Self {
-        // What a stranger wrote is shown, but not at any length.
+        // Untrusted: shown up to a limit.
         let entry = entry.chars().take(300).collect();
         Self::Malformed { path: path.to_owned(), entry, why: why.into() }
     }

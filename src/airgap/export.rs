@@ -1,4 +1,4 @@
-//! The store → what is carried: heads, records and tiles first, then the files, each hashed again on its way out.
+//! The store → an export: tree heads, records and tiles first, then the files, each hashed again.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,11 +8,11 @@ use tokio::task::block_in_place;
 
 use super::error::{AirgapError, Refusal};
 use super::export_writer::ExportWriter;
-use super::fetch_plan::{FetchPlan, WantedFile};
-use super::layout::Entry;
+use super::fetch_plan::{Claims, FetchPlan, contradiction};
+use super::layout::ExportEntry;
 use crate::base::fault::{Fault, in_full};
 use crate::mirror::{Newest, Prefetch};
-use crate::sumdb::{Attested, DatabaseId, Databases, ProofSet};
+use crate::sumdb::{DatabaseId, Databases, ModuleRecord, ProofSet};
 use crate::upstream::database_request::DatabaseRequest;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::ModulePath;
@@ -23,37 +23,38 @@ pub(crate) struct Exported {
     pub(crate) files: usize,
     pub(crate) bytes: u64,
     pub(crate) records: usize,
-    /// What is not there to be exported.
+    /// What was not exported.
     pub(crate) refused: Vec<Refusal>,
 }
 
-/// Exports what is `wanted` from the store of `prefetch`, which has these databases. Counts files in `done`. Needs a runtime
-/// with several threads.
+/// Exports the files of `wanted` from the store of `prefetch`, which has these databases. Counts files in `done`. Needs a
+/// runtime with several threads.
 pub(crate) async fn export(
     prefetch: &Prefetch,
     databases: &Databases,
     wanted: &FetchPlan,
-    mut pack: ExportWriter,
+    mut writer: ExportWriter,
     done: &AtomicUsize,
 ) -> Result<Exported, AirgapError> {
     let mut exported = Exported::default();
     let (wanted, newest) = with_newest(prefetch, wanted, &mut exported).await;
-    records(prefetch, databases, &wanted, &mut pack, &mut exported).await?;
+    records(prefetch, databases, &wanted, &mut writer, &mut exported).await?;
     for (module, files) in &wanted.modules {
-        for (kind, wanted) in files {
-            file(prefetch, Artifact { module: module.clone(), kind: *kind }, wanted, &mut pack, &mut exported).await?;
+        for (kind, claims) in files {
+            file(prefetch, Artifact { module: module.clone(), kind: *kind }, claims, &mut writer, &mut exported)
+                .await?;
             done.fetch_add(1, Ordering::Relaxed);
         }
     }
     block_in_place(|| {
-        newest.iter().try_for_each(|(path, info)| pack.add(&Request::Latest(path.clone()).to_string(), info))?;
-        pack.finish()
+        newest.iter().try_for_each(|(path, info)| writer.add(&Request::Latest(path.clone()).to_string(), info))?;
+        writer.finish()
     })?;
     Ok(exported)
 }
 
-/// What is wanted, and the go.mod and `.info` of the newest version of each module, as far as it was noted; and what says
-/// which version that is.
+/// Adds the go.mod and `.info` of the newest version of each module, where the store knows it. Returns the plan and the
+/// content of each `@latest`.
 async fn with_newest(
     prefetch: &Prefetch,
     wanted: &FetchPlan,
@@ -61,7 +62,7 @@ async fn with_newest(
 ) -> (FetchPlan, Vec<(ModulePath, Bytes)>) {
     let (mut all, mut newest) = (wanted.clone(), Vec::new());
     for path in wanted.paths() {
-        match Newest(prefetch).here(&path).await {
+        match Newest(prefetch).stored(&path).await {
             Ok(Some(module)) => {
                 for kind in [Kind::Mod, Kind::Info] {
                     all.add(&module, kind);
@@ -76,43 +77,43 @@ async fn with_newest(
     (all, newest)
 }
 
-/// The records of all modules, by database, with what proves them.
+/// Exports the records of all modules, by database, with the tree heads and tiles that prove them.
 async fn records(
     prefetch: &Prefetch,
     databases: &Databases,
     wanted: &FetchPlan,
-    pack: &mut ExportWriter,
+    writer: &mut ExportWriter,
     exported: &mut Exported,
 ) -> Result<(), AirgapError> {
-    let mut of: BTreeMap<DatabaseId, Vec<_>> = BTreeMap::new();
+    let mut by_database: BTreeMap<DatabaseId, Vec<_>> = BTreeMap::new();
     for module in wanted.modules.keys() {
-        // What is wrong with the record of a module is told once for each of its files.
-        if let Ok((attested, id)) = prefetch.record_of(module).await {
-            of.entry(id).or_default().push(attested);
+        // A failed lookup is reported with each file of the module.
+        if let Ok((record, id)) = prefetch.record_of(module).await {
+            by_database.entry(id).or_default().push(record);
         }
     }
-    for (id, attested) in of {
+    for (id, records) in by_database {
         let client = databases.at(id);
         let database = client.database().name();
-        let ids: Vec<_> = attested.iter().map(|attested| attested.record().id()).collect();
-        let carried = match ProofSet::of(client, &ids).await {
-            Ok(carried) => carried,
+        let ids: Vec<_> = records.iter().map(|record| record.proven().id()).collect();
+        let proofs = match ProofSet::of(client, &ids).await {
+            Ok(proofs) => proofs,
             Err(error) => {
                 let what = format!("the tree head of {database}");
                 exported.refused.push(Refusal { what, why: in_full(&error), fault: error.fault() });
                 continue;
             }
         };
-        let name_of = |asked| Entry::Database(database.to_owned(), asked).name();
-        let reply = |attested: &Attested| attested.record().format_reply(&carried.head);
+        let name_of = |request| ExportEntry::Database(database.to_owned(), request).name();
+        let reply = |record: &ModuleRecord| record.proven().format_reply(&proofs.head);
         block_in_place(|| {
-            pack.add(&name_of(DatabaseRequest::Latest), carried.head.note().as_bytes())?;
-            for attested in &attested {
-                pack.add(&name_of(DatabaseRequest::Lookup(attested.module().clone())), reply(attested).as_bytes())?;
+            writer.add(&name_of(DatabaseRequest::Latest), proofs.head.note().as_bytes())?;
+            for record in &records {
+                writer.add(&name_of(DatabaseRequest::Lookup(record.module().clone())), reply(record).as_bytes())?;
             }
-            carried.tiles.iter().try_for_each(|(tile, bytes)| pack.add(&format!("sumdb/{database}/{tile}"), bytes))
+            proofs.tiles.iter().try_for_each(|(tile, bytes)| writer.add(&format!("sumdb/{database}/{tile}"), bytes))
         })?;
-        exported.records += attested.len();
+        exported.records += records.len();
     }
     Ok(())
 }
@@ -120,15 +121,15 @@ async fn records(
 async fn file(
     prefetch: &Prefetch,
     artifact: Artifact,
-    wanted: &WantedFile,
-    pack: &mut ExportWriter,
+    claims: &Claims,
+    writer: &mut ExportWriter,
     exported: &mut Exported,
 ) -> Result<(), AirgapError> {
     let name = artifact.path();
     if artifact.kind == Kind::Info {
-        // Where none is kept, one is made over there (`mirror/here`).
+        // An importing mirror makes a missing one from the version (`mirror/infos`).
         if let Ok(Some(info)) = prefetch.kept_info(&artifact).await {
-            block_in_place(|| pack.add(&name, &info))?;
+            block_in_place(|| writer.add(&name, &info))?;
             exported.files += 1;
             exported.bytes += info.len() as u64;
         }
@@ -136,14 +137,14 @@ async fn file(
     }
     match prefetch.open_proved(&artifact).await {
         Ok((file, len, h1)) => {
-            block_in_place(|| pack.add_file(&name, &file, len))?;
-            // It would be found out over there, where a go.sum is harder to mend.
-            exported.refused.extend(wanted.contradicts(&artifact, h1));
+            block_in_place(|| writer.add_file(&name, &file, len))?;
+            // The import would fail later, in a network where go.sum is harder to fix.
+            exported.refused.extend(contradiction(claims, &artifact, h1));
             exported.files += 1;
             exported.bytes += len;
         }
         Err(error) => match error.missing_offline() {
-            // Whoever exports does not look for a mirror.
+            // The error itself gives advice for a mirror, not for an export.
             Some(what) => {
                 let why = format!("{what} is not in the store: run `sumgate cache fetch` first");
                 exported.refused.push(Refusal { what: artifact.to_string(), why, fault: Fault::Absent });

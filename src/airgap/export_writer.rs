@@ -1,7 +1,7 @@
-//! Writes what is carried: into a folder, or into a tar archive compressed with zstd (RFC 8878).
+//! Writes an export: into a folder, or into a tar archive compressed with zstd (RFC 8878).
 //!
-//! The archive has plain files only, one mode and no dates, so that what is the same exports the same. It appears under its
-//! name once it is whole.
+//! The archive has regular files only, with one mode and no dates, so that equal exports are equal archives. It appears
+//! under its name once it is complete.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -17,36 +17,36 @@ use crate::store::Modes;
 /// The fastest level: module zips are compressed already.
 const LEVEL: i32 = 1;
 
-/// Names that mean an archive to whoever types them: a folder of that name would be a surprise.
+/// Names of archives that are not written: the user does not expect a folder there.
 const OTHER_ARCHIVES: [&str; 7] = [".tar", ".tgz", ".tar.gz", ".tar.xz", ".tar.bz2", ".zst", ".zip"];
 
-/// What is carried, being written.
+/// An export being written.
 pub(crate) struct ExportWriter {
     path: PathBuf,
-    out: Out,
+    output: Output,
 }
 
-enum Out {
+enum Output {
     Folder,
     Archive(Box<tar::Builder<zstd::Encoder<'static, NamedTempFile>>>),
 }
 
 impl ExportWriter {
-    /// Begins a file, if the name ends in `.tar.zst`, else a folder, which must be new or empty. Blocks, as all here.
+    /// Begins an archive if the name ends in `.tar.zst`, else a folder, which must be new or empty. All methods block.
     pub(crate) fn create(path: &Path) -> Result<Self, AirgapError> {
         let failed = |doing| AirgapError::io(doing, path);
         let name = path.to_string_lossy();
-        let out = if name.ends_with(".tar.zst") {
-            // Told now rather than at the end, when nothing can take its place.
+        let output = if name.ends_with(".tar.zst") {
+            // Reported now rather than after the export, when it cannot be renamed.
             if path.is_dir() {
                 return Err(failed("make")(io::ErrorKind::IsADirectory.into()));
             }
             let file = NamedTempFile::new_in(folder_of(path)).map_err(failed("make"))?;
-            // Others read what is carried away; temporary files are private by default.
+            // Other users read an export; temporary files are private by default.
             Modes::Shared.give(file.as_file()).map_err(failed("make"))?;
             let mut encoder = zstd::Encoder::new(file, LEVEL).map_err(failed("make"))?;
             encoder.include_checksum(true).map_err(failed("make"))?;
-            Out::Archive(Box::new(tar::Builder::new(encoder)))
+            Output::Archive(Box::new(tar::Builder::new(encoder)))
         } else if OTHER_ARCHIVES.iter().any(|end| name.ends_with(end)) {
             return Err(AirgapError::OtherArchive(path.to_owned()));
         } else {
@@ -54,12 +54,11 @@ impl ExportWriter {
             if fs::read_dir(path).map_err(failed("read"))?.next().is_some() {
                 return Err(AirgapError::NotEmpty(path.to_owned()));
             }
-            Out::Folder
+            Output::Folder
         };
-        Ok(Self { path: path.to_owned(), out })
+        Ok(Self { path: path.to_owned(), output })
     }
 
-    /// Adds an entry.
     pub(crate) fn add(&mut self, name: &str, bytes: &[u8]) -> Result<(), AirgapError> {
         self.write(name, bytes, bytes.len() as u64)
     }
@@ -70,15 +69,15 @@ impl ExportWriter {
     }
 
     fn write(&mut self, name: &str, mut from: impl Read, len: u64) -> Result<(), AirgapError> {
-        match &mut self.out {
-            Out::Folder => {
+        match &mut self.output {
+            Output::Folder => {
                 let path = self.path.join(name);
                 let failed = |cause| AirgapError::io("write", &path)(cause);
                 fs::create_dir_all(path.parent().unwrap_or(&self.path)).map_err(failed)?;
                 let copied = io::copy(&mut from, &mut File::create_new(&path).map_err(failed)?).map_err(failed)?;
                 if copied == len { Ok(()) } else { Err(failed(io::ErrorKind::UnexpectedEof.into())) }
             }
-            Out::Archive(archive) => {
+            Output::Archive(archive) => {
                 let mut header = tar::Header::new_gnu();
                 header.set_entry_type(tar::EntryType::Regular);
                 header.set_mode(0o644);
@@ -88,9 +87,9 @@ impl ExportWriter {
         }
     }
 
-    /// Ends it. An archive is on disk then, under its name.
+    /// Completes the export. An archive is then on disk, under its name.
     pub(crate) fn finish(self) -> Result<(), AirgapError> {
-        let Out::Archive(archive) = self.out else { return Ok(()) };
+        let Output::Archive(archive) = self.output else { return Ok(()) };
         let failed = |cause| AirgapError::io("write", &self.path)(cause);
         let file = archive.into_inner().and_then(zstd::Encoder::finish).map_err(failed)?;
         file.as_file().sync_all().map_err(failed)?;

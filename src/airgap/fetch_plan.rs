@@ -1,7 +1,7 @@
-//! Which files are wanted: what the lines of a go.sum need, or everything of module versions that are named.
+//! The files to fetch or export: those that a go.sum needs, or all files of named module versions.
 //!
-//! A line `M V h1:…` needs the zip, `M V/go.mod h1:…` the go.mod (<https://go.dev/ref/mod#go-sum-files>); a zip is of no
-//! use without its go.mod. The `.info` is wanted of each version: `go mod download` asks for it.
+//! A line `M V h1:…` needs the zip and its go.mod, `M V/go.mod h1:…` the go.mod (<https://go.dev/ref/mod#go-sum-files>).
+//! Each version needs its `.info`: `go mod download` requests it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,25 +12,21 @@ use gomodule::dirhash::H1;
 use gomodule::gosum::{AnyHash, SumContent, parse_go_sum};
 use gomodule::module::{ModulePath, ModuleVersion, Patterns};
 
-/// What is wanted of each module version.
+/// The h1 that lines of go.sum claim for one file, with their line numbers.
+pub(crate) type Claims = Vec<(u32, H1)>;
+
+/// The files to fetch or export of each module version.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FetchPlan {
-    pub(super) modules: BTreeMap<ModuleVersion, BTreeMap<Kind, WantedFile>>,
-}
-
-/// What is known of a wanted file beforehand.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct WantedFile {
-    /// The h1 that lines say it has, and the lines' numbers.
-    pub(crate) claims: Vec<(u32, H1)>,
+    pub(super) modules: BTreeMap<ModuleVersion, BTreeMap<Kind, Claims>>,
 }
 
 impl FetchPlan {
-    pub(crate) fn add(&mut self, module: &ModuleVersion, kind: Kind) -> &mut WantedFile {
+    pub(crate) fn add(&mut self, module: &ModuleVersion, kind: Kind) -> &mut Claims {
         self.modules.entry(module.clone()).or_default().entry(kind).or_default()
     }
 
-    /// Leaves out the modules of `patterns`, unless they are in `but`. Returns what was left out.
+    /// Removes the modules that match `patterns` and not `but`. Returns them.
     pub(crate) fn leave_out(&mut self, patterns: &Patterns, but: &Patterns) -> Vec<ModuleVersion> {
         let left_out = |module: &ModuleVersion| patterns.exempts(&module.path) && !but.exempts(&module.path);
         let all = std::mem::take(&mut self.modules).into_iter();
@@ -52,16 +48,14 @@ impl FetchPlan {
     }
 }
 
-impl WantedFile {
-    /// What a line says that is not so, if the h1 is `h1`.
-    pub(super) fn contradicts(&self, artifact: &Artifact, h1: H1) -> Option<Refusal> {
-        let (line, claimed) = self.claims.iter().find(|(_, claimed)| *claimed != h1)?;
-        let why = format!("line {line} of go.sum says {claimed}, but it is proved to be {h1}");
-        Some(Refusal { what: artifact.to_string(), why, fault: Fault::Refused })
-    }
+/// The first claim that is not the proved `h1`.
+pub(super) fn contradiction(claims: &Claims, artifact: &Artifact, h1: H1) -> Option<Refusal> {
+    let (line, claimed) = claims.iter().find(|(_, claimed)| *claimed != h1)?;
+    let why = format!("line {line} of go.sum says {claimed}, but it is proved to be {h1}");
+    Some(Refusal { what: artifact.to_string(), why, fault: Fault::Refused })
 }
 
-/// What the lines of a go.sum need, and the lines that say nothing.
+/// The files that a go.sum needs, and its malformed lines.
 pub(crate) fn of_go_sum(shown: &str, bytes: &[u8]) -> (FetchPlan, Vec<Refusal>) {
     let (mut wanted, mut refused) = (FetchPlan::default(), Vec::new());
     for line in parse_go_sum(bytes) {
@@ -70,22 +64,23 @@ pub(crate) fn of_go_sum(shown: &str, bytes: &[u8]) -> (FetchPlan, Vec<Refusal>) 
                 for kind in [Kind::Info, Kind::Mod] {
                     wanted.add(&hash.module, kind);
                 }
-                let file = wanted.add(&hash.module, hash.kind);
+                let claims = wanted.add(&hash.module, hash.kind);
                 if let AnyHash::H1(h1) = hash.hash {
-                    file.claims.push((line.number, h1));
+                    claims.push((line.number, h1));
                 }
             }
             SumContent::Malformed { why, .. } => {
                 let what = format!("{shown}:{}", line.number);
                 refused.push(Refusal { what, why: format!("not a hash line: {why}"), fault: Fault::Refused });
             }
-            // `go` itself reads past such a line.
+            // `go` ignores such a line.
             SumContent::Dropped(_) => {}
         }
     }
     (wanted, refused)
 }
 
+/// All files of these module versions.
 pub(crate) fn of_names(modules: &[ModuleVersion]) -> FetchPlan {
     let mut wanted = FetchPlan::default();
     for module in modules {
@@ -103,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_zip_line_wants_all_files_and_a_go_mod_line_no_zip() {
+    fn a_zip_line_needs_all_files_and_a_go_mod_line_no_zip() {
         let h1 = "h1:LzX7hefJvL54yjefDEDHNONDjII0t9xZLPXsUe+TKr0=";
         let text = format!("a.com/b v1.0.0 {h1}\na.com/b v1.0.0/go.mod {h1}\na.com/c v1.0.0/go.mod {h1}\nrubbish\n");
         let (wanted, refused) = of_go_sum("go.sum", text.as_bytes());

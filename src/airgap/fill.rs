@@ -1,51 +1,50 @@
-//! FetchPlan files into the store, through the pipeline, so many at a time.
+//! Downloads the files of a fetch plan into the store, through the pipeline.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::{StreamExt, stream};
 
 use super::error::Refusal;
-use super::fetch_plan::{FetchPlan, WantedFile};
+use super::fetch_plan::{Claims, FetchPlan, contradiction};
 use crate::mirror::{Newest, Prefetch, Prefetched};
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::ModuleVersion;
 
-/// Modules under way: what two or three `go mod download` ask for.
+/// Modules downloaded at the same time: as many as two or three `go mod download` request.
 const AT_ONCE: usize = 24;
 
-/// What became of wanted files.
+/// What was downloaded.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Filled {
     pub(crate) came: usize,
     pub(crate) bytes: u64,
     pub(crate) were_here: usize,
-    /// What did not get in, in the order of the names.
+    /// What was not stored, sorted by module version.
     pub(crate) refused: Vec<Refusal>,
 }
 
-/// Fills the store of `prefetch` with what is `wanted`. Counts files in `done`.
+/// Downloads the files of `wanted` into the store of `prefetch`. Counts files in `done`.
 pub(crate) async fn fill(prefetch: &Prefetch, wanted: &FetchPlan, done: &AtomicUsize) -> Filled {
-    // The files tell what is wrong with a lookup.
+    // A failed lookup is reported with the files.
     prefetch.prove(&wanted.modules(), &AtomicUsize::new(0)).await;
     let modules = wanted.modules.iter().map(|(module, files)| async move {
         let mut filled = Filled::default();
-        // The `.info`, which no proof covers, comes last: it is kept only of a version that is proved.
+        // The `.info`, which no proof covers, comes last: it is kept only if the version was proved.
         for kind in [Kind::Mod, Kind::Zip, Kind::Info] {
-            if let Some(file) = files.get(&kind) {
-                let proved = filled.came + filled.were_here > 0;
-                if kind != Kind::Info || proved {
-                    filled.one(prefetch, module, kind, file).await;
+            if let Some(claims) = files.get(&kind) {
+                if kind != Kind::Info || filled.came + filled.were_here > 0 {
+                    filled.one(prefetch, module, kind, claims).await;
                 }
                 done.fetch_add(1, Ordering::Relaxed);
             }
         }
         filled
     });
-    stream::iter(modules).buffered(AT_ONCE).fold(Filled::default(), async |all, one| all.and(one)).await
+    all(modules).await
 }
 
-/// Fills the store with the go.mod and `.info` of the newest version of each module that is `wanted`: without them a list
-/// that is made there could make a version look current that the module takes back.
+/// Downloads the go.mod and `.info` of the newest version of each module in `wanted`: without them a version list that is
+/// made offline could present a retracted version as current.
 pub(crate) async fn fill_newest(prefetch: &Prefetch, wanted: &FetchPlan) -> Filled {
     let each = wanted.paths().into_iter().filter(|path| !path.is_toolchain()).map(|path| async move {
         let mut filled = Filled::default();
@@ -54,17 +53,19 @@ pub(crate) async fn fill_newest(prefetch: &Prefetch, wanted: &FetchPlan) -> Fill
                 filled.came = files.len();
                 filled.bytes = files.iter().map(|file| file.bytes).sum();
             }
-            Err(error) => {
-                filled.refused.push(Refusal::of(format!("the newest version of {path}"), &error));
-            }
+            Err(error) => filled.refused.push(Refusal::of(format!("the newest version of {path}"), &error)),
         }
         filled
     });
-    stream::iter(each).buffered(AT_ONCE).fold(Filled::default(), async |all, one| all.and(one)).await
+    all(each).await
+}
+
+async fn all(downloads: impl Iterator<Item = impl Future<Output = Filled>>) -> Filled {
+    stream::iter(downloads).buffered(AT_ONCE).fold(Filled::default(), async |all, one| all.and(one)).await
 }
 
 impl Filled {
-    async fn one(&mut self, prefetch: &Prefetch, module: &ModuleVersion, kind: Kind, wanted: &WantedFile) {
+    async fn one(&mut self, prefetch: &Prefetch, module: &ModuleVersion, kind: Kind, claims: &Claims) {
         let artifact = Artifact { module: module.clone(), kind };
         match prefetch.get(&artifact).await {
             Ok(Prefetched { h1, bytes, was_here }) => {
@@ -74,13 +75,13 @@ impl Filled {
                     self.came += 1;
                     self.bytes += bytes;
                 }
-                self.refused.extend(h1.and_then(|h1| wanted.contradicts(&artifact, h1)));
+                self.refused.extend(h1.and_then(|h1| contradiction(claims, &artifact, h1)));
             }
-            // Where it is missing, one is made of the proved version (`mirror/here`).
+            // The mirror makes a missing one from the proved version (`mirror/infos`).
             Err(_) if kind == Kind::Info => {}
             Err(error) if error.missing_offline().is_some() => {
-                // Whoever fills a store does not look for a mirror.
-                let why = format!("{module} was not proved here before, and nothing is asked (offline)");
+                // The error itself gives advice for a mirror, not for an import.
+                let why = format!("{module} was not proved here before, and offline it cannot be looked up");
                 self.refused.push(Refusal { what: artifact.to_string(), why, fault: error.fault() });
             }
             Err(error) => self.refused.push(Refusal::of(artifact.to_string(), &error)),

@@ -1,4 +1,4 @@
-//! What was carried here → the store: heads, then records under one head, then files, by the way of every download.
+//! An export → the store: tree heads, then records under one head, then files, each verified like a download.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -10,19 +10,18 @@ use crate::base::fault::Fault;
 use crate::mirror::{Newest, Prefetch};
 use crate::sumdb::{Databases, HeadImport, SumdbError};
 
-/// What became of what was carried.
+/// What was imported.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Imported {
-    /// The heads, by the name of their database.
+    /// The tree heads, each with the name of its database.
     pub(crate) heads: Vec<(String, HeadImport)>,
     pub(crate) records: usize,
-    /// The files, and all that was refused.
+    /// The files, and everything that was refused.
     pub(crate) filled: Filled,
 }
 
-/// Takes up `contents`. `databases` are read from the folder (`Database::exported_in`), and `prefetch` has these
-/// databases, and the folder for its one source. Counts files in `done`. An error is one of everything: a fork, or trouble
-/// of this machine.
+/// Imports `contents`. `databases` read from the folder (`Database::from_export`); `prefetch` has these databases, and the
+/// folder as its only upstream. Counts files in `done`. An error ends the import: a fork, or a failure of this machine.
 pub(crate) async fn import(
     prefetch: &Prefetch,
     databases: &Databases,
@@ -30,33 +29,30 @@ pub(crate) async fn import(
     done: &AtomicUsize,
 ) -> Result<Imported, Arc<SumdbError>> {
     let mut imported = Imported::default();
-    let mut refused = Vec::new();
     for client in databases.iter() {
         let name = client.database().name();
-        if !contents.heads.iter().any(|carried| carried == name) {
+        if !contents.heads.iter().any(|head| head == name) {
             continue;
         }
-        let taken = HeadImport::of(client).await?;
-        if let HeadImport::Unproved(why) = &taken {
+        let head = HeadImport::of(client).await?;
+        if let HeadImport::Unproved(why) = &head {
             let (what, why) = (format!("the tree head of {name}"), why.clone());
-            refused.push(Refusal { what, why, fault: Fault::Refused });
+            imported.filled.refused.push(Refusal { what, why, fault: Fault::Refused });
         }
-        imported.heads.push((name.to_owned(), taken));
+        imported.heads.push((name.to_owned(), head));
     }
     prefetch.prove(&contents.records, &AtomicUsize::new(0)).await;
     for module in &contents.records {
         match prefetch.record_of(module).await {
             Ok(_) => imported.records += 1,
-            Err(error) => refused.push(Refusal::of(format!("the record of {module}"), &error)),
+            Err(error) => imported.filled.refused.push(Refusal::of(format!("the record of {module}"), &error)),
         }
     }
-    imported.filled = fill(prefetch, &contents.files, done).await;
+    imported.filled = imported.filled.and(fill(prefetch, &contents.files, done).await);
     for path in &contents.newest {
-        if let Err(error) = Newest(prefetch).take(path).await {
-            refused.push(Refusal::of(format!("the newest version of {path}"), &error));
+        if let Err(error) = Newest(prefetch).import(path).await {
+            imported.filled.refused.push(Refusal::of(format!("the newest version of {path}"), &error));
         }
     }
-    refused.append(&mut imported.filled.refused);
-    imported.filled.refused = refused;
     Ok(imported)
 }

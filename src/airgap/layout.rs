@@ -1,53 +1,53 @@
-//! What is carried, by name: a GOPROXY tree, with each database behind it as a proxy passes it on.
+//! The names in an export: those of a module proxy that also serves the checksum databases.
 //!
 //! ```text
 //! M/@v/V.{info,mod,zip}              `go help goproxy`
-//! M/@latest                          the same: the .info of the newest version, whose .mod and .info are there, too
-//! sumdb/NAME/latest                  the signed head
+//! M/@latest                          the .info of the newest version, whose .mod and .info are there, too
+//! sumdb/NAME/latest                  the signed tree head
 //! sumdb/NAME/lookup/M@V              a record, and the head again
 //! sumdb/NAME/tile/8/LEVEL/INDEX…     tiles (https://go.dev/design/25530-sumdb)
 //! ```
 //!
-//! A name has one spelling: what is read is written again and compared. So a name with `..`, with a second escaping, or
-//! with anything else that a file system might take for another one, is none.
+//! A name has one spelling: a parsed name is formatted again and compared. So a name with `..`, with a second escaping, or
+//! with anything else that a file system may read as another name, is invalid.
 
 use crate::upstream::database_request::DatabaseRequest;
 use gomodule::proxy_request::Request;
 
-/// The longest name: a module path and a version are bounded far below.
+/// The longest name. Module paths and versions are much shorter.
 pub(crate) const MAX_NAME: usize = 1024;
-/// Entries: a go.sum of the largest monorepos has ten thousand versions, with three files, a lookup and a tile each.
+/// Entries of an export. A go.sum of the largest monorepos has ten thousand versions, with three files, a record and a tile each.
 pub(crate) const MAX_ENTRIES: usize = 200_000;
 
-/// Something that is carried.
+/// An entry of an export.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Entry {
+pub(crate) enum ExportEntry {
     /// A file of a module version, or the `.info` of the newest one.
     Module(Request),
-    /// The signed head, a record or a tile of a database, by its name.
+    /// The signed tree head, a record or a tile of the named database.
     Database(String, DatabaseRequest),
 }
 
-/// Why a name is that of no entry.
+/// Why a name is not one of an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum EntryError {
+pub(crate) enum NameError {
     #[error("is longer than {MAX_NAME} bytes")]
     TooLong,
-    #[error("is of a database that is not named here (--sumdb)")]
+    #[error("is of an unknown database: name it with --sumdb")]
     UnknownDatabase,
-    #[error("is nothing that an export has")]
-    Foreign,
+    #[error("is not a name that an export has")]
+    Unknown,
 }
 
-impl Entry {
-    /// Reads a name; `databases` are the names of those that are known here.
-    pub(crate) fn parse(name: &str, databases: &[String]) -> Result<Self, EntryError> {
+impl ExportEntry {
+    /// Parses a name; `databases` are the names of the known databases.
+    pub(crate) fn parse(name: &str, databases: &[String]) -> Result<Self, NameError> {
         if name.len() > MAX_NAME {
-            return Err(EntryError::TooLong);
+            return Err(NameError::TooLong);
         }
         let entry = if let Some(rest) = name.strip_prefix("sumdb/") {
             let of = |database: &&String| rest.strip_prefix(database.as_str()).is_some_and(|r| r.starts_with('/'));
-            let database = databases.iter().find(of).ok_or(EntryError::UnknownDatabase)?;
+            let database = databases.iter().find(of).ok_or(NameError::UnknownDatabase)?;
             let request = DatabaseRequest::parse(&rest[database.len() + 1..]).ok();
             let request = request.filter(|request| *request != DatabaseRequest::Supported);
             request.map(|request| Self::Database(database.clone(), request))
@@ -55,10 +55,10 @@ impl Entry {
             let request = Request::parse(name).ok();
             request.filter(|it| matches!(it, Request::File(_) | Request::Latest(_))).map(Self::Module)
         };
-        entry.filter(|entry| entry.name() == name).ok_or(EntryError::Foreign)
+        entry.filter(|entry| entry.name() == name).ok_or(NameError::Unknown)
     }
 
-    /// Its one name.
+    /// The only spelling of its name.
     pub(crate) fn name(&self) -> String {
         match self {
             Self::Module(request) => request.to_string(),
@@ -89,7 +89,7 @@ mod tests {
             "sumdb/localhost.localdev/sumdb/lookup/example.com/!upper@v1.0.0",
             "sumdb/localhost.localdev/sumdb/tile/8/0/x001/234.p/56",
         ] {
-            assert_eq!(Entry::parse(name, &databases).map(|entry| entry.name()), Ok(name.to_owned()));
+            assert_eq!(ExportEntry::parse(name, &databases).map(|entry| entry.name()), Ok(name.to_owned()));
         }
         for name in [
             "",
@@ -110,8 +110,8 @@ mod tests {
             "sumdb/localhost.localdev/sumdb/tile/8/0/1",
             "sumdb/localhost.localdev/sumdb/supported",
         ] {
-            assert!(Entry::parse(name, &databases).is_err(), "{name}");
+            assert!(ExportEntry::parse(name, &databases).is_err(), "{name}");
         }
-        assert!(Entry::parse(&format!("example.com/{}/@v/v1.0.0.mod", "a".repeat(2000)), &databases).is_err());
+        assert!(ExportEntry::parse(&format!("example.com/{}/@v/v1.0.0.mod", "a".repeat(2000)), &databases).is_err());
     }
 }

@@ -1,9 +1,8 @@
-//! An archive that somebody carried here → a folder of our own.
+//! Unpacks an untrusted archive into a new folder.
 //!
-//! Only what an export writes is read: plain files with a known name, each once and no longer than such a file may be.
-//! Whatever else is met (links, devices, other names, sparse files) was made by no export, and the archive is refused as a
-//! whole. The reader of archives interprets nothing beyond the header (POSIX.1-1988 ustar) and the long names of GNU tar,
-//! which are read here within a bound.
+//! An export has regular files with known names only, each once and within the limit of its kind. An archive with anything
+//! else (links, devices, other names, sparse files) is refused as a whole. The tar reader interprets only the header
+//! (POSIX.1-1988 ustar); the long names of GNU tar are read here, up to a limit.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -13,18 +12,18 @@ use std::path::Path;
 use tar::EntryType;
 
 use super::error::AirgapError;
-use super::layout::{Entry, MAX_ENTRIES, MAX_NAME};
+use super::layout::{ExportEntry, MAX_ENTRIES, MAX_NAME};
 use crate::base::bounded::{first, read_bounded};
 
-/// Everything unpacked. Module caches of whole companies have less.
+/// The most that is unpacked. Module caches of large companies have less.
 const MAX_TOTAL: u64 = 64 << 30;
-/// What may come out of an archive: so much, and a hundred times its own length. Module zips are compressed already; small
+/// An archive may decompress to this much, plus a hundred times its own length. Module zips are compressed already; small
 /// files, padded as in tar, shrink to a twentieth.
 const MIN_TOTAL: u64 = 64 << 20;
 const MAX_RATIO: u64 = 100;
-/// What the decoder may keep to look back into, as a power of two: zstd's own bound for streams, 128 MiB.
+/// The window of the decoder, as a power of two: zstd's own limit for streams, 128 MiB.
 const MAX_WINDOW: u32 = 27;
-/// Zeros behind the last entry: GNU tar fills up to 10 KiB.
+/// Zeros after the last entry: GNU tar fills up to 10 KiB.
 const MAX_PADDING: u64 = 64 << 10;
 const CHUNK: usize = 64 << 10;
 
@@ -35,7 +34,7 @@ pub(crate) fn unpack(archive: &Path, into: &Path, databases: &[String]) -> Resul
     unpack_from(file, len, archive, into, databases)
 }
 
-/// The same of a stream of `len` bytes; `archive` is what it is called in errors.
+/// Unpacks a stream of `len` bytes; `archive` is its name in errors.
 pub fn unpack_from(
     stream: impl Read,
     len: u64,
@@ -78,26 +77,26 @@ pub fn unpack_from(
         let name = long_name.take().unwrap_or(header);
         let refused = |why: String| AirgapError::malformed(archive, &name, why);
         if kind != EntryType::Regular {
-            return Err(refused("is no plain file".to_owned()));
+            return Err(refused("is not a regular file".to_owned()));
         }
-        let limit = Entry::parse(&name, databases).map_err(|why| refused(why.to_string()))?.max_len();
+        let limit = ExportEntry::parse(&name, databases).map_err(|why| refused(why.to_string()))?.max_len();
         if entry.size() > limit {
             return Err(refused(format!("is longer than {limit} bytes")));
         }
         if !seen.insert(name.clone()) {
-            return Err(refused("is there twice".to_owned()));
+            return Err(refused("appears twice".to_owned()));
         }
         let len = entry.size();
         if copy(&mut entry, &into.join(&name), |error| damaged(&name, &error))? != len {
-            return Err(refused("is cut off".to_owned()));
+            return Err(refused("is truncated".to_owned()));
         }
     }
-    // To the end: only there the checksum of the whole is compared.
+    // Read to the end: zstd compares its checksum only there.
     let rest = read_bounded(tar.into_inner(), MAX_PADDING).map_err(|error| damaged("the end", &error))?;
-    rest.map(drop).ok_or_else(|| AirgapError::malformed(archive, "the end", "is followed by something else"))
+    rest.map(drop).ok_or_else(|| AirgapError::malformed(archive, "the end", "is followed by other data"))
 }
 
-/// What comes out of the decoder, to a limit.
+/// The output of the decoder, up to a limit.
 struct Bounded<R> {
     inner: R,
     left: u64,

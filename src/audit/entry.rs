@@ -1,4 +1,4 @@
-//! What there is to check, and how much of what is wrong is told.
+//! What there is to check, and how many findings about it are reported.
 
 use std::path::Path;
 
@@ -7,50 +7,51 @@ use gomodule::artifact::Kind;
 use gomodule::gosum::AnyHash;
 use gomodule::module::ModuleVersion;
 
-/// Nobody mends more by hand than this, and a file of 16 MiB may have 8 million wrong lines. A constant of ours.
+/// Findings of one kind in one file: more are not fixed by hand, and a file of 16 MiB may have 8 million malformed lines. Our
+/// own choice.
 pub(super) const MAX_FINDINGS: usize = 100;
 
 /// What there is to check, in the order of the files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
-    /// A hash to hold against the record.
-    Hash(HashAt),
+    /// A hash to compare with the record.
+    Hash(FoundHash),
     /// A module version that `go` would download, without a hash.
-    Named(NamedAt),
-    /// Something that is wrong whatever the database says.
+    Named(NamedModule),
+    /// A fault that needs no lookup.
     Finding(Finding),
-    /// Something that cannot be checked whatever the database says.
+    /// Something that cannot be checked, with or without a lookup.
     Unchecked(Unaudited),
 }
 
-/// A hash of one file of a module version, and where it stands.
+/// A hash of one file of a module version, and where it was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HashAt {
-    /// Where.
+pub struct FoundHash {
+    /// The line, or the file of the module cache.
     pub place: Place,
-    /// Whose hash.
+    /// The module version.
     pub module: ModuleVersion,
-    /// Of its zip or its go.mod.
+    /// Its zip or its go.mod.
     pub kind: Kind,
     /// The hash.
     pub hash: AnyHash,
 }
 
-/// A module version that a line names, and where it stands.
+/// A module version that a `go` or `toolchain` line names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NamedAt {
-    /// Where.
+pub struct NamedModule {
+    /// The line.
     pub place: Place,
-    /// Which.
+    /// The module version.
     pub module: ModuleVersion,
-    /// The line in words.
+    /// The text of the line.
     pub line: String,
 }
 
-/// Says how many findings of a file are not told one by one.
+/// Reports how many findings of a file are not listed.
 pub(super) fn more(file: &Path, code: Code, found: usize) -> Option<Finding> {
-    let untold = found.checked_sub(MAX_FINDINGS).filter(|untold| *untold > 0)?;
+    let more = found.checked_sub(MAX_FINDINGS).filter(|more| *more > 0)?;
     let message =
-        format!("{untold} more such lines in this file are not listed: expected at most {MAX_FINDINGS}, found {found}");
+        format!("{more} more such lines in this file are not listed: expected at most {MAX_FINDINGS}, found {found}");
     Some(Finding::new(code, message).at(file))
 }

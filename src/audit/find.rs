@@ -1,42 +1,42 @@
-//! Which files to audit: one that is named, or each go.sum, go.work.sum and X.sum beside an X.mod below a folder.
+//! Finds the files to audit: a named one, or each go.sum, go.work.sum and X.sum beside an X.mod below a folder.
 //!
 //! Hidden folders and vendor folders are searched, too: `go -modfile` reads a file from anywhere. Only `.git`, the caches of
-//! `go`, the data folder, and what `--exclude` names are left out; all but `.git` is told.
+//! `go`, the data folder, and `--exclude` are left out; all but `.git` are reported.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use super::above;
-use super::target::{Found, Target, is_standard, targets, text_of, with, without};
+use super::target::{Found, Target, append, is_standard, strip_suffix, targets, text_of};
 use crate::base::tree::{Tree, folder_of, tree_by_words};
 use gomodule::gomod::{may_be_a_workspace, names_a_module};
 use gomodule::module::{PatternError, Patterns};
 
 /// The largest monorepos have some thousand modules.
 const MAX_FILES: usize = 100_000;
-/// No source tree is deeper; what is, is a loop of mounts.
+/// No source tree is deeper; a deeper one is a loop of mounts.
 const MAX_DEPTH: usize = 100;
 /// The largest source trees have some 100,000 folders; `node_modules` may add as many.
 const MAX_FOLDERS: usize = 1_000_000;
 
-/// What is left out of a search.
+/// What a search leaves out.
 #[derive(Clone, Debug, Default)]
 pub struct LeftOut {
     patterns: Vec<(String, Patterns)>,
     folders: Vec<(PathBuf, &'static str)>,
 }
 
-/// A pattern of `--exclude` that means nothing.
+/// An invalid pattern of `--exclude`.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExcludeError {
-    /// It leads elsewhere.
-    #[error("{0:?} is no path below the folder under audit: write one such as third_party/*/testdata")]
+    /// It is not a path below the folder under audit.
+    #[error("{0:?} is not a path below the folder under audit: expected one such as third_party/*/testdata")]
     Elsewhere(String),
-    /// It is no glob.
+    /// It is not a valid glob.
     #[error(transparent)]
     Pattern(#[from] PatternError),
 }
@@ -45,25 +45,25 @@ pub enum ExcludeError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FindError {
-    /// No such path.
-    #[error("cannot look at {path}: {1}", path = .0.display())]
+    /// The path cannot be read.
+    #[error("cannot read {path}: {1}", path = .0.display())]
     Unreadable(PathBuf, io::Error),
-    /// Its words lead into a repository, and a link leads out of it.
+    /// The path as written lies in a repository, and a link leads out of it.
     #[error(
         "{} is not audited [not-a-regular-file]: it is a link, or is reached by one, that leads out of the repository {}. \
-         Remove the link; or, if you mean what it leads to, name that",
+         Remove the link, or name its target",
         path.display(), top.display()
     )]
     Outside {
-        /// What was named.
+        /// The path as written.
         path: PathBuf,
         /// The repository.
         top: PathBuf,
     },
-    /// A folder without any of the files.
+    /// The folder has none of the files.
     #[error("there is no go.sum, go.work.sum or go.mod in {} or below it", .0.display())]
     Nothing(PathBuf),
-    /// More than anybody has.
+    /// The folder is larger than any source tree.
     #[error(
         "{} has more files, or is deeper, than any source tree: name the go.sum files one by one, or leave folders out \
          with --exclude",
@@ -73,8 +73,8 @@ pub enum FindError {
 }
 
 impl LeftOut {
-    /// Patterns of paths below the folder under audit, and folders with what they are. A folder that is absent counts for
-    /// nothing.
+    /// Patterns of paths below the folder under audit, and folders with their names for the report. A missing folder is
+    /// ignored.
     pub fn new(patterns: &[String], folders: &[(PathBuf, &'static str)]) -> Result<Self, ExcludeError> {
         let pattern = |text: &String| {
             let path = Path::new(text);
@@ -89,8 +89,8 @@ impl LeftOut {
         Ok(Self { patterns: patterns.iter().map(pattern).collect::<Result<_, _>>()?, folders: folders.collect() })
     }
 
-    /// Why a file or folder is left out, and whether `go` or this program fill it: `below` is its path in the folder under
-    /// audit, `real` the one without links.
+    /// Why a file or folder is left out, and whether `go` or this program writes to it: `below` is its path in the folder
+    /// under audit, `real` its path without links.
     fn why(&self, below: &Path, real: &Path) -> Option<(String, bool)> {
         let elements: Vec<_> = below.iter().map(|element| element.to_string_lossy()).collect();
         let matches = |globs: &Patterns| globs.match_elements(elements.iter().map(AsRef::as_ref));
@@ -101,8 +101,8 @@ impl LeftOut {
     }
 }
 
-/// The files to audit: `path` itself if it is no folder; else what is below it, in order. Links to folders are not
-/// followed. Where there is a go.mod alone, that is the target: whatever it requires has no line.
+/// The files to audit: `path` itself if it is not a folder; else those below it, sorted. Links to folders are not followed.
+/// A go.mod without a go.sum is a target too: each module that it requires is a missing line.
 pub fn find(path: &Path, left_out: &LeftOut) -> Result<Found, FindError> {
     let unreadable = |cause| FindError::Unreadable(path.to_owned(), cause);
     let by_words = tree_by_words(path).map_err(unreadable)?;
@@ -136,31 +136,31 @@ pub fn find(path: &Path, left_out: &LeftOut) -> Result<Found, FindError> {
     {
         target.sum = Some(top.with_file_name("go.sum"));
     }
-    count_what_workspaces_use(&mut found);
+    include_used_folders(&mut found);
     Ok(found)
 }
 
-/// A file that is named, with what lies beside it.
+/// A named file, with the files beside it that belong to it.
 fn named(sum: &Path) -> Vec<Target> {
     let folder = sum.parent().unwrap_or(Path::new(""));
     let name = sum.file_name().unwrap_or_default().to_owned();
     let mut names = BTreeSet::from([name.clone()]);
     for (end, other) in [(".sum", ".mod"), (".work.sum", ".work")] {
-        let beside = without(&name, end).map(|stem| with(&stem, other));
-        names.extend(beside.filter(|beside| folder.join(beside).symlink_metadata().is_ok_and(|one| !one.is_dir())));
+        let beside = strip_suffix(&name, end).map(|stem| append(&stem, other));
+        names.extend(beside.filter(|beside| folder.join(beside).symlink_metadata().is_ok_and(|file| !file.is_dir())));
     }
     let target = targets(folder, &names).into_iter().find(|target| target.sum.as_deref() == Some(sum));
     vec![target.unwrap_or_else(|| Target { sum: Some(sum.to_owned()), ..Target::default() })]
 }
 
-/// Without a leading `./`: files are shown as a person would write them.
+/// Without `.` elements: the report shows files as the user would write them.
 fn tidy(path: &Path) -> PathBuf {
     path.components().filter(|part| *part != Component::CurDir).collect()
 }
 
-/// Other programs have files X.mod and X.work, too, with sums of their own beside them.
+/// Other programs also have files X.mod and X.work with an X.sum.
 fn leave_out_other_files(found: &mut Found) {
-    // What cannot be read is told by whoever audits it.
+    // A file that cannot be read is reported by its own audit.
     let is = |path: &PathBuf, what: fn(&str) -> bool| text_of(&found.tree, path).is_none_or(|text| what(&text));
     found.targets.retain_mut(|target| {
         let keep_if = |path: Option<PathBuf>, what| path.filter(|path| is_standard(path) || is(path, what));
@@ -170,13 +170,12 @@ fn leave_out_other_files(found: &mut Found) {
     });
 }
 
-/// What a go.work uses is read by `go`, wherever it lies.
-fn count_what_workspaces_use(found: &mut Found) {
+/// `go` reads the folders that a go.work uses, also below testdata and the like.
+fn include_used_folders(found: &mut Found) {
     if found.targets.iter().all(|target| target.apart.is_none()) {
         return;
     }
-    let go_works = found.targets.iter().filter(|one| one.apart.is_none()).filter_map(|one| one.go_work.as_ref());
-    let used: HashSet<PathBuf> = go_works.flat_map(|go_work| above::used(&found.tree, go_work)).collect();
+    let used = above::used_folders(found);
     for target in &mut found.targets {
         if folder_of(&target.file()).canonicalize().is_ok_and(|folder| used.contains(&folder)) {
             target.apart = None;
@@ -200,7 +199,7 @@ impl Walk<'_> {
         if depth > MAX_DEPTH || self.folders > MAX_FOLDERS || self.found.targets.len() > MAX_FILES {
             return Err(FindError::TooMuch(folder));
         }
-        // One folder that cannot be read says nothing of the others.
+        // The other folders are searched all the same.
         let entries = match entries(&folder) {
             Ok(entries) => entries,
             Err(cause) => {
@@ -210,8 +209,8 @@ impl Walk<'_> {
         };
         let (mut names, mut folders) = (BTreeSet::new(), Vec::new());
         for (name, is_folder) in entries {
-            let ends = [".sum", ".mod", ".work"];
-            if name == ".git" || !(is_folder || ends.iter().any(|end| without(&name, end).is_some())) {
+            let suffixes = [".sum", ".mod", ".work"];
+            if name == ".git" || !(is_folder || suffixes.iter().any(|suffix| strip_suffix(&name, suffix).is_some())) {
                 continue;
             }
             let inside = below.join(&name);
@@ -228,7 +227,7 @@ impl Walk<'_> {
         let targets = targets(&tidy(&folder), &names).into_iter().map(|target| Target { apart, ..target });
         self.found.targets.extend(targets);
         let is_module = ["go.mod", "go.work"].iter().any(|name| names.contains(OsStr::new(name)));
-        // `go` follows a link there, and this search does not.
+        // `go` follows a link here; this search does not.
         let vendor = below.join("vendor");
         if is_module && apart.is_none() && self.root.join(&vendor).is_symlink() {
             self.vendored(&vendor);
@@ -257,7 +256,7 @@ fn entries(folder: &Path) -> io::Result<BTreeMap<OsString, bool>> {
     fs::read_dir(folder)?.map(entry).collect()
 }
 
-/// Folders that `go` leaves out of a module, and those with the code of others.
+/// Why `go` does not read a folder of this name for the module: it ignores the folder, or the code is of a third party.
 fn set_apart(name: &str) -> Option<&'static str> {
     match name {
         "testdata" => Some("it lies below testdata"),
@@ -297,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn every_sum_is_found_but_below_git() {
+    fn every_sum_is_found_except_below_git() {
         let root = tree(&[
             "go.mod",
             "go.sum",
@@ -337,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn what_go_does_not_read_is_apart_unless_a_workspace_uses_it() {
+    fn folders_that_go_ignores_are_apart_unless_a_workspace_uses_them() {
         let root = tree(&["go.sum", "testdata/a/go.sum", "testdata/b/go.sum", "_x/go.sum", "node_modules/y/go.sum"]);
         fs::write(root.path().join("go.work"), "use ./testdata/b\n").unwrap();
         let found = find(root.path(), &LeftOut::default()).unwrap();
@@ -347,13 +346,13 @@ mod tests {
             ["go.sum", "go.work", "_x/go.sum", "node_modules/y/go.sum", "testdata/a/go.sum", "testdata/b/go.sum"]
         );
         assert_eq!(apart, [false, false, true, true, true, false]);
-        // Whoever names a folder wants it looked at.
+        // A named folder is not apart.
         let found = find(&root.path().join("testdata"), &LeftOut::default()).unwrap();
         assert!(found.targets.iter().all(|target| target.apart.is_none()));
     }
 
     #[test]
-    fn what_is_left_out_is_told() {
+    fn excluded_paths_are_reported() {
         let root = tree(&["go.sum", "a/x/go.sum", "a/y/go.sum", "b/go.sum", "cache/m/go.sum", "c/a/x/go.sum"]);
         let exclude = |patterns: &[&str]| {
             let patterns: Vec<String> = patterns.iter().map(|text| (*text).to_owned()).collect();
@@ -362,11 +361,11 @@ mod tests {
         };
         let found = find(root.path(), &exclude(&["./a/x/", "[b]/go.sum"]).unwrap()).unwrap();
         assert_eq!(files(&found, root.path()), ["go.sum", "a/y/go.sum", "c/a/x/go.sum"]);
-        let told: Vec<(PathBuf, &str)> =
+        let excluded: Vec<(PathBuf, &str)> =
             found.excluded.iter().map(|(path, why)| (path.clone(), why.as_str())).collect();
         let path = |name: &str| root.path().join(name);
         assert_eq!(
-            told,
+            excluded,
             [
                 (path("cache"), "the module cache"),
                 (path("a/x"), "--exclude ./a/x/"),
@@ -379,21 +378,21 @@ mod tests {
     }
 
     #[test]
-    fn links_devices_and_fifos_are_found_so_that_they_are_told() {
+    fn a_dangling_link_is_found() {
         let root = tree(&["go.work.sum"]);
         std::os::unix::fs::symlink("nowhere", root.path().join("go.sum")).unwrap();
         assert_eq!(files(&find(root.path(), &LeftOut::default()).unwrap(), root.path()), ["go.sum", "go.work.sum"]);
     }
 
     #[test]
-    fn a_vendor_folder_of_a_module_is_told() {
+    fn the_vendor_folder_of_a_module_is_reported() {
         let root = tree(&["go.mod", "vendor/modules.txt", "x/vendor/modules.txt", "testdata/go.mod"]);
         let found = find(root.path(), &LeftOut::default()).unwrap();
         assert_eq!(found.vendored, [root.path().join("vendor/modules.txt")]);
     }
 
     #[test]
-    fn a_go_mod_alone_is_a_target_and_nothing_at_all_is_an_error() {
+    fn a_go_mod_alone_is_a_target_and_an_empty_folder_is_an_error() {
         let root = tempfile::tempdir().unwrap();
         let find = |path: &Path| find(path, &LeftOut::default());
         assert!(matches!(find(root.path()), Err(FindError::Nothing { .. })));

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use super::entry::{MAX_FINDINGS, more};
 use super::private::looks_private;
-use super::{Entry, HashAt, NamedAt};
+use super::{Entry, FoundHash, NamedModule};
 use crate::base::fault::{Fault, in_full};
 use crate::finding::{Code, Finding, Place, Report, Unaudited};
 use crate::policy::Denial;
-use crate::sumdb::{Answer, RecordLines, SumdbError};
+use crate::sumdb::{Answer, ModuleRecord, SumdbError};
 use gomodule::artifact::Kind;
 use gomodule::dirhash::H1;
 use gomodule::gosum::AnyHash;
@@ -18,44 +18,40 @@ use gomodule::module::{ModuleVersion, Patterns};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules<'a> {
     pub(super) exempt: &'a Patterns,
-    /// The database is a public one: a name that looks private is not sent to it.
-    pub(super) hold_back_private: bool,
+    /// A database is public: a name that looks private is not sent to it.
+    pub(super) withholds_private: bool,
 }
 
 impl Rules<'_> {
-    /// Whether the database is asked about this hash.
-    pub(super) fn is_asked(&self, at: &HashAt) -> bool {
+    /// Whether the record of this hash is looked up.
+    pub(super) fn is_looked_up(&self, at: &FoundHash) -> bool {
         let path = &at.module.path;
-        let held_back = self.hold_back_private && looks_private(path);
-        !held_back && !self.exempt.exempts(path) && matches!(at.hash, AnyHash::H1(_))
+        let is_withheld = self.withholds_private && looks_private(path);
+        !is_withheld && !self.exempt.exempts(path) && matches!(at.hash, AnyHash::H1(_))
     }
 }
 
-/// Holds every entry against the answers and the denials of a policy. All that [`Rules::is_asked`] says yes to must be
-/// among the answers.
+/// Compares every entry with the answers and the denials of a policy. Each hash with [`Rules::is_looked_up`] must have an
+/// answer.
 pub(super) fn judge(
     rules: &Rules<'_>,
     entries: &[Entry],
     answers: &HashMap<ModuleVersion, Answer>,
     denials: &HashMap<ModuleVersion, Denial>,
 ) -> Report {
-    let mut judge = Judge { rules, answers, denials, report: Report::default() };
-    // For each file of a version the first hash of go.sum, and where it stands.
-    let mut counts = Counts::default();
-    let mut first: HashMap<(&ModuleVersion, Kind), &HashAt> = HashMap::new();
+    let mut judge = Judge { rules, answers, denials, report: Report::default(), counts: BTreeMap::new() };
+    // The first hash of go.sum for each file of a module version.
+    let mut first: HashMap<(&ModuleVersion, Kind), &FoundHash> = HashMap::new();
     for entry in entries {
         match entry {
-            Entry::Hash(at) => {
-                let told = judge.report.findings.len();
-                judge.hash(at, first.entry((&at.module, at.kind)).or_insert(at));
-                counts.bound(&mut judge.report, told);
-            }
+            Entry::Hash(at) => judge.hash(at, first.entry((&at.module, at.kind)).or_insert(at)),
             Entry::Named(at) => judge.named(at),
             Entry::Finding(finding) => judge.report.findings.push(finding.clone()),
             Entry::Unchecked(unchecked) => judge.report.unchecked.push(unchecked.clone()),
         }
     }
-    judge.report.findings.extend(counts.more());
+    let more = judge.counts.iter().filter_map(|((file, code), count)| more(file, *code, *count));
+    judge.report.findings.extend(more);
     judge.report
 }
 
@@ -64,71 +60,58 @@ struct Judge<'a> {
     answers: &'a HashMap<ModuleVersion, Answer>,
     denials: &'a HashMap<ModuleVersion, Denial>,
     report: Report,
-}
-
-#[derive(Default)]
-struct Counts(BTreeMap<(PathBuf, Code), usize>);
-
-impl Counts {
-    /// Keeps as many of a file as anybody mends by hand, of the findings from `new` on.
-    fn bound(&mut self, report: &mut Report, new: usize) {
-        for finding in report.findings.split_off(new) {
-            let file = finding.place.as_ref().map(|place| place.file.clone()).unwrap_or_default();
-            let count = self.0.entry((file, finding.code)).or_default();
-            *count += 1;
-            if *count <= MAX_FINDINGS {
-                report.findings.push(finding);
-            }
-        }
-    }
-
-    fn more(&self) -> impl Iterator<Item = Finding> {
-        self.0.iter().filter_map(|((file, code), count)| more(file, *code, *count))
-    }
+    counts: BTreeMap<(PathBuf, Code), usize>,
 }
 
 impl Judge<'_> {
-    /// Holds one hash against the record. `earlier` is the first one of go.sum for the same file of that version.
-    fn hash(&mut self, at: &HashAt, earlier: &HashAt) {
-        let other_file = earlier.place.file != at.place.file;
-        if earlier.hash != at.hash
-            && !other_file
-            && matches!((&earlier.hash, &at.hash), (AnyHash::H1(_), AnyHash::H1(_)))
-        {
-            self.report.findings.push(conflict(at, earlier));
+    /// Reports at most [`MAX_FINDINGS`] of a kind for each file.
+    fn report(&mut self, finding: Finding) {
+        let file = finding.place.as_ref().map(|place| place.file.clone()).unwrap_or_default();
+        let count = self.counts.entry((file, finding.code)).or_default();
+        *count += 1;
+        if *count <= MAX_FINDINGS {
+            self.report.findings.push(finding);
+        }
+    }
+
+    /// Compares one hash with the record. `earlier` is the first one of go.sum for the same file of that version.
+    fn hash(&mut self, at: &FoundHash, earlier: &FoundHash) {
+        let are_h1 = matches!((&earlier.hash, &at.hash), (AnyHash::H1(_), AnyHash::H1(_)));
+        if are_h1 && earlier.hash != at.hash && earlier.place.file == at.place.file {
+            self.report(conflict(at, earlier));
         }
         if let (Kind::Zip, Some(denial)) = (at.kind, self.denials.get(&at.module)) {
-            self.report.findings.push(finding(Code::PolicyDenied, at, format!("{} is {denial}", at.module)));
+            self.report(finding(Code::PolicyDenied, at, format!("{} is {denial}", at.module)));
         }
-        if !self.rules.is_asked(at) {
-            return self.not_asked(at);
+        if !self.rules.is_looked_up(at) {
+            return self.not_looked_up(at);
         }
         match self.answers.get(&at.module) {
-            Some(Ok(attested)) => self.compare(at, attested.lines(), attested.record().id().get()),
-            Some(Err(error)) if error.fault() == Fault::Absent => self.report.findings.push(unknown(at, error)),
+            Some(Ok(record)) => self.compare(at, record),
+            Some(Err(error)) if error.fault() == Fault::Absent => self.report(unknown(at, error)),
             answer => self.unchecked(&at.place, &at.module, answer),
         }
     }
 
-    /// What a line makes `go` download has to be in the database, and allowed. Its hash is held against the record by `go`.
-    fn named(&mut self, at: &NamedAt) {
+    /// A module version that `go` would download must be in the database, and allowed. `go` itself compares its hash.
+    fn named(&mut self, at: &NamedModule) {
         let finding = |code, message: String| {
             Finding::new(code, message).at(at.place.clone()).about(&at.module).fact("line", &at.line)
         };
         if let Some(denial) = self.denials.get(&at.module) {
-            self.report.findings.push(finding(Code::PolicyDenied, format!("{} is {denial}", at.module)));
+            self.report(finding(Code::PolicyDenied, format!("{} is {denial}", at.module)));
         }
         match self.answers.get(&at.module) {
             Some(Ok(_)) => {}
             Some(Err(error)) if error.fault() == Fault::Absent => {
                 let message = format!("the database has no record of {}", at.module);
-                self.report.findings.push(finding(Code::UnknownVersion, message));
+                self.report(finding(Code::UnknownVersion, message));
             }
             answer => self.unchecked(&at.place, &at.module, answer),
         }
     }
 
-    fn not_asked(&mut self, at: &HashAt) {
+    fn not_looked_up(&mut self, at: &FoundHash) {
         if self.rules.exempt.exempts(&at.module.path) {
             let reason = "exempt from the checksum database (GONOSUMDB, GOPRIVATE, --nosumdb)".to_owned();
             self.report.skipped.push(Unaudited { place: at.place.clone(), module: at.module.to_string(), reason });
@@ -137,40 +120,42 @@ impl Judge<'_> {
         let (code, message) = match &at.hash {
             AnyHash::Unknown(hash) => {
                 let shown: String = hash.chars().take(60).collect();
-                (Code::UnknownAlgorithm, format!("the hash {shown} is of an algorithm that cannot be checked"))
+                (Code::UnknownAlgorithm, format!("the algorithm of the hash {shown} is unknown"))
             }
             AnyHash::H1(_) => {
-                (Code::PrivateName, format!("{} looks private, and was not sent to the database", at.module))
+                (Code::PrivateName, format!("{} looks private and was not sent to the database", at.module))
             }
         };
-        self.report.findings.push(finding(code, at, message));
+        self.report(finding(code, at, message));
     }
 
-    fn compare(&mut self, at: &HashAt, lines: &RecordLines, record: u64) {
+    fn compare(&mut self, at: &FoundHash, record: &ModuleRecord) {
         let AnyHash::H1(found) = at.hash else { return };
-        let finding = match lines.h1(at.kind) {
+        let id = record.proven().id().get();
+        let finding = match record.h1(at.kind) {
             Some(proved) if proved == found => {
                 self.report.proved += 1;
                 return;
             }
-            Some(proved) => self.mismatch(at, found, proved, record),
+            Some(proved) => self.mismatch(at, found, proved, id),
             None => {
-                let message = format!("record {record} of the database has no hash for {}", what(at));
+                let message = format!("record {id} of the database has no hash for {}", what(at));
                 finding(Code::UnknownVersion, at, message)
             }
         };
-        self.report.findings.push(finding);
+        self.report(finding);
     }
 
-    fn mismatch(&self, at: &HashAt, found: H1, proved: H1, record: u64) -> Finding {
+    fn mismatch(&self, at: &FoundHash, found: H1, proved: H1, record: u64) -> Finding {
         let mut mismatch = finding(Code::HashMismatch, at, format!("the hash of {} is not the proved one", what(at)))
             .fact("found", &found)
             .fact("proved", &format!("{proved} (record {record})"));
         let owner = |wanted: H1| {
-            let attested = self.answers.values().filter_map(|answer| answer.as_ref().ok());
-            let others = attested.filter(|attested| *attested.module() != at.module);
-            let has = |lines: &RecordLines| [Kind::Zip, Kind::Mod].map(|kind| lines.h1(kind)).contains(&Some(wanted));
-            others.filter(|attested| has(attested.lines())).map(|attested| attested.module().clone()).min()
+            let records = self.answers.values().filter_map(|answer| answer.as_ref().ok());
+            let others = records.filter(|record| *record.module() != at.module);
+            let has_it =
+                others.filter(|record| [Kind::Zip, Kind::Mod].map(|kind| record.h1(kind)).contains(&Some(wanted)));
+            has_it.map(|record| record.module().clone()).min()
         };
         if let Some(owner) = owner(found) {
             mismatch = mismatch.fact("the found hash is", &format!("the proved one of {owner}"));
@@ -183,27 +168,27 @@ impl Judge<'_> {
 
     fn unchecked(&mut self, place: &Place, module: &ModuleVersion, answer: Option<&Answer>) {
         let why = answer.and_then(|answer| answer.as_ref().err()).map(|error| in_full(&**error));
-        let reason = why.unwrap_or_else(|| "nobody was asked about it".to_owned());
+        let reason = why.unwrap_or_else(|| "it was not looked up".to_owned());
         self.report.unchecked.push(Unaudited { place: place.clone(), module: module.to_string(), reason });
     }
 }
 
-fn conflict(at: &HashAt, earlier: &HashAt) -> Finding {
+fn conflict(at: &FoundHash, earlier: &FoundHash) -> Finding {
     let line = earlier.place.line.map_or_else(|| "another".to_owned(), |line| format!("line {line}"));
     let conflict = finding(Code::ConflictingLines, at, format!("{line} has another hash for {}", what(at)));
     conflict.fact(&line, &earlier.hash).fact("this line", &at.hash)
 }
 
-fn unknown(at: &HashAt, error: &SumdbError) -> Finding {
+fn unknown(at: &FoundHash, error: &SumdbError) -> Finding {
     let unknown = finding(Code::UnknownVersion, at, format!("the database has no record of {}", at.module));
     if let SumdbError::NoRecord(_, reason) = error { unknown.fact("the database says", reason) } else { unknown }
 }
 
-fn finding(code: Code, at: &HashAt, message: String) -> Finding {
+fn finding(code: Code, at: &FoundHash, message: String) -> Finding {
     Finding::new(code, message).at(at.place.clone()).about(&at.module)
 }
 
-fn what(at: &HashAt) -> String {
+fn what(at: &FoundHash) -> String {
     match at.kind {
         Kind::Mod => format!("the go.mod of {}", at.module),
         Kind::Zip | Kind::Info => at.module.to_string(),

@@ -1,11 +1,11 @@
-//! Names that no public database can know.
+//! Module paths that no public database can have.
 //!
 //! A module path begins with a host name. Hosts below these names are not in the public DNS, so no public proxy can have
-//! fetched from there, and the database's answer would be "not found" at the price of telling it the name.
+//! fetched from them: a lookup would disclose the name and find nothing.
 
 use gomodule::module::ModulePath;
 
-/// Reserved or customary for private networks: RFC 6761, 6762 and 8375, RFC 2606 but for `example`, ICANN's `internal`,
+/// Reserved for private networks, or common there: RFC 6761, 6762 and 8375, RFC 2606 but for `example`, ICANN's `internal`,
 /// and RFC 6762 appendix G.
 const PRIVATE: [&str; 13] = [
     "internal",
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn private_networks_are_told_by_the_end_of_the_host() {
+    fn the_end_of_the_host_decides() {
         let private = |path: &str| looks_private(&ModulePath::parse(path).unwrap());
         for path in ["git.corp/a", "code.internal/a/b", "x.y.local/a", "nas.home.arpa/a", "git.lan/internal"] {
             assert!(private(path), "{path}");

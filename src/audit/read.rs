@@ -1,4 +1,4 @@
-//! A target, read: its hash lines, what is wrong with them by themselves, and what go.mod requires without a line.
+//! Reads a target: its hash lines, malformed lines, and the requirements of go.mod without a line.
 
 use std::collections::{BTreeSet, HashSet};
 use std::io;
@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::entry::{MAX_FINDINGS, more};
 use super::target::{MAX_USED, Target, is_standard};
-use super::toolchain::GoHere;
-use super::{Entry, HashAt};
+use super::toolchain::LocalGo;
+use super::{Entry, FoundHash};
 use crate::base::bounded::read_bounded;
 use crate::base::limits::MAX_SUM;
 use crate::base::tree::{Tree, TreeError, Unreadable, folder_of, open_named};
@@ -18,23 +18,24 @@ use gomodule::gomod::{GoMod, folders, may_be_a_workspace, names_a_module};
 use gomodule::gosum::{SumContent, SumLine, go_sum_lines};
 use gomodule::module::ModuleVersion;
 
-/// Beside the go.work of a workspace. `go` looks there too.
+/// Beside a go.work. `go` reads it in addition to go.sum.
 const WORK_SUM: &str = "go.work.sum";
 
 /// Hash lines of one file. The go.sum of a very large monorepo has one megabyte, which is some 10,000 lines; a file of 16 MiB
-/// may have 270,000, and each costs a lookup. A constant of ours.
+/// may have 270,000, and each costs a lookup. Our own choice.
 const MAX_LINES: usize = 50_000;
+
 /// Why a target cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
-    /// The file system refuses.
+    /// The file cannot be read.
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
-    /// Larger than such a file may be.
+    /// The file is too large.
     #[error("{} has more than {MAX_SUM} bytes", .0.display())]
     TooLarge(PathBuf),
-    /// The earlier state of the file.
+    /// The earlier state of the file is unknown.
     #[error(transparent)]
     Base(#[from] BaseError),
 }
@@ -42,12 +43,12 @@ pub enum ReadError {
 /// Reads targets of one tree.
 #[derive(Clone, Copy, Debug)]
 pub struct Reader<'a> {
-    /// Where files may lie.
+    /// Files must lie in it.
     pub tree: &'a Tree,
-    /// Only what is new since then: the lines that were not there, and what is missing now and was not missing then.
+    /// Report only what is new since this commit: added lines, and lines that are missing now and were not then.
     pub base: Option<&'a Base>,
-    /// Decides which `go` lines count.
-    pub go: &'a GoHere,
+    /// Decides which `go` lines need a download.
+    pub go: &'a LocalGo,
 }
 
 impl Reader<'_> {
@@ -58,14 +59,9 @@ impl Reader<'_> {
         let then = self.base.map(|base| Files::then(target, base)).transpose()?;
         if target.sum.is_some() {
             let missing = self.missing(target, &now, then.as_ref(), &mut entries)?;
-            let is_a_target_then = |then: &&Files| then.counts(target);
-            let old = |then: &Files| then.sum.split(|byte| *byte == b'\n').map(words).collect();
-            now.entries(
-                target,
-                &then.as_ref().filter(is_a_target_then).map(old).unwrap_or_default(),
-                &missing,
-                &mut entries,
-            );
+            let old = then.as_ref().filter(|then| then.was_target(target));
+            let old = old.map(|then| then.sum.split(|byte| *byte == b'\n').map(fields).collect());
+            now.entries(target, &old.unwrap_or_default(), &missing, &mut entries);
         }
         let of_old = |file: fn(&Files) -> &Option<Vec<u8>>| then.as_ref().and_then(|then| file(then).as_deref());
         let pairs = [
@@ -84,15 +80,9 @@ impl Reader<'_> {
         let mut text = |path: &Option<PathBuf>, elsewhere| {
             path.as_deref().map(|path| self.text(path, elsewhere, entries)).transpose().map(Option::flatten)
         };
-        // Beside a go.mod the go.sum may be absent.
-        let sum = match text(&target.sum, target.may_lie_elsewhere) {
-            Err(ReadError::Unreadable(Unreadable { cause, .. }))
-                if target.go_mod.is_some() && cause.kind() == io::ErrorKind::NotFound =>
-            {
-                None
-            }
-            sum => sum?,
-        };
+        // Beside a go.mod the go.sum may be missing.
+        let sum = text(&target.sum, target.may_lie_elsewhere);
+        let sum = if target.go_mod.is_some() { or_missing(sum)? } else { sum? };
         let (go_mod, go_work) = (text(&target.go_mod, false)?, text(&target.go_work, false)?);
         Ok(Files { sum: sum.unwrap_or_default(), go_mod, go_work })
     }
@@ -106,12 +96,9 @@ impl Reader<'_> {
     ) -> Result<Vec<Missing>, ReadError> {
         let mut missing = now.missing();
         let workspace = if missing.is_empty() { None } else { workspace(target) };
-        // A workspace may have thousands of modules: it is read only for those that need it.
+        // A workspace may have thousands of modules: it is read only where lines are missing.
         if let Some(workspace) = &workspace {
-            let sum = match self.around(&workspace.join(WORK_SUM), entries) {
-                Err(ReadError::Unreadable(Unreadable { cause, .. })) if cause.kind() == io::ErrorKind::NotFound => None,
-                sum => sum?,
-            };
+            let sum = or_missing(self.around(&workspace.join(WORK_SUM), entries))?;
             let (has, own) = (go_mods_in(&sum.unwrap_or_default()), self.own_modules(workspace));
             missing.retain(|one| !has.contains(&one.module) && !own.contains(&one.required));
         }
@@ -121,33 +108,33 @@ impl Reader<'_> {
             let has = go_mods_in(&base.earlier(&workspace.join(WORK_SUM))?.unwrap_or_default());
             old_missing.retain(|one| !has.contains(&one.module));
         }
-        // What was one of the workspace's own modules then is among them too: a workspace of the past is not read.
+        // The own modules of the earlier workspace are not removed: its go.work is not read.
         let old_missing: HashSet<ModuleVersion> = old_missing.into_iter().map(|one| one.module).collect();
         missing.retain(|one| !old_missing.contains(&one.module));
         Ok(missing)
     }
 
-    /// The module paths of the folders that a workspace uses: `go` takes those from there, and needs no line for them.
-    /// What cannot be read has none, and may be reported as missing.
+    /// The module paths of the folders that a workspace uses: `go` needs no line for them. A file that cannot be read has no
+    /// module path, so its module may be reported as missing.
     fn own_modules(&self, workspace: &Path) -> HashSet<String> {
         let text = |path: &Path| {
             let bytes = self.around(path, &mut Vec::new()).ok().flatten()?;
             Some(String::from_utf8_lossy(&bytes).into_owned())
         };
         let folders = text(&workspace.join("go.work")).map(|text| folders(&text).used).unwrap_or_default();
-        // Each once, however often it is named, and under however many names.
+        // Each folder once, under any number of names.
         let folders = folders.into_iter().filter_map(|folder| workspace.join(folder).canonicalize().ok());
         let folders: BTreeSet<PathBuf> = folders.take(MAX_USED).collect();
         let go_mods = folders.into_iter().filter_map(|folder| text(&folder.join("go.mod")));
         go_mods.filter_map(|go_mod| GoMod::parse(&go_mod).ok()?.module).collect()
     }
 
-    /// A file of the workspace: one that lies in the tree, or one that lies around it, which the tree cannot write.
+    /// A file of the workspace: in the tree, or above it, where the author of the tree cannot write.
     fn around(&self, path: &Path, entries: &mut Vec<Entry>) -> Result<Option<Vec<u8>>, ReadError> {
         self.text(path, !path.starts_with(self.tree.root()), entries)
     }
 
-    /// What a file has; `None`, and a finding, for one that is no regular file of the tree.
+    /// The content of a file; `None` and a finding if it is not a regular file of the tree.
     fn text(&self, path: &Path, elsewhere: bool, entries: &mut Vec<Entry>) -> Result<Option<Vec<u8>>, ReadError> {
         let file = match if elsewhere { open_named(path) } else { self.tree.open(path) } {
             Ok(file) => file,
@@ -163,19 +150,19 @@ impl Reader<'_> {
     }
 }
 
-/// A go.sum, what decides whether it is complete, and what names toolchains.
+/// The contents of a target's files.
 struct Files {
     sum: Vec<u8>,
     go_mod: Option<Vec<u8>>,
     go_work: Option<Vec<u8>>,
 }
 
-/// What go.mod requires and go.sum has no line for.
+/// A requirement of go.mod without a line in go.sum.
 struct Missing {
     line: u32,
-    /// The module path that is required.
+    /// The required module path.
     required: String,
-    /// What stands for it once replacements are applied.
+    /// The module version after replacements.
     module: ModuleVersion,
 }
 
@@ -186,9 +173,9 @@ impl Files {
         Ok(Self { sum, go_mod: earlier(&target.go_mod)?.flatten(), go_work: earlier(&target.go_work)?.flatten() })
     }
 
-    /// Whether `audit` looked at the sum then: a sum that `go` reads only where it is told to, with `-modfile` or GOWORK, counts
-    /// beside a go.mod or go.work alone. Lines that came before that were never judged.
-    fn counts(&self, target: &Target) -> bool {
+    /// Whether the sum was a target at the base: an X.sum, which `go` reads only with `-modfile` or GOWORK, is one only beside
+    /// a module or workspace file. Otherwise its lines were never audited, and all of them are new.
+    fn was_target(&self, target: &Target) -> bool {
         let is = |file: &Option<Vec<u8>>, what: fn(&str) -> bool| {
             file.as_deref().is_some_and(|bytes| what(&String::from_utf8_lossy(bytes)))
         };
@@ -201,20 +188,20 @@ impl Files {
 
     fn entries(&self, target: &Target, old_lines: &HashSet<String>, missing: &[Missing], entries: &mut Vec<Entry>) {
         let sum = target.file();
-        let new = go_sum_lines(&self.sum).filter(|(bytes, _)| !old_lines.contains(&words(bytes)));
-        let (mut right, mut wrong) = (0, 0);
+        let new = go_sum_lines(&self.sum).filter(|(bytes, _)| !old_lines.contains(&fields(bytes)));
+        let (mut valid, mut malformed) = (0, 0);
         for (_, line) in new {
             let (count, max) = match line.content {
-                SumContent::Hash(_) => (&mut right, MAX_LINES),
-                SumContent::Malformed { .. } | SumContent::Dropped(_) => (&mut wrong, MAX_FINDINGS),
+                SumContent::Hash(_) => (&mut valid, MAX_LINES),
+                SumContent::Malformed { .. } | SumContent::Dropped(_) => (&mut malformed, MAX_FINDINGS),
             };
             *count += 1;
             if *count <= max {
                 entries.push(entry(&sum, line));
             }
         }
-        entries.extend(too_many(&sum, right));
-        entries.extend(more(&sum, Code::MalformedLine, wrong).map(Entry::Finding));
+        entries.extend(too_many(&sum, valid));
+        entries.extend(more(&sum, Code::MalformedLine, malformed).map(Entry::Finding));
         let go_mod = target.go_mod.clone().unwrap_or_default();
         if let Some(Err(error)) = self.go_mod.as_deref().map(parse_go_mod) {
             let place = Place { file: go_mod.clone(), line: Some(error.0) };
@@ -229,20 +216,20 @@ impl Files {
         entries.extend(more(&go_mod, Code::MissingLine, missing.len()).map(Entry::Finding));
     }
 
-    /// What go.mod requires, or replaces it by, that no line is there for. `go` needs the go.mod hash of every version
-    /// that go.mod names (`cmd/go/internal/modload`, keepSums).
+    /// The requirements of go.mod, after replacements, without a line. `go` needs the go.mod hash of every version that go.mod
+    /// names (`cmd/go/internal/modload`, keepSums).
     fn missing(&self) -> Vec<Missing> {
         let Some(Ok(go_mod)) = self.go_mod.as_deref().map(parse_go_mod) else { return Vec::new() };
         let has = go_mods_in(&self.sum);
-        let required = go_mod.resolved().filter_map(|(require, stands)| {
+        let required = go_mod.resolved().filter_map(|(require, module)| {
             let (line, required) = (require.line, require.module.path.as_ref().to_owned());
-            Some(Missing { line, required, module: stands? })
+            Some(Missing { line, required, module: module? })
         });
         required.filter(|one| !has.contains(&one.module)).collect()
     }
 }
 
-/// The versions that hash lines have the go.mod of.
+/// The module versions whose go.mod has a hash line.
 fn go_mods_in(sum: &[u8]) -> HashSet<ModuleVersion> {
     let go_mod = |line: SumLine| match line.content {
         SumContent::Hash(hash) if hash.kind == Kind::Mod => Some(hash.module),
@@ -254,35 +241,45 @@ fn go_mods_in(sum: &[u8]) -> HashSet<ModuleVersion> {
 fn entry(sum: &Path, line: SumLine) -> Entry {
     let place = Place { file: sum.to_owned(), line: Some(line.number) };
     match line.content {
-        SumContent::Hash(hash) => Entry::Hash(HashAt { place, module: hash.module, kind: hash.kind, hash: hash.hash }),
+        SumContent::Hash(hash) => {
+            Entry::Hash(FoundHash { place, module: hash.module, kind: hash.kind, hash: hash.hash })
+        }
         SumContent::Malformed { text, why } => {
             let malformed = Finding::new(Code::MalformedLine, format!("not a hash line: {why}")).at(place);
             Entry::Finding(text.into_iter().fold(malformed, |malformed, text| malformed.fact("line", &text)))
         }
         SumContent::Dropped(module) => {
-            let message = "the hash of an empty go.mod: an old go wrote it by mistake, and every go.mod has content";
+            let message = "the hash of an empty go.mod, which an old go wrote by mistake: no go.mod is empty";
             Entry::Finding(Finding::new(Code::DroppedLine, message).at(place).about(&module))
         }
     }
 }
 
-/// The go.mod, or the line and the words of what is wrong with it.
+/// The go.mod, or the line and the message of its error.
 fn parse_go_mod(bytes: &[u8]) -> Result<GoMod, (u32, String)> {
     GoMod::parse(&String::from_utf8_lossy(bytes)).map_err(|error| (error.line, error.to_string()))
 }
 
-/// A line as `go` sees it: its fields, with one space between them.
-fn words(line: &[u8]) -> String {
+/// A line as `go` reads it: its fields, with one space between them.
+fn fields(line: &[u8]) -> String {
     String::from_utf8_lossy(line).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// `None` if the file does not exist.
+fn or_missing(read: Result<Option<Vec<u8>>, ReadError>) -> Result<Option<Vec<u8>>, ReadError> {
+    match read {
+        Err(ReadError::Unreadable(unreadable)) if unreadable.cause.kind() == io::ErrorKind::NotFound => Ok(None),
+        read => read,
+    }
 }
 
 fn too_many(file: &Path, found: usize) -> Option<Entry> {
     let unread = found.checked_sub(MAX_LINES).filter(|unread| *unread > 0)?;
-    let reason = format!("expected at most {MAX_LINES} hash lines that are new, found {found}: no module has as many");
+    let reason = format!("expected at most {MAX_LINES} new hash lines, found {found}: no module has that many");
     Some(Entry::Unchecked(Unaudited { place: file.into(), module: format!("its last {unread} lines"), reason }))
 }
 
-/// The folder of the workspace that a go.mod lies in: that of the nearest go.work above it.
+/// The folder of the workspace of a go.mod: that of the nearest go.work above it.
 fn workspace(target: &Target) -> Option<PathBuf> {
     let folder = folder_of(target.go_mod.as_ref()?).canonicalize().ok()?;
     folder.ancestors().find(|folder| folder.join("go.work").is_file()).map(Path::to_owned)

@@ -1,34 +1,34 @@
-//! The `go` and `toolchain` lines of go.mod and go.work: what they make `go` download
+//! The toolchains that `go` and `toolchain` lines of go.mod and go.work make `go` download
 //! (`cmd/go/internal/toolchain/select.go`, <https://go.dev/doc/toolchain>).
 //!
-//! A `toolchain` line names a toolchain, and is judged wherever it stands. A `go` line names the least one; it is judged if
-//! the `go` here would have to download it. Where there is no `go`, that is each one that downloads at all: from go1.21.
+//! A `toolchain` line is always audited. A `go` line names a minimum version: it is audited if that is newer than the local
+//! `go`, or, without a local `go`, than go1.21, the first version that downloads toolchains.
 
 use std::collections::HashSet;
 use std::env::consts;
 use std::path::Path;
 
 use super::entry::{MAX_FINDINGS, more};
-use super::{Entry, NamedAt};
+use super::{Entry, NamedModule};
 use crate::finding::{Code, Finding, Place};
 use crate::go::environment::GoEnv;
 use gomodule::gomod::{ToolchainLine, toolchain_lines};
 use gomodule::goversion::GoVersion;
 use gomodule::module::{ModulePath, ModuleVersion, Version};
 
-/// The first `go` that switches toolchains, and whose releases have a third number.
+/// The first `go` that downloads toolchains, and whose first release has a third number.
 const FIRST: &str = "go1.21.0";
 
 /// The `go` of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GoHere {
+pub struct LocalGo {
     version: Option<GoVersion>,
     /// As in names of toolchains: `linux-amd64`.
     platform: String,
 }
 
-impl GoHere {
-    /// As its settings say; for a machine without `go`, as this program was built.
+impl LocalGo {
+    /// From the settings of `go`; without a local `go`, from the target of this program.
     pub fn of(go: &GoEnv) -> Self {
         let or = |name: &str, other: &'static str| {
             Some(go.get(name)).filter(|set| !set.is_empty()).unwrap_or(other).to_owned()
@@ -44,15 +44,15 @@ impl GoHere {
         Self { version, platform: format!("{os}-{}", or("GOHOSTARCH", arch)) }
     }
 
-    /// What the lines of a file name, but for the lines that stood in `then`.
+    /// The toolchains that lines of a file name, except the lines that `then` has.
     pub(super) fn entries(&self, file: &Path, now: &[u8], then: &[u8]) -> Vec<Entry> {
         let lines = |text: &[u8]| toolchain_lines(&String::from_utf8_lossy(text));
         let mut seen: HashSet<(&str, String)> = lines(then).into_iter().map(|line| (line.verb, line.name)).collect();
-        // Each once: a hostile file may have a million.
+        // Each line once: an untrusted file may have a million.
         let new: Vec<ToolchainLine> =
             lines(now).into_iter().filter(|line| seen.insert((line.verb, line.name.clone()))).collect();
-        let told = new.iter().take(MAX_FINDINGS).filter_map(|line| self.entry(file, line));
-        told.chain(more(file, Code::MalformedLine, new.len()).map(Entry::Finding)).collect()
+        let entries = new.iter().take(MAX_FINDINGS).filter_map(|line| self.entry(file, line));
+        entries.chain(more(file, Code::MalformedLine, new.len()).map(Entry::Finding)).collect()
     }
 
     fn entry(&self, file: &Path, line: &ToolchainLine) -> Option<Entry> {
@@ -61,19 +61,19 @@ impl GoHere {
             return None;
         }
         let name = if line.verb == "go" { format!("go{}", line.name) } else { line.name.clone() };
-        // A vendor's mark stands behind a `-`; a `go` line has none.
+        // A `toolchain` line may have a vendor suffix after `-`; a `go` line must not.
         let version = GoVersion::parse(&name).filter(|_| line.verb == "toolchain" || !name.contains('-'));
         let module = version.as_ref().and_then(|version| self.module(&name, version));
         let (Some(version), Some(module)) = (version, module) else {
-            let message = format!("the {} line names no version of go", line.verb);
+            let message = format!("the {} line does not name a valid Go version", line.verb);
             return Some(Entry::Finding(Finding::new(Code::MalformedLine, message).at(place)));
         };
         let here = self.version.clone().or_else(|| GoVersion::parse(FIRST));
-        let is_judged = line.verb == "toolchain" || here.is_none_or(|here| version > here);
-        is_judged.then_some(Entry::Named(NamedAt { place, module, line: format!("{} {}", line.verb, line.name) }))
+        let is_audited = line.verb == "toolchain" || here.is_none_or(|here| version > here);
+        is_audited.then_some(Entry::Named(NamedModule { place, module, line: format!("{} {}", line.verb, line.name) }))
     }
 
-    /// The module that `go` downloads for the name. A `go` line may name a language version, whose first release it is.
+    /// The module that `go` downloads for the name. A language version such as 1.21 means its first release, 1.21.0.
     fn module(&self, name: &str, version: &GoVersion) -> Option<ModuleVersion> {
         let is_language = !name.contains("rc") && !name.contains("beta") && name.matches('.').count() == 1;
         let is_released_with_zero = GoVersion::parse(FIRST).is_some_and(|first| *version >= first);
@@ -90,7 +90,7 @@ mod tests {
 
     fn named(go: &[(&str, &str)], text: &str) -> Vec<String> {
         let go = GoEnv::of(&[go, &[("GOHOSTOS", "linux"), ("GOHOSTARCH", "arm64")]].concat());
-        let entries = GoHere::of(&go).entries(Path::new("go.mod"), text.as_bytes(), b"");
+        let entries = LocalGo::of(&go).entries(Path::new("go.mod"), text.as_bytes(), b"");
         let shown = |entry: Entry| match entry {
             Entry::Named(at) => format!("{} {}", at.place, at.module.version),
             Entry::Finding(finding) => finding.code.name().to_owned(),

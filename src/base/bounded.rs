@@ -1,29 +1,29 @@
-//! Reads that end: whoever wrote a file must not choose how much of it is kept.
+//! Reads with a limit, so that the author of a file cannot choose how much memory it takes.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 
-/// The beginning of what is read, `max` bytes at most.
+/// Reads the first `max` bytes, or fewer.
 pub fn first(from: impl Read, max: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     from.take(max).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-/// All that is read; `None` if it has more than `max` bytes.
+/// Reads everything; `None` if there are more than `max` bytes.
 pub fn read_bounded(from: impl Read, max: u64) -> io::Result<Option<Vec<u8>>> {
     let bytes = first(from, max.saturating_add(1))?;
     Ok((bytes.len() as u64 <= max).then_some(bytes))
 }
 
-/// The same of a text. What is not UTF-8 is an error, but not of one that is too large: it may be cut in a character.
+/// Like [`read_bounded`], for UTF-8 text. A text that is too large is `None` even if it is not valid UTF-8.
 pub fn text_bounded(from: impl Read, max: u64) -> io::Result<Option<String>> {
     let not_text = |_| io::Error::new(io::ErrorKind::InvalidData, "stream did not contain valid UTF-8");
     read_bounded(from, max)?.map(|bytes| String::from_utf8(bytes).map_err(not_text)).transpose()
 }
 
-/// Reads a file that others may have open, wherever they are in it.
+/// Reads a file from its start, without moving its cursor.
 pub fn from_start(file: &File) -> impl Read {
     struct FromStart<'f>(&'f File, u64);
     impl Read for FromStart<'_> {
@@ -43,17 +43,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_read_to_its_bound() {
+    fn a_file_is_read_up_to_the_limit() {
         let read = |max| read_bounded(&b"12345"[..], max).unwrap();
         assert_eq!((read(5), read(4), read(u64::MAX)), (Some(b"12345".to_vec()), None, Some(b"12345".to_vec())));
         assert_eq!(first(&b"12345"[..], 4).unwrap(), b"1234");
     }
 
     #[test]
-    fn a_text_that_is_too_large_is_not_taken_for_one_that_is_damaged() {
+    fn a_text_that_is_too_large_is_not_reported_as_invalid() {
         let read = |bytes: &[u8], max| text_bounded(bytes, max);
         assert_eq!(read("aé".as_bytes(), 3).unwrap().unwrap(), "aé");
-        // Five bytes are read, and the last of them begins a character.
+        // The limit cuts the text in the middle of a character.
         assert_eq!(read("a€€".as_bytes(), 4).unwrap(), None);
         assert_eq!(read(b"a\xff", 2).unwrap_err().kind(), io::ErrorKind::InvalidData);
     }

@@ -1,40 +1,40 @@
-//! The clocks, as an argument: a test gives one that stands still until the test moves it.
+//! The clock, which is always an argument, so that tests can control the time.
 
 use std::time::SystemTime;
 
 use tokio::time::Instant;
 
-/// The clock on the wall, and the one that is never set.
+/// The source of wall-clock and monotonic time.
 #[derive(Clone, Copy, Debug)]
 pub enum Clock {
     /// The clocks of this machine.
     System,
-    /// The wall showed `wall` at `steady`, and both go on together. In a test with paused time (`tokio::time::pause`) they
-    /// stand still until the test moves them, or waits.
+    /// The wall clock was at `wall` when the monotonic clock was at `steady`. In a test with paused time
+    /// (`tokio::time::pause`), both advance only when the test waits or advances them.
     Seeded {
-        /// What the wall showed.
+        /// The wall-clock time at that moment.
         wall: SystemTime,
-        /// At which moment.
+        /// The moment.
         steady: Instant,
     },
 }
 
-/// One moment, by both clocks.
+/// One moment by both clocks.
 #[derive(Clone, Copy, Debug)]
 pub struct Now {
-    /// By the clock on the wall.
+    /// By the wall clock.
     pub wall: SystemTime,
-    /// By the one that is never set.
+    /// By the monotonic clock.
     pub steady: Instant,
 }
 
 impl Clock {
-    /// A clock whose wall shows `wall` now.
+    /// A clock whose wall-clock time is `wall` now.
     pub fn seeded(wall: SystemTime) -> Self {
         Self::Seeded { wall, steady: Instant::now() }
     }
 
-    /// Reads both.
+    /// Reads both clocks.
     pub fn now(self) -> Now {
         let now = Instant::now();
         match self {
@@ -43,7 +43,7 @@ impl Clock {
         }
     }
 
-    /// Reads the one that is never set.
+    /// Reads the monotonic clock.
     pub fn steady(self) -> Instant {
         Instant::now()
     }
@@ -56,11 +56,11 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_seeded_clock_goes_on_when_the_test_waits() {
+    async fn a_seeded_clock_advances_when_the_test_waits() {
         let clock = Clock::seeded(SystemTime::UNIX_EPOCH);
-        tokio::time::sleep(Duration::from_hours(3)).await;
+        tokio::time::sleep(Duration::from_secs(3 * 3600)).await;
         let Now { wall, steady } = clock.now();
-        assert_eq!(wall, SystemTime::UNIX_EPOCH + Duration::from_hours(3));
+        assert_eq!(wall, SystemTime::UNIX_EPOCH + Duration::from_secs(3 * 3600));
         assert_eq!(steady, clock.steady());
     }
 }

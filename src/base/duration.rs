@@ -1,11 +1,11 @@
-//! Lengths of time, as people write them.
+//! Durations as users write them.
 
 use std::time::Duration;
 
 use jiff::{Span, SpanRelativeTo};
 
-/// A length such as `60s`, `1m 30s`, `24h`, `7d` or `2w`. A day has 24 hours; months and years have no length of their own.
-/// How long is too long, or too fine, is for the caller to say.
+/// Parses a duration such as `60s`, `1m 30s`, `24h`, `7d` or `2w`. A day has 24 hours; months and years are invalid. The
+/// caller checks the range and the precision.
 pub(crate) fn duration(text: &str) -> Option<Duration> {
     let span: Span = text.parse().ok()?;
     span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?.try_into().ok()
@@ -16,7 +16,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_length_has_units_of_one_length() {
+    fn only_units_of_a_fixed_length_are_valid() {
         const HOUR: u64 = 3600;
         for (text, seconds) in [
             ("0s", 0),

@@ -1,40 +1,38 @@
 //! Whose fault an error is, and whether a retry helps.
 //!
-//! Every error of the program answers `fault()`. The HTTP status (`mirror/http/respond`) and the exit code (`cli/exit`)
-//! are derived from that answer alone, each in one place, so that the two can never disagree about one error.
+//! Every error type has a method `fault()`. The HTTP status (`mirror/http/respond`) and the exit code (`cli/exit`) derive
+//! from it only, so they always agree.
 
 /// Whose fault an error is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The caller asked for something malformed. A retry never helps.
+    /// The request is malformed. A retry does not help.
     Request,
-    /// The thing is reported or proved absent. A later retry may find it.
+    /// The requested thing is reported or proved absent. A later retry may find it.
     Absent,
-    /// It is nothing that is answered here, whoever else may have it. That says nothing about a module.
+    /// This server does not serve the path. That says nothing about a module.
     NotServed,
-    /// Bytes, facts or rules forbid the release. A retry helps only after somebody mended the cause.
+    /// Wrong bytes, facts or rules forbid the release. A retry does not help until the cause is fixed.
     Refused,
-    /// A server we depend on is down, or answered nonsense. A retry may help.
+    /// An upstream or a database is down, or its answer is invalid. A retry may help.
     Upstream,
-    /// A server we depend on did not answer in time. A retry may help.
+    /// An upstream or a database did not answer in time. A retry may help.
     Timeout,
-    /// The checksum database signed two histories. Evidence is on disk; no retry helps.
+    /// The checksum database signed two histories. Evidence is on disk; a retry does not help.
     Misbehaviour,
-    /// This machine: disk full, no permission, a port in use, a bug of ours. Its owner has to act.
+    /// This machine: disk full, no permission, a port in use, a bug. The operator must act.
     Host,
 }
 
-/// The whole chain of causes in one line, for a person: `a: b: c`.
-///
-/// A cause whose words the line already ends with is left out: many libraries repeat their source.
+/// The error and its causes in one line: `a: b: c`. Omits a cause if the line already ends with its message, because many
+/// libraries repeat their source.
 pub fn in_full(error: &dyn std::error::Error) -> String {
     let mut line = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
-        let words = cause.to_string();
-        if !line.ends_with(&words) {
-            line.push_str(": ");
-            line.push_str(&words);
+        let message = cause.to_string();
+        if !line.ends_with(&message) {
+            line.push_str(&format!(": {message}"));
         }
         next = cause.source();
     }

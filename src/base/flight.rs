@@ -1,9 +1,8 @@
-//! One flight per key: many callers, one piece of work.
+//! Shared work: callers with the same key at the same time share one task (a flight).
 //!
-//! The work runs as a task of its own, so a caller that goes away does not cancel it for the others. When the last one has
-//! been away for some seconds, the work is dropped: abandoned requests must not keep the places of real ones.
-//! Nothing is remembered: once the work has ended the next caller starts anew. An error is therefore
-//! never an answer to somebody who asked later.
+//! If a caller is dropped, the task continues for the others. If the last one has been dropped for some seconds, the task is
+//! cancelled: abandoned requests must not keep the places of real ones. Results are not cached: after the task has ended, the
+//! next caller starts a new one, so an error is never returned to later callers.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -13,26 +12,24 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-/// How long work goes on without a caller. A client whose connection broke asks again within a second or two.
+/// How long a task continues without a caller. A client whose connection broke repeats its request within a second or two.
 const ABANDONED_FOR: Duration = Duration::from_secs(5);
 
-type Landing<V> = watch::Sender<Option<V>>;
+type Answer<V> = watch::Sender<Option<V>>;
 
-/// Work under way, by key. Cheap to clone; clones share the flights.
-///
-/// The number of flights is bounded by the number of callers, which the server bounds.
+/// The running tasks by key. Clones share the tasks. There are at most as many as callers, whose number the server limits.
 #[derive(Clone)]
 pub struct Flights<K, V> {
-    under_way: Arc<Mutex<HashMap<K, Arc<Landing<V>>>>>,
+    running: Arc<Mutex<HashMap<K, Arc<Answer<V>>>>>,
 }
 
 impl<K, V> Default for Flights<K, V> {
     fn default() -> Self {
-        Self { under_way: Arc::default() }
+        Self { running: Arc::default() }
     }
 }
 
-/// The task that did the work ended without an answer: it panicked, or the runtime is shutting down.
+/// The task ended without a result: it panicked, or the runtime is shutting down.
 #[derive(Debug, thiserror::Error)]
 #[error("internal task was cancelled")]
 pub struct Cancelled;
@@ -42,29 +39,30 @@ where
     K: Clone + Eq + Hash + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// Joins the flight for `key`, or starts it with `work`, and waits for its answer.
+    /// Waits for the result of the running task for `key`, or starts one with `work`.
     pub async fn join<F>(&self, key: K, work: impl FnOnce() -> F + Send) -> Result<V, Cancelled>
     where
         F: Future<Output = V> + Send + 'static,
     {
         let start = || {
-            let landing = Arc::new(Landing::new(None));
-            let ending = Ending { flights: self.clone(), key: key.clone(), landing: Arc::clone(&landing) };
-            let (landed, work) = (Arc::clone(&landing), work());
+            let answer_sender = Arc::new(Answer::new(None));
+            let removal =
+                Removal { flights: self.clone(), key: key.clone(), answer_sender: Arc::clone(&answer_sender) };
+            let (landed, work) = (Arc::clone(&answer_sender), work());
             tokio::spawn(async move {
                 tokio::select! {
                     value = work => {
-                        // Off the list first: who comes now starts anew rather than getting an old answer.
-                        drop(ending);
+                        // Removed before the result is sent, so that later callers start a new task.
+                        drop(removal);
                         landed.send_replace(Some(value));
                     }
-                    () = ending.abandoned() => {}
+                    () = removal.abandoned() => {}
                 }
             });
-            landing
+            answer_sender
         };
-        // With the lock held, so that the work cannot be found abandoned in between.
-        let mut answer = lock(&self.under_way).entry(key.clone()).or_insert_with(start).subscribe();
+        // Subscribed under the lock, so that the task is not cancelled in between.
+        let mut answer = lock(&self.running).entry(key.clone()).or_insert_with(start).subscribe();
         let answer = answer.wait_for(Option::is_some).await.map_err(|_| Cancelled)?;
         answer.clone().ok_or(Cancelled)
     }
@@ -74,34 +72,34 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Takes the flight off the list when dropped, also when the work panics.
-struct Ending<K: Eq + Hash, V> {
+/// Removes the task from the list when dropped, even if the work panics.
+struct Removal<K: Eq + Hash, V> {
     flights: Flights<K, V>,
     key: K,
-    landing: Arc<Landing<V>>,
+    answer_sender: Arc<Answer<V>>,
 }
 
-impl<K: Eq + Hash, V> Ending<K, V> {
-    /// Waits until there has been no caller for a while. Takes the flight off the list: a new caller starts anew.
+impl<K: Eq + Hash, V> Removal<K, V> {
+    /// Waits until there has been no caller for a while, and removes the task from the list: the next caller starts a new one.
     async fn abandoned(&self) {
         loop {
-            self.landing.closed().await;
+            self.answer_sender.closed().await;
             tokio::time::sleep(ABANDONED_FOR).await;
-            let mut under_way = lock(&self.flights.under_way);
-            if self.landing.receiver_count() == 0 {
-                under_way.remove(&self.key);
+            let mut running = lock(&self.flights.running);
+            if self.answer_sender.receiver_count() == 0 {
+                running.remove(&self.key);
                 return;
             }
         }
     }
 }
 
-impl<K: Eq + Hash, V> Drop for Ending<K, V> {
+impl<K: Eq + Hash, V> Drop for Removal<K, V> {
     fn drop(&mut self) {
-        let mut under_way = lock(&self.flights.under_way);
-        // After abandoned work the key may belong to another flight.
-        if under_way.get(&self.key).is_some_and(|landing| Arc::ptr_eq(landing, &self.landing)) {
-            under_way.remove(&self.key);
+        let mut running = lock(&self.flights.running);
+        // After a cancelled task the key may belong to a new one.
+        if running.get(&self.key).is_some_and(|answer_sender| Arc::ptr_eq(answer_sender, &self.answer_sender)) {
+            running.remove(&self.key);
         }
     }
 }
@@ -117,7 +115,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn fifty_callers_are_one_piece_of_work_and_the_next_starts_anew() {
+    async fn fifty_callers_share_one_task_and_the_next_starts_a_new_one() {
         let flights = Flights::<&str, u32>::default();
         let started = Arc::new(AtomicU32::new(0));
         let gate = Arc::new(Notify::new());
@@ -147,7 +145,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_caller_that_goes_away_does_not_cancel_the_work() {
+    async fn a_dropped_caller_does_not_cancel_the_work() {
         let flights = Flights::<(), u32>::default();
         let gate = Arc::new(Notify::new());
         let inner = Arc::clone(&gate);
@@ -162,7 +160,7 @@ mod tests {
                     .await
             }
         });
-        while flights.under_way.lock().unwrap().is_empty() {
+        while flights.running.lock().unwrap().is_empty() {
             tokio::task::yield_now().await;
         }
         first.abort();
@@ -172,7 +170,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn work_without_a_caller_is_dropped_after_a_while_and_the_next_caller_starts_anew() {
+    async fn a_task_without_callers_is_cancelled_after_a_while_and_the_next_caller_starts_a_new_one() {
         let flights = Flights::<(), u32>::default();
         let dropped = Arc::new(Notify::new());
         let leave = |flights: Flights<(), u32>, dropped: Arc<Notify>| async move {
@@ -184,7 +182,7 @@ mod tests {
             assert!(tokio::time::timeout(Duration::from_secs(1), forever).await.is_err());
         };
         leave(flights.clone(), Arc::clone(&dropped)).await;
-        // A caller that comes in time keeps it, and counts anew when it leaves.
+        // A caller that comes in time keeps it.
         tokio::time::sleep(ABANDONED_FOR - Duration::from_secs(1)).await;
         let waits = tokio::time::timeout(ABANDONED_FOR, flights.join((), || async { 8 }));
         assert!(waits.await.is_err(), "the work is still the first");
@@ -203,7 +201,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn work_that_panics_is_broken_off_and_forgotten() {
+    async fn work_that_panics_is_cancelled_and_removed() {
         let flights = Flights::<(), u32>::default();
         assert!(flights.join((), || async { panic!("on purpose") }).await.is_err());
         assert_eq!(flights.join((), || async { 9 }).await.unwrap(), 9);

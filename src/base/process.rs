@@ -1,4 +1,4 @@
-//! Child processes that answer a question: bounded in time and output, and ended with everything they started.
+//! Child processes with limits on time and output, which are killed together with their own children.
 
 mod clean;
 mod dialogue;
@@ -17,28 +17,28 @@ use clean::clean;
 pub use clean::distrust;
 pub use dialogue::Dialogue;
 
-/// How much of its standard error is kept, in bytes: an error, of which a line or two is shown, and the warnings before it.
-const MAX_COMPLAINTS: u64 = 64 << 10;
+/// Longest standard error that is kept, in bytes: warnings and an error message, of which a line or two is shown.
+const MAX_STDERR: u64 = 64 << 10;
 
-/// What a child process may use.
+/// The limits of a child process.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// How long it may run.
+    /// The longest time it may run.
     pub time: Duration,
-    /// How much of its standard output is kept, in bytes.
+    /// The longest standard output that is kept, in bytes.
     pub stdout: u64,
 }
 
-/// What a child process printed, and how it ended.
+/// The output and the exit status of a child process.
 #[derive(Debug)]
 pub struct Output {
-    /// How it ended.
+    /// The exit status.
     pub status: ExitStatus,
-    /// Its standard output, cut at the limit.
+    /// The standard output, cut at the limit.
     pub stdout: Vec<u8>,
-    /// Its standard error, cut at the limit.
+    /// The standard error, cut at the limit.
     pub stderr: Vec<u8>,
-    /// The standard output is longer than the limit.
+    /// Whether the standard output was longer than the limit.
     pub stdout_cut: bool,
 }
 
@@ -55,59 +55,61 @@ pub enum ProcessError {
     /// It ran too long, and was killed.
     #[error("it did not end within {} seconds", .0.as_secs())]
     Timeout(Duration),
-    /// It ended, and there is no answer. With what it said on its standard error.
+    /// It ended without an answer. Contains its standard error.
     #[error("it ended without an answer")]
     Ended(Vec<u8>),
-    /// Its answer cannot be read.
+    /// The answer cannot be read.
     #[error("its answer cannot be read: {0}")]
     Answer(#[source] std::io::Error),
 }
 
-/// The program of this name on the PATH. A relative folder there would let whoever made the working folder say what the
-/// program is, so only absolute ones count.
+/// Finds a program on the PATH. Ignores relative folders, because the author of the working folder controls what is in them.
 pub fn on_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let folders = std::env::split_paths(&path).filter(|folder| folder.is_absolute());
     folders.map(|folder| folder.join(name)).find(|program| is_program(program))
 }
 
-/// One word for a shell, whatever is in it. Commands are printed to be pasted, and names of files are a stranger's.
+/// Quotes a word for a shell: commands are printed for users to paste, and may contain untrusted file names.
 pub fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._/:=+@,".contains(c);
-    let needs_none = !word.is_empty() && word.chars().all(is_plain);
-    if needs_none { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
-/// Whether a file can be executed, as far as its permissions say.
+/// Whether a file is executable according to its permissions.
 pub(crate) fn is_program(file: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
     file.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 
-/// [`run`] for callers that may block. It works from any thread: the child is waited for in a thread of its own.
+/// [`run`] for callers that may block. Works in any thread, because it uses a thread of its own.
 pub fn run_blocking(command: Command, limits: Limits) -> Result<Output, ProcessError> {
     let work = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.map_err(ProcessError::Start)?.block_on(run(command, limits))
     };
-    let ended = std::thread::scope(|scope| scope.spawn(work).join());
-    ended.unwrap_or_else(|_| Err(ProcessError::Wait(std::io::Error::other("the thread that waited for it panicked"))))
+    let output = std::thread::scope(|scope| scope.spawn(work).join());
+    output.unwrap_or_else(|_| Err(ProcessError::Wait(std::io::Error::other("the thread that waited for it panicked"))))
 }
 
-/// The children that run at this moment, by their ids: as many as callers run at once.
+/// The ids of the running children: at most as many as there are callers.
 static RUNNING: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
 
 fn running() -> MutexGuard<'static, BTreeSet<u32>> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether the process was started by [`run`], and runs.
+/// Whether this is a running process that [`run`] started.
 pub fn is_ours(id: u32) -> bool {
     running().contains(&id)
 }
 
-/// Runs `command` to its end, without standard input and with a clean environment. It and its children are one process
-/// group, which is killed if it runs too long, or if the future is dropped.
+/// Runs `command` to its end, without standard input and with a clean environment. The child and its own children are one
+/// process group, which is killed on timeout and when the future is dropped.
 pub async fn run(mut command: Command, limits: Limits) -> Result<Output, ProcessError> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.process_group(0).kill_on_drop(true);
@@ -115,7 +117,7 @@ pub async fn run(mut command: Command, limits: Limits) -> Result<Output, Process
     let mut child = command.spawn().map_err(ProcessError::Start)?;
     let mut group = Group::of(child.id());
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let all = async { tokio::join!(up_to(stdout, limits.stdout), up_to(stderr, MAX_COMPLAINTS), child.wait()) };
+    let all = async { tokio::join!(up_to(stdout, limits.stdout), up_to(stderr, MAX_STDERR), child.wait()) };
     let Ok((stdout, stderr, status)) = tokio::time::timeout(limits.time, all).await else {
         drop(group);
         let _ = child.wait().await;
@@ -126,17 +128,17 @@ pub async fn run(mut command: Command, limits: Limits) -> Result<Output, Process
     Ok(Output { status, stdout: stdout.0, stderr: stderr.0, stdout_cut: stdout.1 })
 }
 
-/// The first `limit` bytes, and whether there were more. The rest is read and dropped, so that the writer can go on.
+/// Reads the first `limit` bytes, and whether there are more. Discards the rest, so that the writer does not block.
 async fn up_to(from: Option<impl AsyncRead + Unpin>, limit: u64) -> (Vec<u8>, bool) {
     let mut kept = Vec::new();
     let Some(mut from) = from else { return (kept, false) };
-    // An error means that the pipe is closed; how the child ended says the rest.
+    // An error means that the pipe is closed; the exit status tells why.
     let _ = (&mut from).take(limit).read_to_end(&mut kept).await;
     let dropped = tokio::io::copy(&mut from, &mut tokio::io::sink()).await;
     (kept, dropped.is_ok_and(|bytes| bytes > 0))
 }
 
-/// The process group of a child; killed when this is dropped, unless the child has ended.
+/// The process group of a child, which is killed on drop unless the child has ended.
 struct Group(Option<u32>);
 
 impl Group {
@@ -156,7 +158,7 @@ impl Drop for Group {
     fn drop(&mut self) {
         let pid = self.forget().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         if let Some(pid) = pid {
-            // An error means that all its processes have ended.
+            // An error means that all processes have ended.
             let _ = kill_process_group(pid, Signal::KILL);
         }
     }

@@ -1,16 +1,15 @@
-//! Foreign text, made safe for a terminal: what came from a file or the network must not command it, nor turn the direction
-//! of the text round, nor differ from what it seems to be by something that nobody sees.
+//! Makes untrusted text safe to print: no terminal control sequences, no changes of text direction, no invisible characters.
 
 use std::path::Path;
 
 use super::limits::MAX_NAMED;
 
-/// The text on one line: what a terminal does not show as it is, is escaped.
+/// The text on one line, with control and invisible characters escaped.
 pub(crate) fn safe(text: &str) -> String {
     text.chars().map(|c| if is_plain(c) { c.to_string() } else { c.escape_default().to_string() }).collect()
 }
 
-/// The beginning of it, `max` characters at most.
+/// The first `max` characters of [`safe`] text.
 pub(crate) fn safe_start(text: &str, max: usize) -> String {
     safe(text).chars().take(max).collect()
 }
@@ -23,27 +22,27 @@ pub(crate) fn safe_path(path: &Path) -> String {
     safe(&path.to_string_lossy())
 }
 
-/// The first names of a list, and how many there are more.
+/// The first [`MAX_NAMED`] names of a list, and the number of the others.
 pub(crate) fn some_of(names: &[impl AsRef<str>]) -> String {
     let shown = names.iter().take(MAX_NAMED).map(|name| safe(name.as_ref())).collect::<Vec<_>>().join(", ");
     let more = names.len().saturating_sub(MAX_NAMED);
     if more > 0 { format!("{shown} and {more} more") } else { shown }
 }
 
-/// Words that somebody wrote, on one line of at most `max` characters: in the place of blanks, and of what a terminal does not
-/// show as it is, there is one blank.
+/// Untrusted text on one line of at most `max` characters, with white space, control and invisible characters replaced by
+/// single spaces.
 pub(crate) fn one_line(words: &str, max: usize) -> String {
     let words = words.split(|c: char| c.is_whitespace() || !is_plain(c)).filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join(" ").chars().take(max).collect()
 }
 
 pub(crate) fn is_plain(c: char) -> bool {
-    !c.is_control() && !is_unseen(c)
+    !c.is_control() && !INVISIBLE.iter().any(|(first, last)| (*first..=*last).contains(&c))
 }
 
-/// What Unicode calls default-ignorable (DerivedCoreProperties.txt), and the separators of lines and paragraphs. The marks
-/// of direction are among them.
-const UNSEEN: [(char, char); 17] = [
+/// The default-ignorable characters of Unicode (DerivedCoreProperties.txt), which include direction marks, and the line and
+/// paragraph separators.
+const INVISIBLE: [(char, char); 17] = [
     ('\u{ad}', '\u{ad}'),
     ('\u{34f}', '\u{34f}'),
     ('\u{61c}', '\u{61c}'),
@@ -63,10 +62,6 @@ const UNSEEN: [(char, char); 17] = [
     ('\u{e0000}', '\u{e0fff}'),
 ];
 
-fn is_unseen(c: char) -> bool {
-    UNSEEN.iter().any(|(first, last)| (*first..=*last).contains(&c))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,7 +69,7 @@ mod tests {
     const FOREIGN: &str = "a\u{1b}[2J\u{202e}b\n\u{3164}\tc  d\u{301} ";
 
     #[test]
-    fn what_commands_a_terminal_is_escaped_or_becomes_a_blank() {
+    fn control_and_invisible_characters_are_escaped_or_replaced() {
         assert_eq!(safe(FOREIGN), "a\\u{1b}[2J\\u{202e}b\\n\\u{3164}\\tc  d\u{301} ");
         assert_eq!(safe_start(FOREIGN, 4), "a\\u{");
         assert_eq!(safe_lines(FOREIGN), "a\\u{1b}[2J\\u{202e}b\n\\u{3164}\\tc  d\u{301} ");
@@ -83,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_names_some_are_told() {
+    fn of_many_names_the_first_are_shown() {
         assert_eq!(some_of(&["a", "b\n", "c"]), "a, b\\n, c");
         assert_eq!(some_of(&["a", "b", "c", "d", "e"]), "a, b, c and 2 more");
     }

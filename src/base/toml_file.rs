@@ -1,5 +1,4 @@
-//! Files of settings, written by people in TOML: read into a shape, then checked value by value, and everything that is
-//! wrong told with its place, not the first thing alone. Pure.
+//! Configuration files in TOML: parsed, then checked value by value. All errors are reported, each with its position.
 
 use std::fmt;
 
@@ -10,24 +9,24 @@ use super::nearest::nearest;
 use super::text::safe;
 use gomodule::module::{ModulePath, PatternError, Patterns};
 
-/// Largest file, in bytes. One that a person wrote is smaller.
+/// Largest file, in bytes. Files written by hand are smaller.
 pub const MAX_FILE: usize = 1 << 20;
 
-/// A text and its place.
+/// A string and its position.
 pub(crate) type Text = Spanned<String>;
 
-/// One thing that is wrong with a file.
+/// An error in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// From 1.
+    /// The line number, from 1.
     pub line: u32,
-    /// From 1, in characters.
+    /// The column, from 1, in characters.
     pub column: u32,
-    /// What is wrong, and what to write.
+    /// What is wrong, and what to write instead.
     pub words: String,
 }
 
-/// Everything that is wrong with a file, in the order of its lines.
+/// All errors in a file, in the order of its lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostics(pub Vec<Diagnostic>);
 
@@ -40,40 +39,40 @@ impl fmt::Display for Diagnostics {
 
 impl std::error::Error for Diagnostics {}
 
-/// Reads a file of the shape `F`, which is called `what`; `check` makes of it what is meant.
+/// Parses a file, named `what` in messages, as `F`, and converts it with `check`.
 pub(crate) fn read<'t, F: DeserializeOwned, T>(
     text: &'t str,
     what: &str,
     check: impl FnOnce(&mut Reader<'t>, &F) -> T,
 ) -> Result<T, Diagnostics> {
-    let mut reader = Reader { text, complaints: Vec::new() };
+    let mut reader = Reader { text, diagnostics: Vec::new() };
     if text.len() > MAX_FILE {
-        reader.complain(0, format!("the {what} has more than {MAX_FILE} bytes"));
-        return Err(Diagnostics(reader.complaints));
+        reader.report(0, format!("the {what} has more than {MAX_FILE} bytes"));
+        return Err(Diagnostics(reader.diagnostics));
     }
     let file: F = match toml::from_str(text) {
         Ok(file) => file,
         Err(error) => {
-            reader.complain(error.span().map_or(0, |span| span.start), words_of(error.message()));
-            return Err(Diagnostics(reader.complaints));
+            reader.report(error.span().map_or(0, |span| span.start), words_of(error.message()));
+            return Err(Diagnostics(reader.diagnostics));
         }
     };
-    let meant = check(&mut reader, &file);
-    if reader.complaints.is_empty() {
-        return Ok(meant);
+    let value = check(&mut reader, &file);
+    if reader.diagnostics.is_empty() {
+        return Ok(value);
     }
-    reader.complaints.sort_by_key(|complaint| (complaint.line, complaint.column));
-    Err(Diagnostics(reader.complaints))
+    reader.diagnostics.sort_by_key(|one| (one.line, one.column));
+    Err(Diagnostics(reader.diagnostics))
 }
 
-/// What to say of a key that is none of `known`.
+/// The message for a key that is not one of `known`.
 pub(crate) fn unknown_key(found: &str, known: &[&str]) -> String {
     let hint = nearest(found, known.iter().copied()).map(|name| format!("did you mean `{name}`?"));
     let all = || format!("expected one of `{}`", known.join("`, `"));
     format!("unknown key `{found}`: {}", hint.unwrap_or_else(all))
 }
 
-/// The words of serde, which names a key that it does not know, and then those that it knows.
+/// The message of serde, which for an unknown key lists that key and the known ones.
 fn words_of(message: &str) -> String {
     let names: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     match names[..] {
@@ -82,22 +81,22 @@ fn words_of(message: &str) -> String {
     }
 }
 
-/// Checks value after value, and collects what is wrong instead of stopping at the first.
+/// Checks values, and collects errors instead of stopping at the first.
 pub(crate) struct Reader<'t> {
     text: &'t str,
-    complaints: Vec<Diagnostic>,
+    diagnostics: Vec<Diagnostic>,
 }
 
 impl Reader<'_> {
-    /// Says what is wrong with what stands at this byte.
-    pub(crate) fn complain(&mut self, at: usize, words: impl Into<String>) {
+    /// Reports an error at this byte.
+    pub(crate) fn report(&mut self, at: usize, words: impl Into<String>) {
         let before = self.text.get(..at).unwrap_or_default();
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let column = count(before.rsplit('\n').next().unwrap_or_default().chars().count() + 1);
-        // Words of the file stand in it, and go to terminals.
+        // The message may quote the file, and is printed on terminals.
         let words: String = words.into();
         let words = safe(&words.trim().replace('\n', ", "));
-        self.complaints.push(Diagnostic { line: self.line(at), column, words });
+        self.diagnostics.push(Diagnostic { line: self.line(at), column, words });
     }
 
     /// The line of this byte, from 1.
@@ -106,26 +105,26 @@ impl Reader<'_> {
         u32::try_from(before.matches('\n').count() + 1).unwrap_or(u32::MAX)
     }
 
-    /// What a text means, unless it means nothing, which is complained about.
+    /// Parses a string. Reports an error if it is invalid.
     pub(crate) fn checked<T, E: fmt::Display>(
         &mut self,
         text: &Text,
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Option<T> {
-        parse(text.get_ref()).map_err(|error| self.complain(text.span().start, error.to_string())).ok()
+        parse(text.get_ref()).map_err(|error| self.report(text.span().start, error.to_string())).ok()
     }
 }
 
-/// Why patterns match nothing.
+/// Why patterns cannot match any module path.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DeadPattern {
     #[error("{0:?} is a url; a module path has no \"https://\"")]
     Url(String),
-    #[error("{0:?} is in no module path; versions go into versions = \"…\"")]
+    #[error("{0:?} cannot be in a module path; write versions as versions = \"…\"")]
     Character(char),
-    #[error("{0:?} has upper case letters; the first element of a module path has none")]
+    #[error("{0:?} has upper case letters, which the first element of a module path cannot have")]
     UpperCase(String),
-    #[error("{0:?} cannot be an element of a module path there")]
+    #[error("{0:?} cannot be an element of a module path at this position")]
     Element(String),
     #[error("{0}")]
     Form(&'static str),
@@ -133,7 +132,7 @@ pub(crate) enum DeadPattern {
     Syntax(#[from] PatternError),
 }
 
-/// Patterns that can match. One that cannot would be a rule that is never obeyed, and nobody would notice.
+/// Parses patterns. Refuses those that cannot match: they would be a rule that never applies, unnoticed.
 pub(crate) fn patterns(text: &str) -> Result<Patterns, DeadPattern> {
     let possible = |c: &char| c.is_ascii_alphanumeric() || "-._~/*?[]^\\".contains(*c);
     for glob in text.split(',').map(|glob| glob.trim().trim_end_matches('/')).filter(|glob| !glob.is_empty()) {
@@ -150,7 +149,7 @@ pub(crate) fn patterns(text: &str) -> Result<Patterns, DeadPattern> {
     if patterns.is_empty() { Err(DeadPattern::Form("name at least one module pattern")) } else { Ok(patterns) }
 }
 
-/// Why no module path has an element of `glob` in its place, if so. Only elements without wildcards are looked at.
+/// Finds an element of `glob` that no module path can have at that position. Elements with wildcards are not checked.
 fn dead_element(glob: &str) -> Option<DeadPattern> {
     let first = glob.split('/').next().unwrap_or_default();
     if first.chars().any(|c| c.is_ascii_uppercase()) {
@@ -158,11 +157,11 @@ fn dead_element(glob: &str) -> Option<DeadPattern> {
     }
     glob.split('/').enumerate().filter(|(_, element)| !element.contains(['*', '?', '[', '\\'])).find_map(
         |(nth, element)| {
-            // What follows makes it a path below gopkg.in as well, where the last element ends with a version.
+            // `.v1` also makes it a valid path below gopkg.in.
             let path = if nth == 0 { format!("{element}/x.v1") } else { format!("example.com/{element}/x") };
             match element {
-                "" => None, // Patterns::parse says so.
-                "..." => Some(DeadPattern::Form("a pattern covers what is below it; leave the /... out")),
+                "" => None, // An error in Patterns::parse.
+                "..." => Some(DeadPattern::Form("remove the /...: a pattern also matches everything below it")),
                 _ => ModulePath::parse(&path).err().map(|_| DeadPattern::Element(element.to_owned())),
             }
         },

@@ -1,10 +1,11 @@
-//! The tree under audit: whoever wrote it may choose its files, and must not choose what else is read.
+//! The tree under audit. Its author is untrusted, and must not make sumgate read other files.
 //!
-//! A pull request can make `go.sum` a link to a secret of the machine, a FIFO or a device. So a file of the tree is opened
-//! only as a regular file whose real path lies inside the tree, and not inside a `.git`.
+//! A pull request can replace `go.sum` with a link to a secret, a FIFO or a device. So a file of the tree is opened only if
+//! it is a regular file whose real path is inside the tree, and not inside a `.git`.
 
 mod dirhash;
 mod named;
+mod regular;
 mod walk;
 
 use std::fs::File;
@@ -16,6 +17,7 @@ use rustix::fs::{Mode, OFlags};
 pub(crate) use dirhash::sha256_of;
 pub use dirhash::{DirError, hash_dir};
 pub use named::{folder_of, lexical, repository_by_words, tree_by_words, working_folder};
+pub(crate) use regular::{RegularFileError, read_regular};
 pub use walk::Unreadable;
 pub(crate) use walk::{below, name_below};
 
@@ -24,7 +26,7 @@ use crate::base::account::real_home;
 /// A tree under audit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tree {
-    /// Without links.
+    /// The top folder, without links.
     root: PathBuf,
 }
 
@@ -32,22 +34,22 @@ pub struct Tree {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TreeError {
-    /// It leads out of the tree, or is no regular file.
+    /// The file is outside the tree, or not a regular file.
     #[error("{} is not read: expected a regular file, found {found}", path.display())]
     NotRegular {
-        /// Which, as named.
+        /// The path, as given.
         path: PathBuf,
         /// What it is instead.
         found: &'static str,
     },
-    /// The file system refuses.
+    /// The file system returned an error.
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
 }
 
 impl Tree {
-    /// The tree that `folder` lies in: the work tree of its repository, else the folder itself. A repository that holds the
-    /// home folder does not count: what lies in a home is not all of one author.
+    /// The tree around `folder`: the work tree of its repository, or else the folder itself. A repository that contains the
+    /// home folder does not count, because the files in a home folder have many authors.
     pub fn around(folder: &Path) -> io::Result<Self> {
         Ok(Self::below_home(&folder.canonicalize()?, real_home().as_deref()))
     }
@@ -57,7 +59,7 @@ impl Tree {
         Self { root: around.unwrap_or(folder).to_owned() }
     }
 
-    /// Whether it is no repository and holds the home folder. What lies there is not of one author.
+    /// Whether it contains the home folder and is not a repository, so that its files have many authors.
     pub fn is_of_the_user(&self) -> bool {
         holds_home(&self.root, real_home().as_deref()) && !self.is_repository()
     }
@@ -72,12 +74,12 @@ impl Tree {
         &self.root
     }
 
-    /// Whether a path lies in the tree, once all links are followed. One that does not exist lies nowhere.
+    /// Whether a path exists and is in the tree, after following all links.
     pub fn holds(&self, path: &Path) -> bool {
         path.canonicalize().is_ok_and(|path| path.starts_with(&self.root))
     }
 
-    /// Opens a regular file of the tree. Never blocks on a FIFO or a device.
+    /// Opens a regular file of the tree. Does not block on FIFOs and devices.
     pub fn open(&self, path: &Path) -> Result<File, TreeError> {
         let not_regular = |found| TreeError::NotRegular { path: path.to_owned(), found };
         let real = real(path)?;
@@ -89,14 +91,14 @@ impl Tree {
     }
 }
 
-/// Opens a regular file that a person named: it may lie anywhere. Never blocks on a FIFO or a device.
+/// Opens a regular file that the user named, which may be anywhere. Does not block on FIFOs and devices.
 pub fn open_named(path: &Path) -> Result<File, TreeError> {
     open_real(path, &real(path)?)
 }
 
 fn real(path: &Path) -> Result<PathBuf, TreeError> {
     path.canonicalize().map_err(|cause| {
-        // What is absent today on this machine may be there on another.
+        // The target of a dangling link may exist on another machine.
         if path.is_symlink() {
             TreeError::NotRegular { path: path.to_owned(), found: "a link that leads nowhere" }
         } else {
@@ -114,12 +116,12 @@ fn holds_home(folder: &Path, home: Option<&Path>) -> bool {
     home.is_some_and(|home| home.starts_with(folder))
 }
 
-/// The work tree that a folder lies in: the nearest one at or above it with a `.git`.
+/// The work tree around a folder: the nearest folder, at or above it, with a `.git`.
 pub fn work_tree(folder: &Path) -> Option<&Path> {
     folder.ancestors().find(|folder| folder.join(".git").symlink_metadata().is_ok())
 }
 
-/// Opens a file whose last part is no link; `None` if it is not a regular one. Never blocks.
+/// Opens a regular file; `None` if it is a link or another kind of file. Does not block.
 pub fn open_regular(path: &Path) -> io::Result<Option<File>> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file = match rustix::fs::open(path, flags, Mode::empty()) {
@@ -165,7 +167,7 @@ mod tests {
             assert!(matches!(error, TreeError::NotRegular { .. }), "{name}: {error}");
         }
         assert!(matches!(tree.open(&root.join("none")), Err(TreeError::Unreadable { .. })));
-        // What a person names may lie elsewhere, and is a regular file all the same.
+        // A file that the user names may be elsewhere, but must be a regular file.
         assert!(open_named(&root.join("secret")).is_ok());
         for name in ["zero", "fifo", "sub", "dangling"] {
             assert!(matches!(open_named(&root.join(name)), Err(TreeError::NotRegular { .. })), "{name}");
@@ -173,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repository_around_the_home_folder_is_not_the_tree_of_what_lies_in_it() {
+    fn a_repository_around_the_home_folder_is_not_the_tree_of_folders_in_it() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
         for path in [".git", "home/.git", "home/work/.git", "home/work/sub", "home/download/sub"] {

@@ -1,4 +1,4 @@
-//! Which trees are under audit, and what is said of heads whose times do not count for `min-age`.
+//! Which trees are under audit, and messages about times of heads that do not count for `min-age`.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,14 +10,14 @@ use crate::base::tree::{Tree, folder_of};
 use crate::policy::Policy;
 use crate::sumdb::{Client, Databases};
 
-/// The tree around the working folder, if others may have written it.
+/// The tree around the working folder, if others can write to it.
 pub(super) fn trees_here() -> Result<Vec<Tree>, Failure> {
     let here = tree_around(Path::new("."))?;
     Ok(Some(here).filter(|tree| !tree.is_of_the_user()).into_iter().collect())
 }
 
-/// The trees around files and folders that are audited, and the repository that the working folder lies in: its author
-/// could have written a data folder there, too.
+/// The trees around the audited files and folders, and the repository of the working folder, whose author could have written a data
+/// folder, too.
 pub(super) fn trees_of(paths: &[PathBuf]) -> Result<Vec<Tree>, Failure> {
     let mut trees = paths.iter().map(|path| tree_around(path)).collect::<Result<Vec<_>, _>>()?;
     trees.retain(|tree| !tree.is_of_the_user());
@@ -30,14 +30,15 @@ fn tree_around(path: &Path) -> Result<Tree, Failure> {
     Tree::around(folder).map_err(|error| Failure::host(&format!("find the folder {}", folder.display()), &error))
 }
 
-/// Says which times of heads do not count. That none of a folder counts is of interest only where ages are asked for.
+/// Prints which times of heads do not count; that none of a folder counts, only if a policy has a `min-age`.
 pub(super) fn tell(databases: &Databases, policies: &[Policy]) {
     let mut messages: BTreeSet<String> = databases.iter().flat_map(|client| client.dropped().iter().cloned()).collect();
     if policies.iter().any(|policy| policy.min_age().is_some()) {
         let uncounted = databases.iter().filter_map(Client::uncounted);
-        messages.extend(uncounted.map(|why| format!("what was seen of the log does not count for min-age: {why}")));
+        messages
+            .extend(uncounted.map(|why| format!("the times of recorded tree heads do not count for min-age: {why}")));
     }
     for message in messages {
-        out::complain(&safe(&message));
+        out::message(&safe(&message));
     }
 }

@@ -1,4 +1,4 @@
-//! The words that can be typed. Reading them touches nothing; [`super::config`] checks what they mean.
+//! The command line arguments. Parsing has no side effects; [`super::config`] checks what they mean.
 
 mod audit;
 mod cache;
@@ -12,12 +12,15 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::policy::{Age, ValueError};
+use gomodule::module::ModuleVersion;
 
 pub(super) use audit::{AuditArgs, Colour, DoctorArgs, OutputArgs};
 pub(super) use cache::{CacheCommand, ExportArgs, FetchArgs, ImportArgs, KeygenArgs, PinsCommand};
 pub(super) use run::{Cache, RunArgs};
 pub(super) use serve::{AddressArgs, HoldArgs, ServeArgs};
-pub(super) use shared::{AnchorArgs, DEFAULT_UPSTREAM, DatabaseArgs, GoSettingsArgs, PolicyArgs, StateArgs};
+pub(super) use shared::{
+    DEFAULT_UPSTREAM, DatabaseArgs, ExemptArgs, GoSettingsArgs, PolicyArgs, StateArgs, UpstreamArgs,
+};
 pub(super) use tree::{tree, unknown_command};
 
 const ABOUT: &str =
@@ -31,7 +34,7 @@ Exit codes:
   3  the checksum database signed two histories; the evidence was written
 
 Start here:
-  sumgate demo     see it work, without any network
+  sumgate demo     see how it works, without any network
   sumgate serve    run the mirror; it prints the `go env -w` line to use it
 
 `sumgate COMMAND --help` has details and examples.";
@@ -59,13 +62,13 @@ pub(super) enum Command {
     /// `go` never checks an entry again once it is in go.sum; this command does. It reads each go.sum, go.work.sum and X.sum
     /// beside an X.mod below a folder, also in hidden folders. Files below testdata, vendor, node_modules and folders whose
     /// names begin with _ are reported separately, as warnings. Exempt modules (GONOSUMDB, GOPRIVATE, --nosumdb) are skipped;
-    /// their names are never sent anywhere. Proofs are kept, so a second run makes no requests.
+    /// their names are never sent anywhere. Proofs are stored, so a second run makes no requests.
     #[command(after_long_help = "Examples:\n  sumgate audit\n  sumgate audit --base origin/main --format json")]
     Audit(Box<AuditArgs>),
     /// Run a command that gets Go modules only through a mirror of its own
     ///
-    /// The command gets a GOPROXY and GOSUMDB of its own, an empty module cache and an empty build cache. Afterwards the
-    /// modules that it unpacked, and the modules in the programs that it built, are compared with what was served.
+    /// The command gets its own GOPROXY and GOSUMDB, an empty module cache and an empty build cache. Afterwards the modules
+    /// that it unpacked, and the modules in the programs that it built, are compared with what was served.
     #[command(after_help = run::EXIT_CODES, after_long_help = run::LONG_HELP)]
     Run(Box<RunArgs>),
     /// Find settings that weaken the checks of `go`
@@ -73,16 +76,15 @@ pub(super) enum Command {
     Doctor(DoctorArgs),
     /// Explain a module version: log, age, policy, store and pins
     ///
-    /// Says whether the checksum database has a record of the version, which hashes it has and under which tree head it was
-    /// proved; since when this installation knows it; which policy rule decides; which files are stored, and what is pinned.
-    /// Exits with 1 if the version is denied, not in the database, or stored with another hash than the proved one.
+    /// Prints the record of the version in the checksum database, and the tree head that proves it; how long it has been in
+    /// the log; which policy rule decides; and which files are stored and pinned. Exits with 1 if the version is denied, not in the database, or stored with a hash that differs from the proved one.
     #[command(after_long_help = "Examples:\n  sumgate why golang.org/x/text@v0.3.0")]
     Why(WhyArgs),
     /// Verify a file: evidence of a fork, a record proof or a module zip
     ///
-    /// The content tells what the file is. Evidence proves that a database signed two histories that contradict each other;
+    /// The content determines the kind of file. Evidence proves that a database signed two histories that contradict each other;
     /// a record proof proves one record of a database. Both are verified offline, with the key of the database. A module zip
-    /// is hashed by the strict rules and compared with its record. Exits with 1 if the file is not valid.
+    /// is hashed and compared with its record. Exits with 1 if the file is not valid.
     #[command(after_long_help = "Examples:\n  sumgate verify text.zip\n  sumgate verify --offline text.zip")]
     Verify(VerifyArgs),
     /// Print the `go env -w` command that points `go` at a mirror
@@ -100,7 +102,7 @@ pub(super) enum Command {
     /// Check a policy, or explain what it decides
     #[command(subcommand)]
     Policy(PolicyCommand),
-    /// Ask the checksum database
+    /// Look up records in the checksum database
     #[command(subcommand)]
     Sumdb(SumdbCommand),
     /// Print the h1 of a module zip, a go.mod file, or an unpacked module
@@ -110,7 +112,7 @@ pub(super) enum Command {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PolicyCommand {
-    /// Check that a policy is valid; report each error with its line and column
+    /// Check that a policy is valid, and report each error with its line and column
     #[command(after_long_help = "Examples:\n  sumgate policy check sumgate.toml")]
     Check {
         /// The policy [default: the nearest sumgate.toml at or above the working folder]
@@ -123,8 +125,8 @@ pub(super) enum PolicyCommand {
     #[command(after_long_help = "Examples:\n  sumgate policy explain golang.org/x/text@v0.3.0 --age 6d")]
     Explain {
         /// Module version, such as golang.org/x/text@v0.3.0
-        #[arg(value_name = "MODULE@VERSION")]
-        module: String,
+        #[arg(value_name = "MODULE@VERSION", value_parser = ModuleVersion::parse)]
+        module: ModuleVersion,
         /// The policy [default: the nearest sumgate.toml at or above the working folder]
         #[arg(long, value_name = "FILE", env = "SUMGATE_POLICY")]
         policy: Option<PathBuf>,
@@ -134,7 +136,7 @@ pub(super) enum PolicyCommand {
     },
 }
 
-/// An age as in `min-age`; a number alone means days.
+/// Parses an age as in `min-age`; a number alone is in days.
 fn age(text: &str) -> Result<Age, ValueError> {
     if text == "unknown" {
         return Ok(Age::Unknown);
@@ -146,7 +148,7 @@ fn age(text: &str) -> Result<Age, ValueError> {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum SumdbCommand {
-    /// Print the record of a module version, proved
+    /// Print the proved record of a module version
     #[command(after_long_help = "Examples:\n  sumgate sumdb lookup golang.org/x/text@v0.3.0")]
     Lookup(LookupArgs),
 }
@@ -154,8 +156,8 @@ pub(super) enum SumdbCommand {
 #[derive(Debug, clap::Args)]
 pub(super) struct LookupArgs {
     /// Module version, such as golang.org/x/text@v0.3.0
-    #[arg(value_name = "MODULE@VERSION")]
-    pub(super) module: String,
+    #[arg(value_name = "MODULE@VERSION", value_parser = ModuleVersion::parse)]
+    pub(super) module: ModuleVersion,
     #[command(flatten)]
     pub(super) state: StateArgs,
     #[command(flatten)]
@@ -165,8 +167,8 @@ pub(super) struct LookupArgs {
 #[derive(Debug, clap::Args)]
 pub(super) struct WhyArgs {
     /// Module version, such as golang.org/x/text@v0.3.0
-    #[arg(value_name = "MODULE@VERSION")]
-    pub(super) module: String,
+    #[arg(value_name = "MODULE@VERSION", value_parser = ModuleVersion::parse)]
+    pub(super) module: ModuleVersion,
     /// The policy [default: the nearest sumgate.toml at or above the working folder]
     #[arg(long, value_name = "FILE", env = "SUMGATE_POLICY")]
     pub(super) policy: Option<PathBuf>,
@@ -183,14 +185,14 @@ pub(super) struct VerifyArgs {
     pub(super) proof: ProofArgs,
 }
 
-/// How a module version is proved.
+/// How to prove a module version.
 #[derive(Debug, clap::Args)]
 pub(super) struct ProofArgs {
     /// Make no network requests; use the proofs in the store
     #[arg(long, env = "SUMGATE_OFFLINE", value_parser = clap::builder::FalseyValueParser::new())]
     pub(super) offline: bool,
     #[command(flatten)]
-    pub(super) surrounding: GoSettingsArgs,
+    pub(super) go_settings: GoSettingsArgs,
     #[command(flatten)]
     pub(super) state: StateArgs,
 }
@@ -201,14 +203,14 @@ pub(super) struct HashArgs {
     #[arg(value_name = "FILE.zip|go.mod|DIR")]
     pub(super) path: PathBuf,
 
-    /// Its module version; required for a folder outside of a module cache, because the hash covers the name
-    #[arg(long, value_name = "MODULE@VERSION")]
-    pub(super) module: Option<String>,
+    /// Its module version; required for a folder outside a module cache, because the hash covers the name
+    #[arg(long, value_name = "MODULE@VERSION", value_parser = ModuleVersion::parse)]
+    pub(super) module: Option<ModuleVersion>,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct DemoArgs {
-    /// Leave an honest origin and a mirror running afterwards, to try by hand
+    /// Keep an honest origin and a mirror running, to try them by hand
     #[arg(long)]
     pub(super) keep: bool,
 }

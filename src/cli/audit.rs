@@ -1,4 +1,4 @@
-//! `sumgate audit`: go.sum files and the module cache, held against the database.
+//! `sumgate audit`: verifies go.sum files and the module cache against the database.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -12,23 +12,22 @@ use super::config;
 use super::exit::{Exit, Failure};
 use super::out;
 use super::policies::Policies;
-use crate::audit::{Audit, Entry, GoHere, LeftOut, ReadError, Reader, find, read_module_cache};
+use crate::audit::{Audit, Entry, LeftOut, LocalGo, ReadError, Reader, find, read_module_cache};
 use crate::base::fault::{Fault, in_full};
 use crate::finding::{Code, Ending, Finding, Place, RenderOptions, Report, Unaudited, render};
 use crate::go::environment::GoEnv;
 use crate::repository::tracks;
 use crate::store::Access;
-use crate::upstream::HttpClient;
 
 pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
     let go = config::go_env()?;
-    let databases = config::surrounding_databases(&args.surrounding, &go)?;
-    let exempt = config::surrounding_exempt(&args.surrounding.nosumdb, &go)?;
+    let databases = config::go_databases(&args.go_settings, &go)?;
+    let exempt = config::go_exempt(&args.go_settings, &go)?;
     let mut bases = args.base.as_deref().map(Bases::of);
     let policies = Policies::of(&args.policy, bases.as_mut(), &args.paths)?;
     let given = if args.modcache { module_cache(&go)? } else { go_sums(args, &go, bases.as_mut())? };
 
-    let http = if args.offline { HttpClient::offline() } else { config::http()? };
+    let http = config::http(args.offline)?;
     let access = if args.offline { Access::Read } else { Access::Write };
     let store = config::store(args.state.data.as_deref(), access)?.auditing(ages::trees_of(&args.paths)?);
     let databases = config::clients(databases, &args.state.anchor, &store, &http, &policies.all())?;
@@ -51,13 +50,13 @@ pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
     let apart = given.apart.into_iter().filter_map(|(file, why)| Some((file, why?)));
     report.put_apart(&apart.collect());
     if args.base.is_some() {
-        // What only old lines need is needed all the same.
+        // Old lines, which are not audited, may need the exception.
         report.findings.retain(|finding| finding.code != Code::UnusedException);
     }
     show(&report, &args.output)
 }
 
-/// Prints a report and says how it ends.
+/// Prints a report and returns its exit code.
 pub(super) fn show(report: &Report, output: &OutputArgs) -> Result<Exit, Failure> {
     let options = RenderOptions { colour: out::colour(output.color), verbose: output.verbose, deny: output.deny };
     out::deliver(&render(report, output.format, options))?;
@@ -74,28 +73,29 @@ pub(super) fn ending(report: &Report, output: &OutputArgs) -> Exit {
     }
 }
 
-/// What there is to audit.
+/// The input of an audit.
 #[derive(Default)]
-struct Given {
+struct Input {
     files: Vec<PathBuf>,
     entries: Vec<Entry>,
     excluded: Vec<(PathBuf, String)>,
-    /// Files, and why `go` does not read them for this repository, if it does not.
+    /// Files, and why `go` does not read them for this repository; none if it does.
     apart: HashMap<PathBuf, Option<&'static str>>,
     unchecked: Vec<Unaudited>,
 }
 
-fn go_sums(args: &AuditArgs, go: &GoEnv, mut bases: Option<&mut Bases>) -> Result<Given, Failure> {
+fn go_sums(args: &AuditArgs, go: &GoEnv, mut bases: Option<&mut Bases>) -> Result<Input, Failure> {
     let left_out = left_out(go, &args.exclude, args.state.data.as_deref())?;
-    let (mut seen, mut given, go) = (HashSet::new(), Given::default(), GoHere::of(go));
+    let (mut seen, mut given, go) = (HashSet::new(), Input::default(), LocalGo::of(go));
     for path in &args.paths {
         let found = find(path, &left_out).map_err(Failure::usage)?;
-        given.unchecked.extend(found.unread.iter().filter(|(path, _)| seen.insert(path.clone())).map(unread));
+        let unread = found.unread.into_iter().filter(|(path, _)| seen.insert(path.clone()));
+        given.unchecked.extend(unread.map(|(path, error)| not_read(path, &format!("cannot read it: {error}"))));
         let base = bases.as_mut().map(|bases| bases.at(path)).transpose()?;
         let reader = Reader { tree: &found.tree, base, go: &go };
         for target in found.targets {
             let files = [&target.sum, &target.go_mod, &target.go_work].into_iter().flatten().cloned();
-            // A path may be named twice, and lie below another. What is not apart for one of them is not apart.
+            // Paths may overlap. A file that is not apart for one of them is not apart.
             for file in files {
                 let apart = given.apart.entry(file).or_insert(target.apart);
                 *apart = apart.and(target.apart);
@@ -114,40 +114,38 @@ fn go_sums(args: &AuditArgs, go: &GoEnv, mut bases: Option<&mut Bases>) -> Resul
         filled.for_each(|folder| given.filled(folder));
         given.excluded.extend(found.excluded.into_iter().filter(|(path, _)| seen.insert(path.clone())));
         let vendored = found.vendored.into_iter().filter(|path| seen.insert(path.clone()));
-        given.entries.extend(vendored.map(|path| Entry::Finding(vendor(&path))));
+        let message = "the files of this vendor folder were not checked: no hash covers them";
+        let finding = |path: PathBuf| Entry::Finding(Finding::new(Code::VendorUnproved, message).at(&*path));
+        given.entries.extend(vendored.map(finding));
     }
     Ok(given)
 }
 
-impl Given {
-    /// A folder that `go` or this program fill lies in the tree, and is left out. What git tracks in it, others wrote.
+impl Input {
+    /// A cache or data folder in the tree is skipped. If git tracks files in it, a pull request can write them.
     fn filled(&mut self, folder: &Path) {
         let place = Place { file: folder.to_owned(), line: None };
         let asked = folder.canonicalize().map_err(|error| error.to_string());
         match asked.and_then(|real| tracks(&real).map_err(|error| in_full(&error))) {
             Ok(false) => {}
             Ok(true) => {
-                let message = "git tracks files in this folder, and nobody looked at them";
+                let message = "git tracks files in this folder, which was not audited";
                 let finding = Finding::new(Code::TrackedCache, message).at(place);
                 self.entries.push(Entry::Finding(finding));
             }
             Err(why) => {
-                let reason = format!("whether git tracks files in it is not known: {why}");
+                let reason = format!("it is unknown whether git tracks files in it: {why}");
                 self.unchecked.push(Unaudited { place, module: "this folder".to_owned(), reason });
             }
         }
     }
 }
 
-fn unread((path, error): &(PathBuf, std::io::Error)) -> Unaudited {
-    not_read(path.clone(), &format!("cannot look into it: {error}"))
-}
-
 pub(super) fn not_read(file: PathBuf, why: &impl std::fmt::Display) -> Unaudited {
     Unaudited { place: Place { file, line: None }, module: "all of it".to_owned(), reason: why.to_string() }
 }
 
-/// What no search looks into: what is excluded by name, and the folders that `go` and this program fill themselves.
+/// What a search skips: paths of `exclude`, and the caches of `go` and the data folder of this program.
 pub(super) fn left_out(go: &GoEnv, exclude: &[String], data: Option<&Path>) -> Result<LeftOut, Failure> {
     let build = Some(PathBuf::from(go.get("GOCACHE"))).filter(|path| path.is_absolute());
     let folders = [
@@ -159,17 +157,13 @@ pub(super) fn left_out(go: &GoEnv, exclude: &[String], data: Option<&Path>) -> R
     LeftOut::new(exclude, &folders).map_err(Failure::usage)
 }
 
-fn vendor(list: &Path) -> Finding {
-    Finding::new(Code::VendorUnproved, "nobody checked the files of this vendor folder: no hash covers them").at(list)
-}
-
-fn module_cache(go: &GoEnv) -> Result<Given, Failure> {
-    let nowhere = || Failure::new(Fault::Request, "there is no module cache: set GOMODCACHE to where it is");
-    let cache = go.module_cache().ok_or_else(nowhere)?;
+fn module_cache(go: &GoEnv) -> Result<Input, Failure> {
+    let missing = || Failure::new(Fault::Request, "no module cache found: set GOMODCACHE");
+    let cache = go.module_cache().ok_or_else(missing)?;
     let entries = read_module_cache(&cache, go.goroot(), &AtomicUsize::new(0)).map_err(Failure::usage)?;
     if entries.is_empty() {
-        let words = format!("there is nothing in the module cache {}: run `go mod download` first", cache.display());
-        return Err(Failure::new(Fault::Request, words));
+        let message = format!("the module cache {} is empty: run `go mod download` first", cache.display());
+        return Err(Failure::new(Fault::Request, message));
     }
-    Ok(Given { files: vec![cache], entries, ..Given::default() })
+    Ok(Input { files: vec![cache], entries, ..Input::default() })
 }

@@ -1,4 +1,4 @@
-//! Checked settings: what the typed words mean, or which of them cannot be used.
+//! Checked settings: turns arguments into values, or says which are invalid.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use etcetera::BaseStrategy;
 
 use super::ages;
-use super::args::{AddressArgs, AnchorArgs, DatabaseArgs, GoSettingsArgs};
+use super::args::{AddressArgs, ExemptArgs, GoSettingsArgs};
 use super::exit::Failure;
 use crate::airgap::{self, FetchPlan, Refusal};
 use crate::base::bounded::read_bounded;
@@ -21,13 +21,13 @@ use crate::mirror::BasePath;
 use crate::policy::{self, Policy};
 use crate::store::{Access, Modes, Store};
 use crate::sumdb::{Anchor, Client, Database, DatabaseError, Databases};
-use crate::upstream::{HttpClient, ProxyList, ProxyListError, Router, Ttls, UpstreamPool};
+use crate::upstream::{HttpClient, ProxyList, ProxyListError, Router, Ttls, UpstreamConfig, UpstreamPool};
 use gomodule::module::{ModuleVersion, Patterns};
 
-/// The databases, in the order they were named. No two have one name: paths lead to them by name.
-pub(super) fn databases(args: &DatabaseArgs) -> Result<Vec<Database>, Failure> {
+/// The databases, in the given order. Names must be unique, because paths contain them.
+pub(super) fn databases(texts: &[String]) -> Result<Vec<Database>, Failure> {
     let mut databases: Vec<Database> = Vec::new();
-    for text in &args.sumdb {
+    for text in texts {
         let database = Database::parse(text).map_err(Failure::usage)?;
         if databases.iter().any(|other| other.name() == database.name()) {
             return Err(Failure::new(Fault::Request, format!("the database {} is named twice", database.name())));
@@ -42,53 +42,52 @@ pub(super) fn go_env() -> Result<GoEnv, Failure> {
     GoEnv::read().map_err(|error| Failure::new(Fault::Host, error.to_string()))
 }
 
-/// The databases that are named, else the one that `go` would ask, reached as `go` would reach it.
-pub(super) fn surrounding_databases(args: &GoSettingsArgs, go: &GoEnv) -> Result<Vec<Database>, Failure> {
+/// The given databases, or else the one of GOSUMDB, through the proxies of GOPROXY.
+pub(super) fn go_databases(args: &GoSettingsArgs, go: &GoEnv) -> Result<Vec<Database>, Failure> {
     if !args.sumdb.is_empty() {
-        return databases(&DatabaseArgs { sumdb: args.sumdb.clone() });
+        return databases(&args.sumdb);
     }
     let found = Database::parse(go.get("GOSUMDB")).map_err(|error| match error {
-        DatabaseError::Off(_) => Failure::new(
-            Fault::Request,
-            "GOSUMDB is off here, so there is nothing to check against: name a database, such as --sumdb sum.golang.org",
-        ),
+        DatabaseError::Off(_) => {
+            Failure::new(Fault::Request, "GOSUMDB is off: name a database, such as --sumdb sum.golang.org")
+        }
         error => Failure::usage(error),
     })?;
-    // A GOPROXY that names no proxy (`direct`, `off`) passes nothing on.
+    // A GOPROXY without a proxy (`direct`, `off`) is not an endpoint.
     Ok(vec![match ProxyList::parse(go.get("GOPROXY")) {
-        Ok(chain) => found.through(&chain),
+        Ok(chain) => found.through_proxies(&chain),
         Err(ProxyListError::Empty(_)) => found,
         Err(error) => return Err(Failure::usage(error)),
     }])
 }
 
-/// The modules that `go` would not ask about, and those of `--nosumdb`.
-pub(super) fn surrounding_exempt(nosumdb: &str, go: &GoEnv) -> Result<Patterns, Failure> {
+/// The modules of GONOSUMDB and `--nosumdb`.
+pub(super) fn go_exempt(args: &GoSettingsArgs, go: &GoEnv) -> Result<Patterns, Failure> {
     let parse = |text: &str| Patterns::parse(text).map_err(Failure::usage);
-    Ok(parse(go.get("GONOSUMDB"))?.with(parse(nosumdb)?))
+    Ok(parse(go.get("GONOSUMDB"))?.with(parse(&args.nosumdb)?))
 }
 
-/// The data folder, opened for what a command does there.
+/// Opens the data folder.
 pub(super) fn store(data: Option<&Path>, access: Access) -> Result<Store, Failure> {
     Ok(Store::open_for(&data_folder(data)?, access, Modes::Private, Clock::System)?)
 }
 
-/// The data folder: as named, or the one of this user.
+/// The data folder: the given one, or the default of this user.
 pub(super) fn data_folder(data: Option<&Path>) -> Result<PathBuf, Failure> {
     if let Some(dir) = data {
         return Ok(dir.to_owned());
     }
     let strategy = etcetera::choose_base_strategy().map_err(|error| {
-        let words = format!("this machine has no data folder for this user ({error}): name one with --data DIR");
-        Failure::new(Fault::Host, words)
+        let message = format!("this user has no default data folder ({error}): name one with --data DIR");
+        Failure::new(Fault::Host, message)
     })?;
     Ok(strategy.data_dir().join("sumgate"))
 }
 
-/// The databases' clients, with their state in `store`. Says what of that state does not count under `policies`.
+/// The clients of the databases, with their state in `store`. Prints which part of that state does not count for `policies`.
 pub(super) fn clients(
     databases: Vec<Database>,
-    anchor: &AnchorArgs,
+    anchor: &[PathBuf],
     store: &Store,
     http: &HttpClient,
     policies: &[Policy],
@@ -101,22 +100,25 @@ pub(super) fn clients(
     Ok(databases)
 }
 
-/// The anchors, each of which has to be for one of the databases.
-pub(super) fn anchors(args: &AnchorArgs, databases: &[Database]) -> Result<Anchor, Failure> {
-    let anchor = Anchor::read(&args.anchor).map_err(Failure::usage)?;
+/// The anchors. Each must be signed by one of the databases.
+pub(super) fn anchors(files: &[PathBuf], databases: &[Database]) -> Result<Anchor, Failure> {
+    let anchor = Anchor::read(files).map_err(Failure::usage)?;
     anchor.check(databases.iter().map(Database::key)).map_err(Failure::usage)?;
     Ok(anchor)
 }
 
-/// The HTTP client.
-pub(super) fn http() -> Result<HttpClient, Failure> {
+/// The HTTP client; an offline one makes no requests.
+pub(super) fn http(offline: bool) -> Result<HttpClient, Failure> {
+    if offline {
+        return Ok(HttpClient::offline());
+    }
     HttpClient::new().map_err(|error| Failure::host("set up the HTTP client", &error))
 }
 
-/// What a go.sum needs, and its lines that say nothing. One that nobody named lies in the tree around the working folder.
-/// `otherwise` says how to name another one.
+/// The files that a go.sum lists, and its malformed lines. The default is the go.sum of the working folder; `otherwise` says how to
+/// name another one.
 pub(super) fn wanted_of(named: Option<&Path>, otherwise: &str) -> Result<(FetchPlan, Vec<Refusal>), Failure> {
-    let (go_sum, how) = named.map_or((Path::new("go.sum"), Come::Found), |path| (path, Come::Named));
+    let (go_sum, how) = named.map_or((Path::new("go.sum"), PathSource::Found), |path| (path, PathSource::Named));
     let shown = go_sum.display().to_string();
     let file = open(go_sum, how).map_err(|error| {
         let is_absent =
@@ -128,36 +130,36 @@ pub(super) fn wanted_of(named: Option<&Path>, otherwise: &str) -> Result<(FetchP
     Ok(airgap::of_go_sum(&shown, &bytes))
 }
 
-/// The modules that no database is asked about.
-pub(super) fn exempt(nosumdb: &str, private: &str) -> Result<Patterns, Failure> {
-    Ok(patterns("--nosumdb", nosumdb)?.with(patterns("--private", private)?))
+/// The modules that are exempt from the databases.
+pub(super) fn exempt(args: &ExemptArgs) -> Result<Patterns, Failure> {
+    Ok(patterns("--nosumdb", &args.nosumdb)?.with(patterns("--private", &args.private)?))
 }
 
-/// Leaves out of `wanted` what `go` here would name to no proxy or no database, unless it is among those that were `named`
-/// on the command line: a go.sum has private modules in it, too. That they are missing has to be told.
+/// Removes modules of GONOPROXY and GONOSUMDB from `wanted`, unless flags have `named` them: a go.sum lists private modules, too.
+/// They are returned as refusals, so that the user learns that they are missing.
 pub(super) fn unnamed_private(wanted: &mut FetchPlan, named: &Patterns) -> Result<Vec<Refusal>, Failure> {
     let go = go_env()?;
     let patterns = |setting| Patterns::parse(go.get(setting)).map_err(Failure::usage);
     let left_out = wanted.leave_out(&patterns("GONOPROXY")?.with(patterns("GONOSUMDB")?), named);
-    let why = "GONOPROXY or GONOSUMDB of `go` here (by default GOPRIVATE) covers it, so nobody was asked: \
+    let why = "GONOPROXY or GONOSUMDB (by default GOPRIVATE) covers it, so no request was made: \
                --private PATTERNS fetches it direct, --nosumdb PATTERNS from --upstream and unproved";
     let refusal = |module: ModuleVersion| Refusal { what: module.to_string(), why: why.into(), fault: Fault::Absent };
     Ok(left_out.into_iter().map(refusal).collect())
 }
 
-/// No source at all: what is not in the store is then asked of nobody.
-pub(super) fn nowhere(waits: Ttls) -> Result<Router, Failure> {
-    let pool = UpstreamPool::new(&[], &HttpClient::offline(), waits, Clock::System);
-    Ok(Router::new(pool.map_err(|error| Failure::host("set up no upstream", &error))?, Vec::new()))
+/// A router that never makes a request: `upstreams` has folders, or nothing.
+pub(super) fn offline_router(upstreams: &[UpstreamConfig], ttls: Ttls) -> Result<Router, Failure> {
+    let pool = UpstreamPool::new(upstreams, &HttpClient::offline(), ttls, Clock::System);
+    Ok(Router::new(pool.map_err(|error| Failure::host("set up the upstreams", &error))?, Vec::new()))
 }
 
 /// The base path and the exempt modules.
 pub(super) fn address(args: &AddressArgs) -> Result<(BasePath, Patterns), Failure> {
     let base = BasePath::parse(&args.base_path).map_err(Failure::usage)?;
-    Ok((base, exempt(&args.nosumdb, &args.private)?))
+    Ok((base, exempt(&args.exempt)?))
 }
 
-/// Patterns that can match, or none at all. A typed one that cannot would name private modules to everybody.
+/// The patterns of a flag. A pattern that cannot match is an error: it would leave private modules unprotected.
 pub(super) fn patterns(flag: &str, text: &str) -> Result<Patterns, Failure> {
     if text.split(',').all(|glob| glob.trim().is_empty()) {
         return Ok(Patterns::default());
@@ -168,41 +170,37 @@ pub(super) fn patterns(flag: &str, text: &str) -> Result<Patterns, Failure> {
 /// The nearest `sumgate.toml` at or above the working folder.
 pub(super) fn find_policy() -> Option<PathBuf> {
     let folder = std::env::current_dir().ok()?;
-    // Whatever has the name counts: a link that leads nowhere is a policy that was lost, not one that nobody wrote.
+    // A dangling link counts, too: it is an unreadable policy, not a missing one.
     let exists = |file: &PathBuf| file.symlink_metadata().is_ok();
     let found = folder.ancestors().map(|folder| folder.join("sumgate.toml")).find(exists)?;
-    // One in the working folder is shown by its name alone.
+    // Relative if it is in the working folder.
     Some(found.strip_prefix(&folder).map(Path::to_owned).unwrap_or(found))
 }
 
-/// Reads a policy that was named and has to be right.
-pub(super) fn read_policy(path: &Path) -> Result<Policy, Failure> {
-    check_policy(path, Come::Named)?.map_err(|complaints| Failure::new(Fault::Request, complaints.join("\n")))
+/// Reads a policy that must be valid.
+pub(super) fn read_policy(path: &Path, how: PathSource) -> Result<Policy, Failure> {
+    check_policy(path, how)?.map_err(|diagnostics| Failure::new(Fault::Request, diagnostics.join("\n")))
 }
 
-/// Reads a policy. Diagnostics have the file before line and column, as compilers have it.
-pub(super) fn check_policy(path: &Path, how: Come) -> Result<Result<Policy, Vec<String>>, Failure> {
-    Ok(policy_in(path, &text_of("policy", path, how)?))
+/// Reads a policy. Each diagnostic begins with file, line and column.
+pub(super) fn check_policy(path: &Path, how: PathSource) -> Result<Result<Policy, Vec<String>>, Failure> {
+    Ok(policy_in(path, &read_file("policy", path, how)?))
 }
 
-/// The policy in a text that came from this file.
+/// Parses the policy in a text of this file.
 pub(super) fn policy_in(path: &Path, text: &str) -> Result<Policy, Vec<String>> {
-    policy::parse(text).map_err(|complaints| complaints_of(path, complaints))
+    policy::parse(text).map_err(|diagnostics| diagnostics_of(path, diagnostics))
 }
 
-/// Reads a file of settings, which is called `what` and was named by a person.
-pub(super) fn read_file(what: &str, path: &Path) -> Result<String, Failure> {
-    text_of(what, path, Come::Named)
-}
-
-/// The text of a file of settings. One byte more than it may have is read, so that too large is told from cut off.
-fn text_of(what: &str, path: &Path, how: Come) -> Result<String, Failure> {
+/// Reads a file of settings; `what` is its name in messages. One byte more than the limit is read, so that the parser detects a file
+/// that is too large.
+pub(super) fn read_file(what: &str, path: &Path, how: PathSource) -> Result<String, Failure> {
     let file = format!("the {what} {}", path.display());
     let unreadable = |cause: &io::Error| Failure::host(&format!("read {file}"), cause);
     let opened = open(path, how).map_err(|error| match error {
         TreeError::NotRegular { found, .. } => {
-            let words = format!("cannot read {file} [not-a-regular-file]: expected a regular file, found {found}");
-            Failure::new(Fault::Request, words)
+            let message = format!("cannot read {file} [not-a-regular-file]: expected a regular file, found {found}");
+            Failure::new(Fault::Request, message)
         }
         TreeError::Unreadable(Unreadable { cause, .. }) => unreadable(&cause),
     })?;
@@ -211,18 +209,18 @@ fn text_of(what: &str, path: &Path, how: Come) -> Result<String, Failure> {
     Ok(text)
 }
 
-/// How a file came to be read.
+/// Where the path of a file is from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Come {
-    /// A person named it: it may lie anywhere. Where the words lead into a repository, it must not lead out of it.
+pub(super) enum PathSource {
+    /// Named by the user: it can be anywhere. If the path enters a repository, it must not leave it through a link.
     Named,
-    /// It was found at or above the working folder. Where others wrote the tree, it must not lead out of it.
+    /// Found at or above the working folder. If others can write the tree, it must not leave it through a link.
     Found,
 }
 
-fn open(path: &Path, how: Come) -> Result<File, TreeError> {
+fn open(path: &Path, how: PathSource) -> Result<File, TreeError> {
     let unreadable = Unreadable::at(path);
-    if how == Come::Named {
+    if how == PathSource::Named {
         return match tree_by_words(path).map_err(unreadable)? {
             Some(tree) => tree.open(path),
             None => open_named(path),
@@ -233,18 +231,18 @@ fn open(path: &Path, how: Come) -> Result<File, TreeError> {
     if at.starts_with(tree.root()) {
         return tree.open(path);
     }
-    // The repository around a submodule was written by others, too.
+    // Others can write the repository around a submodule, too.
     match at.parent().filter(|folder| work_tree(folder).is_some()) {
         Some(folder) => Tree::around(folder).map_err(unreadable)?.open(path),
         None => open_named(path),
     }
 }
 
-/// What is wrong with a file, each with the file before line and column.
-pub(super) fn complaints_of(path: &Path, complaints: Diagnostics) -> Vec<String> {
+/// The diagnostics of a file; each begins with file, line and column.
+pub(super) fn diagnostics_of(path: &Path, diagnostics: Diagnostics) -> Vec<String> {
     let shown = path.display();
     let line = |c: Diagnostic| format!("{shown}:{}:{}: {}", c.line, c.column, c.words);
-    complaints.0.into_iter().map(line).collect()
+    diagnostics.0.into_iter().map(line).collect()
 }
 
 /// An async runtime for a command.
@@ -252,7 +250,7 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     tokio::runtime::Runtime::new().map_err(|error| Failure::host("start the async runtime", &error))
 }
 
-/// The line that points `go` at the mirror at `url`.
+/// The command that points `go` at the mirror at `url`.
 pub(super) fn go_env_line(url: &str, database: &Database, exempt: &Patterns) -> String {
     let mut line = format!("go env -w GOPROXY={url} GOSUMDB=\"{} {url}\"", database.for_go());
     if !exempt.is_empty() {

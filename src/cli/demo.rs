@@ -1,4 +1,4 @@
-//! `sumgate demo`: the guided tour.
+//! `sumgate demo`: a guided tour.
 
 mod script;
 

@@ -1,4 +1,4 @@
-//! `sumgate doctor`: what of this environment weakens the checks of `go`.
+//! `sumgate doctor`: finds settings that weaken the checks of `go`.
 
 use super::args::DoctorArgs;
 use std::path::PathBuf;
@@ -8,11 +8,11 @@ use super::config;
 use super::exit::{Exit, Failure};
 use super::out;
 use crate::base::text::safe;
-use crate::doctor::{examine, gather, mend};
+use crate::doctor::{examine, fix, gather};
 use crate::finding::Report;
 
 pub(super) fn run(args: &DoctorArgs) -> Result<Exit, Failure> {
-    let http = config::http()?;
+    let http = config::http(false)?;
     let go = config::go_env()?;
     let left_out = left_out(&go, &[], None)?;
     let seen = config::runtime()?.block_on(gather(go, &args.path, &left_out, &http));
@@ -24,15 +24,15 @@ pub(super) fn run(args: &DoctorArgs) -> Result<Exit, Failure> {
         return show(&report, &args.output);
     }
     for finding in &report.findings {
-        if let Some(command) = mend(finding, &seen.go) {
+        if let Some(command) = fix(finding, &seen.go) {
             out::print(&format!("{}\n", safe(&command)));
         } else {
             let (code, message) = (finding.code.name(), safe(&finding.message));
-            out::complain(&format!("no command mends [{code}]: {message}; {}", finding.advice()));
+            out::message(&format!("no command fixes [{code}]: {message}; {}", finding.advice()));
         }
     }
     for one in &report.unchecked {
-        out::complain(&safe(&format!("{} was not searched: {}", one.place, one.reason)));
+        out::message(&safe(&format!("{} was not searched: {}", one.place, one.reason)));
     }
     Ok(ending(&report, &args.output))
 }

@@ -1,4 +1,4 @@
-//! `sumgate env`: the line that points `go` at a mirror.
+//! `sumgate env`: prints the command that points `go` at a mirror.
 
 use super::args::EnvArgs;
 use super::config;
@@ -7,13 +7,13 @@ use super::out;
 use crate::base::fault::Fault;
 
 pub(super) fn run(args: &EnvArgs) -> Result<Exit, Failure> {
-    let databases = config::databases(&args.databases)?;
+    let databases = config::databases(&args.databases.sumdb)?;
     let (base, exempt) = config::address(&args.address)?;
     let url = match &args.url {
         Some(url) => {
             let parsed = url::Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
             if parsed.is_none() {
-                return Err(Failure::new(Fault::Request, format!("{url:?} is not an http(s) url")));
+                return Err(Failure::new(Fault::Request, format!("--url {url:?}: expected an http or https url")));
             }
             url.trim_end_matches('/').to_owned()
         }

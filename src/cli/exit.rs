@@ -1,23 +1,26 @@
-//! The one place where a fault becomes an exit code.
+//! Exit codes, and the one place where a fault becomes one.
 
 use std::fmt;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use crate::airgap::AirgapError;
 use crate::base::fault::{Fault, in_full};
+use crate::store::StoreError;
+use crate::sumdb::SumdbError;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// 0: done, and nothing is wrong.
+    /// 0: success.
     Success,
-    /// 1: done, and something is wrong with what was looked at.
+    /// 1: a problem was found in what was checked.
     Findings,
-    /// 2: not done: bad arguments, no network, no disk.
+    /// 2: not finished: invalid arguments, no network, no disk.
     NotFinished,
     /// 3: the checksum database misbehaved, and the evidence was written.
     Misbehaviour,
-    /// The code of a command that was run.
+    /// The exit code of a command that was run.
     Command(u8),
 }
 
@@ -34,7 +37,7 @@ impl From<Exit> for ExitCode {
 }
 
 impl Exit {
-    /// The worst of `exits`: misbehaviour before what was not done, that before findings.
+    /// The worst of `exits`: misbehaviour, then not finished, then findings.
     pub(super) fn worst(exits: impl IntoIterator<Item = impl Into<Self>>) -> Self {
         let exits: Vec<Self> = exits.into_iter().map(Into::into).collect();
         let worst =
@@ -53,25 +56,25 @@ impl From<Fault> for Exit {
     }
 }
 
-/// Why a command did not end well: whose fault, and in words.
+/// Why a command failed: whose fault it is, and a message.
 #[derive(Debug)]
 pub struct Failure {
     fault: Fault,
-    words: String,
+    message: String,
 }
 
 impl Failure {
-    /// A failure with words of its own.
-    pub fn new(fault: Fault, words: impl Into<String>) -> Self {
-        Self { fault, words: words.into() }
+    /// A failure with this message.
+    pub fn new(fault: Fault, message: impl Into<String>) -> Self {
+        Self { fault, message: message.into() }
     }
 
-    /// The words the user typed cannot be used.
+    /// Invalid arguments.
     pub(crate) fn usage(error: impl std::error::Error) -> Self {
         Self::new(Fault::Request, in_full(&error))
     }
 
-    /// This machine did not do what was asked of it.
+    /// An operation failed on this machine; `doing` says which.
     pub(crate) fn host(doing: &str, error: &dyn std::error::Error) -> Self {
         Self::new(Fault::Host, format!("cannot {doing}: {}", in_full(error)))
     }
@@ -84,33 +87,21 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.words)
+        f.write_str(&self.message)
     }
 }
 
-impl From<crate::store::StoreError> for Failure {
-    fn from(error: crate::store::StoreError) -> Self {
-        Self::new(error.fault(), in_full(&error))
-    }
+/// The errors of other rooms that have a fault.
+macro_rules! from_errors {
+    ($($error:ty),*) => { $(
+        impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self::new(error.fault(), in_full(&error))
+            }
+        }
+    )* };
 }
-
-impl From<crate::sumdb::SumdbError> for Failure {
-    fn from(error: crate::sumdb::SumdbError) -> Self {
-        Self::new(error.fault(), in_full(&error))
-    }
-}
-
-impl From<Arc<crate::sumdb::SumdbError>> for Failure {
-    fn from(error: Arc<crate::sumdb::SumdbError>) -> Self {
-        Self::new(error.fault(), in_full(&*error))
-    }
-}
-
-impl From<crate::airgap::AirgapError> for Failure {
-    fn from(error: crate::airgap::AirgapError) -> Self {
-        Self::new(error.fault(), in_full(&error))
-    }
-}
+from_errors!(AirgapError, StoreError, SumdbError, Arc<SumdbError>);
 
 impl From<crate::mirror::StartError> for Failure {
     fn from(error: crate::mirror::StartError) -> Self {

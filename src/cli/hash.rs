@@ -1,4 +1,4 @@
-//! `sumgate hash`: the h1 of something on disk, as it stands in go.sum.
+//! `sumgate hash`: prints the h1 of a file or folder, as in go.sum.
 
 use std::fs::File;
 use std::path::Path;
@@ -15,12 +15,12 @@ use gomodule::module::ModuleVersion;
 
 pub(super) fn run(args: &HashArgs) -> Result<Exit, Failure> {
     let path = &args.path;
-    let module = args.module.as_deref().map(ModuleVersion::parse).transpose().map_err(Failure::usage)?;
+    let module = args.module.clone();
     let kind = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?;
     let h1 = if kind.is_dir() {
         let module = module.or_else(|| in_module_cache(path)).ok_or_else(|| {
-            let words = "the hash of a folder covers the name of its module: add --module MODULE@VERSION";
-            Failure::new(Fault::Request, words)
+            let message = "the hash of a folder covers the name of its module: add --module MODULE@VERSION";
+            Failure::new(Fault::Request, message)
         })?;
         hash_dir(path, &module.to_string()).map_err(|error| refused(path, &error))?
     } else if path.extension().is_some_and(|extension| extension == "mod") {
@@ -37,16 +37,21 @@ pub(super) fn run(args: &HashArgs) -> Result<Exit, Failure> {
 /// The h1 of a go.mod.
 pub(super) fn go_mod(path: &Path, file: File) -> Result<H1, Failure> {
     let read = read_bounded(file, MAX_GO_MOD).map_err(|error| unreadable(path, &error))?;
-    let too_large = || Failure::new(Fault::Refused, format!("{}: larger than a go.mod may be", path.display()));
+    let too_large = || {
+        Failure::new(
+            Fault::Refused,
+            format!("{}: expected a go.mod of at most {MAX_GO_MOD} bytes, found more", path.display()),
+        )
+    };
     Ok(hash_go_mod(&read.ok_or_else(too_large)?))
 }
 
-/// The h1 of the zip of a module.
+/// The h1 of a module zip.
 pub(super) fn zip(path: &Path, file: &File, module: &ModuleVersion) -> Result<H1, Failure> {
     Ok(hash_module_zip(file, module, &ZipLimits::default()).map_err(|error| refused(path, &error))?.h1)
 }
 
-/// The module version of a zip, by the names in it.
+/// The module version of a zip, from the file names in it.
 pub(super) fn module_of(path: &Path, zip: &File) -> Result<ModuleVersion, Failure> {
     module_in_zip(zip, &ZipLimits::default()).map_err(|error| refused(path, &error))
 }
@@ -62,7 +67,7 @@ fn refused(path: &Path, error: &dyn std::error::Error) -> Failure {
 /// The module version that a folder of a module cache holds: `GOMODCACHE/PATH@VERSION`, upper case escaped.
 fn in_module_cache(dir: &Path) -> Option<ModuleVersion> {
     let dir = dir.canonicalize().ok()?;
-    // By its usual place, or by the downloads that it has.
+    // Found by its usual path, or by its downloads.
     let is_cache = |folder: &&Path| folder.ends_with("pkg/mod") || folder.join("cache/download").is_dir();
     let mut caches = dir.ancestors().skip(1).filter(is_cache);
     caches.find_map(|cache| ModuleVersion::unescape(dir.strip_prefix(cache).ok()?.to_str()?))

@@ -1,4 +1,4 @@
-//! `sumgate cache keygen`: a key for the seals of `sumgate run`.
+//! `sumgate cache keygen`: makes a key for the seals of `sumgate run`.
 
 use tlog::Signer;
 

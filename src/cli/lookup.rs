@@ -1,6 +1,4 @@
-//! `sumgate sumdb lookup M@V`: what the database says, proved; and the same for the commands that build on it.
-
-use tlog::ProvenRecord;
+//! `sumgate sumdb lookup M@V`: prints a proved record. `Prover` is shared with `why` and `verify`.
 
 use super::args::{LookupArgs, ProofArgs};
 use super::config;
@@ -8,29 +6,27 @@ use super::exit::{Exit, Failure};
 use super::out;
 use crate::policy::Policy;
 use crate::store::{Access, Store};
-use crate::sumdb::{Answer, Databases, Unproved};
-use crate::upstream::HttpClient;
+use crate::sumdb::{Answer, Databases, LookupFailure, ModuleRecord};
 use gomodule::module::{ModuleVersion, Patterns};
 
 pub(super) fn run(args: &LookupArgs) -> Result<Exit, Failure> {
-    let module = ModuleVersion::parse(&args.module).map_err(Failure::usage)?;
-    let databases = config::databases(&args.databases)?;
+    let databases = config::databases(&args.databases.sumdb)?;
     let store = config::store(args.state.data.as_deref(), Access::Write)?;
-    let databases = config::clients(databases, &args.state.anchor, &store, &config::http()?, &[])?;
+    let databases = config::clients(databases, &args.state.anchor, &store, &config::http(false)?, &[])?;
     out::start_log(out::QUIET);
-    let answer = config::runtime()?.block_on(databases.lookup(&module, None));
-    let (attested, _) = answer.map_err(Unproved::into_error)?;
-    out::print(&format!("{}{}\n", attested.record().text(), proved(attested.record(), attested.database())));
+    let answer = config::runtime()?.block_on(databases.lookup(&args.module, None));
+    let (record, _) = answer.map_err(LookupFailure::into_error)?;
+    out::print(&format!("{}{}\n", record.proven().text(), proved(&record)));
     Ok(Exit::Success)
 }
 
-/// Where a record was proved.
-pub(super) fn proved(record: &ProvenRecord, database: &str) -> String {
-    let (id, size) = (record.id(), record.head().size);
+/// The number of a record, and the tree that it is in.
+pub(super) fn proved(record: &ModuleRecord) -> String {
+    let (id, size, database) = (record.proven().id(), record.tree_size(), record.database());
     format!("record {id}, verified: it is in the tree of {size} records that {database} signed")
 }
 
-/// What proves a module version here: the store, and the databases through it.
+/// Proves module versions, with the store and the databases.
 pub(super) struct Prover {
     pub(super) store: Store,
     pub(super) databases: Databases,
@@ -40,23 +36,22 @@ pub(super) struct Prover {
 impl Prover {
     pub(super) fn of(args: &ProofArgs, policy: Option<&Policy>) -> Result<Self, Failure> {
         let go = config::go_env()?;
-        let databases = config::surrounding_databases(&args.surrounding, &go)?;
-        let exempt = config::surrounding_exempt(&args.surrounding.nosumdb, &go)?;
-        let (http, access) =
-            if args.offline { (HttpClient::offline(), Access::Read) } else { (config::http()?, Access::Write) };
+        let databases = config::go_databases(&args.go_settings, &go)?;
+        let exempt = config::go_exempt(&args.go_settings, &go)?;
+        let access = if args.offline { Access::Read } else { Access::Write };
         let store = config::store(args.state.data.as_deref(), access)?;
-        let policies: Vec<Policy> = policy.cloned().into_iter().collect();
-        let databases = config::clients(databases, &args.state.anchor, &store, &http, &policies)?;
+        let (http, policies) = (config::http(args.offline)?, policy.map_or(&[][..], std::slice::from_ref));
+        let databases = config::clients(databases, &args.state.anchor, &store, &http, policies)?;
         out::start_log(out::QUIET);
         Ok(Self { store, databases, exempt })
     }
 
-    /// What the databases say of `module`; nothing, if it is exempt.
+    /// The answer of the databases about `module`; none if it is exempt.
     pub(super) async fn ask(&self, module: &ModuleVersion) -> Option<Answer> {
         if self.exempt.exempts(&module.path) {
             return None;
         }
         let answer = self.databases.lookup(module, None).await;
-        Some(answer.map(|(attested, _)| attested).map_err(Unproved::into_error))
+        Some(answer.map(|(record, _)| record).map_err(LookupFailure::into_error))
     }
 }

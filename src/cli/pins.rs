@@ -1,4 +1,4 @@
-//! `sumgate cache pins`: the hashes that were pinned on first use, of modules that no database proves.
+//! `sumgate cache pins`: lists or forgets the hashes that are pinned on first use.
 
 use super::args::PinsCommand;
 use super::config;
@@ -14,19 +14,18 @@ pub(super) fn run(command: &PinsCommand) -> Result<Exit, Failure> {
         PinsCommand::List { data } => {
             let store = config::store(data.data.as_deref(), Access::Read)?;
             if let Some(why) = store.pins().of_others() {
-                out::complain(&format!("what is pinned there does not count: {why}"));
+                out::message(&format!("the pins in this folder do not count: {why}"));
             }
             let pins = store.pins().all()?;
             out::print(&pins.iter().map(line).collect::<String>());
             Ok(Exit::Success)
         }
         PinsCommand::Forget { module, data } => {
-            let module = ModuleVersion::parse(module).map_err(Failure::usage)?;
             let store = config::store(data.data.as_deref(), Access::Write)?;
-            let forgotten = store.pins().forget(store.tree(), &module)?;
+            let forgotten = store.pins().forget(store.tree(), module)?;
             if forgotten.is_empty() {
-                // Most often it is the wrong folder.
-                out::complain(&format!("nothing is pinned for {module} in {}", store.root().display()));
+                // Usually the wrong data folder.
+                out::message(&format!("nothing is pinned for {module} in {}", store.root().display()));
                 return Ok(Exit::Findings);
             }
             out::print(&forgotten.iter().map(line).collect::<String>());
@@ -35,7 +34,7 @@ pub(super) fn run(command: &PinsCommand) -> Result<Exit, Failure> {
     }
 }
 
-/// A line as go.sum has it.
+/// A line in the format of go.sum.
 pub(super) fn line((artifact, h1): &(Artifact, H1)) -> String {
     let ModuleVersion { path, version } = &artifact.module;
     let file = if artifact.kind == Kind::Mod { "/go.mod" } else { "" };

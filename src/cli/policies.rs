@@ -1,14 +1,14 @@
-//! The policies that decide: the one in force, and with `--base` the one that was in force there.
+//! The policies that apply: the one in force, and with `--base` also the one of the base.
 //!
-//! A pull request writes the tree, and may write `sumgate.toml`. With a base each version is judged by both, and whatever
-//! may loosen the policy is a finding until somebody accepts it from outside the tree.
+//! A pull request can change `sumgate.toml`. With a base, each version is judged by both policies, and a change that may loosen the
+//! policy is a finding until a flag accepts it.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::args::PolicyArgs;
 use super::bases::{Bases, stay_inside};
-use super::config::{Come, check_policy, find_policy, policy_in};
+use super::config::{PathSource, find_policy, policy_in, read_file, read_policy};
 use super::exit::Failure;
 use super::out;
 use crate::base::fault::{Fault, in_full};
@@ -21,21 +21,21 @@ use crate::repository::{Base, BaseError};
 
 const NAME: &str = "sumgate.toml";
 
-/// What decides about a version.
+/// The policies of a command.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Policies {
     /// The file in force, as it is now.
     pub(super) now: Option<(PathBuf, Policy)>,
-    /// The one that was in force at the base.
+    /// The file that was in force at the base.
     pub(super) base: Option<(PathBuf, Policy)>,
-    /// What may loosen the policy.
+    /// A finding if the policy may be looser than that of the base.
     pub(super) findings: Vec<Finding>,
 }
 
-/// A policy at the base: its file, and its text where that can be read.
-type Earlier = (PathBuf, Result<String, Unreadable>);
+/// A policy at the base: its file, and its text if it can be read.
+type BasePolicy = (PathBuf, Result<String, Unreadable>);
 
-/// Why a policy at the base says nothing.
+/// Why a policy at the base cannot be used.
 #[derive(Debug, thiserror::Error)]
 enum Unreadable {
     #[error(transparent)]
@@ -49,19 +49,16 @@ enum Unreadable {
 }
 
 impl Policies {
-    /// Finds and reads them. With `bases`, the one that was in force there counts too, where `paths` are of the repository
-    /// around the working folder. Without there is one at most, and it has to be right.
+    /// Finds and reads them. The policy at the base is read if `paths` are in the repository of the working folder. Without
+    /// `bases`, an invalid policy is an error.
     pub(super) fn of(args: &PolicyArgs, bases: Option<&mut Bases>, paths: &[PathBuf]) -> Result<Self, Failure> {
         if args.no_policy {
             return Ok(Self::default());
         }
-        let how = if args.policy.is_some() { Come::Named } else { Come::Found };
+        let how = if args.policy.is_some() { PathSource::Named } else { PathSource::Found };
         let file = args.policy.clone().or_else(find_policy);
-        let read = |path: PathBuf| {
-            let policy = check_policy(&path, how)?;
-            policy.map(|policy| (path, policy)).map_err(|words| Failure::new(Fault::Request, words.join("\n")))
-        };
-        let earlier = bases.map(|bases| earlier(args.policy.as_deref(), bases, paths)).transpose()?.flatten();
+        let read = |path: PathBuf| read_policy(&path, how).map(|policy| (path, policy));
+        let earlier = bases.map(|bases| policy_at_base(args.policy.as_deref(), bases, paths)).transpose()?.flatten();
         let Some((path, text)) = earlier else {
             return Ok(Self { now: file.map(read).transpose()?, ..Self::default() });
         };
@@ -72,7 +69,7 @@ impl Policies {
             if !changes(&path, then.as_ref(), file.as_deref(), accepted.now.as_ref().map(|(_, policy)| policy))
                 .is_empty()
             {
-                out::complain("the policy differs from the one at the base, and the change is accepted");
+                out::message("the policy differs from that of the base; the change is accepted");
             }
             return Ok(accepted);
         }
@@ -89,13 +86,13 @@ impl Policies {
         Ok(Self { now, base: then.ok().map(|policy| (path, policy)), findings })
     }
 
-    /// What every output says of it.
+    /// The files in force, for reports.
     pub(super) fn in_force(&self) -> PoliciesInForce {
         let name = |one: &Option<(PathBuf, Policy)>| one.as_ref().map(|(path, _)| path.clone());
         PoliciesInForce { now: name(&self.now), base: name(&self.base) }
     }
 
-    /// What they deny among modules that lie in a cache already. Nobody is asked about them.
+    /// Findings for denied modules among those that are in a cache already. Makes no requests.
     pub(super) fn denied(&self, known: &[Facts]) -> Vec<Finding> {
         let today = crate::policy::day(SystemTime::now());
         let denial = |policy: &Option<(PathBuf, Policy)>, facts: &Facts| {
@@ -109,33 +106,33 @@ impl Policies {
         known.iter().filter_map(one).collect()
     }
 
-    /// The policies alone.
+    /// The policies without their files.
     pub(super) fn deciding(&self) -> InForce {
         let policy = |one: &Option<(PathBuf, Policy)>| one.as_ref().map(|(_, policy)| policy.clone());
         InForce { now: policy(&self.now), base: policy(&self.base) }
     }
 
-    /// The policies, in no order that would say which is which.
+    /// The policies, of both kinds.
     pub(super) fn all(&self) -> Vec<Policy> {
         [&self.now, &self.base].into_iter().flatten().map(|(_, policy)| policy.clone()).collect()
     }
 }
 
-/// What may be looser now: another file, none, or one with other rules.
+/// What may be looser now: another file, no file, or other rules.
 fn changes(path: &Path, then: Result<&Policy, &Unreadable>, file: Option<&Path>, now: Option<&Policy>) -> Vec<String> {
     match (file, then, now) {
-        (None, ..) => vec![format!("no policy is in force any more, and {} was", path.display())],
+        (None, ..) => vec![format!("no policy is in force, but {} was", path.display())],
         (Some(file), ..) if !is_same(file, path) => {
-            vec![format!("{} is in force, and {} was", file.display(), path.display())]
+            vec![format!("{} is in force, but {} was", file.display(), path.display())]
         }
         (_, Err(why), _) => vec![format!("it cannot be read at the base: {}", in_full(why))],
         (_, Ok(then), Some(now)) => loosened(then, now),
-        // Why it is not there is known to the caller.
+        // The caller reports why the policy cannot be read.
         (_, Ok(_), None) => Vec::new(),
     }
 }
 
-/// Whether two names lead to one place; the file itself need not exist.
+/// Whether two paths name the same file, which need not exist.
 fn is_same(one: &Path, other: &Path) -> bool {
     let folder = |path: &Path| folder_of(path).canonicalize().ok();
     one == other || (one.file_name() == other.file_name() && folder(one).is_some_and(|one| Some(one) == folder(other)))
@@ -143,14 +140,13 @@ fn is_same(one: &Path, other: &Path) -> bool {
 
 fn finding(file: &Path, changes: Vec<String>) -> Finding {
     let facts = changes.into_iter().map(|change| ("change".to_owned(), change)).collect();
-    let message = "the policy may let in what the policy at the base refuses";
+    let message = "the policy may allow what the policy at the base refuses";
     Finding { facts, ..Finding::new(Code::PolicyLoosened, message).at(file) }
 }
 
-/// The policy that was in force at the base: what the same search finds there, by names alone: what the tree has in their
-/// place now, such as a link, has no say, neither on the way to the working folder. Files outside of repositories are not of
-/// a pull request; they count as they are.
-fn earlier(named: Option<&Path>, bases: &mut Bases, paths: &[PathBuf]) -> Result<Option<Earlier>, Failure> {
+/// The policy that was in force at the base: the result of the same search there. Paths are resolved by their names alone, so that
+/// links in the tree have no effect. A pull request cannot change files outside repositories; they are read as they are.
+fn policy_at_base(named: Option<&Path>, bases: &mut Bases, paths: &[PathBuf]) -> Result<Option<BasePolicy>, Failure> {
     let failed = |error| Failure::host("find the working folder", &error);
     let here = Path::new(".").canonicalize().map_err(failed)?;
     let words = working_folder().map_err(failed)?;
@@ -166,16 +162,15 @@ fn earlier(named: Option<&Path>, bases: &mut Bases, paths: &[PathBuf]) -> Result
     if work_tree(&here) != Some(&*top) {
         let (here, top) = (safe_path(&here), safe_path(&top));
         let words = format!(
-            "the working folder is a link of the repository {top} that leads to {here}, in another repository: what was \
-             there at the base is not known. Go to the folder itself, and start again"
+            "the working folder is a link in the repository {top} to {here}, in another repository, so its content at the \
+             base is unknown. Change to the folder itself, and start again"
         );
         return Err(Failure::new(Fault::Request, words));
     }
-    // What is not audited is not of the pull request.
+    // A repository that is not audited is not that of the pull request.
     if !paths.iter().any(|path| Base::work_tree_of(path).is_ok_and(|audited| audited == top)) {
         return Ok(None);
     }
-    // A repository that nobody audits may still not be usable.
     let base = bases.at(&top)?;
     if let Some(path) = named {
         let Ok(inside) = lexical(&words.join(path)).strip_prefix(&top_words).map(Path::to_owned) else {
@@ -187,7 +182,7 @@ fn earlier(named: Option<&Path>, bases: &mut Bases, paths: &[PathBuf]) -> Result
     let folder = base.folder(inside).map_err(Failure::usage)?;
     for folder in top.join(folder).ancestors() {
         let path = folder.join(NAME);
-        // One in the working folder is shown by its name alone.
+        // Relative if it is in the working folder.
         let shown = path.strip_prefix(&here).unwrap_or(&path);
         if let Some(top) = by_names(folder, &top) {
             let inside = path.strip_prefix(top).unwrap_or(&path);
@@ -195,20 +190,20 @@ fn earlier(named: Option<&Path>, bases: &mut Bases, paths: &[PathBuf]) -> Result
                 return Ok(Some(found));
             }
         } else if path.symlink_metadata().is_ok() {
-            let text = super::config::read_file("policy", &path)?;
+            let text = read_file("policy", &path, PathSource::Named)?;
             return Ok(Some((path, Ok(text))));
         }
     }
     Ok(None)
 }
 
-/// The repository that a folder lies in, where those in `top` are of that one, whatever lies there now.
+/// The repository of a folder. Folders in `top` belong to `top`, whatever is there now.
 fn by_names<'a>(folder: &'a Path, top: &'a Path) -> Option<&'a Path> {
     if folder.starts_with(top) { Some(top) } else { work_tree(folder) }
 }
 
 /// The file at `inside` in a repository as it was at the base.
-fn at_base(shown: &Path, inside: &Path, base: &Base) -> Option<Earlier> {
+fn at_base(shown: &Path, inside: &Path, base: &Base) -> Option<BasePolicy> {
     let text = base.file(inside).map_err(Unreadable::from).transpose()?.and_then(text);
     Some((shown.to_owned(), text))
 }

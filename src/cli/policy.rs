@@ -1,10 +1,10 @@
-//! `sumgate policy`: check one, or explain what it says.
+//! `sumgate policy`: check a policy, or explain what it decides.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::args::PolicyCommand;
-use super::config::{self, Come};
+use super::config::{self, PathSource};
 use super::exit::{Exit, Failure};
 use super::out;
 use crate::base::fault::Fault;
@@ -20,8 +20,8 @@ pub(super) fn run(command: &PolicyCommand) -> Result<Exit, Failure> {
                     out::print(&format!("{} is valid\n", path.display()));
                     Exit::Success
                 }
-                Err(complaints) => {
-                    out::print(&format!("{}\n", complaints.join("\n")));
+                Err(diagnostics) => {
+                    out::print(&format!("{}\n", diagnostics.join("\n")));
                     Exit::Findings
                 }
             })
@@ -30,34 +30,29 @@ pub(super) fn run(command: &PolicyCommand) -> Result<Exit, Failure> {
     }
 }
 
-fn found(file: Option<&PathBuf>) -> Option<(PathBuf, Come)> {
-    let found = || config::find_policy().map(|path| (path, Come::Found));
-    file.map(|path| (path.clone(), Come::Named)).or_else(found)
+fn found(file: Option<&PathBuf>) -> Option<(PathBuf, PathSource)> {
+    let found = || config::find_policy().map(|path| (path, PathSource::Found));
+    file.map(|path| (path.clone(), PathSource::Named)).or_else(found)
 }
 
 fn none() -> Failure {
-    Failure::new(Fault::Request, "there is no sumgate.toml here or above; name the file")
+    Failure::new(Fault::Request, "there is no sumgate.toml at or above the working folder: name the file")
 }
 
-/// The policy that is named, else the nearest one, if there is one.
+/// The given policy, or else the nearest one, if any.
 pub(super) fn in_force(file: Option<&PathBuf>) -> Result<Option<(PathBuf, Policy)>, Failure> {
-    let read = |(path, how): (PathBuf, Come)| {
-        let policy = config::check_policy(&path, how)?;
-        let policy = policy.map_err(|complaints| Failure::new(Fault::Request, complaints.join("\n")))?;
-        Ok((path, policy))
-    };
+    let read = |(path, how): (PathBuf, PathSource)| config::read_policy(&path, how).map(|policy| (path, policy));
     found(file).map(read).transpose()
 }
 
-fn explain(module: &str, policy: Option<&PathBuf>, age: Option<Age>) -> Result<Exit, Failure> {
+fn explain(module: &ModuleVersion, policy: Option<&PathBuf>, age: Option<Age>) -> Result<Exit, Failure> {
     let (path, policy) = in_force(policy)?.ok_or_else(none)?;
-    let module = ModuleVersion::parse(module).map_err(Failure::usage)?;
     let mut facts = Facts::of(module.clone());
     facts.age = age;
     let verdict = crate::policy::judge(&policy, &facts, crate::policy::day(SystemTime::now()));
     let mut text = String::new();
     for Step { rule, outcome, expired } in &verdict.steps {
-        let mut words = match outcome {
+        let mut message = match outcome {
             Outcome::Passed => "allows it".to_owned(),
             Outcome::NotKnown if *rule == Rule::MinAge => {
                 "not evaluated (decided at download time): --age 6d evaluates it for a record of that age, --age unknown for \
@@ -72,31 +67,31 @@ fn explain(module: &str, policy: Option<&PathBuf>, age: Option<Age>) -> Result<E
             }
         };
         if let Some(line) = expired {
-            words.push_str(&format!("; that exception is in line {line}"));
+            message.push_str(&format!("; that exception is in line {line}"));
         }
-        text.push_str(&format!("{:16} {words}\n", rule.name()));
+        text.push_str(&format!("{:16} {message}\n", rule.name()));
     }
-    let (exit, words) = decided(&path, &verdict);
-    out::print(&format!("{text}{module}: {words}\n"));
+    let (exit, message) = decided(&path, &verdict);
+    out::print(&format!("{text}{module}: {message}\n"));
     Ok(exit)
 }
 
-/// What a policy decides, by which rule, and where that stands; and how a command ends with it.
+/// The exit code for a verdict, and a message with the rule that decides and its line.
 pub(super) fn decided(path: &Path, verdict: &Verdict) -> (Exit, String) {
     let file = path.display();
     if let Some(Denial { rule, reason, line }) = &verdict.denial {
         return (Exit::Findings, format!("denied by {rule} ({file}:{line}): {reason}"));
     }
-    let mut words = format!("allowed by {file}");
+    let mut message = format!("allowed by {file}");
     for step in &verdict.steps {
         if let Outcome::Lifted { denial, line, until } = &step.outcome {
-            words.push_str(&format!("; the exception in line {line} lifts {} until {until}", denial.rule));
+            message.push_str(&format!("; the exception in line {line} lifts {} until {until}", denial.rule));
         }
     }
     let open = verdict.steps.iter().filter(|step| step.outcome == Outcome::NotKnown).map(|step| step.rule.name());
     let open: Vec<String> = open.collect();
     if !open.is_empty() {
-        words.push_str(&format!("; not evaluated: {}", open.join(", ")));
+        message.push_str(&format!("; not evaluated: {}", open.join(", ")));
     }
-    (Exit::Success, words)
+    (Exit::Success, message)
 }

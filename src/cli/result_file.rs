@@ -1,8 +1,8 @@
-//! Files for results: where a person wants one, and nowhere else.
+//! Result files, written exactly where the user wants them.
 //!
-//! The working folder may be a stranger's, and the command that runs in it, too. So no folder in the work tree may be a link
-//! on the way to the file, the folder is held open from the start, and the file is written beside its place and renamed. An
-//! open descriptor, and with it a FIFO or a device, is named as `fd:N`.
+//! The working folder and the command may be those of an attacker. So no folder in the work tree may be a link in the path of the
+//! file, its folder is opened at the start, and the file is written under another name and renamed. An open descriptor, such as that
+//! of a FIFO or a device, is named as `fd:N`.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -17,17 +17,17 @@ use super::exit::Failure;
 use crate::base::fault::Fault;
 use crate::base::tree::Tree;
 
-/// As other programs make files, less what the umask takes.
+/// The usual mode of new files; the umask applies.
 const MODE: Mode = Mode::from_raw_mode(0o666);
-/// For the owner alone.
+/// For the owner only.
 const SECRET: Mode = Mode::from_raw_mode(0o600);
-/// 64 bits: no name that is there already, and none that others guess.
+/// 64 bits: neither an existing name, nor one that can be guessed.
 const NAME_BYTES: usize = 8;
 
 /// Where a result will be written.
 #[derive(Debug)]
 pub(super) enum ResultFile {
-    /// A descriptor that whoever started us opened.
+    /// A descriptor that the caller opened.
     Descriptor(File, String),
     /// A file in a folder.
     InFolder(InFolder),
@@ -35,26 +35,26 @@ pub(super) enum ResultFile {
 
 #[derive(Debug)]
 pub(super) struct InFolder {
-    /// As typed.
+    /// As given, for messages.
     shown: PathBuf,
-    /// As it was when it was opened.
+    /// The path of `opened`.
     folder: PathBuf,
     opened: OwnedFd,
     name: OsString,
 }
 
 impl ResultFile {
-    /// Opens the place that `flag` names. An older result there is removed: it must not be taken for this one's.
+    /// Opens the path of `flag`. An older file is removed, so that it is not mistaken for the new one.
     pub(super) fn open(flag: &str, typed: &Path) -> Result<Self, Failure> {
         if typed == Path::new("-") {
-            let words = format!("{flag} -: the output belongs to the command; name a file, or a descriptor as fd:N");
-            return Err(Failure::new(Fault::Request, words));
+            let message = format!("{flag} -: stdout belongs to the command; name a file, or a descriptor as fd:N");
+            return Err(Failure::new(Fault::Request, message));
         }
         if let Some(number) = typed.to_str().and_then(|text| text.strip_prefix("fd:")) {
             return descriptor(flag, number);
         }
         let place = InFolder::open(flag, typed)?;
-        // Found out before a long command runs.
+        // Errors must be found before a long command runs.
         place.probe().and_then(|()| place.remove_old()).map_err(|error| cannot_write(typed, &error))?;
         Ok(Self::InFolder(place))
     }
@@ -70,10 +70,10 @@ impl ResultFile {
     }
 }
 
-/// Writes a secret into a file that must not be there yet.
+/// Writes a secret to a new file.
 pub(super) fn write_secret(flag: &str, typed: &Path, text: &str) -> Result<(), Failure> {
     let place = InFolder::open(flag, typed)?;
-    // Not beside: a renaming would replace what is there, and not every file system has hard links.
+    // Not renamed: that would replace an existing file, and not every file system has hard links.
     place.create(&place.name, SECRET, text.as_bytes()).map_err(|error| cannot_write(typed, &error))
 }
 
@@ -83,13 +83,12 @@ impl InFolder {
             |found: String| Failure::new(Fault::Request, format!("cannot write {}: {flag}: {found}", typed.display()));
         let name = match typed.components().next_back() {
             Some(Component::Normal(name)) => name.to_owned(),
-            _ => return Err(refuse("expected the name of a file".to_owned())),
+            _ => return Err(refuse("expected a file name".to_owned())),
         };
         let tree = Tree::around(Path::new(".")).map_err(|error| Failure::host("find the working folder", &error))?;
         let above = typed.parent().unwrap_or(Path::new(""));
         let folder = real_folder(above, &tree).map_err(|error| cannot_write(typed, &error))?;
-        let folder = folder
-            .map_err(|link| refuse(format!("expected a folder on the way, found the link {}", link.display())))?;
+        let folder = folder.map_err(|link| refuse(format!("expected a folder, found the link {}", link.display())))?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let opened = rustix::fs::open(&folder, flags, Mode::empty());
         let opened = opened.map_err(|error| cannot_write(typed, &error.into()))?;
@@ -113,7 +112,7 @@ impl InFolder {
         Ok(Self { shown: typed.to_owned(), folder, opened, name })
     }
 
-    /// Whether a file can be made here at all.
+    /// Checks that a file can be created here.
     fn probe(&self) -> io::Result<()> {
         let beside = self.beside(MODE, b"")?;
         Ok(rustix::fs::unlinkat(&self.opened, &beside, AtFlags::empty())?)
@@ -127,7 +126,7 @@ impl InFolder {
     }
 
     fn write(&self, text: &str) -> io::Result<()> {
-        // Through the descriptor nothing is written elsewhere; but the result must also be where it is looked for.
+        // The descriptor still leads to the old folder, but the file must be where the user expects it.
         let (held, there) = (rustix::fs::fstat(&self.opened)?, self.folder.symlink_metadata()?);
         if (held.st_dev, held.st_ino) != (there.dev(), there.ino()) {
             return Err(io::Error::other("its folder was replaced while the command ran"));
@@ -140,7 +139,7 @@ impl InFolder {
         Ok(renamed?)
     }
 
-    /// A new file beside the place; returns its name.
+    /// Creates a file in the folder under a random name, and returns the name.
     fn beside(&self, mode: Mode, bytes: &[u8]) -> io::Result<String> {
         let mut random = [0; NAME_BYTES];
         getrandom::fill(&mut random).map_err(io::Error::other)?;
@@ -149,7 +148,7 @@ impl InFolder {
         Ok(name)
     }
 
-    /// A new file in the folder. One that cannot be written to its end is removed.
+    /// Creates a file in the folder. If it cannot be written, it is removed.
     fn create(&self, name: &OsStr, mode: Mode, bytes: &[u8]) -> io::Result<()> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mut file = File::from(rustix::fs::openat(&self.opened, name, flags, mode)?);
@@ -161,13 +160,13 @@ impl InFolder {
     }
 }
 
-/// The folder without links; or which of those in the tree is one.
+/// The folder with links resolved, or the link in the tree that its path contains.
 fn real_folder(typed: &Path, tree: &Tree) -> io::Result<Result<PathBuf, PathBuf>> {
     let mut at = Path::new(".").canonicalize()?;
     for part in typed.components() {
         match part {
             Component::CurDir => {}
-            // `at` has no links, so this is the folder above, as for the system.
+            // `at` has no links, so this is the parent folder.
             Component::ParentDir => {
                 at.pop();
             }
@@ -184,7 +183,7 @@ fn real_folder(typed: &Path, tree: &Tree) -> io::Result<Result<PathBuf, PathBuf>
     Ok(Ok(at))
 }
 
-/// Another description of an open descriptor, which is always written at its end.
+/// Opens a descriptor again, in append mode.
 fn descriptor(flag: &str, number: &str) -> Result<ResultFile, Failure> {
     let shown = format!("fd:{number}");
     let refuse = |why: &str| Failure::new(Fault::Request, format!("cannot write {shown}: {flag}: {why}"));
@@ -193,7 +192,7 @@ fn descriptor(flag: &str, number: &str) -> Result<ResultFile, Failure> {
     if number <= 2 {
         return Err(refuse("descriptors 0 to 2 belong to the command; open another one, such as fd:3"));
     }
-    // A FIFO without a reader would block; the descriptor that the result is written to blocks again.
+    // Opening a FIFO without a reader must not block; writing may.
     let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let opened = rustix::fs::open(format!("/dev/fd/{number}"), flags, Mode::empty());
     let file = opened.and_then(|opened| {
@@ -203,7 +202,7 @@ fn descriptor(flag: &str, number: &str) -> Result<ResultFile, Failure> {
     match file {
         Ok(file) => Ok(ResultFile::Descriptor(file, shown.clone())),
         Err(rustix::io::Errno::NOENT) => Err(refuse("no such descriptor is open")),
-        Err(rustix::io::Errno::NXIO) => Err(refuse("nobody reads from it, or it is a socket")),
+        Err(rustix::io::Errno::NXIO) => Err(refuse("it has no reader, or is a socket")),
         Err(error) => Err(cannot_write(Path::new(&shown), &error.into())),
     }
 }

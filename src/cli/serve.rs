@@ -1,46 +1,42 @@
-//! `sumgate serve`: the mirror, until a signal.
+//! `sumgate serve`: runs the mirror until a signal.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::ServeArgs;
-use super::config;
+use super::config::{self, PathSource};
 use super::exit::{Exit, Failure};
+use super::serve_check::check;
 use super::{out, sources};
 use crate::base::clock::Clock;
 use crate::base::fault::Fault;
-use crate::mirror::{Audience, Hosts, Mirror, Pipeline, TrustedProxies};
+use crate::mirror::{Hosts, Mirror, Pipeline, ServerOptions, TrustedProxies};
 use crate::release::{EventLog, Expectations};
 use crate::store::{Access, Modes, Store};
-use crate::sumdb::DatabaseId;
-use crate::upstream::HttpClient;
+use crate::sumdb::{DatabaseId, Databases};
+use crate::upstream::Ttls;
+use gomodule::module::Patterns;
 
 pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
-    let direct = config::patterns("--private", &args.address.private)?;
-    let said = sources::said(args.config.as_deref(), &args.upstream, direct)?;
-    let chain = &said.chain;
-    let databases = config::databases(&args.databases)?;
-    let databases: Vec<_> = databases.into_iter().map(|database| database.or_through(chain)).collect();
+    let direct = config::patterns("--private", &args.address.exempt.private)?;
+    let source_config = sources::read(args.upstreams.config.as_deref(), &args.upstreams.upstream, direct)?;
+    let databases = source_config.reach(config::databases(&args.databases.sumdb)?);
     let (base, exempt) = config::address(&args.address)?;
     let hosts = Hosts::named(&args.host).map_err(|error| Failure::new(Fault::Request, format!("--host {error}")))?;
-    let policy = args.policy.as_deref().map(config::read_policy).transpose()?;
-    let http = if args.offline { HttpClient::offline() } else { config::http()? };
+    let policy = args.policy.as_deref().map(|path| config::read_policy(path, PathSource::Named)).transpose()?;
+    let http = config::http(args.offline)?;
+    let private = source_config.private();
     let modes = if args.shared { Modes::Shared } else { Modes::Private };
-    if args.shared && !said.private().is_empty() {
-        let words = format!(
-            "--shared lets every user of this machine read the data folder, and there are private modules ({}): leave \
-             --shared out, or serve those from another data folder (--data)",
-            said.private()
+    if args.shared && !private.is_empty() {
+        let message = format!(
+            "--shared lets every user of this machine read the data folder, and there are private modules ({private}): \
+             remove --shared, or serve these modules from another data folder (--data)"
         );
-        return Err(Failure::new(Fault::Request, words));
+        return Err(Failure::new(Fault::Request, message));
     }
     if args.check {
-        config::anchors(&args.state.anchor, &databases)?;
-        check_data(args)?;
-        out::print("the settings are valid\n");
-        return Ok(Exit::Success);
+        return check(args, &source_config, databases, policy.as_slice());
     }
     let access = if args.offline { Access::Read } else { Access::Download };
     let store = Store::open_for(&config::data_folder(args.state.data.as_deref())?, access, modes, Clock::System)?;
@@ -48,36 +44,21 @@ pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
     let clients = config::clients(databases, &args.state.anchor, &store, &http, policy.as_slice())?;
     out::start_log("info");
 
-    let waits = args.waits.get();
-    let sources = if args.offline { config::nowhere(waits)? } else { said.sources(waits, &http, &store)? };
-    let private = said.private();
+    let ttls = Ttls { absent: args.absent, fresh: args.fresh, stale: args.stale, hold: Some(args.hold.hold) };
+    let router =
+        if args.offline { config::offline_router(&[], ttls)? } else { source_config.router(ttls, &http, &store)? };
     let exempt = exempt.with(private.clone());
     let expectations = Expectations { databases: clients.clone(), exempt: exempt.clone() };
     config::runtime()?.block_on(async {
-        // Before the start: a signal that comes early must not be lost.
-        let mut terminate =
-            signal(SignalKind::terminate()).map_err(|error| Failure::host("wait for SIGTERM", &error))?;
-        let mut interrupt =
-            signal(SignalKind::interrupt()).map_err(|error| Failure::host("wait for SIGINT", &error))?;
+        // Before the mirror starts, so that no signal is missed.
+        let listen = |kind| signal(kind).map_err(|error| Failure::host("listen to signals", &error));
+        let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
         let pipeline =
-            Pipeline::new(Arc::clone(&store), sources, expectations, policy.into(), EventLog::default(), Clock::System);
-        let audience = Audience { hosts, proxies: TrustedProxies(args.trusted_proxy.clone()) };
+            Pipeline::new(Arc::clone(&store), router, expectations, policy.into(), EventLog::default(), Clock::System);
+        let audience = ServerOptions { hosts, proxies: TrustedProxies(args.trusted_proxy.clone()) };
         let mirror = Mirror::start(pipeline, args.address.listen, base, audience).await?;
-        let mut text = format!("sumgate {} listening on {}\n", env!("CARGO_PKG_VERSION"), mirror.url());
-        let from = if args.offline { "none: offline".to_owned() } else { chain.to_string() };
-        text.push_str(&format!("  data      {}\n  upstream  {from}\n", store.root().display()));
-        for client in clients.iter() {
-            text.push_str(&format!("  database  {}\n", client.database()));
-        }
-        if !exempt.is_empty() {
-            text.push_str(&format!("  unproved  {exempt}\n"));
-        }
-        if !private.is_empty() {
-            text.push_str(&format!("  private   {private}\n"));
-        }
-        let line = config::go_env_line(mirror.url(), clients.at(DatabaseId::FIRST).database(), &exempt);
-        text.push_str(&format!("To use it:\n  {line}\n"));
-        out::print(&text);
+        let from = if args.offline { "none: offline".to_owned() } else { source_config.upstreams.to_string() };
+        out::print(&greeting(mirror.url(), &store, &from, &clients, &exempt, &private));
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
@@ -85,7 +66,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
         tracing::info!("stopping");
         tokio::select! {
             () = mirror.stop() => {}
-            // A second signal: whoever sent it does not want to wait.
+            // A second signal ends the program at once.
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
@@ -93,19 +74,25 @@ pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
     })
 }
 
-/// Whether the data folder can be used, or else made; nothing is written.
-fn check_data(args: &ServeArgs) -> Result<(), Failure> {
-    let data = config::data_folder(args.state.data.as_deref())?;
-    if data.is_dir() {
-        Store::open_for(&data, Access::Read, Modes::Private, Clock::System)?;
+/// What is printed at the start: where everything comes from, and the line to paste.
+fn greeting(
+    url: &str,
+    store: &Store,
+    upstreams: &str,
+    clients: &Databases,
+    exempt: &Patterns,
+    private: &Patterns,
+) -> String {
+    let mut text = format!("sumgate {} listening on {url}\n", env!("CARGO_PKG_VERSION"));
+    text.push_str(&format!("  data      {}\n  upstream  {upstreams}\n", store.root().display()));
+    for client in clients.iter() {
+        text.push_str(&format!("  database  {}\n", client.database()));
     }
-    let absolute = std::path::absolute(&data).map_err(|error| Failure::host("find the data folder", &error))?;
-    let there = absolute.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("/"));
-    let may_write = rustix::fs::access(there, rustix::fs::Access::WRITE_OK).is_ok();
-    if there.is_dir() && (may_write || (args.offline && data.is_dir())) {
-        return Ok(());
+    for (name, patterns) in [("unproved", exempt), ("private ", private)] {
+        if !patterns.is_empty() {
+            text.push_str(&format!("  {name}  {patterns}\n"));
+        }
     }
-    let (data, there) = (data.display(), there.display());
-    let words = format!("cannot write to the data folder {data}: expected a folder of this user, found {there}");
-    Err(Failure::new(Fault::Host, words))
+    let line = config::go_env_line(url, clients.at(DatabaseId::FIRST).database(), exempt);
+    text + &format!("To use it:\n  {line}\n")
 }

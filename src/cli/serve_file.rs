@@ -1,6 +1,6 @@
 //! The flags of `sumgate serve` in the configuration file: the table `[serve]`, with the long names of the flags.
 //!
-//! They become defaults of the command line, so that a flag comes before its variable, and that before the file.
+//! They become defaults of the command line, so a flag and its environment variable take precedence.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -12,14 +12,14 @@ use serde::de::IgnoredAny;
 use toml::{Spanned, Value};
 
 use super::args::tree;
-use super::config;
+use super::config::{self, PathSource};
 use super::exit::Failure;
 use crate::base::fault::Fault;
 use crate::base::toml_file::{self, Diagnostics, unknown_key};
 
-/// The flags that mean nothing in the file.
+/// The flags that cannot be set in the file.
 const ON_THE_COMMAND_LINE: [&str; 4] = ["check", "config", "help", "version"];
-/// Their values are relative to the folder of the file, like all paths in it.
+/// Flags with paths, which are relative to the folder of the file.
 const PATHS: [&str; 3] = ["anchor", "data", "policy"];
 
 #[derive(Deserialize)]
@@ -30,22 +30,22 @@ struct File {
     upstream: Vec<IgnoredAny>,
 }
 
-/// A flag, and its values.
+/// A flag with its values.
 pub(super) struct Flag {
     id: clap::Id,
     values: Vec<OsString>,
 }
 
-/// The command line, in which `serve` has the flags of this file as defaults.
+/// The command line, with the flags of this file as defaults of `serve`.
 pub(super) fn tree_with(path: &Path) -> Result<clap::Command, Failure> {
-    let text = config::read_file("configuration", path)?;
+    let text = config::read_file("configuration", path, PathSource::Named)?;
     let flags = flags(&text, path.parent().unwrap_or(Path::new("")));
-    let flags = flags.map_err(|wrong| Failure::new(Fault::Request, config::complaints_of(path, wrong).join("\n")))?;
+    let flags = flags.map_err(|wrong| Failure::new(Fault::Request, config::diagnostics_of(path, wrong).join("\n")))?;
     let with = |serve: clap::Command, flag: Flag| serve.mut_arg(flag.id, |arg| arg.default_values(flag.values));
     Ok(tree().mut_subcommand("serve", |serve| flags.into_iter().fold(serve, with)))
 }
 
-/// The flags of `serve` in the text of a file in `folder`.
+/// Parses the flags of `serve` in the text of a file in `folder`.
 pub(super) fn flags(text: &str, folder: &Path) -> Result<Vec<Flag>, Diagnostics> {
     let tree = tree()
         .mut_subcommand("serve", |serve| serve.mut_args(|arg| arg.env(Resettable::<clap::builder::OsStr>::Reset)));
@@ -61,25 +61,25 @@ pub(super) fn flags(text: &str, folder: &Path) -> Result<Vec<Flag>, Diagnostics>
             let checked = match arg {
                 None => Err((key.span(), unknown_key(name, &names))),
                 Some(_) if name == "upstream" && !file.upstream.is_empty() => {
-                    Err((key.span(), "the upstreams are given twice: here and as [[upstream]]".to_owned()))
+                    Err((key.span(), "upstreams given twice: here and as [[upstream]]".to_owned()))
                 }
                 Some(arg) => values(arg, value.get_ref(), folder)
                     .and_then(|values| check(&tree, name, arg, &values).map(|()| (arg, values)))
-                    .map_err(|words| (value.span(), words)),
+                    .map_err(|message| (value.span(), message)),
             };
             match checked {
                 Ok((arg, values)) => flags.push(Flag { id: arg.get_id().clone(), values }),
-                Err((at, words)) => reader.complain(at.start, words),
+                Err((at, message)) => reader.report(at.start, message),
             }
         }
         flags
     })
 }
 
-/// A value of the file as words of the command line.
+/// Converts a value of the file to command line arguments.
 fn values(arg: &clap::Arg, value: &Value, folder: &Path) -> Result<Vec<OsString>, String> {
     let is_switch = !arg.get_action().takes_values();
-    let expected = if is_switch { "true or false" } else { "a text, or a list of texts" };
+    let expected = if is_switch { "true or false" } else { "a string or a list of strings" };
     let wrong = |found: &Value| format!("expected {expected}, found a value of type {}", found.type_str());
     let is_path = arg.get_long().is_some_and(|name| PATHS.contains(&name));
     let text = |text: &str| if is_path && text != "none" { folder.join(text).into() } else { OsString::from(text) };
@@ -93,15 +93,15 @@ fn values(arg: &clap::Arg, value: &Value, folder: &Path) -> Result<Vec<OsString>
     }
 }
 
-/// Whether the command line takes these values.
+/// Checks these values as the command line does.
 fn check(tree: &clap::Command, name: &str, arg: &clap::Arg, values: &[OsString]) -> Result<(), String> {
     if !arg.get_action().takes_values() {
         return Ok(());
     }
     let flag =
         |value: &OsString| [OsString::from(format!("--{name}=")), value.clone()].into_iter().collect::<OsString>();
-    let words = ["sumgate".into(), "serve".into()].into_iter().chain(values.iter().map(flag));
-    match tree.clone().try_get_matches_from(words) {
+    let arguments = ["sumgate".into(), "serve".into()].into_iter().chain(values.iter().map(flag));
+    match tree.clone().try_get_matches_from(arguments) {
         Ok(_) => Ok(()),
         Err(error) => {
             let text = error.to_string();
@@ -122,28 +122,28 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_its_place_and_the_nearest_name() {
-        for (text, words) in [
+    fn errors_have_a_position_and_the_nearest_name() {
+        for (text, message) in [
             ("hold_for = \"1s\"", "2:1: unknown key `hold_for`: did you mean `hold-for`?"),
             ("check = true", "2:1: unknown key `check`: expected one of "),
             ("listen = \"8080\"", "2:10: invalid value '8080' for '--listen <ADDR:PORT>'"),
-            ("listen = 8080", "2:10: expected a text, or a list of texts, found a value of type integer"),
+            ("listen = 8080", "2:10: expected a string or a list of strings, found a value of type integer"),
             ("listen = [\"127.0.0.1:1\", \"127.0.0.1:2\"]", "2:10: the argument '--listen <ADDR:PORT>' cannot be used"),
             ("offline = \"yes\"", "2:11: expected true or false, found a value of type string"),
             ("trusted-proxy = [\"x\"]", "2:17: invalid value 'x' for '--trusted-proxy <CIDR>'"),
             (
                 "upstream = \"https://a.example\"\n[[upstream]]\nurl = \"https://b.example\"",
-                "2:1: the upstreams are given",
+                "2:1: upstreams given twice",
             ),
         ] {
             let told = wrong(&format!("[serve]\n{text}\n"));
-            assert!(told.starts_with(words), "{text}: {told}");
+            assert!(told.starts_with(message), "{text}: {told}");
         }
         assert!(wrong("serve = 1\n").starts_with("1:9: "), "{}", wrong("serve = 1\n"));
     }
 
     #[test]
-    fn every_flag_can_stand_in_the_file() {
+    fn every_flag_can_be_set_in_the_file() {
         let text = "[serve]\nlisten = \"127.0.0.1:1\"\nbase-path = \"/go\"\nnosumdb = \"a.example\"\nprivate = \"b.example\"\n\
                     host = [\"c\", \"d\"]\ntrusted-proxy = \"10.0.0.0/8\"\ndata = \"data\"\nanchor = [\"none\", \"head\"]\n\
                     sumdb = \"sum.golang.org\"\npolicy = \"p\"\noffline = true\nshared = false\n\

@@ -1,7 +1,8 @@
-//! Where `sumgate serve` and `sumgate cache fetch` get files from: the chain for what is public, and what is private.
+//! Where `serve`, `run` and `cache fetch` get files from: upstreams for public modules, and private modules.
 
 use std::path::Path;
 
+use super::config::PathSource;
 use super::exit::Failure;
 use super::{config, serve_file};
 use crate::base::clock::Clock;
@@ -9,83 +10,92 @@ use crate::base::fault::Fault;
 use crate::go::environment::go_on_path;
 use crate::settings::{Private, Settings};
 use crate::store::Store;
+use crate::sumdb::Database;
 use crate::upstream::{
     DirectSettings, HttpClient, ProxyList, Router, Scope, Source, Ttls, UpstreamConfig, UpstreamPool, trouble_of_root,
 };
 use gomodule::module::Patterns;
 
-/// What is said of sources, on the command line and in the file.
+/// The upstreams of the command line or the configuration file.
 pub(super) struct SourceConfig {
-    /// The upstreams.
-    pub(super) chain: ProxyList,
+    /// For public modules.
+    pub(super) upstreams: ProxyList,
     private: Vec<(Patterns, Private)>,
 }
 
-/// Reads what is said of sources; the file's upstreams count, if it names some, and its private modules come before those
-/// that come `direct`.
-pub(super) fn said(config: Option<&Path>, upstream: &str, direct: Patterns) -> Result<SourceConfig, Failure> {
-    let settings = config.map(read).transpose()?.unwrap_or_default();
-    let chain = match settings.chain {
-        Some(chain) => chain,
+/// Reads the configuration file, if any. Its upstreams replace `upstream`, and its private modules come before `direct`, those of
+/// `--private`.
+pub(super) fn read(config: Option<&Path>, upstream: &str, direct: Patterns) -> Result<SourceConfig, Failure> {
+    let settings = config.map(read_settings).transpose()?.unwrap_or_default();
+    let upstreams = match settings.proxy_list {
+        Some(upstreams) => upstreams,
         None => ProxyList::parse(upstream).map_err(Failure::usage)?,
     };
     let mut private = settings.private;
     if !direct.is_empty() {
         private.push((direct, Private::Direct(None)));
     }
-    Ok(SourceConfig { chain, private })
+    Ok(SourceConfig { upstreams, private })
 }
 
-fn read(path: &Path) -> Result<Settings, Failure> {
-    let text = config::read_file("configuration", path)?;
+fn read_settings(path: &Path) -> Result<Settings, Failure> {
+    let text = config::read_file("configuration", path, PathSource::Named)?;
     let folder = path.parent().unwrap_or(Path::new(""));
     serve_file::flags(&text, folder)
         .and_then(|_| Settings::read(&text, folder))
-        .map_err(|wrong| Failure::new(Fault::Request, config::complaints_of(path, wrong).join("\n")))
+        .map_err(|wrong| Failure::new(Fault::Request, config::diagnostics_of(path, wrong).join("\n")))
 }
 
 impl SourceConfig {
+    /// The databases; one without a url is also reached through the upstreams.
+    pub(super) fn reach(&self, databases: Vec<Database>) -> Vec<Database> {
+        databases.into_iter().map(|database| database.with_fallbacks(&self.upstreams)).collect()
+    }
+
     /// All patterns of private modules.
     pub(super) fn private(&self) -> Patterns {
         self.private.iter().fold(Patterns::default(), |all, (patterns, _)| all.with(patterns.clone()))
     }
 
-    /// The sources of every module.
-    pub(super) fn sources(&self, waits: Ttls, http: &HttpClient, store: &Store) -> Result<Router, Failure> {
+    /// The router of all modules. Logs what prevents an upstream from being used; each request will fail with the same message.
+    pub(super) fn router(&self, ttls: Ttls, http: &HttpClient, store: &Store) -> Result<Router, Failure> {
         let failed = |error| Failure::host("set up the upstreams", &error);
         let own = |(patterns, private): &(Patterns, Private)| {
-            let link = match private {
-                Private::Proxy(link) => (**link).clone(),
-                Private::Direct(patience) => {
-                    let settings = DirectSettings::new(store.scratch()?, *patience);
+            let config = match private {
+                Private::Proxy(config) => (**config).clone(),
+                Private::Direct(time_limit) => {
+                    let settings = DirectSettings::new(store.scratch()?, *time_limit);
                     UpstreamConfig::plain(Source::Direct(settings), false)
                 }
             };
-            let config = UpstreamConfig { scope: Scope::Private(patterns.clone()), ..link };
-            UpstreamPool::new(&[config], http, waits, Clock::System).map_err(failed)
+            let config = UpstreamConfig { scope: Scope::Private(patterns.clone()), ..config };
+            UpstreamPool::new(&[config], http, ttls, Clock::System).map_err(failed)
         };
         let private = self.private.iter().map(own).collect::<Result<Vec<_>, Failure>>()?;
-        if self.private.iter().any(|(_, private)| matches!(private, Private::Direct(_))) && go_on_path().is_none() {
-            // Every request for them will be answered with that, too.
-            tracing::warn!("there is no `go` command on the PATH: private modules cannot be fetched `direct`");
+        for message in self.problems() {
+            tracing::warn!("{message}");
         }
+        let public = UpstreamPool::new(self.upstreams.upstreams(), http, ttls, Clock::System).map_err(failed)?;
+        Ok(Router::new(public, private))
+    }
+
+    /// Messages about upstreams that cannot be used, because of something on this machine.
+    pub(super) fn problems(&self) -> Vec<String> {
         let proxies = self.private.iter().filter_map(|(_, private)| match private {
-            Private::Proxy(link) => Some(&**link),
+            Private::Proxy(config) => Some(&**config),
             Private::Direct(_) => None,
         });
-        for why in troubles(self.chain.upstreams().iter().chain(proxies)) {
-            // Every request will be answered with that, too.
-            tracing::warn!("{why}");
+        let problem = |config: &UpstreamConfig| match &config.source {
+            Source::Dir(root) => {
+                Some(format!("the upstream {} cannot be used: {}", config.source, trouble_of_root(root)?))
+            }
+            _ => None,
+        };
+        let mut problems: Vec<String> = self.upstreams.upstreams().iter().chain(proxies).filter_map(problem).collect();
+        if self.private.iter().any(|(_, private)| matches!(private, Private::Direct(_))) && go_on_path().is_none() {
+            problems
+                .push("there is no `go` command on the PATH: private modules cannot be fetched `direct`".to_owned());
         }
-        Ok(Router::new(UpstreamPool::new(self.chain.upstreams(), http, waits, Clock::System).map_err(failed)?, private))
+        problems
     }
-}
-
-/// What is wrong with folders that are sources.
-pub(super) fn troubles<'a>(links: impl IntoIterator<Item = &'a UpstreamConfig>) -> impl Iterator<Item = String> {
-    let trouble = |source: &Source| match source {
-        Source::Dir(root) => Some(format!("the upstream {source} cannot be used: {}", trouble_of_root(root)?)),
-        _ => None,
-    };
-    links.into_iter().filter_map(move |link| trouble(&link.source))
 }

@@ -1,4 +1,4 @@
-//! `sumgate verify FILE`: evidence of a fork, a record proof or a module zip; the content tells which.
+//! `sumgate verify FILE`: verifies evidence of a fork, a record proof or a module zip, by its content.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -13,17 +13,17 @@ use super::lookup::{Prover, proved};
 use super::{hash, out};
 use crate::base::bounded::read_bounded;
 use crate::base::fault::{Fault, in_full};
-use crate::sumdb::{Database, RecordLines};
+use crate::sumdb::{Database, ModuleRecord};
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::dirhash::H1;
 use gomodule::module::ModuleVersion;
 
-/// How each begins. The first two are whole lines.
+/// The first bytes of each kind. The first two are whole lines.
 const EVIDENCE: &[u8] = b"sumgate fork evidence v1\n";
 const PROOF: &[u8] = b"c2sp.org/tlog-proof@v1\n";
 const ZIP: &[u8] = b"PK\x03\x04";
 
-/// Characters that are shown of a file that is none of them.
+/// Characters that are shown of another file.
 const SHOWN: usize = 40;
 
 pub(super) fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
@@ -38,7 +38,7 @@ pub(super) fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
         let read = read_bounded(&file, max as u64).map_err(|error| unreadable(&error))?;
         read.ok_or_else(|| invalid(path, &format!("expected at most {max} bytes, found more")))
     };
-    let words = if start.starts_with(EVIDENCE) {
+    let message = if start.starts_with(EVIDENCE) {
         evidence(path, &text(tlog::limits::MAX_EVIDENCE_LEN)?, &databases(args)?)?
     } else if start.starts_with(PROOF) {
         record(path, &text(tlog::limits::MAX_BUNDLE_LEN)?, &databases(args)?)?
@@ -50,10 +50,10 @@ pub(super) fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
             [] => "an empty file".to_owned(),
             start => format!("a file that begins with {:?}", String::from_utf8_lossy(start)),
         };
-        let words = format!("{}: expected evidence, a record proof or a module zip, found {found}", path.display());
-        return Err(Failure::new(Fault::Request, words));
+        let message = format!("{}: expected evidence, a record proof or a module zip, found {found}", path.display());
+        return Err(Failure::new(Fault::Request, message));
     };
-    out::print(&format!("{}: {words}\n", path.display()));
+    out::print(&format!("{}: {message}\n", path.display()));
     Ok(Exit::Success)
 }
 
@@ -62,18 +62,18 @@ fn invalid(path: &Path, why: &str) -> Failure {
 }
 
 fn databases(args: &VerifyArgs) -> Result<Vec<Database>, Failure> {
-    config::surrounding_databases(&args.proof.surrounding, &config::go_env()?)
+    config::go_databases(&args.proof.go_settings, &config::go_env()?)
 }
 
 fn evidence(path: &Path, bytes: &[u8], databases: &[Database]) -> Result<String, Failure> {
     let evidence = ForkEvidence::verify(bytes).map_err(|error| invalid(path, &error.to_string()))?;
     let key = evidence.key();
     if !databases.iter().map(Database::key).any(|trusted| trusted == key) {
-        let words = format!(
-            "it is signed by {key}, which is not the key of a database in use; anybody can make such a file with a key of \
-             their own. If you trust that key, add --sumdb '{key}'"
+        let message = format!(
+            "it is signed by {key}, which is not the key of a database in use; anyone can make such a file with their \
+             own key. If you trust this key, add --sumdb '{key}'"
         );
-        return Err(invalid(path, &words));
+        return Err(invalid(path, &message));
     }
     let (older, newer) = (evidence.older().head(), evidence.newer().head());
     Ok(format!(
@@ -87,14 +87,14 @@ fn evidence(path: &Path, bytes: &[u8], databases: &[Database]) -> Result<String,
 }
 
 fn record(path: &Path, bytes: &[u8], databases: &[Database]) -> Result<String, Failure> {
-    let mut why = "no database is named".to_owned();
+    let mut why = "no database is given".to_owned();
     for database in databases {
         match tlog::bundle::open(bytes, SUMDB_ORIGIN, database.key()) {
             Ok((record, _)) => {
-                let module =
-                    module_of(record.text()).ok_or_else(|| invalid(path, "its record names no module version"))?;
-                let lines = RecordLines::of(record, &module).map_err(|error| invalid(path, &error.to_string()))?;
-                let (text, by) = (lines.record().text(), proved(lines.record(), database.name()));
+                let module = module_of(record.text())
+                    .ok_or_else(|| invalid(path, "its record does not name a module version"))?;
+                let record = ModuleRecord::of(record, &module).map_err(|error| invalid(path, &error.to_string()))?;
+                let (text, by) = (record.proven().text(), proved(&record));
                 return Ok(format!("valid record proof of {module}\n{text}{by}"));
             }
             Err(error) => why = format!("with the key of {}: {error}", database.name()),
@@ -116,7 +116,7 @@ fn zip(args: &VerifyArgs, file: &File) -> Result<String, Failure> {
     let h1 = hash::zip(path, file, &module)?;
     let prover = Prover::of(&args.proof, None)?;
     let (expected, by) = match config::runtime()?.block_on(prover.ask(&module)) {
-        Some(Ok(attested)) => (attested.lines().h1(Kind::Zip), proved(attested.record(), attested.database())),
+        Some(Ok(record)) => (record.h1(Kind::Zip), proved(&record)),
         Some(Err(error)) => return Err(Failure::new(error.fault(), in_full(&*error))),
         None => {
             let pin = prover.store.pins().of(&Artifact { module: module.clone(), kind: Kind::Zip })?;
@@ -127,9 +127,9 @@ fn zip(args: &VerifyArgs, file: &File) -> Result<String, Failure> {
     match expected {
         Some(expected) if expected == h1 => Ok(format!("valid module zip of {module}\n{h1}\n{by}")),
         None if prover.exempt.exempts(&module.path) => {
-            let words =
+            let message =
                 format!("{}: {module} is exempt from the database, and no hash is pinned for it", path.display());
-            Err(Failure::new(Fault::Request, words))
+            Err(Failure::new(Fault::Request, message))
         }
         other => Err(invalid(path, &format!("expected {} for {module} ({by}), found {h1}", shown(other)))),
     }

@@ -1,4 +1,4 @@
-//! `sumgate why M@V`: what the log says, since when, what the policy decides, and what is stored and pinned here.
+//! `sumgate why M@V`: explains a version: record, age, policy decision, stored and pinned files.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -21,14 +21,14 @@ use gomodule::module::ModuleVersion;
 const KINDS: [Kind; 2] = [Kind::Mod, Kind::Zip];
 
 pub(super) fn run(args: &WhyArgs) -> Result<Exit, Failure> {
-    let module = ModuleVersion::parse(&args.module).map_err(Failure::usage)?;
+    let module = &args.module;
     let in_force = policy::in_force(args.policy.as_ref())?;
     let prover = Prover::of(&args.proof, in_force.as_ref().map(|(_, policy)| policy))?;
-    let answer = config::runtime()?.block_on(prover.ask(&module));
+    let answer = config::runtime()?.block_on(prover.ask(module));
     let Prover { store, databases, exempt } = prover;
-    // The audit knows what follows from an answer for a policy.
+    // The audit derives the facts for the policy from an answer.
     let audit = Audit { databases, exempt, at_once: 1, policy: None, base_policy: None, now: SystemTime::now() };
-    let mut answers = Answers { module: &module, exits: Vec::new(), text: format!("{module}\n") };
+    let mut answers = Answers { module, exits: Vec::new(), text: format!("{module}\n") };
     answers.log(answer.as_ref());
     answers.age(&audit, answer.as_ref());
     answers.policy(in_force.as_ref().map(|(path, policy)| (path.as_path(), policy)), &audit, answer.as_ref());
@@ -37,7 +37,7 @@ pub(super) fn run(args: &WhyArgs) -> Result<Exit, Failure> {
     Ok(Exit::worst(answers.exits))
 }
 
-/// What was asked, answered one after the other.
+/// The sections of the output, one after the other.
 struct Answers<'a> {
     module: &'a ModuleVersion,
     exits: Vec<Exit>,
@@ -45,7 +45,7 @@ struct Answers<'a> {
 }
 
 impl Answers<'_> {
-    /// One answer: its name before the first line, the others below it.
+    /// Adds a section: its name before the first line, further lines below.
     fn say(&mut self, name: &str, lines: &[String]) {
         for (nth, line) in lines.iter().enumerate() {
             let name = if nth == 0 { name } else { "" };
@@ -55,10 +55,10 @@ impl Answers<'_> {
 
     fn log(&mut self, answer: Option<&Answer>) {
         let lines = match answer {
-            None => vec!["exempt: the database is not asked (GONOSUMDB, GOPRIVATE or --nosumdb)".to_owned()],
-            Some(Ok(attested)) => {
-                let hashes = attested.record().text().lines().map(str::to_owned);
-                std::iter::once(proved(attested.record(), attested.database())).chain(hashes).collect()
+            None => vec!["exempt: not looked up in the database (GONOSUMDB, GOPRIVATE or --nosumdb)".to_owned()],
+            Some(Ok(record)) => {
+                let hashes = record.proven().text().lines().map(str::to_owned);
+                std::iter::once(proved(record)).chain(hashes).collect()
             }
             Some(Err(error)) => {
                 self.exits.push(error.fault().into());
@@ -69,35 +69,35 @@ impl Answers<'_> {
     }
 
     fn age(&mut self, audit: &Audit, answer: Option<&Answer>) {
-        let Some(Ok(attested)) = answer else { return };
-        let words = match audit.databases.age(attested, Duration::ZERO, audit.now) {
-            // Less than an hour is what the lookup itself has seen.
-            Age::AtLeast(age) if age >= Duration::from_hours(1) => {
+        let Some(Ok(record)) = answer else { return };
+        let message = match audit.databases.age(record, Duration::ZERO, audit.now) {
+            // Less than an hour may be the result of this lookup alone.
+            Age::AtLeast(age) if age >= Duration::from_secs(3600) => {
                 format!("in the log for at least {}", in_words(age))
             }
             _ => "unknown: this installation has not observed the log long enough".to_owned(),
         };
-        self.say("age", &[words]);
+        self.say("age", &[message]);
     }
 
     fn policy(&mut self, in_force: Option<(&Path, &Policy)>, audit: &Audit, answer: Option<&Answer>) {
         let Some((path, policy)) = in_force else {
-            return self.say("policy", &["none: there is no sumgate.toml here or above".to_owned()]);
+            return self.say("policy", &["none: there is no sumgate.toml at or above the working folder".to_owned()]);
         };
         let facts = audit.facts(policy, self.module, answer).unwrap_or_else(|| Facts::of(self.module.clone()));
-        let (exit, words) = policy::decided(path, &judge(policy, &facts, day(audit.now)));
+        let (exit, message) = policy::decided(path, &judge(policy, &facts, day(audit.now)));
         self.exits.push(exit);
-        self.say("policy", &[words]);
+        self.say("policy", &[message]);
     }
 
-    /// What is stored and pinned, and whether it is what was proved, or else pinned.
+    /// Stored and pinned files. Stored files must match the proved hash, or else the pinned one.
     fn here(&mut self, store: &Store, answer: Option<&Answer>) -> Result<(), Failure> {
         let (mut stored, mut pinned) = (Vec::new(), Vec::new());
         for kind in KINDS {
             let artifact = Artifact { module: self.module.clone(), kind };
             let pin = store.pins().of(&artifact)?;
             let expected = match answer {
-                Some(Ok(attested)) => attested.lines().h1(kind),
+                Some(Ok(record)) => record.h1(kind),
                 _ => pin,
             };
             if let Some(line) = self.stored(store, &artifact, expected)? {
@@ -125,7 +125,7 @@ impl Answers<'_> {
             Ok(h1) => (h1.to_string(), expected.is_none_or(|expected| expected == h1)),
             Err(failure) => (failure.to_string(), false),
         };
-        let wrong = if is_right { "" } else { " (not the expected file: the mirror will fetch it again)" };
+        let wrong = if is_right { "" } else { " (not the expected hash: the mirror will fetch it again)" };
         if !is_right {
             self.exits.push(Exit::Findings);
         }

@@ -1,4 +1,4 @@
-//! Looks at what [`super::examine`] judges.
+//! Reads what [`super::examine`] judges: settings, files, and the mirror.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::go::environment::GoEnv;
 use crate::sumdb::Database;
 use crate::upstream::{HttpClient, HttpError};
 
-/// What was seen of an environment.
+/// What weakens the checks of `go`, or may.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GoSettings {
     /// The settings of `go`.
@@ -20,9 +20,9 @@ pub struct GoSettings {
     pub orphans: Vec<PathBuf>,
     /// Folders that could not be searched, and why.
     pub unsearched: Vec<(PathBuf, String)>,
-    /// Why the mirror that GOPROXY names first does not answer.
-    pub silent_mirror: Option<String>,
-    /// The tree sizes that the client and the mirror know, if both could be seen.
+    /// Why the first proxy of GOPROXY does not answer.
+    pub mirror_error: Option<String>,
+    /// If both are known.
     pub heads: Option<Heads>,
 }
 
@@ -35,10 +35,10 @@ pub struct Heads {
     pub mirror: u64,
 }
 
-/// The proxy of `go`'s own default. It is nobody's mirror, and `direct` belongs behind it.
+/// The default proxy of `go`. It is not a mirror of the operator, and `direct` after it is the default.
 const DEFAULT_PROXY: &str = "https://proxy.golang.org";
 
-/// Looks at the settings, at the files below `folder` but for what is left out, and at the mirror, if GOPROXY names one.
+/// Reads the settings, the files below `folder` except those in `left_out`, and the mirror, if GOPROXY names one.
 pub async fn gather(go: GoEnv, folder: &Path, left_out: &LeftOut, http: &HttpClient) -> GoSettings {
     let mut unsearched = Vec::new();
     let targets = match find(folder, left_out) {
@@ -55,17 +55,18 @@ pub async fn gather(go: GoEnv, folder: &Path, left_out: &LeftOut, http: &HttpCli
     let is_orphan = |sum: &PathBuf| sum.file_name().is_some_and(|name| name == "go.sum");
     let read = targets.into_iter().filter(|target| target.go_mod.is_none() && target.apart.is_none());
     let orphans = read.filter_map(|target| target.sum).filter(is_orphan).collect();
-    let (mut silent_mirror, mut heads) = (None, None);
-    if let (Some(mirror), Ok(database)) = (own_mirror(&go), Database::parse(go.get("GOSUMDB"))) {
+    let mut settings = GoSettings { go, orphans, unsearched, ..GoSettings::default() };
+    let go = &settings.go;
+    if let (Some(mirror), Ok(database)) = (own_mirror(go), Database::parse(go.get("GOSUMDB"))) {
         match mirror_head(mirror, &database, http).await {
             Ok(size) => {
-                let both = client_head(&go, &database).zip(size);
-                heads = both.map(|(client, mirror)| Heads { client, mirror });
+                let both = client_head(go, &database).zip(size);
+                settings.heads = both.map(|(client, mirror)| Heads { client, mirror });
             }
-            Err(why) => silent_mirror = Some(why.to_string()),
+            Err(error) => settings.mirror_error = Some(error.to_string()),
         }
     }
-    GoSettings { go, orphans, unsearched, silent_mirror, heads }
+    settings
 }
 
 /// The first proxy of GOPROXY, if it is not the one of `go`'s default.
@@ -76,17 +77,17 @@ pub(super) fn own_mirror(go: &GoEnv) -> Option<&str> {
 }
 
 #[derive(Debug, thiserror::Error)]
-enum Silent {
-    #[error("{0} is no url: {1}")]
-    NoUrl(String, url::ParseError),
+enum MirrorHeadError {
+    #[error("{0} is not a valid url: {1}")]
+    Url(String, url::ParseError),
     #[error(transparent)]
     Http(#[from] HttpError),
 }
 
-/// The size of the newest tree that the mirror has; `None` if it answers, but passes no database on.
-async fn mirror_head(mirror: &str, database: &Database, http: &HttpClient) -> Result<Option<u64>, Silent> {
+/// The size of the newest tree that the mirror has; `None` if it answers, but does not serve the database.
+async fn mirror_head(mirror: &str, database: &Database, http: &HttpClient) -> Result<Option<u64>, MirrorHeadError> {
     let url = format!("{}/sumdb/{}/latest", mirror.trim_end_matches('/'), database.name());
-    let url = Url::parse(&url).map_err(|error| Silent::NoUrl(mirror.to_owned(), error))?;
+    let url = Url::parse(&url).map_err(|error| MirrorHeadError::Url(mirror.to_owned(), error))?;
     match http.get_small(url, tlog::limits::MAX_NOTE_LEN).await {
         Ok(note) => Ok(size(&note, database)),
         Err(HttpError::Absent { .. } | HttpError::Status { .. } | HttpError::TooLarge { .. }) => Ok(None),
@@ -94,7 +95,7 @@ async fn mirror_head(mirror: &str, database: &Database, http: &HttpClient) -> Re
     }
 }
 
-/// The size of the newest tree that `go` remembers: `$GOPATH/pkg/sumdb/NAME/latest`, which survives `go clean -modcache`.
+/// The size of the newest tree that `go` remembers: `$GOPATH/pkg/sumdb/NAME/latest`. `go clean -modcache` does not delete it.
 fn client_head(go: &GoEnv, database: &Database) -> Option<u64> {
     let path = go.gopath()?.join("pkg/sumdb").join(database.name()).join("latest");
     size(&fs::read(path).ok()?, database)

@@ -1,4 +1,4 @@
-//! The codes. A code never changes its meaning, and one that is given up is not given out again.
+//! The finding codes. A code never changes its meaning, and the name of a removed code is never reused.
 
 use std::sync::LazyLock;
 
@@ -6,10 +6,10 @@ use clap::ValueEnum;
 
 use super::severity::Severity;
 
-/// For each code: how bad it is, what it means in one sentence, and what to do about it.
+/// Defines the codes: name, severity, meaning in one sentence, and advice.
 macro_rules! codes {
     ($($code:ident $severity:ident $meaning:literal $help:literal;)*) => {
-        /// What kind of thing was found.
+        /// The kind of a finding.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum)]
         pub enum Code {
             $(#[doc = $meaning] $code,)*
@@ -28,53 +28,52 @@ macro_rules! codes {
 codes! {
     HashMismatch Error
         "The hash is not the one that the checksum database has for this version."
-        "The usual causes: the line was edited by hand, or the tag was moved upstream after somebody had downloaded \
-         it. Find out which before you take the proved hash: remove the line, run `go mod tidy`, and read what \
-         changed in the module.";
+        "The usual causes: the line was edited by hand, or the tag was moved after the first download. Find out which \
+         before you use the proved hash: remove the line, run `go mod tidy`, and read what changed in the module.";
     UnknownVersion Error
-        "The checksum database has no record of this module version, so nobody vouches for its hash."
+        "The checksum database has no record of this module version, so its hash cannot be verified."
         "If the module is private, exempt it: GOPRIVATE or --nosumdb. If it is public, check that the version \
          exists.";
     ConflictingLines Error
-        "Two lines give different hashes for the same file; `go` goes by the first of them."
+        "Two lines have different hashes for the same file; `go` uses the first of them."
         "Remove the line that is not proved.";
     MalformedLine Error
         "The line is not \"MODULE VERSION HASH\"."
-        "Most often a merge went wrong: remove the line and run `go mod tidy`.";
+        "The usual cause is a failed merge: remove the line and run `go mod tidy`.";
     UnknownAlgorithm Warning
         "The hash is of an algorithm that neither `go` nor sumgate knows, so it protects nothing."
         "Remove the line and run `go mod tidy`, which writes an h1 line.";
     MissingLine Warning
-        "go.mod requires a version that go.sum has no line for: a build fails, or adds a line by itself."
+        "go.mod requires a version without a line in go.sum: a build fails, or adds the line by itself."
         "Run `go mod tidy` and commit go.sum.";
     PrivateName Warning
         "The name looks private, and no pattern exempts it; `go` would send it to the public database."
         "Set GOPRIVATE (or --nosumdb) to a pattern that covers it.";
     DroppedLine Note
-        "Every `go` command of today ignores this line, so it protects nothing."
+        "All current versions of `go` ignore this line, so it protects nothing."
         "Run `go mod tidy`.";
     UnreadableFile Error
         "The file in the module cache cannot be hashed as `go` would."
-        "Remove it with `go clean -modcache`; `go` downloads it anew.";
+        "Remove it with `go clean -modcache`; `go` downloads it again.";
     NotARegularFile Error
         "The file is a link that leads elsewhere, a FIFO or a device; it was not opened."
-        "Commit a regular file in its place. In the module cache, remove it: `go` makes none there.";
+        "Commit a regular file instead. In the module cache, remove it: `go` does not create such files.";
     TrackedCache Error
-        "Git tracks files in a folder that the audit leaves out, so a pull request can write them."
+        "Git tracks files in a folder that the audit excludes, so a pull request can change them."
         "Set GOMODCACHE, GOCACHE or the data folder to a place outside of the repository, or remove the files from \
          git.";
     PolicyDenied Error
-        "The policy refuses this version."
-        "Take another version, or ask the owner of the policy for an exception.";
+        "The policy denies this version."
+        "Use another version, or ask the owner of the policy for an exception.";
     UnusedException Warning
         "An exception of the policy matched nothing."
-        "Remove it, so that it cannot let something through later.";
+        "Remove it, so that it cannot allow something later.";
     PolicyLoosened Error
-        "The policy may let in what the policy at the base refuses."
-        "Both decide until the change is accepted: have somebody who may decide that start the job with \
+        "The policy may allow what the policy at the base denies."
+        "Both policies apply until the change is accepted: ask the owner of the policy to run the job with \
          --accept-policy-change.";
     SumdbOff Error
-        "GOSUMDB is off: `go` takes whatever it downloads first."
+        "GOSUMDB is off: `go` trusts the first download of every module."
         "Unset GOSUMDB, and exempt private modules with GOPRIVATE.";
     WideNosumdb Error
         "GONOSUMDB exempts public modules from the checksum database."
@@ -84,28 +83,28 @@ codes! {
         "Name your own modules only, such as github.com/your-organisation/*.";
     DirectBehindMirror Warning
         "GOPROXY lists a fallback after the mirror, so `go` can bypass it."
-        "Let GOPROXY name the mirror alone.";
+        "Set GOPROXY to the mirror only.";
     FileProxy Warning
-        "GOPROXY is a folder: `go` does not ask the database about toolchains that come from there."
+        "GOPROXY is a folder: `go` does not verify toolchains from it with the database."
         "Serve the folder with `sumgate serve`, or set GOTOOLCHAIN=local.";
     OldGo Error
-        "This `go` command verifies the checksum database with code that was broken (CVE-2026-56864, \
+        "This `go` command verifies the checksum database with vulnerable code (CVE-2026-56864, \
          CVE-2026-56865)."
         "Update to go1.25.13, go1.26.6, or newer.";
     MirrorBehind Warning
-        "The client remembers a newer tree head than the mirror has; every verification fails until it catches up."
+        "The client has a newer tree head than the mirror; every verification fails until the mirror has it, too."
         "Let the mirror reach the checksum database once.";
     SumWithoutMod Warning
-        "There is no go.mod beside this go.sum, so `go` never reads it."
+        "There is no go.mod next to this go.sum, so `go` never reads it."
         "Remove it, or put it where its go.mod is.";
     MirrorUnreachable Error
         "The mirror that GOPROXY names does not answer."
         "Start it, or correct the address.";
     Insecure Note
-        "GOINSECURE takes TLS away for the modules it names."
+        "GOINSECURE disables TLS for the modules it names."
         "Unset it, or name your own hosts only.";
     ModuleNotReleased Error
-        "A module in a program or in the module cache did not come through the gate, or is not what came through it."
+        "A module in a program or in the module cache did not come through the gate, or differs from the one that did."
         "The module came from a cache, another proxy, or a setting of the command itself. Find out which; the message \
          names the hashes.";
     VendorUnproved Note
@@ -113,41 +112,41 @@ codes! {
         "Build with -mod=mod or -mod=readonly, so that they come through the gate.";
     ReplacedUnproved Note
         "A replace directive takes a dependency from a folder, whose files no hash covers."
-        "Check that go.mod and go.work replace only what you wrote yourself.";
+        "Check that go.mod and go.work replace modules only with your own code.";
     PrivateUnproved Note
         "Private modules were fetched by `go` itself, past the gate (GONOPROXY, GOPRIVATE)."
         "Add --gate-private, so that they come through the gate and are pinned on first use.";
     InheritedBuildCache Note
-        "The build cache was there before the run: what is linked from it cannot be proved."
-        "Leave out --build-cache inherit; or keep the caches of the gate between jobs with --cache-key.";
+        "The build cache existed before the run: code linked from it cannot be proved."
+        "Omit --build-cache inherit; or keep the caches of the gate between jobs with --cache-key.";
     NothingReleased Note
-        "A program contains modules, and none of them came through the gate in this run, or was proved before it."
+        "A program contains modules, none of which came through the gate in this run or was proved before."
         "Check that the command uses the module cache and the GOPROXY that the gate set for it.";
     BuildEnvironment Note
-        "A variable lets other programs or files take part in the build."
+        "A variable adds other programs or files to the build."
         "Unset it if the build does not need it.";
     BuildOverride Warning
         "A variable, a go.work or a folder around the repository chooses programs or files of the build."
-        "Unset it, or let it lead to a file outside the repository.";
+        "Unset it, or set it to a file outside the repository.";
     RepositoryProgram Warning
         "The repository's own settings of version control run programs when `go` stamps a version into a program."
         "Remove the setting with `git config --unset`.";
     OtherDatabase Warning
-        "GOSUMDB, and nobody who started the gate, chose a checksum database other than sum.golang.org."
+        "GOSUMDB, not an option of the gate, selects a checksum database other than sum.golang.org."
         "If you trust this database, name it with --sumdb; else unset GOSUMDB.";
     ProcessLeft Note
-        "A process of the command is still running: what it does from now on, the gate does not see."
+        "A process of the command is still running: the gate does not see what it does from now on."
         "Let the command wait for it.";
     ProgramNotBuilt Warning
-        "A program was there before the command, and the command did not write it anew: `go` compares its build ID, \
+        "A program existed before the command, and the command did not rewrite it: `go` compares its build ID, \
          not its content."
         "Delete it before the build.";
     NotExamined Warning
-        "Programs, or modules, could not be compared with what was released."
+        "Programs or modules could not be compared with the released modules."
         "Read the message; name programs with --subject FILE.";
 }
 
-/// The stable names: those of the variants, as clap writes them.
+/// The stable names: the names of the variants in kebab case, as clap writes them.
 static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
     Code::all().iter().filter_map(|code| Some(code.to_possible_value()?.get_name().to_owned())).collect()
 });
@@ -163,17 +162,17 @@ impl Code {
         &NAMES[self as usize]
     }
 
-    /// How bad it is.
+    /// The severity.
     pub fn severity(self) -> Severity {
         self.facts().0
     }
 
-    /// What it means, in one sentence.
+    /// The meaning, in one sentence.
     pub fn meaning(self) -> &'static str {
         self.facts().1
     }
 
-    /// What to do about it.
+    /// The advice.
     pub fn help(self) -> &'static str {
         self.facts().2
     }
@@ -184,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_code_has_a_name_of_its_own() {
+    fn every_code_has_a_unique_name() {
         let names: std::collections::BTreeSet<&str> = Code::all().iter().map(|code| code.name()).collect();
         assert_eq!(names.len(), Code::all().len());
     }

@@ -1,4 +1,4 @@
-//! For GitHub Actions: a workflow command a finding, and the verdict for a person
+//! For GitHub Actions: one workflow command for each finding, and the verdict as text
 //! (<https://docs.github.com/actions/reference/workflow-commands-for-github-actions>).
 
 use super::human::verdict;

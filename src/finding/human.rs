@@ -1,4 +1,4 @@
-//! For a person: findings by file, what to do about each kind once, and a verdict in the last line.
+//! Text for terminals: findings by file, the advice for each kind once, and a verdict in the last line.
 
 use std::collections::BTreeSet;
 
@@ -34,13 +34,13 @@ pub(super) fn render(report: &Report, options: RenderOptions) -> String {
 }
 
 fn shown(finding: &Finding, options: RenderOptions) -> String {
-    let style = match finding.severity() {
-        Severity::Error => Style::new().bold().fg_color(Some(AnsiColor::Red.into())),
-        Severity::Warning => Style::new().bold().fg_color(Some(AnsiColor::Yellow.into())),
-        Severity::Note => Style::new().bold().fg_color(Some(AnsiColor::Cyan.into())),
+    let colour = match finding.severity() {
+        Severity::Error => AnsiColor::Red,
+        Severity::Warning => AnsiColor::Yellow,
+        Severity::Note => AnsiColor::Cyan,
     };
     let place = finding.place.as_ref().map_or_else(String::new, |place| format!("{}: ", safe(&place.to_string())));
-    let label = painted(&format!("{}[{}]", finding.severity(), finding.code.name()), style, options);
+    let label = painted(&format!("{}[{}]", finding.severity(), finding.code.name()), colour, options);
     let mut text = format!("{place}{label}: {}\n", safe(&finding.message));
     let width = finding.facts.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     for (name, value) in &finding.facts {
@@ -53,7 +53,7 @@ fn unaudited(what: &str, line: &Unaudited) -> String {
     format!("{}: {what}: {} ({})\n", safe(&line.place.to_string()), safe(&line.module), safe(&line.reason))
 }
 
-/// One line that says how it ended.
+/// One line with the ending and the counts.
 pub(super) fn verdict(report: &Report, options: RenderOptions) -> String {
     let mut words = Vec::new();
     let count = |severity| report.findings.iter().filter(|finding| finding.severity() == severity).count();
@@ -88,16 +88,16 @@ pub(super) fn verdict(report: &Report, options: RenderOptions) -> String {
         Ending::Clean => (AnsiColor::Green, "clean".to_owned()),
         Ending::Nothing => (AnsiColor::Yellow, "nothing to check".to_owned()),
     };
-    let style = Style::new().bold().fg_color(Some(colour.into()));
     let separator = if words.is_empty() { "" } else { ": " };
-    format!("{}{separator}{}\n", painted(&head, style, options), words.join(", "))
+    format!("{}{separator}{}\n", painted(&head, colour, options), words.join(", "))
 }
 
-fn painted(text: &str, style: Style, options: RenderOptions) -> String {
+fn painted(text: &str, colour: AnsiColor, options: RenderOptions) -> String {
+    let style = Style::new().bold().fg_color(Some(colour.into()));
     if options.colour { format!("{style}{text}{style:#}") } else { text.to_owned() }
 }
 
-/// Lines of at most 100 characters, indented.
+/// Wraps a text into indented lines of at most 100 characters.
 fn wrapped(text: &str) -> String {
     let mut lines = String::new();
     let mut line = String::new();

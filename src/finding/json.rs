@@ -1,4 +1,4 @@
-//! For a program: one JSON document, `sumgate/audit/1`. Fields are only ever added to it.
+//! JSON for programs: one document of schema `sumgate/audit/1`. Fields may be added, but are never changed or removed.
 
 use serde_json::{Value, json};
 

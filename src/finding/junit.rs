@@ -1,5 +1,5 @@
-//! For test reports: JUnit XML, as Jenkins and GitLab read it. One suite a file; every finding is a failed case, every line
-//! that could not be checked a broken one, and the proved lines together are one that passed.
+//! JUnit XML for test reports, as Jenkins and GitLab read it. Each file is a suite, each finding a failure, each line that
+//! could not be checked an error, and the proved lines together are one test that passed.
 
 use std::path::{Path, PathBuf};
 
@@ -11,11 +11,11 @@ pub(super) fn render(report: &Report) -> String {
     for file in &report.files {
         text.push_str(&of_files(&file.display().to_string(), report, |place| is_in(file, place)));
     }
-    // A go.mod beside a go.sum, a file of the module cache.
+    // Such as a go.mod next to a go.sum, or a file of the module cache.
     let others = of_files("other files", report, |place| !report.files.iter().any(|file| is_in(file, place)));
     text.push_str(if others.contains("<testcase") { &others } else { "" });
     if !report.excluded.is_empty() {
-        // What nobody looked at, as tests that were skipped.
+        // Excluded files are skipped tests.
         let count = report.excluded.len();
         let case = |(path, why): &(PathBuf, String)| {
             case(&path.display().to_string(), &format!("<skipped message=\"{}\"/>", escaped(why)))
@@ -38,7 +38,7 @@ pub(super) fn render(report: &Report) -> String {
     text + &suite("summary", &format!("tests=\"1\" failures=\"0\" errors=\"{errors}\""), &case) + "</testsuites>\n"
 }
 
-/// The findings, and the lines that could not be checked, whose place `is_here`.
+/// A suite of the findings and the unchecked lines whose place satisfies `is_here`.
 fn of_files(name: &str, report: &Report, is_here: impl Fn(Option<&Place>) -> bool) -> String {
     let findings: Vec<_> = report.findings.iter().filter(|finding| is_here(finding.place.as_ref())).collect();
     let unchecked: Vec<_> = report.unchecked.iter().filter(|line| is_here(Some(&line.place))).collect();
@@ -66,7 +66,7 @@ fn case(name: &str, result: &str) -> String {
     format!("    <testcase name=\"{}\">{result}</testcase>\n", escaped(name))
 }
 
-/// For attributes and text alike. XML 1.0 has no way to write most control characters.
+/// Escapes attributes and text. XML 1.0 cannot represent most control characters.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {

@@ -1,19 +1,19 @@
-//! The forms a report can take. Each is a pure function of the report, in a file of its own.
+//! The formats of reports. Each is a pure function in a file of its own.
 
 use super::{RenderOptions, Report, github, human, json, junit, sarif};
 
-/// A form.
+/// The format of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// For a person
+    /// Text for terminals
     Human,
-    /// For a program; the schema is in the documentation
+    /// JSON for programs; the schema is in the documentation
     Json,
-    /// For code-scanning tools: SARIF 2.1.0
+    /// SARIF 2.1.0 for code-scanning tools
     Sarif,
-    /// For test reports: JUnit XML
+    /// JUnit XML for test reports
     Junit,
-    /// For GitHub Actions: workflow annotations
+    /// Workflow annotations for GitHub Actions
     Github,
 }
 

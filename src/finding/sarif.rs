@@ -1,8 +1,7 @@
-//! For code-scanning tools: SARIF 2.1.0
-//! (<https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html>).
+//! SARIF 2.1.0 for code-scanning tools (<https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html>).
 //!
-//! Findings are results. What could not be checked, and a database that misbehaved, are notifications of a run that was
-//! not successful, so that no tool takes their absence for a pass.
+//! Findings are results. Unchecked lines and a database that misbehaved are notifications of an unsuccessful run, so that no
+//! tool treats missing results as a pass.
 
 use std::path::Path;
 
@@ -12,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Code, Finding, Place, Report};
 
-/// What may stand in the path of a URI as it is (RFC 3986, section 3.3).
+/// The characters of a URI path that are not percent-encoded (RFC 3986, section 3.3).
 const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 pub(super) fn render(report: &Report) -> String {
@@ -94,7 +93,7 @@ fn location(place: &Place) -> Value {
     json!({"physicalLocation": physical})
 }
 
-/// A file below the working folder is relative to the root of the source, wherever that lies.
+/// The location of a file. A relative path is relative to the root of the source tree.
 fn artifact(file: &Path) -> Value {
     let path = percent_encode(file.as_os_str().as_encoded_bytes(), PATH).to_string();
     if file.is_absolute() {
@@ -104,7 +103,7 @@ fn artifact(file: &Path) -> Value {
     }
 }
 
-/// The same finding has the same fingerprint when lines move.
+/// A fingerprint that does not change when lines move.
 fn fingerprint(finding: &Finding) -> String {
     let mut hash = Sha256::new();
     let file = finding.place.as_ref().map(|place| place.file.display().to_string()).unwrap_or_default();

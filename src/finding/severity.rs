@@ -1,20 +1,20 @@
-//! How bad a finding is.
+//! The severity of findings.
 
 use std::fmt;
 
-/// How bad a finding is. `--deny` names the least one that fails a run.
+/// The severity of a finding. `--deny` sets the lowest one that fails a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum)]
 pub enum Severity {
-    /// Worth knowing; nothing is wrong yet.
+    /// Information; nothing is wrong.
     Note,
-    /// Something that should be mended, and that does not change what a build gets today.
+    /// Something to fix that does not change what a build uses today.
     Warning,
-    /// A build gets, or may get, other code than the rest of the world, or less protection than its owner believes.
+    /// A build uses or may use other code than others do, or has less protection than expected.
     Error,
 }
 
 impl Severity {
-    /// The word in every format and in `--deny`.
+    /// The name in all formats and in `--deny`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Note => "note",

@@ -1,4 +1,4 @@
-//! Every form says everything, is valid by its schema, and lets no text out of its place.
+//! Every format is complete, valid by its schema, and escapes untrusted text.
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test may touch the world, and panic")]
 
 use std::path::Path;
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::*;
 
-/// Everything that a name could try: a terminal, an XML parser, a workflow command, a line.
+/// A text that attacks terminals, XML parsers, workflow commands and line-based readers.
 const HOSTILE: &str = "a\u{1b}[31m<b>&\"'\n::error::c%0A\u{0}\u{202e}\u{200b}\u{feff}\u{61c}\u{3164}\u{e0041}";
 
 fn place(line: u32) -> Place {
@@ -43,7 +43,7 @@ fn clean() -> Report {
     }
 }
 
-/// One report of each ending, with hostile texts wherever a text can stand.
+/// Reports of each ending, with hostile text in every field.
 fn reports() -> Vec<(Report, Ending)> {
     let with = |finding: Finding| Report { findings: vec![finding], ..clean() };
     let misbehaviour = Misbehaviour { message: HOSTILE.to_owned(), evidence: PathBuf::from("/x/fork.txt") };
@@ -89,7 +89,7 @@ fn the_worst_ending_wins_and_deny_moves_the_bar() {
 }
 
 #[test]
-fn people_get_facts_advice_once_and_a_verdict_last() {
+fn human_reports_have_facts_advice_once_and_a_verdict_last() {
     let mut report = clean();
     report.findings = vec![finding(Code::HashMismatch, 2, "one"), finding(Code::HashMismatch, 9, "two")];
     let text = rendered(&report, Format::Human);
@@ -108,7 +108,7 @@ fn people_get_facts_advice_once_and_a_verdict_last() {
 }
 
 #[test]
-fn what_go_does_not_read_is_told_behind_the_rest_and_as_warnings() {
+fn findings_in_files_that_go_does_not_read_are_last_and_warnings() {
     let other =
         Finding { place: Some(Place { file: "go.sum".into(), line: Some(1) }), ..finding(Code::HashMismatch, 1, "b") };
     let mut report = Report { findings: vec![finding(Code::HashMismatch, 2, "a"), other], ..clean() };
@@ -134,12 +134,12 @@ fn nothing_proved_is_not_called_clean() {
 }
 
 #[test]
-fn nothing_commands_a_terminal_or_a_workflow() {
+fn hostile_text_is_escaped_for_terminals_and_workflows() {
     for (report, _) in reports() {
         for format in [Format::Human, Format::Github] {
             let text = rendered(&report, format);
-            let unseen = ['\u{202e}', '\u{200b}', '\u{feff}', '\u{61c}', '\u{3164}', '\u{e0041}'];
-            assert!(!text.chars().any(|c| c != '\n' && (c.is_control() || unseen.contains(&c))), "{text:?}");
+            let invisible = ['\u{202e}', '\u{200b}', '\u{feff}', '\u{61c}', '\u{3164}', '\u{e0041}'];
+            assert!(!text.chars().any(|c| c != '\n' && (c.is_control() || invisible.contains(&c))), "{text:?}");
             assert!(!text.lines().any(|line| line.starts_with("::error::c")), "{text}");
         }
     }
@@ -158,13 +158,13 @@ fn workflow_commands_have_file_line_and_title() {
 }
 
 #[test]
-fn json_is_as_its_schema_says() {
+fn json_is_valid_by_its_schema() {
     let schema = jsonschema::validator_for(&serde_json::from_str(AUDIT_SCHEMA).unwrap()).unwrap();
     for (report, _) in reports() {
         let document: Value = serde_json::from_str(&rendered(&report, Format::Json)).unwrap();
         let errors: Vec<String> = schema.iter_errors(&document).map(|error| error.to_string()).collect();
         assert_eq!(errors, Vec::<String>::new());
-        // The schema is not one that accepts anything.
+        // The schema does not accept everything.
         for field in document.as_object().unwrap().keys() {
             let mut broken = document.clone();
             broken[field] = Value::Bool(true);
@@ -173,9 +173,9 @@ fn json_is_as_its_schema_says() {
     }
 }
 
-/// The official schema, out of a package that ships it.
+/// The official schema, from a package that contains it.
 fn sarif_schema() -> Value {
-    // Only what was fetched for this platform is there without a network.
+    // Offline, only packages for this platform are available.
     let version = std::process::Command::new("rustc").arg("-vV").output().unwrap();
     let version = String::from_utf8(version.stdout).unwrap();
     let host = version.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
@@ -186,7 +186,7 @@ fn sarif_schema() -> Value {
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
     let package = metadata["packages"].as_array().unwrap().iter().find(|one| one["name"] == "serde-sarif").unwrap();
     let schema = Path::new(package["manifest_path"].as_str().unwrap()).with_file_name("src").join("schema.json");
-    // The pattern of one field that is never set here has a stray bracket, which strict readers of patterns refuse.
+    // The pattern of one field, which is not used here, has an extra bracket that the validator refuses.
     let text = std::fs::read_to_string(schema).unwrap().replace("-[a-zA-Z]{2}]?$", "-[a-zA-Z]{2}?$");
     let schema: Value = serde_json::from_str(&text).unwrap();
     assert!(schema["title"].as_str().unwrap().contains("2.1.0"));
@@ -194,7 +194,7 @@ fn sarif_schema() -> Value {
 }
 
 #[test]
-fn sarif_is_as_its_schema_says_and_failure_is_told() {
+fn sarif_is_valid_by_its_schema_and_reports_failures() {
     let schema = jsonschema::validator_for(&sarif_schema()).unwrap();
     for (report, ending) in reports() {
         let document: Value = serde_json::from_str(&rendered(&report, Format::Sarif)).unwrap();
@@ -220,7 +220,7 @@ fn sarif_is_as_its_schema_says_and_failure_is_told() {
 }
 
 #[test]
-fn junit_can_be_parsed_and_counts_right() {
+fn junit_is_valid_xml_with_the_right_counts() {
     for (report, _) in reports() {
         let text = rendered(&report, Format::Junit);
         let mut reader = quick_xml::Reader::from_str(&text);

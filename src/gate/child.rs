@@ -1,4 +1,4 @@
-//! The command itself: its program, its environment, its signals, its end, and what it leaves running.
+//! Runs the command: its program, environment, signals and exit, and the processes that it leaves.
 
 use std::ffi::{OsStr, OsString};
 use std::future::poll_fn;
@@ -22,18 +22,18 @@ use crate::base::process::{is_ours, is_program};
 use crate::base::text::safe;
 use crate::finding::{Code, Finding};
 
-/// How long processes that are about to end may take.
+/// How long left processes may take to end by themselves.
 const GRACE: Duration = Duration::from_secs(1);
 const POLL: Duration = Duration::from_millis(20);
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// By itself, with this code.
+    /// With this exit code.
     Code(u8),
-    /// By this signal.
+    /// By a signal.
     Signal(i32),
-    /// It was not started; sumgate ends with this code instead.
+    /// It was not started; this is the exit code of sumgate instead.
     NotStarted(u8),
 }
 
@@ -43,7 +43,7 @@ impl Ended {
         !matches!(self, Self::NotStarted(_))
     }
 
-    /// The code that a shell would give it.
+    /// The exit code that a shell would report.
     pub fn code(self) -> u8 {
         match self {
             Self::Code(code) | Self::NotStarted(code) => code,
@@ -56,24 +56,24 @@ impl Ended {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ChildError {
-    /// There is no such program.
-    #[error("cannot run {0}: it is not found on the PATH, whose relative folders are left out")]
+    /// The program was not found.
+    #[error("cannot run {0}: not found on the PATH (relative folders of the PATH are ignored)")]
     NotFound(String),
-    /// It is there, and cannot be executed.
+    /// The program cannot be executed.
     #[error("cannot run {0}: {1}")]
     NotExecutable(String, io::Error),
-    /// It cannot be waited for, or signals cannot be passed on.
-    #[error("cannot look after the command: {0}")]
+    /// Waiting for the command failed.
+    #[error("cannot wait for the command: {0}")]
     Watch(#[source] io::Error),
 }
 
-/// Runs `command` to its end, with its own stdin, stdout and stderr. Signals that come meanwhile are its signals.
+/// Runs `command` to its end, with stdin, stdout and stderr of this process. Signals are passed on to it.
 pub async fn run(command: &[OsString], environment: &Environment, signals: &mut Signals) -> Result<Ended, ChildError> {
     let [program, arguments @ ..] = command else {
         return Ok(Ended::Code(0));
     };
     let found = find(program, environment)?;
-    // What the command leaves running becomes a child of this process.
+    // Processes that the command leaves become children of this process.
     set_child_subreaper(Some(getpid())).map_err(|error| ChildError::Watch(error.into()))?;
     let mut started = Command::new(&found);
     started.arg0(program).args(arguments).env_clear().envs(&environment.variables);
@@ -86,15 +86,15 @@ pub async fn run(command: &[OsString], environment: &Environment, signals: &mut 
     })?;
     loop {
         tokio::select! {
-            // A signal that came before the end of the command was meant for the command.
+            // A signal that arrives before the command ends is for the command.
             biased;
             (signal, _) = signals.next() => pass_on(&child, signal),
-            ended = child.wait() => return Ok(how(ended.map_err(ChildError::Watch)?)),
+            status = child.wait() => return Ok(ended(status.map_err(ChildError::Watch)?)),
         }
     }
 }
 
-/// The program that the command names: by its path, or in a folder of the PATH that it will see.
+/// The program of the command: by its path, or in a folder of the PATH of the command.
 fn find(program: &OsStr, environment: &Environment) -> Result<PathBuf, ChildError> {
     let name = || program.to_string_lossy().into_owned();
     if program.as_encoded_bytes().contains(&b'/') {
@@ -110,21 +110,20 @@ fn find(program: &OsStr, environment: &Environment) -> Result<PathBuf, ChildErro
     }
 }
 
-/// Nobody but root can look into this process from now on: its memory and its first environment may hold the key of a seal.
-/// To be called before anything else is done.
+/// Prevents all users but root from reading the memory of this process: it and the initial environment may have the key of a
+/// seal. To be called first.
 pub fn hide() -> io::Result<()> {
     Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
 }
 
-/// Processes that the command left running. Those that are about to end have a moment for it. The error is that a thread ended
-/// early.
+/// Findings about processes that the command left running, after a grace period. Fails only if a thread panicked.
 pub async fn left_running() -> Result<Vec<Finding>, JoinError> {
     let start = Instant::now();
     loop {
         let left = spawn_blocking(children).await?;
         if left.is_empty() || start.elapsed() > GRACE {
             let finding = |(id, name): (i32, String)| {
-                let message = format!("the process {id} ({}) is still running, and the mirror is gone", safe(&name));
+                let message = format!("the process {id} ({}) is still running after the command ended", safe(&name));
                 Finding::new(Code::ProcessLeft, message)
             };
             return Ok(left.into_iter().take(MAX_TOLD).map(finding).collect());
@@ -133,15 +132,14 @@ pub async fn left_running() -> Result<Vec<Finding>, JoinError> {
     }
 }
 
-/// The children of this process, but for those that have ended and those that work for the mirror. Where there is no /proc,
-/// none are known. Blocks.
+/// The running children of this process, except those that work for the mirror. Without /proc none are known. Blocks.
 fn children() -> Vec<(i32, String)> {
     let own = getpid().as_raw_nonzero().get();
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     let running = ids.filter_map(|id: i32| {
         let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-        // The name stands in parentheses and may have any characters.
+        // The name is in parentheses and may have any characters.
         let (before, after) = stat.rsplit_once(") ")?;
         let name = before.split_once('(')?.1.to_owned();
         let mut fields = after.split(' ');
@@ -152,7 +150,7 @@ fn children() -> Vec<(i32, String)> {
     running.collect()
 }
 
-fn how(status: ExitStatus) -> Ended {
+fn ended(status: ExitStatus) -> Ended {
     match (status.code(), status.signal()) {
         (Some(code), _) => Ended::Code(u8::try_from(code).unwrap_or(u8::MAX)),
         (None, signal) => Ended::Signal(signal.unwrap_or(0)),
@@ -160,17 +158,17 @@ fn how(status: ExitStatus) -> Ended {
 }
 
 fn pass_on(child: &Child, signal: Signal) {
-    // A terminal sends Ctrl-C to the command as well; twice would mean "at once" to many programs.
+    // A terminal sends Ctrl-C to the command as well; many programs quit at once on a second one.
     let from_terminal = matches!(signal, Signal::INT | Signal::QUIT) && io::stdin().is_terminal();
     let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
     if let (false, Some(pid)) = (from_terminal, pid) {
-        // Fails only if it has ended, which is what we wait for.
+        // Fails only if the command has ended.
         let _ = kill_process(pid, signal);
     }
 }
 
-/// The signals that ask a program to do something.
-const ASKING: [(Signal, &str); 6] = [
+/// The signals that are passed on.
+const PASSED_ON: [(Signal, &str); 6] = [
     (Signal::INT, "SIGINT"),
     (Signal::QUIT, "SIGQUIT"),
     (Signal::TERM, "SIGTERM"),
@@ -179,28 +177,23 @@ const ASKING: [(Signal, &str); 6] = [
     (Signal::USR2, "SIGUSR2"),
 ];
 
-/// From the first one of these on, the system no longer ends this process by itself when one of them comes: whoever holds them
-/// has to listen.
+/// A listener for signals. Once it exists, these signals no longer end this process: its owner must handle them.
 #[derive(Debug)]
 pub struct Signals(Vec<tokio::signal::unix::Signal>);
 
 impl Signals {
-    /// Listens from now on.
+    /// Starts to listen.
     pub fn new() -> io::Result<Self> {
-        let all = ASKING.iter().map(|(asked, _)| signal(SignalKind::from_raw(asked.as_raw())));
+        let all = PASSED_ON.iter().map(|(number, _)| signal(SignalKind::from_raw(number.as_raw())));
         all.collect::<io::Result<_>>().map(Self)
     }
 
-    /// Waits for one; returns its name.
-    pub async fn name_of_next(&mut self) -> &'static str {
-        self.next().await.1
-    }
-
-    async fn next(&mut self) -> (Signal, &'static str) {
+    /// Waits for a signal; returns it with its name.
+    pub async fn next(&mut self) -> (Signal, &'static str) {
         poll_fn(|context| {
-            let mut all = self.0.iter_mut().zip(ASKING);
-            let came = all.find_map(|(signal, asked)| signal.poll_recv(context).is_ready().then_some(asked));
-            came.map_or(Poll::Pending, Poll::Ready)
+            let mut all = self.0.iter_mut().zip(PASSED_ON);
+            let received = all.find_map(|(signal, which)| signal.poll_recv(context).is_ready().then_some(which));
+            received.map_or(Poll::Pending, Poll::Ready)
         })
         .await
     }

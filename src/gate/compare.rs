@@ -1,4 +1,4 @@
-//! What the command built with, held against what was released to it. Pure.
+//! Compares the modules that the command used with the released ones. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -15,32 +15,32 @@ use crate::release::Basis;
 use gomodule::dirhash::H1;
 use gomodule::module::{ModulePath, ModuleVersion, Patterns, Version};
 
-/// `go` writes it for a module that lies in a folder of the workspace.
+/// The version of a module in a folder of the workspace.
 const DEVEL: &str = "(devel)";
 
-/// What may be in a program, or in the module cache.
+/// The modules that a program and the module cache may have.
 #[derive(Clone, Debug, Default)]
 pub struct Accepted {
-    /// The h1 of each zip that was released in this run, proved before it, or covered by the seal.
+    /// The h1 of each zip that was released in this run, proved before it, or covered by a seal.
     pub hashes: BTreeMap<ModuleVersion, H1>,
     /// Modules that `go` may fetch past the gate.
     pub private: Patterns,
 }
 
-enum Verdict {
-    Right,
+enum Comparison {
+    Equal,
     Private,
-    Wrong(Finding),
+    Different(Finding),
 }
 
 impl Accepted {
-    fn judge(&self, module: &ModuleVersion, found: &H1, place: Option<&Place>) -> Verdict {
+    fn compare(&self, module: &ModuleVersion, found: &H1, place: Option<&Place>) -> Comparison {
         let released = self.hashes.get(module);
         if released == Some(found) {
-            return Verdict::Right;
+            return Comparison::Equal;
         }
         if released.is_none() && self.private.exempts(&module.path) {
-            return Verdict::Private;
+            return Comparison::Private;
         }
         let message = match released {
             Some(_) => format!("{module} is not what came through the gate"),
@@ -48,18 +48,18 @@ impl Accepted {
         };
         let wrong = Finding::new(Code::ModuleNotReleased, message).about(module).fact("found", found);
         let wrong = released.into_iter().fold(wrong, |wrong, h1| wrong.fact("released", h1));
-        Verdict::Wrong(Finding { place: place.cloned(), ..wrong })
+        Comparison::Different(Finding { place: place.cloned(), ..wrong })
     }
 
-    /// What is wrong with the modules that are unpacked in the module cache `cache`.
+    /// Findings about the unpacked modules in the module cache `cache`.
     pub(super) fn cache(&self, cache: &Path, hashes: &Hashes, odd: &[PathBuf]) -> Vec<Finding> {
         let (mut wrong, mut private) = (Vec::new(), Vec::new());
         for (module, hash) in hashes {
             match hash {
-                Ok(found) => match self.judge(module, found, None) {
-                    Verdict::Right => {}
-                    Verdict::Private => private.push(module.to_string()),
-                    Verdict::Wrong(finding) => wrong.push(finding),
+                Ok(found) => match self.compare(module, found, None) {
+                    Comparison::Equal => {}
+                    Comparison::Private => private.push(module.to_string()),
+                    Comparison::Different(finding) => wrong.push(finding),
                 },
                 Err(why) => {
                     let message = format!("{module} cannot be hashed: {}", in_full(why));
@@ -69,7 +69,7 @@ impl Accepted {
         }
         for path in odd {
             let shown = path.strip_prefix(cache).unwrap_or(path).to_string_lossy().into_owned();
-            let message = format!("{} in the module cache is not a module that `go` unpacked", safe(&shown));
+            let message = format!("{} in the module cache is not an unpacked module", safe(&shown));
             wrong.push(Finding::new(Code::ModuleNotReleased, message));
         }
         let mut findings = cut(wrong);
@@ -77,27 +77,28 @@ impl Accepted {
         findings
     }
 
+    /// Findings about the modules of a program.
     pub(super) fn program(&self, program: &Path, info: &BuildInfo) -> Vec<Finding> {
         let place = Place::from(program);
         let (mut wrong, mut private, mut vendored, mut replaced) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let (mut any, mut any_right) = (false, false);
-        // A main module has an h1 only where it was not built from a folder.
+        let (mut any, mut any_equal) = (false, false);
+        // A main module has no h1 if it was built from a folder.
         let main = info.main.iter().filter(|main| main.h1.is_some());
         for built in main.chain(&info.dependencies) {
             let name = format!("{}@{}", built.path, built.version);
             let built = built.replaced_by.as_deref().unwrap_or(built);
-            match read(built) {
+            match origin(built) {
                 Built::Workspace => continue,
                 Built::Folder => replaced.push(name),
                 Built::Vendored => vendored.push(name),
-                Built::Odd => {
-                    let message = format!("{} is not a module version that can be proved", safe(&name));
+                Built::Invalid => {
+                    let message = format!("{} is not a valid module version", safe(&name));
                     wrong.push(Finding::new(Code::ModuleNotReleased, message).at(place.clone()));
                 }
-                Built::Module(module, found) => match self.judge(&module, &found, Some(&place)) {
-                    Verdict::Right => any_right = true,
-                    Verdict::Private => private.push(name),
-                    Verdict::Wrong(finding) => wrong.push(finding),
+                Built::Module(module, found) => match self.compare(&module, &found, Some(&place)) {
+                    Comparison::Equal => any_equal = true,
+                    Comparison::Private => private.push(name),
+                    Comparison::Different(finding) => wrong.push(finding),
                 },
             }
             any = true;
@@ -109,27 +110,27 @@ impl Accepted {
         all(Code::VendorUnproved, &vendored, "comes from a vendor folder", "come from a vendor folder");
         all(Code::ReplacedUnproved, &replaced, "is replaced by a folder", "are replaced by folders");
         findings.extend(past_the_gate(Some(&place), &private));
-        if any && !any_right {
+        if any && !any_equal {
             findings.push(Finding::new(Code::NothingReleased, "none of its modules is known to the gate").at(place));
         }
         findings
     }
 }
 
-/// Where a module of a program comes from.
+/// The origin of a module in a program.
 enum Built {
     /// A folder of the workspace.
     Workspace,
     /// A folder that a replace directive names.
     Folder,
-    /// A vendor folder: a version, and no hash.
+    /// A vendor folder: it has a version and no hash.
     Vendored,
     Module(ModuleVersion, H1),
-    /// Nothing that `go` writes.
-    Odd,
+    /// Not a valid module version.
+    Invalid,
 }
 
-fn read(built: &BuiltModule) -> Built {
+fn origin(built: &BuiltModule) -> Built {
     let is_folder = built.path.starts_with("./") || built.path.starts_with("../") || built.path.starts_with('/');
     if is_folder || matches!(built.path.as_str(), "." | "..") {
         return Built::Folder;
@@ -142,11 +143,11 @@ fn read(built: &BuiltModule) -> Built {
     match (module.and_then(|(path, version)| ModuleVersion::new(path, version).ok()), built.h1) {
         (Some(module), Some(h1)) => Built::Module(module, h1),
         (Some(_), None) => Built::Vendored,
-        (None, _) => Built::Odd,
+        (None, _) => Built::Invalid,
     }
 }
 
-/// One note for all that came through the gate, in this run or in one that sealed its caches, with nobody to vouch for it.
+/// One note for all modules that came through the gate without a proof, in this run or in one that sealed its caches.
 pub fn unproved(outcome: &Outcome, known: &Known) -> Option<Finding> {
     let released = outcome.events.released.iter();
     let released = released.filter(|(_, file)| matches!(file.basis, Basis::Pinned(_))).map(|((module, _), _)| module);
@@ -154,22 +155,24 @@ pub fn unproved(outcome: &Outcome, known: &Known) -> Option<Finding> {
     let names: BTreeSet<String> = released.chain(sealed).map(ToString::to_string).collect();
     let names: Vec<String> = names.into_iter().collect();
     let [one, many] = ["was", "were"]
-        .map(|verb| format!("{verb} released unproved: no database vouches for what is exempt (GONOSUMDB, --private)"));
-    let help = "Check that nothing public is exempt. The bytes are those that were seen first: `sumgate cache pins` lists them.";
-    let told = together(Code::PrivateUnproved, None, &names, &one, &many)?;
-    Some(Finding { help: Some(help.to_owned()), ..told })
+        .map(|verb| format!("{verb} released unproved: no database covers exempt modules (GONOSUMDB, --private)"));
+    let help =
+        "Check that no public module is exempt. The hashes were pinned on first use: `sumgate cache pins` lists them.";
+    let note = together(Code::PrivateUnproved, None, &names, &one, &many)?;
+    Some(Finding { help: Some(help.to_owned()), ..note })
 }
 
 fn past_the_gate(place: Option<&Place>, names: &[String]) -> Option<Finding> {
     together(Code::PrivateUnproved, place, names, "was fetched past the gate", "were fetched past the gate")
 }
 
+/// One finding for all of these modules.
 fn together(code: Code, place: Option<&Place>, names: &[String], one: &str, many: &str) -> Option<Finding> {
     let message = format!("{} {}", some_of(names), if names.len() == 1 { one } else { many });
     (!names.is_empty()).then(|| Finding { place: place.cloned(), ..Finding::new(code, message) })
 }
 
-/// The first findings of many; the last one of them says how many there are more.
+/// The first [`MAX_TOLD`] findings; the last one has the number of the others.
 pub(crate) fn cut(mut findings: Vec<Finding>) -> Vec<Finding> {
     let more = findings.len().saturating_sub(MAX_TOLD);
     findings.truncate(MAX_TOLD);
@@ -200,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn programs_are_held_against_what_was_released() {
+    fn programs_are_compared_with_the_released_modules() {
         let main = "\tmod\texample.org/app\t(devel)\t\n";
         let with = |lines: &str| codes(&format!("{main}{lines}"));
         assert_eq!(with(""), [""; 0]);
@@ -221,13 +224,13 @@ mod tests {
         }
         assert_eq!(with(&format!("{right}\tdep\ta.com/x\tv1.0.0\t{OTHER}\n")), ["module-not-released"]);
         assert_eq!(with(&format!("\tdep\ta.com/old\tv1.0.0\n\t=>\ta.com/x\tv1.0.0\t{ONE}\n")), [""; 0]);
-        // A program of a module version: it is one of its modules.
+        // A program of a module version: the main module is compared, too.
         assert_eq!(codes(&format!("\tmod\ta.com/x\tv1.0.0\t{ONE}\n")), [""; 0]);
         assert_eq!(codes(&format!("\tmod\ta.com/z\tv1.0.0\t{ONE}\n")), ["module-not-released", "nothing-released"]);
     }
 
     #[test]
-    fn a_cache_is_held_against_what_was_released() {
+    fn a_cache_is_compared_with_the_released_modules() {
         let module = |name: &str| ModuleVersion::parse(name).unwrap();
         let h1 = |text: &str| Ok(H1::parse(text).unwrap());
         let found: Hashes = [
@@ -240,13 +243,13 @@ mod tests {
         .into();
         let odd = [PathBuf::from("/cache/a@b")];
         let findings = accepted().cache(Path::new("/cache"), &found, &odd);
-        let told: Vec<_> = findings.iter().map(|finding| (finding.code.name(), finding.message.as_str())).collect();
+        let messages: Vec<_> = findings.iter().map(|finding| (finding.code.name(), finding.message.as_str())).collect();
         assert_eq!(
-            told,
+            messages,
             [
                 ("module-not-released", "a.com/y@v1.0.0 did not come through the gate"),
                 ("module-not-released", "a.com/z@v1.0.0 cannot be hashed: the folder has more than 1000000 files"),
-                ("module-not-released", "a@b in the module cache is not a module that `go` unpacked"),
+                ("module-not-released", "a@b in the module cache is not an unpacked module"),
                 ("private-unproved", "corp.example/p@v1.0.0, corp.example/q@v1.0.0 were fetched past the gate"),
             ]
         );
@@ -265,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn no_number_of_modules_floods_the_report() {
+    fn the_number_of_findings_is_limited() {
         let h1 = H1::parse(ONE).unwrap();
         let found: Hashes =
             (0..100).map(|nth| (ModuleVersion::parse(&format!("b.com/m@v1.0.{nth}")).unwrap(), Ok(h1))).collect();

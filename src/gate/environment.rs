@@ -1,18 +1,18 @@
-//! The environment of the gated command: what is set, removed, and passed on, and what of it has to be told.
+//! The environment of the gated command: which variables are set, removed and passed on, with findings about them.
 //!
-//! `go` reads variables, the file of `go env -w` (GOENV), and its own go.env. The file is resolved here and GOENV is off,
-//! so that everything the command sees was decided by `environment/table`.
+//! `go` reads variables, the file of `go env -w` (GOENV), and its own go.env. The file is resolved here and GOENV is off, so
+//! that `environment/table` decides about every setting of the command.
 
 mod flags;
-mod inside;
 mod table;
+mod workspace;
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-use self::inside::Inside;
 use self::table::{Decision, decision};
+use self::workspace::{Program, Workspace};
 use super::folder::Caches;
 use crate::base::text::{safe, safe_path, safe_start};
 use crate::finding::{Code, Finding};
@@ -21,19 +21,19 @@ use crate::policy::two_public;
 use crate::sumdb::Database;
 use gomodule::module::Patterns;
 
-/// Matches no module: `go` takes an empty variable for one that is not set, and would use GOPRIVATE.
+/// Matches no module. `go` treats an empty variable as unset, and would use GOPRIVATE.
 const NOTHING: &str = "none";
-/// How much of a value is shown.
+/// Characters of a value that are shown.
 const MAX_SHOWN: usize = 200;
-/// What `go` takes for the flags of C compilers where none are set.
+/// The default flags of `go` for C compilers.
 const DEFAULT_C_FLAGS: &str = "-g -O2";
 
-/// What the environment is made of.
+/// The inputs of the environment.
 #[derive(Clone, Copy, Debug)]
-pub struct Given<'a> {
+pub struct EnvironmentInputs<'a> {
     /// The variables of this process.
     pub variables: &'a [(OsString, OsString)],
-    /// What `go env -w` wrote down.
+    /// The settings in the file of `go env -w`.
     pub written: &'a [(String, String)],
     /// The settings of `go`.
     pub go: &'a GoEnv,
@@ -41,13 +41,13 @@ pub struct Given<'a> {
     pub workspace: &'a Path,
     /// The user's home, without links.
     pub home: Option<&'a Path>,
-    /// The mirror.
+    /// The URL of the mirror.
     pub mirror: &'a str,
     /// The first database.
     pub database: &'a Database,
-    /// The user named the database, so that no setting of `go` chose it.
+    /// The user named the database with --sumdb.
     pub is_named: bool,
-    /// What the mirror exempts.
+    /// Modules that the mirror exempts.
     pub exempt: &'a Patterns,
     /// Private modules that come through the mirror.
     pub gated: &'a Patterns,
@@ -58,58 +58,56 @@ pub struct Given<'a> {
 /// The environment of the command.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
-    /// All its variables.
+    /// All variables.
     pub variables: BTreeMap<OsString, OsString>,
-    /// What was removed, with why.
+    /// Removed variables, and why.
     pub removed: Vec<(String, &'static str)>,
-    /// Settings of private and exempt modules that count.
+    /// Settings of private and exempt modules that apply.
     pub kept: Vec<(String, String)>,
-    /// What of it has to be told.
+    /// Findings about variables.
     pub findings: Vec<Finding>,
-    /// Builds take no vendor folder: GOFLAGS says so.
+    /// GOFLAGS disables vendor folders.
     pub ignores_vendor: bool,
 }
 
-/// Whether the table decides about a variable by its own name, rather than as an unknown one.
+/// Whether the table has an entry for a variable, other than the one for unknown variables of git.
 pub fn is_decided(name: &str) -> bool {
     table::entries().any(|(entry, ..)| entry != "GIT_*" && table::fits(entry, name))
 }
 
 impl Environment {
     /// Decides about each variable.
-    pub fn of(given: &Given<'_>) -> Self {
-        let mut all: BTreeMap<OsString, OsString> = BTreeMap::new();
-        for (name, value) in given.written {
-            all.insert(name.into(), value.into());
-        }
-        // An empty variable is one that is not set, for `go`.
+    pub fn of(given: &EnvironmentInputs<'_>) -> Self {
+        let written = given.written.iter().map(|(name, value)| (name.into(), value.into()));
+        let mut all: BTreeMap<OsString, OsString> = written.collect();
+        // `go` treats an empty variable as unset.
         let is_set = |(name, value): &&(OsString, OsString)| !value.is_empty() || !all.contains_key(name);
         let set: Vec<_> = given.variables.iter().filter(is_set).cloned().collect();
         all.extend(set);
         let path = all.get(OsStr::new("PATH")).map(OsString::as_os_str);
-        let inside = Inside::new(given.workspace, given.home, path, given.go.installed());
+        let workspace = Workspace::new(given.workspace, given.home, path, given.go.installed());
         let mut this = Self::default();
         for (name, value) in all {
-            this.decide(given, &inside, name, value);
+            this.decide(given, &workspace, name, value);
         }
         this.set(given);
-        this.path(given, &inside);
+        this.path(given, &workspace);
         this.wide(given);
         this.database(given);
         this
     }
 
-    /// Whether the command may fetch private modules past the gate.
+    /// Whether the command may fetch private modules without the gate.
     pub fn fetches(&self) -> bool {
         self.kept.iter().any(|(name, _)| name == "GONOPROXY")
     }
 
-    /// GOWORK as it is set, and not as `go` would find it; empty if it is not.
+    /// The variable GOWORK; empty if it is unset.
     pub fn work_file(&self) -> String {
         self.variables.get(OsStr::new("GOWORK")).map(|value| value.to_string_lossy().into_owned()).unwrap_or_default()
     }
 
-    fn decide(&mut self, given: &Given<'_>, inside: &Inside, name: OsString, value: OsString) {
+    fn decide(&mut self, given: &EnvironmentInputs<'_>, workspace: &Workspace, name: OsString, value: OsString) {
         let Some((text, (decision, why))) = name.to_str().and_then(|text| Some((text.to_owned(), decision(text)?)))
         else {
             self.variables.insert(name, value);
@@ -117,7 +115,7 @@ impl Environment {
         };
         let shown = value.to_string_lossy().into_owned();
         let replaces_the_cache = text == "GOCACHEPROG" && given.caches.build.is_none();
-        match decision {
+        let code = match decision {
             Decision::Set => return,
             Decision::Cleared if !replaces_the_cache => {
                 if !value.is_empty() && !text.starts_with("SUMGATE_") {
@@ -125,49 +123,53 @@ impl Environment {
                 }
                 return;
             }
-            Decision::Override if !shown.is_empty() => self.tell(Code::BuildOverride, &text, &shown, why),
-            Decision::Note if !is_usual(&text, &shown) => self.tell(Code::BuildEnvironment, &text, &shown, why),
-            Decision::Path if inside.has(&value) => self.tell(Code::BuildOverride, &text, &shown, why),
-            Decision::Output if !is_switch(&shown) => self.tell(Code::BuildEnvironment, &text, &shown, why),
-            Decision::Home => {
-                if let Some(settings) = inside.settings_in(&value) {
-                    let why = format!("it lies in the repository, and {} has {why}", safe_path(&settings));
-                    self.tell(Code::BuildOverride, &text, &shown, &why);
-                }
+            Decision::Override => (!shown.is_empty()).then_some(Code::BuildOverride),
+            Decision::Path => workspace.has_any_of(&value).then_some(Code::BuildOverride),
+            Decision::WorkFile => {
+                let is_outside = !matches!(shown.as_str(), "" | "off" | "auto") && !workspace.has_any_of(&value);
+                is_outside.then_some(Code::BuildOverride)
             }
-            Decision::Program | Decision::Helper => match inside.program(&shown) {
-                inside::Program::Inside => self.tell(Code::BuildOverride, &text, &shown, why),
-                inside::Program::Elsewhere if decision == Decision::Program => {
-                    self.tell(Code::BuildEnvironment, &text, &shown, why);
-                }
-                inside::Program::Elsewhere | inside::Program::OnPath => {}
+            Decision::Note => (!is_usual(&text, &shown)).then_some(Code::BuildEnvironment),
+            Decision::Output => (!is_switch(&shown)).then_some(Code::BuildEnvironment),
+            Decision::Program | Decision::Helper => match workspace.program(&shown) {
+                Program::Inside => Some(Code::BuildOverride),
+                Program::Elsewhere => (decision == Decision::Program).then_some(Code::BuildEnvironment),
+                Program::OnPath => None,
             },
-            Decision::WorkFile if !matches!(shown.as_str(), "" | "off" | "auto") && !inside.has(&value) => {
-                self.tell(Code::BuildOverride, &text, &shown, why);
+            Decision::Home => {
+                if let Some(settings) = workspace.settings_in(&value) {
+                    let why = format!("it lies in the repository, and {} has {why}", safe_path(&settings));
+                    self.report(Code::BuildOverride, &text, &shown, &why);
+                }
+                None
             }
             Decision::Flags => {
                 self.ignores_vendor = matches!(flags::last(&shown, "mod").as_deref(), Some("mod" | "readonly"));
-                for (flag, decision) in flags::reported(&shown) {
-                    let code =
-                        if decision == Decision::Override { Code::BuildOverride } else { Code::BuildEnvironment };
-                    self.tell(code, &text, &flag, "a flag for every `go` command");
+                for (flag, code) in flags::reported(&shown) {
+                    self.report(code, &text, &flag, "a flag for every `go` command");
                 }
+                None
             }
-            _ => {}
+            Decision::Cleared | Decision::Kept | Decision::Computed => None,
+        };
+        if let Some(code) = code {
+            self.report(code, &text, &shown, why);
         }
         self.variables.insert(name, value);
     }
 
-    fn tell(&mut self, code: Code, name: &str, value: &str, why: &str) {
+    fn report(&mut self, code: Code, name: &str, value: &str, why: &str) {
         let value = safe_start(value, MAX_SHOWN);
         self.findings.push(Finding::new(code, format!("{name} is {value:?}: {why}")));
     }
 
-    /// What leads to the mirror and to the caches.
-    fn set(&mut self, given: &Given<'_>) {
-        let (go, mirror) = (given.go, given.mirror);
-        let no_proxy = left(go.get("GONOPROXY"), given.gated);
-        let or_nothing = |text: String| if text.is_empty() { NOTHING.to_owned() } else { text };
+    /// Sets the variables that lead to the mirror and to the caches.
+    fn set(&mut self, given: &EnvironmentInputs<'_>) {
+        let (go, mirror, caches) = (given.go, given.mirror, given.caches);
+        let private = go.get("GOPRIVATE");
+        let no_proxy = without(go.get("GONOPROXY"), given.gated);
+        let exempt = given.exempt.to_string();
+        let or_nothing = |text: &str| if text.is_empty() { NOTHING.into() } else { text.into() };
         let mut set = vec![
             ("GOPROXY", OsString::from(mirror)),
             ("GOSUMDB", format!("{} {mirror}", given.database.for_go()).into()),
@@ -175,59 +177,54 @@ impl Environment {
             ("GOENV", "off".into()),
             ("GO111MODULE", "on".into()),
             ("GIT_OPTIONAL_LOCKS", "0".into()),
-            ("GONOPROXY", or_nothing(no_proxy.clone()).into()),
-            ("GONOSUMDB", or_nothing(given.exempt.to_string()).into()),
-            ("GOPATH", given.caches.gopath.clone().into()),
+            ("GONOPROXY", or_nothing(&no_proxy)),
+            ("GONOSUMDB", or_nothing(&exempt)),
+            ("GOPATH", caches.gopath.clone().into()),
+            ("GOMODCACHE", caches.modules.clone().into()),
         ];
-        set.push(("GOMODCACHE", given.caches.modules.path().into()));
-        set.extend(given.caches.build.iter().map(|path| ("GOCACHE", path.into())));
-        let private = go.get("GOPRIVATE");
-        if !private.is_empty() {
-            set.push(("GOPRIVATE", private.into()));
-        }
-        if given.caches.build.is_none() && !go.get("GOCACHE").is_empty() {
-            set.push(("GOCACHE", go.get("GOCACHE").into()));
-        }
+        let build = caches.build.as_ref().map_or_else(|| go.get("GOCACHE").into(), OsString::from);
+        let optional = [("GOCACHE", build), ("GOPRIVATE", private.into())];
+        set.extend(optional.into_iter().filter(|(_, value)| !value.is_empty()));
         self.variables.extend(set.into_iter().map(|(name, value)| (OsString::from(name), value)));
-        let kept =
-            [("GOPRIVATE", private.to_owned()), ("GONOPROXY", no_proxy), ("GONOSUMDB", given.exempt.to_string())];
+        let kept = [("GOPRIVATE", private.to_owned()), ("GONOPROXY", no_proxy), ("GONOSUMDB", exempt)];
         let kept = kept.into_iter().filter(|(_, value)| !matches!(value.as_str(), "" | NOTHING));
         self.kept = kept.map(|(name, value)| (name.to_owned(), value)).collect();
     }
 
-    /// PATH without folders that depend on the working folder, and with what this run installs before what was installed
-    /// earlier.
-    fn path(&mut self, given: &Given<'_>, inside: &Inside) {
+    /// Sets PATH: without folders that depend on the working folder, and with programs that this run installs before those
+    /// that were installed earlier.
+    fn path(&mut self, given: &EnvironmentInputs<'_>, workspace: &Workspace) {
         let installed = given.go.gopath().map(|path| path.join("bin"));
         let mut folders = Vec::new();
-        for folder in &inside.folders {
+        for folder in &workspace.folders {
             if Some(folder) == installed.as_ref() {
                 folders.push(given.caches.gopath.join("bin"));
             }
             folders.push(folder.clone());
         }
-        if inside.has_relative {
-            let why = "whoever made the folder would choose the program";
+        if workspace.has_relative {
+            let why = "the content of the working folder would choose the program";
             self.removed.push(("a relative folder of PATH".to_owned(), why));
         }
         if let Ok(path) = std::env::join_paths(folders) {
             self.variables.insert("PATH".into(), path);
         }
-        self.findings.extend(inside.findings());
+        self.findings.extend(workspace.findings());
     }
 
-    /// Whoever sets GOSUMDB, or restores the file of `go env -w`, would say who vouches for all modules.
-    fn database(&mut self, given: &Given<'_>) {
+    /// Reports a database that only GOSUMDB or the file of `go env -w` chose: an attacker may control both.
+    fn database(&mut self, given: &EnvironmentInputs<'_>) {
         if given.is_named || given.database.is_public() {
             return;
         }
         let (name, key) = (safe(given.database.name()), safe(&given.database.key().to_string()));
         let origin = if given.go.is_variable("GOSUMDB") { "the variable GOSUMDB" } else { "`go env -w` (GOENV)" };
-        let message = format!("{origin} chose {name} to vouch for modules: if you trust it, name it with --sumdb");
+        let message = format!("{origin} chose {name} as the checksum database: if you trust it, name it with --sumdb");
         self.findings.push(Finding::new(Code::OtherDatabase, message).fact("database", &name).fact("key", &key));
     }
 
-    fn wide(&mut self, given: &Given<'_>) {
+    /// Reports patterns of private and exempt modules that cover public ones.
+    fn wide(&mut self, given: &EnvironmentInputs<'_>) {
         let exempt = given.exempt.to_string();
         let private = given.go.get("GOPRIVATE");
         let gated = given.gated.to_string();
@@ -238,9 +235,9 @@ impl Environment {
             (Code::WideNosumdb, "GONOSUMDB", exempt.as_str()),
         ];
         for (nth, (code, name, patterns)) in named.iter().enumerate() {
-            // GONOPROXY and GONOSUMDB are GOPRIVATE, unless they are set.
-            let told_before = named[..nth].iter().any(|(_, _, other)| other == patterns);
-            if let Some([one, other]) = two_public(patterns).filter(|_| !told_before) {
+            // The default of GONOPROXY and GONOSUMDB is GOPRIVATE.
+            let is_reported = named[..nth].iter().any(|(_, _, other)| other == patterns);
+            if let Some([one, other]) = two_public(patterns).filter(|_| !is_reported) {
                 let message = format!("{name} is {patterns}, which covers {one} and {other}");
                 self.findings.push(Finding::new(*code, message));
             }
@@ -248,20 +245,21 @@ impl Environment {
     }
 }
 
-fn left(list: &str, others: &Patterns) -> String {
+/// The patterns of `list` that are not in `others`.
+fn without(list: &str, others: &Patterns) -> String {
     let others = others.to_string();
     let others: Vec<&str> = others.split(',').collect();
     let left = list.split(',').map(str::trim).filter(|glob| !glob.is_empty() && !others.contains(glob));
     left.collect::<Vec<_>>().join(",")
 }
 
-/// Whether a value says yes, no, or the number of an open file: git writes it to no file by name.
+/// Whether a value is a boolean or a file descriptor, so that git opens no file.
 fn is_switch(value: &str) -> bool {
     ["", "true", "false", "yes", "no", "on", "off"].contains(&value.to_lowercase().as_str())
         || value.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Whether a variable says what is so without it.
+/// Whether a variable has its default value, or one without effect.
 fn is_usual(name: &str, value: &str) -> bool {
     let value = value.trim();
     let usual = match name {

@@ -1,4 +1,4 @@
-//! The files of caches: names and sizes first, and then the digests of those that are asked for.
+//! Lists the files of caches, and hashes some of them.
 
 use std::collections::BTreeMap;
 use std::fs::{self, Metadata};
@@ -13,10 +13,10 @@ use crate::store::remove::open_up;
 
 /// Files and folders together. A build cache of a large monorepo has some 100,000 files.
 const MAX_ENTRIES: usize = 2_000_000;
-/// What the owner needs in order to look into a folder.
+/// The permissions that the owner needs to list a folder.
 const READABLE: u32 = 0o500;
 
-/// What a regular file is without its content.
+/// The properties of a regular file that need no reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shape {
     pub(super) size: u64,
@@ -29,12 +29,12 @@ pub(super) struct Content {
     pub(super) shape: Shape,
 }
 
-/// A file as it was. Whatever writes to it, or puts another one in its place, changes that.
+/// The identity and state of a file: writing to the file, or replacing it, changes the stamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
     dev: u64,
     ino: u64,
-    /// Not every file system knows it.
+    /// Unknown on some file systems.
     born: Option<SystemTime>,
     changed: (i64, i64),
     pub(super) shape: Shape,
@@ -46,23 +46,23 @@ impl Stamp {
         Self { dev: file.dev(), ino: file.ino(), born: file.created().ok(), changed, shape: shape(file) }
     }
 
-    /// `None` if it cannot be had.
+    /// `None` if the file cannot be read.
     pub(super) fn at(path: &Path) -> Option<Self> {
         path.symlink_metadata().ok().as_ref().map(Self::of)
     }
 
-    /// Whether it is no other file than before, whatever was written to it.
+    /// Whether it is the same file, even if it was written to.
     pub(super) fn is_same_file(&self, other: &Self) -> bool {
         let file = |stamp: &Self| (stamp.dev, stamp.ino, stamp.born, stamp.shape.size);
         file(self) == file(other)
     }
 }
 
-/// What lies in some folders, by its path below their root. What is no regular file, such as a link, has no shape.
+/// The content of some folders, by the path below their root. Anything but a regular file, such as a link, has no shape.
 #[derive(Debug, Default)]
 pub(super) struct Listed {
     pub(super) files: BTreeMap<PathBuf, Option<Shape>>,
-    /// Sorted: a folder stands before those in it.
+    /// Sorted: a folder comes before its subfolders.
     pub(super) folders: Vec<PathBuf>,
 }
 
@@ -109,7 +109,7 @@ fn shape(metadata: &Metadata) -> Shape {
     Shape { size: metadata.len(), executable: metadata.mode() & 0o111 != 0 }
 }
 
-/// Hashes the files `names` below `root`, on all processors. Blocks. What cannot be read has no content.
+/// Hashes the files `names` below `root`, on all processors. Omits those that cannot be read. Blocks.
 pub(super) fn hash<'n>(root: &Path, names: &[&'n Path]) -> BTreeMap<&'n Path, (Content, Stamp)> {
     let hashed = each(names, |name| content(&root.join(name)).ok().flatten());
     names.iter().copied().zip(hashed).filter_map(|(name, content)| Some((name, content?))).collect()
@@ -119,7 +119,7 @@ fn content(path: &Path) -> io::Result<Option<(Content, Stamp)>> {
     let Some(file) = open_regular(path)? else { return Ok(None) };
     let stamp = Stamp::of(&file.metadata()?);
     let shape = stamp.shape;
-    // No more than the size that the file had; it has no content if that is not all, or if there is less.
+    // Reads at most one byte more than the size: a file that grew or shrank meanwhile has no content.
     let (read, digest) = sha256_of(&file, shape.size.saturating_add(1))?;
     Ok((read == shape.size).then_some((Content { digest, shape }, stamp)))
 }
@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_regular_file_has_no_shape_and_a_closed_folder_is_opened() {
+    fn only_regular_files_have_a_shape_and_a_closed_folder_is_opened() {
         let root = tempfile::tempdir().unwrap();
         let closed = root.path().join("build/closed");
         fs::create_dir_all(&closed).unwrap();
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_is_of_a_regular_file() {
+    fn only_regular_files_are_hashed() {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join("a"), "x").unwrap();
         std::os::unix::fs::symlink("a", root.path().join("link")).unwrap();

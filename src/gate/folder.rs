@@ -1,8 +1,7 @@
-//! The folder of a run: module cache, build cache and GOPATH of its command, below `DATA/run/N`.
+//! The folder of a run, `DATA/run/N`: module cache, build cache and GOPATH of its command.
 //!
-//! N is the first number whose lock is free, so that a job on its own always has the same paths: `go` compiles anew where
-//! paths change. What lies there at the start was written by an earlier run, or by whoever restored the folder: it is
-//! removed, unless a seal covers it.
+//! N is the first number whose lock is free, so that a single job always has the same paths: `go` recompiles where paths
+//! change. Files from before the run are of an earlier run or of a restored cache: they are removed, unless a seal covers them.
 
 use std::fs::{self, DirEntry, File, TryLockError};
 use std::io;
@@ -14,42 +13,24 @@ use super::seal;
 use crate::store::remove::{open_up, remove};
 use crate::store::{StoreError, open_lock};
 
-/// Runs at the same time with one data folder: more than a machine can build.
+/// Runs at the same time with one data folder: more than one machine can build.
 const MAX_RUNS: u32 = 256;
-
-/// The module cache of a command.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ModuleCache {
-    /// The run's own.
-    Own(PathBuf),
-    /// The one that `go` uses outside.
-    Inherited(PathBuf),
-}
-
-impl ModuleCache {
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        match self {
-            Self::Own(path) | Self::Inherited(path) => path,
-        }
-    }
-}
 
 /// The caches of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caches {
-    /// Modules.
-    pub modules: ModuleCache,
-    /// What was compiled; `None` for the build cache that `go` uses outside.
+    /// The module cache.
+    pub modules: PathBuf,
+    /// The build cache; `None` for the user's own.
     pub build: Option<PathBuf>,
-    /// GOPATH: the state of the checksum database, and programs that are installed.
+    /// GOPATH: the state of the checksum database, and installed programs.
     pub gopath: PathBuf,
 }
 
-/// The folder of this run. When it is dropped, its content is removed.
+/// The folder of this run. Dropping it removes its content.
 ///
-/// Other runs leave it alone while its lock is held: by this process, and by whatever it starts, which inherits the lock. So
-/// the next run does not verify a folder that a process of this one can still write to.
+/// No other run uses it while its lock is held: by this process, and by the processes that it starts, which inherit the lock.
+/// So the next run does not verify a folder that a process of this one can still write to.
 #[derive(Debug)]
 pub struct RunFolder {
     root: PathBuf,
@@ -83,7 +64,7 @@ impl RunFolder {
         Err(StoreError::new("find a free folder in", &all, io::Error::other(format!("{MAX_RUNS} runs are under way"))))
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn root(&self) -> &Path {
         &self.root
     }
@@ -103,18 +84,18 @@ impl RunFolder {
         self.root.join("path")
     }
 
-    /// The caches, and what seals them, outlive the run.
+    /// Keeps the caches and their seal after the run.
     pub fn keep_caches(&mut self) {
         self.keeps_caches = true;
     }
 
-    /// Removes what is left of earlier runs, and makes GOPATH.
+    /// Removes the files of earlier runs, and creates GOPATH.
     pub fn clear(&self) -> Result<(), StoreError> {
-        self.remove_the_rest()?;
+        self.remove_all_but_kept()?;
         make(&self.gopath())
     }
 
-    fn remove_the_rest(&self) -> Result<(), StoreError> {
+    fn remove_all_but_kept(&self) -> Result<(), StoreError> {
         let failed = |cause| StoreError::new("read", &self.root, cause);
         for entry in fs::read_dir(&self.root).map_err(failed)? {
             let entry = entry.map_err(failed)?;
@@ -128,19 +109,19 @@ impl RunFolder {
 
 impl Drop for RunFolder {
     fn drop(&mut self) {
-        // What cannot be removed now is removed by the next run.
-        let _ = self.remove_the_rest();
+        // The next run removes what remains.
+        let _ = self.remove_all_but_kept();
     }
 }
 
-/// A link in the place of a cache leads to the files of somebody else.
+/// A link instead of a cache is not kept: its target may have files of another user.
 fn is_kept(entry: &DirEntry) -> bool {
     let (folders, files) = seal::KEPT;
     let is_one_of = |names: [&str; 2]| names.iter().any(|name| entry.file_name() == *name);
     entry.file_type().is_ok_and(|kind| (kind.is_dir() && is_one_of(folders)) || (kind.is_file() && is_one_of(files)))
 }
 
-/// Makes a folder for the owner alone. What stands in its place, such as a link, is removed.
+/// Creates a folder that only the owner can use. Replaces anything else at its path, such as a link.
 fn make(folder: &Path) -> Result<(), StoreError> {
     let failed = |cause| StoreError::new("make the folder", folder, cause);
     if folder.symlink_metadata().is_ok_and(|found| !found.is_dir()) {
@@ -159,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_free_number_counts() {
+    fn the_first_free_number_is_taken() {
         let data = tempfile::tempdir().unwrap();
         let first = RunFolder::take(data.path()).unwrap();
         let second = RunFolder::take(data.path()).unwrap();
@@ -169,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_data_folder_with_a_run_is_ours_without_the_marker() {
+    fn a_store_opens_in_a_data_folder_that_has_only_a_run() {
         let data = tempfile::tempdir().unwrap();
         let _run = RunFolder::take(data.path()).unwrap();
         let marker = data.path().join("sumgate-format");
@@ -179,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_left_is_removed_and_links_are_not_followed() {
+    fn leftovers_are_removed_and_links_are_not_followed() {
         let (data, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         fs::write(other.path().join("kept"), "").unwrap();
         symlink(other.path(), data.path().join("run")).unwrap();
@@ -200,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn caches_that_are_sealed_stay() {
+    fn sealed_caches_are_kept() {
         let data = tempfile::tempdir().unwrap();
         let mut folder = RunFolder::take(data.path()).unwrap();
         folder.clear().unwrap();
@@ -217,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_a_folder_or_a_file_and_no_link() {
+    fn a_link_is_not_kept() {
         let (data, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         fs::write(other.path().join("kept"), "").unwrap();
         let mut folder = RunFolder::take(data.path()).unwrap();
@@ -233,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_not_free_while_a_process_that_was_started_in_it_runs() {
+    fn a_folder_is_locked_while_a_started_process_runs() {
         let data = tempfile::tempdir().unwrap();
         let folder = RunFolder::take(data.path()).unwrap();
         let mut left = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
@@ -245,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_is_a_link_becomes_a_folder() {
+    fn a_link_is_replaced_by_a_folder() {
         let (data, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         fs::create_dir(data.path().join("run")).unwrap();
         symlink(other.path(), data.path().join("run/1")).unwrap();

@@ -1,4 +1,4 @@
-//! Programs that the command installed below the run's GOPATH, moved to the user's.
+//! Moves programs that the command installed from the GOPATH of the run to that of the user.
 
 use std::fs::{self, File};
 use std::io;
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-/// Moves `files` from below `from` to below `to`, as they are named there. Returns where each is now. Blocks.
+/// Moves `files` from the folder `from` to the same names in `to`. Returns the new paths. Blocks.
 pub fn install(files: &[PathBuf], from: &Path, to: &Path) -> io::Result<Vec<PathBuf>> {
     let mut moved = Vec::new();
     for file in files {
@@ -23,7 +23,7 @@ pub fn install(files: &[PathBuf], from: &Path, to: &Path) -> io::Result<Vec<Path
     Ok(moved)
 }
 
-/// A copy that is there whole or not at all.
+/// Copies a file atomically, and removes the original.
 fn copy(file: &Path, folder: &Path, target: &Path) -> io::Result<()> {
     let mut copy = NamedTempFile::new_in(folder)?;
     io::copy(&mut File::open(file)?, &mut copy)?;
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_keep_their_place_below_the_folder() {
+    fn files_keep_their_names_below_the_folder() {
         let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         fs::create_dir(from.path().join("linux_arm64")).unwrap();
         let files = ["tool", "linux_arm64/tool"].map(|name| from.path().join(name));

@@ -1,4 +1,4 @@
-//! What is known of modules: by a release in this run, by a proof before it, or by a seal.
+//! Known hashes of module files: released in this run, proved before it, or covered by a seal.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,12 @@ use gomodule::artifact::Kind;
 use gomodule::dirhash::H1;
 use gomodule::module::ModuleVersion;
 
-/// What is known of a zip or a go.mod file.
+/// A known zip or go.mod file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KnownFile {
     /// Its h1.
     pub h1: H1,
-    /// Whether a record of a database says so. Else it is what was seen first.
+    /// Whether a record of a database proves it. Otherwise it is pinned on first use.
     pub proved: bool,
 }
 
@@ -25,7 +25,7 @@ pub fn released_zips(events: &Events) -> BTreeMap<ModuleVersion, H1> {
     zips.map(|((module, _), file)| (module.clone(), file.basis.h1())).collect()
 }
 
-/// What is known at the end of a run: what was known `before`, and what was released.
+/// The known files at the end of a run: those known `before`, and the released ones.
 pub fn known(before: &Known, events: &Events) -> Known {
     let released = events.released.iter().map(|(key, file)| {
         let proved = file.basis.record().is_some();

@@ -1,4 +1,4 @@
-//! Which files are programs, by their first bytes.
+//! Recognizes programs by their first bytes.
 
 use std::io;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::base::bounded::first;
 use crate::base::tree::open_regular;
 
-/// New programs that are read. Each costs a run of `go version`, some 20 ms.
+/// New programs that are examined. Each takes a run of `go version`, some 20 ms.
 pub(super) const MAX_PROGRAMS: usize = 1000;
 /// The first bytes of programs that a Go toolchain links: ELF, PE, Mach-O of each kind, WebAssembly, XCOFF.
 const MAGICS: [&[u8]; 10] = [
@@ -22,7 +22,7 @@ const MAGICS: [&[u8]; 10] = [
     b"\x01\xf7\0",
 ];
 
-/// Whether a file begins as a program does. What is no regular file does not.
+/// Whether a file is regular and begins like a program.
 pub(super) fn is_program(path: &Path) -> io::Result<bool> {
     let Some(file) = open_regular(path)? else { return Ok(false) };
     let first = first(file, 4)?;

@@ -1,4 +1,4 @@
-//! What a seal covers: modules with what is known of them, and files with their content.
+//! What a seal covers: known module files, and files of the caches with their content.
 //!
 //! ```text
 //! sumgate cache manifest v2
@@ -15,7 +15,7 @@ use gomodule::dirhash::H1;
 use gomodule::module::ModuleVersion;
 
 const HEADER: &str = "sumgate cache manifest v2";
-/// The text of 2,000,000 files, which is the most that is listed.
+/// About 270 bytes for each of 2,000,000 files, the most that is listed (`gate/files`).
 pub(super) const MAX_LEN: u64 = 512 << 20;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl Manifest {
     }
 }
 
-/// Whether the word is the one and not the other.
+/// Whether the word is `one`; `None` if it is not `other` either.
 fn one_of(word: &str, one: &str, other: &str) -> Option<bool> {
     if word == one { Some(true) } else { (word == other).then_some(false) }
 }
@@ -92,7 +92,7 @@ mod tests {
     const H1_TEXT: &str = "h1:qgOY6WgZOaTkIIMiVjBQcw93ERBE4m30iBm00nkL0i8=";
 
     #[test]
-    fn a_manifest_is_read_as_it_was_written() {
+    fn a_manifest_survives_a_round_trip() {
         let mut manifest = Manifest::default();
         let h1 = H1::parse(H1_TEXT).unwrap();
         for (kind, proved) in [(Kind::Mod, true), (Kind::Zip, false)] {
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_manifest_says_where() {
+    fn an_invalid_manifest_is_an_error_with_its_line() {
         let digest = "00".repeat(32);
         for (text, line) in [
             (String::new(), 1),

@@ -1,14 +1,13 @@
-//! The go.mod and go.work files of a build: modules that come from folders, which no hash covers.
+//! Reads the go.mod and go.work files of a build: no hash covers modules that they take from folders.
 //!
-//! `go` looks for a go.work in the working folder and in each one above it, up to the top of the file system.
+//! `go` looks for a go.work in the working folder and in all folders above it.
 
 use std::path::{Path, PathBuf};
 
 use super::programs::Snapshot;
-use crate::base::bounded::read_bounded;
 use crate::base::limits::MAX_TOLD;
 use crate::base::text::{safe, some_of};
-use crate::base::tree::open_regular;
+use crate::base::tree::{RegularFileError, read_regular};
 use crate::finding::{Code, Finding, Place};
 use gomodule::gomod::{self, Folders};
 
@@ -17,18 +16,18 @@ const MAX_FILES: usize = 10_000;
 /// The largest go.mod known has about 100 kB.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// What the go.mod and go.work files of a build say.
+/// The go.mod and go.work files of a build.
 #[derive(Debug, Default)]
-pub struct Modules {
-    /// What leads outside the repository, or cannot be read.
+pub struct ModuleFiles {
+    /// Findings about folders outside of the repository, and about files that cannot be read.
     pub findings: Vec<Finding>,
-    /// What is replaced by folders, and in which file.
+    /// Modules that are replaced by folders, and the file that says so.
     replaced: Vec<(String, PathBuf)>,
 }
 
-impl Modules {
-    /// Reads those of the repository, and the go.work that `go` would find from `here`. `gowork` is the setting GOWORK.
-    /// Blocks.
+impl ModuleFiles {
+    /// Reads the files of the repository, and the go.work and go.mod that `go` would find from `here`. `gowork` is the value
+    /// of GOWORK. Blocks.
     pub fn read(here: &Path, workspace: &Path, gowork: &str, snapshot: &Snapshot) -> Self {
         let mut this = Self::default();
         let found = match gowork {
@@ -40,13 +39,13 @@ impl Modules {
         let inside = snapshot.module_files.iter().filter(|path| path.starts_with(workspace));
         let inside =
             inside.filter(|path| gowork != "off" || !is_work_file(path)).filter(|path| Some(*path) != found.as_ref());
-        // A named one that lies outside is told with the variable.
+        // If GOWORK names a file outside, the finding about that variable reports it.
         if let Some(file) = found.iter().find(|file| matches!(gowork, "" | "auto") && !lies_in(workspace, file)) {
-            let message = "`go` takes the modules of a build from here, and it lies outside the repository: set GOWORK=off, or \
-                           start the gate in its folder";
+            let message = "`go` uses the modules of this go.work, which lies outside the repository: set GOWORK=off, or start \
+                           the gate in its folder";
             this.findings.push(Finding::new(Code::BuildOverride, message).at(file));
         }
-        // The module that is built may begin above the repository, or in a folder such as testdata.
+        // The main module may begin above the repository, or in a folder such as testdata.
         let module = here.ancestors().map(|folder| folder.join("go.mod")).find(|file| file.is_file());
         let module = module.filter(|file| !snapshot.module_files.contains(file));
         this.findings
@@ -66,17 +65,17 @@ impl Modules {
     fn file(&mut self, workspace: &Path, file: &Path, is_work_file: bool) {
         let folders = match read(file) {
             Ok(folders) => folders,
-            // `go` does not find it either, and says so.
-            Err(Unread::File(error)) if error.kind() == std::io::ErrorKind::NotFound => return,
+            // `go` does not find it either, and reports that.
+            Err(RegularFileError::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => return,
             Err(why) => {
-                let message = format!("which modules it takes from folders is not known: {why}");
+                let message = format!("cannot tell which modules it takes from folders: {why}");
                 self.findings.push(Finding::new(Code::NotExamined, message).at(file));
                 return;
             }
         };
         if let Some(line) = folders.unread {
             let place = Place { file: file.to_owned(), line: Some(line) };
-            let message = "the line cannot be read: it may take a module from a folder";
+            let message = "cannot parse the line: it may take a module from a folder";
             self.findings.push(Finding::new(Code::NotExamined, message).at(place));
         }
         let root = file.parent().unwrap_or(file);
@@ -89,7 +88,7 @@ impl Modules {
         self.replaced.extend(folders.replaced.into_iter().map(|(old, _)| (old, file.to_owned())));
     }
 
-    /// The one note about what is replaced by folders.
+    /// One note for all modules that are replaced by folders.
     pub fn replaced(&self) -> Option<Finding> {
         let (_, file) = self.replaced.first()?;
         let mut names: Vec<&str> = self.replaced.iter().map(|(old, _)| old.as_str()).collect();
@@ -107,23 +106,12 @@ fn vendored(file: &Path) -> Option<Finding> {
     folder.join("modules.txt").is_file().then(|| Finding::new(Code::VendorUnproved, message).at(&folder))
 }
 
-/// Whether a path lies in the repository once links are followed. One that does not exist brings nothing in.
+/// Whether a path lies in the repository after links are followed. A missing one is harmless.
 fn lies_in(workspace: &Path, path: &Path) -> bool {
     path.canonicalize().map_or(true, |path| path.starts_with(workspace))
 }
 
-#[derive(Debug, thiserror::Error)]
-enum Unread {
-    #[error("{0}")]
-    File(#[from] std::io::Error),
-    #[error("it is not a regular file")]
-    Irregular,
-    #[error("it has more than {MAX_BYTES} bytes")]
-    Long,
-}
-
-fn read(file: &Path) -> Result<Folders, Unread> {
-    let opened = open_regular(&file.canonicalize()?)?.ok_or(Unread::Irregular)?;
-    let bytes = read_bounded(opened, MAX_BYTES)?.ok_or(Unread::Long)?;
+fn read(file: &Path) -> Result<Folders, RegularFileError> {
+    let bytes = read_regular(&file.canonicalize()?, MAX_BYTES)?;
     Ok(gomod::folders(&String::from_utf8_lossy(&bytes)))
 }

@@ -1,4 +1,4 @@
-//! How a gated command ended, and what the gate says to that.
+//! How a gated command ended, and the verdict of the gate.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,11 +10,11 @@ use crate::finding::{Code, Finding, PoliciesInForce, Severity};
 use crate::policy::Exception;
 use crate::release::{Basis, Events};
 
-/// Exit codes of `sumgate run` that are not the command's: they stay clear of those that commands use.
+/// Exit codes of `sumgate run` itself. Commands rarely use them.
 pub mod code {
-    /// Something was refused, or denied findings.
+    /// A file was refused, or there are denied findings.
     pub const FINDINGS: u8 = 120;
-    /// The gate could not do its work.
+    /// The gate failed.
     pub const NOT_DONE: u8 = 121;
     /// The database signed two histories.
     pub const MISBEHAVIOUR: u8 = 122;
@@ -35,38 +35,38 @@ pub struct Outcome {
     pub took: Duration,
     /// What was released and refused.
     pub events: Events,
-    /// The databases that vouched.
+    /// The databases.
     pub databases: Vec<DatabaseState>,
-    /// Where the bytes came from.
+    /// The proxy list.
     pub upstream: String,
-    /// Settings of `go` that were kept: what they match went round the proof, or round the gate.
+    /// Settings of `go` that were kept: the modules that they match bypass the database, or the gate.
     pub kept: Vec<(String, String)>,
-    /// Variables that were removed, with why.
+    /// Removed variables, and why.
     pub removed: Vec<(String, &'static str)>,
-    /// Whose caches the command used, and which of their files a seal covered.
+    /// The caches of the command.
     pub caches: CacheUse,
-    /// Go programs that were read.
+    /// Go programs that were examined.
     pub programs: Vec<PathBuf>,
     /// Programs that were moved to the user's GOPATH.
     pub installed: Vec<PathBuf>,
-    /// What was found besides refusals.
+    /// All findings; refusals are in `events`.
     pub findings: Vec<Finding>,
-    /// The policy that was obeyed.
+    /// The policies that applied.
     pub policies: PoliciesInForce,
-    /// Exceptions of the policy that lifted nothing.
+    /// Exceptions of the policy that were not used.
     pub unused: Vec<Exception>,
 }
 
-/// Whose a cache is.
+/// Where the content of a cache comes from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Whose {
-    /// The run's own, empty at the start.
+pub enum CacheOrigin {
+    /// The run itself: the cache was empty at the start.
     #[default]
     Own,
-    /// The run's own, with what a seal covers.
+    /// The run, and files that a seal covers.
     Sealed,
-    /// The one that `go` uses outside.
+    /// The user's own cache.
     Inherited,
 }
 
@@ -74,14 +74,14 @@ pub enum Whose {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct CacheUse {
     /// The module cache.
-    pub modules: Whose,
+    pub modules: CacheOrigin,
     /// The build cache.
-    pub build: Whose,
-    /// Files at the start that the seal covered.
+    pub build: CacheOrigin,
+    /// The number of files that the seal covered.
     pub sealed_files: usize,
-    /// Files at the start that were thrown away.
+    /// The number of files that were removed at the start.
     pub thrown_away: usize,
-    /// The key whose seal counted.
+    /// The key of the seal.
     pub key: Option<String>,
 }
 
@@ -91,12 +91,12 @@ impl Outcome {
         self.databases.iter().any(|database| database.fork.is_some())
     }
 
-    /// How many of the released files nobody vouches for, since they are exempt.
+    /// The number of released files without a proof, since they are exempt.
     pub fn unproved(&self) -> usize {
         self.events.released.values().filter(|file| matches!(file.basis, Basis::Pinned(_))).count()
     }
 
-    /// The code of the gate, if it comes before that of the command. Findings at least as bad as `deny` are denied.
+    /// The exit code of the gate, if it replaces that of the command. Findings of at least the severity `deny` are denied.
     pub fn verdict(&self, deny: Severity) -> Option<u8> {
         let is_denied = self.findings.iter().any(|finding| finding.severity() >= deny);
         match self.ended {
@@ -107,7 +107,7 @@ impl Outcome {
         }
     }
 
-    /// Why the caches are not to be sealed: a later job would trust them without a word.
+    /// Why the caches must not be sealed: later jobs trust a seal.
     pub fn unfit_to_seal(&self, deny: Severity) -> Option<&'static str> {
         if self.verdict(deny.min(Severity::Warning)).is_some() {
             return Some("something was refused or found");
@@ -126,6 +126,6 @@ pub struct DatabaseState {
     pub key: String,
     /// The newest trusted head: a signed note.
     pub head: Option<String>,
-    /// Where the evidence is, if it signed two histories.
+    /// The path of the evidence, if it signed two histories.
     pub fork: Option<PathBuf>,
 }

@@ -1,8 +1,8 @@
-//! The files of a repository before and after the command: which programs are new.
+//! Finds the programs that a command wrote, by the files of the repository before and after it.
 //!
-//! A link of the repository may lead out of it (`bin -> ../out`), and the command writes through it. What lies behind such a
-//! link is looked at as well; there a file is new if it changed since the snapshot. Links behind links are not followed: the
-//! repository did not bring them.
+//! A link in the repository may lead out of it (`bin -> ../out`), and the command may write through it. So the targets of such
+//! links are searched as well; a file there is new if it changed since the snapshot. Links in these targets are not followed:
+//! they are not part of the repository.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::Metadata;
@@ -16,121 +16,103 @@ use walkdir::{DirEntry, WalkDir};
 use super::files::Stamp;
 use super::magic::{MAX_PROGRAMS, is_program};
 use super::repository::{FILES, FOLDERS};
-use super::stale::Earlier;
+use super::stale::EarlierPrograms;
 
-/// Files that are looked at, those behind links included. The largest repositories known have about 500,000.
+/// Files and folders that are visited, targets of links included. The largest known repositories have about 500,000.
 pub(super) const MAX_FILES: usize = 1_000_000;
-/// Made by the kernel: no program is built there.
-const OF_THE_KERNEL: [&str; 2] = ["/proc", "/sys"];
-/// How far the clock of a file server may be behind ours, in seconds. A file that is taken for new is only read.
+/// File systems of the kernel: no program is built there.
+const KERNEL_FOLDERS: [&str; 2] = ["/proc", "/sys"];
+/// How far the clock of a file server may lag, in seconds. A file that is wrongly taken as new is only examined.
 const CLOCK_DIFFERENCE: i64 = 60;
-
-/// What says where modules come from.
+/// They say where modules come from.
 const MODULE_FILES: [&str; 2] = ["go.mod", "go.work"];
 
-/// The files of some folders at one moment.
-#[derive(Debug)]
+/// The files of some folders at one time.
+#[derive(Debug, Default)]
 pub struct Snapshot {
     folders: Vec<PathBuf>,
     left_out: Vec<PathBuf>,
     files: HashMap<PathBuf, Stamp>,
-    earlier: Earlier,
+    earlier: EarlierPrograms,
     repositories: Vec<PathBuf>,
     /// Folders of vendored modules.
     pub(super) vendored: Vec<PathBuf>,
-    /// Where links lead out of the folders, without links.
+    /// Targets of links that lead out of the folders, as paths without links.
     linked: BTreeSet<PathBuf>,
     /// Folders that could not be read.
     closed: BTreeSet<PathBuf>,
-    /// Each go.mod and go.work that a build may have.
+    /// Each go.mod and go.work that a build may use.
     pub(super) module_files: Vec<PathBuf>,
     complete: bool,
-    /// When it was taken, in seconds since 1970.
+    /// The time of the snapshot, in seconds since 1970.
     taken: i64,
 }
 
-/// Programs that were not there before.
+/// Programs that the command wrote or touched.
 #[derive(Debug, Default)]
-pub struct New {
-    /// Their paths, sorted.
+pub struct NewPrograms {
+    /// New and changed programs, sorted.
     pub programs: Vec<PathBuf>,
-    /// Those that were there before, and that the command touched and did not write anew. Sorted.
+    /// Earlier programs that the command touched but did not write again. Sorted.
     pub stale: Vec<PathBuf>,
     /// Executable files, and folders, that the command made unreadable.
     pub unreadable: Vec<PathBuf>,
-    /// There are more than are looked at.
+    /// A limit was reached.
     pub incomplete: bool,
 }
 
 impl Snapshot {
-    /// Looks at all files below `folders`, but not below those that are `left_out`. Blocks.
+    /// Records all files below `folders`, except below `left_out`. Blocks.
     pub fn take(folders: &[PathBuf], left_out: &[PathBuf]) -> Self {
         let taken = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let taken = i64::try_from(taken).unwrap_or(i64::MAX);
         let (folders, left_out) = (outermost(&real(folders)), real(left_out));
-        let (mut files, mut linked) = (HashMap::new(), BTreeSet::new());
-        let (mut repositories, mut vendored, mut module_files) = (Vec::new(), Vec::new(), Vec::new());
+        let mut this = Self { folders: folders.clone(), taken, ..Self::default() };
         let mut walk = Walk::without(&left_out);
         for folder in &folders {
-            walk.below(
-                folder,
-                |entry| is_outside_git(entry) || entry.depth() < 2,
-                |entry| {
-                    if FOLDERS.iter().chain(&FILES).any(|name| entry.file_name() == *name) {
-                        repositories.push(entry.path().to_owned());
-                    }
-                    if is_vendored(entry) {
-                        vendored.push(entry.path().to_owned());
-                    }
-                    if MODULE_FILES.iter().any(|name| entry.file_name() == *name) && !is_ignored(&folders, entry.path())
-                    {
-                        module_files.push(entry.path().to_owned());
-                    }
-                    if let Some(found) = file(entry) {
-                        files.insert(entry.path().to_owned(), Stamp::of(&found));
-                    }
-                    linked.extend(leads_out(entry, &folders));
-                },
-            );
+            walk.below(folder, |entry| is_outside_git(entry) || entry.depth() < 2, |entry| this.record(entry));
         }
-        walk.behind(&linked, &folders, |entry| {
-            files.extend(file(entry).map(|found| (entry.path().to_owned(), Stamp::of(&found))));
+        walk.link_targets(&this.linked, &folders, |entry| {
+            this.files.extend(file(entry).map(|found| (entry.path().to_owned(), Stamp::of(&found))));
         });
-        let Walk { mut complete, closed, .. } = walk;
-        // git looks for submodules in what is left out, too.
+        (this.complete, this.closed) = (walk.complete, walk.closed);
+        // git looks for submodules in left-out folders, too.
         for folder in left_out.iter().filter(|out| folders.iter().any(|folder| out.starts_with(folder))) {
             let mut walk = Walk::without(&[]);
             walk.below(folder, is_outside_git, |entry| {
                 if entry.file_name() == ".git" {
-                    repositories.push(entry.path().to_owned());
+                    this.repositories.push(entry.path().to_owned());
                 }
             });
-            complete &= walk.complete;
+            this.complete &= walk.complete;
         }
-        let taken = i64::try_from(taken).unwrap_or(i64::MAX);
-        let earlier = Earlier::of(&files);
-        Self {
-            folders,
-            left_out,
-            files,
-            earlier,
-            repositories,
-            vendored,
-            linked,
-            closed,
-            module_files,
-            complete,
-            taken,
-        }
+        Self { earlier: EarlierPrograms::of(&this.files), left_out, ..this }
     }
 
-    /// Repositories below the folders: where their `.git` or the like is.
+    fn record(&mut self, entry: &DirEntry) {
+        let (path, name) = (entry.path(), entry.file_name());
+        if FOLDERS.iter().chain(&FILES).any(|repository| name == *repository) {
+            self.repositories.push(path.to_owned());
+        }
+        // `go` follows a link to a vendor folder, too.
+        if name == "vendor" && path.join("modules.txt").is_file() {
+            self.vendored.push(path.to_owned());
+        }
+        if MODULE_FILES.iter().any(|file| name == *file) && !is_ignored(&self.folders, path) {
+            self.module_files.push(path.to_owned());
+        }
+        self.files.extend(file(entry).map(|found| (path.to_owned(), Stamp::of(&found))));
+        self.linked.extend(leads_out(entry, &self.folders));
+    }
+
+    /// The paths of each `.git` or the like below the folders.
     pub fn repositories(&self) -> &[PathBuf] {
         &self.repositories
     }
 
-    /// The programs that are new or changed since. Blocks.
-    pub fn new_programs(&self) -> New {
-        let (mut new, mut linked) = (New::default(), self.linked.clone());
+    /// The programs that are new or changed since the snapshot. Blocks.
+    pub fn new_programs(&self) -> NewPrograms {
+        let (mut new, mut linked) = (NewPrograms::default(), self.linked.clone());
         let mut walk = Walk::without(&self.left_out);
         for folder in &self.folders {
             walk.below(
@@ -138,16 +120,16 @@ impl Snapshot {
                 |entry| is_outside_git(entry) || entry.depth() < 2,
                 |entry| {
                     linked.extend(leads_out(entry, &self.folders));
-                    self.look_at(entry.path(), file(entry), &mut new);
+                    self.compare(entry.path(), file(entry), &mut new);
                 },
             );
         }
-        // Behind a link that the command made, everything would be new.
+        // Everything would be new in the target of a link that the command created.
         let is_late = |found: &Metadata| found.ctime() >= self.taken - CLOCK_DIFFERENCE;
-        walk.behind(&linked, &self.folders, |entry| {
-            self.look_at(entry.path(), file(entry).filter(is_late), &mut new);
+        walk.link_targets(&linked, &self.folders, |entry| {
+            self.compare(entry.path(), file(entry).filter(is_late), &mut new);
         });
-        // A folder that could not be read before has no program that the command could have written.
+        // The command cannot have written to a folder that could not be read before.
         let closed = walk.closed.difference(&self.closed);
         new.unreadable.extend(closed.filter(|path| path.metadata().is_ok_and(|found| is_late(&found))).cloned());
         new.programs.sort();
@@ -158,15 +140,15 @@ impl Snapshot {
         new
     }
 
-    /// Sorts in a file if the command made it, or changed it.
-    fn look_at(&self, path: &Path, found: Option<Metadata>, new: &mut New) {
+    /// Adds a file that the command created or changed.
+    fn compare(&self, path: &Path, found: Option<Metadata>, new: &mut NewPrograms) {
         let Some(found) = found else { return };
         let (before, now) = (self.files.get(path), Stamp::of(&found));
         if before == Some(&now) {
             return;
         }
         match is_program(path) {
-            Ok(true) if before.is_some_and(|before| self.earlier.has(path, before, &now)) => {
+            Ok(true) if before.is_some_and(|before| self.earlier.is_unchanged(path, before, &now)) => {
                 new.stale.push(path.to_owned());
             }
             Ok(true) => new.programs.push(path.to_owned()),
@@ -177,9 +159,10 @@ impl Snapshot {
         }
     }
 
-    /// Whether the command left a program as it was. `path` has no links.
-    pub(super) fn has_still(&self, path: &Path) -> bool {
-        Stamp::at(path).zip(self.files.get(path)).is_some_and(|(now, before)| self.earlier.has(path, before, &now))
+    /// Whether the command left a program unchanged. `path` has no links.
+    pub(super) fn has_unchanged(&self, path: &Path) -> bool {
+        let stamps = Stamp::at(path).zip(self.files.get(path));
+        stamps.is_some_and(|(now, before)| self.earlier.is_unchanged(path, before, &now))
     }
 }
 
@@ -195,11 +178,11 @@ impl<'a> Walk<'a> {
         Self { left_out, seen: 0, complete: true, closed: BTreeSet::new() }
     }
 
-    /// Visits `root` and what lies below it, as many files and folders as are left of the pass.
+    /// Visits `root` and everything below it, up to [`MAX_FILES`] in the whole walk.
     fn below(&mut self, root: &Path, enters: impl Fn(&DirEntry) -> bool, mut visit: impl FnMut(&DirEntry)) {
         let left_out = self.left_out;
         let is_left_out = |path: &Path| {
-            left_out.iter().any(|out| path == out) || OF_THE_KERNEL.iter().any(|kernel| path == Path::new(kernel))
+            left_out.iter().any(|out| path == out) || KERNEL_FOLDERS.iter().any(|kernel| path == Path::new(kernel))
         };
         let entries = WalkDir::new(root).follow_links(false).follow_root_links(false).into_iter();
         for entry in entries.filter_entry(|entry| enters(entry) && !is_left_out(entry.path())) {
@@ -215,10 +198,10 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The same for places that links lead to from these folders.
-    fn behind(&mut self, linked: &BTreeSet<PathBuf>, folders: &[PathBuf], mut visit: impl FnMut(&DirEntry)) {
+    /// Visits the targets of links that lead out of `folders`.
+    fn link_targets(&mut self, linked: &BTreeSet<PathBuf>, folders: &[PathBuf], mut visit: impl FnMut(&DirEntry)) {
         let mut walked: Vec<&Path> = self.left_out.iter().map(PathBuf::as_path).collect();
-        // In their order a folder comes before what lies in it.
+        // Sorted: a folder comes before its content.
         for place in linked {
             if !walked.iter().any(|folder| place.starts_with(folder)) {
                 self.below(place, |entry| !folders.iter().any(|folder| entry.path() == folder), &mut visit);
@@ -228,7 +211,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The folders that lie in no other of them, or in a `.git` of it, where nobody looks.
+/// The folders that are not inside of another one; a `.git` counts as outside, since it is not searched.
 fn outermost(folders: &[PathBuf]) -> Vec<PathBuf> {
     let covers = |outer: &PathBuf, folder: &PathBuf| {
         folder.strip_prefix(outer).is_ok_and(|within| within.iter().all(|part| part != ".git"))
@@ -244,11 +227,6 @@ fn outermost(folders: &[PathBuf]) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Whether it is a vendor folder, or a link to one: `go` follows it.
-fn is_vendored(entry: &DirEntry) -> bool {
-    entry.file_name() == "vendor" && entry.path().join("modules.txt").is_file()
-}
-
 /// Whether a file lies in a folder that `./...` does not match, such as `testdata`.
 fn is_ignored(folders: &[PathBuf], path: &Path) -> bool {
     let below = folders.iter().find_map(|folder| path.strip_prefix(folder).ok()).unwrap_or(path);
@@ -256,12 +234,12 @@ fn is_ignored(folders: &[PathBuf], path: &Path) -> bool {
     below.iter().any(|part| is_left_out(&part.to_string_lossy()))
 }
 
-/// What lies in a `.git` is no program of the repository, unless a link leads there.
+/// The content of a `.git` is not part of the repository, unless a link leads there.
 fn is_outside_git(entry: &DirEntry) -> bool {
     !entry.path().parent().is_some_and(|parent| parent.ends_with(".git"))
 }
 
-/// Where a link leads to that does not lead to another place of these folders.
+/// The target of a link, if it lies outside of these folders.
 fn leads_out(entry: &DirEntry, folders: &[PathBuf]) -> Option<PathBuf> {
     let place = entry.path_is_symlink().then(|| entry.path().canonicalize().ok()).flatten()?;
     let is_walked = folders.iter().any(|folder| {
@@ -287,7 +265,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn new_and_changed_programs_are_found_and_others_are_not() {
+    fn only_new_and_changed_programs_are_found() {
         let root = tempfile::tempdir().unwrap();
         let path = |name: &str| root.path().join(name);
         let program = |name: &str| {
@@ -304,7 +282,7 @@ mod tests {
         assert_eq!(snapshot.vendored, [path("vendor")]);
         assert!(snapshot.new_programs().programs.is_empty());
 
-        // Clocks of file systems have some milliseconds.
+        // File times have a resolution of some milliseconds.
         std::thread::sleep(std::time::Duration::from_millis(30));
         for new in ["deep/er/new", "a/.git/z", "data/z"] {
             program(new);
@@ -319,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_is_stale_if_it_is_the_file_that_it_was_with_the_same_content() {
+    fn a_program_is_stale_if_its_file_and_content_are_the_same() {
         let root = tempfile::tempdir().unwrap();
         let path = |name: &str| root.path().canonicalize().unwrap().join(name);
         let write = |name: &str, content: &[u8]| {
@@ -331,7 +309,7 @@ mod tests {
             write(old, one);
         }
         let snapshot = Snapshot::take(&[root.path().to_owned()], &[]);
-        // Clocks of file systems have some milliseconds.
+        // File times have a resolution of some milliseconds.
         std::thread::sleep(std::time::Duration::from_millis(30));
         fs::File::options().append(true).open(path("touched")).unwrap().set_modified(SystemTime::now()).unwrap();
         write("same", one);
@@ -341,12 +319,13 @@ mod tests {
         let new = snapshot.new_programs();
         assert_eq!(new.programs, ["anew", "in-place"].map(path));
         assert_eq!(new.stale, ["same", "touched"].map(path));
-        let still = ["touched", "same", "in-place", "anew", "left", "none"].map(|name| snapshot.has_still(&path(name)));
+        let still =
+            ["touched", "same", "in-place", "anew", "left", "none"].map(|name| snapshot.has_unchanged(&path(name)));
         assert_eq!(still, [true, true, false, false, true, false]);
     }
 
     #[test]
-    fn links_that_lead_out_are_followed_and_what_is_old_there_is_not_new() {
+    fn links_that_lead_out_are_followed_and_old_files_there_are_not_new() {
         let root = tempfile::tempdir().unwrap();
         let path = |name: &str| root.path().join(name);
         for folder in ["work/.git/hidden", "work/data", "work/inside", "out/deep", "other"] {

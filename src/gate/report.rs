@@ -1,4 +1,4 @@
-//! What went through the gate, as JSON. The schema is `sumgate/run/1`; fields are only ever added to it.
+//! The report of a run as JSON. The schema is `sumgate/run/1`: fields are added, never changed.
 
 use std::path::PathBuf;
 
@@ -29,7 +29,7 @@ pub fn report(outcome: &Outcome) -> Value {
         json!({
             "code": finding.code.name(),
             "severity": finding.severity().name(),
-            // Whatever place it is; the field is older than findings about other places.
+            // Any place; the field is older than findings about other places than programs.
             "program": finding.place.as_ref().map(ToString::to_string),
             "module": finding.module,
             "message": finding.message,
@@ -79,10 +79,10 @@ fn released((module, kind): &(ModuleVersion, Kind), file: &ReleasedFile) -> Valu
         "source": file.source.to_string(),
         "proved": file.basis.record().is_some(),
     });
-    if let Some(attested) = file.basis.record() {
-        value["record"] = json!(attested.record().id().get());
-        value["database"] = json!(attested.database());
-        value["tree_size"] = json!(attested.proved_in().get());
+    if let Some(record) = file.basis.record() {
+        value["record"] = json!(record.proven().id().get());
+        value["database"] = json!(record.database());
+        value["tree_size"] = json!(record.tree_size().get());
     }
     value
 }

@@ -1,12 +1,12 @@
-//! Settings of version control that run programs.
+//! Finds settings of version control that run programs.
 //!
-//! `go build` asks git (`git status`, `git log`) for the version that it stamps into a program, and git obeys the repository's
-//! own settings. git refuses to check out a `.git` of others, but an archive or a restored cache may bring one. Settings of the
-//! user and of variables count as well: git is asked for them with the environment of the command.
+//! `go build` runs git (`git status`, `git log`) for the version that it stamps into a program, and git obeys the settings of
+//! the repository. git never checks out a `.git`, but an archive or a restored cache may contain one. Settings of the user and
+//! of variables apply as well: git lists them in the environment of the command.
 
 mod clones;
 
-pub use clones::Clones;
+pub use clones::examine_clones;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -22,19 +22,19 @@ use crate::base::process::{self, Limits};
 use crate::base::text::{safe, safe_path, safe_start};
 use crate::finding::{Code, Finding, Place};
 
-/// Repositories that are looked at: submodules and vendored ones, too.
+/// Repositories that are examined, submodules and vendored ones included.
 const MAX_REPOSITORIES: usize = 100;
-/// Runs of `git config` at the same time: one repository that makes it wait must not take the time of the others.
+/// Runs of `git config` at the same time: one repository that blocks it must not use up the time of the others.
 const AT_ONCE: usize = 8;
-/// For all repositories together: `git config` takes some milliseconds, and where a `.git/config` is a FIFO, it waits for ever.
+/// For all repositories together: `git config` takes some milliseconds, and blocks on a `.git/config` that is a FIFO.
 const TIME: Duration = Duration::from_secs(10);
-/// How much of a value is shown.
+/// Characters of a name or value that are shown.
 const MAX_SHOWN: usize = 100;
-/// Settings that name a program that `git status` runs. `*` stands for a name in between.
+/// Settings with a program that `git status` runs. `*` matches any name.
 const AT_STATUS: [&str; 4] = ["core.fsmonitor", "filter.*.clean", "filter.*.smudge", "filter.*.process"];
-/// Settings that name a program that git runs when it fetches. `go` does so for private modules, in folders of its own; in
-/// the repository only git does, for objects that are missing (`PARTIAL`). A hook of a fetch runs there, and none at
-/// `git status`, which writes no index (GIT_OPTIONAL_LOCKS=0).
+/// Settings with a program that git runs during a fetch. `go` fetches private modules, in folders of its own; in the
+/// repository git itself fetches missing objects (`PARTIAL`), which runs hooks. `git status` runs none, since it does not write
+/// the index (GIT_OPTIONAL_LOCKS=0).
 const AT_FETCH: [&str; 12] = [
     "core.hookspath",
     "core.alternaterefscommand",
@@ -49,9 +49,9 @@ const AT_FETCH: [&str; 12] = [
     "uploadpack.packobjectshook",
     "url.ext::*.insteadof",
 ];
-/// With such a remote git fetches objects that are missing.
+/// With such a remote git fetches missing objects.
 const PARTIAL: [&str; 2] = ["remote.*.promisor", "extensions.partialclone"];
-/// Where git looked for the address of a remote before it had settings for it; it still does.
+/// Legacy folders with addresses of remotes, which git still reads.
 const OLD_REMOTES: [&str; 2] = ["remotes", "branches"];
 /// Well-known filters, as `git lfs install` (with `--skip-smudge`, too) and `git-crypt init` write them.
 const FILTERS: [&str; 9] = [
@@ -65,7 +65,7 @@ const FILTERS: [&str; 9] = [
     "git-crypt clean",
     "git-crypt smudge",
 ];
-/// Where a repository begins: folders, and files, of each system that `go` knows.
+/// Folders and files that mark a repository, of each system that `go` supports.
 pub(super) const FOLDERS: [&str; 4] = [".git", ".hg", ".svn", ".bzr"];
 pub(super) const FILES: [&str; 2] = [".fslckout", "_FOSSIL_"];
 
@@ -73,31 +73,38 @@ pub(super) const FILES: [&str; 2] = [".fslckout", "_FOSSIL_"];
 struct Setting {
     /// `system`, `global`, `local`, `worktree`, or `command` for variables.
     scope: String,
-    /// The file, or what else git says.
+    /// `file:PATH`, or another source.
     origin: String,
     name: String,
     value: String,
 }
 
+impl Setting {
+    fn is_of_repository(&self) -> bool {
+        matches!(self.scope.as_str(), "local" | "worktree")
+    }
+}
+
+/// When git runs the program of a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Runs {
     AtStatus,
     AtFetch,
 }
 
-/// What the command's git is told by files and variables.
+/// The git of the command.
 #[derive(Debug)]
 pub struct Git<'a> {
     /// All variables of the command.
     pub variables: &'a BTreeMap<OsString, OsString>,
-    /// `go` may fetch private modules with git.
+    /// Whether `go` may fetch private modules with git.
     pub fetches: bool,
-    /// The repository, unless it is the user's home.
+    /// The repository, unless it is trusted: see [`crate::gate::distrusted`].
     pub distrusted: Option<&'a Path>,
 }
 
 impl Git<'_> {
-    /// Looks at the repositories whose `.git`, `.hg`, or the like these are, at those above `folder`, and at the settings of
+    /// Findings about the repositories of `found` (paths of a `.git` or the like), those above `folder`, and the settings of
     /// the user and of variables.
     pub async fn programs(&self, folder: &Path, found: &[PathBuf]) -> Vec<Finding> {
         self.programs_within(TIME, folder, found).await
@@ -110,16 +117,16 @@ impl Git<'_> {
         let above = above.filter(|path| path.symlink_metadata().is_ok());
         let all: Vec<PathBuf> = above.chain(found.iter().cloned()).collect();
         let (mut findings, mut of_user) = (Vec::new(), BTreeSet::new());
-        // What holds everywhere: no repository is at the top.
+        // The settings that apply everywhere: `/` is not a repository.
         match self.settings(Path::new("/"), until).await {
             Ok(settings) => of_user.extend(settings),
             Err(why) => {
-                let message = format!("the settings of git cannot be read: {why}");
+                let message = format!("cannot read the settings of git: {why}");
                 findings.push(Finding::new(Code::NotExamined, message));
             }
         }
-        let looked = stream::iter(all.iter().take(MAX_REPOSITORIES)).map(|path| self.repository(path, until));
-        for (of_repository, settings) in looked.buffered(AT_ONCE).collect::<Vec<_>>().await {
+        let examined = stream::iter(all.iter().take(MAX_REPOSITORIES)).map(|path| self.repository(path, until));
+        for (of_repository, settings) in examined.buffered(AT_ONCE).collect::<Vec<_>>().await {
             findings.extend(of_repository);
             of_user.extend(settings);
         }
@@ -131,53 +138,52 @@ impl Git<'_> {
         findings
     }
 
-    /// What is wrong with a repository, and the settings of others that hold in it.
+    /// Findings about a repository, and settings from elsewhere that apply in it.
     async fn repository(&self, repository: &Path, until: Instant) -> (Vec<Finding>, Vec<Setting>) {
         let finding = |message: String| Finding::new(Code::RepositoryProgram, message).at(repository);
         if !repository.ends_with(".git") {
-            let is_unknown = is_unknown(repository);
-            let words = "its programs read settings of the repository that the gate does not know";
-            return (is_unknown.then(|| finding(words.to_owned())).into_iter().collect(), Vec::new());
+            let message = "its version control system obeys settings of the repository, which the gate cannot check";
+            let is_unsupported = is_unsupported(repository);
+            return (is_unsupported.then(|| finding(message.to_owned())).into_iter().collect(), Vec::new());
         }
         match self.settings(repository.parent().unwrap_or(repository), until).await {
             Ok(settings) => {
-                let is_own = |setting: &Setting| matches!(setting.scope.as_str(), "local" | "worktree");
-                let (own, others): (Vec<_>, Vec<_>) = settings.into_iter().partition(is_own);
-                let old = is_partial(&own).then(|| old_remotes(repository)).flatten();
-                (told(&own).chain(old).map(finding).collect(), others)
+                let (own, others): (Vec<_>, Vec<_>) = settings.into_iter().partition(Setting::is_of_repository);
+                let legacy = is_partial(&own).then(|| legacy_remotes(repository)).flatten();
+                (own_programs(&own).chain(legacy).map(finding).collect(), others)
             }
-            // Such as the work tree of a repository that is not on this machine: git refuses it for `go`, too.
-            Err(Unread::Refused(_)) if repository.is_file() => (Vec::new(), Vec::new()),
+            // Such as the work tree of a missing repository: git refuses it for `go`, too.
+            Err(SettingsError::Refused(_)) if repository.is_file() => (Vec::new(), Vec::new()),
             Err(why) => (vec![finding(format!("its settings cannot be read: {why}"))], Vec::new()),
         }
     }
 
-    /// All settings that hold in a folder. `git config` itself runs no program that they name.
-    async fn settings(&self, folder: &Path, until: Instant) -> Result<Vec<Setting>, Unread> {
+    /// All settings that apply in a folder. `git config` itself runs none of their programs.
+    async fn settings(&self, folder: &Path, until: Instant) -> Result<Vec<Setting>, SettingsError> {
         let time = until.saturating_duration_since(Instant::now());
         if time.is_zero() {
-            return Err(Unread::Unanswered("other repositories took all the time that there is for it".to_owned()));
+            return Err(SettingsError::NoAnswer("the time limit was reached".to_owned()));
         }
         let mut command = Command::new("git");
         command.current_dir(folder).args(["config", "--null", "--show-scope", "--show-origin", "--includes", "--list"]);
         command.env_clear().envs(self.variables);
-        // `git config` alone would read another file.
+        // Only `git config` obeys it.
         command.env_remove("GIT_CONFIG");
         let limits = Limits { time, stdout: MAX_ANSWER };
         let output = match process::run(command, limits).await {
-            // `go` cannot run it either.
+            // Then `go` cannot run git either.
             Err(process::ProcessError::Start(_)) => return Ok(Vec::new()),
             Err(process::ProcessError::Timeout(_)) => {
-                return Err(Unread::Unanswered("git did not answer in time".to_owned()));
+                return Err(SettingsError::NoAnswer("git did not answer in time".to_owned()));
             }
-            output => output.map_err(|error| Unread::Unanswered(error.to_string()))?,
+            output => output.map_err(|error| SettingsError::NoAnswer(error.to_string()))?,
         };
         if output.stdout_cut {
-            return Err(Unread::Unanswered(format!("they have more than {MAX_ANSWER} bytes")));
+            return Err(SettingsError::NoAnswer(format!("they have more than {MAX_ANSWER} bytes")));
         }
         if !output.status.success() {
-            let words = String::from_utf8_lossy(&output.stderr);
-            return Err(Unread::Refused(safe(words.lines().next().unwrap_or("git exited without a message"))));
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            return Err(SettingsError::Refused(safe(stderr.lines().next().unwrap_or("git exited without a message"))));
         }
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let mut fields = text.split_terminator('\0').map(str::to_owned);
@@ -189,41 +195,41 @@ impl Git<'_> {
         Ok(settings)
     }
 
-    /// What is told of a setting of the user, of the machine, or of a variable.
+    /// The finding about a setting of the user, of the machine, or of a variable.
     fn of_user(&self, setting: &Setting) -> Option<Finding> {
         let is_variable = setting.scope == "command";
         let place = setting.origin.strip_prefix("file:").filter(|_| !is_variable);
-        let is_ours = place.is_some_and(|file| {
+        let is_in_repository = place.is_some_and(|file| {
             let file = Path::new(file);
-            // A relative file is found from the working folder.
+            // A relative path depends on the working folder.
             let lies_in = |repository: &Path| file.canonicalize().is_ok_and(|file| file.starts_with(repository));
             self.distrusted.is_some_and(|repository| lies_in(repository) || !file.is_absolute())
         });
         let code = match runs(setting)? {
-            Runs::AtStatus if is_ours => Code::RepositoryProgram,
+            Runs::AtStatus if is_in_repository => Code::RepositoryProgram,
             Runs::AtStatus if is_variable => Code::BuildOverride,
             Runs::AtFetch if !is_variable && !self.fetches => return None,
             _ => Code::BuildEnvironment,
         };
         let place = place.map(Place::from);
-        let by =
+        let source =
             if is_variable { "a variable (GIT_CONFIG_COUNT, GIT_CONFIG_PARAMETERS)" } else { "the git of this user" };
-        Some(Finding { place, ..Finding::new(code, says(by, setting)) })
+        Some(Finding { place, ..Finding::new(code, message(source, setting)) })
     }
 }
 
 #[derive(Debug, thiserror::Error)]
-enum Unread {
-    /// git says no, and would for `go`.
+enum SettingsError {
+    /// git refuses the repository, as it would for `go`.
     #[error("{0}")]
     Refused(String),
-    /// There is no answer that could be used.
+    /// git gave no usable answer.
     #[error("{0}")]
-    Unanswered(String),
+    NoAnswer(String),
 }
 
-/// Whether a repository is of a system whose settings nobody reads here. Subversion runs no program for `go`.
-fn is_unknown(repository: &Path) -> bool {
+/// Whether the gate cannot check the settings of this repository. Subversion runs no program for `go`.
+fn is_unsupported(repository: &Path) -> bool {
     // `go` follows links, too.
     let Ok(found) = repository.metadata() else { return false };
     let is = |names: &[&str]| names.iter().any(|name| repository.ends_with(name));
@@ -235,35 +241,31 @@ fn is_partial(settings: &[Setting]) -> bool {
     settings.iter().any(|setting| PARTIAL.iter().any(|pattern| fits(pattern, &setting.name)))
 }
 
-/// Addresses of remotes that no setting has: such a one may be a program (`ext::`).
-fn old_remotes(repository: &Path) -> Option<String> {
+/// Addresses of remotes outside of the settings: they may name a program (`ext::`).
+fn legacy_remotes(repository: &Path) -> Option<String> {
     let has_files = |folder: &PathBuf| folder.read_dir().is_ok_and(|mut entries| entries.next().is_some());
     let folder = OLD_REMOTES.iter().map(|name| repository.join(name)).find(has_files)?;
-    Some(format!("{} has addresses of remotes, which the gate does not read", safe_path(&folder)))
+    Some(format!("{} has addresses of remotes, which the gate cannot check", safe_path(&folder)))
 }
 
-/// What of a repository's own settings runs a program.
-fn told(settings: &[Setting]) -> impl Iterator<Item = String> {
+/// Messages about the settings of a repository that run a program.
+fn own_programs(settings: &[Setting]) -> impl Iterator<Item = String> {
     let is_partial = is_partial(settings);
-    let is_told = move |setting: &&Setting| match runs(setting) {
-        Some(Runs::AtStatus) => true,
-        Some(Runs::AtFetch) => is_partial,
-        None => false,
-    };
-    settings.iter().filter(is_told).map(|setting| says("the repository", setting))
+    let runs = move |setting: &&Setting| runs(setting).is_some_and(|runs| runs == Runs::AtStatus || is_partial);
+    settings.iter().filter(runs).map(|setting| message("the repository", setting))
 }
 
-fn says(who: &str, setting: &Setting) -> String {
+fn message(source: &str, setting: &Setting) -> String {
     let shown = |text: &str| safe_start(text, MAX_SHOWN);
-    format!("{who} sets {} to {:?}, which git runs", shown(&setting.name), shown(&setting.value))
+    format!("{source} sets {} to {:?}, which git runs", shown(&setting.name), shown(&setting.value))
 }
 
-/// When git runs a program because of a setting.
+/// When git runs a program of this setting, if ever.
 fn runs(Setting { name, value, .. }: &Setting) -> Option<Runs> {
     let is = |patterns: &[&str]| patterns.iter().any(|pattern| fits(pattern, name));
-    // A plain yes or no starts git's own program.
+    // A boolean starts the program of git itself.
     let is_switch = ["", "true", "false", "1", "0", "yes", "no", "on", "off"].contains(&value.to_lowercase().as_str());
-    // A word is one of git's own helpers; anything else is a program, or a line for the shell.
+    // A plain word is a helper of git itself; anything else is a program or a shell command.
     let is_helper = name.to_lowercase().ends_with(".helper") && !value.starts_with(['/', '!', '~', '.']);
     if is(&AT_STATUS) && !is_switch && !FILTERS.contains(&value.as_str()) {
         return Some(Runs::AtStatus);
@@ -272,7 +274,7 @@ fn runs(Setting { name, value, .. }: &Setting) -> Option<Runs> {
     (names_program || (fits("remote.*.url", name) && value.starts_with("ext::"))).then_some(Runs::AtFetch)
 }
 
-/// Whether a setting has the name of a pattern: without regard to case, and anything in the place of `*`.
+/// Whether a name matches a pattern: case-insensitive, and `*` matches anything.
 fn fits(pattern: &str, name: &str) -> bool {
     let name = name.to_lowercase();
     match pattern.split_once('*') {
@@ -290,7 +292,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn repositories_that_make_git_wait_share_one_bound() {
+    async fn repositories_that_block_git_share_one_time_limit() {
         let root = tempfile::tempdir().unwrap();
         let all: Vec<PathBuf> = (0..30).map(|nth| root.path().join(format!("{nth}/.git"))).collect();
         for git in &all {
@@ -305,8 +307,8 @@ mod tests {
         let git = Git { variables: &variables, fetches: false, distrusted: None };
         let findings = git.programs_within(Duration::from_millis(500), root.path(), &all).await;
         assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
-        let told = |words: &str| findings.iter().filter(|finding| finding.message.contains(words)).count();
-        assert_eq!((told("did not answer in time"), told("took all the time")), (AT_ONCE, 30 - AT_ONCE));
+        let count = |words: &str| findings.iter().filter(|finding| finding.message.contains(words)).count();
+        assert_eq!((count("did not answer in time"), count("time limit was reached")), (AT_ONCE, 30 - AT_ONCE));
         assert!(findings.iter().all(|finding| finding.code == Code::RepositoryProgram));
     }
 
@@ -316,10 +318,10 @@ mod tests {
     }
 
     #[test]
-    fn settings_that_run_programs_are_told_and_others_are_not() {
+    fn only_settings_that_run_programs_are_reported() {
         let count = |settings: &[(&str, &str)]| {
             let settings: Vec<_> = settings.iter().map(|(name, value)| setting("local", name, value)).collect();
-            told(&settings).count()
+            own_programs(&settings).count()
         };
         for (name, value) in [
             ("core.fsmonitor", "./evil"),
@@ -345,7 +347,7 @@ mod tests {
         ] {
             assert_eq!(count(&[(name, value)]), 0, "{name}");
         }
-        // Of a fetch, and so of a repository that fetches by itself.
+        // Only in a partial clone, where git fetches by itself.
         for (name, value) in [
             ("core.hooksPath", ".husky/_"),
             ("core.sshcommand", "./x"),
@@ -363,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_of_the_user_and_of_variables_are_judged_by_when_they_run() {
+    fn the_time_of_a_run_decides_about_settings_of_users_and_variables() {
         let variables = BTreeMap::new();
         let code = |fetches, scope: &str, name: &str, value: &str| {
             let git = Git { variables: &variables, fetches, distrusted: None };

@@ -1,11 +1,11 @@
-//! A seal: the caches of an earlier run, kept between jobs, and signed by a key that this job trusts.
+//! Seals: signatures over the caches of a run, so that a later job can use them if it trusts the key.
 //!
-//! The signed note is `sumgate cache seal v2`, the SHA-256 of the manifest, and the number of its files. Whatever the seal
-//! does not cover is thrown away before the command starts. A module of which a file is missing or changed goes whole: `go`
-//! takes an unpacked folder as it finds it.
+//! The signed note is `sumgate cache seal v2`, the SHA-256 of the manifest, and the number of its files. Files that no seal
+//! covers are removed before the command starts. If a file of a module is missing or changed, the whole module is removed: `go`
+//! does not check an unpacked folder again.
 //!
-//! Which modules are right is what the signed manifest says, and nothing that `go` wrote into the cache. Only files of modules
-//! that were known when the caches were sealed are in it.
+//! Only the signed manifest decides which modules are valid, not the files that `go` wrote into the cache. It lists only files
+//! of modules that were known when the caches were sealed.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -16,8 +16,7 @@ use tlog::{Signer, VerifierKey, note};
 use super::files::{self, Listed, Stamp};
 use super::known::Known;
 use super::manifest::{MAX_LEN, Manifest};
-use crate::base::bounded::read_bounded;
-use crate::base::tree::open_regular;
+use crate::base::tree::{RegularFileError, read_regular};
 use crate::store::remove::remove;
 use crate::store::{Modes, StoreError, durable};
 use gomodule::artifact::{Artifact, Kind};
@@ -26,7 +25,7 @@ use gomodule::proxy_request::Request;
 
 const HEADER: &str = "sumgate cache seal v2";
 const SEALED: [&str; 2] = ["mod", "build"];
-/// All that stays in the folder of a run: folders, and files.
+/// What is kept in the folder of a run: folders, and files.
 pub(super) const KEPT: ([&str; 2], [&str; 2]) = (SEALED, [MANIFEST, SEAL]);
 const MANIFEST: &str = "manifest";
 const SEAL: &str = "seal";
@@ -34,26 +33,26 @@ const SEAL: &str = "seal";
 /// What the seal of the folder covers.
 #[derive(Debug, Default)]
 pub struct Sealed {
-    /// Files that were there and covered.
+    /// The number of covered files.
     pub files: usize,
-    /// Files that were thrown away.
+    /// Files that were removed.
     pub thrown_away: Vec<String>,
-    /// Why the whole seal counts for nothing, if there is one.
+    /// Why the seal is invalid as a whole, if there is one.
     pub invalid: Option<String>,
-    /// Modules whose files were released, or proved, when the caches were sealed.
+    /// Modules whose files were released or proved when the caches were sealed.
     pub known: Known,
-    /// The files that are covered, as they were when they were read.
+    /// The covered files, as they were when they were read.
     stamps: HashMap<PathBuf, Stamp>,
 }
 
 impl Sealed {
-    /// Whether the file is another one than the seal covers.
+    /// Whether the seal does not cover the file as it is now.
     pub fn is_new(&self, path: &Path) -> bool {
         self.stamps.get(path).is_none_or(|stamp| Stamp::at(path) != Some(*stamp))
     }
 }
 
-/// Throws away what no valid seal of `key` covers. Blocks.
+/// Removes the files that no valid seal of `key` covers. Blocks.
 pub fn open(root: &Path, key: &VerifierKey) -> Result<Sealed, StoreError> {
     let (manifest, mut invalid) = match covered(root, key) {
         Ok(manifest) => (manifest, None),
@@ -64,75 +63,69 @@ pub fn open(root: &Path, key: &VerifierKey) -> Result<Sealed, StoreError> {
         SEALED.iter().try_for_each(|name| remove(&root.join(name)))?;
         Ok(Listed::default())
     })?;
-    let mut right = right(root, &manifest, &listed);
-    // A file that is missing counts for its module, too.
+    let mut valid = unchanged(root, &manifest, &listed);
+    // A missing file makes its module invalid, too.
     let expected = manifest.files.keys().map(Path::new);
     let all = listed.files.keys().map(PathBuf::as_path).chain(expected);
-    let wrong: BTreeSet<&Path> = all.filter(|name| !right.contains_key(name)).collect();
-    let units: BTreeSet<&Path> = wrong.iter().filter_map(|name| unit(name)).collect();
-    let is_in_unit = |name: &Path| unit(name).is_some_and(|unit| units.contains(unit));
-    for gone in units.iter().chain(wrong.iter().filter(|name| !is_in_unit(name))) {
-        remove(&root.join(gone))?;
+    let invalid_files: BTreeSet<&Path> = all.filter(|name| !valid.contains_key(name)).collect();
+    let modules: BTreeSet<&Path> = invalid_files.iter().filter_map(|name| module_folder(name)).collect();
+    let is_in_module = |name: &Path| module_folder(name).is_some_and(|folder| modules.contains(folder));
+    for path in modules.iter().chain(invalid_files.iter().filter(|name| !is_in_module(name))) {
+        remove(&root.join(path))?;
     }
-    right.retain(|name, _| !is_in_unit(name));
-    remove_empty(root, &listed.folders, right.keys().copied())?;
-    let thrown_away = listed.files.keys().filter(|name| !right.contains_key(name.as_path()));
+    valid.retain(|name, _| !is_in_module(name));
+    remove_empty(root, &listed.folders, valid.keys().copied())?;
+    let thrown_away = listed.files.keys().filter(|name| !valid.contains_key(name.as_path()));
     Ok(Sealed {
-        files: right.len(),
+        files: valid.len(),
         thrown_away: thrown_away.map(|name| name.to_string_lossy().into_owned()).collect(),
         invalid,
         known: manifest.modules,
-        stamps: right.into_iter().map(|(name, stamp)| (root.join(name), stamp)).collect(),
+        stamps: valid.into_iter().map(|(name, stamp)| (root.join(name), stamp)).collect(),
     })
 }
 
-/// The files that are as the manifest says. What is not of the size that it says is not read.
-fn right<'n>(root: &Path, manifest: &Manifest, listed: &'n Listed) -> BTreeMap<&'n Path, Stamp> {
+/// The files with the size and the digest of the manifest. A file of another size is not read.
+fn unchanged<'n>(root: &Path, manifest: &Manifest, listed: &'n Listed) -> BTreeMap<&'n Path, Stamp> {
     let sealed = |name: &Path| name.to_str().and_then(|name| manifest.files.get(name));
-    let may_be = listed.files.iter().filter(|(name, shape)| sealed(name).map(|content| content.shape) == **shape);
-    let may_be: Vec<&Path> = may_be.filter(|(_, shape)| shape.is_some()).map(|(name, _)| name.as_path()).collect();
-    let hashed = files::hash(root, &may_be).into_iter();
+    let same = listed.files.iter().filter(|(name, shape)| sealed(name).map(|content| content.shape) == **shape);
+    let same: Vec<&Path> = same.filter(|(_, shape)| shape.is_some()).map(|(name, _)| name.as_path()).collect();
+    let hashed = files::hash(root, &same).into_iter();
     hashed
         .filter(|(name, (content, _))| sealed(name) == Some(content))
         .map(|(name, (_, stamp))| (name, stamp))
         .collect()
 }
 
-/// The folder of the unpacked module that a file belongs to. A module's name is text, whatever those of its files are.
-fn unit(name: &Path) -> Option<&Path> {
-    let unit =
-        name.ancestors().skip(1).filter(|above| above.to_str().is_some_and(|text| module_folder(text).is_some()));
-    unit.last().or_else(|| Some(name).filter(|name| name.to_str().and_then(module_folder).is_some()))
-}
-
-/// A folder means something to `go` even if there is nothing in it.
+/// Removes empty folders: `go` would use one as an unpacked module.
 fn remove_empty<'n>(root: &Path, folders: &[PathBuf], files: impl Iterator<Item = &'n Path>) -> Result<(), StoreError> {
     let needed: BTreeSet<&Path> = files.flat_map(|file| file.ancestors().skip(1)).collect();
     let mut empty = folders.iter().filter(|folder| !needed.contains(folder.as_path()));
     empty.try_for_each(|folder| remove(&root.join(folder)))
 }
 
-/// Seals what is in the folder and `known`; what belongs to another module is removed. Blocks.
+/// Seals the caches in the folder; files of modules that are not `known` are removed. Returns the number of sealed files.
+/// Blocks.
 pub fn close(root: &Path, signer: &Signer, known: &Known) -> Result<usize, StoreError> {
     let listed = files::list(root, &SEALED).map_err(|cause| StoreError::new("read the caches in", root, cause))?;
     let (mut manifest, mut names) = (Manifest::default(), Vec::new());
     for (name, shape) in &listed.files {
-        // What cannot stand in a manifest is thrown away by the next job.
+        // A manifest cannot have such a name: the next job removes the file.
         let Some(text) = name.to_str().filter(|text| shape.is_some() && !text.contains('\n')) else { continue };
-        let mentions = match owner(text) {
-            Owner::Nobody => Vec::new(),
+        let files_of_module = match owner(text) {
+            Owner::NoModule => Vec::new(),
             Owner::Unknown => continue,
             Owner::Module(module, kinds) => {
                 let keys = kinds.iter().map(|kind| (module.clone(), *kind));
                 let found: Vec<_> = keys.filter_map(|key| known.get_key_value(&key)).collect();
                 if found.is_empty() {
-                    remove(&root.join(module_folder(text).unwrap_or(text)))?;
+                    remove(&root.join(module_folder(name).unwrap_or(name)))?;
                     continue;
                 }
                 found
             }
         };
-        manifest.modules.extend(mentions.into_iter().map(|(key, file)| (key.clone(), *file)));
+        manifest.modules.extend(files_of_module.into_iter().map(|(key, file)| (key.clone(), *file)));
         names.push(name.as_path());
     }
     let hashed = files::hash(root, &names).into_iter();
@@ -146,59 +139,54 @@ pub fn close(root: &Path, signer: &Signer, known: &Known) -> Result<usize, Store
     Ok(manifest.files.len())
 }
 
-/// The manifest that a valid seal signs; or why there is none, if there is a seal at all.
+/// The manifest of a valid seal. `Err(None)` if there is no seal.
 fn covered(root: &Path, key: &VerifierKey) -> Result<Manifest, Option<String>> {
     let seal = read(&root.join(SEAL), tlog::limits::MAX_NOTE_LEN as u64)?;
     let seal = note::open(&seal, std::slice::from_ref(key)).map_err(|error| Some(format!("the seal: {error}")))?;
     let mut lines = seal.text().lines();
     let header = lines.next().unwrap_or_default();
     if header != HEADER {
-        return Err(Some(format!("the seal begins with {header:?}, and this version reads {HEADER:?}")));
+        return Err(Some(format!("the seal: expected the header {HEADER:?}, found {header:?}")));
     }
     let text = read(&root.join(MANIFEST), MAX_LEN)?;
     let manifest = String::from_utf8(text).map_err(|_| Some("the manifest is not UTF-8".to_owned()))?;
     if lines.next() != Some(hex::encode(Sha256::digest(&manifest)).as_str()) {
-        return Err(Some("the seal is of another manifest".to_owned()));
+        return Err(Some("the seal belongs to another manifest".to_owned()));
     }
     Manifest::parse(&manifest).map_err(|error| Some(error.to_string()))
 }
 
-/// A regular file, at most `limit` bytes. `Err(None)` if there is none.
-fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Option<String>> {
-    let words = |error: std::io::Error| Some(format!("cannot read {}: {error}", path.display()));
-    let wrong = || Some(format!("{} is not a file of at most {limit} bytes", path.display()));
-    let file = match open_regular(path) {
-        Ok(file) => file.ok_or_else(wrong)?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(None),
-        Err(error) => return Err(words(error)),
-    };
-    read_bounded(file, limit).map_err(words)?.ok_or_else(wrong)
+/// A missing file is `Err(None)`.
+fn read(path: &Path, max: u64) -> Result<Vec<u8>, Option<String>> {
+    read_regular(path, max).map_err(|error| match error {
+        RegularFileError::Io(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        error => Some(format!("cannot read {}: {error}", path.display())),
+    })
 }
 
 /// The folder of the unpacked module that a file belongs to: `mod/PATH@VERSION`.
-fn module_folder(name: &str) -> Option<&str> {
-    let below = name.strip_prefix("mod/").filter(|below| !below.starts_with("cache/"))?;
-    let at = below.find('@')?;
-    let end = below[at..].find('/').map_or(below.len(), |slash| at + slash);
-    Some(&name[..name.len() - below.len() + end])
+fn module_folder(name: &Path) -> Option<&Path> {
+    let is_module = |folder: &&Path| folder.file_name().is_some_and(|part| part.as_encoded_bytes().contains(&b'@'));
+    let is_unpacked = name.starts_with("mod") && !name.starts_with("mod/cache");
+    name.ancestors().filter(is_module).last().filter(|_| is_unpacked)
 }
 
-/// To which module a file of the caches belongs.
+/// The module that a file of the caches belongs to.
 enum Owner {
-    /// To none: the build cache, lists, locks, tiles of the checksum database.
-    Nobody,
-    /// To one that must be known by a file of one of these kinds.
+    /// None: the build cache, lists, locks, tiles of the checksum database.
+    NoModule,
+    /// This one, which must be known by a file of one of these kinds.
     Module(ModuleVersion, &'static [Kind]),
-    /// It lies where modules are unpacked, and has no name that `go` gives.
+    /// The file lies among the unpacked modules, in a folder that `go` did not create.
     Unknown,
 }
 
 fn owner(name: &str) -> Owner {
-    if let Some(folder) = module_folder(name) {
-        let module = folder.strip_prefix("mod/").and_then(ModuleVersion::unescape);
+    if let Some(folder) = module_folder(Path::new(name)) {
+        let module = folder.strip_prefix("mod").ok().and_then(Path::to_str).and_then(ModuleVersion::unescape);
         return module.map_or(Owner::Unknown, |module| Owner::Module(module, &[Kind::Zip]));
     }
-    downloaded(name).map_or(Owner::Nobody, |(module, kinds)| Owner::Module(module, kinds))
+    downloaded(name).map_or(Owner::NoModule, |(module, kinds)| Owner::Module(module, kinds))
 }
 
 fn downloaded(name: &str) -> Option<(ModuleVersion, &'static [Kind])> {
@@ -262,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sealed_stays() {
+    fn sealed_files_are_kept() {
         let (root, signer) = sealed_folder();
         let sealed = open(root.path(), signer.verifier_key()).unwrap();
         assert_eq!((sealed.files, sealed.thrown_away.len(), sealed.invalid.as_ref()), (FILES.len(), 0, None));
@@ -270,11 +258,11 @@ mod tests {
         let zip = root.path().join(FILES[3]);
         assert!(!sealed.is_new(&zip) && sealed.is_new(&root.path().join("mod/other")));
         fs::write(&zip, FILES[3]).unwrap();
-        assert!(sealed.is_new(&zip), "it was written to, whatever it says");
+        assert!(sealed.is_new(&zip), "it was written to, with the same content");
     }
 
     #[test]
-    fn only_known_modules_are_sealed_and_what_go_wrote_makes_none_known() {
+    fn only_known_modules_are_sealed_whatever_go_wrote() {
         let (root, signer) = (tempfile::tempdir().unwrap(), Signer::from_seed("ci.example.com", [3; 32]).unwrap());
         let others = [
             "mod/example.com/b@v1.0.0/b.go",
@@ -293,9 +281,9 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_right_is_not_read() {
+    fn a_file_of_another_size_is_not_read() {
         let (root, signer) = sealed_folder();
-        // So much cannot be read while a test waits for it.
+        // Too large to be read during a test.
         let large = |name: &str| {
             fs::create_dir_all(root.path().join(name).parent().unwrap()).unwrap();
             fs::File::create(root.path().join(name)).unwrap().set_len(4 << 40).unwrap();
@@ -311,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn no_name_and_no_empty_folder_stays() {
+    fn invalid_names_and_empty_folders_are_removed() {
         let (root, signer) = sealed_folder();
         let odd = std::ffi::OsStr::from_bytes(b"mod/example.com/a@v1.0.0/\xff.go");
         let odd_folder = std::ffi::OsStr::from_bytes(b"mod/\xfe/x@v1");
@@ -327,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_in_the_place_of_a_sealed_file_is_removed() {
+    fn a_folder_instead_of_a_sealed_file_is_removed() {
         let (root, signer) = sealed_folder();
         let place = root.path().join(FILES[3]);
         fs::remove_file(&place).unwrap();
@@ -340,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn a_module_of_which_one_file_is_not_right_goes_whole() {
+    fn one_invalid_file_removes_the_whole_module() {
         let changes: [&dyn Fn(&Path); 4] = [
             &|root| write(root, FILES[0], "other"),
             &|root| fs::remove_file(root.join(FILES[1])).unwrap(),
@@ -358,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_elsewhere_goes_alone() {
+    fn an_invalid_file_outside_of_modules_is_removed_alone() {
         let (root, signer) = sealed_folder();
         write(root.path(), "build/00/00-a", "patched");
         write(root.path(), "build/01/01-a", "added");
@@ -369,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_valid_seal_nothing_stays() {
+    fn without_a_valid_seal_nothing_is_kept() {
         let other = Signer::from_seed("ci.example.com", [4; 32]).unwrap();
         let changes: [&dyn Fn(&Path); 5] = [
             &|root| fs::remove_file(root.join(SEAL)).unwrap(),

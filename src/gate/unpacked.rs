@@ -1,4 +1,4 @@
-//! The unpacked modules of a module cache, hashed: what `go build` compiles.
+//! Hashes the unpacked modules of a module cache, which `go build` compiles.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -11,22 +11,22 @@ use crate::base::tree::{DirError, hash_dir};
 use gomodule::dirhash::H1;
 use gomodule::module::ModuleVersion;
 
-/// Folders and files that are passed on the way to the modules. Large caches have 10,000 modules and as many folders.
+/// Folders and files outside of the modules. Large caches have 10,000 modules and as many folders.
 const MAX_ENTRIES: usize = 1_000_000;
 
 pub(super) type Hashes = BTreeMap<ModuleVersion, Result<H1, DirError>>;
 
 type Folders = Vec<(ModuleVersion, PathBuf)>;
 
-/// Hashes each module that is unpacked in the module cache `cache`. Blocks, on all processors. The second value has folders
-/// that look like a module and are none.
+/// Hashes each module that is unpacked in the module cache `cache`. The second value has paths that look like a module and
+/// are not. Blocks, on all processors.
 pub(super) fn hash_unpacked(cache: &Path) -> io::Result<(Hashes, Vec<PathBuf>)> {
     let (found, odd) = find(cache)?;
     let hashes = each(&found, |(module, path)| (module.clone(), hash_dir(path, &module.to_string())));
     Ok((hashes.into_iter().collect(), odd))
 }
 
-/// Folders `PATH@VERSION`, and those of such a name that no `go` command makes.
+/// Finds folders `PATH@VERSION`, and paths with an `@` that `go` does not create.
 fn find(cache: &Path) -> io::Result<(Folders, Vec<PathBuf>)> {
     let (mut found, mut odd) = (Folders::new(), Vec::new());
     let downloads = cache.join("cache");
@@ -38,9 +38,8 @@ fn find(cache: &Path) -> io::Result<(Folders, Vec<PathBuf>)> {
     while let Some(entry) = entries.next() {
         seen += 1;
         if seen > MAX_ENTRIES {
-            return Err(io::Error::other(format!(
-                "it has more than {MAX_ENTRIES} files and folders around its modules"
-            )));
+            let message = format!("it has more than {MAX_ENTRIES} files and folders outside of modules");
+            return Err(io::Error::other(message));
         }
         let entry = match entry {
             Err(error) if error.depth() == 0 => break,
@@ -54,7 +53,7 @@ fn find(cache: &Path) -> io::Result<(Folders, Vec<PathBuf>)> {
             continue;
         }
         if !entry.file_name().to_string_lossy().contains('@') {
-            // `go` follows a link to a folder that has modules in it.
+            // `go` follows a link to a folder with modules.
             if entry.file_type().is_symlink() {
                 odd.push(entry.into_path());
             }
@@ -81,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_folder_of_a_module_is_hashed_and_odd_ones_are_told() {
+    fn every_module_folder_is_hashed_and_odd_paths_are_reported() {
         let cache = tempfile::tempdir().unwrap();
         let file = |name: &str| {
             let path = cache.path().join(name);

@@ -1,4 +1,5 @@
-//! What a Go program says of itself: the output of `go version -m FILE` (<https://pkg.go.dev/runtime/debug#BuildInfo>).
+//! The build information of a Go program: the output of `go version -m FILE`
+//! (<https://pkg.go.dev/runtime/debug#BuildInfo>).
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -11,50 +12,50 @@ use crate::base::process::{self, Limits, Output, ProcessError};
 use crate::base::text::safe;
 use gomodule::dirhash::H1;
 
-/// A program of a gigabyte on a slow disk.
+/// Longest run, enough for a program of a gigabyte on a slow disk.
 const TIME: Duration = Duration::from_secs(30);
-/// Ten thousand dependencies with 300 bytes each.
+/// Longest output, in bytes: ten thousand dependencies of 300 bytes each.
 const MAX_OUTPUT: u64 = 4 << 20;
 
-/// Why it is not known what is in a program.
+/// Why the modules of a program are unknown.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildInfoError {
-    /// `go` did not run to its end.
+    /// `go` did not end normally.
     #[error(transparent)]
     Process(#[from] ProcessError),
-    /// There is more than is read, so what was read is not all.
+    /// The output is longer than the limit.
     #[error("it printed more than {MAX_OUTPUT} bytes")]
     TooLong,
-    /// It said nothing about the program: neither what is in it, nor that it is no Go program.
-    #[error("it ended with {0}, and said {1:?}")]
+    /// The output has no information about the program. Contains the first line of the standard error.
+    #[error("go version -m failed with {0}: {1:?}")]
     NoAnswer(ExitStatus, String),
 }
 
-/// A module within a program.
+/// A module in a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BuiltModule {
-    /// Its path.
+    /// The module path.
     pub path: String,
-    /// Its version; `(devel)` for a folder of the workspace.
+    /// The version; `(devel)` for a folder of the workspace.
     pub version: String,
-    /// The h1 of its zip, as `go` wrote it down.
+    /// The h1 of its zip, as recorded by `go`.
     pub h1: Option<H1>,
-    /// What stands in its place.
+    /// The module that replaces it.
     pub replaced_by: Option<Box<Self>>,
 }
 
-/// The modules of a program.
+/// The modules in a program.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BuildInfo {
     /// The main module.
     pub main: Option<BuiltModule>,
-    /// The others.
+    /// The other modules.
     pub dependencies: Vec<BuiltModule>,
 }
 
 impl BuildInfo {
-    /// Reads the program at an absolute path with the `go` command at `go`; `None` if it is no Go program.
+    /// Reads a program at an absolute path with the `go` command at `go`; `None` if it is not a Go program.
     pub async fn read(go: &Path, program: &Path) -> Result<Option<Self>, BuildInfoError> {
         let mut command = Command::new(go);
         command.args(["version", "-m"]).arg(program).env_clear().current_dir("/");
@@ -66,21 +67,20 @@ impl BuildInfo {
         if stdout_cut {
             return Err(BuildInfoError::TooLong);
         }
-        let (text, said) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+        let (text, message) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
         if status.success() && !text.is_empty() {
             return Ok(Some(Self::parse(&text)));
         }
-        // Of a file that is no Go program it says `FILE: why`, or nothing (`cmd/go/internal/version`, scanFile); of one that
-        // it cannot open, `FILE`.
-        let about = format!("{}: ", program.display());
-        let is_about_it = said.is_empty() || said.lines().any(|line| line.starts_with(&about));
-        if status.code().is_some() && text.is_empty() && is_about_it {
+        // If the file is not a Go program, `go` prints `FILE: why` or nothing (`cmd/go/internal/version`, scanFile).
+        let prefix = format!("{}: ", program.display());
+        let is_about_file = message.is_empty() || message.lines().any(|line| line.starts_with(&prefix));
+        if status.code().is_some() && text.is_empty() && is_about_file {
             return Ok(None);
         }
-        Err(BuildInfoError::NoAnswer(status, safe(said.lines().next().unwrap_or_default())))
+        Err(BuildInfoError::NoAnswer(status, safe(message.lines().next().unwrap_or_default())))
     }
 
-    /// Reads the lines behind the name of the program. Lines that are not known are left out.
+    /// Parses the output. Ignores the first line, which has the name of the program, and unknown lines.
     pub fn parse(text: &str) -> Self {
         let mut info = Self::default();
         for line in text.lines().filter_map(|line| line.strip_prefix('\t')) {
@@ -93,7 +93,7 @@ impl BuildInfo {
                 "mod" => info.main = Some(module),
                 "dep" => info.dependencies.push(module),
                 "=>" => {
-                    // It belongs to the line above: a dependency, or the main module.
+                    // Replaces the module in the line above: a dependency or the main module.
                     if let Some(replaced) = info.dependencies.last_mut().or(info.main.as_mut()) {
                         replaced.replaced_by = Some(Box::new(module));
                     }
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn modules_with_their_hashes_and_what_replaces_them() {
+    fn modules_have_hashes_and_replacements() {
         let h1 = "h1:qgOY6WgZOaTkIIMiVjBQcw93ERBE4m30iBm00nkL0i8=";
         let text = format!(
             "/a b: go1.27.3\n\tpath\texample.org/app\n\tmod\texample.org/app\t(devel)\t\n\tdep\ta.com/x\tv1.0.0\t{h1}\n\

@@ -1,7 +1,7 @@
-//! The environment as the `go` command sees it.
+//! The settings of the `go` command.
 //!
-//! A variable that is set counts first; then what `go env -w` wrote down, which `go env -json` tells; then `go`'s own
-//! default. Where there is no `go`, the middle step falls away.
+//! A setting is taken from the environment, or else from the output of `go env -json`, which includes values of `go env -w`,
+//! or else from the defaults of `go`. Without a `go` command, the second source is empty.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -15,17 +15,17 @@ use crate::base::bounded::text_bounded;
 use crate::base::limits::MAX_ANSWER;
 use crate::base::process::{Limits, ProcessError, run_blocking};
 
-/// Go's defaults of what is asked for here (`go help environment`).
+/// The defaults of `go` for settings that are read here (`go help environment`).
 const DEFAULTS: [(&str, &str); 3] =
     [("GOPROXY", "https://proxy.golang.org,direct"), ("GOSUMDB", "sum.golang.org"), ("GOTOOLCHAIN", "auto")];
-/// The settings that take GOPRIVATE where they are not set themselves.
-const LIKE_GOPRIVATE: [&str; 2] = ["GONOPROXY", "GONOSUMDB"];
-/// What `go env` is asked for. None of these makes it run a program.
-const ASKED: &str = "
+/// The settings with GOPRIVATE as default.
+const DEFAULT_GOPRIVATE: [&str; 2] = ["GONOPROXY", "GONOSUMDB"];
+/// The variables that are requested from `go env`. None of them makes `go` run another program.
+const REQUESTED: &str = "
 GOAUTH GOBIN GOCACHE GOCACHEPROG GOENV GOFLAGS GOINSECURE GOMODCACHE GONOPROXY GONOSUMDB GOPATH GOPRIVATE GOPROXY
 GOROOT GOSUMDB GOTMPDIR GOTOOLCHAIN GOVCS GOVERSION GOWORK GOHOSTOS GOHOSTARCH
 ";
-/// The variables that `go` takes from the file of `go env -w` (`KnownEnv` of internal/cfg); it ignores other names there.
+/// The variables that `go` reads from the file of `go env -w` (`KnownEnv` of internal/cfg). It ignores others.
 const KNOWN: &str = "
 AR CC CXX FC GCCGO PKG_CONFIG
 CGO_CFLAGS CGO_CFLAGS_ALLOW CGO_CFLAGS_DISALLOW CGO_CPPFLAGS CGO_CPPFLAGS_ALLOW CGO_CPPFLAGS_DISALLOW
@@ -35,76 +35,75 @@ GO111MODULE GO386 GOAMD64 GOARCH GOARM GOARM64 GOAUTH GOBIN GOCACHE GOCACHEPROG 
 GOFLAGS GOGCCFLAGS GOHOSTARCH GOHOSTOS GOINSECURE GOMIPS GOMIPS64 GOMODCACHE GONOPROXY GONOSUMDB GOOS GOPATH GOPPC64
 GOPRIVATE GOPROXY GORISCV64 GOROOT GOSUMDB GOTMPDIR GOTOOLCHAIN GOTOOLDIR GOVCS GOWASM GOWORK GO_EXTLINK_ENABLED
 ";
-/// The file of `go env -w`; one with all known variables has a few kilobytes.
+/// Largest file of `go env -w`, in bytes. A file with all known variables has a few kilobytes.
 const MAX_FILE: u64 = 1 << 20;
-/// `go env` takes some milliseconds; one that switches toolchains may first want to download one. All of `go env -json` has
-/// about 3 kB.
+/// `go env` takes some milliseconds, or longer if it first downloads a toolchain. The output has about 3 kB.
 const LIMITS: Limits = Limits { time: Duration::from_secs(10), stdout: MAX_ANSWER };
 
-/// `go` is there, and does not say what its settings are. To go on with defaults would be to forget GOPRIVATE.
+/// `go env` failed. The defaults must not be used instead, because they ignore GOPRIVATE.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot learn the settings of go from `{} env`: {why}", go.display())]
+#[error("cannot read the settings of go with `{} env`: {why}", go.display())]
 pub struct GoEnvError {
     go: PathBuf,
-    why: Unasked,
+    why: CommandError,
 }
 
 #[derive(Debug, thiserror::Error)]
-enum Unasked {
+enum CommandError {
     #[error(transparent)]
     Process(#[from] ProcessError),
-    #[error("it ended with {0}, and said {1:?}")]
+    #[error("it failed with {0}: {1:?}")]
     Failed(ExitStatus, String),
-    #[error("its output is not what go env prints: {0}")]
+    #[error("invalid output: {0}")]
     Json(#[from] serde_json::Error),
 }
 
-/// The settings that `go` would use.
+/// The settings of the `go` command.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GoEnv {
-    /// Variables that are set in the environment.
+    /// The variables of the environment.
     environment: HashMap<String, String>,
-    /// What `go env` says; empty where there is no `go`.
-    told: HashMap<String, String>,
+    /// The output of `go env`; empty without a `go` command.
+    output: HashMap<String, String>,
 }
 
 impl GoEnv {
-    /// Reads the environment and asks the `go` on the PATH, if there is one. Blocks for at most ten seconds.
+    /// Reads the environment, and runs the `go` command on the PATH, if there is one. Blocks for at most ten seconds.
     pub fn read() -> Result<Self, GoEnvError> {
         let environment = std::env::vars_os().filter_map(|(name, value)| {
             let name = name.into_string().ok().filter(|name| name.starts_with("GO"))?;
-            // One pattern that is no text must not take the others of GOPRIVATE with it.
+            // Lossy, so that one pattern that is not UTF-8 does not disable the others in GOPRIVATE.
             Some((name, value.to_string_lossy().into_owned()))
         });
-        let ask = |go: PathBuf| ask(&go).map_err(|why| GoEnvError { go, why });
-        let told = go_on_path().map(ask).transpose()?.unwrap_or_default();
-        Ok(Self { environment: environment.collect(), told })
+        let run = |go: PathBuf| go_env(&go).map_err(|why| GoEnvError { go, why });
+        let output = go_on_path().map(run).transpose()?.unwrap_or_default();
+        Ok(Self { environment: environment.collect(), output })
     }
 
-    /// Settings as given: for tests, and for what is read elsewhere.
+    /// Makes settings with these variables only.
     pub fn of(environment: &[(&str, &str)]) -> Self {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        Self { environment: environment.iter().map(owned).collect(), told: HashMap::new() }
+        Self { environment: environment.iter().map(owned).collect(), output: HashMap::new() }
     }
 
-    /// A setting, empty if it is not set and has no default. An empty variable is one that is not set, as for `go`.
+    /// A setting; empty if it is not set and has no default. As in `go`, an empty variable is not set.
     pub fn get(&self, name: &str) -> &str {
-        let mut set = [&self.environment, &self.told].into_iter().filter_map(|values| values.get(name));
+        let mut set = [&self.environment, &self.output].into_iter().filter_map(|values| values.get(name));
         if let Some(value) = set.find(|value| !value.is_empty()) {
             return value;
         }
-        if LIKE_GOPRIVATE.contains(&name) {
+        if DEFAULT_GOPRIVATE.contains(&name) {
             return self.get("GOPRIVATE");
         }
         DEFAULTS.iter().find(|(default, _)| *default == name).map_or("", |(_, value)| value)
     }
 
-    /// Whether a setting comes from a variable of the environment, rather than from what `go env -w` wrote down.
+    /// Whether a setting is from the environment, not from `go env`.
     pub fn is_variable(&self, name: &str) -> bool {
         self.environment.get(name).is_some_and(|value| !value.is_empty())
     }
 
-    /// What `go env -w` wrote down: names that `go` knows and their values, in the order of the file, of which the last
+    /// The file of `go env -w`: names that `go` knows and their values, in the order of the file. The last value of a name
     /// counts. Blocks.
     pub fn written(&self) -> std::io::Result<Vec<(String, String)>> {
         let path = self.get("GOENV");
@@ -123,29 +122,30 @@ impl GoEnv {
         Ok(entries.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
 
-    /// The folder of the toolchain on the PATH, as it says itself: not what the variable GOROOT says.
+    /// The folder of the toolchain on the PATH according to `go`, not to the variable GOROOT.
     pub fn goroot(&self) -> Option<&Path> {
-        self.told.get("GOROOT").filter(|path| !path.is_empty()).map(Path::new)
+        self.output.get("GOROOT").filter(|path| !path.is_empty()).map(Path::new)
     }
 
-    /// Where `go install` puts programs: GOBIN, and `bin` of each folder of GOPATH.
+    /// The folders where `go install` writes programs: GOBIN, and `bin` in each folder of GOPATH.
     pub fn installed(&self) -> impl Iterator<Item = PathBuf> {
-        let of_home = || std::env::home_dir().map(|home| home.join("go")).into_iter().collect();
-        let gopath = self.get("GOPATH");
-        let folders: Vec<PathBuf> = if gopath.is_empty() { of_home() } else { std::env::split_paths(gopath).collect() };
-        let gobin = Some(PathBuf::from(self.get("GOBIN"))).filter(|path| !path.as_os_str().is_empty());
-        gobin.into_iter().chain(folders.into_iter().map(|folder| folder.join("bin")))
+        let gobin = Some(self.get("GOBIN")).filter(|path| !path.is_empty()).map(PathBuf::from);
+        gobin.into_iter().chain(self.gopaths().into_iter().map(|folder| folder.join("bin")))
     }
 
-    /// The folder that `go` writes to: the first of GOPATH, by default `~/go`.
+    /// The first folder of GOPATH, to which `go` writes; by default `~/go`.
     pub fn gopath(&self) -> Option<PathBuf> {
+        self.gopaths().into_iter().next()
+    }
+
+    fn gopaths(&self) -> Vec<PathBuf> {
         match self.get("GOPATH") {
-            "" => Some(std::env::home_dir()?.join("go")),
-            path => std::env::split_paths(path).next(),
+            "" => std::env::home_dir().map(|home| home.join("go")).into_iter().collect(),
+            paths => std::env::split_paths(paths).collect(),
         }
     }
 
-    /// The module cache: GOMODCACHE, by default below GOPATH.
+    /// The module cache: GOMODCACHE; by default in GOPATH.
     pub fn module_cache(&self) -> Option<PathBuf> {
         match self.get("GOMODCACHE") {
             "" => Some(self.gopath()?.join("pkg/mod")),
@@ -154,7 +154,7 @@ impl GoEnv {
     }
 }
 
-/// Whether `go` takes a variable from the file of `go env -w`.
+/// Whether `go` reads a variable from the file of `go env -w`.
 pub fn is_known(name: &str) -> bool {
     KNOWN.split_whitespace().any(|known| known == name)
 }
@@ -164,28 +164,28 @@ pub fn go_on_path() -> Option<PathBuf> {
     crate::base::process::on_path("go")
 }
 
-/// What `go env -json` prints. `GOTOOLCHAIN=local` keeps a line in somebody's go.mod from making it run another `go`.
-fn ask(go: &Path) -> Result<HashMap<String, String>, Unasked> {
+/// Runs `go env -json`. `GOTOOLCHAIN=local` prevents it from running another `go` that an untrusted go.mod names.
+fn go_env(go: &Path) -> Result<HashMap<String, String>, CommandError> {
     let toolchain = std::env::var_os("GOTOOLCHAIN");
     let mut command = Command::new(go);
-    // By name: for all of them `go` would run the C compiler that the environment names.
-    command.args(["env", "-json"]).args(ASKED.split_whitespace()).env("GOTOOLCHAIN", "local");
-    // The folder of a variable would have a say through its go.env; `go` finds its own.
+    // By name, because for all variables `go` would run the C compiler of the environment.
+    command.args(["env", "-json"]).args(REQUESTED.split_whitespace()).env("GOTOOLCHAIN", "local");
+    // A go.env file in the folder of the variable could change settings; without it, `go` finds its own folder.
     command.env_remove("GOROOT");
-    // Written by one `go` for another that it starts.
+    // Internal variables of `go` for another `go` that it starts.
     command.env_remove("GOTOOLCHAIN_INTERNAL_SWITCH_VERSION").env_remove("GOTOOLCHAIN_INTERNAL_SWITCH_COUNT");
     let output = run_blocking(command, LIMITS)?;
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        let last = said.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
-        return Err(Unasked::Failed(output.status, last.to_owned()));
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let last = stderr.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
+        return Err(CommandError::Failed(output.status, last.to_owned()));
     }
-    let mut told: HashMap<String, String> = serde_json::from_slice(&output.stdout)?;
-    // Ours, not the user's.
+    let mut settings: HashMap<String, String> = serde_json::from_slice(&output.stdout)?;
+    // Set above, not by the user.
     if toolchain.as_deref() != Some(OsStr::new("local")) {
-        told.remove("GOTOOLCHAIN");
+        settings.remove("GOTOOLCHAIN");
     }
-    Ok(told)
+    Ok(settings)
 }
 
 #[cfg(test)]
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn goprivate_stands_for_the_two_that_are_not_set() {
+    fn goprivate_is_the_default_of_two_settings() {
         let env = GoEnv::of(&[("GOPRIVATE", "a.com"), ("GONOPROXY", "b.com")]);
         assert_eq!((env.get("GONOSUMDB"), env.get("GONOPROXY")), ("a.com", "b.com"));
     }

@@ -1,19 +1,19 @@
-//! When the mirror may say that something does not exist (404), and on what evidence.
+//! When the mirror may answer 404, and on what evidence.
 //!
-//! `go` takes 404 and 410 for the permission to ask the next proxy, or version control. So 404 is a statement about security:
-//! whoever can provoke a wrong one leads `go` past the mirror. Only this module makes an [`Absent`], by these rules:
+//! After 404 or 410 `go` asks the next proxy, or version control. So 404 is a security statement: an attacker who can provoke
+//! a wrong one leads `go` past the mirror. Only this module makes an [`Absent`], by these rules:
 //!
-//! 1. *Nowhere*: each source that may have it was asked and answered 404 or 410 ([`Nowhere`]). A source that refuses, rests,
-//!    fails, or sends something else may have it.
-//! 2. *No record*: each database says, as the answer to a lookup and from an address that has shown a signed head, that it has
-//!    no record ([`NoRecord`]); and either rule 1 holds for the version too, or the database was first asked for it here more
-//!    than [`INDEXED_WITHIN`] ago. Until then it may be about to have one.
-//! 3. *A folder*: no source can be asked now, the path lies below a module whose zip is here, the zip of the version that is
-//!    asked for has Go files in that folder, and nothing of a module of that path was ever seen here. `go` asks for every
-//!    prefix of a package path, so this decides between `.info`, lists and `@latest` alone, never a `.mod` or `.zip`.
+//! 1. *Nowhere*: each upstream that may have it was asked and answered 404 or 410 ([`Nowhere`]). An upstream that refuses,
+//!    fails, is temporarily disabled, or sends an invalid answer may have it.
+//! 2. *No record*: each database answered a lookup, from an endpoint that has shown a signed head, with "no record"
+//!    ([`NoRecord`]); and either rule 1 holds for the version too, or this mirror first asked the database for it more than
+//!    [`INDEXED_WITHIN`] ago. Until then the database may be about to add the record.
+//! 3. *A folder*: no upstream can be asked now, the path lies below a module whose zip is stored, the zip of the requested
+//!    version has Go files in that folder, and no module of that path was ever seen here. `go` asks for every prefix of a
+//!    package path, so this decides about `.info`, lists and `@latest` only, never about a `.mod` or `.zip`.
 //!
-//! Four other answers are 404 and say nothing about a module ([`crate::base::fault::Fault::NotServed`]): `supported` of a database
-//! that is not served here, the lookup of an exempt module, data tiles, and paths that are no requests for a module.
+//! Four other 404 answers say nothing about a module ([`crate::base::fault::Fault::NotServed`]): `supported` of a database that
+//! is not served, the lookup of an exempt module, data tiles, and paths that do not belong to the protocol.
 
 use std::path::Path;
 use std::time::Duration;
@@ -22,43 +22,44 @@ use crate::sumdb::{FirstAsked, NoRecord};
 use crate::upstream::Nowhere;
 use gomodule::module::{ModulePath, ModuleVersion};
 
-/// How long a database may take to show a record after it was first asked for a version: minutes to an hour were seen
+/// How long a database may take to show a record after it was first asked for a version: minutes to an hour were observed
 /// (<https://go.dev/issue/70042>), and a busy day takes longer.
-pub(super) const INDEXED_WITHIN: Duration = Duration::from_hours(2);
+pub(super) const INDEXED_WITHIN: Duration = Duration::from_secs(2 * 3600);
 
 /// Something does not exist, by one of the rules of this module.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{words}")]
+#[error("{reason}")]
 pub struct Absent {
-    words: String,
+    reason: String,
 }
 
 impl Absent {
-    /// By rule 1.
+    /// Rule 1.
     pub(super) fn nowhere(nowhere: &Nowhere) -> Self {
-        Self { words: nowhere.to_string() }
+        Self { reason: nowhere.to_string() }
     }
 
-    /// By rule 2, since no source has it either.
+    /// Rule 2: no upstream has it either.
     pub(super) fn no_record(none: &NoRecord, nowhere: &Nowhere) -> Self {
-        Self { words: format!("{none}; and {nowhere}") }
+        Self { reason: format!("{none}; and {nowhere}") }
     }
 
-    /// By rule 2, if the database was first asked so long ago.
+    /// Rule 2: the database was first asked long enough ago.
     pub(super) fn overdue(none: &NoRecord, first_asked: FirstAsked) -> Option<Self> {
         let (module, hours) = (none.module(), first_asked.ago().as_secs() / 3600);
-        let words = format!("{none} (this mirror first asked for {module} {hours} hours ago)");
-        (first_asked.ago() > INDEXED_WITHIN).then_some(Self { words })
+        let reason = format!("{none} (this mirror first asked for {module} {hours} hours ago)");
+        (first_asked.ago() > INDEXED_WITHIN).then_some(Self { reason })
     }
 
-    /// By rule 3, of the names in the proved zip of the module `of`, for a path of which nothing was `seen`.
+    /// Rule 3: `path` is a folder in the proved zip of the module `of`, which has these `names`. `seen`: a module of that path
+    /// was seen.
     pub(super) fn folder(path: &ModulePath, of: &ModuleVersion, names: &[String], seen: bool) -> Option<Self> {
         let below = path.as_ref().strip_prefix(of.path.as_ref())?.strip_prefix('/')?;
         let prefix = format!("{of}/{below}/");
         let is_go = |name: &str| Path::new(name).extension().is_some_and(|extension| extension == "go");
         let has_go_files = names.iter().any(|name| name.starts_with(&prefix) && is_go(name));
-        let words = format!("not found: {path} is a folder of {of}, and no module as far as this mirror knows");
-        (has_go_files && !seen).then_some(Self { words })
+        let reason = format!("not found: {path} is a folder of {of}, and this mirror knows no module of that path");
+        (has_go_files && !seen).then_some(Self { reason })
     }
 }
 

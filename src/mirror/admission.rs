@@ -1,4 +1,173 @@
-//! What may come in: by the policies, and by what modules take back.
+//! Stage `admit`: what the policy says, as far as facts are known.
+//!
+//! Only the `.zip`, the code, is refused. `.mod` and `.info` of a refused version are still served, or module graphs and
+//! retractions would not work; lists leave it out, so that `go get -u` picks another one.
 
-pub(super) mod policy;
-pub(super) mod retractions;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::{StreamExt, stream};
+
+use super::error::MirrorError;
+use crate::base::clock::Clock;
+use crate::policy::{self, Age, Denial, Exception, Facts, InForce, Policy};
+use crate::release::{Expectations, ReleaseError};
+use crate::sumdb::ModuleRecord;
+use gomodule::module::{ModulePath, ModuleVersion, Version};
+
+/// Versions of a list that are judged, newest first; older ones stay in. Each may cost a lookup, once.
+const MAX_JUDGED: usize = 300;
+/// Lookups for one list at the same time.
+const AT_ONCE: usize = 32;
+
+/// The policies, each of which may refuse.
+pub(crate) struct Admission {
+    policies: InForce,
+    clock: Clock,
+    /// The exceptions of the present policy that lifted a rule so far, by number.
+    used: Mutex<BTreeSet<usize>>,
+}
+
+/// What is known of a module version, for each policy: their minimum ages differ.
+pub(crate) struct Known {
+    now: Facts,
+    base: Facts,
+}
+
+impl Known {
+    /// Adds a fact that is the same for both.
+    pub(crate) fn learn(&mut self, fact: impl Fn(&mut Facts)) {
+        [&mut self.now, &mut self.base].into_iter().for_each(fact);
+    }
+}
+
+impl Admission {
+    /// `None` without a policy.
+    pub(crate) fn new(policies: InForce, clock: Clock) -> Option<Self> {
+        let is_any = policies.all().next().is_some();
+        is_any.then_some(Self { policies, clock, used: Mutex::default() })
+    }
+
+    /// Whether a policy has to know which versions are retracted.
+    pub(crate) fn needs_retractions(&self) -> bool {
+        self.policies.all().any(Policy::needs_retractions)
+    }
+
+    /// The exceptions of the present policy that lifted nothing so far.
+    pub(crate) fn unused(&self) -> Vec<Exception> {
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        self.policies.now.iter().flat_map(|policy| policy.unused(&used)).cloned().collect()
+    }
+
+    pub(crate) fn check(&self, known: &Known) -> Result<(), MirrorError> {
+        let today = policy::day(self.clock.now().wall);
+        let mut denial = None;
+        if let Some(policy) = &self.policies.now {
+            let verdict = policy::judge(policy, &known.now, today);
+            self.used.lock().unwrap_or_else(PoisonError::into_inner).extend(&verdict.used);
+            denial = verdict.denial;
+        }
+        if let (Some(policy), None) = (&self.policies.base, &denial) {
+            denial = policy::judge(policy, &known.base, today).denial.map(Denial::at_the_base);
+        }
+        let denied =
+            |denial| MirrorError::Denied { module: Box::new(known.now.module.clone()), denial: Box::new(denial) };
+        denial.map_or(Ok(()), |denial| Err(denied(denial)))
+    }
+
+    /// Refuses by name, and by what the database says of the version. Returns what is known after that.
+    pub(crate) async fn examine(
+        &self,
+        module: &ModuleVersion,
+        expectations: &Expectations,
+    ) -> Result<Known, MirrorError> {
+        let mut known = Known { now: Facts::of(module.clone()), base: Facts::of(module.clone()) };
+        // The database is not asked for a version that its name alone forbids.
+        self.check(&known)?;
+        if self.policies.all().any(Policy::needs_record) {
+            self.date(&mut known, module, expectations).await?;
+            self.check(&known)?;
+        }
+        Ok(known)
+    }
+
+    /// Looks up the record and its age. An exempt version counts as unknown: GONOSUMDB must not lift a rule.
+    async fn date(
+        &self,
+        known: &mut Known,
+        module: &ModuleVersion,
+        expectations: &Expectations,
+    ) -> Result<(), MirrorError> {
+        let record = match expectations.record(module).await {
+            Ok(record) => Some(record),
+            Err(ReleaseError::NoRecord(_) | ReleaseError::Exempt(_)) => None,
+            Err(error) => return Err(error.into()),
+        };
+        for (policy, facts) in [(&self.policies.now, &mut known.now), (&self.policies.base, &mut known.base)] {
+            let min = policy.as_ref().and_then(Policy::min_age).unwrap_or_default();
+            facts.in_database = Some(record.is_some());
+            let age =
+                |(record, _): &(Arc<ModuleRecord>, _)| expectations.databases.age(record, min, self.clock.now().wall);
+            facts.age = Some(record.as_ref().map_or(Age::Unknown, age));
+        }
+        Ok(())
+    }
+
+    /// The versions of a list that the policies allow, in their order.
+    pub(crate) async fn allowed(
+        &self,
+        path: &ModulePath,
+        versions: Vec<Version>,
+        expectations: &Expectations,
+    ) -> Vec<Version> {
+        let mut newest = versions.clone();
+        newest.sort();
+        let judged: Vec<Version> = newest.into_iter().rev().take(MAX_JUDGED).collect();
+        let denied = stream::iter(judged.into_iter().map(|version| self.denies(path, version, expectations)));
+        let denied: Vec<Version> = denied.buffer_unordered(AT_ONCE).filter_map(std::future::ready).collect().await;
+        versions.into_iter().filter(|version| !denied.contains(version)).collect()
+    }
+
+    /// The version, if it is denied. One that cannot be looked up now stays in the list; its zip is checked on request.
+    async fn denies(&self, path: &ModulePath, version: Version, expectations: &Expectations) -> Option<Version> {
+        let module = ModuleVersion::new(path.clone(), version.clone()).ok()?;
+        let examined = self.examine(&module, expectations).await;
+        matches!(examined, Err(MirrorError::Denied { .. })).then_some(version)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+    use crate::store::Store;
+    use crate::sumdb::{Anchor, Client, Database, Databases};
+    use crate::upstream::HttpClient;
+    use gomodule::module::Patterns;
+
+    #[tokio::test]
+    async fn min_age_denies_until_the_clock_has_moved() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::open(folder.path()).unwrap());
+        let world = testkit::Origin::start(testkit::World::demo()).await.unwrap();
+        let database = Database::parse(&world.gosumdb()).unwrap();
+        let clock = Clock::seeded(SystemTime::UNIX_EPOCH + Duration::from_secs(1_780_000_000));
+        let client = Client::open(database, &store, &Anchor::None, HttpClient::new().unwrap(), clock).unwrap();
+        let databases = Databases::new(vec![client]).unwrap();
+        let expectations = Expectations { databases, exempt: Patterns::default() };
+        let module = ModuleVersion::parse("example.com/hello@v1.0.0").unwrap();
+        expectations.record(&module).await.unwrap();
+        // The record is here; from now on nothing waits for the network, and the clock moves when the test says so.
+        tokio::time::pause();
+        let policy = policy::parse("[policy]\nmin-age = \"7d\"\n").unwrap();
+        let admission = Admission::new(Some(policy).into(), clock).unwrap();
+        let examine = async || admission.examine(&module, &expectations).await.map(drop);
+        tokio::time::advance(Duration::from_secs((7 * 24 * 60 - 1) * 60)).await;
+        assert!(matches!(examine().await, Err(MirrorError::Denied { .. })));
+        tokio::time::advance(Duration::from_secs(2 * 60)).await;
+        examine().await.unwrap();
+    }
+}

@@ -14,7 +14,6 @@ use gomodule::module::{ModulePath, ModuleVersion};
 pub(crate) enum MirrorError {
     #[error(transparent)]
     Request(#[from] RouteError),
-    /// There is no proved file, or no answer that one could be made of.
     #[error(transparent)]
     Release(Arc<ReleaseError>),
     #[error("{module} refused: {denial}\n(policy, line {})", denial.line)]
@@ -22,13 +21,13 @@ pub(crate) enum MirrorError {
     #[error("{0}")]
     Absent(Absent),
     #[error(
-        "{module} is not in the checksum database yet, and a source has it. The database shows new versions after some \
+        "{module} is not in the checksum database yet, but an upstream has it. The database shows new versions after some \
          minutes: try again then ({why})"
     )]
     NotYet { module: Box<ModuleVersion>, why: String },
     #[error("no version of {0} is left: its newest go.mod retracts each version that the policy allows")]
     NothingLeft(ModulePath),
-    #[error("no version of {path} is listed, for what its newest version retracts cannot be proved: {why}")]
+    #[error("no version of {path} is listed, because the retractions of its newest version cannot be proved: {why}")]
     UnknownRetractions { path: ModulePath, why: String },
 }
 
@@ -48,7 +47,7 @@ impl From<Arc<ReleaseError>> for MirrorError {
 }
 
 impl MirrorError {
-    /// Whose fault it is. Something is absent by an [`Absent`], and by nothing else.
+    /// Only an [`Absent`] makes something absent.
     pub(crate) fn fault(&self) -> Fault {
         match self {
             Self::Absent(_) => Fault::Absent,
@@ -59,7 +58,7 @@ impl MirrorError {
         }
     }
 
-    pub(super) fn of_upstreams(&self) -> Option<&UpstreamError> {
+    pub(super) fn upstream_error(&self) -> Option<&UpstreamError> {
         match self {
             Self::Release(error) if let ReleaseError::Upstream(error) = &**error => Some(error),
             _ => None,
@@ -73,10 +72,15 @@ impl MirrorError {
         }
     }
 
-    /// Whether no source could be asked, so that what lies here may be the answer. A source that wants a login refuses.
+    /// Whether no upstream could be asked. An upstream that wants a login was asked: it refuses.
     pub(super) fn is_trouble(&self) -> bool {
-        let refuses = self.of_upstreams().is_some_and(UpstreamError::is_refusal);
+        let refuses = self.upstream_error().is_some_and(UpstreamError::is_refusal);
         matches!(self.fault(), Fault::Upstream | Fault::Timeout) && !refuses
+    }
+
+    /// Whether what is stored may be the answer: no upstream could be asked, or none has it any more.
+    pub(super) fn allows_stored_answer(&self) -> bool {
+        self.is_trouble() || self.fault() == Fault::Absent
     }
 
     /// The stable name of a refusal and what to do about it; `None` for trouble and absence.
@@ -87,10 +91,5 @@ impl MirrorError {
             Self::NothingLeft(_) => Some(("nothing-left", "name a version, or ask the owner of the policy")),
             Self::Request(_) | Self::Absent(_) | Self::NotYet { .. } | Self::UnknownRetractions { .. } => None,
         }
-    }
-
-    /// Whether what lies here may be the answer: no source could be asked, or nobody has it any more.
-    pub(super) fn leads_here(&self) -> bool {
-        self.is_trouble() || self.fault() == Fault::Absent
     }
 }

@@ -1,12 +1,12 @@
-//! Requests and answers: connections, hosts, places, bodies, and the small answers that are kept.
+//! HTTP: connections, `Host` headers, limits for each client, requests, answers, and the cache of small answers.
 
 mod body;
 mod buffer_pool;
+#[expect(clippy::disallowed_methods, reason = "a request waits for its slot")]
+mod connection_limits;
 mod forwarded;
 mod handle;
 mod host;
-#[expect(clippy::disallowed_methods, reason = "it waits for a place")]
-mod places;
 mod respond;
 mod response_cache;
 #[expect(clippy::disallowed_methods, reason = "it listens")]
@@ -15,5 +15,5 @@ mod socket;
 
 pub(crate) use forwarded::TrustedProxies;
 pub(crate) use host::Hosts;
-pub(crate) use respond::{Part as AskedPart, asked_part};
-pub(crate) use server::{Audience, Mirror, StartError};
+pub(crate) use respond::{RequestedRange, requested_range};
+pub(crate) use server::{Mirror, ServerOptions, StartError};

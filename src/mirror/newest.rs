@@ -1,11 +1,11 @@
-//! The newest version of a module, noted where a store is filled ahead, so that lists stay honest without a network.
+//! The newest version of a module, noted by a prefetch, so that a list of stored versions respects retractions.
 //!
-//! A list that is made of what lies here hides versions, and with them what they take back. So the go.mod and `.info` of the
-//! newest version come along, and which version that is stands where a proxy would say it, in `M/@latest`.
+//! Such a list lacks versions, and with them their retractions. So a prefetch also gets the go.mod and the `.info` of the newest
+//! version, and notes which version that is where a proxy has it: in `M/@latest`.
 
 use super::error::MirrorError;
 use super::metadata::info::Info;
-use super::metadata::raw::named;
+use super::metadata::raw::info_version;
 use super::metadata::versions::retraction_candidates;
 use super::prefetch::{Prefetch, Prefetched};
 use crate::base::fault::Fault;
@@ -14,41 +14,40 @@ use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::{ModulePath, ModuleVersion, Version};
 use gomodule::proxy_request::Request;
 
-/// The newest versions of modules, had ahead.
 pub(crate) struct Newest<'a>(pub &'a Prefetch);
 
 impl Newest<'_> {
     /// Gets go.mod and `.info` of the newest version that the database knows, and notes it. Returns what that added to the
-    /// store: nothing, where no source lists the module.
+    /// store: nothing, if no upstream lists the module.
     pub(crate) async fn fetch(&self, path: &ModulePath) -> Result<Vec<Prefetched>, MirrorError> {
-        let Some(newest) = self.of_sources(path).await? else { return Ok(Vec::new()) };
-        let mut came = Vec::new();
+        let Some(newest) = self.listed(path).await? else { return Ok(Vec::new()) };
+        let mut added = Vec::new();
         for kind in [Kind::Mod, Kind::Info] {
             let artifact = Artifact { module: newest.clone(), kind };
             let was_here = self.0.pipeline.context.has(&artifact).await?;
             match self.0.get(&artifact).await {
                 Ok(_) if was_here => {}
-                Ok(file) => came.push(file),
-                // Where it is missing, one is made of the proved version (`mirror/here`).
+                Ok(file) => added.push(file),
+                // A missing one is made of the proved version (`mirror/infos`).
                 Err(_) if kind == Kind::Info => {}
                 Err(error) => return Err(error),
             }
         }
         self.note(newest).await?;
-        Ok(came)
+        Ok(added)
     }
 
-    /// Notes the newest version that the one source, a folder that was carried here, has of a module, if its go.mod is proved.
-    pub(crate) async fn take(&self, path: &ModulePath) -> Result<(), MirrorError> {
-        let asked = Request::Latest(path.clone());
-        let said = self.0.pipeline.context.sources.of(path).small(&asked, |body| Info::read(&body)).await;
-        let newest = ModuleVersion { path: path.clone(), version: said?.value.version };
+    /// Notes the newest version that an export, the only upstream, has of a module, if its go.mod is proved.
+    pub(crate) async fn import(&self, path: &ModulePath) -> Result<(), MirrorError> {
+        let request = Request::Latest(path.clone());
+        let latest = self.0.pipeline.context.sources.of(path).small(&request, |body| Info::read(&body)).await?;
+        let newest = ModuleVersion { path: path.clone(), version: latest.value.version };
         self.0.pipeline.holds.release(&Artifact { module: newest.clone(), kind: Kind::Mod }).await?;
         self.note(newest).await
     }
 
-    /// The newest version of a module that was noted, or is here.
-    pub(crate) async fn here(&self, path: &ModulePath) -> Result<Option<ModuleVersion>, MirrorError> {
+    /// The newest version of a module that was noted or is stored; `None` if none was noted.
+    pub(crate) async fn stored(&self, path: &ModulePath) -> Result<Option<ModuleVersion>, MirrorError> {
         let wanted = path.clone();
         let newest = blocking(&self.0.pipeline.context.store, move |store| {
             let Some(noted) = store.tree().newest(&wanted)? else { return Ok(None) };
@@ -56,12 +55,11 @@ impl Newest<'_> {
             all.push(noted);
             Ok(retraction_candidates(all).next())
         });
-        let newest = newest.await?;
-        Ok(newest.and_then(|version| ModuleVersion::new(path.clone(), version).ok()))
+        Ok(newest.await?.and_then(|version| ModuleVersion::new(path.clone(), version).ok()))
     }
 
-    /// The newest version that `go` would read retractions from, among those that the database knows.
-    async fn of_sources(&self, path: &ModulePath) -> Result<Option<ModuleVersion>, MirrorError> {
+    /// The listed version that `go` would read retractions from: the newest that the database knows.
+    async fn listed(&self, path: &ModulePath) -> Result<Option<ModuleVersion>, MirrorError> {
         let listed = match self.0.pipeline.metadata.whole_list(path).await {
             Err(error) if error.fault() == Fault::Absent => Vec::new(),
             Ok(whole) if !whole.complete => return Ok(None),
@@ -71,18 +69,16 @@ impl Newest<'_> {
         if newest.is_empty() {
             match self.0.pipeline.metadata.ask(Request::Latest(path.clone())).await {
                 Err(error) if error.fault() == Fault::Absent => return Ok(None),
-                latest => newest.push(named(path, &latest?.body)?.version),
+                latest => newest.push(info_version(path, &latest?.body)?.version),
             }
         }
-        let first = self.0.pipeline.context.expectations.first_known(path, newest.into_iter()).await;
-        Ok(first?.ok())
+        Ok(self.0.pipeline.context.expectations.first_known(path, newest.into_iter()).await?.ok())
     }
 
-    /// What was noted is replaced by a newer version only: an older export may be imported after a newer one.
+    /// Only a newer version replaces a noted one: an older export may be imported after a newer one.
     async fn note(&self, newest: ModuleVersion) -> Result<(), MirrorError> {
         let kept = self.0.kept_info(&Artifact { module: newest.clone(), kind: Kind::Info }).await?;
-        let made = || Info::of(newest.version.clone()).text();
-        let info = kept.unwrap_or_else(made);
+        let info = kept.unwrap_or_else(|| Info::of(newest.version.clone()).text());
         let noted = blocking(&self.0.pipeline.context.store, move |store| {
             let before = store.tree().newest(&newest.path)?;
             let both = before.iter().chain([&newest.version]).cloned().collect();

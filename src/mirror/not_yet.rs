@@ -1,7 +1,7 @@
-//! A version that a source has and the database does not: new, most likely, and its record is on its way.
+//! A version that an upstream has and the database does not: most likely new, so the database will soon have its record.
 //!
-//! The request waits and asks the database again, up to a bound, so that `go get` of a version that was just tagged succeeds.
-//! Only a database that has shown a signed head is waited for ([`NoRecord`]).
+//! The request waits and asks the database again, for a bounded time, so that `go get` of a version that was just tagged
+//! succeeds. Only a database that has shown a signed head is waited for ([`NoRecord`]).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,37 +17,33 @@ use crate::base::clock::Clock;
 use crate::base::fault::Fault;
 use crate::base::flight::Flights;
 use crate::release::{Context, ProvedFiles, ReleaseError, Released};
-use crate::sumdb::{DatabaseId, NoRecord, Unproved};
+use crate::sumdb::{DatabaseId, LookupFailure, NoRecord};
 use crate::upstream::{Nowhere, UpstreamError};
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::ModuleVersion;
 use gomodule::proxy_request::Request;
 
-/// Between two questions for one version; a public database is not to be pressed.
+/// Between two lookups of one version, to keep the load on a public database low.
 const POLL: Duration = Duration::from_secs(3);
-/// Versions that are waited for at the same time. Each asks every few seconds; a larger number of new versions at once is
-/// somebody's mistake, or malice.
+/// Versions that are waited for at once, each with a lookup every few seconds. More are a mistake or an attack.
 const MAX_HELD: usize = 256;
-
-/// Which database is waited for: any of them, or the one that a lookup names.
-type Only = Option<DatabaseId>;
 
 /// The proved files, and the versions whose record is waited for.
 pub(super) struct Holds {
     context: Arc<Context>,
     clock: Clock,
     proved: Arc<ProvedFiles>,
-    flights: Flights<(Only, ModuleVersion), Result<bool, MirrorError>>,
-    places: Arc<Semaphore>,
+    flights: Flights<(Option<DatabaseId>, ModuleVersion), Result<bool, MirrorError>>,
+    slots: Semaphore,
 }
 
 impl Holds {
     pub(super) fn new(context: Arc<Context>, clock: Clock) -> Self {
-        let (proved, places) = (Arc::new(ProvedFiles::new(Arc::clone(&context))), Arc::new(Semaphore::new(MAX_HELD)));
-        Self { context, clock, proved, flights: Flights::default(), places }
+        let proved = Arc::new(ProvedFiles::new(Arc::clone(&context)));
+        Self { context, clock, proved, flights: Flights::default(), slots: Semaphore::new(MAX_HELD) }
     }
 
-    /// The proved file of `artifact`, open. Where the database has no record yet, each request waits for its own time.
+    /// The proved file of `artifact`, open. If the database has no record yet, waits for one.
     pub(super) async fn release(self: &Arc<Self>, artifact: &Artifact) -> Result<Released, MirrorError> {
         let mut released = self.proved.release(artifact).await;
         if let Err(error) = &released
@@ -59,11 +55,12 @@ impl Holds {
         Ok(released?)
     }
 
-    /// Returns once the database has a record of `module`; else says what is to be said of it.
+    /// Returns once a database, or the database `only`, has a record of `module`; after a bounded time, the error for the client.
+    /// `none` is the first answer.
     pub(super) async fn wait_for_record(
         self: &Arc<Self>,
         module: &ModuleVersion,
-        only: Only,
+        only: Option<DatabaseId>,
         none: &NoRecord,
     ) -> Result<(), MirrorError> {
         let Some(hold) = self.context.sources.ttls().hold.filter(|_| !self.context.offline) else {
@@ -75,7 +72,7 @@ impl Holds {
             let hold = async move || holds.hold(&wanted, only, &none, deadline).await;
             self.flights.join((only, module.clone()), hold)
         };
-        // Whoever began the flight did so before, and waits no longer than this request may.
+        // An earlier request may have begun the flight, with an earlier deadline.
         let mut has_record = flight().await??;
         while !has_record && self.clock.steady() < deadline {
             has_record = match tokio::time::timeout_at(deadline, flight()).await {
@@ -90,7 +87,7 @@ impl Holds {
     async fn hold(
         &self,
         module: &ModuleVersion,
-        only: Only,
+        only: Option<DatabaseId>,
         none: &NoRecord,
         deadline: Instant,
     ) -> Result<bool, MirrorError> {
@@ -101,41 +98,41 @@ impl Holds {
         if let Some(absent) = Absent::overdue(none, databases.first_asked(module, only).await?) {
             return Err(MirrorError::Absent(absent));
         }
-        let Ok(_place) = Arc::clone(&self.places).try_acquire_owned() else { return Err(not_yet(module, none)) };
+        let Ok(_slot) = self.slots.try_acquire() else { return Err(not_yet(module, none)) };
         loop {
-            if tokio::time::timeout_at(deadline, tokio::time::sleep(POLL)).await.is_err() {
-                return Ok(false);
-            }
-            let Ok(answer) = tokio::time::timeout_at(deadline, databases.lookup_anew(module, only)).await else {
-                return Ok(false);
+            let next = async {
+                tokio::time::sleep(POLL).await;
+                databases.forget_no_record(module);
+                databases.lookup(module, only).await
             };
+            let Ok(answer) = tokio::time::timeout_at(deadline, next).await else { return Ok(false) };
             match answer {
                 Ok(_) => return Ok(true),
-                Err(Unproved::Failed(error)) if matches!(error.fault(), Fault::Misbehaviour | Fault::Host) => {
+                Err(LookupFailure::Failed(error)) if matches!(error.fault(), Fault::Misbehaviour | Fault::Host) => {
                     return Err(error.into());
                 }
-                // No record still, or trouble, which passes.
+                // Still no record, or a temporary failure.
                 Err(_) => {}
             }
         }
     }
 
-    /// Whether each source says that it does not have the version. Trees that are made by hand often have no `.info`, and
-    /// toolchains may come as a `.zip` alone.
+    /// Whether each upstream says that it does not have the version. Proxy folders that were made by hand often have no `.info`,
+    /// and toolchains may have a `.zip` only.
     async fn is_nowhere(&self, module: &ModuleVersion) -> Result<Option<Nowhere>, UpstreamError> {
         let pool = self.context.sources.of(&module.path);
         let mut nowhere = None;
         for kind in [Kind::Info, Kind::Mod, Kind::Zip] {
             let file = Request::File(Artifact { module: module.clone(), kind });
-            let here = match kind {
-                // One that names another version is an answer, too.
+            let exists = match kind {
+                // An `.info` that names another version is an answer, too.
                 Kind::Info => pool.small(&file, |body| Info::read(&body).map(drop)).await.map(drop),
                 Kind::Mod => pool.small(&file, |body| answer(&file, body).map(drop)).await.map(drop),
                 Kind::Zip => pool.exists(&file).await,
             };
-            match here {
+            match exists {
                 Ok(()) => return Ok(None),
-                Err(UpstreamError::Nowhere(said)) => nowhere = Some(said),
+                Err(UpstreamError::Nowhere(evidence)) => nowhere = Some(evidence),
                 Err(error) => return Err(error),
             }
         }

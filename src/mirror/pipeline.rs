@@ -1,15 +1,15 @@
-//! The floors of the mirror, built in order: each calls lower ones only.
+//! The layers of the mirror, built in order: each calls lower ones only.
 
 use std::sync::Arc;
 
-use super::admission::policy::Admission;
-use super::admission::retractions::Retracted;
+use super::admission::Admission;
 use super::error::MirrorError;
 use super::folder::Folders;
-use super::here::Infos;
-use super::listed::Lists;
+use super::infos::Infos;
+use super::lists::Lists;
 use super::metadata::raw::RawMetadata;
 use super::not_yet::Holds;
+use super::retractions::Retracted;
 use crate::base::clock::Clock;
 use crate::policy::{Exception, InForce};
 use crate::release::{Context, EventLog, Expectations, Released};
@@ -17,8 +17,7 @@ use crate::store::Store;
 use crate::upstream::Router;
 use gomodule::artifact::{Artifact, Kind};
 
-/// The way of an artifact, from expect to commit, and the answers that no proof covers. Cheap to clone; clones share all
-/// state.
+/// Cheap to clone; clones share all state.
 #[derive(Clone)]
 pub(crate) struct Pipeline {
     pub(super) context: Arc<Context>,
@@ -26,15 +25,12 @@ pub(crate) struct Pipeline {
     pub(super) metadata: RawMetadata,
     pub(super) infos: Arc<Infos>,
     pub(super) lists: Arc<Lists>,
-    retracted: Arc<Retracted>,
-    admission: Option<Arc<Admission>>,
 }
 
 impl Pipeline {
-    /// A pipeline that keeps in `store`, fetches from `sources`, believes `expectations`, obeys `policies`, and writes down in
-    /// `events` what it releases and refuses. What is private is exempt from the databases.
-    ///
-    /// Without any source the pipeline is offline: what is not in `store` is asked of nobody.
+    /// Files are kept in `store`, downloaded from `sources` and checked against `expectations` and `policies`; `events` records
+    /// what is released and refused. Private modules are exempt from the databases. Without any source the pipeline is offline:
+    /// it makes no requests.
     pub(crate) fn new(
         store: Arc<Store>,
         sources: Router,
@@ -44,11 +40,8 @@ impl Pipeline {
         clock: Clock,
     ) -> Self {
         let context = &Arc::new(Context::new(store, sources, expectations, events));
-        // Each needs some of those before it, and none of those after it.
         let metadata = RawMetadata::new(Arc::clone(context), clock);
         let holds = Arc::new(Holds::new(Arc::clone(context), clock));
-        let retracted = Arc::new(Retracted::new(Arc::clone(context), metadata.clone(), Arc::clone(&holds)));
-        let admission = Admission::new(policies, clock).map(Arc::new);
         let infos = Arc::new(Infos {
             context: Arc::clone(context),
             metadata: metadata.clone(),
@@ -56,38 +49,35 @@ impl Pipeline {
             folders: Folders::new(Arc::clone(context), Arc::clone(&holds)),
         });
         let lists = Arc::new(Lists {
-            admission: admission.clone(),
-            retracted: Arc::clone(&retracted),
+            admission: Admission::new(policies, clock),
+            retracted: Retracted::new(Arc::clone(context), metadata.clone(), Arc::clone(&holds)),
             infos: Arc::clone(&infos),
         });
-        Self { context: Arc::clone(context), holds, metadata, infos, lists, retracted, admission }
+        Self { context: Arc::clone(context), holds, metadata, infos, lists }
     }
 
     pub(crate) fn unused_exceptions(&self) -> Vec<Exception> {
-        self.admission.as_ref().map(|admission| admission.unused()).unwrap_or_default()
+        self.lists.admission.as_ref().map(Admission::unused).unwrap_or_default()
     }
 
     /// The proved file of `artifact`, open, if the policy lets it in.
     pub(super) async fn release(&self, artifact: &Artifact) -> Result<Released, MirrorError> {
         let released = self.release_admitted(artifact).await;
         match &released {
-            Ok(released) => {
-                let (bytes, source) = (released.identity().size(), released.source());
-                self.context.events.released(artifact, released.basis(), bytes, source);
-            }
+            Ok(file) => self.context.events.released(artifact, file.basis(), file.identity().size(), file.source()),
             Err(error) => self.context.events.refused(artifact, error, error.refusal()),
         }
         released
     }
 
     async fn release_admitted(&self, artifact: &Artifact) -> Result<Released, MirrorError> {
-        let (Kind::Zip, Some(admission)) = (artifact.kind, &self.admission) else {
+        let (Kind::Zip, Some(admission)) = (artifact.kind, &self.lists.admission) else {
             return self.holds.release(artifact).await;
         };
         let mut known = admission.examine(&artifact.module, &self.context.expectations).await?;
         if admission.needs_retractions() {
             let path = &artifact.module.path;
-            let retractions = self.retracted.of(path).await?;
+            let retractions = self.lists.retracted.of(path).await?;
             let covering = retractions.iter().find(|retraction| retraction.covers(&artifact.module.version));
             let retracted = covering.map(|retraction| retraction.rationale.clone());
             known.learn(|facts| facts.retracted = Some(retracted.clone()));

@@ -1,20 +1,20 @@
-//! Files that are wanted before a client asks for them: to fill a store, and to carry one away.
+//! Files that are downloaded before a client asks for them: to fill a store, or to export one.
 //!
-//! They take the very way of a request. Only where the file goes afterwards differs.
+//! They are proved like files that a client asks for.
 
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use super::error::MirrorError;
-use super::metadata::cache::State;
+use super::metadata::cache::Freshness;
 use super::metadata::raw::stored_info;
 use super::pipeline::Pipeline;
 use crate::base::clock::Clock;
 use crate::policy::InForce;
 use crate::release::{ByteSource, EventLog, Expectations};
 use crate::store::Store;
-use crate::sumdb::{Attested, DatabaseId};
+use crate::sumdb::{DatabaseId, ModuleRecord};
 use crate::upstream::{Router, UpstreamError};
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::dirhash::H1;
@@ -26,19 +26,18 @@ const LOOKUPS: usize = 128;
 /// A file that is in the store now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Prefetched {
-    /// Its h1; an `.info` has none.
+    /// An `.info` has none.
     pub(crate) h1: Option<H1>,
     pub(crate) bytes: u64,
     pub(crate) was_here: bool,
 }
 
-/// Files that are wanted ahead, by the way of a request.
 pub(crate) struct Prefetch {
     pub(super) pipeline: Pipeline,
 }
 
 impl Prefetch {
-    /// A pipeline of its own, whose events nobody wants to know: see [`Pipeline::new`].
+    /// A pipeline of its own, without an event log: see [`Pipeline::new`].
     pub(crate) fn new(
         store: Arc<Store>,
         sources: Router,
@@ -49,28 +48,30 @@ impl Prefetch {
         Self { pipeline: Pipeline::new(store, sources, expectations, policies, EventLog::default(), clock) }
     }
 
-    /// Proves the records of `modules`, all under one head, and keeps them. What is wrong with one is told when a file of
-    /// it is asked for. Counts in `decided`.
+    /// Proves the records of `modules`, all under one tree head, and keeps them. An error is reported when a file of the module
+    /// is requested. `decided` counts the modules.
     pub(crate) async fn prove(&self, modules: &[ModuleVersion], decided: &AtomicUsize) {
         let expectations = &self.pipeline.context.expectations;
-        let open: Vec<ModuleVersion> =
-            modules.iter().filter(|module| !expectations.exempt.exempts(&module.path)).cloned().collect();
-        expectations.databases.lookup_all(&open, LOOKUPS, decided).await;
+        let covered = modules.iter().filter(|module| !expectations.exempt.exempts(&module.path));
+        let covered: Vec<ModuleVersion> = covered.cloned().collect();
+        expectations.databases.lookup_all(&covered, LOOKUPS, decided).await;
     }
 
-    pub(crate) async fn record_of(&self, module: &ModuleVersion) -> Result<(Arc<Attested>, DatabaseId), MirrorError> {
+    pub(crate) async fn record_of(
+        &self,
+        module: &ModuleVersion,
+    ) -> Result<(Arc<ModuleRecord>, DatabaseId), MirrorError> {
         Ok(self.pipeline.context.expectations.record(module).await?)
     }
 
-    /// Sees to it that a file is in the store.
+    /// Downloads a file into the store, unless it is there.
     pub(crate) async fn get(&self, artifact: &Artifact) -> Result<Prefetched, MirrorError> {
         if artifact.kind == Kind::Info {
             let was_here = self.kept_info(artifact).await?.is_some();
             let info = self.pipeline.metadata.info(artifact).await?;
-            if info.state == State::Unkept {
-                let why = "it had wrong bytes not long ago, and its .info is not kept".to_owned();
-                let upstream = "the source of the .info".to_owned();
-                return Err(UpstreamError::Nonsense { upstream, why }.into());
+            if info.freshness == Freshness::Uncached {
+                let why = "it sent wrong bytes recently, so its .info is not kept";
+                return Err(UpstreamError::invalid("that sent the .info", why).into());
             }
             return Ok(Prefetched { h1: None, bytes: info.body.len() as u64, was_here });
         }

@@ -1,8 +1,8 @@
-//! Stage `route`: the path of a request → what is asked for. Pure.
+//! Stage `route`: the path of a request → what it asks for. Pure.
 //!
-//! The GOPROXY protocol (`go help goproxy`), the database behind it (`go help module-auth`), and the database alone at
-//! the root, for `GOSUMDB="NAME URL"`. Paths are percent-decoded once, then `!`-unescaped: `%21x`, `!x` and, behind a
-//! base path, either. What is malformed is refused with its own reason; nothing is guessed or cleaned up.
+//! The GOPROXY protocol (`go help goproxy`), the database below `/sumdb/` (`go help module-auth`), and the first database also at
+//! the root, for `GOSUMDB="NAME URL"`. Paths are percent-decoded once, then `!`-unescaped. Each kind of invalid path has its
+//! own error; nothing is guessed or cleaned up.
 
 use percent_encoding::percent_decode_str;
 
@@ -11,7 +11,7 @@ use crate::sumdb::DatabaseId;
 use crate::upstream::database_request::{DatabaseRequest, DatabaseRequestError};
 use gomodule::proxy_request::{Request, RequestError};
 
-/// Twice the longest path that `go` can ask for: module paths and versions have bounds of their own below this.
+/// Twice the longest path that `go` can send. Module paths and versions have lower bounds of their own.
 const MAX_PATH: usize = 2048;
 
 /// The prefix of all paths of the mirror: empty, or `/a/b`.
@@ -19,7 +19,7 @@ const MAX_PATH: usize = 2048;
 pub(crate) struct BasePath(String);
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the base path {0:?} cannot be used: write /like/this, letters, digits, '-', '_', '.' and '~' only")]
+#[error("the base path {0:?} is invalid: expected /like/this, with letters, digits, '-', '_', '.' and '~' only")]
 pub(crate) struct BasePathError(String);
 
 impl BasePath {
@@ -45,34 +45,33 @@ impl BasePath {
     }
 }
 
-/// What is asked for.
+/// What a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
     /// The mirror itself.
     Home,
     Module(Request),
-    /// Something of the database with this index.
     Database(DatabaseId, DatabaseRequest),
 }
 
-/// Why a path leads nowhere.
+/// Why a path is not served.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RouteError {
-    /// A database that this mirror does not serve. 404 sends `go` on to the next proxy, or to the database itself.
-    #[error("not found: this mirror serves no checksum database at {0:?}")]
+    /// After 404 `go` asks the next proxy, or the database itself.
+    #[error("not found: this mirror does not serve a checksum database at {0:?}")]
     NoSuchDatabase(String),
     #[error("the path is longer than {MAX_PATH} bytes")]
     TooLong,
     #[error("the path is not UTF-8 once it is percent-decoded")]
     NotUtf8,
-    #[error("the path has a '%' without two hex digits behind it")]
+    #[error("the path has a '%' without two hex digits after it")]
     BadPercent,
-    #[error("the path has a character that no path may have: {0:?}")]
+    #[error("the path has the invalid character {0:?}")]
     BadCharacter(char),
     /// An encoded `/` would make one element look like two.
     #[error("the path has an encoded '/' (%2F)")]
     EncodedSlash,
-    #[error("the path has an element {0:?}; write the path out")]
+    #[error("the path has the invalid element {0:?}")]
     BadElement(String),
     #[error(transparent)]
     Module(#[from] RequestError),
@@ -93,7 +92,7 @@ impl RouteError {
     }
 }
 
-/// Finds out what `raw`, the path as it stands in the request, asks for. `databases` are the names.
+/// What `raw`, the path of a request as it was sent, asks for. `databases` are the names.
 pub(crate) fn route(raw: &str, base: &BasePath, databases: &[(DatabaseId, &str)]) -> Result<Route, RouteError> {
     let path = decode(raw)?;
     let Some(path) = path.strip_prefix(base.as_str()).filter(|rest| rest.is_empty() || rest.starts_with('/')) else {
@@ -104,7 +103,7 @@ pub(crate) fn route(raw: &str, base: &BasePath, databases: &[(DatabaseId, &str)]
         return Ok(Route::Home);
     }
     if let Some(rest) = path.strip_prefix("sumdb/") {
-        // Names may contain `/`, so one may be a prefix of another: the longest that fits.
+        // Names may contain `/`, so one may be a prefix of another: the longest match counts.
         let named = databases
             .iter()
             .filter_map(|(id, name)| Some((*id, *name, rest.strip_prefix(name)?.strip_prefix('/')?)))
@@ -120,7 +119,7 @@ pub(crate) fn route(raw: &str, base: &BasePath, databases: &[(DatabaseId, &str)]
     Ok(Route::Module(Request::parse(path)?))
 }
 
-/// Percent-decodes once, and refuses what could be read in two ways.
+/// Percent-decodes once, and refuses ambiguous paths.
 fn decode(raw: &str) -> Result<String, RouteError> {
     if raw.len() > MAX_PATH {
         return Err(RouteError::TooLong);
@@ -181,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn the_database_by_name_and_at_the_root() {
+    fn the_database_is_served_by_name_and_at_the_root() {
         let supported = Route::Database(DatabaseId::FIRST, DatabaseRequest::Supported);
         assert_eq!(at("/sumdb/localhost.localdev/sumdb/supported"), Ok(supported));
         assert_eq!(
@@ -220,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_paths_each_have_their_own_reason() {
+    fn each_kind_of_invalid_path_has_its_own_error() {
         assert_eq!(at("/example.com/../@v/list"), Err(RouteError::BadElement("..".to_owned())));
         assert_eq!(at("/example.com/%2e%2E/@v/list"), Err(RouteError::BadElement("..".to_owned())));
         assert_eq!(at("/example.com//a/@v/list"), Err(RouteError::BadElement(String::new())));

@@ -1,4 +1,4 @@
-//! `sumgate.toml` as it is written → a checked [`Policy`], or everything that is wrong with it, each with its place.
+//! Parses `sumgate.toml` into a [`Policy`], or returns all errors with their positions.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,25 +13,25 @@ use crate::base::toml_file::{self, Diagnostics, Reader, Text, patterns};
 use gomodule::goversion::GoVersion;
 use gomodule::module::Version;
 
-/// `go` shows about 600 bytes of a refusal, with the name and our own words in it.
+/// Longest reason, in characters. `go` shows about 600 bytes of an error, including the module name and other text.
 const MAX_REASON: usize = 300;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct PolicyFile {
     #[serde(default)]
-    policy: Settings,
+    policy: PolicyTable,
     #[serde(default)]
-    deny: Vec<Spanned<Chosen>>,
+    deny: Vec<Spanned<SelectionTable>>,
     #[serde(default)]
-    allow: Vec<Spanned<Chosen>>,
+    allow: Vec<Spanned<SelectionTable>>,
     #[serde(default)]
-    exception: Vec<Spanned<Excepted>>,
+    exception: Vec<Spanned<ExceptionTable>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Settings {
+struct PolicyTable {
     default: Option<Text>,
     min_age: Option<Text>,
     unknown_age: Option<Text>,
@@ -45,7 +45,7 @@ struct Settings {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Chosen {
+struct SelectionTable {
     module: Text,
     versions: Option<Text>,
     reason: Text,
@@ -53,7 +53,7 @@ struct Chosen {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Excepted {
+struct ExceptionTable {
     module: Text,
     versions: Option<Text>,
     from: Vec<Text>,
@@ -61,7 +61,7 @@ struct Excepted {
     expires: Spanned<toml::value::Datetime>,
 }
 
-/// Reads `sumgate.toml`.
+/// Parses `sumgate.toml`.
 ///
 /// ```
 /// use sumgate::policy;
@@ -76,29 +76,27 @@ pub fn parse(text: &str) -> Result<Policy, Diagnostics> {
 struct PolicyReader<'a, 't>(&'a mut Reader<'t>);
 
 impl PolicyReader<'_, '_> {
-    fn policy(&mut self, file: &File) -> Policy {
-        let settings = &file.policy;
+    fn policy(&mut self, file: &PolicyFile) -> Policy {
+        let table = &file.policy;
         let policy = Policy {
-            deny: file.deny.iter().map(|chosen| self.chosen(chosen)).collect(),
-            allow: file.allow.iter().map(|chosen| self.chosen(chosen)).collect(),
-            exceptions: file.exception.iter().map(|excepted| self.excepted(excepted)).collect(),
-            default_deny: self.one_of(settings.default.as_ref(), "deny", "allow"),
-            min_age: self.value(settings.min_age.as_ref(), age),
-            unknown_age_is_old: self.one_of(settings.unknown_age.as_ref(), "old", "new").is_some(),
-            pseudo_versions: self.one_of(settings.pseudo_versions.as_ref(), "deny", "allow"),
-            pre_releases: self.one_of(settings.pre_releases.as_ref(), "deny", "allow"),
-            retracted: self.one_of(settings.retracted.as_ref(), "deny", "allow"),
-            unknown_modules: self.one_of(settings.unknown_modules.as_ref(), "deny", "absent"),
-            max_zip_size: self.value(settings.max_zip_size.as_ref(), size),
-            toolchains: settings.toolchains.as_ref().map(|toolchains| {
+            deny: self.selections(&file.deny),
+            allow: self.selections(&file.allow),
+            exceptions: file.exception.iter().map(|table| self.exception(table)).collect(),
+            default_deny: self.one_of(table.default.as_ref(), "deny", "allow"),
+            min_age: self.value(table.min_age.as_ref(), age),
+            unknown_age_is_old: self.one_of(table.unknown_age.as_ref(), "old", "new").is_some(),
+            pseudo_versions: self.one_of(table.pseudo_versions.as_ref(), "deny", "allow"),
+            pre_releases: self.one_of(table.pre_releases.as_ref(), "deny", "allow"),
+            retracted: self.one_of(table.retracted.as_ref(), "deny", "allow"),
+            unknown_modules: self.one_of(table.unknown_modules.as_ref(), "deny", "absent"),
+            max_zip_size: self.value(table.max_zip_size.as_ref(), size),
+            toolchains: table.toolchains.as_ref().map(|toolchains| {
                 let ranges = toolchains.get_ref().iter().filter_map(|text| self.0.checked(text, toolchain));
                 At { value: ranges.collect(), line: self.line_of(toolchains) }
             }),
         };
         if let (None, Some(allow)) = (policy.default_deny, file.allow.first()) {
-            let words =
-                "an [[allow]] means nothing unless everything else is denied: set default = \"deny\" in [policy]";
-            self.0.complain(allow.span().start, words);
+            self.0.report(allow.span().start, "[[allow]] has no effect without default = \"deny\" in [policy]");
         }
         policy
     }
@@ -107,14 +105,14 @@ impl PolicyReader<'_, '_> {
         self.0.line(value.span().start)
     }
 
-    /// The line of a setting that has the word `yes`; a third word is a complaint.
+    /// The line of a setting with the value `yes`. Reports an error for values other than `yes` and `no`.
     fn one_of(&mut self, text: Option<&Text>, yes: &str, no: &str) -> Option<u32> {
         let text = text?;
         match text.get_ref() {
             word if word == yes => Some(self.line_of(text)),
             word if word == no => None,
             word => {
-                self.0.complain(text.span().start, format!("{word:?} is neither \"{yes}\" nor \"{no}\""));
+                self.0.report(text.span().start, format!("expected \"{yes}\" or \"{no}\", found {word:?}"));
                 None
             }
         }
@@ -129,9 +127,12 @@ impl PolicyReader<'_, '_> {
         self.0.checked(text, parse).map(|value| At { value, line: self.line_of(text) })
     }
 
-    fn chosen(&mut self, chosen: &Spanned<Chosen>) -> Selection {
-        let Chosen { module, versions, reason } = chosen.get_ref();
-        self.selection(module, versions.as_ref(), reason, self.0.line(chosen.span().start))
+    fn selections(&mut self, tables: &[Spanned<SelectionTable>]) -> Vec<Selection> {
+        let mut selection = |table: &Spanned<SelectionTable>| {
+            let SelectionTable { module, versions, reason } = table.get_ref();
+            self.selection(module, versions.as_ref(), reason, self.line_of(table))
+        };
+        tables.iter().map(&mut selection).collect()
     }
 
     fn selection(&mut self, module: &Text, versions: Option<&Text>, reason: &Text, line: u32) -> Selection {
@@ -139,20 +140,20 @@ impl PolicyReader<'_, '_> {
         let range = |text: &str| Range::parse(text, |text| Ok(Version::parse(text)?), Version::precedence);
         let versions = versions.and_then(|text| self.0.checked(text, range));
         let reason = self.0.checked(reason, |text| match text.trim() {
-            "" => Err(ValueError::Reason("give a reason: it is shown to whoever is refused")),
-            text if text.chars().any(char::is_control) => Err(ValueError::Reason("write the reason on one line")),
+            "" => Err(ValueError::Reason("missing reason: it is shown to users when a module is denied")),
+            text if text.chars().any(char::is_control) => Err(ValueError::Reason("the reason must be on one line")),
             text if text.chars().count() > MAX_REASON => Err(ValueError::LongReason),
             text => Ok(text.to_owned()),
         });
         Selection { modules, versions, reason: reason.unwrap_or_default(), line }
     }
 
-    fn excepted(&mut self, excepted: &Spanned<Excepted>) -> Exception {
-        let Excepted { module, versions, from, reason, expires } = excepted.get_ref();
-        let selection = self.selection(module, versions.as_ref(), reason, self.0.line(excepted.span().start));
+    fn exception(&mut self, table: &Spanned<ExceptionTable>) -> Exception {
+        let ExceptionTable { module, versions, from, reason, expires } = table.get_ref();
+        let selection = self.selection(module, versions.as_ref(), reason, self.line_of(table));
         let rules = from.iter().filter_map(|text| self.0.checked(text, rule)).collect();
         if from.is_empty() {
-            self.0.complain(excepted.span().start, "from names no rule, so the exception lifts nothing");
+            self.0.report(table.span().start, "from is empty: expected at least one rule");
         }
         let date = match expires.get_ref() {
             toml::value::Datetime { date: Some(date), time: None, offset: None } => {
@@ -163,30 +164,30 @@ impl PolicyReader<'_, '_> {
             _ => None,
         };
         if date.is_none() {
-            self.0.complain(expires.span().start, "expires is a day, such as 2027-01-31");
+            self.0.report(expires.span().start, "expected a date such as 2027-01-31");
         }
         Exception { selection, from: rules, expires: date.unwrap_or(Date::MIN) }
     }
 }
 
-/// Why a value means nothing.
+/// Why a value is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ValueError {
-    /// Of an exception.
+    /// A rule in `from`.
     #[error("{0:?} is not a rule: expected one of {names}", names = Rule::all().map(Rule::name).collect::<Vec<_>>().join(", "))]
     Rule(String),
-    /// Of a record.
+    /// `min-age`.
     #[error("{0:?} is not a valid age: expected a number and h, d or w, such as \"7d\"")]
     Age(String),
-    /// Of a zip.
+    /// `max-zip-size`.
     #[error("{0:?} is not a valid size: expected a number and kB, MB, GB, KiB, MiB or GiB, such as \"100MB\"")]
     Size(String),
-    /// Of a refusal: none, or one on several lines.
+    /// A reason that is missing or has several lines.
     #[error("{0}")]
     Reason(&'static str),
-    /// Of a refusal: more than is shown.
-    #[error("the reason has more than {MAX_REASON} characters, and go shows only some 600 bytes")]
+    /// A reason that is too long.
+    #[error("the reason has more than {MAX_REASON} characters; go shows about 600 bytes of an error")]
     LongReason,
 }
 
@@ -194,7 +195,7 @@ fn rule(text: &str) -> Result<Rule, ValueError> {
     Rule::all().find(|rule| rule.name() == text).ok_or_else(|| ValueError::Rule(text.to_owned()))
 }
 
-/// Reads an age in whole hours: `7d`, `36h`, `2w`.
+/// Parses an age in whole hours: `7d`, `36h`, `2w`.
 ///
 /// ```
 /// assert_eq!(sumgate::policy::age("2d"), sumgate::policy::age("48h"));
@@ -205,7 +206,7 @@ pub fn age(text: &str) -> Result<Duration, ValueError> {
     duration(text).filter(whole_hours).ok_or_else(|| ValueError::Age(text.to_owned()))
 }
 
-/// `100MB`, `64MiB`, or bytes.
+/// Parses a size: `100MB`, `64MiB`, or a number of bytes.
 fn size(text: &str) -> Result<u64, ValueError> {
     const UNITS: [(&str, u64); 6] =
         [("kB", 1000), ("MB", 1_000_000), ("GB", 1_000_000_000), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];

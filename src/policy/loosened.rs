@@ -1,12 +1,12 @@
-//! What of a change to the policy lets in what the earlier one refuses.
+//! Finds changes of a policy that may allow what the earlier policy denies.
 //!
-//! By the text, not by its effect: a change that is not known to be at least as strict counts as loosening. What tightens:
-//! a new `[[deny]]`, an `[[allow]]` or `[[exception]]` less, an exception that ends earlier or lifts fewer rules, a rule
-//! that was not there, a larger `min-age`, a smaller `max-zip-size`.
+//! The policies are compared by their text. A change counts as loosening unless it is known to be at least as strict: a new
+//! `[[deny]]`, a removed `[[allow]]` or `[[exception]]`, an exception that expires earlier or lifts fewer rules, a new rule,
+//! a larger `min-age`, a smaller `max-zip-size`.
 
 use super::{Exception, Policy, Rule};
 
-/// The differences between the policy `base` and the policy `now` that may loosen it, in words.
+/// Describes the changes from the policy `base` to the policy `now` that may loosen it.
 pub fn loosened(base: &Policy, now: &Policy) -> Vec<String> {
     let mut found = Vec::new();
     lists(base, now, &mut found);
@@ -48,7 +48,7 @@ fn lists(base: &Policy, now: &Policy, found: &mut Vec<String>) {
 
 fn exceptions(base: &Policy, now: &Policy, found: &mut Vec<String>) {
     for new in &now.exceptions {
-        // Also for a rule that the earlier policy does not have: it would lift the rule once there is one.
+        // Also for rules that the base does not have: the exception would lift a rule that is added later.
         let within = |old: &Exception, rule: &Rule| {
             old.selection.is_like(&new.selection) && old.from.contains(rule) && old.expires >= new.expires
         };
@@ -66,7 +66,7 @@ fn min_age(base: &Policy, now: &Policy, found: &mut Vec<String>) {
     match &now.min_age {
         None => found.push("min-age is gone".to_owned()),
         Some(new) if new.value < old.value => found.push("min-age is smaller".to_owned()),
-        // With more to wait for, more is unknown.
+        // For a larger min-age, the age of more records is unknown.
         Some(new) if new.value > old.value && now.unknown_age_is_old => {
             found.push("min-age is larger while unknown-age is \"old\"".to_owned());
         }
@@ -79,11 +79,11 @@ fn min_age(base: &Policy, now: &Policy, found: &mut Vec<String>) {
 
 fn toolchains(base: &Policy, now: &Policy, found: &mut Vec<String>) {
     match (&base.toolchains, &now.toolchains) {
-        // Ranges are not compared by what they contain.
+        // Ranges are compared by their text.
         (Some(old), new) if new.as_ref().is_none_or(|new| new.value != old.value) => {
             found.push("toolchains is changed or gone".to_owned());
         }
-        // What it allows, `default = "deny"` no longer denies.
+        // `default = "deny"` does not apply to toolchains that are allowed here.
         (None, Some(_)) if base.default_deny.is_some() => {
             found.push("toolchains is new, and lifts default = \"deny\" for those that it allows".to_owned());
         }

@@ -1,24 +1,24 @@
 //! Version ranges: `>=v1.2.0, <v1.4.0 || v2.0.1`.
 //!
-//! `,` means and, `||` means or; `<`, `<=`, `>`, `>=`, `=`, or nothing, which is `=`.
+//! `,` means and, `||` means or. A comparison has `<`, `<=`, `>`, `>=` or `=`, which is the default.
 
 use std::cmp::Ordering;
 
 use gomodule::module::VersionError;
 
-/// More alternatives than a person writes.
+/// Most comparisons of a range, more than users write.
 const MAX_COMPARISONS: usize = 100;
 
-/// A range over some kind of version.
+/// A range of versions of type `V`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Range<V> {
-    /// Any of these, each of which is all of its comparisons.
+    /// The alternatives; a version must satisfy all comparisons of one.
     any: Vec<Vec<(Comparator, V)>>,
 }
 
 type Comparator = &'static [Ordering];
 
-/// Longest first: `<=` begins with `<`.
+/// The longest first, because `<=` begins with `<`.
 const COMPARATORS: [(&str, Comparator); 5] = [
     ("<=", &[Ordering::Less, Ordering::Equal]),
     (">=", &[Ordering::Greater, Ordering::Equal]),
@@ -28,27 +28,27 @@ const COMPARATORS: [(&str, Comparator); 5] = [
 ];
 const EQUAL: Comparator = &[Ordering::Equal];
 
-/// Why a text is no range.
+/// Why a text is not a valid range.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RangeError {
-    /// More than a person writes.
+    /// Too many comparisons.
     #[error("it has more than {MAX_COMPARISONS} comparisons")]
     TooMany,
-    /// A rule that is never obeyed.
+    /// A range without any version.
     #[error("no version is in {0:?}: a comma means and, write || for or")]
-    Nothing(String),
+    Empty(String),
     /// A version of a module.
     #[error(transparent)]
     Version(#[from] VersionError),
     /// A version of go.
-    #[error("{0:?} is no version of go: write it as in \">=go1.26.6\"")]
+    #[error("{0:?} is not a valid version of go: expected a range such as \">=go1.26.6\"")]
     GoVersion(String),
 }
 
 impl<V> Range<V> {
-    /// Parses a range whose versions `parse` reads and `compare` orders. One that no version can be in is refused: it
-    /// would be a rule that is never obeyed, and nobody would notice.
+    /// Parses a range of versions, which `parse` reads and `compare` orders. An empty range is an error, because its rule would
+    /// never apply, unnoticed.
     pub fn parse(
         text: &str,
         parse: impl Fn(&str) -> Result<V, RangeError>,
@@ -66,21 +66,21 @@ impl<V> Range<V> {
         let all = |text: &str| {
             let all = text.split(',').map(comparison).collect::<Result<Vec<_>, _>>()?;
             if contradicts(&all, &compare) {
-                return Err(RangeError::Nothing(text.trim().to_owned()));
+                return Err(RangeError::Empty(text.trim().to_owned()));
             }
             Ok(all)
         };
         Ok(Self { any: text.split("||").map(all).collect::<Result<_, _>>()? })
     }
 
-    /// Whether a version is in it, given how that version compares to a bound.
+    /// Whether the range contains a version, which `compare` compares with a bound.
     pub fn contains(&self, compare: impl Fn(&V) -> Ordering) -> bool {
         let holds = |(comparator, bound): &(Comparator, V)| comparator.contains(&compare(bound));
         self.any.iter().any(|all| all.iter().all(holds))
     }
 }
 
-/// Whether one comparison ends where another begins.
+/// Whether an upper bound is below a lower bound.
 fn contradicts<V>(all: &[(Comparator, V)], compare: &impl Fn(&V, &V) -> Ordering) -> bool {
     let from = all.iter().filter(|(comparator, _)| !comparator.contains(&Ordering::Less));
     from.into_iter().any(|(from, low)| {
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_that_no_version_is_in_is_none() {
+    fn an_empty_range_is_refused() {
         for empty in [
             "v1.0.0, v1.0.1",
             "<v1.0.0, >v2.0.0",

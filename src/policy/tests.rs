@@ -1,4 +1,4 @@
-//! Each rule, each complaint with its place, and exceptions in their time.
+//! All rules, all errors with their positions, and exceptions over time.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use super::*;
@@ -17,7 +17,7 @@ fn judge(policy: &str, facts: &Facts) -> Option<Denial> {
     super::judge(&parse(policy).unwrap(), facts, today()).denial
 }
 
-/// The rule and the line that deny, and the words.
+/// The rule and the line of a denial, and its reason.
 fn denied(policy: &str, facts: &Facts) -> (Rule, u32, String) {
     match judge(policy, facts) {
         Some(Denial { rule, line, reason }) => (rule, line, reason),
@@ -40,7 +40,7 @@ fn an_empty_policy_allows_everything() {
 }
 
 #[test]
-fn deny_by_pattern_and_range_with_its_reason() {
+fn deny_has_a_pattern_a_range_and_a_reason() {
     let policy = "\n[[deny]]\nmodule = \"a.com/*\"\nversions = \"<v1.2.3\"\nreason = \"CVE-2026-0001\"\n";
     assert_eq!(denied(policy, &named("a.com/b/c@v1.2.2")), (Rule::Deny, 2, "CVE-2026-0001".to_owned()));
     allowed(policy, &named("a.com/b/c@v1.2.3"));
@@ -48,7 +48,7 @@ fn deny_by_pattern_and_range_with_its_reason() {
 }
 
 #[test]
-fn default_deny_lets_in_only_what_is_allowed() {
+fn default_deny_allows_only_what_is_listed() {
     let policy = "[policy]\ndefault = \"deny\"\n[[allow]]\nmodule = \"a.com\"\nreason = \"ours\"\n";
     allowed(policy, &named("a.com/b@v1.0.0"));
     let (rule, line, _) = denied(policy, &named("b.com/b@v1.0.0"));
@@ -57,7 +57,7 @@ fn default_deny_lets_in_only_what_is_allowed() {
 }
 
 #[test]
-fn what_is_denied_is_denied_whatever_is_allowed() {
+fn deny_overrides_allow() {
     let policy = "[policy]\ndefault = \"deny\"\n[[allow]]\nmodule = \"a.com\"\nreason = \"ours\"\n\
         [[deny]]\nmodule = \"a.com/b\"\nreason = \"bad\"\n";
     assert_eq!(denied(policy, &named("a.com/b@v1.0.0")), (Rule::Deny, 6, "bad".to_owned()));
@@ -80,7 +80,7 @@ fn toolchains_have_a_rule_of_their_own() {
 }
 
 #[test]
-fn pseudo_versions_and_pre_releases_are_two_things() {
+fn pseudo_versions_are_not_pre_releases() {
     let (pseudo, pre) = ("a.com/b@v0.0.0-20200101000000-0123456789ab", "a.com/b@v1.0.0-rc.1");
     assert_eq!(denied("[policy]\npseudo-versions = \"deny\"\n", &named(pseudo)).0, Rule::PseudoVersions);
     allowed("[policy]\npseudo-versions = \"deny\"\n", &named(pre));
@@ -123,7 +123,7 @@ const EXCEPTION: &str = "[policy]\npseudo-versions = \"deny\"\nmin-age = \"7d\"\
     from = [\"pseudo-versions\"]\nreason = \"hotfix\"\nexpires = 2026-11-20\n";
 
 #[test]
-fn an_exception_lifts_its_rules_until_its_day_is_over() {
+fn an_exception_lifts_its_rules_until_the_end_of_its_day() {
     let policy = parse(EXCEPTION).unwrap();
     let facts = named("a.com/b@v0.0.0-20200101000000-0123456789ab");
     let verdict = super::judge(&policy, &facts, today());
@@ -134,14 +134,14 @@ fn an_exception_lifts_its_rules_until_its_day_is_over() {
     ));
     let Some(denial) = super::judge(&policy, &facts, today().tomorrow().unwrap()).denial else { panic!() };
     assert!(denial.reason.ends_with("(an exception for it expired on 2026-11-20)"), "{denial}");
-    // It lifts no other rule, and nothing for other modules.
+    // It does not lift other rules, or denials of other modules.
     let young = Facts { age: Some(Age::Unknown), ..facts };
     assert_eq!(denied(EXCEPTION, &young).0, Rule::MinAge);
     assert_eq!(denied(EXCEPTION, &named("a.com/c@v0.0.0-20200101000000-0123456789ab")).0, Rule::PseudoVersions);
 }
 
 #[test]
-fn an_exception_that_lifted_nothing_is_told() {
+fn unused_exceptions_are_found() {
     let policy = parse(EXCEPTION).unwrap();
     let used: BTreeSet<usize> = super::judge(&policy, &named("a.com/b@v1.0.0"), today()).used.into_iter().collect();
     let unused = policy.unused(&used);
@@ -150,27 +150,27 @@ fn an_exception_that_lifted_nothing_is_told() {
 }
 
 #[test]
-fn every_complaint_points_at_its_place() {
+fn every_error_has_its_position() {
     for (text, place, words) in [
         ("[policy]\nmin-age = \"soon\"\n", (2, 11), "not a valid age"),
         ("[policy]\nmin-age = \"7é\"\n", (2, 11), "not a valid age"),
         ("[policy]\nmin-age = \"\"\n", (2, 11), "not a valid age"),
-        // Ages are told in hours.
+        // Ages are whole hours.
         ("[policy]\nmin-age = \"90m\"\n", (2, 11), "not a valid age"),
-        ("[policy]\ndefault = \"maybe\"\n", (2, 11), "neither"),
-        ("[policy]\n# ä\nretracted = \"no\"\n", (3, 13), "neither \"deny\" nor \"allow\""),
+        ("[policy]\ndefault = \"maybe\"\n", (2, 11), "expected \"deny\""),
+        ("[policy]\n# ä\nretracted = \"no\"\n", (3, 13), "expected \"deny\" or \"allow\", found \"no\""),
         ("[policy]\nmax-zip-size = \"big\"\n", (2, 16), "not a valid size"),
         ("[policy]\nmax-zip-size = \"99999999999GB\"\n", (2, 16), "not a valid size"),
-        ("[policy]\ntoolchains = [\"go1.26.6\", \"1.27\"]\n", (2, 27), "no version of go"),
+        ("[policy]\ntoolchains = [\"go1.26.6\", \"1.27\"]\n", (2, 27), "not a valid version of go"),
         ("[policy]\nminage = \"7d\"\n", (2, 1), "did you mean `min-age`?"),
         ("[policy]\nmin-age = 7\n", (2, 11), "expected a string"),
         ("[policy\n", (1, 8), "unclosed"),
         ("[[deny]]\nmodule = \"a.com/[\"\nreason = \"x\"\n", (2, 10), "is not a pattern"),
         ("[[deny]]\nmodule = \" , \"\nreason = \"x\"\n", (2, 10), "at least one"),
         ("[[deny]]\nmodule = \"a.com b.com\"\nreason = \"x\"\n", (2, 10), "commas"),
-        ("[[deny]]\nmodule = \"a.com@v1.0.0\"\nreason = \"x\"\n", (2, 10), "'@' is in no module path"),
+        ("[[deny]]\nmodule = \"a.com@v1.0.0\"\nreason = \"x\"\n", (2, 10), "'@' cannot be in a module path"),
         ("[[deny]]\nmodule = \"https://a.com/b\"\nreason = \"x\"\n", (2, 10), "is a url"),
-        ("[[deny]]\nmodule = \"a.com/...\"\nreason = \"x\"\n", (2, 10), "leave the /... out"),
+        ("[[deny]]\nmodule = \"a.com/...\"\nreason = \"x\"\n", (2, 10), "remove the /..."),
         ("[[deny]]\nmodule = \"a.com,GitHub.com/b\"\nreason = \"x\"\n", (2, 10), "has upper case"),
         ("[[deny]]\nmodule = \"*.Example.com\"\nreason = \"x\"\n", (2, 10), "has upper case"),
         ("[[deny]]\nmodule = \"corp/b\"\nreason = \"x\"\n", (2, 10), "\"corp\" cannot be an element"),
@@ -178,7 +178,7 @@ fn every_complaint_points_at_its_place() {
         ("[[deny]]\nmodule = \"a.com/\"\nversions = \"v1.0.0, v1.0.1\"\nreason = \"x\"\n", (3, 12), "write || for or"),
         ("[policy]\ntoolchains = [\"go1.26.6, go1.27.0\"]\n", (2, 15), "write || for or"),
         ("[[deny]]\nmodule = \"a.com\"\n", (1, 1), "reason"),
-        ("[[deny]]\nmodule = \"a.com\"\nreason = \" \"\n", (3, 10), "give a reason"),
+        ("[[deny]]\nmodule = \"a.com\"\nreason = \" \"\n", (3, 10), "missing reason"),
         ("[[deny]]\nmodule = \"a.com\"\nreason = \"a\\nb\"\n", (3, 10), "one line"),
         ("\u{feff}[policy]\r\nmin-age = \"x\"\r\n", (2, 11), "not a valid age"),
         ("[[deny]]\nmodule = \"a.com\"\nversions = \"<1.2\"\nreason = \"x\"\n", (3, 12), "canonical version"),
@@ -203,7 +203,7 @@ fn every_complaint_points_at_its_place() {
 }
 
 #[test]
-fn patterns_that_can_match_are_none_to_complain_about() {
+fn patterns_that_can_match_are_valid() {
     for module in
         ["*", "*.com", "gopkg.in/yaml.v3", "gopkg.in/user", "a.com/b/v2", "a.com/B_c/", "a.com/*/v1", "[a-c].com/\\\\x"]
     {
@@ -213,13 +213,13 @@ fn patterns_that_can_match_are_none_to_complain_about() {
 }
 
 #[test]
-fn all_complaints_come_at_once() {
+fn all_errors_are_reported_at_once() {
     let errors = parse("[policy]\nmin-age = \"x\"\nretracted = \"y\"\n").unwrap_err();
     assert_eq!(errors.0.iter().map(|complaint| complaint.line).collect::<Vec<_>>(), [2, 3]);
 }
 
 #[test]
-fn a_range_takes_incompatible_versions_by_their_numbers() {
+fn a_range_compares_incompatible_versions_by_their_numbers() {
     for range in ["<=v2.0.0", "=v2.0.0", "v2.0.0", "=v2.0.0+incompatible", "<v2.0.1", ">=v2.0.0"] {
         let policy = format!("[[deny]]\nmodule = \"a.com\"\nversions = \"{range}\"\nreason = \"x\"\n");
         assert_eq!(denied(&policy, &named("a.com/b@v2.0.0+incompatible")).0, Rule::Deny, "{range}");
@@ -229,7 +229,7 @@ fn a_range_takes_incompatible_versions_by_their_numbers() {
 }
 
 #[test]
-fn a_toolchain_that_names_no_version_is_not_among_those_allowed() {
+fn a_toolchain_without_a_valid_version_is_denied() {
     let policy = "[policy]\ntoolchains = [\">=go1.26.6\"]\n";
     for version in ["v0.0.1-go1.x.linux-amd64", "v0.0.2-go1.27.3.linux-amd64", "v0.0.1", "v0.0.1-devel"] {
         let (rule, line, words) = denied(policy, &named(&format!("golang.org/toolchain@{version}")));
@@ -240,7 +240,7 @@ fn a_toolchain_that_names_no_version_is_not_among_those_allowed() {
 }
 
 #[test]
-fn rules_about_libraries_say_nothing_to_toolchains() {
+fn rules_about_libraries_do_not_apply_to_toolchains() {
     let policy = "[policy]\nmax-zip-size = \"1MB\"\nretracted = \"deny\"\npre-releases = \"deny\"\nmin-age = \"7d\"\n";
     let facts = Facts {
         zip_size: Some(90_000_000),
@@ -252,7 +252,7 @@ fn rules_about_libraries_say_nothing_to_toolchains() {
 }
 
 #[test]
-fn two_exceptions_for_one_thing_are_both_used_and_the_last_day_of_any_counts() {
+fn matching_exceptions_are_all_used_and_the_last_day_counts() {
     let exception = |expires: &str| {
         format!("[[exception]]\nmodule = \"a.com\"\nfrom = [\"pre-releases\"]\nreason = \"x\"\nexpires = {expires}\n")
     };
@@ -275,7 +275,7 @@ fn two_exceptions_for_one_thing_are_both_used_and_the_last_day_of_any_counts() {
 }
 
 #[test]
-fn what_is_written_in_a_policy_reaches_no_terminal_as_it_is() {
+fn text_of_a_policy_is_escaped_in_errors() {
     for text in [
         "\"\\u001b[2J\" = 1\n",
         "[policy]\n\"a\\nb\\u001b\" = 1\n",

@@ -1,4 +1,4 @@
-//! Facts → verdict: rule after rule, and the exceptions that lift one.
+//! Evaluates the rules and exceptions of a policy for a module version.
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -11,64 +11,64 @@ use crate::base::text::one_line;
 use gomodule::goversion::GoVersion;
 use gomodule::module::ModuleVersion;
 
-/// `go` shows about 600 bytes of a refusal, with the name and our own words in it.
+/// Longest part of a rationale that is shown, in characters. `go` shows about 600 bytes of an error, including other text.
 const MAX_RATIONALE: usize = 200;
 
-/// How old a record is, as far as heads that were seen tell. Evidence is a head that was seen as long ago as is required.
+/// The age of a record, as far as observed tree heads prove it. A head observed at least as long ago as required is evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Age {
-    /// At least this old. If that is less than required, evidence that is at most twice as old does not cover the record.
+    /// At least this old. If that is less than required, a head observed at most twice as long ago does not cover the record.
     AtLeast(Duration),
-    /// No evidence covers it, and there is none that is at most twice as old as required.
+    /// No evidence covers the record, and no head was observed between once and twice the required age ago.
     Unknown,
 }
 
-/// What is known of a module version. `None` is "not asked yet": a rule about it decides nothing.
+/// The known facts about a module version. `None` is not known yet: rules about it do not decide.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
-    /// Which module version.
+    /// The module version.
     pub module: ModuleVersion,
-    /// Whether the database has a record of it.
+    /// Whether the database has a record.
     pub in_database: Option<bool>,
-    /// How old that record is.
+    /// The age of the record.
     pub age: Option<Age>,
-    /// The author's words, if the version was retracted.
+    /// The rationale of the author, if the version is retracted.
     pub retracted: Option<Option<String>>,
     /// The length of the zip.
     pub zip_size: Option<u64>,
 }
 
 impl Facts {
-    /// Nothing but the name is known.
+    /// Facts of which only the module version is known.
     pub fn of(module: ModuleVersion) -> Self {
         Self { module, in_database: None, age: None, retracted: None, zip_size: None }
     }
 }
 
-/// What a policy says to a module version.
+/// The result of a policy for a module version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// Why it may not come in, by the first rule that denies; `None` if it may, as far as is known.
+    /// The denial by the first rule that denies; `None` if no rule denies, as far as facts are known.
     pub denial: Option<Denial>,
-    /// Every rule that was looked at, in order.
+    /// The rules that were evaluated, in order.
     pub steps: Vec<Step>,
-    /// The numbers of the exceptions that name a rule which denies, expired ones too: they are not idle.
+    /// The indexes of the exceptions that match a denial, including expired ones.
     pub used: Vec<usize>,
 }
 
-/// Why a module version may not come in.
+/// Why a module version is denied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denial {
     /// The rule that denies.
     pub rule: Rule,
-    /// Why, for whoever is refused.
+    /// The reason, which is shown to users.
     pub reason: String,
-    /// Where the rule stands.
+    /// The line of the rule.
     pub line: u32,
 }
 
 impl Denial {
-    /// The denial by the policy at the base: its line is in another file than the one that lies there now.
+    /// Marks the denial as one by the policy at the base, because its line is in another version of the file.
     #[must_use]
     pub fn at_the_base(mut self) -> Self {
         self.reason.push_str(" (by the policy at the base)");
@@ -82,38 +82,38 @@ impl fmt::Display for Denial {
     }
 }
 
-/// What one rule says.
+/// The evaluation of one rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
     /// The rule.
     pub rule: Rule,
-    /// What it says.
+    /// The result.
     pub outcome: Outcome,
-    /// Where the exception stands that lifted it until it expired, if nothing lifts it now.
+    /// The line of an expired exception, if no other exception lifts the denial.
     pub expired: Option<u32>,
 }
 
-/// What a rule says to a module version.
+/// The result of a rule for a module version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It has nothing against it.
+    /// The rule does not deny.
     Passed,
-    /// It cannot tell: the fact was not asked for.
+    /// The fact is not known yet.
     NotKnown,
-    /// It denies.
+    /// The rule denies.
     Denies(Denial),
-    /// It would deny, and an exception lifts it.
+    /// An exception lifts the denial.
     Lifted {
-        /// What it would say.
+        /// The denial.
         denial: Denial,
-        /// Where the exception stands.
+        /// The line of the exception.
         line: u32,
-        /// The last day on which it does.
+        /// The last day of the exception.
         until: Date,
     },
 }
 
-/// Judges a module version on a day.
+/// Evaluates a policy for a module version on a day.
 pub fn judge(policy: &Policy, facts: &Facts, today: Date) -> Verdict {
     let mut verdict = Verdict { denial: None, steps: Vec::new(), used: Vec::new() };
     let case = Case { policy, facts };
@@ -151,13 +151,13 @@ impl Case<'_> {
             },
             Rule::Default => {
                 let line = self.policy.default_deny?;
-                // Which toolchains may come in has a rule of its own.
+                // Toolchains have a rule of their own.
                 let allowed = self.policy.allow.iter().any(|selection| selection.covers(module))
                     || (is_toolchain && self.policy.toolchains.is_some());
                 when(!allowed, "it is not among the modules that are allowed", line)
             }
             Rule::Toolchains => self.toolchain(module)?,
-            // These are about libraries; a toolchain is large, and its version has the form of a pre-release.
+            // Rules for libraries: a toolchain is large, and its version looks like a pre-release.
             Rule::PreReleases | Rule::Retracted | Rule::MaxZipSize if is_toolchain => return None,
             Rule::PseudoVersions => when(
                 module.version.is_pseudo(),
@@ -171,32 +171,25 @@ impl Case<'_> {
             }
             Rule::UnknownModules => {
                 let line = self.policy.unknown_modules?;
-                match self.facts.in_database {
-                    None => Outcome::NotKnown,
-                    Some(known) => when(!known, "the checksum database does not know it", line),
-                }
+                let Some(known) = self.facts.in_database else { return Some(Outcome::NotKnown) };
+                when(!known, "the checksum database does not know it", line)
             }
             Rule::MinAge => self.age()?,
             Rule::Retracted => {
                 let line = self.policy.retracted?;
+                let reason = "its author retracted it";
                 match &self.facts.retracted {
                     None => Outcome::NotKnown,
                     Some(None) => Outcome::Passed,
-                    Some(Some(words)) if words.is_empty() => denied("its author retracted it".to_owned(), line),
-                    Some(Some(words)) => {
-                        denied(format!("its author retracted it: {}", one_line(words, MAX_RATIONALE)), line)
-                    }
+                    Some(Some(words)) if words.is_empty() => denied(reason.to_owned(), line),
+                    Some(Some(words)) => denied(format!("{reason}: {}", one_line(words, MAX_RATIONALE)), line),
                 }
             }
             Rule::MaxZipSize => {
                 let bound = self.policy.max_zip_size.as_ref()?;
-                match self.facts.zip_size {
-                    None => Outcome::NotKnown,
-                    Some(size) => {
-                        let reason = format!("its zip has {size} bytes, {} are allowed", bound.value);
-                        when(size > bound.value, &reason, bound.line)
-                    }
-                }
+                let Some(size) = self.facts.zip_size else { return Some(Outcome::NotKnown) };
+                let reason = format!("its zip has {size} bytes, {} are allowed", bound.value);
+                when(size > bound.value, &reason, bound.line)
             }
         })
     }
@@ -205,7 +198,7 @@ impl Case<'_> {
         let ranges = self.policy.toolchains.as_ref().filter(|_| module.path.is_toolchain())?;
         let version = GoVersion::of_toolchain(module);
         let allowed = |version: &GoVersion| ranges.value.iter().any(|range| range.contains(|bound| version.cmp(bound)));
-        // What names no version of go cannot be compared, so it is in no range.
+        // An invalid version of go is in no range.
         if version.as_ref().is_some_and(allowed) {
             return Some(Outcome::Passed);
         }
@@ -225,10 +218,10 @@ impl Case<'_> {
                 denied(format!("it is in the log for {age} as far as is known, {required} are required"))
             }
             Some(Age::Unknown) if self.policy.unknown_age_is_old => Outcome::Passed,
-            // The database does not know it: no head will ever tell.
+            // Without a record, the age will never be known.
             Some(Age::Unknown) if self.facts.in_database == Some(false) => denied(format!(
-                "the checksum database has no record of it, so nothing tells its age, and {} are required: an \
-                 [[exception]] lets in this module, unknown-age = \"old\" everything of unknown age",
+                "the checksum database has no record of it, so nothing tells its age, and {} are required: add an \
+                 [[exception]] for this module, or set unknown-age = \"old\" for all modules",
                 in_words(min.value)
             )),
             Some(Age::Unknown) => denied(format!(
@@ -241,13 +234,13 @@ impl Case<'_> {
         })
     }
 
-    /// The exception that lifts a denial longest decides; every one that names it is used, or taking one out would look safe.
+    /// Applies the matching exception that expires last. All matching ones count as used, so that none looks safe to remove.
     fn lift(&self, mut denial: Denial, today: Date, used: &mut Vec<usize>) -> Step {
         let rule = denial.rule;
         let named = self.policy.exceptions.iter().enumerate();
         let named = named.filter(|(_, one)| one.from.contains(&rule) && one.selection.covers(&self.facts.module));
         let named: Vec<_> = named.inspect(|(nth, _)| used.push(*nth)).map(|(_, exception)| exception).collect();
-        // Of equal ones the first in the file.
+        // The first in the file, if several expire on the same day.
         let Some(longest) = named.into_iter().min_by_key(|exception| Reverse(exception.expires)) else {
             return Step { rule, outcome: Outcome::Denies(denial), expired: None };
         };
@@ -260,7 +253,7 @@ impl Case<'_> {
     }
 }
 
-/// Whole days, or hours below two of them.
+/// An age in whole days, or in hours below two days.
 pub(crate) fn in_words(age: Duration) -> String {
     let hours = age.as_secs() / 3600;
     if hours < 48 { format!("{hours} hours") } else { format!("{} days", hours / 24) }

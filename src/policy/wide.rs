@@ -1,9 +1,8 @@
-//! Patterns that exempt more than an organisation's own modules.
+//! Finds patterns that match more than the modules of one organisation.
 
 use gomodule::module::{ModulePath, Patterns};
 
-/// Public modules of many owners. Patterns for an organisation's own modules match one of them at most, by chance or
-/// because it is theirs; patterns that match two are too wide.
+/// Public modules of different owners. Patterns for one organisation match at most one; patterns that match two are too wide.
 const PUBLIC: [&str; 10] = [
     "github.com/google/uuid",
     "github.com/stretchr/testify",
@@ -16,13 +15,13 @@ const PUBLIC: [&str; 10] = [
     "go.uber.org/zap",
     "k8s.io/api",
 ];
-/// Hosts where anybody can have repositories: a pattern that matches two made-up owners matches them all.
+/// Public hosts of repositories: a pattern that matches two invented owners matches all owners.
 const HOSTS: [&str; 6] = ["bitbucket.org", "codeberg.org", "git.sr.ht", "gitee.com", "github.com", "gitlab.com"];
 const OWNERS: [&str; 2] = ["owner-one/name-one", "other-two/name-two"];
 
-/// Two public modules of different owners that `patterns`, comma-separated, cover.
+/// Two public modules of different owners that match the comma-separated `patterns`.
 pub(crate) fn two_public(patterns: &str) -> Option<[String; 2]> {
-    // A glob that cannot be read matches nothing for `go`, and the others still count.
+    // `go` treats a malformed glob as matching nothing, and uses the others.
     let globs: Vec<Patterns> = patterns.split(',').filter_map(|glob| Patterns::parse(glob).ok()).collect();
     let covered =
         |name: &String| ModulePath::parse(name).is_ok_and(|path| globs.iter().any(|glob| glob.matches(&path)));

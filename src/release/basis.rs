@@ -1,16 +1,16 @@
-//! The right h1 of a file, and on what basis it is right.
+//! The expected h1 of a file, and why it is the expected one.
 
 use std::fmt;
 
-use crate::sumdb::{Attested, ProvenHash};
+use crate::sumdb::{ModuleRecord, ProvenHash};
 use gomodule::dirhash::H1;
 
-/// The right h1 of a file, and on what basis it is right.
+/// The expected h1 of a file, and why it is the expected one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Basis {
-    /// A proved record of a database has it.
+    /// It is in a proved record of a database.
     Proven(ProvenHash),
-    /// Trust on first use: the module is exempt, and the first bytes that were seen had it.
+    /// Trust on first use: the module is exempt, and this is the h1 of the first download.
     Pinned(H1),
 }
 
@@ -22,8 +22,8 @@ impl Basis {
         }
     }
 
-    pub(crate) fn record(&self) -> Option<&Attested> {
-        if let Self::Proven(proven) = self { Some(proven.attested()) } else { None }
+    pub(crate) fn record(&self) -> Option<&ModuleRecord> {
+        if let Self::Proven(proven) = self { Some(proven.record()) } else { None }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Why there is no proved file.
+//! Why a file is not released.
 
 use std::io;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use super::basis::Basis;
 use crate::base::fault::Fault;
 use crate::base::flight::Cancelled;
 use crate::store::StoreError;
-use crate::sumdb::{NoRecord, SumdbError, Unproved};
+use crate::sumdb::{LookupFailure, NoRecord, SumdbError};
 use crate::upstream::UpstreamError;
 use gomodule::artifact::Artifact;
 
@@ -16,21 +16,21 @@ pub(crate) enum ReleaseError {
     #[error("{}", wrong_bytes(artifact, basis, tried))]
     WrongBytes {
         artifact: Box<Artifact>,
-        /// The h1 that it must have, and why.
+        /// The expected h1, and why.
         basis: Basis,
-        /// What each upstream had instead.
+        /// What each upstream sent instead.
         tried: Vec<String>,
     },
     #[error("{artifact} refused: record {record} of the checksum database has no hash for it")]
     NoHash { artifact: Box<Artifact>, record: u64 },
-    /// The only zips that sources have are over a bound that `go` does not have. They may be right.
+    /// Every zip that the upstreams have is over a limit that `go` does not have. It may be right.
     #[error("{artifact} refused: sumgate does not read this zip, although `go` may\n{}", tried.join("\n"))]
     UnsupportedZip { artifact: Box<Artifact>, tried: Vec<String> },
     #[error("{0}")]
     NoRecord(NoRecord),
-    #[error("{0} is exempt from the checksum database here, and is never asked of it")]
+    #[error("{0} is exempt from the checksum database, and is not requested from it")]
     Exempt(String),
-    /// Not kept here, and the network is not asked. Nobody knows whether it exists, so this is no absence.
+    /// Not in the store, and the network is not used. It may exist, so it is not absent.
     #[error("{0} is not in the mirror, and the mirror is offline")]
     Offline(String),
     #[error(transparent)]
@@ -41,12 +41,12 @@ pub(crate) enum ReleaseError {
     Store(#[from] StoreError),
     #[error("cannot read the stored file of {artifact}: {cause}")]
     Read { artifact: Box<Artifact>, cause: io::Error },
-    /// A task of ours ended without an answer.
+    /// A task of this process ended without an answer.
     #[error("the request was not finished: {0}")]
     Cancelled(#[from] Cancelled),
 }
 
-/// The stable name of a refusal, and what to do about it.
+/// The stable code of a refusal, and advice.
 pub(crate) type Refusal = (&'static str, &'static str);
 
 /// Runs file work with `on` off the async threads.
@@ -58,13 +58,13 @@ pub(crate) async fn blocking<S: Send + Sync + 'static, T: Send + 'static>(
     tokio::task::spawn_blocking(move || work(&on)).await.map_err(|_| Cancelled)?
 }
 
-/// Every line short, no blank line, the hashes first: `go` shows eight lines and about 600 bytes.
+/// Short lines, no blank line, the hashes first: `go` shows eight lines and about 600 bytes.
 fn wrong_bytes(artifact: &Artifact, basis: &Basis, tried: &[String]) -> String {
     let mut text = format!("{artifact} refused: no upstream has the right bytes\n");
     let (label, hint) = match basis {
         Basis::Proven(_) => ("proved:  ", String::new()),
         Basis::Pinned(_) => {
-            ("pinned:  ", format!("; if the change is meant: sumgate cache pins forget {}", artifact.module))
+            ("pinned:  ", format!("; if the change is intended: sumgate cache pins forget {}", artifact.module))
         }
     };
     text.push_str(&format!("{label} {} ({basis})\n", basis.h1()));
@@ -82,11 +82,11 @@ impl From<Arc<SumdbError>> for ReleaseError {
     }
 }
 
-impl From<Unproved> for ReleaseError {
-    fn from(error: Unproved) -> Self {
+impl From<LookupFailure> for ReleaseError {
+    fn from(error: LookupFailure) -> Self {
         match error {
-            Unproved::NoRecord(none) => Self::NoRecord(none),
-            Unproved::Failed(error) => error.into(),
+            LookupFailure::NoRecord(none) => Self::NoRecord(none),
+            LookupFailure::Failed(error) => error.into(),
         }
     }
 }
@@ -96,7 +96,7 @@ impl ReleaseError {
         Self::Read { artifact: Box::new(artifact.clone()), cause }
     }
 
-    /// Whose fault it is. None of these says that something is absent: that is for the mirror to conclude.
+    /// Whose fault it is. Never [`Fault::Absent`]: only the mirror concludes that.
     pub(crate) fn fault(&self) -> Fault {
         let fault = match self {
             Self::Exempt(_) => Fault::NotServed,
@@ -112,18 +112,18 @@ impl ReleaseError {
         if fault == Fault::Absent { Fault::Upstream } else { fault }
     }
 
-    /// The stable name of a refusal and what to do about it; `None` for trouble.
+    /// The stable code of a refusal, and advice; `None` if the error is not a refusal.
     pub(crate) fn refusal(&self) -> Option<Refusal> {
         Some(match self {
             Self::WrongBytes { basis: Basis::Pinned(_), .. } => (
                 "not-the-pinned-bytes",
-                "find out who moved the tag; if the change is meant, run `sumgate cache pins forget`",
+                "find out who moved the tag; if the change is intended, run `sumgate cache pins forget`",
             ),
             Self::WrongBytes { .. } => {
                 ("wrong-bytes", "do not use this source; another upstream may have the right bytes (--upstream)")
             }
             Self::UnsupportedZip { .. } => {
-                ("unsupported-zip", "take another version; docs/refused.md says which zips are not read")
+                ("unsupported-zip", "take another version; docs/refused.md lists the zips that are not read")
             }
             Self::NoHash { .. } => ("no-hash", "take another version: the database has no hash for this file"),
             Self::NoRecord(_) => ("no-record", "check the version; if the module is private, exempt it"),
@@ -142,7 +142,7 @@ mod tests {
     use crate::sumdb::Question;
 
     #[test]
-    fn nothing_is_absent() {
+    fn no_error_means_absent() {
         let (database, what) = ("a.example".to_owned(), "example.com/a@v1.0.0".to_owned());
         let no_record = SumdbError::NoRecord(Question { database, what }, "not found".to_owned());
         assert_eq!(no_record.fault(), Fault::Absent);

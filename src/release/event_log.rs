@@ -1,4 +1,4 @@
-//! The event log: what was released and what was refused, in the log and, for whoever asked for it, as a list.
+//! The event log: what was released and what was refused, as log lines and, on request, as a list.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -12,17 +12,17 @@ use crate::base::fault::in_full;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::ModuleVersion;
 
-/// More module files than any build has; what comes behind is in the log only, and [`Events::dropped`] counts it. Each list
-/// has a bound of its own: no number of releases crowds out a refusal.
+/// More module files than any build has; further ones are in the log only, and [`Events::dropped`] counts them. Each list has
+/// its own limit, so that releases cannot displace a refusal.
 const MAX_KEPT: usize = 100_000;
 
-/// Where steps are written down. Cheap to clone; clones share the list.
+/// Receives the events. Cheap to clone; clones share the list.
 #[derive(Clone, Default)]
 pub(crate) struct EventLog {
-    kept: Option<Arc<Kept>>,
+    list: Option<Arc<EventList>>,
 }
 
-struct Kept {
+struct EventList {
     events: Mutex<Events>,
     on_refusal: fn(&RefusedFile),
 }
@@ -30,7 +30,7 @@ struct Kept {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RefusedFile {
     pub(crate) artifact: Artifact,
-    /// The stable name of the cause, as in the header `X-Sumgate-Refused`.
+    /// The stable code, as in the header `X-Sumgate-Refused`.
     pub(crate) code: &'static str,
     pub(crate) reason: String,
     pub(crate) advice: &'static str,
@@ -44,33 +44,34 @@ pub(crate) struct ReleasedFile {
     pub(crate) source: ByteSource,
 }
 
-/// Everything that was written down, each file once.
+/// The events, each file once.
 #[derive(Clone, Debug, Default)]
 pub struct Events {
     pub(crate) released: BTreeMap<(ModuleVersion, Kind), ReleasedFile>,
     pub(crate) refused: BTreeMap<(ModuleVersion, Kind), RefusedFile>,
     quarantine: BTreeMap<(ModuleVersion, Kind), Vec<PathBuf>>,
-    /// Steps that were too many to be kept.
+    /// Events over the limit of a list.
     pub(crate) dropped: usize,
 }
 
 impl EventLog {
-    /// A log that can be looked at. The first refusal of each file is told at once.
-    pub(crate) fn kept(on_refusal: fn(&RefusedFile)) -> Self {
-        Self { kept: Some(Arc::new(Kept { events: Mutex::default(), on_refusal })) }
+    /// A log with a list. `on_refusal` is called at the first refusal of each file.
+    pub(crate) fn with_list(on_refusal: fn(&RefusedFile)) -> Self {
+        Self { list: Some(Arc::new(EventList { events: Mutex::default(), on_refusal })) }
     }
 
-    pub(crate) fn so_far(&self) -> Events {
-        let events = |kept: &Arc<Kept>| kept.events.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        self.kept.as_ref().map(events).unwrap_or_default()
+    pub(crate) fn snapshot(&self) -> Events {
+        let events = |list: &Arc<EventList>| list.events.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.list.as_ref().map(events).unwrap_or_default()
     }
 
     pub(super) fn quarantined(&self, artifact: &Artifact, case: PathBuf) {
         self.write(|events| {
-            let room = events.quarantine.len() < MAX_KEPT;
-            let cases = events.quarantine.entry((artifact.module.clone(), artifact.kind)).or_default();
-            if room && !cases.contains(&case) {
-                cases.push(case);
+            if events.quarantine.len() < MAX_KEPT {
+                let cases = events.quarantine.entry((artifact.module.clone(), artifact.kind)).or_default();
+                if !cases.contains(&case) {
+                    cases.push(case);
+                }
             }
         });
     }
@@ -82,13 +83,13 @@ impl EventLog {
         });
     }
 
-    /// A file was not released. It counts as a `refusal` only if the bytes, a rule or the database forbid the release; trouble
-    /// and absence do not.
+    /// A file was not released. `refusal` is set if the bytes, a rule or the database forbid the release, and `None` after a
+    /// failure or absence.
     pub(crate) fn refused(&self, artifact: &Artifact, error: &dyn Error, refusal: Option<Refusal>) {
         tracing::warn!(target: "events", %artifact, %error, "refused");
-        let (Some(kept), Some((code, advice))) = (&self.kept, refusal) else { return };
+        let (Some(list), Some((code, advice))) = (&self.list, refusal) else { return };
         let file = {
-            let mut events = kept.events.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut events = list.events.lock().unwrap_or_else(PoisonError::into_inner);
             let key = (artifact.module.clone(), artifact.kind);
             let quarantine = events.quarantine.get(&key).cloned().unwrap_or_default();
             let file = RefusedFile { artifact: artifact.clone(), code, reason: in_full(error), advice, quarantine };
@@ -96,17 +97,17 @@ impl EventLog {
             events.dropped += usize::from(!insert(&mut events.refused, artifact, file.clone()));
             is_first.then_some(file)
         };
-        file.iter().for_each(kept.on_refusal);
+        file.iter().for_each(list.on_refusal);
     }
 
     fn write(&self, write: impl FnOnce(&mut Events)) {
-        if let Some(kept) = &self.kept {
-            write(&mut kept.events.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(list) = &self.list {
+            write(&mut list.events.lock().unwrap_or_else(PoisonError::into_inner));
         }
     }
 }
 
-/// Whether there was room for it.
+/// Returns false if the list is full.
 fn insert<V>(list: &mut BTreeMap<(ModuleVersion, Kind), V>, artifact: &Artifact, value: V) -> bool {
     let key = (artifact.module.clone(), artifact.kind);
     let has_room = list.len() < MAX_KEPT || list.contains_key(&key);
@@ -123,8 +124,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_number_of_releases_crowds_out_a_refusal() {
-        let log = EventLog::kept(|_| {});
+    fn releases_cannot_displace_a_refusal() {
+        let log = EventLog::with_list(|_| {});
         let artifact = |nth: usize| Artifact {
             module: ModuleVersion::parse(&format!("example.com/m@v1.0.{nth}")).unwrap(),
             kind: Kind::Zip,
@@ -137,7 +138,7 @@ mod tests {
         log.released(&artifact(0), &pinned, 1, &ByteSource::Upstream("again".into()));
         let refused = artifact(MAX_KEPT + 1);
         log.refused(&refused, &std::fmt::Error, Some(("no-hash", "take another version")));
-        let events = log.so_far();
+        let events = log.snapshot();
         assert_eq!((events.released.len(), events.refused.len(), events.dropped), (MAX_KEPT, 1, 1));
     }
 }

@@ -1,33 +1,32 @@
-//! Stage `expect`: what the file must hash to, and on what basis.
+//! Stage `expect`: the h1 that the file must have, and why.
 
 use std::sync::Arc;
 
 use super::basis::Basis;
 use super::error::{ReleaseError, blocking};
 use crate::store::Store;
-use crate::sumdb::{Attested, DatabaseId, Databases, ProvenHash};
+use crate::sumdb::{DatabaseId, Databases, ModuleRecord, ProvenHash};
 use gomodule::artifact::Artifact;
 use gomodule::module::{ModulePath, ModuleVersion, Patterns, Version};
 
-/// The databases that are asked, in order, and the modules that are exempt.
+/// The databases, in order, and the modules that are exempt.
 pub(crate) struct Expectations {
-    /// The first that has a record vouches.
+    /// The first that has a record decides.
     pub(crate) databases: Databases,
-    /// Modules that no database is asked about (GONOSUMDB patterns).
+    /// Modules that are not requested from any database (GONOSUMDB patterns).
     pub(crate) exempt: Patterns,
 }
 
 #[derive(Debug)]
 pub(super) enum Expected {
-    /// To this h1.
+    /// This h1.
     Known(Basis),
-    /// To any: the module is exempt, and nothing is pinned yet. The first h1 is pinned.
-    Unseen,
+    /// Any: the module is exempt, and the h1 of the first download is pinned.
+    FirstUse,
 }
 
 impl Expectations {
-    /// Whether anything of a module of this path was ever seen here: a file, a pin, a record, a question
-    /// for one. Blocks.
+    /// Whether this installation has ever had anything of this module path: a file, a pin, a record, a lookup. Blocks.
     pub(crate) fn has_seen(&self, store: &Store, path: &ModulePath) -> Result<bool, ReleaseError> {
         if store.tree().has_module(path)? || store.pins().has_module(path)? {
             return Ok(true);
@@ -41,15 +40,15 @@ impl Expectations {
     }
 
     /// The proved record of `module`, from the first database that has one.
-    pub(crate) async fn record(&self, module: &ModuleVersion) -> Result<(Arc<Attested>, DatabaseId), ReleaseError> {
+    pub(crate) async fn record(&self, module: &ModuleVersion) -> Result<(Arc<ModuleRecord>, DatabaseId), ReleaseError> {
         if self.exempt.exempts(&module.path) {
             return Err(ReleaseError::Exempt(module.to_string()));
         }
         Ok(self.databases.lookup(module, None).await?)
     }
 
-    /// The first of these versions that a database knows, or that is exempt; else the last that none knows, if any is. A list
-    /// proves nothing: a version in it was tagged just now, or made up. It is not waited for.
+    /// The first of these versions that is in a database, or exempt; else the last one that is not. A version in a list may
+    /// have been tagged just now, or invented; this does not wait for its record.
     pub(crate) async fn first_known(
         &self,
         path: &ModulePath,
@@ -70,12 +69,12 @@ impl Expectations {
         if self.exempt.exempts(&artifact.module.path) {
             let artifact = artifact.clone();
             let pin = blocking(store, move |store| Ok(store.pins().of(&artifact)?)).await?;
-            return Ok(pin.map_or(Expected::Unseen, |h1| Expected::Known(Basis::Pinned(h1))));
+            return Ok(pin.map_or(Expected::FirstUse, |h1| Expected::Known(Basis::Pinned(h1))));
         }
-        let (attested, _) = self.record(&artifact.module).await?;
+        let (record, _) = self.record(&artifact.module).await?;
         let no_hash =
-            || ReleaseError::NoHash { artifact: Box::new(artifact.clone()), record: attested.record().id().get() };
-        let proven = ProvenHash::of(&attested, artifact.kind).ok_or_else(no_hash)?;
+            || ReleaseError::NoHash { artifact: Box::new(artifact.clone()), record: record.proven().id().get() };
+        let proven = ProvenHash::of(&record, artifact.kind).ok_or_else(no_hash)?;
         Ok(Expected::Known(Basis::Proven(proven)))
     }
 }

@@ -1,4 +1,4 @@
-//! Sources until one has the right bytes: hedged where a proof decides, in order where a name must not spread.
+//! Asks upstreams until one has the right bytes: hedged if a record proves them, strictly in order if the module is exempt.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub(super) struct Fetch {
     pool: UpstreamPool,
     artifact: Artifact,
     expected: Arc<Expected>,
-    /// What the first source with the right bytes led to. Held while those are put in place: a second one has lost.
+    /// The file from the first upstream with the right bytes. Locked while it is committed: a later one is dropped.
     released: Arc<Mutex<Option<Released>>>,
 }
 
@@ -30,77 +30,76 @@ impl Fetch {
         Self { context: Arc::clone(context), pool, artifact, expected, released: Arc::default() }
     }
 
-    /// Asks sources until one has the right bytes, in rounds while trouble may pass.
+    /// Asks the upstreams until one has the right bytes, in rounds while a failure may be temporary.
     pub(super) async fn run(self) -> Result<Released, ReleaseError> {
-        // What was had in an earlier round counts, whatever the last one ended with.
-        let had = Mutex::new(Vec::new());
+        // Invalid bytes of earlier rounds are reported, too: whether they were wrong, and a line about them.
+        let invalid = Mutex::new(Vec::new());
         let round = || async {
             let released = self.round().await;
-            // What is to be told of the bytes that came, and whether they are wrong.
-            let lines = released.as_ref().err().into_iter().flatten().filter_map(|(_, lost)| match lost {
+            let lines = released.as_ref().err().into_iter().flatten().filter_map(|(_, error)| match error {
                 AttemptError::Wrong(line) => Some((true, line.clone())),
-                AttemptError::OverBound(line) => Some((false, line.clone())),
-                AttemptError::Failed(_) | AttemptError::Here(_) => None,
+                AttemptError::OverLimit(line) => Some((false, line.clone())),
+                AttemptError::Failed(_) | AttemptError::Local(_) => None,
             });
-            had.lock().unwrap_or_else(PoisonError::into_inner).extend(lines);
+            invalid.lock().unwrap_or_else(PoisonError::into_inner).extend(lines);
             released
         };
-        let passes = |lost: &Vec<(UpstreamId, AttemptError)>| {
-            let refused = lost.iter().any(|(id, lost)| self.ends(*id, lost));
-            lost.iter().filter_map(|(_, lost)| lost.failure()?.passes()).min().filter(|_| !refused)
+        let passes = |errors: &Vec<(UpstreamId, AttemptError)>| {
+            let refused = errors.iter().any(|(id, error)| self.is_final(*id, error));
+            errors.iter().filter_map(|(_, error)| error.failure()?.passes()).min().filter(|_| !refused)
         };
-        let lost = match self.pool.in_rounds(round, passes).await {
+        let errors = match self.pool.in_rounds(round, passes).await {
             Ok(released) => return Ok(released),
-            Err(lost) => lost,
+            Err(errors) => errors,
         };
-        let mut had = had.into_inner().unwrap_or_else(PoisonError::into_inner);
-        had.dedup();
+        let mut invalid = invalid.into_inner().unwrap_or_else(PoisonError::into_inner);
+        invalid.dedup();
         let mut search = Search::among(self.pool.sources().len());
-        for (id, lost) in lost {
-            let ends = self.ends(id, &lost);
-            match lost {
-                AttemptError::Here(error) => return Err(error),
-                AttemptError::Failed(error) => search.failed(id, error, ends),
-                AttemptError::Wrong(why) | AttemptError::OverBound(why) => {
-                    search.failed(id, UpstreamError::Nonsense { upstream: self.pool.name(id), why }, false);
+        for (id, error) in errors {
+            let is_final = self.is_final(id, &error);
+            match error {
+                AttemptError::Local(error) => return Err(error),
+                AttemptError::Failed(error) => search.failed(id, error, is_final),
+                AttemptError::Wrong(why) | AttemptError::OverLimit(why) => {
+                    search.failed(id, UpstreamError::invalid(self.pool.name(id), why), false);
                 }
             }
         }
-        let (any_wrong, any_over) = (had.iter().any(|(wrong, _)| *wrong), had.iter().any(|(wrong, _)| !wrong));
-        let tried = had.into_iter().map(|(_, line)| line).collect();
+        let [any_wrong, any_over_limit] = [true, false].map(|wanted| invalid.iter().any(|(wrong, _)| *wrong == wanted));
+        let tried = invalid.into_iter().map(|(_, line)| line).collect();
         let artifact = Box::new(self.artifact);
         match &*self.expected {
             Expected::Known(basis) if any_wrong => {
                 Err(ReleaseError::WrongBytes { artifact, basis: basis.clone(), tried })
             }
-            _ if any_over => Err(ReleaseError::UnsupportedZip { artifact, tried }),
+            _ if any_over_limit => Err(ReleaseError::UnsupportedZip { artifact, tried }),
             _ => Err(search.conclude(&Request::File(*artifact)).into()),
         }
     }
 
-    /// Each source once. Bytes that a record proves may come from whoever is fast among those that `go` may ask: their
-    /// module is public. The name of one that is exempt goes to the next source only when `go` would let it.
+    /// Asks each upstream once. If a record proves the bytes, the module is public, and any upstream that `go` may ask can be
+    /// hedged. The path of an exempt module goes to the next upstream only if `go` would send it there.
     async fn round(&self) -> Result<Released, Vec<(UpstreamId, AttemptError)>> {
         let is_proven = matches!(*self.expected, Expected::Known(Basis::Proven(_)));
-        let (stages, at_least) = if is_proven {
+        let (stages, hedge_after) = if is_proven {
             (self.pool.stages(&self.wanted()), Duration::ZERO)
         } else {
             (self.pool.sources().map(|id| vec![id]).collect(), NEVER)
         };
-        let ends = |id, lost: &AttemptError| match lost {
-            _ if is_proven => self.ends(id, lost),
-            AttemptError::Here(_) => true,
+        let ends = |id, error: &AttemptError| match error {
+            _ if is_proven => self.is_final(id, error),
+            AttemptError::Local(_) => true,
             AttemptError::Failed(error) => !self.pool.leads_on(id, error),
-            AttemptError::Wrong(_) | AttemptError::OverBound(_) => !self.pool.leads_on_always(id),
+            AttemptError::Wrong(_) | AttemptError::OverLimit(_) => !self.pool.leads_on_always(id),
         };
-        let raced = self.pool.race(stages, at_least, ends, |id, progress| self.attempt(id, progress));
+        let raced = self.pool.race(stages, hedge_after, ends, |id, progress| self.attempt(id, progress));
         raced.await.map(|(_, released)| released)
     }
 
-    /// Bytes from one source, hashed, proved and put in place; wrong ones are set aside, and count against the source.
+    /// Downloads, hashes, proves and commits the file of one upstream. Wrong bytes are quarantined, and count against it.
     async fn attempt(&self, id: UpstreamId, progress: Progress) -> Result<Released, AttemptError> {
         let unproved = obtain(&self.pool, id, &self.artifact, &self.context.store, &progress).await?;
-        let _turn = self.context.turn_to_read(self.artifact.kind).await?;
+        let _permit = self.context.hashing_permit(self.artifact.kind).await?;
         let (expected, released) = (Arc::clone(&self.expected), Arc::clone(&self.released));
         let judged = blocking(&self.context, move |context| {
             let judged = judge(context, unproved, &expected).and_then(|verified| {
@@ -113,8 +112,8 @@ impl Fetch {
             });
             Ok(judged)
         });
-        judged.await?.inspect_err(|lost| {
-            if matches!(lost, AttemptError::Wrong(_)) {
+        judged.await?.inspect_err(|error| {
+            if matches!(error, AttemptError::Wrong(_)) {
                 self.pool.had_wrong(id, &self.wanted());
             }
         })
@@ -124,8 +123,8 @@ impl Fetch {
         Wanted::Module(Request::File(self.artifact.clone()))
     }
 
-    /// Whether nobody is asked after that: the source refuses, and no `|` stands behind it.
-    fn ends(&self, id: UpstreamId, lost: &AttemptError) -> bool {
-        lost.failure().is_some_and(UpstreamError::is_refusal) && !self.pool.leads_on_always(id)
+    /// Whether no other upstream is asked: this one refuses, and no `|` follows it.
+    fn is_final(&self, id: UpstreamId, error: &AttemptError) -> bool {
+        error.failure().is_some_and(UpstreamError::is_refusal) && !self.pool.leads_on_always(id)
     }
 }

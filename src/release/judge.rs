@@ -1,4 +1,4 @@
-//! Bytes that were obtained: hashed, proved and put in place, or set aside.
+//! Bytes that were obtained: hashed and proved, or quarantined.
 
 use super::context::Context;
 use super::error::ReleaseError;
@@ -11,14 +11,14 @@ use crate::upstream::UpstreamError;
 use gomodule::dirhash::H1;
 
 pub(super) enum AttemptError {
-    /// The source gave none.
+    /// The upstream sent no file.
     Failed(UpstreamError),
-    /// They are wrong: what was wrong, in a line.
+    /// The bytes are wrong, for the reason in this line.
     Wrong(String),
-    /// A zip that is not read here: over which bound, in a line.
-    OverBound(String),
-    /// It was not the source's fault.
-    Here(ReleaseError),
+    /// A zip over the limit in this line; it was not read.
+    OverLimit(String),
+    /// Not the fault of the upstream.
+    Local(ReleaseError),
 }
 
 impl AttemptError {
@@ -31,50 +31,49 @@ impl From<ReleaseError> for AttemptError {
     fn from(error: ReleaseError) -> Self {
         match error {
             ReleaseError::Upstream(error) => Self::Failed(error),
-            error => Self::Here(error),
+            error => Self::Local(error),
         }
     }
 }
 
-/// Hash and prove; or set aside, with a line that says what was wrong. A zip over a bound may be right: it is not set
-/// aside. Blocks.
+/// Hashes and proves the bytes, or quarantines them. A zip over a limit may be right, and is not quarantined. Blocks.
 pub(super) fn judge(context: &Context, unproved: Unproved, expected: &Expected) -> Result<Verified, AttemptError> {
     let source = unproved.source.clone();
     let proved = match hash(unproved) {
         Ok(hashed) => prove(hashed, expected, &context.store)?,
-        Err(unfit) => Err(unfit),
+        Err(invalid) => Err(invalid),
     };
     let Invalid { unproved, flaw } = match proved {
         Ok(verified) => return Ok(verified),
-        Err(unfit) => unfit,
+        Err(invalid) => invalid,
     };
     Err(match flaw {
-        Flaw::OverBound(why) => AttemptError::OverBound(format!("{source}: {why}")),
+        Flaw::OverLimit(why) => AttemptError::OverLimit(format!("{source}: {why}")),
         Flaw::Wrong(why) => {
-            set_aside(context, unproved, expected, None, &why)?;
+            quarantine(context, unproved, expected, None, &why)?;
             AttemptError::Wrong(format!("{source}: {why}"))
         }
-        Flaw::Other(h1, basis) => {
+        Flaw::OtherHash(h1, basis) => {
             let reason = match unproved.handle {
                 Handle::Stored(..) => "the stored file changed".to_owned(),
-                Handle::Staging(_) => format!("its hash is {h1}, and {basis} says {}", basis.h1()),
+                Handle::Staging(_) => format!("its hash is {h1}, and {basis} has {}", basis.h1()),
             };
             let artifact = Box::new(unproved.artifact.clone());
-            set_aside(context, unproved, expected, Some(&h1), &reason)?;
+            quarantine(context, unproved, expected, Some(&h1), &reason)?;
             match expected {
                 Expected::Known(_) => AttemptError::Wrong(format!("upstream: {h1} ({source})")),
-                // Another process pinned other bytes since we looked.
-                Expected::Unseen => {
+                // Another process pinned other bytes meanwhile.
+                Expected::FirstUse => {
                     let tried = vec![format!("{source}: {h1}")];
-                    AttemptError::Here(ReleaseError::WrongBytes { artifact, basis, tried })
+                    AttemptError::Local(ReleaseError::WrongBytes { artifact, basis, tried })
                 }
             }
         }
     })
 }
 
-/// Bytes and facts into quarantine. Blocks.
-fn set_aside(
+/// Puts bytes, and the facts about them, into quarantine. Blocks.
+fn quarantine(
     context: &Context,
     unproved: Unproved,
     expected: &Expected,
@@ -89,7 +88,7 @@ fn set_aside(
     let Some(file) = file else { return Ok(()) };
     let expected = match expected {
         Expected::Known(basis) => basis.h1().to_string(),
-        Expected::Unseen => "nothing: exempt and never seen".to_owned(),
+        Expected::FirstUse => "nothing: exempt and never pinned".to_owned(),
     };
     let facts = Facts {
         module: artifact.module.to_string(),

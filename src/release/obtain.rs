@@ -1,4 +1,4 @@
-//! Stage `obtain`: bytes from one upstream into a staging file, never whole in memory.
+//! Stage `obtain`: downloads from one upstream into a staging file, not into memory.
 
 use std::fmt;
 use std::fs::File;
@@ -16,26 +16,27 @@ use gomodule::artifact::{Artifact, Kind};
 use gomodule::dirhash::{StreamHasher, ZipLimits};
 use gomodule::proxy_request::Request;
 
+/// Bytes per copy step: large enough that system calls do not matter.
 const PIECE: usize = 256 << 10;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ByteSource {
-    /// They lay in the store already.
+    /// The store had them.
     Disk,
-    /// An upstream, by its name without credentials.
+    /// An upstream: its name without credentials.
     Upstream(Arc<str>),
 }
 
 impl fmt::Display for ByteSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Disk => f.write_str("this mirror's own disk"),
+            Self::Disk => f.write_str("the local store"),
             Self::Upstream(name) => f.write_str(name),
         }
     }
 }
 
-/// Bytes that nobody compared with anything yet.
+/// Bytes that are not hashed yet.
 #[derive(Debug)]
 pub(super) struct Unproved {
     pub(super) artifact: Artifact,
@@ -47,14 +48,14 @@ pub(super) struct Unproved {
 /// Where the bytes are, open.
 #[derive(Debug)]
 pub(super) enum Handle {
-    /// At the place of the artifact, and what the file was when it was opened.
+    /// The stored file of the artifact, and its identity when it was opened.
     Stored(File, Identity),
-    /// On their way there.
+    /// Downloaded, not committed.
     Staging(StagingFile),
 }
 
 impl Unproved {
-    /// What lies at the place of `artifact`. Blocks.
+    /// The stored file of `artifact`. Blocks.
     pub(super) fn stored(artifact: &Artifact, store: &Store) -> Result<Option<Self>, ReleaseError> {
         let Some(file) = store.tree().open_artifact(artifact)? else { return Ok(None) };
         let identity = Identity::of(&file).map_err(|cause| ReleaseError::read(artifact, cause))?;
@@ -70,7 +71,7 @@ impl Unproved {
     }
 }
 
-/// Downloads `artifact` from one source of `pool`.
+/// Downloads `artifact` from one upstream of `pool`.
 pub(super) async fn obtain(
     pool: &UpstreamPool,
     id: UpstreamId,
@@ -84,28 +85,28 @@ pub(super) async fn obtain(
     let request = Request::File(artifact.clone());
     let downloaded = tokio::select! {
         downloaded = pool.download(id, &request, &sink, progress) => downloaded,
-        // The disk is full, or the like: nobody waits for the source.
+        // A full disk, or the like, ends the download.
         stopped = &mut writer => return Err(stopped.map_err(|_| Cancelled)?.err().unwrap_or_else(|| Cancelled.into())),
     };
-    // The writer ends. What stopped it stopped the download, too.
+    // This ends the writer.
     drop(sink);
     let (staged, stream) = writer.await.map_err(|_| Cancelled)??;
     downloaded?;
-    // Until here the source may be slow: a folder on a network is read by the writer.
+    // The writer reads a folder, which may be a slow network drive, so the download ends here.
     progress.arrived();
     let source = ByteSource::Upstream(pool.name(id).into());
     Ok(Unproved { artifact: artifact.clone(), handle: Handle::Staging(staged), source, stream })
 }
 
-/// Writes what comes into a staging file, and hashes what can be hashed of a zip while it comes. Blocks.
+/// Writes the parts into a staging file, and hashes a zip as far as possible while it arrives. Blocks.
 fn write(
     store: &Store,
     artifact: &Artifact,
     mut parts: mpsc::Receiver<Part>,
 ) -> Result<(StagingFile, Option<StreamHasher>), ReleaseError> {
     let limits = ZipLimits::default();
-    let anew = || (artifact.kind == Kind::Zip).then(|| StreamHasher::new(&limits));
-    let (mut staged, mut stream) = (store.stage()?, anew());
+    let new_hasher = || (artifact.kind == Kind::Zip).then(|| StreamHasher::new(&limits));
+    let (mut staged, mut stream) = (store.stage()?, new_hasher());
     while let Some(part) = parts.blocking_recv() {
         let file = &mut staged.file;
         match part {
@@ -115,20 +116,20 @@ fn write(
                     stream.feed(&bytes);
                 }
             }
-            // It is hashed as a whole afterwards: by all cores, where the network would have kept one waiting.
+            // A local zip arrives fast: it is hashed afterwards, by all cores.
             Part::File(from) => copy(&from, file, artifact.kind.max_len() as u64).map_err(|cause| {
                 UpstreamError::Io { what: format!("cannot copy {}", Request::File(artifact.clone())), cause }
             })?,
             Part::StartOver => {
                 file.set_len(0).and_then(|()| file.rewind()).map_err(UpstreamError::unwritten)?;
-                stream = anew();
+                stream = new_hasher();
             }
         }
     }
     Ok((staged, stream))
 }
 
-/// Copies a file, wherever another reader of it is, up to `limit`. Blocks.
+/// Copies a file from its beginning, at most `limit` bytes, without moving its shared offset. Blocks.
 fn copy(from: &File, to: &mut File, limit: u64) -> io::Result<()> {
     io::copy(&mut BufReader::with_capacity(PIECE, from_start(from)).take(limit), to).map(drop)
 }
@@ -150,7 +151,7 @@ mod tests {
     use gomodule::module::ModuleVersion;
 
     #[tokio::test]
-    async fn what_came_before_a_new_start_is_neither_kept_nor_hashed() {
+    async fn parts_before_a_restart_are_neither_kept_nor_hashed() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
         let module = ModuleVersion::parse("example.com/hello@v1.0.0").unwrap();
@@ -167,12 +168,15 @@ mod tests {
         assert_eq!(staged.file.read_at(&mut whole, 0).unwrap(), zip.len());
         assert_eq!(whole[..zip.len()], zip);
         let limits = ZipLimits::default();
-        let anew = hash_module_zip(&staged.file, &module, &limits).unwrap();
-        assert_eq!(hash_module_zip_streamed(&staged.file, &module, &limits, &stream.unwrap()).unwrap().h1, anew.h1);
+        let whole_file = hash_module_zip(&staged.file, &module, &limits).unwrap();
+        assert_eq!(
+            hash_module_zip_streamed(&staged.file, &module, &limits, &stream.unwrap()).unwrap().h1,
+            whole_file.h1
+        );
     }
 
     #[tokio::test]
-    async fn bytes_wait_for_the_writer_up_to_half_a_megabyte() {
+    async fn at_most_half_a_megabyte_waits_for_the_writer() {
         let (sink, mut received) = DownloadSink::new();
         let piece = || bytes::Bytes::from(vec![0; 256 << 10]);
         sink.send_bytes(piece()).await.unwrap();
@@ -183,7 +187,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_disk_that_refuses_ends_the_download_while_the_source_is_silent() {
+    async fn a_disk_error_ends_the_download_of_a_silent_upstream() {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(Store::open(folder.path()).unwrap());
         let origin = testkit::Origin::start(testkit::World::demo()).await.unwrap();
@@ -195,7 +199,7 @@ mod tests {
         let (artifact, progress) = (Artifact { module, kind: Kind::Zip }, Progress::new(Clock::System));
         let id = pool.sources().next().unwrap();
         let obtained = timeout(Duration::from_secs(20), obtain(&pool, id, &artifact, &store, &progress)).await;
-        assert!(matches!(obtained.expect("nobody waits for the source"), Err(ReleaseError::Store(_))));
+        assert!(matches!(obtained.expect("it does not wait for the upstream"), Err(ReleaseError::Store(_))));
     }
 
     #[test]

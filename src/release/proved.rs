@@ -1,4 +1,4 @@
-//! The proved files: what lies here already, else upstream after upstream until the bytes are right.
+//! The proved files: from the store, else from the upstreams.
 
 use std::sync::Arc;
 
@@ -11,19 +11,19 @@ use super::expected_hash::Expected;
 use super::fetch::Fetch;
 use super::judge::{AttemptError, judge};
 use super::obtain::Unproved;
-use super::released::{Known, Released};
+use super::released::{KnownFile, Released};
 use crate::base::flight::{Cancelled, Flights};
 use gomodule::artifact::{Artifact, Kind};
 
-/// Files whose identity is remembered since they were hashed: about 300 bytes each. One that falls out is hashed again.
+/// Hashed files whose identity is remembered: about 300 bytes each. One that is dropped is hashed again.
 const MAX_KNOWN: u64 = 50_000;
-/// Downloads under way. A `go` command asks for about ten at once.
+/// Concurrent downloads. A `go` command makes about ten requests at a time.
 const MAX_DOWNLOADS: usize = 64;
 
-/// The proved files, whatever a policy says of them.
+/// Releases proved files. Does not apply a policy.
 pub(crate) struct ProvedFiles {
     context: Arc<Context>,
-    known: Cache<Artifact, Known>,
+    known: Cache<Artifact, KnownFile>,
     flights: Flights<Artifact, Result<Released, Arc<ReleaseError>>>,
     downloads: Semaphore,
 }
@@ -41,20 +41,20 @@ impl ProvedFiles {
         }
     }
 
-    /// Requests for one artifact at the same time share one flight.
+    /// Concurrent requests for one artifact share the work.
     async fn release_together(self: &Arc<Self>, artifact: &Artifact) -> Result<Released, Arc<ReleaseError>> {
         let (files, wanted) = (Arc::clone(self), artifact.clone());
         let flight = self.flights.join(artifact.clone(), move || async move {
-            let released = files.release_anew(&wanted).await;
+            let released = files.prove_or_fetch(&wanted).await;
             if let Ok(released) = &released {
-                files.known.insert(wanted, Known::of(released));
+                files.known.insert(wanted, KnownFile::of(released));
             }
             released
         });
-        flight.await.map_err(|broken| Arc::new(ReleaseError::from(broken)))?
+        flight.await.map_err(|cancelled| Arc::new(ReleaseError::from(cancelled)))?
     }
 
-    /// The file at its place, if it is the very one that was hashed before.
+    /// The stored file, if it is the one that was hashed before.
     async fn unchanged(&self, artifact: &Artifact) -> Result<Option<Released>, ReleaseError> {
         let Some(known) = self.known.get(artifact) else { return Ok(None) };
         let artifact = artifact.clone();
@@ -65,7 +65,7 @@ impl ProvedFiles {
         .await
     }
 
-    async fn release_anew(&self, artifact: &Artifact) -> Result<Released, Arc<ReleaseError>> {
+    async fn prove_or_fetch(&self, artifact: &Artifact) -> Result<Released, Arc<ReleaseError>> {
         let expected = Arc::new(self.context.expectations.expect(artifact, &self.context.store).await?);
         if let Some(released) = self.stored(artifact, &expected).await? {
             return Ok(released);
@@ -73,32 +73,32 @@ impl ProvedFiles {
         if self.context.offline {
             return Err(ReleaseError::Offline(artifact.to_string()).into());
         }
-        let _turn = self.downloads.acquire().await.map_err(|_| ReleaseError::from(Cancelled))?;
+        let _permit = self.downloads.acquire().await.map_err(|_| ReleaseError::from(Cancelled))?;
         Ok(Fetch::of(&self.context, artifact, &expected).run().await?)
     }
 
-    /// Proves what lies at the artifact's place. Wrong bytes are set aside, and `None` says to fetch anew.
+    /// Proves the stored file. Wrong bytes are quarantined; `None` means that the file must be fetched.
     async fn stored(&self, artifact: &Artifact, expected: &Arc<Expected>) -> Result<Option<Released>, ReleaseError> {
-        // A turn is for a zip that is there: nobody waits for one to learn that there is none.
+        // Without a stored zip there is nothing to wait for.
         if artifact.kind == Kind::Zip && !self.context.has(artifact).await? {
             return Ok(None);
         }
-        let _turn = self.context.turn_to_read(artifact.kind).await?;
+        let _permit = self.context.hashing_permit(artifact.kind).await?;
         let (artifact, expected) = (artifact.clone(), Arc::clone(expected));
         blocking(&self.context, move |context| {
             let Some(stored) = Unproved::stored(&artifact, &context.store)? else { return Ok(None) };
             match judge(context, stored, &expected) {
                 Ok(verified) => Released::commit(verified, &context.store).map(Some),
-                // It may be right. A source may have a zip of the version that is not over the bound.
-                Err(AttemptError::OverBound(why)) if context.offline => {
+                // It may be right. If not offline, an upstream may have a zip of the version within the limits.
+                Err(AttemptError::OverLimit(why)) if context.offline => {
                     Err(ReleaseError::UnsupportedZip { artifact: Box::new(artifact), tried: vec![why] })
                 }
                 Err(
                     AttemptError::Wrong(_)
-                    | AttemptError::OverBound(_)
-                    | AttemptError::Here(ReleaseError::WrongBytes { .. }),
+                    | AttemptError::OverLimit(_)
+                    | AttemptError::Local(ReleaseError::WrongBytes { .. }),
                 ) => Ok(None),
-                Err(AttemptError::Here(error)) => Err(error),
+                Err(AttemptError::Local(error)) => Err(error),
                 Err(AttemptError::Failed(error)) => Err(error.into()),
             }
         })
@@ -123,7 +123,7 @@ mod tests {
     use gomodule::module::{ModuleVersion, Patterns};
 
     #[tokio::test]
-    async fn a_cold_go_mod_waits_for_no_zip_that_is_hashed() {
+    async fn a_go_mod_does_not_wait_for_zips_that_are_hashed() {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(Store::open(folder.path()).unwrap());
         let (world, http) = (testkit::Origin::start(testkit::World::demo()).await.unwrap(), HttpClient::new().unwrap());
@@ -137,17 +137,17 @@ mod tests {
         let files = Arc::new(ProvedFiles::new(Arc::clone(&context)));
         let module = ModuleVersion::parse("example.com/hello@v1.0.0").unwrap();
         let [go_mod, zip] = [Kind::Mod, Kind::Zip].map(|kind| Artifact { module: module.clone(), kind });
-        let mut turns = Vec::new();
-        while let Ok(turn) = timeout(Duration::from_millis(10), context.turn_to_read(Kind::Zip)).await {
-            turns.push(turn.unwrap());
+        let mut permits = Vec::new();
+        while let Ok(permit) = timeout(Duration::from_millis(10), context.hashing_permit(Kind::Zip)).await {
+            permits.push(permit.unwrap());
         }
-        assert_eq!(turns.len(), 4, "zips that are being hashed");
+        assert_eq!(permits.len(), 4, "zips that are hashed");
         let in_time = Duration::from_secs(20);
-        timeout(in_time, files.release(&go_mod)).await.expect("it waits for no turn").unwrap();
+        timeout(in_time, files.release(&go_mod)).await.expect("it needs no permit").unwrap();
         let expected = Arc::new(context.expectations.expect(&zip, &context.store).await.unwrap());
         let stored = timeout(in_time, files.stored(&zip, &expected)).await;
-        assert!(stored.expect("that there is no zip waits for no turn").unwrap().is_none());
-        turns.clear();
+        assert!(stored.expect("without a stored zip no permit is needed").unwrap().is_none());
+        permits.clear();
         files.release(&zip).await.unwrap();
     }
 }

@@ -1,4 +1,4 @@
-//! Stage `commit`: verified bytes at their place, durably, and still the same open file.
+//! Stage `commit`: puts verified bytes into the store durably, and keeps the hashed file open.
 
 use std::fs::File;
 use std::io;
@@ -15,8 +15,8 @@ use crate::store::{Identity, Store};
 use gomodule::artifact::Kind;
 use gomodule::dirhash::{H1, hash_go_mod};
 
-/// A file that may go out: the very file that was hashed, open, and what it was when it was hashed. It is made of what
-/// `prove` gives ([`Released::commit`]), or of a file that was released before and is the same still ([`Known::reopened`]).
+/// A file that may be served: the open file that was hashed, and its identity at that time. Made from a [`Verified`]
+/// ([`Released::commit`]), or from the unchanged file of an earlier release ([`KnownFile::reopened`]).
 #[derive(Clone, Debug)]
 pub(crate) struct Released {
     file: Arc<File>,
@@ -25,18 +25,18 @@ pub(crate) struct Released {
     source: ByteSource,
 }
 
-/// What was found out about a file when it was hashed.
+/// What is remembered of a file that was hashed.
 #[derive(Clone)]
-pub(super) struct Known {
+pub(super) struct KnownFile {
     identity: Identity,
     basis: Basis,
     source: ByteSource,
-    /// While somebody reads it: a thousand readers of one file need one open file.
+    /// The open file while it is read: a thousand readers share one.
     open: Arc<Mutex<Weak<File>>>,
 }
 
 impl Released {
-    /// Puts verified bytes in place, unless they lie there. Blocks.
+    /// Stores verified bytes, unless they are stored. Blocks.
     pub(super) fn commit(verified: Verified, store: &Store) -> Result<Self, ReleaseError> {
         let (Unproved { artifact, handle, source, .. }, basis) = verified.into_parts();
         let (file, identity) = match handle {
@@ -52,7 +52,7 @@ impl Released {
             }
         };
         if artifact.kind == Kind::Zip {
-            // Also of one that lay there: the disk may have been full when it came.
+            // Also for a stored one: the disk may have been full when it was downloaded.
             store.tree().add_to_list(&artifact.module);
         }
         Ok(Self { file: Arc::new(file), identity, basis, source })
@@ -78,9 +78,9 @@ impl Released {
         &self.source
     }
 
-    /// The bytes of a go.mod, if they still have its h1. Blocks.
+    /// The bytes of a go.mod, if they still have the h1. Blocks.
     pub(crate) fn go_mod(&self) -> io::Result<Bytes> {
-        // It was hashed, so it is no larger than a go.mod may be.
+        // It was hashed, so it is within the limit for a go.mod.
         let mut bytes = vec![0; usize::try_from(self.identity.size()).unwrap_or(0)];
         self.file.read_exact_at(&mut bytes, 0)?;
         if hash_go_mod(&bytes) != self.h1() {
@@ -90,13 +90,13 @@ impl Released {
     }
 }
 
-impl Known {
+impl KnownFile {
     pub(super) fn of(released: &Released) -> Self {
         let Released { file, identity, basis, source } = released.clone();
         Self { identity, basis, source, open: Arc::new(Mutex::new(Arc::downgrade(&file))) }
     }
 
-    /// The file, if it is the very one that was hashed: as it is open already, or else as it was opened now. Blocks.
+    /// The file that was hashed, if `file` is the same one. An already open one is shared. Blocks.
     pub(super) fn reopened(self, file: File) -> io::Result<Option<Released>> {
         if Identity::of(&file)? != self.identity {
             return Ok(None);

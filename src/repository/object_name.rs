@@ -1,8 +1,8 @@
 //! The name of a git object: the hash of its kind, its size and its content.
 //!
-//! git checks objects that come over the network, and hardly those that lie on the disk already. A restored `.git` may have
-//! anything under the hash of a commit. So what git answers is hashed here. Most repositories use SHA-1, for which two
-//! contents with one hash can be made by whoever makes both; not one for a hash that is there already.
+//! git verifies objects that it downloads, but hardly those on the disk. A restored `.git` may have anything under the hash of a
+//! commit, so the content is hashed here. Most repositories use SHA-1: an attacker can make two contents with the same hash, but
+//! not a content for an existing hash.
 
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_those_of_git() {
+    fn names_are_the_same_as_in_git() {
         // `printf 'hello\n' | git hash-object --stdin`, and the same in a repository with SHA-256.
         assert!(has_name("ce013625030ba8dba906f756967f9e9ca394464a", "blob", b"hello\n"));
         assert!(!has_name("ce013625030ba8dba906f756967f9e9ca394464a", "blob", b"hallo\n"));

@@ -1,17 +1,19 @@
-//! Whose the repository is, as git itself asks before it reads the settings of one (`setup.c`, ensure_valid_ownership).
+//! Who owns the repository, checked as git does before it reads settings (`setup.c`, ensure_valid_ownership).
 //!
-//! git asks only where it finds the repository itself. Here it is told, so the question is ours.
+//! git checks only a repository that it finds itself. Here `--git-dir` names it, so the check is done here.
 
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::error::{BaseError, quoted};
+use super::error::BaseError;
 use super::git::Git;
+use crate::base::process::quoted;
 use crate::base::text::safe_path;
 
-/// The work tree, its `.git` and the folder that this leads to belong to this user, or the user's own settings list the
-/// work tree as safe.
+/// The work tree, its `.git` and the repository folder belong to this user, or the user's own settings list the work tree as
+/// safe.
 pub(super) fn check(git: &Git, git_folder: &Path) -> Result<(), BaseError> {
     let user = rustix::process::geteuid().as_raw();
     let sudo = std::env::var("SUDO_UID").ok().filter(|_| user == 0).and_then(|id| id.parse().ok());
@@ -19,45 +21,31 @@ pub(super) fn check(git: &Git, git_folder: &Path) -> Result<(), BaseError> {
     for path in [work_tree, &work_tree.join(".git"), git_folder] {
         let found = path.symlink_metadata().map_err(|error| git.failed(error.to_string()))?.uid();
         if found != user && Some(found) != sudo && !is_safe(&git.protected_paths("safe.directory")?, work_tree) {
+            let (tree, path) = (safe_path(work_tree), safe_path(path));
             return Err(BaseError::Unusable(format!(
-                "the git repository {} is not used, for {} belongs to another user (expected uid {user}, found {found}). If \
-                 you trust whoever made it, run:\n\n    git config --global --add safe.directory {}",
-                safe_path(work_tree),
-                safe_path(path),
-                quoted(work_tree)
+                "the git repository {tree} is not used, because {path} belongs to another user (expected uid {user}, found \
+                 {found}). If you trust that user, run:\n\n    git config --global --add safe.directory {}",
+                quoted(&tree)
             )));
         }
     }
     Ok(())
 }
 
-/// Whether a list names a folder: itself, all, or one above it with `/*`. An empty entry takes back those before it.
+/// Whether a list names a folder: itself, all, or one above it with `/*`. An empty entry cancels those before it.
 fn is_safe(list: &[Vec<u8>], folder: &Path) -> bool {
-    let mut is_safe = false;
-    for entry in list {
-        if entry.is_empty() {
-            is_safe = false;
-        } else if entry == b"*" {
-            is_safe = true;
-        } else if let Some(above) = entry.strip_suffix(b"/*") {
-            is_safe |= is_below(above, folder);
-        } else {
-            is_safe |= real(entry).as_deref() == Some(folder);
-        }
-    }
-    is_safe
+    let is_below = |above: PathBuf| folder != above && folder.starts_with(above);
+    list.iter().fold(false, |is_safe, entry| match (entry.as_slice(), entry.strip_suffix(b"/*")) {
+        (b"", _) => false,
+        (b"*" | b"/*", _) => true,
+        (_, Some(above)) => is_safe || real(above).is_some_and(is_below),
+        (entry, None) => is_safe || real(entry).as_deref() == Some(folder),
+    })
 }
 
-fn is_below(above: &[u8], folder: &Path) -> bool {
-    match above {
-        b"" => true,
-        above => real(above).is_some_and(|above| folder != above && folder.starts_with(above)),
-    }
-}
-
-/// A path of the list, without links, as newer versions of git compare it. A relative one names nothing.
-fn real(path: &[u8]) -> Option<std::path::PathBuf> {
-    let path = Path::new(std::ffi::OsStr::from_bytes(path));
+/// A path of the list, without links, as newer versions of git compare it. A relative path matches nothing.
+fn real(path: &[u8]) -> Option<PathBuf> {
+    let path = Path::new(OsStr::from_bytes(path));
     path.is_absolute().then(|| path.canonicalize().ok()).flatten()
 }
 

@@ -1,7 +1,7 @@
-//! What a command may do in the data folder, and whether the folder is fit for it.
+//! What a command may do in the data folder, and checks of the folder for it.
 //!
-//! The folder may have been restored from a cache, be mounted read-only, or belong to somebody else. So each of its fixed
-//! places is a real folder or a regular file, and whoever writes owns it. Whoever only reads takes it as it is.
+//! The folder may be restored from a cache, mounted read-only, or belong to another user. So its fixed entries must be real
+//! folders, and a command that writes must own all fixed entries. A command that only reads accepts other owners.
 
 use std::fs;
 use std::io;
@@ -11,38 +11,38 @@ use std::path::{Path, PathBuf};
 use super::StoreError;
 use super::durable::Modes;
 use super::error::OTHERWISE;
-use super::losses::Losses;
 use super::owner::check_owner;
+use super::write_failures::WriteFailures;
 use crate::base::clock::Clock;
 
 pub(super) const MARKER: &str = "sumgate-format";
-/// Folders of ours.
+/// The fixed folders.
 pub(super) const FOLDERS: [&str; 6] = ["proxy", "sumdb", "pins", "quarantine", "staging", "run"];
 
-/// What a command does in the data folder.
+/// The access of a command to the data folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// Only reads. It writes where it may, and does without where it may not.
+    /// Only needs to read, and writes if it may.
     Read,
     /// Writes.
     Write,
-    /// Writes, and has files on their way: it also sweeps what earlier processes left in staging.
+    /// Writes, downloads, and sweeps staging.
     Download,
 }
 
-/// How things are kept in the data folder.
+/// How the parts of a store write to the data folder.
 #[derive(Clone, Debug)]
-pub(super) struct Keeping {
+pub(super) struct StoreOptions {
     pub(super) modes: Modes,
     pub(super) access: Access,
+    /// Whether this store may write at all.
     pub(super) writes: bool,
-    /// Where is told what could not be kept.
-    pub(super) losses: Losses,
+    pub(super) write_failures: WriteFailures,
     pub(super) clock: Clock,
 }
 
-impl Keeping {
-    /// Refuses to write where things are only read.
+impl StoreOptions {
+    /// Refuses a write if the store is read-only.
     pub(super) fn check(&self, path: &Path) -> Result<(), StoreError> {
         if self.writes {
             return Ok(());
@@ -52,17 +52,17 @@ impl Keeping {
         Err(StoreError::new("write to", path, io::Error::other(words)))
     }
 
-    /// Does what may fail: it keeps something that can be had again.
-    pub(super) fn try_to(&self, keep: impl FnOnce() -> Result<(), StoreError>) {
+    /// Writes something that can be obtained again, so a failure is only logged.
+    pub(super) fn try_to(&self, write: impl FnOnce() -> Result<(), StoreError>) {
         if self.writes
-            && let Err(error) = keep()
+            && let Err(error) = write()
         {
-            self.losses.tell(&error, self.clock.steady());
+            self.write_failures.log(&error, self.clock.steady());
         }
     }
 }
 
-/// The data folder at its real place, made if it is not there. One that is there keeps its owner and its mode.
+/// The real path of the data folder, which is made if it is missing. An existing one keeps its owner and mode.
 pub(super) fn real_root(root: &Path, modes: Modes) -> Result<PathBuf, StoreError> {
     let failed = |cause| StoreError::new("make the data folder", root, cause);
     if !root.is_dir() {
@@ -74,15 +74,14 @@ pub(super) fn real_root(root: &Path, modes: Modes) -> Result<PathBuf, StoreError
     root.canonicalize().map_err(|cause| StoreError::new("find the data folder", root, cause))
 }
 
-/// Refuses a fixed place that is no folder, or that belongs to somebody else where things are written. Returns whether things
-/// are written.
-pub(super) fn check_places(root: &Path, access: Access) -> Result<bool, StoreError> {
+/// Checks all fixed entries with [`check_entry`]. Returns whether the store may write.
+pub(super) fn check_entries(root: &Path, access: Access) -> Result<bool, StoreError> {
     let mut is_own = true;
     for name in FOLDERS {
-        is_own &= check_place(&root.join(name), access, true)?;
+        is_own &= check_entry(&root.join(name), access, true)?;
     }
     for name in ["list.lock", MARKER] {
-        is_own &= check_place(&root.join(name), access, false)?;
+        is_own &= check_entry(&root.join(name), access, false)?;
     }
     if access != Access::Read {
         return Ok(true);
@@ -90,9 +89,9 @@ pub(super) fn check_places(root: &Path, access: Access) -> Result<bool, StoreErr
     Ok(is_own && rustix::fs::access(root, rustix::fs::Access::WRITE_OK).is_ok())
 }
 
-/// Whether what lies at a fixed place belongs to this user; where things are written, it has to. What is no regular file is as
-/// good as absent, and what is written goes over it (`open`); a folder must be one.
-pub(super) fn check_place(path: &Path, access: Access, is_folder: bool) -> Result<bool, StoreError> {
+/// Whether a fixed entry belongs to this user; for a command that writes, it must. A folder must be a real folder. Anything but
+/// a regular file in place of a file is treated as missing (`open`).
+pub(super) fn check_entry(path: &Path, access: Access, is_folder: bool) -> Result<bool, StoreError> {
     let failed = |cause| StoreError::new("use", path, cause);
     let found = match path.symlink_metadata() {
         Ok(found) => found,
@@ -109,7 +108,7 @@ pub(super) fn check_place(path: &Path, access: Access, is_folder: bool) -> Resul
     }
 }
 
-/// What lies at a place, in words.
+/// The kind of an entry, for messages.
 pub(super) fn kind(found: &fs::Metadata) -> &'static str {
     match found.mode() & 0o170_000 {
         0o040_000 => "a folder",

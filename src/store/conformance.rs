@@ -1,4 +1,4 @@
-//! What every implementation of the traits of this room has to do, held against each of them.
+//! Tests for every implementation of the traits of this room.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs::{self, File};
@@ -20,8 +20,7 @@ use super::{Blobs, Modes, StagingFile, State, StoreError, Swap};
 
 const MAX: usize = 100;
 const KEY: &str = "a.example/hello/@v/v1.0.0.zip";
-const BLOBS: [fn(&dyn Blobs); 6] =
-    [of_two_puts_the_first_stays, of_many_puts_one_stays, nothing_is_there, ranges, lists, deletes];
+const BLOBS: [fn(&dyn Blobs); 5] = [of_two_puts_the_first_stays, of_many_puts_one_stays, missing_files, lists, deletes];
 const STATES: [fn(&dyn State); 6] =
     [swaps_once, of_two_swaps_one_wins, has_bounds, loses_no_line, lease_excludes, refuses_names];
 
@@ -56,9 +55,9 @@ fn state_in_memory_is_state() {
 }
 
 fn staged(text: &str) -> StagingFile {
-    let (mut file, place) = NamedTempFile::new().unwrap().into_parts();
+    let (mut file, path) = NamedTempFile::new().unwrap().into_parts();
     file.write_all(text.as_bytes()).unwrap();
-    StagingFile { file, place }
+    StagingFile { file, path }
 }
 
 fn put(blobs: &dyn Blobs, key: &str, text: &str) -> Result<File, StoreError> {
@@ -79,7 +78,7 @@ fn of_two_puts_the_first_stays(blobs: &dyn Blobs) {
     assert_eq!(read(blobs, KEY).as_deref(), Some("first"));
     let mut own = String::new();
     other.rewind().and_then(|()| other.read_to_string(&mut own)).unwrap();
-    assert_eq!(own, "second", "whoever put it has its own");
+    assert_eq!(own, "second", "each caller gets its own file back");
 }
 
 fn of_many_puts_one_stays(blobs: &dyn Blobs) {
@@ -99,9 +98,8 @@ fn of_many_puts_one_stays(blobs: &dyn Blobs) {
     }
 }
 
-fn nothing_is_there(blobs: &dyn Blobs) {
+fn missing_files(blobs: &dyn Blobs) {
     assert_eq!(read(blobs, KEY), None);
-    assert_eq!(blobs.range(KEY, 0, 5).unwrap(), None);
     assert_eq!(blobs.list("", 0).unwrap(), [""; 0]);
     blobs.delete(KEY).unwrap();
     put(blobs, KEY, "a file").unwrap();
@@ -109,16 +107,6 @@ fn nothing_is_there(blobs: &dyn Blobs) {
     assert_eq!(read(blobs, &format!("{KEY}/below")), None);
     blobs.delete("a.example/hello").unwrap();
     assert_eq!(read(blobs, KEY).as_deref(), Some("a file"));
-}
-
-fn ranges(blobs: &dyn Blobs) {
-    put(blobs, KEY, "0123456789").unwrap();
-    let range = |start, len| String::from_utf8(blobs.range(KEY, start, len).unwrap().unwrap()).unwrap();
-    assert_eq!(range(2, 3), "234");
-    assert_eq!(range(8, 100), "89");
-    assert_eq!(range(10, 1), "");
-    assert_eq!(range(1 << 40, 1), "");
-    assert_eq!(range(3, 0), "");
 }
 
 fn lists(blobs: &dyn Blobs) {
@@ -158,7 +146,6 @@ fn refuses_keys(blobs: &dyn Blobs) {
         let answers = [
             put(blobs, &key, "x").err(),
             blobs.get(&key).err(),
-            blobs.range(&key, 0, 1).err(),
             blobs.delete(&key).err(),
             // Without a folder all are listed.
             if key.is_empty() { blobs.get(&key).err() } else { blobs.list(&key, 1).err() },
@@ -226,7 +213,7 @@ fn has_bounds(state: &dyn State) {
     let error = state.compare_and_swap("head", MAX, Some(largest.as_bytes()), &[0; MAX + 1]).unwrap_err().to_string();
     assert!(error.contains("expected at most 100 bytes, found 101"), "{error}");
     assert_eq!(value(state, "head"), Some(largest));
-    // Written with a larger bound than whoever reads it allows: as good as absent, and it makes room.
+    // Written with a larger limit than that of the reader: treated as missing, and replaced.
     assert_eq!(state.get("head", MAX - 1).unwrap(), None);
     assert_eq!(state.compare_and_swap("head", MAX - 1, None, b"new").unwrap(), Swap::Swapped);
     assert_eq!(value(state, "head").as_deref(), Some("new"));
@@ -279,15 +266,15 @@ fn refuses_names(state: &dyn State) {
     }
 }
 
-/// Where the process swaps that is to be killed.
+/// The folder of the child process that is killed.
 const SWAPS: &str = "SUMGATE_TEST_SWAPS";
 
-/// A value in which every part shows if it is torn.
+/// A value in which every line shows whether it is torn.
 fn numbered(nth: usize) -> String {
     format!("{nth:6}\n").repeat(10_000)
 }
 
-/// Swaps to the next number, so often.
+/// Swaps to the next number, `times` times.
 fn count_up(dir: &Path, times: usize) {
     let state = LocalState::new(dir.to_owned(), Modes::Private);
     let get = || state.get("head", 1 << 20).unwrap();
@@ -300,11 +287,11 @@ fn count_up(dir: &Path, times: usize) {
     }
 }
 
-/// The old value or the new one, whole, and the lock is free: whatever the process did when it was killed.
+/// A process that is killed at any time leaves the whole old or new value, and a free lock.
 #[test]
 fn a_crash_leaves_the_old_value_or_the_new_one() {
     if let Some(dir) = std::env::var_os(SWAPS) {
-        // This is the process to be killed; it would end by itself.
+        // This is the child process, which is killed; it would also end by itself.
         return count_up(Path::new(&dir), 100_000);
     }
     let folder = tempfile::tempdir().unwrap();
@@ -324,9 +311,9 @@ fn a_crash_leaves_the_old_value_or_the_new_one() {
     }
 }
 
-/// What is no regular file was not put by this program: it is no first one.
+/// Anything but a regular file was not put by this program.
 #[test]
-fn a_file_goes_over_what_is_none_and_no_link_is_followed() {
+fn a_put_replaces_anything_but_a_file_and_no_link_is_followed() {
     let folder = tempfile::tempdir().unwrap();
     let blobs = LocalBlobs::new(folder.path().canonicalize().unwrap().join("blobs"), Modes::Private);
     let elsewhere = folder.path().join("elsewhere");

@@ -1,23 +1,23 @@
-//! What is remembered of one database under one key.
+//! The stored state of one database under one key.
 //!
 //! ```text
-//! sumdb/NAME+hhhhhhhh+KEYDIGEST/head      the trusted signed head, replaced by compare-and-swap only
-//!                               heads     the sizes of trusted heads, and when they were seen; what of it counts: `sumdb/sightings`
-//!                               exported  the sizes of the heads that `export` carried away, one a line
-//!                               anchor    the last anchor that was proved consistent with it
-//!                               first-asked  when versions were first asked for that it did not have (`sumdb/asked`)
-//!                               fork.txt  evidence that the database signed two histories; stays until removed by hand
+//! sumdb/NAME+hhhhhhhh+KEYDIGEST/head      the trusted signed head, only replaced by compare-and-swap
+//!                               heads     the sizes of trusted heads, and when they were seen (`sumdb/observed_sizes`)
+//!                               exported  the sizes of exported heads, one per line
+//!                               anchor    the last anchor that was proved consistent with the head
+//!                               first-asked  the times of first requests for versions without a record (`sumdb/first_asked`)
+//!                               fork.txt  evidence that the database signed two histories; only the operator removes it
 //!                               tile/…    authenticated tiles, the widest seen of each (`tile,8,0,x001,234`)
 //!                               record/…  records with their proofs (`a.example,x@v1.0.0`)
 //! ```
 //!
-//! The digest of the whole verifier key is in the name: the 4-byte key hash alone could be met by another key, and a
-//! changed key must never meet an old head. Tiles and records are checked again whenever they are read, so they need
-//! no sync; head and evidence are synced.
+//! The digest of the whole verifier key is in the name, because a changed key must never meet an old head, and another key may
+//! have the same 4-byte key hash. Tiles and records are authenticated at every read, so they need no sync; head and evidence
+//! are synced.
 //!
-//! The head and what was first asked for are [`State`]. The others are files of this machine: each is written without a look at
-//! what was there, with the durability that it needs; the owner of `heads` is checked on the open file; a tile is replaced by
-//! a wider one, so it is no immutable blob; and `fork.txt` is for a person to find.
+//! `head` and `first-asked` are [`State`]. The others are local files, overwritten with the durability that each needs: the owner
+//! of `heads` is checked on the open file, a wider tile replaces a narrower one, so it is not an immutable blob, and `fork.txt`
+//! is for the operator to read.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ use sha2::{Digest, Sha256};
 use tlog::limits::{MAX_NOTE_LEN, MAX_RECORD_LEN};
 
 use super::StoreError;
-use super::access::{Keeping, check_place, kind};
+use super::access::{StoreOptions, check_entry, kind};
 use super::durable::{self, Durability};
 use super::open;
 use super::owner::{Untrusted, check_folder, check_owner};
@@ -44,8 +44,8 @@ const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_')
 pub struct StateDir {
     dir: PathBuf,
     state: LocalState,
-    keeping: Keeping,
-    /// Why the times in it do not count, if they do not.
+    options: StoreOptions,
+    /// Why the times in it are not trusted, if so.
     untrusted: Option<Untrusted>,
 }
 
@@ -55,27 +55,27 @@ impl StateDir {
         name: &str,
         verifier_key: &str,
         trees: &[Tree],
-        keeping: &Keeping,
+        options: &StoreOptions,
     ) -> Result<Self, StoreError> {
         let digest = hex::encode(&Sha256::digest(verifier_key.as_bytes())[..8]);
         let key_hash = verifier_key.split('+').nth(1).unwrap_or_default();
         let name = utf8_percent_encode(name, NAME);
         let all = root.join("sumdb");
         let dir = all.join(format!("{name}+{key_hash}+{digest}"));
-        let mut is_own = check_place(&dir, keeping.access, true)?;
+        let mut is_own = check_entry(&dir, options.access, true)?;
         for name in FOLDERS {
-            is_own &= check_place(&dir.join(name), keeping.access, true)?;
+            is_own &= check_entry(&dir.join(name), options.access, true)?;
         }
         for name in FILES {
-            is_own &= check_place(&dir.join(name), keeping.access, false)?;
+            is_own &= check_entry(&dir.join(name), options.access, false)?;
         }
         let fork = dir.join(FORK);
         if let Some(found) = fork.symlink_metadata().ok().filter(|found| !found.is_file()) {
             return Err(not_evidence(&fork, kind(&found)));
         }
-        let keeping = Keeping { writes: keeping.writes && is_own, ..keeping.clone() };
-        if keeping.writes {
-            durable::make_dir(&dir, keeping.modes)?;
+        let options = StoreOptions { writes: options.writes && is_own, ..options.clone() };
+        if options.writes {
+            durable::make_dir(&dir, options.modes)?;
         }
         let mut untrusted = None;
         for folder in [root, &all, &dir].into_iter().filter(|folder| folder.is_dir()) {
@@ -83,29 +83,29 @@ impl StateDir {
             let why = why.map_err(|cause| StoreError::new("look at the owner of", folder, cause))?;
             untrusted = untrusted.or(why);
         }
-        let state = LocalState::new(dir.clone(), keeping.modes);
-        Ok(Self { dir, state, keeping, untrusted })
+        let state = LocalState::new(dir.clone(), options.modes);
+        Ok(Self { dir, state, options, untrusted })
     }
 
-    /// The trusted head as it was stored: a signed note.
+    /// The stored trusted head: a signed note.
     pub fn head(&self) -> Result<Option<String>, StoreError> {
         self.state.get("head", MAX_NOTE_LEN).map(text)
     }
 
-    /// Replaces the head by `new` if `is_expected` says so of what is there, durably, across processes. Where things are only
-    /// read, it is replaced for this process alone, which asks nobody for a newer one.
+    /// Replaces the head by `new` if `is_expected` accepts the current one, durably and across processes. A read-only store reports
+    /// success without a write: the new head is valid for this process only.
     pub(crate) fn swap_head(
         &self,
         is_expected: impl FnOnce(Option<&str>) -> bool,
         new: &str,
     ) -> Result<Swap<String>, StoreError> {
-        if !self.keeping.writes {
+        if !self.options.writes {
             return Ok(Swap::Swapped);
         }
         let current = self.state.get("head", MAX_NOTE_LEN)?;
-        let words = text(current.clone());
-        if !is_expected(words.as_deref()) {
-            return Ok(Swap::Conflict(words));
+        let note = text(current.clone());
+        if !is_expected(note.as_deref()) {
+            return Ok(Swap::Conflict(note));
         }
         let swap = self.state.compare_and_swap("head", MAX_NOTE_LEN, current.as_deref(), new.as_bytes())?;
         Ok(match swap {
@@ -114,18 +114,17 @@ impl StateDir {
         })
     }
 
-    /// The anchor that was last proved consistent with the head.
+    /// The last anchor that was proved consistent with the head.
     pub(crate) fn anchor(&self) -> Result<Option<String>, StoreError> {
         self.state.get("anchor", MAX_NOTE_LEN).map(text)
     }
 
-    /// Remembers that `anchor` was proved consistent with the head. One that is lost is compared again.
+    /// Stores an anchor that was proved consistent with the head. If the write fails, it is proved again.
     pub(crate) fn set_anchor(&self, anchor: &str) {
         self.try_to_write("anchor", anchor, Durability::Synced);
     }
 
-    /// The sizes and times of heads, as they were written down. Nothing proves the times, so they count only where no
-    /// other than this user could write them; else it is said why they do not.
+    /// The stored sizes and times of heads. Nothing proves the times, so they are trusted only if no other user could write them.
     pub(crate) fn heads(&self) -> Result<Result<String, Untrusted>, StoreError> {
         if let Some(why) = &self.untrusted {
             return Ok(Err(why.clone()));
@@ -144,30 +143,30 @@ impl StateDir {
         format!("{}: {message}", self.dir.join("heads").display())
     }
 
-    /// Writes down the sizes and times of heads. One that is lost makes records look younger, never older.
+    /// Stores the sizes and times of heads. If the write fails, records look younger, never older.
     pub(crate) fn set_heads(&self, heads: &str) {
         self.try_to_write("heads", heads, Durability::Atomic);
     }
 
-    /// The sizes of the trees whose heads were carried away, as they were written down.
+    /// The stored sizes of exported heads.
     pub(crate) fn exported(&self) -> Result<Option<String>, StoreError> {
         self.state.get("exported", MAX_EXPORTED_LEN).map(text)
     }
 
-    /// Writes down the sizes of the trees whose heads were carried away. Without one that is lost, a later export brings no
-    /// tiles for whoever stands at that head, and they are told.
+    /// Stores the sizes of exported heads. If the write fails, a later export lacks the tiles for an installation at that head, and
+    /// its import says so.
     pub(crate) fn set_exported(&self, sizes: &str) {
         self.try_to_write("exported", sizes, Durability::Atomic);
     }
 
-    /// The versions that were asked for, as they were written down.
+    /// The stored lines of first requests.
     pub(crate) fn first_asked(&self) -> Result<Option<String>, StoreError> {
         self.state.get("first-asked", MAX_FIRST_ASKED_LEN).map(text)
     }
 
-    /// Writes a line down behind the others. One that is lost makes a version look younger after a restart.
+    /// Appends a line. If the write fails, a version looks younger after a restart.
     pub(crate) fn add_first_asked(&self, line: &str) {
-        self.keeping.try_to(|| self.state.append("first-asked", line.as_bytes()));
+        self.options.try_to(|| self.state.append("first-asked", line.as_bytes()));
     }
 
     pub(crate) fn set_first_asked(&self, lines: &str) {
@@ -175,21 +174,21 @@ impl StateDir {
     }
 
     fn try_to_write(&self, name: &str, text: &str, durability: Durability) {
-        self.keeping.try_to(|| durable::write(&self.dir.join(name), text.as_bytes(), durability, self.keeping.modes));
+        self.options.try_to(|| durable::write(&self.dir.join(name), text.as_bytes(), durability, self.options.modes));
     }
 
-    /// Where evidence of a fork lies, or would lie.
+    /// The path for evidence of a fork.
     pub(crate) fn fork_path(&self) -> PathBuf {
         self.dir.join(FORK)
     }
 
-    /// Where evidence of a fork lies, if there is some. It is a regular file, also one that this user may not read.
+    /// The path of existing evidence of a fork: a regular file, perhaps not readable.
     pub(crate) fn fork(&self) -> Option<PathBuf> {
         Some(self.fork_path()).filter(|path| path.symlink_metadata().is_ok_and(|found| found.is_file()))
     }
 
-    /// Writes evidence of a fork, unless some is there already: the first is enough. What is no regular file is no evidence, and
-    /// makes room. Returns its path.
+    /// Writes evidence of a fork, unless there is some already, and returns its path. Anything but a regular file or a folder is
+    /// replaced.
     pub(crate) fn write_fork(&self, evidence: &str) -> Result<PathBuf, StoreError> {
         if let Some(path) = self.fork() {
             return Ok(path);
@@ -198,26 +197,25 @@ impl StateDir {
         if path.symlink_metadata().is_ok_and(|found| found.is_dir()) {
             return Err(not_evidence(&path, "a folder"));
         }
-        durable::write(&path, evidence.as_bytes(), Durability::Synced, self.keeping.modes)?;
+        durable::write(&path, evidence.as_bytes(), Durability::Synced, self.options.modes)?;
         Ok(path)
     }
 
-    /// A tile's bytes as stored under its name (`tile/8/0/x001/234`, no width), to be authenticated by the caller.
+    /// The stored bytes of a tile, by its name without the width (`tile/8/0/x001/234`). The caller authenticates them.
     pub(crate) fn tile(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
         self.read(&flat("tile", name), MAX_TILE_LEN)
     }
 
     pub(crate) fn set_tile(&self, name: &str, bytes: &[u8]) {
-        self.keeping.try_to(|| self.write_authenticated(&self.dir.join(flat("tile", name)), bytes));
+        self.try_to_write_authenticated(&flat("tile", name), bytes);
     }
 
-    /// A record with its proof, under the escaped `path@version`, to be checked by the caller.
+    /// A record with its proof, by the escaped `path@version`. The caller verifies it.
     pub(crate) fn record(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
         self.read(&flat("record", name), MAX_BUNDLE_LEN)
     }
 
-    /// Whether there is a record whose name begins so. One whose name is too long for a file system cannot be told by its
-    /// beginning, so each of these may be one.
+    /// Whether there is a record whose name begins with `start`. A long name is stored as its hash, so each of those may match.
     pub(crate) fn has_record(&self, start: &str) -> Result<bool, StoreError> {
         let start = start.replace('/', ",");
         let may_be_long = start.len() + MAX_VERSION > MAX_NAME;
@@ -233,47 +231,47 @@ impl StateDir {
     }
 
     pub(crate) fn set_record(&self, name: &str, bundle: &str) {
-        self.keeping.try_to(|| self.write_authenticated(&self.dir.join(flat("record", name)), bundle.as_bytes()));
+        self.try_to_write_authenticated(&flat("record", name), bundle.as_bytes());
     }
 
-    fn write_authenticated(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-        let write = || durable::write(path, bytes, Durability::Authenticated, self.keeping.modes);
-        match write() {
-            // The first in its folder.
+    fn try_to_write_authenticated(&self, name: &str, bytes: &[u8]) {
+        let (path, modes) = (self.dir.join(name), self.options.modes);
+        let write = || durable::write(&path, bytes, Durability::Authenticated, modes);
+        self.options.try_to(|| match write() {
+            // The first file in its folder.
             Err(error) if error.cause.kind() == io::ErrorKind::NotFound => {
-                let dir = path.parent().unwrap_or(&self.dir);
-                durable::make_dir(dir, self.keeping.modes)?;
+                durable::make_dir(path.parent().unwrap_or(&self.dir), modes)?;
                 write()
             }
             written => written,
-        }
+        });
     }
 
-    /// Reads a file of the folder; one that is too large is as good as absent, for it cannot be right.
+    /// Reads a file of the folder. A file over the limit cannot be valid, and is treated as missing.
     fn read(&self, name: &str, limit: usize) -> Result<Option<Vec<u8>>, StoreError> {
         let path = self.dir.join(name);
         open::read(&path, limit).map_err(|cause| StoreError::new("read", &path, cause))
     }
 }
 
-/// In the place of evidence lies something that this program did not put there.
+/// Something that this program did not make has the name of the evidence.
 fn not_evidence(path: &Path, found: &str) -> StoreError {
     let words = format!(
-        "expected a file with the evidence of a fork, or nothing, found {found}: this program did not put it there, and evidence \
-         may have been taken away: look into who did it, then remove it"
+        "expected a file with the evidence of a fork, or nothing, found {found}: another program made it, and may have \
+         removed evidence: find out which one, then remove it"
     );
     StoreError::new("use", path, io::Error::other(words))
 }
 
-/// Folders in the folder of a database.
+/// The folders of a database.
 const FOLDERS: [&str; 2] = ["tile", "record"];
-/// Files in it.
+/// The files of a database.
 const FILES: [&str; 7] = ["head", "head.lock", "heads", "anchor", "exported", "first-asked", FORK];
 /// Evidence of a fork.
 const FORK: &str = "fork.txt";
 
-/// Names in one folder of their own: a folder costs as much to make as a file, and an audit makes hundreds. No module path and
-/// no tile has a `,`. A name that file systems do not take goes by its hash.
+/// The path of a tile or record, all in one folder: a folder costs as much to make as a file, and an audit makes hundreds. No
+/// module path and no tile has a `,`. A name that is too long for file systems becomes its hash.
 fn flat(folder: &str, name: &str) -> String {
     let name = name.replace('/', ",");
     if name.len() <= MAX_NAME {
@@ -286,19 +284,18 @@ fn flat(folder: &str, name: &str) -> String {
 const MAX_VERSION: usize = 240;
 /// 255 bytes nearly everywhere (NAME_MAX); a temporary name is shorter.
 const MAX_NAME: usize = 255;
-/// 40,000 lines of a time and a size: as many that count as wait for the clock (`sumdb/ages`).
+/// 40,000 lines of a time and a size (`sumdb/ages`).
 const MAX_HEADS_LEN: usize = 1 << 20;
-/// 20,000 lines of a time and a module version, of which the longest has some hundred bytes. What is longer was written by
-/// others, and is as good as absent.
+/// 20,000 lines of a time and a module version, with a few hundred bytes at most. A longer file is treated as missing.
 const MAX_FIRST_ASKED_LEN: usize = 8 << 20;
 /// 256 lines of a size (`sumdb/proof_set`).
 const MAX_EXPORTED_LEN: usize = 8 << 10;
 /// 256 hashes of 32 bytes: the widest tile of height 8.
 const MAX_TILE_LEN: usize = 256 * 32;
-/// A record and a signed note at their own bounds, base64 and at most 62 proof hashes between them.
+/// A record and a signed note at their own limits, in base64, and at most 62 proof hashes.
 const MAX_BUNDLE_LEN: usize = 2 * (MAX_NOTE_LEN + MAX_RECORD_LEN);
 
-/// A head that is not UTF-8 is kept as damaged text, so that opening it fails loudly rather than as "no head yet".
+/// A head that is not UTF-8 becomes damaged text, so that it is reported as invalid, not treated as missing.
 fn text(bytes: Option<Vec<u8>>) -> Option<String> {
     bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
@@ -315,21 +312,21 @@ mod tests {
     use crate::base::clock::Clock;
     use crate::store::Access;
     use crate::store::durable::Modes;
-    use crate::store::losses::Losses;
+    use crate::store::write_failures::WriteFailures;
 
     fn state(all: &Path, name: &str, key: &str) -> StateDir {
-        let keeping = Keeping {
+        let options = StoreOptions {
             modes: Modes::Private,
             access: Access::Write,
             writes: true,
-            losses: Losses::default(),
+            write_failures: WriteFailures::default(),
             clock: Clock::System,
         };
-        StateDir::open(all, name, key, &[], &keeping).unwrap()
+        StateDir::open(all, name, key, &[], &options).unwrap()
     }
 
     #[test]
-    fn of_two_swaps_from_one_head_only_the_first_wins() {
+    fn of_two_swaps_from_one_head_only_the_first_succeeds() {
         let all = tempfile::tempdir().unwrap();
         let (one, two) = (state(all.path(), "a.example", "k"), state(all.path(), "a.example", "k"));
         assert_eq!(one.swap_head(|now| now.is_none(), "first").unwrap(), Swap::Swapped);
@@ -339,23 +336,23 @@ mod tests {
     }
 
     #[test]
-    fn where_things_are_only_read_a_head_is_swapped_for_this_process_alone() {
+    fn a_read_only_store_does_not_write_a_swapped_head() {
         let all = tempfile::tempdir().unwrap();
         state(all.path(), "a.example", "k").swap_head(|_| true, "first").unwrap();
-        let keeping = Keeping {
+        let options = StoreOptions {
             modes: Modes::Private,
             access: Access::Read,
             writes: false,
-            losses: Losses::default(),
+            write_failures: WriteFailures::default(),
             clock: Clock::System,
         };
-        let reads = StateDir::open(all.path(), "a.example", "k", &[], &keeping).unwrap();
+        let reads = StateDir::open(all.path(), "a.example", "k", &[], &options).unwrap();
         assert_eq!(reads.swap_head(|now| now == Some("first"), "second").unwrap(), Swap::Swapped);
         assert_eq!(reads.head().unwrap().as_deref(), Some("first"));
     }
 
     #[test]
-    fn records_of_any_name_are_kept_apart() {
+    fn records_with_names_of_any_length_are_distinct() {
         let all = tempfile::tempdir().unwrap();
         let state = state(all.path(), "a.example", "k");
         let long = |last: char| format!("a.example/{}/{last}@v1.0.0", vec!["element"; 60].join("/"));
@@ -377,7 +374,7 @@ mod tests {
         assert_eq!(heads(), Ok(String::new()));
         state.set_heads("1 2\n");
         assert_eq!(heads(), Ok("1 2\n".to_owned()));
-        // A link, to whatever it leads, and a file that is too large were not written by this program.
+        // This program writes no link and no file over the limit.
         fs::rename(state.dir.join("heads"), all.path().join("elsewhere")).unwrap();
         std::os::unix::fs::symlink(all.path().join("elsewhere"), state.dir.join("heads")).unwrap();
         assert_eq!(heads(), Ok(String::new()));
@@ -386,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_torn_is_replaced() {
+    fn a_torn_tile_is_replaced() {
         let all = tempfile::tempdir().unwrap();
         let state = state(all.path(), "a.example", "k");
         for written in ["who", "whole", "whole, and wider"] {
@@ -414,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn evidence_is_a_regular_file_and_goes_over_anything_else() {
+    fn evidence_is_a_regular_file_and_replaces_a_link_or_a_pipe() {
         let all = tempfile::tempdir().unwrap();
         let state = state(all.path(), "a.example", "k");
         let (path, elsewhere) = (state.fork_path(), all.path().join("elsewhere"));
@@ -436,18 +433,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_evidence_in_its_place_is_told_at_the_start() {
+    fn anything_but_a_file_in_place_of_evidence_is_reported_when_opened() {
         let all = tempfile::tempdir().unwrap();
         let path = state(all.path(), "a.example", "k").fork_path();
         let open = || {
-            let keeping = Keeping {
+            let options = StoreOptions {
                 modes: Modes::Private,
                 access: Access::Read,
                 writes: true,
-                losses: Losses::default(),
+                write_failures: WriteFailures::default(),
                 clock: Clock::System,
             };
-            StateDir::open(all.path(), "a.example", "k", &[], &keeping).map_err(|error| error.to_string())
+            StateDir::open(all.path(), "a.example", "k", &[], &options).map_err(|error| error.to_string())
         };
         rustix::fs::mknodat(rustix::fs::CWD, &path, FileType::Fifo, Mode::RWXU, 0).unwrap();
         let told = |what: &str| {

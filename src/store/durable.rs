@@ -1,11 +1,11 @@
 //! Writes that survive a crash.
 //!
-//! The order is: write a file beside its place, `fsync` it, `rename` it over the place, `fsync` the folder. A reader
-//! sees the old file or the new one, whole; after the last step the new one survives a power cut too. A folder that had
-//! to be made is synced into its parent first, or the rename would be durable in a folder that is not.
+//! The order is: write a temporary file in the same folder, `fsync` it, `rename` it, `fsync` the folder. A reader sees the whole
+//! old or the whole new file; after the last step the new one survives a power cut. A new folder is synced into its parent
+//! first, or the rename would be durable in a folder that is not.
 //!
-//! Tiles and records are checked by whoever reads them, and a torn one is as good as absent. So a new one takes the short
-//! way, straight to its place: an audit writes hundreds.
+//! Every reader authenticates tiles and records, and treats a torn one as missing. So a new one is written without a temporary
+//! file and without syncs: an audit writes hundreds.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
@@ -19,66 +19,61 @@ use super::error::OTHERWISE;
 use super::open::{is_linked, open_to_write};
 use super::owner::check_owner;
 
-/// Whether the write has to survive a power cut, or may be lost and made again.
+/// What a write must survive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Durability {
-    /// Synced: facts that cannot be had again, or that somebody reads without checking them.
+    /// Synced, for data that cannot be obtained again, or that is read without a check.
     Synced,
-    /// Atomic only.
+    /// Atomic, but not synced.
     Atomic,
-    /// Not even that for a new file; one that is there is replaced in one step.
+    /// Neither for a new file, because readers authenticate it; an existing file is replaced atomically.
     Authenticated,
 }
 
+/// Who may read the files and folders of the data folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Modes {
     /// This user.
     Private,
-    /// Everybody on this machine.
+    /// All users of this machine.
     Shared,
 }
 
 impl Modes {
-    /// Makes a folder, whatever the umask is.
+    /// Makes a folder, independent of the umask.
     pub(super) fn make(self, folder: &Path) -> io::Result<()> {
-        match DirBuilder::new().mode(self.folder()).create(folder) {
-            // Another task or process may have made it meanwhile.
+        let (folder_mode, _) = self.bits();
+        match DirBuilder::new().mode(folder_mode).create(folder) {
+            // Another task or process made it meanwhile.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
-            made => made.and_then(|()| fs::set_permissions(folder, fs::Permissions::from_mode(self.folder()))),
+            made => made.and_then(|()| fs::set_permissions(folder, fs::Permissions::from_mode(folder_mode))),
         }
     }
 
-    fn folder(self) -> u32 {
+    /// The modes of a folder and of a file.
+    fn bits(self) -> (u32, u32) {
         match self {
-            Self::Private => 0o700,
-            Self::Shared => 0o755,
+            Self::Private => (0o700, 0o600),
+            Self::Shared => (0o755, 0o644),
         }
     }
 
-    fn file(self) -> u32 {
-        match self {
-            Self::Private => 0o600,
-            Self::Shared => 0o644,
-        }
-    }
-
-    /// Whatever the umask is, and whatever a temporary file begins with.
+    /// Sets the mode of a file, independent of the umask.
     pub(crate) fn give(self, file: &File) -> io::Result<()> {
-        file.set_permissions(fs::Permissions::from_mode(self.file()))
+        file.set_permissions(fs::Permissions::from_mode(self.bits().1))
     }
 }
 
-/// How the name of a file on its way begins; a crash leaves it.
+/// The name prefix of a temporary file; a crash may leave one.
 pub(super) const NEW: &str = ".new-";
 
-/// Writes `bytes` at `path`. The folder must be there.
+/// Writes `bytes` at `path`. The folder must exist.
 pub(crate) fn write(path: &Path, bytes: &[u8], durability: Durability, modes: Modes) -> Result<(), StoreError> {
     let failed = |cause| StoreError::new("write", path, cause);
     if durability == Durability::Authenticated
         && let Some(mut file) = create_new(path, modes).map_err(failed)?
     {
         return file.write_all(bytes).map_err(|cause| {
-            // Half of it helps nobody.
             let _ = fs::remove_file(path);
             failed(cause)
         });
@@ -100,11 +95,11 @@ pub(crate) fn write(path: &Path, bytes: &[u8], durability: Durability, modes: Mo
 /// Appends `bytes` to the file at `path`, in one write; a crash may lose them.
 pub(crate) fn append(path: &Path, bytes: &[u8], modes: Modes) -> Result<(), StoreError> {
     let failed = |cause| StoreError::new("write", path, cause);
-    let file = open_to_write(path, File::options().create(true).append(true).mode(modes.file()));
+    let file = open_to_write(path, File::options().create(true).append(true).mode(modes.bits().1));
     file.and_then(|mut file| file.write_all(bytes)).map_err(failed)
 }
 
-/// A new file at `path`, or `None` if there is one.
+/// A new file at `path`, or `None` if it exists.
 fn create_new(path: &Path, modes: Modes) -> io::Result<Option<File>> {
     match File::create_new(path) {
         Ok(file) => modes.give(&file).map(|()| Some(file)),
@@ -113,28 +108,28 @@ fn create_new(path: &Path, modes: Modes) -> io::Result<Option<File>> {
     }
 }
 
-/// Moves a synced file to `path`, whose folder is made if need be.
-pub(crate) fn place(temp: TempPath, path: &Path, modes: Modes) -> Result<(), StoreError> {
-    place_by(path, modes, || temp.persist(path).map_err(|error| error.error))
+/// Moves a synced file to `path`, and makes missing folders.
+pub(crate) fn persist(temp: TempPath, path: &Path, modes: Modes) -> Result<(), StoreError> {
+    persist_with(path, modes, || temp.persist(path).map_err(|error| error.error))
 }
 
-/// The same, unless a regular file is there: the first stays, also of several at the same time.
-pub(super) fn place_first(temp: TempPath, path: &Path, modes: Modes) -> Result<(), StoreError> {
-    place_by(path, modes, || match temp.persist_noclobber(path) {
+/// The same, unless there is a regular file: of concurrent moves too, the first file stays.
+pub(super) fn persist_new(temp: TempPath, path: &Path, modes: Modes) -> Result<(), StoreError> {
+    persist_with(path, modes, || match temp.persist_noclobber(path) {
         Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => Err(error.error),
         Err(error) if !path.symlink_metadata()?.is_file() => error.path.persist(path).map_err(|error| error.error),
         _ => Ok(()),
     })
 }
 
-fn place_by(path: &Path, modes: Modes, rename: impl FnOnce() -> io::Result<()>) -> Result<(), StoreError> {
-    let failed = |cause| StoreError::new("put in place", path, cause);
+fn persist_with(path: &Path, modes: Modes, rename: impl FnOnce() -> io::Result<()>) -> Result<(), StoreError> {
+    let failed = |cause| StoreError::new("move a file to", path, cause);
     let parent = parent(path).map_err(failed)?;
     make_dir(parent, modes)?;
     rename().and_then(|()| sync_dir(parent)).map_err(failed)
 }
 
-/// Makes a folder and what is missing above it, each synced into its parent. No link is followed on the way.
+/// Makes a folder and all missing folders above it, each synced into its parent. Follows no link.
 pub(crate) fn make_dir(dir: &Path, modes: Modes) -> Result<(), StoreError> {
     let failed = |cause| StoreError::new("make the folder", dir, cause);
     if is_linked(dir).map_err(failed)? {
@@ -161,6 +156,6 @@ pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
-fn parent(path: &Path) -> io::Result<&Path> {
+pub(super) fn parent(path: &Path) -> io::Result<&Path> {
     path.parent().ok_or_else(|| io::Error::other("it has no parent folder"))
 }

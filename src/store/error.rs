@@ -1,14 +1,14 @@
-//! The error of this room: a file operation that this machine refused, and what to do about it.
+//! The error of this room: a failed file operation, and what to do about it.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::base::fault::Fault;
 
-/// What to do where a place in the data folder is unfit.
+/// The alternative to repairing a data folder.
 pub(super) const OTHERWISE: &str = "or name another data folder with --data DIR or SUMGATE_DATA";
 
-/// A file operation that this machine refused.
+/// A failed file operation.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {doing} {}: {cause}{}", path.display(), hint(cause))]
 pub struct StoreError {
@@ -28,7 +28,7 @@ impl StoreError {
     }
 }
 
-/// What to do about a cause that concerns the data folder as a whole.
+/// What to do about a cause that affects the whole data folder.
 fn hint(cause: &io::Error) -> String {
     let todo = match cause.kind() {
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => "let this user write there",

@@ -1,8 +1,8 @@
-//! The marker: a file that says that a folder is a data folder, and in which format.
+//! The marker file of a data folder, with the number of its format.
 //!
-//! What is not ours must not be taken for ours: files in a data folder are replaced and removed. So a folder is used only if
-//! it has the marker, or nothing in it that this program did not make. Many projects have a `run` or a `staging`: so the names
-//! below the folders in which things are removed count, too.
+//! Files in a data folder are replaced and removed, so no other folder may be taken for one. A folder is used only if it has the
+//! marker, or if this program made everything in it. Many projects have a folder `run` or `staging`, so the entries of the
+//! folders in which files are removed are checked too.
 
 use std::ffi::OsStr;
 use std::fs::{self, DirEntry};
@@ -10,20 +10,20 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::StoreError;
-use super::access::{Access, FOLDERS, Keeping, MARKER};
+use super::access::{Access, FOLDERS, MARKER, StoreOptions};
 use super::durable::{self, Durability};
 use super::error::OTHERWISE;
 use super::open::read;
 use super::remove::ASIDE;
 use super::staging;
 
-/// The format that is written and read here. A change that an older program would damage, or be misled by, makes it larger.
+/// The current format. It increases with a change that an older program would damage or misinterpret.
 const FORMAT: u64 = 1;
-/// A number of twenty digits and a line end.
+/// A number of twenty digits and a line break.
 const MAX_MARKER: usize = 64;
 
-/// Refuses a folder that is not ours, or of a newer format. A folder of ours gets the marker if it is written to.
-pub(super) fn check(root: &Path, keeping: &Keeping) -> Result<(), StoreError> {
+/// Refuses a foreign folder, and another format. A data folder gets the marker if the command writes.
+pub(super) fn check(root: &Path, options: &StoreOptions) -> Result<(), StoreError> {
     let marker = root.join(MARKER);
     let failed = |cause| StoreError::new("use the data folder", root, cause);
     let bytes = read(&marker, MAX_MARKER).map_err(failed)?.unwrap_or_default();
@@ -36,7 +36,7 @@ pub(super) fn check(root: &Path, keeping: &Keeping) -> Result<(), StoreError> {
             );
             return Err(failed(io::Error::other(words)));
         }
-        // Cut off by a crash, or by a process that is writing it now.
+        // A crash left it empty, or another process is writing it.
         Err(_) if bytes.is_empty() => {}
         Err(_) => {
             let words =
@@ -46,18 +46,19 @@ pub(super) fn check(root: &Path, keeping: &Keeping) -> Result<(), StoreError> {
     }
     if let Some(foreign) = foreign(root).map_err(failed)? {
         let words = format!(
-            "expected an empty folder, or one that sumgate made, found {} in it: name another folder with --data DIR or \
-             SUMGATE_DATA",
+            "expected an empty folder, or one that sumgate made, found {} in it: name another folder with --data DIR \
+             or SUMGATE_DATA",
             foreign.display()
         );
         return Err(failed(io::Error::other(words)));
     }
-    if keeping.access != Access::Read {
-        durable::write(&marker, format!("{FORMAT}\n").as_bytes(), Durability::Synced, keeping.modes)?;
+    if options.access != Access::Read {
+        durable::write(&marker, format!("{FORMAT}\n").as_bytes(), Durability::Synced, options.modes)?;
     }
     Ok(())
 }
 
+/// The first entry that this program did not make.
 fn foreign(root: &Path) -> io::Result<Option<PathBuf>> {
     for entry in fs::read_dir(root)? {
         let name = entry?.file_name();
@@ -68,12 +69,12 @@ fn foreign(root: &Path) -> io::Result<Option<PathBuf>> {
             Some("run") => is_of_a_run,
             Some("staging") => staging::is_made,
             Some("quarantine") => is_case,
-            // Nothing is removed there but files by their full names.
+            // In other folders only files with full names are removed.
             _ => continue,
         };
         for below in fs::read_dir(root.join(&name))? {
             let below = below?;
-            // What a removal was cut off from.
+            // An interrupted removal leaves such a folder.
             let is_aside = below.file_name().to_str().is_some_and(|name| name.starts_with(ASIDE));
             if !is_aside && !is_made(&below)? {
                 return Ok(Some(Path::new(&name).join(below.file_name())));
@@ -83,19 +84,19 @@ fn foreign(root: &Path) -> io::Result<Option<PathBuf>> {
     Ok(None)
 }
 
-/// Whether this is the folder N of a run with its lock N.lock beside it, or such a lock (`gate/folder`).
+/// Whether this is the folder N of a run with a lock N.lock, or such a lock (`gate/folder`).
 fn is_of_a_run(entry: &DirEntry) -> io::Result<bool> {
     let name = entry.file_name();
     let Some(name) = name.to_str() else { return Ok(false) };
     let nth = name.strip_suffix(".lock").unwrap_or(name);
     let is_number = !nth.is_empty() && nth.bytes().all(|c| c.is_ascii_digit());
     let lock = entry.path().with_file_name(format!("{nth}.lock"));
-    // Ours has nothing in it.
+    // A lock file of this program is empty.
     let is_lock = lock.symlink_metadata().is_ok_and(|found| found.is_file() && found.len() == 0);
     Ok(is_number && is_lock && (nth != name || entry.file_type()?.is_dir()))
 }
 
-/// Whether this is the folder of a case: a real one of such a name, with the facts and nothing but files of ours in it.
+/// Whether this is the folder of a case: a real folder with such a name, with the facts and no foreign files in it.
 pub(super) fn is_case(entry: &DirEntry) -> io::Result<bool> {
     let name = entry.file_name();
     let mut parts = name.to_str().unwrap_or_default().rsplitn(3, '-');
@@ -118,8 +119,8 @@ pub(super) fn is_case(entry: &DirEntry) -> io::Result<bool> {
     Ok(has_facts)
 }
 
-/// Whether this program, or version 0.1 of it, makes files or folders of this name in a data folder. The root of a file system
-/// has a `lost+found`; a crash leaves a file on its way (`durable`).
+/// Whether this program, or version 0.1 of it, makes entries of this name in a data folder. The root of a file system has a
+/// `lost+found`, and a crash leaves a temporary file (`durable`).
 fn is_ours(name: &OsStr) -> bool {
     let Some(name) = name.to_str() else { return false };
     FOLDERS.contains(&name) || ["list.lock", MARKER, "lost+found"].contains(&name) || name.starts_with(durable::NEW)
@@ -148,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn below_our_names_lies_what_we_make_or_the_folder_is_not_ours() {
+    fn a_folder_with_foreign_entries_below_our_names_is_refused() {
         for names in [
             &["run/1/src/f"][..],
             &["run/1/src/f", "run/1.lock", "run/2/src/f"],
@@ -177,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_we_make_is_ours_without_the_marker() {
+    fn a_data_folder_without_the_marker_is_accepted() {
         for names in [
             &["run/1/mod/a/", "run/1.lock", "run/2.lock", "run/.removed-x/"][..],
             &[&format!("{CASE}/facts.json"), &format!("{CASE}/bytes"), &format!("{CASE}/.new-x")],
@@ -186,7 +187,7 @@ mod tests {
         ] {
             opened(names).unwrap();
         }
-        // And what was made by the program itself.
+        // Also a folder that the program itself made.
         let data = tempfile::tempdir().unwrap();
         let store = Store::open(data.path()).unwrap();
         let facts = Facts {

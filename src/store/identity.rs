@@ -1,12 +1,12 @@
-//! What tells that a file is still the one that was hashed.
+//! Detects that a file is no longer the one that was hashed.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 
-/// Device, inode, size and both times of a file. If any of them changed, the file is hashed again before a release.
+/// Device, inode, size and both times of a file. If one of them changed, the file is hashed again before a release.
 ///
-/// `ctime` cannot be set by a program, so a write that puts `mtime` back still shows.
+/// No program can set `ctime`, so it also reveals a write that restores `mtime`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
     device: u64,
@@ -32,7 +32,7 @@ impl Identity {
         self.size
     }
 
-    /// A short text that differs between two files put at one place one after the other; for entity tags.
+    /// A short text that differs between successive files at one path; for entity tags.
     pub(crate) fn stamp(&self) -> String {
         format!("{:x}-{:x}-{:x}{:08x}", self.inode, self.size, self.modified.0, self.modified.1)
     }

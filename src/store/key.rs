@@ -1,16 +1,16 @@
-//! Keys of files and names of values: relative paths that lead nowhere else, for every implementation alike.
+//! Keys of files and names of values: relative paths without `..`, with the same rules in every implementation.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::StoreError;
 
-/// The longest is that of a zip: a module path of 500 bytes and a version of 120, each twice as long where all is upper case,
-/// and `/@v/` and `.zip` (`gomodule`).
+/// The longest is that of a zip: a module path of 500 bytes and a version of 120, each doubled by escaped upper case, with
+/// `/@v/` and `.zip` (`gomodule`).
 const MAX_KEY: usize = 1280;
 
-/// The place of the file with this key below `dir`. A key is elements with `/` between them; none is empty, `.` or `..`.
-pub(super) fn place(dir: &Path, key: &str) -> Result<PathBuf, StoreError> {
+/// The path of the file with this key below `dir`. The elements of a key are not empty, `.` or `..`.
+pub(super) fn file_path(dir: &Path, key: &str) -> Result<PathBuf, StoreError> {
     let is_element = |element: &str| !["", ".", ".."].contains(&element) && !element.contains('\0');
     if key.len() <= MAX_KEY && key.split('/').all(is_element) {
         return Ok(dir.join(key));
@@ -23,11 +23,11 @@ pub(super) fn place(dir: &Path, key: &str) -> Result<PathBuf, StoreError> {
     Err(StoreError::new("use a key below", dir, io::Error::new(io::ErrorKind::InvalidInput, words)))
 }
 
-/// The place of the value of this name in `dir`: a key of one element.
-pub(super) fn place_of_value(dir: &Path, name: &str) -> Result<PathBuf, StoreError> {
+/// The path of the value with this name in `dir`. A name is a key of one element.
+pub(super) fn value_path(dir: &Path, name: &str) -> Result<PathBuf, StoreError> {
     if name.contains('/') {
         let words = format!("expected one element, found {name:?}");
         return Err(StoreError::new("use a name in", dir, io::Error::new(io::ErrorKind::InvalidInput, words)));
     }
-    place(dir, name)
+    file_path(dir, name)
 }

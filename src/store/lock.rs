@@ -1,7 +1,7 @@
 //! Locks between processes that share a data folder.
 //!
-//! Whoever can open a file can lock it, and hold everybody up. So lock files are for their owner alone, also where the rest of
-//! the data folder is shared, and nobody waits for ever.
+//! Every process that can open a file can lock it, and block the others. So only the owner can open lock files, also in a shared
+//! data folder, and a wait has a limit.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -15,13 +15,13 @@ use super::error::OTHERWISE;
 use super::open::open_to_write;
 use super::owner::check_owner;
 
-/// Locks are held for milliseconds; the longest is a sweep, which may remove some 100,000 files.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// Short beside a sync, for which most locks are held.
+/// Locks are held for milliseconds; the longest is a sweep, which may remove 100,000 files.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// Shorter than a sync, for which most locks are held.
 const PAUSE: Duration = Duration::from_millis(5);
 const OWNER_ONLY: u32 = 0o600;
 
-/// Opens the file to be locked at `path`, made if need be. A link, a pipe or the like in its place is removed.
+/// Opens or makes the lock file at `path`. Removes a link, a pipe or the like in its place.
 pub(crate) fn open_lock(path: &Path) -> Result<File, StoreError> {
     let failed = |cause| StoreError::new("lock", path, cause);
     let mut how = File::options();
@@ -31,24 +31,23 @@ pub(crate) fn open_lock(path: &Path) -> Result<File, StoreError> {
     if let Some(foreign) = check_owner(path, &found) {
         return Err(failed(io::Error::other(foreign)));
     }
-    // Version 0.1 made them readable by all.
+    // Version 0.1 made them readable by all users.
     if found.permissions().mode() & 0o077 != 0 {
         file.set_permissions(fs::Permissions::from_mode(OWNER_ONLY)).map_err(failed)?;
     }
     Ok(file)
 }
 
-/// Takes the exclusive lock on the file at `path`, made if need be, and waits for it, but not for ever. Dropping the file gives
-/// it back.
+/// Takes the exclusive lock on the file at `path`, or fails after a timeout. Dropping the file releases it.
 pub(super) fn lock(path: &Path) -> Result<File, StoreError> {
-    lock_within(path, PATIENCE)
+    lock_within(path, TIMEOUT)
 }
 
-fn lock_within(path: &Path, patience: Duration) -> Result<File, StoreError> {
+fn lock_within(path: &Path, timeout: Duration) -> Result<File, StoreError> {
     let failed = |cause| StoreError::new("lock", path, cause);
     let file = open_lock(path)?;
-    // No clock is read: the pauses alone are that long.
-    for _ in 0..=patience.as_millis() / PAUSE.as_millis() {
+    // Counts the pauses, so that no clock is needed.
+    for _ in 0..=timeout.as_millis() / PAUSE.as_millis() {
         match file.try_lock() {
             Ok(()) => return Ok(file),
             Err(TryLockError::WouldBlock) => sleep(PAUSE),
@@ -56,9 +55,9 @@ fn lock_within(path: &Path, patience: Duration) -> Result<File, StoreError> {
         }
     }
     let words = format!(
-        "expected it to be free within {} s, found it held: another sumgate with this data folder may hold it, or a program \
-         that opened the file (`fuser -v` shows which): end it, {OTHERWISE}",
-        patience.as_secs()
+        "expected the lock to be free within {} s, found it held by another sumgate with this data folder, or by a program that \
+         opened the file (`fuser -v` shows which): end it, {OTHERWISE}",
+        timeout.as_secs()
     );
     Err(failed(io::Error::new(io::ErrorKind::TimedOut, words)))
 }
@@ -70,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lock_that_is_held_is_waited_for_and_not_for_ever() {
+    fn a_wait_for_a_held_lock_ends_with_the_lock_or_a_timeout() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lock");
         let held = lock(&path).unwrap();
@@ -80,7 +79,7 @@ mod tests {
         }
         let waiting = std::thread::spawn({
             let path = path.clone();
-            move || lock_within(&path, PATIENCE).is_ok()
+            move || lock_within(&path, TIMEOUT).is_ok()
         });
         sleep(Duration::from_millis(50));
         drop(held);

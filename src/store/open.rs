@@ -1,7 +1,6 @@
-//! Files of the data folder, opened: it may have been restored from a cache that others wrote, with pipes and devices in it.
+//! Opens files of the data folder, which may come from a cache that others wrote, with links, pipes and devices in it.
 //!
-//! What is no regular file was not written by this program. It is as good as absent, and nobody waits for it; whatever is put
-//! in its place goes over it.
+//! This program writes only regular files. Anything else is treated as missing, never waited for, and replaced by a write.
 
 use std::fs::{self, DirEntry, File};
 use std::io;
@@ -13,10 +12,10 @@ use rustix::fs::OFlags;
 use crate::base::bounded::read_bounded;
 use crate::base::tree::open_regular;
 
-/// No link is opened, and no pipe is waited for.
+/// Follow no link, and do not block on a pipe.
 const FLAGS: i32 = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits().cast_signed();
 
-/// Opens a file to read it; `None` if there is none. The data folder was resolved once, so no link is followed on the way.
+/// Opens a file to read; `None` if there is none. Follows no link in its path: the path of the data folder is resolved.
 pub(super) fn open(path: &Path) -> io::Result<Option<File>> {
     if path.parent().is_some_and(|folder| is_linked(folder).unwrap_or(false)) {
         return Ok(None);
@@ -27,12 +26,12 @@ pub(super) fn open(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// Reads a file; `None` if there is none, or if it has more than `max` bytes.
+/// Reads a file; `None` if it is missing or larger than `max` bytes.
 pub(super) fn read(path: &Path, max: usize) -> io::Result<Option<Vec<u8>>> {
     open(path)?.map_or(Ok(None), |file| read_bounded(file, max as u64))
 }
 
-/// What lies in a folder; nothing, if there is none.
+/// The entries of a folder; none if it is missing.
 pub(super) fn entries(folder: &Path) -> io::Result<impl Iterator<Item = io::Result<DirEntry>>> {
     match fs::read_dir(folder) {
         Err(error) if is_absent(&error) => Ok(None),
@@ -41,7 +40,7 @@ pub(super) fn entries(folder: &Path) -> io::Result<impl Iterator<Item = io::Resu
     .map(|entries| entries.into_iter().flatten())
 }
 
-/// Opens a file to write to it, as `how` says. A link, a pipe or the like in its place is removed.
+/// Opens a file to write, with the options `how`. Removes a link, a pipe or the like in its place.
 pub(super) fn open_to_write(path: &Path, how: &mut fs::OpenOptions) -> io::Result<File> {
     if path.symlink_metadata().is_ok_and(|found| !found.is_file() && !found.is_dir()) {
         fs::remove_file(path)?;
@@ -49,7 +48,7 @@ pub(super) fn open_to_write(path: &Path, how: &mut fs::OpenOptions) -> io::Resul
     how.custom_flags(FLAGS).open(path)
 }
 
-/// Whether a folder is a link, or lies below one.
+/// Whether a folder, or one above it, is a link.
 pub(super) fn is_linked(folder: &Path) -> io::Result<bool> {
     for path in folder.ancestors() {
         match path.symlink_metadata() {
@@ -61,7 +60,7 @@ pub(super) fn is_linked(folder: &Path) -> io::Result<bool> {
     Ok(false)
 }
 
-/// A path below a file, or longer than the file system takes, is a path with nothing there.
+/// The errors of a missing file, of a path below a file, and of a name that is too long for the file system.
 pub(super) fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename)
 }
@@ -78,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_regular_files_are_there_and_others_make_room() {
+    fn only_regular_files_are_opened_and_others_are_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         fs::write(path("file"), "12345").unwrap();

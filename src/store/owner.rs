@@ -1,7 +1,7 @@
-//! Whether what lies in the data folder can have been written by others than this user.
+//! Whether others than this user may have written a file of the data folder.
 //!
-//! Heads, records and tiles are proved whenever they are read. The time beside a head is not: whoever can write it decides
-//! how old records look. So it counts only in folders of this user, outside of every tree under audit.
+//! Tree heads, records and tiles are proved whenever they are read. The time of a head is not, and it decides how old records
+//! look. So it is trusted only in folders of this user, outside every tree under audit.
 
 use std::fs::Metadata;
 use std::io;
@@ -12,17 +12,17 @@ use rustix::process::geteuid;
 
 use crate::base::tree::Tree;
 
-/// Why something in the data folder does not count.
+/// Why a file or folder of the data folder is not trusted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Untrusted {
-    /// It lies inside a tree under audit.
+    /// It is inside a tree under audit.
     #[error(
         "{} lies inside the tree under audit ({}), whose author could have written it: put the data folder outside the \
          checkout with --data DIR or SUMGATE_DATA",
         path.display(), tree.display()
     )]
     Inside {
-        /// What does.
+        /// The file or folder.
         path: PathBuf,
         /// The top folder of the tree.
         tree: PathBuf,
@@ -34,11 +34,11 @@ pub enum Untrusted {
         path.display()
     )]
     Foreign {
-        /// What does.
+        /// The file or folder.
         path: PathBuf,
-        /// To whom.
+        /// Its owner.
         owner: u32,
-        /// As whom this process runs.
+        /// The user of this process.
         user: u32,
     },
 }
@@ -50,7 +50,7 @@ pub(super) fn check_folder(folder: &Path, trees: &[Tree]) -> io::Result<Option<U
     Ok(check_owner(folder, &folder.metadata()?))
 }
 
-/// Why what has this owner does not count, if it does not.
+/// Why a file or folder with this owner is not trusted, if so.
 pub(super) fn check_owner(path: &Path, meta: &Metadata) -> Option<Untrusted> {
     let (owner, user) = (meta.uid(), geteuid().as_raw());
     (owner != user).then(|| Untrusted::Foreign { path: path.to_owned(), owner, user })

@@ -1,15 +1,14 @@
-//! The first h1 that was seen of what no database vouches for.
+//! Pins: the first h1 of each file that no database covers (trust on first use).
 //!
-//! An exempt module has no record, so a file that changed on disk, or upstream, could not be told from the first one.
-//! The first h1 is therefore written down, durably and once; later bytes must match it, until a person says that the
-//! change is meant.
+//! An exempt module has no record that would reveal a changed file. So its first h1 is stored durably, and later bytes must
+//! match it until the operator removes the pin.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use super::access::Keeping;
+use super::access::StoreOptions;
 use super::blobs::Blobs;
 use super::blobs::local::LocalBlobs;
 use super::owner::{Untrusted, check_owner};
@@ -21,37 +20,37 @@ use gomodule::dirhash::H1;
 use gomodule::module::{ModulePath, ModuleVersion};
 use gomodule::proxy_request::Request;
 
-/// An h1 and a line end have 48 bytes.
+/// An h1 and a line break have 48 bytes.
 const MAX_PIN: usize = 1 << 10;
-/// Listed, each has some hundred bytes in memory: 100 MB.
+/// In a list each takes about a hundred bytes of memory: 100 MB.
 const MAX_PINS: usize = 1_000_000;
 
 #[derive(Debug)]
 pub(crate) struct Pins {
     files: LocalBlobs,
-    keeping: Keeping,
+    options: StoreOptions,
 }
 
 impl Pins {
-    pub(super) fn new(root: &Path, keeping: &Keeping) -> Self {
-        Self { files: LocalBlobs::new(root.join("pins"), keeping.modes), keeping: keeping.clone() }
+    pub(super) fn new(root: &Path, options: &StoreOptions) -> Self {
+        Self { files: LocalBlobs::new(root.join("pins"), options.modes), options: options.clone() }
     }
 
-    fn place_of(&self, artifact: &Artifact) -> PathBuf {
+    fn path_of(&self, artifact: &Artifact) -> PathBuf {
         self.files.dir().join(artifact.path())
     }
 
-    /// The pinned h1 of `artifact`, if one was pinned. What others pinned does not count where things are only read.
+    /// The pinned h1 of `artifact`, if there is one. A read-only store ignores the pins of other users.
     pub(crate) fn of(&self, artifact: &Artifact) -> Result<Option<H1>, StoreError> {
-        let path = self.place_of(artifact);
+        let path = self.path_of(artifact);
         let failed = |cause| StoreError::new("read the pin", &path, cause);
-        // What cannot be read must not count as absent: other bytes would be pinned.
+        // An unreadable pin must not count as missing: other bytes would be pinned.
         let file = self.files.get(&artifact.path()).map_err(|error| failed(error.cause))?;
         if let Some(file) = &file
             && let Some(foreign) = check_owner(&path, &file.metadata().map_err(failed)?)
         {
             let refused = Err(failed(io::Error::other(foreign)));
-            return if self.keeping.writes { refused } else { Ok(None) };
+            return if self.options.writes { refused } else { Ok(None) };
         }
         let bytes = file.map_or(Ok(None), |file| read_bounded(file, MAX_PIN as u64)).map_err(failed)?;
         let Some(bytes) = bytes else {
@@ -64,21 +63,21 @@ impl Pins {
         Ok(Some(h1))
     }
 
-    /// Pins `h1` for `artifact` unless something is pinned already; returns what is pinned now.
+    /// Pins `h1` for `artifact` unless it is pinned already; returns the pinned h1.
     pub(crate) fn first(&self, artifact: &Artifact, h1: &H1) -> Result<H1, StoreError> {
-        let path = self.place_of(artifact);
+        let path = self.path_of(artifact);
         let failed = |cause| StoreError::new("write the pin", &path, cause);
-        self.keeping.check(&path)?;
-        // Also for what is no pin, and must not make room for one.
+        self.options.check(&path)?;
+        // Fails for an invalid pin, which must not be replaced.
         if let Some(pinned) = self.of(artifact)? {
             return Ok(pinned);
         }
         let dir = path.parent().unwrap_or(self.files.dir());
-        durable::make_dir(dir, self.keeping.modes)?;
-        // For this user alone, unlike files in staging.
-        let (mut file, place) = NamedTempFile::new_in(dir).map_err(failed)?.into_parts();
+        durable::make_dir(dir, self.options.modes)?;
+        // Only for this user, unlike files in staging.
+        let (mut file, path) = NamedTempFile::new_in(dir).map_err(failed)?.into_parts();
         writeln!(file, "{h1}").map_err(failed)?;
-        self.files.put(&artifact.path(), StagingFile { file, place }).map_err(|error| failed(error.cause))?;
+        self.files.put(&artifact.path(), StagingFile { file, path }).map_err(|error| failed(error.cause))?;
         Ok(self.of(artifact)?.unwrap_or(*h1))
     }
 
@@ -86,18 +85,18 @@ impl Pins {
         self.files.has_folder(&format!("{}/@v", path.escaped()))
     }
 
-    /// Why no pin counts, if none does.
+    /// Why the pins are ignored, if they belong to another user.
     pub(crate) fn of_others(&self) -> Option<Untrusted> {
         let folder = self.files.dir();
-        let found = folder.symlink_metadata().ok().filter(|_| !self.keeping.writes)?;
+        let found = folder.symlink_metadata().ok().filter(|_| !self.options.writes)?;
         check_owner(folder, &found)
     }
 
-    /// Everything that is pinned, in the order of modules, versions and files.
+    /// All pins, in the order of modules, versions and files.
     pub(crate) fn all(&self) -> Result<Vec<(Artifact, H1)>, StoreError> {
         let mut found = Vec::new();
         for name in self.files.list("", MAX_PINS)? {
-            // Other names are those of files on their way.
+            // Other names are unfinished files.
             if let Some(artifact) = Request::parse(&name).ok().and_then(Request::file)
                 && let Some(h1) = self.of(&artifact)?
             {
@@ -108,10 +107,9 @@ impl Pins {
         Ok(found)
     }
 
-    /// Forgets what is pinned for `module`, so that its next bytes count as the first. Returns what was pinned.
+    /// Removes the pins of `module`, so that its next bytes are pinned. Returns the removed pins.
     ///
-    /// What is stored of it goes first: without it, the old bytes would be pinned anew, and a crash in between leaves the
-    /// old pins.
+    /// Removes the stored files first: the old bytes must not be pinned again, and a crash in between leaves the old pins.
     pub(crate) fn forget(&self, tree: &ProxyTree, module: &ModuleVersion) -> Result<Vec<(Artifact, H1)>, StoreError> {
         let files = [Kind::Info, Kind::Mod, Kind::Zip].map(|kind| Artifact { module: module.clone(), kind });
         let mut forgotten = Vec::new();
@@ -126,9 +124,9 @@ impl Pins {
         for artifact in &files {
             tree.delete(artifact)?;
         }
-        tree.take_off_list(module)?;
+        tree.change_list(module, false)?;
         for (artifact, _) in &forgotten {
-            let failed = |error: StoreError| StoreError::new("forget the pin", &self.place_of(artifact), error.cause);
+            let failed = |error: StoreError| StoreError::new("forget the pin", &self.path_of(artifact), error.cause);
             self.files.delete(&artifact.path()).map_err(failed)?;
         }
         Ok(forgotten)

@@ -1,7 +1,7 @@
-//! Bytes that were refused, set aside with the facts, for a person to look at.
+//! Refused bytes, stored with a report for the operator, and never served.
 //!
-//! One folder a case, `quarantine/NNN-KIND-H1PREFIX/` with `bytes` and `facts.json`. The same wrong bytes from the same
-//! place are one case however often they come. Never served.
+//! Each case is a folder `quarantine/MODULE-KIND-HASH/` with `bytes` and `facts.json`. The same wrong bytes from the same source
+//! are one case, however often they arrive.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,15 +10,16 @@ use std::time::SystemTime;
 use serde::Serialize;
 
 use super::StoreError;
-use super::access::Keeping;
+use super::access::StoreOptions;
 use super::durable::{self, Durability};
 use super::format::is_case;
 use super::remove::remove;
 use super::staging::StagingFile;
 
-/// At the largest module zip (500 MiB) this is 16 GiB. The oldest case makes room for the newest.
+/// With the largest module zips (500 MiB) this is 16 GiB. A new case replaces the oldest.
 const MAX_CASES: usize = 32;
 
+/// The report of a case.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Facts {
     /// `path@version`.
@@ -27,7 +28,7 @@ pub(crate) struct Facts {
     pub(crate) kind: &'static str,
     pub(crate) source: String,
     pub(crate) expected: String,
-    /// The h1 that they have; `None` where they could not be hashed.
+    /// The h1 of the bytes; `None` if they could not be hashed.
     pub(crate) found: Option<String>,
     pub(crate) reason: String,
 }
@@ -35,35 +36,35 @@ pub(crate) struct Facts {
 #[derive(Debug)]
 pub(crate) struct Quarantine {
     all: PathBuf,
-    keeping: Keeping,
+    options: StoreOptions,
 }
 
 impl Quarantine {
-    pub(super) fn new(root: &Path, keeping: &Keeping) -> Self {
-        Self { all: root.join("quarantine"), keeping: keeping.clone() }
+    pub(super) fn new(root: &Path, options: &StoreOptions) -> Self {
+        Self { all: root.join("quarantine"), options: options.clone() }
     }
 
-    /// Sets `staged` aside. Returns the folder of the case.
+    /// Moves a staged file to a case, and returns its folder.
     pub(crate) fn add(&self, staged: StagingFile, facts: &Facts) -> Result<PathBuf, StoreError> {
-        durable::make_dir(&self.all, self.keeping.modes)?;
+        durable::make_dir(&self.all, self.options.modes)?;
         let case = self.all.join(case_name(facts));
         let failed = |cause| StoreError::new("write the quarantine case", &case, cause);
         make_room(&self.all)?;
-        durable::make_dir(&case, self.keeping.modes)?;
+        durable::make_dir(&case, self.options.modes)?;
         staged.file.sync_all().map_err(failed)?;
         let seen =
-            self.keeping.clock.now().wall.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+            self.options.clock.now().wall.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let facts = serde_json::json!({ "seen_unix_seconds": seen, "facts": facts });
         let text = serde_json::to_vec_pretty(&facts).map_err(|error| failed(error.into()))?;
-        // The facts first: without them a folder is no case, and whatever lies in it would never make room.
-        let written = durable::write(&case.join("facts.json"), &text, Durability::Synced, self.keeping.modes);
+        // The facts first: a folder without them is not a case, and its bytes would never be removed.
+        let written = durable::write(&case.join("facts.json"), &text, Durability::Synced, self.options.modes);
         written.inspect_err(|_| drop(fs::remove_dir(&case)))?;
-        durable::place(staged.place, &case.join("bytes"), self.keeping.modes)?;
+        durable::persist(staged.path, &case.join("bytes"), self.options.modes)?;
         Ok(case)
     }
 }
 
-/// A name that is the same for the same wrong bytes of the same place, and safe in any file system.
+/// The same name for the same wrong bytes from the same source, valid in any file system.
 fn case_name(facts: &Facts) -> String {
     use sha2::{Digest, Sha256};
     let mut hash = Sha256::new();
@@ -76,7 +77,7 @@ fn case_name(facts: &Facts) -> String {
     format!("{safe}-{}-{}", facts.kind, &hex::encode(hash.finalize())[..16])
 }
 
-/// Removes the oldest cases until one more fits. What is no case stays, and does not count.
+/// Removes the oldest cases until one more fits. Other entries stay, and do not count.
 fn make_room(all: &Path) -> Result<(), StoreError> {
     let failed = |cause| StoreError::new("read the quarantine", all, cause);
     let mut cases = Vec::new();
@@ -115,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn no_case_of_another_folder_makes_room() {
+    fn no_case_outside_the_data_folder_is_removed() {
         let (data, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         for nth in 0..=MAX_CASES {
             fs::create_dir(other.path().join(nth.to_string())).unwrap();
@@ -128,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_case_stays_however_many_cases_come() {
+    fn other_entries_stay_however_many_cases_arrive() {
         let data = tempfile::tempdir().unwrap();
         let store = Store::open(data.path()).unwrap();
         let all = data.path().join("quarantine");
@@ -159,7 +160,7 @@ mod tests {
         let case = data.path().join("quarantine").join(case_name(&facts("https://a.example")));
         fs::create_dir_all(case.join("facts.json")).unwrap();
         assert!(store.quarantine().add(store.stage().unwrap(), &facts("https://a.example")).is_err());
-        assert!(!case.join("bytes").exists(), "bytes without facts would never make room");
+        assert!(!case.join("bytes").exists(), "bytes without facts would never be removed");
     }
 
     #[test]

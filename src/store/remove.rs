@@ -1,7 +1,7 @@
-//! Removes files and folders, whatever modes, names and depth somebody gave them.
+//! Removes files and folders with any mode, name and depth, so that no leftovers of an earlier job stop the next one.
 //!
-//! What an earlier job left behind must not stop the next one. An ordinary user cannot read a folder of mode 000, a path has
-//! at most 4,096 bytes, and a process has some 1,000 open files: `remove_dir_all` fails on each of these.
+//! `remove_dir_all` fails if a folder has mode 000, if a path is longer than 4,096 bytes, and if folders are nested deeper than
+//! the limit of open files (often 1,024).
 
 use std::fs;
 use std::io;
@@ -9,14 +9,16 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::StoreError;
+use super::durable::parent;
+use super::open::is_absent;
 
 /// For the owner only.
 pub(crate) const PRIVATE: u32 = 0o700;
 
-/// How the name of a folder begins to which things are moved while they are removed.
+/// The name prefix of a folder that holds entries during their removal.
 pub(super) const ASIDE: &str = ".removed-";
 
-/// Removes a file, a link or a folder, if it is there.
+/// Removes a file, a link or a folder, if it exists.
 pub(crate) fn remove(path: &Path) -> Result<(), StoreError> {
     let failed = |cause| StoreError::new("remove", path, cause);
     match path.symlink_metadata() {
@@ -27,22 +29,17 @@ pub(crate) fn remove(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// Something on the way may be a file by now: then nothing is below it.
-fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
-}
-
 /// `go` makes the folders of a module cache read-only.
 fn unlink(file: &Path) -> io::Result<()> {
     fs::remove_file(file).or_else(|_| {
-        open_up(above(file)?)?;
+        open_up(parent(file)?)?;
         fs::remove_file(file)
     })
 }
 
-/// Each folder is moved to the top before it is emptied, so that no path gets long and few files are open.
+/// Moves each folder to the top before it is emptied, so that paths stay short and few files are open.
 fn flatten(top: &Path) -> io::Result<()> {
-    let above = above(top)?;
+    let above = parent(top)?;
     open_up(above)?;
     let moved = tempfile::Builder::new().prefix(ASIDE).tempdir_in(above)?;
     let (mut folders, mut count) = (vec![top.to_owned()], 0_u64);
@@ -51,7 +48,7 @@ fn flatten(top: &Path) -> io::Result<()> {
         for entry in fs::read_dir(&folder)? {
             let entry = entry?;
             if entry.file_type()?.is_dir() {
-                // To move a folder is to write its `..`.
+                // Moving a folder writes its `..`.
                 open_up(&entry.path())?;
                 let to = moved.path().join(count.to_string());
                 count += 1;
@@ -66,11 +63,7 @@ fn flatten(top: &Path) -> io::Result<()> {
     moved.close()
 }
 
-fn above(path: &Path) -> io::Result<&Path> {
-    path.parent().ok_or_else(|| io::Error::other("it has no folder above it"))
-}
-
-/// Lets the owner read, search and change a folder.
+/// Gives the owner all permissions of a folder.
 pub(crate) fn open_up(folder: &Path) -> io::Result<()> {
     fs::set_permissions(folder, fs::Permissions::from_mode(PRIVATE))
 }
@@ -88,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn no_mode_keeps_a_folder_or_a_file() {
+    fn files_and_folders_of_any_mode_are_removed() {
         for bits in [0o000, 0o444, 0o555] {
             let root = tempfile::tempdir().unwrap();
             let inner = root.path().join("a/b/c");
@@ -107,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn no_depth_keeps_a_folder_and_no_link_leads_elsewhere() {
+    fn folders_of_any_depth_are_removed_and_no_link_is_followed() {
         let (root, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         fs::create_dir(other.path().join("kept")).unwrap();
         // Built from the inside: a path from the top would be too long, and so many folders cannot all be open.

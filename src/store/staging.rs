@@ -1,8 +1,7 @@
-//! Files on their way. Each process has a staging folder of its own, held by a lock.
+//! Unfinished files. Each process has its own staging folder with a lock.
 //!
-//! A folder whose lock can be taken belongs to a process that is gone; the next process that downloads removes it. Nothing
-//! in staging is ever served. What is no folder of this program stays: only a real folder `run-*` with a lock file of this
-//! user is swept.
+//! If the lock of a folder is free, its process has ended, and the next process that downloads removes the folder. Only a real
+//! folder `run-*` with a lock file of this user is removed. Nothing in staging is ever served.
 
 use std::fs::{self, DirEntry, File, Permissions};
 use std::io;
@@ -13,21 +12,21 @@ use std::sync::{Arc, OnceLock};
 use tempfile::{NamedTempFile, TempDir, TempPath};
 
 use super::StoreError;
-use super::access::{Access, Keeping};
+use super::access::{Access, StoreOptions};
 use super::durable::{self, Modes};
 use super::lock::lock;
 use super::open::open;
 use super::owner::check_owner;
 use super::remove::{PRIVATE, remove};
 
-/// How the name of such a folder begins.
+/// The prefix of its name.
 const RUN: &str = "run-";
 
-/// This process's staging folder, made when the first file is on its way. Clones share it.
+/// The staging folder of this process, made for its first file. Clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct Staging {
     all: PathBuf,
-    keeping: Keeping,
+    options: StoreOptions,
     own: Arc<OnceLock<RunFolder>>,
 }
 
@@ -38,26 +37,26 @@ struct RunFolder {
     _lock: File,
 }
 
-/// A file in staging: open, and removed when dropped unless it is put in place.
+/// An open file in staging, removed on drop unless it was moved to its place.
 #[derive(Debug)]
 pub struct StagingFile {
-    /// The open file: what is written, hashed, and served later.
+    /// The open file: it is written, hashed, and served later.
     pub(crate) file: File,
-    pub(super) place: TempPath,
+    pub(super) path: TempPath,
 }
 
 impl Staging {
-    pub(super) fn new(root: &Path, keeping: &Keeping) -> Self {
-        Self { all: root.join("staging"), keeping: keeping.clone(), own: Arc::default() }
+    pub(super) fn new(root: &Path, options: &StoreOptions) -> Self {
+        Self { all: root.join("staging"), options: options.clone(), own: Arc::default() }
     }
 
     fn own(&self) -> Result<&RunFolder, StoreError> {
         if let Some(own) = self.own.get() {
             return Ok(own);
         }
-        self.keeping.check(&self.all)?;
-        let made = RunFolder::open(&self.all, self.keeping.access, self.keeping.modes)?;
-        // Of two that are made at the same time one is dropped, and its folder removed.
+        self.options.check(&self.all)?;
+        let made = RunFolder::open(&self.all, self.options.access, self.options.modes)?;
+        // If two tasks make one at the same time, one is dropped, which removes its folder.
         Ok(self.own.get_or_init(|| made))
     }
 
@@ -71,15 +70,15 @@ impl Staging {
 
     pub(super) fn folder(&self) -> Result<TempDir, StoreError> {
         let dir = self.dir()?;
-        private_folder(dir, "carried-").map_err(|cause| StoreError::new("make a staging folder in", dir, cause))
+        private_folder(dir, "unpack-").map_err(|cause| StoreError::new("make a staging folder in", dir, cause))
     }
 }
 
 impl RunFolder {
     fn open(all: &Path, access: Access, modes: Modes) -> Result<Self, StoreError> {
         durable::make_dir(all, modes)?;
-        // Held while folders come and go, so that no sweep meets a folder whose lock is not taken yet.
-        let _door = lock(&all.join("lock"))?;
+        // So that no sweep removes a new folder before it is locked.
+        let _all = lock(&all.join("lock"))?;
         if access == Access::Download {
             sweep(all)?;
         }
@@ -93,25 +92,24 @@ impl RunFolder {
         let failed = |cause| StoreError::new("make a staging file in", &self.dir, cause);
         let file = NamedTempFile::new_in(&self.dir).map_err(failed)?;
         self.modes.give(file.as_file()).map_err(failed)?;
-        let (file, place) = file.into_parts();
-        Ok(StagingFile { file, place })
+        let (file, path) = file.into_parts();
+        Ok(StagingFile { file, path })
     }
 }
 
 impl Drop for RunFolder {
     fn drop(&mut self) {
-        // What cannot be removed now is swept at the next start.
+        // If this fails, the next start sweeps the folder.
         let _ = remove(&self.dir);
     }
 }
 
-/// Makes a temporary folder for this user alone, also where the data folder is shared: what lies in it is not checked yet, and
-/// may be private. What is put in place has the mode that its place wants.
+/// Makes a temporary folder only for this user, also in a shared data folder: its files are not verified yet, and may be private.
 pub(crate) fn private_folder(above: &Path, prefix: &str) -> io::Result<TempDir> {
     tempfile::Builder::new().prefix(prefix).permissions(Permissions::from_mode(PRIVATE)).tempdir_in(above)
 }
 
-/// Whether this program makes what has such a name in staging: the lock, or the folder of a process.
+/// Whether an entry of staging has a name that this program uses: the lock, or the folder of a process.
 pub(super) fn is_made(entry: &DirEntry) -> io::Result<bool> {
     let (name, kind) = (entry.file_name(), entry.file_type()?);
     let is_run = name.to_str().is_some_and(|name| name.starts_with(RUN));
@@ -129,7 +127,7 @@ fn sweep(all: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Whether this is a staging folder whose process is gone: a real folder with a lock file of this user that nobody holds.
+/// Whether this is the staging folder of an ended process: a real folder with a free lock file of this user.
 fn is_abandoned(entry: &DirEntry) -> io::Result<bool> {
     let is_named_so = entry.file_name().to_str().is_some_and(|name| name.starts_with(RUN));
     if !is_named_so || !entry.file_type()?.is_dir() {
@@ -138,7 +136,7 @@ fn is_abandoned(entry: &DirEntry) -> io::Result<bool> {
     let path = entry.path().join("lock");
     let Some(lock) = open(&path)? else { return Ok(false) };
     let found = lock.metadata()?;
-    // Ours has nothing in it.
+    // A lock file of this program is empty.
     Ok(found.len() == 0 && check_owner(&path, &found).is_none() && lock.try_lock().is_ok())
 }
 
@@ -153,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn leftovers_of_a_dead_process_are_swept_and_those_of_a_living_one_kept() {
+    fn the_files_of_an_ended_process_are_swept_and_those_of_a_running_one_kept() {
         let all = tempfile::tempdir().unwrap();
         let living = RunFolder::open(all.path(), Access::Download, Modes::Private).unwrap();
         let kept = living.file().unwrap();
@@ -165,11 +163,11 @@ mod tests {
         let _second = RunFolder::open(all.path(), Access::Download, Modes::Private).unwrap();
 
         assert!(!dead.exists());
-        assert!(kept.place.exists());
+        assert!(kept.path.exists());
     }
 
     #[test]
-    fn what_is_no_staging_folder_of_ours_stays() {
+    fn other_files_and_folders_in_staging_stay() {
         let (data, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let victim = other.path().join("one");
         fs::create_dir(&victim).unwrap();
@@ -204,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_on_their_way_are_for_this_user_and_what_is_placed_for_its_readers() {
+    fn staging_is_only_for_this_user_and_stored_files_are_for_their_readers() {
         use crate::base::clock::Clock;
         use crate::store::Store;
         use gomodule::artifact::{Artifact, Kind};
@@ -233,7 +231,7 @@ mod tests {
         let all = tempfile::tempdir().unwrap();
         let staging = RunFolder::open(all.path(), Access::Download, Modes::Private).unwrap();
         let file = staging.file().unwrap();
-        let place = file.place.to_path_buf();
+        let place = file.path.to_path_buf();
         drop(file);
         assert!(!place.exists());
     }

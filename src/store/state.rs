@@ -1,4 +1,4 @@
-//! Small named values that change: the trusted head of a database, and what was first asked for.
+//! Small named values: the trusted head of a database, and the times of first requests.
 
 pub(super) mod local;
 #[cfg(test)]
@@ -11,45 +11,45 @@ use super::StoreError;
 
 /// Small named values. Everything blocks.
 ///
-/// A name is a key of one element (`blobs`). A value is as large as whoever reads it allows with `max`; a larger one is as good
-/// as absent, for this program did not write it.
+/// A name is a key of one element (`blobs`). A value that is larger than `max` of its reader is treated as missing, because this
+/// program did not write it.
 pub trait State: Send + Sync {
-    /// The value, if there is one: an old one or a new one, whole.
+    /// The value, if there is one. During a write it is the whole old or the whole new value.
     fn get(&self, name: &str, max: usize) -> Result<Option<Vec<u8>>, StoreError>;
 
-    /// Replaces the value by `new`, of at most `max` bytes, if it is `expected` (`None`: if there is none). Of several from the
-    /// same value, in one process or many, one wins. When this returns [`Swap::Swapped`], the new value survives a power cut;
-    /// a crash before leaves the old one or the new one.
+    /// Replaces the value by `new`, of at most `max` bytes, if it is `expected` (`None`: missing). Of concurrent swaps from the
+    /// same value, also in several processes, only one succeeds. After [`Swap::Swapped`] the new value survives a power cut; a
+    /// crash before leaves the old or the new one.
     fn compare_and_swap(&self, name: &str, max: usize, expected: Option<&[u8]>, new: &[u8])
     -> Result<Swap, StoreError>;
 
-    /// Writes a line behind the others, in the order of the calls; those of other processes stand whole between them. A crash
-    /// may lose the last ones.
+    /// Appends a line, in the order of the calls. Lines of other processes may be between, but each line is whole. A crash may
+    /// lose the last ones.
     fn append(&self, name: &str, line: &[u8]) -> Result<(), StoreError>;
 
-    /// Takes what only one process and one task has at a time, and waits for it, but not for ever: then it is an error. It ends
-    /// when it is dropped, and with the process. An implementation that cannot see a process end lets it end by time: then it
-    /// guards nothing alone, and what is written under it is compared and swapped.
+    /// Waits for a lease that only one task of one process holds; after a timeout it is an error. It ends on drop and with the
+    /// process. An implementation that cannot observe the end of a process must expire it, so writes under it must still be
+    /// compare-and-swap.
     fn lease(&self, name: &str) -> Result<Lease, StoreError>;
 }
 
-/// How a compare-and-swap ended.
+/// The result of a compare-and-swap.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Swap<V = Vec<u8>> {
-    /// The new value is there, durably.
+    /// The new value is stored durably.
     Swapped,
-    /// Another one was first; this is what is there now.
+    /// The value differs; this is the current one.
     Conflict(Option<V>),
 }
 
-/// Held until it is dropped.
+/// A lease, held until dropped.
 pub type Lease = Box<dyn Send>;
 
-/// What could not be read again with the same bound is not written.
-fn check_len(place: &Path, new: &[u8], max: usize) -> Result<(), StoreError> {
+/// Refuses a value that could not be read again with the same limit.
+fn check_len(path: &Path, new: &[u8], max: usize) -> Result<(), StoreError> {
     if new.len() <= max {
         return Ok(());
     }
     let words = format!("expected at most {max} bytes, found {}", new.len());
-    Err(StoreError::new("write", place, io::Error::new(io::ErrorKind::InvalidInput, words)))
+    Err(StoreError::new("write", path, io::Error::new(io::ErrorKind::InvalidInput, words)))
 }

@@ -1,9 +1,8 @@
-//! The GOPROXY tree: immutable files at the places where `go` looks for them with `GOPROXY=file://DATA/proxy`.
+//! The GOPROXY tree: immutable files at the paths where `go` expects them with `GOPROXY=file://DATA/proxy`.
 //!
-//! Files are got, listed and deleted as [`Blobs`]. They are not put as such: a proved file goes over one that lay there and
-//! could not be proved, in one step, for `go` may read it at any time (a zip over a bound is not set aside first, and an
-//! `.info` is written anew). `list` and `@latest` change, and `go` reads them where they lie, so no lock may lie beside them:
-//! lists are changed under one lease.
+//! Files are read, listed and deleted as [`Blobs`], but not put as such: a proved file replaces an unproved one atomically,
+//! because `go` may read it at any time (such as a zip over a limit that was not set aside, or an old `.info`). `list` and
+//! `@latest` change. `go` reads their folder too, so no lock file may be there: all lists are changed under one lease.
 
 use std::fs::File;
 use std::io::Write;
@@ -12,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::StoreError;
-use super::access::Keeping;
+use super::access::StoreOptions;
 use super::blobs::Blobs;
 use super::blobs::local::LocalBlobs;
 use super::durable::{self, Durability};
@@ -30,59 +29,59 @@ struct Latest {
     version: String,
 }
 
-/// Four a version: as many versions as a list of the longest length has lines of seven bytes.
+/// Four for each version in a list of the largest size, with lines of seven bytes.
 const MAX_FILES: usize = 4 << 20;
 
 #[derive(Debug)]
 pub(crate) struct ProxyTree {
     files: LocalBlobs,
-    /// What holds the lease of all lists.
+    /// Holds the lease of all lists.
     leases: LocalState,
     staging: Staging,
-    keeping: Keeping,
+    options: StoreOptions,
 }
 
 impl ProxyTree {
-    pub(super) fn new(root: &Path, staging: &Staging, keeping: &Keeping) -> Self {
+    pub(super) fn new(root: &Path, staging: &Staging, options: &StoreOptions) -> Self {
         Self {
-            files: LocalBlobs::new(root.join("proxy"), keeping.modes),
-            leases: LocalState::new(root.to_owned(), keeping.modes),
+            files: LocalBlobs::new(root.join("proxy"), options.modes),
+            leases: LocalState::new(root.to_owned(), options.modes),
             staging: staging.clone(),
-            keeping: keeping.clone(),
+            options: options.clone(),
         }
     }
 
-    fn place_of(&self, request: &Request) -> PathBuf {
+    fn path_of(&self, request: &Request) -> PathBuf {
         self.files.dir().join(request.to_string())
     }
 
     fn read(&self, request: &Request) -> Result<Option<Vec<u8>>, StoreError> {
-        let place = self.place_of(request);
-        read(&place, request.max_len()).map_err(|cause| StoreError::new("read", &place, cause))
+        let target = self.path_of(request);
+        read(&target, request.max_len()).map_err(|cause| StoreError::new("read", &target, cause))
     }
 
-    /// Opens the file of `artifact`, if it is there. Whether it is right is for the caller to hash.
+    /// Opens the file of `artifact`, if there is one. The caller verifies its hash.
     pub(crate) fn open_artifact(&self, artifact: &Artifact) -> Result<Option<File>, StoreError> {
         self.files.get(&artifact.path())
     }
 
-    /// Puts a staged file at the place of `artifact`, durably, over what was there. Returns the file, still open.
+    /// Stores a staged file as `artifact`, durably, and replaces an older one. Returns the file, still open.
     ///
-    /// Only the stage that holds a proof (`release/released`) and the one that holds a checked `.info` call this.
+    /// Only for callers with a proof (`release/released`) or a checked `.info`.
     pub(crate) fn keep(&self, staged: StagingFile, artifact: &Artifact) -> Result<File, StoreError> {
         self.files.replace(&artifact.path(), staged)
     }
 
-    /// Keeps a checked `.info`, which can be had again, if there is room. It goes over one that was there.
+    /// Stores a checked `.info`, and replaces an older one. A failure is only logged: the `.info` can be downloaded again.
     pub(crate) fn try_to_keep(&self, artifact: &Artifact, body: &[u8]) {
-        self.keeping.try_to(|| {
+        self.options.try_to(|| {
             let mut staged = self.staging.file()?;
-            staged.file.write_all(body).map_err(|cause| StoreError::new("write", &staged.place, cause))?;
+            staged.file.write_all(body).map_err(|cause| StoreError::new("write", &staged.path, cause))?;
             self.keep(staged, artifact).map(drop)
         });
     }
 
-    /// Takes the file of `artifact` out of the tree into staging, if it is there.
+    /// Moves the file of `artifact` to staging, if there is one.
     pub(crate) fn take_out(&self, artifact: &Artifact) -> Result<Option<StagingFile>, StoreError> {
         self.files.take_out(&artifact.path(), &self.staging)
     }
@@ -91,19 +90,19 @@ impl ProxyTree {
         self.files.delete(&artifact.path())
     }
 
-    /// The versions that were released here, in semver order. Pseudo-versions are in no list.
+    /// The released versions, in semver order, without pseudo-versions.
     pub(crate) fn released(&self, path: &ModulePath) -> Result<Vec<Version>, StoreError> {
         let bytes = self.read(&Request::List(path.clone()))?.unwrap_or_default();
-        // A line that is no version can only come from somebody's hand; it helps nobody.
+        // A line that is not a version was not written by this program.
         Ok(String::from_utf8_lossy(&bytes).lines().filter_map(|line| Version::parse(line).ok()).collect())
     }
 
-    /// The versions whose zip lies here, pseudo-versions too, in no order.
+    /// The versions whose zip is stored, with pseudo-versions, unordered.
     pub(crate) fn versions_here(&self, path: &ModulePath) -> Result<Vec<Version>, StoreError> {
         self.versions_with(path, ".zip")
     }
 
-    /// The versions whose go.mod lies here: those, and others that were part of a module graph.
+    /// The versions whose go.mod is stored: also those that only a module graph needed.
     pub(crate) fn go_mods_here(&self, path: &ModulePath) -> Result<Vec<Version>, StoreError> {
         self.versions_with(path, ".mod")
     }
@@ -112,8 +111,8 @@ impl ProxyTree {
         Ok(self.files.has_folder(&format!("{}/@v", path.escaped()))? || self.newest(path)?.is_some())
     }
 
-    /// The newest version of a module, if that was noted: as `M/@latest`, which has the `.info` of that version
-    /// (`go help goproxy`). What cannot be read is as good as absent.
+    /// The newest version of a module, from the stored `M/@latest`, which has the `.info` of that version (`go help goproxy`). An
+    /// invalid one is treated as missing.
     pub(crate) fn newest(&self, path: &ModulePath) -> Result<Option<Version>, StoreError> {
         let bytes = self.read(&Request::Latest(path.clone()))?;
         let info = bytes.and_then(|bytes| serde_json::from_slice::<Latest>(&bytes).ok());
@@ -121,10 +120,10 @@ impl ProxyTree {
     }
 
     pub(crate) fn set_newest(&self, path: &ModulePath, info: &[u8]) -> Result<(), StoreError> {
-        let place = self.place_of(&Request::Latest(path.clone()));
-        self.keeping.check(&place)?;
-        durable::make_dir(place.parent().unwrap_or(self.files.dir()), self.keeping.modes)?;
-        durable::write(&place, info, Durability::Synced, self.keeping.modes)
+        let target = self.path_of(&Request::Latest(path.clone()));
+        self.options.check(&target)?;
+        durable::make_dir(target.parent().unwrap_or(self.files.dir()), self.options.modes)?;
+        durable::write(&target, info, Durability::Synced, self.options.modes)
     }
 
     fn versions_with(&self, path: &ModulePath, extension: &str) -> Result<Vec<Version>, StoreError> {
@@ -133,21 +132,21 @@ impl ProxyTree {
         Ok(self.files.list(&folder, MAX_FILES)?.iter().filter_map(version).collect())
     }
 
-    /// Adds a released version to its module's list. One that cannot be written down lacks it, until the version is released
-    /// again.
+    /// Adds a released version to the list of its module. If this fails, the list lacks it until its next release.
     pub(crate) fn add_to_list(&self, module: &ModuleVersion) {
         if !module.version.is_pseudo() {
-            self.keeping.try_to(|| self.change_list(module, true));
+            self.options.try_to(|| self.change_list(module, true));
         }
     }
 
-    pub(super) fn take_off_list(&self, module: &ModuleVersion) -> Result<(), StoreError> {
-        self.change_list(module, false)
-    }
-
-    fn change_list(&self, ModuleVersion { path, version }: &ModuleVersion, is_on: bool) -> Result<(), StoreError> {
-        // One lock for all lists: it is held for a few milliseconds, once per version.
-        let _held = self.leases.lease("list")?;
+    /// Adds a version to the list of its module, or removes it.
+    pub(super) fn change_list(
+        &self,
+        ModuleVersion { path, version }: &ModuleVersion,
+        is_on: bool,
+    ) -> Result<(), StoreError> {
+        // One lease for all lists: it is held for a few milliseconds, once per version.
+        let _lease = self.leases.lease("list")?;
         let mut versions = self.released(path)?;
         if versions.contains(version) == is_on {
             return Ok(());
@@ -159,7 +158,7 @@ impl ProxyTree {
             versions.retain(|other| other != version);
         }
         let lines: String = versions.iter().map(|version| format!("{version}\n")).collect();
-        let place = self.place_of(&Request::List(path.clone()));
-        durable::write(&place, lines.as_bytes(), Durability::Synced, self.keeping.modes)
+        let target = self.path_of(&Request::List(path.clone()));
+        durable::write(&target, lines.as_bytes(), Durability::Synced, self.options.modes)
     }
 }

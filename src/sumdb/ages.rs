@@ -1,147 +1,152 @@
-//! How old a record is at least, measured in the log.
+//! The minimum age of a record, from observed tree sizes.
 //!
-//! The date in an `.info` is the author's word. The log is not: a record whose number is below the size of a head that was
-//! seen N days ago is at least N days old. So the size of every head that comes to be trusted is written down with the
-//! time, `UNIX-SECONDS SIZE` a line. A small table gives a new installation of sum.golang.org a past.
+//! The author chooses the date in an `.info`. The log cannot be changed afterwards: a record whose number is below the size of
+//! a head that was observed N days ago is at least N days old. So the size of every trusted head is written down with the
+//! time, one line `UNIX-SECONDS SIZE` each. A built-in table has earlier sizes of sum.golang.org, for new installations.
 //!
-//! Everything here is pure: the clock is an argument. Which lines count is decided in `sightings`.
+//! This file is pure: the clock is an argument. `observed_sizes` decides which lines count.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::sightings::{Dropped, MAX_SEEN, Seen, Settled, Why, settle};
+use super::observed_sizes::{DropReason, Dropped, MAX_OBSERVED_SIZES, ObservedSize, Settled, settle};
 use crate::policy::Age;
 
-/// Sizes that sum.golang.org is known to have had at the end of a day (2025-07-27, 2025-10-30, 2026-03-20).
-pub(crate) const SUM_GOLANG_ORG: [Seen; 3] = [
-    Seen { size: 41_265_000, at: 1_753_660_800 },
-    Seen { size: 45_752_995, at: 1_761_868_800 },
-    Seen { size: 51_312_332, at: 1_774_051_200 },
+/// Known sizes of sum.golang.org at the end of a day (2025-07-27, 2025-10-30, 2026-03-20).
+pub(crate) const KNOWN_SIZES: [ObservedSize; 3] = [
+    ObservedSize { size: 41_265_000, at: 1_753_660_800 },
+    ObservedSize { size: 45_752_995, at: 1_761_868_800 },
+    ObservedSize { size: 51_312_332, at: 1_774_051_200 },
 ];
-/// Heads come every few minutes; ages are asked for in hours and days.
+/// Heads come every few minutes; rules are in hours and days.
 const RESOLUTION: u64 = 10 * 60;
 
-/// The sizes that were seen, and when. Both lists ascend in both.
+/// The observed sizes. `known` and `counted` ascend in time and size.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ages {
-    /// What the program knows by itself.
-    known: Vec<Seen>,
-    /// What was written down.
-    seen: Vec<Seen>,
-    /// Written down with a time that is later than the clock. It may be the clock that is wrong, so they are kept until a
-    /// start finds more lines that speak for the clock.
-    later: Vec<Seen>,
-    /// The clock is behind the newest of `seen`, and that was told.
-    behind: bool,
-    /// Nothing that was written down counts, and nothing more is written down.
-    closed: bool,
+    /// The built-in table.
+    known: Vec<ObservedSize>,
+    /// The lines that count.
+    counted: Vec<ObservedSize>,
+    /// Lines later than the clock. The clock may be wrong, so they are kept until, at a start, more lines agree with the clock.
+    later: Vec<ObservedSize>,
+    /// The clock is earlier than the newest of `counted`, and that was reported.
+    clock_set_back: bool,
+    /// No stored line counts, and none is written.
+    table_only: bool,
 }
 
 impl Ages {
-    /// Nothing but a table. Heads that are seen are not taken down.
-    pub(super) fn of_table(known: &[Seen]) -> Self {
-        Self { known: known.to_vec(), closed: true, ..Self::default() }
+    /// The table alone. Observed heads are not written down.
+    pub(super) fn of_table(known: &[ObservedSize]) -> Self {
+        Self { known: known.to_vec(), table_only: true, ..Self::default() }
     }
 
-    /// Reads what was written down; and what of it does not count.
-    pub(crate) fn read(text: &str, known: &[Seen], now: SystemTime) -> (Self, Dropped) {
-        let (lines, unreadable): (Vec<_>, Vec<_>) = text.lines().map(Seen::parse).partition(Option::is_some);
+    /// Reads the stored lines, and returns those that do not count.
+    pub(crate) fn read(text: &str, known: &[ObservedSize], now: SystemTime) -> (Self, Dropped) {
+        let (lines, unreadable): (Vec<_>, Vec<_>) = text.lines().map(ObservedSize::parse).partition(Option::is_some);
         let lines = lines.into_iter().flatten().collect();
-        let Settled { seen, mut later, mut dropped } = settle(lines, known, seconds(now));
-        if seen.len() > later.len() {
+        let Settled { counted, mut later, mut dropped } = settle(lines, known, seconds(now));
+        if counted.len() > later.len() {
             later.clear();
         }
-        dropped.add(Why::Unreadable, unreadable.len(), None);
-        (Self { known: known.to_vec(), seen, later, behind: false, closed: false }, dropped)
+        dropped.add(DropReason::Unreadable, unreadable.len(), None);
+        (Self { known: known.to_vec(), counted, later, ..Self::default() }, dropped)
     }
 
-    /// Takes down a head. Says whether that changed anything worth writing, and what counted until now and does not now.
+    /// Adds the size of a head. Returns whether the file must be written, and the lines that no longer count.
     pub(super) fn add(&mut self, size: u64, now: SystemTime) -> (bool, Dropped) {
-        let new = Seen { size, at: seconds(now) };
-        // A clock behind the newest head that the program carries is wrong.
-        if self.closed || self.known.last().is_some_and(|newest| new.at < newest.at) {
+        let new = ObservedSize { size, at: seconds(now) };
+        // A clock earlier than the newest row of the table is wrong.
+        if self.table_only || self.known.last().is_some_and(|newest| new.at < newest.at) {
             return (false, Dropped::default());
         }
-        // So is one that is set back behind a time that this program took down, or was before. It is told once.
-        if self.seen.last().is_some_and(|last| new.at < last.at) {
-            let ahead = &self.seen[self.seen.partition_point(|seen| seen.at <= new.at)..];
+        // So is a clock earlier than the newest line, now or when that was written. It is reported once.
+        if self.counted.last().is_some_and(|last| new.at < last.at) {
+            let ahead = &self.counted[self.counted.partition_point(|line| line.at <= new.at)..];
             let mut dropped = Dropped::default();
-            if !std::mem::replace(&mut self.behind, true) {
-                dropped.add(Why::Behind, ahead.len(), ahead.first().copied());
+            if !std::mem::replace(&mut self.clock_set_back, true) {
+                dropped.add(DropReason::SetBack, ahead.len(), ahead.first().copied());
             }
             return (false, dropped);
         }
-        self.behind = false;
-        let dropped = self.settle_anew(new.at);
-        let odd = self.known.last().is_some_and(|newest| new.contradicts(newest));
-        if odd || self.seen.last().is_some_and(|last| size < last.size || (size == last.size && is_soon(last, &new))) {
+        self.clock_set_back = false;
+        let dropped = self.settle_again(new.at);
+        let contradicts_table = self.known.last().is_some_and(|newest| new.contradicts(newest));
+        if contradicts_table
+            || self.counted.last().is_some_and(|last| size < last.size || (size == last.size && is_soon(last, &new)))
+        {
             return (false, dropped);
         }
-        // The newest head is always there; of the others no three within ten minutes.
-        if let [.., before, _] = self.seen[..]
+        // The newest head is always kept; of the others no three within `RESOLUTION`.
+        if let [.., before, _] = self.counted[..]
             && is_soon(&before, &new)
         {
-            self.seen.pop();
+            self.counted.pop();
         }
-        self.seen.push(new);
-        if self.seen.len() > MAX_SEEN {
+        self.counted.push(new);
+        // Every other line of the older half is dropped.
+        if self.counted.len() > MAX_OBSERVED_SIZES {
             let mut nth = 0;
-            self.seen.retain(|_| {
+            self.counted.retain(|_| {
                 nth += 1;
-                nth > MAX_SEEN / 2 || nth % 2 == 1
+                nth > MAX_OBSERVED_SIZES / 2 || nth % 2 == 1
             });
         }
         (true, dropped)
     }
 
-    /// Whether a tree as large was seen and written down.
-    pub(super) fn has_seen(&self, size: u64) -> bool {
-        self.seen.last().is_some_and(|last| last.size >= size)
+    /// Whether a tree of at least `size` records was written down.
+    pub(super) fn has_observed(&self, size: u64) -> bool {
+        self.counted.last().is_some_and(|last| last.size >= size)
     }
 
-    /// Decides anew which lines count, while some are later than the clock: it may be set right meanwhile. Returns what counted until now and does not now.
-    fn settle_anew(&mut self, now: u64) -> Dropped {
+    /// While there are lines later than the clock, decides again which lines count: the clock may have been corrected. Returns
+    /// the lines that no longer count.
+    fn settle_again(&mut self, now: u64) -> Dropped {
         if self.later.is_empty() {
             return Dropped::default();
         }
-        let counted = self.seen.len();
-        let lines = self.seen.drain(..).chain(self.later.drain(..)).collect();
+        let before = self.counted.len();
+        let lines = self.counted.drain(..).chain(self.later.drain(..)).collect();
         let settled = settle(lines, &self.known, now);
-        (self.seen, self.later) = (settled.seen, settled.later);
-        if self.seen.len() < counted { settled.dropped } else { Dropped::default() }
+        (self.counted, self.later) = (settled.counted, settled.later);
+        if self.counted.len() < before { settled.dropped } else { Dropped::default() }
     }
 
-    /// Whether the newest head that was seen, which is seen again, is worth taking down again.
+    /// Whether the head of this size, observed again, must be written down again.
     pub(super) fn is_due(&self, size: u64, now: SystemTime) -> bool {
-        let now = Seen { size, at: seconds(now) };
-        !self.closed && self.seen.last().is_some_and(|last| last.size == size && !is_soon(last, &now))
+        let now = ObservedSize { size, at: seconds(now) };
+        !self.table_only && self.counted.last().is_some_and(|last| last.size == size && !is_soon(last, &now))
     }
 
-    pub(super) fn first(&self) -> Option<u64> {
-        self.seen.first().map(|seen| seen.size)
+    /// The size of the oldest observed tree.
+    pub(super) fn first_size(&self) -> Option<u64> {
+        self.counted.first().map(|first| first.size)
     }
 
     /// How old record `id` is at the time `now`, for a rule that requires `min`.
     ///
-    /// Evidence is a head that was seen at least `min` ago. What a piece of it covers is old. What none covers is young if
-    /// the newest piece is at most twice as old as required; otherwise, and where there is none, nobody can tell.
+    /// Evidence is an observation at least `min` ago. A record below its size is old. Any other record is young if the newest
+    /// evidence is at most twice `min` old; otherwise its age is unknown.
     pub(super) fn age(&self, id: u64, min: Duration, now: SystemTime) -> Age {
         let (now, min) = (seconds(now), min.as_secs());
-        let both = [&self.known, &self.seen];
-        let covering = both.iter().filter_map(|list| list.get(list.partition_point(|seen| seen.size <= id)));
-        let known = covering.map(|seen| now.saturating_sub(seen.at)).max().unwrap_or_default();
+        let both = [&self.known, &self.counted];
+        let covering = both.iter().filter_map(|list| list.get(list.partition_point(|line| line.size <= id)));
+        let at_least = covering.map(|line| now.saturating_sub(line.at)).max().unwrap_or_default();
         let until = now.checked_sub(min);
-        let evidence = |list: &&Vec<Seen>| list.partition_point(|seen| until.is_some_and(|until| seen.at <= until));
-        let newest = both.iter().filter_map(|list| list[..evidence(list)].last()).map(|seen| now - seen.at).min();
-        let can_tell = known >= min || newest.is_some_and(|age| age <= min.saturating_mul(2));
-        if can_tell { Age::AtLeast(Duration::from_secs(known)) } else { Age::Unknown }
+        let evidence =
+            |list: &&Vec<ObservedSize>| list.partition_point(|line| until.is_some_and(|until| line.at <= until));
+        let newest = both.iter().filter_map(|list| list[..evidence(list)].last()).map(|line| now - line.at).min();
+        let is_known = at_least >= min || newest.is_some_and(|age| age <= min.saturating_mul(2));
+        if is_known { Age::AtLeast(Duration::from_secs(at_least)) } else { Age::Unknown }
     }
 
     pub(crate) fn text(&self) -> String {
-        self.seen.iter().chain(&self.later).map(|seen| format!("{seen}\n")).collect()
+        self.counted.iter().chain(&self.later).map(|line| format!("{line}\n")).collect()
     }
 }
 
-fn is_soon(before: &Seen, after: &Seen) -> bool {
+fn is_soon(before: &ObservedSize, after: &ObservedSize) -> bool {
     after.at < before.at.saturating_add(RESOLUTION)
 }
 

@@ -1,25 +1,25 @@
-//! Anchors: signed heads that a new installation already knows.
+//! Anchors: signed heads that a new installation trusts.
 //!
-//! A machine that remembers nothing would trust the first server that it meets. The program therefore carries a head of
-//! sum.golang.org, and whatever it meets must be consistent with that. `--anchor FILE` replaces it, `--anchor none` drops
-//! it.
+//! Without an anchor, an installation without stored state would trust the first server that it asks. The program therefore
+//! contains a head of sum.golang.org, and every head must be consistent with it. `--anchor FILE` replaces it; `--anchor none`
+//! removes it.
 
 use std::path::{Path, PathBuf};
 
 use tlog::{SUMDB_ORIGIN, SignedCheckpoint, VerifierKey};
 
-/// Refreshed at each release: 51,312,332 records, seen in March 2026.
-const SUM_GOLANG_ORG: &str = include_str!("anchors/sum.golang.org");
+/// Updated at each release: 51,312,332 records, observed in March 2026.
+const BUILT_IN: &str = include_str!("anchors/sum.golang.org");
 
-/// Which heads to start from.
+/// The heads to start from.
 #[derive(Clone, Debug, Default)]
 pub enum Anchor {
-    /// Those that the program carries.
+    /// The heads that the program contains.
     #[default]
     BuiltIn,
-    /// The signed notes read from files, for the databases whose keys signed them.
+    /// Signed notes from files, for the databases whose keys signed them.
     Notes(Vec<(PathBuf, String)>),
-    /// None: the first signed head that a database shows is trusted.
+    /// None: the first signed head of a database is trusted (trust on first use).
     None,
 }
 
@@ -28,25 +28,15 @@ pub enum Anchor {
 #[non_exhaustive]
 pub enum AnchorError {
     /// The file cannot be read.
-    #[error("cannot read the anchor {}: {cause}", path.display())]
-    Unreadable {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        cause: std::io::Error,
-    },
-    /// No configured database signed it.
-    #[error("the anchor {} is not a tree head signed by any database in use ({names})", path.display())]
-    NotSigned {
-        /// Which.
-        path: PathBuf,
-        /// The databases in use.
-        names: String,
-    },
+    #[error("cannot read the anchor {}: {}", .0.display(), .1)]
+    Unreadable(PathBuf, #[source] std::io::Error),
+    /// None of the configured databases, by name, signed the file.
+    #[error("the anchor {} is not a tree head signed by a configured database ({})", .0.display(), .1)]
+    NotSigned(PathBuf, String),
 }
 
 impl Anchor {
-    /// Reads the value of `--anchor`: files, or the single word `none`; nothing means the built-in ones.
+    /// Reads the values of `--anchor`: files, or the single word `none`. Without a value the built-in anchors are used.
     pub fn read(values: &[PathBuf]) -> Result<Self, AnchorError> {
         match values {
             [] => Ok(Self::BuiltIn),
@@ -54,24 +44,24 @@ impl Anchor {
             files => {
                 let read = |path: &PathBuf| match std::fs::read_to_string(path) {
                     Ok(note) => Ok((path.clone(), note)),
-                    Err(cause) => Err(AnchorError::Unreadable { path: path.clone(), cause }),
+                    Err(cause) => Err(AnchorError::Unreadable(path.clone(), cause)),
                 };
                 files.iter().map(read).collect::<Result<_, _>>().map(Self::Notes)
             }
         }
     }
 
-    /// The anchor for the database with `key`: the newest of those that it signed.
+    /// The anchor for the database with `key`: the newest that it signed.
     pub fn for_key(&self, key: &VerifierKey) -> Option<SignedCheckpoint> {
         let open = |note: &str| SignedCheckpoint::open(note.as_bytes(), SUMDB_ORIGIN, key).ok();
         match self {
-            Self::BuiltIn => open(SUM_GOLANG_ORG),
+            Self::BuiltIn => open(BUILT_IN),
             Self::Notes(notes) => notes.iter().filter_map(|(_, note)| open(note)).max_by_key(SignedCheckpoint::size),
             Self::None => None,
         }
     }
 
-    /// Refuses an anchor that belongs to none of the databases: it would protect nothing.
+    /// Refuses an anchor that no database signed: it would protect nothing.
     pub fn check<'k>(&self, keys: impl Iterator<Item = &'k VerifierKey> + Clone) -> Result<(), AnchorError> {
         let Self::Notes(notes) = self else {
             return Ok(());
@@ -80,7 +70,7 @@ impl Anchor {
             let signed = |key| SignedCheckpoint::open(note.as_bytes(), SUMDB_ORIGIN, key).is_ok();
             if !keys.clone().any(signed) {
                 let names: Vec<&str> = keys.map(VerifierKey::name).collect();
-                return Err(AnchorError::NotSigned { path: path.clone(), names: names.join(", ") });
+                return Err(AnchorError::NotSigned(path.clone(), names.join(", ")));
             }
         }
         Ok(())

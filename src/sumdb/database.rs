@@ -1,21 +1,19 @@
-//! Which database: its verifier key and its address, written as `go` writes GOSUMDB.
+//! A checksum database: its verifier key and its address, in the syntax of GOSUMDB.
 //!
-//! `name`, `name+hash+key`, either with ` url` behind it (`go help environment`). A bare name must be one whose key is
-//! known; without a url the address is `https://name`.
+//! `name` or `name+hash+key`, optionally followed by a space and a url (`go help environment`). A bare name needs a built-in
+//! key; without a url the address is `https://name`.
 
 use std::fmt;
 use std::path::PathBuf;
 
-use tlog::VerifierKey;
+use tlog::{SUM_GOLANG_ORG, VerifierKey};
 use url::Url;
 
 use super::error::{Question, SumdbError};
 use super::lookup::LookupError;
 use crate::upstream::{ProxyList, UpstreamConfig, typed_without_logins};
 
-/// The key of sum.golang.org, as `go` has it built in (`cmd/go/internal/modfetch/key.go`).
-const SUM_GOLANG_ORG: &str = tlog::SUM_GOLANG_ORG;
-/// The alias for where sum.golang.org cannot be reached: the same key, another address.
+/// The alias for networks that cannot reach sum.golang.org: the same key, another address.
 const CHINA_ALIAS: &str = "sum.golang.google.cn";
 
 /// A checksum database.
@@ -25,12 +23,12 @@ pub struct Database {
     url: Url,
     /// The url was given, rather than derived from the name.
     url_given: bool,
-    /// Proxies that may pass it on, to be asked before the url that was not given.
+    /// Proxies that may pass it on, asked before a url that was not given.
     pub(super) proxies: Vec<UpstreamConfig>,
-    /// Proxies that may pass it on, to be asked where the url does not answer.
-    pub(super) behind: Vec<UpstreamConfig>,
-    /// A folder with what somebody carried here; asked instead of any address.
-    pub(super) carried: Option<PathBuf>,
+    /// Proxies that may pass it on, asked if the url does not answer.
+    pub(super) fallbacks: Vec<UpstreamConfig>,
+    /// The folder of an export, read instead of any address.
+    pub(super) export: Option<PathBuf>,
 }
 
 /// Why a database setting cannot be used.
@@ -43,21 +41,16 @@ pub enum DatabaseError {
     )]
     Off(String),
     /// More than a name and a url.
-    #[error("the database {0:?} has more than two words: write NAME, NAME+HASH+KEY, or either with a url behind it")]
+    #[error("the database {0:?} has more than two words: write NAME or NAME+HASH+KEY, then a url if needed")]
     TooManyWords(String),
-    /// A name whose key nobody told.
-    #[error("the database {0:?} is not known by name: give its verifier key, NAME+HASH+KEY")]
+    /// A name without a built-in key.
+    #[error("there is no built-in key for the database {0:?}: give its verifier key, NAME+HASH+KEY")]
     UnknownName(String),
-    /// The verifier key is damaged.
-    #[error("the verifier key {text:?} cannot be used: {why}")]
-    BadKey {
-        /// As given.
-        text: String,
-        /// What is wrong.
-        why: String,
-    },
-    /// The address is no http(s) url.
-    #[error("the database url {0:?} is not one: it must start with https:// or http:// and have no ?, # or user name")]
+    /// The verifier key is damaged: its text, and the fault.
+    #[error("invalid verifier key {0:?}: {1}")]
+    BadKey(String, String),
+    /// The address is not an http(s) url.
+    #[error("invalid database url {0:?}: it must start with https:// or http:// and have no ?, # or user name")]
     BadUrl(String),
 }
 
@@ -86,40 +79,40 @@ impl Database {
             other => return Err(DatabaseError::UnknownName(typed_without_logins(other))),
         };
         let key = VerifierKey::parse(key_text)
-            .map_err(|error| DatabaseError::BadKey { text: key_text.to_owned(), why: error.to_string() })?;
+            .map_err(|error| DatabaseError::BadKey(key_text.to_owned(), error.to_string()))?;
         let url = match (address, name) {
             (Some(address), _) => parse_url(address)?,
             (None, CHINA_ALIAS) => parse_url(&format!("https://{CHINA_ALIAS}"))?,
             (None, _) => parse_url(&format!("https://{}", key.name()))?,
         };
-        Ok(Self { key, url, url_given: address.is_some(), proxies: Vec::new(), behind: Vec::new(), carried: None })
+        Ok(Self { key, url, url_given: address.is_some(), proxies: Vec::new(), fallbacks: Vec::new(), export: None })
     }
 
-    /// Lets the proxies of a chain pass the database on, as `go` does unless GOSUMDB has a url.
+    /// Asks the proxies of a list first, as `go` does unless GOSUMDB has a url.
     #[must_use]
-    pub fn through(mut self, chain: &ProxyList) -> Self {
+    pub fn through_proxies(mut self, list: &ProxyList) -> Self {
         if !self.url_given {
-            self.proxies = chain.upstreams().to_vec();
+            self.proxies = list.upstreams().to_vec();
         }
         self
     }
 
-    /// Lets the proxies of a chain pass the database on where its own address does not answer.
+    /// Asks the proxies of a list if the database's own address does not answer.
     #[must_use]
-    pub fn or_through(mut self, chain: &ProxyList) -> Self {
-        // Lookups name modules, and some proxies may not hear of all of them.
-        self.behind = chain.upstreams().iter().filter(|proxy| proxy.scope.is_everything()).cloned().collect();
+    pub fn with_fallbacks(mut self, list: &ProxyList) -> Self {
+        // A lookup contains a module path, and some proxies may not receive every path.
+        self.fallbacks = list.upstreams().iter().filter(|proxy| proxy.scope.is_everything()).cloned().collect();
         self
     }
 
-    /// The same database, read from a folder with `latest`, `lookup/…` and `tile/…` that was carried here.
+    /// Reads the database from an export: a folder with `latest`, `lookup/…` and `tile/…`.
     #[must_use]
-    pub fn exported_in(mut self, folder: PathBuf) -> Self {
-        self.carried = Some(folder);
+    pub fn from_export(mut self, folder: PathBuf) -> Self {
+        self.export = Some(folder);
         self
     }
 
-    /// Its own addresses: the one that was given alone; else the one of its name, and for the public one its other name.
+    /// Its own addresses: only the given url; else that of its name, and for the public database also that of its alias.
     pub(super) fn urls(&self) -> Vec<Url> {
         let mut urls = vec![self.url.clone()];
         if self.is_public() && !self.url_given {
@@ -129,22 +122,22 @@ impl Database {
         urls
     }
 
-    /// The key that signs its heads.
+    /// The key that verifies its heads.
     pub fn key(&self) -> &VerifierKey {
         &self.key
     }
 
-    /// Its name; may contain `/`.
+    /// Its name, which may contain `/`.
     pub fn name(&self) -> &str {
         self.key.name()
     }
 
-    /// Where it is asked.
+    /// Its address.
     pub fn url(&self) -> &Url {
         &self.url
     }
 
-    /// Whether it is the one for everybody, which must not be told private names.
+    /// Whether it is sum.golang.org, which must not receive private module paths.
     pub fn is_public(&self) -> bool {
         self.key.to_string() == SUM_GOLANG_ORG
     }
@@ -153,12 +146,12 @@ impl Database {
         Question { database: self.name().to_owned(), what: what.to_string() }
     }
 
-    /// That an answer of it does not verify.
+    /// The error for an answer that does not verify.
     pub(super) fn unverified(&self, what: impl fmt::Display, cause: impl Into<LookupError>) -> SumdbError {
         SumdbError::Unverified(self.asked_for(what), cause.into())
     }
 
-    /// How `go` must be told of it: the bare name where `go` knows the key, else the whole key.
+    /// Its value in GOSUMDB: the name if `go` has the key built in, else the key.
     pub fn for_go(&self) -> String {
         if self.is_public() { self.name().to_owned() } else { self.key.to_string() }
     }
@@ -192,13 +185,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_form_of_gosumdb_is_understood() {
+    fn every_form_of_gosumdb_is_parsed() {
         let alias = Database::parse("sum.golang.google.cn").unwrap();
         assert_eq!((alias.name(), alias.url().as_str()), ("sum.golang.org", "https://sum.golang.google.cn/"));
         let with_url = Database::parse("sum.golang.org  http://127.0.0.1:8080/base").unwrap();
         assert_eq!(with_url.url().as_str(), "http://127.0.0.1:8080/base");
         assert_eq!(with_url.for_go(), "sum.golang.org");
-        assert_eq!(with_url.urls().len(), 1, "whoever gives a url means that one");
+        assert_eq!(with_url.urls().len(), 1, "a given url is the only one");
         let shown = |database: Database| database.urls().into_iter().map(String::from).collect::<Vec<_>>();
         assert_eq!(shown(alias), ["https://sum.golang.google.cn/", "https://sum.golang.org/"]);
         assert_eq!(
@@ -210,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_used_is_said() {
+    fn invalid_values_are_refused_without_credentials() {
         assert!(matches!(Database::parse("off"), Err(DatabaseError::Off(_))));
         assert!(matches!(Database::parse(""), Err(DatabaseError::Off(_))));
         assert!(matches!(Database::parse("sum.example.org"), Err(DatabaseError::UnknownName(_))));
@@ -222,6 +215,6 @@ mod tests {
             assert!(told.contains("https://x") && !told.contains("word@"), "{told}");
         }
         let changed = SUM_GOLANG_ORG.replace("033de0ae", "033de0af");
-        assert!(matches!(Database::parse(&changed), Err(DatabaseError::BadKey { .. })));
+        assert!(matches!(Database::parse(&changed), Err(DatabaseError::BadKey(..))));
     }
 }

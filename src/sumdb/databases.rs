@@ -1,4 +1,4 @@
-//! The databases in the order in which they are asked: the first that has a record of a module version vouches for it.
+//! The databases in the order of lookups: the first that has a record of a module version decides.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -6,36 +6,36 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, SystemTime};
 
-use super::asked::FirstAsked;
-use super::attested::{Answer, Attested};
 use super::client::Client;
-use super::error::SumdbError;
+use super::error::{Answer, SumdbError};
+use super::first_asked::FirstAsked;
+use super::record::ModuleRecord;
 use crate::policy::Age;
 use gomodule::module::ModuleVersion;
 
-/// One of the databases. [`Databases`] give it.
+/// One of the databases; an index into [`Databases`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DatabaseId(usize);
 
-/// The databases, of which there is at least one. Cheap to clone; clones share all state.
+/// The databases, at least one. Cheap to clone; clones share all state.
 #[derive(Clone)]
 pub struct Databases(Arc<[Client]>);
 
-/// Each database that was asked says that it has no record of a module version.
+/// Every database that was asked answered that it has no record of a module version.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{said}")]
+#[error("{error}")]
 pub struct NoRecord {
     module: ModuleVersion,
-    said: Arc<SumdbError>,
+    error: Arc<SumdbError>,
 }
 
-/// Why no database vouches for a module version.
+/// Why no database proves the hashes of a module version.
 #[derive(Clone, Debug, thiserror::Error)]
-pub enum Unproved {
+pub enum LookupFailure {
     /// None has a record of it.
     #[error(transparent)]
     NoRecord(NoRecord),
-    /// One that may have a record has no answer.
+    /// One that may have a record gave no valid answer.
     #[error(transparent)]
     Failed(Arc<SumdbError>),
 }
@@ -46,24 +46,17 @@ impl DatabaseId {
 }
 
 impl NoRecord {
-    /// Of which module version.
+    /// The module version.
     pub fn module(&self) -> &ModuleVersion {
         &self.module
     }
 }
 
-impl Unproved {
-    fn of(module: &ModuleVersion, error: Arc<SumdbError>) -> Self {
-        match *error {
-            SumdbError::NoRecord { .. } => Self::NoRecord(NoRecord { module: module.clone(), said: error }),
-            _ => Self::Failed(error),
-        }
-    }
-
-    /// What the databases said together.
+impl LookupFailure {
+    /// The error of all databases together.
     pub fn into_error(self) -> Arc<SumdbError> {
         match self {
-            Self::NoRecord(NoRecord { said, .. }) | Self::Failed(said) => said,
+            Self::NoRecord(NoRecord { error, .. }) | Self::Failed(error) => error,
         }
     }
 }
@@ -89,52 +82,38 @@ impl Databases {
         self.0.iter().enumerate().map(|(nth, client)| (DatabaseId(nth), client.database().name())).collect()
     }
 
-    /// What `module` hashes to, proved, and by which database; of all of them, or of one alone.
+    /// The proved record of `module`, and its database; from all databases, or from one alone.
     pub async fn lookup(
         &self,
         module: &ModuleVersion,
         only: Option<DatabaseId>,
-    ) -> Result<(Arc<Attested>, DatabaseId), Unproved> {
-        self.lookup_by(module, only, false).await
-    }
-
-    /// The same, and what is remembered of missing records does not count.
-    pub async fn lookup_anew(
-        &self,
-        module: &ModuleVersion,
-        only: Option<DatabaseId>,
-    ) -> Result<(Arc<Attested>, DatabaseId), Unproved> {
-        self.lookup_by(module, only, true).await
-    }
-
-    async fn lookup_by(
-        &self,
-        module: &ModuleVersion,
-        only: Option<DatabaseId>,
-        anew: bool,
-    ) -> Result<(Arc<Attested>, DatabaseId), Unproved> {
-        let lookup = async |nth: usize| {
-            let client = &self.0[nth];
-            if anew { client.lookup_anew(module).await } else { client.lookup(module).await }
-        };
+    ) -> Result<(Arc<ModuleRecord>, DatabaseId), LookupFailure> {
         let (first, others) = self.asked(only);
-        let (mut id, mut answer) = (first, lookup(first).await);
+        let (mut id, mut answer) = (first, self.0[first].lookup(module).await);
         for nth in others {
             if !leads_on(&answer) {
                 break;
             }
-            (id, answer) = (nth, together(Some(answer), lookup(nth).await));
+            (id, answer) = (nth, combine(Some(answer), self.0[nth].lookup(module).await));
         }
-        answer.map(|attested| (attested, DatabaseId(id))).map_err(|error| Unproved::of(module, error))
+        answer.map(|record| (record, DatabaseId(id))).map_err(|error| match *error {
+            SumdbError::NoRecord(..) => LookupFailure::NoRecord(NoRecord { module: module.clone(), error }),
+            _ => LookupFailure::Failed(error),
+        })
     }
 
-    /// The first that is asked, and those after it.
+    /// Makes the next lookup ask for a record that was missing some seconds ago.
+    pub fn forget_no_record(&self, module: &ModuleVersion) {
+        self.0.iter().for_each(|client| client.forget_no_record(module));
+    }
+
+    /// The first database to ask, and the others in order.
     fn asked(&self, only: Option<DatabaseId>) -> (usize, Range<usize>) {
         only.map_or((0, 1..self.0.len()), |only| (only.0, 0..0))
     }
 
-    /// What each of `modules` hashes to, proved. The first database is asked about all, the next about those that the first
-    /// does not have. Asks for at most `at_once` at a time; counts in `answered` what the first database decided.
+    /// The proved record of each of `modules`. The first database is asked for all, the next one for those that the first
+    /// does not have. At most `at_once` requests run at a time; `answered` counts the answers of the first database.
     pub async fn lookup_all(
         &self,
         modules: &[ModuleVersion],
@@ -142,28 +121,27 @@ impl Databases {
         answered: &AtomicUsize,
     ) -> HashMap<ModuleVersion, Answer> {
         let mut answers = HashMap::new();
-        let (mut open, counted_before) = (modules.to_vec(), AtomicUsize::new(0));
+        let (mut open, uncounted) = (modules.to_vec(), AtomicUsize::new(0));
         for client in &*self.0 {
-            let answered = if answers.is_empty() { answered } else { &counted_before };
+            let answered = if answers.is_empty() { answered } else { &uncounted };
             let round = client.lookup_all(&open, at_once, answered).await;
             for (module, answer) in open.drain(..).zip(round) {
                 let before = answers.remove(&module);
-                answers.insert(module, together(before, answer));
+                answers.insert(module, combine(before, answer));
             }
             open.extend(answers.iter().filter(|(_, answer)| leads_on(answer)).map(|(module, _)| module.clone()));
         }
         answers
     }
 
-    /// How old a proved record is at the time `now`, measured by the heads that were seen, for a rule that
-    /// requires `min`.
-    pub fn age(&self, attested: &Attested, min: Duration, now: SystemTime) -> Age {
-        let client = self.0.iter().find(|client| client.database().name() == attested.database());
+    /// How old a proved record is at the time `now`, measured by the observed heads, for a rule that requires `min`.
+    pub fn age(&self, record: &ModuleRecord, min: Duration, now: SystemTime) -> Age {
+        let client = self.0.iter().find(|client| client.database().name() == record.database());
         let ages = client.map(|client| client.merger.trusted.ages());
-        ages.map_or(Age::Unknown, |ages| ages.age(attested.record().id().get(), min, now))
+        ages.map_or(Age::Unknown, |ages| ages.age(record.proven().id().get(), min, now))
     }
 
-    /// When the last of them, or one alone, was first asked for `module`: a record may be on its way in that one.
+    /// When the last of the databases, or one alone, was first asked for `module`: it may still be about to show a record.
     pub async fn first_asked(
         &self,
         module: &ModuleVersion,
@@ -178,17 +156,17 @@ impl Databases {
     }
 }
 
-/// Whether the next database may have the record: this one does not have it, or was asked about it while there was a network,
-/// or it was not carried here. Where one cannot be verified, the next one does not decide.
+/// Whether the next database is asked: this one has no record, or cannot be asked offline. After an answer that cannot be
+/// verified, the next database must not decide.
 fn leads_on(answer: &Answer) -> bool {
     answer.as_ref().is_err_and(|error| {
-        matches!(**error, SumdbError::NoRecord { .. } | SumdbError::NotExported { .. } | SumdbError::Offline { .. })
+        matches!(**error, SumdbError::NoRecord(..) | SumdbError::NotExported(_) | SumdbError::Offline(_))
     })
 }
 
-/// What a database and those before it say together. That there is no record is what each must say.
-fn together(before: Option<Answer>, next: Answer) -> Answer {
-    let is_doubtful = |answer: &Answer| !matches!(answer, Err(error) if matches!(**error, SumdbError::NoRecord { .. }));
+/// Combines the answers of a database and of those before it: there is no record only if each says so.
+fn combine(before: Option<Answer>, next: Answer) -> Answer {
+    let is_doubtful = |answer: &Answer| !matches!(answer, Err(error) if matches!(**error, SumdbError::NoRecord(..)));
     match before {
         Some(before) if leads_on(&next) && (is_doubtful(&before) || !is_doubtful(&next)) => before,
         _ => next,
@@ -202,16 +180,16 @@ mod tests {
     use crate::sumdb::error::Question;
 
     impl DatabaseId {
-        /// For tests of what names one.
+        /// For tests of callers.
         pub(crate) const fn nth(nth: usize) -> Self {
             Self(nth)
         }
     }
 
     impl NoRecord {
-        /// For tests of what follows from it.
+        /// For tests of callers.
         pub(crate) fn of(module: &ModuleVersion) -> Self {
-            Self { module: module.clone(), said: no_record() }
+            Self { module: module.clone(), error: no_record() }
         }
     }
 
@@ -224,17 +202,17 @@ mod tests {
     }
 
     #[test]
-    fn no_record_is_what_every_database_says() {
+    fn there_is_no_record_only_if_every_database_says_so() {
         let missing: fn() -> Arc<SumdbError> = || Arc::new(SumdbError::Missing(question(), String::new()));
-        let not_carried: fn() -> Arc<SumdbError> = || Arc::new(SumdbError::NotExported(question()));
+        let not_exported: fn() -> Arc<SumdbError> = || Arc::new(SumdbError::NotExported(question()));
         let is_no_record = |answer: &Answer| matches!(answer, Err(error) if error.fault() == Fault::Absent);
         let both =
-            |before: Arc<SumdbError>, next: Arc<SumdbError>| is_no_record(&together(Some(Err(before)), Err(next)));
-        assert!(is_no_record(&together(None, Err(no_record()))) && both(no_record(), no_record()));
-        for doubtful in [missing, not_carried] {
-            assert!(!is_no_record(&together(None, Err(doubtful()))));
+            |before: Arc<SumdbError>, next: Arc<SumdbError>| is_no_record(&combine(Some(Err(before)), Err(next)));
+        assert!(is_no_record(&combine(None, Err(no_record()))) && both(no_record(), no_record()));
+        for doubtful in [missing, not_exported] {
+            assert!(!is_no_record(&combine(None, Err(doubtful()))));
             assert!(!both(no_record(), doubtful()));
         }
-        assert!(!both(not_carried(), no_record()));
+        assert!(!both(not_exported(), no_record()));
     }
 }

@@ -1,14 +1,14 @@
-//! The lookup of module versions, as a machine without I/O: replies → tiles needed → proved lines.
+//! The lookup of module versions as a state machine without I/O: replies → required tiles → proved records.
 //!
 //! ```text
-//! bytes ──Reply::read──▶ Reply ──plan──▶ Reading { plan } ──fetch its tiles──▶ conclude ──▶ Proved | Forked
+//! bytes ──Reply::read──▶ Reply ──plan──▶ PlannedLookup ──fetch its tiles──▶ conclude ──▶ Proved | Forked
 //! ```
 //!
-//! One plan covers every question of a batch, so that its tiles come in one round and each tile once: is every reply's
-//! head consistent with the newest, is the trusted one, and is each record in the newest. A batch of one is the ordinary
-//! lookup. Rules that the reference verifier broke in 2026 hold by the types: the text of a record is not readable before
-//! [`tlog::LookupReply::prove`] gave a proved one (CVE-2026-56864), and a record without lines for exactly this module
-//! version is an error (CVE-2026-42501).
+//! One plan covers a whole batch, so that each tile is fetched once, in one round. It proves that the trusted head and the
+//! head of each reply are consistent with the newest of them, and that each record is in its tree. A single lookup is a
+//! batch of one. The types enforce two rules that the reference verifier broke in 2026: the text of a record cannot be
+//! read before [`tlog::LookupReply::prove`] (CVE-2026-56864), and a record without lines for exactly this module version
+//! is an error (CVE-2026-42501).
 
 use tlog::{
     AuthenticTiles, CheckpointError, Comparison, ComparisonError, Decision, ForkEvidence, LookupReply, Node,
@@ -16,20 +16,20 @@ use tlog::{
     Timeline, TreeSize, VerifierKey,
 };
 
-use super::record::{RecordLines, RecordLinesError};
+use super::record::{ModuleRecord, ModuleRecordError};
 use gomodule::module::ModuleVersion;
 
-/// A reply that has the right form and whose head is signed. Nothing of its record can be read yet.
+/// A well-formed reply with a signed head. Its record cannot be read yet.
 #[derive(Clone, Debug)]
 pub struct Reply {
     module: ModuleVersion,
-    record: LookupReply,
-    seen: SignedCheckpoint,
+    unproved: LookupReply,
+    head: SignedCheckpoint,
 }
 
-/// Replies, and what is needed to prove them.
+/// Replies, and the tiles that prove them.
 #[derive(Debug)]
-pub struct Reading {
+pub struct PlannedLookup {
     replies: Vec<Reply>,
     /// The newest of the trusted head and those of the replies: the records are proved in it.
     newest: SignedCheckpoint,
@@ -37,15 +37,15 @@ pub struct Reading {
     plan: TilePlan,
 }
 
-/// The head that all heads fit, and what is proved of each reply, in the order of the replies.
+/// The head with which all others are consistent, and the result for each reply, in their order.
 pub type Conclusion = (SignedCheckpoint, Vec<Result<Proved, LookupError>>);
 
 /// A proved answer.
 #[derive(Debug)]
 pub struct Proved {
-    /// The record, and what it says of the module version that was asked for.
-    pub lines: RecordLines,
-    /// The record with its proof as text, for keeping.
+    /// The record of the requested module version.
+    pub record: ModuleRecord,
+    /// The record with its proof as text, to be stored.
     pub bundle: String,
 }
 
@@ -53,89 +53,87 @@ pub struct Proved {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LookupError {
-    /// The reply, or the inclusion of its record.
+    /// The form of the reply, or the inclusion of its record.
     #[error(transparent)]
     Record(#[from] RecordError),
     /// A tree head, or its signature.
     #[error(transparent)]
     Head(#[from] CheckpointError),
-    /// A record, or a head, that no tiles can prove.
+    /// No tiles can prove the record or the head.
     #[error(transparent)]
     Plan(#[from] PlanError),
-    /// Tiles that do not fit the tree head.
+    /// The tiles do not match the tree head.
     #[error(transparent)]
     Tiles(#[from] TileError),
-    /// Tiles that do not fit the comparison of two heads.
+    /// The tiles do not match the comparison of two heads.
     #[error(transparent)]
     Comparison(#[from] ComparisonError),
-    /// A number that the tree of the reply does not have.
+    /// The record number is not below the size of the reply's tree.
     #[error("record {0} is not in the tree of {1} records that came with it")]
     NotInItsTree(RecordId, TreeSize),
     /// The tiles were not planned for the record.
     #[error("the tiles give no inclusion proof for record {0}")]
     NoInclusionProof(RecordId),
-    /// Two heads of which nothing follows for each other.
+    /// Heads of two logs cannot be compared.
     #[error("a tree head is signed for another log than the trusted one")]
     OtherLog,
-    /// A batch of nothing.
+    /// An empty batch.
     #[error("there is no reply")]
     NoReply,
-    /// A database without a head.
-    #[error("it shows no head")]
+    /// The database has no trusted head after its latest one was merged.
+    #[error("it shows no tree head")]
     NoHead,
     /// Two of the heads contradict each other.
     #[error("it signed two histories that contradict each other")]
     Forked(Box<ForkEvidence>),
     /// The proved record is not for this module version.
     #[error(transparent)]
-    WrongRecord(#[from] RecordLinesError),
+    WrongRecord(#[from] ModuleRecordError),
 }
 
 impl Reply {
     /// Reads the answer to the lookup of `module`.
     pub fn read(module: &ModuleVersion, reply: &[u8], key: &VerifierKey) -> Result<Self, LookupError> {
         let reply = LookupReply::parse(reply)?;
-        let seen = SignedCheckpoint::open(reply.note(), SUMDB_ORIGIN, key)?;
-        if !seen.size().contains(reply.id()) {
-            return Err(LookupError::NotInItsTree(reply.id(), seen.size()));
+        let head = SignedCheckpoint::open(reply.note(), SUMDB_ORIGIN, key)?;
+        if !head.size().contains(reply.id()) {
+            return Err(LookupError::NotInItsTree(reply.id(), head.size()));
         }
-        Ok(Self { module: module.clone(), record: reply, seen })
+        Ok(Self { module: module.clone(), unproved: reply, head })
     }
 
-    /// Which module version was asked for.
+    /// The requested module version.
     pub fn module(&self) -> &ModuleVersion {
         &self.module
     }
 
-    /// Whether this head came with it.
+    /// Whether it came with this head.
     pub(super) fn shows(&self, head: &SignedCheckpoint) -> bool {
-        self.seen.size() == head.size()
+        self.head.size() == head.size()
     }
 
-    /// The same record, claimed to be in the tree of `trusted` if that is newer than the head that came with it: it is
-    /// proved there or not at all, so that nothing is left to say of the older head. For a reply that was carried here,
-    /// without the tiles that would prove its head consistent with a newer one.
+    /// Replaces the head of the reply by `trusted` if that is newer: the record is proved in that tree or not at all. For a
+    /// reply from an export, which does not have the tiles that would prove its head consistent with a newer one.
     #[must_use]
     pub fn under_newer(self, trusted: SignedCheckpoint) -> Self {
-        if trusted.size() > self.seen.size() { Self { seen: trusted, ..self } } else { self }
+        if trusted.size() > self.head.size() { Self { head: trusted, ..self } } else { self }
     }
 
     fn prove(self, tiles: &AuthenticTiles, newest: &SignedCheckpoint) -> Result<Proved, LookupError> {
-        let id = self.record.id();
-        let lines = RecordLines::of(self.record.prove(tiles, newest)?, &self.module)?;
+        let id = self.unproved.id();
+        let record = ModuleRecord::of(self.unproved.prove(tiles, newest)?, &self.module)?;
         let proof = tiles.inclusion_proof(id).ok_or(LookupError::NoInclusionProof(id))?;
-        let bundle = tlog::bundle::format(lines.record(), &proof, newest);
-        Ok(Proved { lines, bundle })
+        let bundle = tlog::bundle::format(record.proven(), &proof, newest);
+        Ok(Proved { record, bundle })
     }
 }
 
-/// Plans the proof of `replies`, of which there is at least one. `trusted` is the timeline so far; `None` only where there
-/// is neither memory nor anchor.
-pub fn plan(replies: Vec<Reply>, trusted: Option<&Timeline>) -> Result<Reading, LookupError> {
-    let mut heads: Vec<&SignedCheckpoint> = replies.iter().map(|reply| &reply.seen).collect();
+/// Plans the proof of `replies`, at least one. `trusted` is `None` only if there is neither a stored head nor an anchor.
+pub fn plan(replies: Vec<Reply>, trusted: Option<&Timeline>) -> Result<PlannedLookup, LookupError> {
+    let mut heads: Vec<&SignedCheckpoint> = replies.iter().map(|reply| &reply.head).collect();
     heads.extend(trusted.map(Timeline::trusted));
     heads.sort_by_key(|head| head.size());
-    // One tree head of two logs stays two: the second must not be taken for the first.
+    // Equal tree heads of two logs are kept apart: one must not be taken for the other.
     heads.dedup_by(|a, b| (a.head(), a.key(), a.origin()) == (b.head(), b.key(), b.origin()));
     let newest = heads.pop().cloned().ok_or(LookupError::NoReply)?;
     let timeline = Timeline::resume(newest.clone());
@@ -143,24 +141,25 @@ pub fn plan(replies: Vec<Reply>, trusted: Option<&Timeline>) -> Result<Reading, 
     for head in heads {
         match timeline.observe(head.clone()) {
             Observation::Same => {}
-            Observation::Past(comparison) | Observation::Ahead(comparison) => comparisons.push(comparison),
+            Observation::Older(comparison) | Observation::Newer(comparison) => comparisons.push(comparison),
             Observation::Fork(evidence) => return Err(LookupError::Forked(evidence)),
             Observation::OtherLog => return Err(LookupError::OtherLog),
         }
     }
-    let mut nodes: Vec<Node> = replies.iter().map(|reply| Node { level: 0, index: reply.record.id().get() }).collect();
+    let mut nodes: Vec<Node> =
+        replies.iter().map(|reply| Node { level: 0, index: reply.unproved.id().get() }).collect();
     nodes.extend(comparisons.iter().flat_map(Comparison::nodes));
     let plan = TilePlan::new(*newest.head(), TileHeight::SUMDB, &nodes)?;
-    Ok(Reading { replies, newest, comparisons, plan })
+    Ok(PlannedLookup { replies, newest, comparisons, plan })
 }
 
-impl Reading {
-    /// The tiles that are needed.
+impl PlannedLookup {
+    /// The required tiles.
     pub fn plan(&self) -> &TilePlan {
         &self.plan
     }
 
-    /// Proves the records with the tiles of the plan, authenticated.
+    /// Proves the records with the authenticated tiles of the plan.
     pub fn conclude(self, tiles: &AuthenticTiles) -> Result<Conclusion, LookupError> {
         for comparison in self.comparisons {
             if let Decision::Fork(evidence) = comparison.decide(tiles)? {
@@ -194,7 +193,7 @@ mod tests {
         let (world, module) = log(1, 5);
         let reply = world.lookup(&module, world.size()).unwrap();
         let reply = Reply::read(&module, reply.as_bytes(), world.key()).unwrap();
-        // The other log is shorter, has the very same tree, or is longer.
+        // The other log is shorter, has the same tree, or is longer.
         for more in [0, 5, 9] {
             let refused = plan(vec![reply.clone()], Some(&timeline(&log(2, more).0))).unwrap_err();
             assert!(matches!(refused, LookupError::OtherLog), "{more}: {refused}");

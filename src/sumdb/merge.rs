@@ -1,8 +1,8 @@
-//! How a signed head becomes the trusted one, and what happens when it contradicts it.
+//! How a signed head becomes the trusted one, and what happens if the two contradict each other.
 //!
-//! What is kept is enough to prove again, without the network, each record that was proved once, and each earlier head. The
-//! head moves only together with the tiles that prove it consistent, and those hold every node on the right edge of the older
-//! tree as wide as the newer one has it.
+//! The stored tiles prove every earlier record and head again, without the network: before the head moves, the tiles that
+//! prove the two heads consistent are stored, and these have every node on the right edge of the older tree, as wide as in
+//! the newer one.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -22,12 +22,12 @@ pub(super) struct Merger {
     state: Arc<StateDir>,
     tiles: Tiles,
     pub(super) trusted: Trusted,
-    /// An anchor that the stored head was not compared with yet.
+    /// An anchor that is not compared with the stored head yet.
     anchor_due: Mutex<Option<SignedCheckpoint>>,
 }
 
 impl Merger {
-    /// Takes up the stored head. Blocks on the disk.
+    /// Loads the stored head. Blocks on the disk.
     pub(super) fn open(
         database: Arc<Database>,
         state: Arc<StateDir>,
@@ -45,21 +45,21 @@ impl Merger {
         Ok(Self { database, state, tiles, trusted, anchor_due })
     }
 
-    /// Merges a signed head into the timeline: proves it consistent with the trusted one, and moves on if it is newer.
-    pub(super) async fn merge(self: &Arc<Self>, seen: SignedCheckpoint) -> Shared<()> {
+    /// Proves a signed head consistent with the trusted one, and trusts it if it is newer.
+    pub(super) async fn merge(self: &Arc<Self>, head: SignedCheckpoint) -> Shared<()> {
         self.refuse_if_forked().await?;
         for _ in 0..MAX_MOVES {
-            let trusted = self.trusted.now();
-            let observation = trusted.as_ref().map(|timeline| timeline.observe(seen.clone()));
+            let trusted = self.trusted.timeline();
+            let observation = trusted.as_ref().map(|timeline| timeline.observe(head.clone()));
             let newest = match observation {
-                // The first head ever: nothing to compare with.
-                None => seen.clone(),
-                Some(Observation::Same) => return self.shown_again(seen.size()).await,
+                // Trust on first use.
+                None => head.clone(),
+                Some(Observation::Same) => return self.shown_again(head.size()).await,
                 Some(Observation::Fork(evidence)) => return Err(self.forked(*evidence).await),
                 Some(Observation::OtherLog) => {
                     return Err(self.database.unverified("tree head", LookupError::OtherLog).into());
                 }
-                Some(Observation::Past(comparison) | Observation::Ahead(comparison)) => {
+                Some(Observation::Older(comparison) | Observation::Newer(comparison)) => {
                     let newer = comparison.newer().clone();
                     let tiles = self.tiles.of_nodes(&newer, &comparison.nodes()).await?;
                     let decision = comparison.decide(&tiles);
@@ -97,33 +97,33 @@ impl Merger {
         blocking(self, move |merger| merger.trusted.advance(from.as_ref(), &to)).await
     }
 
-    /// Takes down that the database still shows the head of this size: a log that rests is watched, too. A carried head
-    /// says nothing of today.
+    /// Writes down that the database still shows the head of this size, so that a log that does not grow has recent
+    /// observations. A head from an export says nothing about the current time.
     pub(super) async fn shown_again(self: &Arc<Self>, size: TreeSize) -> Shared<()> {
-        if self.database.carried.is_some() || !self.trusted.is_due(size) {
+        if self.database.export.is_some() || !self.trusted.is_due(size) {
             return Ok(());
         }
         blocking(self, move |merger| {
-            merger.trusted.write_down(size);
+            merger.trusted.observe_size(size);
             Ok(())
         })
         .await
     }
 
     pub(super) fn fork(&self) -> Option<SumdbError> {
-        let database = self.database.name().to_owned();
-        self.state.fork().map(|evidence| SumdbError::Fork { database, evidence })
+        Some(SumdbError::Fork(self.database.name().to_owned(), self.state.fork()?))
     }
 
-    /// After a fork nothing new is attested, until a person removed the evidence. Also when another process found it.
+    /// After a fork nothing new is proved until the operator removes the evidence, also if another process found the fork.
     pub(super) async fn refuse_if_forked(self: &Arc<Self>) -> Shared<()> {
         blocking(self, |merger| merger.fork().map_or(Ok(()), Err)).await
     }
 
+    /// Writes the evidence of a fork.
     pub(super) async fn forked(self: &Arc<Self>, evidence: ForkEvidence) -> Arc<SumdbError> {
         let written = blocking(self, move |merger| {
             let path = merger.state.write_fork(&evidence.to_string())?;
-            Ok(SumdbError::Fork { database: merger.database.name().to_owned(), evidence: path })
+            Ok(SumdbError::Fork(merger.database.name().to_owned(), path))
         });
         match written.await {
             Ok(fork) => {

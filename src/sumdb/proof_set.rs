@@ -1,8 +1,8 @@
-//! What is carried to a closed network: a signed head, records, and the tiles that prove them; and its arrival there.
+//! Export of a signed head with the tiles that prove records under it, for a closed network; and the import of that head.
 //!
-//! With the tiles of the records go those that prove the heads of earlier exports consistent with this one, so that a
-//! second import finds its way from the head of the first. What arrives is merged and proved like anything that a server
-//! says (`Database::exported_in`): a head that is older than the trusted one is no step back, and is not taken.
+//! The export also has the tiles that prove the heads of earlier exports consistent with this one, so that a later import can
+//! advance from the head of an earlier one. An import is merged and proved like the answers of a server
+//! (`Database::from_export`); a head that is older than the trusted one is not taken.
 
 use std::collections::BTreeMap;
 
@@ -14,34 +14,33 @@ use super::error::{Shared, blocking};
 use crate::base::fault::{Fault, in_full};
 use crate::store::StateDir;
 
-/// Earlier exports that a new one connects to: one a day for most of a year. Each may cost a tile, 8 KiB.
+/// Earlier exports that a new one is proved consistent with: daily ones of most of a year. Each may need a tile, 8 KiB.
 const MAX_EXPORTED: usize = 256;
 
-/// What is carried of one database.
+/// The exported proofs of one database.
 #[derive(Clone, Debug)]
 pub struct ProofSet {
     /// The trusted head.
     pub head: SignedCheckpoint,
-    /// The tiles, by path, as the tree of that head has them.
+    /// The tiles, by path, as wide as in the tree of that head.
     pub tiles: BTreeMap<String, Bytes>,
 }
 
-/// What became of a carried head.
+/// The result of importing a head.
 #[derive(Clone, Debug)]
 pub enum HeadImport {
-    /// It is covered by the trusted one now: the size of that tree.
+    /// The trusted head is this one or newer: the size of the trusted tree.
     Trusted(u64),
-    /// It is older than the trusted one, and was not compared with it for want of tiles: its size, and the trusted size.
+    /// It is older than the trusted one, and tiles to compare them are missing: its size, and the trusted size.
     Older(u64, u64),
-    /// It was not proved consistent with the trusted one, and is not taken.
+    /// It was not proved consistent with the trusted one, and was not taken.
     Unproved(String),
 }
 
 impl ProofSet {
-    /// The trusted head of a client, with the tiles that prove `records` under it. Writes down that this head was carried
-    /// away.
+    /// The trusted head of a client, with the tiles that prove `records` under it. Writes down that this head was exported.
     pub async fn of(client: &Client, records: &[RecordId]) -> Shared<Self> {
-        let Client { merger, tiles: kept, state, .. } = client;
+        let Client { merger, tiles: stored, state, .. } = client;
         let head = client.head().await?;
         let records: Vec<Node> = records.iter().map(|id| Node { level: 0, index: id.get() }).collect();
         let mut tiles = BTreeMap::new();
@@ -49,18 +48,18 @@ impl ProofSet {
             let named = authentic.tiles().map(|(tile, bytes)| (tile.to_string(), Bytes::copy_from_slice(bytes)));
             tiles.extend(named);
         };
-        add(kept.of_nodes(&head, &records).await?);
+        add(stored.of_nodes(&head, &records).await?);
         let read = |state: &StateDir| Ok((state.exported()?.unwrap_or_default(), state.anchor()?));
         let (exported, anchor) = blocking(state, read).await?;
         let mut sizes: Vec<u64> = exported.lines().filter_map(|line| line.parse().ok()).take(MAX_EXPORTED).collect();
-        // A new store over there begins where everything here began, or at an anchor that was compared since.
-        let first = merger.trusted.ages().first();
+        // A new store on the closed network starts with the first head of this store, or with an anchor compared since.
+        let first = merger.trusted.ages().first_size();
         let anchor =
             anchor.and_then(|note| SignedCheckpoint::open(note.as_bytes(), SUMDB_ORIGIN, client.database().key()).ok());
         for size in sizes.iter().copied().chain(first).chain(anchor.map(|anchor| anchor.size().get())) {
-            // One whose tiles are not here cannot be connected; whoever stands there is told when they import.
+            // If the tiles are missing here, an import that needs them reports it.
             let Some(nodes) = connecting(size, head.size()) else { continue };
-            if let Ok(authentic) = kept.of_nodes(&head, &nodes).await {
+            if let Ok(authentic) = stored.of_nodes(&head, &nodes).await {
                 add(authentic);
             }
         }
@@ -77,25 +76,25 @@ impl ProofSet {
 }
 
 impl HeadImport {
-    /// Merges the head that was carried here. Only a fork and trouble of this machine are errors: records may be provable
-    /// whatever becomes of the head.
+    /// Merges the head of an export. Only a fork and faults of this machine are errors: records may be provable without the
+    /// head.
     pub async fn of(client: &Client) -> Shared<Self> {
         let note = match client.remote.latest().await {
             Ok(note) => note,
             Err(error) => return Ok(Self::Unproved(in_full(&error))),
         };
-        let seen = match SignedCheckpoint::open(&note, SUMDB_ORIGIN, client.database().key()) {
-            Ok(seen) => seen,
+        let head = match SignedCheckpoint::open(&note, SUMDB_ORIGIN, client.database().key()) {
+            Ok(head) => head,
             Err(error) => return Ok(Self::Unproved(error.to_string())),
         };
-        let size = seen.size();
+        let size = head.size();
         let trusted = || client.trusted_size().map_or(0, TreeSize::get);
-        match client.merger.merge(seen).await {
+        match client.merger.merge(head).await {
             Ok(()) => Ok(Self::Trusted(trusted())),
             Err(error) if matches!(error.fault(), Fault::Misbehaviour | Fault::Host) => Err(error),
             Err(_) if trusted() > size.get() => Ok(Self::Older(size.get(), trusted())),
             Err(error) => Ok(Self::Unproved(format!(
-                "nothing here or carried proves it consistent with the trusted one of {} records: {}",
+                "no stored or exported tiles prove it consistent with the trusted one of {} records: {}",
                 trusted(),
                 in_full(&*error)
             ))),

@@ -1,20 +1,19 @@
-//! From a reply of the database to what it proves: disk, else network.
+//! Proved records: from the disk, else from a reply of the database.
 
 use std::sync::Arc;
 
 use tlog::SUMDB_ORIGIN;
 
-use super::attested::{Answer, Attested};
-use super::error::{MAX_MOVES, Shared, SumdbError, blocking};
+use super::error::{Answer, MAX_MOVES, Shared, SumdbError, blocking};
 use super::lookup::{self, LookupError, Proved, Reply};
 use super::merge::Merger;
-use super::record::RecordLines;
+use super::record::ModuleRecord;
 use super::remote::{Endpoint, Remote};
 use super::tiles::Tiles;
 use super::trusted::Advance;
 use crate::base::fault::Fault;
 use crate::store::StateDir;
-use crate::upstream::database_request::escaped;
+use crate::upstream::database_request::{DatabaseRequest, escaped};
 use gomodule::module::ModuleVersion;
 
 pub(super) struct Prover {
@@ -30,47 +29,46 @@ impl Prover {
     }
 
     pub(super) async fn lookup(self: &Arc<Self>, module: &ModuleVersion) -> Answer {
-        match self.kept_of(vec![module.clone()]).await.pop() {
+        match self.stored(vec![module.clone()]).await.pop() {
             Some((_, answer)) => answer,
             None => self.from_network(module).await,
         }
     }
 
-    /// The answers that are kept on disk; those that are absent are left out.
-    pub(super) async fn kept_of(self: &Arc<Self>, modules: Vec<ModuleVersion>) -> Vec<(ModuleVersion, Answer)> {
-        let kept = blocking(self, |prover| {
-            let kept = modules.into_iter().filter_map(|module| {
-                let attested = prover.kept(&module).transpose()?.map(Arc::new).map_err(Arc::new);
-                Some((module, attested))
+    /// The answers that are on disk; modules without one are left out.
+    pub(super) async fn stored(self: &Arc<Self>, modules: Vec<ModuleVersion>) -> Vec<(ModuleVersion, Answer)> {
+        let stored = blocking(self, |prover| {
+            let stored = modules.into_iter().filter_map(|module| {
+                let record = prover.stored_record(&module).transpose()?.map(Arc::new).map_err(Arc::new);
+                Some((module, record))
             });
-            Ok(kept.collect())
+            Ok(stored.collect())
         });
-        // A task that broke off found nothing: the network is asked.
-        kept.await.unwrap_or_default()
+        // If the task was cancelled, the network is asked.
+        stored.await.unwrap_or_default()
     }
 
-    /// A record with its proof from an earlier lookup. What does not check out is as good as absent.
-    fn kept(&self, module: &ModuleVersion) -> Result<Option<Attested>, SumdbError> {
+    /// A record with its proof from an earlier lookup. An invalid one is treated as missing.
+    fn stored_record(&self, module: &ModuleVersion) -> Result<Option<ModuleRecord>, SumdbError> {
         let Some(bundle) = self.state.record(&escaped(module))? else {
             return Ok(None);
         };
         let opened = tlog::bundle::open(&bundle, SUMDB_ORIGIN, self.remote.database.key());
-        let lines = opened.ok().and_then(|(record, _)| RecordLines::of(record, module).ok());
-        Ok(lines.map(|lines| Attested::new(lines, self.remote.database.name().into())))
+        Ok(opened.ok().and_then(|(record, _)| ModuleRecord::of(record, module).ok()))
     }
 
-    /// Whether the database may be asked: after a fork it may not, and an anchor comes first. Where to ask is settled here,
-    /// so that a batch does not wait for a silent proxy once for each of its lookups.
+    /// Prepares requests: fails after a fork, compares the anchor, and finds the endpoints, so that a batch waits for a
+    /// silent proxy once and not for each of its lookups.
     pub(super) async fn ready(&self) -> Shared<()> {
         if self.remote.offline {
             return Ok(());
         }
         self.merger.refuse_if_forked().await?;
-        self.remote.ready().await?;
-        let carried = self.remote.database.carried.is_some();
+        self.remote.endpoints().await?;
+        let is_export = self.remote.database.export.is_some();
         match self.merger.compare_anchor().await {
-            // Whoever carried this did not know that the program here has a newer anchor by now; it stays due.
-            Err(error) if carried && error.fault() == Fault::Upstream => Ok(()),
+            // An export cannot prove a newer anchor than the one it was made with; the comparison stays due.
+            Err(error) if is_export && error.fault() == Fault::Upstream => Ok(()),
             compared => compared,
         }
     }
@@ -82,7 +80,7 @@ impl Prover {
         if endpoints.len() == 1 || !proved.as_ref().is_err_and(|error| error.blames_the_answer()) {
             return proved;
         }
-        // One endpoint lied, and which one is not known: each alone.
+        // One endpoint gave a wrong answer, and it is not known which: each alone.
         for endpoint in endpoints {
             let Ok(reply) = self.reply(module, Some(endpoint)).await else { continue };
             match self.prove_one(reply).await {
@@ -93,17 +91,16 @@ impl Prover {
         proved
     }
 
-    /// Asks for a module version, through one endpoint or any. What comes back is signed and has the right form, and
-    /// nothing more is known of it.
+    /// Requests the record of a module version, from one endpoint or any. The reply is well-formed and signed, not proved.
     pub(super) async fn reply(&self, module: &ModuleVersion, only: Option<Endpoint>) -> Shared<Reply> {
         if self.remote.offline {
-            return Err(SumdbError::offline(module));
+            return Err(SumdbError::Offline(module.to_string()).into());
         }
         let read = |bytes: Vec<u8>| {
             Reply::read(module, &bytes, self.remote.database.key()).map_err(|error| self.failed(module, error))
         };
-        let reply = self.remote.lookup(module, only, read).await?;
-        Ok(match (&self.remote.database.carried, self.merger.trusted.head()) {
+        let reply = self.remote.ask(DatabaseRequest::Lookup(module.clone()), only, read).await?;
+        Ok(match (&self.remote.database.export, self.merger.trusted.head()) {
             (Some(_), Some(trusted)) => reply.under_newer(trusted),
             _ => reply,
         })
@@ -114,8 +111,8 @@ impl Prover {
         proved.into_iter().next().unwrap_or_else(|| Err(self.merger.contention()))
     }
 
-    /// Proves replies under one head, moves the trusted head to it, and keeps tiles and records. The outer error is one
-    /// of all of them: a tile that did not come or does not fit, a fork.
+    /// Proves replies under one head, moves the trusted head to it, and stores tiles and records. The outer error concerns
+    /// all of them: a tile is missing or wrong, or the database forked.
     pub(super) async fn prove(self: &Arc<Self>, replies: Vec<Reply>) -> Shared<Vec<Answer>> {
         let modules: Vec<ModuleVersion> = replies.iter().map(|reply| reply.module().clone()).collect();
         let failed = async |error| match error {
@@ -123,19 +120,19 @@ impl Prover {
             error => Arc::new(self.failed(&modules[0], error)),
         };
         for _ in 0..MAX_MOVES {
-            let trusted = self.merger.trusted.now();
-            let reading = match lookup::plan(replies.clone(), trusted.as_ref()) {
-                Ok(reading) => reading,
+            let trusted = self.merger.trusted.timeline();
+            let planned = match lookup::plan(replies.clone(), trusted.as_ref()) {
+                Ok(planned) => planned,
                 Err(error) => return Err(failed(error).await),
             };
-            let tiles = self.tiles.authentic(reading.plan()).await?;
-            let (head, proved) = match reading.conclude(&tiles) {
+            let tiles = self.tiles.authentic(planned.plan()).await?;
+            let (head, proved) = match planned.conclude(&tiles) {
                 Ok(conclusion) => conclusion,
                 Err(error) => return Err(failed(error).await),
             };
-            // Of answers that are all wrong nothing is taken, not even a head that would fit.
+            // If every answer is wrong, nothing is stored, not even a consistent head.
             if !proved.iter().any(Result::is_ok) {
-                return self.keep_records(&modules, proved).await;
+                return self.store_records(&modules, proved).await;
             }
             if self.merger.advance(trusted, head.clone()).await? == Advance::Moved {
                 continue;
@@ -143,27 +140,27 @@ impl Prover {
             if replies.iter().any(|reply| reply.shows(&head)) {
                 self.merger.shown_again(head.size()).await?;
             }
-            // Each is checked again whenever it is read, so neither waits for the other.
-            let records = self.keep_records(&modules, proved);
+            // Both are checked again whenever they are read, so the order does not matter.
+            let records = self.store_records(&modules, proved);
             let (tiles, records) = tokio::join!(self.tiles.keep(&tiles), records);
             return tiles.and(records);
         }
         Err(self.merger.contention())
     }
 
-    async fn keep_records(
+    async fn store_records(
         self: &Arc<Self>,
         modules: &[ModuleVersion],
-        found: Vec<Result<Proved, LookupError>>,
+        results: Vec<Result<Proved, LookupError>>,
     ) -> Shared<Vec<Answer>> {
         let modules = modules.to_vec();
         blocking(self, move |prover| {
-            let keep = |(module, proved): (&ModuleVersion, Result<Proved, LookupError>)| {
-                let Proved { lines, bundle } = proved.map_err(|error| prover.failed(module, error))?;
+            let store = |(module, proved): (&ModuleVersion, Result<Proved, LookupError>)| {
+                let Proved { record, bundle } = proved.map_err(|error| prover.failed(module, error))?;
                 prover.state.set_record(&escaped(module), &bundle);
-                Ok(Arc::new(Attested::new(lines, prover.remote.database.name().into())))
+                Ok(Arc::new(record))
             };
-            Ok(modules.iter().zip(found).map(|one| keep(one).map_err(Arc::<SumdbError>::new)).collect())
+            Ok(modules.iter().zip(results).map(|one| store(one).map_err(Arc::<SumdbError>::new)).collect())
         })
         .await
     }

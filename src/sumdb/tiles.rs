@@ -1,9 +1,9 @@
-//! Tiles: from memory, disk, or the database, and none used before it is authenticated.
+//! Tiles from memory, from disk, or from the database; none is used before it is authenticated.
 //!
-//! A plan is filled from the caches first and from the network second, then authenticated as a whole. If that fails and
-//! a cache took part, or there are several endpoints, everything is fetched anew through one endpoint after the other: a cache may
-//! be damaged, or belong to the other side of a fork, and an endpoint may lie.
-//! Only [`Tiles::keep`] writes, and it takes what the caller found consistent with the trusted head.
+//! A plan is filled from the caches, then from the network, and authenticated as a whole. If that fails and a cached tile was
+//! used, or there are several endpoints, all tiles are fetched again from one endpoint after the other: a cache may be damaged,
+//! or have tiles of the other side of a fork, and an endpoint may lie. Only [`Tiles::keep`] writes; its caller has proved the
+//! tiles consistent with the trusted head.
 
 use std::sync::Arc;
 
@@ -17,17 +17,17 @@ use super::remote::{Endpoint, Remote};
 use crate::base::flight::Flights;
 use crate::store::StateDir;
 
-/// Tiles kept in memory, in bytes. The right edge of a log of 60 million records and the hot part of its upper levels
-/// (872 tiles of level 1) fit.
+/// Tiles in memory, in bytes: enough for the right edge of a log of 60 million records and its often used upper levels (872
+/// tiles of level 1).
 const MEMORY: u64 = 8 << 20;
-/// Requests under way for one plan. A plan for one record wants about six tiles, one for a whole go.sum some hundreds.
+/// Concurrent requests for one plan. A plan for one record has about six tiles, one for a whole go.sum some hundreds.
 const AT_ONCE: usize = 512;
 
 #[derive(Clone)]
 pub(super) struct Tiles {
     state: Arc<StateDir>,
     remote: Remote,
-    /// Authentic under a head that was trusted; the widest seen, by level and index.
+    /// By level and index: the widest tile that was authenticated under a trusted head.
     memory: Cache<(u8, u64), Bytes>,
     flights: Flights<Tile, Shared<Bytes>>,
 }
@@ -41,7 +41,7 @@ impl Tiles {
         Self { state, remote, memory, flights: Flights::default() }
     }
 
-    /// The bytes of `tile` from memory, where they lie authenticated.
+    /// The authenticated bytes of `tile`, if they are in memory.
     pub(super) fn in_memory(&self, tile: &Tile) -> Option<Bytes> {
         let wide = self.memory.get(&(tile.level(), tile.index()))?;
         tile.cut(&wide).map(|cut| wide.slice_ref(cut))
@@ -78,27 +78,27 @@ impl Tiles {
         self.authentic(&plan).await
     }
 
-    /// All of them anew, through one endpoint.
+    /// Fetches all tiles again, from one endpoint.
     async fn fill_from(&self, tiles: &[Tile], endpoint: Endpoint) -> Result<Vec<Bytes>, SumdbError> {
         let fetched = tiles.iter().copied().map(|tile| async move { self.remote.tile(&tile, Some(endpoint)).await });
         stream::iter(fetched).buffered(AT_ONCE).map_ok(Bytes::from).try_collect().await
     }
 
-    /// Keeps tiles that are authentic under a head consistent with the trusted one.
+    /// Stores tiles that are authentic under a head consistent with the trusted one.
     pub(super) async fn keep(&self, tiles: &AuthenticTiles) -> Shared<()> {
-        let mut fresh = Vec::new();
+        let mut new = Vec::new();
         for (tile, bytes) in tiles.tiles() {
             if self.in_memory(tile).is_none() {
                 let bytes = Bytes::copy_from_slice(bytes);
                 self.memory.insert((tile.level(), tile.index()), bytes.clone());
-                fresh.push((*tile, bytes));
+                new.push((*tile, bytes));
             }
         }
-        if fresh.is_empty() {
+        if new.is_empty() {
             return Ok(());
         }
         blocking(&self.state, move |state| {
-            for (tile, bytes) in &fresh {
+            for (tile, bytes) in &new {
                 let name = tile.full().to_string();
                 let stored = state.tile(&name)?;
                 if stored.is_none_or(|stored| tile.cut(&stored) != Some(bytes.as_ref())) {
@@ -140,16 +140,16 @@ impl Tiles {
             .await
     }
 
-    /// One request for one tile, however many plans want it now.
+    /// Fetches a tile; concurrent plans share the request.
     async fn fetch(&self, tile: Tile) -> Shared<Bytes> {
         if self.remote.offline {
-            return Err(SumdbError::offline(tile));
+            return Err(SumdbError::Offline(tile.to_string()).into());
         }
         let remote = self.remote.clone();
         let flight = self
             .flights
             .join(tile, move || async move { remote.tile(&tile, None).await.map(Bytes::from).map_err(Arc::new) });
-        flight.await.map_err(|broken| Arc::new(SumdbError::Cancelled(broken.to_string())))?
+        flight.await.map_err(SumdbError::from)?
     }
 
     fn refused(&self, plan: &TilePlan, error: tlog::TileError) -> SumdbError {

@@ -1,26 +1,26 @@
-//! One source, and how it is asked.
+//! The configuration of one source.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use url::Url;
 
-use super::direct::command::Settings;
+use super::direct::command::DirectSettings;
 use super::login::{Credentials, has_login, may_log_in};
 use super::scope::Scope;
 use super::secret::{typed_without_logins, without_credentials};
 use super::times::Timeouts;
 use gomodule::module::Patterns;
 
-/// One place that serves the GOPROXY protocol. Its `Debug` is its `Display`, which has no login.
+/// One server or folder that speaks the GOPROXY protocol. Its `Debug` is its `Display`, which has no login.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Source {
-    /// A proxy spoken to over HTTP; the url has no trailing `/`.
+    /// A proxy.
     Http(Url),
     /// A folder laid out as a GOPROXY tree (`file://`).
     Dir(PathBuf),
     /// Version control.
-    Direct(Settings),
+    Direct(DirectSettings),
 }
 
 impl fmt::Debug for Source {
@@ -34,34 +34,34 @@ impl fmt::Display for Source {
         match self {
             // Credentials belong in no log and no answer.
             Self::Http(url) => f.write_str(without_credentials(url).as_str().trim_end_matches('/')),
-            Self::Dir(dir) => write!(f, "file://{}", dir.display()),
+            Self::Dir(dir) => f.write_str(&folder_url(dir)),
             Self::Direct(_) => f.write_str("direct"),
         }
     }
 }
 
-/// Why a source cannot be asked.
+/// Why a source cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SourceError {
-    /// Not a url of a kind we can speak.
+    /// Not a url of a supported scheme.
     #[error("the upstream {0:?} is not a url: it must start with https://, http:// or file://")]
     NotAUrl(String),
-    /// A query or fragment can be no prefix of a path.
-    #[error("the upstream {0:?} has a `?` or `#` behind it: give the address up to the path only")]
+    /// No path can be appended to a query or a fragment.
+    #[error("the upstream {0:?} ends with a query or fragment: remove everything from `?` or `#` on")]
     QueryOrFragment(String),
-    /// Whoever is on the way could read the login.
-    #[error("the upstream {0:?} would get a login over plain http, for everybody on the way to read: make it https")]
+    /// The login would go over the network unencrypted.
+    #[error("the upstream {0:?} has a login, which would go unencrypted over plain http: make it https")]
     PlainLogin(String),
 }
 
 impl Source {
-    /// Reads the url of a proxy or of a folder.
+    /// Parses the url of a proxy or of a folder.
     pub fn parse(name: &str) -> Result<Self, SourceError> {
-        let no_url = || SourceError::NotAUrl(typed_without_logins(name));
-        let url = Url::parse(name).map_err(|_| no_url())?;
+        let not_a_url = || SourceError::NotAUrl(typed_without_logins(name));
+        let url = Url::parse(name).map_err(|_| not_a_url())?;
         if url.query().is_some() || url.fragment().is_some() {
-            // What stands there may be a token.
+            // The query may be a token.
             let address = name.split(['?', '#']).next().unwrap_or_default();
             return Err(SourceError::QueryOrFragment(typed_without_logins(address)));
         }
@@ -70,33 +70,39 @@ impl Source {
                 Err(SourceError::PlainLogin(typed_without_logins(name)))
             }
             "https" | "http" if url.has_host() => Ok(Self::Http(url)),
-            "file" => url.to_file_path().map(Self::Dir).map_err(|()| no_url()),
-            _ => Err(no_url()),
+            "file" => url.to_file_path().map(Self::Dir).map_err(|()| not_a_url()),
+            _ => Err(not_a_url()),
         }
     }
 }
 
-/// A source, and how it is asked.
+/// The url of a folder. `,` and `|` separate the urls of a proxy list, so they are encoded too.
+pub(super) fn folder_url(folder: &Path) -> String {
+    let url = Url::from_file_path(folder).map_or_else(|()| format!("file://{}", folder.display()), String::from);
+    url.replace(',', "%2C").replace('|', "%7C")
+}
+
+/// A source and its settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpstreamConfig {
-    /// The source to ask.
+    /// The source.
     pub source: Source,
-    /// Whether any failure of it (not only 404 and 410) leads on to the next: a `|` follows it.
+    /// The next source is a fallback for any failure, not only for 404 and 410: a `|` follows.
     pub on_any_failure: bool,
-    /// The modules that it is asked about.
+    /// The modules that it may be asked about.
     pub scope: Scope,
-    /// Counts for the ranking: twice the weight, half the time.
+    /// Divides the expected time in the ranking.
     pub weight: u16,
-    /// How long it may take, if that is not the usual.
+    /// Timeouts, if not the defaults.
     pub timeouts: Option<Timeouts>,
-    /// What it wants to know before it answers.
+    /// Its login, other than one in its url.
     pub credentials: Option<Credentials>,
-    /// It may redirect to an address inside, even if it has a public address itself.
+    /// It may redirect to an internal address, even from a public address.
     pub redirects_inside: bool,
 }
 
 impl UpstreamConfig {
-    /// A source that is asked like any other.
+    /// A source with the default settings.
     pub fn plain(source: Source, on_any_failure: bool) -> Self {
         Self {
             source,

@@ -1,4 +1,4 @@
-//! What is asked of a checksum database, as a value: the path below its address, read once and written once. Pure.
+//! A request to a checksum database: the path below its address, parsed and formatted. Pure.
 //!
 //! <https://go.dev/design/25530-sumdb>.
 
@@ -9,7 +9,7 @@ use tlog::{Tile, TileError, TileHeight};
 use gomodule::module::ModuleVersion;
 use gomodule::proxy_request::{RequestError, module_path, module_version};
 
-/// What is asked of a checksum database. Its `Display` is the escaped path below the address, without a leading `/`.
+/// A request to a checksum database. Its `Display` is the escaped path below the address, without a leading `/`.
 ///
 /// ```
 /// use sumgate::upstream::database_request::DatabaseRequest;
@@ -19,51 +19,51 @@ use gomodule::proxy_request::{RequestError, module_path, module_version};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum DatabaseRequest {
-    /// Whether a proxy passes the database on; a database itself is not asked that.
+    /// Whether a proxy passes the database on. Only sent to proxies.
     Supported,
-    /// The newest signed head.
+    /// The newest signed tree head.
     Latest,
-    /// A record, and a signed head.
+    /// A record and a signed tree head.
     Lookup(ModuleVersion),
-    /// A tile of the hashes, of height 8.
+    /// A tile of hashes, of height 8.
     Tile(Tile),
 }
 
-/// Why a path asks for nothing.
+/// Why a path is not a valid request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DatabaseRequestError {
-    /// It has not the form of any request, or names no module version.
+    /// An unknown form, or an invalid module version.
     #[error(transparent)]
     Module(#[from] RequestError),
-    /// Data tiles are asked for by nobody but mirrors of the whole log.
+    /// Only mirrors of the whole log request data tiles.
     #[error("not found: data tiles are not served")]
     DataTile,
-    /// No tile.
-    #[error("{0:?} is not a tile: {1}")]
+    /// Not a valid tile.
+    #[error("{0:?} is not a valid tile: {1}")]
     BadTile(String, TileError),
-    /// A tile that the database does not have.
-    #[error("{0:?} is not a tile: the checksum database has tiles of height 8 only")]
+    /// A tile of another height.
+    #[error("{0:?} is not a valid tile: the checksum database has tiles of height 8 only")]
     Height(String),
 }
 
 impl DatabaseRequest {
-    /// Reads an escaped path below the address of a database, without a leading `/`.
+    /// Parses an escaped path below the address of a database, without a leading `/`.
     pub fn parse(path: &str) -> Result<Self, DatabaseRequestError> {
-        let nowhere = |path: &str| RequestError::NoSuchPath(path.to_owned());
+        let unknown = |path: &str| RequestError::NoSuchPath(path.to_owned());
         if let Some(name) = path.strip_prefix("lookup/") {
-            let (module, version) = name.rsplit_once('@').ok_or_else(|| nowhere(name))?;
+            let (module, version) = name.rsplit_once('@').ok_or_else(|| unknown(name))?;
             return Ok(Self::Lookup(module_version(&module_path(module)?, version)?));
         }
         match path {
             "supported" => Ok(Self::Supported),
             "latest" => Ok(Self::Latest),
             _ if path.starts_with("tile/") => tile(path).map(Self::Tile),
-            _ => Err(nowhere(path).into()),
+            _ => Err(unknown(path).into()),
         }
     }
 
-    /// The most bytes that the answer may have; a tile may come whole. That of `supported` has no content that matters.
+    /// Limit of the answer, in bytes; a full tile may answer the request for a partial one. The body of `supported` is ignored.
     pub fn max_len(&self) -> usize {
         match self {
             Self::Supported => 4 << 10,
@@ -93,7 +93,7 @@ impl fmt::Display for DatabaseRequest {
     }
 }
 
-/// `M@V` as it stands in urls and file names, upper case escaped.
+/// `M@V` as in urls and file names, with upper case escaped.
 pub(crate) fn escaped(module: &ModuleVersion) -> String {
     format!("{}@{}", module.path.escaped(), module.version.escaped())
 }

@@ -1,6 +1,5 @@
-//! The connections of the program: anywhere for what its user names, and outside alone for what a public server names.
-//!
-//! Redirects are followed elsewhere (`redirect`); nothing here follows one.
+//! The connections of the program: to any address that the operator names, and only to public addresses that a public server
+//! redirects to. `redirect` follows the redirects.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -16,7 +15,7 @@ use super::inside::{is_inside, literal, names_this_machine};
 use super::proxy_variables::ProxyVariables;
 use super::times::Timeouts;
 
-/// Enough for the 256 tiles that an audit asks for at once; idle connections beyond are closed.
+/// Enough for 256 concurrent requests of an audit for tiles; more idle connections are closed.
 const MAX_IDLE_PER_HOST: usize = 256;
 
 #[derive(Clone, Copy, Debug)]
@@ -31,16 +30,15 @@ impl Network {
         Self { addresses: |name| (name, 0).to_socket_addrs().map(Iterator::collect), is_inside };
 }
 
-/// Where a request must not go: it was sent there from outside, and there is inside.
+/// A name has an internal address, which a redirect from a public server must not reach.
 #[derive(Debug, thiserror::Error)]
-#[error("{0} lies inside: {1}")]
+#[error("{0} has an internal address: {1}")]
 struct Inside(String, IpAddr);
 
 #[derive(Debug)]
 pub(super) enum Unanswered {
-    /// It must not go there; the words are for the log, since they tell what a name stands for inside.
+    /// The address is internal, hence forbidden. The message is only for the log: it tells the address of an internal name.
     Inside(String),
-    /// It failed.
     Failed(reqwest::Error),
 }
 
@@ -48,7 +46,7 @@ pub(super) enum Unanswered {
 #[derive(Clone, Debug)]
 pub(super) struct Dialer {
     anywhere: reqwest::Client,
-    /// Made when it is first needed. Its connections are its own: those of `anywhere` were not checked.
+    /// Made when first needed. It does not share connections with `anywhere`, which does not check addresses.
     outside: Arc<OnceCell<reqwest::Client>>,
     pub(super) proxies: Arc<ProxyVariables>,
     timeouts: Timeouts,
@@ -76,11 +74,11 @@ impl Dialer {
         self.anywhere.get(url.clone()).headers(headers).send().await.map_err(Unanswered::Failed)
     }
 
-    /// Sends a request, unless it goes inside. The addresses that are checked are those that are connected to; through a
-    /// proxy the host in the url alone is, for the proxy looks the name up.
+    /// Sends a request, unless its address is internal. The checked addresses are the ones that are connected to. Through a proxy
+    /// only the host in the url is checked, because the proxy looks up the name.
     pub(super) async fn get_outside(&self, url: &Url, headers: HeaderMap) -> Result<reqwest::Response, Unanswered> {
         if self.names_inside(url) {
-            return Err(Unanswered::Inside(format!("{} lies inside", url.host_str().unwrap_or_default())));
+            return Err(Unanswered::Inside(format!("{} is internal", url.host_str().unwrap_or_default())));
         }
         if self.is_proxied(url) {
             return self.get(url, headers).await;
@@ -96,8 +94,8 @@ impl Dialer {
         })
     }
 
-    /// Whether the answer to a request for `url` came from a public address. Where a proxy was asked nobody here knows the
-    /// address: the host in the url decides.
+    /// Whether the answer to a request for `url` came from a public address. Through a proxy the address is unknown, and the host
+    /// in the url decides.
     pub(super) fn came_from_outside(&self, url: &Url, response: &reqwest::Response) -> bool {
         match response.remote_addr() {
             Some(address) if !self.is_proxied(url) => !(self.network.is_inside)(address.ip()),
@@ -115,7 +113,7 @@ impl Dialer {
 }
 
 fn builder(timeouts: Timeouts) -> reqwest::ClientBuilder {
-    // The first one that is installed stays; all are the same.
+    // Fails if it is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder()
         .user_agent(concat!("sumgate/", env!("CARGO_PKG_VERSION")))
@@ -127,7 +125,7 @@ fn builder(timeouts: Timeouts) -> reqwest::ClientBuilder {
         .no_proxy()
 }
 
-/// Looks names up; with `outside_only`, a name of which one address lies inside has none.
+/// Looks up names; with `outside_only`, a name with an internal address is an error.
 struct Names {
     network: Network,
     outside_only: bool,

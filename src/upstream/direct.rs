@@ -1,9 +1,9 @@
 //! `direct`: modules from version control, by the `go` command with git.
 //!
-//! What a proxy would answer is made of what `go` prints: `.info`, `.mod` and `.zip` by `go mod download -json M@V`
-//! (<https://go.dev/ref/mod#go-mod-download>), lists and queries by `go list -m -json` (<https://go.dev/ref/mod#go-list-m>).
-//! Nothing of it is trusted more than what a proxy says: the zip takes the same way through the pipeline. One run gives
-//! all three files of a version; it is kept for a moment, since whoever asks for one of them asks for the next.
+//! `go mod download -json M@V` (<https://go.dev/ref/mod#go-mod-download>) makes the `.info`, `.mod` and `.zip` of a version,
+//! `go list -m -json` (<https://go.dev/ref/mod#go-list-m>) answers lists and queries. The result is trusted no more than that
+//! of a proxy: the zip goes through the same pipeline. One run makes all three files of a version; they are cached briefly,
+//! because a client that asks for one of them asks for the next.
 
 pub(super) mod command;
 pub(super) mod error;
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use self::command::{Printed, Settings};
+use self::command::{DirectSettings, GoRun};
 use self::error::DirectError;
 use super::error::UpstreamError;
 use super::recent::Recent;
@@ -29,37 +29,36 @@ use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::{ModulePath, ModuleVersion};
 use gomodule::proxy_request::Request;
 
-/// How long the files of a version are kept for whoever asks for the next one: `go` does so within a second or two, and
-/// whoever moved a tag does not wait for long.
-const KEPT_FOR: Duration = Duration::from_secs(10);
-/// Versions whose files are kept at the same time; with the largest zips 4 GB. More are not kept.
-const MAX_KEPT: usize = 8;
-/// Paths of which it is remembered whether they lead to a repository: about 150 bytes each.
+/// How long the files of a version are cached: `go` asks for the next one within two seconds, and a moved tag should be seen
+/// soon.
+const CACHED_FOR: Duration = Duration::from_secs(10);
+/// Versions whose files are cached at the same time; with the largest zips 4 GB. More are not cached.
+const MAX_CACHED: usize = 8;
+/// Cached answers to whether a path is a readable repository: about 150 bytes each.
 const MAX_READABLE: u64 = 1000;
 
 pub(super) struct Direct {
-    go: Arc<Settings>,
-    /// No other path is ever asked for.
+    go: Arc<DirectSettings>,
     scope: Scope,
     flights: Flights<ModuleVersion, Result<Arc<Fetched>, DirectError>>,
-    kept: Arc<Mutex<HashMap<ModuleVersion, Arc<Fetched>>>>,
+    cached: Arc<Mutex<HashMap<ModuleVersion, Arc<Fetched>>>>,
     lists: Flights<ModulePath, Result<Vec<u8>, DirectError>>,
-    /// Whether a path leads to a repository that can be read here, for a moment: `go get` asks for every prefix.
+    /// Whether a path is a readable repository, cached because `go get` asks for every prefix.
     readable: Recent<ModulePath, bool>,
 }
 
-/// The files of a version, open; their folder is gone already.
+/// The open files of a version; their folder is removed already.
 #[derive(Debug)]
 struct Fetched {
     info: Vec<u8>,
     go_mod: OpenFile,
-    /// `go` may be older than what the go.mod asks for; then there is no zip.
+    /// There is no zip if the go.mod requires a newer `go`.
     zip: Result<OpenFile, DirectError>,
 }
 
 type OpenFile = (Arc<File>, u64);
 
-/// What `go mod download -json` prints.
+/// The output of `go mod download -json`.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct Downloaded {
@@ -69,7 +68,7 @@ struct Downloaded {
     zip: Option<PathBuf>,
 }
 
-/// What `go list -m -json` prints.
+/// The output of `go list -m -json`.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct Listed {
@@ -85,63 +84,65 @@ impl std::fmt::Debug for Direct {
 }
 
 impl Direct {
-    pub(super) fn new(settings: &Settings, scope: Scope, clock: Clock) -> Self {
+    pub(super) fn new(settings: &DirectSettings, scope: Scope, clock: Clock) -> Self {
         let go = Arc::new(settings.clone());
-        let readable = Recent::new(MAX_READABLE, KEPT_FOR, clock);
-        Self { go, scope, flights: Flights::default(), kept: Arc::default(), lists: Flights::default(), readable }
+        let readable = Recent::new(MAX_READABLE, CACHED_FOR, clock);
+        Self { go, scope, flights: Flights::default(), cached: Arc::default(), lists: Flights::default(), readable }
     }
 
     pub(super) async fn small(&self, wanted: &Wanted) -> Result<Vec<u8>, UpstreamError> {
-        let body = match asked(wanted)? {
-            Request::List(module) => self.seen(module, self.list(module).await).await?,
-            Request::Latest(module) => self.seen(module, self.query(module, "latest").await).await?,
-            Request::Query(module, query) => self.seen(module, self.query(module, query.as_ref()).await).await?,
+        let body = match module_request(wanted)? {
+            Request::List(module) => self.checked(module, self.list(module).await).await?,
+            Request::Latest(module) => self.checked(module, self.query(module, "latest").await).await?,
+            Request::Query(module, query) => self.checked(module, self.query(module, query.as_ref()).await).await?,
             Request::File(Artifact { module, kind: Kind::Info }) => {
-                self.seen(&module.path, self.fetch(module).await).await?.info.clone()
+                self.checked(&module.path, self.fetch(module).await).await?.info.clone()
             }
             Request::File(_) => return Err(UpstreamError::NotFound(wanted.to_string())),
         };
         if body.len() > wanted.max_len() {
-            return Err(nonsense(format!("what it says of {wanted} has more than {} bytes", wanted.max_len())));
+            return Err(invalid(format!("the answer to {wanted} has more than {} bytes", wanted.max_len())));
         }
         Ok(body)
     }
 
     pub(super) async fn download(&self, wanted: &Wanted, sink: &DownloadSink) -> Result<(), UpstreamError> {
-        let Request::File(Artifact { module, kind: kind @ (Kind::Mod | Kind::Zip) }) = asked(wanted)? else {
+        let Request::File(Artifact { module, kind: kind @ (Kind::Mod | Kind::Zip) }) = module_request(wanted)? else {
             return Err(UpstreamError::NotFound(wanted.to_string()));
         };
-        let fetched = self.seen(&module.path, self.fetch(module).await).await?;
+        let fetched = self.checked(&module.path, self.fetch(module).await).await?;
         let (file, length) = match kind {
             Kind::Zip => fetched.zip.as_ref().map_err(DirectError::clone)?,
             _ => &fetched.go_mod,
         };
         let limit = kind.max_len() as u64;
         if *length > limit {
-            return Err(nonsense(format!("a file of it has more than {limit} bytes")));
+            return Err(invalid(format!("{wanted} has more than {limit} bytes")));
         }
         sink.send(Part::File(Arc::clone(file))).await?;
         if *kind == Kind::Zip {
-            // The last that anybody asks for.
-            locked(&self.kept).remove(module);
+            // The last file that a client asks for.
+            locked(&self.cached).remove(module);
         }
         Ok(())
     }
 
-    /// An answer about `module`, where a host that shows nothing is believed if it showed a repository that can be read here
-    /// for a shorter path of the same pattern. Plain hosts have a page for the root of a module only.
-    async fn seen<T>(&self, module: &ModulePath, answer: Result<T, DirectError>) -> Result<T, DirectError> {
-        let words = match answer {
-            Err(DirectError::Hidden { words, .. }) => words,
+    /// Turns "not found" of a host into absence, if a shorter path in scope is a readable repository: then the login works. Some
+    /// hosts name a repository only for the root of a module.
+    async fn checked<T>(&self, module: &ModulePath, answer: Result<T, DirectError>) -> Result<T, DirectError> {
+        let message = match answer {
+            Err(DirectError::Hidden { message, .. }) => message,
             answer => return answer,
         };
         for above in self.scope.above(module) {
             if self.is_readable(&above).await {
-                return Err(DirectError::Absent(format!("{words}; {above} is a repository that this mirror can read")));
+                return Err(DirectError::Absent(format!(
+                    "{message}; {above} is a repository that this mirror can read"
+                )));
             }
         }
         let host = module.as_ref().split('/').next().unwrap_or_default().to_owned();
-        Err(DirectError::Hidden { host, words })
+        Err(DirectError::Hidden { host, message })
     }
 
     async fn is_readable(&self, module: &ModulePath) -> bool {
@@ -156,11 +157,11 @@ impl Direct {
     async fn list(&self, module: &ModulePath) -> Result<Vec<u8>, DirectError> {
         let (go, wanted) = (Arc::clone(&self.go), module.clone());
         let flight = self.lists.join(module.clone(), || async move {
-            // As a proxy: a client leaves retracted versions out by itself.
+            // With retracted versions, like a proxy: the client excludes them.
             let listed = listed(&go, &["list", "-m", "-json", "-versions", "-retracted", wanted.as_ref()]).await?;
             Ok(listed.versions.iter().flat_map(|version| format!("{version}\n").into_bytes()).collect())
         });
-        flight.await.map_err(|broken| DirectError::host("run", &broken))?
+        flight.await.map_err(|cancelled| DirectError::host("run", &cancelled))?
     }
 
     async fn query(&self, module: &ModulePath, query: &str) -> Result<Vec<u8>, DirectError> {
@@ -172,42 +173,43 @@ impl Direct {
         Ok(info.to_string().into_bytes())
     }
 
-    /// The files of a version; requests at the same time share one run.
+    /// The files of a version; concurrent requests share one run.
     async fn fetch(&self, module: &ModuleVersion) -> Result<Arc<Fetched>, DirectError> {
-        if let Some(fetched) = locked(&self.kept).get(module) {
+        if let Some(fetched) = locked(&self.cached).get(module) {
             return Ok(Arc::clone(fetched));
         }
-        let (go, kept, wanted) = (Arc::clone(&self.go), Arc::clone(&self.kept), module.clone());
+        let (go, cached, wanted) = (Arc::clone(&self.go), Arc::clone(&self.cached), module.clone());
         let flight = self.flights.join(module.clone(), || async move {
-            let printed = go.run(&["mod", "download", "-json", &wanted.to_string()]).await?;
-            let read = tokio::task::spawn_blocking(move || read(&printed));
-            let fetched = Arc::new(read.await.map_err(|_| DirectError::host("read what was fetched", &Cancelled))??);
-            let mut all = locked(&kept);
-            if all.len() < MAX_KEPT {
+            let run = go.run(&["mod", "download", "-json", &wanted.to_string()]).await?;
+            let read = tokio::task::spawn_blocking(move || read(&run));
+            let fetched = Arc::new(read.await.map_err(|_| DirectError::host("read the download", &Cancelled))??);
+            let mut all = locked(&cached);
+            if all.len() < MAX_CACHED {
                 all.insert(wanted.clone(), Arc::clone(&fetched));
-                let kept = Arc::clone(&kept);
+                let cached = Arc::clone(&cached);
+                // A timer, so that large zips are freed without another request.
                 tokio::spawn(async move {
-                    tokio::time::sleep(KEPT_FOR).await;
-                    locked(&kept).remove(&wanted);
+                    tokio::time::sleep(CACHED_FOR).await;
+                    locked(&cached).remove(&wanted);
                 });
             }
             Ok(fetched)
         });
-        flight.await.map_err(|broken| DirectError::host("run", &broken))?
+        flight.await.map_err(|cancelled| DirectError::host("run", &cancelled))?
     }
 }
 
-async fn listed(go: &Settings, words: &[&str]) -> Result<Listed, DirectError> {
-    let printed = go.run(words).await?;
-    // The folder goes with it, and has a clone in it.
-    let read = tokio::task::spawn_blocking(move || printed.json());
-    read.await.map_err(|_| DirectError::host("read what go printed", &Cancelled))?
+async fn listed(go: &DirectSettings, arguments: &[&str]) -> Result<Listed, DirectError> {
+    let run = go.run(arguments).await?;
+    // Removes the folder with the clone too, which blocks.
+    let read = tokio::task::spawn_blocking(move || run.json());
+    read.await.map_err(|_| DirectError::host("read the output of go", &Cancelled))?
 }
 
-/// Opens what `go` downloaded, and removes the folder it lies in. Blocks.
-fn read(printed: &Printed) -> Result<Fetched, DirectError> {
-    let downloaded: Downloaded = printed.json()?;
-    let failed = || printed.failed(&downloaded.error);
+/// Opens the files that `go` downloaded. Blocks.
+fn read(run: &GoRun) -> Result<Fetched, DirectError> {
+    let downloaded: Downloaded = run.json()?;
+    let failed = || run.failed(&downloaded.error);
     let open = |path: &Path| {
         let file = File::open(path).and_then(|file| Ok((file.metadata()?.len(), file)));
         let file = file.map_err(|error| DirectError::host(&format!("open {}", path.display()), &error));
@@ -216,23 +218,22 @@ fn read(printed: &Printed) -> Result<Fetched, DirectError> {
     let (Some(info), Some(go_mod)) = (&downloaded.info, &downloaded.go_mod) else { return Err(failed()) };
     let length = fs::metadata(info).map_err(|error| DirectError::host("look at the .info", &error))?.len();
     if length > Kind::Info.max_len() as u64 {
-        return Err(printed.failed(&format!("its .info has {length} bytes")));
+        return Err(run.failed(&format!("the .info has {length} bytes, expected at most {}", Kind::Info.max_len())));
     }
     let info = fs::read(info).map_err(|error| DirectError::host("read the .info", &error))?;
     let zip = downloaded.zip.as_deref().ok_or_else(failed).and_then(open);
     Ok(Fetched { info, go_mod: open(go_mod)?, zip })
 }
 
-/// What `go` can be asked for: it fetches modules alone.
-fn asked(wanted: &Wanted) -> Result<&Request, UpstreamError> {
+fn module_request(wanted: &Wanted) -> Result<&Request, UpstreamError> {
     match wanted {
         Wanted::Module(request) => Ok(request),
-        Wanted::Database(_) => Err(nonsense("version control has no checksum database".to_owned())),
+        Wanted::Database(_) => Err(invalid("version control has no checksum database".to_owned())),
     }
 }
 
-fn nonsense(why: String) -> UpstreamError {
-    UpstreamError::Nonsense { upstream: "direct".to_owned(), why }
+fn invalid(why: String) -> UpstreamError {
+    UpstreamError::invalid("direct", why)
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,4 +1,4 @@
-//! Why a source, or all sources together, gave nothing.
+//! Why one source, or all sources together, gave no answer.
 
 mod search;
 
@@ -11,88 +11,32 @@ use super::http::HttpError;
 use crate::base::fault::Fault;
 use gomodule::proxy_request::Request;
 
-/// Why a source, or all sources together, gave nothing.
+/// Why one source, or all sources together, gave no answer.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum UpstreamError {
-    /// One source answered 404 or 410. Whether anything follows from that, the search of all sources decides.
+    /// One source answered 404 or 410. `Search` decides what follows from the answers of all sources.
     #[error("not found: {0}")]
     NotFound(String),
-    /// Every source that may have it answered 404 or 410.
+    /// Every source that may have the file answered 404 or 410.
     #[error(transparent)]
     Nowhere(Nowhere),
-    /// There are sources, and none of them may be asked about this path.
+    /// No source may be asked about this path.
     #[error("no source is configured for {0}: every upstream has `serves` patterns, and none matches")]
     NoSource(Request),
-    /// A source does not give it out.
-    #[error("the upstream {upstream} refuses it (HTTP status {status}){reason}")]
-    Refused {
-        /// Which source.
-        upstream: String,
-        /// 403 or 451.
-        status: u16,
-        /// `: ` and the source's words, or empty.
-        reason: String,
-    },
-    /// A source wants a login, or another one.
-    #[error(
-        "the upstream {upstream} accepts no request without a valid login (HTTP status 401){reason}: check the login that \
-         this mirror sends there (token-file, token-env, user or netrc of its [[upstream]] or [[private]])"
-    )]
-    LoginNeeded {
-        /// Which source.
-        upstream: String,
-        /// `: ` and the source's words, or empty.
-        reason: String,
-    },
-    /// A source of private modules says that there is no such thing, and has given out nothing yet for the login that is sent
-    /// to it: it may say so of all that it hides.
-    #[error(
-        "the upstream {upstream} has not accepted the login of this mirror for anything yet, and may hide what the login may \
-         not see: check the login ({words})"
-    )]
-    Hidden {
-        /// Which source.
-        upstream: String,
-        /// What it said.
-        words: String,
-    },
-    /// A source failed, and the chain does not lead on from a failure.
+    /// The source of this name gave no answer.
+    #[error("the upstream {0} {1}")]
+    Source(String, SourceFailure),
+    /// A request to a source failed.
     #[error("the upstream failed: {0}")]
-    Failed(#[source] HttpError),
-    /// A source failed so often that it is left alone for a while: its circuit breaker is open.
-    #[error("the upstream {upstream} is temporarily disabled ({} ms left) after repeated failures: {why}", open_for.as_millis())]
-    CircuitOpen {
-        /// Which source.
-        upstream: String,
-        /// Its last failure.
-        why: String,
-        /// For how long.
-        open_for: Duration,
-    },
-    /// A source answered something that no Go module proxy would.
-    #[error("the upstream {upstream} does not answer like a Go module proxy: {why}")]
-    Nonsense {
-        /// Who answered.
-        upstream: String,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// A `file://` source whose folder is missing or has nothing in it: a file system that is not mounted, most likely.
-    #[error("the upstream {upstream} cannot be used: {why}")]
-    EmptyRoot {
-        /// Which source.
-        upstream: String,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// Version control gave nothing.
+    Failed(#[from] HttpError),
+    /// Version control gave no answer.
     #[error("direct: {0}")]
     Direct(DirectError),
-    /// A `file://` source could not be read, or the staging file not be written.
+    /// A file of a `file://` source cannot be read, or the staging file cannot be written.
     #[error("{what}")]
     Io {
-        /// Which file.
+        /// What cannot be done, and the file.
         what: String,
         /// Why.
         #[source]
@@ -100,28 +44,61 @@ pub enum UpstreamError {
     },
 }
 
-/// Every source that may have something answered 404 or 410. `Search::conclude` alone makes one.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no upstream has it: {words}")]
-pub struct Nowhere {
-    words: String,
+/// Why one source gave no answer: the message continues after the name of the source.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceFailure {
+    /// It refuses the request with this status, 403 or 451; `: ` and its message follow, or nothing.
+    #[error("refuses it (HTTP status {0}){1}")]
+    Refused(u16, String),
+    /// It requires a login, or another one; `: ` and its message follow, or nothing.
+    #[error(
+        "accepts no request without a valid login (HTTP status 401){0}: check the login that this mirror sends there \
+         (token-file, token-env, user or netrc of its [[upstream]] or [[private]])"
+    )]
+    LoginNeeded(String),
+    /// A source of private modules answered "not found", and has accepted the login of this mirror for nothing yet: it may
+    /// answer so for everything that it hides.
+    #[error(
+        "has not accepted the login of this mirror for anything yet, and may hide what the login may not see: check the \
+         login ({0})"
+    )]
+    Hidden(String),
+    /// Its circuit breaker is open after repeated failures.
+    #[error("is temporarily disabled ({} ms left) after repeated failures: {last_failure}", open_for.as_millis())]
+    CircuitOpen {
+        /// The last failure.
+        last_failure: String,
+        /// How long it stays open.
+        open_for: Duration,
+    },
+    /// Its answer is not that of a Go module proxy.
+    #[error("does not answer like a Go module proxy: {0}")]
+    Invalid(String),
+    /// The folder of a `file://` source is missing or empty: most likely a file system is not mounted.
+    #[error("cannot be used: {0}")]
+    EmptyRoot(String),
 }
 
+/// Every source that may have the file answered 404 or 410. Only `Search::conclude` makes one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no upstream has it: {0}")]
+pub struct Nowhere(String);
+
 impl UpstreamError {
+    /// The source `name` sent an answer that no Go module proxy would send.
+    pub(crate) fn invalid(name: impl Into<String>, why: impl Into<String>) -> Self {
+        Self::Source(name.into(), SourceFailure::Invalid(why.into()))
+    }
+
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
             Self::Nowhere(_) => Fault::Absent,
-            Self::NoSource(_) | Self::Refused { .. } => Fault::Refused,
+            Self::NoSource(_) | Self::Source(_, SourceFailure::Refused(..)) => Fault::Refused,
             Self::Failed(HttpError::Timeout { .. }) => Fault::Timeout,
-            // What one source does not have another one may have.
-            Self::NotFound(_)
-            | Self::LoginNeeded { .. }
-            | Self::Hidden { .. }
-            | Self::Failed(_)
-            | Self::Nonsense { .. }
-            | Self::CircuitOpen { .. }
-            | Self::EmptyRoot { .. } => Fault::Upstream,
+            // Another source may have what one source does not have.
+            Self::NotFound(_) | Self::Failed(_) | Self::Source(..) => Fault::Upstream,
             Self::Direct(error) => error.fault(),
             Self::Io { .. } => Fault::Host,
         }
@@ -131,18 +108,19 @@ impl UpstreamError {
         Self::Io { what: "cannot write the staging file".to_owned(), cause }
     }
 
-    /// How soon the same source may do better; `None` if it will say the same again.
+    /// How soon a retry at the same source may succeed; `None` if it will fail again.
     pub(crate) fn passes(&self) -> Option<Duration> {
         match self {
             Self::Failed(error) if error.passes() => Some(error.retry_after().unwrap_or_default()),
-            Self::CircuitOpen { open_for, .. } => Some(*open_for),
+            Self::Source(_, SourceFailure::CircuitOpen { open_for, .. }) => Some(*open_for),
             _ => None,
         }
     }
 
-    /// Whether a source said that it does not give it out, rather than that something is wrong.
+    /// Whether a source refuses the file, rather than failing.
     pub(crate) fn is_refusal(&self) -> bool {
-        matches!(self, Self::Refused { .. } | Self::LoginNeeded { .. } | Self::Hidden { .. })
+        use SourceFailure::{Hidden, LoginNeeded, Refused};
+        matches!(self, Self::Source(_, Refused(..) | LoginNeeded(_) | Hidden(_)))
     }
 }
 

@@ -1,4 +1,4 @@
-//! A source that is a folder with the tree of a proxy in it (`file://`).
+//! A `file://` source: a folder with a GOPROXY tree.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,8 @@ use std::sync::Arc;
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 
-use super::error::UpstreamError;
+use super::config::folder_url;
+use super::error::{SourceFailure, UpstreamError};
 use super::http::HttpError;
 use super::race::Progress;
 use super::sink::{DownloadSink, Part};
@@ -20,7 +21,7 @@ impl Folder {
     pub(super) async fn small(&self, wanted: &Wanted) -> Result<Vec<u8>, UpstreamError> {
         let file = self.open(wanted).await?;
         let mut body = Vec::new();
-        // One byte more than allowed tells a file that is too large from one that just fits.
+        // One more byte than the limit shows that a file is too large.
         let read = file.take(wanted.max_len() as u64 + 1).read_to_end(&mut body).await;
         let read = read.map_err(|cause| UpstreamError::Io { what: format!("cannot read {wanted}"), cause })?;
         if read > wanted.max_len() { Err(self.too_large(wanted)) } else { Ok(body) }
@@ -54,29 +55,26 @@ impl Folder {
         let root = self.0.clone();
         let trouble = tokio::task::spawn_blocking(move || trouble_of_root(&root)).await;
         match trouble.unwrap_or_else(|_| Some("internal task was cancelled".to_owned())) {
-            Some(why) => Err(UpstreamError::EmptyRoot { upstream: self.name(), why }),
+            Some(why) => Err(UpstreamError::Source(self.name(), SourceFailure::EmptyRoot(why))),
             None => Err(UpstreamError::NotFound(format!("{}: not found", path.display()))),
         }
     }
 
     fn too_large(&self, wanted: &Wanted) -> UpstreamError {
-        UpstreamError::Failed(HttpError::TooLarge {
-            url: format!("{}/{wanted}", self.name()),
-            limit: wanted.max_len() as u64,
-        })
+        HttpError::TooLarge { url: format!("{}/{wanted}", self.name()), limit: wanted.max_len() as u64 }.into()
     }
 
     fn name(&self) -> String {
-        format!("file://{}", self.0.display())
+        folder_url(&self.0)
     }
 }
 
-/// What is wrong with the folder of a `file://` source, if it is missing or has nothing in it: then a file that is not
-/// there tells nothing, for the file system may not be mounted. Blocks.
+/// Why the folder of a `file://` source cannot be used: it is missing or empty, so its file system may not be mounted, and a
+/// missing file in it is not proof of absence. Blocks.
 pub fn trouble_of_root(root: &Path) -> Option<String> {
     match std::fs::read_dir(root).and_then(|mut entries| entries.next().transpose()) {
         Ok(Some(_)) => None,
-        Ok(None) => Some(format!("there is nothing in the folder {}: is a file system not mounted?", root.display())),
+        Ok(None) => Some(format!("the folder {} is empty: check that its file system is mounted", root.display())),
         Err(error) => Some(format!("cannot read the folder {}: {error}", root.display())),
     }
 }

@@ -1,59 +1,59 @@
-//! How a source has been doing: what it usually takes, whether it may be asked, and its place among the others.
+//! The health of a source: its usual latency, its circuit breaker, and its rank among the others.
 //!
-//! Pure: the time is an argument. What a source takes is smoothed as TCP smooths its round trips (RFC 6298): a mean and a
-//! mean deviation; after the mean and four deviations another source may be asked as well. What was learned fades, so that a source that was slow
-//! once is tried again. The circuit breaker of a source that fails time after time opens: nobody asks it for a
-//! while. Then the breaker is half-open: one request goes out, and its answer decides.
+//! Pure: the time is an argument. The latency is smoothed as TCP smooths its round trips (RFC 6298), with a mean and a mean
+//! deviation; after the mean and four deviations another source is asked too. Measurements fade, so that a source that was
+//! slow once is tried again. After repeated failures the circuit breaker opens: the source is not asked for a while. Then the
+//! breaker is half-open: one request is sent, and its result decides.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The first byte of a source nobody asked yet: a public proxy on the same continent.
+/// Seconds to the first byte, before any measurement: a public proxy on the same continent.
 const PRIOR_FIRST_BYTE: f64 = 0.06;
-/// Its bytes in a second: 16 Mbit/s.
+/// Its bytes per second: 16 Mbit/s.
 const PRIOR_RATE: f64 = 2_097_152.0;
-/// What was learned counts half after so many seconds.
-const FADES: f64 = 60.0;
-/// Failures in a row after which the breaker opens. One is chance; in three an honest retry has failed too.
+/// The weight of a measurement halves in so many seconds.
+const HALF_LIFE: f64 = 60.0;
+/// Consecutive failures after which the breaker opens: all three rounds of one request (`retry`).
 const OPENS_AFTER: u32 = 3;
-/// How long it is open the first time; each further time is twice as long.
+/// How long it is open the first time; each time is twice as long as the one before.
 const FIRST_OPEN: Duration = Duration::from_millis(500);
-/// The longest: a source that is back is found within ten seconds.
+/// The longest time: a source that works again is found within ten seconds.
 const LONGEST_OPEN: Duration = Duration::from_secs(10);
-/// The longest that a source is left alone because it asked for it (Retry-After).
-const LONGEST_RETRY_AFTER: Duration = Duration::from_mins(5);
-/// How long a source with wrong bytes stands behind all others: long enough for a person to see the trail.
-const DISTRUST: Duration = Duration::from_mins(10);
-/// Bounds of the wait for a first byte: below, the clock is coarser than the network; above, nobody waits.
+/// The longest `Retry-After` that is obeyed.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(5 * 60);
+/// How long a source that sent wrong bytes ranks last: long enough for the operator to see it in the event log.
+const DISTRUST: Duration = Duration::from_secs(10 * 60);
+/// Limits of the time to a first byte before the hedge, in seconds: less is noise of the network, more is too slow for a user.
 const HEDGE_AFTER: (f64, f64) = (0.05, 2.0);
-/// A body may come so many times slower than usual before another source is asked for it as well.
+/// How many times slower than usual a body may be before another source is asked too.
 const SLOWER: f64 = 4.0;
 
 #[derive(Debug, Default)]
 pub(super) struct Health {
-    learned: Option<Learned>,
+    measured: Option<Latency>,
     failures: u32,
     open_until: Option<Instant>,
     probing: bool,
     distrusted_until: Option<Instant>,
     pub(super) last_failure: String,
-    /// When it last gave out something for the login that is sent to it.
+    /// When it last sent a valid answer to a request with the configured login.
     pub(super) login_accepted: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Learned {
+struct Latency {
     /// Seconds to the first byte: mean, and mean deviation.
     first_byte: f64,
     deviation: f64,
-    /// Bytes in a second once they flow.
+    /// Bytes per second, from the first byte on.
     rate: f64,
     at: Instant,
 }
 
 impl Health {
-    /// Whether it may be asked now, or how long the breaker is still open. Then only one may ask until that one knows more.
+    /// Whether it may be asked now, or how long the breaker stays open. A half-open breaker lets one request through.
     pub(super) fn ask(&mut self, now: Instant) -> Result<(), Duration> {
         match self.open_until {
             Some(until) if now < until => Err(until - now),
@@ -66,42 +66,42 @@ impl Health {
         }
     }
 
-    /// It answered: after `first_byte`, with `bytes` that took `body` to flow.
+    /// It answered: the first byte after `first_byte`, then `bytes` within `body`.
     pub(super) fn answered(&mut self, now: Instant, first_byte: Duration, bytes: u64, body: Duration) {
         self.reached();
         let usual = self.usual(now);
         let first = first_byte.as_secs_f64();
         // RFC 6298 section 2: a quarter of the new deviation, an eighth of the new mean; the first sample counts whole.
-        let (mean, deviation) = match self.learned {
+        let (mean, deviation) = match self.measured {
             Some(_) => (
                 usual.first_byte + (first - usual.first_byte) / 8.0,
                 usual.deviation + ((first - usual.first_byte).abs() - usual.deviation) / 4.0,
             ),
             None => (first, first / 2.0),
         };
-        // A small body says nothing about the rate: it comes with the first byte.
+        // A small body arrives with the first byte, so it does not show the rate.
         let measured = float(bytes) / body.as_secs_f64().max(0.001);
         let rate = if bytes < 256 << 10 { usual.rate } else { usual.rate + (measured - usual.rate) / 4.0 };
-        self.learned = Some(Learned { first_byte: mean, deviation, rate, at: now });
+        self.measured = Some(Latency { first_byte: mean, deviation, rate, at: now });
     }
 
-    /// It said that it does not have it, or was not let finish: it is there, and that is all.
+    /// It answered without a body to measure, such as 404.
     pub(super) fn reached(&mut self) {
         (self.failures, self.open_until, self.probing) = (0, None, false);
     }
 
-    /// The one that asked went away before it knew: another one may.
-    pub(super) fn half_open(&mut self) {
+    /// The probe was cancelled: another request may be the probe.
+    pub(super) fn probe_cancelled(&mut self) {
         self.probing = false;
     }
 
-    /// It failed. It may say when it wants to be asked again.
+    /// It failed, perhaps with a `Retry-After`.
     pub(super) fn failed(&mut self, now: Instant, retry_after: Option<Duration>) {
         self.failures = self.failures.saturating_add(1);
         self.probing = false;
-        let broken = self.failures.checked_sub(OPENS_AFTER);
-        let broken = broken.map(|nth| FIRST_OPEN.saturating_mul(1 << nth.min(16)).min(LONGEST_OPEN));
-        // The breaker opens also for whoever says "at once" each time, and fails each time.
+        let nth = self.failures.checked_sub(OPENS_AFTER);
+        let broken = nth.map(|nth| FIRST_OPEN.saturating_mul(1 << nth.min(16)).min(LONGEST_OPEN));
+        // The breaker also opens if each failure says `Retry-After: 0`.
         let open = retry_after.map(|wait| wait.min(LONGEST_RETRY_AFTER)).max(broken);
         self.open_until = open.map(|open| now + open);
     }
@@ -114,40 +114,39 @@ impl Health {
         self.distrusted_until = Some(now + DISTRUST);
     }
 
-    /// Its place: smaller is asked earlier. Distrusted sources and open breakers come last, then what they are expected to take.
+    /// Its rank; the smallest is asked first. Distrusted sources are last, then those with an open breaker, then the slower ones.
     pub(super) fn rank(&self, now: Instant, weight: f64) -> (bool, bool, Duration) {
         let distrusted = self.is_distrusted(now);
         let open = self.open_until.is_some_and(|until| now < until);
         let usual = self.usual(now);
-        // Failures in a row make it dearer even before the breaker opens.
+        // Failures lower the rank before the breaker opens.
         let expected = usual.first_byte * f64::from(1 + self.failures.min(OPENS_AFTER)) / weight;
         (distrusted, open, Duration::from_secs_f64(expected))
     }
 
-    /// How long it may take until `bytes` have come, before it counts as slower than usual.
+    /// How long `bytes` may take before the next source is asked too.
     pub(super) fn hedge_after(&self, now: Instant, bytes: u64) -> Duration {
         let usual = self.usual(now);
         let first_byte = (usual.first_byte + 4.0 * usual.deviation).clamp(HEDGE_AFTER.0, HEDGE_AFTER.1);
         Duration::from_secs_f64(first_byte + float(bytes) * SLOWER / usual.rate)
     }
 
-    /// What was learned, faded towards what is assumed of a source that nobody asked.
-    fn usual(&self, now: Instant) -> Learned {
+    /// The measured latency, faded towards the assumed one.
+    fn usual(&self, now: Instant) -> Latency {
         let prior =
-            Learned { first_byte: PRIOR_FIRST_BYTE, deviation: PRIOR_FIRST_BYTE / 2.0, rate: PRIOR_RATE, at: now };
-        let Some(learned) = self.learned else { return prior };
-        let kept = 0.5_f64.powf(now.saturating_duration_since(learned.at).as_secs_f64() / FADES);
-        let fade = |learned: f64, prior: f64| prior + (learned - prior) * kept;
-        Learned {
-            first_byte: fade(learned.first_byte, prior.first_byte),
-            deviation: fade(learned.deviation, prior.deviation),
-            rate: fade(learned.rate, prior.rate).max(1.0),
+            Latency { first_byte: PRIOR_FIRST_BYTE, deviation: PRIOR_FIRST_BYTE / 2.0, rate: PRIOR_RATE, at: now };
+        let Some(measured) = self.measured else { return prior };
+        let kept = 0.5_f64.powf(now.saturating_duration_since(measured.at).as_secs_f64() / HALF_LIFE);
+        let fade = |measured: f64, prior: f64| prior + (measured - prior) * kept;
+        Latency {
+            first_byte: fade(measured.first_byte, prior.first_byte),
+            deviation: fade(measured.deviation, prior.deviation),
+            rate: fade(measured.rate, prior.rate).max(1.0),
             at: now,
         }
     }
 }
 
-/// As a floating-point number; a body has less than 2^52 bytes.
 #[expect(clippy::cast_precision_loss, reason = "bounded by the largest module zip, 500 MiB")]
 fn float(bytes: u64) -> f64 {
     bytes as f64
@@ -161,7 +160,7 @@ mod tests {
 
     const MS: fn(u64) -> Duration = Duration::from_millis;
 
-    fn taught(now: Instant, first_byte: Duration) -> Health {
+    fn measured(now: Instant, first_byte: Duration) -> Health {
         let mut health = Health::default();
         for _ in 0..20 {
             health.answered(now, first_byte, 100, MS(0));
@@ -180,12 +179,12 @@ mod tests {
         assert_eq!(health.ask(start), Err(FIRST_OPEN));
         let later = start + FIRST_OPEN;
         assert_eq!(health.ask(later), Ok(()), "the probe");
-        assert_eq!(health.ask(later), Err(FIRST_OPEN), "nobody else while it is out");
+        assert_eq!(health.ask(later), Err(FIRST_OPEN), "no other request until it has a result");
         health.failed(later, None);
         assert_eq!(health.ask(later), Err(FIRST_OPEN * 2), "the next time is longer");
         let later = later + FIRST_OPEN * 2;
         assert_eq!(health.ask(later), Ok(()));
-        health.half_open();
+        health.probe_cancelled();
         assert_eq!(health.ask(later), Ok(()), "a probe that went away makes room for another");
         health.reached();
         assert_eq!((health.ask(later), health.ask(later)), (Ok(()), Ok(())));
@@ -198,7 +197,7 @@ mod tests {
             health.failed(now, None);
         }
         assert_eq!(health.ask(now), Err(LONGEST_OPEN));
-        health.failed(now, Some(Duration::from_hours(24)));
+        health.failed(now, Some(Duration::from_secs(24 * 3600)));
         assert_eq!(health.ask(now), Err(LONGEST_RETRY_AFTER));
     }
 
@@ -210,41 +209,41 @@ mod tests {
         assert_eq!(health.ask(now + MS(7000)), Ok(()));
         let mut eager = Health::default();
         (0..3).for_each(|_| eager.failed(now, Some(MS(0))));
-        assert_eq!(eager.ask(now), Err(FIRST_OPEN), "who fails each time is left alone, whatever it says");
+        assert_eq!(eager.ask(now), Err(FIRST_OPEN), "Retry-After: 0 does not keep the breaker closed");
     }
 
     #[test]
     fn the_faster_comes_first_then_open_breakers_then_the_distrusted() {
         let now = Instant::now();
-        let (fast, slow, unknown) = (taught(now, MS(20)), taught(now, MS(300)), Health::default());
+        let (fast, slow, unknown) = (measured(now, MS(20)), measured(now, MS(300)), Health::default());
         assert!(fast.rank(now, 1.0) < unknown.rank(now, 1.0) && unknown.rank(now, 1.0) < slow.rank(now, 1.0));
         assert!(slow.rank(now, 20.0) < fast.rank(now, 1.0), "a weight outweighs time");
-        let mut open = taught(now, MS(1));
+        let mut open = measured(now, MS(1));
         (0..3).for_each(|_| open.failed(now, None));
         assert!(slow.rank(now, 1.0) < open.rank(now, 1.0));
-        let mut liar = taught(now, MS(1));
+        let mut liar = measured(now, MS(1));
         liar.distrust(now);
         assert!(open.rank(now, 1.0) < liar.rank(now, 1.0));
-        assert!(liar.rank(now + DISTRUST, 1.0) < fast.rank(now + DISTRUST, 1.0), "not for ever");
+        assert!(liar.rank(now + DISTRUST, 1.0) < fast.rank(now + DISTRUST, 1.0), "only for a while");
     }
 
     #[test]
-    fn what_was_learned_fades() {
+    fn measurements_fade() {
         let now = Instant::now();
-        let slow = taught(now, MS(2000));
+        let slow = measured(now, MS(2000));
         assert!(slow.rank(now, 1.0) > Health::default().rank(now, 1.0));
-        let (_, _, later) = slow.rank(now + Duration::from_mins(10), 1.0);
+        let (_, _, later) = slow.rank(now + Duration::from_secs(10 * 60), 1.0);
         assert!(later < MS(63), "{later:?}");
     }
 
     #[test]
-    fn the_hedge_follows_what_is_usual_and_grows_with_the_bytes() {
+    fn the_hedge_follows_the_usual_latency_and_grows_with_the_bytes() {
         let now = Instant::now();
         assert_eq!(Health::default().hedge_after(now, 0), MS(180));
-        assert!(taught(now, MS(20)).hedge_after(now, 0) <= MS(60));
-        assert_eq!(taught(now, MS(9000)).hedge_after(now, 0), MS(2000));
+        assert!(measured(now, MS(20)).hedge_after(now, 0) <= MS(60));
+        assert_eq!(measured(now, MS(9000)).hedge_after(now, 0), MS(2000));
         assert_eq!(Health::default().hedge_after(now, 1 << 20), MS(180 + 2000));
-        let mut quick = taught(now, MS(20));
+        let mut quick = measured(now, MS(20));
         (0..20).for_each(|_| quick.answered(now, MS(20), 100 << 20, Duration::from_secs(1)));
         assert!(quick.hedge_after(now, 100 << 20) < Duration::from_secs(5));
     }

@@ -1,6 +1,4 @@
-//! The one HTTP client of the program: its time-outs, redirects and bounds.
-//!
-//! Everything that dials does so through [`HttpClient`], so that a bound written here holds everywhere.
+//! The only HTTP client of the program, so that its timeouts, redirects and limits hold everywhere.
 
 mod coding;
 pub(super) mod error;
@@ -27,57 +25,54 @@ use crate::base::text::one_line;
 
 /// Names of codings are short (IANA's registry of HTTP codings).
 const MAX_CODING: usize = 40;
-/// A refusal's reason is for a person; `go` itself shows about 600 bytes.
+/// Limit of a quoted error body; `go` shows about 600 bytes.
 const MAX_REASON: usize = 600;
 
-/// The client. Cheap to clone; clones share one connection pool.
+/// The client. Cheap to clone; clones share connections.
 #[derive(Clone, Debug)]
 pub struct HttpClient {
-    wire: Wire,
+    transport: Transport,
     timeouts: Timeouts,
     credentials: Option<Credentials>,
-    /// A public server may redirect to an address inside.
+    /// A public server may redirect to an internal address.
     pub(super) redirects_inside: bool,
 }
 
-/// Answers in the place of servers, in a unit test.
+/// Answers instead of servers, in a unit test.
 #[cfg(test)]
 pub(crate) trait Script: std::fmt::Debug + Send + Sync {
-    /// The answer for `url`, and how long it takes.
+    /// The delay and the answer for `url`.
     fn answer(&self, url: &Url) -> (Duration, reqwest::Response);
 }
 
 #[derive(Clone, Debug)]
-enum Wire {
-    /// Nobody: nothing may be dialled.
+enum Transport {
     Offline,
-    /// Servers.
     Dialer(Dialer),
-    /// A unit test.
     #[cfg(test)]
     Script(Arc<dyn Script>),
 }
 
-/// An answer whose body is still to come.
+/// An answer whose body is not read yet.
 #[derive(Debug)]
 pub(super) struct Answer {
-    /// What was asked, without credentials.
+    /// The requested url, without credentials.
     pub(super) url: String,
     response: reqwest::Response,
     /// The body is compressed, although that was not requested.
     gunzip: Option<Gunzip>,
     stall: Duration,
-    /// It came from another server than the one that was asked: nothing of it is to be quoted.
+    /// Another server sent it, after a redirect, so it must not be quoted.
     pub(super) elsewhere: bool,
 }
 
+/// The condition of a request.
 #[derive(Clone, Debug)]
 pub(super) enum Condition {
-    /// Nothing.
     None,
-    /// Only what is not the body of this entity tag (RFC 9110 section 13.1.2). The answer may be 304.
+    /// Only if the entity tag differs from this one (RFC 9110 section 13.1.2). The answer may be 304.
     Unless(String),
-    /// From this byte on, if the body still has this entity tag (sections 13.1.5 and 14.2). The answer may be 206.
+    /// From this byte on, if the entity tag is still this one (sections 13.1.5 and 14.2). The answer may be 206.
     From(u64, String),
 }
 
@@ -88,7 +83,7 @@ impl Condition {
             Self::Unless(tag) => vec![(header::IF_NONE_MATCH, tag.clone())],
             Self::From(first, tag) => vec![(header::RANGE, format!("bytes={first}-")), (header::IF_RANGE, tag.clone())],
         };
-        // The tags came in a header, so they can go out in one.
+        // The tags came from a header, so they are valid in one.
         headers.into_iter().filter_map(|(name, value)| Some((name, HeaderValue::from_str(&value).ok()?))).collect()
     }
 
@@ -111,20 +106,20 @@ impl HttpClient {
         network: Network,
     ) -> Result<Self, HttpError> {
         let dialer = Dialer::new(timeouts, proxies, network).map_err(|error| HttpError::setup(&error))?;
-        Ok(Self { wire: Wire::Dialer(dialer), timeouts, ..Self::offline() })
+        Ok(Self { transport: Transport::Dialer(dialer), timeouts, ..Self::offline() })
     }
 
     /// A client for unit tests that asks a script.
     #[cfg(test)]
     pub(crate) fn scripted(script: Arc<dyn Script>) -> Self {
-        Self { wire: Wire::Script(script), ..Self::offline() }
+        Self { transport: Transport::Script(script), ..Self::offline() }
     }
 
-    /// A client for one source: with its time-outs and its login. What is as usual is shared.
+    /// A client for one source, with its timeouts and its login. Default connections are shared.
     pub(super) fn for_upstream(&self, config: &UpstreamConfig) -> Result<Self, HttpError> {
         let timeouts = config.timeouts.unwrap_or(self.timeouts);
-        let client = match &self.wire {
-            Wire::Dialer(dialer) if timeouts != self.timeouts => {
+        let client = match &self.transport {
+            Transport::Dialer(dialer) if timeouts != self.timeouts => {
                 Self::within(timeouts, Arc::clone(&dialer.proxies), dialer.network)?
             }
             _ => Self { timeouts, ..self.clone() },
@@ -133,17 +128,22 @@ impl HttpClient {
         Ok(Self { credentials, redirects_inside, ..client })
     }
 
-    /// A client that never dials.
+    /// A client that never connects.
     pub fn offline() -> Self {
-        Self { wire: Wire::Offline, timeouts: Timeouts::default(), credentials: None, redirects_inside: false }
+        Self {
+            transport: Transport::Offline,
+            timeouts: Timeouts::default(),
+            credentials: None,
+            redirects_inside: false,
+        }
     }
 
-    /// Whether it never dials.
+    /// Whether it never connects.
     pub fn is_offline(&self) -> bool {
-        matches!(self.wire, Wire::Offline)
+        matches!(self.transport, Transport::Offline)
     }
 
-    /// Asks `url` under a condition: an answer is status 200, or what the condition allows; everything else is an error.
+    /// Requests `url` under a condition. Any status except 200 and that of the condition is an error.
     pub(super) async fn ask(&self, url: Url, condition: &Condition) -> Result<Answer, HttpError> {
         let address = without_credentials(&url);
         let shown = address.to_string();
@@ -155,11 +155,11 @@ impl HttpClient {
             headers.insert(header::AUTHORIZATION, credentials.header());
         }
         let answered = async {
-            match &self.wire {
-                Wire::Offline => Err(HttpError::Offline(shown.clone())),
-                Wire::Dialer(dialer) => follow(dialer, address, headers, self.redirects_inside).await,
+            match &self.transport {
+                Transport::Offline => Err(HttpError::Offline(shown.clone())),
+                Transport::Dialer(dialer) => follow(dialer, address, headers, self.redirects_inside).await,
                 #[cfg(test)]
-                Wire::Script(script) => {
+                Transport::Script(script) => {
                     let (after, response) = script.answer(&address);
                     tokio::time::sleep(after).await;
                     Ok((response, false))
@@ -181,13 +181,13 @@ impl HttpClient {
         if matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE) {
             return Err(HttpError::Absent { url, reason });
         }
-        // Dates are rare, and need a clock that agrees with the server's.
+        // A date is rare, and needs a clock that agrees with the server's.
         let retry_after = answer.header(header::RETRY_AFTER).and_then(|wait| wait.trim().parse().ok());
         let retry_after = retry_after.map(Duration::from_secs);
         Err(HttpError::Status { url, status: status.as_u16(), reason, retry_after })
     }
 
-    /// Asks `url` for a small body, at most `limit` bytes.
+    /// Requests a body of at most `limit` bytes.
     pub async fn get_small(&self, url: Url, limit: usize) -> Result<Vec<u8>, HttpError> {
         self.ask(url, &Condition::None).await?.small(limit).await
     }
@@ -199,6 +199,7 @@ impl Answer {
         let coding = self.header(header::CONTENT_ENCODING).unwrap_or("identity").trim().to_ascii_lowercase();
         match &*coding {
             "identity" | "" => Ok(self),
+            _ if self.status() == StatusCode::NOT_MODIFIED => Ok(self),
             "gzip" | "x-gzip" if self.status() != StatusCode::PARTIAL_CONTENT => {
                 Ok(Self { gunzip: Some(Gunzip::new()), ..self })
             }
@@ -232,19 +233,19 @@ impl Answer {
         Ok(body)
     }
 
-    /// The beginning of a refusal's body, on one line, if it is text. Of a server that got a login nothing is shown: it may
-    /// repeat what it got. Nor of one that another server named: it may be none that the client could ask.
+    /// The beginning of an error body, on one line, if it is text. The caller does not quote a server that got a login, which it
+    /// may repeat, and no server after a redirect, which the client may have no access to.
     async fn reason(&mut self) -> String {
-        let mut words = Vec::new();
-        while words.len() < MAX_REASON
+        let mut body = Vec::new();
+        while body.len() < MAX_REASON
             && let Ok(Some(chunk)) = self.chunk().await
         {
-            words.extend_from_slice(&chunk);
+            body.extend_from_slice(&chunk);
         }
-        words.truncate(MAX_REASON);
-        let words = one_line(&String::from_utf8_lossy(&words), MAX_REASON);
-        let is_page = words.split(' ').any(|word| word.starts_with('<'));
-        if words.is_empty() || is_page { String::new() } else { format!(": {words}") }
+        body.truncate(MAX_REASON);
+        let text = one_line(&String::from_utf8_lossy(&body), MAX_REASON);
+        let is_page = text.split(' ').any(|word| word.starts_with('<'));
+        if text.is_empty() || is_page { String::new() } else { format!(": {text}") }
     }
 
     pub(super) fn status(&self) -> StatusCode {
@@ -261,12 +262,12 @@ impl Answer {
         self.any_tag().filter(|tag| tag.starts_with('"') && self.gunzip.is_none())
     }
 
-    /// The entity tag, strong or weak: good enough to ask whether anything changed.
+    /// The entity tag, strong or weak: enough to revalidate.
     pub(super) fn any_tag(&self) -> Option<String> {
         self.header(header::ETAG).map(str::to_owned)
     }
 
-    /// Where the body starts, if it is a part (`Content-Range: bytes FIRST-LAST/LENGTH`).
+    /// The first byte of a partial body (`Content-Range: bytes FIRST-LAST/LENGTH`).
     pub(super) fn first_byte(&self) -> Option<u64> {
         self.header(header::CONTENT_RANGE)?.strip_prefix("bytes ")?.split_once('-')?.0.parse().ok()
     }

@@ -1,13 +1,13 @@
-//! Which addresses lie inside: on this machine, or in a network that the internet does not reach.
+//! Internal addresses: on this machine, or in a network that the internet does not reach.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use url::{Host, Url};
 
-/// Whether an address lies inside, by the registries of special addresses (RFC 6890, and IANA's lists that go on from it).
+/// Whether an address is internal, by the registries of special addresses (RFC 6890 and its successors at IANA).
 ///
-/// Documentation addresses (RFC 5737, RFC 3849) and those for benchmarks (198.18.0.0/15, which some VPN clients give out in
-/// the place of public ones) are not counted: nothing answers there, or something public does.
+/// Documentation addresses (RFC 5737, RFC 3849) and benchmark addresses (198.18.0.0/15, which some VPN clients substitute for
+/// public ones) count as public.
 pub(super) fn is_inside(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => is_inside_v4(v4),
@@ -17,23 +17,23 @@ pub(super) fn is_inside(address: IpAddr) -> bool {
 
 fn is_inside_v4(v4: Ipv4Addr) -> bool {
     let [first, second, third, _] = v4.octets();
-    // This network (0.0.0.0/8: Linux takes it for this machine), the networks that providers share (100.64.0.0/10),
-    // protocols (192.0.0.0/24), and from 240.0.0.0 on what is reserved, with the broadcast.
+    // This network (0.0.0.0/8, on Linux this machine), shared address space (100.64.0.0/10), protocol assignments
+    // (192.0.0.0/24), and from 240.0.0.0 on reserved addresses and the broadcast.
     let special =
         first == 0 || (first == 100 && second & 0xc0 == 64) || (first, second, third) == (192, 0, 0) || first >= 240;
-    // Link-local addresses have the metadata services of clouds among them: 169.254.169.254.
+    // Link-local addresses include the metadata services of clouds (169.254.169.254).
     special || v4.is_loopback() || v4.is_private() || v4.is_link_local() || v4.is_multicast()
 }
 
 fn is_inside_v6(v6: Ipv6Addr) -> bool {
     let first = v6.segments()[0];
-    // fec0::/10 was for sites before fc00::/7; 64:ff9b:1::/48 translates to IPv4 inside (RFC 8215).
+    // fec0::/10 is the predecessor of fc00::/7; 64:ff9b:1::/48 translates to internal IPv4 addresses (RFC 8215).
     let special = first & 0xffc0 == 0xfec0 || v6.segments()[..3] == [0x64, 0xff9b, 1];
     let local = v6.is_loopback() || v6.is_unspecified() || v6.is_unicast_link_local() || v6.is_unique_local();
     special || local || v6.is_multicast()
 }
 
-/// The IPv4 address that is reached by way of an IPv6 address: mapped (`::ffff:0:0/96`), compatible (`::/96`), translated
+/// The IPv4 address inside an IPv6 address: mapped (`::ffff:0:0/96`), compatible (`::/96`), translated
 /// (`64:ff9b::/96`, RFC 6052) or by 6to4 (`2002::/16`).
 fn embedded(v6: Ipv6Addr) -> Option<Ipv4Addr> {
     let of = |high: u16, low: u16| Ipv4Addr::from_bits((u32::from(high) << 16) | u32::from(low));
@@ -46,7 +46,7 @@ fn embedded(v6: Ipv6Addr) -> Option<Ipv4Addr> {
     }
 }
 
-/// The address that stands in a url in the place of a name.
+/// The address of a url without a host name.
 pub(super) fn literal(url: &Url) -> Option<IpAddr> {
     match url.host()? {
         Host::Ipv4(v4) => Some(v4.into()),
@@ -55,9 +55,9 @@ pub(super) fn literal(url: &Url) -> Option<IpAddr> {
     }
 }
 
-/// Whether a url names this machine by a name that stands for nothing else (RFC 6761 section 6.3).
+/// Whether the host of a url is `localhost` or below it (RFC 6761 section 6.3).
 pub(super) fn names_this_machine(url: &Url) -> bool {
-    // The url's parser makes host names lower case.
+    // The parser of urls converts host names to lower case.
     let name = url.host_str().unwrap_or_default().trim_end_matches('.');
     name == "localhost" || name.ends_with(".localhost")
 }
@@ -69,78 +69,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_inside_are_told_from_public_ones() {
-        for inside in [
-            "0.0.0.0",
-            "0.1.2.3",
-            "10.0.0.1",
-            "10.255.255.255",
-            "100.64.0.1",
-            "100.127.255.255",
-            "127.0.0.1",
-            "127.255.0.1",
-            "169.254.0.1",
-            "169.254.169.254",
-            "172.16.0.1",
-            "172.31.255.255",
-            "192.0.0.8",
-            "192.168.0.1",
-            "224.0.0.1",
-            "239.255.255.255",
-            "240.0.0.1",
-            "255.255.255.255",
-            "::",
-            "::1",
-            "::127.0.0.1",
-            "::ffff:127.0.0.1",
-            "::ffff:10.0.0.1",
-            "::ffff:169.254.169.254",
-            "64:ff9b::10.0.0.1",
-            "64:ff9b:1::8.8.8.8",
-            "2002:7f00:1::",
-            "2002:a9fe:a9fe::1",
-            "fc00::1",
-            "fd00:ec2::254",
-            "fdff::1",
-            "fe80::1",
-            "febf::1",
-            "fec0::1",
-            "ff02::1",
-        ] {
+    fn internal_addresses_are_recognized() {
+        let inside_addresses = "0.0.0.0 0.1.2.3 10.0.0.1 10.255.255.255 100.64.0.1 100.127.255.255 127.0.0.1 127.255.0.1 \
+             169.254.0.1 169.254.169.254 172.16.0.1 172.31.255.255 192.0.0.8 192.168.0.1 224.0.0.1 \
+             239.255.255.255 240.0.0.1 255.255.255.255 :: ::1 ::127.0.0.1 ::ffff:127.0.0.1 ::ffff:10.0.0.1 \
+             ::ffff:169.254.169.254 64:ff9b::10.0.0.1 64:ff9b:1::8.8.8.8 2002:7f00:1:: 2002:a9fe:a9fe::1 \
+             fc00::1 fd00:ec2::254 fdff::1 fe80::1 febf::1 fec0::1 ff02::1";
+        for inside in inside_addresses.split_whitespace() {
             assert!(is_inside(inside.parse().unwrap()), "{inside}");
         }
-        for public in [
-            "1.1.1.1",
-            "8.8.8.8",
-            "9.255.255.255",
-            "11.0.0.0",
-            "100.63.255.255",
-            "100.128.0.0",
-            "126.255.255.255",
-            "128.0.0.1",
-            "169.253.255.255",
-            "169.255.0.0",
-            "172.15.255.255",
-            "172.32.0.0",
-            "192.0.2.1",
-            "192.167.0.1",
-            "192.169.0.1",
-            "198.18.0.1",
-            "223.255.255.255",
-            "::8.8.8.8",
-            "::ffff:8.8.8.8",
-            "64:ff9b::8.8.8.8",
-            "2002:808:808::1",
-            "2606:4700:4700::1111",
-            "2a00:1450:4001:82b::2010",
-            "fbff::1",
-        ] {
+        let public_addresses = "1.1.1.1 8.8.8.8 9.255.255.255 11.0.0.0 100.63.255.255 100.128.0.0 126.255.255.255 128.0.0.1 \
+             169.253.255.255 169.255.0.0 172.15.255.255 172.32.0.0 192.0.2.1 192.167.0.1 192.169.0.1 \
+             198.18.0.1 223.255.255.255 ::8.8.8.8 ::ffff:8.8.8.8 64:ff9b::8.8.8.8 2002:808:808::1 \
+             2606:4700:4700::1111 2a00:1450:4001:82b::2010 fbff::1";
+        for public in public_addresses.split_whitespace() {
             assert!(!is_inside(public.parse().unwrap()), "{public}");
         }
     }
 
     #[test]
-    fn however_an_address_is_written_in_a_url_it_is_seen() {
+    fn an_address_in_a_url_is_recognized_in_any_notation() {
         for url in [
             "http://127.0.0.1",
             "http://127.1",

@@ -1,9 +1,8 @@
-//! Logins: what a source wants to know before it answers, from files and variables, never from the settings themselves.
+//! Logins for sources, read from files and environment variables, never from the settings.
 //!
-//! A login is sent as `Authorization` (RFC 9110 section 11.6.2): `Bearer` (RFC 6750) or `Basic` (RFC 7617). It goes over
-//! TLS, or to this machine itself (`127.0.0.0/8`, `::1`, `localhost`), whose bytes cross no wire: that is how one reaches a
-//! proxy that runs beside the mirror. It has no `Display`, its `Debug` shows nothing, and an error never quotes what was
-//! read.
+//! A login is sent as `Authorization` (RFC 9110 section 11.6.2): `Bearer` (RFC 6750) or `Basic` (RFC 7617), only over TLS or to
+//! this machine (`127.0.0.0/8`, `::1`, `localhost`), where a proxy may run beside the mirror. Credentials have no `Display`,
+//! their `Debug` shows nothing, and an error never quotes a secret.
 
 use std::fmt;
 use std::fs::File;
@@ -20,13 +19,13 @@ use super::inside::literal;
 use super::netrc::{authority, login_for};
 use crate::base::bounded::text_bounded;
 
-/// Tokens have up to some thousand bytes; a `.netrc` has some lines for each host.
+/// A token has up to a few thousand bytes, and a `.netrc` a few lines for each host.
 const MAX_SECRET: u64 = 64 << 10;
 
 /// How to log in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Login {
-    /// With what `.netrc` has for the host.
+    /// With the login and password of the host in `.netrc`.
     Netrc,
     /// With a token.
     Bearer(Secret),
@@ -39,17 +38,17 @@ pub enum Login {
     },
 }
 
-/// Where a secret stands.
+/// Where a secret is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Secret {
-    /// In this file, alone.
+    /// This file has only the secret in it.
     File(PathBuf),
-    /// In this variable of the environment.
+    /// This environment variable.
     Variable(String),
 }
 
 impl fmt::Display for Secret {
-    /// The place, and nothing of what stands there.
+    /// The place, never the secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => path.display().fmt(f),
@@ -62,8 +61,8 @@ impl fmt::Display for Secret {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoginError {
-    /// Nobody says where `.netrc` is.
-    #[error("there is no home folder, and NETRC is not set")]
+    /// The place of `.netrc` is unknown.
+    #[error("cannot find .netrc: there is no home folder, and NETRC is not set")]
     NoHome,
     /// `.netrc` does not name the machine, or not with both.
     #[error(
@@ -76,7 +75,7 @@ pub enum LoginError {
         /// The host, with its port unless it is the usual one.
         machine: String,
     },
-    /// What stands there can be no secret.
+    /// The secret is missing or malformed.
     #[error("{0} {1}")]
     Invalid(Secret, String),
     /// The file cannot be opened.
@@ -88,12 +87,12 @@ pub enum LoginError {
         #[source]
         cause: io::Error,
     },
-    /// A control character.
-    #[error("the secret has characters that no header can have")]
-    NoHeader,
+    /// The secret has a control character.
+    #[error("the secret has characters that are not valid in an HTTP header")]
+    InvalidHeader,
 }
 
-/// What is sent.
+/// The value of an `Authorization` header.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials(HeaderValue);
 
@@ -105,8 +104,8 @@ impl fmt::Debug for Credentials {
 
 impl Credentials {
     fn new(scheme: &str, secret: &str) -> Result<Self, LoginError> {
-        let mut value = HeaderValue::from_str(&format!("{scheme} {secret}")).map_err(|_| LoginError::NoHeader)?;
-        // Libraries show it in no log.
+        let mut value = HeaderValue::from_str(&format!("{scheme} {secret}")).map_err(|_| LoginError::InvalidHeader)?;
+        // So that libraries do not log it.
         value.set_sensitive(true);
         Ok(Self(value))
     }
@@ -115,7 +114,7 @@ impl Credentials {
         Self::new("Basic", &STANDARD.encode(format!("{user}:{password}")))
     }
 
-    /// The login that stands in a url itself, if it is text.
+    /// The login in a url, if it is text.
     pub(super) fn in_url(url: &Url) -> Option<Self> {
         let text = |part: &str| percent_decode_str(part).decode_utf8().ok().map(String::from);
         let (user, password) = (text(url.username())?, text(url.password().unwrap_or_default())?);
@@ -141,7 +140,7 @@ impl Login {
             Self::Bearer(secret) => {
                 let token = secret.read()?;
                 if token.contains(char::is_whitespace) {
-                    return Err(secret.unfit("has white space in it, and no token has"));
+                    return Err(secret.invalid("has white space in it, which is not valid in a token"));
                 }
                 Credentials::new("Bearer", &token)
             }
@@ -151,30 +150,30 @@ impl Login {
 }
 
 impl Secret {
-    /// That what stands there cannot be used: `why` goes on from the name of the place.
-    pub(crate) fn unfit(&self, why: &str) -> LoginError {
+    /// The secret is invalid. `why` continues the message after the name of its place.
+    pub(crate) fn invalid(&self, why: &str) -> LoginError {
         LoginError::Invalid(self.clone(), why.to_owned())
     }
 
     fn read(&self) -> Result<String, LoginError> {
         let text = match self {
             Self::File(path) => read(path)?,
-            Self::Variable(name) => std::env::var(name).map_err(|_| self.unfit("is not set"))?,
+            Self::Variable(name) => std::env::var(name).map_err(|_| self.invalid("is not set"))?,
         };
-        // Editors end a file with a new line.
+        // Editors end a file with a line break.
         let text = text.trim_end_matches(['\n', '\r']);
-        if text.is_empty() { Err(self.unfit("is empty")) } else { Ok(text.to_owned()) }
+        if text.is_empty() { Err(self.invalid("is empty")) } else { Ok(text.to_owned()) }
     }
 }
 
 fn read(path: &Path) -> Result<String, LoginError> {
     let file = File::open(path).map_err(|cause| LoginError::Unreadable { path: path.to_owned(), cause })?;
-    let unfit = |why: &str| Secret::File(path.to_owned()).unfit(why);
-    let text = text_bounded(file, MAX_SECRET).map_err(|_| unfit("is not text"))?;
-    text.ok_or_else(|| unfit(&format!("has more than {MAX_SECRET} bytes")))
+    let invalid = |why: &str| Secret::File(path.to_owned()).invalid(why);
+    let text = text_bounded(file, MAX_SECRET).map_err(|_| invalid("is not text"))?;
+    text.ok_or_else(|| invalid(&format!("has more than {MAX_SECRET} bytes")))
 }
 
-/// As `go` finds it: NETRC, else `~/.netrc`.
+/// As in `go`: NETRC, else `~/.netrc`.
 fn netrc_path() -> Option<PathBuf> {
     match std::env::var_os("NETRC").filter(|path| !path.is_empty()) {
         Some(path) => Some(path.into()),
@@ -184,8 +183,8 @@ fn netrc_path() -> Option<PathBuf> {
 
 /// Whether a login may be sent to this address.
 pub fn may_log_in(url: &Url) -> bool {
-    let here = literal(url).is_some_and(|ip| ip.is_loopback()) || url.host_str() == Some("localhost");
-    url.scheme() == "https" || (url.scheme() == "http" && here)
+    let is_local = literal(url).is_some_and(|ip| ip.is_loopback()) || url.host_str() == Some("localhost");
+    url.scheme() == "https" || (url.scheme() == "http" && is_local)
 }
 
 pub(super) fn has_login(url: &Url) -> bool {
@@ -219,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn logins_go_over_tls_or_stay_on_this_machine() {
+    fn logins_go_only_over_tls_or_to_this_machine() {
         let may = |url: &str| may_log_in(&Url::parse(url).unwrap());
         for right in ["https://a.example", "http://127.0.0.1:8080", "http://[::1]", "http://localhost/go"] {
             assert!(may(right), "{right}");

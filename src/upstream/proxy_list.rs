@@ -1,40 +1,39 @@
-//! The chain of upstreams, written as `go` writes GOPROXY.
+//! A list of upstreams in the syntax of GOPROXY.
 //!
-//! `https://a,https://b|file:///c`: sources in order. Behind a `,` the next source is asked only when this one says
-//! 404 or 410; behind a `|` after any failure (`go help goproxy`). A `direct` at the end of a chain is what `go`'s own
-//! default has; it names the origin repositories, which this mirror fetches private modules from and no others: a public
-//! module that no proxy has is then reported absent, and a client with `,direct` of its own goes there itself. `off` ends
-//! the chain.
+//! `https://a,https://b|file:///c`: sources in order. After `,` the next source is a fallback for 404 and 410, after `|` for
+//! any failure (`go help goproxy`). `off` ends the list. So does `direct`, as in `go`'s own default: this mirror uses version
+//! control for private modules only. A public module that no proxy has is reported absent, and a client with its own
+//! `,direct` fetches it itself.
 
 use std::fmt;
 
 use super::config::{Source, SourceError, UpstreamConfig};
 use super::secret::typed_without_logins;
 
-/// Sources in the order to ask them. Never empty.
+/// Sources in order. Never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProxyList {
     upstreams: Vec<UpstreamConfig>,
 }
 
-/// More sources than anybody has mirrors. Bounds the time one absent module can take.
+/// Limits the time that one absent module can take; no known list has more than a handful.
 const MAX_SOURCES: usize = 32;
 
-/// Why a chain cannot be used.
+/// Why a proxy list cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProxyListError {
-    /// No proxy in it.
+    /// It names no proxy.
     #[error("the upstream {0:?} names no proxy: give at least one url, such as https://proxy.golang.org")]
     Empty(String),
-    /// One of its sources cannot be asked.
+    /// One of its sources is invalid.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// A `direct` or `off` with something behind it.
-    #[error("the upstream chain goes on after {0:?}: `go` would never reach {1:?}; drop one of them")]
+    /// `direct` or `off` is not the last element.
+    #[error("the proxy list continues after {0:?}, where `go` stops: remove {0:?} or {1:?}")]
     AfterEnd(String, String),
-    /// Longer than the bound.
-    #[error("the upstream chain has more than {MAX_SOURCES} sources")]
+    /// Longer than the limit.
+    #[error("the proxy list has more than {MAX_SOURCES} sources")]
     TooMany,
 }
 
@@ -43,8 +42,8 @@ impl ProxyList {
     ///
     /// ```
     /// use sumgate::upstream::ProxyList;
-    /// let chain = ProxyList::parse("https://proxy.golang.org|https://example.com/go/,direct").unwrap();
-    /// assert_eq!(chain.to_string(), "https://proxy.golang.org|https://example.com/go");
+    /// let list = ProxyList::parse("https://proxy.golang.org|https://example.com/go/,direct").unwrap();
+    /// assert_eq!(list.to_string(), "https://proxy.golang.org|https://example.com/go");
     /// assert!(ProxyList::parse("direct").is_err());
     /// ```
     pub fn parse(text: &str) -> Result<Self, ProxyListError> {
@@ -68,7 +67,7 @@ impl ProxyList {
         if upstreams.is_empty() { Err(ProxyListError::Empty(typed_without_logins(text))) } else { Self::of(upstreams) }
     }
 
-    /// A chain of these sources.
+    /// A list of these sources.
     pub fn of(upstreams: Vec<UpstreamConfig>) -> Result<Self, ProxyListError> {
         match upstreams.len() {
             0 => Err(ProxyListError::Empty(String::new())),
@@ -102,10 +101,10 @@ mod tests {
 
     #[test]
     fn separators_keep_their_meaning() {
-        let chain = ProxyList::parse("https://a.example|http://b.example/x/,file:///tree").unwrap();
-        let any: Vec<bool> = chain.upstreams().iter().map(|upstream| upstream.on_any_failure).collect();
+        let list = ProxyList::parse("https://a.example|http://b.example/x/,file:///tree").unwrap();
+        let any: Vec<bool> = list.upstreams().iter().map(|upstream| upstream.on_any_failure).collect();
         assert_eq!(any, [true, false, false]);
-        assert_eq!(chain.to_string(), "https://a.example|http://b.example/x,file:///tree");
+        assert_eq!(list.to_string(), "https://a.example|http://b.example/x,file:///tree");
     }
 
     #[test]
@@ -117,7 +116,18 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_asked_is_said() {
+    fn a_folder_is_shown_as_a_url_that_can_be_parsed_again() {
+        for folder in ["/go proxy/100%/a,b|c?#", "/tree/é"] {
+            let source = Source::Dir(folder.into());
+            assert!(source.to_string().is_ascii() && !source.to_string().contains(' '), "{source}");
+            let list = ProxyList::parse(&source.to_string()).unwrap();
+            assert_eq!(list.upstreams()[0].source, source);
+        }
+        assert_eq!(Source::Dir("/go proxy".into()).to_string(), "file:///go%20proxy");
+    }
+
+    #[test]
+    fn invalid_lists_are_refused() {
         let config = UpstreamConfig::plain(Source::parse("https://u:word@a.example").unwrap(), false);
         assert!(!format!("{config:?}").contains("word"), "{config:?}");
         assert_eq!(ProxyList::parse(" "), Err(ProxyListError::Empty(" ".to_owned())));
@@ -140,8 +150,8 @@ mod tests {
 
     #[test]
     fn credentials_are_never_shown() {
-        let chain = ProxyList::parse("https://user:secret@a.example/go").unwrap();
-        assert_eq!(chain.to_string(), "https://a.example/go");
+        let list = ProxyList::parse("https://user:secret@a.example/go").unwrap();
+        assert_eq!(list.to_string(), "https://a.example/go");
         for wrong in [
             "htps://user:secret@a.example",
             "https://user:secret@a.example?x",

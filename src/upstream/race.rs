@@ -1,8 +1,7 @@
-//! The hedged race: one source is asked, and the next only when that one fails or is slower than usual.
+//! Hedged requests: one source is asked, and the next one only if that one fails or is slower than usual.
 //!
-//! For answers that can be proved alone: the first right one wins, whoever it came from, and the others are dropped,
-//! which breaks their connections off. Sources stand in stages. A source of a later stage is asked only once each source of
-//! the earlier ones has failed or begun to send: until then it might still refuse.
+//! For provable files only: the first correct answer wins, from any source, and the other requests are cancelled. A source of
+//! a later stage is asked only after each source of the earlier stages has failed or begun to send: until then it may refuse.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,20 +16,20 @@ use tokio::time::Instant;
 use super::wanted::UpstreamId;
 use crate::base::clock::Clock;
 
-/// Sources asked for one thing at the same time. The third is for the case that the second is slow as well.
+/// Concurrent attempts for one file. The third is for the case that the second source is slow too.
 const AT_ONCE: usize = 3;
 
-/// For a race that asks one source after the other: longer than any source may take (`Timeouts::whole`).
-pub(crate) const NEVER: Duration = Duration::from_hours(24);
+/// Disables the hedge: longer than any source may take (`Timeouts::whole`).
+pub(crate) const NEVER: Duration = Duration::from_secs(24 * 3600);
 
-/// How far an attempt has come. Shared between the attempt and the race.
+/// The progress of one attempt, shared with the race.
 #[derive(Clone, Debug)]
-pub struct Progress(Arc<Way>);
+pub struct Progress(Arc<ProgressState>);
 
 #[derive(Debug)]
-struct Way {
+struct ProgressState {
     clock: Clock,
-    /// When the attempt was made, or the request went out.
+    /// When the attempt began, or its request was sent.
     started: Mutex<Instant>,
     bytes: AtomicU64,
     began: SetOnce<()>,
@@ -40,7 +39,7 @@ struct Way {
 impl Progress {
     pub(crate) fn new(clock: Clock) -> Self {
         let started = Mutex::new(clock.steady());
-        Self(Arc::new(Way {
+        Self(Arc::new(ProgressState {
             clock,
             started,
             bytes: AtomicU64::default(),
@@ -49,31 +48,30 @@ impl Progress {
         }))
     }
 
-    /// The request goes out now: a wait for a place that was shorter than the source may take does not count against it.
-    /// A longer one does, since whoever holds the places may wait for a source that is silent.
+    /// The request is sent now. The wait for a request slot does not count as slow, unless it was so long that the next source
+    /// was asked meanwhile: then requests to a silent source may hold all slots.
     pub(super) fn start(&self) {
         *self.0.started.lock().unwrap_or_else(PoisonError::into_inner) = self.0.clock.steady();
     }
 
-    /// The source says that it has it, and begins to send.
+    /// The source has the file, and begins to send. May be called more than once.
     pub(super) fn began(&self) {
-        // It may be told more than once.
         let _ = self.0.began.set(());
     }
 
-    /// So many bytes have come since the start.
-    pub(super) fn came(&self, bytes: u64) {
+    /// More bytes arrived.
+    pub(super) fn received(&self, bytes: u64) {
         self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// All bytes are here; what follows is our own work.
+    /// All bytes arrived; the rest is local work.
     pub(crate) fn arrived(&self) {
         self.began();
         self.0.arrived.store(true, Ordering::Relaxed);
     }
 
-    /// How long until it is slower than `hedge_after` allows, counted from its start or a later moment; `None` while it cannot
-    /// be.
+    /// How long until the attempt is slower than `hedge_after` allows, counted from its start or from the later time `from`;
+    /// `None` after all bytes arrived.
     fn slow_in(&self, from: Option<Instant>, hedge_after: impl Fn(u64) -> Duration) -> Option<Duration> {
         if self.0.arrived.load(Ordering::Relaxed) {
             return None;
@@ -91,10 +89,10 @@ struct Running {
     progress: Progress,
 }
 
-/// Lets the sources of `stages` race for one thing. `hedge_after` says how long a source may take for so many bytes, and `ends`
-/// after which error no source of a later stage is asked.
+/// Asks the sources of `stages` for one file. `hedge_after` is the time that a source may take for that many bytes before the
+/// next one is asked; after an error that `ends` the search, no source of a later stage is asked.
 ///
-/// The answer is the first success, with its source; or all failures, in the order in which they came.
+/// Returns the first success with its source, or all failures in the order in which they happened.
 pub(crate) async fn race<T, E, F: Future<Output = Result<T, E>>>(
     stages: Vec<Vec<UpstreamId>>,
     clock: Clock,
@@ -107,13 +105,13 @@ pub(crate) async fn race<T, E, F: Future<Output = Result<T, E>>>(
         stages.flat_map(|(stage, sources)| sources.into_iter().map(move |id| (stage, id))).collect();
     let mut attempts = FuturesUnordered::new();
     let mut running: Vec<Running> = Vec::new();
-    let mut lost = Vec::new();
-    // After a failure in that stage the next one of it need not wait for a slow one.
+    let mut failures = Vec::new();
+    // After a failure, the next source of that stage need not wait.
     let mut failed = None;
     loop {
         let next = waiting.front().map(|(stage, _)| *stage).filter(|_| attempts.len() < AT_ONCE);
         tokio::select! {
-            // What ended comes before what is slow.
+            // Finished attempts come first.
             biased;
             Some((id, ended)) = attempts.next(), if !attempts.is_empty() => {
                 let stage = running.iter().position(|one| one.id == id).map(|at| running.remove(at).stage);
@@ -123,7 +121,7 @@ pub(crate) async fn race<T, E, F: Future<Output = Result<T, E>>>(
                         if ends(id, &error) {
                             waiting.retain(|(later, _)| stage.is_some_and(|stage| *later <= stage));
                         }
-                        lost.push((id, error));
+                        failures.push((id, error));
                         failed = stage;
                     }
                 }
@@ -136,13 +134,13 @@ pub(crate) async fn race<T, E, F: Future<Output = Result<T, E>>>(
                 running.push(Running { stage, id, progress });
                 failed = None;
             }
-            else => return Err(lost),
+            else => return Err(failures),
         }
     }
 }
 
-/// Waits until a source of `stage` may be asked: each of an earlier stage has begun to send, and the newest attempt is
-/// slower than it may be, unless one of this stage has just failed.
+/// Waits until a source of `stage` may be asked: every source of an earlier stage has begun to send, and the newest attempt is
+/// too slow or an attempt of this stage has just failed.
 async fn may_begin(
     stage: usize,
     running: &[Running],
@@ -152,14 +150,13 @@ async fn may_begin(
     let mut from = None;
     for earlier in running.iter().filter(|one| one.stage < stage) {
         earlier.progress.0.began.wait().await;
-        // However late it begins, it gets its time for the rest.
+        // A source that begins late still gets its time for the body.
         from = Some(earlier.progress.0.clock.steady());
     }
     let Some(newest) = running.last().filter(|_| failed != Some(stage)) else { return };
-    // Bytes that come in the meantime put it off.
+    // Each byte that arrives extends the time.
     loop {
         match newest.progress.slow_in(from, |bytes| hedge_after(newest.id, bytes)) {
-            // Our own work: there is nothing to hedge.
             None => return std::future::pending().await,
             Some(Duration::ZERO) => return,
             Some(left) => tokio::time::sleep(left).await,
@@ -175,7 +172,7 @@ mod tests {
 
     use super::*;
 
-    const PATIENT: fn(usize, u64) -> Duration = |_, _| Duration::from_hours(1);
+    const PATIENT: fn(usize, u64) -> Duration = |_, _| Duration::from_secs(3600);
     const IMPATIENT: fn(usize, u64) -> Duration = |_, _| Duration::ZERO;
 
     fn one_stage(sources: usize) -> Vec<Vec<usize>> {
@@ -185,14 +182,14 @@ mod tests {
     /// The race, with numbers for its sources.
     async fn race<T, E, F: Future<Output = Result<T, E>>>(
         stages: Vec<Vec<usize>>,
-        patience: impl Fn(usize, u64) -> Duration,
+        hedge_after: impl Fn(usize, u64) -> Duration,
         ends: impl Fn(usize, &E) -> bool,
         attempt: impl Fn(usize, Progress) -> F,
     ) -> Result<(usize, T), Vec<(usize, E)>> {
         let stages = stages.into_iter().map(|stage| stage.into_iter().map(UpstreamId).collect()).collect();
         let ends = |id: UpstreamId, error: &E| ends(id.0, error);
         let attempt = |id: UpstreamId, progress| attempt(id.0, progress);
-        let raced = super::race(stages, Clock::System, |id, bytes| patience(id.0, bytes), ends, attempt).await;
+        let raced = super::race(stages, Clock::System, |id, bytes| hedge_after(id.0, bytes), ends, attempt).await;
         raced.map(|(id, won)| (id.0, won)).map_err(|lost| lost.into_iter().map(|(id, error)| (id.0, error)).collect())
     }
 
@@ -213,7 +210,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_slow_one_is_overtaken_and_dropped() {
+    async fn a_slow_attempt_is_overtaken_and_cancelled() {
         let dropped = Arc::new(Notify::new());
         let won = race(one_stage(2), IMPATIENT, go_on, |nth, _| {
             let dropped = Arc::clone(&dropped);
@@ -238,7 +235,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_that_never_begins_is_overtaken_too() {
+    async fn a_source_that_never_begins_is_overtaken_too() {
         let short = |_, _| Duration::from_millis(1);
         let race = race(one_stage(2), short, go_on, |nth, _| async move {
             if nth == 0 {
@@ -246,12 +243,12 @@ mod tests {
             }
             Ok::<_, ()>(nth)
         });
-        let won = tokio::time::timeout(Duration::from_mins(1), race).await;
+        let won = tokio::time::timeout(Duration::from_secs(60), race).await;
         assert_eq!(won.unwrap(), Ok((1, 1)));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_more_than_three_at_a_time_and_every_failure_is_told() {
+    async fn at_most_three_attempts_at_a_time_and_every_failure_is_returned() {
         let (asked, end_one) = (Mutex::new(0), Notify::new());
         let race = race(one_stage(5), IMPATIENT, go_on, |nth, _| {
             *asked.lock().unwrap() += 1;
@@ -275,7 +272,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn own_work_after_the_last_byte_is_not_hedged() {
+    async fn local_work_after_the_last_byte_is_not_hedged() {
         let won = race(one_stage(2), IMPATIENT, go_on, |nth, progress| async move {
             progress.arrived();
             for _ in 0..20 {
@@ -288,16 +285,17 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn without_sources_nobody_wins() {
+    async fn without_sources_there_is_no_success_and_no_failure() {
         assert_eq!(race(Vec::new(), PATIENT, go_on, |_, _| async { Ok::<(), ()>(()) }).await, Err(Vec::new()));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn after_a_failure_the_next_stage_still_waits_for_one_that_sends() {
+    async fn after_a_failure_the_next_stage_still_waits_for_a_source_that_sends() {
         let asked = Mutex::new(Vec::new());
         // The first is slow once, so that the second is asked, and then is not any more.
-        let patience = |_, _| if asked.lock().unwrap().len() < 2 { Duration::ZERO } else { Duration::from_hours(1) };
-        let race = race(vec![vec![0, 1], vec![2]], patience, go_on, |nth, progress| {
+        let hedge_after =
+            |_, _| if asked.lock().unwrap().len() < 2 { Duration::ZERO } else { Duration::from_secs(3600) };
+        let race = race(vec![vec![0, 1], vec![2]], hedge_after, go_on, |nth, progress| {
             asked.lock().unwrap().push(nth);
             async move {
                 if nth == 0 {

@@ -1,4 +1,4 @@
-//! What is remembered for a while.
+//! A cache with a TTL by the clock of the program.
 
 use std::hash::Hash;
 use std::time::Duration;
@@ -8,28 +8,26 @@ use tokio::time::Instant;
 
 use crate::base::clock::Clock;
 
-/// Values that count for some time after they were put in.
 #[derive(Debug)]
 pub(super) struct Recent<K: Eq + Hash + Send + Sync + 'static, V: Clone + Send + Sync + 'static> {
-    kept: Cache<K, (Instant, V)>,
-    kept_for: Duration,
+    values: Cache<K, (Instant, V)>,
+    ttl: Duration,
     clock: Clock,
 }
 
 impl<K: Eq + Hash + Send + Sync + 'static, V: Clone + Send + Sync + 'static> Recent<K, V> {
-    /// At most so many values, each for so long.
-    pub(super) fn new(most: u64, kept_for: Duration, clock: Clock) -> Self {
-        // What is over makes room by itself; that it is over the clock says.
-        let kept = Cache::builder().max_capacity(most).time_to_live(kept_for).build();
-        Self { kept, kept_for, clock }
+    pub(super) fn new(capacity: u64, ttl: Duration, clock: Clock) -> Self {
+        // The cache frees memory by real time; `get` decides by `clock`.
+        let values = Cache::builder().max_capacity(capacity).time_to_live(ttl).build();
+        Self { values, ttl, clock }
     }
 
     pub(super) fn get(&self, key: &K) -> Option<V> {
-        let (since, value) = self.kept.get(key)?;
-        (self.clock.steady() - since < self.kept_for).then_some(value)
+        let (since, value) = self.values.get(key)?;
+        (self.clock.steady() - since < self.ttl).then_some(value)
     }
 
     pub(super) fn insert(&self, key: K, value: V) {
-        self.kept.insert(key, (self.clock.steady(), value));
+        self.values.insert(key, (self.clock.steady(), value));
     }
 }

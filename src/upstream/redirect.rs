@@ -1,8 +1,7 @@
-//! Following redirects, one request at a time: at most ten, never from https to http, and from outside never inside.
+//! Redirects, one request at a time: at most ten, never from https to http, and never from a public to an internal address.
 //!
-//! A public server must not make this machine ask its neighbours (server-side request forgery): what they answer is none of
-//! the clients' business. Where a redirect came from is nobody else's business either, for the path names a module: no
-//! `Referer` is sent.
+//! A public server must not make this machine send requests into its own network (server-side request forgery). No `Referer` is
+//! sent: its path names a module, which is not for another server.
 
 use reqwest::header::{self, HeaderMap};
 use reqwest::{Response, StatusCode};
@@ -12,10 +11,11 @@ use super::dialer::{Dialer, Unanswered};
 use super::http::error::HttpError;
 use super::secret::without_credentials;
 
-/// Go's `net/http` follows ten.
+/// As many as Go's `net/http` follows.
 const MAX_REDIRECTS: usize = 10;
 
-/// The answer for `url`, and whether another server gave it. A public server leads inside only if it `may_go_inside`.
+/// The answer for `url`, and whether another server sent it. A public server may redirect to an internal address only if it
+/// `may_go_inside`.
 pub(super) async fn follow(
     dialer: &Dialer,
     url: Url,
@@ -33,13 +33,13 @@ pub(super) async fn follow(
         };
         let response = answered.map_err(|error| match error {
             Unanswered::Inside(why) => {
-                tracing::warn!(url = asked, why, "a redirect from outside to an address inside is not followed");
+                tracing::warn!(url = asked, why, "a redirect from a public to an internal address is not followed");
                 refused(
                     "it redirects from a public address to one of this machine or of a private network, which is not \
                      followed; if it may do so, set redirects-inside = true in its [[upstream]] or [[private]]",
                 )
             }
-            Unanswered::Failed(error) => behind(HttpError::transport(&asked, &error), elsewhere),
+            Unanswered::Failed(error) => without_quotes(HttpError::transport(&asked, &error), elsewhere),
         })?;
         let Some(next) = target(&url, &response) else { return Ok((response, elsewhere)) };
         if let Some(why) = forbidden(&url, &next) {
@@ -55,7 +55,7 @@ pub(super) async fn follow(
     Err(refused("too many redirects"))
 }
 
-/// Where an answer leads (RFC 9110 section 15.4), without the login that may stand there: logins are in settings.
+/// The target of a redirect (RFC 9110 section 15.4), without its login: only the settings give logins.
 fn target(url: &Url, response: &Response) -> Option<Url> {
     let redirects = matches!(
         response.status(),
@@ -69,13 +69,13 @@ fn target(url: &Url, response: &Response) -> Option<Url> {
     url.join(to).ok().map(|next| without_credentials(&next))
 }
 
-/// Why a redirect is not followed wherever it leads.
+/// Why the scheme of a redirect is forbidden.
 fn forbidden(url: &Url, next: &Url) -> Option<&'static str> {
     match (url.scheme(), next.scheme()) {
-        // A redirect must not undo what TLS gave.
+        // The files came encrypted so far.
         ("https", "http") => Some("a redirect from https to http is not followed"),
         (_, "http" | "https") => None,
-        _ => Some("a redirect to what is neither https nor http is not followed"),
+        _ => Some("a redirect to a scheme other than https and http is not followed"),
     }
 }
 
@@ -83,12 +83,12 @@ fn is_another(url: &Url, next: &Url) -> bool {
     url.origin() != next.origin()
 }
 
-/// The library's words may quote what a server sent, such as the names in its certificate. Of another server than the one
-/// that was asked they go to the log alone.
-fn behind(error: HttpError, elsewhere: bool) -> HttpError {
+/// The library's message may quote the server, such as the names in its certificate. That of a server after a redirect goes
+/// only to the log.
+fn without_quotes(error: HttpError, elsewhere: bool) -> HttpError {
     match error {
         HttpError::Transport { url, cause } if elsewhere => {
-            tracing::warn!(url, cause, "a redirect leads to where the request fails");
+            tracing::warn!(url, cause, "the request after a redirect failed");
             let cause = "it redirects to another server, and the request fails there (the log says why)".to_owned();
             HttpError::Transport { url, cause }
         }
@@ -111,7 +111,7 @@ mod tests {
     use super::super::times::Timeouts;
     use super::*;
 
-    /// All of 127.0.0.0/8 is this machine; in these tests its first address is inside, and all others are public.
+    /// All of 127.0.0.0/8 is this machine. In these tests its first address is internal, and all others are public.
     const INSIDE: Ipv4Addr = Ipv4Addr::LOCALHOST;
     const PUBLIC: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
     const ANOTHER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
@@ -124,7 +124,7 @@ mod tests {
             "inside.example" => vec![INSIDE],
             "another.example" => vec![ANOTHER],
             "both.example" => vec![ANOTHER, INSIDE],
-            // Public when it is looked up first, inside after that.
+            // Public at the first lookup, internal at the next.
             "rebinding.example" => {
                 let first = REBINDINGS.fetch_add(1, Ordering::SeqCst) == 0;
                 vec![if first { ANOTHER } else { INSIDE }]
@@ -134,7 +134,7 @@ mod tests {
         Ok(all.into_iter().map(|address| SocketAddr::from((address, 0))).collect())
     }
 
-    /// A server that answers every request with the same words, and remembers the heads of the requests.
+    /// A server that sends the same answer to every request, and records the request headers.
     struct Server {
         port: u16,
         heads: Arc<Mutex<Vec<String>>>,
@@ -169,7 +169,7 @@ mod tests {
             Self { port, heads }
         }
 
-        fn says(address: Ipv4Addr, port: u16, body: &str) -> Self {
+        fn with_body(address: Ipv4Addr, port: u16, body: &str) -> Self {
             let length = body.len();
             Self::start(address, port, &format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n{body}"))
         }
@@ -195,8 +195,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn from_a_public_address_no_redirect_leads_inside() {
-        let inside = Server::says(INSIDE, 0, "the neighbour");
+    async fn a_redirect_from_a_public_to_an_internal_address_is_refused() {
+        let inside = Server::with_body(INSIDE, 0, "the neighbour");
         let port = inside.port;
         for host in ["127.0.0.1", "2130706433", "[::ffff:127.0.0.1]", "inside.example", "both.example", "localhost"] {
             let to = format!("http://{host}:{port}/b");
@@ -210,11 +210,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_checked_at_one_hop_is_checked_at_the_next() {
-        let inside = Server::says(INSIDE, 0, "the neighbour");
+    async fn every_hop_of_a_redirect_is_checked() {
+        let inside = Server::with_body(INSIDE, 0, "the neighbour");
         let second = Server::redirects(ANOTHER, &format!("http://inside.example:{}/", inside.port));
         let first = Server::redirects(PUBLIC, &format!("http://another.example:{}/", second.port));
-        // A connection that was not checked is open already, and is not taken.
+        // An open connection without a checked address is not reused.
         let client = client(false);
         let direct = Url::parse(&format!("http://inside.example:{}/", inside.port)).unwrap();
         assert_eq!(client.get_small(direct, 100).await.unwrap(), b"the neighbour");
@@ -223,8 +223,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn redirects_inside_are_followed_from_inside_or_if_they_are_allowed() {
-        let inside = Server::says(INSIDE, 0, "the neighbour");
+    async fn redirects_to_internal_addresses_are_followed_from_there_or_if_allowed() {
+        let inside = Server::with_body(INSIDE, 0, "the neighbour");
         let to = format!("http://inside.example:{}/", inside.port);
         let (public, own) = (Server::redirects(PUBLIC, &to), Server::redirects(INSIDE, &to));
         assert_eq!(ask(&client(true), PUBLIC, &public).await.unwrap(), "the neighbour");
@@ -236,8 +236,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_addresses_that_are_checked_are_connected_to() {
-        let inside = Server::says(INSIDE, 0, "the neighbour");
+    async fn the_client_connects_to_the_checked_address() {
+        let inside = Server::with_body(INSIDE, 0, "the neighbour");
         // Each request needs a connection of its own.
         let answer = "HTTP/1.1 200 OK\r\ncontent-length: 6\r\nconnection: close\r\n\r\npublic";
         let public = Server::start(ANOTHER, inside.port, answer);
@@ -245,25 +245,25 @@ mod tests {
         let client = client(false);
         assert_eq!(ask(&client, PUBLIC, &first).await.unwrap(), "public");
         assert_eq!(REBINDINGS.load(Ordering::SeqCst), 1, "it was looked up once");
-        assert!(ask(&client, PUBLIC, &first).await.is_err(), "now it lies inside");
+        assert!(ask(&client, PUBLIC, &first).await.is_err(), "now it is internal");
         assert_eq!((public.asked(), inside.asked()), (1, 0));
     }
 
     #[tokio::test]
-    async fn nothing_goes_along_to_another_server() {
-        let another = Server::says(ANOTHER, 0, "public");
+    async fn neither_login_nor_referer_goes_to_another_server() {
+        let another = Server::with_body(ANOTHER, 0, "public");
         let first = Server::redirects(PUBLIC, &format!("http://me:word@another.example:{}/b", another.port));
         let url = format!("http://you:open%20it@{PUBLIC}:{}/a", first.port);
         assert_eq!(client(false).get_small(Url::parse(&url).unwrap(), 100).await.unwrap(), b"public");
-        let (asked, behind) = (first.heads.lock().unwrap()[0].clone(), another.heads.lock().unwrap()[0].clone());
-        // `you:open it` in base 64 (RFC 4648), which the library made of a url before.
+        let (asked, redirected) = (first.heads.lock().unwrap()[0].clone(), another.heads.lock().unwrap()[0].clone());
+        // `you:open it` in base 64 (RFC 4648).
         assert!(asked.to_lowercase().contains("authorization: basic ew91om9wzw4gaxq="), "{asked}");
-        let behind = behind.to_lowercase();
-        assert!(!behind.contains("authorization") && !behind.contains("referer"), "{behind}");
+        let redirected = redirected.to_lowercase();
+        assert!(!redirected.contains("authorization") && !redirected.contains("referer"), "{redirected}");
     }
 
     #[test]
-    fn what_tls_gave_is_kept() {
+    fn redirects_from_https_to_http_and_to_other_schemes_are_forbidden() {
         let why = |url: &str, next: &str| forbidden(&Url::parse(url).unwrap(), &Url::parse(next).unwrap());
         assert!(why("https://a.example/x", "http://a.example/x").is_some_and(|why| why.contains("https to http")));
         for next in ["file:///etc/passwd", "ftp://a.example/x", "data:,x"] {
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn other_servers_are_told_from_the_same() {
+    fn another_server_differs_in_scheme_host_or_port() {
         let is_another =
             |url: &str, next: &str| super::is_another(&Url::parse(url).unwrap(), &Url::parse(next).unwrap());
         assert!(!is_another("https://a.example/x", "https://A.example:443/y"));

@@ -1,8 +1,7 @@
-//! Which sources may hear of a module: decided by its name alone, before anything is asked.
+//! Which sources may receive the name of a module: decided by the name alone, before any request.
 //!
-//! A private module has a source of its own, its upstream or `direct`, and nobody else is asked about it, whatever that
-//! source answers. All others go to the chain. Each source has a [`Scope`](super::Scope); whoever wants to ask has to come
-//! by here for an [`UpstreamPool`] of those that may hear of the module.
+//! A private module has a source of its own, an upstream or `direct`; its name goes to no other source, whatever that one
+//! answers. All other modules go to the proxy list. Every request needs the [`UpstreamPool`] that [`Router::of`] returns.
 
 use std::sync::Arc;
 
@@ -10,7 +9,7 @@ use super::pool::UpstreamPool;
 use super::times::Ttls;
 use gomodule::module::{ModulePath, Patterns};
 
-/// All sources. Cheap to clone; clones share what was learned.
+/// All sources. Cheap to clone; clones share health and caches.
 #[derive(Clone, Debug)]
 pub struct Router {
     public: UpstreamPool,
@@ -18,18 +17,18 @@ pub struct Router {
 }
 
 impl Router {
-    /// The chain, and the sources of private modules: the first whose patterns match counts.
+    /// `public` is the proxy list. Of the sources of private modules, the first whose patterns match is used.
     pub fn new(public: UpstreamPool, private: Vec<UpstreamPool>) -> Self {
         Self { public, private: private.into_iter().map(|pool| (pool.private(), pool)).collect() }
     }
 
     /// The sources that may be asked about a module.
     pub fn of(&self, path: &ModulePath) -> UpstreamPool {
-        let own = self.private.iter().find(|(patterns, _)| patterns.exempts(path));
-        own.map_or(&self.public, |(_, pool)| pool).serving(path)
+        let private = self.private.iter().find(|(patterns, _)| patterns.exempts(path));
+        private.map_or(&self.public, |(_, pool)| pool).serving(path)
     }
 
-    /// Whether there is nobody to ask.
+    /// Whether there is no source at all.
     pub fn is_empty(&self) -> bool {
         self.public.sources().len() == 0 && self.private.is_empty()
     }
@@ -39,7 +38,7 @@ impl Router {
         self.private.iter().fold(Patterns::default(), |all, (patterns, _)| all.with(patterns.clone()))
     }
 
-    /// How long what cannot be proved is believed.
+    /// How long metadata is cached.
     pub fn ttls(&self) -> Ttls {
         self.public.ttls()
     }
@@ -70,18 +69,18 @@ mod tests {
 
     fn router() -> Router {
         let list = ProxyList::of(vec![public("https://a.example", "corp.example"), public("https://b.example", "")]);
-        let chain =
+        let public =
             UpstreamPool::new(list.unwrap().upstreams(), &HttpClient::offline(), Ttls::default(), Clock::System);
         let own = private(Source::parse("https://own.example").unwrap(), "corp.example/Secret");
         let direct = Source::Direct(DirectSettings::new(std::path::Path::new("/nowhere"), None));
-        Router::new(chain.unwrap(), vec![own, private(direct, "corp.example/*,golang.org")])
+        Router::new(public.unwrap(), vec![own, private(direct, "corp.example/*,golang.org")])
     }
 
     #[test]
-    fn the_name_alone_decides_who_hears_of_a_module() {
+    fn the_name_alone_decides_which_sources_are_asked_about_a_module() {
         let asked = |path: &str| {
-            let origin = router().of(&ModulePath::parse(path).unwrap());
-            origin.sources().map(|id| origin.name(id)).collect::<Vec<_>>()
+            let pool = router().of(&ModulePath::parse(path).unwrap());
+            pool.sources().map(|id| pool.name(id)).collect::<Vec<_>>()
         };
         assert_eq!(asked("corp.example/Secret/x"), ["https://own.example"]);
         assert_eq!(asked("corp.example/secret/x"), ["direct"], "case counts, and the first that matches");
@@ -93,9 +92,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn where_nothing_may_be_dialled_version_control_is_not_asked_either() {
-        let origin = router().of(&ModulePath::parse("corp.example/x").unwrap());
-        let asked = origin.small(&Request::parse("corp.example/x/@v/list").unwrap(), Ok::<_, String>).await;
+    async fn offline_version_control_is_not_asked_either() {
+        let pool = router().of(&ModulePath::parse("corp.example/x").unwrap());
+        let asked = pool.small(&Request::parse("corp.example/x/@v/list").unwrap(), Ok::<_, String>).await;
         assert!(
             matches!(&asked, Err(UpstreamError::Failed(error)) if error.to_string().contains("offline")),
             "{asked:?}"

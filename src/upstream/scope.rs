@@ -1,17 +1,16 @@
-//! What one source may hear of: decided by the name of a module alone, as `go` matches it: unescaped (`go help private`).
+//! Which modules one source may be asked about: decided by the unescaped name alone, as in `go` (`go help private`).
 
 use gomodule::module::{ModulePath, Patterns};
 
-/// Shorter paths that a source is asked about to learn what its answer means. Hosts with deeper groups have a page for each
-/// path; for version control each is a run of `go`.
+/// Shorter paths that a source is asked about to interpret its 404. With version control each one is a run of `go`.
 const MAX_SHORTER: usize = 8;
 
-/// The modules that a source may hear of.
+/// The modules that a source may be asked about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// Public modules that match; no pattern means all of them.
+    /// Public modules that match; without patterns all of them.
     Public(Patterns),
-    /// Private modules. To a login that it does not accept, the source may say that they do not exist.
+    /// Private modules. To a request without a valid login the source may answer that they do not exist.
     Private(Patterns),
 }
 
@@ -23,7 +22,7 @@ impl Scope {
     pub(super) fn has(&self, path: &ModulePath) -> bool {
         match self {
             Self::Public(patterns) => patterns.is_empty() || patterns.matches(path),
-            // Toolchains are public, whatever the patterns say, as for the database.
+            // Toolchains are public under any pattern, as for the database.
             Self::Private(patterns) => patterns.exempts(path),
         }
     }
@@ -32,7 +31,7 @@ impl Scope {
         if let Self::Private(patterns) = self { Some(patterns) } else { None }
     }
 
-    /// The paths above a module that may be heard of as well, the longest first.
+    /// The shorter paths above a module that are in this scope, the longest first.
     pub(super) fn above(&self, module: &ModulePath) -> impl Iterator<Item = ModulePath> {
         module.prefixes().map(|(above, _)| above).filter(|above| self.has(above)).take(MAX_SHORTER)
     }

@@ -1,4 +1,4 @@
-//! What must be shown to nobody: logins in urls, and in the words of other programs.
+//! Removes logins from urls, and from the messages of other programs.
 
 use url::Url;
 
@@ -9,28 +9,25 @@ pub(super) fn without_credentials(url: &Url) -> Url {
     url
 }
 
-/// The words of a program without the logins of the urls in them: `https://user:word@host/` becomes `https://host/`.
-pub(super) fn without_logins(words: &str) -> String {
-    // The authority ends at the first of these (RFC 3986 section 3.2), or with the sentence's own punctuation.
-    cut(words, |c| matches!(c, '/' | '?' | '#' | '\'' | '"') || c.is_whitespace())
+/// A message without the logins of its urls: `https://user:word@host/` becomes `https://host/`.
+pub(super) fn without_logins(message: &str) -> String {
+    // Here the authority of a url ends (RFC 3986 section 3.2), or the url in its sentence.
+    cut(message, |c| matches!(c, '/' | '?' | '#' | '\'' | '"') || c.is_whitespace())
 }
 
-/// A chain that a person typed, wrongly perhaps: a password may have a `/` in it, which no url would allow.
-pub(crate) fn typed_without_logins(chain: &str) -> String {
-    cut(chain, |c| matches!(c, ',' | '|') || c.is_whitespace())
+/// A proxy list as typed, perhaps invalid: a password in it may have a `/`, which is not valid in a url.
+pub(crate) fn typed_without_logins(list: &str) -> String {
+    cut(list, |c| matches!(c, ',' | '|') || c.is_whitespace())
 }
 
 fn cut(text: &str, ends: impl Fn(char) -> bool) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find("//") {
-        let (before, behind) = rest.split_at(at + 2);
+        let (before, after) = rest.split_at(at + 2);
         shown.push_str(before);
-        let place = &behind[..behind.find(&ends).unwrap_or(behind.len())];
-        rest = match place.rfind('@') {
-            Some(login) => &behind[login + 1..],
-            None => behind,
-        };
+        let authority = &after[..after.find(&ends).unwrap_or(after.len())];
+        rest = authority.rfind('@').map_or(after, |login| &after[login + 1..]);
     }
     shown.push_str(rest);
     shown
@@ -41,21 +38,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn logins_are_taken_out_of_any_text() {
-        for (words, shown) in [
+    fn logins_are_removed_from_any_text() {
+        for (message, shown) in [
             ("https://user:word@a.example/x", "https://a.example/x"),
             ("fatal: unable to access 'https://word@a.example': no", "fatal: unable to access 'https://a.example': no"),
             ("https://a.example/x@v1.0.0 and a@b", "https://a.example/x@v1.0.0 and a@b"),
             ("no url //", "no url //"),
         ] {
-            assert_eq!(without_logins(words), shown);
+            assert_eq!(without_logins(message), shown);
         }
-        for (chain, shown) in [
+        for (list, shown) in [
             ("htps://u:p@q@a.example,https://v@b.example", "htps://a.example,https://b.example"),
             ("https://user:wo/rd@a.example/x", "https://a.example/x"),
             ("//u:p@a", "//a"),
         ] {
-            assert_eq!(typed_without_logins(chain), shown);
+            assert_eq!(typed_without_logins(list), shown);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Where a download goes: to the one task that writes and hashes it.
+//! The channel from a download to the task that writes and hashes it.
 
 use std::fs::File;
 use std::io;
@@ -9,27 +9,27 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::error::UpstreamError;
 
-/// Bytes that wait for the writer: the network fills them anew while a core inflates what the writer holds. One part may be
-/// larger, up to the largest read of hyper, 400 KiB.
+/// Bytes that wait for the writer, enough for the network while the writer inflates a part. One part may be up to 400 KiB, the
+/// largest read of hyper.
 const WAITING: u32 = 512 << 10;
-/// Parts that wait for it: HTTP/2 has them of 16 KiB.
+/// Parts that wait for the writer; those of HTTP/2 have 16 KiB.
 const PARTS: usize = 32;
 
-/// Takes what a source gives. A writer that is slower than the network slows the download down.
+/// Receives the parts of a download. A slow writer slows the download down.
 #[derive(Debug)]
 pub(crate) struct DownloadSink {
     parts: mpsc::Sender<Part>,
     room: Arc<Semaphore>,
 }
 
-/// What the writer is told. The end is that nothing comes any more.
+/// One message to the writer. The download ends when the channel closes.
 #[derive(Debug)]
 pub(crate) enum Part {
-    /// The next bytes, and the room that they take until they are written.
+    /// The next bytes, and the permit that they hold until they are written.
     Bytes(Bytes, OwnedSemaphorePermit),
-    /// The whole of a file that lies here, from its beginning, whoever else reads it.
+    /// A whole local file, from its beginning. Other tasks may read the same open file.
     File(Arc<File>),
-    /// All that came is void: the download starts over.
+    /// Discard all previous parts: the download starts again.
     StartOver,
 }
 
@@ -48,7 +48,7 @@ impl DownloadSink {
     }
 
     pub(crate) async fn send(&self, part: Part) -> Result<(), UpstreamError> {
-        // A writer that is gone tells itself what ended it.
+        // The writer reports its own error.
         let gone = |_| UpstreamError::unwritten(io::ErrorKind::BrokenPipe.into());
         self.parts.send(part).await.map_err(gone)
     }

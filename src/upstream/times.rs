@@ -1,17 +1,17 @@
-//! How long a source may take, and how long it is believed.
+//! Timeouts of requests, and TTLs of answers.
 
 use std::time::Duration;
 
-/// How long each part of a request may take.
+/// The timeouts of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// The handshake. One that takes longer does not get better by waiting; below Go's own 30 s dial time-out.
+    /// The handshake; below Go's own dial timeout of 30 s.
     pub connect: Duration,
-    /// From the request to the head of the answer. A proxy may have to clone a repository first.
+    /// From the request to the headers of the answer: a proxy may clone a repository first.
     pub first_byte: Duration,
-    /// Between two pieces of a body. Longer than a TCP connection takes to recover from a lost route.
+    /// Between two chunks of a body: longer than TCP needs to recover from a lost route.
     pub stall: Duration,
-    /// All of it: a module zip of the largest size (500 MiB) at 1 MB/s, rounded up.
+    /// The whole request: a module zip of the largest size (500 MiB) at 1 MB/s, rounded up.
     pub whole: Duration,
 }
 
@@ -19,35 +19,35 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
-            first_byte: Duration::from_mins(1),
+            first_byte: Duration::from_secs(60),
             stall: Duration::from_secs(30),
-            whole: Duration::from_mins(15),
+            whole: Duration::from_secs(15 * 60),
         }
     }
 }
 
-/// How long what cannot be proved is believed.
+/// How long unproved answers are cached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ttls {
-    /// A source's 404 or 410.
+    /// A 404 or 410.
     pub absent: Duration,
-    /// A version list, `@latest` or a query, without asking whether it changed.
+    /// A version list, `@latest` or a query, before it is revalidated.
     pub fresh: Duration,
-    /// The same, while no source answers.
+    /// The same while no source answers.
     pub stale: Duration,
-    /// How long a request waits for the record of a version that a source has and the database does not have yet. Without
-    /// it such a version is refused at once.
+    /// How long a request waits for the record of a version that a source has, but not yet the database. `None` refuses such a
+    /// version immediately.
     pub hold: Option<Duration>,
 }
 
 impl Default for Ttls {
     fn default() -> Self {
-        // `go get a/b/c` asks for every prefix, in every build; a version that was just tagged is wanted within minutes.
+        // Every `go get a/b/c` asks for all prefixes; a new version is wanted within minutes.
         Self {
-            absent: Duration::from_mins(1),
-            fresh: Duration::from_mins(1),
-            // A night and a morning: somebody mends the network.
-            stale: Duration::from_hours(24),
+            absent: Duration::from_secs(60),
+            fresh: Duration::from_secs(60),
+            // An outage overnight.
+            stale: Duration::from_secs(24 * 3600),
             hold: None,
         }
     }

@@ -1,4 +1,4 @@
-//! One source at run time: asked within its bounds, and its health written down.
+//! One source at run time: requests within its limits, and its health.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use url::Url;
 
 use super::config::{Source, UpstreamConfig};
 use super::direct::Direct;
-use super::error::UpstreamError;
+use super::error::{SourceFailure, UpstreamError};
 use super::folder::Folder;
 use super::health::Health;
 use super::http::{Answer, Condition, HttpClient, HttpError};
@@ -22,18 +22,18 @@ use super::wanted::Wanted;
 use crate::base::clock::Clock;
 use gomodule::proxy_request::Request;
 
-/// Paths of one source that are remembered as absent: about 150 bytes each.
+/// Paths of one source remembered as absent: about 150 bytes each.
 const MAX_ABSENT: u64 = 20_000;
-/// A file that had wrong bytes is not asked for again for so long, if another source may have it.
-const WRONG_FOR: Duration = Duration::from_hours(1);
-/// So many of them are remembered: about 150 bytes each.
+/// How long other sources are preferred for a file that had wrong bytes at this one.
+const WRONG_FOR: Duration = Duration::from_secs(3600);
+/// Such files remembered: about 150 bytes each.
 const MAX_WRONG: u64 = 10_000;
-/// How long a login counts as accepted after something came for it: one that expires is noticed after that.
-const ACCEPTED_FOR: Duration = Duration::from_mins(10);
-/// How often a download that broke off is taken up again, if each time more bytes had come.
+/// How long a login counts as accepted after a successful answer; then an expired one is noticed.
+const ACCEPTED_FOR: Duration = Duration::from_secs(10 * 60);
+/// Resumes of one interrupted download, each after at least one more byte arrived.
 const MAX_RESUMES: u32 = 8;
-/// A download of this size is written down in the log each time so much more of it has come.
-const TOLD_EVERY: u64 = 16 << 20;
+/// The log reports a download each time another 16 MiB of it has arrived.
+const LOG_EVERY: u64 = 16 << 20;
 
 #[derive(Debug)]
 pub(super) struct Upstream {
@@ -41,25 +41,25 @@ pub(super) struct Upstream {
     http: HttpClient,
     clock: Clock,
     health: Mutex<Health>,
-    places: Semaphore,
+    slots: Semaphore,
     absent: Recent<Wanted, String>,
     wrong: Recent<Wanted, ()>,
-    way: Way,
+    transport: Transport,
 }
 
 #[derive(Debug)]
-enum Way {
+enum Transport {
     Http(Url),
     Folder(Folder),
     Direct(Direct),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Small {
-    /// None if what the caller has is still right.
+pub(super) struct SmallAnswer {
+    /// `None` if the entity tag of the request is still current.
     pub(super) body: Option<Vec<u8>>,
     pub(super) tag: Option<String>,
-    /// Another server than the source sent it.
+    /// Another server than the source sent it, after a redirect.
     pub(super) elsewhere: bool,
 }
 
@@ -71,20 +71,20 @@ impl Upstream {
         at_once: usize,
         clock: Clock,
     ) -> Result<Self, HttpError> {
-        let way = match &config.source {
-            Source::Http(base) => Way::Http(base.clone()),
-            Source::Dir(root) => Way::Folder(Folder(root.clone())),
-            Source::Direct(settings) => Way::Direct(Direct::new(settings, config.scope.clone(), clock)),
+        let transport = match &config.source {
+            Source::Http(base) => Transport::Http(base.clone()),
+            Source::Dir(root) => Transport::Folder(Folder(root.clone())),
+            Source::Direct(settings) => Transport::Direct(Direct::new(settings, config.scope.clone(), clock)),
         };
         Ok(Self {
             http: http.for_upstream(&config)?,
             config,
             clock,
             health: Mutex::default(),
-            places: Semaphore::new(at_once),
+            slots: Semaphore::new(at_once),
             absent: Recent::new(MAX_ABSENT, ttls.absent, clock),
             wrong: Recent::new(MAX_WRONG, WRONG_FOR, clock),
-            way,
+            transport,
         })
     }
 
@@ -97,19 +97,18 @@ impl Upstream {
         self.wrong.get(wanted).is_some()
     }
 
-    /// What is said of its health now.
-    pub(super) fn health<T>(&self, say: impl FnOnce(&mut Health, Instant) -> T) -> T {
-        say(&mut self.health.lock().unwrap_or_else(PoisonError::into_inner), self.clock.steady())
+    pub(super) fn health<T>(&self, visit: impl FnOnce(&mut Health, Instant) -> T) -> T {
+        visit(&mut self.health.lock().unwrap_or_else(PoisonError::into_inner), self.clock.steady())
     }
 
-    /// Asks for a small body, unless it still has the entity tag `unless`.
-    pub(super) async fn small(&self, wanted: &Wanted, unless: Option<String>) -> Result<Small, UpstreamError> {
+    /// Requests a small body, unless its entity tag is still `unless`.
+    pub(super) async fn small(&self, wanted: &Wanted, unless: Option<String>) -> Result<SmallAnswer, UpstreamError> {
         self.remembered_absent(wanted)?;
-        let whole = |body| Small { body: Some(body), tag: None, elsewhere: false };
-        let base = match &self.way {
-            Way::Http(base) => base,
-            Way::Folder(folder) => return Ok(whole(folder.small(wanted).await?)),
-            Way::Direct(direct) => {
+        let whole = |body| SmallAnswer { body: Some(body), tag: None, elsewhere: false };
+        let base = match &self.transport {
+            Transport::Http(base) => base,
+            Transport::Folder(folder) => return Ok(whole(folder.small(wanted).await?)),
+            Transport::Direct(direct) => {
                 self.may_dial(wanted)?;
                 let body = direct.small(wanted).await.map_err(|error| self.remember(wanted, error))?;
                 return Ok(whole(body));
@@ -119,24 +118,24 @@ impl Upstream {
         let read = async |answer: Answer| {
             let (tag, elsewhere) = (answer.any_tag(), answer.elsewhere);
             if answer.status() == StatusCode::NOT_MODIFIED {
-                return Ok(Small { body: None, tag: unless, elsewhere });
+                return Ok(SmallAnswer { body: None, tag: unless, elsewhere });
             }
-            Ok(Small { body: Some(answer.small(wanted.max_len()).await?), tag, elsewhere })
+            Ok(SmallAnswer { body: Some(answer.small(wanted.max_len()).await?), tag, elsewhere })
         };
         self.answer(base, wanted, &condition, read).await
     }
 
-    /// Whether it gives out the file that is `wanted`. No byte of it is read.
+    /// Checks that the source serves a file, without reading its body.
     pub(super) async fn exists(&self, wanted: &Wanted) -> Result<(), UpstreamError> {
         self.remembered_absent(wanted)?;
-        match &self.way {
-            Way::Http(base) => self.answer(base, wanted, &Condition::None, async |_| Ok(())).await,
-            Way::Folder(folder) => folder.open(wanted).await.map(|_| ()),
-            Way::Direct(_) => self.small(wanted, None).await.map(|_| ()),
+        match &self.transport {
+            Transport::Http(base) => self.answer(base, wanted, &Condition::None, async |_| Ok(())).await,
+            Transport::Folder(folder) => folder.open(wanted).await.map(|_| ()),
+            Transport::Direct(_) => self.small(wanted, None).await.map(|_| ()),
         }
     }
 
-    /// What `read` makes of a small answer over HTTP.
+    /// Sends a request over HTTP; `read` reads its small answer.
     async fn answer<T>(
         &self,
         base: &Url,
@@ -144,27 +143,27 @@ impl Upstream {
         condition: &Condition,
         read: impl AsyncFnOnce(Answer) -> Result<T, HttpError>,
     ) -> Result<T, UpstreamError> {
-        let (asking, started) = (self.ask().await?, self.clock.steady());
+        let (pending, started) = (self.begin().await?, self.clock.steady());
         let answered = async {
             let answer = self.http.ask(join(base, wanted), condition).await?;
             Ok((self.clock.steady() - started, read(answer).await?))
         };
         match answered.await {
             Ok((first_byte, answer)) => {
-                asking.answered(first_byte, 0, Duration::ZERO);
+                pending.answered(first_byte, 0, Duration::ZERO);
                 Ok(answer)
             }
-            Err(error) => Err(self.checked(wanted, asking.failed(error)).await),
+            Err(error) => Err(self.checked(wanted, pending.failed(error)).await),
         }
     }
 
-    /// What it said of what is `wanted`. That something is not there is remembered; but where it may hide things from a login that it
-    /// does not accept, it must have given out something for that login: if not this, then the list of that module, or of a shorter path.
+    /// Remembers a "not found". A source that may hide files from a login must first have accepted that login: for a version
+    /// list of the module, or of a shorter path, if for nothing else.
     async fn checked(&self, wanted: &Wanted, error: UpstreamError) -> UpstreamError {
         if !matches!(error, UpstreamError::NotFound(_)) || !self.may_hide() || self.shows_a_list(wanted).await {
             return self.remember(wanted, error);
         }
-        UpstreamError::Hidden { upstream: self.config.source.to_string(), words: error.to_string() }
+        self.failure(SourceFailure::Hidden(error.to_string()))
     }
 
     pub(super) fn login_is_accepted(&self) {
@@ -177,14 +176,14 @@ impl Upstream {
     }
 
     async fn shows_a_list(&self, wanted: &Wanted) -> bool {
-        let Way::Http(base) = &self.way else { return true };
+        let Transport::Http(base) = &self.transport else { return true };
         let Wanted::Module(request) = wanted else { return false };
         let module = request.module();
         let paths = std::iter::once(module.clone()).chain(self.config.scope.above(module));
         let lists = paths.map(|path| Wanted::Module(Request::List(path)));
         for list in lists.filter(|list| list != wanted) {
             let list = self.http.get_small(join(base, &list), list.max_len()).await;
-            // A page that asks for a login is none.
+            // A sign-in page is not a list.
             if list.is_ok_and(|list| !list.starts_with(b"<")) {
                 self.login_is_accepted();
                 return true;
@@ -200,15 +199,15 @@ impl Upstream {
         progress: &Progress,
     ) -> Result<(), UpstreamError> {
         self.remembered_absent(wanted)?;
-        let base = match &self.way {
-            Way::Http(base) => base,
-            Way::Folder(folder) => return folder.send(wanted, sink, progress).await,
-            Way::Direct(direct) => {
+        let base = match &self.transport {
+            Transport::Http(base) => base,
+            Transport::Folder(folder) => return folder.send(wanted, sink, progress).await,
+            Transport::Direct(direct) => {
                 self.may_dial(wanted)?;
                 return direct.download(wanted, sink).await.map_err(|error| self.remember(wanted, error));
             }
         };
-        let asking = self.ask().await?;
+        let pending = self.begin().await?;
         progress.start();
         let started = self.clock.steady();
         let (url, limit) = (join(base, wanted), wanted.max_len() as u64);
@@ -216,72 +215,76 @@ impl Upstream {
         match download.run(&self.http, sink).await {
             Ok(()) => {
                 let body = self.clock.steady() - download.first_byte;
-                asking.answered(download.first_byte - started, download.written, body);
+                pending.answered(download.first_byte - started, download.written, body);
                 Ok(())
             }
-            Err(DownloadError::Http(error)) => Err(self.checked(wanted, asking.failed(error)).await),
-            Err(DownloadError::Staging(error)) => Err(error),
+            Err(UpstreamError::Failed(error)) => Err(self.checked(wanted, pending.failed(error)).await),
+            // The writer failed.
+            Err(error) => Err(error),
         }
     }
 
     fn remembered_absent(&self, wanted: &Wanted) -> Result<(), UpstreamError> {
-        self.absent.get(wanted).map_or(Ok(()), |words| Err(UpstreamError::NotFound(words)))
+        self.absent.get(wanted).map_or(Ok(()), |reason| Err(UpstreamError::NotFound(reason)))
     }
 
-    /// The HTTP client looks for itself; `go` would not.
+    /// Refuses to run `go` while offline; the HTTP client checks this itself.
     fn may_dial(&self, wanted: &Wanted) -> Result<(), UpstreamError> {
         let url = || format!("{}: {wanted}", self.config.source);
         if self.http.is_offline() { Err(UpstreamError::Failed(HttpError::Offline(url()))) } else { Ok(()) }
     }
 
     fn remember(&self, wanted: &Wanted, error: UpstreamError) -> UpstreamError {
-        if let UpstreamError::NotFound(words) = &error {
-            self.absent.insert(wanted.clone(), words.clone());
+        if let UpstreamError::NotFound(reason) = &error {
+            self.absent.insert(wanted.clone(), reason.clone());
         }
         error
     }
 
-    /// A place among the requests under way, if the circuit breaker is not open.
-    async fn ask(&self) -> Result<Asking<'_>, UpstreamError> {
+    fn failure(&self, failure: SourceFailure) -> UpstreamError {
+        UpstreamError::Source(self.config.source.to_string(), failure)
+    }
+
+    /// Waits for a request slot, unless the circuit breaker is open.
+    async fn begin(&self) -> Result<PendingRequest<'_>, UpstreamError> {
         let open = |open_for| {
-            let why = self.health(|health, _| health.last_failure.clone());
-            UpstreamError::CircuitOpen { upstream: self.config.source.to_string(), why, open_for }
+            let last_failure = self.health(|health, _| health.last_failure.clone());
+            self.failure(SourceFailure::CircuitOpen { last_failure, open_for })
         };
-        // An open breaker is not waited for in the queue, and it may have opened in the meantime.
-        let place = self.places.acquire().await.map_err(|_| open(Duration::ZERO))?;
+        // The breaker is checked after the wait: it may have opened meanwhile.
+        let slot = self.slots.acquire().await.map_err(|_| open(Duration::ZERO))?;
         self.health(Health::ask).map_err(open)?;
-        Ok(Asking { upstream: self, known: false, _place: place })
+        Ok(PendingRequest { upstream: self, has_result: false, _slot: slot })
     }
 }
 
-/// A request under way. Its end is written down; if it is dropped before that, only that it is over.
-struct Asking<'a> {
+/// A request in progress. Its result goes into the health; a cancelled one only makes room for the next probe.
+struct PendingRequest<'a> {
     upstream: &'a Upstream,
-    known: bool,
-    _place: tokio::sync::SemaphorePermit<'a>,
+    has_result: bool,
+    _slot: tokio::sync::SemaphorePermit<'a>,
 }
 
-impl Asking<'_> {
+impl PendingRequest<'_> {
     fn answered(mut self, first_byte: Duration, bytes: u64, body: Duration) {
-        self.known = true;
+        self.has_result = true;
         self.upstream.health(|health, now| health.answered(now, first_byte, bytes, body));
     }
 
     fn failed(mut self, error: HttpError) -> UpstreamError {
-        self.known = true;
+        self.has_result = true;
         match error {
             HttpError::Absent { .. } => {
                 self.upstream.health(|health, _| health.reached());
                 UpstreamError::NotFound(error.to_string())
             }
             HttpError::Status { status: status @ (401 | 403 | 451), reason, .. } => {
-                // It is there, and will say the same again.
+                // The source works, and would refuse again.
                 self.upstream.health(|health, _| health.reached());
-                let upstream = self.upstream.config.source.to_string();
-                match status {
-                    401 => UpstreamError::LoginNeeded { upstream, reason },
-                    _ => UpstreamError::Refused { upstream, status, reason },
-                }
+                self.upstream.failure(match status {
+                    401 => SourceFailure::LoginNeeded(reason),
+                    _ => SourceFailure::Refused(status, reason),
+                })
             }
             error => {
                 self.upstream.health(|health, now| {
@@ -298,10 +301,10 @@ impl Asking<'_> {
     }
 }
 
-impl Drop for Asking<'_> {
+impl Drop for PendingRequest<'_> {
     fn drop(&mut self) {
-        if !self.known {
-            self.upstream.health(|health, _| health.half_open());
+        if !self.has_result {
+            self.upstream.health(|health, _| health.probe_cancelled());
         }
     }
 }
@@ -315,51 +318,45 @@ struct Download<'a> {
     clock: Clock,
 }
 
-enum DownloadError {
-    Http(HttpError),
-    Staging(UpstreamError),
-}
-
 impl Download<'_> {
-    /// One request, and more for the rest if it broke off and the source can go on where it was: the same entity tag, a
-    /// strong one (RFC 9110 section 14.2).
-    async fn run(&mut self, http: &HttpClient, sink: &DownloadSink) -> Result<(), DownloadError> {
-        let mut answer = http.ask(self.url.clone(), &Condition::None).await.map_err(DownloadError::Http)?;
+    /// Sends one request, and resumes an interrupted body if the source still has the same strong entity tag (RFC 9110
+    /// section 14.2).
+    async fn run(&mut self, http: &HttpClient, sink: &DownloadSink) -> Result<(), UpstreamError> {
+        let mut answer = http.ask(self.url.clone(), &Condition::None).await?;
         self.first_byte = self.clock.steady();
         self.progress.began();
         for _ in 0..MAX_RESUMES {
             let (before, tag) = (self.written, answer.tag());
             match (self.body(&mut answer, sink).await, tag) {
                 (Ok(()), _) => return Ok(()),
-                (Err(DownloadError::Http(error)), Some(tag)) if error.passes() && self.written > before => {
-                    tracing::info!(url = answer.url, bytes = self.written, %error, "a download goes on after a break");
-                    let condition = Condition::From(self.written, tag);
-                    answer = http.ask(self.url.clone(), &condition).await.map_err(DownloadError::Http)?;
+                (Err(UpstreamError::Failed(error)), Some(tag)) if error.passes() && self.written > before => {
+                    tracing::info!(url = answer.url, bytes = self.written, %error, "resuming an interrupted download");
+                    answer = http.ask(self.url.clone(), &Condition::From(self.written, tag)).await?;
                     if answer.status() != StatusCode::PARTIAL_CONTENT {
-                        // The whole again.
+                        // The body comes from its beginning again.
                         self.written = 0;
-                        sink.send(Part::StartOver).await.map_err(DownloadError::Staging)?;
+                        sink.send(Part::StartOver).await?;
                     } else if answer.first_byte() != Some(self.written) {
-                        return Err(DownloadError::Http(error));
+                        return Err(error.into());
                     }
                 }
                 (Err(error), _) => return Err(error),
             }
         }
-        let cause = format!("it broke off {MAX_RESUMES} times");
-        Err(DownloadError::Http(HttpError::Transport { url: answer.url, cause }))
+        let cause = format!("the download was interrupted {MAX_RESUMES} times");
+        Err(HttpError::Transport { url: answer.url, cause }.into())
     }
 
-    async fn body(&mut self, answer: &mut Answer, sink: &DownloadSink) -> Result<(), DownloadError> {
-        while let Some(chunk) = answer.chunk().await.map_err(DownloadError::Http)? {
+    async fn body(&mut self, answer: &mut Answer, sink: &DownloadSink) -> Result<(), UpstreamError> {
+        while let Some(chunk) = answer.chunk().await? {
             let before = self.written;
             self.written += chunk.len() as u64;
             if self.written > self.limit {
-                return Err(DownloadError::Http(HttpError::TooLarge { url: answer.url.clone(), limit: self.limit }));
+                return Err(HttpError::TooLarge { url: answer.url.clone(), limit: self.limit }.into());
             }
-            self.progress.came(chunk.len() as u64);
-            sink.send_bytes(chunk).await.map_err(DownloadError::Staging)?;
-            if before / TOLD_EVERY != self.written / TOLD_EVERY {
+            self.progress.received(chunk.len() as u64);
+            sink.send_bytes(chunk).await?;
+            if before / LOG_EVERY != self.written / LOG_EVERY {
                 tracing::info!(url = answer.url, megabytes = self.written >> 20, "downloading");
             }
         }
@@ -367,10 +364,8 @@ impl Download<'_> {
     }
 }
 
-/// `base` and the escaped path behind it.
-///
-/// The path is made of module paths and versions that were parsed, so it has nothing a url could trip over but `!`,
-/// which is legal there.
+/// The url of `wanted` below `base`. Its escaped path is made of parsed module paths and versions, so it needs no percent
+/// encoding.
 fn join(base: &Url, wanted: &Wanted) -> Url {
     let mut url = base.clone();
     url.set_path(&format!("{}/{wanted}", base.path().trim_end_matches('/')));

@@ -1,16 +1,16 @@
-//! What is asked of a source, and which source it is.
+//! Which file is requested, and from which source.
 
 use std::fmt;
 
 use crate::upstream::database_request::DatabaseRequest;
 use gomodule::proxy_request::Request;
 
-/// What a source is asked for. Its `Display` is the escaped path below the address of the source.
+/// A request to a source. Its `Display` is the escaped path below the address of the source.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Wanted {
-    /// Something of a module proxy.
+    /// To a module proxy.
     Module(Request),
-    /// Something of a checksum database.
+    /// To a checksum database.
     Database(DatabaseRequest),
 }
 
@@ -38,7 +38,7 @@ impl fmt::Display for Wanted {
     }
 }
 
-/// One source of an [`UpstreamPool`](super::UpstreamPool). It means the same to every pool for the same module.
+/// One source of an [`UpstreamPool`](super::UpstreamPool), the same in every pool for the same module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UpstreamId(pub(super) usize);
 

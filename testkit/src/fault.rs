@@ -1,38 +1,38 @@
-//! How the embedded origin can misbehave, path by path. Data, not code, so that a test reads like a list of facts.
+//! The ways in which the test origin can misbehave for a path.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 
-/// What is done to the honest answer for a path.
+/// A fault, which replaces or changes the correct answer for a path.
 #[derive(Clone, Debug)]
 pub enum Fault {
-    /// After a while this fault, or the honest answer.
+    /// Waits, then answers with this fault or correctly.
     Delay(Duration, Option<Box<Self>>),
-    /// The honest answer, so many bytes in a second.
+    /// Sends the correct answer at this rate, in bytes per second.
     Trickle(usize),
-    /// The announced length is right, but after so many bytes nothing follows until the origin is told to go on.
+    /// Stops the body after this many bytes until [`crate::Origin::behave`]. `Content-Length` is that of the whole body.
     Stall(usize),
-    /// A status, with the seconds after which it wants to be asked again.
+    /// Answers with this status, and `Retry-After` in seconds.
     RetryAfter(u16, u64),
-    /// A redirect to this address.
+    /// Redirects to this URL.
     Redirect(String),
-    /// The connection is closed without an answer.
+    /// Closes the connection without an answer.
     Reset,
-    /// This fault so many times, then honest.
+    /// Has this fault this many times, then answers correctly.
     Times(u32, Box<Self>),
-    /// Another body, with status 200.
-    Body(Bytes),
-    /// The honest body with this Content-Encoding; it is compressed if that is gzip.
+    /// Answers correctly, with this Content-Encoding; the body is compressed if it is gzip.
     Coding(&'static str),
-    /// A status with a text.
+    /// Answers with status 200 and this body.
+    Body(Bytes),
+    /// Answers with this status and text.
     Status(u16, &'static str),
-    /// One bit of the honest body, at this byte, is another.
+    /// Flips a bit of the body in this byte.
     FlipBit(usize),
-    /// Only so many bytes of the honest body, and the length of those.
+    /// Truncates the body to this length. `Content-Length` is that of the truncated body.
     Cut(usize),
-    /// The announced length is right, but the connection breaks off after so many bytes.
+    /// Closes the connection after this many bytes of the body. `Content-Length` is that of the whole body.
     Break(usize),
-    /// No answer until the origin is told to go on.
+    /// Waits until [`crate::Origin::behave`], then answers correctly.
     Hold,
 }

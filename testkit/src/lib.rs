@@ -1,6 +1,6 @@
-//! A small world of its own: modules made in memory, a signed log, and an origin that serves both on loopback.
+//! Test data and a test server: modules made in memory, a signed log, and an origin that serves both on loopback.
 //!
-//! The demo command and the tests run on it. Everything derives from a seed, so that a failure can be replayed.
+//! Used by the demo command and the tests. All data derives from a seed, so failures are reproducible.
 
 mod fault;
 mod modzip;

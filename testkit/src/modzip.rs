@@ -1,4 +1,4 @@
-//! Module zips, made in memory.
+//! Makes module zips in memory.
 
 use std::io::{Cursor, Write};
 
@@ -7,7 +7,7 @@ use zip::{CompressionMethod, ZipWriter};
 
 use gomodule::module::ModuleVersion;
 
-/// A module zip with these files. `level` is deflate's; two honest zips of one version may differ in it.
+/// Makes a module zip. `level` is the deflate level, in which two valid zips of one version may differ.
 pub fn module_zip(module: &ModuleVersion, files: &[(&str, &str)], level: i64) -> zip::result::ZipResult<Vec<u8>> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);

@@ -1,7 +1,7 @@
-//! The embedded origin: a GOPROXY and a checksum database on loopback, over one [`World`].
+//! The test origin: a module proxy and a checksum database on loopback, with the data of one [`World`].
 //!
-//! `/M/@v/…` and `/M/@latest`, the database at the root and at `/sumdb/NAME/…`. It answers what it has and 404 for the
-//! rest, unless a [`Fault`] is set for the path. It remembers what was asked, so that a test can forbid requests.
+//! It serves `/M/@v/…` and `/M/@latest`, and the database at the root and at `/sumdb/NAME/…`. Other paths are 404. A
+//! [`Fault`] can be set for each path. The origin records all requests, so that tests can check them.
 
 use std::collections::HashMap;
 use std::io;
@@ -35,21 +35,21 @@ fn gzip(body: &[u8]) -> io::Result<Vec<u8>> {
     encoder.finish()
 }
 
-/// The running origin. Stops when dropped.
+/// A running origin, which stops on drop.
 pub struct Origin {
     address: SocketAddr,
-    state: Arc<State>,
+    state: Arc<OriginState>,
     running: JoinHandle<()>,
 }
 
-struct State {
+struct OriginState {
     world: Mutex<World>,
-    /// The size of the tree whose head is shown; `None` for the whole.
+    /// The tree size of the head that is served; `None` for the newest.
     shown: Mutex<Option<u64>>,
     faults: Mutex<HashMap<String, Fault>>,
     requests: Mutex<Vec<String>>,
     logins: Mutex<Vec<(String, Option<String>)>>,
-    go_on: Arc<Notify>,
+    resume: Arc<Notify>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -63,66 +63,66 @@ impl Origin {
     pub async fn start(world: World) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let state = Arc::new(State {
+        let state = Arc::new(OriginState {
             world: Mutex::new(world),
             shown: Mutex::default(),
             faults: Mutex::default(),
             requests: Mutex::default(),
             logins: Mutex::default(),
-            go_on: Arc::default(),
+            resume: Arc::default(),
         });
         let running = tokio::spawn(accept(listener, Arc::clone(&state)));
         Ok(Self { address, state, running })
     }
 
-    /// Its url, without a trailing `/`.
+    /// The URL, without a trailing `/`.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Its database's verifier key, as text.
+    /// The verifier key of the database.
     pub fn key(&self) -> String {
         self.world().key().to_string()
     }
 
-    /// GOSUMDB for its database: key and url.
+    /// The value of GOSUMDB for the database: key and URL.
     pub fn gosumdb(&self) -> String {
         format!("{} {}", self.key(), self.url())
     }
 
-    /// The world it serves, to look at or to change.
+    /// The data that is served, which can be changed.
     pub fn world(&self) -> MutexGuard<'_, World> {
         locked(&self.state.world)
     }
 
-    /// Shows the head of the first `size` records; `None` shows the newest again.
+    /// Serves the tree head of the first `size` records, or the newest for `None`.
     pub fn show(&self, size: Option<u64>) {
         *locked(&self.state.shown) = size;
     }
 
-    /// Misbehaves for `path` (as asked, with a leading `/`) from now on. A `*` at its end stands for any end; a path itself
-    /// counts before these, and of these the longest.
+    /// Sets a fault for `path` (with a leading `/`). A `*` at its end matches any suffix. An exact path takes precedence, then
+    /// the longest one with `*`.
     pub fn misbehave(&self, path: &str, fault: Fault) {
         locked(&self.state.faults).insert(path.to_owned(), fault);
     }
 
-    /// Is honest again.
+    /// Removes all faults, and continues answers that wait.
     pub fn behave(&self) {
         locked(&self.state.faults).clear();
-        self.state.go_on.notify_waiters();
+        self.state.resume.notify_waiters();
     }
 
-    /// What was asked since the last call, in order.
+    /// The requests since the last call, in order. Partial requests include their `Range`.
     pub fn take_requests(&self) -> Vec<String> {
         std::mem::take(&mut locked(&self.state.requests))
     }
 
-    /// Every path that was asked since the last call, with the `Authorization` that came with it.
+    /// The requested paths since the last call, each with its `Authorization` header.
     pub fn take_logins(&self) -> Vec<(String, Option<String>)> {
         std::mem::take(&mut locked(&self.state.logins))
     }
 
-    /// How often `path` was asked since the requests were last taken.
+    /// The number of requests for `path` since the last [`Origin::take_requests`].
     pub fn asked(&self, path: &str) -> usize {
         locked(&self.state.requests).iter().filter(|asked| *asked == path).count()
     }
@@ -134,9 +134,9 @@ impl Drop for Origin {
     }
 }
 
-async fn accept(listener: TcpListener, state: Arc<State>) {
+async fn accept(listener: TcpListener, state: Arc<OriginState>) {
     while let Ok((stream, _)) = listener.accept().await {
-        // As a server that wants its small answers to leave at once.
+        // Small answers are sent at once.
         let _ = stream.set_nodelay(true);
         let state = Arc::clone(&state);
         let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
@@ -145,20 +145,19 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
         });
         tokio::spawn(async move {
             let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-            // A client that goes away is no event.
+            // Clients may disconnect at any time.
             let _ = connection.await;
         });
     }
 }
 
-impl State {
-    /// The answer; an error closes the connection.
+impl OriginState {
+    /// Answers a request. An error closes the connection.
     async fn answer(&self, request: &hyper::Request<hyper::body::Incoming>) -> io::Result<Response<AnyBody>> {
         let raw = request.uri().path();
         let range = request.headers().get(header::RANGE).and_then(|range| range.to_str().ok());
         let login = request.headers().get(header::AUTHORIZATION).and_then(|login| login.to_str().ok());
         locked(&self.logins).push((raw.to_owned(), login.map(str::to_owned)));
-        // A request for a part shows as one.
         locked(&self.requests).push(range.map_or_else(|| raw.to_owned(), |range| format!("{raw} {range}")));
         let path = percent_decode_str(raw).decode_utf8_lossy();
         let honest = self.honest(path.strip_prefix('/').unwrap_or_default());
@@ -168,7 +167,7 @@ impl State {
             fault = then.map(|then| *then);
         }
         if let Some(Fault::Hold) = fault {
-            self.go_on.notified().await;
+            self.resume.notified().await;
         }
         Ok(match (fault, honest) {
             (Some(Fault::Reset), _) => return Err(io::Error::other("reset on purpose")),
@@ -196,16 +195,16 @@ impl State {
                 body.truncate(length);
                 respond(200, body)
             }
-            (Some(Fault::Break(after)), Some(body)) => in_pieces(&body, broken_off(&body, after)),
+            (Some(Fault::Break(after)), Some(body)) => in_pieces(&body, broken(&body, after)),
             (Some(Fault::Stall(after)), Some(body)) => in_pieces(&body, self.stalled(&body, after)),
             (Some(Fault::Trickle(rate)), Some(body)) => in_pieces(&body, trickling(&body, rate)),
             (None | Some(Fault::Hold | Fault::Delay(..) | Fault::Times(..)), Some(body)) => {
-                asked_part(body, request.headers())
+                requested_part(body, request.headers())
             }
         })
     }
 
-    /// The fault for a path. A fault of the database is there behind both its endpoints.
+    /// The fault for a path. Faults of the database apply to both of its endpoints.
     fn fault(&self, path: &str) -> Option<Fault> {
         let endpoint = format!("/sumdb/{}", locked(&self.world).name());
         let paths = [path, path.strip_prefix(&endpoint).unwrap_or(path)];
@@ -224,13 +223,13 @@ impl State {
         }
     }
 
-    /// The first bytes, and the rest once the origin is told to go on.
+    /// The first bytes, and the rest after [`Origin::behave`].
     fn stalled(&self, body: &[u8], after: usize) -> Pieces {
         let (first, rest) = body.split_at(after.min(body.len()));
         let (first, rest) = (Bytes::copy_from_slice(first), Bytes::copy_from_slice(rest));
-        let go_on = Arc::clone(&self.go_on);
+        let resume = Arc::clone(&self.resume);
         let rest = stream::once(async move {
-            go_on.notified().await;
+            resume.notified().await;
             Ok(Frame::data(rest))
         });
         Box::pin(stream::iter([Ok(Frame::data(first))]).chain(rest))
@@ -285,23 +284,23 @@ fn with(mut response: Response<AnyBody>, name: HeaderName, value: HeaderValue) -
 
 type Pieces = Pin<Box<dyn Stream<Item = io::Result<Frame<Bytes>>> + Send + Sync>>;
 
-/// An answer whose announced length is that of `body`.
+/// An answer in pieces, with the length of `body` as `Content-Length`.
 fn in_pieces(body: &[u8], pieces: Pieces) -> Response<AnyBody> {
     let response = Response::new(BodyExt::boxed(StreamBody::new(pieces)));
     with(with(response, header::CONTENT_LENGTH, body.len().into()), header::ETAG, tag(body))
 }
 
-fn broken_off(body: &[u8], after: usize) -> Pieces {
+fn broken(body: &[u8], after: usize) -> Pieces {
     let first = Bytes::copy_from_slice(&body[..after.min(body.len())]);
     let broken = stream::once(async {
-        // The first part leaves before the connection closes.
+        // Lets the first part be sent before the connection is closed.
         tokio::time::sleep(Duration::from_millis(20)).await;
-        Err(io::Error::other("broken off on purpose"))
+        Err(io::Error::other("closed on purpose"))
     });
     Box::pin(stream::iter([Ok(Frame::data(first))]).chain(broken))
 }
 
-/// Fifty pieces in a second.
+/// The body in fifty pieces per second.
 fn trickling(body: &[u8], rate: usize) -> Pieces {
     let pieces: Vec<Bytes> = body.chunks((rate / 50).max(1)).map(Bytes::copy_from_slice).collect();
     Box::pin(stream::iter(pieces).then(|piece| async {
@@ -310,14 +309,14 @@ fn trickling(body: &[u8], rate: usize) -> Pieces {
     }))
 }
 
-/// Names these very bytes.
+/// An entity tag of these bytes.
 fn tag(body: &[u8]) -> HeaderValue {
     let tag = format!("\"{}\"", hex::encode(&tlog::leaf_hash(body).as_bytes()[..8]));
     HeaderValue::from_str(&tag).unwrap_or(HeaderValue::from_static("\"-\""))
 }
 
-/// The whole, with an entity tag; 304 if the client has it; the end of it if the client has the beginning.
-fn asked_part(body: Vec<u8>, request: &HeaderMap) -> Response<AnyBody> {
+/// The body with an entity tag, or 304, or the range that was requested.
+fn requested_part(body: Vec<u8>, request: &HeaderMap) -> Response<AnyBody> {
     let tag = tag(&body);
     if request.get(header::IF_NONE_MATCH) == Some(&tag) {
         return respond(304, Vec::new());

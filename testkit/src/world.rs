@@ -1,5 +1,5 @@
-//! The modules, and the log that vouches for them.
-#![expect(clippy::missing_panics_doc, reason = "fixed parts made by our own code; see SOUND")]
+//! Modules, and a log with their records.
+#![expect(clippy::missing_panics_doc, reason = "the data is fixed; see SOUND")]
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -10,18 +10,18 @@ use super::modzip::module_zip;
 use gomodule::dirhash::{ZipLimits, hash_go_mod, hash_module_zip};
 use gomodule::module::ModuleVersion;
 
-/// A module version with its files as a proxy serves them.
+/// The files of a module version.
 #[derive(Clone, Debug)]
 pub struct DemoModule {
-    /// Its `.info`.
+    /// The `.info` file.
     pub info: String,
-    /// Its `.mod`.
+    /// The `.mod` file.
     pub go_mod: String,
-    /// Its `.zip`.
+    /// The `.zip` file.
     pub zip: Vec<u8>,
 }
 
-/// Modules and a signed log of one database.
+/// Modules, and the log of a checksum database.
 pub struct World {
     name: String,
     seed: [u8; 32],
@@ -31,18 +31,18 @@ pub struct World {
     modules: BTreeMap<ModuleVersion, (DemoModule, u64)>,
 }
 
-/// A world is made from fixed parts by our own code; one that cannot be made is a bug there.
-const SOUND: &str = "the parts of the demo world are sound";
+/// The data is fixed, so an error is a bug in this package or in a test.
+const SOUND: &str = "the data of the test world is valid";
 
 impl World {
-    /// An empty world, whose log the database `name` signs with a key made of `seed`.
+    /// Makes an empty world, with a database `name` whose key derives from `seed`.
     pub fn new(name: &str, seed: [u8; 32]) -> Self {
         let signer = Signer::from_seed(name, seed).expect(SOUND);
         let (tree, records, modules) = (MemoryTree::new(), Vec::new(), BTreeMap::new());
         Self { name: name.to_owned(), seed, signer, tree, records, modules }
     }
 
-    /// The standard modules: upper case, `+incompatible`, `/v2`, a pseudo-version, dependencies, a toolchain.
+    /// Makes a world with the demo modules: upper case, `+incompatible`, `/v2`, a pseudo-version, dependencies, a toolchain.
     pub fn demo() -> Self {
         let mut world = Self::new("localhost.localdev/sumdb", [7; 32]);
         world.pad(300);
@@ -71,7 +71,7 @@ impl World {
         world
     }
 
-    /// Adds a module of one Go file. `requires` goes into its go.mod, unless it is of the time before modules.
+    /// Adds a module with one Go file. `requires` is added to its go.mod, unless it is `+incompatible`.
     pub fn add_simple(&mut self, module: &str, requires: &str, code: &str) -> ModuleVersion {
         let module = ModuleVersion::parse(module).expect(SOUND);
         let go_mod = if module.version.is_incompatible() {
@@ -88,7 +88,7 @@ impl World {
         module
     }
 
-    /// Adds a module of these files, one of which is its go.mod.
+    /// Adds a module with these files, one of which may be go.mod.
     pub fn add_files(&mut self, module: &str, files: &[(&str, &str)]) -> ModuleVersion {
         let module = ModuleVersion::parse(module).expect(SOUND);
         let go_mod = files.iter().find(|(name, _)| *name == "go.mod").map_or("", |(_, text)| *text);
@@ -97,7 +97,7 @@ impl World {
         module
     }
 
-    /// Adds a toolchain as small as one can be: a script that says its version.
+    /// Adds a minimal toolchain: a script that prints its version.
     pub fn add_toolchain(&mut self, version: &str, name: &str) -> ModuleVersion {
         let module = ModuleVersion::parse(&format!("golang.org/toolchain@{version}")).expect(SOUND);
         let script = format!("#!/bin/sh\necho go version {name} demo\n");
@@ -113,7 +113,7 @@ impl World {
         module
     }
 
-    /// Adds a module version and its record. The log vouches for what is given here, right or not.
+    /// Adds a module version with the record of these files.
     pub fn add(&mut self, module: &ModuleVersion, go_mod: &str, zip: Vec<u8>) {
         let mut file = tempfile::tempfile().expect(SOUND);
         file.write_all(&zip).expect(SOUND);
@@ -123,14 +123,14 @@ impl World {
         self.add_with_record(module, go_mod, zip, text);
     }
 
-    /// Adds a module version of which only the go.mod is asked for.
+    /// Adds a module version without a zip.
     pub fn add_go_mod(&mut self, module: &ModuleVersion, go_mod: &str) {
         let (path, version) = (&module.path, &module.version);
         let text = format!("{path} {version}/go.mod {}\n", hash_go_mod(go_mod.as_bytes()));
         self.add_with_record(module, go_mod, Vec::new(), text);
     }
 
-    /// Adds a module version whose record has this text.
+    /// Adds a module version with this text as its record.
     pub fn add_with_record(&mut self, module: &ModuleVersion, go_mod: &str, zip: Vec<u8>, text: String) {
         let id = self.append(text);
         let version = &module.version;
@@ -139,14 +139,14 @@ impl World {
         self.modules.insert(module.clone(), (DemoModule { info, go_mod: go_mod.to_owned(), zip }, id));
     }
 
-    /// Appends a record as it is.
+    /// Appends a record.
     pub fn append(&mut self, text: String) -> u64 {
         let id = self.tree.append(text.as_bytes());
         self.records.push(text);
         id.get()
     }
 
-    /// Appends `n` records of modules that nobody has, so that the tree spans several tiles.
+    /// Appends `n` records of modules that do not exist, so that the tree has several tiles.
     pub fn pad(&mut self, n: usize) {
         for _ in 0..n {
             let nth = self.records.len();
@@ -154,8 +154,8 @@ impl World {
         }
     }
 
-    /// Another history under the same key: the same up to `keep` records, then `more` others. Its modules and their
-    /// record numbers are those of this world, so that lookups of early records still work.
+    /// A fork of the log, signed with the same key: the first `keep` records, then `more` others. Its modules are those of
+    /// the common records.
     #[must_use]
     pub fn fork(&self, keep: usize, more: usize) -> Self {
         let mut fork = Self::new(&self.name, self.seed);
@@ -170,33 +170,33 @@ impl World {
         fork
     }
 
-    /// The database's name.
+    /// The name of the database.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The key that signs its heads.
+    /// The key of the database.
     pub fn key(&self) -> &VerifierKey {
         self.signer.verifier_key()
     }
 
-    /// How many records there are.
+    /// The number of records.
     pub fn size(&self) -> u64 {
         self.tree.size().get()
     }
 
-    /// The signed head of the first `size` records; `None` if there are fewer.
+    /// The signed tree head of the first `size` records; `None` if there are fewer.
     pub fn head_at(&self, size: u64) -> Option<String> {
         let head = self.tree.head_at(TreeSize::new(size).ok()?)?;
         self.signer.sign_head(SUMDB_ORIGIN, &head).ok()
     }
 
-    /// Signs any text with the database's key: for replies that a misbehaving database could make.
+    /// Signs any text with the key of the database, for replies of a misbehaving database.
     pub fn sign(&self, text: &str) -> String {
         self.signer.sign(text).expect(SOUND)
     }
 
-    /// The lookup reply for a module version, under the head of the first `size` records.
+    /// The lookup reply for a module version, with the tree head of the first `size` records.
     pub fn lookup(&self, module: &ModuleVersion, size: u64) -> Option<String> {
         let (_, id) = self.modules.get(module)?;
         let text = self.records.get(usize::try_from(*id).ok()?)?;
@@ -208,7 +208,7 @@ impl World {
         self.tree.tile(tile)
     }
 
-    /// A module version's files.
+    /// The files of a module version.
     pub fn module(&self, module: &ModuleVersion) -> Option<&DemoModule> {
         self.modules.get(module).map(|(files, _)| files)
     }

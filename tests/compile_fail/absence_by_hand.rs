@@ -1,5 +1,5 @@
 //! E0451: that something is absent needs evidence.
 
 pub fn forge() -> sumgate::mirror::Absent {
-    sumgate::mirror::Absent { words: String::new() }
+    sumgate::mirror::Absent { reason: String::new() }
 }

@@ -1,5 +1,5 @@
 //! E0308: a reply that is not proved has no lines.
 
 pub fn read(reply: tlog::LookupReply, module: &gomodule::module::ModuleVersion) {
-    let _ = sumgate::sumdb::RecordLines::of(reply, module);
+    let _ = sumgate::sumdb::ModuleRecord::of(reply, module);
 }

@@ -1,7 +1,7 @@
 //! E0451: the lines of one record are not given to another.
 
-use sumgate::sumdb::RecordLines;
+use sumgate::sumdb::ModuleRecord;
 
-pub fn swap(lines: RecordLines, record: tlog::ProvenRecord) -> RecordLines {
-    RecordLines { record, ..lines }
+pub fn swap(honest: ModuleRecord, proven: tlog::ProvenRecord) -> ModuleRecord {
+    ModuleRecord { proven, ..honest }
 }

@@ -1,4 +1,4 @@
-//! E0308: a head that nobody signed is not trusted.
+//! E0308: an unsigned head is not trusted.
 
 pub fn trust(head: tlog::Checkpoint) -> tlog::Timeline {
     tlog::Timeline::resume(head)

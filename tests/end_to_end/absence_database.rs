@@ -1,4 +1,4 @@
-//! When the checksum database makes something absent, and when it does not: the mirror says 404 only for the former.
+//! When the checksum database makes a version absent (404), and when it does not.
 
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
@@ -12,7 +12,7 @@ const HELLO: &str = "example.com/hello@v1.0.0";
 const MOD: &str = "/example.com/hello/@v/v1.0.0.mod";
 const ZIP: &str = "/example.com/hello/@v/v1.0.0.zip";
 const LOOKUP: &str = "/lookup/example.com/hello@v1.0.0";
-/// A module that nobody has.
+/// A module that does not exist.
 const NOBODY: [&str; 3] =
     ["/example.com/nobody/@v/v1.0.0.mod", "/example.com/nobody/@v/v1.0.0.zip", "/lookup/example.com/nobody@v1.0.0"];
 
@@ -20,25 +20,25 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("absence: a tile that is 404 makes nothing absent", tile_404),
         trial("absence: a tree head that is 404 makes nothing absent", head_404),
-        trial("absence: a tile beyond the tree is no 404", tile_beyond),
-        trial("absence: where the first database cannot be verified, the second does not decide", second_database),
+        trial("absence: a request for a tile beyond the tree is not 404", tile_beyond),
+        trial("absence: if the first database cannot be verified, the second does not decide", second_database),
         trial("absence: audit, a tile that is 404 leaves lines unchecked", audit_tile_404),
         trial("absence: an address that shows no signed head makes nothing absent", no_head),
         trial("absence: audit, an address that shows no signed head leaves lines unchecked", audit_no_head),
         trial("absence: an address is asked for its head once", head_once),
-        trial("absence: what a source has and the database does not is not absent yet", not_yet),
-        trial("absence: upper case, +incompatible and toolchains are no other matter", kinds_of_names),
+        trial("absence: a version that an upstream has and the database lacks is not absent yet", not_yet),
+        trial("absence: the same holds for upper case, +incompatible and toolchains", kinds_of_names),
         trial("absence: after two hours the database's 404 counts", overdue),
-        trial("absence: a version that fell out of the bounded notes counts as new", evicted),
-        trial("absence: a source that cannot be asked makes nothing absent", sources_down),
-        trial("absence: of two databases both must say so", two_databases),
+        trial("absence: a version whose first request was evicted counts as new", evicted),
+        trial("absence: an upstream that cannot be reached makes nothing absent", sources_down),
+        trial("absence: with two databases, both must have no record", two_databases),
         go_trial("absence: go get waits for the record of a new version", go_waits),
-        go_trial("absence: go ends soon where a version does not exist", go_ends),
-        go_trial("absence: go asks nobody else while the database has trouble", go_stays),
+        go_trial("absence: go fails quickly for a version that does not exist", go_ends),
+        go_trial("absence: go asks no other proxy while the database fails", go_stays),
     ]
 }
 
-/// A mirror over one origin that holds no request.
+/// A mirror of one origin that does not wait for records.
 fn mirror(origin: &Origin, more: &[&str]) -> (tempfile::TempDir, Mirror) {
     let folder = tempfile::tempdir().unwrap();
     let (url, sumdb) = (origin.url(), origin.gosumdb());
@@ -129,13 +129,13 @@ fn no_head() {
             assert!(said.contains("checksum database"), "{fault:?}: {said}");
         }
     }
-    // A head that another key signed is none.
+    // A head signed by another key does not count.
     let (origin, other) = (origin(World::demo()), second_world());
     let note = other.world().head_at(1).unwrap();
     let (_folder, mirror) = mirror(&origin, &[]);
     origin.misbehave("/latest", Fault::Body(note.into()));
     assert_status(&mirror, NOBODY[0], 502);
-    // One of any size is one.
+    // A head of any size counts.
     let old = origin.world().head_at(5).unwrap();
     origin.misbehave("/latest", Fault::Body(old.into()));
     assert_status(&mirror, NOBODY[0], 404);
@@ -180,19 +180,19 @@ fn not_yet() {
         assert_eq!(answer.status, 502, "{}", answer.text());
         assert!(answer.header("retry-after").is_some(), "{}", answer.head);
         assert!(answer.text().contains("try again"), "{}", answer.text());
-        // A source whose .info names another version has something, too.
+        // An upstream whose .info names another version may have it, too.
         origin.misbehave("/example.com/fresh/@v/v1.0.0.info", Fault::Body(r#"{"Version":"v1.0.1"}"#.into()));
         let (_other, confused) = self::mirror(&origin, &[]);
         let answer = get(&confused.url, path);
         assert!(answer.status == 502 && answer.header("retry-after").is_some(), "{}", answer.head);
-        // A tree without .info files says so as well.
+        // So may one without .info files.
         origin.misbehave("/example.com/fresh/@v/v1.0.0.info", NOT_FOUND);
         assert_status(&mirror, path, 502);
-        // One that has a zip alone, too.
+        // And one with only a zip.
         origin.misbehave("/example.com/fresh/@v/v1.0.0.mod", NOT_FOUND);
         let (_other, alone) = self::mirror(&origin, &[]);
         assert_status(&alone, path, 502);
-        // And one that has nothing says that there is no such version.
+        // One without any file says that the version does not exist.
         origin.misbehave("/example.com/fresh/@v/v1.0.0.zip", NOT_FOUND);
         let (_folder, mirror) = self::mirror(&origin, &[]);
         assert_status(&mirror, path, 404);
@@ -216,13 +216,13 @@ fn kinds_of_names() {
     assert_status(&mirror, "/golang.org/toolchain/@v/v0.0.1-go1.99.3.linux-amd64.zip", 404);
 }
 
-/// The file with the moments at which the one database below `data` was first asked.
+/// The file with the times of the first lookups in the database below `data`.
 fn first_asked(data: &Path) -> std::path::PathBuf {
     let state = std::fs::read_dir(data.join("sumdb")).unwrap().next().unwrap().unwrap().path();
     state.join("first-asked")
 }
 
-/// A data folder that noted some versions so many seconds ago.
+/// A data folder with first lookups of some versions so many seconds ago.
 fn noted(origin: &Origin, folder: &Path, versions: &[(&str, u64)]) -> std::path::PathBuf {
     let data = folder.join("data");
     drop(Mirror::start(origin, &data));
@@ -241,10 +241,10 @@ fn overdue() {
         for path in FRESH_FILES {
             assert_status(&mirror, path, status);
         }
-        // A list is no such moment.
+        // A request for a list is not a lookup.
         assert_status(&mirror, "/example.com/fresh/@v/list", 200);
     }
-    // The first request of all is the moment, and it survives a start.
+    // The time of the first request is kept over a restart.
     let (origin, folder) = (with_new(FRESH), tempfile::tempdir().unwrap());
     let data = folder.path().join("data");
     let words = ["--upstream", &origin.url(), "--sumdb", &origin.gosumdb(), "--hold-for", "0s"];
@@ -299,7 +299,7 @@ fn two_databases() {
     assert_status(&other.1, "/example.com/nothing/@v/v1.0.0.mod", 502);
 }
 
-/// A `go` whose GOPROXY goes on behind the mirror, to another origin.
+/// A `go` with another origin after the mirror in GOPROXY.
 fn go_with_next(go: &Path, origin: &Origin, mirror: &Mirror, next: &Origin) -> Go {
     let proxies = format!("{},{}", mirror.url, next.url());
     let go = Go::new(go, &proxies, &format!("{} {}", origin.key(), mirror.url));

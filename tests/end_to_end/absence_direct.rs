@@ -1,4 +1,4 @@
-//! Private modules: what a host says to a stranger makes nothing absent.
+//! Private modules: answers of a host without credentials make nothing absent.
 
 use std::path::Path;
 
@@ -20,9 +20,9 @@ const BELOW: [&str; 4] = [
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        go_trial("absence, direct: below a repository that can be read, a path is absent", below_a_repository),
-        go_trial("absence, direct: a host that shows nothing, or a sign-in page, hides it, perhaps", hidden),
-        go_trial("absence, direct: shorter paths are asked for within the pattern only", within_the_pattern),
+        go_trial("absence, direct: a missing path below a readable repository is absent", below_a_repository),
+        go_trial("absence, direct: a host with a 404 or a sign-in page may hide a module", hidden),
+        go_trial("absence, direct: shorter paths are requested only if the pattern covers them", within_the_pattern),
         go_trial("absence, direct: go does not name a private module to the next proxy", go_stays),
     ]
 }
@@ -84,7 +84,7 @@ fn hidden(_go: &Path) {
             assert!(answer.text().contains("check the login of this mirror for code.test"), "{}", answer.text());
         }
     }
-    // The zip of the module is here, and has the folder: nobody knows whether the path became a module since.
+    // The stored zip has the folder, but the path may have become a module since.
     let setting = Setting::new();
     let mirror = setting.mirror("data", "code.test");
     for file in ["mod", "zip"] {
@@ -98,7 +98,7 @@ fn hidden(_go: &Path) {
         let answer = get(&mirror.url, path);
         assert_eq!(answer.status, 502, "{path}: {}", answer.text());
     }
-    // A page that names a repository which cannot be read is no better.
+    // The same for a page that names an unreadable repository.
     let setting = Setting::new();
     setting.hosts.at(ROOT, Page::Import(ROOT, "https://example.test/none.git"));
     let mirror = setting.mirror("data", "code.test");
@@ -131,7 +131,7 @@ fn go_stays(go: &Path) {
     client(&mirror).must(&["get", "code.test/team/tool/sub/pkg"]);
     named();
 
-    // The login expires.
+    // The credentials expire.
     setting.hosts.at(ROOT, Page::SignIn);
     setting.hosts.otherwise(Page::SignIn);
     let mirror = setting.mirror("other", "code.test");

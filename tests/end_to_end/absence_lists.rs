@@ -1,23 +1,23 @@
-//! A list that is shortened, for whatever reason, never makes a retracted version look current.
+//! A shortened list never makes a retracted version look current.
 
 use std::path::Path;
 
 use libtest_mimic::Trial;
 use testkit::{Fault, Origin, World};
 
-use crate::carried::{exported, fetch, import, nowhere};
+use crate::airgap::{exported, fetch, import, nowhere};
 use crate::fixture::{Go, Mirror, get, go_trial, origin, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("lists: a policy leaves out what the newest version takes back", left_out),
+        trial("lists: a list that a policy shortens omits what the newest version retracts", left_out),
         trial("lists: retractions that cannot be proved are 502", unproved),
-        trial("lists: a new version speaks as soon as it is listed", at_once),
+        trial("lists: the retractions of a new version apply as soon as it is listed", at_once),
         trial("lists: of an exempt module the pinned go.mod counts", exempt),
-        trial("lists: nothing that is left is a refusal", nothing_left),
-        trial("lists: while sources are down, what is known here is left out", sources_down),
-        trial("lists: fetched and carried, the newest version is known offline", carried),
-        go_trial("lists: go get does not install what was taken back", go_gets),
+        trial("lists: @latest of an empty list is a refusal", nothing_left),
+        trial("lists: while upstreams are down, stored retractions apply", sources_down),
+        trial("lists: fetch, export and import bring the newest version for offline use", carried),
+        go_trial("lists: go get does not install a retracted version", go_gets),
     ]
 }
 
@@ -25,7 +25,7 @@ const LIST: &str = "/example.com/sorry/@v/list";
 const LATEST: &str = "/example.com/sorry/@latest";
 const TAKES_BACK: &str = "retract v1.0.1 // it lost data\n";
 
-/// v1.0.0 and v1.0.1 are in the data folder's memory for thirty days; v1.0.2 is new and takes v1.0.1 back.
+/// The data folder has known v1.0.0 and v1.0.1 for thirty days; v1.0.2 is new and retracts v1.0.1.
 fn setting() -> (Origin, tempfile::TempDir) {
     let origin = origin(World::demo());
     let sorry = |version: &str, more: &str| {
@@ -42,7 +42,7 @@ fn setting() -> (Origin, tempfile::TempDir) {
     (origin, folder)
 }
 
-/// Writes down that a tree of this size was seen thirty days ago.
+/// Records that a tree of this size was seen thirty days ago.
 fn remember(data: &Path, size: u64) {
     let state = std::fs::read_dir(data.join("sumdb")).unwrap().next().unwrap().unwrap().path();
     let now = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap().as_secs();
@@ -80,7 +80,7 @@ fn left_out() {
         assert!(latest.contains("\"v1.0.0\""), "{policy}: {latest}");
         assert_eq!(get(&mirror.url, "/example.com/sorry/@v/v1.0.0.zip").status, 200);
     }
-    // Where nothing is left out, `go` reads the retractions itself.
+    // From a complete list, `go` reads the retractions itself.
     let (origin, folder) = setting();
     let mirror = under(&origin, &folder, "[policy]\nretracted = \"deny\"\n", &[]);
     assert_eq!(get(&mirror.url, LIST).text(), "v1.0.0\nv1.0.1\nv1.0.2\n");
@@ -109,11 +109,11 @@ fn unproved() {
             assert_eq!(answer.status, 502, "{path} {fault:?} {shown}: {}", answer.text());
         }
         origin.behave();
-        // What was under way for one that went away may still end as it began.
+        // A request that was started for a disconnected client may still end as before.
         let right = (0..20).any(|_| get(&mirror.url, LIST).text() == "v1.0.0\n");
         assert!(right, "{path} {fault:?}: {}", get(&mirror.url, LIST).text());
     }
-    // The database does not have the newest yet: the newest that it has speaks.
+    // The database has no record of the newest version yet: the newest one with a record counts.
     let (origin, folder) = setting();
     origin.misbehave("/lookup/example.com/sorry@v1.0.2", Fault::Status(404, "not found"));
     let mirror = under(&origin, &folder, MIN_AGE, &[]);
@@ -168,7 +168,7 @@ fn sources_down() {
         assert!(list.header("warning").is_some(), "whether it is the newest is not known: {}", list.head);
         assert!(get(&mirror.url, LATEST).text().contains("\"v1.0.0\""));
     }
-    // A list that is gone is a short one, too.
+    // A list that was removed is made from the store, so it is shortened, too.
     origin.behave();
     origin.misbehave(LIST, Fault::Status(404, "gone"));
     let mirror = Mirror::start(&origin, &data);
@@ -190,7 +190,7 @@ fn carried() {
         assert_eq!((list.text().as_str(), list.header("warning")), ("v1.0.0\n", None));
         assert!(get(&mirror.url, LATEST).text().contains("\"v1.0.0\""));
     }
-    // An older export that is imported later does not turn the clock back.
+    // Importing an older export later does not replace the newest version.
     let newest = there.join("proxy/example.com/sorry/@latest");
     let noted = std::fs::read(&newest).unwrap();
     assert!(String::from_utf8_lossy(&noted).contains("v1.0.2"));
@@ -203,7 +203,7 @@ fn carried() {
     assert!(said.contains("imported 0 files"), "{said}");
     assert_eq!(std::fs::read(&newest).unwrap(), noted);
 
-    // What came another way carries a warning.
+    // Modules that came in another way have a Warning header.
     let bare = folder.path().join("bare");
     let mirror = Mirror::start(&origin, &bare);
     assert_eq!(get(&mirror.url, "/example.com/sorry/@v/v1.0.1.zip").status, 200);

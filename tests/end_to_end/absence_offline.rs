@@ -1,4 +1,4 @@
-//! Offline, and while sources are down: what lies here answers, and the folders of a module are no modules.
+//! Offline, and while upstreams are down: answers come from the store, and folders of a module are 404.
 
 use std::path::Path;
 
@@ -9,13 +9,13 @@ use crate::fixture::{Go, Mirror, get, go_trial, origin, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("absence, here: only .info, lists and @latest of a folder with Go files", folders),
-        trial("absence, here: a folder that was seen as a module is none", seen_as_a_module),
-        trial("absence, here: the zip of the version that is asked for decides", of_that_version),
-        trial("absence, here: of a private module nothing is a folder while its source is down", private_folders),
-        trial("here: what was released answers after it is gone from its source", gone),
-        trial("here: queries are answered by what lies here", queries),
-        go_trial("here: go install, run, get and tidy with packages below a module", go_commands),
+        trial("absence, offline: only .info, lists and @latest of a folder with Go files", folders),
+        trial("absence, offline: a folder that was once a module is not absent", seen_as_a_module),
+        trial("absence, offline: the zip of the requested version decides", of_that_version),
+        trial("absence, offline: no path below a private module is absent while its upstream is down", private_folders),
+        trial("stored: a released version is served after its upstream deleted it", gone),
+        trial("stored: queries are answered from the store", queries),
+        go_trial("stored: go install, run, get and tidy with packages below a module", go_commands),
     ]
 }
 
@@ -55,7 +55,7 @@ fn warm(mirror: &Mirror, modules: &[&str]) {
     }
 }
 
-/// A mirror that has these modules, and then is offline, or has a source that is down.
+/// A mirror that has these modules and then is offline, or whose upstream is down.
 fn cold(origin: &Origin, data: &Path, modules: &[&str], offline: bool) -> Mirror {
     let warm_one = Mirror::start(origin, data);
     warm(&warm_one, modules);
@@ -66,7 +66,7 @@ fn cold(origin: &Origin, data: &Path, modules: &[&str], offline: bool) -> Mirror
     if offline {
         return Mirror::start_with(data, &[&words[..], &["--offline"]].concat());
     }
-    // Trouble that is not asked about again, so that the trials are short.
+    // A failure that is not retried, so that the trials are short.
     origin.misbehave("*", Fault::Status(418, "out of order"));
     Mirror::start_with(data, &words)
 }
@@ -136,9 +136,9 @@ fn of_that_version() {
     let data = folder.path().join("data");
     let mirror = cold(&origin, &data, &[TOOL], true);
     assert_statuses(&mirror, &["/example.com/tool/cmd/x/@v/v1.0.0.info"], 404);
-    // The go.mod of another version is here, its zip is not.
+    // The go.mod of another version is stored, its zip is not.
     assert_statuses(&mirror, &["/example.com/tool/cmd/x/@v/v1.1.0.info", "/example.com/tool/cmd/x/@v/main.info"], 502);
-    // A zip that changed on disk says nothing.
+    // A zip that was changed on disk does not count.
     drop(mirror);
     let zip = data.join("proxy/example.com/tool/@v/v1.0.0.zip");
     let bytes = std::fs::read(&zip).unwrap();
@@ -149,7 +149,7 @@ fn of_that_version() {
     assert_statuses(&damaged, &["/example.com/tool/cmd/x/@v/v1.0.0.info", "/example.com/tool/cmd/x/@latest"], 502);
 }
 
-/// A private module may be new, and nobody else must hear of it; a mirror without a network is the only one asked.
+/// A private path may be a new module, and its name must not be sent to others, except if the mirror is the only proxy.
 fn private_folders() {
     let folder = "/example.com/tool/cmd/x/@v/v1.0.0.info";
     for (offline, status) in [(false, 502), (true, 404)] {
@@ -231,7 +231,7 @@ fn go_commands(go: &Path) {
         let tidy = home();
         tidy.write("a.go", "package app\n\nimport _ \"example.com/tool\"\n");
         tidy.must(&["mod", "tidy"]);
-        // Folders alone were asked for behind the mirror: the rules say that they are no modules.
+        // Only folders were requested from the next proxy: the mirror says that they are not modules.
         let files = |path: &String| path.contains("/@v/") && !path.contains("/cmd/");
         assert_eq!(next.take_requests().into_iter().filter(files).collect::<Vec<_>>(), Vec::<String>::new());
     }

@@ -1,4 +1,4 @@
-//! Generated chains, answers and states: no 404 that the rules of `mirror/absence` do not allow.
+//! Generated proxy lists, answers and states: no 404 that the rules of `mirror/absence` do not allow.
 //!
 //! `SUMGATE_CASES` sets how many (300), `SUMGATE_SEED` which ones. A failure prints its case; the same seed makes it again.
 
@@ -12,7 +12,7 @@ use testkit::{Fault, Origin, World};
 use crate::fixture::{Mirror, get, origin, trial};
 
 pub fn trials() -> Vec<Trial> {
-    vec![trial("absence: generated chains, answers and states", generated)]
+    vec![trial("absence: generated proxy lists, answers and states", generated)]
 }
 
 const MODULE: &str = "example.com/fresh@v1.0.0";
@@ -31,7 +31,7 @@ const SOURCES: usize = 3;
 /// Each case is a process that mostly waits.
 const THREADS: usize = 8;
 
-/// What a source says to a path.
+/// The answer of an upstream to a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Says {
     Right,
@@ -46,7 +46,7 @@ enum Says {
     Changed,
 }
 
-/// What the database says of the version.
+/// The answer of the database about the version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Database {
     HasRecord,
@@ -61,15 +61,15 @@ enum Database {
 struct Case {
     chain: Vec<([Says; PATHS.len()], char)>,
     database: Database,
-    /// When the database was first asked for it here, in seconds before now.
+    /// Seconds since the first lookup.
     first_asked: Option<u64>,
     exempt: bool,
     offline: bool,
-    /// What a second database says.
+    /// The answer of a second database.
     second: Option<Database>,
-    /// The zip was released here before.
+    /// Whether the zip was released before.
     is_here: bool,
-    /// This source once sent a page in the place of the zip.
+    /// The upstream that once sent an HTML page instead of the zip.
     once_wrong: Option<usize>,
 }
 
@@ -79,7 +79,7 @@ impl Case {
             use Says::{
                 Changed, Fails, FailsForAWhile, Gone, NotFound, Page, Refuses, RefusesByLaw, Right, WantsLogin,
             };
-            // Mostly absent: the rules are about what is said besides.
+            // Mostly absent: the rules are about the other answers.
             let all = [NotFound, NotFound, NotFound, NotFound, Gone, Right, Right, Fails, Refuses, RefusesByLaw];
             match rng.u32(0..20) {
                 0 => WantsLogin,
@@ -117,18 +117,18 @@ impl Case {
         self.chain.iter().all(|(says, _)| matches!(says[path], Says::NotFound | Says::Gone))
     }
 
-    /// Whether the first database vouched for it before.
+    /// Whether the record of the first database was proved before.
     fn is_kept(&self) -> bool {
         !self.exempt && (self.is_here || (self.once_wrong.is_some() && !self.offline))
     }
 
-    /// Whether the record is proved: by the databases as they are now, or by what happened before.
+    /// Whether the record is proved, now or before.
     fn is_proved(&self) -> bool {
         let by_second = self.database == Database::HasNone && self.second == Some(Database::HasRecord);
         self.is_kept() || (!self.offline && (self.database == Database::HasRecord || by_second))
     }
 
-    /// Whether the rules let `PATHS[path]` be absent, written down once more and as simply as possible.
+    /// Whether the rules allow `PATHS[path]` to be absent: an independent, simple implementation.
     fn may_be_absent(&self, path: usize) -> bool {
         if self.offline || (path < MOD && self.is_here) {
             return false;
@@ -139,7 +139,7 @@ impl Case {
         self.second.is_none_or(|second| second == Database::HasNone) && self.lookup_may_be_absent()
     }
 
-    /// The same of a lookup in the first database.
+    /// The same for a lookup in the first database.
     fn lookup_may_be_absent(&self) -> bool {
         let overdue = self.first_asked.is_some_and(|ago| ago > 2 * 3600);
         !self.offline
@@ -148,7 +148,7 @@ impl Case {
             && (overdue || [INFO, MOD, ZIP].iter().all(|path| self.all_absent(*path)))
     }
 
-    /// Whether `PATHS[path]` must come: it is a proved file that is here, or each source has it and a database vouches.
+    /// Whether `PATHS[path]` must be served: a stored proved file, or each upstream has it and there is a record.
     fn must_come(&self, path: usize) -> bool {
         let right = !self.offline && self.chain.iter().all(|(says, _)| says[path] == Says::Right);
         (self.is_here && path >= MOD) || (right && (path < MOD || self.exempt || self.is_proved()))
@@ -217,7 +217,7 @@ impl Stage {
         Mirror::start_with(&folder.path().join("data"), &words)
     }
 
-    /// What happened before the case: a release, a page in the place of a zip, a first question long ago.
+    /// The events before the case: a release, an HTML page instead of a zip, a first lookup long ago.
     fn prepare(&self, case: &Case, folder: &tempfile::TempDir) {
         self.sources.iter().for_each(Origin::behave);
         self.databases.iter().for_each(Origin::behave);
@@ -270,7 +270,7 @@ fn generated() {
             });
         }
     });
-    // Rules that allow nothing would pass, too.
+    // Otherwise rules that allow nothing would pass, too.
     let (cases, absent) = (cases, absent.into_inner());
     assert!(absent >= cases / 4, "only {absent} absences in {cases} cases");
 }

@@ -1,4 +1,4 @@
-//! What sources say together: absent, refused, or not known; and which of them may be asked after which.
+//! Answers of several upstreams: absent, refused or unknown; and which upstream may be asked after which.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -18,17 +18,17 @@ const DEP_ZIP: &str = "/example.com/dep/v2/@v/v2.0.1.zip";
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("absence: a source that once had wrong bytes is asked last, not left out", wrong_once),
-        trial("absence: a source that rests may have it", resting),
-        trial("absence: a path that no source serves is refused", no_source),
+        trial("absence: an upstream that once had wrong bytes is asked last, not skipped", wrong_once),
+        trial("absence: an upstream with an open circuit breaker may have the version", resting),
+        trial("absence: a path that no upstream serves is refused", no_source),
         trial("refusal: 401, 403 and 451 end the search, unless a | follows", refusals),
-        trial("refusal: the text is kept and made safe, a 401 names the login", refusal_texts),
-        trial("refusal: speed and rank choose only among sources joined by |", order),
-        trial("refusal: a source behind a comma waits for the one before it", comma_waits),
-        trial("absence: only if each source says so", every_combination),
-        trial("absence: a folder that is missing or empty says nothing", empty_root),
+        trial("refusal: the text is kept and made safe, a 401 mentions credentials", refusal_texts),
+        trial("refusal: speed decides only among upstreams joined by |", order),
+        trial("refusal: an upstream after a comma is asked after the one before it", comma_waits),
+        trial("absence: only if each upstream says so", every_combination),
+        trial("absence: a missing or empty folder makes nothing absent", empty_root),
         go_trial("refusal: go and the gate stop where a curating proxy says 403", curated),
-        go_trial("absence: go does not walk past a mirror whose source is in trouble", go_stays),
+        go_trial("absence: go does not bypass a mirror whose upstream fails", go_stays),
     ]
 }
 
@@ -64,7 +64,7 @@ fn wrong_once() {
     let (_folder, mirror) = mirror(&wrong, &joined(&[&wrong, &other], ","), &[]);
     other.misbehave(ZIP, NOT_FOUND);
     wrong.misbehave(ZIP, Fault::Body("<html>Log in</html>".into()));
-    // The zip exists: its record says so, and the first source sent something for it.
+    // The zip exists: it has a record, and the first upstream sent bytes for it.
     assert_status(&mirror, ZIP, 403);
     assert_status(&mirror, ZIP, 403);
     wrong.behave();
@@ -77,7 +77,7 @@ fn resting() {
     for path in [ZIP, INFO, LIST] {
         other.misbehave(path, NOT_FOUND);
     }
-    // The database is the same address: only its files are in trouble.
+    // The database has the same address: only requests for files fail.
     down.misbehave("/example.com/*", Fault::Reset);
     for path in [ZIP, INFO, LIST, ZIP, INFO, LIST] {
         assert_status(&mirror, path, 502);
@@ -109,7 +109,7 @@ fn refusals() {
             assert_eq!(second.asked(path), 0, "{status} {path}");
             let (_folder, bar) = mirror(&first, &joined(&[&first, &second], "|"), &[]);
             assert_status(&bar, path, 200);
-            // 404 and 410 go on.
+            // After 404 and 410 the next one is asked.
             for status in [404, 410] {
                 let (_folder, comma) = mirror(&first, &joined(&[&first, &second], ","), &[]);
                 first.misbehave(path, Fault::Status(status, "no"));
@@ -138,7 +138,7 @@ fn order() {
     slow.misbehave("/example.com/*", Fault::Delay(Duration::from_millis(300), None));
     for (separator, first) in [(",", &slow), ("|", &quick)] {
         let (_folder, mirror) = mirror(&slow, &joined(&[&slow, &quick], separator), &[]);
-        // Both are asked here, one after the other: what is learned of them is the same.
+        // Both are asked one after the other, so that their statistics are the same.
         slow.misbehave(DEP_ZIP, NOT_FOUND);
         for _ in 0..3 {
             assert_status(&mirror, DEP_ZIP, 200);
@@ -159,21 +159,21 @@ fn comma_waits() {
     first.misbehave(ZIP, Fault::Delay(Duration::from_secs(4), None));
     assert_status(&mirror, ZIP, 200);
     assert_eq!((first.asked(ZIP), second.asked(ZIP)), (1, 0));
-    // It began to send, and stalls: the next one may help.
+    // It began to send and stalls: the next one may be asked.
     first.misbehave(DEP_ZIP, Fault::Stall(100));
     assert_status(&mirror, DEP_ZIP, 200);
     assert_eq!((first.asked(DEP_ZIP), second.asked(DEP_ZIP)), (1, 1));
-    // It fails: what is proved may come from the next.
+    // It fails: proved files may come from the next one.
     let legacy = "/example.com/legacy/@v/v2.0.0+incompatible.zip";
     first.misbehave(legacy, Fault::Status(500, "down"));
     assert_status(&mirror, legacy, 200);
-    // What is not proved follows `go`.
+    // For unproved answers the rules of `go` apply.
     let list = "/example.com/pseudo/@v/list";
     first.misbehave(list, Fault::Status(500, "down"));
     assert_status(&mirror, list, 502);
 }
 
-/// Two sources, each with each answer, joined by either separator: 404 if both say so, and else never.
+/// Two upstreams with all combinations of answers and separators: 404 only if both say so.
 fn every_combination() {
     let answers: [(&str, Option<Fault>); 7] = [
         ("right", None),
@@ -208,12 +208,12 @@ fn one_combination(a: &(&str, Option<Fault>), b: &(&str, Option<Fault>), separat
         }
     }
     let absent = |name: &str| matches!(name, "404" | "410");
-    // The files last: what is here answers for sources that are down.
+    // Files last: once stored, they are served while upstreams are down.
     for path in [LIST, LATEST, INFO, MOD, ZIP] {
         let answer = get(&mirror.url, path);
         let case = format!("{}{separator}{} {path}: {} {}", a.0, b.0, answer.status, answer.text());
         assert_eq!(answer.status == 404, absent(a.0) && absent(b.0), "{case}");
-        // As `go` would have it: a refusal ends at a comma, trouble ends there for what nothing proves.
+        // As for `go`: a refusal ends at a comma, and so does a failure for unproved answers.
         let proved = path == ZIP || path == MOD;
         let goes_on = separator == "|" || absent(a.0) || (proved && a.0 != "403");
         let right = a.0 == "right" || (goes_on && b.0 == "right");
@@ -238,7 +238,7 @@ fn empty_root() {
         let log = std::fs::read_to_string(mirror.data.with_extension("log")).unwrap();
         assert!(log.contains(root.to_str().unwrap()), "it is said at the start, too: {log}");
     }
-    // With something in it, what is missing is absent.
+    // If the folder is not empty, a missing file is absent.
     std::fs::create_dir_all(root.join("example.com/other")).unwrap();
     let (_data, mirror) = mirror(&origin, &url, &[]);
     for path in [ZIP, MOD, INFO, LIST, LATEST] {
@@ -246,7 +246,7 @@ fn empty_root() {
     }
 }
 
-/// A curating proxy that takes its time to say 403, and an open one that was fast all morning.
+/// A curating proxy that is slow to answer 403, and an open one that was fast before.
 fn curated(go: &Path) {
     let (curator, open) = two();
     let upstream = joined(&[&curator, &open], ",");

@@ -12,22 +12,22 @@ use crate::fixture::{Go, Mirror, get, origin, root_trial, trial};
 
 const DAY: u64 = 86_400;
 const MIN_AGE: &str = "[policy]\nmin-age = \"7d\"\n";
-const UNCOUNTED: &str = "what was seen of the log does not count for min-age";
+const UNCOUNTED: &str = "the times of recorded tree heads do not count for min-age";
 
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("ages: one start with a wrong clock does not break min-age", one_start_with_a_wrong_clock),
-        trial("ages: a start with a clock that is behind makes no record older", one_start_in_the_past),
-        trial("ages: one wrong line does not spoil the others", one_wrong_line),
+        trial("ages: a start with a slow clock makes no record older", one_start_in_the_past),
+        trial("ages: one invalid line does not invalidate the others", one_wrong_line),
         trial("ages: heads in the tree under audit do not count", forged_in_the_tree),
-        trial("ages: heads in the tree do not count for run, and for serve no tree is under audit", run_and_serve),
+        trial("ages: heads in the tree do not count for run, but count for serve", run_and_serve),
         root_trial("ages: heads of another user do not count", heads_of_another_user),
-        trial("ages: on a fresh machine unknown-age decides, and the refusal names the way out", a_fresh_machine),
-        trial("ages: a log that rests is watched, so that a new record in it is young", a_log_that_rests),
+        trial("ages: on a fresh machine unknown-age decides, and the refusal says what to do", a_fresh_machine),
+        trial("ages: an idle log is observed, so a new record in it is young", a_log_that_rests),
     ]
 }
 
-/// A folder with a go.sum of one module version and a policy. Nothing is remembered of the log.
+/// A folder with a go.sum of one module version and a policy, without recorded heads.
 fn job(policy: &str) -> (Origin, Go) {
     let origin = origin(World::demo());
     let job = home(&origin);
@@ -46,7 +46,7 @@ fn heads(data: impl AsRef<Path>) -> PathBuf {
     folders.next().unwrap().unwrap().path().join("heads")
 }
 
-/// Writes down that trees were seen so many days ago; days below zero are to come.
+/// Records that trees were seen so many days ago; negative days are in the future.
 fn remember(data: impl AsRef<Path>, seen: &[(i64, u64)]) {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     let line = |(days, size): &(i64, u64)| {
@@ -56,13 +56,14 @@ fn remember(data: impl AsRef<Path>, seen: &[(i64, u64)]) {
     std::fs::write(heads(data), seen.iter().map(line).collect::<String>()).unwrap();
 }
 
-/// What is remembered, as days ago and sizes.
+/// The recorded heads, as days ago and sizes.
 fn remembered(data: impl AsRef<Path>) -> Vec<(i64, u64)> {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    let now = i64::try_from(now.as_secs()).unwrap();
     let text = std::fs::read_to_string(heads(data)).unwrap();
     let line = |line: &str| {
         let (at, size) = line.split_once(' ').unwrap();
-        let ago = now.checked_signed_diff(at.parse().unwrap()).unwrap();
+        let ago = now - at.parse::<i64>().unwrap();
         (ago.div_euclid(i64::try_from(DAY).unwrap()), size.parse().unwrap())
     };
     text.lines().map(line).collect()
@@ -73,7 +74,7 @@ fn one_start_with_a_wrong_clock() {
     let data = data(&job);
     let start = || audit(&job, &["--data", &data]);
     assert_eq!(start().0, Some(1), "a fresh machine");
-    // The first start was in the far future: that is all that is remembered.
+    // The first start was in the far future: only its time is recorded.
     let size = origin.world().size();
     remember(&data, &[(-20_000, size)]);
     // A new record of another module makes the head move.
@@ -89,7 +90,7 @@ fn one_start_with_a_wrong_clock() {
     let (code, said) = start();
     assert_eq!((code, said.contains("is later than the clock of this machine")), (Some(0), true), "{said}");
 
-    // More starts, and the wrong line is gone for good.
+    // After more starts the wrong line is removed.
     for nth in 0..2 {
         origin.world().add_simple(&format!("example.com/more@v1.0.{nth}"), "", "package more\n");
         job.write("go.sum", line_of(&honest(&origin), &format!("example.com/more v1.0.{nth} ")));
@@ -106,7 +107,7 @@ fn one_start_in_the_past() {
     let start = || audit(&job, &["--data", &data]);
     start();
     let size = origin.world().size();
-    // Seen on three days, and once by a clock that was 300 days behind.
+    // Seen on three days, and once with a clock that was 300 days slow.
     remember(&data, &[(300, size), (3, size - 40), (2, size - 30), (1, size - 20)]);
     let (code, said) = start();
     assert_eq!((code, said.matches("it contradicts the other lines").count()), (Some(1), 1), "{said}");
@@ -151,7 +152,7 @@ fn forged_in_the_tree() {
         assert_eq!(std::fs::read(heads(&committed)).unwrap(), forged, "it is left alone");
     };
     refused(&["--data", ".data"]);
-    // By whatever name: a link outside that leads into the tree. Folders are not linked one by one.
+    // Also through a link from outside into the tree.
     let link = job.root().join("link");
     symlink(&committed, &link).unwrap();
     refused(&["--data", link.to_str().unwrap()]);
@@ -167,7 +168,7 @@ fn forged_in_the_tree() {
     refused(&["sub/go.sum", "--data", ".data"]);
     refused(&["sub", "--data", ".data"]);
 
-    // It is said only where it matters.
+    // Reported only if it matters.
     let (code, said) = audit(&job, &["sub", "--no-policy", "--data", ".data"]);
     assert_eq!((code, said.contains(UNCOUNTED)), (Some(0), false), "{said}");
     job.write("sumgate.toml", "[policy]\npseudo-versions = \"deny\"\n");
@@ -202,7 +203,7 @@ fn run_and_serve() {
     let (code, said) = run(job.root().join("data").to_str().unwrap());
     assert_eq!((code, said.contains("200 OK"), said.contains(UNCOUNTED)), (Some(0), true, false), "{said}");
 
-    // Nobody's tree: the folder is the mirror's own.
+    // No tree under audit: the folder belongs to the mirror.
     let policy = job.home().join("sumgate.toml");
     let words = ["--upstream", &url, "--sumdb", &sumdb, "--policy", policy.to_str().unwrap()];
     std::fs::rename(job.root().join("data"), &data).unwrap();
@@ -221,7 +222,7 @@ fn heads_of_another_user() {
     let state = heads.parent().unwrap();
     for path in [Path::new(&data), state.parent().unwrap(), state, &heads] {
         chown(path, NOBODY, None).unwrap();
-        // Who writes owns what is in the data folder, and who only reads does not count it.
+        // Writers must own the files of the data folder; for readers the times do not count.
         let is_inside = path != Path::new(&data);
         let words = format!("{} belongs to user 65534, expected the user of this process, 0", path.display());
         if is_inside {
@@ -256,7 +257,7 @@ fn a_fresh_machine() {
         assert_eq!((code, said.contains(words)), (Some(1), true), "{said}");
     };
     refused();
-    // As with the table of a program that is months old: what it does not cover is not young.
+    // As with the built-in heads of an old program: a record that they do not cover is not young.
     remember(&data, &[(100, 300)]);
     refused();
     job.write("sumgate.toml", &format!("{MIN_AGE}unknown-age = \"old\"\n"));
@@ -271,14 +272,14 @@ fn a_fresh_machine() {
     remember(&data, &[(100, size), (10, size)]);
     assert_eq!(audit(&job, &["--data", &data]).0, Some(0), "a hundred days ago it was");
 
-    // What the database does not have will never have an age.
+    // A version without a record never has an age.
     job.write("sumgate.toml", MIN_AGE);
     let job = job.set("GONOSUMDB", "example.com/hello");
     let (code, found) = findings(&job, &["--data", &data]);
     assert_eq!((code, found[0].0.as_str()), (Some(1), "policy-denied"));
     let (_, said) = audit(&job, &["--data", &data]);
     assert!(said.contains("the checksum database has no record of it, so nothing tells its age"), "{said}");
-    assert!(said.contains("an [[exception]] lets in this module"), "{said}");
+    assert!(said.contains("add an [[exception]] for this module"), "{said}");
 }
 
 fn a_log_that_rests() {

@@ -1,4 +1,4 @@
-//! Each attack is refused with the real `go` in front, and nothing of it is kept.
+//! Each attack is refused, with the real `go` as client, and nothing of it is stored.
 
 use std::path::Path;
 
@@ -16,35 +16,35 @@ const LOOKUP: &str = "/lookup/example.com/hello@v1.0.0";
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        go_trial("attack: a bit of a zip", |go| {
+        go_trial("attack: a flipped bit in a zip", |go| {
             wrong_bytes(go, ZIP, Fault::FlipBit(200));
         }),
-        go_trial("attack: a bit of a go.mod", |go| {
+        go_trial("attack: a flipped bit in a go.mod", |go| {
             wrong_bytes(go, MOD, Fault::FlipBit(5));
         }),
-        go_trial("attack: a zip that is right for another version", |go| {
+        go_trial("attack: the zip of another version", |go| {
             let other = ModuleVersion::parse("example.com/hello@v1.1.0").unwrap();
             let zip = World::demo().module(&other).unwrap().zip.clone();
             wrong_bytes(go, ZIP, Fault::Body(zip.into()));
         }),
-        go_trial("attack: a zip cut short", |go| {
+        go_trial("attack: a truncated zip", |go| {
             wrong_bytes(go, ZIP, Fault::Cut(150));
         }),
-        go_trial("attack: a proved reply for another module", another_modules_reply),
+        go_trial("attack: a proved record of another module", another_modules_reply),
         go_trial("attack: a tile of wrong length", |go| {
             bad_tile(go, Fault::Cut(31));
         }),
-        go_trial("attack: a bit of a tile", |go| {
+        go_trial("attack: a flipped bit in a tile", |go| {
             bad_tile(go, Fault::FlipBit(1));
         }),
         go_trial("attack: a forged leaf in its tile", forged_leaf),
         go_trial("attack: a fork at equal size", |go| fork(go, 601, 6)),
         go_trial("attack: a fork at greater size", |go| fork(go, 601, 40)),
         go_trial("attack: a fork at lesser size", |go| fork(go, 310, 10)),
-        go_trial("attack: a rolled-back head is no fork, and never trusted", rolled_back),
+        go_trial("attack: an older head is not a fork, and is never trusted", rolled_back),
         trial("attack: a record without a hash for the file is a refusal", half_record),
-        trial("attack: a first head that does not fit the anchor", a_first_head_against_the_anchor),
-        trial("attack: a file changed on disk is set aside and fetched anew", changed_on_disk),
+        trial("attack: a first head that is inconsistent with the anchor", a_first_head_against_the_anchor),
+        trial("attack: a file changed on disk is quarantined and fetched again", changed_on_disk),
         go_trial("attack: every case of lookup-attacks.json", lookup_vectors),
     ]
 }
@@ -132,7 +132,7 @@ fn bad_tile(go: &Path, fault: Fault) {
     client(go, &origin, &mirror).must(&["mod", "download", HELLO]);
 }
 
-/// CVE-2026-56865: everything honest but one leaf, whose tile the flawed reader never authenticated.
+/// CVE-2026-56865: everything is honest except one leaf, in a tile that the flawed reader did not authenticate.
 fn forged_leaf(go: &Path) {
     for (size, record) in [(301, 5_u64), (65_535, 300), (65_869, 5), (70_000, 1234), (70_001, 12_345)] {
         let mut world = World::demo();
@@ -171,7 +171,7 @@ fn fork(go: &Path, keep: usize, more: usize) {
     let evidence: Vec<_> = files(&sumdb).into_keys().filter(|name| name.ends_with("fork.txt")).collect();
     let evidence = sumdb.join(&evidence[0]).to_str().unwrap().to_owned();
 
-    // Anybody can check it, and a damaged one proves nothing.
+    // Anyone can verify it; a damaged one is invalid.
     let key = origin.key();
     assert_eq!(run(&["verify", &evidence, "--sumdb", &key]).status.code(), Some(0));
     assert_eq!(run(&["verify", &evidence]).status.code(), Some(1), "another key than the trusted one");
@@ -180,7 +180,7 @@ fn fork(go: &Path, keep: usize, more: usize) {
     std::fs::write(&damaged, text.replacen("older", "oldest", 1)).unwrap();
     assert_eq!(run(&["verify", damaged.to_str().unwrap(), "--sumdb", &key]).status.code(), Some(1));
 
-    // What was proved before is still served; the fork is remembered over a restart, also by other commands.
+    // Proved files are still served; the fork is remembered after a restart, also by other commands.
     assert_eq!(get(&mirror.url, "/example.com/dep/v2/@v/v2.0.1.zip").status, 200);
     assert!(get(&mirror.url, "/").text().contains("FORKED"));
     drop(mirror);
@@ -213,10 +213,10 @@ fn a_first_head_against_the_anchor() {
     assert_eq!(lookup("honest", &anchor).status.code(), Some(0));
     let fork = origin.world().fork(400, 300);
     *origin.world() = fork;
-    // A machine that remembers nothing: with the anchor it notices, without one it cannot.
+    // A new installation notices the fork only with the anchor.
     assert_eq!(lookup("fresh", &anchor).status.code(), Some(3));
     assert_eq!(lookup("trusting", "none").status.code(), Some(0));
-    // A machine that trusted the other history first notices as soon as it is given the anchor.
+    // An installation that trusted the other history first notices the fork once it has the anchor.
     assert_eq!(lookup("trusting", &anchor).status.code(), Some(0), "a kept proof needs no network");
     let other = ["sumdb", "lookup", "example.com/dep/v2@v2.0.1", "--sumdb", &sumdb, "--anchor", &anchor, "--data"];
     let data = folder.path().join("trusting");

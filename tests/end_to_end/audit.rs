@@ -1,4 +1,4 @@
-//! `sumgate audit`: every finding, every exit code, and what goes over the wire.
+//! `sumgate audit`: every finding, every exit code, and the requests.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -11,24 +11,24 @@ use crate::fixture::{Go, Mirror, origin, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("audit: clean, and a second run asks nobody, also offline", clean_then_silent),
-        trial("audit: offline without memory is exit 2 and names every line", offline_and_cold),
+        trial("audit: a clean audit, and a second one without requests", clean_then_silent),
+        trial("audit: offline without proofs is exit 2 and names every line", offline_and_cold),
         trial("audit: every finding has its code and its line", every_finding),
         trial("audit: severities and --deny", deny),
         trial("audit: every format", every_format),
         trial("audit: a name that looks private is not sent to the public database", private_looking),
-        trial("audit: exempt modules are skipped, counted, and never named on the wire", exempt),
+        trial("audit: exempt modules are skipped and counted, and their names are not sent", exempt),
         trial("audit: a lying or silent database is exit 2, and says which lines", not_finished),
         trial("audit: a forked database is exit 3 with evidence", forked),
-        trial("audit: against a mirror, as go would reach it", against_a_mirror),
-        trial("audit: a go that does not say its settings is exit 2, and nothing is sent", a_silent_go),
-        trial("audit: under a policy", under_a_policy),
-        trial("audit: paths that are none", paths_that_are_none),
-        trial("audit: a report that cannot be written is exit 2, one that nobody wants is not", lost_report),
+        trial("audit: through a mirror, as go would reach it", against_a_mirror),
+        trial("audit: if go env fails, exit 2, and no name is sent", a_silent_go),
+        trial("audit: with a policy", under_a_policy),
+        trial("audit: invalid paths", paths_that_are_none),
+        trial("audit: a report that cannot be written is exit 2, a closed pipe is not", lost_report),
     ]
 }
 
-/// Where audits run: a home with settings of its own and no `go` needed.
+/// A home with its own settings, without `go`.
 pub fn home(origin: &Origin) -> Go {
     Go::new(Path::new("/nonexistent"), "off", &origin.gosumdb())
 }
@@ -55,7 +55,7 @@ pub fn audit(home: &Go, more: &[&str]) -> (Option<i32>, String) {
 /// The findings as `(code, file, line)`.
 pub fn findings(home: &Go, more: &[&str]) -> (Option<i32>, Vec<(String, String, u64)>) {
     let (code, output) = audit(home, &[&["--format", "json"], more].concat());
-    // What is said on stderr comes before it.
+    // Messages on stderr come before it.
     let json = &output[output.find('{').unwrap_or(0)..];
     let document: Value = serde_json::from_str(json).unwrap_or_else(|_| panic!("no JSON: {output}"));
     let found = document["findings"].as_array().unwrap().iter().map(|finding| {
@@ -137,7 +137,7 @@ fn every_finding() {
     let (_, output) = audit(&home, &[]);
     assert!(output.contains("the found hash is  the proved one of example.com/hello@v1.1.0"), "{output}");
 
-    // Two lines that differ: both are held against the record, and the second says that there is another.
+    // Two lines that differ: both are compared with the record, and the second reports the first.
     home.write("go.sum", &format!("{dep}\nexample.com/dep/v2 v2.0.1 {}\n", hash_of("example.com/hello v1.0.0 ")));
     home.write("go.mod", "module a.com/b\n");
     let (code, found) = findings(&home, &[]);
@@ -145,7 +145,7 @@ fn every_finding() {
     let codes: Vec<(&str, u64)> = found.iter().map(|(code, _, line)| (code.as_str(), *line)).collect();
     assert_eq!(codes, [("conflicting-lines", 2), ("hash-mismatch", 2)]);
 
-    // What cannot be compared is no conflict, and neither is another file, which another module builds with.
+    // An unknown algorithm is not a conflict, and neither is another file, which belongs to another module.
     home.write("go.sum", &format!("{dep}\nexample.com/dep/v2 v2.0.1 h2:abc\n"));
     home.write("sub/go.sum", &format!("example.com/dep/v2 v2.0.1 {}\n", hash_of("example.com/hello v1.0.0 ")));
     let expected = [("unknown-algorithm", "go.sum", 2), ("hash-mismatch", "sub/go.sum", 1)];
@@ -233,13 +233,13 @@ fn not_finished() {
     assert_eq!(code, Some(2), "{output}");
     assert!(output.contains("NOT FINISHED, 2 not checked") && output.contains("12 proved"), "{output}");
     assert!(output.contains("not checked: example.com/dep/v2@v2.0.1") && output.contains("on fire"), "{output}");
-    // Another module's proved record is no answer, and no finding either.
+    // A proved record of another module is neither an answer nor a finding.
     let other =
         origin.world().lookup(&gomodule::module::ModuleVersion::parse("example.com/hello@v1.0.0").unwrap(), 607);
     origin.misbehave("/lookup/example.com/dep/v2@v2.0.1", Fault::Body(other.unwrap().into()));
     let (code, output) = audit(&home, &[]);
-    assert_eq!((code, output.contains("a record that is not its own")), (Some(2), true), "{output}");
-    // A forged tile spoils what lies under it, and nothing is kept of it.
+    assert_eq!((code, output.contains("with an invalid record")), (Some(2), true), "{output}");
+    // A forged tile affects the records below it, and is not stored.
     let home = self::home(&origin);
     home.write("go.sum", &lines.join("\n"));
     origin.behave();
@@ -265,7 +265,7 @@ fn forked() {
     let evidence = &evidence[..evidence.find("fork.txt").unwrap() + 8];
     let (code, output) = home.sumgate(&["verify", evidence, "--sumdb", &origin.key()]);
     assert_eq!(code, Some(0), "{output}");
-    // While the evidence lies there, a proof that was kept is no reason to be silent: it may be of either history.
+    // While there is evidence, stored proofs do not count: they may be of either history.
     home.write("go.sum", line_of(&lines, "example.com/hello v1.0.0 "));
     let (code, output) = audit(&home, &["--offline"]);
     assert_eq!((code, output.contains("THE DATABASE MISBEHAVED, evidence in ")), (Some(3), true), "{output}");
@@ -294,7 +294,7 @@ fn against_a_mirror() {
     assert_eq!(audit(&home, &["--sumdb", &origin.gosumdb()]).0, Some(0));
 }
 
-/// GOPRIVATE may be in what it does not say.
+/// GOPRIVATE may be in the missing output.
 fn a_silent_go() {
     use std::os::unix::fs::PermissionsExt;
     let origin = origin(World::demo());
@@ -305,7 +305,7 @@ fn a_silent_go() {
         std::fs::set_permissions(home.home().join("bin/go"), std::fs::Permissions::from_mode(0o755)).unwrap();
         let path = format!("{}:/usr/bin:/bin", home.home().join("bin").display());
         let (code, output) = audit(&home.set("PATH", &path), &[]);
-        assert_eq!((code, output.contains("cannot learn the settings of go")), (Some(2), true), "{output}");
+        assert_eq!((code, output.contains("cannot read the settings of go")), (Some(2), true), "{output}");
     }
     assert_eq!(origin.take_requests(), Vec::<String>::new());
 }
@@ -331,7 +331,7 @@ fn under_a_policy() {
     assert!(output.contains("example.com/Upper/CaseMod@v1.2.3 is denied by policy (unknown-modules)"), "{output}");
     assert!(output.contains("\nsumgate.toml:16: warning[unused-exception]"), "{output}");
     assert_eq!(audit(&home, &["--no-policy"]).0, Some(0));
-    // What the name alone forbids needs no database; a rule that needs one says nothing without it.
+    // A rule about names needs no database; one that needs a record is not evaluated without it.
     let cold = self::home(&origin);
     cold.write("go.sum", &honest(&origin).join("\n"));
     cold.write("sumgate.toml", DENY_HELLO);
@@ -353,7 +353,7 @@ fn paths_that_are_none() {
         assert_eq!((code, output.contains(why)), (Some(2), true), "{output}");
     };
     fails(&[], "there is no go.sum, go.work.sum or go.mod");
-    fails(&["no/such/go.sum"], "cannot look at no/such/go.sum");
+    fails(&["no/such/go.sum"], "cannot read no/such/go.sum");
     home.write("go.sum", "");
     fails(&["--concurrency", "0"], "concurrency");
     fails(&["--modcache", "--base", "main"], "cannot be used with");

@@ -1,4 +1,4 @@
-//! `sumgate audit --base`, and an attacker who may open pull requests and nothing else.
+//! `sumgate audit --base` against an attacker who can only open pull requests.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -12,14 +12,14 @@ use crate::fixture::{Go, origin, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("attack: no bracket or quote hides a toolchain line that go scans for", hidden_toolchains),
-        trial("attack: X.work.sum beside X.work.mod, and lines that came before their X.mod, are judged", late_mods),
-        trial("attack: names that are no text are told apart", names_of_bytes),
-        trial("attack: a file of wrong lines has a bounded number of findings", many_lines),
-        trial("attack: a file of hash lines has a bounded number of findings, and of lookups", many_hashes),
-        trial("attack: a vendor folder behind a link is told", linked_vendor),
-        trial("attack: sums of other programs are no go.sum", other_programs),
-        trial("attack: a go.work with escapes in quotes uses what go uses", escapes),
+        trial("attack: no bracket or quote hides a toolchain line from the audit", hidden_toolchains),
+        trial("attack: X.work.sum beside X.work.mod, and lines older than their X.mod, are audited", late_mods),
+        trial("attack: file names that are not UTF-8 are kept distinct", names_of_bytes),
+        trial("attack: a file of invalid lines has a bounded number of findings", many_lines),
+        trial("attack: a file of hash lines has a bounded number of findings and lookups", many_hashes),
+        trial("attack: a vendor folder behind a link is reported", linked_vendor),
+        trial("attack: .sum files of other programs are not read as go.sum", other_programs),
+        trial("attack: escapes in a go.work are read as go reads them", escapes),
     ]
 }
 
@@ -120,7 +120,7 @@ fn many_hashes() {
     let origin = origin(World::demo());
     let home = home(&origin);
     let wrong = wrong(&origin);
-    // Each of its own, and of an algorithm that nobody knows: nobody is asked about them.
+    // Different modules with an unknown algorithm: they are not looked up.
     let odd: String = (0..60_000).map(|nth| format!("a.com/b v1.0.{nth} x:{nth}\n")).collect();
     home.write("go.sum", &format!("{}{odd}", wrong.repeat(300)));
     let start = std::time::Instant::now();
@@ -131,7 +131,7 @@ fn many_hashes() {
     for words in [
         "200 more such lines in this file are not listed: expected at most 100, found 300",
         "49600 more such lines in this file are not listed",
-        "go.sum: not checked: its last 10300 lines (expected at most 50000 hash lines that are new, found 60300",
+        "go.sum: not checked: its last 10300 lines (expected at most 50000 new hash lines, found 60300",
     ] {
         assert_eq!(told(words), 1, "{words}: {}", &output[output.len() - 3000..]);
     }

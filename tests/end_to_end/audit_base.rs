@@ -10,14 +10,14 @@ use crate::fixture::{origin, trial};
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("audit: only the lines added since a revision", since_a_revision),
-        trial("audit: a submodule is no part of the base, whatever its own branches are called", submodule),
+        trial("audit: a submodule is not part of the base, whatever its branches are called", submodule),
         trial("audit: the base is found through links and from anywhere", from_anywhere),
-        trial("base: worktrees have the base of their repository", worktrees),
-        trial("audit: a workspace has its own modules, which need no line", workspace),
+        trial("base: a worktree has the base of its repository", worktrees),
+        trial("audit: modules of a workspace need no line", workspace),
     ]
 }
 
-/// What a pull request looks like: the base has a line that is wrong already, and the branch adds two.
+/// A pull request: the base has one wrong line, and the branch adds two.
 fn since_a_revision() {
     let origin = origin(World::demo());
     let home = home(&origin);
@@ -46,7 +46,7 @@ fn since_a_revision() {
     assert!(!asked.iter().any(|path| path.contains("legacy")), "old lines are not audited: {asked:?}");
     let (_, all) = findings(&home, &[]);
     assert_eq!(all.len(), 5, "{all:?}");
-    // Nothing new: nothing to say, and nobody asked.
+    // Nothing new: no findings and no requests.
     std::fs::remove_dir_all(home.home().join("other")).unwrap();
     home.git(&["checkout", "-q", "main"]);
     assert_eq!(findings(&home, &["--base", "main"]), (Some(0), Vec::new()));
@@ -56,7 +56,7 @@ fn since_a_revision() {
     }
     std::fs::remove_dir_all(home.home().join(".git")).unwrap();
     let (code, output) = audit(&home, &["--base", "main"]);
-    assert_eq!((code, output.contains("is in no git repository")), (Some(2), true), "{output}");
+    assert_eq!((code, output.contains("is not in a usable git repository")), (Some(2), true), "{output}");
 }
 
 /// A pull request that moves a submodule to what is on the `main` branch of *its* repository.
@@ -113,7 +113,7 @@ fn from_anywhere() {
     let hooked = elsewhere.set("GIT_DIR", &theirs).set("GIT_WORK_TREE", home.home().to_str().unwrap());
     let (code, found) = findings(&hooked, &["--base", "main", home.home().join("a [b]").to_str().unwrap()]);
     assert_eq!((code, found.len(), found[0].2), (Some(1), 1, 2), "{found:?}");
-    // A link in place of the file was no hash lines before.
+    // At the base the file was a link, so it had no hash lines.
     let sum = home.home().join("a [b]/:c/go.sum");
     std::fs::rename(&sum, home.home().join("moved")).unwrap();
     std::os::unix::fs::symlink("../../moved", &sum).unwrap();
@@ -153,7 +153,7 @@ fn worktrees() {
     only_new(&home, &["--base", "main", beside.to_str().unwrap()]);
     home.git(&["-C", "../beside", "config", "extensions.worktreeConfig", "true"]);
     only_new(&home, &["--base", "main", beside.to_str().unwrap()]);
-    // A `.git` elsewhere, and objects that are borrowed.
+    // A `.git` elsewhere, and borrowed objects.
     home.git(&["init", "-q", "--separate-git-dir=../separate"]);
     only_new(&home, &["--base", "main"]);
     home.git(&["clone", "-q", "--shared", "--branch=change", ".", "../shared"]);

@@ -10,10 +10,10 @@ use crate::fixture::{Go, fifo, files, go_trial, origin};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        go_trial("audit: the module cache, and every file of it that was changed", module_cache),
+        go_trial("audit: every changed file of the module cache is found", module_cache),
         go_trial("audit: links and FIFOs in the module cache are findings, also for run", links_and_fifos),
-        go_trial("audit: what the toolchain unpacks into the module cache is no finding", of_the_toolchain),
-        go_trial("audit: nothing in the module cache hides from the audit", hidden_in_module_cache),
+        go_trial("audit: what the toolchain unpacks into the module cache is not a finding", of_the_toolchain),
+        go_trial("audit: no file of the module cache escapes the audit", hidden_in_module_cache),
     ]
 }
 
@@ -41,7 +41,7 @@ fn module_cache(go: &Path) {
     };
     changed("cache/download/example.com/hello/@v/v1.1.0.mod", "hash-mismatch");
     changed("cache/download/example.com/hello/@v/v1.1.0.zip", "unreadable-file");
-    // What go build compiles. `go` itself looks at neither again.
+    // What go build compiles. `go` itself does not check them again.
     changed("example.com/!upper/!case!mod@v1.2.3/a.go", "hash-mismatch");
     assert_eq!(audit(&home, &["--modcache"]).0, Some(0));
     assert!(files(&cache).len() > 4);
@@ -71,7 +71,7 @@ fn hidden_in_module_cache(go: &Path) {
     assert_eq!(findings(&home, &["--modcache"]), (Some(1), vec![link]));
     std::fs::remove_file(cache.join("cache/download/example.com")).unwrap();
     let (code, output) = audit(&home, &["--modcache"]);
-    assert_eq!((code, output.contains("there is nothing in the module cache")), (Some(2), true), "{output}");
+    assert_eq!((code, output.contains("go mod download` first")), (Some(2), true), "{output}");
 }
 
 /// None of them ends the audit, and none is followed.
@@ -102,7 +102,7 @@ fn links_and_fifos(go: &Path) {
         std::fs::remove_file(folder).unwrap();
         std::fs::rename(&elsewhere, folder).unwrap();
     }
-    // A zip with its honest bytes, which may be others tomorrow.
+    // A zip with honest bytes, which may be changed later.
     let zip = cache.join("cache/download/example.com/!upper/!case!mod/@v/v1.2.3.zip");
     std::fs::rename(&zip, &elsewhere).unwrap();
     std::os::unix::fs::symlink(&elsewhere, &zip).unwrap();
@@ -125,7 +125,7 @@ fn links_and_fifos(go: &Path) {
     assert_eq!(audit(&home, &["--modcache"]).0, Some(0));
 }
 
-/// `go` unpacks golang.org/fips140 from its own folder; nobody downloads it, and the database has no record of it.
+/// `go` unpacks golang.org/fips140 from GOROOT; it is not downloaded, and there is no record of it.
 fn of_the_toolchain(go: &Path) {
     let origin = origin(World::demo());
     let home = Go::new(go, &origin.url(), &origin.gosumdb()).set("GOFIPS140", "v1.0.0");
@@ -137,10 +137,10 @@ fn of_the_toolchain(go: &Path) {
     let fips: Vec<_> = folders.map(|entry| entry.unwrap().path()).collect();
     assert_eq!(fips.len(), 1, "go unpacked it: {fips:?}");
     assert_eq!(audit(&home, &["--modcache"]).0, Some(0));
-    // Not by its name: by what it is; with what `go` wrote beside the downloads, and without.
+    // Accepted by its content, not by its name; with and without the `.ziphash` of `go`.
     std::fs::write(fips[0].join("evil.go"), "package evil\n").unwrap();
     let download = home.module_cache().join("cache/download/golang.org");
-    // Else each `go env` unpacks it anew where its `.ziphash` is gone.
+    // Otherwise each `go env` unpacks it again if its `.ziphash` is missing.
     let home = home.set("GOFIPS140", "off");
     for is_left in [true, false] {
         if !is_left {

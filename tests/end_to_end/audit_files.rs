@@ -1,4 +1,4 @@
-//! `sumgate audit`: which files it opens, in a tree that a stranger wrote.
+//! `sumgate audit`: which files it opens in an untrusted tree.
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -12,17 +12,17 @@ use crate::fixture::{Go, fifo, origin, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("files: a link out of the tree is a finding, and prints nothing of what it leads to", linked),
-        trial("files: a FIFO or a device never hangs, and is a finding", fifos_and_devices),
-        trial("files: a file that is named may lie elsewhere", named_elsewhere),
-        trial("files: nothing of a line is shown that does not begin with a module path", lines_of_secrets),
-        trial("files: a policy that leads out of the tree is not read, one above the tree may", policies),
-        trial("files: every sum is opened, in hidden folders and beside any X.mod, too", every_sum),
-        trial("files: what is excluded is listed, and the folders of go and sumgate are left out", excluded),
-        trial("files: sums that go does not read are told apart, as warnings", apart),
-        trial("files: toolchain and go lines are judged by database and policy", toolchains),
-        trial("files: without a proof it is not called clean", nothing_to_check),
-        trial("files: a vendor folder that nobody checked is told", vendored),
+        trial("files: a link out of the tree is a finding, and its target is not printed", linked),
+        trial("files: a FIFO or a device is a finding, and does not block", fifos_and_devices),
+        trial("files: a named file can be outside the tree", named_elsewhere),
+        trial("files: a line that does not begin with a module path is not shown", lines_of_secrets),
+        trial("files: a policy that links out of the tree is not read, one above the tree is", policies),
+        trial("files: every sum file is read, also in hidden folders and beside any X.mod", every_sum),
+        trial("files: excluded paths are listed, and folders of go and sumgate are skipped", excluded),
+        trial("files: sums that go does not read are reported separately, as warnings", apart),
+        trial("files: toolchain and go lines are checked by database and policy", toolchains),
+        trial("files: without a proved hash the result is not called clean", nothing_to_check),
+        trial("files: a vendor folder is reported", vendored),
     ]
 }
 
@@ -161,7 +161,7 @@ fn lines_of_secrets() {
     for format in FORMATS {
         let (code, output) = audit(&home, &["--format", format]);
         assert_eq!((code, output.contains("SECRET")), (Some(1), false), "{output}");
-        assert!(output.contains("its first field is no module path"), "{output}");
+        assert!(output.contains("its first field is not a module path"), "{output}");
     }
     assert_eq!(findings(&home, &[]).1.len(), 5);
     let (_, output) = home.sumgate(&["cache", "export", "x.tar.zst"]);
@@ -202,13 +202,13 @@ fn policies() {
         assert_eq!((code, output.contains("[not-a-regular-file]")), (Some(2), true), "{words:?}: {output}");
         assert!(!output.contains("SECRET"), "{output}");
     }
-    // Above the tree nobody who wrote the tree can have put it; and a name that leads elsewhere is a person's word.
+    // The author of the tree cannot write above it; and the user may name a file elsewhere.
     std::fs::write(&outside, "[policy]\n").unwrap();
     assert_eq!(sumgate(&["audit", "--policy", outside.to_str().unwrap()]).0, Some(0));
     std::fs::rename(&inside, home.home().join("sumgate.toml")).unwrap();
     let (code, output) = sumgate(&["audit"]);
     assert_eq!(code, Some(0), "{output}");
-    // Unless that is a repository itself: around a submodule lies a tree of strangers.
+    // Unless it is a repository itself: the tree around a submodule is untrusted.
     home.git(&["init", "-q"]);
     let (code, output) = sumgate(&["audit"]);
     assert_eq!((code, output.contains("[not-a-regular-file]")), (Some(2), true), "{output}");
@@ -232,7 +232,7 @@ fn every_sum() {
     {
         home.write(beside, text);
     }
-    // No sum of `go`, and never one of this tree.
+    // Not a sum file that `go` reads for this tree.
     home.write("sha.sum", "rubbish\n");
     home.write(".git/go.sum", "rubbish\n");
     let expected: Vec<_> = [".ci/go.sum", "a/.b/c/go.work.sum", "x/lint.sum", "x/other.work.sum"]
@@ -275,7 +275,7 @@ fn excluded() {
         document["excluded"].as_array().unwrap().iter().map(|one| one["path"].as_str().unwrap()).collect();
     assert_eq!(listed, ["build", "data", "mods", "third party/x", "third party/y/go.sum"]);
     assert_eq!(document["excluded"][3]["reason"], "--exclude third*/x");
-    // A folder is left out because it is in use, not because of what it looks like.
+    // A folder is skipped because it is in use, not because of its content.
     let (code, found) = codes(&home, &["--exclude", "third party"]);
     assert_eq!((code, found), (Some(1), vec![pair("malformed-line", "data/proxy/go.sum")]));
     for wrong in ["../x", "/etc", "[", ""] {
@@ -299,7 +299,7 @@ fn apart() {
     let (_, output) = audit(&home, &[]);
     assert!(output.starts_with("In files that `go` does not read for this repository:\n"), "{output}");
     assert!(output.contains("it lies below testdata, so `go` does not read it"), "{output}");
-    // A workspace reads the sums of what it uses, and a FIFO there is told as well.
+    // A workspace reads the sums of the folders it uses; a FIFO there is reported, too.
     home.write("go.work", "use ./testdata/a\n");
     std::fs::remove_file(home.home().join("vendor/b/go.sum")).unwrap();
     fifo(&home.home().join("vendor/b/go.sum"));
@@ -308,7 +308,7 @@ fn apart() {
     assert!(found.contains(&pair("not-a-regular-file", "vendor/b/go.sum")), "{found:?}");
 }
 
-/// What a line makes `go` download is judged like everything that is downloaded.
+/// Toolchains that `go` downloads because of a line are checked like modules.
 fn toolchains() {
     let origin = origin(World::demo());
     // The world has go1.99.1, for one platform.
@@ -336,7 +336,7 @@ fn toolchains() {
         home.write(file, text);
         assert_eq!(findings(&home, &[]), (Some(1), vec![found("policy-denied", file, 2)]));
     }
-    // One that the database does not know, and one that is none.
+    // One without a record, and an invalid one.
     home.write("sumgate.toml", "[policy]\n");
     home.write("go.mod", "module a.com/b\n\ntoolchain go1.98.7\n");
     assert_eq!(findings(&home, &[]), (Some(1), vec![found("unknown-version", "go.mod", 3)]));
@@ -353,7 +353,7 @@ fn toolchains() {
     assert_eq!(findings(&exempt, &["--base", "main"]), (Some(0), Vec::new()));
     exempt.write("go.mod", "module a.com/b\n\n\ntoolchain go1.98.8\n");
     assert_eq!(findings(&exempt, &["--base", "main"]), (Some(1), vec![found("unknown-version", "go.mod", 4)]));
-    // Nobody answered: not finished.
+    // No answer: not finished.
     origin
         .misbehave("/lookup/golang.org/toolchain@v0.0.1-go1.98.8.linux-amd64", testkit::Fault::Status(500, "on fire"));
     assert_eq!(audit(&exempt, &["--base", "main"]).0, Some(2));
@@ -384,9 +384,9 @@ fn vendored() {
     let (code, found) = codes(&home, &[]);
     assert_eq!((code, found), (Some(0), vec![pair("vendor-unproved", "vendor/modules.txt")]));
     let (_, output) = audit(&home, &[]);
-    assert!(output.contains("nobody checked the files of this vendor folder"), "{output}");
+    assert!(output.contains("the files of this vendor folder were not checked"), "{output}");
     assert_eq!(audit(&home, &["--deny", "note"]).0, Some(1));
-    // One that is left out was left out by a person.
+    // An excluded one was excluded by the user.
     let (_, output) = audit(&home, &["--exclude", "vendor"]);
-    assert!(output.contains("vendor: left out") && !output.contains("nobody checked"), "{output}");
+    assert!(output.contains("vendor: left out") && !output.contains("were not checked"), "{output}");
 }

@@ -1,4 +1,4 @@
-//! `sumgate audit`: what records say that are not like the others.
+//! `sumgate audit`: unusual records.
 
 use libtest_mimic::Trial;
 use testkit::{Fault, World};
@@ -8,12 +8,12 @@ use crate::fixture::{origin, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("audit: a hash that belongs to another version is said to", shared_hash),
-        trial("audit: a record of the go.mod alone proves no zip", half_record),
+        trial("audit: a hash of another version is reported as such", shared_hash),
+        trial("audit: a record with only a go.mod hash proves no zip", half_record),
     ]
 }
 
-/// Two versions of a module often have the same go.mod: then whose hash it is says little, and that is told.
+/// Two versions of a module often have the same go.mod: then the finding says that the hash is that of several versions.
 fn shared_hash() {
     let mut world = World::demo();
     world.add_simple("example.com/hello@v1.0.1", "", "package hello\n");

@@ -1,4 +1,4 @@
-//! Bad input is a clear error, each with its own message, and nothing is lost.
+//! Invalid arguments are clear errors, and nothing is lost.
 
 use std::path::Path;
 
@@ -10,22 +10,22 @@ use crate::fixture::{Mirror, Running, files, get, origin, run, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("cli: bad flags", bad_flags),
-        trial("cli: a data folder that cannot be one", bad_data_folder),
+        trial("cli: invalid flags", bad_flags),
+        trial("cli: an unusable data folder", bad_data_folder),
         trial("cli: a port in use", port_in_use),
-        trial("cli: a damaged head is not thrown away", damaged_head),
-        trial("cli: upstreams that are none", upstreams_that_are_none),
-        trial("cli: lookup of what the database does not know", unknown_module),
+        trial("cli: a damaged head is not deleted", damaged_head),
+        trial("cli: invalid upstreams", upstreams_that_are_none),
+        trial("cli: lookup of a version without a record", unknown_module),
         trial("cli: hash of zips, go.mod and folders", hashes),
-        trial("cli: verify of what is none of the three", no_evidence),
-        trial("cli: env prints the line to use", env_line),
+        trial("cli: verify of another kind of file", no_evidence),
+        trial("cli: env prints the go env command", env_line),
         trial("cli: demo without go", demo_without_go),
-        trial("cli: demo --keep leaves an honest mirror behind, and the forked one to be looked at", demo_kept),
+        trial("cli: demo --keep leaves an honest mirror and the forked one running", demo_kept),
         trial("cli: help and version", help),
     ]
 }
 
-/// Runs the program, which must end with `code` and say `why` on stderr.
+/// Runs the program, which must exit with `code` and print `why` to stderr.
 fn fails(arguments: &[&str], code: i32, why: &str) {
     let output = run(arguments);
     let said = String::from_utf8(output.stderr).unwrap();
@@ -49,13 +49,13 @@ fn bad_flags() {
     fails(&["sumdb", "lookup", "example.com/hello@v1"], 2, "canonical version");
     fails(&["sumdb", "lookup", "example.com/hello@v2.0.0"], 2, "major versions differ");
     fails(&["sumdb", "lookup"], 2, "required");
-    fails(&["env", "--url", "mirror:8080"], 2, "not an http(s) url");
+    fails(&["env", "--url", "mirror:8080"], 2, "expected an http or https url");
     let folder = tempfile::tempdir().unwrap();
     let (anchor, data) = (folder.path().join("anchor"), folder.path().join("data"));
     std::fs::write(&anchor, "go.sum database tree\n").unwrap();
     let words =
         ["sumdb", "lookup", "a.com/b@v1.0.0", "--anchor", anchor.to_str().unwrap(), "--data", data.to_str().unwrap()];
-    fails(&words, 2, "not a tree head signed by any database in use (sum.golang.org)");
+    fails(&words, 2, "not a tree head signed by a configured database (sum.golang.org)");
 }
 
 fn bad_data_folder() {
@@ -73,7 +73,7 @@ fn port_in_use() {
     let data = folder.path().join("data");
     let data = data.to_str().unwrap();
     fails(&["serve", "--listen", &address, "--data", data], 2, "another program has that port");
-    fails(&["serve", "--listen", "192.0.2.1:80", "--data", data], 2, "none of this machine's");
+    fails(&["serve", "--listen", "192.0.2.1:80", "--data", data], 2, "does not have that address");
 }
 
 fn damaged_head() {
@@ -92,12 +92,12 @@ fn damaged_head() {
 fn upstreams_that_are_none() {
     let (origin, folder) = (origin(World::demo()), tempfile::tempdir().unwrap());
     let sumdb = origin.gosumdb();
-    // Nobody listens on the discard port of loopback.
+    // The discard port of loopback is closed.
     let more = ["--upstream", "http://127.0.0.1:9", "--sumdb", &sumdb];
     let mirror = Mirror::start_with(&folder.path().join("nobody"), &more);
     let answer = get(&mirror.url, "/example.com/hello/@v/v1.0.0.zip");
     assert_eq!(answer.status, 502, "{}", answer.text());
-    // A web server that says yes to everything is no proxy.
+    // A web server that answers 200 to everything is not a proxy.
     let page = testkit::Fault::Body("<html>welcome</html>".into());
     for path in ["/example.com/hello/@v/list", "/example.com/hello/@v/v1.0.0.info", "/example.com/hello/@latest"] {
         origin.misbehave(path, page.clone());
@@ -142,7 +142,7 @@ fn hashes() {
     let dir = dir.to_str().unwrap();
     assert_eq!(h1(&[dir, "--module", "example.com/hello@v1.0.0"]), of_zip);
     fails(&["hash", dir], 2, "--module");
-    // In a module cache, wherever that is, the folder says it.
+    // In a module cache, the path has the module version.
     write("mine/cache/download/x/@v/list", b"");
     let cached = write("mine/example.com/hello@v1.0.0/go.mod", files.go_mod.as_bytes());
     std::fs::copy(folder.path().join("dir/a.go"), Path::new(&cached).with_file_name("a.go")).unwrap();
@@ -181,7 +181,7 @@ fn demo_without_go() {
     let output = crate::fixture::sumgate().arg("demo").env("PATH", "/nowhere").output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{text}");
-    assert!(text.contains("All five went as they should."), "{text}");
+    assert!(text.contains("All five steps had the expected result."), "{text}");
     assert_eq!(text.matches("→ refused, as it must be").count(), 3, "{text}");
 }
 

@@ -5,14 +5,14 @@ use std::path::Path;
 use libtest_mimic::Trial;
 use testkit::World;
 
+use crate::airgap::{fetch, nowhere, sumgate};
 use crate::audit::{home, honest, line_of};
-use crate::carried::{fetch, nowhere, sumgate};
 use crate::fixture::{Go, Mirror, files, go_trial, origin, run, trial};
 use crate::readme::repository;
 
 const HELLO: &str = "example.com/hello@v1.0.0";
 
-/// Every command, by the words that lead to it.
+/// Every command.
 const COMMANDS: [&str; 22] = [
     "serve",
     "run",
@@ -40,18 +40,18 @@ const COMMANDS: [&str; 22] = [
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("commands: the help is that of the snapshots", help),
-        trial("commands: the reports of an audit are those of the snapshots", audit_reports),
-        go_trial("commands: the report of a run is that of the snapshot", run_report),
-        trial("commands: why says what is known of a version, and by which rule it is denied", why),
-        trial("commands: verify tells a record proof and a zip by their content", verify),
-        trial("commands: flag, variable, file and default of serve, in this order", order_of_settings),
+        trial("commands: help matches the snapshots", help),
+        trial("commands: audit reports match the snapshots", audit_reports),
+        go_trial("commands: the run report matches the snapshot", run_report),
+        trial("commands: why explains a version, and which rule denies it", why),
+        trial("commands: verify recognizes a record proof and a zip by content", verify),
+        trial("commands: serve prefers flag, variable, file and default in this order", order_of_settings),
         trial("commands: serve --check validates everything and changes nothing", check),
         go_trial("commands: every example of the help runs", examples),
     ]
 }
 
-/// Compares with the snapshot, after everything that differs from run to run has got its name.
+/// Compares with the snapshot, after replacing values that differ between runs by names.
 fn snapshot(name: &str, text: &str, names: &[(&str, &str)]) {
     let text = names.iter().fold(text.to_owned(), |text, (value, name)| text.replace(value, name));
     let text = text.replace(env!("CARGO_PKG_VERSION"), "[version]");
@@ -73,7 +73,7 @@ fn help() {
         let words: Vec<&str> = command.split(' ').collect();
         snapshot(&format!("help_{}", words.join("_")), &help(&words), &[]);
     }
-    // A new command, or group, must stand above.
+    // A new command or group must be in COMMANDS.
     let named = COMMANDS.iter().filter(|command| !command.contains(' '));
     let list = help(&[]);
     let (list, _) = list.split_once("Options:").unwrap();
@@ -150,7 +150,13 @@ fn why() {
     std::fs::write(data.join("proxy/example.com/hello/@v/v1.0.0.mod"), "module example.com/other\n").unwrap();
     let (code, changed) = ask(&[HELLO]);
     assert_eq!(code, Some(1), "{changed}");
-    assert!(changed.contains("not the expected file"), "{changed}");
+    assert!(changed.contains("not the expected hash"), "{changed}");
+
+    // The database signs another history.
+    let fork = origin.world().fork(601, 40);
+    *origin.world() = fork;
+    let (code, forked) = ask(&["example.com/Upper/CaseMod@v1.2.3"]);
+    assert_eq!((code, forked.contains("fork.txt")), (Some(3), true), "{forked}");
 }
 
 fn verify() {
@@ -169,7 +175,7 @@ fn verify() {
     assert_eq!(fetch(&origin, &data, &[HELLO]).0, Some(0));
     let names = [(folder.path().to_str().unwrap(), "[folder]")];
     let record = files(&data).into_keys().find(|name| name.contains("/record/") && name.contains("hello")).unwrap();
-    // Its name says nothing.
+    // The file name does not matter.
     let record = copy(&data.join(record), "some.zip", &|_| {});
     let zip = copy(&data.join("proxy/example.com/hello/@v/v1.0.0.zip"), "some.txt", &|_| {});
     for (name, file) in [("verify_record", &record), ("verify_zip", &zip)] {
@@ -217,7 +223,7 @@ fn order_of_settings() {
     assert_eq!(base(None, &[]), "file");
     assert_eq!(base(Some("/variable"), &[]), "variable");
     assert_eq!(base(Some("/variable"), &["--base-path", "/flag"]), "flag");
-    // `fetch` reads the same file, and tells what is wrong in it.
+    // `fetch` reads the same file, and reports its errors.
     std::fs::write(&file, "[serve]\nhold_for = \"1s\"\n").unwrap();
     let commands: [&[&str]; 3] = [&["serve", "--check"], &["cache", "fetch", HELLO], &["run"]];
     for words in commands {
@@ -257,19 +263,36 @@ fn check() {
         ),
         ("[[upstream]]\nurl = \"x\"\n", &[], "serve.toml:2:7: "),
         (valid, &["--anchor", "/no/such/file"], "cannot read the anchor"),
+        ("[[upstream]]\nurl = \"file:///no/such/folder\"\n", &[], "file:///no/such/folder cannot be used"),
+        (
+            "[[private]]\npatterns = \"corp.example\"\nurl = \"file:///no/such/folder\"\n",
+            &[],
+            "file:///no/such/folder cannot be used",
+        ),
         (valid, &["--data", "/dev/null/data"], "expected a folder of this user, found /dev/null"),
     ] {
         let (code, said) = ask(text, more);
         assert_eq!((code, said.contains(why)), (Some(2), true), "{text} {more:?}: {said}");
     }
-    // A folder that is none of ours is refused as by serve.
+    // A foreign folder is refused as by serve.
     std::fs::create_dir(&data).unwrap();
     std::fs::write(data.join("thesis.tex"), "precious").unwrap();
     let (code, said) = ask(valid, &[]);
     assert_eq!((code, said.contains("expected an empty folder, or one that sumgate made")), (Some(2), true), "{said}");
+    // A trusted head that was damaged is found, and nothing is changed.
+    let (origin, used) = (origin(World::demo()), folder.path().join("used"));
+    assert_eq!(fetch(&origin, &used, &[HELLO]).0, Some(0));
+    let words = ["--data", used.to_str().unwrap(), "--sumdb", &origin.gosumdb()];
+    assert_eq!(ask(valid, &words), (Some(0), "the settings are valid\n".to_owned()));
+    let head = files(&used).into_keys().find(|name| name.ends_with("/head")).unwrap();
+    std::fs::write(used.join(head), "no head\n").unwrap();
+    let before = files(&used);
+    let (code, said) = ask(valid, &words);
+    assert_eq!((code, said.contains("/head")), (Some(2), true), "{said}");
+    assert_eq!(files(&used), before);
 }
 
-/// What an example needs lies where it runs: a project, a policy, a configuration, a zip, what another example wrote.
+/// The working folder has what the examples need: a project, a policy, a configuration, a zip, and files of other examples.
 fn examples(go: &Path) {
     let mut world = World::demo();
     let text = world.add_simple("golang.org/x/text@v0.3.0", "", "package text\n");
@@ -287,7 +310,7 @@ fn examples(go: &Path) {
         for line in lines.lines().map(str::trim).filter(|line| *line != "sumgate serve") {
             let (code, output) = home.sumgate(&line.split(' ').skip(1).collect::<Vec<_>>());
             let expected = match command {
-                // The settings of the test are odd, nothing is pinned, and the log is younger than a day.
+                // The settings of the test are unusual, nothing is pinned, and the log is younger than a day.
                 "doctor" | "cache pins forget" => [Some(0), Some(1)],
                 _ => [Some(0), Some(0)],
             };

@@ -1,4 +1,4 @@
-//! Killed at any point, a restart serves only whole, right files.
+//! After a kill at any point, a restart serves only complete, correct files.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,12 +13,12 @@ const ZIP: &str = "/example.com/hello/@v/v1.0.0.zip";
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("crash: killed while it waits for bytes", || {
+        trial("crash: killed while waiting for bytes", || {
             killed_during(Fault::Hold);
         }),
-        trial("crash: killed at many moments of many downloads", killed_at_many_moments),
-        trial("crash: fifty cold requests are one upstream fetch, and a client may leave", fifty_cold_requests),
-        trial("crash: a body that breaks off is no answer and leaves nothing", broken_body),
+        trial("crash: killed at many points of many downloads", killed_at_many_moments),
+        trial("crash: fifty cold requests are one download, also if a client disconnects", fifty_cold_requests),
+        trial("crash: a truncated body is not an answer, and is not kept", broken_body),
     ]
 }
 
@@ -91,7 +91,7 @@ fn fifty_cold_requests() {
     let (origin, folder) = (origin(World::demo()), tempfile::tempdir().unwrap());
     let mirror = Mirror::start(&origin, &folder.path().join("data"));
     origin.misbehave(ZIP, Fault::Hold);
-    // The first client leaves as soon as its request is under way.
+    // The first client disconnects as soon as its request has started.
     let address = mirror.url.strip_prefix("http://").unwrap().to_owned();
     let mut leaver = std::net::TcpStream::connect(&address).unwrap();
     std::io::Write::write_all(&mut leaver, format!("GET {ZIP} HTTP/1.1\r\nhost: localhost\r\n\r\n").as_bytes())

@@ -1,4 +1,4 @@
-//! The data folder: what is not this program's own is neither removed nor read, and what it makes is for this user.
+//! The data folder: foreign files are neither removed nor read, and new files are for this user only.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
@@ -17,17 +17,17 @@ const NOBODY: u32 = 65_534;
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("data folder: no command removes files of others, and it says what is wrong", files_of_others),
-        go_trial("data folder: names like ours do not make a folder ours", folders_like_ours),
-        trial("data folder: only who downloads sweeps, and only staging folders of ours", swept),
-        trial("data folder: it may be a link, and no link in it is followed", links),
-        trial("data folder: a pipe in it holds nobody up", pipes),
+        trial("data folder: no command removes foreign files, and the error says what is wrong", files_of_others),
+        go_trial("data folder: names like those of sumgate do not make a folder a data folder", folders_like_ours),
+        trial("data folder: only commands that download clean up, and only staging folders of sumgate", swept),
+        trial("data folder: it can be a link, but no link in it is followed", links),
+        trial("data folder: a pipe in it does not block", pipes),
         trial("data folder: an empty one and one of 0.1 get the marker, a newer format is refused", marker),
-        root_trial("data folder: who writes owns it, who reads takes it as it is", owners),
-        root_trial("data folder: pins of others do not count", pins_of_others),
-        trial("data folder: what is made is for this user, or for all with --shared", modes),
+        root_trial("data folder: writers must own it, readers need not", owners),
+        root_trial("data folder: pins of another user do not count", pins_of_others),
+        trial("data folder: new files are for this user only, or for all with --shared", modes),
         go_trial("data folder: file:// works for the same user", by_file),
-        trial("data folder: a lock that is held is named after half a minute", held_lock),
+        trial("data folder: a lock that is held is reported after 30 s", held_lock),
         trial("data folder: errors name --data", errors),
     ]
 }
@@ -82,7 +82,7 @@ fn files_of_others() {
     }
 }
 
-/// Names of ours, and below them files of others: no marker says that they may be removed.
+/// Names that sumgate uses, with foreign files below, but no marker: they must not be removed.
 fn folders_like_ours(go: &Path) {
     let (origin, folder) = (origin(World::demo()), tempfile::tempdir().unwrap());
     let home = Go::new(go, "off", &origin.gosumdb());
@@ -103,7 +103,7 @@ fn folders_like_ours(go: &Path) {
             assert_eq!(files(Path::new(data)).len(), 1, "{words:?}");
         }
     }
-    // A folder with the marker is ours, and in staging and in quarantine all that others put there stays.
+    // In a folder with the marker, foreign files in staging and quarantine are kept.
     let data = folder.path().join("data");
     assert_eq!(with(&data, &["cache", "pins", "list"]).0, Some(0));
     serve(&data, &origin);
@@ -184,7 +184,7 @@ fn pipes() {
         let (code, said) = lookup(&data, &origin);
         assert!(code == Some(0) && start.elapsed().as_secs() < 20, "{}: {said}", path.display());
     }
-    // In the place of evidence it is told: it is no evidence, and some may have been there.
+    // Instead of evidence it is an error: evidence may have been replaced.
     let evidence = fs::read_dir(data.join("sumdb")).unwrap().next().unwrap().unwrap().path().join("fork.txt");
     fifo(&evidence);
     let start = Instant::now();
@@ -208,7 +208,7 @@ fn marker() {
     assert_eq!(lookup(&data, &origin).0, Some(0));
     assert_eq!(fs::read_to_string(&marker).unwrap(), "1\n");
     serve(&data, &origin);
-    // As 0.1 left it, and as a crash did.
+    // As left by version 0.1, and by a crash.
     for text in [None, Some("")] {
         fs::remove_file(&marker).unwrap();
         if let Some(text) = text {
@@ -218,7 +218,7 @@ fn marker() {
         assert_eq!(lookup(&data, &origin).0, Some(0));
         assert_eq!(fs::read_to_string(&marker).unwrap(), "1\n");
     }
-    // With the marker, other files are none of its business.
+    // With the marker, other files are ignored.
     fs::write(data.join("notes.txt"), "").unwrap();
     assert_eq!(lookup(&data, &origin).0, Some(0));
     for (text, words) in [("2\n", "expected format 1 in sumgate-format, found 2"), ("x", "expected a format number")] {
@@ -230,7 +230,7 @@ fn marker() {
     }
 }
 
-/// Gives a folder and everything below it to somebody.
+/// Changes the owner of a folder and everything below it.
 fn give(root: &Path, user: u32) {
     assert!(std::process::Command::new("chown").arg("-R").arg(user.to_string()).arg(root).status().unwrap().success());
 }
@@ -241,7 +241,7 @@ fn owners() {
     let go_sum = folder.path().join("go.sum");
     fs::write(&go_sum, lookup(&data, &origin).1.lines().find(|line| line.contains(" h1:")).unwrap()).unwrap();
     assert_eq!(get(&Mirror::start(&origin, &data).url, ZIP).status, 200);
-    // A volume belongs to whoever made it; what is in it is ours.
+    // A volume may belong to another user; the files in it are those of this user.
     chown(&data, Some(NOBODY), None).unwrap();
     assert_eq!(lookup(&data, &origin).0, Some(0));
     give(&data, NOBODY);
@@ -287,15 +287,15 @@ fn pins_of_others() {
     assert!(code == Some(0) && listed.starts_with("example.com/hello v1.0.0 h1:"), "{listed}");
     give(&data, NOBODY);
     let (code, said) = with(&data, &["cache", "pins", "list"]);
-    let is_told = said.contains("does not count") && said.contains("belongs to user 65534");
+    let is_told = said.contains("do not count") && said.contains("belongs to user 65534");
     assert!(code == Some(0) && is_told && !said.contains("h1:"), "{said}");
-    // Nothing says which bytes were the first, and nothing can be written down.
+    // The pin does not count, and a new one cannot be written.
     let mirror = Mirror::start_with(&data, &["--offline", "--nosumdb", "example.com", "--sumdb", &origin.gosumdb()]);
     let answer = get(&mirror.url, ZIP);
     assert!(answer.status == 500 && answer.text().contains("it is only read here"), "{}", answer.text());
 }
 
-/// The modes of everything below a folder, of folders and of files, but for locks and what is on its way.
+/// The modes of all folders and files below a folder, except for locks and staging.
 fn modes_below(root: &Path) -> Vec<(PathBuf, u32)> {
     let (mut found, mut folders) = (Vec::new(), vec![root.to_owned()]);
     while let Some(folder) = folders.pop() {

@@ -10,12 +10,12 @@ use crate::fixture::{Go, Mirror, go_trial, origin, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("doctor: settings, each with its code and its command", settings),
+        trial("doctor: each setting has its code and its command", settings),
         trial("doctor: a go that is too old", an_old_go),
-        trial("doctor: a go that fails, or leaves a child behind, is told and waited for no longer", a_go_that_fails),
+        trial("doctor: a go that fails, or leaves a child, is reported and not waited for", a_go_that_fails),
         trial("doctor: go.sum files without a go.mod", orphans),
         trial("doctor: a mirror that does not answer", a_silent_mirror),
-        go_trial("doctor: a client that is ahead of its mirror", ahead_of_the_mirror),
+        go_trial("doctor: a client that has a newer head than its mirror", ahead_of_the_mirror),
         go_trial("doctor: go's own defaults are fine", defaults),
     ]
 }
@@ -48,12 +48,12 @@ fn settings() {
     finds(&home(&format!("{mirror},direct")), "direct-behind-mirror", &format!("export GOPROXY={mirror}\n"));
 }
 
-/// A `go` that says of itself what a real one of that version would.
+/// A fake `go` of that version.
 fn an_old_go() {
     let script = "echo '{\"GOVERSION\": \"go1.26.5\", \"GOPROXY\": \"https://proxy.golang.org,direct\"}'";
     let home = home_with_go(script);
     finds(&home, "old-go", "export GOTOOLCHAIN=go1.26.6+auto\n");
-    // And that mends it.
+    // And this fixes it.
     assert_eq!(home.set("GOTOOLCHAIN", "go1.26.6+auto").sumgate(&["doctor"]).0, Some(0));
 }
 
@@ -69,7 +69,7 @@ fn home_with_go(script: &str) -> Go {
 fn a_go_that_fails() {
     let (exit, output) = home_with_go("echo 'go: bad flag -x' >&2; exit 1").sumgate(&["doctor"]);
     assert_eq!(exit, Some(2));
-    assert!(output.contains("exit status: 1, and said \"go: bad flag -x\""), "{output}");
+    assert!(output.contains("exit status: 1: \"go: bad flag -x\""), "{output}");
     let (exit, output) = home_with_go("sleep 60 & echo $! > left; exit 0").sumgate(&["doctor"]);
     assert_eq!((exit, output.contains("did not end within 10 seconds")), (Some(2), true), "{output}");
 }
@@ -90,10 +90,10 @@ fn a_silent_mirror() {
     let home = home(&format!("http://{address}"));
     assert!(home.sumgate(&["doctor"]).1.contains("[mirror-unreachable]"));
     let (exit, output) = home.sumgate(&["doctor", "--fix"]);
-    assert_eq!((exit, output.contains("no command mends [mirror-unreachable]")), (Some(1), true), "{output}");
+    assert_eq!((exit, output.contains("no command fixes [mirror-unreachable]")), (Some(1), true), "{output}");
 }
 
-/// A `go` that saw the database directly remembers what the mirror has not seen yet.
+/// A `go` that asked the database directly remembers a newer head than the mirror.
 fn ahead_of_the_mirror(go: &Path) {
     let (origin, data) = (origin(World::demo()), tempfile::tempdir().unwrap());
     origin.show(Some(400));
@@ -111,7 +111,7 @@ fn ahead_of_the_mirror(go: &Path) {
     let client = client.set("GOPROXY", &mirror.url).set("GOSUMDB", &key);
     let (exit, output) = client.sumgate(&["doctor"]);
     assert_eq!((exit, output.contains("[mirror-behind]")), (Some(1), true), "{output}");
-    assert!(output.contains("a tree of 607 records here, and the mirror has 400"), "{output}");
+    assert!(output.contains("a tree of 607 records, but the mirror has 400"), "{output}");
 }
 
 fn defaults(go: &Path) {

@@ -1,4 +1,4 @@
-//! What the trials stand on: the origin, the mirror as a process, the `go` command in a home of its own.
+//! Helpers of the trials: the origin, the mirror as a process, the `go` command with its own home.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -12,15 +12,15 @@ use std::time::{Duration, Instant};
 use libtest_mimic::{Failed, Trial};
 use testkit::{Origin, World};
 
-use crate::surroundings::INSTALLED;
+use crate::environment::INSTALLED;
 
-/// Longer than anything here takes; what hangs is killed and fails its trial.
-const PATIENCE: Duration = Duration::from_mins(2);
+/// Longer than any program of a trial takes; one that hangs is killed, and its trial fails.
+const TIME_LIMIT: Duration = Duration::from_secs(2 * 60);
 
-/// What `go` compiled is the same for every home; compiling its library anew each time would take most of the time.
+/// The build cache of all homes: compiling the standard library for each would take most of the time.
 const BUILD_CACHE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/go-build");
 
-/// A trial that needs nothing but this machine.
+/// A trial that always runs.
 pub fn trial(name: &str, run: fn()) -> Trial {
     Trial::test(name, move || {
         run();
@@ -39,12 +39,12 @@ pub fn shared_trial(name: &str, folder: &str, run: fn(&Path)) -> Trial {
     needing(name, Some(path).filter(|path| path.is_dir()), "SUMGATE_REQUIRE_SHARED", run)
 }
 
-/// A trial that gives files away; where that is not allowed it is ignored.
+/// A trial that changes the owner of files; ignored if that is not permitted.
 pub fn root_trial(name: &str, run: fn()) -> Trial {
     trial(name, run).with_ignored_flag(!rustix::process::geteuid().is_root())
 }
 
-/// A trial that mounts a file system for a process; where that is not allowed it is ignored.
+/// A trial that mounts a file system for a process; ignored if that is not permitted.
 pub fn mount_trial(name: &str, run: fn()) -> Trial {
     static MAY_MOUNT: OnceLock<bool> = OnceLock::new();
     let may_mount = || {
@@ -55,7 +55,7 @@ pub fn mount_trial(name: &str, run: fn()) -> Trial {
     trial(name, run).with_ignored_flag(!MAY_MOUNT.get_or_init(may_mount))
 }
 
-/// A program that sees a mount of its own: `how` is words of a shell that the place is put behind.
+/// A program with its own mount: `how` is a shell command to which the path is appended.
 pub fn on_mount(place: &Path, how: &str, program: &Path) -> Command {
     let mut command = Command::new("unshare");
     command.args(["--user", "--map-root-user", "--mount", "sh", "-c", &format!("{how} \"$0\" && exec \"$@\"")]);
@@ -113,7 +113,7 @@ pub fn wait(child: &mut Child) -> ExitStatus {
         if let Some(status) = child.try_wait().unwrap() {
             return status;
         }
-        assert!(start.elapsed() < PATIENCE, "the program did not end in time");
+        assert!(start.elapsed() < TIME_LIMIT, "the program did not end in time");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
@@ -157,7 +157,7 @@ impl Mirror {
         files(&self.data.join("proxy"))
     }
 
-    /// Every file that was set aside.
+    /// Every file in quarantine.
     pub fn quarantine(&self) -> BTreeMap<String, Vec<u8>> {
         files(&self.data.join("quarantine"))
     }
@@ -191,7 +191,7 @@ pub fn files(root: &Path) -> BTreeMap<String, Vec<u8>> {
 /// The program under test.
 pub fn sumgate() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sumgate"));
-    // Settings of the surroundings must not leak in.
+    // Settings of this machine must not apply.
     let names = [
         "DATA",
         "ANCHOR",
@@ -220,7 +220,7 @@ pub fn run(arguments: &[&str]) -> Output {
     sumgate().args(arguments).output().unwrap()
 }
 
-/// The `go` command with a home, a module cache and settings of its own.
+/// The `go` command with its own home, module cache and settings.
 pub struct Go {
     program: PathBuf,
     root: tempfile::TempDir,
@@ -242,12 +242,12 @@ impl Go {
         self
     }
 
-    /// Where it works.
+    /// Its working folder.
     pub fn home(&self) -> PathBuf {
         self.root.path().join("work")
     }
 
-    /// Everything of it: the folder where it works, its caches, its home.
+    /// The folder with its working folder, caches and home.
     pub fn root(&self) -> &Path {
         self.root.path()
     }
@@ -349,7 +349,7 @@ pub fn try_request(url: &str, method: &str, path: &str, headers: &str) -> std::i
     let rest = url.strip_prefix("http://").unwrap();
     let (address, base) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
     let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(TIME_LIMIT))?;
     write!(stream, "{method} {base}{path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{headers}\r\n")?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes)?;

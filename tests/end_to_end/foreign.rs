@@ -1,4 +1,4 @@
-//! What strangers add to signed heads and to `.info` files is neither kept nor passed on.
+//! Foreign signature lines of heads and foreign fields of `.info` files are neither stored nor served.
 
 use std::path::Path;
 
@@ -12,16 +12,16 @@ use crate::fixture::{Go, Mirror, files, get, go_trial, origin, run, trial};
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("foreign lines: signatures of other keys are neither kept nor served", signatures),
-        trial("foreign lines: a stored head that has them is rewritten, and moves on", stored_head),
+        trial("foreign lines: a stored head with such lines is rewritten, and can advance", stored_head),
         trial("foreign fields: an .info is kept and served as Version, Time and Origin", info_anew),
-        trial("foreign fields: an .info that was kept as it came is written anew, or fetched anew", old_info),
-        trial("foreign fields: of a source that had wrong bytes nothing is kept", distrusted),
-        trial("foreign fields: nor of what it said before they showed", kept_before),
-        go_trial("foreign fields: whatever .info the mirror passes on, go can read", as_go_reads),
+        trial("foreign fields: an .info stored as received is normalized, or fetched again", old_info),
+        trial("foreign fields: nothing is kept of an upstream that had wrong bytes", distrusted),
+        trial("foreign fields: its earlier answers are not kept either", kept_before),
+        go_trial("foreign fields: go can read each .info that the mirror serves", as_go_reads),
     ]
 }
 
-/// A signature line of a key that nobody knows, as long as a note has room for.
+/// The longest possible signature line of an unknown key.
 fn foreign_line() -> String {
     // 740,000 bytes as base64 are 987 KB.
     format!("— stranger.example {}\n", "A".repeat(986_664))
@@ -92,7 +92,7 @@ fn stored_head() {
     lookup(&module);
     assert_eq!(std::fs::read_to_string(&head).unwrap(), canonical, "rewritten when it is opened");
 
-    // A neighbour that is older may write it while this one runs: the same head is no conflict.
+    // An older process may write it while this one runs: the same head is not a conflict.
     let mirror = Mirror::start(&origin, &data);
     spoil();
     let new = origin.world().add_simple("example.com/new@v1.0.0", "", "package new\n");
@@ -104,7 +104,7 @@ fn stored_head() {
 }
 
 const INFO: &str = "/example.com/hello/@v/v1.0.0.info";
-/// As a source may write it, and as it is kept and served.
+/// As an upstream may write it, and as it is stored and served.
 const SAID: &str = r#"{"extra":"<b>","TIME":"2020-01-01T00:00:00Z","Origin":{"VCS":"git"},"Version":"v1.0.0"}"#;
 const ANEW: &str = r#"{"Version":"v1.0.0","Time":"2020-01-01T00:00:00Z","Origin":{"VCS":"git"}}"#;
 /// One whose time no `go` command can read.
@@ -187,7 +187,7 @@ fn kept_before() {
         let answer = get(&mirror.url, path);
         assert_eq!((answer.status, answer.header("cache-control")), (200, Some("no-cache")), "{path}");
         assert_eq!(origin.asked(path), 1, "{path}");
-        // Nor is it good enough while nobody answers.
+        // It is not served while upstreams are down either.
         origin.misbehave(path, Fault::Status(500, "on fire"));
         assert!(get(&mirror.url, path).status >= 500, "{path}");
     }

@@ -1,4 +1,4 @@
-//! A disk without room: what only makes the next answer quicker may be lost; what a promise rests on may not.
+//! A full disk: caches may be lost; heads, pins and evidence may not.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -11,9 +11,9 @@ use crate::fixture::{Mirror, get, mount_trial, on_mount, origin};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        mount_trial("full disk: what can be answered without keeping it goes out, and the cause is told once", full),
-        mount_trial("full disk: no fork is forgotten, and the head stays", full_fork),
-        mount_trial("read-only disk: what is there is served and audited", read_only),
+        mount_trial("full disk: answers that need no storage are served, and the cause is logged once", full),
+        mount_trial("full disk: a fork is not forgotten, and the head does not move", full_fork),
+        mount_trial("read-only disk: stored files are served and audited", read_only),
     ]
 }
 
@@ -89,7 +89,7 @@ fn full() {
     let log = || fs::read_to_string(mount.with_extension("log")).unwrap();
     assert_eq!(log().matches("No space left on device").count(), 1, "{}", log());
 
-    // What nobody can vouch for is not served before its pin is on disk; a head is not trusted before it is.
+    // An exempt file is not served before its pin is on disk, and a head is not trusted before it is on disk.
     let unproved = at("/example.com/m39/@v/v1.0.0.mod");
     assert!(unproved.status == 500 && unproved.text().contains("pins/"), "{}", unproved.text());
     origin.show(None);
@@ -151,7 +151,7 @@ fn read_only() {
     drop(offline);
     let log = fs::read_to_string(data.with_extension("log")).unwrap();
     assert!(!log.contains("Read-only file system"), "nothing is lost where nothing is kept: {log}");
-    // Who writes is told.
+    // Commands that write fail.
     let mut fetch = here();
     fetch.args(["cache", "fetch", "example.com/m1@v1.0.0", "--sumdb", &origin.gosumdb(), "--data"]).arg(&data);
     let told = fetch.output().unwrap();

@@ -17,19 +17,16 @@ const DEP_ZIP: &str = "/example.com/dep/v2/@v/v2.0.1.zip";
 pub fn trials() -> Vec<Trial> {
     vec![
         go_trial("gate: a build passes, with report and attestation", a_build_passes),
-        go_trial("gate: a forged dependency fails the build, and nothing of it is kept", a_forged_dependency),
+        go_trial("gate: a forged dependency fails the build and is not kept", a_forged_dependency),
         go_trial("gate: a forked database is exit 122", a_forked_database),
-        go_trial("gate: a second job with the same data folder asks nobody for what is there", a_kept_cache),
+        go_trial("gate: a second job with the same data folder makes no requests", a_kept_cache),
         go_trial("gate: the job's own mirror becomes the upstream", behind_another_mirror),
-        go_trial("gate: what nobody vouches for is not called proved", exempt_modules),
-        go_trial("gate: an upstream that is named passes the database on, too", a_named_upstream),
-        go_trial("gate: a toolchain comes through it, too", a_toolchain),
-        trial("gate: results are written whatever comes, or the command does not start", results_are_written),
-        go_trial("gate: one result that cannot be written does not take the other with it", one_result_is_lost),
-        go_trial(
-            "gate: a refusal is told when it happens, with its code, in the header and in the report",
-            told_at_once,
-        ),
+        go_trial("gate: modules without a record are not called proved", exempt_modules),
+        go_trial("gate: a named upstream is also an endpoint of the database", a_named_upstream),
+        go_trial("gate: a toolchain comes through it", a_toolchain),
+        trial("gate: reports are always written, or the command does not start", results_are_written),
+        go_trial("gate: one report that cannot be written does not prevent the other", one_result_is_lost),
+        go_trial("gate: a refusal is reported at once, with its code, in the header and in the report", told_at_once),
     ]
 }
 
@@ -47,7 +44,7 @@ pub fn read_json(app: &Go, name: &str) -> Value {
 
 fn a_build_passes(go: &Path) {
     let origin = origin(World::demo());
-    // `,direct` and GOINSECURE are what the gate must take away.
+    // The gate must remove `,direct` and GOINSECURE.
     let app = app(go, &format!("{},direct", origin.url()), &origin.gosumdb()).set("GOINSECURE", "*");
     let words = ["run", "--report", "report.json", "--attest", "attest.json", "--", "go", "build", "-o", "app", "."];
     let (code, output) = app.sumgate(&words);
@@ -81,7 +78,7 @@ fn a_build_passes(go: &Path) {
     assert!(head.starts_with("go.sum database tree\n"), "{head}");
 }
 
-/// One file in the report and in the statement, held against the record itself.
+/// Compares one file in the report and the statement with the record.
 fn is_what_the_log_says(origin: &Origin, one: &Value, subject: &Value, module: &Value) {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let (path, version, h1) = (text(&one["module"]), text(&one["version"]), text(&one["h1"]));
@@ -112,7 +109,7 @@ fn a_forged_dependency(go: &Path) {
         .filter(|name| name.contains("dep/v2") && name.ends_with(".zip"))
         .collect();
     assert_eq!(forged, Vec::<String>::new());
-    // A command that does not mind does not make it right.
+    // A command that ignores the failure does not change the exit code.
     for ending in ["true", "exit 7"] {
         let (code, output) = app.sumgate(&["run", "--", "sh", "-c", &format!("go build . || {ending}")]);
         assert_eq!(code, Some(120), "{ending}: {output}");
@@ -132,14 +129,14 @@ fn a_forked_database(go: &Path) {
     let (code, output) = fetched("example.com/dep/v2@v2.0.1");
     assert_eq!(code, Some(122), "{output}");
     assert!(output.contains("THE DATABASE MISBEHAVED, evidence in"), "{output}");
-    // Not even a full disk hides it.
+    // Reported even on a full disk.
     let program = env!("CARGO_BIN_EXE_sumgate");
     let script = format!("exec {program} run --data {} --report fd:3 -- true 3>/dev/full", words[2]);
     let output = app.command(Path::new("sh")).args(["-c", &script]).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!((output.status.code(), said.contains("cannot write fd:3")), (Some(122), true), "{said}");
 
-    // Without a cache the evidence outlives the run all the same. The anchor is what the new installation knows.
+    // The evidence is kept after a run without caches. The new installation knows only the anchor.
     let anchor = app.home().join("anchor");
     std::fs::write(&anchor, World::demo().head_at(607).unwrap()).unwrap();
     let words =
@@ -170,7 +167,7 @@ fn a_kept_cache(go: &Path) {
 fn behind_another_mirror(go: &Path) {
     let (origin, data) = (origin(World::demo()), tempfile::tempdir().unwrap());
     let mirror = Mirror::start(&origin, &data.path().join("data"));
-    // With the url in GOSUMDB, and without: then GOPROXY passes the database on.
+    // With a url in GOSUMDB, and without: then the database is reached through GOPROXY.
     for gosumdb in [format!("{} {}", origin.key(), mirror.url), origin.key()] {
         let app = app(go, &mirror.url, &gosumdb);
         let (code, output) = app.sumgate(&["run", "--report", "report.json", "--", "go", "build", "."]);
@@ -249,12 +246,12 @@ fn results_are_written() {
     let (code, output) = home.sumgate(&words);
     assert_eq!((code, output.contains("cannot write /no/such/folder/x")), (Some(121), true), "{output}");
     assert!(!home.home().join("ran").exists(), "found out before the command runs");
-    // What an earlier run left is not taken for the result of this one.
+    // The report of an earlier run is not mistaken for that of this one.
     home.write("report.json", "old");
     assert_eq!(home.sumgate(&["run", "--report", "report.json", "--", "no-such-command"]).0, Some(127));
     let report = read_json(&home, "report.json");
     assert_eq!((&report["command_exit_code"], &report["command"]), (&Value::Null, &json!(["no-such-command"])));
-    // Without anything that was released there is no statement, and no empty file of one.
+    // Without released files, no statement is written, not even an empty file.
     let words = ["run", "--report", "report.json", "--attest", "attest.json", "--", "true"];
     let (code, output) = home.sumgate(&words);
     assert!(code == Some(0) && output.contains("no attestation was written"), "{output}");
@@ -262,7 +259,7 @@ fn results_are_written() {
     assert_eq!(read_json(&home, "report.json")["released"], json!([]));
 }
 
-/// The other one is still written, also if the command took its place away.
+/// The other report is still written, also if the command removed the folder of one.
 fn one_result_is_lost(go: &Path) {
     let origin = origin(World::demo());
     let app = app(go, &origin.url(), &origin.gosumdb());

@@ -1,5 +1,5 @@
-//! Ways round the gate for somebody who has the environment, restored caches, and all files of the repository; and honest work
-//! that looks like one.
+//! Attacks on the gate by an attacker who controls the environment, restored caches and all files of the repository; and honest work
+//! that looks like an attack.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -12,27 +12,27 @@ use crate::gate_ways::{BUILD, FORGED, HONEST, app, gate, module_with, patch, say
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        go_trial("gate, attack: white space that go does not split at hides no flag", hidden_flags),
-        trial("gate, attack: a public key in a variable does not replace the secret one", two_keys),
-        trial("gate, attack: no child of the gate gets the key or code of others", children),
-        trial("gate, attack: no child of the gate runs a program of the repository", programs_of_children),
-        go_trial("gate, attack: git settings with another owner and safe.directory", other_owner),
+        go_trial("gate, attack: white space that go does not split at does not hide a flag", hidden_flags),
+        trial("gate, attack: a public key in a variable does not replace the secret key", two_keys),
+        trial("gate, attack: no child process gets the key or injected code", children),
+        trial("gate, attack: no child process runs a program of the repository", programs_of_children),
+        go_trial("gate, attack: git settings of a safe.directory with another owner", other_owner),
         go_trial("gate, attack: a submodule below the data folder", submodule_in_data),
-        trial("gate, attack: addresses of remotes that git reads from old files", old_remotes),
-        trial("gate, attack: HOME makes no repository smaller", smaller_repository),
-        trial("gate, attack: a home in the repository", home_inside),
-        trial("gate, attack: variables that name a file for messages", outputs),
-        go_trial("gate, attack: a clone in an inherited module cache", inherited_clone),
+        trial("gate, attack: remotes in .git/remotes and .git/branches", old_remotes),
+        trial("gate, attack: HOME does not make the repository smaller", smaller_repository),
+        trial("gate, attack: a home folder in the repository", home_inside),
+        trial("gate, attack: variables that name an output file", outputs),
+        go_trial("gate, attack: git settings in a clone of an inherited module cache", inherited_clone),
         go_trial("gate, attack: a vendor folder behind a link", linked_vendor),
-        go_trial("gate, attack: a module that begins above the repository", module_above),
-        go_trial("gate, attack: a folder for programs that is called .git", programs_in_git),
+        go_trial("gate, attack: a module that is larger than the repository", module_above),
+        go_trial("gate, attack: programs in a folder named .git", programs_in_git),
         go_trial("gate, attack: honest programs in the repository are listed once", listed_once),
-        trial("gate, attack: many vendor folders are one line", many_vendor_folders),
+        trial("gate, attack: many vendor folders are one finding", many_vendor_folders),
         go_trial("gate, attack: honest filters of git", honest_filters),
     ]
 }
 
-/// A right secret key, and the public key of another one.
+/// A valid secret key, and the public key of another one.
 const SECRET: &str = "PRIVATE+KEY+ci.example.com+3ec65fd6+AQMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMD";
 const PUBLIC: &str = "ci.example.com+c38cb289+AYT8dzNGUeV1YW2nMjGyOVOaH+P5iVUE8WvzqFRZiSpH";
 
@@ -40,7 +40,7 @@ fn here() -> Go {
     Go::new(Path::new("/nonexistent"), "http://127.0.0.1:9", "sum.golang.org http://127.0.0.1:9")
 }
 
-/// Runs a command that does nothing; returns what was said.
+/// Runs a command that does nothing; returns the output.
 #[track_caller]
 fn tells(home: &Go, code: i32, findings: &[&str], why: &str) -> String {
     let (ended, output, found) = gate(home, &["--", "true"]);
@@ -91,7 +91,7 @@ fn two_keys() {
     assert!(output.contains("SUMGATE_CACHE_KEY") && output.contains("SUMGATE_CACHE_PUBLIC_KEY"), "{output}");
 }
 
-/// A `go` and a git that write down what they get.
+/// A `go` and a git that record their environment.
 fn children() {
     let home = here();
     let (bin, seen) = (home.root().join("bin"), home.root().join("seen"));
@@ -131,7 +131,7 @@ fn other_owner(go: &Path) {
     app.git(&["config", "core.fsmonitor", evil.to_str().unwrap()]);
     let settings = app.root().join("settings");
     std::fs::write(&settings, "[safe]\n\tdirectory = *\n").unwrap();
-    // What git itself has for its tests: all repositories are of somebody else.
+    // A variable of git's own tests: all repositories belong to another user.
     let app = app.set("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1").set("GIT_CONFIG_GLOBAL", settings.to_str().unwrap());
     let (code, output, findings) = gate(&app, &BUILD);
     assert_eq!((code, findings, mark.exists()), (Some(120), vec!["repository-program".to_owned()], true), "{output}");
@@ -167,7 +167,7 @@ fn old_remotes() {
     }
 }
 
-/// The compiler lies beside the folder of the job, and in its repository.
+/// The compiler is beside the working folder, in the same repository.
 fn smaller_repository() {
     let home = here();
     home.git(&["init", "-q"]);
@@ -233,7 +233,7 @@ fn linked_vendor(go: &Path) {
     assert_eq!((code, findings), (Some(0), vec!["vendor-unproved".to_owned()]), "{output}");
 }
 
-/// A `.git` that somebody planted makes the repository begin below its module.
+/// A planted `.git` makes the repository smaller than its module.
 fn module_above(go: &Path) {
     let origin = origin(module_with(HONEST));
     let app = app(go, &origin);
@@ -244,7 +244,7 @@ fn module_above(go: &Path) {
     std::fs::rename(app.home().join("main.go"), app.home().join("cmd/main.go")).unwrap();
     let mut command = app.command(Path::new(env!("CARGO_BIN_EXE_sumgate")));
     command.current_dir(app.home().join("cmd")).env("GOFLAGS", "-buildvcs=false").args(["run", "--"]);
-    // The program lies outside the small repository, so that nobody reads there what it was built from.
+    // The program is outside the small repository, so its modules are not read.
     let ended = command.args(["go", "build", "-o", "../app", "."]).output().unwrap();
     let output = String::from_utf8(ended.stderr).unwrap();
     assert!(ended.status.success(), "{output}");
@@ -308,7 +308,7 @@ fn honest_filters(go: &Path) {
     assert_eq!((code, findings), (Some(120), vec!["repository-program".to_owned()]), "{output}");
 }
 
-/// `go` fetches private modules with the clones that it keeps, and git obeys their settings and hooks.
+/// `go` fetches private modules with its clones, and git uses their settings and hooks.
 fn inherited_clone(go: &Path) {
     let origin = origin(testkit::World::demo());
     let (app, _) = with_private(go, &origin);

@@ -1,4 +1,4 @@
-//! Attacks through what a job finds: programs of earlier builds, kept caches, and the data folder.
+//! Attacks through files of earlier jobs: programs, kept caches, and the data folder.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -11,19 +11,19 @@ use crate::gate_ways::{BUILD, FORGED, HONEST, app, gate, gate_again, module_with
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        go_trial("gate, data: a program of an earlier build is not called built", stale_program),
-        go_trial("gate, data: an earlier program in GOBIN, or named, is not called built", stale_elsewhere),
-        go_trial("gate, data: a program that is linked anew is built, wherever it is written", linked_anew),
-        go_trial("gate, data: a sealed cache does not pass a policy that came later", sealed_and_denied),
-        go_trial("gate, data: an inherited cache does not pass a policy", inherited_and_denied),
-        go_trial("gate, data: no pipe and no device in the data folder holds a run up", pipes_and_devices),
-        go_trial("gate, data: no depth of folders stops the next run", deep_folders),
-        go_trial("gate, data: a replacement by a folder is told for what has no build information", no_information),
+        go_trial("gate, data: a program of an earlier build is not reported as built", stale_program),
+        go_trial("gate, data: an earlier program in GOBIN or of --subject is not reported as built", stale_elsewhere),
+        go_trial("gate, data: a program that is linked again is reported as built", linked_anew),
+        go_trial("gate, data: a sealed cache does not bypass a later policy", sealed_and_denied),
+        go_trial("gate, data: an inherited cache does not bypass a policy", inherited_and_denied),
+        go_trial("gate, data: a pipe or device in the data folder does not block a run", pipes_and_devices),
+        go_trial("gate, data: deeply nested folders do not stop the next run", deep_folders),
+        go_trial("gate, data: a replaced module is reported for output without build information", no_information),
     ]
 }
 
 const NOT_BUILT: &str = "program-not-built";
-/// Made by `sumgate cache keygen`; it is good for nothing else.
+/// Made by `sumgate cache keygen`, for these trials only.
 const SECRET: &str = "PRIVATE+KEY+ci.example.com+3ec65fd6+AQMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMD";
 
 #[track_caller]
@@ -82,7 +82,7 @@ fn stale_elsewhere(go: &Path) {
     forge(&gobin.join("app"));
     ends(&app, &install, 120, &[NOT_BUILT]);
     assert!(programs(&app).is_empty());
-    // One that is named, and that nothing touched: GOFLAGS=-n builds nothing.
+    // A program of --subject that is not written: GOFLAGS=-n builds nothing.
     let named = app.home().join("named");
     std::fs::copy(gobin.join("app"), &named).unwrap();
     let app = app.set("GOFLAGS", "-n");
@@ -116,14 +116,14 @@ fn linked_anew(go: &Path) {
         assert_eq!((programs(&app), says(&app)), (vec!["app".to_owned()], format!("2 {HONEST}")));
     }
     let app = crate::gate_ways::app(go, &origin);
-    // What is no program of Go is nobody's build.
+    // A file that is not a Go program is ignored.
     std::fs::copy("/bin/true", app.home().join("true")).unwrap();
     ends(&app, &["--", "touch", "true"], 0, &[]);
 }
 
 const DENY: &str = "[[deny]]\nmodule = \"example.com/mark\"\nreason = \"stolen\"\n";
 
-/// The words for a run with a data folder that is kept.
+/// The arguments of a run with a kept data folder.
 fn kept<'a>(data: &'a Path, more: &[&'a str]) -> Vec<&'a str> {
     [&["--data", data.to_str().unwrap()], more].concat()
 }
@@ -142,10 +142,10 @@ fn sealed_and_denied(go: &Path) {
     let output = ends(&app, &words, 120, &["policy-denied"]);
     assert!(output.contains("stolen") && output.contains("the command was not started"), "{output}");
     assert!(!app.home().join("ran").exists());
-    // What a database does not know either way, the size tells.
+    // The size is known even without a record.
     app.write("sumgate.toml", "[policy]\nmax-zip-size = \"100\"\n");
     ends(&app, &words, 120, &["policy-denied"]);
-    // With a base both decide: the pull request takes the rule away.
+    // With a base both policies decide: the pull request removes the rule.
     app.git(&["init", "--quiet"]);
     app.write("sumgate.toml", DENY);
     app.git(&["add", "sumgate.toml"]);
@@ -155,7 +155,7 @@ fn sealed_and_denied(go: &Path) {
     let (code, output, findings) = gate_again(&app, &based);
     assert!(code == Some(120) && findings.contains(&"policy-denied".to_owned()), "{output}");
     assert!(output.contains("by the policy at the base") && !app.home().join("ran").exists(), "{output}");
-    // The way out that the finding names.
+    // The remedy that the finding names.
     std::fs::remove_dir_all(data.path().join("run/1")).unwrap();
     ends(&app, &words, 0, &[]);
 }
@@ -178,7 +178,7 @@ fn unpacked(app: &Go) -> bool {
     app.module_cache().join("example.com/mark@v1.0.0").is_dir()
 }
 
-/// Every file that a run leaves in its data folder, one at a time.
+/// Replaces each file that a run leaves in its data folder, one at a time.
 fn pipes_and_devices(go: &Path) {
     let origin = origin(module_with(HONEST));
     let data = tempfile::tempdir().unwrap();
@@ -209,7 +209,7 @@ fn pipes_and_devices(go: &Path) {
             let start = Instant::now();
             let (code, output, _) = gate(&app, &words);
             assert!(start.elapsed().as_secs() < 60, "{}: {output}", name.display());
-            // Other bytes must not be pinned because the first ones cannot be read.
+            // An unreadable pin must not let other bytes be pinned.
             let is_pin = name.starts_with("pins");
             assert_eq!(code == Some(0), !is_pin, "{}: {output}", name.display());
             assert!(!is_pin || output.contains("remove it"), "{output}");
@@ -234,21 +234,21 @@ fn deep_folders(go: &Path) {
         let _ = std::fs::remove_file(&path);
         deep(data.path(), &path);
         if place.starts_with("staging") {
-            // Without the lock file it is none of ours.
+            // Without the lock file it is not a folder of sumgate.
             std::fs::write(path.join("lock"), "").unwrap();
         }
         let program = env!("CARGO_BIN_EXE_sumgate");
         let script = format!("ulimit -n 256 && exec {program} run --data {} -- true", data.path().display());
         let output = app.command(Path::new("sh")).args(["-c", &script]).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
-        // What is left would be too deep for the test itself.
+        // The rest would be too deep for the cleanup of the test.
         let is_left = path.is_dir();
         assert!(std::process::Command::new("rm").arg("-rf").arg(&path).status().unwrap().success());
         assert_eq!((output.status.code(), is_left), (Some(0), false), "{place}: {said}");
     }
 }
 
-/// More than the program may have open here, and than a path has bytes.
+/// More than the limit of open files, and than the bytes of a path.
 const DEPTH: usize = 3_000;
 
 /// Built from the inside: a path from the top would be too long.

@@ -1,4 +1,4 @@
-//! What the gate cannot see: the list of the README, an example each. None of these ends in a finding.
+//! What the gate cannot see: one trial for each entry of that list in `docs/run.md`. None of them ends in a finding.
 
 use std::io::Write;
 use std::net::TcpListener;
@@ -16,13 +16,13 @@ pub fn trials() -> Vec<Trial> {
         go_trial("gate, blind: code that is already in the repository", already_there),
         go_trial("gate, blind: an inherited build cache", inherited_build_cache),
         go_trial("gate, blind: a program without build information", no_build_information),
-        go_trial("gate, blind: a program elsewhere that nobody names", elsewhere),
-        go_trial("gate, blind: a module that is changed for the build and put back", put_back),
+        go_trial("gate, blind: a program elsewhere that --subject does not name", elsewhere),
+        go_trial("gate, blind: a module that is changed for the build and restored", put_back),
         go_trial("gate, blind: the go command on the PATH", go_on_the_path),
     ]
 }
 
-/// Runs the gate, which passes; the program has the forged text all the same.
+/// Runs the gate, which passes although the program has the forged text.
 #[track_caller]
 fn unseen(app: &Go, words: &[&str], known: &[&str]) {
     let (code, output, findings) = gate(app, words);
@@ -69,15 +69,15 @@ fn inherited_build_cache(go: &Path) {
     let (origin, cache) = (origin(module_with(HONEST)), tempfile::tempdir().unwrap());
     let app = app(go, &origin).set("GOCACHE", cache.path().to_str().unwrap());
     let words = [&["--build-cache", "inherit"], &BUILD[..]].concat();
-    // An earlier job left its archives there, for the paths of a run.
+    // An earlier job stored compiled archives there, for the paths of a run.
     assert_eq!(gate(&app, &words).0, Some(0));
     assert!(patch(cache.path(), HONEST, FORGED) > 0);
     std::fs::remove_file(app.home().join("app")).unwrap();
-    // Every report says that it was inherited, and no report can say what is in it.
+    // Every report says that it was inherited; its content is unknown.
     unseen(&app, &words, &["inherited-build-cache"]);
 }
 
-/// Builds with a module that a child fetches past the gate, which the gate tells wherever it can read the program.
+/// Builds with a module that a child process fetches past the gate, which is reported if the program can be read.
 fn past_the_gate(forger: &Origin, program: &str) -> String {
     let settings = format!("GOMODCACHE=$HOME/other GOPROXY={} GOSUMDB=off", forger.url());
     format!("{settings} go build -o {program} . && rm -f go.sum")
@@ -112,7 +112,7 @@ fn put_back(go: &Path) {
     unseen_script(&app, &script);
 }
 
-/// It is the user's; one that was changed builds what it likes, and answers for it, too.
+/// A changed `go` command builds anything, and also says what is in a program.
 fn go_on_the_path(go: &Path) {
     let origin = origin(module_with(HONEST));
     let app = app(go, &origin);

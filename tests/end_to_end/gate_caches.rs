@@ -11,22 +11,22 @@ use crate::fixture::{Go, files, go_trial, origin, sumgate, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        go_trial("gate, seal: the next job with the key uses what is sealed, and fetches nothing", sealed),
-        go_trial("gate, seal: what was changed, added or taken away is thrown away, and said", tampered),
-        go_trial("gate, seal: with the public key alone nothing is ever sealed", public_key),
-        go_trial("gate, seal: another key, no key, or a damaged seal: nothing is believed", not_believed),
-        go_trial("gate, seal: a run with a module that was not released is not sealed", not_sealed),
+        go_trial("gate, seal: the next job with the key uses sealed caches, and fetches nothing", sealed),
+        go_trial("gate, seal: changed, added and removed files are deleted and reported", tampered),
+        go_trial("gate, seal: the public key alone cannot seal", public_key),
+        go_trial("gate, seal: with another key, no key or a damaged seal nothing is used", not_believed),
+        go_trial("gate, seal: a run with an unreleased module is not sealed", not_sealed),
         trial("gate, seal: the command does not see the key, and no message shows it", hidden_key),
-        trial("gate, seal: a key is made for its owner alone", keygen),
-        go_trial("gate, environment: every variable that go reads was decided about", variables_of_go),
-        trial("gate, environment: every variable that git reads was decided about", variables_of_git),
+        trial("gate, seal: only its owner can read a key file", keygen),
+        go_trial("gate, environment: every variable that go reads has a decision", variables_of_go),
+        trial("gate, environment: every variable that git reads has a decision", variables_of_git),
     ]
 }
 
 const GO_MOD: &str = "module example.org/app\n\ngo 1.21\n\nrequire example.com/mark v1.0.0\n";
 const MAIN: &str = "package main\n\nimport \"example.com/mark\"\n\nfunc main() { println(mark.Mark()) }\n";
 pub const BUILD: [&str; 6] = ["--", "go", "build", "-o", "app", "."];
-/// Made by `sumgate cache keygen`; they are good for nothing else.
+/// Made by `sumgate cache keygen`, for these trials only.
 pub const SECRET: &str = "PRIVATE+KEY+ci.example.com+3ec65fd6+AQMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMD";
 
 fn world() -> World {
@@ -36,7 +36,7 @@ fn world() -> World {
     world
 }
 
-/// Jobs on machines that have the data folder of the one before, and nothing else.
+/// Jobs on machines that have only the data folder of the previous job.
 pub struct Jobs {
     pub origin: Origin,
     go: PathBuf,
@@ -50,7 +50,7 @@ pub struct Ended {
     pub says: String,
 }
 
-/// What is done to a cache between two jobs, and how it is done.
+/// A change of a cache between two jobs, and its name.
 type Change<'a> = (&'a str, &'a dyn Fn(&Path));
 
 impl Jobs {
@@ -180,11 +180,11 @@ fn tampered(go: &Path) {
         let next = jobs.build(SECRET);
         next.is_clean();
         assert!(
-            next.output.contains("thrown away, since the seal does not cover them") && next.output.contains(named),
+            next.output.contains("deleted, because the seal does not cover them") && next.output.contains(named),
             "{}",
             next.output
         );
-        // It is sealed again, and right.
+        // It is sealed again, and valid.
         let again = jobs.build(SECRET);
         again.is_clean();
         assert!(!again.output.contains("FORGED"), "{}", again.output);
@@ -250,7 +250,7 @@ fn hidden_key() {
         .set("SUMGATE_CACHE_KEY", "PRIVATE+KEY+ci.example.com+00000000+AQMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMD");
     let (code, output) = home.sumgate(&["run", "--", "true"]);
     assert!(code == Some(121) && output.contains("the cache key") && !output.contains("AQMD"), "{output}");
-    // A file that stays where it is can be read by the command, too.
+    // The command can read a key file, too.
     home.write("key", SECRET);
     let home = home.set("SUMGATE_CACHE_KEY", "");
     let (code, output) = home.sumgate(&["run", "--cache-key", "key", "--", "true"]);
@@ -289,14 +289,14 @@ fn undecided(names: impl IntoIterator<Item = String>) -> Vec<String> {
     names.into_iter().filter(|name| !sumgate::gate::is_decided(name)).collect()
 }
 
-/// Those that `go env` lists, and those in string literals of its sources.
+/// The variables that `go env` lists, and those in string literals of its sources.
 fn variables_of_go(go: &Path) {
     let home = Go::new(go, "off", "off");
     let listed: serde_json::Map<String, Value> = serde_json::from_str(&home.must(&["env", "-json"])).unwrap();
     assert!(listed.len() > 30);
     assert_eq!(undecided(listed.keys().cloned()), Vec::<String>::new());
     let goroot = listed["GOROOT"].as_str().unwrap();
-    // Those that it takes from the file of `go env -w`.
+    // The variables that it reads from the file of `go env -w`.
     let source = std::fs::read_to_string(Path::new(goroot).join("src/internal/cfg/cfg.go")).unwrap();
     let known: Vec<&str> = source.lines().filter_map(|line| line.strip_prefix('\t')).collect();
     let unknown: Vec<&&str> = known.iter().filter(|name| !sumgate::go::environment::is_known(name)).collect();
@@ -323,7 +323,7 @@ fn variables_of_go(go: &Path) {
     assert_eq!(undecided(read), Vec::<String>::new());
 }
 
-/// Those that its program has in it.
+/// The variables in the strings of the git program.
 fn variables_of_git() {
     let path = std::env::var_os("PATH").unwrap();
     let git = std::env::split_paths(&path).map(|folder| folder.join("git")).find(|git| git.is_file());

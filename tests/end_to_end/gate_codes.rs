@@ -1,4 +1,4 @@
-//! `sumgate run` around any command: its codes, its signals, what it leaves running, and who may ask its mirror.
+//! `sumgate run` with any command: exit codes, signals, remaining processes, and requests of other clients to its mirror.
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -11,11 +11,11 @@ use crate::gate::{here, read_json};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("gate: the code and the signals are the command's", codes_and_signals),
-        trial("gate: what cannot be started says why", what_cannot_start),
-        trial("gate: the mirror answers its own command alone", its_own_command_alone),
-        trial("gate: what the command leaves running is named", left_running),
-        trial("gate: a refusal wins over the code of the command, and both are told", whose_code),
+        trial("gate: exit code and signals are those of the command", codes_and_signals),
+        trial("gate: a command that cannot be started says why", what_cannot_start),
+        trial("gate: the mirror answers only its own command", its_own_command_alone),
+        trial("gate: processes that are still running are named", left_running),
+        trial("gate: a refusal overrides the code of the command, and both are reported", whose_code),
     ]
 }
 
@@ -60,7 +60,7 @@ fn left_running() {
     assert!(output.contains("note[process-left]") && output.contains("(sleep)"), "{output}");
     assert_eq!(read_json(&home, "report.json")["findings"][0]["code"], "process-left");
     assert_eq!(home.sumgate(&["run", "--deny", "note", "--", "sh", "-c", "sleep 7 >/dev/null 2>&1 &"]).0, Some(120));
-    // One that is about to end is none.
+    // A process that is about to end is not reported.
     let (_, output) = home.sumgate(&["run", "--", "sh", "-c", "sleep 0.2 >/dev/null 2>&1 &"]);
     assert!(!output.contains("process-left"), "{output}");
 }
@@ -77,13 +77,16 @@ fn whose_code() {
     let (code, output) = home.sumgate(&words);
     assert_eq!(code, Some(120), "{output}");
     assert!(output.contains("REFUSED [no-source]"), "{output}");
-    assert!(output.contains("exit code 120 of sumgate") && output.contains("the command's own code is 3"), "{output}");
-    let (_, output) = home.sumgate(&[&words[..8], &[&ask.replace("SystemExit(3)", "SystemExit(120)")]].concat());
     assert!(
-        output.contains("exit code 120 of sumgate") && output.contains("the command's own code is 120"),
+        output.contains("exit code 120 of sumgate") && output.contains("the exit code of the command is 3"),
         "{output}"
     );
-    // A code that is the command's is explained only where it could be the gate's.
+    let (_, output) = home.sumgate(&[&words[..8], &[&ask.replace("SystemExit(3)", "SystemExit(120)")]].concat());
+    assert!(
+        output.contains("exit code 120 of sumgate") && output.contains("the exit code of the command is 120"),
+        "{output}"
+    );
+    // The code of the command is explained only if it could be that of the gate.
     for (own, is_told) in [(3, false), (120, true), (121, true), (122, true), (123, false)] {
         let (code, output) = home.sumgate(&["run", "--", "sh", "-c", &format!("exit {own}")]);
         let told = output.contains(&format!("exit code {own} of the command"));
@@ -109,7 +112,7 @@ fn codes_and_signals() {
     assert!(output.starts_with(&format!("{url} sum.golang.org {url} none off\n")), "{output}");
     assert_eq!(url.rsplit('/').next().unwrap().len(), 32, "a path that nobody guesses: {url}");
 
-    // A signal goes to the command, which may take its time and choose its code.
+    // A signal is passed to the command, which may take time and choose its exit code.
     let script = "trap 'echo asked; exit 9' TERM; echo ready; while :; do sleep 0.01; done";
     let mut command = home.command(Path::new(env!("CARGO_BIN_EXE_sumgate")));
     let mut running =

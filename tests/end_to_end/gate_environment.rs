@@ -1,4 +1,4 @@
-//! Ways round the gate by what lies around the repository: PATH, `go env -w`, settings of git, go.work files, replacements.
+//! Attacks on the gate from outside the repository: PATH, `go env -w`, settings of git, go.work files, replacements.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -10,22 +10,22 @@ use crate::gate_ways::{BUILD, FORGED, HONEST, MAIN, app, gate, module_with, says
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        go_trial("gate, environment: a toolchain in GOPATH/bin runs before one that is proved", toolchain),
-        trial("gate, environment: programs of a build where go install puts programs", installed),
+        go_trial("gate, environment: a toolchain in GOPATH/bin that replaces the proved one", toolchain),
+        trial("gate, environment: build tools in the folder of go install", installed),
         trial("gate, environment: a folder of PATH in the repository", path_folder),
-        trial("gate, environment: who vouches is not for GOSUMDB to say", other_database),
-        trial("gate, environment: go env -w sets nothing that go does not read", unknown_names),
+        trial("gate, environment: GOSUMDB does not choose the database", other_database),
+        trial("gate, environment: go env -w sets only variables that go reads", unknown_names),
         go_trial("gate, environment: a go.work above the repository", work_above),
         go_trial("gate, environment: a go.work that uses a folder elsewhere", work_leads_out),
-        go_trial("gate, environment: a replaced module where no program is written", replaced_without_program),
-        go_trial("gate, environment: settings of git that a restored file has", restored_git_settings),
-        trial("gate, environment: settings of git in variables are judged by what they set", git_variables),
-        go_trial("gate, environment: a partial clone fetches by a program", partial_clone),
+        go_trial("gate, environment: a replaced module of a command that writes no program", replaced_without_program),
+        go_trial("gate, environment: git settings in a restored file", restored_git_settings),
+        trial("gate, environment: git settings in variables are judged by what they set", git_variables),
+        go_trial("gate, environment: a partial clone that fetches with a program", partial_clone),
         trial("gate, environment: other systems of version control", other_systems),
-        trial("gate, environment: a repository within the repository", nested_repository),
+        trial("gate, environment: a nested repository", nested_repository),
         go_trial("gate, environment: a vendor folder and -mod", vendor_and_mod),
         go_trial("gate, environment: honest hooks of the repository", honest_hooks),
-        go_trial("gate, environment: honest folders for what is built", honest_folders),
+        go_trial("gate, environment: honest output folders", honest_folders),
         go_trial("gate, environment: an honest work tree whose repository is elsewhere", honest_work_tree),
         trial("gate, environment: honest work in the home folder", honest_home),
     ]
@@ -35,7 +35,7 @@ fn here() -> Go {
     Go::new(Path::new("/nonexistent"), "http://127.0.0.1:9", "sum.golang.org http://127.0.0.1:9")
 }
 
-/// Runs a command that does nothing; returns the exit code, what was said, and the codes of the findings.
+/// Runs a command that does nothing; returns the exit code, the output, and the codes of the findings.
 fn judged(home: &Go) -> (Option<i32>, String, Vec<String>) {
     gate(home, &["--", "true"])
 }
@@ -79,7 +79,7 @@ fn installed() {
         let bin = home.root().join("path/bin");
         script(&bin.join(name), "exit 0");
         tells(&home.set("PATH", &before_path(&bin)), 120, &["build-override"], name);
-        // The same in GOBIN, and behind a program of the machine that counts first.
+        // The same in GOBIN, and after a program of the machine that comes first.
         let home = here();
         let bin = home.root().join("gobin");
         script(&bin.join(name), "exit 0");
@@ -92,7 +92,7 @@ fn installed() {
         script(&bin.join(name), "exit 0");
     }
     tells(&home.set("PATH", &before_path(&bin)), 0, &[], "programs that take no part in a build");
-    // A toolchain that somebody put elsewhere.
+    // A toolchain in another folder.
     let home = here();
     let bin = home.root().join("elsewhere");
     script(&bin.join("go1.99.1"), "exit 0");
@@ -174,7 +174,7 @@ fn work_leads_out(go: &Path) {
         assert_eq!(says(&app), FORGED, "{output}");
         assert_eq!((code, findings), (Some(120), vec!["build-override".to_owned()]), "{folder}: {output}");
     }
-    // A line that `go` reads, and the gate does not, is told.
+    // A line that `go` can read, but not the gate, is reported.
     app.write("go.work", "go 1.21\n\nuse .\nuse \"\\x2e./forged\"\n");
     let (code, output, findings) = gate(&app, &build);
     assert_eq!(
@@ -194,7 +194,7 @@ fn replaced_without_program(go: &Path) {
         assert_eq!((code, findings), (Some(0), vec!["replaced-unproved".to_owned()]), "{command:?}: {output}");
         assert!(output.contains("builds take example.com/mark from folders"), "{output}");
     }
-    // A program tells it, once.
+    // Reported once for the program.
     let (code, output, findings) = gate(&app, &BUILD);
     assert_eq!(
         (code, findings),
@@ -245,7 +245,7 @@ fn git_variables() {
         &["build-override"],
         "the other variable",
     );
-    // `git config` alone obeys this one.
+    // Only `git config` uses this one.
     let home = with("core.fsmonitor", "/tmp/x").set("GIT_CONFIG", "/dev/null");
     tells(&home, 120, &["build-override"], "GIT_CONFIG hides nothing");
     tells(&here().set("GIT_CONFIG_COUNT", "1"), 120, &["not-examined"], "git refuses its settings");
@@ -298,7 +298,7 @@ fn other_systems() {
     tells(&home, 0, &[], "no repository, and one without programs");
 }
 
-/// A submodule, or a `.git` that somebody planted: what lies beside it is still the repository's.
+/// A submodule or a planted `.git`: files beside it still belong to the repository.
 fn nested_repository() {
     let at = |folder: &'static str, cc: &str| {
         let home = here();
@@ -357,7 +357,7 @@ fn honest_hooks(go: &Path) {
     assert_eq!((code, findings, mark.exists()), (Some(0), Vec::new(), false), "hooks do not run: {output}");
 }
 
-/// Folders of the repository that only take what is built.
+/// Folders of the repository that are only for output.
 fn honest_folders(go: &Path) {
     let origin = origin(module_with(HONEST));
     let app = app(go, &origin);
@@ -381,7 +381,7 @@ fn honest_work_tree(go: &Path) {
     assert_eq!((code, findings), (Some(0), Vec::new()), "{output}");
 }
 
-/// Somebody works in the home folder itself, with programs of his own on the PATH.
+/// A user works in the home folder itself, which has programs on the PATH.
 fn honest_home() {
     let home = here();
     let bin = home.home().join("go/bin");
@@ -390,7 +390,7 @@ fn honest_home() {
     let home = home.set("HOME", work.to_str().unwrap()).set("GOPATH", work.join("go").to_str().unwrap());
     let home = home.set("XDG_CONFIG_HOME", work.join(".config").to_str().unwrap()).set("PATH", &before_path(&bin));
     tells(&home, 0, &[], "the home folder");
-    // The same folder with a repository in it may bring all that.
+    // If the same folder is a repository, a pull request may add all of this.
     home.git(&["init", "-q"]);
     let (code, output, findings) = judged(&home);
     assert!(code == Some(120) && findings.contains(&"build-override".to_owned()), "{output}");

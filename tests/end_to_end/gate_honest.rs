@@ -1,4 +1,4 @@
-//! Honest builds of every kind pass the gate without a finding, or with the note that is true.
+//! Honest builds of every kind pass the gate without a finding, or with a correct note.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ pub fn trials() -> Vec<Trial> {
         go_trial("gate, honest: another toolchain", toolchain),
         go_trial("gate, honest: a tool that is installed is found on the PATH afterwards", tools),
         go_trial("gate, honest: private modules of go's own, and through the gate", private),
-        go_trial("gate, honest: offline, from what an earlier run left", offline),
+        go_trial("gate, honest: offline, from the store of an earlier run", offline),
         go_trial("gate, honest: another run at the same time has a folder of its own", two_at_once),
     ]
 }
@@ -104,7 +104,7 @@ fn fips(go: &Path) {
         "package main\n\nimport \"crypto/sha256\"\n\nfunc main() { println(len(sha256.New().Sum(nil))) }\n",
     );
     clean(&app, &["--", "go", "build", "-o", "app", "."]);
-    // Changed, it is no longer what comes with the toolchain.
+    // If it is changed, it is no longer that of the toolchain.
     let edit = "go build -o app . && chmod -R u+w $GOMODCACHE && echo // >> $(find $GOMODCACHE/golang.org -name sha256.go | head -1)";
     let (code, output) = app.sumgate(&["run", "--", "sh", "-c", edit]);
     assert!(code == Some(120) && output.contains("golang.org/fips140@"), "{output}");
@@ -131,7 +131,6 @@ fn tools(go: &Path) {
     assert!(output.contains("\nC2\n") && !output.contains("an older one"), "{output}");
 }
 
-/// A private module in a git repository that `go` finds by its settings.
 /// A program with a private module, which `go` fetches with git from this repository.
 pub fn with_private(go: &Path, origin: &Origin) -> (Go, PathBuf) {
     let app = app(go, origin).set("GOVCS", "").set("GOPRIVATE", "private.example.com");
@@ -155,7 +154,7 @@ fn private(go: &Path) {
     let (app, repository) = with_private(go, &origin);
     let git = |words: &[&str]| app.git(&[&["-C", repository.to_str().unwrap()], words].concat());
     let build = ["--", "go", "build", "-o", "app", "."];
-    // The module cache and the program: each says it once.
+    // Reported once each for the module cache and the program.
     let (codes, _, output) = passes(&app, &build);
     assert_eq!(codes, ["private-unproved", "private-unproved"], "{output}");
     assert!(output.contains("private.example.com/p.git@v1.0.0 was fetched past the gate"), "{output}");

@@ -1,4 +1,4 @@
-//! What a data folder that was kept, or restored, can do to the next job; and what is sealed at all.
+//! Attacks on the next job by a kept or restored data folder, and which runs are sealed.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -12,15 +12,15 @@ use crate::gate_caches::{BUILD, Ended, Jobs, SECRET, public};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("gate, kept: no link in the data folder leads out of it", links),
-        go_trial("gate, kept: a hash that the command planted makes no module known", planted_hash),
-        go_trial("gate, kept: what was released unproved is told by each job that uses it", unproved),
-        trial("gate, kept: private bytes of the data folder are told, offline too", private_offline),
-        go_trial("gate, kept: a run with a code of the gate is neither sealed nor installed", not_fit),
-        go_trial("gate, kept: a run that leaves a process is not sealed, and its folder is not used", process_left),
-        go_trial("gate, kept: no name, mode or empty folder blocks the next job", odd_names),
-        go_trial("gate, kept: the key whose seal counts is named", named_key),
-        go_trial("gate, kept: downloads that the command changed are told", downloads),
+        trial("gate, kept: no link out of the data folder is followed", links),
+        go_trial("gate, kept: a planted hash does not make a module known", planted_hash),
+        go_trial("gate, kept: unproved modules are reported by each job that uses them", unproved),
+        trial("gate, kept: private bytes in the data folder are reported, also offline", private_offline),
+        go_trial("gate, kept: a run that sumgate fails is neither sealed nor installed", not_fit),
+        go_trial("gate, kept: a run that leaves a process is not sealed, and its folder is not reused", process_left),
+        go_trial("gate, kept: no name, mode or empty folder stops the next job", odd_names),
+        go_trial("gate, kept: the key of the seal is named", named_key),
+        go_trial("gate, kept: changed downloads are reported", downloads),
     ]
 }
 
@@ -37,7 +37,7 @@ fn is_not_sealed(jobs: &Jobs, ended: &Ended) {
     assert!(!jobs.folder().join("seal").exists(), "{}", ended.output);
 }
 
-/// A folder with folders of its own, and the links to it that somebody restored.
+/// A folder outside, and the restored links to it.
 fn links() {
     let jobs = Jobs::new(Path::new("/nonexistent"));
     let victim = tempfile::tempdir().unwrap();
@@ -107,7 +107,7 @@ fn private_offline() {
 
 fn not_fit(go: &Path) {
     let install = ["--", "sh", "-c", "go build -o app . && go install ."];
-    // A warning that is denied, and one that is not: the next job would not hear of it.
+    // Warnings, denied or not, prevent the seal: the next job would not see them.
     for (deny, code, is_installed) in [("warning", 120, false), ("error", 0, true)] {
         let jobs = Jobs::new(go);
         let app = jobs.home(SECRET);
@@ -121,7 +121,7 @@ fn not_fit(go: &Path) {
         assert!(output.contains("[build-override]") && output.contains("the caches were not sealed: "), "{output}");
         assert!(!jobs.folder().join("seal").exists(), "{output}");
     }
-    // A refusal is no finding.
+    // A refusal is not a finding.
     let jobs = Jobs::new(go);
     jobs.origin.misbehave("/example.com/mark/@v/v1.0.0.zip", testkit::Fault::FlipBit(200));
     let refused = jobs.run(SECRET, &["--", "sh", "-c", "go build -o app . || true"]);
@@ -167,7 +167,7 @@ fn named_key(go: &Path) {
     let next = jobs.run("", &[&["--cache-public-key", &public()], &BUILD[..]].concat());
     next.is_clean();
     assert_eq!(next.report["caches"]["key"], public());
-    assert!(next.output.contains("their seal is of the key ci.example.com+3ec65fd6\n"), "{}", next.output);
+    assert!(next.output.contains("sealed with the key ci.example.com+3ec65fd6\n"), "{}", next.output);
 }
 
 fn downloads(go: &Path) {
@@ -182,7 +182,7 @@ fn downloads(go: &Path) {
             assert!(ended.output.contains(named), "{}", ended.output);
         }
         assert!(!jobs.folder().join("seal").exists());
-        // Nobody uses them again where nothing is kept.
+        // Without a key the caches are not used again.
         let ended = jobs.run("", &["--", "sh", "-c", change]);
         assert_eq!(ended.code, Some(0), "{}", ended.output);
     }

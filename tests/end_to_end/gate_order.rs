@@ -1,4 +1,4 @@
-//! What the gate does before the command and after it, in which order, and that nothing there waits for ever.
+//! What the gate does before and after the command, in which order, and that it does not block.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -15,27 +15,27 @@ use crate::gate_ways::{BUILD, FORGED, HONEST, app, gate, module_with, patch, say
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        go_trial("gate, order: the key is hidden before any program is asked anything", key_is_hidden_first),
-        trial("gate, order: a go of the repository is not asked for its settings", go_of_the_repository),
-        trial("gate, order: a git of a relative folder of PATH is not asked", git_of_a_relative_folder),
-        go_trial("gate, order: a module cache that is wrong ends in a report", wrong_module_cache),
+        go_trial("gate, order: the key is hidden before any program runs", key_is_hidden_first),
+        trial("gate, order: a go command in the repository is not run", go_of_the_repository),
+        trial("gate, order: a git in a relative folder of PATH is not run", git_of_a_relative_folder),
+        go_trial("gate, order: an invalid module cache ends in a report", wrong_module_cache),
         trial("gate, order: --deny decides whether a module cache may be used", denied_module_cache),
         go_trial("gate, order: a fork that an inherited module cache shows is exit 122", fork_in_an_inherited_cache),
         go_trial("gate, order: FIFOs and devices in an inherited module cache", special_files_before),
-        go_trial("gate, order: FIFOs, devices and links in the module cache afterwards", special_files_after),
-        trial("gate, order: a signal after the command ends the gate", signal_afterwards),
-        go_trial("gate, order: the go of the mirror is not a process that was left", go_of_the_mirror),
-        trial("gate, order: the mirror is gone for what the command leaves running", mirror_is_gone),
+        go_trial("gate, order: FIFOs, devices and links in the module cache after the command", special_files_after),
+        trial("gate, order: a signal during the examination ends the gate", signal_afterwards),
+        go_trial("gate, order: the go process of the mirror is not reported as still running", go_of_the_mirror),
+        trial("gate, order: processes that are still running cannot use the mirror", mirror_is_gone),
         go_trial("gate, order: programs behind links that lead out of the repository", behind_links),
         go_trial("gate, order: a program that is named by a relative path", relative_subject),
         go_trial("gate, order: a program that the command made unreadable", unreadable_program),
-        trial("gate, order: a go that does not say what is in a program", go_without_an_answer),
+        trial("gate, order: a go that does not list the modules of a program", go_without_an_answer),
     ]
 }
 
-/// Made by `sumgate cache keygen`; it is good for nothing else.
+/// Made by `sumgate cache keygen`, for these trials only.
 const SECRET: &str = "PRIVATE+KEY+ci.example.com+3ec65fd6+AQMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMD";
-/// An examination that a signal does not end goes on for longer.
+/// An examination that a signal does not end takes longer than this.
 const SOON: Duration = Duration::from_secs(5);
 
 fn here() -> Go {
@@ -71,7 +71,7 @@ fn as_a_user(home: &Go, words: &[&str]) -> (Option<i32>, String) {
     (output.status.code(), text)
 }
 
-/// Another process of the same user, and each program that the gate runs, look for the key in the environment.
+/// Another process of the same user, and each program that the gate runs, search for the key in the environment.
 fn key_is_hidden_first(go: &Path) {
     let origin = origin(module_with(HONEST));
     let home = app(go, &origin).set("SUMGATE_CACHE_KEY", SECRET).set("GOFLAGS", "-mod=mod");
@@ -106,7 +106,7 @@ fn go_of_the_repository() {
         home = before_others(home, &folder);
         let (code, output) = home.sumgate(&["run", "--deny", "error", "--", "true"]);
         assert_eq!((code, mark.exists()), (Some(121), false), "{output}");
-        assert!(output.contains("expected a `go` command outside of the repository, found "), "{output}");
+        assert!(output.contains("expected a `go` command outside the repository, found "), "{output}");
     }
 }
 
@@ -136,11 +136,11 @@ fn wrong_module_cache(go: &Path) {
     assert!(!app.home().join("ran").exists(), "{output}");
     let report = report(&app);
     assert_eq!((&report["command_exit_code"], &report["command"]), (&Value::Null, &json!(["touch", "ran"])));
-    let words = "exit code 120 of sumgate: something was refused or found; the command was not started";
+    let words = "exit code 120 of sumgate: something was refused, or there are findings; the command was not started";
     assert!(output.contains(words), "{output}");
 }
 
-/// A warning keeps the command from starting only where warnings are denied.
+/// A warning prevents the command from starting only if warnings are denied.
 fn denied_module_cache() {
     let home = here();
     let versions = home.module_cache().join("cache/download/git.corp.internal/x/@v");
@@ -176,7 +176,7 @@ fn fifo(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
 }
 
-/// Whoever restores a module cache may put anything there.
+/// A restored module cache can contain anything.
 fn special_files_before(go: &Path) {
     let origin = origin(module_with(HONEST));
     let app = app(go, &origin);
@@ -215,13 +215,13 @@ fn special_files_after(go: &Path) {
         let why = if make.contains("truncate") { "have more than 524288000 bytes" } else { "is not a regular file" };
         assert!(output.contains(why), "{make}: {output}");
     }
-    // A cache that the command made a link leads anywhere.
+    // The command can replace the cache by a link.
     let script = "chmod -R u+w $GOMODCACHE; rm -rf $GOMODCACHE; ln -s / $GOMODCACHE";
     let (code, output, findings) = gate(&app, &["--", "sh", "-c", script]);
     assert_eq!((code, findings), (Some(120), vec!["module-not-released".to_owned()]), "{output}");
 }
 
-/// Runs the gate until the command says that it ends, sends a signal, and returns the code and what was said.
+/// Runs the gate until the command ends, sends a signal, and returns the exit code and the output.
 fn ended_by(home: &Go, words: &[&str], signal: &str) -> (Option<i32>, String) {
     let log = home.root().join("log");
     let mut command = home.command(Path::new(env!("CARGO_BIN_EXE_sumgate")));
@@ -245,7 +245,7 @@ fn signal_afterwards() {
                  truncate -s 490M $GOMODCACHE/a.com/x@v1.$nth.0/x; done; echo ends";
     for signal in ["-TERM", "-INT"] {
         let (code, said) = ended_by(&here(), &["--", "sh", "-c", large], signal);
-        let words = format!("SIG{} came before it was known what the command left", &signal[1..]);
+        let words = format!("SIG{} ended the examination", &signal[1..]);
         assert!(code == Some(121) && said.contains(&words), "{code:?}: {said}");
     }
     // A `go` that takes its time to read a program.
@@ -257,7 +257,7 @@ fn signal_afterwards() {
     assert_eq!(code, Some(121), "{said}");
 }
 
-/// The mirror fetches a private module that nobody waits for any more.
+/// The mirror fetches a private module for a client that has disconnected.
 fn go_of_the_mirror(go: &Path) {
     let origin = origin(module_with(HONEST));
     let app = app(go, &origin).set("GOVCS", "");
@@ -288,14 +288,14 @@ fn mirror_is_gone() {
     home.write("now", "");
     let start = Instant::now();
     while !home.home().join("said").exists() {
-        assert!(start.elapsed() < Duration::from_mins(1));
+        assert!(start.elapsed() < Duration::from_secs(60));
         std::thread::sleep(Duration::from_millis(20));
     }
     let said = std::fs::read_to_string(home.home().join("said")).unwrap();
     assert!(said.contains("Connection refused"), "{said}");
 }
 
-/// A program whose module is replaced by a folder: a note tells it wherever the program is read.
+/// A program whose module is replaced by a folder: a note reports it if the program is read.
 fn replaced(go: &Path, origin: &Origin) -> Go {
     let app = app(go, origin);
     app.write("other/go.mod", "module example.com/mark\n\ngo 1.21\n");
@@ -325,7 +325,7 @@ fn behind_links(go: &Path) {
         let about: Vec<&str> = findings.iter().map(String::as_str).filter(|code| told.contains(code)).collect();
         assert_eq!((code, about.as_slice()), (Some(0), &told[..]), "{script}: {output}");
     }
-    // What lay there before is not the command's.
+    // Existing files are not those of the command.
     let (code, output, findings) = gate(&app, &["--", "true"]);
     assert_eq!((code, findings), (Some(0), vec!["replaced-unproved".to_owned()]), "{output}");
 }
@@ -337,7 +337,7 @@ fn relative_subject(go: &Path) {
     let (code, output, findings) =
         gate(&app, &["--subject", "../program", "--", "go", "build", "-o", "../program", "."]);
     assert_eq!((code, findings), (Some(0), told.map(str::to_owned).to_vec()), "{output}");
-    // One that is found anyway is told once.
+    // A program that is found in two ways is reported once.
     let (code, output, findings) = gate(&app, &[&["--subject", "app"], &BUILD[..]].concat());
     assert_eq!((code, findings), (Some(0), told.map(str::to_owned).to_vec()), "{output}");
     assert!(says(&app).contains(FORGED));
@@ -354,7 +354,7 @@ fn unreadable_program(go: &Path) {
     let origin = origin(module_with(HONEST));
     for close in ["chmod 111 app", "mkdir d && mv app d && chmod 0 d"] {
         let app = replaced(go, &origin);
-        // One that was like this before is not the command's.
+        // An existing one is not that of the command.
         script(&app.home().join("closed"), "tool", "");
         std::fs::set_permissions(app.home().join("closed"), PermissionsExt::from_mode(0o000)).unwrap();
         let build = format!("go build -o app . && {close}");
@@ -382,7 +382,7 @@ fn go_without_an_answer() {
         let (code, output, findings) = gate(&home, &["--subject", "/bin/sh", "--", "true"]);
         assert_eq!((code, findings), (Some(120), vec!["not-examined".to_owned()]), "{output}");
         assert!(output.contains(why), "{answer}: {output}");
-        // Nobody named it, and it is new all the same.
+        // Not named, but new.
         let (_, output, findings) = gate(&home, &["--", "cp", "/bin/sh", "new"]);
         assert_eq!(findings.is_empty(), answer == "exit 0", "{answer}: {output}");
     }

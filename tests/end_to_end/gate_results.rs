@@ -1,5 +1,5 @@
-//! `sumgate run --report` and `--attest`, and `sumgate cache keygen --out`: results are written where a person wants them, and
-//! nowhere else, whoever wrote the working folder and whatever the command does to it.
+//! `sumgate run --report` and `--attest`, and `sumgate cache keygen --out`: results are written only where the user wants them, even
+//! if the working folder or the command is malicious.
 
 use std::io::Read;
 use std::os::unix::fs::symlink;
@@ -14,10 +14,10 @@ use crate::fixture::{Go, fifo, trial, wait};
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("results: a planted link is not followed, neither the file nor a folder on the way", planted_links),
-        trial("results: what the command plants while it runs is not followed", planted_meanwhile),
-        trial("results: what an earlier run wrote is gone before the command starts", earlier_results),
-        trial("results: no output of the command, and a FIFO or device by its descriptor only", descriptors),
-        trial("results: a key goes through no link either", keys),
+        trial("results: links that the command plants are not followed", planted_meanwhile),
+        trial("results: an earlier report is removed before the command starts", earlier_results),
+        trial("results: a FIFO or device only as a descriptor, and not the output of the command", descriptors),
+        trial("results: a key file is not written through a link", keys),
     ]
 }
 
@@ -69,7 +69,7 @@ fn planted_links() {
             is_unharmed(&outside);
         }
     }
-    // The working folder may lie in the tree that somebody else wrote.
+    // The working folder may be in an untrusted tree.
     home.git(&["init", "-q"]);
     let mut command = home.command(Path::new(env!("CARGO_BIN_EXE_sumgate")));
     command.current_dir(home.home().join("real/deep"));
@@ -94,7 +94,7 @@ fn planted_meanwhile() {
     assert!(report.symlink_metadata().unwrap().is_file(), "the link was replaced");
     let _: Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
     is_unharmed(&outside);
-    // The folder itself: the result is not where it is looked for, and that is said.
+    // The folder itself is replaced: an error, because the result is not at its path.
     home.write("out/x", "");
     let swap = format!("mv out old && ln -s {} out", outside.display());
     let (code, output) = home.sumgate(&["run", "--report", "out/report.json", "--", "sh", "-c", &swap]);
@@ -113,7 +113,7 @@ fn earlier_results() {
     let seen = std::fs::read_to_string(home.home().join("seen")).unwrap();
     assert_eq!(seen.split_whitespace().collect::<Vec<_>>(), [".", "..", "seen"], "no file of ours is in the way");
     assert!(!home.home().join("attest.json").exists());
-    // Another name of the old file keeps what it had.
+    // Another hard link of the old file keeps its content.
     home.write("kept.json", "old");
     std::fs::hard_link(home.home().join("kept.json"), home.home().join("again.json")).unwrap();
     assert_eq!(home.sumgate(&["run", "--report", "again.json", "--", "true"]).0, Some(0));
@@ -127,11 +127,11 @@ fn descriptors() {
     fifo(&home.home().join("pipe"));
     home.write("folder/x", "");
     for (path, why) in [
-        ("-", "the output belongs to the command"),
+        ("-", "stdout belongs to the command"),
         ("pipe", "a FIFO: open it, and name the descriptor (--report fd:3 3>pipe)"),
         ("/dev/null", "name the descriptor (--report fd:3 3>/dev/null)"),
         ("folder", "found a folder"),
-        ("folder/..", "expected the name of a file"),
+        ("folder/..", "expected a file name"),
         ("fd:", "expected fd:N"),
         ("fd:-1", "expected fd:N"),
         ("fd:1", "belong to the command"),
@@ -154,7 +154,7 @@ fn descriptors() {
     assert_eq!(wait(&mut running).code(), Some(5));
     let report: Value = serde_json::from_str(&read).unwrap();
     assert_eq!(report["command"][0], "sh");
-    // A file that whoever started us opened keeps what it had.
+    // A file that the caller opened keeps its content.
     home.write("log", "before\n");
     let mut running = shell(&format!("exec {program} run --report fd:9 -- true 9>>log"));
     assert_eq!(wait(&mut running).code(), Some(0));

@@ -1,4 +1,4 @@
-//! Ways round the gate by settings: of the repository's git, of the environment, and of `go env -w`.
+//! Attacks on the gate by settings: of the repository's git, of the environment, and of `go env -w`.
 
 use std::path::{Path, PathBuf};
 
@@ -9,11 +9,11 @@ use crate::gate_ways::{BUILD, HONEST, MAIN, app, gate, module_with};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        go_trial("gate, ways: programs of the repository's git settings", git_settings),
+        go_trial("gate, ways: programs in the git settings of the repository", git_settings),
         trial("gate, ways: settings that exempt whole hosts", wide),
-        trial("gate, ways: variables that bring other code or programs", variables),
-        trial("gate, ways: what go env -w wrote down", written),
-        trial("gate, ways: programs of a build that lie in the repository", programs_in_the_repository),
+        trial("gate, ways: variables that add code or programs", variables),
+        trial("gate, ways: settings of go env -w", written),
+        trial("gate, ways: build tools in the repository", programs_in_the_repository),
     ]
 }
 
@@ -73,12 +73,14 @@ fn wide() {
     assert!(ended == Some(120) && findings.contains(&"wide-private".to_owned()), "{output}");
 }
 
+/// What `run` says of a command with this variable.
+fn with(name: &'static str, value: &str) -> (Option<i32>, String, Vec<String>) {
+    let home = here().set(name, value);
+    home.write("x", "");
+    gate(&home, &["--", "true"])
+}
+
 fn variables() {
-    let told = |name: &'static str, value: &str| {
-        let home = here().set(name, value);
-        home.write("x", "");
-        gate(&home, &["--", "true"])
-    };
     for (name, value) in [
         ("GOFLAGS", "-toolexec=/tmp/x"),
         ("GOFLAGS", "-mod=mod -overlay=overlay.json"),
@@ -91,7 +93,7 @@ fn variables() {
         ("GCONV_PATH", "/opt/x"),
         ("HGRCPATH", "/opt/x"),
     ] {
-        let (code, output, findings) = told(name, value);
+        let (code, output, findings) = with(name, value);
         assert_eq!((code, findings), (Some(120), vec!["build-override".to_owned()]), "{name}={value}: {output}");
     }
     for (name, value) in [
@@ -112,7 +114,7 @@ fn variables() {
         ("OPENSSL_CONF", "/opt/x"),
         ("BASH_ENV", "/opt/x"),
     ] {
-        let (code, output, findings) = told(name, value);
+        let (code, output, findings) = with(name, value);
         assert_eq!((code, findings), (Some(0), vec!["build-environment".to_owned()]), "{name}={value}: {output}");
     }
     for (name, value) in [
@@ -125,9 +127,13 @@ fn variables() {
         ("GIT_EDITOR", "code --wait"),
         ("GODEBUG", "netdns=go"),
     ] {
-        let (code, output, findings) = told(name, value);
+        let (code, output, findings) = with(name, value);
         assert_eq!((code, findings), (Some(0), Vec::new()), "{name}={value}: {output}");
     }
+    removed_variables();
+}
+
+fn removed_variables() {
     for (name, value) in [
         ("GIT_HTTP_USER_AGENT", "proxy.golang.org"),
         ("GOCACHEPROG", "/tmp/evil"),
@@ -140,7 +146,7 @@ fn variables() {
         assert!(code == Some(0) && output.contains(&format!("removed {name} from the environment")), "{output}");
         assert!(!output.contains(&format!("\n{name}=")), "{output}");
     }
-    // With the build cache that `go` uses outside its program counts, too, and is told with it.
+    // With an inherited build cache, a program named there is reported, too.
     let home = here().set("GOCACHEPROG", "/tmp/prog");
     let (_, output, findings) = gate(&home, &["--build-cache", "inherit", "--", "env"]);
     assert!(output.contains("\nGOCACHEPROG=/tmp/prog\n"), "{output}");

@@ -1,4 +1,4 @@
-//! Ways round the gate, with the real `go`: each ends in a finding, or changes nothing.
+//! Attacks on the gate, with the real `go`: each ends in a finding or has no effect.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,16 +11,16 @@ use crate::fixture::{Go, files, go_trial, origin};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        go_trial("gate, ways: a module cache that somebody changed is not used", changed_module_cache),
-        go_trial("gate, ways: a build cache that somebody patched is not used", patched_build_cache),
-        go_trial("gate, ways: what was restored into the run's own folder is thrown away", restored_run_folder),
-        go_trial("gate, ways: a vendor folder is told", vendor),
-        go_trial("gate, ways: a child with a GOPROXY of its own", child_with_its_own_proxy),
-        go_trial("gate, ways: a child with a module cache of its own", child_with_its_own_cache),
-        go_trial("gate, ways: a module that is changed after it was unpacked", changed_after_unpacking),
-        go_trial("gate, ways: a replace directive that leads to a folder", replaced),
-        go_trial("gate, ways: a program that is installed is checked before it is there", installed),
-        go_trial("gate, ways: a program that lies elsewhere is checked if it is named", subject),
+        go_trial("gate, ways: a changed module cache is not used", changed_module_cache),
+        go_trial("gate, ways: a changed build cache is not used", patched_build_cache),
+        go_trial("gate, ways: files restored into the folder of the run are deleted", restored_run_folder),
+        go_trial("gate, ways: a vendor folder is reported", vendor),
+        go_trial("gate, ways: a child process with another GOPROXY", child_with_its_own_proxy),
+        go_trial("gate, ways: a child process with another module cache", child_with_its_own_cache),
+        go_trial("gate, ways: a module that is changed after it is unpacked", changed_after_unpacking),
+        go_trial("gate, ways: a replace directive to a folder", replaced),
+        go_trial("gate, ways: an installed program is checked before it is moved to GOPATH/bin", installed),
+        go_trial("gate, ways: a program elsewhere is checked if --subject names it", subject),
     ]
 }
 
@@ -37,7 +37,7 @@ pub fn module_with(mark: &str) -> World {
     world
 }
 
-/// A program that needs one module, where `go` finds everything by itself.
+/// A program that needs one module.
 pub fn app(go: &Path, origin: &Origin) -> Go {
     let app = Go::new(go, &origin.url(), &origin.gosumdb()).set("SUMGATE_SUMDB", &origin.gosumdb());
     app.write("main.go", MAIN);
@@ -52,7 +52,7 @@ pub fn gate(app: &Go, words: &[&str]) -> (Option<i32>, String, Vec<String>) {
     gate_again(app, words)
 }
 
-/// The same, where the program of an earlier build may still lie.
+/// The same, but the program of an earlier build may still exist.
 pub fn gate_again(app: &Go, words: &[&str]) -> (Option<i32>, String, Vec<String>) {
     let (code, output) = app.sumgate(&[&["run", "--report", "report.json"], words].concat());
     let report = std::fs::read(app.home().join("report.json")).unwrap_or_default();
@@ -101,12 +101,12 @@ fn changed_module_cache(go: &Path) {
     let (code, output, findings) = gate(&app, &BUILD);
     assert_eq!((code, findings), (Some(0), Vec::new()), "{output}");
     assert_eq!(says(&app), HONEST);
-    // Inherited, it is found out before the command starts.
+    // An inherited one is detected before the command starts.
     std::fs::remove_file(app.home().join("app")).unwrap();
     let (code, output, _) = gate(&app, &[&["--module-cache", "inherit"], &BUILD[..]].concat());
     assert!(code == Some(120) && output.contains("error[hash-mismatch]"), "{output}");
     assert!(!app.home().join("app").exists() && output.contains("the command was not started"), "{output}");
-    // One that is right is used as it is, and what comes anew goes into it.
+    // A valid one is used, and new modules are added to it.
     assert_eq!(patch(&unpacked, FORGED, HONEST), 1);
     let (code, output, findings) = gate(&app, &[&["--module-cache", "inherit"], &BUILD[..]].concat());
     assert_eq!((code, findings), (Some(0), Vec::new()), "{output}");
@@ -132,7 +132,7 @@ fn patched_build_cache(go: &Path) {
     assert_eq!((code, findings), (Some(0), vec!["inherited-build-cache".to_owned()]), "{output}");
 }
 
-/// Whoever restores DATA puts a module cache, a build cache and a link where the run has its own.
+/// The attacker restores DATA with a module cache, a build cache and a link at the paths of the run.
 fn restored_run_folder(go: &Path) {
     let origin = origin(module_with(HONEST));
     let (app, elsewhere) = (app(go, &origin), tempfile::tempdir().unwrap());
@@ -199,7 +199,7 @@ fn child_with_its_own_proxy(go: &Path) {
 fn child_with_its_own_cache(go: &Path) {
     let (honest, forger) = (origin(module_with(HONEST)), forger());
     let app = app(go, &honest);
-    // It downloads the honest one, too, so that the name is known to the gate.
+    // It also downloads the honest one, so that the gate knows the name.
     let settings = format!("GOPROXY={} GOSUMDB=off GOMODCACHE=$HOME/other", forger.url());
     let script = format!("go mod download {MODULE} && rm -f go.sum && {settings} go build -o app .");
     let (code, output, findings) = gate(&app, &["--", "sh", "-c", &script]);
@@ -234,7 +234,7 @@ fn replaced(go: &Path) {
     let (code, output, findings) = gate(&app, &BUILD);
     assert_eq!((says(&app).as_str(), code), (FORGED, Some(0)), "{output}");
     assert_eq!(findings, ["replaced-unproved", "nothing-released"], "{output}");
-    // By a module version, it is a module like any other.
+    // A replacement by a module version is a normal module.
     app.write("go.mod", &format!("{GO_MOD}\nreplace example.com/mark => example.com/fork v1.0.0\n"));
     let code = format!("package mark\n\nfunc Mark() string {{ return \"{HONEST}\" }}\n");
     origin.world().add_simple("example.com/fork@v1.0.0", "", &code);
@@ -281,7 +281,7 @@ fn subject(go: &Path) {
     let named = ["--subject", elsewhere.to_str().unwrap()];
     let (code, output, findings) = gate(&app, &[&named[..], &["--", "sh", "-c", &build]].concat());
     assert!(code == Some(120) && findings.contains(&"module-not-released".to_owned()), "{output}");
-    // What cannot be read is told.
+    // An unreadable file is reported.
     for program in ["/no/such/program", "/bin/sh"] {
         let (code, output, findings) = gate(&app, &["--subject", program, "--", "true"]);
         assert_eq!((code, findings), (Some(120), vec!["not-examined".to_owned()]), "{program}: {output}");

@@ -23,13 +23,13 @@ pub fn trials() -> Vec<Trial> {
         go_trial("go: GOPROXY alone", goproxy_alone),
         go_trial("go: GOSUMDB with the mirror's url", gosumdb_with_url),
         go_trial("go: below a base path", below_a_base_path),
-        go_trial("go: with direct behind the mirror", with_direct_behind),
+        go_trial("go: with direct after the mirror", with_direct_behind),
         go_trial("go: a toolchain", a_toolchain),
         go_trial("go: builds, lists, and gets by query", builds_lists_and_queries),
         go_trial("go: file:// on the data folder when the mirror is down", file_tree_without_the_mirror),
-        go_trial("go: a warm mirror asks nobody", warm_asks_nobody),
-        go_trial("go: the printed line is the one to use", the_printed_line_works),
-        go_trial("go: an exempt module, and never a word of it to the database", exempt_modules),
+        go_trial("go: a warm mirror makes no requests", warm_asks_nobody),
+        go_trial("go: the printed go env command works", the_printed_line_works),
+        go_trial("go: the name of an exempt module is not sent to the database", exempt_modules),
     ]
 }
 
@@ -94,7 +94,7 @@ fn a_toolchain(go: &Path) {
     let mirror = Mirror::start(&origin, &data.path().join("data"));
     let key = origin.key();
     for gosumdb in [key.clone(), format!("{key} {}", mirror.url)] {
-        // GONOSUMDB does not free a toolchain from the database.
+        // GONOSUMDB does not exempt a toolchain from the database.
         let go = Go::new(go, &mirror.url, &gosumdb).set("GOTOOLCHAIN", "go1.99.1").set("GONOSUMDB", "golang.org");
         let output = go.must(&["version"]);
         assert!(output.contains("go version go1.99.1 demo"), "{output}");
@@ -138,7 +138,7 @@ fn warm_asks_nobody(go: &Path) {
     download_all(&Go::new(go, &mirror.url, &format!("{key} {}", mirror.url)));
     drop(mirror);
     origin.take_requests();
-    // Also after a restart: files are hashed again, proofs checked again, and nothing is asked.
+    // Also after a restart: files are hashed and proofs verified again, without requests.
     let mirror = Mirror::start(&origin, &data);
     download_all(&Go::new(go, &mirror.url, &format!("{key} {}", mirror.url)));
     assert_eq!(origin.take_requests(), Vec::<String>::new());
@@ -151,7 +151,7 @@ fn the_printed_line_works(go: &Path) {
     let (proxy, rest) = line.strip_prefix("go env -w GOPROXY=").unwrap().split_once(' ').unwrap();
     let sumdb = rest.strip_prefix("GOSUMDB=\"").unwrap().strip_suffix('"').unwrap();
     download_all(&Go::new(go, proxy, sumdb));
-    // And it stops when it is told to.
+    // It stops on a signal.
     let id = mirror.process.0.id().to_string();
     assert!(std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
     assert_eq!(wait(&mut mirror.process.0).code(), Some(0));
@@ -165,7 +165,7 @@ fn exempt_modules(go: &Path) {
     let gosumdb = format!("{} {}", origin.key(), mirror.url);
     let module = "example.com/Upper/CaseMod@v1.2.3";
     Go::new(go, &mirror.url, &gosumdb).set("GONOSUMDB", "example.com/Upper").must(&["mod", "download", module]);
-    // A client that forgot GONOSUMDB leaks nothing: the mirror does not ask for it.
+    // A client without GONOSUMDB leaks nothing: the mirror does not look it up.
     Go::new(go, &mirror.url, &gosumdb).must_fail(&["mod", "download", module], "exempt");
     let asked = origin.take_requests();
     assert!(!asked.iter().any(|path| path.contains("lookup") && path.contains("upper")), "{asked:?}");

@@ -1,4 +1,4 @@
-//! Which host names the mirror answers to: a page in a browser can have its own name lead to this machine.
+//! Host names that the mirror answers to: the host name of a web page can resolve to this machine (DNS rebinding).
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -11,7 +11,7 @@ use crate::fixture::{Mirror, origin, run, sumgate, trial};
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("host names: addresses, localhost and --host are served, others get 421", own_names),
-        trial("host names: what is no name is refused at the start", no_names),
+        trial("host names: an invalid name is refused at the start", no_names),
     ]
 }
 

@@ -1,4 +1,4 @@
-//! Archives that no export made: each is refused as a whole, and nothing of it is left anywhere.
+//! Invalid archives: each is refused as a whole, and nothing of it is stored.
 
 use std::path::Path;
 
@@ -6,22 +6,25 @@ use libtest_mimic::Trial;
 use tar::{Builder, EntryType, Header};
 use testkit::{Origin, World};
 
-use crate::carried::{exported, import};
+use crate::airgap::{exported, import};
 use crate::fixture::{files, origin, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("hostile archives: names, links, sizes and doubles are refused as a whole", refused_as_a_whole),
-        trial("hostile archives: a folder with a link or a stranger in it is refused as a whole", hostile_folders),
-        trial("hostile archives: long names of GNU tar are read, within a bound", long_names),
-        trial("hostile archives: what swells without end is stopped", bomb),
-        trial("hostile archives: whatever is cut off or flipped is refused", cut_and_flipped),
+        trial(
+            "hostile archives: an archive with a wrong name, link, size or duplicate is refused as a whole",
+            refused_as_a_whole,
+        ),
+        trial("hostile archives: a folder with a link or an unknown file is refused as a whole", hostile_folders),
+        trial("hostile archives: long names of GNU tar are read, up to a limit", long_names),
+        trial("hostile archives: decompression stops at a limit", bomb),
+        trial("hostile archives: truncated or changed archives are refused", cut_and_flipped),
     ]
 }
 
 const NAME: &str = "example.com/hello/@v/v1.0.0.mod";
 
-/// An entry with exactly these words in its header.
+/// An entry with exactly this header.
 fn entry(tar: &mut Builder<Vec<u8>>, kind: EntryType, name: &str, size: u64, body: &[u8]) {
     let mut header = Header::new_gnu();
     header.as_gnu_mut().unwrap().name[..name.len()].copy_from_slice(name.as_bytes());
@@ -43,7 +46,7 @@ fn archive(folder: &Path, write: impl FnOnce(&mut Builder<Vec<u8>>)) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-/// It is refused with these words, and nothing is left of it.
+/// Checks that it is refused with this message, and that nothing is stored.
 fn must_refuse(origin: &Origin, folder: &Path, from: &str, words: &str) {
     let data = folder.join("data");
     let (code, said) = import(origin, &data, from);
@@ -84,14 +87,14 @@ fn refused_as_a_whole() {
     ];
     for kind in kinds {
         let from = archive(folder, |tar| entry(tar, kind, NAME, 0, b""));
-        must_refuse(&origin, folder, &from, "is no plain file");
+        must_refuse(&origin, folder, &from, "is not a regular file");
     }
     let from = archive(folder, |tar| {
         entry(tar, regular, NAME, 1, b"a");
         entry(tar, regular, NAME, 1, b"b");
     });
-    must_refuse(&origin, folder, &from, "is there twice");
-    // The header alone decides: nothing of so much is read.
+    must_refuse(&origin, folder, &from, "appears twice");
+    // Refused after its header, without reading the content.
     let sumdb = format!("sumdb/{}", origin.world().name());
     let tile = format!("{sumdb}/tile/8/0/000.p/2");
     for (name, size) in [(NAME, (16 << 20) + 1), ("example.com/hello/@v/v1.0.0.zip", u64::MAX >> 2), (&tile, 65)] {
@@ -123,13 +126,13 @@ fn hostile_folders() {
     std::fs::remove_file(&place).unwrap();
     let elsewhere = folder.path().join("elsewhere");
     std::fs::write(&elsewhere, &right).unwrap();
-    // Even one to the right bytes.
+    // Even a link to the right bytes.
     std::os::unix::fs::symlink(&elsewhere, &place).unwrap();
-    must_refuse(&origin, folder.path(), &out, "is no plain file");
+    must_refuse(&origin, folder.path(), &out, "is not a regular file");
     std::fs::remove_file(&place).unwrap();
     std::fs::write(&place, &right).unwrap();
     std::fs::write(Path::new(&out).join("example.com/README"), "hello").unwrap();
-    must_refuse(&origin, folder.path(), &out, "\"example.com/README\" is nothing that an export has");
+    must_refuse(&origin, folder.path(), &out, "\"example.com/README\" is not a name that an export has");
     std::fs::remove_file(Path::new(&out).join("example.com/README")).unwrap();
     std::fs::write(&place, vec![0; (16 << 20) + 1]).unwrap();
     must_refuse(&origin, folder.path(), &out, "is longer than");

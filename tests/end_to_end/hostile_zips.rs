@@ -1,4 +1,4 @@
-//! Zips that are made to cost memory or time, as a source may send them: before their hash is compared, they are read.
+//! Zips that are designed to cost memory or time: they are read before their hash can be compared.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -13,30 +13,30 @@ use crate::fixture::{Answer, Go, Mirror, files, get, go_trial, origin, run, tria
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("hostile zips: whatever a zip of 10 MB holds, it costs less than 64 MB", memory),
-        trial("hostile zips: half a million entries hold no hashing slot", half_a_million_entries),
-        trial("hostile zips: one over a bound is refused, and neither kept nor held against its source", over_a_bound),
-        trial("hostile zips: where one source has one over a bound, the next has the right bytes", next_source),
-        trial("hostile zips: one over a bound in the store is fetched anew, and offline refused", in_the_store),
-        go_trial("hostile zips: audit lists one over a bound as not checked", audited),
+        trial("hostile zips: any zip of 10 MB costs less than 64 MB of memory", memory),
+        trial("hostile zips: half a million entries do not occupy a hashing slot", half_a_million_entries),
+        trial("hostile zips: one over a limit is refused and not kept, and its upstream is not marked", over_a_bound),
+        trial("hostile zips: after one over a limit the next upstream is asked", next_source),
+        trial("hostile zips: one over a limit in the store is fetched again, or refused offline", in_the_store),
+        go_trial("hostile zips: audit lists one over a limit as not checked", audited),
     ]
 }
 
 const MODULE: &str = "a.io/b@v1.0.0";
 const PATH: &str = "/a.io/b/@v/v1.0.0.zip";
-/// The largest zip of the promise.
+/// The largest zip for which the memory limit is promised.
 const LARGEST: usize = 10 << 20;
-/// What the mirror may use while it reads it, the program itself and all.
+/// The memory limit of the whole process.
 const MEMORY: u64 = 64 << 20;
 
-/// What an entry has besides its name.
+/// Properties of an entry.
 #[derive(Clone, Copy, Default)]
 struct Extra {
     /// Bytes in the local header's extra field.
     local: u16,
     /// Bytes in the comment of the directory.
     comment: u16,
-    /// A deflated nothing with a descriptor behind it, as `go` writes it.
+    /// An empty deflated file followed by a descriptor, as `go` writes it.
     deflated: bool,
 }
 
@@ -124,7 +124,7 @@ fn deep(nth: u32, folder: &str, length: usize) -> String {
     name
 }
 
-/// Zips of up to 10 MB, each of which asks for memory in another way.
+/// Zips of up to 10 MB that cost memory in different ways.
 fn hostile() -> Vec<(&'static str, Bytes)> {
     let plain = Extra::default();
     let base36 = |nth: u32| {
@@ -184,7 +184,7 @@ fn memory() {
         let start = Instant::now();
         let answer = get(&mirror.url, PATH);
         let (took, peak) = (start.elapsed(), peak(&mirror));
-        // All but the first are within the bounds, and hashed to their ends.
+        // All but the first are within the limits, and are hashed to the end.
         let (code, words) = if nth == 0 { ("unsupported-zip", "file name") } else { ("wrong-bytes", "upstream: h1:") };
         assert_eq!(refused(&answer), (403, Some(code)), "{what}: {}", answer.text());
         assert!(answer.text().contains(words), "{what}: {}", answer.text());
@@ -211,7 +211,7 @@ fn half_a_million_entries() {
     assert!(took < Duration::from_secs(1), "{took:?}");
 }
 
-/// A small zip that is over a bound.
+/// A small zip that exceeds a limit.
 fn too_long() -> Bytes {
     full(16 << 10, Extra::default(), |_| deep(0, "/abc", 5000))
 }
@@ -230,7 +230,7 @@ fn over_a_bound() {
     let answer = get(&mirror.url, PATH);
     assert_eq!(refused(&answer), (403, Some("unsupported-zip")), "{}", answer.text());
     assert!(answer.text().contains("an element of a file name: expected at most 255, found 256"), "{}", answer.text());
-    // Nothing is held against the source: it is asked again at once, and what it has now goes out.
+    // The upstream is not marked: it is asked again at once, and its new zip is served.
     origin.behave();
     assert_eq!(get(&mirror.url, PATH).status, 200);
     assert_eq!(mirror.quarantine().into_keys().collect::<Vec<_>>(), [""; 0]);

@@ -16,18 +16,18 @@ use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use crate::fixture::runtime;
 
-/// What a host says to a path.
+/// The answer of a host to a path.
 #[derive(Clone)]
 pub enum Page {
     /// A page that names the repository of a module.
     Import(&'static str, &'static str),
     /// A status without a page.
     Status(u16),
-    /// A page for people, with status 200.
+    /// A sign-in page, with status 200.
     SignIn,
 }
 
-/// The hosts; they are gone when this is dropped.
+/// The hosts, which stop when this is dropped.
 pub struct Hosts {
     address: std::net::SocketAddr,
     certificate: PathBuf,
@@ -55,7 +55,7 @@ impl Hosts {
         Self { address, certificate, state, running }
     }
 
-    /// The variables that lead a program here.
+    /// The variables with which a program uses these hosts.
     pub fn environment(&self) -> [(&'static str, String); 2] {
         [
             ("HTTPS_PROXY", format!("http://{}", self.address)),
@@ -63,12 +63,12 @@ impl Hosts {
         ]
     }
 
-    /// What is said at `path`, host and all.
+    /// Sets the answer at `path`, which includes the host.
     pub fn at(&self, path: &str, page: Page) {
         self.state.lock().unwrap().pages.insert(path.to_owned(), page);
     }
 
-    /// What is said everywhere else: 404, unless it is set.
+    /// Sets the answer for all other paths; the default is 404.
     pub fn otherwise(&self, page: Page) {
         self.state.lock().unwrap().otherwise = Some(page);
     }
@@ -103,7 +103,7 @@ fn certificates(names: &[&str]) -> (TlsAcceptor, String) {
 async fn accept(listener: TcpListener, acceptor: TlsAcceptor, state: Arc<Mutex<State>>) {
     while let Ok((stream, _)) = listener.accept().await {
         let (acceptor, state) = (acceptor.clone(), Arc::clone(&state));
-        // A client that goes away is no event.
+        // A client may disconnect.
         tokio::spawn(async move { answer(stream, &acceptor, &state).await.ok() });
     }
 }

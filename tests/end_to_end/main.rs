@@ -14,26 +14,27 @@ mod absence_offline;
 mod absence_property;
 mod absence_upstream;
 mod ages;
-mod ahead;
+mod airgap;
 mod attacks;
 mod audit;
-mod audit_around;
 mod audit_attack;
 mod audit_base;
 mod audit_cache;
 mod audit_files;
 mod audit_records;
+mod audit_scope;
 mod base_git;
-mod base_name;
-mod carried;
+mod base_revision;
 mod cli;
 mod codings;
 mod commands;
 mod crash;
-mod crowd;
+mod credentials;
 mod data_folder;
 mod doctor;
-mod doors;
+mod endpoints;
+mod environment;
+mod fetch;
 mod fixture;
 mod foreign;
 mod full_disk;
@@ -55,9 +56,8 @@ mod host_names;
 mod hostile_archives;
 mod hostile_zips;
 mod hosts;
-mod hot;
 mod http;
-mod logins;
+mod load;
 mod misbehaving;
 mod offline;
 mod policy;
@@ -67,8 +67,8 @@ mod proxies;
 mod readme;
 mod real_sumdb;
 mod redirects;
+mod response_cache;
 mod shared_folder;
-mod surroundings;
 mod upstreams;
 mod zips;
 
@@ -77,74 +77,76 @@ use libtest_mimic::{Arguments, Trial};
 /// With more, trials with time-outs of less than a second fail on a busy machine.
 const TRIALS_PER_CORE: usize = 2;
 
+/// The trials of each file.
+const TRIALS: [fn() -> Vec<Trial>; 61] = [
+    absence_database::trials,
+    absence_direct::trials,
+    absence_lists::trials,
+    absence_offline::trials,
+    absence_property::trials,
+    absence_upstream::trials,
+    ages::trials,
+    airgap::trials,
+    attacks::trials,
+    audit::trials,
+    audit_attack::trials,
+    audit_base::trials,
+    audit_cache::trials,
+    audit_files::trials,
+    audit_records::trials,
+    audit_scope::trials,
+    base_git::trials,
+    base_revision::trials,
+    cli::trials,
+    codings::trials,
+    commands::trials,
+    crash::trials,
+    credentials::trials,
+    data_folder::trials,
+    doctor::trials,
+    endpoints::trials,
+    fetch::trials,
+    foreign::trials,
+    full_disk::trials,
+    gate::trials,
+    gate_attack::trials,
+    gate_attack_data::trials,
+    gate_blind::trials,
+    gate_caches::trials,
+    gate_codes::trials,
+    gate_environment::trials,
+    gate_honest::trials,
+    gate_kept::trials,
+    gate_order::trials,
+    gate_results::trials,
+    gate_settings::trials,
+    gate_ways::trials,
+    go_command::trials,
+    host_names::trials,
+    hostile_archives::trials,
+    hostile_zips::trials,
+    http::trials,
+    load::trials,
+    misbehaving::trials,
+    offline::trials,
+    policy::trials,
+    policy_base::trials,
+    private::trials,
+    proxies::trials,
+    readme::trials,
+    real_sumdb::trials,
+    redirects::trials,
+    response_cache::trials,
+    shared_folder::trials,
+    upstreams::trials,
+    zips::trials,
+];
+
 fn main() {
-    surroundings::enter();
-    let trials = [
-        absence_database::trials(),
-        absence_direct::trials(),
-        absence_lists::trials(),
-        absence_offline::trials(),
-        absence_property::trials(),
-        absence_upstream::trials(),
-        ages::trials(),
-        ahead::trials(),
-        attacks::trials(),
-        audit::trials(),
-        audit_around::trials(),
-        audit_attack::trials(),
-        audit_base::trials(),
-        audit_cache::trials(),
-        audit_files::trials(),
-        audit_records::trials(),
-        base_git::trials(),
-        base_name::trials(),
-        carried::trials(),
-        cli::trials(),
-        codings::trials(),
-        commands::trials(),
-        crash::trials(),
-        crowd::trials(),
-        data_folder::trials(),
-        doctor::trials(),
-        doors::trials(),
-        foreign::trials(),
-        full_disk::trials(),
-        gate::trials(),
-        gate_attack::trials(),
-        gate_attack_data::trials(),
-        gate_blind::trials(),
-        gate_caches::trials(),
-        gate_codes::trials(),
-        gate_environment::trials(),
-        gate_honest::trials(),
-        gate_kept::trials(),
-        gate_order::trials(),
-        gate_results::trials(),
-        gate_settings::trials(),
-        gate_ways::trials(),
-        go_command::trials(),
-        host_names::trials(),
-        hostile_archives::trials(),
-        hostile_zips::trials(),
-        hot::trials(),
-        http::trials(),
-        logins::trials(),
-        misbehaving::trials(),
-        offline::trials(),
-        policy::trials(),
-        policy_base::trials(),
-        private::trials(),
-        proxies::trials(),
-        readme::trials(),
-        real_sumdb::trials(),
-        redirects::trials(),
-        shared_folder::trials(),
-        upstreams::trials(),
-        zips::trials(),
-    ];
-    let trials: Vec<Trial> = trials.into_iter().flatten().collect();
+    environment::enter();
+    let trials = TRIALS.iter().flat_map(|trials| trials()).collect();
     let mut arguments = Arguments::from_args();
-    // Most of a trial is waiting for other programs, or for a time-out.
+    // Trials mostly wait for other programs or time-outs.
     let at_once =
         || std::thread::available_parallelism().map_or(TRIALS_PER_CORE, |cores| cores.get() * TRIALS_PER_CORE);
     arguments.test_threads.get_or_insert_with(at_once);

@@ -1,6 +1,6 @@
-//! Without any network: what was kept is proved and served, and everything else is refused, never absent.
+//! Offline: stored files are proved and served, and everything else is refused, not absent.
 //!
-//! The origin stays up and remembers requests, so that a trial can say that nobody was asked.
+//! The origin keeps running and records requests, so that trials can check that there are none.
 
 use std::path::Path;
 
@@ -8,18 +8,18 @@ use gomodule::module::ModuleVersion;
 use libtest_mimic::Trial;
 use testkit::{Origin, World};
 
-use crate::carried::{exported_from, import, nowhere};
+use crate::airgap::{exported_from, import, nowhere};
 use crate::fixture::{Go, Mirror, get, go_trial, origin, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        go_trial("offline: go builds from what is there, and nobody is asked", go_builds),
-        trial("offline: what is not there is no 404, and says why", what_is_not_there),
-        trial("offline: lists and @latest are of what was released here", lists),
+        go_trial("offline: go builds from the store, without requests", go_builds),
+        trial("offline: what is not in the store is 502 with a reason", what_is_not_there),
+        trial("offline: lists and @latest contain the released versions", lists),
         go_trial("offline: what is imported while the mirror runs is served", imported_meanwhile),
-        trial("offline: an .info that was never kept is made of the proved version", made_info),
+        trial("offline: a missing .info is generated from the proved version", made_info),
         trial("offline: a file that changed on disk is not served", changed_on_disk),
-        trial("offline: retractions are those of the newest version that is here", retractions),
+        trial("offline: retractions are those of the newest stored version", retractions),
     ]
 }
 
@@ -44,7 +44,7 @@ fn file(module: &str, kind: &str) -> String {
     format!("/{path}/@v/{version}.{kind}")
 }
 
-/// A mirror that is offline, and is told of the origin all the same.
+/// An offline mirror that is configured with the origin.
 fn offline(origin: &Origin, data: &Path) -> Mirror {
     Mirror::start_with(data, &["--offline", "--upstream", &origin.url(), "--sumdb", &origin.gosumdb()])
 }
@@ -63,7 +63,7 @@ fn go_builds(go: &Path) {
 
     let mirror = offline(&origin, &data);
     assert!(mirror.greeting.contains("upstream  none: offline"), "{}", mirror.greeting);
-    // A `go` that knows nothing: it looks every module up, and checks records and tiles itself.
+    // A new `go` installation: it looks up every module, and verifies records and tiles itself.
     let second = Go::new(go, &mirror.url, &format!("{} {}", origin.key(), mirror.url));
     second.write("go.mod", "module example.com/main\n\ngo 1.21\n\nrequire example.com/hello v1.1.0\n");
     second.write("main.go", MAIN);
@@ -106,7 +106,7 @@ fn what_is_not_there() {
     }
     assert_eq!(origin.take_requests(), Vec::<String>::new());
 
-    // A folder with nothing in it at all.
+    // An empty folder.
     let mirror = offline(&origin, &folder.path().join("empty"));
     for absent in ["/latest", "/lookup/example.com/hello@v1.0.0", "/tile/8/0/000", "/example.com/hello/@v/list"] {
         let answer = get(&mirror.url, absent);
@@ -140,7 +140,7 @@ fn imported_meanwhile(go: &Path) {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let mirror = Mirror::start_with(&data, &["--offline", "--sumdb", &nowhere(&origin)]);
-    // The second record lies beyond the head that the mirror takes up with the first.
+    // The second record is beyond the head that the mirror trusts after the first.
     origin.world().add_simple("example.com/late@v1.0.0", "", "package late\n");
     for (size, module) in [(Some(310), "example.com/hello@v1.0.0"), (None, "example.com/late@v1.0.0")] {
         origin.show(size);

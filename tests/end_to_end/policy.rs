@@ -13,19 +13,22 @@ const MIN_AGE: &str = "[policy]\nmin-age = \"7d\"\n";
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        go_trial("policy: what is too young is refused, and go get picks an older one", too_young),
-        go_trial("policy: what is denied is refused with its reason, at the gate", denied_at_the_gate),
-        go_trial("policy: an exception lets in, an expired one does not, an unused one is told", exceptions),
-        trial("policy: each rule in the mirror is a 403 with its reason", each_rule_in_the_mirror),
-        trial("policy: a list that lies takes back nothing, and makes nothing absent", retractions_by_a_list_that_lies),
-        trial("policy: GONOSUMDB lifts no rule", exempt_is_not_allowed),
+        go_trial("policy: a version that is too young is refused, and go get picks an older one", too_young),
+        go_trial("policy: the gate refuses a denied version with its reason", denied_at_the_gate),
+        go_trial("policy: an exception allows, an expired one does not, an unused one is reported", exceptions),
+        trial("policy: each rule is a 403 of the mirror, with its reason", each_rule_in_the_mirror),
+        trial(
+            "policy: a false version list retracts nothing, and makes nothing absent",
+            retractions_by_a_list_that_lies,
+        ),
+        trial("policy: GONOSUMDB does not override a rule", exempt_is_not_allowed),
         trial("policy: check and explain", check_and_explain),
-        trial("policy: explain says which exception lifts, until when, and which one did", explain_exceptions),
-        trial("policy: one that cannot be read is no absent one", policy_that_cannot_be_read),
+        trial("policy: explain names the exception, its end, and an expired one", explain_exceptions),
+        trial("policy: an unreadable policy is an error", policy_that_cannot_be_read),
     ]
 }
 
-/// An origin whose newest records nobody saw before today, and a data folder that remembers 30 days of its log.
+/// An origin with records that are new today, and a data folder with 30 days of its log.
 fn setting() -> (Origin, tempfile::TempDir) {
     let origin = origin(World::demo());
     let folder = tempfile::tempdir().unwrap();
@@ -67,14 +70,14 @@ fn too_young(go: &Path) {
     assert!(output.contains("403 Forbidden") && output.contains("denied by policy (min-age)"), "{output}");
     assert!(output.contains("0 hours as far as is known, 7 days are required"), "{output}");
 
-    // A build that has it in go.mod already fails for the same reason.
+    // A build with the version in go.mod fails for the same reason.
     let old = std::fs::read_to_string(app.home().join("go.mod")).unwrap();
     app.write("go.mod", &old.replace("hello v1.0.0", "hello v1.2.0"));
     let (code, output) = gated(&app, &folder, &["go", "build", "."]);
     assert_eq!((code, output.contains("denied by policy (min-age)")), (Some(120), true), "{output}");
     app.write("go.mod", &old);
 
-    // Left out of lists, so an upgrade picks the newest that is old enough, and nothing is refused.
+    // Lists omit it, so an upgrade picks the newest version that is old enough.
     let (code, output) = gated(&app, &folder, &["go", "get", "-u", "example.com/hello"]);
     assert_eq!(code, Some(0), "{output}");
     let go_mod = std::fs::read_to_string(app.home().join("go.mod")).unwrap();
@@ -93,7 +96,7 @@ fn denied_at_the_gate(go: &Path) {
     let report = std::fs::read_to_string(app.home().join("report.json")).unwrap();
     assert!(report.contains("CVE-2026-0001") && report.contains("\"policy\": \"sumgate.toml\""), "{report}");
     assert!(output.contains(", policy sumgate.toml"), "{output}");
-    // Found upwards from the working folder; --no-policy leaves it out.
+    // Found above the working folder; --no-policy ignores it.
     let (code, output) = gated(&app, &folder, &["sh", "-c", "true"]);
     assert_eq!(code, Some(0), "{output}");
     let words = ["run", "--no-policy", "--", "go", "build", "."];
@@ -114,15 +117,15 @@ fn exceptions(go: &Path) {
     let get = |policy: &str| gated(&app(go, &origin, policy), &folder, &["go", "get", "example.com/hello@v1.2.0"]);
     let (code, output) = get(&exception("example.com/hello", "2999-01-01"));
     assert_eq!(code, Some(0), "{output}");
-    assert!(!output.contains("lifted nothing"), "{output}");
+    assert!(!output.contains("matched nothing"), "{output}");
     let (code, output) = get(&exception("example.com/hello", "2026-01-01"));
     assert_eq!(code, Some(120), "{output}");
     assert!(output.contains("an exception for it expired on 2026-01-01"), "{output}");
     let (_, output) = get(&exception("example.com/other", "2999-01-01"));
-    assert!(output.contains("the exception in line 3 of the policy (example.com/other) lifted nothing"), "{output}");
+    assert!(output.contains("the exception in line 3 of the policy (example.com/other) matched nothing"), "{output}");
 }
 
-/// Lines that no `go` of today reads hide nothing.
+/// Lines that `go` ignores hide nothing.
 const GO_MOD_WITH_ODD_LINES: &str = "retract >=v9.0.0\n// It lost data.\nretract (\n\tv1.0.0\n)\n";
 
 /// A mirror under a policy, over a world with a retraction.
@@ -163,7 +166,7 @@ fn each_rule_in_the_mirror() {
         let answer = get(&mirror.url, &path);
         assert_eq!(answer.status, 403, "{policy}: {}", answer.text());
         assert!(answer.text().contains(words), "{policy}: {}", answer.text());
-        // The graph still works.
+        // The module graph can still be loaded.
         if !path.contains("nobody") {
             let go_mod = get(&mirror.url, &path.replace(".zip", ".mod"));
             assert_eq!(go_mod.status, 200, "{policy}: {}", go_mod.text());
@@ -189,7 +192,7 @@ fn retractions_by_a_list_that_lies() {
         drop((origin, folder));
         statuses
     };
-    // Versions that the database does not know say nothing; the newest that it knows does.
+    // Versions without a record do not count; the newest one with a record does.
     assert_eq!(under(Fault::Body("v1.0.0\nv1.0.1\nv1.9.8\nv1.9.9\nv9.0.0+incompatible\n".into())), [403, 200]);
     assert_eq!(under(Fault::Body("v1.9.8\nv1.9.9\n".into())), [502, 502], "404 would lead `go` round the mirror");
     assert_eq!(under(Fault::Status(404, "no such list")), [200, 200], "nobody lists a release that takes one back");

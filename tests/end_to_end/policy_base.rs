@@ -12,15 +12,15 @@ use crate::fixture::{Go, go_trial, origin, trial};
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("policy, base: a pull request cannot empty, delete, shadow, break or loosen it", loosened),
-        trial("policy, base: a pull request can tighten it, and write the first one", tightened),
+        trial("policy, base: a pull request can tighten it, and add the first one", tightened),
         trial("policy, base: the change is accepted from outside the tree", accepted),
-        trial("policy, base: a policy that is named, inside and outside of the tree", named),
+        trial("policy, base: a policy of --policy, inside and outside the tree", named),
         trial("policy, base: every output names the policy in force", every_output),
-        trial("policy, base: links in the place of its folder change nothing", folder_becomes_link),
-        trial("policy, base: the folder that the job stands in becomes a link, or is gone", stands_in_link),
+        trial("policy, base: links that replace its folder change nothing", folder_becomes_link),
+        trial("policy, base: the working folder becomes a link, or the policy folder is removed", stands_in_link),
         trial("policy, base: a link within the tree is followed there", link_within),
-        trial("policy, base: that of the repository around a submodule counts", submodule),
-        go_trial("policy, base: the gate obeys both", gate),
+        trial("policy, base: the policy of the repository around a submodule applies", submodule),
+        go_trial("policy, base: the gate applies both", gate),
     ]
 }
 
@@ -77,10 +77,10 @@ fn loosened() {
     home.write("sumgate.toml", "[policy\n");
     expect("broken", "it cannot be read: sumgate.toml:1:");
     std::fs::remove_file(&file).unwrap();
-    expect("deleted", "no policy is in force any more");
+    expect("deleted", "no policy is in force, but");
     std::os::unix::fs::symlink("/dev/null", &file).unwrap();
     expect("a link to a device", "policy");
-    // A nearer file in force, where the job stands in a folder.
+    // A nearer file, in the working folder, takes effect.
     std::fs::remove_file(&file).unwrap();
     home.write("sumgate.toml", DENY);
     home.write("sub/sumgate.toml", DENY);
@@ -90,7 +90,7 @@ fn loosened() {
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(codes(&report).contains(&"policy-loosened"), "{report:#}");
-    assert!(report["findings"][0].to_string().contains("is in force, and"), "{report:#}");
+    assert!(report["findings"][0].to_string().contains("is in force, but"), "{report:#}");
 }
 
 fn tightened() {
@@ -117,7 +117,7 @@ fn accepted() {
     let (code, report) = audit(&home, &["--accept-policy-change"]);
     assert_eq!((code, codes(&report)), (Some(0), Vec::new()), "{report:#}");
     let (_, output) = home.sumgate(&["audit", "--base", "main", "--accept-policy-change"]);
-    assert!(output.contains("the policy differs from the one at the base, and the change is accepted"), "{output}");
+    assert!(output.contains("the policy differs from that of the base; the change is accepted"), "{output}");
 }
 
 fn named() {
@@ -126,7 +126,7 @@ fn named() {
     home.write("sumgate.toml", "");
     let (code, report) = audit(&home, &["--policy", "sumgate.toml"]);
     assert_eq!((code, codes(&report)), (Some(1), vec!["policy-loosened", "policy-denied"]), "{report:#}");
-    // One that the pull request cannot write decides alone.
+    // A policy that the pull request cannot write decides alone.
     let outside = home.root().join("policy.toml");
     std::fs::write(&outside, MIN_AGE).unwrap();
     let (code, report) = audit(&home, &["--policy", outside.to_str().unwrap()]);
@@ -186,7 +186,7 @@ fn folder_becomes_link() {
     }
 }
 
-/// The job stands in `sub`, which has a policy of its own, and the pull request makes `sub` a link to a laxer folder.
+/// The working folder is `sub`, which has its own policy, and the pull request makes `sub` a link to a folder with a laxer one.
 fn stands_in_link() {
     let origin = origin(World::demo());
     let home = repository(&origin, MIN_AGE);
@@ -215,7 +215,7 @@ fn stands_in_link() {
         assert_eq!((code, found), (Some(1), vec!["policy-loosened", "policy-denied"]), "{what}: {report:#}");
         assert!(report["findings"][1].to_string().contains("(by the policy at the base)"), "{what}: {report:#}");
     };
-    // A link that was there at the base leads where it led.
+    // A link that existed at the base is followed there.
     home.write("deep/down/go.sum", &line);
     let (code, report) = standing("always", &[]);
     assert_eq!((code, codes(&report)), (Some(1), vec!["policy-denied"]), "{report:#}");
@@ -234,7 +234,7 @@ fn stands_in_link() {
         std::os::unix::fs::symlink(folder, &sub).unwrap();
         expect("sub", &[], folder);
     }
-    // The folder of a policy that is named is gone, or a link.
+    // The folder of the policy of --policy is removed, or a link.
     expect("lax", &["--policy", "../sub/sumgate.toml"], "a link");
     std::fs::remove_file(home.home().join("sub")).unwrap();
     expect("lax", &["--policy", "../sub/sumgate.toml"], "gone");
@@ -268,7 +268,7 @@ fn link_within() {
     home.write("config/sumgate.toml", "");
     let (code, report) = audit(&home, &[]);
     assert_eq!((code, codes(&report)), (Some(1), vec!["policy-loosened", "policy-denied"]), "{report:#}");
-    // One that leads out of the tree is none that could be compared with.
+    // One that leads out of the tree cannot be compared with.
     home.git(&["checkout", "-q", "-f", "main"]);
     std::fs::remove_file(home.home().join("sumgate.toml")).unwrap();
     std::os::unix::fs::symlink("../sumgate.toml", home.home().join("sumgate.toml")).unwrap();
@@ -280,7 +280,7 @@ fn link_within() {
     assert_eq!((code, codes(&report)), (Some(1), vec!["policy-loosened", "policy-denied"]), "{report:#}");
 }
 
-/// The job stands in a submodule, and the pull request empties the policy of the repository around it.
+/// The working folder is a submodule, and the pull request empties the policy of the repository around it.
 fn submodule() {
     let origin = origin(World::demo());
     let home = home(&origin);
@@ -308,7 +308,7 @@ fn submodule() {
     );
 }
 
-/// The tree's own policy is emptied, and the build is refused all the same.
+/// The policy in the tree is emptied, and the build is still refused.
 fn gate(go: &Path) {
     let origin = origin(World::demo());
     let home = Go::new(go, &origin.url(), &origin.gosumdb()).set("SUMGATE_SUMDB", &origin.gosumdb());
@@ -332,7 +332,7 @@ fn gate(go: &Path) {
         "{output}"
     );
     assert_eq!((&report["policy"], &report["base_policy"]), (&"sumgate.toml".into(), &"sumgate.toml".into()));
-    // Deleted: the policy of the base is not taken for the present one.
+    // Deleted: the policy of the base is not mistaken for the current one.
     let exception =
         "[[exception]]\nmodule = \"example.com/never\"\nfrom = [\"deny\"]\nreason = \"r\"\nexpires = 2999-01-01\n";
     home.write("sumgate.toml", &format!("{DENY}{exception}"));
@@ -347,11 +347,15 @@ fn gate(go: &Path) {
     assert_eq!((code, codes(&report)), (Some(0), Vec::new()), "{output}");
     let (code, output, _) = run(&["--base", "no-such-branch"]);
     assert_eq!((code, output.contains("no-such-branch")), (Some(121), true), "{output}");
-    // A base that cannot be asked, and what an earlier run wrote.
+    // An unusable base, and the report of an earlier run.
     std::fs::rename(home.home().join(".git"), home.root().join("git")).unwrap();
     home.write("report.json", "{\"old\": true}");
     let (code, output, report) = run(&["--base", "main"]);
-    assert_eq!((code, output.contains("is in no git repository"), report), (Some(121), true, Value::Null), "{output}");
+    assert_eq!(
+        (code, output.contains("is not in a usable git repository"), report),
+        (Some(121), true, Value::Null),
+        "{output}"
+    );
     let (code, output, _) = run(&["--no-policy"]);
     assert_eq!((code, output.contains(", no policy")), (Some(0), true), "{output}");
 }

@@ -1,6 +1,6 @@
-//! Private modules: from git repositories on this machine, over the mirror, to the real `go`; nobody else hears of them.
+//! Private modules: from git repositories on this machine through the mirror to the real `go`, without sending their names to others.
 //!
-//! git is told by its own settings that `https://example.test/` is a folder, so no name is looked up anywhere.
+//! git's settings map `https://example.test/` to a folder, so no name is resolved.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -15,17 +15,17 @@ const GO_MOD: &str = "/example.test/repo.git/@v/v1.0.0.mod";
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        go_trial("private: a git repository reaches go, and nobody else hears its name", nobody_hears),
-        go_trial("private: a store filled ahead, or from a module cache, names it to nobody", ahead),
-        trial("private: a page in the place of a go.mod is not pinned", page),
-        trial("private: a page that lies in the store as a go.mod is not pinned", page_in_store),
-        trial("private: patterns that can match nothing are refused at the start", dead_patterns),
-        go_trial("private: what a proxy would answer is made of the repository", like_a_proxy),
-        go_trial("private: fetched ahead from git, carried, and nobody hears the name", carried),
+        go_trial("private: go gets a git repository, and its name is not sent to others", nobody_hears),
+        go_trial("private: fetch and module cache import do not send its name to others", ahead),
+        trial("private: an HTML page instead of a go.mod is not pinned", page),
+        trial("private: an HTML page in the store instead of a go.mod is not pinned", page_in_store),
+        trial("private: patterns that cannot match are refused at the start", dead_patterns),
+        go_trial("private: answers are generated from the repository", like_a_proxy),
+        go_trial("private: fetched from git, exported and imported, without sending the name", carried),
         go_trial("private: a moved tag is refused with both hashes", moved_tag),
-        go_trial("pins: listed, and forgotten when the change is meant", pins),
-        go_trial("private: trouble is no absence, and shows no login", trouble),
-        go_trial("private: without go on the PATH the mirror says so", without_go),
+        go_trial("pins: list and forget", pins),
+        go_trial("private: a failure is not absence, and shows no credentials", trouble),
+        go_trial("private: without go on the PATH the error says so", without_go),
     ]
 }
 
@@ -82,7 +82,7 @@ impl Repositories {
         self.git(&["commit", "-qm", name]);
     }
 
-    /// Another commit gets the tag v1.0.0.
+    /// Moves the tag v1.0.0 to another commit.
     fn move_tag(&self) {
         self.commit("module example.test/repo.git\n\ngo 1.21\n", "another");
         self.git(&["tag", "-f", "v1.0.0"]);
@@ -127,7 +127,7 @@ fn nobody_hears(go: &Path) {
     let mirror = repositories.mirror(&origin, &folder.path().join("data"), &[]);
     assert!(mirror.greeting.contains("GONOSUMDB=\"*.test\""), "{}", mirror.greeting);
 
-    // A client that forgot GONOSUMDB asks the database for it, over the mirror, which asks nobody.
+    // A client without GONOSUMDB looks it up through the mirror, which makes no request.
     client(go, &origin, &mirror).must_fail(&["mod", "download"], "404 Not Found");
     for base in [String::new(), format!("/sumdb/{}", origin.world().name())] {
         let answer = get(&mirror.url, &format!("{base}/lookup/example.test/repo.git@v1.0.0"));
@@ -177,12 +177,12 @@ fn page() {
     origin.misbehave(go_mod, testkit::Fault::Body("<html>\n<title>Log in</title>\n".into()));
     let answer = get(&mirror.url, go_mod);
     assert_eq!(answer.status, 502, "{}", answer.text());
-    assert!(answer.text().contains("it is no go.mod"), "{}", answer.text());
+    assert!(answer.text().contains("it is not a go.mod file"), "{}", answer.text());
     origin.behave();
     assert_eq!(get(&mirror.url, go_mod).status, 200, "the right one is the first that counts");
 }
 
-/// What lies in the store without a pin is pinned by the same rules as what comes from a source.
+/// Stored files without a pin are pinned by the same rules as files from an upstream.
 fn page_in_store() {
     let origin = origin(World::demo());
     let folder = tempfile::tempdir().unwrap();
@@ -266,7 +266,7 @@ fn carried(_go: &Path) {
     assert!(code == Some(0) && said.contains("fetched 8 files"), "{said}");
     assert_eq!(private_requests(&origin), Vec::<String>::new());
 
-    // What the pins say is what a go.sum has.
+    // Pins are printed as lines of a go.sum.
     let listed = in_store("here", &["cache", "pins", "list"]).1;
     assert_eq!(listed.lines().count(), 2, "{listed}");
     let go_sum = folder.path().join("go.sum");
@@ -288,7 +288,7 @@ fn moved_tag(go: &Path) {
     drop(mirror);
     repositories.move_tag();
 
-    // The store still has the right file; then it loses it.
+    // The store still has the right file; then it is removed.
     let mirror = repositories.mirror(&origin, &data, &[]);
     assert_eq!(get(&mirror.url, ZIP).body, first.body);
     std::fs::remove_dir_all(data.join("proxy")).unwrap();
@@ -305,7 +305,7 @@ fn moved_tag(go: &Path) {
     let shown = client(go, &origin, &mirror).set("GONOSUMDB", "*.test").must_fail(&["mod", "download"], "403");
     assert!(hashes.iter().all(|h1| shown.contains(h1)), "{shown}");
 
-    // Another mirror that has the pins and nothing else.
+    // Another mirror that has only the pins.
     let other = folder.path().join("other");
     std::fs::create_dir_all(other.join("pins").join(&ZIP[1..]).parent().unwrap()).unwrap();
     std::fs::write(other.join("pins").join(&ZIP[1..]), &pinned).unwrap();
@@ -342,7 +342,7 @@ fn pins(_go: &Path) {
     assert_eq!(get(&mirror.url, ZIP).body, first, "another version");
     assert_eq!(pins(&["forget", "example.test/repo.git@v1.0.0"]), (Some(0), listed.clone()));
     assert_eq!(pins(&["list"]), (Some(0), String::new()));
-    // The mirror that runs sees it at once.
+    // The running mirror uses the change at once.
     assert_eq!(get(&mirror.url, GO_MOD).status, 200);
     let second = get(&mirror.url, ZIP);
     assert_eq!(second.status, 200, "{}", second.text());
@@ -362,7 +362,7 @@ fn trouble(_go: &Path) {
     let (origin, repositories) = (origin(World::demo()), Repositories::new());
     let folder = tempfile::tempdir().unwrap();
     let mirror = repositories.mirror(&origin, &folder.path().join("data"), &[]);
-    // No repository, and one that cannot be reached: nobody knows whether the version exists.
+    // No repository, and an unreachable one: it is unknown whether the version exists.
     for path in ["/example.test/none.git/@v/v1.0.0.zip", "/login.test/repo.git/@v/v1.0.0.info"] {
         let answer = get(&mirror.url, path);
         assert_eq!(answer.status, 502, "{}", answer.text());

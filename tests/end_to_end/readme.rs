@@ -20,7 +20,7 @@ pub fn trials() -> Vec<Trial> {
             in_ci(go, &script_of_gitlab(), &[], "");
         }),
         go_trial("readme: a plain shell", |go| in_ci(go, &plain(), &[], "error[hash-mismatch]")),
-        trial("readme: the exit codes of run are those of its help", exit_codes),
+        trial("readme: the exit codes of run match its help", exit_codes),
     ]
 }
 
@@ -32,7 +32,7 @@ fn exit_codes() {
     let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
     let (_, table) = readme.split_once("| exit code of `run` | meaning |\n|---|---|\n").unwrap();
     let rows = table.lines().map_while(|line| line.strip_prefix("| ")?.strip_suffix(" |")?.split_once(" | "));
-    // The README says what the default is, and marks the words of the command line.
+    // The README adds the default, and formats flags as code.
     let plain = |text: &str| text.replace(" (default: warning)", "").replace('`', "");
     let written: Vec<String> = rows.map(|(code, meaning)| format!("{code} {}", plain(meaning))).collect();
     assert_eq!(told, written);
@@ -65,7 +65,7 @@ fn plain() -> Vec<String> {
     block("sh", "sumgate").lines().map(str::to_owned).collect()
 }
 
-/// Runs the lines on an honest pull request, where they pass, and on one that plants a line, where the first fails.
+/// Runs the lines on an honest pull request, where they succeed, and on one with a planted line, where the first fails.
 fn in_ci(go: &Path, lines: &[String], environment: &[(&str, &str)], complaint: &str) {
     let origin = origin(World::demo());
     let home = repository(go, &origin);

@@ -1,4 +1,4 @@
-//! Where a redirect may lead, and which words of strangers reach a client.
+//! Redirects that are followed, and which texts of other servers reach a client.
 
 use std::fs;
 
@@ -13,14 +13,14 @@ const ZIP: &str = "/example.com/hello/@v/v1.0.0.zip";
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("redirect: through a proxy, a public name leads to no address inside", proxied),
-        trial("redirect: no word of another server reaches the client", no_word),
-        trial("answer: no path of the data folder is told", no_path),
-        trial("answer: nothing commands a terminal", no_commands),
+        trial("redirect: through a proxy, a public host does not redirect to an internal address", proxied),
+        trial("redirect: error texts of another server do not reach the client", no_word),
+        trial("answer: the path of the data folder is not shown", no_path),
+        trial("answer: no control characters reach a terminal", no_commands),
     ]
 }
 
-/// A mirror whose upstream has a public name, which the proxy (an origin, too) answers for.
+/// A mirror whose upstream has a public name; the HTTP proxy, also an origin, answers for it.
 fn behind_proxy(proxy: &Origin, more: &str) -> (tempfile::TempDir, Mirror) {
     let folder = tempfile::tempdir().unwrap();
     let settings = folder.path().join("sources.toml");
@@ -83,7 +83,7 @@ fn no_word() {
         }
         public.misbehave(path, Fault::Status(403, "ask the owner"));
         let answer = get(&mirror.url, path);
-        // What it said before is remembered for a while where it was absence.
+        // A 404 is cached for a while.
         assert!(answer.text().contains("ask the owner") || answer.text().contains("not found"), "{}", answer.text());
     }
     assert!(neighbour.asked(LIST) > 0 && neighbour.asked(INFO) > 0 && neighbour.asked(ZIP) > 0);
@@ -94,7 +94,7 @@ fn no_path() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     let mirror = Mirror::start(&origin, &data);
-    // Where a folder is expected there is a file.
+    // A file instead of a folder.
     fs::create_dir_all(data.join("proxy")).unwrap();
     fs::write(data.join("proxy/example.com"), "a file").unwrap();
     let root = fs::canonicalize(&data).unwrap().display().to_string();

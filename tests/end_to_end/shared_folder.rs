@@ -17,8 +17,8 @@ use crate::fixture::{origin, runtime, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("shared folder: a slow client does not bring an older head back", slow_client),
-        trial("shared folder: two clients at the same time only move the head forwards", two_clients),
+        trial("shared folder: a slow client does not restore an older head", slow_client),
+        trial("shared folder: two concurrent clients only move the head forward", two_clients),
     ]
 }
 
@@ -60,7 +60,7 @@ fn slow_client() {
             assert_eq!(trusted(client), 310);
         }
 
-        // The slow one has a signed head of 400 records in its hand, and waits for a tile of that tree.
+        // The slow one has a signed head of 400 records, and waits for a tile of that tree.
         origin.show(Some(400));
         let tile = "/tile/8/0/001.p/144";
         origin.misbehave(tile, Fault::Hold);
@@ -77,9 +77,9 @@ fn slow_client() {
         assert_eq!(trusted(&slow), 310, "the slow one does not know yet");
 
         origin.behave();
-        let attested = lookup.await.unwrap().unwrap();
+        let record = lookup.await.unwrap().unwrap();
         assert_eq!(on_disk(&origin, &state), whole);
-        assert_eq!((trusted(&slow), attested.proved_in().get()), (whole, whole), "it was proved under the newer head");
+        assert_eq!((trusted(&slow), record.tree_size().get()), (whole, whole), "it was proved under the newer head");
         assert_eq!(slow.fork(), None);
     });
 }
@@ -96,15 +96,15 @@ fn two_clients() {
     let clients = [client(&origin, folder.path()), client(&origin, folder.path())];
     let state = state(&origin, folder.path());
     let mut last = 0;
-    // In each round both look up something new, at sizes that cross: whose head is larger is left to the race.
+    // In each round both look up something new at different tree sizes: the race decides whose head is larger.
     for round in 0..ROUNDS {
         let look_up = |which: u64, client: &Client| {
             origin.show(Some(100 + 40 * round + 10 * (which ^ (round & 1))));
             let module = ModuleVersion::parse(&name(2 * round + which)).unwrap();
-            let attested = runtime().block_on(client.lookup(&module)).unwrap();
+            let record = runtime().block_on(client.lookup(&module)).unwrap();
             let now = on_disk(&origin, &state);
             assert!(now >= last, "the head on disk went back from {last} to {now} records");
-            assert!(now >= attested.proved_in().get(), "the head on disk is older than one that was used");
+            assert!(now >= record.tree_size().get(), "the head on disk is older than one that was used");
             now
         };
         let seen = std::thread::scope(|scope| {

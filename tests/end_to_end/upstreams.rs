@@ -1,4 +1,4 @@
-//! Sources that race, fail and come back, with an origin that misbehaves on purpose.
+//! Upstreams that race, fail and recover, with a misbehaving origin.
 
 use std::path::Path;
 use std::time::Duration;
@@ -16,23 +16,23 @@ const ZIP: &str = "/example.com/hello/@v/v1.0.0.zip";
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("upstream: trouble that passes is tried again", trouble_passes),
-        trial("upstream: a wish to be left alone is kept, or the wait is refused", retry_after),
-        trial("upstream: a download that broke off goes on where it was", resumed),
+        trial("upstream: temporary failures are retried", trouble_passes),
+        trial("upstream: Retry-After is respected, or the request fails", retry_after),
+        trial("upstream: an interrupted download is resumed", resumed),
         trial("upstream: a redirect loop is a failure, not a 404", redirect_loop),
-        trial("upstream: wrong bytes of one source are set aside, and the next one serves", tampered),
-        trial("upstream: a silent or stalled source is overtaken for what is proved", overtaken),
-        trial("upstream: a slow source is overtaken, a steady one is not", trickling),
-        trial("upstream: the name of an exempt module does not spread", exempt_stays),
-        trial("upstream: a 404 is remembered for a while, and nothing else is", absent),
-        trial("list: believed for a while, then revalidated", revalidated),
-        trial("list: served stale, and says so, while sources are slow or down", stale),
-        trial("list: a version that was released here stays in it", released_stays),
-        go_trial("upstream: thirty modules from a dead, a slow and a tampering source", thirty_modules),
+        trial("upstream: wrong bytes are quarantined, and the next upstream is asked", tampered),
+        trial("upstream: for proved files a silent or stalled upstream is overtaken", overtaken),
+        trial("upstream: a slow upstream is overtaken, a steady one is not", trickling),
+        trial("upstream: the name of an exempt module is not sent to a fallback", exempt_stays),
+        trial("upstream: a 404 is cached for a while, other failures are not", absent),
+        trial("list: cached for a while, then revalidated", revalidated),
+        trial("list: served stale, with a header, while upstreams are slow or down", stale),
+        trial("list: released versions stay in it", released_stays),
+        go_trial("upstream: thirty modules with a dead, a slow and a tampering upstream", thirty_modules),
     ]
 }
 
-/// A mirror over sources in GOPROXY syntax; the database is the first origin's.
+/// A mirror of upstreams in GOPROXY syntax; the database is that of the first origin.
 fn mirror(origins: &[&Origin], separator: &str, more: &[&str]) -> (tempfile::TempDir, Mirror) {
     let folder = tempfile::tempdir().unwrap();
     let chain: Vec<String> = origins.iter().map(|origin| origin.url()).collect();
@@ -134,7 +134,7 @@ fn tampered() {
         assert_eq!(mirror.quarantine().keys().filter(|name| name.ends_with("/bytes")).count(), 1);
         assert!(log(&mirror).contains(&liar.url()), "the trail names it: {}", log(&mirror));
 
-        // It stands behind the other one now, and is not asked for those bytes again.
+        // It is now after the other one, and is not asked for this file again.
         std::fs::remove_dir_all(mirror.data.join("proxy")).unwrap();
         liar.take_requests();
         assert_served(&get(&mirror.url, ZIP), &honest);
@@ -148,7 +148,7 @@ fn overtaken() {
         let (silent, honest) = two();
         let (_folder, mirror) = mirror(&[&silent, &honest], "|", &[]);
         silent.misbehave(ZIP, fault);
-        // The silent one is never told to go on.
+        // The silent one never answers.
         assert_served(&get(&mirror.url, ZIP), &honest);
         assert_eq!((silent.asked(ZIP), honest.asked(ZIP)), (1, 1));
     }
@@ -176,7 +176,7 @@ fn exempt_stays() {
     }
     company.behave();
     company.misbehave(ZIP, Fault::Trickle(2000));
-    // The first one leaves the company's source alone for a while.
+    // The circuit breaker of the first mirror is open for a while.
     let (_folder, mirror) = self::mirror(&[&company, &public], ",", &["--nosumdb", "example.com/hello"]);
     assert_served(&get(&mirror.url, ZIP), &company);
     assert_eq!(public.take_requests(), Vec::<String>::new(), "nobody else heard the name");
@@ -214,7 +214,7 @@ fn revalidated() {
 
     let (_folder, asking) = mirror(&[&origin], ",", &["--fresh-for", "0s"]);
     get(&asking.url, LIST);
-    // Whoever sends the entity tag gets 304, which has no body: the list is the kept one.
+    // A request with the entity tag gets 304 without a body: the cached list is used.
     assert_eq!(get(&asking.url, LIST).body, first.body);
     origin.world().add_simple("example.com/hello@v1.9.0", "", "package hello\n");
     assert!(get(&asking.url, LIST).text().contains("v1.9.0\n"), "a change is seen");
@@ -239,7 +239,7 @@ fn stale() {
     origin.behave();
     origin.misbehave("*", Fault::Status(500, "down"));
     for (path, (body, _)) in paths.iter().zip(&before) {
-        // What was held is answered first, and a busy machine may take longer to say so than a caller waits.
+        // Held requests are answered first, which may take longer on a busy machine than a client waits.
         let mut answers = (0..50).map(|_| get(&keeping.url, path));
         let failed = Some("111 sumgate \"Revalidation Failed\"");
         let down = answers.find(|answer| answer.header("warning") == failed).unwrap();
@@ -259,7 +259,7 @@ fn released_stays() {
     assert_eq!(get(&mirror.url, LIST).text(), "v1.0.0\n", "gone upstream, still here");
 }
 
-/// One source never answers, one has wrong zips, one is slow, one is well.
+/// One upstream never answers, one has wrong zips, one is slow, one is healthy.
 fn thirty_modules(go: &Path) {
     let mut world = World::demo();
     let modules: Vec<String> = (0..30).map(|n| format!("example.com/many/m{n}@v1.0.0")).collect();

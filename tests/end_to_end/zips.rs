@@ -1,4 +1,4 @@
-//! Zips that Go itself writes hash as Go hashes them.
+//! Zips that Go writes have the same hash as in Go.
 
 use std::path::Path;
 

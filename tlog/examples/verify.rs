@@ -1,5 +1,5 @@
-//! Proves a record of a log from files: a verifier key, a folder laid out as a checksum database (`lookup/…`, `tile/…`), and the
-//! escaped name of a module version.
+//! Verifies a record of a log from files, and prints it. FOLDER has the files of a checksum database (`lookup/…`, `tile/…`);
+//! the module path is escaped (`!a` for `A`).
 //!
 //! ```text
 //! cargo run -p sumgate-tlog --example verify -- KEY FOLDER golang.org/x/text@v0.3.0
@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let head = SignedCheckpoint::open(reply.note(), SUMDB_ORIGIN, &key)?;
     let leaf = Node { level: 0, index: reply.id().get() };
     let plan = TilePlan::new(*head.head(), TileHeight::SUMDB, &[leaf])?;
-    // A program that runs more than once also plans for the head that it trusted before: see the README.
+    // A program that runs more than once also compares `head` with its trusted head: see the README.
     let bytes: Result<Vec<Vec<u8>>, _> =
         plan.tiles().iter().map(|tile| fs::read(folder.join(tile.to_string()))).collect();
     let record = reply.prove(&plan.authenticate(&bytes?)?, &head)?;

@@ -1,4 +1,4 @@
-//! Checkpoints: tree heads as text, and signed.
+//! Checkpoints: tree heads as text, unsigned and signed.
 //!
 //! ```text
 //! ORIGIN
@@ -7,9 +7,9 @@
 //! [extension lines]
 //! ```
 //!
-//! <https://c2sp.org/tlog-checkpoint>. The heads of the checksum database have the same shape; their origin is the fixed
-//! line [`SUMDB_ORIGIN`], not the name of the key. Extension lines are signed but say nothing here: facts must never be
-//! read from them (CVE-2026-56864).
+//! <https://c2sp.org/tlog-checkpoint>. Tree heads of a checksum database have the same form; their origin is always
+//! [`SUMDB_ORIGIN`], not the name of the key. Extension lines are signed, but no facts may be read from them
+//! (CVE-2026-56864).
 //!
 //! ```
 //! use tlog::Checkpoint;
@@ -24,48 +24,44 @@ use core::fmt;
 
 use crate::hash::{Hash, HashError, empty_root};
 use crate::key::VerifierKey;
+use crate::mismatch::Mismatch;
 use crate::note::{self, NoteError};
 use crate::tree::{TreeError, TreeHead, TreeSize};
 
-/// The origin line of every checksum database.
+/// The origin line of every Go checksum database.
 pub const SUMDB_ORIGIN: &str = "go.sum database tree";
 
 /// A tree head as text. Unverified; see [`SignedCheckpoint`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// Which log.
+    /// The log, by its origin line.
     pub origin: String,
-    /// What it claims.
+    /// The claimed size and root hash.
     pub head: TreeHead,
-    /// Further lines, kept so that the text prints as it was.
+    /// Extension lines, kept so that the text prints as it was parsed.
     pub(crate) extensions: Vec<String>,
 }
 
-/// Why a text is no checkpoint, or not a verified one.
+/// Why a text is not a valid checkpoint, or its signature does not verify.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckpointError {
-    /// Fewer than three lines, an empty one, or no newline at the end.
-    #[error("a tree head is three or more lines: origin, size, root hash")]
+    /// Fewer than three lines, an empty line, or no newline at the end.
+    #[error("expected a tree head of at least three lines: origin, size, root hash")]
     Malformed,
     /// The size line.
-    #[error("the size of the tree: {0}")]
+    #[error("invalid tree size: {0}")]
     BadSize(#[from] TreeError),
     /// The root line.
-    #[error("the root of the tree: {0}")]
+    #[error("invalid root hash: {0}")]
     BadRoot(#[from] HashError),
-    /// No records, and another root than SHA-256 of nothing.
-    #[error("the tree has no records, but its root is not that of the empty tree")]
+    /// The size is 0, and the root is not that of the empty tree.
+    #[error("the tree size is 0, but the root hash is not that of the empty tree")]
     BadEmptyRoot,
-    /// Another log.
-    #[error("the tree head is of {found:?}, not of {expected:?}")]
-    WrongOrigin {
-        /// As it says.
-        found: String,
-        /// As it must say.
-        expected: String,
-    },
-    /// The signature.
+    /// The checkpoint is of another log.
+    #[error("wrong origin line: expected {:?}, found {:?}", .0.expected, .0.found)]
+    WrongOrigin(Mismatch<String>),
+    /// The note or its signature.
     #[error(transparent)]
     Note(#[from] NoteError),
 }
@@ -97,7 +93,7 @@ impl fmt::Display for Checkpoint {
     }
 }
 
-/// A tree head that its key signed. Only [`SignedCheckpoint::open`] makes one.
+/// A tree head with a verified signature. Only [`SignedCheckpoint::open`] and [`crate::ForkEvidence::verify`] make one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedCheckpoint {
     checkpoint: Checkpoint,
@@ -106,39 +102,39 @@ pub struct SignedCheckpoint {
 }
 
 impl SignedCheckpoint {
-    /// Opens a signed note that must be a head of `origin`, signed by `key`.
+    /// Verifies a signed note, which must be a tree head of `origin` signed by `key`.
     pub fn open(signed: &[u8], origin: &str, key: &VerifierKey) -> Result<Self, CheckpointError> {
-        let opened = Self::open_any(signed, key)?;
+        let opened = Self::open_any_origin(signed, key)?;
         if opened.checkpoint.origin != origin {
             let (found, expected) = (opened.checkpoint.origin, origin.to_string());
-            return Err(CheckpointError::WrongOrigin { found, expected });
+            return Err(CheckpointError::WrongOrigin(Mismatch { expected, found }));
         }
         Ok(opened)
     }
 
-    /// Opens a signed note of any origin; for evidence, which brings its own.
-    pub(crate) fn open_any(signed: &[u8], key: &VerifierKey) -> Result<Self, CheckpointError> {
+    /// Verifies a tree head of any origin: fork evidence contains the origin.
+    pub(crate) fn open_any_origin(signed: &[u8], key: &VerifierKey) -> Result<Self, CheckpointError> {
         let verified = note::open(signed, core::slice::from_ref(key))?;
         let checkpoint = Checkpoint::parse(verified.text())?;
-        Ok(Self { checkpoint, note: verified.canonical(), key: key.clone() })
+        Ok(Self { checkpoint, note: verified.canonical().to_string(), key: key.clone() })
     }
 
-    /// What was signed.
+    /// The signed tree head.
     pub fn head(&self) -> &TreeHead {
         &self.checkpoint.head
     }
 
-    /// How many records.
+    /// The number of records.
     pub fn size(&self) -> TreeSize {
         self.checkpoint.head.size
     }
 
-    /// Which log.
+    /// The origin line.
     pub fn origin(&self) -> &str {
         &self.checkpoint.origin
     }
 
-    /// The signed note with the signature of its key and no other, for storing and serving.
+    /// The signed note, with the signature of [`SignedCheckpoint::key`] only.
     pub fn note(&self) -> &str {
         &self.note
     }

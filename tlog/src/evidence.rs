@@ -1,22 +1,22 @@
-//! Evidence of a fork: one key signed two heads that cannot belong to one log. Anybody can check it again, offline.
+//! Fork evidence: a text with two tree heads that one key signed and that contradict each other. Verified offline.
 //!
 //! ```text
 //! sumgate fork evidence v1
 //! One key signed two tree heads that cannot belong to one append-only log.
 //! key NAME+HASH+KEY
 //! older
-//! | the smaller head, a signed note, each line marked
+//! | the smaller tree head, a signed note, `| ` before each line
 //! newer
-//! | the larger head
+//! | the larger tree head
 //! root ROOT-OF-THE-NEWER-TREE-AT-THE-OLDER-SIZE
-//! proof HASH        (as many as the consistency proof from that root to the newer one has)
+//! proof HASH        (one line for each hash of the consistency proof from that root to the newer one)
 //! end
 //! ```
 //!
-//! Heads of one size: two roots say it all, and `root` and `proof` are left out. Heads of two sizes: the consistency proof
-//! (RFC 6962 section 2.1.2, <https://www.rfc-editor.org/rfc/rfc6962#section-2.1.2>) shows that the newer tree has another
-//! root at the older size than the one that was signed. The key in the text is the signer's claim: the reader compares it
-//! with the one that he trusts.
+//! For heads of the same size, `root` and `proof` are omitted: the roots differ. For heads of different sizes, the
+//! consistency proof (RFC 6962 section 2.1.2, <https://www.rfc-editor.org/rfc/rfc6962#section-2.1.2>) shows that the root of
+//! the newer tree at the older size is not the one that was signed. Evidence is about the key in the text: a reader must
+//! compare it with the key of the log.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -33,57 +33,57 @@ use crate::tree::TreeHead;
 const FIRST_LINE: &str = "sumgate fork evidence v1";
 const SENTENCE: &str = "One key signed two tree heads that cannot belong to one append-only log.";
 
-/// Two signed heads that contradict each other. Only [`crate::Timeline`], [`crate::Comparison`] and
-/// [`ForkEvidence::verify`] make it.
+/// Two signed tree heads that contradict each other. Only [`crate::Timeline::observe`], [`crate::Comparison::decide`] and
+/// [`ForkEvidence::verify`] make one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForkEvidence {
     pub(crate) older: SignedCheckpoint,
     pub(crate) newer: SignedCheckpoint,
-    /// For heads of two sizes: the root that the newer tree has at the older size, and the proof of that.
+    /// For heads of different sizes: the root of the newer tree at the older size, and its consistency proof.
     pub(crate) fork: Option<(Hash, ConsistencyProof)>,
 }
 
-/// Why a file is no evidence.
+/// Why a text is not valid evidence.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EvidenceError {
-    /// Not the form above, to the byte.
-    #[error("it is not fork evidence: {0}")]
+    /// Not exactly the format of evidence.
+    #[error("malformed fork evidence: {0}")]
     Malformed(&'static str),
     /// The key.
-    #[error("its key cannot be used: {0}")]
+    #[error("invalid key in the evidence: {0}")]
     Key(#[from] KeyError),
     /// A hash.
     #[error(transparent)]
     Hash(#[from] HashError),
-    /// A head or its signature.
-    #[error("one of its tree heads does not verify: {0}")]
+    /// A tree head or its signature.
+    #[error("invalid tree head in the evidence: {0}")]
     Checkpoint(#[from] CheckpointError),
     /// The consistency proof.
-    #[error("its proof does not hold: {0}")]
+    #[error("invalid consistency proof in the evidence: {0}")]
     Proof(#[from] ProofError),
-    /// The heads fit together.
-    #[error("its two tree heads do not contradict each other")]
+    /// The tree heads do not contradict each other.
+    #[error("the tree heads in the evidence do not contradict each other")]
     NoContradiction,
 }
 
 impl ForkEvidence {
-    /// The head of the smaller tree; of two equal ones, the one that was trusted.
+    /// The head of the smaller tree; for trees of the same size, the head that was trusted.
     pub fn older(&self) -> &SignedCheckpoint {
         &self.older
     }
 
-    /// The head of the larger tree.
+    /// The head of the larger tree; for trees of the same size, the head that was observed.
     pub fn newer(&self) -> &SignedCheckpoint {
         &self.newer
     }
 
-    /// The key that signed both.
+    /// The key that signed both heads.
     pub fn key(&self) -> &VerifierKey {
         self.older.key()
     }
 
-    /// Reads evidence and checks all of it: signatures, sizes, roots, proof.
+    /// Parses evidence and verifies all of it: signatures, sizes, roots and proof.
     pub fn verify(bytes: &[u8]) -> Result<Self, EvidenceError> {
         if bytes.len() > MAX_EVIDENCE_LEN {
             return Err(EvidenceError::Malformed("it is too long"));
@@ -91,7 +91,7 @@ impl ForkEvidence {
         let text = core::str::from_utf8(bytes).map_err(|_| EvidenceError::Malformed("it is not UTF-8"))?;
         let evidence = parse(text)?;
         evidence.check()?;
-        // One spelling only: what prints otherwise was changed by somebody.
+        // Evidence has one spelling only: a text that prints differently was edited.
         if evidence.to_string() == text { Ok(evidence) } else { Err(EvidenceError::Malformed("it was edited")) }
     }
 
@@ -117,18 +117,18 @@ fn parse(text: &str) -> Result<ForkEvidence, EvidenceError> {
     if (lines.next(), lines.next()) != (Some(FIRST_LINE), Some(SENTENCE)) {
         return Err(malformed("missing header `sumgate fork evidence v1`"));
     }
-    let key = lines.next().and_then(|line| line.strip_prefix("key ")).ok_or(malformed("it has no key"))?;
+    let key = lines.next().and_then(|line| line.strip_prefix("key ")).ok_or(malformed("missing `key` line"))?;
     let key = VerifierKey::parse(key)?;
     let mut head = |word| {
         if lines.next() != Some(word) {
-            return Err(malformed("it has not two tree heads"));
+            return Err(malformed("missing tree head"));
         }
         let mut note = String::new();
         while let Some(line) = lines.next_if(|line| line.starts_with('|')) {
             note.push_str(line.strip_prefix("| ").unwrap_or_default());
             note.push('\n');
         }
-        Ok(SignedCheckpoint::open_any(note.as_bytes(), &key)?)
+        Ok(SignedCheckpoint::open_any_origin(note.as_bytes(), &key)?)
     };
     let (older, newer) = (head("older")?, head("newer")?);
     let fork = match lines.next_if(|line| line.starts_with("root ")) {
@@ -138,7 +138,7 @@ fn parse(text: &str) -> Result<ForkEvidence, EvidenceError> {
             let mut hashes = Vec::new();
             while let Some(hash) = lines.peek().and_then(|line| line.strip_prefix("proof ")) {
                 if hashes.len() == MAX_PROOF_HASHES {
-                    return Err(malformed("its proof is too long"));
+                    return Err(malformed("too many hashes in the proof"));
                 }
                 hashes.push(Hash::parse(hash)?);
                 lines.next();
@@ -147,7 +147,7 @@ fn parse(text: &str) -> Result<ForkEvidence, EvidenceError> {
         }
     };
     if (lines.next(), lines.next()) != (Some("end"), None) {
-        return Err(malformed("it does not end where it should"));
+        return Err(malformed("the last line must be `end`"));
     }
     Ok(ForkEvidence { older, newer, fork })
 }

@@ -1,6 +1,6 @@
-//! Verifier keys: who may sign.
+//! Verifier keys: the public keys of logs.
 //!
-//! `NAME+HHHHHHHH+BASE64`, cut at the first two `+`. The base64 holds the algorithm (1 byte; 1 is Ed25519) and the key.
+//! `NAME+HHHHHHHH+BASE64`, split at the first two `+`. The base64 is the algorithm (1 byte; 1 is Ed25519) and the key.
 //! The key hash is the first 4 bytes of SHA-256(name ‖ "\n" ‖ algorithm ‖ key), in hexadecimal
 //! (<https://c2sp.org/signed-note>).
 //!
@@ -19,12 +19,14 @@ use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signature, Verifier, VerifyingKey};
 use sha2::{Digest, Sha256};
 
-/// The verifier key of sum.golang.org, as the `go` command has it built in.
+use crate::mismatch::Mismatch;
+
+/// The verifier key of sum.golang.org that is built into the `go` command.
 pub const SUM_GOLANG_ORG: &str = "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8";
 
 pub(crate) const ED25519: u8 = 1;
 
-/// The key that a signature is checked with.
+/// A public key with its name: verifies the signatures of one log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifierKey {
     name: String,
@@ -32,39 +34,34 @@ pub struct VerifierKey {
     key: VerifyingKey,
 }
 
-/// Why a text is no verifier key.
+/// Why a text is not a valid key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
     /// Not three parts.
-    #[error("a verifier key is NAME+HASH+KEY")]
+    #[error("expected a key of the form NAME+HASH+KEY")]
     Malformed,
     /// Empty, or with white space or `+`.
-    #[error("{0:?} cannot be the name of a key: it must not be empty nor have white space or '+'")]
+    #[error("{0:?} is not a valid key name: it must not be empty or contain white space or '+'")]
     BadName(String),
-    /// Not 8 lower-case hexadecimal digits.
+    /// The key hash is not 8 lower-case hexadecimal digits.
     #[error("the key hash must be 8 lower-case hexadecimal digits")]
     BadHash,
-    /// Not the canonical base64 of an algorithm and a key.
+    /// The key is not canonical base64, or is empty.
     #[error("the key is not the canonical base64 of an algorithm byte and a key")]
     BadBase64,
-    /// Not Ed25519.
-    #[error("the key has the algorithm {0}; only Ed25519 (1) is known")]
+    /// The algorithm is not Ed25519.
+    #[error("unknown signature algorithm {0}: expected 1 (Ed25519)")]
     UnknownAlgorithm(u8),
-    /// Not a point of the curve.
+    /// Not 32 bytes, or not a point of the curve.
     #[error("the key is not a valid Ed25519 public key")]
     BadKey,
-    /// Name and key do not belong together.
-    #[error("the key hash is {given:08x}, and name and key have {computed:08x}")]
-    WrongHash {
-        /// As given.
-        given: u32,
-        /// As it must be.
-        computed: u32,
-    },
+    /// The key hash does not belong to the name and the key.
+    #[error("wrong key hash: expected {:08x}, found {:08x}", .0.expected, .0.found)]
+    WrongHash(Mismatch<u32>),
 }
 
-/// Not empty, no white space, no `+`.
+/// Whether a key may have this name.
 pub(crate) fn is_name(name: &str) -> bool {
     !name.is_empty() && !name.contains(|c: char| c.is_whitespace() || c == '+')
 }
@@ -73,24 +70,18 @@ impl VerifierKey {
     /// Parses `NAME+HASH+KEY`.
     #[doc(alias = "NewVerifier")]
     pub fn parse(text: &str) -> Result<Self, KeyError> {
-        let (name, rest) = text.split_once('+').ok_or(KeyError::Malformed)?;
-        let (hash, key) = rest.split_once('+').ok_or(KeyError::Malformed)?;
-        let digits = hash.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        if hash.len() != 8 || !digits {
+        let (name, hash, key) = split_key(text)?;
+        if hash.bytes().any(|byte| byte.is_ascii_uppercase()) {
             return Err(KeyError::BadHash);
         }
-        let given = u32::from_str_radix(hash, 16).map_err(|_| KeyError::BadHash)?;
-        let bytes = STANDARD.decode(key).map_err(|_| KeyError::BadBase64)?;
-        let (algorithm, key) = bytes.split_first().ok_or(KeyError::BadBase64)?;
-        if *algorithm != ED25519 {
-            return Err(KeyError::UnknownAlgorithm(*algorithm));
-        }
-        let key = key.try_into().map_err(|_| KeyError::BadKey)?;
-        let key = Self::new(name, VerifyingKey::from_bytes(key).map_err(|_| KeyError::BadKey)?)?;
-        if key.hash != given {
-            return Err(KeyError::WrongHash { given, computed: key.hash });
-        }
-        Ok(key)
+        let key = VerifyingKey::from_bytes(&key).map_err(|_| KeyError::BadKey)?;
+        Self::new(name, key)?.with_hash(hash)
+    }
+
+    /// This key, if `hash` is its key hash in hexadecimal.
+    pub(crate) fn with_hash(self, hash: &str) -> Result<Self, KeyError> {
+        let found = u32::from_str_radix(hash, 16).ok().filter(|_| hash.len() == 8).ok_or(KeyError::BadHash)?;
+        if found == self.hash { Ok(self) } else { Err(KeyError::WrongHash(Mismatch { expected: self.hash, found })) }
     }
 
     pub(crate) fn new(name: &str, key: VerifyingKey) -> Result<Self, KeyError> {
@@ -103,20 +94,31 @@ impl VerifierKey {
         Ok(Self { name: name.to_string(), hash, key })
     }
 
-    /// The name of the signer.
+    /// The name of the key, such as `sum.golang.org`.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The first four bytes of the digest over name and key.
+    /// The first 4 bytes of the digest of name and key, as a number.
     pub fn key_hash(&self) -> u32 {
         self.hash
     }
 
-    /// Whether `signature` is this key's over `text`. Accepts what Go's `crypto/ed25519` accepts: the cofactorless
-    /// equation, not the stricter one.
-    pub(crate) fn signed(&self, text: &[u8], signature: &[u8]) -> bool {
+    /// Whether `signature` is a valid signature of `text`. Accepts exactly what Go's `crypto/ed25519` accepts (the
+    /// cofactorless equation).
+    pub(crate) fn verifies(&self, text: &[u8], signature: &[u8]) -> bool {
         Signature::from_slice(signature).is_ok_and(|signature| self.key.verify(text, &signature).is_ok())
+    }
+}
+
+/// Splits `NAME+HASH+BASE64`, the form of verifier keys and secret keys, into name, hash and the 32 bytes of the key.
+pub(crate) fn split_key(text: &str) -> Result<(&str, &str, [u8; 32]), KeyError> {
+    let (name, rest) = text.split_once('+').ok_or(KeyError::Malformed)?;
+    let (hash, base64) = rest.split_once('+').ok_or(KeyError::Malformed)?;
+    match STANDARD.decode(base64).map_err(|_| KeyError::BadBase64)?.as_slice() {
+        [] => Err(KeyError::BadBase64),
+        [ED25519, key @ ..] => Ok((name, hash, key.try_into().map_err(|_| KeyError::BadKey)?)),
+        [algorithm, ..] => Err(KeyError::UnknownAlgorithm(*algorithm)),
     }
 }
 

@@ -1,4 +1,4 @@
-//! A log that is written, in memory.
+//! A log in memory, to which records can be appended.
 
 use alloc::vec::Vec;
 
@@ -6,25 +6,25 @@ use crate::hash::{Hash, empty_root, leaf_hash, node_hash};
 use crate::tile::Tile;
 use crate::tree::{Node, RecordId, TreeHead, TreeSize, root_from_subtrees, subtree_roots};
 
-/// A log in memory, for those who write one: appends leaves, answers nodes, heads and tiles.
+/// A log in memory, for tests and for programs that run a log.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryTree {
-    /// Complete nodes by level; the leaves are level 0.
+    /// The complete nodes of each level; level 0 has the leaves.
     levels: Vec<Vec<Hash>>,
 }
 
 impl MemoryTree {
-    /// The empty log.
+    /// Makes an empty log.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Appends a record's text.
+    /// Appends a record.
     pub fn append(&mut self, text: &[u8]) -> RecordId {
         self.append_leaf(leaf_hash(text))
     }
 
-    /// Appends a leaf by its hash.
+    /// Appends a record by its leaf hash.
     pub fn append_leaf(&mut self, leaf: Hash) -> RecordId {
         let id = self.size().get();
         let mut hash = leaf;
@@ -42,28 +42,28 @@ impl MemoryTree {
         RecordId(id)
     }
 
-    /// How many records there are.
+    /// The number of records.
     pub fn size(&self) -> TreeSize {
         TreeSize(self.levels.first().map_or(0, |leaves| leaves.len() as u64))
     }
 
-    /// The head of the whole tree.
+    /// The current tree head.
     pub fn head(&self) -> TreeHead {
         self.head_at(self.size()).unwrap_or(TreeHead { size: TreeSize::ZERO, root: empty_root() })
     }
 
-    /// The head that the tree had when it was `size` records large; `None` beyond its present size.
+    /// The tree head of the first `size` records; `None` if there are fewer.
     pub fn head_at(&self, size: TreeSize) -> Option<TreeHead> {
         let hashes: Option<Vec<Hash>> = subtree_roots(size).into_iter().map(|node| self.hash(node)).collect();
         Some(TreeHead { size, root: root_from_subtrees(size, &hashes?).ok()? })
     }
 
-    /// The hash of a complete subtree; `None` if it is not complete yet.
+    /// The hash of a node; `None` if its subtree is not complete yet.
     pub fn hash(&self, node: Node) -> Option<Hash> {
         self.levels.get(usize::from(node.level))?.get(usize::try_from(node.index).ok()?).copied()
     }
 
-    /// The bytes of a tile; `None` if the tree does not have it in this width.
+    /// The bytes of a tile; `None` if the tree does not have it in that width.
     pub fn tile(&self, tile: &Tile) -> Option<Vec<u8>> {
         let mut bytes = Vec::with_capacity(tile.byte_len());
         for node in tile.nodes() {

@@ -8,10 +8,10 @@
 //! — sum.golang.org Az3gruq+KJjDKwuskDySZcQISVdHFL328aagYKsTioQdjwJ/…
 //! ```
 //!
-//! Text that ends in a newline, a blank line, signature lines; split at the *last* blank line. UTF-8, no control
-//! character below 0x20 but newline. A signature line is `— NAME BASE64`; the first 4 bytes of the base64 are the key
-//! hash, big-endian. A known key with a bad signature is an error at once, unknown keys are ignored, a further line of a
-//! key that was seen is ignored.
+//! A text that ends with a newline, a blank line (the *last* one of the note), and signature lines. The note is UTF-8
+//! without control characters other than newline. A signature line is `— NAME BASE64`; the first 4 bytes of the base64 are
+//! the key hash, big-endian. An invalid signature of a known key is an error. Signatures of unknown keys, and further
+//! signatures of the same key, are ignored.
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -22,65 +22,63 @@ use base64::engine::general_purpose::STANDARD;
 use crate::key::{VerifierKey, is_name};
 use crate::limits::{MAX_NOTE_LEN, MAX_SIGNATURES};
 
-/// A note that at least one known key signed. Only [`open`] makes one.
+/// A note signed by at least one known key. Only [`open`] makes one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedNote {
     raw: String,
+    canonical: String,
     text_len: usize,
     signers: Vec<VerifierKey>,
-    /// The signature line of each signer, with its newline.
-    lines: Vec<String>,
 }
 
-/// Why a note is not verified.
+/// Why a note cannot be verified.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NoteError {
     /// Longer than [`MAX_NOTE_LEN`].
-    #[error("the note has {0} bytes, more than a note may have")]
+    #[error("the note has {0} bytes: expected at most {MAX_NOTE_LEN}")]
     TooLong(usize),
     /// Not UTF-8, or with a control character.
-    #[error("the note is not plain UTF-8 text")]
+    #[error("the note is not UTF-8 text without control characters")]
     NotText,
-    /// No blank line, no signature, or a line that is none.
-    #[error("the note is malformed: {0}")]
+    /// No blank line, no signature, or an invalid signature line.
+    #[error("malformed note: {0}")]
     Malformed(&'static str),
     /// More than [`MAX_SIGNATURES`].
     #[error("the note has more than {MAX_SIGNATURES} signatures")]
     TooManySignatures,
-    /// A known key, and not its signature.
-    #[error("the signature of {0} is not valid")]
+    /// The signature of a known key does not verify.
+    #[error("invalid signature of {0}")]
     BadSignature(String),
-    /// None of the known keys signed.
+    /// The note has no signature of a known key.
     #[error("the note is not signed by {0}")]
     NotSigned(String),
 }
 
 impl VerifiedNote {
-    /// The signed text, with its last newline.
+    /// The signed text, which ends with a newline.
     pub fn text(&self) -> &str {
         &self.raw[..self.text_len]
     }
 
-    /// The whole note, as it came.
+    /// The whole note as it was given to [`open`].
     pub fn raw(&self) -> &str {
         &self.raw
     }
 
-    /// The signed text with the signature lines that were verified, in the order of the keys, and no others: for storing and
-    /// serving. Anybody may add lines of unknown keys to a note.
-    pub fn canonical(&self) -> String {
-        let lines = self.lines.concat();
-        [self.text(), "\n", &lines].concat()
+    /// The signed text with the verified signatures only, in the order of the keys. Store and serve this form: anyone can
+    /// append signature lines of unknown keys to a note.
+    pub fn canonical(&self) -> &str {
+        &self.canonical
     }
 
-    /// The known keys that signed, in the order in which they were given.
+    /// The known keys that signed the note, in the order in which they were given.
     pub fn signers(&self) -> &[VerifierKey] {
         &self.signers
     }
 }
 
-/// Opens a note that must be signed by at least one of `keys`.
+/// Verifies a note, which at least one of `keys` must have signed.
 pub fn open(note: &[u8], keys: &[VerifierKey]) -> Result<VerifiedNote, NoteError> {
     if note.len() > MAX_NOTE_LEN {
         return Err(NoteError::TooLong(note.len()));
@@ -89,9 +87,9 @@ pub fn open(note: &[u8], keys: &[VerifierKey]) -> Result<VerifiedNote, NoteError
     if raw.bytes().any(|byte| byte < 0x20 && byte != b'\n') {
         return Err(NoteError::NotText);
     }
-    let blank = raw.rfind("\n\n").ok_or(NoteError::Malformed("it has no blank line"))?;
+    let blank = raw.rfind("\n\n").ok_or(NoteError::Malformed("missing blank line"))?;
     let (text, signatures) = (&raw[..=blank], &raw[blank + 2..]);
-    let lines = signatures.strip_suffix('\n').ok_or(NoteError::Malformed("it does not end with a signature line"))?;
+    let lines = signatures.strip_suffix('\n').ok_or(NoteError::Malformed("the last line must be a signature line"))?;
     let mut signed: Vec<(usize, &str)> = Vec::new();
     for (nth, line) in lines.split('\n').enumerate() {
         if nth == MAX_SIGNATURES {
@@ -99,29 +97,30 @@ pub fn open(note: &[u8], keys: &[VerifierKey]) -> Result<VerifiedNote, NoteError
         }
         let (name, hash, signature) = signature_line(line)?;
         let known = keys.iter().position(|key| key.name() == name && key.key_hash() == hash);
-        let Some(place) = known.filter(|place| signed.iter().all(|(seen, _)| seen != place)) else {
+        let Some(at) = known.filter(|at| signed.iter().all(|(seen, _)| seen != at)) else {
             continue;
         };
-        let key = &keys[place];
-        if !key.signed(text.as_bytes(), &signature) {
+        let key = &keys[at];
+        if !key.verifies(text.as_bytes(), &signature) {
             return Err(NoteError::BadSignature(key.name().to_string()));
         }
-        signed.push((place, line));
+        signed.push((at, line));
     }
     if signed.is_empty() {
         let names: Vec<&str> = keys.iter().map(VerifierKey::name).collect();
         return Err(NoteError::NotSigned(names.join(" or ")));
     }
     signed.sort_unstable();
-    let signers = signed.iter().map(|(place, _)| keys[*place].clone()).collect();
-    // A line that reads as a signature is written in one way only: the base64 is canonical, and one space stands between.
-    let lines = signed.iter().map(|(_, line)| [line, "\n"].concat()).collect();
-    Ok(VerifiedNote { raw: raw.to_string(), text_len: text.len(), signers, lines })
+    let signers = signed.iter().map(|(at, _)| keys[*at].clone()).collect();
+    // A signature has one spelling only: `signature_line` accepts single spaces and canonical base64.
+    let lines: String = signed.iter().flat_map(|(_, line)| [*line, "\n"]).collect();
+    let canonical = [text, "\n", &lines].concat();
+    Ok(VerifiedNote { raw: raw.to_string(), canonical, text_len: text.len(), signers })
 }
 
-/// Name, key hash, signature.
+/// Splits a signature line into name, key hash and signature.
 fn signature_line(line: &str) -> Result<(&str, u32, Vec<u8>), NoteError> {
-    let malformed = NoteError::Malformed("a signature line is not '— NAME BASE64'");
+    let malformed = NoteError::Malformed("expected signature lines of the form '— NAME BASE64'");
     let (name, base64) = line.strip_prefix("— ").and_then(|rest| rest.split_once(' ')).ok_or(malformed.clone())?;
     let bytes = STANDARD.decode(base64).map_err(|_| malformed.clone())?;
     match bytes.split_first_chunk() {

@@ -1,4 +1,4 @@
-//! Signing, for logs that we write ourselves (<https://c2sp.org/signed-note>).
+//! Signing notes and tree heads (<https://c2sp.org/signed-note>).
 //!
 //! ```
 //! use tlog::{Signer, note};
@@ -6,7 +6,7 @@
 //! let signed = signer.sign("hello\n").unwrap();
 //! let note = note::open(signed.as_bytes(), &[signer.verifier_key().clone()]).unwrap();
 //! assert_eq!(note.text(), "hello\n");
-//! // The same signer from the text of its key.
+//! // The secret key as text.
 //! let again = Signer::parse(&signer.to_secret_text()).unwrap();
 //! assert_eq!(again.verifier_key(), signer.verifier_key());
 //! ```
@@ -21,44 +21,35 @@ use base64::engine::general_purpose::STANDARD;
 use ed25519_dalek::{Signer as _, SigningKey};
 
 use crate::checkpoint::{Checkpoint, CheckpointError};
-use crate::key::{ED25519, KeyError, VerifierKey};
+use crate::key::{ED25519, KeyError, VerifierKey, split_key};
 use crate::note::NoteError;
 use crate::tree::TreeHead;
 
 const PRIVATE: &str = "PRIVATE+KEY+";
 
-/// A signing key with its name. Its debug form does not show the key.
+/// A signing key with its name. `Debug` does not print the secret.
 pub struct Signer {
     key: SigningKey,
     verifier: VerifierKey,
 }
 
 impl Signer {
-    /// An Ed25519 signer from a secret seed of 32 bytes (RFC 8032 section 5.1.5).
+    /// Makes an Ed25519 signer from a secret seed of 32 bytes (RFC 8032 section 5.1.5).
     pub fn from_seed(name: &str, seed: [u8; 32]) -> Result<Self, KeyError> {
         let key = SigningKey::from_bytes(&seed);
         let verifier = VerifierKey::new(name, key.verifying_key())?;
         Ok(Self { key, verifier })
     }
 
-    /// Parses `PRIVATE+KEY+NAME+HASH+SEED`, the form of a private key in Go's `golang.org/x/mod/sumdb/note`.
+    /// Parses `PRIVATE+KEY+NAME+HASH+SEED`, the secret keys of Go's `golang.org/x/mod/sumdb/note`.
     #[doc(alias = "NewSigner")]
     pub fn parse(text: &str) -> Result<Self, KeyError> {
-        let rest = text.strip_prefix(PRIVATE).ok_or(KeyError::Malformed)?;
-        let (name, rest) = rest.split_once('+').ok_or(KeyError::Malformed)?;
-        let (hash, seed) = rest.split_once('+').ok_or(KeyError::Malformed)?;
-        let bytes = STANDARD.decode(seed).map_err(|_| KeyError::BadBase64)?;
-        let (algorithm, seed) = bytes.split_first().ok_or(KeyError::BadBase64)?;
-        if *algorithm != ED25519 {
-            return Err(KeyError::UnknownAlgorithm(*algorithm));
-        }
-        let signer = Self::from_seed(name, seed.try_into().map_err(|_| KeyError::BadKey)?)?;
-        let computed = signer.verifier.key_hash();
-        let given = u32::from_str_radix(hash, 16).ok().filter(|_| hash.len() == 8).ok_or(KeyError::BadHash)?;
-        if given == computed { Ok(signer) } else { Err(KeyError::WrongHash { given, computed }) }
+        let (name, hash, seed) = split_key(text.strip_prefix(PRIVATE).ok_or(KeyError::Malformed)?)?;
+        let Self { key, verifier } = Self::from_seed(name, seed)?;
+        Ok(Self { key, verifier: verifier.with_hash(hash)? })
     }
 
-    /// The text that [`Signer::parse`] reads. It is a secret.
+    /// The secret key as text, which [`Signer::parse`] reads.
     pub fn to_secret_text(&self) -> String {
         let mut bytes = Vec::from([ED25519]);
         bytes.extend_from_slice(self.key.as_bytes());
@@ -66,12 +57,12 @@ impl Signer {
         format!("{PRIVATE}{name}+{hash:08x}+{}", STANDARD.encode(bytes))
     }
 
-    /// The key that checks its signatures.
+    /// The public key that verifies the signatures.
     pub fn verifier_key(&self) -> &VerifierKey {
         &self.verifier
     }
 
-    /// Signs a text that ends with a newline; returns the whole note.
+    /// Signs a text, which must end with a newline. Returns the signed note.
     pub fn sign(&self, text: &str) -> Result<String, NoteError> {
         if !text.ends_with('\n') {
             return Err(NoteError::Malformed("the text does not end with a newline"));
@@ -84,8 +75,8 @@ impl Signer {
         Ok(format!("{text}\n— {} {}\n", self.verifier.name(), STANDARD.encode(signature)))
     }
 
-    /// Signs a tree head; returns the whole note. An origin that is not one line would make the text another head, or
-    /// none: what does not read back as it was given is not signed.
+    /// Signs a tree head. Returns the signed note. Fails if the text does not parse back to `origin` and `head`, as with an
+    /// origin of several lines, which would sign another head.
     pub fn sign_head(&self, origin: &str, head: &TreeHead) -> Result<String, CheckpointError> {
         let checkpoint = Checkpoint { origin: origin.to_string(), head: *head, extensions: Vec::new() };
         let text = checkpoint.to_string();

@@ -1,9 +1,9 @@
-//! Tiles: the hashes of the tree in pieces that can be cached.
+//! Tiles: blocks of hashes of the tree, which clients can cache.
 //!
-//! `tile/H/L/NNN[.p/W]`: height H, level L, number N, width W if it is not full. The tile holds the row of nodes of
-//! tree level H·L from number N·2^H on; the H − 1 levels above that row are computed from it. N is written in groups of
-//! three digits, all but the last with an `x` (<https://c2sp.org/tlog-tiles>; the height in the path is the checksum
-//! database's form, <https://go.dev/design/25530-sumdb>).
+//! `tile/H/L/NNN[.p/W]`: height H, level L, index N, and the width W of a partial tile. The tile contains the nodes at tree
+//! level H·L from index N·2^H on; the nodes of the H − 1 levels above are computed from them. N is written in groups of
+//! three digits, all but the last prefixed with `x` (<https://c2sp.org/tlog-tiles>; paths of the checksum database also
+//! contain the height, <https://go.dev/design/25530-sumdb>).
 //!
 //! ```
 //! use tlog::Tile;
@@ -19,9 +19,10 @@ use core::fmt;
 
 use crate::hash::{Hash, node_hash};
 use crate::limits::{MAX_TILE_HEIGHT, MAX_TREE_SIZE};
+use crate::mismatch::Mismatch;
 use crate::tree::{Node, TreeSize, parse_decimal};
 
-/// How many levels of the tree a tile spans: 1 to 8.
+/// The number of tree levels in a tile: 1 to 8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TileHeight(u8);
 
@@ -34,65 +35,41 @@ pub struct Tile {
     width: u32,
 }
 
-/// What is wrong with a tile.
+/// Why a tile is invalid or not authentic.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TileError {
     /// Not a height of 1 to 8.
-    #[error("no tile has height {0}; heights are 1 to {MAX_TILE_HEIGHT}")]
+    #[error("invalid tile height: expected 1 to {MAX_TILE_HEIGHT}, found {0}")]
     BadHeight(u8),
-    /// A level, number or width that no tree of at most 2^62 records has.
-    #[error("no tree has such a tile")]
+    /// A level, index or width that no tree of at most 2^62 records has.
+    #[error("the tile is outside the largest tree")]
     OutsideEveryTree,
     /// Not a canonical tile path.
     #[error("{0:?} is not a canonical tile path")]
     BadPath(String),
-    /// Fewer or more bytes than the tile has.
-    #[error("{tile} has {found} bytes instead of {expected}")]
-    WrongLength {
-        /// Which tile.
-        tile: Tile,
-        /// As found.
-        found: usize,
-        /// As it must be.
-        expected: usize,
-    },
-    /// Another number of tiles than was planned.
-    #[error("{given} tiles were given where {wanted} were planned")]
-    WrongCount {
-        /// As given.
-        given: usize,
-        /// As planned.
-        wanted: usize,
-    },
-    /// The tiles at the right edge lead to another root.
-    #[error("the tiles lead to the root {found}, and the tree head says {expected}")]
-    WrongRoot {
-        /// Where the tiles lead.
-        found: Hash,
-        /// What the head says.
-        expected: Hash,
-    },
-    /// A full tile has another hash than its parent tile says.
-    #[error("{tile} has the hash {found}, and its parent says {expected}")]
-    WrongHash {
-        /// Which tile.
-        tile: Tile,
-        /// Its hash.
-        found: Hash,
-        /// What the parent says.
-        expected: Hash,
-    },
-    /// A plan without a tile that it needs; a fault of this library.
-    #[error("the plan has no parent for {0}")]
+    /// The number of bytes does not fit the width.
+    #[error("wrong number of bytes in {0}: {1}")]
+    WrongLength(Tile, Mismatch<usize>),
+    /// The number of tiles differs from the plan.
+    #[error("wrong number of tiles: {0}")]
+    WrongCount(Mismatch<usize>),
+    /// The tiles at the right edge hash to another root.
+    #[error("wrong root hash of the tiles: {0}")]
+    WrongRoot(Mismatch<Hash>),
+    /// A full tile hashes to another node than its parent tile contains.
+    #[error("wrong hash of {0}: {1}")]
+    WrongHash(Tile, Mismatch<Hash>),
+    /// The plan lacks the parent of a tile, which is a bug in this library.
+    #[error("bug: the plan has no parent of {0}")]
     NoParent(Tile),
 }
 
 impl TileHeight {
-    /// The height of the checksum database's tiles, 8: 256 hashes.
+    /// The tile height of Go checksum databases: 8, for 256 hashes in a full tile.
     pub const SUMDB: Self = Self(8);
 
-    /// A height of 1 to 8.
+    /// Makes a height of 1 to 8.
     pub const fn new(height: u8) -> Result<Self, TileError> {
         if height >= 1 && height <= MAX_TILE_HEIGHT { Ok(Self(height)) } else { Err(TileError::BadHeight(height)) }
     }
@@ -109,10 +86,10 @@ impl TileHeight {
 }
 
 impl Tile {
-    /// The tile with these coordinates, if some tree has it.
+    /// Makes a tile, if a tree of at most 2^62 records can contain it.
     pub fn new(height: TileHeight, level: u8, index: u64, width: u32) -> Result<Self, TileError> {
         let shift = u32::from(height.0) * u32::from(level);
-        // 2^62 records have one root, at level 62: with heights 1 and 2 that level is a row of tiles of its own.
+        // The root of the largest tree is at level 62: with heights 1 and 2, that level has a tile of its own.
         if width == 0 || width > height.full_width() || shift > MAX_TREE_SIZE.ilog2() {
             return Err(TileError::OutsideEveryTree);
         }
@@ -124,38 +101,38 @@ impl Tile {
         }
     }
 
-    /// Parses a path. Only the one canonical spelling of a tile is accepted.
+    /// Parses a tile path, which must be in its canonical form.
     pub fn parse(path: &str) -> Result<Self, TileError> {
-        let tile = parse_path(path).ok_or_else(|| TileError::BadPath(path.to_string()))?;
-        if tile.to_string() == path { Ok(tile) } else { Err(TileError::BadPath(path.to_string())) }
+        let tile = parse_path(path).filter(|tile| tile.to_string() == path);
+        tile.ok_or_else(|| TileError::BadPath(path.to_string()))
     }
 
-    /// Levels that it spans.
+    /// The number of tree levels in the tile.
     pub fn height(&self) -> TileHeight {
         self.height
     }
 
-    /// Its level, in tiles; its row is tree level height · level.
+    /// The level in the tree of tiles. The hashes of the tile are nodes at tree level height · level.
     pub fn level(&self) -> u8 {
         self.level
     }
 
-    /// Its number in its level.
+    /// The position among the tiles of that level, from 0.
     pub fn index(&self) -> u64 {
         self.index
     }
 
-    /// How many hashes it has.
+    /// The number of hashes.
     pub fn width(&self) -> u32 {
         self.width
     }
 
-    /// Whether it has all its hashes.
+    /// Whether the tile has 2^height hashes.
     pub fn is_full(&self) -> bool {
         self.width == self.height.full_width()
     }
 
-    /// The same tile, full.
+    /// The same tile with its full width.
     #[must_use]
     pub fn full(&self) -> Self {
         Self { width: self.height.full_width(), ..*self }
@@ -166,19 +143,19 @@ impl Tile {
         Self::new(self.height, self.level, self.index, width)
     }
 
-    /// Its length in bytes.
+    /// The length in bytes.
     pub fn byte_len(&self) -> usize {
         self.width as usize * Hash::LEN
     }
 
-    /// This tile's bytes from those of the same tile with at least this width; `None` if they are fewer, or not whole
-    /// hashes, or more than a full tile has.
+    /// The bytes of this tile, from those of the same tile with this or a larger width; `None` if `wider` is shorter, longer
+    /// than a full tile, or not a whole number of hashes.
     pub fn cut<'b>(&self, wider: &'b [u8]) -> Option<&'b [u8]> {
         let whole = wider.len().is_multiple_of(Hash::LEN) && wider.len() <= self.full().byte_len();
         wider.get(..self.byte_len()).filter(|_| whole)
     }
 
-    /// The widest form of a tile in a tree; `None` if the tree does not reach it.
+    /// The tile as wide as a tree of `size` records has it; `None` if it would be empty.
     pub fn in_tree(height: TileHeight, level: u8, index: u64, size: TreeSize) -> Option<Self> {
         let row = size.get().checked_shr(u32::from(height.0) * u32::from(level))?;
         let left = row.checked_sub(index.checked_mul(u64::from(height.full_width()))?)?;
@@ -186,7 +163,8 @@ impl Tile {
         Self::new(height, level, index, width).ok()
     }
 
-    /// The tile that holds `node`, as wide as a tree has it; `None` if the node is not complete in that tree.
+    /// The tile that contains `node`, as wide as a tree of `size` records has it; `None` if the node is not complete in that
+    /// tree.
     pub fn containing(height: TileHeight, node: Node, size: TreeSize) -> Option<Self> {
         let level = node.level / height.0;
         let above_row = node.level % height.0;
@@ -195,49 +173,49 @@ impl Tile {
         tile.range(node).map(|_| tile)
     }
 
-    /// Where `node` lies in the row of this tile: first hash, number of hashes.
+    /// The hashes of this tile below `node`: position of the first one, and their number.
     pub(crate) fn range(&self, node: Node) -> Option<(usize, usize)> {
         if node.level / self.height.0 != self.level {
             return None;
         }
         let count = 1_u64 << (node.level % self.height.0);
         let first = node.index.checked_mul(count)?.checked_sub(self.index << self.height.0)?;
-        let fits = first.checked_add(count)? <= u64::from(self.width);
-        if fits { Some((usize::try_from(first).ok()?, usize::try_from(count).ok()?)) } else { None }
+        let is_inside = first.checked_add(count)? <= u64::from(self.width);
+        is_inside.then_some((usize::try_from(first).ok()?, usize::try_from(count).ok()?))
     }
 
-    /// The nodes of its row, from left to right.
+    /// The nodes whose hashes the tile contains, from left to right.
     pub fn nodes(&self) -> Vec<Node> {
         let level = self.height.0 * self.level;
         let first = self.index << self.height.0;
         (first..first + u64::from(self.width)).map(|index| Node { level, index }).collect()
     }
 
-    /// The tile in whose row this full tile's hash stands, as wide as a tree has it.
+    /// The tile that contains the hash of this full tile, as wide as a tree of `size` records has it.
     pub(crate) fn parent(&self, size: TreeSize) -> Option<Self> {
         Self::in_tree(self.height, self.level + 1, self.index >> self.height.0, size)
     }
 
-    /// The node that this tile is, when it is full.
+    /// The root node of this tile, if the tile is full.
     pub(crate) fn as_node(&self) -> Node {
         Node { level: self.height.0 * (self.level + 1), index: self.index }
     }
 }
 
-/// Every complete node above the row of a tile, computed once. One allocation for a tile, none for a hash.
+/// The complete nodes above the hashes of a tile, computed once with a single allocation.
 #[derive(Clone, Debug)]
 pub(crate) struct InnerNodes {
-    /// Level after level, from the one above the row.
+    /// Level by level, the lowest first.
     nodes: Vec<Hash>,
     width: usize,
 }
 
 impl InnerNodes {
-    /// Computes the nodes above a row of `width` hashes.
-    pub(crate) fn above(row: &[u8], width: usize) -> Option<Self> {
+    /// Computes the nodes above the `width` hashes in `bytes`.
+    pub(crate) fn above(bytes: &[u8], width: usize) -> Option<Self> {
         let mut nodes: Vec<Hash> = Vec::with_capacity(width);
         for i in 0..width / 2 {
-            nodes.push(node_hash(&Hash::at(row, 2 * i)?, &Hash::at(row, 2 * i + 1)?));
+            nodes.push(node_hash(&Hash::at(bytes, 2 * i)?, &Hash::at(bytes, 2 * i + 1)?));
         }
         let (mut begin, mut length) = (0, width / 2);
         while length > 1 {
@@ -250,7 +228,7 @@ impl InnerNodes {
         Some(Self { nodes, width })
     }
 
-    /// The node over `count` hashes from `first`; `count` is a power of two above one, and `first` a multiple of it.
+    /// The node over `count` hashes from `first`; `count` is a power of two of at least 2, and divides `first`.
     pub(crate) fn over(&self, first: usize, count: usize) -> Option<Hash> {
         let level = count.trailing_zeros();
         let below: usize = (1..level).map(|level| self.width >> level).sum();
@@ -264,12 +242,12 @@ fn parse_path(path: &str) -> Option<Tile> {
     let (level, rest) = rest.split_once('/')?;
     let height = TileHeight::new(u8::try_from(parse_decimal(height).ok()?).ok()?).ok()?;
     let level = u8::try_from(parse_decimal(level).ok()?).ok()?;
-    let (number, width) = match rest.split_once(".p/") {
-        Some((number, width)) => (number, u32::try_from(parse_decimal(width).ok()?).ok()?),
+    let (groups, width) = match rest.split_once(".p/") {
+        Some((groups, width)) => (groups, u32::try_from(parse_decimal(width).ok()?).ok()?),
         None => (rest, height.full_width()),
     };
     let mut index = 0_u64;
-    for group in number.split('/') {
+    for group in groups.split('/') {
         let digits = group.strip_prefix('x').unwrap_or(group);
         if digits.len() != 3 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return None;

@@ -1,8 +1,9 @@
-//! The heads of one log in time: each must be consistent with every other.
+//! Tree heads of one log over time: every two of them must be consistent.
 //!
-//! A new head is held against the trusted one. Equal: nothing to do. Older or newer: tiles under the newer one tell the
-//! root that it has at the older size (RFC 6962 section 2.1.2, <https://www.rfc-editor.org/rfc/rfc6962#section-2.1.2>).
-//! Two heads of one size with two roots are a fork at once, without any fetch.
+//! A new head is compared with the trusted one. Heads of different sizes are compared with tiles of the newer one, from
+//! which the root at the older size is computed (RFC 6962 section 2.1.2,
+//! <https://www.rfc-editor.org/rfc/rfc6962#section-2.1.2>). Heads of the same size with different roots are a fork, which
+//! needs no tiles.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -13,57 +14,57 @@ use crate::evidence::ForkEvidence;
 use crate::plan::AuthenticTiles;
 use crate::tree::{Node, root_from_subtrees, subtree_roots};
 
-/// The newest head that is trusted.
+/// The newest trusted tree head of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Timeline {
     trusted: SignedCheckpoint,
 }
 
-/// How a head stands to the trusted one.
+/// How a tree head relates to the trusted one.
 #[derive(Clone, Debug)]
 pub enum Observation {
     /// The same tree.
     Same,
-    /// Older: to be compared. The trusted head stays.
-    Past(Comparison),
-    /// Newer: to be compared. If consistent, it may become the trusted one.
-    Ahead(Comparison),
-    /// One size, two roots.
+    /// Of a smaller tree: must be compared. The trusted head stays.
+    Older(Comparison),
+    /// Of a larger tree: must be compared. If consistent, it may become the trusted head.
+    Newer(Comparison),
+    /// The same size and different roots.
     Fork(Box<ForkEvidence>),
-    /// Of another key or another origin: nothing follows from it for this log.
+    /// Of another key or another origin: says nothing about this log.
     OtherLog,
 }
 
-/// Two heads of different sizes, not compared yet.
+/// Two tree heads of different sizes that must be compared.
 #[derive(Clone, Debug)]
 pub struct Comparison {
     older: SignedCheckpoint,
     newer: SignedCheckpoint,
 }
 
-/// How a comparison ended.
+/// The result of a comparison.
 #[derive(Clone, Debug)]
 pub enum Decision {
-    /// The older tree is the beginning of the newer one; this is the newer head.
+    /// The older tree is a prefix of the newer one. Contains the newer head.
     Consistent(Box<SignedCheckpoint>),
-    /// It is not.
+    /// The older tree is not a prefix of the newer one.
     Fork(Box<ForkEvidence>),
 }
 
-/// The tiles do not fit the comparison.
+/// Why tiles cannot decide a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ComparisonError {
-    /// They were checked against another head than the newer one.
-    #[error("the tiles were checked against another tree head")]
+    /// The tiles are not of [`Comparison::newer`].
+    #[error("the tiles are not of the newer tree head")]
     OtherHead,
-    /// They were not planned for the nodes of the comparison.
-    #[error("the tiles lack a node that the comparison needs")]
+    /// The tiles were not planned for [`Comparison::nodes`].
+    #[error("the tiles do not contain all nodes of the comparison")]
     NotPlanned,
 }
 
 impl Timeline {
-    /// Goes on from a head that the caller vouches for: one that was trusted before, or an anchor.
+    /// Starts from a head that the caller trusts: the one stored by the last run, or one shipped with the program.
     pub fn resume(trusted: SignedCheckpoint) -> Self {
         Self { trusted }
     }
@@ -73,7 +74,7 @@ impl Timeline {
         &self.trusted
     }
 
-    /// Holds a head against the trusted one. Heads of two keys or origins are never called a fork: nobody lied.
+    /// Compares a head with the trusted one. Heads of different keys or origins are never a fork.
     pub fn observe(&self, seen: SignedCheckpoint) -> Observation {
         let trusted = self.trusted.clone();
         if (seen.key(), seen.origin()) != (trusted.key(), trusted.origin()) {
@@ -83,8 +84,8 @@ impl Timeline {
             return Observation::Same;
         }
         match seen.size().cmp(&trusted.size()) {
-            core::cmp::Ordering::Less => Observation::Past(Comparison { older: seen, newer: trusted }),
-            core::cmp::Ordering::Greater => Observation::Ahead(Comparison { older: trusted, newer: seen }),
+            core::cmp::Ordering::Less => Observation::Older(Comparison { older: seen, newer: trusted }),
+            core::cmp::Ordering::Greater => Observation::Newer(Comparison { older: trusted, newer: seen }),
             core::cmp::Ordering::Equal => {
                 Observation::Fork(Box::new(ForkEvidence { older: trusted, newer: seen, fork: None }))
             }
@@ -93,25 +94,25 @@ impl Timeline {
 }
 
 impl Comparison {
-    /// The smaller tree.
+    /// The head of the smaller tree.
     pub fn older(&self) -> &SignedCheckpoint {
         &self.older
     }
 
-    /// The larger tree. The tiles are checked against it.
+    /// The head of the larger tree, whose tiles decide the comparison.
     pub fn newer(&self) -> &SignedCheckpoint {
         &self.newer
     }
 
-    /// The nodes to plan for: those of the older tree's root, and those of a consistency proof. They share their tiles.
+    /// The nodes to plan tiles for: the subtree roots of the older tree, and a consistency proof. Both need the same tiles.
     pub fn nodes(&self) -> Vec<Node> {
         let mut nodes = subtree_roots(self.older.size());
-        // Older is smaller by construction, so there always is a way.
+        // Cannot fail: `older` is smaller by construction.
         nodes.extend(ConsistencyProof::nodes(self.older.size(), self.newer.size()).unwrap_or_default());
         nodes
     }
 
-    /// Compares, by tiles that were checked against [`Comparison::newer`].
+    /// Compares the heads, with tiles of [`Comparison::newer`].
     #[doc(alias = "checkTrees")]
     pub fn decide(self, tiles: &AuthenticTiles) -> Result<Decision, ComparisonError> {
         if tiles.head() != self.newer.head() {

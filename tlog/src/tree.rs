@@ -1,6 +1,6 @@
-//! Sizes, record numbers, tree heads, and the complete subtrees that a tree is made of.
+//! Tree sizes, record numbers, tree heads, and the complete subtrees of a tree.
 //!
-//! A tree of n records is the row of its maximal complete subtrees, one for each bit of n, the largest first
+//! A tree of n records consists of one maximal complete subtree for each bit set in n, the largest first
 //! (RFC 6962 section 2.1, <https://www.rfc-editor.org/rfc/rfc6962#section-2.1>).
 //!
 //! ```
@@ -14,32 +14,28 @@ use core::fmt;
 
 use crate::hash::{Hash, empty_root, node_hash};
 use crate::limits::MAX_TREE_SIZE;
+use crate::mismatch::Mismatch;
 
-/// Not a size or record number, or not the hashes that were asked for.
+/// Why a tree size, a record number or a list of subtree hashes is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TreeError {
-    /// Beyond [`MAX_TREE_SIZE`].
-    #[error("{0} is more than the largest tree has, 2^62 records")]
+    /// Above [`MAX_TREE_SIZE`].
+    #[error("{0} is above the largest tree size, 2^62")]
     TooLarge(u64),
-    /// A sign, a leading zero, a space, or no number at all.
-    #[error("not a canonical decimal number: digits only, no leading zero")]
+    /// Not only digits, or with a leading zero.
+    #[error("expected a decimal number without sign or leading zeros")]
     NotCanonical,
-    /// Another number of subtree hashes than the tree has.
-    #[error("{given} subtree hashes were given where the tree has {wanted}")]
-    WrongCount {
-        /// As given.
-        given: usize,
-        /// As it must be.
-        wanted: usize,
-    },
+    /// The number of hashes differs from the number of subtrees.
+    #[error("wrong number of subtree hashes: {0}")]
+    WrongCount(Mismatch<usize>),
 }
 
-/// How many records a tree has: 0 to 2^62.
+/// The number of records in a tree: 0 to 2^62.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TreeSize(pub(crate) u64);
 
-/// The number of a record in the log, counted from 0.
+/// The number of a record in the log, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecordId(pub(crate) u64);
 
@@ -47,7 +43,7 @@ impl TreeSize {
     /// The empty tree.
     pub const ZERO: Self = Self(0);
 
-    /// A size, unless it is beyond [`MAX_TREE_SIZE`].
+    /// Makes a size of at most [`MAX_TREE_SIZE`].
     pub const fn new(size: u64) -> Result<Self, TreeError> {
         if size <= MAX_TREE_SIZE { Ok(Self(size)) } else { Err(TreeError::TooLarge(size)) }
     }
@@ -57,19 +53,19 @@ impl TreeSize {
         self.0
     }
 
-    /// Whether a tree of this size has the record.
+    /// Whether a tree of this size contains the record.
     pub const fn contains(self, id: RecordId) -> bool {
         id.0 < self.0
     }
 
-    /// Parses a canonical decimal.
+    /// Parses a decimal number without sign or leading zeros.
     pub fn parse(text: &str) -> Result<Self, TreeError> {
         Self::new(parse_decimal(text)?)
     }
 }
 
 impl RecordId {
-    /// A record number, unless no tree can have it.
+    /// Makes a record number below [`MAX_TREE_SIZE`].
     pub const fn new(id: u64) -> Result<Self, TreeError> {
         if id < MAX_TREE_SIZE { Ok(Self(id)) } else { Err(TreeError::TooLarge(id)) }
     }
@@ -79,13 +75,13 @@ impl RecordId {
         self.0
     }
 
-    /// Parses a canonical decimal: `+5`, `007` and `-7` are refused.
+    /// Parses a decimal number without sign or leading zeros: `+5`, `007` and `-7` are invalid.
     pub fn parse(text: &str) -> Result<Self, TreeError> {
         Self::new(parse_decimal(text)?)
     }
 }
 
-/// Digits only, and no leading zero but in `0`: one spelling for one number.
+/// Parses digits without a leading zero, so that every number has one spelling.
 pub(crate) fn parse_decimal(text: &str) -> Result<u64, TreeError> {
     let canonical = text == "0" || !text.starts_with('0');
     if !canonical || text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -106,31 +102,37 @@ impl fmt::Display for RecordId {
     }
 }
 
-/// What a log claims: so many records, with this root. Unverified; see [`crate::SignedCheckpoint`].
+/// A claim that the log has `size` records and this root hash. Unverified; see [`crate::SignedCheckpoint`].
 #[doc(alias = "Tree")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TreeHead {
-    /// How many records.
+    /// The number of records.
     pub size: TreeSize,
     /// The root hash.
     pub root: Hash,
 }
 
-/// A complete subtree: over the records `index << level` to `(index + 1) << level`, the last not included.
+impl fmt::Display for TreeHead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} records with root {}", self.size, self.root)
+    }
+}
+
+/// A complete subtree: the records from `index << level` up to, but not including, `(index + 1) << level`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Node {
-    /// 0 for a leaf.
+    /// The level above the leaves; 0 for a leaf.
     pub level: u8,
-    /// Its number among the nodes of its level, from the left.
+    /// The position among the nodes of that level, from 0.
     pub index: u64,
 }
 
-/// The maximal complete subtrees of a tree, from left to right.
+/// The maximal complete subtrees of a tree of `size` records, from left to right.
 pub fn subtree_roots(size: TreeSize) -> Vec<Node> {
     range_nodes(0, size.get())
 }
 
-/// The complete subtrees over the records `from..to`. `from` must be a multiple of the largest power of two in the length.
+/// The complete subtrees of the records `from..to`; `from` must be a multiple of the largest power of two in the length.
 pub(crate) fn range_nodes(from: u64, to: u64) -> Vec<Node> {
     let (mut from, length) = (from, to - from);
     let mut nodes = Vec::with_capacity(length.count_ones() as usize);
@@ -141,16 +143,16 @@ pub(crate) fn range_nodes(from: u64, to: u64) -> Vec<Node> {
     nodes
 }
 
-/// The root of a tree from the hashes of its [`subtree_roots`], in the same order.
+/// Computes the root of a tree from the hashes of its [`subtree_roots`], in that order.
 pub fn root_from_subtrees(size: TreeSize, hashes: &[Hash]) -> Result<Hash, TreeError> {
-    let wanted = size.get().count_ones() as usize;
-    if hashes.len() != wanted {
-        return Err(TreeError::WrongCount { given: hashes.len(), wanted });
+    let (found, expected) = (hashes.len(), size.get().count_ones() as usize);
+    if found != expected {
+        return Err(TreeError::WrongCount(Mismatch { expected, found }));
     }
     Ok(fold(hashes).unwrap_or_else(empty_root))
 }
 
-/// One hash over a row of subtrees that get smaller to the right.
+/// The root over adjacent subtrees whose sizes decrease to the right; `None` without any.
 pub(crate) fn fold(hashes: &[Hash]) -> Option<Hash> {
     hashes.iter().rev().copied().reduce(|right, left| node_hash(&left, &right))
 }

@@ -1,4 +1,4 @@
-//! Small trees, exhaustively, against a naive computation straight from RFC 6962 section 2.1.
+//! All small trees, compared with a naive implementation of RFC 6962 section 2.1.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use tlog::{
@@ -12,7 +12,7 @@ fn leaf(nth: u64) -> Hash {
     leaf_hash(format!("leaf {nth}").as_bytes())
 }
 
-/// MTH of RFC 6962: recursive, over leaves, knowing nothing of subtrees or tiles.
+/// MTH of RFC 6962: recursive over the leaves, without subtrees or tiles.
 fn naive_root(leaves: &[Hash]) -> Hash {
     match leaves {
         [] => empty_root(),
@@ -44,8 +44,8 @@ fn hashes(tree: &MemoryTree, nodes: &[Node]) -> Vec<Hash> {
     nodes.iter().map(|node| tree.hash(*node).unwrap()).collect()
 }
 
-/// Every hash with one bit changed, one hash less, one more.
-fn spoilt(honest: &[Hash]) -> Vec<Vec<Hash>> {
+/// Each hash with one bit changed, one hash less, one hash more.
+fn changed(honest: &[Hash]) -> Vec<Vec<Hash>> {
     let mut all = Vec::new();
     for nth in 0..honest.len() {
         let mut flipped = honest.to_vec();
@@ -77,7 +77,7 @@ fn roots_agree_with_the_naive_computation() {
 }
 
 #[test]
-fn every_record_is_proved_and_every_spoilt_proof_refused() {
+fn every_record_is_proved_and_every_changed_proof_is_refused() {
     let whole = tree(LARGEST);
     for size in 1..=LARGEST {
         let head = head(size);
@@ -87,8 +87,8 @@ fn every_record_is_proved_and_every_spoilt_proof_refused() {
             let proof = InclusionProof::prove(id, head.size, &hashes(&whole, &nodes)).unwrap();
             assert_eq!(proof.verify(id, &leaf(nth), &head), Ok(()));
             assert!(proof.verify(id, &leaf(nth + 1), &head).is_err());
-            for spoilt in spoilt(proof.hashes()) {
-                assert!(InclusionProof::from_hashes(spoilt).verify(id, &leaf(nth), &head).is_err(), "{nth} in {size}");
+            for changed in changed(proof.hashes()) {
+                assert!(InclusionProof::from_hashes(changed).verify(id, &leaf(nth), &head).is_err(), "{nth} in {size}");
             }
         }
         let outside = RecordId::new(size).unwrap();
@@ -98,7 +98,7 @@ fn every_record_is_proved_and_every_spoilt_proof_refused() {
 }
 
 #[test]
-fn every_pair_of_sizes_is_consistent_and_every_spoilt_proof_refused() {
+fn every_pair_of_sizes_is_consistent_and_every_changed_proof_is_refused() {
     let whole = tree(LARGEST);
     let heads: Vec<TreeHead> = (0..=LARGEST).map(head).collect();
     for newer in &heads {
@@ -106,8 +106,8 @@ fn every_pair_of_sizes_is_consistent_and_every_spoilt_proof_refused() {
             let nodes = ConsistencyProof::nodes(older.size, newer.size).unwrap();
             let proof = ConsistencyProof::prove(older.size, newer.size, &hashes(&whole, &nodes)).unwrap();
             assert_eq!(proof.verify(older, newer), Ok(()), "{} in {}", older.size, newer.size);
-            for spoilt in spoilt(proof.hashes()) {
-                let verdict = ConsistencyProof::from_hashes(spoilt).verify(older, newer);
+            for changed in changed(proof.hashes()) {
+                let verdict = ConsistencyProof::from_hashes(changed).verify(older, newer);
                 assert!(verdict.is_err(), "{} in {}", older.size, newer.size);
             }
             for wrong in [leaf(0), leaf(1)].into_iter().filter(|wrong| *wrong != older.root) {
@@ -121,7 +121,7 @@ fn every_pair_of_sizes_is_consistent_and_every_spoilt_proof_refused() {
 }
 
 #[test]
-fn nothing_is_to_prove_of_the_empty_tree() {
+fn the_empty_tree_has_an_empty_consistency_proof_with_itself_only() {
     let empty = ConsistencyProof::from_hashes(Vec::new());
     assert_eq!(empty.verify(&head(0), &head(0)), Ok(()));
     assert!(empty.verify(&head(0), &head(1)).is_err());
@@ -129,7 +129,7 @@ fn nothing_is_to_prove_of_the_empty_tree() {
 }
 
 #[test]
-fn every_tile_of_every_plan_is_authenticated_to_the_last_bit() {
+fn every_hash_of_every_planned_tile_is_authenticated() {
     let whole = tree(LARGEST);
     for height in [1, 2, 3, 8] {
         let height = TileHeight::new(height).unwrap();
@@ -162,7 +162,7 @@ fn every_tile_of_every_plan_is_authenticated_to_the_last_bit() {
     }
 }
 
-/// Every leaf is the same, so every node of a level is: the largest trees can be tested without making them.
+/// All leaves are equal, so all nodes of a level are: trees of the largest size can be tested without building them.
 #[test]
 fn the_largest_trees_are_planned_and_proved_with_every_tile_height() {
     let levels: Vec<Hash> =
@@ -195,7 +195,7 @@ fn the_largest_trees_are_planned_and_proved_with_every_tile_height() {
 }
 
 #[test]
-fn no_tile_lies_above_the_root_of_the_largest_tree() {
+fn no_tile_is_above_the_root_of_the_largest_tree() {
     for height in 1..=8 {
         let height = TileHeight::new(height).unwrap();
         let highest = 62 / height.get();

@@ -1,12 +1,12 @@
-//! Signed notes, keys and timelines: what is accepted, and what must not be.
+//! Signed notes, keys and timelines: what is accepted and what is refused.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tlog::{
-    AuthenticTiles, CheckpointError, Decision, ForkEvidence, KeyError, LookupReply, MemoryTree, NoteError, Observation,
-    RecordError, SUMDB_ORIGIN, SignedCheckpoint, Signer, TileHeight, TilePlan, Timeline, TreeHead, TreeSize,
-    VerifierKey, note,
+    AuthenticTiles, CheckpointError, Decision, ForkEvidence, KeyError, LookupReply, MemoryTree, Mismatch, NoteError,
+    Observation, RecordError, SUMDB_ORIGIN, SignedCheckpoint, Signer, TileHeight, TilePlan, Timeline, TreeHead,
+    TreeSize, VerifierKey, note,
 };
 
 fn signer(name: &str, seed: u8) -> Signer {
@@ -23,7 +23,7 @@ fn line(note: &str) -> &str {
 }
 
 #[test]
-fn the_text_goes_to_the_last_blank_line() {
+fn the_text_ends_at_the_last_blank_line() {
     let a = signer("a", 1);
     let text = "one\n\ntwo\n\n— not a signature\n";
     let signed = a.sign(text).unwrap();
@@ -41,7 +41,7 @@ fn unknown_keys_are_ignored_and_a_known_bad_signature_is_an_error() {
     let bad = format!("{}{}", a.sign("t\n").unwrap(), line(&b.sign("other\n").unwrap()));
     assert!(matches!(note::open(bad.as_bytes(), &keys(&[&a, &b])), Err(NoteError::BadSignature(_))));
     assert!(note::open(bad.as_bytes(), &keys(&[&a])).is_ok(), "b is unknown here");
-    // A second line of a key that was seen says nothing, right or wrong.
+    // A second signature of the same key is ignored, valid or not.
     let twice = format!("{}{}", a.sign("t\n").unwrap(), line(&a.sign("other\n").unwrap()));
     assert_eq!(note::open(twice.as_bytes(), &keys(&[&a])).unwrap().signers().len(), 1);
 }
@@ -53,12 +53,13 @@ fn the_canonical_note_has_the_verified_signatures_only() {
     let alone = signed(&a);
     let both = format!("{}{}", signed(&a), line(&signed(&b)));
     let foreign = line(&signed(&stranger)).to_owned();
-    let canonical = |note: &str, signers: &[&Signer]| note::open(note.as_bytes(), &keys(signers)).unwrap().canonical();
+    let canonical =
+        |note: &str, signers: &[&Signer]| note::open(note.as_bytes(), &keys(signers)).unwrap().canonical().to_owned();
     let text = "t\n\n";
     let note = format!("{text}{foreign}{}{foreign}{}", line(&signed(&b)), line(&alone));
     assert_eq!(canonical(&note, &[&a, &b]), both, "in the order of the keys");
     assert_eq!(canonical(&note, &[&a]), alone);
-    // A second line of a key says nothing, so it is not kept.
+    // A second signature of the same key is dropped.
     assert_eq!(canonical(&format!("{alone}{}", line(&a.sign("other\n").unwrap())), &[&a]), alone);
     assert_eq!(canonical(&alone, &[&a]), alone);
 
@@ -69,7 +70,7 @@ fn the_canonical_note_has_the_verified_signatures_only() {
 }
 
 #[test]
-fn what_is_not_to_the_letter_is_refused() {
+fn malformed_notes_are_refused() {
     let a = signer("a", 1);
     let known = keys(&[&a]);
     let honest = a.sign("text\n").unwrap();
@@ -85,24 +86,24 @@ fn what_is_not_to_the_letter_is_refused() {
     refused(honest.replace("\n\n", "\n"));
     refused("text\n\n".to_owned());
     assert!(note::open(b"text\xff\n\n", &known).is_err());
-    // Base64 whose last character has stray bits decodes to the same bytes, leniently.
+    // A lenient decoder would decode base64 with trailing bits to the same bytes.
     let base64 = line(&honest).trim_end().rsplit(' ').next().unwrap();
-    let stray = base64.replace('=', "");
-    assert_ne!(stray.len(), base64.len(), "68 bytes need padding");
-    let (front, last) = stray.split_at(stray.len() - 1);
+    let trailing = base64.replace('=', "");
+    assert_ne!(trailing.len(), base64.len(), "68 bytes need padding");
+    let (front, last) = trailing.split_at(trailing.len() - 1);
     refused(honest.replace(base64, &format!("{front}{}=", next_character(last))));
 }
 
-/// The next character of the alphabet: the same but for the lowest bit.
+/// The next character of the base64 alphabet: only the lowest bit differs.
 fn next_character(c: &str) -> char {
     let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let at = alphabet.find(c).unwrap();
-    assert_eq!(at % 4, 0, "canonical base64 has no stray bits");
+    assert_eq!(at % 4, 0, "canonical base64 has no trailing bits");
     alphabet.as_bytes()[at + 1].into()
 }
 
 #[test]
-fn a_hundred_signatures_and_no_more() {
+fn more_than_a_hundred_signatures_are_refused() {
     let a = signer("a", 1);
     let unknown = line(&signer("b", 2).sign("t\n").unwrap()).to_owned();
     let with = |more: usize| format!("{}{}", a.sign("t\n").unwrap(), unknown.repeat(more));
@@ -111,17 +112,17 @@ fn a_hundred_signatures_and_no_more() {
 }
 
 #[test]
-fn keys_are_cut_at_the_first_two_plus_signs_and_checked() {
+fn keys_are_split_at_the_first_two_plus_signs_and_checked() {
     let key = signer("example.com/log", 1).verifier_key().to_string();
     assert_eq!(VerifierKey::parse(&key).unwrap().to_string(), key);
     let parts: Vec<&str> = key.splitn(3, '+').collect();
     let (name, hash, base64) = (parts[0], parts[1], parts[2]);
     let parse = |text: String| VerifierKey::parse(&text).unwrap_err();
     assert!(matches!(parse(format!("{name}+{hash}")), KeyError::Malformed));
-    assert!(matches!(parse(format!("other+{hash}+{base64}")), KeyError::WrongHash { .. }));
+    assert!(matches!(parse(format!("other+{hash}+{base64}")), KeyError::WrongHash(_)));
     assert!(matches!(
         parse(format!("{name}+{}+{base64}", hash.to_uppercase())),
-        KeyError::BadHash | KeyError::WrongHash { .. }
+        KeyError::BadHash | KeyError::WrongHash(_)
     ));
     assert!(matches!(parse(format!("na me+{hash}+{base64}")), KeyError::BadName(_)));
     assert!(matches!(parse(format!("+{hash}+{base64}")), KeyError::BadName(_)));
@@ -132,7 +133,7 @@ fn keys_are_cut_at_the_first_two_plus_signs_and_checked() {
 }
 
 #[test]
-fn what_is_no_tree_head_is_not_signed_as_one() {
+fn an_invalid_tree_head_is_not_signed() {
     let a = signer("a", 1);
     let head = MemoryTree::new().head();
     let smuggled = format!("first\n7\n{}", tlog::leaf_hash(b"chosen"));
@@ -146,7 +147,7 @@ fn what_is_no_tree_head_is_not_signed_as_one() {
 }
 
 #[test]
-fn what_is_no_tree_head_is_refused_though_its_key_signed_it() {
+fn an_invalid_tree_head_is_refused_even_if_signed() {
     let a = signer("a", 1);
     let root = tlog::leaf_hash(b"root").to_string();
     let open = |text: &str, origin: &str| {
@@ -154,15 +155,15 @@ fn what_is_no_tree_head_is_refused_though_its_key_signed_it() {
     };
     let honest = format!("a log\n5\n{root}\nan extension line\n");
     assert_eq!(open(&honest, "a log"), Ok(()));
-    assert!(matches!(open(&honest, "another log"), Err(CheckpointError::WrongOrigin { .. })));
+    assert!(matches!(open(&honest, "another log"), Err(CheckpointError::WrongOrigin(_))));
     for size in ["05", "+5", "-5", " 5", "5 ", "0x5", "4611686018427387905"] {
         let refused = open(&honest.replace("\n5\n", &format!("\n{size}\n")), "a log");
         assert!(matches!(refused, Err(CheckpointError::BadSize(_))), "{size:?}: {refused:?}");
     }
-    // Stray bits in the last character decode to the same hash, leniently.
+    // A lenient decoder would decode a root with trailing bits to the same hash.
     let (front, last) = root.split_at(root.len() - 2);
-    let stray = format!("{front}{}=", next_character(&last[..1]));
-    for other in [stray.as_str(), &root[..43], &format!("{root}="), &format!("{root} ")] {
+    let trailing = format!("{front}{}=", next_character(&last[..1]));
+    for other in [trailing.as_str(), &root[..43], &format!("{root}="), &format!("{root} ")] {
         let refused = open(&honest.replace(&root, other), "a log");
         assert!(matches!(refused, Err(CheckpointError::BadRoot(_))), "{other:?}: {refused:?}");
     }
@@ -175,7 +176,7 @@ fn what_is_no_tree_head_is_refused_though_its_key_signed_it() {
     }
 }
 
-/// A log of `size` records, of which those from `fork` on are another history.
+/// A log of `size` records; those from `fork` on differ from the common history.
 fn log(size: u64, fork: u64) -> MemoryTree {
     let mut tree = MemoryTree::new();
     for nth in 0..size {
@@ -199,7 +200,7 @@ fn tiles(tree: &MemoryTree, head: &SignedCheckpoint, nodes: &[tlog::Node]) -> Au
 }
 
 #[test]
-fn every_pair_of_heads_is_same_past_ahead_or_fork_and_every_fork_is_evidence() {
+fn every_pair_of_heads_is_the_same_consistent_or_a_fork_and_every_fork_is_evidence() {
     const SIZE: u64 = 21;
     let honest = log(SIZE, SIZE);
     for fork in [0, 1, 5, 8, 16, 20] {
@@ -218,7 +219,7 @@ fn every_pair_of_heads_is_same_past_ahead_or_fork_and_every_fork_is_evidence() {
                         assert_eq!(seen_size, trusted_size);
                         evidence
                     }
-                    Observation::Past(comparison) | Observation::Ahead(comparison) => {
+                    Observation::Older(comparison) | Observation::Newer(comparison) => {
                         let newer = if seen_size > trusted_size { &other } else { &honest };
                         let tiles = tiles(newer, comparison.newer(), &comparison.nodes());
                         match comparison.decide(&tiles).unwrap() {
@@ -241,10 +242,10 @@ fn every_pair_of_heads_is_same_past_ahead_or_fork_and_every_fork_is_evidence() {
 }
 
 #[test]
-fn tampered_evidence_proves_nothing() {
+fn changed_evidence_is_refused() {
     let (honest, other) = (log(21, 21), log(21, 5));
-    let Observation::Ahead(comparison) = Timeline::resume(signed(&honest, 11)).observe(signed(&other, 21)) else {
-        panic!("it is ahead");
+    let Observation::Newer(comparison) = Timeline::resume(signed(&honest, 11)).observe(signed(&other, 21)) else {
+        panic!("it is newer");
     };
     let tiles = tiles(&other, comparison.newer(), &comparison.nodes());
     let Decision::Fork(evidence) = comparison.decide(&tiles).unwrap() else { panic!("it is a fork") };
@@ -258,24 +259,24 @@ fn tampered_evidence_proves_nothing() {
         assert!(ForkEvidence::verify(text.replacen(&format!("{line}\n"), "", 1).as_bytes()).is_err(), "without {line}");
     }
     assert!(ForkEvidence::verify(format!("{text}\n").as_bytes()).is_err());
-    // Two heads that fit together are no evidence, however they are dressed up.
+    // Two consistent heads in the form of evidence.
     let (older, newer) = (signed(&honest, 11), signed(&honest, 21));
-    let dressed = text.replace(&marked(evidence.older().note()), &marked(older.note()));
-    let dressed = dressed.replace(&marked(evidence.newer().note()), &marked(newer.note()));
-    assert!(ForkEvidence::verify(dressed.as_bytes()).is_err());
+    let consistent = text.replace(&marked(evidence.older().note()), &marked(older.note()));
+    let consistent = consistent.replace(&marked(evidence.newer().note()), &marked(newer.note()));
+    assert!(ForkEvidence::verify(consistent.as_bytes()).is_err());
 }
 
 #[test]
 fn tiles_of_an_unsigned_tree_prove_no_record() {
     let (honest, forged) = (log(9, 9), log(9, 5));
-    let reply = || LookupReply::parse(b"7\nother 7\n\nits note plays no part here").unwrap();
+    let reply = || LookupReply::parse(b"7\nother 7\n\nthe note is not used here").unwrap();
     let node = [tlog::Node { level: 0, index: 7 }];
-    // The forged record is in the forged tree; but nobody signed that tree.
+    // The forged record is in the forged tree, which is not the signed one.
     let by_forger = tiles(&forged, &signed(&forged, 9), &node);
     let refused = reply().prove(&by_forger, &signed(&honest, 9)).unwrap_err();
-    assert_eq!(refused, RecordError::OtherHead { tiles: forged.head(), signed: honest.head() });
+    assert_eq!(refused, RecordError::OtherHead(Mismatch { expected: honest.head(), found: forged.head() }));
     let of_honest = tiles(&honest, &signed(&honest, 9), &node);
-    assert!(matches!(reply().prove(&of_honest, &signed(&honest, 9)), Err(RecordError::WrongLeaf { .. })));
+    assert!(matches!(reply().prove(&of_honest, &signed(&honest, 9)), Err(RecordError::WrongLeaf(..))));
     assert_eq!(reply().prove(&by_forger, &signed(&forged, 9)).unwrap().text(), "other 7\n");
 }
 

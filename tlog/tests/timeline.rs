@@ -1,4 +1,4 @@
-//! The heads of one log in time, and the evidence that a fork leaves behind.
+//! Tree heads of one log over time, and the evidence of forks.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use tlog::{
@@ -7,7 +7,7 @@ use tlog::{
     subtree_roots,
 };
 
-/// Two histories of one log: alike up to here, and then no more.
+/// The number of records that the two histories of the log share.
 const SHARED: u64 = 37;
 
 fn signer() -> Signer {
@@ -39,7 +39,7 @@ fn head(tree: &MemoryTree) -> SignedCheckpoint {
     head_by(&signer(), SUMDB_ORIGIN, tree)
 }
 
-/// Decides with tiles of the newer tree, of this height.
+/// Decides a comparison with tiles of this height.
 fn decide(comparison: Comparison, newer: &MemoryTree, height: u8) -> Result<Decision, ComparisonError> {
     let height = TileHeight::new(height).unwrap();
     let plan = TilePlan::new(*comparison.newer().head(), height, &comparison.nodes()).unwrap();
@@ -51,10 +51,12 @@ fn fork(trusted: &MemoryTree, seen: &MemoryTree) -> Box<ForkEvidence> {
     let newer = if seen.size() > trusted.size() { seen } else { trusted };
     match Timeline::resume(head(trusted)).observe(head(seen)) {
         Observation::Fork(evidence) => evidence,
-        Observation::Past(comparison) | Observation::Ahead(comparison) => match decide(comparison, newer, 3).unwrap() {
-            Decision::Fork(evidence) => evidence,
-            Decision::Consistent(_) => panic!("no fork was found"),
-        },
+        Observation::Older(comparison) | Observation::Newer(comparison) => {
+            match decide(comparison, newer, 3).unwrap() {
+                Decision::Fork(evidence) => evidence,
+                Decision::Consistent(_) => panic!("no fork was found"),
+            }
+        }
         other @ (Observation::Same | Observation::OtherLog) => panic!("no fork was found: {other:?}"),
     }
 }
@@ -63,7 +65,7 @@ fn fork(trusted: &MemoryTree, seen: &MemoryTree) -> Box<ForkEvidence> {
 fn the_same_tree_needs_no_comparison() {
     let trusted = head(&honest(50));
     assert!(matches!(Timeline::resume(trusted.clone()).observe(trusted.clone()), Observation::Same));
-    // Another note over the same tree is the same tree.
+    // Another signed note of the same tree.
     let text = format!("{SUMDB_ORIGIN}\n50\n{}\nan extension line\n", trusted.head().root);
     let note = signer().sign(&text).unwrap();
     let again = SignedCheckpoint::open(note.as_bytes(), SUMDB_ORIGIN, signer().verifier_key()).unwrap();
@@ -77,18 +79,18 @@ fn every_honest_pair_is_consistent_with_every_tile_height() {
         for newer in 1..=40 {
             for older in 0..newer {
                 let (small, large) = (honest(older), honest(newer));
-                let Observation::Ahead(ahead) = Timeline::resume(head(&small)).observe(head(&large)) else {
-                    panic!("{newer} is ahead of {older}");
+                let Observation::Newer(as_newer) = Timeline::resume(head(&small)).observe(head(&large)) else {
+                    panic!("{newer} is newer than {older}");
                 };
-                let Observation::Past(past) = Timeline::resume(head(&large)).observe(head(&small)) else {
-                    panic!("{older} is before {newer}");
+                let Observation::Older(as_older) = Timeline::resume(head(&large)).observe(head(&small)) else {
+                    panic!("{older} is older than {newer}");
                 };
-                for comparison in [ahead, past] {
+                for comparison in [as_newer, as_older] {
                     assert_eq!((comparison.older().size().get(), comparison.newer().size().get()), (older, newer));
                     let Decision::Consistent(newest) = decide(comparison, &large, height).unwrap() else {
-                        panic!("{older} is the beginning of {newer}");
+                        panic!("{older} is a prefix of {newer}");
                     };
-                    assert_eq!(*newest, head(&large), "the newer head goes on, whichever was trusted");
+                    assert_eq!(*newest, head(&large), "the newer head is returned, whichever was trusted");
                 }
             }
         }
@@ -96,12 +98,12 @@ fn every_honest_pair_is_consistent_with_every_tile_height() {
 }
 
 #[test]
-fn the_nodes_of_a_consistency_proof_cost_no_further_tile() {
+fn a_consistency_proof_needs_no_additional_tiles() {
     for height in [1, 2, 3, 8].map(|height| TileHeight::new(height).unwrap()) {
         for newer in (1..=70).chain([255, 256, 257, 65_535, 65_536, 65_537, 51_312_332]) {
             let sizes = (1..newer.min(71)).chain([255, 256, 257, 65_536, 51_289_087]).filter(|older| *older < newer);
             for older in sizes.map(|size| TreeSize::new(size).unwrap()) {
-                // No tile is read here, so the root does not matter.
+                // No tile is authenticated here, so the root does not matter.
                 let newest = tlog::TreeHead { size: TreeSize::new(newer).unwrap(), root: leaf_hash(b"any") };
                 let root_only = TilePlan::new(newest, height, &subtree_roots(older)).unwrap();
                 let mut nodes = subtree_roots(older);
@@ -114,7 +116,7 @@ fn the_nodes_of_a_consistency_proof_cost_no_further_tile() {
 }
 
 #[test]
-fn two_roots_for_one_size_are_a_fork_without_any_fetch() {
+fn two_roots_of_one_size_are_a_fork_without_tiles() {
     for size in [SHARED + 1, 64, 65] {
         let evidence = match Timeline::resume(head(&honest(size))).observe(head(&forked(size))) {
             Observation::Fork(evidence) => evidence,
@@ -128,31 +130,31 @@ fn two_roots_for_one_size_are_a_fork_without_any_fetch() {
 }
 
 #[test]
-fn forks_of_two_sizes_give_evidence_that_anyone_can_check_again() {
+fn a_fork_at_different_sizes_gives_evidence_that_verifies() {
     for larger in SHARED + 1..=70 {
         for smaller in SHARED + 1..larger {
             for (older, newer) in [(honest(smaller), forked(larger)), (forked(smaller), honest(larger))] {
-                // Ahead of the trusted head, and behind it: the same fork, the same evidence.
-                let ahead = fork(&older, &newer);
-                let past = fork(&newer, &older);
-                assert_eq!(ahead, past);
-                assert_eq!((ahead.older(), ahead.newer()), (&head(&older), &head(&newer)));
-                assert_eq!(ahead.key(), signer().verifier_key());
-                assert_eq!(ForkEvidence::verify(ahead.to_string().as_bytes()), Ok(*ahead));
+                // The evidence does not depend on which head was trusted.
+                let as_newer = fork(&older, &newer);
+                let as_older = fork(&newer, &older);
+                assert_eq!(as_newer, as_older);
+                assert_eq!((as_newer.older(), as_newer.newer()), (&head(&older), &head(&newer)));
+                assert_eq!(as_newer.key(), signer().verifier_key());
+                assert_eq!(ForkEvidence::verify(as_newer.to_string().as_bytes()), Ok(*as_newer));
             }
         }
     }
 }
 
 #[test]
-fn a_fork_does_not_show_before_it_happened() {
+fn heads_from_before_a_fork_are_consistent() {
     let (old, new) = (honest(SHARED), forked(60));
-    let Observation::Ahead(comparison) = Timeline::resume(head(&old)).observe(head(&new)) else { panic!() };
+    let Observation::Newer(comparison) = Timeline::resume(head(&old)).observe(head(&new)) else { panic!() };
     assert!(matches!(decide(comparison, &new, 8), Ok(Decision::Consistent(_))));
 }
 
 #[test]
-fn heads_of_two_keys_or_two_origins_are_no_fork() {
+fn heads_of_different_keys_or_origins_are_not_a_fork() {
     let trusted = Timeline::resume(head(&honest(50)));
     let stranger = Signer::from_seed("example.com/log", [2; 32]).unwrap();
     for size in [40, 50, 60] {
@@ -168,10 +170,10 @@ fn heads_of_two_keys_or_two_origins_are_no_fork() {
 }
 
 #[test]
-fn tiles_of_another_head_or_for_another_question_decide_nothing() {
+fn tiles_of_another_head_or_for_other_nodes_decide_nothing() {
     let (old, new) = (honest(20), honest(60));
     let comparison = || match Timeline::resume(head(&old)).observe(head(&new)) {
-        Observation::Ahead(comparison) => comparison,
+        Observation::Newer(comparison) => comparison,
         other => panic!("{other:?}"),
     };
     let tiles = |tree: &MemoryTree| {
@@ -185,7 +187,7 @@ fn tiles_of_another_head_or_for_another_question_decide_nothing() {
 }
 
 #[test]
-fn no_changed_character_of_evidence_goes_unnoticed() {
+fn evidence_with_any_character_changed_is_refused() {
     for evidence in [fork(&honest(41), &forked(60)), fork(&honest(50), &forked(50))] {
         let text = evidence.to_string().into_bytes();
         for at in 0..text.len() {
@@ -203,7 +205,7 @@ fn no_changed_character_of_evidence_goes_unnoticed() {
     }
 }
 
-/// Written as evidence is, of whatever is put in.
+/// A text in the form of evidence, with any content.
 fn claim(older: &SignedCheckpoint, newer: &SignedCheckpoint, fork: Option<(Hash, &ConsistencyProof)>) -> String {
     let mut text = "sumgate fork evidence v1\n".to_owned();
     text += "One key signed two tree heads that cannot belong to one append-only log.\n";
@@ -245,7 +247,7 @@ fn an_honest_log_cannot_be_accused() {
     let two_logs = refused(claim(&older, &head_by(&signer(), "another log", &forked(41)), None));
     assert_eq!(two_logs, EvidenceError::NoContradiction);
 
-    // The same form with a real fork is accepted, so it was not the form that was refused.
+    // The same form with a real fork is accepted.
     let real = claim(&older, &head(&forked(41)), None);
     assert_eq!(ForkEvidence::verify(real.as_bytes()).unwrap().to_string(), real);
 }

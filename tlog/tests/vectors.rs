@@ -1,6 +1,6 @@
-//! Vectors of others: RFC 6962 proofs, real signed notes, forged tiles, forged replies, and a piece of the real database.
+//! Test vectors: RFC 6962 proofs, real signed notes, forged tiles and forged replies.
 //!
-//! Each is a trial of its own. They lie in `testdata/vectors`, and its README says where each comes from.
+//! Each is a trial of its own. `testdata/README.md` gives their origins.
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test may panic")]
 
 use std::path::{Path, PathBuf};
@@ -44,19 +44,19 @@ fn trials(folder: &Path) -> Vec<Trial> {
         }));
     }
     let attacks: PathBuf = folder.join("lookup-attacks.json");
-    trials.push(Trial::test("lookup-attacks.json: what the log itself proves or refuses", move || {
+    trials.push(Trial::test("lookup-attacks.json: what this library proves or refuses", move || {
         lookups(&serde_json::from_str(&std::fs::read_to_string(&attacks).unwrap()).unwrap());
         Ok(())
     }));
     trials
 }
 
-/// Some vectors have "roots" that are no hashes, which only have to be equal or not: their hash stands for them.
+/// Some vectors have roots that are not hashes and are only compared for equality: they are hashed.
 fn root(value: &Value) -> Option<Hash> {
     hash(value).or_else(|| Some(leaf_hash(&STANDARD.decode(value.as_str()?).ok()?)))
 }
 
-/// Vectors have hashes of any length; what is no hash is a refusal by itself.
+/// Vectors have hashes of any length; those of a wrong length count as refused.
 fn hash(value: &Value) -> Option<Hash> {
     STANDARD.decode(value.as_str().unwrap()).unwrap().try_into().map(Hash::from_bytes).ok()
 }
@@ -124,7 +124,7 @@ fn forge(size: u64, height: u8, record: u64, root: Option<Hash>) {
     let mut forged = honest.clone();
     forged[nth][at..at + 32].copy_from_slice(leaf_hash(b"evil").as_bytes());
     assert!(plan.authenticate(&forged).is_err());
-    // And so is every other tile with one bit changed.
+    // Every other tile with one bit changed is refused, too.
     for nth in 0..honest.len() {
         let mut forged = honest.clone();
         let last = forged[nth].len() - 1;
@@ -133,8 +133,8 @@ fn forge(size: u64, height: u8, record: u64, root: Option<Hash>) {
     }
 }
 
-/// The log proves that a record is in it, not whose it is: the two cases with another module's record prove here, but the
-/// text that is proved has no line of the module that was asked for. (Their refusal is tested with the client.)
+/// The proof does not cover which module was requested: in two cases, the record of another module is proved here. The client,
+/// which has tests of its own, refuses these.
 fn lookups(vectors: &Value) {
     let key = VerifierKey::parse(vectors["vkey"].as_str().unwrap()).unwrap();
     let hex = vectors["tile_8_0_000_p_1_hex"].as_str().unwrap();

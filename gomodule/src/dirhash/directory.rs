@@ -4,16 +4,17 @@
 //! [local header, name, extra, data, (descriptor)]* [central entries] [zip64 end, locator]? [end]
 //! ```
 //!
-//! Go reads the central directory; other readers walk the local headers. Both must see the same files, so every byte of
-//! the file has to belong to exactly one of these parts, in this order, and both headers of an entry must agree. A comment
-//! at the end, gaps, overlaps, encryption and other methods than stored and deflate are refused.
+//! Go reads the central directory; other readers walk the local headers. Both must see the same files, so every byte must
+//! belong to exactly one of these parts, in this order, and the two headers of an entry must agree. Comments at the end,
+//! gaps, overlaps, encryption, and methods other than stored and deflate are refused.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::os::unix::fs::FileExt;
 
-use super::limits::PIECE;
-use super::names::{self, NameError};
+use super::error::ZipError;
+use super::limits::BUFFER_LEN;
+use super::names;
 
 pub(super) const LOCAL: u32 = 0x0403_4b50;
 const CENTRAL: u32 = 0x0201_4b50;
@@ -28,18 +29,15 @@ const END_LEN: usize = 22;
 const END64_LEN: usize = 56;
 const LOCATOR64_LEN: usize = 20;
 
-/// The largest module zips known have about 50,000 files. With 200,000 a zip costs 26 MB and half a second.
+/// The largest known module zips have about 50,000 files. A zip with 200,000 takes 26 MB of memory and half a second.
 pub(super) const MAX_ENTRIES: u64 = 200_000;
-/// All names together. In the largest module zips known a name has 130 bytes: 50,000 of them are 6.5 MB.
-const MAX_NAMES: u64 = 16 << 20;
-/// Records of [`MAX_ENTRIES`] with all their names are 26 MB; the rest is room for extra fields, which `go` does not write.
-const MAX_DIRECTORY: u64 = 64 << 20;
-/// For the test that compares them with the page that states them.
-#[cfg(test)]
-pub(super) const BOUNDS: [u64; 3] = [MAX_ENTRIES, MAX_NAMES, MAX_DIRECTORY];
+/// The length of all names. The largest known module zips have 50,000 names of 130 bytes, which is 6.5 MB.
+pub(super) const MAX_NAMES: u64 = 16 << 20;
+/// [`MAX_ENTRIES`] records with all their names have 26 MB. The rest is for extra fields, which `go` does not write.
+pub(super) const MAX_DIRECTORY: u64 = 64 << 20;
 
 pub(super) const FLAG_DESCRIPTOR: u16 = 1 << 3;
-/// Deflate's level hints (bits 1 and 2), a descriptor behind the data (3), UTF-8 names (11). Nothing else is understood.
+/// The level hints of deflate (bits 1 and 2), a descriptor after the data (3), UTF-8 names (11).
 const KNOWN_FLAGS: u16 = 0b0110 | FLAG_DESCRIPTOR | 1 << 11;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,17 +52,17 @@ impl Method {
     }
 }
 
-/// The entries in the order of the file, and their names one behind the other: an entry costs 48 bytes and its name.
+/// The entries in the order of the file, and the text of all their names. An entry takes 48 bytes and its name.
 #[derive(Debug, Default)]
 pub(super) struct Directory {
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Vec<ZipEntry>,
     names: String,
 }
 
-/// An entry: where its data lies and what it must turn out to be.
+/// An entry: the position of its data, and its declared properties.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
-    /// Where its name begins in the names of the directory.
+pub(super) struct ZipEntry {
+    /// The offset of its name in the names of the directory.
     name: u32,
     name_len: u16,
     pub(super) method: Method,
@@ -77,9 +75,8 @@ pub(super) struct Entry {
 }
 
 impl Directory {
-    pub(super) fn name(&self, entry: &Entry) -> &str {
-        let start = entry.name as usize;
-        &self.names[start..start + usize::from(entry.name_len)]
+    pub(super) fn name(&self, entry: &ZipEntry) -> &str {
+        entry.name(&self.names)
     }
 
     /// All names, in the order of the entries.
@@ -88,77 +85,14 @@ impl Directory {
     }
 }
 
-/// Why a zip is refused.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ZipError {
-    /// The file cannot be read.
-    #[error("cannot read the zip: {0}")]
-    Read(#[from] io::Error),
-    /// Larger than a module zip may be, packed or unpacked, or one of its files.
-    #[error("{0} is larger than {1} bytes")]
-    TooLarge(String, u64),
-    /// No end record in the last 22 bytes: no zip, a comment, or something behind it.
-    #[error("it is not a zip, is cut off, or has something behind its end record")]
-    NoEnd,
-    /// Part of a set of several files.
-    #[error("it is one of several disks")]
-    ManyDisks,
-    /// The directory does not lie where the end record says, directly before it.
-    #[error("its directory does not end where its end record begins")]
-    DirectoryMisplaced,
-    /// The central directory is malformed, or has another number of entries.
-    #[error("its directory is malformed: {0}")]
-    BadDirectory(&'static str),
-    /// Encrypted, or another method, or a flag that changes the meaning.
-    #[error("{name:?} is encrypted or packed in a way that module zips are not (flags {flags:#x}, method {method})")]
-    UnknownPacking {
-        /// Which entry.
-        name: String,
-        /// Its flags.
-        flags: u16,
-        /// Its method.
-        method: u16,
-    },
-    /// The two headers of an entry disagree.
-    #[error("the two headers of {0:?} disagree")]
-    HeadersDisagree(String),
-    /// Bytes that belong to no part, or to two.
-    #[error("there is a gap or an overlap before byte {0}")]
-    NotContiguous(u64),
-    /// The data is not what the headers say.
-    #[error("{0:?}: {1}")]
-    BadData(String, &'static str),
-    /// A name.
-    #[error(transparent)]
-    Name(#[from] NameError),
-    /// Nothing in it.
-    #[error("it has no files")]
-    Empty,
-    /// Over a bound that `go` does not have. Whether it has the right hash is not known.
-    #[error(
-        "{what}: expected at most {limit}, found {found}. sumgate does not read such a zip, although `go` may \
-         (docs/refused.md)"
-    )]
-    OverBound {
-        /// Of what there is too much.
-        what: &'static str,
-        /// The bound.
-        limit: u64,
-        /// What was found.
-        found: u64,
-    },
-}
-
-impl ZipError {
-    /// Whether the zip may be right: nothing is wrong with it but that it is over a bound.
-    pub fn is_over_bound(&self) -> bool {
-        matches!(self, Self::OverBound { .. })
+impl ZipEntry {
+    fn name<'n>(&self, names: &'n str) -> &'n str {
+        &names[self.name as usize..][..usize::from(self.name_len)]
     }
 }
 
 fn within(what: &'static str, limit: u64, found: u64) -> Result<(), ZipError> {
-    if found > limit { Err(ZipError::OverBound { what, limit, found }) } else { Ok(()) }
+    if found > limit { Err(ZipError::OverLimit { what, limit, found }) } else { Ok(()) }
 }
 
 /// Little-endian fields of a record, from left to right.
@@ -177,7 +111,7 @@ impl Fields<'_> {
         u64::from_le_bytes(self.take())
     }
 
-    /// Records are read whole, so a field that is not there is read as zeros and fails the signature check before.
+    /// Returns zeros after the end. Records are read whole, so this does not happen.
     fn take<const N: usize>(&mut self) -> [u8; N] {
         let Some((field, rest)) = self.0.split_first_chunk() else {
             return [0; N];
@@ -187,50 +121,51 @@ impl Fields<'_> {
     }
 }
 
-/// Where the directory lies, and how many entries it has.
-struct Place {
+/// The position of the directory, and the number of its entries.
+struct Extent {
     offset: u64,
     length: u64,
     entries: u64,
 }
 
-/// Reads the directory of `file`, which has `length` bytes, and checks the layout of all of it.
+/// Reads the directory of `file`, which has `length` bytes, and checks the layout of the whole file.
 pub(super) fn read(file: &File, length: u64) -> Result<Directory, ZipError> {
-    let place = end_record(file, length)?;
-    within("files in the zip", MAX_ENTRIES, place.entries)?;
-    within("bytes in its directory", MAX_DIRECTORY, place.length)?;
-    let mut directory = central_entries(file, &place)?;
+    let extent = end_record(file, length)?;
+    within("files in the zip", MAX_ENTRIES, extent.entries)?;
+    within("bytes in its directory", MAX_DIRECTORY, extent.length)?;
+    let mut directory = central_entries(file, &extent)?;
     directory.entries.sort_unstable_by_key(|entry| entry.header);
     let (names, mut at, mut bytes) = (&directory.names, 0, Vec::new());
     for entry in &mut directory.entries {
-        let name = &names[entry.name as usize..][..usize::from(entry.name_len)];
-        at = local_part(file, entry, name, at, place.offset, &mut bytes)?;
+        let name = entry.name(names);
+        at = local_part(file, entry, name, at, extent.offset, &mut bytes)?;
     }
-    if at != place.offset {
-        return Err(ZipError::NotContiguous(place.offset));
+    if at != extent.offset {
+        return Err(ZipError::NotContiguous(extent.offset));
     }
     Ok(directory)
 }
 
-/// Reads the central entries piece by piece: of extra fields and comments nothing is kept.
-fn central_entries(file: &File, place: &Place) -> Result<Directory, ZipError> {
-    let other_number = ZipError::BadDirectory("it has another number of entries than the end record says");
-    let mut reader = BufReader::with_capacity(PIECE, At { file, at: place.offset });
-    let mut left = place.length;
+/// Reads the central entries through a buffer, and drops extra fields and comments.
+fn central_entries(file: &File, extent: &Extent) -> Result<Directory, ZipError> {
+    let wrong_count = ZipError::BadDirectory("the number of entries differs from the end record");
+    let mut reader = BufReader::with_capacity(BUFFER_LEN, At { file, at: extent.offset });
+    let mut left = extent.length;
     let mut directory = Directory::default();
-    // What the end record says is no more than MAX_ENTRIES, and no more than there is room for.
-    let expected = place.entries.min(place.length / CENTRAL_LEN as u64);
+    // Bounded: the declared number is at most MAX_ENTRIES, and an entry has at least CENTRAL_LEN bytes.
+    let expected = extent.entries.min(extent.length / CENTRAL_LEN as u64);
     directory.entries.reserve_exact(usize::try_from(expected).unwrap_or(0));
     while left > 0 {
-        if directory.entries.len() as u64 == place.entries {
-            return Err(other_number);
+        if directory.entries.len() as u64 == extent.entries {
+            return Err(wrong_count);
         }
         let entry = central_entry(&mut reader, &mut left, &mut directory.names)?;
         directory.entries.push(entry);
     }
-    if directory.entries.len() as u64 == place.entries { Ok(directory) } else { Err(other_number) }
+    if directory.entries.len() as u64 == extent.entries { Ok(directory) } else { Err(wrong_count) }
 }
 
+/// Reads from a position, and does not move the cursor of the file.
 struct At<'f> {
     file: &'f File,
     at: u64,
@@ -244,7 +179,7 @@ impl Read for At<'_> {
     }
 }
 
-fn end_record(file: &File, length: u64) -> Result<Place, ZipError> {
+fn end_record(file: &File, length: u64) -> Result<Extent, ZipError> {
     let at = length.checked_sub(END_LEN as u64).ok_or(ZipError::NoEnd)?;
     let mut record = [0; END_LEN];
     file.read_exact_at(&mut record, at)?;
@@ -261,48 +196,45 @@ fn end_record(file: &File, length: u64) -> Result<Place, ZipError> {
     if disk != 0 || directory_disk != 0 || here != entries {
         return Err(ZipError::ManyDisks);
     }
-    let (place, end) = if entries == u16::MAX || size == u32::MAX || offset == u32::MAX {
+    let (extent, end) = if entries == u16::MAX || size == u32::MAX || offset == u32::MAX {
         end_record_64(file, at)?
     } else {
-        (Place { offset: offset.into(), length: size.into(), entries: entries.into() }, at)
+        (Extent { offset: offset.into(), length: size.into(), entries: entries.into() }, at)
     };
-    if place.offset.checked_add(place.length) != Some(end) {
-        return Err(ZipError::DirectoryMisplaced);
-    }
-    Ok(place)
+    if extent.offset.checked_add(extent.length) == Some(end) { Ok(extent) } else { Err(ZipError::DirectoryMisplaced) }
 }
 
-/// The zip64 records that stand before the end record at `at`: `go` writes them for 65,535 entries and more.
-fn end_record_64(file: &File, at: u64) -> Result<(Place, u64), ZipError> {
+/// Reads the zip64 records before the end record at `at`. `go` writes them for 65,535 entries or more.
+fn end_record_64(file: &File, at: u64) -> Result<(Extent, u64), ZipError> {
     let start = at.checked_sub((LOCATOR64_LEN + END64_LEN) as u64).ok_or(ZipError::NoEnd)?;
     let mut records = [0; LOCATOR64_LEN + END64_LEN];
     file.read_exact_at(&mut records, start)?;
     let mut fields = Fields(&records);
-    let right = fields.u32() == END64 && fields.u64() == END64_LEN as u64 - 12;
+    let is_valid = fields.u32() == END64 && fields.u64() == END64_LEN as u64 - 12;
     let _versions = fields.u32();
     let disks = (fields.u32(), fields.u32());
     let (here, entries) = (fields.u64(), fields.u64());
     let (length, offset) = (fields.u64(), fields.u64());
     let located = fields.u32() == LOCATOR64 && fields.u32() == 0 && fields.u64() == start && fields.u32() == 1;
-    if !right || !located {
+    if !is_valid || !located {
         return Err(ZipError::BadDirectory("its zip64 end records are malformed"));
     }
     if disks != (0, 0) || here != entries {
         return Err(ZipError::ManyDisks);
     }
-    Ok((Place { offset, length, entries }, start))
+    Ok((Extent { offset, length, entries }, start))
 }
 
-/// Reads the next central entry, of which there are `left` bytes at most, and adds its name to `names`.
-fn central_entry(reader: &mut impl Read, left: &mut u64, names: &mut String) -> Result<Entry, ZipError> {
+/// Reads the next central entry from the `left` bytes of the directory, and appends its name to `names`.
+fn central_entry(reader: &mut impl Read, left: &mut u64, names: &mut String) -> Result<ZipEntry, ZipError> {
     let bad = ZipError::BadDirectory;
-    let mut take = |length: u64| left.checked_sub(length).map(|rest| *left = rest).ok_or(bad("it is cut off"));
+    let mut take = |length: u64| left.checked_sub(length).map(|rest| *left = rest).ok_or(bad("it is truncated"));
     let mut record = [0; CENTRAL_LEN];
     take(CENTRAL_LEN as u64)?;
     reader.read_exact(&mut record)?;
     let mut fields = Fields(&record);
     if fields.u32() != CENTRAL {
-        return Err(bad("an entry does not begin where it should"));
+        return Err(bad("an entry does not begin with its signature"));
     }
     let _versions = fields.u32();
     let (flags, method) = (fields.u16(), fields.u16());
@@ -323,18 +255,18 @@ fn central_entry(reader: &mut impl Read, left: &mut u64, names: &mut String) -> 
         io::copy(&mut reader.take(skipped), &mut io::sink())?;
     }
     if packed == u32::MAX || unpacked == u32::MAX || header == u32::MAX {
-        return Err(bad("an entry has zip64 sizes, which no module zip needs"));
+        return Err(bad("an entry has zip64 sizes, which module zips do not need"));
     }
-    let Some(how) = Method::of(method).filter(|_| flags & !KNOWN_FLAGS == 0) else {
+    let Some(known) = Method::of(method).filter(|_| flags & !KNOWN_FLAGS == 0) else {
         return Err(ZipError::UnknownPacking { name: name.to_owned(), flags, method });
     };
     let (packed, unpacked) = (packed.into(), unpacked.into());
-    // The names are bounded far below 4 GiB.
+    // MAX_NAMES is far below 4 GiB.
     let start = u32::try_from(start).map_err(|_| bad("its names are too long"))?;
-    Ok(Entry { name: start, name_len, method: how, crc, packed, unpacked, data: 0, header, flags })
+    Ok(ZipEntry { name: start, name_len, method: known, crc, packed, unpacked, data: 0, header, flags })
 }
 
-/// Reads a name behind the others, if it is within the bounds.
+/// Reads a name, checks its length, and appends it to `names`.
 fn read_name<'n>(reader: &mut impl Read, length: u16, names: &'n mut String) -> Result<&'n str, ZipError> {
     within("bytes in a file name", names::MAX_NAME as u64, length.into())?;
     within("bytes in all file names", MAX_NAMES, names.len() as u64 + u64::from(length))?;
@@ -349,10 +281,10 @@ fn read_name<'n>(reader: &mut impl Read, length: u16, names: &'n mut String) -> 
     Ok(&names[start..])
 }
 
-/// Checks that the entry's own part begins at `at` and agrees with the directory. Returns where it ends.
+/// Checks that the local header of an entry is at `at` and agrees with the directory. Returns the end of its data.
 fn local_part(
     file: &File,
-    entry: &mut Entry,
+    entry: &mut ZipEntry,
     name: &str,
     at: u64,
     directory: u64,
@@ -374,14 +306,14 @@ fn local_part(
     let _time = fields.u32();
     let sizes = (fields.u32(), u64::from(fields.u32()), u64::from(fields.u32()));
     let (name_len, extra) = (usize::from(fields.u16()), u64::from(fields.u16()));
-    let same = signature == LOCAL && flags == entry.flags && method == entry.method as u16;
-    if !same || name_len != name.len() || bytes[LOCAL_LEN..] != *name.as_bytes() {
+    let is_same = signature == LOCAL && flags == entry.flags && method == entry.method as u16;
+    if !is_same || name_len != name.len() || bytes[LOCAL_LEN..] != *name.as_bytes() {
         return Err(disagree());
     }
-    let described = entry.flags & FLAG_DESCRIPTOR != 0;
+    let has_descriptor = entry.flags & FLAG_DESCRIPTOR != 0;
     let central = (entry.crc, entry.packed, entry.unpacked);
-    // With a descriptor the local header may leave the sizes open.
-    if sizes != central && !(described && sizes == (0, 0, 0)) {
+    // With a descriptor, the sizes in the local header may be 0.
+    if sizes != central && !(has_descriptor && sizes == (0, 0, 0)) {
         return Err(disagree());
     }
     entry.data = at + bytes.len() as u64 + extra;
@@ -389,14 +321,14 @@ fn local_part(
     if end > directory {
         return Err(ZipError::NotContiguous(directory));
     }
-    if !described {
+    if !has_descriptor {
         return Ok(end);
     }
     descriptor(file, entry, end, directory)?.ok_or_else(disagree)
 }
 
-/// The descriptor behind the data, with or without its signature. Returns where it ends, if it says what the directory says.
-fn descriptor(file: &File, entry: &Entry, at: u64, directory: u64) -> io::Result<Option<u64>> {
+/// Checks the descriptor after the data, with or without its signature. Returns its end, if it agrees with the directory.
+fn descriptor(file: &File, entry: &ZipEntry, at: u64, directory: u64) -> io::Result<Option<u64>> {
     let room = usize::try_from((directory - at).min(16)).unwrap_or(0);
     let mut bytes = [0; 16];
     file.read_exact_at(&mut bytes[..room], at)?;

@@ -1,4 +1,4 @@
-//! The hash itself, and the list that it is taken over.
+//! The h1 hash and the file list it is computed from.
 
 use std::fmt;
 use std::fmt::Write;
@@ -7,13 +7,13 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
-/// An h1 hash. Written `h1:` and standard base64.
+/// An h1 hash. As text: `h1:` and standard base64.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct H1([u8; 32]);
 
-/// Not `h1:` and the canonical base64 of 32 bytes.
+/// The text is not `h1:` and the canonical base64 of 32 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a hash is h1: and 44 characters of canonical base64")]
+#[error("expected h1: and 44 characters of canonical base64")]
 pub struct H1Error;
 
 impl H1 {
@@ -24,7 +24,7 @@ impl H1 {
         bytes.try_into().map(Self).map_err(|_| H1Error)
     }
 
-    /// Its bytes.
+    /// The bytes of the hash.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -42,14 +42,14 @@ impl fmt::Debug for H1 {
     }
 }
 
-/// Files with their hashes, in any order.
+/// A list of files with their hashes, in any order.
 #[derive(Clone, Debug, Default)]
 pub struct FileList {
     files: Vec<(String, [u8; 32])>,
 }
 
 impl FileList {
-    /// Adds a file. Names have no newline: that is checked where they come from.
+    /// Adds a file. The caller must ensure that `name` has no newline.
     pub fn add(&mut self, name: String, sha256: [u8; 32]) {
         self.files.push((name, sha256));
     }
@@ -61,7 +61,7 @@ impl FileList {
     }
 }
 
-/// The h1 of files that come in the bytewise order of their names.
+/// The h1 of files sorted bytewise by name.
 pub(super) fn h1_of_sorted<'f>(files: impl Iterator<Item = (&'f str, &'f [u8; 32])>) -> H1 {
     let mut hash = Sha256::new();
     let mut line = String::new();
@@ -94,7 +94,7 @@ mod tests {
     fn only_the_canonical_text_parses() {
         let text = "h1:G7mAYYxgmS0lVkHyy2hEOLQCFB0DlQFTMLWggykrydY=";
         assert_eq!(H1::parse(text).map(|h1| h1.to_string()), Ok(text.to_owned()));
-        assert!(H1::parse("h1:G7mAYYxgmS0lVkHyy2hEOLQCFB0DlQFTMLWggykrydZ=").is_err(), "stray bits");
+        assert!(H1::parse("h1:G7mAYYxgmS0lVkHyy2hEOLQCFB0DlQFTMLWggykrydZ=").is_err(), "trailing bits");
         assert!(H1::parse("h2:G7mAYYxgmS0lVkHyy2hEOLQCFB0DlQFTMLWggykrydY=").is_err());
         assert!(H1::parse("h1:G7mAYYxgmS0lVkHyy2hEOLQCFB0DlQFTMLWggykrydY").is_err());
     }

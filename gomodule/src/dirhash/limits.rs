@@ -1,21 +1,21 @@
-//! How large a zip may be, and how it is read.
+//! Limits of the zip reader.
 
 use std::thread;
 
 use crate::artifact::Kind;
 use crate::gomod::MAX_GO_MOD;
 
-/// One read, and one piece of inflated data: fits the second-level cache together.
-pub(super) const PIECE: usize = 64 << 10;
+/// Size of the buffers for reading and for inflated data, in bytes. Both fit into the second-level cache.
+pub(super) const BUFFER_LEN: usize = 64 << 10;
 
-/// How large a zip and its parts may be, in bytes, and how many threads read it.
+/// The largest zip that is read, in bytes, and the number of threads.
 #[derive(Clone, Copy, Debug)]
 pub struct ZipLimits {
-    /// The file, and all its files unpacked together: 500 MiB (MaxZipFile).
+    /// The zip, and the total of its unpacked files: 500 MiB (MaxZipFile).
     pub zip: u64,
     /// go.mod, and LICENSE: 16 MiB each (MaxGoMod, MaxLICENSE).
     pub single: u64,
-    /// Threads for one large zip; small ones take one.
+    /// Threads for a large zip; a small one is read by one thread.
     pub threads: usize,
 }
 

@@ -1,40 +1,39 @@
-//! Hashing a zip while it arrives.
+//! Hashing a zip while it is being downloaded.
 //!
-//! The entries come one after the other, each behind a local header, so most can be inflated and hashed as their bytes
-//! pass. What is found this way is only a guess at what the zip holds: the directory, which decides, comes last. So each
-//! hash is noted with the exact bytes it is of, and once the directory is read strictly, a hash counts for an entry only
-//! if that entry is those bytes, packed in that way, with that length and checksum. Everything else is hashed from the
-//! file as if nobody had read along.
+//! Each entry follows its local header, so most entries can be inflated and hashed as their bytes arrive. Such a hash is
+//! provisional, because the directory at the end of the zip decides which entries there are. So each hash is stored with the
+//! exact bytes it covers, and is used only for an entry of the directory with the same bytes, method, lengths and checksum.
+//! All other entries are hashed from the file.
 
 use crc32fast::Hasher as Crc32;
 use flate2::{Decompress, DecompressError, FlushDecompress, Status};
 use sha2::{Digest, Sha256};
 
-use super::directory::{DESCRIPTOR, Entry, FLAG_DESCRIPTOR, Fields, LOCAL, LOCAL_LEN, MAX_ENTRIES, Method};
-use super::limits::{PIECE, ZipLimits};
+use super::directory::{DESCRIPTOR, FLAG_DESCRIPTOR, Fields, LOCAL, LOCAL_LEN, MAX_ENTRIES, Method, ZipEntry};
+use super::limits::{BUFFER_LEN, ZipLimits};
 
-/// Notes are 64 bytes each. A zip with more entries is not read at all.
+/// 64 bytes each. A zip with more entries is refused.
 #[expect(clippy::cast_possible_truncation, reason = "it is 200,000")]
-const MAX_NOTES: usize = MAX_ENTRIES as usize;
+const MAX_HASHES: usize = MAX_ENTRIES as usize;
 
-/// Reads a zip along, from its first byte.
+/// Hashes the entries of a zip from its bytes in order, from the first one.
 #[derive(Debug)]
 pub struct StreamHasher {
     /// In the order of the file.
-    notes: Vec<Note>,
+    hashes: Vec<StreamedHash>,
     at: u64,
-    /// A header, or a descriptor, that has not come whole.
+    /// The beginning of a header or descriptor that is not complete yet.
     part: Vec<u8>,
-    state: State,
-    inflate: Decompress,
+    state: StreamState,
+    inflater: Decompress,
     plain: Vec<u8>,
-    /// How many more bytes may come out, over all entries.
+    /// The number of bytes that may still be unpacked, for all entries.
     left: u64,
 }
 
-/// The hash of the data that starts at some place, and what it is the hash of.
+/// A hash, and the data that it covers.
 #[derive(Clone, Copy, Debug)]
-struct Note {
+struct StreamedHash {
     start: u64,
     method: Method,
     packed: u64,
@@ -44,66 +43,85 @@ struct Note {
 }
 
 #[derive(Debug)]
-enum State {
+enum StreamState {
     /// In a local header.
     Header,
     /// In the data of an entry.
-    Data(Passing),
-    /// In the descriptor behind it.
+    Data(StreamedEntry),
+    /// In the descriptor after the data.
     Descriptor,
-    /// Behind the last entry; or before something that cannot be read along.
-    Over,
+    /// After the last entry, or before data that cannot be hashed in order.
+    Done,
 }
 
 #[derive(Debug)]
-struct Passing {
+struct StreamedEntry {
     start: u64,
     method: Method,
-    described: bool,
-    /// What is left of stored data.
+    has_descriptor: bool,
+    /// The remaining bytes of stored data.
     stored: u64,
-    hash: Sha256,
+    hasher: EntryHasher,
+}
+
+/// SHA-256, CRC-32 and length of unpacked data.
+#[derive(Debug, Default)]
+pub(super) struct EntryHasher {
+    sha256: Sha256,
     crc: Crc32,
-    unpacked: u64,
+    pub(super) length: u64,
+}
+
+impl EntryHasher {
+    pub(super) fn update(&mut self, data: &[u8]) {
+        self.sha256.update(data);
+        self.crc.update(data);
+        self.length += data.len() as u64;
+    }
+
+    /// The CRC-32 and the SHA-256.
+    pub(super) fn finish(self) -> (u32, [u8; 32]) {
+        (self.crc.finalize(), self.sha256.finalize().into())
+    }
 }
 
 impl StreamHasher {
-    /// Before the first byte.
+    /// Makes a hasher for a zip within these limits.
     pub fn new(limits: &ZipLimits) -> Self {
         Self {
-            notes: Vec::new(),
+            hashes: Vec::new(),
             at: 0,
             part: Vec::new(),
-            state: State::Header,
-            inflate: Decompress::new(false),
-            plain: vec![0; PIECE],
+            state: StreamState::Header,
+            inflater: Decompress::new(false),
+            plain: vec![0; BUFFER_LEN],
             left: limits.zip,
         }
     }
 
-    /// The next bytes.
+    /// Processes the next bytes.
     pub fn feed(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             bytes = match &mut self.state {
-                State::Header => self.header(bytes),
-                State::Data(passing) if passing.method == Method::Stored => self.stored(bytes),
-                State::Data(_) => self.deflated(bytes),
-                State::Descriptor => self.descriptor(bytes),
-                State::Over => return,
+                StreamState::Header => self.header(bytes),
+                StreamState::Data(entry) if entry.method == Method::Stored => self.stored(bytes),
+                StreamState::Data(_) => self.deflated(bytes),
+                StreamState::Descriptor => self.descriptor(bytes),
+                StreamState::Done => return,
             };
         }
     }
 
-    /// The hash of an entry of the directory, if its very bytes were read along.
-    pub(super) fn sha256(&self, entry: &Entry) -> Option<[u8; 32]> {
-        let nth = self.notes.binary_search_by_key(&entry.data, |note| note.start).ok()?;
-        let note = self.notes.get(nth)?;
-        let same = note.method == entry.method
-            && (note.packed, note.unpacked, note.crc) == (entry.packed, entry.unpacked, entry.crc);
-        same.then_some(note.sha256)
+    /// The hash of an entry of the directory, if exactly its bytes were hashed.
+    pub(super) fn sha256(&self, entry: &ZipEntry) -> Option<[u8; 32]> {
+        let nth = self.hashes.binary_search_by_key(&entry.data, |hash| hash.start).ok()?;
+        let hash = self.hashes.get(nth)?;
+        let is_same = hash.method == entry.method
+            && (hash.packed, hash.unpacked, hash.crc) == (entry.packed, entry.unpacked, entry.crc);
+        is_same.then_some(hash.sha256)
     }
 
-    /// Collects bytes of a part that is to have `length`; returns what is behind them.
+    /// Appends bytes to `part` up to `length`. Returns the remaining bytes.
     fn collect<'b>(&mut self, bytes: &'b [u8], length: usize) -> &'b [u8] {
         let (taken, rest) = bytes.split_at(bytes.len().min(length.saturating_sub(self.part.len())));
         self.part.extend_from_slice(taken);
@@ -123,11 +141,11 @@ impl StreamHasher {
         let _time_and_crc = fields.u64();
         let (packed, _unpacked) = (fields.u32(), fields.u32());
         let variable = usize::from(fields.u16()) + usize::from(fields.u16());
-        let described = flags & FLAG_DESCRIPTOR != 0;
-        // Of stored data with a descriptor nothing says where it ends.
-        let is_known = |method: &Method| signature == LOCAL && !(described && *method == Method::Stored);
-        let Some(method) = Method::of(method).filter(is_known).filter(|_| self.notes.len() < MAX_NOTES) else {
-            self.state = State::Over;
+        let has_descriptor = flags & FLAG_DESCRIPTOR != 0;
+        // The end of stored data with a descriptor is unknown.
+        let is_known = |method: &Method| signature == LOCAL && !(has_descriptor && *method == Method::Stored);
+        let Some(method) = Method::of(method).filter(is_known).filter(|_| self.hashes.len() < MAX_HASHES) else {
+            self.state = StreamState::Done;
             return &[];
         };
         let rest = self.collect(rest, LOCAL_LEN + variable);
@@ -136,11 +154,10 @@ impl StreamHasher {
         }
         self.part.clear();
         if method == Method::Deflate {
-            self.inflate.reset(false);
+            self.inflater.reset(false);
         }
-        let (hash, crc, stored) = (Sha256::new(), Crc32::new(), packed.into());
-        let passing = Passing { start: self.at, method, described, stored, hash, crc, unpacked: 0 };
-        self.state = State::Data(passing);
+        let (stored, hasher) = (packed.into(), EntryHasher::default());
+        self.state = StreamState::Data(StreamedEntry { start: self.at, method, has_descriptor, stored, hasher });
         if stored == 0 && method == Method::Stored {
             self.end();
         }
@@ -148,54 +165,49 @@ impl StreamHasher {
     }
 
     fn stored<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
-        let State::Data(passing) = &mut self.state else { return &[] };
-        let length = usize::try_from(passing.stored).unwrap_or(usize::MAX).min(bytes.len());
+        let StreamState::Data(entry) = &mut self.state else { return &[] };
+        let length = usize::try_from(entry.stored).unwrap_or(usize::MAX).min(bytes.len());
         let (data, rest) = bytes.split_at(length);
-        passing.stored -= data.len() as u64;
+        entry.stored -= data.len() as u64;
+        entry.hasher.update(data);
         self.at += data.len() as u64;
-        let over = passing.stored == 0;
-        passing.take(data);
         self.left = self.left.saturating_sub(data.len() as u64);
         if self.left == 0 {
-            self.state = State::Over;
-        } else if over {
+            self.state = StreamState::Done;
+        } else if entry.stored == 0 {
             self.end();
         }
         rest
     }
 
     fn deflated<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
-        let State::Data(passing) = &mut self.state else { return &[] };
-        let (status, consumed, produced) = inflated(&mut self.inflate, bytes, &mut self.plain, FlushDecompress::None);
-        passing.take(&self.plain[..produced]);
+        let StreamState::Data(entry) = &mut self.state else { return &[] };
+        let (status, consumed, produced) = inflate(&mut self.inflater, bytes, &mut self.plain, FlushDecompress::None);
+        entry.hasher.update(&self.plain[..produced]);
         self.at += consumed as u64;
         self.left = self.left.saturating_sub(produced as u64);
         match status {
-            _ if self.left == 0 => self.state = State::Over,
+            _ if self.left == 0 => self.state = StreamState::Done,
             Ok(Status::StreamEnd) => self.end(),
             Ok(Status::Ok) if consumed + produced > 0 => {}
-            // Damaged. The strict reader will say so.
-            Ok(_) | Err(_) => self.state = State::Over,
+            // The data is damaged; the strict reader reports it.
+            Ok(_) | Err(_) => self.state = StreamState::Done,
         }
         &bytes[consumed..]
     }
 
     fn end(&mut self) {
-        let State::Data(passing) = std::mem::replace(&mut self.state, State::Header) else { return };
-        if passing.described {
-            self.state = State::Descriptor;
+        let StreamState::Data(entry) = std::mem::replace(&mut self.state, StreamState::Header) else { return };
+        if entry.has_descriptor {
+            self.state = StreamState::Descriptor;
         }
-        self.notes.push(Note {
-            start: passing.start,
-            method: passing.method,
-            packed: self.at - passing.start,
-            unpacked: passing.unpacked,
-            crc: passing.crc.finalize(),
-            sha256: passing.hash.finalize().into(),
-        });
+        let StreamedEntry { start, method, hasher, .. } = entry;
+        let (packed, unpacked) = (self.at - start, hasher.length);
+        let (crc, sha256) = hasher.finish();
+        self.hashes.push(StreamedHash { start, method, packed, unpacked, crc, sha256 });
     }
 
-    /// A descriptor has 16 bytes, or 12 without its signature; what is too much belongs to the next header.
+    /// Skips a descriptor, which has 16 bytes, or 12 without its signature.
     fn descriptor<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
         let signed = |part: &[u8]| part.len() < 4 || Fields(part).u32() == DESCRIPTOR;
         let rest = self.collect(bytes, 4);
@@ -203,29 +215,21 @@ impl StreamHasher {
         let rest = self.collect(rest, length);
         if self.part.len() == length {
             self.part.clear();
-            self.state = State::Header;
+            self.state = StreamState::Header;
         }
         rest
     }
 }
 
-/// One step of inflating: how it ended, and how many bytes went in and came out.
-pub(super) fn inflated(
-    inflate: &mut Decompress,
+/// Inflates once. Returns the status, and the numbers of bytes consumed and produced.
+pub(super) fn inflate(
+    inflater: &mut Decompress,
     packed: &[u8],
     plain: &mut [u8],
     flush: FlushDecompress,
 ) -> (Result<Status, DecompressError>, usize, usize) {
-    let (consumed, produced) = (inflate.total_in(), inflate.total_out());
-    let status = inflate.decompress(packed, plain, flush);
+    let (consumed, produced) = (inflater.total_in(), inflater.total_out());
+    let status = inflater.decompress(packed, plain, flush);
     let since = |now: u64, then: u64| usize::try_from(now - then).unwrap_or(0);
-    (status, since(inflate.total_in(), consumed), since(inflate.total_out(), produced))
-}
-
-impl Passing {
-    fn take(&mut self, piece: &[u8]) {
-        self.hash.update(piece);
-        self.crc.update(piece);
-        self.unpacked += piece.len() as u64;
-    }
+    (status, since(inflater.total_in(), consumed), since(inflater.total_out(), produced))
 }

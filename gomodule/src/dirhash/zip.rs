@@ -1,44 +1,44 @@
-//! The h1 of a module zip, and the rules that the zip must keep (`golang.org/x/mod/zip`).
+//! The h1 of a module zip, and the rules for its content (`golang.org/x/mod/zip`).
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use crc32fast::Hasher as Crc32;
 use flate2::{Decompress, FlushDecompress, Status};
-use sha2::{Digest, Sha256};
 
-use super::directory::{self, Directory, Entry, Method, ZipError};
+use super::directory::{self, Directory, Method, ZipEntry};
+use super::error::ZipError;
 use super::h1::{H1, h1_of_sorted};
-use super::limits::{PIECE, ZipLimits};
+use super::limits::{BUFFER_LEN, ZipLimits};
 use super::names::{self, NameError};
-use super::stream::{StreamHasher, inflated};
+use super::stream::{EntryHasher, StreamHasher, inflate};
 use crate::module::ModuleVersion;
 
-/// What was found in a zip.
+/// The h1 and the sizes of a zip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ZipReport {
     /// The h1 of its files.
     pub h1: H1,
-    /// How many entries.
+    /// The number of entries.
     pub files: u64,
-    /// Their length, unpacked.
+    /// The total length of the unpacked files.
     pub unpacked: u64,
     /// The length of the zip.
     pub packed: u64,
 }
 
-/// Below this much data, starting a thread costs more than it saves.
+/// The least data per thread, in bytes: for less, starting a thread costs more than it saves.
 const WORTH_A_THREAD: u64 = 1 << 20;
 
-/// Checks that `file` is a zip of `module` and hashes it. Blocks. Reads by position: the file's own cursor stays.
+/// Checks that `file` is a zip of `module` and hashes it. Blocks. Does not move the cursor of the file.
 pub fn hash_module_zip(file: &File, module: &ModuleVersion, limits: &ZipLimits) -> Result<ZipReport, ZipError> {
     let directory = directory(file, limits)?;
     hash_entries(file, &directory, &format!("{module}/"), limits, |_| None)
 }
 
-/// The same of a file whose bytes were all read `along` when they were written: only what that could not hash is read.
+/// Like [`hash_module_zip`], for a file whose bytes were fed to `stream` as they were written: reads only the entries that
+/// `stream` could not hash.
 pub fn hash_module_zip_streamed(
     file: &File,
     module: &ModuleVersion,
@@ -49,16 +49,16 @@ pub fn hash_module_zip_streamed(
     hash_entries(file, &directory, &format!("{module}/"), limits, |entry| stream.sha256(entry))
 }
 
-/// The names in a zip.
+/// The file names in a zip.
 pub fn names_in_zip(file: &File, limits: &ZipLimits) -> Result<Vec<String>, ZipError> {
     Ok(directory(file, limits)?.names().map(str::to_owned).collect())
 }
 
-/// The module version that the first name in a zip says.
+/// The module version in the first file name of a zip.
 pub fn module_in_zip(file: &File, limits: &ZipLimits) -> Result<ModuleVersion, ZipError> {
     let directory = directory(file, limits)?;
     let first = directory.names().next().unwrap_or_default();
-    // `path@version/file`: the path may have slashes, the version has none.
+    // `path@version/file`: only the path may contain slashes.
     let name = first.split_once('@').and_then(|(path, rest)| Some(format!("{path}@{}", rest.split_once('/')?.0)));
     let module = name.and_then(|name| ModuleVersion::parse(&name).ok());
     Ok(module.ok_or_else(|| NameError::OtherModule(first.to_owned()))?)
@@ -72,13 +72,13 @@ fn directory(file: &File, limits: &ZipLimits) -> Result<Directory, ZipError> {
     directory::read(file, length)
 }
 
-/// `known` has the hashes of entries that need not be read.
+/// `known` returns the hash of an entry that need not be read.
 fn hash_entries(
     file: &File,
     directory: &Directory,
     prefix: &str,
     limits: &ZipLimits,
-    known: impl Fn(&Entry) -> Option<[u8; 32]>,
+    known: impl Fn(&ZipEntry) -> Option<[u8; 32]>,
 ) -> Result<ZipReport, ZipError> {
     if directory.entries.is_empty() {
         return Err(ZipError::Empty);
@@ -101,7 +101,7 @@ fn hash_entries(
     Ok(ZipReport { h1, files: directory.entries.len() as u64, unpacked, packed })
 }
 
-/// Checks names and declared sizes. Returns how much is declared for all entries together.
+/// Checks names and declared sizes. Returns the total declared size.
 fn check(directory: &Directory, prefix: &str, limits: &ZipLimits) -> Result<u64, ZipError> {
     let mut unpacked = 0_u64;
     for entry in &directory.entries {
@@ -119,8 +119,7 @@ fn check(directory: &Directory, prefix: &str, limits: &ZipLimits) -> Result<u64,
     Ok(unpacked)
 }
 
-/// Puts the SHA-256 of the `unread` entries among the `hashes`. The threads take the next entry each, so a large one delays
-/// nobody.
+/// Writes the SHA-256 of the `unread` entries to `hashes`. Each thread takes the next entry when it is free.
 fn hash_unread(
     file: &File,
     directory: &Directory,
@@ -143,67 +142,72 @@ fn hash_unread(
             match reader.sha256(entry, directory.name(entry)) {
                 Ok(hash) => done.push((*nth, hash)),
                 Err(error) => {
-                    // Nobody needs the rest.
+                    // Stops the other threads.
                     next.store(unread.len(), Ordering::Relaxed);
                     return Err(error);
                 }
             }
         }
     };
-    let mut place = |done: Vec<(usize, [u8; 32])>| {
+    let mut store = |done: Vec<(usize, [u8; 32])>| {
         for (nth, hash) in done {
             hashes[nth] = hash;
         }
     };
     thread::scope(|scope| {
         let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-        let mut ended = work().map(&mut place);
+        let mut ended = work().map(&mut store);
         for other in others {
             let done = other.join().unwrap_or_else(|_| Err(std::io::Error::other("a hashing thread panicked").into()));
-            ended = ended.and_then(|()| done.map(&mut place));
+            ended = ended.and_then(|()| done.map(&mut store));
         }
         ended
     })
 }
 
-/// Reads entries one after the other, with one set of buffers.
+/// Reads entries one at a time, with reused buffers.
 struct EntryReader<'f> {
     file: &'f File,
-    inflate: Decompress,
+    inflater: Decompress,
     packed: Vec<u8>,
     plain: Vec<u8>,
 }
 
 impl<'f> EntryReader<'f> {
     fn new(file: &'f File) -> Self {
-        Self { file, inflate: Decompress::new(false), packed: vec![0; PIECE], plain: vec![0; PIECE] }
+        Self { file, inflater: Decompress::new(false), packed: vec![0; BUFFER_LEN], plain: vec![0; BUFFER_LEN] }
     }
 
     /// The hash of an entry, whose length and CRC-32 must be as declared.
-    fn sha256(&mut self, entry: &Entry, name: &str) -> Result<[u8; 32], ZipError> {
-        let mut content = Content { entry, name, hash: Sha256::new(), crc: Crc32::new(), length: 0 };
+    fn sha256(&mut self, entry: &ZipEntry, name: &str) -> Result<[u8; 32], ZipError> {
         let bad = |why| ZipError::BadData(name.to_owned(), why);
+        let mut hasher = EntryHasher::default();
+        // An entry that is longer than declared is refused at once, which stops zip bombs.
+        let mut add = |data: &[u8]| {
+            hasher.update(data);
+            if hasher.length > entry.unpacked { Err(bad("it is longer than declared")) } else { Ok(()) }
+        };
         if entry.method == Method::Deflate {
-            self.inflate.reset(false);
+            self.inflater.reset(false);
         }
         let mut read = 0;
         let mut ended = entry.method == Method::Stored;
         while read < entry.packed {
-            let length = usize::try_from((entry.packed - read).min(PIECE as u64)).unwrap_or(PIECE);
+            let length = usize::try_from((entry.packed - read).min(BUFFER_LEN as u64)).unwrap_or(BUFFER_LEN);
             self.file.read_exact_at(&mut self.packed[..length], entry.data + read)?;
             read += length as u64;
             let mut input = &self.packed[..length];
             if entry.method == Method::Stored {
-                content.take(input)?;
+                add(input)?;
                 continue;
             }
             while !input.is_empty() {
                 if ended {
-                    return Err(bad("its packed data goes on behind its end"));
+                    return Err(bad("its packed data continues after its end"));
                 }
                 let (status, consumed, produced) =
-                    inflated(&mut self.inflate, input, &mut self.plain, FlushDecompress::None);
-                content.take(&self.plain[..produced])?;
+                    inflate(&mut self.inflater, input, &mut self.plain, FlushDecompress::None);
+                add(&self.plain[..produced])?;
                 input = &input[consumed..];
                 match status {
                     Ok(Status::StreamEnd) => ended = true,
@@ -212,52 +216,21 @@ impl<'f> EntryReader<'f> {
                 }
             }
         }
-        // What the inflater still holds once all input is in.
+        // After all input, the inflater may still have output.
         while !ended {
-            let (status, _, produced) = inflated(&mut self.inflate, &[], &mut self.plain, FlushDecompress::Finish);
-            content.take(&self.plain[..produced])?;
+            let (status, _, produced) = inflate(&mut self.inflater, &[], &mut self.plain, FlushDecompress::Finish);
+            add(&self.plain[..produced])?;
             match status {
                 Ok(Status::StreamEnd) => ended = true,
                 Ok(_) if produced > 0 => {}
                 Ok(_) | Err(_) => return Err(bad("its packed data is cut off")),
             }
         }
-        content.finish()
-    }
-}
-
-struct Content<'e> {
-    entry: &'e Entry,
-    name: &'e str,
-    hash: Sha256,
-    crc: Crc32,
-    length: u64,
-}
-
-impl Content<'_> {
-    /// Takes a piece; more than declared is refused as soon as it shows, so that a bomb stays small.
-    fn take(&mut self, piece: &[u8]) -> Result<(), ZipError> {
-        self.length += piece.len() as u64;
-        if self.length > self.entry.unpacked {
-            return Err(self.bad("it is longer than declared"));
+        if hasher.length != entry.unpacked {
+            return Err(bad("it is shorter than declared"));
         }
-        self.hash.update(piece);
-        self.crc.update(piece);
-        Ok(())
-    }
-
-    fn finish(self) -> Result<[u8; 32], ZipError> {
-        if self.length != self.entry.unpacked {
-            return Err(self.bad("it is shorter than declared"));
-        }
-        if self.crc.clone().finalize() != self.entry.crc {
-            return Err(self.bad("its checksum is not the declared one"));
-        }
-        Ok(self.hash.finalize().into())
-    }
-
-    fn bad(&self, why: &'static str) -> ZipError {
-        ZipError::BadData(self.name.to_owned(), why)
+        let (crc, sha256) = hasher.finish();
+        if crc == entry.crc { Ok(sha256) } else { Err(bad("its checksum is not the declared one")) }
     }
 }
 

@@ -1,17 +1,17 @@
-//! The lines of a go.mod or go.work in words, as `golang.org/x/mod/modfile` reads them.
+//! The lines of a go.mod or go.work, split into words like in `golang.org/x/mod/modfile`.
 
 use crate::module::{ModuleVersionError, VersionError};
 
-/// What is kept of a comment, in characters: `go` shows no more of a rationale than 500 bytes.
+/// The longest part of a comment that is kept, in characters. `go` shows at most 500 bytes of a rationale.
 pub(super) const MAX_COMMENT: usize = 200;
 
-/// A line that cannot be read.
+/// A malformed line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("go.mod cannot be read: {why}")]
+#[error("invalid go.mod: {why}")]
 pub struct GoModError {
-    /// Where, from 1.
+    /// The line number, from 1.
     pub line: u32,
-    /// What is wrong with it.
+    /// Why the line is malformed.
     pub(super) why: Flaw,
 }
 
@@ -19,7 +19,7 @@ pub struct GoModError {
 pub(super) enum Flaw {
     #[error("{0}")]
     Form(&'static str),
-    #[error("{0:?} has {1} words")]
+    #[error("wrong number of words in a {0} line: {1}")]
     Words(String, usize),
     #[error(transparent)]
     Module(#[from] ModuleVersionError),
@@ -27,9 +27,9 @@ pub(super) enum Flaw {
     Version(#[from] VersionError),
 }
 
-const OPEN_QUOTE: Flaw = Flaw::Form("a quote is not closed");
+const OPEN_QUOTE: Flaw = Flaw::Form("missing closing quote");
 
-/// A line in words, with the comment that belongs to it. A line of a block has the verb of the block before it.
+/// A line as words, with its comment. The words of a line in a block start with the verb of the block.
 pub(super) struct Line {
     pub(super) number: u32,
     pub(super) words: Vec<String>,
@@ -40,9 +40,15 @@ impl Line {
     pub(super) fn words(&self) -> Vec<&str> {
         self.words.iter().map(String::as_str).collect()
     }
+
+    /// Makes an error of what is wrong with this line.
+    pub(super) fn invalid(&self) -> impl Fn(Flaw) -> GoModError {
+        let line = self.number;
+        move |why| GoModError { line, why }
+    }
 }
 
-/// A word. Only unquoted brackets are brackets.
+/// A word. A quoted bracket does not open or close a block.
 struct Word {
     text: String,
     is_quoted: bool,
@@ -50,9 +56,9 @@ struct Word {
 
 pub(super) struct Lines<'t> {
     texts: std::iter::Zip<std::ops::RangeFrom<u32>, std::str::Lines<'t>>,
-    /// What stands before the bracket of the block (more than a verb in a block that `go` skips), and its comment.
+    /// The words before the bracket of the block (more than one in a block that `go` skips), and its comment.
     block: Option<(Vec<String>, String)>,
-    /// Whole-line comments belong to the line below them.
+    /// The comments on lines of their own, which belong to the line below.
     above: Vec<String>,
 }
 
@@ -91,7 +97,7 @@ impl Iterator for Lines<'_> {
 }
 
 impl Lines<'_> {
-    /// A line that says something; `None` for one that opens or closes a block.
+    /// The next line; `None` for a line that opens or closes a block.
     fn line(&mut self, number: u32, words: Vec<Word>, comment: String) -> Option<Line> {
         let ends_with = |brackets: &[&str]| {
             let end = words.len().checked_sub(brackets.len()).map(|start| &words[start..]);
@@ -130,24 +136,24 @@ fn words(line: &str) -> Result<(Vec<Word>, String), Flaw> {
         if let Some(comment) = rest.strip_prefix("//") {
             return Ok((words, comment.trim().to_owned()));
         }
-        let (text, behind) = match rest.chars().next() {
+        let (text, after) = match rest.chars().next() {
             Some('"') => interpreted(&rest[1..])?,
             Some('`') => {
-                let (word, behind) = rest[1..].split_once('`').ok_or(OPEN_QUOTE)?;
-                (word.to_owned(), behind)
+                let (word, after) = rest[1..].split_once('`').ok_or(OPEN_QUOTE)?;
+                (word.to_owned(), after)
             }
             _ => {
-                let (word, behind) = rest.split_at(end_of_word(rest));
-                (word.to_owned(), behind)
+                let (word, after) = rest.split_at(end_of_word(rest));
+                (word.to_owned(), after)
             }
         };
         words.push(Word { text, is_quoted: rest.starts_with(['"', '`']) });
-        rest = behind.trim_start();
+        rest = after.trim_start();
     }
     Ok((words, String::new()))
 }
 
-/// Where a word without quotes ends. A bracket is a word.
+/// The length of an unquoted word. A bracket is a word of its own.
 fn end_of_word(rest: &str) -> usize {
     if rest.starts_with(['(', ')']) {
         return 1;
@@ -156,14 +162,14 @@ fn end_of_word(rest: &str) -> usize {
     rest.char_indices().find(|found| ends(*found)).map_or(rest.len(), |(at, _)| at)
 }
 
-/// What stands behind a `"`, up to the next, with its escapes replaced (<https://go.dev/ref/spec#String_literals>); and
-/// what follows.
+/// Reads a quoted word after its opening `"` and replaces its escapes (<https://go.dev/ref/spec#String_literals>). Returns the
+/// word and the rest after the closing quote.
 fn interpreted(rest: &str) -> Result<(String, &str), Flaw> {
     let (mut bytes, mut chars) = (Vec::new(), rest.char_indices());
     while let Some((at, c)) = chars.next() {
         match c {
             '"' => {
-                let text = String::from_utf8(bytes).map_err(|_| Flaw::Form("a quoted word that is no UTF-8"))?;
+                let text = String::from_utf8(bytes).map_err(|_| Flaw::Form("a quoted word is not UTF-8"))?;
                 return Ok((text, &rest[at + 1..]));
             }
             '\\' => {
@@ -183,7 +189,7 @@ fn interpreted(rest: &str) -> Result<(String, &str), Flaw> {
                     Some(other) => simple_escape(other).map(|byte| vec![byte]),
                     None => None,
                 };
-                bytes.extend(read.ok_or(Flaw::Form("an escape in quotes that go does not know"))?);
+                bytes.extend(read.ok_or(Flaw::Form("unknown escape in a quoted word"))?);
             }
             _ => bytes.extend(c.encode_utf8(&mut [0; 4]).bytes()),
         }
@@ -192,18 +198,8 @@ fn interpreted(rest: &str) -> Result<(String, &str), Flaw> {
 }
 
 fn simple_escape(c: char) -> Option<u8> {
-    Some(match c {
-        'a' => 7,
-        'b' => 8,
-        't' => b'\t',
-        'n' => b'\n',
-        'v' => 11,
-        'f' => 12,
-        'r' => b'\r',
-        '\\' => b'\\',
-        '"' => b'"',
-        _ => return None,
-    })
+    let at = r#"abtnvfr\""#.find(c)?;
+    b"\x07\x08\t\n\x0b\x0c\r\\\"".get(at).copied()
 }
 
 #[cfg(test)]
@@ -213,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quoted_words_are_read_as_go_reads_them() {
+    fn quoted_words_are_read_like_in_go() {
         for (text, expected) in [
             (r#""./test\x64ata/b""#, "./testdata/b"),
             (r#""\144\u0061\U00000074a""#, "data"),

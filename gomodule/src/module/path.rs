@@ -1,52 +1,49 @@
 //! Module paths (`module.CheckPath`, <https://go.dev/ref/mod#go-mod-file-ident>).
 //!
-//! Elements of `[-._~0-9A-Za-z]` between slashes. The first is a domain: lower case, with a dot, no leading `-`. No
-//! element starts or ends with a dot, none is a device name of Windows nor looks like a short name of it. `/vN` at the end
-//! must be 2 or more; below `gopkg.in` the path ends with `.vN`.
+//! Elements of `[-._~0-9A-Za-z]`, separated by slashes. The first is a lower case domain with a dot and without leading `-`.
+//! No element starts or ends with a dot, is a Windows device name, or looks like a Windows short name. N in a final `/vN`
+//! must be 2 or more; below `gopkg.in` the path must end with `.vN`.
 
 use std::fmt;
 
-use super::version::{Version, escape, is_number, unescape};
+use super::version::{BAD_ESCAPE, Version, escape, is_number, unescape};
 
-/// A checked module path.
+/// A valid module path.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ModulePath(String);
 
-/// Why a text is no module path.
+/// Why a text is not a valid module path.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{path:?} is not a module path: {why}")]
+#[error("{path:?} is not a valid module path: {why}")]
 pub struct PathError {
     path: String,
     why: &'static str,
 }
 
-/// File systems take names of 255 bytes; upper case doubles, and `@version` and an ending follow.
+/// File names may have 255 bytes. Escaping can double the length, and `@version` and an extension are added.
 const MAX_ELEMENT: usize = 120;
-/// The longest paths seen have about 200 bytes.
+/// The longest known paths have about 200 bytes.
 const MAX_PATH: usize = 500;
 
-/// Names that Windows takes for devices, with any ending.
+/// Device names of Windows, which are reserved with any extension.
 pub(crate) const DEVICES: [&str; 22] = [
     "con", "prn", "aux", "nul", "com1", "com2", "com3", "com4", "com5", "com6", "com7", "com8", "com9", "lpt1", "lpt2",
     "lpt3", "lpt4", "lpt5", "lpt6", "lpt7", "lpt8", "lpt9",
 ];
 
-/// The module whose versions are the toolchains of `go` (<https://go.dev/doc/toolchain>).
-const TOOLCHAIN: &str = "golang.org/toolchain";
-
 impl ModulePath {
-    /// Whether its versions are toolchains.
+    /// Whether this is the module whose versions are the toolchains of `go` (<https://go.dev/doc/toolchain>).
     pub fn is_toolchain(&self) -> bool {
-        self.0 == TOOLCHAIN
+        self.0 == "golang.org/toolchain"
     }
 
-    /// The module paths that this one lies below, the longest first, each with the rest of this path.
+    /// The module paths above this one, the longest first, each with the remainder of this path.
     pub fn prefixes(&self) -> impl Iterator<Item = (Self, String)> {
         let cuts = self.0.rmatch_indices('/').map(|(at, _)| (&self.0[..at], &self.0[at + 1..]));
         cuts.filter_map(|(above, below)| Some((Self::parse(above).ok()?, below.to_owned())))
     }
 
-    /// Checks a path.
+    /// Parses a module path.
     pub fn parse(text: &str) -> Result<Self, PathError> {
         match flaw(text) {
             None => Ok(Self(text.to_owned())),
@@ -54,29 +51,29 @@ impl ModulePath {
         }
     }
 
-    /// Reads the form with `!x` for upper case.
+    /// Parses the escaped form, which has `!x` for upper case `X`.
     pub fn unescape(escaped: &str) -> Result<Self, PathError> {
-        let why = "upper case must be written as '!' and lower case";
-        let text = unescape(escaped).ok_or_else(|| PathError { path: escaped.to_owned(), why })?;
+        let text = unescape(escaped).ok_or_else(|| PathError { path: escaped.to_owned(), why: BAD_ESCAPE })?;
         Self::parse(&text)
     }
 
-    /// The form with `!x` for upper case.
+    /// The escaped form, which has `!x` for upper case `X`.
     pub fn escaped(&self) -> String {
         escape(&self.0)
     }
 
-    /// Whether `version` has the major version of this path.
-    pub(super) fn takes(&self, version: &Version) -> bool {
+    /// Whether the major version of `version` matches this path.
+    pub(super) fn allows(&self, version: &Version) -> bool {
         let major = version.major();
         match self.major_suffix() {
             None => major == "0" || major == "1" || version.is_incompatible(),
-            // Tags of the time before modules: any pseudo-version of v0.0.0.
-            Some(".v0" | ".v1" | ".v2" | ".v3" | ".v4") if is_v000_pseudo(version) && self.is_gopkg() => true,
-            Some(suffix) => {
-                let wanted = suffix[2..].trim_end_matches("-unstable");
-                major == wanted && !version.is_incompatible()
+            // Commits from before modules: pseudo-versions of v0.0.0 are valid for any major version.
+            Some(".v0" | ".v1" | ".v2" | ".v3" | ".v4")
+                if version.is_pseudo() && version.as_ref().starts_with("v0.0.0-") =>
+            {
+                true
             }
+            Some(suffix) => major == suffix[2..].trim_end_matches("-unstable") && !version.is_incompatible(),
         }
     }
 
@@ -92,10 +89,6 @@ impl ModulePath {
         let at = self.0.rfind('/')?;
         self.0[at + 1..].strip_prefix('v').filter(|digits| is_number(digits)).map(|_| &self.0[at..])
     }
-}
-
-fn is_v000_pseudo(version: &Version) -> bool {
-    version.is_pseudo() && version.as_ref().starts_with("v0.0.0-")
 }
 
 fn flaw(path: &str) -> Option<&'static str> {
@@ -119,14 +112,11 @@ fn flaw(path: &str) -> Option<&'static str> {
         return (!major.is_some_and(is_number)).then_some("below gopkg.in it must end with .vN");
     }
     let last = path.rsplit('/').next().unwrap_or_default();
-    let suffix = last.strip_prefix('v').filter(|digits| digits.bytes().all(|b| b.is_ascii_digit() || b == b'.'));
-    match suffix {
-        Some(digits) if elements.clone().next().is_some() && !digits.is_empty() => {
-            let right = is_number(digits) && digits != "0" && digits != "1";
-            (!right).then_some("a version at its end must be /v2 or higher, without leading zeros or dots")
-        }
-        _ => None,
-    }
+    let looks_like_major =
+        |digits: &&str| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    let major = last.strip_prefix('v').filter(looks_like_major).filter(|_| elements.next().is_some())?;
+    let is_valid = is_number(major) && major != "0" && major != "1";
+    (!is_valid).then_some("a major version at its end must be /v2 or higher, without leading zeros or dots")
 }
 
 fn element_flaw(element: &str) -> Option<&'static str> {
@@ -145,15 +135,12 @@ fn element_flaw(element: &str) -> Option<&'static str> {
     }
     let stem = element.split('.').next().unwrap_or_default();
     if DEVICES.iter().any(|device| stem.eq_ignore_ascii_case(device)) {
-        return Some("it has an element that Windows takes for a device");
+        return Some("it has an element that is a Windows device name");
     }
-    // `NAME~1` is how Windows shortens long names.
-    let short = stem.rsplit_once('~').is_some_and(|(_, tail)| is_digits(tail));
-    short.then_some("it has an element that ends in '~' and digits")
-}
-
-fn is_digits(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+    // `NAME~1` is the Windows short form of long names.
+    let is_digits = |tail: &str| !tail.is_empty() && tail.bytes().all(|b| b.is_ascii_digit());
+    let is_short = stem.rsplit_once('~').is_some_and(|(_, tail)| is_digits(tail));
+    is_short.then_some("it has an element that ends in '~' and digits")
 }
 
 impl AsRef<str> for ModulePath {

@@ -1,43 +1,43 @@
 //! The patterns of GOPRIVATE, GONOPROXY and GONOSUMDB (`go help private`).
 //!
 //! Comma-separated globs. A glob with n slashes is matched against the first n + 1 elements of the *unescaped* path, so
-//! `example.com` covers everything below it (`module.MatchPrefixPatterns`). Glob syntax is that of Go's `path.Match`: `*`
+//! `example.com` matches every path below it (`module.MatchPrefixPatterns`). Glob syntax is that of Go's `path.Match`: `*`
 //! and `?` within an element, `[a-z]` and `[^a-z]` classes, `\` before a literal character.
 
 use std::fmt;
 
 use super::path::ModulePath;
 
-/// Checked patterns.
+/// A list of valid patterns.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Patterns(Vec<Pattern>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Pattern {
     text: String,
-    /// One glob per element.
-    elements: Vec<Vec<Piece>>,
+    /// One glob for each path element.
+    elements: Vec<Vec<GlobPart>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Piece {
+enum GlobPart {
     Literal(char),
     AnyOne,
     AnyMany,
     Class { negated: bool, ranges: Vec<(char, char)> },
 }
 
-/// A glob that cannot be read. `go` would let it match nothing, silently.
+/// A malformed glob. `go` silently treats it as matching nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a pattern: write globs such as *.example.com/private, separated by commas")]
 pub struct PatternError(String);
 
 impl Patterns {
-    /// Parses comma-separated globs; empty ones are skipped.
+    /// Parses comma-separated globs. Empty globs are ignored.
     pub fn parse(text: &str) -> Result<Self, PatternError> {
         let globs = text.split(',').map(|glob| glob.trim().trim_end_matches('/')).filter(|glob| !glob.is_empty());
         let parse = |glob: &str| {
-            let elements: Option<Vec<_>> = glob.split('/').map(pieces).collect();
+            let elements: Option<Vec<_>> = glob.split('/').map(parse_glob).collect();
             elements
                 .map(|elements| Pattern { text: glob.to_owned(), elements })
                 .ok_or_else(|| PatternError(glob.to_owned()))
@@ -45,12 +45,12 @@ impl Patterns {
         globs.map(parse).collect::<Result<_, _>>().map(Self)
     }
 
-    /// Whether any glob matches the path, or a prefix of its elements.
+    /// Whether a glob matches the path or one of its parent paths.
     pub fn matches(&self, path: &ModulePath) -> bool {
         self.match_elements(path.as_ref().split('/'))
     }
 
-    /// Whether any glob matches these elements of a path, or a prefix of them.
+    /// Whether a glob matches a path of these elements or one of its parent paths.
     pub fn match_elements<'e>(&self, elements: impl Iterator<Item = &'e str>) -> bool {
         let elements: Vec<Vec<char>> = elements.map(|element| element.chars().collect()).collect();
         self.0.iter().any(|pattern| {
@@ -59,13 +59,12 @@ impl Patterns {
         })
     }
 
-    /// Whether these patterns exempt `path` from the database. The `go` command asks about toolchains whatever its
-    /// patterns say, and so do we.
+    /// Whether these patterns exempt `path` from the checksum database. As in `go`, they never exempt toolchains.
     pub fn exempts(&self, path: &ModulePath) -> bool {
         !path.is_toolchain() && self.matches(path)
     }
 
-    /// Both sets of patterns together, each pattern once.
+    /// The union of two lists, without duplicates.
     #[must_use]
     pub fn with(mut self, more: Self) -> Self {
         for pattern in more.0 {
@@ -76,23 +75,23 @@ impl Patterns {
         self
     }
 
-    /// Whether there is no glob.
+    /// Whether the list has no globs.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-/// Linear in pattern times text: on a mismatch only the last `*` takes one character more.
-fn glob_matches(glob: &[Piece], text: &[char]) -> bool {
+/// Matches without recursion: on a mismatch, the last `*` matches one more character. The time is at most glob × text.
+fn glob_matches(glob: &[GlobPart], text: &[char]) -> bool {
     let (mut g, mut t) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
     while t < text.len() {
         match glob.get(g) {
-            Some(Piece::AnyMany) => {
+            Some(GlobPart::AnyMany) => {
                 star = Some((g, t));
                 g += 1;
             }
-            Some(piece) if piece.takes(text[t]) => (g, t) = (g + 1, t + 1),
+            Some(part) if part.matches(text[t]) => (g, t) = (g + 1, t + 1),
             _ => match star {
                 Some((at, from)) => {
                     star = Some((at, from + 1));
@@ -102,11 +101,11 @@ fn glob_matches(glob: &[Piece], text: &[char]) -> bool {
             },
         }
     }
-    glob[g..].iter().all(|piece| *piece == Piece::AnyMany)
+    glob[g..].iter().all(|part| *part == GlobPart::AnyMany)
 }
 
-impl Piece {
-    fn takes(&self, c: char) -> bool {
+impl GlobPart {
+    fn matches(&self, c: char) -> bool {
         match self {
             Self::Literal(literal) => *literal == c,
             Self::AnyOne => true,
@@ -116,14 +115,14 @@ impl Piece {
     }
 }
 
-fn pieces(element: &str) -> Option<Vec<Piece>> {
+fn parse_glob(element: &str) -> Option<Vec<GlobPart>> {
     let mut chars = element.chars().peekable();
-    let mut pieces = Vec::new();
+    let mut parts = Vec::new();
     while let Some(c) = chars.next() {
-        pieces.push(match c {
-            '*' => Piece::AnyMany,
-            '?' => Piece::AnyOne,
-            '\\' => Piece::Literal(chars.next()?),
+        parts.push(match c {
+            '*' => GlobPart::AnyMany,
+            '?' => GlobPart::AnyOne,
+            '\\' => GlobPart::Literal(chars.next()?),
             '[' => {
                 let negated = chars.next_if_eq(&'^').is_some();
                 let mut ranges = Vec::new();
@@ -133,12 +132,12 @@ fn pieces(element: &str) -> Option<Vec<Piece>> {
                     ranges.push((low, high));
                 }
                 chars.next();
-                Piece::Class { negated, ranges }
+                GlobPart::Class { negated, ranges }
             }
-            c => Piece::Literal(c),
+            c => GlobPart::Literal(c),
         });
     }
-    (!pieces.is_empty()).then_some(pieces)
+    (!parts.is_empty()).then_some(parts)
 }
 
 fn class_char(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<char> {
@@ -167,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_glob_covers_what_is_below_it_and_stars_stay_in_their_element() {
+    fn a_glob_matches_everything_below_it_and_stars_do_not_match_slashes() {
         assert!(matches("example.com", "example.com/a/b"));
         assert!(matches("*.example.com", "git.example.com/a"));
         assert!(!matches("*.example.com", "example.com/a"));
@@ -179,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn upper_case_is_matched_as_it_is_written() {
+    fn matching_is_case_sensitive() {
         assert!(matches("github.com/MyOrg", "github.com/MyOrg/tool"));
         assert!(!matches("github.com/myorg", "github.com/MyOrg/tool"));
     }

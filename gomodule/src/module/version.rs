@@ -1,21 +1,21 @@
-//! Versions: canonical semver as `go` writes it, and the queries that may stand for one.
+//! Versions: canonical semver as `go` writes it, and version queries.
 //!
-//! `vMAJOR.MINOR.PATCH[-PRERELEASE][+incompatible]` (<https://go.dev/ref/mod#versions>). No other build metadata, no leading
-//! zeros. A pseudo-version ends in a time of 14 digits and 12 characters of a commit hash
+//! `vMAJOR.MINOR.PATCH[-PRERELEASE][+incompatible]` (<https://go.dev/ref/mod#versions>), without other build metadata or
+//! leading zeros. A pseudo-version ends with a time of 14 digits and 12 characters of a commit hash
 //! (<https://go.dev/ref/mod#pseudo-versions>).
 
 use std::cmp::Ordering;
 use std::fmt;
 
-/// A canonical version. Ordered by semver precedence; `+incompatible` does not count there, so the text decides last.
+/// A canonical version. Ordered by semver precedence, then by text, because precedence ignores `+incompatible`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Version(String);
 
-/// What may stand in the place of a version in `.info`: a branch, a tag, a commit, `v1`.
+/// A version query, which `.info` requests may have in place of a version: a branch, a tag, a commit, `v1`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Query(String);
 
-/// Why a text is no version, or no query.
+/// Why a text is not a valid version or query.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not {what}: {why}")]
 pub struct VersionError {
@@ -24,11 +24,13 @@ pub struct VersionError {
     why: &'static str,
 }
 
-/// Tags are file names in a repository; the longest pseudo-versions seen have about 60 bytes.
+/// Tags are file names in a repository. The longest known pseudo-versions have about 60 bytes.
 const MAX_VERSION: usize = 120;
+/// Why a text cannot be unescaped.
+pub(super) const BAD_ESCAPE: &str = "upper case must be written as '!' and lower case";
 
 impl Version {
-    /// Checks a version.
+    /// Parses a canonical version.
     pub fn parse(text: &str) -> Result<Self, VersionError> {
         match flaw(text) {
             None => Ok(Self(text.to_owned())),
@@ -36,51 +38,51 @@ impl Version {
         }
     }
 
-    /// Reads the form with `!x` for upper case.
+    /// Parses the escaped form, which has `!x` for upper case `X`.
     pub fn unescape(escaped: &str) -> Result<Self, VersionError> {
         Self::parse(&unescape_or(escaped, "a canonical version")?)
     }
 
-    /// The form with `!x` for upper case.
+    /// The escaped form, which has `!x` for upper case `X`.
     pub fn escaped(&self) -> String {
         escape(&self.0)
     }
 
-    /// Major version, without the `v`.
+    /// The major version, without `v`.
     pub fn major(&self) -> &str {
         self.0[1..].split('.').next().unwrap_or_default()
     }
 
-    /// Whether it is a release of a module without go.mod: `+incompatible`.
+    /// Whether it ends with `+incompatible`: a version of a module without go.mod.
     pub fn is_incompatible(&self) -> bool {
         self.0.ends_with("+incompatible")
     }
 
-    /// Whether it has a pre-release part. Pseudo-versions have one, too.
+    /// Whether it has a pre-release part, as pseudo-versions do.
     pub fn is_prerelease(&self) -> bool {
         !self.prerelease().is_empty()
     }
 
-    /// Whether it names a commit rather than a tag.
+    /// Whether it is a pseudo-version, which names a commit.
     pub fn is_pseudo(&self) -> bool {
         let Some((before, commit)) = self.prerelease().rsplit_once('-') else {
             return false;
         };
         let time = before.rsplit('.').next().unwrap_or_default();
-        let plain = before == time || before.ends_with(&format!("0.{time}"));
-        plain
+        let is_base = before == time || before.ends_with(&format!("0.{time}"));
+        is_base
             && commit.len() == 12
             && commit.bytes().all(|b| b.is_ascii_alphanumeric())
             && time.len() == 14
             && time.bytes().all(|b| b.is_ascii_digit())
     }
 
-    /// The commit that a pseudo-version names.
+    /// The commit of a pseudo-version.
     pub fn commit(&self) -> Option<&str> {
         self.is_pseudo().then(|| self.prerelease().rsplit_once('-').map(|(_, commit)| commit)).flatten()
     }
 
-    /// Compares by semver precedence alone: `v2.0.0+incompatible` is neither above nor below `v2.0.0`.
+    /// Compares by semver precedence only: `v2.0.0+incompatible` equals `v2.0.0`.
     pub fn precedence(&self, other: &Self) -> Ordering {
         let numbers = self.numbers().zip(other.numbers()).map(|(a, b)| compare_numbers(a, b));
         let numbers = numbers.fold(Ordering::Equal, Ordering::then);
@@ -101,8 +103,7 @@ impl Version {
 }
 
 fn unescape_or(escaped: &str, what: &'static str) -> Result<String, VersionError> {
-    let why = "upper case must be written as '!' and lower case";
-    unescape(escaped).ok_or_else(|| VersionError { text: escaped.to_owned(), what, why })
+    unescape(escaped).ok_or_else(|| VersionError { text: escaped.to_owned(), what, why: BAD_ESCAPE })
 }
 
 fn flaw(text: &str) -> Option<&'static str> {
@@ -116,11 +117,11 @@ fn flaw(text: &str) -> Option<&'static str> {
         None => rest,
         Some((rest, "incompatible")) => {
             if rest.starts_with("0.") || rest.starts_with("1.") {
-                return Some("v0 and v1 are never +incompatible");
+                return Some("v0 and v1 cannot be +incompatible");
             }
             rest
         }
-        Some(_) => return Some("no build metadata but +incompatible may stand in it"),
+        Some(_) => return Some("it cannot have build metadata other than +incompatible"),
     };
     let (numbers, prerelease) = rest.split_once('-').map_or((rest, None), |(n, p)| (n, Some(p)));
     if numbers.split('.').count() != 3 || !numbers.split('.').all(is_number) {
@@ -145,7 +146,7 @@ fn compare_numbers(a: &str, b: &str) -> Ordering {
     a.len().cmp(&b.len()).then_with(|| a.cmp(b))
 }
 
-/// Semver section 11: a release is above its pre-releases; numbers below words; more parts above fewer.
+/// Semver section 11: a release is above its pre-releases, numbers are below words, and more parts are above fewer.
 fn compare_prerelease(a: &str, b: &str) -> Ordering {
     if a.is_empty() || b.is_empty() {
         return a.is_empty().cmp(&b.is_empty());
@@ -179,17 +180,17 @@ impl fmt::Display for Version {
 }
 
 impl Query {
-    /// Reads the escaped form: what `module.EscapeVersion` allows, one path element.
+    /// Parses the escaped form. As in `module.EscapeVersion`, a query is one path element.
     pub fn unescape(escaped: &str) -> Result<Self, VersionError> {
         let what = "a version query";
         let text = unescape_or(escaped, what)?;
         let why = if text.is_empty() || text.len() > MAX_VERSION {
             "it must have 1 to 120 bytes"
         } else if !text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~+".contains(&b)) {
-            "it may have letters, digits, '-', '.', '_', '~' and '+' only"
+            "it may only have letters, digits, '-', '.', '_', '~' and '+'"
         } else if text.starts_with('-') {
-            // Nor does git take it for the name of a branch or tag.
-            "a program may take it for an option"
+            // git does not allow such names of branches and tags, either.
+            "it must not start with '-': programs would read it as an option"
         } else if text.starts_with('.') || text.ends_with('.') {
             "it must not start or end with a dot"
         } else {
@@ -198,7 +199,7 @@ impl Query {
         Err(VersionError { text, what, why })
     }
 
-    /// The form with `!x` for upper case.
+    /// The escaped form, which has `!x` for upper case `X`.
     pub fn escaped(&self) -> String {
         escape(&self.0)
     }
@@ -210,7 +211,7 @@ impl AsRef<str> for Query {
     }
 }
 
-/// Upper case as `!` and lower case: file systems may not tell the cases apart.
+/// Writes upper case as `!` and lower case, for file systems that are not case-sensitive.
 pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -222,7 +223,7 @@ pub(super) fn escape(text: &str) -> String {
     escaped
 }
 
-/// The reverse; `None` for upper case, and for a `!` that no lower case letter follows.
+/// Reverses [`escape`]; `None` for upper case, or `!` without a lower case letter after it.
 pub(super) fn unescape(escaped: &str) -> Option<String> {
     let mut text = String::with_capacity(escaped.len());
     let mut chars = escaped.chars();
@@ -273,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn pseudo_versions_are_told_from_tags() {
+    fn pseudo_versions_are_recognised() {
         let is = |text: &str| Version::parse(text).unwrap().is_pseudo();
         assert!(is("v0.0.0-20200101000000-0123456789ab"));
         assert!(is("v1.2.4-0.20200101000000-0123456789ab"));
@@ -304,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn queries_are_one_safe_element() {
+    fn queries_are_one_path_element() {
         assert!(["v1", "main", "0123abc", "v1.2", "!release", "v2.0.0"].iter().all(|q| Query::unescape(q).is_ok()));
         assert!(
             ["", "..", "-x", "--upload-pack=x", "a/b", "a b", "Main", "a@b", "a%20"]
@@ -314,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn escaping_goes_both_ways_and_has_one_spelling() {
+    fn escaping_is_reversible_and_canonical() {
         assert_eq!(escape("github.com/Azure/SDK"), "github.com/!azure/!s!d!k");
         assert_eq!(unescape("github.com/!azure/!s!d!k").as_deref(), Some("github.com/Azure/SDK"));
         assert_eq!([unescape("A"), unescape("!"), unescape("!A"), unescape("!!a")], [None, None, None, None]);

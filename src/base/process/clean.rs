@@ -1,4 +1,4 @@
-//! The environment of our own children: nothing that is secret, nothing that brings code into them, and no program of a
+//! The environment of child processes: without secrets, without variables that load code, and without programs of the
 //! repository under audit.
 
 use std::ffi::{OsStr, OsString};
@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// Beginnings of names. Our own settings, of which one is the secret key of a seal; then what brings code into programs
-/// (ld.so(8), dyld(1), bash(1), python(1), perlrun(1), openssl-env(7)), and what makes them write to files.
+/// Prefixes of the names of variables that are removed: settings of sumgate, one of which is the secret key of a seal;
+/// variables that load code (ld.so(8), dyld(1), bash(1), python(1), perlrun(1), openssl-env(7)) or write to files.
 const UNWANTED: [&str; 15] = [
     "SUMGATE_",
     "LD_",
@@ -25,18 +25,18 @@ const UNWANTED: [&str; 15] = [
     "GIT_TRACE",
     "RUBYOPT",
 ];
-/// A whole name: `ENVIRONMENT` is another one.
+/// A whole name, not a prefix as of `ENVIRONMENT`.
 const ENV: &str = "ENV";
 
-/// The repository whose programs are not run: at most one in a process.
+/// The repository whose programs are not run. At most one per process.
 static DISTRUSTED: OnceLock<PathBuf> = OnceLock::new();
 
-/// From now on no child finds a program in `folder` by its PATH. `folder` has no links.
+/// Removes `folder`, which must be without links, from the PATH of all children started from now on.
 pub fn distrust(folder: &Path) {
     DISTRUSTED.get_or_init(|| folder.to_owned());
 }
 
-/// Cleans the environment of a child. To be called after its variables are set.
+/// Cleans the environment of a child. Must be called after its variables are set.
 pub(super) fn clean(command: &mut Command) {
     let given = command.get_envs().map(|(name, _)| name.to_owned());
     let names: Vec<OsString> = std::env::vars_os().map(|(name, _)| name).chain(given).collect();
@@ -47,7 +47,7 @@ pub(super) fn clean(command: &mut Command) {
     let Some(path) = given.unwrap_or_else(|| std::env::var_os("PATH")) else { return };
     let folders =
         std::env::split_paths(&path).filter(|folder| is_trusted(folder, DISTRUSTED.get().map(PathBuf::as_path)));
-    // Fails for no folder that was split off a PATH.
+    // Cannot fail: the folders were split from a PATH.
     command.env("PATH", std::env::join_paths(folders).unwrap_or_default());
 }
 
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_child_gets_no_secret_and_no_code() {
+    fn a_child_gets_no_secrets_and_no_code() {
         let mut command = Command::new("/usr/bin/env");
         command.env_clear().env("PATH", "/usr/bin:relative::/bin").env("ENVIRONMENT", "x");
         for name in ["SUMGATE_CACHE_KEY", "LD_PRELOAD", "BASH_ENV", "ENV", "PYTHONPATH", "PERL5OPT", "BASH_FUNC_git%%"]

@@ -16,30 +16,30 @@ pub enum DirError {
     /// A file or folder cannot be read.
     #[error(transparent)]
     Read(#[from] Unreadable),
-    /// A name that cannot stand in the list.
+    /// A name cannot be in a file list.
     #[error("{} has a name that is not UTF-8 or has a newline", .0.display())]
     BadName(PathBuf),
-    /// A link, a FIFO or a device: a module zip has none, so `go` unpacked none.
-    #[error("{} is not a regular file, and modules have no others", .0.display())]
+    /// A link, a FIFO or a device, which module zips do not contain.
+    #[error("{} is not a regular file; modules have no other files", .0.display())]
     NotRegular(PathBuf),
-    /// More files than any module has.
+    /// The folder has too many files.
     #[error("the folder has more than {MAX_FILES} files")]
     TooManyFiles,
-    /// More bytes than any module has.
-    #[error("the files of the folder have more than {0} bytes together, and no module has more")]
+    /// More bytes than a module can have.
+    #[error("the files of the folder have more than {0} bytes in total, the limit of a module")]
     TooLarge(u64),
 }
 
 /// Bytes read at a time.
-const PIECE: u64 = 64 << 10;
-/// The largest modules known have about 50,000 files.
+const BUFFER_LEN: u64 = 64 << 10;
+/// Most files of a folder. The largest known modules have about 50,000.
 const MAX_FILES: usize = 1_000_000;
 
-/// Hashes all files below `dir`, under the names `prefix/…`. Blocks, and never on a FIFO. All files together may have as many
-/// bytes as those of a module zip ([`ZipLimits`]).
+/// Hashes all files below `dir`, under the names `prefix/…`. Blocks, but not on FIFOs. The total size has the limit of a module
+/// zip ([`ZipLimits`]).
 ///
-/// A zip has no place for the go.mod files of a toolchain, so there they are named `_go.mod`, and `go` copies each to its
-/// own name when it first uses the toolchain (`cmd/go/internal/toolchain/select.go`). A true copy is left out.
+/// The go.mod files of a toolchain are named `_go.mod` in its zip. `go` copies each to `go.mod` when it first uses the
+/// toolchain (`cmd/go/internal/toolchain/select.go`). Such copies are omitted if they equal the original.
 pub fn hash_dir(dir: &Path, prefix: &str) -> Result<H1, DirError> {
     hash_up_to(dir, prefix, ZipLimits::default().zip)
 }
@@ -83,11 +83,11 @@ impl Budget {
     }
 }
 
-/// How many bytes a file has, and their SHA-256, as far as `max` bytes.
+/// The length and the SHA-256 of the first `max` bytes of a file.
 pub(crate) fn sha256_of(file: &File, max: u64) -> io::Result<(u64, [u8; 32])> {
     let (mut hash, mut bytes, mut piece) = (Sha256::new(), 0, Vec::new());
     let mut file = file.take(max);
-    while file.by_ref().take(PIECE).read_to_end(&mut piece)? > 0 {
+    while file.by_ref().take(BUFFER_LEN).read_to_end(&mut piece)? > 0 {
         hash.update(&piece);
         bytes += piece.len() as u64;
         piece.clear();
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn links_fifos_and_devices_are_no_files_of_a_module() {
+    fn links_fifos_and_devices_are_refused() {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join("a.go"), "package a\n").unwrap();
         let hash = || hash_dir(root.path(), "a.com/b@v1.0.0");
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn no_more_is_read_than_a_module_can_have() {
+    fn the_total_size_is_limited() {
         let root = tempfile::tempdir().unwrap();
         let sparse = |name: &str, bytes| fs::File::create(root.path().join(name)).unwrap().set_len(bytes).unwrap();
         sparse("a", 600);
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn the_go_mod_files_that_go_copies_in_a_toolchain_are_left_out_while_they_are_copies() {
+    fn copied_go_mod_files_of_a_toolchain_are_omitted_if_they_equal_the_original() {
         let toolchain = "golang.org/toolchain@v0.0.1-go1.99.1.linux-amd64";
         let root = tempfile::tempdir().unwrap();
         fs::create_dir(root.path().join("src")).unwrap();
@@ -146,6 +146,6 @@ mod tests {
         assert_ne!(hash(toolchain), unpacked);
         fs::remove_file(root.path().join("src/go.mod")).unwrap();
         fs::write(root.path().join("go.mod"), "module std\n").unwrap();
-        assert_ne!(hash(toolchain), unpacked, "a copy of nothing");
+        assert_ne!(hash(toolchain), unpacked, "a copy without an original");
     }
 }

@@ -1,7 +1,7 @@
-//! Where a name lies by its words, before links are followed.
+//! Lexical paths: where a path is before links are followed.
 //!
-//! A job names `sub`, or stands in it, and means the folder of its repository. A pull request may turn `sub` into a link.
-//! What the name leads to then is its choice; the repository that the words lead into is not.
+//! A job that names or works in the folder `sub` means the folder of its repository. A pull request can replace `sub` with a
+//! link, and so choose the real path, but not the repository of the lexical path.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -10,20 +10,19 @@ use std::path::{Component, Path, PathBuf};
 use super::{Tree, holds_home};
 use crate::base::account::real_home;
 
-/// The working folder by the words that led to it: `PWD`, which shells keep so, if it names the same folder (POSIX, `pwd -L`);
-/// else the folder without links.
+/// The working folder as the shell sees it: `PWD`, if it names the working folder (POSIX, `pwd -L`), or else the real path.
 pub fn working_folder() -> io::Result<PathBuf> {
     let real = std::env::current_dir()?;
-    Ok(std::env::var_os("PWD").map(PathBuf::from).filter(|words| names(words, &real)).unwrap_or(real))
+    Ok(std::env::var_os("PWD").map(PathBuf::from).filter(|pwd| names(pwd, &real)).unwrap_or(real))
 }
 
-fn names(words: &Path, real: &Path) -> bool {
-    let is_plain = words.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
-    let place = |path: &Path| path.metadata().ok().map(|found| (found.dev(), found.ino()));
-    words.is_absolute() && is_plain && place(words).is_some() && place(words) == place(real)
+fn names(pwd: &Path, real: &Path) -> bool {
+    let is_plain = pwd.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
+    let inode = |path: &Path| path.metadata().ok().map(|found| (found.dev(), found.ino()));
+    pwd.is_absolute() && is_plain && inode(pwd).is_some() && inode(pwd) == inode(real)
 }
 
-/// A path without `.` and `..`, by its words.
+/// Removes `.` and `..` from a path lexically.
 pub fn lexical(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for part in path.components() {
@@ -36,13 +35,13 @@ pub fn lexical(path: &Path) -> PathBuf {
     plain
 }
 
-/// The folder that a file lies in, as named: the working folder, where no other is named.
+/// The folder of a file path; `.` if the path has none.
 pub fn folder_of(file: &Path) -> &Path {
     file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// The top folder of the repository that an absolute path lies in by its words. Behind a link of a repository nothing else
-/// is looked for: what lies there was chosen by whoever made the link. A repository that holds the home folder does not count.
+/// The top folder of the repository around an absolute path, lexically. The search ends at the first link inside a repository,
+/// because the author of the link chose what is after it. A repository that contains the home folder does not count.
 pub fn repository_by_words(path: &Path) -> Option<PathBuf> {
     repository(path, real_home().as_deref())
 }
@@ -63,7 +62,7 @@ fn repository(path: &Path, home: Option<&Path>) -> Option<PathBuf> {
     top.map(Path::to_owned)
 }
 
-/// The repository that a name lies in by its words, seen from the working folder; `None` if it lies in none.
+/// The repository around a path, lexically and relative to the working folder; `None` if there is none.
 pub fn tree_by_words(path: &Path) -> io::Result<Option<Tree>> {
     let top = repository_by_words(&working_folder()?.join(path));
     top.map(|top| Ok(Tree { root: top.canonicalize()? })).transpose()
@@ -79,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_link_of_a_repository_leads_the_words_out_of_it() {
+    fn a_link_does_not_change_the_lexical_repository() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
         for path in ["home/.git", "home/work/.git", "home/work/module/.git", "home/other/.git", "home/plain", "opt"] {
@@ -99,13 +98,13 @@ mod tests {
         }
         assert_eq!(of("home/work/module/x").unwrap(), "home/work/module");
         assert_eq!(of("to-work/out/x").unwrap(), "to-work");
-        // A repository around the home folder claims nothing in it.
+        // A repository around the home folder does not count.
         assert_eq!((of("home"), of("home/plain/x"), of("opt")), (None, None, None));
         assert!(repository(&root.join("home/plain"), None).is_some());
     }
 
     #[test]
-    fn the_words_of_pwd_count_if_they_name_the_folder() {
+    fn pwd_is_used_if_it_names_the_working_folder() {
         let folder = tempfile::tempdir().unwrap();
         let real = folder.path().canonicalize().unwrap().join("real");
         fs::create_dir(&real).unwrap();

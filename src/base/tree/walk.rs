@@ -1,4 +1,4 @@
-//! What lies below a folder. No link is followed, but one that is the folder itself.
+//! Lists the files and folders below a folder. Follows no links, except the folder itself.
 
 use std::fs;
 use std::io;
@@ -10,30 +10,30 @@ use walkdir::{DirEntry, WalkDir};
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read {}: {cause}", path.display())]
 pub struct Unreadable {
-    /// Which, as named.
+    /// The path, as given.
     pub path: PathBuf,
-    /// Why.
+    /// The cause.
     #[source]
     pub cause: io::Error,
 }
 
 impl Unreadable {
-    /// Says why this one cannot be read.
+    /// Makes an error for this path.
     pub fn at(path: &Path) -> impl Fn(io::Error) -> Self + Copy {
         move |cause| Self { path: path.to_owned(), cause }
     }
 }
 
-/// Everything below `root`, a folder before what lies in it. Folders that are not to be entered are left out. Blocks.
+/// All entries below `root`, a folder before its content. Omits folders that `enters` rejects. Blocks.
 pub(crate) fn below(
     root: &Path,
     enters: impl Fn(&DirEntry) -> bool,
 ) -> impl Iterator<Item = Result<DirEntry, Unreadable>> {
-    // A file has nothing below it, which would be no error.
-    let no_folder = fs::read_dir(root).err().map(|cause| Err(Unreadable::at(root)(cause)));
+    // WalkDir reports no error if `root` is a file.
+    let not_a_folder = fs::read_dir(root).err().map(|cause| Err(Unreadable::at(root)(cause)));
     let entries = WalkDir::new(root).min_depth(1).into_iter();
     let entries = entries.filter_entry(move |entry| !entry.file_type().is_dir() || enters(entry));
-    no_folder.into_iter().chain(entries.map(|entry| {
+    not_a_folder.into_iter().chain(entries.map(|entry| {
         entry.map_err(|error| {
             let path = error.path().unwrap_or(root).to_owned();
             Unreadable { path, cause: error.into_io_error().unwrap_or_else(|| io::ErrorKind::Other.into()) }

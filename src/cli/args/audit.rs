@@ -1,4 +1,4 @@
-//! The words of `sumgate audit` and `sumgate doctor`.
+//! The arguments of `sumgate audit` and `sumgate doctor`.
 
 use std::path::PathBuf;
 
@@ -21,7 +21,7 @@ pub(in crate::cli) struct AuditArgs {
     #[arg(long, value_name = "PATTERN", conflicts_with = "modcache")]
     pub(in crate::cli) exclude: Vec<String>,
 
-    /// Audit only the lines added since this git revision, such as origin/main, and obey its policy, too
+    /// Audit only the lines added since this git revision, such as origin/main, and apply its policy, too
     #[arg(long, value_name = "REV")]
     pub(in crate::cli) base: Option<String>,
 
@@ -38,7 +38,7 @@ pub(in crate::cli) struct AuditArgs {
     #[command(flatten)]
     pub(in crate::cli) policy: PolicyArgs,
     #[command(flatten)]
-    pub(in crate::cli) surrounding: GoSettingsArgs,
+    pub(in crate::cli) go_settings: GoSettingsArgs,
     #[command(flatten)]
     pub(in crate::cli) state: StateArgs,
 }
@@ -49,7 +49,7 @@ pub(in crate::cli) struct DoctorArgs {
     #[arg(value_name = "PATH", default_value = ".")]
     pub(in crate::cli) path: PathBuf,
 
-    /// Print the commands that fix the findings; none is run
+    /// Print commands that fix the findings, without running them
     #[arg(long)]
     pub(in crate::cli) fix: bool,
 
@@ -72,7 +72,7 @@ pub(in crate::cli) struct OutputArgs {
     #[arg(long, value_enum, value_name = "WHEN", default_value_t = Colour::Auto)]
     pub(in crate::cli) color: Colour,
 
-    /// List also what was skipped
+    /// Also list what was skipped
     #[arg(long, short)]
     pub(in crate::cli) verbose: bool,
 }

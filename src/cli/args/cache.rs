@@ -1,17 +1,19 @@
-//! The words of `sumgate cache`.
+//! The arguments of `sumgate cache`.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use super::{DEFAULT_UPSTREAM, DatabaseArgs, StateArgs};
+use super::{DatabaseArgs, ExemptArgs, StateArgs, UpstreamArgs};
+use gomodule::module::ModuleVersion;
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum CacheCommand {
     /// Fetch what a go.sum needs, or module versions, into the store
     ///
-    /// Each file is proved like a file that the mirror serves.
+    /// Each file is proved before it is stored, as by `sumgate serve`. Modules of GONOPROXY and GONOSUMDB are fetched only if
+    /// --private or --nosumdb names them.
     #[command(
         after_long_help = "Examples:\n  sumgate cache fetch -m go.sum\n  sumgate cache fetch golang.org/x/text@v0.3.0"
     )]
@@ -44,12 +46,12 @@ pub(in crate::cli) enum PinsCommand {
         #[command(flatten)]
         data: DataArgs,
     },
-    /// Forget the pinned hashes and the stored files of a version; its next bytes are pinned
+    /// Forget the pinned hashes and the stored files of a version, so that it is pinned again on its next use
     #[command(after_long_help = "Examples:\n  sumgate cache pins forget corp.example/tool@v1.2.3")]
     Forget {
         /// Module version, such as corp.example/tool@v1.2.3
-        #[arg(value_name = "MODULE@VERSION")]
-        module: String,
+        #[arg(value_name = "MODULE@VERSION", value_parser = ModuleVersion::parse)]
+        module: ModuleVersion,
         #[command(flatten)]
         data: DataArgs,
     },
@@ -62,67 +64,50 @@ pub(in crate::cli) struct DataArgs {
     pub(in crate::cli) data: Option<PathBuf>,
 }
 
-/// Which store, and which database.
+/// The store, the databases, and the modules that they do not cover.
 #[derive(Debug, clap::Args)]
-pub(in crate::cli) struct ClosedArgs {
+pub(in crate::cli) struct AirgapArgs {
     #[command(flatten)]
     pub(in crate::cli) state: StateArgs,
     #[command(flatten)]
     pub(in crate::cli) databases: DatabaseArgs,
-
-    /// Modules that are never looked up in the database, in the syntax of GONOSUMDB: comma-separated patterns
-    ///
-    /// Where the database may be asked, GONOSUMDB and GOPRIVATE count as well.
-    #[arg(long, value_name = "PATTERNS", env = "SUMGATE_NOSUMDB", default_value = "")]
-    pub(in crate::cli) nosumdb: String,
-
-    /// Private modules, in the syntax of GOPRIVATE: never sent to third parties, and pinned on first use
-    ///
-    /// `fetch` gets them `direct`, by the `go` command with git.
-    #[arg(long, value_name = "PATTERNS", env = "SUMGATE_PRIVATE", default_value = "")]
-    pub(in crate::cli) private: String,
+    #[command(flatten)]
+    pub(in crate::cli) exempt: ExemptArgs,
 }
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct FetchArgs {
     /// Module versions, such as golang.org/x/text@v0.3.0 [default: what go.sum needs]
-    #[arg(value_name = "MODULE@VERSION")]
-    pub(in crate::cli) modules: Vec<String>,
+    #[arg(value_name = "MODULE@VERSION", value_parser = ModuleVersion::parse)]
+    pub(in crate::cli) modules: Vec<ModuleVersion>,
 
-    /// The go.sum that says which zips and go.mod files are needed [default: go.sum]
+    /// The go.sum that lists the zips and go.mod files to fetch [default: go.sum]
     #[arg(long, short = 'm', value_name = "FILE", conflicts_with = "modules")]
     pub(in crate::cli) go_sum: Option<PathBuf>,
 
-    /// The configuration file of `sumgate serve`: upstreams and private modules (see the README)
-    ///
-    /// Its [[upstream]] replace --upstream, and its [[private]] come before --private.
-    #[arg(long, value_name = "FILE", env = "SUMGATE_CONFIG")]
-    pub(in crate::cli) config: Option<PathBuf>,
-
-    /// Where to fetch from, in the syntax of GOPROXY: urls with `,` (continue after 404) or `|` (continue after any failure)
-    #[arg(long, value_name = "GOPROXY", env = "SUMGATE_UPSTREAM", default_value = DEFAULT_UPSTREAM)]
-    pub(in crate::cli) upstream: String,
+    #[command(flatten)]
+    pub(in crate::cli) upstreams: UpstreamArgs,
 
     /// The policy [default: none]
     #[arg(long, value_name = "FILE", env = "SUMGATE_POLICY")]
     pub(in crate::cli) policy: Option<PathBuf>,
 
     #[command(flatten)]
-    pub(in crate::cli) closed: ClosedArgs,
+    pub(in crate::cli) airgap: AirgapArgs,
 }
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct ExportArgs {
-    /// The go.sum that says what is needed [default: go.sum]
+    /// The go.sum that lists the zips and go.mod files to export [default: go.sum]
     #[arg(long = "for", value_name = "FILE")]
     pub(in crate::cli) go_sum: Option<PathBuf>,
 
-    /// A name that ends in .tar.zst for one file, else a new folder
+    /// A new folder, or a file with a name that ends in .tar.zst
     #[arg(value_name = "OUT")]
     pub(in crate::cli) out: PathBuf,
 
     #[command(flatten)]
-    pub(in crate::cli) closed: ClosedArgs,
+    pub(in crate::cli) airgap: AirgapArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -138,12 +123,12 @@ pub(in crate::cli) struct ImportArgs {
     #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = "")]
     pub(in crate::cli) modcache: Option<OsString>,
 
-    /// Make no network requests; import from a module cache only what the store has proofs of
+    /// Make no network requests; with --modcache, import only what the store has proofs of
     #[arg(long, env = "SUMGATE_OFFLINE", value_parser = clap::builder::FalseyValueParser::new())]
     pub(in crate::cli) offline: bool,
 
     #[command(flatten)]
-    pub(in crate::cli) closed: ClosedArgs,
+    pub(in crate::cli) airgap: AirgapArgs,
 }
 
 #[derive(Debug, clap::Args)]

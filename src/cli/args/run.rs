@@ -1,4 +1,4 @@
-//! The words of `sumgate run`.
+//! The arguments of `sumgate run`.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -12,9 +12,9 @@ macro_rules! exit_codes {
     () => {
         "\
 Exit codes:
-  the code of the command, unless one of these comes first:
+  the exit code of the command, unless one of these applies:
   120  something was refused, or a finding is at least as severe as --deny
-  121  the gate could not do its work: bad arguments, no network, no disk
+  121  the gate could not do its work: invalid arguments, no network, no disk
   122  the checksum database signed two histories; the evidence was written
   126  the command cannot be executed
   127  the command is not found"
@@ -26,9 +26,9 @@ pub(super) const LONG_HELP: &str = concat!(exit_codes!(), "\n\nExamples:\n  sumg
 /// Whose cache the command uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(in crate::cli) enum Cache {
-    /// A new one, empty at the start unless a seal covers it
+    /// A new cache, empty at the start except for what a seal covers
     Own,
-    /// The one that `go` uses otherwise
+    /// The cache that `go` normally uses
     Inherit,
 }
 
@@ -42,17 +42,17 @@ pub(in crate::cli) struct RunArgs {
     #[arg(long, value_name = "GOPROXY", env = "SUMGATE_UPSTREAM")]
     pub(in crate::cli) upstream: Option<String>,
 
-    /// The configuration file of `sumgate serve`: upstreams and private modules (see the README)
+    /// The configuration file of `sumgate serve`: upstreams and private modules (see README.md)
     ///
     /// Its [[upstream]] replace --upstream, and its [[private]] come before --private.
     #[arg(long, value_name = "FILE", env = "SUMGATE_CONFIG")]
     pub(in crate::cli) config: Option<PathBuf>,
 
-    /// Private modules, in the syntax of GOPRIVATE, to gate: fetched by `go` with git, pinned on first use
+    /// Private modules that the mirror fetches, in the syntax of GOPRIVATE; by `go` with git, pinned on first use
     #[arg(long, value_name = "PATTERNS", env = "SUMGATE_PRIVATE", default_value = "")]
     pub(in crate::cli) private: String,
 
-    /// Gate the modules of GOPRIVATE and GONOPROXY, too, as if --private named them
+    /// Treat GOPRIVATE and GONOPROXY as if --private named their modules
     ///
     /// Without this flag the command fetches these modules itself, and the report lists them as unproved.
     #[arg(long)]
@@ -70,14 +70,14 @@ pub(in crate::cli) struct RunArgs {
 
     /// The build cache of the command
     ///
-    /// An inherited cache cannot be proved: a program may be linked from files that somebody else put there.
+    /// An inherited cache cannot be proved: a program may be linked from files that another process put there.
     #[arg(long, value_enum, value_name = "WHOSE", default_value_t = Cache::Own)]
     pub(in crate::cli) build_cache: Cache,
 
-    /// Keep both caches between jobs: use what the seal of this key covers, and seal them at the end
+    /// Keep both caches between jobs: use what the seal of this key covers, and seal the caches at the end
     ///
     /// FILE holds a key of `sumgate cache keygen`; the variable SUMGATE_CACHE_KEY holds the key itself. For protected branches
-    /// only: a job with the key vouches for everything that its command writes. The command must not be able to read the file.
+    /// only: a job with the key signs everything that its command writes. The command must not be able to read the file.
     #[arg(long, value_name = "FILE", conflicts_with = "cache_public_key")]
     pub(in crate::cli) cache_key: Option<PathBuf>,
 
@@ -85,8 +85,8 @@ pub(in crate::cli) struct RunArgs {
     #[arg(long, value_name = "KEY", env = "SUMGATE_CACHE_PUBLIC_KEY")]
     pub(in crate::cli) cache_public_key: Option<String>,
 
-    /// A program that the command writes outside of the repository and GOBIN, to check; repeatable
-    // It is read in another working folder.
+    /// A program to check that the command writes outside the repository and GOBIN; repeatable
+    // Absolute, because it is read in another working folder.
     #[arg(long, value_name = "FILE", value_parser = OsStringValueParser::new().try_map(std::path::absolute))]
     pub(in crate::cli) subject: Vec<PathBuf>,
 
@@ -110,16 +110,16 @@ pub(in crate::cli) struct RunArgs {
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) attest: Option<PathBuf>,
 
-    /// Obey also the policy of this git revision, such as origin/main
+    /// Also apply the policy of this git revision, such as origin/main
     ///
-    /// The stricter of the two decides. A pull request can change the policy in its own tree, but not this one.
+    /// The stricter of the two decides. A pull request can change the policy in its own tree, but not that of the base.
     #[arg(long, value_name = "REV")]
     pub(in crate::cli) base: Option<String>,
 
     #[command(flatten)]
     pub(in crate::cli) policy: PolicyArgs,
     #[command(flatten)]
-    pub(in crate::cli) surrounding: GoSettingsArgs,
+    pub(in crate::cli) go_settings: GoSettingsArgs,
     #[command(flatten)]
     pub(in crate::cli) state: StateArgs,
 }

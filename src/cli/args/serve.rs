@@ -1,19 +1,18 @@
-//! The words of the commands that run a mirror.
+//! The arguments of the commands that run a mirror.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{DEFAULT_UPSTREAM, DatabaseArgs, StateArgs};
+use super::{DatabaseArgs, ExemptArgs, StateArgs, UpstreamArgs};
 use crate::settings::duration;
-use crate::upstream::Ttls;
 
 /// Below the 60 seconds after which most proxies in front of a mirror give up.
 const HOLD: &str = "45s";
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct AddressArgs {
-    /// Address and port to listen on; port 0 takes a free one
+    /// Address and port to listen on; port 0 selects a free port
     #[arg(long, value_name = "ADDR:PORT", env = "SUMGATE_LISTEN", default_value = "127.0.0.1:8080")]
     pub(in crate::cli) listen: SocketAddr,
 
@@ -21,18 +20,8 @@ pub(in crate::cli) struct AddressArgs {
     #[arg(long, value_name = "PATH", env = "SUMGATE_BASE_PATH", default_value = "")]
     pub(in crate::cli) base_path: String,
 
-    /// Modules that are never looked up in the database, in the syntax of GONOSUMDB: comma-separated patterns
-    ///
-    /// They are served unproved, and pinned on first use.
-    #[arg(long, value_name = "PATTERNS", env = "SUMGATE_NOSUMDB", default_value = "")]
-    pub(in crate::cli) nosumdb: String,
-
-    /// Private modules, in the syntax of GOPRIVATE: fetched `direct`, by the `go` command with git; never sent to third parties
-    ///
-    /// They are pinned on first use. The mirror needs `go` and git on its PATH, and credentials where git finds them.
-    /// `golang.org/toolchain` is never private.
-    #[arg(long, value_name = "PATTERNS", env = "SUMGATE_PRIVATE", default_value = "")]
-    pub(in crate::cli) private: String,
+    #[command(flatten)]
+    pub(in crate::cli) exempt: ExemptArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -47,7 +36,7 @@ pub(in crate::cli) struct ServeArgs {
     pub(in crate::cli) host: Vec<String>,
     /// Network of trusted proxies in front of the mirror, whose X-Forwarded-For is used; repeatable
     ///
-    /// Under load, one client gets at most a quarter of the places for requests. Behind a proxy all requests come from one
+    /// Under load, one client gets at most a quarter of the capacity for requests. Behind a proxy all requests come from one
     /// address, unless its X-Forwarded-For names the client. The header of any other address is ignored.
     #[arg(long, value_name = "CIDR", env = "SUMGATE_TRUSTED_PROXY", value_delimiter = ',')]
     pub(in crate::cli) trusted_proxy: Vec<ipnet::IpNet>,
@@ -75,42 +64,27 @@ pub(in crate::cli) struct ServeArgs {
     #[arg(long, env = "SUMGATE_SHARED", value_parser = clap::builder::FalseyValueParser::new())]
     pub(in crate::cli) shared: bool,
 
-    /// The configuration file: upstreams, private modules, and the flags of this command (see the README)
-    ///
-    /// Its [[upstream]] replace --upstream, and its [[private]] come before --private. Its [serve] holds flags by their long
-    /// names, such as `listen = "127.0.0.1:8080"`. A flag comes before its variable, that before the file, and the file before
-    /// the default.
-    #[arg(long, value_name = "FILE", env = "SUMGATE_CONFIG")]
-    pub(in crate::cli) config: Option<PathBuf>,
-
-    /// Where to fetch from, in the syntax of GOPROXY: urls with `,` (continue after 404) or `|` (continue after any failure)
-    #[arg(long, value_name = "GOPROXY", env = "SUMGATE_UPSTREAM", default_value = DEFAULT_UPSTREAM)]
-    pub(in crate::cli) upstream: String,
+    #[command(flatten)]
+    pub(in crate::cli) upstreams: UpstreamArgs,
 
     /// Validate flags, files, keys and the data folder, and exit with 0 or 2; do not listen, write or make requests
     #[arg(long)]
     pub(in crate::cli) check: bool,
 
-    #[command(flatten)]
-    pub(in crate::cli) waits: WaitsArgs,
-}
-
-#[derive(Debug, clap::Args)]
-pub(in crate::cli) struct WaitsArgs {
-    /// How long a version list, `@latest` or a query is served before an upstream is asked again
+    /// How long a version list, `@latest` or a query is cached before an upstream is asked again
     #[arg(long = "fresh-for", value_name = "TIME", env = "SUMGATE_FRESH_FOR", default_value = "60s", value_parser = duration)]
-    fresh: Duration,
+    pub(in crate::cli) fresh: Duration,
 
-    /// How long they are served while no upstream answers
+    /// How long these answers are served while no upstream answers
     #[arg(long = "stale-for", value_name = "TIME", env = "SUMGATE_STALE_FOR", default_value = "24h", value_parser = duration)]
-    stale: Duration,
+    pub(in crate::cli) stale: Duration,
 
     /// How long a 404 of an upstream is cached
     #[arg(long = "absent-for", value_name = "TIME", env = "SUMGATE_ABSENT_FOR", default_value = "60s", value_parser = duration)]
-    absent: Duration,
+    pub(in crate::cli) absent: Duration,
 
     #[command(flatten)]
-    hold: HoldArgs,
+    pub(in crate::cli) hold: HoldArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -121,10 +95,4 @@ pub(in crate::cli) struct HoldArgs {
     /// with Retry-After. Keep it below the time-out of a proxy in front of the mirror.
     #[arg(long = "hold-for", value_name = "TIME", env = "SUMGATE_HOLD_FOR", default_value = HOLD, value_parser = duration)]
     pub(in crate::cli) hold: Duration,
-}
-
-impl WaitsArgs {
-    pub(in crate::cli) fn get(&self) -> Ttls {
-        Ttls { absent: self.absent, fresh: self.fresh, stale: self.stale, hold: Some(self.hold.hold) }
-    }
 }

@@ -1,8 +1,8 @@
-//! Words that several commands have.
+//! Arguments that several commands share.
 
 use std::path::PathBuf;
 
-/// The GOPROXY that `go` has by itself.
+/// The default GOPROXY of `go`.
 pub(in crate::cli) const DEFAULT_UPSTREAM: &str = "https://proxy.golang.org,direct";
 
 #[derive(Debug, clap::Args)]
@@ -11,12 +11,6 @@ pub(in crate::cli) struct StateArgs {
     #[arg(long, value_name = "DIR", env = "SUMGATE_DATA")]
     pub(in crate::cli) data: Option<PathBuf>,
 
-    #[command(flatten)]
-    pub(in crate::cli) anchor: AnchorArgs,
-}
-
-#[derive(Debug, clap::Args)]
-pub(in crate::cli) struct AnchorArgs {
     /// Signed tree head that the database must be consistent with, or `none`; repeatable [default: the built-in one of
     /// sum.golang.org]
     ///
@@ -30,7 +24,7 @@ pub(in crate::cli) struct AnchorArgs {
 pub(in crate::cli) struct DatabaseArgs {
     /// Checksum database, in the syntax of GOSUMDB: NAME or NAME+HASH+KEY, with or without " URL"; repeatable
     ///
-    /// The first one is also served at the root of the mirror. A module is proved by the first one that has it.
+    /// The mirror serves the first one at its root. A module is proved by the first database that has a record of it.
     #[arg(
         long,
         value_name = "GOSUMDB",
@@ -41,7 +35,40 @@ pub(in crate::cli) struct DatabaseArgs {
     pub(in crate::cli) sumdb: Vec<String>,
 }
 
-/// The database as `go` finds it, unless it is named.
+/// Modules that no database covers.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct ExemptArgs {
+    /// Modules that are never looked up in the database, in the syntax of GONOSUMDB: comma-separated patterns
+    ///
+    /// They are not proved, but pinned on first use.
+    #[arg(long, value_name = "PATTERNS", env = "SUMGATE_NOSUMDB", default_value = "")]
+    pub(in crate::cli) nosumdb: String,
+
+    /// Private modules, in the syntax of GOPRIVATE: never sent to third parties, and pinned on first use
+    ///
+    /// `serve` and `cache fetch` fetch them `direct`, with the `go` and git on the PATH and the credentials that git has.
+    /// `golang.org/toolchain` is never private.
+    #[arg(long, value_name = "PATTERNS", env = "SUMGATE_PRIVATE", default_value = "")]
+    pub(in crate::cli) private: String,
+}
+
+/// Where files come from.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct UpstreamArgs {
+    /// The configuration file: upstreams, private modules, and flags of `sumgate serve` (see README.md)
+    ///
+    /// Its [[upstream]] replace --upstream, and its [[private]] come before --private. Its [serve] has flags by their long
+    /// names, such as `listen = "127.0.0.1:8080"`. A flag takes precedence over its variable, the variable over the file, and
+    /// the file over the default.
+    #[arg(long, value_name = "FILE", env = "SUMGATE_CONFIG")]
+    pub(in crate::cli) config: Option<PathBuf>,
+
+    /// Where to fetch from, in the syntax of GOPROXY: urls with `,` (continue after 404) or `|` (continue after any failure)
+    #[arg(long, value_name = "GOPROXY", env = "SUMGATE_UPSTREAM", default_value = DEFAULT_UPSTREAM)]
+    pub(in crate::cli) upstream: String,
+}
+
+/// The database that `go` uses, unless one is named.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct GoSettingsArgs {
     /// Checksum database, in the syntax of GOSUMDB [default: the environment's GOSUMDB, through the proxies of GOPROXY
@@ -49,12 +76,12 @@ pub(in crate::cli) struct GoSettingsArgs {
     #[arg(long, value_name = "GOSUMDB", env = "SUMGATE_SUMDB", value_delimiter = ';')]
     pub(in crate::cli) sumdb: Vec<String>,
 
-    /// Modules that are never looked up, besides those of GONOSUMDB and GOPRIVATE: comma-separated patterns
+    /// Modules that are never looked up, in addition to GONOSUMDB and GOPRIVATE: comma-separated patterns
     #[arg(long, value_name = "PATTERNS", env = "SUMGATE_NOSUMDB", default_value = "")]
     pub(in crate::cli) nosumdb: String,
 }
 
-/// Which policy holds.
+/// The policy that applies.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct PolicyArgs {
     /// The policy [default: the nearest sumgate.toml at or above the working folder]
@@ -62,7 +89,7 @@ pub(in crate::cli) struct PolicyArgs {
     pub(in crate::cli) policy: Option<PathBuf>,
 
     /// Ignore --policy, SUMGATE_POLICY and sumgate.toml
-    // No conflict with --policy: for that the variable would count as typed, and could not be overruled.
+    // Not a conflict with --policy: then SUMGATE_POLICY would conflict, too, and could not be overridden.
     #[arg(long)]
     pub(in crate::cli) no_policy: bool,
 

@@ -1,4 +1,4 @@
-//! The command tree: its help in groups, and the way from an unknown word to the command that was meant.
+//! The command tree: its grouped help, and suggestions for unknown commands.
 
 use clap::CommandFactory;
 use clap::error::{ContextKind, ContextValue};
@@ -14,7 +14,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
     ("Learn", &["demo", "help"]),
 ];
 
-/// The command line. clap lists subcommands in one group, so that the list of the top level is made here.
+/// The command line. clap lists subcommands in one group, so the top-level list is made here.
 pub(in crate::cli) fn tree() -> clap::Command {
     let mut built = Args::command();
     built.build();
@@ -27,7 +27,7 @@ pub(in crate::cli) fn tree() -> clap::Command {
         .help_template(format!("{{about}}\n\n{{usage-heading}} {{usage}}\n\n{list}Options:\n{{options}}{{after-help}}"))
 }
 
-/// What to say of a word that is no command: the full name of the command that is most like it.
+/// The error for an unknown command: it suggests the full name of the most similar one.
 pub(in crate::cli) fn unknown_command(error: &clap::Error) -> Option<String> {
     let Some(ContextValue::String(found)) = error.get(ContextKind::InvalidSubcommand) else { return None };
     let paths = paths(&Args::command(), "sumgate");
@@ -39,7 +39,7 @@ pub(in crate::cli) fn unknown_command(error: &clap::Error) -> Option<String> {
     Some(format!("expected a command, found `{found}`: {hint}"))
 }
 
-/// The full names of all commands below one that has the name `before`.
+/// The full names of all commands below the one named `before`.
 fn paths(command: &clap::Command, before: &str) -> Vec<String> {
     let below = command.get_subcommands().flat_map(|command| {
         let path = format!("{before} {}", command.get_name());
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn the_help_lists_every_command_once_in_lines_of_a_terminal() {
+    fn the_help_lists_every_command_once_in_80_columns() {
         let help = tree().term_width(80).render_help().to_string();
         let (list, _) = help.split_once("Options:").unwrap();
         let mut built = Args::command();
@@ -75,8 +75,8 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_is_no_command_leads_to_the_command_that_was_meant() {
-        for (words, meant) in [
+    fn an_unknown_command_suggests_the_nearest_one() {
+        for (arguments, meant) in [
             ("lookup", "`lookup`: did you mean `sumgate sumdb lookup`?"),
             ("pins list", "`pins`: did you mean `sumgate cache pins`?"),
             ("fetch -m go.sum", "`fetch`: did you mean `sumgate cache fetch`?"),
@@ -87,9 +87,9 @@ mod tests {
             ("cache fetsh", "`fetsh`: did you mean `sumgate cache fetch`?"),
             ("xyzzy", "`xyzzy`: see `sumgate --help`"),
         ] {
-            let words = format!("sumgate {words}");
-            let error = tree().try_get_matches_from(words.split(' ')).unwrap_err();
-            assert_eq!(unknown_command(&error).unwrap(), format!("expected a command, found {meant}"), "{words}");
+            let arguments = format!("sumgate {arguments}");
+            let error = tree().try_get_matches_from(arguments.split(' ')).unwrap_err();
+            assert_eq!(unknown_command(&error).unwrap(), format!("expected a command, found {meant}"), "{arguments}");
         }
         let other = tree().try_get_matches_from(["sumgate", "serve", "--xyzzy"]).unwrap_err();
         assert_eq!(unknown_command(&other), None);

@@ -1,4 +1,4 @@
-//! The guided tour: an honest module, then a forged zip, a forged tile and a forked log, each refused and why.
+//! The guided tour: an honest module, then a forged zip, a forged tile and a forked log, which are refused.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use url::Url;
 use crate::base::clock::Clock;
 use crate::base::limits::MAX_ANSWER;
 use crate::base::process::{self, Limits};
-use crate::mirror::{Audience, BasePath, Mirror, Pipeline};
+use crate::mirror::{BasePath, Mirror, Pipeline, ServerOptions};
 use crate::policy::InForce;
 use crate::release::{EventLog, Expectations};
 use crate::store::Store;
@@ -21,12 +21,12 @@ use crate::sumdb::{Anchor, Client, Database, Databases};
 use crate::upstream::{HttpClient, ProxyList, Router, Ttls, UpstreamPool};
 use gomodule::module::{ModuleVersion, Patterns};
 
-/// Ten times what the slowest step takes on a small machine; a `go` that hangs must not hang the tour.
-const PATIENCE: Duration = Duration::from_mins(1);
-/// A refusal's reason, or a small module.
+/// Ten times the slowest step on a small machine, so that a hanging `go` does not block the tour.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
+/// The reason of a refusal, or a small module.
 const MAX_BODY: usize = 1 << 20;
 
-/// The tour, running: an origin, a mirror over it, and a client.
+/// A running tour: an origin, its mirror, and a client.
 pub(super) struct Tour {
     origin: Origin,
     mirror: Mirror,
@@ -37,7 +37,7 @@ pub(super) struct Tour {
 }
 
 impl Tour {
-    /// Starts the origin and the mirror on free ports. `go` is the real command, where there is one.
+    /// Starts the origin and the mirror on free ports. `go` is the real command, if there is one.
     pub(super) async fn start(go: Option<PathBuf>) -> Result<Self> {
         let origin = Origin::start(World::demo()).await.context("cannot start the origin")?;
         let folder = tempfile::tempdir().context("cannot make a folder for the tour")?;
@@ -53,18 +53,18 @@ impl Tour {
         let pipeline =
             Pipeline::new(store, router, expectations, InForce::default(), EventLog::default(), Clock::System);
         let mirror =
-            Mirror::start(pipeline, ([127, 0, 0, 1], 0).into(), BasePath::default(), Audience::default()).await?;
+            Mirror::start(pipeline, ([127, 0, 0, 1], 0).into(), BasePath::default(), ServerOptions::default()).await?;
         Ok(Self { origin, mirror, client, http, go, folder })
     }
 
-    /// Goes through all steps; `false` says that one did not go as it should. `say` prints.
+    /// Runs all steps; returns whether all had the expected result. `say` prints.
     pub(super) async fn run(&self, say: &mut impl FnMut(&str)) -> Result<bool> {
         let with = self
             .go
             .as_ref()
             .map_or("an HTTP client (there is no go on the PATH)".into(), |go| go.display().to_string());
         say(&format!("An origin with a few modules and a signed log: {}\n", self.origin.url()));
-        say(&format!("The mirror over it: {}\nDownloads are made with {with}\n\n", self.mirror.url()));
+        say(&format!("Its mirror: {}\nDownloads are made with {with}\n\n", self.mirror.url()));
 
         say("1. An honest module: example.com/hello@v1.0.0\n");
         let honest = self.expect("example.com/hello@v1.0.0", None, say).await?;
@@ -72,7 +72,7 @@ impl Tour {
         let lookup = self.get("lookup/example.com/hello@v1.0.0").await.unwrap_or_else(|error| error.to_string());
         say(&indented(&lookup));
 
-        say("2. A zip with a back door in it: example.com/dep/v2@v2.0.1\n");
+        say("2. A zip with a backdoor: example.com/dep/v2@v2.0.1\n");
         let dep = ModuleVersion::parse("example.com/dep/v2@v2.0.1")?;
         let files = [("a.go", "package dep\n\nfunc N() int { steal(); return 2 }\n")];
         let bad_zip = module_zip(&dep, &files, 6)?;
@@ -85,7 +85,7 @@ impl Tour {
         let tile = self.expect("example.com/late@v1.0.0", Some("502"), say).await?;
         self.origin.behave();
 
-        say("4. The same module from an honest origin: nothing of the lie was kept\n");
+        say("4. The same module from an honest origin: the forged tile was not stored\n");
         let healed = self.expect("example.com/late@v1.0.0", None, say).await?;
 
         say("5. The database signs another history: example.com/legacy@v2.0.0+incompatible\n");
@@ -94,25 +94,28 @@ impl Tour {
         let forked = self.expect("example.com/legacy@v2.0.0+incompatible", Some("503"), say).await?;
 
         let fine = honest && zip && tile && healed && forked;
-        say(if fine { "All five went as they should.\n" } else { "NOT all went as they should.\n" });
+        say(if fine {
+            "All five steps had the expected result.\n"
+        } else {
+            "NOT all steps had the expected result.\n"
+        });
         Ok(fine)
     }
 
-    /// The lines to try it by hand. `fresh` is another one, which nobody went through: the mirror of this one saw the fork,
-    /// and releases nothing new.
+    /// Instructions to try it by hand with `fresh`, another tour. The mirror of this one saw the fork, and releases nothing new.
     pub(super) fn by_hand(&self, fresh: &Self) -> String {
         let (url, key, origin) = (fresh.mirror.url(), fresh.origin.key(), fresh.origin.url());
         let mut text = format!(
-            "Still running, until you press Ctrl-C. An honest origin, and a mirror over it; try, in an empty folder:\n  \
+            "Running until you press Ctrl-C: an honest origin and its mirror. Try this in an empty folder:\n  \
              export GOPROXY={url} GOSUMDB=\"{key} {url}\" GOMODCACHE=$(mktemp -d) GOFLAGS=-modcacherw\n  \
              go mod download -json example.com/hello@v1.1.0\n  \
              curl {url}/example.com/legacy/@v/v2.0.0+incompatible.info\n\
-             A mirror of your own over the same origin:\n  \
+             Your own mirror of the same origin:\n  \
              sumgate serve --data $(mktemp -d) --listen 127.0.0.1:0 --upstream {origin} --sumdb \"{key} {origin}\"\n"
         );
         if let Some(evidence) = self.client.fork() {
             text.push_str(&format!(
-                "The mirror of the tour releases nothing new, and says why; its evidence holds for anybody:\n  \
+                "The mirror of the tour releases nothing new and says why. Anyone can verify its evidence:\n  \
                  curl {}/example.com/legacy/@v/v2.0.0+incompatible.zip\n  \
                  sumgate verify --sumdb {key} '{}'\n",
                 self.mirror.url(),
@@ -127,7 +130,7 @@ impl Tour {
         self.mirror.stop().await;
     }
 
-    /// The log grows by a module whose record lies in a tile that the mirror does not have yet; that tile is forged.
+    /// Adds a module to the log whose record is in a tile that the mirror does not have yet, and forges that tile.
     fn forge_tile(&self) {
         let mut world = self.origin.world();
         world.pad(300);
@@ -143,7 +146,7 @@ impl Tour {
         }
     }
 
-    /// Downloads a module, which must be refused with `status` if one is given. Says what came back.
+    /// Downloads a module, which must be refused with `status` if given. Prints the result.
     async fn expect(&self, module: &str, status: Option<&str>, say: &mut impl FnMut(&str)) -> Result<bool> {
         let (fine, output) = match &self.go {
             Some(go) => self.go_download(go, module).await?,
@@ -157,7 +160,7 @@ impl Tour {
         let verdict = match (as_expected, status) {
             (true, None) => "   → released\n\n",
             (true, Some(_)) => "   → refused, as it must be\n\n",
-            (false, _) => "   → NOT what should have happened\n\n",
+            (false, _) => "   → NOT the expected result\n\n",
         };
         say(verdict);
         Ok(as_expected)
@@ -174,7 +177,7 @@ impl Tour {
         command.env("GOENV", "off").env("GOFLAGS", "-modcacherw").env("GOTOOLCHAIN", "local").env("GONOSUMDB", "");
         command.env("GOPRIVATE", "").env("GONOPROXY", "").env("GOPROXY", self.mirror.url()).env_remove("GOWORK");
         command.env("GOSUMDB", format!("{} {}", self.origin.key(), self.mirror.url()));
-        let limits = Limits { time: PATIENCE, stdout: MAX_ANSWER };
+        let limits = Limits { time: TIME_LIMIT, stdout: MAX_ANSWER };
         let output = process::run(command, limits).await.context("go mod download")?;
         let mut text = format!("$ go mod download {module}\n");
         text.push_str(&String::from_utf8_lossy(&output.stderr));

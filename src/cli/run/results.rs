@@ -1,4 +1,4 @@
-//! The files that a run writes.
+//! The report and the attestation of a run.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use crate::cli::out;
 use crate::cli::result_file::ResultFile;
 use crate::gate::{self, Outcome};
 
-/// The files for what there is to say. Opened before the command runs: a long build must not end in a mistyped path.
+/// The files of the reports. Opened before the command runs, so that an invalid path is found before a long build.
 pub(super) struct Results {
     report: Option<ResultFile>,
     attest: Option<ResultFile>,
@@ -30,7 +30,7 @@ impl Results {
         let report = put(&mut self.report, Some(&gate::report(outcome)));
         let statement = (!outcome.events.released.is_empty()).then(|| gate::attestation(outcome));
         if self.attest.is_some() && statement.is_none() {
-            out::complain("no attestation was written: nothing was released");
+            out::message("no attestation was written: nothing was released");
         }
         report.and(put(&mut self.attest, statement.as_ref()))
     }

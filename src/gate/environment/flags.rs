@@ -1,8 +1,8 @@
-//! GOFLAGS, flag by flag: which of them bring other code or other programs into a build.
+//! Finds the flags in GOFLAGS that bring other code or other programs into a build.
 
-use super::table::Decision;
+use crate::finding::Code;
 
-/// Flags that choose what is built or shown, and bring no code in (`go help build`, `go help testflag`).
+/// Flags that choose what is built or shown and bring in no code (`go help build`, `go help testflag`).
 const PLAIN: &str = "
 a p v x race msan asan cover covermode coverpkg coverprofile work json trimpath buildvcs buildmode tags mod modcacherw
 count run skip bench benchtime benchmem short timeout failfast fullpath parallel cpu shuffle list vet installsuffix
@@ -10,57 +10,53 @@ linkshared pgo e test deps find fuzz fuzztime
 ";
 /// Flags that replace files or programs of the build.
 const OVERRIDES: [&str; 8] = ["toolexec", "overlay", "modfile", "exec", "vettool", "pkgdir", "compiler", "gccgoflags"];
-/// Flags of the linker that set strings and leave out debug data.
+/// Flags of the linker that set strings or omit debug data.
 const PLAIN_OF_LINKER: [&str; 6] = ["s", "w", "X", "buildid", "compressdwarf", "v"];
-/// Flags of the compiler that change how code is optimized and shown.
+/// Flags of the compiler about optimization and output.
 const PLAIN_OF_COMPILER: [&str; 10] = ["N", "l", "m", "B", "e", "S", "c", "dwarf", "lang", "smallframes"];
 
-/// The flags of GOFLAGS that have to be told, each with [`Decision::Note`] or [`Decision::Override`].
-pub(super) fn reported(goflags: &str) -> Vec<(String, Decision)> {
-    let decided = words(goflags).into_iter().map(|flag| {
-        let decision = decide(&flag);
-        (flag, decision)
-    });
-    decided.filter(|(_, decision)| *decision != Decision::Kept).collect()
+/// The flags of GOFLAGS with a finding, each with its code.
+pub(super) fn reported(goflags: &str) -> Vec<(String, Code)> {
+    words(goflags).into_iter().filter_map(|flag| decide(&flag).map(|code| (flag, code))).collect()
 }
 
-/// The value of a flag, of which the last counts.
+/// The value of a flag; the last one counts.
 pub(super) fn last(goflags: &str, name: &str) -> Option<String> {
     let words = words(goflags);
     let mut values = words.iter().map(|flag| split(flag)).filter(|(flag, _)| *flag == name);
     values.next_back().map(|(_, value)| value.to_owned())
 }
 
-fn decide(flag: &str) -> Decision {
+fn decide(flag: &str) -> Option<Code> {
     let (name, value) = split(flag);
     match name {
         "ldflags" => decide_parts(value, &PLAIN_OF_LINKER, &["extld"]),
         "gcflags" | "asmflags" => decide_parts(value, &PLAIN_OF_COMPILER, &[]),
-        name if PLAIN.split_whitespace().any(|plain| plain == name) => Decision::Kept,
-        name if OVERRIDES.contains(&name) => Decision::Override,
-        _ => Decision::Note,
+        name if PLAIN.split_whitespace().any(|plain| plain == name) => None,
+        name if OVERRIDES.contains(&name) => Some(Code::BuildOverride),
+        _ => Some(Code::BuildEnvironment),
     }
 }
 
-/// The flags within `-ldflags` and the like, after the pattern of packages that may stand before them.
-fn decide_parts(value: &str, plain: &[&str], overrides: &[&str]) -> Decision {
+/// Decides about the flags within `-ldflags` and the like, after an optional package pattern.
+fn decide_parts(value: &str, plain: &[&str], overrides: &[&str]) -> Option<Code> {
     let value = value.trim();
     let value = value.split_once('=').filter(|_| !value.starts_with('-')).map_or(value, |(_, rest)| rest);
-    let mut worst = Decision::Kept;
+    let mut code = None;
     let mut all = words(value).into_iter();
     while let Some(word) = all.next() {
         let (name, of_name) = split(&word);
         if overrides.contains(&name) {
-            return Decision::Override;
+            return Some(Code::BuildOverride);
         }
-        // `-X a.b=c` is two words, and the second is no flag. Another package's variable may be what a dependency checks.
+        // `-X a.b=c` is two words, and the second is not a flag. A dependency may rely on the variables of its package.
         let set =
             (name == "X").then(|| if word.contains('=') { of_name.into() } else { all.next().unwrap_or_default() });
         if !plain.contains(&name) || set.is_some_and(|set| !set.starts_with("main.")) {
-            worst = Decision::Note;
+            code = Some(Code::BuildEnvironment);
         }
     }
-    worst
+    code
 }
 
 fn split(flag: &str) -> (&str, &str) {
@@ -68,20 +64,20 @@ fn split(flag: &str) -> (&str, &str) {
     flag.split_once('=').unwrap_or((flag, ""))
 }
 
-/// What separates words for `go` (`isSpaceByte` of cmd/internal/quoted). All other white space is a part of a word.
+/// The word separators of `go` (`isSpaceByte` of cmd/internal/quoted). Other white space is part of a word.
 const SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
 
-/// The words of a list as `go` splits it: at white space; a word that starts with a quote goes to the next one.
+/// Splits a list as `go` does: at white space; a word that starts with a quote ends at the next one.
 fn words(list: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut rest = list.trim_start_matches(SPACE);
     while let Some(first) = rest.chars().next() {
-        let (word, behind) = match first {
+        let (word, after) = match first {
             quote @ ('\'' | '"') => rest[1..].split_once(quote).unwrap_or((&rest[1..], "")),
             _ => rest.split_once(SPACE).unwrap_or((rest, "")),
         };
         words.push(word.to_owned());
-        rest = behind.trim_start_matches(SPACE);
+        rest = after.trim_start_matches(SPACE);
     }
     words
 }
@@ -91,11 +87,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_flag_is_decided_by_itself() {
-        let worst = |goflags: &str| {
+    fn each_flag_is_decided_separately() {
+        let codes = |goflags: &str| {
             let all = reported(goflags);
-            let is = |wanted| all.iter().any(|(_, decision)| *decision == wanted);
-            (is(Decision::Override), is(Decision::Note))
+            let has = |wanted| all.iter().any(|(_, code)| *code == wanted);
+            (has(Code::BuildOverride), has(Code::BuildEnvironment))
         };
         for plain in [
             "",
@@ -106,23 +102,23 @@ mod tests {
             "'-gcflags=all=-N -l'",
             "'-ldflags=-X main.a=b -X=main.c=d'",
         ] {
-            assert_eq!(worst(plain), (false, false), "{plain}");
+            assert_eq!(codes(plain), (false, false), "{plain}");
         }
-        for told in [
+        for note in [
             "-o=/elsewhere",
             "'-ldflags=-linkmode external'",
             "-ldflags=-extldflags=-L.",
             "-gcflags=-importcfg=x",
             "-unknown",
-            // Nothing is built, and what lay there before stays.
+            // Nothing is built, and an earlier output remains.
             "-n",
             "-ldflags=-X=runtime.modinfo=x",
             "'-ldflags=-X runtime.modinfo=x'",
             "-ldflags=-X=example.com/auth.key=x",
         ] {
-            assert_eq!(worst(told), (false, true), "{told}");
+            assert_eq!(codes(note), (false, true), "{note}");
         }
-        for told in [
+        for replacement in [
             "-toolexec=./x",
             "--overlay=o.json",
             "-modfile=x.mod",
@@ -131,12 +127,12 @@ mod tests {
             "-vettool=x",
             "-exec x",
         ] {
-            assert!(worst(told).0, "{told}");
+            assert!(codes(replacement).0, "{replacement}");
         }
     }
 
     #[test]
-    fn the_last_of_a_flag_counts_and_no_value_of_another_does() {
+    fn the_last_value_of_a_flag_counts() {
         assert_eq!(last("-mod=mod --mod=vendor -v", "mod").as_deref(), Some("vendor"));
         assert_eq!((last("-tags=a-mod=mod", "mod"), last("", "mod")), (None, None));
     }
@@ -149,9 +145,9 @@ mod tests {
             let hidden = format!("-tags=a{other}'-tags= -toolexec=X -tags=b'");
             let split = [format!("-tags=a{other}'-tags="), "-toolexec=X".to_owned(), "-tags=b'".to_owned()];
             assert_eq!(words(&hidden), split, "{other:?}");
-            assert!(reported(&hidden).iter().any(|(_, decision)| *decision == Decision::Override), "{other:?}");
+            assert!(reported(&hidden).iter().any(|(_, code)| *code == Code::BuildOverride), "{other:?}");
             let within = format!("\"-ldflags=-X=a.b=c{other}'-X=d.e= -extld=./x -X=f.g=h'\"");
-            assert!(reported(&within).iter().any(|(_, decision)| *decision == Decision::Override), "{other:?}");
+            assert!(reported(&within).iter().any(|(_, code)| *code == Code::BuildOverride), "{other:?}");
         }
     }
 }

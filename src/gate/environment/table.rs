@@ -1,60 +1,59 @@
-//! What the gate does with each environment variable that decides where code comes from, or which programs build it.
+//! Decides about each environment variable that affects where code comes from, or which programs build it.
 //!
-//! The variables are those of `go env`, those that `go`, its compilers and git read without listing them, and those of the
-//! dynamic linker. A test compares the table with the sources of `go` and with the git program on the machine. A variable
-//! that is not in the table is passed on: the command may need it.
+//! The variables are those of `go env`, unlisted ones that `go`, its compilers and git read, and those of the dynamic linker. A
+//! test compares the table with the sources of `go` and with the git program on the machine. A variable that is not in the
+//! table is passed on: the command may need it.
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Decision {
-    /// The gate sets it, whatever it was.
+    /// The gate sets it.
     Set,
-    /// It is removed.
+    /// The gate removes it.
     Cleared,
-    /// It is passed on. It brings no code into the build.
+    /// It is passed on. It does not bring code into a build.
     Kept,
-    /// It is passed on, and names files or folders: one in the working folder is the finding `build-override`.
+    /// It is passed on, and names files or folders: one in the repository is the finding `build-override`.
     Path,
-    /// It is passed on, and names a program: one in the working folder is the finding `build-override`; one with arguments,
-    /// or one that no folder of PATH has, `build-environment`.
+    /// It is passed on, and names a program: one in the repository is the finding `build-override`; one with arguments, or
+    /// outside of the PATH, `build-environment`.
     Program,
-    /// It is passed on, and names a program that takes no part in a build, such as an editor: one in the working folder is
-    /// the finding `build-override`.
+    /// It is passed on, and names a program that takes no part in a build, such as an editor: one in the repository is the
+    /// finding `build-override`.
     Helper,
     /// It is passed on; if it is set, that is the finding `build-environment`.
     Note,
     /// It is passed on; if it is set, that is the finding `build-override`.
     Override,
-    /// GOFLAGS: each flag is decided by itself (`environment/flags`).
+    /// GOFLAGS: `environment/flags` decides about each flag.
     Flags,
-    /// It is passed on. A value that is more than a switch is a file that gets what the program has to say: the finding
-    /// `build-environment`.
+    /// It is passed on. A value other than a switch is a file that the program writes to: the finding `build-environment`.
     Output,
-    /// A folder with settings of the user: one in the repository is the finding `build-override` if it has some that the gate
-    /// does not read.
+    /// It is passed on, and names a folder with settings: one in the repository, with settings that the gate does not check, is
+    /// the finding `build-override`.
     Home,
-    /// GOWORK: a file outside the working folder is the finding `build-override`.
+    /// GOWORK: a file outside of the repository is the finding `build-override`.
     WorkFile,
-    /// `go` computes it, and reads no variable of that name.
+    /// `go` computes it, and ignores the variable.
     Computed,
 }
 
 use Decision::{Cleared, Computed, Flags, Helper, Home, Kept, Note, Output, Override, Path, Program, Set, WorkFile};
 
-/// Names, or beginnings of names (`*`), with what happens to them and why. The first that fits counts.
+/// Names, or prefixes (`*`), with the decision and its reason. The first match counts.
 const TABLE: &[(&str, Decision, &str)] = &[
-    // Where modules come from, and who vouches for them.
+    // Where modules come from, and which database proves them.
     ("GOPROXY", Set, "the mirror of this run"),
     ("GOSUMDB", Set, "the database, through the mirror of this run"),
     ("GOPRIVATE", Set, "as resolved: GOENV is off"),
     ("GONOPROXY", Set, "as resolved, or none with --gate-private"),
     ("GONOSUMDB", Set, "what the mirror exempts, too"),
     ("GOINSECURE", Set, "none: TLS is not optional"),
-    ("GOENV", Set, "off: what it says is resolved before"),
-    ("GOVCS", Kept, "only programs of version control for private modules; the default allows git"),
-    ("GOAUTH", Note, "it can run commands, and decides who hears of private modules"),
+    ("GOENV", Set, "off: its file is resolved already"),
+    ("GOVCS", Kept, "only version control of private modules; the default allows git"),
+    ("GOAUTH", Note, "it can run commands, and choose who receives the names of private modules"),
     ("NETRC", Path, "logins for private modules"),
     ("GOTOOLCHAIN", Kept, "other toolchains come through the mirror"),
-    ("GOTOOLCHAIN_INTERNAL_SWITCH_*", Cleared, "it would stop the switch of toolchains"),
+    ("GOTOOLCHAIN_INTERNAL_SWITCH_*", Cleared, "it would prevent a switch of toolchains"),
     ("GO111MODULE", Set, "on: GOPATH mode has no modules that could be proved"),
     ("GCM_INTERACTIVE", Kept, "never, unless it is set"),
     // Folders.
@@ -73,17 +72,15 @@ const TABLE: &[(&str, Decision, &str)] = &[
     ("GOARCH GOOS GO386* GOAMD64* GOARM* GOMIPS* GOPPC64* GORISCV64* GOWASM", Kept, "the target"),
     ("GOEXPERIMENT", Kept, "features of the toolchain itself"),
     ("GOFIPS140", Kept, "a version that comes with the toolchain; its copy is compared"),
-    ("GODEBUG", Note, "with allowmultiplevcs=1 another repository than git's answers for the version"),
-    ("GOGC GOMEMLIMIT", Kept, "the memory of `go`"),
-    ("GOMAXPROCS", Kept, "the processors of `go`"),
+    ("GODEBUG", Note, "with allowmultiplevcs=1 another repository than that of git decides the version"),
+    ("GOGC GOMEMLIMIT GOMAXPROCS", Kept, "the memory and processors of `go`"),
     ("GOTRACEBACK GOCOVERDEBUG", Kept, "messages"),
     ("GOCLOBBERDEADHASH GOCOMPILEDEBUG", Kept, "a debugging aid of the compiler"),
     ("GOSSA*", Kept, "output of the compiler"),
     ("GO_GCFLAGS", Kept, "read only to build Go itself"),
     ("GO_BUILDER_NAME GO_TEST* GO_START_* GO_CGOCHECK*", Kept, "read only by the tests of Go itself"),
     ("GO_EXTLINK_ENABLED", Kept, "whether the C linker is used"),
-    ("GO_BUILDER_FLAKY_NET GOTRACETEST", Kept, "read only by the tests of Go itself"),
-    ("TESTGO*", Kept, "read only by test builds of `go`"),
+    ("GO_BUILDER_FLAKY_NET GOTRACETEST TESTGO*", Kept, "read only by the tests of Go itself"),
     ("GOFILE GOLINE GOPACKAGE", Kept, "set by `go generate`"),
     // Programs that take part in a build.
     ("CC", Program, "the C compiler"),
@@ -93,23 +90,18 @@ const TABLE: &[(&str, Decision, &str)] = &[
     ("GCC", Program, "the C compiler of cgo"),
     ("GCCGO", Program, "the gccgo compiler"),
     ("GCCGOTOOLDIR", Override, "the tools of gccgo"),
-    ("PKG_CONFIG", Program, "it answers with compiler flags"),
+    ("PKG_CONFIG", Program, "it prints compiler flags"),
     ("PKG_CONFIG_*", Note, "where pkg-config finds compiler flags"),
-    ("GOPACKAGESDRIVER", Program, "linters ask it instead of `go`"),
+    ("GOPACKAGESDRIVER", Program, "linters run it instead of `go`"),
     ("CGO_ENABLED", Kept, "whether C code is compiled"),
-    ("CGO_CFLAGS", Note, "flags of the C compiler"),
-    ("CGO_CPPFLAGS", Note, "flags of the C preprocessor"),
-    ("CGO_CXXFLAGS", Note, "flags of the C++ compiler"),
-    ("CGO_FFLAGS", Note, "flags of the Fortran compiler"),
-    ("CGO_LDFLAGS", Note, "flags of the linker"),
+    ("CGO_CFLAGS CGO_CPPFLAGS CGO_CXXFLAGS CGO_FFLAGS CGO_LDFLAGS", Note, "flags of the compilers and the linker"),
     ("CGO_CFLAGS_* CGO_CPPFLAGS_* CGO_CXXFLAGS_* CGO_FFLAGS_* CGO_LDFLAGS_*", Note, "which flags a module may set"),
     ("CGO_TEST_* CGOCATCHPANIC_*", Kept, "read only by the tests of Go itself"),
     ("GCC_EXEC_PREFIX COMPILER_PATH", Override, "the parts of gcc"),
     ("LIBRARY_PATH", Note, "what the C linker links"),
-    ("CPATH C_INCLUDE_PATH OBJC_INCLUDE_PATH", Note, "what the C compiler includes"),
-    ("CPLUS_INCLUDE_PATH", Note, "what the C++ compiler includes"),
+    ("CPATH C_INCLUDE_PATH CPLUS_INCLUDE_PATH OBJC_INCLUDE_PATH", Note, "what the C and C++ compilers include"),
     ("CCC_OVERRIDE_OPTIONS", Note, "flags of clang"),
-    ("CCACHE_* SCCACHE_*", Note, "a cache of compiled C code, and the compiler behind it"),
+    ("CCACHE_* SCCACHE_*", Note, "a cache of compiled C code, and its compiler"),
     ("DISTCC_*", Note, "other machines that compile C code"),
     ("SDKROOT", Note, "what clang includes and links"),
     ("SWIG_*", Note, "the library and the flags of swig"),
@@ -117,13 +109,12 @@ const TABLE: &[(&str, Decision, &str)] = &[
     ("GCONV_PATH", Override, "code in every program that converts text"),
     ("LD_PRELOAD LD_AUDIT DYLD_INSERT_LIBRARIES", Override, "code in every program"),
     ("LD_LIBRARY_PATH DYLD_*", Note, "code in programs that are linked dynamically"),
-    ("LD_DEBUG_OUTPUT", Note, "each program appends messages to that file"),
-    ("LD_PROFILE_OUTPUT", Note, "each program writes to that folder"),
+    ("LD_DEBUG_OUTPUT LD_PROFILE_OUTPUT", Note, "each program writes there"),
     ("DEPENDENCIES_OUTPUT SUNPRO_DEPENDENCIES", Note, "the C compiler appends to that file"),
     // Computed by `go`.
     ("GOEXE GOGCCFLAGS GOHOSTARCH GOHOSTOS GOMOD GOTELEMETRY GOTELEMETRYDIR GOTOOLDIR GOVERSION", Computed, ""),
     // git, which reads the repository for the version of a program, and fetches private modules.
-    ("GIT_HTTP_USER_AGENT", Cleared, "with the host of Go's default proxy in it `go` does not check toolchains"),
+    ("GIT_HTTP_USER_AGENT", Cleared, "if it has the host of the default proxy, `go` does not verify toolchains"),
     ("GIT_OPTIONAL_LOCKS", Set, "0: `git status` writes no index, which would run a hook"),
     ("GIT_SSL_NO_VERIFY", Cleared, "TLS is not optional"),
     ("GIT_SSL_*", Path, "certificates for private modules"),
@@ -134,25 +125,23 @@ const TABLE: &[(&str, Decision, &str)] = &[
     ("GIT_ASKPASS SSH_ASKPASS", Helper, "passwords for private modules"),
     ("GIT_CONFIG_GLOBAL GIT_CONFIG_SYSTEM", Path, "settings of git"),
     ("GIT_CONFIG_NOSYSTEM", Kept, "fewer settings of git"),
-    ("GIT_CONFIG_COUNT GIT_CONFIG_PARAMETERS", Kept, "judged by what it sets (`repository`)"),
+    ("GIT_CONFIG_COUNT GIT_CONFIG_PARAMETERS", Kept, "its settings are examined (`repository`)"),
     ("GIT_CONFIG_KEY_* GIT_CONFIG_VALUE_*", Kept, "see GIT_CONFIG_COUNT"),
     ("GIT_CONFIG", Path, "read by `git config` alone"),
     ("GIT_ALLOW_PROTOCOL", Note, "protocols that can run programs"),
     ("GIT_PROTOCOL_FROM_USER", Kept, "fewer protocols"),
     ("GIT_DIR GIT_COMMON_DIR GIT_COMMONDIR GIT_WORK_TREE", Cleared, "`go` would read another repository"),
     ("GIT_IMPLICIT_WORK_TREE GIT_INDEX_FILE GIT_OBJECT_DIRECTORY", Cleared, "`go` would read another repository"),
-    ("GIT_INDEX_VERSION", Kept, "the form of an index"),
+    ("GIT_INDEX_VERSION", Kept, "the format of an index"),
     ("GIT_ALTERNATE_OBJECT_DIRECTORIES GIT_SHALLOW_FILE", Cleared, "`go` would read another repository"),
     ("GIT_GRAFT_FILE GIT_REPLACE_REF_BASE", Cleared, "`go` would read another history"),
-    ("GIT_NO_REPLACE_OBJECTS", Kept, "a history as it is"),
+    ("GIT_NO_REPLACE_OBJECTS", Kept, "the history without replacements"),
     ("GIT_NAMESPACE", Cleared, "`go` would read other references"),
     ("GIT_PREFIX GIT_INTERNAL_* GIT_CHERRY_PICK_HELP", Kept, "set by git for its own commands"),
     ("GIT_QUARANTINE_PATH GIT_PUSH_*", Kept, "set by git for its own hooks"),
     ("GIT_EXT_SERVICE*", Kept, "set by git for its own helpers"),
-    ("GIT_REFLOG_ACTION", Kept, "a message"),
-    ("GIT_CEILING_DIRECTORIES", Kept, "where a repository is not looked for"),
-    ("GIT_DISCOVERY_ACROSS_FILESYSTEM", Kept, "where a repository is looked for"),
-    ("GIT_TERMINAL_PROMPT", Kept, "whether a person is asked"),
+    ("GIT_CEILING_DIRECTORIES GIT_DISCOVERY_ACROSS_FILESYSTEM", Kept, "where git looks for a repository"),
+    ("GIT_TERMINAL_PROMPT", Kept, "whether git prompts the user"),
     ("GIT_USER_AGENT GIT_AUTHOR_* GIT_COMMITTER_*", Kept, "a name"),
     ("GIT_PROTOCOL", Kept, "the version of a protocol"),
     ("GIT_PROJECT_ROOT", Kept, "read only by `git http-backend`"),
@@ -164,16 +153,14 @@ const TABLE: &[(&str, Decision, &str)] = &[
     ("GIT_CURL_VERBOSE GIT_REDACT_COOKIES GIT_TEXTDOMAINDIR GIT_TRANSLOOP_DEBUG", Kept, "messages"),
     ("GIT_PAGER", Helper, "only for a terminal"),
     ("GIT_PAGER_IN_USE", Kept, "only for a terminal"),
-    ("GIT_EDITOR GIT_SEQUENCE_EDITOR GIT_MAN_VIEWER", Helper, "only for a person"),
-    ("GIT_EXTERNAL_DIFF", Helper, "only for `git diff`"),
-    ("GIT_DIFFTOOL_*", Helper, "only for `git difftool`"),
+    ("GIT_EDITOR GIT_SEQUENCE_EDITOR GIT_MAN_VIEWER", Helper, "only for interactive use"),
+    ("GIT_EXTERNAL_DIFF GIT_DIFFTOOL_*", Helper, "only for `git diff` and `git difftool`"),
     ("GIT_DIFF_*", Kept, "only for `git diff`"),
     ("GIT_MERGE*", Kept, "only for `git merge`"),
     ("GIT_TEST_*", Kept, "read only by the tests of git itself"),
-    ("GIT_TRANSPORT_HELPER_DEBUG", Kept, "messages"),
     ("GIT_NOTES_*", Kept, "only for notes"),
     ("GIT_BASENAME_FACTOR*", Kept, "how renames are detected"),
-    ("GIT_MAX_HEXSZ", Kept, "a word of messages"),
+    ("GIT_MAX_HEXSZ GIT_REFLOG_ACTION GIT_TRANSPORT_HELPER_DEBUG", Kept, "messages"),
     ("GIT_ALLOC_LIMIT GIT_MMAP_LIMIT", Kept, "the memory of git"),
     ("GIT_ALLOW_NULL_SHA1", Kept, "only for `git fsck`"),
     ("GIT_REF_PARANOIA", Kept, "stricter"),
@@ -184,18 +171,18 @@ const TABLE: &[(&str, Decision, &str)] = &[
     ("HGRCPATH", Override, "settings of Mercurial can run programs"),
     ("PYTHONPATH PYTHONHOME", Note, "code in programs in Python, such as Mercurial"),
     ("PERL5LIB PERL5OPT PERLLIB", Note, "code in programs in Perl, such as parts of git"),
-    ("BASH_ENV", Note, "code in each script of bash"),
-    ("BASH_FUNC_*", Note, "a function takes the place of a program in each script of bash"),
-    ("ENV", Kept, "read only by shells for a person"),
-    // Where settings of these programs are, and what they trust.
+    ("BASH_ENV", Note, "code in each bash script"),
+    ("BASH_FUNC_*", Note, "a function that replaces a program in each bash script"),
+    ("ENV", Kept, "read only by interactive shells"),
+    // Where these programs have settings, and what they trust.
     ("HOME XDG_CONFIG_HOME", Home, "settings of programs that take part in a build"),
-    ("SSL_CERT_FILE SSL_CERT_DIR", Path, "whom `go` and git trust"),
-    ("CURL_CA_BUNDLE", Path, "whom git trusts"),
+    ("SSL_CERT_FILE SSL_CERT_DIR", Path, "certificates that `go` and git trust"),
+    ("CURL_CA_BUNDLE", Path, "certificates that git trusts"),
     ("OPENSSL_CONF", Note, "settings of OpenSSL can load code into git and ssh"),
     ("OPENSSL_MODULES OPENSSL_ENGINES", Note, "code in programs that use OpenSSL"),
-    ("HTTP_PROXY", Kept, "the way to other hosts; the mirror is on this machine"),
-    ("HTTPS_PROXY NO_PROXY", Kept, "the way to other hosts"),
-    // Of sumgate itself.
+    ("HTTP_PROXY", Kept, "the proxy for other hosts; the mirror is on this machine"),
+    ("HTTPS_PROXY NO_PROXY", Kept, "the proxy for other hosts"),
+    // sumgate itself.
     ("SUMGATE_*", Cleared, "settings and keys of the gate"),
 ];
 
@@ -203,7 +190,7 @@ pub(super) fn entries() -> impl Iterator<Item = (&'static str, Decision, &'stati
     TABLE.iter().flat_map(|(names, decision, why)| names.split(' ').map(|name| (name, *decision, *why)))
 }
 
-/// What happens to the variable `name`, and why; `None` if nothing was decided.
+/// The decision about the variable `name`, and its reason; `None` if the table has no entry.
 pub(super) fn decision(name: &str) -> Option<(Decision, &'static str)> {
     entries().find(|(entry, ..)| fits(entry, name)).map(|(_, decision, why)| (decision, why))
 }
@@ -220,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_entry_that_fits_counts() {
+    fn the_first_match_counts() {
         let of = |name| decision(name).map(|(decision, _)| decision);
         assert_eq!(of("GOPROXY"), Some(Decision::Set));
         assert_eq!(of("GIT_SSL_NO_VERIFY"), Some(Decision::Cleared));
@@ -230,10 +217,10 @@ mod tests {
         assert_eq!(of("GOOGLE_APPLICATION_CREDENTIALS"), None);
     }
 
-    /// Of the manuals of gcc and clang ("Environment Variables"), ld.so(8), ld(1), ccache, swig, hg (`hg help environment`),
-    /// python(1), perlrun(1), bash(1) and openssl-env(7): those that bring in code, or choose it.
+    /// From the manuals of gcc and clang ("Environment Variables"), ld.so(8), ld(1), ccache, swig, hg (`hg help environment`),
+    /// python(1), perlrun(1), bash(1) and openssl-env(7): variables that bring in or choose code.
     #[test]
-    fn variables_of_other_programs_of_a_build_are_decided() {
+    fn variables_of_other_build_programs_are_decided() {
         for name in [
             "GCC_EXEC_PREFIX",
             "COMPILER_PATH",
@@ -276,8 +263,8 @@ mod tests {
             "OPENSSL_MODULES",
             "OPENSSL_ENGINES",
         ] {
-            let told = decision(name).map(|(decision, _)| decision);
-            assert!(matches!(told, Some(Note | Override | Program)), "{name}: {told:?}");
+            let decision = decision(name).map(|(decision, _)| decision);
+            assert!(matches!(decision, Some(Note | Override | Program)), "{name}: {decision:?}");
         }
     }
 

@@ -13,14 +13,13 @@ use tokio::task::JoinHandle;
 
 use super::buffer_pool;
 
-/// What is left of the body of a response.
 #[derive(Debug)]
 pub(super) enum Body {
     Memory(Bytes),
     File(FileBody),
 }
 
-/// A part of an open file, read piece by piece: at once where that waits for no disk, else off the async threads.
+/// A part of an open file, read piece by piece: at once if that need not wait for a disk, else off the async threads.
 #[derive(Debug)]
 pub(super) struct FileBody {
     file: Arc<File>,
@@ -34,7 +33,7 @@ impl Body {
         Self::Memory(Bytes::new())
     }
 
-    /// How much of it is still to come.
+    /// What is not sent yet, in bytes.
     pub(super) fn len(&self) -> u64 {
         match self {
             Self::Memory(bytes) => bytes.len() as u64,

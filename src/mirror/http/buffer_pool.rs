@@ -1,4 +1,4 @@
-//! Pieces of an open file, read into memory that is used again and again: fresh memory costs more than the copying.
+//! Pieces of an open file, read into memory that is reused: fresh memory costs more than the copying.
 
 use std::fs::File;
 use std::io::{self, IoSliceMut};
@@ -7,34 +7,31 @@ use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 
-/// One read. Large enough that its costs are lost in the copying, small enough to stay in a core's cache, for thousands of slow
-/// clients, and for the room that a socket has when it has any.
+/// One read. Large enough that the copying costs more than the call, small enough for a core's cache, for thousands of slow
+/// clients, and for the usual room in a socket.
 const PIECE: usize = 128 << 10;
-/// Pieces that wait to be used again: 4 MiB.
+/// A piece up to this size gets memory of its own size: a thousand slow clients must not hold a thousand large ones.
+const SMALL: usize = 64 << 10;
+/// Free pieces: 4 MiB.
 const MAX_FREE: usize = 32;
 
 static FREE: Mutex<Vec<Box<[u8]>>> = Mutex::new(Vec::new());
 
-/// Memory for one piece; it goes back when the piece was sent.
+/// Memory for one piece; it returns to the pool when the piece was sent.
 struct Piece {
     memory: Box<[u8]>,
     length: usize,
 }
 
-/// A smaller one gets memory of its own size: a thousand slow clients must not hold a thousand large ones.
-const SMALL: usize = 64 << 10;
-
-/// Up to a piece of `left` bytes at `offset`, if the system has it in memory: then it is copied at once. `None` says to
-/// [`read`].
+/// Up to a piece of `left` bytes at `offset`, if the system has it in memory. After `None`, call [`read`].
 #[cfg(target_os = "linux")]
 pub(super) fn read_cached(file: &File, offset: u64, left: u64) -> Option<io::Result<Bytes>> {
     use rustix::io::{ReadWriteFlags, preadv2};
     let mut piece = Piece::of(left);
     let wanted = &mut [IoSliceMut::new(&mut piece.memory[..piece.length])];
-    // Any error is for the other way to meet again: mostly EAGAIN, or a file system that cannot tell.
-    let read = preadv2(file, wanted, offset, ReadWriteFlags::NOWAIT).ok()?;
-    piece.length = read;
-    Some(if read == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(Bytes::from_owner(piece)) })
+    // `read` reports the error: mostly EAGAIN, or a file system that cannot tell.
+    piece.length = preadv2(file, wanted, offset, ReadWriteFlags::NOWAIT).ok()?;
+    Some(if piece.length == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(Bytes::from_owner(piece)) })
 }
 
 /// Other systems cannot tell what is in memory.
@@ -43,8 +40,7 @@ pub(super) fn read_cached(_: &File, _: u64, _: u64) -> Option<io::Result<Bytes>>
     None
 }
 
-/// Exactly a piece of `left` bytes; a file that got shorter is an error, which breaks the connection off rather than end it
-/// early. Blocks.
+/// A piece of exactly `left` bytes. A file that got shorter is an error, or the client would accept a part. Blocks.
 pub(super) fn read(file: &File, offset: u64, left: u64) -> io::Result<Bytes> {
     let mut piece = Piece::of(left);
     file.read_exact_at(&mut piece.memory[..piece.length], offset)?;
@@ -86,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pieces_are_the_file_also_when_their_memory_was_used_before() {
+    fn pieces_in_reused_memory_are_the_file() {
         let mut file = tempfile::tempfile().unwrap();
         let whole: Vec<u8> = (0..PIECE + 1000).map(|nth| nth.to_le_bytes()[0] ^ nth.to_le_bytes()[1]).collect();
         file.write_all(&whole).unwrap();

@@ -1,23 +1,22 @@
-//! Whose request it is, where a proxy stands in front.
+//! The address of the client, if requests come through a proxy.
 
 use std::net::IpAddr;
 
 use hyper::header::HeaderMap;
 use ipnet::IpNet;
 
-/// Proxies whose `X-Forwarded-For` counts.
+/// Proxies whose `X-Forwarded-For` is trusted.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TrustedProxies(pub Vec<IpNet>);
 
 impl TrustedProxies {
-    /// The address of the client: the last one in the header that is no trusted proxy's. What stands before it was written by
-    /// the client.
+    /// The client: the last address in the header that is not a trusted proxy. It may have written the ones before.
     pub(super) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut client = peer.to_canonical();
         if self.0.is_empty() {
             return client;
         }
-        // What cannot be read ends the way back: before it stands what the client wrote.
+        // An invalid address ends the search: the client may have written it.
         let lines = headers.get_all("x-forwarded-for").iter().rev().map(|value| value.to_str().unwrap_or_default());
         for word in lines.flat_map(|line| line.rsplit(',')) {
             if !self.trusts(client) {
@@ -48,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_client_is_the_last_address_that_is_no_trusted_proxy() {
+    fn the_client_is_the_last_address_that_is_not_a_trusted_proxy() {
         let trusted = TrustedProxies(["10.0.0.0/8", "::1/128"].map(|net| net.parse().unwrap()).into());
         let client = |peer: &str, lines: &[&[u8]]| {
             let mut headers = HeaderMap::new();
@@ -57,7 +56,7 @@ mod tests {
             }
             trusted.client(peer.parse().unwrap(), &headers).to_string()
         };
-        assert_eq!(client("192.0.2.1", &[b"203.0.113.9"]), "192.0.2.1", "no proxy of ours says so");
+        assert_eq!(client("192.0.2.1", &[b"203.0.113.9"]), "192.0.2.1", "not from a trusted proxy");
         assert_eq!(client("10.0.0.1", &[]), "10.0.0.1");
         assert_eq!(client("10.0.0.1", &[b"203.0.113.9"]), "203.0.113.9");
         assert_eq!(client("10.0.0.1", &[b"198.51.100.1, 203.0.113.9, 10.2.3.4"]), "203.0.113.9");

@@ -7,27 +7,29 @@ use hyper::header::HeaderMap;
 use hyper::{Method, Response, StatusCode, Uri};
 
 use super::body::Body;
-use super::respond::{self, Small};
+use super::respond::{self, BodyKind};
 use super::response_cache::{MAX_ANSWER, ResponseCache};
 use crate::base::fault::Fault;
 use crate::base::text::safe;
 use crate::mirror::error::MirrorError;
-use crate::mirror::metadata::cache::State;
-use crate::mirror::metadata::words;
+use crate::mirror::metadata::cache::Freshness;
+use crate::mirror::metadata::client_text;
 use crate::mirror::pipeline::Pipeline;
 use crate::mirror::route::{BasePath, Route, route};
 use crate::release::{Basis, ReleaseError, Released, blocking};
-use crate::sumdb::{DatabaseId, Unproved};
+use crate::sumdb::{DatabaseId, LookupFailure};
 use crate::upstream::database_request::DatabaseRequest;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::ModuleVersion;
 use gomodule::proxy_request::Request;
 
+const WELCOME: &str =
+    concat!("sumgate ", env!("CARGO_PKG_VERSION"), ": a Go module mirror that serves only proved files\n");
+
 pub(super) struct Handler {
     pub(super) pipeline: Pipeline,
     pub(super) base: BasePath,
-    pub(super) welcome: String,
-    pub(super) kept: ResponseCache,
+    pub(super) cache: ResponseCache,
 }
 
 impl Handler {
@@ -36,14 +38,14 @@ impl Handler {
         let response = if matches!(*method, Method::GET | Method::HEAD) {
             let data = self.pipeline.context.store.root();
             self.get(uri, headers).await.unwrap_or_else(|error| {
-                // The client is not told where the data folder is; whoever has to act is.
+                // The client must not learn where the data folder is; the operator must.
                 if error.fault() == Fault::Host {
                     tracing::error!("{}", safe(&crate::base::fault::in_full(&error)));
                 }
                 respond::error(&error, data)
             })
         } else {
-            let mut response = respond::refusal(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered here");
+            let mut response = respond::refusal(StatusCode::METHOD_NOT_ALLOWED, "expected the method GET or HEAD");
             response.headers_mut().insert(hyper::header::ALLOW, hyper::header::HeaderValue::from_static("GET, HEAD"));
             response
         };
@@ -54,37 +56,36 @@ impl Handler {
     async fn get(&self, uri: &Uri, headers: &HeaderMap) -> Result<Response<Body>, MirrorError> {
         let databases = &self.pipeline.context.expectations.databases;
         let trusted = |id| Some(databases.at(id).trusted_size()?.get());
-        if let Some(response) = self.kept.get(uri.path(), headers, trusted) {
+        if let Some(response) = self.cache.get(uri.path(), headers, trusted) {
             return Ok(response);
         }
         let route = route(uri.path(), &self.base, &databases.names())?;
         Ok(match route {
-            Route::Home => respond::small(Small::Text, self.home()),
+            Route::Home => respond::small(BodyKind::Text, self.home()),
             Route::Module(Request::File(artifact)) if artifact.kind == Kind::Info => {
                 let info = self.pipeline.infos.info(&artifact.module).await?;
-                // What is pinned can be forgotten by a person, and its .info goes with it; what was made is replaced once a
-                // source answers.
+                // The operator can forget a pin, and the .info with it. One that was made here is only a substitute.
                 let pinned = self.pipeline.context.expectations.exempt.exempts(&artifact.module.path);
-                match info.state {
-                    State::Fresh if pinned => respond::small(Small::Info, info.body),
-                    State::Fresh => self.kept.keep(uri.path(), respond::small(Small::Info, info.body), None),
-                    _ => respond::dated(Small::Resolved, info),
+                match info.freshness {
+                    Freshness::Fresh if pinned => respond::small(BodyKind::Info, info.body),
+                    Freshness::Fresh => self.cache.keep(uri.path(), respond::small(BodyKind::Info, info.body), None),
+                    _ => respond::cached(BodyKind::Resolved, info),
                 }
             }
             Route::Module(Request::File(artifact)) => {
                 let released = self.pipeline.release(&artifact).await?;
                 let response = respond::file(headers, artifact.kind, &released);
-                match artifact.kind {
-                    Kind::Mod => self.go_mod(uri.path(), response, artifact, released).await?,
-                    _ => response,
-                }
+                let is_go_mod = artifact.kind == Kind::Mod;
+                if is_go_mod { self.go_mod(uri.path(), response, artifact, released).await? } else { response }
             }
             Route::Module(Request::Query(path, query)) => {
-                respond::dated(Small::Resolved, self.pipeline.infos.query(&path, &query).await?)
+                respond::cached(BodyKind::Resolved, self.pipeline.infos.query(&path, &query).await?)
             }
-            Route::Module(Request::List(path)) => respond::dated(Small::Text, self.pipeline.lists.list(&path).await?),
+            Route::Module(Request::List(path)) => {
+                respond::cached(BodyKind::Text, self.pipeline.lists.list(&path).await?)
+            }
             Route::Module(Request::Latest(path)) => {
-                respond::dated(Small::Resolved, self.pipeline.lists.latest(&path).await?)
+                respond::cached(BodyKind::Resolved, self.pipeline.lists.latest(&path).await?)
             }
             Route::Database(id, asked) => self.sumdb(uri.path(), id, asked).await?,
         })
@@ -93,24 +94,24 @@ impl Handler {
     async fn sumdb(&self, path: &str, id: DatabaseId, asked: DatabaseRequest) -> Result<Response<Body>, MirrorError> {
         let client = &self.pipeline.context.expectations.databases.at(id);
         Ok(match asked {
-            DatabaseRequest::Supported => respond::small(Small::Text, Bytes::new()),
+            DatabaseRequest::Supported => respond::small(BodyKind::Text, Bytes::new()),
             DatabaseRequest::Latest => {
                 let head = client.head().await?;
-                respond::small(Small::Text, Bytes::copy_from_slice(head.note().as_bytes()))
+                respond::small(BodyKind::Text, Bytes::copy_from_slice(head.note().as_bytes()))
             }
             DatabaseRequest::Lookup(module) => {
                 let (reply, size) = self.lookup(id, &module).await?;
-                let response = respond::small(Small::Text, Bytes::from(reply));
-                self.kept.keep(path, response, Some((id, size)))
+                let response = respond::small(BodyKind::Text, Bytes::from(reply));
+                self.cache.keep(path, response, Some((id, size)))
             }
             DatabaseRequest::Tile(tile) => {
                 let bytes = client.tile(&tile).await?;
-                self.kept.keep(path, respond::small(Small::Tile, bytes), None)
+                self.cache.keep(path, respond::small(BodyKind::Tile, bytes), None)
             }
         })
     }
 
-    /// A small go.mod goes out from memory, once what was read is seen to be what was hashed.
+    /// A small go.mod is sent from memory, once what was read is known to be what was hashed.
     async fn go_mod(
         &self,
         path: &str,
@@ -119,43 +120,43 @@ impl Handler {
         released: Released,
     ) -> Result<Response<Body>, MirrorError> {
         let whole = response.status() == StatusCode::OK && released.identity().size() <= MAX_ANSWER as u64;
-        // What is pinned can be forgotten by a person.
+        // The operator can forget a pin.
         if !whole || matches!(released.basis(), Basis::Pinned(_)) {
             return Ok(response);
         }
-        // One that is another now must not go out as the open file either.
+        // If it changed, the open file must not be sent either.
         let failed = move |cause| ReleaseError::read(&artifact, cause);
         let go_mod = blocking(&Arc::new(released), move |released| released.go_mod().map_err(failed)).await?;
         *response.body_mut() = Body::Memory(go_mod);
-        Ok(self.kept.keep(path, response, None))
+        Ok(self.cache.keep(path, response, None))
     }
 
     /// The record under the newest trusted head, so that all clients converge on one head.
     async fn lookup(&self, id: DatabaseId, module: &ModuleVersion) -> Result<(String, u64), MirrorError> {
-        let pipeline = &self.pipeline;
-        if pipeline.context.expectations.exempt.exempts(&module.path) {
+        let expectations = &self.pipeline.context.expectations;
+        if expectations.exempt.exempts(&module.path) {
             return Err(ReleaseError::Exempt(module.to_string()).into());
         }
-        let databases = &pipeline.context.expectations.databases;
+        let databases = &expectations.databases;
         let client = databases.at(id);
-        let attested = match databases.lookup(module, Some(id)).await {
-            Err(Unproved::NoRecord(none)) => {
-                pipeline.holds.wait_for_record(module, Some(id), &none).await?;
+        let record = match databases.lookup(module, Some(id)).await {
+            Err(LookupFailure::NoRecord(none)) => {
+                self.pipeline.holds.wait_for_record(module, Some(id), &none).await?;
                 client.lookup(module).await?
             }
             answer => answer?.0,
         };
         let mut head = client.head().await?;
-        if head.size() < attested.proved_in() {
+        if head.size() < record.tree_size() {
             // Another process proved it, and stored the head under it.
             client.catch_up().await?;
             head = client.head().await?;
         }
-        Ok((attested.record().format_reply(&head), head.size().get()))
+        Ok((record.proven().format_reply(&head), head.size().get()))
     }
 
     fn home(&self) -> Bytes {
-        let mut text = self.welcome.clone();
+        let mut text = WELCOME.to_owned();
         for client in self.pipeline.context.expectations.databases.iter() {
             let size = client.trusted().map_or_else(|| "none yet".to_owned(), |head| head.size().to_string());
             text.push_str(&format!("{}: trusted tree size {size}", client.database().name()));
@@ -164,7 +165,7 @@ impl Handler {
             }
             text.push('\n');
         }
-        Bytes::from(words::for_client(&text, self.pipeline.context.store.root()))
+        Bytes::from(client_text::for_client(&text, self.pipeline.context.store.root()))
     }
 }
 
@@ -184,7 +185,7 @@ mod tests {
     use gomodule::module::Patterns;
 
     #[tokio::test]
-    async fn a_go_mod_that_changed_between_its_hash_and_its_way_out_stays() {
+    async fn a_go_mod_that_changed_after_it_was_hashed_is_not_served() {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(Store::open(folder.path()).unwrap());
         let (origin, http) =
@@ -198,8 +199,7 @@ mod tests {
         let router = Router::new(upstream, Vec::new());
         let pipeline =
             Pipeline::new(store, router, expectations, InForce::default(), EventLog::default(), Clock::System);
-        let handler =
-            Handler { pipeline, base: BasePath::default(), welcome: String::new(), kept: ResponseCache::default() };
+        let handler = Handler { pipeline, base: BasePath::default(), cache: ResponseCache::default() };
         let module = ModuleVersion::parse("example.com/hello@v1.0.0").unwrap();
         let artifact = Artifact { module, kind: Kind::Mod };
         let released = handler.pipeline.release(&artifact).await.unwrap();

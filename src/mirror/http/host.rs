@@ -1,7 +1,7 @@
 //! Which hosts a request may name.
 //!
-//! A page in a browser can have its own name lead to this machine (DNS rebinding), and then read what the mirror says. The
-//! browser still sends the name of the page, so only names that are the mirror's own are answered.
+//! A web page can point its own name to this machine (DNS rebinding) and then read answers of the mirror. The browser still
+//! sends the name of the page as `Host`, so the mirror answers requests for its own names only.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -17,9 +17,9 @@ const MAX_NAME: usize = 253;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Hosts {
-    /// Every IP address, which no page can have for a name of its own; `localhost`; and these names.
+    /// Every IP address, since a page cannot have one as its name; `localhost`; and these names.
     Named(Vec<String>),
-    /// This very host and port.
+    /// Only this host and port.
     Own(String),
 }
 
@@ -30,11 +30,10 @@ impl Default for Hosts {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no host name: expected one such as mirror.example.com, without scheme, port and path")]
+#[error("{0:?} is not a valid host name: expected one such as mirror.example.com, without scheme, port and path")]
 pub(crate) struct HostError(String);
 
 impl Hosts {
-    /// Those of a mirror that goes by these names.
     pub(crate) fn named(names: &[String]) -> Result<Self, HostError> {
         let is_name = |name: &str| {
             let of_name = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
@@ -46,17 +45,17 @@ impl Hosts {
         }
     }
 
-    /// Why a request is not answered, if it is not: it names another host, none, or several.
+    /// Why a request is refused, if it is: it names another host, none, or several.
     pub(super) fn refuses(&self, head: &Parts) -> Option<String> {
         let mut named = head.headers.get_all(HOST).iter().map(HeaderValue::as_bytes).peekable();
-        // As health checks ask. No browser does, and a page cannot make one.
+        // Health checks send such requests. A page in a browser cannot.
         if matches!(self, Self::Named(_)) && head.version == Version::HTTP_10 && named.peek().is_none() {
             return None;
         }
         let (Some(Ok(host)), None) = (named.next().map(std::str::from_utf8), named.next()) else {
-            return Some("this mirror answers only requests with one header Host".to_owned());
+            return Some("this mirror answers only requests with exactly one Host header".to_owned());
         };
-        // A url with an authority, as proxies get it, names a host once more.
+        // The url may name a host too, as in requests to a proxy.
         let authority = head.uri.authority().map(Authority::as_str);
         let wrong = [Some(host), authority].into_iter().flatten().find(|host| !self.has(host))?;
         Some(match self {
@@ -64,8 +63,8 @@ impl Hosts {
             Self::Named(_) => {
                 let shown = safe_start(wrong, MAX_NAME);
                 format!(
-                    "this mirror does not go by the host name {shown:?}: expected an IP address, localhost, or a name given \
-                     with --host NAME. If the name is its own, start it with that flag (SUMGATE_HOST)"
+                    "{shown:?} is not a host name of this mirror: expected an IP address, localhost, or a name given with \
+                     --host NAME. If it is a name of this mirror, start it with that flag (SUMGATE_HOST)"
                 )
             }
         })
@@ -89,13 +88,13 @@ fn without_port(host: &str) -> Option<&str> {
     port.bytes().all(|byte| byte.is_ascii_digit()).then_some(name)
 }
 
-/// Names are equal without regard to case, and with the dot of the root.
+/// Without regard to case and to the final dot.
 fn canonical(name: &str) -> String {
     let name = name.to_ascii_lowercase();
     name.strip_suffix('.').map(str::to_owned).unwrap_or(name)
 }
 
-/// Whether this is an address in the form of a url: IPv6 in brackets.
+/// Whether this is an IP address as urls have it: IPv6 in brackets.
 fn is_address(name: &str) -> bool {
     match name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         Some(inner) => inner.parse::<Ipv6Addr>().is_ok(),
@@ -110,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_localhost_and_own_names_are_served() {
+    fn addresses_localhost_and_given_names_are_served() {
         let hosts = Hosts::named(&["Mirror.example.com".to_owned(), "cache".to_owned()]).unwrap();
         for own in [
             "127.0.0.1",
@@ -152,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_name_is_a_name() {
+    fn invalid_names_are_refused() {
         for wrong in ["", "http://a", "a:80", "a/b", "a b", "*", &"a".repeat(254)] {
             assert!(Hosts::named(&[wrong.to_owned()]).is_err(), "{wrong}");
         }

@@ -1,8 +1,8 @@
-//! Small answers that went out a moment ago, ready to go out again.
+//! Small answers that were sent a moment ago, ready to be sent again.
 //!
-//! Only what cannot change is kept: a tile, the `.info` of a canonical version that no person can forget, a `.mod` whose
-//! bytes have the h1 of a proved record, and a lookup for as long as the head under it is the trusted one. What somebody
-//! does to the files meanwhile is noticed when an answer is [`KEPT`] old and takes the long way again.
+//! Only what cannot change is kept: a tile, the `.info` of a canonical version that is not pinned, a `.mod` with the h1 of a
+//! proved record, and a lookup for as long as its tree head is the trusted one. A change of the files on disk is noticed once
+//! the answer is [`KEPT`] old and is made anew.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,20 +16,20 @@ use super::body::Body;
 use super::respond;
 use crate::sumdb::DatabaseId;
 
-/// All of them, in bytes: about 20,000 answers.
+/// All answers, in bytes: about 20,000 answers.
 const MEMORY: u64 = 16 << 20;
-/// A larger one loses nothing by a read from disk. Tiles have 8 KiB, nearly every go.mod less than 32.
+/// Larger answers gain nothing over a read from disk. Tiles have 8 KiB, nearly every go.mod less than 32.
 pub(super) const MAX_ANSWER: usize = 64 << 10;
-/// The path, the headers and the places in the cache.
+/// The path, the headers and the entry in the cache.
 const OVERHEAD: usize = 600;
-const KEPT: Duration = Duration::from_mins(1);
+const KEPT: Duration = Duration::from_secs(60);
 
 pub(super) struct ResponseCache {
-    answers: Cache<String, (Arc<Response<Bytes>>, Option<Head>)>,
+    answers: Cache<String, (Arc<Response<Bytes>>, Option<TrustedHead>)>,
 }
 
 /// The trusted head of a database, by its tree size.
-pub(super) type Head = (DatabaseId, u64);
+pub(super) type TrustedHead = (DatabaseId, u64);
 
 impl Default for ResponseCache {
     fn default() -> Self {
@@ -41,7 +41,7 @@ impl Default for ResponseCache {
 }
 
 impl ResponseCache {
-    /// The answer for `path`, if the database still trusts the head under it. Parts and conditions take the long way.
+    /// The answer for `path`, if the database still trusts the head under it. Ranges and conditions are not answered from here.
     pub(super) fn get(
         &self,
         path: &str,
@@ -57,7 +57,7 @@ impl ResponseCache {
     }
 
     /// Keeps a whole answer, if it is small.
-    pub(super) fn keep(&self, path: &str, response: Response<Body>, under: Option<Head>) -> Response<Body> {
+    pub(super) fn keep(&self, path: &str, response: Response<Body>, under: Option<TrustedHead>) -> Response<Body> {
         let response = respond::finish(&Method::GET, response);
         if let Body::Memory(body) = response.body()
             && body.len() <= MAX_ANSWER

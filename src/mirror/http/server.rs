@@ -17,36 +17,33 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::body::Body;
+use super::connection_limits::{self, ConnectionLimits, ConnectionPermit, Slot};
 use super::forwarded::TrustedProxies;
 use super::handle::Handler;
 use super::host::Hosts;
-use super::places::{self, Claim, Place, Places};
 use super::respond;
 use super::response_cache::ResponseCache;
 use super::socket::{Outgoing, Socket};
 use crate::mirror::pipeline::Pipeline;
 use crate::mirror::route::BasePath;
 
-/// What a request head may take: `go` sends about 200 bytes.
+/// For a request head: `go` sends about 200 bytes.
 const MAX_HEADER_BUFFER: usize = 16 << 10;
-/// How long answers under way may take once the server stops. Process managers kill after 30 s or more.
+/// How long unfinished answers may take once the server stops. Process managers kill after 30 s or more.
 const GRACE: Duration = Duration::from_secs(20);
-/// A pause after a failed accept: out of file handles, most likely, and some will be given back.
+/// After a failed accept, most likely because no file handle is free: some will be freed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Whose requests are answered.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Audience {
+pub(crate) struct ServerOptions {
     pub(crate) hosts: Hosts,
-    /// Proxies that stand in front, and say whose requests they pass on.
     pub(crate) proxies: TrustedProxies,
 }
 
-/// What a request passes before it is answered.
 struct Listener {
     handler: Handler,
-    audience: Audience,
-    places: Arc<Places>,
+    options: ServerOptions,
+    limits: Arc<ConnectionLimits>,
 }
 
 #[derive(Debug)]
@@ -67,25 +64,25 @@ fn hint(cause: &io::Error) -> &'static str {
     match cause.kind() {
         io::ErrorKind::AddrInUse => "; another program has that port: stop it, or choose one with --listen",
         io::ErrorKind::PermissionDenied => "; ports below 1024 need a privilege: choose a higher one with --listen",
-        io::ErrorKind::AddrNotAvailable => "; that address is none of this machine's: try --listen 127.0.0.1:8080",
+        io::ErrorKind::AddrNotAvailable => "; this machine does not have that address: try --listen 127.0.0.1:8080",
         _ => "",
     }
 }
 
 impl Mirror {
-    /// Listens on `address` and serves `pipeline` below `base` to this audience, until [`Mirror::stop`].
+    /// Listens on `address` and serves `pipeline` below `base`, until [`Mirror::stop`].
     pub(crate) async fn start(
         pipeline: Pipeline,
         address: SocketAddr,
         base: BasePath,
-        audience: Audience,
+        options: ServerOptions,
     ) -> Result<Self, StartError> {
-        places::raise_open_files();
-        Self::start_for(pipeline, address, base, Some(audience)).await
+        connection_limits::raise_open_files();
+        Self::start_for(pipeline, address, base, Some(options)).await
     }
 
-    /// Listens on a free loopback port below `base`, a path that others on this machine cannot guess, and answers only
-    /// requests for its own host, which a page in a browser cannot make.
+    /// Listens on a free loopback port below `base`, a path that other users of this machine cannot guess, and answers only
+    /// requests for its own address, which a page in a browser cannot send.
     pub(crate) async fn start_alone(pipeline: Pipeline, base: BasePath) -> Result<Self, StartError> {
         Self::start_for(pipeline, (Ipv4Addr::LOCALHOST, 0).into(), base, None).await
     }
@@ -94,17 +91,20 @@ impl Mirror {
         pipeline: Pipeline,
         address: SocketAddr,
         base: BasePath,
-        audience: Option<Audience>,
+        options: Option<ServerOptions>,
     ) -> Result<Self, StartError> {
         let failed = |cause| StartError { address, cause };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let bound = listener.local_addr().map_err(failed)?;
-        let url = format!("http://{}{}", reachable(bound), base.as_str());
-        let welcome = format!("sumgate {}: a Go module mirror that proves what it serves\n", env!("CARGO_PKG_VERSION"));
-        let handler = Handler { pipeline, base, welcome, kept: ResponseCache::default() };
-        let own = || Audience { hosts: Hosts::Own(bound.to_string()), ..Audience::default() };
-        let audience = audience.unwrap_or_else(own);
-        let server = Arc::new(Listener { handler, audience, places: Places::of_this_process() });
+        let mut reachable = bound;
+        if bound.ip().is_unspecified() {
+            reachable.set_ip(Ipv4Addr::LOCALHOST.into());
+        }
+        let url = format!("http://{reachable}{}", base.as_str());
+        let handler = Handler { pipeline, base, cache: ResponseCache::default() };
+        let own = || ServerOptions { hosts: Hosts::Own(bound.to_string()), ..ServerOptions::default() };
+        let options = options.unwrap_or_else(own);
+        let server = Arc::new(Listener { handler, options, limits: ConnectionLimits::of_this_process() });
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(accept(listener, server, stopped));
         Ok(Self { url, stop, running })
@@ -115,19 +115,11 @@ impl Mirror {
         &self.url
     }
 
-    /// Stops accepting, lets the answers under way finish for a bounded time, and returns.
+    /// Stops accepting, and returns once unfinished answers were sent, or after a bounded time.
     pub(crate) async fn stop(self) {
         // Both fail only if the server has ended already.
         let _ = self.stop.send(());
         let _ = self.running.await;
-    }
-}
-
-/// An address that can be dialled: "all addresses" includes the loopback one.
-fn reachable(bound: SocketAddr) -> SocketAddr {
-    match bound.ip() {
-        ip if ip.is_unspecified() => SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), bound.port()),
-        _ => bound,
     }
 }
 
@@ -142,42 +134,42 @@ async fn accept(listener: TcpListener, server: Arc<Listener>, mut stopped: onesh
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let (server, stream, patience) = (Arc::clone(&server), Arc::new(stream), server.places.patience());
-        let socket = TokioIo::new(Socket::of(Arc::clone(&stream), patience.stall));
+        let (server, stream, timeouts) = (Arc::clone(&server), Arc::new(stream), server.limits.timeouts());
+        let socket = TokioIo::new(Socket::of(Arc::clone(&stream), timeouts.stall));
         let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
             let (server, stream) = (Arc::clone(&server), Arc::clone(&stream));
             async move {
                 let (head, _body) = request.into_parts();
                 let (response, turn) = server.answer(peer, &head).await;
-                Ok::<_, Infallible>(response.map(|body| Outgoing::to(stream, patience.stall, body, turn)))
+                Ok::<_, Infallible>(response.map(|body| Outgoing::to(stream, timeouts.stall, body, turn)))
             }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(patience.head)
+            .header_read_timeout(timeouts.head)
             .max_buf_size(MAX_HEADER_BUFFER)
             .serve_connection(socket, service);
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
-            // A client that goes away in the middle is no event.
+            // A client that disconnects early is not worth a log line.
             let _ = connection.await;
             drop(place);
         });
     }
     drop(listener);
     if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
-        tracing::warn!("stopped with answers under way after {} s", GRACE.as_secs());
+        tracing::warn!("stopped after {} s with unfinished answers", GRACE.as_secs());
     }
 }
 
 impl Listener {
-    /// The answer to a request, and its turn, which ends when the answer was sent.
-    async fn answer(&self, peer: IpAddr, head: &Parts) -> (Response<Body>, Option<Claim>) {
-        if let Some(why) = self.audience.hosts.refuses(head) {
+    /// The answer to a request, and its slot, which is freed when the answer was sent.
+    async fn answer(&self, peer: IpAddr, head: &Parts) -> (Response<Body>, Option<Slot>) {
+        if let Some(why) = self.options.hosts.refuses(head) {
             let refusal = respond::refusal(StatusCode::MISDIRECTED_REQUEST, &why);
             return (respond::finish(&head.method, refusal), None);
         }
-        let turn = self.places.turn(self.audience.proxies.client(peer, &head.headers)).await;
+        let turn = self.limits.request_slot(self.options.proxies.client(peer, &head.headers)).await;
         if turn.is_none() {
             return (respond::busy(&head.method), None);
         }
@@ -185,9 +177,9 @@ impl Listener {
     }
 }
 
-/// The next connection, once there is a place for it. Those of an address that has too many are closed.
-async fn next(listener: &TcpListener, server: &Listener) -> Option<(TcpStream, IpAddr, Place)> {
-    let mut permit = server.places.next().await?;
+/// The next connection, once another one is allowed. Those of an address that has too many are closed.
+async fn next(listener: &TcpListener, server: &Listener) -> Option<(TcpStream, IpAddr, ConnectionPermit)> {
+    let mut permit = server.limits.free_connection().await?;
     loop {
         let (stream, peer) = match listener.accept().await {
             Ok((stream, peer)) => (stream, peer.ip()),
@@ -196,12 +188,12 @@ async fn next(listener: &TcpListener, server: &Listener) -> Option<(TcpStream, I
                 return None;
             }
         };
-        // A proxy stands for many clients, and the mirror of a run has one.
-        let Audience { hosts, proxies } = &server.audience;
+        // Many clients share the address of a proxy, and the mirror of `run` has one client.
+        let ServerOptions { hosts, proxies } = &server.options;
         let is_one_client = matches!(hosts, Hosts::Named(_)) && !proxies.trusts(peer.to_canonical());
-        match server.places.place(permit, is_one_client.then_some(peer)) {
+        match server.limits.connection_permit(permit, is_one_client.then_some(peer)) {
             Ok(place) => {
-                // Small answers must not wait for an acknowledgement; a socket that refuses the option still works.
+                // Small answers must not wait for an acknowledgement. Without the option they are only slower.
                 let _ = stream.set_nodelay(true);
                 return Some((stream, peer, place));
             }

@@ -1,7 +1,7 @@
-//! The connection of a client, and the answer that is on its way there.
+//! The connection of a client, and the answer that is sent over it.
 //!
-//! A client that reads slowly, or never, must cost little: the system keeps [`UNSENT`] bytes for it and no more, the next piece
-//! of a file is read only once there is room for it, and whoever takes nothing for too long is gone.
+//! A client that reads slowly, or never, must cost little: the system buffers at most [`UNSENT`] bytes for it, the next piece of a
+//! file is read only once there is room for it, and a client that reads nothing for too long is disconnected.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -18,10 +18,10 @@ use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 use super::body::Body;
-use super::places::Claim;
+use super::connection_limits::Slot;
 
-/// Bytes that wait in the system to be sent to one client. Without a bound it takes 2.6 MB, and a thousand clients that never
-/// read take what the system has for all connections (a tenth of the memory).
+/// Bytes that the system buffers for one client. Without a bound it buffers 2.6 MB, and a thousand clients that never read use
+/// up what the system has for all connections (a tenth of the memory).
 const UNSENT: u32 = 256 << 10;
 
 pub(super) struct Socket {
@@ -29,34 +29,34 @@ pub(super) struct Socket {
     stall: Stall,
 }
 
-/// The body of an answer, with the socket that it goes to and its turn.
+/// The body of an answer, with the socket that it is sent to.
 pub(super) struct Outgoing {
     body: Body,
     stream: Arc<TcpStream>,
     stall: Stall,
-    _turn: Option<Claim>,
+    /// Freed when the answer was sent.
+    _slot: Option<Slot>,
 }
 
-/// A wait for room in the socket, and how long it may take.
+/// A wait for room in the socket, with its timeout.
 struct Stall {
-    most: Duration,
-    until: Option<Pin<Box<Sleep>>>,
+    timeout: Duration,
+    running: Option<Pin<Box<Sleep>>>,
 }
 
 impl Stall {
-    /// Waits for a readiness; an error if that takes too long.
     fn bound<T>(&mut self, ready: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
         if ready.is_ready() {
-            self.until = None;
+            self.running = None;
             return ready;
         }
-        let sleep = self.until.get_or_insert_with(|| Box::pin(tokio::time::sleep(self.most)));
+        let sleep = self.running.get_or_insert_with(|| Box::pin(tokio::time::sleep(self.timeout)));
         ready!(sleep.as_mut().poll(context));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
-/// Sends at once what there is room for, or waits for some.
+/// Sends what there is room for, or waits for some.
 fn poll_send<T>(
     stream: &TcpStream,
     context: &mut Context<'_>,
@@ -71,7 +71,7 @@ fn poll_send<T>(
     }
 }
 
-/// Whether the system says that there is room now. What the runtime knows may be from before the last write.
+/// Whether the system has room now. What the runtime knows may be older than the last write.
 fn has_room(stream: &TcpStream) -> io::Result<()> {
     let mut socket = [PollFd::new(stream, PollFlags::OUT)];
     match poll(&mut socket, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))? {
@@ -82,9 +82,9 @@ fn has_room(stream: &TcpStream) -> io::Result<()> {
 
 impl Socket {
     pub(super) fn of(stream: Arc<TcpStream>, stall: Duration) -> Self {
-        // Where the system cannot do it, the other bounds hold.
+        // If the system cannot do it, the other bounds hold.
         let _ = SockRef::from(&*stream).set_tcp_notsent_lowat(UNSENT);
-        Self { stream, stall: Stall { most: stall, until: None } }
+        Self { stream, stall: Stall { timeout: stall, running: None } }
     }
 }
 
@@ -131,8 +131,8 @@ impl AsyncWrite for Socket {
 }
 
 impl Outgoing {
-    pub(super) fn to(stream: Arc<TcpStream>, stall: Duration, body: Body, turn: Option<Claim>) -> Self {
-        Self { body, stream, stall: Stall { most: stall, until: None }, _turn: turn }
+    pub(super) fn to(stream: Arc<TcpStream>, stall: Duration, body: Body, slot: Option<Slot>) -> Self {
+        Self { body, stream, stall: Stall { timeout: stall, running: None }, _slot: slot }
     }
 }
 
@@ -180,7 +180,7 @@ mod tests {
 
     use super::*;
 
-    const STALL: Duration = Duration::from_mins(1);
+    const STALL: Duration = Duration::from_secs(60);
 
     async fn pair() -> (TcpStream, Arc<TcpStream>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_takes_nothing_is_gone_after_a_while() {
+    async fn a_client_that_reads_nothing_is_disconnected() {
         let (_client, stream) = pair().await;
         let mut socket = Socket::of(Arc::clone(&stream), STALL);
         let mut file = tempfile::tempfile().unwrap();
@@ -208,10 +208,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_piece_is_read_before_there_is_room_whatever_the_runtime_knows() {
+    async fn no_piece_is_read_before_the_system_has_room() {
         let (_client, stream) = pair().await;
         stream.writable().await.unwrap();
-        // The runtime does not see these, and takes the socket for ready. The system moves some of it to the client meanwhile.
+        // The runtime does not see these writes, and believes that the socket is ready. Meanwhile the system moves some bytes to
+        // the client.
         for _ in 0..5 {
             while SockRef::from(&*stream).send(&vec![0; 1 << 16]).is_ok() {}
             std::thread::sleep(Duration::from_millis(20));
@@ -224,8 +225,8 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_takes_something_has_the_whole_time_again() {
-        let mut stall = Stall { most: STALL, until: None };
+    async fn the_timeout_starts_again_after_each_read() {
+        let mut stall = Stall { timeout: STALL, running: None };
         let mut bound = |ready| stall.bound(ready, &mut Context::from_waker(Waker::noop())).map(|done| done.is_ok());
         for _ in 0..3 {
             assert_eq!(bound(Poll::Pending::<io::Result<()>>), Poll::Pending);

@@ -1,9 +1,9 @@
-//! Whether a body answers a request at all, rather than being a page that asks for a login; and what of it is passed on.
+//! Whether a body is a valid answer to a request, rather than a login page, and the form in which it is passed on.
 
 use bytes::Bytes;
 
+use super::client_text::plain_list;
 use super::info::{Info, InfoError};
-use super::words::plain_list;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::gomod;
 use gomodule::module::{ModuleVersion, ModuleVersionError, Version};
@@ -15,17 +15,17 @@ pub(crate) enum AnswerError {
     Info(#[from] InfoError),
     #[error(transparent)]
     Module(#[from] ModuleVersionError),
-    #[error("its .info names {0}, but {1} was asked for")]
-    Other(Version, Version),
-    #[error("its version list is not text")]
+    #[error("its .info: expected version {expected}, found {found}")]
+    Version { expected: Version, found: Version },
+    #[error("its version list is not UTF-8 text")]
     NotText,
-    #[error("its version list has a line that starts with {0:?}")]
+    #[error("its version list: expected lines that start with a version, found {0:?}")]
     Line(String),
-    #[error("its .mod has no line that names a module")]
+    #[error("its .mod has no module directive")]
     NoModule,
 }
 
-/// The answer in the form in which it is kept and passed on. A zip is for its hash to judge.
+/// The answer in the form in which it is kept and passed on. A zip is checked by its hash alone.
 pub(crate) fn answer(request: &Request, body: Vec<u8>) -> Result<Bytes, AnswerError> {
     match request {
         Request::List(_) => list(&body),
@@ -36,8 +36,10 @@ pub(crate) fn answer(request: &Request, body: Vec<u8>) -> Result<Bytes, AnswerEr
         }
         Request::File(Artifact { kind: Kind::Info, module }) => {
             let info = Info::read(&body)?;
-            let is_it = info.version == module.version;
-            if is_it { Ok(info.text()) } else { Err(AnswerError::Other(info.version, module.version.clone())) }
+            if info.version == module.version {
+                return Ok(info.text());
+            }
+            Err(AnswerError::Version { expected: module.version.clone(), found: info.version })
         }
         Request::File(Artifact { kind: Kind::Mod, .. }) => {
             let names_a_module = gomod::names_a_module(&String::from_utf8_lossy(&body));

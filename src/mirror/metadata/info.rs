@@ -1,8 +1,8 @@
-//! `.info` files: read as strictly as `go` at its strictest, and written anew.
+//! `.info` files: read as strictly as the strictest `go`, and written anew.
 //!
 //! `go` reads `Version`, `Time` and `Origin` with Go's `encoding/json`: field names match without regard to case, the last of
-//! several wins, and one field that cannot be read makes the whole answer an error, for as long as it is kept. So what could
-//! mean another thing to `go`, or nothing at all, is refused; and of the rest only these three fields are kept and passed on.
+//! several wins, and an invalid field makes the whole answer an error, for as long as it is kept. So text that `go` could read in
+//! another way, or not at all, is refused, and only these three fields are kept and passed on.
 
 use bytes::Bytes;
 use serde::de::{MapAccess, Visitor};
@@ -10,17 +10,17 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::words::plain_json;
+use super::client_text::plain_json;
 use gomodule::artifact::Kind;
 use gomodule::module::{Version, VersionError};
 
-/// What is read of an answer; what is kept of it has some ten kilobytes at most.
+/// What is read; the kept fields have about ten kilobytes at most.
 const MAX_INFO: usize = Kind::Info.max_len();
-/// As long as a path may be (PATH_MAX): a subfolder, a branch and an address of a repository are such.
+/// The limit of a path (PATH_MAX), for a subfolder, a branch or the url of a repository.
 const MAX_FIELD: usize = 4096;
-/// All fields of `Origin` together: two of the longest. Four of them are hashes of less than a hundred bytes.
+/// All fields of `Origin` together: two of the longest. Four others are hashes of less than a hundred bytes.
 const MAX_ORIGIN: usize = 2 * MAX_FIELD;
-/// `go` writes nine digits of a fraction, 35 bytes in all; it reads any number of them.
+/// `go` writes a fraction of nine digits, 35 bytes in all, and reads any number of digits.
 const MAX_TIME: usize = 64;
 
 /// The fields of `Origin` that `go` has (`cmd/go/internal/modfetch/codehost`, Origin, as of 1.27): all are strings.
@@ -72,12 +72,12 @@ impl Info {
         Ok(Self { version, time, origin })
     }
 
-    /// The least that an `.info` says.
+    /// The shortest valid `.info`.
     pub(crate) fn of(version: Version) -> Self {
         Self { version, time: None, origin: None }
     }
 
-    /// Written anew: what could be read, and no more.
+    /// Written anew, from the fields that were read.
     pub(crate) fn text(&self) -> Bytes {
         let mut fields = Map::new();
         fields.insert("Version".to_owned(), self.version.as_ref().into());
@@ -96,12 +96,12 @@ fn only<'f>(fields: &'f [(String, Box<RawValue>)], name: &str) -> Result<Option<
     }
 }
 
-/// As `encoding/json` folds names. `ſ` is the only character beside ASCII that it takes for a letter of these names.
+/// As `encoding/json` folds names. `ſ` is the only character outside ASCII that it folds to a letter of these names.
 fn folded(name: &str) -> String {
     name.to_lowercase().replace('ſ', "s")
 }
 
-/// A time, not longer than anybody needs, that Go's `time.Time.UnmarshalJSON` reads. It looks at the raw text, without regard to escapes.
+/// A time of bounded length that Go's `time.Time.UnmarshalJSON` reads. Like it, this reads the raw text, so an escape is invalid.
 fn time(value: &RawValue) -> Result<Option<String>, InfoError> {
     if value.get() == "null" {
         return Ok(None);
@@ -120,27 +120,22 @@ fn is_rfc_3339(text: &str) -> bool {
         return false;
     }
     let is_time = &seconds[11..13] < "24" && &seconds[14..16] < "60" && &seconds[17..] < "60";
+    let is_digit = |c: char| c.is_ascii_digit();
     let zone = match rest.strip_prefix('.') {
-        Some(fraction) => {
-            let zone = fraction.trim_start_matches(|c: char| c.is_ascii_digit());
-            if zone.len() == fraction.len() {
-                return false;
-            }
-            zone
-        }
-        None => rest,
+        Some(fraction) if fraction.starts_with(is_digit) => fraction.trim_start_matches(is_digit),
+        _ => rest,
     };
     let is_offset = |offset: &str| has_form(offset, "##:##") && &offset[..2] < "24" && &offset[3..] < "60";
     is_time && (zone == "Z" || zone.strip_prefix(['+', '-']).is_some_and(is_offset))
 }
 
-/// Whether a text has this form, in which `#` stands for a digit.
+/// Whether a text has this form; `#` is a digit.
 fn has_form(text: &str, form: &str) -> bool {
     let fits = |(c, f): (u8, u8)| if f == b'#' { c.is_ascii_digit() } else { c == f };
     text.len() == form.len() && text.bytes().zip(form.bytes()).all(fits)
 }
 
-/// Where the version comes from, as far as `go` has a field for it.
+/// The fields of `Origin` that `go` has.
 fn origin(value: &RawValue) -> Result<Option<Map<String, Value>>, InfoError> {
     let fields: Option<Fields> = serde_json::from_str(value.get()).map_err(InfoError::Origin)?;
     let Some(Fields(fields)) = fields else { return Ok(None) };
@@ -161,7 +156,7 @@ fn origin(value: &RawValue) -> Result<Option<Map<String, Value>>, InfoError> {
     Ok(Some(kept))
 }
 
-/// The fields of an object, each as often as it is there.
+/// The fields of an object, with duplicates.
 struct Fields(Vec<(String, Box<RawValue>)>);
 
 impl<'de> Deserialize<'de> for Fields {
@@ -214,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_written_anew_with_the_three_fields_that_go_reads() {
+    fn only_the_three_fields_that_go_reads_are_kept() {
         let said = r#" {"Extra":["x"], "origin":{"VCS":"git","URL":"https://a.example","Else":{"a":[1]}},
             "TIME":"2020-01-01T00:00:00.5+01:00", "Version":"v1.0.0", "Name":"x"}"#;
         let written = r#"{"Version":"v1.0.0","Time":"2020-01-01T00:00:00.5+01:00","Origin":{"VCS":"git","URL":"https://a.example"}}"#;
@@ -224,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn of_origin_only_what_go_has_fields_for_is_kept_and_it_is_small() {
+    fn only_the_fields_of_origin_that_go_has_are_kept_with_a_bound() {
         let large = "x".repeat(MAX_INFO / 2);
         let said = format!(
             r#"{{"Version":"v1.0.0","Origin":{{"Extra":"{large}","vcs":"git","URL":"u","Subdir":"s","Hash":"h","TagPrefix":"p/",
@@ -268,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_those_of_rfc_3339() {
+    fn times_must_be_valid_in_rfc_3339() {
         for good in [
             "2020-02-29T23:59:59Z",
             "0000-01-01T00:00:00Z",

@@ -1,17 +1,16 @@
-//! What no proof covers, as sources say it: `.info`, version lists, `@latest`, queries.
+//! What upstreams say and no hash covers: `.info`, version lists, `@latest`, queries. `lists` decides what clients see of them.
 //!
-//! They can misname a version, but what is downloaded under that name is proved all the same. An `.info` is written anew of
-//! what could be read of it (see `info`). That of a canonical version is kept, since it never changes; the others are kept
-//! for a while (see `cache`). Nothing is kept of what a source said that had wrong bytes not long ago. What clients see of them is decided in `listed`.
+//! A wrong answer can name the wrong version, but what is downloaded under that name is proved all the same. An `.info` is
+//! written anew from its valid fields (see `info`). The `.info` of a canonical version never changes, so it is stored; the
+//! others are cached (see `cache`). Nothing is kept of an upstream that sent wrong bytes recently.
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::answer::answer;
-use super::cache::{Cached, MetadataCache, State};
+use super::cache::{Cached, Freshness, MetadataCache};
 use super::info::{Info, InfoError};
 use super::versions::versions_of;
 use crate::base::bounded::read_bounded;
@@ -26,14 +25,14 @@ use gomodule::module::{ModulePath, ModuleVersion, Version};
 use gomodule::proxy_request::Request;
 
 /// A list before anything is left out.
-pub(crate) struct Whole {
-    pub(crate) dated: Cached,
+pub(crate) struct WholeList {
+    pub(crate) cached: Cached,
     pub(crate) versions: Vec<Version>,
-    /// It has all that sources list. Else it has what was released here, which is a shortened list.
+    /// It has all that upstreams list. Else it has only what was released here, which is a shortened list.
     pub(crate) complete: bool,
 }
 
-/// One request upstream for each path that is being asked, and what changes, for a while.
+/// One request upstream at a time for each path; clones share requests and cache.
 #[derive(Clone)]
 pub(crate) struct RawMetadata {
     context: Arc<Context>,
@@ -48,30 +47,31 @@ impl RawMetadata {
 
     /// The `.info` of a canonical version, from disk or upstream.
     pub(crate) async fn info(&self, artifact: &Artifact) -> Result<Cached, MirrorError> {
-        let (context, artifact, wanted) = (Arc::clone(&self.context), artifact.clone(), artifact.clone());
-        let work = async move || {
-            if let Some(info) = stored_info(&context.store, &artifact).await? {
-                return Ok(Cached::now(info));
+        let (context, wanted) = (Arc::clone(&self.context), artifact.clone());
+        let flight = self.flights.join(artifact.clone(), async move || {
+            if let Some(info) = stored_info(&context.store, &wanted).await? {
+                return Ok(Cached::fresh(info));
             }
             if context.offline {
-                return Err(ReleaseError::Offline(artifact.to_string()).into());
+                return Err(ReleaseError::Offline(wanted.to_string()).into());
             }
-            prefetch_record(&context, &artifact.module);
-            let (pool, request) = (context.sources.of(&artifact.module.path), Request::File(artifact.clone()));
-            let said = pool.small(&request, |body| answer(&request, body)).await?;
-            let Metadata { value: info, distrusted, .. } = said;
+            // The client asks for the `.mod` next, which needs the record. That request reports any error.
+            let (prefetch, module) = (Arc::clone(&context), wanted.module.clone());
+            tokio::spawn(async move { prefetch.expectations.record(&module).await.map(drop) });
+            let (pool, request) = (context.sources.of(&wanted.module.path), Request::File(wanted.clone()));
+            let Metadata { value, distrusted, .. } = pool.small(&request, |body| answer(&request, body)).await?;
+            let info = Cached::fresh(value);
             if distrusted {
-                return Ok(Cached { state: State::Unkept, ..Cached::now(info) });
+                return Ok(Cached { freshness: Freshness::Uncached, ..info });
             }
-            let body = info.clone();
+            let body = info.body.clone();
             let keep = move |store: &Store| {
-                store.tree().try_to_keep(&artifact, &body);
+                store.tree().try_to_keep(&wanted, &body);
                 Ok(())
             };
             blocking(&context.store, keep).await?;
-            Ok(Cached::now(info))
-        };
-        let flight = self.flights.join(wanted, work);
+            Ok(info)
+        });
         flight.await?
     }
 
@@ -89,55 +89,46 @@ impl RawMetadata {
         self.cache.get(&self.context.sources.of(path), &request).await
     }
 
-    /// What sources list, and behind it what was released here and they do not list; or what was released here alone, if no
-    /// source answers or the module is gone there.
-    pub(crate) async fn whole_list(&self, path: &ModulePath) -> Result<Whole, MirrorError> {
+    /// What upstreams list, and after it what was released here and they do not list; or only what was released here, if no
+    /// upstream answers or has the module any more.
+    pub(crate) async fn whole_list(&self, path: &ModulePath) -> Result<WholeList, MirrorError> {
         let listed = self.ask(Request::List(path.clone())).await;
         let is_trouble = listed.as_ref().is_err_and(MirrorError::is_trouble);
         let wanted = path.clone();
-        let here = blocking(&self.context.store, move |store| {
+        let stored = blocking(&self.context.store, move |store| {
             let released = store.tree().released(&wanted)?;
-            // Pseudo-versions are in no list, and whoever asks for one of them wants to know that the module is here.
+            // No list has pseudo-versions, but a client that asks for one needs to know that the module is here.
             let any = !released.is_empty() || (is_trouble && !store.tree().versions_here(&wanted)?.is_empty());
             Ok((released, any))
         });
-        let (mut released, any_here) = here.await?;
-        let (listed, age, state, complete) = match listed {
-            Ok(dated) => (dated.body, dated.age, dated.state, true),
-            Err(error) if !any_here || !error.leads_here() => return Err(error),
-            Err(_) if is_trouble => (Bytes::new(), Duration::ZERO, State::here(self.context.offline), false),
-            Err(_) => (Bytes::new(), Duration::ZERO, State::Fresh, false),
+        let (mut released, any_stored) = stored.await?;
+        let (listed, complete) = match listed {
+            Ok(listed) => (listed, true),
+            Err(error) if !any_stored || !error.allows_stored_answer() => return Err(error),
+            Err(_) if is_trouble => (Cached::stored(Bytes::new(), self.context.offline), false),
+            Err(_) => (Cached::fresh(Bytes::new()), false),
         };
-        let known: HashSet<Version> = versions_of(&listed).into_iter().collect();
+        let known: HashSet<Version> = versions_of(&listed.body).into_iter().collect();
         released.retain(|version| !known.contains(version));
-        let mut body = listed.to_vec();
+        let mut body = listed.body.to_vec();
         if !body.is_empty() && !body.ends_with(b"\n") {
             body.push(b'\n');
         }
         body.extend(released.iter().flat_map(|version| format!("{version}\n").into_bytes()));
         let versions = versions_of(&body);
-        Ok(Whole { dated: Cached { body: body.into(), age, state }, versions, complete })
+        Ok(WholeList { cached: Cached { body: body.into(), ..listed }, versions, complete })
     }
 }
 
-/// Looks the version up meanwhile: who asks for the `.info` of a version asks for its `.mod` next, and that needs the
-/// record. Whatever comes of it is told to whoever asks then.
-fn prefetch_record(context: &Arc<Context>, module: &ModuleVersion) {
-    let (context, module) = (Arc::clone(context), module.clone());
-    tokio::spawn(async move {
-        let _ = context.expectations.record(&module).await;
-    });
-}
-
-pub(crate) fn named(path: &ModulePath, info: &[u8]) -> Result<ModuleVersion, MirrorError> {
-    let nonsense =
-        |why: InfoError| UpstreamError::Nonsense { upstream: "that was asked".to_owned(), why: why.to_string() };
-    let version = Info::read(info).map_err(nonsense)?.version;
+/// The version that the `.info` of an upstream names.
+pub(crate) fn info_version(path: &ModulePath, info: &[u8]) -> Result<ModuleVersion, MirrorError> {
+    let invalid = |why: InfoError| UpstreamError::invalid("that was asked", why.to_string());
+    let version = Info::read(info).map_err(invalid)?.version;
     Ok(ModuleVersion { path: path.clone(), version })
 }
 
-/// The kept `.info`, read again: a damaged one is as good as absent. What an earlier version kept as it came is written anew;
-/// where that fails, as on read-only media, it goes out anew all the same.
+/// The stored `.info`, read again: a damaged one is treated as missing. One that an older sumgate stored unchanged is written
+/// anew; if it cannot be stored, as on read-only media, the new text is returned all the same.
 pub(crate) async fn stored_info(store: &Arc<Store>, artifact: &Artifact) -> Result<Option<Bytes>, ReleaseError> {
     let artifact = artifact.clone();
     let read = move |store: &Store| {

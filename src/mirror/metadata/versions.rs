@@ -2,9 +2,10 @@
 
 use gomodule::module::Version;
 
-/// Versions that are asked for what a module takes back, if the database does not know the newest ones. A hundred releases
-/// in the time that the database takes to learn of one are nobody's.
+/// Versions that are tried for retractions, if the database does not know the newest ones: no module has more releases in the
+/// time that the database takes to add a record.
 const MAX_CANDIDATES: usize = 10;
+
 pub(crate) fn versions_of(list: &[u8]) -> Vec<Version> {
     let firsts = std::str::from_utf8(list).unwrap_or_default().lines();
     firsts.filter_map(|line| Version::parse(line.split_whitespace().next()?).ok()).collect()
@@ -16,8 +17,8 @@ pub(crate) fn newest_of(versions: &[Version]) -> Option<Version> {
     releases.max().or_else(|| versions.iter().max()).cloned()
 }
 
-/// The versions whose go.mod may say what is taken back: releases, or else pre-releases, newest first. One that is
-/// `+incompatible` has no go.mod, so it would say that nothing is.
+/// The versions whose go.mod may have the retractions: releases, or else pre-releases, newest first. An `+incompatible` version
+/// has no go.mod of its own, so it retracts nothing.
 pub(crate) fn retraction_candidates(mut versions: Vec<Version>) -> impl Iterator<Item = Version> {
     versions.retain(|version| !version.is_incompatible());
     if versions.iter().any(|version| !version.is_prerelease()) {
@@ -34,7 +35,7 @@ pub(crate) fn named_by(query: &str, versions: &[Version]) -> Option<Version> {
     if let Some(version) = versions.iter().find(by_name) {
         return Some(version.clone());
     }
-    // `go` itself takes seven characters of a commit for too few to be sure of.
+    // `go` too takes no fewer than seven characters for a commit.
     let is_commit = query.len() >= 7 && query.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
     let of_commit = |version: &&Version| {
         let commit = version.commit().filter(|_| is_commit);
@@ -42,7 +43,7 @@ pub(crate) fn named_by(query: &str, versions: &[Version]) -> Option<Version> {
     };
     let mut found = versions.iter().filter(of_commit);
     let first = found.next().cloned();
-    // Two commits that begin alike: nobody knows which one is meant.
+    // Two commits may begin alike: then the query is ambiguous.
     first.filter(|_| found.next().is_none())
 }
 
@@ -53,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn releases_say_what_is_taken_back_newest_first_and_incompatible_ones_never() {
+    fn retractions_are_read_from_the_newest_compatible_releases() {
         let retraction_candidates = |list: &str| {
             retraction_candidates(versions_of(list.as_bytes())).map(|one| one.to_string()).collect::<Vec<_>>()
         };
@@ -70,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn queries_are_answered_by_versions_that_are_here() {
+    fn a_query_names_a_stored_version() {
         let versions: Vec<Version> = [
             "v1.0.0",
             "v2.3.0+incompatible",

@@ -1,4 +1,4 @@
-//! A version that its source has and the database shows later, in a time that passes only while the test waits.
+//! A version that an upstream has and the database shows later, under a clock that moves only while the test waits.
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test may touch the world, and panic")]
 
 use std::sync::Mutex;
@@ -57,9 +57,10 @@ impl Script for Servers {
     }
 }
 
-/// The first request waits from 0 to 6 seconds, the second one comes after 4: the record that is there after 7 is its.
+/// The first request waits from 0 to 6 seconds, the second one from 4 to 10: only the second gets the record, which is there
+/// after 7.
 #[tokio::test(start_paused = true)]
-async fn whoever_comes_late_waits_as_long_as_the_first() {
+async fn a_later_request_waits_as_long_as_the_first() {
     let servers = Servers(Arc::new(Mutex::new((World::demo(), true))));
     let key = servers.0.lock().unwrap().0.key().to_string();
     let (http, folder) = (HttpClient::scripted(Arc::new(servers.clone())), tempfile::tempdir().unwrap());

@@ -1,4 +1,4 @@
-//! Pairs of policies: what was changed on purpose is what is found, and what is not found lets nothing in.
+//! Random pairs of policies: every loosening change is found, and a pair without findings allows nothing new.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fmt::Write;
@@ -40,7 +40,7 @@ impl Random {
     }
 }
 
-/// A policy as its author thinks of it.
+/// The content of a policy before it is written as text.
 #[derive(Clone, Debug, Default)]
 struct Sketch {
     deny: Vec<&'static str>,
@@ -115,7 +115,7 @@ impl Sketch {
     }
 }
 
-/// Changes one thing; says whether that loosens, or `None` if this sketch has nothing of the kind.
+/// Makes one change. Returns whether it loosens, or `None` if this sketch has nothing to change.
 fn change(random: &mut Random, base: &Sketch, now: &mut Sketch) -> Option<bool> {
     match random.below(11) {
         0 => {
@@ -147,16 +147,7 @@ fn change(random: &mut Random, base: &Sketch, now: &mut Sketch) -> Option<bool> 
             *year = if later { 2025 } else { 2019 };
             Some(later)
         }
-        7 => {
-            let old = base.min_age?;
-            now.min_age = *random.one(&[None, Some(old), Some(old + 1), old.checked_sub(1).filter(|age| *age > 0)]);
-            now.unknown_is_old = random.yes();
-            Some(match now.min_age {
-                Some(new) if new > old => now.unknown_is_old,
-                Some(new) if new == old => now.unknown_is_old && !base.unknown_is_old,
-                _ => true,
-            })
-        }
+        7 => change_min_age(random, base, now),
         8 => {
             let flag = *random.one(&FLAGS);
             let had = base.flags.contains(&flag);
@@ -171,7 +162,7 @@ fn change(random: &mut Random, base: &Sketch, now: &mut Sketch) -> Option<bool> 
             let (_, rules, _) = now.exceptions.first_mut()?;
             let rule = RULES.into_iter().find(|rule| !rules.contains(rule))?;
             rules.push(rule);
-            // Another exception for the same modules may lift it already.
+            // Another exception for the same modules may already lift it.
             let (module, ..) = &base.exceptions[0];
             let is_lifted = |one: &(&str, Vec<&str>, i16)| one.0 == *module && one.1.contains(&rule);
             Some(!base.exceptions.iter().any(is_lifted))
@@ -185,7 +176,18 @@ fn change(random: &mut Random, base: &Sketch, now: &mut Sketch) -> Option<bool> 
     }
 }
 
-/// Changes a few things more that do not loosen, as far as their author thinks.
+fn change_min_age(random: &mut Random, base: &Sketch, now: &mut Sketch) -> Option<bool> {
+    let old = base.min_age?;
+    now.min_age = *random.one(&[None, Some(old), Some(old + 1), old.checked_sub(1).filter(|age| *age > 0)]);
+    now.unknown_is_old = random.yes();
+    Some(match now.min_age {
+        Some(new) if new > old => now.unknown_is_old,
+        Some(new) if new == old => now.unknown_is_old && !base.unknown_is_old,
+        _ => true,
+    })
+}
+
+/// Makes a few more changes that do not loosen.
 fn further(random: &mut Random, now: &Sketch) -> Sketch {
     let mut sketch = now.clone();
     for _ in 0..4 {
@@ -198,10 +200,10 @@ fn further(random: &mut Random, now: &Sketch) -> Sketch {
     sketch
 }
 
-/// What is true of a module version, whatever a policy asks about it.
+/// All facts about a module version.
 struct Truth {
     module: &'static str,
-    /// The least age of the record, as sightings tell it, in days; and the ages of all sightings.
+    /// The least age of the record according to the sightings, and the ages of all sightings, in days.
     covered_since: Option<u64>,
     sightings: Vec<u64>,
     facts: Facts,
@@ -227,7 +229,7 @@ impl Truth {
         Self { module, covered_since, sightings, facts, today }
     }
 
-    /// Records that a sighting of the required age covers are old; else the record is young, or unknown where the newest
+    /// A record is old if a sighting of the required age covers it. Otherwise it is young, or its age is unknown if the newest
     /// sighting of that age is more than twice as old.
     fn age(&self, min: u64) -> Age {
         let covered = self.covered_since.unwrap_or_default();
@@ -251,7 +253,7 @@ impl Truth {
 }
 
 #[test]
-fn what_loosens_is_found_and_what_is_not_found_lets_nothing_in() {
+fn every_loosening_change_is_found_and_no_finding_means_nothing_new_is_allowed() {
     let (mut counts, mut compared, mut unknown) = ([0; 2], 0, 0);
     for seed in 0.. {
         if compared == PAIRS {
@@ -266,7 +268,7 @@ fn what_loosens_is_found_and_what_is_not_found_lets_nothing_in() {
         assert_eq!(!found.is_empty(), expected, "seed {seed}: {found:?}\n{}---\n{}", base.text(), now.text());
         counts[usize::from(expected)] += 1;
 
-        // What is not found to be looser refuses whatever the earlier one refuses, in any number of steps.
+        // A policy without findings denies everything that the earlier one denies, after any number of changes.
         let other = further(&mut random, &now);
         let (pair, new) = if random.yes() { (&now, now.policy()) } else { (&other, other.policy()) };
         if !loosened(&old, &new).is_empty() {
@@ -285,7 +287,7 @@ fn what_loosens_is_found_and_what_is_not_found_lets_nothing_in() {
 }
 
 #[test]
-fn to_an_empty_file_nothing_but_an_exception_can_be_added_that_loosens() {
+fn only_an_exception_loosens_an_empty_policy() {
     for seed in 0..200 {
         let mut first = Sketch::random(&mut Random(seed));
         assert_eq!(loosened(&Policy::default(), &first.policy()).len(), first.exceptions.len());
@@ -309,7 +311,7 @@ fn other_versions_are_another_selection() {
 }
 
 #[test]
-fn reasons_and_lines_are_no_difference() {
+fn reasons_and_lines_do_not_matter() {
     let text = "[policy]\nmin-age = \"7d\"\n[[deny]]\nmodule = \"a.com\"\nreason = \"r\"\n";
     let policy = |text: &str| parse(text).unwrap();
     let other = text.replace("\"r\"", "\"another\"").replace("[[deny]]", "# A comment.\n\n[[deny]]");
@@ -317,7 +319,7 @@ fn reasons_and_lines_are_no_difference() {
 }
 
 #[test]
-fn toolchains_that_are_allowed_anew_lift_the_default() {
+fn newly_allowed_toolchains_loosen_the_default() {
     let policy = |text: &str| parse(&format!("[policy]\n{text}\n")).unwrap();
     let of = |base: &str, now: &str| loosened(&policy(base), &policy(now)).len();
     assert_eq!(of("default = \"deny\"", "default = \"deny\"\ntoolchains = [\">=go1.26.0\"]"), 1);

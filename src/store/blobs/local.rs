@@ -1,7 +1,7 @@
 //! Blobs as files below one folder.
 //!
-//! No link is followed on the way to a file. What lies at its place and is no regular file was not put there by this program:
-//! it is as good as absent, and a file that is put goes over it.
+//! No link is followed. Anything but a regular file at the path of a blob was not put there by this program: it is treated as
+//! missing, and replaced by a put.
 
 use std::fs::{self, File};
 use std::io;
@@ -13,7 +13,7 @@ use crate::store::open::{entries, is_absent, is_linked, open};
 use crate::store::staging::Staging;
 use crate::store::{StagingFile, StoreError, key};
 
-/// The files below one folder. Folders on the way to a file are made for the readers that `modes` names.
+/// The files below one folder. Missing folders are made with `modes`.
 #[derive(Clone, Debug)]
 pub(in crate::store) struct LocalBlobs {
     dir: PathBuf,
@@ -29,29 +29,29 @@ impl LocalBlobs {
         &self.dir
     }
 
-    /// Puts a staged file at `key`, durably, over what was there. Returns the file, still open.
+    /// Puts a staged file at `key`, durably, and replaces an older one. Returns the file, still open.
     pub(in crate::store) fn replace(&self, key: &str, staged: StagingFile) -> Result<File, StoreError> {
         let path = self.synced(key, &staged)?;
-        durable::place(staged.place, &path, self.modes)?;
+        durable::persist(staged.path, &path, self.modes)?;
         Ok(staged.file)
     }
 
-    /// Moves the file at `key` into staging, if it is there: the very file, however large it is.
+    /// Moves the file at `key` to staging, if there is one, without a copy.
     pub(in crate::store) fn take_out(&self, key: &str, to: &Staging) -> Result<Option<StagingFile>, StoreError> {
-        let path = key::place(&self.dir, key)?;
+        let path = key::file_path(&self.dir, key)?;
         let staged = to.file()?;
-        match fs::rename(&path, &staged.place) {
+        match fs::rename(&path, &staged.path) {
             Ok(()) => {}
             Err(error) if is_absent(&error) => return Ok(None),
             Err(cause) => return Err(StoreError::new("set aside", &path, cause)),
         }
-        let file = open(&staged.place).map_err(|cause| StoreError::new("open", &staged.place, cause))?;
-        Ok(file.map(|file| StagingFile { file, place: staged.place }))
+        let file = open(&staged.path).map_err(|cause| StoreError::new("open", &staged.path, cause))?;
+        Ok(file.map(|file| StagingFile { file, path: staged.path }))
     }
 
-    /// Whether there is such a folder, or something in its place.
+    /// Whether there is an entry with the name of this folder.
     pub(in crate::store) fn has_folder(&self, folder: &str) -> Result<bool, StoreError> {
-        let path = key::place(&self.dir, folder)?;
+        let path = key::file_path(&self.dir, folder)?;
         match path.symlink_metadata() {
             Ok(_) => Ok(true),
             Err(error) if is_absent(&error) => Ok(false),
@@ -59,9 +59,9 @@ impl LocalBlobs {
         }
     }
 
-    /// The place of a file whose bytes are on disk now.
+    /// Syncs a staged file, and returns the path for it.
     fn synced(&self, key: &str, staged: &StagingFile) -> Result<PathBuf, StoreError> {
-        let path = key::place(&self.dir, key)?;
+        let path = key::file_path(&self.dir, key)?;
         staged.file.sync_all().map_err(|cause| StoreError::new("sync", &path, cause))?;
         Ok(path)
     }
@@ -70,17 +70,17 @@ impl LocalBlobs {
 impl Blobs for LocalBlobs {
     fn put(&self, key: &str, staged: StagingFile) -> Result<File, StoreError> {
         let path = self.synced(key, &staged)?;
-        durable::place_first(staged.place, &path, self.modes)?;
+        durable::persist_new(staged.path, &path, self.modes)?;
         Ok(staged.file)
     }
 
     fn get(&self, key: &str) -> Result<Option<File>, StoreError> {
-        let path = key::place(&self.dir, key)?;
+        let path = key::file_path(&self.dir, key)?;
         open(&path).map_err(|cause| StoreError::new("open", &path, cause))
     }
 
     fn delete(&self, key: &str) -> Result<(), StoreError> {
-        let path = key::place(&self.dir, key)?;
+        let path = key::file_path(&self.dir, key)?;
         let failed = |cause| StoreError::new("delete", &path, cause);
         let folder = path.parent().unwrap_or(&self.dir);
         if is_linked(folder).map_err(failed)? || path.symlink_metadata().is_ok_and(|found| found.is_dir()) {
@@ -93,7 +93,7 @@ impl Blobs for LocalBlobs {
     }
 
     fn list(&self, folder: &str, max: usize) -> Result<Vec<String>, StoreError> {
-        let top = if folder.is_empty() { self.dir.clone() } else { key::place(&self.dir, folder)? };
+        let top = if folder.is_empty() { self.dir.clone() } else { key::file_path(&self.dir, folder)? };
         let mut found = Vec::new();
         let mut folders = vec![top.clone()];
         if is_linked(&top).map_err(|cause| StoreError::new("read the folder", &top, cause))? {
@@ -107,10 +107,10 @@ impl Blobs for LocalBlobs {
                     folders.push(entry.path());
                     continue;
                 }
-                // No key is anything but text.
+                // A name that is not UTF-8 is not a key.
                 found.extend(entry.path().strip_prefix(&self.dir).ok().and_then(Path::to_str).map(str::to_owned));
                 if found.len() > max {
-                    let words = format!("expected at most {max} files, found more: look into what put them there");
+                    let words = format!("expected at most {max} files, found more: find out which program made them");
                     return Err(failed(io::Error::other(words)));
                 }
             }

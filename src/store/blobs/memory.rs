@@ -18,7 +18,7 @@ fn failed(cause: io::Error) -> StoreError {
 
 impl Blobs for MemoryBlobs {
     fn put(&self, key: &str, mut staged: StagingFile) -> Result<File, StoreError> {
-        key::place(Path::new(""), key)?;
+        key::file_path(Path::new(""), key)?;
         let mut bytes = Vec::new();
         staged.file.rewind().and_then(|()| staged.file.read_to_end(&mut bytes)).map_err(failed)?;
         self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(key.to_owned()).or_insert(bytes);
@@ -26,7 +26,7 @@ impl Blobs for MemoryBlobs {
     }
 
     fn get(&self, key: &str) -> Result<Option<File>, StoreError> {
-        key::place(Path::new(""), key)?;
+        key::file_path(Path::new(""), key)?;
         let Some(bytes) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned() else {
             return Ok(None);
         };
@@ -36,7 +36,7 @@ impl Blobs for MemoryBlobs {
     }
 
     fn delete(&self, key: &str) -> Result<(), StoreError> {
-        key::place(Path::new(""), key)?;
+        key::file_path(Path::new(""), key)?;
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
         Ok(())
     }
@@ -44,7 +44,7 @@ impl Blobs for MemoryBlobs {
     fn list(&self, folder: &str, max: usize) -> Result<Vec<String>, StoreError> {
         let start = if folder.is_empty() { String::new() } else { format!("{folder}/") };
         if !folder.is_empty() {
-            key::place(Path::new(""), folder)?;
+            key::file_path(Path::new(""), folder)?;
         }
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let found: Vec<String> = all.keys().filter(|key| key.starts_with(&start)).cloned().collect();

@@ -7,8 +7,7 @@ use crate::store::durable::{self, Durability, Modes};
 use crate::store::lock::lock;
 use crate::store::{StoreError, key, open};
 
-/// The values in one folder, which must be there before one is written. They are for the readers that `modes` names, and locks
-/// for this user alone.
+/// The values in one folder, which must exist before a write. Values have the mode of `modes`; only this user may open locks.
 #[derive(Clone, Debug)]
 pub(in crate::store) struct LocalState {
     dir: PathBuf,
@@ -23,7 +22,7 @@ impl LocalState {
 
 impl State for LocalState {
     fn get(&self, name: &str, max: usize) -> Result<Option<Vec<u8>>, StoreError> {
-        let path = key::place_of_value(&self.dir, name)?;
+        let path = key::value_path(&self.dir, name)?;
         open::read(&path, max).map_err(|cause| StoreError::new("read", &path, cause))
     }
 
@@ -34,9 +33,9 @@ impl State for LocalState {
         expected: Option<&[u8]>,
         new: &[u8],
     ) -> Result<Swap, StoreError> {
-        let path = key::place_of_value(&self.dir, name)?;
+        let path = key::value_path(&self.dir, name)?;
         check_len(&path, new, max)?;
-        let _held = self.lease(name)?;
+        let _lease = self.lease(name)?;
         let found = self.get(name, max)?;
         if found.as_deref() != expected {
             return Ok(Swap::Conflict(found));
@@ -46,11 +45,11 @@ impl State for LocalState {
     }
 
     fn append(&self, name: &str, line: &[u8]) -> Result<(), StoreError> {
-        durable::append(&key::place_of_value(&self.dir, name)?, line, self.modes)
+        durable::append(&key::value_path(&self.dir, name)?, line, self.modes)
     }
 
     fn lease(&self, name: &str) -> Result<Lease, StoreError> {
-        key::place_of_value(&self.dir, name)?;
+        key::value_path(&self.dir, name)?;
         Ok(Box::new(lock(&self.dir.join(format!("{name}.lock")))?))
     }
 }

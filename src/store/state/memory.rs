@@ -30,7 +30,7 @@ impl Drop for Held {
 
 impl State for MemoryState {
     fn get(&self, name: &str, max: usize) -> Result<Option<Vec<u8>>, StoreError> {
-        key::place_of_value(Path::new(""), name)?;
+        key::value_path(Path::new(""), name)?;
         let values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(values.get(name).filter(|value| value.len() <= max).cloned())
     }
@@ -42,7 +42,7 @@ impl State for MemoryState {
         expected: Option<&[u8]>,
         new: &[u8],
     ) -> Result<Swap, StoreError> {
-        key::place_of_value(Path::new(""), name)?;
+        key::value_path(Path::new(""), name)?;
         check_len(Path::new(name), new, max)?;
         let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
         let found = values.get(name).filter(|value| value.len() <= max).cloned();
@@ -54,14 +54,14 @@ impl State for MemoryState {
     }
 
     fn append(&self, name: &str, line: &[u8]) -> Result<(), StoreError> {
-        key::place_of_value(Path::new(""), name)?;
+        key::value_path(Path::new(""), name)?;
         let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
         values.entry(name.to_owned()).or_default().extend(line);
         Ok(())
     }
 
     fn lease(&self, name: &str) -> Result<Lease, StoreError> {
-        key::place_of_value(Path::new(""), name)?;
+        key::value_path(Path::new(""), name)?;
         let held = self.leases.held.lock().unwrap_or_else(PoisonError::into_inner);
         let free = self.leases.given_back.wait_while(held, |held| held.contains(name));
         free.unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());

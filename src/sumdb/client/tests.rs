@@ -1,4 +1,4 @@
-//! A client of a log in memory, under a clock that moves when the test says so.
+//! A client of a log in memory, with a clock that the test moves.
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test may touch the world, and panic")]
 
 use std::collections::BTreeMap;
@@ -18,20 +18,20 @@ use crate::upstream::database_request::DatabaseRequest;
 use crate::upstream::{ProxyList, Script};
 
 const HELLO: &str = "example.com/hello@v1.0.0";
-const DAY: Duration = Duration::from_hours(24);
-const WEEK: Duration = Duration::from_hours(7 * 24);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// What the endpoints answer.
+/// The answers of the endpoints.
 struct Answers {
     world: World,
-    /// No record is there yet.
+    /// There is no record yet.
     absent: bool,
     /// An endpoint whose tiles have a wrong bit.
     lies: Option<usize>,
-    /// So often another process moves the head by one record while a tile is on its way.
+    /// How often another process moves the head by one record during a tile request.
     moves: u64,
     state: Option<Arc<StateDir>>,
-    /// The endpoint, and what it was asked.
+    /// The requests: endpoint and path.
     asked: Vec<(usize, String)>,
 }
 
@@ -85,7 +85,7 @@ impl Script for Shared {
     }
 }
 
-/// One data folder, one clock, and one database with two endpoints: its own, and a proxy that passes it on.
+/// One data folder, one clock, and one database with two endpoints: its own, and a proxy.
 struct Bench {
     folder: tempfile::TempDir,
     script: Shared,
@@ -100,11 +100,11 @@ impl Bench {
         Self { folder: tempfile::tempdir().unwrap(), script: Shared(Arc::new(Mutex::new(script))), clock }
     }
 
-    /// A client as a process that starts now opens it.
+    /// A client as in a new process.
     fn client(&self) -> Client {
         let key = self.script().world.key().to_string();
         let database = Database::parse(&format!("{key} http://one.invalid")).unwrap();
-        let database = database.or_through(&ProxyList::parse("http://two.invalid").unwrap());
+        let database = database.with_fallbacks(&ProxyList::parse("http://two.invalid").unwrap());
         let http = HttpClient::scripted(Arc::new(self.script.clone()));
         let store = Store::open(self.folder.path()).unwrap();
         Client::open(database, &store, &Anchor::None, http, self.clock).unwrap()
@@ -114,22 +114,22 @@ impl Bench {
         self.script.0.lock().unwrap()
     }
 
-    /// What is stored of tiles: names and bytes.
+    /// The stored tiles: names and bytes.
     fn tiles(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let database = std::fs::read_dir(self.folder.path().join("sumdb")).unwrap().next().unwrap().unwrap();
         let tiles = std::fs::read_dir(database.path().join("tile")).unwrap().map(|entry| entry.unwrap().path());
         tiles.map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
     }
 
-    /// How often the database was asked for records since the last time.
+    /// The number of lookups since the last call.
     fn lookups(&self) -> usize {
         self.script().asked.drain(..).filter(|(_, asked)| asked.starts_with("lookup/")).count()
     }
 
     /// The age of a record, for a rule of one week.
     async fn age(&self, client: &Client, module: &ModuleVersion) -> Age {
-        let attested = client.lookup(module).await.unwrap();
-        Databases::new(vec![client.clone()]).unwrap().age(&attested, WEEK, self.clock.now().wall)
+        let record = client.lookup(module).await.unwrap();
+        Databases::new(vec![client.clone()]).unwrap().age(&record, WEEK, self.clock.now().wall)
     }
 }
 
@@ -138,18 +138,18 @@ fn hello() -> ModuleVersion {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_record_becomes_old_when_the_clock_moves_on() {
+async fn a_record_becomes_older_as_time_passes() {
     let bench = Bench::new();
     let client = bench.client();
     assert_eq!(bench.age(&client, &hello()).await, Age::Unknown);
     advance(8 * DAY).await;
     assert_eq!(bench.age(&client, &hello()).await, Age::AtLeast(8 * DAY));
-    // A process that starts now knows it, too.
+    // Also for a new process.
     assert_eq!(bench.age(&bench.client(), &hello()).await, Age::AtLeast(8 * DAY));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_head_that_is_shown_again_tells_what_came_after_it() {
+async fn a_head_that_is_shown_again_makes_later_records_young() {
     for (shown_again, age) in [(true, Age::AtLeast(Duration::ZERO)), (false, Age::Unknown)] {
         let bench = Bench::new();
         let client = bench.client();
@@ -165,7 +165,7 @@ async fn a_head_that_is_shown_again_tells_what_came_after_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn that_there_is_no_record_is_remembered_for_five_seconds() {
+async fn a_missing_record_is_remembered_for_five_seconds() {
     let bench = Bench::new();
     let client = bench.client();
     bench.script().absent = true;
@@ -180,24 +180,25 @@ async fn that_there_is_no_record_is_remembered_for_five_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_asks_anew_does_not_wait_for_that() {
+async fn a_missing_record_that_is_forgotten_is_requested_again() {
     let bench = Bench::new();
     let client = bench.client();
     bench.script().absent = true;
     client.lookup(&hello()).await.unwrap_err();
     bench.script().absent = false;
-    client.lookup_anew(&hello()).await.unwrap();
-    // What is proved by now counts.
+    client.forget_no_record(&hello());
+    client.lookup(&hello()).await.unwrap();
+    // The proved record is remembered.
     client.lookup(&hello()).await.unwrap();
     assert_eq!(bench.lookups(), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_question_counts_also_after_a_start() {
+async fn the_first_lookup_counts_after_a_restart() {
     let bench = Bench::new();
     assert_eq!(bench.client().first_asked(&hello()).await.unwrap().ago(), Duration::ZERO);
-    advance(Duration::from_hours(3)).await;
-    assert_eq!(bench.client().first_asked(&hello()).await.unwrap().ago(), Duration::from_hours(3));
+    advance(Duration::from_secs(3 * 3600)).await;
+    assert_eq!(bench.client().first_asked(&hello()).await.unwrap().ago(), Duration::from_secs(3 * 3600));
 }
 
 #[tokio::test(start_paused = true)]
@@ -219,7 +220,7 @@ async fn a_head_that_moves_while_a_lookup_runs_is_compared_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_endpoint_that_lies_is_found_and_avoided() {
+async fn an_endpoint_with_wrong_tiles_is_found_and_avoided() {
     let bench = Bench::new();
     let client = bench.client();
     bench.script().lies = Some(0);
@@ -231,7 +232,7 @@ async fn an_endpoint_that_lies_is_found_and_avoided() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fork_writes_the_evidence_and_stops_everything_new() {
+async fn a_fork_writes_evidence_and_stops_new_proofs() {
     let bench = Bench::new();
     let client = bench.client();
     client.lookup(&hello()).await.unwrap();
@@ -246,7 +247,7 @@ async fn a_fork_writes_the_evidence_and_stops_everything_new() {
     assert_eq!(bench.tiles(), kept, "no tile of the other history is kept");
     bench.script().asked.clear();
     let other = ModuleVersion::parse("example.com/dep/v2@v2.0.1").unwrap();
-    // Also in a process that starts later. What was proved before stays proved.
+    // Also in a later process. What was proved before stays proved.
     for client in [client, bench.client()] {
         assert_eq!(client.lookup(&other).await.unwrap_err().fault(), Fault::Misbehaviour);
         client.lookup(&hello()).await.unwrap();

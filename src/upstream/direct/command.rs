@@ -1,4 +1,4 @@
-//! The `go` command as a child: a clean environment, a module cache of its own, and bounds for time and output.
+//! The `go` command as a child process: a clean environment, a module cache of its own, and limits for time and output.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -17,204 +17,182 @@ use crate::go::environment::go_on_path;
 use crate::store::private_folder;
 use crate::upstream::secret::without_logins;
 
-/// Runs at the same time, for all private modules together. Each clones a repository, which takes a core and as much
-/// network as there is.
+/// Concurrent runs, for all private modules together. Each clones a repository, which takes a core and all of the network.
 const AT_ONCE: usize = 4;
-static PLACES: Semaphore = Semaphore::const_new(AT_ONCE);
-/// A large repository, cloned over a slow line.
-const PATIENCE: Duration = Duration::from_mins(5);
-/// What is read of the output: the largest list known is below 1 MB.
+static SLOTS: Semaphore = Semaphore::const_new(AT_ONCE);
+/// Enough to clone a large repository over a slow line.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+/// Limit of the output: the largest known list is below 1 MB.
 const MAX_OUTPUT: u64 = 8 << 20;
-/// What is told of them: `go` at the other end shows about 600 bytes.
-const MAX_WORDS: usize = 600;
+/// Limit of an error message: the `go` of the client shows about 600 bytes.
+const MAX_MESSAGE: usize = 600;
 
-/// Variables that the child keeps, with why. No other one gets through, so that no setting of `go`, and nothing that is
-/// meant for the mirror itself, changes what is fetched.
-const KEPT: [&str; 34] = [
+/// Variables that the child inherits, and why. All others are removed, so that no setting of `go` and no setting of the mirror
+/// changes what is fetched.
+const KEPT: [&str; 13] = [
     // Where git and ssh are.
     "PATH",
     // Where git finds ~/.gitconfig, ssh its keys and known hosts, and `go` ~/.netrc.
-    "HOME",
-    "XDG_CONFIG_HOME",
-    "NETRC",
-    // The name that ssh logs in with where none is given.
-    "USER",
-    "LOGNAME",
-    // How to reach a repository that wants a key.
-    "SSH_AUTH_SOCK",
-    "GIT_SSH",
-    "GIT_SSH_COMMAND",
-    "GIT_SSH_VARIANT",
-    // A program that knows the password. It cannot ask a person: there is no terminal.
+    "HOME XDG_CONFIG_HOME NETRC",
+    // The default user name of ssh.
+    "USER LOGNAME",
+    // How to reach a repository over ssh.
+    "SSH_AUTH_SOCK GIT_SSH GIT_SSH_COMMAND GIT_SSH_VARIANT",
+    // A program that knows the password. It cannot ask the user: there is no terminal.
     "GIT_ASKPASS",
-    // Logins for `https://HOST/PATH?go-get=1`, which says where a repository is (`go help goauth`).
+    // Logins for `https://HOST/PATH?go-get=1`, which names the repository (`go help goauth`).
     "GOAUTH",
-    // Settings of git given by variables, as CI systems do; GIT_CONFIG_KEY_n and GIT_CONFIG_VALUE_n come with the count.
-    "GIT_CONFIG_COUNT",
-    "GIT_CONFIG_GLOBAL",
-    "GIT_CONFIG_SYSTEM",
-    "GIT_CONFIG_NOSYSTEM",
+    // Settings of git in variables, as in CI systems; GIT_CONFIG_KEY_n and GIT_CONFIG_VALUE_n belong to the count.
+    "GIT_CONFIG_COUNT GIT_CONFIG_GLOBAL GIT_CONFIG_SYSTEM GIT_CONFIG_NOSYSTEM",
     // Certificates of a company.
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-    "GIT_SSL_CAINFO",
-    "GIT_SSL_CAPATH",
-    "GIT_SSL_CERT",
-    "GIT_SSL_KEY",
-    "CURL_CA_BUNDLE",
-    // The way out of a company's network.
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "NO_PROXY",
-    "ALL_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
-    "all_proxy",
+    "SSL_CERT_FILE SSL_CERT_DIR CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO GIT_SSL_CAPATH GIT_SSL_CERT GIT_SSL_KEY",
+    // Proxies.
+    "HTTP_PROXY HTTPS_PROXY NO_PROXY ALL_PROXY http_proxy https_proxy no_proxy all_proxy",
     "GIT_PROXY_COMMAND",
     // Where other temporary files go.
     "TMPDIR",
-    // Where a package of `go` that was not installed as usual finds itself.
+    // Where a relocated Go installation finds its files.
     "GOROOT",
 ];
 const KEPT_PREFIXES: [&str; 2] = ["GIT_CONFIG_KEY_", "GIT_CONFIG_VALUE_"];
 
-/// What the child is told. `go` itself decides nothing but how a repository is read.
+/// Variables that are set for the child. They leave no choice to `go` except how to read a repository.
 const SET: [(&str, &str); 15] = [
     ("GOENV", "off"),
     ("GOPROXY", "direct"),
-    // The mirror pins; the database must not hear of the name.
+    // The mirror pins private modules; their names must not go to the database.
     ("GOSUMDB", "off"),
     ("GOPRIVATE", ""),
     ("GONOPROXY", ""),
     ("GONOSUMDB", ""),
     ("GOINSECURE", ""),
-    // The other programs are rarely looked at, and none is needed here.
+    // Only git: other version control programs are rarely audited.
     ("GOVCS", "*:git"),
-    // So that the folder can be removed, and a go.mod need not be tidy.
+    // The folder must be removable, and a go.mod need not be tidy.
     ("GOFLAGS", "-modcacherw -mod=mod"),
     ("GOWORK", "off"),
     ("GO111MODULE", "on"),
-    // A go.mod must not make it run another `go`.
+    // A go.mod must not select another `go`.
     ("GOTOOLCHAIN", "local"),
     ("GOTELEMETRY", "off"),
     ("GIT_TERMINAL_PROMPT", "0"),
-    // Diagnostics are read by us, too.
+    // The error messages are parsed.
     ("LC_ALL", "C"),
 ];
 
-/// A main module that requires nothing: no go.mod above the folder may have a say.
-const NO_MODULE: &str = "module nothing.invalid\n";
+/// A main module without requirements, so that no go.mod above the folder is used.
+const EMPTY_GO_MOD: &str = "module nothing.invalid\n";
 
-/// How `go` says that there is no such thing in a repository that it has read.
-const ABSENCE: [&str; 3] = ["unknown revision", "no matching versions for query", "go.mod at revision"];
-/// In every complaint about a page that says where a repository is (`go help importpath`). The words behind a status there are
-/// the host's own.
+/// Messages of `go` for a version or module that a readable repository does not have.
+const ABSENT: [&str; 3] = ["unknown revision", "no matching versions for query", "go.mod at revision"];
+/// Part of every error about the page that names a repository (`go help importpath`). The host controls the text after it.
 const PAGE: &str = "?go-get=1: ";
-/// In every complaint of git, which repeats what the host says.
-const OF_GIT: &str = "exit status";
-/// How `go` says that a host shows no repository, as it does to strangers too: a login that expired leads to a sign-in page.
+/// Part of every error of git, which quotes the host.
+const GIT_FAILED: &str = "exit status";
+/// Messages of `go` for a host that shows no repository. A host answers the same without a valid login: an expired login leads
+/// to a sign-in page.
 const HIDDEN: [&str; 4] = [
     "?go-get=1: 404 ",
     "?go-get=1: 410 ",
     "?go-get=1: no go-import meta tags",
-    // A host that `go` knows, with fewer elements than a repository has there: the host was not asked.
+    // `go` knows how many path elements a repository of this host has, and does not ask it for fewer.
     "invalid github.com/ import path",
 ];
 
-/// How modules are fetched from version control.
+/// The settings of `direct`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// Where temporary folders may be made.
+pub struct DirectSettings {
+    /// Where temporary folders are made.
     pub scratch: PathBuf,
     /// How long one run of `go` may take.
-    pub patience: Duration,
+    pub timeout: Duration,
 }
 
-impl Settings {
-    /// With the usual patience, unless another one is given.
-    pub fn new(scratch: &Path, patience: Option<Duration>) -> Self {
-        Self { scratch: scratch.to_owned(), patience: patience.unwrap_or(PATIENCE) }
+impl DirectSettings {
+    /// With the default timeout, unless another one is given.
+    pub fn new(scratch: &Path, timeout: Option<Duration>) -> Self {
+        Self { scratch: scratch.to_owned(), timeout: timeout.unwrap_or(DEFAULT_TIMEOUT) }
     }
 }
 
-/// What a run printed, and the folder in which it worked; it is removed when this is dropped.
+/// A finished run, with its output and its folder, which is removed on drop.
 #[derive(Debug)]
-pub(super) struct Printed {
+pub(super) struct GoRun {
     what: String,
-    output: Vec<u8>,
-    complaints: String,
+    stdout: Vec<u8>,
+    stderr: String,
     status: ExitStatus,
     folder: TempDir,
 }
 
-impl Settings {
-    /// Runs `go` with these words to its end, whichever that is.
-    pub(super) async fn run(&self, words: &[&str]) -> Result<Printed, DirectError> {
-        let _place = PLACES.acquire().await.map_err(|error| DirectError::host("wait for a place", &error))?;
+impl DirectSettings {
+    /// Runs `go` with these arguments until it exits, successfully or not.
+    pub(super) async fn run(&self, arguments: &[&str]) -> Result<GoRun, DirectError> {
+        let _slot = SLOTS.acquire().await.map_err(|error| DirectError::host("wait for other runs", &error))?;
         let go = go_on_path().ok_or(DirectError::NoGo)?;
         let folder = private_folder(&self.scratch, "direct-");
         let folder = folder.map_err(|error| DirectError::host("make a temporary folder", &error))?;
         let work = folder.path().join("work");
-        let made = std::fs::create_dir(&work).and_then(|()| std::fs::write(work.join("go.mod"), NO_MODULE));
+        let made = std::fs::create_dir(&work).and_then(|()| std::fs::write(work.join("go.mod"), EMPTY_GO_MOD));
         made.map_err(|error| DirectError::host("make a temporary folder", &error))?;
         let mut command = Command::new(&go);
-        command.args(words).current_dir(&work).env_clear().envs(environment(std::env::vars_os(), folder.path()));
-        let what = format!("go {}", words.join(" "));
-        let limits = Limits { time: self.patience, stdout: MAX_OUTPUT };
+        command.args(arguments).current_dir(&work).env_clear().envs(environment(std::env::vars_os(), folder.path()));
+        let what = format!("go {}", arguments.join(" "));
+        let limits = Limits { time: self.timeout, stdout: MAX_OUTPUT };
         match process::run(command, limits).await {
             Ok(Output { status, stdout, stderr, .. }) => {
-                let complaints = String::from_utf8_lossy(&stderr).into_owned();
-                Ok(Printed { what, output: stdout, complaints, status, folder })
+                let stderr = String::from_utf8_lossy(&stderr).into_owned();
+                Ok(GoRun { what, stdout, stderr, status, folder })
             }
-            Err(ProcessError::Timeout(patience)) => {
-                // The removal may take a while.
+            Err(ProcessError::Timeout(timeout)) => {
+                // The removal blocks, and the folder may have a large clone in it.
                 let _ = tokio::task::spawn_blocking(move || drop(folder)).await;
-                Err(DirectError::Timeout { what, patience })
+                Err(DirectError::Timeout { what, timeout })
             }
             Err(error) => Err(DirectError::host(&format!("run {}", go.display()), &error)),
         }
     }
 }
 
-impl Printed {
+impl GoRun {
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T, DirectError> {
-        match serde_json::from_slice(&self.output) {
+        match serde_json::from_slice(&self.stdout) {
             Ok(value) => Ok(value),
             Err(_) if !self.status.success() => Err(self.failed("")),
-            Err(error) => Err(self.failed(&format!("its output cannot be read: {error}"))),
+            Err(error) => Err(self.failed(&format!("invalid output: {error}"))),
         }
     }
 
-    /// The failure that these words, or if there are none its complaints, tell of.
-    pub(super) fn failed(&self, words: &str) -> DirectError {
-        let words = if words.is_empty() { &self.complaints } else { words };
+    /// The error of this message, or of standard error if it is empty.
+    pub(super) fn failed(&self, message: &str) -> DirectError {
+        let message = if message.is_empty() { &self.stderr } else { message };
         let folder = self.folder.path().display().to_string();
-        let shown = without_logins(words).replace(&folder, "…");
-        let mut shown = one_line(&shown, MAX_WORDS);
+        let mut shown = one_line(&without_logins(message).replace(&folder, "…"), MAX_MESSAGE);
         if shown.is_empty() {
             shown = format!("it ended with {}", self.status);
         }
-        verdict(words, &self.what, shown)
+        classify(message, &self.what, shown)
     }
 }
 
-/// What the complaints of `go` mean, of which `shown` is told. Whatever is not known is trouble: with 404 a client would go
-/// past the mirror.
-fn verdict(words: &str, what: &str, shown: String) -> DirectError {
-    let says = |all: &[&str]| all.iter().any(|one| words.contains(one));
-    if says(&HIDDEN) {
-        // Where the login is missing is known to the caller.
-        DirectError::Hidden { host: String::new(), words: shown }
-    } else if says(&ABSENCE) && !says(&[PAGE, OF_GIT]) {
+/// The meaning of a message of `go`, reported as `shown`. An unknown message is a failure: with 404 a client would fall back
+/// to a source other than the mirror.
+fn classify(message: &str, what: &str, shown: String) -> DirectError {
+    let has = |parts: &[&str]| parts.iter().any(|part| message.contains(part));
+    if has(&HIDDEN) {
+        // The caller adds the host.
+        DirectError::Hidden { host: String::new(), message: shown }
+    } else if has(&ABSENT) && !has(&[PAGE, GIT_FAILED]) {
         DirectError::Absent(shown)
     } else {
-        DirectError::Failed { what: what.to_owned(), words: shown }
+        DirectError::Failed { what: what.to_owned(), message: shown }
     }
 }
 
 fn environment(ours: impl Iterator<Item = (OsString, OsString)>, folder: &Path) -> Vec<(OsString, OsString)> {
-    let kept = |name: &str| KEPT.contains(&name) || KEPT_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    let is_listed = |name: &str| KEPT.iter().any(|names| names.split(' ').any(|kept| kept == name));
+    let kept = |name: &str| is_listed(name) || KEPT_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
     let mut all: Vec<_> = ours.filter(|(name, _)| name.to_str().is_some_and(kept)).collect();
     all.extend(SET.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))));
     let below = [("GOMODCACHE", "mod"), ("GOPATH", "path"), ("GOCACHE", "build"), ("GOTMPDIR", "work")];
@@ -229,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_child_sees_what_it_needs_and_nothing_else() {
+    fn the_child_gets_only_the_listed_variables() {
         let ours = [
             ("HOME", "/home/a"),
             ("GIT_CONFIG_KEY_0", "url.x.insteadOf"),
@@ -237,6 +215,7 @@ mod tests {
             ("GOFLAGS", "-insecure"),
             ("SUMGATE_TOKEN", "secret"),
             ("GIT_DIR", "/elsewhere"),
+            ("no_proxy", "corp.example"),
         ];
         let ours = ours.map(|(name, value)| (OsString::from(name), OsString::from(value)));
         let all = environment(ours.into_iter(), Path::new("/scratch"));
@@ -247,12 +226,13 @@ mod tests {
         assert_eq!(get("GOPROXY").as_deref(), Some("direct"));
         assert_eq!(get("GOFLAGS").as_deref(), Some("-modcacherw -mod=mod"));
         assert_eq!(get("GOMODCACHE").as_deref(), Some("/scratch/mod"));
+        assert_eq!(get("no_proxy").as_deref(), Some("corp.example"));
         assert_eq!([get("SUMGATE_TOKEN"), get("GIT_DIR")], [None, None]);
     }
 
     #[test]
     fn only_what_a_repository_does_not_have_is_absent() {
-        let of = |words: &str| verdict(words, "go list", words.to_owned());
+        let of = |message: &str| classify(message, "go list", message.to_owned());
         for absent in [
             "a.example/x@v1.9.0: invalid version: unknown revision v1.9.0",
             "go: module a.example/x: no matching versions for query \"latest\"",

@@ -1,52 +1,51 @@
-//! Why version control gave nothing.
+//! Why version control gave no answer.
 
 use std::time::Duration;
 
 use crate::base::fault::Fault;
 
-/// Why version control gave nothing.
+/// Why version control gave no answer.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DirectError {
-    /// Nothing can be fetched without it.
+    /// The `go` command was not found.
     #[error(
-        "there is no `go` command on the PATH of this mirror, and a private module goes `direct`, which needs it and git: \
-         install them there, or give the module an upstream with [[private]] and url"
+        "there is no `go` command on the PATH of this mirror; a private module that is fetched `direct` needs it and git: \
+         install both, or give the module an upstream with [[private]] and url"
     )]
     NoGo,
-    /// This machine did not let it run.
+    /// This machine could not run `go`.
     #[error("cannot run `go` for a private module: {0}")]
     Host(String),
     /// It took too long.
-    #[error("`{what}` did not end within {} seconds", patience.as_secs())]
+    #[error("`{what}` did not end within {} seconds", timeout.as_secs())]
     Timeout {
-        /// What ran.
+        /// The command.
         what: String,
-        /// For how long.
-        patience: Duration,
+        /// Its timeout.
+        timeout: Duration,
     },
-    /// There is no such thing: the repository was read.
+    /// The repository was read and does not have it.
     #[error("{0}")]
     Absent(String),
-    /// The host says that it has no such thing, or shows a page that names no repository. To a stranger it says the same of
-    /// what it hides.
+    /// The host answered "not found", or with a page that names no repository. It may answer the same without a valid login.
     #[error(
-        "{words}. The host may say so to a stranger only: check the login of this mirror for {host} (netrc, git \
+        "{message}. The host may answer so without a valid login: check the login of this mirror for {host} (netrc, git \
          credentials, an ssh key, GOAUTH)"
     )]
     Hidden {
-        /// Where a login may be missing.
+        /// The host.
         host: String,
-        /// What was said.
-        words: String,
+        /// The message of `go`.
+        message: String,
     },
-    /// It failed.
-    #[error("`{what}` failed: {words}")]
+    /// The command failed.
+    #[error("`{what}` failed: {message}")]
     Failed {
-        /// What ran.
+        /// The command.
         what: String,
-        /// What it said.
-        words: String,
+        /// Its message.
+        message: String,
     },
 }
 

@@ -11,29 +11,29 @@ pub enum HttpError {
     /// 404 or 410.
     #[error("{url}: not found{reason}")]
     Absent {
-        /// What was asked.
+        /// The url.
         url: String,
-        /// `: ` and the server's words, or empty.
+        /// `: ` and the server's message, or empty.
         reason: String,
     },
     /// Any other status than 200.
     #[error("{url}: HTTP status {status}{reason}")]
     Status {
-        /// What was asked.
+        /// The url.
         url: String,
         /// The status.
         status: u16,
-        /// `: ` and the server's words, or empty.
+        /// `: ` and the server's message, or empty.
         reason: String,
-        /// When it wants to be asked again (RFC 9110 section 10.2.3), if it says so in seconds.
+        /// `Retry-After` (RFC 9110 section 10.2.3), if it is a number of seconds.
         retry_after: Option<Duration>,
     },
-    /// Larger than the bound for this kind of answer.
+    /// Larger than the limit for this kind of answer.
     #[error("{url}: the answer is larger than {limit} bytes")]
     TooLarge {
-        /// What was asked.
+        /// The url.
         url: String,
-        /// The bound.
+        /// The limit.
         limit: u64,
     },
     /// The body has a coding that was not requested and cannot be decoded.
@@ -47,29 +47,29 @@ pub enum HttpError {
     /// Not in time.
     #[error("{0}: no answer in time")]
     Timeout(String),
-    /// Nothing may be dialled.
+    /// The client is offline: it never connects.
     #[error("offline: not in the store: {0}")]
     Offline(String),
-    /// Redirected too often, or to where it must not go.
+    /// Too many redirects, or a forbidden one.
     #[error("{url}: {cause}")]
     Redirect {
-        /// What was asked.
+        /// The url.
         url: String,
-        /// Which rule forbids it.
+        /// The rule that forbids it.
         cause: String,
     },
-    /// No connection, or it broke.
+    /// The connection failed.
     #[error("{url}: {cause}")]
     Transport {
-        /// What was asked.
+        /// The url.
         url: String,
-        /// The library's words, with all its causes.
+        /// The library's message, with all its causes.
         cause: String,
     },
 }
 
 impl HttpError {
-    /// Whether the same request may do better soon: too many requests, trouble of the server, a broken connection.
+    /// Whether a retry may succeed: too many requests, a server error, a failed connection.
     pub fn passes(&self) -> bool {
         match self {
             Self::Status { status, .. } => *status == 429 || *status >= 500,
@@ -82,7 +82,7 @@ impl HttpError {
         }
     }
 
-    /// When the server wants to be asked again, if it said so.
+    /// The server's `Retry-After`, if it sent one.
     pub fn retry_after(&self) -> Option<Duration> {
         if let Self::Status { retry_after, .. } = self { *retry_after } else { None }
     }
@@ -97,7 +97,7 @@ impl HttpError {
         if error.is_timeout() {
             return Self::Timeout(url.to_owned());
         }
-        // The library puts the url into its words, with the credentials; only the causes are kept.
+        // The library's message has the url with the credentials in it; only its causes are kept.
         let cause = std::error::Error::source(error).map_or_else(|| "the request failed".to_owned(), in_full);
         Self::Transport { url: url.to_owned(), cause }
     }

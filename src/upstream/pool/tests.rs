@@ -1,4 +1,4 @@
-//! Sources that fail and come back, in a time that passes only while the test waits.
+//! Sources that fail and recover, with simulated time.
 
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test may touch the world, and panic")]
 
@@ -11,6 +11,7 @@ use url::Url;
 
 use super::*;
 use crate::upstream::config::Source;
+use crate::upstream::error::SourceFailure;
 use crate::upstream::http::Script;
 use crate::upstream::scope::Scope;
 
@@ -19,7 +20,7 @@ const FIRST: UpstreamId = UpstreamId(0);
 const SECOND: UpstreamId = UpstreamId(1);
 const MS: fn(u64) -> Duration = Duration::from_millis;
 
-/// What a server says to a request.
+/// A server's answer to a request.
 #[derive(Clone, Copy, Debug, Default)]
 struct Reply {
     status: u16,
@@ -31,7 +32,7 @@ fn status(status: u16) -> Reply {
     Reply { status, ..Reply::default() }
 }
 
-/// Servers: each url says the same until the test changes it, and what has no answer is not found.
+/// Servers: each url has the same answer until the test changes it; without one it is 404.
 #[derive(Debug, Default)]
 struct Servers {
     replies: Mutex<HashMap<String, Reply>>,
@@ -50,16 +51,16 @@ impl Script for Servers {
 }
 
 impl Servers {
-    fn say(&self, url: &str, reply: Reply) {
+    fn set(&self, url: &str, reply: Reply) {
         self.replies.lock().unwrap().insert(url.to_owned(), reply);
     }
 
-    /// When somebody was asked since the last call.
+    /// The times of the requests since the last call.
     fn asked(&self) -> Vec<Instant> {
         std::mem::take(&mut *self.asked.lock().unwrap()).into_iter().map(|(when, _)| when).collect()
     }
 
-    /// How often somebody was.
+    /// The number of requests since the last call.
     fn times(&self) -> usize {
         self.asked().len()
     }
@@ -90,11 +91,11 @@ fn a(path: &str) -> String {
     format!("https://a.example{path}")
 }
 
-/// Asks the first source alone, once; for how long its breaker is open, if it was not asked.
+/// Asks the first source once. `Err` is how long its breaker is open, if it was not asked.
 async fn first(pool: &UpstreamPool) -> Result<bool, Duration> {
     match pool.small_from(FIRST, &(&request(LIST)).into()).await {
         Ok(_) => Ok(true),
-        Err(UpstreamError::CircuitOpen { open_for, .. }) => Err(open_for),
+        Err(UpstreamError::Source(_, SourceFailure::CircuitOpen { open_for, .. })) => Err(open_for),
         Err(_) => Ok(false),
     }
 }
@@ -105,42 +106,46 @@ async fn ask(pool: &UpstreamPool, path: &str) -> Result<(), UpstreamError> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_three_failures_a_source_is_left_alone_then_one_request_decides() {
+async fn after_three_failures_a_source_is_disabled_then_one_request_decides() {
     let (servers, pool) = one();
-    servers.say(&a(LIST), status(500));
+    servers.set(&a(LIST), status(500));
     for _ in 0..3 {
         assert_eq!(first(&pool).await, Ok(false));
     }
     assert_eq!((first(&pool).await, servers.times()), (Err(MS(500)), 3));
     advance(MS(500)).await;
-    servers.say(&a(LIST), Reply { after: MS(40), ..status(200) });
+    servers.set(&a(LIST), Reply { after: MS(40), ..status(200) });
     let asked = tokio::join!(first(&pool), first(&pool));
-    assert_eq!((asked, servers.times()), ((Ok(true), Err(MS(500))), 1), "one goes out, the other one does not wait");
+    assert_eq!(
+        (asked, servers.times()),
+        ((Ok(true), Err(MS(500))), 1),
+        "one request is sent, the other one does not wait"
+    );
     let asked = tokio::join!(first(&pool), first(&pool));
-    assert_eq!((asked, servers.times()), ((Ok(true), Ok(true)), 2), "its answer was right");
+    assert_eq!((asked, servers.times()), ((Ok(true), Ok(true)), 2), "its answer was valid");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_is_dropped_makes_room_for_another_one() {
+async fn after_a_cancelled_probe_another_request_is_the_probe() {
     let (servers, pool) = one();
-    servers.say(&a(LIST), status(500));
+    servers.set(&a(LIST), status(500));
     for _ in 0..3 {
         assert_eq!(first(&pool).await, Ok(false));
     }
     advance(MS(500)).await;
-    servers.say(&a(LIST), Reply { after: MS(40), ..status(200) });
+    servers.set(&a(LIST), Reply { after: MS(40), ..status(200) });
     assert!(tokio::time::timeout(MS(10), first(&pool)).await.is_err());
     assert_eq!(first(&pool).await, Ok(true));
 }
 
 #[tokio::test(start_paused = true)]
 async fn retry_after_is_obeyed_up_to_a_bound() {
-    for (said, obeyed) in [(7, 7), (24 * 3600, 300)] {
+    for (seconds, obeyed) in [(7, 7), (24 * 3600, 300)] {
         let (servers, pool) = one();
-        servers.say(&a(LIST), Reply { retry_after: Some(said), ..status(429) });
+        servers.set(&a(LIST), Reply { retry_after: Some(seconds), ..status(429) });
         assert_eq!(first(&pool).await, Ok(false));
         assert_eq!(first(&pool).await, Err(Duration::from_secs(obeyed)));
-        servers.say(&a(LIST), status(200));
+        servers.set(&a(LIST), status(200));
         advance(Duration::from_secs(obeyed).saturating_sub(MS(1))).await;
         assert_eq!((first(&pool).await, servers.times()), (Err(MS(1)), 1));
         advance(MS(1)).await;
@@ -149,13 +154,13 @@ async fn retry_after_is_obeyed_up_to_a_bound() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_next_round_comes_when_the_source_wants_it_or_never() {
-    for (said, rounds) in [(3, 3), (11, 1)] {
+async fn the_next_round_follows_retry_after_unless_it_is_too_long() {
+    for (seconds, rounds) in [(3, 3), (11, 1)] {
         let (servers, pool) = one();
-        servers.say(&a(LIST), Reply { retry_after: Some(said), ..status(503) });
+        servers.set(&a(LIST), Reply { retry_after: Some(seconds), ..status(503) });
         assert!(matches!(ask(&pool, LIST).await, Err(UpstreamError::Failed(_))));
         let asked = servers.asked();
-        assert_eq!(asked.len(), rounds, "nobody waits for {said} s");
+        assert_eq!(asked.len(), rounds, "Retry-After: {seconds}");
         assert!(asked.windows(2).all(|two| (MS(3025)..MS(3101)).contains(&(two[1] - two[0]))), "{asked:?}");
     }
 }
@@ -164,7 +169,7 @@ async fn the_next_round_comes_when_the_source_wants_it_or_never() {
 async fn the_pauses_between_rounds_are_jittered_and_replay() {
     let run = async || {
         let (servers, pool) = one();
-        servers.say(&a(LIST), status(503));
+        servers.set(&a(LIST), status(503));
         assert!(ask(&pool, LIST).await.is_err());
         let asked = servers.asked();
         [asked[1] - asked[0], asked[2] - asked[1]]
@@ -177,7 +182,7 @@ async fn the_pauses_between_rounds_are_jittered_and_replay() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_absent_path_is_remembered_for_its_time_and_nothing_else_is() {
+async fn a_404_is_cached_for_its_ttl_and_a_refusal_is_not() {
     let (servers, pool) = one();
     for _ in 0..3 {
         assert!(matches!(ask(&pool, LIST).await, Err(UpstreamError::Nowhere(_))));
@@ -189,32 +194,32 @@ async fn an_absent_path_is_remembered_for_its_time_and_nothing_else_is() {
     assert_eq!((ask(&pool, LIST).await.is_err(), servers.times()), (true, 1));
 
     let other = "/example.com/b/@v/list";
-    servers.say(&a(other), status(403));
-    assert!(matches!(ask(&pool, other).await, Err(UpstreamError::Refused { .. })));
-    servers.say(&a(other), status(200));
-    assert!(ask(&pool, other).await.is_ok(), "a refusal is forgotten at once");
+    servers.set(&a(other), status(403));
+    assert!(matches!(ask(&pool, other).await, Err(UpstreamError::Source(_, SourceFailure::Refused(..)))));
+    servers.set(&a(other), status(200));
+    assert!(ask(&pool, other).await.is_ok(), "a refusal is not cached");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_file_that_was_wrong_is_asked_of_others_first_for_an_hour() {
+async fn for_an_hour_other_sources_come_first_for_a_wrong_file() {
     let (_, pool) = two();
     let [file, other] =
         ["/example.com/a/@v/v1.0.0.zip", "/example.com/b/@v/v1.0.0.zip"].map(|path| Wanted::from(&request(path)));
     pool.had_wrong(FIRST, &file);
     assert_eq!(pool.stages(&file), [[SECOND], [FIRST]]);
-    assert_eq!(pool.stages(&other), [[SECOND, FIRST]], "in what else it has it is behind, not last");
-    advance(Duration::from_hours(1).saturating_sub(MS(1))).await;
+    assert_eq!(pool.stages(&other), [[SECOND, FIRST]], "for its other files it ranks last within its stage");
+    advance(Duration::from_secs(3600).saturating_sub(MS(1))).await;
     assert_eq!((pool.stages(&file), pool.distrusts(FIRST)), (vec![vec![SECOND], vec![FIRST]], false));
     advance(MS(1)).await;
     assert_eq!(pool.stages(&file), [[FIRST, SECOND]]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_second_source_is_asked_when_the_first_is_slower_than_it_may_be() {
+async fn the_second_source_is_asked_when_the_first_is_too_slow() {
     let (servers, pool) = two();
     let file = Wanted::from(&request("/example.com/a/@v/v1.0.0.info"));
     for (url, after) in [("https://a.example", MS(10_000)), ("https://b.example", MS(30))] {
-        servers.say(&format!("{url}/{file}"), Reply { after, ..status(200) });
+        servers.set(&format!("{url}/{file}"), Reply { after, ..status(200) });
     }
     let attempt = |id, _| pool.small_from(id, &file);
     let won = pool.race(pool.stages(&file), Duration::ZERO, |_, _| false, attempt).await;
@@ -234,14 +239,17 @@ async fn a_login_counts_as_accepted_for_ten_minutes() {
     let (servers, pool) = pool(&[config]);
     let [list, absent, later] =
         ["/corp.example/a/@v/list", "/corp.example/a/@v/v1.0.0.info", "/corp.example/a/@v/v1.1.0.info"];
-    assert!(matches!(ask(&pool, absent).await, Err(UpstreamError::Hidden { .. })), "the login was never accepted");
-    servers.say(&a(list), status(200));
+    assert!(
+        matches!(ask(&pool, absent).await, Err(UpstreamError::Source(_, SourceFailure::Hidden(_)))),
+        "the login was never accepted"
+    );
+    servers.set(&a(list), status(200));
     assert!(ask(&pool, list).await.is_ok());
-    servers.say(&a(list), status(404));
-    advance(Duration::from_mins(10)).await;
+    servers.set(&a(list), status(404));
+    advance(Duration::from_secs(10 * 60)).await;
     assert!(matches!(ask(&pool, absent).await, Err(UpstreamError::Nowhere(_))));
     advance(MS(1)).await;
-    assert!(matches!(ask(&pool, later).await, Err(UpstreamError::Hidden { .. })));
-    servers.say(&a(list), status(200));
-    assert!(matches!(ask(&pool, later).await, Err(UpstreamError::Nowhere(_))), "it shows a list for this login");
+    assert!(matches!(ask(&pool, later).await, Err(UpstreamError::Source(_, SourceFailure::Hidden(_)))));
+    servers.set(&a(list), status(200));
+    assert!(matches!(ask(&pool, later).await, Err(UpstreamError::Nowhere(_))), "it serves a list for this login");
 }

@@ -1,15 +1,16 @@
-//! Zips built byte by byte, each wrong in one way.
+//! Zips that are built byte by byte, each invalid in one way.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::io::Write;
 
+use crc32fast::Hasher as Crc32;
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
 
 use super::*;
 use crate::dirhash::NameError;
 
-/// One entry, with everything in it that can be wrong.
+/// An entry, with all properties that can be invalid.
 #[derive(Clone)]
 struct Part {
     name: &'static str,
@@ -19,11 +20,11 @@ struct Part {
     data: Vec<u8>,
     crc: u32,
     unpacked: u32,
-    /// The local header leaves crc and sizes open.
-    open: bool,
+    /// The CRC and the sizes in the local header are 0.
+    is_open: bool,
     /// `None`: no descriptor; `Some(true)`: one with its signature.
     descriptor: Option<bool>,
-    /// Bytes before the local header that belong to nobody.
+    /// The number of bytes before the local header that belong to no part.
     gap: usize,
 }
 
@@ -33,7 +34,7 @@ fn part(name: &'static str, content: &[u8]) -> Part {
     let mut crc = Crc32::new();
     crc.update(content);
     let (data, crc, unpacked) = (deflate.finish().unwrap(), crc.finalize(), u32::try_from(content.len()).unwrap());
-    Part { name, local_name: name, method: 8, flags: 0, data, crc, unpacked, open: false, descriptor: None, gap: 0 }
+    Part { name, local_name: name, method: 8, flags: 0, data, crc, unpacked, is_open: false, descriptor: None, gap: 0 }
 }
 
 fn numbers(part: &Part, out: &mut Vec<u8>) {
@@ -48,7 +49,7 @@ fn u16s(out: &mut Vec<u8>, values: &[u16]) {
     }
 }
 
-/// The zip of these parts; `entries` is what the end record says of their number.
+/// The zip of these parts; `entries` is the number in the end record.
 fn build(parts: &[Part], entries: u16) -> Vec<u8> {
     let (mut zip, mut directory) = (Vec::new(), Vec::new());
     for part in parts {
@@ -56,7 +57,7 @@ fn build(parts: &[Part], entries: u16) -> Vec<u8> {
         let header = u32::try_from(zip.len()).unwrap();
         zip.extend(b"PK\x03\x04");
         u16s(&mut zip, &[20, part.flags, part.method, 0, 0]);
-        if part.open {
+        if part.is_open {
             zip.extend([0; 12]);
         } else {
             numbers(part, &mut zip);
@@ -91,18 +92,18 @@ fn hash_bytes(zip: &[u8]) -> Result<ZipReport, ZipError> {
     file.write_all(zip).unwrap();
     let module = ModuleVersion::parse("a.com/m@v1.0.0").unwrap();
     let strict = hash_module_zip(&file, &module, &limits);
-    // However the bytes come, whoever reads along finds the same.
+    // The stream hasher gives the same result, in whatever pieces the bytes arrive.
     for piece in [1, 7, 64, zip.len().max(1)] {
-        let read = hash_module_zip_streamed(&file, &module, &limits, &along(zip, piece, &limits));
+        let read = hash_module_zip_streamed(&file, &module, &limits, &streamed(zip, piece, &limits));
         assert_eq!(format!("{read:?}"), format!("{strict:?}"), "in pieces of {piece}");
     }
     strict
 }
 
-fn along(zip: &[u8], piece: usize, limits: &ZipLimits) -> StreamHasher {
-    let mut along = StreamHasher::new(limits);
-    zip.chunks(piece).for_each(|piece| along.feed(piece));
-    along
+fn streamed(zip: &[u8], piece: usize, limits: &ZipLimits) -> StreamHasher {
+    let mut stream = StreamHasher::new(limits);
+    zip.chunks(piece).for_each(|piece| stream.feed(piece));
+    stream
 }
 
 fn hash_once(parts: &[Part]) -> Result<ZipReport, ZipError> {
@@ -123,7 +124,7 @@ fn honest() -> Vec<Part> {
 }
 
 /// The honest zip with its second part changed.
-fn spoilt(change: impl FnOnce(&mut Part)) -> Result<ZipReport, ZipError> {
+fn changed(change: impl FnOnce(&mut Part)) -> Result<ZipReport, ZipError> {
     let mut parts = honest();
     change(&mut parts[1]);
     hash(&parts)
@@ -137,25 +138,25 @@ fn all_ways_to_write_an_honest_zip_have_one_hash() {
     reversed.reverse();
     assert_eq!(hash(&reversed).unwrap().h1, expected.h1, "order does not count");
     for signed in [true, false] {
-        let described = spoilt(|part| {
-            (part.flags, part.open, part.descriptor) = (8, true, Some(signed));
+        let with_descriptor = changed(|part| {
+            (part.flags, part.is_open, part.descriptor) = (8, true, Some(signed));
         });
-        assert_eq!(described.unwrap().h1, expected.h1, "a descriptor behind the data, as go writes it");
+        assert_eq!(with_descriptor.unwrap().h1, expected.h1, "a descriptor after the data, as go writes it");
     }
-    let stored = spoilt(|part| (part.method, part.data) = (0, b"package m\n".repeat(50)));
+    let stored = changed(|part| (part.method, part.data) = (0, b"package m\n".repeat(50)));
     assert_eq!(stored.unwrap().h1, expected.h1);
-    let other = spoilt(|other| *other = part(FILE, b"package other\n"));
+    let other = changed(|other| *other = part(FILE, b"package other\n"));
     assert_ne!(other.unwrap().h1, expected.h1);
 }
 
 #[test]
-fn what_was_read_along_is_not_read_again() {
+fn entries_hashed_in_the_stream_are_not_read_again() {
     let limits = ZipLimits::default();
     let module = ModuleVersion::parse("a.com/m@v1.0.0").unwrap();
     let ways: [fn(&mut Part); 4] = [
         |_| {},
-        |part| (part.flags, part.open, part.descriptor) = (8, true, Some(true)),
-        |part| (part.flags, part.open, part.descriptor) = (8, true, Some(false)),
+        |part| (part.flags, part.is_open, part.descriptor) = (8, true, Some(true)),
+        |part| (part.flags, part.is_open, part.descriptor) = (8, true, Some(false)),
         |part| (part.method, part.data) = (0, b"package m\n".repeat(50)),
     ];
     for way in ways {
@@ -166,27 +167,29 @@ fn what_was_read_along_is_not_read_again() {
         let (mut file, mut hollow) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
         file.write_all(&zip).unwrap();
         let expected = hash_module_zip(&file, &module, &limits).unwrap();
-        // The same file with the data of its entries overwritten: it is not looked at.
+        // The same file with the data of an entry overwritten, which must not be read.
         let mut without = zip.clone();
-        let directory::Entry { data, packed, .. } = directory(&file, &limits).unwrap().entries[1];
+        let ZipEntry { data, packed, .. } = directory(&file, &limits).unwrap().entries[1];
         let (data, packed) = (usize::try_from(data).unwrap(), usize::try_from(packed).unwrap());
         without[data..data + packed].fill(0);
         hollow.write_all(&without).unwrap();
         for piece in [1, 5, zip.len()] {
-            let read = hash_module_zip_streamed(&hollow, &module, &limits, &along(&zip, piece, &limits));
+            let read = hash_module_zip_streamed(&hollow, &module, &limits, &streamed(&zip, piece, &limits));
             assert_eq!(read.unwrap(), expected);
         }
     }
 }
 
 #[test]
-fn who_reads_along_stops_at_a_bomb() {
+fn the_stream_hasher_stops_at_a_zip_bomb() {
     let limits = ZipLimits { zip: 1000, ..ZipLimits::default() };
     let bomb = build(&[part(FILE, &vec![0; 1 << 20])], 1);
-    let along = along(&bomb, 64, &limits);
+    let stream = streamed(&bomb, 64, &limits);
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(&bomb).unwrap();
-    assert!(directory(&file, &ZipLimits::default()).unwrap().entries.iter().all(|entry| along.sha256(entry).is_none()));
+    assert!(
+        directory(&file, &ZipLimits::default()).unwrap().entries.iter().all(|entry| stream.sha256(entry).is_none())
+    );
 }
 
 #[test]
@@ -202,13 +205,13 @@ fn many_threads_find_the_same_hash_as_one() {
 }
 
 #[test]
-fn two_headers_that_disagree_are_refused() {
+fn headers_that_disagree_are_refused() {
     let disagree = |zip: Result<ZipReport, ZipError>| matches!(zip, Err(ZipError::HeadersDisagree(_)));
-    assert!(disagree(spoilt(|part| part.local_name = "a.com/m@v1.0.0/b.go")));
-    assert!(disagree(spoilt(|part| part.local_name = "a.com/m@v1.0.0/a.goo")));
-    assert!(disagree(spoilt(|part| part.open = true)), "sizes left open without a descriptor");
-    assert!(disagree(spoilt(|part| part.flags = 8)), "a descriptor announced, and none there");
-    // The second local header says another crc than the directory.
+    assert!(disagree(changed(|part| part.local_name = "a.com/m@v1.0.0/b.go")));
+    assert!(disagree(changed(|part| part.local_name = "a.com/m@v1.0.0/a.goo")));
+    assert!(disagree(changed(|part| part.is_open = true)), "sizes of 0 without a descriptor");
+    assert!(disagree(changed(|part| part.flags = 8)), "a descriptor flag without a descriptor");
+    // The CRC in the second local header differs from the directory.
     let mut zip = build(&honest(), 2);
     let second = zip.windows(4).rposition(|four| four == b"PK\x03\x04").unwrap();
     zip[second + 14] ^= 1;
@@ -216,13 +219,13 @@ fn two_headers_that_disagree_are_refused() {
 }
 
 #[test]
-fn bytes_that_belong_to_nobody_are_refused() {
-    assert!(matches!(spoilt(|part| part.gap = 1), Err(ZipError::NotContiguous(_))));
+fn bytes_that_belong_to_no_part_are_refused() {
+    assert!(matches!(changed(|part| part.gap = 1), Err(ZipError::NotContiguous(_))));
     let mut parts = honest();
     parts[0].gap = 7;
     assert!(matches!(hash(&parts), Err(ZipError::NotContiguous(_))), "data before the first header");
     let honest = build(&honest(), 2);
-    assert!(matches!(hash_bytes(&[&honest[..], b"x"].concat()), Err(ZipError::NoEnd)), "data behind the end");
+    assert!(matches!(hash_bytes(&[&honest[..], b"x"].concat()), Err(ZipError::NoEnd)), "data after the end");
     assert!(matches!(hash_bytes(&[b"x", &honest[..]].concat()), Err(ZipError::DirectoryMisplaced)));
     assert!(matches!(hash_bytes(&honest[..honest.len() - 1]), Err(ZipError::NoEnd)));
     assert!(matches!(hash_bytes(b"PK"), Err(ZipError::NoEnd)));
@@ -238,7 +241,7 @@ fn overlapping_entries_are_refused() {
 }
 
 #[test]
-fn the_directory_must_be_what_the_end_record_says() {
+fn the_directory_must_match_the_end_record() {
     assert!(matches!(hash_bytes(&build(&honest(), 3)), Err(ZipError::BadDirectory(_))));
     assert!(matches!(hash_bytes(&build(&honest(), 1)), Err(ZipError::BadDirectory(_))));
     assert!(matches!(hash_bytes(&build(&[], 0)), Err(ZipError::Empty)));
@@ -261,24 +264,24 @@ fn the_directory_must_be_what_the_end_record_says() {
 #[test]
 fn encryption_and_other_methods_are_refused() {
     let unknown = |zip: Result<ZipReport, ZipError>| matches!(zip, Err(ZipError::UnknownPacking { .. }));
-    assert!(unknown(spoilt(|part| part.flags = 1)));
-    assert!(unknown(spoilt(|part| part.flags = 1 << 5)), "patched data");
-    assert!(unknown(spoilt(|part| part.method = 12)), "bzip2");
+    assert!(unknown(changed(|part| part.flags = 1)));
+    assert!(unknown(changed(|part| part.flags = 1 << 5)), "patched data");
+    assert!(unknown(changed(|part| part.method = 12)), "bzip2");
 }
 
 #[test]
-fn data_must_be_what_is_declared() {
+fn data_must_match_the_headers() {
     let bad = |zip: Result<ZipReport, ZipError>| match zip {
         Err(ZipError::BadData(_, why)) => why,
         other => panic!("{other:?}"),
     };
-    assert!(bad(spoilt(|part| part.unpacked -= 1)).contains("longer"));
-    assert!(bad(spoilt(|part| part.unpacked += 1)).contains("shorter"));
-    assert!(bad(spoilt(|part| part.crc ^= 1)).contains("checksum"));
-    assert!(bad(spoilt(|part| part.data.push(0))).contains("goes on"));
-    assert!(bad(spoilt(|part| part.data.truncate(4))).contains("cut off"));
-    assert!(bad(spoilt(|part| part.data[0] = 0xff)).contains("damaged"));
-    assert!(bad(spoilt(|part| (part.method, part.unpacked) = (0, 3))).contains("longer"));
+    assert!(bad(changed(|part| part.unpacked -= 1)).contains("longer"));
+    assert!(bad(changed(|part| part.unpacked += 1)).contains("shorter"));
+    assert!(bad(changed(|part| part.crc ^= 1)).contains("checksum"));
+    assert!(bad(changed(|part| part.data.push(0))).contains("continues"));
+    assert!(bad(changed(|part| part.data.truncate(4))).contains("cut off"));
+    assert!(bad(changed(|part| part.data[0] = 0xff)).contains("damaged"));
+    assert!(bad(changed(|part| (part.method, part.unpacked) = (0, 3))).contains("longer"));
 }
 
 #[test]
@@ -297,7 +300,7 @@ fn too_large_is_refused_before_it_is_read() {
     assert_eq!(what(with(&honest(), &ZipLimits { single: 100, ..limits })), "its content");
     assert_eq!(what(with(&honest(), &ZipLimits { zip: 100, ..limits })), "the zip");
     assert_eq!(what(with(&honest()[..1], &limits)), GO_MOD);
-    // A bomb that declares little is stopped at what it declared.
+    // A zip bomb with a small declared size is stopped at that size.
     let bomb = part(FILE, &vec![0; 1 << 20]);
     assert!(matches!(hash(&[Part { unpacked: 10, ..bomb }]), Err(ZipError::BadData { .. })));
 }
@@ -313,10 +316,10 @@ fn names_are_checked() {
 }
 
 #[test]
-fn what_is_refused_although_go_accepts_it_stands_on_one_page() {
+fn limits_that_go_does_not_have_are_documented() {
     let page = include_str!("../../../../docs/refused.md");
     let over = |part: Part| match hash(&[part]) {
-        Err(ZipError::OverBound { what, limit, found }) => (what, limit, found),
+        Err(ZipError::OverLimit { what, limit, found }) => (what, limit, found),
         other => panic!("{other:?}"),
     };
     let named = |name: String| over(part(String::leak(name), b""));
@@ -325,11 +328,13 @@ fn what_is_refused_although_go_accepts_it_stands_on_one_page() {
     let element = named(format!("a.com/m@v1.0.0/{}", "a".repeat(256)));
     assert_eq!(element, ("bytes in an element of a file name", 255, 256));
     hash(&[part(String::leak(format!("a.com/m@v1.0.0/{}", "a".repeat(255))), b"")]).unwrap();
-    for limit in [long.1, element.1].into_iter().chain(directory::BOUNDS) {
+    for limit in
+        [long.1, element.1].into_iter().chain([directory::MAX_ENTRIES, directory::MAX_NAMES, directory::MAX_DIRECTORY])
+    {
         assert!(page.contains(&format!("| {limit} |")), "{limit}");
     }
     let all = "a".repeat(255);
     let parts: Vec<Part> =
         (0..65_000).map(|nth| part(String::leak(format!("a.com/m@v1.0.0/{nth}/{all}")), b"")).collect();
-    assert!(matches!(hash_once(&parts), Err(ZipError::OverBound { what: "bytes in all file names", .. })));
+    assert!(matches!(hash_once(&parts), Err(ZipError::OverLimit { what: "bytes in all file names", .. })));
 }

@@ -1,4 +1,4 @@
-//! `sumgate audit --base`: which commit the words name, and what is said where they name none.
+//! `sumgate audit --base`: which commit a revision is, and the errors for invalid revisions.
 
 use std::fs;
 use std::path::Path;
@@ -13,13 +13,13 @@ use crate::fixture::{Go, origin, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("base: a name of more than one thing is refused", ambiguous),
-        trial("base: a full name is looked for nowhere else", full_names),
-        trial("base: an object that is not what its hash says is not believed", forged_objects),
-        trial("base: each revision that names no commit says what to do", no_commit),
-        trial("base: a shallow clone is named as one", shallow),
-        trial("base: a partial clone is named as one, with the fetch that brings the rest", partial),
-        trial("base: the commit is in every report, and HEAD is said to be HEAD", commit_is_told),
+        trial("base: an ambiguous name is refused", ambiguous),
+        trial("base: a full ref name is looked up only as such", full_names),
+        trial("base: an object that does not match its hash is refused", forged_objects),
+        trial("base: an invalid revision is refused, with what to do", no_commit),
+        trial("base: a shallow clone is reported as such", shallow),
+        trial("base: a partial clone is reported as such, with the fetch that completes it", partial),
+        trial("base: every report has the commit, and says if it is HEAD", commit_is_told),
     ]
 }
 
@@ -50,16 +50,16 @@ fn ambiguous() {
     only_new(&home, &["--base", "v1"]);
     let tag = git(&home, &["rev-parse", "v1"]);
     refused(&home, &["--base", &tag], &["expected a commit, found a tag of", &commit]);
-    // A time has colons; what stands behind it is a file all the same.
+    // A time has colons; the path after it is still a file.
     only_new(&home, &["--base", "refs/heads/main@{2001-01-01 00:00:00}"]);
     refused(&home, &["--base", "refs/heads/main@{2001-01-01 00:00:00}:go.sum"], &["expected a commit, found a file"]);
-    refused(&home, &["--base", "change^{/base: x}"], &["words to search for"]);
+    refused(&home, &["--base", "change^{/base: x}"], &["a text to search for"]);
     // A tag with the name of a hash.
     home.git(&["tag", &commit[..12], "change"]);
     refused(&home, &["--base", &commit[..12]], &["ambiguous", &commit, "refs/tags/"]);
     home.git(&["tag", &commit, "change"]);
     only_new(&home, &["--base", &commit]);
-    // What a fetch brought.
+    // FETCH_HEAD.
     home.git(&["fetch", "-q", ".", "refs/heads/main"]);
     only_new(&home, &["--base", "FETCH_HEAD"]);
     home.git(&["tag", "FETCH_HEAD", "change"]);
@@ -69,7 +69,7 @@ fn ambiguous() {
 fn full_names() {
     let origin = origin(World::demo());
     let home = repository(&origin);
-    // git would take the tag `refs/remotes/origin/main` for the branch that was never fetched.
+    // git would use the tag `refs/remotes/origin/main` instead of the branch that was not fetched.
     home.git(&["update-ref", "refs/tags/refs/remotes/origin/main", "change"]);
     assert_eq!(git(&home, &["rev-parse", "refs/remotes/origin/main"]), git(&home, &["rev-parse", "change"]));
     refused(&home, &["--base", "refs/remotes/origin/main"], &["git knows no revision", "git fetch"]);
@@ -111,12 +111,12 @@ fn no_commit() {
     home.git(&["tag", "a-tree", &tree]);
     home.git(&["tag", "-a", "-m", "x", "a-blob", &blob]);
     for (revision, why) in [
-        ("", "the variable that it comes from is empty here"),
+        ("", "the variable that it comes from is empty"),
         (&zeros, "the branch is new"),
         ("main...change", "git merge-base"),
         ("main..change", "git merge-base"),
-        ("main:go.sum", "Name the commit alone"),
-        (":/base", "Name the commit alone"),
+        ("main:go.sum", "Name only the commit"),
+        (":/base", "Name only the commit"),
         ("^main", "without the ^"),
         ("a-tree", "found a tree"),
         (&tree, "found a tree"),
@@ -137,10 +137,10 @@ fn no_commit() {
     empty.git(&["init", "-q"]);
     empty.write("go.sum", "");
     refused(&empty, &["--base", "main"], &["git knows no revision \"main\""]);
-    // Something that is called .git, and is none.
+    // A `.git` that is not a repository.
     fs::remove_dir_all(empty.home().join(".git")).unwrap();
     fs::create_dir(empty.home().join(".git")).unwrap();
-    refused(&empty, &["--base", "main"], &["is in no git repository that can be used"]);
+    refused(&empty, &["--base", "main"], &["is not in a usable git repository"]);
 }
 
 /// A clone of a repository, in the folder `clone` of a new home.
@@ -176,7 +176,7 @@ fn partial() {
         let output =
             refused(&clone, &words, &["this is a partial clone", &format!("filter: {filter}"), "go.sum at the base"]);
         assert!(!output.contains("shallow"), "{output}");
-        // The command that is named, as it is named.
+        // The command of the message, as printed.
         let command =
             output.lines().find_map(|line| line.trim_start_matches("sumgate:").trim().strip_prefix("git -C ")).unwrap();
         let command: Vec<&str> = command.split(' ').collect();
@@ -191,7 +191,7 @@ fn commit_is_told() {
     let [base, change] = ["main", "change"].map(|name| git(&home, &["rev-parse", name]));
     let (_, output) = audit(&home, &["--base", "main"]);
     assert!(output.lines().last().unwrap().contains(&format!("new since {base}")), "{output}");
-    assert!(!output.contains("is the commit that is checked out"), "{output}");
+    assert!(!output.contains("is the checked-out commit"), "{output}");
     let (_, output) = audit(&home, &["--base", "main", "--format", "github"]);
     assert!(output.contains(&base), "{output}");
     for format in ["sarif", "junit"] {
@@ -206,5 +206,5 @@ fn commit_is_told() {
     assert_eq!(serde_json::from_str::<Value>(&output).unwrap()["base"], serde_json::json!([]));
     let (code, output) = audit(&home, &["--base", "change"]);
     assert_eq!(code, Some(0), "{output}");
-    assert!(output.contains("\"change\" is the commit that is checked out") && output.contains(&change), "{output}");
+    assert!(output.contains("\"change\" is the checked-out commit") && output.contains(&change), "{output}");
 }

@@ -1,4 +1,4 @@
-//! Upstreams of a configuration file: who gets a login, who hears of which module, and what is refused at the start.
+//! Upstreams of a configuration file: where credentials and names of modules are sent, and what is refused at the start.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -16,16 +16,16 @@ const OTHER: &str = "/example.com/dep/v2/@v/v2.0.1.zip";
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("login: its upstream gets it, and nobody behind a redirect", redirects),
-        trial("login: of every kind, as the upstream expects it", kinds),
-        trial("login: neither log nor error shows it", never_shown),
-        trial("login: plain http is refused at the start", plain_http),
-        trial("config: an upstream hears of the modules that it serves, and of no others", patterns),
-        trial("config: a private module has its own upstream, is pinned, and goes nowhere else", own_upstream),
-        trial("login: a private proxy that gave out nothing yet may hide what it has", hidden),
+        trial("credentials: sent to their upstream, not to the target of a redirect", redirects),
+        trial("credentials: each kind, as the upstream expects it", kinds),
+        trial("credentials: not shown in logs or errors", never_shown),
+        trial("credentials: plain http is refused at the start", plain_http),
+        trial("config: an upstream is asked only for the modules that it serves", patterns),
+        trial("config: a private module is fetched only from its own upstream, and pinned", own_upstream),
+        trial("credentials: a private proxy that served nothing yet may hide what it has", hidden),
         trial("config: time-outs are those of the upstream", timeouts),
-        trial("config: what is wrong is told with its line", complaints),
-        go_trial("config: a repository that never answers is given up, with all that was started", hanging_git),
+        trial("config: errors name their line", complaints),
+        go_trial("config: a repository that never answers times out, and its processes are ended", hanging_git),
     ]
 }
 
@@ -64,7 +64,7 @@ impl Setting {
         Mirror::start_by(program, &self.folder.path().join("data"), &words)
     }
 
-    /// What the mirror says when it does not start.
+    /// The error of a mirror that does not start.
     fn complaint(&self) -> String {
         self.complaint_of(&[])
     }
@@ -80,7 +80,7 @@ impl Setting {
     }
 }
 
-/// What an origin was asked for modules, and the logins that came with it. Its database is asked when others are slow.
+/// Requests for modules at an origin, with their credentials. Requests to its database are left out.
 fn logins(origin: &Origin) -> Vec<(String, Option<String>)> {
     origin.take_logins().into_iter().filter(|(path, _)| path.contains("example.com/")).collect()
 }
@@ -123,7 +123,7 @@ fn kinds() {
         assert_eq!(get(&mirror.url, INFO).status, 200);
         assert_eq!(logins(&company), [(INFO.to_owned(), Some(expected))], "{fields}");
     }
-    // In the url itself, and never over a proxy of the surroundings: this machine talks to itself.
+    // In the url itself, and without a proxy of the environment, because the host is this machine.
     let (url, sumdb) = (company.url().replace("//", "//me:open@"), database.gosumdb());
     let folder = tempfile::tempdir().unwrap();
     let mut program = sumgate();
@@ -213,7 +213,7 @@ fn patterns() {
     assert_eq!(answer.status, 403, "{}", answer.text());
     assert!(answer.text().contains("no source is configured for example.com/!upper/!case!mod"), "{}", answer.text());
     assert_eq!(get(&mirror.url, "/example.com/!upper/!case!mod/@v/list").status, 403);
-    // Lookups would tell them the name, too.
+    // Lookups would contain the name, too.
     assert_eq!((hello.take_requests(), rest.take_requests()), (Vec::new(), Vec::new()));
 }
 
@@ -234,13 +234,13 @@ fn own_upstream() {
     }
     assert!(company.take_logins().iter().all(|(_, login)| *login == Some(format!("Bearer {TOKEN}"))));
 
-    // Whatever it answers, nobody else is asked.
+    // Whatever it answers, no other upstream is asked.
     for fault in [Fault::Status(500, "down"), Fault::Status(404, "gone"), Fault::Reset] {
         company.misbehave("*", fault);
         for path in ["/example.com/hello/@v/v1.1.0.zip", "/example.com/hello/@v/v1.1.0.info"] {
             assert_ne!(get(&mirror.url, path).status, 200, "{path}");
         }
-        // Of what is here, while it is in trouble.
+        // About stored modules, while it fails.
         get(&mirror.url, LATEST);
     }
     assert_eq!(get(&mirror.url, "/lookup/example.com/hello@v1.0.0").status, 404);
@@ -256,7 +256,7 @@ fn own_upstream() {
     assert!(public.asked(OTHER) == 1 && company.asked(OTHER) == 0);
 }
 
-/// GitLab and others answer 404 to whoever may not see a project.
+/// GitLab and others answer 404 to clients without access to a project.
 fn hidden() {
     let (company, public) = (origin(World::demo()), origin(World::demo()));
     let nested = "127.0.0.1/team/sub@v1.0.0";
@@ -279,11 +279,11 @@ fn hidden() {
     };
     company.misbehave("*", Fault::Status(404, "not found"));
     statuses(&nobodys, 502);
-    // A page for people is nothing that was given out.
+    // An HTML page does not count as served.
     company.misbehave("/example.com/hello/@v/list", Fault::Body("<html>Sign in</html>".into()));
     statuses(&nobodys, 502);
     company.behave();
-    // The list of a shorter path, or anything else of it, shows that the login is accepted.
+    // An answer for a shorter path shows that the credentials are accepted.
     statuses(&nobodys[2..], 404);
     statuses(&["/127.0.0.1/team/other/@v/list"], 404);
     statuses(&nobodys[..2], 404);
@@ -291,7 +291,7 @@ fn hidden() {
     let mirror = statuses(&nobodys[..2], 502);
     assert_eq!(get(&mirror.url, INFO).status, 200);
     assert_eq!(get(&mirror.url, nobodys[0]).status, 404);
-    // Without a login there is nothing to be accepted.
+    // Without credentials nothing has to be accepted.
     let open = Setting::new(&format!("[[private]]\npatterns = \"example.com/hello\"\nurl = \"{}\"\n", company.url()));
     assert_eq!(get(&open.mirror(&public).url, nobodys[0]).status, 404);
 }
@@ -301,7 +301,7 @@ fn hello(version: &str) -> gomodule::module::ModuleVersion {
 }
 
 fn timeouts() {
-    // With the usual ones, each would take longer than a trial may.
+    // With the default time-outs, each would take too long for a trial.
     for fault in [Fault::Hold, Fault::Stall(10)] {
         let (silent, database) = (origin(World::demo()), origin(World::demo()));
         let times = "connect = \"300ms\"\nfirst-byte = \"300ms\"\nstall = \"300ms\"\n";
@@ -341,7 +341,7 @@ fn hanging_git(_go: &Path) {
     let pid = std::fs::read_to_string(&pid).unwrap();
     let start = std::time::Instant::now();
     while Command::new("kill").args(["-0", pid.trim()]).output().unwrap().status.success() {
-        assert!(start.elapsed() < std::time::Duration::from_mins(1), "git outlives the request");
+        assert!(start.elapsed() < std::time::Duration::from_secs(60), "git outlives the request");
         std::thread::yield_now();
     }
 }

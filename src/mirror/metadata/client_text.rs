@@ -1,18 +1,18 @@
-//! The words of an answer: what a client may read of an error, and what a terminal can show.
+//! Text for clients: error messages without paths of this machine, and answers without control characters.
 
 use std::path::Path;
 
 use crate::base::text::{is_plain, safe_lines};
 
-/// A text for a client: paths are relative to the data folder, whose place on this machine is none of its business, and
-/// nothing in it commands a terminal.
+/// A message for a client: paths become relative to the data folder, whose place on this machine the client must not learn,
+/// and control characters are escaped.
 pub(crate) fn for_client(text: &str, data: &Path) -> String {
     let shown = data.display().to_string();
-    // As it stands in quotes.
+    // As a quoted path has it.
     let quoted = format!("{shown:?}");
     let mut text = text.to_owned();
     for root in [quoted.trim_matches('"'), &shown] {
-        // Every path begins with a `/`: nothing would be told.
+        // Every path begins with `/`, so removing that would hide nothing.
         if root.len() > 1 {
             text = without_root(&text, root);
         }
@@ -20,13 +20,13 @@ pub(crate) fn for_client(text: &str, data: &Path) -> String {
     safe_lines(&text)
 }
 
-/// A list without the characters that command a terminal or turn the direction of the text round.
+/// A list without characters that control a terminal or reverse the direction of text.
 pub(crate) fn plain_list(text: &str) -> String {
     let plain = |c: &char| *c == '\n' || is_plain(*c);
     text.chars().map(|c| if c == '\t' { ' ' } else { c }).filter(plain).collect()
 }
 
-/// A text of JSON that says the same, with those characters escaped (RFC 8259 section 7). They stand in strings alone.
+/// The same JSON with those characters escaped (RFC 8259 section 7). They occur in strings only.
 pub(crate) fn plain_json(text: &str) -> String {
     let escaped = |c: char| c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect();
     text.chars().map(|c| if is_plain(c) { c.to_string() } else { escaped(c) }).collect()
@@ -36,21 +36,16 @@ pub(crate) fn plain_json(text: &str) -> String {
 fn without_root(text: &str, root: &str) -> String {
     let is_of_name = |c: char| c.is_alphanumeric() || "-._~%+/".contains(c);
     let (mut done, mut rest) = (String::with_capacity(text.len()), text);
-    while let Some(at) = rest.find(root) {
-        let (before, behind) = (&rest[..at], &rest[at + root.len()..]);
+    while let Some((before, after)) = rest.split_once(root) {
         done.push_str(before);
-        // The path of a url, or a longer name, may have the same letters.
+        // The path of a url, or a longer name, may contain the same letters.
         let begins = done.ends_with("file://") || !done.ends_with(is_of_name);
-        let ends = behind.starts_with('/') || !behind.starts_with(|c: char| is_of_name(c) && c != '.');
-        rest = match (begins && ends, behind.strip_prefix('/')) {
-            (false, _) => {
-                done.push_str(root);
-                behind
-            }
+        let ends = after.starts_with('/') || !after.starts_with(|c: char| is_of_name(c) && c != '.');
+        rest = match (begins && ends, after.strip_prefix('/')) {
             (true, Some(below)) if !below.is_empty() && !below.starts_with(char::is_whitespace) => below,
-            (true, _) => {
-                done.push_str("the data folder");
-                behind
+            (is_root, _) => {
+                done.push_str(if is_root { "the data folder" } else { root });
+                after
             }
         };
     }
@@ -70,7 +65,7 @@ mod tests {
             ("evidence in /srv/data/sumdb/x/fork.txt\n", "evidence in sumdb/x/fork.txt\n"),
             ("file:///srv/data/proxy: not found", "file://proxy: not found"),
             ("in /srv/data.", "in the data folder."),
-            // Of others.
+            // Other folders.
             ("https://a.example/srv/data/x", "https://a.example/srv/data/x"),
             ("cannot open /srv/database/x or /x/srv/data/y", "cannot open /srv/database/x or /x/srv/data/y"),
             ("", ""),
@@ -83,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_commands_a_terminal() {
+    fn answers_have_no_control_characters() {
         let text = "a\u{1b}[31mb\u{202e}c\rd\u{9b}e\u{2066}f\u{7f}\ng";
         let safe = for_client(text, Path::new("/d"));
         assert_eq!(safe, "a\\u{1b}[31mb\\u{202e}c\\rd\\u{9b}e\\u{2066}f\\u{7f}\ng");

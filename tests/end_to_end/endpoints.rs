@@ -1,4 +1,4 @@
-//! One database through several doors: its own address, and proxies that pass it on.
+//! One database with several endpoints: its own address, and proxies that pass its replies on.
 
 use libtest_mimic::Trial;
 use testkit::{Fault, Origin, World};
@@ -10,12 +10,12 @@ const MOD: &str = "/example.com/hello/@v/v1.0.0.mod";
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("door: the database is down, and a proxy passes it on", down),
-        trial("door: a door that lies is passed by, whatever it lies about", lying),
-        trial("door: a door that is behind changes nothing", behind),
-        trial("door: a proxy that passes nothing on is none, and does not decide what is absent", no_door),
-        trial("door: what the database itself does not know is asked of nobody else", absence_settles),
-        trial("door: heads of two doors that contradict each other are a fork", forked),
+        trial("endpoint: the database is down, and a proxy passes its replies on", down),
+        trial("endpoint: an endpoint that lies is skipped, whatever it lies about", lying),
+        trial("endpoint: an outdated endpoint changes nothing", behind),
+        trial("endpoint: a proxy without the database is not an endpoint, and makes nothing absent", not_an_endpoint),
+        trial("endpoint: a missing record is not looked up elsewhere", absence_settles),
+        trial("endpoint: contradicting heads of two endpoints are a fork", forked),
     ]
 }
 
@@ -65,7 +65,7 @@ fn lying() {
         own.misbehave(path, lie.clone());
         assert_eq!(get(&mirror.url, MOD).status, 200, "{path} {lie:?}");
         assert_eq!(get(&mirror.url, LOOKUP).status, 200);
-        // Both lie: refused, and nothing is believed.
+        // Both lie: refused.
         let (own, proxy) = two();
         let (_folder, mirror) = self::mirror(&own, &proxy);
         own.misbehave(path, lie.clone());
@@ -86,7 +86,7 @@ fn behind() {
     assert_eq!(get(&mirror.url, "/latest").text(), newest, "the trusted head stays");
 }
 
-fn no_door() {
+fn not_an_endpoint() {
     let (own, proxy) = two();
     let (_folder, mirror) = mirror(&own, &proxy);
     proxy.misbehave(&through(&proxy, "/supported"), Fault::Status(404, "not here"));

@@ -1,4 +1,4 @@
-//! Clients that hold what they can: connections that never read, and requests that never end.
+//! Load: connections that never read, and requests that never end.
 
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -15,22 +15,21 @@ use tokio::net::{TcpSocket, TcpStream};
 use crate::fixture::{Go, Mirror, go_trial, origin, runtime, trial};
 
 pub fn trials() -> Vec<Trial> {
-    let crowd =
-        go_trial("crowd: 5,000 clients that never read or never ask, from one address or fifty, leave room", crowd);
+    let crowd = go_trial(
+        "load: 5,000 clients that never read or never send, from one address or fifty, do not block others",
+        crowd,
+    );
     let has_files = getrlimit(Resource::Nofile).maximum.is_none_or(|maximum| maximum >= FILES);
     let crowd = if has_files { crowd } else { crowd.with_ignored_flag(true) };
     vec![
         crowd,
-        trial("crowd: one client with more connections than there are places leaves half of them", half),
-        trial(
-            "crowd: when places are short one client gets a quarter, and a trusted proxy says whose request it is",
-            shares,
-        ),
+        trial("load: one client gets at most half of the connections", half),
+        trial("load: under load one client gets a quarter, and a trusted proxy says which client it is", shares),
     ]
 }
 
 const HOSTILE: usize = 5_000;
-/// What the mirror needs for all of its places, and this test for its clients.
+/// Open files that the mirror needs for all connections, and this test for its clients.
 const FILES: u64 = 17_408;
 const LARGE: &str = "/example.com/large/@v/v1.0.0.zip";
 
@@ -76,7 +75,7 @@ fn crowd(go: &Path) {
     setrlimit(Resource::Nofile, Rlimit { current: current.max(Some(FILES)), maximum }).unwrap();
     let (origin, data) = (origin(world()), tempfile::tempdir().unwrap());
     let words = ["--upstream", &origin.url(), "--sumdb", &origin.gosumdb()];
-    // As most systems start a program.
+    // The usual limit.
     let mirror = mirror(data.path(), "-Sn 1024", &words);
     let download = || {
         let home = Go::new(go, &mirror.url, &origin.gosumdb());
@@ -114,7 +113,7 @@ fn crowd(go: &Path) {
     }
 }
 
-/// Whole requests, and parts of one, five times as many as there are places.
+/// Complete and partial requests, five times the limit.
 fn half() {
     let (origin, data) = (origin(world()), tempfile::tempdir().unwrap());
     let mirror = mirror(data.path(), "-n 256", &["--upstream", &origin.url(), "--sumdb", &origin.gosumdb()]);
@@ -147,7 +146,7 @@ async fn answered(clients: &[TcpStream]) -> usize {
 fn shares() {
     let (origin, data) = (origin(world()), tempfile::tempdir().unwrap());
     let words = ["--upstream", &origin.url(), "--sumdb", &origin.gosumdb(), "--trusted-proxy", "127.0.2.0/24"];
-    // 64 places.
+    // A limit of 64 requests.
     let mirror = mirror(data.path(), "-n 256", &words);
     let (greedy, modest, proxy) = (address(0), address(1), Ipv4Addr::new(127, 0, 2, 1));
     runtime().block_on(async {
@@ -166,7 +165,7 @@ fn shares() {
         for _ in 0..31 {
             hostile.push(client(&mirror, greedy, &get(LARGE, "")).await);
         }
-        // A quarter is 16; the others wait for their turn, and their connections keep the places short.
+        // A quarter is 16; the others wait, and their connections keep the load high.
         while answered(&hostile).await < 16 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }

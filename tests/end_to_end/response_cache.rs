@@ -1,4 +1,4 @@
-//! Answers that go out from memory.
+//! Answers from the response cache.
 
 use libtest_mimic::Trial;
 use testkit::World;
@@ -7,8 +7,8 @@ use crate::fixture::{Mirror, origin, request, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("hot: a lookup shows the newest trusted head, also the second time", newest_head),
-        trial("hot: a go.mod is what was proved, whatever happens to its file", proved_go_mod),
+        trial("response cache: a lookup has the newest trusted head, also the second time", newest_head),
+        trial("response cache: a go.mod is the proved one, whatever happens to its file", proved_go_mod),
     ]
 }
 
@@ -40,7 +40,7 @@ fn proved_go_mod() {
     let without_date =
         |head: &str| head.lines().filter(|l| !l.starts_with("date")).map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(without_date(&again.head), without_date(&first.head));
-    // A part is cut from the file, which is proved anew.
+    // A range is read from the file, which is proved again.
     let part = request(&mirror.url, "GET", path, "Range: bytes=0-5\r\n");
     assert_eq!((part.status, part.text().as_str()), (206, "module"));
     assert_eq!(mirror.quarantine().len(), 2, "what was put there is set aside, with the facts");

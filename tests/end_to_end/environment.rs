@@ -1,5 +1,5 @@
-//! What all trials stand in: an environment of their own, so that settings of this machine change nothing, and a `go` whose
-//! standard library is compiled once and not in each trial that begins with an empty build cache.
+//! The environment of all trials: settings of this machine do not apply, and the standard library of `go` is compiled once, not in
+//! each trial with an empty build cache.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -7,14 +7,14 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// With it `go` uses what is installed in GOROOT/pkg. Nothing else of a build changes.
+/// Makes `go` use the packages in GOROOT/pkg. Builds are otherwise unchanged.
 pub const INSTALLED: (&str, &str) = ("GODEBUG", "installgoroot=all");
 
-/// What the programs and tests of the trials import, and what `go test` and cgo need.
+/// The packages that programs and tests of the trials import, and that `go test` and cgo need.
 const IMPORTED: [&str; 9] =
     ["bufio", "encoding/json", "fmt", "os", "strings", "time", "testing", "testing/internal/testdeps", "runtime/cgo"];
 
-/// What else of the environment the trials may see. In CI (`CI` is set) no snapshot is written.
+/// Other variables that are passed on. In CI (`CI` is set) no snapshot is written.
 const KEPT: [&str; 7] =
     ["CI", "INSTA_UPDATE", "RUST_BACKTRACE", "SUMGATE_REQUIRE_GO", "SUMGATE_REQUIRE_SHARED", "TERM", "TMPDIR"];
 
@@ -39,7 +39,7 @@ pub fn enter() {
     panic!("cannot start the trials: {}", again.exec());
 }
 
-/// The root of a Go that is the given one, and has the standard library compiled.
+/// A copy of the given GOROOT with a compiled standard library.
 fn compiled(go: &Path, home: &Path, own: &Path) -> PathBuf {
     let ask = |program: &Path, words: &[&str]| {
         let mut command = Command::new(program);

@@ -1,9 +1,9 @@
-//! What went through the gate, as an in-toto statement (<https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md>).
+//! The released files as an in-toto statement (
+//! <https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md>).
 //!
-//! One subject for each released file; its digest is the `dirHash` of the in-toto digest set, which is h1 in hexadecimal.
-//! The predicate has the record number of each and the signed tree head, so that anybody can ask the log for the proof. Of
-//! an exempt module it says that nothing was proved.
-//! The statement is not signed here: that is for whoever runs the job.
+//! Each released file is a subject; its digest is the `dirHash` of the in-toto digest set, which is h1 in hexadecimal. The
+//! predicate has the record number of each file and the signed tree heads, so that anyone can request the proofs from the log;
+//! an exempt module has `"proved": false`. The statement is not signed: the job that runs the gate signs it.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ use crate::release::ReleasedFile;
 use gomodule::artifact::Kind;
 use gomodule::module::ModuleVersion;
 
-/// Names the predicate below.
+/// The type of the predicate below.
 const PREDICATE: &str = "urn:sumgate:predicate:proved-modules:v1";
 
 /// The statement of a run.
@@ -49,10 +49,10 @@ fn name(module: &ModuleVersion, kind: Kind) -> String {
 fn module((module, kind): &(ModuleVersion, Kind), file: &ReleasedFile) -> Value {
     let proved = file.basis.record().is_some();
     let mut value = json!({"name": name(module, *kind), "h1": file.basis.h1().to_string(), "source": file.source.to_string(), "proved": proved});
-    if let Some(attested) = file.basis.record() {
-        value["database"] = json!(attested.database());
-        value["record"] = json!(attested.record().id().get());
-        value["treeSize"] = json!(attested.proved_in().get());
+    if let Some(record) = file.basis.record() {
+        value["database"] = json!(record.database());
+        value["record"] = json!(record.proven().id().get());
+        value["treeSize"] = json!(record.tree_size().get());
     }
     value
 }

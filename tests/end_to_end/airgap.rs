@@ -1,4 +1,4 @@
-//! Into a closed network: exported, carried, imported, and built from, with nobody asked.
+//! Closed networks: export, import and build without requests.
 
 use std::path::Path;
 use std::process::Output;
@@ -11,21 +11,21 @@ use crate::fixture::{Go, Mirror, files, get, go_trial, origin, run, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        go_trial("carried: exported, imported without a network, built and audited there", build_over_there),
-        trial("carried: an archive and a folder hold the same, and importing twice changes nothing", twice),
-        trial("carried: each damaged entry is refused, and what it does not prove", damaged),
-        trial("carried: a later export connects to the head of an earlier one", growth),
-        trial("carried: an older head is not taken, and its records still count", older_head),
-        trial("carried: a head that contradicts the trusted one is a fork", forked_head),
-        trial("carried: exempt modules are carried, and need the same word there", exempt),
-        trial("carried: a wrong line is told at the export, and nothing is not taken for something", told_early),
-        trial("carried: what is not in the store is not exported, and said", export_of_absent),
+        go_trial("airgap: export, import without a network, then build and audit", build_over_there),
+        trial("airgap: an archive equals a folder, and importing twice changes nothing", twice),
+        trial("airgap: each damaged entry is refused, and all that it would prove", damaged),
+        trial("airgap: a later export connects to the head of an earlier one", growth),
+        trial("airgap: an older head is not accepted, but its records count", older_head),
+        trial("airgap: a head that contradicts the trusted one is a fork", forked_head),
+        trial("airgap: exempt modules are exported, and must be exempt at the import", exempt),
+        trial("airgap: a wrong line is reported by the export, and an empty input is an error", told_early),
+        trial("airgap: what is not in the store is reported, not exported", export_of_absent),
     ]
 }
 
 const MAIN: &str = "package main\n\nimport \"example.com/hello\"\n\nfunc main() { println(hello.Text()) }\n";
 
-/// A database whose key is known and whose address leads nowhere.
+/// A database with a known key and an unreachable address.
 pub fn nowhere(origin: &Origin) -> String {
     format!("{} http://127.0.0.1:1", origin.key())
 }
@@ -123,7 +123,7 @@ fn build_over_there(go: &Path) {
     let (code, said) = sumgate(&there, &closed, &audited);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.starts_with("clean: "), "{said}");
-    // The audit can fail: one line more, of a module that was not carried.
+    // The audit can fail: one more line, of a module that was not exported.
     let more = std::fs::read_to_string(&sums).unwrap()
         + "example.com/pseudo v1.0.0/go.mod "
         + "h1:LzX7hefJvL54yjefDEDHNONDjII0t9xZLPXsUe+TKr0=\n";
@@ -145,7 +145,7 @@ fn twice() {
         let tree = files(&data.join("proxy"));
         let (code, said) = import(&origin, &data, &out);
         assert!(
-            code == Some(0) && said.starts_with("imported 0 files (0 bytes), 8 were here, 3 records proved"),
+            code == Some(0) && said.starts_with("imported 0 files (0 bytes), 8 were in the store, 3 records proved"),
             "{said}"
         );
         assert_eq!(files(&data.join("proxy")), tree);
@@ -154,7 +154,7 @@ fn twice() {
     }
     assert_eq!(trees[0], trees[1]);
     assert!(trees[0].contains_key("example.com/dep/v2/@v/list"), "{:?}", trees[0].keys());
-    // What is the same exports the same, and an export overwrites no folder.
+    // Equal stores have equal exports, and an export does not overwrite a folder.
     let (out, data) = (folder.path().join("modules"), folder.path().join("store-of-modules"));
     let sums = folder.path().join("go.sum");
     let words = ["cache", "export", "--for", sums.to_str().unwrap(), out.to_str().unwrap()];
@@ -201,11 +201,11 @@ fn damaged() {
         let tree = files(&data.join("proxy"));
         let has_hash = |name: &&String| name.contains("/@v/v") && !name.ends_with(".info");
         assert_eq!(tree.keys().filter(has_hash).count(), taken, "{name}: {:?}", tree.keys());
-        // Nothing that was carried beside wrong bytes is kept without a proof.
+        // Nothing unproved is stored from an export with wrong bytes.
         let is_kept = taken == 5 && !without_info;
         assert_eq!(tree.contains_key(&format!("{hello}.info")), is_kept, "{name}");
         assert!(!tree.contains_key(&name), "{name}");
-        // Whatever is served there is what the origin has.
+        // All files that are served equal those of the origin.
         let world = origin.world();
         for module in world.modules().filter(|module| module.path.as_ref() == "example.com/hello") {
             let zip = tree.get(&format!("example.com/hello/@v/{}.zip", module.version));
@@ -227,10 +227,10 @@ fn growth() {
     origin.world().add_simple(late[0], "", "package late\n");
     origin.show(None);
     let second = exported_from("store", &origin, folder.path(), "second", &late);
-    // Nothing that another store has shows that its history is that of the first.
+    // An export of another store cannot prove that its history is that of the first.
     let other = exported(&origin, folder.path(), "other", &late);
     let (code, said) = import(&origin, &there, &other);
-    assert!(code == Some(1) && said.contains("nothing here or carried proves it consistent"), "{said}");
+    assert!(code == Some(1) && said.contains("no stored or exported tiles prove it consistent"), "{said}");
     assert!(said.contains("imported 0 files"), "{said}");
     let (code, said) = import(&origin, &there, &second);
     assert!(code == Some(0) && said.contains("trusted at 608 records"), "{said}");
@@ -258,17 +258,14 @@ fn older_head() {
         files.into_iter().find(|(name, _)| name.ends_with("/head")).unwrap().1
     };
     let before = head(files(&there.join("sumdb")));
-    // Its record lies in a tile that is full in both trees; nothing shows how the heads belong together.
+    // Its record is in a tile that is full in both trees; the consistency of the heads is not proved.
     let (code, said) = import(&origin, &there, &early);
     assert!(code == Some(0) && said.contains("1 records proved") && said.contains("imported 3 files"), "{said}");
-    assert!(said.contains("(310 records) not taken: the trusted one is newer (601 records)"), "{said}");
+    assert!(said.contains("(310 records) ignored: the trusted one is newer (601 records)"), "{said}");
     assert_eq!(head(files(&there.join("sumdb"))), before);
-    // This one lies in a tile that has grown since, and the rest of it was carried by nobody.
+    // This one is in a tile that has grown since, and the export does not have the rest.
     let (code, said) = import(&origin, &there, &middle);
-    assert!(
-        code == Some(1) && said.contains("the record of example.com/middle@v1.0.0: what was carried here "),
-        "{said}"
-    );
+    assert!(code == Some(1) && said.contains("the record of example.com/middle@v1.0.0: the export of "), "{said}");
     assert_eq!(head(files(&there.join("sumdb"))), before);
     let mirror = Mirror::start_with(&there, &["--offline", "--sumdb", &nowhere(&origin)]);
     assert_eq!(get(&mirror.url, "/example.com/early/@v/v1.0.0.zip").status, 200);
@@ -292,7 +289,7 @@ fn forked_head() {
     let evidence = there.join("sumdb").join(evidence);
     let checked = run(&["verify", evidence.to_str().unwrap(), "--sumdb", &nowhere(&honest_origin)]);
     assert_eq!(checked.status.code(), Some(0));
-    // Nothing new is taken until a person removed the evidence.
+    // Nothing new is imported until the operator removes the evidence.
     assert_eq!(import(&honest_origin, &there, &theirs).0, Some(3));
 }
 
@@ -306,7 +303,7 @@ fn export_of_absent() {
     let out = folder.path().join("out");
     let (code, said) = sumgate(&data, &origin.gosumdb(), &["cache", "export", "--for", &go_sum, out.to_str().unwrap()]);
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("exported 5 files (") && said.contains(" and 2 records, 2 ABSENT OR REFUSED"), "{said}");
+    assert!(said.contains("exported 5 files (") && said.contains(" and 2 records, 2 MISSING OR REFUSED"), "{said}");
     assert!(said.contains("run `sumgate cache fetch` first"), "{said}");
     assert_eq!(origin.take_requests(), Vec::<String>::new());
 }
@@ -328,7 +325,7 @@ fn told_early() {
     assert!(code == Some(1) && said.contains(&format!("line 1 of go.sum says {second}, but it is")), "{said}");
     assert!(said.contains("exported 8 files"), "the right files are carried all the same: {said}");
 
-    // Names that would become a folder, or be found out at the end.
+    // Names that would become a folder, or fail only at the end.
     for name in ["out.tar", "out.tar.gz", "out.zip"] {
         let (code, said) = export(&path(name));
         assert!(code == Some(2) && said.contains("is neither a folder nor a .tar.zst"), "{said}");
@@ -336,7 +333,7 @@ fn told_early() {
     std::fs::create_dir(path("out.tar.zst")).unwrap();
     assert_eq!(export(&path("out.tar.zst")).0, Some(2));
     let (code, said) = import(&origin, &folder.path().join("there"), &path("out.tar.zst"));
-    assert!(code == Some(2) && said.contains("there is nothing in "), "{said}");
+    assert!(code == Some(2) && said.contains("is empty: expected an export"), "{said}");
 }
 
 fn exempt() {
@@ -356,9 +353,9 @@ fn exempt() {
     let words = ["cache", "import", out.to_str().unwrap()];
     let (code, said) = sumgate(&there, &nowhere(&origin), &words);
     assert!(code == Some(1) && said.contains("imported 5 files"), "nothing vouches for the other three: {said}");
-    assert!(said.contains("has no record of example.com/dep/v2@v2.0.1"), "{said}");
+    assert!(said.contains("does not have the record of example.com/dep/v2@v2.0.1"), "{said}");
     let (code, said) = sumgate(&there, &nowhere(&origin), &[&words[..], &exempt].concat());
-    assert!(code == Some(0) && said.contains("imported 3 files") && said.contains("5 were here"), "{said}");
+    assert!(code == Some(0) && said.contains("imported 3 files") && said.contains("5 were in the store"), "{said}");
     assert_eq!(files(&there.join("pins")).len(), 2);
     assert_eq!(origin.take_requests(), Vec::<String>::new());
 }

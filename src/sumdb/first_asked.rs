@@ -1,11 +1,11 @@
 //! When the database was first asked for versions that it does not have.
 //!
-//! The database begins a record when somebody first looks a version up, and shows it minutes to an hour later. So its 404
-//! tells a version that does not exist from a new one only some time after the first question. The moments are kept in a
-//! file, `UNIX-SECONDS MODULE@VERSION` a line, appended without a lock: of two lines for one version the first counts. A
-//! moment that is lost, or that lies in the future, counts as now, which makes nothing absent.
+//! The database starts a record at the first lookup of a version, and shows it minutes to an hour later. So its 404 means
+//! that the version does not exist only some time after the first lookup. The times are in a file, one line
+//! `UNIX-SECONDS MODULE@VERSION` each, appended without a lock: of two lines for one version the first counts. A time that
+//! is lost, or in the future, counts as now, which makes no version absent.
 //!
-//! A line of whoever can write to the file is believed: who can do that can take the head away, too.
+//! The file is trusted: a process that can write to it can also remove the trusted head.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,40 +18,40 @@ use crate::base::clock::Now;
 use crate::store::StateDir;
 use gomodule::module::{ModulePath, ModuleVersion};
 
-/// Versions that are remembered; the oldest makes room for the newest. A large company meets some new ones a day.
+/// Versions that are remembered; the newest replaces the oldest. A large company asks for a few new ones a day.
 const MAX_ASKED: usize = 10_000;
-/// 2026-03-20, before any version of this program that writes the file; a clock that says less is wrong. In seconds.
+/// 2026-03-20, in seconds: older than any version of this program that writes the file. An earlier clock is wrong.
 const EARLIEST: u64 = 1_773_964_800;
 
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct FirstAskedList {
     state: Arc<StateDir>,
-    /// None until somebody asks.
-    noted: Mutex<Option<Noted>>,
+    /// `None` until the file is read.
+    entries: Mutex<Option<Entries>>,
 }
 
-/// What is in the file, and in which order.
+/// The content of the file.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Noted {
-    at: HashMap<String, Moment>,
+struct Entries {
+    times: HashMap<String, Time>,
     order: VecDeque<String>,
-    /// Lines in the file, those of dropped versions too.
+    /// Lines in the file, including those of dropped versions.
     lines: usize,
 }
 
-/// By the clock on the wall, and if it was in this process, by the one that is never set.
+/// By the wall clock, and by the monotonic clock if it was in this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Moment {
+struct Time {
     wall: u64,
     steady: Option<Instant>,
 }
 
-/// When a database was first asked for a version: so long ago.
+/// How long ago a database was first asked for a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FirstAsked(Duration);
 
 impl FirstAsked {
-    /// How long ago.
+    /// The duration.
     pub fn ago(self) -> Duration {
         self.0
     }
@@ -63,86 +63,86 @@ impl FirstAsked {
     }
 }
 
-impl Asked {
+impl FirstAskedList {
     pub(super) fn new(state: Arc<StateDir>) -> Self {
-        Self { state, noted: Mutex::default() }
+        Self { state, entries: Mutex::default() }
     }
 
-    /// When `module` was first asked for; if that was never, it is noted as now. Blocks on the disk.
+    /// When the database was first asked for `module`; if never, now is written down. Blocks on the disk.
     pub(super) fn first(&self, module: &ModuleVersion, now: Now) -> Result<FirstAsked, SumdbError> {
         let seconds = now.wall.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        // A clock that was never set would make everything old once it is.
+        // A time from a clock that is not set yet would make the version old once the clock is set.
         if seconds < EARLIEST {
             return Ok(FirstAsked(Duration::ZERO));
         }
-        let mut noted = self.noted()?;
-        let Some(noted) = noted.as_mut() else { return Ok(FirstAsked(Duration::ZERO)) };
+        let mut entries = self.entries()?;
+        let Some(entries) = entries.as_mut() else { return Ok(FirstAsked(Duration::ZERO)) };
         let name = module.to_string();
-        if let Some(Moment { wall, steady }) = noted.at.get(&name)
+        if let Some(Time { wall, steady }) = entries.times.get(&name)
             && *wall <= seconds
         {
             let by_wall = Duration::from_secs(seconds - wall);
             let steady = steady.map(|steady| now.steady.saturating_duration_since(steady));
-            // A clock that is set while this runs makes nothing older.
+            // Setting the clock while this process runs must not make a version older.
             return Ok(FirstAsked(steady.map_or(by_wall, |steady| steady.min(by_wall))));
         }
-        noted.add(name.clone(), Moment { wall: seconds, steady: Some(now.steady) });
-        if noted.lines > 2 * MAX_ASKED {
-            self.state.set_first_asked(&noted.text());
-            noted.lines = noted.order.len();
+        entries.add(name.clone(), Time { wall: seconds, steady: Some(now.steady) });
+        if entries.lines > 2 * MAX_ASKED {
+            self.state.set_first_asked(&entries.text());
+            entries.lines = entries.order.len();
         } else {
             self.state.add_first_asked(&format!("{seconds} {name}\n"));
         }
         Ok(FirstAsked(Duration::ZERO))
     }
 
-    /// Whether some version of `path` was asked for. Blocks on the disk.
+    /// Whether the database was asked for some version of `path`. Blocks on the disk.
     pub(super) fn has_any_of(&self, path: &ModulePath) -> Result<bool, SumdbError> {
-        let noted = self.noted()?;
+        let entries = self.entries()?;
         let is_of = |name: &String| name.strip_prefix(path.as_ref()).is_some_and(|rest| rest.starts_with('@'));
-        Ok(noted.as_ref().is_some_and(|noted| noted.order.iter().any(is_of)))
+        Ok(entries.as_ref().is_some_and(|entries| entries.order.iter().any(is_of)))
     }
 
-    /// What is noted, read from the file the first time.
-    fn noted(&self) -> Result<MutexGuard<'_, Option<Noted>>, SumdbError> {
-        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
-        if noted.is_none() {
-            *noted = Some(Noted::read(&self.state.first_asked()?.unwrap_or_default()));
+    /// The entries, read from the file the first time.
+    fn entries(&self) -> Result<MutexGuard<'_, Option<Entries>>, SumdbError> {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        if entries.is_none() {
+            *entries = Some(Entries::read(&self.state.first_asked()?.unwrap_or_default()));
         }
-        Ok(noted)
+        Ok(entries)
     }
 }
 
-impl Noted {
-    /// Reads the file. A line that cannot be read is as good as absent, and so is one that was not written to its end.
+impl Entries {
+    /// Reads the file. Invalid and incomplete lines are skipped.
     fn read(text: &str) -> Self {
-        let mut noted = Self::default();
+        let mut entries = Self::default();
         for line in text.split_inclusive('\n') {
             if let Some((at, name)) = line.strip_suffix('\n').and_then(|line| line.split_once(' '))
                 && let Ok(wall) = at.parse()
                 && wall >= EARLIEST
-                && !noted.at.contains_key(name)
+                && !entries.times.contains_key(name)
             {
-                noted.add(name.to_owned(), Moment { wall, steady: None });
+                entries.add(name.to_owned(), Time { wall, steady: None });
             }
         }
-        noted.lines = text.lines().count();
-        noted
+        entries.lines = text.lines().count();
+        entries
     }
 
-    fn add(&mut self, name: String, at: Moment) {
+    fn add(&mut self, name: String, time: Time) {
         self.lines += 1;
-        if self.at.insert(name.clone(), at).is_none() {
+        if self.times.insert(name.clone(), time).is_none() {
             self.order.push_back(name);
         }
         while self.order.len() > MAX_ASKED {
             let oldest = self.order.pop_front();
-            oldest.and_then(|oldest| self.at.remove(&oldest));
+            oldest.and_then(|oldest| self.times.remove(&oldest));
         }
     }
 
     fn text(&self) -> String {
-        let line = |name: &String| Some(format!("{} {name}\n", self.at.get(name)?.wall));
+        let line = |name: &String| Some(format!("{} {name}\n", self.times.get(name)?.wall));
         self.order.iter().filter_map(line).collect()
     }
 }
@@ -155,13 +155,13 @@ mod tests {
     use crate::store::Store;
 
     impl FirstAsked {
-        /// For tests of what follows from it.
+        /// For tests of callers.
         pub(crate) fn of(ago: Duration) -> Self {
             Self(ago)
         }
     }
 
-    /// So many seconds after the earliest, by both clocks.
+    /// `seconds` after `EARLIEST`, by both clocks.
     fn at(seconds: u64) -> Now {
         static START: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
         let after = Duration::from_secs(seconds);
@@ -176,14 +176,14 @@ mod tests {
         Store::open(folder.path()).unwrap().database("a.example", "a.example+00000000+AA").unwrap().into()
     }
 
-    fn ago(asked: &Asked, nth: usize, now: Now) -> u64 {
+    fn ago(asked: &FirstAskedList, nth: usize, now: Now) -> u64 {
         asked.first(&module(nth), now).unwrap().ago().as_secs()
     }
 
     #[test]
-    fn the_first_time_counts_also_after_a_start() {
+    fn the_first_time_counts_after_a_restart() {
         let folder = tempfile::tempdir().unwrap();
-        let open = || Asked::new(state(&folder));
+        let open = || FirstAskedList::new(state(&folder));
         let asked = open();
         assert_eq!(ago(&asked, 1, at(1000)), 0);
         assert_eq!(ago(&asked, 1, at(1061)), 61);
@@ -195,43 +195,43 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_wrong_or_set_makes_nothing_older() {
+    fn a_clock_that_is_wrong_or_set_makes_no_version_older() {
         let folder = tempfile::tempdir().unwrap();
-        let open = || Asked::new(state(&folder));
+        let open = || FirstAskedList::new(state(&folder));
         assert_eq!(ago(&open(), 1, at(1000)), 0);
-        // It went backwards: what was noted lies in the future.
+        // It went backwards: the stored time is in the future.
         assert_eq!(ago(&open(), 1, at(500)), 0);
-        // It was never set, and then is.
+        // It was not set, and then it is.
         let asked = open();
-        assert_eq!(ago(&asked, 2, Now { wall: UNIX_EPOCH + Duration::from_mins(1), ..at(0) }), 0);
+        assert_eq!(ago(&asked, 2, Now { wall: UNIX_EPOCH + Duration::from_secs(60), ..at(0) }), 0);
         assert_eq!(ago(&asked, 2, at(1000)), 0);
         // It jumps ahead by a day while a minute passes.
         assert_eq!(ago(&asked, 2, Now { wall: at(87_400).wall, ..at(1060) }), 60);
     }
 
     #[test]
-    fn a_line_that_was_not_written_to_its_end_is_as_good_as_absent() {
+    fn an_incomplete_line_is_treated_as_missing() {
         let (one, two) = (format!("{EARLIEST} example.com/a@v1.0.1\n"), format!("{EARLIEST} example.com/a@v1.0.1"));
-        assert_eq!(Noted::read(&one).order.len(), 1);
-        assert_eq!(Noted::read(&two).order.len(), 0, "the version might go on");
-        assert_eq!(Noted::read("17 example.com/a@v1.0.1\n").order.len(), 0, "of a clock that was wrong");
+        assert_eq!(Entries::read(&one).order.len(), 1);
+        assert_eq!(Entries::read(&two).order.len(), 0, "the version may be longer");
+        assert_eq!(Entries::read("17 example.com/a@v1.0.1\n").order.len(), 0, "the clock was wrong");
     }
 
     #[test]
-    fn the_oldest_makes_room_and_the_file_stays_bounded() {
+    fn the_oldest_is_replaced_and_the_file_stays_bounded() {
         let folder = tempfile::tempdir().unwrap();
         let state = state(&folder);
-        let asked = Asked::new(state.clone());
+        let asked = FirstAskedList::new(state.clone());
         for nth in 0..=MAX_ASKED {
             ago(&asked, nth, at(1000));
         }
         assert_eq!(ago(&asked, 1, at(2000)), 1000);
-        assert_eq!(ago(&asked, 0, at(2000)), 0, "it fell out, and counts as new");
+        assert_eq!(ago(&asked, 0, at(2000)), 0, "it was dropped, and counts as new");
         for nth in MAX_ASKED + 1..=2 * MAX_ASKED + 10 {
             ago(&asked, nth, at(1000));
         }
         let text = state.first_asked().unwrap().unwrap();
         assert!(text.lines().count() <= MAX_ASKED + 20, "{}", text.lines().count());
-        assert_eq!(ago(&Asked::new(state), 2 * MAX_ASKED, at(1007)), 7);
+        assert_eq!(ago(&FirstAskedList::new(state), 2 * MAX_ASKED, at(1007)), 7);
     }
 }

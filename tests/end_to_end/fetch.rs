@@ -1,21 +1,21 @@
-//! A store filled ahead of time: from upstreams, or from a module cache.
+//! `sumgate cache fetch`, and the import of a module cache.
 
 use std::path::Path;
 
 use libtest_mimic::Trial;
 use testkit::{Fault, World};
 
+use crate::airgap::{fetch, go_sum, sumgate};
 use crate::audit::{honest, line_of};
-use crate::carried::{fetch, go_sum, sumgate};
 use crate::fixture::{Go, files, go_trial, origin, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("fetch: what go.sum needs, once, and nothing is asked again", fetch_go_sum),
+        trial("fetch: fetches what go.sum needs, once", fetch_go_sum),
         trial("fetch: every exit code", fetch_exits),
-        go_trial("fetch, module cache: what the settings of go keep from others is sent to nobody", kept_from_others),
-        trial("fetch: a private name is told to no upstream and no database", fetch_private),
-        go_trial("module cache: proved and taken up; a changed zip is refused", module_cache),
+        go_trial("fetch, module cache: modules of GOPRIVATE are not sent to third parties", kept_from_others),
+        trial("fetch: a private name is not sent to an upstream or a database", fetch_private),
+        go_trial("module cache: a proved zip is imported, a changed one is refused", module_cache),
     ]
 }
 
@@ -40,7 +40,7 @@ fn fetch_go_sum() {
     assert_eq!(asked.iter().filter(|path| path.starts_with("/lookup/")).count(), 3, "{asked:?}");
 
     let (code, said) = fetch(&origin, &data, &["-m", &go_sum]);
-    assert_eq!((code, said.as_str()), (Some(0), "fetched 0 files (0 bytes), 8 were here\n"));
+    assert_eq!((code, said.as_str()), (Some(0), "fetched 0 files (0 bytes), 8 were in the store\n"));
     let lists = ["/example.com/dep/v2/@v/list", "/example.com/hello/@v/list"];
     let mut asked = origin.take_requests();
     asked.sort();
@@ -53,7 +53,7 @@ fn fetch_go_sum() {
 fn fetch_private() {
     let origin = origin(World::demo());
     let folder = tempfile::tempdir().unwrap();
-    // There is no such repository; what counts is who is told of its name.
+    // The repository does not exist; what matters is where its name is sent.
     let (code, said) = fetch(&origin, folder.path(), &["--private", "127.0.0.1", "127.0.0.1/hello@v1.0.0"]);
     assert_ne!(code, Some(0), "{said}");
     assert_eq!(origin.take_requests(), Vec::<String>::new());
@@ -66,9 +66,9 @@ fn fetch_exits() {
     let said = |got: (Option<i32>, String), code: i32, words: &str| {
         assert!(got.0 == Some(code) && got.1.contains(words), "not {code} with {words:?}: {got:?}");
     };
-    said(fetch(&origin, &data("a"), &["example.com/nobody@v1.0.0"]), 1, "2 REFUSED OR ABSENT");
+    said(fetch(&origin, &data("a"), &["example.com/nobody@v1.0.0"]), 1, "2 MISSING OR REFUSED");
     said(fetch(&origin, &data("a"), &["example.com/nobody@main"]), 2, "main");
-    // A source has it, and the database has no record yet.
+    // An upstream has it, and the database has no record yet.
     origin.world().add_simple("example.com/fresh@v1.0.0", "", "package fresh\n");
     origin.misbehave("/lookup/example.com/fresh@v1.0.0", Fault::Status(404, "not found"));
     said(fetch(&origin, &data("a"), &["example.com/fresh@v1.0.0"]), 2, "try again");
@@ -76,7 +76,7 @@ fn fetch_exits() {
         "cannot read /nonexistent/go.sum: No such file or directory (os error 2): name another one with -m FILE";
     said(fetch(&origin, &data("a"), &["-m", "/nonexistent/go.sum"]), 2, no_such);
 
-    // A go.sum that says another hash, and a line that says nothing.
+    // A go.sum with another hash, and a malformed line.
     let lines = honest(&origin);
     let wrong = line_of(&lines, "example.com/hello v1.0.0 ").replace("v1.0.0", "v1.1.0");
     let planted = folder.path().join("planted.sum");
@@ -121,9 +121,12 @@ fn kept_from_others(go: &Path) {
     let fetch = ["cache", "fetch", "--upstream", &proxy, "-m", &go_sum];
     let (code, said, named) = private("a", &fetch);
     assert_eq!((code, named), (Some(1), Vec::new()), "{said}");
-    assert!(said.contains("fetched 5 files") && said.contains("1 REFUSED OR ABSENT"), "{said}");
-    assert!(said.contains("example.com/dep/v2@v2.0.1: GONOPROXY or GONOSUMDB of `go` here"), "{said}");
-    // Named by the user, it may go to the upstream, and still not to the database.
+    assert!(said.contains("fetched 5 files") && said.contains("1 MISSING OR REFUSED"), "{said}");
+    assert!(
+        said.contains("example.com/dep/v2@v2.0.1: GONOPROXY or GONOSUMDB (by default GOPRIVATE) covers it"),
+        "{said}"
+    );
+    // If a flag names it, it may be sent to the upstream, but not to the database.
     let (code, said, named) = private("b", &[&fetch[..], &["--nosumdb", "example.com/dep"]].concat());
     assert!(code == Some(0) && said.contains("fetched 8 files"), "{said}");
     assert!(!named.is_empty() && named.iter().all(|path| path.starts_with("/example.com/dep/v2/@v/")), "{named:?}");
@@ -135,7 +138,7 @@ fn kept_from_others(go: &Path) {
     let import = ["cache", "import", "--modcache", cache.to_str().unwrap()];
     let (code, said, named) = private("c", &import);
     assert_eq!((code, named), (Some(0), Vec::new()), "{said}");
-    assert!(said.contains("imported 3 files") && said.contains("1 private versions passed over"), "{said}");
+    assert!(said.contains("imported 3 files") && said.contains("1 private versions skipped"), "{said}");
     let (code, said, named) = private("d", &[&import[..], &["--nosumdb", "example.com/dep"]].concat());
     assert_eq!((code, named), (Some(0), Vec::new()), "{said}");
 }
@@ -156,7 +159,7 @@ fn module_cache(go: &Path) {
     let import = ["cache", "import", "--modcache", cache.to_str().unwrap()];
     let (code, said) = sumgate(&data, &origin.gosumdb(), &import);
     assert!(code == Some(1) && said.contains("example.com/hello@v1.0.0 .zip refused"), "{said}");
-    // Nothing without a proof is kept of a cache that has wrong bytes: what came before they showed may be.
+    // Nothing unproved is stored from a cache with wrong bytes, except files that were read before they were detected.
     assert!(["imported 3 files", "imported 4 files"].iter().any(|words| said.contains(words)), "{said}");
     assert!(!files(&data.join("proxy")).contains_key("example.com/hello/@v/v1.0.0.info"));
     let asked = origin.take_requests();
@@ -166,25 +169,28 @@ fn module_cache(go: &Path) {
     );
     assert!(!files(&data.join("proxy")).contains_key("example.com/hello/@v/v1.0.0.zip"));
 
-    // The records are proved now, so the right zip needs nobody.
+    // The records are proved now, so the right zip needs no request.
     std::fs::write(&zip, &right).unwrap();
     let (code, said) = sumgate(&data, &origin.gosumdb(), &[&import[..], &["--offline"]].concat());
     let rest = ["imported 2 files (", "imported 3 files ("];
     assert!(code == Some(0) && rest.iter().any(|words| said.starts_with(words)), "{said}");
     let no_cache = ["cache", "import", "--modcache", folder.path().to_str().unwrap()];
     let (code, said) = sumgate(&data, &origin.gosumdb(), &no_cache);
-    assert!(code == Some(2) && said.contains("is no module cache"), "{said}");
-    // What go would not ask about is asked about by nobody here.
+    assert!(code == Some(2) && said.contains("is not a module cache"), "{said}");
+    // Modules that go would not look up are not looked up.
     let private = Go::new(go, "off", "off").set("GOPRIVATE", "example.com/hello");
     let (data, sumdb) = (folder.path().join("private"), origin.gosumdb());
     let (code, said) = private.sumgate(&[&import[..], &["--data", data.to_str().unwrap(), "--sumdb", &sumdb]].concat());
     assert!(code == Some(0) && said.contains("imported 3 files"), "{said}");
-    assert!(said.contains("1 private versions passed over"), "{said}");
+    assert!(said.contains("1 private versions skipped"), "{said}");
     assert!(!origin.take_requests().iter().any(|path| path.contains("hello")));
-    // Without any proof nothing enters.
+    // Without a proof nothing is imported.
     let (code, said) =
         sumgate(&folder.path().join("empty"), &origin.gosumdb(), &[&import[..], &["--offline"]].concat());
-    assert!(code == Some(2) && said.contains("was not proved here before, and nothing is asked"), "{said}");
+    assert!(
+        code == Some(2) && said.contains("was not proved here before, and offline it cannot be looked up"),
+        "{said}"
+    );
     assert_eq!(files(&folder.path().join("empty/proxy")).len(), 0);
     assert_eq!(origin.take_requests(), Vec::<String>::new());
 }

@@ -1,6 +1,6 @@
-//! What the gate says on stderr: the output is the command's.
+//! Messages of `run` on stderr; stdout belongs to the command.
 
-use super::caches::Kept;
+use super::caches::RunCaches;
 use crate::base::fault::in_full;
 use crate::base::limits::MAX_NAMED;
 use crate::base::text::{safe, safe_path};
@@ -10,43 +10,40 @@ use crate::finding::{Finding, Severity};
 use crate::gate::{ChildError, Ended, Outcome, code};
 use crate::release::RefusedFile;
 
-/// A refusal, in one line, at the moment when it happens.
+/// Reports a refusal in one line, at once.
 pub(super) fn refusal(file: &RefusedFile) {
     let first = safe(file.reason.lines().next().unwrap_or_default());
-    out::complain(&format!("REFUSED [{}] {first}; {}", file.code, file.advice));
+    out::message(&format!("REFUSED [{}] {first}; {}", file.code, file.advice));
 }
 
-/// What of kept caches does not count.
-pub(super) fn caches(kept: &Kept) {
+/// Reports which kept caches are used, and what is deleted.
+pub(super) fn caches(kept: &RunCaches) {
     if let Some(key) = &kept.usage.key {
         let named: Vec<&str> = key.splitn(3, '+').take(2).collect();
         let files = kept.usage.sealed_files;
-        out::complain(&format!(
-            "{files} files of the kept caches are used: their seal is of the key {}",
-            named.join("+")
-        ));
+        out::message(&format!("{files} files of the kept caches are used, sealed with the key {}", named.join("+")));
     }
     if let Some(why) = &kept.sealed.invalid {
-        out::complain(&format!("the kept caches are thrown away: {}", safe(why)));
+        out::message(&format!("the kept caches are deleted: {}", safe(why)));
     } else if !kept.sealed.thrown_away.is_empty() {
         let named: Vec<String> = kept.sealed.thrown_away.iter().take(MAX_NAMED).map(|name| safe(name)).collect();
         let count = kept.sealed.thrown_away.len();
-        out::complain(&format!(
-            "{count} files of the kept caches are thrown away, since the seal does not cover them: {}{}",
+        out::message(&format!(
+            "{count} files of the kept caches are deleted, because the seal does not cover them: {}{}",
             named.join(", "),
             if count > MAX_NAMED { ", …" } else { "" }
         ));
     }
 }
 
-/// Variables that the command does not see.
+/// Reports the variables that were removed.
 pub(super) fn removed(removed: &[(String, &'static str)]) {
     for (name, why) in removed {
-        out::complain(&format!("removed {} from the environment: {why}", safe(name)));
+        out::message(&format!("removed {} from the environment: {why}", safe(name)));
     }
 }
 
-/// Findings, in the order in which they were made.
+/// Reports findings, in order.
 pub(super) fn findings(findings: &[Finding]) {
     for finding in findings {
         let place = finding.place.as_ref().map(|place| format!("{}: ", safe(&place.to_string()))).unwrap_or_default();
@@ -54,43 +51,43 @@ pub(super) fn findings(findings: &[Finding]) {
         for (name, value) in &finding.facts {
             line.push_str(&format!("\n  {name}: {}", safe(value)));
         }
-        // A note asks for nothing, unless it has something of its own to say.
+        // Notes need no action, unless they have their own help.
         if finding.severity() > Severity::Note || finding.help.is_some() {
             line.push_str(&format!("\n  what to do: {}", finding.advice()));
         }
-        out::complain(&line);
+        out::message(&line);
     }
 }
 
-/// The command did not start. The gate has its own codes for two ways of that.
+/// Reports that the command did not start. Two cases have exit codes.
 pub(super) fn not_started(error: &ChildError) -> Result<Ended, Failure> {
     let code = match error {
         ChildError::NotFound(_) => code::NOT_FOUND,
         ChildError::NotExecutable(..) => code::NOT_EXECUTABLE,
         ChildError::Watch(_) => return Err(Failure::new(crate::base::fault::Fault::Host, in_full(error))),
     };
-    out::complain(&in_full(error));
+    out::message(&in_full(error));
     Ok(Ended::NotStarted(code))
 }
 
-/// Everything that was refused, in full, and a line of figures.
+/// Reports all refusals in full, and a line of figures.
 pub(super) fn summary(outcome: &Outcome) {
     for file in outcome.events.refused.values() {
         let mut lines: Vec<String> = file.reason.lines().map(safe).collect();
         lines.extend(file.quarantine.iter().map(|case| format!("quarantine: {}", case.display())));
-        out::complain(&lines.join("\n"));
+        out::message(&lines.join("\n"));
     }
     for fork in outcome.databases.iter().filter_map(|database| database.fork.as_ref()) {
-        out::complain(&format!("THE DATABASE MISBEHAVED, evidence in {}", fork.display()));
+        out::message(&format!("THE DATABASE MISBEHAVED, evidence in {}", fork.display()));
     }
     for exception in &outcome.unused {
         let (line, modules) = (exception.line(), exception.modules());
-        out::complain(&format!("the exception in line {line} of the policy ({modules}) lifted nothing"));
+        out::message(&format!("the exception in line {line} of the policy ({modules}) matched nothing"));
     }
     for program in &outcome.installed {
-        out::complain(&format!("installed {}", safe_path(program)));
+        out::message(&format!("installed {}", safe_path(program)));
     }
-    out::complain(&figures(outcome));
+    out::message(&figures(outcome));
 }
 
 fn figures(outcome: &Outcome) -> String {
@@ -115,12 +112,12 @@ fn figures(outcome: &Outcome) -> String {
     format!("{line}, {} ms", outcome.took.as_millis())
 }
 
-/// Whose code it is, where that could be asked. Returns the code.
+/// Returns the exit code, and reports whose it is if that is not obvious.
 pub(super) fn code(outcome: &Outcome, deny: Severity) -> u8 {
     let own = outcome.ended.code();
     let Some(code) = outcome.verdict(deny) else {
         if (code::FINDINGS..=code::MISBEHAVIOUR).contains(&own) {
-            out::complain(&format!("exit code {own} of the command: sumgate has nothing to add"));
+            out::message(&format!("exit code {own} of the command: sumgate reports no problem"));
         }
         return own;
     };
@@ -128,13 +125,13 @@ pub(super) fn code(outcome: &Outcome, deny: Severity) -> u8 {
         code::MISBEHAVIOUR => "the database signed two histories",
         code::NOT_EXECUTABLE => "the command cannot be executed",
         code::NOT_FOUND => "the command is not found",
-        _ => "something was refused or found",
+        _ => "something was refused, or there are findings",
     };
     let theirs = if outcome.ended.has_run() {
-        format!("the command's own code is {own}")
+        format!("the exit code of the command is {own}")
     } else {
         "the command was not started".to_owned()
     };
-    out::complain(&format!("exit code {code} of sumgate: {why}; {theirs}"));
+    out::message(&format!("exit code {code} of sumgate: {why}; {theirs}"));
     code
 }

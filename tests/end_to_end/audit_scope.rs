@@ -1,4 +1,4 @@
-//! `sumgate audit`: what lies around the folder that is named, and what of it is left out or cannot be read.
+//! `sumgate audit`: files around the named folder, skipped folders, and unreadable files.
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -14,15 +14,15 @@ use crate::fixture::{Go, origin, trial};
 
 pub fn trials() -> Vec<Trial> {
     vec![
-        trial("files: a folder that is named, or stood in, does not lead out of the repository", folder_out),
-        trial("files: what go uses above the folder, and what its workspace uses, is audited, too", above),
-        trial("files: folders that go fills are listed in every format, and git must not track them", filled),
-        trial("files: a folder or file that cannot be read is named, and the others are audited", unreadable),
-        trial("files: whoever names a folder wants it looked at, in whatever order", order),
+        trial("files: named folders and the working folder do not lead out of the repository", folder_out),
+        trial("files: go.mod, go.work and used folders outside the folder are audited", above),
+        trial("files: skipped caches are listed in every format, and git must not track them", filled),
+        trial("files: an unreadable folder or file is listed, and the others are audited", unreadable),
+        trial("files: a folder that is named is audited in full, in any order of arguments", order),
     ]
 }
 
-/// The job audits `sub`, or stands in it, and the pull request makes it a link.
+/// The job audits `sub`, or runs in it, and the pull request replaces it by a link.
 fn folder_out() {
     let origin = origin(World::demo());
     let home = home(&origin);
@@ -57,7 +57,7 @@ fn folder_out() {
         assert_eq!((code, output.contains("leads out of the repository")), (Some(expected), true), "{output}");
         assert!(!output.contains("SECRET"), "{output}");
     }
-    // A PWD that names another folder says nothing.
+    // A PWD that names another folder is ignored.
     std::fs::remove_file(&sub).unwrap();
     std::fs::create_dir(&sub).unwrap();
     let mut command = home.command(Path::new(env!("CARGO_BIN_EXE_sumgate")));
@@ -140,15 +140,15 @@ fn filled() {
     assert_eq!(tracked(&home, &data), (Some(0), vec![]));
     home.git(&["add", "mods"]);
     assert_eq!(tracked(&home, &data), (Some(1), vec!["mods".to_owned()]));
-    // The data folder of the job is a link of the pull request to what it wants to have left out.
+    // The pull request makes the data folder of the job a link to the folder that should be skipped.
     symlink("real", &link).unwrap();
     home.git(&["reset", "-q"]);
     home.git(&["add", "link", "real"]);
     assert_eq!(codes(&home, &["--data", &link, "--exclude", "data"]), (Some(1), vec![pair("tracked-cache", "real")]));
-    // Where git cannot be asked, it is not known.
+    // If git fails, it is unknown.
     std::fs::write(home.home().join(".git/index"), "damaged").unwrap();
     let (code, output) = audit(&home, &["--data", &data, "--exclude", "real"]);
-    assert_eq!((code, output.contains("whether git tracks files in it is not known")), (Some(2), true), "{output}");
+    assert_eq!((code, output.contains("it is unknown whether git tracks files in it")), (Some(2), true), "{output}");
 }
 
 fn unreadable() {
@@ -156,7 +156,7 @@ fn unreadable() {
     let home = home(&origin);
     home.write("b/go.sum", "rubbish\n");
     home.write("a/long/go.sum", &"\n".repeat((16 << 20) + 1));
-    // Deeper than names can be: whoever is root can read everything else.
+    // A path longer than PATH_MAX: root can read all other files.
     let deep = home.home().join("deep");
     std::fs::create_dir(&deep).unwrap();
     make_deep(&deep);

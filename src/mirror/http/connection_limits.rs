@@ -1,0 +1,254 @@
+//! Limits for connections and requests, so that one client cannot use up all of them.
+//!
+//! A client that never reads holds its connection until the write times out. While half of the connections are free, that does
+//! no harm. Once half are in use, the requests of one address may hold at most a quarter of all, further requests of that address
+//! wait, and new clients get shorter timeouts. The connections of one address never take more than half of all.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+/// Connections at once, if the system allows that many open files. A thousand `go` commands are a large company; an idle
+/// connection costs about 12 KB.
+const MAX_CONNECTIONS: u64 = 8_192;
+/// Open files for a connection: the socket, and what it reads.
+const FILES: u64 = 2;
+/// Files for everything else: the data folder, upstreams (256 idle connections to each), child processes.
+const RESERVED: u64 = 1_024;
+/// How long a request waits for its slot. `go` never retries, so a late answer is better than a refusal.
+const WAIT: Duration = Duration::from_secs(30);
+/// How often a waiting request checks whether half of the connections are free again.
+const RECHECK: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+pub(super) struct ConnectionLimits {
+    connections: Arc<Semaphore>,
+    all: usize,
+    clients: Mutex<HashMap<IpAddr, Arc<Usage>>>,
+}
+
+/// What one address holds.
+#[derive(Debug, Default)]
+struct Usage {
+    connections: AtomicUsize,
+    requests: AtomicUsize,
+    freed: Notify,
+}
+
+/// The right to one connection, held until it is dropped.
+pub(super) type ConnectionPermit = (OwnedSemaphorePermit, Option<Slot>);
+
+/// One connection or one request of an address, until it is dropped: a request, once its answer was sent.
+#[derive(Debug)]
+pub(super) struct Slot {
+    limits: Arc<ConnectionLimits>,
+    address: IpAddr,
+    usage: Arc<Usage>,
+    counter: fn(&Usage) -> &AtomicUsize,
+}
+
+/// How long a client may keep the mirror waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ClientTimeouts {
+    /// For the head of a request, and for the next request.
+    pub(super) head: Duration,
+    /// For room in its socket.
+    pub(super) stall: Duration,
+}
+
+/// `go` sends a head of 200 bytes at once. A socket has room again once half of its send buffer was sent (128 KB): a client that
+/// reads 2 KB/s is fast enough.
+const RELAXED: ClientTimeouts = ClientTimeouts { head: Duration::from_secs(30), stall: Duration::from_secs(60) };
+/// Once half of the connections are in use: 13 KB/s.
+const STRICT: ClientTimeouts = ClientTimeouts { head: Duration::from_secs(5), stall: Duration::from_secs(10) };
+
+/// Raises the limit of open files as far as the system allows, up to what the mirror can use. Child processes inherit it.
+pub(super) fn raise_open_files() {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = MAX_CONNECTIONS * FILES + RESERVED;
+    let raised = maximum.map_or(wanted, |maximum| maximum.min(wanted));
+    if current.is_some_and(|current| current < raised) {
+        // If it fails, the present limit is enough to start.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum });
+    }
+}
+
+impl ConnectionLimits {
+    /// As many connections as the open files of this process allow.
+    pub(super) fn of_this_process() -> Arc<Self> {
+        Self::of(getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX))
+    }
+
+    fn of(files: u64) -> Arc<Self> {
+        let connections = (files.saturating_sub(RESERVED.min(files / 2)) / FILES).clamp(1, MAX_CONNECTIONS);
+        let all = usize::try_from(connections).unwrap_or(1);
+        Arc::new(Self { connections: Arc::new(Semaphore::new(all)), all, clients: Mutex::default() })
+    }
+
+    /// Waits until another connection may be accepted.
+    pub(super) async fn free_connection(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.connections).acquire_owned().await.ok()
+    }
+
+    /// The permit of a connection, unless its address has half of all. `None` for an address that many clients share.
+    pub(super) fn connection_permit(
+        self: &Arc<Self>,
+        permit: OwnedSemaphorePermit,
+        address: Option<IpAddr>,
+    ) -> Result<ConnectionPermit, OwnedSemaphorePermit> {
+        let Some(address) = address else { return Ok((permit, None)) };
+        match self.slot(address, |usage| &usage.connections, (self.all / 2).max(1)) {
+            Some(slot) => Ok((permit, Some(slot))),
+            None => Err(permit),
+        }
+    }
+
+    /// For the next client.
+    pub(super) fn timeouts(&self) -> ClientTimeouts {
+        if self.is_scarce() { STRICT } else { RELAXED }
+    }
+
+    /// The slot of a request from `address`, or `None` after a bounded wait.
+    pub(super) async fn request_slot(self: &Arc<Self>, address: IpAddr) -> Option<Slot> {
+        let deadline = Instant::now() + WAIT;
+        loop {
+            let most = if self.is_scarce() { (self.all / 4).max(1) } else { usize::MAX };
+            if let Some(slot) = self.slot(address, |usage| &usage.requests, most) {
+                return Some(slot);
+            }
+            if Instant::now() >= deadline {
+                return None;
+            }
+            let usage = self.clients().get(&network(address)).cloned();
+            if let Some(usage) = usage {
+                let _ = tokio::time::timeout(RECHECK, usage.freed.notified()).await;
+            }
+        }
+    }
+
+    fn is_scarce(&self) -> bool {
+        self.connections.available_permits() <= self.all / 2
+    }
+
+    fn slot(self: &Arc<Self>, address: IpAddr, counter: fn(&Usage) -> &AtomicUsize, most: usize) -> Option<Slot> {
+        let address = network(address);
+        let mut clients = self.clients();
+        let usage = clients.entry(address).or_default();
+        let one_more = |held: usize| (held < most).then_some(held + 1);
+        counter(usage).fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).ok()?;
+        Some(Slot { limits: Arc::clone(self), address, usage: Arc::clone(usage), counter })
+    }
+
+    fn clients(&self) -> MutexGuard<'_, HashMap<IpAddr, Arc<Usage>>> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        (self.counter)(&self.usage).fetch_sub(1, Ordering::AcqRel);
+        self.usage.freed.notify_one();
+        let mut clients = self.limits.clients();
+        // Only the table and this slot refer to it: the table never has more addresses than there are connections.
+        if Arc::strong_count(&self.usage) <= 2 {
+            clients.remove(&self.address);
+        }
+    }
+}
+
+/// One client may have all 2^64 addresses of an IPv6 network.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    const GREEDY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 2));
+    const MODEST: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(127, 0, 0, 3));
+
+    #[test]
+    fn connections_leave_files_for_everything_else() {
+        let all = |files| ConnectionLimits::of(files).all;
+        assert_eq!([all(1 << 20), all(20_000), all(17_408)], [8_192, 8_192, 8_192]);
+        assert_eq!([all(4_096), all(1_024), all(256), all(1)], [1_536, 256, 64, 1]);
+    }
+
+    async fn connection(limits: &Arc<ConnectionLimits>, address: IpAddr) -> Option<ConnectionPermit> {
+        let permit = limits.free_connection().await.unwrap();
+        limits.connection_permit(permit, Some(address)).ok()
+    }
+
+    #[tokio::test]
+    async fn one_address_gets_half_of_the_connections_and_later_clients_get_short_timeouts() {
+        let limits = ConnectionLimits::of(64);
+        let mut held = Vec::new();
+        for _ in 0..8 {
+            assert_eq!(limits.timeouts(), RELAXED);
+            held.push(connection(&limits, GREEDY).await.unwrap());
+        }
+        assert_eq!(limits.timeouts(), STRICT);
+        assert!(connection(&limits, GREEDY).await.is_none());
+        held.push(connection(&limits, MODEST).await.unwrap());
+        // Many clients share the address of a proxy.
+        let permit = limits.free_connection().await.unwrap();
+        held.push(limits.connection_permit(permit, None).unwrap());
+        drop(held.remove(0));
+        held.push(connection(&limits, GREEDY).await.unwrap());
+        held.clear();
+        assert!(limits.clients().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn once_half_of_the_connections_are_used_one_address_gets_a_quarter() {
+        let limits = ConnectionLimits::of(64);
+        assert_eq!(limits.all, 16);
+        let (mut slots, mut connections) = (Vec::new(), Vec::new());
+        for _ in 0..7 {
+            connections.push(connection(&limits, GREEDY).await.unwrap());
+            slots.push(limits.request_slot(GREEDY).await.unwrap());
+        }
+        connections.push(connection(&limits, GREEDY).await.unwrap());
+        let start = Instant::now();
+        assert!(limits.request_slot(GREEDY).await.is_none(), "it has more than a quarter");
+        assert!(start.elapsed() >= WAIT);
+        assert!(limits.request_slot(MODEST).await.is_some());
+        // A waiting request continues when an answer was sent.
+        slots.truncate(4);
+        let waiting = || {
+            let limits = Arc::clone(&limits);
+            tokio::spawn(async move { limits.request_slot(GREEDY).await.is_some() })
+        };
+        let next = waiting();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        assert!(!next.is_finished());
+        slots.pop();
+        assert!(next.await.unwrap());
+        // It also continues once half of the connections are free again.
+        slots.push(limits.request_slot(GREEDY).await.unwrap());
+        let next = waiting();
+        connections.clear();
+        assert!(next.await.unwrap());
+        slots.clear();
+        assert!(limits.clients().is_empty());
+    }
+
+    #[test]
+    fn an_ipv6_network_is_one_client() {
+        let network = |text: &str| network(text.parse().unwrap()).to_string();
+        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(network("::ffff:10.1.2.3"), "10.1.2.3");
+    }
+}
