@@ -4,12 +4,14 @@
 //! A `.zip` or `.mod` goes to a staging file, whose hash decides. Answers that no hash covers (`.info`, lists, `@latest`) are
 //! [`Metadata`], so that they cannot be taken for proved.
 
+mod breaker;
 mod config;
 pub mod database_request;
 #[expect(clippy::disallowed_methods, reason = "it connects")]
 mod dialer;
 #[expect(clippy::disallowed_methods, reason = "it runs the go command, and reads what it fetched")]
 mod direct;
+mod download;
 mod error;
 #[expect(clippy::disallowed_methods, reason = "its source is a folder")]
 mod folder;
@@ -32,6 +34,7 @@ mod router;
 mod scope;
 mod secret;
 mod sink;
+mod slots;
 mod times;
 #[expect(clippy::module_inception, reason = "the file holds the type that gives the room its name")]
 mod upstream;

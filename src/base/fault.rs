@@ -18,6 +18,8 @@ pub enum Fault {
     Upstream,
     /// An upstream or a database did not answer in time. A retry may help.
     Timeout,
+    /// Too many requests are under way. A retry after a pause helps.
+    Busy,
     /// The checksum database signed two histories. Evidence is on disk; a retry does not help.
     Misbehaviour,
     /// This machine: disk full, no permission, a port in use, a bug. The operator must act.

@@ -50,7 +50,7 @@ impl From<Fault> for Exit {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Absent | Fault::NotServed | Fault::Refused => Self::Findings,
-            Fault::Request | Fault::Upstream | Fault::Timeout | Fault::Host => Self::NotFinished,
+            Fault::Request | Fault::Upstream | Fault::Timeout | Fault::Busy | Fault::Host => Self::NotFinished,
             Fault::Misbehaviour => Self::Misbehaviour,
         }
     }
@@ -116,8 +116,8 @@ mod tests {
     #[test]
     fn every_fault_has_its_exit_code() {
         assert_eq!([Fault::Absent, Fault::NotServed, Fault::Refused].map(Exit::from), [Exit::Findings; 3]);
-        let unfinished = [Fault::Request, Fault::Upstream, Fault::Timeout, Fault::Host];
-        assert_eq!(unfinished.map(Exit::from), [Exit::NotFinished; 4]);
+        let unfinished = [Fault::Request, Fault::Upstream, Fault::Timeout, Fault::Busy, Fault::Host];
+        assert_eq!(unfinished.map(Exit::from), [Exit::NotFinished; 5]);
         assert_eq!(Exit::from(Fault::Misbehaviour), Exit::Misbehaviour);
     }
 }

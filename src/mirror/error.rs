@@ -75,7 +75,7 @@ impl MirrorError {
     /// Whether no upstream could be asked. An upstream that wants a login was asked: it refuses.
     pub(super) fn is_trouble(&self) -> bool {
         let refuses = self.upstream_error().is_some_and(UpstreamError::is_refusal);
-        matches!(self.fault(), Fault::Upstream | Fault::Timeout) && !refuses
+        matches!(self.fault(), Fault::Upstream | Fault::Timeout | Fault::Busy) && !refuses
     }
 
     /// Whether what is stored may be the answer: no upstream could be asked, or none has it any more.

@@ -29,6 +29,7 @@ impl Context {
     /// Modules of private upstreams are exempt from the databases. Without upstreams the mirror is offline.
     pub(crate) fn new(store: Arc<Store>, sources: Router, mut expectations: Expectations, events: EventLog) -> Self {
         expectations.exempt = expectations.exempt.with(sources.private());
+        let sources = sources.with_exempt(expectations.exempt.clone());
         let (offline, hashing) = (sources.is_empty(), Semaphore::new(MAX_HASHING));
         Self { store, sources, expectations, offline, events, hashing }
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, Write};
+use std::pin::pin;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -79,14 +80,29 @@ pub(super) async fn obtain(
     store: &Arc<Store>,
     progress: &Progress,
 ) -> Result<Unproved, ReleaseError> {
-    let (sink, parts) = DownloadSink::new();
-    let (store, wanted) = (Arc::clone(store), artifact.clone());
-    let mut writer = tokio::task::spawn_blocking(move || write(&store, &wanted, parts));
+    let (sink, mut parts) = DownloadSink::new();
     let request = Request::File(artifact.clone());
-    let downloaded = tokio::select! {
-        downloaded = pool.download(id, &request, &sink, progress) => downloaded,
-        // A full disk, or the like, ends the download.
-        stopped = &mut writer => return Err(stopped.map_err(|_| Cancelled)?.err().unwrap_or_else(|| Cancelled.into())),
+    let (writer, downloaded) = {
+        let mut download = pin!(pool.download(id, &request, &sink, progress));
+        // The writer occupies a thread, so it starts with the first bytes: a request that waits for a slot has none.
+        let (first, ended) = tokio::select! {
+            biased;
+            first = parts.recv() => (first, None),
+            downloaded = &mut download => (parts.try_recv().ok(), Some(downloaded?)),
+        };
+        let (store, wanted) = (Arc::clone(store), artifact.clone());
+        let mut writer = tokio::task::spawn_blocking(move || write(&store, &wanted, first, parts));
+        let downloaded = match ended {
+            Some(()) => Ok(()),
+            None => tokio::select! {
+                downloaded = download => downloaded,
+                // A full disk, or the like, ends the download.
+                ended = &mut writer => {
+                    return Err(ended.map_err(|_| Cancelled)?.err().unwrap_or_else(|| Cancelled.into()));
+                }
+            },
+        };
+        (writer, downloaded)
     };
     // This ends the writer.
     drop(sink);
@@ -102,12 +118,13 @@ pub(super) async fn obtain(
 fn write(
     store: &Store,
     artifact: &Artifact,
+    mut first: Option<Part>,
     mut parts: mpsc::Receiver<Part>,
 ) -> Result<(StagingFile, Option<StreamHasher>), ReleaseError> {
     let limits = ZipLimits::default();
     let new_hasher = || (artifact.kind == Kind::Zip).then(|| StreamHasher::new(&limits));
     let (mut staged, mut stream) = (store.stage()?, new_hasher());
-    while let Some(part) = parts.blocking_recv() {
+    while let Some(part) = first.take().or_else(|| parts.blocking_recv()) {
         let file = &mut staged.file;
         match part {
             Part::Bytes(bytes, _room) => {
@@ -162,7 +179,7 @@ mod tests {
         sink.send_bytes(zip.clone().into()).await.unwrap();
         drop(sink);
         let artifact = Artifact { module: module.clone(), kind: Kind::Zip };
-        let written = tokio::task::spawn_blocking(move || write(&store, &artifact, received));
+        let written = tokio::task::spawn_blocking(move || write(&store, &artifact, None, received));
         let (staged, stream) = written.await.unwrap().unwrap();
         let mut whole = vec![0; zip.len() + 1];
         assert_eq!(staged.file.read_at(&mut whole, 0).unwrap(), zip.len());

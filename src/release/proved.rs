@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use moka::sync::Cache;
-use tokio::sync::Semaphore;
 
 use super::context::Context;
 use super::error::{ReleaseError, blocking};
@@ -12,26 +11,22 @@ use super::fetch::Fetch;
 use super::judge::{AttemptError, judge};
 use super::obtain::Unproved;
 use super::released::{KnownFile, Released};
-use crate::base::flight::{Cancelled, Flights};
+use crate::base::flight::Flights;
 use gomodule::artifact::{Artifact, Kind};
 
 /// Hashed files whose identity is remembered: about 300 bytes each. One that is dropped is hashed again.
 const MAX_KNOWN: u64 = 50_000;
-/// Concurrent downloads. A `go` command makes about ten requests at a time.
-const MAX_DOWNLOADS: usize = 64;
 
 /// Releases proved files. Does not apply a policy.
 pub(crate) struct ProvedFiles {
     context: Arc<Context>,
     known: Cache<Artifact, KnownFile>,
     flights: Flights<Artifact, Result<Released, Arc<ReleaseError>>>,
-    downloads: Semaphore,
 }
 
 impl ProvedFiles {
     pub(crate) fn new(context: Arc<Context>) -> Self {
-        let (flights, downloads) = (Flights::default(), Semaphore::new(MAX_DOWNLOADS));
-        Self { context, known: Cache::new(MAX_KNOWN), flights, downloads }
+        Self { context, known: Cache::new(MAX_KNOWN), flights: Flights::default() }
     }
 
     pub(crate) async fn release(self: &Arc<Self>, artifact: &Artifact) -> Result<Released, Arc<ReleaseError>> {
@@ -73,7 +68,6 @@ impl ProvedFiles {
         if self.context.offline {
             return Err(ReleaseError::Offline(artifact.to_string()).into());
         }
-        let _permit = self.downloads.acquire().await.map_err(|_| ReleaseError::from(Cancelled))?;
         Ok(Fetch::of(&self.context, artifact, &expected).run().await?)
     }
 

@@ -115,7 +115,7 @@ impl SumdbError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::NoRecord(..) => Fault::Absent,
-            Self::Unreachable(_, HttpError::Timeout { .. }) => Fault::Timeout,
+            Self::Unreachable(_, HttpError::Timeout { .. } | HttpError::Slow { .. }) => Fault::Timeout,
             Self::Missing(..)
             | Self::Unreachable(..)
             | Self::Offline(_)

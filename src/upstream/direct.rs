@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use self::command::{DirectSettings, GoRun};
+use self::command::{DirectSettings, GoCommand, GoRun};
 use self::error::DirectError;
 use super::error::UpstreamError;
 use super::recent::Recent;
@@ -38,7 +38,7 @@ const MAX_CACHED: usize = 8;
 const MAX_READABLE: u64 = 1000;
 
 pub(super) struct Direct {
-    go: Arc<DirectSettings>,
+    go: Arc<GoCommand>,
     scope: Scope,
     flights: Flights<ModuleVersion, Result<Arc<Fetched>, DirectError>>,
     cached: Arc<Mutex<HashMap<ModuleVersion, Arc<Fetched>>>>,
@@ -85,7 +85,7 @@ impl std::fmt::Debug for Direct {
 
 impl Direct {
     pub(super) fn new(settings: &DirectSettings, scope: Scope, clock: Clock) -> Self {
-        let go = Arc::new(settings.clone());
+        let go = Arc::new(GoCommand::new(settings.clone()));
         let readable = Recent::new(MAX_READABLE, CACHED_FOR, clock);
         Self { go, scope, flights: Flights::default(), cached: Arc::default(), lists: Flights::default(), readable }
     }
@@ -199,7 +199,7 @@ impl Direct {
     }
 }
 
-async fn listed(go: &DirectSettings, arguments: &[&str]) -> Result<Listed, DirectError> {
+async fn listed(go: &GoCommand, arguments: &[&str]) -> Result<Listed, DirectError> {
     let run = go.run(arguments).await?;
     // Removes the folder with the clone too, which blocks.
     let read = tokio::task::spawn_blocking(move || run.json());

@@ -72,6 +72,17 @@ pub enum SourceFailure {
         /// How long it stays open.
         open_for: Duration,
     },
+    /// It failed repeatedly for this path.
+    #[error("failed repeatedly for this path, and is asked for it again in {} ms: {last_failure}", open_for.as_millis())]
+    PathFailing {
+        /// The last failure.
+        last_failure: String,
+        /// How long it is not asked.
+        open_for: Duration,
+    },
+    /// Too many requests wait for it.
+    #[error("has too many unfinished requests: try again later")]
+    Busy,
     /// Its answer is not that of a Go module proxy.
     #[error("does not answer like a Go module proxy: {0}")]
     Invalid(String),
@@ -96,7 +107,8 @@ impl UpstreamError {
         match self {
             Self::Nowhere(_) => Fault::Absent,
             Self::NoSource(_) | Self::Source(_, SourceFailure::Refused(..)) => Fault::Refused,
-            Self::Failed(HttpError::Timeout { .. }) => Fault::Timeout,
+            Self::Source(_, SourceFailure::Busy) => Fault::Busy,
+            Self::Failed(HttpError::Timeout { .. } | HttpError::Slow { .. }) => Fault::Timeout,
             // Another source may have what one source does not have.
             Self::NotFound(_) | Self::Failed(_) | Self::Source(..) => Fault::Upstream,
             Self::Direct(error) => error.fault(),
@@ -112,7 +124,10 @@ impl UpstreamError {
     pub(crate) fn passes(&self) -> Option<Duration> {
         match self {
             Self::Failed(error) if error.passes() => Some(error.retry_after().unwrap_or_default()),
-            Self::Source(_, SourceFailure::CircuitOpen { open_for, .. }) => Some(*open_for),
+            Self::Source(
+                _,
+                SourceFailure::CircuitOpen { open_for, .. } | SourceFailure::PathFailing { open_for, .. },
+            ) => Some(*open_for),
             _ => None,
         }
     }

@@ -2,12 +2,17 @@
 //!
 //! Pure: the time is an argument. The latency is smoothed as TCP smooths its round trips (RFC 6298), with a mean and a mean
 //! deviation; after the mean and four deviations another source is asked too. Measurements fade, so that a source that was
-//! slow once is tried again. After repeated failures the circuit breaker opens: the source is not asked for a while. Then the
-//! breaker is half-open: one request is sent, and its result decides.
+//! slow once is tried again.
+//!
+//! The breaker of a source opens after trouble with its connection, if it asks for a pause, and if it fails for many modules
+//! without one success. A complete answer such as 500 belongs to its path alone: proxies answer so for what they cannot clone.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use super::breaker::Breaker;
 
 /// Seconds to the first byte, before any measurement: a public proxy on the same continent.
 const PRIOR_FIRST_BYTE: f64 = 0.06;
@@ -15,14 +20,6 @@ const PRIOR_FIRST_BYTE: f64 = 0.06;
 const PRIOR_RATE: f64 = 2_097_152.0;
 /// The weight of a measurement halves in so many seconds.
 const HALF_LIFE: f64 = 60.0;
-/// Consecutive failures after which the breaker opens: all three rounds of one request (`retry`).
-const OPENS_AFTER: u32 = 3;
-/// How long it is open the first time; each time is twice as long as the one before.
-const FIRST_OPEN: Duration = Duration::from_millis(500);
-/// The longest time: a source that works again is found within ten seconds.
-const LONGEST_OPEN: Duration = Duration::from_secs(10);
-/// The longest `Retry-After` that is obeyed.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(5 * 60);
 /// How long a source that sent wrong bytes ranks last: long enough for the operator to see it in the event log.
 const DISTRUST: Duration = Duration::from_secs(10 * 60);
 /// Limits of the time to a first byte before the hedge, in seconds: less is noise of the network, more is too slow for a user.
@@ -30,14 +27,17 @@ const HEDGE_AFTER: (f64, f64) = (0.05, 2.0);
 /// How many times slower than usual a body may be before another source is asked too.
 const SLOWER: f64 = 4.0;
 
+/// Modules with a failure and no success in between, after which each further failure counts for the whole source: more than
+/// one build has that a public proxy cannot clone.
+const MANY_MODULES: usize = 32;
+
 #[derive(Debug, Default)]
 pub(super) struct Health {
     measured: Option<Latency>,
-    failures: u32,
-    open_until: Option<Instant>,
-    probing: bool,
+    pub(super) breaker: Breaker,
+    /// At most `MANY_MODULES`.
+    failed_modules: BTreeSet<String>,
     distrusted_until: Option<Instant>,
-    pub(super) last_failure: String,
     /// When it last sent a valid answer to a request with the configured login.
     pub(super) login_accepted: Option<Instant>,
 }
@@ -53,19 +53,6 @@ struct Latency {
 }
 
 impl Health {
-    /// Whether it may be asked now, or how long the breaker stays open. A half-open breaker lets one request through.
-    pub(super) fn ask(&mut self, now: Instant) -> Result<(), Duration> {
-        match self.open_until {
-            Some(until) if now < until => Err(until - now),
-            Some(_) if self.probing => Err(FIRST_OPEN),
-            Some(_) => {
-                self.probing = true;
-                Ok(())
-            }
-            None => Ok(()),
-        }
-    }
-
     /// It answered: the first byte after `first_byte`, then `bytes` within `body`.
     pub(super) fn answered(&mut self, now: Instant, first_byte: Duration, bytes: u64, body: Duration) {
         self.reached();
@@ -87,23 +74,18 @@ impl Health {
 
     /// It answered without a body to measure, such as 404.
     pub(super) fn reached(&mut self) {
-        (self.failures, self.open_until, self.probing) = (0, None, false);
+        self.breaker.close();
+        self.failed_modules.clear();
     }
 
-    /// The probe was cancelled: another request may be the probe.
-    pub(super) fn probe_cancelled(&mut self) {
-        self.probing = false;
-    }
-
-    /// It failed, perhaps with a `Retry-After`.
-    pub(super) fn failed(&mut self, now: Instant, retry_after: Option<Duration>) {
-        self.failures = self.failures.saturating_add(1);
-        self.probing = false;
-        let nth = self.failures.checked_sub(OPENS_AFTER);
-        let broken = nth.map(|nth| FIRST_OPEN.saturating_mul(1 << nth.min(16)).min(LONGEST_OPEN));
-        // The breaker also opens if each failure says `Retry-After: 0`.
-        let open = retry_after.map(|wait| wait.min(LONGEST_RETRY_AFTER)).max(broken);
-        self.open_until = open.map(|open| now + open);
+    /// It answered with a failure for one path of this module: the connection works.
+    pub(super) fn failed_for(&mut self, now: Instant, module: &str, why: String) {
+        if self.failed_modules.len() < MANY_MODULES {
+            self.failed_modules.insert(module.to_owned());
+            self.breaker.close();
+        } else {
+            self.breaker.failed(now, why, None);
+        }
     }
 
     pub(super) fn is_distrusted(&self, now: Instant) -> bool {
@@ -117,10 +99,10 @@ impl Health {
     /// Its rank; the smallest is asked first. Distrusted sources are last, then those with an open breaker, then the slower ones.
     pub(super) fn rank(&self, now: Instant, weight: f64) -> (bool, bool, Duration) {
         let distrusted = self.is_distrusted(now);
-        let open = self.open_until.is_some_and(|until| now < until);
+        let open = self.breaker.is_open(now);
         let usual = self.usual(now);
         // Failures lower the rank before the breaker opens.
-        let expected = usual.first_byte * f64::from(1 + self.failures.min(OPENS_AFTER)) / weight;
+        let expected = usual.first_byte * f64::from(1 + self.breaker.failures()) / weight;
         (distrusted, open, Duration::from_secs_f64(expected))
     }
 
@@ -169,47 +151,18 @@ mod tests {
     }
 
     #[test]
-    fn the_breaker_opens_after_three_failures_then_one_probe_decides() {
-        let (mut health, start) = (Health::default(), Instant::now());
-        for _ in 0..2 {
-            health.failed(start, None);
-            assert_eq!(health.ask(start), Ok(()));
-        }
-        health.failed(start, None);
-        assert_eq!(health.ask(start), Err(FIRST_OPEN));
-        let later = start + FIRST_OPEN;
-        assert_eq!(health.ask(later), Ok(()), "the probe");
-        assert_eq!(health.ask(later), Err(FIRST_OPEN), "no other request until it has a result");
-        health.failed(later, None);
-        assert_eq!(health.ask(later), Err(FIRST_OPEN * 2), "the next time is longer");
-        let later = later + FIRST_OPEN * 2;
-        assert_eq!(health.ask(later), Ok(()));
-        health.probe_cancelled();
-        assert_eq!(health.ask(later), Ok(()), "a probe that went away makes room for another");
+    fn failures_of_single_modules_open_no_breaker_until_there_are_many() {
+        let (mut health, now) = (Health::default(), Instant::now());
+        let fail = |health: &mut Health, module: usize| {
+            health.failed_for(now, &format!("example.com/m{module}"), "HTTP status 500".to_owned());
+            health.breaker.ask(now).is_ok()
+        };
+        // One module may fail as often as it likes.
+        assert!((0..100).all(|_| fail(&mut health, 0)));
+        assert!((0..MANY_MODULES).all(|module| fail(&mut health, module)));
+        assert!(!(0..3).all(|module| fail(&mut health, MANY_MODULES + module)), "nothing works there");
         health.reached();
-        assert_eq!((health.ask(later), health.ask(later)), (Ok(()), Ok(())));
-    }
-
-    #[test]
-    fn an_open_breaker_is_bounded() {
-        let (mut health, now) = (Health::default(), Instant::now());
-        for _ in 0..100 {
-            health.failed(now, None);
-        }
-        assert_eq!(health.ask(now), Err(LONGEST_OPEN));
-        health.failed(now, Some(Duration::from_secs(24 * 3600)));
-        assert_eq!(health.ask(now), Err(LONGEST_RETRY_AFTER));
-    }
-
-    #[test]
-    fn retry_after_is_obeyed_at_once() {
-        let (mut health, now) = (Health::default(), Instant::now());
-        health.failed(now, Some(MS(7000)));
-        assert_eq!(health.ask(now + MS(6999)), Err(MS(1)));
-        assert_eq!(health.ask(now + MS(7000)), Ok(()));
-        let mut eager = Health::default();
-        (0..3).for_each(|_| eager.failed(now, Some(MS(0))));
-        assert_eq!(eager.ask(now), Err(FIRST_OPEN), "Retry-After: 0 does not keep the breaker closed");
+        assert!((0..MANY_MODULES).all(|module| fail(&mut health, module)), "a success starts anew");
     }
 
     #[test]
@@ -219,7 +172,7 @@ mod tests {
         assert!(fast.rank(now, 1.0) < unknown.rank(now, 1.0) && unknown.rank(now, 1.0) < slow.rank(now, 1.0));
         assert!(slow.rank(now, 20.0) < fast.rank(now, 1.0), "a weight outweighs time");
         let mut open = measured(now, MS(1));
-        (0..3).for_each(|_| open.failed(now, None));
+        (0..3).for_each(|_| open.breaker.failed(now, String::new(), None));
         assert!(slow.rank(now, 1.0) < open.rank(now, 1.0));
         let mut liar = measured(now, MS(1));
         liar.distrust(now);

@@ -2,6 +2,7 @@
 
 mod coding;
 pub(super) mod error;
+mod pace;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use url::Url;
 
 use self::coding::Gunzip;
 pub use self::error::HttpError;
+use self::pace::Pace;
 use super::config::UpstreamConfig;
 use super::dialer::{Dialer, Network};
 use super::login::Credentials;
@@ -62,6 +64,7 @@ pub(super) struct Answer {
     /// The body is compressed, although that was not requested.
     gunzip: Option<Gunzip>,
     stall: Duration,
+    pace: Pace,
     /// Another server sent it, after a redirect, so it must not be quoted.
     pub(super) elsewhere: bool,
 }
@@ -171,7 +174,7 @@ impl HttpClient {
         };
         let (response, elsewhere) = answered?;
         let silent = credentials.is_some() || elsewhere;
-        let mut answer = Answer { url: shown, response, gunzip: None, stall, elsewhere };
+        let mut answer = Answer { url: shown, response, gunzip: None, stall, pace: Pace::new(stall), elsewhere };
         let status = answer.status();
         if condition.met(status) {
             return answer.decoded();
@@ -209,17 +212,32 @@ impl Answer {
 
     /// The next bytes of the body; `None` at its end. A body shorter than its announced length is an error.
     pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, HttpError> {
-        let Some(gunzip) = &mut self.gunzip else { return received(&mut self.response, &self.url, self.stall).await };
-        let invalid = |_| HttpError::Coding { url: self.url.clone(), found: "an invalid gzip body".to_owned() };
-        loop {
+        let Some(mut gunzip) = self.gunzip.take() else { return self.received().await };
+        let url = self.url.clone();
+        let invalid = |_| HttpError::Coding { url: url.clone(), found: "an invalid gzip body".to_owned() };
+        let decoded = loop {
             if let Some(decoded) = gunzip.next().map_err(invalid)? {
-                return Ok(Some(decoded));
+                break Some(decoded);
             }
-            match received(&mut self.response, &self.url, self.stall).await? {
+            match self.received().await? {
                 Some(compressed) => gunzip.push(compressed),
-                None => return gunzip.finish().map_err(invalid),
+                None => break gunzip.finish().map_err(invalid)?,
             }
-        }
+        };
+        self.gunzip = Some(gunzip);
+        Ok(decoded)
+    }
+
+    /// The next bytes as they come.
+    async fn received(&mut self) -> Result<Option<Bytes>, HttpError> {
+        let Ok(received) = timeout(self.stall, self.response.chunk()).await else {
+            return Err(HttpError::Timeout(self.url.clone()));
+        };
+        let received = received.map_err(|error| HttpError::transport(&self.url, &error))?;
+        let slow = |bytes| HttpError::Slow { url: self.url.clone(), bytes, window: self.stall };
+        // The end of a body is in time.
+        received.as_ref().map_or(Ok(()), |bytes| self.pace.received(bytes.len())).map_err(slow)?;
+        Ok(received)
     }
 
     pub(super) async fn small(mut self, limit: usize) -> Result<Vec<u8>, HttpError> {
@@ -270,13 +288,5 @@ impl Answer {
     /// The first byte of a partial body (`Content-Range: bytes FIRST-LAST/LENGTH`).
     pub(super) fn first_byte(&self) -> Option<u64> {
         self.header(header::CONTENT_RANGE)?.strip_prefix("bytes ")?.split_once('-')?.0.parse().ok()
-    }
-}
-
-/// The next bytes as they come, unless nothing comes for the time `stall`.
-async fn received(response: &mut reqwest::Response, url: &str, stall: Duration) -> Result<Option<Bytes>, HttpError> {
-    match timeout(stall, response.chunk()).await {
-        Ok(chunk) => chunk.map_err(|error| HttpError::transport(url, &error)),
-        Err(_) => Err(HttpError::Timeout(url.to_owned())),
     }
 }

@@ -46,6 +46,8 @@ pub struct UpstreamPool {
     clock: Clock,
     /// For the jitter of pauses.
     random: Arc<Mutex<fastrand::Rng>>,
+    /// Several sources may receive the same request. The name of an exempt module goes no further than `go` would send it.
+    pub(super) hedged: bool,
 }
 
 impl UpstreamPool {
@@ -80,7 +82,7 @@ impl UpstreamPool {
             Clock::Seeded { .. } => fastrand::Rng::with_seed(0),
         };
         let upstreams = configs.iter().map(upstream).collect::<Result<_, _>>()?;
-        Ok(Self { upstreams, ttls, clock, random: Arc::new(Mutex::new(random)) })
+        Ok(Self { upstreams, ttls, clock, random: Arc::new(Mutex::new(random)), hedged: false })
     }
 
     /// Whether the next source is a fallback for this failure, as in `go`.
@@ -157,25 +159,41 @@ impl UpstreamPool {
         self.in_rounds(round, UpstreamError::passes).await
     }
 
-    /// The first answer of the sources, asked one after the other as in `go`.
+    /// The first answer of the sources, asked one after the other as in `go`. Of sources that are joined by `|` the next one is
+    /// also asked if the one before is slower than usual; the first valid answer counts.
     async fn in_order<T, F: Future<Output = Result<T, UpstreamError>>>(
         &self,
         request: &Request,
         ask: impl Fn(UpstreamId) -> F,
     ) -> Result<T, UpstreamError> {
+        let at_least = if self.hedged { Duration::ZERO } else { race::NEVER };
+        let ends = |id: UpstreamId, error: &UpstreamError| !self.leads_on(id, error);
+        let mut failures = match self.race(self.listed_stages(), at_least, ends, |id, _| ask(id)).await {
+            Ok((_, answer)) => return Ok(answer),
+            Err(failures) => failures,
+        };
+        failures.sort_by_key(|(id, _)| *id);
         let mut search = Search::among(self.upstreams.len());
-        for id in self.sources() {
-            let error = match ask(id).await {
-                Ok(answer) => return Ok(answer),
-                Err(error) => error,
-            };
-            let ends = !self.leads_on(id, &error);
+        for (id, error) in failures {
+            let ends = ends(id, &error);
             search.failed(id, error, ends);
             if ends {
                 break;
             }
         }
         Err(search.conclude(request))
+    }
+
+    /// The sources in the order of the proxy list, in stages: a `,` ends a stage.
+    fn listed_stages(&self) -> Vec<Vec<UpstreamId>> {
+        let mut stages = vec![Vec::new()];
+        for id in self.sources() {
+            stages.last_mut().into_iter().for_each(|stage| stage.push(id));
+            if !self.leads_on_always(id) {
+                stages.push(Vec::new());
+            }
+        }
+        stages
     }
 
     /// Runs `round` until it succeeds or a retry is useless. `passes` returns how soon a retry may succeed.
@@ -234,7 +252,11 @@ impl UpstreamPool {
     ) -> Result<(UpstreamId, T), Vec<(UpstreamId, E)>> {
         let hedge_after =
             |id: UpstreamId, bytes| self.at(id).health(|health, now| health.hedge_after(now, bytes)).max(at_least);
-        race::race(stages, self.clock, hedge_after, ends, attempt).await
+        let overtaken = |id: UpstreamId, after: Duration| {
+            let why = format!("no answer within {} ms, when another upstream had answered", after.as_millis());
+            self.at(id).health(|health, now| health.breaker.failed(now, why, None));
+        };
+        race::race(stages, self.clock, hedge_after, ends, attempt, overtaken).await
     }
 
     /// The url of a source, without credentials.

@@ -145,7 +145,7 @@ mod tests {
             ProxyList::parse("off,https://a.example"),
             Err(ProxyListError::AfterEnd("off".to_owned(), "https://a.example".to_owned()))
         );
-        assert_eq!(ProxyList::parse(&"https://a.example,".repeat(17)), Err(ProxyListError::TooMany));
+        assert_eq!(ProxyList::parse(&"https://a.example,".repeat(33)), Err(ProxyListError::TooMany));
     }
 
     #[test]

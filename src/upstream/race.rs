@@ -16,8 +16,14 @@ use tokio::time::Instant;
 use super::wanted::UpstreamId;
 use crate::base::clock::Clock;
 
-/// Concurrent attempts for one file. The third is for the case that the second source is slow too.
+/// Concurrent attempts that send. The third is for the case that the second source is slow too.
 const AT_ONCE: usize = 3;
+/// All concurrent attempts, with those that send nothing: they cost a connection each. Half of the longest proxy list.
+const MAX_ATTEMPTS: usize = 16;
+/// Bytes per second, from the start of an attempt, below which it counts as one that sends nothing.
+const SENDS: u64 = 1 << 10;
+/// How soon it is looked again whether one of the attempts has stopped to send.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Disables the hedge: longer than any source may take (`Timeouts::whole`).
 pub(crate) const NEVER: Duration = Duration::from_secs(24 * 3600);
@@ -81,6 +87,19 @@ impl Progress {
         let allowed = hedge_after(self.0.bytes.load(Ordering::Relaxed));
         Some(allowed.saturating_sub(self.0.clock.steady() - started))
     }
+
+    /// Whether bytes arrive.
+    fn sends(&self) -> bool {
+        let started = *self.0.started.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes = self.0.bytes.load(Ordering::Relaxed);
+        bytes > SENDS * (self.0.clock.steady() - started).as_secs() && bytes > 0
+    }
+
+    /// How long it has had no answer; `None` once there is one.
+    fn silent_for(&self) -> Option<Duration> {
+        let started = *self.0.started.lock().unwrap_or_else(PoisonError::into_inner);
+        (!self.0.began.initialized()).then(|| self.0.clock.steady() - started)
+    }
 }
 
 struct Running {
@@ -90,7 +109,8 @@ struct Running {
 }
 
 /// Asks the sources of `stages` for one file. `hedge_after` is the time that a source may take for that many bytes before the
-/// next one is asked; after an error that `ends` the search, no source of a later stage is asked.
+/// next one is asked; after an error that `ends` the search, no source of a later stage is asked. `overtaken` gets each source
+/// that had no answer in that time, when another one has won.
 ///
 /// Returns the first success with its source, or all failures in the order in which they happened.
 pub(crate) async fn race<T, E, F: Future<Output = Result<T, E>>>(
@@ -99,6 +119,7 @@ pub(crate) async fn race<T, E, F: Future<Output = Result<T, E>>>(
     hedge_after: impl Fn(UpstreamId, u64) -> Duration,
     ends: impl Fn(UpstreamId, &E) -> bool,
     attempt: impl Fn(UpstreamId, Progress) -> F,
+    overtaken: impl Fn(UpstreamId, Duration),
 ) -> Result<(UpstreamId, T), Vec<(UpstreamId, E)>> {
     let stages = stages.into_iter().enumerate();
     let mut waiting: VecDeque<(usize, UpstreamId)> =
@@ -109,14 +130,21 @@ pub(crate) async fn race<T, E, F: Future<Output = Result<T, E>>>(
     // After a failure, the next source of that stage need not wait.
     let mut failed = None;
     loop {
-        let next = waiting.front().map(|(stage, _)| *stage).filter(|_| attempts.len() < AT_ONCE);
+        let next = waiting.front().map(|(stage, _)| *stage).filter(|_| attempts.len() < MAX_ATTEMPTS);
         tokio::select! {
             // Finished attempts come first.
             biased;
             Some((id, ended)) = attempts.next(), if !attempts.is_empty() => {
                 let stage = running.iter().position(|one| one.id == id).map(|at| running.remove(at).stage);
                 match ended {
-                    Ok(won) => return Ok((id, won)),
+                    Ok(won) => {
+                        // The cancelled requests say nothing of the health themselves.
+                        drop(attempts);
+                        let silent = |one: &Running| Some((one.id, one.progress.silent_for()?));
+                        let silent = running.iter().filter_map(silent);
+                        silent.filter(|(id, after)| *after >= hedge_after(*id, 0)).for_each(|(id, after)| overtaken(id, after));
+                        return Ok((id, won));
+                    }
                     Err(error) => {
                         if ends(id, &error) {
                             waiting.retain(|(later, _)| stage.is_some_and(|stage| *later <= stage));
@@ -158,7 +186,8 @@ async fn may_begin(
     loop {
         match newest.progress.slow_in(from, |bytes| hedge_after(newest.id, bytes)) {
             None => return std::future::pending().await,
-            Some(Duration::ZERO) => return,
+            Some(Duration::ZERO) if running.iter().filter(|one| one.progress.sends()).count() < AT_ONCE => return,
+            Some(Duration::ZERO) => tokio::time::sleep(LOOK_AGAIN).await,
             Some(left) => tokio::time::sleep(left).await,
         }
     }
@@ -189,7 +218,8 @@ mod tests {
         let stages = stages.into_iter().map(|stage| stage.into_iter().map(UpstreamId).collect()).collect();
         let ends = |id: UpstreamId, error: &E| ends(id.0, error);
         let attempt = |id: UpstreamId, progress| attempt(id.0, progress);
-        let raced = super::race(stages, Clock::System, |id, bytes| hedge_after(id.0, bytes), ends, attempt).await;
+        let raced =
+            super::race(stages, Clock::System, |id, bytes| hedge_after(id.0, bytes), ends, attempt, |_, _| {}).await;
         raced.map(|(id, won)| (id.0, won)).map_err(|lost| lost.into_iter().map(|(id, error)| (id.0, error)).collect())
     }
 
@@ -247,10 +277,28 @@ mod tests {
         assert_eq!(won.unwrap(), Ok((1, 1)));
     }
 
+    /// Five that never answer, and three that send a byte now and then: the last one is asked all the same.
     #[tokio::test(start_paused = true)]
-    async fn at_most_three_attempts_at_a_time_and_every_failure_is_returned() {
+    async fn attempts_that_send_nothing_do_not_keep_others_from_being_asked() {
+        let race = race(one_stage(9), IMPATIENT, go_on, |nth, progress| async move {
+            if nth == 8 {
+                return Ok::<_, ()>(nth);
+            }
+            if nth < 3 {
+                progress.began();
+                progress.received(1);
+            }
+            std::future::pending().await
+        });
+        let won = tokio::time::timeout(LOOK_AGAIN * 3, race).await;
+        assert_eq!(won.unwrap(), Ok((8, 8)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn at_most_three_attempts_send_at_a_time_and_every_failure_is_returned() {
         let (asked, end_one) = (Mutex::new(0), Notify::new());
-        let race = race(one_stage(5), IMPATIENT, go_on, |nth, _| {
+        let race = race(one_stage(5), IMPATIENT, go_on, |nth, progress| {
+            progress.received(1 << 30);
             *asked.lock().unwrap() += 1;
             let end_one = &end_one;
             async move {

@@ -14,18 +14,28 @@ use gomodule::module::{ModulePath, Patterns};
 pub struct Router {
     public: UpstreamPool,
     private: Arc<[(Patterns, UpstreamPool)]>,
+    /// Modules that no database covers.
+    exempt: Patterns,
 }
 
 impl Router {
     /// `public` is the proxy list. Of the sources of private modules, the first whose patterns match is used.
     pub fn new(public: UpstreamPool, private: Vec<UpstreamPool>) -> Self {
-        Self { public, private: private.into_iter().map(|pool| (pool.private(), pool)).collect() }
+        let private = private.into_iter().map(|pool| (pool.private(), pool)).collect();
+        Self { public, private, exempt: Patterns::default() }
+    }
+
+    /// The same with these patterns of exempt modules: their sources are asked one after the other.
+    pub(crate) fn with_exempt(self, exempt: Patterns) -> Self {
+        Self { exempt, ..self }
     }
 
     /// The sources that may be asked about a module.
     pub fn of(&self, path: &ModulePath) -> UpstreamPool {
         let private = self.private.iter().find(|(patterns, _)| patterns.exempts(path));
-        private.map_or(&self.public, |(_, pool)| pool).serving(path)
+        let mut pool = private.map_or(&self.public, |(_, pool)| pool).serving(path);
+        pool.hedged = private.is_none() && !self.exempt.exempts(path);
+        pool
     }
 
     /// Whether there is no source at all.

@@ -1,22 +1,26 @@
 //! One source at run time: requests within its limits, and its health.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use moka::sync::Cache;
 use reqwest::StatusCode;
-use tokio::sync::Semaphore;
+use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 use url::Url;
 
+use super::breaker::Breaker;
 use super::config::{Source, UpstreamConfig};
 use super::direct::Direct;
+use super::download::Download;
 use super::error::{SourceFailure, UpstreamError};
 use super::folder::Folder;
 use super::health::Health;
 use super::http::{Answer, Condition, HttpClient, HttpError};
 use super::race::Progress;
 use super::recent::Recent;
-use super::sink::{DownloadSink, Part};
+use super::sink::DownloadSink;
+use super::slots::{Busy, Slots};
 use super::times::Ttls;
 use super::wanted::Wanted;
 use crate::base::clock::Clock;
@@ -28,12 +32,14 @@ const MAX_ABSENT: u64 = 20_000;
 const WRONG_FOR: Duration = Duration::from_secs(3600);
 /// Such files remembered: about 150 bytes each.
 const MAX_WRONG: u64 = 10_000;
+/// How long a request waits for a slot: as long as it would wait for the head of an answer (`times`).
+const MAX_WAIT: Duration = Duration::from_secs(60);
+/// Paths of one source with failures: about 300 bytes each.
+const MAX_FAILING: u64 = 10_000;
+/// How long a failure of a path is remembered: longer than its breaker is open.
+const FAILING_FOR: Duration = Duration::from_secs(60);
 /// How long a login counts as accepted after a successful answer; then an expired one is noticed.
 const ACCEPTED_FOR: Duration = Duration::from_secs(10 * 60);
-/// Resumes of one interrupted download, each after at least one more byte arrived.
-const MAX_RESUMES: u32 = 8;
-/// The log reports a download each time another 16 MiB of it has arrived.
-const LOG_EVERY: u64 = 16 << 20;
 
 #[derive(Debug)]
 pub(super) struct Upstream {
@@ -41,7 +47,10 @@ pub(super) struct Upstream {
     http: HttpClient,
     clock: Clock,
     health: Mutex<Health>,
-    slots: Semaphore,
+    /// Small answers do not wait for downloads, which may be slow.
+    small_slots: Slots,
+    download_slots: Slots,
+    failing: Cache<Wanted, Arc<Mutex<Breaker>>>,
     absent: Recent<Wanted, String>,
     wrong: Recent<Wanted, ()>,
     transport: Transport,
@@ -81,7 +90,9 @@ impl Upstream {
             config,
             clock,
             health: Mutex::default(),
-            slots: Semaphore::new(at_once),
+            small_slots: Slots::new(at_once, MAX_WAIT),
+            download_slots: Slots::new(at_once, MAX_WAIT),
+            failing: Cache::builder().max_capacity(MAX_FAILING).time_to_idle(FAILING_FOR).build(),
             absent: Recent::new(MAX_ABSENT, ttls.absent, clock),
             wrong: Recent::new(MAX_WRONG, WRONG_FOR, clock),
             transport,
@@ -98,7 +109,7 @@ impl Upstream {
     }
 
     pub(super) fn health<T>(&self, visit: impl FnOnce(&mut Health, Instant) -> T) -> T {
-        visit(&mut self.health.lock().unwrap_or_else(PoisonError::into_inner), self.clock.steady())
+        visit(&mut lock(&self.health), self.clock.steady())
     }
 
     /// Requests a small body, unless its entity tag is still `unless`.
@@ -143,7 +154,7 @@ impl Upstream {
         condition: &Condition,
         read: impl AsyncFnOnce(Answer) -> Result<T, HttpError>,
     ) -> Result<T, UpstreamError> {
-        let (pending, started) = (self.begin().await?, self.clock.steady());
+        let (pending, started) = (self.begin(wanted, &self.small_slots).await?, self.clock.steady());
         let answered = async {
             let answer = self.http.ask(join(base, wanted), condition).await?;
             Ok((self.clock.steady() - started, read(answer).await?))
@@ -207,11 +218,11 @@ impl Upstream {
                 return direct.download(wanted, sink).await.map_err(|error| self.remember(wanted, error));
             }
         };
-        let pending = self.begin().await?;
+        let pending = self.begin(wanted, &self.download_slots).await?;
         progress.start();
         let started = self.clock.steady();
         let (url, limit) = (join(base, wanted), wanted.max_len() as u64);
-        let mut download = Download { url, limit, written: 0, first_byte: started, progress, clock: self.clock };
+        let mut download = Download::new(url, limit, progress, self.clock);
         match download.run(&self.http, sink).await {
             Ok(()) => {
                 let body = self.clock.steady() - download.first_byte;
@@ -245,56 +256,88 @@ impl Upstream {
         UpstreamError::Source(self.config.source.to_string(), failure)
     }
 
-    /// Waits for a request slot, unless the circuit breaker is open.
-    async fn begin(&self) -> Result<PendingRequest<'_>, UpstreamError> {
-        let open = |open_for| {
-            let last_failure = self.health(|health, _| health.last_failure.clone());
+    /// Waits for a request slot, unless the circuit breaker of the source or of the path is open.
+    async fn begin<'a>(&'a self, wanted: &'a Wanted, slots: &'a Slots) -> Result<PendingRequest<'a>, UpstreamError> {
+        // The breakers are checked after the wait: they may have opened meanwhile.
+        let slot = slots.take().await.map_err(|Busy| self.failure(SourceFailure::Busy))?;
+        let failing = self.failing.get(wanted);
+        if let Some(breaker) = &failing {
+            let mut breaker = lock(breaker);
+            breaker.ask(self.clock.steady()).map_err(|open_for| {
+                let last_failure = breaker.last_failure().to_owned();
+                self.failure(SourceFailure::PathFailing { last_failure, open_for })
+            })?;
+        }
+        let asked = self.health(|health, now| health.breaker.ask(now));
+        asked.map_err(|open_for| {
+            failing.inspect(|breaker| lock(breaker).probe_cancelled());
+            let last_failure = self.health(|health, _| health.breaker.last_failure().to_owned());
             self.failure(SourceFailure::CircuitOpen { last_failure, open_for })
-        };
-        // The breaker is checked after the wait: it may have opened meanwhile.
-        let slot = self.slots.acquire().await.map_err(|_| open(Duration::ZERO))?;
-        self.health(Health::ask).map_err(open)?;
-        Ok(PendingRequest { upstream: self, has_result: false, _slot: slot })
+        })?;
+        Ok(PendingRequest { upstream: self, wanted, has_result: false, _slot: slot })
     }
+
+    /// A complete answer with a failure, such as 500: the next requests for this path wait, and those for others do not.
+    fn path_failed(&self, wanted: &Wanted, error: &HttpError) {
+        let breaker = self.failing.get_with_by_ref(wanted, Arc::default);
+        lock(&breaker).failed(self.clock.steady(), error.to_string(), None);
+        let module = match wanted {
+            Wanted::Module(request) => request.module().to_string(),
+            Wanted::Database(_) => wanted.to_string(),
+        };
+        self.health(|health, now| health.failed_for(now, &module, error.to_string()));
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A request in progress. Its result goes into the health; a cancelled one only makes room for the next probe.
 struct PendingRequest<'a> {
     upstream: &'a Upstream,
+    wanted: &'a Wanted,
     has_result: bool,
-    _slot: tokio::sync::SemaphorePermit<'a>,
+    _slot: SemaphorePermit<'a>,
 }
 
 impl PendingRequest<'_> {
     fn answered(mut self, first_byte: Duration, bytes: u64, body: Duration) {
-        self.has_result = true;
+        self.reached();
         self.upstream.health(|health, now| health.answered(now, first_byte, bytes, body));
     }
 
-    fn failed(mut self, error: HttpError) -> UpstreamError {
+    /// The source works, and has answered for this path.
+    fn reached(&mut self) {
         self.has_result = true;
+        self.upstream.failing.invalidate(self.wanted);
+        self.upstream.health(|health, _| health.reached());
+    }
+
+    fn failed(mut self, error: HttpError) -> UpstreamError {
         match error {
             HttpError::Absent { .. } => {
-                self.upstream.health(|health, _| health.reached());
+                self.reached();
                 UpstreamError::NotFound(error.to_string())
             }
             HttpError::Status { status: status @ (401 | 403 | 451), reason, .. } => {
-                // The source works, and would refuse again.
-                self.upstream.health(|health, _| health.reached());
+                // It would refuse again.
+                self.reached();
                 self.upstream.failure(match status {
                     401 => SourceFailure::LoginNeeded(reason),
                     _ => SourceFailure::Refused(status, reason),
                 })
             }
             error => {
-                self.upstream.health(|health, now| {
-                    health.last_failure = error.to_string();
-                    if error.passes() {
-                        health.failed(now, error.retry_after());
-                    } else {
-                        health.reached();
-                    }
-                });
+                self.has_result = true;
+                if error.is_of_the_server() {
+                    let why = error.to_string();
+                    self.upstream.health(|health, now| health.breaker.failed(now, why, error.retry_after()));
+                } else if error.passes() {
+                    self.upstream.path_failed(self.wanted, &error);
+                } else {
+                    self.reached();
+                }
                 UpstreamError::Failed(error)
             }
         }
@@ -304,63 +347,11 @@ impl PendingRequest<'_> {
 impl Drop for PendingRequest<'_> {
     fn drop(&mut self) {
         if !self.has_result {
-            self.upstream.health(|health, _| health.probe_cancelled());
-        }
-    }
-}
-
-struct Download<'a> {
-    url: Url,
-    limit: u64,
-    written: u64,
-    first_byte: Instant,
-    progress: &'a Progress,
-    clock: Clock,
-}
-
-impl Download<'_> {
-    /// Sends one request, and resumes an interrupted body if the source still has the same strong entity tag (RFC 9110
-    /// section 14.2).
-    async fn run(&mut self, http: &HttpClient, sink: &DownloadSink) -> Result<(), UpstreamError> {
-        let mut answer = http.ask(self.url.clone(), &Condition::None).await?;
-        self.first_byte = self.clock.steady();
-        self.progress.began();
-        for _ in 0..MAX_RESUMES {
-            let (before, tag) = (self.written, answer.tag());
-            match (self.body(&mut answer, sink).await, tag) {
-                (Ok(()), _) => return Ok(()),
-                (Err(UpstreamError::Failed(error)), Some(tag)) if error.passes() && self.written > before => {
-                    tracing::info!(url = answer.url, bytes = self.written, %error, "resuming an interrupted download");
-                    answer = http.ask(self.url.clone(), &Condition::From(self.written, tag)).await?;
-                    if answer.status() != StatusCode::PARTIAL_CONTENT {
-                        // The body comes from its beginning again.
-                        self.written = 0;
-                        sink.send(Part::StartOver).await?;
-                    } else if answer.first_byte() != Some(self.written) {
-                        return Err(error.into());
-                    }
-                }
-                (Err(error), _) => return Err(error),
+            self.upstream.health(|health, _| health.breaker.probe_cancelled());
+            if let Some(breaker) = self.upstream.failing.get(self.wanted) {
+                lock(&breaker).probe_cancelled();
             }
         }
-        let cause = format!("the download was interrupted {MAX_RESUMES} times");
-        Err(HttpError::Transport { url: answer.url, cause }.into())
-    }
-
-    async fn body(&mut self, answer: &mut Answer, sink: &DownloadSink) -> Result<(), UpstreamError> {
-        while let Some(chunk) = answer.chunk().await? {
-            let before = self.written;
-            self.written += chunk.len() as u64;
-            if self.written > self.limit {
-                return Err(HttpError::TooLarge { url: answer.url.clone(), limit: self.limit }.into());
-            }
-            self.progress.received(chunk.len() as u64);
-            sink.send_bytes(chunk).await?;
-            if before / LOG_EVERY != self.written / LOG_EVERY {
-                tracing::info!(url = answer.url, megabytes = self.written >> 20, "downloading");
-            }
-        }
-        Ok(())
     }
 }
 

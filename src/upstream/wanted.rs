@@ -39,7 +39,7 @@ impl fmt::Display for Wanted {
 }
 
 /// One source of an [`UpstreamPool`](super::UpstreamPool), the same in every pool for the same module.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UpstreamId(pub(super) usize);
 
 impl UpstreamId {

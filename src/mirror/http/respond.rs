@@ -76,6 +76,9 @@ pub(super) fn error(error: &MirrorError, data: &Path) -> Response<Body> {
     if let Some((code, _)) = error.refusal() {
         set(response.headers_mut(), REFUSED, code);
     }
+    if error.fault() == Fault::Busy {
+        set(response.headers_mut(), header::RETRY_AFTER, BUSY_FOR);
+    }
     if let MirrorError::NotYet { .. } = error {
         // Seconds. The database shows new versions after some minutes.
         set(response.headers_mut(), header::RETRY_AFTER, "60");
@@ -93,16 +96,19 @@ fn status(fault: Fault) -> StatusCode {
         Fault::Refused => StatusCode::FORBIDDEN,
         Fault::Upstream => StatusCode::BAD_GATEWAY,
         Fault::Timeout => StatusCode::GATEWAY_TIMEOUT,
-        Fault::Misbehaviour => StatusCode::SERVICE_UNAVAILABLE,
+        Fault::Misbehaviour | Fault::Busy => StatusCode::SERVICE_UNAVAILABLE,
         Fault::Host => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
+
+/// Seconds: as long as a request waits for a slot (`upstream/slots`).
+const BUSY_FOR: &str = "30";
 
 /// The answer if a client has too many requests under way.
 pub(super) fn busy(method: &Method) -> Response<Body> {
     let why = "the mirror is busy, and this client has too many unfinished requests: try again later";
     let mut response = refusal(StatusCode::SERVICE_UNAVAILABLE, why);
-    set(response.headers_mut(), header::RETRY_AFTER, "30");
+    set(response.headers_mut(), header::RETRY_AFTER, BUSY_FOR);
     // Another client needs the connection.
     set(response.headers_mut(), header::CONNECTION, "close");
     finish(method, response)

@@ -8,7 +8,6 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use tempfile::TempDir;
 use tokio::process::Command;
-use tokio::sync::Semaphore;
 
 use super::error::DirectError;
 use crate::base::process::{self, Limits, Output, ProcessError};
@@ -16,10 +15,10 @@ use crate::base::text::one_line;
 use crate::go::environment::go_on_path;
 use crate::store::private_folder;
 use crate::upstream::secret::without_logins;
+use crate::upstream::slots::{Busy, Slots};
 
-/// Concurrent runs, for all private modules together. Each clones a repository, which takes a core and all of the network.
+/// Concurrent runs for one source. Each clones a repository, which takes a core and all of the network.
 const AT_ONCE: usize = 4;
-static SLOTS: Semaphore = Semaphore::const_new(AT_ONCE);
 /// Enough to clone a large repository over a slow line.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 /// Limit of the output: the largest known list is below 1 MB.
@@ -126,12 +125,26 @@ pub(super) struct GoRun {
     folder: TempDir,
 }
 
-impl DirectSettings {
+/// The `go` command for one source.
+#[derive(Debug)]
+pub(super) struct GoCommand {
+    settings: DirectSettings,
+    /// A source that hangs keeps its own slots only.
+    slots: Slots,
+}
+
+impl GoCommand {
+    pub(super) fn new(settings: DirectSettings) -> Self {
+        // One run may take as long as its timeout, so the next one may wait that long.
+        let slots = Slots::new(AT_ONCE, settings.timeout);
+        Self { settings, slots }
+    }
+
     /// Runs `go` with these arguments until it exits, successfully or not.
     pub(super) async fn run(&self, arguments: &[&str]) -> Result<GoRun, DirectError> {
-        let _slot = SLOTS.acquire().await.map_err(|error| DirectError::host("wait for other runs", &error))?;
+        let _slot = self.slots.take().await.map_err(|Busy| DirectError::Busy)?;
         let go = go_on_path().ok_or(DirectError::NoGo)?;
-        let folder = private_folder(&self.scratch, "direct-");
+        let folder = private_folder(&self.settings.scratch, "direct-");
         let folder = folder.map_err(|error| DirectError::host("make a temporary folder", &error))?;
         let work = folder.path().join("work");
         let made = std::fs::create_dir(&work).and_then(|()| std::fs::write(work.join("go.mod"), EMPTY_GO_MOD));
@@ -139,7 +152,7 @@ impl DirectSettings {
         let mut command = Command::new(&go);
         command.args(arguments).current_dir(&work).env_clear().envs(environment(std::env::vars_os(), folder.path()));
         let what = format!("go {}", arguments.join(" "));
-        let limits = Limits { time: self.timeout, stdout: MAX_OUTPUT };
+        let limits = Limits { time: self.settings.timeout, stdout: MAX_OUTPUT };
         match process::run(command, limits).await {
             Ok(Output { status, stdout, stderr, .. }) => {
                 let stderr = String::from_utf8_lossy(&stderr).into_owned();

@@ -17,6 +17,9 @@ pub enum DirectError {
     /// This machine could not run `go`.
     #[error("cannot run `go` for a private module: {0}")]
     Host(String),
+    /// Too many runs wait.
+    #[error("too many requests wait for `go` and git: try again later")]
+    Busy,
     /// It took too long.
     #[error("`{what}` did not end within {} seconds", timeout.as_secs())]
     Timeout {
@@ -58,6 +61,7 @@ impl DirectError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::NoGo | Self::Host(_) => Fault::Host,
+            Self::Busy => Fault::Busy,
             Self::Timeout { .. } => Fault::Timeout,
             Self::Absent(_) => Fault::Absent,
             Self::Hidden { .. } | Self::Failed { .. } => Fault::Upstream,

@@ -44,7 +44,17 @@ pub enum HttpError {
         /// Which one.
         found: String,
     },
-    /// Not in time.
+    /// Bytes arrived, but too few.
+    #[error("{url}: the upstream is too slow: {bytes} bytes arrived within {} seconds", window.as_secs())]
+    Slow {
+        /// The url.
+        url: String,
+        /// How many.
+        bytes: u64,
+        /// Within this time.
+        window: Duration,
+    },
+    /// No answer in time.
     #[error("{0}: no answer in time")]
     Timeout(String),
     /// The client is offline: it never connects.
@@ -76,9 +86,20 @@ impl HttpError {
             Self::Timeout { .. } | Self::Transport { .. } => true,
             Self::Absent { .. }
             | Self::Coding { .. }
+            | Self::Slow { .. }
             | Self::TooLarge { .. }
             | Self::Offline { .. }
             | Self::Redirect { .. } => false,
+        }
+    }
+
+    /// Whether the failure is one of the whole server, rather than an answer for one path: of the connection, or too many
+    /// requests, or a pause that it asks for.
+    pub(in crate::upstream) fn is_of_the_server(&self) -> bool {
+        match self {
+            Self::Status { status, retry_after, .. } => *status == 429 || (*status == 503 && retry_after.is_some()),
+            Self::Slow { .. } => true,
+            error => error.passes(),
         }
     }
 

@@ -108,7 +108,7 @@ async fn ask(pool: &UpstreamPool, path: &str) -> Result<(), UpstreamError> {
 #[tokio::test(start_paused = true)]
 async fn after_three_failures_a_source_is_disabled_then_one_request_decides() {
     let (servers, pool) = one();
-    servers.set(&a(LIST), status(500));
+    servers.set(&a(LIST), status(429));
     for _ in 0..3 {
         assert_eq!(first(&pool).await, Ok(false));
     }
@@ -123,6 +123,25 @@ async fn after_three_failures_a_source_is_disabled_then_one_request_decides() {
     );
     let asked = tokio::join!(first(&pool), first(&pool));
     assert_eq!((asked, servers.times()), ((Ok(true), Ok(true)), 2), "its answer was valid");
+}
+
+/// Public proxies answer 500 for what they cannot clone.
+#[tokio::test(start_paused = true)]
+async fn a_failure_for_one_path_does_not_keep_other_paths_from_being_asked() {
+    let (servers, pool) = one();
+    let paths: Vec<String> = (0..12).map(|nth| format!("/example.com/m{nth}/@v/list")).collect();
+    for path in &paths {
+        servers.set(&a(path), status(500));
+    }
+    servers.set(&a(LIST), status(200));
+    for path in &paths {
+        let failed = ask(&pool, path).await.unwrap_err();
+        assert!(failed.to_string().contains("500"), "{failed}");
+    }
+    servers.times();
+    assert_eq!((first(&pool).await, servers.times()), (Ok(true), 1));
+    let again = ask(&pool, &paths[0]).await.unwrap_err();
+    assert!(servers.times() <= 3, "it is asked for the failed path no more than in rounds: {again}");
 }
 
 #[tokio::test(start_paused = true)]

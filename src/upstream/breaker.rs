@@ -1,0 +1,128 @@
+//! A circuit breaker: after repeated failures there are no requests for a while; then one request is sent, and its result
+//! decides. Pure: the time is an argument.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Consecutive failures after which the breaker opens: all three rounds of one request (`retry`).
+pub(super) const OPENS_AFTER: u32 = 3;
+/// How long it is open the first time; each time is twice as long as the one before.
+const FIRST_OPEN: Duration = Duration::from_millis(500);
+/// The longest time: a source that works again is found within ten seconds.
+const LONGEST_OPEN: Duration = Duration::from_secs(10);
+/// The longest `Retry-After` that is obeyed.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(5 * 60);
+
+#[derive(Debug, Default)]
+pub(super) struct Breaker {
+    failures: u32,
+    open_until: Option<Instant>,
+    probing: bool,
+    last_failure: String,
+}
+
+impl Breaker {
+    /// Whether a request may be sent now, or how long the breaker stays open. A half-open breaker lets one request through.
+    pub(super) fn ask(&mut self, now: Instant) -> Result<(), Duration> {
+        match self.open_until {
+            Some(until) if now < until => Err(until - now),
+            Some(_) if self.probing => Err(FIRST_OPEN),
+            Some(_) => {
+                self.probing = true;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// A request succeeded.
+    pub(super) fn close(&mut self) {
+        (self.failures, self.open_until, self.probing) = (0, None, false);
+    }
+
+    /// The probe was cancelled: another request may be the probe.
+    pub(super) fn probe_cancelled(&mut self) {
+        self.probing = false;
+    }
+
+    /// A request failed, perhaps with a `Retry-After`.
+    pub(super) fn failed(&mut self, now: Instant, why: String, retry_after: Option<Duration>) {
+        self.last_failure = why;
+        self.failures = self.failures.saturating_add(1);
+        self.probing = false;
+        let nth = self.failures.checked_sub(OPENS_AFTER);
+        let broken = nth.map(|nth| FIRST_OPEN.saturating_mul(1 << nth.min(16)).min(LONGEST_OPEN));
+        // The breaker also opens if each failure says `Retry-After: 0`.
+        let open = retry_after.map(|wait| wait.min(LONGEST_RETRY_AFTER)).max(broken);
+        self.open_until = open.map(|open| now + open);
+    }
+
+    pub(super) fn is_open(&self, now: Instant) -> bool {
+        self.open_until.is_some_and(|until| now < until)
+    }
+
+    /// Consecutive failures, as far as they count.
+    pub(super) fn failures(&self) -> u32 {
+        self.failures.min(OPENS_AFTER)
+    }
+
+    pub(super) fn last_failure(&self) -> &str {
+        &self.last_failure
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::disallowed_methods, reason = "a moment to count from")]
+
+    use super::*;
+
+    fn fail(breaker: &mut Breaker, now: Instant, retry_after: Option<Duration>) {
+        breaker.failed(now, "on purpose".to_owned(), retry_after);
+    }
+
+    #[test]
+    fn the_breaker_opens_after_three_failures_then_one_probe_decides() {
+        let (mut breaker, start) = (Breaker::default(), Instant::now());
+        for _ in 0..2 {
+            fail(&mut breaker, start, None);
+            assert_eq!(breaker.ask(start), Ok(()));
+        }
+        fail(&mut breaker, start, None);
+        assert_eq!(breaker.ask(start), Err(FIRST_OPEN));
+        let later = start + FIRST_OPEN;
+        assert_eq!(breaker.ask(later), Ok(()), "the probe");
+        assert_eq!(breaker.ask(later), Err(FIRST_OPEN), "no other request until it has a result");
+        fail(&mut breaker, later, None);
+        assert_eq!(breaker.ask(later), Err(FIRST_OPEN * 2), "the next time is longer");
+        let later = later + FIRST_OPEN * 2;
+        assert_eq!(breaker.ask(later), Ok(()));
+        breaker.probe_cancelled();
+        assert_eq!(breaker.ask(later), Ok(()), "a probe that went away makes room for another");
+        breaker.close();
+        assert_eq!((breaker.ask(later), breaker.ask(later)), (Ok(()), Ok(())));
+    }
+
+    #[test]
+    fn an_open_breaker_is_bounded() {
+        let (mut breaker, now) = (Breaker::default(), Instant::now());
+        for _ in 0..100 {
+            fail(&mut breaker, now, None);
+        }
+        assert_eq!(breaker.ask(now), Err(LONGEST_OPEN));
+        fail(&mut breaker, now, Some(Duration::from_secs(24 * 3600)));
+        assert_eq!(breaker.ask(now), Err(LONGEST_RETRY_AFTER));
+    }
+
+    #[test]
+    fn retry_after_is_obeyed_at_once() {
+        let (mut breaker, now) = (Breaker::default(), Instant::now());
+        fail(&mut breaker, now, Some(Duration::from_secs(7)));
+        assert_eq!(breaker.ask(now + Duration::from_millis(6999)), Err(Duration::from_millis(1)));
+        assert_eq!(breaker.ask(now + Duration::from_secs(7)), Ok(()));
+        let mut eager = Breaker::default();
+        (0..3).for_each(|_| fail(&mut eager, now, Some(Duration::ZERO)));
+        assert_eq!(eager.ask(now), Err(FIRST_OPEN), "Retry-After: 0 does not keep the breaker closed");
+    }
+}
