@@ -52,6 +52,7 @@ mod gate_results;
 mod gate_settings;
 mod gate_ways;
 mod go_command;
+mod hanging;
 mod host_names;
 mod hostile_archives;
 mod hostile_zips;
@@ -78,7 +79,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 61] = [
+const TRIALS: [fn() -> Vec<Trial>; 62] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -123,6 +124,7 @@ const TRIALS: [fn() -> Vec<Trial>; 61] = [
     gate_ways::trials,
     go_command::trials,
     host_names::trials,
+    hanging::trials,
     hostile_archives::trials,
     hostile_zips::trials,
     http::trials,

@@ -1,0 +1,83 @@
+//! Upstreams that hang: what they keep busy is theirs alone.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use libtest_mimic::Trial;
+use testkit::{Fault, World};
+
+use crate::fixture::{Mirror, get, origin, trial};
+
+/// More than the mirror downloads from one upstream at the same time.
+const MANY: usize = 70;
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("hanging: downloads that drip do not delay those from another upstream", dripping),
+        trial("hanging: downloads that drip do not delay lists of the same upstream", lists_of_the_same),
+    ]
+}
+
+fn world() -> World {
+    let mut world = World::demo();
+    for nth in 0..MANY {
+        world.add_simple(&format!("slow.example/m{nth}@v1.0.0"), "", "package m\n");
+    }
+    world
+}
+
+/// Sends a request and does not wait for its answer.
+fn send(mirror: &Mirror, path: &str) -> TcpStream {
+    let address = mirror.url["http://".len()..].to_owned();
+    let mut stream = TcpStream::connect(&address).unwrap();
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n").as_bytes()).unwrap();
+    stream
+}
+
+/// Whether no byte of an answer has come.
+fn is_unanswered(mut stream: &TcpStream) -> bool {
+    stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+    stream.read(&mut [0]).is_err()
+}
+
+/// A mirror with an upstream that drips for slow.example, and the requests that wait for it.
+fn mirror_with_many_slow(slow: &testkit::Origin, fast: &testkit::Origin) -> (Mirror, Vec<TcpStream>) {
+    let folder = tempfile::tempdir().unwrap().keep();
+    let config = folder.join("serve.toml");
+    slow.misbehave("/slow.example/*", Fault::Trickle(1));
+    let text = format!(
+        "[[upstream]]\nurl = {:?}\nserves = \"slow.example\"\n[[upstream]]\nurl = {:?}\nserves = \"example.com\"\n",
+        slow.url(),
+        fast.url()
+    );
+    std::fs::write(&config, text).unwrap();
+    let words = ["--config", config.to_str().unwrap(), "--sumdb", &fast.gosumdb()];
+    let mirror = Mirror::start_with(&folder.join("data"), &words);
+    let waiting: Vec<_> = (0..MANY).map(|nth| send(&mirror, &format!("/slow.example/m{nth}/@v/v1.0.0.zip"))).collect();
+    // Until as many are under way as the mirror starts.
+    while slow.asked("/slow.example/m0/@v/v1.0.0.zip") == 0 {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    (mirror, waiting)
+}
+
+fn dripping() {
+    let (slow, fast) = (origin(world()), origin(world()));
+    let (mirror, waiting) = mirror_with_many_slow(&slow, &fast);
+    for path in ["/example.com/hello/@v/v1.0.0.zip", "/example.com/hello/@v/v1.0.0.mod", "/example.com/hello/@v/list"] {
+        let answer = get(&mirror.url, path);
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+    }
+    assert!(waiting.iter().all(is_unanswered), "the slow ones are still under way");
+}
+
+fn lists_of_the_same() {
+    let (slow, fast) = (origin(world()), origin(world()));
+    let (mirror, waiting) = mirror_with_many_slow(&slow, &fast);
+    slow.misbehave("/slow.example/m0/@v/list", Fault::Delay(Duration::ZERO, None));
+    let answer = get(&mirror.url, "/slow.example/m0/@v/list");
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert!(waiting.iter().all(is_unanswered), "the slow ones are still under way");
+}
