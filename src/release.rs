@@ -16,6 +16,7 @@ mod fetch;
 mod hash;
 mod judge;
 mod obtain;
+mod partial;
 mod prove;
 mod proved;
 mod released;

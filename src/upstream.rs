@@ -58,7 +58,7 @@ pub use race::Progress;
 pub use router::Router;
 pub use scope::Scope;
 pub(crate) use secret::typed_without_logins;
-pub(crate) use sink::{DownloadSink, Part};
+pub(crate) use sink::{DownloadSink, Part, Received};
 pub use times::{Timeouts, Ttls};
 pub use wanted::UpstreamId;
 pub(crate) use wanted::Wanted;

@@ -7,6 +7,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use super::error::{ReleaseError, blocking};
 use super::event_log::EventLog;
 use super::expected_hash::Expectations;
+use super::partial::Partials;
 use crate::base::flight::Cancelled;
 use crate::store::Store;
 use crate::upstream::Router;
@@ -22,6 +23,7 @@ pub(crate) struct Context {
     /// Only `store` is read; no upstream is asked.
     pub(crate) offline: bool,
     pub(crate) events: EventLog,
+    pub(super) partials: Partials,
     hashing: Semaphore,
 }
 
@@ -31,7 +33,7 @@ impl Context {
         expectations.exempt = expectations.exempt.with(sources.private());
         let sources = sources.with_exempt(expectations.exempt.clone());
         let (offline, hashing) = (sources.is_empty(), Semaphore::new(MAX_HASHING));
-        Self { store, sources, expectations, offline, events, hashing }
+        Self { store, sources, expectations, offline, events, partials: Partials::default(), hashing }
     }
 
     /// Whether the store has a file for `artifact`, right or wrong.

@@ -98,7 +98,8 @@ impl Fetch {
 
     /// Downloads, hashes, proves and commits the file of one upstream. Wrong bytes are quarantined, and count against it.
     async fn attempt(&self, id: UpstreamId, progress: Progress) -> Result<Released, AttemptError> {
-        let unproved = obtain(&self.pool, id, &self.artifact, &self.context.store, &progress).await?;
+        let unproved =
+            obtain(&self.pool, id, &self.artifact, &self.context.store, &self.context.partials, &progress).await?;
         let _permit = self.context.hashing_permit(self.artifact.kind).await?;
         let (expected, released) = (Arc::clone(&self.expected), Arc::clone(&self.released));
         let judged = blocking(&self.context, move |context| {

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::error::ReleaseError;
+use super::partial::{Partial, Partials};
 use crate::base::bounded::from_start;
 use crate::base::flight::Cancelled;
 use crate::store::{Identity, StagingFile, Store};
-use crate::upstream::{DownloadSink, Part, Progress, UpstreamError, UpstreamId, UpstreamPool};
+use crate::upstream::{DownloadSink, Part, Progress, Received, UpstreamError, UpstreamId, UpstreamPool};
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::dirhash::{StreamHasher, ZipLimits};
 use gomodule::proxy_request::Request;
@@ -72,26 +73,29 @@ impl Unproved {
     }
 }
 
-/// Downloads `artifact` from one upstream of `pool`.
+/// Downloads `artifact` from one upstream of `pool`, or the rest of it.
 pub(super) async fn obtain(
     pool: &UpstreamPool,
     id: UpstreamId,
     artifact: &Artifact,
     store: &Arc<Store>,
+    partials: &Partials,
     progress: &Progress,
 ) -> Result<Unproved, ReleaseError> {
-    let (sink, mut parts) = DownloadSink::new();
+    let source: Arc<str> = pool.name(id).into();
+    let partial = partials.take(&source, artifact);
+    let (sink, mut parts) = DownloadSink::new(partial.as_ref().map(|partial| partial.received.clone()));
     let request = Request::File(artifact.clone());
     let (writer, downloaded) = {
         let mut download = pin!(pool.download(id, &request, &sink, progress));
-        // The writer occupies a thread, so it starts with the first bytes: a request that waits for a slot has none.
+        // The writer occupies a thread, so it starts with the first part: a request that waits for a slot has none.
         let (first, ended) = tokio::select! {
             biased;
             first = parts.recv() => (first, None),
             downloaded = &mut download => (parts.try_recv().ok(), Some(downloaded?)),
         };
-        let (store, wanted) = (Arc::clone(store), artifact.clone());
-        let mut writer = tokio::task::spawn_blocking(move || write(&store, &wanted, first, parts));
+        let (store, to) = (Arc::clone(store), (Arc::clone(&source), artifact.clone(), partials.clone()));
+        let mut writer = tokio::task::spawn_blocking(move || write(&store, to, partial, first, parts));
         let downloaded = match ended {
             Some(()) => Ok(()),
             None => tokio::select! {
@@ -104,33 +108,45 @@ pub(super) async fn obtain(
         };
         (writer, downloaded)
     };
+    if downloaded.is_ok() {
+        sink.send(Part::End).await?;
+    }
     // This ends the writer.
     drop(sink);
-    let (staged, stream) = writer.await.map_err(|_| Cancelled)??;
+    let written = writer.await.map_err(|_| Cancelled)??;
     downloaded?;
+    let (staged, stream) = written.ok_or(Cancelled)?;
     // The writer reads a folder, which may be a slow network drive, so the download ends here.
     progress.arrived();
-    let source = ByteSource::Upstream(pool.name(id).into());
+    let source = ByteSource::Upstream(source);
     Ok(Unproved { artifact: artifact.clone(), handle: Handle::Staging(staged), source, stream })
 }
 
-/// Writes the parts into a staging file, and hashes a zip as far as possible while it arrives. Blocks.
+type Written = (StagingFile, Option<StreamHasher>);
+
+/// Writes the parts into a staging file, and hashes a zip as far as possible while it arrives. An incomplete file is kept among
+/// the partial downloads if it can be resumed. Blocks.
 fn write(
     store: &Store,
-    artifact: &Artifact,
+    (source, artifact, partials): (Arc<str>, Artifact, Partials),
+    partial: Option<Partial>,
     mut first: Option<Part>,
     mut parts: mpsc::Receiver<Part>,
-) -> Result<(StagingFile, Option<StreamHasher>), ReleaseError> {
+) -> Result<Option<Written>, ReleaseError> {
     let limits = ZipLimits::default();
     let new_hasher = || (artifact.kind == Kind::Zip).then(|| StreamHasher::new(&limits));
-    let (mut staged, mut stream) = (store.stage()?, new_hasher());
+    let (mut staged, mut stream, mut bytes, mut tag) = match partial {
+        Some(Partial { staged, stream, received: Received { bytes, tag } }) => (staged, stream, bytes, Some(tag)),
+        None => (store.stage()?, new_hasher(), 0, None),
+    };
     while let Some(part) = first.take().or_else(|| parts.blocking_recv()) {
         let file = &mut staged.file;
         match part {
-            Part::Bytes(bytes, _room) => {
-                file.write_all(&bytes).map_err(UpstreamError::unwritten)?;
+            Part::Bytes(received, _room) => {
+                file.write_all(&received).map_err(UpstreamError::unwritten)?;
+                bytes += received.len() as u64;
                 if let Some(stream) = &mut stream {
-                    stream.feed(&bytes);
+                    stream.feed(&received);
                 }
             }
             // A local zip arrives fast: it is hashed afterwards, by all cores.
@@ -139,11 +155,16 @@ fn write(
             })?,
             Part::StartOver => {
                 file.set_len(0).and_then(|()| file.rewind()).map_err(UpstreamError::unwritten)?;
-                stream = new_hasher();
+                (stream, bytes) = (new_hasher(), 0);
             }
+            Part::Tag(of_body) => tag = of_body,
+            Part::End => return Ok(Some((staged, stream))),
         }
     }
-    Ok((staged, stream))
+    if let Some(tag) = tag.filter(|_| bytes > 0) {
+        partials.keep(source, artifact, Partial { staged, stream, received: Received { bytes, tag } });
+    }
+    Ok(None)
 }
 
 /// Copies a file from its beginning, at most `limit` bytes, without moving its shared offset. Blocks.
@@ -173,14 +194,15 @@ mod tests {
         let store = Store::open(folder.path()).unwrap();
         let module = ModuleVersion::parse("example.com/hello@v1.0.0").unwrap();
         let zip = testkit::World::demo().module(&module).unwrap().zip.clone();
-        let (sink, received) = DownloadSink::new();
+        let (sink, received) = DownloadSink::new(None);
         sink.send_bytes(zip[..100].to_vec().into()).await.unwrap();
         sink.send(Part::StartOver).await.unwrap();
         sink.send_bytes(zip.clone().into()).await.unwrap();
-        drop(sink);
+        sink.send(Part::End).await.unwrap();
         let artifact = Artifact { module: module.clone(), kind: Kind::Zip };
-        let written = tokio::task::spawn_blocking(move || write(&store, &artifact, None, received));
-        let (staged, stream) = written.await.unwrap().unwrap();
+        let to = ("https://a.example".into(), artifact, Partials::default());
+        let written = tokio::task::spawn_blocking(move || write(&store, to, None, None, received));
+        let (staged, stream) = written.await.unwrap().unwrap().unwrap();
         let mut whole = vec![0; zip.len() + 1];
         assert_eq!(staged.file.read_at(&mut whole, 0).unwrap(), zip.len());
         assert_eq!(whole[..zip.len()], zip);
@@ -193,8 +215,40 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_incomplete_download_is_kept_if_it_has_an_entity_tag_and_continues_where_it_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::open(folder.path()).unwrap());
+        let module = ModuleVersion::parse("example.com/hello@v1.0.0").unwrap();
+        let zip = testkit::World::demo().module(&module).unwrap().zip.clone();
+        let (source, artifact): (Arc<str>, _) = ("https://a.example".into(), Artifact { module, kind: Kind::Zip });
+        let partials = Partials::default();
+        let run = async |partial, parts| {
+            let (store, to) = (Arc::clone(&store), (Arc::clone(&source), artifact.clone(), partials.clone()));
+            tokio::task::spawn_blocking(move || write(&store, to, partial, None, parts)).await.unwrap().unwrap()
+        };
+        for tag in [None, Some("\"1\"".to_owned())] {
+            let (sink, parts) = DownloadSink::new(None);
+            sink.send(Part::Tag(tag.clone())).await.unwrap();
+            sink.send_bytes(zip[..100].to_vec().into()).await.unwrap();
+            drop(sink);
+            assert!(run(None, parts).await.is_none());
+            let partial = partials.take(&source, &artifact);
+            assert_eq!(partial.as_ref().map(|partial| partial.received.bytes), tag.map(|_| 100));
+            let Some(partial) = partial else { continue };
+            let (sink, parts) = DownloadSink::new(None);
+            sink.send_bytes(zip[100..].to_vec().into()).await.unwrap();
+            sink.send(Part::End).await.unwrap();
+            let (staged, stream) = run(Some(partial), parts).await.unwrap();
+            let limits = ZipLimits::default();
+            let streamed = hash_module_zip_streamed(&staged.file, &artifact.module, &limits, &stream.unwrap());
+            assert_eq!(streamed.unwrap().h1, hash_module_zip(&staged.file, &artifact.module, &limits).unwrap().h1);
+            assert!(partials.take(&source, &artifact).is_none(), "a whole file is not kept");
+        }
+    }
+
+    #[tokio::test]
     async fn at_most_half_a_megabyte_waits_for_the_writer() {
-        let (sink, mut received) = DownloadSink::new();
+        let (sink, mut received) = DownloadSink::new(None);
         let piece = || bytes::Bytes::from(vec![0; 256 << 10]);
         sink.send_bytes(piece()).await.unwrap();
         sink.send_bytes(piece()).await.unwrap();
@@ -204,18 +258,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_disk_error_ends_the_download_of_a_silent_upstream() {
+    async fn a_disk_error_ends_the_download_of_a_slow_upstream() {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(Store::open(folder.path()).unwrap());
         let origin = testkit::Origin::start(testkit::World::demo()).await.unwrap();
-        origin.misbehave("*", testkit::Fault::Delay(Duration::from_mins(1), None));
+        origin.misbehave("*", testkit::Fault::Trickle(1));
         let (list, http) = (ProxyList::parse(&origin.url()).unwrap(), HttpClient::new().unwrap());
         let pool = UpstreamPool::new(list.upstreams(), &http, Ttls::default(), Clock::System).unwrap();
         std::fs::remove_dir_all(folder.path().join("staging")).unwrap();
         let module = ModuleVersion::parse("example.com/hello@v1.0.0").unwrap();
         let (artifact, progress) = (Artifact { module, kind: Kind::Zip }, Progress::new(Clock::System));
         let id = pool.sources().next().unwrap();
-        let obtained = timeout(Duration::from_secs(20), obtain(&pool, id, &artifact, &store, &progress)).await;
+        let obtained =
+            timeout(Duration::from_secs(20), obtain(&pool, id, &artifact, &store, &Partials::default(), &progress))
+                .await;
         assert!(matches!(obtained.expect("it does not wait for the upstream"), Err(ReleaseError::Store(_))));
     }
 

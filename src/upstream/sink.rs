@@ -20,9 +20,17 @@ const PARTS: usize = 32;
 pub(crate) struct DownloadSink {
     parts: mpsc::Sender<Part>,
     room: Arc<Semaphore>,
+    received: Option<Received>,
 }
 
-/// One message to the writer. The download ends when the channel closes.
+/// The bytes of a body that were received before, and its strong entity tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Received {
+    pub(crate) bytes: u64,
+    pub(crate) tag: String,
+}
+
+/// One message to the writer. A download that ends without `End` is incomplete.
 #[derive(Debug)]
 pub(crate) enum Part {
     /// The next bytes, and the permit that they hold until they are written.
@@ -31,12 +39,21 @@ pub(crate) enum Part {
     File(Arc<File>),
     /// Discard all previous parts: the download starts again.
     StartOver,
+    /// The strong entity tag of the body that the next bytes belong to, if it has one.
+    Tag(Option<String>),
+    /// That was the last part.
+    End,
 }
 
 impl DownloadSink {
-    pub(crate) fn new() -> (Self, mpsc::Receiver<Part>) {
+    /// A sink for a download that continues after what was `received` before.
+    pub(crate) fn new(received: Option<Received>) -> (Self, mpsc::Receiver<Part>) {
         let (sender, parts) = mpsc::channel(PARTS);
-        (Self { parts: sender, room: Arc::new(Semaphore::new(WAITING as usize)) }, parts)
+        (Self { parts: sender, room: Arc::new(Semaphore::new(WAITING as usize)), received }, parts)
+    }
+
+    pub(super) fn received(&self) -> Option<Received> {
+        self.received.clone()
     }
 
     /// Waits for room.

@@ -16,6 +16,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("hanging: downloads that drip do not delay those from another upstream", dripping),
         trial("hanging: downloads that drip do not delay lists of the same upstream", lists_of_the_same),
+        trial("hanging: a download that its client left is resumed by the next request", left_and_resumed),
     ]
 }
 
@@ -80,4 +81,21 @@ fn lists_of_the_same() {
     let answer = get(&mirror.url, "/slow.example/m0/@v/list");
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert!(waiting.iter().all(is_unanswered), "the slow ones are still under way");
+}
+
+fn left_and_resumed() {
+    const ZIP: &str = "/example.com/hello/@v/v1.0.0.zip";
+    let (origin, folder) = (origin(World::demo()), tempfile::tempdir().unwrap());
+    let mirror = Mirror::start(&origin, &folder.path().join("data"));
+    origin.misbehave(ZIP, Fault::Stall(100));
+    drop(send(&mirror, ZIP));
+    let start = std::time::Instant::now();
+    // Until the mirror has dropped the download, some seconds after its client left: a new request is then the only one.
+    while origin.asked(ZIP) == 0 || start.elapsed() < Duration::from_secs(8) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    origin.behave();
+    let answer = get(&mirror.url, ZIP);
+    assert_eq!((answer.status, answer.body), (200, get(&origin.url(), ZIP).body));
+    assert_eq!(origin.asked(&format!("{ZIP} bytes=100-")), 1, "{:?}", origin.take_requests());
 }
