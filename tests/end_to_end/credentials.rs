@@ -18,6 +18,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("credentials: sent to their upstream, not to the target of a redirect", redirects),
         trial("credentials: each kind, as the upstream expects it", kinds),
+        trial("credentials: a login of .netrc is for its own port only", ports),
         trial("credentials: not shown in logs or errors", never_shown),
         trial("credentials: plain http is refused at the start", plain_http),
         trial("config: an upstream is asked only for the modules that it serves", patterns),
@@ -111,7 +112,6 @@ fn redirects() {
 fn kinds() {
     let (company, database) = (origin(World::demo()), origin(World::demo()));
     let host = company.url().replace("http://", "");
-    let (host, _) = host.split_once(':').unwrap();
     for (fields, expected) in [
         ("token-env = \"THE_TOKEN\"", format!("Bearer {TOKEN}")),
         ("netrc = true", "Basic bWU6b3Blbg==".to_owned()),
@@ -133,6 +133,50 @@ fn kinds() {
     assert_eq!(get(&mirror.url, INFO).status, 200);
     assert_eq!(logins(&company), [(INFO.to_owned(), Some("Basic bWU6b3Blbg==".to_owned()))]);
     assert!(database.take_logins().iter().all(|(_, login)| login.is_none()));
+}
+
+/// Two upstreams on this machine, and files with logins for them.
+fn ports() {
+    let (first, second) = (origin(World::demo()), origin(World::demo()));
+    let port = |origin: &Origin| origin.url().rsplit(':').next().unwrap().to_owned();
+    let (one, two) = (port(&first), port(&second));
+    let config = format!(
+        "[[upstream]]\nurl = \"{}\"\nserves = \"example.com/hello\"\nnetrc = true\n\
+         [[upstream]]\nurl = \"{}\"\nserves = \"example.com/dep\"\nnetrc = true\n",
+        first.url(),
+        second.url()
+    );
+    let setting = Setting::new(&config);
+    let both = format!(
+        "machine 127.0.0.1 login host password nobody\n\
+         machine 127.0.0.1:{one} login one password first\n\
+         machine 127.0.0.1:{two}/example.com login two password other\n\
+         # machine 127.0.0.1:{two} login old password old\n\
+         machine 127.0.0.1:{two} login two password second\n"
+    );
+    setting.write(".netrc", &both);
+    let mirror = setting.mirror(&first);
+    assert_eq!((get(&mirror.url, ZIP).status, get(&mirror.url, OTHER).status), (200, 200));
+    // `one:first` and `two:second` in base 64 (RFC 4648).
+    for (origin, path, login) in [(&first, ZIP, "Basic b25lOmZpcnN0"), (&second, OTHER, "Basic dHdvOnNlY29uZA==")] {
+        let logins = logins(origin).into_iter().filter(|(asked, _)| !asked.starts_with("/lookup/"));
+        assert_eq!(logins.collect::<Vec<_>>(), [(path.to_owned(), Some(login.to_owned()))]);
+    }
+    drop(mirror);
+    // The login of the host alone, or of the other port, is none for this port.
+    for (name, line) in [
+        (&one, "machine 127.0.0.1 login host password nobody\n".to_owned()),
+        (&one, format!("machine 127.0.0.1:{two} login two password second\n")),
+        (&one, format!("# machine 127.0.0.1:{one} login old password old\n")),
+        (&one, "default login all password all\n".to_owned()),
+    ] {
+        setting.write(".netrc", &line);
+        let told = setting.complaint();
+        let expected =
+            format!("sources.toml:4:9: {}/.netrc has no login and password for", setting.folder.path().display());
+        assert!(told.contains(&expected) && told.contains(&format!("127.0.0.1:{name}")), "{line}: {told}");
+    }
+    assert_eq!((logins(&first), logins(&second)), (Vec::new(), Vec::new()));
 }
 
 fn never_shown() {

@@ -59,6 +59,7 @@ mod hosts;
 mod http;
 mod load;
 mod misbehaving;
+mod odd_answers;
 mod offline;
 mod policy;
 mod policy_base;
@@ -78,7 +79,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 61] = [
+const TRIALS: [fn() -> Vec<Trial>; 62] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -128,6 +129,7 @@ const TRIALS: [fn() -> Vec<Trial>; 61] = [
     http::trials,
     load::trials,
     misbehaving::trials,
+    odd_answers::trials,
     offline::trials,
     policy::trials,
     policy_base::trials,
