@@ -64,6 +64,13 @@ pub fn netrc(text: &str, url: &str) -> Option<(String, String)> {
     upstream::netrc(text, &url::Url::parse(url).ok()?)
 }
 
+/// The headers of a GOAUTH command's output, by the prefix of their urls.
+pub fn goauth(output: &str) -> Option<Vec<(String, Vec<(String, String)>)>> {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let pairs = |headers: HeaderMap| headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
+    Some(upstream::goauth(output).ok()?.into_iter().map(|(prefix, headers)| (prefix, pairs(headers))).collect())
+}
+
 /// The observed heads of sum.golang.org that are kept at this time.
 pub fn heads(text: &str, seconds: u64) -> String {
     Ages::read(text, &KNOWN_SIZES, UNIX_EPOCH + Duration::from_secs(seconds)).0.text()

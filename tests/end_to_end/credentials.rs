@@ -8,7 +8,7 @@ use testkit::{Fault, Origin, World};
 
 use crate::fixture::{Mirror, Running, get, go_trial, origin, sumgate, trial, wait};
 
-const TOKEN: &str = "b3d-t0ken-9f2a";
+pub const TOKEN: &str = "b3d-t0ken-9f2a";
 const ZIP: &str = "/example.com/hello/@v/v1.0.0.zip";
 const INFO: &str = "/example.com/hello/@v/v1.0.0.info";
 const LATEST: &str = "/example.com/hello/@latest";
@@ -31,46 +31,46 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// A folder with a configuration, and the mirrors that use it.
-struct Setting {
-    folder: tempfile::TempDir,
+pub struct Setting {
+    pub folder: tempfile::TempDir,
 }
 
 impl Setting {
-    fn new(text: &str) -> Self {
+    pub fn new(text: &str) -> Self {
         let this = Self { folder: tempfile::tempdir().unwrap() };
         this.write("sources.toml", text);
         this.write("token", &format!("{TOKEN}\n"));
         this
     }
 
-    fn write(&self, name: &str, text: &str) -> PathBuf {
+    pub fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.folder.path().join(name);
         std::fs::write(&path, text).unwrap();
         path
     }
 
-    fn program(&self) -> Command {
+    pub fn program(&self) -> Command {
         let mut program = sumgate();
         program.env("SUMGATE_CONFIG", self.folder.path().join("sources.toml")).env("HOME", self.folder.path());
         program.env("THE_TOKEN", TOKEN).env_remove("NETRC");
         program
     }
 
-    fn mirror(&self, database: &Origin) -> Mirror {
+    pub fn mirror(&self, database: &Origin) -> Mirror {
         self.mirror_by(self.program(), database)
     }
 
-    fn mirror_by(&self, program: Command, database: &Origin) -> Mirror {
+    pub fn mirror_by(&self, program: Command, database: &Origin) -> Mirror {
         let words = ["--sumdb", &database.gosumdb(), "--absent-for", "0s", "--fresh-for", "0s"];
         Mirror::start_by(program, &self.folder.path().join("data"), &words)
     }
 
     /// The error of a mirror that does not start.
-    fn complaint(&self) -> String {
+    pub fn complaint(&self) -> String {
         self.complaint_of(&[])
     }
 
-    fn complaint_of(&self, words: &[&str]) -> String {
+    pub fn complaint_of(&self, words: &[&str]) -> String {
         let (told, mut program) = (self.folder.path().join("told"), self.program());
         program.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(self.folder.path()).args(words);
         program.stdout(Stdio::null()).stderr(std::fs::File::create(&told).unwrap());
@@ -82,7 +82,7 @@ impl Setting {
 }
 
 /// Requests for modules at an origin, with their credentials. Requests to its database are left out.
-fn logins(origin: &Origin) -> Vec<(String, Option<String>)> {
+pub fn logins(origin: &Origin) -> Vec<(String, Option<String>)> {
     origin.take_logins().into_iter().filter(|(path, _)| path.contains("example.com/")).collect()
 }
 

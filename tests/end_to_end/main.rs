@@ -52,6 +52,7 @@ mod gate_results;
 mod gate_settings;
 mod gate_ways;
 mod go_command;
+mod goauth;
 mod host_names;
 mod hostile_archives;
 mod hostile_zips;
@@ -79,7 +80,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 62] = [
+const TRIALS: [fn() -> Vec<Trial>; 63] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -123,6 +124,7 @@ const TRIALS: [fn() -> Vec<Trial>; 62] = [
     gate_settings::trials,
     gate_ways::trials,
     go_command::trials,
+    goauth::trials,
     host_names::trials,
     hostile_archives::trials,
     hostile_zips::trials,
