@@ -64,11 +64,15 @@ pub fn netrc(text: &str, url: &str) -> Option<(String, String)> {
     upstream::netrc(text, &url::Url::parse(url).ok()?)
 }
 
-/// The headers of a GOAUTH command's output, by the prefix of their urls.
-pub fn goauth(output: &str) -> Option<Vec<(String, Vec<(String, String)>)>> {
-    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    let pairs = |headers: HeaderMap| headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
-    Some(upstream::goauth(output).ok()?.into_iter().map(|(prefix, headers)| (prefix, pairs(headers))).collect())
+/// Parses the output of a GOAUTH command, and formats its logins again.
+pub fn goauth(output: &str) -> Option<String> {
+    let set = |(prefix, headers): (String, HeaderMap)| {
+        let scheme = if prefix.contains("://") { "" } else { "https://" };
+        let lines =
+            headers.iter().map(|(name, value)| format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes())));
+        format!("{scheme}{prefix}\n\n{}\n", lines.collect::<String>())
+    };
+    Some(upstream::goauth(output).ok()?.into_iter().map(set).collect())
 }
 
 /// The observed heads of sum.golang.org that are kept at this time.

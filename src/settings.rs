@@ -385,10 +385,6 @@ mod tests {
             ("[[upstream]]\nurl = \"https://a.example\"\ntoken-file = \"t\"\n", "3:14: cannot read /nowhere/t"),
             ("[[upstream]]\nurl = \"https://a.example\"\nuser = \"me\"\n", "3:8: expected one login"),
             ("[[upstream]]\nurl = \"https://a.example\"\nnetrc = true\ntoken-env = \"X\"\n", "3:9: expected one login"),
-            ("[[upstream]]\nurl = \"https://a.example\"\ngoauth = 1\n", "3:10: expected true"),
-            ("[[upstream]]\nurl = \"http://a.example\"\ngoauth = true\n", "3:10: a login is not sent over plain"),
-            ("[[upstream]]\nurl = \"https://a.example\"\ngoauth = \"x\"\nuser = \"me\"\n", "3:10: expected one login"),
-            ("[[private]]\npatterns = \"a.example\"\ndirect = true\ngoauth = true\n", "4:10: with direct = true"),
             ("[[upstream]]\nurl = \"https://a.example\"\nserves = \"a b\"\n", "3:10: separate patterns by commas"),
             ("[[upstream]]\nurl = \"https://a.example\"\nweight = 0\n", "3:10: expected a weight from 1 to 1000"),
             ("[[upstream]]\nurl = \"https://a.example\"\nstall = \"soon\"\n", "3:9: \"soon\" is not a valid duration"),
@@ -417,6 +413,23 @@ mod tests {
         }
         let two = read("[[upstream]]\nurl = \"x\"\n[[upstream]]\nurl = \"y\"\n").unwrap_err().to_string();
         assert_eq!(two.lines().count(), 2, "{two}");
+    }
+
+    #[test]
+    fn a_goauth_is_true_or_a_text_and_the_only_login() {
+        for (text, expected) in [
+            ("[[upstream]]\nurl = \"https://a.example\"\ngoauth = 1\n", "3:10: expected true"),
+            ("[[upstream]]\nurl = \"http://a.example\"\ngoauth = true\n", "3:10: a login is not sent over plain"),
+            ("[[upstream]]\nurl = \"https://a.example\"\ngoauth = \"x\"\nuser = \"me\"\n", "3:10: expected one login"),
+            ("[[private]]\npatterns = \"a.example\"\ndirect = true\ngoauth = true\n", "4:10: with direct = true"),
+        ] {
+            let told = read(text).unwrap_err().to_string();
+            assert!(told.starts_with(expected), "{text}: {told}");
+        }
+        for (value, expected) in [("true", true), ("\"off\"", true), ("false", false)] {
+            let settings = read(&format!("[[upstream]]\nurl = \"https://a.example\"\ngoauth = {value}\n")).unwrap();
+            assert_eq!(settings.proxy_list.unwrap().upstreams()[0].credentials.is_some(), expected, "{value}");
+        }
     }
 
     #[test]

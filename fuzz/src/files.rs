@@ -144,13 +144,9 @@ pub fn netrc(bytes: &[u8]) {
 /// The logins of a GOAUTH command print as an output with the same logins.
 pub fn goauth(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    let Some(logins) = fuzzing::goauth(text) else { return };
-    let set = |(prefix, headers): &(String, Vec<(String, String)>)| {
-        let scheme = if prefix.contains("://") { "" } else { "https://" };
-        let lines = headers.iter().map(|(name, value)| format!("{name}: {value}\n"));
-        format!("{scheme}{prefix}\n\n{}\n", lines.collect::<String>())
-    };
-    assert_eq!(fuzzing::goauth(&logins.iter().map(set).collect::<String>()), Some(logins));
+    if let Some(written) = fuzzing::goauth(text) {
+        assert_eq!(fuzzing::goauth(&written), Some(written));
+    }
 }
 
 /// The kept heads are in the order of time, and are all kept when read again.

@@ -11,7 +11,7 @@ mod command;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -67,7 +67,7 @@ impl Eq for GoAuth {}
 
 impl GoAuth {
     /// Parses the value of a GOAUTH, and looks for its programs and folders. `netrc` is where `.netrc` is. Blocks.
-    pub(super) fn new(value: &str, netrc: Option<PathBuf>, clock: Clock) -> Result<Self, GoAuthError> {
+    pub(super) fn new(value: &str, netrc: Option<&Path>, clock: Clock) -> Result<Self, GoAuthError> {
         let texts: Vec<&str> = value.split(';').map(str::trim).collect();
         if texts.len() > MAX_COMMANDS {
             return Err(GoAuthError::TooMany(texts.len()));
@@ -75,10 +75,7 @@ impl GoAuth {
         let commands = match texts[..] {
             ["off"] => Vec::new(),
             _ if texts.contains(&"off") => return Err(GoAuthError::Off),
-            _ => (1..)
-                .zip(&texts)
-                .map(|(nth, text)| Command::new(nth, text, netrc.as_deref()))
-                .collect::<Result<_, _>>()?,
+            _ => (1..).zip(&texts).map(|(nth, text)| Command::new(nth, text, netrc)).collect::<Result<_, _>>()?,
         };
         let (logins, first, renewed) = (Mutex::default(), OnceCell::new(), tokio::sync::Mutex::default());
         Ok(Self { commands, clock, logins, first, renewed })
@@ -180,9 +177,9 @@ mod tests {
 
     use super::*;
 
-    fn goauth(netrc: &std::path::Path) -> Arc<GoAuth> {
+    fn goauth(netrc: &Path) -> Arc<GoAuth> {
         let clock = Clock::seeded(SystemTime::UNIX_EPOCH);
-        Arc::new(GoAuth::new("netrc", Some(netrc.to_owned()), clock).unwrap())
+        Arc::new(GoAuth::new("netrc", Some(netrc), clock).unwrap())
     }
 
     fn refusal(status: u16) -> Response {
@@ -190,7 +187,7 @@ mod tests {
     }
 
     /// A file with this password for a host.
-    fn write(file: &std::path::Path, password: &str) {
+    fn write(file: &Path, password: &str) {
         std::fs::write(file, format!("machine a.example login me password {password}\n")).unwrap();
     }
 
@@ -208,7 +205,7 @@ mod tests {
         // A request that was sent before that gets the same headers without another run.
         assert_eq!(goauth.renewed(&url, HeaderMap::new(), &refusal(401)).await, Some(first.clone()));
         write(&file, "2");
-        tokio::time::advance(RENEW_AFTER - Duration::from_secs(1)).await;
+        tokio::time::advance(RENEW_AFTER.saturating_sub(Duration::from_secs(1))).await;
         assert_eq!(goauth.renewed(&url, first.clone(), &refusal(401)).await, None);
         // After a 404 they may run once more; then after neither.
         let second = goauth.renewed(&url, first.clone(), &refusal(404)).await.unwrap();
@@ -220,7 +217,7 @@ mod tests {
 
     #[test]
     fn the_longest_prefix_counts_and_no_other_host_or_port() {
-        let goauth = goauth(std::path::Path::new("/nowhere"));
+        let goauth = goauth(Path::new("/nowhere"));
         let one = |name: &'static str| HeaderMap::from_iter([(reqwest::header::COOKIE, name.parse().unwrap())]);
         let prefixes = ["a.example", "a.example/go", "a.example:8443", "localhost:80", "http://localhost/x"];
         goauth.keep(prefixes.map(|prefix| (prefix.to_owned(), one(prefix))).into());

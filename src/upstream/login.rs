@@ -173,7 +173,7 @@ impl Login {
             Self::GoAuth(value) => {
                 let value =
                     value.clone().map_or_else(|| Ok(GoEnv::read()?.get("GOAUTH").to_owned()), Ok::<_, LoginError>)?;
-                Ok(Credentials(Kind::GoAuth(Arc::new(GoAuth::new(&value, netrc_path(), Clock::System)?))))
+                Ok(Credentials(Kind::GoAuth(Arc::new(GoAuth::new(&value, netrc_path().as_deref(), Clock::System)?))))
             }
         }
     }
