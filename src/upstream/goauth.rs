@@ -86,7 +86,9 @@ impl GoAuth {
         if !self.first.initialized() {
             let this = Arc::clone(self);
             // In a task of its own: the run goes on if the client leaves.
-            let run = async move { this.first.get_or_init(|| this.run(None)).await.to_owned() };
+            let run = async move {
+                this.first.get_or_init(|| this.run(None)).await;
+            };
             let _ = tokio::spawn(run).await;
         }
         self.known(url)

@@ -1,4 +1,4 @@
-//! Logins for sources, read from files and environment variables, never from the settings.
+//! Logins for sources, read from files and environment variables or given by the commands of GOAUTH, never by the settings.
 //!
 //! A login is sent as `Authorization` (RFC 9110 section 11.6.2): `Bearer` (RFC 6750) or `Basic` (RFC 7617), only over TLS or to
 //! this machine (`127.0.0.0/8`, `::1`, `localhost`), where a proxy may run beside the mirror. Credentials have no `Display`,
