@@ -64,6 +64,17 @@ pub fn netrc(text: &str, url: &str) -> Option<(String, String)> {
     upstream::netrc(text, &url::Url::parse(url).ok()?)
 }
 
+/// Parses the output of a GOAUTH command, and formats its logins again.
+pub fn goauth(output: &str) -> Option<String> {
+    let set = |(prefix, headers): (String, HeaderMap)| {
+        let scheme = if prefix.contains("://") { "" } else { "https://" };
+        let lines =
+            headers.iter().map(|(name, value)| format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes())));
+        format!("{scheme}{prefix}\n\n{}\n", lines.collect::<String>())
+    };
+    Some(upstream::goauth(output).ok()?.into_iter().map(set).collect())
+}
+
 /// The observed heads of sum.golang.org that are kept at this time.
 pub fn heads(text: &str, seconds: u64) -> String {
     Ages::read(text, &KNOWN_SIZES, UNIX_EPOCH + Duration::from_secs(seconds)).0.text()

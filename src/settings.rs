@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use toml::Spanned;
+use toml::{Spanned, Value};
 use url::Url;
 
 use crate::base::duration;
@@ -73,6 +73,8 @@ struct Table {
     patterns: Option<Text>,
     direct: Option<Spanned<bool>>,
     netrc: Option<Spanned<bool>>,
+    /// `true`, or the text of a GOAUTH.
+    goauth: Option<Spanned<Value>>,
     token_file: Option<Text>,
     token_env: Option<Text>,
     user: Option<Text>,
@@ -86,7 +88,7 @@ struct Table {
 }
 
 impl Table {
-    /// The keys of a login, except `netrc`.
+    /// The keys of a login, except `netrc` and `goauth`.
     fn login_texts(&self) -> impl Iterator<Item = &Text> {
         [&self.token_file, &self.token_env, &self.user, &self.password_file, &self.password_env].into_iter().flatten()
     }
@@ -187,7 +189,8 @@ impl Tables<'_, '_> {
     /// The timeout of version control.
     fn direct(&mut self, table: &Table) -> Option<Duration> {
         let timeouts = [&table.connect, &table.first_byte, &table.stall].into_iter().flatten().map(start);
-        if let Some(at) = timeouts.chain(table.login_texts().map(start)).chain(table.netrc.as_ref().map(start)).min() {
+        let others = table.netrc.as_ref().map(start).into_iter().chain(table.goauth.as_ref().map(start));
+        if let Some(at) = timeouts.chain(table.login_texts().map(start)).chain(others).min() {
             self.reader
                 .report(at, "with direct = true, `go` and git have their own logins, and whole is the only timeout");
         }
@@ -230,10 +233,22 @@ impl Tables<'_, '_> {
             file.or_else(|| variable.map(|name| Secret::Variable(name.get_ref().clone())))
         };
         let netrc = table.netrc.as_ref().filter(|netrc| *netrc.get_ref());
-        let Some(at) = table.login_texts().map(start).chain(netrc.map(start)).min() else { return Ok(None) };
+        let goauth = match table.goauth.as_ref().map(|goauth| (start(goauth), goauth.get_ref())) {
+            None | Some((_, Value::Boolean(false))) => None,
+            Some((at, Value::Boolean(true))) => Some((at, None)),
+            Some((at, Value::String(text))) => Some((at, Some(text.clone()))),
+            Some((at, _)) => {
+                self.reader.report(at, "expected true, for the value of `go env GOAUTH`, or a text such as \"netrc\"");
+                return Err(());
+            }
+        };
+        let flags = netrc.map(start).into_iter().chain(goauth.as_ref().map(|(at, _)| *at));
+        let Some(at) = table.login_texts().map(start).chain(flags).min() else { return Ok(None) };
         let texts = table.login_texts().count();
         let tokens = [&table.token_file, &table.token_env].into_iter().flatten().count();
         let login = match (netrc.is_some(), texts, tokens, &table.user) {
+            (false, 0, ..) => goauth.map(|(_, value)| Login::GoAuth(value)),
+            _ if goauth.is_some() => None,
             (true, 0, ..) => Some(Login::Netrc),
             (false, 1, 1, None) => secret(table.token_file.as_ref(), table.token_env.as_ref()).map(Login::Bearer),
             (false, 2, 0, Some(user)) if !user.get_ref().contains(':') => {
@@ -243,8 +258,8 @@ impl Tables<'_, '_> {
             _ => None,
         };
         if login.is_none() {
-            let words = "expected one login: netrc = true; or token-file or token-env; or user (without a colon) with \
-                         password-file or password-env";
+            let words = "expected one login: netrc = true; or goauth = true; or token-file or token-env; or user (without a \
+                         colon) with password-file or password-env";
             self.reader.report(at, words);
         }
         login.map(|login| Some((at, login))).ok_or(())
@@ -398,6 +413,23 @@ mod tests {
         }
         let two = read("[[upstream]]\nurl = \"x\"\n[[upstream]]\nurl = \"y\"\n").unwrap_err().to_string();
         assert_eq!(two.lines().count(), 2, "{two}");
+    }
+
+    #[test]
+    fn a_goauth_is_true_or_a_text_and_the_only_login() {
+        for (text, expected) in [
+            ("[[upstream]]\nurl = \"https://a.example\"\ngoauth = 1\n", "3:10: expected true"),
+            ("[[upstream]]\nurl = \"http://a.example\"\ngoauth = true\n", "3:10: a login is not sent over plain"),
+            ("[[upstream]]\nurl = \"https://a.example\"\ngoauth = \"x\"\nuser = \"me\"\n", "3:10: expected one login"),
+            ("[[private]]\npatterns = \"a.example\"\ndirect = true\ngoauth = true\n", "4:10: with direct = true"),
+        ] {
+            let told = read(text).unwrap_err().to_string();
+            assert!(told.starts_with(expected), "{text}: {told}");
+        }
+        for (value, expected) in [("true", true), ("\"off\"", true), ("false", false)] {
+            let settings = read(&format!("[[upstream]]\nurl = \"https://a.example\"\ngoauth = {value}\n")).unwrap();
+            assert_eq!(settings.proxy_list.unwrap().upstreams()[0].credentials.is_some(), expected, "{value}");
+        }
     }
 
     #[test]

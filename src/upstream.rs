@@ -4,6 +4,7 @@
 //! A `.zip` or `.mod` goes to a staging file, whose hash decides. Answers that no hash covers (`.info`, lists, `@latest`) are
 //! [`Metadata`], so that they cannot be taken for proved.
 
+mod authorization;
 mod breaker;
 mod config;
 pub mod database_request;
@@ -15,6 +16,7 @@ mod download;
 mod error;
 #[expect(clippy::disallowed_methods, reason = "its source is a folder")]
 mod folder;
+mod goauth;
 mod health;
 mod http;
 mod inside;
@@ -46,6 +48,8 @@ pub use direct::error::DirectError;
 pub(crate) use error::Search;
 pub use error::{Nowhere, SourceFailure, UpstreamError};
 pub use folder::trouble_of_root;
+pub use goauth::GoAuthError;
+pub(crate) use goauth::parse as goauth;
 #[cfg(test)]
 pub(crate) use http::Script;
 pub use http::{HttpClient, HttpError};

@@ -134,7 +134,7 @@ fn stems(folder: &Path) -> BTreeSet<String> {
 }
 
 /// The files with parsers, and their fuzz targets.
-const PARSERS: [(&str, &str); 31] = [
+const PARSERS: [(&str, &str); 32] = [
     ("gomodule/src/dirhash/h1.rs", "gosum"),
     ("gomodule/src/gomod.rs", "gomod"),
     ("gomodule/src/gosum.rs", "gosum"),
@@ -159,6 +159,7 @@ const PARSERS: [(&str, &str); 31] = [
     ("src/upstream/config.rs", "proxies"),
     ("src/upstream/database_request.rs", "request"),
     ("src/upstream/proxy_list.rs", "proxies"),
+    ("src/upstream/goauth/answer.rs", "goauth"),
     ("tlog/src/checkpoint.rs", "checkpoint"),
     ("tlog/src/hash.rs", "checkpoint"),
     ("tlog/src/key.rs", "key"),

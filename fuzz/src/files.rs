@@ -141,6 +141,14 @@ pub fn netrc(bytes: &[u8]) {
     assert_eq!(first, Some(("me".to_owned(), "mine".to_owned())));
 }
 
+/// The logins of a GOAUTH command print as an output with the same logins.
+pub fn goauth(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Some(written) = fuzzing::goauth(text) {
+        assert_eq!(fuzzing::goauth(&written), Some(written));
+    }
+}
+
 /// The kept heads are in the order of time, and are all kept when read again.
 pub fn heads(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };

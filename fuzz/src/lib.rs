@@ -19,14 +19,14 @@ use tlog::{
     Tile, VerifierKey, leaf_hash,
 };
 
-pub use files::{buildinfo, gomod, gosum, gowork, heads, manifest, netrc, policy, settings};
+pub use files::{buildinfo, goauth, gomod, gosum, gowork, heads, manifest, netrc, policy, settings};
 pub use traffic::{answer, database, info, path, proxies, range, request, stream};
 
 /// The name and the function of a target.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 29] = [
+pub const TARGETS: [Target; 30] = [
     ("note", note),
     ("key", key),
     ("checkpoint", checkpoint),
@@ -45,6 +45,7 @@ pub const TARGETS: [Target; 29] = [
     ("policy", policy),
     ("settings", settings),
     ("netrc", netrc),
+    ("goauth", goauth),
     ("heads", heads),
     ("buildinfo", buildinfo),
     ("manifest", manifest),

@@ -11,7 +11,7 @@ use std::fmt;
 pub(crate) use path::DEVICES;
 pub use path::{ModulePath, PathError};
 pub use pattern::{PatternError, Patterns};
-pub use version::{Query, Version, VersionError};
+pub use version::{Query, Version, VersionError, is_semver};
 
 /// A module path with a version whose major version matches the path.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

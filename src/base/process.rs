@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
 use clean::clean;
@@ -110,15 +110,28 @@ pub fn is_ours(id: u32) -> bool {
 
 /// Runs `command` to its end, without standard input and with a clean environment. The child and its own children are one
 /// process group, which is killed on timeout and when the future is dropped.
-pub async fn run(mut command: Command, limits: Limits) -> Result<Output, ProcessError> {
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+pub async fn run(command: Command, limits: Limits) -> Result<Output, ProcessError> {
+    run_with_input(command, Vec::new(), limits).await
+}
+
+/// [`run`] with a standard input, which the child need not read.
+pub async fn run_with_input(mut command: Command, input: Vec<u8>, limits: Limits) -> Result<Output, ProcessError> {
+    let stdin = if input.is_empty() { Stdio::null() } else { Stdio::piped() };
+    command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.process_group(0).kill_on_drop(true);
     clean(command.as_std_mut());
     let mut child = command.spawn().map_err(ProcessError::Start)?;
     let mut group = Group::of(child.id());
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let all = async { tokio::join!(up_to(stdout, limits.stdout), up_to(stderr, MAX_STDERR), child.wait()) };
-    let Ok((stdout, stderr, status)) = tokio::time::timeout(limits.time, all).await else {
+    let stdin = child.stdin.take();
+    let feed = async move {
+        if let Some(mut stdin) = stdin {
+            // An error means that the child closed it.
+            let _ = stdin.write_all(&input).await;
+        }
+    };
+    let all = async { tokio::join!(up_to(stdout, limits.stdout), up_to(stderr, MAX_STDERR), child.wait(), feed) };
+    let Ok((stdout, stderr, status, ())) = tokio::time::timeout(limits.time, all).await else {
         drop(group);
         let _ = child.wait().await;
         return Err(ProcessError::Timeout(limits.time));
@@ -186,6 +199,15 @@ mod tests {
         let output = run(shell(script), LIMITS).await.unwrap();
         assert_eq!((output.stdout.as_slice(), output.stdout_cut, output.stderr.len()), (&b"1234"[..], true, 65_536));
         assert_eq!(output.status.code(), Some(3));
+    }
+
+    #[tokio::test]
+    async fn a_child_reads_its_input_or_not() {
+        let input = vec![b'x'; 1 << 20];
+        let count = run_with_input(shell("wc -c"), input.clone(), Limits { stdout: 100, ..LIMITS }).await.unwrap();
+        assert_eq!(String::from_utf8(count.stdout).unwrap().trim(), "1048576");
+        let unread = run_with_input(shell("echo 1"), input, LIMITS).await.unwrap();
+        assert_eq!((unread.stdout.as_slice(), unread.status.code()), (&b"1\n"[..], Some(0)));
     }
 
     #[tokio::test]

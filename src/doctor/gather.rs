@@ -7,6 +7,7 @@ use tlog::{SUMDB_ORIGIN, SignedCheckpoint};
 use url::Url;
 
 use crate::audit::{FindError, LeftOut, find};
+use crate::base::text::one_line;
 use crate::go::environment::GoEnv;
 use crate::sumdb::Database;
 use crate::upstream::{HttpClient, HttpError};
@@ -37,6 +38,9 @@ pub struct Heads {
 
 /// The default proxy of `go`. It is not a mirror of the operator, and `direct` after it is the default.
 const DEFAULT_PROXY: &str = "https://proxy.golang.org";
+
+/// Limit of what is quoted of an answer that is no tree head: the first line of a page.
+const MAX_QUOTED: usize = 80;
 
 /// Reads the settings, the files below `folder` except those in `left_out`, and the mirror, if GOPROXY names one.
 pub async fn gather(go: GoEnv, folder: &Path, left_out: &LeftOut, http: &HttpClient) -> GoSettings {
@@ -82,15 +86,25 @@ enum MirrorHeadError {
     Url(String, url::ParseError),
     #[error(transparent)]
     Http(#[from] HttpError),
+    #[error("{url}: expected a tree head signed by {database} ({why}), found {found:?}: another server may be there")]
+    NotAHead { url: Url, database: String, why: String, found: String },
 }
 
-/// The size of the newest tree that the mirror has; `None` if it answers, but does not serve the database.
+/// The size of the newest tree that the mirror has; `None` if it answers that it does not pass the database on, or needs a login,
+/// which `go` may have.
 async fn mirror_head(mirror: &str, database: &Database, http: &HttpClient) -> Result<Option<u64>, MirrorHeadError> {
     let url = format!("{}/sumdb/{}/latest", mirror.trim_end_matches('/'), database.name());
     let url = Url::parse(&url).map_err(|error| MirrorHeadError::Url(mirror.to_owned(), error))?;
-    match http.get_small(url, tlog::limits::MAX_NOTE_LEN).await {
-        Ok(note) => Ok(size(&note, database)),
-        Err(HttpError::Absent { .. } | HttpError::Status { .. } | HttpError::TooLarge { .. }) => Ok(None),
+    let not_a_head = |why: String, found: &[u8]| {
+        let found = one_line(&String::from_utf8_lossy(found), MAX_QUOTED);
+        MirrorHeadError::NotAHead { url: url.clone(), database: database.name().to_owned(), why, found }
+    };
+    match http.get_small(url.clone(), tlog::limits::MAX_NOTE_LEN).await {
+        Ok(note) => match SignedCheckpoint::open(&note, SUMDB_ORIGIN, database.key()) {
+            Ok(head) => Ok(Some(head.size().get())),
+            Err(error) => Err(not_a_head(error.to_string(), &note)),
+        },
+        Err(HttpError::Absent { .. } | HttpError::Status { status: 401 | 403, .. }) => Ok(None),
         Err(error) => Err(error.into()),
     }
 }
@@ -98,9 +112,6 @@ async fn mirror_head(mirror: &str, database: &Database, http: &HttpClient) -> Re
 /// The size of the newest tree that `go` remembers: `$GOPATH/pkg/sumdb/NAME/latest`. `go clean -modcache` does not delete it.
 fn client_head(go: &GoEnv, database: &Database) -> Option<u64> {
     let path = go.gopath()?.join("pkg/sumdb").join(database.name()).join("latest");
-    size(&fs::read(path).ok()?, database)
-}
-
-fn size(note: &[u8], database: &Database) -> Option<u64> {
-    SignedCheckpoint::open(note, SUMDB_ORIGIN, database.key()).ok().map(|head| head.size().get())
+    let head = SignedCheckpoint::open(&fs::read(path).ok()?, SUMDB_ORIGIN, database.key());
+    head.ok().map(|head| head.size().get())
 }

@@ -16,8 +16,12 @@ use crate::base::limits::MAX_ANSWER;
 use crate::base::process::{Limits, ProcessError, run_blocking};
 
 /// The defaults of `go` for settings that are read here (`go help environment`).
-const DEFAULTS: [(&str, &str); 3] =
-    [("GOPROXY", "https://proxy.golang.org,direct"), ("GOSUMDB", "sum.golang.org"), ("GOTOOLCHAIN", "auto")];
+const DEFAULTS: [(&str, &str); 4] = [
+    ("GOAUTH", "netrc"),
+    ("GOPROXY", "https://proxy.golang.org,direct"),
+    ("GOSUMDB", "sum.golang.org"),
+    ("GOTOOLCHAIN", "auto"),
+];
 /// The settings with GOPRIVATE as default.
 const DEFAULT_GOPRIVATE: [&str; 2] = ["GONOPROXY", "GONOSUMDB"];
 /// The variables that are requested from `go env`. None of them makes `go` run another program.

@@ -54,7 +54,7 @@ pub enum SourceFailure {
     /// It requires a login, or another one; `: ` and its message follow, or nothing.
     #[error(
         "accepts no request without a valid login (HTTP status 401){0}: check the login that this mirror sends there \
-         (token-file, token-env, user or netrc of its [[upstream]] or [[private]])"
+         (token-file, token-env, user, netrc or goauth of its [[upstream]] or [[private]])"
     )]
     LoginNeeded(String),
     /// A source of private modules answered "not found", and has accepted the login of this mirror for nothing yet: it may

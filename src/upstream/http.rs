@@ -150,29 +150,17 @@ impl HttpClient {
     pub(super) async fn ask(&self, url: Url, condition: &Condition) -> Result<Answer, HttpError> {
         let address = without_credentials(&url);
         let shown = address.to_string();
-        let Timeouts { connect, first_byte, stall, .. } = self.timeouts;
+        if self.is_offline() {
+            return Err(HttpError::Offline(shown));
+        }
+        let stall = self.timeouts.stall;
         let credentials = self.credentials.clone().or_else(|| Credentials::in_url(&url));
         let mut headers = condition.headers();
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        if let Some(credentials) = &credentials {
-            headers.insert(header::AUTHORIZATION, credentials.header());
-        }
-        let answered = async {
-            match &self.transport {
-                Transport::Offline => Err(HttpError::Offline(shown.clone())),
-                Transport::Dialer(dialer) => follow(dialer, address, headers, self.redirects_inside).await,
-                #[cfg(test)]
-                Transport::Script(script) => {
-                    let (after, response) = script.answer(&address);
-                    tokio::time::sleep(after).await;
-                    Ok((response, false))
-                }
-            }
+        let (response, elsewhere) = match &credentials {
+            Some(credentials) => self.send_with(credentials, &address, &headers).await?,
+            None => self.send(&address, &headers, HeaderMap::new()).await?,
         };
-        let Ok(answered) = timeout(connect + first_byte, answered).await else {
-            return Err(HttpError::Timeout(shown));
-        };
-        let (response, elsewhere) = answered?;
         let silent = credentials.is_some() || elsewhere;
         let mut answer = Answer { url: shown, response, gunzip: None, stall, pace: Pace::new(stall), elsewhere };
         let status = answer.status();
@@ -188,6 +176,49 @@ impl HttpClient {
         let retry_after = answer.header(header::RETRY_AFTER).and_then(|wait| wait.trim().parse().ok());
         let retry_after = retry_after.map(Duration::from_secs);
         Err(HttpError::Status { url, status: status.as_u16(), reason, retry_after })
+    }
+
+    /// Sends a request with a login, and once more if it is refused and there is another login by now.
+    async fn send_with(
+        &self,
+        credentials: &Credentials,
+        url: &Url,
+        headers: &HeaderMap,
+    ) -> Result<(reqwest::Response, bool), HttpError> {
+        let login = credentials.headers(url).await;
+        let (response, elsewhere) = self.send(url, headers, login.clone()).await?;
+        if elsewhere {
+            return Ok((response, elsewhere));
+        }
+        match credentials.renewed(url, login, &response).await {
+            Some(login) => self.send(url, headers, login).await,
+            None => Ok((response, elsewhere)),
+        }
+    }
+
+    /// The answer, and whether another server sent it.
+    async fn send(
+        &self,
+        url: &Url,
+        headers: &HeaderMap,
+        login: HeaderMap,
+    ) -> Result<(reqwest::Response, bool), HttpError> {
+        let answered = async {
+            match &self.transport {
+                Transport::Offline => Err(HttpError::Offline(url.to_string())),
+                Transport::Dialer(dialer) => {
+                    follow(dialer, url.clone(), headers.clone(), login, self.redirects_inside).await
+                }
+                #[cfg(test)]
+                Transport::Script(script) => {
+                    let (after, response) = script.answer(url);
+                    tokio::time::sleep(after).await;
+                    Ok((response, false))
+                }
+            }
+        };
+        let limit = self.timeouts.connect + self.timeouts.first_byte;
+        timeout(limit, answered).await.unwrap_or_else(|_| Err(HttpError::Timeout(url.to_string())))
     }
 
     /// Requests a body of at most `limit` bytes.

@@ -1,4 +1,4 @@
-//! Logins for sources, read from files and environment variables, never from the settings.
+//! Logins for sources, read from files and environment variables or given by the commands of GOAUTH, never by the settings.
 //!
 //! A login is sent as `Authorization` (RFC 9110 section 11.6.2): `Bearer` (RFC 6750) or `Basic` (RFC 7617), only over TLS or to
 //! this machine (`127.0.0.0/8`, `::1`, `localhost`), where a proxy may run beside the mirror. Credentials have no `Display`,
@@ -8,16 +8,20 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use percent_encoding::percent_decode_str;
-use reqwest::header::HeaderValue;
+use reqwest::Response;
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use url::Url;
 
+use super::authorization::{authorization, basic};
+use super::goauth::{GoAuth, GoAuthError};
 use super::inside::literal;
 use super::netrc::{authority, login_for};
 use crate::base::bounded::text_bounded;
+use crate::base::clock::Clock;
+use crate::go::environment::{GoEnv, GoEnvError};
 
 /// A token has up to a few thousand bytes, and a `.netrc` a few lines for each host.
 const MAX_SECRET: u64 = 64 << 10;
@@ -36,6 +40,8 @@ pub enum Login {
         /// The password.
         password: Secret,
     },
+    /// With the commands of this GOAUTH; `None` is that of `go env GOAUTH`.
+    GoAuth(Option<String>),
 }
 
 /// Where a secret is.
@@ -90,11 +96,24 @@ pub enum LoginError {
     /// The secret has a control character.
     #[error("the secret has characters that are not valid in an HTTP header")]
     InvalidHeader,
+    /// The value of GOAUTH is invalid.
+    #[error(transparent)]
+    GoAuth(#[from] GoAuthError),
+    /// `go env` failed.
+    #[error(transparent)]
+    GoEnv(#[from] GoEnvError),
 }
 
-/// The value of an `Authorization` header.
+/// The headers of a login.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Credentials(HeaderValue);
+pub struct Credentials(Kind);
+
+#[derive(Clone, PartialEq, Eq)]
+enum Kind {
+    /// The value of `Authorization`.
+    Fixed(HeaderValue),
+    GoAuth(Arc<GoAuth>),
+}
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -103,15 +122,8 @@ impl fmt::Debug for Credentials {
 }
 
 impl Credentials {
-    fn new(scheme: &str, secret: &str) -> Result<Self, LoginError> {
-        let mut value = HeaderValue::from_str(&format!("{scheme} {secret}")).map_err(|_| LoginError::InvalidHeader)?;
-        // So that libraries do not log it.
-        value.set_sensitive(true);
-        Ok(Self(value))
-    }
-
     fn basic(user: &str, password: &str) -> Result<Self, LoginError> {
-        Self::new("Basic", &STANDARD.encode(format!("{user}:{password}")))
+        Ok(Self(Kind::Fixed(basic(user, password).map_err(|_| LoginError::InvalidHeader)?)))
     }
 
     /// The login in a url, if it is text.
@@ -121,8 +133,20 @@ impl Credentials {
         if has_login(url) { Self::basic(&user, &password).ok() } else { None }
     }
 
-    pub(super) fn header(&self) -> HeaderValue {
-        self.0.clone()
+    /// The headers of a request for this url, which a login may be sent to.
+    pub(super) async fn headers(&self, url: &Url) -> HeaderMap {
+        match &self.0 {
+            Kind::Fixed(value) => HeaderMap::from_iter([(AUTHORIZATION, value.clone())]),
+            Kind::GoAuth(commands) => commands.headers(url).await,
+        }
+    }
+
+    /// Other headers than those that were `sent` in a request that was refused, if there are others now.
+    pub(super) async fn renewed(&self, url: &Url, sent: HeaderMap, refusal: &Response) -> Option<HeaderMap> {
+        match &self.0 {
+            Kind::Fixed(_) => None,
+            Kind::GoAuth(commands) => commands.renewed(url, sent, refusal).await,
+        }
     }
 }
 
@@ -142,9 +166,15 @@ impl Login {
                 if token.contains(char::is_whitespace) {
                     return Err(secret.invalid("has white space in it, which is not valid in a token"));
                 }
-                Credentials::new("Bearer", &token)
+                let value = authorization("Bearer", &token).map_err(|_| LoginError::InvalidHeader)?;
+                Ok(Credentials(Kind::Fixed(value)))
             }
             Self::Basic { user, password } => Credentials::basic(user, &password.read()?),
+            Self::GoAuth(value) => {
+                let value =
+                    value.clone().map_or_else(|| Ok(GoEnv::read()?.get("GOAUTH").to_owned()), Ok::<_, LoginError>)?;
+                Ok(Credentials(Kind::GoAuth(Arc::new(GoAuth::new(&value, netrc_path().as_deref(), Clock::System)?))))
+            }
         }
     }
 }
@@ -197,6 +227,11 @@ mod tests {
 
     use super::*;
 
+    fn value(credentials: &Credentials) -> HeaderValue {
+        let Kind::Fixed(value) = &credentials.0 else { panic!("no fixed header") };
+        value.clone()
+    }
+
     #[test]
     fn secrets_are_read_and_not_shown() {
         let folder = tempfile::tempdir().unwrap();
@@ -206,10 +241,10 @@ mod tests {
         };
         let url = Url::parse("https://a.example").unwrap();
         let bearer = Login::Bearer(write("token", "abc123\n")).read(&url).unwrap();
-        assert_eq!(bearer.header(), "Bearer abc123");
-        assert_eq!(format!("{bearer:?} {:?}", bearer.header()), "Credentials(…) Sensitive");
+        assert_eq!(value(&bearer), "Bearer abc123");
+        assert_eq!(format!("{bearer:?} {:?}", value(&bearer)), "Credentials(…) Sensitive");
         let basic = Login::Basic { user: "me".to_owned(), password: write("password", "open sesame") };
-        assert_eq!(basic.read(&url).unwrap().header(), "Basic bWU6b3BlbiBzZXNhbWU=");
+        assert_eq!(value(&basic.read(&url).unwrap()), "Basic bWU6b3BlbiBzZXNhbWU=");
         for wrong in ["", "\n", "abc 123", "abc\n123\n", "abc\u{1}23"] {
             let words = Login::Bearer(write("wrong", wrong)).read(&url).unwrap_err().to_string();
             assert!(!words.contains("123"), "{words}");

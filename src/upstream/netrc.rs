@@ -14,6 +14,11 @@ struct Line<'t> {
     password: &'t str,
 }
 
+/// The machines of a file, each with its login and password.
+pub(super) fn machines(text: &str) -> Vec<(&str, &str, &str)> {
+    parse(text).into_iter().map(|line| (line.machine, line.login, line.password)).collect()
+}
+
 /// Login and password for a url.
 pub(crate) fn login_for(text: &str, url: &Url) -> Option<(String, String)> {
     let lines = parse(text);

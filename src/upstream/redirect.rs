@@ -15,21 +15,24 @@ use super::secret::without_credentials;
 const MAX_REDIRECTS: usize = 10;
 
 /// The answer for `url`, and whether another server sent it. A public server may redirect to an internal address only if it
-/// `may_go_inside`.
+/// `may_go_inside`. Another server gets only `headers`, whatever the names of the headers of the `login` are.
 pub(super) async fn follow(
     dialer: &Dialer,
     url: Url,
-    mut headers: HeaderMap,
+    headers: HeaderMap,
+    mut login: HeaderMap,
     may_go_inside: bool,
 ) -> Result<(Response, bool), HttpError> {
     let (asked, mut url) = (url.to_string(), url);
     let (mut elsewhere, mut from_outside) = (false, false);
     let refused = |cause: &str| HttpError::Redirect { url: asked.clone(), cause: cause.to_owned() };
     for _ in 0..=MAX_REDIRECTS {
+        let mut all = login.clone();
+        all.extend(headers.clone());
         let answered = if from_outside && !may_go_inside {
-            dialer.get_outside(&url, headers.clone()).await
+            dialer.get_outside(&url, all).await
         } else {
-            dialer.get(&url, headers.clone()).await
+            dialer.get(&url, all).await
         };
         let response = answered.map_err(|error| match error {
             Unanswered::Inside(why) => {
@@ -48,7 +51,7 @@ pub(super) async fn follow(
         from_outside = dialer.came_from_outside(&url, &response);
         if is_another(&url, &next) {
             elsewhere = true;
-            headers.remove(header::AUTHORIZATION);
+            login.clear();
         }
         url = next;
     }
@@ -260,6 +263,30 @@ mod tests {
         assert!(asked.to_lowercase().contains("authorization: basic ew91om9wzw4gaxq="), "{asked}");
         let redirected = redirected.to_lowercase();
         assert!(!redirected.contains("authorization") && !redirected.contains("referer"), "{redirected}");
+    }
+
+    #[tokio::test]
+    async fn no_header_of_a_login_goes_to_another_server() {
+        let another = Server::with_body(ANOTHER, 0, "public");
+        let first = Server::redirects(PUBLIC, &format!("http://another.example:{}/b", another.port));
+        let second = Server::redirects(PUBLIC, &format!("http://{PUBLIC}:{}/c", first.port));
+        let dialer = Dialer::new(Timeouts::default(), Arc::default(), NETWORK).unwrap();
+        for (server, is_elsewhere) in [(&first, true), (&second, true)] {
+            let url = Url::parse(&format!("http://{PUBLIC}:{}/a", server.port)).unwrap();
+            let login = HeaderMap::from_iter([(header::COOKIE, "key".parse().unwrap())]);
+            let headers = HeaderMap::from_iter([(header::RANGE, "bytes=1-".parse().unwrap())]);
+            let (_, elsewhere) = follow(&dialer, url, headers, login, false).await.unwrap();
+            assert_eq!(elsewhere, is_elsewhere);
+        }
+        let heads = |server: &Server| server.heads.lock().unwrap().join("").to_lowercase();
+        assert_eq!(
+            (heads(&first).matches("cookie: key").count(), heads(&second).matches("cookie: key").count()),
+            (1, 1)
+        );
+        assert_eq!(
+            (heads(&another).matches("cookie").count(), heads(&another).matches("range: bytes=1-").count()),
+            (0, 2)
+        );
     }
 
     #[test]

@@ -8,7 +8,7 @@ use testkit::{Fault, Origin, World};
 
 use crate::fixture::{Mirror, Running, get, go_trial, origin, sumgate, trial, wait};
 
-const TOKEN: &str = "b3d-t0ken-9f2a";
+pub const TOKEN: &str = "b3d-t0ken-9f2a";
 const ZIP: &str = "/example.com/hello/@v/v1.0.0.zip";
 const INFO: &str = "/example.com/hello/@v/v1.0.0.info";
 const LATEST: &str = "/example.com/hello/@latest";
@@ -18,6 +18,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("credentials: sent to their upstream, not to the target of a redirect", redirects),
         trial("credentials: each kind, as the upstream expects it", kinds),
+        trial("credentials: a login of .netrc is for its own port only", ports),
         trial("credentials: not shown in logs or errors", never_shown),
         trial("credentials: plain http is refused at the start", plain_http),
         trial("config: an upstream is asked only for the modules that it serves", patterns),
@@ -30,46 +31,46 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// A folder with a configuration, and the mirrors that use it.
-struct Setting {
-    folder: tempfile::TempDir,
+pub struct Setting {
+    pub folder: tempfile::TempDir,
 }
 
 impl Setting {
-    fn new(text: &str) -> Self {
+    pub fn new(text: &str) -> Self {
         let this = Self { folder: tempfile::tempdir().unwrap() };
         this.write("sources.toml", text);
         this.write("token", &format!("{TOKEN}\n"));
         this
     }
 
-    fn write(&self, name: &str, text: &str) -> PathBuf {
+    pub fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.folder.path().join(name);
         std::fs::write(&path, text).unwrap();
         path
     }
 
-    fn program(&self) -> Command {
+    pub fn program(&self) -> Command {
         let mut program = sumgate();
         program.env("SUMGATE_CONFIG", self.folder.path().join("sources.toml")).env("HOME", self.folder.path());
         program.env("THE_TOKEN", TOKEN).env_remove("NETRC");
         program
     }
 
-    fn mirror(&self, database: &Origin) -> Mirror {
+    pub fn mirror(&self, database: &Origin) -> Mirror {
         self.mirror_by(self.program(), database)
     }
 
-    fn mirror_by(&self, program: Command, database: &Origin) -> Mirror {
+    pub fn mirror_by(&self, program: Command, database: &Origin) -> Mirror {
         let words = ["--sumdb", &database.gosumdb(), "--absent-for", "0s", "--fresh-for", "0s"];
         Mirror::start_by(program, &self.folder.path().join("data"), &words)
     }
 
     /// The error of a mirror that does not start.
-    fn complaint(&self) -> String {
+    pub fn complaint(&self) -> String {
         self.complaint_of(&[])
     }
 
-    fn complaint_of(&self, words: &[&str]) -> String {
+    pub fn complaint_of(&self, words: &[&str]) -> String {
         let (told, mut program) = (self.folder.path().join("told"), self.program());
         program.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(self.folder.path()).args(words);
         program.stdout(Stdio::null()).stderr(std::fs::File::create(&told).unwrap());
@@ -81,7 +82,7 @@ impl Setting {
 }
 
 /// Requests for modules at an origin, with their credentials. Requests to its database are left out.
-fn logins(origin: &Origin) -> Vec<(String, Option<String>)> {
+pub fn logins(origin: &Origin) -> Vec<(String, Option<String>)> {
     origin.take_logins().into_iter().filter(|(path, _)| path.contains("example.com/")).collect()
 }
 
@@ -111,7 +112,6 @@ fn redirects() {
 fn kinds() {
     let (company, database) = (origin(World::demo()), origin(World::demo()));
     let host = company.url().replace("http://", "");
-    let (host, _) = host.split_once(':').unwrap();
     for (fields, expected) in [
         ("token-env = \"THE_TOKEN\"", format!("Bearer {TOKEN}")),
         ("netrc = true", "Basic bWU6b3Blbg==".to_owned()),
@@ -133,6 +133,50 @@ fn kinds() {
     assert_eq!(get(&mirror.url, INFO).status, 200);
     assert_eq!(logins(&company), [(INFO.to_owned(), Some("Basic bWU6b3Blbg==".to_owned()))]);
     assert!(database.take_logins().iter().all(|(_, login)| login.is_none()));
+}
+
+/// Two upstreams on this machine, and files with logins for them.
+fn ports() {
+    let (first, second) = (origin(World::demo()), origin(World::demo()));
+    let port = |origin: &Origin| origin.url().rsplit(':').next().unwrap().to_owned();
+    let (one, two) = (port(&first), port(&second));
+    let config = format!(
+        "[[upstream]]\nurl = \"{}\"\nserves = \"example.com/hello\"\nnetrc = true\n\
+         [[upstream]]\nurl = \"{}\"\nserves = \"example.com/dep\"\nnetrc = true\n",
+        first.url(),
+        second.url()
+    );
+    let setting = Setting::new(&config);
+    let both = format!(
+        "machine 127.0.0.1 login host password nobody\n\
+         machine 127.0.0.1:{one} login one password first\n\
+         machine 127.0.0.1:{two}/example.com login two password other\n\
+         # machine 127.0.0.1:{two} login old password old\n\
+         machine 127.0.0.1:{two} login two password second\n"
+    );
+    setting.write(".netrc", &both);
+    let mirror = setting.mirror(&first);
+    assert_eq!((get(&mirror.url, ZIP).status, get(&mirror.url, OTHER).status), (200, 200));
+    // `one:first` and `two:second` in base 64 (RFC 4648).
+    for (origin, path, login) in [(&first, ZIP, "Basic b25lOmZpcnN0"), (&second, OTHER, "Basic dHdvOnNlY29uZA==")] {
+        let logins = logins(origin).into_iter().filter(|(asked, _)| !asked.starts_with("/lookup/"));
+        assert_eq!(logins.collect::<Vec<_>>(), [(path.to_owned(), Some(login.to_owned()))]);
+    }
+    drop(mirror);
+    // The login of the host alone, or of the other port, is none for this port.
+    for (name, line) in [
+        (&one, "machine 127.0.0.1 login host password nobody\n".to_owned()),
+        (&one, format!("machine 127.0.0.1:{two} login two password second\n")),
+        (&one, format!("# machine 127.0.0.1:{one} login old password old\n")),
+        (&one, "default login all password all\n".to_owned()),
+    ] {
+        setting.write(".netrc", &line);
+        let told = setting.complaint();
+        let expected =
+            format!("sources.toml:4:9: {}/.netrc has no login and password for", setting.folder.path().display());
+        assert!(told.contains(&expected) && told.contains(&format!("127.0.0.1:{name}")), "{line}: {told}");
+    }
+    assert_eq!((logins(&first), logins(&second)), (Vec::new(), Vec::new()));
 }
 
 fn never_shown() {

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use libtest_mimic::Trial;
-use testkit::{Origin, World};
+use testkit::{Fault, Origin, World};
 
 use crate::fixture::{Go, Mirror, go_trial, origin, trial};
 
@@ -15,6 +15,7 @@ pub fn trials() -> Vec<Trial> {
         trial("doctor: a go that fails, or leaves a child, is reported and not waited for", a_go_that_fails),
         trial("doctor: go.sum files without a go.mod", orphans),
         trial("doctor: a mirror that does not answer", a_silent_mirror),
+        trial("doctor: another server at the address of the mirror", another_server),
         go_trial("doctor: a client that has a newer head than its mirror", ahead_of_the_mirror),
         go_trial("doctor: go's own defaults are fine", defaults),
     ]
@@ -91,6 +92,34 @@ fn a_silent_mirror() {
     assert!(home.sumgate(&["doctor"]).1.contains("[mirror-unreachable]"));
     let (exit, output) = home.sumgate(&["doctor", "--fix"]);
     assert_eq!((exit, output.contains("no command fixes [mirror-unreachable]")), (Some(1), true), "{output}");
+}
+
+fn another_server() {
+    let (there, other) = (origin(World::demo()), origin(World::new(World::demo().name(), [9; 32])));
+    other.world().pad(3);
+    let head = other.world().head_at(3).unwrap();
+    let client = home(&there.url()).set("GOSUMDB", &there.key());
+    let latest = format!("/sumdb/{}/latest", there.world().name());
+    assert_eq!(client.sumgate(&["doctor"]), (Some(0), "clean\n".to_owned()));
+    for (fault, found) in [
+        (Fault::Body("<html><title>Welcome</title></html>".into()), "found \"<html><title>Welcome"),
+        (Fault::Body("".into()), "found \"\""),
+        (Fault::Body("x".repeat(2 << 20).into()), "the answer is larger than"),
+        (Fault::Body(head.into()), "found \"go.sum database tree 3"),
+        (Fault::Status(500, "down"), "HTTP status 500"),
+        (Fault::Status(503, "down"), "HTTP status 503"),
+        (Fault::Status(400, "https only"), "HTTP status 400: https only"),
+    ] {
+        there.misbehave(&latest, fault);
+        let (exit, output) = client.sumgate(&["doctor"]);
+        assert_eq!((exit, output.contains("[mirror-unreachable]")), (Some(1), true), "{output}");
+        assert!(output.contains(found), "{output}");
+    }
+    for status in [404, 410, 403, 401] {
+        there.misbehave(&latest, Fault::Status(status, "not here"));
+        let (exit, output) = client.sumgate(&["doctor"]);
+        assert_eq!((exit, output.as_str()), (Some(0), "clean\n"), "{status}");
+    }
 }
 
 /// A `go` that asked the database directly remembers a newer head than the mirror.

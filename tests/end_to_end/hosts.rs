@@ -25,6 +25,8 @@ pub enum Page {
     Status(u16),
     /// A sign-in page, with status 200.
     SignIn,
+    /// This file.
+    File(Vec<u8>),
 }
 
 /// The hosts, which stop when this is dropped.
@@ -39,6 +41,8 @@ pub struct Hosts {
 struct State {
     pages: HashMap<String, Page>,
     otherwise: Option<Page>,
+    /// The value of `Authorization` without which everything is 401.
+    login: Option<String>,
     asked: Vec<String>,
 }
 
@@ -71,6 +75,11 @@ impl Hosts {
     /// Sets the answer for all other paths; the default is 404.
     pub fn otherwise(&self, page: Page) {
         self.state.lock().unwrap().otherwise = Some(page);
+    }
+
+    /// Requires this value of `Authorization`.
+    pub fn require(&self, login: &str) {
+        self.state.lock().unwrap().login = Some(login.to_owned());
     }
 
     /// The paths that were asked for since the last call.
@@ -110,39 +119,50 @@ async fn accept(listener: TcpListener, acceptor: TlsAcceptor, state: Arc<Mutex<S
 
 async fn answer(stream: TcpStream, acceptor: &TlsAcceptor, state: &Mutex<State>) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
-    let connect = head(&mut stream).await?;
+    let (connect, _) = head(&mut stream).await?;
     let host = connect.split([' ', ':']).nth(1).unwrap_or_default().to_owned();
     stream.get_mut().write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
     let mut tls = BufReader::new(acceptor.accept(stream).await?);
-    let request = head(&mut tls).await?;
+    let (request, login) = head(&mut tls).await?;
     let path = request.split([' ', '?']).nth(1).unwrap_or_default();
     let asked = format!("{host}{path}");
     let page = {
         let mut state = state.lock().unwrap();
         state.asked.push(asked.clone());
-        state.pages.get(&asked).or(state.otherwise.as_ref()).cloned().unwrap_or(Page::Status(404))
+        let may_see = state.login.is_none() || state.login == login;
+        state
+            .pages
+            .get(&asked)
+            .or(state.otherwise.as_ref())
+            .cloned()
+            .filter(|_| may_see)
+            .unwrap_or(Page::Status(if may_see { 404 } else { 401 }))
     };
     let (status, body) = match page {
         Page::Import(prefix, repository) => {
             let meta = format!("<meta name=\"go-import\" content=\"{prefix} git {repository}\">");
-            (200, format!("<html><head>{meta}</head></html>"))
+            (200, format!("<html><head>{meta}</head></html>").into_bytes())
         }
-        Page::Status(status) => (status, String::new()),
-        Page::SignIn => (200, "<html><head><title>Sign in</title></head></html>".to_owned()),
+        Page::Status(status) => (status, Vec::new()),
+        Page::File(bytes) => (200, bytes),
+        Page::SignIn => (200, "<html><head><title>Sign in</title></head></html>".into()),
     };
-    let head = format!("HTTP/1.1 {status} -\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
-    tls.get_mut().write_all(head.as_bytes()).await?;
+    let head = format!("HTTP/1.1 {status} -\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+    tls.get_mut().write_all(&[head.as_bytes(), &body].concat()).await?;
     tls.get_mut().shutdown().await
 }
 
-/// The first line of a request, once all of its head has come.
-async fn head(stream: &mut (impl AsyncRead + AsyncBufReadExt + Unpin)) -> std::io::Result<String> {
-    let (mut first, mut line) = (String::new(), String::new());
+/// The first line of a request and its login, once all of its head has come.
+async fn head(stream: &mut (impl AsyncRead + AsyncBufReadExt + Unpin)) -> std::io::Result<(String, Option<String>)> {
+    let (mut first, mut line, mut login) = (String::new(), String::new(), None);
     while stream.read_line(&mut line).await? > 2 {
         if first.is_empty() {
             first = line.trim_end().to_owned();
         }
+        if let Some(value) = line.split_once(": ").filter(|(name, _)| name.eq_ignore_ascii_case("authorization")) {
+            login = Some(value.1.trim_end().to_owned());
+        }
         line.clear();
     }
-    Ok(first)
+    Ok((first, login))
 }

@@ -52,6 +52,7 @@ mod gate_results;
 mod gate_settings;
 mod gate_ways;
 mod go_command;
+mod goauth;
 mod hanging;
 mod host_names;
 mod hostile_archives;
@@ -60,6 +61,7 @@ mod hosts;
 mod http;
 mod load;
 mod misbehaving;
+mod odd_answers;
 mod offline;
 mod policy;
 mod policy_base;
@@ -79,7 +81,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 62] = [
+const TRIALS: [fn() -> Vec<Trial>; 64] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -123,13 +125,15 @@ const TRIALS: [fn() -> Vec<Trial>; 62] = [
     gate_settings::trials,
     gate_ways::trials,
     go_command::trials,
-    host_names::trials,
+    goauth::trials,
     hanging::trials,
+    host_names::trials,
     hostile_archives::trials,
     hostile_zips::trials,
     http::trials,
     load::trials,
     misbehaving::trials,
+    odd_answers::trials,
     offline::trials,
     policy::trials,
     policy_base::trials,

@@ -127,14 +127,33 @@ fn flaw(text: &str) -> Option<&'static str> {
     if numbers.split('.').count() != 3 || !numbers.split('.').all(is_number) {
         return Some("it must have three numbers without leading zeros");
     }
-    let identifier = |part: &str| {
-        let plain = part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-        !part.is_empty() && plain && (is_number(part) || !part.bytes().all(|b| b.is_ascii_digit()))
-    };
     match prerelease {
-        Some(prerelease) if !prerelease.split('.').all(identifier) => Some("its pre-release part is malformed"),
+        Some(prerelease) if !prerelease.split('.').all(is_prerelease_part) => Some("its pre-release part is malformed"),
         _ => None,
     }
+}
+
+/// Whether a text is a semantic version for `go` (`semver.IsValid` of golang.org/x/mod): `v1`, `v1.2` and any build metadata
+/// are valid, too.
+pub fn is_semver(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix('v') else { return false };
+    let (rest, build) = rest.split_once('+').map_or((rest, None), |(rest, build)| (rest, Some(build)));
+    let (numbers, prerelease) = rest.split_once('-').map_or((rest, None), |(n, p)| (n, Some(p)));
+    let count = numbers.split('.').count();
+    let is_short = count < 3 && prerelease.is_none() && build.is_none();
+    (is_short || count == 3)
+        && numbers.split('.').all(is_number)
+        && prerelease.is_none_or(|prerelease| prerelease.split('.').all(is_prerelease_part))
+        && build.is_none_or(|build| build.split('.').all(is_build_part))
+}
+
+fn is_build_part(part: &str) -> bool {
+    !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}
+
+/// A number has no leading zero.
+fn is_prerelease_part(part: &str) -> bool {
+    is_build_part(part) && (is_number(part) || !part.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// Digits without a leading zero.
@@ -242,6 +261,34 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
     use super::*;
+
+    #[test]
+    fn semantic_versions_are_those_of_go() {
+        for right in
+            ["v1", "v0.2", "v1.2.3", "v1.0.0-rc.1", "v1.0.0+any.build-01", "v1.0.0-a-b+c", "v1.0.0+incompatible"]
+        {
+            assert!(is_semver(right), "{right}");
+        }
+        for wrong in [
+            "",
+            "v",
+            "1.0.0",
+            "V1.0.0",
+            "v01.0.0",
+            "v1.0.0.0",
+            "v1-rc",
+            "v1.2+b",
+            "v1.0.0-",
+            "v1.0.0+",
+            "v1.0.0-01",
+            "v1.0.0-a..b",
+            "v1.0.0_",
+            "v1.0.x",
+            "v1.0.0+a+b",
+        ] {
+            assert!(!is_semver(wrong), "{wrong}");
+        }
+    }
 
     #[test]
     fn only_canonical_versions_parse() {

@@ -4,10 +4,14 @@ use bytes::Bytes;
 
 use super::client_text::plain_list;
 use super::info::{Info, InfoError};
+use crate::base::text::one_line;
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::gomod;
 use gomodule::module::{ModuleVersion, ModuleVersionError, Version};
 use gomodule::proxy_request::Request;
+
+/// Limit of a quoted page: its first tags.
+const MAX_QUOTED: usize = 40;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AnswerError {
@@ -17,10 +21,8 @@ pub(crate) enum AnswerError {
     Module(#[from] ModuleVersionError),
     #[error("its .info: expected version {expected}, found {found}")]
     Version { expected: Version, found: Version },
-    #[error("its version list is not UTF-8 text")]
-    NotText,
-    #[error("its version list: expected lines that start with a version, found {0:?}")]
-    Line(String),
+    #[error("its version list: expected lines that start with a version, found an HTML page: {0:?}")]
+    Page(String),
     #[error("its .mod has no module directive")]
     NoModule,
 }
@@ -49,14 +51,16 @@ pub(crate) fn answer(request: &Request, body: Vec<u8>) -> Result<Bytes, AnswerEr
     }
 }
 
-/// A list in plain characters, if each line begins with a version. An HTML page does not.
+/// The lines that `go` reads. It skips all others, so that an HTML page would be a module without versions; here it is an error.
 fn list(body: &[u8]) -> Result<Bytes, AnswerError> {
-    let text = std::str::from_utf8(body).map_err(|_| AnswerError::NotText)?;
-    let mut firsts = text.lines().filter_map(|line| line.split_whitespace().next());
-    match firsts.find(|first| !first.starts_with('v')) {
-        Some(bad) => Err(AnswerError::Line(bad.chars().take(40).collect())),
-        None => Ok(Bytes::from(plain_list(text))),
+    let text = String::from_utf8_lossy(body);
+    let kept = plain_list(&text);
+    // In UTF-16 a page begins with two bytes that are not UTF-8, and every other byte is zero.
+    let start = text.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\u{fffd}' | '\0'));
+    if kept.is_empty() && start.starts_with('<') {
+        return Err(AnswerError::Page(one_line(start, MAX_QUOTED)));
     }
+    Ok(kept.into())
 }
 
 #[cfg(test)]
@@ -68,7 +72,21 @@ mod tests {
     #[test]
     fn a_list_is_versions_and_may_be_empty() {
         assert!(list(b"").unwrap().is_empty());
-        assert_eq!(list(b"v1.0.0\nv1.1.0-rc.1\n").unwrap(), &b"v1.0.0\nv1.1.0-rc.1\n"[..]);
-        assert!(list(b"<!DOCTYPE html>\n").is_err());
+        assert_eq!(list(b"v1.0.0\nv1.1.0-rc.1").unwrap(), &b"v1.0.0\nv1.1.0-rc.1\n"[..]);
+        for page in [&b"<!DOCTYPE html>\n"[..], b"\n <html>", b"\xef\xbb\xbf<html>", b"\xff\xfe<\0h\0"] {
+            assert!(matches!(list(page), Err(AnswerError::Page(_))), "{page:?}");
+        }
+    }
+
+    #[test]
+    fn lines_that_are_no_versions_are_skipped() {
+        let odd = b"# versions\r\nv1.0.0 2024-01-02T03:04:05Z\r\n\r\nlatest\n1.0.1\nv01.0.0\nv1.0.1\xff\n\xffv1.0.2\nv1.1.0 \xff\n v2\n";
+        let kept = "v1.0.0 2024-01-02T03:04:05Z\nv1.1.0 \u{fffd}\nv2\n";
+        assert_eq!(list(odd).unwrap(), kept.as_bytes());
+        assert_eq!(list(kept.as_bytes()).unwrap(), kept.as_bytes());
+        for nothing in [&b"no versions\n"[..], b"{\"message\": \"x\"}", b"\xff\xfe1\0"] {
+            assert!(list(nothing).unwrap().is_empty(), "{nothing:?}");
+        }
+        assert_eq!(list(b"<pre>\nv1.0.0\n</pre>\n").unwrap(), &b"v1.0.0\n"[..]);
     }
 }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::base::text::{is_plain, safe_lines};
+use gomodule::module::is_semver;
 
 /// A message for a client: paths become relative to the data folder, whose place on this machine the client must not learn,
 /// and control characters are escaped.
@@ -20,10 +21,13 @@ pub(crate) fn for_client(text: &str, data: &Path) -> String {
     safe_lines(&text)
 }
 
-/// A list without characters that control a terminal or reverse the direction of text.
+/// The lines of a version list that `go` reads: those whose first word is a semantic version. Their words are without characters
+/// that control a terminal or reverse the direction of text.
 pub(crate) fn plain_list(text: &str) -> String {
-    let plain = |c: &char| *c == '\n' || is_plain(*c);
-    text.chars().map(|c| if c == '\t' { ' ' } else { c }).filter(plain).collect()
+    let lines = text.split('\n').filter(|line| line.split_whitespace().next().is_some_and(is_semver));
+    let plain = |word: &str| word.chars().filter(|c| is_plain(*c)).collect::<String>();
+    let words = |line: &str| line.split_whitespace().map(plain).filter(|word| !word.is_empty()).collect::<Vec<_>>();
+    lines.map(|line| words(line).join(" ") + "\n").collect()
 }
 
 /// The same JSON with those characters escaped (RFC 8259 section 7). They occur in strings only.
@@ -82,7 +86,9 @@ mod tests {
         let text = "a\u{1b}[31mb\u{202e}c\rd\u{9b}e\u{2066}f\u{7f}\ng";
         let safe = for_client(text, Path::new("/d"));
         assert_eq!(safe, "a\\u{1b}[31mb\\u{202e}c\\rd\\u{9b}e\\u{2066}f\\u{7f}\ng");
-        assert_eq!(plain_list("v1.0.0\t2024\r\nv1.1.0\u{1b}[2J\u{202e}\n"), "v1.0.0 2024\nv1.1.0[2J\n");
+        assert_eq!(plain_list("v1.0.0\t2024\u{1b}[2J\r\nv1.1.0 \u{202e}x\n"), "v1.0.0 2024[2J\nv1.1.0 x\n");
+        assert_eq!(plain_list("v1.1.0\u{1b}[2J\nv1.2.0\u{202e}\n"), "", "another version without these characters");
+        assert_eq!(plain_list("v1.0.0\u{b}-rc.1\n"), "v1.0.0 -rc.1\n", "white space of all kinds ends a word");
         let json = serde_json::json!({"URL": "a\u{1b}b\u{202e}c\u{7f}\u{e0041}"});
         let plain = plain_json(&json.to_string());
         assert!(plain.chars().all(is_plain), "{plain}");

@@ -1,0 +1,244 @@
+//! GOAUTH: logins from `.netrc`, from git and from other programs, as `go` gets them (`go help goauth`).
+//!
+//! All commands run before the first request. After a refusal they run again with the url and the refused answer, so that
+//! tokens may be short-lived. A login is for the urls below its prefix; of several the longest prefix counts, and for one prefix
+//! the command that is named first. A command has limits for its time and output, and neither its words nor its output are
+//! logged.
+
+mod answer;
+#[expect(clippy::disallowed_methods, reason = "it runs programs, and reads .netrc")]
+mod command;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use reqwest::header::HeaderMap;
+use reqwest::{Response, StatusCode};
+use tokio::sync::OnceCell;
+use tokio::time::{Instant, timeout};
+use url::Url;
+
+pub(crate) use self::answer::parse;
+use self::answer::prefix_of;
+pub use self::command::GoAuthError;
+use self::command::{Asked, Command, MAX_COMMANDS};
+use crate::base::clock::Clock;
+
+/// All commands together: a request waits for them, and its client for the request.
+const RUN_FOR: Duration = Duration::from_secs(30);
+/// Clients choose the paths, so they must not choose how often programs run.
+const RENEW_AFTER: Duration = Duration::from_secs(60);
+/// Prefixes that are kept: a command may name another one for each url.
+const MAX_PREFIXES: usize = 10_000;
+
+/// The commands of a GOAUTH, and the logins that they gave. Has no `Display`, and its `Debug` shows nothing.
+pub(super) struct GoAuth {
+    commands: Vec<Command>,
+    clock: Clock,
+    logins: Mutex<HashMap<String, HeaderMap>>,
+    /// The first run.
+    first: OnceCell<()>,
+    renewed: tokio::sync::Mutex<Renewed>,
+}
+
+/// The last runs: a "not found" must not take the place of a run that an expired token needs.
+#[derive(Default)]
+struct Renewed {
+    login_needed: Option<Instant>,
+    maybe_hidden: Option<Instant>,
+}
+
+impl fmt::Debug for GoAuth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("GoAuth(…)")
+    }
+}
+
+impl PartialEq for GoAuth {
+    fn eq(&self, other: &Self) -> bool {
+        self.commands == other.commands
+    }
+}
+
+impl Eq for GoAuth {}
+
+impl GoAuth {
+    /// Parses the value of a GOAUTH, and looks for its programs and folders. `netrc` is where `.netrc` is. Blocks.
+    pub(super) fn new(value: &str, netrc: Option<&Path>, clock: Clock) -> Result<Self, GoAuthError> {
+        let texts: Vec<&str> = value.split(';').map(str::trim).collect();
+        if texts.len() > MAX_COMMANDS {
+            return Err(GoAuthError::TooMany(texts.len()));
+        }
+        let commands = match texts[..] {
+            ["off"] => Vec::new(),
+            _ if texts.contains(&"off") => return Err(GoAuthError::Off),
+            _ => (1..).zip(&texts).map(|(nth, text)| Command::new(nth, text, netrc)).collect::<Result<_, _>>()?,
+        };
+        let (logins, first, renewed) = (Mutex::default(), OnceCell::new(), tokio::sync::Mutex::default());
+        Ok(Self { commands, clock, logins, first, renewed })
+    }
+
+    /// The headers of a request for this url.
+    pub(super) async fn headers(self: &Arc<Self>, url: &Url) -> HeaderMap {
+        if !self.first.initialized() {
+            let this = Arc::clone(self);
+            // In a task of its own: the run goes on if the client leaves.
+            let run = async move {
+                this.first.get_or_init(|| this.run(None)).await;
+            };
+            let _ = tokio::spawn(run).await;
+        }
+        self.known(url)
+    }
+
+    /// Other headers than those that were `sent` in a request that was refused, if the commands have others now.
+    pub(super) async fn renewed(self: &Arc<Self>, url: &Url, sent: HeaderMap, refusal: &Response) -> Option<HeaderMap> {
+        let status = refusal.status();
+        if !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND) {
+            return None;
+        }
+        let asked = Asked::new(url, refusal);
+        let (this, url) = (Arc::clone(self), url.clone());
+        let run = async move {
+            let mut renewed = this.renewed.lock().await;
+            let other = || Some(this.known(&url)).filter(|headers| *headers != sent);
+            // Another request may have waited for the same run.
+            if let Some(headers) = other() {
+                return Some(headers);
+            }
+            let last = match status {
+                StatusCode::UNAUTHORIZED => &mut renewed.login_needed,
+                _ => &mut renewed.maybe_hidden,
+            };
+            let now = this.clock.steady();
+            if last.is_some_and(|then| now - then < RENEW_AFTER) {
+                return None;
+            }
+            *last = Some(now);
+            this.run(Some(&asked)).await;
+            other()
+        };
+        tokio::spawn(run).await.ok().flatten()
+    }
+
+    /// Runs all commands, the first one last, so that its logins are the ones that stay.
+    async fn run(&self, asked: Option<&Asked>) {
+        let all = async {
+            for command in self.commands.iter().rev() {
+                match command.run(asked).await {
+                    Ok(found) => self.keep(found),
+                    Err(error) => tracing::warn!("{command} of GOAUTH gave no login: {error}"),
+                }
+            }
+        };
+        if timeout(RUN_FOR, all).await.is_err() {
+            tracing::warn!("the commands of GOAUTH did not end within {} seconds", RUN_FOR.as_secs());
+        }
+    }
+
+    /// A login without headers removes the one before it.
+    fn keep(&self, found: Vec<(String, HeaderMap)>) {
+        let mut logins = self.logins();
+        for (prefix, headers) in found {
+            if headers.is_empty() {
+                logins.remove(&prefix);
+            } else if logins.len() < MAX_PREFIXES || logins.contains_key(&prefix) {
+                logins.insert(prefix, headers);
+            }
+        }
+    }
+
+    fn known(&self, url: &Url) -> HeaderMap {
+        let logins = self.logins();
+        let whole = prefix_of(url);
+        // One for a server on this machine may leave out the scheme, as `.netrc` does.
+        let mut prefix = whole.strip_prefix("http://").unwrap_or(&whole);
+        loop {
+            let exact = whole.strip_prefix("http://").map(|_| format!("http://{prefix}"));
+            if let Some(headers) = exact.and_then(|prefix| logins.get(&prefix)).or_else(|| logins.get(prefix)) {
+                return headers.clone();
+            }
+            let Some((shorter, _)) = prefix.rsplit_once('/') else { return HeaderMap::new() };
+            prefix = shorter;
+        }
+    }
+
+    fn logins(&self) -> MutexGuard<'_, HashMap<String, HeaderMap>> {
+        self.logins.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test may touch the world, and panic")]
+
+    use std::time::SystemTime;
+
+    use super::*;
+
+    fn goauth(netrc: &Path) -> Arc<GoAuth> {
+        let clock = Clock::seeded(SystemTime::UNIX_EPOCH);
+        Arc::new(GoAuth::new("netrc", Some(netrc), clock).unwrap())
+    }
+
+    fn refusal(status: u16) -> Response {
+        Response::from(hyper::Response::builder().status(status).body("").unwrap())
+    }
+
+    /// A file with this password for a host.
+    fn write(file: &Path, password: &str) {
+        std::fs::write(file, format!("machine a.example login me password {password}\n")).unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn commands_run_again_after_a_refusal_at_most_once_a_minute() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("netrc");
+        let (goauth, url) = (goauth(&file), Url::parse("https://a.example/x").unwrap());
+        assert_eq!(goauth.headers(&url).await, HeaderMap::new(), "a missing file has no logins");
+        write(&file, "1");
+        assert_eq!(goauth.headers(&url).await, HeaderMap::new(), "nothing was refused");
+        assert_eq!(goauth.renewed(&url, HeaderMap::new(), &refusal(500)).await, None);
+        let first = goauth.renewed(&url, HeaderMap::new(), &refusal(401)).await.unwrap();
+        assert_eq!(goauth.headers(&url).await, first);
+        // A request that was sent before that gets the same headers without another run.
+        assert_eq!(goauth.renewed(&url, HeaderMap::new(), &refusal(401)).await, Some(first.clone()));
+        write(&file, "2");
+        tokio::time::advance(RENEW_AFTER.saturating_sub(Duration::from_secs(1))).await;
+        assert_eq!(goauth.renewed(&url, first.clone(), &refusal(401)).await, None);
+        // After a 404 they may run once more; then after neither.
+        let second = goauth.renewed(&url, first.clone(), &refusal(404)).await.unwrap();
+        write(&file, "3");
+        assert_eq!(goauth.renewed(&url, second.clone(), &refusal(403)).await, None);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(goauth.renewed(&url, second.clone(), &refusal(401)).await.is_some_and(|third| third != second));
+    }
+
+    #[test]
+    fn the_longest_prefix_counts_and_no_other_host_or_port() {
+        let goauth = goauth(Path::new("/nowhere"));
+        let one = |name: &'static str| HeaderMap::from_iter([(reqwest::header::COOKIE, name.parse().unwrap())]);
+        let prefixes = ["a.example", "a.example/go", "a.example:8443", "localhost:80", "http://localhost/x"];
+        goauth.keep(prefixes.map(|prefix| (prefix.to_owned(), one(prefix))).into());
+        for (url, expected) in [
+            ("https://a.example/", Some("a.example")),
+            ("https://a.example/gopher", Some("a.example")),
+            ("https://a.example/go/x", Some("a.example/go")),
+            ("https://a.example:8443/go/x", Some("a.example:8443")),
+            ("https://a.example:9000/go/x", None),
+            ("https://b.a.example/go", None),
+            ("https://example/", None),
+            ("https://localhost/x", None),
+            ("http://localhost/x/y", Some("http://localhost/x")),
+            ("http://localhost/y", None),
+        ] {
+            let found = goauth.known(&Url::parse(url).unwrap());
+            assert_eq!(found.get("cookie").map(|value| value.to_str().unwrap()), expected, "{url}");
+        }
+        goauth.keep(vec![("a.example/go".to_owned(), HeaderMap::new())]);
+        assert_eq!(goauth.known(&Url::parse("https://a.example/go/x").unwrap()), one("a.example"));
+    }
+}
