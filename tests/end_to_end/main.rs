@@ -32,6 +32,7 @@ mod crash;
 mod credentials;
 mod data_folder;
 mod doctor;
+mod early_names;
 mod endpoints;
 mod environment;
 mod fetch;
@@ -78,7 +79,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 61] = [
+const TRIALS: [fn() -> Vec<Trial>; 62] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -104,6 +105,7 @@ const TRIALS: [fn() -> Vec<Trial>; 61] = [
     credentials::trials,
     data_folder::trials,
     doctor::trials,
+    early_names::trials,
     endpoints::trials,
     fetch::trials,
     foreign::trials,
