@@ -96,7 +96,7 @@ impl UpstreamError {
         match self {
             Self::Nowhere(_) => Fault::Absent,
             Self::NoSource(_) | Self::Source(_, SourceFailure::Refused(..)) => Fault::Refused,
-            Self::Failed(HttpError::Timeout { .. }) => Fault::Timeout,
+            Self::Failed(HttpError::Timeout { .. } | HttpError::Unconnected { silent: true, .. }) => Fault::Timeout,
             // Another source may have what one source does not have.
             Self::NotFound(_) | Self::Failed(_) | Self::Source(..) => Fault::Upstream,
             Self::Direct(error) => error.fault(),

@@ -4,6 +4,7 @@ mod coding;
 pub(super) mod error;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -34,6 +35,8 @@ pub struct HttpClient {
     transport: Transport,
     timeouts: Timeouts,
     credentials: Option<Credentials>,
+    /// Answers and chunks of bodies that have arrived.
+    arrived: Arc<AtomicU64>,
     /// A public server may redirect to an internal address.
     pub(super) redirects_inside: bool,
 }
@@ -64,6 +67,8 @@ pub(super) struct Answer {
     stall: Duration,
     /// Another server sent it, after a redirect, so it must not be quoted.
     pub(super) elsewhere: bool,
+    /// Of the client.
+    arrived: Arc<AtomicU64>,
 }
 
 /// The condition of a request.
@@ -117,15 +122,30 @@ impl HttpClient {
 
     /// A client for one source, with its timeouts and its login. Default connections are shared.
     pub(super) fn for_upstream(&self, config: &UpstreamConfig) -> Result<Self, HttpError> {
-        let timeouts = config.timeouts.unwrap_or(self.timeouts);
-        let client = match &self.transport {
-            Transport::Dialer(dialer) if timeouts != self.timeouts => {
-                Self::within(timeouts, Arc::clone(&dialer.proxies), dialer.network)?
-            }
-            _ => Self { timeouts, ..self.clone() },
+        let client = match config.timeouts {
+            Some(timeouts) if timeouts != self.timeouts => self.with_timeouts(timeouts)?,
+            _ => self.clone(),
         };
         let (credentials, redirects_inside) = (config.credentials.clone(), config.redirects_inside);
         Ok(Self { credentials, redirects_inside, ..client })
+    }
+
+    /// The same with other timeouts and connections of its own.
+    pub(crate) fn with_timeouts(&self, timeouts: Timeouts) -> Result<Self, HttpError> {
+        match &self.transport {
+            Transport::Dialer(dialer) => Self::within(timeouts, Arc::clone(&dialer.proxies), dialer.network),
+            _ => Ok(Self { timeouts, arrived: Arc::default(), ..self.clone() }),
+        }
+    }
+
+    /// The same with connections of its own.
+    pub(crate) fn on_other_connections(&self) -> Result<Self, HttpError> {
+        Ok(Self { arrived: Arc::clone(&self.arrived), ..self.with_timeouts(self.timeouts)? })
+    }
+
+    /// How many answers and chunks of bodies have arrived, also at clones. While it does not change, no server answers.
+    pub(crate) fn arrived(&self) -> u64 {
+        self.arrived.load(Ordering::Relaxed)
     }
 
     /// A client that never connects.
@@ -134,6 +154,7 @@ impl HttpClient {
             transport: Transport::Offline,
             timeouts: Timeouts::default(),
             credentials: None,
+            arrived: Arc::default(),
             redirects_inside: false,
         }
     }
@@ -170,8 +191,10 @@ impl HttpClient {
             return Err(HttpError::Timeout(shown));
         };
         let (response, elsewhere) = answered?;
+        self.arrived.fetch_add(1, Ordering::Relaxed);
         let silent = credentials.is_some() || elsewhere;
-        let mut answer = Answer { url: shown, response, gunzip: None, stall, elsewhere };
+        let arrived = Arc::clone(&self.arrived);
+        let mut answer = Answer { url: shown, response, gunzip: None, stall, elsewhere, arrived };
         let status = answer.status();
         if condition.met(status) {
             return answer.decoded();
@@ -209,13 +232,15 @@ impl Answer {
 
     /// The next bytes of the body; `None` at its end. A body shorter than its announced length is an error.
     pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, HttpError> {
-        let Some(gunzip) = &mut self.gunzip else { return received(&mut self.response, &self.url, self.stall).await };
+        let Some(gunzip) = &mut self.gunzip else {
+            return received(&mut self.response, &self.url, self.stall, &self.arrived).await;
+        };
         let invalid = |_| HttpError::Coding { url: self.url.clone(), found: "an invalid gzip body".to_owned() };
         loop {
             if let Some(decoded) = gunzip.next().map_err(invalid)? {
                 return Ok(Some(decoded));
             }
-            match received(&mut self.response, &self.url, self.stall).await? {
+            match received(&mut self.response, &self.url, self.stall, &self.arrived).await? {
                 Some(compressed) => gunzip.push(compressed),
                 None => return gunzip.finish().map_err(invalid),
             }
@@ -274,9 +299,13 @@ impl Answer {
 }
 
 /// The next bytes as they come, unless nothing comes for the time `stall`.
-async fn received(response: &mut reqwest::Response, url: &str, stall: Duration) -> Result<Option<Bytes>, HttpError> {
-    match timeout(stall, response.chunk()).await {
-        Ok(chunk) => chunk.map_err(|error| HttpError::transport(url, &error)),
-        Err(_) => Err(HttpError::Timeout(url.to_owned())),
-    }
+async fn received(
+    response: &mut reqwest::Response,
+    url: &str,
+    stall: Duration,
+    arrived: &AtomicU64,
+) -> Result<Option<Bytes>, HttpError> {
+    let Ok(chunk) = timeout(stall, response.chunk()).await else { return Err(HttpError::Timeout(url.to_owned())) };
+    arrived.fetch_add(1, Ordering::Relaxed);
+    chunk.map_err(|error| HttpError::transport(url, &error))
 }

@@ -50,8 +50,8 @@ fn after_the_info() {
         let origin = origin(World::demo());
         let folder = tempfile::tempdir().unwrap();
         let mirror = Mirror::start(&origin, &folder.path().join("data"));
-        if let Some(fault) = fault.clone() {
-            origin.misbehave(info, fault);
+        if let Some(fault) = fault {
+            origin.misbehave(info, fault.clone());
             assert_ne!(get(&mirror.url, info).status, 200);
             // A lookup that was begun too early would have come by now.
             std::thread::sleep(Duration::from_millis(200));

@@ -70,6 +70,7 @@ mod real_sumdb;
 mod redirects;
 mod response_cache;
 mod shared_folder;
+mod unreachable;
 mod upstreams;
 mod zips;
 
@@ -79,7 +80,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 62] = [
+const TRIALS: [fn() -> Vec<Trial>; 63] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -140,6 +141,7 @@ const TRIALS: [fn() -> Vec<Trial>; 62] = [
     redirects::trials,
     response_cache::trials,
     shared_folder::trials,
+    unreachable::trials,
     upstreams::trials,
     zips::trials,
 ];
