@@ -93,7 +93,7 @@ pub(super) fn clients(
     policies: &[Policy],
 ) -> Result<Databases, Failure> {
     let anchor = anchors(anchor, &databases)?;
-    let open = |database| Ok(Client::open(database, store, &anchor, http.clone(), Clock::System)?);
+    let open = |database| Ok(Client::open(database, store, &anchor, http, Clock::System)?);
     let clients = databases.into_iter().map(open).collect::<Result<Vec<_>, Failure>>()?;
     let databases = Databases::new(clients).ok_or_else(|| Failure::new(Fault::Request, "no database is named"))?;
     ages::tell(&databases, policies);

@@ -87,7 +87,7 @@ fn gated(args: &RunArgs) -> Result<u8, Failure> {
     let outcome = Runtime::start()?.block_on(async {
         let is_right = kept.judge_sealed(&context.policies, args.deny);
         let inherited = kept.prove_inherited(&context.go, &clients, &context.exempt, &context.policies, args.deny);
-        if out::telling_whom(&clients, inherited).await? && is_right {
+        if Box::pin(out::telling_whom(&clients, inherited)).await? && is_right {
             return context.behind_the_gate(&kept, &clients, &store, &http).await;
         }
         messages::findings(&kept.findings);

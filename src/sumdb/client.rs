@@ -57,10 +57,10 @@ impl Client {
         database: Database,
         store: &Store,
         anchor: &Anchor,
-        http: HttpClient,
+        http: &HttpClient,
         clock: Clock,
     ) -> Result<Self, SumdbError> {
-        let remote = Remote::new(database, &http, clock)?;
+        let remote = Remote::new(database, http, clock)?;
         let database = Arc::clone(&remote.database);
         let state = Arc::new(store.database(database.name(), &database.key().to_string())?);
         let tiles = Tiles::new(Arc::clone(&state), remote.clone());

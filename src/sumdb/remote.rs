@@ -344,11 +344,10 @@ impl EndpointError {
     /// Whether the endpoint answered, with whatever.
     fn is_answer(&self) -> bool {
         match self {
-            Self::Wrong(_) | Self::NoRecord(_) | Self::Upstream(UpstreamError::NotFound(_)) => true,
             Self::Upstream(UpstreamError::Failed(error)) => {
                 !matches!(error, HttpError::Timeout(_) | HttpError::Unconnected { .. } | HttpError::Transport { .. })
             }
-            Self::Upstream(_) => true,
+            Self::Wrong(_) | Self::NoRecord(_) | Self::Upstream(_) => true,
             Self::Resting(..) | Self::NotPassedOn => false,
         }
     }

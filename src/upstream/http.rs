@@ -134,7 +134,9 @@ impl HttpClient {
     pub(crate) fn with_timeouts(&self, timeouts: Timeouts) -> Result<Self, HttpError> {
         match &self.transport {
             Transport::Dialer(dialer) => Self::within(timeouts, Arc::clone(&dialer.proxies), dialer.network),
-            _ => Ok(Self { timeouts, arrived: Arc::default(), ..self.clone() }),
+            Transport::Offline => Ok(Self { timeouts, arrived: Arc::default(), ..self.clone() }),
+            #[cfg(test)]
+            Transport::Script(_) => Ok(Self { timeouts, arrived: Arc::default(), ..self.clone() }),
         }
     }
 

@@ -110,7 +110,7 @@ impl Bench {
         let database = database.with_fallbacks(&ProxyList::parse("http://two.invalid").unwrap());
         let http = HttpClient::scripted(Arc::new(self.script.clone()));
         let store = Store::open(self.folder.path()).unwrap();
-        Client::open(database, &store, &Anchor::None, http, self.clock).unwrap()
+        Client::open(database, &store, &Anchor::None, &http, self.clock).unwrap()
     }
 
     fn script(&self) -> MutexGuard<'_, Answers> {
