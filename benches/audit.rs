@@ -94,7 +94,7 @@ async fn audit(go_sum: &Path, data: &Path, url: &str, at_once: usize) -> Duratio
     let start = Instant::now();
     let store = Store::open(data).unwrap();
     let database = Database::parse(&format!("{KEY} {url}")).unwrap();
-    let client = Client::open(database, &store, &Anchor::BuiltIn, HttpClient::new().unwrap(), Clock::System).unwrap();
+    let client = Client::open(database, &store, &Anchor::BuiltIn, &HttpClient::new().unwrap(), Clock::System).unwrap();
     let found = find(go_sum, &LeftOut::default()).unwrap();
     let go = LocalGo::of(&sumgate::go::environment::GoEnv::default());
     let entries = Reader { tree: &found.tree, base: None, go: &go }.read(&found.targets[0]).unwrap();

@@ -33,7 +33,7 @@ pub use toolchain::LocalGo;
 use judge::{Rules, judge};
 
 use crate::base::fault::Fault;
-use crate::finding::{Code, Finding, Misbehaviour, Place, Report};
+use crate::finding::{Code, Finding, Misbehaviour, Place, ProofTree, Report};
 use crate::policy::{Age, Denial, Facts, Policy};
 use crate::sumdb::{Answer, DatabaseId, Databases, SumdbError};
 use gomodule::artifact::Kind;
@@ -82,7 +82,8 @@ impl Audit {
             report.misbehaviour = report.misbehaviour.or_else(forks);
             let client = self.databases.at(DatabaseId::FIRST);
             let size = client.trusted().map_or(0, |head| head.size().get());
-            report.database = Some((client.database().name().to_owned(), size));
+            let (name, is_current) = (client.database().name().to_owned(), client.has_shown_head());
+            report.database = Some(ProofTree { name, size, is_current });
         }
         report
     }

@@ -21,6 +21,7 @@ mod policies;
 mod policy;
 mod result_file;
 mod run;
+mod runtime;
 mod serve;
 mod serve_check;
 mod serve_file;

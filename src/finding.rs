@@ -10,6 +10,7 @@ mod junit;
 mod render;
 mod sarif;
 mod severity;
+mod unchecked;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -115,6 +116,19 @@ pub struct Unaudited {
     pub module: String,
     /// The reason.
     pub reason: String,
+    /// The cause, if other lines may have the same, in the same words.
+    pub cause: Option<String>,
+}
+
+/// The tree of a database under which lines were proved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProofTree {
+    /// The name of the database.
+    pub name: String,
+    /// The size of the trusted tree; 0 if there is none.
+    pub size: u64,
+    /// The database has shown its head in this run. Else the trusted head is from an earlier run, or built in.
+    pub is_current: bool,
 }
 
 /// A database that signed two histories.
@@ -172,8 +186,8 @@ pub struct Report {
     pub skipped: Vec<Unaudited>,
     /// Lines that could not be checked. If there are any, the audit is not finished.
     pub unchecked: Vec<Unaudited>,
-    /// The name of the database and the tree size of the proofs; `None` if no proof was needed.
-    pub database: Option<(String, u64)>,
+    /// The tree of the proofs; `None` if no proof was needed.
+    pub database: Option<ProofTree>,
     /// The policies that applied; `None` for commands without a policy.
     pub policies: Option<PoliciesInForce>,
     /// A database signed two histories, so nothing else in the report is reliable.
@@ -185,7 +199,7 @@ pub struct Report {
 pub struct RenderOptions {
     /// Whether to use terminal colours (human format only).
     pub colour: bool,
-    /// Whether to list exempt lines.
+    /// Whether to list exempt lines, and each of many that were not checked for one cause.
     pub verbose: bool,
     /// The lowest severity that fails the run.
     pub deny: Severity,

@@ -197,7 +197,7 @@ impl Tables<'_, '_> {
         if let Some(at) = table.redirects_inside.as_ref().map(start) {
             self.reader.report(at, "redirects-inside needs a url: `go` and git follow their own rules");
         }
-        self.reader.checked(table.whole.as_ref()?, timeout)
+        self.reader.checked(table.whole.as_ref()?, positive_duration)
     }
 
     fn proxy(&mut self, url: &Text, table: &Table) -> Option<UpstreamConfig> {
@@ -268,7 +268,7 @@ impl Tables<'_, '_> {
     /// The timeouts, if one differs from the default.
     fn timeouts(&mut self, table: &Table) -> Option<Timeouts> {
         let mut or = |text: &Option<Text>, default| {
-            text.as_ref().and_then(|text| self.reader.checked(text, timeout)).unwrap_or(default)
+            text.as_ref().and_then(|text| self.reader.checked(text, positive_duration)).unwrap_or(default)
         };
         let defaults = Timeouts::default();
         let timeouts = Timeouts {
@@ -292,7 +292,8 @@ pub(crate) enum DurationError {
     Zero,
 }
 
-fn timeout(text: &str) -> Result<Duration, DurationError> {
+/// A duration that is not zero.
+pub(crate) fn positive_duration(text: &str) -> Result<Duration, DurationError> {
     duration(text).and_then(|length| if length.is_zero() { Err(DurationError::Zero) } else { Ok(length) })
 }
 

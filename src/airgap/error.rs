@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use crate::base::fault::{Fault, in_full};
 use crate::mirror::MirrorError;
 use crate::store::StoreError;
+use crate::sumdb::SumdbError;
+use gomodule::module::ModuleVersion;
 
 /// An item that was not exported or imported.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,11 +16,22 @@ pub(crate) struct Refusal {
     pub(crate) what: String,
     pub(crate) why: String,
     pub(crate) fault: Fault,
+    /// The cause, if other items may have the same, in the same words.
+    pub(crate) cause: Option<String>,
 }
 
 impl Refusal {
     pub(super) fn of(what: String, error: &MirrorError) -> Self {
-        Self { what, why: in_full(error), fault: error.fault() }
+        Self::new(what, in_full(error), error.fault())
+    }
+
+    pub(crate) fn new(what: impl Into<String>, why: impl Into<String>, fault: Fault) -> Self {
+        Self { what: what.into(), why: why.into(), fault, cause: None }
+    }
+
+    /// A module version for which no database can be reached.
+    pub(super) fn unproved(module: &ModuleVersion, error: &SumdbError) -> Self {
+        Self { cause: error.common_cause(), ..Self::new(module.to_string(), in_full(error), error.fault()) }
     }
 }
 

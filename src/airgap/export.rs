@@ -100,7 +100,7 @@ async fn records(
             Ok(proofs) => proofs,
             Err(error) => {
                 let what = format!("the tree head of {database}");
-                exported.refused.push(Refusal { what, why: in_full(&error), fault: error.fault() });
+                exported.refused.push(Refusal::new(what, in_full(&error), error.fault()));
                 continue;
             }
         };
@@ -147,7 +147,7 @@ async fn file(
             // The error itself gives advice for a mirror, not for an export.
             Some(what) => {
                 let why = format!("{what} is not in the store: run `sumgate cache fetch` first");
-                exported.refused.push(Refusal { what: artifact.to_string(), why, fault: Fault::Absent });
+                exported.refused.push(Refusal::new(artifact.to_string(), why, Fault::Absent));
             }
             None => exported.refused.push(Refusal::of(artifact.to_string(), &error)),
         },

@@ -52,7 +52,7 @@ impl FetchPlan {
 pub(super) fn contradiction(claims: &Claims, artifact: &Artifact, h1: H1) -> Option<Refusal> {
     let (line, claimed) = claims.iter().find(|(_, claimed)| *claimed != h1)?;
     let why = format!("line {line} of go.sum says {claimed}, but it is proved to be {h1}");
-    Some(Refusal { what: artifact.to_string(), why, fault: Fault::Refused })
+    Some(Refusal::new(artifact.to_string(), why, Fault::Refused))
 }
 
 /// The files that a go.sum needs, and its malformed lines.
@@ -71,7 +71,7 @@ pub(crate) fn of_go_sum(shown: &str, bytes: &[u8]) -> (FetchPlan, Vec<Refusal>) 
             }
             SumContent::Malformed { why, .. } => {
                 let what = format!("{shown}:{}", line.number);
-                refused.push(Refusal { what, why: format!("not a hash line: {why}"), fault: Fault::Refused });
+                refused.push(Refusal::new(what, format!("not a hash line: {why}"), Fault::Refused));
             }
             // `go` ignores such a line.
             SumContent::Dropped(_) => {}

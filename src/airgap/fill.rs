@@ -25,10 +25,15 @@ pub(crate) struct Filled {
 
 /// Downloads the files of `wanted` into the store of `prefetch`. Counts files in `done`.
 pub(crate) async fn fill(prefetch: &Prefetch, wanted: &FetchPlan, done: &AtomicUsize) -> Filled {
-    // A failed lookup is reported with the files.
-    prefetch.prove(&wanted.modules(), &AtomicUsize::new(0)).await;
+    // Another failure of a lookup is reported with the files.
+    let lost = &prefetch.prove(&wanted.modules(), &AtomicUsize::new(0)).await;
     let modules = wanted.modules.iter().map(|(module, files)| async move {
         let mut filled = Filled::default();
+        if let Some(error) = lost.get(module) {
+            done.fetch_add(files.len(), Ordering::Relaxed);
+            filled.refused.push(Refusal::unproved(module, error));
+            return filled;
+        }
         // The `.info`, which no proof covers, comes last: it is kept only if the version was proved.
         for kind in [Kind::Mod, Kind::Zip, Kind::Info] {
             if let Some(claims) = files.get(&kind) {
@@ -82,10 +87,15 @@ impl Filled {
             Err(error) if error.missing_offline().is_some() => {
                 // The error itself gives advice for a mirror, not for an import.
                 let why = format!("{module} was not proved here before, and offline it cannot be looked up");
-                self.refused.push(Refusal { what: artifact.to_string(), why, fault: error.fault() });
+                self.refused.push(Refusal::new(artifact.to_string(), why, error.fault()));
             }
             Err(error) => self.refused.push(Refusal::of(artifact.to_string(), &error)),
         }
+    }
+
+    /// Whether no database could be reached for some modules.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.refused.iter().any(|refusal| refusal.cause.is_some())
     }
 
     #[must_use]

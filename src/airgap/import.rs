@@ -37,7 +37,7 @@ pub(crate) async fn import(
         let head = HeadImport::of(client).await?;
         if let HeadImport::Unproved(why) = &head {
             let (what, why) = (format!("the tree head of {name}"), why.clone());
-            imported.filled.refused.push(Refusal { what, why, fault: Fault::Refused });
+            imported.filled.refused.push(Refusal::new(what, why, Fault::Refused));
         }
         imported.heads.push((name.to_owned(), head));
     }

@@ -175,7 +175,8 @@ fn entry(file: &CachedFile, goroots: &[PathBuf]) -> Option<Entry> {
         Ok(h1) => Some(Entry::Hash(FoundHash { place, module: file.module.clone(), kind, hash: AnyHash::H1(h1) })),
         // A limit that `go` does not have.
         Err(HashError::Zip(error)) if error.is_over_bound() => {
-            Some(Entry::Unchecked(Unaudited { place, module: file.module.to_string(), reason: in_full(&error) }))
+            let (module, reason) = (file.module.to_string(), in_full(&error));
+            Some(Entry::Unchecked(Unaudited { place, module, reason, cause: None }))
         }
         Err(error) => {
             let finding = Finding::new(Code::UnreadableFile, format!("cannot be hashed: {}", in_full(&error)));

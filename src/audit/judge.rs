@@ -114,7 +114,8 @@ impl Judge<'_> {
     fn not_looked_up(&mut self, at: &FoundHash) {
         if self.rules.exempt.exempts(&at.module.path) {
             let reason = "exempt from the checksum database (GONOSUMDB, GOPRIVATE, --nosumdb)".to_owned();
-            self.report.skipped.push(Unaudited { place: at.place.clone(), module: at.module.to_string(), reason });
+            let (place, module) = (at.place.clone(), at.module.to_string());
+            self.report.skipped.push(Unaudited { place, module, reason, cause: None });
             return;
         }
         let (code, message) = match &at.hash {
@@ -167,9 +168,10 @@ impl Judge<'_> {
     }
 
     fn unchecked(&mut self, place: &Place, module: &ModuleVersion, answer: Option<&Answer>) {
-        let why = answer.and_then(|answer| answer.as_ref().err()).map(|error| in_full(&**error));
-        let reason = why.unwrap_or_else(|| "it was not looked up".to_owned());
-        self.report.unchecked.push(Unaudited { place: place.clone(), module: module.to_string(), reason });
+        let error = answer.and_then(|answer| answer.as_ref().err());
+        let reason = error.map_or_else(|| "it was not looked up".to_owned(), |error| in_full(&**error));
+        let cause = error.and_then(|error| error.common_cause());
+        self.report.unchecked.push(Unaudited { place: place.clone(), module: module.to_string(), reason, cause });
     }
 }
 

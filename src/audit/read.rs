@@ -276,7 +276,12 @@ fn or_missing(read: Result<Option<Vec<u8>>, ReadError>) -> Result<Option<Vec<u8>
 fn too_many(file: &Path, found: usize) -> Option<Entry> {
     let unread = found.checked_sub(MAX_LINES).filter(|unread| *unread > 0)?;
     let reason = format!("expected at most {MAX_LINES} new hash lines, found {found}: no module has that many");
-    Some(Entry::Unchecked(Unaudited { place: file.into(), module: format!("its last {unread} lines"), reason }))
+    Some(Entry::Unchecked(Unaudited {
+        place: file.into(),
+        module: format!("its last {unread} lines"),
+        reason,
+        cause: None,
+    }))
 }
 
 /// The folder of the workspace of a go.mod: that of the nearest go.work above it.

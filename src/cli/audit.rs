@@ -12,6 +12,7 @@ use super::config;
 use super::exit::{Exit, Failure};
 use super::out;
 use super::policies::Policies;
+use super::runtime::Runtime;
 use crate::audit::{Audit, Entry, LeftOut, LocalGo, ReadError, Reader, find, read_module_cache};
 use crate::base::fault::{Fault, in_full};
 use crate::finding::{Code, Ending, Finding, Place, RenderOptions, Report, Unaudited, render};
@@ -21,7 +22,7 @@ use crate::store::Access;
 
 pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
     let go = config::go_env()?;
-    let databases = config::go_databases(&args.go_settings, &go)?;
+    let databases = args.timeout.limit(config::go_databases(&args.go_settings, &go)?);
     let exempt = config::go_exempt(&args.go_settings, &go)?;
     let mut bases = args.base.as_deref().map(Bases::of);
     let policies = Policies::of(&args.policy, bases.as_mut(), &args.paths)?;
@@ -39,8 +40,8 @@ pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
     let audit = Audit { databases, exempt, at_once, policy, base_policy, now: SystemTime::now() };
     let answered = AtomicUsize::new(0);
     let total = audit.wanted(&given.entries).len();
-    let work = audit.run(&given.entries, &answered);
-    let mut report = config::runtime()?.block_on(out::with_progress("looking up", total, &answered, work));
+    let work = out::telling_whom(&audit.databases, audit.run(&given.entries, &answered));
+    let mut report = Runtime::start()?.block_on(out::with_progress("looking up", total, &answered, work));
     report.policies = Some(in_force);
     report.findings.splice(..0, findings);
     report.base = bases.iter().flat_map(Bases::compared_with).collect();
@@ -135,14 +136,15 @@ impl Input {
             }
             Err(why) => {
                 let reason = format!("it is unknown whether git tracks files in it: {why}");
-                self.unchecked.push(Unaudited { place, module: "this folder".to_owned(), reason });
+                self.unchecked.push(Unaudited { place, module: "this folder".to_owned(), reason, cause: None });
             }
         }
     }
 }
 
 pub(super) fn not_read(file: PathBuf, why: &impl std::fmt::Display) -> Unaudited {
-    Unaudited { place: Place { file, line: None }, module: "all of it".to_owned(), reason: why.to_string() }
+    let (place, module) = (Place { file, line: None }, "all of it".to_owned());
+    Unaudited { place, module, reason: why.to_string(), cause: None }
 }
 
 /// What a search skips: paths of `exclude`, and the caches of `go` and the data folder of this program.

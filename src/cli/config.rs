@@ -93,7 +93,7 @@ pub(super) fn clients(
     policies: &[Policy],
 ) -> Result<Databases, Failure> {
     let anchor = anchors(anchor, &databases)?;
-    let open = |database| Ok(Client::open(database, store, &anchor, http.clone(), Clock::System)?);
+    let open = |database| Ok(Client::open(database, store, &anchor, http, Clock::System)?);
     let clients = databases.into_iter().map(open).collect::<Result<Vec<_>, Failure>>()?;
     let databases = Databases::new(clients).ok_or_else(|| Failure::new(Fault::Request, "no database is named"))?;
     ages::tell(&databases, policies);
@@ -143,7 +143,7 @@ pub(super) fn unnamed_private(wanted: &mut FetchPlan, named: &Patterns) -> Resul
     let left_out = wanted.leave_out(&patterns("GONOPROXY")?.with(patterns("GONOSUMDB")?), named);
     let why = "GONOPROXY or GONOSUMDB (by default GOPRIVATE) covers it, so no request was made: \
                --private PATTERNS fetches it direct, --nosumdb PATTERNS from --upstream and unproved";
-    let refusal = |module: ModuleVersion| Refusal { what: module.to_string(), why: why.into(), fault: Fault::Absent };
+    let refusal = |module: ModuleVersion| Refusal::new(module.to_string(), why, Fault::Absent);
     Ok(left_out.into_iter().map(refusal).collect())
 }
 
@@ -243,11 +243,6 @@ pub(super) fn diagnostics_of(path: &Path, diagnostics: Diagnostics) -> Vec<Strin
     let shown = path.display();
     let line = |c: Diagnostic| format!("{shown}:{}:{}: {}", c.line, c.column, c.words);
     diagnostics.0.into_iter().map(line).collect()
-}
-
-/// An async runtime for a command.
-pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Runtime::new().map_err(|error| Failure::host("start the async runtime", &error))
 }
 
 /// The command that points `go` at the mirror at `url`.

@@ -5,15 +5,15 @@ mod script;
 use script::Tour;
 
 use super::args::DemoArgs;
-use super::config;
 use super::exit::{Exit, Failure};
 use super::out;
+use super::runtime::Runtime;
 use crate::base::fault::Fault;
 use crate::go::environment::go_on_path;
 
 pub(super) fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     let failed = |error: anyhow::Error| Failure::new(Fault::Host, format!("the demo could not finish: {error:#}"));
-    config::runtime()?.block_on(async {
+    Runtime::start()?.block_on(async {
         let tour = Tour::start(go_on_path()).await.map_err(failed)?;
         let fine = tour.run(&mut out::print).await.map_err(failed)?;
         if args.keep {

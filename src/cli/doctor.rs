@@ -7,6 +7,7 @@ use super::audit::{ending, left_out, not_read, show};
 use super::config;
 use super::exit::{Exit, Failure};
 use super::out;
+use super::runtime::Runtime;
 use crate::base::text::safe;
 use crate::doctor::{examine, fix, gather};
 use crate::finding::Report;
@@ -15,7 +16,7 @@ pub(super) fn run(args: &DoctorArgs) -> Result<Exit, Failure> {
     let http = config::http(false)?;
     let go = config::go_env()?;
     let left_out = left_out(&go, &[], None)?;
-    let seen = config::runtime()?.block_on(gather(go, &args.path, &left_out, &http));
+    let seen = Runtime::start()?.block_on(gather(go, &args.path, &left_out, &http));
     let findings = examine(&seen);
     let unchecked = |(path, why): &(_, String)| not_read(PathBuf::clone(path), why);
     let unchecked: Vec<_> = seen.unsearched.iter().map(unchecked).collect();

@@ -8,6 +8,7 @@ use super::config;
 use super::exit::{Exit, Failure};
 use super::fetch::print_refusals;
 use super::out;
+use super::runtime::Runtime;
 use crate::airgap::{ExportWriter, Refusal, export};
 use crate::base::clock::Clock;
 use crate::mirror::Prefetch;
@@ -30,7 +31,7 @@ pub(super) fn run(args: &ExportArgs) -> Result<Exit, Failure> {
     let prefetch = Prefetch::new(store, router, expectations, InForce::default(), Clock::System);
     let done = AtomicUsize::new(0);
     let work = export(&prefetch, &clients, &wanted, writer, &done);
-    let exported = config::runtime()?.block_on(out::with_progress("exporting", wanted.files(), &done, work))?;
+    let exported = Runtime::start()?.block_on(out::with_progress("exporting", wanted.files(), &done, work))?;
     let refused: Vec<Refusal> = malformed.into_iter().chain(exported.refused.iter().cloned()).collect();
     print_refusals(&refused);
     let missing = if refused.is_empty() { String::new() } else { format!(", {} MISSING OR REFUSED", refused.len()) };

@@ -1,5 +1,6 @@
 //! `sumgate cache fetch`: fills the store in advance.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use super::args::FetchArgs;
 use super::config::{self, PathSource};
 use super::exit::{Exit, Failure};
+use super::runtime::Runtime;
 use super::{out, sources};
 use crate::airgap::{Filled, Refusal, fill, fill_newest, of_names};
 use crate::base::clock::Clock;
@@ -18,7 +20,7 @@ use crate::upstream::Ttls;
 pub(super) fn run(args: &FetchArgs) -> Result<Exit, Failure> {
     let direct = config::patterns("--private", &args.airgap.exempt.private)?;
     let source_config = sources::read(args.upstreams.config.as_deref(), &args.upstreams.upstream, direct)?;
-    let databases = source_config.reach(config::databases(&args.airgap.databases.sumdb)?);
+    let databases = args.timeout.limit(source_config.reach(config::databases(&args.airgap.databases.sumdb)?));
     let exempt = config::exempt(&args.airgap.exempt)?.with(source_config.private());
     let policy = args.policy.as_deref().map(|path| config::read_policy(path, PathSource::Named)).transpose()?;
     let (mut wanted, malformed) = if args.modules.is_empty() {
@@ -38,26 +40,44 @@ pub(super) fn run(args: &FetchArgs) -> Result<Exit, Failure> {
     let router = source_config.router(ttls, &http, &store)?;
     let prefetch = Prefetch::new(store, router, expectations, policy.into(), Clock::System);
     let done = AtomicUsize::new(0);
-    let work = async { fill(&prefetch, &wanted, &done).await.and(fill_newest(&prefetch, &wanted).await) };
-    let filled = config::runtime()?.block_on(out::with_progress("fetching", wanted.files(), &done, work));
+    let work = async {
+        let filled = fill(&prefetch, &wanted, &done).await;
+        // Which version is the newest cannot be proved either.
+        if filled.is_lost() { filled } else { filled.and(fill_newest(&prefetch, &wanted).await) }
+    };
+    let work = out::telling_whom(prefetch.databases(), work);
+    let filled = Runtime::start()?.block_on(out::with_progress("fetching", wanted.files(), &done, work));
     let refused: Vec<Refusal> = malformed.into_iter().chain(private).chain(filled.refused.iter().cloned()).collect();
     print_refusals(&refused);
-    out::print(&summary("fetched", &filled, refused.len()));
+    out::print(&summary("fetched", &filled, &refused));
     Ok(Exit::worst(refused.iter().map(|refusal| refusal.fault)))
 }
 
-/// Prints each refusal.
+/// Prints each refusal; those of one cause as one.
 pub(super) fn print_refusals(refused: &[Refusal]) {
-    for Refusal { what, why, .. } in refused {
-        // Most reasons begin with the name of what is refused.
-        out::message(&if why.starts_with(what) { why.clone() } else { format!("{what}: {why}") });
+    let mut causes: BTreeMap<&str, usize> = BTreeMap::new();
+    for Refusal { what, why, cause, .. } in refused {
+        match cause {
+            Some(cause) => *causes.entry(cause).or_default() += 1,
+            // Most reasons begin with the name of what is refused.
+            None => out::message(&if why.starts_with(what) { why.clone() } else { format!("{what}: {why}") }),
+        }
+    }
+    for (cause, count) in causes {
+        out::message(&format!("{count} module versions not checked: {cause}"));
     }
 }
 
 /// One line with the result; `done` is a verb.
-pub(super) fn summary(done: &str, filled: &Filled, refused: usize) -> String {
+pub(super) fn summary(done: &str, filled: &Filled, refused: &[Refusal]) -> String {
     let Filled { came, bytes, were_here, .. } = filled;
     let stored = if *were_here > 0 { format!(", {were_here} were in the store") } else { String::new() };
-    let verdict = if refused == 0 { String::new() } else { format!(", {refused} MISSING OR REFUSED") };
-    format!("{done} {came} files ({bytes} bytes){stored}{verdict}\n")
+    format!("{done} {came} files ({bytes} bytes){stored}{}\n", verdict(refused))
+}
+
+/// What is missing. A module whose database cannot be reached is neither missing nor refused.
+fn verdict(refused: &[Refusal]) -> String {
+    let unchecked = refused.iter().filter(|refusal| refusal.cause.is_some()).count();
+    let counts = [(refused.len() - unchecked, "MISSING OR REFUSED"), (unchecked, "NOT CHECKED")];
+    counts.iter().filter(|(count, _)| *count > 0).map(|(count, words)| format!(", {count} {words}")).collect()
 }

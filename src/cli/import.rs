@@ -9,6 +9,7 @@ use super::config;
 use super::exit::{Exit, Failure};
 use super::fetch::{print_refusals, summary};
 use super::out;
+use super::runtime::Runtime;
 use crate::airgap::{Contents, Imported, fill, import, module_cache_files, unpack};
 use crate::base::clock::Clock;
 use crate::base::fault::Fault;
@@ -59,14 +60,14 @@ fn exported(
     let done = AtomicUsize::new(0);
     let work = import(&prefetch, &clients, &contents, &done);
     let total = contents.files.files();
-    let imported = config::runtime()?.block_on(out::with_progress("importing", total, &done, work))?;
+    let imported = Runtime::start()?.block_on(out::with_progress("importing", total, &done, work))?;
     Ok(print_result(&imported))
 }
 
 fn print_result(imported: &Imported) -> Exit {
     let refused = &imported.filled.refused;
     print_refusals(refused);
-    let mut line = summary("imported", &imported.filled, refused.len());
+    let mut line = summary("imported", &imported.filled, refused);
     line.insert_str(line.len() - 1, &format!(", {} records proved", imported.records));
     for (name, head) in &imported.heads {
         let text = match head {
@@ -111,10 +112,10 @@ fn module_cache(
     let clients = config::clients(databases, &args.airgap.state.anchor, store, &http, &[])?;
     let prefetch = prefetch(store, download, clients, exempt)?;
     let done = AtomicUsize::new(0);
-    let work = fill(&prefetch, &wanted, &done);
-    let filled = config::runtime()?.block_on(out::with_progress("importing", wanted.files(), &done, work));
+    let work = out::telling_whom(prefetch.databases(), fill(&prefetch, &wanted, &done));
+    let filled = Runtime::start()?.block_on(out::with_progress("importing", wanted.files(), &done, work));
     print_refusals(&filled.refused);
-    let mut line = summary("imported", &filled, filled.refused.len());
+    let mut line = summary("imported", &filled, &filled.refused);
     if left_out > 0 {
         line.insert_str(line.len() - 1, &format!(", {left_out} private versions skipped"));
     }

@@ -4,6 +4,7 @@ use super::args::{LookupArgs, ProofArgs};
 use super::config;
 use super::exit::{Exit, Failure};
 use super::out;
+use super::runtime::Runtime;
 use crate::policy::Policy;
 use crate::store::{Access, Store};
 use crate::sumdb::{Answer, Databases, LookupFailure, ModuleRecord};
@@ -14,7 +15,7 @@ pub(super) fn run(args: &LookupArgs) -> Result<Exit, Failure> {
     let store = config::store(args.state.data.as_deref(), Access::Write)?;
     let databases = config::clients(databases, &args.state.anchor, &store, &config::http(false)?, &[])?;
     out::start_log(out::QUIET);
-    let answer = config::runtime()?.block_on(databases.lookup(&args.module, None));
+    let answer = Runtime::start()?.block_on(databases.lookup(&args.module, None));
     let (record, _) = answer.map_err(LookupFailure::into_error)?;
     out::print(&format!("{}{}\n", record.proven().text(), proved(&record)));
     Ok(Exit::Success)

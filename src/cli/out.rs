@@ -9,9 +9,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::args::Colour;
 use super::exit::Failure;
 use crate::base::text::safe_lines;
+use crate::sumdb::Databases;
 
 /// Ten times a second looks smooth.
 const REDRAW: Duration = Duration::from_millis(100);
+/// After this time without anything from a database, the user should know what the command waits for.
+const TELL_AFTER: Duration = Duration::from_secs(2);
 
 /// Prints a result. A closed pipe is not an error.
 pub(super) fn print(text: &str) {
@@ -81,4 +84,18 @@ pub(super) async fn with_progress<T>(
     };
     bar.finish_and_clear();
     result
+}
+
+/// Says on stderr which database `work` waits for, if that takes long.
+pub(super) async fn telling_whom<T>(databases: &Databases, work: impl Future<Output = T>) -> T {
+    let (mut waiting, mut work) = (databases.waiting(), std::pin::pin!(work));
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            () = tokio::time::sleep(REDRAW) => {}
+        }
+        for database in waiting.longer_than(TELL_AFTER) {
+            message(&format!("waiting for the checksum database {database}, which does not answer"));
+        }
+    }
 }

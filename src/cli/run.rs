@@ -15,6 +15,7 @@ use super::args::{Cache, RunArgs};
 use super::bases::Bases;
 use super::exit::{Exit, Failure};
 use super::policies::Policies;
+use super::runtime::Runtime;
 use super::sources::SourceConfig;
 use super::{ages, bases, config, out, sources};
 use crate::base::clock::Clock;
@@ -34,9 +35,6 @@ use gomodule::module::Patterns;
 
 /// Random bytes in the path of the mirror: 128 bits cannot be guessed.
 const PATH_BYTES: usize = 16;
-
-/// How long other threads may finish work that a signal has cancelled.
-const ABORT_GRACE: Duration = Duration::from_secs(1);
 
 /// Runs the command. The exit codes of sumgate differ from those of common commands.
 pub(super) fn run(args: &RunArgs) -> Exit {
@@ -86,11 +84,10 @@ fn gated(args: &RunArgs) -> Result<u8, Failure> {
     out::start_log(out::QUIET);
     let mut kept = RunCaches::open(args, &context.go, &store)?;
     messages::caches(&kept);
-    let runtime = config::runtime()?;
-    let outcome = runtime.block_on(async {
+    let outcome = Runtime::start()?.block_on(async {
         let is_right = kept.judge_sealed(&context.policies, args.deny);
-        if kept.prove_inherited(&context.go, &clients, &context.exempt, &context.policies, args.deny).await? && is_right
-        {
+        let inherited = kept.prove_inherited(&context.go, &clients, &context.exempt, &context.policies, args.deny);
+        if Box::pin(out::telling_whom(&clients, inherited)).await? && is_right {
             return context.behind_the_gate(&kept, &clients, &store, &http).await;
         }
         messages::findings(&kept.findings);
@@ -98,7 +95,6 @@ fn gated(args: &RunArgs) -> Result<u8, Failure> {
         let ended = Ended::NotStarted(code::FINDINGS);
         Ok(Outcome { ended, findings: kept.findings.clone(), ..context.outcome(&kept, &clients) })
     });
-    runtime.shutdown_timeout(ABORT_GRACE);
     finish(args, outcome?, kept, results)
 }
 
@@ -135,7 +131,8 @@ impl<'a> RunContext<'a> {
         let databases = config::go_databases(&self.args.go_settings, &self.go)?;
         // A database or an upstream of a flag, not of the settings of `go`: as for `serve`.
         let is_named = self.args.upstream.is_some() || !self.args.go_settings.sumdb.is_empty();
-        Ok(if is_named { self.source_config.reach(databases) } else { databases })
+        let databases = if is_named { self.source_config.reach(databases) } else { databases };
+        Ok(self.args.timeout.limit(databases))
     }
 
     /// Starts the mirror, runs the command, and examines the result.
@@ -168,7 +165,8 @@ impl<'a> RunContext<'a> {
 
         let mut signals = Signals::new().map_err(|error| Failure::host("listen to signals", &error))?;
         let start = Instant::now();
-        let ended = gate::run(&self.args.command, &environment, &mut signals).await;
+        let command = gate::run(&self.args.command, &environment, &mut signals);
+        let ended = out::telling_whom(clients, command).await;
         let ended = ended.or_else(|error| messages::not_started(&error))?;
         // While the command ran, signals were passed on to it; from here on they end the examination.
         let examined = tokio::select! {

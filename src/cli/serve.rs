@@ -7,6 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::args::ServeArgs;
 use super::config::{self, PathSource};
 use super::exit::{Exit, Failure};
+use super::runtime::Runtime;
 use super::serve_check::check;
 use super::{out, sources};
 use crate::base::clock::Clock;
@@ -21,7 +22,7 @@ use gomodule::module::Patterns;
 pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
     let direct = config::patterns("--private", &args.address.exempt.private)?;
     let source_config = sources::read(args.upstreams.config.as_deref(), &args.upstreams.upstream, direct)?;
-    let databases = source_config.reach(config::databases(&args.databases.sumdb)?);
+    let databases = args.timeout.limit(source_config.reach(config::databases(&args.databases.sumdb)?));
     let (base, exempt) = config::address(&args.address)?;
     let hosts = Hosts::named(&args.host).map_err(|error| Failure::new(Fault::Request, format!("--host {error}")))?;
     let policy = args.policy.as_deref().map(|path| config::read_policy(path, PathSource::Named)).transpose()?;
@@ -49,7 +50,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
         if args.offline { config::offline_router(&[], ttls)? } else { source_config.router(ttls, &http, &store)? };
     let exempt = exempt.with(private.clone());
     let expectations = Expectations { databases: clients.clone(), exempt: exempt.clone() };
-    config::runtime()?.block_on(async {
+    Runtime::start()?.block_on(async {
         // Before the mirror starts, so that no signal is missed.
         let listen = |kind| signal(kind).map_err(|error| Failure::host("listen to signals", &error));
         let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);

@@ -10,6 +10,7 @@ use super::args::VerifyArgs;
 use super::config;
 use super::exit::{Exit, Failure};
 use super::lookup::{Prover, proved};
+use super::runtime::Runtime;
 use super::{hash, out};
 use crate::base::bounded::read_bounded;
 use crate::base::fault::{Fault, in_full};
@@ -115,7 +116,7 @@ fn zip(args: &VerifyArgs, file: &File) -> Result<String, Failure> {
     let module = hash::module_of(path, file)?;
     let h1 = hash::zip(path, file, &module)?;
     let prover = Prover::of(&args.proof, None)?;
-    let (expected, by) = match config::runtime()?.block_on(prover.ask(&module)) {
+    let (expected, by) = match Runtime::start()?.block_on(prover.ask(&module)) {
         Some(Ok(record)) => (record.h1(Kind::Zip), proved(&record)),
         Some(Err(error)) => return Err(Failure::new(error.fault(), in_full(&*error))),
         None => {

@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 use super::args::WhyArgs;
 use super::exit::{Exit, Failure};
 use super::lookup::{Prover, proved};
-use super::{config, hash, out, pins, policy};
+use super::runtime::Runtime;
+use super::{hash, out, pins, policy};
 use crate::audit::Audit;
 use crate::base::fault::in_full;
 use crate::base::text::safe;
@@ -24,7 +25,7 @@ pub(super) fn run(args: &WhyArgs) -> Result<Exit, Failure> {
     let module = &args.module;
     let in_force = policy::in_force(args.policy.as_ref())?;
     let prover = Prover::of(&args.proof, in_force.as_ref().map(|(_, policy)| policy))?;
-    let answer = config::runtime()?.block_on(prover.ask(module));
+    let answer = Runtime::start()?.block_on(prover.ask(module));
     let Prover { store, databases, exempt } = prover;
     // The audit derives the facts for the policy from an answer.
     let audit = Audit { databases, exempt, at_once: 1, policy: None, base_policy: None, now: SystemTime::now() };

@@ -2,6 +2,7 @@
 //! (<https://docs.github.com/actions/reference/workflow-commands-for-github-actions>).
 
 use super::human::verdict;
+use super::unchecked::by_cause;
 use super::{Place, RenderOptions, Report, Severity};
 use crate::base::text::{safe, safe_path};
 
@@ -21,9 +22,15 @@ pub(super) fn render(report: &Report, options: RenderOptions) -> String {
     for (path, why) in &report.excluded {
         text.push_str(&annotation("notice", Some(&path.into()), "left out", &safe(&format!("left out ({why})"))));
     }
-    for line in &report.unchecked {
-        let message = format!("{}: {}", safe(&line.module), safe(&line.reason));
-        text.push_str(&annotation("error", Some(&line.place), "not checked", &message));
+    for group in by_cause(&report.unchecked) {
+        if let Some(summary) = group.summary() {
+            text.push_str(&annotation("error", None, "not checked", &summary));
+            continue;
+        }
+        for line in group.lines {
+            let message = format!("{}: {}", safe(&line.module), safe(&line.reason));
+            text.push_str(&annotation("error", Some(&line.place), "not checked", &message));
+        }
     }
     if let Some(one) = &report.misbehaviour {
         text.push_str(&annotation("error", None, "the database misbehaved", &safe(&one.message)));

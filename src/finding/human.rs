@@ -4,8 +4,12 @@ use std::collections::BTreeSet;
 
 use clap::builder::styling::{AnsiColor, Style};
 
-use super::{Ending, Finding, RenderOptions, Report, Severity, Unaudited};
+use super::unchecked::by_cause;
+use super::{Ending, Finding, ProofTree, RenderOptions, Report, Severity, Unaudited};
 use crate::base::text::{safe, safe_path};
+
+/// Lines with one cause that are listed all the same: they do not hide what else is shown.
+const FEW: usize = 5;
 
 pub(super) fn render(report: &Report, options: RenderOptions) -> String {
     let mut text = String::new();
@@ -28,7 +32,13 @@ pub(super) fn render(report: &Report, options: RenderOptions) -> String {
     for (path, why) in &report.excluded {
         text.push_str(&format!("{}: left out ({})\n", safe_path(path), safe(why)));
     }
-    report.unchecked.iter().for_each(|unchecked| text.push_str(&unaudited("not checked", unchecked)));
+    for group in by_cause(&report.unchecked) {
+        let summary = group.summary();
+        if summary.is_none() || options.verbose || group.lines.len() <= FEW {
+            group.lines.iter().for_each(|line| text.push_str(&unaudited("not checked", line)));
+        }
+        text.extend(summary.map(|summary| format!("{summary}\n")));
+    }
     text.push_str(&verdict(report, options));
     text
 }
@@ -74,8 +84,11 @@ pub(super) fn verdict(report: &Report, options: RenderOptions) -> String {
         let of = if report.base.len() > 1 { format!(" of {}", base.work_tree.display()) } else { String::new() };
         words.push(safe(&format!("new since {}{of}", base.commit)));
     }
-    if let Some((name, size)) = &report.database {
-        words.push(format!("tree of {size} records of {}", safe(name)));
+    if let Some(ProofTree { name, size, is_current }) = &report.database {
+        let stored = if *is_current { "" } else { "stored " };
+        if *size > 0 {
+            words.push(format!("{stored}tree of {size} records of {}", safe(name)));
+        }
     }
     words.extend(report.policies.as_ref().map(ToString::to_string));
     let evidence = report.misbehaviour.as_ref().map(|one| safe(&one.evidence.display().to_string()));

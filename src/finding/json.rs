@@ -22,7 +22,9 @@ pub(super) fn render(report: &Report, options: RenderOptions) -> String {
             json!({"path": path.display().to_string(), "reason": why})
         }).collect::<Vec<_>>(),
         "proved": report.proved,
-        "database": report.database.as_ref().map(|(name, size)| json!({"name": name, "tree_size": size})),
+        "database": report.database.as_ref().map(|tree| {
+            json!({"name": tree.name, "tree_size": tree.size, "current": tree.is_current})
+        }),
         "policy": policies.now.map(|path| path.display().to_string()),
         "base_policy": policies.base.map(|path| path.display().to_string()),
         "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),

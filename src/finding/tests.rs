@@ -27,7 +27,7 @@ fn finding(code: Code, line: u32, text: &str) -> Finding {
 }
 
 fn unaudited(line: u32, reason: &str) -> Unaudited {
-    Unaudited { place: place(line), module: "a.com/c@v1.0.0".to_owned(), reason: reason.to_owned() }
+    Unaudited { place: place(line), module: "a.com/c@v1.0.0".to_owned(), reason: reason.to_owned(), cause: None }
 }
 
 fn base(digits: &str, work_tree: &str) -> ComparedWith {
@@ -38,7 +38,7 @@ fn clean() -> Report {
     Report {
         files: vec![PathBuf::from("sub dir/go.sum")],
         proved: 7,
-        database: Some(("sum.golang.org".to_owned(), 57)),
+        database: Some(ProofTree { name: "sum.golang.org".to_owned(), size: 57, is_current: true }),
         ..Report::default()
     }
 }
@@ -105,6 +105,29 @@ fn human_reports_have_facts_advice_once_and_a_verdict_last() {
     assert_eq!(last(&since), format!("clean: 7 proved, new since {commit}, tree of 57 records of sum.golang.org"));
     let coloured = render(&clean(), Format::Human, RenderOptions { colour: true, ..options() });
     assert!(coloured.contains("\u{1b}[1m\u{1b}[32mclean\u{1b}[0m"), "{coloured:?}");
+}
+
+#[test]
+fn many_lines_of_one_cause_are_one_sentence_except_in_formats_for_programs() {
+    let cause = Some("sum.golang.org cannot be reached (connection refused)".to_owned());
+    let lines = (1..=616).map(|nth| Unaudited { cause: cause.clone(), ..unaudited(nth, "refused at /lookup") });
+    let unchecked: Vec<Unaudited> = lines.chain([unaudited(700, "damaged")]).collect();
+    let tree = ProofTree { name: "sum.golang.org".to_owned(), size: 57, is_current: false };
+    let report = Report { unchecked, database: Some(tree), ..clean() };
+    let quiet = RenderOptions { verbose: false, ..options() };
+    let shown = |format, options| render(&report, format, options).lines().map(str::to_owned).collect::<Vec<_>>();
+    let summary = "616 lines not checked: sum.golang.org cannot be reached (connection refused)";
+    let damaged = "sub dir/go.sum:700: not checked: a.com/c@v1.0.0 (damaged)";
+    let verdict = "NOT FINISHED, 617 not checked: 7 proved, stored tree of 57 records of sum.golang.org";
+    assert_eq!(shown(Format::Human, quiet), [summary, damaged, verdict]);
+    let all = shown(Format::Human, options());
+    assert_eq!((all.len(), &*all[616]), (616 + 3, summary), "{all:?}");
+    let github = shown(Format::Github, options());
+    assert_eq!(github[0], format!("::error title=not checked::{summary}"));
+    assert_eq!((github.len(), &*github[2]), (3, verdict));
+    for format in [Format::Json, Format::Sarif, Format::Junit] {
+        assert_eq!(rendered(&report, format).matches("refused at /lookup").count(), 616, "{format:?}");
+    }
 }
 
 #[test]

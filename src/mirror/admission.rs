@@ -155,7 +155,7 @@ mod tests {
         let world = testkit::Origin::start(testkit::World::demo()).await.unwrap();
         let database = Database::parse(&world.gosumdb()).unwrap();
         let clock = Clock::seeded(SystemTime::UNIX_EPOCH + Duration::from_secs(1_780_000_000));
-        let client = Client::open(database, &store, &Anchor::None, HttpClient::new().unwrap(), clock).unwrap();
+        let client = Client::open(database, &store, &Anchor::None, &HttpClient::new().unwrap(), clock).unwrap();
         let databases = Databases::new(vec![client]).unwrap();
         let expectations = Expectations { databases, exempt: Patterns::default() };
         let module = ModuleVersion::parse("example.com/hello@v1.0.0").unwrap();

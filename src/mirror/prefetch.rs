@@ -2,6 +2,7 @@
 //!
 //! They are proved like files that a client asks for.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -14,7 +15,7 @@ use crate::base::clock::Clock;
 use crate::policy::InForce;
 use crate::release::{ByteSource, EventLog, Expectations};
 use crate::store::Store;
-use crate::sumdb::{DatabaseId, ModuleRecord};
+use crate::sumdb::{DatabaseId, Databases, ModuleRecord, SumdbError};
 use crate::upstream::{Router, UpstreamError};
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::dirhash::H1;
@@ -48,13 +49,26 @@ impl Prefetch {
         Self { pipeline: Pipeline::new(store, sources, expectations, policies, EventLog::default(), clock) }
     }
 
-    /// Proves the records of `modules`, all under one tree head, and keeps them. An error is reported when a file of the module
-    /// is requested. `decided` counts the modules.
-    pub(crate) async fn prove(&self, modules: &[ModuleVersion], decided: &AtomicUsize) {
+    /// Proves the records of `modules`, all under one tree head, and keeps them. `decided` counts the modules. Returns those for
+    /// which no database can be reached. Another error is reported when a file of the module is requested.
+    pub(crate) async fn prove(
+        &self,
+        modules: &[ModuleVersion],
+        decided: &AtomicUsize,
+    ) -> HashMap<ModuleVersion, Arc<SumdbError>> {
         let expectations = &self.pipeline.context.expectations;
         let covered = modules.iter().filter(|module| !expectations.exempt.exempts(&module.path));
         let covered: Vec<ModuleVersion> = covered.cloned().collect();
-        expectations.databases.lookup_all(&covered, LOOKUPS, decided).await;
+        let answers = expectations.databases.lookup_all(&covered, LOOKUPS, decided).await;
+        answers
+            .into_iter()
+            .filter_map(|(module, answer)| Some((module, answer.err()?)))
+            .filter(|(_, error)| error.is_lost())
+            .collect()
+    }
+
+    pub(crate) fn databases(&self) -> &Databases {
+        &self.pipeline.context.expectations.databases
     }
 
     pub(crate) async fn record_of(

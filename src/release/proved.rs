@@ -122,7 +122,7 @@ mod tests {
         let store = Arc::new(Store::open(folder.path()).unwrap());
         let (world, http) = (testkit::Origin::start(testkit::World::demo()).await.unwrap(), HttpClient::new().unwrap());
         let database = Database::parse(&world.gosumdb()).unwrap();
-        let client = Client::open(database, &store, &Anchor::None, http.clone(), Clock::System).unwrap();
+        let client = Client::open(database, &store, &Anchor::None, &http, Clock::System).unwrap();
         let databases = Databases::new(vec![client]).unwrap();
         let list = ProxyList::parse(&world.url()).unwrap();
         let pool = UpstreamPool::new(list.upstreams(), &http, Ttls::default(), Clock::System).unwrap();

@@ -57,10 +57,10 @@ impl Client {
         database: Database,
         store: &Store,
         anchor: &Anchor,
-        http: HttpClient,
+        http: &HttpClient,
         clock: Clock,
     ) -> Result<Self, SumdbError> {
-        let remote = Remote::new(database, http, clock);
+        let remote = Remote::new(database, http, clock)?;
         let database = Arc::clone(&remote.database);
         let state = Arc::new(store.database(database.name(), &database.key().to_string())?);
         let tiles = Tiles::new(Arc::clone(&state), remote.clone());
@@ -90,6 +90,11 @@ impl Client {
     /// The newest trusted head, if there is one yet. Makes no requests.
     pub fn trusted(&self) -> Option<SignedCheckpoint> {
         self.merger.trusted.head()
+    }
+
+    /// Whether the database has shown a head to this process. Else the trusted head is from an earlier one, or built in.
+    pub fn has_shown_head(&self) -> bool {
+        self.merger.is_shown_now()
     }
 
     /// The size of the trusted tree.
@@ -189,10 +194,15 @@ impl Client {
         }
         let (remote, merger) = (self.remote.clone(), Arc::clone(&self.merger));
         let flight = self.refreshes.join((), move || async move {
-            let note = remote.latest().await?;
-            let seen = SignedCheckpoint::open(&note, SUMDB_ORIGIN, remote.database.key())
-                .map_err(|error| remote.database.unverified("latest", error))?;
-            merger.merge(seen).await
+            let refresh = async {
+                let note = remote.latest().await?;
+                let seen = SignedCheckpoint::open(&note, SUMDB_ORIGIN, remote.database.key())
+                    .map_err(|error| remote.database.unverified("latest", error))?;
+                merger.merge(seen).await
+            };
+            remote.exchange(refresh).await?;
+            merger.was_shown_now();
+            Ok(())
         });
         flight.await.map_err(SumdbError::from)?
     }
@@ -216,7 +226,7 @@ impl Client {
         let wide = widest(tile, &head).ok_or_else(|| no_such_tile(self.database(), tile, &head))?;
         // The plan for the first hash of the tile has the tile and the path to the root.
         let node = wide.nodes().into_iter().next().ok_or_else(|| no_such_tile(self.database(), tile, &head))?;
-        let tiles = self.tiles.of_nodes(&head, &[node]).await?;
+        let tiles = self.remote.exchange(self.tiles.of_nodes(&head, &[node])).await?;
         self.tiles.keep(&tiles).await?;
         tiles
             .bytes(&wide)

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tlog::{SUM_GOLANG_ORG, VerifierKey};
 use url::Url;
@@ -15,6 +16,10 @@ use crate::upstream::{ProxyList, UpstreamConfig, typed_without_logins};
 
 /// The alias for networks that cannot reach sum.golang.org: the same key, another address.
 const CHINA_ALIAS: &str = "sum.golang.google.cn";
+
+/// One exchange with a database, a lookup with its tiles: a cold one of sum.golang.org takes about a second, and a first lookup,
+/// for which it fetches the module, some seconds.
+const EXCHANGE: Duration = Duration::from_secs(15);
 
 /// A checksum database.
 #[derive(Clone, Debug)]
@@ -29,6 +34,8 @@ pub struct Database {
     pub(super) fallbacks: Vec<UpstreamConfig>,
     /// The folder of an export, read instead of any address.
     pub(super) export: Option<PathBuf>,
+    /// How long one exchange may take, a lookup with its tiles.
+    pub(super) exchange: Duration,
 }
 
 /// Why a database setting cannot be used.
@@ -85,7 +92,15 @@ impl Database {
             (None, CHINA_ALIAS) => parse_url(&format!("https://{CHINA_ALIAS}"))?,
             (None, _) => parse_url(&format!("https://{}", key.name()))?,
         };
-        Ok(Self { key, url, url_given: address.is_some(), proxies: Vec::new(), fallbacks: Vec::new(), export: None })
+        Ok(Self {
+            key,
+            url,
+            url_given: address.is_some(),
+            proxies: Vec::new(),
+            fallbacks: Vec::new(),
+            export: None,
+            exchange: EXCHANGE,
+        })
     }
 
     /// Asks the proxies of a list first, as `go` does unless GOSUMDB has a url.
@@ -102,6 +117,13 @@ impl Database {
     pub fn with_fallbacks(mut self, list: &ProxyList) -> Self {
         // A lookup contains a module path, and some proxies may not receive every path.
         self.fallbacks = list.upstreams().iter().filter(|proxy| proxy.scope.is_everything()).cloned().collect();
+        self
+    }
+
+    /// Limits one exchange, a lookup with its tiles, to this time.
+    #[must_use]
+    pub fn within(mut self, exchange: Duration) -> Self {
+        self.exchange = exchange;
         self
     }
 

@@ -10,6 +10,7 @@ use super::client::Client;
 use super::error::{Answer, SumdbError};
 use super::first_asked::FirstAsked;
 use super::record::ModuleRecord;
+use super::waiting::Waiting;
 use crate::policy::Age;
 use gomodule::module::ModuleVersion;
 
@@ -75,6 +76,11 @@ impl Databases {
     /// One of them.
     pub fn at(&self, id: DatabaseId) -> &Client {
         &self.0[id.0]
+    }
+
+    /// Which of them requests wait for, from now on.
+    pub fn waiting(&self) -> Waiting {
+        Waiting::of(self.0.iter().map(|client| client.remote.clone()))
     }
 
     /// Their names, in order.

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tlog::CheckpointError;
 
@@ -30,6 +31,9 @@ pub enum SumdbError {
     /// The database, by name, did not answer.
     #[error("the checksum database {0} cannot be reached: {1}")]
     Unreachable(String, #[source] HttpError),
+    /// The database, by name, sent nothing, or not enough, in this time.
+    #[error("the checksum database {0} cannot be reached: no answer within {seconds} s", seconds = .1.as_secs())]
+    NoAnswer(String, Duration),
     /// Not in the store, and the network is not used.
     #[error("offline: the proof of {0} is not in the store")]
     Offline(String),
@@ -111,11 +115,31 @@ impl SumdbError {
         matches!(self, Self::Unverified(..) | Self::NotTheDatabase { .. } | Self::WrongRecord(..))
     }
 
+    /// Whether the database cannot be reached at all: the next request would fail, too.
+    pub(crate) fn is_lost(&self) -> bool {
+        matches!(self, Self::Unreachable(_, HttpError::Unconnected { .. }) | Self::NoAnswer(..))
+    }
+
+    /// The cause, if it concerns the database and not one of the requests, in the same words for each of them.
+    pub(crate) fn common_cause(&self) -> Option<String> {
+        match self {
+            Self::Unreachable(database, error) => Some(format!("{database} cannot be reached ({})", error.why())),
+            Self::NoAnswer(database, within) => {
+                Some(format!("{database} cannot be reached (no answer within {} s)", within.as_secs()))
+            }
+            _ => None,
+        }
+    }
+
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
             Self::NoRecord(..) => Fault::Absent,
-            Self::Unreachable(_, HttpError::Timeout { .. } | HttpError::Slow { .. }) => Fault::Timeout,
+            Self::NoAnswer(..)
+            | Self::Unreachable(
+                _,
+                HttpError::Timeout { .. } | HttpError::Slow { .. } | HttpError::Unconnected { silent: true, .. },
+            ) => Fault::Timeout,
             Self::Missing(..)
             | Self::Unreachable(..)
             | Self::Offline(_)

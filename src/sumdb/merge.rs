@@ -4,6 +4,7 @@
 //! prove the two heads consistent are stored, and these have every node on the right edge of the older tree, as wide as in
 //! the newer one.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tlog::{Decision, ForkEvidence, Observation, SignedCheckpoint, Timeline, TreeSize};
@@ -24,6 +25,8 @@ pub(super) struct Merger {
     pub(super) trusted: Trusted,
     /// An anchor that is not compared with the stored head yet.
     anchor_due: Mutex<Option<SignedCheckpoint>>,
+    /// The database has shown a head to this process.
+    is_shown_now: AtomicBool,
 }
 
 impl Merger {
@@ -42,7 +45,7 @@ impl Merger {
             trusted.head().is_some_and(|head| head.note() != anchor.note())
                 && compared.as_deref() != Some(anchor.note())
         }));
-        Ok(Self { database, state, tiles, trusted, anchor_due })
+        Ok(Self { database, state, tiles, trusted, anchor_due, is_shown_now: AtomicBool::default() })
     }
 
     /// Proves a signed head consistent with the trusted one, and trusts it if it is newer.
@@ -76,6 +79,15 @@ impl Merger {
             }
         }
         Err(self.contention())
+    }
+
+    /// The database has shown a head that is consistent with the trusted one, not only an export or the disk.
+    pub(super) fn was_shown_now(&self) {
+        self.is_shown_now.store(self.database.export.is_none(), Ordering::Relaxed);
+    }
+
+    pub(super) fn is_shown_now(&self) -> bool {
+        self.is_shown_now.load(Ordering::Relaxed)
     }
 
     /// Compares the anchor with the stored head, once per anchor: the program may have been updated since.

@@ -31,8 +31,12 @@ impl Prover {
     pub(super) async fn lookup(self: &Arc<Self>, module: &ModuleVersion) -> Answer {
         match self.stored(vec![module.clone()]).await.pop() {
             Some((_, answer)) => answer,
-            None => self.from_network(module).await,
+            None => self.remote.exchange(self.from_network(module)).await,
         }
+    }
+
+    pub(super) fn remote(&self) -> &Remote {
+        &self.remote
     }
 
     /// The answers that are on disk; modules without one are left out.
@@ -140,6 +144,7 @@ impl Prover {
             if replies.iter().any(|reply| reply.shows(&head)) {
                 self.merger.shown_again(head.size()).await?;
             }
+            self.merger.was_shown_now();
             // Both are checked again whenever they are read, so the order does not matter.
             let records = self.store_records(&modules, proved);
             let (tiles, records) = tokio::join!(self.tiles.keep(&tiles), records);

@@ -7,28 +7,34 @@
 //! answer stays unproved.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::select_ok;
 use tlog::{Mismatch, SUMDB_ORIGIN, SignedCheckpoint, Tile, TileError};
 use tokio::sync::OnceCell;
+use tokio::time::{sleep, timeout};
 
+use super::contact::{Contact, Silence};
 use super::database::Database;
-use super::error::{NotShown, SumdbError};
+use super::endpoints::{EndpointKind, Endpoints, OwnAddress, SUPPORTED, cause_of};
+use super::error::{NotShown, Shared, SumdbError};
 use crate::base::clock::Clock;
-use crate::base::flight::Flights;
 pub(super) use crate::upstream::UpstreamId as Endpoint;
 use crate::upstream::database_request::DatabaseRequest;
-use crate::upstream::{
-    HttpClient, HttpError, Source, SourceFailure, Ttls, UpstreamConfig, UpstreamError, UpstreamPool, Wanted,
-};
+use crate::upstream::{HttpClient, HttpError, SourceFailure, Timeouts, UpstreamError, Wanted};
 
-const SUPPORTED: Wanted = Wanted::Database(DatabaseRequest::Supported);
 const LATEST: Wanted = Wanted::Database(DatabaseRequest::Latest);
-/// Concurrent requests to one endpoint: all tiles of the plan of an audit (`sumdb/tiles.rs`).
-const AT_ONCE: usize = 512;
 /// The next endpoint is asked after this time: a public service that is a little slow must not get twice the load.
 const HEDGE_AFTER: Duration = Duration::from_secs(1);
+/// A tile is a file of the server. One that has not come after this time is requested again on another connection: this one may
+/// be dead.
+const TILE_AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// No other round of attempts begins after this time: a name server, a silent endpoint or many endpoints may take it for each.
+const RETRY_WITHIN: Duration = Duration::from_secs(2);
+/// The longest time that a request waits for an endpoint whose circuit breaker is open.
+const LONGEST_REST: Duration = Duration::from_secs(2);
 
 #[derive(Clone)]
 pub(super) struct Remote {
@@ -37,30 +43,9 @@ pub(super) struct Remote {
     pub(super) offline: bool,
     http: HttpClient,
     clock: Clock,
+    contact: Contact,
     /// Found at the first request.
     endpoints: Arc<OnceCell<Endpoints>>,
-}
-
-pub(super) struct Endpoints {
-    pool: UpstreamPool,
-    kinds: Vec<EndpointKind>,
-}
-
-enum EndpointKind {
-    /// The database's own address. It decides that there is no record, once it has shown a head.
-    Own(Arc<OwnAddress>),
-    /// The folder of an export. A record that is not in it may exist.
-    Export,
-    /// A proxy, and whether it passes the database on, once known.
-    Proxy(OnceCell<bool>),
-}
-
-/// Whether an address has shown a head that the database signed. A captive portal, a wrong path, or a blocking proxy on the
-/// way also answers 404.
-#[derive(Default)]
-struct OwnAddress {
-    has_shown_head: AtomicBool,
-    head_requests: Flights<(), Result<(), NotShown>>,
 }
 
 /// Why an endpoint has no valid answer.
@@ -69,6 +54,8 @@ enum EndpointError {
     NoRecord(SumdbError),
     /// No answer, or 404.
     Upstream(UpstreamError),
+    /// Its circuit breaker is open for this time, after this failure.
+    Resting(Duration, HttpError),
     /// A wrong answer.
     Wrong(SumdbError),
     /// A proxy that does not pass the database on.
@@ -76,87 +63,74 @@ enum EndpointError {
 }
 
 impl Remote {
-    pub(super) fn new(database: Database, http: HttpClient, clock: Clock) -> Self {
+    pub(super) fn new(database: Database, http: &HttpClient, clock: Clock) -> Result<Self, SumdbError> {
         let offline = http.is_offline() && database.export.is_none();
-        Self { database: Arc::new(database), offline, http, clock, endpoints: Arc::default() }
+        let http = http.with_timeouts(Timeouts::of_database(database.exchange));
+        let http = http.map_err(|cause| SumdbError::Unreachable(database.name().to_owned(), cause))?;
+        let contact = Contact::new(http.clone(), clock);
+        Ok(Self { database: Arc::new(database), offline, http, clock, contact, endpoints: Arc::default() })
     }
 
     pub(super) async fn all_endpoints(&self) -> Result<impl ExactSizeIterator<Item = Endpoint> + use<>, SumdbError> {
         Ok(self.endpoints().await?.pool.sources())
     }
 
-    /// Proxies that pass the database on are tried first, as `go` does
-    /// (<https://go.dev/design/25530-sumdb#proxying-a-checksum-database>): 200 selects the proxy, 404 leads to the next one,
-    /// and any other failure is an error unless `|` follows the proxy. The fallback proxies come last.
     pub(super) async fn endpoints(&self) -> Result<&Endpoints, SumdbError> {
         let find = || async {
-            let database = &self.database;
-            let url_through = |source: &Source| match source {
-                Source::Http(proxy) => {
-                    let mut base = proxy.clone();
-                    base.set_path(&format!("{}/sumdb/{}", proxy.path().trim_end_matches('/'), database.name()));
-                    Some(base)
-                }
-                Source::Dir(_) | Source::Direct(_) => None,
-            };
-            if let Some(folder) = &database.export {
-                let folder = UpstreamConfig::plain(Source::Dir(folder.clone()), false);
-                return Ok(Endpoints { pool: self.pool(&[folder])?, kinds: vec![EndpointKind::Export] });
-            }
-            let mut own = None;
-            for proxy in &database.proxies {
-                let Some(base) = url_through(&proxy.source) else { continue };
-                // An upstream of its own: credentials in the url are sent to no other address.
-                let endpoint = UpstreamConfig::plain(Source::Http(base.clone()), proxy.on_any_failure);
-                let endpoint = self.pool(&[endpoint])?;
-                match endpoint.small_from(Endpoint::FIRST, &SUPPORTED).await {
-                    Ok(_) => {
-                        own = Some(base);
-                        break;
-                    }
-                    Err(error) if endpoint.leads_on(Endpoint::FIRST, &error) => {}
-                    Err(error) => return Err(self.unreachable(cause_of(error, endpoint.name(Endpoint::FIRST)))),
-                }
-            }
-            let urls = own.map_or_else(|| database.urls(), |own| vec![own]);
-            let own = |url| (UpstreamConfig::plain(Source::Http(url), true), EndpointKind::Own(Arc::default()));
-            let fallbacks = database.fallbacks.iter().filter_map(|proxy| {
-                let source = Source::Http(url_through(&proxy.source)?);
-                let endpoint = UpstreamConfig { source, on_any_failure: true, ..proxy.clone() };
-                Some((endpoint, EndpointKind::Proxy(OnceCell::new())))
-            });
-            let (configs, kinds): (Vec<UpstreamConfig>, Vec<_>) = urls.into_iter().map(own).chain(fallbacks).unzip();
-            Ok(Endpoints { pool: self.pool(&configs)?, kinds })
+            let _pending = self.contact.begin();
+            Endpoints::find(&self.database, &self.http, self.clock).await
         };
-        self.endpoints.get_or_try_init(find).await
+        self.endpoints.get_or_try_init(find).await.map_err(|cause| self.unreachable(cause))
     }
 
-    fn pool(&self, configs: &[UpstreamConfig]) -> Result<UpstreamPool, SumdbError> {
-        // A record that is missing now may appear within seconds.
-        let ttls = Ttls { absent: Duration::ZERO, ..Ttls::default() };
-        let pool = UpstreamPool::with_places(configs, &self.http, ttls, AT_ONCE, self.clock);
-        pool.map_err(|cause| self.unreachable(cause))
+    /// One exchange, which has a limited time.
+    pub(super) async fn exchange<T>(&self, exchange: impl Future<Output = Shared<T>>) -> Shared<T> {
+        let limit = self.database.exchange;
+        timeout(limit, exchange).await.unwrap_or_else(|_| Err(self.no_answer(limit)))
+    }
+
+    /// Work of any length, which ends when the database is silent for `limit`.
+    pub(super) async fn unless_silent<T>(&self, limit: Duration, work: impl Future<Output = Shared<T>>) -> Shared<T> {
+        tokio::select! {
+            biased;
+            done = work => done,
+            () = self.contact.silent_for(limit) => Err(self.no_answer(limit)),
+        }
+    }
+
+    /// How often the database has sent something.
+    pub(super) fn arrived(&self) -> u64 {
+        self.contact.arrived()
+    }
+
+    pub(super) fn silence(&self) -> Silence {
+        self.contact.silence()
+    }
+
+    /// The addresses that are asked, without credentials.
+    pub(super) fn addresses(&self) -> String {
+        let known = self.endpoints.get().map(|endpoints| {
+            let names = endpoints.pool.sources().map(|id| endpoints.pool.name(id));
+            names.collect::<Vec<_>>().join(", ")
+        });
+        known.unwrap_or_else(|| {
+            let proxies = self.database.proxies.iter().map(|proxy| proxy.source.to_string());
+            let own = self.database.url().as_str().trim_end_matches('/').to_owned();
+            proxies.chain([own]).collect::<Vec<_>>().join(", ")
+        })
+    }
+
+    fn no_answer(&self, within: Duration) -> Arc<SumdbError> {
+        Arc::new(SumdbError::NoAnswer(self.database.name().to_owned(), within))
     }
 
     pub(super) async fn latest(&self) -> Result<Vec<u8>, SumdbError> {
         self.ask(DatabaseRequest::Latest, None, Ok).await
     }
 
-    /// A tile of exactly the requested width. A server may delete a partial tile once the full one exists
-    /// (<https://c2sp.org/tlog-tiles>), so after any failure the full tile is requested and cut.
+    /// A tile of exactly the requested width.
     pub(super) async fn tile(&self, tile: &Tile, only: Option<Endpoint>) -> Result<Vec<u8>, SumdbError> {
-        let exact = self.ask(DatabaseRequest::Tile(*tile), only, Ok).await;
-        if tile.is_full() || exact.is_ok() {
-            return exact;
-        }
-        let full = tile.full();
-        let check = |bytes: Vec<u8>| {
-            let (found, expected) = (bytes.len(), full.byte_len());
-            let cut = tile.cut(&bytes).filter(|_| found == expected).map(<[u8]>::to_vec);
-            let wrong = || TileError::WrongLength(full, Mismatch { expected, found });
-            cut.ok_or_else(|| self.database.unverified(full, wrong()))
-        };
-        self.ask(DatabaseRequest::Tile(full), only, check).await
+        self.ask(DatabaseRequest::Tile(*tile), only, Ok).await
     }
 
     /// The answers of an endpoint contradict each other.
@@ -174,6 +148,7 @@ impl Remote {
         check: impl Fn(Vec<u8>) -> Result<T, SumdbError>,
     ) -> Result<T, SumdbError> {
         let endpoints = self.endpoints().await?;
+        let (_pending, start) = (self.contact.begin(), self.clock.steady());
         let wanted = &Wanted::Database(request);
         let attempt = |id, _progress| {
             let answer = self.ask_endpoint(endpoints, id, wanted, &check);
@@ -189,8 +164,11 @@ impl Remote {
             let order = only.map_or_else(|| endpoints.pool.stages(wanted), |id| vec![vec![id]]);
             endpoints.pool.race(order, HEDGE_AFTER, |_, _| false, attempt).await
         };
-        let passes =
-            |errors: &Vec<(Endpoint, EndpointError)>| errors.iter().filter_map(|(_, error)| error.passes()).min();
+        let passes = |errors: &Vec<(Endpoint, EndpointError)>| {
+            // A single one is asked only to find out which of them lies.
+            let is_last = only.is_some() || self.clock.steady() - start > RETRY_WITHIN;
+            errors.iter().filter_map(|(_, error)| error.passes()).min().filter(|_| !is_last)
+        };
         match endpoints.pool.in_rounds(round, passes).await {
             Ok((_, Ok(answer))) => Ok(answer),
             Ok((id, Err(error))) => Err(self.conclude(endpoints, wanted, vec![(id, error)])),
@@ -198,8 +176,33 @@ impl Remote {
         }
     }
 
-    /// Asks one endpoint.
+    /// Asks one endpoint. A server may delete a partial tile once the full one exists (<https://c2sp.org/tlog-tiles>), so after
+    /// any answer but the tile the full one is requested and cut.
     async fn ask_endpoint<T>(
+        &self,
+        endpoints: &Endpoints,
+        id: Endpoint,
+        wanted: &Wanted,
+        check: &impl Fn(Vec<u8>) -> Result<T, SumdbError>,
+    ) -> Result<T, EndpointError> {
+        let exact = self.ask_for(endpoints, id, wanted, check).await;
+        let (Wanted::Database(DatabaseRequest::Tile(tile)), Err(error)) = (wanted, &exact) else { return exact };
+        if tile.is_full() || !error.is_answer() {
+            return exact;
+        }
+        let full = tile.full();
+        let cut = |bytes: Vec<u8>| {
+            let (found, expected) = (bytes.len(), full.byte_len());
+            let cut = tile.cut(&bytes).filter(|_| found == expected).map(<[u8]>::to_vec);
+            let wrong = || TileError::WrongLength(full, Mismatch { expected, found });
+            check(cut.ok_or_else(|| self.database.unverified(full, wrong()))?)
+        };
+        let full = self.ask_for(endpoints, id, &Wanted::Database(DatabaseRequest::Tile(full)), &cut).await;
+        // The exact one may come at the next attempt.
+        if full.is_err() && error.passes().is_some() { exact } else { full }
+    }
+
+    async fn ask_for<T>(
         &self,
         endpoints: &Endpoints,
         id: Endpoint,
@@ -212,15 +215,16 @@ impl Remote {
                 match pool.small_from(id, &SUPPORTED).await {
                     Ok(_) => Ok(true),
                     Err(UpstreamError::NotFound(_)) => Ok(false),
-                    Err(error) => Err(EndpointError::Upstream(error)),
+                    Err(error) => Err(failed(endpoints, id, error)),
                 }
             };
             if !*supported.get_or_try_init(ask).await? {
                 return Err(EndpointError::NotPassedOn);
             }
         }
-        match (pool.small_from(id, wanted).await, kind, wanted) {
+        match (self.answer(endpoints, id, wanted).await, kind, wanted) {
             (Ok(body), ..) => {
+                endpoints.note_failure(id, None);
                 let answer = check(body).map_err(|error| {
                     pool.had_wrong(id, wanted);
                     EndpointError::Wrong(error)
@@ -239,8 +243,23 @@ impl Remote {
                 self.check_own_address(endpoints, id, own).await?;
                 Err(EndpointError::NoRecord(SumdbError::NoRecord(self.database.asked_for(module), text)))
             }
-            (Err(error), ..) => Err(EndpointError::Upstream(error)),
+            (Err(error), ..) => Err(failed(endpoints, id, error)),
         }
+    }
+
+    async fn answer(&self, endpoints: &Endpoints, id: Endpoint, wanted: &Wanted) -> Result<Vec<u8>, UpstreamError> {
+        let first = endpoints.pool.small_from(id, wanted);
+        if !matches!(wanted, Wanted::Database(DatabaseRequest::Tile(_))) {
+            return first.await;
+        }
+        let mut first = std::pin::pin!(first);
+        tokio::select! {
+            biased;
+            answer = &mut first => return answer,
+            () = sleep(TILE_AGAIN_AFTER) => {}
+        }
+        let again = async { endpoints.other_connections().await?.small_from(id, wanted).await };
+        select_ok([first.boxed(), again.boxed()]).await.map(|(tile, _)| tile)
     }
 
     /// Checks that an endpoint has shown a signed head of any size; if it has not, requests one.
@@ -269,7 +288,7 @@ impl Remote {
 
     /// The error to report of those of all endpoints: no record; else a wrong answer; else a failure; else 404.
     fn conclude(&self, endpoints: &Endpoints, wanted: &Wanted, errors: Vec<(Endpoint, EndpointError)>) -> SumdbError {
-        let (mut wrong, mut missing, mut failed) = (None, None, None);
+        let (mut wrong, mut missing, mut failures) = (None, None, Vec::new());
         for (id, error) in errors {
             match error {
                 EndpointError::NoRecord(error) => return error,
@@ -285,9 +304,8 @@ impl Remote {
                 }
                 EndpointError::Upstream(UpstreamError::NotFound(reason)) => missing = missing.or(Some(reason)),
                 EndpointError::Wrong(error) => wrong = wrong.or(Some(error)),
-                EndpointError::Upstream(error) => {
-                    failed = failed.or_else(|| Some(cause_of(error, endpoints.pool.name(id))));
-                }
+                EndpointError::Upstream(error) => failures.push(cause_of(error, endpoints.pool.name(id))),
+                EndpointError::Resting(_, failure) => failures.push(failure),
                 EndpointError::NotPassedOn => {}
             }
         }
@@ -295,6 +313,9 @@ impl Remote {
             url: wanted.to_string(),
             cause: "no endpoint of the database could be reached".to_owned(),
         };
+        // Only if there was no connection to any of them, there is none to the database.
+        let told = failures.iter().position(|failure| !matches!(failure, HttpError::Unconnected { .. }));
+        let failed = failures.into_iter().nth(told.unwrap_or_default());
         match (wrong, failed, missing) {
             (Some(wrong), ..) => wrong,
             (None, Some(failed), _) => self.unreachable(failed),
@@ -309,14 +330,42 @@ impl Remote {
 }
 
 impl EndpointError {
+    /// How soon another attempt may succeed.
     fn passes(&self) -> Option<Duration> {
-        if let Self::Upstream(error) = self { error.passes() } else { None }
+        match self {
+            Self::Upstream(error) => error.passes(),
+            // A silent one would cost its time again.
+            Self::Resting(_, HttpError::Timeout(_) | HttpError::Unconnected { silent: true, .. }) => None,
+            Self::Resting(rest, _) => Some(*rest).filter(|rest| *rest <= LONGEST_REST),
+            _ => None,
+        }
+    }
+
+    /// Whether the endpoint answered, with whatever.
+    fn is_answer(&self) -> bool {
+        match self {
+            Self::Upstream(UpstreamError::Failed(error)) => {
+                !matches!(error, HttpError::Timeout(_) | HttpError::Unconnected { .. } | HttpError::Transport { .. })
+            }
+            Self::Wrong(_) | Self::NoRecord(_) | Self::Upstream(_) => true,
+            Self::Resting(..) | Self::NotPassedOn => false,
+        }
     }
 }
 
-fn cause_of(error: UpstreamError, url: String) -> HttpError {
+/// The error of an endpoint, whose last failure is remembered for the time that its circuit breaker is open.
+fn failed(endpoints: &Endpoints, id: Endpoint, error: UpstreamError) -> EndpointError {
     match error {
-        UpstreamError::Failed(cause) => cause,
-        error => HttpError::Transport { url, cause: error.to_string() },
+        UpstreamError::Source(_, SourceFailure::CircuitOpen { open_for, .. })
+            if let Some(failure) = endpoints.last_failure(id) =>
+        {
+            EndpointError::Resting(open_for, failure)
+        }
+        UpstreamError::Failed(cause) => {
+            let cause = cause_of(cause.into(), endpoints.pool.name(id));
+            endpoints.note_failure(id, Some(&cause));
+            EndpointError::Upstream(cause.into())
+        }
+        error => EndpointError::Upstream(error),
     }
 }

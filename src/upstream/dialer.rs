@@ -14,6 +14,7 @@ use url::Url;
 use super::inside::{is_inside, literal, names_this_machine};
 use super::proxy_variables::ProxyVariables;
 use super::times::Timeouts;
+use crate::base::flight::Flights;
 
 /// Enough for 256 concurrent requests of an audit for tiles; more idle connections are closed.
 const MAX_IDLE_PER_HOST: usize = 256;
@@ -62,7 +63,7 @@ impl Dialer {
         let of = Arc::clone(&proxies);
         let proxy = reqwest::Proxy::custom(move |url| of.proxy(url).cloned());
         Ok(Self {
-            anywhere: builder(timeouts).proxy(proxy).dns_resolver(Names { network, outside_only: false }).build()?,
+            anywhere: builder(timeouts).proxy(proxy).dns_resolver(Names::of(network, false)).build()?,
             outside: Arc::default(),
             proxies,
             timeouts,
@@ -84,7 +85,7 @@ impl Dialer {
             return self.get(url, headers).await;
         }
         let build = || async {
-            let names = Names { network: self.network, outside_only: true };
+            let names = Names::of(self.network, true);
             builder(self.timeouts).dns_resolver(names).build()
         };
         let outside = self.outside.get_or_try_init(build).await.map_err(Unanswered::Failed)?;
@@ -129,14 +130,26 @@ fn builder(timeouts: Timeouts) -> reqwest::ClientBuilder {
 struct Names {
     network: Network,
     outside_only: bool,
+    /// Each name is looked up once for all requests that wait for it: hundreds of the same would be lost by a small name server.
+    lookups: Flights<String, Result<Vec<SocketAddr>, Arc<io::Error>>>,
+}
+
+impl Names {
+    fn of(network: Network, outside_only: bool) -> Self {
+        Self { network, outside_only, lookups: Flights::default() }
+    }
 }
 
 impl Resolve for Names {
     fn resolve(&self, name: Name) -> Resolving {
         let (Network { addresses, is_inside }, outside_only) = (self.network, self.outside_only);
+        let (host, lookups) = (name.as_str().to_owned(), self.lookups.clone());
         Box::pin(async move {
-            let host = name.as_str().to_owned();
-            let found = tokio::task::spawn_blocking(move || addresses(name.as_str())).await??;
+            let lookup = || async move {
+                let found = tokio::task::spawn_blocking(move || addresses(name.as_str())).await;
+                found.map_err(io::Error::other).flatten().map_err(Arc::new)
+            };
+            let found = lookups.join(host.clone(), lookup).await??;
             match found.iter().find(|address| outside_only && is_inside(address.ip())) {
                 Some(address) => Err(Inside(host, address.ip()).into()),
                 None => Ok(Box::new(found.into_iter()) as Addrs),

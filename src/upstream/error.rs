@@ -108,7 +108,9 @@ impl UpstreamError {
             Self::Nowhere(_) => Fault::Absent,
             Self::NoSource(_) | Self::Source(_, SourceFailure::Refused(..)) => Fault::Refused,
             Self::Source(_, SourceFailure::Busy) => Fault::Busy,
-            Self::Failed(HttpError::Timeout { .. } | HttpError::Slow { .. }) => Fault::Timeout,
+            Self::Failed(
+                HttpError::Timeout { .. } | HttpError::Slow { .. } | HttpError::Unconnected { silent: true, .. },
+            ) => Fault::Timeout,
             // Another source may have what one source does not have.
             Self::NotFound(_) | Self::Failed(_) | Self::Source(..) => Fault::Upstream,
             Self::Direct(error) => error.fault(),

@@ -5,6 +5,7 @@ pub(super) mod error;
 mod pace;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -36,6 +37,8 @@ pub struct HttpClient {
     transport: Transport,
     timeouts: Timeouts,
     credentials: Option<Credentials>,
+    /// Answers and chunks of bodies that have arrived.
+    arrived: Arc<AtomicU64>,
     /// A public server may redirect to an internal address.
     pub(super) redirects_inside: bool,
 }
@@ -67,6 +70,8 @@ pub(super) struct Answer {
     pace: Pace,
     /// Another server sent it, after a redirect, so it must not be quoted.
     pub(super) elsewhere: bool,
+    /// Of the client.
+    arrived: Arc<AtomicU64>,
 }
 
 /// The condition of a request.
@@ -120,15 +125,32 @@ impl HttpClient {
 
     /// A client for one source, with its timeouts and its login. Default connections are shared.
     pub(super) fn for_upstream(&self, config: &UpstreamConfig) -> Result<Self, HttpError> {
-        let timeouts = config.timeouts.unwrap_or(self.timeouts);
-        let client = match &self.transport {
-            Transport::Dialer(dialer) if timeouts != self.timeouts => {
-                Self::within(timeouts, Arc::clone(&dialer.proxies), dialer.network)?
-            }
-            _ => Self { timeouts, ..self.clone() },
+        let client = match config.timeouts {
+            Some(timeouts) if timeouts != self.timeouts => self.with_timeouts(timeouts)?,
+            _ => self.clone(),
         };
         let (credentials, redirects_inside) = (config.credentials.clone(), config.redirects_inside);
         Ok(Self { credentials, redirects_inside, ..client })
+    }
+
+    /// The same with other timeouts and connections of its own.
+    pub(crate) fn with_timeouts(&self, timeouts: Timeouts) -> Result<Self, HttpError> {
+        match &self.transport {
+            Transport::Dialer(dialer) => Self::within(timeouts, Arc::clone(&dialer.proxies), dialer.network),
+            Transport::Offline => Ok(Self { timeouts, arrived: Arc::default(), ..self.clone() }),
+            #[cfg(test)]
+            Transport::Script(_) => Ok(Self { timeouts, arrived: Arc::default(), ..self.clone() }),
+        }
+    }
+
+    /// The same with connections of its own.
+    pub(crate) fn on_other_connections(&self) -> Result<Self, HttpError> {
+        Ok(Self { arrived: Arc::clone(&self.arrived), ..self.with_timeouts(self.timeouts)? })
+    }
+
+    /// How many answers and chunks of bodies have arrived, also at clones. While it does not change, no server answers.
+    pub(crate) fn arrived(&self) -> u64 {
+        self.arrived.load(Ordering::Relaxed)
     }
 
     /// A client that never connects.
@@ -137,6 +159,7 @@ impl HttpClient {
             transport: Transport::Offline,
             timeouts: Timeouts::default(),
             credentials: None,
+            arrived: Arc::default(),
             redirects_inside: false,
         }
     }
@@ -161,8 +184,10 @@ impl HttpClient {
             Some(credentials) => self.send_with(credentials, &address, &headers).await?,
             None => self.send(&address, &headers, HeaderMap::new()).await?,
         };
+        self.arrived.fetch_add(1, Ordering::Relaxed);
         let silent = credentials.is_some() || elsewhere;
-        let mut answer = Answer { url: shown, response, gunzip: None, stall, pace: Pace::new(stall), elsewhere };
+        let (arrived, pace) = (Arc::clone(&self.arrived), Pace::new(stall));
+        let mut answer = Answer { url: shown, response, gunzip: None, stall, pace, elsewhere, arrived };
         let status = answer.status();
         if condition.met(status) {
             return answer.decoded();
@@ -264,6 +289,7 @@ impl Answer {
         let Ok(received) = timeout(self.stall, self.response.chunk()).await else {
             return Err(HttpError::Timeout(self.url.clone()));
         };
+        self.arrived.fetch_add(1, Ordering::Relaxed);
         let received = received.map_err(|error| HttpError::transport(&self.url, &error))?;
         let slow = |bytes| HttpError::Slow { url: self.url.clone(), bytes, window: self.stall };
         // The end of a body is in time.

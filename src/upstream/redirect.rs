@@ -90,7 +90,7 @@ fn is_another(url: &Url, next: &Url) -> bool {
 /// only to the log.
 fn without_quotes(error: HttpError, elsewhere: bool) -> HttpError {
     match error {
-        HttpError::Transport { url, cause } if elsewhere => {
+        HttpError::Transport { url, cause } | HttpError::Unconnected { url, cause, .. } if elsewhere => {
             tracing::warn!(url, cause, "the request after a redirect failed");
             let cause = "it redirects to another server, and the request fails there (the log says why)".to_owned();
             HttpError::Transport { url, cause }

@@ -15,6 +15,21 @@ pub struct Timeouts {
     pub whole: Duration,
 }
 
+impl Timeouts {
+    /// Those of a checksum database, whose answers have at most some kilobytes; `sumdb` limits an exchange as a whole. A lookup
+    /// may take its time, because the database may fetch the module first.
+    pub(crate) fn of_database(first_byte: Duration) -> Self {
+        Self {
+            // Twice the longest round trip on earth, and one lost packet.
+            connect: Duration::from_secs(3),
+            first_byte,
+            stall: Duration::from_secs(5),
+            // Hundreds of tiles may share a slow line.
+            whole: Duration::from_secs(60),
+        }
+    }
+}
+
 impl Default for Timeouts {
     fn default() -> Self {
         Self {

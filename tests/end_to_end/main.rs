@@ -32,6 +32,7 @@ mod crash;
 mod credentials;
 mod data_folder;
 mod doctor;
+mod early_names;
 mod endpoints;
 mod environment;
 mod fetch;
@@ -72,6 +73,7 @@ mod real_sumdb;
 mod redirects;
 mod response_cache;
 mod shared_folder;
+mod unreachable;
 mod upstreams;
 mod zips;
 
@@ -81,7 +83,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 64] = [
+const TRIALS: [fn() -> Vec<Trial>; 66] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -107,6 +109,7 @@ const TRIALS: [fn() -> Vec<Trial>; 64] = [
     credentials::trials,
     data_folder::trials,
     doctor::trials,
+    early_names::trials,
     endpoints::trials,
     fetch::trials,
     foreign::trials,
@@ -144,6 +147,7 @@ const TRIALS: [fn() -> Vec<Trial>; 64] = [
     redirects::trials,
     response_cache::trials,
     shared_folder::trials,
+    unreachable::trials,
     upstreams::trials,
     zips::trials,
 ];

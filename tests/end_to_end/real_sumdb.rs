@@ -39,7 +39,7 @@ fn all_of_it(folder: &Path) {
         let store = Store::open(data.path()).unwrap();
         let database = Database::parse(&gosumdb).unwrap();
         let client =
-            Client::open(database, &store, &Anchor::BuiltIn, HttpClient::new().unwrap(), Clock::System).unwrap();
+            Client::open(database, &store, &Anchor::BuiltIn, &HttpClient::new().unwrap(), Clock::System).unwrap();
         let mut lines = Vec::new();
         for module in &modules {
             // Each lookup also merges the head that came with it: 223 different ones, all against the anchor.

@@ -24,7 +24,7 @@ pub fn trials() -> Vec<Trial> {
 
 fn client(origin: &Origin, data: &Path) -> Client {
     let database = Database::parse(&origin.gosumdb()).unwrap();
-    Client::open(database, &Store::open(data).unwrap(), &Anchor::None, HttpClient::new().unwrap(), Clock::System)
+    Client::open(database, &Store::open(data).unwrap(), &Anchor::None, &HttpClient::new().unwrap(), Clock::System)
         .unwrap()
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{GoSettingsArgs, PolicyArgs, StateArgs};
+use super::{DatabaseTimeoutArgs, GoSettingsArgs, PolicyArgs, StateArgs};
 use crate::finding::{Format, Severity};
 
 #[derive(Debug, clap::Args)]
@@ -40,6 +40,8 @@ pub(in crate::cli) struct AuditArgs {
     #[command(flatten)]
     pub(in crate::cli) go_settings: GoSettingsArgs,
     #[command(flatten)]
+    pub(in crate::cli) timeout: DatabaseTimeoutArgs,
+    #[command(flatten)]
     pub(in crate::cli) state: StateArgs,
 }
 
@@ -72,7 +74,7 @@ pub(in crate::cli) struct OutputArgs {
     #[arg(long, value_enum, value_name = "WHEN", default_value_t = Colour::Auto)]
     pub(in crate::cli) color: Colour,
 
-    /// Also list what was skipped
+    /// Also list what was skipped, and each line that was not checked
     #[arg(long, short)]
     pub(in crate::cli) verbose: bool,
 }

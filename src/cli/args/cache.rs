@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use super::{DatabaseArgs, ExemptArgs, StateArgs, UpstreamArgs};
+use super::{DatabaseArgs, DatabaseTimeoutArgs, ExemptArgs, StateArgs, UpstreamArgs};
 use gomodule::module::ModuleVersion;
 
 #[derive(Debug, Subcommand)]
@@ -92,6 +92,8 @@ pub(in crate::cli) struct FetchArgs {
     #[arg(long, value_name = "FILE", env = "SUMGATE_POLICY")]
     pub(in crate::cli) policy: Option<PathBuf>,
 
+    #[command(flatten)]
+    pub(in crate::cli) timeout: DatabaseTimeoutArgs,
     #[command(flatten)]
     pub(in crate::cli) airgap: AirgapArgs,
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
-use super::{GoSettingsArgs, HoldArgs, PolicyArgs, StateArgs};
+use super::{DatabaseTimeoutArgs, GoSettingsArgs, HoldArgs, PolicyArgs, StateArgs};
 use crate::finding::Severity;
 
 macro_rules! exit_codes {
@@ -120,6 +120,8 @@ pub(in crate::cli) struct RunArgs {
     pub(in crate::cli) policy: PolicyArgs,
     #[command(flatten)]
     pub(in crate::cli) go_settings: GoSettingsArgs,
+    #[command(flatten)]
+    pub(in crate::cli) timeout: DatabaseTimeoutArgs,
     #[command(flatten)]
     pub(in crate::cli) state: StateArgs,
 }

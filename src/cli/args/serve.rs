@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{DatabaseArgs, ExemptArgs, StateArgs, UpstreamArgs};
+use super::{DatabaseArgs, DatabaseTimeoutArgs, ExemptArgs, StateArgs, UpstreamArgs};
 use crate::settings::duration;
 
 /// Below the 60 seconds after which most proxies in front of a mirror give up.
@@ -45,6 +45,8 @@ pub(in crate::cli) struct ServeArgs {
     pub(in crate::cli) state: StateArgs,
     #[command(flatten)]
     pub(in crate::cli) databases: DatabaseArgs,
+    #[command(flatten)]
+    pub(in crate::cli) timeout: DatabaseTimeoutArgs,
 
     /// The policy [default: none]
     #[arg(long, value_name = "FILE", env = "SUMGATE_POLICY")]

@@ -1,6 +1,10 @@
 //! Arguments that several commands share.
 
 use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::settings::positive_duration;
+use crate::sumdb::Database;
 
 /// The default GOPROXY of `go`.
 pub(in crate::cli) const DEFAULT_UPSTREAM: &str = "https://proxy.golang.org,direct";
@@ -33,6 +37,24 @@ pub(in crate::cli) struct DatabaseArgs {
         value_delimiter = ';'
     )]
     pub(in crate::cli) sumdb: Vec<String>,
+}
+
+/// How long a database may take.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct DatabaseTimeoutArgs {
+    /// How long one exchange with the checksum database may take: a lookup with its tiles
+    ///
+    /// Not the whole command. Many lookups at once end when nothing arrives for 10 seconds. The wait for a new version
+    /// (--hold-for) is not limited by this.
+    #[arg(long, value_name = "TIME", env = "SUMGATE_DATABASE_TIMEOUT", default_value = "15s", value_parser = positive_duration)]
+    pub(in crate::cli) database_timeout: Duration,
+}
+
+impl DatabaseTimeoutArgs {
+    /// The databases with this limit.
+    pub(in crate::cli) fn limit(&self, databases: Vec<Database>) -> Vec<Database> {
+        databases.into_iter().map(|database| database.within(self.database_timeout)).collect()
+    }
 }
 
 /// Modules that no database covers.

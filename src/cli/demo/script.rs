@@ -44,7 +44,7 @@ impl Tour {
         let http = HttpClient::new()?;
         let store = Arc::new(Store::open(&folder.path().join("data"))?);
         let database = Database::parse(&origin.gosumdb())?;
-        let client = Client::open(database, &store, &Anchor::None, http.clone(), Clock::System)?;
+        let client = Client::open(database, &store, &Anchor::None, &http, Clock::System)?;
         let databases = Databases::new(vec![client.clone()]).context("there is one database")?;
         let list = ProxyList::parse(&origin.url())?;
         let upstreams = UpstreamPool::new(list.upstreams(), &http, Ttls::default(), Clock::System)?;

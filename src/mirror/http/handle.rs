@@ -191,7 +191,7 @@ mod tests {
         let (origin, http) =
             (testkit::Origin::start(testkit::World::demo()).await.unwrap(), HttpClient::new().unwrap());
         let database = Database::parse(&origin.gosumdb()).unwrap();
-        let client = Client::open(database, &store, &Anchor::None, http.clone(), Clock::System).unwrap();
+        let client = Client::open(database, &store, &Anchor::None, &http, Clock::System).unwrap();
         let databases = Databases::new(vec![client]).unwrap();
         let upstreams = ProxyList::parse(&origin.url()).unwrap();
         let upstream = UpstreamPool::new(upstreams.upstreams(), &http, Ttls::default(), Clock::System).unwrap();

@@ -55,11 +55,12 @@ impl RawMetadata {
             if context.offline {
                 return Err(ReleaseError::Offline(wanted.to_string()).into());
             }
-            // The client asks for the `.mod` next, which needs the record. That request reports any error.
-            let (prefetch, module) = (Arc::clone(&context), wanted.module.clone());
-            tokio::spawn(async move { prefetch.expectations.record(&module).await.map(drop) });
             let (pool, request) = (context.sources.of(&wanted.module.path), Request::File(wanted.clone()));
             let Metadata { value, distrusted, .. } = pool.small(&request, |body| answer(&request, body)).await?;
+            // The client asks for the `.mod` next, which needs the record. That request reports any error. The database hears
+            // only now of the version: before, it may not exist, and the path may be the beginning of an exempt one.
+            let (prefetch, module) = (Arc::clone(&context), wanted.module.clone());
+            tokio::spawn(async move { prefetch.expectations.record(&module).await.map(drop) });
             let info = Cached::fresh(value);
             if distrusted {
                 return Ok(Cached { freshness: Freshness::Uncached, ..info });

@@ -67,7 +67,7 @@ async fn a_later_request_waits_as_long_as_the_first() {
     let clock = Clock::seeded(SystemTime::UNIX_EPOCH + SECONDS(1_780_000_000));
     let store = Arc::new(Store::open(folder.path()).unwrap());
     let database = Database::parse(&format!("{key} http://database.invalid")).unwrap();
-    let client = Client::open(database, &store, &Anchor::None, http.clone(), clock).unwrap();
+    let client = Client::open(database, &store, &Anchor::None, &http, clock).unwrap();
     let ttls = Ttls { hold: Some(HOLD), ..Ttls::default() };
     let proxies = ProxyList::parse("http://proxy.invalid").unwrap();
     let router = Router::new(UpstreamPool::new(proxies.upstreams(), &http, ttls, clock).unwrap(), Vec::new());

@@ -31,6 +31,8 @@ struct Answers {
     /// How often another process moves the head by one record during a tile request.
     moves: u64,
     state: Option<Arc<StateDir>>,
+    /// Answers to requests for such a path take this long.
+    slow: Option<(&'static str, Duration)>,
     /// The requests: endpoint and path.
     asked: Vec<(usize, String)>,
 }
@@ -81,7 +83,8 @@ impl Script for Shared {
         let status = if found.is_some() { 200 } else { 404 };
         let mut response = hyper::Response::new(found.unwrap_or_default());
         *response.status_mut() = hyper::StatusCode::from_u16(status).unwrap();
-        (Duration::ZERO, response.into())
+        let slow = answers.slow.filter(|(part, _)| url.path().contains(part));
+        (slow.map_or(Duration::ZERO, |(_, time)| time), response.into())
     }
 }
 
@@ -94,8 +97,8 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let (absent, lies, moves, state, asked) = (false, None, 0, None, Vec::new());
-        let script = Answers { world: World::demo(), absent, lies, moves, state, asked };
+        let (absent, lies, moves, state, slow, asked) = (false, None, 0, None, None, Vec::new());
+        let script = Answers { world: World::demo(), absent, lies, moves, state, slow, asked };
         let clock = Clock::seeded(SystemTime::UNIX_EPOCH + Duration::from_secs(1_780_000_000));
         Self { folder: tempfile::tempdir().unwrap(), script: Shared(Arc::new(Mutex::new(script))), clock }
     }
@@ -107,7 +110,7 @@ impl Bench {
         let database = database.with_fallbacks(&ProxyList::parse("http://two.invalid").unwrap());
         let http = HttpClient::scripted(Arc::new(self.script.clone()));
         let store = Store::open(self.folder.path()).unwrap();
-        Client::open(database, &store, &Anchor::None, http, self.clock).unwrap()
+        Client::open(database, &store, &Anchor::None, &http, self.clock).unwrap()
     }
 
     fn script(&self) -> MutexGuard<'_, Answers> {
@@ -253,4 +256,68 @@ async fn a_fork_writes_evidence_and_stops_new_proofs() {
         client.lookup(&hello()).await.unwrap();
     }
     assert_eq!(bench.script().asked, Vec::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_exchange_ends_in_time_whatever_is_silent() {
+    const SILENT: Duration = Duration::from_secs(3600);
+    for part in ["lookup/", "tile/"] {
+        let bench = Bench::new();
+        let client = bench.client();
+        bench.script().slow = Some((part, SILENT));
+        let start = bench.clock.steady();
+        let error = client.lookup(&hello()).await.unwrap_err();
+        assert_eq!((error.fault(), (bench.clock.steady() - start).as_secs()), (Fault::Timeout, 15), "{part}: {error}");
+        assert!(error.is_lost());
+        // The limit is for one exchange: the next one begins anew, once the abandoned requests are cancelled.
+        bench.script().slow = None;
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        client.lookup(&hello()).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_may_take_long_but_ends_when_nothing_arrives() {
+    let answered = AtomicUsize::new(0);
+    let modules: Vec<ModuleVersion> = Bench::new().script().world.modules().cloned().collect();
+    // One request at a time: each answer is progress.
+    for (part, each, ends_well) in [("lookup/", 9, true), ("lookup/", 14, false), ("tile/", 3600, false)] {
+        let bench = Bench::new();
+        let client = bench.client();
+        bench.script().slow = Some((part, Duration::from_secs(each)));
+        let start = bench.clock.steady();
+        let answers = client.lookup_all(&modules, 1, &answered).await;
+        let took = (bench.clock.steady() - start).as_secs();
+        assert_eq!(answers.len(), modules.len());
+        if ends_well {
+            assert!(answers.iter().all(Result::is_ok) && took > 15, "{took}");
+        } else {
+            assert!(answers.iter().all(|answer| answer.as_ref().is_err_and(|error| error.is_lost())), "{answers:?}");
+            // Ten seconds after the proxy, which is asked after one second, said that it passes the database on.
+            assert!((10..=11).contains(&took), "{part}: {took}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_is_told_after_its_limit_and_once() {
+    let bench = Bench::new();
+    let client = bench.client();
+    bench.script().slow = Some(("lookup/", Duration::from_secs(8)));
+    let mut waiting = Databases::new(vec![client.clone()]).unwrap().waiting();
+    let (limit, name) = (Duration::from_secs(2), bench.script().world.name().to_owned());
+    let watch = async {
+        let mut told = Vec::new();
+        for tenth in 0..150 {
+            told.extend(waiting.longer_than(limit).into_iter().map(|database| (tenth, database)));
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        told
+    };
+    let wanted = hello();
+    let (answer, told) = tokio::join!(client.lookup(&wanted), watch);
+    answer.unwrap();
+    let addresses = format!("{name} (http://one.invalid, http://two.invalid/sumdb/{name})");
+    // The proxy answers after one second that it passes the database on.
+    assert!(told.len() == 1 && (29..=32).contains(&told[0].0) && told[0].1 == addresses, "{told:?}");
 }

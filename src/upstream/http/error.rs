@@ -1,11 +1,13 @@
 //! Why a url gave no body.
 
+use std::error::Error;
+use std::io;
 use std::time::Duration;
 
 use crate::base::fault::in_full;
 
 /// Why a url gave no body.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HttpError {
     /// 404 or 410.
@@ -68,6 +70,18 @@ pub enum HttpError {
         /// The rule that forbids it.
         cause: String,
     },
+    /// There was no connection: it was refused, the name has no address, the handshake failed.
+    #[error("{url}: {cause}")]
+    Unconnected {
+        /// The url.
+        url: String,
+        /// The library's message, with all its causes.
+        cause: String,
+        /// The last of the causes, in few words.
+        why: String,
+        /// There was no answer to the handshake.
+        silent: bool,
+    },
     /// The connection failed.
     #[error("{url}: {cause}")]
     Transport {
@@ -83,7 +97,7 @@ impl HttpError {
     pub fn passes(&self) -> bool {
         match self {
             Self::Status { status, .. } => *status == 429 || *status >= 500,
-            Self::Timeout { .. } | Self::Transport { .. } => true,
+            Self::Timeout { .. } | Self::Unconnected { .. } | Self::Transport { .. } => true,
             Self::Absent { .. }
             | Self::Coding { .. }
             | Self::Slow { .. }
@@ -103,6 +117,21 @@ impl HttpError {
         }
     }
 
+    /// What is wrong, without the url.
+    pub fn why(&self) -> String {
+        match self {
+            Self::Unconnected { why, .. } => why.clone(),
+            Self::Transport { cause, .. } | Self::Redirect { cause, .. } => cause.clone(),
+            Self::Status { status, reason, .. } => format!("HTTP status {status}{reason}"),
+            Self::Timeout(_) => "no answer in time".to_owned(),
+            Self::Absent { .. }
+            | Self::TooLarge { .. }
+            | Self::Coding { .. }
+            | Self::Slow { .. }
+            | Self::Offline(_) => self.to_string(),
+        }
+    }
+
     /// The server's `Retry-After`, if it sent one.
     pub fn retry_after(&self) -> Option<Duration> {
         if let Self::Status { retry_after, .. } = self { *retry_after } else { None }
@@ -115,11 +144,28 @@ impl HttpError {
 
     /// That the request for `url` failed.
     pub(in crate::upstream) fn transport(url: &str, error: &reqwest::Error) -> Self {
-        if error.is_timeout() {
-            return Self::Timeout(url.to_owned());
+        let (url, silent) = (url.to_owned(), error.is_timeout());
+        if silent && !error.is_connect() {
+            return Self::Timeout(url);
         }
         // The library's message has the url with the credentials in it; only its causes are kept.
-        let cause = std::error::Error::source(error).map_or_else(|| "the request failed".to_owned(), in_full);
-        Self::Transport { url: url.to_owned(), cause }
+        let cause = error.source().map_or_else(|| "the request failed".to_owned(), in_full);
+        if !error.is_connect() {
+            return Self::Transport { url, cause };
+        }
+        let why = if silent { "no answer to the handshake in time".to_owned() } else { last_cause(error) };
+        Self::Unconnected { url, cause: if silent { why.clone() } else { cause }, why, silent }
+    }
+}
+
+/// The last of the causes, without the number that the system has for it.
+fn last_cause(error: &reqwest::Error) -> String {
+    let mut last: &(dyn Error + 'static) = error;
+    while let Some(cause) = last.source() {
+        last = cause;
+    }
+    match last.downcast_ref::<io::Error>() {
+        Some(error) if error.raw_os_error().is_some() => error.kind().to_string(),
+        _ => last.to_string(),
     }
 }
