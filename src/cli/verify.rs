@@ -29,10 +29,9 @@ const SHOWN: usize = 40;
 pub(super) fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
     let path = &args.file;
     let unreadable = |error: &dyn std::error::Error| Failure::host(&format!("read {}", path.display()), error);
-    let file = File::open(path).map_err(|error| unreadable(&error))?;
+    let file = hash::open(path)?;
     let mut start = [0; SHOWN];
-    let is_folder = file.metadata().map_err(|error| unreadable(&error))?.is_dir();
-    let length = if is_folder { 0 } else { file.read_at(&mut start, 0).map_err(|error| unreadable(&error))? };
+    let length = file.read_at(&mut start, 0).map_err(|error| unreadable(&error))?;
     let start = &start[..length];
     let text = |max: usize| {
         let read = read_bounded(&file, max as u64).map_err(|error| unreadable(&error))?;
@@ -46,7 +45,6 @@ pub(super) fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
         zip(args, &file)?
     } else {
         let found = match start {
-            _ if is_folder => "a folder".to_owned(),
             [] => "an empty file".to_owned(),
             start => format!("a file that begins with {:?}", String::from_utf8_lossy(start)),
         };

@@ -199,7 +199,7 @@ fn verify() {
     let (code, said) = ask(&copy(&zip, "cut", &|bytes| bytes.truncate(100)), &["--offline"]);
     assert_eq!(code, Some(1), "{said}");
     for (file, found) in
-        [(folder.path(), "found a folder"), (&copy(&zip, "none", &|bytes| bytes.clear()), "an empty file")]
+        [(folder.path(), "expected a regular file"), (&copy(&zip, "none", &|bytes| bytes.clear()), "an empty file")]
     {
         let (code, said) = ask(file, &[]);
         assert_eq!((code, said.contains(found)), (Some(2), true), "{said}");
@@ -254,7 +254,7 @@ fn check() {
             &[][..],
             "serve.toml:2:10: invalid value 'nowhere' for '--listen <ADDR:PORT>'",
         ),
-        ("[serve]\nhost = [\"a b\"]\n", &[], "--host"),
+        ("[serve]\nhost = [\"a b\"]\n", &[], "serve.toml:2:8: "),
         ("[serve]\nsumdb = \"sum.example.org\"\n", &[], "give its verifier key"),
         (
             "[serve]\npolicy = \"sumgate.toml\"\n",
@@ -269,7 +269,7 @@ fn check() {
             &[],
             "file:///no/such/folder cannot be used",
         ),
-        (valid, &["--data", "/dev/null/data"], "expected a folder of this user, found /dev/null"),
+        (valid, &["--data", "/dev/null/data"], "expected a folder, found a file, /dev/null"),
     ] {
         let (code, said) = ask(text, more);
         assert_eq!((code, said.contains(why)), (Some(2), true), "{text} {more:?}: {said}");
