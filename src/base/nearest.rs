@@ -7,9 +7,10 @@ const MIN_SIMILARITY: f64 = 0.7;
 
 /// The name most similar to `word`, if one is similar enough: the one with the fewest wrong, missing and swapped letters, or else
 /// the one that begins in the most similar way.
-pub(crate) fn nearest<'n>(word: &str, names: impl Iterator<Item = &'n str> + Clone) -> Option<&'n str> {
+pub(crate) fn nearest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    let names: Vec<&str> = names.into_iter().collect();
     let best = |score: fn(&str, &str) -> f64, min: f64| {
-        let scored = names.clone().map(|name| (score(word, name), name)).filter(|(score, _)| *score > min);
+        let scored = names.iter().map(|&name| (score(word, name), name)).filter(|(score, _)| *score > min);
         scored.max_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, name)| name)
     };
     best(strsim::normalized_damerau_levenshtein, MIN_RIGHT).or_else(|| best(strsim::jaro_winkler, MIN_SIMILARITY))
@@ -30,7 +31,7 @@ mod tests {
             ("token_file", Some("token-file")),
             ("xyzzy", None),
         ] {
-            assert_eq!(nearest(word, keys.into_iter()), meant, "{word}");
+            assert_eq!(nearest(word, keys), meant, "{word}");
         }
     }
 }

@@ -141,8 +141,9 @@ fn expected(arg: &clap::Arg) -> String {
     if !arg.get_action().takes_values() {
         return "true or false".to_owned();
     }
-    let example = arg.get_default_values().first().filter(|value| !value.is_empty());
-    example.map_or("a string or a list of strings".to_owned(), |value| format!("a string, such as {value:?}"))
+    let example =
+        arg.get_default_values().first().map(|value| value.to_string_lossy()).filter(|value| !value.is_empty());
+    example.map_or("a string or a list of strings".to_owned(), |value| format!("a string, such as \"{value}\""))
 }
 
 /// The kind of a value, for messages.
