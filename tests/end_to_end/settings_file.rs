@@ -23,6 +23,7 @@ pub fn trials() -> Vec<Trial> {
         trial("settings file: paths are relative to it, and only an anchor can be none", paths),
         trial("serve --check: writes nothing into an empty, a new and a used folder", writes_nothing),
         root_trial("serve --check: only the folders of sumgate must be writable", foreign_folders),
+        trial("messages: what to write instead", messages),
         trial("hash and verify do not wait for a FIFO, and refuse devices", not_regular),
     ]
 }
@@ -219,6 +220,47 @@ fn foreign_folders() {
     let file = folder.path().join("sumgate/data");
     let (code, said) = check(&file);
     assert_eq!((code, said.contains("expected a folder, found a file")), (Some(2), true), "{said}");
+}
+
+fn messages() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(path("key"), "").unwrap();
+    std::fs::write(path("README.md"), "# A text\n").unwrap();
+    std::fs::write(path("sumgate.toml"), "[policy]\nmin-age = \"90m\"\n").unwrap();
+    let (key, readme, policy, data) = (path("key"), path("README.md"), path("sumgate.toml"), path("data"));
+    for (words, why) in [
+        (
+            &["serve", "--check", "--trusted-proxy", "10.0.0.1"][..],
+            "expected a network in CIDR notation, such as 10.0.0.1/32",
+        ),
+        (
+            &["serve", "--check", "--private", "corp"],
+            "\"corp\" cannot be the first element of a module path: it needs a dot",
+        ),
+        (
+            &["cache", "keygen", "a.example", "--out", &key],
+            "key exists already: keys are not overwritten; name a new file",
+        ),
+        (&["cache", "import", "--data", &data, &readme], "README.md is not an export: expected a .tar.zst that"),
+        (&["policy", "check", &policy], "expected a duration in whole hours, such as \"36h\", \"7d\" or \"1d 12h\""),
+        (
+            &["policy", "explain", "foo"],
+            "expected MODULE@VERSION with a full version, such as golang.org/x/text@v0.3.0, found \"foo\"",
+        ),
+    ] {
+        let (code, said) = ask(words);
+        assert!(code != Some(0) && said.contains(why), "{words:?}: {said}");
+    }
+    for (words, usage) in [
+        (&["why"][..], "sumgate why [OPTIONS] <MODULE@VERSION>"),
+        (&["run"], "sumgate run [OPTIONS] -- <COMMAND>..."),
+        (&["cache", "import"], "sumgate cache import [OPTIONS] <IN>"),
+    ] {
+        let output = sumgate().env("SUMGATE_DATA", &data).args(words).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(&format!("Usage: {usage}\n")), "{words:?}: {said}");
+    }
 }
 
 fn not_regular() {

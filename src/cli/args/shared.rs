@@ -63,7 +63,7 @@ pub(in crate::cli) struct UpstreamArgs {
     #[arg(long, value_name = "FILE", env = "SUMGATE_CONFIG")]
     pub(in crate::cli) config: Option<PathBuf>,
 
-    /// Where to fetch from, in the syntax of GOPROXY: urls with `,` (continue after 404) or `|` (continue after any failure)
+    /// Where to fetch from, in the syntax of GOPROXY: URLs with `,` (continue after 404) or `|` (continue after any failure)
     #[arg(long, value_name = "GOPROXY", env = "SUMGATE_UPSTREAM", default_value = DEFAULT_UPSTREAM)]
     pub(in crate::cli) upstream: String,
 }
