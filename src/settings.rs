@@ -373,12 +373,6 @@ mod tests {
             ("[[upstream]]\nurl = \"https://a.example\"\nnetrc = true\ntoken-env = \"X\"\n", "3:9: expected one login"),
             ("[[upstream]]\nurl = \"https://a.example\"\nserves = \"a b\"\n", "3:10: separate patterns by commas"),
             ("[[upstream]]\nurl = \"https://a.example\"\nweight = 0\n", "3:10: expected a weight from 1 to 1000"),
-            ("[[upstream]]\nurl = \"https://a.example\"\nweight = -1\n", "3:10: expected a weight from 1 to 1000"),
-            ("[upstream]\nurl = \"https://a.example\"\n", "1:1: `upstream` must be written [[upstream]]"),
-            (
-                "[[private]]\npatterns = \"corp\"\ndirect = true\n",
-                "2:12: \"corp\" cannot be the first element of a module path: it needs a dot",
-            ),
             ("[[upstream]]\nurl = \"https://a.example\"\nstall = \"soon\"\n", "3:9: \"soon\" is not a valid duration"),
             ("[[upstream]]\nurl = \"https://a.example\"\nwhole = \"0s\"\n", "3:9: must be greater than zero"),
             (
@@ -405,6 +399,21 @@ mod tests {
         }
         let two = read("[[upstream]]\nurl = \"x\"\n[[upstream]]\nurl = \"y\"\n").unwrap_err().to_string();
         assert_eq!(two.lines().count(), 2, "{two}");
+    }
+
+    #[test]
+    fn values_and_tables_of_another_kind_have_a_message_that_says_what_to_write() {
+        for (text, expected) in [
+            ("[[upstream]]\nurl = \"https://a.example\"\nweight = -1\n", "3:10: expected a weight from 1 to 1000"),
+            ("[upstream]\nurl = \"https://a.example\"\n", "1:1: `upstream` must be written [[upstream]]"),
+            (
+                "[[private]]\npatterns = \"corp\"\ndirect = true\n",
+                "2:12: \"corp\" cannot be the first element of a module path: it needs a dot",
+            ),
+        ] {
+            let told = read(text).unwrap_err().to_string();
+            assert!(told.starts_with(expected), "{text}: {told}");
+        }
     }
 
     #[test]
