@@ -26,7 +26,7 @@ pub(super) fn render(report: &Report, options: RenderOptions) -> String {
         report.skipped.iter().for_each(|skipped| text.push_str(&unaudited("skipped", skipped)));
     }
     for (path, why) in &report.excluded {
-        text.push_str(&format!("{}: left out ({})\n", safe_path(path), safe(why)));
+        text.push_str(&format!("{}: excluded ({})\n", safe_path(path), safe(why)));
     }
     report.unchecked.iter().for_each(|unchecked| text.push_str(&unaudited("not checked", unchecked)));
     text.push_str(&verdict(report, options));

@@ -65,6 +65,7 @@ mod readme;
 mod real_sumdb;
 mod redirects;
 mod response_cache;
+mod settings_file;
 mod shared_folder;
 mod upstreams;
 mod zips;
@@ -75,7 +76,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 58] = [
+const TRIALS: [fn() -> Vec<Trial>; 59] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -131,6 +132,7 @@ const TRIALS: [fn() -> Vec<Trial>; 58] = [
     real_sumdb::trials,
     redirects::trials,
     response_cache::trials,
+    settings_file::trials,
     shared_folder::trials,
     upstreams::trials,
     zips::trials,
