@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::{documents, sources, stems, without_tests};
 
@@ -89,6 +89,24 @@ fn every_test_that_security_names_exists() {
     assert!(named > 40, "only {named} tests were found in SECURITY.md");
 }
 
+/// The keys are the fields that the parser reads.
+#[test]
+fn every_key_of_a_policy_is_documented() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/policy.md")).unwrap();
+    let code = fs::read_to_string(root.join("src/policy/file.rs")).unwrap();
+    let tables = code.split("struct PolicyFile {").nth(1).unwrap().split("\n/// ").next().unwrap();
+    let fields = tables.lines().filter_map(|line| line.strip_prefix("    ")?.split_once(": "));
+    let mut keys = 0;
+    for (field, _) in fields.filter(|(field, _)| !field.starts_with('#')) {
+        let key = field.replace('_', "-");
+        let written = [format!("| `{key}` |"), format!("`[{key}]`"), format!("`[[{key}]]`")];
+        assert!(written.iter().any(|written| page.contains(written)), "docs/policy.md has no key {key}");
+        keys += 1;
+    }
+    assert!(keys > 15, "only {keys} keys were found");
+}
+
 /// The table in SECURITY.md must be complete.
 #[test]
 fn every_attack_that_is_tested_stands_in_security() {
@@ -137,10 +155,7 @@ fn is_nowhere(address: &str) -> bool {
     let host = host.rsplit('@').next().unwrap().split(':').next().unwrap();
     let reserved = ["example", "invalid", "localhost", "test", "example.com", "example.net", "example.org"];
     let is_reserved = |name: &&str| host.strip_suffix(*name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
-    !host.contains('.')
-        || host.contains('{')
-        || host.starts_with("127.")
-        || reserved.iter().any(|name| is_reserved(&name))
+    !host.contains('.') || host.contains('{') || host.starts_with("127.") || reserved.iter().any(is_reserved)
 }
 
 /// There is no public address yet: all uses have the same placeholder. Another address of the project must not stand anywhere.
