@@ -196,10 +196,15 @@ fn limits_that_go_does_not_have_are_documented() {
     }
 }
 
-/// Whether this is a path in the project: from the top, below `src`, or in a package.
-fn is_there(root: &Path, beside: &Path, name: &str) -> bool {
-    let package = root.join(beside.components().next().unwrap());
-    let places = [root.to_owned(), root.join("src"), root.join(beside).parent().unwrap().to_owned(), package];
+/// Whether this is a path in the project: beside the text, in its package, from the top, or below `src`. A package that is
+/// published alone names its own files only, except in tests.
+fn is_there(root: &Path, text: &Path, name: &str) -> bool {
+    let package = root.join(text.iter().next().unwrap());
+    let is_alone = ["gomodule", "testkit", "tlog"].iter().any(|folder| text.starts_with(folder));
+    let mut places = vec![root.join(text).parent().unwrap().to_owned(), package.join("src"), package];
+    if !is_alone || text.iter().any(|folder| folder == "tests") {
+        places.extend([root.to_owned(), root.join("src")]);
+    }
     places.iter().any(|place| place.join(name).exists() || place.join(format!("{name}.rs")).exists())
 }
 
