@@ -19,14 +19,14 @@ use tlog::{
     Tile, VerifierKey, leaf_hash,
 };
 
-pub use files::{buildinfo, gomod, gosum, gowork, heads, manifest, netrc, policy, settings};
+pub use files::{buildinfo, first_asked, gomod, gosum, gowork, heads, manifest, netrc, policy, settings};
 pub use traffic::{answer, database, info, path, proxies, range, request, stream};
 
 /// The name and the function of a target.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 29] = [
+pub const TARGETS: [Target; 30] = [
     ("note", note),
     ("key", key),
     ("checkpoint", checkpoint),
@@ -46,6 +46,7 @@ pub const TARGETS: [Target; 29] = [
     ("settings", settings),
     ("netrc", netrc),
     ("heads", heads),
+    ("first_asked", first_asked),
     ("buildinfo", buildinfo),
     ("manifest", manifest),
     ("path", path),
