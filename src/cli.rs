@@ -32,27 +32,28 @@ mod why;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::FromArgMatches;
+use clap::{ArgMatches, FromArgMatches};
 
 use args::{Args, CacheCommand, Command, SumdbCommand, tree, unknown_command};
 pub use exit::{Exit, Failure};
+use serve_file::ConfigFile;
 
 /// Reads the command line, runs the command, and says how it ended.
 pub fn main() -> ExitCode {
-    let args = match parse() {
-        Ok(args) => args,
+    let (args, file) = match parse() {
+        Ok(parsed) => parsed,
         Err(code) => return code,
     };
     let ended = match args.command {
-        Command::Serve(args) => serve::run(&args),
+        Command::Serve(args) => serve::run(&args, file),
         Command::Audit(args) => audit::run(&args),
-        Command::Run(args) => Ok(run::run(&args)),
+        Command::Run(args) => Ok(run::run(&args, file)),
         Command::Doctor(args) => doctor::run(&args),
         Command::Why(args) => why::run(&args),
         Command::Verify(args) => verify::run(&args),
-        Command::Env(args) => env::run(&args),
+        Command::Env(args) => env::run(&args, file),
         Command::Demo(args) => demo::run(&args),
-        Command::Cache(CacheCommand::Fetch(args)) => fetch::run(&args),
+        Command::Cache(CacheCommand::Fetch(args)) => fetch::run(&args, file),
         Command::Cache(CacheCommand::Export(args)) => export::run(&args),
         Command::Cache(CacheCommand::Import(args)) => import::run(&args),
         Command::Cache(CacheCommand::Pins(command)) => pins::run(&command),
@@ -70,14 +71,27 @@ fn failed(failure: &Failure) -> Exit {
     failure.exit()
 }
 
-/// Parses the command line; the configuration file of `serve` may contain flags, too.
-fn parse() -> Result<Args, ExitCode> {
+/// Parses the command line, and reads the configuration file that it names, whose flags are defaults. The command reports an error of
+/// the file, because `run` first removes older reports.
+fn parse() -> Result<(Args, Result<ConfigFile, Failure>), ExitCode> {
     let mut matches = tree().try_get_matches().map_err(|error| not_parsed(&error))?;
-    if let Some(file) = matches.subcommand_matches("serve").and_then(|serve| serve.get_one::<PathBuf>("config")) {
-        let tree = serve_file::tree_with(file).map_err(|failure| ExitCode::from(failed(&failure)))?;
-        matches = tree.try_get_matches().map_err(|error| not_parsed(&error))?;
+    let (words, path) = config_of(&matches);
+    let file = path.map(|path| ConfigFile::read(path)).transpose();
+    if let Ok(Some(file)) = &file {
+        matches = file.defaults_of(tree(), &words).try_get_matches().map_err(|error| not_parsed(&error))?;
     }
-    Args::from_arg_matches(&matches).map_err(|error| not_parsed(&error))
+    let args = Args::from_arg_matches(&matches).map_err(|error| not_parsed(&error))?;
+    Ok((args, file.map(Option::unwrap_or_default)))
+}
+
+/// The words of the command, and the configuration file, if the command has one.
+fn config_of(matches: &ArgMatches) -> (Vec<String>, Option<&PathBuf>) {
+    let (mut words, mut command) = (Vec::new(), matches);
+    while let Some((word, below)) = command.subcommand() {
+        words.push(word.to_owned());
+        command = below;
+    }
+    (words, command.try_get_one("config").ok().flatten())
 }
 
 /// Prints the help, or what is wrong with the arguments. `run` has its own exit codes.

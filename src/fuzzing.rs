@@ -9,7 +9,7 @@ use crate::base::toml_file::Diagnostics;
 use crate::gate::Manifest;
 use crate::mirror::{self, BasePath, Info, RequestedRange, Route};
 use crate::settings::Settings;
-use crate::sumdb::{Ages, DatabaseId, KNOWN_SIZES};
+use crate::sumdb::{Ages, DatabaseId, FirstAskedEntries, KNOWN_SIZES};
 use crate::upstream::{self, LoginError};
 use gomodule::module::Version;
 use gomodule::proxy_request::Request;
@@ -78,4 +78,9 @@ pub fn goauth(output: &str) -> Option<String> {
 /// The observed heads of sum.golang.org that are kept at this time.
 pub fn heads(text: &str, seconds: u64) -> String {
     Ages::read(text, &KNOWN_SIZES, UNIX_EPOCH + Duration::from_secs(seconds)).0.text()
+}
+
+/// The times of first lookups that are kept.
+pub fn first_asked(text: &str) -> String {
+    FirstAskedEntries::read(text).text()
 }

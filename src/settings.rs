@@ -68,7 +68,7 @@ struct Table {
     /// Of `[[upstream]]` only, as the next two.
     serves: Option<Text>,
     on_any_failure: Option<Spanned<bool>>,
-    weight: Option<Spanned<u16>>,
+    weight: Option<Spanned<i64>>,
     /// Of `[[private]]` only, as the next one.
     patterns: Option<Text>,
     direct: Option<Spanned<bool>>,
@@ -144,8 +144,9 @@ impl Tables<'_, '_> {
         );
         let serves =
             table.serves.as_ref().map_or(Some(Patterns::default()), |text| self.reader.checked(text, patterns));
-        let weight = table.weight.as_ref().map_or(1, |weight| *weight.get_ref());
-        if let Some(at) = table.weight.as_ref().map(start).filter(|_| !(1..=MAX_WEIGHT).contains(&weight)) {
+        let weight = table.weight.as_ref().map_or(Ok(1), |weight| u16::try_from(*weight.get_ref()));
+        let weight = weight.ok().filter(|weight| (1..=MAX_WEIGHT).contains(weight));
+        if let Some(at) = table.weight.as_ref().map(start).filter(|_| weight.is_none()) {
             let words = format!("expected a weight from 1 to {MAX_WEIGHT}: twice the weight counts as half the time");
             self.reader.report(at, words);
         }
@@ -154,7 +155,7 @@ impl Tables<'_, '_> {
         }
         let config = self.proxy(table.url.as_ref()?, table)?;
         let on_any_failure = is_set(table.on_any_failure.as_ref());
-        Some(UpstreamConfig { on_any_failure, scope: Scope::Public(serves?), weight, ..config })
+        Some(UpstreamConfig { on_any_failure, scope: Scope::Public(serves?), weight: weight?, ..config })
     }
 
     fn private(&mut self, table: &Spanned<Table>) -> Option<(Patterns, Private)> {
@@ -207,11 +208,11 @@ impl Tables<'_, '_> {
             (None, _) => None,
             (Some((at, login)), Source::Http(address)) => {
                 if !address.username().is_empty() || address.password().is_some() {
-                    self.reader.report(start(url), "credentials given twice: in the url and in the table");
+                    self.reader.report(start(url), "credentials given twice: in the URL and in the table");
                     return None;
                 }
                 if !may_log_in(address) {
-                    self.reader.report(at, "a login is not sent over plain http: make the url https");
+                    self.reader.report(at, "a login is not sent over plain http: make the URL https");
                     return None;
                 }
                 let credentials = (self.secrets)(&login, address);
@@ -364,7 +365,7 @@ mod tests {
                 "4:10: [[private]] has no key `weight`",
             ),
             ("[[upstreams]]\n", "1:3: unknown key `upstreams`: did you mean `upstream`?"),
-            ("[[upstream]]\nurl = \"a.example\"\n", "2:7: the upstream \"a.example\" is not a url"),
+            ("[[upstream]]\nurl = \"a.example\"\n", "2:7: the upstream \"a.example\" is not a URL"),
             (
                 "[[upstream]]\nurl = \"http://a.example\"\ntoken-env = \"X\"\n",
                 "3:13: a login is not sent over plain http",
@@ -430,6 +431,21 @@ mod tests {
         for (value, expected) in [("true", true), ("\"off\"", true), ("false", false)] {
             let settings = read(&format!("[[upstream]]\nurl = \"https://a.example\"\ngoauth = {value}\n")).unwrap();
             assert_eq!(settings.proxy_list.unwrap().upstreams()[0].credentials.is_some(), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn values_and_tables_of_another_kind_have_a_message_that_says_what_to_write() {
+        for (text, expected) in [
+            ("[[upstream]]\nurl = \"https://a.example\"\nweight = -1\n", "3:10: expected a weight from 1 to 1000"),
+            ("[upstream]\nurl = \"https://a.example\"\n", "1:1: `upstream` must be written [[upstream]]"),
+            (
+                "[[private]]\npatterns = \"corp\"\ndirect = true\n",
+                "2:12: \"corp\" cannot be the first element of a module path: it needs a dot",
+            ),
+        ] {
+            let told = read(text).unwrap_err().to_string();
+            assert!(told.starts_with(expected), "{text}: {told}");
         }
     }
 

@@ -39,7 +39,7 @@ mod write_failures;
 
 use std::path::{Path, PathBuf};
 
-pub(crate) use access::Access;
+pub(crate) use access::{Access, may_write, unwritable};
 pub use blobs::Blobs;
 pub use database::StateDir;
 pub(crate) use durable::Modes;
@@ -85,11 +85,24 @@ impl Store {
         let root = access::real_root(root, modes)?;
         let writes = access::check_entries(&root, access)?;
         let options = StoreOptions { modes, access, writes, write_failures: WriteFailures::default(), clock };
+        let store = Self::with(root, options)?;
+        if access == Access::Download {
+            store.staging.dir()?;
+        }
+        Ok(store)
+    }
+
+    /// Makes the checks of [`Self::open_for`] on an existing folder. Neither this nor the store writes anything.
+    pub(crate) fn inspect(root: &Path, access: Access, clock: Clock) -> Result<Self, StoreError> {
+        let modes = Modes::Private;
+        let root = access::real_root(root, modes)?;
+        access::check_entries(&root, access)?;
+        Self::with(root, StoreOptions { modes, access, writes: false, write_failures: WriteFailures::default(), clock })
+    }
+
+    fn with(root: PathBuf, options: StoreOptions) -> Result<Self, StoreError> {
         format::check(&root, &options)?;
         let staging = Staging::new(&root, &options);
-        if access == Access::Download {
-            staging.dir()?;
-        }
         Ok(Self {
             tree: ProxyTree::new(&root, &staging, &options),
             pins: Pins::new(&root, &options),

@@ -32,6 +32,7 @@ pub use client::Client;
 pub use database::{Database, DatabaseError};
 pub use databases::{DatabaseId, Databases, LookupFailure, NoRecord};
 pub use error::{Answer, NotShown, Question, SumdbError};
+pub(crate) use first_asked::Entries as FirstAskedEntries;
 pub use first_asked::FirstAsked;
 pub use proof_set::{HeadImport, ProofSet};
 pub use record::{ModuleRecord, ModuleRecordError, ProvenHash};

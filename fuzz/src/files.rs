@@ -160,3 +160,11 @@ pub fn heads(bytes: &[u8]) {
         assert_eq!(fuzzing::heads(&kept, now), kept);
     }
 }
+
+/// The kept times are lines of the file, and are all kept when read again.
+pub fn first_asked(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let kept = fuzzing::first_asked(text);
+    assert!(kept.lines().count() <= text.lines().count());
+    assert_eq!(fuzzing::first_asked(&kept), kept);
+}

@@ -19,14 +19,14 @@ use tlog::{
     Tile, VerifierKey, leaf_hash,
 };
 
-pub use files::{buildinfo, goauth, gomod, gosum, gowork, heads, manifest, netrc, policy, settings};
+pub use files::{buildinfo, first_asked, goauth, gomod, gosum, gowork, heads, manifest, netrc, policy, settings};
 pub use traffic::{answer, database, info, path, proxies, range, request, stream};
 
 /// The name and the function of a target.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 30] = [
+pub const TARGETS: [Target; 31] = [
     ("note", note),
     ("key", key),
     ("checkpoint", checkpoint),
@@ -47,6 +47,7 @@ pub const TARGETS: [Target; 30] = [
     ("netrc", netrc),
     ("goauth", goauth),
     ("heads", heads),
+    ("first_asked", first_asked),
     ("buildinfo", buildinfo),
     ("manifest", manifest),
     ("path", path),

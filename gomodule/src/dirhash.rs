@@ -15,9 +15,10 @@ mod names;
 mod stream;
 mod zip;
 
+pub use directory::{MAX_DIRECTORY, MAX_ENTRIES, MAX_NAMES};
 pub use error::ZipError;
 pub use h1::{FileList, H1, H1Error, hash_go_mod};
 pub use limits::ZipLimits;
-pub use names::NameError;
+pub use names::{MAX_ELEMENT, MAX_NAME, NameError};
 pub use stream::StreamHasher;
 pub use zip::{ZipReport, hash_module_zip, hash_module_zip_streamed, module_in_zip, names_in_zip};

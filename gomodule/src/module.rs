@@ -27,7 +27,7 @@ pub struct ModuleVersion {
 #[non_exhaustive]
 pub enum ModuleVersionError {
     /// No `@`.
-    #[error("{0:?} is not MODULE@VERSION")]
+    #[error("expected MODULE@VERSION with a full version, such as golang.org/x/text@v0.3.0, found {0:?}")]
     NoVersion(String),
     /// The path.
     #[error(transparent)]

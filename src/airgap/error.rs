@@ -54,6 +54,14 @@ pub enum AirgapError {
     /// The export has the name of an archive of another format.
     #[error("{} is neither a folder nor a .tar.zst: choose one of these", .0.display())]
     OtherArchive(PathBuf),
+    /// The file is not an archive of zstd and tar.
+    #[error("{} is not an export: expected a .tar.zst that `sumgate cache export` wrote (it cannot be read: {cause})", path.display())]
+    NotAnExport {
+        /// The file.
+        path: PathBuf,
+        /// Why it cannot be read.
+        cause: io::Error,
+    },
     /// The folder or archive has something that no export has, so none of it is imported.
     #[error("{} was refused as a whole: {entry:?} {why}", path.display())]
     Malformed {
@@ -85,7 +93,7 @@ impl AirgapError {
         match self {
             Self::Io { .. } | Self::Store(_) => Fault::Host,
             Self::NotEmpty(_) | Self::OtherArchive(_) => Fault::Request,
-            Self::Malformed { .. } => Fault::Refused,
+            Self::Malformed { .. } | Self::NotAnExport { .. } => Fault::Refused,
         }
     }
 }

@@ -58,8 +58,7 @@ pub fn unpack_from(
             if count > 0 {
                 return damaged("an entry", &error);
             }
-            let why = format!("cannot be read: {error}; is it a .tar.zst that `sumgate cache export` wrote?");
-            AirgapError::malformed(archive, "the beginning", why)
+            AirgapError::NotAnExport { path: archive.to_owned(), cause: error }
         })?;
         // Each long name is an entry of its own.
         if count >= 2 * MAX_ENTRIES {

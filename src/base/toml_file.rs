@@ -53,7 +53,9 @@ pub(crate) fn read<'t, F: DeserializeOwned, T>(
     let file: F = match toml::from_str(text) {
         Ok(file) => file,
         Err(error) => {
-            reader.report(error.span().map_or(0, |span| span.start), words_of(error.message()));
+            let at = error.span().map_or(0, |span| span.start);
+            let line = text.get(at..).unwrap_or_default().lines().next().unwrap_or_default();
+            reader.report(at, words_of(error.message(), line.trim()));
             return Err(Diagnostics(reader.diagnostics));
         }
     };
@@ -72,12 +74,22 @@ pub(crate) fn unknown_key(found: &str, known: &[&str]) -> String {
     format!("unknown key `{found}`: {}", hint.unwrap_or_else(all))
 }
 
-/// The message of serde, which for an unknown key lists that key and the known ones.
-fn words_of(message: &str) -> String {
+/// The message of serde, which for an unknown key lists that key and the known ones. `line` is where the error is.
+fn words_of(message: &str, line: &str) -> String {
+    let table = line.strip_prefix('[').and_then(|line| line.split_once(']')).map(|(name, _)| name);
     let names: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     match names[..] {
         [found, ref known @ ..] if message.starts_with("unknown field `") => unknown_key(found, known),
-        _ => message.to_owned(),
+        [missing] if message.starts_with("missing field `") && line.starts_with("[[") => {
+            format!(
+                "{} has no {missing}: add {missing} = …",
+                line.split("]]").next().unwrap_or_default().to_owned() + "]]"
+            )
+        }
+        _ => match table.filter(|_| message.starts_with("invalid type: map, expected a sequence")) {
+            Some(name) => format!("`{name}` must be written [[{name}]]"),
+            None => message.to_owned(),
+        },
     }
 }
 
@@ -118,12 +130,14 @@ impl Reader<'_> {
 /// Why patterns cannot match any module path.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DeadPattern {
-    #[error("{0:?} is a url; a module path has no \"https://\"")]
+    #[error("{0:?} is a URL; a module path has no \"https://\"")]
     Url(String),
     #[error("{0:?} cannot be in a module path; write versions as versions = \"…\"")]
     Character(char),
     #[error("{0:?} has upper case letters, which the first element of a module path cannot have")]
     UpperCase(String),
+    #[error("{0:?} cannot be the first element of a module path: it needs a dot")]
+    NoDot(String),
     #[error("{0:?} cannot be an element of a module path at this position")]
     Element(String),
     #[error("{0}")]
@@ -162,7 +176,9 @@ fn dead_element(glob: &str) -> Option<DeadPattern> {
             match element {
                 "" => None, // An error in Patterns::parse.
                 "..." => Some(DeadPattern::Form("remove the /...: a pattern also matches everything below it")),
-                _ => ModulePath::parse(&path).err().map(|_| DeadPattern::Element(element.to_owned())),
+                _ if ModulePath::parse(&path).is_ok() => None,
+                _ if nth == 0 && !element.contains('.') => Some(DeadPattern::NoDot(element.to_owned())),
+                _ => Some(DeadPattern::Element(element.to_owned())),
             }
         },
     )

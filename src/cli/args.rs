@@ -40,6 +40,34 @@ Start here:
 
 `sumgate COMMAND --help` has details and examples.";
 
+const WHY_HELP: &str = "\
+Exit codes:
+  0  the version is proved, or exempt, and not denied
+  1  it is denied, not in the database, or stored with a hash that differs from the proved one
+  2  not finished: invalid arguments, no network, no disk
+  3  the checksum database signed two histories; the evidence was written
+
+Examples:
+  sumgate why golang.org/x/text@v0.3.0";
+
+const VERIFY_HELP: &str = "\
+Exit codes:
+  0  the file is valid
+  1  the file is not valid, or signed by another key
+  2  not finished: invalid arguments, another kind of file, no network, no disk
+  3  the checksum database signed two histories; the evidence was written
+
+Examples:
+  sumgate verify text.zip
+  sumgate verify fork.txt";
+
+/// Help of --hold-for of `run`: no proxy is in front of its mirror.
+const HOLD_FOR: &str = "\
+How long a request waits for a new version that the checksum database does not show yet
+
+The database shows a new version some minutes after the first request for it. After this time the answer is status 502, with \
+Retry-After.";
+
 /// The command line.
 #[derive(Debug, Parser)]
 #[command(name = "sumgate", version, about = ABOUT, after_help = EXIT_CODES)]
@@ -64,13 +92,17 @@ pub(super) enum Command {
     /// beside an X.mod below a folder, also in hidden folders. Files below testdata, vendor, node_modules and folders whose
     /// names begin with _ are reported separately, as warnings. Exempt modules (GONOSUMDB, GOPRIVATE, --nosumdb) are skipped;
     /// their names are never sent anywhere. Proofs are stored, so a second run makes no requests.
-    #[command(after_long_help = "Examples:\n  sumgate audit\n  sumgate audit --base origin/main --format json")]
+    #[command(
+        after_long_help = "Examples:\n  sumgate audit\n  sumgate audit --base origin/main --format json\n  sumgate audit --modcache"
+    )]
     Audit(Box<AuditArgs>),
     /// Run a command that gets Go modules only through a mirror of its own
     ///
     /// The command gets its own GOPROXY and GOSUMDB, an empty module cache and an empty build cache. Afterwards the modules
     /// that it unpacked, and the modules in the programs that it built, are compared with what was served.
     #[command(after_help = run::EXIT_CODES, after_long_help = run::LONG_HELP)]
+    #[command(override_usage = "sumgate run [OPTIONS] -- <COMMAND>...")]
+    #[command(mut_arg("hold", |arg| arg.long_help(HOLD_FOR)))]
     Run(Box<RunArgs>),
     /// Find settings that weaken the checks of `go`
     #[command(after_long_help = "Examples:\n  sumgate doctor\n  sumgate doctor --fix")]
@@ -78,22 +110,23 @@ pub(super) enum Command {
     /// Explain a module version: log, age, policy, store and pins
     ///
     /// Prints the record of the version in the checksum database, and the tree head that proves it; how long it has been in
-    /// the log; which policy rule decides; and which files are stored and pinned. Exits with 1 if the version is denied, not in the database, or stored with a hash that differs from the proved one.
-    #[command(after_long_help = "Examples:\n  sumgate why golang.org/x/text@v0.3.0")]
+    /// the log; which policy rule decides; and which files are stored and pinned.
+    #[command(after_long_help = WHY_HELP, override_usage = "sumgate why [OPTIONS] <MODULE@VERSION>")]
     Why(WhyArgs),
     /// Verify a file: evidence of a fork, a record proof or a module zip
     ///
     /// The content determines the kind of file. Evidence proves that a database signed two histories that contradict each other;
-    /// a record proof proves one record of a database. Both are verified offline, with the key of the database. A module zip
-    /// is hashed and compared with its record. Exits with 1 if the file is not valid.
-    #[command(after_long_help = "Examples:\n  sumgate verify text.zip\n  sumgate verify --offline text.zip")]
+    /// a record proof (`c2sp.org/tlog-proof@v1`) proves one record of a database. Both are verified offline, with the key of the
+    /// database. A module zip is hashed and compared with its record.
+    #[command(after_long_help = VERIFY_HELP)]
     Verify(VerifyArgs),
     /// Print the `go env -w` command that points `go` at a mirror
     #[command(after_long_help = "Examples:\n  sumgate env\n  sumgate env --url https://go.example.com")]
+    #[command(mut_arg("listen", |arg| arg.help("Address and port of the mirror")))]
     Env(EnvArgs),
     /// Show how it works, without any network
     ///
-    /// Starts an origin with a few modules and a signed log, and a mirror of it; downloads an honest module, then a forged
+    /// Starts a test module proxy with a few modules and a signed log, and a mirror of it; downloads an honest module, then a forged
     /// zip, a forged tile and a forked log, which the mirror refuses. Uses the `go` on the PATH, if there is one.
     #[command(after_long_help = "Examples:\n  sumgate demo")]
     Demo(DemoArgs),
@@ -218,9 +251,12 @@ pub(super) struct DemoArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct EnvArgs {
-    /// Url of the mirror, if it runs elsewhere [default: from --listen and --base-path]
+    /// URL of the mirror, if it runs elsewhere [default: from --listen and --base-path]
     #[arg(long, value_name = "URL")]
     pub(super) url: Option<String>,
+    /// The configuration file of the mirror (see README.md): its private modules, and the flags of [serve] that are flags here
+    #[arg(long, value_name = "FILE", env = "SUMGATE_CONFIG")]
+    pub(super) config: Option<PathBuf>,
     #[command(flatten)]
     pub(super) address: AddressArgs,
     #[command(flatten)]

@@ -1,24 +1,34 @@
 //! `sumgate env`: prints the command that points `go` at a mirror.
 
-use super::args::EnvArgs;
-use super::config;
+use super::args::{AddressArgs, DEFAULT_UPSTREAM, EnvArgs};
 use super::exit::{Exit, Failure};
-use super::out;
+use super::serve_file::ConfigFile;
+use super::{config, out, sources};
 use crate::base::fault::Fault;
+use crate::mirror::BasePath;
+use gomodule::module::Patterns;
 
-pub(super) fn run(args: &EnvArgs) -> Result<Exit, Failure> {
+pub(super) fn run(args: &EnvArgs, file: Result<ConfigFile, Failure>) -> Result<Exit, Failure> {
     let databases = config::databases(&args.databases.sumdb)?;
     let (base, exempt) = config::address(&args.address)?;
-    let url = match &args.url {
-        Some(url) => {
-            let parsed = url::Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-            if parsed.is_none() {
-                return Err(Failure::new(Fault::Request, format!("--url {url:?}: expected an http or https url")));
-            }
-            url.trim_end_matches('/').to_owned()
-        }
-        None => format!("http://{}{}", args.address.listen, base.as_str()),
-    };
-    out::print(&format!("{}\n", config::go_env_line(&url, &databases[0], &exempt)));
+    let private = sources::of(file?.settings, DEFAULT_UPSTREAM, Patterns::default())?.private();
+    let url = args.url.as_deref().map_or_else(|| url_of(&args.address, &base), checked)?;
+    out::print(&format!("{}\n", config::go_env_line(&url, &databases[0], &exempt.with(private))));
     Ok(Exit::Success)
+}
+
+/// The URL of a mirror on this machine.
+fn url_of(address: &AddressArgs, base: &BasePath) -> Result<String, Failure> {
+    let address = address.listen;
+    if address.port() == 0 || address.ip().is_unspecified() {
+        let message = format!("expected an address that clients can connect to, found {address}: add --url URL");
+        return Err(Failure::new(Fault::Request, message));
+    }
+    Ok(format!("http://{address}{}", base.as_str()))
+}
+
+fn checked(url: &str) -> Result<String, Failure> {
+    let parsed = url::Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let message = || Failure::new(Fault::Request, format!("--url {url:?}: expected an http or https URL"));
+    parsed.map(|_| url.trim_end_matches('/').to_owned()).ok_or_else(message)
 }

@@ -9,6 +9,7 @@ use super::args::FetchArgs;
 use super::config::{self, PathSource};
 use super::exit::{Exit, Failure};
 use super::runtime::Runtime;
+use super::serve_file::ConfigFile;
 use super::{out, sources};
 use crate::airgap::{Filled, Refusal, fill, fill_newest, of_names};
 use crate::base::clock::Clock;
@@ -17,9 +18,9 @@ use crate::release::Expectations;
 use crate::store::Access;
 use crate::upstream::Ttls;
 
-pub(super) fn run(args: &FetchArgs) -> Result<Exit, Failure> {
+pub(super) fn run(args: &FetchArgs, file: Result<ConfigFile, Failure>) -> Result<Exit, Failure> {
     let direct = config::patterns("--private", &args.airgap.exempt.private)?;
-    let source_config = sources::read(args.upstreams.config.as_deref(), &args.upstreams.upstream, direct)?;
+    let source_config = sources::of(file?.settings, &args.upstreams.upstream, direct)?;
     let databases = args.timeout.limit(source_config.reach(config::databases(&args.airgap.databases.sumdb)?));
     let exempt = config::exempt(&args.airgap.exempt)?.with(source_config.private());
     let policy = args.policy.as_deref().map(|path| config::read_policy(path, PathSource::Named)).transpose()?;

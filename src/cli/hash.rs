@@ -8,7 +8,7 @@ use super::exit::{Exit, Failure};
 use super::out;
 use crate::base::bounded::read_bounded;
 use crate::base::fault::Fault;
-use crate::base::tree::hash_dir;
+use crate::base::tree::{TreeError, Unreadable, hash_dir, open_named};
 use gomodule::dirhash::{H1, ZipLimits, hash_go_mod, hash_module_zip, module_in_zip};
 use gomodule::gomod::MAX_GO_MOD;
 use gomodule::module::ModuleVersion;
@@ -24,14 +24,22 @@ pub(super) fn run(args: &HashArgs) -> Result<Exit, Failure> {
         })?;
         hash_dir(path, &module.to_string()).map_err(|error| refused(path, &error))?
     } else if path.extension().is_some_and(|extension| extension == "mod") {
-        go_mod(path, File::open(path).map_err(|error| unreadable(path, &error))?)?
+        go_mod(path, open(path)?)?
     } else {
-        let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+        let file = open(path)?;
         let module = module.map_or_else(|| module_of(path, &file), Ok)?;
         zip(path, &file, &module)?
     };
     out::print(&format!("{h1}  {}\n", path.display()));
     Ok(Exit::Success)
+}
+
+/// Opens a regular file that the user named. Does not wait for the writer of a FIFO.
+pub(super) fn open(path: &Path) -> Result<File, Failure> {
+    open_named(path).map_err(|error| match error {
+        TreeError::NotRegular { .. } => Failure::new(Fault::Request, error.to_string()),
+        TreeError::Unreadable(Unreadable { cause, .. }) => unreadable(path, &cause),
+    })
 }
 
 /// The h1 of a go.mod.

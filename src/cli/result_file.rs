@@ -74,7 +74,13 @@ impl ResultFile {
 pub(super) fn write_secret(flag: &str, typed: &Path, text: &str) -> Result<(), Failure> {
     let place = InFolder::open(flag, typed)?;
     // Not renamed: that would replace an existing file, and not every file system has hard links.
-    place.create(&place.name, SECRET, text.as_bytes()).map_err(|error| cannot_write(typed, &error))
+    place.create(&place.name, SECRET, text.as_bytes()).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => {
+            let message = format!("{} exists already: keys are not overwritten; name a new file", typed.display());
+            Failure::new(Fault::Request, message)
+        }
+        _ => cannot_write(typed, &error),
+    })
 }
 
 impl InFolder {

@@ -16,6 +16,7 @@ use super::bases::Bases;
 use super::exit::{Exit, Failure};
 use super::policies::Policies;
 use super::runtime::Runtime;
+use super::serve_file::ConfigFile;
 use super::sources::SourceConfig;
 use super::{ages, bases, config, out, sources};
 use crate::base::clock::Clock;
@@ -28,6 +29,7 @@ use crate::gate::{
 use crate::go::environment::{GoEnv, go_on_path};
 use crate::mirror::{BasePath, Mirror, Pipeline};
 use crate::release::{EventLog, Events, Expectations};
+use crate::settings::Settings;
 use crate::store::{Access, Store};
 use crate::sumdb::{Client, Database, DatabaseId, Databases};
 use crate::upstream::{HttpClient, ProxyList, ProxyListError, Ttls};
@@ -37,10 +39,10 @@ use gomodule::module::Patterns;
 const PATH_BYTES: usize = 16;
 
 /// Runs the command. The exit codes of sumgate differ from those of common commands.
-pub(super) fn run(args: &RunArgs) -> Exit {
+pub(super) fn run(args: &RunArgs, file: Result<ConfigFile, Failure>) -> Exit {
     // First: the environment may have the key of a seal, which other processes of this user could read.
     let hidden = gate::hide().map_err(|error| Failure::host("hide this process from others", &error));
-    match hidden.and_then(|()| gated(args)) {
+    match hidden.and_then(|()| gated(args, file)) {
         Ok(code) => Exit::Command(code),
         Err(failure) => {
             out::message(&failure.to_string());
@@ -71,11 +73,11 @@ struct RunContext<'a> {
     workspace: PathBuf,
 }
 
-fn gated(args: &RunArgs) -> Result<u8, Failure> {
+fn gated(args: &RunArgs, file: Result<ConfigFile, Failure>) -> Result<u8, Failure> {
     bases::stay_inside(Path::new("."))?;
     // First: a report of an earlier run must not be mistaken for that of this one.
     let results = Results::open(args)?;
-    let context = RunContext::of(args)?;
+    let context = RunContext::of(args, file?.settings)?;
     let http = config::http(args.offline)?;
     let store = Arc::new(config::store(args.state.data.as_deref(), Access::Download)?.auditing(ages::trees_here()?));
     let policies = context.policies.all();
@@ -99,7 +101,7 @@ fn gated(args: &RunArgs) -> Result<u8, Failure> {
 }
 
 impl<'a> RunContext<'a> {
-    fn of(args: &'a RunArgs) -> Result<Self, Failure> {
+    fn of(args: &'a RunArgs, settings: Settings) -> Result<Self, Failure> {
         let here = std::env::current_dir().and_then(|here| here.canonicalize());
         let here = here.map_err(|error| Failure::host("find the working folder", &error))?;
         let home = std::env::home_dir().and_then(|home| home.canonicalize().ok());
@@ -118,7 +120,7 @@ impl<'a> RunContext<'a> {
                 direct = direct.with(Patterns::parse(go.get(name)).map_err(Failure::usage)?);
             }
         }
-        let source_config = source_config(args, &go, direct)?;
+        let source_config = source_config(args, settings, &go, direct)?;
         let exempt = config::go_exempt(&args.go_settings, &go)?.with(source_config.private());
         let mut bases = args.base.as_deref().map(Bases::of);
         // An unusable base is an error, not a base without a policy.
@@ -304,12 +306,12 @@ impl<'a> RunContext<'a> {
 }
 
 /// The upstreams: those of the flags, or else GOPROXY without `direct` and `off`.
-fn source_config(args: &RunArgs, go: &GoEnv, direct: Patterns) -> Result<SourceConfig, Failure> {
+fn source_config(args: &RunArgs, settings: Settings, go: &GoEnv, direct: Patterns) -> Result<SourceConfig, Failure> {
     let text = args.upstream.as_deref().unwrap_or_else(|| go.get("GOPROXY"));
     let names_none = matches!(ProxyList::parse(text), Err(ProxyListError::Empty(_)));
     // Offline, no upstream is asked.
     let text = if args.offline && names_none { super::args::DEFAULT_UPSTREAM } else { text };
-    sources::read(args.config.as_deref(), text, direct).map_err(|failure| {
+    sources::of(settings, text, direct).map_err(|failure| {
         if !names_none || args.offline {
             return failure;
         }

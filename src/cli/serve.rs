@@ -9,6 +9,7 @@ use super::config::{self, PathSource};
 use super::exit::{Exit, Failure};
 use super::runtime::Runtime;
 use super::serve_check::check;
+use super::serve_file::ConfigFile;
 use super::{out, sources};
 use crate::base::clock::Clock;
 use crate::base::fault::Fault;
@@ -19,9 +20,9 @@ use crate::sumdb::{DatabaseId, Databases};
 use crate::upstream::Ttls;
 use gomodule::module::Patterns;
 
-pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
+pub(super) fn run(args: &ServeArgs, file: Result<ConfigFile, Failure>) -> Result<Exit, Failure> {
     let direct = config::patterns("--private", &args.address.exempt.private)?;
-    let source_config = sources::read(args.upstreams.config.as_deref(), &args.upstreams.upstream, direct)?;
+    let source_config = sources::of(file?.settings, &args.upstreams.upstream, direct)?;
     let databases = args.timeout.limit(source_config.reach(config::databases(&args.databases.sumdb)?));
     let (base, exempt) = config::address(&args.address)?;
     let hosts = Hosts::named(&args.host).map_err(|error| Failure::new(Fault::Request, format!("--host {error}")))?;

@@ -1,4 +1,4 @@
-//! `sumgate serve --check`: reports what `serve` would refuse. Makes no request and changes nothing on disk.
+//! `sumgate serve --check`: reports what `serve` would refuse, and upstreams that cannot be used. Makes no request and writes nothing.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use super::{config, out};
 use crate::base::clock::Clock;
 use crate::base::fault::Fault;
 use crate::policy::Policy;
-use crate::store::{Access, Modes, Store};
+use crate::store::{Access, Store, may_write, unwritable};
 use crate::sumdb::Database;
 use crate::upstream::HttpClient;
 
@@ -20,12 +20,14 @@ pub(super) fn check(
     policies: &[Policy],
 ) -> Result<Exit, Failure> {
     config::anchors(&args.state.anchor, &databases)?;
-    if let Some(message) = sources.problems().into_iter().next().filter(|_| !args.offline) {
-        return Err(Failure::new(Fault::Host, message));
+    let problems = if args.offline { Vec::new() } else { sources.problems() };
+    if !problems.is_empty() {
+        return Err(Failure::new(Fault::Host, problems.join("\n")));
     }
     let data = config::data_folder(args.state.data.as_deref())?;
     if data.is_dir() {
-        let store = Store::open_for(&data, Access::Read, Modes::Private, Clock::System)?;
+        let access = if args.offline { Access::Read } else { Access::Download };
+        let store = Store::inspect(&data, access, Clock::System)?;
         // Reads the trusted heads.
         config::clients(databases, &args.state.anchor, &store, &HttpClient::offline(), policies)?;
     }
@@ -36,15 +38,26 @@ pub(super) fn check(
     Ok(Exit::Success)
 }
 
-/// Checks that the data folder and its subfolders can be written, or else that it can be created.
+/// Checks that the data folder and the folders of sumgate in it can be written, or else that it can be created.
 fn writable(data: &Path) -> Result<(), Failure> {
+    const OTHERWISE: &str = "name another folder with --data";
+    let failed = |message: String| Err(Failure::new(Fault::Host, message));
+    if data.is_dir() {
+        let Some(folder) = unwritable(data) else { return Ok(()) };
+        return failed(format!("cannot write to {}: change its owner or mode, or {OTHERWISE}", folder.display()));
+    }
     let absolute = std::path::absolute(data).map_err(|error| Failure::host("find the data folder", &error))?;
-    let first = absolute.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("/"));
-    let subfolders = std::fs::read_dir(data).into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
-    let mut folders = std::iter::once(first.to_owned()).chain(subfolders.filter(|path| path.is_dir()));
-    let may_write = |folder: &Path| rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok();
-    let Some(found) = folders.find(|folder| !folder.is_dir() || !may_write(folder)) else { return Ok(()) };
-    let (data, found) = (data.display(), found.display());
-    let message = format!("cannot write to the data folder {data}: expected a folder of this user, found {found}");
-    Err(Failure::new(Fault::Host, message))
+    let first = absolute.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
+    let (shown, found) = (data.display(), first.display());
+    if !first.is_dir() {
+        return failed(format!(
+            "cannot create the data folder {shown}: expected a folder, found a file, {found}; {OTHERWISE}"
+        ));
+    }
+    if !may_write(first) {
+        return failed(format!(
+            "cannot create the data folder {shown}: this user cannot write to {found}; {OTHERWISE}"
+        ));
+    }
+    Ok(())
 }

@@ -1,10 +1,11 @@
-//! The flags of `sumgate serve` in the configuration file: the table `[serve]`, with the long names of the flags.
+//! The configuration file: upstreams, private modules, and the table `[serve]` with flags of `sumgate serve` by their long names.
 //!
-//! They become defaults of the command line, so a flag and its environment variable take precedence.
+//! The flags become defaults of the command line, so a flag and its environment variable take precedence. `run`, `cache fetch` and
+//! `env` use those that they have, too: a module that is private for the mirror is private for them.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::path::Path;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 
 use clap::builder::Resettable;
 use serde::Deserialize;
@@ -16,6 +17,10 @@ use super::config::{self, PathSource};
 use super::exit::Failure;
 use crate::base::fault::Fault;
 use crate::base::toml_file::{self, Diagnostics, unknown_key};
+use crate::mirror::{BasePath, Hosts};
+use crate::settings::Settings;
+use crate::sumdb::Anchor;
+use crate::upstream::ProxyList;
 
 /// The flags that cannot be set in the file.
 const ON_THE_COMMAND_LINE: [&str; 4] = ["check", "config", "help", "version"];
@@ -26,27 +31,62 @@ const PATHS: [&str; 3] = ["anchor", "data", "policy"];
 struct File {
     #[serde(default)]
     serve: BTreeMap<Spanned<String>, Spanned<Value>>,
-    #[serde(default)]
-    upstream: Vec<IgnoredAny>,
+    upstream: Option<IgnoredAny>,
 }
 
 /// A flag with its values.
-pub(super) struct Flag {
-    id: clap::Id,
+struct Flag {
+    name: String,
     values: Vec<OsString>,
 }
 
-/// The command line, with the flags of this file as defaults of `serve`.
-pub(super) fn tree_with(path: &Path) -> Result<clap::Command, Failure> {
-    let text = config::read_file("configuration", path, PathSource::Named)?;
-    let flags = flags(&text, path.parent().unwrap_or(Path::new("")));
-    let flags = flags.map_err(|wrong| Failure::new(Fault::Request, config::diagnostics_of(path, wrong).join("\n")))?;
-    let with = |serve: clap::Command, flag: Flag| serve.mut_arg(flag.id, |arg| arg.default_values(flag.values));
-    Ok(tree().mut_subcommand("serve", |serve| flags.into_iter().fold(serve, with)))
+/// A configuration file, or none, which is the same as an empty one.
+#[derive(Default)]
+pub(super) struct ConfigFile {
+    flags: Vec<Flag>,
+    pub(super) settings: Settings,
+}
+
+impl ConfigFile {
+    /// Reads a file. Reports all errors in it.
+    pub(super) fn read(path: &Path) -> Result<Self, Failure> {
+        let text = config::read_file("configuration", path, PathSource::Named)?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        match (flags(&text, folder), Settings::read(&text, folder)) {
+            (Ok(flags), Ok(settings)) => Ok(Self { flags, settings }),
+            (flags, settings) => {
+                let wrong = [flags.err(), settings.err()].into_iter().flatten();
+                let mut wrong: Vec<_> = wrong.flat_map(|wrong| wrong.0).collect();
+                wrong.sort_by_key(|one| (one.line, one.column));
+                // Both report that the file is not TOML.
+                wrong.dedup();
+                Err(Failure::new(Fault::Request, config::diagnostics_of(path, Diagnostics(wrong)).join("\n")))
+            }
+        }
+    }
+
+    /// `command`, in which the flags of the file are defaults of the command with the name `words` below it.
+    pub(super) fn defaults_of(&self, command: clap::Command, words: &[String]) -> clap::Command {
+        let Some((word, below)) = words.split_first() else {
+            return self.flags.iter().fold(command, Flag::default_of);
+        };
+        command.mut_subcommand(word, |command| self.defaults_of(command, below))
+    }
+}
+
+impl Flag {
+    /// `command`, in which this flag has a default, if it is one of the command.
+    fn default_of(command: clap::Command, flag: &Self) -> clap::Command {
+        let id = command.get_arguments().find(|arg| arg.get_long() == Some(&flag.name)).map(|arg| arg.get_id().clone());
+        match id {
+            Some(id) => command.mut_arg(id, |arg| arg.default_values(flag.values.clone())),
+            None => command,
+        }
+    }
 }
 
 /// Parses the flags of `serve` in the text of a file in `folder`.
-pub(super) fn flags(text: &str, folder: &Path) -> Result<Vec<Flag>, Diagnostics> {
+fn flags(text: &str, folder: &Path) -> Result<Vec<Flag>, Diagnostics> {
     let tree = tree()
         .mut_subcommand("serve", |serve| serve.mut_args(|arg| arg.env(Resettable::<clap::builder::OsStr>::Reset)));
     let serve =
@@ -60,15 +100,15 @@ pub(super) fn flags(text: &str, folder: &Path) -> Result<Vec<Flag>, Diagnostics>
             let arg = serve.iter().find(|arg| arg.get_long() == Some(name) && known(&name));
             let checked = match arg {
                 None => Err((key.span(), unknown_key(name, &names))),
-                Some(_) if name == "upstream" && !file.upstream.is_empty() => {
+                Some(_) if name == "upstream" && file.upstream.is_some() => {
                     Err((key.span(), "upstreams given twice: here and as [[upstream]]".to_owned()))
                 }
                 Some(arg) => values(arg, value.get_ref(), folder)
-                    .and_then(|values| check(&tree, name, arg, &values).map(|()| (arg, values)))
+                    .and_then(|values| check(&tree, name, arg, &values).map(|()| values))
                     .map_err(|message| (value.span(), message)),
             };
             match checked {
-                Ok((arg, values)) => flags.push(Flag { id: arg.get_id().clone(), values }),
+                Ok(values) => flags.push(Flag { name: name.to_owned(), values }),
                 Err((at, message)) => reader.report(at.start, message),
             }
         }
@@ -79,10 +119,13 @@ pub(super) fn flags(text: &str, folder: &Path) -> Result<Vec<Flag>, Diagnostics>
 /// Converts a value of the file to command line arguments.
 fn values(arg: &clap::Arg, value: &Value, folder: &Path) -> Result<Vec<OsString>, String> {
     let is_switch = !arg.get_action().takes_values();
-    let expected = if is_switch { "true or false" } else { "a string or a list of strings" };
-    let wrong = |found: &Value| format!("expected {expected}, found a value of type {}", found.type_str());
-    let is_path = arg.get_long().is_some_and(|name| PATHS.contains(&name));
-    let text = |text: &str| if is_path && text != "none" { folder.join(text).into() } else { OsString::from(text) };
+    let name = arg.get_long().unwrap_or_default();
+    let wrong = |found: &Value| format!("expected {}, found {}", expected(arg), kind(found));
+    let text = |text: &str| match (name, text) {
+        ("anchor", "none") => text.into(),
+        _ if PATHS.contains(&name) => folder.join(text).into(),
+        _ => OsString::from(text),
+    };
     match value {
         Value::Boolean(set) if is_switch => Ok(vec![set.to_string().into()]),
         Value::String(one) if !is_switch => Ok(vec![text(one)]),
@@ -93,7 +136,30 @@ fn values(arg: &clap::Arg, value: &Value, folder: &Path) -> Result<Vec<OsString>
     }
 }
 
-/// Checks these values as the command line does.
+/// What the value of a flag must be, with its default as an example.
+fn expected(arg: &clap::Arg) -> String {
+    if !arg.get_action().takes_values() {
+        return "true or false".to_owned();
+    }
+    let example =
+        arg.get_default_values().first().map(|value| value.to_string_lossy()).filter(|value| !value.is_empty());
+    example.map_or("a string or a list of strings".to_owned(), |value| format!("a string, such as \"{value}\""))
+}
+
+/// The kind of a value, for messages.
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::String(_) => "a string",
+        Value::Integer(_) => "an integer",
+        Value::Float(_) => "a number",
+        Value::Boolean(_) => "true or false",
+        Value::Datetime(_) => "a date or time",
+        Value::Array(_) => "a list",
+        Value::Table(_) => "a table",
+    }
+}
+
+/// Checks these values as the command line and the commands do.
 fn check(tree: &clap::Command, name: &str, arg: &clap::Arg, values: &[OsString]) -> Result<(), String> {
     if !arg.get_action().takes_values() {
         return Ok(());
@@ -102,7 +168,12 @@ fn check(tree: &clap::Command, name: &str, arg: &clap::Arg, values: &[OsString])
         |value: &OsString| [OsString::from(format!("--{name}=")), value.clone()].into_iter().collect::<OsString>();
     let arguments = ["sumgate".into(), "serve".into()].into_iter().chain(values.iter().map(flag));
     match tree.clone().try_get_matches_from(arguments) {
-        Ok(_) => Ok(()),
+        Ok(matches) => {
+            // A value may be several: a list in one text.
+            let serve = matches.subcommand_matches("serve");
+            let raw = serve.and_then(|serve| serve.get_raw(arg.get_id().as_str()));
+            meaning(name, raw.into_iter().flatten()).map_err(|failure| failure.to_string())
+        }
         Err(error) => {
             let text = error.to_string();
             let line = text.lines().next().unwrap_or_default();
@@ -111,9 +182,26 @@ fn check(tree: &clap::Command, name: &str, arg: &clap::Arg, values: &[OsString])
     }
 }
 
+/// Checks values that the command line leaves to the commands. Files must be readable.
+fn meaning<'v>(name: &str, values: impl Iterator<Item = &'v OsStr>) -> Result<(), Failure> {
+    let paths: Vec<PathBuf> = values.map(PathBuf::from).collect();
+    let texts: Vec<String> = paths.iter().map(|path| path.to_string_lossy().into_owned()).collect();
+    let text = texts.first().map_or("", String::as_str);
+    match name {
+        "private" | "nosumdb" => config::patterns(name, text).map(drop),
+        "sumdb" => config::databases(&texts).map(drop),
+        "host" => Hosts::named(&texts).map(drop).map_err(Failure::usage),
+        "base-path" => BasePath::parse(text).map(drop).map_err(Failure::usage),
+        "upstream" => ProxyList::parse(text).map(drop).map_err(Failure::usage),
+        "policy" => config::read_file("policy", Path::new(text), PathSource::Named).map(drop),
+        "anchor" => Anchor::read(&paths).map(drop).map_err(Failure::usage),
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+    #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test may touch the world, and panic")]
 
     use super::*;
 
@@ -127,9 +215,10 @@ mod tests {
             ("hold_for = \"1s\"", "2:1: unknown key `hold_for`: did you mean `hold-for`?"),
             ("check = true", "2:1: unknown key `check`: expected one of "),
             ("listen = \"8080\"", "2:10: invalid value '8080' for '--listen <ADDR:PORT>'"),
-            ("listen = 8080", "2:10: expected a string or a list of strings, found a value of type integer"),
+            ("listen = 8080", "2:10: expected a string, such as \"127.0.0.1:8080\", found an integer"),
             ("listen = [\"127.0.0.1:1\", \"127.0.0.1:2\"]", "2:10: the argument '--listen <ADDR:PORT>' cannot be used"),
-            ("offline = \"yes\"", "2:11: expected true or false, found a value of type string"),
+            ("offline = \"yes\"", "2:11: expected true or false, found a string"),
+            ("data = 1", "2:8: expected a string or a list of strings, found an integer"),
             ("trusted-proxy = [\"x\"]", "2:17: invalid value 'x' for '--trusted-proxy <CIDR>'"),
             (
                 "upstream = \"https://a.example\"\n[[upstream]]\nurl = \"https://b.example\"",
@@ -145,19 +234,23 @@ mod tests {
     #[test]
     fn every_flag_can_be_set_in_the_file() {
         let text = "[serve]\nlisten = \"127.0.0.1:1\"\nbase-path = \"/go\"\nnosumdb = \"a.example\"\nprivate = \"b.example\"\n\
-                    host = [\"c\", \"d\"]\ntrusted-proxy = \"10.0.0.0/8\"\ndata = \"data\"\nanchor = [\"none\", \"head\"]\n\
+                    host = [\"c\", \"d\"]\ntrusted-proxy = \"10.0.0.0/8\"\ndata = \"data\"\nanchor = [\"head\", \"p\"]\n\
                     sumdb = \"sum.golang.org\"\npolicy = \"p\"\noffline = true\nshared = false\n\
                     upstream = \"https://a.example\"\nfresh-for = \"1s\"\nstale-for = \"1s\"\nabsent-for = \"1s\"\n\
                     hold-for = \"1s\"\ndatabase-timeout = \"1s\"\n";
-        assert_eq!(wrong(text), "");
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["head", "p"] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        let found = flags(text, folder.path()).unwrap_or_else(|wrong| panic!("{wrong}"));
         let tree = tree();
         let serve = tree.find_subcommand("serve").unwrap();
         let all = serve.get_arguments().filter_map(clap::Arg::get_long);
         for name in all.filter(|name| !ON_THE_COMMAND_LINE.contains(name)) {
             assert!(text.contains(&format!("\n{name} = ")), "{name}");
         }
-        let found = flags(text, Path::new("/etc")).unwrap();
-        let of = |id: &str| found.iter().find(|flag| flag.id == id).unwrap().values.clone();
-        assert_eq!((of("data"), of("anchor")), (vec!["/etc/data".into()], vec!["none".into(), "/etc/head".into()]));
+        let of = |name: &str| found.iter().find(|flag| flag.name == name).unwrap().values.clone();
+        let path = |name: &str| folder.path().join(name).into_os_string();
+        assert_eq!((of("data"), of("anchor")), (vec![path("data")], vec![path("head"), path("p")]));
     }
 }

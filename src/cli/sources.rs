@@ -1,12 +1,7 @@
 //! Where `serve`, `run` and `cache fetch` get files from: upstreams for public modules, and private modules.
 
-use std::path::Path;
-
-use super::config::PathSource;
 use super::exit::Failure;
-use super::{config, serve_file};
 use crate::base::clock::Clock;
-use crate::base::fault::Fault;
 use crate::go::environment::go_on_path;
 use crate::settings::{Private, Settings};
 use crate::store::Store;
@@ -23,10 +18,8 @@ pub(super) struct SourceConfig {
     private: Vec<(Patterns, Private)>,
 }
 
-/// Reads the configuration file, if any. Its upstreams replace `upstream`, and its private modules come before `direct`, those of
-/// `--private`.
-pub(super) fn read(config: Option<&Path>, upstream: &str, direct: Patterns) -> Result<SourceConfig, Failure> {
-    let settings = config.map(read_settings).transpose()?.unwrap_or_default();
+/// The upstreams of the configuration file replace `upstream`, and its private modules come before `direct`, those of `--private`.
+pub(super) fn of(settings: Settings, upstream: &str, direct: Patterns) -> Result<SourceConfig, Failure> {
     let upstreams = match settings.proxy_list {
         Some(upstreams) => upstreams,
         None => ProxyList::parse(upstream).map_err(Failure::usage)?,
@@ -36,14 +29,6 @@ pub(super) fn read(config: Option<&Path>, upstream: &str, direct: Patterns) -> R
         private.push((direct, Private::Direct(None)));
     }
     Ok(SourceConfig { upstreams, private })
-}
-
-fn read_settings(path: &Path) -> Result<Settings, Failure> {
-    let text = config::read_file("configuration", path, PathSource::Named)?;
-    let folder = path.parent().unwrap_or(Path::new(""));
-    serve_file::flags(&text, folder)
-        .and_then(|_| Settings::read(&text, folder))
-        .map_err(|wrong| Failure::new(Fault::Request, config::diagnostics_of(path, wrong).join("\n")))
 }
 
 impl SourceConfig {

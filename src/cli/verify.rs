@@ -4,7 +4,8 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use tlog::{ForkEvidence, SUMDB_ORIGIN};
+use tlog::bundle::BundleError;
+use tlog::{CheckpointError, ForkEvidence, NoteError, SUMDB_ORIGIN};
 
 use super::args::VerifyArgs;
 use super::config;
@@ -30,10 +31,9 @@ const SHOWN: usize = 40;
 pub(super) fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
     let path = &args.file;
     let unreadable = |error: &dyn std::error::Error| Failure::host(&format!("read {}", path.display()), error);
-    let file = File::open(path).map_err(|error| unreadable(&error))?;
+    let file = hash::open(path)?;
     let mut start = [0; SHOWN];
-    let is_folder = file.metadata().map_err(|error| unreadable(&error))?.is_dir();
-    let length = if is_folder { 0 } else { file.read_at(&mut start, 0).map_err(|error| unreadable(&error))? };
+    let length = file.read_at(&mut start, 0).map_err(|error| unreadable(&error))?;
     let start = &start[..length];
     let text = |max: usize| {
         let read = read_bounded(&file, max as u64).map_err(|error| unreadable(&error))?;
@@ -47,7 +47,6 @@ pub(super) fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
         zip(args, &file)?
     } else {
         let found = match start {
-            _ if is_folder => "a folder".to_owned(),
             [] => "an empty file".to_owned(),
             start => format!("a file that begins with {:?}", String::from_utf8_lossy(start)),
         };
@@ -71,10 +70,11 @@ fn evidence(path: &Path, bytes: &[u8], databases: &[Database]) -> Result<String,
     let key = evidence.key();
     if !databases.iter().map(Database::key).any(|trusted| trusted == key) {
         let message = format!(
-            "it is signed by {key}, which is not the key of a database in use; anyone can make such a file with their \
-             own key. If you trust this key, add --sumdb '{key}'"
+            "{} cannot be verified: its key {key} belongs to no configured database, and anyone can make such a file with a key \
+             of their own. If you trust this key, add --sumdb '{key}'",
+            path.display()
         );
-        return Err(invalid(path, &message));
+        return Err(Failure::new(Fault::Refused, message));
     }
     let (older, newer) = (evidence.older().head(), evidence.newer().head());
     Ok(format!(
@@ -88,7 +88,7 @@ fn evidence(path: &Path, bytes: &[u8], databases: &[Database]) -> Result<String,
 }
 
 fn record(path: &Path, bytes: &[u8], databases: &[Database]) -> Result<String, Failure> {
-    let mut why = "no database is given".to_owned();
+    let mut why = None;
     for database in databases {
         match tlog::bundle::open(bytes, SUMDB_ORIGIN, database.key()) {
             Ok((record, _)) => {
@@ -98,10 +98,17 @@ fn record(path: &Path, bytes: &[u8], databases: &[Database]) -> Result<String, F
                 let (text, by) = (record.proven().text(), proved(&record));
                 return Ok(format!("valid record proof of {module}\n{text}{by}"));
             }
-            Err(error) => why = format!("with the key of {}: {error}", database.name()),
+            Err(BundleError::Checkpoint(CheckpointError::Note(NoteError::NotSigned(_)))) => {}
+            Err(error) => why = Some(format!("with the key of {}: {error}", database.name())),
         }
     }
-    Err(invalid(path, &why))
+    Err(why.map_or_else(
+        || {
+            let why = "no configured database signed it: add --sumdb NAME+HASH+KEY with the key of the one that did";
+            Failure::new(Fault::Refused, format!("{} cannot be verified: {why}", path.display()))
+        },
+        |why| invalid(path, &why),
+    ))
 }
 
 /// The module version of the first line of a record.

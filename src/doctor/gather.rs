@@ -82,7 +82,7 @@ pub(super) fn own_mirror(go: &GoEnv) -> Option<&str> {
 
 #[derive(Debug, thiserror::Error)]
 enum MirrorHeadError {
-    #[error("{0} is not a valid url: {1}")]
+    #[error("{0} is not a valid URL: {1}")]
     Url(String, url::ParseError),
     #[error(transparent)]
     Http(#[from] HttpError),

@@ -20,7 +20,7 @@ pub(super) fn render(report: &Report, options: RenderOptions) -> String {
         text.push_str(&annotation(command, finding.place.as_ref(), finding.code.name(), &message));
     }
     for (path, why) in &report.excluded {
-        text.push_str(&annotation("notice", Some(&path.into()), "left out", &safe(&format!("left out ({why})"))));
+        text.push_str(&annotation("notice", Some(&path.into()), "excluded", &safe(&format!("excluded ({why})"))));
     }
     for group in by_cause(&report.unchecked) {
         if let Some(summary) = group.summary() {

@@ -30,7 +30,7 @@ pub(super) fn render(report: &Report, options: RenderOptions) -> String {
         report.skipped.iter().for_each(|skipped| text.push_str(&unaudited("skipped", skipped)));
     }
     for (path, why) in &report.excluded {
-        text.push_str(&format!("{}: left out ({})\n", safe_path(path), safe(why)));
+        text.push_str(&format!("{}: excluded ({})\n", safe_path(path), safe(why)));
     }
     for group in by_cause(&report.unchecked) {
         let summary = group.summary();

@@ -21,7 +21,7 @@ pub(super) fn render(report: &Report) -> String {
             case(&path.display().to_string(), &format!("<skipped message=\"{}\"/>", escaped(why)))
         };
         let counts = format!("tests=\"{count}\" skipped=\"{count}\" failures=\"0\" errors=\"0\"");
-        text.push_str(&suite("left out", &counts, &report.excluded.iter().map(case).collect::<String>()));
+        text.push_str(&suite("excluded", &counts, &report.excluded.iter().map(case).collect::<String>()));
     }
     let (errors, case) = match &report.misbehaviour {
         None => {

@@ -7,7 +7,7 @@ use super::{RenderOptions, Report, github, human, json, junit, sarif};
 pub enum Format {
     /// Text for terminals
     Human,
-    /// JSON for programs; the schema is in the documentation
+    /// JSON for programs; its schema is src/finding/audit.schema.json in the source
     Json,
     /// SARIF 2.1.0 for code-scanning tools
     Sarif,

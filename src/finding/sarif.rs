@@ -33,7 +33,7 @@ pub(super) fn render(report: &Report) -> String {
     }));
     let is_finished = notifications.is_empty();
     notifications.extend(report.excluded.iter().map(|(path, why)| {
-        let text = format!("{} was left out ({why})", path.display());
+        let text = format!("{} was excluded ({why})", path.display());
         json!({"level": "note", "message": {"text": text}, "locations": [location(&path.into())]})
     }));
     let document = json!({

@@ -178,7 +178,7 @@ pub enum ValueError {
     #[error("{0:?} is not a rule: expected one of {names}", names = Rule::all().map(Rule::name).collect::<Vec<_>>().join(", "))]
     Rule(String),
     /// `min-age`.
-    #[error("{0:?} is not a valid age: expected a number and h, d or w, such as \"7d\"")]
+    #[error("{0:?} is not a valid age: expected a duration in whole hours, such as \"36h\", \"7d\" or \"1d 12h\"")]
     Age(String),
     /// `max-zip-size`.
     #[error("{0:?} is not a valid size: expected a number and kB, MB, GB, KiB, MiB or GiB, such as \"100MB\"")]

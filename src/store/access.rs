@@ -86,7 +86,20 @@ pub(super) fn check_entries(root: &Path, access: Access) -> Result<bool, StoreEr
     if access != Access::Read {
         return Ok(true);
     }
-    Ok(is_own && rustix::fs::access(root, rustix::fs::Access::WRITE_OK).is_ok())
+    Ok(is_own && may_write(root))
+}
+
+/// Whether this user may make files in a folder.
+pub(crate) fn may_write(folder: &Path) -> bool {
+    use rustix::fs::Access;
+    rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK).is_ok()
+}
+
+/// The first folder that this user cannot write to: the data folder, or a fixed folder in it. Others, such as `lost+found`, are
+/// not written to.
+pub(crate) fn unwritable(root: &Path) -> Option<PathBuf> {
+    let below = FOLDERS.iter().map(|name| root.join(name)).filter(|folder| folder.is_dir());
+    std::iter::once(root.to_owned()).chain(below).find(|folder| !may_write(folder))
 }
 
 /// Whether a fixed entry belongs to this user; for a command that writes, it must. A folder must be a real folder. Anything but

@@ -52,7 +52,7 @@ pub(super) fn check(root: &Path, options: &StoreOptions) -> Result<(), StoreErro
         );
         return Err(failed(io::Error::other(words)));
     }
-    if options.access != Access::Read {
+    if options.writes && options.access != Access::Read {
         durable::write(&marker, format!("{FORMAT}\n").as_bytes(), Durability::Synced, options.modes)?;
     }
     Ok(())

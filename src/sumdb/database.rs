@@ -48,7 +48,7 @@ pub enum DatabaseError {
     )]
     Off(String),
     /// More than a name and a url.
-    #[error("the database {0:?} has more than two words: write NAME or NAME+HASH+KEY, then a url if needed")]
+    #[error("the database {0:?} has more than two words: write NAME or NAME+HASH+KEY, then a URL if needed")]
     TooManyWords(String),
     /// A name without a built-in key.
     #[error("there is no built-in key for the database {0:?}: give its verifier key, NAME+HASH+KEY")]
@@ -57,7 +57,7 @@ pub enum DatabaseError {
     #[error("invalid verifier key {0:?}: {1}")]
     BadKey(String, String),
     /// The address is not an http(s) url.
-    #[error("invalid database url {0:?}: it must start with https:// or http:// and have no ?, # or user name")]
+    #[error("invalid database URL {0:?}: it must start with https:// or http:// and have no ?, # or user name")]
     BadUrl(String),
 }
 

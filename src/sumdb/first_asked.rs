@@ -32,7 +32,7 @@ pub(super) struct FirstAskedList {
 
 /// The content of the file.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Entries {
+pub(crate) struct Entries {
     times: HashMap<String, Time>,
     order: VecDeque<String>,
     /// Lines in the file, including those of dropped versions.
@@ -115,7 +115,7 @@ impl FirstAskedList {
 
 impl Entries {
     /// Reads the file. Invalid and incomplete lines are skipped.
-    fn read(text: &str) -> Self {
+    pub(crate) fn read(text: &str) -> Self {
         let mut entries = Self::default();
         for line in text.split_inclusive('\n') {
             if let Some((at, name)) = line.strip_suffix('\n').and_then(|line| line.split_once(' '))
@@ -141,7 +141,8 @@ impl Entries {
         }
     }
 
-    fn text(&self) -> String {
+    /// The file with these entries only.
+    pub(crate) fn text(&self) -> String {
         let line = |name: &String| Some(format!("{} {name}\n", self.times.get(name)?.wall));
         self.order.iter().filter_map(line).collect()
     }

@@ -45,7 +45,7 @@ impl fmt::Display for Source {
 #[non_exhaustive]
 pub enum SourceError {
     /// Not a url of a supported scheme.
-    #[error("the upstream {0:?} is not a url: it must start with https://, http:// or file://")]
+    #[error("the upstream {0:?} is not a URL: it must start with https://, http:// or file://")]
     NotAUrl(String),
     /// No path can be appended to a query or a fragment.
     #[error("the upstream {0:?} ends with a query or fragment: remove everything from `?` or `#` on")]

@@ -24,7 +24,7 @@ const MAX_SOURCES: usize = 32;
 #[non_exhaustive]
 pub enum ProxyListError {
     /// It names no proxy.
-    #[error("the upstream {0:?} names no proxy: give at least one url, such as https://proxy.golang.org")]
+    #[error("the upstream {0:?} names no proxy: give at least one URL, such as https://proxy.golang.org")]
     Empty(String),
     /// One of its sources is invalid.
     #[error(transparent)]

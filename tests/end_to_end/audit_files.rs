@@ -261,11 +261,11 @@ fn excluded() {
     let (code, output) = audit(&home, &words);
     assert_eq!(code, Some(0), "{output}");
     for line in [
-        "third party/x: left out (--exclude third*/x)\n",
-        "third party/y/go.sum: left out (--exclude third party/y/go.sum)\n",
-        "mods: left out (the module cache)\n",
-        "build: left out (the build cache)\n",
-        "data: left out (the data folder of sumgate)\n",
+        "third party/x: excluded (--exclude third*/x)\n",
+        "third party/y/go.sum: excluded (--exclude third party/y/go.sum)\n",
+        "mods: excluded (the module cache)\n",
+        "build: excluded (the build cache)\n",
+        "data: excluded (the data folder of sumgate)\n",
     ] {
         assert!(output.contains(line), "{line}: {output}");
     }
@@ -388,5 +388,5 @@ fn vendored() {
     assert_eq!(audit(&home, &["--deny", "note"]).0, Some(1));
     // An excluded one was excluded by the user.
     let (_, output) = audit(&home, &["--exclude", "vendor"]);
-    assert!(output.contains("vendor: left out") && !output.contains("were not checked"), "{output}");
+    assert!(output.contains("vendor: excluded") && !output.contains("were not checked"), "{output}");
 }

@@ -49,7 +49,7 @@ fn bad_flags() {
     fails(&["sumdb", "lookup", "example.com/hello@v1"], 2, "canonical version");
     fails(&["sumdb", "lookup", "example.com/hello@v2.0.0"], 2, "major versions differ");
     fails(&["sumdb", "lookup"], 2, "required");
-    fails(&["env", "--url", "mirror:8080"], 2, "expected an http or https url");
+    fails(&["env", "--url", "mirror:8080"], 2, "expected an http or https URL");
     let folder = tempfile::tempdir().unwrap();
     let (anchor, data) = (folder.path().join("anchor"), folder.path().join("data"));
     std::fs::write(&anchor, "go.sum database tree\n").unwrap();
@@ -192,7 +192,8 @@ fn demo_kept() {
     );
     let mut stdout = std::io::BufReader::new(demo.0.stdout.take().unwrap());
     let (mut honest, mut forked, mut last) = (String::new(), String::new(), String::new());
-    while !last.contains("sumgate verify --sumdb ") {
+    // The last step names it with FILE: its evidence stays only with --keep.
+    while !last.contains("sumgate verify --sumdb ") || last.ends_with(" FILE\n") {
         last.clear();
         assert_ne!(std::io::BufRead::read_line(&mut stdout, &mut last).unwrap(), 0, "no line to try the evidence");
         let words: Vec<&str> = last.split_whitespace().collect();

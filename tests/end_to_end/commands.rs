@@ -188,7 +188,10 @@ fn verify() {
     assert_eq!((code, said.contains("is invalid: with the key of")), (Some(1), true), "{said}");
     let other = World::new("db.example", [9; 32]).key().to_string();
     let words = ["verify", record.to_str().unwrap(), "--sumdb", &other];
-    assert_eq!(run(&words).status.code(), Some(1), "the key of another database");
+    let output = run(&words);
+    let said = String::from_utf8(output.stderr).unwrap();
+    let is_told = said.contains("cannot be verified: no configured database signed it: add --sumdb");
+    assert_eq!((output.status.code(), is_told), (Some(1), true), "the key of another database: {said}");
     // A zip of the same name, with other files in it.
     let mut forged = World::new("db.example", [9; 32]);
     let module = forged.add_simple(HELLO, "", "package hello\n\n// Forged.\n");
@@ -199,7 +202,7 @@ fn verify() {
     let (code, said) = ask(&copy(&zip, "cut", &|bytes| bytes.truncate(100)), &["--offline"]);
     assert_eq!(code, Some(1), "{said}");
     for (file, found) in
-        [(folder.path(), "found a folder"), (&copy(&zip, "none", &|bytes| bytes.clear()), "an empty file")]
+        [(folder.path(), "expected a regular file"), (&copy(&zip, "none", &|bytes| bytes.clear()), "an empty file")]
     {
         let (code, said) = ask(file, &[]);
         assert_eq!((code, said.contains(found)), (Some(2), true), "{said}");
@@ -254,7 +257,7 @@ fn check() {
             &[][..],
             "serve.toml:2:10: invalid value 'nowhere' for '--listen <ADDR:PORT>'",
         ),
-        ("[serve]\nhost = [\"a b\"]\n", &[], "--host"),
+        ("[serve]\nhost = [\"a b\"]\n", &[], "serve.toml:2:8: "),
         ("[serve]\nsumdb = \"sum.example.org\"\n", &[], "give its verifier key"),
         (
             "[serve]\npolicy = \"sumgate.toml\"\n",
@@ -269,7 +272,7 @@ fn check() {
             &[],
             "file:///no/such/folder cannot be used",
         ),
-        (valid, &["--data", "/dev/null/data"], "expected a folder of this user, found /dev/null"),
+        (valid, &["--data", "/dev/null/data"], "expected a folder, found a file, /dev/null"),
     ] {
         let (code, said) = ask(text, more);
         assert_eq!((code, said.contains(why)), (Some(2), true), "{text} {more:?}: {said}");
@@ -292,6 +295,16 @@ fn check() {
     assert_eq!(files(&used), before);
 }
 
+/// Evidence that the database of the test signed two histories.
+fn evidence() -> Vec<u8> {
+    let (origin, folder) = (origin(World::demo()), tempfile::tempdir().unwrap());
+    assert_eq!(fetch(&origin, folder.path(), &[HELLO]).0, Some(0));
+    let fork = origin.world().fork(601, 40);
+    *origin.world() = fork;
+    assert_eq!(fetch(&origin, folder.path(), &["example.com/Upper/CaseMod@v1.2.3"]).0, Some(3));
+    files(folder.path()).into_iter().find(|(name, _)| name.ends_with("/fork.txt")).unwrap().1
+}
+
 /// The working folder has what the examples need: a project, a policy, a configuration, a zip, and files of other examples.
 fn examples(go: &Path) {
     let mut world = World::demo();
@@ -300,7 +313,9 @@ fn examples(go: &Path) {
     let origin = origin(world);
     let home: Go = repository(go, &origin).set("SUMGATE_UPSTREAM", &origin.url());
     std::fs::write(home.home().join("text.zip"), zip).unwrap();
+    home.must(&["mod", "download", "golang.org/x/text@v0.3.0"]);
     home.write("sumgate.toml", "[policy]\nmin-age = \"1d\"\nunknown-age = \"old\"\n");
+    std::fs::write(home.home().join("fork.txt"), evidence()).unwrap();
     home.write("serve.toml", "[serve]\nlisten = \"127.0.0.1:0\"\n");
     let mut ran = 0;
     for command in COMMANDS {

@@ -72,6 +72,7 @@ mod readme;
 mod real_sumdb;
 mod redirects;
 mod response_cache;
+mod settings_file;
 mod shared_folder;
 mod unreachable;
 mod upstreams;
@@ -83,7 +84,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 66] = [
+const TRIALS: [fn() -> Vec<Trial>; 67] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -146,6 +147,7 @@ const TRIALS: [fn() -> Vec<Trial>; 66] = [
     real_sumdb::trials,
     redirects::trials,
     response_cache::trials,
+    settings_file::trials,
     shared_folder::trials,
     unreachable::trials,
     upstreams::trials,

@@ -29,12 +29,13 @@ const END_LEN: usize = 22;
 const END64_LEN: usize = 56;
 const LOCATOR64_LEN: usize = 20;
 
-/// The largest known module zips have about 50,000 files. A zip with 200,000 takes 26 MB of memory and half a second.
-pub(super) const MAX_ENTRIES: u64 = 200_000;
-/// The length of all names. The largest known module zips have 50,000 names of 130 bytes, which is 6.5 MB.
-pub(super) const MAX_NAMES: u64 = 16 << 20;
-/// [`MAX_ENTRIES`] records with all their names have 26 MB. The rest is for extra fields, which `go` does not write.
-pub(super) const MAX_DIRECTORY: u64 = 64 << 20;
+/// Most files in a zip. The largest known module zips have about 50,000. A zip with 200,000 takes 26 MB of memory and half a
+/// second.
+pub const MAX_ENTRIES: u64 = 200_000;
+/// Longest list of names in a zip, in bytes. The largest known module zips have 50,000 names of 130 bytes, which is 6.5 MB.
+pub const MAX_NAMES: u64 = 16 << 20;
+/// Longest directory of a zip, in bytes. [`MAX_ENTRIES`] records with all their names have 26 MB. The rest is for extra fields, which `go` does not write.
+pub const MAX_DIRECTORY: u64 = 64 << 20;
 
 pub(super) const FLAG_DESCRIPTOR: u16 = 1 << 3;
 /// The level hints of deflate (bits 1 and 2), a descriptor after the data (3), UTF-8 names (11).

@@ -23,10 +23,10 @@ pub enum NameError {
     StrayGoMod(String),
 }
 
-/// Longest stored name, in bytes: PATH_MAX of Linux.
-pub(super) const MAX_NAME: usize = 4096;
-/// Longest element, in bytes: NAME_MAX of nearly every file system.
-pub(super) const MAX_ELEMENT: usize = 255;
+/// Longest name in a zip, with `MODULE@VERSION/`, in bytes: PATH_MAX of Linux.
+pub const MAX_NAME: usize = 4096;
+/// Longest element of a name in a zip, in bytes: NAME_MAX of nearly every file system.
+pub const MAX_ELEMENT: usize = 255;
 
 /// Punctuation allowed in file names. Other ASCII characters have a meaning in some shell or file system.
 const PUNCTUATION: &str = "!#$%&()+,-.=@[]^_{}~ ";

@@ -28,7 +28,10 @@ pub(in crate::cli) enum CacheCommand {
     ///
     /// Verifies everything again: the signature of the tree head, its consistency with the trusted head, the inclusion of
     /// each record, and the hash of each file. The import of an export makes no network requests.
-    #[command(after_long_help = "Examples:\n  sumgate cache import modules.tar.zst")]
+    #[command(
+        after_long_help = "Examples:\n  sumgate cache import modules.tar.zst\n  sumgate cache import --modcache",
+        override_usage = "sumgate cache import [OPTIONS] <IN>\n       sumgate cache import [OPTIONS] --modcache [<DIR>]"
+    )]
     Import(Box<ImportArgs>),
     /// List or forget the hashes that are pinned on first use
     #[command(subcommand)]

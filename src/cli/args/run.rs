@@ -42,9 +42,10 @@ pub(in crate::cli) struct RunArgs {
     #[arg(long, value_name = "GOPROXY", env = "SUMGATE_UPSTREAM")]
     pub(in crate::cli) upstream: Option<String>,
 
-    /// The configuration file of `sumgate serve`: upstreams and private modules (see README.md)
+    /// The configuration file of `sumgate serve`: upstreams, private modules, and flags (see README.md)
     ///
-    /// Its [[upstream]] replace --upstream, and its [[private]] come before --private.
+    /// Its [[upstream]] replace --upstream, and its [[private]] come before --private. The flags of [serve] that are flags here
+    /// are used, too; a flag takes precedence over its variable, and the variable over the file.
     #[arg(long, value_name = "FILE", env = "SUMGATE_CONFIG")]
     pub(in crate::cli) config: Option<PathBuf>,
 

@@ -1,6 +1,6 @@
 //! The arguments of the commands that run a mirror.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub(in crate::cli) struct AddressArgs {
     #[arg(long, value_name = "ADDR:PORT", env = "SUMGATE_LISTEN", default_value = "127.0.0.1:8080")]
     pub(in crate::cli) listen: SocketAddr,
 
-    /// Path prefix of all urls, such as /go
+    /// Path prefix of all URLs, such as /go
     #[arg(long, value_name = "PATH", env = "SUMGATE_BASE_PATH", default_value = "")]
     pub(in crate::cli) base_path: String,
 
@@ -38,7 +38,7 @@ pub(in crate::cli) struct ServeArgs {
     ///
     /// Under load, one client gets at most a quarter of the capacity for requests. Behind a proxy all requests come from one
     /// address, unless its X-Forwarded-For names the client. The header of any other address is ignored.
-    #[arg(long, value_name = "CIDR", env = "SUMGATE_TRUSTED_PROXY", value_delimiter = ',')]
+    #[arg(long, value_name = "CIDR", env = "SUMGATE_TRUSTED_PROXY", value_delimiter = ',', value_parser = network)]
     pub(in crate::cli) trusted_proxy: Vec<ipnet::IpNet>,
 
     #[command(flatten)]
@@ -87,6 +87,13 @@ pub(in crate::cli) struct ServeArgs {
 
     #[command(flatten)]
     pub(in crate::cli) hold: HoldArgs,
+}
+
+/// A network in CIDR notation.
+fn network(text: &str) -> Result<ipnet::IpNet, String> {
+    let example =
+        text.parse().map_or_else(|_| "10.0.0.0/8".to_owned(), |one: IpAddr| ipnet::IpNet::from(one).to_string());
+    text.parse().map_err(|_| format!("expected a network in CIDR notation, such as {example}"))
 }
 
 #[derive(Debug, clap::Args)]

@@ -80,12 +80,12 @@ pub(in crate::cli) struct UpstreamArgs {
     /// The configuration file: upstreams, private modules, and flags of `sumgate serve` (see README.md)
     ///
     /// Its [[upstream]] replace --upstream, and its [[private]] come before --private. Its [serve] has flags by their long
-    /// names, such as `listen = "127.0.0.1:8080"`. A flag takes precedence over its variable, the variable over the file, and
-    /// the file over the default.
+    /// names, such as `listen = "127.0.0.1:8080"`; each command uses those that it has. A flag takes precedence over its
+    /// variable, the variable over the file, and the file over the default.
     #[arg(long, value_name = "FILE", env = "SUMGATE_CONFIG")]
     pub(in crate::cli) config: Option<PathBuf>,
 
-    /// Where to fetch from, in the syntax of GOPROXY: urls with `,` (continue after 404) or `|` (continue after any failure)
+    /// Where to fetch from, in the syntax of GOPROXY: URLs with `,` (continue after 404) or `|` (continue after any failure)
     #[arg(long, value_name = "GOPROXY", env = "SUMGATE_UPSTREAM", default_value = DEFAULT_UPSTREAM)]
     pub(in crate::cli) upstream: String,
 }

@@ -104,7 +104,7 @@ mod tests {
             let before = found.len();
             found.extend(lines.into_iter().flatten());
             let is_group = command.has_subcommands();
-            assert!(is_group || (1..=2).contains(&(found.len() - before)), "{} has no example", command.get_name());
+            assert!(is_group || (1..=3).contains(&(found.len() - before)), "{} has no example", command.get_name());
             command.get_subcommands().for_each(|below| examples(below, found));
         }
         let mut found = Vec::new();

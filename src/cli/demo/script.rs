@@ -63,14 +63,14 @@ impl Tour {
             .go
             .as_ref()
             .map_or("an HTTP client (there is no go on the PATH)".into(), |go| go.display().to_string());
-        say(&format!("An origin with a few modules and a signed log: {}\n", self.origin.url()));
+        say(&format!("A test module proxy with a few modules and a signed log: {}\n", self.origin.url()));
         say(&format!("Its mirror: {}\nDownloads are made with {with}\n\n", self.mirror.url()));
 
         say("1. An honest module: example.com/hello@v1.0.0\n");
         let honest = self.expect("example.com/hello@v1.0.0", None, say).await?;
         say("   The proof, as the mirror serves it: record number, hashes, and the signed tree head\n");
         let lookup = self.get("lookup/example.com/hello@v1.0.0").await.unwrap_or_else(|error| error.to_string());
-        say(&indented(&lookup));
+        say(&format!("{}\n", indented(&lookup)));
 
         say("2. A zip with a backdoor: example.com/dep/v2@v2.0.1\n");
         let dep = ModuleVersion::parse("example.com/dep/v2@v2.0.1")?;
@@ -92,6 +92,11 @@ impl Tour {
         let fork = self.origin.world().fork(400, 900);
         *self.origin.world() = fork;
         let forked = self.expect("example.com/legacy@v2.0.0+incompatible", Some("503"), say).await?;
+
+        say(&format!(
+            "   The evidence is verified with the key of this database:\n   sumgate verify --sumdb {} FILE\n\n",
+            self.origin.key()
+        ));
 
         let fine = honest && zip && tile && healed && forked;
         say(if fine {

@@ -11,7 +11,7 @@ use crate::base::fault::in_full;
 #[non_exhaustive]
 pub enum HttpError {
     /// 404 or 410.
-    #[error("{url}: not found{reason}")]
+    #[error("{url}: not found{}", quoted(reason))]
     Absent {
         /// The url.
         url: String,
@@ -90,6 +90,11 @@ pub enum HttpError {
         /// The library's message, with all its causes.
         cause: String,
     },
+}
+
+/// The message of a server, which often begins with "not found", too.
+fn quoted(reason: &str) -> String {
+    reason.strip_prefix(": ").map_or_else(String::new, |words| format!(": \"{words}\""))
 }
 
 impl HttpError {

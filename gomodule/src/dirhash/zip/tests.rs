@@ -316,8 +316,7 @@ fn names_are_checked() {
 }
 
 #[test]
-fn limits_that_go_does_not_have_are_documented() {
-    let page = include_str!("../../../../docs/refused.md");
+fn limits_that_go_does_not_have_apply() {
     let over = |part: Part| match hash(&[part]) {
         Err(ZipError::OverLimit { what, limit, found }) => (what, limit, found),
         other => panic!("{other:?}"),
@@ -328,11 +327,6 @@ fn limits_that_go_does_not_have_are_documented() {
     let element = named(format!("a.com/m@v1.0.0/{}", "a".repeat(256)));
     assert_eq!(element, ("bytes in an element of a file name", 255, 256));
     hash(&[part(String::leak(format!("a.com/m@v1.0.0/{}", "a".repeat(255))), b"")]).unwrap();
-    for limit in
-        [long.1, element.1].into_iter().chain([directory::MAX_ENTRIES, directory::MAX_NAMES, directory::MAX_DIRECTORY])
-    {
-        assert!(page.contains(&format!("| {limit} |")), "{limit}");
-    }
     let all = "a".repeat(255);
     let parts: Vec<Part> =
         (0..65_000).map(|nth| part(String::leak(format!("a.com/m@v1.0.0/{nth}/{all}")), b"")).collect();
