@@ -165,6 +165,11 @@ impl Direct {
     }
 
     async fn query(&self, module: &ModulePath, query: &str) -> Result<Vec<u8>, DirectError> {
+        if query.starts_with('-') {
+            // git would read it as an option. It makes no branches and tags of such names.
+            let message = "a query must not start with '-'".to_owned();
+            return Err(DirectError::Failed { what: format!("go list -m {module}@{query}"), message });
+        }
         let listed = listed(&self.go, &["list", "-m", "-json", "-retracted", &format!("{module}@{query}")]).await?;
         let mut info = serde_json::json!({ "Version": listed.version });
         if let (Some(info), Some(time)) = (info.as_object_mut(), listed.time) {

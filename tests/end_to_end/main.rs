@@ -64,6 +64,7 @@ mod policy;
 mod policy_base;
 mod private;
 mod proxies;
+mod queries;
 mod readme;
 mod real_sumdb;
 mod redirects;
@@ -78,7 +79,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 61] = [
+const TRIALS: [fn() -> Vec<Trial>; 62] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -133,6 +134,7 @@ const TRIALS: [fn() -> Vec<Trial>; 61] = [
     policy_base::trials,
     private::trials,
     proxies::trials,
+    queries::trials,
     readme::trials,
     real_sumdb::trials,
     redirects::trials,
