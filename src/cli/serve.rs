@@ -55,7 +55,8 @@ pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
         let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
         let pipeline =
             Pipeline::new(Arc::clone(&store), router, expectations, policy.into(), EventLog::default(), Clock::System);
-        let audience = ServerOptions { hosts, proxies: TrustedProxies(args.trusted_proxy.clone()) };
+        let proxies = TrustedProxies(args.trusted_proxy.clone());
+        let audience = ServerOptions { hosts, proxies, idle: args.idle };
         let mirror = Mirror::start(pipeline, args.address.listen, base, audience).await?;
         let from = if args.offline { "none: offline".to_owned() } else { source_config.upstreams.to_string() };
         out::print(&greeting(mirror.url(), &store, &from, &clients, &exempt, &private));

@@ -148,7 +148,7 @@ mod tests {
                     host = [\"c\", \"d\"]\ntrusted-proxy = \"10.0.0.0/8\"\ndata = \"data\"\nanchor = [\"none\", \"head\"]\n\
                     sumdb = \"sum.golang.org\"\npolicy = \"p\"\noffline = true\nshared = false\n\
                     upstream = \"https://a.example\"\nfresh-for = \"1s\"\nstale-for = \"1s\"\nabsent-for = \"1s\"\n\
-                    hold-for = \"1s\"\n";
+                    hold-for = \"1s\"\nidle-for = \"1s\"\n";
         assert_eq!(wrong(text), "");
         let tree = tree();
         let serve = tree.find_subcommand("serve").unwrap();

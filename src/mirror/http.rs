@@ -6,6 +6,7 @@ mod buffer_pool;
 mod connection_limits;
 mod forwarded;
 mod handle;
+mod head_timer;
 mod host;
 mod respond;
 mod response_cache;

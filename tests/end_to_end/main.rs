@@ -69,6 +69,7 @@ mod readme;
 mod real_sumdb;
 mod redirects;
 mod response_cache;
+mod serving;
 mod shared_folder;
 mod upstreams;
 mod zips;
@@ -79,7 +80,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 62] = [
+const TRIALS: [fn() -> Vec<Trial>; 63] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -139,6 +140,7 @@ const TRIALS: [fn() -> Vec<Trial>; 62] = [
     real_sumdb::trials,
     redirects::trials,
     response_cache::trials,
+    serving::trials,
     shared_folder::trials,
     upstreams::trials,
     zips::trials,

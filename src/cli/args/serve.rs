@@ -9,6 +9,8 @@ use crate::settings::duration;
 
 /// Below the 60 seconds after which most proxies in front of a mirror give up.
 const HOLD: &str = "45s";
+/// Above the 60 seconds after which most load balancers close an idle connection.
+const IDLE: &str = "75s";
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct AddressArgs {
@@ -40,6 +42,13 @@ pub(in crate::cli) struct ServeArgs {
     /// address, unless its X-Forwarded-For names the client. The header of any other address is ignored.
     #[arg(long, value_name = "CIDR", env = "SUMGATE_TRUSTED_PROXY", value_delimiter = ',')]
     pub(in crate::cli) trusted_proxy: Vec<ipnet::IpNet>,
+
+    /// How long an idle connection of a client stays open
+    ///
+    /// Keep it above the idle time-out of a load balancer in front of the mirror, often 60s: the side that sends the next request
+    /// should close first.
+    #[arg(long = "idle-for", value_name = "TIME", env = "SUMGATE_IDLE_FOR", default_value = IDLE, value_parser = duration)]
+    pub(in crate::cli) idle: Duration,
 
     #[command(flatten)]
     pub(in crate::cli) state: StateArgs,

@@ -10,7 +10,7 @@ use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -20,6 +20,7 @@ use super::body::Body;
 use super::connection_limits::{self, ConnectionLimits, ConnectionPermit, Slot};
 use super::forwarded::TrustedProxies;
 use super::handle::Handler;
+use super::head_timer::Answers;
 use super::host::Hosts;
 use super::respond;
 use super::response_cache::ResponseCache;
@@ -29,15 +30,26 @@ use crate::mirror::route::BasePath;
 
 /// For a request head: `go` sends about 200 bytes.
 const MAX_HEADER_BUFFER: usize = 16 << 10;
+/// Above the 60 seconds after which most load balancers close an idle connection: the side that sends the next request should
+/// close first, or that request may meet a closed connection.
+const IDLE: Duration = Duration::from_secs(75);
 /// How long unfinished answers may take once the server stops. Process managers kill after 30 s or more.
 const GRACE: Duration = Duration::from_secs(20);
 /// After a failed accept, most likely because no file handle is free: some will be freed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct ServerOptions {
     pub(crate) hosts: Hosts,
     pub(crate) proxies: TrustedProxies,
+    /// How long an idle connection stays open.
+    pub(crate) idle: Duration,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self { hosts: Hosts::default(), proxies: TrustedProxies::default(), idle: IDLE }
+    }
 }
 
 struct Listener {
@@ -134,19 +146,20 @@ async fn accept(listener: TcpListener, server: Arc<Listener>, mut stopped: onesh
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let (server, stream, timeouts) = (Arc::clone(&server), Arc::new(stream), server.limits.timeouts());
-        let socket = TokioIo::new(Socket::of(Arc::clone(&stream), timeouts.stall));
+        let timeouts = server.limits.timeouts(server.options.idle);
+        let (server, stream, answers) = (Arc::clone(&server), Arc::new(stream), Answers::default());
+        let socket = TokioIo::new(Socket::of(Arc::clone(&stream), timeouts, answers.clone()));
         let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-            let (server, stream) = (Arc::clone(&server), Arc::clone(&stream));
+            let (server, stream, answering) = (Arc::clone(&server), Arc::clone(&stream), answers.begin());
             async move {
                 let (head, _body) = request.into_parts();
                 let (response, turn) = server.answer(peer, &head).await;
-                Ok::<_, Infallible>(response.map(|body| Outgoing::to(stream, timeouts.stall, body, turn)))
+                Ok::<_, Infallible>(response.map(|body| Outgoing::to(stream, timeouts.stall, body, turn, answering)))
             }
         });
         let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(timeouts.head)
+            // The socket has a timer of its own.
+            .header_read_timeout(None)
             .max_buf_size(MAX_HEADER_BUFFER)
             .serve_connection(socket, service);
         let connection = graceful.watch(connection);
@@ -189,7 +202,7 @@ async fn next(listener: &TcpListener, server: &Listener) -> Option<(TcpStream, I
             }
         };
         // Many clients share the address of a proxy, and the mirror of `run` has one client.
-        let ServerOptions { hosts, proxies } = &server.options;
+        let ServerOptions { hosts, proxies, .. } = &server.options;
         let is_one_client = matches!(hosts, Hosts::Named(_)) && !proxies.trusts(peer.to_canonical());
         match server.limits.connection_permit(permit, is_one_client.then_some(peer)) {
             Ok(place) => {
