@@ -17,7 +17,7 @@ pub(super) fn run(args: &EnvArgs) -> Result<Exit, Failure> {
             }
             url.trim_end_matches('/').to_owned()
         }
-        None => format!("http://{}{}", args.address.listen, base.as_str()),
+        None => format!("http://{}{}", args.address.listen.in_url(), base.as_str()),
     };
     out::print(&format!("{}\n", config::go_env_line(&url, &databases[0], &exempt)));
     Ok(Exit::Success)

@@ -53,6 +53,8 @@ pub(super) fn run(args: &ServeArgs) -> Result<Exit, Failure> {
         // Before the mirror starts, so that no signal is missed.
         let listen = |kind| signal(kind).map_err(|error| Failure::host("listen to signals", &error));
         let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+        // A terminal that closes, or a log rotation, does not end it. The settings are not read again.
+        let _hangup = listen(SignalKind::hangup())?;
         let pipeline =
             Pipeline::new(Arc::clone(&store), router, expectations, policy.into(), EventLog::default(), Clock::System);
         let proxies = TrustedProxies(args.trusted_proxy.clone());

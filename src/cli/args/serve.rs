@@ -1,10 +1,10 @@
 //! The arguments of the commands that run a mirror.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{DatabaseArgs, ExemptArgs, StateArgs, UpstreamArgs};
+use crate::mirror::ListenAddress;
 use crate::settings::duration;
 
 /// Below the 60 seconds after which most proxies in front of a mirror give up.
@@ -14,9 +14,9 @@ const IDLE: &str = "75s";
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct AddressArgs {
-    /// Address and port to listen on; port 0 selects a free port
+    /// Address and port to listen on; `:8080` is port 8080 of all interfaces, port 0 selects a free port
     #[arg(long, value_name = "ADDR:PORT", env = "SUMGATE_LISTEN", default_value = "127.0.0.1:8080")]
-    pub(in crate::cli) listen: SocketAddr,
+    pub(in crate::cli) listen: ListenAddress,
 
     /// Path prefix of all urls, such as /go
     #[arg(long, value_name = "PATH", env = "SUMGATE_BASE_PATH", default_value = "")]

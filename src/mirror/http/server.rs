@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ use super::forwarded::TrustedProxies;
 use super::handle::Handler;
 use super::head_timer::Answers;
 use super::host::Hosts;
+use super::listen::ListenAddress;
 use super::respond;
 use super::response_cache::ResponseCache;
 use super::socket::{Outgoing, Socket};
@@ -68,7 +69,7 @@ pub(crate) struct Mirror {
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address}: {cause}{}", hint(cause))]
 pub(crate) struct StartError {
-    address: SocketAddr,
+    address: ListenAddress,
     cause: io::Error,
 }
 
@@ -85,7 +86,7 @@ impl Mirror {
     /// Listens on `address` and serves `pipeline` below `base`, until [`Mirror::stop`].
     pub(crate) async fn start(
         pipeline: Pipeline,
-        address: SocketAddr,
+        address: ListenAddress,
         base: BasePath,
         options: ServerOptions,
     ) -> Result<Self, StartError> {
@@ -96,25 +97,20 @@ impl Mirror {
     /// Listens on a free loopback port below `base`, a path that other users of this machine cannot guess, and answers only
     /// requests for its own address, which a page in a browser cannot send.
     pub(crate) async fn start_alone(pipeline: Pipeline, base: BasePath) -> Result<Self, StartError> {
-        Self::start_for(pipeline, (Ipv4Addr::LOCALHOST, 0).into(), base, None).await
+        let any_port = ListenAddress::At((Ipv4Addr::LOCALHOST, 0).into());
+        Self::start_for(pipeline, any_port, base, None).await
     }
 
     async fn start_for(
         pipeline: Pipeline,
-        address: SocketAddr,
+        address: ListenAddress,
         base: BasePath,
         options: Option<ServerOptions>,
     ) -> Result<Self, StartError> {
-        let failed = |cause| StartError { address, cause };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
-        let bound = listener.local_addr().map_err(failed)?;
-        let mut reachable = bound;
-        if bound.ip().is_unspecified() {
-            reachable.set_ip(Ipv4Addr::LOCALHOST.into());
-        }
+        let (listener, reachable) = address.listen().await.map_err(|cause| StartError { address, cause })?;
         let url = format!("http://{reachable}{}", base.as_str());
         let handler = Handler { pipeline, base, cache: ResponseCache::default() };
-        let own = || ServerOptions { hosts: Hosts::Own(bound.to_string()), ..ServerOptions::default() };
+        let own = || ServerOptions { hosts: Hosts::Own(reachable.to_string()), ..ServerOptions::default() };
         let options = options.unwrap_or_else(own);
         let server = Arc::new(Listener { handler, options, limits: ConnectionLimits::of_this_process() });
         let (stop, stopped) = oneshot::channel();
