@@ -10,6 +10,7 @@ use crate::fixture::{Go, Mirror, get, go_trial, origin, trial};
 pub fn trials() -> Vec<Trial> {
     vec![
         go_trial("queries: go gets through the mirror what it gets without it", like_the_upstream),
+        trial("queries: a folder does not have what no file name can hold", longer_than_a_file_name),
         trial("queries: a refusal names the query and its flaw", refused),
     ]
 }
@@ -50,6 +51,18 @@ fn like_the_upstream(go: &Path) {
     origin.take_requests();
     assert_eq!(get(&mirror.url, "/example.com/hello/@v/gr%C3%B6%C3%9Fe.info").status, 404);
     assert_eq!(origin.asked("/example.com/hello/@v/gr%C3%B6%C3%9Fe.info"), 1);
+}
+
+fn longer_than_a_file_name() {
+    let (origin, folder) = (origin(World::demo()), tempfile::tempdir().unwrap());
+    let tree = folder.path().join("tree/example.com/hello/@v");
+    std::fs::create_dir_all(&tree).unwrap();
+    std::fs::write(tree.join("a b#c.info"), "{\"Version\":\"v1.0.0\"}").unwrap();
+    let url = format!("file://{}", folder.path().join("tree").display());
+    let mirror = Mirror::start_with(&folder.path().join("data"), &["--upstream", &url, "--sumdb", &origin.gosumdb()]);
+    assert_eq!(get(&mirror.url, "/example.com/hello/@v/a%20b%23c.info").status, 200);
+    let answer = get(&mirror.url, &format!("/example.com/hello/@v/{}.info", "a".repeat(300)));
+    assert_eq!(answer.status, 404, "{}", answer.text());
 }
 
 fn refused() {
