@@ -50,8 +50,8 @@ impl Folder {
             Err(cause) => cause,
         };
         // A query may be longer than a file name can be.
-        use io::ErrorKind::{InvalidFilename, NotADirectory, NotFound};
-        if !matches!(cause.kind(), NotFound | NotADirectory | InvalidFilename) {
+        let absent = [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory, io::ErrorKind::InvalidFilename];
+        if !absent.contains(&cause.kind()) {
             return Err(UpstreamError::Io { what: format!("cannot open {}", path.display()), cause });
         }
         let root = self.0.clone();
