@@ -18,10 +18,13 @@ mod pipeline;
 mod prefetch;
 mod retractions;
 mod route;
+mod stored;
 
 pub use absence::Absent;
 pub(crate) use error::MirrorError;
-pub(crate) use http::{Hosts, Mirror, RequestedRange, ServerOptions, StartError, TrustedProxies, requested_range};
+pub(crate) use http::{
+    Hosts, ListenAddress, Mirror, RequestedRange, ServerOptions, StartError, TrustedProxies, requested_range,
+};
 pub(crate) use metadata::{Info, answer, versions_of};
 pub(crate) use newest::Newest;
 pub(crate) use pipeline::Pipeline;

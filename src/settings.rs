@@ -365,7 +365,7 @@ mod tests {
                 "4:10: [[private]] has no key `weight`",
             ),
             ("[[upstreams]]\n", "1:3: unknown key `upstreams`: did you mean `upstream`?"),
-            ("[[upstream]]\nurl = \"a.example\"\n", "2:7: the upstream \"a.example\" is not a URL"),
+            ("[[upstream]]\nurl = \"proxy\"\n", "2:7: the upstream \"proxy\" is not a URL"),
             (
                 "[[upstream]]\nurl = \"http://a.example\"\ntoken-env = \"X\"\n",
                 "3:13: a login is not sent over plain http",

@@ -42,6 +42,7 @@ mod times;
 mod upstream;
 mod wanted;
 
+pub(crate) use config::with_scheme;
 pub use config::{Source, SourceError, UpstreamConfig};
 pub use direct::command::DirectSettings;
 pub use direct::error::DirectError;

@@ -5,7 +5,7 @@
 use std::fmt;
 
 use crate::artifact::{Artifact, Kind};
-use crate::module::{ModulePath, ModuleVersion, ModuleVersionError, PathError, Query, Version};
+use crate::module::{ModulePath, ModuleVersion, ModuleVersionError, PathError, Query, Version, VersionError};
 
 /// Largest version list, in bytes: half a million versions. The largest known list has a few thousand.
 const MAX_LIST: usize = 8 << 20;
@@ -50,6 +50,9 @@ pub enum RequestError {
     /// The version is invalid, or does not match the path.
     #[error("{1:?} is not a version of {0}: {2}")]
     BadVersion(ModulePath, String, ModuleVersionError),
+    /// Neither a version nor a query.
+    #[error("invalid request for a version of {0}: {1}")]
+    BadQuery(ModulePath, VersionError),
 }
 
 impl Request {
@@ -70,9 +73,10 @@ impl Request {
         match module_version(&module, version) {
             Ok(module) => Ok(Self::File(Artifact { module, kind })),
             // Only `.info` can be requested for queries: branches, hashes, prefixes, `v2.0.0` of a module without `/v2`.
-            Err(error) if kind == Kind::Info => {
-                Query::unescape(version).map(|query| Self::Query(module, query)).map_err(|_| error)
-            }
+            Err(_) if kind == Kind::Info => match Query::unescape(version) {
+                Ok(query) => Ok(Self::Query(module, query)),
+                Err(why) => Err(RequestError::BadQuery(module, why)),
+            },
             Err(error) => Err(error),
         }
     }
@@ -178,9 +182,15 @@ mod tests {
         for path in ["-x/@v/list", "Example.com/a/@latest", "example.com/../a/@v/v1.0.0.mod"] {
             assert!(matches!(Request::parse(path), Err(RequestError::BadModule(..))), "{path}");
         }
-        for file in ["main.zip", "v2.0.0.mod", "--x.info", "v1.0.0/../x.info"] {
+        for file in ["main.zip", "v2.0.0.mod", "a b.zip"] {
             let path = format!("example.com/a/@v/{file}");
             assert!(matches!(Request::parse(&path), Err(RequestError::BadVersion(..))), "{path}");
+        }
+        for file in ["..info", "v1.0.0/../x.info", "Main.info"] {
+            let path = format!("example.com/a/@v/{file}");
+            let error = Request::parse(&path).unwrap_err();
+            assert!(matches!(error, RequestError::BadQuery(..)), "{path}");
+            assert!(error.to_string().contains("is not a version query: "), "{error}");
         }
     }
 }

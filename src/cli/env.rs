@@ -5,7 +5,7 @@ use super::exit::{Exit, Failure};
 use super::serve_file::ConfigFile;
 use super::{config, out, sources};
 use crate::base::fault::Fault;
-use crate::mirror::BasePath;
+use crate::mirror::{BasePath, ListenAddress};
 use gomodule::module::Patterns;
 
 pub(super) fn run(args: &EnvArgs, file: Result<ConfigFile, Failure>) -> Result<Exit, Failure> {
@@ -19,11 +19,13 @@ pub(super) fn run(args: &EnvArgs, file: Result<ConfigFile, Failure>) -> Result<E
 
 /// The URL of a mirror on this machine.
 fn url_of(address: &AddressArgs, base: &BasePath) -> Result<String, Failure> {
-    let address = address.listen;
-    if address.port() == 0 || address.ip().is_unspecified() {
-        let message = format!("expected an address that clients can connect to, found {address}: add --url URL");
-        return Err(Failure::new(Fault::Request, message));
-    }
+    let address = match address.listen {
+        ListenAddress::At(address) if address.port() != 0 && !address.ip().is_unspecified() => address,
+        found => {
+            let message = format!("expected an address that clients can connect to, found {found}: add --url URL");
+            return Err(Failure::new(Fault::Request, message));
+        }
+    };
     Ok(format!("http://{address}{}", base.as_str()))
 }
 

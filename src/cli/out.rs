@@ -44,7 +44,8 @@ pub(super) const QUIET: &str = "off,sumgate::store::write_failures=warn";
 /// Logs to stderr. The level is that of `SUMGATE_LOG`, or else `default`; `debug` shows requests.
 pub(super) fn start_log(default: &str) {
     use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_env("SUMGATE_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    let given = std::env::var("SUMGATE_LOG").ok().filter(|text| !text.is_empty());
+    let filter = given.and_then(|text| EnvFilter::try_new(text).ok()).unwrap_or_else(|| EnvFilter::new(default));
     let colour = wants_colour(&io::stderr());
     // Fails only if a log was started already, which is then used.
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colour).try_init();

@@ -55,9 +55,12 @@ pub(super) fn run(args: &ServeArgs, file: Result<ConfigFile, Failure>) -> Result
         // Before the mirror starts, so that no signal is missed.
         let listen = |kind| signal(kind).map_err(|error| Failure::host("listen to signals", &error));
         let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+        // A terminal that closes, or a log rotation, does not end it. The settings are not read again.
+        let _hangup = listen(SignalKind::hangup())?;
         let pipeline =
             Pipeline::new(Arc::clone(&store), router, expectations, policy.into(), EventLog::default(), Clock::System);
-        let audience = ServerOptions { hosts, proxies: TrustedProxies(args.trusted_proxy.clone()) };
+        let proxies = TrustedProxies(args.trusted_proxy.clone());
+        let audience = ServerOptions { hosts, proxies, idle: args.idle };
         let mirror = Mirror::start(pipeline, args.address.listen, base, audience).await?;
         let from = if args.offline { "none: offline".to_owned() } else { source_config.upstreams.to_string() };
         out::print(&greeting(mirror.url(), &store, &from, &clients, &exempt, &private));

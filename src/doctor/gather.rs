@@ -1,5 +1,6 @@
 //! Reads what [`super::examine`] judges: settings, files, and the mirror.
 
+use std::borrow::Cow;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +11,7 @@ use crate::audit::{FindError, LeftOut, find};
 use crate::base::text::one_line;
 use crate::go::environment::GoEnv;
 use crate::sumdb::Database;
-use crate::upstream::{HttpClient, HttpError};
+use crate::upstream::{HttpClient, HttpError, with_scheme};
 
 /// What weakens the checks of `go`, or may.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,7 +63,7 @@ pub async fn gather(go: GoEnv, folder: &Path, left_out: &LeftOut, http: &HttpCli
     let mut settings = GoSettings { go, orphans, unsearched, ..GoSettings::default() };
     let go = &settings.go;
     if let (Some(mirror), Ok(database)) = (own_mirror(go), Database::parse(go.get("GOSUMDB"))) {
-        match mirror_head(mirror, &database, http).await {
+        match mirror_head(&mirror, &database, http).await {
             Ok(size) => {
                 let both = client_head(go, &database).zip(size);
                 settings.heads = both.map(|(client, mirror)| Heads { client, mirror });
@@ -74,8 +75,9 @@ pub async fn gather(go: GoEnv, folder: &Path, left_out: &LeftOut, http: &HttpCli
 }
 
 /// The first proxy of GOPROXY, if it is not the one of `go`'s default.
-pub(super) fn own_mirror(go: &GoEnv) -> Option<&str> {
+pub(super) fn own_mirror(go: &GoEnv) -> Option<Cow<'_, str>> {
     let first = go.get("GOPROXY").split([',', '|']).map(str::trim).find(|name| !name.is_empty())?;
+    let first = with_scheme(first);
     let is_http = first.starts_with("http://") || first.starts_with("https://");
     (is_http && first.trim_end_matches('/') != DEFAULT_PROXY).then_some(first)
 }

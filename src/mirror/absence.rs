@@ -12,8 +12,9 @@
 //!    version has Go files in that folder, and no module of that path was ever seen here. `go` asks for every prefix of a
 //!    package path, so this decides about `.info`, lists and `@latest` only, never about a `.mod` or `.zip`.
 //!
-//! Four other 404 answers say nothing about a module ([`crate::base::fault::Fault::NotServed`]): `supported` of a database that
-//! is not served, the lookup of an exempt module, data tiles, and paths that do not belong to the protocol.
+//! Five other 404 answers say nothing about a module ([`crate::base::fault::Fault::NotServed`]): `supported` of a database that
+//! is not served, the lookup of an exempt module, data tiles, paths that do not belong to the protocol, and what is not stored
+//! when the request forbids downloads, which `go` never does.
 
 use std::path::Path;
 use std::time::Duration;

@@ -100,7 +100,7 @@ impl Admission {
     ) -> Result<(), MirrorError> {
         let record = match expectations.record(module).await {
             Ok(record) => Some(record),
-            Err(ReleaseError::NoRecord(_) | ReleaseError::Exempt(_)) => None,
+            Err(ReleaseError::NoRecord(_) | ReleaseError::Exempt { .. }) => None,
             Err(error) => return Err(error.into()),
         };
         for (policy, facts) in [(&self.policies.now, &mut known.now), (&self.policies.base, &mut known.base)] {

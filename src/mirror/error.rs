@@ -25,6 +25,8 @@ pub(crate) enum MirrorError {
          minutes: try again then ({why})"
     )]
     NotYet { module: Box<ModuleVersion>, why: String },
+    #[error("{0} is not stored in this mirror, and the request forbids to download it (Disable-Module-Fetch)")]
+    NotStored(String),
     #[error("no version of {0} is left: its newest go.mod retracts each version that the policy allows")]
     NothingLeft(ModulePath),
     #[error("no version of {path} is listed, because the retractions of its newest version cannot be proved: {why}")]
@@ -51,6 +53,7 @@ impl MirrorError {
     pub(crate) fn fault(&self) -> Fault {
         match self {
             Self::Absent(_) => Fault::Absent,
+            Self::NotStored(_) => Fault::NotServed,
             Self::Request(error) => error.fault(),
             Self::Denied { .. } | Self::NothingLeft(_) => Fault::Refused,
             Self::UnknownRetractions { .. } | Self::NotYet { .. } => Fault::Upstream,
@@ -89,7 +92,11 @@ impl MirrorError {
             Self::Release(error) => error.refusal(),
             Self::Denied { .. } => Some(("policy-denied", "take another version, or ask the owner of the policy")),
             Self::NothingLeft(_) => Some(("nothing-left", "name a version, or ask the owner of the policy")),
-            Self::Request(_) | Self::Absent(_) | Self::NotYet { .. } | Self::UnknownRetractions { .. } => None,
+            Self::Request(_)
+            | Self::Absent(_)
+            | Self::NotStored(_)
+            | Self::NotYet { .. }
+            | Self::UnknownRetractions { .. } => None,
         }
     }
 }

@@ -6,14 +6,17 @@ mod buffer_pool;
 mod connection_limits;
 mod forwarded;
 mod handle;
+mod head_timer;
 mod host;
+#[expect(clippy::disallowed_methods, reason = "it listens")]
+mod listen;
 mod respond;
 mod response_cache;
-#[expect(clippy::disallowed_methods, reason = "it listens")]
 mod server;
 mod socket;
 
 pub(crate) use forwarded::TrustedProxies;
 pub(crate) use host::Hosts;
+pub(crate) use listen::ListenAddress;
 pub(crate) use respond::{RequestedRange, requested_range};
 pub(crate) use server::{Mirror, ServerOptions, StartError};

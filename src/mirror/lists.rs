@@ -30,6 +30,14 @@ struct Filtered {
     newest_is_known: bool,
 }
 
+impl Filtered {
+    /// `@v/list` of these versions, as fresh as `cached`.
+    fn list(&self, cached: &Cached) -> Cached {
+        let body = Bytes::from(self.versions.iter().map(|version| format!("{version}\n")).collect::<String>());
+        Cached { body, ..cached.clone() }.with_newest(self.newest_is_known)
+    }
+}
+
 pub(super) struct Lists {
     pub(super) admission: Option<Admission>,
     pub(super) retracted: Retracted,
@@ -47,15 +55,34 @@ impl Lists {
         if !filtered.is_shortened {
             return Ok(whole.cached);
         }
-        let body = Bytes::from(filtered.versions.iter().map(|version| format!("{version}\n")).collect::<String>());
-        Ok(Cached { body, ..whole.cached }.with_newest(filtered.newest_is_known))
+        Ok(filtered.list(&whole.cached))
+    }
+
+    /// `@v/list` of what is stored; `None` if no version of the module is.
+    pub(super) async fn stored_list(&self, path: &ModulePath) -> Result<Option<Cached>, MirrorError> {
+        let wanted = path.clone();
+        let stored = blocking(&self.infos.context.store, move |store| {
+            let versions = store.tree().released(&wanted)?;
+            // A list has no pseudo-versions.
+            let any = !versions.is_empty() || !store.tree().versions_here(&wanted)?.is_empty();
+            Ok(any.then_some(versions))
+        });
+        let Some(versions) = stored.await? else { return Ok(None) };
+        let cached = Cached::stored(Bytes::new(), true);
+        let filtered = self.filter(path, &WholeList { cached: cached.clone(), versions, complete: false }).await?;
+        Ok(Some(filtered.list(&cached)))
     }
 
     /// `@latest`: the `.info` of the version that an upstream names as the newest; or, if the list is shortened, of the newest
     /// that is left.
     pub(super) async fn latest(&self, path: &ModulePath) -> Result<Cached, MirrorError> {
         let latest = match self.infos.metadata.ask(Request::Latest(path.clone())).await {
-            Err(error) if error.allows_stored_answer() => return self.stored_latest(path, error).await,
+            Err(error) if error.allows_stored_answer() => {
+                return match self.stored_latest(path, self.infos.context.offline).await? {
+                    Some(latest) => Ok(latest),
+                    None => Err(self.infos.folders.absent_if_folder(path, None, error).await),
+                };
+            }
             latest => latest?,
         };
         let Some(admission) = &self.admission else { return Ok(latest) };
@@ -87,8 +114,8 @@ impl Lists {
     }
 
     /// `@latest` of what is stored: the newest release; without any, the newest pre-release; without any, the newest
-    /// pseudo-version. `error` says why no upstream was asked.
-    async fn stored_latest(&self, path: &ModulePath, error: MirrorError) -> Result<Cached, MirrorError> {
+    /// pseudo-version. `None` if no version is stored. `offline`: no upstream was asked, and none had to be.
+    pub(super) async fn stored_latest(&self, path: &ModulePath, offline: bool) -> Result<Option<Cached>, MirrorError> {
         let wanted = path.clone();
         let stored = blocking(&self.infos.context.store, move |store| {
             let released = store.tree().released(&wanted)?;
@@ -96,13 +123,13 @@ impl Lists {
         });
         let versions = stored.await?;
         if versions.is_empty() {
-            return Err(self.infos.folders.absent_if_folder(path, None, error).await);
+            return Ok(None);
         }
-        let cached = Cached::stored(Bytes::new(), self.infos.context.offline);
+        let cached = Cached::stored(Bytes::new(), offline);
         let filtered = self.filter(path, &WholeList { cached: cached.clone(), versions, complete: false }).await?;
         let version = newest_of(&filtered.versions).ok_or_else(|| MirrorError::NothingLeft(path.clone()))?;
-        let body = self.infos.stored(&ModuleVersion { path: path.clone(), version }).await?.ok_or(error)?;
-        Ok(Cached { body, ..cached }.with_newest(filtered.newest_is_known))
+        let body = self.infos.stored(&ModuleVersion { path: path.clone(), version }).await?;
+        Ok(body.map(|body| Cached { body, ..cached }.with_newest(filtered.newest_is_known)))
     }
 
     async fn filter(&self, path: &ModulePath, whole: &WholeList) -> Result<Filtered, MirrorError> {

@@ -2,7 +2,7 @@
 //!
 //! The GOPROXY protocol (`go help goproxy`), the database below `/sumdb/` (`go help module-auth`), and the first database also at
 //! the root, for `GOSUMDB="NAME URL"`. Paths are percent-decoded once, then `!`-unescaped. Each kind of invalid path has its
-//! own error; nothing is guessed or cleaned up.
+//! own error; nothing is guessed or cleaned up, except that several `/` count as one.
 
 use percent_encoding::percent_decode_str;
 
@@ -133,7 +133,10 @@ fn decode(raw: &str) -> Result<String, RouteError> {
             return Err(RouteError::EncodedSlash);
         }
     }
-    let path = percent_decode_str(raw).decode_utf8().map_err(|_| RouteError::NotUtf8)?;
+    let mut path = percent_decode_str(raw).decode_utf8().map_err(|_| RouteError::NotUtf8)?.into_owned();
+    // A proxy in front of the mirror may join two paths with one `/` too many.
+    let mut last = None;
+    path.retain(|c| last.replace(c) != Some('/') || c != '/');
     if let Some(bad) = path.chars().find(|c| c.is_control() || *c == '\\') {
         return Err(RouteError::BadCharacter(bad));
     }
@@ -143,7 +146,7 @@ fn decode(raw: &str) -> Result<String, RouteError> {
             return Err(RouteError::BadElement(bad.to_owned()));
         }
     }
-    Ok(path.into_owned())
+    Ok(path)
 }
 
 #[cfg(test)]
@@ -177,6 +180,8 @@ mod tests {
         assert!(matches!(at("/example.com/a/@v/v2.0.0.info"), Ok(Route::Module(Request::Query(..)))));
         assert!(matches!(at("/example.com/a/@v/main.zip"), Err(RouteError::Module(RequestError::BadVersion(..)))));
         assert_eq!(at("/"), Ok(Route::Home));
+        assert_eq!(at("//"), Ok(Route::Home));
+        assert_eq!(at("//example.com///a//@v/v1.0.0.zip"), Ok(file("example.com/a@v1.0.0", Kind::Zip)));
     }
 
     #[test]
@@ -222,7 +227,7 @@ mod tests {
     fn each_kind_of_invalid_path_has_its_own_error() {
         assert_eq!(at("/example.com/../@v/list"), Err(RouteError::BadElement("..".to_owned())));
         assert_eq!(at("/example.com/%2e%2E/@v/list"), Err(RouteError::BadElement("..".to_owned())));
-        assert_eq!(at("/example.com//a/@v/list"), Err(RouteError::BadElement(String::new())));
+        assert_eq!(at("//example.com/..//@v/list"), Err(RouteError::BadElement("..".to_owned())));
         assert_eq!(at("/example.com/a%00/@v/list"), Err(RouteError::BadCharacter('\0')));
         assert_eq!(at("/example.com/a%5cb/@v/list"), Err(RouteError::BadCharacter('\\')));
         assert_eq!(at("/example.com%2Fa/@v/list"), Err(RouteError::EncodedSlash));

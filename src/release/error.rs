@@ -28,8 +28,11 @@ pub(crate) enum ReleaseError {
     UnsupportedZip { artifact: Box<Artifact>, tried: Vec<String> },
     #[error("{0}")]
     NoRecord(NoRecord),
-    #[error("{0} is exempt from the checksum database, and is not requested from it")]
-    Exempt(String),
+    #[error(
+        "{module} is exempt from the checksum database, and is not requested from it. Let `go` know, with\n\
+         go env -w GONOSUMDB=\"{patterns}\""
+    )]
+    Exempt { module: String, patterns: String },
     /// Not in the store, and the network is not used. It may exist, so it is not absent.
     #[error("{0} is not in the mirror, and the mirror is offline")]
     Offline(String),
@@ -99,7 +102,7 @@ impl ReleaseError {
     /// Whose fault it is. Never [`Fault::Absent`]: only the mirror concludes that.
     pub(crate) fn fault(&self) -> Fault {
         let fault = match self {
-            Self::Exempt(_) => Fault::NotServed,
+            Self::Exempt { .. } => Fault::NotServed,
             Self::WrongBytes { .. } | Self::UnsupportedZip { .. } | Self::NoHash { .. } | Self::NoRecord(_) => {
                 Fault::Refused
             }

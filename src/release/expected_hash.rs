@@ -39,10 +39,15 @@ impl Expectations {
         Ok(false)
     }
 
+    /// The error for the lookup of an exempt module.
+    pub(crate) fn exempted(&self, module: &ModuleVersion) -> ReleaseError {
+        ReleaseError::Exempt { module: module.to_string(), patterns: self.exempt.to_string() }
+    }
+
     /// The proved record of `module`, from the first database that has one.
     pub(crate) async fn record(&self, module: &ModuleVersion) -> Result<(Arc<ModuleRecord>, DatabaseId), ReleaseError> {
         if self.exempt.exempts(&module.path) {
-            return Err(ReleaseError::Exempt(module.to_string()));
+            return Err(self.exempted(module));
         }
         Ok(self.databases.lookup(module, None).await?)
     }
@@ -58,7 +63,7 @@ impl Expectations {
         for module in versions.filter_map(|version| ModuleVersion::new(path.clone(), version).ok()) {
             match self.record(&module).await {
                 Err(ReleaseError::NoRecord(_)) => unknown = Some(module),
-                Ok(_) | Err(ReleaseError::Exempt(_)) => return Ok(Ok(module)),
+                Ok(_) | Err(ReleaseError::Exempt { .. }) => return Ok(Ok(module)),
                 Err(error) => return Err(error),
             }
         }

@@ -1,5 +1,6 @@
 //! The configuration of one source.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -45,7 +46,9 @@ impl fmt::Display for Source {
 #[non_exhaustive]
 pub enum SourceError {
     /// Not a url of a supported scheme.
-    #[error("the upstream {0:?} is not a URL: it must start with https://, http:// or file://")]
+    #[error(
+        "the upstream {0:?} is not a URL: it must start with https://, http:// or file://, or be the address of an https server"
+    )]
     NotAUrl(String),
     /// No path can be appended to a query or a fragment.
     #[error("the upstream {0:?} ends with a query or fragment: remove everything from `?` or `#` on")]
@@ -56,8 +59,9 @@ pub enum SourceError {
 }
 
 impl Source {
-    /// Parses the url of a proxy or of a folder.
+    /// Parses the url of a proxy or of a folder. Without a scheme it is https.
     pub fn parse(name: &str) -> Result<Self, SourceError> {
+        let name = &*with_scheme(name);
         let not_a_url = || SourceError::NotAUrl(typed_without_logins(name));
         let url = Url::parse(name).map_err(|_| not_a_url())?;
         if url.query().is_some() || url.fragment().is_some() {
@@ -74,6 +78,13 @@ impl Source {
             _ => Err(not_a_url()),
         }
     }
+}
+
+/// The url that `go` reads in an element of GOPROXY: names without a scheme are of https servers. Single words are reserved, and
+/// absolute paths are errors.
+pub(crate) fn with_scheme(name: &str) -> Cow<'_, str> {
+    let is_server = name.contains(['.', ':', '/']) && !name.contains(":/") && !name.starts_with('/');
+    if is_server { format!("https://{name}").into() } else { name.into() }
 }
 
 /// The url of a folder. `,` and `|` separate the urls of a proxy list, so they are encoded too.

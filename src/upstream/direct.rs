@@ -45,6 +45,8 @@ pub(super) struct Direct {
     lists: Flights<ModulePath, Result<Vec<u8>, DirectError>>,
     /// Whether a path is a readable repository, cached because `go get` asks for every prefix.
     readable: Recent<ModulePath, bool>,
+    /// For each path, the longest one below it that was asked for a moment ago.
+    longer: Recent<ModulePath, ModulePath>,
 }
 
 /// The open files of a version; their folder is removed already.
@@ -87,11 +89,15 @@ impl Direct {
     pub(super) fn new(settings: &DirectSettings, scope: Scope, clock: Clock) -> Self {
         let go = Arc::new(GoCommand::new(settings.clone()));
         let readable = Recent::new(MAX_READABLE, CACHED_FOR, clock);
-        Self { go, scope, flights: Flights::default(), cached: Arc::default(), lists: Flights::default(), readable }
+        let longer = Recent::new(MAX_READABLE, CACHED_FOR, clock);
+        let (flights, lists) = (Flights::default(), Flights::default());
+        Self { go, scope, flights, cached: Arc::default(), lists, readable, longer }
     }
 
     pub(super) async fn small(&self, wanted: &Wanted) -> Result<Vec<u8>, UpstreamError> {
-        let body = match module_request(wanted)? {
+        let request = module_request(wanted)?;
+        self.asked(request.module());
+        let body = match request {
             Request::List(module) => self.checked(module, self.list(module).await).await?,
             Request::Latest(module) => self.checked(module, self.query(module, "latest").await).await?,
             Request::Query(module, query) => self.checked(module, self.query(module, query.as_ref()).await).await?,
@@ -127,17 +133,35 @@ impl Direct {
         Ok(())
     }
 
+    /// Remembers what is asked for. `go` asks for all prefixes of a path at the same time.
+    fn asked(&self, module: &ModulePath) {
+        let length = |path: &ModulePath| path.as_ref().len();
+        for above in self.scope.above(module) {
+            if self.longer.get(&above).is_none_or(|known| length(&known) <= length(module)) {
+                self.longer.insert(above, module.clone());
+            }
+        }
+    }
+
+    /// The longest path below `module` that was asked for a moment ago, and the paths between them.
+    fn below(&self, module: &ModulePath) -> Vec<ModulePath> {
+        let Some(longer) = self.longer.get(module) else { return Vec::new() };
+        let between = self.scope.above(&longer).take_while(|above| above != module).collect::<Vec<_>>();
+        std::iter::once(longer).chain(between).collect()
+    }
+
     /// Turns "not found" of a host into absence, if a shorter path in scope is a readable repository: then the login works. Some
-    /// hosts name a repository only for the root of a module.
+    /// hosts name a repository only for the root of a module. The same if a longer path is one: `go` asks for every prefix of
+    /// a path, and reports the failure of a prefix rather than that the module does not have the version.
     async fn checked<T>(&self, module: &ModulePath, answer: Result<T, DirectError>) -> Result<T, DirectError> {
         let message = match answer {
             Err(DirectError::Hidden { message, .. }) => message,
             answer => return answer,
         };
-        for above in self.scope.above(module) {
-            if self.is_readable(&above).await {
+        for near in self.scope.above(module).chain(self.below(module)) {
+            if self.is_readable(&near).await {
                 return Err(DirectError::Absent(format!(
-                    "{message}; {above} is a repository that this mirror can read"
+                    "{message}; {near} is a repository that this mirror can read"
                 )));
             }
         }
@@ -165,6 +189,11 @@ impl Direct {
     }
 
     async fn query(&self, module: &ModulePath, query: &str) -> Result<Vec<u8>, DirectError> {
+        if query.starts_with('-') {
+            // git would read it as an option. It makes no branches and tags of such names.
+            let message = "a query must not start with '-'".to_owned();
+            return Err(DirectError::Failed { what: format!("go list -m {module}@{query}"), message });
+        }
         let listed = listed(&self.go, &["list", "-m", "-json", "-retracted", &format!("{module}@{query}")]).await?;
         let mut info = serde_json::json!({ "Version": listed.version });
         if let (Some(info), Some(time)) = (info.as_object_mut(), listed.time) {

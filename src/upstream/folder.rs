@@ -49,7 +49,9 @@ impl Folder {
             Ok(file) => return Ok(file),
             Err(cause) => cause,
         };
-        if !matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
+        // A query may be longer than a file name can be.
+        let absent = [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory, io::ErrorKind::InvalidFilename];
+        if !absent.contains(&cause.kind()) {
             return Err(UpstreamError::Io { what: format!("cannot open {}", path.display()), cause });
         }
         let root = self.0.clone();

@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use super::config::{Source, SourceError, UpstreamConfig};
+use super::config::{Source, SourceError, UpstreamConfig, with_scheme};
 use super::secret::typed_without_logins;
 
 /// Sources in order. Never empty.
@@ -56,7 +56,7 @@ impl ProxyList {
                 continue;
             }
             if let Some(end) = ended {
-                return Err(ProxyListError::AfterEnd(end.to_owned(), typed_without_logins(name)));
+                return Err(ProxyListError::AfterEnd(end.to_owned(), typed_without_logins(&with_scheme(name))));
             }
             if matches!(name, "direct" | "off") {
                 ended = Some(name);
@@ -116,6 +116,18 @@ mod tests {
     }
 
     #[test]
+    fn a_server_without_a_scheme_is_https_as_for_go() {
+        for (text, url) in [
+            ("proxy.golang.org,direct", "https://proxy.golang.org"),
+            ("localhost:8443/go", "https://localhost:8443/go"),
+            ("u:word@a.example/go", "https://a.example/go"),
+            ("[::1]:8443", "https://[::1]:8443"),
+        ] {
+            assert_eq!(ProxyList::parse(text).unwrap().to_string(), url);
+        }
+    }
+
+    #[test]
     fn a_folder_is_shown_as_a_url_that_can_be_parsed_again() {
         for folder in ["/go proxy/100%/a,b|c?#", "/tree/é"] {
             let source = Source::Dir(folder.into());
@@ -132,10 +144,9 @@ mod tests {
         assert!(!format!("{config:?}").contains("word"), "{config:?}");
         assert_eq!(ProxyList::parse(" "), Err(ProxyListError::Empty(" ".to_owned())));
         assert_eq!(ProxyList::parse("off"), Err(ProxyListError::Empty("off".to_owned())));
-        assert_eq!(
-            ProxyList::parse("proxy.golang.org"),
-            Err(SourceError::NotAUrl("proxy.golang.org".to_owned()).into())
-        );
+        for word in ["proxy", "/srv/go", "noproxy"] {
+            assert_eq!(ProxyList::parse(word), Err(SourceError::NotAUrl(word.to_owned()).into()));
+        }
         assert_eq!(ProxyList::parse("ftp://a.example"), Err(SourceError::NotAUrl("ftp://a.example".to_owned()).into()));
         assert_eq!(
             ProxyList::parse("https://u:word@a.example/x?token"),
@@ -161,8 +172,15 @@ mod tests {
             let words = ProxyList::parse(wrong).unwrap_err().to_string();
             assert!(words.contains("a.example") && !words.contains("cret"), "{words}");
         }
-        let words = ProxyList::parse("off,https://user:secret@a.example").unwrap_err().to_string();
-        assert!(!words.contains("secret"), "{words}");
+        for wrong in [
+            "off,https://user:secret@a.example",
+            "off,user:secret@a.example",
+            "user:secret@a.example?x",
+            "user:secret@:",
+        ] {
+            let words = ProxyList::parse(wrong).unwrap_err().to_string();
+            assert!(!words.contains("secret"), "{words}");
+        }
         assert!(ProxyList::parse("http://user:secret@127.0.0.1:8080").is_ok(), "it stays on this machine");
     }
 }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use moka::sync::Cache;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::StatusCode;
 use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
@@ -355,10 +356,24 @@ impl Drop for PendingRequest<'_> {
     }
 }
 
-/// The url of `wanted` below `base`. Its escaped path is made of parsed module paths and versions, so it needs no percent
-/// encoding.
+/// What `url.PathEscape` of Go encodes, but for `/`, and for the `!` of escaped upper case.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'+')
+    .remove(b'=')
+    .remove(b'@')
+    .remove(b'/')
+    .remove(b'!');
+
+/// The url of `wanted` below `base`. Only version queries have characters that must be percent-encoded.
 fn join(base: &Url, wanted: &Wanted) -> Url {
     let mut url = base.clone();
-    url.set_path(&format!("{}/{wanted}", base.path().trim_end_matches('/')));
+    let wanted = wanted.to_string();
+    url.set_path(&format!("{}/{}", base.path().trim_end_matches('/'), utf8_percent_encode(&wanted, ENCODED)));
     url
 }

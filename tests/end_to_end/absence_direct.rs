@@ -23,6 +23,7 @@ pub fn trials() -> Vec<Trial> {
         go_trial("absence, direct: a missing path below a readable repository is absent", below_a_repository),
         go_trial("absence, direct: a host with a 404 or a sign-in page may hide a module", hidden),
         go_trial("absence, direct: shorter paths are requested only if the pattern covers them", within_the_pattern),
+        go_trial("absence, direct: an unknown version of a private module is an unknown revision", unknown_version),
         go_trial("absence, direct: go does not name a private module to the next proxy", go_stays),
     ]
 }
@@ -140,4 +141,29 @@ fn go_stays(go: &Path) {
     assert!(said.contains("check the login"), "{said}");
     home.must_fail(&["get", "code.test/team/tool@v1.0.0"], "502 Bad Gateway");
     assert_eq!(named(), Vec::<String>::new());
+}
+
+/// What `go` says about a version that a private module does not have, without the mirror and with it.
+fn unknown_version(go: &Path) {
+    let setting = Setting::new();
+    let mirror = setting.mirror("data", "code.test");
+    let client = |proxies: &str| {
+        let client = Go::new(go, proxies, "off").set("GONOSUMDB", "code.test").set("GOVCS", "*:git");
+        let home = setting.repositories.home().to_str().unwrap().to_owned();
+        let client =
+            setting.hosts.environment().into_iter().fold(client, |client, (name, value)| client.set(name, &value));
+        client.write("go.mod", "module example.org/app\n\ngo 1.21\n");
+        client.set("HOME", &home)
+    };
+    for (words, why) in [
+        (["get", "code.test/team/tool@v1.9.0"], "unknown revision v1.9.0"),
+        (["get", "code.test/team/tool@nothing"], "unknown revision nothing"),
+        (["get", "code.test/team/tool@0123456789ab"], "unknown revision 0123456789ab"),
+        (["get", "code.test/team/tool@v1.8"], "no matching versions for query \"v1.8\""),
+        (["get", "code.test/team/tool/sub/pkg@v1.9.0"], "code.test/team/tool/sub/pkg"),
+    ] {
+        let direct = client("direct").must_fail(&words, why);
+        let through = client(&mirror.url).must_fail(&words, why);
+        assert!(!through.contains("502"), "{words:?}: {through}\nwithout the mirror: {direct}");
+    }
 }

@@ -208,6 +208,7 @@ pub fn sumgate() -> Command {
         "OFFLINE",
         "HOST",
         "SHARED",
+        "IDLE_FOR",
     ];
     for name in names {
         command.env_remove(format!("SUMGATE_{name}"));

@@ -68,10 +68,12 @@ mod policy;
 mod policy_base;
 mod private;
 mod proxies;
+mod queries;
 mod readme;
 mod real_sumdb;
 mod redirects;
 mod response_cache;
+mod serving;
 mod settings_file;
 mod shared_folder;
 mod unreachable;
@@ -84,7 +86,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 67] = [
+const TRIALS: [fn() -> Vec<Trial>; 69] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -143,10 +145,12 @@ const TRIALS: [fn() -> Vec<Trial>; 67] = [
     policy_base::trials,
     private::trials,
     proxies::trials,
+    queries::trials,
     readme::trials,
     real_sumdb::trials,
     redirects::trials,
     response_cache::trials,
+    serving::trials,
     settings_file::trials,
     shared_folder::trials,
     unreachable::trials,

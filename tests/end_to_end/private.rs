@@ -53,7 +53,7 @@ impl Repositories {
         this
     }
 
-    fn home(&self) -> &Path {
+    pub fn home(&self) -> &Path {
         self.folder.path()
     }
 

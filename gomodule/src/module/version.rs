@@ -26,6 +26,10 @@ pub struct VersionError {
 
 /// Tags are file names in a repository. The longest known pseudo-versions have about 60 bytes.
 const MAX_VERSION: usize = 120;
+/// Names of branches and tags: git reads names of up to 4096 bytes, hosts allow about 250.
+const MAX_QUERY: usize = 1024;
+/// As in file names of modules (`module.CheckFilePath`), but for `!`, which escapes.
+const QUERY_PUNCTUATION: &str = "#$%&()+,-.=@[]^_{}~ ";
 /// Why a text cannot be unescaped.
 pub(super) const BAD_ESCAPE: &str = "upper case must be written as '!' and lower case";
 
@@ -199,19 +203,18 @@ impl fmt::Display for Version {
 }
 
 impl Query {
-    /// Parses the escaped form. As in `module.EscapeVersion`, a query is one path element.
+    /// Parses the escaped form. A query is one element of a path, as `module.EscapeVersion` allows it. `go` escapes no letters
+    /// outside ASCII; other clients may send them.
     pub fn unescape(escaped: &str) -> Result<Self, VersionError> {
         let what = "a version query";
         let text = unescape_or(escaped, what)?;
-        let why = if text.is_empty() || text.len() > MAX_VERSION {
-            "it must have 1 to 120 bytes"
-        } else if !text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~+".contains(&b)) {
-            "it may only have letters, digits, '-', '.', '_', '~' and '+'"
-        } else if text.starts_with('-') {
-            // git does not allow such names of branches and tags, either.
-            "it must not start with '-': programs would read it as an option"
-        } else if text.starts_with('.') || text.ends_with('.') {
-            "it must not start or end with a dot"
+        let is_valid = |c: char| c.is_alphanumeric() || QUERY_PUNCTUATION.contains(c);
+        let why = if text.is_empty() || text.len() > MAX_QUERY {
+            "it must have 1 to 1024 bytes"
+        } else if !text.chars().all(is_valid) {
+            "it may only have letters, digits, spaces and #$%&()+,-.=@[]^_{}~"
+        } else if text.ends_with('.') {
+            "it must not end with a dot"
         } else {
             return Ok(Self(text));
         };
@@ -352,13 +355,38 @@ mod tests {
     }
 
     #[test]
-    fn queries_are_one_path_element() {
-        assert!(["v1", "main", "0123abc", "v1.2", "!release", "v2.0.0"].iter().all(|q| Query::unescape(q).is_ok()));
-        assert!(
-            ["", "..", "-x", "--upload-pack=x", "a/b", "a b", "Main", "a@b", "a%20"]
-                .iter()
-                .all(|q| Query::unescape(q).is_err())
-        );
+    fn queries_are_what_go_can_escape() {
+        let long = "a".repeat(MAX_QUERY);
+        for right in [
+            "v1",
+            "main",
+            "0123abc",
+            "v1.2",
+            "!release",
+            "v2.0.0",
+            "-x",
+            ".x",
+            "a b",
+            "a@b",
+            "a%20",
+            "fix#12",
+            "a,b",
+            "f(x)",
+            "k=v",
+            "a&b$c",
+            "[x]{y}^z~",
+            "größe",
+            &long,
+        ] {
+            assert_eq!(Query::unescape(right).unwrap().escaped(), right);
+        }
+        let long = "a".repeat(MAX_QUERY + 1);
+        for wrong in [
+            "", ".", "..", "a.", "a/b", "Main", "a\\b", "a:b", "a\"b", "a'b", "<v1", ">v1", "a*", "a?", "a`", "a|b",
+            "a\n", &long,
+        ] {
+            assert!(Query::unescape(wrong).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

@@ -1,20 +1,23 @@
 //! The arguments of the commands that run a mirror.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{DatabaseArgs, DatabaseTimeoutArgs, ExemptArgs, StateArgs, UpstreamArgs};
+use crate::mirror::ListenAddress;
 use crate::settings::duration;
 
 /// Below the 60 seconds after which most proxies in front of a mirror give up.
 const HOLD: &str = "45s";
+/// Above the 60 seconds after which most load balancers close an idle connection.
+const IDLE: &str = "75s";
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct AddressArgs {
-    /// Address and port to listen on; port 0 selects a free port
+    /// Address and port to listen on; `:8080` is port 8080 of all interfaces, port 0 selects a free port
     #[arg(long, value_name = "ADDR:PORT", env = "SUMGATE_LISTEN", default_value = "127.0.0.1:8080")]
-    pub(in crate::cli) listen: SocketAddr,
+    pub(in crate::cli) listen: ListenAddress,
 
     /// Path prefix of all URLs, such as /go
     #[arg(long, value_name = "PATH", env = "SUMGATE_BASE_PATH", default_value = "")]
@@ -40,6 +43,13 @@ pub(in crate::cli) struct ServeArgs {
     /// address, unless its X-Forwarded-For names the client. The header of any other address is ignored.
     #[arg(long, value_name = "CIDR", env = "SUMGATE_TRUSTED_PROXY", value_delimiter = ',', value_parser = network)]
     pub(in crate::cli) trusted_proxy: Vec<ipnet::IpNet>,
+
+    /// How long an idle connection of a client stays open
+    ///
+    /// Keep it above the idle time-out of a load balancer in front of the mirror, often 60s: the side that sends the next request
+    /// should close first.
+    #[arg(long = "idle-for", value_name = "TIME", env = "SUMGATE_IDLE_FOR", default_value = IDLE, value_parser = duration)]
+    pub(in crate::cli) idle: Duration,
 
     #[command(flatten)]
     pub(in crate::cli) state: StateArgs,

@@ -1,6 +1,9 @@
 //! The command tree: its grouped help, and suggestions for unknown commands.
 
+use std::ffi::OsStr;
+
 use clap::CommandFactory;
+use clap::builder::Resettable;
 use clap::error::{ContextKind, ContextValue};
 
 use super::Args;
@@ -23,8 +26,17 @@ pub(in crate::cli) fn tree() -> clap::Command {
     let group =
         |(title, names): &(&str, &[&str])| format!("{title}:\n{}\n", names.iter().map(line).collect::<String>());
     let list: String = GROUPS.iter().map(group).collect();
-    Args::command()
+    without_empty_variables(Args::command())
         .help_template(format!("{{about}}\n\n{{usage-heading}} {{usage}}\n\n{list}Options:\n{{options}}{{after-help}}"))
+}
+
+/// An empty variable counts as unset, as in `go`: compose files and CI systems set variables that have no value to "".
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+    let reset = |arg: clap::Arg| {
+        if arg.get_env().is_some_and(is_empty) { arg.env(Resettable::<clap::builder::OsStr>::Reset) } else { arg }
+    };
+    command.mut_args(reset).mut_subcommands(without_empty_variables)
 }
 
 /// The error for an unknown command: it suggests the full name of the most similar one.

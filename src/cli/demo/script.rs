@@ -13,7 +13,7 @@ use url::Url;
 use crate::base::clock::Clock;
 use crate::base::limits::MAX_ANSWER;
 use crate::base::process::{self, Limits};
-use crate::mirror::{BasePath, Mirror, Pipeline, ServerOptions};
+use crate::mirror::{BasePath, ListenAddress, Mirror, Pipeline, ServerOptions};
 use crate::policy::InForce;
 use crate::release::{EventLog, Expectations};
 use crate::store::Store;
@@ -52,8 +52,13 @@ impl Tour {
         let expectations = Expectations { databases, exempt: Patterns::default() };
         let pipeline =
             Pipeline::new(store, router, expectations, InForce::default(), EventLog::default(), Clock::System);
-        let mirror =
-            Mirror::start(pipeline, ([127, 0, 0, 1], 0).into(), BasePath::default(), ServerOptions::default()).await?;
+        let mirror = Mirror::start(
+            pipeline,
+            ListenAddress::At(([127, 0, 0, 1], 0).into()),
+            BasePath::default(),
+            ServerOptions::default(),
+        )
+        .await?;
         Ok(Self { origin, mirror, client, http, go, folder })
     }
 

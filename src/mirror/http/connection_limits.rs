@@ -14,6 +14,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
+use super::head_timer::HeadTimeouts;
+
 /// Connections at once, if the system allows that many open files. A thousand `go` commands are a large company; an idle
 /// connection costs about 12 KB.
 const MAX_CONNECTIONS: u64 = 8_192;
@@ -56,17 +58,20 @@ pub(super) struct Slot {
 /// How long a client may keep the mirror waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ClientTimeouts {
-    /// For the head of a request, and for the next request.
-    pub(super) head: Duration,
+    pub(super) heads: HeadTimeouts,
     /// For room in its socket.
     pub(super) stall: Duration,
 }
 
-/// `go` sends a head of 200 bytes at once. A socket has room again once half of its send buffer was sent (128 KB): a client that
-/// reads 2 KB/s is fast enough.
-const RELAXED: ClientTimeouts = ClientTimeouts { head: Duration::from_secs(30), stall: Duration::from_secs(60) };
-/// Once half of the connections are in use: 13 KB/s.
-const STRICT: ClientTimeouts = ClientTimeouts { head: Duration::from_secs(5), stall: Duration::from_secs(10) };
+/// `go` sends its first head, of 200 bytes, at once; a proxy may send a later one in pieces.
+const FIRST_HEAD: Duration = Duration::from_secs(10);
+const HEAD: Duration = Duration::from_secs(30);
+/// A socket has room again once half of its send buffer was sent (128 KB): a client that reads 2 KB/s is fast enough.
+const STALL: Duration = Duration::from_secs(60);
+/// Once half of the connections are in use: for each head, and for the next request.
+const STRICT_HEAD: Duration = Duration::from_secs(5);
+/// Likewise: 13 KB/s.
+const STRICT_STALL: Duration = Duration::from_secs(10);
 
 /// Raises the limit of open files as far as the system allows, up to what the mirror can use. Child processes inherit it.
 pub(super) fn raise_open_files() {
@@ -109,9 +114,13 @@ impl ConnectionLimits {
         }
     }
 
-    /// For the next client.
-    pub(super) fn timeouts(&self) -> ClientTimeouts {
-        if self.is_scarce() { STRICT } else { RELAXED }
+    /// For the next client; an idle connection stays open for `idle`.
+    pub(super) fn timeouts(&self, idle: Duration) -> ClientTimeouts {
+        if self.is_scarce() {
+            let heads = HeadTimeouts { first: STRICT_HEAD, idle: idle.min(STRICT_HEAD), head: STRICT_HEAD };
+            return ClientTimeouts { heads, stall: STRICT_STALL };
+        }
+        ClientTimeouts { heads: HeadTimeouts { first: FIRST_HEAD, idle, head: HEAD }, stall: STALL }
     }
 
     /// The slot of a request from `address`, or `None` after a bounded wait.
@@ -194,12 +203,17 @@ mod tests {
     #[tokio::test]
     async fn one_address_gets_half_of_the_connections_and_later_clients_get_short_timeouts() {
         let limits = ConnectionLimits::of(64);
+        let idle = Duration::from_secs(75);
+        let idle_and_stall = |limits: &ConnectionLimits| {
+            let timeouts = limits.timeouts(idle);
+            (timeouts.heads.idle, timeouts.stall)
+        };
         let mut held = Vec::new();
         for _ in 0..8 {
-            assert_eq!(limits.timeouts(), RELAXED);
+            assert_eq!(idle_and_stall(&limits), (idle, STALL));
             held.push(connection(&limits, GREEDY).await.unwrap());
         }
-        assert_eq!(limits.timeouts(), STRICT);
+        assert_eq!(idle_and_stall(&limits), (STRICT_HEAD, STRICT_STALL));
         assert!(connection(&limits, GREEDY).await.is_none());
         held.push(connection(&limits, MODEST).await.unwrap());
         // Many clients share the address of a proxy.

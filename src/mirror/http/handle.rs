@@ -16,6 +16,7 @@ use crate::mirror::metadata::cache::Freshness;
 use crate::mirror::metadata::client_text;
 use crate::mirror::pipeline::Pipeline;
 use crate::mirror::route::{BasePath, Route, route};
+use crate::mirror::stored::stored;
 use crate::release::{Basis, ReleaseError, Released, blocking};
 use crate::sumdb::{DatabaseId, LookupFailure};
 use crate::upstream::database_request::DatabaseRequest;
@@ -25,6 +26,11 @@ use gomodule::proxy_request::Request;
 
 const WELCOME: &str =
     concat!("sumgate ", env!("CARGO_PKG_VERSION"), ": a Go module mirror that serves only proved files\n");
+
+/// Proxies that follow proxy.golang.org send it to look whether a version is stored.
+fn forbids_download(headers: &HeaderMap) -> bool {
+    headers.get("disable-module-fetch").is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"))
+}
 
 pub(super) struct Handler {
     pub(super) pipeline: Pipeline,
@@ -62,6 +68,14 @@ impl Handler {
         let route = route(uri.path(), &self.base, &databases.names())?;
         Ok(match route {
             Route::Home => respond::small(BodyKind::Text, self.home()),
+            Route::Module(request) if forbids_download(headers) => {
+                match (stored(&self.pipeline, &request).await?, request) {
+                    (None, Request::File(artifact)) => self.file(uri.path(), headers, artifact).await?,
+                    (None, request) => return Err(MirrorError::NotStored(request.to_string())),
+                    (Some(list), Request::List(_)) => respond::cached(BodyKind::Text, list),
+                    (Some(info), _) => respond::cached(BodyKind::Resolved, info),
+                }
+            }
             Route::Module(Request::File(artifact)) if artifact.kind == Kind::Info => {
                 let info = self.pipeline.infos.info(&artifact.module).await?;
                 // The operator can forget a pin, and the .info with it. One that was made here is only a substitute.
@@ -72,12 +86,7 @@ impl Handler {
                     _ => respond::cached(BodyKind::Resolved, info),
                 }
             }
-            Route::Module(Request::File(artifact)) => {
-                let released = self.pipeline.release(&artifact).await?;
-                let response = respond::file(headers, artifact.kind, &released);
-                let is_go_mod = artifact.kind == Kind::Mod;
-                if is_go_mod { self.go_mod(uri.path(), response, artifact, released).await? } else { response }
-            }
+            Route::Module(Request::File(artifact)) => self.file(uri.path(), headers, artifact).await?,
             Route::Module(Request::Query(path, query)) => {
                 respond::cached(BodyKind::Resolved, self.pipeline.infos.query(&path, &query).await?)
             }
@@ -89,6 +98,13 @@ impl Handler {
             }
             Route::Database(id, asked) => self.sumdb(uri.path(), id, asked).await?,
         })
+    }
+
+    async fn file(&self, path: &str, headers: &HeaderMap, artifact: Artifact) -> Result<Response<Body>, MirrorError> {
+        let released = self.pipeline.release(&artifact).await?;
+        let response = respond::file(headers, artifact.kind, &released);
+        let is_go_mod = artifact.kind == Kind::Mod;
+        if is_go_mod { self.go_mod(path, response, artifact, released).await } else { Ok(response) }
     }
 
     async fn sumdb(&self, path: &str, id: DatabaseId, asked: DatabaseRequest) -> Result<Response<Body>, MirrorError> {
@@ -135,7 +151,7 @@ impl Handler {
     async fn lookup(&self, id: DatabaseId, module: &ModuleVersion) -> Result<(String, u64), MirrorError> {
         let expectations = &self.pipeline.context.expectations;
         if expectations.exempt.exempts(&module.path) {
-            return Err(ReleaseError::Exempt(module.to_string()).into());
+            return Err(expectations.exempted(module).into());
         }
         let databases = &expectations.databases;
         let client = databases.at(id);

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -20,7 +20,9 @@ use super::body::Body;
 use super::connection_limits::{self, ConnectionLimits, ConnectionPermit, Slot};
 use super::forwarded::TrustedProxies;
 use super::handle::Handler;
+use super::head_timer::Answers;
 use super::host::Hosts;
+use super::listen::ListenAddress;
 use super::respond;
 use super::response_cache::ResponseCache;
 use super::socket::{Outgoing, Socket};
@@ -29,15 +31,26 @@ use crate::mirror::route::BasePath;
 
 /// For a request head: `go` sends about 200 bytes.
 const MAX_HEADER_BUFFER: usize = 16 << 10;
+/// Above the 60 seconds after which most load balancers close an idle connection: the side that sends the next request should
+/// close first, or that request may meet a closed connection.
+const IDLE: Duration = Duration::from_secs(75);
 /// How long unfinished answers may take once the server stops. Process managers kill after 30 s or more.
 const GRACE: Duration = Duration::from_secs(20);
 /// After a failed accept, most likely because no file handle is free: some will be freed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct ServerOptions {
     pub(crate) hosts: Hosts,
     pub(crate) proxies: TrustedProxies,
+    /// How long an idle connection stays open.
+    pub(crate) idle: Duration,
+}
+
+impl Default for ServerOptions {
+    fn default() -> Self {
+        Self { hosts: Hosts::default(), proxies: TrustedProxies::default(), idle: IDLE }
+    }
 }
 
 struct Listener {
@@ -56,7 +69,7 @@ pub(crate) struct Mirror {
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address}: {cause}{}", hint(cause))]
 pub(crate) struct StartError {
-    address: SocketAddr,
+    address: ListenAddress,
     cause: io::Error,
 }
 
@@ -73,7 +86,7 @@ impl Mirror {
     /// Listens on `address` and serves `pipeline` below `base`, until [`Mirror::stop`].
     pub(crate) async fn start(
         pipeline: Pipeline,
-        address: SocketAddr,
+        address: ListenAddress,
         base: BasePath,
         options: ServerOptions,
     ) -> Result<Self, StartError> {
@@ -84,25 +97,20 @@ impl Mirror {
     /// Listens on a free loopback port below `base`, a path that other users of this machine cannot guess, and answers only
     /// requests for its own address, which a page in a browser cannot send.
     pub(crate) async fn start_alone(pipeline: Pipeline, base: BasePath) -> Result<Self, StartError> {
-        Self::start_for(pipeline, (Ipv4Addr::LOCALHOST, 0).into(), base, None).await
+        let any_port = ListenAddress::At((Ipv4Addr::LOCALHOST, 0).into());
+        Self::start_for(pipeline, any_port, base, None).await
     }
 
     async fn start_for(
         pipeline: Pipeline,
-        address: SocketAddr,
+        address: ListenAddress,
         base: BasePath,
         options: Option<ServerOptions>,
     ) -> Result<Self, StartError> {
-        let failed = |cause| StartError { address, cause };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
-        let bound = listener.local_addr().map_err(failed)?;
-        let mut reachable = bound;
-        if bound.ip().is_unspecified() {
-            reachable.set_ip(Ipv4Addr::LOCALHOST.into());
-        }
+        let (listener, reachable) = address.listen().await.map_err(|cause| StartError { address, cause })?;
         let url = format!("http://{reachable}{}", base.as_str());
         let handler = Handler { pipeline, base, cache: ResponseCache::default() };
-        let own = || ServerOptions { hosts: Hosts::Own(bound.to_string()), ..ServerOptions::default() };
+        let own = || ServerOptions { hosts: Hosts::Own(reachable.to_string()), ..ServerOptions::default() };
         let options = options.unwrap_or_else(own);
         let server = Arc::new(Listener { handler, options, limits: ConnectionLimits::of_this_process() });
         let (stop, stopped) = oneshot::channel();
@@ -134,19 +142,20 @@ async fn accept(listener: TcpListener, server: Arc<Listener>, mut stopped: onesh
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let (server, stream, timeouts) = (Arc::clone(&server), Arc::new(stream), server.limits.timeouts());
-        let socket = TokioIo::new(Socket::of(Arc::clone(&stream), timeouts.stall));
+        let timeouts = server.limits.timeouts(server.options.idle);
+        let (server, stream, answers) = (Arc::clone(&server), Arc::new(stream), Answers::default());
+        let socket = TokioIo::new(Socket::of(Arc::clone(&stream), timeouts, answers.clone()));
         let service = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-            let (server, stream) = (Arc::clone(&server), Arc::clone(&stream));
+            let (server, stream, answering) = (Arc::clone(&server), Arc::clone(&stream), answers.begin());
             async move {
                 let (head, _body) = request.into_parts();
                 let (response, turn) = server.answer(peer, &head).await;
-                Ok::<_, Infallible>(response.map(|body| Outgoing::to(stream, timeouts.stall, body, turn)))
+                Ok::<_, Infallible>(response.map(|body| Outgoing::to(stream, timeouts.stall, body, turn, answering)))
             }
         });
         let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(timeouts.head)
+            // The socket has a timer of its own.
+            .header_read_timeout(None)
             .max_buf_size(MAX_HEADER_BUFFER)
             .serve_connection(socket, service);
         let connection = graceful.watch(connection);
@@ -189,7 +198,7 @@ async fn next(listener: &TcpListener, server: &Listener) -> Option<(TcpStream, I
             }
         };
         // Many clients share the address of a proxy, and the mirror of `run` has one client.
-        let ServerOptions { hosts, proxies } = &server.options;
+        let ServerOptions { hosts, proxies, .. } = &server.options;
         let is_one_client = matches!(hosts, Hosts::Named(_)) && !proxies.trusts(peer.to_canonical());
         match server.limits.connection_permit(permit, is_one_client.then_some(peer)) {
             Ok(place) => {

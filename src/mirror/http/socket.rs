@@ -18,7 +18,8 @@ use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 use super::body::Body;
-use super::connection_limits::Slot;
+use super::connection_limits::{ClientTimeouts, Slot};
+use super::head_timer::{Answering, Answers, HeadTimer};
 
 /// Bytes that the system buffers for one client. Without a bound it buffers 2.6 MB, and a thousand clients that never read use
 /// up what the system has for all connections (a tenth of the memory).
@@ -27,6 +28,7 @@ const UNSENT: u32 = 256 << 10;
 pub(super) struct Socket {
     stream: Arc<TcpStream>,
     stall: Stall,
+    heads: HeadTimer,
 }
 
 /// The body of an answer, with the socket that it is sent to.
@@ -36,6 +38,7 @@ pub(super) struct Outgoing {
     stall: Stall,
     /// Freed when the answer was sent.
     _slot: Option<Slot>,
+    _answering: Answering,
 }
 
 /// A wait for room in the socket, with its timeout.
@@ -53,6 +56,17 @@ impl Stall {
         let sleep = self.running.get_or_insert_with(|| Box::pin(tokio::time::sleep(self.timeout)));
         ready!(sleep.as_mut().poll(context));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+/// Receives what is there, or waits for some.
+fn poll_receive(stream: &TcpStream, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    loop {
+        ready!(stream.poll_read_ready(context))?;
+        match stream.try_read_buf(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            read => return Poll::Ready(read.map(drop)),
+        }
     }
 }
 
@@ -81,29 +95,27 @@ fn has_room(stream: &TcpStream) -> io::Result<()> {
 }
 
 impl Socket {
-    pub(super) fn of(stream: Arc<TcpStream>, stall: Duration) -> Self {
+    pub(super) fn of(stream: Arc<TcpStream>, timeouts: ClientTimeouts, answers: Answers) -> Self {
         // If the system cannot do it, the other bounds hold.
         let _ = SockRef::from(&*stream).set_tcp_notsent_lowat(UNSENT);
-        Self { stream, stall: Stall { timeout: stall, running: None } }
+        let stall = Stall { timeout: timeouts.stall, running: None };
+        Self { stream, stall, heads: HeadTimer::new(timeouts.heads, answers) }
     }
 }
 
 impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        loop {
-            ready!(self.stream.poll_read_ready(context))?;
-            match self.stream.try_read_buf(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                read => return Poll::Ready(read.map(drop)),
-            }
-        }
+        let Self { stream, heads, .. } = self.get_mut();
+        let read = poll_receive(stream, context, buffer);
+        heads.bound(read, context)
     }
 }
 
 impl AsyncWrite for Socket {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let Self { stream, stall } = self.get_mut();
+        let Self { stream, stall, heads } = self.get_mut();
         let sent = poll_send(stream, context, || stream.try_write(bytes));
+        heads.wrote(&sent, context);
         stall.bound(sent, context)
     }
 
@@ -112,8 +124,9 @@ impl AsyncWrite for Socket {
         context: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let Self { stream, stall } = self.get_mut();
+        let Self { stream, stall, heads } = self.get_mut();
         let sent = poll_send(stream, context, || stream.try_write_vectored(parts));
+        heads.wrote(&sent, context);
         stall.bound(sent, context)
     }
 
@@ -131,8 +144,14 @@ impl AsyncWrite for Socket {
 }
 
 impl Outgoing {
-    pub(super) fn to(stream: Arc<TcpStream>, stall: Duration, body: Body, slot: Option<Slot>) -> Self {
-        Self { body, stream, stall: Stall { timeout: stall, running: None }, _slot: slot }
+    pub(super) fn to(
+        stream: Arc<TcpStream>,
+        stall: Duration,
+        body: Body,
+        slot: Option<Slot>,
+        answering: Answering,
+    ) -> Self {
+        Self { body, stream, stall: Stall { timeout: stall, running: None }, _slot: slot, _answering: answering }
     }
 }
 
@@ -179,8 +198,11 @@ mod tests {
     use tokio::time::{advance, timeout};
 
     use super::*;
+    use crate::mirror::http::head_timer::HeadTimeouts;
 
     const STALL: Duration = Duration::from_secs(60);
+    const TIMEOUTS: ClientTimeouts =
+        ClientTimeouts { heads: HeadTimeouts { first: STALL, idle: STALL, head: STALL }, stall: STALL };
 
     async fn pair() -> (TcpStream, Arc<TcpStream>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -191,7 +213,7 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_reads_nothing_is_disconnected() {
         let (_client, stream) = pair().await;
-        let mut socket = Socket::of(Arc::clone(&stream), STALL);
+        let mut socket = Socket::of(Arc::clone(&stream), TIMEOUTS, Answers::default());
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&vec![7; 1 << 20]).unwrap();
         let chunk = vec![0; 1 << 20];
@@ -201,7 +223,8 @@ mod tests {
         let writes = async { while socket.write_all(&chunk).await.is_ok() {} };
         timeout(2 * STALL, writes).await.expect("the connection is given up");
         assert_eq!(socket.write_all(&chunk).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
-        let mut body = Outgoing::to(stream, STALL, Body::file(Arc::new(file), 0, 1 << 20), None);
+        let mut body =
+            Outgoing::to(stream, STALL, Body::file(Arc::new(file), 0, 1 << 20), None, Answers::default().begin());
         let frame = timeout(2 * STALL, body.frame()).await.expect("the answer is given up");
         assert_eq!(frame.unwrap().unwrap_err().kind(), io::ErrorKind::TimedOut);
         assert!(start.elapsed() >= 2 * STALL);
@@ -219,7 +242,7 @@ mod tests {
         }
         let file = Arc::new(tempfile::tempfile().unwrap());
         tokio::time::pause();
-        let mut body = Outgoing::to(stream, STALL, Body::file(file, 0, 1 << 20), None);
+        let mut body = Outgoing::to(stream, STALL, Body::file(file, 0, 1 << 20), None, Answers::default().begin());
         let error = timeout(2 * STALL, body.frame()).await.expect("the answer is given up").unwrap().unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
