@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::{sources, stems, without_tests};
 
 /// The files with functions that `has_parser` finds, and their fuzz targets.
-const PARSERS: [(&str, &str); 38] = [
+const PARSERS: [(&str, &str); 39] = [
     ("gomodule/src/dirhash/h1.rs", "gosum"),
     ("gomodule/src/gomod.rs", "gomod"),
     ("gomodule/src/gosum.rs", "gosum"),
@@ -35,6 +35,7 @@ const PARSERS: [(&str, &str); 38] = [
     ("src/sumdb/record.rs", "record"),
     ("src/upstream/config.rs", "proxies"),
     ("src/upstream/database_request.rs", "request"),
+    ("src/upstream/netrc.rs", "netrc"),
     ("src/upstream/proxy_list.rs", "proxies"),
     ("tlog/src/bundle.rs", "bundle"),
     ("tlog/src/checkpoint.rs", "checkpoint"),

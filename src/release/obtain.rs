@@ -96,15 +96,16 @@ pub(super) async fn obtain(
         };
         let (store, to) = (Arc::clone(store), (Arc::clone(&source), artifact.clone(), partials.clone()));
         let mut writer = tokio::task::spawn_blocking(move || write(&store, to, partial, first, parts));
-        let downloaded = match ended {
-            Some(()) => Ok(()),
-            None => tokio::select! {
+        let downloaded = if ended.is_some() {
+            Ok(())
+        } else {
+            tokio::select! {
                 downloaded = download => downloaded,
                 // A full disk, or the like, ends the download.
                 ended = &mut writer => {
                     return Err(ended.map_err(|_| Cancelled)?.err().unwrap_or_else(|| Cancelled.into()));
                 }
-            },
+            }
         };
         (writer, downloaded)
     };

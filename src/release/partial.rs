@@ -23,9 +23,12 @@ pub(super) struct Partial {
     pub(super) received: Received,
 }
 
-/// The partial downloads by upstream and file. Clones share them.
+/// The upstream and the file.
+type Key = (Arc<str>, Artifact);
+
+/// The partial downloads. Clones share them.
 #[derive(Clone)]
-pub(super) struct Partials(Cache<(Arc<str>, Artifact), Arc<Mutex<Option<Partial>>>>);
+pub(super) struct Partials(Cache<Key, Arc<Mutex<Option<Partial>>>>);
 
 impl Default for Partials {
     fn default() -> Self {

@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     /// Go itself answered each of these (the trial `proxies: ...` asks it again).
-    const CASES: &str = include_str!("../../testdata/proxies/cases.txt");
+    const CASES: &str = include_str!("proxy_cases.txt");
 
     #[test]
     fn go_and_the_mirror_take_the_same_proxy_for_every_url() {

@@ -28,10 +28,10 @@ pub fn trials() -> Vec<Trial> {
 
 fn answers_of_go(go: &Path) {
     let home = Go::new(go, "off", "off");
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/proxies");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let program = home.root().join("proxies");
-    home.must(&["build", "-o", program.to_str().unwrap(), folder.join("main.go").to_str().unwrap()]);
-    let cases = std::fs::read_to_string(folder.join("cases.txt")).unwrap();
+    home.must(&["build", "-o", program.to_str().unwrap(), root.join("testdata/proxies/main.go").to_str().unwrap()]);
+    let cases = std::fs::read_to_string(root.join("src/upstream/proxy_cases.txt")).unwrap();
     for case in cases.split("\n\n").skip(1) {
         let (urls, proxies): (Vec<&str>, Vec<&str>) =
             case.lines().filter_map(|line| line.strip_prefix("  ")?.split_once(' ')).unzip();

@@ -91,22 +91,18 @@ mod tests {
 
     #[test]
     fn the_forms_of_an_address() {
-        let in_url = |text: &str| text.parse::<ListenAddress>().map(|address| address.in_url().to_string());
-        for (text, url) in [
+        for (text, address) in [
             ("127.0.0.1:8080", "127.0.0.1:8080"),
-            ("10.1.2.3:1", "10.1.2.3:1"),
             ("[::1]:8080", "[::1]:8080"),
-            (":8080", "127.0.0.1:8080"),
-            ("0.0.0.0:8080", "127.0.0.1:8080"),
-            ("[::]:8080", "127.0.0.1:8080"),
+            (":8080", ":8080"),
             ("localhost:8080", "127.0.0.1:8080"),
         ] {
-            assert_eq!(in_url(text).unwrap(), url, "{text}");
+            assert_eq!(text.parse::<ListenAddress>().unwrap().to_string(), address, "{text}");
         }
         for wrong in
             ["", ":", "8080", "localhost", "localhost:", ":65536", "::1:80", "a.example:80", "127.0.0.1", ":http"]
         {
-            assert_eq!(in_url(wrong), Err(ListenAddressError), "{wrong}");
+            assert_eq!(wrong.parse::<ListenAddress>().unwrap_err(), ListenAddressError, "{wrong}");
         }
     }
 }
