@@ -98,7 +98,7 @@ codes! {
         "There is no go.mod next to this go.sum, so `go` never reads it."
         "Remove it, or put it where its go.mod is.";
     MirrorUnreachable Error
-        "The mirror that GOPROXY names does not answer."
+        "The mirror that GOPROXY names does not answer, or something else answers there."
         "Start it, or correct the address.";
     Insecure Note
         "GOINSECURE disables TLS for the modules it names."

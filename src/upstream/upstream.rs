@@ -315,6 +315,13 @@ impl PendingRequest<'_> {
         self.upstream.health(|health, _| health.reached());
     }
 
+    /// Nothing is known of the path.
+    fn cancel_path_probe(&self) {
+        if let Some(breaker) = self.upstream.failing.get(self.wanted) {
+            lock(&breaker).probe_cancelled();
+        }
+    }
+
     fn failed(mut self, error: HttpError) -> UpstreamError {
         match error {
             HttpError::Absent { .. } => {
@@ -334,6 +341,7 @@ impl PendingRequest<'_> {
                 if error.is_of_the_server() {
                     let why = error.to_string();
                     self.upstream.health(|health, now| health.breaker.failed(now, why, error.retry_after()));
+                    self.cancel_path_probe();
                 } else if error.passes() {
                     self.upstream.path_failed(self.wanted, &error);
                 } else {
@@ -349,9 +357,7 @@ impl Drop for PendingRequest<'_> {
     fn drop(&mut self) {
         if !self.has_result {
             self.upstream.health(|health, _| health.breaker.probe_cancelled());
-            if let Some(breaker) = self.upstream.failing.get(self.wanted) {
-                lock(&breaker).probe_cancelled();
-            }
+            self.cancel_path_probe();
         }
     }
 }

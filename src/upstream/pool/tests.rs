@@ -125,6 +125,19 @@ async fn after_three_failures_a_source_is_disabled_then_one_request_decides() {
     assert_eq!((asked, servers.times()), ((Ok(true), Ok(true)), 2), "its answer was valid");
 }
 
+/// The probe of a path may fail with the whole server.
+#[tokio::test(start_paused = true)]
+async fn a_failing_path_is_asked_for_again_after_trouble_of_the_server() {
+    let (servers, pool) = one();
+    servers.set(&a(LIST), status(500));
+    assert!(ask(&pool, LIST).await.is_err());
+    advance(Duration::from_secs(10)).await;
+    servers.set(&a(LIST), status(429));
+    assert_eq!(first(&pool).await, Ok(false));
+    servers.set(&a(LIST), status(200));
+    assert_eq!(first(&pool).await, Ok(true));
+}
+
 /// Public proxies answer 500 for what they cannot clone.
 #[tokio::test(start_paused = true)]
 async fn a_failure_for_one_path_does_not_keep_other_paths_from_being_asked() {
