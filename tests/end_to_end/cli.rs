@@ -34,7 +34,7 @@ fn fails(arguments: &[&str], code: i32, why: &str) {
 }
 
 fn bad_flags() {
-    fails(&["serve", "--upstream", "proxy.golang.org"], 2, "must start with https://");
+    fails(&["serve", "--upstream", "proxy"], 2, "must start with https://");
     fails(&["serve", "--upstream", "direct"], 2, "names no proxy");
     fails(&["serve", "--sumdb", "off"], 2, "--nosumdb");
     fails(&["serve", "--sumdb", "sum.example.org"], 2, "give its verifier key");
@@ -42,7 +42,7 @@ fn bad_flags() {
     fails(&["serve", "--sumdb", "sum.golang.org", "--sumdb", "sum.golang.org http://x"], 2, "named twice");
     fails(&["serve", "--base-path", "/a/../b"], 2, "base path");
     fails(&["serve", "--nosumdb", "example.com/[a-"], 2, "is not a pattern");
-    fails(&["serve", "--listen", "8080"], 2, "invalid socket address");
+    fails(&["serve", "--listen", "8080"], 2, "expected ADDR:PORT with an IP address");
     fails(&["serve", "--anchor", "/no/such/file"], 2, "cannot read the anchor");
     fails(&["serve", "--no-such-flag"], 2, "unexpected argument");
     fails(&["sumdb", "lookup", "example.com/hello"], 2, "MODULE@VERSION");

@@ -88,12 +88,13 @@ fn left_and_resumed() {
     let (origin, folder) = (origin(World::demo()), tempfile::tempdir().unwrap());
     let mirror = Mirror::start(&origin, &folder.path().join("data"));
     origin.misbehave(ZIP, Fault::Stall(100));
-    drop(send(&mirror, ZIP));
-    let start = std::time::Instant::now();
-    // Until the mirror has dropped the download, some seconds after its client left: a new request is then the only one.
-    while origin.asked(ZIP) == 0 || start.elapsed() < Duration::from_secs(8) {
-        std::thread::sleep(Duration::from_millis(50));
+    let client = send(&mirror, ZIP);
+    while origin.asked(ZIP) == 0 {
+        std::thread::sleep(Duration::from_millis(10));
     }
+    drop(client);
+    // Some seconds after its last client left, the mirror drops the download: a new request is then the only one.
+    std::thread::sleep(Duration::from_secs(8));
     origin.behave();
     let answer = get(&mirror.url, ZIP);
     assert_eq!((answer.status, answer.body), (200, get(&origin.url(), ZIP).body));
