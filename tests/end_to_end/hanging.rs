@@ -22,8 +22,11 @@ pub fn trials() -> Vec<Trial> {
 
 fn world() -> World {
     let mut world = World::demo();
+    // Half of these digits are left in a zip: at fifty bytes per second, the slowest that the origin sends, minutes.
+    let digits = (1..1500_u64).map(|nth| format!("{:016x}", nth.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)));
+    let source = format!("package m\n\n// {}\n", digits.collect::<String>());
     for nth in 0..MANY {
-        world.add_simple(&format!("slow.example/m{nth}@v1.0.0"), "", "package m\n");
+        world.add_simple(&format!("slow.example/m{nth}@v1.0.0"), "", &source);
     }
     world
 }
@@ -36,10 +39,16 @@ fn send(mirror: &Mirror, path: &str) -> TcpStream {
     stream
 }
 
-/// Whether no byte of an answer has come.
-fn is_unanswered(mut stream: &TcpStream) -> bool {
-    stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
-    stream.read(&mut [0]).is_err()
+/// Most of the requests have no answer yet. On a busy machine the lookup of one or another may fail.
+#[track_caller]
+fn assert_under_way(waiting: &[TcpStream]) {
+    let answer = |mut stream: &TcpStream| {
+        stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
+        let mut head = [0; 100];
+        stream.read(&mut head).ok().map(|length| String::from_utf8_lossy(&head[..length]).into_owned())
+    };
+    let answers: Vec<String> = waiting.iter().filter_map(answer).collect();
+    assert!(answers.len() < waiting.len() / 4, "{answers:?}");
 }
 
 /// A mirror with an upstream that drips for slow.example, and the requests that wait for it.
@@ -71,7 +80,7 @@ fn dripping() {
         let answer = get(&mirror.url, path);
         assert_eq!(answer.status, 200, "{path}: {}", answer.text());
     }
-    assert!(waiting.iter().all(is_unanswered), "the slow ones are still under way");
+    assert_under_way(&waiting);
 }
 
 fn lists_of_the_same() {
@@ -80,7 +89,7 @@ fn lists_of_the_same() {
     slow.misbehave("/slow.example/m0/@v/list", Fault::Delay(Duration::ZERO, None));
     let answer = get(&mirror.url, "/slow.example/m0/@v/list");
     assert_eq!(answer.status, 200, "{}", answer.text());
-    assert!(waiting.iter().all(is_unanswered), "the slow ones are still under way");
+    assert_under_way(&waiting);
 }
 
 fn left_and_resumed() {
