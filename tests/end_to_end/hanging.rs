@@ -65,11 +65,11 @@ fn mirror_with_many_slow(slow: &testkit::Origin, fast: &testkit::Origin) -> (Mir
     let words = ["--config", config.to_str().unwrap(), "--sumdb", &fast.gosumdb()];
     let mirror = Mirror::start_with(&folder.join("data"), &words);
     let waiting: Vec<_> = (0..MANY).map(|nth| send(&mirror, &format!("/slow.example/m{nth}/@v/v1.0.0.zip"))).collect();
-    // Until as many are under way as the mirror starts.
-    while slow.asked("/slow.example/m0/@v/v1.0.0.zip") == 0 {
+    // Until as many are under way as the mirror starts; the others wait.
+    let is_asked = |nth: &usize| slow.asked(&format!("/slow.example/m{nth}/@v/v1.0.0.zip")) > 0;
+    while (0..MANY).filter(is_asked).count() < 64 {
         std::thread::sleep(Duration::from_millis(10));
     }
-    std::thread::sleep(Duration::from_millis(500));
     (mirror, waiting)
 }
 
