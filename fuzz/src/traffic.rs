@@ -13,7 +13,8 @@ use sumgate::upstream::database_request::DatabaseRequest;
 pub fn path(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     if let Some(written) = fuzzing::path(text) {
-        assert_eq!(fuzzing::path(&written), Some(written));
+        // A version query may have a `%`, which is decoded.
+        assert_eq!(fuzzing::path(&written.replace('%', "%25")), Some(written));
     }
 }
 
