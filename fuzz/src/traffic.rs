@@ -85,8 +85,7 @@ pub fn stream(bytes: &[u8]) {
 pub fn database(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     if let Ok(database) = Database::parse(text) {
-        let again =
-            Database::parse(&format!("{} {}", database.for_go(), database.url())).expect("a valid GOSUMDB");
+        let again = Database::parse(&format!("{} {}", database.for_go(), database.url())).expect("a valid GOSUMDB");
         assert_eq!((again.key().to_string(), again.url()), (database.key().to_string(), database.url()));
     }
 }
