@@ -4,15 +4,19 @@ use std::time::Duration;
 
 use super::exit::Failure;
 
-/// How long other threads may finish work that nobody waits for any more, such as the lookup of a name.
+/// How long other threads may finish work without a caller, such as the lookup of a name.
 const ABORT_GRACE: Duration = Duration::from_secs(1);
+/// Threads for blocking work, started when needed. A download in progress occupies one: 64 for each of 32 upstreams. The rest is
+/// for hashing, the disk and name lookups; 512 is the default of tokio.
+const BLOCKING_THREADS: usize = 64 * 32 + 512;
 
 pub(super) struct Runtime(tokio::runtime::Runtime);
 
 impl Runtime {
     pub(super) fn start() -> Result<Self, Failure> {
-        let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::host("start the async runtime", &error));
-        Ok(Self(runtime?))
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder.enable_all().max_blocking_threads(BLOCKING_THREADS).build();
+        Ok(Self(runtime.map_err(|error| Failure::host("start the async runtime", &error))?))
     }
 
     /// Does the work of a command.
