@@ -92,7 +92,7 @@ fn audited(folder: &Path) {
     assert_eq!(code, Some(1), "{output}");
     assert!(output.starts_with("go.sum:100: error[hash-mismatch]") && output.contains(hash), "{output}");
     assert!(
-        output.ends_with("failed: 1 error, 615 proved, tree of 51312332 records of sum.golang.org, no policy\n"),
+        output.ends_with("failed: 1 error, 615 proved, stored tree of 51312332 records of sum.golang.org, no policy\n"),
         "{output}"
     );
     assert_eq!(requests.load(Ordering::SeqCst), 0);
