@@ -4,6 +4,7 @@
 //! A `.zip` or `.mod` goes to a staging file, whose hash decides. Answers that no hash covers (`.info`, lists, `@latest`) are
 //! [`Metadata`], so that they cannot be taken for proved.
 
+mod access;
 mod authorization;
 mod breaker;
 mod config;

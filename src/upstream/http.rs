@@ -164,6 +164,11 @@ impl HttpClient {
         }
     }
 
+    /// The same without its login.
+    pub(super) fn without_login(&self) -> Self {
+        Self { credentials: None, ..self.clone() }
+    }
+
     /// Whether it never connects.
     pub fn is_offline(&self) -> bool {
         matches!(self.transport, Transport::Offline)

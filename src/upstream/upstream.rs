@@ -10,6 +10,7 @@ use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 use url::Url;
 
+use super::access::is_shown_by_list;
 use super::breaker::Breaker;
 use super::config::{Source, UpstreamConfig};
 use super::direct::Direct;
@@ -155,7 +156,8 @@ impl Upstream {
         condition: &Condition,
         read: impl AsyncFnOnce(Answer) -> Result<T, HttpError>,
     ) -> Result<T, UpstreamError> {
-        let (pending, started) = (self.begin(wanted, &self.small_slots).await?, self.clock.steady());
+        let pending = self.begin(wanted, &self.small_slots).await?;
+        let started = pending.started;
         let answered = async {
             let answer = self.http.ask(join(base, wanted), condition).await?;
             Ok((self.clock.steady() - started, read(answer).await?))
@@ -194,9 +196,7 @@ impl Upstream {
         let paths = std::iter::once(module.clone()).chain(self.config.scope.above(module));
         let lists = paths.map(|path| Wanted::Module(Request::List(path)));
         for list in lists.filter(|list| list != wanted) {
-            let list = self.http.get_small(join(base, &list), list.max_len()).await;
-            // A sign-in page is not a list.
-            if list.is_ok_and(|list| !list.starts_with(b"<")) {
+            if is_shown_by_list(&self.http, join(base, &list), list.max_len()).await {
                 self.login_is_accepted();
                 return true;
             }
@@ -221,7 +221,7 @@ impl Upstream {
         };
         let pending = self.begin(wanted, &self.download_slots).await?;
         progress.start();
-        let started = self.clock.steady();
+        let started = pending.started;
         let (url, limit) = (join(base, wanted), wanted.max_len() as u64);
         let mut download = Download::new(url, limit, progress, self.clock);
         match download.run(&self.http, sink).await {
@@ -275,18 +275,18 @@ impl Upstream {
             let last_failure = self.health(|health, _| health.breaker.last_failure().to_owned());
             self.failure(SourceFailure::CircuitOpen { last_failure, open_for })
         })?;
-        Ok(PendingRequest { upstream: self, wanted, has_result: false, _slot: slot })
+        Ok(PendingRequest { upstream: self, wanted, started: self.clock.steady(), has_result: false, _slot: slot })
     }
 
     /// A complete answer with a failure, such as 500: the next requests for this path wait, and those for others do not.
-    fn path_failed(&self, wanted: &Wanted, error: &HttpError) {
+    fn path_failed(&self, wanted: &Wanted, started: Instant, error: &HttpError) {
         let breaker = self.failing.get_with_by_ref(wanted, Arc::default);
-        lock(&breaker).failed(self.clock.steady(), error.to_string(), None);
+        lock(&breaker).failed(started, self.clock.steady(), error.to_string(), None);
         let module = match wanted {
             Wanted::Module(request) => request.module().to_string(),
             Wanted::Database(_) => wanted.to_string(),
         };
-        self.health(|health, now| health.failed_for(now, &module, error.to_string()));
+        self.health(|health, now| health.failed_for(started, now, &module, error.to_string()));
     }
 }
 
@@ -298,6 +298,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 struct PendingRequest<'a> {
     upstream: &'a Upstream,
     wanted: &'a Wanted,
+    started: Instant,
     has_result: bool,
     _slot: SemaphorePermit<'a>,
 }
@@ -338,12 +339,13 @@ impl PendingRequest<'_> {
             }
             error => {
                 self.has_result = true;
+                let started = self.started;
                 if error.is_of_the_server() {
                     let why = error.to_string();
-                    self.upstream.health(|health, now| health.breaker.failed(now, why, error.retry_after()));
+                    self.upstream.health(|health, now| health.breaker.failed(started, now, why, error.retry_after()));
                     self.cancel_path_probe();
                 } else if error.passes() {
-                    self.upstream.path_failed(self.wanted, &error);
+                    self.upstream.path_failed(self.wanted, started, &error);
                 } else {
                     self.reached();
                 }

@@ -326,6 +326,19 @@ fn hidden() {
     // An HTML page does not count as served.
     company.misbehave("/example.com/hello/@v/list", Fault::Body("<html>Sign in</html>".into()));
     statuses(&nobodys, 502);
+    // Nor does a list without versions that everybody gets, or another text.
+    for text in ["", "\n", "please log in\n"] {
+        company.misbehave("/example.com/hello/@v/list", Fault::Body(text.into()));
+        let mirror = statuses(&nobodys, 502);
+        get(&mirror.url, "/example.com/hello/@v/list");
+        assert_eq!(get(&mirror.url, nobodys[0]).status, 502, "after the list {text:?}");
+    }
+    // One that only a login gets does.
+    let empty = Fault::NeedsLogin(Some(Box::new(Fault::Body("".into()))));
+    company.misbehave("/example.com/hello/@v/list", empty);
+    let mirror = statuses(&nobodys, 404);
+    assert!(company.take_logins().iter().any(|(path, login)| path.ends_with("/hello/@v/list") && login.is_none()));
+    drop(mirror);
     company.behave();
     // An answer for a shorter path shows that the credentials are accepted.
     statuses(&nobodys[2..], 404);
