@@ -26,6 +26,7 @@ mod login;
 mod netrc;
 #[expect(clippy::disallowed_methods, reason = "its jitter has a seed of this process")]
 mod pool;
+mod prefixes;
 mod proxy_list;
 #[expect(clippy::disallowed_methods, reason = "it reads the variables of the environment")]
 mod proxy_variables;

@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use moka::sync::Cache;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::StatusCode;
 use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
@@ -19,6 +18,7 @@ use super::error::{SourceFailure, UpstreamError};
 use super::folder::Folder;
 use super::health::Health;
 use super::http::{Answer, Condition, HttpClient, HttpError};
+use super::prefixes::Prefixes;
 use super::race::Progress;
 use super::recent::Recent;
 use super::sink::DownloadSink;
@@ -26,6 +26,7 @@ use super::slots::{Busy, Slots};
 use super::times::Ttls;
 use super::wanted::Wanted;
 use crate::base::clock::Clock;
+use gomodule::module::ModulePath;
 use gomodule::proxy_request::Request;
 
 /// Paths of one source remembered as absent: about 150 bytes each.
@@ -43,6 +44,9 @@ const FAILING_FOR: Duration = Duration::from_secs(60);
 /// How long a login counts as accepted after a successful answer; then an expired one is noticed.
 const ACCEPTED_FOR: Duration = Duration::from_secs(10 * 60);
 
+/// `go get` asks for all prefixes of a path at the same time; the longer ones come within this time.
+const PREFIXES_WITHIN: Duration = Duration::from_millis(200);
+
 #[derive(Debug)]
 pub(super) struct Upstream {
     pub(super) config: UpstreamConfig,
@@ -55,6 +59,7 @@ pub(super) struct Upstream {
     failing: Cache<Wanted, Arc<Mutex<Breaker>>>,
     absent: Recent<Wanted, String>,
     wrong: Recent<Wanted, ()>,
+    prefixes: Prefixes,
     transport: Transport,
 }
 
@@ -89,6 +94,7 @@ impl Upstream {
         };
         Ok(Self {
             http: http.for_upstream(&config)?,
+            prefixes: Prefixes::new(config.scope.clone(), clock),
             config,
             clock,
             health: Mutex::default(),
@@ -156,10 +162,15 @@ impl Upstream {
         condition: &Condition,
         read: impl AsyncFnOnce(Answer) -> Result<T, HttpError>,
     ) -> Result<T, UpstreamError> {
+        if let Wanted::Module(request) = wanted
+            && self.may_hide()
+        {
+            self.prefixes.asked(request.module());
+        }
         let pending = self.begin(wanted, &self.small_slots).await?;
         let started = pending.started;
         let answered = async {
-            let answer = self.http.ask(join(base, wanted), condition).await?;
+            let answer = self.http.ask(wanted.below(base), condition).await?;
             Ok((self.clock.steady() - started, read(answer).await?))
         };
         match answered.await {
@@ -193,10 +204,18 @@ impl Upstream {
         let Transport::Http(base) = &self.transport else { return true };
         let Wanted::Module(request) = wanted else { return false };
         let module = request.module();
-        let paths = std::iter::once(module.clone()).chain(self.config.scope.above(module));
-        let lists = paths.map(|path| Wanted::Module(Request::List(path)));
+        let above = std::iter::once(module.clone()).chain(self.config.scope.above(module)).collect();
+        if self.shows_one_of(base, wanted, above).await {
+            return true;
+        }
+        tokio::time::sleep(PREFIXES_WITHIN).await;
+        !self.may_hide() || self.shows_one_of(base, wanted, self.prefixes.below(module)).await
+    }
+
+    async fn shows_one_of(&self, base: &Url, wanted: &Wanted, paths: Vec<ModulePath>) -> bool {
+        let lists = paths.into_iter().map(|path| Wanted::Module(Request::List(path)));
         for list in lists.filter(|list| list != wanted) {
-            if is_shown_by_list(&self.http, join(base, &list), list.max_len()).await {
+            if is_shown_by_list(&self.http, list.below(base), list.max_len()).await {
                 self.login_is_accepted();
                 return true;
             }
@@ -222,7 +241,7 @@ impl Upstream {
         let pending = self.begin(wanted, &self.download_slots).await?;
         progress.start();
         let started = pending.started;
-        let (url, limit) = (join(base, wanted), wanted.max_len() as u64);
+        let (url, limit) = (wanted.below(base), wanted.max_len() as u64);
         let mut download = Download::new(url, limit, progress, self.clock);
         match download.run(&self.http, sink).await {
             Ok(()) => {
@@ -362,26 +381,4 @@ impl Drop for PendingRequest<'_> {
             self.cancel_path_probe();
         }
     }
-}
-
-/// What `url.PathEscape` of Go encodes, but for `/`, and for the `!` of escaped upper case.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~')
-    .remove(b'$')
-    .remove(b'&')
-    .remove(b'+')
-    .remove(b'=')
-    .remove(b'@')
-    .remove(b'/')
-    .remove(b'!');
-
-/// The url of `wanted` below `base`. Only version queries have characters that must be percent-encoded.
-fn join(base: &Url, wanted: &Wanted) -> Url {
-    let mut url = base.clone();
-    let wanted = wanted.to_string();
-    url.set_path(&format!("{}/{}", base.path().trim_end_matches('/'), utf8_percent_encode(&wanted, ENCODED)));
-    url
 }
