@@ -67,7 +67,7 @@ pub(super) struct Upstream {
 enum Transport {
     Http(Url),
     Folder(Folder),
-    Direct(Direct),
+    Direct(Box<Direct>),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,7 +90,7 @@ impl Upstream {
         let transport = match &config.source {
             Source::Http(base) => Transport::Http(base.clone()),
             Source::Dir(root) => Transport::Folder(Folder(root.clone())),
-            Source::Direct(settings) => Transport::Direct(Direct::new(settings, config.scope.clone(), clock)),
+            Source::Direct(settings) => Transport::Direct(Box::new(Direct::new(settings, config.scope.clone(), clock))),
         };
         Ok(Self {
             http: http.for_upstream(&config)?,
