@@ -4,6 +4,7 @@
 //! A `.zip` or `.mod` goes to a staging file, whose hash decides. Answers that no hash covers (`.info`, lists, `@latest`) are
 //! [`Metadata`], so that they cannot be taken for proved.
 
+mod access;
 mod authorization;
 mod breaker;
 mod config;
@@ -25,6 +26,7 @@ mod login;
 mod netrc;
 #[expect(clippy::disallowed_methods, reason = "its jitter has a seed of this process")]
 mod pool;
+mod prefixes;
 mod proxy_list;
 #[expect(clippy::disallowed_methods, reason = "it reads the variables of the environment")]
 mod proxy_variables;

@@ -52,7 +52,8 @@ pub(super) enum EndpointKind {
 #[derive(Default)]
 pub(super) struct OwnAddress {
     pub(super) has_shown_head: AtomicBool,
-    pub(super) head_requests: Flights<(), Result<(), NotShown>>,
+    /// By the span of time (`Remote::span`).
+    pub(super) head_requests: Flights<u64, Result<(), NotShown>>,
 }
 
 impl Endpoints {

@@ -14,7 +14,7 @@ use futures_util::FutureExt;
 use futures_util::future::select_ok;
 use tlog::{Mismatch, SUMDB_ORIGIN, SignedCheckpoint, Tile, TileError};
 use tokio::sync::OnceCell;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::contact::{Contact, Silence};
 use super::database::Database;
@@ -31,6 +31,9 @@ const HEDGE_AFTER: Duration = Duration::from_secs(1);
 /// A tile is a file of the server. One that has not come after this time is requested again on another connection: this one may
 /// be dead.
 const TILE_AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// Requests that began within such a time are shared. An older one may hang on a dead connection, and its exchange may have
+/// ended: a new exchange must not depend on it.
+const SHARED_FOR: Duration = TILE_AGAIN_AFTER;
 /// No other round of attempts begins after this time: a name server, a silent endpoint or many endpoints may take it for each.
 const RETRY_WITHIN: Duration = Duration::from_secs(2);
 /// The longest time that a request waits for an endpoint whose circuit breaker is open.
@@ -43,6 +46,7 @@ pub(super) struct Remote {
     pub(super) offline: bool,
     http: HttpClient,
     clock: Clock,
+    started: Instant,
     contact: Contact,
     /// Found at the first request.
     endpoints: Arc<OnceCell<Endpoints>>,
@@ -68,7 +72,8 @@ impl Remote {
         let http = http.with_timeouts(Timeouts::of_database(database.exchange));
         let http = http.map_err(|cause| SumdbError::Unreachable(database.name().to_owned(), cause))?;
         let contact = Contact::new(http.clone(), clock);
-        Ok(Self { database: Arc::new(database), offline, http, clock, contact, endpoints: Arc::default() })
+        let (database, started) = (Arc::new(database), clock.steady());
+        Ok(Self { database, offline, http, clock, started, contact, endpoints: Arc::default() })
     }
 
     pub(super) async fn all_endpoints(&self) -> Result<impl ExactSizeIterator<Item = Endpoint> + use<>, SumdbError> {
@@ -87,6 +92,11 @@ impl Remote {
     pub(super) async fn exchange<T>(&self, exchange: impl Future<Output = Shared<T>>) -> Shared<T> {
         let limit = self.database.exchange;
         timeout(limit, exchange).await.unwrap_or_else(|_| Err(self.no_answer(limit)))
+    }
+
+    /// The current one of the spans of time within which requests are shared.
+    pub(super) fn span(&self) -> u64 {
+        (self.clock.steady() - self.started).as_secs() / SHARED_FOR.as_secs()
     }
 
     /// Work of any length, which ends when the database is silent for `limit`.
@@ -273,7 +283,7 @@ impl Remote {
             return Ok(());
         }
         let (pool, address, key) = (endpoints.pool.clone(), Arc::clone(own), self.database.key().clone());
-        let shown = own.head_requests.join((), move || async move {
+        let shown = own.head_requests.join(self.span(), move || async move {
             let note = pool.small_from(id, &LATEST).await.map_err(|why| Arc::new(why) as NotShown)?;
             SignedCheckpoint::open(&note, SUMDB_ORIGIN, &key).map_err(|why| Arc::new(why) as NotShown)?;
             address.has_shown_head.store(true, Ordering::Relaxed);

@@ -29,7 +29,8 @@ pub(super) struct Tiles {
     remote: Remote,
     /// By level and index: the widest tile that was authenticated under a trusted head.
     memory: Cache<(u8, u64), Bytes>,
-    flights: Flights<Tile, Shared<Bytes>>,
+    /// By the span of time too (`Remote::span`).
+    flights: Flights<(Tile, u64), Shared<Bytes>>,
 }
 
 impl Tiles {
@@ -140,15 +141,15 @@ impl Tiles {
             .await
     }
 
-    /// Fetches a tile; concurrent plans share the request.
+    /// Fetches a tile; plans of the same span of time share the request.
     async fn fetch(&self, tile: Tile) -> Shared<Bytes> {
         if self.remote.offline {
             return Err(SumdbError::Offline(tile.to_string()).into());
         }
         let remote = self.remote.clone();
-        let flight = self
-            .flights
-            .join(tile, move || async move { remote.tile(&tile, None).await.map(Bytes::from).map_err(Arc::new) });
+        let flight = self.flights.join((tile, self.remote.span()), move || async move {
+            remote.tile(&tile, None).await.map(Bytes::from).map_err(Arc::new)
+        });
         flight.await.map_err(SumdbError::from)?
     }
 

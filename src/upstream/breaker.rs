@@ -14,9 +14,11 @@ const LONGEST_OPEN: Duration = Duration::from_secs(10);
 /// The longest `Retry-After` that is obeyed.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(5 * 60);
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Breaker {
     failures: u32,
+    /// When it opened last.
+    opened: Option<Instant>,
     open_until: Option<Instant>,
     probing: bool,
     last_failure: String,
@@ -46,16 +48,25 @@ impl Breaker {
         self.probing = false;
     }
 
-    /// A request failed, perhaps with a `Retry-After`.
-    pub(super) fn failed(&mut self, now: Instant, why: String, retry_after: Option<Duration>) {
+    /// A request that `started` then failed, perhaps with a `Retry-After`. If it started before the breaker opened, it is one of
+    /// the requests that were under way when the source went down, and tells nothing new.
+    pub(super) fn failed(&mut self, started: Instant, now: Instant, why: String, retry_after: Option<Duration>) {
+        let retry_after = retry_after.map(|wait| wait.min(LONGEST_RETRY_AFTER));
+        if self.opened.is_some_and(|opened| started < opened) {
+            self.open_until = retry_after.map(|wait| now + wait).max(self.open_until);
+            return;
+        }
         self.last_failure = why;
         self.failures = self.failures.saturating_add(1);
         self.probing = false;
         let nth = self.failures.checked_sub(OPENS_AFTER);
         let broken = nth.map(|nth| FIRST_OPEN.saturating_mul(1 << nth.min(16)).min(LONGEST_OPEN));
         // The breaker also opens if each failure says `Retry-After: 0`.
-        let open = retry_after.map(|wait| wait.min(LONGEST_RETRY_AFTER)).max(broken);
+        let open = retry_after.max(broken);
         self.open_until = open.map(|open| now + open);
+        if self.is_open(now) {
+            self.opened = Some(now);
+        }
     }
 
     pub(super) fn is_open(&self, now: Instant) -> bool {
@@ -79,7 +90,7 @@ mod tests {
     use super::*;
 
     fn fail(breaker: &mut Breaker, now: Instant, retry_after: Option<Duration>) {
-        breaker.failed(now, "on purpose".to_owned(), retry_after);
+        breaker.failed(now, now, "on purpose".to_owned(), retry_after);
     }
 
     #[test]
@@ -113,6 +124,35 @@ mod tests {
         assert_eq!(breaker.ask(now), Err(LONGEST_OPEN));
         fail(&mut breaker, now, Some(Duration::from_secs(24 * 3600)));
         assert_eq!(breaker.ask(now), Err(LONGEST_RETRY_AFTER));
+    }
+
+    #[test]
+    fn requests_that_were_under_way_when_it_opened_do_not_open_it_again() {
+        let (mut breaker, start) = (Breaker::default(), Instant::now());
+        let down = start + Duration::from_secs(1);
+        let mut fail = |started, now, wait| {
+            breaker.failed(started, now, "on purpose".to_owned(), wait);
+            breaker.clone()
+        };
+        for _ in 0..20 {
+            fail(start, down, None);
+        }
+        assert_eq!(fail(start, down + FIRST_OPEN / 2, None).ask(down + FIRST_OPEN / 2), Err(FIRST_OPEN / 2));
+        let later = down + FIRST_OPEN;
+        // While the probe is under way, too.
+        let mut probing = fail(start, later, None);
+        assert_eq!((probing.ask(later), probing.ask(later)), (Ok(()), Err(FIRST_OPEN)));
+        probing.failed(start, later, "on purpose".to_owned(), None);
+        assert_eq!(probing.ask(later), Err(FIRST_OPEN));
+        // Nor after it closed.
+        probing.close();
+        (0..20).for_each(|_| probing.failed(start, later, "on purpose".to_owned(), None));
+        assert_eq!(probing.ask(later), Ok(()));
+        // A Retry-After is obeyed.
+        let wait = Duration::from_secs(7);
+        assert_eq!(fail(start, later, Some(wait)).ask(later), Err(wait));
+        // The failure of the probe counts.
+        assert_eq!(fail(later + wait, later + wait, None).ask(later + wait), Err(FIRST_OPEN * 2));
     }
 
     #[test]

@@ -19,6 +19,7 @@ use serde::Deserialize;
 use self::command::{DirectSettings, GoCommand, GoRun};
 use self::error::DirectError;
 use super::error::UpstreamError;
+use super::prefixes::Prefixes;
 use super::recent::Recent;
 use super::scope::Scope;
 use super::sink::{DownloadSink, Part};
@@ -45,8 +46,7 @@ pub(super) struct Direct {
     lists: Flights<ModulePath, Result<Vec<u8>, DirectError>>,
     /// Whether a path is a readable repository, cached because `go get` asks for every prefix.
     readable: Recent<ModulePath, bool>,
-    /// For each path, the longest one below it that was asked for a moment ago.
-    longer: Recent<ModulePath, ModulePath>,
+    prefixes: Prefixes,
 }
 
 /// The open files of a version; their folder is removed already.
@@ -89,14 +89,14 @@ impl Direct {
     pub(super) fn new(settings: &DirectSettings, scope: Scope, clock: Clock) -> Self {
         let go = Arc::new(GoCommand::new(settings.clone()));
         let readable = Recent::new(MAX_READABLE, CACHED_FOR, clock);
-        let longer = Recent::new(MAX_READABLE, CACHED_FOR, clock);
+        let prefixes = Prefixes::new(scope.clone(), clock);
         let (flights, lists) = (Flights::default(), Flights::default());
-        Self { go, scope, flights, cached: Arc::default(), lists, readable, longer }
+        Self { go, scope, flights, cached: Arc::default(), lists, readable, prefixes }
     }
 
     pub(super) async fn small(&self, wanted: &Wanted) -> Result<Vec<u8>, UpstreamError> {
         let request = module_request(wanted)?;
-        self.asked(request.module());
+        self.prefixes.asked(request.module());
         let body = match request {
             Request::List(module) => self.checked(module, self.list(module).await).await?,
             Request::Latest(module) => self.checked(module, self.query(module, "latest").await).await?,
@@ -133,40 +133,30 @@ impl Direct {
         Ok(())
     }
 
-    /// Remembers what is asked for. `go` asks for all prefixes of a path at the same time.
-    fn asked(&self, module: &ModulePath) {
-        let length = |path: &ModulePath| path.as_ref().len();
-        for above in self.scope.above(module) {
-            if self.longer.get(&above).is_none_or(|known| length(&known) <= length(module)) {
-                self.longer.insert(above, module.clone());
-            }
-        }
-    }
-
-    /// The longest path below `module` that was asked for a moment ago, and the paths between them.
-    fn below(&self, module: &ModulePath) -> Vec<ModulePath> {
-        let Some(longer) = self.longer.get(module) else { return Vec::new() };
-        let between = self.scope.above(&longer).take_while(|above| above != module).collect::<Vec<_>>();
-        std::iter::once(longer).chain(between).collect()
-    }
-
-    /// Turns "not found" of a host into absence, if a shorter path in scope is a readable repository: then the login works. Some
-    /// hosts name a repository only for the root of a module. The same if a longer path is one: `go` asks for every prefix of
-    /// a path, and reports the failure of a prefix rather than that the module does not have the version.
+    /// Turns the answer of a host that shows no repository into absence, if a shorter path in scope is a readable repository:
+    /// then the login works. Some hosts name a repository only for the root of a module. The same if a longer path is one, and
+    /// then also if the host cannot be reached: a path that ends in `.git` needs no page.
     async fn checked<T>(&self, module: &ModulePath, answer: Result<T, DirectError>) -> Result<T, DirectError> {
-        let message = match answer {
-            Err(DirectError::Hidden { message, .. }) => message,
+        let error = match answer {
+            Err(error) => error,
             answer => return answer,
         };
-        for near in self.scope.above(module).chain(self.below(module)) {
+        let (mut near, message) = match &error {
+            DirectError::Hidden { message, .. } | DirectError::NoPage { answered: true, message, .. } => {
+                (self.scope.above(module).collect(), message)
+            }
+            DirectError::NoPage { message, .. } => (Vec::new(), message),
+            _ => return Err(error),
+        };
+        near.extend(self.prefixes.below(module));
+        for near in near {
             if self.is_readable(&near).await {
                 return Err(DirectError::Absent(format!(
                     "{message}; {near} is a repository that this mirror can read"
                 )));
             }
         }
-        let host = module.as_ref().split('/').next().unwrap_or_default().to_owned();
-        Err(DirectError::Hidden { host, message })
+        Err(error.of_the_host_of(module))
     }
 
     async fn is_readable(&self, module: &ModulePath) -> bool {

@@ -8,6 +8,8 @@
 mod answer;
 #[expect(clippy::disallowed_methods, reason = "it runs programs, and reads .netrc")]
 mod command;
+#[expect(clippy::disallowed_methods, reason = "it runs git")]
+mod git_login;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -24,7 +26,8 @@ use url::Url;
 pub(crate) use self::answer::parse;
 use self::answer::prefix_of;
 pub use self::command::GoAuthError;
-use self::command::{Asked, Command, MAX_COMMANDS};
+use self::command::{Asked, Command, Found, MAX_COMMANDS};
+use self::git_login::GitLogin;
 use crate::base::clock::Clock;
 
 /// All commands together: a request waits for them, and its client for the request.
@@ -33,12 +36,16 @@ const RUN_FOR: Duration = Duration::from_secs(30);
 const RENEW_AFTER: Duration = Duration::from_secs(60);
 /// Prefixes that are kept: a command may name another one for each url.
 const MAX_PREFIXES: usize = 10_000;
+/// Logins of git that wait for an answer of their server: one for each server, with at most 64 KiB. Git is not told of more.
+const MAX_UNTOLD: usize = 100;
 
 /// The commands of a GOAUTH, and the logins that they gave. Has no `Display`, and its `Debug` shows nothing.
 pub(super) struct GoAuth {
     commands: Vec<Command>,
     clock: Clock,
     logins: Mutex<HashMap<String, HeaderMap>>,
+    /// Logins of git, until git is told whether their server accepted them.
+    untold: Mutex<HashMap<String, GitLogin>>,
     /// The first run.
     first: OnceCell<()>,
     renewed: tokio::sync::Mutex<Renewed>,
@@ -77,8 +84,8 @@ impl GoAuth {
             _ if texts.contains(&"off") => return Err(GoAuthError::Off),
             _ => (1..).zip(&texts).map(|(nth, text)| Command::new(nth, text, netrc)).collect::<Result<_, _>>()?,
         };
-        let (logins, first, renewed) = (Mutex::default(), OnceCell::new(), tokio::sync::Mutex::default());
-        Ok(Self { commands, clock, logins, first, renewed })
+        let (first, renewed) = (OnceCell::new(), tokio::sync::Mutex::default());
+        Ok(Self { commands, clock, logins: Mutex::default(), untold: Mutex::default(), first, renewed })
     }
 
     /// The headers of a request for this url.
@@ -119,7 +126,12 @@ impl GoAuth {
             }
             *last = Some(now);
             this.run(Some(&asked)).await;
-            other()
+            let other = other();
+            if other.is_none() {
+                // Git gave the refused login again.
+                this.answered(&url, &sent, status);
+            }
+            other
         };
         tokio::spawn(run).await.ok().flatten()
     }
@@ -139,31 +151,60 @@ impl GoAuth {
         }
     }
 
+    /// A server answered a request for this url, with the headers that were `sent`. If they are a login of git, git is told,
+    /// once for each time that it gave the login; nobody waits for that.
+    pub(super) fn answered(&self, url: &Url, sent: &HeaderMap, status: StatusCode) {
+        let is_accepted = match status {
+            StatusCode::UNAUTHORIZED => false,
+            StatusCode::NOT_MODIFIED => true,
+            _ if status.is_success() => true,
+            // The server may hide something, or is in trouble.
+            _ => return,
+        };
+        let Some((prefix, _)) = self.found(url).filter(|(_, headers)| headers == sent) else { return };
+        if let Some(login) = self.untold().remove(&prefix) {
+            tokio::spawn(login.tell(is_accepted));
+        }
+    }
+
     /// A login without headers removes the one before it.
-    fn keep(&self, found: Vec<(String, HeaderMap)>) {
-        let mut logins = self.logins();
+    fn keep(&self, Found { logins: found, mut of_git }: Found) {
+        let (mut logins, mut untold) = (self.logins(), self.untold());
         for (prefix, headers) in found {
+            untold.remove(&prefix);
             if headers.is_empty() {
                 logins.remove(&prefix);
             } else if logins.len() < MAX_PREFIXES || logins.contains_key(&prefix) {
+                if let Some(login) = of_git.take().filter(|_| untold.len() < MAX_UNTOLD) {
+                    untold.insert(prefix.clone(), login);
+                }
                 logins.insert(prefix, headers);
             }
         }
     }
 
     fn known(&self, url: &Url) -> HeaderMap {
+        self.found(url).map(|(_, headers)| headers).unwrap_or_default()
+    }
+
+    /// The login for this url, with its prefix.
+    fn found(&self, url: &Url) -> Option<(String, HeaderMap)> {
         let logins = self.logins();
         let whole = prefix_of(url);
         // One for a server on this machine may leave out the scheme, as `.netrc` does.
         let mut prefix = whole.strip_prefix("http://").unwrap_or(&whole);
         loop {
             let exact = whole.strip_prefix("http://").map(|_| format!("http://{prefix}"));
-            if let Some(headers) = exact.and_then(|prefix| logins.get(&prefix)).or_else(|| logins.get(prefix)) {
-                return headers.clone();
+            let found = exact.and_then(|exact| logins.get_key_value(&exact)).or_else(|| logins.get_key_value(prefix));
+            if let Some((prefix, headers)) = found {
+                return Some((prefix.clone(), headers.clone()));
             }
-            let Some((shorter, _)) = prefix.rsplit_once('/') else { return HeaderMap::new() };
-            prefix = shorter;
+            prefix = prefix.rsplit_once('/')?.0;
         }
+    }
+
+    fn untold(&self) -> MutexGuard<'_, HashMap<String, GitLogin>> {
+        self.untold.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn logins(&self) -> MutexGuard<'_, HashMap<String, HeaderMap>> {
@@ -222,7 +263,7 @@ mod tests {
         let goauth = goauth(Path::new("/nowhere"));
         let one = |name: &'static str| HeaderMap::from_iter([(reqwest::header::COOKIE, name.parse().unwrap())]);
         let prefixes = ["a.example", "a.example/go", "a.example:8443", "localhost:80", "http://localhost/x"];
-        goauth.keep(prefixes.map(|prefix| (prefix.to_owned(), one(prefix))).into());
+        goauth.keep(Vec::from(prefixes.map(|prefix| (prefix.to_owned(), one(prefix)))).into());
         for (url, expected) in [
             ("https://a.example/", Some("a.example")),
             ("https://a.example/gopher", Some("a.example")),
@@ -238,7 +279,7 @@ mod tests {
             let found = goauth.known(&Url::parse(url).unwrap());
             assert_eq!(found.get("cookie").map(|value| value.to_str().unwrap()), expected, "{url}");
         }
-        goauth.keep(vec![("a.example/go".to_owned(), HeaderMap::new())]);
+        goauth.keep(vec![("a.example/go".to_owned(), HeaderMap::new())].into());
         assert_eq!(goauth.known(&Url::parse("https://a.example/go/x").unwrap()), one("a.example"));
     }
 }

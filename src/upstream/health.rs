@@ -79,12 +79,12 @@ impl Health {
     }
 
     /// It answered with a failure for one path of this module: the connection works.
-    pub(super) fn failed_for(&mut self, now: Instant, module: &str, why: String) {
+    pub(super) fn failed_for(&mut self, started: Instant, now: Instant, module: &str, why: String) {
         if self.failed_modules.len() < MANY_MODULES {
             self.failed_modules.insert(module.to_owned());
             self.breaker.close();
         } else {
-            self.breaker.failed(now, why, None);
+            self.breaker.failed(started, now, why, None);
         }
     }
 
@@ -154,7 +154,7 @@ mod tests {
     fn failures_of_single_modules_open_no_breaker_until_there_are_many() {
         let (mut health, now) = (Health::default(), Instant::now());
         let fail = |health: &mut Health, module: usize| {
-            health.failed_for(now, &format!("example.com/m{module}"), "HTTP status 500".to_owned());
+            health.failed_for(now, now, &format!("example.com/m{module}"), "HTTP status 500".to_owned());
             health.breaker.ask(now).is_ok()
         };
         // One module may fail as often as it likes.
@@ -172,7 +172,7 @@ mod tests {
         assert!(fast.rank(now, 1.0) < unknown.rank(now, 1.0) && unknown.rank(now, 1.0) < slow.rank(now, 1.0));
         assert!(slow.rank(now, 20.0) < fast.rank(now, 1.0), "a weight outweighs time");
         let mut open = measured(now, MS(1));
-        (0..3).for_each(|_| open.breaker.failed(now, String::new(), None));
+        (0..3).for_each(|_| open.breaker.failed(now, now, String::new(), None));
         assert!(slow.rank(now, 1.0) < open.rank(now, 1.0));
         let mut liar = measured(now, MS(1));
         liar.distrust(now);

@@ -164,6 +164,11 @@ impl HttpClient {
         }
     }
 
+    /// The same without its login.
+    pub(super) fn without_login(&self) -> Self {
+        Self { credentials: None, ..self.clone() }
+    }
+
     /// Whether it never connects.
     pub fn is_offline(&self) -> bool {
         matches!(self.transport, Transport::Offline)
@@ -211,14 +216,28 @@ impl HttpClient {
         headers: &HeaderMap,
     ) -> Result<(reqwest::Response, bool), HttpError> {
         let login = credentials.headers(url).await;
-        let (response, elsewhere) = self.send(url, headers, login.clone()).await?;
+        let (response, elsewhere) = self.send_as(credentials, url, headers, login.clone()).await?;
         if elsewhere {
             return Ok((response, elsewhere));
         }
         match credentials.renewed(url, login, &response).await {
-            Some(login) => self.send(url, headers, login).await,
+            Some(login) => self.send_as(credentials, url, headers, login).await,
             None => Ok((response, elsewhere)),
         }
+    }
+
+    async fn send_as(
+        &self,
+        credentials: &Credentials,
+        url: &Url,
+        headers: &HeaderMap,
+        login: HeaderMap,
+    ) -> Result<(reqwest::Response, bool), HttpError> {
+        let (response, elsewhere) = self.send(url, headers, login.clone()).await?;
+        if !elsewhere {
+            credentials.answered(url, &login, response.status());
+        }
+        Ok((response, elsewhere))
     }
 
     /// The answer, and whether another server sent it.

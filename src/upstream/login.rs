@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
-use reqwest::Response;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::{Response, StatusCode};
 use url::Url;
 
 use super::authorization::{authorization, basic};
@@ -138,6 +138,13 @@ impl Credentials {
         match &self.0 {
             Kind::Fixed(value) => HeaderMap::from_iter([(AUTHORIZATION, value.clone())]),
             Kind::GoAuth(commands) => commands.headers(url).await,
+        }
+    }
+
+    /// A server answered a request with the headers that were `sent`.
+    pub(super) fn answered(&self, url: &Url, sent: &HeaderMap, status: StatusCode) {
+        if let Kind::GoAuth(commands) = &self.0 {
+            commands.answered(url, sent, status);
         }
     }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::access::is_shown_by;
 use super::config::UpstreamConfig;
 use super::error::{Search, UpstreamError};
 use super::health::Health;
@@ -132,10 +133,10 @@ impl UpstreamPool {
             let upstream = self.at(source);
             let unless = cached.filter(|(from, _)| *from == source).map(|(_, tag)| tag.to_owned());
             let SmallAnswer { body, tag, elsewhere } = upstream.small(wanted, unless).await?;
-            let has_body = body.is_some();
+            let shows_access = body.as_ref().is_some_and(|body| is_shown_by(request, body));
             let why = match check(body) {
                 Ok(value) => {
-                    if has_body {
+                    if shows_access {
                         upstream.login_is_accepted();
                     }
                     return Ok(Metadata { value, source, tag, distrusted: self.distrusts(source) });
@@ -254,7 +255,8 @@ impl UpstreamPool {
             |id: UpstreamId, bytes| self.at(id).health(|health, now| health.hedge_after(now, bytes)).max(at_least);
         let overtaken = |id: UpstreamId, after: Duration| {
             let why = format!("no answer within {} ms, when another upstream had answered", after.as_millis());
-            self.at(id).health(|health, now| health.breaker.failed(now, why, None));
+            self.at(id)
+                .health(|health, now| health.breaker.failed(now.checked_sub(after).unwrap_or(now), now, why, None));
         };
         race::race(stages, self.clock, hedge_after, ends, attempt, overtaken).await
     }

@@ -4,12 +4,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use moka::sync::Cache;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::StatusCode;
 use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 use url::Url;
 
+use super::access::is_shown_by_list;
 use super::breaker::Breaker;
 use super::config::{Source, UpstreamConfig};
 use super::direct::Direct;
@@ -18,6 +18,7 @@ use super::error::{SourceFailure, UpstreamError};
 use super::folder::Folder;
 use super::health::Health;
 use super::http::{Answer, Condition, HttpClient, HttpError};
+use super::prefixes::Prefixes;
 use super::race::Progress;
 use super::recent::Recent;
 use super::sink::DownloadSink;
@@ -25,6 +26,7 @@ use super::slots::{Busy, Slots};
 use super::times::Ttls;
 use super::wanted::Wanted;
 use crate::base::clock::Clock;
+use gomodule::module::ModulePath;
 use gomodule::proxy_request::Request;
 
 /// Paths of one source remembered as absent: about 150 bytes each.
@@ -42,6 +44,9 @@ const FAILING_FOR: Duration = Duration::from_secs(60);
 /// How long a login counts as accepted after a successful answer; then an expired one is noticed.
 const ACCEPTED_FOR: Duration = Duration::from_secs(10 * 60);
 
+/// `go get` asks for all prefixes of a path at the same time; the longer ones come within this time.
+const PREFIXES_WITHIN: Duration = Duration::from_millis(200);
+
 #[derive(Debug)]
 pub(super) struct Upstream {
     pub(super) config: UpstreamConfig,
@@ -54,6 +59,7 @@ pub(super) struct Upstream {
     failing: Cache<Wanted, Arc<Mutex<Breaker>>>,
     absent: Recent<Wanted, String>,
     wrong: Recent<Wanted, ()>,
+    prefixes: Prefixes,
     transport: Transport,
 }
 
@@ -61,7 +67,7 @@ pub(super) struct Upstream {
 enum Transport {
     Http(Url),
     Folder(Folder),
-    Direct(Direct),
+    Direct(Box<Direct>),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,10 +90,11 @@ impl Upstream {
         let transport = match &config.source {
             Source::Http(base) => Transport::Http(base.clone()),
             Source::Dir(root) => Transport::Folder(Folder(root.clone())),
-            Source::Direct(settings) => Transport::Direct(Direct::new(settings, config.scope.clone(), clock)),
+            Source::Direct(settings) => Transport::Direct(Box::new(Direct::new(settings, config.scope.clone(), clock))),
         };
         Ok(Self {
             http: http.for_upstream(&config)?,
+            prefixes: Prefixes::new(config.scope.clone(), clock),
             config,
             clock,
             health: Mutex::default(),
@@ -155,9 +162,15 @@ impl Upstream {
         condition: &Condition,
         read: impl AsyncFnOnce(Answer) -> Result<T, HttpError>,
     ) -> Result<T, UpstreamError> {
-        let (pending, started) = (self.begin(wanted, &self.small_slots).await?, self.clock.steady());
+        if let Wanted::Module(request) = wanted
+            && self.may_hide()
+        {
+            self.prefixes.asked(request.module());
+        }
+        let pending = self.begin(wanted, &self.small_slots).await?;
+        let started = pending.started;
         let answered = async {
-            let answer = self.http.ask(join(base, wanted), condition).await?;
+            let answer = self.http.ask(wanted.below(base), condition).await?;
             Ok((self.clock.steady() - started, read(answer).await?))
         };
         match answered.await {
@@ -191,12 +204,18 @@ impl Upstream {
         let Transport::Http(base) = &self.transport else { return true };
         let Wanted::Module(request) = wanted else { return false };
         let module = request.module();
-        let paths = std::iter::once(module.clone()).chain(self.config.scope.above(module));
-        let lists = paths.map(|path| Wanted::Module(Request::List(path)));
+        let above = std::iter::once(module.clone()).chain(self.config.scope.above(module)).collect();
+        if self.shows_one_of(base, wanted, above).await {
+            return true;
+        }
+        tokio::time::sleep(PREFIXES_WITHIN).await;
+        !self.may_hide() || self.shows_one_of(base, wanted, self.prefixes.below(module)).await
+    }
+
+    async fn shows_one_of(&self, base: &Url, wanted: &Wanted, paths: Vec<ModulePath>) -> bool {
+        let lists = paths.into_iter().map(|path| Wanted::Module(Request::List(path)));
         for list in lists.filter(|list| list != wanted) {
-            let list = self.http.get_small(join(base, &list), list.max_len()).await;
-            // A sign-in page is not a list.
-            if list.is_ok_and(|list| !list.starts_with(b"<")) {
+            if is_shown_by_list(&self.http, list.below(base), list.max_len()).await {
                 self.login_is_accepted();
                 return true;
             }
@@ -221,8 +240,8 @@ impl Upstream {
         };
         let pending = self.begin(wanted, &self.download_slots).await?;
         progress.start();
-        let started = self.clock.steady();
-        let (url, limit) = (join(base, wanted), wanted.max_len() as u64);
+        let started = pending.started;
+        let (url, limit) = (wanted.below(base), wanted.max_len() as u64);
         let mut download = Download::new(url, limit, progress, self.clock);
         match download.run(&self.http, sink).await {
             Ok(()) => {
@@ -275,18 +294,18 @@ impl Upstream {
             let last_failure = self.health(|health, _| health.breaker.last_failure().to_owned());
             self.failure(SourceFailure::CircuitOpen { last_failure, open_for })
         })?;
-        Ok(PendingRequest { upstream: self, wanted, has_result: false, _slot: slot })
+        Ok(PendingRequest { upstream: self, wanted, started: self.clock.steady(), has_result: false, _slot: slot })
     }
 
     /// A complete answer with a failure, such as 500: the next requests for this path wait, and those for others do not.
-    fn path_failed(&self, wanted: &Wanted, error: &HttpError) {
+    fn path_failed(&self, wanted: &Wanted, started: Instant, error: &HttpError) {
         let breaker = self.failing.get_with_by_ref(wanted, Arc::default);
-        lock(&breaker).failed(self.clock.steady(), error.to_string(), None);
+        lock(&breaker).failed(started, self.clock.steady(), error.to_string(), None);
         let module = match wanted {
             Wanted::Module(request) => request.module().to_string(),
             Wanted::Database(_) => wanted.to_string(),
         };
-        self.health(|health, now| health.failed_for(now, &module, error.to_string()));
+        self.health(|health, now| health.failed_for(started, now, &module, error.to_string()));
     }
 }
 
@@ -298,6 +317,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 struct PendingRequest<'a> {
     upstream: &'a Upstream,
     wanted: &'a Wanted,
+    started: Instant,
     has_result: bool,
     _slot: SemaphorePermit<'a>,
 }
@@ -338,12 +358,13 @@ impl PendingRequest<'_> {
             }
             error => {
                 self.has_result = true;
+                let started = self.started;
                 if error.is_of_the_server() {
                     let why = error.to_string();
-                    self.upstream.health(|health, now| health.breaker.failed(now, why, error.retry_after()));
+                    self.upstream.health(|health, now| health.breaker.failed(started, now, why, error.retry_after()));
                     self.cancel_path_probe();
                 } else if error.passes() {
-                    self.upstream.path_failed(self.wanted, &error);
+                    self.upstream.path_failed(self.wanted, started, &error);
                 } else {
                     self.reached();
                 }
@@ -360,26 +381,4 @@ impl Drop for PendingRequest<'_> {
             self.cancel_path_probe();
         }
     }
-}
-
-/// What `url.PathEscape` of Go encodes, but for `/`, and for the `!` of escaped upper case.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~')
-    .remove(b'$')
-    .remove(b'&')
-    .remove(b'+')
-    .remove(b'=')
-    .remove(b'@')
-    .remove(b'/')
-    .remove(b'!');
-
-/// The url of `wanted` below `base`. Only version queries have characters that must be percent-encoded.
-fn join(base: &Url, wanted: &Wanted) -> Url {
-    let mut url = base.clone();
-    let wanted = wanted.to_string();
-    url.set_path(&format!("{}/{}", base.path().trim_end_matches('/'), utf8_percent_encode(&wanted, ENCODED)));
-    url
 }

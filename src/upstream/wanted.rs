@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use url::Url;
+
 use crate::upstream::database_request::DatabaseRequest;
 use gomodule::proxy_request::Request;
 
@@ -14,7 +17,29 @@ pub(crate) enum Wanted {
     Database(DatabaseRequest),
 }
 
+/// What `url.PathEscape` of Go encodes, but for `/`, and for the `!` of escaped upper case.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'+')
+    .remove(b'=')
+    .remove(b'@')
+    .remove(b'/')
+    .remove(b'!');
+
 impl Wanted {
+    /// Its url below `base`. Only version queries have characters that must be percent-encoded.
+    pub(super) fn below(&self, base: &Url) -> Url {
+        let mut url = base.clone();
+        let path = self.to_string();
+        url.set_path(&format!("{}/{}", base.path().trim_end_matches('/'), utf8_percent_encode(&path, ENCODED)));
+        url
+    }
+
     pub(super) fn max_len(&self) -> usize {
         match self {
             Self::Module(request) => request.max_len(),

@@ -9,6 +9,8 @@ use bytes::Bytes;
 pub enum Fault {
     /// Waits, then answers with this fault or correctly.
     Delay(Duration, Option<Box<Self>>),
+    /// Answers 401 to a request without a login; else answers with this fault or correctly.
+    NeedsLogin(Option<Box<Self>>),
     /// Sends the correct answer at this rate, in bytes per second.
     Trickle(usize),
     /// Stops the body after this many bytes until [`crate::Origin::behave`]. `Content-Length` is that of the whole body.

@@ -166,6 +166,9 @@ impl OriginState {
             tokio::time::sleep(delay).await;
             fault = then.map(|then| *then);
         }
+        if let Some(Fault::NeedsLogin(then)) = fault {
+            fault = if login.is_some() { then.map(|then| *then) } else { Some(Fault::Status(401, "log in\n")) };
+        }
         if let Some(Fault::Hold) = fault {
             self.resume.notified().await;
         }
@@ -198,7 +201,7 @@ impl OriginState {
             (Some(Fault::Break(after)), Some(body)) => in_pieces(&body, broken(&body, after)),
             (Some(Fault::Stall(after)), Some(body)) => in_pieces(&body, self.stalled(&body, after)),
             (Some(Fault::Trickle(rate)), Some(body)) => in_pieces(&body, trickling(&body, rate)),
-            (None | Some(Fault::Hold | Fault::Delay(..) | Fault::Times(..)), Some(body)) => {
+            (None | Some(Fault::Hold | Fault::Delay(..) | Fault::NeedsLogin(_) | Fault::Times(..)), Some(body)) => {
                 requested_part(body, request.headers())
             }
         })

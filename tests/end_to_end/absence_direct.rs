@@ -24,6 +24,7 @@ pub fn trials() -> Vec<Trial> {
         go_trial("absence, direct: a host with a 404 or a sign-in page may hide a module", hidden),
         go_trial("absence, direct: shorter paths are requested only if the pattern covers them", within_the_pattern),
         go_trial("absence, direct: an unknown version of a private module is an unknown revision", unknown_version),
+        go_trial("absence, direct: a prefix that fails does not keep go from the module", failing_prefixes),
         go_trial("absence, direct: go does not name a private module to the next proxy", go_stays),
     ]
 }
@@ -141,6 +142,56 @@ fn go_stays(go: &Path) {
     assert!(said.contains("check the login"), "{said}");
     home.must_fail(&["get", "code.test/team/tool@v1.0.0"], "502 Bad Gateway");
     assert_eq!(named(), Vec::<String>::new());
+}
+
+/// One prefix of a path is a repository; the others fail in every way. `go` does the same without the mirror and with it.
+fn failing_prefixes(go: &Path) {
+    let setting = Setting::new();
+    // Git sees a host of its own, which answers 404 for a repository.
+    let git = setting.repositories.home().join(".gitconfig");
+    let roots = setting.hosts.environment()[1].1.clone();
+    let settings = std::fs::read_to_string(&git).unwrap() + &format!("[http]\n\tsslCAInfo = {roots}\n");
+    std::fs::write(git, settings).unwrap();
+    let client = |proxies: &str| {
+        let client = Go::new(go, proxies, "off").set("GOVCS", "*:git");
+        let home = setting.repositories.home().to_str().unwrap().to_owned();
+        let client =
+            setting.hosts.environment().into_iter().fold(client, |client, (name, value)| client.set(name, &value));
+        client.write("go.mod", "module example.org/app\n\ngo 1.21\n");
+        client.set("HOME", &home)
+    };
+    let below = "code.test/team/tool/sub";
+    for (nth, page) in [
+        Page::Status(400),
+        Page::Status(403),
+        Page::Status(500),
+        Page::Status(503),
+        Page::SignIn,
+        Page::Import(below, "https://code.test/none.git"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        setting.hosts.at(below, page.clone());
+        if !matches!(page, Page::Import(..)) {
+            setting.hosts.otherwise(page);
+        }
+        let mirror = setting.mirror(&format!("data{nth}"), "code.test");
+        let words = ["get", "code.test/team/tool/sub/pkg"];
+        client("direct").must(&words);
+        client(&mirror.url).must(&words);
+    }
+
+    // No page names the host, and no server of it is there: the name of the repository shows where it is.
+    let mirror = setting.mirror("other", "example.test");
+    for version in ["v1.9.0", "nothing"] {
+        let words = ["get", &format!("example.test/repo.git@{version}")];
+        let direct = client("direct").must_fail(&words, &format!("unknown revision {version}"));
+        let through = client(&mirror.url).must_fail(&words, &format!("unknown revision {version}"));
+        assert!(!through.contains("502"), "{through}\nwithout the mirror: {direct}");
+    }
+    let alone = get(&mirror.url, "/example.test/other/@v/list");
+    assert_eq!(alone.status, 502, "{}", alone.text());
 }
 
 /// What `go` says about a version that a private module does not have, without the mirror and with it.

@@ -23,7 +23,6 @@ pub fn trials() -> Vec<Trial> {
         trial("credentials: plain http is refused at the start", plain_http),
         trial("config: an upstream is asked only for the modules that it serves", patterns),
         trial("config: a private module is fetched only from its own upstream, and pinned", own_upstream),
-        trial("credentials: a private proxy that served nothing yet may hide what it has", hidden),
         trial("config: time-outs are those of the upstream", timeouts),
         trial("config: errors name their line", complaints),
         go_trial("config: a repository that never answers times out, and its processes are ended", hanging_git),
@@ -298,46 +297,6 @@ fn own_upstream() {
     assert!(leaked.is_empty(), "{leaked:?}");
     assert_eq!(get(&mirror.url, OTHER).status, 200);
     assert!(public.asked(OTHER) == 1 && company.asked(OTHER) == 0);
-}
-
-/// GitLab and others answer 404 to clients without access to a project.
-fn hidden() {
-    let (company, public) = (origin(World::demo()), origin(World::demo()));
-    let nested = "127.0.0.1/team/sub@v1.0.0";
-    company.world().add_simple(nested, "", "package sub\n");
-    company.world().add_simple("127.0.0.1/team@v1.0.0", "", "package team\n");
-    let setting = Setting::new(&format!(
-        "[[private]]\npatterns = \"127.0.0.1/team,example.com/hello\"\nurl = \"{}\"\ntoken-file = \"token\"\n",
-        company.url()
-    ));
-    let nobodys =
-        ["/example.com/hello/@v/v1.9.9.info", "/example.com/hello/@v/v1.9.9.zip", "/example.com/hello/x/@v/list"];
-    let statuses = |paths: &[&str], status: u16| {
-        let mirror = setting.mirror(&public);
-        for path in paths {
-            let answer = get(&mirror.url, path);
-            assert_eq!(answer.status, status, "{path}: {}", answer.text());
-            assert!(status == 404 || answer.text().contains("login"), "{}", answer.text());
-        }
-        mirror
-    };
-    company.misbehave("*", Fault::Status(404, "not found"));
-    statuses(&nobodys, 502);
-    // An HTML page does not count as served.
-    company.misbehave("/example.com/hello/@v/list", Fault::Body("<html>Sign in</html>".into()));
-    statuses(&nobodys, 502);
-    company.behave();
-    // An answer for a shorter path shows that the credentials are accepted.
-    statuses(&nobodys[2..], 404);
-    statuses(&["/127.0.0.1/team/other/@v/list"], 404);
-    statuses(&nobodys[..2], 404);
-    company.misbehave("/example.com/hello/@v/list", Fault::Status(404, "not found"));
-    let mirror = statuses(&nobodys[..2], 502);
-    assert_eq!(get(&mirror.url, INFO).status, 200);
-    assert_eq!(get(&mirror.url, nobodys[0]).status, 404);
-    // Without credentials nothing has to be accepted.
-    let open = Setting::new(&format!("[[private]]\npatterns = \"example.com/hello\"\nurl = \"{}\"\n", company.url()));
-    assert_eq!(get(&open.mirror(&public).url, nobodys[0]).status, 404);
 }
 
 fn hello(version: &str) -> gomodule::module::ModuleVersion {

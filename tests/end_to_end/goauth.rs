@@ -20,6 +20,7 @@ pub fn trials() -> Vec<Trial> {
         go_trial("goauth: one set-up serves go and the mirror", one_set_up),
         trial("goauth: a refused token is renewed, at most once a minute, and not shown", renewed),
         trial("goauth: git gives the login of a url", git),
+        go_trial("goauth: git hears whether its login was accepted or refused", told),
         trial("goauth: of several commands the first counts, and of several prefixes the longest", order),
         trial("goauth: a command that fails or never ends delays a request, and fails none", failing),
         trial("goauth: an invalid GOAUTH is an error at the start", invalid),
@@ -139,6 +140,69 @@ fn git() {
         assert_eq!(answer.status, 200, "{status}: {}", answer.text());
         let basic = (INFO.to_owned(), Some("Basic bWU6b3Blbg==".to_owned()));
         assert_eq!(logins(&company), [(INFO.to_owned(), None), basic], "{status}");
+    }
+}
+
+/// What a helper of git hears from `go`, and from the mirror.
+fn told(go: &Path) {
+    let database = origin(World::demo());
+    let text = |goauth: &str| {
+        format!("[[private]]\npatterns = \"example.com/hello\"\nurl = \"https://proxy.test\"\ngoauth = \"{goauth}\"\n")
+    };
+    let setting = Setting::new("");
+    let folder = setting.folder.path().display().to_string();
+    let hosts = Hosts::start(&["proxy.test"], setting.folder.path());
+    for path in [LIST, INFO, ZIP, "/example.com/hello/@v/v1.0.0.mod"] {
+        hosts.at(&format!("proxy.test{path}"), Page::File(get(&database.url(), path).body));
+    }
+    // `go` asks for the url of the login itself.
+    hosts.at("proxy.test/", Page::File(Vec::new()));
+    hosts.require("Basic bWU6b3Blbg==");
+    let helper = format!(
+        "{{ echo \"$1\"; sort; }} >> {folder}/heard\nif [ $1 = get ]; then echo username=me; cat {folder}/password; fi"
+    );
+    let helper = script(&setting, "helper", &helper);
+    setting.write(".gitconfig", &format!("[credential]\n\thelper = {helper}\n"));
+    setting.write("sources.toml", &text(&format!("git {folder}")));
+    let heard = |action: &str| {
+        let start = std::time::Instant::now();
+        loop {
+            let heard = std::fs::read_to_string(setting.folder.path().join("heard")).unwrap_or_default();
+            if heard.contains(action) || start.elapsed().as_secs() > 20 {
+                std::fs::remove_file(setting.folder.path().join("heard")).unwrap();
+                return heard;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+    };
+    // After a refusal `go` asks here, and takes a while: it does not wait for git when it ends.
+    let next = origin(World::demo());
+    next.misbehave("*", Fault::Delay(std::time::Duration::from_secs(1), None));
+    for (password, action) in [("open", "store"), ("wrong", "erase")] {
+        setting.write("password", &format!("password={password}\n"));
+        let [(proxies, address), (roots, file)] = hosts.environment();
+        let client = Go::new(go, &format!("https://proxy.test|{}", next.url()), "off");
+        let client = client.set("GOAUTH", &format!("git {folder}")).set("HOME", &folder).set("NO_PROXY", "127.0.0.1");
+        client.set(proxies, &address).set(roots, &file).must(&["mod", "download", "example.com/hello@v1.0.0"]);
+        let without = heard(action);
+        let expected = format!("{action}\nhost=proxy.test\npassword={password}\nprotocol=https\nusername=me\n");
+        // `go` asks git, and tells it, for each refused request; the mirror does once a minute.
+        let expected = format!("get\nhost=proxy.test\nprotocol=https\n{expected}");
+        assert!(without.starts_with(&expected), "{without}");
+
+        let mut program = setting.program();
+        program.envs(hosts.environment());
+        let mirror = setting.mirror_by(program, &database);
+        let status = if action == "store" { 200 } else { 502 };
+        for path in [INFO, LIST] {
+            assert_eq!(get(&mirror.url, path).status, status, "{path}");
+        }
+        assert_eq!(heard(action), expected, "through the mirror");
+        let log = std::fs::read_to_string(mirror.data.with_extension("log")).unwrap();
+        assert!(!log.contains("git credential"), "{log}");
+        let data = mirror.data.clone();
+        drop(mirror);
+        std::fs::remove_dir_all(data).unwrap();
     }
 }
 

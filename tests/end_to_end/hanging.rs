@@ -1,13 +1,16 @@
 //! Upstreams that hang: what they keep busy is theirs alone.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::time::Duration;
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
 use testkit::{Fault, World};
 
-use crate::fixture::{Mirror, get, origin, trial};
+use crate::fixture::{Mirror, get, go_trial, origin, sumgate, trial};
+use crate::private::Repositories;
 
 /// More than the mirror downloads from one upstream at the same time.
 const MANY: usize = 70;
@@ -16,6 +19,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("hanging: downloads that drip do not delay those from another upstream", dripping),
         trial("hanging: downloads that drip do not delay lists of the same upstream", lists_of_the_same),
+        go_trial("hanging: a git server that is silent delays no other source", silent_git),
         trial("hanging: a download that its client left is resumed by the next request", left_and_resumed),
     ]
 }
@@ -89,6 +93,47 @@ fn lists_of_the_same() {
     slow.misbehave("/slow.example/m0/@v/list", Fault::Delay(Duration::ZERO, None));
     let answer = get(&mirror.url, "/slow.example/m0/@v/list");
     assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_under_way(&waiting);
+}
+
+/// A server that accepts connections and says nothing, as a repository of many private modules.
+fn silent_git(_go: &Path) {
+    let (public, repositories) = (origin(World::demo()), Repositories::new());
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let held = Arc::clone(&asked);
+    std::thread::spawn(move || silent.incoming().flatten().for_each(|stream| held.lock().unwrap().push(stream)));
+    let git = repositories.home().join(".gitconfig");
+    let settings = std::fs::read_to_string(&git).unwrap()
+        + &format!("[url \"http://{address}/\"]\n\tinsteadOf = https://silent.test/\n");
+    std::fs::write(git, settings).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("serve.toml");
+    let private = |name: &str| format!("[[private]]\npatterns = {name:?}\ndirect = true\n");
+    std::fs::write(&config, private("silent.test") + &private("example.test")).unwrap();
+    let words = ["--config", config.to_str().unwrap(), "--upstream", &public.url(), "--sumdb", &public.gosumdb()];
+    let mirror = Mirror::start_by(repositories.with_home(sumgate()), &folder.path().join("data"), &words);
+    let files = ["list", "v1.0.0.info", "v1.0.0.mod", "v1.0.0.zip"];
+    let path = |nth: usize| format!("/silent.test/m{nth}.git/@v/{}", files[nth % files.len()]);
+    let waiting: Vec<_> = (0..MANY).map(|nth| send(&mirror, &path(nth))).collect();
+    // As many as the mirror starts at the same time.
+    let start = Instant::now();
+    while asked.lock().unwrap().len() < 4 {
+        assert!(start.elapsed() < Duration::from_secs(60), "git does not ask the silent server");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let start = Instant::now();
+    for file in ["example.com/hello/@v/v1.0.0.zip", "example.com/hello/@v/v1.0.0.info", "example.com/hello/@v/list"] {
+        let answer = get(&mirror.url, &format!("/{file}"));
+        assert_eq!(answer.status, 200, "{file}: {}", answer.text());
+    }
+    for file in files {
+        let answer = get(&mirror.url, &format!("/example.test/repo.git/@v/{file}"));
+        assert_eq!(answer.status, 200, "{file}: {}", answer.text());
+    }
+    // The runs of `go` for the other source included, on a busy machine.
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
     assert_under_way(&waiting);
 }
 

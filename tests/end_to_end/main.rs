@@ -11,6 +11,7 @@ mod absence_database;
 mod absence_direct;
 mod absence_lists;
 mod absence_offline;
+mod absence_private;
 mod absence_property;
 mod absence_upstream;
 mod ages;
@@ -86,11 +87,12 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 69] = [
+const TRIALS: [fn() -> Vec<Trial>; 70] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
     absence_offline::trials,
+    absence_private::trials,
     absence_property::trials,
     absence_upstream::trials,
     ages::trials,

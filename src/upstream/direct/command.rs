@@ -87,6 +87,8 @@ const EMPTY_GO_MOD: &str = "module nothing.invalid\n";
 const ABSENT: [&str; 3] = ["unknown revision", "no matching versions for query", "go.mod at revision"];
 /// Part of every error about the page that names a repository (`go help importpath`). The host controls the text after it.
 const PAGE: &str = "?go-get=1: ";
+/// Parts of the errors of `go` that found no repository. It takes all of them for the absence of the module.
+const NO_PAGE: [&str; 2] = ["unrecognized import path ", "no secure protocol found for repository"];
 /// Part of every error of git, which quotes the host.
 const GIT_FAILED: &str = "exit status";
 /// Messages of `go` for a host that shows no repository. A host answers the same without a valid login: an expired login leads
@@ -193,14 +195,23 @@ impl GoRun {
 /// to a source other than the mirror.
 fn classify(message: &str, what: &str, shown: String) -> DirectError {
     let has = |parts: &[&str]| parts.iter().any(|part| message.contains(part));
-    if has(&HIDDEN) {
+    let (in_page, of_git) = (message.contains(PAGE), message.contains(GIT_FAILED));
+    if has(&HIDDEN) || (of_git && is_missing(message)) {
         // The caller adds the host.
         DirectError::Hidden { host: String::new(), message: shown }
-    } else if has(&ABSENT) && !has(&[PAGE, GIT_FAILED]) {
+    } else if has(&ABSENT) && !in_page && !of_git {
         DirectError::Absent(shown)
+    } else if has(&NO_PAGE) && !of_git {
+        DirectError::NoPage { what: what.to_owned(), message: shown, answered: in_page }
     } else {
         DirectError::Failed { what: what.to_owned(), message: shown }
     }
+}
+
+/// Whether git says that the host answered 404. Lines of the host begin with `remote: `.
+fn is_missing(message: &str) -> bool {
+    let mut lines = message.lines().map(str::trim);
+    lines.any(|line| line.starts_with("fatal: repository '") && line.ends_with("' not found"))
 }
 
 fn environment(ours: impl Iterator<Item = (OsString, OsString)>, folder: &Path) -> Vec<(OsString, OsString)> {
@@ -258,17 +269,31 @@ mod tests {
             "unrecognized import path \"a.example/x\": reading https://a.example/x?go-get=1: 410 unknown revision",
             "unrecognized import path \"a.example/x\": parse https://a.example/x?go-get=1: no go-import meta tags ()",
             "go: invalid github.com/ import path \"github.com/org\"",
+            "git ls-remote -q origin in /x: exit status 128:\n\tfatal: repository 'https://a.example/x/' not found",
         ] {
             assert!(matches!(of(hidden), DirectError::Hidden { .. }), "{hidden}");
         }
+        for (message, expected) in [
+            (
+                "unrecognized import path \"a.example/x\": https fetch: Get \"https://a.example/x?go-get=1\": no such host",
+                false,
+            ),
+            ("go: no secure protocol found for repository", false),
+            (
+                "unrecognized import path \"a.example/x\": reading https://a.example/x?go-get=1: 500 unknown revision",
+                true,
+            ),
+            ("unrecognized import path \"a.example/x\": reading https://a.example/x?go-get=1: 503 Unavailable", true),
+        ] {
+            let DirectError::NoPage { answered, .. } = of(message) else { panic!("{message}") };
+            assert_eq!(answered, expected, "{message}");
+        }
         for trouble in [
-            "unrecognized import path \"a.example/x\": https fetch: dial tcp: no such host",
             "git ls-remote: exit status 128: fatal: could not read Username for 'https://a.example'",
             "git ls-remote: exit status 128: remote: Repository not found.",
             "git ls-remote -q origin in /x: exit status 128:\n\tremote: unknown revision\n\tfatal: no",
-            "unrecognized import path \"a.example/x\": reading https://a.example/x?go-get=1: 500 unknown revision",
-            "go: no secure protocol found for repository",
-            "unrecognized import path \"a.example/x\": reading https://a.example/x?go-get=1: 503 Service Unavailable",
+            "git ls-remote -q origin in /x: exit status 128:\n\tremote: fatal: repository 'x' not found",
+            "git ls-remote -q origin in /x: exit status 128:\n\tfatal: unrecognized import path 'x'",
             "",
         ] {
             assert!(matches!(of(trouble), DirectError::Failed { .. }), "{trouble}");

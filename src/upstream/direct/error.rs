@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::base::fault::Fault;
+use gomodule::module::ModulePath;
 
 /// Why version control gave no answer.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -42,6 +43,16 @@ pub enum DirectError {
         /// The message of `go`.
         message: String,
     },
+    /// There is no page that names a repository.
+    #[error("`{what}` failed: {message}")]
+    NoPage {
+        /// The command.
+        what: String,
+        /// Its message.
+        message: String,
+        /// The host answered.
+        answered: bool,
+    },
     /// The command failed.
     #[error("`{what}` failed: {message}")]
     Failed {
@@ -57,6 +68,16 @@ impl DirectError {
         Self::Host(format!("cannot {doing}: {error}"))
     }
 
+    /// The same, with the host of a module that it may hide.
+    pub(super) fn of_the_host_of(self, module: &ModulePath) -> Self {
+        match self {
+            Self::Hidden { message, .. } => {
+                Self::Hidden { host: module.as_ref().split('/').next().unwrap_or_default().to_owned(), message }
+            }
+            error => error,
+        }
+    }
+
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
@@ -64,7 +85,7 @@ impl DirectError {
             Self::Busy => Fault::Busy,
             Self::Timeout { .. } => Fault::Timeout,
             Self::Absent(_) => Fault::Absent,
-            Self::Hidden { .. } | Self::Failed { .. } => Fault::Upstream,
+            Self::Hidden { .. } | Self::NoPage { .. } | Self::Failed { .. } => Fault::Upstream,
         }
     }
 }

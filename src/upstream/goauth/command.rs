@@ -12,6 +12,7 @@ use reqwest::{Response, Version};
 use url::Url;
 
 use super::answer::{self, AnswerError, of_git};
+use super::git_login::{self, GitLogin};
 use crate::base::bounded::text_bounded;
 use crate::base::process::{self, Limits, Output, ProcessError, on_path};
 use crate::upstream::authorization::basic;
@@ -74,6 +75,21 @@ enum Method {
     Program(PathBuf, Vec<String>),
 }
 
+/// What a command gave.
+#[derive(Default)]
+pub(super) struct Found {
+    /// Headers, by the prefix of their urls.
+    pub(super) logins: Vec<(String, HeaderMap)>,
+    /// Git is told later whether a server accepted them.
+    pub(super) of_git: Option<GitLogin>,
+}
+
+impl From<Vec<(String, HeaderMap)>> for Found {
+    fn from(logins: Vec<(String, HeaderMap)>) -> Self {
+        Self { logins, of_git: None }
+    }
+}
+
 /// Why a command gave no login. Nothing of its output is quoted.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RunError {
@@ -129,22 +145,21 @@ impl Command {
     }
 
     /// The logins that it gives: before the first request, or after a refused one.
-    pub(super) async fn run(&self, asked: Option<&Asked>) -> Result<Vec<(String, HeaderMap)>, RunError> {
+    pub(super) async fn run(&self, asked: Option<&Asked>) -> Result<Found, RunError> {
         match &self.method {
-            Method::Netrc(None) => Ok(Vec::new()),
+            Method::Netrc(None) => Ok(Found::default()),
             Method::Netrc(Some(path)) => {
                 let reading = path.clone();
                 let read = tokio::task::spawn_blocking(move || of_netrc(&reading)).await;
                 let read = read.unwrap_or_else(|error| Err(io::Error::other(error)));
-                read.map_err(|cause| RunError::Netrc { path: path.clone(), cause })
+                read.map(Found::from).map_err(|cause| RunError::Netrc { path: path.clone(), cause })
             }
             Method::Git(git, folder) => {
                 // It has no login without a url.
-                let Some(Asked { url, .. }) = asked else { return Ok(Vec::new()) };
-                let mut command = tokio::process::Command::new(git);
-                command.args(["credential", "fill"]).current_dir(folder).env("GIT_TERMINAL_PROMPT", "0");
-                let output = output(command, format!("url={url}\n")).await?;
-                Ok(vec![of_git(&output, url)?])
+                let Some(Asked { url, .. }) = asked else { return Ok(Found::default()) };
+                let output = output(git_login::command(git, folder, "fill"), format!("url={url}\n")).await?;
+                let logins = vec![of_git(&output, url)?];
+                Ok(Found { logins, of_git: Some(GitLogin::new(git, folder, output)) })
             }
             Method::Program(program, words) => {
                 let mut command = tokio::process::Command::new(program);
@@ -154,7 +169,7 @@ impl Command {
                     command.arg(url.as_str());
                     head.clone()
                 });
-                Ok(answer::parse(&output(command, head.unwrap_or_default()).await?)?)
+                Ok(answer::parse(&output(command, head.unwrap_or_default()).await?)?.into())
             }
         }
     }

@@ -125,6 +125,18 @@ async fn after_three_failures_a_source_is_disabled_then_one_request_decides() {
     assert_eq!((asked, servers.times()), ((Ok(true), Ok(true)), 2), "its answer was valid");
 }
 
+#[tokio::test(start_paused = true)]
+async fn requests_under_way_when_a_source_goes_down_disable_it_once() {
+    let (servers, pool) = one();
+    servers.set(&a(LIST), Reply { after: MS(40), ..status(429) });
+    let failed = futures_util::future::join_all((0..20).map(|_| first(&pool))).await;
+    assert!(failed.iter().all(|answer| *answer == Ok(false)), "{failed:?}");
+    assert_eq!((first(&pool).await, servers.times()), (Err(MS(500)), 20));
+    advance(MS(500)).await;
+    servers.set(&a(LIST), status(200));
+    assert_eq!(first(&pool).await, Ok(true), "it is found when it works again");
+}
+
 /// The probe of a path may fail with the whole server.
 #[tokio::test(start_paused = true)]
 async fn a_failing_path_is_asked_for_again_after_trouble_of_the_server() {
