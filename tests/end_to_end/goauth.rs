@@ -18,6 +18,7 @@ const LIST: &str = "/example.com/hello/@v/list";
 pub fn trials() -> Vec<Trial> {
     vec![
         go_trial("goauth: one set-up serves go and the mirror", one_set_up),
+        go_trial("goauth: the login of .netrc for another port is neither for go nor for the mirror", of_netrc),
         trial("goauth: a refused token is renewed, at most once a minute, and not shown", renewed),
         trial("goauth: git gives the login of a url", git),
         trial("goauth: of several commands the first counts, and of several prefixes the longest", order),
@@ -73,6 +74,38 @@ fn one_set_up(go: &Path) {
     client("https://proxy.test").set("GOAUTH", &program).must(&words);
     let mirror = mirror(&program);
     client(&mirror.url).must(&words);
+}
+
+/// A proxy over TLS that requires the login of `.netrc`.
+fn of_netrc(go: &Path) {
+    let (database, words) = (origin(World::demo()), ["mod", "download", "example.com/hello@v1.0.0"]);
+    for (line, serves) in [
+        ("machine proxy.test login me password open", true),
+        ("machine proxy.test/example.com login me password open", true),
+        ("machine proxy.test:8443 login me password open", false),
+        ("# machine proxy.test login me password open", false),
+        ("machine proxy.test/example.org login me password open\nmachine proxy.test login me password open", true),
+    ] {
+        let private = "[[private]]\npatterns = \"example.com/hello\"\nurl = \"https://proxy.test\"\ngoauth = true\n";
+        let setting = Setting::new(private);
+        let hosts = Hosts::start(&["proxy.test"], setting.folder.path());
+        for path in [LIST, INFO, ZIP, "/example.com/hello/@v/v1.0.0.mod"] {
+            hosts.at(&format!("proxy.test{path}"), Page::File(get(&database.url(), path).body));
+        }
+        // `me:open` in base 64 (RFC 4648).
+        hosts.require("Basic bWU6b3Blbg==");
+        let netrc = setting.write(".netrc", &format!("{line}\n"));
+        let netrc = netrc.to_str().unwrap();
+        let mut program = setting.program();
+        program.envs(hosts.environment()).env("NETRC", netrc);
+        let mirror = setting.mirror_by(program, &database);
+        for url in ["https://proxy.test", &mirror.url] {
+            let [(proxies, address), (roots, file)] = hosts.environment();
+            let home = Go::new(go, url, "off").set(proxies, &address).set(roots, &file);
+            let home = home.set("NO_PROXY", "127.0.0.1").set("NETRC", netrc);
+            assert_eq!(home.run(&words).0, serves, "{line}: {url}");
+        }
+    }
 }
 
 fn renewed() {

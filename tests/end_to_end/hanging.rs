@@ -2,12 +2,15 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
-use testkit::{Fault, World};
+use testkit::{Fault, Origin, World};
 
-use crate::fixture::{Mirror, get, origin, trial};
+use crate::credentials::Setting;
+use crate::fixture::{Go, Mirror, get, go_trial, origin, trial};
 
 /// More than the mirror downloads from one upstream at the same time.
 const MANY: usize = 70;
@@ -17,6 +20,8 @@ pub fn trials() -> Vec<Trial> {
         trial("hanging: downloads that drip do not delay those from another upstream", dripping),
         trial("hanging: downloads that drip do not delay lists of the same upstream", lists_of_the_same),
         trial("hanging: a download that its client left is resumed by the next request", left_and_resumed),
+        go_trial("hanging: behind nine upstreams that hang, the tenth serves every request of go", nine),
+        go_trial("hanging: a git server that never answers delays no other upstream", silent_git),
     ]
 }
 
@@ -108,4 +113,63 @@ fn left_and_resumed() {
     let answer = get(&mirror.url, ZIP);
     assert_eq!((answer.status, answer.body), (200, get(&origin.url(), ZIP).body));
     assert_eq!(origin.asked(&format!("{ZIP} bytes=100-")), 1, "{:?}", origin.take_requests());
+}
+
+/// Each takes the request; every other one begins an answer, too.
+fn nine(go: &Path) {
+    let honest = origin(World::demo());
+    let hanging: Vec<Origin> = (0..9).map(|_| origin(World::demo())).collect();
+    for (nth, one) in hanging.iter().enumerate() {
+        one.misbehave("*", if nth % 2 == 0 { Fault::Hold } else { Fault::Stall(5) });
+    }
+    let urls: Vec<String> = hanging.iter().chain([&honest]).map(Origin::url).collect();
+    let (proxies, folder) = (urls.join("|"), tempfile::tempdir().unwrap());
+    let commands = [
+        &["list", "-m", "-versions", "example.com/hello"][..],
+        &[
+            "mod",
+            "download",
+            "example.com/hello@latest",
+            "example.com/dep/v2@v2.0.1",
+            "example.com/Upper/CaseMod@v1.2.3",
+        ],
+    ];
+    for words in commands {
+        let alone = Go::new(go, &proxies, &honest.gosumdb()).run_for(Duration::from_secs(5), words);
+        assert_eq!(alone, None, "go alone waits for the first of them without end: {words:?}");
+    }
+    // The database is reached through the upstreams, too.
+    let words = ["--upstream", &proxies, "--sumdb", &honest.gosumdb()];
+    let mirror = Mirror::start_with(&folder.path().join("data"), &words);
+    let home = Go::new(go, &mirror.url, &format!("{} {}", honest.key(), mirror.url));
+    for words in commands {
+        let start = Instant::now();
+        home.must(words);
+        // A source that hangs costs at most two seconds, and a build asks for several files one after the other.
+        assert!(start.elapsed() < Duration::from_secs(40), "{words:?}: {:?}", start.elapsed());
+    }
+}
+
+fn silent_git(_go: &Path) {
+    let public = origin(World::demo());
+    let setting = Setting::new("[[private]]\npatterns = \"example.test\"\ndirect = true\n");
+    let asked = setting.folder.path().join("asked");
+    let git = setting.write("git", &format!("#!/bin/sh\necho >> {}\nexec sleep 20\n", asked.display()));
+    std::fs::set_permissions(&git, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", setting.folder.path().display(), std::env::var("PATH").unwrap());
+    let mut program = setting.program();
+    program.env("PATH", path).env("SUMGATE_UPSTREAM", public.url());
+    let mirror = setting.mirror_by(program, &public);
+    let waiting: Vec<_> =
+        (0..MANY).map(|nth| send(&mirror, &format!("/example.test/m{nth}.git/@v/v1.0.0.zip"))).collect();
+    while std::fs::read(&asked).map_or(0, |lines| lines.len()) < 4 {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let start = Instant::now();
+    for path in ["/example.com/hello/@v/v1.0.0.zip", "/example.com/hello/@v/v1.0.0.mod", "/example.com/hello/@v/list"] {
+        let answer = get(&mirror.url, path);
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+    }
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    assert_under_way(&waiting);
 }

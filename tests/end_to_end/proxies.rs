@@ -21,7 +21,7 @@ pub fn trials() -> Vec<Trial> {
         trial("proxies: servers on this machine are asked without a proxy", servers_here),
         go_trial("proxies: an upstream and a database elsewhere are asked through HTTP_PROXY, as by go", elsewhere),
         trial("proxies: NO_PROXY and ALL_PROXY are read as by go", exceptions),
-        trial("proxies: a socks5 proxy looks the name up", socks),
+        go_trial("proxies: a socks5 proxy looks the name up, as for go", socks),
         trial("proxies: an unusable proxy is an error at the start", unusable),
     ]
 }
@@ -132,10 +132,13 @@ fn socks_server(to: SocketAddr) -> (SocketAddr, std::sync::mpsc::Receiver<String
     (address, asked)
 }
 
-fn socks() {
+fn socks(go: &Path) {
     let (modules, folder) = (origin(World::demo()), tempfile::tempdir().unwrap());
     let (address, names) = socks_server(modules.url()["http://".len()..].parse().unwrap());
     let proxy = format!("socks5://{address}");
+    let home = Go::new(go, ELSEWHERE, &format!("{} {ELSEWHERE}", modules.key())).set("HTTP_PROXY", &proxy);
+    home.must(&["mod", "download", "example.com/hello@v1.0.0"]);
+    assert!(names.try_iter().all(|name| name == "modules.invalid"));
     let mirror = mirror(folder.path(), ELSEWHERE, &modules, &[("HTTP_PROXY", &proxy)]);
     assert_eq!(get(&mirror.url, ZIP).status, 200);
     assert_eq!(names.recv().unwrap(), "modules.invalid");
