@@ -17,6 +17,7 @@ const MOD: &str = "/example.com/hello/@v/v1.0.0.mod";
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("unreachable: an audit ends soon and names the cause once", audit),
+        trial("unreachable: sumdb lookup and why say whom they wait for, and doctor ends soon", single),
         trial("unreachable: an audit ends after one connect time-out if nobody answers the handshake", silent_audit),
         go_trial("unreachable: fetch ends soon, and calls nothing missing or refused", fetch),
         go_trial("unreachable: run ends soon", run),
@@ -128,6 +129,26 @@ fn silent_audit() {
         format!("sumgate: waiting for the checksum database {name} ({}), which does not answer\n", silent.url);
     assert_eq!(said, waiting);
     assert!(shown.starts_with(&format!("300 lines not checked: {name} cannot be reached (no answer to ")), "{shown}");
+}
+
+fn single() {
+    let (origin, folder, silent) = (origin(World::demo()), tempfile::tempdir().unwrap(), Silent::new());
+    let (database, data) = (at(&origin, &silent.url), folder.path().join("data"));
+    let waiting = format!("sumgate: waiting for the checksum database {} (", origin.world().name());
+    for command in [&["sumdb", "lookup"][..], &["why"]] {
+        let words = ["--sumdb", &database, "--data", data.to_str().unwrap(), "example.com/hello@v1.0.0"];
+        let (code, shown, said, took) = timed(&[command, &words].concat());
+        assert!(code == Some(2) && took < Duration::from_secs(5), "{took:?} {said}{shown}");
+        assert!(said.starts_with(&waiting), "{command:?}: {said}");
+    }
+    origin.misbehave("*", Fault::Hold);
+    let mut doctor = sumgate();
+    doctor.arg("doctor").current_dir(folder.path()).env("GOPROXY", origin.url()).env("GOSUMDB", origin.key());
+    let start = Instant::now();
+    let output = doctor.env("GOENV", "off").output().unwrap();
+    assert!(start.elapsed() < Duration::from_secs(12), "{:?}", start.elapsed());
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.code() == Some(1) && shown.contains("no answer in time"), "{shown}");
 }
 
 fn fetch(go: &Path) {

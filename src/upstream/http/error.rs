@@ -4,7 +4,10 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
+use url::Url;
+
 use crate::base::fault::in_full;
+use crate::upstream::secret::without_credentials;
 
 /// Why a url gave no body.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -161,6 +164,21 @@ impl HttpError {
         let why = if silent { "no answer to the handshake in time".to_owned() } else { last_cause(error) };
         Self::Unconnected { url, cause: if silent { why.clone() } else { cause }, why, silent }
     }
+
+    /// The same error of a request through this proxy: if there was no connection, it may be the proxy's fault.
+    pub(in crate::upstream) fn through(self, proxy: Option<&Url>) -> Self {
+        match (self, proxy) {
+            (Self::Unconnected { url, cause, why, silent }, Some(proxy)) => {
+                Self::Unconnected { url, cause: named(proxy, &cause), why: named(proxy, &why), silent }
+            }
+            (error, _) => error,
+        }
+    }
+}
+
+/// A cause that names the proxy, without its login.
+fn named(proxy: &Url, cause: &str) -> String {
+    format!("through the proxy {}: {cause}", without_credentials(proxy).as_str().trim_end_matches('/'))
 }
 
 /// The last of the causes, without the number that the system has for it.
