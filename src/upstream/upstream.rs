@@ -376,7 +376,7 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'/')
     .remove(b'!');
 
-/// The url of `wanted` below `base`. Only version queries have characters that must be percent-encoded.
+/// The URL of `wanted` below `base`. Only version queries have characters that must be percent-encoded.
 fn join(base: &Url, wanted: &Wanted) -> Url {
     let mut url = base.clone();
     let wanted = wanted.to_string();

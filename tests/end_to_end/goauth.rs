@@ -39,7 +39,7 @@ fn prints(url: &str, header: &str) -> String {
     format!("printf '%s\\n\\n%s\\n\\n' '{url}' '{header}'")
 }
 
-/// The url that a command of GOAUTH names: it begins with `https://`, also for a server on this machine.
+/// The URL that a command of GOAUTH names: it begins with `https://`, also for a server on this machine.
 fn named(origin: &Origin) -> String {
     origin.url().replace("http://", "https://")
 }
@@ -210,7 +210,7 @@ fn failing() {
     let header = format!("Authorization: Bearer {TOKEN}");
     for (text, why) in [
         (format!("echo {TOKEN} >&2; exit 3"), "it ended with exit status: 3"),
-        (format!("echo '{TOKEN}'"), "line 1 of its output: expected a url"),
+        (format!("echo '{TOKEN}'"), "line 1 of its output: expected a URL"),
         (prints(&named(&company), TOKEN), "line 3 of its output: expected a header"),
         (format!("{}; head -c 70000 /dev/zero", prints(&named(&company), &header)), "found more"),
         (format!("{}; sleep 60", prints(&named(&company), &header)), "it did not end within 10 seconds"),

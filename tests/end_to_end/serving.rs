@@ -46,7 +46,7 @@ fn without_scheme(go: &Path) {
     for goproxy in ["proxy.test/go", &mirror.url] {
         let home = Go::new(go, goproxy, &origin.gosumdb()).set(proxies, &address).set(roots, &file);
         home.must(&["mod", "download", "example.com/hello@v1.0.0"]);
-        assert_eq!(hosts.take_asked().is_empty(), false, "{goproxy}");
+        assert!(!hosts.take_asked().is_empty(), "{goproxy}");
     }
 }
 

@@ -245,7 +245,7 @@ fn silent_proxies() {
     std::fs::write(&go_sum, crate::audit::honest(&origin).join("\n") + "\n").unwrap();
     let mut audit = sumgate();
     audit.args(["audit", "--no-policy", "--data"]).arg(folder.path().join("data")).arg(&go_sum);
-    // Without a url the proxies are asked first.
+    // Without a URL the proxies are asked first.
     audit.env("GOPROXY", goproxy).env("GOSUMDB", origin.key()).env("GOFLAGS", "").env("GONOSUMDB", "");
     let start = Instant::now();
     let output = audit.output().unwrap();

@@ -139,7 +139,7 @@ impl Command {
                 read.map_err(|cause| RunError::Netrc { path: path.clone(), cause })
             }
             Method::Git(git, folder) => {
-                // It has no login without a url.
+                // It has no login without a URL.
                 let Some(Asked { url, .. }) = asked else { return Ok(Vec::new()) };
                 let mut command = tokio::process::Command::new(git);
                 command.args(["credential", "fill"]).current_dir(folder).env("GIT_TERMINAL_PROMPT", "0");

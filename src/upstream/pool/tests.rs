@@ -32,7 +32,7 @@ fn status(status: u16) -> Reply {
     Reply { status, ..Reply::default() }
 }
 
-/// Servers: each url has the same answer until the test changes it; without one it is 404.
+/// Servers: each URL has the same answer until the test changes it; without one it is 404.
 #[derive(Debug, Default)]
 struct Servers {
     replies: Mutex<HashMap<String, Reply>>,
