@@ -5,7 +5,6 @@
 //! the requests and keeps the state. Errors are not remembered, except for some seconds that a record is missing.
 
 mod ages;
-#[expect(clippy::disallowed_methods, reason = "it reads the file that the user names")]
 mod anchor;
 mod batch;
 mod client;
@@ -27,7 +26,7 @@ mod trusted;
 mod waiting;
 
 pub(crate) use ages::{Ages, KNOWN_SIZES};
-pub use anchor::{Anchor, AnchorError};
+pub use anchor::{Anchor, AnchorError, AnchorFileError};
 pub use client::Client;
 pub use database::{Database, DatabaseError};
 pub use databases::{DatabaseId, Databases, LookupFailure, NoRecord};

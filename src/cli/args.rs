@@ -53,8 +53,8 @@ Examples:
 const VERIFY_HELP: &str = "\
 Exit codes:
   0  the file is valid
-  1  the file is not valid, or signed by another key
-  2  not finished: invalid arguments, another kind of file, no network, no disk
+  1  the file is not valid
+  2  not finished: invalid arguments, another kind of file, an unknown key, no network, no disk
   3  the checksum database signed two histories; the evidence was written
 
 Examples:

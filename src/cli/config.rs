@@ -112,7 +112,7 @@ pub(super) fn http(offline: bool) -> Result<HttpClient, Failure> {
     if offline {
         return Ok(HttpClient::offline());
     }
-    HttpClient::new().map_err(|error| Failure::host("set up the HTTP client", &error))
+    HttpClient::new().map_err(|error| Failure::new(Fault::Host, format!("cannot set up the {error}")))
 }
 
 /// The files that a go.sum lists, and its malformed lines. The default is the go.sum of the working folder; `otherwise` says how to

@@ -15,7 +15,7 @@ pub(super) fn run(args: &LookupArgs) -> Result<Exit, Failure> {
     let store = config::store(args.state.data.as_deref(), Access::Write)?;
     let databases = config::clients(databases, &args.state.anchor, &store, &config::http(false)?, &[])?;
     out::start_log(out::QUIET);
-    let answer = Runtime::start()?.block_on(databases.lookup(&args.module, None));
+    let answer = Runtime::start()?.block_on(out::telling_whom(&databases, databases.lookup(&args.module, None)));
     let (record, _) = answer.map_err(LookupFailure::into_error)?;
     out::print(&format!("{}{}\n", record.proven().text(), proved(&record)));
     Ok(Exit::Success)
@@ -52,7 +52,7 @@ impl Prover {
         if self.exempt.exempts(&module.path) {
             return None;
         }
-        let answer = self.databases.lookup(module, None).await;
+        let answer = out::telling_whom(&self.databases, self.databases.lookup(module, None)).await;
         Some(answer.map(|(record, _)| record).map_err(LookupFailure::into_error))
     }
 }

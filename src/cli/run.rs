@@ -19,6 +19,7 @@ use super::runtime::Runtime;
 use super::serve_file::ConfigFile;
 use super::sources::SourceConfig;
 use super::{ages, bases, config, out, sources};
+use crate::base::account::real_home;
 use crate::base::clock::Clock;
 use crate::base::fault::Fault;
 use crate::finding::{Code, Finding};
@@ -104,10 +105,9 @@ impl<'a> RunContext<'a> {
     fn of(args: &'a RunArgs, settings: Settings) -> Result<Self, Failure> {
         let here = std::env::current_dir().and_then(|here| here.canonicalize());
         let here = here.map_err(|error| Failure::host("find the working folder", &error))?;
-        let home = std::env::home_dir().and_then(|home| home.canonicalize().ok());
-        // Not the variable HOME, with which an attacker could make the repository smaller.
-        let account = gate::account_home().and_then(|home| home.canonicalize().ok());
-        let workspace = gate::workspace(&here, account.as_deref());
+        // Not the variable HOME, with which an attacker could make the repository smaller, or its programs trusted.
+        let home = real_home();
+        let workspace = gate::workspace(&here, home.as_deref());
         if let Some(distrusted) = gate::distrusted(&workspace, home.as_deref()) {
             refuse_go_of(distrusted)?;
             crate::base::process::distrust(distrusted);

@@ -32,7 +32,7 @@ pub(super) fn of(settings: Settings, upstream: &str, direct: Patterns) -> Result
 }
 
 impl SourceConfig {
-    /// The databases; one without a url is also reached through the upstreams.
+    /// The databases; one without a URL is also reached through the upstreams.
     pub(super) fn reach(&self, databases: Vec<Database>) -> Vec<Database> {
         databases.into_iter().map(|database| database.with_fallbacks(&self.upstreams)).collect()
     }

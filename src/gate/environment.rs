@@ -39,7 +39,7 @@ pub struct EnvironmentInputs<'a> {
     pub go: &'a GoEnv,
     /// The folder of the repository, without links.
     pub workspace: &'a Path,
-    /// The user's home, without links.
+    /// The home of the account, not of the variable HOME; without links.
     pub home: Option<&'a Path>,
     /// The URL of the mirror.
     pub mirror: &'a str,

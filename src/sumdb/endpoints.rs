@@ -89,12 +89,12 @@ impl Endpoints {
         Ok(Self { pool, kinds, failures, http, clock, configs, other_connections: OnceCell::new() })
     }
 
-    /// The url below the first proxy that passes the database on.
+    /// The URL below the first proxy that passes the database on.
     async fn first_supporting(database: &Database, http: &HttpClient, clock: Clock) -> Result<Option<Url>, HttpError> {
         let mut proxies = Vec::new();
         for proxy in &database.proxies {
             let Some(base) = through(database, &proxy.source) else { continue };
-            // An upstream of its own: credentials in the url are sent to no other address.
+            // An upstream of its own: credentials in the URL are sent to no other address.
             let endpoint = UpstreamConfig::plain(Source::Http(base.clone()), proxy.on_any_failure);
             proxies.push((base, pool(&[endpoint], http, 1, clock)?));
         }
@@ -153,7 +153,7 @@ fn pool(
     UpstreamPool::with_places(configs, http, ttls, at_once, clock)
 }
 
-/// The url of a database below a proxy.
+/// The URL of a database below a proxy.
 fn through(database: &Database, source: &Source) -> Option<Url> {
     match source {
         Source::Http(proxy) => {

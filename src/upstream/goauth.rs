@@ -1,7 +1,7 @@
 //! GOAUTH: logins from `.netrc`, from git and from other programs, as `go` gets them (`go help goauth`).
 //!
-//! All commands run before the first request. After a refusal they run again with the url and the refused answer, so that
-//! tokens may be short-lived. A login is for the urls below its prefix; of several the longest prefix counts, and for one prefix
+//! All commands run before the first request. After a refusal they run again with the URL and the refused answer, so that
+//! tokens may be short-lived. A login is for the URLs below its prefix; of several the longest prefix counts, and for one prefix
 //! the command that is named first. A command has limits for its time and output, and neither its words nor its output are
 //! logged.
 
@@ -34,7 +34,7 @@ use crate::base::clock::Clock;
 const RUN_FOR: Duration = Duration::from_secs(30);
 /// Clients choose the paths, so they must not choose how often programs run.
 const RENEW_AFTER: Duration = Duration::from_secs(60);
-/// Prefixes that are kept: a command may name another one for each url.
+/// Prefixes that are kept: a command may name another one for each URL.
 const MAX_PREFIXES: usize = 10_000;
 /// Logins of git that wait for an answer of their server: one for each server, with at most 64 KiB. Git is not told of more.
 const MAX_UNTOLD: usize = 100;
@@ -88,7 +88,7 @@ impl GoAuth {
         Ok(Self { commands, clock, logins: Mutex::default(), untold: Mutex::default(), first, renewed })
     }
 
-    /// The headers of a request for this url.
+    /// The headers of a request for this URL.
     pub(super) async fn headers(self: &Arc<Self>, url: &Url) -> HeaderMap {
         if !self.first.initialized() {
             let this = Arc::clone(self);

@@ -61,7 +61,7 @@ enum Transport {
 /// An answer whose body is not read yet.
 #[derive(Debug)]
 pub(super) struct Answer {
-    /// The requested url, without credentials.
+    /// The requested URL, without credentials.
     pub(super) url: String,
     response: reqwest::Response,
     /// The body is compressed, although that was not requested.

@@ -126,14 +126,14 @@ impl Credentials {
         Ok(Self(Kind::Fixed(basic(user, password).map_err(|_| LoginError::InvalidHeader)?)))
     }
 
-    /// The login in a url, if it is text.
+    /// The login in a URL, if it is text.
     pub(super) fn in_url(url: &Url) -> Option<Self> {
         let text = |part: &str| percent_decode_str(part).decode_utf8().ok().map(String::from);
         let (user, password) = (text(url.username())?, text(url.password().unwrap_or_default())?);
         if has_login(url) { Self::basic(&user, &password).ok() } else { None }
     }
 
-    /// The headers of a request for this url, which a login may be sent to.
+    /// The headers of a request for this URL, which a login may be sent to.
     pub(super) async fn headers(&self, url: &Url) -> HeaderMap {
         match &self.0 {
             Kind::Fixed(value) => HeaderMap::from_iter([(AUTHORIZATION, value.clone())]),

@@ -1,6 +1,6 @@
 //! `.netrc`, read as `go` reads it (`cmd/go/internal/auth`): line by line, the words of a line in pairs.
 //!
-//! A machine is `host`, `host:port` or `host:port/path`. The longest prefix of the requested url decides, cut at its slashes.
+//! A machine is `host`, `host:port` or `host:port/path`. The longest prefix of the requested URL decides, cut at its slashes.
 //! So a login for `host` is never sent to `host:port`, and a line that begins with a comment mark has shifted pairs, which
 //! name no machine.
 
@@ -19,7 +19,7 @@ pub(super) fn machines(text: &str) -> Vec<(&str, &str, &str)> {
     parse(text).into_iter().map(|line| (line.machine, line.login, line.password)).collect()
 }
 
-/// Login and password for a url.
+/// Login and password for a URL.
 pub(crate) fn login_for(text: &str, url: &Url) -> Option<(String, String)> {
     let lines = parse(text);
     let address = format!("{}{}", authority(url), url.path());
@@ -33,7 +33,7 @@ pub(crate) fn login_for(text: &str, url: &Url) -> Option<(String, String)> {
     }
 }
 
-/// Host and port of a url; `https://host:443` has none.
+/// Host and port of a URL; `https://host:443` has none.
 pub(super) fn authority(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))

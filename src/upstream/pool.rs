@@ -261,7 +261,7 @@ impl UpstreamPool {
         race::race(stages, self.clock, hedge_after, ends, attempt, overtaken).await
     }
 
-    /// The url of a source, without credentials.
+    /// The URL of a source, without credentials.
     pub(crate) fn name(&self, id: UpstreamId) -> String {
         self.at(id).config.source.to_string()
     }

@@ -73,7 +73,7 @@ fn proxy(variable: &'static str, value: &str) -> Result<Url, InvalidProxy> {
     let url = Url::parse(&address).ok().filter(Url::has_host);
     let Some(mut url) = url.filter(|url| SCHEMES.contains(&url.scheme())) else {
         let found =
-            Url::parse(value).map_or_else(|_| "an invalid url".to_owned(), |url| without_credentials(&url).to_string());
+            Url::parse(value).map_or_else(|_| "an invalid URL".to_owned(), |url| without_credentials(&url).to_string());
         return Err(InvalidProxy { variable, found });
     };
     // The proxy looks names up, as with `go`.

@@ -118,7 +118,7 @@ impl Mirror {
         Ok(Self { url, stop, running })
     }
 
-    /// The url to give to clients, without a trailing `/`.
+    /// The URL to give to clients, without a trailing `/`.
     pub(crate) fn url(&self) -> &str {
         &self.url
     }

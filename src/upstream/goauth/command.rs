@@ -155,7 +155,7 @@ impl Command {
                 read.map(Found::from).map_err(|cause| RunError::Netrc { path: path.clone(), cause })
             }
             Method::Git(git, folder) => {
-                // It has no login without a url.
+                // It has no login without a URL.
                 let Some(Asked { url, .. }) = asked else { return Ok(Found::default()) };
                 let output = output(git_login::command(git, folder, "fill"), format!("url={url}\n")).await?;
                 let logins = vec![of_git(&output, url)?];

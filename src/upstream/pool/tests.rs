@@ -32,7 +32,7 @@ fn status(status: u16) -> Reply {
     Reply { status, ..Reply::default() }
 }
 
-/// Servers: each url has the same answer until the test changes it; without one it is 404.
+/// Servers: each URL has the same answer until the test changes it; without one it is 404.
 #[derive(Debug, Default)]
 struct Servers {
     replies: Mutex<HashMap<String, Reply>>,
@@ -272,6 +272,22 @@ async fn the_second_source_is_asked_when_the_first_is_too_slow() {
     let usual = pool.at(FIRST).health(|health, _| health.hedge_after(asked[0], 0));
     // A timer of tokio may be a millisecond late.
     assert!((usual..=usual + MS(1)).contains(&(asked[1] - asked[0])), "{asked:?}, not {usual:?}");
+}
+
+/// Of sources joined by `|`, metadata comes from the first valid answer; the name of an exempt module goes to one at a time.
+#[tokio::test(start_paused = true)]
+async fn the_earlier_answer_to_a_small_request_wins() {
+    for (first, second, from) in [(MS(900), MS(2000), FIRST), (MS(20_000), MS(30), SECOND)] {
+        let (servers, mut pool) = two();
+        pool.hedged = true;
+        servers.set(&a(LIST), Reply { after: first, ..status(200) });
+        servers.set(&format!("https://b.example{LIST}"), Reply { after: second, ..status(200) });
+        let answer = pool.small(&request(LIST), Ok::<_, String>).await.unwrap();
+        assert_eq!((answer.source, servers.times()), (from, 2));
+        pool.hedged = false;
+        let answer = pool.small(&request(LIST), Ok::<_, String>).await.unwrap();
+        assert_eq!((answer.source, servers.times()), (FIRST, 1));
+    }
 }
 
 #[tokio::test(start_paused = true)]
