@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
 use clean::clean;
-pub use clean::distrust;
+pub use clean::{distrust, is_distrusted};
 pub use dialogue::Dialogue;
 
 /// Longest standard error that is kept, in bytes: warnings and an error message, of which a line or two is shown.

@@ -277,6 +277,13 @@ impl UpstreamPool {
         self.at(id).health(|health, now| health.is_distrusted(now))
     }
 
+    /// A request to a source was given up after it had been silent for long.
+    pub(crate) fn was_silent(&self, id: UpstreamId, silent: Duration, failure: &HttpError) {
+        self.at(id).health(|health, now| {
+            health.breaker.failed(now.checked_sub(silent).unwrap_or(now), now, failure.to_string(), None);
+        });
+    }
+
     /// A source contradicted others.
     pub(crate) fn distrust(&self, id: UpstreamId) {
         self.at(id).health(Health::distrust);

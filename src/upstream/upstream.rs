@@ -14,7 +14,7 @@ use super::breaker::Breaker;
 use super::config::{Source, UpstreamConfig};
 use super::direct::Direct;
 use super::download::Download;
-use super::error::{SourceFailure, UpstreamError};
+use super::error::{LoginOf, SourceFailure, UpstreamError};
 use super::folder::Folder;
 use super::health::Health;
 use super::http::{Answer, Condition, HttpClient, HttpError};
@@ -349,10 +349,11 @@ impl PendingRequest<'_> {
                 UpstreamError::NotFound(error.to_string())
             }
             HttpError::Status { status: status @ (401 | 403 | 451), reason, .. } => {
+                let whose = if self.upstream.config.as_go { LoginOf::Go } else { LoginOf::Mirror };
                 // It would refuse again.
                 self.reached();
                 self.upstream.failure(match status {
-                    401 => SourceFailure::LoginNeeded(reason),
+                    401 => SourceFailure::LoginNeeded(reason, whose),
                     _ => SourceFailure::Refused(status, reason),
                 })
             }
