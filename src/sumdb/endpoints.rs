@@ -1,7 +1,7 @@
 //! The endpoints of a database: its own addresses, the folder of an export, and proxies that pass it on.
 
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
@@ -13,6 +13,7 @@ use super::database::Database;
 use super::error::NotShown;
 use crate::base::clock::Clock;
 use crate::base::flight::Flights;
+use crate::base::lock::lock;
 use crate::upstream::UpstreamId as Endpoint;
 use crate::upstream::database_request::DatabaseRequest;
 use crate::upstream::{HttpClient, HttpError, Source, Ttls, UpstreamConfig, UpstreamError, UpstreamPool, Wanted};
@@ -158,11 +159,11 @@ impl Endpoints {
 
     /// Keeps the last failure of an endpoint; `None` after an answer.
     pub(super) fn note_failure(&self, id: Endpoint, failure: Option<&HttpError>) {
-        *self.failures[id.index()].lock().unwrap_or_else(PoisonError::into_inner) = failure.cloned();
+        *lock(&self.failures[id.index()]) = failure.cloned();
     }
 
     pub(super) fn last_failure(&self, id: Endpoint) -> Option<HttpError> {
-        self.failures[id.index()].lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.failures[id.index()]).clone()
     }
 }
 

@@ -14,7 +14,7 @@ mod git_login;
 use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use reqwest::header::HeaderMap;
@@ -29,6 +29,7 @@ pub use self::command::GoAuthError;
 use self::command::{Asked, Command, Found, MAX_COMMANDS};
 use self::git_login::GitLogin;
 use crate::base::clock::Clock;
+use crate::base::lock::lock;
 
 /// All commands together: a request waits for them, and its client for the request.
 const RUN_FOR: Duration = Duration::from_secs(30);
@@ -208,11 +209,11 @@ impl GoAuth {
     }
 
     fn untold(&self) -> MutexGuard<'_, HashMap<String, GitLogin>> {
-        self.untold.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.untold)
     }
 
     fn logins(&self) -> MutexGuard<'_, HashMap<String, HeaderMap>> {
-        self.logins.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.logins)
     }
 }
 

@@ -1,6 +1,6 @@
 //! One source at run time: requests within its limits, and its health.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use moka::sync::Cache;
@@ -26,6 +26,7 @@ use super::slots::{Busy, Slots};
 use super::times::Ttls;
 use super::wanted::Wanted;
 use crate::base::clock::Clock;
+use crate::base::lock::lock;
 use gomodule::module::ModulePath;
 use gomodule::proxy_request::Request;
 
@@ -307,10 +308,6 @@ impl Upstream {
         };
         self.health(|health, now| health.failed_for(started, now, &module, error.to_string()));
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A request in progress. Its result goes into the health; a cancelled one only makes room for the next probe.
