@@ -21,7 +21,7 @@ use crate::mirror::BasePath;
 use crate::policy::{self, Policy};
 use crate::store::{Access, Modes, Store};
 use crate::sumdb::{Anchor, Client, Database, DatabaseError, Databases};
-use crate::upstream::{HttpClient, ProxyList, ProxyListError, Router, Ttls, UpstreamConfig, UpstreamPool};
+use crate::upstream::{Credentials, HttpClient, ProxyList, ProxyListError, Router, Ttls, UpstreamConfig, UpstreamPool};
 use gomodule::module::{ModuleVersion, Patterns};
 
 /// The databases, in the given order. Names must be unique, because paths contain them.
@@ -42,10 +42,20 @@ pub(super) fn go_env() -> Result<GoEnv, Failure> {
     GoEnv::read().map_err(|error| Failure::new(Fault::Host, error.to_string()))
 }
 
-/// The given databases, or else the one of GOSUMDB, through the proxies of GOPROXY.
-pub(super) fn go_databases(args: &GoSettingsArgs, go: &GoEnv) -> Result<Vec<Database>, Failure> {
+/// The login that `go` sends to proxies and databases, by its GOAUTH.
+pub(super) fn go_login(go: &GoEnv) -> Credentials {
+    Credentials::of_go(go.get("GOAUTH"))
+}
+
+/// The databases with that login.
+pub(super) fn as_go(databases: Vec<Database>, login: &Credentials) -> Vec<Database> {
+    databases.into_iter().map(|database| database.as_go(login)).collect()
+}
+
+/// The given databases, or else the one of GOSUMDB, through the proxies of GOPROXY; each with the login of `go`.
+pub(super) fn go_databases(args: &GoSettingsArgs, go: &GoEnv, login: &Credentials) -> Result<Vec<Database>, Failure> {
     if !args.sumdb.is_empty() {
-        return databases(&args.sumdb);
+        return Ok(as_go(databases(&args.sumdb)?, login));
     }
     let found = Database::parse(go.get("GOSUMDB")).map_err(|error| match error {
         DatabaseError::Off(_) => {
@@ -55,8 +65,8 @@ pub(super) fn go_databases(args: &GoSettingsArgs, go: &GoEnv) -> Result<Vec<Data
     })?;
     // A GOPROXY without a proxy (`direct`, `off`) is not an endpoint.
     Ok(vec![match ProxyList::parse(go.get("GOPROXY")) {
-        Ok(chain) => found.through_proxies(&chain),
-        Err(ProxyListError::Empty(_)) => found,
+        Ok(chain) => found.through_proxies(&chain).as_go(login),
+        Err(ProxyListError::Empty(_)) => found.as_go(login),
         Err(error) => return Err(Failure::usage(error)),
     }])
 }
@@ -137,8 +147,7 @@ pub(super) fn exempt(args: &ExemptArgs) -> Result<Patterns, Failure> {
 
 /// Removes modules of GONOPROXY and GONOSUMDB from `wanted`, unless flags have `named` them: a go.sum lists private modules, too.
 /// They are returned as refusals, so that the user learns that they are missing.
-pub(super) fn unnamed_private(wanted: &mut FetchPlan, named: &Patterns) -> Result<Vec<Refusal>, Failure> {
-    let go = go_env()?;
+pub(super) fn unnamed_private(wanted: &mut FetchPlan, named: &Patterns, go: &GoEnv) -> Result<Vec<Refusal>, Failure> {
     let patterns = |setting| Patterns::parse(go.get(setting)).map_err(Failure::usage);
     let left_out = wanted.leave_out(&patterns("GONOPROXY")?.with(patterns("GONOSUMDB")?), named);
     let why = "GONOPROXY or GONOSUMDB (by default GOPRIVATE) covers it, so no request was made: \

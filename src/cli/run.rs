@@ -33,7 +33,7 @@ use crate::release::{EventLog, Events, Expectations};
 use crate::settings::Settings;
 use crate::store::{Access, Store};
 use crate::sumdb::{Client, Database, DatabaseId, Databases};
-use crate::upstream::{HttpClient, ProxyList, ProxyListError, Ttls};
+use crate::upstream::{Credentials, HttpClient, ProxyList, ProxyListError, Ttls};
 use gomodule::module::Patterns;
 
 /// Random bytes in the path of the mirror: 128 bits cannot be guessed.
@@ -65,6 +65,7 @@ pub(super) fn not_done() -> Exit {
 struct RunContext<'a> {
     args: &'a RunArgs,
     go: GoEnv,
+    login: Credentials,
     written: Vec<(String, String)>,
     source_config: SourceConfig,
     exempt: Patterns,
@@ -120,17 +121,18 @@ impl<'a> RunContext<'a> {
                 direct = direct.with(Patterns::parse(go.get(name)).map_err(Failure::usage)?);
             }
         }
-        let source_config = source_config(args, settings, &go, direct)?;
+        let login = config::go_login(&go);
+        let source_config = source_config(args, settings, &go, direct, &login)?;
         let exempt = config::go_exempt(&args.go_settings, &go)?.with(source_config.private());
         let mut bases = args.base.as_deref().map(Bases::of);
         // An unusable base is an error, not a base without a policy.
         bases.as_mut().map(|bases| bases.at(&here).map(|_| ())).transpose()?;
         let policies = Policies::of(&args.policy, bases.as_mut(), &[".".into()])?;
-        Ok(Self { args, go, written, source_config, exempt, policies, here, home, workspace })
+        Ok(Self { args, go, login, written, source_config, exempt, policies, here, home, workspace })
     }
 
     fn databases(&self) -> Result<Vec<Database>, Failure> {
-        let databases = config::go_databases(&self.args.go_settings, &self.go)?;
+        let databases = config::go_databases(&self.args.go_settings, &self.go, &self.login)?;
         // A database or an upstream of a flag, not of the settings of `go`: as for `serve`.
         let is_named = self.args.upstream.is_some() || !self.args.go_settings.sumdb.is_empty();
         let databases = if is_named { self.source_config.reach(databases) } else { databases };
@@ -306,12 +308,18 @@ impl<'a> RunContext<'a> {
 }
 
 /// The upstreams: those of the flags, or else GOPROXY without `direct` and `off`.
-fn source_config(args: &RunArgs, settings: Settings, go: &GoEnv, direct: Patterns) -> Result<SourceConfig, Failure> {
+fn source_config(
+    args: &RunArgs,
+    settings: Settings,
+    go: &GoEnv,
+    direct: Patterns,
+    login: &Credentials,
+) -> Result<SourceConfig, Failure> {
     let text = args.upstream.as_deref().unwrap_or_else(|| go.get("GOPROXY"));
     let names_none = matches!(ProxyList::parse(text), Err(ProxyListError::Empty(_)));
     // Offline, no upstream is asked.
     let text = if args.offline && names_none { super::args::DEFAULT_UPSTREAM } else { text };
-    sources::of(settings, text, direct).map_err(|failure| {
+    sources::of(settings, text, direct, Some(login)).map_err(|failure| {
         if !names_none || args.offline {
             return failure;
         }

@@ -22,7 +22,7 @@ use gomodule::module::Patterns;
 
 pub(super) fn run(args: &ServeArgs, file: Result<ConfigFile, Failure>) -> Result<Exit, Failure> {
     let direct = config::patterns("--private", &args.address.exempt.private)?;
-    let source_config = sources::of(file?.settings, &args.upstreams.upstream, direct)?;
+    let source_config = sources::of(file?.settings, &args.upstreams.upstream, direct, None)?;
     let databases = args.timeout.limit(source_config.reach(config::databases(&args.databases.sumdb)?));
     let (base, exempt) = config::address(&args.address)?;
     let hosts = Hosts::named(&args.host).map_err(|error| Failure::new(Fault::Request, format!("--host {error}")))?;

@@ -7,7 +7,8 @@ use crate::settings::{Private, Settings};
 use crate::store::Store;
 use crate::sumdb::Database;
 use crate::upstream::{
-    DirectSettings, HttpClient, ProxyList, Router, Scope, Source, Ttls, UpstreamConfig, UpstreamPool, trouble_of_root,
+    Credentials, DirectSettings, HttpClient, ProxyList, Router, Scope, Source, Ttls, UpstreamConfig, UpstreamPool,
+    trouble_of_root,
 };
 use gomodule::module::Patterns;
 
@@ -19,10 +20,18 @@ pub(super) struct SourceConfig {
 }
 
 /// The upstreams of the configuration file replace `upstream`, and its private modules come before `direct`, those of `--private`.
-pub(super) fn of(settings: Settings, upstream: &str, direct: Patterns) -> Result<SourceConfig, Failure> {
-    let upstreams = match settings.proxy_list {
-        Some(upstreams) => upstreams,
-        None => ProxyList::parse(upstream).map_err(Failure::usage)?,
+/// `login` is that of `go`, for a command that takes the place of `go`: `upstream` gets it, and those of the file have their own.
+pub(super) fn of(
+    settings: Settings,
+    upstream: &str,
+    direct: Patterns,
+    login: Option<&Credentials>,
+) -> Result<SourceConfig, Failure> {
+    let parse = || ProxyList::parse(upstream).map_err(Failure::usage);
+    let upstreams = match (settings.proxy_list, login) {
+        (Some(upstreams), _) => upstreams,
+        (None, Some(login)) => parse()?.as_go(login),
+        (None, None) => parse()?,
     };
     let mut private = settings.private;
     if !direct.is_empty() {

@@ -62,7 +62,8 @@ fn invalid(path: &Path, why: &str) -> Failure {
 }
 
 fn databases(args: &VerifyArgs) -> Result<Vec<Database>, Failure> {
-    config::go_databases(&args.proof.go_settings, &config::go_env()?)
+    let go = config::go_env()?;
+    config::go_databases(&args.proof.go_settings, &go, &config::go_login(&go))
 }
 
 fn evidence(path: &Path, bytes: &[u8], databases: &[Database]) -> Result<String, Failure> {

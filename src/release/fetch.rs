@@ -1,6 +1,6 @@
 //! Asks upstreams until one has the right bytes: hedged if a record proves them, strictly in order if the module is exempt.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::basis::Basis;
@@ -10,6 +10,7 @@ use super::expected_hash::Expected;
 use super::judge::{AttemptError, judge};
 use super::obtain::obtain;
 use super::released::Released;
+use crate::base::lock::{lock, unlocked};
 use crate::upstream::{NEVER, Progress, Search, UpstreamError, UpstreamId, UpstreamPool, Wanted};
 use gomodule::artifact::Artifact;
 use gomodule::proxy_request::Request;
@@ -41,7 +42,7 @@ impl Fetch {
                 AttemptError::OverLimit(line) => Some((false, line.clone())),
                 AttemptError::Failed(_) | AttemptError::Local(_) => None,
             });
-            invalid.lock().unwrap_or_else(PoisonError::into_inner).extend(lines);
+            lock(&invalid).extend(lines);
             released
         };
         let passes = |errors: &Vec<(UpstreamId, AttemptError)>| {
@@ -52,7 +53,7 @@ impl Fetch {
             Ok(released) => return Ok(released),
             Err(errors) => errors,
         };
-        let mut invalid = invalid.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut invalid = unlocked(invalid);
         invalid.dedup();
         let mut search = Search::among(self.pool.sources().len());
         for (id, error) in errors {
@@ -104,7 +105,7 @@ impl Fetch {
         let (expected, released) = (Arc::clone(&self.expected), Arc::clone(&self.released));
         let judged = blocking(&self.context, move |context| {
             let judged = judge(context, unproved, &expected).and_then(|verified| {
-                let mut released = released.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut released = lock(&released);
                 let first = match released.take() {
                     Some(first) => first,
                     None => Released::commit(verified, &context.store)?,

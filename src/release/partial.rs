@@ -1,11 +1,12 @@
 //! Downloads that ended before their last byte. The next request for the file resumes them, so that a client which repeats
 //! its request gets ahead.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use moka::sync::Cache;
 
+use crate::base::lock::lock;
 use crate::store::StagingFile;
 use crate::upstream::Received;
 use gomodule::artifact::Artifact;
@@ -39,7 +40,7 @@ impl Default for Partials {
 impl Partials {
     pub(super) fn take(&self, upstream: &Arc<str>, artifact: &Artifact) -> Option<Partial> {
         let kept = self.0.remove(&(Arc::clone(upstream), artifact.clone()))?;
-        kept.lock().unwrap_or_else(PoisonError::into_inner).take()
+        lock(&kept).take()
     }
 
     pub(super) fn keep(&self, upstream: Arc<str>, artifact: Artifact, partial: Partial) {

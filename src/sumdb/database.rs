@@ -12,7 +12,7 @@ use url::Url;
 
 use super::error::{Question, SumdbError};
 use super::lookup::LookupError;
-use crate::upstream::{ProxyList, UpstreamConfig, typed_without_logins};
+use crate::upstream::{Credentials, ProxyList, UpstreamConfig, typed_without_logins};
 
 /// The alias for networks that cannot reach sum.golang.org: the same key, another address.
 const CHINA_ALIAS: &str = "sum.golang.google.cn";
@@ -34,6 +34,8 @@ pub struct Database {
     pub(super) fallbacks: Vec<UpstreamConfig>,
     /// The folder of an export, read instead of any address.
     pub(super) export: Option<PathBuf>,
+    /// The login of `go`, for its own address.
+    pub(super) login: Option<Credentials>,
     /// How long one exchange may take, a lookup with its tiles.
     pub(super) exchange: Duration,
 }
@@ -99,6 +101,7 @@ impl Database {
             proxies: Vec::new(),
             fallbacks: Vec::new(),
             export: None,
+            login: None,
             exchange: EXCHANGE,
         })
     }
@@ -117,6 +120,14 @@ impl Database {
     pub fn with_fallbacks(mut self, list: &ProxyList) -> Self {
         // A lookup contains a module path, and some proxies may not receive every path.
         self.fallbacks = list.upstreams().iter().filter(|proxy| proxy.scope.is_everything()).cloned().collect();
+        self
+    }
+
+    /// Sends the login of `go` to its own address, and to the proxies that are asked first.
+    #[must_use]
+    pub fn as_go(mut self, login: &Credentials) -> Self {
+        self.proxies = self.proxies.into_iter().map(|proxy| proxy.as_go(login)).collect();
+        self.login = Some(login.clone());
         self
     }
 

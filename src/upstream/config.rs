@@ -108,6 +108,8 @@ pub struct UpstreamConfig {
     pub timeouts: Option<Timeouts>,
     /// Its login, other than one in its URL.
     pub credentials: Option<Credentials>,
+    /// It is of the settings of `go`, and gets the login that `go` would send.
+    pub as_go: bool,
     /// It may redirect to an internal address, even from a public address.
     pub redirects_inside: bool,
 }
@@ -122,8 +124,16 @@ impl UpstreamConfig {
             weight: 1,
             timeouts: None,
             credentials: None,
+            as_go: false,
             redirects_inside: false,
         }
+    }
+
+    /// With the login of `go`, which is sent over https only. One in the url comes first.
+    #[must_use]
+    pub fn as_go(self, login: &Credentials) -> Self {
+        let gets_it = matches!(&self.source, Source::Http(url) if url.scheme() == "https" && !has_login(url));
+        Self { credentials: Some(login.clone()).filter(|_| gets_it), as_go: true, ..self }
     }
 
     pub(super) fn logs_in(&self) -> bool {

@@ -185,12 +185,12 @@ impl HttpClient {
         let credentials = self.credentials.clone().or_else(|| Credentials::in_url(&url));
         let mut headers = condition.headers();
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let (response, elsewhere) = match &credentials {
+        let ((response, elsewhere), logged_in) = match &credentials {
             Some(credentials) => self.send_with(credentials, &address, &headers).await?,
-            None => self.send(&address, &headers, HeaderMap::new()).await?,
+            None => (self.send(&address, &headers, HeaderMap::new()).await?, false),
         };
         self.arrived.fetch_add(1, Ordering::Relaxed);
-        let silent = credentials.is_some() || elsewhere;
+        let silent = logged_in || elsewhere;
         let (arrived, pace) = (Arc::clone(&self.arrived), Pace::new(stall));
         let mut answer = Answer { url: shown, response, gunzip: None, stall, pace, elsewhere, arrived };
         let status = answer.status();
@@ -208,21 +208,23 @@ impl HttpClient {
         Err(HttpError::Status { url, status: status.as_u16(), reason, retry_after })
     }
 
-    /// Sends a request with a login, and once more if it is refused and there is another login by now.
+    /// Sends a request with a login, if there is one for this url, and once more if it is refused and there is another login
+    /// by now. Returns whether the server got a login.
     async fn send_with(
         &self,
         credentials: &Credentials,
         url: &Url,
         headers: &HeaderMap,
-    ) -> Result<(reqwest::Response, bool), HttpError> {
+    ) -> Result<((reqwest::Response, bool), bool), HttpError> {
         let login = credentials.headers(url).await;
+        let logged_in = !login.is_empty();
         let (response, elsewhere) = self.send_as(credentials, url, headers, login.clone()).await?;
         if elsewhere {
-            return Ok((response, elsewhere));
+            return Ok(((response, elsewhere), logged_in));
         }
         match credentials.renewed(url, login, &response).await {
-            Some(login) => self.send_as(credentials, url, headers, login).await,
-            None => Ok((response, elsewhere)),
+            Some(login) => Ok((self.send_as(credentials, url, headers, login).await?, true)),
+            None => Ok(((response, elsewhere), logged_in)),
         }
     }
 

@@ -2,7 +2,7 @@
 //! health.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::access::is_shown_by;
@@ -17,6 +17,7 @@ use super::times::Ttls;
 use super::upstream::{SmallAnswer, Upstream};
 use super::wanted::{UpstreamId, Wanted};
 use crate::base::clock::Clock;
+use crate::base::lock::lock;
 use gomodule::module::{ModulePath, Patterns};
 use gomodule::proxy_request::Request;
 
@@ -219,7 +220,7 @@ impl UpstreamPool {
     }
 
     fn random(&self) -> f64 {
-        self.random.lock().unwrap_or_else(PoisonError::into_inner).f64()
+        lock(&self.random).f64()
     }
 
     /// The sources for a provable file, in stages: a `,` ends a stage, and the sources of a stage are ranked. Sources that sent
@@ -275,6 +276,13 @@ impl UpstreamPool {
     /// Whether a source sent wrong bytes recently, so that only proved answers of it count.
     pub(crate) fn distrusts(&self, id: UpstreamId) -> bool {
         self.at(id).health(|health, now| health.is_distrusted(now))
+    }
+
+    /// A request to a source was given up after it had been silent for long.
+    pub(crate) fn was_silent(&self, id: UpstreamId, silent: Duration, failure: &HttpError) {
+        self.at(id).health(|health, now| {
+            health.breaker.failed(now.checked_sub(silent).unwrap_or(now), now, failure.to_string(), None);
+        });
     }
 
     /// A source contradicted others.

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::wanted::UpstreamId;
 use crate::base::clock::Clock;
+use crate::base::lock::lock;
 
 /// Concurrent attempts that send. The third is for the case that the second source is slow too.
 const AT_ONCE: usize = 3;
@@ -57,7 +58,7 @@ impl Progress {
     /// The request is sent now. The wait for a request slot does not count as slow, unless it was so long that the next source
     /// was asked meanwhile: then requests to a silent source may hold all slots.
     pub(super) fn start(&self) {
-        *self.0.started.lock().unwrap_or_else(PoisonError::into_inner) = self.0.clock.steady();
+        *lock(&self.0.started) = self.0.clock.steady();
     }
 
     /// The source has the file, and begins to send. May be called more than once.
@@ -82,7 +83,7 @@ impl Progress {
         if self.0.arrived.load(Ordering::Relaxed) {
             return None;
         }
-        let started = *self.0.started.lock().unwrap_or_else(PoisonError::into_inner);
+        let started = *lock(&self.0.started);
         let started = from.map_or(started, |from| from.max(started));
         let allowed = hedge_after(self.0.bytes.load(Ordering::Relaxed));
         Some(allowed.saturating_sub(self.0.clock.steady() - started))
@@ -90,14 +91,14 @@ impl Progress {
 
     /// Whether bytes arrive.
     fn sends(&self) -> bool {
-        let started = *self.0.started.lock().unwrap_or_else(PoisonError::into_inner);
+        let started = *lock(&self.0.started);
         let bytes = self.0.bytes.load(Ordering::Relaxed);
         bytes > SENDS * (self.0.clock.steady() - started).as_secs() && bytes > 0
     }
 
     /// How long it has had no answer; `None` once there is one.
     fn silent_for(&self) -> Option<Duration> {
-        let started = *self.0.started.lock().unwrap_or_else(PoisonError::into_inner);
+        let started = *lock(&self.0.started);
         (!self.0.began.initialized()).then(|| self.0.clock.steady() - started)
     }
 }

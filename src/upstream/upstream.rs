@@ -1,6 +1,6 @@
 //! One source at run time: requests within its limits, and its health.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use moka::sync::Cache;
@@ -14,7 +14,7 @@ use super::breaker::Breaker;
 use super::config::{Source, UpstreamConfig};
 use super::direct::Direct;
 use super::download::Download;
-use super::error::{SourceFailure, UpstreamError};
+use super::error::{LoginOf, SourceFailure, UpstreamError};
 use super::folder::Folder;
 use super::health::Health;
 use super::http::{Answer, Condition, HttpClient, HttpError};
@@ -26,6 +26,7 @@ use super::slots::{Busy, Slots};
 use super::times::Ttls;
 use super::wanted::Wanted;
 use crate::base::clock::Clock;
+use crate::base::lock::lock;
 use gomodule::module::ModulePath;
 use gomodule::proxy_request::Request;
 
@@ -309,10 +310,6 @@ impl Upstream {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// A request in progress. Its result goes into the health; a cancelled one only makes room for the next probe.
 struct PendingRequest<'a> {
     upstream: &'a Upstream,
@@ -349,10 +346,11 @@ impl PendingRequest<'_> {
                 UpstreamError::NotFound(error.to_string())
             }
             HttpError::Status { status: status @ (401 | 403 | 451), reason, .. } => {
+                let whose = if self.upstream.config.as_go { LoginOf::Go } else { LoginOf::Mirror };
                 // It would refuse again.
                 self.reached();
                 self.upstream.failure(match status {
-                    401 => SourceFailure::LoginNeeded(reason),
+                    401 => SourceFailure::LoginNeeded(reason, whose),
                     _ => SourceFailure::Refused(status, reason),
                 })
             }

@@ -54,6 +54,7 @@ mod gate_results;
 mod gate_settings;
 mod gate_ways;
 mod go_command;
+mod go_logins;
 mod goauth;
 mod hanging;
 mod host_names;
@@ -87,7 +88,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 70] = [
+const TRIALS: [fn() -> Vec<Trial>; 71] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -133,6 +134,7 @@ const TRIALS: [fn() -> Vec<Trial>; 70] = [
     gate_settings::trials,
     gate_ways::trials,
     go_command::trials,
+    go_logins::trials,
     goauth::trials,
     hanging::trials,
     host_names::trials,

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -15,6 +15,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::head_timer::HeadTimeouts;
+use crate::base::lock::lock;
 
 /// Connections at once, if the system allows that many open files. A thousand `go` commands are a large company; an idle
 /// connection costs about 12 KB.
@@ -155,7 +156,7 @@ impl ConnectionLimits {
     }
 
     fn clients(&self) -> MutexGuard<'_, HashMap<IpAddr, Arc<Usage>>> {
-        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.clients)
     }
 }
 
