@@ -125,7 +125,7 @@ mod tests {
             let [path, version, is_path, is_module] = fields[..] else { panic!("{line}") };
             assert_eq!(ModulePath::parse(path).is_ok().to_string(), is_path, "{line}");
             let found = ModuleVersion::of(path, version).is_ok();
-            // `docs/refused.md` lists it: +incompatible with a path that has a major version, or with v0 and v1.
+            // Refused on purpose: +incompatible with a path that has a major version, or with v0 and v1.
             let is_refused = version.ends_with("+incompatible") && !found;
             assert!(is_refused || found.to_string() == is_module, "{line}");
             valid += usize::from(found);

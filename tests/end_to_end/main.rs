@@ -14,6 +14,7 @@ mod absence_offline;
 mod absence_property;
 mod absence_upstream;
 mod ages;
+mod agreement;
 mod airgap;
 mod attacks;
 mod audit;
@@ -86,7 +87,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 69] = [
+const TRIALS: [fn() -> Vec<Trial>; 70] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -94,6 +95,7 @@ const TRIALS: [fn() -> Vec<Trial>; 69] = [
     absence_property::trials,
     absence_upstream::trials,
     ages::trials,
+    agreement::trials,
     airgap::trials,
     attacks::trials,
     audit::trials,

@@ -179,7 +179,7 @@ mod tests {
             folders.sort_unstable();
             let stored: Vec<String> = names.split('|').map(|name| format!("m@v1/{name}")).collect();
             let found = check_all(&stored.iter().map(String::as_str).collect::<Vec<_>>());
-            // `docs/refused.md` lists both.
+            // Refused on purpose: the zip itself as a folder, and a folder twice.
             if expected == "true"
                 && (names.split('|').any(str::is_empty) || folders.windows(2).any(|two| two[0] == two[1]))
             {

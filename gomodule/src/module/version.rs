@@ -364,7 +364,7 @@ mod tests {
         assert!(versions > 100 && commits > 20, "{versions} {commits}");
     }
 
-    /// `docs/refused.md` lists it.
+    /// `go` never makes such a version.
     fn is_refused_on_purpose(text: &str) -> bool {
         (text.starts_with("v0.") || text.starts_with("v1.")) && text.ends_with("+incompatible")
     }
