@@ -117,7 +117,7 @@ impl<'a> RunContext<'a> {
         let mut direct = config::patterns("--private", &args.private)?;
         if args.gate_private {
             for name in ["GOPRIVATE", "GONOPROXY"] {
-                direct = direct.with(Patterns::parse(go.get(name)).map_err(Failure::usage)?);
+                direct = direct.with(config::go_patterns(&go, name));
             }
         }
         let source_config = source_config(args, settings, &go, direct)?;

@@ -10,6 +10,7 @@ use gomodule::module::{ModulePath, ModuleVersion, Patterns, Version, is_semver};
 use libtest_mimic::Trial;
 use testkit::{World, module_zip};
 
+use crate::audit::{audit, honest, line_of};
 use crate::fixture::{Go, Mirror, get, go_trial, origin};
 
 pub fn trials() -> Vec<Trial> {
@@ -19,6 +20,7 @@ pub fn trials() -> Vec<Trial> {
         go_trial("agreement: 2,000 generated zips are valid where go says so, with its h1", zips),
         go_trial("agreement: the tables of letters and case folding are those of go", tables),
         go_trial("agreement: a module without files", no_files),
+        go_trial("agreement: white space in GONOSUMDB is a part of a pattern", white_space),
     ]
 }
 
@@ -172,4 +174,27 @@ fn no_files(go: &Path) {
     let with = Go::new(go, &mirror.url, &origin.key()).must(&download);
     assert!(with.contains(h1), "{with}");
     assert_eq!(get(&mirror.url, "/example.com/nothing/@v/v1.0.0.zip").status, 200);
+}
+
+fn white_space(go: &Path) {
+    let origin = origin(World::demo());
+    let asked = || origin.take_requests().iter().any(|path| path.starts_with("/lookup/example.com/hello@"));
+    for (value, is_exempt, warnings) in [
+        ("corp.example,example.com/hello", true, 0),
+        ("corp.example, example.com/hello", false, 1),
+        ("corp.example ,example.com/hel*", true, 1),
+        ("example.com/hello//", false, 0),
+        ("[,example.com/[a-,example.com/hello/", true, 2),
+    ] {
+        for name in ["GONOSUMDB", "GOPRIVATE"] {
+            let home = Go::new(go, &origin.url(), &origin.gosumdb()).set(name, value).set("GONOPROXY", "none");
+            origin.take_requests();
+            home.must(&["mod", "download", "example.com/hello@v1.0.0"]);
+            assert_eq!(asked(), !is_exempt, "go: {value:?}");
+            home.write("go.sum", line_of(&honest(&origin), "example.com/hello v1.0.0 "));
+            let (code, output) = audit(&home, &[]);
+            assert_eq!((code, asked()), (Some(0), !is_exempt), "{value:?}: {output}");
+            assert_eq!(output.matches(&format!("of {name} matches no module")).count(), warnings, "{output}");
+        }
+    }
 }

@@ -100,6 +100,13 @@ impl Patterns {
         self
     }
 
+    /// The patterns of this list whose text is not in the other one.
+    #[must_use]
+    pub fn without(mut self, others: &Self) -> Self {
+        self.0.retain(|pattern| !others.0.iter().any(|other| other.text == pattern.text));
+        self
+    }
+
     /// Whether the list has no globs.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
