@@ -83,10 +83,11 @@ impl RouteError {
     pub(crate) fn fault(&self) -> Fault {
         match self {
             Self::NoSuchDatabase(_)
-            | Self::Module(RequestError::NoSuchPath(_))
-            | Self::Database(
-                DatabaseRequestError::DataTile | DatabaseRequestError::Module(RequestError::NoSuchPath(_)),
-            ) => Fault::NotServed,
+            | Self::Database(DatabaseRequestError::DataTile)
+            | Self::Module(RequestError::NoSuchPath(_) | RequestError::NoSuchVersion(..))
+            | Self::Database(DatabaseRequestError::Module(
+                RequestError::NoSuchPath(_) | RequestError::NoSuchVersion(..),
+            )) => Fault::NotServed,
             _ => Fault::Request,
         }
     }

@@ -20,6 +20,7 @@ pub fn trials() -> Vec<Trial> {
         go_trial("agreement: 2,000 generated zips are valid where go says so, with its h1", zips),
         go_trial("agreement: the tables of letters and case folding are those of go", tables),
         go_trial("agreement: a module without files", no_files),
+        go_trial("agreement: a version that its module cannot have is not found", impossible),
         go_trial("agreement: white space in GONOSUMDB is a part of a pattern", white_space),
     ]
 }
@@ -196,5 +197,36 @@ fn white_space(go: &Path) {
             assert_eq!((code, asked()), (Some(0), !is_exempt), "{value:?}: {output}");
             assert_eq!(output.matches(&format!("of {name} matches no module")).count(), warnings, "{output}");
         }
+    }
+}
+
+/// `go get` of a package asks for the same version of each module whose path is a part of the package's.
+fn impossible(go: &Path) {
+    let mut world = World::demo();
+    world.add_files("example.com/api@v1.0.0", &[("go.mod", "module example.com/api\n"), ("v2/a.go", "package api\n")]);
+    let (origin, data) = (origin(world), tempfile::tempdir().unwrap());
+    let mirror = Mirror::start(&origin, &data.path().join("data"));
+    for url in [&origin.url(), &mirror.url] {
+        let home = Go::new(go, url, &origin.gosumdb());
+        home.write("go.mod", "module example.org/app\n\ngo 1.21\n");
+        home.must(&["get", "example.com/api/v2@v1.0.0"]);
+        assert!(std::fs::read_to_string(home.home().join("go.mod")).unwrap().contains("example.com/api v1.0.0"));
+    }
+    origin.take_requests();
+    for (path, version) in [
+        ("example.com/dep/v2", "v1.0.0"),
+        ("example.com/hello", "v1.0.0+incompatible"),
+        ("gopkg.in/yaml.v2", "v0.0.0-20260102030405-0123456789ab"),
+    ] {
+        let module = format!("{path}@{version}");
+        for url in [&origin.url(), &mirror.url] {
+            Go::new(go, url, &origin.gosumdb()).must_fail(&["mod", "download", &module], "404 Not Found");
+        }
+        origin.take_requests();
+        let paths = ["info", "mod", "zip"].map(|kind| format!("/{path}/@v/{version}.{kind}"));
+        for asked in paths.into_iter().chain([format!("/lookup/{module}")]) {
+            assert_eq!(get(&mirror.url, &asked).status, 404, "{asked}");
+        }
+        assert_eq!(origin.take_requests(), [""; 0], "no source can have {module}");
     }
 }
