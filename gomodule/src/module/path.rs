@@ -37,6 +37,11 @@ impl ModulePath {
         self.0 == "golang.org/toolchain"
     }
 
+    /// The first element.
+    pub fn host(&self) -> &str {
+        self.0.split('/').next().unwrap_or_default()
+    }
+
     /// The module paths above this one, the longest first, each with the remainder of this path.
     pub fn prefixes(&self) -> impl Iterator<Item = (Self, String)> {
         let cuts = self.0.rmatch_indices('/').map(|(at, _)| (&self.0[..at], &self.0[at + 1..]));
