@@ -27,7 +27,7 @@ mod tiles;
 mod trusted;
 mod waiting;
 
-pub(crate) use ages::{Ages, KNOWN_SIZES};
+pub(crate) use ages::{Ages, KNOWN_SIZES, known_since};
 pub use anchor::{Anchor, AnchorError};
 pub use client::Client;
 pub use database::{Database, DatabaseError};

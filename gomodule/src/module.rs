@@ -10,7 +10,7 @@ use std::fmt;
 
 pub(crate) use path::DEVICES;
 pub use path::{ModulePath, PathError};
-pub use pattern::{PatternError, Patterns};
+pub use pattern::{HOSTS_IGNORING_CASE, PatternError, Patterns};
 pub use version::{Query, Version, VersionError, is_semver};
 
 /// A module path with a version whose major version matches the path.

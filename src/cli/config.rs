@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use etcetera::BaseStrategy;
 
 use super::ages;
-use super::args::{AddressArgs, ExemptArgs, GoSettingsArgs};
+use super::args::{AddressArgs, CaseArgs, ExemptArgs, GoSettingsArgs};
 use super::exit::Failure;
 use super::out;
 use crate::airgap::{self, FetchPlan, Refusal};
@@ -146,9 +146,14 @@ pub(super) fn wanted_of(named: Option<&Path>, otherwise: &str) -> Result<(FetchP
     Ok(airgap::of_go_sum(&shown, &bytes))
 }
 
+/// The modules of `--private`.
+pub(super) fn private(text: &str, case: &CaseArgs) -> Result<Patterns, Failure> {
+    Ok(patterns("--private", text)?.ignoring_case_on(&case.ignore_case_on))
+}
+
 /// The modules that are exempt from the databases.
 pub(super) fn exempt(args: &ExemptArgs) -> Result<Patterns, Failure> {
-    Ok(patterns("--nosumdb", &args.nosumdb)?.with(patterns("--private", &args.private)?))
+    Ok(patterns("--nosumdb", &args.nosumdb)?.with(private(&args.private, &args.case)?))
 }
 
 /// Removes modules of GONOPROXY and GONOSUMDB from `wanted`, unless flags have `named` them: a go.sum lists private modules, too.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use super::args::FetchArgs;
+use super::args::{ExemptArgs, FetchArgs};
 use super::config::{self, PathSource};
 use super::exit::{Exit, Failure};
 use super::runtime::Runtime;
@@ -19,8 +19,9 @@ use crate::store::Access;
 use crate::upstream::Ttls;
 
 pub(super) fn run(args: &FetchArgs, file: Result<ConfigFile, Failure>) -> Result<Exit, Failure> {
-    let direct = config::patterns("--private", &args.airgap.exempt.private)?;
-    let source_config = sources::of(file?.settings, &args.upstreams.upstream, direct)?;
+    let ExemptArgs { private, case, .. } = &args.airgap.exempt;
+    let direct = config::private(private, case)?;
+    let source_config = sources::of(file?.settings, &args.upstreams.upstream, direct, case)?;
     let databases = args.timeout.limit(source_config.reach(config::databases(&args.airgap.databases.sumdb)?));
     let exempt = config::exempt(&args.airgap.exempt)?.with(source_config.private());
     let policy = args.policy.as_deref().map(|path| config::read_policy(path, PathSource::Named)).transpose()?;

@@ -114,7 +114,7 @@ impl<'a> RunContext<'a> {
         }
         let go = config::go_env()?;
         let written = go.written().map_err(|error| Failure::host("read the file of `go env -w` (GOENV)", &error))?;
-        let mut direct = config::patterns("--private", &args.private)?;
+        let mut direct = config::private(&args.private, &args.case)?;
         if args.gate_private {
             for name in ["GOPRIVATE", "GONOPROXY"] {
                 direct = direct.with(config::go_patterns(&go, name));
@@ -311,7 +311,7 @@ fn source_config(args: &RunArgs, settings: Settings, go: &GoEnv, direct: Pattern
     let names_none = matches!(ProxyList::parse(text), Err(ProxyListError::Empty(_)));
     // Offline, no upstream is asked.
     let text = if args.offline && names_none { super::args::DEFAULT_UPSTREAM } else { text };
-    sources::of(settings, text, direct).map_err(|failure| {
+    sources::of(settings, text, direct, &args.case).map_err(|failure| {
         if !names_none || args.offline {
             return failure;
         }

@@ -1,5 +1,6 @@
 //! Where `serve`, `run` and `cache fetch` get files from: upstreams for public modules, and private modules.
 
+use super::args::CaseArgs;
 use super::exit::Failure;
 use crate::base::clock::Clock;
 use crate::go::environment::go_on_path;
@@ -19,7 +20,12 @@ pub(super) struct SourceConfig {
 }
 
 /// The upstreams of the configuration file replace `upstream`, and its private modules come before `direct`, those of `--private`.
-pub(super) fn of(settings: Settings, upstream: &str, direct: Patterns) -> Result<SourceConfig, Failure> {
+pub(super) fn of(
+    settings: Settings,
+    upstream: &str,
+    direct: Patterns,
+    case: &CaseArgs,
+) -> Result<SourceConfig, Failure> {
     let upstreams = match settings.proxy_list {
         Some(upstreams) => upstreams,
         None => ProxyList::parse(upstream).map_err(Failure::usage)?,
@@ -28,6 +34,10 @@ pub(super) fn of(settings: Settings, upstream: &str, direct: Patterns) -> Result
     if !direct.is_empty() {
         private.push((direct, Private::Direct(None)));
     }
+    let private = private
+        .into_iter()
+        .map(|(patterns, source)| (patterns.ignoring_case_on(&case.ignore_case_on), source))
+        .collect();
     Ok(SourceConfig { upstreams, private })
 }
 

@@ -16,7 +16,8 @@ const PUBLIC: [&str; 10] = [
     "k8s.io/api",
 ];
 /// Public hosts of repositories: a pattern that matches two invented owners matches all owners.
-const HOSTS: [&str; 6] = ["bitbucket.org", "codeberg.org", "git.sr.ht", "gitee.com", "github.com", "gitlab.com"];
+pub(super) const HOSTS: [&str; 6] =
+    ["bitbucket.org", "codeberg.org", "git.sr.ht", "gitee.com", "github.com", "gitlab.com"];
 const OWNERS: [&str; 2] = ["owner-one/name-one", "other-two/name-two"];
 
 /// Two public modules of different owners that match the comma-separated `patterns`, as `go` reads them.

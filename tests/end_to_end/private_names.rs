@@ -12,6 +12,7 @@ pub fn trials() -> Vec<Trial> {
         go_trial("private names: a host of a private network is refused, and sent to nobody", refused),
         trial("private names: with a flag, or a database of one's own, they pass", passed),
         trial("private names: cache fetch sends none", fetched),
+        trial("private names: on github.com a private organisation is private in every spelling", spelled),
     ]
 }
 
@@ -75,4 +76,41 @@ fn fetched() {
     assert!(text.contains("git.corp/secret looks private"), "{text}");
     assert_eq!(output.status.code(), Some(1), "{text}");
     assert_eq!(told(origin.take_requests()), [""; 0]);
+}
+
+fn spelled() {
+    let (origin, folder) = (origin(World::demo()), tempfile::tempdir().unwrap());
+    // An empty folder is a source of private modules that makes no requests.
+    std::fs::create_dir_all(folder.path().join("proxy")).unwrap();
+    let table = |patterns: &str| {
+        format!("[[private]]\npatterns = \"{patterns}\"\nurl = \"file://{}\"\n", folder.path().join("proxy").display())
+    };
+    let start = |nth: &str, patterns: &str, more: &[&str]| {
+        let (config, url, sumdb) = (folder.path().join(nth), origin.url(), origin.gosumdb());
+        std::fs::write(&config, table(patterns)).unwrap();
+        let words = ["--upstream", &url, "--sumdb", &sumdb, "--config", config.to_str().unwrap()];
+        Mirror::start_with(&folder.path().join(format!("data{nth}")), &[&words, more].concat())
+    };
+    let is_told = |mirror: &Mirror, module: &str| {
+        origin.take_requests();
+        for path in
+            [format!("/{module}/@v/list"), format!("/{module}/@v/v1.0.0.zip"), format!("/lookup/{module}@v1.0.0")]
+        {
+            assert_ne!(get(&mirror.url, &path).status, 200);
+        }
+        !origin.take_requests().is_empty()
+    };
+    let mirror = start("1", "github.com/our-org,git.example/our-org", &[]);
+    assert!(!is_told(&mirror, "github.com/our-org/a") && !is_told(&mirror, "github.com/!our-!org/a"));
+    assert!(!is_told(&mirror, "git.example/our-org/a") && is_told(&mirror, "git.example/!our-!org/a"));
+    assert!(is_told(&mirror, "github.com/!other/a"));
+    let answer = get(&mirror.url, "/lookup/github.com/!our-!org/a@v1.0.0");
+    assert!(answer.text().contains("our-org,github.com/Our-Org/a\""), "go needs this spelling: {}", answer.text());
+
+    let mirror = start("2", "github.com/our-org,git.example/our-org", &["--ignore-case-on", "git.example"]);
+    assert!(is_told(&mirror, "github.com/!our-!org/a") && !is_told(&mirror, "git.example/!our-!org/a"));
+    let mirror = start("3", "git.example", &["--private", "github.com/our-org"]);
+    assert!(!is_told(&mirror, "github.com/!our-!org/a"));
+    let output = run(&["serve", "--ignore-case-on", "github.com/x"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
 }

@@ -30,6 +30,9 @@ enum GlobPart {
     Class { negated: bool, ranges: Vec<(char, char)> },
 }
 
+/// Hosts of repositories whose names of owners and repositories ignore case.
+pub const HOSTS_IGNORING_CASE: [&str; 3] = ["bitbucket.org", "github.com", "gitlab.com"];
+
 /// A malformed glob. `go` silently treats it as matching nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a pattern: write globs such as *.example.com/private, separated by commas")]
@@ -66,9 +69,9 @@ impl Patterns {
 
     /// The same patterns; below these hosts, they match upper and lower case alike.
     #[must_use]
-    pub fn ignoring_case_on(mut self, hosts: &[String]) -> Self {
+    pub fn ignoring_case_on(mut self, hosts: &[impl ToString]) -> Self {
         for pattern in &mut self.0 {
-            pattern.ignoring_case_on = hosts.to_vec();
+            pattern.ignoring_case_on = hosts.iter().map(ToString::to_string).collect();
         }
         self
     }
@@ -244,7 +247,7 @@ mod tests {
 
     #[test]
     fn on_some_hosts_case_is_ignored() {
-        let hosts = ["github.com".to_owned()];
+        let hosts = HOSTS_IGNORING_CASE;
         let matches = |patterns: &str, path: &str| {
             Patterns::parse(patterns).unwrap().ignoring_case_on(&hosts).matches(&ModulePath::parse(path).unwrap())
         };
