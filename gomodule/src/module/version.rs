@@ -325,6 +325,8 @@ mod tests {
         ] {
             assert!(Version::parse(wrong).is_err(), "{wrong:?}");
         }
+        let long = |tail: usize| Version::parse(&format!("v1.0.0-{}", "a".repeat(tail))).is_ok();
+        assert!(long(MAX_VERSION - 7) && !long(MAX_VERSION - 6));
     }
 
     #[test]

@@ -261,6 +261,13 @@ fn the_directory_must_match_the_end_record() {
 }
 
 #[test]
+fn sizes_in_zip64_are_refused() {
+    for zip in [changed(|part| part.unpacked = u32::MAX), hash(&[Part { unpacked: u32::MAX, ..part(FILE, b"") }])] {
+        assert!(matches!(zip, Err(ZipError::BadDirectory(why)) if why.contains("zip64")), "{zip:?}");
+    }
+}
+
+#[test]
 fn encryption_and_other_methods_are_refused() {
     let unknown = |zip: Result<ZipReport, ZipError>| matches!(zip, Err(ZipError::UnknownPacking { .. }));
     assert!(unknown(changed(|part| part.flags = 1)));
@@ -277,6 +284,7 @@ fn data_must_match_the_headers() {
     assert!(bad(changed(|part| part.unpacked -= 1)).contains("longer"));
     assert!(bad(changed(|part| part.unpacked += 1)).contains("shorter"));
     assert!(bad(changed(|part| part.crc ^= 1)).contains("checksum"));
+    assert!(bad(changed(|part| part.crc = 0)).contains("checksum"), "`go` does not compare it");
     assert!(bad(changed(|part| part.data.push(0))).contains("continues"));
     assert!(bad(changed(|part| part.data.truncate(4))).contains("cut off"));
     assert!(bad(changed(|part| part.data[0] = 0xff)).contains("damaged"));
