@@ -75,7 +75,7 @@ fn copy(from: &Path, to: &Path) {
 struct Counts(BTreeMap<String, usize>);
 
 impl Counts {
-    fn note(&mut self, found: impl ToString, expected: &str, what: &str) {
+    fn note(&mut self, found: bool, expected: &str, what: &str) {
         assert_eq!(found.to_string(), expected, "{what}");
         *self.0.entry(expected.to_owned()).or_default() += 1;
     }
