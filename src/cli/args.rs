@@ -19,7 +19,7 @@ pub(super) use cache::{CacheCommand, ExportArgs, FetchArgs, ImportArgs, KeygenAr
 pub(super) use run::{Cache, RunArgs};
 pub(super) use serve::{AddressArgs, HoldArgs, ServeArgs};
 pub(super) use shared::{
-    DEFAULT_UPSTREAM, DatabaseArgs, DatabaseTimeoutArgs, ExemptArgs, GoSettingsArgs, PolicyArgs, StateArgs,
+    CaseArgs, DEFAULT_UPSTREAM, DatabaseArgs, DatabaseTimeoutArgs, ExemptArgs, GoSettingsArgs, PolicyArgs, StateArgs,
     UpstreamArgs,
 };
 pub(super) use tree::{tree, unknown_command};

@@ -115,10 +115,10 @@ impl<'a> RunContext<'a> {
         }
         let go = config::go_env()?;
         let written = go.written().map_err(|error| Failure::host("read the file of `go env -w` (GOENV)", &error))?;
-        let mut direct = config::patterns("--private", &args.private)?;
+        let mut direct = config::private(&args.private, &args.case)?;
         if args.gate_private {
             for name in ["GOPRIVATE", "GONOPROXY"] {
-                direct = direct.with(Patterns::parse(go.get(name)).map_err(Failure::usage)?);
+                direct = direct.with(config::go_patterns(&go, name));
             }
         }
         let login = config::go_login(&go);
@@ -319,7 +319,7 @@ fn source_config(
     let names_none = matches!(ProxyList::parse(text), Err(ProxyListError::Empty(_)));
     // Offline, no upstream is asked.
     let text = if args.offline && names_none { super::args::DEFAULT_UPSTREAM } else { text };
-    sources::of(settings, text, direct, Some(login)).map_err(|failure| {
+    sources::of(settings, text, direct, &args.case, Some(login)).map_err(|failure| {
         if !names_none || args.offline {
             return failure;
         }

@@ -1,5 +1,6 @@
 //! Where `serve`, `run` and `cache fetch` get files from: upstreams for public modules, and private modules.
 
+use super::args::CaseArgs;
 use super::exit::Failure;
 use crate::base::clock::Clock;
 use crate::go::environment::go_on_path;
@@ -25,6 +26,7 @@ pub(super) fn of(
     settings: Settings,
     upstream: &str,
     direct: Patterns,
+    case: &CaseArgs,
     login: Option<&Credentials>,
 ) -> Result<SourceConfig, Failure> {
     let parse = || ProxyList::parse(upstream).map_err(Failure::usage);
@@ -37,6 +39,10 @@ pub(super) fn of(
     if !direct.is_empty() {
         private.push((direct, Private::Direct(None)));
     }
+    let private = private
+        .into_iter()
+        .map(|(patterns, source)| (patterns.ignoring_case_on(&case.ignore_case_on), source))
+        .collect();
     Ok(SourceConfig { upstreams, private })
 }
 

@@ -15,6 +15,7 @@ mod absence_private;
 mod absence_property;
 mod absence_upstream;
 mod ages;
+mod agreement;
 mod airgap;
 mod attacks;
 mod audit;
@@ -69,6 +70,7 @@ mod offline;
 mod policy;
 mod policy_base;
 mod private;
+mod private_names;
 mod proxies;
 mod queries;
 mod readme;
@@ -97,6 +99,7 @@ const TRIALS: [fn() -> Vec<Trial>; 71] = [
     absence_property::trials,
     absence_upstream::trials,
     ages::trials,
+    agreement::trials,
     airgap::trials,
     attacks::trials,
     audit::trials,
@@ -148,6 +151,7 @@ const TRIALS: [fn() -> Vec<Trial>; 71] = [
     policy::trials,
     policy_base::trials,
     private::trials,
+    private_names::trials,
     proxies::trials,
     queries::trials,
     readme::trials,
