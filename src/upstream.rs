@@ -59,6 +59,7 @@ pub(crate) use http::Script;
 pub use http::{HttpClient, HttpError};
 pub use login::{Credentials, Login, LoginError, Secret, may_log_in};
 pub(crate) use netrc::login_for as netrc;
+pub(crate) use pool::AT_ONCE;
 pub use pool::{Metadata, UpstreamPool};
 pub use proxy_list::{ProxyList, ProxyListError};
 pub(crate) use race::NEVER;

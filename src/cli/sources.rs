@@ -8,8 +8,8 @@ use crate::settings::{Private, Settings};
 use crate::store::Store;
 use crate::sumdb::Database;
 use crate::upstream::{
-    Credentials, DirectSettings, HttpClient, ProxyList, Router, Scope, Source, Ttls, UpstreamConfig, UpstreamPool,
-    trouble_of_root,
+    AT_ONCE, Credentials, DirectSettings, HttpClient, ProxyList, Router, Scope, Source, Ttls, UpstreamConfig,
+    UpstreamPool, trouble_of_root,
 };
 use gomodule::module::Patterns;
 
@@ -46,6 +46,10 @@ pub(super) fn of(
     Ok(SourceConfig { upstreams, private })
 }
 
+/// Concurrent downloads from all private upstreams together: each occupies a thread (`runtime`). A company has a handful of such
+/// upstreams, and 16 have all the places that a public one has.
+pub(super) const PRIVATE_AT_ONCE: usize = 16 * AT_ONCE;
+
 impl SourceConfig {
     /// The databases; one without a URL is also reached through the upstreams.
     pub(super) fn reach(&self, databases: Vec<Database>) -> Vec<Database> {
@@ -60,6 +64,7 @@ impl SourceConfig {
     /// The router of all modules. Logs what prevents an upstream from being used; each request will fail with the same message.
     pub(super) fn router(&self, ttls: Ttls, http: &HttpClient, store: &Store) -> Result<Router, Failure> {
         let failed = |error| Failure::host("set up the upstreams", &error);
+        let places = private_places(self.private.len());
         let own = |(patterns, private): &(Patterns, Private)| {
             let config = match private {
                 Private::Proxy(config) => (**config).clone(),
@@ -69,7 +74,7 @@ impl SourceConfig {
                 }
             };
             let config = UpstreamConfig { scope: Scope::Private(patterns.clone()), ..config };
-            UpstreamPool::new(&[config], http, ttls, Clock::System).map_err(failed)
+            UpstreamPool::with_places(&[config], http, ttls, places, Clock::System).map_err(failed)
         };
         let private = self.private.iter().map(own).collect::<Result<Vec<_>, Failure>>()?;
         for message in self.problems() {
@@ -97,5 +102,25 @@ impl SourceConfig {
                 .push("there is no `go` command on the PATH: private modules cannot be fetched `direct`".to_owned());
         }
         problems
+    }
+}
+
+/// The concurrent downloads of one of so many private upstreams.
+fn private_places(upstreams: usize) -> usize {
+    (PRIVATE_AT_ONCE / upstreams.max(1)).clamp(1, AT_ONCE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn private_upstreams_share_a_bound_and_each_has_some_places() {
+        // The settings have at most a hundred.
+        for upstreams in 1..=100 {
+            let each = private_places(upstreams);
+            assert!(each * upstreams <= PRIVATE_AT_ONCE && (10..=AT_ONCE).contains(&each), "{upstreams}: {each}");
+        }
+        assert_eq!([1, 16, 32, 100].map(private_places), [AT_ONCE, AT_ONCE, 32, 10]);
     }
 }

@@ -22,7 +22,7 @@ use gomodule::module::{ModulePath, Patterns};
 use gomodule::proxy_request::Request;
 
 /// Concurrent requests to one source. HTTP/2 servers allow 100 streams or more; a `go` command sends about ten requests.
-const AT_ONCE: usize = 64;
+pub(crate) const AT_ONCE: usize = 64;
 const UNEXPECTED_304: &str = "status 304 without a condition in the request";
 /// The answer of a server that the source redirected to is never quoted: the client may have no access to that server.
 const INVALID_AFTER_REDIRECT: &str = "it redirects to another server, whose answer is invalid (the log says why)";

@@ -20,6 +20,11 @@ pub(crate) fn typed_without_logins(list: &str) -> String {
     cut(list, |c| matches!(c, ',' | '|') || c.is_whitespace())
 }
 
+/// One address as typed, perhaps invalid: a password in it may have any character.
+pub(super) fn typed_address_without_login(address: &str) -> String {
+    cut(address, |_| false)
+}
+
 fn cut(text: &str, ends: impl Fn(char) -> bool) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut rest = text;

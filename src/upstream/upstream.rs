@@ -247,7 +247,7 @@ impl Upstream {
         match download.run(&self.http, sink).await {
             Ok(()) => {
                 let body = self.clock.steady() - download.first_byte;
-                pending.answered(download.first_byte - started, download.written, body);
+                pending.answered(download.first_byte - started, download.received, body);
                 Ok(())
             }
             Err(UpstreamError::Failed(error)) => Err(self.checked(wanted, pending.failed(error)).await),

@@ -77,6 +77,7 @@ mod readme;
 mod real_sumdb;
 mod redirects;
 mod response_cache;
+mod resumed;
 mod serving;
 mod settings_file;
 mod shared_folder;
@@ -90,7 +91,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 71] = [
+const TRIALS: [fn() -> Vec<Trial>; 74] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -158,6 +159,7 @@ const TRIALS: [fn() -> Vec<Trial>; 71] = [
     real_sumdb::trials,
     redirects::trials,
     response_cache::trials,
+    resumed::trials,
     serving::trials,
     settings_file::trials,
     shared_folder::trials,

@@ -115,10 +115,12 @@ impl ConnectionLimits {
         }
     }
 
-    /// For the next client; an idle connection stays open for `idle`.
-    pub(super) fn timeouts(&self, idle: Duration) -> ClientTimeouts {
+    /// For the next client; an idle connection stays open for `idle`. So do those of a proxy that the operator named, even while
+    /// connections are scarce: a proxy that sends a request while its connection is closed answers 502.
+    pub(super) fn timeouts(&self, idle: Duration, is_proxy: bool) -> ClientTimeouts {
         if self.is_scarce() {
-            let heads = HeadTimeouts { first: STRICT_HEAD, idle: idle.min(STRICT_HEAD), head: STRICT_HEAD };
+            let idle = if is_proxy { idle } else { idle.min(STRICT_HEAD) };
+            let heads = HeadTimeouts { first: STRICT_HEAD, idle, head: STRICT_HEAD };
             return ClientTimeouts { heads, stall: STRICT_STALL };
         }
         ClientTimeouts { heads: HeadTimeouts { first: FIRST_HEAD, idle, head: HEAD }, stall: STALL }
@@ -206,7 +208,7 @@ mod tests {
         let limits = ConnectionLimits::of(64);
         let idle = Duration::from_secs(75);
         let idle_and_stall = |limits: &ConnectionLimits| {
-            let timeouts = limits.timeouts(idle);
+            let timeouts = limits.timeouts(idle, false);
             (timeouts.heads.idle, timeouts.stall)
         };
         let mut held = Vec::new();
@@ -215,6 +217,7 @@ mod tests {
             held.push(connection(&limits, GREEDY).await.unwrap());
         }
         assert_eq!(idle_and_stall(&limits), (STRICT_HEAD, STRICT_STALL));
+        assert_eq!(limits.timeouts(idle, true).heads.idle, idle, "a proxy keeps its connections");
         assert!(connection(&limits, GREEDY).await.is_none());
         held.push(connection(&limits, MODEST).await.unwrap());
         // Many clients share the address of a proxy.
