@@ -73,6 +73,7 @@ mod readme;
 mod real_sumdb;
 mod redirects;
 mod response_cache;
+mod results;
 mod serving;
 mod settings_file;
 mod shared_folder;
@@ -86,7 +87,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 69] = [
+const TRIALS: [fn() -> Vec<Trial>; 70] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -150,6 +151,7 @@ const TRIALS: [fn() -> Vec<Trial>; 69] = [
     real_sumdb::trials,
     redirects::trials,
     response_cache::trials,
+    results::trials,
     serving::trials,
     settings_file::trials,
     shared_folder::trials,
