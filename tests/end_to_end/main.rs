@@ -61,6 +61,7 @@ mod hostile_zips;
 mod hosts;
 mod http;
 mod load;
+mod log;
 mod misbehaving;
 mod odd_answers;
 mod offline;
@@ -87,7 +88,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 70] = [
+const TRIALS: [fn() -> Vec<Trial>; 71] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -139,6 +140,7 @@ const TRIALS: [fn() -> Vec<Trial>; 70] = [
     hostile_zips::trials,
     http::trials,
     load::trials,
+    log::trials,
     misbehaving::trials,
     odd_answers::trials,
     offline::trials,
