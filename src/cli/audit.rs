@@ -87,13 +87,14 @@ struct Input {
 
 fn go_sums(args: &AuditArgs, go: &GoEnv, mut bases: Option<&mut Bases>) -> Result<Input, Failure> {
     let left_out = left_out(go, &args.exclude, args.state.data.as_deref())?;
-    let (mut seen, mut given, go) = (HashSet::new(), Input::default(), LocalGo::of(go));
+    let (mut seen, mut given, local) = (HashSet::new(), Input::default(), LocalGo::of(go));
+    let workspace = go.workspace().map_err(Failure::usage)?;
     for path in &args.paths {
         let found = find(path, &left_out).map_err(Failure::usage)?;
         let unread = found.unread.into_iter().filter(|(path, _)| seen.insert(path.clone()));
         given.unchecked.extend(unread.map(|(path, error)| not_read(path, &format!("cannot read it: {error}"))));
         let base = bases.as_mut().map(|bases| bases.at(path)).transpose()?;
-        let reader = Reader { tree: &found.tree, base, go: &go };
+        let reader = Reader::new(&found.tree, base, &local, &workspace);
         for target in found.targets {
             let files = [&target.sum, &target.go_mod, &target.go_work].into_iter().flatten().cloned();
             // Paths may overlap. A file that is not apart for one of them is not apart.
