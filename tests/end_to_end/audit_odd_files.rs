@@ -272,6 +272,22 @@ fn refusal(go: &Go, folder: &Path) -> Option<String> {
     graph.or_else(|| run(&["build", "-o", "/dev/null", "./..."]))
 }
 
+/// What `go` says of each case.
+fn refusals(go: &Go, count: usize) -> BTreeMap<usize, Option<String>> {
+    let (next, refused) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some(nth) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|nth| *nth < count) {
+                    let said = refusal(go, &go.home().join(format!("{nth}/app")));
+                    refused.lock().unwrap().insert(nth, said);
+                }
+            });
+        }
+    });
+    refused.into_inner().unwrap()
+}
+
 /// Who accepts the files that the other refuses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Accepts {
@@ -353,18 +369,7 @@ fn agree(go: &Path) {
     let offline = warm.set("GOPROXY", "off").set("GOFLAGS", "-mod=readonly -modcacherw");
     // Before `go`, which writes lines of go.work.sum.
     let found = findings(&offline);
-    let (next, refused) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
-    std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
-            scope.spawn(|| {
-                while let Some(nth) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|nth| *nth < cases.len()) {
-                    let said = refusal(&offline, &offline.home().join(format!("{nth}/app")));
-                    refused.lock().unwrap().insert(nth, said);
-                }
-            });
-        }
-    });
-    let refused = refused.into_inner().unwrap();
+    let refused = refusals(&offline, cases.len());
     let mut differences = Vec::new();
     for (nth, files) in cases.iter().enumerate() {
         let (said, findings) = (&refused[&nth], found.get(&nth).map(Vec::as_slice).unwrap_or_default());

@@ -21,6 +21,7 @@ mod audit_attack;
 mod audit_base;
 mod audit_cache;
 mod audit_files;
+mod audit_modules;
 mod audit_odd_files;
 mod audit_records;
 mod audit_scope;
@@ -87,7 +88,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 70] = [
+const TRIALS: [fn() -> Vec<Trial>; 71] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -102,6 +103,7 @@ const TRIALS: [fn() -> Vec<Trial>; 70] = [
     audit_base::trials,
     audit_cache::trials,
     audit_files::trials,
+    audit_modules::trials,
     audit_odd_files::trials,
     audit_records::trials,
     audit_scope::trials,
