@@ -32,7 +32,7 @@ pub use cache::{CacheError, read_module_cache};
 pub(crate) use cache::{CachedFile, HashError, bundled_with_toolchain};
 pub use entry::{Entry, FoundHash, NamedModule};
 pub use error::ReadError;
-pub use find::{ExcludeError, FindError, LeftOut, find};
+pub use find::{ExcludeError, FindError, LeftOut, find, why_unread};
 pub use read::Reader;
 pub use target::{Found, Target};
 pub use toolchain::LocalGo;

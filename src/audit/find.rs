@@ -12,6 +12,8 @@ use std::path::{Component, Path, PathBuf};
 
 use super::above;
 use super::target::{Found, Target, append, is_standard, strip_suffix, targets, text_of};
+use crate::base::process::quoted;
+use crate::base::text::safe_path;
 use crate::base::tree::{Tree, folder_of, tree_by_words};
 use gomodule::gomod::{may_be_a_workspace, names_a_module};
 use gomodule::module::{PatternError, Patterns};
@@ -145,6 +147,13 @@ pub fn find(path: &Path, left_out: &LeftOut) -> Result<Found, FindError> {
     }
     include_used_folders(&mut found);
     Ok(found)
+}
+
+/// Why a folder below `path` was not searched, and how to leave it out.
+pub fn why_unread(path: &Path, (folder, error): &(PathBuf, io::Error)) -> String {
+    let below = tidy(path);
+    let below = quoted(&safe_path(folder.strip_prefix(below).unwrap_or(folder)));
+    format!("cannot read it: {error}; if no build reads it, leave it out with --exclude {below}")
 }
 
 /// A named file, with the files beside it that belong to it: a go.mod means its module, a go.work its workspace.

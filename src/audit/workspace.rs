@@ -169,3 +169,34 @@ impl<'w> Together<'w> {
         of_members.map(|replace| (replace.line, message(&replace.old.0))).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use super::*;
+
+    /// A workspace of 200 modules was read once for each of them.
+    #[test]
+    fn the_files_of_a_workspace_are_read_once() {
+        let root = tempfile::tempdir().unwrap();
+        let folders: Vec<PathBuf> = (0..200).map(|nth| root.path().join(format!("m{nth}"))).collect();
+        let used: String = (0..200).map(|nth| format!("use ./m{nth}\n")).collect();
+        std::fs::write(root.path().join("go.work"), format!("go 1.21\n{used}")).unwrap();
+        for folder in &folders {
+            std::fs::create_dir(folder).unwrap();
+            std::fs::write(folder.join("go.mod"), format!("module a.com{}\n", folder.display())).unwrap();
+        }
+        let reads = RefCell::new(0);
+        let read = |path: &Path| {
+            *reads.borrow_mut() += 1;
+            Ok(std::fs::read(path).ok())
+        };
+        let workspaces = Workspaces::default();
+        for folder in &folders {
+            let workspace = workspaces.around(folder, &GoWorkSetting::Auto, &read).unwrap().unwrap();
+            assert_eq!((workspace.members.own.len(), workspace.faults.len()), (200, 0));
+        }
+        assert_eq!(*reads.borrow(), 2 + 2 * 200, "go.work, go.work.sum, and two files of each module");
+    }
+}

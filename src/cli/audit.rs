@@ -13,7 +13,7 @@ use super::exit::{Exit, Failure};
 use super::out;
 use super::policies::Policies;
 use super::runtime::Runtime;
-use crate::audit::{Audit, Entry, LeftOut, LocalGo, ReadError, Reader, find, read_module_cache};
+use crate::audit::{Audit, Entry, LeftOut, LocalGo, ReadError, Reader, find, read_module_cache, why_unread};
 use crate::base::fault::{Fault, in_full};
 use crate::finding::{Code, Ending, Finding, Place, RenderOptions, Report, Unaudited, render};
 use crate::go::environment::GoEnv;
@@ -91,8 +91,8 @@ fn go_sums(args: &AuditArgs, go: &GoEnv, mut bases: Option<&mut Bases>) -> Resul
     let workspace = go.workspace().map_err(Failure::usage)?;
     for path in &args.paths {
         let found = find(path, &left_out).map_err(Failure::usage)?;
-        let unread = found.unread.into_iter().filter(|(path, _)| seen.insert(path.clone()));
-        given.unchecked.extend(unread.map(|(path, error)| not_read(path, &format!("cannot read it: {error}"))));
+        let unread = found.unread.iter().filter(|(folder, _)| seen.insert(folder.clone()));
+        given.unchecked.extend(unread.map(|unread| not_read(unread.0.clone(), &why_unread(path, unread))));
         let base = bases.as_mut().map(|bases| bases.at(path)).transpose()?;
         let reader = Reader::new(&found.tree, base, &local, &workspace);
         for target in found.targets {

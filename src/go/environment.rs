@@ -85,6 +85,7 @@ pub struct GoEnv {
     environment: HashMap<String, String>,
     /// The output of `go env`; empty without a `go` command.
     output: HashMap<String, String>,
+    has_command: bool,
 }
 
 impl GoEnv {
@@ -96,14 +97,20 @@ impl GoEnv {
             Some((name, value.to_string_lossy().into_owned()))
         });
         let run = |go: PathBuf| go_env(&go).map_err(|why| GoEnvError { go, why });
-        let output = go_on_path().map(run).transpose()?.unwrap_or_default();
-        Ok(Self { environment: environment.collect(), output })
+        let output = go_on_path().map(run).transpose()?;
+        let has_command = output.is_some();
+        Ok(Self { environment: environment.collect(), output: output.unwrap_or_default(), has_command })
     }
 
     /// Makes settings with these variables only.
     pub fn of(environment: &[(&str, &str)]) -> Self {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        Self { environment: environment.iter().map(owned).collect(), output: HashMap::new() }
+        Self { environment: environment.iter().map(owned).collect(), output: HashMap::new(), has_command: false }
+    }
+
+    /// Whether a `go` command was asked. Else what `go env -w` wrote is unknown.
+    pub fn has_command(&self) -> bool {
+        self.has_command
     }
 
     /// A setting; empty if it is not set and has no default. As in `go`, an empty variable is not set.

@@ -65,6 +65,7 @@ mod http;
 mod load;
 mod misbehaving;
 mod odd_answers;
+mod odd_files;
 mod offline;
 mod policy;
 mod policy_base;
