@@ -46,7 +46,10 @@ pub fn gomod(bytes: &[u8]) {
         assert!(file.retractions == retracted && gomod::names_a_module(text));
     }
     let words = file.requires.iter().map(|require| &require.path);
-    if words.chain(file.replaces.iter().flat_map(|replace| [&replace.old.0, &replace.new.0])).any(is_unprintable) {
+    if words
+        .chain(file.replaces.iter().flat_map(|replace| [&replace.old.0, &replace.new.0]))
+        .any(|word| is_unprintable(word))
+    {
         return;
     }
     let pairs = |file: &GoMod| -> Vec<_> {
@@ -68,7 +71,7 @@ pub fn gomod(bytes: &[u8]) {
 }
 
 /// Whether a word cannot be written in `"` without escapes.
-fn is_unprintable(word: &String) -> bool {
+fn is_unprintable(word: &str) -> bool {
     word.contains(['"', '\\', '\n', '\r'])
 }
 
