@@ -18,7 +18,6 @@ use crate::base::fault::{Fault, in_full};
 use crate::finding::{Code, Ending, Finding, Place, RenderOptions, Report, Unaudited, render};
 use crate::go::environment::GoEnv;
 use crate::repository::tracks;
-use crate::store::Access;
 
 pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
     let go = config::go_env()?;
@@ -29,8 +28,9 @@ pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
     let given = if args.modcache { module_cache(&go)? } else { go_sums(args, &go, bases.as_mut())? };
 
     let http = config::http(args.offline)?;
-    let access = if args.offline { Access::Read } else { Access::Write };
-    let store = config::store(args.state.data.as_deref(), access)?.auditing(ages::trees_of(&args.paths)?);
+    let data = args.state.data.as_deref();
+    let access = config::access_to_prove(data, args.offline)?;
+    let store = config::store(data, access)?.auditing(ages::trees_of(&args.paths)?);
     let databases = config::clients(databases, &args.state.anchor, &store, &http, &policies.all())?;
     out::start_log(out::QUIET);
     let at_once = usize::from(args.concurrency);

@@ -19,7 +19,7 @@ use crate::base::tree::{Tree, TreeError, Unreadable, open_named, tree_by_words, 
 use crate::go::environment::GoEnv;
 use crate::mirror::BasePath;
 use crate::policy::{self, Policy};
-use crate::store::{Access, Modes, Store};
+use crate::store::{Access, Modes, Store, unwritable};
 use crate::sumdb::{Anchor, Client, Database, DatabaseError, Databases};
 use crate::upstream::{HttpClient, ProxyList, ProxyListError, Router, Ttls, UpstreamConfig, UpstreamPool};
 use gomodule::module::{ModuleVersion, Patterns};
@@ -70,6 +70,14 @@ pub(super) fn go_exempt(args: &GoSettingsArgs, go: &GoEnv) -> Result<Patterns, F
 /// Opens the data folder.
 pub(super) fn store(data: Option<&Path>, access: Access) -> Result<Store, Failure> {
     Ok(Store::open_for(&data_folder(data)?, access, Modes::Private, Clock::System)?)
+}
+
+/// The access of a command that proves something, and only stores the proofs to have them next time: a data folder that this user
+/// cannot write to is read.
+pub(super) fn access_to_prove(data: Option<&Path>, offline: bool) -> Result<Access, Failure> {
+    let folder = data_folder(data)?;
+    let is_read = offline || (folder.is_dir() && unwritable(&folder).is_some());
+    Ok(if is_read { Access::Read } else { Access::Write })
 }
 
 /// The data folder: the given one, or the default of this user.

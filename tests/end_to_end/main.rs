@@ -69,6 +69,7 @@ mod policy_base;
 mod private;
 mod proxies;
 mod queries;
+mod readers;
 mod readme;
 mod real_sumdb;
 mod redirects;
@@ -86,7 +87,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 69] = [
+const TRIALS: [fn() -> Vec<Trial>; 70] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -146,6 +147,7 @@ const TRIALS: [fn() -> Vec<Trial>; 69] = [
     private::trials,
     proxies::trials,
     queries::trials,
+    readers::trials,
     readme::trials,
     real_sumdb::trials,
     redirects::trials,
