@@ -7,6 +7,7 @@
 //! An export has the layout of a module proxy (`layout`): the pipeline reads it like any other upstream, and the client of
 //! the database like any other endpoint. Everything in it is verified again.
 
+mod content_list;
 mod contents;
 mod error;
 mod export;

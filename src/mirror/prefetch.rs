@@ -10,6 +10,7 @@ use std::sync::atomic::AtomicUsize;
 use super::error::MirrorError;
 use super::metadata::cache::Freshness;
 use super::metadata::raw::stored_info;
+use super::metadata::versions::versions_of;
 use super::pipeline::Pipeline;
 use crate::base::clock::Clock;
 use crate::policy::InForce;
@@ -19,7 +20,7 @@ use crate::sumdb::{DatabaseId, Databases, ModuleRecord, SumdbError};
 use crate::upstream::{Router, UpstreamError};
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::dirhash::H1;
-use gomodule::module::ModuleVersion;
+use gomodule::module::{ModulePath, ModuleVersion, Version};
 
 /// Lookups at the same time: as many as an audit makes.
 const LOOKUPS: usize = 128;
@@ -100,7 +101,18 @@ impl Prefetch {
         Ok((Arc::clone(released.file()), released.identity().size(), released.h1()))
     }
 
-    pub(crate) async fn kept_info(&self, artifact: &Artifact) -> Result<Option<bytes::Bytes>, MirrorError> {
+    /// The stored `.info`, or one that is made of a proved version.
+    pub(crate) async fn stored_info(&self, module: &ModuleVersion) -> Result<Option<bytes::Bytes>, MirrorError> {
+        self.pipeline.infos.stored(module).await
+    }
+
+    /// The released versions of a module without those that it retracts, as an offline mirror lists them.
+    pub(crate) async fn stored_versions(&self, path: &ModulePath) -> Result<Vec<Version>, MirrorError> {
+        let listed = self.pipeline.lists.stored_list(path).await?;
+        Ok(listed.map(|listed| versions_of(&listed.body)).unwrap_or_default())
+    }
+
+    pub(super) async fn kept_info(&self, artifact: &Artifact) -> Result<Option<bytes::Bytes>, MirrorError> {
         Ok(stored_info(&self.pipeline.context.store, artifact).await?)
     }
 }

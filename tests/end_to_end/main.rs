@@ -15,6 +15,7 @@ mod absence_property;
 mod absence_upstream;
 mod ages;
 mod airgap;
+mod airgap_list;
 mod attacks;
 mod audit;
 mod audit_attack;
@@ -87,7 +88,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 70] = [
+const TRIALS: [fn() -> Vec<Trial>; 71] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -96,6 +97,7 @@ const TRIALS: [fn() -> Vec<Trial>; 70] = [
     absence_upstream::trials,
     ages::trials,
     airgap::trials,
+    airgap_list::trials,
     attacks::trials,
     audit::trials,
     audit_attack::trials,
