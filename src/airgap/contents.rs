@@ -95,12 +95,14 @@ impl Contents {
             match list.files.get(&name) {
                 None => refuse(&name, "is not listed in SHA256SUMS"),
                 Some(expected) if sha256_of(&path).map_err(AirgapError::io("read", &path))? == *expected => {
-                    right.push(entry)
+                    right.push(entry);
                 }
                 Some(_) => refuse(&name, "differs from its line in SHA256SUMS"),
             }
         }
-        right.into_iter().for_each(|entry| checked.add(entry));
+        for entry in right {
+            checked.add(entry);
+        }
         Ok(checked)
     }
 

@@ -14,12 +14,12 @@ use super::metadata::versions::versions_of;
 use super::pipeline::Pipeline;
 use crate::base::clock::Clock;
 use crate::policy::InForce;
-use crate::release::{ByteSource, EventLog, Expectations};
+use crate::release::{ByteSource, EventLog, Expectations, ReleaseError, Released, blocking};
 use crate::store::Store;
 use crate::sumdb::{DatabaseId, Databases, ModuleRecord, SumdbError};
 use crate::upstream::{Router, UpstreamError};
 use gomodule::artifact::{Artifact, Kind};
-use gomodule::dirhash::H1;
+use gomodule::dirhash::{H1, ZipLimits, file_in_zip};
 use gomodule::module::{ModulePath, ModuleVersion, Version};
 
 /// Lookups at the same time: as many as an audit makes.
@@ -99,6 +99,30 @@ impl Prefetch {
     pub(crate) async fn open_proved(&self, artifact: &Artifact) -> Result<(Arc<File>, u64, H1), MirrorError> {
         let released = self.pipeline.release(artifact).await?;
         Ok((Arc::clone(released.file()), released.identity().size(), released.h1()))
+    }
+
+    /// The proved go.mod of a version.
+    pub(crate) async fn go_mod(&self, module: &ModuleVersion) -> Result<String, MirrorError> {
+        let artifact = Artifact { module: module.clone(), kind: Kind::Mod };
+        let released = self.pipeline.release(&artifact).await?;
+        let failed = move |cause| ReleaseError::read(&artifact, cause);
+        let text = blocking(&Arc::new(released), move |go_mod| go_mod.go_mod().map_err(failed)).await?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// A file at the top of the proved zip of a version, of at most `max` bytes; `None` if it has none.
+    pub(crate) async fn file_in_zip(
+        &self,
+        module: &ModuleVersion,
+        name: &str,
+        max: u64,
+    ) -> Result<Option<Vec<u8>>, MirrorError> {
+        let artifact = Artifact { module: module.clone(), kind: Kind::Zip };
+        let released = self.pipeline.release(&artifact).await?;
+        let name = format!("{module}/{name}");
+        let failed = move |cause| ReleaseError::read(&artifact, std::io::Error::other(cause));
+        let read = move |zip: &Released| file_in_zip(zip.file(), &name, max, &ZipLimits::default()).map_err(failed);
+        Ok(blocking(&Arc::new(released), read).await?)
     }
 
     /// The stored `.info`, or one that is made of a proved version.

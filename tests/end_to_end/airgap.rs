@@ -338,7 +338,7 @@ fn told_early() {
     let (first, second) = (h1s.next().unwrap(), h1s.next().unwrap());
     std::fs::write(&go_sum, lines.replace(first, second)).unwrap();
     let (code, said) = export(&path("wrong"));
-    assert!(code == Some(1) && said.contains(&format!("line 1 of go.sum says {second}, but it is")), "{said}");
+    assert!(code == Some(1) && said.contains(&format!("line 1 of {go_sum} says {second}, but it is")), "{said}");
     assert!(said.contains("exported 8 files"), "the right files are carried all the same: {said}");
 
     // Names that would become a folder, or fail only at the end.

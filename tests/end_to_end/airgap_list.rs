@@ -15,6 +15,9 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
+/// Damages a file of an export.
+type Damage = fn(&Path);
+
 fn lost() {
     let origin = origin(World::demo());
     let folder = tempfile::tempdir().unwrap();
@@ -24,7 +27,7 @@ fn lost() {
     let hello = "example.com/hello/@v/v1.0.0";
     let private = "example.com/dep/v2/@v/v2.0.1";
     let record = format!("sumdb/{}/lookup/example.com/hello@v1.0.0", origin.world().name());
-    let damage: [(&str, &str, fn(&Path)); 7] = [
+    let damage: [(&str, &str, Damage); 7] = [
         (&format!("{hello}.zip"), "is listed in SHA256SUMS, and missing", |file| std::fs::remove_file(file).unwrap()),
         (&format!("{hello}.info"), "is listed in SHA256SUMS, and missing", |file| std::fs::remove_file(file).unwrap()),
         (&format!("{private}.mod"), "differs from its line in SHA256SUMS", |file| std::fs::write(file, "").unwrap()),

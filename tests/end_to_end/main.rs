@@ -78,6 +78,7 @@ mod response_cache;
 mod serving;
 mod settings_file;
 mod shared_folder;
+mod tools;
 mod unreachable;
 mod upstreams;
 mod zips;
@@ -88,7 +89,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 71] = [
+const TRIALS: [fn() -> Vec<Trial>; 72] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -157,6 +158,7 @@ const TRIALS: [fn() -> Vec<Trial>; 71] = [
     serving::trials,
     settings_file::trials,
     shared_folder::trials,
+    tools::trials,
     unreachable::trials,
     upstreams::trials,
     zips::trials,

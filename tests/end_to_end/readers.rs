@@ -45,7 +45,9 @@ fn set_modes(root: &Path, mode: u32) {
 }
 
 fn set_owner(root: &Path, user: u32) {
-    walk(root).iter().for_each(|entry| chown(entry, Some(user), Some(user)).unwrap());
+    for entry in walk(root) {
+        chown(entry, Some(user), Some(user)).unwrap();
+    }
 }
 
 fn walk(root: &Path) -> Vec<PathBuf> {
@@ -61,8 +63,10 @@ fn walk(root: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Everything in the folder: names with modes, and contents.
-fn state(data: &Path) -> (Vec<(PathBuf, u32)>, BTreeMap<String, Vec<u8>>) {
+/// Everything in a folder: names with modes, and contents.
+type State = (Vec<(PathBuf, u32)>, BTreeMap<String, Vec<u8>>);
+
+fn state(data: &Path) -> State {
     let mut entries: Vec<_> =
         walk(data).into_iter().map(|path| (path.clone(), path.metadata().unwrap().permissions().mode())).collect();
     entries.sort();
