@@ -67,6 +67,7 @@ mod odd_answers;
 mod offline;
 mod policy;
 mod policy_base;
+mod policy_lists;
 mod private;
 mod proxies;
 mod queries;
@@ -89,7 +90,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 72] = [
+const TRIALS: [fn() -> Vec<Trial>; 73] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -147,6 +148,7 @@ const TRIALS: [fn() -> Vec<Trial>; 72] = [
     offline::trials,
     policy::trials,
     policy_base::trials,
+    policy_lists::trials,
     private::trials,
     proxies::trials,
     queries::trials,
