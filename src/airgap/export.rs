@@ -1,6 +1,6 @@
 //! The store → an export: tree heads, records and tiles first, then the files, each hashed again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
@@ -23,6 +23,8 @@ pub(crate) struct Exported {
     pub(crate) files: usize,
     pub(crate) bytes: u64,
     pub(crate) records: usize,
+    /// The module versions whose zip was exported.
+    zips: BTreeSet<ModuleVersion>,
     /// What was not exported.
     pub(crate) refused: Vec<Refusal>,
 }
@@ -46,7 +48,7 @@ pub(crate) async fn export(
             done.fetch_add(1, Ordering::Relaxed);
         }
     }
-    lists(prefetch, &wanted, &mut writer, &mut exported).await?;
+    lists(prefetch, &mut writer, &mut exported).await?;
     block_in_place(|| {
         newest.iter().try_for_each(|(path, info)| writer.add(&Request::Latest(path.clone()).to_string(), info))?;
         writer.finish()
@@ -55,13 +57,9 @@ pub(crate) async fn export(
 }
 
 /// Adds `@v/list` of each module: the versions whose zip is exported, without what the module retracts.
-async fn lists(
-    prefetch: &Prefetch,
-    wanted: &FetchPlan,
-    writer: &mut ExportWriter,
-    exported: &mut Exported,
-) -> Result<(), AirgapError> {
-    for path in wanted.paths() {
+async fn lists(prefetch: &Prefetch, writer: &mut ExportWriter, exported: &mut Exported) -> Result<(), AirgapError> {
+    let paths: BTreeSet<ModulePath> = exported.zips.iter().map(|module| module.path.clone()).collect();
+    for path in paths {
         let listed = match prefetch.stored_versions(&path).await {
             Ok(listed) => listed,
             Err(error) => {
@@ -70,8 +68,7 @@ async fn lists(
             }
         };
         let is_there = |version: &&Version| {
-            let module = ModuleVersion { path: path.clone(), version: (*version).clone() };
-            wanted.modules.get(&module).is_some_and(|files| files.contains_key(&Kind::Zip))
+            exported.zips.contains(&ModuleVersion { path: path.clone(), version: (*version).clone() })
         };
         let lines: String = listed.iter().filter(is_there).map(|version| format!("{version}\n")).collect();
         block_in_place(|| writer.add(&Request::List(path).to_string(), lines.as_bytes()))?;
@@ -169,6 +166,9 @@ async fn file(
             exported.refused.extend(contradiction(claims, &artifact, h1));
             exported.files += 1;
             exported.bytes += len;
+            if artifact.kind == Kind::Zip {
+                exported.zips.insert(artifact.module);
+            }
         }
         Err(error) => match error.missing_offline() {
             // The error itself gives advice for a mirror, not for an export.

@@ -80,6 +80,7 @@ mod serving;
 mod settings_file;
 mod shared_folder;
 mod tools;
+mod unnamed;
 mod unreachable;
 mod upstreams;
 mod zips;
@@ -90,7 +91,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 73] = [
+const TRIALS: [fn() -> Vec<Trial>; 74] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -161,6 +162,7 @@ const TRIALS: [fn() -> Vec<Trial>; 73] = [
     settings_file::trials,
     shared_folder::trials,
     tools::trials,
+    unnamed::trials,
     unreachable::trials,
     upstreams::trials,
     zips::trials,
