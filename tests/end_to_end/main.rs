@@ -27,6 +27,7 @@ mod audit_scope;
 mod base_git;
 mod base_revision;
 mod cli;
+mod closed_network;
 mod codings;
 mod commands;
 mod crash;
@@ -91,7 +92,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 74] = [
+const TRIALS: [fn() -> Vec<Trial>; 75] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -112,6 +113,7 @@ const TRIALS: [fn() -> Vec<Trial>; 74] = [
     base_git::trials,
     base_revision::trials,
     cli::trials,
+    closed_network::trials,
     codings::trials,
     commands::trials,
     crash::trials,

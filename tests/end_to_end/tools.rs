@@ -23,7 +23,7 @@ pub fn trials() -> Vec<Trial> {
 const MAIN: &str = "package main\n\nimport \"example.com/hello\"\n\nfunc main() { println(hello.Text()) }\n";
 
 /// The demo modules, and tools that need `hello`: with a go.sum, without one, and of before Go 1.17.
-fn world() -> Origin {
+pub fn world() -> Origin {
     let mut world = World::demo();
     world.add_simple("example.com/tested@v1.0.0", "require example.com/deeper v1.0.0\n", "package tested\n");
     world.add_simple("example.com/deeper@v1.0.0", "", "package deeper\n");
