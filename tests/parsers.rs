@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::{sources, stems, without_tests};
 
 /// The files with functions that `has_parser` finds, and their fuzz targets.
-const PARSERS: [(&str, &str); 39] = [
+const PARSERS: [(&str, &str); 40] = [
     ("gomodule/src/dirhash/h1.rs", "gosum"),
     ("gomodule/src/gomod.rs", "gomod"),
     ("gomodule/src/gomod/work.rs", "gowork"),
@@ -18,6 +18,7 @@ const PARSERS: [(&str, &str); 39] = [
     ("gomodule/src/module/pattern.rs", "pattern"),
     ("gomodule/src/module/version.rs", "module"),
     ("gomodule/src/proxy_request.rs", "request"),
+    ("src/airgap/content_list.rs", "archive"),
     ("src/airgap/layout.rs", "archive"),
     ("src/base/toml_file.rs", "policy"),
     ("src/gate/manifest.rs", "manifest"),

@@ -44,6 +44,9 @@ pub fn gomod(bytes: &[u8]) {
     assert!(file.retractions.len() <= retracted.len() && file.requires.iter().all(|require| in_text(require.line)));
     if errors.count == 0 {
         assert!(file.retractions == retracted && gomod::names_a_module(text));
+        assert!(
+            gomod::requirements(text).is_ok_and(|all| all.len() == file.requires.len()) || !file.requires.is_empty()
+        );
     }
     let words = file.requires.iter().map(|require| &require.path);
     if words

@@ -21,4 +21,4 @@ pub use h1::{FileList, H1, H1Error, hash_go_mod};
 pub use limits::ZipLimits;
 pub use names::{MAX_ELEMENT, MAX_NAME, NameError};
 pub use stream::StreamHasher;
-pub use zip::{ZipReport, hash_module_zip, hash_module_zip_streamed, module_in_zip, names_in_zip};
+pub use zip::{ZipReport, file_in_zip, hash_module_zip, hash_module_zip_streamed, module_in_zip, names_in_zip};

@@ -3,7 +3,7 @@
 //! A line is a verb and words; `//` starts a comment; words may be quoted with `"`; a block `verb ( … )` has one line for each
 //! entry (<https://go.dev/ref/mod#go-mod-file>). The files of a main module are read as strictly as `go` reads them
 //! ([`GoMod::read`], [`GoWork::read`]): each line that `go` refuses is an error, and the other lines count. The go.mod of a
-//! dependency is read laxly ([`retractions`], [`names_a_module`]).
+//! dependency is read laxly ([`requirements`], [`retractions`], [`names_a_module`]).
 
 mod directive;
 mod error;
@@ -17,7 +17,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::artifact::Kind;
 use crate::gosum::is_utf16;
-use crate::module::is_import_path;
+use crate::module::{ModuleVersion, is_import_path};
 
 pub use directive::{Replace, Replaced, Require, Retraction};
 pub use error::{GoModError, GoModErrors};
@@ -259,6 +259,19 @@ pub fn retractions(text: &str) -> Result<Vec<Retraction>, TooManyRetractions> {
     };
     let found: Vec<Retraction> = valid_lines(text).filter_map(read).take(MAX_RETRACTIONS + 1).collect();
     if found.len() > MAX_RETRACTIONS { Err(TooManyRetractions) } else { Ok(found) }
+}
+
+/// The requirements in the go.mod of a dependency. As for `go`, only lines that require a module can be wrong.
+pub fn requirements(text: &str) -> Result<Vec<ModuleVersion>, GoModError> {
+    let read = |line: Line| {
+        let (verb, words) = line.split();
+        let required = (verb == "require").then(|| -> Result<ModuleVersion, Flaw> {
+            let (path, version) = directive::module(&words)?;
+            Ok(ModuleVersion::parse(&format!("{path}@{version}"))?)
+        })?;
+        Some(required.map_err(|why| GoModError { line: line.number, why }))
+    };
+    valid_lines(text).filter_map(read).collect()
 }
 
 /// Whether a text has a module line, as every go.mod does.

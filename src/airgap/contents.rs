@@ -1,10 +1,15 @@
-//! Lists the folder of an export, or the download folder of a module cache. No file is opened.
+//! Lists the folder of an export, or the download folder of a module cache; and compares an export with its list of contents.
 
+use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::Path;
 
-use super::error::AirgapError;
+use super::content_list::{ContentList, sha256_of};
+use super::error::{AirgapError, Refusal};
 use super::fetch_plan::FetchPlan;
-use super::layout::{ExportEntry, MAX_ENTRIES};
+use super::layout::{ExportEntry, LIST, MAX_ENTRIES, MAX_LIST};
+use crate::base::bounded::text_bounded;
+use crate::base::fault::Fault;
 use crate::base::limits::MAX_DEPTH;
 use crate::base::tree::{Unreadable, below, name_below};
 use crate::upstream::database_request::DatabaseRequest;
@@ -22,6 +27,10 @@ pub struct Contents {
     pub(crate) heads: Vec<String>,
     /// The module versions with a record.
     pub(crate) records: Vec<ModuleVersion>,
+    /// Files that are missing, or differ from the list of contents.
+    pub(crate) refused: Vec<Refusal>,
+    /// All entries, by name.
+    entries: BTreeMap<String, ExportEntry>,
 }
 
 impl Contents {
@@ -30,7 +39,7 @@ impl Contents {
         self.files.files() == 0 && self.heads.is_empty() && self.records.is_empty()
     }
 
-    /// Lists `folder`. Anything that no export has is an error: a link or a device could lead anywhere. Blocks.
+    /// Lists `folder`, without opening a file. Anything that no export has is an error: a link or a device could lead anywhere. Blocks.
     pub fn read(folder: &Path, databases: &[String]) -> Result<Self, AirgapError> {
         let mut contents = Self::default();
         for (count, entry) in below(folder, |_| true).enumerate() {
@@ -61,14 +70,51 @@ impl Contents {
         Ok(contents)
     }
 
+    /// The entries of the export in `folder` that are as its list of contents says. Other files are refused: nothing else may
+    /// vouch for those of private modules. Blocks.
+    pub fn checked(self, folder: &Path) -> Result<Self, AirgapError> {
+        let place = folder.join(LIST);
+        if !self.entries.contains_key(LIST) {
+            return Err(AirgapError::NotWhole);
+        }
+        let text = File::open(&place)
+            .and_then(|file| text_bounded(file, MAX_LIST))
+            .map_err(AirgapError::io("read", &place))?;
+        let list = ContentList::parse(&text.unwrap_or_default());
+        let list = list.map_err(|why| AirgapError::malformed(folder, LIST, why.to_string()))?;
+        let mut checked = Self::default();
+        let mut refuse = |name: &str, why: &str| {
+            checked.refused.push(Refusal::new(name, format!("{name} {why}: copy the export again"), Fault::Refused));
+        };
+        list.files.keys().filter(|name| !self.entries.contains_key(*name)).for_each(|name| {
+            refuse(name, "is listed in SHA256SUMS, and missing");
+        });
+        let mut right = Vec::new();
+        for (name, entry) in self.entries.into_iter().filter(|(name, _)| name != LIST) {
+            let path = folder.join(&name);
+            match list.files.get(&name) {
+                None => refuse(&name, "is not listed in SHA256SUMS"),
+                Some(expected) if sha256_of(&path).map_err(AirgapError::io("read", &path))? == *expected => {
+                    right.push(entry);
+                }
+                Some(_) => refuse(&name, "differs from its line in SHA256SUMS"),
+            }
+        }
+        for entry in right {
+            checked.add(entry);
+        }
+        Ok(checked)
+    }
+
     fn add(&mut self, entry: ExportEntry) {
+        self.entries.insert(entry.name(), entry.clone());
         match entry {
             ExportEntry::Module(Request::File(artifact)) => drop(self.files.add(&artifact.module, artifact.kind)),
             ExportEntry::Module(Request::Latest(path)) => self.newest.push(path),
             ExportEntry::Database(database, DatabaseRequest::Latest) => self.heads.push(database),
             ExportEntry::Database(_, DatabaseRequest::Lookup(module)) => self.records.push(module),
-            // Tiles are read when a proof needs them; an export has no other requests.
-            ExportEntry::Database(..) | ExportEntry::Module(_) => {}
+            // Tiles are read when a proof needs them. The lists are for `go`: the store makes its own.
+            ExportEntry::Database(..) | ExportEntry::Module(_) | ExportEntry::List => {}
         }
     }
 }

@@ -62,6 +62,15 @@ pub enum AirgapError {
         /// Why it cannot be read.
         cause: io::Error,
     },
+    /// The export has no list of contents.
+    #[error(
+        "the export has no SHA256SUMS, its list of contents, which is written last: it is not whole, or was made by sumgate 0.1; \
+         export it again"
+    )]
+    NotWhole,
+    /// The list of contents would be too large.
+    #[error("the export {} has too many files for one list of contents: make several exports", .0.display())]
+    TooMany(PathBuf),
     /// The folder or archive has something that no export has, so none of it is imported.
     #[error("{} was refused as a whole: {entry:?} {why}", path.display())]
     Malformed {
@@ -92,8 +101,8 @@ impl AirgapError {
     pub(crate) fn fault(&self) -> Fault {
         match self {
             Self::Io { .. } | Self::Store(_) => Fault::Host,
-            Self::NotEmpty(_) | Self::OtherArchive(_) => Fault::Request,
-            Self::Malformed { .. } | Self::NotAnExport { .. } => Fault::Refused,
+            Self::NotEmpty(_) | Self::OtherArchive(_) | Self::TooMany(_) => Fault::Request,
+            Self::NotWhole | Self::Malformed { .. } | Self::NotAnExport { .. } => Fault::Refused,
         }
     }
 }

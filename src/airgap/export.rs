@@ -1,6 +1,6 @@
 //! The store → an export: tree heads, records and tiles first, then the files, each hashed again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
@@ -15,7 +15,7 @@ use crate::mirror::{Newest, Prefetch};
 use crate::sumdb::{DatabaseId, Databases, ModuleRecord, ProofSet};
 use crate::upstream::database_request::DatabaseRequest;
 use gomodule::artifact::{Artifact, Kind};
-use gomodule::module::ModulePath;
+use gomodule::module::{ModulePath, ModuleVersion, Version};
 use gomodule::proxy_request::Request;
 
 #[derive(Clone, Debug, Default)]
@@ -23,6 +23,8 @@ pub(crate) struct Exported {
     pub(crate) files: usize,
     pub(crate) bytes: u64,
     pub(crate) records: usize,
+    /// The module versions whose zip was exported.
+    zips: BTreeSet<ModuleVersion>,
     /// What was not exported.
     pub(crate) refused: Vec<Refusal>,
 }
@@ -46,11 +48,32 @@ pub(crate) async fn export(
             done.fetch_add(1, Ordering::Relaxed);
         }
     }
+    lists(prefetch, &mut writer, &mut exported).await?;
     block_in_place(|| {
         newest.iter().try_for_each(|(path, info)| writer.add(&Request::Latest(path.clone()).to_string(), info))?;
         writer.finish()
     })?;
     Ok(exported)
+}
+
+/// Adds `@v/list` of each module: the versions whose zip is exported, without what the module retracts.
+async fn lists(prefetch: &Prefetch, writer: &mut ExportWriter, exported: &mut Exported) -> Result<(), AirgapError> {
+    let paths: BTreeSet<ModulePath> = exported.zips.iter().map(|module| module.path.clone()).collect();
+    for path in paths {
+        let listed = match prefetch.stored_versions(&path).await {
+            Ok(listed) => listed,
+            Err(error) => {
+                exported.refused.push(Refusal::of(format!("the version list of {path}"), &error));
+                continue;
+            }
+        };
+        let is_there = |version: &&Version| {
+            exported.zips.contains(&ModuleVersion { path: path.clone(), version: (*version).clone() })
+        };
+        let lines: String = listed.iter().filter(is_there).map(|version| format!("{version}\n")).collect();
+        block_in_place(|| writer.add(&Request::List(path).to_string(), lines.as_bytes()))?;
+    }
+    Ok(())
 }
 
 /// Adds the go.mod and `.info` of the newest version of each module, where the store knows it. Returns the plan and the
@@ -107,6 +130,7 @@ async fn records(
         let name_of = |request| ExportEntry::Database(database.to_owned(), request).name();
         let reply = |record: &ModuleRecord| record.proven().format_reply(&proofs.head);
         block_in_place(|| {
+            writer.add(&name_of(DatabaseRequest::Supported), b"")?;
             writer.add(&name_of(DatabaseRequest::Latest), proofs.head.note().as_bytes())?;
             for record in &records {
                 writer.add(&name_of(DatabaseRequest::Lookup(record.module().clone())), reply(record).as_bytes())?;
@@ -127,8 +151,8 @@ async fn file(
 ) -> Result<(), AirgapError> {
     let name = artifact.path();
     if artifact.kind == Kind::Info {
-        // An importing mirror makes a missing one from the version (`mirror/infos`).
-        if let Ok(Some(info)) = prefetch.kept_info(&artifact).await {
+        // A missing one is made of the proved version.
+        if let Ok(Some(info)) = prefetch.stored_info(&artifact.module).await {
             block_in_place(|| writer.add(&name, &info))?;
             exported.files += 1;
             exported.bytes += info.len() as u64;
@@ -142,6 +166,9 @@ async fn file(
             exported.refused.extend(contradiction(claims, &artifact, h1));
             exported.files += 1;
             exported.bytes += len;
+            if artifact.kind == Kind::Zip {
+                exported.zips.insert(artifact.module);
+            }
         }
         Err(error) => match error.missing_offline() {
             // The error itself gives advice for a mirror, not for an export.

@@ -1,7 +1,7 @@
 //! Writes an export: into a folder, or into a tar archive compressed with zstd (RFC 8878).
 //!
 //! The archive has regular files only, with one mode and no dates, so that equal exports are equal archives. It appears
-//! under its name once it is complete.
+//! under its name once it is complete. The list of contents comes last, so a folder without it is not whole.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -9,10 +9,13 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
+use super::content_list::{ContentList, Hashed};
 use super::error::AirgapError;
+use super::layout::LIST;
 use crate::base::bounded::from_start;
 use crate::base::tree::folder_of;
 use crate::store::Modes;
+use crate::store::durable::{self, Durability};
 
 /// The fastest level: module zips are compressed already.
 const LEVEL: i32 = 1;
@@ -24,11 +27,14 @@ const OTHER_ARCHIVES: [&str; 7] = [".tar", ".tgz", ".tar.gz", ".tar.xz", ".tar.b
 pub(crate) struct ExportWriter {
     path: PathBuf,
     output: Output,
+    list: ContentList,
 }
+
+type Archive = tar::Builder<zstd::Encoder<'static, NamedTempFile>>;
 
 enum Output {
     Folder,
-    Archive(Box<tar::Builder<zstd::Encoder<'static, NamedTempFile>>>),
+    Archive(Box<Archive>),
 }
 
 impl ExportWriter {
@@ -56,7 +62,7 @@ impl ExportWriter {
             }
             Output::Folder
         };
-        Ok(Self { path: path.to_owned(), output })
+        Ok(Self { path: path.to_owned(), output, list: ContentList::default() })
     }
 
     pub(crate) fn add(&mut self, name: &str, bytes: &[u8]) -> Result<(), AirgapError> {
@@ -68,32 +74,50 @@ impl ExportWriter {
         self.write(name, from_start(file).take(len), len)
     }
 
-    fn write(&mut self, name: &str, mut from: impl Read, len: u64) -> Result<(), AirgapError> {
+    fn write(&mut self, name: &str, from: impl Read, len: u64) -> Result<(), AirgapError> {
+        let mut from = Hashed::new(from);
         match &mut self.output {
             Output::Folder => {
                 let path = self.path.join(name);
                 let failed = |cause| AirgapError::io("write", &path)(cause);
                 fs::create_dir_all(path.parent().unwrap_or(&self.path)).map_err(failed)?;
                 let copied = io::copy(&mut from, &mut File::create_new(&path).map_err(failed)?).map_err(failed)?;
-                if copied == len { Ok(()) } else { Err(failed(io::ErrorKind::UnexpectedEof.into())) }
+                if copied != len {
+                    return Err(failed(io::ErrorKind::UnexpectedEof.into()));
+                }
             }
             Output::Archive(archive) => {
-                let mut header = tar::Header::new_gnu();
-                header.set_entry_type(tar::EntryType::Regular);
-                header.set_mode(0o644);
-                header.set_size(len);
-                archive.append_data(&mut header, name, from).map_err(AirgapError::io("write", &self.path))
+                append(archive, name, &mut from, len).map_err(AirgapError::io("write", &self.path))?;
             }
         }
-    }
-
-    /// Completes the export. An archive is then on disk, under its name.
-    pub(crate) fn finish(self) -> Result<(), AirgapError> {
-        let Output::Archive(archive) = self.output else { return Ok(()) };
-        let failed = |cause| AirgapError::io("write", &self.path)(cause);
-        let file = archive.into_inner().and_then(zstd::Encoder::finish).map_err(failed)?;
-        file.as_file().sync_all().map_err(failed)?;
-        file.persist(&self.path).map_err(|error| failed(error.error))?;
+        self.list.files.insert(name.to_owned(), from.sha256());
         Ok(())
     }
+
+    /// Completes the export with its list of contents. An archive is then on disk, under its name.
+    pub(crate) fn finish(self) -> Result<(), AirgapError> {
+        if !self.list.fits() {
+            return Err(AirgapError::TooMany(self.path));
+        }
+        let list = self.list.text().into_bytes();
+        let failed = |cause| AirgapError::io("write", &self.path)(cause);
+        match self.output {
+            Output::Folder => durable::write(&self.path.join(LIST), &list, Durability::Synced, Modes::Shared)?,
+            Output::Archive(mut archive) => {
+                append(&mut archive, LIST, list.as_slice(), list.len() as u64).map_err(failed)?;
+                let file = archive.into_inner().and_then(zstd::Encoder::finish).map_err(failed)?;
+                file.as_file().sync_all().map_err(failed)?;
+                file.persist(&self.path).map_err(|error| failed(error.error))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn append(archive: &mut Archive, name: &str, from: impl Read, len: u64) -> io::Result<()> {
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::Regular);
+    header.set_mode(0o644);
+    header.set_size(len);
+    archive.append_data(&mut header, name, from)
 }

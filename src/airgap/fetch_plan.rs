@@ -4,6 +4,7 @@
 //! Each version needs its `.info`: `go mod download` requests it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::error::Refusal;
 use crate::base::fault::Fault;
@@ -12,8 +13,8 @@ use gomodule::dirhash::H1;
 use gomodule::gosum::{AnyHash, SumContent, parse_go_sum};
 use gomodule::module::{ModulePath, ModuleVersion, Patterns};
 
-/// The h1 that lines of go.sum claim for one file, with their line numbers.
-pub(crate) type Claims = Vec<(u32, H1)>;
+/// The h1 that lines of go.sum files claim for one file, each with the file and the line number.
+pub(crate) type Claims = Vec<(Arc<str>, u32, H1)>;
 
 /// The files to fetch or export of each module version.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,6 +25,27 @@ pub(crate) struct FetchPlan {
 impl FetchPlan {
     pub(crate) fn add(&mut self, module: &ModuleVersion, kind: Kind) -> &mut Claims {
         self.modules.entry(module.clone()).or_default().entry(kind).or_default()
+    }
+
+    /// Adds the files of another plan.
+    pub(crate) fn join(&mut self, other: &Self) {
+        for (module, files) in &other.modules {
+            for (kind, claims) in files {
+                self.add(module, *kind).extend(claims.iter().cloned());
+            }
+        }
+    }
+
+    /// The files that are not in `other`.
+    pub(super) fn without(&self, other: &Self) -> Self {
+        let mut rest = self.clone();
+        for (module, files) in &other.modules {
+            if let Some(left) = rest.modules.get_mut(module) {
+                left.retain(|kind, claims| !files.contains_key(kind) || !claims.is_empty());
+            }
+        }
+        rest.modules.retain(|_, files| !files.is_empty());
+        rest
     }
 
     /// Removes the modules that match `patterns` and not `but`. Returns them.
@@ -48,16 +70,35 @@ impl FetchPlan {
     }
 }
 
+/// Private modules whose names are sent nowhere.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct KeptBack {
+    /// The modules of GONOPROXY and GONOSUMDB.
+    pub(crate) private: Patterns,
+    /// Those that flags name, and with that where they come from.
+    pub(crate) named: Patterns,
+}
+
+impl KeptBack {
+    /// Removes the modules from a plan. They are returned as refusals, so that the user learns that they are missing.
+    pub(crate) fn leave_out(&self, plan: &mut FetchPlan) -> Vec<Refusal> {
+        let why = "GONOPROXY or GONOSUMDB (by default GOPRIVATE) covers it, so no request was made: \
+                   --private PATTERNS fetches it direct, --nosumdb PATTERNS from --upstream and unproved";
+        let refusal = |module: ModuleVersion| Refusal::new(module.to_string(), why, Fault::Absent);
+        plan.leave_out(&self.private, &self.named).into_iter().map(refusal).collect()
+    }
+}
+
 /// The first claim that is not the proved `h1`.
 pub(super) fn contradiction(claims: &Claims, artifact: &Artifact, h1: H1) -> Option<Refusal> {
-    let (line, claimed) = claims.iter().find(|(_, claimed)| *claimed != h1)?;
-    let why = format!("line {line} of go.sum says {claimed}, but it is proved to be {h1}");
+    let (file, line, claimed) = claims.iter().find(|(_, _, claimed)| *claimed != h1)?;
+    let why = format!("line {line} of {file} says {claimed}, but it is proved to be {h1}");
     Some(Refusal::new(artifact.to_string(), why, Fault::Refused))
 }
 
 /// The files that a go.sum needs, and its malformed lines.
 pub(crate) fn of_go_sum(shown: &str, bytes: &[u8]) -> (FetchPlan, Vec<Refusal>) {
-    let (mut wanted, mut refused) = (FetchPlan::default(), Vec::new());
+    let (mut wanted, mut refused, file) = (FetchPlan::default(), Vec::new(), Arc::<str>::from(shown));
     for line in parse_go_sum(bytes) {
         match line.content {
             SumContent::Hash(hash) => {
@@ -66,7 +107,7 @@ pub(crate) fn of_go_sum(shown: &str, bytes: &[u8]) -> (FetchPlan, Vec<Refusal>) 
                 }
                 let claims = wanted.add(&hash.module, hash.kind);
                 if let AnyHash::H1(h1) = hash.hash {
-                    claims.push((line.number, h1));
+                    claims.push((Arc::clone(&file), line.number, h1));
                 }
             }
             SumContent::Malformed { why, .. } => {

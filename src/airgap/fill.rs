@@ -6,12 +6,16 @@ use futures_util::{StreamExt, stream};
 
 use super::error::Refusal;
 use super::fetch_plan::{Claims, FetchPlan, contradiction};
+use crate::base::fault::in_full;
 use crate::mirror::{Newest, Prefetch, Prefetched};
 use gomodule::artifact::{Artifact, Kind};
 use gomodule::module::ModuleVersion;
 
 /// Modules downloaded at the same time: as many as two or three `go mod download` request.
 const AT_ONCE: usize = 24;
+
+/// What to do about a module of which no database has a record.
+const IF_PRIVATE: &str = "if it is private, name it with --private PATTERNS or --nosumdb PATTERNS";
 
 /// What was downloaded.
 #[derive(Clone, Debug, Default)]
@@ -86,7 +90,12 @@ impl Filled {
             Err(_) if kind == Kind::Info => {}
             Err(error) if error.missing_offline().is_some() => {
                 // The error itself gives advice for a mirror, not for an import.
-                let why = format!("{module} was not proved here before, and offline it cannot be looked up");
+                let why =
+                    format!("{module} was not proved here before, and offline it cannot be looked up; {IF_PRIVATE}");
+                self.refused.push(Refusal::new(artifact.to_string(), why, error.fault()));
+            }
+            Err(error) if error.lacks_record() => {
+                let why = format!("{}; {IF_PRIVATE}", in_full(&error));
                 self.refused.push(Refusal::new(artifact.to_string(), why, error.fault()));
             }
             Err(error) => self.refused.push(Refusal::of(artifact.to_string(), &error)),

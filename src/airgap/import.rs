@@ -48,6 +48,7 @@ pub(crate) async fn import(
             Err(error) => imported.filled.refused.push(Refusal::of(format!("the record of {module}"), &error)),
         }
     }
+    imported.filled.refused.splice(..0, contents.refused.iter().cloned());
     imported.filled = imported.filled.and(fill(prefetch, &contents.files, done).await);
     for path in &contents.newest {
         if let Err(error) = Newest(prefetch).import(path).await {

@@ -15,7 +15,7 @@ use crate::policy::{Age, ValueError};
 use gomodule::module::ModuleVersion;
 
 pub(super) use audit::{AuditArgs, Colour, DoctorArgs, OutputArgs};
-pub(super) use cache::{CacheCommand, ExportArgs, FetchArgs, ImportArgs, KeygenArgs, PinsCommand};
+pub(super) use cache::{CacheCommand, ExportArgs, FetchArgs, ImportArgs, KeygenArgs, PinsCommand, ToolchainArgs};
 pub(super) use run::{Cache, RunArgs};
 pub(super) use serve::{AddressArgs, HoldArgs, ServeArgs};
 pub(super) use shared::{

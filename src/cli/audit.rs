@@ -20,7 +20,6 @@ use crate::base::tree::{Tree, folder_of, repository_by_words, working_folder};
 use crate::finding::{Code, Ending, Finding, Place, RenderOptions, Report, Root, Unaudited, render};
 use crate::go::environment::GoEnv;
 use crate::repository::tracks;
-use crate::store::Access;
 
 pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
     let go = config::go_env()?;
@@ -31,8 +30,9 @@ pub(super) fn run(args: &AuditArgs) -> Result<Exit, Failure> {
     let given = if args.modcache { module_cache(&go)? } else { go_sums(args, &go, bases.as_mut())? };
 
     let http = config::http(args.offline)?;
-    let access = if args.offline { Access::Read } else { Access::Write };
-    let store = config::store(args.state.data.as_deref(), access)?.auditing(ages::trees_of(&args.paths)?);
+    let data = args.state.data.as_deref();
+    let access = config::access_to_prove(data, args.offline)?;
+    let store = config::store(data, access)?.auditing(ages::trees_of(&args.paths)?);
     let databases = config::clients(databases, &args.state.anchor, &store, &http, &policies.all())?;
     out::start_log(out::QUIET);
     let at_once = usize::from(args.concurrency);

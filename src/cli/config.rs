@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use etcetera::BaseStrategy;
 
 use super::ages;
-use super::args::{AddressArgs, CaseArgs, ExemptArgs, GoSettingsArgs};
+use super::args::{AddressArgs, CaseArgs, ExemptArgs, GoSettingsArgs, ToolchainArgs};
 use super::exit::Failure;
 use super::out;
-use crate::airgap::{self, FetchPlan, Refusal};
+use crate::airgap::{self, FetchPlan, KeptBack, Refusal, Toolchains};
 use crate::base::bounded::read_bounded;
 use crate::base::clock::Clock;
 use crate::base::fault::Fault;
@@ -20,10 +20,12 @@ use crate::base::tree::{Tree, TreeError, Unreadable, open_named, tree_by_words, 
 use crate::go::environment::GoEnv;
 use crate::mirror::BasePath;
 use crate::policy::{self, Policy};
-use crate::store::{Access, Modes, Store};
+use crate::store::{Access, Modes, Store, unwritable};
 use crate::sumdb::{Anchor, Client, Database, DatabaseError, Databases};
 use crate::upstream::{Credentials, HttpClient, ProxyList, ProxyListError, Router, Ttls, UpstreamConfig, UpstreamPool};
-use gomodule::module::{ModuleVersion, Patterns};
+use gomodule::gomod::{GoMod, MAX_GO_MOD};
+use gomodule::goversion::GoVersion;
+use gomodule::module::Patterns;
 
 /// The databases, in the given order. Names must be unique, because paths contain them.
 pub(super) fn databases(texts: &[String]) -> Result<Vec<Database>, Failure> {
@@ -98,6 +100,14 @@ pub(super) fn store(data: Option<&Path>, access: Access) -> Result<Store, Failur
     Ok(Store::open_for(&data_folder(data)?, access, Modes::Private, Clock::System)?)
 }
 
+/// The access of a command that proves something, and only stores the proofs to have them next time: a data folder that this user
+/// cannot write to is read.
+pub(super) fn access_to_prove(data: Option<&Path>, offline: bool) -> Result<Access, Failure> {
+    let folder = data_folder(data)?;
+    let is_read = offline || (folder.is_dir() && unwritable(&folder).is_some());
+    Ok(if is_read { Access::Read } else { Access::Write })
+}
+
 /// The data folder: the given one, or the default of this user.
 pub(super) fn data_folder(data: Option<&Path>) -> Result<PathBuf, Failure> {
     if let Some(dir) = data {
@@ -141,19 +151,88 @@ pub(super) fn http(offline: bool) -> Result<HttpClient, Failure> {
     HttpClient::new().map_err(|error| Failure::new(Fault::Host, format!("cannot set up the {error}")))
 }
 
-/// The files that a go.sum lists, and its malformed lines. The default is the go.sum of the working folder; `otherwise` says how to
-/// name another one.
-pub(super) fn wanted_of(named: Option<&Path>, otherwise: &str) -> Result<(FetchPlan, Vec<Refusal>), Failure> {
-    let (go_sum, how) = named.map_or((Path::new("go.sum"), PathSource::Found), |path| (path, PathSource::Named));
-    let shown = go_sum.display().to_string();
-    let file = open(go_sum, how).map_err(|error| {
-        let is_absent =
-            matches!(&error, TreeError::Unreadable(Unreadable { cause, .. }) if cause.kind() == io::ErrorKind::NotFound);
-        Failure::new(Fault::Host, format!("{error}{}", if is_absent { otherwise } else { "" }))
-    })?;
-    let bytes = read_bounded(file, MAX_SUM).map_err(|error| Failure::host(&format!("read {shown}"), &error))?;
-    let bytes = bytes.ok_or_else(|| Failure::new(Fault::Request, format!("{shown} has more than {MAX_SUM} bytes")))?;
-    Ok(airgap::of_go_sum(&shown, &bytes))
+/// What go.sum and go.mod files of main modules need.
+#[derive(Default)]
+pub(super) struct Wanted {
+    pub(super) plan: FetchPlan,
+    /// Malformed lines.
+    pub(super) refused: Vec<Refusal>,
+    /// The text of each go.mod, and its name in messages.
+    go_mods: Vec<(String, String)>,
+}
+
+impl Wanted {
+    /// Reads the named files, each a go.sum or a go.mod. The other one is read, too, if it lies beside it. The default is the go.sum
+    /// of the working folder; `otherwise` says how to name another one.
+    pub(super) fn of(named: &[PathBuf], otherwise: &str) -> Result<Self, Failure> {
+        let mut wanted = Self::default();
+        if named.is_empty() {
+            wanted.add(Path::new("go.sum"), PathSource::Found, otherwise)?;
+        }
+        named.iter().try_for_each(|path| wanted.add(path, PathSource::Named, otherwise))?;
+        Ok(wanted)
+    }
+
+    fn add(&mut self, path: &Path, how: PathSource, otherwise: &str) -> Result<(), Failure> {
+        let is_go_mod = path.extension().is_some_and(|extension| extension == "mod");
+        let (go_mod, go_sum) = (path.with_extension("mod"), path.with_extension("sum"));
+        if let Some(text) = read_go_file(&go_mod, how, MAX_GO_MOD, otherwise, is_go_mod)? {
+            let text = String::from_utf8_lossy(&text).into_owned();
+            // A module without requirements has no go.sum.
+            let needs_sums = is_go_mod && !GoMod::read(text.as_bytes()).0.requires.is_empty();
+            self.go_mods.push((text, go_mod.display().to_string()));
+            self.add_sums(&go_sum, how, otherwise, needs_sums)
+        } else {
+            self.add_sums(&go_sum, how, otherwise, true)
+        }
+    }
+
+    fn add_sums(&mut self, go_sum: &Path, how: PathSource, otherwise: &str, must: bool) -> Result<(), Failure> {
+        if let Some(bytes) = read_go_file(go_sum, how, MAX_SUM, otherwise, must)? {
+            let (plan, refused) = airgap::of_go_sum(&go_sum.display().to_string(), &bytes);
+            self.plan.join(&plan);
+            self.refused.extend(refused);
+        }
+        Ok(())
+    }
+
+    /// Adds the toolchains that the go.mod files name.
+    pub(super) fn add_toolchains(&mut self, toolchains: &Toolchains) {
+        for (text, shown) in &self.go_mods {
+            self.refused.extend(toolchains.add_for_main(text, shown, &mut self.plan).err());
+        }
+    }
+}
+
+/// The bytes of a go.mod or go.sum; `None` if it is missing, and may be.
+fn read_go_file(
+    path: &Path,
+    how: PathSource,
+    max: u64,
+    otherwise: &str,
+    must: bool,
+) -> Result<Option<Vec<u8>>, Failure> {
+    let shown = path.display();
+    let file = match open(path, how) {
+        Ok(file) => file,
+        Err(error) => {
+            let is_absent = matches!(&error, TreeError::Unreadable(Unreadable { cause, .. }) if cause.kind() == io::ErrorKind::NotFound);
+            if is_absent && !must {
+                return Ok(None);
+            }
+            return Err(Failure::new(Fault::Host, format!("{error}{}", if is_absent { otherwise } else { "" })));
+        }
+    };
+    let bytes = read_bounded(file, max).map_err(|error| Failure::host(&format!("read {shown}"), &error))?;
+    bytes.map(Some).ok_or_else(|| Failure::new(Fault::Request, format!("{shown} has more than {max} bytes")))
+}
+
+/// The toolchains that a closed network needs, which has the `go` of this machine unless another one is named.
+pub(super) fn toolchains(args: &ToolchainArgs) -> Result<Toolchains, Failure> {
+    let here = || Ok::<_, Failure>(GoVersion::parse(go_env()?.get("GOVERSION")));
+    let target = args.target_go.clone().map_or_else(here, |target| Ok(Some(target)))?;
+    let platforms = args.platform.iter().map(|platform| platform.0.clone()).collect();
+    Ok(Toolchains { target, platforms })
 }
 
 /// The modules of `--private`.
@@ -166,18 +245,13 @@ pub(super) fn exempt(args: &ExemptArgs) -> Result<Patterns, Failure> {
     Ok(patterns("--nosumdb", &args.nosumdb)?.with(private(&args.private, &args.case)?))
 }
 
-/// Removes modules of GONOPROXY and GONOSUMDB from `wanted`, unless flags have `named` them: a go.sum lists private modules, too.
-/// They are returned as refusals, so that the user learns that they are missing.
-pub(super) fn unnamed_private(wanted: &mut FetchPlan, named: &Patterns, go: &GoEnv) -> Vec<Refusal> {
-    let mut patterns = go_patterns(go, "GONOSUMDB");
+/// The modules of GONOPROXY and GONOSUMDB that flags have not `named`: a go.sum lists private modules, too.
+pub(super) fn kept_back(named: &Patterns, go: &GoEnv) -> KeptBack {
+    let mut private = go_patterns(go, "GONOSUMDB");
     if go.get("GONOPROXY") != go.get("GONOSUMDB") {
-        patterns = patterns.with(go_patterns(go, "GONOPROXY"));
+        private = private.with(go_patterns(go, "GONOPROXY"));
     }
-    let left_out = wanted.leave_out(&patterns, named);
-    let why = "GONOPROXY or GONOSUMDB (by default GOPRIVATE) covers it, so no request was made: \
-               --private PATTERNS fetches it direct, --nosumdb PATTERNS from --upstream and unproved";
-    let refusal = |module: ModuleVersion| Refusal::new(module.to_string(), why, Fault::Absent);
-    left_out.into_iter().map(refusal).collect()
+    KeptBack { private, named: named.clone() }
 }
 
 /// A router that never makes a request: `upstreams` has folders, or nothing.

@@ -6,12 +6,12 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use super::args::{ExemptArgs, FetchArgs};
-use super::config::{self, PathSource};
+use super::config::{self, PathSource, Wanted};
 use super::exit::{Exit, Failure};
 use super::runtime::Runtime;
 use super::serve_file::ConfigFile;
 use super::{out, sources};
-use crate::airgap::{Filled, Refusal, fill, fill_newest, of_names};
+use crate::airgap::{Filled, Missing, ModuleGraph, Refusal, fill, fill_newest};
 use crate::base::clock::Clock;
 use crate::mirror::Prefetch;
 use crate::release::Expectations;
@@ -28,12 +28,16 @@ pub(super) fn run(args: &FetchArgs, file: Result<ConfigFile, Failure>) -> Result
     let databases = args.timeout.limit(source_config.reach(databases));
     let exempt = config::exempt(&args.airgap.exempt)?.with(source_config.private());
     let policy = args.policy.as_deref().map(|path| config::read_policy(path, PathSource::Named)).transpose()?;
-    let (mut wanted, malformed) = if args.modules.is_empty() {
-        config::wanted_of(args.go_sum.as_deref(), ": name another one with -m FILE, or module versions")?
+    let mut wanted = if args.modules.is_empty() || !args.files.is_empty() {
+        Wanted::of(&args.files, ": name another one with -m FILE, or module versions")?
     } else {
-        (of_names(&args.modules), Vec::new())
+        Wanted::default()
     };
-    let private = config::unnamed_private(&mut wanted, &exempt, &go);
+    let toolchains = config::toolchains(&args.toolchains)?;
+    wanted.add_toolchains(&toolchains);
+    let Wanted { plan: mut wanted, refused: mut before, .. } = wanted;
+    let kept_back = config::kept_back(&exempt, &go);
+    before.extend(kept_back.leave_out(&mut wanted));
     let http = config::http(false)?;
     let store = Arc::new(config::store(args.airgap.state.data.as_deref(), Access::Download)?);
     let clients = config::clients(databases, &args.airgap.state.anchor, &store, &http, policy.as_slice())?;
@@ -44,15 +48,25 @@ pub(super) fn run(args: &FetchArgs, file: Result<ConfigFile, Failure>) -> Result
     let ttls = Ttls { hold: Some(Duration::ZERO), ..Ttls::default() };
     let router = source_config.router(ttls, &http, &store)?;
     let prefetch = Prefetch::new(store, router, expectations, policy.into(), Clock::System);
-    let done = AtomicUsize::new(0);
+    let (done, total) = (AtomicUsize::new(0), wanted.files());
     let work = async {
-        let filled = fill(&prefetch, &wanted, &done).await;
+        let mut filled = fill(&prefetch, &wanted, &done).await;
+        let mut graph = ModuleGraph::new(&prefetch, &kept_back, &toolchains, Missing::Fetched);
+        if !args.modules.is_empty() {
+            let mut named = graph.plan(&args.modules).await;
+            let mut rest = graph.rest_of(&named);
+            // Those were reported.
+            kept_back.leave_out(&mut rest);
+            kept_back.leave_out(&mut named);
+            filled = filled.and(graph.filled).and(fill(&prefetch, &rest, &done).await);
+            wanted.join(&named);
+        }
         // Which version is the newest cannot be proved either.
         if filled.is_lost() { filled } else { filled.and(fill_newest(&prefetch, &wanted).await) }
     };
     let work = out::telling_whom(prefetch.databases(), work);
-    let filled = Runtime::start()?.block_on(out::with_progress("fetching", wanted.files(), &done, work));
-    let refused: Vec<Refusal> = malformed.into_iter().chain(private).chain(filled.refused.iter().cloned()).collect();
+    let filled = Runtime::start()?.block_on(out::with_progress("fetching", total, &done, work));
+    let refused: Vec<Refusal> = before.into_iter().chain(filled.refused.iter().cloned()).collect();
     print_refusals(&refused);
     out::print(&summary("fetched", &filled, &refused));
     Ok(Exit::worst(refused.iter().map(|refusal| refusal.fault)))

@@ -53,6 +53,7 @@ fn exported(
         // Often a disk that is not mounted: a script must not consider this a success.
         return Err(Failure::new(Fault::Request, format!("{} is empty: expected an export", input.display())));
     }
+    let contents = contents.checked(&folder)?;
     let in_folder = |name: &String| folder.join("sumdb").join(name);
     let databases = databases.into_iter().zip(&names).map(|(database, name)| database.from_export(in_folder(name)));
     let clients = config::clients(databases.collect(), &args.airgap.state.anchor, store, &HttpClient::offline(), &[])?;

@@ -6,14 +6,15 @@ use super::exit::{Exit, Failure};
 use super::out;
 use super::runtime::Runtime;
 use crate::policy::Policy;
-use crate::store::{Access, Store};
+use crate::store::Store;
 use crate::sumdb::{Answer, Databases, LookupFailure, ModuleRecord};
 use gomodule::module::{ModuleVersion, Patterns};
 
 pub(super) fn run(args: &LookupArgs) -> Result<Exit, Failure> {
     let login = config::go_login(&config::go_env()?);
     let databases = config::as_go(config::databases(&args.databases.sumdb)?, &login);
-    let store = config::store(args.state.data.as_deref(), Access::Write)?;
+    let data = args.state.data.as_deref();
+    let store = config::store(data, config::access_to_prove(data, false)?)?;
     let databases = config::clients(databases, &args.state.anchor, &store, &config::http(false)?, &[])?;
     out::start_log(out::QUIET);
     let answer = Runtime::start()?.block_on(out::telling_whom(&databases, databases.lookup(&args.module, None)));
@@ -40,8 +41,8 @@ impl Prover {
         let go = config::go_env()?;
         let databases = config::go_databases(&args.go_settings, &go, &config::go_login(&go))?;
         let exempt = config::go_exempt(&args.go_settings, &go)?;
-        let access = if args.offline { Access::Read } else { Access::Write };
-        let store = config::store(args.state.data.as_deref(), access)?;
+        let data = args.state.data.as_deref();
+        let store = config::store(data, config::access_to_prove(data, args.offline)?)?;
         let (http, policies) = (config::http(args.offline)?, policy.map_or(&[][..], std::slice::from_ref));
         let databases = config::clients(databases, &args.state.anchor, &store, &http, policies)?;
         out::start_log(out::QUIET);

@@ -84,6 +84,15 @@ impl MirrorError {
         }
     }
 
+    /// Whether nothing is known of the module in any database, as of a private one.
+    pub(crate) fn lacks_record(&self) -> bool {
+        match self {
+            Self::NotYet { .. } => true,
+            Self::Release(error) => error.lacks_record(),
+            _ => false,
+        }
+    }
+
     /// Whether no upstream could be asked. An upstream that wants a login was asked: it refuses.
     pub(super) fn is_trouble(&self) -> bool {
         let refuses = self.upstream_error().is_some_and(UpstreamError::is_refusal);

@@ -1,5 +1,7 @@
 //! Lists and `@latest` as clients see them: without what the policy denies, and then without retracted versions.
 //!
+//! A list of which the policy leaves nothing is refused with the rule: `go` would take an empty one for a module without releases.
+//!
 //! `go` reads retractions from the go.mod of the highest version *listed*. So a shortened list, for whatever reason, must not
 //! make a retracted version look current: what the newest version of the whole list retracts is left out here, and where that
 //! cannot be proved there is no list at all.
@@ -135,7 +137,11 @@ impl Lists {
     async fn filter(&self, path: &ModulePath, whole: &WholeList) -> Result<Filtered, MirrorError> {
         let mut versions = whole.versions.clone();
         if let Some(admission) = &self.admission {
-            versions = admission.allowed(path, versions, &self.infos.context.expectations).await;
+            let expectations = &self.infos.context.expectations;
+            versions = admission.allowed(path, versions, expectations).await;
+            if let (true, Some(version)) = (versions.is_empty(), newest_of(&whole.versions)) {
+                admission.examine(&ModuleVersion { path: path.clone(), version }, expectations).await?;
+            }
         }
         if whole.complete && versions.len() == whole.versions.len() {
             return Ok(Filtered { versions, is_shortened: false, newest_is_known: true });

@@ -10,16 +10,17 @@ use std::sync::atomic::AtomicUsize;
 use super::error::MirrorError;
 use super::metadata::cache::Freshness;
 use super::metadata::raw::stored_info;
+use super::metadata::versions::versions_of;
 use super::pipeline::Pipeline;
 use crate::base::clock::Clock;
 use crate::policy::InForce;
-use crate::release::{ByteSource, EventLog, Expectations};
+use crate::release::{ByteSource, EventLog, Expectations, ReleaseError, Released, blocking};
 use crate::store::Store;
 use crate::sumdb::{DatabaseId, Databases, ModuleRecord, SumdbError};
 use crate::upstream::{Router, UpstreamError};
 use gomodule::artifact::{Artifact, Kind};
-use gomodule::dirhash::H1;
-use gomodule::module::ModuleVersion;
+use gomodule::dirhash::{H1, ZipLimits, file_in_zip};
+use gomodule::module::{ModulePath, ModuleVersion, Version};
 
 /// Lookups at the same time: as many as an audit makes.
 const LOOKUPS: usize = 128;
@@ -103,7 +104,42 @@ impl Prefetch {
         Ok((Arc::clone(released.file()), released.identity().size(), released.h1()))
     }
 
-    pub(crate) async fn kept_info(&self, artifact: &Artifact) -> Result<Option<bytes::Bytes>, MirrorError> {
+    /// The proved go.mod of a version.
+    pub(crate) async fn go_mod(&self, module: &ModuleVersion) -> Result<String, MirrorError> {
+        let artifact = Artifact { module: module.clone(), kind: Kind::Mod };
+        let released = self.pipeline.release(&artifact).await?;
+        let failed = move |cause| ReleaseError::read(&artifact, cause);
+        let text = blocking(&Arc::new(released), move |go_mod| go_mod.go_mod().map_err(failed)).await?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// A file at the top of the proved zip of a version, of at most `max` bytes; `None` if it has none.
+    pub(crate) async fn file_in_zip(
+        &self,
+        module: &ModuleVersion,
+        name: &str,
+        max: u64,
+    ) -> Result<Option<Vec<u8>>, MirrorError> {
+        let artifact = Artifact { module: module.clone(), kind: Kind::Zip };
+        let released = self.pipeline.release(&artifact).await?;
+        let name = format!("{module}/{name}");
+        let failed = move |cause| ReleaseError::read(&artifact, std::io::Error::other(cause));
+        let read = move |zip: &Released| file_in_zip(zip.file(), &name, max, &ZipLimits::default()).map_err(failed);
+        Ok(blocking(&Arc::new(released), read).await?)
+    }
+
+    /// The stored `.info`, or one that is made of a proved version.
+    pub(crate) async fn stored_info(&self, module: &ModuleVersion) -> Result<Option<bytes::Bytes>, MirrorError> {
+        self.pipeline.infos.stored(module).await
+    }
+
+    /// The released versions of a module without those that it retracts, as an offline mirror lists them.
+    pub(crate) async fn stored_versions(&self, path: &ModulePath) -> Result<Vec<Version>, MirrorError> {
+        let listed = self.pipeline.lists.stored_list(path).await?;
+        Ok(listed.map(|listed| versions_of(&listed.body)).unwrap_or_default())
+    }
+
+    pub(super) async fn kept_info(&self, artifact: &Artifact) -> Result<Option<bytes::Bytes>, MirrorError> {
         Ok(stored_info(&self.pipeline.context.store, artifact).await?)
     }
 }

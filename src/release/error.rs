@@ -33,6 +33,12 @@ pub(crate) enum ReleaseError {
          go env -w GONOSUMDB=\"{patterns}\""
     )]
     Exempt { module: String, patterns: String },
+    /// It was exempt when it was pinned, and is not now.
+    #[error(
+        "{0} is pinned here, as a private module is, and no database is known to have it: name it with --private PATTERNS or \
+         --nosumdb PATTERNS, as when it was pinned"
+    )]
+    NotNamed(String),
     /// Not in the store, and the network is not used. It may exist, so it is not absent.
     #[error("{0} is not in the mirror, and the mirror is offline")]
     Offline(String),
@@ -99,13 +105,24 @@ impl ReleaseError {
         Self::Read { artifact: Box::new(artifact.clone()), cause }
     }
 
+    /// Whether nothing is known of the module in any database.
+    pub(crate) fn lacks_record(&self) -> bool {
+        match self {
+            Self::NoRecord(_) | Self::Offline(_) => true,
+            Self::Sumdb(error) => matches!(**error, SumdbError::NotExported(_)),
+            _ => false,
+        }
+    }
+
     /// Whose fault it is. Never [`Fault::Absent`]: only the mirror concludes that.
     pub(crate) fn fault(&self) -> Fault {
         let fault = match self {
             Self::Exempt { .. } => Fault::NotServed,
-            Self::WrongBytes { .. } | Self::UnsupportedZip { .. } | Self::NoHash { .. } | Self::NoRecord(_) => {
-                Fault::Refused
-            }
+            Self::WrongBytes { .. }
+            | Self::UnsupportedZip { .. }
+            | Self::NoHash { .. }
+            | Self::NoRecord(_)
+            | Self::NotNamed(_) => Fault::Refused,
             Self::Offline(_) => Fault::Upstream,
             Self::Sumdb(error) => error.fault(),
             Self::Upstream(error) => error.fault(),
@@ -129,6 +146,7 @@ impl ReleaseError {
                 ("unsupported-zip", "take another version; docs/refused.md lists the zips that are not read")
             }
             Self::NoHash { .. } => ("no-hash", "take another version: the database has no hash for this file"),
+            Self::NotNamed(_) => ("not-named", "name the private module with --private, as when it was pinned"),
             Self::NoRecord(_) => ("no-record", "check the version; if the module is private, exempt it"),
             Self::Upstream(UpstreamError::NoSource(_)) => ("no-source", "configure an upstream for the module"),
             Self::Upstream(_) => ("upstream-refused", "ask the owner of the upstream"),

@@ -85,7 +85,16 @@ impl Expectations {
             let pin = blocking(store, move |store| Ok(store.pins().of(&artifact)?)).await?;
             return Ok(pin.map_or(Expected::FirstUse, |h1| Expected::Known(Basis::Pinned(h1))));
         }
-        let (record, _) = self.record(&artifact.module).await?;
+        let (record, _) = match self.record(&artifact.module).await {
+            Err(error) if error.lacks_record() => {
+                let pinned = artifact.clone();
+                // A pin that cannot be read is not the question here.
+                let pin = blocking(store, move |store| Ok(store.pins().of(&pinned).ok().flatten())).await?;
+                let module = artifact.module.to_string();
+                return Err(if pin.is_some() { ReleaseError::NotNamed(module) } else { error });
+            }
+            record => record?,
+        };
         let no_hash =
             || ReleaseError::NoHash { artifact: Box::new(artifact.clone()), record: record.proven().id().get() };
         let proven = ProvenHash::of(&record, artifact.kind).ok_or_else(no_hash)?;

@@ -22,7 +22,7 @@ pub(super) const FOLDERS: [&str; 6] = ["proxy", "sumdb", "pins", "quarantine", "
 /// The access of a command to the data folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// Only needs to read, and writes if it may.
+    /// Only needs to read, and writes if this user may write to the folder and every fixed folder in it.
     Read,
     /// Writes.
     Write,
@@ -86,7 +86,7 @@ pub(super) fn check_entries(root: &Path, access: Access) -> Result<bool, StoreEr
     if access != Access::Read {
         return Ok(true);
     }
-    Ok(is_own && may_write(root))
+    Ok(is_own && unwritable(root).is_none())
 }
 
 /// Whether this user may make files in a folder.

@@ -19,18 +19,19 @@
 //! of `heads` is checked on the open file, a wider tile replaces a narrower one, so it is not an immutable blob, and `fork.txt`
 //! is for the operator to read.
 
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
+use tempfile::Builder;
 use tlog::limits::{MAX_NOTE_LEN, MAX_RECORD_LEN};
 
 use super::StoreError;
 use super::access::{StoreOptions, check_entry, kind};
 use super::durable::{self, Durability};
 use super::open;
-use super::owner::{Untrusted, check_folder, check_owner};
+use super::owner::{Untrusted, check_author, check_folder};
 use super::state::local::LocalState;
 use super::state::{State, Swap};
 use crate::base::bounded::read_bounded;
@@ -132,7 +133,7 @@ impl StateDir {
         let path = self.dir.join("heads");
         let failed = |cause| StoreError::new("read", &path, cause);
         let Some(file) = open::open(&path).map_err(failed)? else { return Ok(Ok(String::new())) };
-        if let Some(why) = check_owner(&path, &file.metadata().map_err(failed)?) {
+        if let Some(why) = check_author(&path, &file.metadata().map_err(failed)?) {
             return Ok(Err(why));
         }
         Ok(Ok(text(read_bounded(file, MAX_HEADS_LEN as u64).map_err(failed)?).unwrap_or_default()))
@@ -188,7 +189,7 @@ impl StateDir {
     }
 
     /// Writes evidence of a fork, unless there is some already, and returns its path. Anything but a regular file or a folder is
-    /// replaced.
+    /// replaced. A read-only store writes it into the folder of temporary files.
     pub(crate) fn write_fork(&self, evidence: &str) -> Result<PathBuf, StoreError> {
         if let Some(path) = self.fork() {
             return Ok(path);
@@ -196,6 +197,12 @@ impl StateDir {
         let path = self.fork_path();
         if path.symlink_metadata().is_ok_and(|found| found.is_dir()) {
             return Err(not_evidence(&path, "a folder"));
+        }
+        if !self.options.writes {
+            let failed = |cause| StoreError::new("write a file about", &path, cause);
+            let mut file = Builder::new().prefix("sumgate-fork-").suffix(".txt").tempfile().map_err(failed)?;
+            file.write_all(evidence.as_bytes()).map_err(failed)?;
+            return Ok(file.keep().map_err(|error| failed(error.error))?.1);
         }
         durable::write(&path, evidence.as_bytes(), Durability::Synced, self.options.modes)?;
         Ok(path)

@@ -43,11 +43,18 @@ pub enum Untrusted {
     },
 }
 
+const ROOT: u32 = 0;
+
 pub(super) fn check_folder(folder: &Path, trees: &[Tree]) -> io::Result<Option<Untrusted>> {
     if let Some(tree) = trees.iter().find(|tree| tree.holds(folder)) {
         return Ok(Some(Untrusted::Inside { path: folder.to_owned(), tree: tree.root().to_owned() }));
     }
-    Ok(check_owner(folder, &folder.metadata()?))
+    Ok(check_author(folder, &folder.metadata()?))
+}
+
+/// The same for what is only read: what root wrote counts, too, because root could as well replace this program.
+pub(super) fn check_author(path: &Path, meta: &Metadata) -> Option<Untrusted> {
+    check_owner(path, meta).filter(|_| meta.uid() != ROOT)
 }
 
 /// Why a file or folder with this owner is not trusted, if so.

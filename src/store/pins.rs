@@ -11,7 +11,7 @@ use tempfile::NamedTempFile;
 use super::access::StoreOptions;
 use super::blobs::Blobs;
 use super::blobs::local::LocalBlobs;
-use super::owner::{Untrusted, check_owner};
+use super::owner::{Untrusted, check_author, check_owner};
 use super::tree::ProxyTree;
 use super::{StagingFile, StoreError, durable};
 use crate::base::bounded::read_bounded;
@@ -40,14 +40,15 @@ impl Pins {
         self.files.dir().join(artifact.path())
     }
 
-    /// The pinned h1 of `artifact`, if there is one. A read-only store ignores the pins of other users.
+    /// The pinned h1 of `artifact`, if there is one. A read-only store ignores the pins of other users than root.
     pub(crate) fn of(&self, artifact: &Artifact) -> Result<Option<H1>, StoreError> {
         let path = self.path_of(artifact);
         let failed = |cause| StoreError::new("read the pin", &path, cause);
         // An unreadable pin must not count as missing: other bytes would be pinned.
         let file = self.files.get(&artifact.path()).map_err(|error| failed(error.cause))?;
+        let check = if self.options.writes { check_owner } else { check_author };
         if let Some(file) = &file
-            && let Some(foreign) = check_owner(&path, &file.metadata().map_err(failed)?)
+            && let Some(foreign) = check(&path, &file.metadata().map_err(failed)?)
         {
             let refused = Err(failed(io::Error::other(foreign)));
             return if self.options.writes { refused } else { Ok(None) };
@@ -89,7 +90,7 @@ impl Pins {
     pub(crate) fn of_others(&self) -> Option<Untrusted> {
         let folder = self.files.dir();
         let found = folder.symlink_metadata().ok().filter(|_| !self.options.writes)?;
-        check_owner(folder, &found)
+        check_author(folder, &found)
     }
 
     /// All pins, in the order of modules, versions and files.

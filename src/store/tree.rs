@@ -81,8 +81,16 @@ impl ProxyTree {
         });
     }
 
-    /// Moves the file of `artifact` to staging, if there is one.
+    /// Moves the file of `artifact` to staging, if there is one. In a read-only store it stays.
     pub(crate) fn take_out(&self, artifact: &Artifact) -> Result<Option<StagingFile>, StoreError> {
+        if !self.options.writes {
+            let path = self.path_of(&Request::File(artifact.clone()));
+            tracing::warn!(
+                "{}: the stored file is wrong and is not served; it stays, for the folder is only read here",
+                path.display()
+            );
+            return Ok(None);
+        }
         self.files.take_out(&artifact.path(), &self.staging)
     }
 

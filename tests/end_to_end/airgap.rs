@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::process::Output;
 
+use gomodule::dirhash::FileList;
 use libtest_mimic::Trial;
+use sha2::{Digest, Sha256};
 use testkit::{Origin, World};
 
 use crate::audit::{honest, line_of};
@@ -131,7 +133,7 @@ fn build_over_there(go: &Path) {
     assert_eq!(sumgate(&there, &closed, &audited).0, Some(2));
 }
 
-const TWO: [&str; 2] = ["example.com/hello@v1.0.0", "example.com/dep/v2@v2.0.1"];
+pub const TWO: [&str; 2] = ["example.com/hello@v1.0.0", "example.com/dep/v2@v2.0.1"];
 
 fn twice() {
     let origin = origin(World::demo());
@@ -160,6 +162,19 @@ fn twice() {
     let words = ["cache", "export", "--for", sums.to_str().unwrap(), out.to_str().unwrap()];
     let (code, said) = sumgate(&data, &origin.gosumdb(), &words);
     assert!(code == Some(2) && said.contains("is not empty"), "{said}");
+}
+
+/// Writes the list of contents of an export anew, as an attacker would.
+fn list_again(out: &Path) {
+    let list = out.join("SHA256SUMS");
+    std::fs::remove_file(&list).unwrap();
+    let (mut text, mut all) = (String::new(), FileList::default());
+    for (name, bytes) in files(out) {
+        let sha256 = Sha256::digest(&bytes);
+        text.push_str(&format!("{}  {name}\n", hex::encode(sha256)));
+        all.add(name, sha256.into());
+    }
+    std::fs::write(list, format!("{text}# {}\n", all.h1())).unwrap();
 }
 
 /// Changes one file of an export.
@@ -193,6 +208,7 @@ fn damaged() {
     {
         let out = exported(&origin, folder.path(), &format!("out-{nth}"), &TWO);
         change(&out, &name, flip(at));
+        list_again(Path::new(&out));
         let data = folder.path().join(format!("data-{nth}"));
         let (code, output) = import(&origin, &data, &out);
         assert!(output.contains(said), "{name}: {output}");
@@ -322,7 +338,7 @@ fn told_early() {
     let (first, second) = (h1s.next().unwrap(), h1s.next().unwrap());
     std::fs::write(&go_sum, lines.replace(first, second)).unwrap();
     let (code, said) = export(&path("wrong"));
-    assert!(code == Some(1) && said.contains(&format!("line 1 of go.sum says {second}, but it is")), "{said}");
+    assert!(code == Some(1) && said.contains(&format!("line 1 of {go_sum} says {second}, but it is")), "{said}");
     assert!(said.contains("exported 8 files"), "the right files are carried all the same: {said}");
 
     // Names that would become a folder, or fail only at the end.

@@ -83,7 +83,7 @@ fn fetch_exits() {
     std::fs::write(&planted, format!("rubbish\n{wrong}\n")).unwrap();
     let got = fetch(&origin, &data("a"), &["-m", planted.to_str().unwrap()]);
     assert!(got.1.contains("planted.sum:1: not a hash line"), "{}", got.1);
-    said(got, 1, "line 2 of go.sum says h1:");
+    said(got, 1, "planted.sum says h1:");
 
     let policy = folder.path().join("policy.toml");
     std::fs::write(&policy, "[[deny]]\nmodule = \"example.com/dep/v2\"\nreason = \"because\"\n").unwrap();

@@ -18,7 +18,7 @@ use crate::environment::INSTALLED;
 const TIME_LIMIT: Duration = Duration::from_secs(2 * 60);
 
 /// The build cache of all homes: compiling the standard library for each would take most of the time.
-const BUILD_CACHE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/go-build");
+pub const BUILD_CACHE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/go-build");
 
 /// A trial that always runs.
 pub fn trial(name: &str, run: fn()) -> Trial {
@@ -46,13 +46,17 @@ pub fn root_trial(name: &str, run: fn()) -> Trial {
 
 /// A trial that mounts a file system for a process; ignored if that is not permitted.
 pub fn mount_trial(name: &str, run: fn()) -> Trial {
+    trial(name, run).with_ignored_flag(!may_mount())
+}
+
+/// Whether a process may have its own mounts.
+pub fn may_mount() -> bool {
     static MAY_MOUNT: OnceLock<bool> = OnceLock::new();
-    let may_mount = || {
+    *MAY_MOUNT.get_or_init(|| {
         let folder = tempfile::tempdir().unwrap();
         let tried = on_mount(folder.path(), "mount -t tmpfs tmpfs", Path::new("true")).output();
         tried.is_ok_and(|output| output.status.success())
-    };
-    trial(name, run).with_ignored_flag(!MAY_MOUNT.get_or_init(may_mount))
+    })
 }
 
 /// A program with its own mount: `how` is a shell command to which the path is appended.

@@ -17,6 +17,7 @@ mod absence_upstream;
 mod ages;
 mod agreement;
 mod airgap;
+mod airgap_list;
 mod attacks;
 mod audit;
 mod audit_attack;
@@ -30,6 +31,7 @@ mod audit_scope;
 mod base_git;
 mod base_revision;
 mod cli;
+mod closed_network;
 mod codings;
 mod commands;
 mod crash;
@@ -73,10 +75,12 @@ mod odd_files;
 mod offline;
 mod policy;
 mod policy_base;
+mod policy_lists;
 mod private;
 mod private_names;
 mod proxies;
 mod queries;
+mod readers;
 mod readme;
 mod real_sumdb;
 mod redirects;
@@ -86,6 +90,8 @@ mod resumed;
 mod serving;
 mod settings_file;
 mod shared_folder;
+mod tools;
+mod unnamed;
 mod unreachable;
 mod upstreams;
 mod zips;
@@ -96,7 +102,7 @@ use libtest_mimic::{Arguments, Trial};
 const TRIALS_PER_CORE: usize = 2;
 
 /// The trials of each file.
-const TRIALS: [fn() -> Vec<Trial>; 78] = [
+const TRIALS: [fn() -> Vec<Trial>; 84] = [
     absence_database::trials,
     absence_direct::trials,
     absence_lists::trials,
@@ -107,6 +113,7 @@ const TRIALS: [fn() -> Vec<Trial>; 78] = [
     ages::trials,
     agreement::trials,
     airgap::trials,
+    airgap_list::trials,
     attacks::trials,
     audit::trials,
     audit_attack::trials,
@@ -120,6 +127,7 @@ const TRIALS: [fn() -> Vec<Trial>; 78] = [
     base_git::trials,
     base_revision::trials,
     cli::trials,
+    closed_network::trials,
     codings::trials,
     commands::trials,
     crash::trials,
@@ -159,10 +167,12 @@ const TRIALS: [fn() -> Vec<Trial>; 78] = [
     offline::trials,
     policy::trials,
     policy_base::trials,
+    policy_lists::trials,
     private::trials,
     private_names::trials,
     proxies::trials,
     queries::trials,
+    readers::trials,
     readme::trials,
     real_sumdb::trials,
     redirects::trials,
@@ -172,6 +182,8 @@ const TRIALS: [fn() -> Vec<Trial>; 78] = [
     serving::trials,
     settings_file::trials,
     shared_folder::trials,
+    tools::trials,
+    unnamed::trials,
     unreachable::trials,
     upstreams::trials,
     zips::trials,

@@ -64,6 +64,18 @@ pub fn module_in_zip(file: &File, limits: &ZipLimits) -> Result<ModuleVersion, Z
     Ok(module.ok_or_else(|| NameError::OtherModule(first.to_owned()))?)
 }
 
+/// The content of the file `name` in a zip, of at most `max` bytes; `None` if the zip does not have it. Blocks.
+pub fn file_in_zip(file: &File, name: &str, max: u64, limits: &ZipLimits) -> Result<Option<Vec<u8>>, ZipError> {
+    let directory = directory(file, limits)?;
+    let Some(entry) = directory.entries.iter().find(|entry| directory.name(entry) == name) else { return Ok(None) };
+    if entry.unpacked > max {
+        return Err(ZipError::TooLarge(name.to_owned(), max));
+    }
+    let mut content = Vec::new();
+    EntryReader::new(file).sha256(entry, name, |data| content.extend_from_slice(data))?;
+    Ok(Some(content))
+}
+
 fn directory(file: &File, limits: &ZipLimits) -> Result<Directory, ZipError> {
     let length = file.metadata()?.len();
     if length > limits.zip {
@@ -139,7 +151,7 @@ fn hash_unread(
                 return Ok(done);
             };
             let entry = &directory.entries[*nth];
-            match reader.sha256(entry, directory.name(entry)) {
+            match reader.sha256(entry, directory.name(entry), |_| ()) {
                 Ok(hash) => done.push((*nth, hash)),
                 Err(error) => {
                     // Stops the other threads.
@@ -178,14 +190,18 @@ impl<'f> EntryReader<'f> {
         Self { file, inflater: Decompress::new(false), packed: vec![0; BUFFER_LEN], plain: vec![0; BUFFER_LEN] }
     }
 
-    /// The hash of an entry, whose length and CRC-32 must be as declared.
-    fn sha256(&mut self, entry: &ZipEntry, name: &str) -> Result<[u8; 32], ZipError> {
+    /// The hash of an entry, whose length and CRC-32 must be as declared. Its content goes to `each`, at most what is declared.
+    fn sha256(&mut self, entry: &ZipEntry, name: &str, mut each: impl FnMut(&[u8])) -> Result<[u8; 32], ZipError> {
         let bad = |why| ZipError::BadData(name.to_owned(), why);
         let mut hasher = EntryHasher::default();
         // An entry that is longer than declared is refused at once, which stops zip bombs.
         let mut add = |data: &[u8]| {
             hasher.update(data);
-            if hasher.length > entry.unpacked { Err(bad("it is longer than declared")) } else { Ok(()) }
+            if hasher.length > entry.unpacked {
+                return Err(bad("it is longer than declared"));
+            }
+            each(data);
+            Ok(())
         };
         if entry.method == Method::Deflate {
             self.inflater.reset(false);

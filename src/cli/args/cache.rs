@@ -1,28 +1,35 @@
 //! The arguments of `sumgate cache`.
 
+use std::env::consts;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::Subcommand;
 
 use super::{DatabaseArgs, DatabaseTimeoutArgs, ExemptArgs, StateArgs, UpstreamArgs};
-use gomodule::module::ModuleVersion;
+use gomodule::goversion::GoVersion;
+use gomodule::module::{ModuleVersion, ModuleVersionError};
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum CacheCommand {
     /// Fetch what a go.sum needs, or module versions, into the store
     ///
-    /// Each file is proved before it is stored, as by `sumgate serve`. Modules of GONOPROXY and GONOSUMDB are fetched only if
+    /// Each file is proved before it is stored, as by `sumgate serve`. A module version comes with the modules that it requires,
+    /// and a go.mod that needs a newer `go` with the toolchain. Modules of GONOPROXY and GONOSUMDB are fetched only if
     /// --private or --nosumdb names them.
     #[command(
-        after_long_help = "Examples:\n  sumgate cache fetch -m go.sum\n  sumgate cache fetch golang.org/x/text@v0.3.0"
+        after_long_help = "Examples:\n  sumgate cache fetch -m go.sum\n  sumgate cache fetch golang.org/x/text@v0.3.0 --platform linux/arm64"
     )]
     Fetch(Box<FetchArgs>),
     /// Export what a go.sum needs from the store, for a closed network
     ///
     /// Writes modules, their records, the tiles that prove the records, and the signed tree head into a folder or a
     /// .tar.zst. Makes no network requests.
-    #[command(after_long_help = "Examples:\n  sumgate cache export --for go.sum modules.tar.zst")]
+    #[command(
+        after_long_help = "Examples:\n  sumgate cache export --for go.sum modules.tar.zst\n  \
+                           sumgate cache export golang.org/x/text@v0.3.0 text.tar.zst",
+        override_usage = "sumgate cache export [OPTIONS] [MODULE@VERSION]... <OUT>"
+    )]
     Export(Box<ExportArgs>),
     /// Import an export, or a module cache
     ///
@@ -78,15 +85,60 @@ pub(in crate::cli) struct AirgapArgs {
     pub(in crate::cli) exempt: ExemptArgs,
 }
 
+/// The `go` of the closed network.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct ToolchainArgs {
+    /// The `go` of the closed network, such as 1.26.5 [default: the one here]
+    ///
+    /// If a go.mod names a newer one, that toolchain is added.
+    #[arg(long, value_name = "VERSION", value_parser = go_version)]
+    pub(in crate::cli) target_go: Option<GoVersion>,
+
+    /// A platform whose toolchains are added; repeatable [default: this one]
+    #[arg(long, value_name = "OS/ARCH", default_value = this_platform(), value_parser = platform, hide_default_value = true)]
+    pub(in crate::cli) platform: Vec<Platform>,
+}
+
+/// A platform as toolchains name it: `linux-amd64`.
+#[derive(Clone, Debug)]
+pub(in crate::cli) struct Platform(pub(in crate::cli) String);
+
+fn go_version(text: &str) -> Result<GoVersion, String> {
+    let name = if text.starts_with("go") { text.to_owned() } else { format!("go{text}") };
+    GoVersion::parse(&name).ok_or_else(|| "expected a version of go, such as 1.26.5".to_owned())
+}
+
+fn platform(text: &str) -> Result<Platform, String> {
+    let is_name = |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let parts = text.split_once('/').filter(|(os, arch)| is_name(os) && is_name(arch));
+    let (os, arch) = parts.ok_or("expected an operating system and an architecture, such as linux/arm64")?;
+    Ok(Platform(format!("{os}-{arch}")))
+}
+
+/// This machine, by the names of `go`.
+fn this_platform() -> String {
+    let os = if consts::OS == "macos" { "darwin" } else { consts::OS };
+    let arch = match consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "x86" => "386",
+        other => other,
+    };
+    format!("{os}/{arch}")
+}
+
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct FetchArgs {
-    /// Module versions, such as golang.org/x/text@v0.3.0 [default: what go.sum needs]
+    /// Module versions: each with what `go install` of it needs, such as golang.org/x/text@v0.3.0
     #[arg(value_name = "MODULE@VERSION", value_parser = ModuleVersion::parse)]
     pub(in crate::cli) modules: Vec<ModuleVersion>,
 
-    /// The go.sum that lists the zips and go.mod files to fetch [default: go.sum]
-    #[arg(long, short = 'm', value_name = "FILE", conflicts_with = "modules")]
-    pub(in crate::cli) go_sum: Option<PathBuf>,
+    /// A go.sum, or a go.mod for the go.sum beside it; repeatable [default: go.sum, unless module versions are named]
+    #[arg(long = "go-sum", short = 'm', value_name = "FILE")]
+    pub(in crate::cli) files: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(in crate::cli) toolchains: ToolchainArgs,
 
     #[command(flatten)]
     pub(in crate::cli) upstreams: UpstreamArgs,
@@ -103,16 +155,41 @@ pub(in crate::cli) struct FetchArgs {
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct ExportArgs {
-    /// The go.sum that lists the zips and go.mod files to export [default: go.sum]
-    #[arg(long = "for", value_name = "FILE")]
-    pub(in crate::cli) go_sum: Option<PathBuf>,
+    /// Module versions, each with what `go install` of it needs; and last the export: a new folder, or a file with a name that ends
+    /// in .tar.zst
+    // In one list, because clap does not find the last one behind an option.
+    #[arg(value_name = "MODULE@VERSION|OUT", required = true)]
+    words: Vec<OsString>,
 
-    /// A new folder, or a file with a name that ends in .tar.zst
-    #[arg(value_name = "OUT")]
-    pub(in crate::cli) out: PathBuf,
+    /// A go.sum, or a go.mod for the go.sum beside it; repeatable [default: go.sum, unless module versions are named]
+    #[arg(long = "for", value_name = "FILE")]
+    pub(in crate::cli) files: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub(in crate::cli) toolchains: ToolchainArgs,
 
     #[command(flatten)]
     pub(in crate::cli) airgap: AirgapArgs,
+}
+
+impl ExportArgs {
+    /// The module versions, and the place of the export.
+    pub(in crate::cli) fn modules_and_out(&self) -> Result<(Vec<ModuleVersion>, PathBuf), ModuleAndOutError> {
+        let parse = |word: &OsString| ModuleVersion::parse(&word.to_string_lossy());
+        let (out, modules) = self.words.split_last().ok_or(ModuleAndOutError::NoOut)?;
+        if parse(out).is_ok() {
+            return Err(ModuleAndOutError::NoOut);
+        }
+        Ok((modules.iter().map(parse).collect::<Result<_, _>>()?, PathBuf::from(out)))
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(in crate::cli) enum ModuleAndOutError {
+    #[error("expected a folder, or a file with a name that ends in .tar.zst, after the module versions")]
+    NoOut,
+    #[error("expected module versions, and last a folder or a .tar.zst: {0}")]
+    Module(#[from] ModuleVersionError),
 }
 
 #[derive(Debug, clap::Args)]
