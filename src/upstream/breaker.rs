@@ -1,5 +1,5 @@
 //! A circuit breaker: after repeated failures there are no requests for a while; then one request is sent, and its result
-//! decides. Pure: the time is an argument.
+//! decides. If it has none soon, one more is sent. Pure: the time is an argument.
 
 use std::time::Duration;
 
@@ -13,6 +13,9 @@ const FIRST_OPEN: Duration = Duration::from_millis(500);
 const LONGEST_OPEN: Duration = Duration::from_secs(10);
 /// The longest `Retry-After` that is obeyed.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(5 * 60);
+/// How long other requests wait for the result of a probe: the longest time to the head of an answer before another source is
+/// asked too (`health`).
+const PROBE_FOR: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Breaker {
@@ -20,32 +23,34 @@ pub(super) struct Breaker {
     /// When it opened last.
     opened: Option<Instant>,
     open_until: Option<Instant>,
-    probing: bool,
+    /// When the last probe began, until it has a result.
+    probe: Option<Instant>,
     last_failure: String,
 }
 
 impl Breaker {
-    /// Whether a request may be sent now, or how long the breaker stays open. A half-open breaker lets one request through.
+    /// Whether a request may be sent now, or how long the breaker stays open. A half-open breaker lets one request through at a
+    /// time.
     pub(super) fn ask(&mut self, now: Instant) -> Result<(), Duration> {
         match self.open_until {
             Some(until) if now < until => Err(until - now),
-            Some(_) if self.probing => Err(FIRST_OPEN),
+            Some(_) if self.probe.is_some_and(|probe| now - probe < PROBE_FOR) => Err(FIRST_OPEN),
             Some(_) => {
-                self.probing = true;
+                self.probe = Some(now);
                 Ok(())
             }
             None => Ok(()),
         }
     }
 
-    /// A request succeeded.
+    /// A request has an answer.
     pub(super) fn close(&mut self) {
-        (self.failures, self.open_until, self.probing) = (0, None, false);
+        (self.failures, self.open_until, self.probe) = (0, None, None);
     }
 
     /// The probe was cancelled: another request may be the probe.
     pub(super) fn probe_cancelled(&mut self) {
-        self.probing = false;
+        self.probe = None;
     }
 
     /// A request that `started` then failed, perhaps with a `Retry-After`. If it started before the breaker opened, it is one of
@@ -58,7 +63,7 @@ impl Breaker {
         }
         self.last_failure = why;
         self.failures = self.failures.saturating_add(1);
-        self.probing = false;
+        self.probe = None;
         let nth = self.failures.checked_sub(OPENS_AFTER);
         let broken = nth.map(|nth| FIRST_OPEN.saturating_mul(1 << nth.min(16)).min(LONGEST_OPEN));
         // The breaker also opens if each failure says `Retry-After: 0`.
@@ -113,6 +118,21 @@ mod tests {
         assert_eq!(breaker.ask(later), Ok(()), "a probe that went away makes room for another");
         breaker.close();
         assert_eq!((breaker.ask(later), breaker.ask(later)), (Ok(()), Ok(())));
+    }
+
+    #[test]
+    fn a_probe_without_a_result_makes_room_for_another() {
+        let (mut breaker, start) = (Breaker::default(), Instant::now());
+        (0..OPENS_AFTER).for_each(|_| fail(&mut breaker, start, None));
+        let first = start + FIRST_OPEN;
+        assert_eq!((breaker.ask(first), breaker.ask(first + PROBE_FOR / 2)), (Ok(()), Err(FIRST_OPEN)));
+        let second = first + PROBE_FOR;
+        assert_eq!((breaker.ask(second), breaker.ask(second)), (Ok(()), Err(FIRST_OPEN)), "one at a time");
+        // Both fail: the breaker opens once.
+        let end = second + FIRST_OPEN;
+        breaker.failed(first, end, "on purpose".to_owned(), None);
+        breaker.failed(second, end, "on purpose".to_owned(), None);
+        assert_eq!(breaker.ask(end), Err(FIRST_OPEN * 2));
     }
 
     #[test]

@@ -21,12 +21,20 @@ pub(super) struct Download<'a> {
     pub(super) written: u64,
     pub(super) first_byte: Instant,
     progress: &'a Progress,
+    /// Called when the head of the answer has arrived.
+    on_head: &'a mut (dyn FnMut() + Send),
     clock: Clock,
 }
 
 impl<'a> Download<'a> {
-    pub(super) fn new(url: Url, limit: u64, progress: &'a Progress, clock: Clock) -> Self {
-        Self { url, limit, written: 0, first_byte: clock.steady(), progress, clock }
+    pub(super) fn new(
+        url: Url,
+        limit: u64,
+        progress: &'a Progress,
+        on_head: &'a mut (dyn FnMut() + Send),
+        clock: Clock,
+    ) -> Self {
+        Self { url, limit, written: 0, first_byte: clock.steady(), progress, on_head, clock }
     }
 
     /// Sends one request, or resumes an earlier download, and resumes an interrupted body if the source still has the same
@@ -41,6 +49,7 @@ impl<'a> Download<'a> {
         };
         self.first_byte = self.clock.steady();
         self.progress.began();
+        (self.on_head)();
         for _ in 0..MAX_RESUMES {
             let (before, tag) = (self.written, answer.tag());
             sink.send(Part::Tag(tag.clone())).await?;

@@ -167,10 +167,11 @@ impl Upstream {
         {
             self.prefixes.asked(request.module());
         }
-        let pending = self.begin(wanted, &self.small_slots).await?;
+        let mut pending = self.begin(wanted, &self.small_slots).await?;
         let started = pending.started;
         let answered = async {
             let answer = self.http.ask(wanted.below(base), condition).await?;
+            pending.began();
             Ok((self.clock.steady() - started, read(answer).await?))
         };
         match answered.await {
@@ -238,15 +239,17 @@ impl Upstream {
                 return direct.download(wanted, sink).await.map_err(|error| self.remember(wanted, error));
             }
         };
-        let pending = self.begin(wanted, &self.download_slots).await?;
+        let mut pending = self.begin(wanted, &self.download_slots).await?;
         progress.start();
         let started = pending.started;
         let (url, limit) = (wanted.below(base), wanted.max_len() as u64);
-        let mut download = Download::new(url, limit, progress, self.clock);
-        match download.run(&self.http, sink).await {
+        let mut on_head = || pending.began();
+        let mut download = Download::new(url, limit, progress, &mut on_head, self.clock);
+        let ended = download.run(&self.http, sink).await;
+        let Download { first_byte, written, .. } = download;
+        match ended {
             Ok(()) => {
-                let body = self.clock.steady() - download.first_byte;
-                pending.answered(download.first_byte - started, download.written, body);
+                pending.answered(first_byte - started, written, self.clock.steady() - first_byte);
                 Ok(())
             }
             Err(UpstreamError::Failed(error)) => Err(self.checked(wanted, pending.failed(error)).await),
@@ -323,6 +326,11 @@ struct PendingRequest<'a> {
 }
 
 impl PendingRequest<'_> {
+    /// The head of an answer has arrived: the source works, however long the body takes.
+    fn began(&mut self) {
+        self.upstream.health(|health, _| health.reached());
+    }
+
     fn answered(mut self, first_byte: Duration, bytes: u64, body: Duration) {
         self.reached();
         self.upstream.health(|health, now| health.answered(now, first_byte, bytes, body));

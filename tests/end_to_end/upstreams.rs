@@ -28,6 +28,7 @@ pub fn trials() -> Vec<Trial> {
         trial("list: cached for a while, then revalidated", revalidated),
         trial("list: served stale, with a header, while upstreams are slow or down", stale),
         trial("list: released versions stay in it", released_stays),
+        go_trial("upstream: a slow zip after trouble delays no other module", probe_is_slow),
         go_trial("upstream: thirty modules with a dead, a slow and a tampering upstream", thirty_modules),
     ]
 }
@@ -293,4 +294,28 @@ fn thirty_modules(go: &Path) {
     assert!(log(&mirror).contains(&format!("source=\"{}\"", tamperer.url())), "the trail names it: {}", log(&mirror));
     let wrong = mirror.quarantine().keys().filter(|name| name.ends_with("/bytes")).count();
     assert!(wrong < 30, "it is not asked for each of them: {wrong}");
+}
+
+/// The upstream asks for a pause. The first request after it is for a zip that takes long.
+fn probe_is_slow(go: &Path) {
+    let mut world = World::demo();
+    let digits = (1..1500_u64).map(|nth| format!("{:016x}", nth.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)));
+    let source = format!("package large\n\n// {}\n", digits.collect::<String>());
+    world.add_simple("example.com/large@v1.0.0", "", &source);
+    let origin = origin(world);
+    let (_folder, mirror) = mirror(&[&origin], ",", &[]);
+    const LARGE: &str = "/example.com/large/@v/v1.0.0.zip";
+    origin.misbehave(LARGE, Fault::Trickle(50));
+    origin.misbehave(LATEST, Fault::RetryAfter(429, 1));
+    assert_eq!(get(&mirror.url, LATEST).status, 502);
+    std::thread::sleep(Duration::from_millis(1100));
+    let url = mirror.url.clone();
+    std::thread::spawn(move || get(&url, LARGE));
+    while origin.asked(LARGE) == 0 {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    for proxy in [origin.url(), mirror.url.clone()] {
+        let go = Go::new(go, &proxy, &origin.gosumdb());
+        go.must(&["mod", "download", HELLO]);
+    }
 }

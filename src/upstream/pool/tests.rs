@@ -26,6 +26,11 @@ struct Reply {
     status: u16,
     after: Duration,
     retry_after: Option<u64>,
+    /// From the head to the body.
+    body_after: Duration,
+    /// Another server sends it, after a redirect.
+    elsewhere: bool,
+    body: Option<&'static str>,
 }
 
 fn status(status: u16) -> Reply {
@@ -43,14 +48,27 @@ impl Script for Servers {
     fn answer(&self, url: &Url) -> (Duration, reqwest::Response) {
         self.asked.lock().unwrap().push((Instant::now(), url.to_string()));
         let reply = self.replies.lock().unwrap().get(url.as_str()).copied().unwrap_or(status(404));
-        let mut response = hyper::Response::new("v1.0.0\n");
+        let body = async move {
+            tokio::time::sleep(reply.body_after).await;
+            Ok::<_, std::io::Error>(reply.body.unwrap_or("v1.0.0\n"))
+        };
+        let mut response = hyper::Response::new(reqwest::Body::wrap_stream(futures_util::stream::once(body)));
         *response.status_mut() = hyper::StatusCode::from_u16(reply.status).unwrap();
         response.headers_mut().extend(reply.retry_after.map(|seconds| (RETRY_AFTER, seconds.into())));
         (reply.after, response.into())
     }
+
+    fn is_elsewhere(&self, url: &Url) -> bool {
+        self.replies.lock().unwrap().get(url.as_str()).is_some_and(|reply| reply.elsewhere)
+    }
 }
 
 impl Servers {
+    /// The number of requests for urls that start so, since the last call of `asked`.
+    fn asked_below(&self, start: &str) -> usize {
+        self.asked.lock().unwrap().iter().filter(|(_, url)| url.starts_with(start)).count()
+    }
+
     fn set(&self, url: &str, reply: Reply) {
         self.replies.lock().unwrap().insert(url.to_owned(), reply);
     }
@@ -123,6 +141,58 @@ async fn after_three_failures_a_source_is_disabled_then_one_request_decides() {
     );
     let asked = tokio::join!(first(&pool), first(&pool));
     assert_eq!((asked, servers.times()), ((Ok(true), Ok(true)), 2), "its answer was valid");
+}
+
+/// A zip may take minutes.
+#[tokio::test(start_paused = true)]
+async fn a_source_is_back_when_the_head_of_an_answer_has_arrived() {
+    const ZIP: &str = "/example.com/a/@v/v1.0.0.zip";
+    let (servers, pool) = one();
+    servers.set(&a(LIST), status(429));
+    for _ in 0..3 {
+        assert_eq!(first(&pool).await, Ok(false));
+    }
+    advance(MS(500)).await;
+    servers.set(&a(LIST), status(200));
+    servers.set(&a(ZIP), Reply { body_after: Duration::from_secs(20), ..status(200) });
+    let download = async {
+        let (sink, mut parts) = DownloadSink::new(None);
+        let request = request(ZIP);
+        let progress = Progress::new(pool.clock);
+        tokio::join!(pool.download(FIRST, &request, &sink, &progress), async { while parts.recv().await.is_some() {} })
+            .0
+    };
+    let other = async {
+        tokio::time::sleep(MS(10)).await;
+        (first(&pool).await, servers.times())
+    };
+    let result = tokio::select! {
+        downloaded = download => panic!("{downloaded:?}"),
+        other = other => other,
+    };
+    assert_eq!(result, (Ok(true), 5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_without_an_answer_makes_room_for_another() {
+    let (servers, pool) = one();
+    servers.set(&a(LIST), status(429));
+    for _ in 0..3 {
+        assert_eq!(first(&pool).await, Ok(false));
+    }
+    advance(MS(500)).await;
+    servers.set(&a(LIST), status(200));
+    let slow = "/example.com/slow/@v/list";
+    servers.set(&a(slow), Reply { after: Duration::from_secs(50), ..status(200) });
+    let other = async {
+        tokio::time::sleep(MS(1990)).await;
+        let before = first(&pool).await;
+        tokio::time::sleep(MS(20)).await;
+        (before, first(&pool).await)
+    };
+    let slow = Wanted::from(&request(slow));
+    let (slow, other) = tokio::join!(pool.small_from(FIRST, &slow), other);
+    assert_eq!((slow.is_ok(), other), (true, (Err(MS(500)), Ok(true))));
 }
 
 #[tokio::test(start_paused = true)]
