@@ -23,6 +23,8 @@ pub(super) struct Breaker {
     /// When it opened last.
     opened: Option<Instant>,
     open_until: Option<Instant>,
+    /// The source asked for that with `Retry-After`.
+    asked_for: bool,
     /// When the last probe began, until it has a result.
     probe: Option<Instant>,
     last_failure: String,
@@ -43,8 +45,12 @@ impl Breaker {
         }
     }
 
-    /// A request has an answer.
-    pub(super) fn close(&mut self) {
+    /// A request that `started` then has an answer. If it started before the source asked for a pause, the pause goes on.
+    pub(super) fn close(&mut self, started: Instant) {
+        if self.asked_for && self.opened.is_some_and(|opened| started < opened) {
+            return;
+        }
+        self.asked_for = false;
         (self.failures, self.open_until, self.probe) = (0, None, None);
     }
 
@@ -58,7 +64,9 @@ impl Breaker {
     pub(super) fn failed(&mut self, started: Instant, now: Instant, why: String, retry_after: Option<Duration>) {
         let retry_after = retry_after.map(|wait| wait.min(LONGEST_RETRY_AFTER));
         if self.opened.is_some_and(|opened| started < opened) {
-            self.open_until = retry_after.map(|wait| now + wait).max(self.open_until);
+            let pause = retry_after.map(|wait| now + wait);
+            self.asked_for |= pause > self.open_until;
+            self.open_until = pause.max(self.open_until);
             return;
         }
         self.last_failure = why;
@@ -68,6 +76,7 @@ impl Breaker {
         let broken = nth.map(|nth| FIRST_OPEN.saturating_mul(1 << nth.min(16)).min(LONGEST_OPEN));
         // The breaker also opens if each failure says `Retry-After: 0`.
         let open = retry_after.max(broken);
+        self.asked_for = retry_after.is_some() && open == retry_after;
         self.open_until = open.map(|open| now + open);
         if self.is_open(now) {
             self.opened = Some(now);
@@ -90,7 +99,7 @@ impl Breaker {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::disallowed_methods, reason = "a moment to count from")]
+    #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a moment to count from; a test may panic")]
 
     use super::*;
 
@@ -116,7 +125,7 @@ mod tests {
         assert_eq!(breaker.ask(later), Ok(()));
         breaker.probe_cancelled();
         assert_eq!(breaker.ask(later), Ok(()), "a probe that went away makes room for another");
-        breaker.close();
+        breaker.close(later);
         assert_eq!((breaker.ask(later), breaker.ask(later)), (Ok(()), Ok(())));
     }
 
@@ -165,7 +174,7 @@ mod tests {
         probing.failed(start, later, "on purpose".to_owned(), None);
         assert_eq!(probing.ask(later), Err(FIRST_OPEN));
         // Nor after it closed.
-        probing.close();
+        probing.close(start);
         (0..20).for_each(|_| probing.failed(start, later, "on purpose".to_owned(), None));
         assert_eq!(probing.ask(later), Ok(()));
         // A Retry-After is obeyed.
@@ -180,7 +189,11 @@ mod tests {
         let (mut breaker, now) = (Breaker::default(), Instant::now());
         fail(&mut breaker, now, Some(Duration::from_secs(7)));
         assert_eq!(breaker.ask(now + Duration::from_millis(6999)), Err(Duration::from_millis(1)));
+        breaker.close(now.checked_sub(FIRST_OPEN).unwrap());
+        assert_eq!(breaker.ask(now), Err(Duration::from_secs(7)), "an answer to an earlier request does not end it");
         assert_eq!(breaker.ask(now + Duration::from_secs(7)), Ok(()));
+        breaker.close(now + Duration::from_secs(7));
+        assert_eq!((breaker.ask(now), breaker.ask(now)), (Ok(()), Ok(())));
         let mut eager = Breaker::default();
         (0..3).for_each(|_| fail(&mut eager, now, Some(Duration::ZERO)));
         assert_eq!(eager.ask(now), Err(FIRST_OPEN), "Retry-After: 0 does not keep the breaker closed");

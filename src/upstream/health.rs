@@ -53,9 +53,8 @@ struct Latency {
 }
 
 impl Health {
-    /// It answered: the first byte after `first_byte`, then `bytes` within `body`.
+    /// A request has the whole answer: the first byte came after `first_byte`, then `bytes` within `body`.
     pub(super) fn answered(&mut self, now: Instant, first_byte: Duration, bytes: u64, body: Duration) {
-        self.reached();
         let usual = self.usual(now);
         let first = first_byte.as_secs_f64();
         // RFC 6298 section 2: a quarter of the new deviation, an eighth of the new mean; the first sample counts whole.
@@ -72,9 +71,9 @@ impl Health {
         self.measured = Some(Latency { first_byte: mean, deviation, rate, at: now });
     }
 
-    /// It answered without a body to measure, such as 404.
-    pub(super) fn reached(&mut self) {
-        self.breaker.close();
+    /// A request that `started` then has an answer, or the head of one.
+    pub(super) fn reached(&mut self, started: Instant) {
+        self.breaker.close(started);
         self.failed_modules.clear();
     }
 
@@ -82,7 +81,7 @@ impl Health {
     pub(super) fn failed_for(&mut self, started: Instant, now: Instant, module: &str, why: String) {
         if self.failed_modules.len() < MANY_MODULES {
             self.failed_modules.insert(module.to_owned());
-            self.breaker.close();
+            self.breaker.close(started);
         } else {
             self.breaker.failed(started, now, why, None);
         }
@@ -161,7 +160,7 @@ mod tests {
         assert!((0..100).all(|_| fail(&mut health, 0)));
         assert!((0..MANY_MODULES).all(|module| fail(&mut health, module)));
         assert!(!(0..3).all(|module| fail(&mut health, MANY_MODULES + module)), "nothing works there");
-        health.reached();
+        health.reached(now);
         assert!((0..MANY_MODULES).all(|module| fail(&mut health, module)), "a success starts anew");
     }
 

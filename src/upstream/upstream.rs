@@ -328,7 +328,8 @@ struct PendingRequest<'a> {
 impl PendingRequest<'_> {
     /// The head of an answer has arrived: the source works, however long the body takes.
     fn began(&mut self) {
-        self.upstream.health(|health, _| health.reached());
+        let started = self.started;
+        self.upstream.health(|health, _| health.reached(started));
     }
 
     fn answered(mut self, first_byte: Duration, bytes: u64, body: Duration) {
@@ -340,7 +341,7 @@ impl PendingRequest<'_> {
     fn reached(&mut self) {
         self.has_result = true;
         self.upstream.failing.invalidate(self.wanted);
-        self.upstream.health(|health, _| health.reached());
+        self.began();
     }
 
     /// Nothing is known of the path.

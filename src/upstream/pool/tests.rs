@@ -367,3 +367,19 @@ async fn a_login_counts_as_accepted_for_ten_minutes() {
     servers.set(&a(list), status(200));
     assert!(matches!(ask(&pool, later).await, Err(UpstreamError::Nowhere(_))), "it serves a list for this login");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_to_an_earlier_request_does_not_end_a_pause() {
+    let (servers, pool) = one();
+    let slow = "/example.com/slow/@v/list";
+    servers.set(&a(slow), Reply { after: MS(1000), ..status(200) });
+    let paused = async {
+        tokio::time::sleep(MS(100)).await;
+        servers.set(&a(LIST), Reply { retry_after: Some(7), ..status(429) });
+        first(&pool).await
+    };
+    let slow = Wanted::from(&request(slow));
+    let (slow, paused) = tokio::join!(pool.small_from(FIRST, &slow), paused);
+    assert_eq!((slow.is_ok(), paused), (true, Ok(false)));
+    assert!(first(&pool).await.is_err_and(|left| left > Duration::from_secs(6)), "it asked for seven seconds");
+}
