@@ -4,8 +4,9 @@
 //! deviation; after the mean and four deviations another source is asked too. Measurements fade, so that a source that was
 //! slow once is tried again.
 //!
-//! The breaker of a source opens after trouble with its connection, if it asks for a pause, and if it fails for many modules
-//! without one success. A complete answer such as 500 belongs to its path alone: proxies answer so for what they cannot clone.
+//! The breaker of a source opens if there is no connection, if it asks for a pause, if it is silent for several modules, and if
+//! it fails for many modules, without one success. A complete answer such as 500 belongs to its path alone: proxies answer so
+//! for what they cannot clone. So does silence after the head of an answer, and a path that hangs while others have answers.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -30,6 +31,8 @@ const SLOWER: f64 = 4.0;
 /// Modules with a failure and no success in between, after which each further failure counts for the whole source: more than
 /// one build has that a public proxy cannot clone.
 const MANY_MODULES: usize = 32;
+/// Modules without any answer, and no answer in between, from which on silence counts for the whole source: one may hang alone.
+const SEVERAL_MODULES: usize = 2;
 
 #[derive(Debug, Default)]
 pub(super) struct Health {
@@ -37,6 +40,8 @@ pub(super) struct Health {
     pub(super) breaker: Breaker,
     /// At most `MANY_MODULES`.
     failed_modules: BTreeSet<String>,
+    /// At most `SEVERAL_MODULES`.
+    silent_modules: Vec<String>,
     distrusted_until: Option<Instant>,
     /// When it last sent a valid answer to a request with the configured login.
     pub(super) login_accepted: Option<Instant>,
@@ -75,13 +80,30 @@ impl Health {
     pub(super) fn reached(&mut self, started: Instant) {
         self.breaker.close(started);
         self.failed_modules.clear();
+        self.silent_modules.clear();
     }
 
     /// It answered with a failure for one path of this module: the connection works.
     pub(super) fn failed_for(&mut self, started: Instant, now: Instant, module: &str, why: String) {
+        self.silent_modules.clear();
         if self.failed_modules.len() < MANY_MODULES {
             self.failed_modules.insert(module.to_owned());
             self.breaker.close(started);
+        } else {
+            self.breaker.failed(started, now, why, None);
+        }
+    }
+
+    /// There was no answer for a path of this module: it came too late, or the connection was cut.
+    pub(super) fn silent_for(&mut self, started: Instant, now: Instant, module: &str, why: String) {
+        let is_related = |known: &String| is_prefix(known, module) || is_prefix(module, known);
+        match self.silent_modules.iter().position(is_related) {
+            Some(at) if self.silent_modules[at].len() < module.len() => module.clone_into(&mut self.silent_modules[at]),
+            None if self.silent_modules.len() < SEVERAL_MODULES => self.silent_modules.push(module.to_owned()),
+            _ => {}
+        }
+        if self.silent_modules.len() < SEVERAL_MODULES {
+            self.breaker.probe_cancelled();
         } else {
             self.breaker.failed(started, now, why, None);
         }
@@ -128,6 +150,11 @@ impl Health {
     }
 }
 
+/// `go get` asks for each prefix of a path, so they may hang together.
+fn is_prefix(prefix: &str, path: &str) -> bool {
+    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 #[expect(clippy::cast_precision_loss, reason = "bounded by the largest module zip, 500 MiB")]
 fn float(bytes: u64) -> f64 {
     bytes as f64
@@ -162,6 +189,21 @@ mod tests {
         assert!(!(0..3).all(|module| fail(&mut health, MANY_MODULES + module)), "nothing works there");
         health.reached(now);
         assert!((0..MANY_MODULES).all(|module| fail(&mut health, module)), "a success starts anew");
+    }
+
+    #[test]
+    fn silence_opens_the_breaker_if_several_modules_have_no_answer() {
+        let (mut health, now) = (Health::default(), Instant::now());
+        let silent = |health: &mut Health, module: &str| {
+            (0..3).for_each(|_| health.silent_for(now, now, module, "no answer in time".to_owned()));
+            health.breaker.ask(now).is_err()
+        };
+        assert!(["a.example/x", "a.example", "a.example/x/y"].iter().all(|module| !silent(&mut health, module)));
+        health.reached(now);
+        assert!(!silent(&mut health, "a.example/z"), "an answer came in between");
+        health.failed_for(now, now, "a.example/w", "HTTP status 500".to_owned());
+        assert!(!silent(&mut health, "a.example/x"), "a failure is an answer too");
+        assert!(silent(&mut health, "a.example/xy"));
     }
 
     #[test]

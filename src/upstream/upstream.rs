@@ -1,20 +1,19 @@
 //! One source at run time: requests within its limits, and its health.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use moka::sync::Cache;
 use reqwest::StatusCode;
 use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 use url::Url;
 
 use super::access::is_shown_by_list;
-use super::breaker::Breaker;
 use super::config::{Source, UpstreamConfig};
 use super::direct::Direct;
 use super::download::Download;
 use super::error::{SourceFailure, UpstreamError};
+use super::failing::Failing;
 use super::folder::Folder;
 use super::health::Health;
 use super::http::{Answer, Condition, HttpClient, HttpError};
@@ -37,10 +36,6 @@ const WRONG_FOR: Duration = Duration::from_secs(3600);
 const MAX_WRONG: u64 = 10_000;
 /// How long a request waits for a slot: as long as it would wait for the head of an answer (`times`).
 const MAX_WAIT: Duration = Duration::from_secs(60);
-/// Paths of one source with failures: about 300 bytes each.
-const MAX_FAILING: u64 = 10_000;
-/// How long a failure of a path is remembered: longer than its breaker is open.
-const FAILING_FOR: Duration = Duration::from_secs(60);
 /// How long a login counts as accepted after a successful answer; then an expired one is noticed.
 const ACCEPTED_FOR: Duration = Duration::from_secs(10 * 60);
 
@@ -56,7 +51,7 @@ pub(super) struct Upstream {
     /// Small answers do not wait for downloads, which may be slow.
     small_slots: Slots,
     download_slots: Slots,
-    failing: Cache<Wanted, Arc<Mutex<Breaker>>>,
+    failing: Failing,
     absent: Recent<Wanted, String>,
     wrong: Recent<Wanted, ()>,
     prefixes: Prefixes,
@@ -100,7 +95,7 @@ impl Upstream {
             health: Mutex::default(),
             small_slots: Slots::new(at_once, MAX_WAIT),
             download_slots: Slots::new(at_once, MAX_WAIT),
-            failing: Cache::builder().max_capacity(MAX_FAILING).time_to_idle(FAILING_FOR).build(),
+            failing: Failing::new(),
             absent: Recent::new(MAX_ABSENT, ttls.absent, clock),
             wrong: Recent::new(MAX_WRONG, WRONG_FOR, clock),
             transport,
@@ -117,7 +112,7 @@ impl Upstream {
     }
 
     pub(super) fn health<T>(&self, visit: impl FnOnce(&mut Health, Instant) -> T) -> T {
-        visit(&mut lock(&self.health), self.clock.steady())
+        visit(&mut self.health.lock().unwrap_or_else(PoisonError::into_inner), self.clock.steady())
     }
 
     /// Requests a small body, unless its entity tag is still `unless`.
@@ -283,37 +278,22 @@ impl Upstream {
     async fn begin<'a>(&'a self, wanted: &'a Wanted, slots: &'a Slots) -> Result<PendingRequest<'a>, UpstreamError> {
         // The breakers are checked after the wait: they may have opened meanwhile.
         let slot = slots.take().await.map_err(|Busy| self.failure(SourceFailure::Busy))?;
-        let failing = self.failing.get(wanted);
-        if let Some(breaker) = &failing {
-            let mut breaker = lock(breaker);
-            breaker.ask(self.clock.steady()).map_err(|open_for| {
-                let last_failure = breaker.last_failure().to_owned();
-                self.failure(SourceFailure::PathFailing { last_failure, open_for })
-            })?;
-        }
+        self.failing.ask(wanted, self.clock.steady()).map_err(|failure| self.failure(failure))?;
         let asked = self.health(|health, now| health.breaker.ask(now));
         asked.map_err(|open_for| {
-            failing.inspect(|breaker| lock(breaker).probe_cancelled());
+            self.failing.probe_cancelled(wanted);
             let last_failure = self.health(|health, _| health.breaker.last_failure().to_owned());
             self.failure(SourceFailure::CircuitOpen { last_failure, open_for })
         })?;
-        Ok(PendingRequest { upstream: self, wanted, started: self.clock.steady(), has_result: false, _slot: slot })
+        Ok(PendingRequest {
+            upstream: self,
+            wanted,
+            started: self.clock.steady(),
+            has_head: false,
+            has_result: false,
+            _slot: slot,
+        })
     }
-
-    /// A complete answer with a failure, such as 500: the next requests for this path wait, and those for others do not.
-    fn path_failed(&self, wanted: &Wanted, started: Instant, error: &HttpError) {
-        let breaker = self.failing.get_with_by_ref(wanted, Arc::default);
-        lock(&breaker).failed(started, self.clock.steady(), error.to_string(), None);
-        let module = match wanted {
-            Wanted::Module(request) => request.module().to_string(),
-            Wanted::Database(_) => wanted.to_string(),
-        };
-        self.health(|health, now| health.failed_for(started, now, &module, error.to_string()));
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A request in progress. Its result goes into the health; a cancelled one only makes room for the next probe.
@@ -321,6 +301,7 @@ struct PendingRequest<'a> {
     upstream: &'a Upstream,
     wanted: &'a Wanted,
     started: Instant,
+    has_head: bool,
     has_result: bool,
     _slot: SemaphorePermit<'a>,
 }
@@ -328,6 +309,7 @@ struct PendingRequest<'a> {
 impl PendingRequest<'_> {
     /// The head of an answer has arrived: the source works, however long the body takes.
     fn began(&mut self) {
+        self.has_head = true;
         let started = self.started;
         self.upstream.health(|health, _| health.reached(started));
     }
@@ -340,15 +322,8 @@ impl PendingRequest<'_> {
     /// The source works, and has answered for this path.
     fn reached(&mut self) {
         self.has_result = true;
-        self.upstream.failing.invalidate(self.wanted);
+        self.upstream.failing.answered(self.wanted);
         self.began();
-    }
-
-    /// Nothing is known of the path.
-    fn cancel_path_probe(&self) {
-        if let Some(breaker) = self.upstream.failing.get(self.wanted) {
-            lock(&breaker).probe_cancelled();
-        }
     }
 
     fn failed(mut self, error: HttpError) -> UpstreamError {
@@ -366,14 +341,13 @@ impl PendingRequest<'_> {
                 })
             }
             error => {
-                self.has_result = true;
-                let started = self.started;
                 if error.is_of_the_server() {
-                    let why = error.to_string();
+                    self.has_result = true;
+                    let (started, why) = (self.started, error.to_string());
                     self.upstream.health(|health, now| health.breaker.failed(started, now, why, error.retry_after()));
-                    self.cancel_path_probe();
-                } else if error.passes() {
-                    self.upstream.path_failed(self.wanted, started, &error);
+                    self.upstream.failing.probe_cancelled(self.wanted);
+                } else if error.passes() || error.is_silence() {
+                    self.path_failed(&error);
                 } else {
                     self.reached();
                 }
@@ -381,13 +355,30 @@ impl PendingRequest<'_> {
             }
         }
     }
+
+    /// The next requests for this path wait, and those for others do not.
+    fn path_failed(&mut self, error: &HttpError) {
+        self.has_result = true;
+        let (upstream, started, why) = (self.upstream, self.started, error.to_string());
+        upstream.failing.failed(self.wanted, started, upstream.clock.steady(), why.clone());
+        let module = match self.wanted {
+            Wanted::Module(request) => request.module().to_string(),
+            Wanted::Database(_) => self.wanted.to_string(),
+        };
+        upstream.health(|health, now| match error.is_silence() {
+            // After the head of an answer the source works.
+            _ if self.has_head => health.breaker.probe_cancelled(),
+            true => health.silent_for(started, now, &module, why),
+            false => health.failed_for(started, now, &module, why),
+        });
+    }
 }
 
 impl Drop for PendingRequest<'_> {
     fn drop(&mut self) {
         if !self.has_result {
             self.upstream.health(|health, _| health.breaker.probe_cancelled());
-            self.cancel_path_probe();
+            self.upstream.failing.probe_cancelled(self.wanted);
         }
     }
 }

@@ -29,6 +29,7 @@ pub fn trials() -> Vec<Trial> {
         trial("list: served stale, with a header, while upstreams are slow or down", stale),
         trial("list: released versions stay in it", released_stays),
         go_trial("upstream: a slow zip after trouble delays no other module", probe_is_slow),
+        go_trial("upstream: a module whose connections are cut delays no other module", one_is_cut),
         go_trial("upstream: thirty modules with a dead, a slow and a tampering upstream", thirty_modules),
     ]
 }
@@ -313,6 +314,19 @@ fn probe_is_slow(go: &Path) {
     std::thread::spawn(move || get(&url, LARGE));
     while origin.asked(LARGE) == 0 {
         std::thread::sleep(Duration::from_millis(10));
+    }
+    for proxy in [origin.url(), mirror.url.clone()] {
+        let go = Go::new(go, &proxy, &origin.gosumdb());
+        go.must(&["mod", "download", HELLO]);
+    }
+}
+
+fn one_is_cut(go: &Path) {
+    let origin = origin(World::demo());
+    let (_folder, mirror) = mirror(&[&origin], ",", &[]);
+    origin.misbehave("/example.com/dep/*", Fault::Reset);
+    for path in ["list", "v2.0.1.info", "v2.0.1.mod", "v2.0.1.zip"] {
+        assert_eq!(get(&mirror.url, &format!("/example.com/dep/v2/@v/{path}")).status, 502);
     }
     for proxy in [origin.url(), mirror.url.clone()] {
         let go = Go::new(go, &proxy, &origin.gosumdb());

@@ -383,3 +383,34 @@ async fn an_answer_to_an_earlier_request_does_not_end_a_pause() {
     assert_eq!((slow.is_ok(), paused), (true, Ok(false)));
     assert!(first(&pool).await.is_err_and(|left| left > Duration::from_secs(6)), "it asked for seven seconds");
 }
+
+/// A list that has no answer, or whose body does not arrive.
+fn silent() -> Reply {
+    Reply { after: Duration::from_secs(3600), ..status(200) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_for_one_module_does_not_keep_others_from_being_asked() {
+    let (servers, pool) = one();
+    let ask_often = async |path: &str, reply| {
+        servers.set(&a(path), reply);
+        let wanted = Wanted::from(&request(path));
+        for _ in 0..5 {
+            assert!(pool.small_from(FIRST, &wanted).await.is_err());
+        }
+    };
+    servers.set(&a(LIST), status(200));
+    for path in ["/example.com/m/x/@v/list", "/example.com/m/@latest", "/example.com/m/x/@v/v1.0.0.info"] {
+        ask_often(path, silent()).await;
+    }
+    assert_eq!(first(&pool).await, Ok(true));
+    // The head of an answer shows that the source works.
+    for nth in 0..5 {
+        let stalls = Reply { body_after: Duration::from_secs(3600), ..status(200) };
+        ask_often(&format!("/example.com/stalls{nth}/@v/list"), stalls).await;
+    }
+    assert_eq!(first(&pool).await, Ok(true));
+    ask_often("/example.com/m/@v/list", silent()).await;
+    ask_often("/example.com/n/@v/list", silent()).await;
+    assert!(first(&pool).await.is_err(), "two modules, and no success");
+}
