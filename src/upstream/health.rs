@@ -34,6 +34,12 @@ const MANY_MODULES: usize = 32;
 /// Modules without any answer, and no answer in between, from which on silence counts for the whole source: one may hang alone.
 const SEVERAL_MODULES: usize = 2;
 
+/// Each time that another source was faster doubles the expected time, so often at most: from the assumed time to that of the
+/// longest hedge.
+const MAX_OVERTAKEN: u32 = 5;
+/// How long that counts, so that the source is tried again.
+const OVERTAKEN_FOR: Duration = Duration::from_secs(60);
+
 #[derive(Debug, Default)]
 pub(super) struct Health {
     measured: Option<Latency>,
@@ -43,6 +49,8 @@ pub(super) struct Health {
     /// At most `SEVERAL_MODULES`.
     silent_modules: Vec<String>,
     distrusted_until: Option<Instant>,
+    /// How often another source was faster since the last answer, and when that was.
+    overtaken: Option<(u32, Instant)>,
     /// When it last sent a valid answer to a request with the configured login.
     pub(super) login_accepted: Option<Instant>,
 }
@@ -60,6 +68,7 @@ struct Latency {
 impl Health {
     /// A request has the whole answer: the first byte came after `first_byte`, then `bytes` within `body`.
     pub(super) fn answered(&mut self, now: Instant, first_byte: Duration, bytes: u64, body: Duration) {
+        self.overtaken = None;
         let usual = self.usual(now);
         let first = first_byte.as_secs_f64();
         // RFC 6298 section 2: a quarter of the new deviation, an eighth of the new mean; the first sample counts whole.
@@ -117,13 +126,25 @@ impl Health {
         self.distrusted_until = Some(now + DISTRUST);
     }
 
+    /// It had no answer yet when another source had one. It may still be the only source that has the next file, so it ranks
+    /// lower, and its breaker does not open.
+    pub(super) fn overtaken(&mut self, now: Instant) {
+        self.overtaken = Some((self.times_overtaken(now) + 1, now));
+    }
+
+    fn times_overtaken(&self, now: Instant) -> u32 {
+        let lately = self.overtaken.filter(|(_, then)| now.saturating_duration_since(*then) < OVERTAKEN_FOR);
+        lately.map_or(0, |(times, _)| times.min(MAX_OVERTAKEN))
+    }
+
     /// Its rank; the smallest is asked first. Distrusted sources are last, then those with an open breaker, then the slower ones.
     pub(super) fn rank(&self, now: Instant, weight: f64) -> (bool, bool, Duration) {
         let distrusted = self.is_distrusted(now);
         let open = self.breaker.is_open(now);
         let usual = self.usual(now);
         // Failures lower the rank before the breaker opens.
-        let expected = usual.first_byte * f64::from(1 + self.breaker.failures()) / weight;
+        let slower = (1 + self.breaker.failures()) << self.times_overtaken(now);
+        let expected = usual.first_byte * f64::from(slower) / weight;
         (distrusted, open, Duration::from_secs_f64(expected))
     }
 
@@ -219,6 +240,19 @@ mod tests {
         liar.distrust(now);
         assert!(open.rank(now, 1.0) < liar.rank(now, 1.0));
         assert!(liar.rank(now + DISTRUST, 1.0) < fast.rank(now + DISTRUST, 1.0), "only for a while");
+    }
+
+    #[test]
+    fn who_is_overtaken_ranks_lower_for_a_minute() {
+        let now = Instant::now();
+        let (mut fast, slow) = (measured(now, MS(20)), measured(now, MS(1000)));
+        (0..100).for_each(|_| fast.overtaken(now));
+        assert!(fast.rank(now, 1.0) < slow.rank(now, 1.0), "it has a limit");
+        assert!(fast.rank(now, 1.0) > measured(now, MS(300)).rank(now, 1.0));
+        let later = now + OVERTAKEN_FOR;
+        assert_eq!(fast.rank(later, 1.0), measured(now, MS(20)).rank(later, 1.0));
+        fast.answered(now, MS(20), 100, MS(0));
+        assert!(fast.rank(now, 1.0) < (false, false, MS(21)), "an answer ends it");
     }
 
     #[test]

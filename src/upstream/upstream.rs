@@ -111,12 +111,22 @@ impl Upstream {
         self.wrong.get(wanted).is_some()
     }
 
+    #[cfg(test)]
+    pub(super) async fn take_all_slots(&self) -> Vec<SemaphorePermit<'_>> {
+        vec![self.small_slots.take_all(64).await, self.download_slots.take_all(64).await]
+    }
+
     pub(super) fn health<T>(&self, visit: impl FnOnce(&mut Health, Instant) -> T) -> T {
         visit(&mut self.health.lock().unwrap_or_else(PoisonError::into_inner), self.clock.steady())
     }
 
     /// Requests a small body, unless its entity tag is still `unless`.
-    pub(super) async fn small(&self, wanted: &Wanted, unless: Option<String>) -> Result<SmallAnswer, UpstreamError> {
+    pub(super) async fn small(
+        &self,
+        wanted: &Wanted,
+        unless: Option<String>,
+        progress: &Progress,
+    ) -> Result<SmallAnswer, UpstreamError> {
         self.remembered_absent(wanted)?;
         let whole = |body| SmallAnswer { body: Some(body), tag: None, elsewhere: false };
         let base = match &self.transport {
@@ -136,16 +146,16 @@ impl Upstream {
             }
             Ok(SmallAnswer { body: Some(answer.small(wanted.max_len()).await?), tag, elsewhere })
         };
-        self.answer(base, wanted, &condition, read).await
+        self.answer(base, wanted, &condition, progress, read).await
     }
 
     /// Checks that the source serves a file, without reading its body.
-    pub(super) async fn exists(&self, wanted: &Wanted) -> Result<(), UpstreamError> {
+    pub(super) async fn exists(&self, wanted: &Wanted, progress: &Progress) -> Result<(), UpstreamError> {
         self.remembered_absent(wanted)?;
         match &self.transport {
-            Transport::Http(base) => self.answer(base, wanted, &Condition::None, async |_| Ok(())).await,
+            Transport::Http(base) => self.answer(base, wanted, &Condition::None, progress, async |_| Ok(())).await,
             Transport::Folder(folder) => folder.open(wanted).await.map(|_| ()),
-            Transport::Direct(_) => self.small(wanted, None).await.map(|_| ()),
+            Transport::Direct(_) => self.small(wanted, None, progress).await.map(|_| ()),
         }
     }
 
@@ -155,6 +165,7 @@ impl Upstream {
         base: &Url,
         wanted: &Wanted,
         condition: &Condition,
+        progress: &Progress,
         read: impl AsyncFnOnce(Answer) -> Result<T, HttpError>,
     ) -> Result<T, UpstreamError> {
         if let Wanted::Module(request) = wanted
@@ -163,10 +174,12 @@ impl Upstream {
             self.prefixes.asked(request.module());
         }
         let mut pending = self.begin(wanted, &self.small_slots).await?;
+        progress.start();
         let started = pending.started;
         let answered = async {
             let answer = self.http.ask(wanted.below(base), condition).await?;
             pending.began();
+            progress.head();
             Ok((self.clock.steady() - started, read(answer).await?))
         };
         match answered.await {

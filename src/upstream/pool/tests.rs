@@ -414,3 +414,29 @@ async fn silence_for_one_module_does_not_keep_others_from_being_asked() {
     ask_often("/example.com/n/@v/list", silent()).await;
     assert!(first(&pool).await.is_err(), "two modules, and no success");
 }
+
+/// Who is slower than another source may still be the only one that has the next file.
+#[tokio::test(start_paused = true)]
+async fn a_source_that_is_overtaken_is_not_disabled() {
+    const B: &str = "https://b.example";
+    let slow_head = Reply { after: MS(1500), ..status(200) };
+    let slow_body = Reply { after: MS(10), body_after: MS(1500), ..status(200) };
+    for (reply, waits_for_slot, ranks_lower) in
+        [(slow_head, false, true), (slow_body, false, false), (status(200), true, false)]
+    {
+        let (servers, pool) = two();
+        let pool = UpstreamPool { hedged: true, ..pool };
+        let rank = |id| pool.at(id).health(|health, now| health.rank(now, 1.0));
+        let before = rank(FIRST);
+        let _slots = if waits_for_slot { pool.at(FIRST).take_all_slots().await } else { Vec::new() };
+        for nth in 0..6 {
+            let path = format!("/example.com/m{nth}/@v/list");
+            servers.set(&a(&path), reply);
+            servers.set(&format!("{B}{path}"), status(200));
+            let won = pool.small(&request(&path), Ok::<_, String>).await.unwrap();
+            assert_eq!(won.source, SECOND);
+        }
+        let is_open = pool.at(FIRST).health(|health, now| health.breaker.is_open(now));
+        assert_eq!((is_open, rank(FIRST) > before), (false, ranks_lower), "{reply:?}");
+    }
+}
