@@ -204,13 +204,15 @@ impl UpstreamPool {
         round: impl Fn() -> F,
         passes: impl Fn(&E) -> Option<Duration>,
     ) -> Result<T, E> {
-        let mut nth = 0;
+        let (mut nth, mut took) = (0, Duration::ZERO);
         loop {
+            let began = self.clock.steady();
             let error = match round().await {
                 Ok(done) => return Ok(done),
                 Err(error) => error,
             };
-            let pause = passes(&error).and_then(|soonest| retry::pause(nth, soonest, self.random()));
+            took += self.clock.steady() - began;
+            let pause = passes(&error).and_then(|soonest| retry::pause(nth, took, soonest, self.random()));
             match pause {
                 Some(pause) => tokio::time::sleep(pause).await,
                 None => return Err(error),

@@ -415,6 +415,14 @@ async fn silence_for_one_module_does_not_keep_others_from_being_asked() {
     assert!(first(&pool).await.is_err(), "two modules, and no success");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_silent_source_is_asked_in_one_round() {
+    let (servers, pool) = one();
+    servers.set(&a(LIST), silent());
+    assert!(ask(&pool, LIST).await.is_err());
+    assert_eq!(servers.times(), 1);
+}
+
 /// Who is slower than another source may still be the only one that has the next file.
 #[tokio::test(start_paused = true)]
 async fn a_source_that_is_overtaken_is_not_disabled() {
