@@ -14,8 +14,8 @@ use super::race::{self, Progress};
 use super::retry;
 use super::sink::DownloadSink;
 use super::times::Ttls;
-use super::upstream::{SmallAnswer, Upstream};
-use super::wanted::{UpstreamId, Wanted};
+use super::upstream::Upstream;
+use super::wanted::{SmallAnswer, UpstreamId, Wanted};
 use crate::base::clock::Clock;
 use gomodule::module::{ModulePath, Patterns};
 use gomodule::proxy_request::Request;
@@ -133,7 +133,7 @@ impl UpstreamPool {
             let upstream = self.at(source);
             let unless = cached.filter(|(from, _)| *from == source).map(|(_, tag)| tag.to_owned());
             let SmallAnswer { body, tag, elsewhere } = upstream.small(wanted, unless, &progress).await?;
-            let shows_access = body.as_ref().is_some_and(|body| is_shown_by(request, body));
+            let shows_access = !elsewhere && body.as_ref().is_some_and(|body| is_shown_by(request, body));
             let why = match check(body) {
                 Ok(value) => {
                     if shows_access {

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use reqwest::StatusCode;
 use tokio::sync::SemaphorePermit;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use url::Url;
 
-use super::access::is_shown_by_list;
+use super::access::{ACCEPTED_FOR, CHECK_FOR, Checks, is_shown_by_list};
 use super::config::{Source, UpstreamConfig};
 use super::direct::Direct;
 use super::download::Download;
@@ -17,13 +17,13 @@ use super::failing::Failing;
 use super::folder::Folder;
 use super::health::Health;
 use super::http::{Answer, Condition, HttpClient, HttpError};
-use super::prefixes::Prefixes;
+use super::prefixes::{PREFIXES_WITHIN, Prefixes};
 use super::race::Progress;
 use super::recent::Recent;
 use super::sink::DownloadSink;
 use super::slots::{Busy, Slots};
 use super::times::Ttls;
-use super::wanted::Wanted;
+use super::wanted::{SmallAnswer, Wanted};
 use crate::base::clock::Clock;
 use gomodule::module::ModulePath;
 use gomodule::proxy_request::Request;
@@ -36,11 +36,6 @@ const WRONG_FOR: Duration = Duration::from_secs(3600);
 const MAX_WRONG: u64 = 10_000;
 /// How long a request waits for a slot: as long as it would wait for the head of an answer (`times`).
 const MAX_WAIT: Duration = Duration::from_secs(60);
-/// How long a login counts as accepted after a successful answer; then an expired one is noticed.
-const ACCEPTED_FOR: Duration = Duration::from_secs(10 * 60);
-
-/// `go get` asks for all prefixes of a path at the same time; the longer ones come within this time.
-const PREFIXES_WITHIN: Duration = Duration::from_millis(200);
 
 #[derive(Debug)]
 pub(super) struct Upstream {
@@ -55,6 +50,7 @@ pub(super) struct Upstream {
     absent: Recent<Wanted, String>,
     wrong: Recent<Wanted, ()>,
     prefixes: Prefixes,
+    checks: Checks,
     transport: Transport,
 }
 
@@ -63,15 +59,6 @@ enum Transport {
     Http(Url),
     Folder(Folder),
     Direct(Box<Direct>),
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct SmallAnswer {
-    /// `None` if the entity tag of the request is still current.
-    pub(super) body: Option<Vec<u8>>,
-    pub(super) tag: Option<String>,
-    /// Another server than the source sent it, after a redirect.
-    pub(super) elsewhere: bool,
 }
 
 impl Upstream {
@@ -90,6 +77,7 @@ impl Upstream {
         Ok(Self {
             http: http.for_upstream(&config)?,
             prefixes: Prefixes::new(config.scope.clone(), clock),
+            checks: Checks::new(clock),
             config,
             clock,
             health: Mutex::default(),
@@ -214,22 +202,37 @@ impl Upstream {
         let Wanted::Module(request) = wanted else { return false };
         let module = request.module();
         let above = std::iter::once(module.clone()).chain(self.config.scope.above(module)).collect();
-        if self.shows_one_of(base, wanted, above).await {
-            return true;
+        if let Some(shown) = self.shows_one_of(base, wanted, above).await {
+            return shown;
         }
         tokio::time::sleep(PREFIXES_WITHIN).await;
-        !self.may_hide() || self.shows_one_of(base, wanted, self.prefixes.below(module)).await
+        self.shows_one_of(base, wanted, self.prefixes.below(module)).await.unwrap_or(false)
     }
 
-    async fn shows_one_of(&self, base: &Url, wanted: &Wanted, paths: Vec<ModulePath>) -> bool {
+    /// `None` if none of these lists shows it. After a failure none is asked for: the others would most likely fail too.
+    async fn shows_one_of(&self, base: &Url, wanted: &Wanted, paths: Vec<ModulePath>) -> Option<bool> {
         let lists = paths.into_iter().map(|path| Wanted::Module(Request::List(path)));
-        for list in lists.filter(|list| list != wanted) {
-            if is_shown_by_list(&self.http, list.below(base), list.max_len()).await {
-                self.login_is_accepted();
-                return true;
+        let check = async {
+            let _one = self.checks.begin().await;
+            for list in lists.filter(|list| list != wanted) {
+                if self.may_hide() && self.checks.may_ask(&list) {
+                    match self.shows(base, &list).await {
+                        Ok(true) => self.login_is_accepted(),
+                        Ok(false) | Err(UpstreamError::NotFound(_)) => {}
+                        Err(error) if error.is_refusal() => {}
+                        Err(_) => return Some(false),
+                    }
+                }
             }
-        }
-        false
+            (!self.may_hide()).then_some(true)
+        };
+        timeout(CHECK_FOR, check).await.unwrap_or(Some(false))
+    }
+
+    async fn shows(&self, base: &Url, list: &Wanted) -> Result<bool, UpstreamError> {
+        let mut pending = self.begin(list, &self.small_slots).await?;
+        let shown = is_shown_by_list(&self.http, list.below(base), list.max_len()).await;
+        shown.inspect(|_| pending.reached()).map_err(|error| pending.failed(error))
     }
 
     pub(super) async fn download(
