@@ -101,7 +101,7 @@ fn status(fault: Fault) -> StatusCode {
     }
 }
 
-/// Seconds: as long as a request waits for a slot (`upstream/slots`).
+/// Seconds: as long as a request waits for its turn among those of its client (`connection_limits`).
 const BUSY_FOR: &str = "30";
 
 /// The answer if a client has too many requests under way.
